@@ -1,0 +1,97 @@
+package sdk
+
+import (
+	"fmt"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// Variable is one named part of a state or of an observation vector.
+type Variable struct {
+	Name  string   // unique within its layout
+	Shape []int    // empty for a scalar
+	Dims  []string // names of the dimensions of Shape, in order
+	Unit  string   // in the notation of UDUNITS; "1" is dimensionless
+}
+
+// Size returns how many values the variable holds.
+func (v Variable) Size() int {
+	n := 1
+	for _, k := range v.Shape {
+		n *= k
+	}
+	return n
+}
+
+// Layout says what the n values of one row of a matrix are: its variables side
+// by side, each in row-major order of its shape. Layouts are immutable.
+type Layout struct {
+	Variables   []Variable
+	Coordinates *Coordinates // nil: the values have no position
+}
+
+// Size returns n, the number of values in one row.
+func (l *Layout) Size() int {
+	n := 0
+	for _, v := range l.Variables {
+		n += v.Size()
+	}
+	return n
+}
+
+// Offset returns the index of the first value of variable name, or false.
+func (l *Layout) Offset(name string) (int, bool) {
+	n := 0
+	for _, v := range l.Variables {
+		if v.Name == name {
+			return n, true
+		}
+		n += v.Size()
+	}
+	return 0, false
+}
+
+// Check reports the first fault of l: no variables, an empty or repeated name, a
+// shape with a length below one, dimension names that do not match the shape, or
+// coordinates of another length.
+func (l *Layout) Check() error {
+	if len(l.Variables) == 0 {
+		return Errorf(KindContract, "layout", "no variables")
+	}
+	seen := map[string]bool{}
+	for i, v := range l.Variables {
+		where := fmt.Sprintf("layout: variable %d (%q)", i, v.Name)
+		switch {
+		case v.Name == "":
+			return Errorf(KindContract, where, "has no name")
+		case seen[v.Name]:
+			return Errorf(KindContract, where, "name is repeated")
+		case slices.ContainsFunc(v.Shape, func(k int) bool { return k < 1 }):
+			return Errorf(KindContract, where, "shape %v has a length below 1", v.Shape)
+		case len(v.Dims) != 0 && len(v.Dims) != len(v.Shape):
+			return Errorf(KindContract, where, "%d dimension names for shape %v", len(v.Dims), v.Shape)
+		}
+		seen[v.Name] = true
+	}
+	if c := l.Coordinates; c != nil {
+		return c.check(l.Size())
+	}
+	return nil
+}
+
+// Coordinates places every value of a layout in space, for localization.
+type Coordinates struct {
+	Dims   []string   // names of the axes
+	Period []float64  // per axis; 0 is not periodic
+	Points *mat.Dense // one row per value of the layout, one column per axis
+}
+
+func (c *Coordinates) check(size int) error {
+	rows, cols := c.Points.Dims()
+	if rows != size || cols != len(c.Dims) || len(c.Period) != len(c.Dims) {
+		return Errorf(KindContract, "layout: coordinates", "%d points of %d axes with %d periods: want %d points of %d axes",
+			rows, cols, len(c.Period), size, len(c.Dims))
+	}
+	return nil
+}

@@ -1,0 +1,343 @@
+package sdk
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Role is the part a plugin plays.
+type Role string
+
+// The roles.
+const (
+	RoleModel    Role = "model"
+	RoleOperator Role = "operator"
+	RoleFilter   Role = "filter"
+)
+
+// Manifest is the face of a plugin: the content of its plugin.toml. It is the
+// single source of the plugin's parameters and their defaults.
+type Manifest struct {
+	Name      string     `toml:"name"`
+	Version   string     `toml:"version"`
+	Role      Role       `toml:"role"`
+	Summary   string     `toml:"summary"`
+	Params    []Param    `toml:"param"`
+	Citations []Citation `toml:"citation"`
+	Threading Threading  `toml:"threading"`
+
+	// Step is the default of the workflow's time.step; 0 for a model that has no
+	// time step of its own, which then refuses the key. Models only.
+	Step float64 `toml:"step"`
+	// Errors lists the error distributions an operator knows. Operators only.
+	Errors []string `toml:"errors"`
+}
+
+// Citation is a source a plugin rests on.
+type Citation struct {
+	Text string `toml:"text"`
+	DOI  string `toml:"doi"`
+}
+
+// Threading says how a plugin may be called.
+type Threading struct {
+	ConcurrentCalls    bool `toml:"concurrent_calls"`    // several calls at once are safe
+	IndependentMembers bool `toml:"independent_members"` // members may be split over calls
+}
+
+// ParamType is the type of a parameter.
+type ParamType string
+
+// The types of parameters.
+const (
+	Float   ParamType = "float"
+	Int     ParamType = "int"
+	Bool    ParamType = "bool"
+	String  ParamType = "string"
+	Floats  ParamType = "floats"  // a list of numbers
+	Ints    ParamType = "ints"    // a list of integers
+	Strings ParamType = "strings" // a list of strings
+)
+
+// Param is one parameter of a plugin.
+type Param struct {
+	Name     string    `toml:"name"`
+	Type     ParamType `toml:"type"`
+	Default  any       `toml:"default"` // nil: see Required
+	Required bool      `toml:"required"`
+	Choices  []string  `toml:"choices"` // of a string, or of the items of a list of strings
+	Min      *float64  `toml:"min"`     // inclusive
+	Max      *float64  `toml:"max"`     // inclusive
+	Above    *float64  `toml:"above"`   // exclusive lower limit
+	Below    *float64  `toml:"below"`   // exclusive upper limit
+	Unit     string    `toml:"unit"`
+	Doc      string    `toml:"doc"`
+}
+
+var nameRule = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
+
+// ParseManifest reads the text of a plugin.toml. Unknown keys, defaults outside
+// their own range and other slips are errors; all are reported, one a line.
+func ParseManifest(text string) (*Manifest, error) {
+	m := &Manifest{Threading: Threading{ConcurrentCalls: true, IndependentMembers: true}}
+	meta, err := toml.Decode(text, m)
+	if err != nil {
+		return nil, Errorf(KindContract, "plugin.toml", "%v", err)
+	}
+	var faults []string
+	for _, k := range meta.Undecoded() {
+		faults = append(faults, fmt.Sprintf("unknown key %s", k))
+	}
+	faults = append(faults, m.faults()...)
+	if len(faults) > 0 {
+		return nil, Errorf(KindContract, "plugin.toml", "%s", strings.Join(faults, "\n"))
+	}
+	return m, nil
+}
+
+func (m *Manifest) faults() []string {
+	var faults []string
+	add := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	if !nameRule.MatchString(m.Name) {
+		add("name: got %q, want lower-case letters, digits, - and _", m.Name)
+	}
+	if m.Version == "" {
+		add("version is missing")
+	}
+	if !slices.Contains([]Role{RoleModel, RoleOperator, RoleFilter}, m.Role) {
+		add("role: got %q, want model, operator or filter", m.Role)
+	}
+	if m.Summary == "" {
+		add("summary is missing")
+	}
+	seen := map[string]bool{}
+	for i := range m.Params {
+		p := &m.Params[i]
+		if seen[p.Name] {
+			add("param %s is repeated", p.Name)
+		}
+		seen[p.Name] = true
+		for _, f := range p.faults() {
+			add("param %s: %s", p.Name, f)
+		}
+	}
+	return faults
+}
+
+func (p *Param) faults() []string {
+	var faults []string
+	if !nameRule.MatchString(p.Name) {
+		faults = append(faults, "name must be lower-case letters, digits, - and _")
+	}
+	if p.Doc == "" {
+		faults = append(faults, "doc is missing")
+	}
+	if p.Required == (p.Default != nil) {
+		faults = append(faults, "wants either a default or required = true")
+	}
+	if !slices.Contains([]ParamType{Float, Int, Bool, String, Floats, Ints, Strings}, p.Type) {
+		return append(faults, fmt.Sprintf("type: got %q, want float, int, bool, string, floats, ints or strings", p.Type))
+	}
+	if p.Default != nil {
+		v, err := p.Check(p.Default)
+		if err != nil {
+			faults = append(faults, "default: "+err.Error())
+		}
+		p.Default = v
+	}
+	return faults
+}
+
+// Param returns the parameter called name, or nil.
+func (m *Manifest) Param(name string) *Param {
+	for i := range m.Params {
+		if m.Params[i].Name == name {
+			return &m.Params[i]
+		}
+	}
+	return nil
+}
+
+// Check returns value in the parameter's own Go type (float64, int64, bool,
+// string, []float64, []int64, []string) or says what was wanted instead. An
+// integer is accepted where a float is wanted, and an integral float where an
+// integer is wanted; nothing else is converted.
+func (p *Param) Check(value any) (any, error) {
+	switch p.Type {
+	case Floats, Ints, Strings:
+		return p.checkList(value)
+	}
+	v, ok := scalar(p.Type, value)
+	if !ok {
+		return nil, Errorf(KindConfig, p.Name, "must be %s, but is %s", p.Wants(), show(value))
+	}
+	if !p.inRange(v) {
+		return nil, Errorf(KindConfig, p.Name, "must be %s, but is %s", p.Wants(), show(value))
+	}
+	return v, nil
+}
+
+func (p *Param) checkList(value any) (any, error) {
+	items, ok := anySlice(value)
+	if !ok {
+		return nil, Errorf(KindConfig, p.Name, "must be %s, but is %s", p.Wants(), show(value))
+	}
+	item := map[ParamType]ParamType{Floats: Float, Ints: Int, Strings: String}[p.Type]
+	floats, ints, strs := make([]float64, 0, len(items)), make([]int64, 0, len(items)), make([]string, 0, len(items))
+	for i, it := range items {
+		v, ok := scalar(item, it)
+		if !ok || !p.inRange(v) {
+			return nil, Errorf(KindConfig, p.Name, "must be %s, but item %d is %s", p.Wants(), i+1, show(it))
+		}
+		switch v := v.(type) {
+		case float64:
+			floats = append(floats, v)
+		case int64:
+			ints = append(ints, v)
+		case string:
+			strs = append(strs, v)
+		}
+	}
+	switch p.Type {
+	case Floats:
+		return floats, nil
+	case Ints:
+		return ints, nil
+	}
+	return strs, nil
+}
+
+// Wants says in words what values the parameter takes, such as "a number in
+// (0, 1]" or "one of rk4, euler".
+func (p *Param) Wants() string {
+	var s string
+	switch p.Type {
+	case Float:
+		s = "a number"
+	case Int:
+		s = "an integer"
+	case Bool:
+		return "true or false"
+	case String:
+		if len(p.Choices) > 0 {
+			return "one of " + strings.Join(p.Choices, ", ")
+		}
+		return "a string"
+	case Floats:
+		s = "a list of numbers"
+	case Ints:
+		s = "a list of integers"
+	case Strings:
+		if len(p.Choices) > 0 {
+			return "a list of " + strings.Join(p.Choices, ", ")
+		}
+		return "a list of strings"
+	}
+	return s + p.interval()
+}
+
+func (p *Param) interval() string {
+	lowest, highest := p.Min, p.Max
+	open, end := "[", "]"
+	if p.Above != nil {
+		lowest, open = p.Above, "("
+	}
+	if p.Below != nil {
+		highest, end = p.Below, ")"
+	}
+	switch {
+	case lowest != nil && highest != nil:
+		return fmt.Sprintf(" in %s%g, %g%s", open, *lowest, *highest, end)
+	case p.Above != nil:
+		return fmt.Sprintf(" above %g", *lowest)
+	case lowest != nil:
+		return fmt.Sprintf(" of at least %g", *lowest)
+	case p.Below != nil:
+		return fmt.Sprintf(" below %g", *highest)
+	case highest != nil:
+		return fmt.Sprintf(" of at most %g", *highest)
+	}
+	return ""
+}
+
+func (p *Param) inRange(v any) bool {
+	var x float64
+	switch v := v.(type) {
+	case float64:
+		x = v
+	case int64:
+		x = float64(v)
+	case string:
+		return len(p.Choices) == 0 || slices.Contains(p.Choices, v)
+	default:
+		return true
+	}
+	return !math.IsNaN(x) &&
+		(p.Min == nil || x >= *p.Min) && (p.Max == nil || x <= *p.Max) &&
+		(p.Above == nil || x > *p.Above) && (p.Below == nil || x < *p.Below)
+}
+
+func scalar(t ParamType, value any) (any, bool) {
+	switch v := value.(type) {
+	case bool:
+		return v, t == Bool
+	case string:
+		return v, t == String
+	case int64:
+		if t == Float {
+			return float64(v), true
+		}
+		return v, t == Int
+	case int:
+		return scalar(t, int64(v))
+	case float64:
+		if t == Int && v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return int64(v), true
+		}
+		return v, t == Float
+	}
+	return nil, false
+}
+
+func anySlice(value any) ([]any, bool) {
+	switch v := value.(type) {
+	case []any:
+		return v, true
+	case []float64:
+		return toAny(v), true
+	case []int64:
+		return toAny(v), true
+	case []string:
+		return toAny(v), true
+	}
+	return nil, false
+}
+
+func toAny[T any](in []T) []any {
+	out := make([]any, len(in))
+	for i, v := range in {
+		out[i] = v
+	}
+	return out
+}
+
+func show(value any) string {
+	switch v := value.(type) {
+	case string:
+		return fmt.Sprintf("the string %q", v)
+	case bool, int64, int:
+		return fmt.Sprint(v)
+	case float64:
+		return fmt.Sprintf("%g", v)
+	case []any, []float64, []int64, []string:
+		return "a list"
+	case map[string]any:
+		return "a table"
+	}
+	return fmt.Sprintf("a %T", value)
+}

@@ -1,0 +1,85 @@
+package sdk
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// Params holds the value of every parameter of a plugin in its own Go type, as
+// [Manifest.Resolve] returns them.
+type Params map[string]any
+
+// Resolve checks given against m and fills in the defaults. All faults are
+// reported together: parameters m does not have, values of the wrong type or
+// outside their range, required ones that are missing.
+func (m *Manifest) Resolve(given map[string]any) (Params, error) {
+	var faults []error
+	out := Params{}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		p := m.Param(name)
+		if p == nil {
+			faults = append(faults, Errorf(KindConfig, name, "%s has no such parameter", m.Name))
+			continue
+		}
+		v, err := p.Check(given[name])
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		out[name] = v
+	}
+	for _, p := range m.Params {
+		_, isGiven := given[p.Name]
+		switch {
+		case isGiven:
+		case p.Required:
+			faults = append(faults, Errorf(KindConfig, p.Name, "is required: %s", p.Wants()))
+		default:
+			out[p.Name] = p.Default
+		}
+	}
+	return out, errors.Join(faults...)
+}
+
+// Decode stores the parameters in the struct dst points to, by the names in its
+// `param:"..."` tags. Fields are of type float64, int, bool, string, []float64,
+// []int, []string or a named type of these. It panics when a tag and the
+// manifest disagree: that is a bug in the plugin, found by its first test.
+func (p Params) Decode(dst any) {
+	v := reflect.ValueOf(dst).Elem()
+	seen := 0
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("param")
+		if name == "" {
+			continue
+		}
+		value, ok := p[name]
+		if !ok {
+			panic(fmt.Sprintf("sdk: the manifest has no parameter %q", name))
+		}
+		assign(v.Field(i), reflect.ValueOf(value), name)
+		seen++
+	}
+	if seen != len(p) {
+		panic(fmt.Sprintf("sdk: %T takes %d parameters, the manifest has %d", dst, seen, len(p)))
+	}
+}
+
+func assign(dst, src reflect.Value, name string) {
+	if dst.Kind() == reflect.Slice && src.Kind() == reflect.Slice {
+		out := reflect.MakeSlice(dst.Type(), src.Len(), src.Len())
+		for i := range src.Len() {
+			assign(out.Index(i), src.Index(i), name)
+		}
+		dst.Set(out)
+		return
+	}
+	same := dst.Kind() == src.Kind() || dst.Kind() == reflect.Int && src.Kind() == reflect.Int64
+	if !same {
+		panic(fmt.Sprintf("sdk: parameter %q is %s in the manifest and %s in the struct", name, src.Type(), dst.Type()))
+	}
+	dst.Set(src.Convert(dst.Type()))
+}

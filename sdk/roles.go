@@ -1,0 +1,168 @@
+package sdk
+
+import (
+	"context"
+
+	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/mat"
+)
+
+// Plugin is a plugin before configuration: its manifest and the constructor of
+// its role. Exactly one constructor is set. A constructor may be called several
+// times; what it returns is immutable.
+type Plugin struct {
+	Manifest    *Manifest
+	NewModel    func(context.Context, ModelConfig) (Model, error)
+	NewOperator func(context.Context, OperatorConfig) (ObservationOperator, error)
+	NewFilter   func(context.Context, FilterConfig) (Filter, error)
+}
+
+// Call is what every request carries.
+type Call struct {
+	Cycle int      // number of the assimilation cycle, from 1; 0 before the first
+	Seed  rng.Seed // of this call; member i of the experiment uses Seed.Member(i)
+	First int      // index of the request's first member within the experiment
+}
+
+// ModelConfig configures a model.
+type ModelConfig struct {
+	Params Params
+	Step   float64 // time step to integrate with; 0 for a model that has none
+}
+
+// Model moves ensembles forward in time.
+type Model interface {
+	// Layout describes one state.
+	Layout() *Layout
+
+	// Forecast integrates every member of r.Ensemble from r.From to r.To and
+	// writes the results into r.Into. Members do not influence each other.
+	Forecast(ctx context.Context, r *ForecastRequest) (*ForecastResult, error)
+}
+
+// ForecastRequest asks for the states at To, given those at From.
+type ForecastRequest struct {
+	Call
+	From, To float64    // in model time units
+	Ensemble *mat.Dense // N x n
+	Into     *mat.Dense // N x n, the answer
+}
+
+// ForecastResult says how a forecast went.
+type ForecastResult struct {
+	Failures []MemberFailure // these rows of Into are undefined
+	Metrics  map[string]float64
+}
+
+// MemberFailure is one member that could not be computed.
+type MemberFailure struct {
+	Member    int // row in the request
+	Reason    string
+	Retryable bool // the same call may succeed when repeated
+}
+
+// OperatorConfig configures an observation operator for states of one layout.
+type OperatorConfig struct {
+	Params Params
+	State  *Layout
+	Error  ErrorModel
+}
+
+// ErrorModel is the law of the observation error as a workflow states it.
+type ErrorModel struct {
+	Dist string    // normal, laplace, student_t, uniform, lognormal: the operator's manifest lists its own
+	SD   []float64 // standard deviation; one value, or one per observed component. Of the logarithm for lognormal
+	DF   float64   // degrees of freedom of student_t
+}
+
+// ObservationSpace describes what an operator observes.
+type ObservationSpace struct {
+	Layout *Layout // of one observation vector, m values
+
+	// Offers lists what the operator can compute for this configuration:
+	// predicted, simulated, log_likelihood, gradient, error_variance.
+	Offers []Capability
+}
+
+// Capability is something a filter may need and an operator or model may offer.
+type Capability string
+
+// The capabilities.
+const (
+	Predicted     Capability = "predicted"      // h(x) of every member
+	Simulated     Capability = "simulated"      // observations drawn from the error model around h(x)
+	LogLikelihood Capability = "log_likelihood" // log p(y | x), by component
+	Gradient      Capability = "gradient"       // of log p(y | x) with respect to x
+	ErrorVariance Capability = "error_variance" // variance of y - h(x), the same for every x
+	HasPositions  Capability = "coordinates"    // state and observations have coordinates
+)
+
+// ObservationOperator maps states to observations.
+type ObservationOperator interface {
+	// Space describes the observations.
+	Space() *ObservationSpace
+
+	// Observe fills those of r.Predicted, r.Simulated, r.LogLikelihood and
+	// r.Gradient that are not nil.
+	Observe(ctx context.Context, r *ObserveRequest) (*ObserveResult, error)
+}
+
+// ObserveRequest asks what would be observed of each member.
+type ObserveRequest struct {
+	Call
+	Time        float64
+	Ensemble    *mat.Dense // N x n
+	Observation []float64  // y, m values, NaN where missing; needed for LogLikelihood and Gradient
+
+	Predicted     *mat.Dense // N x m, h(x_i)
+	Simulated     *mat.Dense // N x m, a draw from p(y | x_i)
+	LogLikelihood *mat.Dense // N x m, log p(y_j | x_i); a missing component gives 0; a row's sum is log p(y | x_i)
+	Gradient      *mat.Dense // N x n, gradient of log p(y | x_i) with respect to x_i
+}
+
+// ObserveResult says how an observation went.
+type ObserveResult struct {
+	ErrorVariance []float64 // m values; nil when the operator does not offer it
+	Metrics       map[string]float64
+}
+
+// FilterConfig configures a filter.
+type FilterConfig struct {
+	Params       Params
+	State        *Layout
+	Observations *ObservationSpace
+	Members      int
+}
+
+// Filter turns a forecast ensemble and an observation into an analysis ensemble.
+type Filter interface {
+	// Needs lists what must be filled in a Problem for this configuration.
+	Needs() []Capability
+
+	// Analyse writes the analysis ensemble into p.Into.
+	Analyse(ctx context.Context, p *Problem) (*Analysis, error)
+}
+
+// Problem is all a filter knows in one cycle.
+type Problem struct {
+	Call
+	Time          float64
+	Ensemble      *mat.Dense // N x n, the forecast
+	LogWeights    []float64  // N values, normalised; nil when all are equal
+	Observation   []float64  // y, m values, NaN where missing
+	ErrorVariance []float64  // m values; nil unless needed
+	Predicted     *mat.Dense // N x m; nil unless needed, as the next three
+	Simulated     *mat.Dense // N x m
+	LogLikelihood *mat.Dense // N x m
+	Gradient      *mat.Dense // N x n
+	Carry         []byte     // what the last Analysis asked to carry over; empty in the first cycle
+	Into          *mat.Dense // N x n, the answer
+}
+
+// Analysis is what a filter says beside the ensemble itself.
+type Analysis struct {
+	LogWeights []float64          // N values, normalised; nil when all are equal
+	Ancestors  []int              // forecast row each analysis row descends from; nil when the filter moves members without resampling
+	Carry      []byte             // to be handed over in the next cycle
+	Metrics    map[string]float64 // diagnostics, such as the bandwidth or the number of steps
+}
