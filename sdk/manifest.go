@@ -36,6 +36,9 @@ type Manifest struct {
 	Step float64 `toml:"step"`
 	// Errors lists the error distributions an operator knows. Operators only.
 	Errors []string `toml:"errors"`
+
+	// Text is the source the manifest was parsed from.
+	Text string `toml:"-"`
 }
 
 // Citation is a source a plugin rests on.
@@ -84,7 +87,7 @@ var nameRule = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 // ParseManifest reads the text of a plugin.toml. Unknown keys, defaults outside
 // their own range and other slips are errors; all are reported, one a line.
 func ParseManifest(text string) (*Manifest, error) {
-	m := &Manifest{Threading: Threading{ConcurrentCalls: true, IndependentMembers: true}}
+	m := &Manifest{Text: text, Threading: Threading{ConcurrentCalls: true, IndependentMembers: true}}
 	meta, err := toml.Decode(text, m)
 	if err != nil {
 		return nil, Errorf(KindContract, "plugin.toml", "%v", err)
@@ -151,6 +154,40 @@ func (p *Param) faults() []string {
 		p.Default = v
 	}
 	return faults
+}
+
+// ResolveStep returns the time step to integrate with: step, or the manifest's
+// default when step is 0.
+func (m *Manifest) ResolveStep(step float64) (float64, error) {
+	switch {
+	case step == 0:
+		return m.Step, nil
+	case m.Step == 0:
+		return 0, Errorf(KindConfig, "step", "%s has no time step, but %g was given", m.Name, step).WithHint("leave the step out")
+	case step < 0 || math.IsNaN(step) || math.IsInf(step, 0):
+		return 0, Errorf(KindConfig, "step", "must be a number above 0, but is %g", step)
+	}
+	return step, nil
+}
+
+// CheckError says whether the operator knows the error distribution of e and its
+// numbers are usable.
+func (m *Manifest) CheckError(e ErrorModel) error {
+	if !slices.Contains(m.Errors, e.Dist) {
+		return Errorf(KindConfig, "error.dist", "must be one of %s, but is %q", strings.Join(m.Errors, ", "), e.Dist)
+	}
+	if len(e.SD) == 0 {
+		return Errorf(KindConfig, "error.sd", "is missing: a number above 0, or one per observed component")
+	}
+	for _, sd := range e.SD {
+		if !(sd > 0) || math.IsInf(sd, 0) {
+			return Errorf(KindConfig, "error.sd", "must be above 0 and finite, but is %g", sd)
+		}
+	}
+	if e.Dist == "student_t" && !(e.DF > 2) {
+		return Errorf(KindConfig, "error.df", "must be above 2 for the variance to exist, but is %g", e.DF)
+	}
+	return nil
 }
 
 // Param returns the parameter called name, or nil.
