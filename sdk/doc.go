@@ -17,7 +17,8 @@
 //     Into, Predicted, Simulated, LogLikelihood and Gradient, whose former
 //     content is undefined.
 //   - It answers finite numbers. A member that cannot be computed is listed as a
-//     [MemberFailure], never filled with NaN.
+//     [MemberFailure], never filled with NaN. The one exception is a
+//     log-likelihood of -Inf: this observation is impossible for that member.
 //   - It returns an [*Error] whose [Kind] says who must act. A panic is for its
 //     own bugs only.
 //   - It may be called from several goroutines at once.

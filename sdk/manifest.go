@@ -30,6 +30,7 @@ type Manifest struct {
 	Params    []Param    `toml:"param"`
 	Citations []Citation `toml:"citation"`
 	Threading Threading  `toml:"threading"`
+	Example   Example    `toml:"example"`
 
 	// Step is the default of the workflow's time.step; 0 for a model that has no
 	// time step of its own, which then refuses the key. Models only.
@@ -45,6 +46,14 @@ type Manifest struct {
 type Citation struct {
 	Text string `toml:"text"`
 	DOI  string `toml:"doi"`
+}
+
+// Example is a small case that works, for documentation and for the conformance
+// suite. A plugin that works with its defaults on any state needs none.
+type Example struct {
+	Params   map[string]any `toml:"params"`   // required parameters at least
+	State    []float64      `toml:"state"`    // a state a model may start from; one value stands for all
+	Interval float64        `toml:"interval"` // length of a forecast; 0: one time step, or 1 for a model without
 }
 
 // Threading says how a plugin may be called.

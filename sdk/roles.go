@@ -116,7 +116,7 @@ type ObserveRequest struct {
 
 	Predicted     *mat.Dense // N x m, h(x_i)
 	Simulated     *mat.Dense // N x m, a draw from p(y | x_i)
-	LogLikelihood *mat.Dense // N x m, log p(y_j | x_i); a missing component gives 0; a row's sum is log p(y | x_i)
+	LogLikelihood *mat.Dense // N x m, log p(y_j | x_i); 0 where y is missing, -Inf where it is impossible; a row's sum is log p(y | x_i)
 	Gradient      *mat.Dense // N x n, gradient of log p(y | x_i) with respect to x_i
 }
 
