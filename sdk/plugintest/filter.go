@@ -1,0 +1,210 @@
+package plugintest
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/mat"
+)
+
+// observed are the state values the filters are shown, with an error variance.
+var observed = []int{0, 2, 3}
+
+const errorVariance = 0.25
+
+func observationSpace() *sdk.ObservationSpace {
+	state := stateLayout()
+	points := mat.NewDense(len(observed), 1, nil)
+	for k, j := range observed {
+		points.Set(k, 0, state.Coordinates.Points.At(j, 0))
+	}
+	return &sdk.ObservationSpace{
+		Layout: &sdk.Layout{
+			Variables:   []sdk.Variable{{Name: "x", Shape: []int{len(observed)}, Dims: []string{"site"}, Unit: "1"}},
+			Coordinates: &sdk.Coordinates{Dims: []string{"site"}, Period: []float64{6}, Points: points},
+		},
+		Offers: []sdk.Capability{sdk.Predicted, sdk.Simulated, sdk.LogLikelihood, sdk.Gradient, sdk.ErrorVariance, sdk.HasPositions},
+	}
+}
+
+func (s *suite) checkFilter() {
+	configure := func(p sdk.Params) (sdk.Filter, error) {
+		return s.plugin.NewFilter(s.ctx, sdk.FilterConfig{
+			Params: p, State: stateLayout(), Observations: observationSpace(), Members: members,
+		})
+	}
+	filter, err := configure(s.params())
+	if err != nil {
+		s.fault("configure", "%v", err)
+		return
+	}
+	s.checkRefusals(func(p sdk.Params) error {
+		_, err := configure(p)
+		return err
+	})
+	a := analyseCall{s, filter, newProblem(filter, 6)}
+	b := analyseCall{s, filter, newProblem(filter, 7)}
+	s.checkPure("analyse", a.run, b.run, s.plugin.Manifest.Threading.ConcurrentCalls)
+	s.checkMissing(filter)
+	s.checkBadForecast(filter)
+}
+
+// newProblem returns a problem with all that filter needs and nothing else.
+func newProblem(filter sdk.Filter, stream int) *sdk.Problem {
+	e := ensembleAround(stateCentre, stream)
+	y := make([]float64, len(observed))
+	for k, j := range observed {
+		y[k] = stateCentre[j] + 0.2
+	}
+	p := &sdk.Problem{Call: sdk.Call{Cycle: 1, Seed: rng.New(8)}, Time: 1, Ensemble: e, Observation: y}
+	fill(p, filter.Needs())
+	return p
+}
+
+// fill computes what a linear operator with normal errors answers for p.
+func fill(p *sdk.Problem, needs []sdk.Capability) {
+	rows, n := p.Ensemble.Dims()
+	m := len(observed)
+	predicted, simulated := mat.NewDense(rows, m, nil), mat.NewDense(rows, m, nil)
+	logLikelihood, gradient := mat.NewDense(rows, m, nil), mat.NewDense(rows, n, nil)
+	for i := range rows {
+		stream := rng.New(9).Member(i)
+		for k, j := range observed {
+			h := p.Ensemble.At(i, j)
+			predicted.Set(i, k, h)
+			simulated.Set(i, k, h+math.Sqrt(errorVariance)*stream.NormFloat64())
+			if r := p.Observation[k] - h; !math.IsNaN(p.Observation[k]) {
+				logLikelihood.Set(i, k, -0.5*(r*r/errorVariance+math.Log(2*math.Pi*errorVariance)))
+				gradient.Set(i, j, r/errorVariance)
+			}
+		}
+	}
+	for _, need := range needs {
+		switch need {
+		case sdk.Predicted:
+			p.Predicted = predicted
+		case sdk.Simulated:
+			p.Simulated = simulated
+		case sdk.LogLikelihood:
+			p.LogLikelihood = logLikelihood
+		case sdk.Gradient:
+			p.Gradient = gradient
+		case sdk.ErrorVariance:
+			p.ErrorVariance = slices.Repeat([]float64{errorVariance}, m)
+		}
+	}
+}
+
+type analyseCall struct {
+	s      *suite
+	filter sdk.Filter
+	given  *sdk.Problem
+}
+
+func (c analyseCall) run() (answer, error) {
+	rows, n := c.given.Ensemble.Dims()
+	p := *c.given
+	p.Ensemble, p.Observation = mat.DenseCopyOf(c.given.Ensemble), slices.Clone(c.given.Observation)
+	p.Predicted, p.Simulated = clone(c.given.Predicted), clone(c.given.Simulated)
+	p.LogLikelihood, p.Gradient = clone(c.given.LogLikelihood), clone(c.given.Gradient)
+	p.Into = unwritten(rows, n)
+	a, err := c.filter.Analyse(c.s.ctx, &p)
+	if err != nil {
+		return answer{}, err
+	}
+	c.s.checkFinite("analyse", "the ensemble", p.Into, nil, false)
+	c.checkWeights(a.LogWeights, rows)
+	c.checkAncestors(a.Ancestors, rows)
+	for name, v := range a.Metrics {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			c.s.fault("analyse", "metric %s is %v", name, v)
+		}
+	}
+	got := answer{matrices: map[string]*mat.Dense{"ensemble": p.Into}, other: fmt.Sprint(a.LogWeights, a.Ancestors, a.Carry, a.Metrics)}
+	for name, pair := range map[string][2]*mat.Dense{
+		"ensemble": {p.Ensemble, c.given.Ensemble}, "predicted": {p.Predicted, c.given.Predicted}, "simulated": {p.Simulated, c.given.Simulated},
+		"log_likelihood": {p.LogLikelihood, c.given.LogLikelihood}, "gradient": {p.Gradient, c.given.Gradient},
+	} {
+		if pair[0] != nil {
+			err = firstError(err, unchanged(name, pair[0], pair[1]))
+		}
+	}
+	return got, err
+}
+
+func clone(m *mat.Dense) *mat.Dense {
+	if m == nil {
+		return nil
+	}
+	return mat.DenseCopyOf(m)
+}
+
+func firstError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// checkWeights wants normalised log-weights: the sum of rows numbers near 1 is
+// exact to rows ulps.
+func (c analyseCall) checkWeights(logWeights []float64, rows int) {
+	if logWeights == nil {
+		return
+	}
+	if len(logWeights) != rows {
+		c.s.fault("analyse", "%d log-weights for %d members", len(logWeights), rows)
+		return
+	}
+	sum := 0.0
+	for _, w := range logWeights {
+		sum += math.Exp(w)
+	}
+	if !(math.Abs(sum-1) < 1e-9) {
+		c.s.fault("analyse", "the weights sum to %v; want 1: normalise the log-weights", sum)
+	}
+}
+
+func (c analyseCall) checkAncestors(ancestors []int, rows int) {
+	if ancestors == nil {
+		return
+	}
+	if len(ancestors) != rows {
+		c.s.fault("analyse", "%d ancestors for %d members", len(ancestors), rows)
+	}
+	for i, a := range ancestors {
+		if a < 0 || a >= rows {
+			c.s.fault("analyse", "member %d descends from row %d; want 0 to %d", i, a, rows-1)
+			return
+		}
+	}
+}
+
+// checkMissing hides one observed component, then all of them. Both must give a
+// finite analysis; whatever the hidden components predict must not matter.
+func (s *suite) checkMissing(filter sdk.Filter) {
+	for hidden := 1; hidden <= len(observed); hidden += len(observed) - 1 {
+		p := newProblem(filter, 6)
+		for k := range hidden {
+			p.Observation[k] = math.NaN()
+		}
+		fill(p, filter.Needs())
+		if _, err := (analyseCall{s, filter, p}).run(); err != nil {
+			s.fault("missing observations", "%d of %d missing: %v", hidden, len(observed), err)
+		}
+	}
+}
+
+// checkBadForecast hands over a forecast with a NaN: the filter must refuse it
+// rather than spread it.
+func (s *suite) checkBadForecast(filter sdk.Filter) {
+	p := newProblem(filter, 6)
+	p.Ensemble.Set(1, 0, math.NaN())
+	p.Into = unwritten(p.Ensemble.Dims())
+	if _, err := filter.Analyse(s.ctx, p); err == nil {
+		s.fault("bad input", "a forecast with a NaN is accepted; want an error that names the member")
+	}
+}

@@ -1,0 +1,134 @@
+package plugintest
+
+import (
+	"fmt"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/mat"
+)
+
+func (s *suite) checkModel() {
+	model, err := s.plugin.NewModel(s.ctx, sdk.ModelConfig{Params: s.params()})
+	if err != nil {
+		s.fault("configure", "%v", err)
+		return
+	}
+	s.checkRefusals(func(p sdk.Params) error {
+		_, err := s.plugin.NewModel(s.ctx, sdk.ModelConfig{Params: p})
+		return err
+	})
+	if s.plugin.Manifest.Step == 0 {
+		if _, err := s.plugin.NewModel(s.ctx, sdk.ModelConfig{Params: s.params(), Step: 0.1}); err == nil {
+			s.fault("refusals", "a time step is accepted, but the manifest names none")
+		}
+	}
+	if err := model.Layout().Check(); err != nil {
+		s.fault("layout", "%v", err)
+		return
+	}
+	start, err := s.start(model.Layout().Size())
+	if err != nil {
+		s.fault("manifest", "%v", err)
+		return
+	}
+	a := forecastCall{s, model, ensembleAround(start, 1), 0, members}
+	b := forecastCall{s, model, ensembleAround(start, 2), 0, members - 5}
+	s.checkPure("forecast", a.run, b.run, s.plugin.Manifest.Threading.ConcurrentCalls)
+	s.checkSplit(a)
+}
+
+// start returns the example's state, or zeros.
+func (s *suite) start(n int) ([]float64, error) {
+	state := make([]float64, n)
+	example := s.plugin.Manifest.Example.State
+	switch len(example) {
+	case 0:
+	case 1:
+		for i := range state {
+			state[i] = example[0]
+		}
+	case n:
+		copy(state, example)
+	default:
+		return nil, fmt.Errorf("example.state holds %d values; want 1 or %d", len(example), n)
+	}
+	return state, nil
+}
+
+// forecastCall forecasts rows [from, to) of ensemble as members of one
+// experiment.
+type forecastCall struct {
+	s        *suite
+	model    sdk.Model
+	ensemble *mat.Dense
+	from, to int
+}
+
+func (c forecastCall) run() (answer, error) {
+	_, n := c.ensemble.Dims()
+	in := mat.DenseCopyOf(c.ensemble.Slice(c.from, c.to, 0, n))
+	r := &sdk.ForecastRequest{
+		Call: sdk.Call{Cycle: 1, Seed: rng.New(3), First: c.from},
+		From: 1, To: 1 + c.interval(),
+		Ensemble: mat.DenseCopyOf(in), Into: unwritten(c.to-c.from, n),
+	}
+	res, err := c.model.Forecast(c.s.ctx, r)
+	if err != nil {
+		return answer{}, err
+	}
+	failed := map[int]bool{}
+	for _, f := range res.Failures {
+		failed[f.Member] = true
+		for j := range n {
+			r.Into.Set(f.Member, j, 0)
+		}
+	}
+	if len(failed) == c.to-c.from {
+		c.s.fault("forecast", "every member failed: %s; give the manifest an example.state the model can start from", res.Failures[0].Reason)
+	}
+	c.s.checkFinite("forecast", "the ensemble", r.Into, failed, false)
+	return answer{matrices: map[string]*mat.Dense{"ensemble": r.Into}, other: fmt.Sprint(res.Failures)},
+		unchanged("ensemble", r.Ensemble, in)
+}
+
+func (c forecastCall) interval() float64 {
+	switch m := c.s.plugin.Manifest; {
+	case m.Example.Interval != 0:
+		return m.Example.Interval
+	case m.Step != 0:
+		return m.Step
+	}
+	return 1
+}
+
+// checkSplit forecasts the ensemble in two calls; the rows must be the same.
+func (s *suite) checkSplit(whole forecastCall) {
+	if !s.plugin.Manifest.Threading.IndependentMembers {
+		return
+	}
+	const cut = 5
+	want, err := whole.run()
+	if err != nil {
+		return // reported by checkPure
+	}
+	for _, part := range [][2]int{{0, cut}, {cut, members}} {
+		c := whole
+		c.from, c.to = part[0], part[1]
+		got, err := c.run()
+		if err != nil {
+			s.fault("split", "members %d to %d alone: %v", part[0], part[1]-1, err)
+			continue
+		}
+		rows := rowsOf(want.matrices["ensemble"], part[0], part[1])
+		if d := matrixDifference(rows, got.matrices["ensemble"]); d != "" {
+			s.fault("split", "members %d to %d alone give another answer: %s; draw from seed.Member(first + i), or set threading.independent_members = false",
+				part[0], part[1]-1, d)
+		}
+	}
+}
+
+func rowsOf(m *mat.Dense, from, to int) *mat.Dense {
+	_, n := m.Dims()
+	return mat.DenseCopyOf(m.Slice(from, to, 0, n))
+}

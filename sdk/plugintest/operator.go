@@ -1,0 +1,181 @@
+package plugintest
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/mat"
+)
+
+// stateLayout is the state that operators and filters are tried on: six values
+// of one variable on a line.
+func stateLayout() *sdk.Layout {
+	points := mat.NewDense(6, 1, []float64{0, 1, 2, 3, 4, 5})
+	return &sdk.Layout{
+		Variables:   []sdk.Variable{{Name: "x", Shape: []int{6}, Dims: []string{"site"}, Unit: "1"}},
+		Coordinates: &sdk.Coordinates{Dims: []string{"site"}, Period: []float64{6}, Points: points},
+	}
+}
+
+var stateCentre = []float64{1, 0.5, -1, 2, -0.5, 1.5}
+
+func (s *suite) operator(params sdk.Params, dist string) (sdk.ObservationOperator, error) {
+	return s.plugin.NewOperator(s.ctx, sdk.OperatorConfig{
+		Params: params,
+		State:  stateLayout(),
+		Error:  sdk.ErrorModel{Dist: dist, SD: []float64{0.5}, DF: 5},
+	})
+}
+
+func (s *suite) checkOperator() {
+	dists := s.plugin.Manifest.Errors
+	if len(dists) == 0 {
+		s.fault("manifest", "errors is empty; want the error distributions the operator knows")
+		return
+	}
+	s.checkRefusals(func(p sdk.Params) error {
+		_, err := s.operator(p, dists[0])
+		return err
+	})
+	if _, err := s.operator(s.params(), "no such distribution"); err == nil {
+		s.fault("refusals", "an unknown error distribution is accepted")
+	}
+	for _, dist := range dists {
+		op, err := s.operator(s.params(), dist)
+		if err != nil {
+			s.fault("configure", "error.dist = %q: %v", dist, err)
+			continue
+		}
+		s.checkObserve(op, dist)
+	}
+}
+
+func (s *suite) checkObserve(op sdk.ObservationOperator, dist string) {
+	space := op.Space()
+	if err := space.Layout.Check(); err != nil {
+		s.fault("space", "%v", err)
+		return
+	}
+	known := []sdk.Capability{sdk.Predicted, sdk.Simulated, sdk.LogLikelihood, sdk.Gradient, sdk.ErrorVariance, sdk.HasPositions}
+	for _, c := range space.Offers {
+		if !slices.Contains(known, c) {
+			s.fault("space", "offers %q; want some of %v", c, known)
+		}
+	}
+	if !slices.Contains(space.Offers, sdk.Predicted) {
+		s.fault("space", "does not offer %q, which every operator can", sdk.Predicted)
+	}
+	role := "observe (" + dist + " errors)"
+	a := observeCall{s, op, role, ensembleAround(stateCentre, 3), 0, members}
+	b := observeCall{s, op, role, ensembleAround(stateCentre, 4), 0, members - 5}
+	s.checkPure(role, a.run, b.run, s.plugin.Manifest.Threading.ConcurrentCalls)
+	s.checkObserveSplit(a)
+}
+
+type observeCall struct {
+	s        *suite
+	op       sdk.ObservationOperator
+	role     string
+	ensemble *mat.Dense
+	from, to int
+}
+
+func (c observeCall) run() (answer, error) {
+	space := c.op.Space()
+	rows, m := c.to-c.from, space.Layout.Size()
+	_, n := c.ensemble.Dims()
+	offers := func(w sdk.Capability, cols int) *mat.Dense {
+		if !slices.Contains(space.Offers, w) {
+			return nil
+		}
+		return unwritten(rows, cols)
+	}
+	in := mat.DenseCopyOf(c.ensemble.Slice(c.from, c.to, 0, n))
+	r := &sdk.ObserveRequest{
+		Call: sdk.Call{Cycle: 1, Seed: rng.New(5), First: c.from}, Time: 1,
+		Ensemble: mat.DenseCopyOf(in), Observation: c.observation(m),
+		Predicted: offers(sdk.Predicted, m), Simulated: offers(sdk.Simulated, m),
+		LogLikelihood: offers(sdk.LogLikelihood, m), Gradient: offers(sdk.Gradient, n),
+	}
+	res, err := c.op.Observe(c.s.ctx, r)
+	if err != nil {
+		return answer{}, err
+	}
+	got := c.collect(r, res)
+	return got, unchanged("ensemble", r.Ensemble, in)
+}
+
+// observation is near what the operator predicts at the centre, with its first
+// component missing.
+func (c observeCall) observation(m int) []float64 {
+	r := &sdk.ObserveRequest{Ensemble: mat.NewDense(1, len(stateCentre), slices.Clone(stateCentre)), Predicted: mat.NewDense(1, m, nil)}
+	if _, err := c.op.Observe(c.s.ctx, r); err != nil {
+		return make([]float64, m) // the call that follows reports why
+	}
+	y := slices.Clone(r.Predicted.RawRowView(0))
+	y[0] = math.NaN()
+	return y
+}
+
+func (c observeCall) collect(r *sdk.ObserveRequest, res *sdk.ObserveResult) answer {
+	got := answer{matrices: map[string]*mat.Dense{}, other: fmt.Sprint(res.ErrorVariance)}
+	for name, m := range map[string]*mat.Dense{
+		"predicted": r.Predicted, "simulated": r.Simulated, "log_likelihood": r.LogLikelihood, "gradient": r.Gradient,
+	} {
+		if m != nil {
+			got.matrices[name] = m
+			c.s.checkFinite(c.role, name, m, nil, name == "log_likelihood")
+		}
+	}
+	if l := r.LogLikelihood; l != nil {
+		for i := range l.RawMatrix().Rows {
+			if l.At(i, 0) != 0 {
+				c.s.fault(c.role, "log_likelihood: member %d is %v for a missing observation; want 0", i, l.At(i, 0))
+				break
+			}
+		}
+	}
+	c.checkVariance(res.ErrorVariance)
+	return got
+}
+
+func (c observeCall) checkVariance(v []float64) {
+	if !slices.Contains(c.op.Space().Offers, sdk.ErrorVariance) {
+		return
+	}
+	if m := c.op.Space().Layout.Size(); len(v) != m {
+		c.s.fault(c.role, "error_variance holds %d values; want %d", len(v), m)
+	}
+	for j, x := range v {
+		if !(x > 0) || math.IsInf(x, 0) {
+			c.s.fault(c.role, "error_variance: value %d is %v; want a finite number above 0", j, x)
+			return
+		}
+	}
+}
+
+func (s *suite) checkObserveSplit(whole observeCall) {
+	if !s.plugin.Manifest.Threading.IndependentMembers {
+		return
+	}
+	const cut = 5
+	want, err := whole.run()
+	if err != nil {
+		return // reported by checkPure
+	}
+	part := whole
+	part.from = cut
+	got, err := part.run()
+	if err != nil {
+		s.fault(whole.role, "members %d to %d alone: %v", cut, members-1, err)
+		return
+	}
+	for name, m := range want.matrices {
+		if d := matrixDifference(rowsOf(m, cut, members), got.matrices[name]); d != "" {
+			s.fault(whole.role, "%s: members %d to %d alone give another answer: %s; draw from seed.Member(first + i)", name, cut, members-1, d)
+		}
+	}
+}
