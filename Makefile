@@ -1,0 +1,76 @@
+# Two commands do everything a fresh machine with Go, make and Python 3 needs:
+#   make demo   builds plume and its plugins and runs the first experiment
+#   make test   runs every check and test
+
+GO      ?= go
+PYTHON  ?= python3
+BIN     := bin
+VENV    := .venv
+PLUGINS := $(notdir $(patsubst %/,%,$(wildcard plugins/*/)))
+BINARY  := $(BIN)/plume $(foreach p,$(PLUGINS),$(BIN)/plugins/$(p))
+LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+
+.PHONY: demo build test short lint conformance experiments experiments-short fuzz bench bench-wire proto clean FORCE
+
+demo: build ## build everything and run the first experiment
+	$(BIN)/plume run workflows/lorenz63-quick.toml
+
+build: $(BINARY) ## build plume and its plugins into bin/
+
+# Go decides what is out of date.
+$(BIN)/plume: FORCE
+	$(GO) build -ldflags "-X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)" -o $@ ./host
+
+$(BIN)/plugins/%: FORCE
+	$(GO) build -o $@ ./plugins/$*
+
+test: build $(VENV)/ready lint ## every check and test
+	PLUME_PYTHON=$(abspath $(VENV))/bin/python $(GO) test -race ./...
+	$(MAKE) conformance fuzz experiments-short
+
+short: build ## the Go tests alone
+	$(GO) test ./...
+
+lint: ## formatting, vet and the import law
+	$(GO) vet ./...
+	$(GO) run $(LINT) run ./...
+
+conformance: build ## put every built plugin through the conformance suite, over its socket
+	$(BIN)/plume plugins test $(PLUGINS)
+
+experiments-short: build ## the short form of every workflow's expected numbers
+	for w in workflows/*.toml; do $(BIN)/plume verify --profile short $$w || exit 1; done
+
+experiments: build ## every workflow's expected numbers, at full length and with two seeds
+	for w in workflows/*.toml; do for s in 1 2; do \
+	  $(BIN)/plume verify --set experiment.seed=$$s $$w || exit 1; done; done
+
+FUZZTIME ?= 10s
+fuzz: ## the fuzz targets, each for FUZZTIME
+	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME)
+	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzArithmetic -fuzztime $(FUZZTIME)
+	$(GO) test ./sdk/wire -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
+
+bench: build ## Go benchmarks of the hot paths
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-wire: ## ensembles through a plugin process, beside memcpy and a raw socket
+	$(GO) run ./bench/wire
+
+# The Python side of the tests: real readers of the tables plume writes.
+$(VENV)/ready: examples/analysis/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+proto: ## generate sdk/proto from its definition
+	$(PYTHON) -m venv $(VENV)-proto
+	$(VENV)-proto/bin/pip install --quiet --disable-pip-version-check grpcio-tools==1.85.1
+	GOBIN=$(abspath $(VENV)-proto)/bin $(GO) install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
+	GOBIN=$(abspath $(VENV)-proto)/bin $(GO) install google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
+	cd sdk/proto && PATH=$(abspath $(VENV)-proto)/bin:$$PATH python -m grpc_tools.protoc -I. \
+	  --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative plume/v1/plugin.proto
+
+clean: ## remove what was built
+	rm -rf $(BIN) $(VENV) $(VENV)-proto

@@ -1,0 +1,153 @@
+package cycle
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/mat"
+)
+
+// Step is one cycle of one filter. Its matrices and slices are valid until the
+// callback that receives it returns.
+type Step struct {
+	Cycle    int
+	Time     float64
+	Forecast Ensemble
+	Analysis Ensemble
+	// Ancestors holds the forecast row each analysis row descends from; nil when
+	// the filter moves its members.
+	Ancestors []int
+	Metrics   map[string]float64 // the filter's diagnostics
+	Timing    Timing
+}
+
+// Ensemble is a weighted set of states.
+type Ensemble struct {
+	Members    *mat.Dense // N x n
+	LogWeights []float64  // N values, normalised; nil when all are equal
+}
+
+// Timing says where the wall time of a cycle went.
+type Timing struct{ Forecast, Observe, Analyse time.Duration }
+
+// Assimilate runs trial over all cycles of p and hands every cycle to each. It
+// stops at the first error, of a plugin or of each.
+//
+// Streams: branch "assimilation" of p.Seed, below it "init", and "forecast",
+// "observe" and "analyse" by cycle. They do not depend on the trial: filters of
+// one replicate meet the same model noise, so that their scores can be paired.
+func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, twin *Twin, each func(*Step) error) error {
+	a := newAssimilation(p, trial, twin)
+	for k := 1; k <= p.Clock.Cycles; k++ {
+		step, err := a.step(ctx, k)
+		if err != nil {
+			return err
+		}
+		if err := each(step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type assimilation struct {
+	plan    *plan.Plan
+	twin    *Twin
+	filter  sdk.Filter
+	seed    rng.Seed
+	state   Ensemble // analysis of the last cycle
+	ahead   *mat.Dense
+	observe sdk.ObserveRequest // its matrices are reused from cycle to cycle
+	carry   []byte
+}
+
+func newAssimilation(p *plan.Plan, trial *plan.Trial, twin *Twin) *assimilation {
+	n, m := p.State.Size(), p.Space.Layout.Size()
+	a := &assimilation{
+		plan: p, twin: twin, filter: trial.Filter,
+		seed:  p.Seed.Child("assimilation", 0),
+		state: Ensemble{Members: mat.NewDense(trial.Size, n, nil)},
+		ahead: mat.NewDense(trial.Size, n, nil),
+	}
+	for _, need := range trial.Filter.Needs() {
+		switch need {
+		case sdk.Predicted:
+			a.observe.Predicted = mat.NewDense(trial.Size, m, nil)
+		case sdk.Simulated:
+			a.observe.Simulated = mat.NewDense(trial.Size, m, nil)
+		case sdk.LogLikelihood:
+			a.observe.LogLikelihood = mat.NewDense(trial.Size, m, nil)
+		case sdk.Gradient:
+			a.observe.Gradient = mat.NewDense(trial.Size, n, nil)
+		}
+	}
+	mean := p.Ensemble.Mean
+	switch p.Ensemble.Around {
+	case plan.Truth0:
+		mean = twin.Truth.RawRowView(0)
+	case plan.TruthInit:
+		mean = twin.Init
+	}
+	init := a.seed.Child("init", 0)
+	for i := range trial.Size {
+		p.Ensemble.Into(a.state.Members.RawRowView(i), mean, init.Member(i))
+	}
+	return a
+}
+
+func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
+	s := &Step{Cycle: k, Time: a.plan.Clock.Time(k)}
+	start := time.Now()
+	err := forecast(ctx, a.plan.Model, &sdk.ForecastRequest{
+		Call: a.call("forecast", k), From: a.plan.Clock.Time(k - 1), To: s.Time,
+		Ensemble: a.state.Members, Into: a.ahead,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Forecast = Ensemble{a.ahead, a.state.LogWeights}
+	s.Timing.Forecast, start = time.Since(start), time.Now()
+
+	a.observe.Call, a.observe.Time = a.call("observe", k), s.Time
+	a.observe.Ensemble, a.observe.Observation = a.ahead, a.twin.Observation(k)
+	observed, err := a.plan.Operator.Observe(ctx, &a.observe)
+	if err != nil {
+		return nil, err
+	}
+	s.Timing.Observe, start = time.Since(start), time.Now()
+
+	analysis, err := a.filter.Analyse(ctx, a.problem(k, s, observed))
+	if err != nil {
+		return nil, err
+	}
+	s.Timing.Analyse = time.Since(start)
+	s.Ancestors, s.Metrics, a.carry = analysis.Ancestors, analysis.Metrics, analysis.Carry
+	a.state.LogWeights = analysis.LogWeights
+	s.Analysis = a.state
+	return s, nil
+}
+
+// problem reuses the last analysis as the answer matrix: the forecast has been
+// made from it and nothing reads it any more.
+func (a *assimilation) problem(k int, s *Step, observed *sdk.ObserveResult) *sdk.Problem {
+	p := &sdk.Problem{
+		Call: a.call("analyse", k), Time: s.Time,
+		Ensemble: s.Forecast.Members, LogWeights: s.Forecast.LogWeights,
+		Observation: a.twin.Observation(k),
+		Predicted:   a.observe.Predicted, Simulated: a.observe.Simulated,
+		LogLikelihood: a.observe.LogLikelihood, Gradient: a.observe.Gradient,
+		Carry: a.carry, Into: a.state.Members,
+	}
+	if slices.Contains(a.filter.Needs(), sdk.ErrorVariance) {
+		p.ErrorVariance = observed.ErrorVariance
+	}
+	return p
+}
+
+func (a *assimilation) call(role string, cycle int) sdk.Call {
+	return sdk.Call{Cycle: cycle, Seed: a.seed.Child(role, cycle)}
+}

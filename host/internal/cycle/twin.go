@@ -1,0 +1,82 @@
+// Package cycle runs the assimilation cycle, forecast, observe, analyse, over
+// the roles of package sdk. It knows no processes, no files and no workflow
+// text, and holds no state between runs: the same plan gives the same numbers.
+package cycle
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// Twin is a true trajectory and the observations made of it.
+type Twin struct {
+	Init         []float64  // the truth before its spin-up, n values
+	Truth        *mat.Dense // (cycles+1) x n; row k is the truth at cycle k, row 0 at the start
+	Observations *mat.Dense // cycles x m; row k-1 belongs to cycle k
+}
+
+// Observation returns y of a cycle, from 1.
+func (t *Twin) Observation(cycle int) []float64 { return t.Observations.RawRowView(cycle - 1) }
+
+// Simulate integrates the truth over all cycles of p and observes it after each.
+// done is called after every cycle. Streams: branch "truth" of p.Seed.
+func Simulate(ctx context.Context, p *plan.Plan, done func()) (*Twin, error) {
+	n, m, cycles := p.State.Size(), p.Space.Layout.Size(), p.Clock.Cycles
+	t := &Twin{Init: make([]float64, n), Truth: mat.NewDense(cycles+1, n, nil), Observations: mat.NewDense(cycles, m, nil)}
+	seed := p.Seed.Child("truth", 0)
+	p.Truth.Init.Into(t.Init, p.Truth.Init.Mean, seed.Child("init", 0).Rand())
+
+	state := mat.NewDense(1, n, append([]float64(nil), t.Init...))
+	next := mat.NewDense(1, n, nil)
+	forecast := func(cycle int, from, to float64) error {
+		r := &sdk.ForecastRequest{
+			Call: sdk.Call{Cycle: cycle, Seed: seed.Child("forecast", cycle)},
+			From: from, To: to, Ensemble: state, Into: next,
+		}
+		if err := forecast(ctx, p.Truth.Model, r); err != nil {
+			return fmt.Errorf("truth: %w", err)
+		}
+		state, next = next, state
+		return nil
+	}
+	if p.Truth.SpinUp > 0 {
+		if err := forecast(0, p.Clock.Start-p.Truth.SpinUp, p.Clock.Start); err != nil {
+			return nil, err
+		}
+	}
+	t.Truth.SetRow(0, state.RawRowView(0))
+	for k := 1; k <= cycles; k++ {
+		if err := forecast(k, p.Clock.Time(k-1), p.Clock.Time(k)); err != nil {
+			return nil, err
+		}
+		t.Truth.SetRow(k, state.RawRowView(0))
+		r := &sdk.ObserveRequest{
+			Call: sdk.Call{Cycle: k, Seed: seed.Child("observe", k)}, Time: p.Clock.Time(k),
+			Ensemble: state, Simulated: mat.NewDense(1, m, t.Observation(k)),
+		}
+		if _, err := p.Operator.Observe(ctx, r); err != nil {
+			return nil, fmt.Errorf("truth: %w", err)
+		}
+		done()
+	}
+	return t, nil
+}
+
+// forecast calls model and turns failed members into an error: a member that is
+// gone cannot be replaced by anything honest.
+func forecast(ctx context.Context, model sdk.Model, r *sdk.ForecastRequest) error {
+	res, err := model.Forecast(ctx, r)
+	if err != nil {
+		return err
+	}
+	if len(res.Failures) == 0 {
+		return nil
+	}
+	first, rows := res.Failures[0], r.Ensemble.RawMatrix().Rows
+	return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: forecast", r.Cycle), "%d of %d members failed; member %d: %s",
+		len(res.Failures), rows, r.First+first.Member, first.Reason)
+}

@@ -1,0 +1,78 @@
+// Package plan turns a workflow and the plugins it names into a Plan: parts
+// that are configured and known to fit together. What does not fit is found
+// here, before the first time step.
+package plan
+
+import (
+	"math/rand/v2"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rng"
+)
+
+// Plan is one twin experiment, ready to run.
+type Plan struct {
+	Clock    Clock
+	Seed     rng.Seed // of the replicate; every stream of the run is below it
+	State    *sdk.Layout
+	Space    *sdk.ObservationSpace
+	Truth    Truth
+	Model    sdk.Model
+	Operator sdk.ObservationOperator
+	Ensemble Draw    // where the members start
+	Trials   []Trial // in the order of the workflow
+	// Reference is the brute-force filter the others are scored against; nil
+	// when the workflow has none. Keep says how many of its members are kept.
+	Reference *Trial
+	Keep      int
+}
+
+// Clock says when the cycles are.
+type Clock struct {
+	Start    float64 // model time of the initial ensemble
+	Interval float64 // between observations
+	Cycles   int
+	BurnIn   int // cycles left out of every time mean
+}
+
+// Time returns the model time of a cycle; cycle 0 is the start.
+func (c Clock) Time(cycle int) float64 { return c.Start + float64(cycle)*c.Interval }
+
+// Truth says how the true trajectory is made.
+type Truth struct {
+	Model  sdk.Model
+	Init   Draw
+	SpinUp float64 // model time integrated before the start
+}
+
+// Trial is one filter with its ensemble.
+type Trial struct {
+	Number int // from 1
+	Label  string
+	Filter sdk.Filter
+	Size   int
+}
+
+// Origin says where the mean of a Draw is taken from.
+type Origin int
+
+// The origins of a Draw.
+const (
+	Given     Origin = iota // Draw.Mean
+	Truth0                  // the truth at the start of the first cycle
+	TruthInit               // the truth before its spin-up
+)
+
+// Draw is a normal distribution of states with independent values.
+type Draw struct {
+	Around Origin
+	Mean   []float64 // n values; nil unless Around is Given
+	SD     []float64 // n values
+}
+
+// Into fills dst with one draw around mean.
+func (d Draw) Into(dst, mean []float64, r *rand.Rand) {
+	for j := range dst {
+		dst[j] = mean[j] + d.SD[j]*r.NormFloat64()
+	}
+}

@@ -1,0 +1,189 @@
+package main_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// law lists, for every room of the house, what its packages may import beside
+// the standard library and packages of the room itself. The first rule whose
+// room holds a package counts. Test files may import more; see testOnly.
+var law = []struct {
+	room  string // import path below the module; a trailing slash means everything below
+	allow []string
+}{
+	{"plugins/", []string{"sdk", "sdk/serve", "sdk/ensemble", "sdk/ode", "sdk/taper", "sdk/resample", "sdk/rng", "sdk/linalg", "gonum.org/v1/gonum/"}},
+
+	{"sdk/wire/", []string{"sdk", "github.com/apache/arrow/go/v17/", "github.com/google/flatbuffers/go", "gonum.org/v1/gonum/"}},
+	{"sdk/wire", []string{"sdk", "github.com/apache/arrow/go/v17/", "github.com/google/flatbuffers/go", "gonum.org/v1/gonum/"}},
+	{"sdk/proto/", []string{"google.golang.org/grpc", "google.golang.org/grpc/", "google.golang.org/protobuf/"}},
+	{"sdk/rpc", []string{"sdk", "sdk/rng", "sdk/wire", "sdk/proto/", "github.com/hashicorp/go-plugin", "google.golang.org/", "gonum.org/v1/gonum/"}},
+	{"sdk/serve", []string{"sdk", "sdk/rpc", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/grpc", "golang.org/x/sys/unix"}},
+	{"sdk/plugintest", []string{"sdk", "sdk/rng", "gonum.org/v1/gonum/"}},
+	{"sdk/rng", nil},
+	{"sdk/", []string{"sdk/rng", "sdk/linalg", "sdk/ensemble", "gonum.org/v1/gonum/"}},
+	{"sdk", []string{"sdk/rng", "github.com/BurntSushi/toml", "gonum.org/v1/gonum/mat"}},
+
+	{"host", []string{"host/internal/cli"}},
+	{"host/internal/cli", []string{"host/internal/", "sdk", "sdk/", "github.com/spf13/cobra", "github.com/vbauerster/mpb/v8", "github.com/vbauerster/mpb/v8/", "golang.org/x/"}},
+	{"host/internal/workflow", []string{"github.com/BurntSushi/toml"}},
+	{"host/internal/plan", []string{"host/internal/workflow", "sdk", "sdk/rng", "gonum.org/v1/gonum/mat"}},
+	{"host/internal/launch", []string{"sdk", "sdk/rpc", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc"}},
+	{"host/internal/launch/", []string{"sdk", "sdk/"}}, // plugins that misbehave, for its tests
+	{"host/internal/cycle", []string{"host/internal/plan", "host/internal/score", "sdk", "sdk/ensemble", "sdk/rng", "sdk/resample", "gonum.org/v1/gonum/mat"}},
+	{"host/internal/score", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}},
+	{"host/internal/archive", []string{"host/internal/plan", "host/internal/cycle", "sdk", "sdk/wire", "sdk/wire/table", "gonum.org/v1/gonum/"}},
+	{"host/internal/report", []string{"host/internal/archive", "host/internal/score"}},
+
+	{"bench/", []string{"sdk", "sdk/", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/", "gonum.org/v1/gonum/"}},
+}
+
+const module = "github.com/plume-da/plume"
+
+func TestImportLaw(t *testing.T) {
+	found, err := violations("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range found {
+		t.Error(v)
+	}
+}
+
+// The law must be able to fail: a house that breaks it in three ways is found
+// to break it in three ways.
+func TestImportLawFindsViolations(t *testing.T) {
+	found, err := violations("testdata/crooked-house")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		module + "/host/internal/plan imports " + module + "/sdk/nosy",
+		module + "/plugins/model-greedy imports " + module + "/host/internal/plan",
+		module + "/sdk/nosy imports " + module + "/plugins/model-greedy/weights",
+	}
+	if !slices.Equal(found, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(found, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// violations lists the imports below dir that the law forbids, sorted.
+func violations(dir string) ([]string, error) {
+	cmd := exec.Command("go", "list", "-e", "-f", `{{$p := .ImportPath}}{{range .Imports}}{{$p}} {{.}}{{"\n"}}{{end}}`, "./...")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list in %s: %w", dir, err)
+	}
+	var found []string
+	lines := bufio.NewScanner(strings.NewReader(string(out)))
+	for lines.Scan() {
+		from, to, ok := strings.Cut(lines.Text(), " ")
+		if ok && !allowed(strings.TrimPrefix(from, module+"/"), to) {
+			found = append(found, from+" imports "+to)
+		}
+	}
+	slices.Sort(found)
+	return found, nil
+}
+
+func allowed(from, to string) bool {
+	first, _, _ := strings.Cut(to, "/")
+	if !strings.Contains(first, ".") || to == module+"/"+from {
+		return true // the standard library
+	}
+	for _, rule := range law {
+		if !matches(rule.room, from) {
+			continue
+		}
+		return slices.ContainsFunc(rule.allow, func(a string) bool {
+			return matches(a, to) || matches(module+"/"+a, to)
+		})
+	}
+	return false
+}
+
+func matches(pattern, path string) bool {
+	if strings.HasSuffix(pattern, "/") {
+		return strings.HasPrefix(path, pattern)
+	}
+	return path == pattern
+}
+
+// Every plugin folder holds the same files, and its name is the plugin's name.
+func TestPluginFolders(t *testing.T) {
+	folders, err := filepath.Glob("../plugins/*")
+	if err != nil || len(folders) < 6 {
+		t.Fatalf("found %d plugin folders: %v", len(folders), err)
+	}
+	for _, folder := range folders {
+		name := filepath.Base(folder)
+		for _, file := range []string{"main.go", "plugin.toml", "README.md", "conformance_test.go", doorOf(name)} {
+			if _, err := os.Stat(filepath.Join(folder, file)); err != nil {
+				t.Errorf("plugins/%s: %v", name, err)
+			}
+		}
+		text, err := os.ReadFile(filepath.Join(folder, "plugin.toml"))
+		if err == nil && !strings.Contains(string(text), fmt.Sprintf("name = %q", name)) &&
+			!strings.Contains(strings.Join(strings.Fields(string(text)), " "), fmt.Sprintf("name = %q", name)) {
+			t.Errorf("plugins/%s: plugin.toml gives another name", name)
+		}
+		if main, err := os.ReadFile(filepath.Join(folder, "main.go")); err == nil {
+			if lines := strings.Count(string(main), "\n"); lines > 20 {
+				t.Errorf("plugins/%s: main.go has %d lines; it should only serve", name, lines)
+			}
+		}
+	}
+}
+
+func doorOf(name string) string {
+	switch {
+	case strings.HasPrefix(name, "filter-"):
+		return "filter.go"
+	case strings.HasPrefix(name, "obs-"):
+		return "operator.go"
+	}
+	return "model.go"
+}
+
+// Host and SDK never name a plugin: adding one touches its own folder and
+// workflows alone.
+func TestNobodyNamesAPlugin(t *testing.T) {
+	folders, err := filepath.Glob("../plugins/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, root := range []string{".", "../sdk"} {
+		err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() && d.Name() == "testdata" {
+				return cmpErr(err, filepath.SkipDir)
+			}
+			if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return nil
+			}
+			text, err := os.ReadFile(path)
+			for _, folder := range folders {
+				if name := `"` + filepath.Base(folder) + `"`; strings.Contains(string(text), name) {
+					t.Errorf("%s names the plugin %s", path, name)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func cmpErr(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}

@@ -1,0 +1,3 @@
+module github.com/plume-da/plume
+
+go 1.26

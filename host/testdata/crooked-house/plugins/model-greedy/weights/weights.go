@@ -1,0 +1,2 @@
+// Package weights is imported by the SDK, which may not import plugins.
+package weights
