@@ -1,0 +1,279 @@
+package plugintest_test
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/plugintest"
+	"gonum.org/v1/gonum/mat"
+)
+
+const modelManifest = `
+name = "decay"
+version = "1"
+role = "model"
+summary = "x' = -rate x with noise"
+step = 0.1
+
+[[param]]
+name = "rate"
+type = "float"
+default = 1.0
+above = 0.0
+doc = "decay rate"
+`
+
+// decay is a correct model, but for what spoil does to each call.
+type decay struct {
+	rate   float64
+	layout *sdk.Layout
+	spoil  func(*sdk.ForecastRequest)
+}
+
+func (d *decay) Layout() *sdk.Layout { return d.layout }
+
+func (d *decay) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	rows, n := r.Ensemble.Dims()
+	for i := range rows {
+		noise := r.Seed.Member(r.First + i)
+		for j := range n {
+			r.Into.Set(i, j, r.Ensemble.At(i, j)*math.Exp(-d.rate*(r.To-r.From))+0.1*noise.NormFloat64())
+		}
+	}
+	if d.spoil != nil {
+		d.spoil(r)
+	}
+	return &sdk.ForecastResult{}, nil
+}
+
+func checkDecay(spoil func(*sdk.ForecastRequest)) error {
+	return plugintest.Check(sdk.ModelPlugin(modelManifest, func(c sdk.ModelConfig) (sdk.Model, error) {
+		return &decay{
+			rate:   c.Params["rate"].(float64),
+			layout: &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{2}}}},
+			spoil:  spoil,
+		}, nil
+	}))
+}
+
+func TestModelFindings(t *testing.T) {
+	var calls atomic.Int64
+	tests := []struct {
+		name  string
+		spoil func(*sdk.ForecastRequest)
+		want  []string // one per finding; none: the plugin passes
+	}{
+		{"correct", nil, nil},
+		{"unseeded randomness", func(r *sdk.ForecastRequest) { r.Into.Set(0, 0, rand.Float64()) },
+			[]string{"the same call gives another answer for the second time", "calls at once change the answer", "another answer"}},
+		{"memory of earlier calls", func(r *sdk.ForecastRequest) { r.Into.Set(0, 0, float64(calls.Add(1))) },
+			[]string{"the same call gives another answer for the second time", "calls at once change the answer", "another answer"}},
+		{"NaN", func(r *sdk.ForecastRequest) { r.Into.Set(3, 1, math.NaN()) },
+			[]string{"member 3, value 1 is NaN"}},
+		{"a row left out", func(r *sdk.ForecastRequest) { r.Into.Set(1, 0, math.Float64frombits(0x7ff8dead0000beef)) },
+			[]string{"member 1, value 0 is NaN"}},
+		{"changed input", func(r *sdk.ForecastRequest) { r.Ensemble.Set(0, 0, 7) },
+			[]string{"modifies its input ensemble"}},
+		{"row instead of member", func(r *sdk.ForecastRequest) {
+			r.Into.Set(0, 0, r.Seed.Member(0).NormFloat64())
+			r.Into.Set(1, 0, r.Seed.Member(1).NormFloat64())
+		},
+			[]string{"members 5 to 11 alone give another answer"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) { expect(t, checkDecay(tt.spoil), tt.want) })
+	}
+}
+
+func expect(t *testing.T, err error, want []string) {
+	t.Helper()
+	if len(want) == 0 {
+		if err != nil {
+			t.Errorf("a correct plugin is refused: %v", err)
+		}
+		return
+	}
+	if err == nil {
+		t.Fatal("a broken plugin passes")
+	}
+	for _, w := range want {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("no finding says %q; got:\n%v", w, err)
+		}
+	}
+}
+
+func TestConfigurationFindings(t *testing.T) {
+	err := plugintest.Check(&sdk.Plugin{
+		Manifest: mustParse(t, modelManifest),
+		NewModel: func(context.Context, sdk.ModelConfig) (sdk.Model, error) { // checks nothing
+			return &decay{rate: 1, layout: &sdk.Layout{Variables: []sdk.Variable{{Name: "x"}, {Name: "x"}}}}, nil
+		},
+	}, nil)
+	expect(t, err, []string{
+		"an unknown parameter is accepted", "a value of the wrong type is accepted",
+		"a value out of range is accepted: rate = 0", `variable 1 ("x"): name is repeated`,
+	})
+}
+
+func mustParse(t *testing.T, text string) *sdk.Manifest {
+	t.Helper()
+	m, err := sdk.ParseManifest(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+const filterManifest = `
+name = "nudge"
+version = "1"
+role = "filter"
+summary = "moves every member a little towards what was observed"
+`
+
+// nudge is a correct filter, but for what spoil does to each answer.
+type nudge struct {
+	spoil func(*sdk.Problem, *sdk.Analysis)
+}
+
+func (nudge) Needs() []sdk.Capability { return []sdk.Capability{sdk.Predicted} }
+
+func (f nudge) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
+	p.Into.Copy(p.Ensemble)
+	for _, v := range p.Ensemble.RawMatrix().Data {
+		if math.IsNaN(v) {
+			return nil, sdk.Errorf(sdk.KindDiverged, "ensemble", "holds NaN")
+		}
+	}
+	if y := p.Observation[0]; !math.IsNaN(y) {
+		for i := range p.Into.RawMatrix().Rows {
+			p.Into.Set(i, 0, p.Into.At(i, 0)+0.5*(y-p.Predicted.At(i, 0)))
+		}
+	}
+	a := &sdk.Analysis{Metrics: map[string]float64{"gain": 0.5}}
+	if f.spoil != nil {
+		f.spoil(p, a)
+	}
+	return a, nil
+}
+
+func TestFilterFindings(t *testing.T) {
+	tests := []struct {
+		name  string
+		spoil func(*sdk.Problem, *sdk.Analysis)
+		want  []string
+	}{
+		{"correct", nil, nil},
+		{"missing observations spread", func(p *sdk.Problem, _ *sdk.Analysis) { p.Into.Set(0, 0, p.Observation[0]) },
+			[]string{"member 0, value 0 is NaN"}},
+		{"weights not normalised", func(_ *sdk.Problem, a *sdk.Analysis) { a.LogWeights = make([]float64, 12) },
+			[]string{"the weights sum to 12"}},
+		{"too few weights", func(_ *sdk.Problem, a *sdk.Analysis) { a.LogWeights = []float64{0} },
+			[]string{"1 log-weights for 12 members"}},
+		{"ancestor out of range", func(_ *sdk.Problem, a *sdk.Analysis) { a.Ancestors = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12} },
+			[]string{"member 11 descends from row 12"}},
+		{"changed prediction", func(p *sdk.Problem, _ *sdk.Analysis) { p.Predicted.Set(0, 0, 9) },
+			[]string{"modifies its input predicted"}},
+		{"carry differs", func(_ *sdk.Problem, a *sdk.Analysis) {
+			a.Carry = []byte{byte(rand.N(256)), byte(rand.N(256)), byte(rand.N(256)), byte(rand.N(256))}
+		},
+			[]string{"the same call gives another answer"}},
+		{"metric is not finite", func(_ *sdk.Problem, a *sdk.Analysis) { a.Metrics["gain"] = math.Inf(1) },
+			[]string{"metric gain is +Inf"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			expect(t, plugintest.Check(sdk.FilterPlugin(filterManifest, func(sdk.FilterConfig) (sdk.Filter, error) {
+				return nudge{tt.spoil}, nil
+			})), tt.want)
+		})
+	}
+}
+
+const operatorManifest = `
+name = "look"
+version = "1"
+role = "operator"
+summary = "the state itself"
+errors = ["normal"]
+`
+
+// look is a correct operator, but for what spoil does to each answer.
+type look struct {
+	state *sdk.Layout
+	sd    float64
+	spoil func(*sdk.ObserveRequest, *sdk.ObserveResult)
+}
+
+func (o look) Space() *sdk.ObservationSpace {
+	return &sdk.ObservationSpace{Layout: o.state, Offers: []sdk.Capability{sdk.Predicted, sdk.Simulated, sdk.LogLikelihood, sdk.ErrorVariance}}
+}
+
+func (o look) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+	rows, n := r.Ensemble.Dims()
+	for i := range rows {
+		noise := r.Seed.Member(r.First + i)
+		for j := range n {
+			x := r.Ensemble.At(i, j)
+			put(r.Predicted, i, j, x)
+			put(r.Simulated, i, j, x+o.sd*noise.NormFloat64())
+			if r.LogLikelihood != nil {
+				r.LogLikelihood.Set(i, j, o.logLikelihood(r.Observation[j]-x))
+			}
+		}
+	}
+	res := &sdk.ObserveResult{ErrorVariance: make([]float64, n)}
+	for j := range n {
+		res.ErrorVariance[j] = o.sd * o.sd
+	}
+	if o.spoil != nil {
+		o.spoil(r, res)
+	}
+	return res, nil
+}
+
+func put(m *mat.Dense, i, j int, v float64) {
+	if m != nil {
+		m.Set(i, j, v)
+	}
+}
+
+func (o look) logLikelihood(residual float64) float64 {
+	if math.IsNaN(residual) {
+		return 0
+	}
+	return -0.5*residual*residual/(o.sd*o.sd) - math.Log(o.sd*math.Sqrt(2*math.Pi))
+}
+
+func TestOperatorFindings(t *testing.T) {
+	tests := []struct {
+		name  string
+		spoil func(*sdk.ObserveRequest, *sdk.ObserveResult)
+		want  []string
+	}{
+		{"correct", nil, nil},
+		{"missing has a likelihood", func(r *sdk.ObserveRequest, _ *sdk.ObserveResult) { put(r.LogLikelihood, 2, 0, -1) },
+			[]string{"member 2 is -1 for a missing observation"}},
+		{"variance of zero", func(_ *sdk.ObserveRequest, a *sdk.ObserveResult) { a.ErrorVariance[1] = 0 },
+			[]string{"error_variance: value 1 is 0"}},
+		{"variance too short", func(_ *sdk.ObserveRequest, a *sdk.ObserveResult) { a.ErrorVariance = a.ErrorVariance[:2] },
+			[]string{"error_variance holds 2 values; want 6"}},
+		{"simulated is the same in every block", func(r *sdk.ObserveRequest, _ *sdk.ObserveResult) { put(r.Simulated, 0, 0, float64(r.First)) },
+			[]string{"simulated: members 5 to 11 alone give another answer"}},
+		{"infinite prediction", func(r *sdk.ObserveRequest, _ *sdk.ObserveResult) { put(r.Predicted, 0, 3, math.Inf(1)) },
+			[]string{"predicted: member 0, value 3 is +Inf"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			expect(t, plugintest.Check(sdk.OperatorPlugin(operatorManifest, func(c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
+				return look{c.State, c.Error.SD[0], tt.spoil}, nil
+			})), tt.want)
+		})
+	}
+}
