@@ -1,0 +1,214 @@
+package cycle
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/mat"
+)
+
+// doubling is x -> 2x over one unit of time plus noise of sd noise. Member fails
+// in cycle failAt.
+type doubling struct {
+	layout *sdk.Layout
+	noise  float64
+	failAt int
+}
+
+func (m doubling) Layout() *sdk.Layout { return m.layout }
+
+func (m doubling) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	rows, n := r.Ensemble.Dims()
+	for i := range rows {
+		noise := r.Seed.Member(r.First + i)
+		for j := range n {
+			r.Into.Set(i, j, math.Exp2(r.To-r.From)*r.Ensemble.At(i, j)+m.noise*noise.NormFloat64())
+		}
+	}
+	if m.failAt == r.Cycle && rows > 1 {
+		return &sdk.ForecastResult{Failures: []sdk.MemberFailure{{Member: 1, Reason: "burst"}}}, nil
+	}
+	return &sdk.ForecastResult{}, nil
+}
+
+// first observes the first value with unit error variance.
+type first struct{ layout *sdk.Layout }
+
+func (o first) Space() *sdk.ObservationSpace { return &sdk.ObservationSpace{Layout: o.layout} }
+
+func (o first) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+	for i := range r.Ensemble.RawMatrix().Rows {
+		h := r.Ensemble.At(i, 0)
+		if r.Predicted != nil {
+			r.Predicted.Set(i, 0, h)
+		}
+		if r.Simulated != nil {
+			r.Simulated.Set(i, 0, h+r.Seed.Member(r.First+i).NormFloat64())
+		}
+	}
+	return &sdk.ObserveResult{ErrorVariance: []float64{1}}, nil
+}
+
+// recorder returns the forecast halved, counts cycles in carry and keeps what it
+// was asked.
+type recorder struct {
+	needs    []sdk.Capability
+	problems []sdk.Problem
+	fail     error
+}
+
+func (f *recorder) Needs() []sdk.Capability { return f.needs }
+
+func (f *recorder) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
+	if f.fail != nil {
+		return nil, f.fail
+	}
+	kept := *p
+	kept.Ensemble = mat.DenseCopyOf(p.Ensemble)
+	f.problems = append(f.problems, kept)
+	p.Into.Scale(0.5, p.Ensemble)
+	rows, _ := p.Ensemble.Dims()
+	weights := make([]float64, rows)
+	for i := range weights {
+		weights[i] = -math.Log(float64(rows))
+	}
+	return &sdk.Analysis{Carry: append(slices.Clone(p.Carry), byte(p.Cycle)), LogWeights: weights}, nil
+}
+
+func newPlan() *plan.Plan {
+	state := &sdk.Layout{Variables: []sdk.Variable{{Name: "x"}, {Name: "y"}}}
+	model := doubling{layout: state}
+	return &plan.Plan{
+		Clock:    plan.Clock{Start: 10, Interval: 1, Cycles: 4},
+		Seed:     rng.New(1),
+		State:    state,
+		Space:    &sdk.ObservationSpace{Layout: &sdk.Layout{Variables: []sdk.Variable{{Name: "x"}}}},
+		Truth:    plan.Truth{Model: model, Init: plan.Draw{Mean: []float64{1, 2}, SD: []float64{0, 0}}, SpinUp: 2},
+		Model:    model,
+		Operator: first{},
+		Ensemble: plan.Draw{Around: plan.Truth0, SD: []float64{1, 1}},
+	}
+}
+
+func simulate(t *testing.T, p *plan.Plan) *Twin {
+	t.Helper()
+	twin, err := Simulate(t.Context(), p, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return twin
+}
+
+func TestTruthDoublesEveryCycle(t *testing.T) {
+	twin := simulate(t, newPlan())
+	for k := range 5 {
+		for j := range 2 {
+			want := float64(j+1) * math.Exp2(float64(k+2)) // two cycles of spin-up; powers of two are exact
+			if got := twin.Truth.At(k, j); got != want {
+				t.Errorf("cycle %d, value %d: got %v, want %v", k, j, got, want)
+			}
+		}
+	}
+	if slices.Compare(twin.Init, []float64{1, 2}) != 0 {
+		t.Errorf("init: got %v", twin.Init)
+	}
+}
+
+// Observation errors have unit variance: five of them stay within 6 standard
+// deviations, and no two are equal.
+func TestObservationsScatterAroundTruth(t *testing.T) {
+	twin := simulate(t, newPlan())
+	seen := map[float64]bool{}
+	for k := 1; k <= 4; k++ {
+		e := twin.Observation(k)[0] - twin.Truth.At(k, 0)
+		if math.Abs(e) > 6 || seen[e] {
+			t.Errorf("cycle %d: error %v", k, e)
+		}
+		seen[e] = true
+	}
+}
+
+func TestStepsFollowOneAnother(t *testing.T) {
+	p := newPlan()
+	twin := simulate(t, p)
+	f := &recorder{needs: []sdk.Capability{sdk.Predicted, sdk.ErrorVariance}}
+	trial := &plan.Trial{Label: "f", Filter: f, Size: 3}
+	var last *mat.Dense
+	err := Assimilate(t.Context(), p, trial, twin, func(s *Step) error {
+		if last != nil { // the analysis halves and the forecast doubles: exact
+			if want := last; !mat.Equal(want, s.Analysis.Members) {
+				t.Errorf("cycle %d: got %v, want %v", s.Cycle, s.Analysis.Members, want)
+			}
+		}
+		last = mat.DenseCopyOf(s.Analysis.Members)
+		if s.Time != 10+float64(s.Cycle) {
+			t.Errorf("cycle %d is at %v", s.Cycle, s.Time)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, problem := range f.problems {
+		if problem.Cycle != k+1 || problem.Observation[0] != twin.Observation(k + 1)[0] || problem.ErrorVariance[0] != 1 {
+			t.Errorf("cycle %d: got %+v", k+1, problem.Call)
+		}
+		if len(problem.Carry) != k || (problem.LogWeights == nil) != (k == 0) {
+			t.Errorf("cycle %d: carry %v, log-weights %v", k+1, problem.Carry, problem.LogWeights)
+		}
+		if problem.Simulated != nil || problem.LogLikelihood != nil || problem.Gradient != nil || problem.Predicted == nil {
+			t.Errorf("cycle %d: the filter got something else than it needs", k+1)
+		}
+	}
+}
+
+// Filters of one replicate meet the same draws, whatever their place and size.
+func TestTrialsSharePaths(t *testing.T) {
+	p := newPlan()
+	p.Model = doubling{layout: p.State, noise: 0.5}
+	twin := simulate(t, p)
+	small, large := &recorder{}, &recorder{}
+	for _, trial := range []*plan.Trial{{Number: 1, Label: "a", Filter: small, Size: 3}, {Number: 2, Label: "b", Filter: large, Size: 5}} {
+		if err := Assimilate(t.Context(), p, trial, twin, func(*Step) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for k := range small.problems {
+		_, n := small.problems[k].Ensemble.Dims()
+		if !mat.Equal(small.problems[k].Ensemble, large.problems[k].Ensemble.Slice(0, 3, 0, n)) {
+			t.Errorf("cycle %d: the first members of both ensembles differ", k+1)
+		}
+	}
+	if mat.Equal(small.problems[0].Ensemble.RowView(0), small.problems[0].Ensemble.RowView(1)) {
+		t.Error("two members are equal")
+	}
+}
+
+func TestErrorsStopTheTrial(t *testing.T) {
+	p := newPlan()
+	twin := simulate(t, p)
+	count := 0
+	run := func(ctx context.Context, f sdk.Filter) error {
+		count = 0
+		return Assimilate(ctx, p, &plan.Trial{Filter: f, Size: 3}, twin, func(*Step) error { count++; return nil })
+	}
+	boom := errors.New("boom")
+	if err := run(t.Context(), &recorder{fail: boom}); !errors.Is(err, boom) || count != 0 {
+		t.Errorf("got %v after %d cycles", err, count)
+	}
+	p.Model = doubling{layout: p.State, failAt: 3}
+	err := run(t.Context(), &recorder{})
+	if err == nil || !strings.Contains(err.Error(), "cycle 3: forecast: 1 of 3 members failed; member 1: burst") || count != 2 {
+		t.Errorf("got %v after %d cycles", err, count)
+	}
+	if sdk.KindOf(err) != sdk.KindDiverged {
+		t.Errorf("kind %q", sdk.KindOf(err))
+	}
+}
