@@ -212,3 +212,27 @@ func TestErrorsStopTheTrial(t *testing.T) {
 		t.Errorf("kind %q", sdk.KindOf(err))
 	}
 }
+
+func TestKeepDrawsInProportion(t *testing.T) {
+	e := Ensemble{
+		Members:    mat.NewDense(4, 1, []float64{0, 1, 2, 3}),
+		LogWeights: []float64{math.Log(0.1), math.Log(0.2), math.Inf(-1), math.Log(0.7)},
+	}
+	for trial := range 20 {
+		counts := make([]float64, 4)
+		kept := keep(e, 100, rng.New(int64(trial)))
+		for i := range 100 {
+			counts[int(kept.At(i, 0))]++
+		}
+		for i, want := range []float64{10, 20, 0, 70} { // systematic: within one draw of n w
+			if math.Abs(counts[i]-want) > 1 {
+				t.Errorf("member %d is drawn %v times, want %v", i, counts[i], want)
+			}
+		}
+	}
+	e.LogWeights = nil
+	kept := keep(e, 2, rng.New(1)) // one of each half
+	if a, b := kept.At(0, 0), kept.At(1, 0); a > 1 || b < 2 {
+		t.Errorf("got %v and %v", a, b)
+	}
+}

@@ -1,0 +1,167 @@
+// Package cli is the command line of plume: commands, what they print, and exit
+// codes. It is the only package that knows all the others.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+const about = `plume runs data assimilation experiments written in TOML.
+
+Models, observation operators and filters are plugins, each a process of its own;
+results are Arrow tables. Start with:
+
+  plume run workflows/lorenz63-quick.toml`
+
+const exitCodes = `
+Exit codes:
+  0 ok                     1 failed                  2 wrong usage
+  3 invalid workflow       4 plugin trouble          5 some trials failed
+  6 verify found differences                         130, 143 interrupted
+`
+
+// Main runs the command line and returns the exit code.
+func Main(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := withInterrupts(context.Background(), stderr)
+	defer stop()
+	app := &app{stdout: stdout, stderr: stderr}
+	root := app.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if cause := context.Cause(ctx); err != nil && errors.As(cause, new(interruptError)) {
+		err = cause
+	}
+	app.report(err)
+	return exitCode(err)
+}
+
+// app is what the commands share.
+type app struct {
+	stdout, stderr io.Writer
+	quiet          bool
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "plume",
+		Short:         "Data assimilation experiments with plugins",
+		Long:          about,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetUsageTemplate(root.UsageTemplate() + exitCodes)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage("%v; see %s --help", err, c.CommandPath())
+	})
+	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
+	root.AddCommand(a.validate(), a.plan(), a.run(), a.verify(), a.plugins(), a.version())
+	return root
+}
+
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// exactly is cobra.ExactArgs with an error that says what was wanted.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usage("%s takes %s, got %d arguments; see %s --help", c.CommandPath(), what, len(args), c.CommandPath())
+		}
+		return nil
+	}
+}
+
+// report prints err for people: findings with their place, anything else as one
+// line and what a plugin had to say about it.
+func (a *app) report(err error) {
+	var found *findings
+	switch {
+	case err == nil || err.Error() == "":
+		return
+	case errors.As(err, &found):
+		found.print(a)
+		return
+	}
+	c := a.colours()
+	fmt.Fprintf(a.stderr, "%serror:%s %v\n", c.red, c.off, err)
+	var e *sdk.Error
+	if !errors.As(err, &e) {
+		return
+	}
+	if e.Stderr != "" {
+		fmt.Fprintf(a.stderr, "  its last words on standard error:\n%s\n", indent(e.Stderr))
+	}
+	if e.Trace != "" {
+		fmt.Fprintf(a.stderr, "  trace:\n%s\n", indent(e.Trace))
+	}
+}
+
+func indent(text string) string {
+	return "    " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n    ")
+}
+
+type colours struct{ red, bold, dim, off string }
+
+// colours returns terminal colours when standard error is a terminal that wants
+// them (https://no-color.org).
+func (a *app) colours() colours {
+	if !a.colourful() {
+		return colours{}
+	}
+	return colours{red: "\x1b[1;31m", bold: "\x1b[1m", dim: "\x1b[2m", off: "\x1b[0m"}
+}
+
+func (a *app) colourful() bool {
+	f, ok := a.stderr.(*os.File)
+	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(f.Fd()))
+}
+
+// say prints a line for people unless they asked for quiet.
+func (a *app) say(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(a.stderr, format+"\n", args...)
+	}
+}
+
+// findings is the error of a workflow that is not valid.
+type findings struct {
+	diagnostics workflow.Diagnostics
+	format      string // human, json or github
+}
+
+func (f *findings) Error() string { return fmt.Sprintf("%d findings", len(f.diagnostics)) }
+
+func (f *findings) print(a *app) {
+	switch f.format {
+	case "json":
+		fmt.Fprint(a.stdout, f.diagnostics.JSON())
+	case "github":
+		fmt.Fprint(a.stdout, f.diagnostics.GitHub())
+	default:
+		fmt.Fprint(a.stderr, f.diagnostics.Text(a.colourful()))
+		fmt.Fprintf(a.stderr, "\n%s; nothing was run\n", plural(len(f.diagnostics), "finding"))
+	}
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+// The exit codes of every command.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitWorkflow    = 3 // the workflow is invalid
+	exitPlugin      = 4 // a plugin is missing, incompatible or not the recorded one
+	exitSomeFailed  = 5 // the run finished, but some trials failed
+	exitDiffers     = 6 // verify found differences
+	exitInterrupted = 130
+	exitTerminated  = 143
+)
+
+// exitError carries an exit code past cobra; its text may be empty when all has
+// been said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// exitCode is the one place where an error becomes an exit code.
+func exitCode(err error) int {
+	var exit *exitError
+	var interrupt interruptError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &exit):
+		return exit.code
+	case errors.As(err, &interrupt):
+		return interrupt.code()
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	switch sdk.KindOf(err) {
+	case sdk.KindPlugin:
+		return exitPlugin
+	case sdk.KindConfig, sdk.KindShape:
+		return exitWorkflow
+	case sdk.KindCanceled:
+		return exitInterrupted
+	}
+	return exitFailed
+}

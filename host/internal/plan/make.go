@@ -1,0 +1,376 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rng"
+)
+
+// Open returns the plugin a workflow calls name; timeout is for its calls.
+type Open func(ctx context.Context, name string, c workflow.Component) (*sdk.Plugin, error)
+
+// Make configures every part of w with the plugins that open returns and checks
+// that they fit together. The parameters and the time step of w are replaced by
+// the resolved ones, defaults filled in, so that w says what will run.
+//
+// All findings of one part are reported; a part that rests on another is
+// looked at when that one is sound. Nothing has been integrated when Make
+// returns.
+func Make(ctx context.Context, w *workflow.Workflow, open Open) (*Plan, workflow.Diagnostics) {
+	m := &maker{ctx: ctx, w: w, open: open, plan: &Plan{
+		Clock: Clock{Start: w.Time.Start, Interval: w.Time.Interval, Cycles: w.Time.Cycles, BurnIn: w.Time.BurnIn},
+		Seed:  rng.New(w.Experiment.Seed).Child("replicate", 1),
+	}}
+	for _, stage := range []func(){m.findPlugins, m.model, m.operator, m.filters} {
+		stage()
+		if len(m.found) > 0 {
+			m.found.Sort()
+			return nil, m.found
+		}
+	}
+	return m.plan, nil
+}
+
+type maker struct {
+	ctx   context.Context
+	w     *workflow.Workflow
+	open  Open
+	plan  *Plan
+	found workflow.Diagnostics
+
+	modelPlugin, operatorPlugin, referencePlugin *sdk.Plugin
+	filterPlugins                                []*sdk.Plugin
+}
+
+// The codes of what a plan finds; see package workflow for the others.
+const (
+	codePlugin       = "E301" // a plugin is missing or does not start
+	codeRole         = "E302" // a plugin plays another role
+	codeUnknownParam = "E303"
+	codeParam        = "E304" // a parameter has the wrong type or is out of range
+	codeMissingParam = "E305"
+	codeConfigure    = "E306" // a plugin refused its configuration
+	codeShape        = "E307" // a list has the wrong length
+	codeStep         = "E308" // the time step does not divide the interval
+	codeCapability   = "E309" // an operator does not offer what a filter needs
+)
+
+// IsPluginFault says whether a finding is about a plugin that is missing or does
+// not start, rather than about the workflow.
+func IsPluginFault(d *workflow.Diagnostic) bool { return d.Code == codePlugin }
+
+// add records a finding about the value at path and returns it.
+func (m *maker) add(code string, path []any, format string, args ...any) *workflow.Diagnostic {
+	d := m.w.Error(code, path, format, args...)
+	m.found = append(m.found, d)
+	return d
+}
+
+// below returns the path of something inside path.
+func below(path []any, names ...any) []any { return append(slices.Clone(path), names...) }
+
+// findPlugins opens all plugins and checks roles and parameters.
+func (m *maker) findPlugins() {
+	m.modelPlugin = m.find(m.w.Model, sdk.RoleModel, "model")
+	m.operatorPlugin = m.find(m.w.Observations.Component, sdk.RoleOperator, "observations")
+	for i, f := range m.w.Filters {
+		m.filterPlugins = append(m.filterPlugins, m.find(f.Component, sdk.RoleFilter, "filter", i))
+	}
+	if r := m.w.Reference; r != nil {
+		m.referencePlugin = m.find(r.Component, sdk.RoleFilter, "reference")
+	}
+	if m.modelPlugin != nil {
+		m.checkParams(m.modelPlugin.Manifest, m.w.Truth.Params, false, "truth")
+	}
+}
+
+func (m *maker) find(c workflow.Component, role sdk.Role, path ...any) *sdk.Plugin {
+	p, err := m.open(m.ctx, c.Plugin, c)
+	at := below(path, "plugin")
+	if err != nil {
+		m.add(codePlugin, at, "%v", err)
+		return nil
+	}
+	if p.Manifest.Role != role {
+		m.add(codeRole, at, "`%s` is a %s plugin, but a %s is needed here", c.Plugin, p.Manifest.Role, role).WithLabel("a %s", role)
+		return nil
+	}
+	m.checkParams(p.Manifest, c.Params, true, path...)
+	return p
+}
+
+// checkParams reports every parameter that the manifest does not accept.
+// complete says whether required ones must be there.
+func (m *maker) checkParams(manifest *sdk.Manifest, params map[string]any, complete bool, path ...any) {
+	face := manifest.Name + " " + manifest.Version
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		at := below(path, "params", name)
+		p := manifest.Param(name)
+		if p == nil {
+			d := m.w.KeyError(codeUnknownParam, at, "%s has no parameter `%s`", face, name)
+			m.found = append(m.found, d.WithLabel("unknown parameter").WithHelp("%s", suggestParam(manifest, name)))
+			continue
+		}
+		if _, err := p.Check(params[name]); err != nil {
+			m.add(codeParam, at, "%s", what(err, name)).WithLabel("%s", p.Wants()+defaultText(p)).
+				WithNote("%s: %s, %s", face, p.Name, p.Doc)
+		}
+	}
+	for _, p := range manifest.Params {
+		if _, ok := params[p.Name]; !ok && p.Required && complete {
+			m.add(codeMissingParam, below(path, "plugin"), "%s needs the parameter `%s`", face, p.Name).
+				WithNote("%s", p.Doc).WithHelp("add `%s` to params: %s", p.Name, p.Wants())
+		}
+	}
+}
+
+// what returns the text of err without its place, which the diagnostic shows.
+func what(err error, name string) string {
+	var e *sdk.Error
+	if errors.As(err, &e) {
+		return fmt.Sprintf("`%s` %s", name, e.What)
+	}
+	return err.Error()
+}
+
+func defaultText(p *sdk.Param) string {
+	if p.Required {
+		return ""
+	}
+	return fmt.Sprintf("; default %v", p.Default)
+}
+
+func suggestParam(manifest *sdk.Manifest, name string) string {
+	var names []string
+	for _, p := range manifest.Params {
+		names = append(names, p.Name)
+	}
+	if near := workflow.Suggest(name, names); near != "" {
+		return fmt.Sprintf("did you mean `%s`?", near)
+	}
+	if len(names) == 0 {
+		return manifest.Name + " takes no parameters"
+	}
+	return "it has " + strings.Join(names, ", ")
+}
+
+// refused reports an error a plugin answered to its configuration, at the
+// parameter it names if it names one.
+func (m *maker) refused(manifest *sdk.Manifest, err error, path ...any) {
+	at := below(path, "plugin")
+	var e *sdk.Error
+	if errors.As(err, &e) && manifest.Param(e.Where) != nil {
+		at = below(path, "params", e.Where)
+	}
+	code := codeConfigure
+	if k := sdk.KindOf(err); k == sdk.KindCrash || k == sdk.KindDeadline || k == sdk.KindPlugin {
+		code = codePlugin
+	}
+	m.add(code, at, "%v", err)
+}
+
+func (m *maker) model() {
+	w, manifest := m.w, m.modelPlugin.Manifest
+	step, err := manifest.ResolveStep(w.Time.Step)
+	if err != nil {
+		m.add(codeStep, []any{"time", "step"}, "%v", err)
+		return
+	}
+	m.checkStep(step)
+	w.Model.Params = resolve(manifest, w.Model.Params)
+	m.plan.Model, err = m.modelPlugin.NewModel(m.ctx, sdk.ModelConfig{Params: w.Model.Params, Step: step})
+	if err != nil {
+		m.refused(manifest, err, "model")
+		return
+	}
+	w.Time.Step = step
+	m.plan.State = m.plan.Model.Layout()
+	m.truth(step)
+	n := m.plan.State.Size()
+	m.plan.Ensemble = Draw{
+		Around: map[string]Origin{"": Given, "truth": Truth0, "truth_init": TruthInit}[w.Ensemble.Init.Around],
+		Mean:   m.vector(w.Ensemble.Init.Mean, n, "ensemble", "init", "mean"),
+		SD:     m.vector(w.Ensemble.Init.SD, n, "ensemble", "init", "sd"),
+	}
+}
+
+// truth configures the model of the truth: that of the ensemble, or another
+// configuration of the same plugin.
+func (m *maker) truth(step float64) {
+	w, n := m.w, m.plan.State.Size()
+	truth := &m.plan.Truth
+	truth.Model, truth.SpinUp = m.plan.Model, w.Truth.SpinUp
+	if len(w.Truth.Params) > 0 {
+		params := maps.Clone(w.Model.Params)
+		maps.Copy(params, w.Truth.Params)
+		model, err := m.modelPlugin.NewModel(m.ctx, sdk.ModelConfig{Params: params, Step: step})
+		if err != nil {
+			m.refused(m.modelPlugin.Manifest, err, "truth")
+			return
+		}
+		if got := model.Layout().Size(); got != n {
+			m.add(codeShape, []any{"truth", "params"}, "the truth has %d state values, the model has %d; they must be the same", got, n)
+		}
+		truth.Model = model
+	}
+	mean := []any{"truth", "init"}
+	if w.Truth.Init.Dist != "" {
+		mean = append(mean, "mean")
+	}
+	truth.Init.Mean = m.vector(w.Truth.Init.Mean, n, mean...)
+	truth.Init.SD = m.vector(w.Truth.Init.SD, n, "truth", "init", "sd")
+}
+
+// vector spreads one value over n, or checks that there are n.
+func (m *maker) vector(values []float64, n int, path ...any) []float64 {
+	switch len(values) {
+	case 0:
+		return make([]float64, n)
+	case 1:
+		return slices.Repeat(values, n)
+	case n:
+		return values
+	}
+	m.add(codeShape, path, "%d values are given, but %s has %d state values", len(values), m.w.Model.Plugin, n).
+		WithLabel("1 or %d numbers", n).WithNote("state: %s", describe(m.plan.State))
+	return nil
+}
+
+func describe(l *sdk.Layout) string {
+	parts := make([]string, len(l.Variables))
+	for i, v := range l.Variables {
+		parts[i] = v.Name
+		if len(v.Shape) > 0 {
+			parts[i] += fmt.Sprint(v.Shape)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// checkStep wants interval and spin-up to be whole numbers of steps.
+func (m *maker) checkStep(step float64) {
+	if step == 0 {
+		return
+	}
+	for _, span := range []struct {
+		path  []any
+		value float64
+	}{
+		{[]any{"time", "interval"}, m.w.Time.Interval},
+		{[]any{"truth", "spin_up"}, m.w.Truth.SpinUp},
+	} {
+		steps := span.value / step
+		if whole := math.Round(steps); math.Abs(steps-whole) > 1e-9*max(1, steps) {
+			name := span.path[1].(string)
+			m.add(codeStep, span.path, "`%s` must be a whole number of time steps, but %g / %g = %.6g", name, span.value, step, steps).
+				WithHelp("the nearest that fits is %.6g", max(1, whole)*step)
+		}
+	}
+}
+
+func (m *maker) operator() {
+	w := m.w
+	w.Observations.Params = resolve(m.operatorPlugin.Manifest, w.Observations.Params)
+	law := sdk.ErrorModel{Dist: w.Observations.Error.Dist, SD: w.Observations.Error.SD, DF: w.Observations.Error.DF}
+	at := []any{"observations", "error", "sd"}
+	if v := w.Observations.Error.Variance; len(v) > 0 {
+		at[2] = "variance"
+		law.SD = make([]float64, len(v))
+		for i := range v {
+			law.SD[i] = math.Sqrt(v[i])
+		}
+	}
+	if err := m.operatorPlugin.Manifest.CheckError(law); err != nil {
+		m.errorLaw(err)
+		return
+	}
+	op, err := m.operatorPlugin.NewOperator(m.ctx, sdk.OperatorConfig{Params: w.Observations.Params, State: m.plan.State, Error: law})
+	if err != nil {
+		m.refusedLaw(err, at)
+		return
+	}
+	m.plan.Operator, m.plan.Space = op, op.Space()
+	if !slices.Contains(m.plan.Space.Offers, sdk.Simulated) {
+		m.add(codeCapability, []any{"observations", "plugin"}, "%s cannot simulate observations, which a twin experiment needs", w.Observations.Plugin)
+	}
+}
+
+// errorLaw reports a law that the manifest does not know, at its own key.
+func (m *maker) errorLaw(err error) {
+	at := []any{"observations", "error"}
+	var e *sdk.Error
+	if errors.As(err, &e) {
+		if _, key, ok := strings.Cut(e.Where, "."); ok {
+			at = below(at, key)
+		}
+	}
+	m.add(codeConfigure, at, "%s: %v", m.w.Observations.Plugin, err)
+}
+
+// refusedLaw reports what an operator refused: at the error law when it is about
+// that, as any other configuration otherwise.
+func (m *maker) refusedLaw(err error, at []any) {
+	var e *sdk.Error
+	if errors.As(err, &e) && strings.HasPrefix(e.Where, "error.") {
+		m.add(codeShape, at, "%v", err)
+		return
+	}
+	m.refused(m.operatorPlugin.Manifest, err, "observations")
+}
+
+func (m *maker) filters() {
+	for i := range m.w.Filters {
+		f := &m.w.Filters[i]
+		f.Params = resolve(m.filterPlugins[i].Manifest, f.Params)
+		if filter := m.filter(m.filterPlugins[i], f.Component, f.Size, "filter", i); filter != nil {
+			m.plan.Trials = append(m.plan.Trials, Trial{Number: i + 1, Label: f.Label, Filter: filter, Size: f.Size})
+		}
+	}
+	if r := m.w.Reference; r != nil {
+		r.Params = resolve(m.referencePlugin.Manifest, r.Params)
+		if filter := m.filter(m.referencePlugin, r.Component, r.Size, "reference"); filter != nil {
+			m.plan.Reference, m.plan.Keep = &Trial{Label: "reference", Filter: filter, Size: r.Size}, r.Store
+		}
+	}
+}
+
+func (m *maker) filter(p *sdk.Plugin, c workflow.Component, size int, path ...any) sdk.Filter {
+	f, err := p.NewFilter(m.ctx, sdk.FilterConfig{Params: c.Params, State: m.plan.State, Observations: m.plan.Space, Members: size})
+	if err != nil {
+		m.refused(p.Manifest, err, path...)
+		return nil
+	}
+	for _, need := range f.Needs() {
+		if !slices.Contains(m.plan.Space.Offers, need) {
+			m.add(codeCapability, below(path, "plugin"), "%s needs `%s`, which %s does not offer here", c.Plugin, need, m.w.Observations.Plugin).
+				WithNote("%s offers %s", m.w.Observations.Plugin, join(m.plan.Space.Offers)).
+				WithHelp("choose other parameters for the filter, another operator or another error distribution")
+		}
+	}
+	return f
+}
+
+func join(offers []sdk.Capability) string {
+	names := make([]string, len(offers))
+	for i, o := range offers {
+		names[i] = string(o)
+	}
+	return strings.Join(names, ", ")
+}
+
+// resolve fills in the defaults of params that checkParams has accepted.
+func resolve(manifest *sdk.Manifest, params map[string]any) sdk.Params {
+	resolved, err := manifest.Resolve(params)
+	if err != nil {
+		panic("plan: parameters were accepted and then refused: " + err.Error())
+	}
+	return resolved
+}
