@@ -1,0 +1,73 @@
+package workflow
+
+import "slices"
+
+// reserved are the rows of the result tables that are no filter's. A score may
+// be expected of them, and no filter may take their names.
+var reserved = []string{"climatology", "persistence", "reference"}
+
+// judge reports values that are right by themselves but not together. A zero
+// field is one with a finding of its own.
+func (w *Workflow) judge(found *Diagnostics) {
+	w.judgeTime(found)
+	w.judgeLabels(found)
+	w.judgeExpect(found)
+	if r := w.Reference; r != nil && r.Store > r.Size && r.Size > 0 {
+		found.add(CodeConflict, w.At("reference", "store"), "`reference.store` must be at most `reference.size`, %d, but is %d", r.Size, r.Store).
+			WithLabel("at most %d", r.Size)
+	}
+}
+
+func (w *Workflow) judgeTime(found *Diagnostics) {
+	if t := w.Time; t.Cycles > 0 && t.BurnIn >= t.Cycles {
+		found.add(CodeConflict, w.At("time", "burn_in"), "`time.burn_in` must be less than `time.cycles`, %d, but is %d", t.Cycles, t.BurnIn).
+			WithLabel("nothing is left to average").WithNote("time.cycles is given at %s", w.At("time", "cycles").where())
+	}
+}
+
+func (w *Workflow) judgeLabels(found *Diagnostics) {
+	for i, f := range w.Filters {
+		at := w.At("filter", i, "label")
+		first := slices.IndexFunc(w.Filters, func(g Filter) bool { return g.Label == f.Label })
+		switch {
+		case f.Label == "":
+		case slices.Contains(reserved, f.Label):
+			found.add(CodeName, at, "`filter.label` must not be %q", f.Label).
+				WithLabel("a name of the result tables").WithHelp("choose another label")
+		case first < i:
+			found.add(CodeDuplicate, at, "two filters have the label %q", f.Label).WithLabel("the second one").
+				WithNote("the first one is at %s", w.At("filter", first, "label").where()).WithHelp("choose another label")
+		}
+	}
+	if b := w.Verify.Baseline; b != "" && !slices.Contains(w.labels(), b) {
+		found.unknownLabel(w.At("verify", "baseline"), "filter", b, w.labels())
+	}
+}
+
+func (w *Workflow) labels() []string {
+	var out []string
+	for _, f := range w.Filters {
+		if f.Label != "" {
+			out = append(out, f.Label)
+		}
+	}
+	return out
+}
+
+func (w *Workflow) judgeExpect(found *Diagnostics) {
+	if w.Expect == nil {
+		return
+	}
+	rows := append(w.labels(), reserved...)
+	for i, s := range w.Expect.Scores {
+		at := w.At("expect", "score", i, "filter")
+		switch {
+		case s.Filter == "":
+		case s.Filter == "reference" && w.Reference == nil:
+			found.add(CodeReference, at, "a score of the reference is expected, but the workflow has none").
+				WithLabel("no [reference]").WithHelp("add [reference], or remove this score")
+		case !slices.Contains(rows, s.Filter):
+			found.unknownLabel(at, "filter", s.Filter, rows)
+		}
+	}
+}

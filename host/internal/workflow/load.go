@@ -1,0 +1,200 @@
+package workflow
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+)
+
+// maxText bounds the text of a workflow, in bytes.
+const maxText = 1 << 20
+
+// Options are the layers over a file.
+type Options struct {
+	Profile string   // name of a [profile.NAME]; empty: none
+	Set     []string // key=value, applied in order over the file and the profile
+}
+
+// Load reads and checks the workflow file at path. It returns the workflow, or
+// the findings of the first layer that has any, sorted by position.
+func Load(path string, opt Options) (*Workflow, Diagnostics) {
+	text, err := readFile(path)
+	if err != nil {
+		var ds Diagnostics
+		ds.add(CodeUnreadable, Span{File: path, Layer: fileLayer}, "cannot read the workflow: %v", cause(err))
+		return nil, ds
+	}
+	return Parse(path, text, opt)
+}
+
+// readFile reads no more than is needed to see that a file is too long.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxText+1))
+}
+
+// cause strips the path off an error of package os.
+func cause(err error) error {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}
+
+// Parse does the work of [Load] on text, which is called name in findings and
+// whose relative paths start at name's folder.
+func Parse(name string, text []byte, opt Options) (*Workflow, Diagnostics) {
+	var found Diagnostics
+	root := found.read(newSource(name, fileLayer, 0, strings.TrimPrefix(string(text), "\ufeff")))
+	sets := found.readSets(opt.Set)
+	if len(found) > 0 {
+		found.Sort()
+		return nil, found
+	}
+	found.overlay(root, sets, opt)
+	(&checker{found: &found}).table(root, "", &schema)
+	w := &Workflow{File: name, Profile: opt.Profile, root: root}
+	w.fill()
+	w.judge(&found)
+	found.Sort()
+	if len(found) > 0 {
+		return nil, found
+	}
+	return w, nil
+}
+
+// overlay takes the profiles out of root and lays the chosen one and the sets
+// over it. Overrides are checked here, the chosen ones and the others.
+func (ds *Diagnostics) overlay(root *node, sets []*node, opt Options) {
+	profiles := root.table["profile"]
+	if profiles != nil {
+		(&checker{found: ds, base: root}).value(profiles, "profile", lookup(schema.keys, "profile"))
+		delete(root.table, "profile")
+	} else {
+		profiles = &node{}
+	}
+	if chosen := profiles.table[opt.Profile]; opt.Profile != "" && chosen != nil {
+		chosen.relayer("profile " + opt.Profile)
+		ds.merge(root, chosen, "")
+	} else if opt.Profile != "" {
+		ds.unknownProfile(opt.Profile, slices.Sorted(maps.Keys(profiles.table)))
+	}
+	for _, set := range sets {
+		ds.merge(root, set, "")
+	}
+}
+
+func (ds *Diagnostics) unknownProfile(name string, profiles []string) {
+	src := newSource("", "--profile "+name, 1, name)
+	d := ds.add(CodeProfile, src.locate(span{0, len(name)}, src.layer), "there is no profile %s", show(name))
+	if meant := Suggest(name, profiles); meant != "" {
+		d.WithLabel("did you mean `%s`?", meant)
+	}
+	if len(profiles) == 0 {
+		d.WithHelp("the workflow has no profiles; one starts with [profile.%s]", shorten(name))
+		return
+	}
+	d.WithHelp("the profiles are %s", list(profiles, "and"))
+}
+
+// read decodes a source, or reports why it cannot.
+func (ds *Diagnostics) read(src *source) *node {
+	if len(src.text) > maxText {
+		ds.add(CodeTooLarge, src.locate(span{}, src.layer), "the workflow is longer than %d bytes", maxText).
+			WithHelp("a workflow holds settings; data belongs in files of its own")
+		return nil
+	}
+	if i := notText(src.text); i >= 0 {
+		ds.add(CodeSyntax, src.locate(span{i, i + 1}, src.layer), "the byte 0x%02x is not text", src.text[i]).
+			WithLabel("here").WithHelp("save the file as UTF-8, without control characters")
+		return nil
+	}
+	marks := scan(src.text)
+	if marks.tooDeep {
+		ds.add(CodeTooLarge, src.locate(span{marks.pos, marks.pos + 1}, src.layer), "tables and lists nest more than %d deep", maxDepth).
+			WithLabel("here")
+		return nil
+	}
+	var values map[string]any
+	if _, err := toml.Decode(src.text, &values); err != nil {
+		ds.syntax(src, err, marks.repeats)
+		return nil
+	}
+	return join(values, marks.root, src)
+}
+
+// notText returns where text has an invalid or a control character, or -1.
+func notText(text string) int {
+	for i, r := range text {
+		if r == utf8.RuneError {
+			if _, n := utf8.DecodeRuneInString(text[i:]); n == 1 {
+				return i
+			}
+		}
+		lone := r == '\r' && !strings.HasPrefix(text[i+1:], "\n")
+		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f || lone {
+			return i
+		}
+	}
+	return -1
+}
+
+// readSets decodes overrides of the form key=value. A value that is not TOML is
+// a string.
+func (ds *Diagnostics) readSets(sets []string) []*node {
+	var out []*node
+	for i, set := range sets {
+		if n := ds.readSet(set, i+1); n != nil {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func (ds *Diagnostics) readSet(set string, rank int) *node {
+	src := newSource("", "--set "+set, rank, set)
+	if len(set) > maxText || notText(set) >= 0 {
+		ds.read(src)
+		return nil
+	}
+	marks := scan(set)
+	var values map[string]any
+	if _, err := toml.Decode(set, &values); err == nil && marks.count == 1 && len(values) == 1 && set[0] != '[' {
+		return join(values, marks.root, src)
+	}
+	return ds.bareString(src)
+}
+
+// bareString reads key=value with all of value as a string.
+func (ds *Diagnostics) bareString(src *source) *node {
+	s := &scanner{text: src.text}
+	parts := s.key(0)
+	s.expect("=")
+	if s.stopped || strings.Contains(src.text, "\n") {
+		at := span{0, len(src.text)}
+		ds.add(CodeSet, src.locate(at, src.layer), "--set wants key=value").WithLabel("not key=value").
+			WithHelp("write --set time.cycles=50")
+		return nil
+	}
+	top := &mark{table: map[string]*mark{}}
+	last := parts[len(parts)-1]
+	m := &mark{key: last.span, value: span{s.pos, len(src.text)}}
+	s.descend(top, parts).table[last.name] = m
+	var value any = strings.TrimSpace(src.text[s.pos:])
+	for _, p := range slices.Backward(parts) {
+		value = map[string]any{p.name: value}
+	}
+	return join(value, top, src)
+}

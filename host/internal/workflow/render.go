@@ -1,0 +1,179 @@
+package workflow
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Text renders ds for people, with the line in question and a caret under the
+// place; colour adds terminal colours.
+func (ds Diagnostics) Text(colour bool) string {
+	var b strings.Builder
+	for i, d := range ds {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		d.text(&b, palette(colour))
+	}
+	return b.String()
+}
+
+// JSON renders ds as one JSON object a line.
+func (ds Diagnostics) JSON() string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	for _, d := range ds {
+		if err := e.Encode(d); err != nil {
+			panic(err) // a struct of strings and numbers can be encoded
+		}
+	}
+	return b.String()
+}
+
+// GitHub renders ds as workflow commands, which GitHub shows beside the lines of
+// a change.
+func (ds Diagnostics) GitHub() string {
+	var b strings.Builder
+	for _, d := range ds {
+		where := ""
+		if d.File != "" {
+			where = fmt.Sprintf(" file=%s,line=%d,col=%d,endColumn=%d,title=%s", property(d.File), d.Line, d.Column, d.Column+d.Width, d.Code)
+		}
+		message := d.Message
+		if d.Layer != fileLayer {
+			message += " (" + d.Layer + ")"
+		}
+		if d.Help != "" {
+			message += "\nhelp: " + d.Help
+		}
+		fmt.Fprintf(&b, "::error%s::%s\n", where, data.Replace(message))
+	}
+	return b.String()
+}
+
+var data = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+
+func property(s string) string {
+	return strings.NewReplacer(":", "%3A", ",", "%2C").Replace(data.Replace(s))
+}
+
+// palette holds the escape sequences of a rendering; all empty without colour.
+type colours struct{ red, blue, bold, off string }
+
+func palette(colour bool) colours {
+	if !colour {
+		return colours{}
+	}
+	return colours{"\x1b[1;31m", "\x1b[1;34m", "\x1b[1m", "\x1b[0m"}
+}
+
+func (d *Diagnostic) text(b *strings.Builder, c colours) {
+	number := strconv.Itoa(d.Line)
+	if d.File == "" {
+		number = ""
+	}
+	gutter := strings.Repeat(" ", max(2, len(number)))
+	bar := c.blue + gutter + " |" + c.off
+	fmt.Fprintf(b, "%serror[%s]%s%s: %s%s\n", c.red, d.Code, c.off, c.bold, printable(d.Message), c.off)
+	fmt.Fprintf(b, "%s%s-->%s %s\n", c.blue, gutter, c.off, printable(d.where()))
+	if d.excerpt != "" {
+		before, marked, line := d.window()
+		fmt.Fprintf(b, "%s\n%s%*s |%s %s\n", bar, c.blue, len(gutter), number, c.off, line)
+		caret := strings.TrimRight(strings.Repeat("^", marked)+" "+printable(d.Label), " ")
+		fmt.Fprintf(b, "%s %s%s%s%s\n", bar, before, c.red, caret, c.off)
+	}
+	if d.excerpt != "" && len(d.Notes)+len(d.Help) > 0 {
+		fmt.Fprintln(b, bar)
+	}
+	for _, n := range d.Notes {
+		fmt.Fprintf(b, "%s%s =%s %s\n", c.blue, gutter, c.off, printable(n))
+	}
+	if d.Help != "" {
+		fmt.Fprintf(b, "%s%s =%s %shelp%s: %s\n", c.blue, gutter, c.off, c.bold, c.off, printable(d.Help))
+	}
+}
+
+// where names file, line, column and layer.
+func (s Span) where() string {
+	switch {
+	case s.File == "":
+		return s.Layer
+	case s.Line == 0:
+		return s.File
+	case s.Layer == fileLayer:
+		return fmt.Sprintf("%s:%d:%d", s.File, s.Line, s.Column)
+	}
+	return fmt.Sprintf("%s:%d:%d (%s)", s.File, s.Line, s.Column, s.Layer)
+}
+
+// maxExcerpt bounds how many characters of a line are shown.
+const maxExcerpt = 120
+
+// window returns the part of the line to show, the blanks that stand before the
+// caret, and the caret's width in terminal cells.
+func (s Span) window() (before string, marked int, line string) {
+	runes := []rune(s.excerpt)
+	start, end := min(s.Column-1, len(runes)), min(s.Column-1+s.Width, len(runes))
+	from, to := 0, len(runes)
+	if len(runes) > maxExcerpt {
+		from = max(0, start-maxExcerpt/2)
+		to = min(len(runes), from+maxExcerpt)
+		end = min(end, to)
+	}
+	var pad strings.Builder
+	if from > 0 {
+		pad.WriteByte(' ')
+		line = "…"
+	}
+	for _, r := range runes[from:start] {
+		if r == '\t' { // as wide as in the line above
+			pad.WriteByte('\t')
+			continue
+		}
+		pad.WriteString(strings.Repeat(" ", cells(r)))
+	}
+	for _, r := range runes[start:end] {
+		marked += cells(r)
+	}
+	line += printable(string(runes[from:to]))
+	if to < len(runes) {
+		line += "…"
+	}
+	return pad.String(), max(1, marked), line
+}
+
+// cells returns how many columns of a terminal r takes. It knows the blocks of
+// wide characters, not every character.
+func cells(r rune) int {
+	switch {
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0
+	case r >= 0x1100 && r <= 0x115f, r >= 0x2e80 && r <= 0xa4cf, r >= 0xac00 && r <= 0xd7a3, r >= 0xf900 && r <= 0xfaff,
+		r >= 0xfe30 && r <= 0xfe6f, r >= 0xff00 && r <= 0xff60, r >= 0xffe0 && r <= 0xffe6, r >= 0x1f300 && r <= 0x1faff,
+		r >= 0x20000 && r <= 0x3fffd:
+		return 2
+	}
+	return 1
+}
+
+// printable replaces control characters, which could move a terminal's cursor.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\t' && unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+// shorten bounds what of a user's text is repeated in a message.
+func shorten(s string) string {
+	if r := []rune(s); len(r) > 40 {
+		return string(r[:40]) + "…"
+	}
+	return s
+}

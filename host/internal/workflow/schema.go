@@ -1,0 +1,162 @@
+package workflow
+
+import "regexp"
+
+// kind is the type of a value in a workflow.
+type kind int
+
+const (
+	text        kind = iota
+	integer          // a whole number
+	number           // arithmetic is allowed, as in the next
+	numbers          // a number, or a list of them
+	words            // a list of strings
+	duration         // a string such as "60s"
+	table            // of keys
+	tables           // an array of tables of keys
+	named            // a table of tables of keys, by name
+	start            // a list of numbers, or a table of keys
+	params           // a table that belongs to a plugin
+	overrides        // a table of tables with the keys of the whole workflow, by name
+	kindsNumber      // how many kinds there are
+)
+
+// key describes one key of the language. From it the text is checked, defaults
+// are filled in, and messages and the reference are written.
+type key struct {
+	name     string
+	kind     kind
+	doc      string
+	required bool
+	def      any      // default, as in the text; nil: none
+	example  string   // what to write when a required key is missing
+	min      *float64 // inclusive
+	above    *float64 // exclusive
+	max      *float64 // inclusive
+	choices  []string
+	form     *form
+	keys     []key      // of a table
+	oneOf    [][]string // of a table: exactly one of each must be given
+}
+
+// form is a rule for the characters of a name.
+type form struct {
+	rule *regexp.Regexp
+	says string
+}
+
+var (
+	slug   = &form{regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`), "lower-case letters, digits, - and _"}
+	sha256 = &form{regexp.MustCompile(`^[0-9a-f]{64}$`), "64 lower-case hexadecimal digits"}
+)
+
+func bound(v float64) *float64 { return &v }
+
+var zero, one, two = bound(0), bound(1), bound(2)
+
+// component returns the keys of a table that configures a plugin, then others.
+func component(role, example string, others ...key) []key {
+	return append([]key{
+		{name: "plugin", kind: text, form: slug, required: true, example: example,
+			doc: "name of the " + role + " plugin: one of [plugins], or one on the plugin path"},
+		{name: "params", kind: params, doc: "parameters of the plugin; see its own reference"},
+		{name: "timeout", kind: duration, def: "60s", doc: "how long one call of the plugin may take"},
+	}, others...)
+}
+
+// schema is the workflow language.
+var schema = key{kind: table, keys: []key{
+	{name: "format", kind: integer, required: true, min: one, max: one, example: "1", doc: "version of the workflow language"},
+	{name: "experiment", kind: table, required: true, doc: "what the experiment is called", keys: []key{
+		{name: "name", kind: text, form: slug, required: true, example: `"my-experiment"`, doc: "names the folder of the results"},
+		{name: "seed", kind: integer, required: true, min: zero, example: "42", doc: "every random number of the run follows from it"},
+		{name: "description", kind: text, doc: "one line for people"},
+	}},
+	{name: "time", kind: table, required: true, doc: "when observations are made", keys: []key{
+		{name: "cycles", kind: integer, required: true, min: one, example: "1000", doc: "number of assimilation cycles"},
+		{name: "interval", kind: number, required: true, above: zero, example: "0.1", doc: "model time between observations"},
+		{name: "step", kind: number, above: zero, doc: "time step of the model; its own default when left out"},
+		{name: "start", kind: number, def: 0.0, doc: "model time of the initial ensemble"},
+		{name: "burn_in", kind: integer, def: int64(0), min: zero, doc: "cycles left out of every time mean; fewer than cycles"},
+	}},
+	{name: "plugins", kind: named, form: slug, doc: "plugins that are not on the plugin path, by name", keys: []key{
+		{name: "command", kind: words, required: true, min: one, example: `["./sim", "--serve"]`,
+			doc: "program and its arguments; a relative program path starts at the workflow's folder"},
+		{name: "sha256", kind: text, form: sha256, doc: "checksum the program must have"},
+	}},
+	{name: "model", kind: table, required: true, doc: "the model that makes the forecasts", keys: component("model", `"lorenz63"`)},
+	{name: "truth", kind: table, required: true, doc: "the true trajectory of the twin experiment", keys: []key{
+		{name: "init", kind: start, required: true, keys: startKeys(), example: "[1.0, 1.0, 1.0]",
+			doc: "initial state: a list of numbers, or the law it is drawn from"},
+		{name: "spin_up", kind: number, def: 0.0, min: zero, doc: "model time integrated before the start"},
+		{name: "params", kind: params, doc: "parameters of the model that differ for the truth: model error"},
+	}},
+	{name: "observations", kind: table, required: true, doc: "what is observed, and how well",
+		keys: component("observation operator", `"obs-nonlinear"`,
+			key{name: "error", kind: table, required: true, doc: "law of the observation error", oneOf: [][]string{{"sd", "variance"}}, keys: []key{
+				{name: "dist", kind: text, form: slug, def: "normal", doc: "a distribution the operator knows"},
+				{name: "sd", kind: numbers, above: zero, example: "1.0", doc: "standard deviation; one, or one per observed component"},
+				{name: "variance", kind: numbers, above: zero, example: "1.0", doc: "variance, instead of sd"},
+				{name: "df", kind: number, above: two, doc: "degrees of freedom of student_t"},
+			}})},
+	{name: "ensemble", kind: table, required: true, doc: "the members and where they start", keys: []key{
+		{name: "size", kind: integer, required: true, min: two, example: "100", doc: "number of members"},
+		{name: "init", kind: table, required: true, oneOf: [][]string{{"mean", "around"}},
+			example: `{ dist = "normal", around = "truth", sd = 1.0 }`, doc: "the law members are drawn from",
+			keys: append(startKeys(), key{name: "around", kind: text, choices: []string{"truth", "truth_init"}, example: `"truth"`,
+				doc: "the mean is the truth at the start, or the truth before its spin-up"})},
+	}},
+	{name: "filter", kind: tables, required: true, doc: "the filters to compare", keys: append([]key{
+		{name: "label", kind: text, form: slug, required: true, example: `"enkf"`, doc: "names the filter in results and in --set filter.LABEL.size=10"},
+	}, component("filter", `"filter-enkf"`,
+		key{name: "size", kind: integer, min: two, doc: "number of members; ensemble.size when left out"})...)},
+	{name: "reference", kind: table, doc: "a brute-force filter the others are scored against", keys: component("filter", `"filter-pf"`,
+		key{name: "size", kind: integer, required: true, min: two, example: "100_000", doc: "number of members"},
+		key{name: "store", kind: integer, min: two, doc: "members kept of each cycle; all, but at most 1000, when left out"})},
+	{name: "verify", kind: table, doc: "what is scored", keys: []key{
+		{name: "metrics", kind: words, doc: "scores to compute; all that apply when left out"},
+		{name: "baseline", kind: text, doc: "label of the filter the others are compared with"},
+	}},
+	{name: "output", kind: table, doc: "what is written", keys: []key{
+		{name: "ensemble", kind: text, def: "analysis", choices: []string{"none", "forecast", "analysis", "both"}, doc: "ensembles to keep"},
+	}},
+	{name: "expect", kind: table, doc: "the numbers the experiment must give", keys: []key{
+		{name: "source", kind: text, doc: "where the numbers come from"},
+		{name: "score", kind: tables, required: true, doc: "one expected number", oneOf: [][]string{{"tolerance", "relative"}}, keys: []key{
+			{name: "filter", kind: text, required: true, example: `"enkf"`, doc: "label of a filter, or climatology, persistence or reference"},
+			{name: "metric", kind: text, required: true, example: `"rmse"`, doc: "a score of the result table"},
+			{name: "value", kind: number, required: true, example: "0.5", doc: "what it must be"},
+			{name: "tolerance", kind: number, above: zero, example: "0.03", doc: "largest difference to value"},
+			{name: "relative", kind: number, above: zero, example: "0.05", doc: "largest difference to value, as a fraction of it"},
+			{name: "note", kind: text, doc: "what the tolerance is derived from"},
+		}},
+	}},
+	{name: "profile", kind: overrides, doc: "other values for some keys, chosen by --profile NAME"},
+}}
+
+// startKeys returns the keys of a normal law of initial states.
+func startKeys() []key {
+	return []key{
+		{name: "dist", kind: text, required: true, choices: []string{"normal"}, example: `"normal"`, doc: "the law; values are independent"},
+		{name: "mean", kind: numbers, example: "0.0", doc: "mean; one for all, or one per value of the state"},
+		{name: "sd", kind: numbers, required: true, min: zero, example: "1.0", doc: "standard deviation; one for all, or one per value of the state"},
+	}
+}
+
+// lookup returns the key called name among keys, or nil.
+func lookup(keys []key, name string) *key {
+	for i := range keys {
+		if keys[i].name == name {
+			return &keys[i]
+		}
+	}
+	return nil
+}
+
+func names(keys []key) []string {
+	out := make([]string, len(keys))
+	for i, k := range keys {
+		out[i] = k.name
+	}
+	return out
+}

@@ -1,0 +1,153 @@
+// Package workflow turns the text of a workflow file into a typed [Workflow].
+//
+// It is strict: unknown keys, wrong types and values out of range are refused,
+// all at once, each with its place in the text. It knows no plugins; what a
+// params table may hold is for package plan to judge, with [Workflow.At] to
+// say where.
+//
+// The text goes through these stops:
+//
+//	source    a file or one --set; toml decodes it, scan finds the positions
+//	node      value and position of everything, in one tree
+//	merge     file < profile < --set
+//	check     the tree against the schema, which also fills in the defaults
+//	Workflow  plain structs
+package workflow
+
+import "time"
+
+// Workflow is one twin experiment as its author wrote it, with every default of
+// the host filled in. Parameters of plugins are as given, with arithmetic
+// evaluated: float64, int64, bool, string, time.Time, []any or map[string]any.
+type Workflow struct {
+	Format       int               `toml:"format"`
+	Experiment   Experiment        `toml:"experiment"`
+	Time         Time              `toml:"time"`
+	Plugins      map[string]Plugin `toml:"plugins,omitempty"` // by name
+	Model        Component         `toml:"model"`
+	Truth        Truth             `toml:"truth"`
+	Observations Observations      `toml:"observations"`
+	Ensemble     Ensemble          `toml:"ensemble"`
+	Filters      []Filter          `toml:"filter"`
+	Reference    *Reference        `toml:"reference"` // nil: none
+	Verify       Verify            `toml:"verify,omitempty"`
+	Output       Output            `toml:"output"`
+	Expect       *Expect           `toml:"expect"` // nil: nothing is expected
+
+	File    string `toml:"-"` // as it was named when loading
+	Profile string `toml:"-"` // the profile in force; may be empty
+
+	root *node
+}
+
+// Experiment names the experiment and its seed.
+type Experiment struct {
+	Name        string `toml:"name"`
+	Description string `toml:"description,omitempty"`
+	Seed        int64  `toml:"seed"`
+}
+
+// Time says when observations are made.
+type Time struct {
+	Cycles   int     `toml:"cycles"`
+	Interval float64 `toml:"interval"`      // model time between observations
+	Step     float64 `toml:"step,omitzero"` // of the integrator; 0: the model's own
+	Start    float64 `toml:"start"`         // model time of the initial ensemble
+	BurnIn   int     `toml:"burn_in"`       // cycles left out of every time mean
+}
+
+// Plugin says how to start a plugin that is not on the plugin path. A command
+// that is a relative path is resolved against the workflow's folder.
+type Plugin struct {
+	Command []string `toml:"command"`
+	SHA256  string   `toml:"sha256,omitempty"` // lower case
+}
+
+// Component is a plugin and how it is configured.
+type Component struct {
+	Plugin  string         `toml:"plugin"`
+	Timeout time.Duration  `toml:"timeout"`
+	Params  map[string]any `toml:"params,omitempty"`
+}
+
+// Truth says how the true trajectory is made.
+type Truth struct {
+	SpinUp float64        `toml:"spin_up"` // model time integrated before the start
+	Init   Start          `toml:"init"`
+	Params map[string]any `toml:"params,omitempty"` // of the model, for the truth only
+}
+
+// Start is a law of initial states: exactly Mean, or normal with independent
+// values. In Mean and SD one value stands for all.
+type Start struct {
+	Dist   string    // "normal"; empty: exactly Mean
+	Around string    // "truth" or "truth_init", instead of Mean
+	Mean   []float64 // nil when Around is given
+	SD     []float64 // nil when Dist is empty
+}
+
+// Observations is the observation operator and the law of its errors.
+type Observations struct {
+	Component
+	Error ErrorLaw `toml:"error"`
+}
+
+// ErrorLaw is the law of the observation error. Either SD or Variance is given;
+// one value stands for all components.
+type ErrorLaw struct {
+	Dist     string  `toml:"dist"`
+	SD       Numbers `toml:"sd,omitempty"`
+	Variance Numbers `toml:"variance,omitempty"`
+	DF       float64 `toml:"df,omitzero"` // degrees of freedom; 0: not given
+}
+
+// Numbers is a number, or a list of them. One value stands for all.
+type Numbers []float64
+
+// Ensemble says how many members there are and where they start.
+type Ensemble struct {
+	Size int   `toml:"size"`
+	Init Start `toml:"init"`
+}
+
+// Filter is one contestant.
+type Filter struct {
+	Label string `toml:"label"`
+	Component
+	Size int `toml:"size"` // members
+}
+
+// Reference is the brute-force filter the others are scored against.
+type Reference struct {
+	Component
+	Size  int `toml:"size"`
+	Store int `toml:"store"` // members kept of each cycle
+}
+
+// Verify says what is scored.
+type Verify struct {
+	Metrics  []string `toml:"metrics,omitempty"`  // empty: all that apply
+	Baseline string   `toml:"baseline,omitempty"` // label of the filter the others are compared with
+}
+
+// Output says what is written.
+type Output struct {
+	Ensemble string `toml:"ensemble"` // none, forecast, analysis or both
+}
+
+// Expect is the numbers the experiment must give.
+type Expect struct {
+	Source string  `toml:"source,omitempty"`
+	Scores []Score `toml:"score"`
+}
+
+// Score is one expected number: Value within Tolerance, or within the fraction
+// Relative of Value.
+type Score struct {
+	Filter    string  `toml:"filter"` // a label, or climatology, persistence, reference
+	Metric    string  `toml:"metric"`
+	Value     float64 `toml:"value"`
+	Tolerance float64 `toml:"tolerance,omitzero"` // 0: see Relative
+	Relative  float64 `toml:"relative,omitzero"`  // 0: see Tolerance
+	Note      string  `toml:"note,omitempty"`
+}
