@@ -1,0 +1,216 @@
+package wire
+
+import (
+	"encoding/binary"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// maxMetadata bounds the metadata of one message. The schema of a layout takes
+// about 300 bytes per variable.
+const maxMetadata = 1 << 24
+
+// Decoder reads the Arrow IPC stream of one matrix, handed to it in pieces cut
+// anywhere. It never panics, and allocates no more than the matrix and the
+// metadata that was received call for, whatever the bytes say.
+type Decoder struct {
+	layout *sdk.Layout
+	width  []int
+	n      int
+	into   *mat.Dense
+	max    int // rows
+
+	stage   stage
+	want    int    // bytes of the current stage that are still to come
+	buf     []byte // prefix or metadata collected so far
+	batch   batch
+	column  int    // whose values come next
+	at      int    // position in the body
+	body    int    // its length
+	target  []byte // where the values of column go
+	scratch []float64
+	rows    int // decoded
+	schema  bool
+	err     error
+}
+
+type stage int
+
+const (
+	prefix   stage = iota // continuation marker and metadata length
+	metadata              // of a message
+	gap                   // bytes of a body that hold nothing we read
+	values                // of a column
+	ended
+)
+
+// NewDecoder returns a decoder for matrices of layout l.
+func NewDecoder(l *sdk.Layout) *Decoder {
+	return &Decoder{layout: l, width: widths(l), n: l.Size()}
+}
+
+// Reset prepares d for a stream of at most the rows of into, which must have the
+// width of the layout and no gap between its rows.
+func (d *Decoder) Reset(into *mat.Dense) {
+	raw := into.RawMatrix()
+	if raw.Cols != d.n || raw.Stride != raw.Cols {
+		panic("wire: the matrix does not have the width of the layout")
+	}
+	d.into, d.max, d.rows, d.schema, d.err = into, raw.Rows, 0, false, nil
+	d.next(prefix, 8)
+}
+
+func (d *Decoder) next(s stage, want int) { d.stage, d.want, d.buf = s, want, d.buf[:0] }
+
+// Write decodes the next piece of the stream. After an error every later call
+// returns the same error.
+func (d *Decoder) Write(p []byte) (int, error) {
+	total := len(p)
+	for len(p) > 0 && d.err == nil {
+		if d.stage == ended {
+			d.err = contract("%d bytes follow the end of the stream", len(p))
+			break
+		}
+		k := min(d.want, len(p))
+		switch d.stage {
+		case prefix, metadata:
+			d.buf = append(d.buf, p[:k]...)
+		case values:
+			copy(d.target[len(d.target)-d.want:], p[:k])
+		}
+		p, d.want = p[k:], d.want-k
+		if d.stage == gap || d.stage == values {
+			d.at += k
+		}
+		for d.want == 0 && d.stage != ended && d.err == nil {
+			d.err = d.advance()
+		}
+	}
+	return total - len(p), d.err
+}
+
+// advance leaves a stage whose bytes have all come.
+func (d *Decoder) advance() error {
+	switch d.stage {
+	case prefix:
+		return d.endPrefix()
+	case metadata:
+		return d.endMetadata()
+	case values:
+		d.endColumn()
+	}
+	d.nextColumn()
+	return nil
+}
+
+func (d *Decoder) endPrefix() error {
+	if marker := binary.LittleEndian.Uint32(d.buf); marker != 0xffffffff {
+		return contract("got %#x where a message starts with 0xffffffff", marker)
+	}
+	length := binary.LittleEndian.Uint32(d.buf[4:])
+	switch {
+	case length == 0 && !d.schema:
+		return contract("the stream ends before its schema")
+	case length == 0:
+		d.next(ended, 0)
+		return nil
+	case length > maxMetadata:
+		return contract("metadata of %d bytes; want at most %d", length, maxMetadata)
+	}
+	d.next(metadata, int(length))
+	return nil
+}
+
+func (d *Decoder) endMetadata() error {
+	m, err := parseMessage(d.buf)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !d.schema && m.kind == headerSchema && m.body == 0:
+		d.schema = true
+		if err := checkSchema(m.head, d.layout); err != nil {
+			return err
+		}
+		d.next(prefix, 8)
+		return nil
+	case d.schema && m.kind == headerRecordBatch:
+		if err := d.batch.parse(m, d.layout, d.width, d.max-d.rows); err != nil {
+			return err
+		}
+		d.column, d.at, d.body = 0, 0, m.body
+		d.stage, d.want = gap, 0
+		return nil
+	}
+	return contract("a message of kind %d stands where the schema or a record batch is wanted", m.kind)
+}
+
+// nextColumn moves on to the values of the next column, to the gap before them,
+// or to the next message.
+func (d *Decoder) nextColumn() {
+	if d.column == len(d.batch.values) {
+		if d.at < d.body {
+			d.next(gap, d.body-d.at)
+			return
+		}
+		d.rows += d.batch.rows
+		d.next(prefix, 8)
+		return
+	}
+	e := d.batch.values[d.column]
+	switch {
+	case d.at < e.offset:
+		d.next(gap, e.offset-d.at)
+	case d.column == 0: // the member column: the order of rows says it all
+		d.column++
+		d.next(gap, e.length)
+	case e.length == 0:
+		d.column++
+		d.next(gap, 0)
+	default:
+		d.target = arrow.Float64Traits.CastToBytes(d.values())
+		d.next(values, e.length)
+	}
+}
+
+// direct says whether the column is the matrix.
+func (d *Decoder) direct() bool { return len(d.width) == 1 }
+
+// values returns where the values of the current column go first: the matrix
+// itself, or memory from which endColumn deals them out.
+func (d *Decoder) values() []float64 {
+	size := d.batch.rows * d.width[d.column-1]
+	if d.direct() {
+		start := d.rows * d.n
+		return d.into.RawMatrix().Data[start : start+size]
+	}
+	if cap(d.scratch) < size {
+		d.scratch = make([]float64, size)
+	}
+	return d.scratch[:size]
+}
+
+func (d *Decoder) endColumn() {
+	defer func() { d.column++ }()
+	if d.direct() {
+		return
+	}
+	w, offset := d.width[d.column-1], 0
+	for _, other := range d.width[:d.column-1] {
+		offset += other
+	}
+	data := d.into.RawMatrix().Data
+	for i := range d.batch.rows {
+		copy(data[(d.rows+i)*d.n+offset:][:w], d.scratch[i*w:][:w])
+	}
+}
+
+// Close says how many rows the stream held, or that it ended too early.
+func (d *Decoder) Close() (rows int, err error) {
+	if d.err == nil && d.stage != ended {
+		d.err = contract("the stream is cut: it has no end marker")
+	}
+	return d.rows, d.err
+}
