@@ -16,12 +16,10 @@ type arithmeticError struct {
 	what   string
 }
 
-func (e *arithmeticError) Error() string { return e.what }
-
 // arithmetic returns the value of an expression of numbers, + - * / ( ), pi,
-// sqrt, exp, log, sin and cos. A sign binds less tightly than * and /, which
-// makes no difference to the value. What is not a finite number is an error.
-func arithmetic(expression string) (float64, error) {
+// sqrt, exp, log, sin and cos, with the usual precedence. A value that is not a
+// finite number is an error.
+func arithmetic(expression string) (float64, *arithmeticError) {
 	c := &calculator{text: expression}
 	v := c.sum(0)
 	c.space()
@@ -29,7 +27,7 @@ func arithmetic(expression string) (float64, error) {
 		c.fail(c.pos, "expected an operator, but found %s", c.found())
 	}
 	if c.err == nil && (math.IsNaN(v) || math.IsInf(v, 0)) {
-		c.fail(0, "the result is %v, not a finite number", v)
+		c.fail(0, "the result is %s, not a finite number", show(v))
 	}
 	if c.err != nil {
 		return 0, c.err

@@ -14,14 +14,15 @@ func (w *Workflow) judge(found *Diagnostics) {
 	w.judgeExpect(found)
 	if r := w.Reference; r != nil && r.Store > r.Size && r.Size > 0 {
 		found.add(CodeConflict, w.At("reference", "store"), "`reference.store` must be at most `reference.size`, %d, but is %d", r.Size, r.Store).
-			WithLabel("at most %d", r.Size)
+			WithLabel("at most %d", r.Size).WithHelp("lower store, or raise size")
 	}
 }
 
 func (w *Workflow) judgeTime(found *Diagnostics) {
 	if t := w.Time; t.Cycles > 0 && t.BurnIn >= t.Cycles {
 		found.add(CodeConflict, w.At("time", "burn_in"), "`time.burn_in` must be less than `time.cycles`, %d, but is %d", t.Cycles, t.BurnIn).
-			WithLabel("nothing is left to average").WithNote("time.cycles is given at %s", w.At("time", "cycles").where())
+			WithLabel("nothing is left to average").WithNote("time.cycles is given at %s", w.At("time", "cycles").where()).
+			WithHelp("lower burn_in, or raise cycles")
 	}
 }
 

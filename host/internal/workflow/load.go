@@ -64,7 +64,7 @@ func Parse(name string, text []byte, opt Options) (*Workflow, Diagnostics) {
 		return nil, found
 	}
 	found.overlay(root, sets, opt)
-	(&checker{found: &found}).table(root, "", &schema)
+	(&checker{found: &found}).table(root, "", &settings)
 	w := &Workflow{File: name, Profile: opt.Profile, root: root}
 	w.fill()
 	w.judge(&found)
@@ -80,13 +80,15 @@ func Parse(name string, text []byte, opt Options) (*Workflow, Diagnostics) {
 func (ds *Diagnostics) overlay(root *node, sets []*node, opt Options) {
 	profiles := root.table["profile"]
 	if profiles != nil {
+		for name, profile := range profiles.table {
+			profile.relayer("profile " + name)
+		}
 		(&checker{found: ds, base: root}).value(profiles, "profile", lookup(schema.keys, "profile"))
 		delete(root.table, "profile")
 	} else {
 		profiles = &node{}
 	}
 	if chosen := profiles.table[opt.Profile]; opt.Profile != "" && chosen != nil {
-		chosen.relayer("profile " + opt.Profile)
 		ds.merge(root, chosen, "")
 	} else if opt.Profile != "" {
 		ds.unknownProfile(opt.Profile, slices.Sorted(maps.Keys(profiles.table)))
@@ -117,25 +119,30 @@ func (ds *Diagnostics) read(src *source) *node {
 		return nil
 	}
 	if i := notText(src.text); i >= 0 {
-		ds.add(CodeSyntax, src.locate(span{i, i + 1}, src.layer), "the byte 0x%02x is not text", src.text[i]).
-			WithLabel("here").WithHelp("save the file as UTF-8, without control characters")
+		what := "the byte 0x%02x is not UTF-8"
+		if src.text[i] < utf8.RuneSelf {
+			what = "the control character 0x%02x is not allowed"
+		}
+		ds.add(CodeSyntax, src.locate(span{i, i + 1}, src.layer), what, src.text[i]).
+			WithHelp("save the file as UTF-8, without control characters")
 		return nil
 	}
 	marks := scan(src.text)
 	if marks.tooDeep {
 		ds.add(CodeTooLarge, src.locate(span{marks.pos, marks.pos + 1}, src.layer), "tables and lists nest more than %d deep", maxDepth).
-			WithLabel("here")
+			WithHelp("a workflow needs only a few levels")
 		return nil
 	}
 	var values map[string]any
 	if _, err := toml.Decode(src.text, &values); err != nil {
-		ds.syntax(src, err, marks.repeats)
+		ds.syntax(src, err, marks)
 		return nil
 	}
 	return join(values, marks.root, src)
 }
 
-// notText returns where text has an invalid or a control character, or -1.
+// notText returns where text has a byte that is not UTF-8 or a control character,
+// or -1. The decoder would refuse them as well, but less clearly.
 func notText(text string) int {
 	for i, r := range text {
 		if r == utf8.RuneError {

@@ -74,6 +74,6 @@ func (ds *Diagnostics) unknownLabel(at Span, path, label string, labels []string
 		d.WithLabel("did you mean `%s`?", meant)
 	}
 	if len(labels) > 0 {
-		d.WithHelp("the labels are %s", list(labels, "and"))
+		d.WithHelp("labels: %s", list(labels, "and"))
 	}
 }

@@ -115,6 +115,14 @@ func (n *node) place() Span { return n.src.locate(n.mark.value, n.layer) }
 // keyPlace returns where the key is.
 func (n *node) keyPlace() Span { return n.src.locate(n.mark.key, n.layer) }
 
+// height returns how high the layer of n lies over the others.
+func (n *node) height() int {
+	if n.src.rank == 0 && n.layer != fileLayer {
+		return 1
+	}
+	return 2 * n.src.rank
+}
+
 // inside returns the place of the byte at offset of a string.
 func (n *node) inside(text string, offset int) Span {
 	v := n.mark.value

@@ -33,6 +33,7 @@ type scanner struct {
 	repeats []repeat
 	count   int  // of headers and top-level keys
 	stopped bool // at pos, before the end
+	open    int  // where the innermost value begins that was not read to its end; 0: none
 	tooDeep bool
 }
 
@@ -111,7 +112,7 @@ func (s *scanner) key(depth int) []part {
 		name := ""
 		switch s.peek() {
 		case '"', '\'':
-			s.quoted(s.peek())
+			s.skipString(s.peek())
 			name = unquote(s.text[start:s.pos])
 		default:
 			s.pos += lengthUntil(s.text[s.pos:], " \t\r\n.=]#\"'")
@@ -233,14 +234,18 @@ func (s *scanner) value(depth int) *mark {
 	case '{':
 		s.inline(m, depth+1)
 	case '"', '\'':
-		s.quoted(c)
+		s.skipString(c)
 	default: // number, boolean or date, which may hold a space
 		n := lengthUntil(s.text[s.pos:], ",]}#\r\n")
 		s.pos += len(strings.TrimRight(s.text[s.pos:s.pos+n], " \t"))
 	}
 	m.value.end = s.pos
+	m.key = m.value // an item of a list has no key of its own
 	if m.value.end == m.value.start {
 		s.stop()
+	}
+	if s.stopped && s.open == 0 {
+		s.open = m.value.start
 	}
 	return m
 }
@@ -276,8 +281,8 @@ func (s *scanner) inline(m *mark, depth int) {
 	}
 }
 
-// quoted skips a string in the given quotes, of one or of several lines.
-func (s *scanner) quoted(quote byte) {
+// skipString skips a string in the given quotes, of one or of several lines.
+func (s *scanner) skipString(quote byte) {
 	q := string(quote)
 	if s.accept(q + q + q) {
 		s.until(q, 3, "")

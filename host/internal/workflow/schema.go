@@ -1,6 +1,9 @@
 package workflow
 
-import "regexp"
+import (
+	"regexp"
+	"slices"
+)
 
 // kind is the type of a value in a workflow.
 type kind int
@@ -35,6 +38,7 @@ type key struct {
 	max      *float64 // inclusive
 	choices  []string
 	form     *form
+	item     bool       // of a list, rather than the whole
 	keys     []key      // of a table
 	oneOf    [][]string // of a table: exactly one of each must be given
 }
@@ -60,13 +64,13 @@ func component(role, example string, others ...key) []key {
 		{name: "plugin", kind: text, form: slug, required: true, example: example,
 			doc: "name of the " + role + " plugin: one of [plugins], or one on the plugin path"},
 		{name: "params", kind: params, doc: "parameters of the plugin; see its own reference"},
-		{name: "timeout", kind: duration, def: "60s", doc: "how long one call of the plugin may take"},
+		{name: "timeout", kind: duration, def: "60s", above: zero, doc: "how long one call of the plugin may take"},
 	}, others...)
 }
 
 // schema is the workflow language.
 var schema = key{kind: table, keys: []key{
-	{name: "format", kind: integer, required: true, min: one, max: one, example: "1", doc: "version of the workflow language"},
+	{name: "format", kind: integer, required: true, min: one, max: one, example: "1", doc: "version of the workflow language; this plume reads 1"},
 	{name: "experiment", kind: table, required: true, doc: "what the experiment is called", keys: []key{
 		{name: "name", kind: text, form: slug, required: true, example: `"my-experiment"`, doc: "names the folder of the results"},
 		{name: "seed", kind: integer, required: true, min: zero, example: "42", doc: "every random number of the run follows from it"},
@@ -86,8 +90,9 @@ var schema = key{kind: table, keys: []key{
 	}},
 	{name: "model", kind: table, required: true, doc: "the model that makes the forecasts", keys: component("model", `"lorenz63"`)},
 	{name: "truth", kind: table, required: true, doc: "the true trajectory of the twin experiment", keys: []key{
-		{name: "init", kind: start, required: true, keys: startKeys(), example: "[1.0, 1.0, 1.0]",
-			doc: "initial state: a list of numbers, or the law it is drawn from"},
+		{name: "init", kind: start, required: true, example: "[1.0, 1.0, 1.0]",
+			keys: startKeys(true),
+			doc:  "initial state: a list of numbers, or the law it is drawn from"},
 		{name: "spin_up", kind: number, def: 0.0, min: zero, doc: "model time integrated before the start"},
 		{name: "params", kind: params, doc: "parameters of the model that differ for the truth: model error"},
 	}},
@@ -103,7 +108,7 @@ var schema = key{kind: table, keys: []key{
 		{name: "size", kind: integer, required: true, min: two, example: "100", doc: "number of members"},
 		{name: "init", kind: table, required: true, oneOf: [][]string{{"mean", "around"}},
 			example: `{ dist = "normal", around = "truth", sd = 1.0 }`, doc: "the law members are drawn from",
-			keys: append(startKeys(), key{name: "around", kind: text, choices: []string{"truth", "truth_init"}, example: `"truth"`,
+			keys: append(startKeys(false), key{name: "around", kind: text, choices: []string{"truth", "truth_init"}, example: `"truth"`,
 				doc: "the mean is the truth at the start, or the truth before its spin-up"})},
 	}},
 	{name: "filter", kind: tables, required: true, doc: "the filters to compare", keys: append([]key{
@@ -134,14 +139,18 @@ var schema = key{kind: table, keys: []key{
 	{name: "profile", kind: overrides, doc: "other values for some keys, chosen by --profile NAME"},
 }}
 
-// startKeys returns the keys of a normal law of initial states.
-func startKeys() []key {
+// startKeys returns the keys of a normal law of initial states; mean says whether
+// it must be given.
+func startKeys(mean bool) []key {
 	return []key{
 		{name: "dist", kind: text, required: true, choices: []string{"normal"}, example: `"normal"`, doc: "the law; values are independent"},
-		{name: "mean", kind: numbers, example: "0.0", doc: "mean; one for all, or one per value of the state"},
+		{name: "mean", kind: numbers, required: mean, example: "0.0", doc: "mean; one for all, or one per value of the state"},
 		{name: "sd", kind: numbers, required: true, min: zero, example: "1.0", doc: "standard deviation; one for all, or one per value of the state"},
 	}
 }
+
+// settings is schema without profiles, which only the file itself may have.
+var settings = key{kind: table, keys: slices.DeleteFunc(slices.Clone(schema.keys), func(k key) bool { return k.kind == overrides })}
 
 // lookup returns the key called name among keys, or nil.
 func lookup(keys []key, name string) *key {

@@ -35,25 +35,32 @@ var remedies = []struct{ says, help string }{
 	{"already been defined", "remove one of them; settings of one table stand together"},
 }
 
-// syntax reports that src is not TOML. repeats are the keys the scanner saw
-// defined twice: the decoder only says where the second one is.
-func (ds *Diagnostics) syntax(src *source, err error, repeats []repeat) {
+// closers say what ends a value that may span lines, by its first character.
+var closers = map[byte]string{'[': "]", '{': "}", '"': `"""`, '\'': "'''"}
+
+// syntax reports that src is not TOML. The decoder says where it noticed; the
+// marks know more about where the trouble began.
+func (ds *Diagnostics) syntax(src *source, err error, marks *scanner) {
 	var e toml.ParseError
 	if !errors.As(err, &e) {
-		ds.add(CodeSyntax, src.locate(span{}, src.layer), "%v", err)
+		ds.add(CodeSyntax, src.locate(span{}, src.layer), "not valid TOML: %v", err)
 		return
 	}
-	start := e.Position.Start
-	for _, r := range repeats {
-		if src.locate(r.second, "").Line == src.locate(span{start, start}, "").Line && strings.Contains(e.Message, "already") {
-			ds.add(CodeRepeated, src.locate(r.second, src.layer), "`%s` is defined twice", shorten(src.text[r.second.start:r.second.end])).
+	at := src.locate(span{e.Position.Start, e.Position.Start + max(1, e.Position.Len)}, src.layer)
+	for _, r := range marks.repeats {
+		if second := src.locate(r.second, src.layer); second.Line == at.Line && strings.Contains(e.Message, "already") {
+			ds.add(CodeRepeated, second, "`%s` is defined twice", shorten(src.text[r.second.start:r.second.end])).
 				WithLabel("the second one").WithNote("the first one is at %s", src.locate(r.first, src.layer).where()).
 				WithHelp("remove one of them")
 			return
 		}
 	}
-	d := ds.add(CodeSyntax, src.locate(span{start, start + max(1, e.Position.Len)}, src.layer), "not valid TOML: %s", lowerFirst(e.Message)).
-		WithLabel("here")
+	d := ds.add(CodeSyntax, at, "not valid TOML: %s", reword(e.Message))
+	if began := src.locate(span{marks.open, marks.open}, src.layer); marks.stopped && marks.open > 0 && began.Line < at.Line {
+		what := closers[src.text[marks.open]]
+		d.WithNote("the value that is not closed began at %s", began.where()).WithHelp("close it with %s", what)
+		return
+	}
 	for _, r := range remedies {
 		if strings.Contains(e.Message, r.says) {
 			d.WithHelp("%s", r.help)
@@ -62,9 +69,12 @@ func (ds *Diagnostics) syntax(src *source, err error, repeats []repeat) {
 	}
 }
 
-func lowerFirst(s string) string {
-	if s == "" || strings.HasPrefix(s, "TOML") {
-		return s
+// reword turns a message of the decoder into the style of ours.
+func reword(s string) string {
+	if _, got, ok := strings.Cut(s, "or EOF, but got "); ok {
+		return "the value ends here, but the line goes on with " + strings.TrimSuffix(got, " instead")
 	}
-	return strings.ToLower(s[:1]) + s[1:]
+	s = strings.ReplaceAll(s, "unexpected EOF; expected", "the file ends before")
+	s = strings.ReplaceAll(strings.TrimSuffix(s, "."), `'\n'`, "the end of the line")
+	return strings.ToLower(s[:min(1, len(s))]) + s[min(1, len(s)):]
 }

@@ -9,11 +9,8 @@ import (
 
 // noun says what k wants, without its range.
 func (k *key) noun() string {
-	if len(k.choices) == 1 {
-		return strconv.Quote(k.choices[0])
-	}
 	if len(k.choices) > 0 {
-		return list(k.choices, "or")
+		return list(quoted(k.choices), "or")
 	}
 	return [kindsNumber]string{
 		text: "a string", integer: "an integer", number: "a number", numbers: "a number or a list of numbers", words: "a list of strings",
@@ -22,23 +19,34 @@ func (k *key) noun() string {
 	}[k.kind]
 }
 
-// limits says the range of k, or "".
-func (k *key) limits() string {
+// bounds says the range of a number, or "".
+func (k *key) bounds() string {
 	switch {
-	case k.kind == words && k.min != nil:
-		return "with at least one item"
-	case k.kind == duration:
-		return "above 0"
-	case k.form != nil && k.kind == text:
-		return "of " + k.form.says
-	case k.min != nil && k.max != nil && *k.min == *k.max:
-		return "equal to " + show(*k.min)
+	case k.min != nil && k.max != nil:
+		return show(*k.min)
 	case k.min != nil:
-		return "of at least " + show(*k.min)
+		return "at least " + show(*k.min)
 	case k.above != nil:
 		return "above " + show(*k.above)
 	}
 	return ""
+}
+
+// limits says what else than its type k asks of a value, or "".
+func (k *key) limits() string {
+	switch {
+	case k.kind == words && k.min != nil:
+		return "with at least one item"
+	case k.kind == duration || k.kind == words || k.item && k.kind == text:
+		return ""
+	case k.form != nil:
+		return "of " + k.form.says
+	case k.min != nil && k.max != nil:
+		return "equal to " + k.bounds()
+	case k.min != nil:
+		return "of " + k.bounds()
+	}
+	return k.bounds()
 }
 
 // wants says what k may be, and its default.
@@ -48,6 +56,21 @@ func (k *key) wants() string {
 		s += "; default " + show(k.def)
 	}
 	return s
+}
+
+// subject and is begin and end a sentence about a value.
+func (k *key) subject(path string) string {
+	if k.item {
+		return "every item of `" + path + "`"
+	}
+	return "`" + path + "`"
+}
+
+func (k *key) is() string {
+	if k.item {
+		return "this is"
+	}
+	return "is"
 }
 
 // describe says what kind of value n is, and its value when that is short.
@@ -79,24 +102,29 @@ func show(v any) string {
 	case string:
 		return strconv.Quote(shorten(v))
 	case float64:
-		return strconv.FormatFloat(v, 'g', -1, 64)
+		return strings.ToLower(strings.TrimPrefix(strconv.FormatFloat(v, 'g', -1, 64), "+"))
 	}
 	return fmt.Sprint(v)
 }
 
-// list joins items as a sentence does, with a last word "and" or "or".
+// list joins items as a sentence does, with a last word "and", "or" or ",".
 func list(items []string, last string) string {
+	if last != "," {
+		last = " " + last
+	}
 	if n := len(items); n > 1 {
-		return strings.Join(items[:n-1], ", ") + " " + last + " " + items[n-1]
+		return strings.Join(items[:n-1], ", ") + last + " " + items[n-1]
 	}
 	return strings.Join(items, "")
 }
 
-// backquoted returns items in backquotes.
-func backquoted(items []string) []string {
+func backquoted(items []string) []string { return wrapped(items, "`") }
+func quoted(items []string) []string     { return wrapped(items, `"`) }
+
+func wrapped(items []string, quote string) []string {
 	out := make([]string, len(items))
 	for i, s := range items {
-		out[i] = "`" + s + "`"
+		out[i] = quote + s + quote
 	}
 	return out
 }

@@ -1,0 +1,216 @@
+package workflow
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tableName says which table a path leads to, for messages.
+func tableName(path string) string {
+	if path == "" {
+		return "the workflow"
+	}
+	k := &schema
+	for part := range strings.SplitSeq(path, ".") {
+		if k.kind == tables {
+			return k.name + " `" + part + "`"
+		}
+		next := lookup(k.keys, part)
+		if next == nil {
+			break
+		}
+		k = next
+	}
+	if k.kind == tables {
+		return "[[" + path + "]]"
+	}
+	return "[" + path + "]"
+}
+
+// unknown reports a key that t does not have and returns the key that was
+// probably meant, or "".
+func (c *checker) unknown(n *node, name, path string, t *key) string {
+	n.bad = true
+	where := " in " + tableName(path)
+	if path == "" {
+		where = ""
+	}
+	d := c.found.add(CodeUnknown, n.keyPlace(), "unknown key `%s`%s", shorten(name), where)
+	takes := tableName(path) + " takes " + list(names(t.keys), "and")
+	meant := Suggest(name, names(t.keys))
+	if meant != "" {
+		d.WithLabel("did you mean `%s`?", meant).WithHelp("%s", takes)
+		return meant
+	}
+	d.WithLabel("not a key of the workflow language")
+	switch home := homes(name); {
+	case lookup(t.keys, "params") != nil:
+		d.WithNote("%s", takes).WithHelp("a parameter of the plugin belongs in its params: params = { %s = ... }", shorten(name))
+	case len(home) > 0:
+		d.WithHelp("`%s` belongs %s", name, list(home, "or"))
+	default:
+		d.WithHelp("%s", takes)
+	}
+	return ""
+}
+
+// homes says where a key called name belongs, in the tables at the top.
+func homes(name string) []string {
+	var out []string
+	for i := range settings.keys {
+		k := &settings.keys[i]
+		if k.name == name {
+			return []string{"at the top of the file, before the first [table]"}
+		}
+		if (k.kind == table || k.kind == tables) && lookup(k.keys, name) != nil {
+			out = append(out, "in "+tableName(k.name))
+		}
+	}
+	return out
+}
+
+// missing reports that n lacks k. What the whole workflow lacks is nowhere, so no
+// line is shown.
+func (c *checker) missing(n *node, path string, k *key) {
+	full := dotted(path, k.name)
+	what, help := "`"+k.name+"`", "add "+k.name+" = "+k.example
+	switch {
+	case k.kind == table && k.example == "":
+		what = "a table [" + full + "]"
+		help = "add [" + full + "] with " + list(requiredOf(k), "and")
+	case k.kind == tables:
+		what = "at least one [[" + full + "]]"
+		help = "add [[" + full + "]] with " + list(requiredOf(k), "and")
+	}
+	at := n.place()
+	if path == "" {
+		at.excerpt = ""
+	}
+	c.found.add(CodeMissing, at, "%s needs %s", tableName(path), what).
+		WithLabel("%s is missing", k.name).WithNote("%s: %s", full, k.doc).WithHelp("%s", help)
+}
+
+func requiredOf(t *key) []string {
+	var out []string
+	for i := range t.keys {
+		if t.keys[i].required {
+			out = append(out, "`"+t.keys[i].name+"`")
+		}
+	}
+	for _, group := range t.oneOf {
+		out = append(out, list(backquoted(group), "or"))
+	}
+	return out
+}
+
+// oneOf reports when not exactly one of the two keys of group is given. A key of a
+// higher layer stands instead of the other one of a lower layer.
+func (c *checker) oneOf(n *node, path string, t *key, group []string, meant map[string]bool) {
+	var given, examples []string
+	for _, name := range group {
+		if n.table[name] != nil || meant[name] {
+			given = append(given, name)
+		}
+		examples = append(examples, name+" = "+lookup(t.keys, name).example)
+	}
+	switch {
+	case len(given) == 0:
+		c.found.add(CodeOneOf, n.place(), "%s needs %s", tableName(path), list(backquoted(group), "or")).
+			WithLabel("%s is missing", list(group, "or")).WithHelp("add %s", list(examples, "or"))
+	case len(given) > 1:
+		first, second := n.table[given[0]], n.table[given[1]]
+		switch {
+		case first == nil || second == nil: // a misspelled key was probably meant
+			return
+		case first.height() > second.height():
+			delete(n.table, given[1])
+			return
+		case first.height() < second.height():
+			delete(n.table, given[0])
+			return
+		}
+		c.found.add(CodeOneOf, second.keyPlace(), "%s has both %s", tableName(path), list(backquoted(given), "and")).
+			WithLabel("only one of %s can be given", list(group, "and")).
+			WithNote("`%s` is given at %s", given[0], first.keyPlace().where()).WithHelp("remove one of them")
+	}
+}
+
+// is reports n as of the wrong type unless ok.
+func (c *checker) is(n *node, path string, k *key, ok bool) bool {
+	if ok {
+		return true
+	}
+	n.bad = true
+	d := c.found.add(CodeType, n.place(), "%s must be %s, but %s %s", k.subject(path), k.noun(), k.is(), describe(n)).
+		WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
+	if help := remedy(n, path, k); help != "" {
+		d.WithHelp("%s", help)
+	}
+	return false
+}
+
+func (c *checker) misnamed(n *node, at Span, subject, path, s string, k *key) {
+	n.bad = true
+	d := c.found.add(CodeName, at, "%s must consist of %s, but is %s", subject, k.form.says, show(s)).
+		WithLabel("%s", k.form.says).WithNote("%s: %s", path, k.doc)
+	if name := slugOf(s); k.form == slug && name != "" {
+		d.WithHelp("write %q", shorten(name))
+	}
+}
+
+// remedy says how to write what was probably meant, or "".
+func remedy(n *node, path string, k *key) string {
+	s, isText := n.value.(string)
+	_, isBool := n.value.(bool)
+	number := isNumber(n)
+	switch {
+	case k.kind == tables && n.table != nil:
+		return "write [[" + path + "]], with two brackets"
+	case k.kind == table && n.items != nil:
+		return "write [" + path + "], with one bracket and only once"
+	case k.kind == table && isText && lookup(k.keys, "plugin") != nil:
+		return "write [" + path + "] and below it plugin = " + show(s)
+	case k.kind == text && (isBool || number):
+		return "write it in quotes: \"" + show(n.value) + `"`
+	case k.kind == duration && number:
+		return "write the unit: \"" + show(n.value) + `s"`
+	case k.kind == duration && isText:
+		return durationRemedy(s)
+	case k.kind == words && isText:
+		return "write a list: [" + list(quoted(strings.Fields(s)), ",") + "]"
+	case isText:
+		return numberRemedy(s, k)
+	}
+	return ""
+}
+
+func durationRemedy(s string) string {
+	for _, unit := range []string{"", "s"} {
+		tight := strings.ReplaceAll(s, " ", "") + unit
+		if _, err := time.ParseDuration(tight); err == nil {
+			return "write \"" + tight + `"`
+		}
+	}
+	return ""
+}
+
+func numberRemedy(s string, k *key) string {
+	v, err := arithmetic(s)
+	if err != nil || k.kind == integer && v != math.Trunc(v) || k.kind != number && k.kind != integer && k.kind != numbers {
+		return ""
+	}
+	if _, err := strconv.ParseFloat(s, 64); err != nil {
+		return "arithmetic starts with an equals sign: \"=" + shorten(s) + `"`
+	}
+	return "write it without quotes: " + show(v)
+}
+
+func isNumber(n *node) bool {
+	switch n.value.(type) {
+	case int64, float64:
+		return true
+	}
+	return false
+}

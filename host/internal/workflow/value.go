@@ -1,0 +1,117 @@
+package workflow
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// list checks a list of strings, or a number or list of them.
+func (c *checker) list(n *node, path string, k *key) {
+	item := *k
+	item.kind, item.item = text, true
+	if k.kind == numbers {
+		item.kind = number
+		if n.items == nil {
+			c.scalar(n, path, k)
+			return
+		}
+	}
+	if !c.is(n, path, k, n.items != nil) {
+		return
+	}
+	if len(n.items) == 0 && (k.kind == numbers || k.min != nil) {
+		n.bad = true
+		d := c.found.add(CodeRange, n.place(), "`%s` must not be empty", path).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
+		if k.example != "" {
+			d.WithHelp("write %s = %s", k.name, k.example)
+		}
+	}
+	for _, child := range n.items {
+		c.scalar(child, path, &item)
+		n.bad = n.bad || child.bad
+	}
+}
+
+// scalar checks a single value and stores it in its final Go type.
+func (c *checker) scalar(n *node, path string, k *key) {
+	if n.bad {
+		return
+	}
+	if (k.kind == number || k.kind == numbers || k.kind == integer) && !c.evaluate(n, path) {
+		return
+	}
+	v, ok := convert(n.value, k.kind)
+	if !c.is(n, path, k, ok) {
+		return
+	}
+	n.value = v
+	switch v := v.(type) {
+	case string:
+		c.checkText(n, path, v, k)
+	case int64:
+		c.inRange(n, path, float64(v), k)
+	case float64:
+		c.inRange(n, path, v, k)
+	case time.Duration:
+		c.inRange(n, path, float64(v), k)
+	}
+}
+
+// convert returns v in the Go type of k. An integer is taken for a number, and a
+// number without a fraction for an integer. What has been converted stays.
+func convert(v any, k kind) (any, bool) {
+	switch v := v.(type) {
+	case string:
+		if k == duration {
+			d, err := time.ParseDuration(v)
+			return d, err == nil
+		}
+		return v, k == text
+	case time.Duration:
+		return v, k == duration
+	case int64:
+		if k == integer {
+			return v, true
+		}
+		return float64(v), k == number || k == numbers
+	case float64:
+		if k == integer {
+			return int64(v), v == math.Trunc(v) && math.Abs(v) < 1<<53
+		}
+		return v, k == number || k == numbers
+	}
+	return v, false
+}
+
+func (c *checker) inRange(n *node, path string, v float64, k *key) {
+	finite := !math.IsNaN(v) && !math.IsInf(v, 0)
+	if finite && (k.min == nil || v >= *k.min) && (k.max == nil || v <= *k.max) && (k.above == nil || v > *k.above) {
+		return
+	}
+	n.bad = true
+	limits := k.bounds()
+	if !finite {
+		limits = "finite"
+	}
+	c.found.add(CodeRange, n.place(), "%s must be %s, but %s %s", k.subject(path), limits, k.is(), show(n.value)).
+		WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
+}
+
+func (c *checker) checkText(n *node, path, s string, k *key) {
+	switch {
+	case len(k.choices) > 0 && !slices.Contains(k.choices, s):
+		n.bad = true
+		d := c.found.add(CodeChoice, n.place(), "`%s` must be %s, but is %s", path, k.noun(), show(s)).
+			WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
+		if meant := Suggest(s, k.choices); meant != "" {
+			d.WithHelp("did you mean %q?", meant)
+		}
+	case k.form != nil && !k.form.rule.MatchString(s):
+		c.misnamed(n, n.place(), k.subject(path), path, s, k)
+	case (k.required || k.item) && strings.TrimSpace(s) == "":
+		n.bad = true
+		c.found.add(CodeRange, n.place(), "%s must not be empty", k.subject(path)).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
+	}
+}

@@ -1,0 +1,302 @@
+package workflow
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func load(t *testing.T, opt Options) *Workflow {
+	t.Helper()
+	w, found := Load("testdata/good/full.toml", opt)
+	if len(found) > 0 {
+		t.Fatal(found.Text(false))
+	}
+	return w
+}
+
+func TestFull(t *testing.T) {
+	w := load(t, Options{})
+	dir, err := filepath.Abs("testdata/good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Workflow{
+		Format: 1,
+		Experiment: Experiment{Name: "full", Seed: 42,
+			Description: "every key of the language: ünïcode, “quotes” and 日本語"},
+		Time: Time{Cycles: 80, Interval: 0.25, Step: 0.01, Start: 1, BurnIn: 10},
+		Plugins: map[string]Plugin{
+			"lake": {Command: []string{filepath.Join(dir, "sim"), "--serve"}, SHA256: strings.Repeat("0123456789abcdef", 4)},
+			"pond": {Command: []string{"python3", "pond.py"}},
+		},
+		Model: Component{Plugin: "lorenz63", Timeout: 90 * time.Second, Params: map[string]any{
+			"beta": 8.0 / 3, "rho": int64(28), "list": []any{int64(1), 2 * math.Pi, []any{3.5, -2.0}},
+			"nested": map[string]any{"deep": map[string]any{"value": 1.0}},
+			"when":   time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), "scheme": "rk4",
+		}},
+		Truth: Truth{SpinUp: 20, Init: Start{Dist: "normal", Mean: []float64{1.5, -1.5, 25}, SD: []float64{math.Sqrt2}},
+			Params: map[string]any{"rho": 28.5}},
+		Observations: Observations{
+			Component: Component{Plugin: "obs-nonlinear", Timeout: time.Minute,
+				Params: map[string]any{"operator": "arctan", "variables": []any{"x", "y"}}},
+			Error: ErrorLaw{Dist: "student_t", Variance: Numbers{1, 2}, DF: 4},
+		},
+		Ensemble: Ensemble{Size: 100, Init: Start{Dist: "normal", Around: "truth", SD: []float64{2}}},
+		Filters: []Filter{
+			{Label: "diffusion", Component: Component{Plugin: "filter-diffusion", Timeout: time.Minute}, Size: 100},
+			{Label: "enkf", Component: Component{Plugin: "filter-enkf", Timeout: time.Minute,
+				Params: map[string]any{"scheme": "stochastic", "inflation": 1.02}}, Size: 20},
+		},
+		Reference: &Reference{Component: Component{Plugin: "filter-pf", Timeout: time.Minute,
+			Params: map[string]any{"jitter": 0.5}}, Size: 100_000, Store: 500},
+		Verify: Verify{Metrics: []string{"rmse", "crps_fair"}, Baseline: "enkf"},
+		Output: Output{Ensemble: "both"},
+		Expect: &Expect{Source: "Sakov, Oliver & Bertino 2012, table 1", Scores: []Score{
+			{Filter: "enkf", Metric: "rmse", Value: 0.56, Tolerance: 0.03, Note: "three standard errors over four seeds"},
+			{Filter: "climatology", Metric: "rmse", Value: 7.6, Relative: 0.05},
+		}},
+		File: "testdata/good/full.toml", root: w.root,
+	}
+	if !reflect.DeepEqual(w, want) {
+		t.Errorf("got  %+v\nwant %+v", w, want)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	w, found := Parse("w.toml", []byte(minimal), Options{})
+	if len(found) > 0 {
+		t.Fatal(found.Text(false))
+	}
+	switch {
+	case w.Time != Time{Cycles: 10, Interval: 1}:
+		t.Errorf("time %+v", w.Time)
+	case w.Model.Timeout != time.Minute || w.Observations.Timeout != time.Minute || w.Filters[0].Timeout != time.Minute:
+		t.Error("timeouts are not one minute")
+	case w.Observations.Error.Dist != "normal" || w.Output.Ensemble != "analysis" || w.Filters[0].Size != 20:
+		t.Errorf("%+v %+v %+v", w.Observations.Error, w.Output, w.Filters[0])
+	case w.Reference != nil || w.Expect != nil || !reflect.DeepEqual(w.Truth.Init, Start{Mean: []float64{1, 2}}):
+		t.Errorf("%+v %+v %+v", w.Reference, w.Expect, w.Truth)
+	}
+	reload(t, w)
+	w, found = Parse("w.toml", []byte(minimal), Options{Set: []string{"reference.plugin=filter-pf", "reference.size=5000"}})
+	if len(found) > 0 || w.Reference.Store != 1000 {
+		t.Error("a reference keeps", w.Reference, found.Text(false))
+	}
+}
+
+const minimal = `format = 1
+experiment = { name = "m", seed = 0 }
+time = { cycles = 10, interval = 1 }
+model.plugin = "a"
+truth.init = [1, 2]
+observations = { plugin = "b", error.sd = 1 }
+ensemble = { size = 20, init = { dist = "normal", mean = 0, sd = 1 } }
+filter = [{ label = "f", plugin = "c" }]
+`
+
+func TestLayers(t *testing.T) {
+	w := load(t, Options{Profile: "quick"})
+	if w.Time.Cycles != 50 || w.Filters[1].Size != 10 || w.Filters[1].Params["inflation"] != 1.02 || w.Profile != "quick" {
+		t.Errorf("quick: %+v %+v", w.Time, w.Filters)
+	}
+	w = load(t, Options{Profile: "wide", Set: []string{"ensemble.size=50", "filter.enkf.params.inflation==21/20", `filter.enkf.params.scheme="etkf"`,
+		"filter.particle.params.resampling=systematic", "model.params.list=[1, 2]"}})
+	if labels := w.labels(); !slices.Equal(labels, []string{"diffusion", "enkf", "particle"}) {
+		t.Errorf("wide: labels %v", labels)
+	}
+	if w.Ensemble.Size != 50 || w.Filters[0].Size != 50 || w.Filters[1].Size != 20 || w.Filters[2].Size != 50 {
+		t.Errorf("wide: sizes %+v", w.Filters)
+	}
+	if p := w.Filters[1].Params; p["inflation"] != 1.05 || p["scheme"] != "etkf" {
+		t.Errorf("wide: params %v", p)
+	}
+	if p := w.Filters[2].Params; p["resampling"] != "systematic" {
+		t.Errorf("wide: params %v", p)
+	}
+	if len(w.Expect.Scores) != 1 || w.Expect.Scores[0].Filter != "particle" {
+		t.Errorf("wide: a list without labels must be replaced: %+v", w.Expect.Scores)
+	}
+	if l := w.Model.Params["list"]; !reflect.DeepEqual(l, []any{int64(1), int64(2)}) {
+		t.Errorf("wide: list %v", l)
+	}
+}
+
+func TestAt(t *testing.T) {
+	w := load(t, Options{Profile: "quick", Set: []string{"model.params.rho=30"}})
+	for _, c := range []struct {
+		path       []any
+		key, value string // line:column+width, or the layer
+	}{
+		{[]any{"model", "params", "beta"}, "24:1+4", "24:10+6"},
+		{[]any{"model", "params", "list", 2, 1}, "26:29+9", "26:29+9"},
+		{[]any{"filter", 1, "params", "inflation"}, "56:35+9", "56:47+4"},
+		{[]any{"filter", 1}, "52:3+6", "52:1+10"},
+		{[]any{"model"}, "20:2+5", "20:1+7"},
+		{[]any{"observations", "error", "variance"}, "41:1+8", "41:12+8"},
+		{[]any{"filter", 0, "params", "steps"}, "48:1+10", "48:1+10"}, // not written: the table that would hold it
+		{[]any{"filter", 0, "timeout"}, "48:1+10", "48:1+10"},
+		{[]any{"nowhere"}, "1:1+1", "1:1+1"},
+		{[]any{"time", "cycles"}, "profile quick", "profile quick"},
+		{[]any{"model", "params", "rho"}, "--set model.params.rho=30", "--set model.params.rho=30"},
+	} {
+		if got := brief(w.KeyAt(c.path...)); got != c.key {
+			t.Errorf("key of %v is at %s, want %s", c.path, got, c.key)
+		}
+		if got := brief(w.At(c.path...)); got != c.value {
+			t.Errorf("%v is at %s, want %s", c.path, got, c.value)
+		}
+	}
+}
+
+func brief(s Span) string {
+	if s.Layer != fileLayer {
+		return s.Layer
+	}
+	return strings.TrimPrefix(s.where(), s.File+":") + "+" + show(int64(s.Width))
+}
+
+// TestRender holds the example of the language's description to the letter.
+func TestRender(t *testing.T) {
+	text := strings.Replace(minimal, `model.plugin = "a"`, `model.plugin = "a"`+"\n"+`model.params = { sigma = 10.0, rho = "28", beta = "=8/3" }`, 1)
+	w, found := Parse("workflow.toml", []byte(text), Options{})
+	if len(found) > 0 {
+		t.Fatal(found.Text(false))
+	}
+	d := w.Error(CodeType, []any{"model", "params", "rho"}, "`rho` must be a number, but is the string \"28\"").
+		WithLabel("a number; default 28").WithNote("lorenz63 0.1.0: rho, Rayleigh number").WithHelp("write 28.0")
+	ds := Diagnostics{d}
+	compare(t, "testdata/render/text.txt", ds.Text(false))
+	compare(t, "testdata/render/colour.txt", ds.Text(true))
+	ds = append(ds, w.KeyError("E301", []any{"model", "params", "sigma"}, "100%% of\nthis, is: wrong"))
+	compare(t, "testdata/render/json.txt", ds.JSON())
+	compare(t, "testdata/render/github.txt", ds.GitHub())
+	for line := range strings.Lines(ds.JSON()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("not JSON: %s", line)
+		}
+	}
+}
+
+func TestResolved(t *testing.T) {
+	for _, opt := range []Options{{}, {Profile: "quick"}, {Profile: "wide", Set: []string{"truth.init=[1, 2, 3]", "ensemble.init={dist='normal', mean=[1, 2, 3], sd=0}"}}} {
+		w := load(t, opt)
+		text := reload(t, w)
+		if opt.Profile == "" {
+			folder, err := filepath.Abs("testdata/good")
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(t, "testdata/good/full.resolved.txt", strings.ReplaceAll(text, folder, "FOLDER"))
+		}
+	}
+}
+
+// reload writes w and loads it again, from another folder: it must be the same.
+func reload(t *testing.T, w *Workflow) string {
+	t.Helper()
+	text, err := w.Resolved()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, found := Parse("/elsewhere/workflow.resolved.toml", text, Options{})
+	if len(found) > 0 {
+		t.Fatalf("%s\n%s", text, found.Text(false))
+	}
+	second, err := again.Resolved()
+	if err != nil || string(second) != string(text) {
+		t.Fatalf("%v\n%s\nloaded again is\n%s", err, text, second)
+	}
+	return string(text)
+}
+
+func TestLoadRefuses(t *testing.T) {
+	if _, found := Load("testdata/none.toml", Options{}); len(found) != 1 || found[0].Code != CodeUnreadable ||
+		found.Text(false) != "error[E104]: cannot read the workflow: no such file or directory\n  --> testdata/none.toml\n" {
+		t.Error(found.Text(false))
+	}
+	long := filepath.Join(t.TempDir(), "long.toml")
+	if err := os.WriteFile(long, make([]byte, 3*maxText), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, found := Load(long, Options{}); len(found) != 1 || found[0].Code != CodeTooLarge {
+		t.Error(found.Text(false))
+	}
+}
+
+func TestSuggest(t *testing.T) {
+	words := []string{"cycles", "interval", "step", "start", "burn_in"}
+	for got, want := range map[string]string{
+		"cylces": "cycles", "Cycles": "cycles", "cycle": "cycles", "burnin": "burn_in", "burn-in": "burn_in", "intervall": "interval",
+		"stop": "step", "colour": "", "x": "", "": "", "cycles_of_the_moon": "", strings.Repeat("cycles", 1000): "",
+	} {
+		if s := Suggest(got, words); s != want {
+			t.Errorf("Suggest(%q) = %q, want %q", shorten(got), s, want)
+		}
+	}
+}
+
+// TestSchema holds the table of the language to its own rules and to the structs.
+func TestSchema(t *testing.T) {
+	checkSchema(t, "", &settings, reflect.TypeFor[Workflow]())
+	if doc := lookup(schema.keys, "profile").doc; doc == "" {
+		t.Error("profile has no doc")
+	}
+}
+
+func checkSchema(t *testing.T, path string, k *key, typ reflect.Type) {
+	t.Helper()
+	if got, want := tags(typ), slices.Sorted(slices.Values(names(k.keys))); !slices.Equal(got, want) {
+		t.Errorf("%s: the struct has %v, the schema %v", path, got, want)
+	}
+	for i := range k.keys {
+		c := &k.keys[i]
+		full := dotted(path, c.name)
+		if c.doc == "" {
+			t.Errorf("%s has no doc", full)
+		}
+		if c.required && c.example == "" && c.keys == nil {
+			t.Errorf("%s is required, but has no example", full)
+		}
+		if c.required && c.def != nil {
+			t.Errorf("%s is required, but has a default", full)
+		}
+		f, ok := fieldByTag(typ, c.name)
+		if !ok {
+			continue
+		}
+		inner := f.Type
+		if inner.Kind() == reflect.Pointer || inner.Kind() == reflect.Slice || c.kind == named {
+			inner = inner.Elem()
+		}
+		if c.keys != nil && inner != reflect.TypeFor[Start]() {
+			checkSchema(t, full, c, inner)
+		}
+	}
+}
+
+func tags(typ reflect.Type) []string {
+	var out []string
+	for _, f := range reflect.VisibleFields(typ) {
+		if name, _, _ := strings.Cut(f.Tag.Get("toml"), ","); name != "" && name != "-" {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func fieldByTag(typ reflect.Type, name string) (reflect.StructField, bool) {
+	for _, f := range reflect.VisibleFields(typ) {
+		if tag, _, _ := strings.Cut(f.Tag.Get("toml"), ","); tag == name {
+			return f, true
+		}
+	}
+	return reflect.StructField{}, false
+}
