@@ -57,7 +57,12 @@ func NewEncoder(l *sdk.Layout) (*Encoder, error) {
 // Where the layout is a single variable they are windows on m, which must not
 // change until they have been sent; otherwise the values are copied once, into
 // scratch if that is large enough. scratch is returned for the next call.
+//
+// A nil matrix has no rows.
 func (e *Encoder) Segments(m *mat.Dense, scratch []float64) ([][]byte, []float64, error) {
+	if m == nil {
+		return [][]byte{e.schema, endOfStream}, scratch, nil
+	}
 	raw := m.RawMatrix()
 	if raw.Cols != e.n || raw.Stride != raw.Cols {
 		return nil, scratch, sdk.Errorf(sdk.KindShape, "matrix", "got %d columns, want %d", raw.Cols, e.n)

@@ -1,0 +1,388 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/plume-da/plume/sdk"
+	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
+	"gonum.org/v1/gonum/mat"
+	"google.golang.org/grpc"
+)
+
+// Describe asks the plugin behind conn for its manifest and returns it as a
+// plugin whose constructors and roles make calls over conn. Everything that comes
+// back is checked: what the plugin answers cannot harm the caller, and a broken
+// promise is an error of kind contract.
+func Describe(ctx context.Context, conn grpc.ClientConnInterface) (*sdk.Plugin, error) {
+	c := &client{conn: conn, plugin: pb.NewPluginClient(conn)}
+	res, err := c.plugin.Describe(ctx, &pb.DescribeRequest{})
+	if err != nil {
+		return nil, fromStatus(err)
+	}
+	m, err := sdk.ParseManifest(res.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	c.method = methodOf[m.Role]
+	p := &sdk.Plugin{Manifest: m}
+	switch m.Role {
+	case sdk.RoleModel:
+		p.NewModel = c.newModel
+	case sdk.RoleOperator:
+		p.NewOperator = c.newOperator
+	case sdk.RoleFilter:
+		p.NewFilter = c.newFilter
+	}
+	return p, nil
+}
+
+// Session holds the session of the plugin behind conn open until ctx ends, and
+// hands the plugin's log records to log. It returns nil when ctx has ended and
+// the reason when the plugin ended the session.
+func Session(ctx context.Context, conn grpc.ClientConnInterface, log func(level, message string, fields map[string]string)) error {
+	stream, err := pb.NewPluginClient(conn).Session(ctx)
+	if err != nil {
+		return fromStatus(err)
+	}
+	for {
+		event, err := stream.Recv()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return fromStatus(err)
+		case event.Log != nil:
+			log(event.Log.Level, event.Log.Message, event.Log.Fields)
+		}
+	}
+}
+
+// client makes calls to one plugin process.
+type client struct {
+	conn   grpc.ClientConnInterface
+	plugin pb.PluginClient
+	method method
+	names  atomic.Int64 // configurations made
+	calls  atomic.Uint64
+}
+
+func (c *client) configure(ctx context.Context, params sdk.Params, r *pb.ConfigureRequest) (*remote, *pb.ConfigureResponse, error) {
+	s, err := paramsToProto(params)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Configuration, r.Params = strconv.FormatInt(c.names.Add(1), 10), s
+	res, err := c.plugin.Configure(ctx, r)
+	if err != nil {
+		return nil, nil, fromStatus(err)
+	}
+	return &remote{client: c, configuration: r.Configuration}, res, nil
+}
+
+func (c *client) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Model, error) {
+	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{Step: config.Step})
+	if err != nil {
+		return nil, err
+	}
+	layout, err := layoutFromProto(res.State)
+	if err != nil {
+		return nil, err
+	}
+	if r.state, err = newSpace(layout); err != nil {
+		return nil, err
+	}
+	return &model{r}, nil
+}
+
+func (c *client) newOperator(ctx context.Context, config sdk.OperatorConfig) (sdk.ObservationOperator, error) {
+	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{
+		State: layoutToProto(config.State),
+		Error: &pb.ErrorModel{Dist: config.Error.Dist, Sd: config.Error.SD, Df: config.Error.DF},
+	})
+	if err != nil {
+		return nil, err
+	}
+	observed, err := spaceFromProto(res.Observations)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.spaces(config.State, observed.Layout); err != nil {
+		return nil, err
+	}
+	return &operator{r, observed}, nil
+}
+
+func (c *client) newFilter(ctx context.Context, config sdk.FilterConfig) (sdk.Filter, error) {
+	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{
+		State: layoutToProto(config.State), Observations: spaceToProto(config.Observations), Members: int64(config.Members),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := r.spaces(config.State, config.Observations.Layout); err != nil {
+		return nil, err
+	}
+	f := &filter{remote: r}
+	for _, need := range res.Needs {
+		f.needs = append(f.needs, sdk.Capability(need))
+	}
+	return f, nil
+}
+
+// remote is one configuration of a plugin behind a connection.
+type remote struct {
+	client              *client
+	configuration       string
+	state, observations *space
+
+	mu      sync.Mutex
+	scratch [][][]float64 // of calls that have ended
+}
+
+func (r *remote) spaces(state, observations *sdk.Layout) (err error) {
+	if r.state, err = newSpace(state); err != nil {
+		return err
+	}
+	r.observations, err = newSpace(observations)
+	return err
+}
+
+// channel returns a channel of matrix m, or nil when m is.
+func (r *remote) channel(id pb.Channel, s *space, m *mat.Dense) []*channel {
+	if m == nil {
+		return nil
+	}
+	return []*channel{{id: id, space: s, matrix: m}}
+}
+
+func (r *remote) observation(y []float64) []*channel {
+	if y == nil {
+		return nil
+	}
+	return r.channel(pb.Channel_CHANNEL_OBSERVATIONS, r.observations, mat.NewDense(1, len(y), y))
+}
+
+func join(groups ...[]*channel) []*channel {
+	var all []*channel
+	for _, g := range groups {
+		all = append(all, g...)
+	}
+	return all
+}
+
+// header starts a call.
+func (r *remote) header(call sdk.Call, ensemble *mat.Dense) *pb.CallHeader {
+	return &pb.CallHeader{
+		Configuration: r.configuration, Call: r.client.calls.Add(1), Cycle: int64(call.Cycle),
+		Members: int64(ensemble.RawMatrix().Rows), FirstMember: int64(call.First),
+		SeedHi: call.Seed.Hi, SeedLo: call.Seed.Lo,
+	}
+}
+
+// call sends one side of a call and receives the other at the same time: a
+// plugin may answer while it is still being asked.
+func (r *remote) call(ctx context.Context, h *pb.CallHeader, out, in []*channel) (*pb.CallEnd, error) {
+	for _, c := range out {
+		h.Sends = append(h.Sends, c.id)
+	}
+	for _, c := range in {
+		h.Wants = append(h.Wants, c.id)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stream, err := r.client.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, r.client.method.path())
+	if err != nil {
+		cancel()
+		return nil, fromStatus(err)
+	}
+	scratch := r.takeScratch()
+	sent := make(chan error, 1)
+	go func() {
+		err := stream.SendMsg(&frame{header: h})
+		if err == nil {
+			scratch, err = send(stream, out, scratch)
+		}
+		if err == nil {
+			err = stream.SendMsg(&frame{end: &pb.CallEnd{Members: h.Members}})
+		}
+		sent <- err
+	}()
+	answer := newIncoming(in)
+	end, err := answer.receive(stream)
+	if err != nil {
+		cancel()
+		return nil, firstCause(<-sent, fromStatus(err))
+	}
+	if err := <-sent; err != nil {
+		cancel()
+		return nil, fromStatus(err)
+	}
+	r.putScratch(scratch)
+	finish(stream, cancel)
+	failed := len(end.Failures)
+	if int(end.Members)+failed != int(h.Members) {
+		return nil, contract("answer", "%d members and %d failures for %d members", end.Members, failed, h.Members)
+	}
+	return end, answer.complete(int(end.Members))
+}
+
+// finish tells the plugin that its answer has arrived, and waits for its status
+// in the background.
+func finish(stream grpc.ClientStream, cancel context.CancelFunc) {
+	if err := stream.CloseSend(); err != nil {
+		cancel()
+		return
+	}
+	go func() {
+		defer cancel()
+		for stream.RecvMsg(&frame{sink: func(pb.Channel, []byte) error { return nil }}) == nil {
+			continue
+		}
+	}()
+}
+
+// firstCause prefers a fault of the sender that is its own: when the plugin ends
+// a call early, SendMsg says no more than io.EOF.
+func firstCause(sent, received error) error {
+	if e := (*sdk.Error)(nil); errors.As(sent, &e) {
+		return e
+	}
+	return received
+}
+
+func (r *remote) takeScratch() [][]float64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := len(r.scratch)
+	if n == 0 {
+		return nil
+	}
+	s := r.scratch[n-1]
+	r.scratch = r.scratch[:n-1]
+	return s
+}
+
+func (r *remote) putScratch(s [][]float64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.scratch = append(r.scratch, s)
+}
+
+type model struct{ *remote }
+
+func (m *model) Layout() *sdk.Layout { return m.state.layout }
+
+func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	h := m.header(r.Call, r.Ensemble)
+	h.TimeFrom, h.TimeTo = r.From, r.To
+	end, err := m.call(ctx, h,
+		m.channel(pb.Channel_CHANNEL_ENSEMBLE, m.state, r.Ensemble),
+		m.channel(pb.Channel_CHANNEL_ENSEMBLE, m.state, r.Into))
+	if err != nil {
+		return nil, err
+	}
+	res := &sdk.ForecastResult{Metrics: end.Metrics}
+	for _, f := range end.Failures {
+		res.Failures = append(res.Failures, sdk.MemberFailure{Member: int(f.Member), Reason: f.Reason, Retryable: f.Retryable})
+	}
+	return res, spread(r.Into, res.Failures)
+}
+
+// spread moves the rows of m, which lie together, to where they belong between
+// the failed ones.
+func spread(m *mat.Dense, failures []sdk.MemberFailure) error {
+	if len(failures) == 0 {
+		return nil
+	}
+	rows, _ := m.Dims()
+	failed := make([]bool, rows)
+	for _, f := range failures {
+		if f.Member < 0 || f.Member >= rows || failed[f.Member] {
+			return contract("answer", "member %d is listed as failed; want each of 0 to %d at most once", f.Member, rows-1)
+		}
+		failed[f.Member] = true
+	}
+	from := rows - len(failures)
+	for i := rows - 1; i >= 0; i-- {
+		if !failed[i] {
+			from--
+			copy(m.RawRowView(i), m.RawRowView(from))
+		}
+	}
+	return nil
+}
+
+type operator struct {
+	*remote
+	observed *sdk.ObservationSpace
+}
+
+func (o *operator) Space() *sdk.ObservationSpace { return o.observed }
+
+func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+	h := o.header(r.Call, r.Ensemble)
+	h.TimeFrom = r.Time
+	logLikelihood := o.channel(pb.Channel_CHANNEL_LOG_LIKELIHOOD, o.observations, r.LogLikelihood)
+	for _, c := range logLikelihood {
+		c.loose = impossible
+	}
+	end, err := o.call(ctx, h,
+		join(o.observation(r.Observation), o.channel(pb.Channel_CHANNEL_ENSEMBLE, o.state, r.Ensemble)),
+		join(o.channel(pb.Channel_CHANNEL_PREDICTED, o.observations, r.Predicted),
+			o.channel(pb.Channel_CHANNEL_SIMULATED, o.observations, r.Simulated), logLikelihood,
+			o.channel(pb.Channel_CHANNEL_GRADIENT, o.state, r.Gradient)))
+	if err != nil {
+		return nil, err
+	}
+	if m := o.observed.Layout.Size(); len(end.ErrorVariance) != 0 && len(end.ErrorVariance) != m {
+		return nil, contract("answer", "%d error variances for %d observed values", len(end.ErrorVariance), m)
+	}
+	return &sdk.ObserveResult{ErrorVariance: end.ErrorVariance, Metrics: end.Metrics}, nil
+}
+
+type filter struct {
+	*remote
+	needs []sdk.Capability
+}
+
+func (f *filter) Needs() []sdk.Capability { return f.needs }
+
+func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
+	h := f.header(p.Call, p.Ensemble)
+	h.TimeFrom, h.Carry, h.LogWeights, h.ErrorVariance = p.Time, p.Carry, p.LogWeights, p.ErrorVariance
+	end, err := f.call(ctx, h,
+		join(f.observation(p.Observation),
+			f.channel(pb.Channel_CHANNEL_PREDICTED, f.observations, p.Predicted),
+			f.channel(pb.Channel_CHANNEL_SIMULATED, f.observations, p.Simulated),
+			f.channel(pb.Channel_CHANNEL_LOG_LIKELIHOOD, f.observations, p.LogLikelihood),
+			f.channel(pb.Channel_CHANNEL_GRADIENT, f.state, p.Gradient),
+			f.channel(pb.Channel_CHANNEL_ENSEMBLE, f.state, p.Ensemble)),
+		f.channel(pb.Channel_CHANNEL_ENSEMBLE, f.state, p.Into))
+	if err != nil {
+		return nil, err
+	}
+	return analysisOf(end, int(h.Members))
+}
+
+// analysisOf checks what a filter says beside the ensemble.
+func analysisOf(end *pb.CallEnd, members int) (*sdk.Analysis, error) {
+	a := &sdk.Analysis{Metrics: end.Metrics, Carry: end.Carry}
+	if len(end.LogWeights) > 0 {
+		a.LogWeights = end.LogWeights
+	}
+	for _, i := range end.Ancestors {
+		if i < 0 || i >= int64(members) {
+			return nil, contract("answer", "ancestor %d; want 0 to %d", i, members-1)
+		}
+		a.Ancestors = append(a.Ancestors, int(i))
+	}
+	for name, n := range map[string]int{"log-weights": len(a.LogWeights), "ancestors": len(a.Ancestors)} {
+		if n != 0 && n != members {
+			return nil, contract("answer", "%d %s for %d members", n, name, members)
+		}
+	}
+	return a, nil
+}

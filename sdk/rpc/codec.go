@@ -1,0 +1,219 @@
+package rpc
+
+import (
+	"errors"
+	"io"
+
+	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
+	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/proto" // the codec everything else is left to
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+)
+
+// Field numbers of plume.v1.Frame.
+const (
+	fieldHeader  = 1
+	fieldEnd     = 2
+	fieldChannel = 3
+	fieldIPC     = 15
+)
+
+// frame is plume.v1.Frame as this package sends and receives it: its payload is
+// never put together. On the way out it is a list of windows on the sender's
+// memory, which must not change until the call has ended; on the way in it is
+// handed to sink piece by piece, straight from the transport's buffers.
+type frame struct {
+	header  *pb.CallHeader
+	end     *pb.CallEnd
+	channel pb.Channel
+	payload [][]byte
+	sink    func(channel pb.Channel, piece []byte) error
+}
+
+// codec encodes frames without copies and leaves every other message to the
+// standard codec. What it writes is plain protobuf.
+type codec struct{ standard encoding.CodecV2 }
+
+func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
+
+// Name makes the codec stand in for the standard one.
+func (c codec) Name() string { return c.standard.Name() }
+
+// Marshal implements encoding.CodecV2.
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	f, ok := v.(*frame)
+	if !ok {
+		return c.standard.Marshal(v)
+	}
+	var b []byte
+	var err error
+	if f.header != nil {
+		b, err = appendMessage(b, fieldHeader, f.header)
+	}
+	if f.end != nil && err == nil {
+		b, err = appendMessage(b, fieldEnd, f.end)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if f.channel != 0 {
+		b = protowire.AppendTag(b, fieldChannel, protowire.VarintType)
+		b = protowire.AppendVarint(b, uint64(f.channel))
+	}
+	if f.payload == nil {
+		return mem.BufferSlice{mem.SliceBuffer(b)}, nil
+	}
+	length := 0
+	for _, p := range f.payload {
+		length += len(p)
+	}
+	b = protowire.AppendTag(b, fieldIPC, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(length))
+	out := make(mem.BufferSlice, 1, 1+len(f.payload))
+	out[0] = mem.SliceBuffer(b)
+	for _, p := range f.payload {
+		out = append(out, mem.SliceBuffer(p))
+	}
+	return out, nil
+}
+
+func appendMessage(b []byte, field protowire.Number, m proto.Message) ([]byte, error) {
+	b = protowire.AppendTag(b, field, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(proto.Size(m)))
+	return proto.MarshalOptions{}.MarshalAppend(b, m)
+}
+
+// Unmarshal implements encoding.CodecV2.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	f, ok := v.(*frame)
+	if !ok {
+		return c.standard.Unmarshal(data, v)
+	}
+	f.header, f.end, f.channel = nil, nil, 0
+	r := &pieces{left: data.Len()}
+	for _, b := range data {
+		r.list = append(r.list, b.ReadOnlyData())
+	}
+	for r.left > 0 {
+		if err := f.field(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errFrame = errors.New("a frame is damaged")
+
+// field decodes one field of f.
+func (f *frame) field(r *pieces) error {
+	tag, err := r.varint()
+	if err != nil {
+		return err
+	}
+	number, kind := protowire.DecodeTag(tag)
+	switch {
+	case number == fieldHeader && kind == protowire.BytesType:
+		f.header = &pb.CallHeader{}
+		return r.message(f.header)
+	case number == fieldEnd && kind == protowire.BytesType:
+		f.end = &pb.CallEnd{}
+		return r.message(f.end)
+	case number == fieldChannel && kind == protowire.VarintType:
+		channel, err := r.varint()
+		f.channel = pb.Channel(channel)
+		return err
+	case number == fieldIPC && kind == protowire.BytesType:
+		return r.each(func(piece []byte) error { return f.sink(f.channel, piece) })
+	}
+	return r.skip(kind)
+}
+
+// pieces reads a message that lies in several buffers.
+type pieces struct {
+	list [][]byte
+	left int
+}
+
+// next returns up to n bytes that lie together, and moves past them.
+func (r *pieces) next(n int) []byte {
+	for len(r.list) > 0 && len(r.list[0]) == 0 {
+		r.list = r.list[1:]
+	}
+	if len(r.list) == 0 {
+		return nil
+	}
+	p := r.list[0][:min(n, len(r.list[0]))]
+	r.list[0] = r.list[0][len(p):]
+	r.left -= len(p)
+	return p
+}
+
+func (r *pieces) varint() (uint64, error) {
+	var v uint64
+	for shift := 0; shift < 64; shift += 7 {
+		b := r.next(1)
+		if b == nil {
+			return 0, io.ErrUnexpectedEOF
+		}
+		v |= uint64(b[0]&0x7f) << shift
+		if b[0] < 0x80 {
+			return v, nil
+		}
+	}
+	return 0, errFrame
+}
+
+// each reads a length-delimited field and hands it to do piece by piece.
+func (r *pieces) each(do func([]byte) error) error {
+	n, err := r.varint()
+	if err != nil {
+		return err
+	}
+	if n > uint64(r.left) {
+		return errFrame
+	}
+	for left := int(n); left > 0; {
+		p := r.next(left)
+		if err := do(p); err != nil {
+			return err
+		}
+		left -= len(p)
+	}
+	return nil
+}
+
+func (r *pieces) message(m proto.Message) error {
+	var b []byte
+	if err := r.each(func(p []byte) error { b = append(b, p...); return nil }); err != nil {
+		return err
+	}
+	return proto.Unmarshal(b, m)
+}
+
+// skip passes over a field of a later version of the protocol.
+func (r *pieces) skip(kind protowire.Type) error {
+	n := 0
+	switch kind {
+	case protowire.VarintType:
+		_, err := r.varint()
+		return err
+	case protowire.BytesType:
+		return r.each(func([]byte) error { return nil })
+	case protowire.Fixed32Type:
+		n = 4
+	case protowire.Fixed64Type:
+		n = 8
+	default:
+		return errFrame
+	}
+	for n > 0 {
+		p := r.next(n)
+		if p == nil {
+			return io.ErrUnexpectedEOF
+		}
+		n -= len(p)
+	}
+	return nil
+}

@@ -1,0 +1,272 @@
+package rpc
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/plume-da/plume/sdk"
+	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
+	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/mat"
+)
+
+// configuration is a configured role on the server, with the spaces of its
+// matrices and the memory of calls that have ended.
+type configuration struct {
+	state, observations *space
+	run                 func(context.Context, *job, *pb.CallHeader) (*pb.CallEnd, error)
+
+	mu   sync.Mutex
+	idle []*job
+}
+
+func (c *configuration) model(ctx context.Context, p *sdk.Plugin, r *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
+	model, err := p.NewModel(ctx, sdk.ModelConfig{Params: r.Params.AsMap(), Step: r.Step})
+	if err != nil {
+		return nil, err
+	}
+	if c.state, err = newSpace(model.Layout()); err != nil {
+		return nil, err
+	}
+	c.run = func(ctx context.Context, j *job, h *pb.CallHeader) (*pb.CallEnd, error) {
+		res, err := model.Forecast(ctx, &sdk.ForecastRequest{
+			Call: callOf(h), From: h.TimeFrom, To: h.TimeTo,
+			Ensemble: j.matrixIn(pb.Channel_CHANNEL_ENSEMBLE), Into: j.matrixOut(pb.Channel_CHANNEL_ENSEMBLE),
+		})
+		if err != nil {
+			return nil, err
+		}
+		return j.leaveOut(res.Failures, &pb.CallEnd{Metrics: res.Metrics}), nil
+	}
+	return &pb.ConfigureResponse{State: layoutToProto(model.Layout())}, nil
+}
+
+func (c *configuration) operator(ctx context.Context, p *sdk.Plugin, r *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
+	state, err := layoutFromProto(r.State)
+	if err != nil {
+		return nil, err
+	}
+	config := sdk.OperatorConfig{Params: r.Params.AsMap(), State: state}
+	if e := r.Error; e != nil {
+		config.Error = sdk.ErrorModel{Dist: e.Dist, SD: e.Sd, DF: e.Df}
+	}
+	operator, err := p.NewOperator(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.spaces(state, operator.Space().Layout); err != nil {
+		return nil, err
+	}
+	c.run = func(ctx context.Context, j *job, h *pb.CallHeader) (*pb.CallEnd, error) {
+		req := &sdk.ObserveRequest{
+			Call: callOf(h), Time: h.TimeFrom,
+			Ensemble:  j.matrixIn(pb.Channel_CHANNEL_ENSEMBLE),
+			Predicted: j.matrixOut(pb.Channel_CHANNEL_PREDICTED), Simulated: j.matrixOut(pb.Channel_CHANNEL_SIMULATED),
+			LogLikelihood: j.matrixOut(pb.Channel_CHANNEL_LOG_LIKELIHOOD), Gradient: j.matrixOut(pb.Channel_CHANNEL_GRADIENT),
+		}
+		if y := j.matrixIn(pb.Channel_CHANNEL_OBSERVATIONS); y != nil {
+			req.Observation = y.RawRowView(0)
+		}
+		res, err := operator.Observe(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		return &pb.CallEnd{Members: h.Members, Metrics: res.Metrics, ErrorVariance: res.ErrorVariance}, nil
+	}
+	return &pb.ConfigureResponse{Observations: spaceToProto(operator.Space())}, nil
+}
+
+func (c *configuration) filter(ctx context.Context, p *sdk.Plugin, r *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
+	state, err := layoutFromProto(r.State)
+	if err != nil {
+		return nil, err
+	}
+	observations, err := spaceFromProto(r.Observations)
+	if err != nil {
+		return nil, err
+	}
+	filter, err := p.NewFilter(ctx, sdk.FilterConfig{Params: r.Params.AsMap(), State: state, Observations: observations, Members: int(r.Members)})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.spaces(state, observations.Layout); err != nil {
+		return nil, err
+	}
+	c.run = func(ctx context.Context, j *job, h *pb.CallHeader) (*pb.CallEnd, error) {
+		a, err := filter.Analyse(ctx, &sdk.Problem{
+			Call: callOf(h), Time: h.TimeFrom,
+			Ensemble: j.matrixIn(pb.Channel_CHANNEL_ENSEMBLE), LogWeights: h.LogWeights,
+			Observation: j.matrixIn(pb.Channel_CHANNEL_OBSERVATIONS).RawRowView(0), ErrorVariance: h.ErrorVariance,
+			Predicted: j.matrixIn(pb.Channel_CHANNEL_PREDICTED), Simulated: j.matrixIn(pb.Channel_CHANNEL_SIMULATED),
+			LogLikelihood: j.matrixIn(pb.Channel_CHANNEL_LOG_LIKELIHOOD), Gradient: j.matrixIn(pb.Channel_CHANNEL_GRADIENT),
+			Carry: h.Carry, Into: j.matrixOut(pb.Channel_CHANNEL_ENSEMBLE),
+		})
+		if err != nil {
+			return nil, err
+		}
+		end := &pb.CallEnd{Members: h.Members, Metrics: a.Metrics, Carry: a.Carry, LogWeights: a.LogWeights}
+		for _, i := range a.Ancestors {
+			end.Ancestors = append(end.Ancestors, int64(i))
+		}
+		return end, nil
+	}
+	res := &pb.ConfigureResponse{}
+	for _, need := range filter.Needs() {
+		res.Needs = append(res.Needs, string(need))
+	}
+	return res, nil
+}
+
+func (c *configuration) spaces(state, observations *sdk.Layout) (err error) {
+	if c.state, err = newSpace(state); err != nil {
+		return err
+	}
+	c.observations, err = newSpace(observations)
+	return err
+}
+
+func callOf(h *pb.CallHeader) sdk.Call {
+	return sdk.Call{Cycle: int(h.Cycle), Seed: rng.Seed{Hi: h.SeedHi, Lo: h.SeedLo}, First: int(h.FirstMember)}
+}
+
+// takeJob returns the memory of a call: that of one that has ended, or new.
+func (c *configuration) takeJob() *job {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.idle); n > 0 {
+		j := c.idle[n-1]
+		c.idle = c.idle[:n-1]
+		return j
+	}
+	return &job{c: c}
+}
+
+// putJob keeps j for a later call. Nothing may read its memory any more.
+func (c *configuration) putJob(j *job) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = append(c.idle, j)
+}
+
+// job is the memory of one call.
+type job struct {
+	c       *configuration
+	in, out []*channel
+	scratch [][]float64
+	memory  []buffer
+}
+
+// buffer is the memory of one channel in one direction.
+type buffer struct {
+	id   pb.Channel
+	out  bool
+	data []float64
+}
+
+// prepare makes room for the channels that h announces and asks for.
+func (j *job) prepare(h *pb.CallHeader) error {
+	const most = 1 << 40 // values in a matrix; beyond any memory
+	if h.Members < 1 || h.Members > most {
+		return contract("call", "%d members; want at least 1", h.Members)
+	}
+	j.in, j.out = j.in[:0], j.out[:0]
+	for _, id := range h.Sends {
+		c, err := j.channel(id, int(h.Members), false)
+		if err != nil {
+			return err
+		}
+		j.in = append(j.in, c)
+	}
+	for _, id := range h.Wants {
+		c, err := j.channel(id, int(h.Members), true)
+		if err != nil {
+			return err
+		}
+		j.out = append(j.out, c)
+	}
+	if j.matrixIn(pb.Channel_CHANNEL_ENSEMBLE) == nil {
+		return contract("call", "has no ensemble")
+	}
+	return nil
+}
+
+func (j *job) channel(id pb.Channel, rows int, out bool) (*channel, error) {
+	c := &channel{id: id, space: j.c.observations}
+	switch id {
+	case pb.Channel_CHANNEL_ENSEMBLE, pb.Channel_CHANNEL_GRADIENT:
+		c.space = j.c.state
+	case pb.Channel_CHANNEL_OBSERVATIONS:
+		rows, c.loose = 1, missing
+	case pb.Channel_CHANNEL_LOG_LIKELIHOOD:
+		c.loose = impossible
+	}
+	if c.space == nil || id == pb.Channel_CHANNEL_UNSPECIFIED {
+		return nil, contract("call", "channel %s does not belong to this role", channelName(id))
+	}
+	n := c.space.layout.Size()
+	c.matrix = mat.NewDense(rows, n, j.room(id, out, rows*n))
+	return c, nil
+}
+
+// room returns size values of memory that belongs to a channel.
+func (j *job) room(id pb.Channel, out bool, size int) []float64 {
+	i := slices.IndexFunc(j.memory, func(b buffer) bool { return b.id == id && b.out == out })
+	if i < 0 {
+		j.memory = append(j.memory, buffer{id: id, out: out})
+		i = len(j.memory) - 1
+	}
+	if cap(j.memory[i].data) < size {
+		j.memory[i].data = make([]float64, size)
+	}
+	return j.memory[i].data[:size]
+}
+
+func (j *job) matrixIn(id pb.Channel) *mat.Dense  { return matrixOf(j.in, id) }
+func (j *job) matrixOut(id pb.Channel) *mat.Dense { return matrixOf(j.out, id) }
+
+func matrixOf(channels []*channel, id pb.Channel) *mat.Dense {
+	for _, c := range channels {
+		if c.id == id {
+			return c.matrix
+		}
+	}
+	return nil
+}
+
+// run computes the answer; a panic becomes an error.
+func (j *job) run(ctx context.Context, h *pb.CallHeader) (end *pb.CallEnd, err error) {
+	defer recoverBug(&err)
+	return j.c.run(ctx, j, h)
+}
+
+// leaveOut lists failed members in end and closes the gaps they leave in the
+// ensemble that is sent.
+func (j *job) leaveOut(failures []sdk.MemberFailure, end *pb.CallEnd) *pb.CallEnd {
+	ensemble := j.matrixOut(pb.Channel_CHANNEL_ENSEMBLE)
+	rows, n := ensemble.Dims()
+	failed := map[int]bool{}
+	for _, f := range failures {
+		failed[f.Member] = true
+		end.Failures = append(end.Failures, &pb.MemberFailure{Member: int64(f.Member), Reason: f.Reason, Retryable: f.Retryable})
+	}
+	kept := 0
+	for i := range rows {
+		if !failed[i] {
+			if i != kept {
+				copy(ensemble.RawRowView(kept), ensemble.RawRowView(i))
+			}
+			kept++
+		}
+	}
+	end.Members = int64(kept)
+	for _, c := range j.out {
+		if kept < rows && c.id == pb.Channel_CHANNEL_ENSEMBLE {
+			c.matrix = nil
+			if kept > 0 {
+				c.matrix = mat.NewDense(kept, n, ensemble.RawMatrix().Data[:kept*n])
+			}
+		}
+	}
+	return end
+}

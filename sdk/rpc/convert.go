@@ -1,0 +1,102 @@
+package rpc
+
+import (
+	"github.com/plume-da/plume/sdk"
+	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
+	"gonum.org/v1/gonum/mat"
+	"google.golang.org/protobuf/types/known/structpb"
+)
+
+func layoutToProto(l *sdk.Layout) *pb.Layout {
+	if l == nil {
+		return nil
+	}
+	out := &pb.Layout{}
+	for _, v := range l.Variables {
+		p := &pb.Variable{Name: v.Name, Dims: v.Dims, Unit: v.Unit}
+		for _, k := range v.Shape {
+			p.Shape = append(p.Shape, int64(k))
+		}
+		out.Variables = append(out.Variables, p)
+	}
+	if c := l.Coordinates; c != nil {
+		out.Coordinates = &pb.Coordinates{Dims: c.Dims, Period: c.Period, Points: mat.DenseCopyOf(c.Points).RawMatrix().Data}
+	}
+	return out
+}
+
+// layoutFromProto returns the layout a plugin described, checked.
+func layoutFromProto(p *pb.Layout) (*sdk.Layout, error) {
+	if p == nil {
+		return nil, contract("layout", "is missing")
+	}
+	l := &sdk.Layout{}
+	for _, v := range p.Variables {
+		variable := sdk.Variable{Name: v.Name, Dims: v.Dims, Unit: v.Unit}
+		for _, k := range v.Shape {
+			variable.Shape = append(variable.Shape, int(k))
+		}
+		l.Variables = append(l.Variables, variable)
+	}
+	if c := p.Coordinates; c != nil {
+		axes := len(c.Dims)
+		if axes == 0 || len(c.Points) == 0 || len(c.Points)%axes != 0 {
+			return nil, contract("layout: coordinates", "%d numbers for %d axes", len(c.Points), axes)
+		}
+		l.Coordinates = &sdk.Coordinates{Dims: c.Dims, Period: c.Period, Points: mat.NewDense(len(c.Points)/axes, axes, c.Points)}
+	}
+	return l, l.Check()
+}
+
+func spaceToProto(s *sdk.ObservationSpace) *pb.ObservationSpace {
+	out := &pb.ObservationSpace{Layout: layoutToProto(s.Layout)}
+	for _, o := range s.Offers {
+		out.Offers = append(out.Offers, string(o))
+	}
+	return out
+}
+
+func spaceFromProto(p *pb.ObservationSpace) (*sdk.ObservationSpace, error) {
+	if p == nil {
+		return nil, contract("observations", "are missing")
+	}
+	l, err := layoutFromProto(p.Layout)
+	if err != nil {
+		return nil, err
+	}
+	s := &sdk.ObservationSpace{Layout: l}
+	for _, o := range p.Offers {
+		s.Offers = append(s.Offers, sdk.Capability(o))
+	}
+	return s, nil
+}
+
+// paramsToProto turns resolved or given parameters into a protobuf struct.
+func paramsToProto(params sdk.Params) (*structpb.Struct, error) {
+	plain := make(map[string]any, len(params))
+	for name, v := range params {
+		switch v := v.(type) {
+		case []float64:
+			plain[name] = anyList(v)
+		case []int64:
+			plain[name] = anyList(v)
+		case []string:
+			plain[name] = anyList(v)
+		default:
+			plain[name] = v
+		}
+	}
+	s, err := structpb.NewStruct(plain)
+	if err != nil {
+		return nil, sdk.Errorf(sdk.KindConfig, "params", "%v", err)
+	}
+	return s, nil
+}
+
+func anyList[T any](in []T) []any {
+	out := make([]any, len(in))
+	for i, v := range in {
+		out[i] = v
+	}
+	return out
+}

@@ -1,0 +1,81 @@
+// Package rpc is both ends of the protocol plume.v1: it makes a plugin answer
+// over gRPC ([Register]) and makes what answers over gRPC look like a plugin
+// ([Describe]).
+//
+// A call is one bidirectional stream. Matrices travel as Arrow IPC streams in
+// pieces, see package wire; a codec of our own keeps the payload from being
+// copied on its way through gRPC. The bytes on the wire are plain protobuf.
+package rpc
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hashicorp/go-plugin"
+	"github.com/plume-da/plume/sdk"
+	"google.golang.org/grpc"
+)
+
+// ProtocolVersion is the go-plugin protocol version of package plume.v1.
+const ProtocolVersion = 1
+
+// Handshake is what host and plugin check before they talk.
+var Handshake = plugin.HandshakeConfig{
+	ProtocolVersion:  ProtocolVersion,
+	MagicCookieKey:   "PLUME_PLUGIN",
+	MagicCookieValue: "plume.v1",
+}
+
+// Name is under which the one plugin of a process is dispensed.
+const Name = "plume"
+
+// Flow control windows larger than what is usually under way, and buffers that
+// hold many HTTP/2 frames, so that neither side waits for the other's
+// acknowledgements on a local socket.
+const (
+	windowBytes = 16 << 20
+	bufferBytes = 256 << 10
+)
+
+// ServerOptions are the gRPC options of a plugin.
+func ServerOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.StaticStreamWindowSize(windowBytes), grpc.StaticConnWindowSize(windowBytes),
+		grpc.ReadBufferSize(bufferBytes), grpc.WriteBufferSize(bufferBytes), grpc.SharedWriteBuffer(true),
+	}
+}
+
+// DialOptions are the gRPC options of a host.
+func DialOptions() []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(newCodec())),
+		grpc.WithStaticStreamWindowSize(windowBytes), grpc.WithStaticConnWindowSize(windowBytes),
+		grpc.WithReadBufferSize(bufferBytes), grpc.WithWriteBufferSize(bufferBytes), grpc.WithSharedWriteBuffer(true),
+	}
+}
+
+// GoPlugin joins a plugin to hashicorp/go-plugin: on the plugin's side it
+// registers Plugin, on the host's side it dispenses the gRPC connection.
+type GoPlugin struct {
+	plugin.NetRPCUnsupportedPlugin
+	Plugin     *sdk.Plugin   // the plugin's side alone
+	Registered func(*Server) // may be nil
+}
+
+// GRPCServer implements plugin.GRPCPlugin.
+func (g *GoPlugin) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
+	if g.Plugin == nil {
+		return errors.New("rpc: there is no plugin to serve")
+	}
+	srv := Register(s, g.Plugin)
+	if g.Registered != nil {
+		g.Registered(srv)
+	}
+	return nil
+}
+
+// GRPCClient implements plugin.GRPCPlugin.
+func (g *GoPlugin) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
+	return conn, nil
+}

@@ -1,0 +1,387 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/plugintest"
+	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
+	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/mat"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
+)
+
+const manifest = `
+name = "grow"
+version = "1"
+role = "model"
+summary = "x -> x exp(rate t) + noise, in three variables"
+step = 0.5
+[[param]]
+name = "rate"
+type = "float"
+default = 1.0
+min = 0.0
+doc = "growth rate"
+[[param]]
+name = "width"
+type = "int"
+default = 4
+min = 1
+doc = "size of u"
+`
+
+// grow is a correct model; trouble makes it something else.
+type grow struct {
+	Rate    float64 `param:"rate"`
+	Width   int     `param:"width"`
+	trouble func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error)
+}
+
+func (g *grow) Layout() *sdk.Layout {
+	return &sdk.Layout{Variables: []sdk.Variable{
+		{Name: "level", Unit: "m"}, {Name: "u", Shape: []int{g.Width}, Dims: []string{"site"}}, {Name: "t"},
+	}}
+}
+
+func (g *grow) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	rows, n := r.Ensemble.Dims()
+	for i := range rows {
+		noise := r.Seed.Member(r.First + i)
+		for j := range n {
+			r.Into.Set(i, j, r.Ensemble.At(i, j)*math.Exp(g.Rate*(r.To-r.From))+noise.NormFloat64())
+		}
+	}
+	if g.trouble != nil {
+		return g.trouble(ctx, r)
+	}
+	return &sdk.ForecastResult{Metrics: map[string]float64{"rows": float64(rows)}}, nil
+}
+
+// over serves p on a unix socket and returns it as seen through the socket.
+func over(t testing.TB, p *sdk.Plugin, err error) *sdk.Plugin {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "socket")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(ServerOptions()...)
+	Register(server, p)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	conn, err := grpc.NewClient("unix:"+path, append(DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	remote, err := Describe(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return remote
+}
+
+func growing(trouble func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error)) (*sdk.Plugin, error) {
+	return sdk.ModelPlugin(manifest, func(c sdk.ModelConfig) (sdk.Model, error) {
+		g := &grow{trouble: trouble}
+		c.Params.Decode(g)
+		return g, nil
+	})
+}
+
+func configure(t testing.TB, trouble func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error), params sdk.Params) sdk.Model {
+	t.Helper()
+	p, err := growing(trouble)
+	m, err := over(t, p, err).NewModel(t.Context(), sdk.ModelConfig{Params: params})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func request(m sdk.Model, rows int) *sdk.ForecastRequest {
+	n := m.Layout().Size()
+	r := &sdk.ForecastRequest{
+		Call: sdk.Call{Cycle: 17, Seed: rng.New(1), First: 5}, From: 1, To: 1.5,
+		Ensemble: mat.NewDense(rows, n, nil), Into: mat.NewDense(rows, n, nil),
+	}
+	for i := range r.Ensemble.RawMatrix().Data {
+		r.Ensemble.RawMatrix().Data[i] = float64(i)
+	}
+	return r
+}
+
+// The conformance suite passes through the socket.
+func TestConformance(t *testing.T) {
+	p, err := growing(nil)
+	if err := plugintest.Check(over(t, p, err), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRemoteIsLocal(t *testing.T) {
+	for _, width := range []int{1, 4, 100_000} { // one frame, and many
+		params := sdk.Params{"width": width, "rate": 0.25}
+		remote := configure(t, nil, params)
+		p, _ := growing(nil)
+		local, err := p.NewModel(t.Context(), sdk.ModelConfig{Params: params})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, rows := range []int{1, 7, 30, 2} { // up and down: memory is reused
+			a, b := request(remote, rows), request(local, rows)
+			if _, err := local.Forecast(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+			res, err := remote.Forecast(t.Context(), a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !mat.Equal(a.Into, b.Into) || res.Metrics["rows"] != float64(rows) {
+				t.Errorf("width %d, %d rows: the answers differ", width, rows)
+			}
+		}
+	}
+}
+
+func TestFailedMembersAreLeftOut(t *testing.T) {
+	for _, failed := range [][]int{{0}, {2}, {4}, {1, 3}, {0, 1, 2, 3, 4}} {
+		m := configure(t, func(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+			res := &sdk.ForecastResult{}
+			for _, i := range failed {
+				r.Into.SetRow(i, []float64{math.NaN(), 0, 0, 0, 0, 0})
+				res.Failures = append(res.Failures, sdk.MemberFailure{Member: i, Reason: "burst", Retryable: true})
+			}
+			return res, nil
+		}, nil)
+		r, clean := request(m, 5), request(m, 5)
+		if _, err := (&grow{Rate: 1, Width: 4}).Forecast(t.Context(), clean); err != nil {
+			t.Fatal(err)
+		}
+		res, err := m.Forecast(t.Context(), r)
+		if err != nil || len(res.Failures) != len(failed) || res.Failures[0].Reason != "burst" || !res.Failures[0].Retryable {
+			t.Fatalf("%v: %+v, %v", failed, res, err)
+		}
+		for i := range 5 {
+			isFailed := false
+			for _, f := range failed {
+				isFailed = isFailed || f == i
+			}
+			if !isFailed && !mat.Equal(r.Into.RowView(i), clean.Into.RowView(i)) {
+				t.Errorf("%v: row %d differs", failed, i)
+			}
+		}
+	}
+}
+
+func TestErrorsCrossTheWall(t *testing.T) {
+	code := 3
+	tests := []struct {
+		name string
+		err  error
+		want sdk.Error
+	}{
+		{"config", sdk.Errorf(sdk.KindConfig, "rate", "is odd").WithHint("make it even"), sdk.Error{Kind: sdk.KindConfig, Where: "rate", What: "is odd", Hint: "make it even"}},
+		{"diverged", sdk.Errorf(sdk.KindDiverged, "member 3", "overflow"), sdk.Error{Kind: sdk.KindDiverged, Where: "member 3", What: "overflow"}},
+		{"external", &sdk.Error{Kind: sdk.KindExternal, What: "sim failed", ExitCode: &code, Stderr: "segfault"}, sdk.Error{Kind: sdk.KindExternal, What: "sim failed", ExitCode: &code, Stderr: "segfault"}},
+		{"wrapped", fmt.Errorf("outside: %w", sdk.Errorf(sdk.KindShape, "n", "inside")), sdk.Error{Kind: sdk.KindShape, What: "outside: n: inside"}},
+		{"plain", errors.New("some error"), sdk.Error{Kind: sdk.KindBug, What: "some error"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := configure(t, func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) { return nil, tt.err }, nil)
+			_, err := m.Forecast(t.Context(), request(m, 3))
+			var got *sdk.Error
+			if !errors.As(err, &got) {
+				t.Fatalf("got %v", err)
+			}
+			if got.Kind != tt.want.Kind || got.Where != tt.want.Where || got.What != tt.want.What || got.Hint != tt.want.Hint || got.Stderr != tt.want.Stderr {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+			if (got.ExitCode == nil) != (tt.want.ExitCode == nil) || got.ExitCode != nil && *got.ExitCode != code {
+				t.Errorf("exit code %v", got.ExitCode)
+			}
+		})
+	}
+}
+
+func TestContractFaults(t *testing.T) {
+	tests := []struct {
+		name    string
+		trouble func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error)
+		kind    sdk.Kind
+		want    string
+	}{
+		{"NaN", func(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+			r.Into.Set(2, 3, math.NaN())
+			return &sdk.ForecastResult{}, nil
+		}, sdk.KindContract, "channel ensemble: member 2, u[2] is NaN; want a finite number"},
+		{"panic", func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) { panic("at the disco") },
+			sdk.KindBug, "panic: at the disco"},
+		{"hangs", func(ctx context.Context, _ *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+			<-ctx.Done()
+			time.Sleep(50 * time.Millisecond)
+			return nil, ctx.Err()
+		}, sdk.KindDeadline, "did not answer in time"},
+		{"failure twice", func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+			return &sdk.ForecastResult{Failures: []sdk.MemberFailure{{Member: 1}, {Member: 1}}}, nil
+		}, sdk.KindContract, "2 failures for 3 members"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := configure(t, tt.trouble, nil)
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			_, err := m.Forecast(ctx, request(m, 3))
+			if err == nil || sdk.KindOf(err) != tt.kind || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v of kind %q, want %q of kind %q", err, sdk.KindOf(err), tt.want, tt.kind)
+			}
+			var e *sdk.Error
+			if errors.As(err, &e) && tt.kind == sdk.KindBug && !strings.Contains(e.Trace, "rpc_test.go") {
+				t.Error("the trace does not show where the panic was")
+			}
+		})
+	}
+}
+
+func TestCanceledCall(t *testing.T) {
+	m := configure(t, func(ctx context.Context, _ *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	if _, err := m.Forecast(ctx, request(m, 3)); sdk.KindOf(err) != sdk.KindCanceled {
+		t.Errorf("got %v of kind %q", err, sdk.KindOf(err))
+	}
+}
+
+func TestConfigureRefusals(t *testing.T) {
+	p, err := growing(nil)
+	remote := over(t, p, err)
+	_, err = remote.NewModel(t.Context(), sdk.ModelConfig{Params: sdk.Params{"rate": -1.0}})
+	if sdk.KindOf(err) != sdk.KindConfig || !strings.Contains(err.Error(), "must be a number of at least 0, but is -1") {
+		t.Errorf("got %v of kind %q", err, sdk.KindOf(err))
+	}
+}
+
+// What the frame codec writes is what generated code reads, and the other way.
+func TestFramesAreProtobuf(t *testing.T) {
+	c := newCodec()
+	ours := &frame{
+		header: &pb.CallHeader{Configuration: "7", Members: 3, SeedHi: 1 << 63, Sends: []pb.Channel{pb.Channel_CHANNEL_ENSEMBLE}},
+		end:    nil, channel: pb.Channel_CHANNEL_GRADIENT, payload: [][]byte{[]byte("ab"), []byte("c")},
+	}
+	b, err := c.Marshal(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var generated pb.Frame
+	if err := proto.Unmarshal(b.Materialize(), &generated); err != nil {
+		t.Fatal(err)
+	}
+	if !proto.Equal(generated.GetHeader(), ours.header) || generated.Channel != ours.channel || string(generated.Ipc) != "abc" {
+		t.Errorf("got %v", &generated)
+	}
+
+	text, err := proto.Marshal(&pb.Frame{
+		Control: &pb.Frame_End{End: &pb.CallEnd{Members: 4, Metrics: map[string]float64{"a": 1}}},
+		Channel: pb.Channel_CHANNEL_PREDICTED, Ipc: []byte("payload"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for size := 1; size <= len(text); size++ { // however the transport cuts it
+		var data mem.BufferSlice
+		for at := 0; at < len(text); at += size {
+			data = append(data, mem.SliceBuffer(text[at:min(at+size, len(text))]))
+		}
+		got := ""
+		f := &frame{sink: func(id pb.Channel, p []byte) error {
+			if id != pb.Channel_CHANNEL_PREDICTED {
+				t.Errorf("channel %v", id)
+			}
+			got += string(p)
+			return nil
+		}}
+		if err := c.Unmarshal(data, f); err != nil || got != "payload" || f.end.GetMembers() != 4 || f.end.Metrics["a"] != 1 {
+			t.Errorf("pieces of %d: got %q, %v, %v", size, got, f.end, err)
+		}
+	}
+}
+
+func TestDamagedFrames(t *testing.T) {
+	c := newCodec()
+	for _, text := range []string{"\xff", "\x7a\xff\x01", "\x0a\x05abc", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\x0b", "\x0d\x01"} {
+		if err := c.Unmarshal(mem.BufferSlice{mem.SliceBuffer(text)}, &frame{sink: func(pb.Channel, []byte) error { return nil }}); err == nil {
+			t.Errorf("%q is accepted", text)
+		}
+	}
+}
+
+func TestSessionEndsWithItsContext(t *testing.T) {
+	p, err := growing(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "socket")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(ServerOptions()...)
+	srv := Register(server, p)
+	go func() { _ = server.Serve(listener) }()
+	defer server.Stop()
+	conn, err := grpc.NewClient("unix:"+path, append(DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- Session(ctx, conn, func(string, string, map[string]string) {}) }()
+	select {
+	case <-srv.HostGone():
+		t.Fatal("the session ended by itself")
+	case <-time.After(100 * time.Millisecond):
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("session: %v", err)
+	}
+	select {
+	case <-srv.HostGone():
+	case <-time.After(5 * time.Second):
+		t.Error("the plugin does not notice that its host is gone")
+	}
+}
+
+func BenchmarkForecast100x3(b *testing.B) { benchmark(b, 1, 100) }
+func BenchmarkForecast8MB(b *testing.B)   { benchmark(b, 9_998, 100) }
+
+func benchmark(b *testing.B, width, rows int) {
+	m := configure(b, func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) { return &sdk.ForecastResult{}, nil }, sdk.Params{"width": width})
+	r := request(m, rows)
+	b.SetBytes(int64(16 * rows * m.Layout().Size()))
+	for b.Loop() {
+		if _, err := m.Forecast(b.Context(), r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

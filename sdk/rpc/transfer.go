@@ -1,0 +1,218 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/plume-da/plume/sdk"
+	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
+	"github.com/plume-da/plume/sdk/wire"
+	"gonum.org/v1/gonum/mat"
+)
+
+// maxPayload is how much of a channel one frame holds.
+const maxPayload = 1 << 20
+
+// space is a layout with what it takes to move its matrices.
+type space struct {
+	layout  *sdk.Layout
+	encoder *wire.Encoder
+}
+
+func newSpace(l *sdk.Layout) (*space, error) {
+	e, err := wire.NewEncoder(l)
+	return &space{l, e}, err
+}
+
+// channel is one matrix of a call.
+type channel struct {
+	id     pb.Channel
+	space  *space
+	matrix *mat.Dense
+	// loose says which values that are not finite may come in.
+	loose func(float64) bool
+
+	decoder *wire.Decoder
+}
+
+func missing(v float64) bool    { return math.IsNaN(v) }
+func impossible(v float64) bool { return math.IsInf(v, -1) }
+
+type sender interface{ SendMsg(any) error }
+type receiver interface{ RecvMsg(any) error }
+
+// send writes the channels in order. Their matrices must not change until the
+// call has ended. scratch holds the copies of matrices of several variables; it
+// is returned to be reused when the call has ended.
+func send(s sender, channels []*channel, scratch [][]float64) ([][]float64, error) {
+	for len(scratch) < len(channels) {
+		scratch = append(scratch, nil)
+	}
+	for i, c := range channels {
+		segments, kept, err := c.space.encoder.Segments(c.matrix, scratch[i]) // of no rows when all members failed
+		scratch[i] = kept
+		if err != nil {
+			return scratch, err
+		}
+		if err := sendSegments(s, c.id, segments); err != nil {
+			return scratch, err
+		}
+	}
+	return scratch, nil
+}
+
+// sendSegments packs segments into frames of at most maxPayload.
+func sendSegments(s sender, id pb.Channel, segments [][]byte) error {
+	f := &frame{channel: id}
+	room := maxPayload
+	for _, seg := range segments {
+		for len(seg) > 0 {
+			k := min(room, len(seg))
+			f.payload = append(f.payload, seg[:k])
+			seg, room = seg[k:], room-k
+			if room == 0 {
+				if err := s.SendMsg(f); err != nil {
+					return err
+				}
+				f, room = &frame{channel: id}, maxPayload
+			}
+		}
+	}
+	if len(f.payload) == 0 {
+		return nil
+	}
+	return s.SendMsg(f)
+}
+
+// incoming receives the channels of one side of a call.
+type incoming struct {
+	channels []*channel
+	frame    frame
+	err      error // of a payload; gRPC would turn it into text
+}
+
+func newIncoming(channels []*channel) *incoming {
+	in := &incoming{channels: channels}
+	for _, c := range channels {
+		if c.decoder == nil {
+			c.decoder = wire.NewDecoder(c.space.layout)
+		}
+		c.decoder.Reset(c.matrix)
+	}
+	in.frame.sink = in.payload
+	return in
+}
+
+func (in *incoming) payload(id pb.Channel, piece []byte) error {
+	if in.err != nil {
+		return nil
+	}
+	for _, c := range in.channels {
+		if c.id != id {
+			continue
+		}
+		if _, err := c.decoder.Write(piece); err != nil {
+			in.err = named(id, err)
+		}
+		return nil
+	}
+	in.err = contract("channel "+channelName(id), "was not asked for")
+	return nil
+}
+
+// named says which channel a contract error is about.
+func named(id pb.Channel, err error) error {
+	var e *sdk.Error
+	if errors.As(err, &e) {
+		return contract("channel "+channelName(id), "%s", e.What)
+	}
+	return fmt.Errorf("channel %s: %w", channelName(id), err)
+}
+
+func channelName(id pb.Channel) string {
+	switch id {
+	case pb.Channel_CHANNEL_ENSEMBLE:
+		return "ensemble"
+	case pb.Channel_CHANNEL_PREDICTED:
+		return "predicted"
+	case pb.Channel_CHANNEL_SIMULATED:
+		return "simulated"
+	case pb.Channel_CHANNEL_OBSERVATIONS:
+		return "observations"
+	case pb.Channel_CHANNEL_LOG_LIKELIHOOD:
+		return "log_likelihood"
+	case pb.Channel_CHANNEL_GRADIENT:
+		return "gradient"
+	}
+	return fmt.Sprint(int(id))
+}
+
+// receive reads frames up to the CallEnd, which it returns. Rows are not counted
+// here.
+func (in *incoming) receive(r receiver) (*pb.CallEnd, error) {
+	for {
+		err := r.RecvMsg(&in.frame)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, contract("call", "ended without a CallEnd")
+		case err != nil:
+			return nil, err
+		case in.err != nil:
+			return nil, in.err
+		case in.frame.end != nil:
+			return in.frame.end, nil
+		}
+	}
+}
+
+// complete checks that every channel came whole and with the wanted number of
+// rows, and that its values are finite.
+func (in *incoming) complete(rows int) error {
+	for _, c := range in.channels {
+		want := rows
+		if c.id == pb.Channel_CHANNEL_OBSERVATIONS {
+			want = 1
+		}
+		got, err := c.decoder.Close()
+		if err != nil {
+			return named(c.id, err)
+		}
+		if got != want {
+			return contract("channel "+channelName(c.id), "got %d members, want %d", got, want)
+		}
+		if err := c.checkFinite(got); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkFinite names the first value that is not a finite number.
+func (c *channel) checkFinite(rows int) error {
+	n := c.space.layout.Size()
+	for i, v := range c.matrix.RawMatrix().Data[:rows*n] {
+		const exponent = 0x7ff << 52
+		if math.Float64bits(v)&exponent != exponent || c.loose != nil && c.loose(v) {
+			continue
+		}
+		return contract("channel "+channelName(c.id), "member %d, %s is %v; want a finite number", i/n, c.valueName(i%n), v)
+	}
+	return nil
+}
+
+// valueName returns the name of value j of a row, such as "u[3]".
+func (c *channel) valueName(j int) string {
+	for _, v := range c.space.layout.Variables {
+		if j >= v.Size() {
+			j -= v.Size()
+			continue
+		}
+		if len(v.Shape) == 0 {
+			return v.Name
+		}
+		return fmt.Sprintf("%s[%d]", v.Name, j)
+	}
+	return ""
+}
