@@ -376,7 +376,9 @@ func BenchmarkForecast100x3(b *testing.B) { benchmark(b, 1, 100) }
 func BenchmarkForecast8MB(b *testing.B)   { benchmark(b, 9_998, 100) }
 
 func benchmark(b *testing.B, width, rows int) {
-	m := configure(b, func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) { return &sdk.ForecastResult{}, nil }, sdk.Params{"width": width})
+	m := configure(b, func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+		return &sdk.ForecastResult{}, nil
+	}, sdk.Params{"width": width})
 	r := request(m, rows)
 	b.SetBytes(int64(16 * rows * m.Layout().Size()))
 	for b.Loop() {

@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package serve
+
+import "golang.org/x/sys/unix"
+
+// point makes file descriptor to mean what from means.
+func point(from, to int) error { return unix.Dup2(from, to) }

@@ -1,0 +1,109 @@
+// Package serve runs a plugin: its one call is all of a plugin's main function.
+//
+// Standard output belongs to the handshake with the host, so this package points
+// it at standard error before any of the plugin's own code runs. The plugin ends
+// when its host does, whatever happened to it.
+package serve
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rpc"
+	"google.golang.org/grpc"
+)
+
+// handshakeOut is where the handshake goes: standard output as the host gave it.
+// It is nil in a process that is no plugin.
+var handshakeOut = protectStdout()
+
+// Main serves p until the host ends. It takes what [sdk.ModelPlugin] and its kin
+// return:
+//
+//	func main() { serve.Main(sdk.ModelPlugin(manifest, newModel)) }
+//
+// Started by hand, the program says what it is and exits with code 2.
+func Main(p *sdk.Plugin, err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "this plugin is broken: %v\n", err)
+		os.Exit(1)
+	}
+	if handshakeOut == nil {
+		introduce(os.Stderr, p.Manifest)
+		os.Exit(2)
+	}
+	os.Stdout = handshakeOut // go-plugin prints the handshake, then takes standard output over
+	plugin.Serve(&plugin.ServeConfig{
+		HandshakeConfig: rpc.Handshake,
+		VersionedPlugins: map[int]plugin.PluginSet{
+			rpc.ProtocolVersion: {rpc.Name: &rpc.GoPlugin{Plugin: p, Registered: watchHost}},
+		},
+		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
+			return grpc.NewServer(append(opts, rpc.ServerOptions()...)...)
+		},
+		Logger: hclog.NewNullLogger(),
+	})
+	leave()
+}
+
+// watchHost ends the plugin when the host is gone: when standard input, a pipe
+// the host holds, ends; when the session ends; or when a signal says so.
+func watchHost(s *rpc.Server) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Ignore(os.Interrupt) // Ctrl-C reaches the whole terminal; the host decides
+	stdin := make(chan struct{})
+	go func() {
+		defer close(stdin)
+		_, _ = io.Copy(io.Discard, os.Stdin)
+	}()
+	go func() {
+		select {
+		case <-signals:
+		case <-stdin:
+		case <-s.HostGone():
+			// The session ends first in an orderly shutdown too: let go-plugin
+			// finish that.
+			time.Sleep(200 * time.Millisecond)
+		}
+		leave()
+	}()
+}
+
+// leave removes the plugin's socket, the directory the host made for it, and the
+// host's own directory when this was the last plugin: the host may not be there
+// to do it.
+func leave() {
+	if dir := os.Getenv(plugin.EnvUnixSocketDir); dir != "" {
+		sockets, _ := filepath.Glob(filepath.Join(dir, "plugin*"))
+		for _, s := range sockets {
+			_ = os.Remove(s)
+		}
+		_ = os.Remove(dir)
+		if parent := filepath.Dir(dir); strings.HasPrefix(filepath.Base(parent), "plume-") {
+			_ = os.Remove(parent) // fails while others are there
+		}
+	}
+	os.Exit(0)
+}
+
+func introduce(w io.Writer, m *sdk.Manifest) {
+	fmt.Fprintf(w, "%s %s, a %s plugin for plume\n%s\n\n", m.Name, m.Version, m.Role, m.Summary)
+	fmt.Fprintf(w, "Plume starts this program by itself. Name it in a workflow:\n\n    plugin = %q\n", m.Name)
+	if len(m.Params) > 0 {
+		var names []string
+		for _, p := range m.Params {
+			names = append(names, p.Name)
+		}
+		fmt.Fprintf(w, "\nIts parameters: %s.\n`plume plugins describe %s` explains them.\n", strings.Join(names, ", "), m.Name)
+	}
+}

@@ -1,0 +1,28 @@
+//go:build unix
+
+package serve
+
+import (
+	"os"
+
+	"github.com/plume-da/plume/sdk/rpc"
+	"golang.org/x/sys/unix"
+)
+
+// protectStdout returns standard output under another number and points number 1
+// at standard error, in a process that a host has started as a plugin. Anything
+// printed there before the handshake would break it, and 64 KiB without a newline
+// would block for ever.
+func protectStdout() *os.File {
+	if os.Getenv(rpc.Handshake.MagicCookieKey) != rpc.Handshake.MagicCookieValue {
+		return nil
+	}
+	fd, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return os.Stdout
+	}
+	if err := point(2, 1); err != nil {
+		return os.Stdout
+	}
+	return os.NewFile(uintptr(fd), "handshake")
+}
