@@ -26,7 +26,7 @@ func terminateGroup(leader int) {
 func exitOf(state *os.ProcessState) exit {
 	status := state.Sys().(syscall.WaitStatus)
 	if status.Signaled() {
-		return exit{signal: status.Signal().String()}
+		return exit{signal: status.Signal()}
 	}
 	return exit{code: status.ExitStatus()}
 }

@@ -8,12 +8,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
@@ -30,8 +30,8 @@ const (
 // the process; what go-plugin sees of its output is the first line.
 type localRunner struct {
 	program *Program
-	env     []string // complete
-	sockets string   // the directory the plugin makes its socket in
+	env     []string
+	sockets string // the directory of the plugin's socket
 	tail    *tail
 
 	mu    sync.Mutex
@@ -53,29 +53,29 @@ type localRunner struct {
 
 var _ runner.Runner = (*localRunner)(nil)
 
-func newRunner(p *Program, sockets string, env []string, t *tail) *localRunner {
-	r := &localRunner{program: p, sockets: sockets, env: env, tail: t,
+func newRunner(p *Program, env []string, t *tail) *localRunner {
+	r := &localRunner{program: p, env: env, tail: t,
 		reaped: make(chan struct{}), done: make(chan struct{})}
 	r.helloOut, r.helloIn = io.Pipe()
 	return r
 }
 
-// adopt takes over the variables go-plugin wants the plugin to see, and replaces
-// the directory it made for the sockets of this one plugin by that of all.
-func (r *localRunner) adopt(env []string, own string) error {
-	r.env = slices.Concat(r.env, env, []string{plugin.EnvUnixSocketDir + "=" + r.sockets})
-	return os.Remove(own)
+// adopt takes over the variables go-plugin wants the plugin to see, and the
+// directory it made for the plugin's socket.
+func (r *localRunner) adopt(env []string, sockets string) {
+	r.env = slices.Concat(r.env, env)
+	r.sockets = sockets
 }
 
 // exit says how a process ended: by a signal, or by itself with an exit code.
 type exit struct {
 	code   int
-	signal string // empty: by itself
+	signal syscall.Signal // 0: by itself
 }
 
 func (e exit) String() string {
-	if e.signal != "" {
-		return fmt.Sprintf("ended by signal: %s", e.signal)
+	if e.signal != 0 {
+		return fmt.Sprintf("was ended by signal %d (%v)", e.signal, e.signal)
 	}
 	return fmt.Sprintf("exited with code %d", e.code)
 }
@@ -151,7 +151,7 @@ func (r *localRunner) watch(stdout, stderr *os.File) {
 	readers.Wait()
 	closeAll([]*os.File{stdout, stderr, r.stdin})
 	r.exit = exitOf(r.cmd.ProcessState)
-	r.removeSocket()
+	_ = os.RemoveAll(r.sockets) // a plugin that died could not
 	close(r.done)
 }
 
@@ -182,33 +182,19 @@ func (r *localRunner) copyLines(from io.Reader) {
 	w.flush(false)
 }
 
-// hello is the handshake line of a plugin, which go-plugin defines.
-type hello struct {
-	version          uint
-	network, address string
-	protocol         string
-}
-
-// hello returns the handshake line, or false if the first line was something
-// else.
-func (r *localRunner) hello() (hello, bool) {
+// hello returns the protocol version in the handshake line, or false if the
+// first line is something else.
+func (r *localRunner) hello() (version int, ok bool) {
 	first := r.first.Load()
 	if first == nil {
-		return hello{}, false
+		return 0, false
 	}
 	parts := strings.Split(strings.TrimSpace(*first), "|")
-	if len(parts) < 5 || parts[0] != "1" {
-		return hello{}, false
+	if len(parts) < 5 || parts[0] != strconv.Itoa(plugin.CoreProtocolVersion) {
+		return 0, false
 	}
-	version, err := strconv.ParseUint(parts[1], 10, 32)
-	return hello{uint(version), parts[2], parts[3], parts[4]}, err == nil
-}
-
-// removeSocket removes the socket that a plugin which died could not remove.
-func (r *localRunner) removeSocket() {
-	if h, ok := r.hello(); ok && h.network == "unix" && filepath.Dir(h.address) == r.sockets {
-		_ = os.Remove(h.address)
-	}
+	version, err := strconv.Atoi(parts[1])
+	return version, err == nil
 }
 
 // end ends the process and its group at once.

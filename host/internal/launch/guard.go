@@ -1,0 +1,167 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+// Plugin returns the process as a plugin whose every call may take as long as
+// timeout. The errors of its calls are of type *sdk.Error and name plugin, cycle
+// and role; where the process is to blame they are of kind crash or deadline,
+// with the last lines of its standard error. A call that misses its deadline
+// ends the process.
+//
+// What a plugin says about its configuration is returned as it is: its place is
+// a parameter.
+func (p *Process) Plugin(timeout time.Duration) *sdk.Plugin {
+	g := &guard{p, timeout}
+	out := &sdk.Plugin{Manifest: p.plugin.Manifest}
+	switch in := p.plugin; {
+	case in.NewModel != nil:
+		out.NewModel = func(ctx context.Context, c sdk.ModelConfig) (sdk.Model, error) {
+			m, err := call(ctx, g, "configure", func(ctx context.Context) (sdk.Model, error) { return in.NewModel(ctx, c) })
+			if err != nil {
+				return nil, err
+			}
+			return &model{m, g}, nil
+		}
+	case in.NewOperator != nil:
+		out.NewOperator = func(ctx context.Context, c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
+			o, err := call(ctx, g, "configure", func(ctx context.Context) (sdk.ObservationOperator, error) { return in.NewOperator(ctx, c) })
+			if err != nil {
+				return nil, err
+			}
+			return &operator{o, g}, nil
+		}
+	case in.NewFilter != nil:
+		out.NewFilter = func(ctx context.Context, c sdk.FilterConfig) (sdk.Filter, error) {
+			f, err := call(ctx, g, "configure", func(ctx context.Context) (sdk.Filter, error) { return in.NewFilter(ctx, c) })
+			if err != nil {
+				return nil, err
+			}
+			return &filter{f, g}, nil
+		}
+	}
+	return out
+}
+
+type model struct {
+	sdk.Model
+	guard *guard
+}
+
+func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	return call(ctx, m.guard, inCycle(r.Call, "forecast"), func(ctx context.Context) (*sdk.ForecastResult, error) {
+		return m.Model.Forecast(ctx, r)
+	})
+}
+
+type operator struct {
+	sdk.ObservationOperator
+	guard *guard
+}
+
+func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+	return call(ctx, o.guard, inCycle(r.Call, "observe"), func(ctx context.Context) (*sdk.ObserveResult, error) {
+		return o.ObservationOperator.Observe(ctx, r)
+	})
+}
+
+type filter struct {
+	sdk.Filter
+	guard *guard
+}
+
+func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
+	return call(ctx, f.guard, inCycle(p.Call, "analyse"), func(ctx context.Context) (*sdk.Analysis, error) {
+		return f.Filter.Analyse(ctx, p)
+	})
+}
+
+func inCycle(c sdk.Call, what string) string { return fmt.Sprintf("cycle %d: %s", c.Cycle, what) }
+
+// guard watches over the calls of one process.
+type guard struct {
+	process *Process
+	timeout time.Duration
+}
+
+// call makes one call, when it is its turn, under the deadline of g.
+func call[T any](ctx context.Context, g *guard, what string, do func(context.Context) (T, error)) (T, error) {
+	var none T
+	if turn := g.process.turn; turn != nil {
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+		case <-ctx.Done():
+			return none, stopped(g.where(what), ctx)
+		}
+	}
+	limited, cancel := context.WithTimeout(ctx, g.timeout)
+	defer cancel()
+	result, err := do(limited)
+	if err != nil {
+		return none, g.explain(ctx, limited, what, err)
+	}
+	return result, nil
+}
+
+func (g *guard) where(what string) string { return "plugin " + g.process.program.Name + ": " + what }
+
+// explain turns the error of a call into one that says who must act.
+func (g *guard) explain(ctx, limited context.Context, what string, err error) error {
+	p, where := g.process, g.where(what)
+	late := limited.Err() != nil || sdk.KindOf(err) == sdk.KindDeadline
+	if !late {
+		p.settle(err)
+	}
+	var e *sdk.Error
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return stopped(where, ctx)
+	case p.verdict.Load() != nil:
+		return p.crash(where, "the process is gone: "+*p.verdict.Load())
+	case p.died():
+		why := fmt.Sprintf("it %v in %s", p.runner.exit, what)
+		p.verdict.CompareAndSwap(nil, &why)
+		return p.crash(where, fmt.Sprintf("the process %v during the call", p.runner.exit))
+	case late:
+		e = sdk.Errorf(sdk.KindDeadline, where, "no answer within %v", g.timeout).
+			WithHint("raise the timeout if it is only slow; the process was ended")
+		p.condemn(fmt.Sprintf("it was ended because it gave no answer within %v in %s", g.timeout, what))
+	case errors.As(err, &e):
+		if what == "configure" && (e.Kind == sdk.KindConfig || e.Kind == sdk.KindShape) {
+			return e
+		}
+		return named(where, e)
+	default:
+		return &sdk.Error{Kind: sdk.KindOf(err), Where: where, What: err.Error(), Cause: err}
+	}
+	e.Stderr = p.runner.tail.String()
+	return e
+}
+
+// named returns a copy of e whose place begins with where.
+func named(where string, e *sdk.Error) *sdk.Error {
+	c := *e
+	c.Where = where
+	if e.Where != "" {
+		c.Where += ": " + e.Where
+	}
+	return &c
+}
+
+// stopped returns the error of something ctx put an end to.
+func stopped(where string, ctx context.Context) *sdk.Error {
+	kind := sdk.KindCanceled
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		kind = sdk.KindDeadline
+	}
+	e := sdk.Errorf(kind, where, "stopped: %v", context.Cause(ctx))
+	e.Cause = context.Cause(ctx)
+	return e
+}

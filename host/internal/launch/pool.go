@@ -1,0 +1,148 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+// Options says how plugins are started. The zero value is fine.
+type Options struct {
+	// StartTimeout is how long a plugin may take until it has described itself;
+	// 0: 10 s.
+	StartTimeout time.Duration
+	// Env holds additions to the environment of plugins, "NAME=value". Of the
+	// host's own environment they see a short list of variables only.
+	Env []string
+	// Log receives what plugins log and every line they write to standard error;
+	// nil: nobody wants it. It is called from several goroutines at once.
+	Log func(Record)
+}
+
+// LevelStderr is the level of a record that is a line of standard error or
+// output.
+const LevelStderr = "stderr"
+
+// Record is one thing a plugin had to say.
+type Record struct {
+	Plugin  string
+	Level   string // debug, info, warn, error or LevelStderr
+	Message string // one line
+	Fields  map[string]string
+}
+
+func (o *Options) log(r Record) {
+	if o.Log != nil {
+		o.Log(r)
+	}
+}
+
+// Pool owns the plugin processes of one host. It starts every program once and
+// shares it. A process that has died is not started again: its configurations
+// died with it. A Pool is safe for concurrent use.
+type Pool struct {
+	options Options
+	sockets string // the directory of all sockets, readable by this user alone
+
+	mu     sync.Mutex
+	starts map[string]*start // by program
+	closed bool
+}
+
+// start is one program and what became of it.
+type start struct {
+	done    chan struct{} // closed when the fields below are set
+	process *Process
+	err     error
+}
+
+// NewPool returns an empty pool. Close it when no plugin is needed any more.
+func NewPool(o Options) (*Pool, error) {
+	if o.StartTimeout == 0 {
+		o.StartTimeout = 10 * time.Second
+	}
+	sockets, err := socketDir()
+	if err != nil {
+		return nil, sdk.Errorf(sdk.KindResource, "plugin sockets", "cannot make a directory: %v", err)
+	}
+	return &Pool{options: o, sockets: sockets, starts: map[string]*start{}}, nil
+}
+
+// socketDir makes a directory whose name is short enough: the path of a unix
+// socket has at most 104 bytes (macOS; 108 on Linux).
+func socketDir() (string, error) {
+	const room = 104 - len("/plume-1234567890/plugin-dir1234567890/plugin1234567890") - 1
+	tmp := os.TempDir()
+	if len(tmp) > room {
+		tmp = "/tmp"
+	}
+	return os.MkdirTemp(tmp, "plume-")
+}
+
+// Start returns the process that runs program, which it starts unless it has
+// been started before. It returns when the plugin has described itself. ctx is
+// for the start alone. An error names the plugin and says why it does not run.
+func (p *Pool) Start(ctx context.Context, program *Program) (*Process, error) {
+	key := strings.Join(append([]string{program.Dir}, program.Command...), "\x00")
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil, sdk.Errorf(sdk.KindBug, "plugin "+program.Name, "the pool of plugins is closed")
+	}
+	s, ok := p.starts[key]
+	if !ok {
+		s = &start{done: make(chan struct{})}
+		p.starts[key] = s
+	}
+	p.mu.Unlock()
+	if !ok {
+		s.process, s.err = p.start(ctx, program)
+		close(s.done)
+	}
+	select {
+	case <-s.done:
+		return s.process, s.err
+	case <-ctx.Done():
+		return nil, stopped("plugin "+program.Name+": start", ctx)
+	}
+}
+
+// start starts a process. The last plugin to leave takes the directory of the
+// sockets with it, in case the host is gone; here it is not.
+func (p *Pool) start(ctx context.Context, program *Program) (*Process, error) {
+	if err := os.MkdirAll(p.sockets, 0o700); err != nil {
+		return nil, sdk.Errorf(sdk.KindResource, "plugin sockets", "cannot make a directory: %v", err)
+	}
+	return startProcess(ctx, program, p.sockets, &p.options)
+}
+
+// Close stops all processes, in parallel, and removes the directory of their
+// sockets. It takes at most a few seconds, whatever state they are in.
+func (p *Pool) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	starts := p.starts
+	p.starts = nil
+	p.mu.Unlock()
+	errs := make(chan error, len(starts))
+	for _, s := range starts {
+		go func() {
+			<-s.done
+			if s.process == nil {
+				errs <- nil
+				return
+			}
+			errs <- s.process.stop()
+		}()
+	}
+	var all error
+	for range starts {
+		all = errors.Join(all, <-errs)
+	}
+	return errors.Join(all, os.RemoveAll(p.sockets))
+}

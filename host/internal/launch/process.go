@@ -1,0 +1,248 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rpc"
+	"google.golang.org/grpc"
+)
+
+// Process is a running plugin. It is safe for concurrent use.
+type Process struct {
+	program *Program
+	runner  *localRunner
+	client  *plugin.Client
+	plugin  *sdk.Plugin   // over the socket, unguarded
+	turn    chan struct{} // holds one token when calls must not overlap; nil: they may
+	session sync.WaitGroup
+	leave   context.CancelFunc // ends the session
+
+	verdict atomic.Pointer[string] // why the process is gone; nil: it is not, or nobody knows yet
+}
+
+// Program returns what the process runs.
+func (p *Process) Program() *Program { return p.program }
+
+// startProcess starts program and returns when it has described itself. Its
+// sockets are in the directory of that name.
+func startProcess(ctx context.Context, program *Program, sockets string, o *Options) (*Process, error) {
+	t := &tail{each: func(line string) { o.log(Record{Plugin: program.Name, Level: LevelStderr, Message: line}) }}
+	p := &Process{program: program, runner: newRunner(program, environment(o.Env), t)}
+	p.client = plugin.NewClient(&plugin.ClientConfig{
+		HandshakeConfig:  rpc.Handshake,
+		VersionedPlugins: map[int]plugin.PluginSet{rpc.ProtocolVersion: {}},
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		GRPCDialOptions:  rpc.DialOptions(),
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, socketDir string) (runner.Runner, error) {
+			p.runner.adopt(cmd.Env, socketDir)
+			return p.runner, nil
+		},
+		SkipHostEnv:      true,
+		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: sockets},
+		StartTimeout:     o.StartTimeout + time.Second, // ours comes first
+		SyncStdout:       &lineWriter{to: t},
+		SyncStderr:       &lineWriter{to: t},
+		Logger:           hclog.NewNullLogger(),
+	})
+	started, cancel := context.WithTimeout(ctx, o.StartTimeout)
+	defer cancel()
+	if err := p.connect(started, o); err != nil {
+		err = p.startError(ctx, started, err, o.StartTimeout)
+		p.runner.end() // it has no work to finish
+		if stuck := p.stop(); stuck != nil {
+			err = errors.Join(err, stuck)
+		}
+		return nil, err
+	}
+	return p, nil
+}
+
+// connect starts the process, dials, asks for the manifest and opens the
+// session. go-plugin knows no context: when ctx ends, the process is ended, and
+// with it whatever go-plugin waits for.
+func (p *Process) connect(ctx context.Context, o *Options) error {
+	defer context.AfterFunc(ctx, p.runner.end)()
+	client, err := p.client.Client()
+	if err != nil {
+		return err
+	}
+	conn := client.(*plugin.GRPCClient).Conn
+	if p.plugin, err = rpc.Describe(ctx, conn); err != nil {
+		return err
+	}
+	if m := p.plugin.Manifest; p.program.found && m.Name != p.program.Name {
+		return sdk.Errorf(sdk.KindPlugin, "", "calls itself %q in its manifest", m.Name).WithHint("a plugin has the name of its executable")
+	}
+	if !p.plugin.Manifest.Threading.ConcurrentCalls {
+		p.turn = make(chan struct{}, 1)
+	}
+	p.openSession(conn, o)
+	return nil
+}
+
+// openSession holds the stream whose end would tell the plugin that the host is
+// gone. That a plugin has no session is no reason to do without it.
+func (p *Process) openSession(conn grpc.ClientConnInterface, o *Options) {
+	var ctx context.Context
+	ctx, p.leave = context.WithCancel(context.Background())
+	p.session.Go(func() {
+		_ = rpc.Session(ctx, conn, func(level, message string, fields map[string]string) {
+			o.log(Record{Plugin: p.program.Name, Level: level, Message: message, Fields: fields})
+		})
+	})
+}
+
+// startError says why the process did not come up, from what is known of it;
+// err is what go-plugin or the first call made of that.
+func (p *Process) startError(ctx, started context.Context, err error, timeout time.Duration) error {
+	r, where := p.runner, "plugin "+p.program.Name
+	version, spoke := r.hello()
+	first := r.first.Load()
+	timedOut := started.Err() != nil // before waiting for the process
+	p.settle(err)
+	var e *sdk.Error
+	switch {
+	case r.startErr != nil:
+		return cannotRun(where, r)
+	case ctx.Err() != nil:
+		return stopped(where+": start", ctx)
+	case first != nil && *first != "" && !spoke:
+		e = sdk.Errorf(sdk.KindPlugin, where, "wrote %q to standard output before the handshake", brief(*first)).
+			WithHint("standard output belongs to the handshake; print to standard error, or serve with plume's kit")
+	case p.died():
+		e = p.crash(where, fmt.Sprintf("the process %v before it was ready", r.exit))
+	case timedOut:
+		e = sdk.Errorf(sdk.KindDeadline, where, "was not ready after %v", timeout)
+	case spoke && version != rpc.ProtocolVersion:
+		e = sdk.Errorf(sdk.KindPlugin, where, "speaks version %d of the protocol, this plume speaks %d", version, rpc.ProtocolVersion).
+			WithHint("build the plugin against this version of plume")
+	case errors.As(err, &e):
+		e = named(where, e)
+	default:
+		e = sdk.Errorf(sdk.KindPlugin, where, "did not come up: %v", err)
+	}
+	e.Stderr = r.tail.String()
+	return e
+}
+
+func cannotRun(where string, r *localRunner) *sdk.Error {
+	cause := r.startErr
+	var inPath *fs.PathError
+	if errors.As(cause, &inPath) {
+		cause = inPath.Err // the path is said already
+	}
+	e := sdk.Errorf(sdk.KindPlugin, where, "cannot run %s: %v", r.Name(), cause)
+	switch {
+	case errors.Is(r.startErr, fs.ErrPermission):
+		e.Hint = "make it executable: chmod +x"
+	case errors.Is(r.startErr, syscall.ENOEXEC):
+		e.Hint = "it was built for another kind of machine, or is a script without a #! line"
+	}
+	return e
+}
+
+// brief returns the beginning of text.
+func brief(text string) string {
+	const most = 80
+	if len(text) > most {
+		return text[:most] + "..."
+	}
+	return text
+}
+
+// settle waits a moment for the process to end when err looks as if it had
+// ended: the socket closes a little before the exit code is known.
+func (p *Process) settle(err error) {
+	if !maybeDead(err) {
+		return
+	}
+	select {
+	case <-p.runner.done:
+	case <-time.After(time.Second):
+	}
+}
+
+// maybeDead says whether err may be what a call makes of the death of its
+// plugin: it comes from the transport, not from the plugin.
+func maybeDead(err error) bool {
+	var e *sdk.Error
+	return !errors.As(err, &e) || e.Kind == sdk.KindCrash || e.Cause != nil
+}
+
+// died says whether the process has ended without the host having asked for it.
+func (p *Process) died() bool {
+	select {
+	case <-p.runner.done:
+		return p.runner.startErr == nil && !p.runner.askedToEnd()
+	default:
+		return false
+	}
+}
+
+// crash returns the error of a process that is gone; what says why.
+func (p *Process) crash(where, what string) *sdk.Error {
+	e := sdk.Errorf(sdk.KindCrash, where, "%s", what)
+	e.Stderr = p.runner.tail.String()
+	if !p.died() {
+		return e
+	}
+	x := p.runner.exit
+	switch x.signal {
+	case 0:
+		e.ExitCode = &x.code
+	case syscall.SIGKILL:
+		e.Hint = "if nobody killed it, the machine may have run out of memory"
+		fallthrough
+	default:
+		e.Signal = x.signal.String()
+	}
+	return e
+}
+
+// condemn ends the process at once and remembers why. It returns when the
+// process has ended.
+func (p *Process) condemn(why string) {
+	p.verdict.CompareAndSwap(nil, &why)
+	p.runner.end()
+	_ = p.runner.Kill(context.Background())
+}
+
+// stop ends the process: it is asked over the socket, then by signal, then
+// forced. It returns within four times the grace.
+func (p *Process) stop() error {
+	var err error
+	why := "plume stopped it"
+	p.verdict.CompareAndSwap(nil, &why)
+	stopped := make(chan struct{})
+	go func() {
+		p.client.Kill() // may wait for an answer that never comes
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(grace):
+		err = p.runner.Kill(context.Background())
+	}
+	select {
+	case <-stopped:
+	case <-time.After(grace):
+		return fmt.Errorf("plugin %s: %w", p.program.Name, errors.Join(err, errors.New("go-plugin does not let go of it")))
+	}
+	if p.leave != nil {
+		p.leave()
+	}
+	p.session.Wait()
+	return err
+}
