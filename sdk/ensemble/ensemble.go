@@ -1,0 +1,126 @@
+// Package ensemble holds the moments of weighted ensembles. Rows are members.
+//
+// Functions fill and return dst, which may be nil, in which case it is made. They
+// do not modify their other arguments. A nil slice of weights means equal weights;
+// other weights are linear, not logarithmic, and sum to one.
+package ensemble
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// Mean returns the weighted mean of the rows of e, n values:
+//
+//	mean_j = sum_i w_i e_ij
+//
+// Cost: N n.
+func Mean(dst []float64, e *mat.Dense, weights []float64) []float64 {
+	rows, n := e.Dims()
+	if dst == nil {
+		dst = make([]float64, n)
+	}
+	clear(dst)
+	for i := range rows {
+		w := 1.0
+		if weights != nil {
+			w = weights[i]
+		}
+		for j, v := range e.RawRowView(i) {
+			dst[j] += w * v
+		}
+	}
+	if weights == nil {
+		for j := range dst {
+			dst[j] /= float64(rows)
+		}
+	}
+	return dst
+}
+
+// Anomalies returns the rows of e minus mean, N x n. dst may be e.
+func Anomalies(dst, e *mat.Dense, mean []float64) *mat.Dense {
+	rows, n := e.Dims()
+	if dst == nil {
+		dst = mat.NewDense(rows, n, nil)
+	}
+	for i := range rows {
+		to := dst.RawRowView(i)
+		for j, v := range e.RawRowView(i) {
+			to[j] = v - mean[j]
+		}
+	}
+	return dst
+}
+
+// Variance returns the unbiased weighted variance of every column of e, n values:
+//
+//	var_j = sum_i w_i (e_ij - mean_j)² / (1 - sum_i w_i²)
+//
+// which for equal weights divides by N - 1. It is NaN when all weight is on one
+// member. Cost: N n.
+func Variance(dst []float64, e *mat.Dense, mean, weights []float64) []float64 {
+	rows, n := e.Dims()
+	if dst == nil {
+		dst = make([]float64, n)
+	}
+	clear(dst)
+	w := 1 / float64(rows)
+	for i := range rows {
+		if weights != nil {
+			w = weights[i]
+		}
+		for j, v := range e.RawRowView(i) {
+			d := v - mean[j]
+			dst[j] += w * d * d
+		}
+	}
+	correction := 1 - 1/ESS(weights, rows)
+	for j := range dst {
+		if correction > 0 {
+			dst[j] /= correction
+		} else {
+			dst[j] = math.NaN()
+		}
+	}
+	return dst
+}
+
+// ESS returns the effective sample size 1 / sum_i w_i² of n weights (Kish 1965);
+// n when weights is nil.
+func ESS(weights []float64, n int) float64 {
+	if weights == nil {
+		return float64(n)
+	}
+	var squares float64
+	for _, w := range weights {
+		squares += w * w
+	}
+	return 1 / squares
+}
+
+// Normalise returns the linear weights that belong to logWeights, which may have
+// any common offset and may be -Inf, and the logarithm of their sum. The sum is
+// taken relative to the largest, so nothing underflows that matters. When all are
+// -Inf or one is NaN or +Inf the sum says so and the weights are NaN.
+func Normalise(dst, logWeights []float64) (weights []float64, logSum float64) {
+	if dst == nil {
+		dst = make([]float64, len(logWeights))
+	}
+	largest := math.Inf(-1)
+	for _, l := range logWeights {
+		if l > largest || math.IsNaN(l) {
+			largest = l
+		}
+	}
+	var sum float64
+	for i, l := range logWeights {
+		dst[i] = math.Exp(l - largest)
+		sum += dst[i]
+	}
+	for i := range dst {
+		dst[i] /= sum
+	}
+	return dst, largest + math.Log(sum)
+}

@@ -1,0 +1,74 @@
+package ensemble
+
+import (
+	"math"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// An ensemble with a weight of k/K is the ensemble with the member k times.
+func TestWeightsAreMultiplicities(t *testing.T) {
+	e := mat.NewDense(3, 2, []float64{1, 5, 2, -1, 4, 0.5})
+	weights := []float64{0.5, 0.25, 0.25}
+	repeated := mat.NewDense(4, 2, []float64{1, 5, 1, 5, 2, -1, 4, 0.5})
+	a, b := Mean(nil, e, weights), Mean(nil, repeated, nil)
+	for j := range 2 {
+		if math.Abs(a[j]-b[j]) > 1e-15*4 { // a few roundings of numbers near 5
+			t.Errorf("mean %d: %v and %v", j, a[j], b[j])
+		}
+	}
+	// sum w² = 0.375: dividing by 0.625 instead of 3/4 is what the weights ask for
+	va, vb := Variance(nil, e, a, weights), Variance(nil, repeated, b, nil)
+	for j := range 2 {
+		if want := vb[j] * 0.75 / 0.625; math.Abs(va[j]-want) > 1e-14*want {
+			t.Errorf("variance %d: got %v, want %v", j, va[j], want)
+		}
+	}
+}
+
+func TestVarianceOfOneMember(t *testing.T) {
+	e := mat.NewDense(2, 1, []float64{1, 2})
+	if v := Variance(nil, e, []float64{1}, []float64{1, 0}); !math.IsNaN(v[0]) {
+		t.Errorf("got %v, want NaN", v[0])
+	}
+}
+
+func TestAnomaliesSumToZero(t *testing.T) {
+	e := mat.NewDense(4, 2, []float64{1, 5, 2, -1, 4, 0.5, 9, 9})
+	a := Anomalies(nil, e, Mean(nil, e, nil))
+	for j := range 2 {
+		if s := mat.Sum(a.ColView(j)); math.Abs(s) > 1e-14 {
+			t.Errorf("column %d sums to %v", j, s)
+		}
+	}
+	if got := Anomalies(e, e, Mean(nil, e, nil)); !mat.Equal(got, a) {
+		t.Error("in place the anomalies differ")
+	}
+}
+
+func TestNormalise(t *testing.T) {
+	weights, logSum := Normalise(nil, []float64{-1000, -1000 + math.Log(3), math.Inf(-1)})
+	for i, want := range []float64{0.25, 0.75, 0} {
+		if math.Abs(weights[i]-want) > 1e-13 { // exp amplifies the rounding of 1000 by 1000 ulps
+			t.Errorf("weight %d: got %v, want %v", i, weights[i], want)
+		}
+	}
+	if want := -1000 + math.Log(4); math.Abs(logSum-want) > 1e-12 {
+		t.Errorf("log of the sum: got %v, want %v", logSum, want)
+	}
+	for _, bad := range [][]float64{{math.Inf(-1), math.Inf(-1)}, {0, math.NaN()}, {math.Inf(1), 0}} {
+		if w, s := Normalise(nil, bad); !math.IsNaN(w[0]) || !math.IsNaN(s) && !math.IsInf(s, 0) {
+			t.Errorf("%v: got %v, %v", bad, w, s)
+		}
+	}
+}
+
+func TestESS(t *testing.T) {
+	if got := ESS([]float64{0.5, 0.5, 0, 0}, 4); got != 2 {
+		t.Errorf("got %v, want 2", got)
+	}
+	if got := ESS(nil, 7); got != 7 {
+		t.Errorf("got %v, want 7", got)
+	}
+}
