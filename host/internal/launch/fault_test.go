@@ -2,6 +2,7 @@ package launch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -230,8 +231,8 @@ func TestFaultsInACall(t *testing.T) {
 // checkExit checks what an error says about the end of the process.
 func checkExit(t *testing.T, err error, code int, signal string, stderr []string) {
 	t.Helper()
-	e, ok := err.(*sdk.Error)
-	if !ok {
+	var e *sdk.Error
+	if !errors.As(err, &e) {
 		t.Fatalf("got an error of type %T", err)
 	}
 	if got := e.ExitCode; code < 0 && got != nil || code >= 0 && (got == nil || *got != code) {
@@ -277,7 +278,7 @@ func TestRefusedConfiguration(t *testing.T) {
 	p := begin(t, faulty(t), Options{})
 	_, err := p.Plugin(time.Minute).NewModel(t.Context(), sdk.ModelConfig{Params: sdk.Params{"fault": "sloth"}})
 	checkError(t, err, sdk.KindConfig, "sloth")
-	if e, ok := err.(*sdk.Error); !ok || e.Where != "fault" {
+	if e := new(sdk.Error); !errors.As(err, &e) || e.Where != "fault" {
 		t.Errorf("got %#v, want an error about fault", err)
 	}
 }
@@ -530,8 +531,8 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 	}
 }
 
-// hostToBeKilled is a host of its own: it starts a plugin, says where it is, and
-// waits for the worst.
+// hostToBeKilled is a host of its own: it starts two plugins, says where they are,
+// keeps one busy, and waits for the worst.
 func hostToBeKilled() {
 	fault := os.Getenv("LAUNCH_TEST_HOST")
 	pool, err := NewPool(Options{})
@@ -550,7 +551,12 @@ func hostToBeKilled() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Printf("%d %s\n", p.runner.cmd.Process.Pid, pool.sockets)
+	program.Command = append(program.Command, "another process")
+	idle, err := pool.Start(context.Background(), program)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(p.runner.cmd.Process.Pid, idle.runner.cmd.Process.Pid, pool.sockets)
 	_, err = m.Forecast(context.Background(), &sdk.ForecastRequest{
 		Call: sdk.Call{Cycle: 17}, Ensemble: mat.NewDense(4, 3, nil), Into: mat.NewDense(4, 3, nil),
 	})
@@ -580,20 +586,21 @@ func TestHostIsKilled(t *testing.T) {
 			if err := host.Start(); err != nil {
 				t.Fatal(err)
 			}
-			var pid int
+			var busy, idle int
 			var sockets string
-			if _, err := fmt.Fscan(out, &pid, &sockets); err != nil {
+			if _, err := fmt.Fscan(out, &busy, &idle, &sockets); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(300 * time.Millisecond) // until it is in the call
-			if len(groupMembers(t, pid)) == 0 {
-				t.Error("the plugin is not running")
+			if len(groupMembers(t, busy)) == 0 || len(groupMembers(t, idle)) == 0 {
+				t.Error("the plugins are not running")
 			}
 			if err := host.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
 			_ = host.Wait()
-			waitGone(t, pid)
+			waitGone(t, busy)
+			waitGone(t, idle)
 			for deadline := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
 				if _, err := os.Stat(sockets); os.IsNotExist(err) {
 					return

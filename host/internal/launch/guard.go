@@ -115,7 +115,7 @@ func (g *guard) where(what string) string { return "plugin " + g.process.program
 // explain turns the error of a call into one that says who must act.
 func (g *guard) explain(ctx, limited context.Context, what string, err error) error {
 	p, where := g.process, g.where(what)
-	late := limited.Err() != nil || sdk.KindOf(err) == sdk.KindDeadline
+	late := missed(limited, err)
 	if !late {
 		p.settle(err)
 	}
@@ -137,12 +137,26 @@ func (g *guard) explain(ctx, limited context.Context, what string, err error) er
 		if what == "configure" && (e.Kind == sdk.KindConfig || e.Kind == sdk.KindShape) {
 			return e
 		}
-		return named(where, e)
+		e = named(where, e)
+		if e.Stderr == "" && (e.Kind == sdk.KindBug || e.Kind == sdk.KindContract) {
+			e.Stderr = p.runner.tail.String()
+		}
+		return e
 	default:
 		return &sdk.Error{Kind: sdk.KindOf(err), Where: where, What: err.Error(), Cause: err}
 	}
 	e.Stderr = p.runner.tail.String()
 	return e
+}
+
+// missed says whether a call ended because of its deadline. A plugin watches the
+// deadline too, and may say so a moment before the host's clock does.
+func missed(limited context.Context, err error) bool {
+	if limited.Err() != nil {
+		return true
+	}
+	deadline, _ := limited.Deadline()
+	return sdk.KindOf(err) == sdk.KindDeadline && time.Until(deadline) < 100*time.Millisecond
 }
 
 // named returns a copy of e whose place begins with where.

@@ -43,8 +43,9 @@ func (o *Options) log(r Record) {
 }
 
 // Pool owns the plugin processes of one host. It starts every program once and
-// shares it. A process that has died is not started again: its configurations
-// died with it. A Pool is safe for concurrent use.
+// shares it. A process that has died is not started again, for its configurations
+// died with it, and neither is a program that did not start. A Pool is safe for
+// concurrent use.
 type Pool struct {
 	options Options
 	sockets string // the directory of all sockets, readable by this user alone

@@ -2,6 +2,8 @@ package launch
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,6 +36,13 @@ type Process struct {
 
 // Program returns what the process runs.
 func (p *Process) Program() *Program { return p.program }
+
+// ManifestSHA256 returns the checksum of the manifest the plugin described itself
+// with, in lower-case hexadecimal.
+func (p *Process) ManifestSHA256() string {
+	sum := sha256.Sum256([]byte(p.plugin.Manifest.Text))
+	return hex.EncodeToString(sum[:])
+}
 
 // startProcess starts program and returns when it has described itself. Its
 // sockets are in the directory of that name.
