@@ -40,7 +40,7 @@ func main() {
 		fmt.Println("loading lake model 2.1 ...")
 		time.Sleep(time.Hour)
 	case "flood":
-		fmt.Print(string(bytes.Repeat([]byte("x"), 512<<10)))
+		flood()
 		fmt.Fprintln(os.Stderr, "all of it was read")
 		time.Sleep(time.Hour)
 	case "silent":
@@ -54,6 +54,9 @@ func main() {
 	go leaveWithHost()
 	serve(mode)
 }
+
+// flood prints more than any pipe holds, and no newline.
+func flood() { fmt.Print(string(bytes.Repeat([]byte("x"), 512<<10))) }
 
 // leaveWithHost ends the process when standard input ends: the host is gone.
 func leaveWithHost() {
@@ -127,6 +130,8 @@ func (p *plugin) Forecast(stream pb.Model_ForecastServer) error {
 		columns = 4
 	case "count":
 		rows--
+	case "chatty":
+		flood()
 	}
 	m := mat.NewDense(rows, columns, nil)
 	m.Apply(func(_, _ int, _ float64) float64 { return 1 }, m)
