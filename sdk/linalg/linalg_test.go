@@ -1,0 +1,103 @@
+package linalg
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/mat"
+)
+
+func draw(rows, cols, stream int) *mat.Dense {
+	e := mat.NewDense(rows, cols, nil)
+	for i := range rows {
+		rng.Normals(rng.New(int64(stream)).Member(i), e.RawRowView(i))
+	}
+	return e
+}
+
+// The square root of a matrix of rank k <= n, k of any size, times itself is the
+// matrix, within a few times n ulps of its norm; and it is symmetric.
+func TestSquareRoot(t *testing.T) {
+	for _, tt := range []struct{ n, rank int }{{1, 1}, {5, 5}, {12, 3}, {30, 30}} {
+		a := draw(tt.rank, tt.n, 1)
+		var c mat.SymDense
+		c.SymOuterK(1, a.T())
+		root := mat.NewDense(tt.n, tt.n, nil)
+		if !SquareRoot(root, &c) {
+			t.Fatalf("n = %d, rank %d: no square root", tt.n, tt.rank)
+		}
+		var square, skew mat.Dense
+		square.Mul(root, root)
+		square.Sub(&square, &c)
+		skew.Sub(root, root.T())
+		tol := 10 * float64(tt.n) * mat.Norm(&c, 2) * 0x1p-52
+		if mat.Norm(&square, 2) > tol || mat.Norm(&skew, 2) > tol {
+			t.Errorf("n = %d, rank %d: square off by %g, skew part %g, want below %g", tt.n, tt.rank, mat.Norm(&square, 2), mat.Norm(&skew, 2), tol)
+		}
+	}
+}
+
+func TestSquareRootOfNothing(t *testing.T) {
+	root := draw(3, 3, 2)
+	if !SquareRoot(root, mat.NewSymDense(3, nil)) || mat.Norm(root, 2) != 0 {
+		t.Errorf("got %v", mat.Formatted(root))
+	}
+}
+
+// W W' = I and W 1 = W' 1 = 1, within n ulps per element.
+func TestRotationPreservesMeanAndCovariance(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 10, 40} {
+		w := MeanPreservingRotation(n, rng.New(3).Member(n))
+		var product mat.Dense
+		product.Mul(w, w.T())
+		tol := 20 * float64(n) * 0x1p-52
+		for i := range n {
+			product.Set(i, i, product.At(i, i)-1)
+			if row, col := mat.Sum(w.RowView(i)), mat.Sum(w.ColView(i)); math.Abs(row-1) > tol || math.Abs(col-1) > tol {
+				t.Errorf("n = %d: row %d sums to %v, its column to %v", n, i, row, col)
+			}
+		}
+		if norm := mat.Norm(&product, math.Inf(1)); norm > tol {
+			t.Errorf("n = %d: W W' differs from I by %g", n, norm)
+		}
+	}
+}
+
+// The law of Q is Haar's: its trace has mean 0 and variance 1, every element
+// mean 0 and variance 1/p, and the determinant either sign half of the time. The
+// trace of W is that of Q plus 1. Tolerances are 4.5 standard errors; the fourth
+// moment of the trace is at most 3, so its variance has that of a normal. Without
+// the signs the first test fails by far: the factor then prefers reflections.
+func TestRotationIsUniform(t *testing.T) {
+	const trials, n = 20_000, 5
+	sum, squares, det := 0.0, 0.0, 0.0
+	for k := range trials {
+		w := MeanPreservingRotation(n, rng.New(4).Member(k))
+		trace := mat.Trace(w) - 1
+		sum += trace
+		squares += trace * trace
+		det += mat.Det(w)
+	}
+	if mean := sum / trials; math.Abs(mean) > 4.5/math.Sqrt(trials) {
+		t.Errorf("mean trace %v, want 0", mean)
+	}
+	if v := squares / trials; math.Abs(v-1) > 4.5*math.Sqrt(2.0/trials) {
+		t.Errorf("variance of the trace %v, want 1", v)
+	}
+	if d := det / trials; math.Abs(d) > 4.5/math.Sqrt(trials) {
+		t.Errorf("mean determinant %v, want 0", d)
+	}
+}
+
+func BenchmarkMeanPreservingRotation(b *testing.B) {
+	for _, n := range []int{10, 40, 100} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			r := rng.New(5).Rand()
+			for range b.N {
+				MeanPreservingRotation(n, r)
+			}
+		})
+	}
+}
