@@ -1,120 +1,135 @@
-// Package ensemble has the moments of an ensemble and the arithmetic of its
-// weights. Rows are members, everywhere.
+// Package ensemble holds the moments of weighted ensembles. Rows are members.
 //
-// Functions write into dst and return it; a nil dst is allocated. Weights are
-// non-negative and sum to 1, nil stands for equal ones. Nothing but dst is
-// modified, nothing is random, and sums run in row order, so that results do not
-// depend on the number of processors.
+// Functions fill and return dst, which may be nil, in which case it is made. They
+// do not modify their other arguments. A nil slice of weights means equal weights;
+// other weights are linear, not logarithmic, and sum to one.
 package ensemble
 
 import (
 	"math"
 
-	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
-// Mean returns the weighted mean of the rows of e (N x n), n values:
+// Mean returns the weighted mean of the rows of e, n values:
 //
-//	mean = sum_i w_i e_i
+//	mean_j = sum_i w_i e_ij
 //
 // Cost: N n.
-func Mean(dst []float64, e *mat.Dense, w []float64) []float64 {
-	rows, cols := e.Dims()
+func Mean(dst []float64, e *mat.Dense, weights []float64) []float64 {
+	rows, n := e.Dims()
 	if dst == nil {
-		dst = make([]float64, cols)
+		dst = make([]float64, n)
 	}
 	clear(dst)
-	if w == nil {
-		for i := range rows {
-			floats.Add(dst, e.RawRowView(i))
-		}
-		floats.Scale(1/float64(rows), dst)
-		return dst
-	}
 	for i := range rows {
-		floats.AddScaled(dst, w[i], e.RawRowView(i))
+		w := 1.0
+		if weights != nil {
+			w = weights[i]
+		}
+		for j, v := range e.RawRowView(i) {
+			dst[j] += w * v
+		}
+	}
+	if weights == nil {
+		for j := range dst {
+			dst[j] /= float64(rows)
+		}
 	}
 	return dst
 }
 
-// Anomalies returns the rows of e minus mean, N x n. dst may be e itself.
-// Cost: N n.
+// Anomalies returns the rows of e minus mean, N x n. dst may be e.
 func Anomalies(dst, e *mat.Dense, mean []float64) *mat.Dense {
-	rows, cols := e.Dims()
+	rows, n := e.Dims()
 	if dst == nil {
-		dst = mat.NewDense(rows, cols, nil)
+		dst = mat.NewDense(rows, n, nil)
 	}
 	for i := range rows {
-		floats.SubTo(dst.RawRowView(i), e.RawRowView(i), mean)
-	}
-	return dst
-}
-
-// Covariance returns the unbiased weighted cross-covariance of two sets of
-// anomalies of the same members, a (N x n) about their weighted mean and b
-// (N x m), as an n x m matrix:
-//
-//	C = sum_i w_i a_i b_i' / (1 - sum_i w_i^2)
-//
-// which for equal weights has the divisor N - 1. It is not defined when one
-// member holds all the weight. Cost: N n m.
-func Covariance(dst, a, b *mat.Dense, w []float64) *mat.Dense {
-	rows, n := a.Dims()
-	_, m := b.Dims()
-	if dst == nil {
-		dst = mat.NewDense(n, m, nil)
-	}
-	if w == nil {
-		dst.Mul(a.T(), b)
-		dst.Scale(1/float64(rows-1), dst)
-		return dst
-	}
-	dst.Zero()
-	for i := range rows {
-		for j, v := range a.RawRowView(i) {
-			floats.AddScaled(dst.RawRowView(j), w[i]*v, b.RawRowView(i))
+		to := dst.RawRowView(i)
+		for j, v := range e.RawRowView(i) {
+			to[j] = v - mean[j]
 		}
 	}
-	dst.Scale(1/(1-floats.Dot(w, w)), dst)
 	return dst
 }
 
-// Weights returns the weights of logWeights, which need not be normalised, and
-// the logarithm of the sum they are divided by:
+// Variance returns the unbiased weighted variance of every column of e, n values:
 //
-//	logSum = log sum_i exp(l_i),  w_i = exp(l_i - logSum)
+//	var_j = sum_i w_i (e_ij - mean_j)² / (1 - sum_i w_i²)
 //
-// The largest exponent is taken out first, so nothing overflows. dst may be
-// logWeights itself. When no weight is above zero, logSum is -Inf, and with a
-// NaN or +Inf it is that; dst is then undefined. Cost: N exponentials.
-func Weights(dst, logWeights []float64) (w []float64, logSum float64) {
+// which for equal weights divides by N - 1. It is NaN when all weight is on one
+// member. Cost: N n.
+func Variance(dst []float64, e *mat.Dense, mean, weights []float64) []float64 {
+	rows, n := e.Dims()
+	if dst == nil {
+		dst = make([]float64, n)
+	}
+	clear(dst)
+	w := 1 / float64(rows)
+	for i := range rows {
+		if weights != nil {
+			w = weights[i]
+		}
+		for j, v := range e.RawRowView(i) {
+			d := v - mean[j]
+			dst[j] += w * d * d
+		}
+	}
+	correction := 1 - 1/ESS(weights, rows)
+	for j := range dst {
+		if correction > 0 {
+			dst[j] /= correction
+		} else {
+			dst[j] = math.NaN()
+		}
+	}
+	return dst
+}
+
+// ESS returns the effective sample size 1 / sum_i w_i² of n weights (Kish 1965);
+// n when weights is nil.
+func ESS(weights []float64, n int) float64 {
+	if weights == nil {
+		return float64(n)
+	}
+	var squares float64
+	for _, w := range weights {
+		squares += w * w
+	}
+	return 1 / squares
+}
+
+// Normalise returns the linear weights that belong to logWeights, which may have
+// any common offset and may be -Inf, and the logarithm of their sum. The sum is
+// taken relative to the largest, so nothing underflows that matters. When all are
+// -Inf, or one is NaN or +Inf, that is the sum and the weights are NaN.
+func Normalise(dst, logWeights []float64) (weights []float64, logSum float64) {
 	if dst == nil {
 		dst = make([]float64, len(logWeights))
 	}
 	largest := math.Inf(-1)
 	for _, l := range logWeights {
-		largest = math.Max(largest, l) // a NaN stays
+		if l > largest || math.IsNaN(l) {
+			largest = l
+		}
 	}
 	if math.IsNaN(largest) || math.IsInf(largest, 0) {
+		for i := range dst {
+			dst[i] = math.NaN()
+		}
 		return dst, largest
 	}
-	sum := 0.0
+	var sum float64
 	for i, l := range logWeights {
 		dst[i] = math.Exp(l - largest)
 		sum += dst[i]
 	}
-	floats.Scale(1/sum, dst)
+	for i := range dst {
+		dst[i] /= sum
+	}
 	return dst, largest + math.Log(sum)
 }
-
-// EffectiveSize returns the effective sample size of the weights w, from 1, when
-// one member holds all the weight, to N, when all are equal:
-//
-//	1 / sum_i w_i^2
-//
-// Source: Kong, Liu and Wong 1994, doi:10.1080/01621459.1994.10476469.
-func EffectiveSize(w []float64) float64 { return 1 / floats.Dot(w, w) }
 
 // NonFinite returns where the first value of e that is NaN or infinite stands,
 // or false. Cost: N n.

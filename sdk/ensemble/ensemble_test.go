@@ -4,150 +4,85 @@ import (
 	"math"
 	"testing"
 
-	"github.com/plume-da/plume/sdk/rng"
-	"gonum.org/v1/gonum/floats/scalar"
 	"gonum.org/v1/gonum/mat"
-	"gonum.org/v1/gonum/stat"
 )
 
-func draw(rows, cols int) *mat.Dense {
-	e := mat.NewDense(rows, cols, nil)
-	for i := range rows {
-		rng.Normals(rng.New(3).Member(i), e.RawRowView(i))
-		e.Set(i, 0, 100+e.At(i, 0)) // far from zero: anomalies must not lose digits
+// An ensemble with a weight of k/K is the ensemble with the member k times.
+func TestWeightsAreMultiplicities(t *testing.T) {
+	e := mat.NewDense(3, 2, []float64{1, 5, 2, -1, 4, 0.5})
+	weights := []float64{0.5, 0.25, 0.25}
+	repeated := mat.NewDense(4, 2, []float64{1, 5, 1, 5, 2, -1, 4, 0.5})
+	a, b := Mean(nil, e, weights), Mean(nil, repeated, nil)
+	for j := range 2 {
+		if math.Abs(a[j]-b[j]) > 1e-15*4 { // a few roundings of numbers near 5
+			t.Errorf("mean %d: %v and %v", j, a[j], b[j])
+		}
 	}
-	return e
-}
-
-// Moments agree with gonum/stat, which computes each element by itself, within
-// the rounding of sums of 50 numbers of size 100.
-func TestMomentsAgainstStat(t *testing.T) {
-	const rows, cols, tol = 50, 4, 50 * 100 * 0x1p-52
-	e := draw(rows, cols)
-	raw := make([]float64, rows)
-	for i := range raw {
-		raw[i] = float64(1 + i%7)
-	}
-	weights, _ := Weights(nil, logs(raw))
-	for name, w := range map[string][]float64{"equal": nil, "weighted": weights} {
-		mean := Mean(nil, e, w)
-		a := Anomalies(nil, e, mean)
-		c := Covariance(nil, a, a, w)
-		for j := range cols {
-			x := mat.Col(nil, j, e)
-			if want := stat.Mean(x, w); math.Abs(mean[j]-want) > tol {
-				t.Errorf("%s: mean %d is %v, want %v", name, j, mean[j], want)
-			}
-			for k := range cols {
-				want := stat.Covariance(x, mat.Col(nil, k, e), nil)
-				if w != nil {
-					want = weightedCovariance(x, mat.Col(nil, k, e), w)
-				}
-				if got := c.At(j, k); !scalar.EqualWithinAbsOrRel(got, want, tol, 1e-12) {
-					t.Errorf("%s: covariance of %d and %d is %v, want %v", name, j, k, got, want)
-				}
-			}
+	// sum w² = 0.375: dividing by 0.625 instead of 3/4 is what the weights ask for
+	va, vb := Variance(nil, e, a, weights), Variance(nil, repeated, b, nil)
+	for j := range 2 {
+		if want := vb[j] * 0.75 / 0.625; math.Abs(va[j]-want) > 1e-14*want {
+			t.Errorf("variance %d: got %v, want %v", j, va[j], want)
 		}
 	}
 }
 
-func weightedCovariance(x, y, w []float64) float64 {
-	mx, my, sum, squares := stat.Mean(x, w), stat.Mean(y, w), 0.0, 0.0
-	for i := range x {
-		sum += w[i] * (x[i] - mx) * (y[i] - my)
-		squares += w[i] * w[i]
-	}
-	return sum / (1 - squares)
-}
-
-func logs(x []float64) []float64 {
-	out := make([]float64, len(x))
-	for i, v := range x {
-		out[i] = math.Log(v)
-	}
-	return out
-}
-
-// Over many weighted samples of one law the weighted covariance is unbiased: the
-// mean of 4,000 variances of 10 standard normals under fixed weights is 1 within
-// 4.5 standard errors. One variance with effective divisor d = 1 - sum w^2 has
-// variance of at most 2 (sum w^2) / d^2.
-func TestWeightedCovarianceIsUnbiased(t *testing.T) {
-	const trials, rows = 4000, 10
-	raw := []float64{1, 1, 1, 1, 1, 2, 2, 3, 4, 5}
-	w, _ := Weights(nil, logs(raw))
-	sum := 0.0
-	e := mat.NewDense(rows, 1, nil)
-	for k := range trials {
-		rng.Normals(rng.New(5).Member(k), e.RawMatrix().Data)
-		a := Anomalies(nil, e, Mean(nil, e, w))
-		sum += Covariance(nil, a, a, w).At(0, 0)
-	}
-	squares := 1 / EffectiveSize(w)
-	se := math.Sqrt(2*squares/trials) / (1 - squares)
-	if got := sum / trials; math.Abs(got-1) > 4.5*se {
-		t.Errorf("mean variance %v, want 1 within %v", got, 4.5*se)
+func TestVarianceOfOneMember(t *testing.T) {
+	e := mat.NewDense(2, 1, []float64{1, 2})
+	if v := Variance(nil, e, []float64{1}, []float64{1, 0}); !math.IsNaN(v[0]) {
+		t.Errorf("got %v, want NaN", v[0])
 	}
 }
 
-func TestWeights(t *testing.T) {
-	w, logSum := Weights(nil, []float64{-1e5, -1e5 + math.Log(3), math.Inf(-1)})
+func TestAnomaliesSumToZero(t *testing.T) {
+	e := mat.NewDense(4, 2, []float64{1, 5, 2, -1, 4, 0.5, 9, 9})
+	a := Anomalies(nil, e, Mean(nil, e, nil))
+	for j := range 2 {
+		if s := mat.Sum(a.ColView(j)); math.Abs(s) > 1e-14 {
+			t.Errorf("column %d sums to %v", j, s)
+		}
+	}
+	if got := Anomalies(e, e, Mean(nil, e, nil)); !mat.Equal(got, a) {
+		t.Error("in place the anomalies differ")
+	}
+}
+
+func TestNormalise(t *testing.T) {
+	weights, logSum := Normalise(nil, []float64{-1000, -1000 + math.Log(3), math.Inf(-1)})
 	for i, want := range []float64{0.25, 0.75, 0} {
-		// The logarithm of 3 is lost below an ulp of 1e5, 1.5e-11.
-		if math.Abs(w[i]-want) > 1e-11 {
-			t.Errorf("weight %d is %v, want %v", i, w[i], want)
+		if math.Abs(weights[i]-want) > 1e-13 { // exp amplifies the rounding of 1000 by 1000 ulps
+			t.Errorf("weight %d: got %v, want %v", i, weights[i], want)
 		}
 	}
-	if want := -1e5 + math.Log(4); math.Abs(logSum-want) > 2e-11 {
-		t.Errorf("log of the sum is %v, want %v", logSum, want)
+	if want := -1000 + math.Log(4); math.Abs(logSum-want) > 1e-12 {
+		t.Errorf("log of the sum: got %v, want %v", logSum, want)
 	}
-	if got := EffectiveSize(w); math.Abs(got-1.6) > 1e-10 {
-		t.Errorf("effective size %v, want 1.6", got)
-	}
-	same := []float64{0, 0}
-	if w, _ := Weights(same, same); &w[0] != &same[0] || w[0] != 0.5 {
-		t.Errorf("in place: got %v", w)
+	for _, bad := range [][]float64{{math.Inf(-1), math.Inf(-1)}, {0, math.NaN()}, {math.Inf(1), 0}} {
+		if w, s := Normalise(nil, bad); !math.IsNaN(w[0]) || !math.IsNaN(s) && !math.IsInf(s, 0) {
+			t.Errorf("%v: got %v, %v", bad, w, s)
+		}
 	}
 }
 
-func TestWeightsWithoutSum(t *testing.T) {
-	inf := math.Inf(1)
-	tests := []struct {
-		logs []float64
-		want float64
-	}{
-		{[]float64{-inf, -inf}, -inf},
-		{[]float64{0, inf}, inf},
-		{[]float64{0, math.NaN()}, math.NaN()},
+func TestESS(t *testing.T) {
+	if got := ESS([]float64{0.5, 0.5, 0, 0}, 4); got != 2 {
+		t.Errorf("got %v, want 2", got)
 	}
-	for _, tt := range tests {
-		if _, got := Weights(nil, tt.logs); got != tt.want && !(math.IsNaN(got) && math.IsNaN(tt.want)) {
-			t.Errorf("%v: log of the sum is %v, want %v", tt.logs, got, tt.want)
-		}
+	if got := ESS(nil, 7); got != 7 {
+		t.Errorf("got %v, want 7", got)
 	}
 }
 
 func TestNonFinite(t *testing.T) {
-	e := draw(3, 4)
-	e.Set(1, 1, math.MaxFloat64)
-	if i, j, found := NonFinite(e); found {
-		t.Errorf("found %d, %d in finite numbers", i, j)
+	e := mat.NewDense(3, 2, []float64{1, 2, 3, 4, 5, 6})
+	if _, _, found := NonFinite(e); found {
+		t.Error("finite numbers are found not to be")
 	}
 	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
-		e := draw(3, 4)
-		e.Set(2, 3, bad)
-		if i, j, found := NonFinite(e); !found || i != 2 || j != 3 {
+		e.Set(1, 1, bad)
+		e.Set(2, 0, bad)
+		if i, j, found := NonFinite(e); i != 1 || j != 1 || !found {
 			t.Errorf("%v: got %d, %d, %v", bad, i, j, found)
 		}
-	}
-}
-
-func BenchmarkMeanAndCovariance(b *testing.B) {
-	e := draw(100_000, 3)
-	w, _ := Weights(nil, make([]float64, 100_000))
-	mean, c := make([]float64, 3), mat.NewDense(3, 3, nil)
-	a := mat.NewDense(100_000, 3, nil)
-	for range b.N {
-		Covariance(c, Anomalies(a, e, Mean(mean, e, w)), a, w)
 	}
 }

@@ -2,162 +2,129 @@ package resample
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
-
-	"github.com/plume-da/plume/sdk/rng"
 )
 
-var schemes = map[string]Scheme{
-	"systematic": Systematic, "stratified": Stratified, "residual": Residual, "multinomial": Multinomial,
-}
+type scheme func([]int, []float64, *rand.Rand) []int
 
-// Weights of very different size, zeros at both ends and inside, not normalised.
-var weights = []float64{0, 3, 0.5, 0, 1e-3, 7, 2.25, 1, 0}
+var schemes = map[string]scheme{"systematic": Systematic, "stratified": Stratified, "residual": Residual, "multinomial": Multinomial}
 
-func shares() []float64 {
-	out, sum := slices.Clone(weights), 0.0
-	for _, w := range weights {
-		sum += w
-	}
-	for i := range out {
-		out[i] /= sum
-	}
-	return out
-}
+var weights = []float64{0.05, 0, 0.31, 0.2, 0.001, 0.439}
 
 func counts(ancestors []int) []float64 {
-	out := make([]float64, len(weights))
+	c := make([]float64, len(weights))
 	for _, a := range ancestors {
-		out[a]++
+		c[a]++
 	}
-	return out
+	return c
 }
 
-// Every index is drawn M w_i times on average. The number of copies is a sum of
-// M draws with covariances of zero or less, so its variance is at most
-// M w (1 - w), and exactly that for multinomial draws. 4.5 standard errors in
-// 72 comparisons are exceeded once in 2,000 seeds. The variance itself is tested
-// for multinomial draws: that of a sample variance is below 3 variance^2 + 3
-// variance here, all counts being near binomial.
-func TestExpectedCounts(t *testing.T) {
-	const trials = 20_000
-	for name, scheme := range schemes {
-		for _, m := range []int{5, 40} {
-			sum, squares := make([]float64, len(weights)), make([]float64, len(weights))
-			for k := range trials {
-				for i, c := range counts(scheme(make([]int, m), weights, rng.New(1).Member(k))) {
-					sum[i] += c
-					squares[i] += c * c
-				}
+// The mean number of copies is n w_i. The number of copies of a member has at
+// most the binomial variance n w (1 - w) in every scheme, so over R repetitions
+// its mean scatters by at most sqrt(n w (1-w) / R); 4.5 of these are exceeded once
+// in 1.5e5 comparisons.
+func TestUnbiased(t *testing.T) {
+	const n, repetitions = 10, 20000
+	for name, draw := range schemes {
+		r := rand.New(rand.NewPCG(1, 2))
+		sums := make([]float64, len(weights))
+		for range repetitions {
+			for i, c := range counts(draw(make([]int, n), weights, r)) {
+				sums[i] += c
 			}
-			for i, w := range shares() {
-				variance := float64(m) * w * (1 - w)
-				mean := sum[i] / trials
-				if tol := 4.5 * math.Sqrt(variance/trials); math.Abs(mean-float64(m)*w) > tol {
-					t.Errorf("%s, M = %d, index %d: drawn %v times on average, want %v within %v", name, m, i, mean, float64(m)*w, tol)
-				}
-				got := squares[i]/trials - mean*mean
-				tol := 4.5 * math.Sqrt((3*variance*variance+3*variance)/trials)
-				if got > variance+tol || name == "multinomial" && got < variance-tol {
-					t.Errorf("%s, M = %d, index %d: variance %v of the copies, multinomial has %v", name, m, i, got, variance)
-				}
+		}
+		for i, w := range weights {
+			want, se := n*w, math.Sqrt(n*w*(1-w)/repetitions)
+			if got := sums[i] / repetitions; math.Abs(got-want) > 4.5*se {
+				t.Errorf("%s: member %d is drawn %.4f times on average, want %.4f (se %.4f)", name, i, got, want, se)
 			}
 		}
 	}
 }
 
-// What each scheme promises of a single draw.
-func TestBoundsOnCounts(t *testing.T) {
-	for name, scheme := range schemes {
-		for k := range 2000 {
-			const m = 33
-			drawn := scheme(make([]int, m), weights, rng.New(2).Member(k))
-			if len(drawn) != m || !slices.IsSorted(drawn) {
-				t.Fatalf("%s: got %v", name, drawn)
-			}
-			for i, c := range counts(drawn) {
-				expected := m * shares()[i]
-				lowest, highest := 0.0, float64(m)
-				switch name {
-				case "systematic":
-					lowest, highest = math.Floor(expected), math.Ceil(expected)
-				case "stratified":
-					lowest, highest = expected-2, expected+2
-				case "residual":
-					lowest = math.Floor(expected)
-				}
-				if c < lowest || c > highest || weights[i] == 0 && c > 0 {
-					t.Errorf("%s, draw %d: %v copies of index %d, whose expectation is %v", name, k, c, i, expected)
+func TestCountsStayNearTheirMean(t *testing.T) {
+	const n = 37
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 1000 {
+		for name, limit := range map[string]float64{"systematic": 1, "stratified": 2} {
+			for i, c := range counts(schemes[name](make([]int, n), weights, r)) {
+				if d := math.Abs(c - n*weights[i]); d >= limit {
+					t.Fatalf("%s: member %d is drawn %v times, n w is %v", name, i, c, n*weights[i])
 				}
 			}
 		}
-	}
-}
-
-// Equal weights give every index one copy under the schemes that promise it.
-func TestEqualWeightsAreKept(t *testing.T) {
-	equal := slices.Repeat([]float64{1.0 / 64}, 64)
-	for _, name := range []string{"systematic", "stratified", "residual"} {
-		for i, a := range schemes[name](nil, equal, rng.New(3).Rand()) {
-			if a != i {
-				t.Errorf("%s: draw %d is %d", name, i, a)
+		for i, c := range counts(Residual(make([]int, n), weights, r)) {
+			if c < math.Floor(n*weights[i]) {
+				t.Fatalf("residual: member %d is drawn %v times, n w is %v", i, c, n*weights[i])
 			}
 		}
 	}
 }
 
-// Multinomial draws are independent: both indices of an even pair come equally
-// often in all 2^3 patterns, but sorted, so the number of ones is binomial.
-// Chi-square with 3 degrees of freedom exceeds 24 once in 40,000.
-func TestMultinomialIsBinomial(t *testing.T) {
-	const trials = 40_000
-	got := make([]float64, 4)
-	for k := range trials {
-		ones := 0
-		for _, a := range Multinomial(make([]int, 3), []float64{1, 1}, rng.New(4).Member(k)) {
-			ones += a
+// The variance of the number of copies is binomial for independent draws and
+// smaller for the others. A sample variance of R counts has a relative standard
+// error of about sqrt(2/R).
+func TestSpreadOfCounts(t *testing.T) {
+	const n, repetitions, member = 10, 20000, 2
+	binomial := n * weights[member] * (1 - weights[member])
+	for name, draw := range schemes {
+		r := rand.New(rand.NewPCG(5, 6))
+		var sum, squares float64
+		for range repetitions {
+			c := counts(draw(make([]int, n), weights, r))[member]
+			sum, squares = sum+c, squares+c*c
 		}
-		got[ones]++
-	}
-	chi := 0.0
-	for i, share := range []float64{1, 3, 3, 1} {
-		want := trials * share / 8
-		chi += (got[i] - want) * (got[i] - want) / want
-	}
-	if chi > 24 {
-		t.Errorf("counts %v, chi-square %v", got, chi)
-	}
-}
-
-func TestPanicsWithoutWeight(t *testing.T) {
-	for name, scheme := range schemes {
-		for _, w := range [][]float64{{0, 0}, {math.NaN(), 1}, {math.Inf(1), 1}} {
-			func() {
-				defer func() {
-					if recover() == nil {
-						t.Errorf("%s: no panic for %v", name, w)
-					}
-				}()
-				scheme(nil, w, rng.New(5).Rand())
-			}()
+		variance := squares/repetitions - (sum/repetitions)*(sum/repetitions)
+		if name == "multinomial" {
+			if math.Abs(variance/binomial-1) > 4.5*math.Sqrt(2.0/repetitions) {
+				t.Errorf("multinomial: variance %.3f, want %.3f", variance, binomial)
+			}
+		} else if variance > 0.6*binomial {
+			t.Errorf("%s: variance %.3f, binomial %.3f", name, variance, binomial)
 		}
 	}
 }
 
-func Benchmark(b *testing.B) {
+func TestOrderAndNoWeight(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for name, draw := range schemes {
+		for range 200 {
+			a := draw(make([]int, 23), weights, r)
+			if !slices.IsSorted(a) || slices.Contains(a, 1) {
+				t.Fatalf("%s: %v", name, a)
+			}
+		}
+		// all weight on one member, with a sum a little below one
+		if a := draw(make([]int, 5), []float64{0, 1 - 1e-15, 0}, r); !slices.Equal(a, []int{1, 1, 1, 1, 1}) {
+			t.Errorf("%s: %v", name, a)
+		}
+	}
+}
+
+func TestEqualWeightsKeepEveryMember(t *testing.T) {
+	equal := slices.Repeat([]float64{1.0 / 49}, 49) // 49 / 49 rounds to less than one
+	r := rand.New(rand.NewPCG(9, 10))
+	for _, name := range []string{"systematic", "stratified"} {
+		a := schemes[name](make([]int, 49), equal, r)
+		for i := range a {
+			if d := a[i] - i; d < -1 || d > 1 {
+				t.Errorf("%s: %v", name, a)
+				break
+			}
+		}
+	}
+}
+
+func BenchmarkSystematic1e5(b *testing.B) { benchmark(b, Systematic) }
+
+func BenchmarkMultinomial1e5(b *testing.B) { benchmark(b, Multinomial) }
+
+func benchmark(b *testing.B, draw scheme) {
 	const n = 100_000
-	w := make([]float64, n)
-	for i := range w {
-		w[i] = math.Exp(-float64(i%100) / 10)
-	}
-	dst := make([]int, n)
-	for name, scheme := range schemes {
-		b.Run(name, func(b *testing.B) {
-			r := rng.New(6).Rand()
-			for range b.N {
-				scheme(dst, w, r)
-			}
-		})
+	w, r, dst := slices.Repeat([]float64{1.0 / n}, n), rand.New(rand.NewPCG(1, 1)), make([]int, n)
+	for b.Loop() {
+		draw(dst, w, r)
 	}
 }

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/mat"
+)
+
+type filter struct {
+	Resampling   string  `param:"resampling"`
+	Threshold    float64 `param:"threshold"`
+	Jitter       float64 `param:"jitter"`
+	JitterTarget string  `param:"jitter_target"`
+}
+
+func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
+	f := &filter{}
+	c.Params.Decode(f)
+	if c.Members < 2 {
+		return nil, sdk.Errorf(sdk.KindConfig, "ensemble.size", "got %d members, want at least 2", c.Members)
+	}
+	return f, nil
+}
+
+// Needs implements sdk.Filter.
+func (f *filter) Needs() []sdk.Capability { return []sdk.Capability{sdk.LogLikelihood} }
+
+// Analyse implements sdk.Filter: it weights the members by their likelihood and,
+// when too few of them carry the weight, resamples. Cost: O(N (n + m)), and
+// O(N n²) with jitter.
+func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
+	if err := check(p.Ensemble); err != nil {
+		return nil, err
+	}
+	logWeights, err := reweight(p)
+	if err != nil {
+		return nil, err
+	}
+	weights, logSum := ensemble.Normalise(nil, logWeights)
+	if math.IsInf(logSum, -1) {
+		return nil, sdk.Errorf(sdk.KindDiverged, "weights", "the observation is impossible for every one of the %d members", len(weights)).
+			WithHint("the ensemble has lost the truth: use more members, jitter or a wider observation error")
+	}
+	ess := ensemble.ESS(weights, len(weights))
+	a := &sdk.Analysis{Metrics: map[string]float64{"weights_ess": ess}}
+	if !f.resamples(ess, len(weights)) {
+		p.Into.Copy(p.Ensemble)
+		for i := range logWeights {
+			logWeights[i] -= logSum
+		}
+		a.LogWeights = logWeights
+		return a, nil
+	}
+	a.Ancestors = f.draw(weights, p.Seed.Child("resample", 0).Rand())
+	for i, from := range a.Ancestors {
+		copy(p.Into.RawRowView(i), p.Ensemble.RawRowView(from))
+	}
+	a.Metrics["unique_ancestors"] = float64(unique(a.Ancestors))
+	f.jitter(p, a.Ancestors, weights)
+	return a, nil
+}
+
+// resamples says whether the effective sample size is too small. A threshold of 1
+// means every cycle, also when all weights are equal.
+func (f *filter) resamples(ess float64, n int) bool {
+	return f.Threshold == 1 || ess < f.Threshold*float64(n)
+}
+
+// reweight returns the logarithms of the forecast weights times the likelihoods,
+// up to a common factor.
+func reweight(p *sdk.Problem) ([]float64, error) {
+	logWeights := make([]float64, p.Ensemble.RawMatrix().Rows)
+	copy(logWeights, p.LogWeights)
+	for i := range logWeights {
+		for k, l := range p.LogLikelihood.RawRowView(i) {
+			if math.IsNaN(l) || math.IsInf(l, 1) {
+				return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("log-likelihood of member %d", i), "component %d is %v, want a finite number or -Inf", k, l)
+			}
+			logWeights[i] += l
+		}
+	}
+	return logWeights, nil
+}
+
+func check(e *mat.Dense) error {
+	for i := range e.RawMatrix().Rows {
+		for j, v := range e.RawRowView(i) {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", i), "value %d is %v, want a finite number", j, v)
+			}
+		}
+	}
+	return nil
+}
