@@ -1,0 +1,188 @@
+package launch
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+// A plugin that hears neither the request to shut down nor SIGTERM is killed.
+func TestStubbornPluginEnds(t *testing.T) {
+	t.Parallel()
+	p := begin(t, raw(t, "stubborn"), Options{})
+	if err := forecast(t, t.Context(), configure(t, p, "", time.Minute), 1); err != nil {
+		t.Error(err)
+	}
+}
+
+// A stopped plugin ends with the pool.
+func TestStoppedPluginEnds(t *testing.T) {
+	t.Parallel()
+	p := begin(t, faulty(t), Options{})
+	if err := syscall.Kill(p.runner.cmd.Process.Pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Calls of a plugin that says so come one after the other.
+func TestCallsTakeTurns(t *testing.T) {
+	t.Parallel()
+	p := begin(t, raw(t, "fine"), Options{})
+	if cap(p.turn) != 1 {
+		t.Fatal("a plugin with concurrent_calls = false has no turns")
+	}
+	m := configure(t, p, "", time.Minute)
+	p.turn <- struct{}{}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	checkError(t, forecast(t, ctx, m, 1), sdk.KindDeadline, "plugin raw: cycle 1: forecast")
+	<-p.turn
+	if err := forecast(t, t.Context(), m, 1); err != nil {
+		t.Error(err)
+	}
+}
+
+// One program is one process, whoever asks for it and however many at once.
+func TestPoolShares(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t, Options{})
+	var all [8]*Process
+	var wg sync.WaitGroup
+	for i := range all {
+		wg.Go(func() {
+			p, err := pool.Start(t.Context(), faulty(t))
+			if err != nil {
+				t.Error(err)
+			}
+			all[i] = p
+		})
+	}
+	wg.Wait()
+	for _, p := range all {
+		if p != all[0] {
+			t.Fatal("a program was started twice")
+		}
+	}
+	var calls sync.WaitGroup
+	for i := range 20 {
+		calls.Go(func() {
+			if err := forecast(t, t.Context(), configure(t, all[i%8], "none", time.Minute), 17); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	calls.Wait()
+}
+
+func TestStartStopsWithItsContext(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t, Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(200*time.Millisecond, cancel)
+	start := time.Now()
+	_, err := pool.Start(ctx, raw(t, "silent"))
+	checkError(t, err, sdk.KindCanceled, "plugin raw: start: stopped")
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// Plugins see the environment they are given, not the host's.
+func TestEnvironment(t *testing.T) {
+	t.Setenv("PLUME_TEST_SECRET", "x")
+	t.Setenv("OMP_NUM_THREADS", "3")
+	env := environment([]string{"LAKE=deep"})
+	if !slices.Contains(env, "OMP_NUM_THREADS=3") || !slices.Contains(env, "LAKE=deep") {
+		t.Errorf("something is missing in %v", env)
+	}
+	if slices.Contains(env, "PLUME_TEST_SECRET=x") {
+		t.Error("a variable nobody mentions is passed on")
+	}
+}
+
+func TestLogReceivesStandardError(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var lines []Record
+	p := begin(t, faulty(t), Options{Log: func(r Record) {
+		mu.Lock()
+		defer mu.Unlock()
+		lines = append(lines, r)
+	}})
+	_ = forecast(t, t.Context(), configure(t, p, "exit-3", time.Minute), 17)
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.ContainsFunc(lines, func(r Record) bool {
+		return r.Plugin == "faulty" && r.Level == LevelStderr && r.Message == "about to do it: exit-3"
+	}) {
+		t.Errorf("got %v", lines)
+	}
+}
+
+// No test before this one runs beside it: parallel ones wait for the others.
+func TestNoGoroutineIsLeft(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for _, fault := range []string{"none", "exit", "hang"} {
+		pool, err := NewPool(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := pool.Start(t.Context(), faulty(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = forecast(t, t.Context(), configure(t, p, fault, 200*time.Millisecond), 17)
+		if _, err := pool.Start(t.Context(), raw(t, "garbage")); err == nil {
+			t.Error("garbage is not a handshake")
+		}
+		if err := pool.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for deadline := time.Now().Add(limit); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			stacks := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines became %d:\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
+		}
+	}
+}
+
+// BenchmarkStart is the time from nothing to a described plugin and back.
+func BenchmarkStart(b *testing.B) {
+	program, err := Path{bin}.Find("faulty")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		pool, err := NewPool(Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := pool.Start(b.Context(), program); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := pool.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+func TestManifestChecksum(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/faulty/plugin.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := begin(t, faulty(t), Options{}).ManifestSHA256(), sumOf(string(text)); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
