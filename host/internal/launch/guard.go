@@ -10,10 +10,10 @@ import (
 )
 
 // Plugin returns the process as a plugin whose every call may take as long as
-// timeout, which is positive. The errors of its calls are of type *sdk.Error and name plugin, cycle
-// and role; where the process is to blame they are of kind crash or deadline,
-// with the last lines of its standard error. A call that misses its deadline
-// ends the process.
+// timeout, which is positive. The errors of its calls are of type *sdk.Error and
+// name plugin, cycle and role; where the process is to blame they are of kind
+// crash or deadline, with the last lines of its standard error. A call that
+// misses its deadline ends the process.
 //
 // What a plugin says about its configuration is returned as it is: its place is
 // a parameter.
