@@ -1,0 +1,142 @@
+package main
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+)
+
+// The method of Dormand and Prince (1980), order 5 with an error estimate of
+// order 4, table 2: nodes, stages and the difference of the two solutions. The
+// last stage is the first of the next step.
+const stages = 7
+
+var (
+	nodes = [stages]float64{0, 1. / 5, 3. / 10, 4. / 5, 8. / 9, 1, 1}
+
+	coefficients = [stages][]float64{
+		{},
+		{1. / 5},
+		{3. / 40, 9. / 40},
+		{44. / 45, -56. / 15, 32. / 9},
+		{19372. / 6561, -25360. / 2187, 64448. / 6561, -212. / 729},
+		{9017. / 3168, -355. / 33, 46732. / 5247, 49. / 176, -5103. / 18656},
+		{35. / 384, 0, 500. / 1113, 125. / 192, -2187. / 6784, 11. / 84},
+	}
+
+	difference = [stages]float64{71. / 57600, 0, -71. / 16695, 71. / 1920, -17253. / 339200, 22. / 525, -1. / 40}
+)
+
+// Step control: the length of the next step is the last one's times
+// safety error^(-1/5), within [shrink, grow]. The defaults of Hairer, Norsett and
+// Wanner (1993), Solving Ordinary Differential Equations I, section II.4.
+const (
+	safety, shrink, grow = 0.9, 0.2, 5.0
+	firstStep            = 0.1 // in l: a tenth of an e-folding of the kernels' width
+	maxSteps             = 100_000
+)
+
+// adaptive returns the sampler that integrates [flow] with error control. All
+// rows of a block share their steps, whose length the worst row decides: the
+// error of a row is the root mean square over its values of
+//
+//	error_j / (atol + rtol max(|x_j| before, |x_j| after)).
+//
+// Cost: six evaluations a step.
+func adaptive(rtol, atol float64, n int, denoise denoiser) sampler {
+	p := &dormandPrince{rtol: rtol, atol: atol, denoise: denoise, buffers: mat.NewDense((stages+1)*blockRows, n, nil), row: make([]float64, n)}
+	return func(x *mat.Dense, s schedule, _ []*rand.Rand, taken []float64) error {
+		steps, err := p.integrate(x, s)
+		for r := range taken {
+			taken[r] = float64(steps)
+		}
+		return err
+	}
+}
+
+type dormandPrince struct {
+	rtol, atol float64
+	denoise    denoiser
+	buffers    *mat.Dense
+	stage      [stages]*mat.Dense
+	ahead      *mat.Dense
+	row        []float64 // errors of one row
+}
+
+// integrate moves x along the whole of s and returns the number of accepted
+// steps.
+func (p *dormandPrince) integrate(x *mat.Dense, s schedule) (steps int, err error) {
+	p.fit(x)
+	l, dl := s.start, -firstStep
+	flow(p.stage[0], x, s.at(l), p.denoise)
+	for range maxSteps {
+		if l == s.stop {
+			return steps, nil
+		}
+		next := max(l+dl, s.stop)
+		dl = next - l
+		p.attempt(x, s, l, dl)
+		e := p.error(x, dl)
+		if e <= 1 {
+			x.Copy(p.ahead)
+			p.stage[0], p.stage[stages-1] = p.stage[stages-1], p.stage[0]
+			l = next
+			steps++
+		}
+		dl *= min(grow, max(shrink, safety*math.Pow(e, -0.2)))
+	}
+	return 0, sdk.Errorf(sdk.KindDiverged, "sampler", "the probability-flow ODE takes more than %d steps", maxSteps).
+		WithHint("loosen rtol and atol, or widen bandwidth_x")
+}
+
+// fit cuts the buffers to the shape of x.
+func (p *dormandPrince) fit(x *mat.Dense) {
+	rows, n := x.Dims()
+	cut := func(k int) *mat.Dense { return p.buffers.Slice(k*blockRows, k*blockRows+rows, 0, n).(*mat.Dense) }
+	for k := range p.stage {
+		p.stage[k] = cut(k)
+	}
+	p.ahead = cut(stages)
+}
+
+// attempt computes the stages of a step of length dl from x at l, and in p.ahead
+// the solution after it.
+func (p *dormandPrince) attempt(x *mat.Dense, s schedule, l, dl float64) {
+	rows, _ := x.Dims()
+	for k := 1; k < stages; k++ {
+		for r := range rows {
+			ahead := p.ahead.RawRowView(r)
+			copy(ahead, x.RawRowView(r))
+			for j, c := range coefficients[k] {
+				floats.AddScaled(ahead, dl*c, p.stage[j].RawRowView(r))
+			}
+		}
+		flow(p.stage[k], p.ahead, s.at(l+nodes[k]*dl), p.denoise)
+	}
+}
+
+// error returns the largest error of a row in the last attempt, in units of the
+// tolerance. A NaN counts as infinitely wrong.
+func (p *dormandPrince) error(x *mat.Dense, dl float64) float64 {
+	rows, n := x.Dims()
+	worst := 0.0
+	for r := range rows {
+		clear(p.row)
+		for k, d := range difference {
+			floats.AddScaled(p.row, dl*d, p.stage[k].RawRowView(r))
+		}
+		sum, before, after := 0.0, x.RawRowView(r), p.ahead.RawRowView(r)
+		for j, e := range p.row {
+			e /= p.atol + p.rtol*max(math.Abs(before[j]), math.Abs(after[j]))
+			sum += e * e
+		}
+		worst = max(worst, math.Sqrt(sum/float64(n)))
+	}
+	if math.IsNaN(worst) {
+		return math.Inf(1)
+	}
+	return worst
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/mat"
+)
+
+// filter is a configured diffusion filter.
+type filter struct {
+	Scheme       string  `param:"scheme"`
+	Observations string  `param:"observations"`
+	Sampler      string  `param:"sampler"`
+	Draws        string  `param:"draws"`
+	Schedule     string  `param:"schedule"`
+	Units        string  `param:"units"`
+	BandwidthX   float64 `param:"bandwidth_x"`
+	BandwidthY   float64 `param:"bandwidth_y"`
+	Centre       bool    `param:"centre"`
+	SigmaMax     float64 `param:"sigma_max"`
+	BetaTotal    float64 `param:"beta_total"`
+	RTol         float64 `param:"rtol"`
+	ATol         float64 `param:"atol"`
+	Steps        int     `param:"steps"`
+}
+
+func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
+	f := &filter{}
+	c.Params.Decode(f)
+	if c.Members < 2 {
+		return nil, sdk.Errorf(sdk.KindConfig, "ensemble.size", "is %d, but a density needs at least 2 members", c.Members)
+	}
+	return f, nil
+}
+
+// Needs lists what the kernels in the observation are made of.
+func (f *filter) Needs() []sdk.Capability {
+	if f.Observations == "predicted" {
+		return []sdk.Capability{sdk.Predicted, sdk.ErrorVariance}
+	}
+	return []sdk.Capability{sdk.Simulated}
+}
+
+// Analyse replaces the forecast by as many draws from the estimated density of
+// the state given the observation. Missing components of the observation are left
+// out; with none left the analysis is the forecast, log-weights included.
+func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
+	observed, err := f.check(p)
+	if err != nil {
+		return nil, err
+	}
+	if len(observed) == 0 {
+		p.Into.Copy(p.Ensemble)
+		return &sdk.Analysis{LogWeights: slices.Clone(p.LogWeights)}, nil
+	}
+	d, err := f.estimate(p, observed)
+	if err != nil {
+		return nil, err
+	}
+	ancestors, metrics, err := f.sample(p, d)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.toState(p.Into); err != nil {
+		return nil, err
+	}
+	metrics["weights_ess"] = ensemble.ESS(d.weights(), len(d.logWeights))
+	metrics["bandwidth_x"], metrics["bandwidth_y"] = d.bandwidth, d.bandwidthY
+	return &sdk.Analysis{Ancestors: ancestors, Metrics: metrics}, nil
+}
+
+// kernels returns the observations the members stand for.
+func (f *filter) kernels(p *sdk.Problem) (name string, y *mat.Dense) {
+	if f.Observations == "predicted" {
+		return "predicted observations", p.Predicted
+	}
+	return "simulated observations", p.Simulated
+}
+
+// check refuses what cannot be computed with and returns the indices of the
+// components of the observation that are not missing.
+func (f *filter) check(p *sdk.Problem) (observed []int, err error) {
+	members, n := p.Ensemble.Dims()
+	if members < 2 {
+		return nil, sdk.Errorf(sdk.KindShape, "forecast ensemble", "has %d member, want at least 2", members)
+	}
+	if err := checkFinite("forecast ensemble", p.Ensemble, allOf(n)); err != nil {
+		return nil, err
+	}
+	if err := checkLogWeights(p.LogWeights, members); err != nil {
+		return nil, err
+	}
+	m := len(p.Observation)
+	for j, y := range p.Observation {
+		if math.IsInf(y, 0) {
+			return nil, sdk.Errorf(sdk.KindContract, "observation", "component %d is %g, want a finite number, or NaN where missing", j, y)
+		}
+		if !math.IsNaN(y) {
+			observed = append(observed, j)
+		}
+	}
+	name, y := f.kernels(p)
+	if rows, cols := dims(y); rows != members || cols != m {
+		return nil, sdk.Errorf(sdk.KindContract, name, "are %d x %d, want %d x %d", rows, cols, members, m)
+	}
+	if err := checkFinite(name, y, observed); err != nil {
+		return nil, err
+	}
+	return observed, f.checkErrorVariance(p.ErrorVariance, observed, m)
+}
+
+func (f *filter) checkErrorVariance(variance []float64, observed []int, m int) error {
+	if f.Observations != "predicted" {
+		return nil
+	}
+	if len(variance) != m {
+		return sdk.Errorf(sdk.KindContract, "error variance", "has %d values, want %d", len(variance), m)
+	}
+	for _, j := range observed {
+		if v := variance[j]; !(v > 0) || math.IsInf(v, 0) {
+			return sdk.Errorf(sdk.KindContract, "error variance", "component %d is %g, want a finite number above 0", j, v)
+		}
+	}
+	return nil
+}
+
+func checkLogWeights(l []float64, members int) error {
+	if l == nil {
+		return nil
+	}
+	if len(l) != members {
+		return sdk.Errorf(sdk.KindContract, "log-weights", "%d for %d members", len(l), members)
+	}
+	if i := slices.IndexFunc(l, func(v float64) bool { return math.IsNaN(v) || v > 0 }); i >= 0 {
+		return sdk.Errorf(sdk.KindContract, "log-weights", "member %d has %g, want a number of at most 0", i, l[i])
+	}
+	if slices.Max(l) == 0 {
+		return sdk.Errorf(sdk.KindDiverged, "log-weights", "one member holds all the weight, but a density needs at least 2")
+	}
+	return nil
+}
+
+func checkFinite(name string, e *mat.Dense, columns []int) error {
+	members, _ := e.Dims()
+	for i := range members {
+		row := e.RawRowView(i)
+		for _, j := range columns {
+			if v := row[j]; math.IsNaN(v) || math.IsInf(v, 0) {
+				return sdk.Errorf(sdk.KindDiverged, name, "member %d, value %d is %g, want finite numbers", i, j, v)
+			}
+		}
+	}
+	return nil
+}
+
+func dims(m *mat.Dense) (rows, cols int) {
+	if m == nil {
+		return 0, 0
+	}
+	return m.Dims()
+}
+
+func allOf(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
