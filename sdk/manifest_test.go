@@ -88,9 +88,12 @@ func TestResolve(t *testing.T) {
 		t.Fatal(err)
 	}
 	type scheme string
+	type Shared struct {
+		Scheme scheme `param:"scheme"`
+	}
 	var got struct {
+		Shared
 		Area   float64   `param:"area"`
-		Scheme scheme    `param:"scheme"`
 		Depths []float64 `param:"depths"`
 		Layers int       `param:"layers"`
 	}

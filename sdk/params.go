@@ -45,14 +45,15 @@ func (m *Manifest) Resolve(given map[string]any) (Params, error) {
 }
 
 // Decode stores the parameters in the struct dst points to, by the names in its
-// `param:"..."` tags. Fields are of type float64, int, bool, string, []float64,
-// []int, []string or a named type of these. It panics when a tag and the
-// manifest disagree: that is a bug in the plugin, found by its first test.
+// `param:"..."` tags; embedded structs are part of it. Fields are of type float64,
+// int, bool, string, []float64, []int, []string or a named type of these. It
+// panics when a tag and the manifest disagree: that is a bug in the plugin, found
+// by its first test.
 func (p Params) Decode(dst any) {
 	v := reflect.ValueOf(dst).Elem()
 	seen := 0
-	for i := range v.NumField() {
-		name := v.Type().Field(i).Tag.Get("param")
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		name := f.Tag.Get("param")
 		if name == "" {
 			continue
 		}
@@ -60,7 +61,7 @@ func (p Params) Decode(dst any) {
 		if !ok {
 			panic(fmt.Sprintf("sdk: the manifest has no parameter %q", name))
 		}
-		assign(v.Field(i), reflect.ValueOf(value), name)
+		assign(v.FieldByIndex(f.Index), reflect.ValueOf(value), name)
 		seen++
 	}
 	if seen != len(p) {

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ode"
+	"gonum.org/v1/gonum/mat"
+)
+
+// model is the system of Lorenz (1996, doi:10.1017/CBO9780511617652.004,
+// equation 3.4): n sites on a ring.
+type model struct {
+	N       int     `param:"n"`
+	Forcing float64 `param:"forcing"`
+	ode.Options
+
+	layout    *sdk.Layout
+	simulator *ode.Simulator
+}
+
+func newModel(c sdk.ModelConfig) (sdk.Model, error) {
+	m := &model{}
+	c.Params.Decode(m)
+	m.simulator = ode.NewSimulator(m.tendency, c.Step, m.Options)
+	points := mat.NewDense(m.N, 1, nil)
+	for i := range m.N {
+		points.Set(i, 0, float64(i))
+	}
+	m.layout = &sdk.Layout{
+		Variables:   []sdk.Variable{{Name: "x", Shape: []int{m.N}, Dims: []string{"site"}, Unit: "1"}},
+		Coordinates: &sdk.Coordinates{Dims: []string{"site"}, Period: []float64{float64(m.N)}, Points: points},
+	}
+	return m, nil
+}
+
+// Layout implements sdk.Model.
+func (m *model) Layout() *sdk.Layout { return m.layout }
+
+// Forecast implements sdk.Model.
+func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	return m.simulator.Forecast(ctx, r)
+}
+
+// tendency is dx_j/dt = (x_{j+1} - x_{j-2}) x_{j-1} - x_j + F. The sites next to
+// the seam of the ring are written out, so that the loop needs no modulo.
+func (m *model) tendency(dst []float64, _ float64, x []float64) {
+	n, f := len(x), m.Forcing
+	dst[0] = (x[1]-x[n-2])*x[n-1] - x[0] + f
+	dst[1] = (x[2]-x[n-1])*x[0] - x[1] + f
+	dst[n-1] = (x[0]-x[n-3])*x[n-2] - x[n-1] + f
+	before, here := x[:n-3], dst[2:n-1]
+	for j := range before {
+		here[j] = (x[j+3]-before[j])*x[j+1] - x[j+2] + f
+	}
+}

@@ -1,0 +1,35 @@
+// Package ode integrates ordinary differential equations, one state at a time
+// with [RK4] and [Euler], and whole ensembles with [Simulator].
+package ode
+
+import (
+	"math"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+// Tendency writes dx/dt at time t and state x into dst. It keeps no reference to
+// its arguments and does not modify x.
+type Tendency func(dst []float64, t float64, x []float64)
+
+// Stepper advances a state by one step. Steppers hold scratch memory: one
+// goroutine at a time may use one.
+type Stepper interface {
+	// Step replaces x, the state at time t, by the state at t + h.
+	Step(f Tendency, t, h float64, x []float64)
+}
+
+// Steps returns how many steps of length step make up interval. Their ratio must
+// be whole to 1e-9, relative.
+func Steps(interval, step float64) (int, error) {
+	if !(step > 0) || !(interval >= 0) || math.IsInf(interval, 0) {
+		return 0, sdk.Errorf(sdk.KindConfig, "step", "got a step of %g for an interval of %g, want a step above 0 and an interval of at least 0", step, interval)
+	}
+	ratio := interval / step
+	whole := math.Round(ratio)
+	if math.Abs(ratio-whole) > 1e-9*max(1, ratio) {
+		return 0, sdk.Errorf(sdk.KindConfig, "step", "the interval %g is %.6g steps of %g, want a whole number", interval, ratio, step).
+			WithHint("the nearest step that fits is %.6g", interval/max(1, whole))
+	}
+	return int(whole), nil
+}

@@ -1,0 +1,126 @@
+package ode
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+// Simulator forecasts ensembles of a model that is an ordinary differential
+// equation with additive noise. It is safe for concurrent use when Tendency is.
+type Simulator struct {
+	Tendency   Tendency
+	NewStepper func(n int) Stepper
+	Step       float64 // length of a time step
+	Noise      Noise
+}
+
+// Noise is additive, normal and independent in every value.
+type Noise struct {
+	SD float64
+	// PerTime makes the noise of a forecast over an interval T have variance SD² T,
+	// whatever the observations' interval; otherwise it is SD² for every forecast.
+	PerTime bool
+}
+
+// Options are the parameters that models built on a Simulator share. A model
+// embeds them and declares them in its plugin.toml.
+type Options struct {
+	Integrator string  `param:"integrator"` // rk4 or euler
+	NoiseSD    float64 `param:"noise_sd"`
+	NoisePer   string  `param:"noise_per"` // cycle or sqrt_time
+}
+
+// NewSimulator returns a simulator of f with time step step.
+func NewSimulator(f Tendency, step float64, o Options) *Simulator {
+	s := &Simulator{Tendency: f, Step: step, Noise: Noise{SD: o.NoiseSD, PerTime: o.NoisePer == "sqrt_time"}}
+	s.NewStepper = func(n int) Stepper { return NewRK4(n) }
+	if o.Integrator == "euler" {
+		s.NewStepper = func(n int) Stepper { return NewEuler(n) }
+	}
+	return s
+}
+
+// Forecast answers r for a model: every row of r.Ensemble is integrated from
+// r.From to r.To, then noise is added. A row that is not finite afterwards is
+// listed as failed. The noise of member i of the experiment comes from
+// r.Seed.Member(i). Rows are dealt out to all cores; the answer does not depend
+// on how. It stops with an error when ctx ends or the interval is not a whole
+// number of steps.
+func (s *Simulator) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	if r.To < r.From {
+		return nil, sdk.Errorf(sdk.KindConfig, "time", "got a forecast from %g back to %g, want one forward in time", r.From, r.To)
+	}
+	steps, err := Steps(r.To-r.From, s.Step)
+	if err != nil {
+		return nil, err
+	}
+	rows, n := r.Ensemble.Dims()
+	failed := make([]bool, rows)
+	split(rows, rows*n*(steps+1), func(from, to int) {
+		stepper := s.NewStepper(n)
+		for i := from; i < to && ctx.Err() == nil; i++ {
+			row := r.Into.RawRowView(i)
+			copy(row, r.Ensemble.RawRowView(i))
+			for k := range steps {
+				stepper.Step(s.Tendency, r.From+float64(k)*s.Step, s.Step, row)
+			}
+			s.Noise.add(row, r, i, steps)
+			failed[i] = !finite(row)
+		}
+	})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	res := &sdk.ForecastResult{}
+	for i, bad := range failed {
+		if bad {
+			res.Failures = append(res.Failures, sdk.MemberFailure{Member: i,
+				Reason: fmt.Sprintf("left the range of numbers between time %g and %g; the time step of %g is too long for this state", r.From, r.To, s.Step)})
+		}
+	}
+	return res, nil
+}
+
+// add draws the noise of row i. A forecast of no length has none.
+func (v Noise) add(row []float64, r *sdk.ForecastRequest, i, steps int) {
+	if v.SD == 0 || steps == 0 {
+		return
+	}
+	sd := v.SD
+	if v.PerTime {
+		sd *= math.Sqrt(r.To - r.From)
+	}
+	stream := r.Seed.Member(r.First + i)
+	for j := range row {
+		row[j] += sd * stream.NormFloat64()
+	}
+}
+
+func finite(x []float64) bool {
+	zero := 0.0
+	for _, v := range x {
+		zero += v * 0 // NaN for every value that is not finite
+	}
+	return zero == 0
+}
+
+// split calls do for blocks of rows that cover all of them, at once where the
+// work, in value updates, is worth a goroutine.
+func split(rows, work int, do func(from, to int)) {
+	const worthwhile = 20_000 // about 50 microseconds
+	blocks := min(rows, runtime.GOMAXPROCS(0), 1+work/worthwhile)
+	if blocks == 1 {
+		do(0, rows)
+		return
+	}
+	var wg sync.WaitGroup
+	for b := range blocks {
+		wg.Go(func() { do(b*rows/blocks, (b+1)*rows/blocks) })
+	}
+	wg.Wait()
+}
