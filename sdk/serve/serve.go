@@ -6,12 +6,14 @@
 package serve
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -41,18 +43,32 @@ func Main(p *sdk.Plugin, err error) {
 		introduce(os.Stderr, p.Manifest)
 		os.Exit(2)
 	}
-	os.Stdout = handshakeOut // go-plugin prints the handshake, then takes standard output over
+	stdout, stderr := os.Stdout, os.Stderr
+	os.Stdout = handshakeOut // where go-plugin prints the handshake
+	restore := sync.OnceFunc(func() { os.Stdout, os.Stderr = stdout, stderr })
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: rpc.Handshake,
 		VersionedPlugins: map[int]plugin.PluginSet{
 			rpc.ProtocolVersion: {rpc.Name: &rpc.GoPlugin{Plugin: p, Registered: watchHost}},
 		},
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(opts, rpc.ServerOptions()...)...)
+			opts = append(opts, rpc.ServerOptions()...)
+			return grpc.NewServer(append(opts, grpc.UnaryInterceptor(undoing(restore)))...)
 		},
 		Logger: hclog.NewNullLogger(),
 	})
 	leave()
+}
+
+// undoing returns an interceptor that calls restore before the first request is
+// answered. go-plugin has then replaced os.Stdout and os.Stderr by pipes to the
+// host that lose what is written just before the process ends; those are the
+// words one wants to read.
+func undoing(restore func()) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+		restore()
+		return handle(ctx, req)
+	}
 }
 
 // watchHost ends the plugin when the host is gone: when standard input, a pipe

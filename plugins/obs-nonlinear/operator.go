@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// operator observes h_k(x) = f(scale x_{j(k)}) with independent errors.
+type operator struct {
+	Operator  string   `param:"operator"`
+	Scale     float64  `param:"scale"`
+	Variables []string `param:"variables"`
+	Indices   []int    `param:"indices"`
+	Start     int      `param:"start"`
+	Stop      int      `param:"stop"`
+	Stride    int      `param:"stride"`
+
+	function function
+	at       []int // state value of each observed component
+	errors   []law // of each observed component
+	space    *sdk.ObservationSpace
+}
+
+func newOperator(c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
+	o := &operator{}
+	c.Params.Decode(o)
+	if o.Scale == 0 || math.IsInf(o.Scale, 0) {
+		return nil, sdk.Errorf(sdk.KindConfig, "scale", "got %g, want a finite number other than 0", o.Scale)
+	}
+	o.function = functions[o.Operator]
+	var err error
+	if o.at, err = o.selectValues(c.State); err != nil {
+		return nil, err
+	}
+	if o.errors, err = laws(c.Error, len(o.at)); err != nil {
+		return nil, err
+	}
+	o.space = &sdk.ObservationSpace{Layout: observedLayout(c.State, o.at), Offers: o.offers(c.State)}
+	return o, nil
+}
+
+// offers says what can be computed for this function, this error law and this
+// state.
+func (o *operator) offers(state *sdk.Layout) []sdk.Capability {
+	offers := []sdk.Capability{sdk.Predicted, sdk.Simulated, sdk.LogLikelihood}
+	if _, ok := o.errors[0].variance(); ok {
+		offers = append(offers, sdk.ErrorVariance)
+	}
+	if _, bounded := o.errors[0].(uniform); !bounded {
+		offers = append(offers, sdk.Gradient)
+	}
+	if state.Coordinates != nil {
+		offers = append(offers, sdk.HasPositions)
+	}
+	return offers
+}
+
+// Space implements sdk.ObservationOperator.
+func (o *operator) Space() *sdk.ObservationSpace { return o.space }
+
+// Observe implements sdk.ObservationOperator. Simulated errors of member i of the
+// experiment come from r.Seed.Member(i). Cost: O(N m), and O(N n) for a gradient.
+func (o *operator) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+	for i := range r.Ensemble.RawMatrix().Rows {
+		o.observe(r, i)
+	}
+	res := &sdk.ObserveResult{}
+	if slices.Contains(o.space.Offers, sdk.ErrorVariance) {
+		res.ErrorVariance = make([]float64, len(o.at))
+		for k, e := range o.errors {
+			res.ErrorVariance[k], _ = e.variance()
+		}
+	}
+	return res, nil
+}
+
+// observe fills row i of all that is asked for.
+func (o *operator) observe(r *sdk.ObserveRequest, i int) {
+	x := r.Ensemble.RawRowView(i)
+	predicted, simulated := rowOf(r.Predicted, i), rowOf(r.Simulated, i)
+	logLikelihood, gradient := rowOf(r.LogLikelihood, i), rowOf(r.Gradient, i)
+	clear(gradient)
+	stream := r.Seed.Member(r.First + i)
+	for k, j := range o.at {
+		h := o.function.value(o.Scale * x[j])
+		if predicted != nil {
+			predicted[k] = h
+		}
+		if simulated != nil {
+			simulated[k] = o.errors[k].draw(h, stream)
+		}
+		if logLikelihood == nil && gradient == nil {
+			continue
+		}
+		l, dl := 0.0, 0.0
+		if y := r.Observation[k]; !math.IsNaN(y) {
+			l, dl = o.errors[k].logDensity(y, h)
+		}
+		if logLikelihood != nil {
+			logLikelihood[k] = l
+		}
+		if gradient != nil && dl != 0 {
+			gradient[j] += dl * o.Scale * o.function.slope(o.Scale*x[j])
+		}
+	}
+}
+
+func rowOf(m *mat.Dense, i int) []float64 {
+	if m == nil {
+		return nil
+	}
+	return m.RawRowView(i)
+}
