@@ -108,6 +108,32 @@ func TestSingleGaussianHasClosedForm(t *testing.T) {
 	}
 }
 
+// With one kernel at the origin the stochastic sampler is linear as well. A step
+// of length h in l multiplies the variance by (1 - h (drift + 2))², and adds
+// 2 v h; the sample variance of n normal draws scatters by sqrt(2/n), of which 4.5
+// are allowed.
+func TestReverseStepsHaveClosedForm(t *testing.T) {
+	const b, n, steps = 0.2, 20000, 25
+	for _, kind := range []string{"ve", "vp"} {
+		f := configure(t, map[string]any{"sampler": "sde", "steps": steps, "schedule": kind, "sigma_max": 40.0})
+		d := &density{mixture: newMixture(mat.NewDense(1, 1, nil), []float64{0}, b)}
+		p := &sdk.Problem{Call: sdk.Call{Seed: rng.New(4)}, Into: mat.NewDense(n, 1, nil)}
+		if _, _, err := f.sample(p, d); err != nil {
+			t.Fatal(err)
+		}
+		s := f.schedule(d)
+		want, h := s.at(s.start).variance, (s.start-s.stop)/steps
+		for k := range steps {
+			at := s.at(s.start - float64(k)*h)
+			want = math.Pow(1-h*(at.drift+2), 2)*want + 2*at.variance*h
+		}
+		_, cov := sampleMoments(p.Into)
+		if got := cov.At(0, 0); math.Abs(got/want-1) > 4.5*math.Sqrt(2.0/n) {
+			t.Errorf("%s: variance %.4f, want %.4f", kind, got, want)
+		}
+	}
+}
+
 // threeKernels is a mixture in one dimension with mean 0, so that the latent is
 // centred right, and its distribution function.
 func threeKernels() (*density, func(float64) float64) {
