@@ -1,0 +1,255 @@
+package score
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+func normals(seed uint64, rows, n int) *mat.Dense {
+	r := rand.New(rand.NewPCG(seed, 1))
+	m := mat.NewDense(rows, n, nil)
+	for i := range m.RawMatrix().Data {
+		m.RawMatrix().Data[i] = r.NormFloat64()
+	}
+	return m
+}
+
+func near(t *testing.T, what string, got, want, tol float64) {
+	t.Helper()
+	if !(math.Abs(got-want) <= tol) {
+		t.Errorf("%s: got %v, want %v within %.0e", what, got, want, tol)
+	}
+}
+
+func TestMoments(t *testing.T) {
+	e := mat.NewDense(3, 2, []float64{1, 0, 2, 0, 6, 3})
+	s := Of([]float64{1, 1}, e, nil)
+	near(t, "rmse", s.RMSE, math.Sqrt((4+0)/2.0), 1e-15)
+	near(t, "bias", s.Bias, 1, 1e-15)
+	near(t, "spread", s.Spread, math.Sqrt((7+3)/2.0), 1e-15)
+	near(t, "ess", s.ESS, 3, 0)
+}
+
+// The definition of the fair CRPS as a double sum.
+func naiveCRPS(truth []float64, e *mat.Dense, weights []float64) float64 {
+	rows, n := e.Dims()
+	w := func(i int) float64 {
+		if weights == nil {
+			return 1 / float64(rows)
+		}
+		return weights[i]
+	}
+	var total, squares float64
+	for i := range rows {
+		squares += w(i) * w(i)
+	}
+	for j := range n {
+		for i := range rows {
+			total += w(i) * math.Abs(e.At(i, j)-truth[j])
+			for k := range rows {
+				total -= 0.5 * w(i) * w(k) * math.Abs(e.At(i, j)-e.At(k, j)) / (1 - squares)
+			}
+		}
+	}
+	return total / float64(n)
+}
+
+func TestCRPSAgainstDefinition(t *testing.T) {
+	weights := []float64{0.1, 0.4, 0, 0.3, 0.2}
+	tied := mat.NewDense(5, 1, []float64{1, 1, 2, 2, 2})
+	for name, tt := range map[string]struct {
+		e *mat.Dense
+		w []float64
+	}{"random": {normals(1, 30, 4), nil}, "two members": {normals(2, 2, 3), nil}, "weighted": {normals(3, 5, 2), weights}, "tied": {tied, nil}, "tied and weighted": {tied, weights}} {
+		_, n := tt.e.Dims()
+		truth := normals(9, 1, n).RawRowView(0)
+		near(t, name, CRPSFair(truth, tt.e, tt.w), naiveCRPS(truth, tt.e, tt.w), 1e-14)
+	}
+	if got := CRPSFair([]float64{0}, tied, []float64{1, 0, 0, 0, 0}); !math.IsNaN(got) {
+		t.Errorf("one member: got %v", got)
+	}
+}
+
+// The CRPS of N(0, 1) at its mean is (sqrt(2) - 1) / sqrt(pi) = 0.2337 (Gneiting
+// and Raftery 2007, doi:10.1198/016214506000001437, equation 21), for every
+// ensemble size on average. A score has standard deviation below 0.3, so the mean
+// of 4000 has standard error 0.005; 4.5 of these.
+func TestCRPSIsFair(t *testing.T) {
+	for _, rows := range []int{2, 5, 20} {
+		var sum float64
+		for k := range 4000 {
+			sum += CRPSFair([]float64{0}, normals(uint64(k), rows, 1), nil) / 4000
+		}
+		near(t, fmt.Sprintf("N = %d", rows), sum, (math.Sqrt2-1)/math.Sqrt(math.Pi), 4.5*0.3/math.Sqrt(4000))
+	}
+}
+
+// For an autoregressive series with coefficient r the standard error of the mean
+// is known; over R series the mean squared error of the mean must match the mean
+// squared standard error. Both scatter by sqrt(2/R), and the AR(1) fit itself is
+// biased by about 10 % at T = 500.
+func TestTimeMeanAllowsForAutocorrelation(t *testing.T) {
+	const length, repetitions = 500, 1000
+	for _, r := range []float64{0, 0.5, 0.8} {
+		var errors, stated float64
+		for k := range repetitions {
+			g := rand.New(rand.NewPCG(uint64(k), uint64(100*r)))
+			series := make([]float64, length)
+			v := g.NormFloat64()
+			for i := range series {
+				v = r*v + math.Sqrt(1-r*r)*g.NormFloat64()
+				series[i] = v
+			}
+			m := TimeMean(series)
+			errors += m.Value * m.Value / repetitions
+			stated += m.SE * m.SE / repetitions
+		}
+		near(t, fmt.Sprintf("r = %v: ratio", r), math.Sqrt(stated/errors), 1, 0.1+4.5*math.Sqrt(2.0/repetitions)/2)
+	}
+	if m := TimeMean([]float64{3, 3, 3, 3}); m.Value != 3 || m.SE != 0 || m.Count != 4 {
+		t.Errorf("constant series: %+v", m)
+	}
+	if m := TimeMean(nil); !math.IsNaN(m.Value) || m.Count != 0 {
+		t.Errorf("empty series: %+v", m)
+	}
+	if m := TimeMean([]float64{1, math.NaN(), 2}); !math.IsNaN(m.Value) {
+		t.Errorf("with a NaN: %+v", m)
+	}
+}
+
+func TestDiverged(t *testing.T) {
+	good := make([]float64, 200)
+	if Diverged(good, 1) {
+		t.Error("a perfect filter has diverged")
+	}
+	for i := 100; i < 149; i++ {
+		good[i] = 2
+	}
+	if Diverged(good, 1) {
+		t.Error("49 bad cycles are enough")
+	}
+	good[149] = 2
+	if !Diverged(good, 1) {
+		t.Error("50 bad cycles are not enough")
+	}
+	if !Diverged([]float64{0, math.NaN()}, 1) || !Diverged([]float64{math.Inf(1)}, 1) {
+		t.Error("what is not finite has not diverged")
+	}
+}
+
+// A translation costs its length; in one dimension the sorted points are coupled.
+func TestW2ClosedForms(t *testing.T) {
+	a := normals(1, 40, 3)
+	moved := mat.DenseCopyOf(a)
+	moved.Apply(func(_, j int, v float64) float64 { return v + []float64{3, 0, -4}[j] }, moved)
+	near(t, "translation", W2(a, moved), 5, 1e-12)
+	near(t, "itself", W2(a, a), 0, 0)
+
+	repeated := mat.NewDense(120, 3, nil)
+	for i := range 120 {
+		repeated.SetRow(i, a.RawRowView(i%40))
+	}
+	near(t, "repeated points", W2(a, repeated), 0, 1e-7)
+	near(t, "symmetry", W2(repeated, moved), 5, 1e-12)
+
+	// {0, 1} against {0, 0.5, 1}: thirds and halves of mass; W2² = 2 (1/6) (1/4)
+	near(t, "masses that do not divide", W2(mat.NewDense(2, 1, []float64{0, 1}), mat.NewDense(3, 1, []float64{1, 0.5, 0})), math.Sqrt(1.0/12), 1e-15)
+}
+
+// Against the best of all permutations.
+func TestW2AgainstEnumeration(t *testing.T) {
+	for seed := range uint64(30) {
+		a, b := normals(seed, 6, 2), normals(seed+100, 6, 2)
+		best := math.Inf(1)
+		permutations(6, func(p []int) {
+			var sum float64
+			for i, j := range p {
+				for k := range 2 {
+					d := a.At(i, k) - b.At(j, k)
+					sum += d * d
+				}
+			}
+			best = min(best, sum/6)
+		})
+		near(t, fmt.Sprint("seed ", seed), W2(a, b), math.Sqrt(best), 1e-13)
+	}
+}
+
+func permutations(n int, visit func([]int)) {
+	p := make([]int, 0, n)
+	used := make([]bool, n)
+	var grow func()
+	grow = func() {
+		if len(p) == n {
+			visit(p)
+			return
+		}
+		for i := range n {
+			if !used[i] {
+				used[i], p = true, append(p, i)
+				grow()
+				used[i], p = false, p[:len(p)-1]
+			}
+		}
+	}
+	grow()
+}
+
+// Against scipy, at the sizes of the experiments.
+func TestW2AgainstScipy(t *testing.T) {
+	python := os.Getenv("PLUME_PYTHON")
+	if python == "" {
+		t.Skip("PLUME_PYTHON does not name a python with scipy; make test sets it")
+	}
+	const script = `
+import sys, numpy as np
+from scipy.optimize import linear_sum_assignment
+n, m = int(sys.argv[1]), int(sys.argv[2])
+v = np.array(sys.stdin.read().split(), dtype=float).reshape(n + m, 3)
+a, b = np.repeat(v[:n], m // n, axis=0), v[n:]
+d = ((a[:, None, :] - b[None, :, :]) ** 2).sum(axis=2)
+print(repr(float(np.sqrt(d[linear_sum_assignment(d)].mean()))))
+`
+	for _, size := range [][2]int{{20, 1000}, {100, 1000}, {250, 1000}, {300, 300}} {
+		a, b := normals(1, size[0], 3), normals(2, size[1], 3)
+		var text strings.Builder
+		for _, v := range append(append([]float64(nil), a.RawMatrix().Data...), b.RawMatrix().Data...) {
+			fmt.Fprintf(&text, "%.17g ", v)
+		}
+		cmd := exec.Command(python, "-c", script, fmt.Sprint(size[0]), fmt.Sprint(size[1]))
+		cmd.Stdin = strings.NewReader(text.String())
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want float64
+		if _, err := fmt.Sscan(string(out), &want); err != nil {
+			t.Fatal(err)
+		}
+		near(t, fmt.Sprint(size), W2(a, b), want, 1e-12)
+	}
+}
+
+func BenchmarkW2_100x1000(b *testing.B) { benchmarkW2(b, 100) }
+func BenchmarkW2_250x1000(b *testing.B) { benchmarkW2(b, 250) }
+
+func benchmarkW2(b *testing.B, rows int) {
+	x, y := normals(1, rows, 3), normals(2, 1000, 3)
+	for b.Loop() {
+		W2(x, y)
+	}
+}
+
+func BenchmarkOf40x40(b *testing.B) {
+	e, truth := normals(1, 40, 40), make([]float64, 40)
+	for b.Loop() {
+		Of(truth, e, nil)
+	}
+}

@@ -1,0 +1,77 @@
+package score
+
+import "math"
+
+// Mean is a time mean with its standard error.
+type Mean struct {
+	Value float64
+	SE    float64 // NaN with fewer than three values
+	Count int
+}
+
+// TimeMean returns the mean of a series and a standard error that allows for
+// autocorrelation, by fitting an autoregressive process of order one:
+//
+//	se = s / sqrt(T) sqrt((1 + r) / (1 - r))
+//
+// with the sample standard deviation s and the lag-1 autocorrelation r, corrected
+// for its small-sample bias, r + (1 + 4 r) / T, and kept in [0, 0.99] (Zwiers and
+// von Storch 1995, doi:10.1175/1520-0442(1995)008<0336:TSCIAC>2.0.CO;2; Kendall
+// 1954, doi:10.1093/biomet/41.3-4.403). At r = 0.8 that is three times the naive
+// one. Cost: O(T).
+func TimeMean(series []float64) Mean {
+	n := float64(len(series))
+	m := Mean{Value: math.NaN(), SE: math.NaN(), Count: len(series)}
+	if len(series) == 0 {
+		return m
+	}
+	var sum float64
+	for _, v := range series {
+		sum += v
+	}
+	m.Value = sum / n
+	if len(series) < 3 {
+		return m
+	}
+	var variance, lagged float64
+	for t, v := range series {
+		d := v - m.Value
+		variance += d * d
+		if t > 0 {
+			lagged += d * (series[t-1] - m.Value)
+		}
+	}
+	if variance == 0 {
+		m.SE = 0
+		return m
+	}
+	r := lagged / variance
+	r = min(max(r+(1+4*r)/n, 0), 0.99)
+	m.SE = math.Sqrt(variance/(n-1)/n) * math.Sqrt((1+r)/(1-r))
+	return m
+}
+
+// divergedCycles is how many cycles in a row a filter may be worse than
+// climatology before it counts as diverged.
+const divergedCycles = 50
+
+// Diverged says whether a series of errors shows a filter that has lost the truth:
+// an error that is not finite, or errors above the climatological one for 50
+// cycles in a row.
+func Diverged(rmse []float64, climatology float64) bool {
+	run := 0
+	for _, v := range rmse {
+		switch {
+		case math.IsNaN(v) || math.IsInf(v, 0):
+			return true
+		case v > climatology:
+			run++
+		default:
+			run = 0
+		}
+		if run == divergedCycles {
+			return true
+		}
+	}
+	return false
+}
