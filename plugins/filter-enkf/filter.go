@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
+	"github.com/plume-da/plume/sdk/linalg"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -22,25 +24,26 @@ func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
 	if c.Members < 2 {
 		return nil, sdk.Errorf(sdk.KindConfig, "ensemble.size", "got %d members, want at least 2 to have a covariance", c.Members)
 	}
-	if f.Observations == "simulated" && f.Scheme != "stochastic" {
+	if f.blackBox() && f.Scheme != "stochastic" {
 		return nil, sdk.Errorf(sdk.KindConfig, "observations", "simulated observations carry their error in themselves, which %s cannot use", f.Scheme).
 			WithHint("choose scheme = \"stochastic\" or observations = \"predicted\"")
 	}
 	return f, nil
 }
 
+func (f *filter) blackBox() bool { return f.Observations == "simulated" }
+
 // Needs implements sdk.Filter.
 func (f *filter) Needs() []sdk.Capability {
-	if f.Observations == "simulated" {
+	if f.blackBox() {
 		return []sdk.Capability{sdk.Simulated}
 	}
 	return []sdk.Capability{sdk.Predicted, sdk.ErrorVariance}
 }
 
-// Analyse implements sdk.Filter. Every scheme is a linear map of the members,
-// Ea = M Ef with an N x N matrix M that depends on what is observed alone; the
-// state is touched once, in that product. Cost: O(N² (n + m)) and a
-// factorisation of the smaller of N and m.
+// Analyse implements sdk.Filter. A scheme turns what is observed into an update
+// of anomalies, which then passes over the state once. Cost: a decomposition,
+// N m min(N, m), and what [update.apply] says.
 func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	if err := check(p); err != nil {
 		return nil, err
@@ -53,42 +56,36 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 		p.Into.Copy(p.Ensemble)
 		return &sdk.Analysis{}, nil
 	}
-	var m *mat.Dense
+	u := &update{left: o.u, mean: o.meanWeights()}
 	switch {
-	case f.Observations == "simulated":
-		m, err = blackBox(o)
+	case f.blackBox():
+		u.anomalies = blackBox(o)
 	case f.Scheme == "stochastic":
-		m, err = stochastic(o, p.Seed.Child("perturbations", 0).Rand())
+		u.anomalies = stochastic(o, p.Seed.Child("perturbations", 0), p.First)
 	default:
-		m, err = etkf(o)
+		u.anomalies = etkf(o)
 	}
-	if err != nil {
-		return nil, err
-	}
-	inflate(m, f.Inflation)
+	var rotation *mat.Dense
 	if f.Rotation {
-		rotate(m, p.Seed.Child("rotation", 0).Rand())
+		members, _ := p.Ensemble.Dims()
+		rotation = linalg.MeanPreservingRotation(members, p.Seed.Child("rotation", 0).Rand())
 	}
-	p.Into.Mul(m, p.Ensemble)
-	nis, err := o.nis()
-	if err != nil {
-		return nil, err
+	u.apply(p.Into, p.Ensemble, f.Inflation, rotation)
+	if i, j, found := ensemble.NonFinite(p.Into); found {
+		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("analysis member %d", i), "value %d overflows to %v", j, p.Into.At(i, j)).
+			WithHint("the forecast is too large to compute with; check inflation and time step")
 	}
-	return &sdk.Analysis{Metrics: map[string]float64{"nis": nis}}, nil
+	return &sdk.Analysis{Metrics: o.metrics()}, nil
 }
 
 // check refuses what an EnKF cannot use.
 func check(p *sdk.Problem) error {
-	for i := range p.Ensemble.RawMatrix().Rows {
-		for j, v := range p.Ensemble.RawRowView(i) {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", i), "value %d is %v, want a finite number", j, v)
-			}
-		}
+	if i, j, found := ensemble.NonFinite(p.Ensemble); found {
+		return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", i), "value %d is %v, want a finite number", j, p.Ensemble.At(i, j))
 	}
 	for i, w := range p.LogWeights {
 		equal := -math.Log(float64(len(p.LogWeights)))
-		if math.Abs(w-equal) > 1e-9 {
+		if math.Abs(w-equal) > 1e-9 { // equal weights, normalised, are off by the rounding of a sum
 			return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, want equal weights", i, math.Exp(w)).
 				WithHint("an EnKF cannot take over from a filter that leaves weights; let that one resample in every cycle")
 		}

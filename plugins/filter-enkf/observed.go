@@ -6,179 +6,193 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
-// observed is what one cycle's observations say, in units of the error's standard
-// deviation (or, for a black box, of the sample's), without the missing ones.
+// observed is the observed side of an analysis with N members and m components
+// that are not missing: anomalies S and innovation d in units of s, the standard
+// deviation of the observation error, and the thin singular value decomposition
+//
+//	S = (HE - mean) diag(1/s) / sqrt(N-1) = U diag(sigma) V',  d = (y - mean) / s
+//
+// with k = min(N, m) singular values. Every scheme is a function of U, sigma and
+// V: with A the state's anomalies (N x n), the Kalman gain is
+//
+//	K' = diag(1/s) V diag(gain) U' A / sqrt(N-1),  gain = sigma / (1 + sigma^2)
+//
+// so that no covariance is formed, and, the anomalies not being squared,
+// observations far more accurate than the forecast lose no digits.
+//
+// For a black box, whose error is known through simulated observations alone, S
+// holds these, s is their own spread, and the gain is that of a pseudo-inverse,
+// 1/sigma.
 type observed struct {
-	members    int        // N
-	anomalies  *mat.Dense // S = Y / sqrt(N - 1), N x m
-	innovation []float64  // of the mean, y - mean(h(x_i)), m values
-	residuals  *mat.Dense // y - h(x_i), N x m
+	members    int
+	innovation []float64  // d, m values
+	u, v       *mat.Dense // U, N x k; V, m x k
+	sigma      []float64  // descending
+	gain       []float64
+	projected  []float64 // V' d
+	blackBox   bool
 }
 
-// observed gathers the components that are not missing. It returns nil when there
-// are none.
+// observed gathers and decomposes the components that are not missing. It returns
+// nil when there are none.
 func (f *filter) observed(p *sdk.Problem) (*observed, error) {
-	given := p.Predicted
-	if f.Observations == "simulated" {
-		given = p.Simulated
+	given, what := p.Predicted, "predicted observation"
+	if f.blackBox() {
+		given, what = p.Simulated, "simulated observation"
 	}
-	var present []int
-	for k, y := range p.Observation {
-		if !math.IsNaN(y) {
-			present = append(present, k)
-		}
+	present, err := presentComponents(p.Observation)
+	if len(present) == 0 || err != nil {
+		return nil, err
 	}
-	if len(present) == 0 {
-		return nil, nil
+	s, y := columns(given, present), make([]float64, len(present))
+	if i, k, found := ensemble.NonFinite(s); found {
+		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("%s of member %d", what, i), "component %d is %v, want a finite number", present[k], s.At(i, k))
 	}
-	rows, m := given.RawMatrix().Rows, len(present)
-	h, y, variance := mat.NewDense(rows, m, nil), make([]float64, m), make([]float64, m)
 	for k, j := range present {
 		y[k] = p.Observation[j]
-		for i := range rows {
-			h.Set(i, k, given.At(i, j))
-		}
-		if f.Observations == "predicted" {
-			variance[k] = p.ErrorVariance[j]
-		}
 	}
-	mean := ensemble.Mean(nil, h, nil)
-	if f.Observations == "simulated" {
-		ensemble.Variance(variance, h, mean, nil)
+	mean := ensemble.Mean(nil, s, nil)
+	variance := make([]float64, len(present))
+	if f.blackBox() {
+		ensemble.Variance(variance, s, mean, nil)
+	} else if err := errorVariance(variance, p, present); err != nil {
+		return nil, err
 	}
-	return whiten(h, mean, y, variance)
-}
-
-// whiten divides everything by the standard deviations. A component whose sample
-// does not vary at all, which only a black box can have, is left as it is: it
-// carries no information on the state.
-func whiten(h *mat.Dense, mean, y, variance []float64) (*observed, error) {
-	rows, m := h.Dims()
-	o := &observed{members: rows, anomalies: mat.NewDense(rows, m, nil), innovation: make([]float64, m), residuals: mat.NewDense(rows, m, nil)}
-	for k := range m {
-		scale := 1.0
-		if variance[k] > 0 {
-			scale = 1 / math.Sqrt(variance[k])
-		}
-		o.innovation[k] = (y[k] - mean[k]) * scale
-		for i := range rows {
-			v := h.At(i, k)
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("predicted observation of member %d", i), "component %d is %v, want a finite number", k, v)
-			}
-			o.anomalies.Set(i, k, (v-mean[k])*scale/math.Sqrt(float64(rows-1)))
-			o.residuals.Set(i, k, (y[k]-v)*scale)
-		}
+	floats.Sub(y, mean)
+	o, err := decompose(ensemble.Anomalies(s, s, mean), y, variance)
+	if err != nil {
+		return nil, err
 	}
+	o.setGain(f.blackBox())
 	return o, nil
 }
 
-// spectrum returns the eigenvalues d above zero of S S^T and their eigenvectors
-// as the columns of u, N x r with r at most min(N, m), from the smaller of the
-// two Gram matrices.
-func spectrum(s *mat.Dense) (u *mat.Dense, d []float64, err error) {
-	rows, m := s.Dims()
-	var gram mat.SymDense
-	left := rows <= m
-	if left {
-		gram.SymOuterK(1, s)
-	} else {
-		gram.SymOuterK(1, s.T())
-	}
-	var eigen mat.EigenSym
-	if !eigen.Factorize(&gram, true) {
-		return nil, nil, sdk.Errorf(sdk.KindDiverged, "observed anomalies", "the eigenvalues of their %d x %d Gram matrix do not converge", gram.SymmetricDim(), gram.SymmetricDim())
-	}
-	values := eigen.Values(nil)
-	var vectors mat.Dense
-	eigen.VectorsTo(&vectors)
-	first := positive(values)
-	if first == len(values) {
-		return nil, nil, nil
-	}
-	d = values[first:]
-	kept := vectors.Slice(0, len(values), first, len(values))
-	if left {
-		return mat.DenseCopyOf(kept), d, nil
-	}
-	u = mat.NewDense(rows, len(d), nil)
-	u.Mul(s, kept)
-	u.Apply(func(_, j int, v float64) float64 { return v / math.Sqrt(d[j]) }, u)
-	return u, d, nil
-}
-
-// positive returns the index of the first of ascending eigenvalues that is not
-// zero to rounding.
-func positive(values []float64) int {
-	limit := values[len(values)-1] * float64(len(values)) * 1e-15
-	for i, v := range values {
-		if v > limit {
-			return i
+// errorVariance stores the error variances of the present components.
+func errorVariance(dst []float64, p *sdk.Problem, present []int) error {
+	for k, j := range present {
+		dst[k] = p.ErrorVariance[j]
+		if !(dst[k] > 0) || math.IsInf(dst[k], 1) {
+			return sdk.Errorf(sdk.KindContract, "error variance", "component %d is %v, want a finite number above 0", j, dst[k])
 		}
 	}
-	return len(values)
+	return nil
 }
 
-// solve returns (S^T S + I)^-1 b for an m x k matrix b, by a Cholesky
-// factorisation of m or, with the Woodbury identity, of N values a side:
-//
-//	(S^T S + I)^-1 = I - S^T (S S^T + I)^-1 S
-func (o *observed) solve(b mat.Matrix) (*mat.Dense, error) {
-	rows, m := o.anomalies.Dims()
-	var x mat.Dense
-	if m <= rows {
-		chol, err := factor(o.anomalies.T())
-		if err == nil {
-			err = chol.SolveTo(&x, b)
+func presentComponents(y []float64) ([]int, error) {
+	var present []int
+	for j, v := range y {
+		if math.IsInf(v, 0) {
+			return nil, sdk.Errorf(sdk.KindConfig, "observation", "component %d is %v, want a finite number, or NaN where it is missing", j, v)
 		}
-		return &x, err
+		if !math.IsNaN(v) {
+			present = append(present, j)
+		}
 	}
-	chol, err := factor(o.anomalies)
-	if err != nil {
-		return nil, err
-	}
-	var inner, sb mat.Dense
-	sb.Mul(o.anomalies, b)
-	if err := chol.SolveTo(&inner, &sb); err != nil {
-		return nil, err
-	}
-	x.Mul(o.anomalies.T(), &inner)
-	x.Sub(b, &x)
-	return &x, nil
+	return present, nil
 }
 
-// factor returns the Cholesky factorisation of a a^T + I.
-func factor(a mat.Matrix) (*mat.Cholesky, error) {
-	var gram mat.SymDense
-	gram.SymOuterK(1, a)
-	n := gram.SymmetricDim()
-	for i := range n {
-		gram.SetSym(i, i, gram.At(i, i)+1)
+func columns(e *mat.Dense, which []int) *mat.Dense {
+	rows, _ := e.Dims()
+	out := mat.NewDense(rows, len(which), nil)
+	for i := range rows {
+		from, to := e.RawRowView(i), out.RawRowView(i)
+		for k, j := range which {
+			to[k] = from[j]
+		}
 	}
-	var chol mat.Cholesky
-	if !chol.Factorize(&gram) {
-		return nil, sdk.Errorf(sdk.KindDiverged, "observed anomalies", "their covariance overflows").
+	return out
+}
+
+// decompose takes anomalies (N x m) and innovation in their own units, and
+// overwrites both. A component without variance, which only a black box can have,
+// says nothing about the state: it gets no innovation.
+func decompose(anomalies *mat.Dense, innovation, variance []float64) (*observed, error) {
+	members, m := anomalies.Dims()
+	scale := make([]float64, m)
+	for k, v := range variance {
+		if v > 0 {
+			scale[k] = 1 / math.Sqrt(v)
+		}
+	}
+	floats.Mul(innovation, scale)
+	floats.Scale(1/math.Sqrt(float64(members-1)), scale)
+	for i := range members {
+		floats.Mul(anomalies.RawRowView(i), scale)
+	}
+	_, _, overflow := ensemble.NonFinite(anomalies)
+	var svd mat.SVD
+	size := floats.Dot(innovation, innovation)
+	if overflow || math.IsInf(size, 0) || math.IsNaN(size) || !svd.Factorize(anomalies, mat.SVDThin) {
+		return nil, sdk.Errorf(sdk.KindDiverged, "observed anomalies", "they or the innovation are too large, in units of the observation error, to compute with").
 			WithHint("the forecast has left the range of the observations; check inflation and time step")
 	}
-	return &chol, nil
+	o := &observed{members: members, innovation: innovation, u: new(mat.Dense), v: new(mat.Dense), sigma: svd.Values(nil)}
+	svd.UTo(o.u)
+	svd.VTo(o.v)
+	o.projected = make([]float64, len(o.sigma))
+	mat.NewVecDense(len(o.sigma), o.projected).MulVec(o.v.T(), mat.NewVecDense(m, innovation))
+	return o, nil
 }
 
-// nis returns the normalised innovation squared, which is 1 on average when the
-// ensemble's spread is right:
-//
-//	d^T (Y^T Y / (N-1) + R)^-1 d / m
-//
-// For a black box R is inside the sample covariance, and the number compares the
-// innovation with the sum of that and its diagonal.
-func (o *observed) nis() (float64, error) {
-	m := len(o.innovation)
-	d := mat.NewDense(m, 1, o.innovation)
-	x, err := o.solve(d)
-	if err != nil {
-		return 0, err
+// setGain computes the gain of every singular value. Values of a black box that
+// are rounding beside the largest count as zero and are left out.
+func (o *observed) setGain(blackBox bool) {
+	o.blackBox, o.gain = blackBox, make([]float64, len(o.sigma))
+	limit := float64(max(o.members, len(o.innovation))) * 0x1p-52 * o.sigma[0]
+	for j, s := range o.sigma {
+		switch {
+		case !blackBox:
+			o.gain[j] = 1 / (1/s + s) // s / (1 + s^2) without the square, which may overflow
+		case s > limit:
+			o.gain[j] = 1 / s
+		}
 	}
-	return mat.Dot(d.ColView(0), x.ColView(0)) / float64(m), nil
+}
+
+// meanWeights returns c, k values: the Kalman filter adds c' U' A to the mean, in
+// all schemes.
+func (o *observed) meanWeights() []float64 {
+	c := floats.MulTo(make([]float64, len(o.gain)), o.gain, o.projected)
+	floats.Scale(1/math.Sqrt(float64(o.members-1)), c)
+	return c
+}
+
+// metrics returns the normalised innovation squared, which is 1 on average when
+// the ensemble's spread and the error variance are right,
+//
+//	nis = d' (S'S + I)^-1 d / m
+//
+// and the degrees of freedom for signal, the number of observed directions in
+// which the observation counts more than the forecast (Rodgers 2000,
+// doi:10.1142/3171, equation 2.57):
+//
+//	signal_dof = tr(HK) = sum_j sigma_j^2 / (1 + sigma_j^2)
+//
+// For a black box the error is inside the sample covariance: its nis has the
+// pseudo-inverse of S'S, averaged over its rank, and no degrees of freedom.
+func (o *observed) metrics() map[string]float64 {
+	nis, signal, rank := 0.0, 0.0, 0
+	for j, g := range o.gain {
+		b := o.projected[j]
+		switch {
+		case !o.blackBox:
+			nis += b * b / (1 + o.sigma[j]*o.sigma[j])
+			signal += g * o.sigma[j]
+		case g > 0:
+			nis += b * b * g * g
+			rank++
+		}
+	}
+	if o.blackBox {
+		return map[string]float64{"nis": nis / float64(max(rank, 1))}
+	}
+	m := len(o.innovation)
+	if m > len(o.sigma) { // the part of d that no member predicts
+		nis += max(0, floats.Dot(o.innovation, o.innovation)-floats.Dot(o.projected, o.projected))
+	}
+	return map[string]float64{"nis": nis / float64(m), "signal_dof": signal}
 }

@@ -69,7 +69,7 @@ func TestRotationPreservesMeanAndCovariance(t *testing.T) {
 // mean 0 and variance 1/p, and the determinant either sign half of the time. The
 // trace of W is that of Q plus 1. Tolerances are 4.5 standard errors; the fourth
 // moment of the trace is at most 3, so its variance has that of a normal. Without
-// the signs the first test fails by far: the factor then prefers reflections.
+// the signs every draw is a product of n - 1 reflections, of one determinant.
 func TestRotationIsUniform(t *testing.T) {
 	const trials, n = 20_000, 5
 	sum, squares, det := 0.0, 0.0, 0.0
