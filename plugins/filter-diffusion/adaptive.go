@@ -36,7 +36,6 @@ var (
 const (
 	safety, shrink, grow = 0.9, 0.2, 5.0
 	firstStep            = 0.1 // in l: a tenth of an e-folding of the kernels' width
-	maxSteps             = 100_000
 )
 
 // adaptive returns the sampler that integrates [flow] with error control. All
@@ -72,11 +71,12 @@ func (p *dormandPrince) integrate(x *mat.Dense, s schedule) (steps int, err erro
 	p.fit(x)
 	l, dl := s.start, -firstStep
 	flow(p.stage[0], x, s.at(l), p.denoise)
-	for range maxSteps {
-		if l == s.stop {
-			return steps, nil
-		}
+	for l > s.stop {
 		next := max(l+dl, s.stop)
+		if next == l {
+			return 0, sdk.Errorf(sdk.KindDiverged, "sampler", "no step of the probability-flow ODE is short enough for rtol = %g and atol = %g", p.rtol, p.atol).
+				WithHint("raise them, or set units = \"spread\" where values are too large to be squared")
+		}
 		dl = next - l
 		p.attempt(x, s, l, dl)
 		e := p.error(x, dl)
@@ -88,8 +88,7 @@ func (p *dormandPrince) integrate(x *mat.Dense, s schedule) (steps int, err erro
 		}
 		dl *= min(grow, max(shrink, safety*math.Pow(e, -0.2)))
 	}
-	return 0, sdk.Errorf(sdk.KindDiverged, "sampler", "the probability-flow ODE takes more than %d steps", maxSteps).
-		WithHint("loosen rtol and atol, or widen bandwidth_x")
+	return steps, nil
 }
 
 // fit cuts the buffers to the shape of x.

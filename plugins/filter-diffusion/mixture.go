@@ -50,7 +50,8 @@ type denoiser func(dst, x *mat.Dense, at level)
 //	dst = sum_i w_i c_i,   w_i ~ exp(logWeights_i) g(x; a c_i, v I), normalised.
 //
 // Cost of a call: O(N n) a state in two matrix products, and N exponentials.
-// Memory: rows x N.
+// Memory: rows x N. The logarithms of the weights round like |c|²/v: the centres
+// should lie around the origin.
 func (m *mixture) denoiser(rows int) denoiser {
 	weights := mat.NewDense(rows, len(m.logWeights), nil)
 	return func(dst, x *mat.Dense, at level) {
@@ -75,25 +76,7 @@ func (m *mixture) respond(w []float64, at level) {
 			largest = w[i]
 		}
 	}
-	expNormalise(w, largest)
-}
-
-// negligible is the logarithm below which a weight relative to the largest is
-// left out: the sum cannot tell it from zero in float64.
-const negligible = -37
-
-// expNormalise replaces the logarithms in w, of which largest is the largest, by
-// the weights they stand for, normalised to the sum 1.
-func expNormalise(w []float64, largest float64) {
-	sum := 0.0
-	for i, l := range w {
-		w[i] = 0
-		if d := l - largest; d > negligible {
-			w[i] = expNegative(d)
-			sum += w[i]
-		}
-	}
-	floats.Scale(1/sum, w)
+	floats.Scale(1/expRelative(w, largest), w)
 }
 
 // weights returns the normalised weights of the kernels.

@@ -39,6 +39,8 @@ func TestRefusals(t *testing.T) {
 				setColumn(p.Ensemble, j, 1)
 			}
 		}, "bandwidth_x: its rule gives 0 for this ensemble, want a finite number above 0; set bandwidth_x"},
+		"squares overflow": {map[string]any{"units": "raw", "bandwidth_x": 1e199}, func(p *sdk.Problem) { p.Ensemble.Scale(1e200, p.Ensemble) },
+			"sampler: no step of the probability-flow ODE is short enough"},
 		"observation out of reach": {map[string]any{"bandwidth_y": 0.5}, func(p *sdk.Problem) { p.Observation[0] = 1e300 }, "observation: is too far from every member"},
 	} {
 		t.Run(name, func(t *testing.T) {
