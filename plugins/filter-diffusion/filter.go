@@ -48,7 +48,7 @@ func (f *filter) Needs() []sdk.Capability {
 // Analyse replaces the forecast by as many draws from the estimated density of
 // the state given the observation. Missing components of the observation are left
 // out; with none left the analysis is the forecast, log-weights included.
-func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
+func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	observed, err := f.check(p)
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 	if err != nil {
 		return nil, err
 	}
-	ancestors, metrics, err := f.sample(p, d)
+	ancestors, metrics, err := f.sample(ctx, p, d)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -15,11 +16,11 @@ import (
 // sample fills p.Into with draws from d, in the coordinates of d. Row i takes all
 // its randomness from the stream of member i, save that the exact sampler chooses
 // the kernels for all rows together.
-func (f *filter) sample(p *sdk.Problem, d *density) (ancestors []int, metrics map[string]float64, err error) {
+func (f *filter) sample(ctx context.Context, p *sdk.Problem, d *density) (ancestors []int, metrics map[string]float64, err error) {
 	if f.Sampler == "exact" {
 		return f.drawExact(p, d), map[string]float64{}, nil
 	}
-	metrics, err = f.denoiseLatent(p, d)
+	metrics, err = f.denoiseLatent(ctx, p, d)
 	return nil, metrics, err
 }
 
@@ -42,13 +43,16 @@ func (f *filter) drawExact(p *sdk.Problem, d *density) []int {
 }
 
 // denoiseLatent draws a latent for every row and takes the noise away with the
-// configured sampler, both cores at work on blocks of rows.
-func (f *filter) denoiseLatent(p *sdk.Problem, d *density) (map[string]float64, error) {
+// configured sampler, block by block on all processors, until ctx ends.
+func (f *filter) denoiseLatent(ctx context.Context, p *sdk.Problem, d *density) (map[string]float64, error) {
 	members, n := p.Into.Dims()
 	s := f.schedule(d)
 	latentSD := math.Sqrt(s.at(s.start).variance)
 	steps := make([]float64, members)
 	err := forBlocks(members, func() sampler { return f.newSampler(d, n) }, func(run sampler, lo, hi int) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		x := p.Into.Slice(lo, hi, 0, n).(*mat.Dense)
 		streams := make([]*rand.Rand, hi-lo)
 		for r := range streams {

@@ -93,7 +93,7 @@ func TestSingleGaussianHasClosedForm(t *testing.T) {
 		l := []float64{math.Log(0.5), math.Log(0.5)}
 		d := &density{mixture: newMixture(mat.NewDense(2, 1, []float64{c, c}), l, b)}
 		p := &sdk.Problem{Call: sdk.Call{Seed: rng.New(3)}, Into: mat.NewDense(100, 1, nil)}
-		if _, _, err := f.sample(p, d); err != nil {
+		if _, _, err := f.sample(t.Context(), p, d); err != nil {
 			t.Fatal(err)
 		}
 		s := f.schedule(d)
@@ -118,7 +118,7 @@ func TestReverseStepsHaveClosedForm(t *testing.T) {
 		f := configure(t, map[string]any{"sampler": "sde", "steps": steps, "schedule": kind, "sigma_max": 40.0})
 		d := &density{mixture: newMixture(mat.NewDense(1, 1, nil), []float64{0}, b)}
 		p := &sdk.Problem{Call: sdk.Call{Seed: rng.New(4)}, Into: mat.NewDense(n, 1, nil)}
-		if _, _, err := f.sample(p, d); err != nil {
+		if _, _, err := f.sample(t.Context(), p, d); err != nil {
 			t.Fatal(err)
 		}
 		s := f.schedule(d)
@@ -178,7 +178,7 @@ func TestSamplersDrawFromMixture(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := configure(t, params)
 			p := &sdk.Problem{Call: sdk.Call{Seed: rng.New(21)}, Into: mat.NewDense(4000, 1, nil)}
-			if _, _, err := f.sample(p, d); err != nil {
+			if _, _, err := f.sample(t.Context(), p, d); err != nil {
 				t.Fatal(err)
 			}
 			if k := kolmogorov(mat.Col(nil, 0, p.Into), cdf); k > 1.95 {
@@ -203,7 +203,7 @@ func TestSamplersKeepMoments(t *testing.T) {
 		}
 		mean, cov := mixtureMoments(d.mixture)
 		many := &sdk.Problem{Call: sdk.Call{Seed: rng.New(5)}, Into: mat.NewDense(n, 3, nil)}
-		if _, _, err := f.sample(many, d); err != nil {
+		if _, _, err := f.sample(t.Context(), many, d); err != nil {
 			t.Fatal(err)
 		}
 		gotMean, gotCov := sampleMoments(many.Into)
