@@ -23,7 +23,7 @@ const negligible = -37
 // expRelative replaces every l in w by exp(l - largest), or by 0 where that is
 // negligible, and returns the sum. The relative error is at most 1e-15 (1 + |l -
 // largest|). These are N x N numbers at every step of an integration and most of
-// the filter's work; this loop takes a third of the time of math.Exp.
+// the filter's work; this loop takes about half the time of math.Exp.
 //
 //	exp(x) = 2^q 2^(k/64) exp(r),   x = (q + k/64) log(2) + r,   |r| < 0.0055
 //
