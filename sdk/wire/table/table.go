@@ -1,0 +1,67 @@
+// Package table reads and writes the tables of a run as Arrow IPC files.
+//
+// A file is uncompressed and has one record batch per [Writer.Append]. While it is
+// written it is called NAME.part and has no footer yet; it is then readable as an
+// Arrow stream from byte 8, and a crash costs at most the batch under way. On
+// [Writer.Close] it gets its footer and its name. The same rows give the same
+// bytes.
+package table
+
+import (
+	"fmt"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/wire"
+)
+
+// Type is the type of a column.
+type Type int
+
+// The types of columns and the Go types of their values.
+const (
+	Int32   Type = iota // []int32
+	Int64               // []int64
+	Float64             // []float64
+	Text                // []string
+	Values              // Block: one variable of a layout
+)
+
+// Column is one column of a table.
+type Column struct {
+	Name     string
+	Type     Type
+	Nullable bool
+	Variable sdk.Variable // of type Values
+}
+
+// Variables returns one column of type Values for every variable of l.
+func Variables(l *sdk.Layout) []Column {
+	var columns []Column
+	for _, v := range l.Variables {
+		columns = append(columns, Column{Name: v.Name, Type: Values, Nullable: true, Variable: v})
+	}
+	return columns
+}
+
+func (c Column) field() arrow.Field {
+	switch c.Type {
+	case Int32:
+		return arrow.Field{Name: c.Name, Type: arrow.PrimitiveTypes.Int32, Nullable: c.Nullable}
+	case Int64:
+		return arrow.Field{Name: c.Name, Type: arrow.PrimitiveTypes.Int64, Nullable: c.Nullable}
+	case Float64:
+		return arrow.Field{Name: c.Name, Type: arrow.PrimitiveTypes.Float64, Nullable: c.Nullable}
+	case Text:
+		return arrow.Field{Name: c.Name, Type: arrow.BinaryTypes.String, Nullable: c.Nullable}
+	case Values:
+		return wire.Field(c.Variable)
+	}
+	panic(fmt.Sprintf("table: column %s has no type", c.Name))
+}
+
+// Nullable is a column of which some values are not applicable.
+type Nullable[T int32 | int64 | float64 | string] struct {
+	Values []T
+	Valid  []bool
+}

@@ -1,0 +1,171 @@
+package table
+
+import (
+	"bytes"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+var layout = &sdk.Layout{Variables: []sdk.Variable{{Name: "level", Unit: "m"}, {Name: "u", Shape: []int{2, 2}, Dims: []string{"a", "b"}}}}
+
+var columns = append([]Column{
+	{Name: "cycle", Type: Int32}, {Name: "stage", Type: Text}, {Name: "score", Type: Float64, Nullable: true},
+}, Variables(layout)...)
+
+func write(t *testing.T, path string, batches int) *Writer {
+	t.Helper()
+	w, err := Create(path, columns, map[string]string{"b": "2", "a": "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := range batches {
+		v := float64(10 * k)
+		err := w.Append(2, []int32{int32(k), int32(k)}, []string{"forecast", "analysis"},
+			Nullable[float64]{Values: []float64{v, math.NaN()}, Valid: []bool{k%2 == 0, true}},
+			Block{Matrix: mat.NewDense(2, 5, []float64{v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6, v + 7, v + 8, v + 9})})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w
+}
+
+func check(t *testing.T, got *Table, batches int) {
+	t.Helper()
+	if got.Rows != 2*batches || !reflect.DeepEqual(got.Names, []string{"cycle", "stage", "score", "level", "u"}) {
+		t.Fatalf("got %d rows, %v", got.Rows, got.Names)
+	}
+	level, u := got.Column("level").([]float64), got.Column("u").([][]float64)
+	for k := range batches {
+		v := float64(10 * k)
+		if level[2*k+1] != v+5 || !reflect.DeepEqual(u[2*k], []float64{v + 1, v + 2, v + 3, v + 4}) {
+			t.Errorf("batch %d: got %v, %v", k, level[2*k+1], u[2*k])
+		}
+		if got.Valid[2][2*k] != (k%2 == 0) || !got.Valid[2][2*k+1] {
+			t.Errorf("batch %d: nulls %v", k, got.Valid[2][2*k:2*k+2])
+		}
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.arrow")
+	if err := write(t, path, 3).Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, got, 3)
+	if _, err := os.Stat(path + Part); err == nil {
+		t.Error("the part is still there")
+	}
+}
+
+// While it is written the table can be read up to the last batch, also when the
+// writer died in the middle of one.
+func TestUnfinished(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.arrow")
+	w := write(t, path, 3)
+	got, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, got, 3)
+	if err := w.Abandon(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path + Part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+Part, text[:len(text)-50], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err = Read(path); err != nil {
+		t.Fatal(err)
+	}
+	check(t, got, 2)
+}
+
+func TestSameRowsSameBytes(t *testing.T) {
+	var texts [2][]byte
+	for i := range texts {
+		path := filepath.Join(t.TempDir(), "t.arrow")
+		if err := write(t, path, 4).Close(); err != nil {
+			t.Fatal(err)
+		}
+		texts[i], _ = os.ReadFile(path)
+	}
+	if !bytes.Equal(texts[0], texts[1]) {
+		t.Error("the bytes differ")
+	}
+}
+
+func TestMissingValuesAreNull(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.arrow")
+	w, err := Create(path, Variables(layout), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nan := math.NaN()
+	if err := w.Append(1, Block{Matrix: mat.NewDense(1, 5, []float64{nan, 1, nan, 3, 4}), Null: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Valid[0][0] || !math.IsNaN(got.Column("u").([][]float64)[0][1]) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestWrongValues(t *testing.T) {
+	w, err := Create(filepath.Join(t.TempDir(), "t.arrow"), []Column{{Name: "a", Type: Int32}, {Name: "b", Type: Float64}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, values := range [][]any{{[]int32{1}}, {[]int32{1}, []int32{1}}, {[]int32{1, 2}, []float64{1}}, {[]int32{1}, nil}} {
+		if err := w.Append(1, values...); err == nil {
+			t.Errorf("%v is accepted", values)
+		}
+	}
+}
+
+func TestReadRefusals(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.arrow")
+	if _, err := Read(path); !os.IsNotExist(err) {
+		t.Errorf("no file: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("cycle,score\n1,2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(path); err == nil {
+		t.Error("a CSV file is read")
+	}
+}
+
+func BenchmarkAppend40x40(b *testing.B) {
+	l := &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{40}}}}
+	w, err := Create(filepath.Join(b.TempDir(), "t.arrow"), append([]Column{{Name: "member", Type: Int32}}, Variables(l)...), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	member, e := make([]int32, 40), mat.NewDense(40, 40, nil)
+	b.SetBytes(8 * 1600)
+	for b.Loop() {
+		if err := w.Append(40, member, Block{Matrix: e}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

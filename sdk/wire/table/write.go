@@ -1,0 +1,221 @@
+package table
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"gonum.org/v1/gonum/mat"
+)
+
+// Block is the values of a layout in some rows, N x n. A column of type Values
+// takes those of its variable.
+type Block struct {
+	Matrix *mat.Dense
+	// Null says which values are null instead of NaN: those that are NaN. It is
+	// for observations, where NaN means missing.
+	Null bool
+}
+
+// Writer writes one table. It is not safe for concurrent use.
+type Writer struct {
+	path    string
+	columns []Column
+	schema  *arrow.Schema
+	file    *os.File
+	buffer  *buffered
+	arrow   *ipc.FileWriter
+}
+
+// buffered is a buffered file that knows its position, which is all the seeking
+// that Arrow's writer does.
+type buffered struct {
+	*bufio.Writer
+	at int64
+}
+
+func (b *buffered) Write(p []byte) (int, error) {
+	n, err := b.Writer.Write(p)
+	b.at += int64(n)
+	return n, err
+}
+
+// Seek implements io.Seeker for the current position alone.
+func (b *buffered) Seek(offset int64, whence int) (int64, error) {
+	if offset != 0 || whence != io.SeekCurrent {
+		return 0, errors.ErrUnsupported
+	}
+	return b.at, nil
+}
+
+// Part is what is added to a file's name while it is written.
+const Part = ".part"
+
+// Create starts the table path. metadata goes into the schema, in the order of
+// its keys.
+func Create(path string, columns []Column, metadata map[string]string) (*Writer, error) {
+	w := &Writer{path: path, columns: columns}
+	fields := make([]arrow.Field, len(columns))
+	for i, c := range columns {
+		fields[i] = c.field()
+	}
+	keys := slices.Sorted(maps.Keys(metadata))
+	values := make([]string, len(keys))
+	for i, k := range keys {
+		values[i] = metadata[k]
+	}
+	m := arrow.NewMetadata(keys, values)
+	w.schema = arrow.NewSchema(fields, &m)
+	var err error
+	if w.file, err = os.Create(path + Part); err != nil {
+		return nil, err
+	}
+	w.buffer = &buffered{Writer: bufio.NewWriterSize(w.file, 1<<16)}
+	if w.arrow, err = ipc.NewFileWriter(w.buffer, ipc.WithSchema(w.schema)); err != nil {
+		return nil, errors.Join(err, w.file.Close())
+	}
+	return w, nil
+}
+
+// Append writes one record batch of rows rows. There is one item of values per
+// column, of the Go type that belongs to its Type, of Nullable of that, or, for
+// columns of type Values, a Block; a Block may stand for several columns that
+// follow one another, which take its columns in order. The values have been handed
+// to the operating system when Append returns.
+func (w *Writer) Append(rows int, values ...any) error {
+	arrays := make([]arrow.Array, 0, len(w.columns))
+	defer func() {
+		for _, a := range arrays {
+			a.Release()
+		}
+	}()
+	offset, next := 0, 0 // in the current block; of values
+	for _, c := range w.columns {
+		if next == len(values) {
+			return fmt.Errorf("table %s: no values for column %s", w.path, c.Name)
+		}
+		var a arrow.Array
+		if block, ok := values[next].(Block); ok && c.Type == Values {
+			a = variable(block, offset, rows, c)
+			if offset += c.Variable.Size(); offset == block.Matrix.RawMatrix().Cols {
+				offset, next = 0, next+1
+			}
+		} else {
+			a = column(values[next], c)
+			next++
+		}
+		if a == nil || a.Len() != rows {
+			return fmt.Errorf("table %s: column %s does not take %T of %d rows", w.path, c.Name, values[max(0, next-1)], rows)
+		}
+		arrays = append(arrays, a)
+	}
+	record := array.NewRecord(w.schema, arrays, int64(rows))
+	defer record.Release()
+	if err := w.arrow.Write(record); err != nil {
+		return err
+	}
+	return w.buffer.Flush()
+}
+
+// column returns v as an Arrow array, or nil when it is not what c takes.
+func column(v any, c Column) arrow.Array {
+	switch v := v.(type) {
+	case []int32:
+		return build(array.NewInt32Builder, Nullable[int32]{Values: v}, c.Type == Int32)
+	case []int64:
+		return build(array.NewInt64Builder, Nullable[int64]{Values: v}, c.Type == Int64)
+	case []float64:
+		return build(array.NewFloat64Builder, Nullable[float64]{Values: v}, c.Type == Float64)
+	case []string:
+		return build(array.NewStringBuilder, Nullable[string]{Values: v}, c.Type == Text)
+	case Nullable[int32]:
+		return build(array.NewInt32Builder, v, c.Type == Int32)
+	case Nullable[float64]:
+		return build(array.NewFloat64Builder, v, c.Type == Float64)
+	case Nullable[string]:
+		return build(array.NewStringBuilder, v, c.Type == Text)
+	}
+	return nil
+}
+
+type builder[T any] interface {
+	AppendValues([]T, []bool)
+	NewArray() arrow.Array
+	Release()
+}
+
+func build[T int32 | int64 | float64 | string, B builder[T]](make func(memory.Allocator) B, v Nullable[T], fits bool) arrow.Array {
+	if !fits {
+		return nil
+	}
+	b := make(memory.DefaultAllocator)
+	defer b.Release()
+	b.AppendValues(v.Values, v.Valid)
+	return b.NewArray()
+}
+
+// variable returns one variable of b. Where the variable is all of the matrix its
+// memory is used as it is.
+func variable(b Block, offset, rows int, c Column) arrow.Array {
+	raw, width := b.Matrix.RawMatrix(), c.Variable.Size()
+	if raw.Rows != rows {
+		return nil
+	}
+	values := raw.Data
+	if width != raw.Cols || raw.Stride != raw.Cols {
+		values = make([]float64, rows*width)
+		for i := range rows {
+			copy(values[i*width:(i+1)*width], raw.Data[i*raw.Stride+offset:])
+		}
+	}
+	nulls, validity := 0, (*memory.Buffer)(nil)
+	if b.Null {
+		validity, nulls = notNaN(values[:rows*width])
+	}
+	data := array.NewData(arrow.PrimitiveTypes.Float64, rows*width,
+		[]*memory.Buffer{validity, memory.NewBufferBytes(arrow.Float64Traits.CastToBytes(values[:rows*width]))}, nil, nulls, 0)
+	if len(c.Variable.Shape) == 0 {
+		return array.NewFloat64Data(data)
+	}
+	return array.NewFixedSizeListData(array.NewData(c.field().Type, rows, []*memory.Buffer{nil}, []arrow.ArrayData{data}, 0, 0))
+}
+
+// notNaN returns the bitmap of values that are not NaN, and how many are.
+func notNaN(values []float64) (*memory.Buffer, int) {
+	bits, nulls := make([]byte, (len(values)+7)/8), 0
+	for i, v := range values {
+		if v == v {
+			bits[i/8] |= 1 << (i % 8)
+		} else {
+			nulls++
+		}
+	}
+	if nulls == 0 {
+		return nil, 0
+	}
+	return memory.NewBufferBytes(bits), nulls
+}
+
+// Close adds the footer, makes sure that the file is on the disk and gives it its
+// name.
+func (w *Writer) Close() error {
+	err := errors.Join(w.arrow.Close(), w.buffer.Flush())
+	if err == nil {
+		err = w.file.Sync()
+	}
+	if err := errors.Join(err, w.file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(w.path+Part, w.path)
+}
+
+// Abandon closes the file as it is, without footer and under the name of a part.
+func (w *Writer) Abandon() error { return errors.Join(w.buffer.Flush(), w.file.Close()) }
