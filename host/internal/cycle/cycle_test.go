@@ -213,14 +213,14 @@ func TestErrorsStopTheTrial(t *testing.T) {
 	}
 }
 
-func TestKeepDrawsInProportion(t *testing.T) {
+func TestDrawInProportion(t *testing.T) {
 	e := Ensemble{
 		Members:    mat.NewDense(4, 1, []float64{0, 1, 2, 3}),
 		LogWeights: []float64{math.Log(0.1), math.Log(0.2), math.Inf(-1), math.Log(0.7)},
 	}
 	for trial := range 20 {
 		counts := make([]float64, 4)
-		kept := keep(e, 100, rng.New(int64(trial)))
+		kept := Draw(e, 100, rng.New(int64(trial)))
 		for i := range 100 {
 			counts[int(kept.At(i, 0))]++
 		}
@@ -231,7 +231,7 @@ func TestKeepDrawsInProportion(t *testing.T) {
 		}
 	}
 	e.LogWeights = nil
-	kept := keep(e, 2, rng.New(1)) // one of each half
+	kept := Draw(e, 2, rng.New(1)) // one of each half
 	if a, b := kept.At(0, 0), kept.At(1, 0); a > 1 || b < 2 {
 		t.Errorf("got %v and %v", a, b)
 	}

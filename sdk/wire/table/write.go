@@ -62,7 +62,6 @@ const Part = ".part"
 // Create starts the table path. metadata goes into the schema, in the order of
 // its keys.
 func Create(path string, columns []Column, metadata map[string]string) (*Writer, error) {
-	w := &Writer{path: path, columns: columns}
 	fields := make([]arrow.Field, len(columns))
 	for i, c := range columns {
 		fields[i] = c.field()
@@ -73,7 +72,17 @@ func Create(path string, columns []Column, metadata map[string]string) (*Writer,
 		values[i] = metadata[k]
 	}
 	m := arrow.NewMetadata(keys, values)
-	w.schema = arrow.NewSchema(fields, &m)
+	w, err := createLike(path, arrow.NewSchema(fields, &m))
+	if err != nil {
+		return nil, err
+	}
+	w.columns = columns
+	return w, nil
+}
+
+// createLike starts a table with a given schema.
+func createLike(path string, schema *arrow.Schema) (*Writer, error) {
+	w := &Writer{path: path, schema: schema}
 	var err error
 	if w.file, err = os.Create(path + Part); err != nil {
 		return nil, err

@@ -1,0 +1,102 @@
+package archive
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Status says how a run or a trial stands.
+type Status string
+
+// The states of runs and trials.
+const (
+	Running     Status = "running"
+	OK          Status = "ok"
+	Diverged    Status = "diverged"    // of a trial: finished, but it lost the truth
+	Failed      Status = "failed"      // stopped by an error
+	SomeFailed  Status = "some failed" // of a run: other trials finished
+	Interrupted Status = "interrupted" // stopped by the user
+)
+
+// Info is what a run says of itself: the content of run.json.
+type Info struct {
+	Format   int               `json:"format"`
+	Name     string            `json:"name"`
+	Seed     int64             `json:"seed"`
+	Profile  string            `json:"profile,omitempty"`
+	Set      []string          `json:"set,omitempty"`
+	Plume    string            `json:"plume"`
+	Go       string            `json:"go"`
+	Workers  int               `json:"workers"`
+	Status   Status            `json:"status"`
+	Error    string            `json:"error,omitempty"`
+	Started  time.Time         `json:"started"`
+	Finished *time.Time        `json:"finished,omitempty"`
+	Plugins  []PluginInfo      `json:"plugins"`
+	Files    map[string]string `json:"files,omitempty"` // sha256 by path, when the run has ended
+}
+
+// PluginInfo identifies a plugin of a run.
+type PluginInfo struct {
+	Name     string `json:"name"`
+	Version  string `json:"version"`
+	Program  string `json:"program"` // base name
+	SHA256   string `json:"sha256"`
+	Manifest string `json:"manifest_sha256"`
+}
+
+// infoFile is the manifest's name.
+const infoFile = "run.json"
+
+// LogFile is the name of what plugins had to say, one JSON object a line.
+const LogFile = "log.jsonl"
+
+// writeInfo replaces run.json in one step.
+func writeInfo(dir string, info *Info) error {
+	text, err := json.MarshalIndent(info, "", "  ")
+	if err != nil {
+		return err
+	}
+	next := filepath.Join(dir, infoFile+".next")
+	if err := os.WriteFile(next, append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(next, filepath.Join(dir, infoFile))
+}
+
+// checksums returns the sha256 of every file below dir, by path with forward
+// slashes, but of run.json, which holds the sums, and of the log, to which plugins
+// add until they have ended.
+func checksums(dir string) (map[string]string, error) {
+	sums := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil || name == infoFile || name == LogFile {
+			return err
+		}
+		sums[filepath.ToSlash(name)], err = checksum(path)
+		return err
+	})
+	return sums, err
+}
+
+func checksum(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,132 @@
+package archive
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Last is how a user names the newest run.
+const Last = "@last"
+
+// Find returns the run directory that name means: a path, [Last], or the
+// beginning of the name of exactly one run below root.
+func Find(root, name string) (string, error) {
+	if _, err := os.Stat(filepath.Join(name, infoFile)); err == nil {
+		return name, nil
+	}
+	runs, err := filepath.Glob(filepath.Join(root, "*", "*", infoFile))
+	if err != nil {
+		return "", err
+	}
+	for i := range runs {
+		runs[i] = filepath.Dir(runs[i])
+	}
+	if name == Last {
+		return newest(root, runs)
+	}
+	var found []string
+	for _, dir := range runs {
+		id, _ := filepath.Rel(root, dir)
+		if strings.HasPrefix(filepath.Base(dir), name) || strings.HasPrefix(filepath.ToSlash(id), filepath.ToSlash(name)) {
+			found = append(found, dir)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("there is no run %q: want a run directory, %s, or the beginning of the name of one below %s", name, Last, root)
+	case 1:
+		return found[0], nil
+	}
+	return "", fmt.Errorf("%q could be %s; write more of it", name, strings.Join(found, " or "))
+}
+
+// newest returns the run whose name, which begins with the time of its start, is
+// the last.
+func newest(root string, runs []string) (string, error) {
+	if len(runs) == 0 {
+		return "", fmt.Errorf("there are no runs below %s", root)
+	}
+	return slices.MaxFunc(runs, func(a, b string) int { return strings.Compare(filepath.Base(a), filepath.Base(b)) }), nil
+}
+
+// ReadInfo reads the manifest of a run.
+func ReadInfo(dir string) (*Info, error) {
+	text, err := os.ReadFile(filepath.Join(dir, infoFile))
+	if err != nil {
+		return nil, err
+	}
+	info := &Info{}
+	if err := json.Unmarshal(text, info); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, infoFile), err)
+	}
+	return info, nil
+}
+
+// CheckFiles compares the files of a run with the checksums in its manifest and
+// returns what differs, one line each.
+func CheckFiles(dir string) ([]string, error) {
+	info, err := ReadInfo(dir)
+	if err != nil {
+		return nil, err
+	}
+	if info.Files == nil {
+		return nil, fmt.Errorf("%s: the run is %q: it has no checksums yet", dir, info.Status)
+	}
+	now, err := checksums(dir)
+	if err != nil {
+		return nil, err
+	}
+	return differences(info.Files, now, "is not as the run left it"), nil
+}
+
+func differences(a, b map[string]string, changed string) []string {
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(a)) {
+		switch sum, ok := b[name]; {
+		case !ok:
+			lines = append(lines, name+" is missing")
+		case sum != a[name]:
+			lines = append(lines, name+" "+changed)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(b)) {
+		if _, ok := a[name]; !ok {
+			lines = append(lines, name+" was added")
+		}
+	}
+	return lines
+}
+
+// Compare returns what differs between the results of two runs, one line each:
+// all tables but the timings, byte by byte. For a table that differs the line names
+// the first row and column.
+func Compare(a, b string) ([]string, error) {
+	first, errA := tables(a)
+	second, errB := tables(b)
+	if err := errors.Join(errA, errB); err != nil {
+		return nil, err
+	}
+	lines := differences(first, second, "differs")
+	for i, line := range lines {
+		if name, ok := strings.CutSuffix(line, " differs"); ok {
+			lines[i] = line + where(filepath.Join(a, name), filepath.Join(b, name))
+		}
+	}
+	return lines, nil
+}
+
+// tables returns the checksums of the tables of a run that a repetition must
+// reproduce.
+func tables(dir string) (map[string]string, error) {
+	sums, err := checksums(dir)
+	maps.DeleteFunc(sums, func(name, _ string) bool {
+		return filepath.Ext(name) != ".arrow" || name == "timings.arrow"
+	})
+	return sums, err
+}

@@ -1,0 +1,248 @@
+// Package archive is the run directory: the tables a run leaves, its manifest, and
+// how to find and compare runs.
+//
+//	<name>/<UTC start>-<4 hex>/
+//	  run.json                 written first with status running, replaced at the end
+//	  workflow.toml            as given
+//	  workflow.resolved.toml   every default filled in, can be run again
+//	  trials.arrow             one row per trial
+//	  metrics.arrow            time means with standard errors
+//	  cycles.arrow             one row per trial, cycle and stage
+//	  diagnostics.arrow        what filters report, one row per number
+//	  observations.arrow       one row per cycle
+//	  timings.arrow            wall time; the only table that differs between identical runs
+//	  truth/replicate=001/     states by cycle, from cycle 0
+//	  ensemble/trial=0001/     members by cycle and stage
+//	  reference/               members kept of the brute-force posterior
+//	  log.jsonl                what plugins had to say
+//
+// Files under way are called NAME.part, see package table. Tables of all trials
+// are written as one part per trial and put together in the order of trials when
+// the run ends, so that their bytes do not depend on which trial was faster.
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// Run is a run directory that is being written.
+type Run struct {
+	Dir  string
+	info Info
+}
+
+// Create makes a run directory below root and writes its manifest and workflow.
+func Create(root string, info Info, given, resolved []byte) (*Run, error) {
+	info.Format, info.Status, info.Started = 1, Running, time.Now().UTC()
+	r := &Run{info: info}
+	var err error
+	if r.Dir, err = newDir(filepath.Join(root, info.Name), info.Started); err != nil {
+		return nil, err
+	}
+	return r, errors.Join(
+		writeInfo(r.Dir, &r.info),
+		os.WriteFile(filepath.Join(r.Dir, "workflow.toml"), given, 0o644),
+		os.WriteFile(filepath.Join(r.Dir, "workflow.resolved.toml"), resolved, 0o644),
+	)
+}
+
+// newDir makes a directory that nobody else has, named by the time.
+func newDir(parent string, at time.Time) (string, error) {
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", err
+	}
+	stamp := at.Format("20060102T150405Z")
+	for i := range 1 << 16 {
+		dir := filepath.Join(parent, fmt.Sprintf("%s-%04x", stamp, (at.Nanosecond()/1000+i)&0xffff))
+		if err := os.Mkdir(dir, 0o755); !errors.Is(err, os.ErrExist) {
+			return dir, err
+		}
+	}
+	return "", fmt.Errorf("%s: no name is free for %s", parent, stamp)
+}
+
+// Path returns the path of a file of the run, whose folders it makes.
+func (r *Run) Path(parts ...string) (string, error) {
+	path := filepath.Join(append([]string{r.Dir}, parts...)...)
+	return path, os.MkdirAll(filepath.Dir(path), 0o755)
+}
+
+// write writes a table in one go.
+func (r *Run) write(columns []table.Column, rows int, values []any, path ...string) error {
+	file, err := r.Path(path...)
+	if err != nil {
+		return err
+	}
+	w, err := table.Create(file, columns, nil)
+	if err != nil {
+		return err
+	}
+	if err := w.Append(rows, values...); err != nil {
+		return errors.Join(err, w.Abandon())
+	}
+	return w.Close()
+}
+
+// Twin writes the true trajectory, from cycle 0, and the observations.
+func (r *Run) Twin(t *cycle.Twin, times func(cycle int) float64, state, observed *sdk.Layout) error {
+	clock := []table.Column{{Name: "cycle", Type: table.Int32}, {Name: "time", Type: table.Float64}}
+	rows, _ := t.Truth.Dims()
+	return errors.Join(
+		r.write(append(clock, table.Variables(state)...), rows,
+			append(ticks(0, rows, times), table.Block{Matrix: t.Truth}), "truth", "replicate=001", "part-00000.arrow"),
+		r.write(append(slices.Clone(clock), table.Variables(observed)...), rows-1,
+			append(ticks(1, rows, times), table.Block{Matrix: t.Observations, Null: true}), "observations.arrow"),
+	)
+}
+
+// ticks returns the columns cycle and time of cycles [from, to).
+func ticks(from, to int, times func(int) float64) []any {
+	cycles, at := make([]int32, to-from), make([]float64, to-from)
+	for k := range cycles {
+		cycles[k], at[k] = int32(from+k), times(from+k)
+	}
+	return []any{cycles, at}
+}
+
+// Reference opens the table of the brute-force posterior's members.
+func (r *Run) Reference(state *sdk.Layout) (*Members, error) {
+	return r.members(state, "reference", "part-00000.arrow")
+}
+
+// Members is a table of ensemble members.
+type Members struct {
+	table *table.Writer
+	index []int32 // 0, 1, ...
+}
+
+func (r *Run) members(state *sdk.Layout, path ...string) (*Members, error) {
+	file, err := r.Path(path...)
+	if err != nil {
+		return nil, err
+	}
+	columns := append([]table.Column{
+		{Name: "cycle", Type: table.Int32}, {Name: "time", Type: table.Float64}, {Name: "stage", Type: table.Text},
+		{Name: "member", Type: table.Int32}, {Name: "log_weight", Type: table.Float64}, {Name: "parent", Type: table.Int32, Nullable: true},
+	}, table.Variables(state)...)
+	w, err := table.Create(file, columns, nil)
+	return &Members{table: w}, err
+}
+
+// Append writes the members of one cycle and stage. parents may be nil.
+func (m *Members) Append(k int, time float64, stage string, e cycle.Ensemble, parents []int) error {
+	rows, _ := e.Members.Dims()
+	for len(m.index) < rows {
+		m.index = append(m.index, int32(len(m.index)))
+	}
+	weights := e.LogWeights
+	if weights == nil {
+		weights = slices.Repeat([]float64{-math.Log(float64(rows))}, rows)
+	}
+	parent := table.Nullable[int32]{Values: make([]int32, rows), Valid: make([]bool, rows)}
+	for i, p := range parents {
+		parent.Values[i], parent.Valid[i] = int32(p), true
+	}
+	return m.table.Append(rows, slices.Repeat([]int32{int32(k)}, rows), slices.Repeat([]float64{time}, rows),
+		slices.Repeat([]string{stage}, rows), m.index[:rows], weights, parent, table.Block{Matrix: e.Members})
+}
+
+// Close finishes the table.
+func (m *Members) Close() error { return m.table.Close() }
+
+// TrialRow describes a trial and how it ended.
+type TrialRow struct {
+	Trial  int
+	Filter string
+	Plugin string
+	Size   int
+	Status Status
+	Error  string
+	Cycles int // completed
+}
+
+// Metric is one time mean.
+type Metric struct {
+	Trial  int // 0: a baseline that is no trial
+	Filter string
+	Metric string
+	Stage  string
+	Value  float64
+	SE     float64 // NaN: not known
+	Cycles int     // averaged over
+	Status Status
+}
+
+// Finish puts the tables of all trials together, writes trials and metrics, and
+// closes the manifest with the checksums of all files. It takes what there is: a
+// run that was stopped is finished like any other.
+func (r *Run) Finish(trials []TrialRow, metrics []Metric, status Status, cause error) error {
+	err := errors.Join(r.merge("cycles"), r.merge("diagnostics"), r.merge("timings"), r.writeTrials(trials), r.writeMetrics(metrics))
+	now := time.Now().UTC()
+	r.info.Status, r.info.Finished = status, &now
+	if cause != nil {
+		r.info.Error = cause.Error()
+	}
+	var sumErr error
+	r.info.Files, sumErr = checksums(r.Dir)
+	return errors.Join(err, sumErr, writeInfo(r.Dir, &r.info))
+}
+
+// merge writes NAME.arrow from the parts of all trials below NAME/, in order, and
+// removes them.
+func (r *Run) merge(name string) error {
+	parts, err := filepath.Glob(filepath.Join(r.Dir, name, "trial=*.arrow"))
+	if err != nil || len(parts) == 0 {
+		return err
+	}
+	slices.Sort(parts)
+	if err := table.Concat(filepath.Join(r.Dir, name+".arrow"), parts); err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Join(r.Dir, name))
+}
+
+func (r *Run) writeTrials(trials []TrialRow) error {
+	columns := []table.Column{
+		{Name: "trial", Type: table.Int32}, {Name: "replicate", Type: table.Int32}, {Name: "filter", Type: table.Text}, {Name: "plugin", Type: table.Text},
+		{Name: "size", Type: table.Int32}, {Name: "status", Type: table.Text}, {Name: "cycles", Type: table.Int32}, {Name: "error", Type: table.Text, Nullable: true},
+	}
+	n := len(trials)
+	trial, replicate, size, cycles := make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
+	filter, plugin, status := make([]string, n), make([]string, n), make([]string, n)
+	failure := table.Nullable[string]{Values: make([]string, n), Valid: make([]bool, n)}
+	for i, t := range trials {
+		trial[i], replicate[i], filter[i], plugin[i], size[i], status[i], cycles[i] = int32(t.Trial), 1, t.Filter, t.Plugin, int32(t.Size), string(t.Status), int32(t.Cycles)
+		failure.Values[i], failure.Valid[i] = strings.ToValidUTF8(t.Error, "?"), t.Error != ""
+	}
+	return r.write(columns, n, []any{trial, replicate, filter, plugin, size, status, cycles, failure}, "trials.arrow")
+}
+
+func (r *Run) writeMetrics(metrics []Metric) error {
+	columns := []table.Column{
+		{Name: "trial", Type: table.Int32, Nullable: true}, {Name: "replicate", Type: table.Int32}, {Name: "filter", Type: table.Text},
+		{Name: "metric", Type: table.Text}, {Name: "stage", Type: table.Text}, {Name: "value", Type: table.Float64},
+		{Name: "se", Type: table.Float64}, {Name: "cycles", Type: table.Int32}, {Name: "status", Type: table.Text},
+	}
+	n := len(metrics)
+	trial := table.Nullable[int32]{Values: make([]int32, n), Valid: make([]bool, n)}
+	replicate, cycles := make([]int32, n), make([]int32, n)
+	filter, metric, stage, status := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	value, se := make([]float64, n), make([]float64, n)
+	for i, m := range metrics {
+		trial.Values[i], trial.Valid[i] = int32(m.Trial), m.Trial > 0
+		replicate[i], filter[i], metric[i], stage[i], status[i] = 1, m.Filter, m.Metric, m.Stage, string(m.Status)
+		value[i], se[i], cycles[i] = m.Value, m.SE, int32(m.Cycles)
+	}
+	return r.write(columns, n, []any{trial, replicate, filter, metric, stage, value, se, cycles, status}, "metrics.arrow")
+}

@@ -1,0 +1,160 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// Stages of a cycle that a run stores.
+const (
+	Forecast = "forecast"
+	Analysis = "analysis"
+)
+
+// Keep says which ensembles of a trial are stored.
+type Keep struct{ Forecast, Analysis bool }
+
+// Trial is the tables of one trial under way.
+type Trial struct {
+	number int32
+	filter string
+	keep   Keep
+
+	cycles, diagnostics, timings *table.Writer
+	members                      *Members // nil when no ensembles are kept
+}
+
+// CycleRow is the scores of one stage of one cycle. A score that does not apply is
+// nil.
+type CycleRow struct {
+	Stage           string
+	RMSE            float64
+	Bias            float64
+	Spread          float64
+	CRPSFair        float64
+	ESS             float64
+	W2Reference     *float64
+	UniqueAncestors *float64
+}
+
+var (
+	cyclesColumns = []table.Column{
+		{Name: "trial", Type: table.Int32}, {Name: "replicate", Type: table.Int32}, {Name: "filter", Type: table.Text},
+		{Name: "cycle", Type: table.Int32}, {Name: "time", Type: table.Float64}, {Name: "stage", Type: table.Text},
+		{Name: "rmse", Type: table.Float64}, {Name: "bias", Type: table.Float64}, {Name: "spread", Type: table.Float64},
+		{Name: "crps_fair", Type: table.Float64}, {Name: "weights_ess", Type: table.Float64},
+		{Name: "w2_reference", Type: table.Float64, Nullable: true}, {Name: "unique_ancestors", Type: table.Float64, Nullable: true},
+	}
+	diagnosticsColumns = []table.Column{
+		{Name: "trial", Type: table.Int32}, {Name: "filter", Type: table.Text}, {Name: "cycle", Type: table.Int32},
+		{Name: "name", Type: table.Text}, {Name: "value", Type: table.Float64},
+	}
+	timingsColumns = []table.Column{
+		{Name: "trial", Type: table.Int32}, {Name: "filter", Type: table.Text}, {Name: "cycle", Type: table.Int32},
+		{Name: "forecast_s", Type: table.Float64}, {Name: "observe_s", Type: table.Float64}, {Name: "analyse_s", Type: table.Float64},
+	}
+)
+
+// Trial opens the tables of a trial. Trials may be written at the same time, each
+// by one goroutine.
+func (r *Run) Trial(number int, filter string, state *sdk.Layout, keep Keep) (*Trial, error) {
+	t := &Trial{number: int32(number), filter: filter, keep: keep}
+	var err error
+	open := func(name string, columns []table.Column) *table.Writer {
+		if err != nil {
+			return nil
+		}
+		var path string
+		if path, err = r.Path(name, fmt.Sprintf("trial=%04d.arrow", number)); err != nil {
+			return nil
+		}
+		var w *table.Writer
+		w, err = table.Create(path, columns, nil)
+		return w
+	}
+	t.cycles, t.diagnostics, t.timings = open("cycles", cyclesColumns), open("diagnostics", diagnosticsColumns), open("timings", timingsColumns)
+	if err == nil && (keep.Forecast || keep.Analysis) {
+		t.members, err = r.members(state, "ensemble", fmt.Sprintf("trial=%04d", number), "part-00000.arrow")
+	}
+	return t, err
+}
+
+// Append writes one cycle: its scores, the filter's diagnostics, where the time
+// went and the ensembles that are kept.
+func (t *Trial) Append(s *cycle.Step, rows []CycleRow) error {
+	return errors.Join(t.appendCycle(s, rows), t.appendDiagnostics(s), t.appendTiming(s), t.appendMembers(s))
+}
+
+func (t *Trial) appendCycle(s *cycle.Step, rows []CycleRow) error {
+	n := len(rows)
+	number := func(get func(CycleRow) float64) []float64 {
+		v := make([]float64, n)
+		for i, r := range rows {
+			v[i] = get(r)
+		}
+		return v
+	}
+	optional := func(get func(CycleRow) *float64) table.Nullable[float64] {
+		v := table.Nullable[float64]{Values: make([]float64, n), Valid: make([]bool, n)}
+		for i, r := range rows {
+			if p := get(r); p != nil {
+				v.Values[i], v.Valid[i] = *p, true
+			}
+		}
+		return v
+	}
+	stages := make([]string, n)
+	for i, r := range rows {
+		stages[i] = r.Stage
+	}
+	return t.cycles.Append(n, slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{1}, n), slices.Repeat([]string{t.filter}, n),
+		slices.Repeat([]int32{int32(s.Cycle)}, n), slices.Repeat([]float64{s.Time}, n), stages,
+		number(func(r CycleRow) float64 { return r.RMSE }), number(func(r CycleRow) float64 { return r.Bias }),
+		number(func(r CycleRow) float64 { return r.Spread }), number(func(r CycleRow) float64 { return r.CRPSFair }),
+		number(func(r CycleRow) float64 { return r.ESS }),
+		optional(func(r CycleRow) *float64 { return r.W2Reference }), optional(func(r CycleRow) *float64 { return r.UniqueAncestors }))
+}
+
+func (t *Trial) appendDiagnostics(s *cycle.Step) error {
+	names := slices.Sorted(maps.Keys(s.Metrics))
+	if len(names) == 0 {
+		return nil
+	}
+	values := make([]float64, len(names))
+	for i, name := range names {
+		values[i] = s.Metrics[name]
+	}
+	n := len(names)
+	return t.diagnostics.Append(n, slices.Repeat([]int32{t.number}, n), slices.Repeat([]string{t.filter}, n), slices.Repeat([]int32{int32(s.Cycle)}, n), names, values)
+}
+
+func (t *Trial) appendTiming(s *cycle.Step) error {
+	return t.timings.Append(1, []int32{t.number}, []string{t.filter}, []int32{int32(s.Cycle)},
+		[]float64{s.Timing.Forecast.Seconds()}, []float64{s.Timing.Observe.Seconds()}, []float64{s.Timing.Analyse.Seconds()})
+}
+
+func (t *Trial) appendMembers(s *cycle.Step) error {
+	var err error
+	if t.keep.Forecast {
+		err = t.members.Append(s.Cycle, s.Time, Forecast, s.Forecast, nil)
+	}
+	if t.keep.Analysis && err == nil {
+		err = t.members.Append(s.Cycle, s.Time, Analysis, s.Analysis, s.Ancestors)
+	}
+	return err
+}
+
+// Close finishes the tables of the trial, however far it came.
+func (t *Trial) Close() error {
+	err := errors.Join(t.cycles.Close(), t.diagnostics.Close(), t.timings.Close())
+	if t.members != nil {
+		err = errors.Join(err, t.members.Close())
+	}
+	return err
+}

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/launch"
+)
+
+// logFile keeps what plugins have to say: in memory until the run has a
+// directory, then in a file with one JSON object a line.
+type logFile struct {
+	mu    sync.Mutex
+	early []logLine
+	file  *os.File
+	err   error
+}
+
+type logLine struct {
+	Time    time.Time         `json:"time"`
+	Plugin  string            `json:"plugin"`
+	Level   string            `json:"level"`
+	Message string            `json:"message"`
+	Fields  map[string]string `json:"fields,omitempty"`
+}
+
+func (l *logFile) record(r launch.Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	line := logLine{time.Now().UTC(), r.Plugin, r.Level, r.Message, r.Fields}
+	if l.file == nil {
+		l.early = append(l.early, line)
+		return
+	}
+	l.write(line)
+}
+
+// write appends a line; the first failure is kept for close.
+func (l *logFile) write(line logLine) {
+	if err := json.NewEncoder(l.file).Encode(line); err != nil && l.err == nil {
+		l.err = err
+	}
+}
+
+func (l *logFile) open(path string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var err error
+	if l.file, err = os.Create(path); err != nil {
+		return err
+	}
+	for _, line := range l.early {
+		l.write(line)
+	}
+	l.early = nil
+	return nil
+}
+
+func (l *logFile) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return nil
+	}
+	if err := l.file.Close(); err != nil {
+		return err
+	}
+	return l.err
+}

@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+	"github.com/spf13/cobra"
+)
+
+// source is how a user names a workflow: a file and what goes over it.
+type source struct {
+	path    string
+	profile string
+	set     []string
+	format  string // of findings
+}
+
+// flags adds the flags of a source to c.
+func (s *source) flags(c *cobra.Command) {
+	c.Flags().StringVar(&s.profile, "profile", "", "use the overrides of [profile.`NAME`]")
+	c.Flags().StringArrayVar(&s.set, "set", nil, "override one value, `key=value`, such as time.cycles=50; may be repeated")
+	c.Flags().StringVar(&s.format, "format", "human", "how to show findings: human, json or github")
+}
+
+// load reads the workflow; an error is a *findings.
+func (s *source) load() (*workflow.Workflow, error) {
+	if !slices.Contains([]string{"human", "json", "github"}, s.format) {
+		return nil, usage("--format must be human, json or github, but is %q", s.format)
+	}
+	w, found := workflow.Load(s.path, workflow.Options{Profile: s.profile, Set: s.set})
+	if len(found) > 0 {
+		return nil, &exitError{exitWorkflow, &findings{found, s.format}}
+	}
+	return w, nil
+}
+
+// opened is a workflow with its plugins running and its plan made.
+type opened struct {
+	workflow *workflow.Workflow
+	plan     *plan.Plan
+	pool     *launch.Pool
+	plugins  []*launch.Process // in the order they were first needed
+}
+
+// open starts the plugins of the workflow and makes the plan. Close the result.
+func (s *source) open(ctx context.Context, log func(launch.Record)) (*opened, error) {
+	w, err := s.load()
+	if err != nil {
+		return nil, err
+	}
+	pool, err := launch.NewPool(launch.Options{Log: log})
+	if err != nil {
+		return nil, err
+	}
+	o := &opened{workflow: w, pool: pool}
+	p, found := plan.Make(ctx, w, o.plugin)
+	if len(found) > 0 {
+		code := exitWorkflow
+		if slices.ContainsFunc(found, plan.IsPluginFault) {
+			code = exitPlugin
+		}
+		return nil, errors.Join(o.close(), &exitError{code, &findings{found, s.format}})
+	}
+	o.plan = p
+	return o, nil
+}
+
+func (o *opened) close() error { return o.pool.Close() }
+
+// plugin implements plan.Open.
+func (o *opened) plugin(ctx context.Context, name string, c workflow.Component) (*sdk.Plugin, error) {
+	program, err := o.program(name)
+	if err != nil {
+		return nil, err
+	}
+	process, err := o.pool.Start(ctx, program)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(o.plugins, process) {
+		o.plugins = append(o.plugins, process)
+	}
+	return process.Plugin(c.Timeout), nil
+}
+
+// program finds the program of a plugin: what the workflow says, or what is on
+// the plugin path.
+func (o *opened) program(name string) (*launch.Program, error) {
+	given, ok := o.workflow.Plugins[name]
+	if !ok {
+		return launch.DefaultPath().Find(name)
+	}
+	program, err := launch.Command(name, given.Command, filepath.Dir(o.workflow.File))
+	if err != nil {
+		return nil, err
+	}
+	if given.SHA256 != "" {
+		return program, program.Verify(given.SHA256)
+	}
+	return program, nil
+}
+
+// pluginInfo identifies the plugins for a run's manifest.
+func (o *opened) pluginInfo() []archive.PluginInfo {
+	var list []archive.PluginInfo
+	for _, p := range o.plugins {
+		m := p.Plugin(1).Manifest
+		list = append(list, archive.PluginInfo{
+			Name: m.Name, Version: m.Version, Program: filepath.Base(p.Program().Command[0]),
+			SHA256: p.Program().SHA256, Manifest: p.ManifestSHA256(),
+		})
+	}
+	return list
+}
+
+// readWorkflow returns the text of the workflow file as it was given.
+func readWorkflow(w *workflow.Workflow) ([]byte, error) { return os.ReadFile(w.File) }

@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/plugintest"
+	"github.com/spf13/cobra"
+)
+
+// callTimeout bounds the calls of commands that know no workflow.
+const callTimeout = 30 * time.Second
+
+func (a *app) plugins() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "plugins",
+		Short: "List, describe and test plugins",
+		Long: `Plugins are looked for in the directories of $PLUME_PLUGINS and in the folder
+plugins beside the plume program.`,
+		Args: exactly(0, "a subcommand"),
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.pluginsList(), a.pluginsDescribe(), a.pluginsTest())
+	return c
+}
+
+// withPlugin starts the plugin called name, or the program at that path, for do.
+func withPlugin(ctx context.Context, name string, do func(*sdk.Plugin) error) (err error) {
+	var program *launch.Program
+	if strings.ContainsRune(name, '/') {
+		program, err = launch.Command("", []string{name}, ".")
+	} else {
+		program, err = launch.DefaultPath().Find(name)
+	}
+	if err != nil {
+		return err
+	}
+	pool, err := launch.NewPool(launch.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	process, err := pool.Start(ctx, program)
+	if err != nil {
+		return err
+	}
+	return do(process.Plugin(callTimeout))
+}
+
+func (a *app) pluginsList() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the plugins that workflows can name",
+		Args:  exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			names := launch.DefaultPath().List()
+			if len(names) == 0 {
+				a.say("there are no plugins in %s", strings.Join(launch.DefaultPath(), ", "))
+				return nil
+			}
+			var faults []error
+			out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+			for _, name := range names {
+				faults = append(faults, withPlugin(c.Context(), name, func(p *sdk.Plugin) error {
+					_, err := fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", name, p.Manifest.Role, p.Manifest.Version, p.Manifest.Summary)
+					return err
+				}))
+			}
+			return errors.Join(append(faults, out.Flush())...)
+		},
+	}
+}
+
+func (a *app) pluginsDescribe() *cobra.Command {
+	var markdown, source bool
+	c := &cobra.Command{
+		Use:   "describe NAME|PROGRAM",
+		Short: "Show a plugin's parameters",
+		Example: `  plume plugins describe lorenz63
+  plume plugins describe ./my-model`,
+		Args: exactly(1, "one plugin"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return withPlugin(c.Context(), args[0], func(p *sdk.Plugin) error {
+				switch {
+				case markdown:
+					describeMarkdown(a.stdout, p.Manifest)
+				case source:
+					fmt.Fprint(a.stdout, p.Manifest.Text)
+				default:
+					describeText(a.stdout, p.Manifest)
+				}
+				return nil
+			})
+		},
+	}
+	c.Flags().BoolVar(&markdown, "markdown", false, "print the parameter table of a README")
+	c.Flags().BoolVar(&source, "toml", false, "print plugin.toml")
+	return c
+}
+
+func (a *app) pluginsTest() *cobra.Command {
+	return &cobra.Command{
+		Use:   "test NAME|PROGRAM...",
+		Short: "Put plugins through the conformance suite, over their sockets",
+		Example: `  plume plugins test filter-enkf
+  plume plugins test ./my-model`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("%s takes at least one plugin; see %s --help", c.CommandPath(), c.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			failed := 0
+			for _, name := range args {
+				err := withPlugin(c.Context(), name, func(p *sdk.Plugin) error { return plugintest.CheckContext(c.Context(), p) })
+				if err == nil {
+					fmt.Fprintf(a.stdout, "ok    %s\n", name)
+					continue
+				}
+				failed++
+				fmt.Fprintf(a.stdout, "FAIL  %s\n%s\n", name, indent(err.Error()))
+			}
+			if failed > 0 {
+				return fmt.Errorf("%s of %d did not pass", plural(failed, "plugin"), len(args))
+			}
+			return nil
+		},
+	}
+}

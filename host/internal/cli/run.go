@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) run() *cobra.Command {
+	s := &source{}
+	var root string
+	var workers int
+	c := &cobra.Command{
+		Use:   "run WORKFLOW",
+		Short: "Run a workflow and write a run directory",
+		Long: `Run checks a workflow, starts its plugins, runs every filter on the same truth and
+observations, and writes a run directory of Arrow tables. It prints the path of
+that directory on standard output; everything else goes to standard error.
+
+The tables are the same, byte for byte, whatever the number of workers.
+Ctrl-C finishes the cycle under way and closes all files; a second one stops at once.`,
+		Example: `  plume run workflows/lorenz63-quick.toml
+  plume run twin.toml --set time.cycles=50 --set experiment.seed=7
+  plume run twin.toml --profile short --workers 1`,
+		Args: exactly(1, "one workflow file"),
+		RunE: func(c *cobra.Command, args []string) error {
+			s.path = args[0]
+			r, err := a.perform(c.Context(), s, root, workers)
+			if r == nil {
+				return err
+			}
+			a.show(r)
+			if err == nil {
+				a.say("\nNext:\n  plume verify %s\n  python examples/analysis/read_run_pandas.py %s", r.dir, r.dir)
+			}
+			fmt.Fprintln(a.stdout, r.dir)
+			return err
+		},
+	}
+	s.flags(c)
+	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are written")
+	c.Flags().IntVar(&workers, "workers", 0, "filters that run at once; 0 means one per processor")
+	return c
+}
+
+func (a *app) validate() *cobra.Command {
+	s := &source{}
+	var offline bool
+	c := &cobra.Command{
+		Use:   "validate WORKFLOW",
+		Short: "Check a workflow without running it",
+		Long: `Validate checks a workflow in three layers: the text, the keys and values, and the
+plugins it names with their parameters, sizes and capabilities. All findings of the
+first layer that has any are shown, with their place and a remedy.`,
+		Example: `  plume validate twin.toml
+  plume validate twin.toml --format github`,
+		Args: exactly(1, "one workflow file"),
+		RunE: func(c *cobra.Command, args []string) error {
+			s.path = args[0]
+			if offline {
+				if _, err := s.load(); err != nil {
+					return err
+				}
+			} else {
+				o, err := s.open(c.Context(), nil)
+				if err != nil {
+					return err
+				}
+				if err := o.close(); err != nil {
+					return err
+				}
+			}
+			a.say("%s is valid\n\nNext:\n  plume plan %s\n  plume run %s", s.path, s.path, s.path)
+			return nil
+		},
+	}
+	s.flags(c)
+	c.Flags().BoolVar(&offline, "offline", false, "do not start plugins: check text, keys and values alone")
+	return c
+}

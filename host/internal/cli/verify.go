@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk/wire/table"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) verify() *cobra.Command {
+	s := &source{}
+	var root string
+	var workers int
+	c := &cobra.Command{
+		Use:   "verify WORKFLOW | RUN [RUN]",
+		Short: "Check expected scores, a run's files, or that two runs are identical",
+		Long: `Verify WORKFLOW runs the workflow and checks its scores against its [expect] table.
+Verify RUN checks that a run's files are those the run wrote, and its scores.
+Verify RUN RUN checks that all tables but the timings are the same, byte for byte.
+
+RUN is a path, @last, or the beginning of a run's name. Exit code 6 means that
+something differs.`,
+		Example: `  plume verify workflows/sakov2008-lorenz96.toml --profile short
+  plume verify @last
+  plume verify runs/l63-twin/20260102T030405Z-1a2b runs/l63-twin/20260102T030512Z-9f00`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return usage("%s takes a workflow, a run or two runs, got %d arguments; see %s --help", c.CommandPath(), len(args), c.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 && strings.HasSuffix(args[0], ".toml") {
+				s.path = args[0]
+				r, err := a.perform(c.Context(), s, root, workers)
+				if r == nil {
+					return err
+				}
+				a.show(r)
+				if err != nil {
+					return err
+				}
+				return a.checkRun(r.dir)
+			}
+			dirs := make([]string, len(args))
+			for i, name := range args {
+				dir, err := archive.Find(root, name)
+				if err != nil {
+					return usage("%v", err)
+				}
+				dirs[i] = dir
+			}
+			if len(dirs) == 2 {
+				return a.compareRuns(dirs[0], dirs[1])
+			}
+			return a.checkRun(dirs[0])
+		},
+	}
+	s.flags(c)
+	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
+	c.Flags().IntVar(&workers, "workers", 0, "filters that run at once; 0 means one per processor")
+	return c
+}
+
+func (a *app) compareRuns(first, second string) error {
+	lines, err := archive.Compare(first, second)
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		fmt.Fprintln(a.stdout, line)
+	}
+	if len(lines) > 0 {
+		return &exitError{exitDiffers, fmt.Errorf("%s", plural(len(lines), "difference"))}
+	}
+	a.say("the results are identical")
+	return nil
+}
+
+// checkRun checks files and expectations of a run.
+func (a *app) checkRun(dir string) error {
+	lines, err := archive.CheckFiles(dir)
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		fmt.Fprintln(a.stdout, line)
+	}
+	w, found := workflow.Load(filepath.Join(dir, "workflow.resolved.toml"), workflow.Options{})
+	if len(found) > 0 {
+		return &exitError{exitWorkflow, &findings{found, "human"}}
+	}
+	missed, err := a.checkExpected(w, dir)
+	if err != nil {
+		return err
+	}
+	if n := len(lines) + missed; n > 0 {
+		return &exitError{exitDiffers, fmt.Errorf("%s: %s", dir, plural(n, "difference"))}
+	}
+	a.say("%s: all files are as the run left them", dir)
+	return nil
+}
+
+// checkExpected prints the expected scores beside the run's and returns how many
+// miss their band.
+func (a *app) checkExpected(w *workflow.Workflow, dir string) (missed int, err error) {
+	if w.Expect == nil {
+		a.say("the workflow expects no scores")
+		return 0, nil
+	}
+	metrics, err := readMetrics(dir)
+	if err != nil {
+		return 0, err
+	}
+	var b strings.Builder
+	out := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(out, "filter\tmetric\texpected\tgot\t± se\t")
+	for _, e := range w.Expect.Scores {
+		band := e.Tolerance
+		if e.Relative > 0 {
+			band = e.Relative * math.Abs(e.Value)
+		}
+		m, ok := metrics[metricKey{e.Filter, e.Metric}]
+		verdict := "ok"
+		switch {
+		case !ok:
+			verdict = "there is no such score"
+		case m.status != string(archive.OK):
+			verdict = "the filter has " + m.status
+		case !(math.Abs(m.value-e.Value) <= band):
+			verdict = "outside"
+		}
+		if verdict != "ok" {
+			missed++
+		}
+		fmt.Fprintf(out, "%s\t%s\t%.4g ± %.2g\t%.4g\t%.2g\t%s\n", e.Filter, e.Metric, e.Value, band, m.value, m.se, verdict)
+	}
+	if err := out.Flush(); err != nil {
+		return missed, err
+	}
+	fmt.Fprintf(a.stderr, "\n%s", b.String())
+	return missed, nil
+}
+
+type metricKey struct{ filter, metric string }
+
+type storedMetric struct {
+	value, se float64
+	status    string
+}
+
+// readMetrics returns the analysis metrics of a run.
+func readMetrics(dir string) (map[metricKey]storedMetric, error) {
+	t, err := table.Read(filepath.Join(dir, "metrics.arrow"))
+	if err != nil {
+		return nil, err
+	}
+	filter, ok1 := t.Column("filter").([]string)
+	metric, ok2 := t.Column("metric").([]string)
+	stage, ok3 := t.Column("stage").([]string)
+	value, ok4 := t.Column("value").([]float64)
+	se, ok5 := t.Column("se").([]float64)
+	status, ok6 := t.Column("status").([]string)
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 {
+		return nil, fmt.Errorf("%s: metrics.arrow does not have the columns of this version", dir)
+	}
+	metrics := map[metricKey]storedMetric{}
+	for i := range t.Rows {
+		if stage[i] == archive.Analysis {
+			metrics[metricKey{filter[i], metric[i]}] = storedMetric{value[i], se[i], status[i]}
+		}
+	}
+	return metrics, nil
+}

@@ -1,0 +1,80 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+)
+
+// Concat writes the rows of parts, in order, as one table with one record batch
+// per part that has rows. The schemas must be the same; the first one's is taken.
+func Concat(path string, parts []string) error {
+	var w *Writer
+	for _, part := range parts {
+		records, schema, err := readRecords(part)
+		if err != nil {
+			return fmt.Errorf("%s: %w", part, err)
+		}
+		if w == nil {
+			if w, err = createLike(path, schema); err != nil {
+				return err
+			}
+		}
+		if err := w.appendAll(records); err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", part, err), w.Abandon())
+		}
+	}
+	return w.Close()
+}
+
+func readRecords(path string) ([]arrow.Record, *arrow.Schema, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	r, err := ipc.NewFileReader(f)
+	if err != nil {
+		return nil, nil, err
+	}
+	var records []arrow.Record
+	for i := range r.NumRecords() {
+		record, err := r.RecordAt(i)
+		if err != nil {
+			return nil, nil, err
+		}
+		records = append(records, record)
+	}
+	return records, r.Schema(), nil
+}
+
+// appendAll writes all rows of records as one record batch.
+func (w *Writer) appendAll(records []arrow.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	rows := int64(0)
+	columns := make([]arrow.Array, w.schema.NumFields())
+	for _, r := range records {
+		rows += r.NumRows()
+	}
+	for i := range columns {
+		pieces := make([]arrow.Array, len(records))
+		for k, r := range records {
+			pieces[k] = r.Column(i)
+		}
+		var err error
+		if columns[i], err = array.Concatenate(pieces, memory.DefaultAllocator); err != nil {
+			return err
+		}
+	}
+	if err := w.arrow.Write(array.NewRecord(w.schema, columns, rows)); err != nil {
+		return err
+	}
+	return w.buffer.Flush()
+}
