@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
-	"gonum.org/v1/gonum/mat"
 )
 
 type filter struct {
@@ -30,11 +30,12 @@ func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
 func (f *filter) Needs() []sdk.Capability { return []sdk.Capability{sdk.LogLikelihood} }
 
 // Analyse implements sdk.Filter: it weights the members by their likelihood and,
-// when too few of them carry the weight, resamples. Cost: O(N (n + m)), and
-// O(N n²) with jitter.
+// when too few of them carry the weight, resamples. Metrics: weights_ess before
+// resampling, the number of different ancestors and whether it resampled. Cost:
+// O(N (n + m)), and O(N n min(N, n)) with jitter.
 func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
-	if err := check(p.Ensemble); err != nil {
-		return nil, err
+	if i, j, found := ensemble.NonFinite(p.Ensemble); found {
+		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", i), "value %d is %v, want a finite number", j, p.Ensemble.At(i, j))
 	}
 	logWeights, err := reweight(p)
 	if err != nil {
@@ -46,8 +47,8 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 			WithHint("the ensemble has lost the truth: use more members, jitter or a wider observation error")
 	}
 	ess := ensemble.ESS(weights, len(weights))
-	a := &sdk.Analysis{Metrics: map[string]float64{"weights_ess": ess}}
-	if !f.resamples(ess, len(weights)) {
+	a := &sdk.Analysis{Metrics: map[string]float64{"weights_ess": ess, "unique_ancestors": float64(len(weights)), "resampled": 0}}
+	if !f.resamples(ess, p) {
 		p.Into.Copy(p.Ensemble)
 		for i := range logWeights {
 			logWeights[i] -= logSum
@@ -59,15 +60,18 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 	for i, from := range a.Ancestors {
 		copy(p.Into.RawRowView(i), p.Ensemble.RawRowView(from))
 	}
-	a.Metrics["unique_ancestors"] = float64(unique(a.Ancestors))
+	a.Metrics["unique_ancestors"], a.Metrics["resampled"] = float64(unique(a.Ancestors)), 1
 	f.jitter(p, a.Ancestors, weights)
 	return a, nil
 }
 
 // resamples says whether the effective sample size is too small. A threshold of 1
-// means every cycle, also when all weights are equal.
-func (f *filter) resamples(ess float64, n int) bool {
-	return f.Threshold == 1 || ess < f.Threshold*float64(n)
+// means every cycle, also when all weights are equal. A cycle without
+// observations changes nothing.
+func (f *filter) resamples(ess float64, p *sdk.Problem) bool {
+	observed := slices.ContainsFunc(p.Observation, func(y float64) bool { return !math.IsNaN(y) })
+	members, _ := p.Ensemble.Dims()
+	return observed && (f.Threshold == 1 || ess < f.Threshold*float64(members))
 }
 
 // reweight returns the logarithms of the forecast weights times the likelihoods,
@@ -84,15 +88,4 @@ func reweight(p *sdk.Problem) ([]float64, error) {
 		}
 	}
 	return logWeights, nil
-}
-
-func check(e *mat.Dense) error {
-	for i := range e.RawMatrix().Rows {
-		for j, v := range e.RawRowView(i) {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", i), "value %d is %v, want a finite number", j, v)
-			}
-		}
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -182,15 +183,17 @@ func TestJitterCovariance(t *testing.T) {
 	}
 }
 
-func TestJitterOfDuplicates(t *testing.T) {
+func TestJitterTarget(t *testing.T) {
 	for _, n := range []int{1, 60} { // more and fewer members than values
-		p := problem(40, n, 7)
-		a := analyse(t, configured(t, 40, map[string]any{"threshold": 1.0, "jitter": 1.0}), p)
-		for i, from := range a.Ancestors {
-			duplicate := i > 0 && a.Ancestors[i-1] == from
-			same := slices.Equal(p.Into.RawRowView(i), p.Ensemble.RawRowView(from))
-			if same == duplicate {
-				t.Errorf("n = %d, member %d: duplicate %v, moved %v", n, i, duplicate, !same)
+		for _, target := range []string{"duplicates", "copies", "all"} {
+			p := problem(40, n, 7)
+			a := analyse(t, configured(t, 40, map[string]any{"threshold": 1.0, "jitter": 1.0, "jitter_target": target}), p)
+			for i, from := range a.Ancestors {
+				copied := slices.Contains(a.Ancestors[:i], from)
+				want := map[string]bool{"copies": copied, "duplicates": copied || slices.Contains(a.Ancestors[i+1:], from), "all": true}[target]
+				if moved := !slices.Equal(p.Into.RawRowView(i), p.Ensemble.RawRowView(from)); moved != want {
+					t.Errorf("%s, n = %d, member %d: moved %v, want %v", target, n, i, moved, want)
+				}
 			}
 		}
 	}
@@ -207,6 +210,86 @@ func TestJitterStaysInTheSpan(t *testing.T) {
 		if v := p.Into.At(i, 2); math.Abs(v-5) > 1e-14*5 {
 			t.Fatalf("member %d left the plane: %v", i, v)
 		}
+	}
+}
+
+// Covariances of every rank are met by the jitter's factor, L'L = C: plain, of
+// states in units 1e12 apart, with two values equal, and with fewer members than
+// values. Elements in units of the standard deviations, to rounding.
+func TestCovarianceFactor(t *testing.T) {
+	for name, tt := range map[string]struct {
+		rows, n int
+		spoil   func(row []float64)
+	}{
+		"plain":       {50, 4, func([]float64) {}},
+		"units":       {50, 4, func(row []float64) { row[1] *= 1e-12 }},
+		"singular":    {50, 4, func(row []float64) { row[3] = row[0] }},
+		"few members": {5, 9, func([]float64) {}},
+	} {
+		p := problem(tt.rows, tt.n, 11)
+		logWeights := make([]float64, tt.rows)
+		for i := range tt.rows {
+			tt.spoil(p.Ensemble.RawRowView(i))
+			logWeights[i] = float64(i%5) / 2
+		}
+		weights, _ := ensemble.Normalise(nil, logWeights)
+		l := covarianceFactor(p.Ensemble, weights)
+		a := ensemble.Anomalies(nil, p.Ensemble, ensemble.Mean(nil, p.Ensemble, weights))
+		var got mat.Dense
+		got.Mul(l.T(), l)
+		sd := ensemble.Variance(nil, p.Ensemble, ensemble.Mean(nil, p.Ensemble, weights), weights)
+		for j := range tt.n {
+			for k := range tt.n {
+				want := 0.0
+				for i, w := range weights {
+					want += w * a.At(i, j) * a.At(i, k) / (1 - 1/ensemble.ESS(weights, 0))
+				}
+				if d := math.Abs(got.At(j, k) - want); d > 1e-13*math.Sqrt(sd[j]*sd[k]) {
+					t.Errorf("%s: element %d, %d is %v, want %v", name, j, k, got.At(j, k), want)
+				}
+			}
+		}
+	}
+}
+
+// When one member has all the weight, jitter parts its copies again, by the
+// forecast's spread: 39 squares of normal draws of variance h² C have a relative
+// standard error of sqrt(2/39).
+func TestJitterAfterCollapse(t *testing.T) {
+	const rows = 40
+	p := problem(rows, 1, 12)
+	p.LogLikelihood.Zero()
+	p.LogLikelihood.Set(7, 0, 1e4)
+	analyse(t, configured(t, rows, map[string]any{"jitter": 1.0}), p)
+	variance := func(e *mat.Dense) float64 { return ensemble.Variance(nil, e, ensemble.Mean(nil, e, nil), nil)[0] }
+	want := math.Pow(rows, -2.0/5) * variance(p.Ensemble)
+	if got := variance(p.Into); math.Abs(got/want-1) > 4.5*math.Sqrt(2.0/(rows-1)) {
+		t.Errorf("variance %v, want %v", got, want)
+	}
+}
+
+// Without observations nothing is resampled or moved, whatever the threshold.
+func TestNothingObserved(t *testing.T) {
+	p := problem(30, 2, 13)
+	p.Observation[0] = math.NaN()
+	p.LogLikelihood.Zero()
+	a := analyse(t, configured(t, 30, map[string]any{"threshold": 1.0, "resampling": "multinomial", "jitter": 1.0}), p)
+	if !mat.Equal(p.Into, p.Ensemble) || a.Ancestors != nil || a.Metrics["resampled"] != 0 {
+		t.Errorf("ancestors %v, metrics %v", a.Ancestors, a.Metrics)
+	}
+}
+
+// The number of processors does not matter, to the last bit.
+func TestProcessorsDoNotMatter(t *testing.T) {
+	const rows = 5000
+	f := configured(t, rows, map[string]any{"threshold": 1.0, "jitter": 1.0, "jitter_target": "all"})
+	one, many := problem(rows, 3, 14), problem(rows, 3, 14)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	analyse(t, f, one)
+	runtime.GOMAXPROCS(4)
+	analyse(t, f, many)
+	if !mat.Equal(one.Into, many.Into) {
+		t.Error("the analysis differs")
 	}
 }
 

@@ -9,32 +9,6 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// SquareRoot stores in dst the symmetric square root of the positive
-// semidefinite matrix c (n x n), and reports whether the eigenvalues were found,
-// which they are unless c holds NaN or Inf:
-//
-//	c = V diag(l) V',  dst = V diag(sqrt(l)) V',  dst dst = c
-//
-// Eigenvalues below zero count as rounding of zero. dst must not be c.
-// Cost: about 25 n^3.
-func SquareRoot(dst *mat.Dense, c mat.Symmetric) bool {
-	var eigen mat.EigenSym
-	if !eigen.Factorize(c, true) {
-		return false
-	}
-	var v mat.Dense
-	eigen.VectorsTo(&v)
-	n := c.SymmetricDim()
-	scaled := mat.NewDense(n, n, nil)
-	roots := eigen.Values(nil)
-	for j, l := range roots {
-		roots[j] = math.Sqrt(math.Max(l, 0))
-	}
-	scaled.Apply(func(_, j int, x float64) float64 { return x * roots[j] }, &v)
-	dst.Mul(scaled, v.T())
-	return true
-}
-
 // MeanPreservingRotation returns a random orthogonal N x N matrix whose rows and
 // columns sum to 1, so that multiplying anomalies by it keeps their zero mean
 // and their covariance:

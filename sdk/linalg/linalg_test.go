@@ -9,43 +9,6 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-func draw(rows, cols, stream int) *mat.Dense {
-	e := mat.NewDense(rows, cols, nil)
-	for i := range rows {
-		rng.Normals(rng.New(int64(stream)).Member(i), e.RawRowView(i))
-	}
-	return e
-}
-
-// The square root of a matrix of rank k <= n, k of any size, times itself is the
-// matrix, within a few times n ulps of its norm; and it is symmetric.
-func TestSquareRoot(t *testing.T) {
-	for _, tt := range []struct{ n, rank int }{{1, 1}, {5, 5}, {12, 3}, {30, 30}} {
-		a := draw(tt.rank, tt.n, 1)
-		var c mat.SymDense
-		c.SymOuterK(1, a.T())
-		root := mat.NewDense(tt.n, tt.n, nil)
-		if !SquareRoot(root, &c) {
-			t.Fatalf("n = %d, rank %d: no square root", tt.n, tt.rank)
-		}
-		var square, skew mat.Dense
-		square.Mul(root, root)
-		square.Sub(&square, &c)
-		skew.Sub(root, root.T())
-		tol := 10 * float64(tt.n) * mat.Norm(&c, 2) * 0x1p-52
-		if mat.Norm(&square, 2) > tol || mat.Norm(&skew, 2) > tol {
-			t.Errorf("n = %d, rank %d: square off by %g, skew part %g, want below %g", tt.n, tt.rank, mat.Norm(&square, 2), mat.Norm(&skew, 2), tol)
-		}
-	}
-}
-
-func TestSquareRootOfNothing(t *testing.T) {
-	root := draw(3, 3, 2)
-	if !SquareRoot(root, mat.NewSymDense(3, nil)) || mat.Norm(root, 2) != 0 {
-		t.Errorf("got %v", mat.Formatted(root))
-	}
-}
-
 // W W' = I and W 1 = W' 1 = 1, within n ulps per element.
 func TestRotationPreservesMeanAndCovariance(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 10, 40} {

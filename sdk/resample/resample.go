@@ -41,8 +41,9 @@ func Multinomial(dst []int, weights []float64, r *rand.Rand) []int {
 }
 
 // Residual draws floor(n w_i) copies of every member and the rest with
-// Systematic in proportion to what is left (Liu and Chen 1998,
-// doi:10.1080/01621459.1998.10473765).
+// Multinomial in proportion to what is left (Liu and Chen 1998,
+// doi:10.1080/01621459.1998.10473765). A systematic rest would make the whole
+// systematic.
 func Residual(dst []int, weights []float64, r *rand.Rand) []int {
 	n := len(dst)
 	rest := make([]float64, len(weights))
@@ -62,7 +63,7 @@ func Residual(dst []int, weights []float64, r *rand.Rand) []int {
 	for i := range rest {
 		rest[i] /= left
 	}
-	extra := Systematic(make([]int, n-drawn), rest, r)
+	extra := Multinomial(make([]int, n-drawn), rest, r)
 	return merge(dst, drawn, extra)
 }
 

@@ -69,6 +69,10 @@ func TestCountsStayNearTheirMean(t *testing.T) {
 func TestSpreadOfCounts(t *testing.T) {
 	const n, repetitions, member = 10, 20000, 2
 	binomial := n * weights[member] * (1 - weights[member])
+	// residual: of ten copies 3, 2 and 4 are certain, and one is drawn among the
+	// remainders 0.5, 0.1, 0, 0.01 and 0.39. Of a yes with probability 0.1 the
+	// relative standard error of the variance is sqrt(7.1/R).
+	const residual = 0.1 * 0.9
 	for name, draw := range schemes {
 		r := rand.New(rand.NewPCG(5, 6))
 		var sum, squares float64
@@ -80,6 +84,10 @@ func TestSpreadOfCounts(t *testing.T) {
 		if name == "multinomial" {
 			if math.Abs(variance/binomial-1) > 4.5*math.Sqrt(2.0/repetitions) {
 				t.Errorf("multinomial: variance %.3f, want %.3f", variance, binomial)
+			}
+		} else if name == "residual" {
+			if math.Abs(variance/residual-1) > 4.5*math.Sqrt(7.1/repetitions) {
+				t.Errorf("residual: variance %.3f, want %.3f", variance, residual)
 			}
 		} else if variance > 0.6*binomial {
 			t.Errorf("%s: variance %.3f, binomial %.3f", name, variance, binomial)
