@@ -48,7 +48,7 @@ func (f *filter) observed(p *sdk.Problem) (*observed, error) {
 	if len(present) == 0 || err != nil {
 		return nil, err
 	}
-	s, y := columns(given, present), make([]float64, len(present))
+	s, y := chosen(given, present), make([]float64, len(present))
 	if i, k, found := ensemble.NonFinite(s); found {
 		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("%s of member %d", what, i), "component %d is %v, want a finite number", present[k], s.At(i, k))
 	}
@@ -95,7 +95,8 @@ func presentComponents(y []float64) ([]int, error) {
 	return present, nil
 }
 
-func columns(e *mat.Dense, which []int) *mat.Dense {
+// chosen returns the columns of e that are listed.
+func chosen(e *mat.Dense, which []int) *mat.Dense {
 	rows, _ := e.Dims()
 	out := mat.NewDense(rows, len(which), nil)
 	for i := range rows {

@@ -8,6 +8,7 @@ import (
 	"github.com/plume-da/plume/sdk/ensemble"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -33,23 +34,38 @@ type update struct {
 // 2 N^2 n. Scratch memory: a block or two for every processor.
 func (u *update) apply(into, e *mat.Dense, inflation float64, rotation *mat.Dense) {
 	members, n := e.Dims()
-	transform := u.transform(members, inflation, rotation)
+	diagonal, left, right := u.factors(inflation, rotation)
+	width := min(n, max(32, 1<<15/members))
 	mean := make([]float64, n)
-	inBlocks(n, max(32, 1<<15/members), func(from, to int) {
-		e := e.Slice(0, members, from, to).(*mat.Dense)
-		out := into.Slice(0, members, from, to).(*mat.Dense)
-		a := ensemble.Anomalies(nil, e, ensemble.Mean(mean[from:to], e, nil))
-		for i := range members {
-			copy(out.RawRowView(i), mean[from:to])
+	inBlocks(n, width, func() func(from, to int) {
+		anomalies, products := mat.NewDense(members, width, nil), new(mat.Dense)
+		if right != nil {
+			_, k := left.Dims()
+			products = mat.NewDense(k, width, nil)
 		}
-		transform(out, a)
+		return func(from, to int) {
+			e, out := columns(e, from, to), columns(into, from, to)
+			a := ensemble.Anomalies(columns(anomalies, 0, to-from), e, ensemble.Mean(mean[from:to], e, nil))
+			for i := range members {
+				floats.AddScaledTo(out.RawRowView(i), mean[from:to], diagonal, a.RawRowView(i))
+			}
+			if right != nil {
+				product := columns(products, 0, to-from)
+				product.Mul(right, a)
+				a = product
+			}
+			blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, left.RawMatrix(), a.RawMatrix(), 1, out.RawMatrix())
+		}
 	})
 }
 
-// transform returns a function that adds to out the analysis of anomalies a less
-// the forecast mean, by whichever order of products is cheaper.
-func (u *update) transform(members int, inflation float64, rotation *mat.Dense) func(out, a *mat.Dense) {
-	_, k := u.left.Dims()
+// factors splits the matrix that multiplies the anomalies into
+//
+//	diagonal I + left right
+//
+// in the way that is cheaper to apply; right is nil for the identity.
+func (u *update) factors(inflation float64, rotation *mat.Dense) (diagonal float64, left, right *mat.Dense) {
+	members, k := u.left.Dims()
 	g := u.anomalies
 	if rotation != nil {
 		g = mat.NewDense(members, k, nil)
@@ -58,39 +74,32 @@ func (u *update) transform(members int, inflation float64, rotation *mat.Dense) 
 	factor := mat.NewDense(members, k, nil) // 1 c' + inflation W G
 	factor.Apply(func(_, j int, v float64) float64 { return u.mean[j] + inflation*v }, g)
 	if rotation == nil && 2*k < members {
-		return func(out, a *mat.Dense) {
-			var projected, scaled mat.Dense
-			projected.Mul(u.left.T(), a)
-			scaled.Scale(inflation, a)
-			out.Add(out, &scaled)
-			addProduct(out, factor, &projected)
-		}
+		return inflation, factor, mat.DenseCopyOf(u.left.T())
 	}
 	whole := mat.NewDense(members, members, nil)
 	whole.Mul(factor, u.left.T())
-	for i := range members {
-		if rotation == nil {
-			whole.Set(i, i, whole.At(i, i)+inflation)
-			continue
-		}
-		for j, w := range rotation.RawRowView(i) {
-			whole.Set(i, j, whole.At(i, j)+inflation*w)
-		}
+	if rotation == nil {
+		return inflation, whole, nil
 	}
-	return func(out, a *mat.Dense) { addProduct(out, whole, a) }
+	var turned mat.Dense
+	turned.Scale(inflation, rotation)
+	whole.Add(whole, &turned)
+	return 0, whole, nil
 }
 
-// addProduct adds a b to dst.
-func addProduct(dst, a, b *mat.Dense) {
-	blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, a.RawMatrix(), b.RawMatrix(), 1, dst.RawMatrix())
+// columns returns a view of columns from to to-1 of m.
+func columns(m *mat.Dense, from, to int) *mat.Dense {
+	rows, _ := m.Dims()
+	return m.Slice(0, rows, from, to).(*mat.Dense)
 }
 
-// inBlocks calls do for consecutive blocks of at most width of the n columns, on
-// all processors.
-func inBlocks(n, width int, do func(from, to int)) {
+// inBlocks calls what worker returns, once for each processor, for consecutive
+// blocks of at most width of the n columns.
+func inBlocks(n, width int, worker func() func(from, to int)) {
 	blocks := (n + width - 1) / width
 	var next atomic.Int64
 	work := func() {
+		do := worker()
 		for b := int(next.Add(1)) - 1; b < blocks; b = int(next.Add(1)) - 1 {
 			do(b*width, min(n, (b+1)*width))
 		}
