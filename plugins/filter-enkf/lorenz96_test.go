@@ -37,14 +37,14 @@ func lorenz96(x []float64) {
 	}
 }
 
-// The set-up of Sakov and Oke (2008), cut to 400 cycles of burn-in and 400 that
+// The set-up of Sakov and Oke (2008), cut to 200 cycles of burn-in and 300 that
 // count, has the published error: stochastic 0.22 with 40 members and inflation
 // 1.06, etkf 0.20 with 20, 1.04 and rotation. In runs of
 // 10,000 cycles the error of one cycle scatters by 0.05 and has an autocorrelation
-// time of up to 14 cycles, which leaves 29 independent ones and a standard error
-// of 0.0093; the printed digits add 0.005: 4.5 x 0.0093 + 0.005.
+// time of up to 14 cycles, which leaves 21 independent ones and a standard error
+// of 0.011; the printed digits add 0.005: 4.5 x 0.011 + 0.005.
 func TestLorenz96(t *testing.T) {
-	const n, burnIn, cycles, tol = 40, 400, 800, 0.047
+	const n, burnIn, cycles, tol = 40, 200, 500, 0.055
 	for _, tt := range []struct {
 		members int
 		params  map[string]any
