@@ -92,10 +92,7 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 		return c.standard.Unmarshal(data, v)
 	}
 	f.header, f.end, f.channel = nil, nil, 0
-	r := &pieces{left: data.Len()}
-	for _, b := range data {
-		r.list = append(r.list, b.ReadOnlyData())
-	}
+	r := &pieces{data: data, left: data.Len()}
 	for r.left > 0 {
 		if err := f.field(r); err != nil {
 			return err
@@ -132,20 +129,22 @@ func (f *frame) field(r *pieces) error {
 
 // pieces reads a message that lies in several buffers.
 type pieces struct {
-	list [][]byte
+	data mem.BufferSlice
+	at   int // in the first buffer
 	left int
 }
 
 // next returns up to n bytes that lie together, and moves past them.
 func (r *pieces) next(n int) []byte {
-	for len(r.list) > 0 && len(r.list[0]) == 0 {
-		r.list = r.list[1:]
+	for len(r.data) > 0 && r.at == r.data[0].Len() {
+		r.data, r.at = r.data[1:], 0
 	}
-	if len(r.list) == 0 {
+	if len(r.data) == 0 {
 		return nil
 	}
-	p := r.list[0][:min(n, len(r.list[0]))]
-	r.list[0] = r.list[0][len(p):]
+	p := r.data[0].ReadOnlyData()[r.at:]
+	p = p[:min(n, len(p))]
+	r.at += len(p)
 	r.left -= len(p)
 	return p
 }

@@ -17,8 +17,8 @@ type configuration struct {
 	state, observations *space
 	run                 func(context.Context, *job, *pb.CallHeader) (*pb.CallEnd, error)
 
-	mu   sync.Mutex
-	idle []*job
+	mu       sync.Mutex
+	answered []chan *job // calls that have sent their answer
 }
 
 func (c *configuration) model(ctx context.Context, p *sdk.Plugin, r *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
@@ -130,23 +130,45 @@ func callOf(h *pb.CallHeader) sdk.Call {
 	return sdk.Call{Cycle: int(h.Cycle), Seed: rng.Seed{Hi: h.SeedHi, Lo: h.SeedLo}, First: int(h.FirstMember)}
 }
 
-// takeJob returns the memory of a call: that of one that has ended, or new.
-func (c *configuration) takeJob() *job {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n := len(c.idle); n > 0 {
-		j := c.idle[n-1]
-		c.idle = c.idle[:n-1]
-		return j
+// takeJob returns the memory of a call: that of one that has been answered, as
+// soon as its answer has arrived, or new. Waiting for it is what keeps a host that
+// calls again at once from finding a second set of matrices made.
+func (c *configuration) takeJob(ctx context.Context) *job {
+	for {
+		earlier := c.takeAnswered()
+		if earlier == nil {
+			return &job{c: c}
+		}
+		select {
+		case j := <-earlier:
+			if j != nil {
+				return j
+			}
+		case <-ctx.Done():
+			return &job{c: c}
+		}
 	}
-	return &job{c: c}
 }
 
-// putJob keeps j for a later call. Nothing may read its memory any more.
-func (c *configuration) putJob(j *job) {
+func (c *configuration) takeAnswered() <-chan *job {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.idle = append(c.idle, j)
+	if len(c.answered) == 0 {
+		return nil
+	}
+	earlier := c.answered[0]
+	c.answered = c.answered[1:]
+	return earlier
+}
+
+// putJob offers the memory of an answered call to the next one. It returns where
+// to send it when nothing reads it any more, or nil when that cannot be known.
+func (c *configuration) putJob() chan<- *job {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	answered := make(chan *job, 1)
+	c.answered = append(c.answered, answered)
+	return answered
 }
 
 // job is the memory of one call.

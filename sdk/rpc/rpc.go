@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"github.com/plume-da/plume/sdk"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/experimental"
 )
 
 // ProtocolVersion is the go-plugin protocol version of package plume.v1.
@@ -29,11 +30,11 @@ var Handshake = plugin.HandshakeConfig{
 // Name is under which the one plugin of a process is dispensed.
 const Name = "plume"
 
-// Flow control windows larger than what is usually under way, and buffers that
-// hold many HTTP/2 frames, so that neither side waits for the other's
-// acknowledgements on a local socket.
+// Flow control windows of several frames of ours, so that neither side waits for
+// the other's acknowledgements on a local socket, and of no more, because what is
+// under way takes memory; and buffers that hold many HTTP/2 frames.
 const (
-	windowBytes = 16 << 20
+	windowBytes = 4 * maxPayload
 	bufferBytes = 256 << 10
 )
 
@@ -43,6 +44,7 @@ func ServerOptions() []grpc.ServerOption {
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.StaticStreamWindowSize(windowBytes), grpc.StaticConnWindowSize(windowBytes),
 		grpc.ReadBufferSize(bufferBytes), grpc.WriteBufferSize(bufferBytes), grpc.SharedWriteBuffer(true),
+		experimental.BufferPool(&buffers{}),
 	}
 }
 
@@ -52,6 +54,7 @@ func DialOptions() []grpc.DialOption {
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(newCodec())),
 		grpc.WithStaticStreamWindowSize(windowBytes), grpc.WithStaticConnWindowSize(windowBytes),
 		grpc.WithReadBufferSize(bufferBytes), grpc.WithWriteBufferSize(bufferBytes), grpc.WithSharedWriteBuffer(true),
+		experimental.WithBufferPool(&buffers{}),
 	}
 }
 

@@ -117,7 +117,7 @@ func (s *Server) call(_ any, stream grpc.ServerStream) (err error) {
 	if c == nil {
 		return contract("call", "there is no configuration %q", first.header.Configuration)
 	}
-	j := c.takeJob()
+	j := c.takeJob(stream.Context())
 	if err := j.prepare(first.header); err != nil {
 		return err
 	}
@@ -145,8 +145,10 @@ func (s *Server) call(_ any, stream grpc.ServerStream) (err error) {
 	// The transport may still be sending from j's memory. The host closes its
 	// side when it has the whole answer; after any other end j is left to the
 	// garbage collector.
-	if err := stream.RecvMsg(&frame{sink: in.payload}); errors.Is(err, io.EOF) {
-		c.putJob(j)
+	next := c.putJob()
+	if err := stream.RecvMsg(&frame{sink: in.payload}); !errors.Is(err, io.EOF) {
+		j = nil
 	}
+	next <- j
 	return nil
 }

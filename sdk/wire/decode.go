@@ -207,6 +207,9 @@ func (d *Decoder) endColumn() {
 	}
 }
 
+// Rows returns how many rows have been decoded so far.
+func (d *Decoder) Rows() int { return d.rows }
+
 // Close says how many rows the stream held, or that it ended too early.
 func (d *Decoder) Close() (rows int, err error) {
 	if d.err == nil && d.stage != ended {
