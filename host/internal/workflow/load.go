@@ -40,7 +40,7 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	return io.ReadAll(io.LimitReader(f, maxText+1))
 }
 
@@ -124,7 +124,7 @@ func (ds *Diagnostics) read(src *source) *node {
 			what = "the control character 0x%02x is not allowed"
 		}
 		ds.add(CodeSyntax, src.locate(span{i, i + 1}, src.layer), what, src.text[i]).
-			WithHelp("save the file as UTF-8, without control characters")
+			WithHelp("write it as UTF-8, without control characters")
 		return nil
 	}
 	marks := scan(src.text)

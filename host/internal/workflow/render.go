@@ -52,7 +52,7 @@ func (ds Diagnostics) GitHub() string {
 		}
 		fmt.Fprintf(&b, "::error%s::%s\n", where, data.Replace(message))
 	}
-	return b.String()
+	return strings.ToValidUTF8(b.String(), string(unicode.ReplacementChar))
 }
 
 var data = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
@@ -61,7 +61,7 @@ func property(s string) string {
 	return strings.NewReplacer(":", "%3A", ",", "%2C").Replace(data.Replace(s))
 }
 
-// palette holds the escape sequences of a rendering; all empty without colour.
+// colours are the escape sequences of a rendering; all empty without colour.
 type colours struct{ red, blue, bold, off string }
 
 func palette(colour bool) colours {
