@@ -27,17 +27,20 @@ func (w *Workflow) judgeTime(found *Diagnostics) {
 }
 
 func (w *Workflow) judgeLabels(found *Diagnostics) {
+	seen := map[string]int{}
 	for i, f := range w.Filters {
 		at := w.At("filter", i, "label")
-		first := slices.IndexFunc(w.Filters, func(g Filter) bool { return g.Label == f.Label })
+		first, taken := seen[f.Label]
 		switch {
 		case f.Label == "":
 		case slices.Contains(reserved, f.Label):
 			found.add(CodeName, at, "`filter.label` must not be %q", f.Label).
 				WithLabel("a name of the result tables").WithHelp("choose another label")
-		case first < i:
+		case taken:
 			found.add(CodeDuplicate, at, "two filters have the label %q", f.Label).WithLabel("the second one").
 				WithNote("the first one is at %s", w.At("filter", first, "label").where()).WithHelp("choose another label")
+		default:
+			seen[f.Label] = i
 		}
 	}
 	if b := w.Verify.Baseline; b != "" && !slices.Contains(w.labels(), b) {
