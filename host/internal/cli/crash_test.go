@@ -1,0 +1,271 @@
+//go:build linux
+
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+const longRun = `format = 1
+[experiment]
+name = "long"
+seed = 1
+[time]
+cycles = 100_000
+interval = 0.05
+[model]
+plugin = "lorenz63"
+[truth]
+init = [1.5, -1.5, 25.5]
+[observations]
+plugin = "obs-nonlinear"
+error = { sd = 1.0 }
+[ensemble]
+size = 10
+init = { dist = "normal", around = "truth", sd = 1.0 }
+[[filter]]
+label = "enkf"
+plugin = "filter-enkf"
+params = { inflation = 1.05 }
+[[filter]]
+label = "particle"
+plugin = "filter-pf"
+params = { jitter = 1.0 }
+`
+
+// underWay is a run of the real program with real plugins.
+type underWay struct {
+	*exec.Cmd
+	dir    string // of the run
+	stderr bytes.Buffer
+	tmp    string // where sockets go
+}
+
+// begin starts a long run and waits until it has stored some cycles of every
+// trial. cycles bounds its length.
+func begin(t *testing.T, cycles int) *underWay {
+	t.Helper()
+	root := t.TempDir()
+	file := filepath.Join(root, "long.toml")
+	if err := os.WriteFile(file, []byte(longRun), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := &underWay{tmp: filepath.Join(root, "tmp")}
+	if err := os.Mkdir(r.tmp, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.Cmd = exec.Command(plumeBinary, "run", file, "--run-dir", root, "--workers", "2", "--set", fmt.Sprintf("time.cycles=%d", cycles))
+	r.Env = append(os.Environ(), "TMPDIR="+r.tmp)
+	r.Stderr = &r.stderr
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Process.Kill(); _ = r.Wait() })
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		parts, _ := filepath.Glob(filepath.Join(root, "long", "*", "ensemble", "*", "*.part"))
+		if len(parts) == 2 && sizeOf(parts[0]) > 50_000 && sizeOf(parts[1]) > 50_000 {
+			r.dir = filepath.Dir(filepath.Dir(filepath.Dir(parts[0])))
+			return r
+		}
+	}
+	t.Fatalf("the run does not get going:\n%s", r.stderr.String())
+	return nil
+}
+
+func sizeOf(file string) int64 {
+	info, err := os.Stat(file)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// children returns the processes r has started, by name.
+func (r *underWay) children(t *testing.T) map[string]int {
+	t.Helper()
+	found := map[string]int{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range stats {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has just ended
+		}
+		var pid, parent int
+		var name, state string
+		if _, err := fmt.Sscanf(string(text), "%d %s %s %d", &pid, &name, &state, &parent); err == nil && parent == r.Process.Pid {
+			found[strings.Trim(name, "()")] = pid
+		}
+	}
+	return found
+}
+
+// end waits for the program and returns its exit code.
+func (r *underWay) end(t *testing.T, within time.Duration) int {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- r.Wait() }()
+	select {
+	case err := <-done:
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		return r.ProcessState.ExitCode()
+	case <-time.After(within):
+		t.Fatalf("plume still runs after %v", within)
+		return 0
+	}
+}
+
+// checkLeft wants no process and no socket to be left, within 5 s.
+func (r *underWay) checkLeft(t *testing.T, children map[string]int) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		var left []string
+		for name, pid := range children {
+			if syscall.Kill(pid, 0) == nil && !isZombie(pid) {
+				left = append(left, name)
+			}
+		}
+		entries, _ := os.ReadDir(r.tmp)
+		for _, e := range entries {
+			left = append(left, e.Name())
+		}
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("left behind: %v", left)
+			return
+		}
+	}
+}
+
+func isZombie(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || bytes.Contains(text, []byte(") Z "))
+}
+
+// checkCycles wants the cycles a table holds to be 1, 2, ... without a gap and
+// returns how many there are.
+func checkCycles(t *testing.T, path string, rowsPerCycle int) int {
+	t.Helper()
+	tab, err := table.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cycles := tab.Column("cycle").([]int32)
+	for i, c := range cycles {
+		if int(c) != i/rowsPerCycle+1 {
+			t.Fatalf("%s: row %d is of cycle %d", path, i, c)
+		}
+	}
+	return tab.Rows / rowsPerCycle
+}
+
+func TestHostIsKilled(t *testing.T) {
+	r := begin(t, 15_000)
+	children := r.children(t)
+	if len(children) != 4 {
+		t.Fatalf("children: %v", children)
+	}
+	if err := r.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	r.end(t, 5*time.Second)
+	r.checkLeft(t, children)
+	for trial := 1; trial <= 2; trial++ {
+		members := checkCycles(t, filepath.Join(r.dir, "ensemble", fmt.Sprintf("trial=%04d", trial), "part-00000.arrow"), 10)
+		scores := checkCycles(t, filepath.Join(r.dir, "cycles", fmt.Sprintf("trial=%04d.arrow", trial)), 2)
+		if members < 20 || scores < members {
+			t.Errorf("trial %d: %d cycles of members, %d of scores", trial, members, scores)
+		}
+	}
+	info, err := archive.ReadInfo(r.dir)
+	if err != nil || info.Status != archive.Running || len(info.Plugins) != 4 {
+		t.Errorf("manifest: %+v, %v", info, err)
+	}
+}
+
+func TestFilterIsKilled(t *testing.T) {
+	r := begin(t, 2000)
+	children := r.children(t)
+	if err := syscall.Kill(children["filter-enkf"], syscall.SIGKILL); err != nil {
+		t.Fatal(children, err)
+	}
+	code := r.end(t, 60*time.Second)
+	r.checkLeft(t, children)
+	text := r.stderr.String()
+	for _, want := range []string{`filter "enkf": plugin filter-enkf: cycle `, "ended by signal 9 (killed)"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if code != exitSomeFailed {
+		t.Errorf("exit code %d, want %d", code, exitSomeFailed)
+	}
+	trials, err := table.Read(filepath.Join(r.dir, "trials.arrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status := trials.Column("status").([]string); status[0] != "failed" || status[1] == "failed" {
+		t.Errorf("status %v", status)
+	}
+	if n := checkCycles(t, filepath.Join(r.dir, "ensemble", "trial=0001", "part-00000.arrow"), 10); n < 20 {
+		t.Errorf("%d cycles", n)
+	}
+	if differ, err := archive.CheckFiles(r.dir); err != nil || len(differ) > 0 {
+		t.Errorf("%v, %v", differ, err)
+	}
+}
+
+func TestModelIsKilled(t *testing.T) {
+	r := begin(t, 15_000)
+	children := r.children(t)
+	if err := syscall.Kill(children["lorenz63"], syscall.SIGKILL); err != nil {
+		t.Fatal(children, err)
+	}
+	if code := r.end(t, 10*time.Second); code != exitFailed {
+		t.Errorf("exit code %d, want %d", code, exitFailed)
+	}
+	r.checkLeft(t, children)
+	if text := r.stderr.String(); !strings.Contains(text, "plugin lorenz63: cycle ") || !strings.Contains(text, "signal 9 (killed)") {
+		t.Errorf("got\n%s", text)
+	}
+}
+
+func TestInterrupt(t *testing.T) {
+	for signal, want := range map[syscall.Signal]int{syscall.SIGINT: exitInterrupted, syscall.SIGTERM: exitTerminated} {
+		r := begin(t, 15_000)
+		children := r.children(t)
+		if err := r.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		if code := r.end(t, 10*time.Second); code != want {
+			t.Errorf("%v: exit code %d, want %d\n%s", signal, code, want, r.stderr.String())
+		}
+		r.checkLeft(t, children)
+		if n := checkCycles(t, filepath.Join(r.dir, "ensemble", "trial=0001", "part-00000.arrow"), 10); n < 20 {
+			t.Errorf("%v: %d cycles", signal, n)
+		}
+		info, err := archive.ReadInfo(r.dir)
+		if err != nil || info.Status != archive.Interrupted {
+			t.Errorf("%v: manifest %+v, %v", signal, info, err)
+		}
+		if parts, _ := filepath.Glob(filepath.Join(r.dir, "*", "*", "*"+table.Part)); len(parts) > 0 {
+			t.Errorf("%v: not closed: %v", signal, parts)
+		}
+	}
+}
