@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bufio"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,7 +10,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/plume-da/plume/sdk"
 )
+
+var update = flag.Bool("update", false, "rewrite what is generated")
 
 // law lists, for every room of the house, what its packages may import beside
 // the standard library and packages of the room itself. The first rule whose
@@ -20,18 +25,19 @@ var law = []struct {
 }{
 	{"plugins/", []string{"sdk", "sdk/serve", "sdk/ensemble", "sdk/ode", "sdk/taper", "sdk/resample", "sdk/rng", "sdk/linalg", "gonum.org/v1/gonum/"}},
 
-	{"sdk/wire/", []string{"sdk", "github.com/apache/arrow/go/v17/", "github.com/google/flatbuffers/go", "gonum.org/v1/gonum/"}},
-	{"sdk/wire", []string{"sdk", "github.com/apache/arrow/go/v17/", "github.com/google/flatbuffers/go", "gonum.org/v1/gonum/"}},
+	{"sdk/wire/", []string{"sdk", "sdk/wire", "github.com/apache/arrow/go/v17/", "gonum.org/v1/gonum/"}},
+	{"sdk/wire", []string{"sdk", "github.com/apache/arrow/go/v17/", "gonum.org/v1/gonum/"}},
 	{"sdk/proto/", []string{"google.golang.org/grpc", "google.golang.org/grpc/", "google.golang.org/protobuf/"}},
 	{"sdk/rpc", []string{"sdk", "sdk/rng", "sdk/wire", "sdk/proto/", "github.com/hashicorp/go-plugin", "google.golang.org/", "gonum.org/v1/gonum/"}},
 	{"sdk/serve", []string{"sdk", "sdk/rpc", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/grpc", "golang.org/x/sys/unix"}},
 	{"sdk/plugintest", []string{"sdk", "sdk/rng", "gonum.org/v1/gonum/"}},
 	{"sdk/rng", nil},
+	{"sdk/ode", []string{"sdk", "sdk/rng", "gonum.org/v1/gonum/"}},
 	{"sdk/", []string{"sdk/rng", "sdk/linalg", "sdk/ensemble", "gonum.org/v1/gonum/"}},
 	{"sdk", []string{"sdk/rng", "github.com/BurntSushi/toml", "gonum.org/v1/gonum/mat"}},
 
 	{"host", []string{"host/internal/cli"}},
-	{"host/internal/cli", []string{"host/internal/", "sdk", "sdk/", "github.com/spf13/cobra", "github.com/vbauerster/mpb/v8", "github.com/vbauerster/mpb/v8/", "golang.org/x/"}},
+	{"host/internal/cli", []string{"host/internal/", "sdk", "sdk/", "gonum.org/v1/gonum/mat", "github.com/spf13/cobra", "github.com/vbauerster/mpb/v8", "github.com/vbauerster/mpb/v8/", "golang.org/x/"}},
 	{"host/internal/workflow", []string{"github.com/BurntSushi/toml"}},
 	{"host/internal/plan", []string{"host/internal/workflow", "sdk", "sdk/rng", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/launch", []string{"sdk", "sdk/rpc", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc"}},
@@ -130,8 +136,7 @@ func TestPluginFolders(t *testing.T) {
 			}
 		}
 		text, err := os.ReadFile(filepath.Join(folder, "plugin.toml"))
-		if err == nil && !strings.Contains(string(text), fmt.Sprintf("name = %q", name)) &&
-			!strings.Contains(strings.Join(strings.Fields(string(text)), " "), fmt.Sprintf("name = %q", name)) {
+		if err == nil && !strings.Contains(strings.Join(strings.Fields(string(text)), " "), fmt.Sprintf("name = %q", name)) {
 			t.Errorf("plugins/%s: plugin.toml gives another name", name)
 		}
 		if main, err := os.ReadFile(filepath.Join(folder, "main.go")); err == nil {
@@ -161,8 +166,11 @@ func TestNobodyNamesAPlugin(t *testing.T) {
 	}
 	for _, root := range []string{".", "../sdk"} {
 		err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
-			if err != nil || d.IsDir() && d.Name() == "testdata" {
-				return cmpErr(err, filepath.SkipDir)
+			if err != nil {
+				return err
+			}
+			if d.IsDir() && d.Name() == "testdata" {
+				return filepath.SkipDir
 			}
 			if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return nil
@@ -181,9 +189,43 @@ func TestNobodyNamesAPlugin(t *testing.T) {
 	}
 }
 
-func cmpErr(err, otherwise error) error {
+// The parameter table of a plugin's README is the one its manifest gives.
+func TestPluginReadmes(t *testing.T) {
+	folders, err := filepath.Glob("../plugins/*")
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	return otherwise
+	for _, folder := range folders {
+		text, err := os.ReadFile(filepath.Join(folder, "plugin.toml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := sdk.ParseManifest(string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(folder, "README.md")
+		readme, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const begin, end = "<!-- params -->\n", "<!-- /params -->"
+		before, rest, ok1 := strings.Cut(string(readme), begin)
+		_, after, ok2 := strings.Cut(rest, end)
+		if !ok1 || !ok2 {
+			t.Errorf("%s has no %s ... %s", path, strings.TrimSpace(begin), end)
+			continue
+		}
+		want := before + begin + m.Markdown() + end + after
+		if want == string(readme) {
+			continue
+		}
+		if *update {
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		t.Errorf("%s: the parameter table is not that of plugin.toml; run go test ./host -run Readmes -update", path)
+	}
 }

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
@@ -52,14 +53,19 @@ func (l *Layout) Offset(name string) (int, bool) {
 	return 0, false
 }
 
+// maxSize bounds the values of a layout: a row of so many fills an Arrow column of
+// lists, whose lengths are 32-bit numbers, and takes 16 GiB.
+const maxSize = math.MaxInt32
+
 // Check reports the first fault of l: no variables, an empty or repeated name, a
-// shape with a length below one, dimension names that do not match the shape, or
-// coordinates of another length.
+// shape with a length below one, dimension names that do not match the shape, more
+// than 2³¹ - 1 values, or coordinates of another length.
 func (l *Layout) Check() error {
 	if len(l.Variables) == 0 {
 		return Errorf(KindContract, "layout", "no variables")
 	}
 	seen := map[string]bool{}
+	room := maxSize
 	for i, v := range l.Variables {
 		where := fmt.Sprintf("layout: variable %d (%q)", i, v.Name)
 		switch {
@@ -73,6 +79,17 @@ func (l *Layout) Check() error {
 			return Errorf(KindContract, where, "%d dimension names for shape %v", len(v.Dims), v.Shape)
 		}
 		seen[v.Name] = true
+		size := 1
+		for _, k := range v.Shape {
+			if k > maxSize/size {
+				return Errorf(KindContract, where, "shape %v holds more than %d values", v.Shape, maxSize)
+			}
+			size *= k
+		}
+		if size > room {
+			return Errorf(KindContract, where, "the layout holds more than %d values", maxSize)
+		}
+		room -= size
 	}
 	if c := l.Coordinates; c != nil {
 		return c.check(l.Size())

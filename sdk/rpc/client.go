@@ -337,6 +337,9 @@ func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Obs
 	if err != nil {
 		return nil, err
 	}
+	if len(end.Failures) > 0 {
+		return nil, contract("answer", "lists %d failed members, which only a model may", len(end.Failures))
+	}
 	if m := o.observed.Layout.Size(); len(end.ErrorVariance) != 0 && len(end.ErrorVariance) != m {
 		return nil, contract("answer", "%d error variances for %d observed values", len(end.ErrorVariance), m)
 	}
@@ -369,6 +372,9 @@ func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, er
 
 // analysisOf checks what a filter says beside the ensemble.
 func analysisOf(end *pb.CallEnd, members int) (*sdk.Analysis, error) {
+	if len(end.Failures) > 0 {
+		return nil, contract("answer", "lists %d failed members, which only a model may", len(end.Failures))
+	}
 	a := &sdk.Analysis{Metrics: end.Metrics, Carry: end.Carry}
 	if len(end.LogWeights) > 0 {
 		a.LogWeights = end.LogWeights

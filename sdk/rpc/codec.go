@@ -30,6 +30,7 @@ type frame struct {
 	channel pb.Channel
 	payload [][]byte
 	sink    func(channel pb.Channel, piece []byte) error
+	fault   error // what is wrong with a frame that came in; gRPC would turn it into text
 }
 
 // codec encodes frames without copies and leaves every other message to the
@@ -91,17 +92,18 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if !ok {
 		return c.standard.Unmarshal(data, v)
 	}
-	f.header, f.end, f.channel = nil, nil, 0
+	f.header, f.end, f.channel, f.fault = nil, nil, 0, nil
 	r := &pieces{data: data, left: data.Len()}
 	for r.left > 0 {
 		if err := f.field(r); err != nil {
-			return err
+			f.fault = contract("frame", "%v", err)
+			return nil
 		}
 	}
 	return nil
 }
 
-var errFrame = errors.New("a frame is damaged")
+var errFrame = errors.New("is damaged")
 
 // field decodes one field of f.
 func (f *frame) field(r *pieces) error {
@@ -121,6 +123,8 @@ func (f *frame) field(r *pieces) error {
 		channel, err := r.varint()
 		f.channel = pb.Channel(channel)
 		return err
+	case number == fieldIPC && kind == protowire.BytesType && f.sink == nil:
+		return errors.New("holds a payload before the call has been announced")
 	case number == fieldIPC && kind == protowire.BytesType:
 		return r.each(func(piece []byte) error { return f.sink(f.channel, piece) })
 	}

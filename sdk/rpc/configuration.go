@@ -256,12 +256,6 @@ func matrixOf(channels []*channel, id pb.Channel) *mat.Dense {
 	return nil
 }
 
-// run computes the answer; a panic becomes an error.
-func (j *job) run(ctx context.Context, h *pb.CallHeader) (end *pb.CallEnd, err error) {
-	defer recoverBug(&err)
-	return j.c.run(ctx, j, h)
-}
-
 // leaveOut lists failed members in end and closes the gaps they leave in the
 // ensemble that is sent.
 func (j *job) leaveOut(failures []sdk.MemberFailure, end *pb.CallEnd) *pb.CallEnd {

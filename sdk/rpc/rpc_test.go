@@ -327,10 +327,29 @@ func TestFramesAreProtobuf(t *testing.T) {
 
 func TestDamagedFrames(t *testing.T) {
 	c := newCodec()
+	sink := func(pb.Channel, []byte) error { return nil }
 	for _, text := range []string{"\xff", "\x7a\xff\x01", "\x0a\x05abc", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\x0b", "\x0d\x01"} {
-		if err := c.Unmarshal(mem.BufferSlice{mem.SliceBuffer(text)}, &frame{sink: func(pb.Channel, []byte) error { return nil }}); err == nil {
-			t.Errorf("%q is accepted", text)
+		f := &frame{sink: sink}
+		if err := c.Unmarshal(mem.BufferSlice{mem.SliceBuffer(text)}, f); err != nil || sdk.KindOf(f.fault) != sdk.KindContract || f.fault == nil {
+			t.Errorf("%q: got %v, %v", text, err, f.fault)
 		}
+	}
+	early := &frame{}
+	if err := c.Unmarshal(mem.BufferSlice{mem.SliceBuffer("\x7a\x01a")}, early); err != nil || early.fault == nil {
+		t.Errorf("a payload in the first frame: %v, %v", err, early.fault)
+	}
+}
+
+// What a plugin says of itself cannot harm the host.
+func TestAbsurdLayouts(t *testing.T) {
+	for _, shape := range [][]int64{{1 << 31}, {1 << 40, 1 << 40}, {0}, {-1}, {1 << 20, 1 << 20}} {
+		if _, err := layoutFromProto(&pb.Layout{Variables: []*pb.Variable{{Name: "x", Shape: shape}}}); sdk.KindOf(err) != sdk.KindContract || err == nil {
+			t.Errorf("%v: got %v", shape, err)
+		}
+	}
+	half := &pb.Variable{Name: "a", Shape: []int64{1 << 30}}
+	if _, err := layoutFromProto(&pb.Layout{Variables: []*pb.Variable{half, {Name: "b", Shape: []int64{1 << 30}}}}); err == nil {
+		t.Error("two variables of 2^30 values are accepted")
 	}
 }
 

@@ -104,9 +104,13 @@ func recoverBug(err *error) {
 // call answers one call of the plugin's role.
 func (s *Server) call(_ any, stream grpc.ServerStream) (err error) {
 	defer func() { err = toStatus(err) }()
+	defer recoverBug(&err)
 	first := &frame{}
 	if err := stream.RecvMsg(first); err != nil {
 		return err
+	}
+	if first.fault != nil {
+		return first.fault
 	}
 	if first.header == nil {
 		return contract("call", "does not start with a CallHeader")
@@ -132,7 +136,7 @@ func (s *Server) call(_ any, stream grpc.ServerStream) (err error) {
 	if err := in.complete(int(end.Members)); err != nil {
 		return err
 	}
-	answer, err := j.run(stream.Context(), first.header)
+	answer, err := c.run(stream.Context(), j, first.header)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,9 @@ type space struct {
 }
 
 func newSpace(l *sdk.Layout) (*space, error) {
+	if err := l.Check(); err != nil {
+		return nil, err
+	}
 	e, err := wire.NewEncoder(l)
 	return &space{l, e}, err
 }
@@ -35,7 +38,6 @@ type channel struct {
 	loose func(float64) bool
 
 	decoder *wire.Decoder
-	checked int // rows that came in and were found good
 }
 
 func missing(v float64) bool    { return math.IsNaN(v) }
@@ -101,7 +103,6 @@ func newIncoming(channels []*channel) *incoming {
 			c.decoder = wire.NewDecoder(c.space.layout)
 		}
 		c.decoder.Reset(c.matrix)
-		c.checked = 0
 	}
 	in.frame.sink = in.payload
 	return in
@@ -117,8 +118,6 @@ func (in *incoming) payload(id pb.Channel, piece []byte) error {
 		}
 		if _, err := c.decoder.Write(piece); err != nil {
 			in.err = named(id, err)
-		} else {
-			in.err = c.check(c.decoder.Rows())
 		}
 		return nil
 	}
@@ -163,6 +162,8 @@ func (in *incoming) receive(r receiver) (*pb.CallEnd, error) {
 			return nil, contract("call", "ended without a CallEnd")
 		case err != nil:
 			return nil, err
+		case in.frame.fault != nil:
+			return nil, in.frame.fault
 		case in.err != nil:
 			return nil, in.err
 		case in.frame.end != nil:
@@ -172,7 +173,7 @@ func (in *incoming) receive(r receiver) (*pb.CallEnd, error) {
 }
 
 // complete checks that every channel came whole and with the wanted number of
-// rows.
+// rows, and that its values are finite.
 func (in *incoming) complete(rows int) error {
 	for _, c := range in.channels {
 		want := rows
@@ -186,38 +187,25 @@ func (in *incoming) complete(rows int) error {
 		if got != want {
 			return contract("channel "+channelName(c.id), "got %d members, want %d", got, want)
 		}
-	}
-	return nil
-}
-
-// check wants finite numbers in all rows before the given one. It is called when
-// rows have just been decoded and are still in the processor's cache.
-func (c *channel) check(rows int) error {
-	n := c.space.layout.Size()
-	from := c.checked * n
-	c.checked = rows
-	fresh := c.matrix.RawMatrix().Data[from : rows*n]
-	if allFinite(fresh) {
-		return nil
-	}
-	for i, v := range fresh {
-		if math.IsNaN(v-v) && (c.loose == nil || !c.loose(v)) {
-			i += from
-			return contract("channel "+channelName(c.id), "member %d, %s is %v; want a finite number", i/n, c.valueName(i%n), v)
+		if err := c.checkFinite(got); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// allFinite says whether no value is infinite or NaN, which are those with an
-// exponent of ones. It has no branches: it is run on every value that comes in.
-func allFinite(values []float64) bool {
-	const exponent, lowest = 0x7ff << 52, 1 << 52
-	var bits uint64
-	for _, v := range values {
-		bits |= math.Float64bits(v)&exponent + lowest // carries when all are ones
+// checkFinite names the first value that is not a finite number.
+func (c *channel) checkFinite(rows int) error {
+	if c.decoder.Finite() {
+		return nil
 	}
-	return bits>>63 == 0
+	n := c.space.layout.Size()
+	for i, v := range c.matrix.RawMatrix().Data[:rows*n] {
+		if math.IsNaN(v-v) && (c.loose == nil || !c.loose(v)) {
+			return contract("channel "+channelName(c.id), "member %d, %s is %v; want a finite number", i/n, c.valueName(i%n), v)
+		}
+	}
+	return nil
 }
 
 // valueName returns the name of value j of a row, such as "u[3]".

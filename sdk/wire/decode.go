@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/plume-da/plume/sdk"
@@ -31,7 +32,8 @@ type Decoder struct {
 	body    int    // its length
 	target  []byte // where the values of column go
 	scratch []float64
-	rows    int // decoded
+	bits    uint64 // of all values looked at; see look
+	rows    int    // decoded
 	schema  bool
 	err     error
 }
@@ -58,7 +60,7 @@ func (d *Decoder) Reset(into *mat.Dense) {
 	if raw.Cols != d.n || raw.Stride != raw.Cols {
 		panic("wire: the matrix does not have the width of the layout")
 	}
-	d.into, d.max, d.rows, d.schema, d.err = into, raw.Rows, 0, false, nil
+	d.into, d.max, d.rows, d.bits, d.schema, d.err = into, raw.Rows, 0, 0, false, nil
 	d.next(prefix, 8)
 }
 
@@ -78,7 +80,9 @@ func (d *Decoder) Write(p []byte) (int, error) {
 		case prefix, metadata:
 			d.buf = append(d.buf, p[:k]...)
 		case values:
-			copy(d.target[len(d.target)-d.want:], p[:k])
+			at := len(d.target) - d.want
+			copy(d.target[at:], p[:k])
+			d.look(at/8, (at+k)/8)
 		}
 		p, d.want = p[k:], d.want-k
 		if d.stage == gap || d.stage == values {
@@ -207,8 +211,19 @@ func (d *Decoder) endColumn() {
 	}
 }
 
-// Rows returns how many rows have been decoded so far.
-func (d *Decoder) Rows() int { return d.rows }
+// look notes whether the values of the column from one index to another, which
+// have just come and are still in the processor's cache, are finite.
+func (d *Decoder) look(from, to int) {
+	const exponent, lowest = 0x7ff << 52, 1 << 52
+	bits := d.bits
+	for _, v := range arrow.Float64Traits.CastFromBytes(d.target)[from:to] {
+		bits |= math.Float64bits(v)&exponent + lowest // an exponent of ones carries
+	}
+	d.bits = bits
+}
+
+// Finite says whether no value so far is infinite or NaN.
+func (d *Decoder) Finite() bool { return d.bits>>63 == 0 }
 
 // Close says how many rows the stream held, or that it ended too early.
 func (d *Decoder) Close() (rows int, err error) {

@@ -87,15 +87,15 @@ func (a *app) pluginsDescribe() *cobra.Command {
 		Args: exactly(1, "one plugin"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return withPlugin(c.Context(), args[0], func(p *sdk.Plugin) error {
+				text := p.Manifest.Describe()
 				switch {
 				case markdown:
-					describeMarkdown(a.stdout, p.Manifest)
+					text = p.Manifest.Markdown()
 				case source:
-					fmt.Fprint(a.stdout, p.Manifest.Text)
-				default:
-					describeText(a.stdout, p.Manifest)
+					text = p.Manifest.Text
 				}
-				return nil
+				_, err := fmt.Fprint(a.stdout, text)
+				return err
 			})
 		},
 	}

@@ -88,7 +88,7 @@ var schema = key{kind: table, keys: []key{
 			doc: "program and its arguments; a relative program path starts at the workflow's folder"},
 		{name: "sha256", kind: text, form: sha256, doc: "checksum the program must have"},
 	}},
-	{name: "model", kind: table, required: true, doc: "the model that makes the forecasts", keys: component("model", `"lorenz63"`)},
+	{name: "model", kind: table, required: true, doc: "the model that makes the forecasts", keys: component("model", `"NAME"`)},
 	{name: "truth", kind: table, required: true, doc: "the true trajectory of the twin experiment", keys: []key{
 		{name: "init", kind: start, required: true, example: "[1.0, 1.0, 1.0]",
 			keys: startKeys(true),
@@ -97,7 +97,7 @@ var schema = key{kind: table, keys: []key{
 		{name: "params", kind: params, doc: "parameters of the model that differ for the truth: model error"},
 	}},
 	{name: "observations", kind: table, required: true, doc: "what is observed, and how well",
-		keys: component("observation operator", `"obs-nonlinear"`,
+		keys: component("observation operator", `"NAME"`,
 			key{name: "error", kind: table, required: true, doc: "law of the observation error", oneOf: [][]string{{"sd", "variance"}}, keys: []key{
 				{name: "dist", kind: text, form: slug, def: "normal", doc: "a distribution the operator knows"},
 				{name: "sd", kind: numbers, above: zero, example: "1.0", doc: "standard deviation; one, or one per observed component"},
@@ -113,9 +113,9 @@ var schema = key{kind: table, keys: []key{
 	}},
 	{name: "filter", kind: tables, required: true, doc: "the filters to compare", keys: append([]key{
 		{name: "label", kind: text, form: slug, required: true, example: `"enkf"`, doc: "names the filter in results and in --set filter.LABEL.size=10"},
-	}, component("filter", `"filter-enkf"`,
+	}, component("filter", `"NAME"`,
 		key{name: "size", kind: integer, min: two, doc: "number of members; ensemble.size when left out"})...)},
-	{name: "reference", kind: table, doc: "a brute-force filter the others are scored against", keys: component("filter", `"filter-pf"`,
+	{name: "reference", kind: table, doc: "a brute-force filter the others are scored against", keys: component("filter", `"NAME"`,
 		key{name: "size", kind: integer, required: true, min: two, example: "100_000", doc: "number of members"},
 		key{name: "store", kind: integer, min: two, doc: "members kept of each cycle; all, but at most 1000, when left out"})},
 	{name: "verify", kind: table, doc: "what is scored", keys: []key{
