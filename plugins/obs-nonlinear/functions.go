@@ -8,8 +8,7 @@ type function struct {
 }
 
 // functions by the value of the parameter operator. At 0, abs has the slope 0, one
-// of its subgradients, and log_abs is -Inf, which is no observation: the host
-// refuses it.
+// of its subgradients.
 var functions = map[string]function{
 	"identity": {func(u float64) float64 { return u }, func(float64) float64 { return 1 }},
 	"abs":      {math.Abs, sign},

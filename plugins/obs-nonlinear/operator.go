@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/plume-da/plume/sdk"
@@ -64,9 +66,15 @@ func (o *operator) Space() *sdk.ObservationSpace { return o.space }
 
 // Observe implements sdk.ObservationOperator. Simulated errors of member i of the
 // experiment come from r.Seed.Member(i). Cost: O(N m), and O(N n) for a gradient.
-func (o *operator) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+// A member for which h is not finite, such as log |0| or exp of 1000, is an error.
+func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
 	for i := range r.Ensemble.RawMatrix().Rows {
-		o.observe(r, i)
+		if err := o.observe(r, i); err != nil {
+			return nil, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	res := &sdk.ObserveResult{}
 	if slices.Contains(o.space.Offers, sdk.ErrorVariance) {
@@ -79,14 +87,21 @@ func (o *operator) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.Obser
 }
 
 // observe fills row i of all that is asked for.
-func (o *operator) observe(r *sdk.ObserveRequest, i int) {
+func (o *operator) observe(r *sdk.ObserveRequest, i int) error {
 	x := r.Ensemble.RawRowView(i)
 	predicted, simulated := rowOf(r.Predicted, i), rowOf(r.Simulated, i)
 	logLikelihood, gradient := rowOf(r.LogLikelihood, i), rowOf(r.Gradient, i)
 	clear(gradient)
-	stream := r.Seed.Member(r.First + i)
+	var stream *rand.Rand
+	if simulated != nil {
+		stream = r.Seed.Member(r.First + i)
+	}
 	for k, j := range o.at {
 		h := o.function.value(o.Scale * x[j])
+		if math.IsInf(h, 0) || math.IsNaN(h) {
+			return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("member %d", r.First+i), "%s of state value %d, which is %g, is %g", o.Operator, j, x[j], h).
+				WithHint("choose another operator or scale, or keep the states in its range")
+		}
 		if predicted != nil {
 			predicted[k] = h
 		}
@@ -107,6 +122,7 @@ func (o *operator) observe(r *sdk.ObserveRequest, i int) {
 			gradient[j] += dl * o.Scale * o.function.slope(o.Scale*x[j])
 		}
 	}
+	return nil
 }
 
 func rowOf(m *mat.Dense, i int) []float64 {

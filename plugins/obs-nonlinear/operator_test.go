@@ -246,6 +246,27 @@ func TestImpossible(t *testing.T) {
 	}
 }
 
+func TestNamesDoNotClash(t *testing.T) {
+	state := &sdk.Layout{Variables: []sdk.Variable{{Name: "u", Shape: []int{2}}, {Name: "u_2"}}}
+	o, err := configure(t, state, unit, map[string]any{"indices": []any{0, 2, 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.space.Layout.Check(); err != nil || o.space.Layout.Variables[2].Name != "u_3" {
+		t.Errorf("got %+v, %v", o.space.Layout.Variables, err)
+	}
+}
+
+func TestOutOfRange(t *testing.T) {
+	for name, x := range map[string]float64{"log_abs": 0, "exp": 1000, "cube": 1e200} {
+		o := configured(t, unit, map[string]any{"operator": name, "indices": []any{3}})
+		r := &sdk.ObserveRequest{Call: sdk.Call{First: 5}, Ensemble: mat.NewDense(1, 8, []float64{1, 1, 1, x, 1, 1, 1, 1}), Predicted: mat.NewDense(1, 1, nil)}
+		if _, err := o.Observe(t.Context(), r); sdk.KindOf(err) != sdk.KindDiverged || !strings.Contains(err.Error(), "member 5: "+name+" of state value 3") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 func TestSDByComponent(t *testing.T) {
 	o := configured(t, sdk.ErrorModel{Dist: "laplace", SD: []float64{1, 2}}, map[string]any{"indices": []any{3, 5}})
 	r := &sdk.ObserveRequest{Ensemble: mat.NewDense(1, 8, nil), Predicted: mat.NewDense(1, 2, nil)}

@@ -100,22 +100,23 @@ func pick(candidates, indices []int) ([]int, error) {
 }
 
 // observedLayout describes the observations: one variable for every run of values
-// of one state variable, named like it, with the positions of those values.
+// of one state variable, named like it, with the positions of those values. A
+// variable whose values come in several runs is counted: u, u_2, u_3.
 func observedLayout(state *sdk.Layout, at []int) *sdk.Layout {
 	l := &sdk.Layout{}
-	last, runs := "", map[string]int{}
+	last, taken := "", map[string]bool{}
+	for _, v := range state.Variables {
+		taken[v.Name] = true // also by variables that are not observed
+	}
+	runs := map[string]int{}
 	for _, j := range at {
 		v := variableAt(state, j)
 		if v.Name != last {
-			name := v.Name
-			if runs[v.Name]++; runs[v.Name] > 1 { // values of several variables in mixed order
-				name = fmt.Sprintf("%s_%d", v.Name, runs[v.Name])
-			}
-			l.Variables = append(l.Variables, sdk.Variable{Name: name, Shape: v.Shape, Unit: "1"})
+			l.Variables = append(l.Variables, sdk.Variable{Name: runName(v.Name, runs, taken), Unit: "1"})
 			last = v.Name
 			if len(v.Shape) > 0 {
-				l.Variables[len(l.Variables)-1].Shape = []int{0}
-				l.Variables[len(l.Variables)-1].Dims = []string{"observation"}
+				current := &l.Variables[len(l.Variables)-1]
+				current.Shape, current.Dims = []int{0}, []string{"observation"}
 			}
 		}
 		if current := &l.Variables[len(l.Variables)-1]; len(current.Shape) > 0 {
@@ -130,6 +131,22 @@ func observedLayout(state *sdk.Layout, at []int) *sdk.Layout {
 		l.Coordinates = &sdk.Coordinates{Dims: c.Dims, Period: c.Period, Points: points}
 	}
 	return l
+}
+
+// runName returns the name of the next run of values of a variable, which no
+// other run and no state variable has.
+func runName(variable string, runs map[string]int, taken map[string]bool) string {
+	for {
+		runs[variable]++
+		name := fmt.Sprintf("%s_%d", variable, runs[variable])
+		if runs[variable] == 1 {
+			return variable
+		}
+		if !taken[name] {
+			taken[name] = true
+			return name
+		}
+	}
 }
 
 // variableAt returns the variable that state value j belongs to.
