@@ -50,15 +50,21 @@ func Session(ctx context.Context, conn grpc.ClientConnInterface, log func(level,
 	}
 	for {
 		event, err := stream.Recv()
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			return fromStatus(err)
-		case event.Log != nil:
+		if err != nil {
+			return unlessEnded(ctx, fromStatus(err))
+		}
+		if event.Log != nil {
 			log(event.Log.Level, event.Log.Message, event.Log.Fields)
 		}
 	}
+}
+
+// unlessEnded returns err, or nil when ctx has ended, which explains err.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // client makes calls to one plugin process.

@@ -197,7 +197,7 @@ func (r *pieces) message(m proto.Message) error {
 
 // skip passes over a field of a later version of the protocol.
 func (r *pieces) skip(kind protowire.Type) error {
-	n := 0
+	var n int
 	switch kind {
 	case protowire.VarintType:
 		_, err := r.varint()

@@ -116,17 +116,19 @@ func (in *incoming) payload(id pb.Channel, piece []byte) error {
 		if c.id != id {
 			continue
 		}
-		if _, err := c.decoder.Write(piece); err != nil {
-			in.err = named(id, err)
-		}
+		_, err := c.decoder.Write(piece)
+		in.err = named(id, err)
 		return nil
 	}
 	in.err = contract("channel "+channelName(id), "was not asked for")
 	return nil
 }
 
-// named says which channel a contract error is about.
+// named says which channel an error, if there is one, is about.
 func named(id pb.Channel, err error) error {
+	if err == nil {
+		return nil
+	}
 	var e *sdk.Error
 	if errors.As(err, &e) {
 		return contract("channel "+channelName(id), "%s", e.What)

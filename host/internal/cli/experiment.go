@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 
@@ -237,15 +235,3 @@ func (e *trialError) Unwrap() error { return e.err }
 
 // defaultRoot is where runs go: below the working directory.
 const defaultRoot = "runs"
-
-// shown returns a path as a user would write it.
-func shown(path string) string {
-	wd, err := os.Getwd()
-	if err != nil {
-		return path
-	}
-	if rel, err := filepath.Rel(wd, path); err == nil && filepath.IsAbs(path) {
-		return rel
-	}
-	return path
-}

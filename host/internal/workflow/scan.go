@@ -109,7 +109,7 @@ func (s *scanner) key(depth int) []part {
 	for {
 		s.blank("")
 		start := s.pos
-		name := ""
+		var name string
 		switch s.peek() {
 		case '"', '\'':
 			s.skipString(s.peek())

@@ -115,7 +115,7 @@ func sameText(text, path string, m *mark, v any) error {
 	alone := text[m.value.start:m.value.end]
 	got, err := decode("v = " + alone)
 	if err != nil || len(got) != 1 {
-		return fmt.Errorf("%s: marked at %q: %v", path, alone, err)
+		return fmt.Errorf("%s: marked at %q: %w", path, alone, err)
 	}
 	// NaN differs from itself, and times hold pointers to zones.
 	if fmt.Sprint(got["v"]) != fmt.Sprint(v) || reflect.TypeOf(got["v"]) != reflect.TypeOf(v) {
