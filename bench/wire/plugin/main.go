@@ -5,6 +5,8 @@ package main
 import (
 	"context"
 	_ "embed"
+	"runtime"
+	"sync"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/serve"
@@ -30,13 +32,18 @@ func (m *model) Layout() *sdk.Layout {
 	return &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{m.N}, Dims: []string{"site"}, Unit: "1"}}}
 }
 
-// Forecast implements sdk.Model.
+// Forecast implements sdk.Model. It uses all cores, as models do.
 func (m *model) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
-	for i := range r.Into.RawMatrix().Rows {
-		into := r.Into.RawRowView(i)
-		for j, x := range r.Ensemble.RawRowView(i) {
-			into[j] = x + 1
-		}
+	x, y := r.Ensemble.RawMatrix().Data, r.Into.RawMatrix().Data
+	part := len(x)/runtime.GOMAXPROCS(0) + 1
+	var all sync.WaitGroup
+	for from := 0; from < len(x); from += part {
+		all.Go(func() {
+			for i := from; i < min(from+part, len(x)); i++ {
+				y[i] = x[i] + 1
+			}
+		})
 	}
+	all.Wait()
 	return &sdk.ForecastResult{}, nil
 }
