@@ -61,10 +61,12 @@ func Session(ctx context.Context, conn grpc.ClientConnInterface, log func(level,
 
 // unlessEnded returns err, or nil when ctx has ended, which explains err.
 func unlessEnded(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
+		return err
 	}
-	return err
 }
 
 // client makes calls to one plugin process.

@@ -108,20 +108,22 @@ func newIncoming(channels []*channel) *incoming {
 	return in
 }
 
+// payload takes the next piece of a channel; after a fault it takes no more.
 func (in *incoming) payload(id pb.Channel, piece []byte) error {
-	if in.err != nil {
-		return nil
+	if in.err == nil {
+		in.err = in.decode(id, piece)
 	}
-	for _, c := range in.channels {
-		if c.id != id {
-			continue
-		}
-		_, err := c.decoder.Write(piece)
-		in.err = named(id, err)
-		return nil
-	}
-	in.err = contract("channel "+channelName(id), "was not asked for")
 	return nil
+}
+
+func (in *incoming) decode(id pb.Channel, piece []byte) error {
+	for _, c := range in.channels {
+		if c.id == id {
+			_, err := c.decoder.Write(piece)
+			return named(id, err)
+		}
+	}
+	return contract("channel "+channelName(id), "was not asked for")
 }
 
 // named says which channel an error, if there is one, is about.
