@@ -23,7 +23,7 @@ type size struct {
 var sizes = []size{
 	{Members: 100, Values: 3, Rounds: 21, Calls: 200, Unary: true, maxUnary: 2},
 	{Members: 100, Values: 10_000, Rounds: 21, Calls: 5},
-	{Members: 100, Values: 100_000, Rounds: 21, Calls: 1, minRatio: 0.6, maxHost: 2.5, maxPlugin: 2.5},
+	{Members: 100, Values: 100_000, Rounds: 11, Calls: 1, minRatio: 0.6, maxHost: 2.5, maxPlugin: 2.5},
 	{Members: 100, Values: 1_000_000, Rounds: 7, Calls: 1, maxHost: 2.5},
 }
 
