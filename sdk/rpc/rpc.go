@@ -31,11 +31,11 @@ var Handshake = plugin.HandshakeConfig{
 // Name is under which the one plugin of a process is dispensed.
 const Name = "plume"
 
-// Flow control windows of several frames of ours, so that neither side waits for
+// Flow control windows of two frames of ours, so that neither side waits for
 // the other's acknowledgements on a local socket, and of no more, because what is
 // under way takes memory; and buffers that hold many HTTP/2 frames.
 const (
-	windowBytes = 4 * maxPayload
+	windowBytes = 2 * maxPayload
 	bufferBytes = 256 << 10
 )
 
