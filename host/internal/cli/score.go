@@ -40,7 +40,7 @@ func (j *judge) rows(s *cycle.Step) []archive.CycleRow {
 		analysis.UniqueAncestors = &n
 	}
 	if j.reference != nil {
-		w2 := score.W2(unweighted(s.Analysis, j.plan, s.Cycle), j.reference.At(s.Cycle))
+		w2 := score.W2(j.sample(s), j.reference.At(s.Cycle))
 		analysis.W2Reference = &w2
 	}
 	if s.Cycle > j.plan.Clock.BurnIn {
@@ -134,14 +134,16 @@ func linear(logWeights []float64) []float64 {
 	return w
 }
 
-// unweighted returns the members of e, or as many drawn in proportion to their
-// weights. Streams: branch "score" of the plan's seed.
-func unweighted(e cycle.Ensemble, p *plan.Plan, k int) *mat.Dense {
-	if e.LogWeights == nil {
-		return e.Members
+// sample returns equally weighted members to compare with the reference: those of
+// the analysis, or a draw from it when they have weights or are more than the
+// reference has, since the cost of an exact distance grows with their product.
+// Streams: branch "score" of the plan's seed.
+func (j *judge) sample(s *cycle.Step) *mat.Dense {
+	n := min(j.trial.Size, j.plan.Keep)
+	if s.Analysis.LogWeights == nil && n == j.trial.Size {
+		return s.Analysis.Members
 	}
-	rows, _ := e.Members.Dims()
-	return cycle.Draw(e, rows, p.Seed.Child("score", k))
+	return cycle.Draw(s.Analysis, n, j.plan.Seed.Child("score", s.Cycle))
 }
 
 func uniqueCount(ancestors []int) int {
