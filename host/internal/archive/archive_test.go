@@ -1,0 +1,226 @@
+package archive
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+var state = &sdk.Layout{Variables: []sdk.Variable{{Name: "level", Unit: "m"}, {Name: "u", Shape: []int{3}, Dims: []string{"site"}}}}
+
+func times(k int) float64 { return 0.5 * float64(k) }
+
+// write makes a run of two trials of three cycles. The order in which trials are
+// written must not matter. shift changes one number.
+func write(t testing.TB, root string, order []int, shift float64) *Run {
+	t.Helper()
+	r, err := Create(root, Info{Name: "test", Seed: 3, Plume: "devel"}, []byte("format = 1\n"), []byte("format = 1\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	twin := &cycle.Twin{Truth: mat.NewDense(4, 4, nil), Observations: mat.NewDense(3, 4, []float64{1, math.NaN(), 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})}
+	if err := r.Twin(twin, times, state, state); err != nil {
+		t.Fatal(err)
+	}
+	trials := map[int]*Trial{}
+	for _, n := range order {
+		if trials[n], err = r.Trial(n, fmt.Sprintf("f%d", n), state, Keep{Forecast: true, Analysis: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for k := 1; k <= 3; k++ {
+		for _, n := range order {
+			appendCycle(t, trials[n], n, k, shift)
+		}
+	}
+	for _, n := range order {
+		if err := trials[n].Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows := []TrialRow{{Trial: 1, Filter: "f1", Plugin: "p", Size: 2, Status: OK, Cycles: 3}, {Trial: 2, Filter: "f2", Plugin: "p", Size: 2, Status: Failed, Error: "cycle 3: it broke", Cycles: 3}}
+	metrics := []Metric{
+		{Filter: "climatology", Metric: "rmse", Stage: Analysis, Value: 7.5, SE: math.NaN(), Cycles: 3, Status: OK},
+		{Trial: 1, Filter: "f1", Metric: "rmse", Stage: Analysis, Value: 0.25, SE: 0.125, Cycles: 3, Status: OK},
+	}
+	if err := r.Finish(rows, metrics, SomeFailed, nil); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func appendCycle(t testing.TB, trial *Trial, n, k int, shift float64) {
+	t.Helper()
+	v := float64(100*n + 10*k)
+	e := mat.NewDense(2, 4, []float64{v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6, v + 7 + shift})
+	w2 := 0.5
+	step := &cycle.Step{
+		Cycle: k, Time: times(k), Forecast: cycle.Ensemble{Members: e},
+		Analysis: cycle.Ensemble{Members: e, LogWeights: []float64{math.Log(0.25), math.Log(0.75)}}, Ancestors: []int{0, 0},
+		Metrics: map[string]float64{"b": 2, "a": 1},
+	}
+	err := trial.Append(step, []CycleRow{{Stage: Forecast, RMSE: v}, {Stage: Analysis, RMSE: v / 2, W2Reference: &w2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOrderOfTrialsDoesNotMatter(t *testing.T) {
+	a, b := write(t, t.TempDir(), []int{1, 2}, 0), write(t, t.TempDir(), []int{2, 1}, 0)
+	if lines, err := Compare(a.Dir, b.Dir); err != nil || len(lines) > 0 {
+		t.Errorf("%v, %v", lines, err)
+	}
+}
+
+func TestCompareNamesTheDifference(t *testing.T) {
+	a, b := write(t, t.TempDir(), []int{1, 2}, 0), write(t, t.TempDir(), []int{1, 2}, 0.5)
+	lines, err := Compare(a.Dir, b.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "ensemble/trial=0001/part-00000.arrow differs: row 1, column u: [115 116 117] and [115 116 117.5]"
+	if len(lines) != 2 || lines[0] != want {
+		t.Errorf("got %q, want 2 lines, the first %q", lines, want)
+	}
+	if err := os.Remove(filepath.Join(b.Dir, "observations.arrow")); err != nil {
+		t.Fatal(err)
+	}
+	if lines, _ := Compare(a.Dir, b.Dir); len(lines) != 3 || lines[2] != "observations.arrow is missing" {
+		t.Errorf("got %q", lines)
+	}
+}
+
+func TestCheckFiles(t *testing.T) {
+	r := write(t, t.TempDir(), []int{1, 2}, 0)
+	if lines, err := CheckFiles(r.Dir); err != nil || len(lines) > 0 {
+		t.Errorf("untouched: %v, %v", lines, err)
+	}
+	if err := os.WriteFile(filepath.Join(r.Dir, "workflow.toml"), []byte("format = 2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(r.Dir, "notes.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := CheckFiles(r.Dir)
+	if got := strings.Join(lines, "; "); err != nil || got != "workflow.toml is not as the run left it; notes.txt was added" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestFind(t *testing.T) {
+	root := t.TempDir()
+	if _, err := Find(root, Last); err == nil {
+		t.Error("a run is found where there is none")
+	}
+	a := write(t, root, []int{1, 2}, 0)
+	for _, name := range []string{a.Dir, Last, filepath.Base(a.Dir), "test/" + filepath.Base(a.Dir)[:6], filepath.Base(a.Dir)[:4]} {
+		if dir, err := Find(root, name); err != nil || dir != a.Dir {
+			t.Errorf("%q: got %q, %v", name, dir, err)
+		}
+	}
+	b := write(t, root, []int{1, 2}, 0)
+	if _, err := Find(root, "test/"); err == nil || !strings.Contains(err.Error(), a.Dir) || !strings.Contains(err.Error(), b.Dir) {
+		t.Errorf("two runs of that name: %v", err)
+	}
+	if _, err := Find(root, "no such"); err == nil {
+		t.Error("a run is found that is not there")
+	}
+}
+
+// The scripts a user starts from, with the real libraries, give the numbers that
+// were written.
+func TestPythonReadsRuns(t *testing.T) {
+	python := os.Getenv("PLUME_PYTHON")
+	if python == "" {
+		t.Skip("PLUME_PYTHON does not name a python with pyarrow, pandas and polars; make test sets it")
+	}
+	r := write(t, t.TempDir(), []int{1, 2}, 0)
+	for script, wants := range map[string][]string{
+		"read_run_pyarrow.py": {"climatology: rmse 7.500000", "f1: rmse 0.250000", "level: mean 132.000000", "u: mean 134.000000"},
+		"read_run_pandas.py":  {"climatology: rmse 7.500000", "f1: rmse 0.250000", "6 analyses, last at time 1.5"},
+		"read_run_polars.py":  {"climatology: rmse 7.500000", "f1: rmse 0.250000", "4 members, weights sum to 2.000000"},
+	} {
+		out, err := exec.Command(python, filepath.Join("../../../examples/analysis", script), r.Dir).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v\n%s", script, err, out)
+		}
+		for _, want := range wants {
+			if !strings.Contains(string(out), want) {
+				t.Errorf("%s: no %q in\n%s", script, want, out)
+			}
+		}
+	}
+}
+
+// What a killed run leaves opens in pyarrow as a stream from byte 8, with all
+// cycles that were complete.
+func TestPythonReadsParts(t *testing.T) {
+	python := os.Getenv("PLUME_PYTHON")
+	if python == "" {
+		t.Skip("PLUME_PYTHON does not name a python with pyarrow; make test sets it")
+	}
+	r, err := Create(t.TempDir(), Info{Name: "test"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial, err := r.Trial(1, "f1", state, Keep{Analysis: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := 1; k <= 5; k++ {
+		appendCycle(t, trial, 1, k, 0)
+	}
+	part := filepath.Join(r.Dir, "ensemble", "trial=0001", "part-00000.arrow.part")
+	text, err := os.ReadFile(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(part, text[:len(text)-40], 0o600); err != nil { // the last cycle is cut
+		t.Fatal(err)
+	}
+	const script = `
+import sys, pyarrow as pa, pyarrow.ipc
+cycles = []
+with open(sys.argv[1], "rb") as file:
+    file.seek(8)
+    try:
+        for batch in pa.ipc.open_stream(file):
+            cycles.append(batch.column("cycle")[0].as_py())
+    except (OSError, pa.ArrowInvalid):
+        pass
+print(cycles)
+`
+	out, err := exec.Command(python, "-c", script, part).CombinedOutput()
+	if got := string(bytes.TrimSpace(out)); err != nil || got != "[1, 2, 3, 4]" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func BenchmarkAppend40x40(b *testing.B) {
+	layout := &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{40}}}}
+	r, err := Create(b.TempDir(), Info{Name: "bench"}, nil, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	trial, err := r.Trial(1, "f", layout, Keep{Analysis: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	step := &cycle.Step{Analysis: cycle.Ensemble{Members: mat.NewDense(40, 40, nil)}, Metrics: map[string]float64{"nis": 1}}
+	rows := []CycleRow{{Stage: Forecast}, {Stage: Analysis}}
+	for b.Loop() {
+		step.Cycle++
+		if err := trial.Append(step, rows); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
