@@ -218,7 +218,7 @@ func (r *remote) call(ctx context.Context, h *pb.CallHeader, out, in []*channel)
 		}
 		sent <- err
 	}()
-	answer := newIncoming(in)
+	answer := newIncoming(in, true)
 	end, err := answer.receive(stream)
 	if err != nil {
 		cancel()

@@ -125,7 +125,7 @@ func (s *Server) call(_ any, stream grpc.ServerStream) (err error) {
 	if err := j.prepare(first.header); err != nil {
 		return err
 	}
-	in := newIncoming(j.in)
+	in := newIncoming(j.in, false) // what the host sends it has seen
 	end, err := in.receive(stream)
 	if err != nil {
 		return err

@@ -96,11 +96,14 @@ type incoming struct {
 	err      error // of a payload; gRPC would turn it into text
 }
 
-func newIncoming(channels []*channel) *incoming {
+// newIncoming prepares to receive channels. watch says whether their values have to
+// be finite.
+func newIncoming(channels []*channel, watch bool) *incoming {
 	in := &incoming{channels: channels}
 	for _, c := range channels {
-		if c.decoder == nil {
-			c.decoder = wire.NewDecoder(c.space.layout)
+		c.decoder = wire.NewDecoder(c.space.layout)
+		if watch {
+			c.decoder.Watch()
 		}
 		c.decoder.Reset(c.matrix)
 	}

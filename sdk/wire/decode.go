@@ -35,6 +35,7 @@ type Decoder struct {
 	bits    uint64 // of all values looked at; see look
 	rows    int    // decoded
 	schema  bool
+	watch   bool
 	err     error
 }
 
@@ -52,6 +53,9 @@ const (
 func NewDecoder(l *sdk.Layout) *Decoder {
 	return &Decoder{layout: l, width: widths(l), n: l.Size()}
 }
+
+// Watch makes d look at the values as they come, for Finite.
+func (d *Decoder) Watch() { d.watch = true }
 
 // Reset prepares d for a stream of at most the rows of into, which must have the
 // width of the layout and no gap between its rows.
@@ -82,7 +86,9 @@ func (d *Decoder) Write(p []byte) (int, error) {
 		case values:
 			at := len(d.target) - d.want
 			copy(d.target[at:], p[:k])
-			d.look(at/8, (at+k)/8)
+			if d.watch {
+				d.look(at/8, (at+k)/8)
+			}
 		}
 		p, d.want = p[k:], d.want-k
 		if d.stage == gap || d.stage == values {
@@ -222,7 +228,7 @@ func (d *Decoder) look(from, to int) {
 	d.bits = bits
 }
 
-// Finite says whether no value so far is infinite or NaN.
+// Finite says whether no value so far is infinite or NaN; see Watch.
 func (d *Decoder) Finite() bool { return d.bits>>63 == 0 }
 
 // Close says how many rows the stream held, or that it ended too early.
