@@ -36,7 +36,7 @@ const Name = "plume"
 // under way takes memory; and buffers that hold many HTTP/2 frames.
 const (
 	windowBytes = 2 * maxPayload
-	bufferBytes = 256 << 10
+	bufferBytes = 128 << 10
 )
 
 // ServerOptions are the gRPC options of a plugin.
@@ -45,7 +45,7 @@ func ServerOptions() []grpc.ServerOption {
 		grpc.ForceServerCodecV2(newCodec()), grpc.MaxRecvMsgSize(math.MaxInt32), grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.StaticStreamWindowSize(windowBytes), grpc.StaticConnWindowSize(windowBytes),
 		grpc.ReadBufferSize(bufferBytes), grpc.WriteBufferSize(bufferBytes),
-		experimental.BufferPool(&buffers{}),
+		experimental.BufferPool(&buffers{}), grpc.Creds(newRoom()),
 	}
 }
 
@@ -55,7 +55,7 @@ func DialOptions() []grpc.DialOption {
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(newCodec()), grpc.MaxCallRecvMsgSize(math.MaxInt32), grpc.MaxCallSendMsgSize(math.MaxInt32)),
 		grpc.WithStaticStreamWindowSize(windowBytes), grpc.WithStaticConnWindowSize(windowBytes),
 		grpc.WithReadBufferSize(bufferBytes), grpc.WithWriteBufferSize(bufferBytes),
-		experimental.WithBufferPool(&buffers{}),
+		experimental.WithBufferPool(&buffers{}), grpc.WithTransportCredentials(newRoom()),
 	}
 }
 
