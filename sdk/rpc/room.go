@@ -14,7 +14,9 @@ import (
 const socketBytes = 4 << 20
 
 // room is no transport security at all, on sockets with more room.
-type room struct{ credentials.TransportCredentials }
+type room struct {
+	credentials.TransportCredentials
+}
 
 func newRoom() room { return room{insecure.NewCredentials()} }
 
