@@ -4,10 +4,9 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
-	"runtime"
-	"sync"
 
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
 	"github.com/plume-da/plume/sdk/resample"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
@@ -49,7 +48,7 @@ func (f *filter) denoiseLatent(ctx context.Context, p *sdk.Problem, d *density) 
 	s := f.schedule(d)
 	latentSD := math.Sqrt(s.at(s.start).variance)
 	steps := make([]float64, members)
-	err := forBlocks(members, func() sampler { return f.newSampler(d, n) }, func(run sampler, lo, hi int) error {
+	block := func(run sampler, lo, hi int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -63,8 +62,13 @@ func (f *filter) denoiseLatent(ctx context.Context, p *sdk.Problem, d *density) 
 			}
 		}
 		return run(x, s, streams, steps[lo:hi])
+	}
+	errs := make([]error, (members+blockRows-1)/blockRows)
+	ensemble.InBlocks(members, blockRows, func() func(lo, hi int) {
+		run := f.newSampler(d, n)
+		return func(lo, hi int) { errs[lo/blockRows] = block(run, lo, hi) }
 	})
-	if err != nil {
+	if err := firstOf(errs); err != nil {
 		return nil, err
 	}
 	return map[string]float64{"steps_mean": floats.Sum(steps) / float64(members), "steps_max": floats.Max(steps)}, nil
@@ -101,30 +105,6 @@ func (f *filter) newSampler(d *density, n int) sampler {
 // blockRows is how many states are sampled together. It is fixed so that no
 // number depends on how many processors there are.
 const blockRows = 16
-
-// forBlocks calls do for the rows [0, rows) in blocks, on all processors. Each
-// processor gets its own result of prepare, so that do can reuse buffers. The
-// error is that of the first block which failed.
-func forBlocks[T any](rows int, prepare func() T, do func(own T, lo, hi int) error) error {
-	blocks := (rows + blockRows - 1) / blockRows
-	errs := make([]error, blocks)
-	next := make(chan int, blocks)
-	for b := range blocks {
-		next <- b
-	}
-	close(next)
-	var workers sync.WaitGroup
-	for range min(blocks, runtime.GOMAXPROCS(0)) {
-		workers.Go(func() {
-			own := prepare()
-			for b := range next {
-				errs[b] = do(own, b*blockRows, min((b+1)*blockRows, rows))
-			}
-		})
-	}
-	workers.Wait()
-	return firstOf(errs)
-}
 
 func firstOf(errs []error) error {
 	for _, err := range errs {

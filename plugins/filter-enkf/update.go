@@ -1,10 +1,6 @@
 package main
 
 import (
-	"runtime"
-	"sync"
-	"sync/atomic"
-
 	"github.com/plume-da/plume/sdk/ensemble"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
@@ -37,7 +33,7 @@ func (u *update) apply(into, e *mat.Dense, inflation float64, rotation *mat.Dens
 	diagonal, left, right := u.factors(inflation, rotation)
 	width := min(n, max(32, 1<<15/members))
 	mean := make([]float64, n)
-	inBlocks(n, width, func() func(from, to int) {
+	ensemble.InBlocks(n, width, func() func(from, to int) {
 		anomalies, products := mat.NewDense(members, width, nil), new(mat.Dense)
 		if right != nil {
 			_, k := left.Dims()
@@ -91,23 +87,4 @@ func (u *update) factors(inflation float64, rotation *mat.Dense) (diagonal float
 func columns(m *mat.Dense, from, to int) *mat.Dense {
 	rows, _ := m.Dims()
 	return m.Slice(0, rows, from, to).(*mat.Dense)
-}
-
-// inBlocks calls what worker returns, once for each processor, for consecutive
-// blocks of at most width of the n columns.
-func inBlocks(n, width int, worker func() func(from, to int)) {
-	blocks := (n + width - 1) / width
-	var next atomic.Int64
-	work := func() {
-		do := worker()
-		for b := int(next.Add(1)) - 1; b < blocks; b = int(next.Add(1)) - 1 {
-			do(b*width, min(n, (b+1)*width))
-		}
-	}
-	var wg sync.WaitGroup
-	for range min(blocks, runtime.GOMAXPROCS(0)) - 1 {
-		wg.Go(work)
-	}
-	work()
-	wg.Wait()
 }

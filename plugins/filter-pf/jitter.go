@@ -2,8 +2,6 @@ package main
 
 import (
 	"math"
-	"runtime"
-	"sync"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
@@ -29,16 +27,19 @@ func (f *filter) jitter(p *sdk.Problem, ancestors []int, weights []float64) {
 	factor.Scale(f.Jitter*math.Pow(float64(rows), -1/float64(n+4)), factor)
 	seed := p.Seed.Child("jitter", 0)
 	rank, _ := factor.Dims()
-	inParts(rows, func(from, to int) {
+	const width = 1000 // members; fewer are not worth a goroutine
+	ensemble.InBlocks(rows, width, func() func(from, to int) {
 		z := make([]float64, rank)
-		for i := from; i < to; i++ {
-			if !f.jitters(ancestors, i) {
-				continue
-			}
-			rng.Normals(seed.Member(p.First+i), z)
-			row := p.Into.RawRowView(i)
-			for k, v := range z {
-				floats.AddScaled(row, v, factor.RawRowView(k))
+		return func(from, to int) {
+			for i := from; i < to; i++ {
+				if !f.jitters(ancestors, i) {
+					continue
+				}
+				rng.Normals(seed.Member(p.First+i), z)
+				row := p.Into.RawRowView(i)
+				for k, v := range z {
+					floats.AddScaled(row, v, factor.RawRowView(k))
+				}
 			}
 		}
 	})
@@ -119,15 +120,4 @@ func rootOf(c *mat.SymDense) *mat.Dense {
 		}
 	}
 	return l
-}
-
-// inParts calls do for consecutive parts of n members, on all processors when
-// there are enough members to make up for it.
-func inParts(n int, do func(from, to int)) {
-	parts := min(runtime.GOMAXPROCS(0), 1+n/1000)
-	var wg sync.WaitGroup
-	for k := range parts {
-		wg.Go(func() { do(k*n/parts, (k+1)*n/parts) })
-	}
-	wg.Wait()
 }

@@ -86,3 +86,25 @@ func TestNonFinite(t *testing.T) {
 		}
 	}
 }
+
+func TestInBlocksCoversAllOnce(t *testing.T) {
+	for _, size := range [][2]int{{1, 1}, {1, 5}, {2, 1}, {3, 2}, {100, 7}, {100, 100}} {
+		n, width := size[0], size[1]
+		seen := make([]int, n)
+		InBlocks(n, width, func() func(from, to int) {
+			return func(from, to int) {
+				if to-from > width {
+					t.Errorf("%v: a block from %d to %d", size, from, to)
+				}
+				for i := from; i < to; i++ {
+					seen[i]++
+				}
+			}
+		})
+		for i, times := range seen {
+			if times != 1 {
+				t.Errorf("%v: %d is done %d times", size, i, times)
+			}
+		}
+	}
+}

@@ -132,19 +132,3 @@ func TestSimulatorRefusals(t *testing.T) {
 		t.Error("a canceled call succeeds")
 	}
 }
-
-func TestSplitCoversAllRowsOnce(t *testing.T) {
-	for _, rows := range []int{1, 2, 3, 100} {
-		seen := make([]int, rows)
-		split(rows, 1_000_000, func(from, to int) {
-			for i := from; i < to; i++ {
-				seen[i]++
-			}
-		})
-		for i, n := range seen {
-			if n != 1 {
-				t.Errorf("row %d of %d is done %d times", i, rows, n)
-			}
-		}
-	}
-}

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"math"
 	"runtime"
-	"sync"
 
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
 )
 
 // Simulator forecasts ensembles of a model that is an ordinary differential
@@ -61,16 +61,18 @@ func (s *Simulator) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.
 	}
 	rows, n := r.Ensemble.Dims()
 	failed := make([]bool, rows)
-	split(rows, rows*n*(steps+1), func(from, to int) {
+	ensemble.InBlocks(rows, blockWidth(rows, rows*n*(steps+1)), func() func(from, to int) {
 		stepper := s.NewStepper(n)
-		for i := from; i < to && ctx.Err() == nil; i++ {
-			row := r.Into.RawRowView(i)
-			copy(row, r.Ensemble.RawRowView(i))
-			for k := range steps {
-				stepper.Step(s.Tendency, r.From+float64(k)*s.Step, s.Step, row)
+		return func(from, to int) {
+			for i := from; i < to && ctx.Err() == nil; i++ {
+				row := r.Into.RawRowView(i)
+				copy(row, r.Ensemble.RawRowView(i))
+				for k := range steps {
+					stepper.Step(s.Tendency, r.From+float64(k)*s.Step, s.Step, row)
+				}
+				s.Noise.add(row, r, i, steps)
+				failed[i] = !finite(row)
 			}
-			s.Noise.add(row, r, i, steps)
-			failed[i] = !finite(row)
 		}
 	})
 	if err := ctx.Err(); err != nil {
@@ -109,18 +111,10 @@ func finite(x []float64) bool {
 	return zero == 0
 }
 
-// split calls do for blocks of rows that cover all of them, at once where the
-// work, in value updates, is worth a goroutine.
-func split(rows, work int, do func(from, to int)) {
+// blockWidth returns how many rows to deal to a processor at a time, given the
+// work in value updates: all of them where that is not worth a goroutine.
+func blockWidth(rows, work int) int {
 	const worthwhile = 20_000 // about 50 microseconds
 	blocks := min(rows, runtime.GOMAXPROCS(0), 1+work/worthwhile)
-	if blocks == 1 {
-		do(0, rows)
-		return
-	}
-	var wg sync.WaitGroup
-	for b := range blocks {
-		wg.Go(func() { do(b*rows/blocks, (b+1)*rows/blocks) })
-	}
-	wg.Wait()
+	return (rows + blocks - 1) / blocks
 }

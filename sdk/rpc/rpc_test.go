@@ -17,7 +17,6 @@ import (
 	"github.com/plume-da/plume/sdk/rng"
 	"gonum.org/v1/gonum/mat"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 )
@@ -69,8 +68,8 @@ func (g *grow) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Forec
 	return &sdk.ForecastResult{Metrics: map[string]float64{"rows": float64(rows)}}, nil
 }
 
-// over serves p on a unix socket and returns it as seen through the socket.
-func over(t testing.TB, p *sdk.Plugin, err error) *sdk.Plugin {
+// serving serves p on a unix socket and connects to it.
+func serving(t testing.TB, p *sdk.Plugin, err error) (*Server, *grpc.ClientConn) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -81,14 +80,21 @@ func over(t testing.TB, p *sdk.Plugin, err error) *sdk.Plugin {
 		t.Fatal(err)
 	}
 	server := grpc.NewServer(ServerOptions()...)
-	Register(server, p)
+	srv := Register(server, p)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
-	conn, err := grpc.NewClient("unix:"+path, append(DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	conn, err := grpc.NewClient("unix:"+path, DialOptions()...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
+	return srv, conn
+}
+
+// over returns p as seen through a socket.
+func over(t testing.TB, p *sdk.Plugin, err error) *sdk.Plugin {
+	t.Helper()
+	_, conn := serving(t, p, err)
 	remote, err := Describe(t.Context(), conn)
 	if err != nil {
 		t.Fatal(err)
@@ -355,23 +361,7 @@ func TestAbsurdLayouts(t *testing.T) {
 
 func TestSessionEndsWithItsContext(t *testing.T) {
 	p, err := growing(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "socket")
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer(ServerOptions()...)
-	srv := Register(server, p)
-	go func() { _ = server.Serve(listener) }()
-	defer server.Stop()
-	conn, err := grpc.NewClient("unix:"+path, append(DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	srv, conn := serving(t, p, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- Session(ctx, conn, func(string, string, map[string]string) {}) }()

@@ -112,7 +112,7 @@ func (o *opened) program(name string) (*launch.Program, error) {
 func (o *opened) pluginInfo() []archive.PluginInfo {
 	var list []archive.PluginInfo
 	for _, p := range o.plugins {
-		m := p.Plugin(1).Manifest
+		m := p.Manifest()
 		list = append(list, archive.PluginInfo{
 			Name: m.Name, Version: m.Version, Program: filepath.Base(p.Program().Command[0]),
 			SHA256: p.Program().SHA256, Manifest: p.ManifestSHA256(),

@@ -37,6 +37,9 @@ type Process struct {
 // Program returns what the process runs.
 func (p *Process) Program() *Program { return p.program }
 
+// Manifest returns what the plugin said of itself.
+func (p *Process) Manifest() *sdk.Manifest { return p.plugin.Manifest }
+
 // ManifestSHA256 returns the checksum of the manifest the plugin described itself
 // with, in lower-case hexadecimal.
 func (p *Process) ManifestSHA256() string {

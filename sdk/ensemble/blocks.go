@@ -1,0 +1,30 @@
+package ensemble
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// InBlocks deals out the numbers from 0 to n-1, rows or columns of a matrix, to all
+// processors in consecutive blocks of at most width, and returns when all are done.
+// It calls worker once for each processor it uses, and what that returns for one
+// block after the other, so that buffers made in worker are reused. One block runs
+// without a goroutine. Which processor gets which block is not determined: what is
+// computed for a block must not depend on it.
+func InBlocks(n, width int, worker func() func(from, to int)) {
+	blocks := (n + width - 1) / width
+	var next atomic.Int64
+	work := func() {
+		do := worker()
+		for b := int(next.Add(1)) - 1; b < blocks; b = int(next.Add(1)) - 1 {
+			do(b*width, min(n, (b+1)*width))
+		}
+	}
+	var wg sync.WaitGroup
+	for range min(blocks, runtime.GOMAXPROCS(0)) - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
+}
