@@ -9,7 +9,7 @@ import (
 // etkf returns the anomaly weights G (N x k) of the ensemble transform Kalman
 // filter with the symmetric square root, I + G U':
 //
-//	T = (Y R^-1 Y' / (N-1) + I)^(-1/2) = I + U diag(1/sqrt(1 + sigma^2) - 1) U'
+//	T = (S S' + I)^(-1/2) = I + U diag(1/sqrt(1 + sigma^2) - 1) U'
 //
 // It gives the Kalman filter's covariance and keeps the mean, T 1 = 1, since the
 // columns of U sum to zero where sigma is not. No randomness. Cost: N k.
@@ -17,8 +17,44 @@ import (
 // Sources: Bishop et al. 2001,
 // doi:10.1175/1520-0493(2001)129<0420:ASWTET>2.0.CO;2; Hunt et al. 2007,
 // doi:10.1016/j.physd.2006.11.008, equations 21 to 25.
-func etkf(o *observed) *mat.Dense {
-	g := mat.NewDense(o.members, len(o.sigma), nil)
-	g.Apply(func(_, j int, v float64) float64 { return v * (1/math.Hypot(1, o.sigma[j]) - 1) }, o.u)
+func etkf(d *decomposed) *mat.Dense {
+	return d.weights(func(sigma, _ float64) float64 { return 1/math.Hypot(1, sigma) - 1 })
+}
+
+// denkf returns the anomaly weights G (N x k) of the deterministic EnKF, which moves
+// the anomalies by half of the gain,
+//
+//	Aa = A - 1/2 A (K H)',  G = -1/2 U diag(sigma gain)
+//
+// a first-order expansion of the square root. Its covariance exceeds the Kalman
+// filter's, (I - K H) P, by the term of second order K H P H' K' / 4. No
+// randomness. Cost: N k. Source: Sakov and Oke 2008a,
+// doi:10.1111/j.1600-0870.2007.00299.x, equations 13 to 15.
+func denkf(d *decomposed) *mat.Dense {
+	return d.weights(func(sigma, gain float64) float64 { return -sigma * gain / 2 })
+}
+
+// blackBox returns the anomaly weights (N x k) of the EnKF that knows the
+// observation error through its own simulated observations y_i alone
+// (arXiv:2603.21291, section 4):
+//
+//	x_i + K (y - y_i),  K = Cxy Cyy^+,  G = -U diag(sigma gain)
+//
+// The pseudo-inverse leaves out directions in which the sample does not vary.
+// From N - 1 components on it fits every y_i exactly, and the members collapse
+// onto the observation. Cost: N k.
+func blackBox(d *decomposed) *mat.Dense {
+	return d.weights(func(sigma, gain float64) float64 { return -sigma * gain })
+}
+
+// weights returns U diag(f).
+func (d *decomposed) weights(f func(sigma, gain float64) float64) *mat.Dense {
+	members, k := d.u.Dims()
+	g := mat.NewDense(members, k, nil)
+	factor := make([]float64, k)
+	for j := range factor {
+		factor[j] = f(d.sigma[j], d.gain[j])
+	}
+	g.Apply(func(_, j int, v float64) float64 { return v * factor[j] }, d.u)
 	return g
 }

@@ -12,10 +12,16 @@ import (
 )
 
 type filter struct {
-	Scheme       string  `param:"scheme"`
-	Inflation    float64 `param:"inflation"`
-	Rotation     bool    `param:"rotation"`
-	Observations string  `param:"observations"`
+	Scheme            string  `param:"scheme"`
+	Cutoff            float64 `param:"cutoff"`
+	Inflation         float64 `param:"inflation"`
+	RTPS              float64 `param:"rtps"`
+	RTPP              float64 `param:"rtpp"`
+	AdaptiveInflation bool    `param:"adaptive_inflation"`
+	Rotation          bool    `param:"rotation"`
+	Observations      string  `param:"observations"`
+
+	localization *localization // nil without cutoff
 }
 
 func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
@@ -24,26 +30,53 @@ func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
 	if c.Members < 2 {
 		return nil, sdk.Errorf(sdk.KindConfig, "ensemble.size", "got %d members, want at least 2 to have a covariance", c.Members)
 	}
-	if f.blackBox() && f.Scheme != "stochastic" {
-		return nil, sdk.Errorf(sdk.KindConfig, "observations", "simulated observations carry their error in themselves, which %s cannot use", f.Scheme).
-			WithHint("choose scheme = \"stochastic\" or observations = \"predicted\"")
+	if err := f.checkCombination(); err != nil {
+		return nil, err
+	}
+	if f.Cutoff > 0 {
+		var err error
+		if f.localization, err = newLocalization(c.State, c.Observations, f.Cutoff); err != nil {
+			return nil, err
+		}
 	}
 	return f, nil
+}
+
+// checkCombination refuses parameters that exclude each other.
+func (f *filter) checkCombination() error {
+	switch {
+	case f.blackBox() && f.Scheme != "stochastic":
+		return sdk.Errorf(sdk.KindConfig, "observations", "simulated observations carry their error in themselves, which %s cannot use", f.Scheme).
+			WithHint("choose scheme = \"stochastic\" or observations = \"predicted\"")
+	case f.blackBox() && f.AdaptiveInflation:
+		return sdk.Errorf(sdk.KindConfig, "adaptive_inflation", "it compares the innovation with the error variance, which simulated observations do not give").
+			WithHint("choose observations = \"predicted\" or leave adaptive_inflation out")
+	case f.Scheme == "enkf-n" && f.AdaptiveInflation:
+		return sdk.Errorf(sdk.KindConfig, "adaptive_inflation", "enkf-n finds an inflation of its own in every cycle").
+			WithHint("choose one of the two")
+	case f.Cutoff > 0 && f.Scheme != "letkf" && f.Scheme != "serial":
+		return sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but %s is a global scheme", f.Cutoff, f.Scheme).
+			WithHint("choose scheme = \"letkf\" or \"serial\", or leave the cutoff out")
+	}
+	return nil
 }
 
 func (f *filter) blackBox() bool { return f.Observations == "simulated" }
 
 // Needs implements sdk.Filter.
 func (f *filter) Needs() []sdk.Capability {
-	if f.blackBox() {
+	switch {
+	case f.blackBox():
 		return []sdk.Capability{sdk.Simulated}
+	case f.Cutoff > 0:
+		return []sdk.Capability{sdk.Predicted, sdk.ErrorVariance, sdk.HasPositions}
 	}
 	return []sdk.Capability{sdk.Predicted, sdk.ErrorVariance}
 }
 
-// Analyse implements sdk.Filter. A scheme turns what is observed into an update
-// of anomalies, which then passes over the state once. Cost: a decomposition,
-// N m min(N, m), and what [update.apply] says.
+// Analyse implements sdk.Filter. Global schemes turn what is observed into an update
+// of all anomalies, local ones go from state value to state value. Without
+// observations the analysis is the forecast, without any inflation.
 func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	if err := check(p); err != nil {
 		return nil, err
@@ -52,30 +85,95 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 	if err != nil {
 		return nil, err
 	}
-	if o == nil { // nothing is observed in this cycle
+	if o == nil {
 		p.Into.Copy(p.Ensemble)
-		return &sdk.Analysis{}, nil
+		return &sdk.Analysis{Carry: p.Carry}, nil
 	}
-	u := &update{left: o.u, mean: o.meanWeights()}
-	switch {
-	case f.blackBox():
-		u.anomalies = blackBox(o)
-	case f.Scheme == "stochastic":
-		u.anomalies = stochastic(o, p.Seed.Child("perturbations", 0), p.First)
-	default:
-		u.anomalies = etkf(o)
+	prior, carry, err := f.priorInflation(p.Carry, o)
+	if err != nil {
+		return nil, err
 	}
-	var rotation *mat.Dense
-	if f.Rotation {
-		members, _ := p.Ensemble.Dims()
-		rotation = linalg.MeanPreservingRotation(members, p.Seed.Child("rotation", 0).Rand())
+	metrics := map[string]float64{}
+	if f.local() {
+		metrics["nis"] = o.nis(prior)
+		f.updateLocally(p, o, prior)
+	} else {
+		d, err := decompose(o)
+		if err != nil {
+			return nil, err
+		}
+		if f.Scheme == "enkf-n" {
+			prior = newFiniteSize(d).inflation()
+		}
+		d.inflate(prior)
+		f.updateGlobally(p, d, prior)
+		metrics = d.metrics()
 	}
-	u.apply(p.Into, p.Ensemble, f.Inflation, rotation)
+	if f.RTPS > 0 {
+		relaxSpread(p.Into, p.Ensemble, f.RTPS, prior*f.Inflation)
+	}
 	if i, j, found := ensemble.NonFinite(p.Into); found {
 		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("analysis member %d", i), "value %d overflows to %v", j, p.Into.At(i, j)).
 			WithHint("the forecast is too large to compute with; check inflation and time step")
 	}
-	return &sdk.Analysis{Metrics: o.metrics()}, nil
+	if f.AdaptiveInflation || f.Scheme == "enkf-n" {
+		metrics["inflation"] = prior
+	}
+	return &sdk.Analysis{Carry: carry, Metrics: metrics}, nil
+}
+
+// local says whether state values are updated one by one. The LETKF without cutoff
+// has the same transform everywhere: it is the ETKF.
+func (f *filter) local() bool { return f.Scheme == "serial" || f.localization != nil }
+
+// priorInflation returns the factor on the forecast's anomalies that the cycles before
+// have led to, and what to carry to the next.
+func (f *filter) priorInflation(carry []byte, o *observed) (float64, []byte, error) {
+	if !f.AdaptiveInflation {
+		return 1, nil, nil
+	}
+	e, err := carried(carry)
+	if err != nil {
+		return 0, nil, err
+	}
+	return e.inflation(), e.updated(o).carry(), nil
+}
+
+func (f *filter) updateGlobally(p *sdk.Problem, d *decomposed, prior float64) {
+	u := &update{left: d.u, mean: d.meanWeights()}
+	switch {
+	case f.blackBox():
+		u.anomalies = blackBox(d)
+	case f.Scheme == "stochastic":
+		u.anomalies = stochastic(d, p.Seed.Child("perturbations", 0), p.First)
+	case f.Scheme == "denkf":
+		u.anomalies = denkf(d)
+	default: // etkf, and what becomes one: letkf without cutoff, enkf-n after its inflation
+		u.anomalies = etkf(d)
+	}
+	u.anomalies.Scale(1-f.RTPP, u.anomalies)
+	u.apply(p.Into, p.Ensemble, prior, f.Inflation, f.rotation(p))
+}
+
+func (f *filter) updateLocally(p *sdk.Problem, o *observed, prior float64) {
+	o.anomalies.Scale(prior, o.anomalies)
+	s := newLocals(o, len(p.Observation), f.localization)
+	newSweep := func() sweep { return newLETKF(s) }
+	if f.Scheme == "serial" {
+		once := newSerial(s, o.present)
+		newSweep = func() sweep { return &serialSweep{serial: once} }
+	}
+	u := &localUpdate{locals: s, newSweep: newSweep, prior: prior, relaxation: f.RTPP, inflation: f.Inflation, rotation: f.rotation(p)}
+	u.apply(p.Into, p.Ensemble)
+}
+
+// rotation returns a random rotation of the members, one for all state values, or nil.
+func (f *filter) rotation(p *sdk.Problem) *mat.Dense {
+	if !f.Rotation {
+		return nil
+	}
+	members, _ := p.Ensemble.Dims()
+	return linalg.MeanPreservingRotation(members, p.Seed.Child("rotation", 0).Rand())
 }
 
 // check refuses what an EnKF cannot use.

@@ -11,34 +11,22 @@ import (
 )
 
 // observed is the observed side of an analysis with N members and m components
-// that are not missing: anomalies S and innovation d in units of s, the standard
-// deviation of the observation error, and the thin singular value decomposition
+// that are not missing, in units of s, the standard deviation of the observation
+// error:
 //
-//	S = (HE - mean) diag(1/s) / sqrt(N-1) = U diag(sigma) V',  d = (y - mean) / s
-//
-// with k = min(N, m) singular values. Every scheme is a function of U, sigma and
-// V: with A the state's anomalies (N x n), the Kalman gain is
-//
-//	K' = diag(1/s) V diag(gain) U' A / sqrt(N-1),  gain = sigma / (1 + sigma^2)
-//
-// so that no covariance is formed, and, the anomalies not being squared,
-// observations far more accurate than the forecast lose no digits.
+//	S = (HE - mean) diag(1/s) / sqrt(N-1),  d = (y - mean) / s
 //
 // For a black box, whose error is known through simulated observations alone, S
-// holds these, s is their own spread, and the gain is that of a pseudo-inverse,
-// 1/sigma.
+// holds these and s is their own spread.
 type observed struct {
-	members    int
+	present    []int      // which components of the observation these are
+	anomalies  *mat.Dense // S, N x m
 	innovation []float64  // d, m values
-	u, v       *mat.Dense // U, N x k; V, m x k
-	sigma      []float64  // descending
-	gain       []float64
-	projected  []float64 // V' d
 	blackBox   bool
 }
 
-// observed gathers and decomposes the components that are not missing. It returns
-// nil when there are none.
+// observed gathers the components that are not missing. It returns nil when there
+// are none.
 func (f *filter) observed(p *sdk.Problem) (*observed, error) {
 	given, what := p.Predicted, "predicted observation"
 	if f.blackBox() {
@@ -63,12 +51,8 @@ func (f *filter) observed(p *sdk.Problem) (*observed, error) {
 		return nil, err
 	}
 	floats.Sub(y, mean)
-	o, err := decompose(ensemble.Anomalies(s, s, mean), y, variance)
-	if err != nil {
-		return nil, err
-	}
-	o.setGain(f.blackBox())
-	return o, nil
+	o := &observed{present: present, anomalies: ensemble.Anomalies(s, s, mean), innovation: y, blackBox: f.blackBox()}
+	return o, o.normalise(variance)
 }
 
 // errorVariance stores the error variances of the present components.
@@ -108,92 +92,56 @@ func chosen(e *mat.Dense, which []int) *mat.Dense {
 	return out
 }
 
-// decompose takes anomalies (N x m) and innovation in their own units, and
-// overwrites both. A component without variance, which only a black box can have,
-// says nothing about the state: it gets no innovation.
-func decompose(anomalies *mat.Dense, innovation, variance []float64) (*observed, error) {
-	members, m := anomalies.Dims()
+// normalise turns anomalies and innovation from their own units into those of the
+// standard deviation. A component without variance, which only a black box can
+// have, says nothing about the state: it gets no innovation.
+func (o *observed) normalise(variance []float64) error {
+	members, m := o.anomalies.Dims()
 	scale := make([]float64, m)
 	for k, v := range variance {
 		if v > 0 {
 			scale[k] = 1 / math.Sqrt(v)
 		}
 	}
-	floats.Mul(innovation, scale)
+	floats.Mul(o.innovation, scale)
 	floats.Scale(1/math.Sqrt(float64(members-1)), scale)
+	size := floats.Dot(o.innovation, o.innovation)
 	for i := range members {
-		floats.Mul(anomalies.RawRowView(i), scale)
+		row := o.anomalies.RawRowView(i)
+		floats.Mul(row, scale)
+		size += floats.Dot(row, row)
 	}
-	_, _, overflow := ensemble.NonFinite(anomalies)
-	var svd mat.SVD
-	size := floats.Dot(innovation, innovation)
-	if overflow || math.IsInf(size, 0) || math.IsNaN(size) || !svd.Factorize(anomalies, mat.SVDThin) {
-		return nil, sdk.Errorf(sdk.KindDiverged, "observed anomalies", "they or the innovation are too large, in units of the observation error, to compute with").
+	if math.IsInf(size, 0) || math.IsNaN(size) {
+		return sdk.Errorf(sdk.KindDiverged, "observed anomalies", "they or the innovation are too large, in units of the observation error, to compute with").
 			WithHint("the forecast has left the range of the observations; check inflation and time step")
 	}
-	o := &observed{members: members, innovation: innovation, u: new(mat.Dense), v: new(mat.Dense), sigma: svd.Values(nil)}
-	svd.UTo(o.u)
-	svd.VTo(o.v)
-	o.projected = make([]float64, len(o.sigma))
-	mat.NewVecDense(len(o.sigma), o.projected).MulVec(o.v.T(), mat.NewVecDense(m, innovation))
-	return o, nil
+	return nil
 }
 
-// setGain computes the gain of every singular value. Values of a black box that
-// are rounding beside the largest count as zero and are left out.
-func (o *observed) setGain(blackBox bool) {
-	o.blackBox, o.gain = blackBox, make([]float64, len(o.sigma))
-	limit := float64(max(o.members, len(o.innovation))) * 0x1p-52 * o.sigma[0]
-	for j, s := range o.sigma {
-		switch {
-		case !blackBox:
-			o.gain[j] = 1 / (1/s + s) // s / (1 + s^2) without the square, which may overflow
-		case s > limit:
-			o.gain[j] = 1 / s
+// variance returns the ensemble's variance of every component in units of the
+// error's, the diagonal of S'S. Cost: N m.
+func (o *observed) variance() []float64 {
+	members, m := o.anomalies.Dims()
+	v := make([]float64, m)
+	for i := range members {
+		for k, s := range o.anomalies.RawRowView(i) {
+			v[k] += s * s
 		}
 	}
+	return v
 }
 
-// meanWeights returns c, k values: the Kalman filter adds c' U' A to the mean, in
-// all schemes.
-func (o *observed) meanWeights() []float64 {
-	c := floats.MulTo(make([]float64, len(o.gain)), o.gain, o.projected)
-	floats.Scale(1/math.Sqrt(float64(o.members-1)), c)
-	return c
-}
-
-// metrics returns the normalised innovation squared, which is 1 on average when
-// the ensemble's spread and the error variance are right,
+// nis returns the normalised innovation squared, component by component,
 //
-//	nis = d' (S'S + I)^-1 d / m
+//	nis = 1/m sum_k d_k^2 / (prior^2 v_k + 1)
 //
-// and the degrees of freedom for signal, the number of observed directions in
-// which the observation counts more than the forecast (Rodgers 2000,
-// doi:10.1142/3171, equation 2.57):
-//
-//	signal_dof = tr(HK) = sum_j sigma_j^2 / (1 + sigma_j^2)
-//
-// For a black box the error is inside the sample covariance: its nis has the
-// pseudo-inverse of S'S, averaged over its rank, and no degrees of freedom.
-func (o *observed) metrics() map[string]float64 {
-	nis, signal, rank := 0.0, 0.0, 0
-	for j, g := range o.gain {
-		b := o.projected[j]
-		switch {
-		case !o.blackBox:
-			nis += b * b / (1 + o.sigma[j]*o.sigma[j])
-			signal += g * o.sigma[j]
-		case g > 0:
-			nis += b * b * g * g
-			rank++
-		}
+// with v the ensemble's variances and prior the factor on its anomalies. It is 1 on
+// average when spread and error variance are right. Unlike that of [decomposed.metrics]
+// it does not take the ensemble's covariances at their word, as localization does not.
+func (o *observed) nis(prior float64) float64 {
+	sum := 0.0
+	for k, v := range o.variance() {
+		sum += o.innovation[k] * o.innovation[k] / (1 + prior*prior*v)
 	}
-	if o.blackBox {
-		return map[string]float64{"nis": nis / float64(max(rank, 1))}
-	}
-	m := len(o.innovation)
-	if m > len(o.sigma) { // the part of d that no member predicts
-		nis += max(0, floats.Dot(o.innovation, o.innovation)-floats.Dot(o.projected, o.projected))
-	}
-	return map[string]float64{"nis": nis / float64(m), "signal_dof": signal}
+	return sum / float64(len(o.innovation))
 }

@@ -23,32 +23,18 @@ import (
 // Member i draws m normals from seed.Member(first+i). Cost: 2 N m k. Source:
 // Burgers et al. 1998, doi:10.1175/1520-0493(1998)126<1719:ASITEK>2.0.CO;2,
 // section 4.
-func stochastic(o *observed, seed rng.Seed, first int) *mat.Dense {
-	d := mat.NewDense(o.members, len(o.innovation), nil)
-	for i := range o.members {
+func stochastic(o *decomposed, seed rng.Seed, first int) *mat.Dense {
+	members, m := o.anomalies.Dims()
+	d := mat.NewDense(members, m, nil)
+	for i := range members {
 		rng.Normals(seed.Member(first+i), d.RawRowView(i))
 	}
 	ensemble.Anomalies(d, d, ensemble.Mean(nil, d, nil))
-	g := mat.NewDense(o.members, len(o.gain), nil)
+	g := mat.NewDense(members, len(o.gain), nil)
 	g.Mul(d, o.v)
-	scale := 1 / math.Sqrt(float64(o.members-1))
+	scale := 1 / math.Sqrt(float64(members-1))
 	g.Apply(func(i, j int, v float64) float64 {
 		return (scale*v - o.u.At(i, j)*o.sigma[j]) * o.gain[j]
 	}, g)
-	return g
-}
-
-// blackBox returns the anomaly weights (N x k) of the EnKF that knows the
-// observation error through its own simulated observations y_i alone
-// (arXiv:2603.21291, section 4):
-//
-//	x_i + K (y - y_i),  K = Cxy Cyy^+,  G = -U diag(sigma gain)
-//
-// The pseudo-inverse leaves out directions in which the sample does not vary.
-// From N - 1 components on it fits every y_i exactly, and the members collapse
-// onto the observation. Cost: N k.
-func blackBox(o *observed) *mat.Dense {
-	g := mat.NewDense(o.members, len(o.gain), nil)
-	g.Apply(func(_, j int, v float64) float64 { return -v * o.sigma[j] * o.gain[j] }, o.u)
 	return g
 }

@@ -138,25 +138,6 @@ func near(t *testing.T, what string, got, want []float64, tol float64) {
 	}
 }
 
-// The ETKF has the Kalman filter's mean and covariance for the ensemble's own
-// forecast moments, to rounding: numbers are of order 10 and condition numbers
-// below 1e3, which leaves 1e-11. Sizes put N below and above m, and n below and
-// above N.
-func TestETKFIsKalman(t *testing.T) {
-	for _, size := range [][3]int{{30, 4, 3}, {10, 4, 25}, {5, 12, 3}, {5, 12, 9}, {2, 1, 1}} {
-		rows, n, m := size[0], size[1], size[2]
-		for _, rotation := range []bool{false, true} {
-			l, e := newLinear(m, n), forecast(rows, n, 3)
-			p := l.problem(e, 1)
-			analyse(t, configured(t, rows, map[string]any{"scheme": "etkf", "rotation": rotation}), p)
-			mean, cov := l.kalman(moments(e))
-			gotMean, gotCov := moments(p.Into)
-			near(t, "mean", gotMean, mean, 1e-11)
-			near(t, "covariance", gotCov.RawMatrix().Data, cov.RawMatrix().Data, 1e-11)
-		}
-	}
-}
-
 // The perturbations are centred, so the stochastic EnKF has the Kalman filter's
 // mean exactly, at any size.
 func TestStochasticMeanIsKalman(t *testing.T) {
@@ -203,7 +184,7 @@ func TestStochasticCovarianceIsKalmanOnAverage(t *testing.T) {
 }
 
 // The black box has the Kalman filter's mean with the sample's covariances of
-// states and simulated observations, to rounding as in TestETKFIsKalman, while
+// states and simulated observations, to rounding as in TestSquareRootsAreKalman, while
 // these can be inverted.
 func TestBlackBoxMean(t *testing.T) {
 	const rows, n, m = 30, 4, 3
@@ -273,8 +254,9 @@ func TestLargeEnsembleIsKalman(t *testing.T) {
 // Observations far more accurate than the forecast lose no digits. Sigma, about
 // 1/s for error standard deviations s, is found to an ulp, and so are mean and
 // spread beside the forecast; beside s, that is a relative error of 1e-15 / s.
-// The unobserved value, of size 1, keeps 1e-13 throughout. With 12 equal
-// components of 12 times the variance the decomposition is of the other shape.
+// The unobserved value, of size 1, keeps 1e-13 throughout and its variance 1e-12.
+// With 12 equal components of 12 times the variance the decomposition is of the other
+// shape.
 func TestAccurateObservations(t *testing.T) {
 	const rows = 10
 	e := forecast(rows, 2, 3)
@@ -288,16 +270,18 @@ func TestAccurateObservations(t *testing.T) {
 				l.h.Set(k, 0, 1)
 				l.variance, l.y = append(l.variance, r*float64(m)), append(l.y, 0.5)
 			}
+			for _, params := range []map[string]any{{"scheme": "etkf"}, {"scheme": "letkf", "cutoff": 1.0}, {"scheme": "serial"}} {
+				p := l.problem(e, 1)
+				analyse(t, placed(t, rows, onePlace(2), onePlace(m), params), p)
+				gotMean, gotCov := moments(p.Into)
+				near(t, "mean", gotMean[:1], []float64{(r*mean[0] + pxx*0.5) / (pxx + r)}, 1e-14)
+				near(t, "spread", []float64{gotCov.At(0, 0) / r}, []float64{pxx / (pxx + r)}, 1e-13/s)
+				near(t, "unobserved mean", gotMean[1:], []float64{mean[1] + pxz/(pxx+r)*(0.5-mean[0])}, 1e-13)
+				near(t, "unobserved variance", []float64{gotCov.At(1, 1)}, []float64{pzz - pxz*pxz/(pxx+r)}, 1e-12)
+			}
 			p := l.problem(e, 1)
-			analyse(t, configured(t, rows, nil), p)
-			gotMean, gotCov := moments(p.Into)
-			near(t, "mean", gotMean[:1], []float64{(r*mean[0] + pxx*0.5) / (pxx + r)}, 1e-14)
-			near(t, "spread", []float64{gotCov.At(0, 0) / r}, []float64{pxx / (pxx + r)}, 1e-13/s)
-			near(t, "unobserved mean", gotMean[1:], []float64{mean[1] + pxz/(pxx+r)*(0.5-mean[0])}, 1e-13)
-			near(t, "unobserved variance", []float64{gotCov.At(1, 1)}, []float64{pzz - pxz*pxz/(pxx+r)}, 1e-13)
-			p = l.problem(e, 1)
 			analyse(t, configured(t, rows, map[string]any{"scheme": "stochastic"}), p)
-			gotMean, _ = moments(p.Into)
+			gotMean, _ := moments(p.Into)
 			near(t, "stochastic mean", gotMean[:1], []float64{(r*mean[0] + pxx*0.5) / (pxx + r)}, 1e-14)
 		}
 	}

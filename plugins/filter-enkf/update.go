@@ -8,12 +8,15 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// update is what a scheme decides. With A the forecast anomalies (N x n),
+// update is what a global scheme decides. With A the forecast anomalies (N x n),
+// already multiplied by the factor on the forecast,
 //
 //	analysis mean      = forecast mean + c' U' A
 //	analysis anomalies = A + G U' A
 //
-// where the columns of G sum to zero.
+// where the columns of G sum to zero. Relaxation to the forecast's anomalies by r
+// (RTPP: Zhang et al. 2004, doi:10.1175/1520-0493(2004)132<1238:IOIEAO>2.0.CO;2,
+// equation 5), r A + (1 - r) (A + G U' A), is to multiply G by 1 - r.
 type update struct {
 	left      *mat.Dense // U, N x k
 	mean      []float64  // c, k values
@@ -21,16 +24,17 @@ type update struct {
 }
 
 // apply writes the analysis of e (N x n) into into, its anomalies multiplied by
-// inflation and then from the left by rotation, W, unless that is nil:
+// inflation and then from the left by rotation, W, unless that is nil. With A the
+// anomalies of e
 //
-//	into = 1 mean' + (1 c' U' + inflation W (I + G U')) A
+//	into = 1 mean' + prior (1 c' U' + inflation W (I + G U')) A
 //
 // The state passes in blocks of columns, in parallel; every value is computed by
 // one goroutine in one order. Cost: 4 N k n with k < N/2 and no rotation, else
 // 2 N^2 n. Scratch memory: a block or two for every processor.
-func (u *update) apply(into, e *mat.Dense, inflation float64, rotation *mat.Dense) {
+func (u *update) apply(into, e *mat.Dense, prior, inflation float64, rotation *mat.Dense) {
 	members, n := e.Dims()
-	diagonal, left, right := u.factors(inflation, rotation)
+	diagonal, left, right := u.factors(prior, inflation, rotation)
 	width := min(n, max(32, 1<<15/members))
 	mean := make([]float64, n)
 	ensemble.InBlocks(n, width, func() func(from, to int) {
@@ -60,25 +64,25 @@ func (u *update) apply(into, e *mat.Dense, inflation float64, rotation *mat.Dens
 //	diagonal I + left right
 //
 // in the way that is cheaper to apply; right is nil for the identity.
-func (u *update) factors(inflation float64, rotation *mat.Dense) (diagonal float64, left, right *mat.Dense) {
+func (u *update) factors(prior, inflation float64, rotation *mat.Dense) (diagonal float64, left, right *mat.Dense) {
 	members, k := u.left.Dims()
 	g := u.anomalies
 	if rotation != nil {
 		g = mat.NewDense(members, k, nil)
 		g.Mul(rotation, u.anomalies)
 	}
-	factor := mat.NewDense(members, k, nil) // 1 c' + inflation W G
-	factor.Apply(func(_, j int, v float64) float64 { return u.mean[j] + inflation*v }, g)
+	factor := mat.NewDense(members, k, nil) // prior (1 c' + inflation W G)
+	factor.Apply(func(_, j int, v float64) float64 { return prior * (u.mean[j] + inflation*v) }, g)
 	if rotation == nil && 2*k < members {
-		return inflation, factor, mat.DenseCopyOf(u.left.T())
+		return prior * inflation, factor, mat.DenseCopyOf(u.left.T())
 	}
 	whole := mat.NewDense(members, members, nil)
 	whole.Mul(factor, u.left.T())
 	if rotation == nil {
-		return inflation, whole, nil
+		return prior * inflation, whole, nil
 	}
 	var turned mat.Dense
-	turned.Scale(inflation, rotation)
+	turned.Scale(prior*inflation, rotation)
 	whole.Add(whole, &turned)
 	return 0, whole, nil
 }

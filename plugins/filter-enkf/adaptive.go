@@ -1,0 +1,80 @@
+package main
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/floats"
+)
+
+// estimate is what is known of the factor that the variances of forecasts are to be
+// multiplied by: its mean and variance. It is carried from cycle to cycle.
+type estimate struct{ factor, variance float64 }
+
+// The estimate starts at no inflation, and drifts by a hundredth (standard deviation)
+// from cycle to cycle, so that the past is forgotten.
+var (
+	firstEstimate = estimate{factor: 1, variance: 0.01}
+	drift         = 1e-4
+)
+
+// inflation returns the factor on the forecast's anomalies. Variances are never
+// made smaller.
+func (e estimate) inflation() float64 { return math.Sqrt(max(1, e.factor)) }
+
+// updated returns e after one more observation, with d and S of the forecast as it is,
+// before inflation. What is expected of the innovation, E d'd = factor tr(S'S) + m,
+// gives an observation of the factor,
+//
+//	(d'd - m) / tr(S'S),  of variance  2/m ((factor tr(S'S) + m) / tr(S'S))^2
+//
+// which a scalar Kalman filter takes in. Without spread nothing is learned. Sources:
+// Li, Kalnay and Miyoshi 2009, doi:10.1002/qj.371, section 2.2, for the observation
+// and its filter; Miyoshi 2011, doi:10.1175/2010MWR3570.1, section 2, for its variance.
+// The drift, a random walk, stands in place of their growth by a percentage and of
+// their fixed variance.
+func (e estimate) updated(o *observed) estimate {
+	m := float64(len(o.innovation))
+	trace := floats.Sum(o.variance())
+	e.variance += drift
+	if !(trace > 0) {
+		return e
+	}
+	seen := (floats.Dot(o.innovation, o.innovation) - m) / trace
+	sd := (max(1, e.factor)*trace + m) / trace
+	gain := e.variance / (e.variance + 2/m*sd*sd)
+	e.factor += gain * (seen - e.factor)
+	e.variance *= 1 - gain
+	return e
+}
+
+const carryVersion = 1
+
+// carry returns e as a version byte and two numbers, big-endian.
+func (e estimate) carry() []byte {
+	b := []byte{carryVersion}
+	for _, v := range []float64{e.factor, e.variance} {
+		b = binary.BigEndian.AppendUint64(b, math.Float64bits(v))
+	}
+	return b
+}
+
+// carried returns the estimate of the cycle before, or the first.
+func carried(b []byte) (estimate, error) {
+	if len(b) == 0 {
+		return firstEstimate, nil
+	}
+	if len(b) != 17 || b[0] != carryVersion {
+		return estimate{}, sdk.Errorf(sdk.KindContract, "carry", "got %d bytes of version %d, want 17 of version %d", len(b), b[0], carryVersion).
+			WithHint("it comes from another filter or another release; start the run anew")
+	}
+	e := estimate{
+		factor:   math.Float64frombits(binary.BigEndian.Uint64(b[1:])),
+		variance: math.Float64frombits(binary.BigEndian.Uint64(b[9:])),
+	}
+	if math.IsNaN(e.factor) || math.IsInf(e.factor, 0) || !(e.variance > 0) || math.IsInf(e.variance, 1) {
+		return estimate{}, sdk.Errorf(sdk.KindContract, "carry", "the inflation of variances is %v with variance %v, want finite numbers, the second above 0", e.factor, e.variance)
+	}
+	return e, nil
+}

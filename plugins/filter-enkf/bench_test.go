@@ -1,0 +1,91 @@
+package main
+
+import (
+	"math"
+	"testing"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/mat"
+)
+
+// ring places n values at the sites of a ring.
+func ring(n int) *sdk.Layout {
+	points := mat.NewDense(n, 1, nil)
+	for j := range n {
+		points.Set(j, 0, float64(j))
+	}
+	return &sdk.Layout{
+		Variables:   []sdk.Variable{{Name: "x", Shape: []int{n}}},
+		Coordinates: &sdk.Coordinates{Dims: []string{"site"}, Period: []float64{float64(n)}, Points: points},
+	}
+}
+
+// onRing returns a filter for a ring whose sites are all observed.
+func onRing(t testing.TB, members, n int, params map[string]any) sdk.Filter {
+	t.Helper()
+	return placed(t, members, ring(n), ring(n), params)
+}
+
+func placed(t testing.TB, members int, state, observations *sdk.Layout, params map[string]any) sdk.Filter {
+	t.Helper()
+	p, err := sdk.FilterPlugin(manifest, newFilter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := p.NewFilter(t.Context(), sdk.FilterConfig{Params: params, Members: members, State: state, Observations: &sdk.ObservationSpace{Layout: observations}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// ringProblem observes all sites of members whose spread of 0.3, correlated over a few
+// sites, is that of Lorenz-96 in the set-up of Sakov and Oke (2008).
+func ringProblem(members, n int) *sdk.Problem {
+	e, y, variance := mat.NewDense(members, n, nil), make([]float64, n), make([]float64, n)
+	draws := make([]float64, n+4)
+	for i := range members {
+		rng.Normals(rng.New(2).Member(i), draws)
+		for j := range n {
+			sum := 0.0
+			for _, v := range draws[j : j+5] {
+				sum += v
+			}
+			e.Set(i, j, 8*math.Sin(float64(j))+0.3/math.Sqrt(5)*sum)
+		}
+	}
+	rng.Normals(rng.New(3).Rand(), y)
+	for j := range y {
+		y[j] += 8 * math.Sin(float64(j))
+		variance[j] = 1
+	}
+	return &sdk.Problem{
+		Call: sdk.Call{Cycle: 1, Seed: rng.New(1)}, Ensemble: e, Predicted: e,
+		Observation: y, ErrorVariance: variance, Into: mat.NewDense(members, n, nil),
+	}
+}
+
+// 10,000 sites, all observed, 24 members.
+func BenchmarkLargeRing(b *testing.B) {
+	for _, tt := range []struct {
+		name   string
+		params map[string]any
+	}{
+		{"letkf", map[string]any{"scheme": "letkf", "cutoff": 14.56}},
+		{"letkf-rotation", map[string]any{"scheme": "letkf", "cutoff": 14.56, "rotation": true}},
+		{"serial", map[string]any{"scheme": "serial", "cutoff": 14.56}},
+		{"etkf", map[string]any{"scheme": "etkf"}},
+		{"denkf", map[string]any{"scheme": "denkf"}},
+		{"enkf-n", map[string]any{"scheme": "enkf-n"}},
+		{"stochastic", map[string]any{"scheme": "stochastic"}},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			p, f := ringProblem(24, 10_000), onRing(b, 24, 10_000, tt.params)
+			b.ReportAllocs()
+			for b.Loop() {
+				analyse(b, f, p)
+			}
+		})
+	}
+}

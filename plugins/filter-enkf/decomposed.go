@@ -1,0 +1,115 @@
+package main
+
+import (
+	"math"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+)
+
+// decomposed is the observed side as the thin singular value decomposition
+//
+//	S = U diag(sigma) V'
+//
+// with k = min(N, m) singular values. Every global scheme is a function of U, sigma
+// and V: with A the state's anomalies (N x n), the Kalman gain is
+//
+//	K' = diag(1/s) V diag(gain) U' A / sqrt(N-1),  gain = sigma / (1 + sigma^2)
+//
+// so that no covariance is formed, and, the anomalies not being squared,
+// observations far more accurate than the forecast lose no digits.
+//
+// For a black box the gain is that of a pseudo-inverse, 1/sigma.
+type decomposed struct {
+	*observed
+	u, v      *mat.Dense // U, N x k; V, m x k
+	sigma     []float64  // descending
+	gain      []float64
+	projected []float64 // V' d
+}
+
+// decompose overwrites the anomalies of o. Cost: N m min(N, m).
+func decompose(o *observed) (*decomposed, error) {
+	var svd mat.SVD
+	if !svd.Factorize(o.anomalies, mat.SVDThin) {
+		return nil, sdk.Errorf(sdk.KindDiverged, "observed anomalies", "their singular value decomposition does not converge")
+	}
+	d := &decomposed{observed: o, u: new(mat.Dense), v: new(mat.Dense), sigma: svd.Values(nil)}
+	svd.UTo(d.u)
+	svd.VTo(d.v)
+	d.gain, d.projected = make([]float64, len(d.sigma)), make([]float64, len(d.sigma))
+	mat.NewVecDense(len(d.sigma), d.projected).MulVec(d.v.T(), mat.NewVecDense(len(o.innovation), o.innovation))
+	d.setGain()
+	return d, nil
+}
+
+// inflate multiplies the forecast's anomalies by factor, on the observed side.
+func (d *decomposed) inflate(factor float64) {
+	floats.Scale(factor, d.sigma)
+	d.setGain()
+}
+
+// setGain computes the gain of every singular value. Values of a black box that
+// are rounding beside the largest count as zero and are left out.
+func (d *decomposed) setGain() {
+	for j, s := range d.sigma {
+		switch {
+		case !d.blackBox:
+			d.gain[j] = 1 / (1/s + s) // s / (1 + s^2) without the square, which may overflow
+		case s > d.rounding():
+			d.gain[j] = 1 / s
+		}
+	}
+}
+
+// rounding returns the size up to which singular values are rounding beside the largest.
+func (d *decomposed) rounding() float64 {
+	members, m := d.anomalies.Dims()
+	return float64(max(members, m)) * 0x1p-52 * d.sigma[0]
+}
+
+// meanWeights returns c, k values: the Kalman filter adds c' U' A to the mean, in
+// all schemes.
+func (d *decomposed) meanWeights() []float64 {
+	members, _ := d.anomalies.Dims()
+	c := floats.MulTo(make([]float64, len(d.gain)), d.gain, d.projected)
+	floats.Scale(1/math.Sqrt(float64(members-1)), c)
+	return c
+}
+
+// metrics returns the normalised innovation squared, which is 1 on average when
+// the ensemble's spread and the error variance are right,
+//
+//	nis = d' (S'S + I)^-1 d / m
+//
+// and the degrees of freedom for signal, the number of observed directions in
+// which the observation counts more than the forecast (Rodgers 2000,
+// doi:10.1142/3171, equation 2.57):
+//
+//	signal_dof = tr(HK) = sum_j sigma_j^2 / (1 + sigma_j^2)
+//
+// For a black box the error is inside the sample covariance: its nis has the
+// pseudo-inverse of S'S, averaged over its rank, and no degrees of freedom.
+func (d *decomposed) metrics() map[string]float64 {
+	nis, signal, rank := 0.0, 0.0, 0
+	for j, g := range d.gain {
+		b := d.projected[j]
+		switch {
+		case !d.blackBox:
+			nis += b * b / (1 + d.sigma[j]*d.sigma[j])
+			signal += g * d.sigma[j]
+		case g > 0:
+			nis += b * b * g * g
+			rank++
+		}
+	}
+	if d.blackBox {
+		return map[string]float64{"nis": nis / float64(max(rank, 1))}
+	}
+	m := len(d.innovation)
+	if m > len(d.sigma) { // the part of d that no member predicts
+		nis += max(0, floats.Dot(d.innovation, d.innovation)-floats.Dot(d.projected, d.projected))
+	}
+	return map[string]float64{"nis": nis / float64(m), "signal_dof": signal}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"math"
+
+	"github.com/plume-da/plume/sdk/taper"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/floats"
+)
+
+// letkf is the local ensemble transform Kalman filter: an ETKF with the symmetric
+// square root for every state value, in which the precision of every observation is
+// multiplied by its taper rho,
+//
+//	x = mean + S~ terms,  S~ = S diag(sqrt(rho)),  d~ = diag(sqrt(rho)) d
+//	mean grows by a' (I + S~ S~')^(-1) S~ d~ / sqrt(N-1),  a becomes (I + S~ S~')^(-1/2) a
+//
+// with a the N anomalies of the value. Since the transform changes little from place
+// to place and is symmetric, the members stay smooth. Only its product with a is
+// needed, for which see [shrinkage]. No randomness.
+//
+// Source: Hunt et al. 2007, doi:10.1016/j.physd.2006.11.008, equations 20 to 25 and
+// section 3.3 on the precision.
+type letkf struct {
+	*locals
+	shrinkage  shrinkage
+	scaled     []float64 // S~', one row an observation
+	innovation []float64 // d~
+}
+
+func newLETKF(s *locals) *letkf { return &letkf{locals: s} }
+
+func (l *letkf) place(near []taper.Neighbour) {
+	_, members := l.anomalies.Dims()
+	l.scaled, l.innovation = resized(l.scaled, len(near)*members), resized(l.innovation, len(near))
+	for k, p := range near {
+		root := math.Sqrt(p.Weight)
+		floats.ScaleTo(l.scaled[k*members:(k+1)*members], root, l.anomalies.RawRowView(p.Index))
+		l.innovation[k] = root * l.locals.innovation[p.Index]
+	}
+	l.shrinkage.s = stacked(l.scaled, len(near), members)
+}
+
+func (l *letkf) update(a []float64) float64 {
+	gain := l.shrinkage.apply(a)
+	if len(gain) == 0 {
+		return 0
+	}
+	return blas64.Dot(vector(gain), vector(l.innovation)) / math.Sqrt(float64(len(a)-1))
+}

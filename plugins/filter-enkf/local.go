@@ -1,0 +1,195 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
+	"github.com/plume-da/plume/sdk/taper"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+)
+
+// localization says which observations count for a state value, and how much. It
+// is made once and not changed.
+type localization struct {
+	state, observations *mat.Dense // positions, one row a value
+	index               *taper.Index
+	order               []int // state values, those in one place after each other
+}
+
+// newLocalization indexes the positions of the observations. Cost: n log n + m.
+func newLocalization(state *sdk.Layout, space *sdk.ObservationSpace, cutoff float64) (*localization, error) {
+	if state == nil || state.Coordinates == nil || space == nil || space.Layout.Coordinates == nil {
+		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but the state or the observations have no coordinates, so no distances", cutoff).
+			WithHint("leave the cutoff out, or choose a model and an operator that offer coordinates")
+	}
+	s, o := state.Coordinates, space.Layout.Coordinates
+	if !slices.Equal(s.Dims, o.Dims) || !slices.Equal(s.Period, o.Period) {
+		return nil, sdk.Errorf(sdk.KindShape, "cutoff", "the state is placed on axes %v with periods %v and the observations on %v with %v, want the same",
+			s.Dims, s.Period, o.Dims, o.Period)
+	}
+	if i, k, found := ensemble.NonFinite(s.Points); found {
+		return nil, sdk.Errorf(sdk.KindContract, "coordinates of the state", "value %d is at %v on axis %s, want a finite number", i, s.Points.At(i, k), s.Dims[k])
+	}
+	index, err := taper.NewIndex(o, cutoff)
+	if err != nil {
+		return nil, err
+	}
+	l := &localization{state: s.Points, observations: o.Points, index: index, order: numbers(state.Size())}
+	slices.SortStableFunc(l.order, func(i, j int) int {
+		return slices.Compare(s.Points.RawRowView(i), s.Points.RawRowView(j))
+	})
+	return l, nil
+}
+
+func numbers(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// locals is the observed side for schemes that update one state value at a time:
+// S' and d, and which of their rows lie near a value. A nil localization means that
+// all do, with weight 1.
+type locals struct {
+	*localization
+	anomalies  *mat.Dense // S', m x N
+	innovation []float64
+	row        []int             // of an observation component; -1 where it is missing
+	all        []taper.Neighbour // without localization
+}
+
+func newLocals(o *observed, components int, l *localization) *locals {
+	_, m := o.anomalies.Dims()
+	s := &locals{localization: l, anomalies: mat.DenseCopyOf(o.anomalies.T()), innovation: o.innovation}
+	if l == nil {
+		for k := range m {
+			s.all = append(s.all, taper.Neighbour{Index: k, Weight: 1})
+		}
+		return s
+	}
+	s.row = slices.Repeat([]int{-1}, components)
+	for k, j := range o.present {
+		s.row[j] = k
+	}
+	return s
+}
+
+// nearValue returns the rows near state value j, in the order of the observation. The
+// answer fills dst when there is localization.
+func (s *locals) nearValue(dst []taper.Neighbour, j int) []taper.Neighbour {
+	if s.localization == nil {
+		return s.all
+	}
+	return s.within(dst, s.state.RawRowView(j))
+}
+
+// nearObservation returns the same for an observation component.
+func (s *locals) nearObservation(dst []taper.Neighbour, component int) []taper.Neighbour {
+	if s.localization == nil {
+		return s.all
+	}
+	return s.within(dst, s.observations.RawRowView(component))
+}
+
+func (s *locals) within(dst []taper.Neighbour, at []float64) []taper.Neighbour {
+	dst = s.index.Near(dst, at)
+	kept := dst[:0]
+	for _, p := range dst {
+		if p.Index = s.row[p.Index]; p.Index >= 0 {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// sweep is what a local scheme does to state values. One goroutine uses one.
+type sweep interface {
+	// place sets the observations for the updates to come.
+	place(near []taper.Neighbour)
+
+	// update replaces the anomalies of one value, N of them, by those of the analysis
+	// and returns what the mean grows by.
+	update(anomalies []float64) float64
+}
+
+// localUpdate is an analysis value by value.
+type localUpdate struct {
+	*locals
+	newSweep   func() sweep
+	prior      float64    // multiplies the forecast anomalies
+	relaxation float64    // share of the forecast in the analysis anomalies
+	inflation  float64    // multiplies the analysis anomalies
+	rotation   *mat.Dense // N x N, the same for all values; or nil
+}
+
+// apply writes the analysis of e into into. State values pass in blocks, in parallel;
+// every one is computed by one goroutine in one order. Those in one place share their
+// observations. Cost: a search for every place, what the scheme needs for every value,
+// and 2 N^2 n for a rotation.
+func (u *localUpdate) apply(into, e *mat.Dense) {
+	const width = 32
+	members, n := e.Dims()
+	order := numbers(n)
+	if u.localization != nil {
+		order = u.order
+	}
+	ensemble.InBlocks(n, width, func() func(from, to int) {
+		scheme := u.newSweep()
+		anomalies, forecast := mat.NewDense(width, members, nil), make([]float64, members)
+		turned, mean := mat.NewDense(width, members, nil), make([]float64, width)
+		var near []taper.Neighbour
+		return func(from, to int) {
+			values := order[from:to]
+			gather(anomalies, mean, e, values, u.prior)
+			for q, j := range values {
+				if q == 0 || u.moved(values[q-1], j) {
+					near = u.nearValue(near, j)
+					scheme.place(near)
+				}
+				a := anomalies.RawRowView(q)
+				copy(forecast, a)
+				mean[q] += scheme.update(a)
+				floats.Scale(1-u.relaxation, a)
+				floats.AddScaled(a, u.relaxation, forecast)
+			}
+			result := anomalies
+			if u.rotation != nil {
+				turned.Mul(anomalies, u.rotation.T())
+				result = turned
+			}
+			for i := range members {
+				row := into.RawRowView(i)
+				for q, j := range values {
+					row[j] = mean[q] + u.inflation*result.At(q, i)
+				}
+			}
+		}
+	})
+}
+
+// gather stores means and anomalies of state values, a row a value.
+func gather(anomalies *mat.Dense, mean []float64, e *mat.Dense, values []int, factor float64) {
+	members, _ := e.Dims()
+	clear(mean)
+	for i := range members {
+		row := e.RawRowView(i)
+		for q, j := range values {
+			mean[q] += row[j]
+			anomalies.Set(q, i, row[j])
+		}
+	}
+	for q := range values {
+		mean[q] /= float64(members)
+		a := anomalies.RawRowView(q)
+		floats.AddConst(-mean[q], a)
+		floats.Scale(factor, a)
+	}
+}
+
+func (u *localUpdate) moved(i, j int) bool {
+	return u.localization != nil && !slices.Equal(u.state.RawRowView(i), u.state.RawRowView(j))
+}
