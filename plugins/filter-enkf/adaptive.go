@@ -30,8 +30,8 @@ func (e estimate) inflation() float64 { return math.Sqrt(max(1, e.factor)) }
 //	(d'd - m) / tr(S'S),  of variance  2/m ((factor tr(S'S) + m) / tr(S'S))^2
 //
 // which a scalar Kalman filter takes in. Without spread nothing is learned. Sources:
-// Li, Kalnay and Miyoshi 2009, doi:10.1002/qj.371, section 2.2, for the observation
-// and its filter; Miyoshi 2011, doi:10.1175/2010MWR3570.1, section 2, for its variance.
+// Li, Kalnay and Miyoshi 2009, doi:10.1002/qj.371, for the observation and its
+// filter; Miyoshi 2011, doi:10.1175/2010MWR3570.1, for its variance.
 // The drift, a random walk, stands in place of their growth by a percentage and of
 // their fixed variance.
 func (e estimate) updated(o *observed) estimate {

@@ -20,9 +20,9 @@ type finiteSize struct {
 //
 //	mc = (eps_N (N-1) / N)^(h/2),  h = tr((I + S S')^-1) / N
 //
-// keeps the prior's mode at l = 1 where the observation says nothing. Sources:
-// Bocquet, Raanes and Hannart 2015, doi:10.5194/npg-22-645-2015, equations 20, 24
-// and 36, the last in the form of DAPPER's EnKF_N, which is also the source of c.
+// keeps the prior's mode at l = 1 where the observation says nothing. Source:
+// Bocquet, Raanes and Hannart 2015, doi:10.5194/npg-22-645-2015; c and the correction,
+// which is nearly equation 36, as DAPPER's EnKF_N has them.
 func newFiniteSize(d *decomposed) *finiteSize {
 	members, _ := d.u.Dims()
 	size := float64(members)

@@ -29,7 +29,7 @@ func etkf(d *decomposed) *mat.Dense {
 // a first-order expansion of the square root. Its covariance exceeds the Kalman
 // filter's, (I - K H) P, by the term of second order K H P H' K' / 4. No
 // randomness. Cost: N k. Source: Sakov and Oke 2008a,
-// doi:10.1111/j.1600-0870.2007.00299.x, equations 13 to 15.
+// doi:10.1111/j.1600-0870.2007.00299.x.
 func denkf(d *decomposed) *mat.Dense {
 	return d.weights(func(sigma, gain float64) float64 { return -sigma * gain / 2 })
 }

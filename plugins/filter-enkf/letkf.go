@@ -8,19 +8,18 @@ import (
 	"gonum.org/v1/gonum/floats"
 )
 
-// letkf is the local ensemble transform Kalman filter: an ETKF with the symmetric
-// square root for every state value, in which the precision of every observation is
-// multiplied by its taper rho,
+// letkf is the local ensemble transform Kalman filter: for every state value an ETKF
+// with the symmetric square root, in which the precision of every observation is
+// multiplied by its taper rho. With a the N anomalies of the value,
 //
-//	x = mean + S~ terms,  S~ = S diag(sqrt(rho)),  d~ = diag(sqrt(rho)) d
-//	mean grows by a' (I + S~ S~')^(-1) S~ d~ / sqrt(N-1),  a becomes (I + S~ S~')^(-1/2) a
+//	S~ = S diag(sqrt(rho)),  d~ = diag(sqrt(rho)) d
+//	the mean grows by a' (I + S~ S~')^(-1) S~ d~ / sqrt(N-1)
+//	a becomes (I + S~ S~')^(-1/2) a
 //
-// with a the N anomalies of the value. Since the transform changes little from place
-// to place and is symmetric, the members stay smooth. Only its product with a is
-// needed, for which see [shrinkage]. No randomness.
+// The symmetric root changes little from place to place, so that members stay smooth.
+// Only its product with a is needed, for which see [shrinkage]. No randomness.
 //
-// Source: Hunt et al. 2007, doi:10.1016/j.physd.2006.11.008, equations 20 to 25 and
-// section 3.3 on the precision.
+// Source: Hunt et al. 2007, doi:10.1016/j.physd.2006.11.008, equations 20 to 25.
 type letkf struct {
 	*locals
 	shrinkage  shrinkage

@@ -241,7 +241,7 @@ func TestProcessorsDoNotMatter(t *testing.T) {
 }
 
 // The vector functions of shrinkage are those of a singular value decomposition, from
-// observations that say nothing to those that are 1e8 times as accurate as the
+// observations that say nothing to those that are 1e100 times as accurate as the
 // forecast. The rows of S' sum to zero, as anomalies do. Both sides round in ulps of
 // the vector of length sqrt(n), amplified by steps and sums: 1e-12 is generous, and
 // beyond every one that squares S.
@@ -249,7 +249,7 @@ func TestShrinkage(t *testing.T) {
 	q := &shrinkage{}
 	for _, n := range []int{2, 5, 24, 60} {
 		for _, m := range []int{1, 3, 25, 100} {
-			for _, size := range []float64{0, 1e-8, 0.05, 0.3, 1, 100, 1e4, 1e8} {
+			for _, size := range []float64{0, 1e-8, 0.05, 0.3, 1, 100, 1e4, 1e8, 1e15, 1e100} {
 				r := rand.New(rand.NewPCG(uint64(n), uint64(m)))
 				s, a := mat.NewDense(m, n, nil), mat.NewDense(1, n, nil)
 				for _, d := range []*mat.Dense{s, a} {

@@ -92,6 +92,10 @@ func chosen(e *mat.Dense, which []int) *mat.Dense {
 	return out
 }
 
+// largest bounds the sum of squares of anomalies and innovations, in units of the
+// observation error, so that their products do not overflow.
+const largest = 1e300
+
 // normalise turns anomalies and innovation from their own units into those of the
 // standard deviation. A component without variance, which only a black box can
 // have, says nothing about the state: it gets no innovation.
@@ -111,7 +115,7 @@ func (o *observed) normalise(variance []float64) error {
 		floats.Mul(row, scale)
 		size += floats.Dot(row, row)
 	}
-	if math.IsInf(size, 0) || math.IsNaN(size) {
+	if !(size < largest) {
 		return sdk.Errorf(sdk.KindDiverged, "observed anomalies", "they or the innovation are too large, in units of the observation error, to compute with").
 			WithHint("the forecast has left the range of the observations; check inflation and time step")
 	}

@@ -17,7 +17,7 @@ import (
 // the analysis would have without observations. A value that has lost all spread is
 // left as it is. Both matrices pass in blocks of columns, in parallel. Cost: 6 N n.
 //
-// Source: RTPS, Whitaker and Hamill 2012, doi:10.1175/MWR-D-11-00276.1, equation 2.
+// Source: RTPS, Whitaker and Hamill 2012, doi:10.1175/MWR-D-11-00276.1.
 func relaxSpread(into, e *mat.Dense, share, target float64) {
 	members, n := e.Dims()
 	width := min(n, max(32, 1<<15/members))

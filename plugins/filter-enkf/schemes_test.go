@@ -152,8 +152,7 @@ func TestEnKFNMinimisesDualCost(t *testing.T) {
 	}
 }
 
-// dualCost is J(l) of Bocquet et al. (2015), equation 20 with the mode correction of
-// equation 36, for the forecast e.
+// dualCost is J(l) of Bocquet et al. (2015) with the mode correction, for the forecast e.
 func (l linear) dualCost(e *mat.Dense) func(float64) float64 {
 	rows, n := e.Dims()
 	m, _ := l.h.Dims()

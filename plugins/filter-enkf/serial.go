@@ -8,19 +8,21 @@ import (
 )
 
 // serial is the ensemble adjustment Kalman filter, one observation after the other.
-// With v = |S_k|^2 the variance of observation k after those before it,
+// After those before it observation k has anomalies S_k (N), variance v = S_k'S_k and
+// innovation d_k, in units of its error. Its mean moves by v d_k / (1 + v), its anomalies
+// shrink by q = sqrt(1 + v), and a value with anomalies a follows by regression, times
+// the taper rho:
 //
-//	its mean moves by v d_k / (1 + v), its anomalies shrink by 1 / sqrt(1 + v),
-//	everything else follows by regression on it, times the taper rho:
-//	mean grows by  rho a'S_k d_k / ((1 + v) sqrt(N-1)),  a falls by rho a'S_k S_k / (q (1 + q)),  q = sqrt(1 + v)
+//	the mean grows by rho a'S_k d_k / ((1 + v) sqrt(N-1))
+//	a falls by rho a'S_k S_k / (q (1 + q))
 //
 // The state does not act back on the observed side, so that this is worked through
 // once, here, and every state value then by itself. Without taper the result is the
 // Kalman filter's whatever the order; with it, it depends on the order of the
 // observations a little. No randomness.
 //
-// Sources: Anderson 2003, doi:10.1175/1520-0493(2003)131<0634:ALLSFF>2.0.CO;2,
-// sections 3 and 4; for the shrinking, Whitaker and Hamill 2002,
+// Sources: Anderson 2003, doi:10.1175/1520-0493(2003)131<0634:ALLSFF>2.0.CO;2; for
+// the shrinking of all anomalies by one product, Whitaker and Hamill 2002,
 // doi:10.1175/1520-0493(2002)130<1913:EDAWPO>2.0.CO;2, equation 13.
 type serial struct {
 	*locals

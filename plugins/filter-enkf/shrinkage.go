@@ -102,7 +102,7 @@ func (q *shrinkage) orthogonalise(w, basis []float64, k int, known float64) floa
 		blas64.Gemv(blas.NoTrans, 1, before, vector(w), 0, vector(q.coefficients))
 		blas64.Gemv(blas.Trans, -1, before, vector(q.coefficients), 1, vector(w))
 	}
-	length := math.Sqrt(blas64.Dot(vector(w), vector(w))) // S has been found not to overflow
+	length := math.Sqrt(blas64.Dot(vector(w), vector(w))) // S has been found to have no overflow
 	if length > 0 {
 		blas64.Scal(1/length, vector(w))
 	}
@@ -130,7 +130,7 @@ func (q *shrinkage) solve() {
 //	(I + C)^(-1/2) = sum_j weight_j (shift_j I + C)^(-1),  shift_j > 1
 //
 // to rounding: with p terms the error is exp(-2 pi^2 p / (3 + log bound)). Source: Hale,
-// Higham and Trefethen 2008, doi:10.1137/070700607, method 3 and theorem 4.1.
+// Higham and Trefethen 2008, doi:10.1137/070700607, method 3.
 type resolvents struct {
 	exponent       int // log2 of the bound
 	shift, weights []float64
@@ -199,35 +199,57 @@ func (r *resolvents) set(j, terms int, quarter, cn, dn float64) {
 	r.weights[j] = 2 * quarter / (math.Pi * float64(terms)) * dn / (cn * cn)
 }
 
-// elliptic holds the arithmetic-geometric means of Jacobi's elliptic functions.
+// elliptic holds what Jacobi's elliptic functions of a modulus near 1 have in common
+// for all arguments.
 type elliptic struct {
-	complement float64   // sqrt(1 - parameter)
-	quarter    float64   // the quarter period
-	ratios     []float64 // c_i / a_i
+	complement, modulus float64
+	quarter             float64 // the quarter period
+	scale               float64 // of the argument of theta functions, per quarter period
+	nome                float64 // its logarithm, for the complement
 }
 
-// newElliptic takes the complementary modulus, in (0, 1]. Source: Abramowitz and
-// Stegun 1964, sections 16.4 and 17.6.
+// newElliptic takes the complementary modulus, in (0, 1).
 func newElliptic(complement float64) *elliptic {
-	e := &elliptic{complement: complement}
-	a, b := 1.0, complement
-	for a-b > 0x1p-51*a {
-		c := (a - b) / 2
-		a, b = (a+b)/2, math.Sqrt(a*b)
-		e.ratios = append(e.ratios, c/a)
-	}
-	e.quarter = math.Pi / (2 * a)
+	e := &elliptic{complement: complement, modulus: math.Sqrt(1 - complement*complement)}
+	e.quarter = math.Pi / 2 / geometricMean(complement)
+	ratio := e.quarter * 2 / math.Pi * geometricMean(e.modulus)
+	e.scale, e.nome = math.Pi/2*ratio, -math.Pi*ratio
 	return e
 }
 
-// at returns sn, cn and dn at a fraction of the quarter period.
+// at returns sn, cn and dn at a fraction, up to 1/2, of the quarter period: Jacobi's
+// imaginary transformation and theta functions of the complement, whose series
+// converge the faster the nearer the modulus is to 1. Source: Whittaker and Watson 1927,
+// sections 21.1 and 22.4.
 func (e *elliptic) at(fraction float64) (sn, cn, dn float64) {
-	phase := math.Ldexp(fraction*math.Pi/2, len(e.ratios)) // 2^n a_n u
-	for i := len(e.ratios) - 1; i >= 0; i-- {
-		phase = (phase + math.Asin(e.ratios[i]*math.Sin(phase))) / 2
+	v := fraction * e.scale
+	theta1, theta2, theta3, theta4 := 0.0, 0.0, 1.0, 1.0 // the first two over nome^(1/4)
+	sign := 1.0
+	for n := 0.0; ; n++ {
+		odd, even := n*(n+1)*e.nome, (n+1)*(n+1)*e.nome
+		up, down := math.Exp(odd+(2*n+1)*v), math.Exp(odd-(2*n+1)*v)
+		theta1 += sign * (up - down)
+		theta2 += up + down
+		term := math.Exp(even+2*(n+1)*v) + math.Exp(even-2*(n+1)*v)
+		sign = -sign
+		theta3 += term
+		theta4 += sign * term
+		if term < 0x1p-60 {
+			break
+		}
 	}
-	sn, cn = math.Sincos(phase)
-	return sn, cn, math.Hypot(cn, e.complement*sn)
+	root := math.Sqrt(e.modulus)
+	cn = theta4 / (theta2 * math.Exp(e.nome/4)) * math.Sqrt(e.complement) / root
+	return theta1 / (root * theta2), cn, root * theta3 / theta4 * cn
+}
+
+// geometricMean returns the arithmetic-geometric mean of 1 and b in (0, 1].
+func geometricMean(b float64) float64 {
+	a := 1.0
+	for a-b > 0x1p-51*a {
+		a, b = (a+b)/2, math.Sqrt(a*b)
+	}
+	return a
 }
 
 func resized(s []float64, n int) []float64 {
