@@ -20,3 +20,16 @@ func BenchmarkAnalyse(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkJoint measures an analysis of scheme joint with defaults, with many
+// members of few values and with few of many.
+func BenchmarkJoint(b *testing.B) {
+	for _, size := range []struct{ members, n, m int }{{100, 3, 1}, {100, 40, 40}, {40, 40, 40}, {40, 100_000, 1000}} {
+		b.Run(fmt.Sprintf("%dx%d", size.members, size.n), func(b *testing.B) {
+			f, p := configure(b, joint(nil)), twinProblem(size.members, size.n, size.m)
+			for b.Loop() {
+				analyse(b, f, p)
+			}
+		})
+	}
+}

@@ -18,6 +18,9 @@ type filter struct {
 	Draws        string  `param:"draws"`
 	Schedule     string  `param:"schedule"`
 	Units        string  `param:"units"`
+	Bandwidth    float64 `param:"bandwidth"`
+	SecondOrder  bool    `param:"second_order"`
+	FiniteSize   bool    `param:"finite_size"`
 	BandwidthX   float64 `param:"bandwidth_x"`
 	BandwidthY   float64 `param:"bandwidth_y"`
 	Centre       bool    `param:"centre"`
@@ -56,6 +59,9 @@ func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, er
 	if len(observed) == 0 {
 		p.Into.Copy(p.Ensemble)
 		return &sdk.Analysis{LogWeights: slices.Clone(p.LogWeights)}, nil
+	}
+	if f.Scheme == "joint" {
+		return f.analyseJoint(ctx, p, observed)
 	}
 	d, err := f.estimate(p, observed)
 	if err != nil {

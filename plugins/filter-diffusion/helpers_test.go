@@ -11,9 +11,19 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// configure returns the filter with the given parameters over the defaults.
+// configure returns the filter with the given parameters, of which scheme,
+// observations and sampler are the paper's unless they are given, over the defaults.
 func configure(t testing.TB, params map[string]any) *filter {
 	t.Helper()
+	params = maps.Clone(params)
+	if params == nil {
+		params = map[string]any{}
+	}
+	for name, value := range map[string]any{"scheme": "kde", "observations": "simulated", "sampler": "ode"} {
+		if _, given := params[name]; !given {
+			params[name] = value
+		}
+	}
 	p, err := sdk.FilterPlugin(manifest, newFilter)
 	if err != nil {
 		t.Fatal(err)

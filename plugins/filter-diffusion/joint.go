@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+)
+
+// analyseJoint is the analysis of scheme joint. Kernels have the shape of the
+// covariance of states and predicted observations together, b times as wide, and
+// their centres are drawn towards the mean so that mean and covariance of the
+// density are the ensemble's (Liu and West 2001,
+// doi:10.1007/978-1-4757-3437-9_10, section 10.3). In coordinates in which the
+// forecast has mean 0 and covariance I, with a = sqrt(1 - b²),
+//
+//	mu_i = a xi_i + K (y - a y_i),   K = b² Cxy (b² Cyy + R)^-1,   P = b² I - b² K Cyx,
+//	w_i ~ W_i g(y; a y_i, b² Cyy + R)^gamma
+//
+// and the state given the observation has the density sum_i w_i g(xi; mu_i, P),
+// noised along the path sum_i w_i g(xi; mu_i, (1 + sigma²) P). b = 1 is an
+// ensemble Kalman filter, b towards 0 a particle filter. b and gamma, see
+// [bandwidthRule].
+//
+// Cost: two passes over the state of 2 N² n, and O(N² (m + r) + r³) with
+// r = min(N - 1, n).
+func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []int) (*sdk.Analysis, error) {
+	members, _ := p.Ensemble.Dims()
+	prior := equalWeights(members)
+	if p.LogWeights != nil {
+		ensemble.Normalise(prior, p.LogWeights)
+	}
+	w, err := whiten(p.Ensemble, prior)
+	if err != nil {
+		return nil, err
+	}
+	o, err := f.observe(p, observed, prior)
+	if err != nil {
+		return nil, err
+	}
+	inflation := 1.0
+	if f.FiniteSize && f.Observations == "predicted" {
+		inflation = o.finiteSize(ensemble.ESS(prior, members))
+		o.scale(inflation)
+	}
+	within := withinLobes(p.Ensemble, w.mean, w.sd, prior)
+	b := f.Bandwidth
+	if b == 0 {
+		b = bandwidthRule(within, members, w.rank())
+	}
+	posterior, err := w.given(o, b, prior)
+	if err != nil {
+		return nil, err
+	}
+	gamma := posterior.temper(prior, (1-within/2)*float64(members))
+	x, ancestors, metrics, err := f.drawJoint(ctx, p, posterior)
+	if err != nil {
+		return nil, err
+	}
+	w.toState(p.Into, p.Ensemble, x, inflation, prior)
+	if err := checkFinite("analysis ensemble", p.Into, allOf(len(w.mean))); err != nil {
+		return nil, err
+	}
+	metrics["weights_ess"] = ensemble.ESS(posterior.weights, members)
+	metrics["bandwidth"], metrics["tempering"] = b, gamma
+	metrics["inflation"], metrics["rank"] = inflation, float64(w.rank())
+	return &sdk.Analysis{Ancestors: ancestors, Metrics: metrics}, nil
+}
+
+// conditional is a mixture of kernels g(xi; centre, P), P = root root', in
+// whitened coordinates.
+type conditional struct {
+	centres    *mat.Dense // N x r
+	logWeights []float64  // N
+	weights    []float64  // N, normalised
+	root       *mat.Dense // r x r, symmetric
+	covariance *mat.SymDense
+}
+
+// given returns the density of the state given the observation, with gamma = 1.
+func (w *whitened) given(o *observedSpace, b float64, prior []float64) (*conditional, error) {
+	members, r := w.scores.Dims()
+	_, k := o.anomalies.Dims()
+	a := math.Sqrt(1 - b*b)
+	cross := mat.NewDense(r, k, nil) // Cxy
+	cross.Mul(weightedRows(w.scores, prior).T(), o.anomalies)
+
+	precision := make([]float64, k) // of b² Cyy + R, which is diagonal here
+	for j, s2 := range o.variance {
+		precision[j] = 1 / (b*b*(1-o.shrinkage)*s2 + o.floor(b))
+	}
+	innovations := mat.NewDense(members, k, nil)
+	logWeights := make([]float64, members)
+	for i := range members {
+		logWeights[i] = math.Log(prior[i])
+		row := innovations.RawRowView(i)
+		floats.AddScaledTo(row, o.innovation, -a, o.anomalies.RawRowView(i))
+		for j, d := range row {
+			logWeights[i] -= d * d * precision[j] / 2
+			row[j] *= b * b * precision[j]
+		}
+	}
+	c := &conditional{centres: mat.NewDense(members, r, nil), logWeights: logWeights, weights: make([]float64, members)}
+	c.centres.Mul(innovations, cross.T())
+	for i := range members {
+		floats.AddScaled(c.centres.RawRowView(i), a, w.scores.RawRowView(i))
+	}
+	explained := mat.DenseCopyOf(cross)
+	for i := range r {
+		floats.Mul(explained.RawRowView(i), precision)
+	}
+	c.covariance = mat.NewSymDense(r, nil)
+	for i := range r {
+		for j := i; j < r; j++ {
+			c.covariance.SetSym(i, j, -b*b*b*b*floats.Dot(explained.RawRowView(i), cross.RawRowView(j)))
+		}
+		c.covariance.SetSym(i, i, c.covariance.At(i, i)+b*b)
+	}
+	var err error
+	c.root, err = symmetricPower(c.covariance, 0.5)
+	if err != nil {
+		return nil, err
+	}
+	return c, normaliseLogs(logWeights)
+}
+
+// temper raises the likelihoods in the weights to the largest power gamma of at
+// most 1 that leaves an effective sample size of least members, and returns it.
+func (c *conditional) temper(prior []float64, least float64) (gamma float64) {
+	likelihood := make([]float64, len(prior))
+	for i, l := range c.logWeights {
+		likelihood[i] = l - math.Log(prior[i])
+		if prior[i] == 0 {
+			likelihood[i] = 0
+		}
+	}
+	try := func(g float64) float64 {
+		for i := range c.logWeights {
+			c.logWeights[i] = math.Log(prior[i]) + g*likelihood[i]
+		}
+		_, logSum := ensemble.Normalise(c.weights, c.logWeights)
+		floats.AddConst(-logSum, c.logWeights)
+		return ensemble.ESS(c.weights, len(c.weights))
+	}
+	if try(1) >= least {
+		return 1
+	}
+	low, high := 0.0, 1.0
+	for range 30 { // to 1e-9, far below what a weight matters
+		middle := (low + high) / 2
+		if try(middle) < least {
+			high = middle
+		} else {
+			low = middle
+		}
+	}
+	try(low)
+	return low
+}
+
+// drawJoint returns N draws from c in whitened coordinates. Kernels are ordered
+// along the direction in which their centres spread most, so that systematic
+// draws give every stretch of it its due. With second_order the draws are moved by
+// the least that gives them the mean and covariance of c.
+func (f *filter) drawJoint(ctx context.Context, p *sdk.Problem, c *conditional) (*mat.Dense, []int, map[string]float64, error) {
+	members, r := c.centres.Dims()
+	mean, covariance := c.moments()
+	order, err := alongFirstComponent(c.centres, mean, c.weights)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	inverse, err := symmetricPower(c.covariance, -0.5)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	sorted, logWeights := mat.NewDense(members, r, nil), make([]float64, members)
+	for q, i := range order {
+		sorted.SetRow(q, c.centres.RawRowView(i))
+		logWeights[q] = c.logWeights[i]
+	}
+	sorted.Mul(sorted, inverse) // the kernels' own unit is 1
+	spread := math.Sqrt(mat.Trace(covariance) / float64(r))
+	q := *p
+	q.Into = mat.NewDense(members, r, nil)
+	ancestors, metrics, err := f.sample(ctx, &q, &density{mixture: newMixture(sorted, logWeights, 1), spread: spread})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	for i, a := range ancestors {
+		ancestors[i] = order[a]
+	}
+	x := mat.NewDense(members, r, nil)
+	x.Mul(q.Into, c.root)
+	if f.SecondOrder {
+		err = matchMoments(x, mean, covariance)
+	}
+	return x, ancestors, metrics, err
+}
+
+// moments returns mean and covariance of the mixture,
+//
+//	sum_i w_i mu_i,   P + sum_i w_i (mu_i - mean) (mu_i - mean)'.
+func (c *conditional) moments() ([]float64, *mat.SymDense) {
+	mean := ensemble.Mean(nil, c.centres, c.weights)
+	scatter := ensemble.Anomalies(nil, c.centres, mean)
+	for i, v := range c.weights {
+		floats.Scale(math.Sqrt(v), scatter.RawRowView(i))
+	}
+	covariance := new(mat.SymDense)
+	covariance.SymOuterK(1, scatter.T())
+	covariance.AddSym(covariance, c.covariance)
+	return mean, covariance
+}
+
+// alongFirstComponent returns the rows of e in the order of their projections on
+// the direction of largest weighted variance.
+func alongFirstComponent(e *mat.Dense, mean, weights []float64) ([]int, error) {
+	rows, r := e.Dims()
+	anomalies := ensemble.Anomalies(nil, e, mean)
+	var covariance mat.SymDense
+	covariance.SymOuterK(1, rootWeightedRows(anomalies, weights).T())
+	var eigen mat.EigenSym
+	if !eigen.Factorize(&covariance, true) {
+		return nil, errEigen()
+	}
+	var vectors mat.Dense
+	eigen.VectorsTo(&vectors)
+	projection := mat.NewVecDense(rows, nil)
+	projection.MulVec(anomalies, vectors.ColView(r-1))
+	order := allOf(rows)
+	slices.SortStableFunc(order, func(i, j int) int {
+		switch a, b := projection.AtVec(i), projection.AtVec(j); {
+		case a < b:
+			return -1
+		case a > b:
+			return 1
+		}
+		return 0
+	})
+	return order, nil
+}

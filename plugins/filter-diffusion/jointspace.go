@@ -1,0 +1,325 @@
+package main
+
+import (
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+)
+
+// whitened is a forecast in coordinates, one for each dimension that its members
+// span, in which its weighted mean is 0 and its weighted covariance I. They do not
+// depend on the units of the state.
+type whitened struct {
+	mean, sd []float64  // of the state
+	scores   *mat.Dense // N x r, one member a row
+}
+
+func (w *whitened) rank() int { _, r := w.scores.Dims(); return r }
+
+// whiten returns the scores of e. Dimensions in which the members spread less than
+// rankTolerance of the most, in units of each value's standard deviation, count as
+// rounding. Cost: O(N n min(N, n)).
+func whiten(e *mat.Dense, weights []float64) (*whitened, error) {
+	w := &whitened{}
+	w.mean, w.sd = moments(e, weights)
+	if !(floats.Max(w.sd) > 0) || math.IsInf(floats.Max(w.sd), 1) {
+		return nil, sdk.Errorf(sdk.KindDiverged, "forecast ensemble", "its members have no finite spread, but a density needs some").
+			WithHint("spread the members, or add process noise to the model")
+	}
+	var err error
+	if members, n := e.Dims(); n < members {
+		err = w.scoreDirectly(e, weights)
+	} else {
+		err = w.scoreByGram(e, weights)
+	}
+	return w, err
+}
+
+// rankTolerance is what squaring leaves of a direction, sqrt(2^-52), with room for
+// the rounding of sums.
+const rankTolerance = 1e-7
+
+// scoreDirectly decomposes the anomalies themselves: with D A = U S V', D the roots
+// of the weights, the scores are A V / S.
+func (w *whitened) scoreDirectly(e *mat.Dense, weights []float64) error {
+	members, n := e.Dims()
+	anomalies := mat.NewDense(members, n, nil)
+	w.standardise(anomalies, e, 0)
+	var svd mat.SVD
+	if !svd.Factorize(rootWeightedRows(anomalies, weights), mat.SVDThin) {
+		return errEigen()
+	}
+	var axes mat.Dense
+	svd.VTo(&axes)
+	values := svd.Values(nil)
+	r := rankOf(values, rankTolerance)
+	for k := range r {
+		for j := range n {
+			axes.Set(j, k, axes.At(j, k)/values[k])
+		}
+	}
+	w.scores = mat.NewDense(members, r, nil)
+	w.scores.Mul(anomalies, axes.Slice(0, n, 0, r))
+	return nil
+}
+
+// scoreByGram decomposes the inner products of the members: with D A A' D = U L U'
+// the scores are A A' D U / L. Memory: a stripe of the state for every processor.
+func (w *whitened) scoreByGram(e *mat.Dense, weights []float64) error {
+	gram, root := w.gram(e), rootWeights(weights)
+	members := len(root)
+	weighted := mat.NewSymDense(members, nil)
+	for i := range members {
+		for j := i; j < members; j++ {
+			weighted.SetSym(i, j, root[i]*root[j]*gram.At(i, j))
+		}
+	}
+	var eigen mat.EigenSym
+	if !eigen.Factorize(weighted, true) {
+		return errEigen()
+	}
+	var vectors mat.Dense
+	eigen.VectorsTo(&vectors)
+	values := eigen.Values(nil)
+	slices.Reverse(values)
+	r := min(members-1, rankOf(values, rankTolerance*rankTolerance))
+	basis := mat.NewDense(members, r, nil)
+	for k := range r {
+		for i := range members {
+			basis.Set(i, k, root[i]*vectors.At(i, members-1-k)/values[k])
+		}
+	}
+	w.scores = mat.NewDense(members, r, nil)
+	w.scores.Mul(gram, basis)
+	return nil
+}
+
+// rankOf counts the values, in descending order, above tolerance times the first.
+func rankOf(values []float64, tolerance float64) int {
+	r := 0
+	for r < len(values) && values[r] > tolerance*values[0] {
+		r++
+	}
+	return r
+}
+
+// standardise writes the columns of e that begin with from, as many as dst has,
+// minus their mean and in units of their standard deviation, into dst. Values
+// without spread are 0.
+func (w *whitened) standardise(dst, e *mat.Dense, from int) {
+	rows, width := dst.Dims()
+	for i := range rows {
+		row := dst.RawRowView(i)
+		floats.SubTo(row, e.RawRowView(i)[from:from+width], w.mean[from:from+width])
+		for j := range row {
+			if sd := w.sd[from+j]; sd > 0 {
+				row[j] /= sd
+			}
+		}
+	}
+}
+
+// gram returns the N x N inner products of the anomalies of e in units of sd.
+// Stripes of columns are summed in one order whatever the number of processors.
+func (w *whitened) gram(e *mat.Dense) *mat.Dense {
+	const stripes = 16
+	members, n := e.Dims()
+	width := (n + stripes - 1) / stripes
+	parts := make([]*mat.Dense, (n+width-1)/width)
+	ensemble.InBlocks(n, width, func() func(from, to int) {
+		scaled := mat.NewDense(members, width, nil)
+		return func(from, to int) {
+			part := scaled.Slice(0, members, 0, to-from).(*mat.Dense)
+			w.standardise(part, e, from)
+			product := mat.NewDense(members, members, nil)
+			product.Mul(part, part.T())
+			parts[from/width] = product
+		}
+	})
+	for _, part := range parts[1:] {
+		parts[0].Add(parts[0], part)
+	}
+	return parts[0]
+}
+
+// toState writes the states with whitened coordinates x, inflation times as far
+// from the mean, into into:
+//
+//	into = 1 mean' + inflation x Cov(xi, state)
+//
+// Cost: 4 N r n with r < N/2, else 2 N² n. Memory: two blocks of the state for
+// every processor.
+func (w *whitened) toState(into, e, x *mat.Dense, inflation float64, weights []float64) {
+	members, n := e.Dims()
+	left, right := mat.DenseCopyOf(x), mat.DenseCopyOf(weightedRows(w.scores, weights).T())
+	left.Scale(inflation, left)
+	if 2*w.rank() >= members {
+		whole := mat.NewDense(members, members, nil)
+		whole.Mul(left, right)
+		left, right = whole, nil
+	}
+	width := min(n, max(32, 1<<15/members))
+	ensemble.InBlocks(n, width, func() func(from, to int) {
+		anomalies, products := mat.NewDense(members, width, nil), new(mat.Dense)
+		return func(from, to int) {
+			a := anomalies.Slice(0, members, 0, to-from).(*mat.Dense)
+			for i := range members {
+				floats.SubTo(a.RawRowView(i), e.RawRowView(i)[from:to], w.mean[from:to])
+			}
+			if right != nil {
+				products.Reset()
+				products.Mul(right, a)
+				a = products
+			}
+			out := into.Slice(0, members, from, to).(*mat.Dense)
+			out.Mul(left, a)
+			for i := range members {
+				floats.Add(out.RawRowView(i), w.mean[from:to])
+			}
+		}
+	})
+}
+
+// observedSpace is what the members predict of the components observed, in units
+// of the observation error's standard deviation and along the principal axes of
+// the predictions, so that their covariance is diagonal. What no member predicts
+// is left out: it weighs all members alike.
+//
+// For a black box, whose error is in the simulated observations alone, the unit is
+// their own standard deviation and their correlation matrix is drawn towards I, by
+// shrinkage, to be well conditioned.
+type observedSpace struct {
+	anomalies  *mat.Dense // N x k
+	variance   []float64  // of the anomalies, k values
+	innovation []float64  // k values
+	shrinkage  float64    // 0 where the error variance is known
+	blackBox   bool
+}
+
+// floor returns the part of the variance of an innovation that does not depend on
+// the direction: the error variance, or for a black box what shrinkage puts in.
+func (o *observedSpace) floor(b float64) float64 {
+	if o.blackBox {
+		return b * b * o.shrinkage
+	}
+	return 1
+}
+
+// scale multiplies the anomalies by factor.
+func (o *observedSpace) scale(factor float64) {
+	o.anomalies.Scale(factor, o.anomalies)
+	floats.Scale(factor*factor, o.variance)
+}
+
+// observe gathers the observed space. Cost: N m min(N, m).
+func (f *filter) observe(p *sdk.Problem, observed []int, weights []float64) (*observedSpace, error) {
+	name, all := f.kernels(p)
+	y := columns(all, observed)
+	mean, sd := moments(y, weights)
+	o := &observedSpace{blackBox: f.Observations == "simulated"}
+	unit, innovation := sd, make([]float64, len(observed))
+	for k, j := range observed {
+		if !o.blackBox {
+			unit[k] = math.Sqrt(p.ErrorVariance[j])
+		} else if !(sd[k] > roundOff*math.Abs(mean[k])) {
+			return nil, sdk.Errorf(sdk.KindDiverged, name, "component %d has no spread (standard deviation %.3g), which scheme = \"joint\" divides by", j, sd[k]).
+				WithHint("a black box has to simulate its error; or set observations = \"predicted\"")
+		}
+		innovation[k] = (p.Observation[j] - mean[k]) / unit[k]
+	}
+	anomalies := ensemble.Anomalies(nil, y, mean)
+	members, _ := anomalies.Dims()
+	for i := range members {
+		floats.Div(anomalies.RawRowView(i), unit)
+	}
+	if o.blackBox {
+		o.shrinkage = shrinkage(anomalies, weights)
+	}
+	var svd mat.SVD
+	size := floats.Dot(innovation, innovation)
+	if _, _, overflow := ensemble.NonFinite(anomalies); overflow || math.IsInf(size, 0) ||
+		!svd.Factorize(rootWeightedRows(anomalies, weights), mat.SVDThin) {
+		return nil, sdk.Errorf(sdk.KindDiverged, "observation", "is too far from every member for float64").
+			WithHint("check the observation and its units")
+	}
+	var axes mat.Dense
+	svd.VTo(&axes)
+	o.variance = svd.Values(nil)
+	floats.Mul(o.variance, o.variance)
+	k := len(o.variance)
+	o.anomalies = mat.NewDense(members, k, nil)
+	o.anomalies.Mul(anomalies, &axes)
+	o.innovation = make([]float64, k)
+	mat.NewVecDense(k, o.innovation).MulVec(axes.T(), mat.NewVecDense(len(innovation), innovation))
+	return o, nil
+}
+
+// shrinkage returns the weight of I in the estimate of a correlation matrix from
+// standardised anomalies,
+//
+//	sum_jk Var(r_jk) / sum_jk r_jk²   over j != k
+//
+// (Schaefer and Strimmer 2005, doi:10.2202/1544-6115.1175, section 2.4), within
+// [1/N, 1]. Cost: N m².
+func shrinkage(anomalies *mat.Dense, weights []float64) float64 {
+	members, m := anomalies.Dims()
+	scatter, squares := 0.0, 0.0
+	for j := range m {
+		for k := range j {
+			mean, second := 0.0, 0.0
+			for i, w := range weights {
+				v := anomalies.At(i, j) * anomalies.At(i, k)
+				mean += w * v
+				second += w * v * v
+			}
+			scatter += second - mean*mean
+			squares += mean * mean
+		}
+	}
+	floor := 1 / float64(members)
+	if squares == 0 {
+		return 1
+	}
+	return max(floor, min(1, scatter/float64(members-1)/squares))
+}
+
+func equalWeights(n int) []float64 {
+	w := make([]float64, n)
+	for i := range w {
+		w[i] = 1 / float64(n)
+	}
+	return w
+}
+
+// rootWeights returns sqrt(w_i / (1 - sum w²)), the factors of anomalies whose
+// squares sum to the unbiased variance.
+func rootWeights(weights []float64) []float64 {
+	root := make([]float64, len(weights))
+	unbiased := 1 - floats.Dot(weights, weights)
+	for i, w := range weights {
+		root[i] = math.Sqrt(w / unbiased)
+	}
+	return root
+}
+
+// rootWeightedRows returns the rows of a times [rootWeights].
+func rootWeightedRows(a *mat.Dense, weights []float64) *mat.Dense {
+	out := mat.DenseCopyOf(a)
+	for i, r := range rootWeights(weights) {
+		floats.Scale(r, out.RawRowView(i))
+	}
+	return out
+}
+
+// weightedRows returns the rows of a times the squares of [rootWeights].
+func weightedRows(a *mat.Dense, weights []float64) *mat.Dense {
+	out := mat.DenseCopyOf(a)
+	for i, r := range rootWeights(weights) {
+		floats.Scale(r*r, out.RawRowView(i))
+	}
+	return out
+}
