@@ -93,21 +93,13 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 	if err != nil {
 		return nil, err
 	}
-	metrics := map[string]float64{}
+	update := f.updateGlobally
 	if f.local() {
-		metrics["nis"] = o.nis(prior)
-		f.updateLocally(p, o, prior)
-	} else {
-		d, err := decompose(o)
-		if err != nil {
-			return nil, err
-		}
-		if f.Scheme == "enkf-n" {
-			prior = newFiniteSize(d).inflation()
-		}
-		d.inflate(prior)
-		f.updateGlobally(p, d, prior)
-		metrics = d.metrics()
+		update = f.updateLocally
+	}
+	prior, metrics, err := update(p, o, prior)
+	if err != nil {
+		return nil, err
 	}
 	if f.RTPS > 0 {
 		relaxSpread(p.Into, p.Ensemble, f.RTPS, prior*f.Inflation)
@@ -139,7 +131,17 @@ func (f *filter) priorInflation(carry []byte, o *observed) (float64, []byte, err
 	return e.inflation(), e.updated(o).carry(), nil
 }
 
-func (f *filter) updateGlobally(p *sdk.Problem, d *decomposed, prior float64) {
+// updateGlobally writes the analysis and returns the factor on the forecast's
+// anomalies, which is enkf-n's own or prior, and the diagnostics.
+func (f *filter) updateGlobally(p *sdk.Problem, o *observed, prior float64) (float64, map[string]float64, error) {
+	d, err := decompose(o)
+	if err != nil {
+		return 0, nil, err
+	}
+	if f.Scheme == "enkf-n" {
+		prior = newFiniteSize(d).inflation()
+	}
+	d.inflate(prior)
 	u := &update{left: d.u, mean: d.meanWeights()}
 	switch {
 	case f.blackBox():
@@ -153,9 +155,12 @@ func (f *filter) updateGlobally(p *sdk.Problem, d *decomposed, prior float64) {
 	}
 	u.anomalies.Scale(1-f.RTPP, u.anomalies)
 	u.apply(p.Into, p.Ensemble, prior, f.Inflation, f.rotation(p))
+	return prior, d.metrics(), nil
 }
 
-func (f *filter) updateLocally(p *sdk.Problem, o *observed, prior float64) {
+// updateLocally does the same value by value.
+func (f *filter) updateLocally(p *sdk.Problem, o *observed, prior float64) (float64, map[string]float64, error) {
+	metrics := map[string]float64{"nis": o.nis(prior)}
 	o.anomalies.Scale(prior, o.anomalies)
 	s := newLocals(o, len(p.Observation), f.localization)
 	newSweep := func() sweep { return newLETKF(s) }
@@ -165,6 +170,7 @@ func (f *filter) updateLocally(p *sdk.Problem, o *observed, prior float64) {
 	}
 	u := &localUpdate{locals: s, newSweep: newSweep, prior: prior, relaxation: f.RTPP, inflation: f.Inflation, rotation: f.rotation(p)}
 	u.apply(p.Into, p.Ensemble)
+	return prior, metrics, nil
 }
 
 // rotation returns a random rotation of the members, one for all state values, or nil.

@@ -467,8 +467,12 @@ func TestCarry(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", name, err, tt.want)
 		}
 	}
-	// an unobserved cycle hands it on
 	p := newLinear(3, 4).problem(forecast(5, 4, 3), 1)
+	p.Carry = other
+	if _, err := configured(t, 5, map[string]any{"adaptive_inflation": true}).Analyse(t.Context(), p); sdk.KindOf(err) != sdk.KindContract {
+		t.Errorf("a filter takes another version: %v", err)
+	}
+	// an unobserved cycle hands it on
 	p.Observation, p.Carry = slices.Repeat([]float64{math.NaN()}, 3), e.carry()
 	if a := analyse(t, configured(t, 5, map[string]any{"adaptive_inflation": true}), p); !slices.Equal(a.Carry, e.carry()) {
 		t.Errorf("carry %v becomes %v", e.carry(), a.Carry)

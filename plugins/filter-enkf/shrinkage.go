@@ -92,8 +92,9 @@ func (q *shrinkage) bidiagonalise(start []float64) {
 	}
 }
 
-// orthogonalise takes from w its parts along the first k vectors of basis, of which
-// the last is known to be known, brings it to length 1 and returns the length it had.
+// orthogonalise takes from w its parts along the first k vectors of basis, brings it to
+// length 1 and returns the length it had. The part along the last is known; those along
+// the others are rounding, which would otherwise grow from step to step.
 func (q *shrinkage) orthogonalise(w, basis []float64, k int, known float64) float64 {
 	if k > 0 {
 		blas64.Axpy(-known, vector(basis[(k-1)*len(w):k*len(w)]), vector(w))
@@ -140,7 +141,7 @@ type resolvents struct {
 // inverseRoot stores (I + B B')^(-1/2) e_1 in dst for the bidiagonal matrix B.
 // Elimination from the last row on, as in [shrinkage.solve], needs no difference
 // either: with B B' of diagonal alpha^2 + below^2 the pivots are below^2 + rest.
-// Cost: about 25 terms for every row and condition number 1e5.
+// Cost: for every row 8 terms when the bound is 2 and 4 more when it is 10 times that.
 func (r *resolvents) inverseRoot(dst, alpha, below []float64) {
 	r.prepare(alpha, below)
 	r.ratio = resized(r.ratio, len(dst))
