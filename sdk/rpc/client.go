@@ -3,6 +3,8 @@ package rpc
 import (
 	"context"
 	"errors"
+	"io"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -11,6 +13,7 @@ import (
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
 	"gonum.org/v1/gonum/mat"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
 )
 
 // Describe asks the plugin behind conn for its manifest and returns it as a
@@ -18,8 +21,9 @@ import (
 // back is checked: what the plugin answers cannot harm the caller, and a broken
 // promise is an error of kind contract.
 func Describe(ctx context.Context, conn grpc.ClientConnInterface) (*sdk.Plugin, error) {
-	c := &client{conn: conn, plugin: pb.NewPluginClient(conn)}
-	res, err := c.plugin.Describe(ctx, &pb.DescribeRequest{})
+	c := &client{conn: conn, plugin: pb.NewPluginClient(conn), memory: &memory{}}
+	from := &peer.Peer{}
+	res, err := c.plugin.Describe(ctx, &pb.DescribeRequest{}, grpc.Peer(from))
 	if err != nil {
 		return nil, fromStatus(err)
 	}
@@ -28,6 +32,7 @@ func Describe(ctx context.Context, conn grpc.ClientConnInterface) (*sdk.Plugin, 
 		return nil, err
 	}
 	c.method = methodOf[m.Role]
+	c.shares = from.Addr != nil && from.Addr.Network() == "unix" && slices.Contains(res.Features, featureShared)
 	p := &sdk.Plugin{Manifest: m}
 	switch m.Role {
 	case sdk.RoleModel:
@@ -76,6 +81,10 @@ type client struct {
 	method method
 	names  atomic.Int64 // configurations made
 	calls  atomic.Uint64
+
+	mu     sync.Mutex
+	shares bool // memory can be shared, and nobody has tried yet
+	memory *memory
 }
 
 func (c *client) configure(ctx context.Context, params sdk.Params, r *pb.ConfigureRequest) (*remote, *pb.ConfigureResponse, error) {
@@ -201,24 +210,28 @@ func (r *remote) call(ctx context.Context, h *pb.CallHeader, out, in []*channel)
 		h.Wants = append(h.Wants, c.id)
 	}
 	ctx, cancel := context.WithCancel(ctx)
+	shared := r.client.memoryFor(ctx, slices.Concat(out, in))
+	h.Shm = shared.name
 	stream, err := r.client.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, r.client.method.path())
 	if err != nil {
 		cancel()
 		return nil, fromStatus(err)
 	}
 	scratch := r.takeScratch()
+	asked := &outgoing{stream: stream, memory: shared}
+	defer asked.takeBack()
 	sent := make(chan error, 1)
 	go func() {
 		err := stream.SendMsg(&frame{header: h})
 		if err == nil {
-			scratch, err = send(stream, out, scratch)
+			scratch, err = asked.send(out, scratch)
 		}
 		if err == nil {
 			err = stream.SendMsg(&frame{end: &pb.CallEnd{Members: h.Members}})
 		}
 		sent <- err
 	}()
-	answer := newIncoming(in, true)
+	answer := newIncoming(in, shared, true)
 	end, err := answer.receive(stream)
 	if err != nil {
 		cancel()
@@ -229,6 +242,10 @@ func (r *remote) call(ctx context.Context, h *pb.CallHeader, out, in []*channel)
 		return nil, fromStatus(err)
 	}
 	r.putScratch(scratch)
+	if answer.lost {
+		defer cancel()
+		return nil, whyLost(stream)
+	}
 	finish(stream, cancel)
 	failed := len(end.Failures)
 	if int(end.Members)+failed != int(h.Members) {
@@ -246,10 +263,31 @@ func finish(stream grpc.ClientStream, cancel context.CancelFunc) {
 	}
 	go func() {
 		defer cancel()
-		for stream.RecvMsg(&frame{sink: func(pb.Channel, []byte) error { return nil }}) == nil {
-			continue
-		}
+		_ = drain(stream)
 	}()
+}
+
+// drain reads the stream to its end and returns its status.
+func drain(stream grpc.ClientStream) error {
+	rest := &frame{sink: func(pb.Channel, []byte) error { return nil }}
+	for {
+		if err := stream.RecvMsg(rest); err != nil {
+			return err
+		}
+	}
+}
+
+// whyLost says why the plugin took back what it had sent: its status, when the
+// call has ended on its side before the host had read the answer.
+func whyLost(stream grpc.ClientStream) error {
+	err := stream.CloseSend()
+	if err == nil {
+		err = drain(stream)
+	}
+	if errors.Is(err, io.EOF) {
+		return errLost()
+	}
+	return fromStatus(err)
 }
 
 // firstCause prefers a fault of the sender that is its own: when the plugin ends

@@ -17,17 +17,20 @@ const (
 	fieldHeader  = 1
 	fieldEnd     = 2
 	fieldChannel = 3
+	fieldShared  = 4
 	fieldIPC     = 15
 )
 
 // frame is plume.v1.Frame as this package sends and receives it: its payload is
 // never put together. On the way out it is a list of windows on the sender's
 // memory, which must not change until the call has ended; on the way in it is
-// handed to sink piece by piece, straight from the transport's buffers.
+// handed to sink piece by piece, straight from the transport's buffers. Or it lies
+// in shared memory.
 type frame struct {
 	header  *pb.CallHeader
 	end     *pb.CallEnd
 	channel pb.Channel
+	shared  *pb.Shared
 	payload [][]byte
 	sink    func(channel pb.Channel, piece []byte) error
 	fault   error // what is wrong with a frame that came in; gRPC would turn it into text
@@ -63,6 +66,10 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 		b = protowire.AppendTag(b, fieldChannel, protowire.VarintType)
 		b = protowire.AppendVarint(b, uint64(f.channel))
 	}
+	if f.shared != nil {
+		b, err = appendMessage(b, fieldShared, f.shared)
+		return mem.BufferSlice{mem.SliceBuffer(b)}, err
+	}
 	if f.payload == nil {
 		return mem.BufferSlice{mem.SliceBuffer(b)}, nil
 	}
@@ -92,7 +99,7 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if !ok {
 		return c.standard.Unmarshal(data, v)
 	}
-	f.header, f.end, f.channel, f.fault = nil, nil, 0, nil
+	f.header, f.end, f.channel, f.shared, f.fault = nil, nil, 0, nil, nil
 	r := &pieces{data: data, left: data.Len()}
 	for r.left > 0 {
 		if err := f.field(r); err != nil {
@@ -123,8 +130,11 @@ func (f *frame) field(r *pieces) error {
 		channel, err := r.varint()
 		f.channel = pb.Channel(channel)
 		return err
-	case number == fieldIPC && kind == protowire.BytesType && f.sink == nil:
+	case (number == fieldIPC || number == fieldShared) && kind == protowire.BytesType && f.sink == nil:
 		return errors.New("holds a payload before the call has been announced")
+	case number == fieldShared && kind == protowire.BytesType:
+		f.shared = &pb.Shared{}
+		return r.message(f.shared)
 	case number == fieldIPC && kind == protowire.BytesType:
 		return r.each(func(piece []byte) error { return f.sink(f.channel, piece) })
 	}

@@ -4,7 +4,9 @@
 //
 // A call is one bidirectional stream. Matrices travel as Arrow IPC streams in
 // pieces, see package wire; a codec of our own keeps the payload from being
-// copied on its way through gRPC. The bytes on the wire are plain protobuf.
+// copied on its way through gRPC. The bytes on the wire are plain protobuf. Where
+// both ends are on one machine and know how, large pieces travel in shared memory
+// and frames say where.
 package rpc
 
 import (

@@ -69,21 +69,26 @@ func (g *grow) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Forec
 }
 
 // serving serves p on a unix socket and connects to it.
-func serving(t testing.TB, p *sdk.Plugin, err error) (*Server, *grpc.ClientConn) {
+func serving(t testing.TB, p *sdk.Plugin, err error, more ...grpc.ServerOption) (*Server, *grpc.ClientConn) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "socket")
+	listener, listenErr := net.Listen("unix", path)
+	if listenErr != nil {
+		t.Fatal(listenErr)
+	}
+	return servingAt(t, listener, "unix:"+path, p, err, more...)
+}
+
+func servingAt(t testing.TB, listener net.Listener, target string, p *sdk.Plugin, err error, more ...grpc.ServerOption) (*Server, *grpc.ClientConn) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "socket")
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer(ServerOptions()...)
+	server := grpc.NewServer(append(ServerOptions(), more...)...)
 	srv := Register(server, p)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
-	conn, err := grpc.NewClient("unix:"+path, DialOptions()...)
+	conn, err := grpc.NewClient(target, DialOptions()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,9 +97,9 @@ func serving(t testing.TB, p *sdk.Plugin, err error) (*Server, *grpc.ClientConn)
 }
 
 // over returns p as seen through a socket.
-func over(t testing.TB, p *sdk.Plugin, err error) *sdk.Plugin {
+func over(t testing.TB, p *sdk.Plugin, err error, more ...grpc.ServerOption) *sdk.Plugin {
 	t.Helper()
-	_, conn := serving(t, p, err)
+	_, conn := serving(t, p, err, more...)
 	remote, err := Describe(t.Context(), conn)
 	if err != nil {
 		t.Fatal(err)
@@ -305,6 +310,18 @@ func TestFramesAreProtobuf(t *testing.T) {
 		t.Errorf("got %v", &generated)
 	}
 
+	b, err = c.Marshal(&frame{channel: pb.Channel_CHANNEL_GRADIENT, shared: &pb.Shared{Slot: 9, Length: 1 << 18, Generation: 1<<63 + 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours = &frame{sink: func(pb.Channel, []byte) error { return nil }}
+	if err := proto.Unmarshal(b.Materialize(), &generated); err != nil || c.Unmarshal(b, ours) != nil {
+		t.Fatal(err)
+	}
+	if !proto.Equal(generated.Shm, ours.shared) || ours.shared.Slot != 9 || generated.Shm.Generation != 1<<63+1 || generated.Channel != ours.channel {
+		t.Errorf("got %v and %v", &generated, ours.shared)
+	}
+
 	text, err := proto.Marshal(&pb.Frame{
 		Control: &pb.Frame_End{End: &pb.CallEnd{Members: 4, Metrics: map[string]float64{"a": 1}}},
 		Channel: pb.Channel_CHANNEL_PREDICTED, Ipc: []byte("payload"),
@@ -334,15 +351,17 @@ func TestFramesAreProtobuf(t *testing.T) {
 func TestDamagedFrames(t *testing.T) {
 	c := newCodec()
 	sink := func(pb.Channel, []byte) error { return nil }
-	for _, text := range []string{"\xff", "\x7a\xff\x01", "\x0a\x05abc", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\x0b", "\x0d\x01"} {
+	for _, text := range []string{"\xff", "\x7a\xff\x01", "\x0a\x05abc", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "\x0b", "\x0d\x01", "\x22\x02\x18", "\x22\x01\xff"} {
 		f := &frame{sink: sink}
 		if err := c.Unmarshal(mem.BufferSlice{mem.SliceBuffer(text)}, f); err != nil || sdk.KindOf(f.fault) != sdk.KindContract || f.fault == nil {
 			t.Errorf("%q: got %v, %v", text, err, f.fault)
 		}
 	}
-	early := &frame{}
-	if err := c.Unmarshal(mem.BufferSlice{mem.SliceBuffer("\x7a\x01a")}, early); err != nil || early.fault == nil {
-		t.Errorf("a payload in the first frame: %v, %v", err, early.fault)
+	for _, text := range []string{"\x7a\x01a", "\x22\x02\x18\x01"} { // inline and shared
+		early := &frame{}
+		if err := c.Unmarshal(mem.BufferSlice{mem.SliceBuffer(text)}, early); err != nil || early.fault == nil {
+			t.Errorf("%q in the first frame: %v, %v", text, err, early.fault)
+		}
 	}
 }
 

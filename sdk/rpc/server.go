@@ -14,7 +14,7 @@ import (
 )
 
 // protocolMinor counts additions within plume.v1.
-const protocolMinor = 0
+const protocolMinor = 1
 
 // Server answers the services of one plugin.
 type Server struct {
@@ -25,11 +25,15 @@ type Server struct {
 
 	mu             sync.Mutex
 	configurations map[string]*configuration
+	memories       map[string]*memory // shared with the host; "" is none
 }
 
 // Register makes s answer the services of p: Plugin and that of its role.
 func Register(s grpc.ServiceRegistrar, p *sdk.Plugin) *Server {
-	srv := &Server{plugin: p, gone: make(chan struct{}), configurations: map[string]*configuration{}}
+	srv := &Server{
+		plugin: p, gone: make(chan struct{}),
+		configurations: map[string]*configuration{}, memories: map[string]*memory{"": {}},
+	}
 	pb.RegisterPluginServer(s, srv)
 	method := methodOf[p.Manifest.Role]
 	s.RegisterService(&grpc.ServiceDesc{
@@ -56,7 +60,7 @@ var methodOf = map[sdk.Role]method{
 
 // Describe implements the Plugin service.
 func (s *Server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeResponse, error) {
-	return &pb.DescribeResponse{Manifest: s.plugin.Manifest.Text, ProtocolMinor: protocolMinor}, nil
+	return &pb.DescribeResponse{Manifest: s.plugin.Manifest.Text, ProtocolMinor: protocolMinor, Features: features()}, nil
 }
 
 // Session implements the Plugin service: it lasts as long as the host.
@@ -116,16 +120,19 @@ func (s *Server) call(_ any, stream grpc.ServerStream) (err error) {
 		return contract("call", "does not start with a CallHeader")
 	}
 	s.mu.Lock()
-	c := s.configurations[first.header.Configuration]
+	c, shared := s.configurations[first.header.Configuration], s.memories[first.header.Shm]
 	s.mu.Unlock()
-	if c == nil {
+	switch {
+	case c == nil:
 		return contract("call", "there is no configuration %q", first.header.Configuration)
+	case shared == nil:
+		return contract("call", "there is no shared memory %q", first.header.Shm)
 	}
 	j := c.takeJob(stream.Context())
 	if err := j.prepare(first.header); err != nil {
 		return err
 	}
-	in := newIncoming(j.in, false) // what the host sends it has seen
+	in := newIncoming(j.in, shared, false) // what the host sends it has seen
 	end, err := in.receive(stream)
 	if err != nil {
 		return err
@@ -140,15 +147,17 @@ func (s *Server) call(_ any, stream grpc.ServerStream) (err error) {
 	if err != nil {
 		return err
 	}
-	if j.scratch, err = send(stream, j.out, j.scratch); err != nil {
+	out := &outgoing{stream: stream, memory: shared}
+	defer out.takeBack()
+	if j.scratch, err = out.send(j.out, j.scratch); err != nil {
 		return err
 	}
 	if err := stream.SendMsg(&frame{end: answer}); err != nil {
 		return err
 	}
-	// The transport may still be sending from j's memory. The host closes its
-	// side when it has the whole answer; after any other end j is left to the
-	// garbage collector.
+	// The transport may still be sending from j's memory, and the host still be
+	// reading shared memory. The host closes its side when it has the whole answer;
+	// after any other end j is left to the garbage collector.
 	next := c.putJob()
 	if err := stream.RecvMsg(&frame{sink: in.payload}); !errors.Is(err, io.EOF) {
 		j = nil

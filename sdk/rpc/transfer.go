@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -43,13 +44,23 @@ type channel struct {
 func missing(v float64) bool    { return math.IsNaN(v) }
 func impossible(v float64) bool { return math.IsInf(v, -1) }
 
-type sender interface{ SendMsg(any) error }
-type receiver interface{ RecvMsg(any) error }
+type stream interface {
+	Context() context.Context
+	SendMsg(any) error
+	RecvMsg(any) error
+}
+
+// outgoing sends the channels of one side of a call.
+type outgoing struct {
+	stream stream
+	memory *memory
+	taken  [slots]uint64 // the generation each slot was last taken with; 0: never
+}
 
 // send writes the channels in order. Their matrices must not change until the
 // call has ended. scratch holds the copies of matrices of several variables; it
 // is returned to be reused when the call has ended.
-func send(s sender, channels []*channel, scratch [][]float64) ([][]float64, error) {
+func (o *outgoing) send(channels []*channel, scratch [][]float64) ([][]float64, error) {
 	for len(scratch) < len(channels) {
 		scratch = append(scratch, nil)
 	}
@@ -59,47 +70,91 @@ func send(s sender, channels []*channel, scratch [][]float64) ([][]float64, erro
 		if err != nil {
 			return scratch, err
 		}
-		if err := sendSegments(s, c.id, segments); err != nil {
+		if err := o.segments(c.id, segments); err != nil {
 			return scratch, err
 		}
 	}
 	return scratch, nil
 }
 
-// sendSegments packs segments into frames of at most maxPayload.
-func sendSegments(s sender, id pb.Channel, segments [][]byte) error {
-	f := &frame{channel: id}
-	room := maxPayload
+// segments packs segments into frames of at most maxPayload, or that fit a slot.
+func (o *outgoing) segments(id pb.Channel, segments [][]byte) error {
+	most := maxPayload
+	if o.memory.bytes != nil {
+		most = slotBytes
+	}
+	f, room := &frame{channel: id}, most
 	for _, seg := range segments {
 		for len(seg) > 0 {
 			k := min(room, len(seg))
 			f.payload = append(f.payload, seg[:k])
 			seg, room = seg[k:], room-k
 			if room == 0 {
-				if err := s.SendMsg(f); err != nil {
+				if err := o.frame(f, most); err != nil {
 					return err
 				}
-				f, room = &frame{channel: id}, maxPayload
+				f, room = after(f), most
 			}
 		}
 	}
-	if len(f.payload) == 0 {
+	if room == most {
 		return nil
 	}
-	return s.SendMsg(f)
+	return o.frame(f, most-room)
+}
+
+// frame sends a payload of size bytes, through shared memory if it is large and
+// there is room.
+func (o *outgoing) frame(f *frame, size int) error {
+	if size >= leastShared {
+		if slot, generation, ok := o.memory.take(o.stream.Context()); ok {
+			o.taken[slot-o.memory.sends] = generation
+			into := o.memory.slot(slot)[:0]
+			for _, p := range f.payload {
+				into = append(into, p...)
+			}
+			f.shared = &pb.Shared{Slot: uint32(slot), Length: uint32(size), Generation: generation}
+		}
+	}
+	return o.stream.SendMsg(f)
+}
+
+// after returns an empty frame to follow f, which is f itself unless the transport
+// still sends its payload.
+func after(f *frame) *frame {
+	if f.shared == nil {
+		return &frame{channel: f.channel}
+	}
+	f.shared, f.payload = nil, f.payload[:0]
+	return f
+}
+
+// takeBack frees the slots that nobody has read. Call it when the call has ended.
+func (o *outgoing) takeBack() {
+	for i, generation := range o.taken {
+		if generation != 0 {
+			o.memory.free(o.memory.sends+i, generation)
+		}
+	}
 }
 
 // incoming receives the channels of one side of a call.
 type incoming struct {
 	channels []*channel
+	memory   *memory
 	frame    frame
 	err      error // of a payload; gRPC would turn it into text
+	lost     bool  // a payload was taken back before it was read; the sender's status says why
 }
 
-// newIncoming prepares to receive channels. watch says whether their values have to
-// be finite.
-func newIncoming(channels []*channel, watch bool) *incoming {
-	in := &incoming{channels: channels}
+func errLost() error {
+	return contract("call", "a payload in shared memory was taken back before it was read")
+}
+
+// newIncoming prepares to receive channels, inline or through m. watch says
+// whether their values have to be finite.
+func newIncoming(channels []*channel, m *memory, watch bool) *incoming {
+	in := &incoming{channels: channels, memory: m}
 	for _, c := range channels {
 		c.decoder = wire.NewDecoder(c.space.layout)
 		if watch {
@@ -161,9 +216,12 @@ func channelName(id pb.Channel) string {
 
 // receive reads frames up to the CallEnd, which it returns. Rows are not counted
 // here.
-func (in *incoming) receive(r receiver) (*pb.CallEnd, error) {
+func (in *incoming) receive(s stream) (*pb.CallEnd, error) {
 	for {
-		err := r.RecvMsg(&in.frame)
+		err := s.RecvMsg(&in.frame)
+		if err == nil && in.frame.fault == nil && in.frame.shared != nil {
+			in.frame.fault = in.shared(in.frame.channel, in.frame.shared)
+		}
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil, contract("call", "ended without a CallEnd")
@@ -171,7 +229,7 @@ func (in *incoming) receive(r receiver) (*pb.CallEnd, error) {
 			return nil, err
 		case in.frame.fault != nil:
 			return nil, in.frame.fault
-		case in.err != nil:
+		case in.err != nil && !in.lost:
 			return nil, in.err
 		case in.frame.end != nil:
 			return in.frame.end, nil
@@ -179,9 +237,23 @@ func (in *incoming) receive(r receiver) (*pb.CallEnd, error) {
 	}
 }
 
+// shared takes a payload from shared memory and frees its slot.
+func (in *incoming) shared(id pb.Channel, p *pb.Shared) error {
+	piece, err := in.memory.received(p)
+	if err != nil {
+		return err
+	}
+	_ = in.payload(id, piece)
+	in.lost = in.lost || !in.memory.free(int(p.Slot), p.Generation)
+	return nil
+}
+
 // complete checks that every channel came whole and with the wanted number of
 // rows, and that its values are finite.
 func (in *incoming) complete(rows int) error {
+	if in.lost {
+		return errLost()
+	}
 	for _, c := range in.channels {
 		want := rows
 		if c.id == pb.Channel_CHANNEL_OBSERVATIONS {

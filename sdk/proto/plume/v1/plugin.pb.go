@@ -334,6 +334,102 @@ func (x *ConfigureResponse) GetNeeds() []string {
 	return nil
 }
 
+// The feature shm.v1 (protocol_minor 1): on one machine large payloads travel in
+// memory that host and plugin both map, and frames say where. The file is 4 KiB of
+// head and 16 slots of 256 KiB. Slots 0 to 7 carry what the host sends, 8 to 15
+// what the plugin sends. The head holds the name, and from byte 64 on one
+// little-endian 64-bit generation per slot, 64 bytes apart, which is changed by
+// atomic compare-and-swap alone: even when the slot is free, odd when it is taken.
+// The sender adds 1 to take a slot, the receiver adds 1 when it has read it. When a
+// call ends, its sender takes back what nobody has read.
+type ShareRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // random, at most 64 bytes; the file begins with it
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"` // of the file; good until the answer
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShareRequest) Reset() {
+	*x = ShareRequest{}
+	mi := &file_plume_v1_plugin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShareRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShareRequest) ProtoMessage() {}
+
+func (x *ShareRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plume_v1_plugin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShareRequest.ProtoReflect.Descriptor instead.
+func (*ShareRequest) Descriptor() ([]byte, []int) {
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ShareRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ShareRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+type ShareResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShareResponse) Reset() {
+	*x = ShareResponse{}
+	mi := &file_plume_v1_plugin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShareResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShareResponse) ProtoMessage() {}
+
+func (x *ShareResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plume_v1_plugin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShareResponse.ProtoReflect.Descriptor instead.
+func (*ShareResponse) Descriptor() ([]byte, []int) {
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{5}
+}
+
 type Layout struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Variables     []*Variable            `protobuf:"bytes,1,rep,name=variables,proto3" json:"variables,omitempty"`
@@ -344,7 +440,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[4]
+	mi := &file_plume_v1_plugin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -356,7 +452,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[4]
+	mi := &file_plume_v1_plugin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -369,7 +465,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{4}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Layout) GetVariables() []*Variable {
@@ -398,7 +494,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[5]
+	mi := &file_plume_v1_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -410,7 +506,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[5]
+	mi := &file_plume_v1_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -423,7 +519,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{5}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Variable) GetName() string {
@@ -465,7 +561,7 @@ type Coordinates struct {
 
 func (x *Coordinates) Reset() {
 	*x = Coordinates{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[6]
+	mi := &file_plume_v1_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -477,7 +573,7 @@ func (x *Coordinates) String() string {
 func (*Coordinates) ProtoMessage() {}
 
 func (x *Coordinates) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[6]
+	mi := &file_plume_v1_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -490,7 +586,7 @@ func (x *Coordinates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coordinates.ProtoReflect.Descriptor instead.
 func (*Coordinates) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{6}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Coordinates) GetDims() []string {
@@ -525,7 +621,7 @@ type ErrorModel struct {
 
 func (x *ErrorModel) Reset() {
 	*x = ErrorModel{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[7]
+	mi := &file_plume_v1_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -537,7 +633,7 @@ func (x *ErrorModel) String() string {
 func (*ErrorModel) ProtoMessage() {}
 
 func (x *ErrorModel) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[7]
+	mi := &file_plume_v1_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -550,7 +646,7 @@ func (x *ErrorModel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorModel.ProtoReflect.Descriptor instead.
 func (*ErrorModel) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{7}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ErrorModel) GetDist() string {
@@ -584,7 +680,7 @@ type ObservationSpace struct {
 
 func (x *ObservationSpace) Reset() {
 	*x = ObservationSpace{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[8]
+	mi := &file_plume_v1_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -596,7 +692,7 @@ func (x *ObservationSpace) String() string {
 func (*ObservationSpace) ProtoMessage() {}
 
 func (x *ObservationSpace) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[8]
+	mi := &file_plume_v1_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -609,7 +705,7 @@ func (x *ObservationSpace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservationSpace.ProtoReflect.Descriptor instead.
 func (*ObservationSpace) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{8}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ObservationSpace) GetLayout() *Layout {
@@ -634,7 +730,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[9]
+	mi := &file_plume_v1_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -646,7 +742,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[9]
+	mi := &file_plume_v1_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -659,7 +755,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{9}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 type SessionEvent struct {
@@ -671,7 +767,7 @@ type SessionEvent struct {
 
 func (x *SessionEvent) Reset() {
 	*x = SessionEvent{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[10]
+	mi := &file_plume_v1_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -683,7 +779,7 @@ func (x *SessionEvent) String() string {
 func (*SessionEvent) ProtoMessage() {}
 
 func (x *SessionEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[10]
+	mi := &file_plume_v1_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -696,7 +792,7 @@ func (x *SessionEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEvent.ProtoReflect.Descriptor instead.
 func (*SessionEvent) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{10}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SessionEvent) GetLog() *LogRecord {
@@ -717,7 +813,7 @@ type LogRecord struct {
 
 func (x *LogRecord) Reset() {
 	*x = LogRecord{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[11]
+	mi := &file_plume_v1_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +825,7 @@ func (x *LogRecord) String() string {
 func (*LogRecord) ProtoMessage() {}
 
 func (x *LogRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[11]
+	mi := &file_plume_v1_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +838,7 @@ func (x *LogRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRecord.ProtoReflect.Descriptor instead.
 func (*LogRecord) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LogRecord) GetLevel() string {
@@ -767,8 +863,9 @@ func (x *LogRecord) GetFields() map[string]string {
 }
 
 // Frame is one message of a call. A payload is a piece of the Arrow IPC stream
-// of its channel, cut anywhere, at most 1 MiB long. Small channels come first,
-// the ensemble last; channels are not interleaved.
+// of its channel, cut anywhere, at most 1 MiB long; it is in ipc or, where the
+// call has shared memory, in a slot of that. Small channels come first, the
+// ensemble last; channels are not interleaved.
 type Frame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Control:
@@ -777,6 +874,7 @@ type Frame struct {
 	//	*Frame_End
 	Control       isFrame_Control `protobuf_oneof:"control"`
 	Channel       Channel         `protobuf:"varint,3,opt,name=channel,proto3,enum=plume.v1.Channel" json:"channel,omitempty"`
+	Shm           *Shared         `protobuf:"bytes,4,opt,name=shm,proto3" json:"shm,omitempty"` // the payload, where it is not in ipc
 	Ipc           []byte          `protobuf:"bytes,15,opt,name=ipc,proto3" json:"ipc,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -784,7 +882,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[12]
+	mi := &file_plume_v1_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -796,7 +894,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[12]
+	mi := &file_plume_v1_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -809,7 +907,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{12}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Frame) GetControl() isFrame_Control {
@@ -844,6 +942,13 @@ func (x *Frame) GetChannel() Channel {
 	return Channel_CHANNEL_UNSPECIFIED
 }
 
+func (x *Frame) GetShm() *Shared {
+	if x != nil {
+		return x.Shm
+	}
+	return nil
+}
+
 func (x *Frame) GetIpc() []byte {
 	if x != nil {
 		return x.Ipc
@@ -867,6 +972,67 @@ func (*Frame_Header) isFrame_Control() {}
 
 func (*Frame_End) isFrame_Control() {}
 
+// Shared says where a payload lies in shared memory; see ShareRequest.
+type Shared struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
+	Length        uint32                 `protobuf:"varint,2,opt,name=length,proto3" json:"length,omitempty"`
+	Generation    uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"` // of the slot as it was taken, so odd
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shared) Reset() {
+	*x = Shared{}
+	mi := &file_plume_v1_plugin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shared) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shared) ProtoMessage() {}
+
+func (x *Shared) ProtoReflect() protoreflect.Message {
+	mi := &file_plume_v1_plugin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shared.ProtoReflect.Descriptor instead.
+func (*Shared) Descriptor() ([]byte, []int) {
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Shared) GetSlot() uint32 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
+func (x *Shared) GetLength() uint32 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *Shared) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
 type CallHeader struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Configuration string                 `protobuf:"bytes,1,opt,name=configuration,proto3" json:"configuration,omitempty"`
@@ -883,13 +1049,14 @@ type CallHeader struct {
 	Carry         []byte                 `protobuf:"bytes,12,opt,name=carry,proto3" json:"carry,omitempty"`
 	LogWeights    []float64              `protobuf:"fixed64,13,rep,packed,name=log_weights,json=logWeights,proto3" json:"log_weights,omitempty"`          // empty: equal
 	ErrorVariance []float64              `protobuf:"fixed64,14,rep,packed,name=error_variance,json=errorVariance,proto3" json:"error_variance,omitempty"` // empty: unknown
+	Shm           string                 `protobuf:"bytes,15,opt,name=shm,proto3" json:"shm,omitempty"`                                                   // the name of shared memory that frames of this call may use; empty: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CallHeader) Reset() {
 	*x = CallHeader{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[13]
+	mi := &file_plume_v1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +1068,7 @@ func (x *CallHeader) String() string {
 func (*CallHeader) ProtoMessage() {}
 
 func (x *CallHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[13]
+	mi := &file_plume_v1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1081,7 @@ func (x *CallHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallHeader.ProtoReflect.Descriptor instead.
 func (*CallHeader) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{13}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CallHeader) GetConfiguration() string {
@@ -1015,6 +1182,13 @@ func (x *CallHeader) GetErrorVariance() []float64 {
 	return nil
 }
 
+func (x *CallHeader) GetShm() string {
+	if x != nil {
+		return x.Shm
+	}
+	return ""
+}
+
 type CallEnd struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Members       int64                  `protobuf:"varint,1,opt,name=members,proto3" json:"members,omitempty"` // rows of the ensemble channel that were sent
@@ -1030,7 +1204,7 @@ type CallEnd struct {
 
 func (x *CallEnd) Reset() {
 	*x = CallEnd{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[14]
+	mi := &file_plume_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1042,7 +1216,7 @@ func (x *CallEnd) String() string {
 func (*CallEnd) ProtoMessage() {}
 
 func (x *CallEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[14]
+	mi := &file_plume_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1055,7 +1229,7 @@ func (x *CallEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEnd.ProtoReflect.Descriptor instead.
 func (*CallEnd) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{14}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CallEnd) GetMembers() int64 {
@@ -1118,7 +1292,7 @@ type MemberFailure struct {
 
 func (x *MemberFailure) Reset() {
 	*x = MemberFailure{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[15]
+	mi := &file_plume_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1130,7 +1304,7 @@ func (x *MemberFailure) String() string {
 func (*MemberFailure) ProtoMessage() {}
 
 func (x *MemberFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[15]
+	mi := &file_plume_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1143,7 +1317,7 @@ func (x *MemberFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberFailure.ProtoReflect.Descriptor instead.
 func (*MemberFailure) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *MemberFailure) GetMember() int64 {
@@ -1183,7 +1357,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[16]
+	mi := &file_plume_v1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1369,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[16]
+	mi := &file_plume_v1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1382,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Error) GetKind() string {
@@ -1281,7 +1455,11 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x11ConfigureResponse\x12&\n" +
 	"\x05state\x18\x01 \x01(\v2\x10.plume.v1.LayoutR\x05state\x12>\n" +
 	"\fobservations\x18\x02 \x01(\v2\x1a.plume.v1.ObservationSpaceR\fobservations\x12\x14\n" +
-	"\x05needs\x18\x03 \x03(\tR\x05needs\"s\n" +
+	"\x05needs\x18\x03 \x03(\tR\x05needs\"6\n" +
+	"\fShareRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\"\x0f\n" +
+	"\rShareResponse\"s\n" +
 	"\x06Layout\x120\n" +
 	"\tvariables\x18\x01 \x03(\v2\x12.plume.v1.VariableR\tvariables\x127\n" +
 	"\vcoordinates\x18\x02 \x01(\v2\x15.plume.v1.CoordinatesR\vcoordinates\"\\\n" +
@@ -1311,13 +1489,20 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x06fields\x18\x03 \x03(\v2\x1f.plume.v1.LogRecord.FieldsEntryR\x06fields\x1a9\n" +
 	"\vFieldsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb3\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcc\x01\n" +
 	"\x05Frame\x12.\n" +
 	"\x06header\x18\x01 \x01(\v2\x14.plume.v1.CallHeaderH\x00R\x06header\x12%\n" +
 	"\x03end\x18\x02 \x01(\v2\x11.plume.v1.CallEndH\x00R\x03end\x12+\n" +
-	"\achannel\x18\x03 \x01(\x0e2\x11.plume.v1.ChannelR\achannel\x12\x10\n" +
+	"\achannel\x18\x03 \x01(\x0e2\x11.plume.v1.ChannelR\achannel\x12\"\n" +
+	"\x03shm\x18\x04 \x01(\v2\x10.plume.v1.SharedR\x03shm\x12\x10\n" +
 	"\x03ipc\x18\x0f \x01(\fR\x03ipcB\t\n" +
-	"\acontrolJ\x04\b\x04\x10\x05R\x03shm\"\xb9\x03\n" +
+	"\acontrol\"T\n" +
+	"\x06Shared\x12\x12\n" +
+	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\x16\n" +
+	"\x06length\x18\x02 \x01(\rR\x06length\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x04R\n" +
+	"generation\"\xcb\x03\n" +
 	"\n" +
 	"CallHeader\x12$\n" +
 	"\rconfiguration\x18\x01 \x01(\tR\rconfiguration\x12\x12\n" +
@@ -1335,7 +1520,8 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x05carry\x18\f \x01(\fR\x05carry\x12#\n" +
 	"\vlog_weights\x18\r \x03(\x01B\x02\x10\x01R\n" +
 	"logWeights\x12)\n" +
-	"\x0eerror_variance\x18\x0e \x03(\x01B\x02\x10\x01R\rerrorVariance\"\xd6\x02\n" +
+	"\x0eerror_variance\x18\x0e \x03(\x01B\x02\x10\x01R\rerrorVariance\x12\x10\n" +
+	"\x03shm\x18\x0f \x01(\tR\x03shm\"\xd6\x02\n" +
 	"\aCallEnd\x12\x18\n" +
 	"\amembers\x18\x01 \x01(\x03R\amembers\x123\n" +
 	"\bfailures\x18\x02 \x03(\v2\x17.plume.v1.MemberFailureR\bfailures\x128\n" +
@@ -1369,10 +1555,11 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x11CHANNEL_SIMULATED\x10\x03\x12\x18\n" +
 	"\x14CHANNEL_OBSERVATIONS\x10\x04\x12\x1a\n" +
 	"\x16CHANNEL_LOG_LIKELIHOOD\x10\x05\x12\x14\n" +
-	"\x10CHANNEL_GRADIENT\x10\x062\xd2\x01\n" +
+	"\x10CHANNEL_GRADIENT\x10\x062\x8c\x02\n" +
 	"\x06Plugin\x12A\n" +
 	"\bDescribe\x12\x19.plume.v1.DescribeRequest\x1a\x1a.plume.v1.DescribeResponse\x12D\n" +
-	"\tConfigure\x12\x1a.plume.v1.ConfigureRequest\x1a\x1b.plume.v1.ConfigureResponse\x12?\n" +
+	"\tConfigure\x12\x1a.plume.v1.ConfigureRequest\x1a\x1b.plume.v1.ConfigureResponse\x128\n" +
+	"\x05Share\x12\x16.plume.v1.ShareRequest\x1a\x17.plume.v1.ShareResponse\x12?\n" +
 	"\aSession\x12\x18.plume.v1.SessionRequest\x1a\x16.plume.v1.SessionEvent(\x010\x0129\n" +
 	"\x05Model\x120\n" +
 	"\bForecast\x12\x0f.plume.v1.Frame\x1a\x0f.plume.v1.Frame(\x010\x012F\n" +
@@ -1394,66 +1581,72 @@ func file_plume_v1_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_plume_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_plume_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_plume_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_plume_v1_plugin_proto_goTypes = []any{
 	(Channel)(0),              // 0: plume.v1.Channel
 	(*DescribeRequest)(nil),   // 1: plume.v1.DescribeRequest
 	(*DescribeResponse)(nil),  // 2: plume.v1.DescribeResponse
 	(*ConfigureRequest)(nil),  // 3: plume.v1.ConfigureRequest
 	(*ConfigureResponse)(nil), // 4: plume.v1.ConfigureResponse
-	(*Layout)(nil),            // 5: plume.v1.Layout
-	(*Variable)(nil),          // 6: plume.v1.Variable
-	(*Coordinates)(nil),       // 7: plume.v1.Coordinates
-	(*ErrorModel)(nil),        // 8: plume.v1.ErrorModel
-	(*ObservationSpace)(nil),  // 9: plume.v1.ObservationSpace
-	(*SessionRequest)(nil),    // 10: plume.v1.SessionRequest
-	(*SessionEvent)(nil),      // 11: plume.v1.SessionEvent
-	(*LogRecord)(nil),         // 12: plume.v1.LogRecord
-	(*Frame)(nil),             // 13: plume.v1.Frame
-	(*CallHeader)(nil),        // 14: plume.v1.CallHeader
-	(*CallEnd)(nil),           // 15: plume.v1.CallEnd
-	(*MemberFailure)(nil),     // 16: plume.v1.MemberFailure
-	(*Error)(nil),             // 17: plume.v1.Error
-	nil,                       // 18: plume.v1.LogRecord.FieldsEntry
-	nil,                       // 19: plume.v1.CallEnd.MetricsEntry
-	(*structpb.Struct)(nil),   // 20: google.protobuf.Struct
+	(*ShareRequest)(nil),      // 5: plume.v1.ShareRequest
+	(*ShareResponse)(nil),     // 6: plume.v1.ShareResponse
+	(*Layout)(nil),            // 7: plume.v1.Layout
+	(*Variable)(nil),          // 8: plume.v1.Variable
+	(*Coordinates)(nil),       // 9: plume.v1.Coordinates
+	(*ErrorModel)(nil),        // 10: plume.v1.ErrorModel
+	(*ObservationSpace)(nil),  // 11: plume.v1.ObservationSpace
+	(*SessionRequest)(nil),    // 12: plume.v1.SessionRequest
+	(*SessionEvent)(nil),      // 13: plume.v1.SessionEvent
+	(*LogRecord)(nil),         // 14: plume.v1.LogRecord
+	(*Frame)(nil),             // 15: plume.v1.Frame
+	(*Shared)(nil),            // 16: plume.v1.Shared
+	(*CallHeader)(nil),        // 17: plume.v1.CallHeader
+	(*CallEnd)(nil),           // 18: plume.v1.CallEnd
+	(*MemberFailure)(nil),     // 19: plume.v1.MemberFailure
+	(*Error)(nil),             // 20: plume.v1.Error
+	nil,                       // 21: plume.v1.LogRecord.FieldsEntry
+	nil,                       // 22: plume.v1.CallEnd.MetricsEntry
+	(*structpb.Struct)(nil),   // 23: google.protobuf.Struct
 }
 var file_plume_v1_plugin_proto_depIdxs = []int32{
-	20, // 0: plume.v1.ConfigureRequest.params:type_name -> google.protobuf.Struct
-	5,  // 1: plume.v1.ConfigureRequest.state:type_name -> plume.v1.Layout
-	8,  // 2: plume.v1.ConfigureRequest.error:type_name -> plume.v1.ErrorModel
-	9,  // 3: plume.v1.ConfigureRequest.observations:type_name -> plume.v1.ObservationSpace
-	5,  // 4: plume.v1.ConfigureResponse.state:type_name -> plume.v1.Layout
-	9,  // 5: plume.v1.ConfigureResponse.observations:type_name -> plume.v1.ObservationSpace
-	6,  // 6: plume.v1.Layout.variables:type_name -> plume.v1.Variable
-	7,  // 7: plume.v1.Layout.coordinates:type_name -> plume.v1.Coordinates
-	5,  // 8: plume.v1.ObservationSpace.layout:type_name -> plume.v1.Layout
-	12, // 9: plume.v1.SessionEvent.log:type_name -> plume.v1.LogRecord
-	18, // 10: plume.v1.LogRecord.fields:type_name -> plume.v1.LogRecord.FieldsEntry
-	14, // 11: plume.v1.Frame.header:type_name -> plume.v1.CallHeader
-	15, // 12: plume.v1.Frame.end:type_name -> plume.v1.CallEnd
+	23, // 0: plume.v1.ConfigureRequest.params:type_name -> google.protobuf.Struct
+	7,  // 1: plume.v1.ConfigureRequest.state:type_name -> plume.v1.Layout
+	10, // 2: plume.v1.ConfigureRequest.error:type_name -> plume.v1.ErrorModel
+	11, // 3: plume.v1.ConfigureRequest.observations:type_name -> plume.v1.ObservationSpace
+	7,  // 4: plume.v1.ConfigureResponse.state:type_name -> plume.v1.Layout
+	11, // 5: plume.v1.ConfigureResponse.observations:type_name -> plume.v1.ObservationSpace
+	8,  // 6: plume.v1.Layout.variables:type_name -> plume.v1.Variable
+	9,  // 7: plume.v1.Layout.coordinates:type_name -> plume.v1.Coordinates
+	7,  // 8: plume.v1.ObservationSpace.layout:type_name -> plume.v1.Layout
+	14, // 9: plume.v1.SessionEvent.log:type_name -> plume.v1.LogRecord
+	21, // 10: plume.v1.LogRecord.fields:type_name -> plume.v1.LogRecord.FieldsEntry
+	17, // 11: plume.v1.Frame.header:type_name -> plume.v1.CallHeader
+	18, // 12: plume.v1.Frame.end:type_name -> plume.v1.CallEnd
 	0,  // 13: plume.v1.Frame.channel:type_name -> plume.v1.Channel
-	0,  // 14: plume.v1.CallHeader.sends:type_name -> plume.v1.Channel
-	0,  // 15: plume.v1.CallHeader.wants:type_name -> plume.v1.Channel
-	16, // 16: plume.v1.CallEnd.failures:type_name -> plume.v1.MemberFailure
-	19, // 17: plume.v1.CallEnd.metrics:type_name -> plume.v1.CallEnd.MetricsEntry
-	1,  // 18: plume.v1.Plugin.Describe:input_type -> plume.v1.DescribeRequest
-	3,  // 19: plume.v1.Plugin.Configure:input_type -> plume.v1.ConfigureRequest
-	10, // 20: plume.v1.Plugin.Session:input_type -> plume.v1.SessionRequest
-	13, // 21: plume.v1.Model.Forecast:input_type -> plume.v1.Frame
-	13, // 22: plume.v1.ObservationOperator.Observe:input_type -> plume.v1.Frame
-	13, // 23: plume.v1.Filter.Analyse:input_type -> plume.v1.Frame
-	2,  // 24: plume.v1.Plugin.Describe:output_type -> plume.v1.DescribeResponse
-	4,  // 25: plume.v1.Plugin.Configure:output_type -> plume.v1.ConfigureResponse
-	11, // 26: plume.v1.Plugin.Session:output_type -> plume.v1.SessionEvent
-	13, // 27: plume.v1.Model.Forecast:output_type -> plume.v1.Frame
-	13, // 28: plume.v1.ObservationOperator.Observe:output_type -> plume.v1.Frame
-	13, // 29: plume.v1.Filter.Analyse:output_type -> plume.v1.Frame
-	24, // [24:30] is the sub-list for method output_type
-	18, // [18:24] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	16, // 14: plume.v1.Frame.shm:type_name -> plume.v1.Shared
+	0,  // 15: plume.v1.CallHeader.sends:type_name -> plume.v1.Channel
+	0,  // 16: plume.v1.CallHeader.wants:type_name -> plume.v1.Channel
+	19, // 17: plume.v1.CallEnd.failures:type_name -> plume.v1.MemberFailure
+	22, // 18: plume.v1.CallEnd.metrics:type_name -> plume.v1.CallEnd.MetricsEntry
+	1,  // 19: plume.v1.Plugin.Describe:input_type -> plume.v1.DescribeRequest
+	3,  // 20: plume.v1.Plugin.Configure:input_type -> plume.v1.ConfigureRequest
+	5,  // 21: plume.v1.Plugin.Share:input_type -> plume.v1.ShareRequest
+	12, // 22: plume.v1.Plugin.Session:input_type -> plume.v1.SessionRequest
+	15, // 23: plume.v1.Model.Forecast:input_type -> plume.v1.Frame
+	15, // 24: plume.v1.ObservationOperator.Observe:input_type -> plume.v1.Frame
+	15, // 25: plume.v1.Filter.Analyse:input_type -> plume.v1.Frame
+	2,  // 26: plume.v1.Plugin.Describe:output_type -> plume.v1.DescribeResponse
+	4,  // 27: plume.v1.Plugin.Configure:output_type -> plume.v1.ConfigureResponse
+	6,  // 28: plume.v1.Plugin.Share:output_type -> plume.v1.ShareResponse
+	13, // 29: plume.v1.Plugin.Session:output_type -> plume.v1.SessionEvent
+	15, // 30: plume.v1.Model.Forecast:output_type -> plume.v1.Frame
+	15, // 31: plume.v1.ObservationOperator.Observe:output_type -> plume.v1.Frame
+	15, // 32: plume.v1.Filter.Analyse:output_type -> plume.v1.Frame
+	26, // [26:33] is the sub-list for method output_type
+	19, // [19:26] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_plume_v1_plugin_proto_init() }
@@ -1461,18 +1654,18 @@ func file_plume_v1_plugin_proto_init() {
 	if File_plume_v1_plugin_proto != nil {
 		return
 	}
-	file_plume_v1_plugin_proto_msgTypes[12].OneofWrappers = []any{
+	file_plume_v1_plugin_proto_msgTypes[14].OneofWrappers = []any{
 		(*Frame_Header)(nil),
 		(*Frame_End)(nil),
 	}
-	file_plume_v1_plugin_proto_msgTypes[16].OneofWrappers = []any{}
+	file_plume_v1_plugin_proto_msgTypes[19].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plume_v1_plugin_proto_rawDesc), len(file_plume_v1_plugin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

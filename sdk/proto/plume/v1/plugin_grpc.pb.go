@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Plugin_Describe_FullMethodName  = "/plume.v1.Plugin/Describe"
 	Plugin_Configure_FullMethodName = "/plume.v1.Plugin/Configure"
+	Plugin_Share_FullMethodName     = "/plume.v1.Plugin/Share"
 	Plugin_Session_FullMethodName   = "/plume.v1.Plugin/Session"
 )
 
@@ -37,6 +38,9 @@ type PluginClient interface {
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
 	// Makes one configuration, which later calls name. A process may hold many.
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
+	// Maps memory of the host, for calls that name it. Only plugins with the feature
+	// shm.v1 are asked; one that answers an error gets every payload in its frames.
+	Share(ctx context.Context, in *ShareRequest, opts ...grpc.CallOption) (*ShareResponse, error)
 	// The host holds this stream open for as long as it lives. When it ends the
 	// host is gone, and the plugin exits.
 	Session(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SessionRequest, SessionEvent], error)
@@ -70,6 +74,16 @@ func (c *pluginClient) Configure(ctx context.Context, in *ConfigureRequest, opts
 	return out, nil
 }
 
+func (c *pluginClient) Share(ctx context.Context, in *ShareRequest, opts ...grpc.CallOption) (*ShareResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ShareResponse)
+	err := c.cc.Invoke(ctx, Plugin_Share_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *pluginClient) Session(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SessionRequest, SessionEvent], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Plugin_ServiceDesc.Streams[0], Plugin_Session_FullMethodName, cOpts...)
@@ -93,6 +107,9 @@ type PluginServer interface {
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
 	// Makes one configuration, which later calls name. A process may hold many.
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
+	// Maps memory of the host, for calls that name it. Only plugins with the feature
+	// shm.v1 are asked; one that answers an error gets every payload in its frames.
+	Share(context.Context, *ShareRequest) (*ShareResponse, error)
 	// The host holds this stream open for as long as it lives. When it ends the
 	// host is gone, and the plugin exits.
 	Session(grpc.BidiStreamingServer[SessionRequest, SessionEvent]) error
@@ -111,6 +128,9 @@ func (UnimplementedPluginServer) Describe(context.Context, *DescribeRequest) (*D
 }
 func (UnimplementedPluginServer) Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Configure not implemented")
+}
+func (UnimplementedPluginServer) Share(context.Context, *ShareRequest) (*ShareResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Share not implemented")
 }
 func (UnimplementedPluginServer) Session(grpc.BidiStreamingServer[SessionRequest, SessionEvent]) error {
 	return status.Error(codes.Unimplemented, "method Session not implemented")
@@ -172,6 +192,24 @@ func _Plugin_Configure_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Plugin_Share_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ShareRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).Share(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_Share_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).Share(ctx, req.(*ShareRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Plugin_Session_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(PluginServer).Session(&grpc.GenericServerStream[SessionRequest, SessionEvent]{ServerStream: stream})
 }
@@ -193,6 +231,10 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Configure",
 			Handler:    _Plugin_Configure_Handler,
+		},
+		{
+			MethodName: "Share",
+			Handler:    _Plugin_Share_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -1,0 +1,14 @@
+//go:build !linux
+
+package rpc
+
+import "errors"
+
+// features lists the optional parts of the protocol that plugins understand.
+func features() []string { return nil }
+
+func pause() {}
+
+func newMemory(string) (*memory, string, func(), error) { return nil, "", nil, errors.ErrUnsupported }
+
+func openMemory(string, string) (*memory, error) { return nil, errors.ErrUnsupported }
