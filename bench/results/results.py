@@ -1,0 +1,214 @@
+"""Runs the experiments of docs/results over ensemble sizes and twins, and writes their tables.
+
+    python results.py run paper-lorenz96-10 --sizes 20,50,100 --twins 10
+    python results.py tables
+
+A run is one workflow with one ensemble size and one seed. `run` does those that are not there
+yet, one after the other, each with a filter on every processor; interrupted, it goes on where
+it stopped. `tables` reads all that are there and writes docs/results/*.md and *.csv.
+"""
+
+import argparse
+import collections
+import csv
+import math
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.ipc
+
+ROOT = Path(__file__).resolve().parents[2]
+OUT = ROOT / "docs" / "results"
+
+# What the paper prints (arXiv:2603.21291), by ensemble size.
+SIZES_PRINTED = [20, 50, 100, 250, 1000]
+PRINTED = {
+    "paper-lorenz63": {
+        "diffusion": [12.81, 9.77, 8.47, 6.55, 5.74],
+        "EnKF": [14.77, 13.77, 13.77, 12.02, 12.94],
+        "SIR": [17.44, 17.87, 17.40, 16.88, 14.85],
+    },
+    "paper-lorenz96-10": {"diffusion": [3.07, 2.05, 1.69, 1.14, 0.95], "EnKF": [4.90, 4.66, 4.02, 2.20, 0.59]},
+    "paper-lorenz96-20": {"diffusion": [3.55, 2.90, 2.46, 2.07, 1.44], "EnKF": [5.25, 5.07, 4.84, 3.91, 0.75]},
+}
+METRIC = {"paper-lorenz63": "w2_reference"}  # of the others: rmse
+
+# The families of the tables, by how the labels of their filters begin.
+FAMILIES = {
+    "joint, defaults": ["joint"],
+    "kde, best bandwidths": ["kde-"],
+    "black-box EnKF": ["black-box"],
+    "SIR": ["sir"],
+    "SIR, best jitter": ["regularised-"],
+    "EnKF, best inflation": ["stochastic-", "etkf-", "denkf-"],
+    "LETKF, best cutoff and inflation": ["letkf-"],
+    "EnKF-N": ["enkf-n"],
+}
+EXACT = "kde-exact"  # no part of the paper's scheme
+RIVALS = ["SIR", "SIR, best jitter", "EnKF, best inflation", "LETKF, best cutoff and inflation", "EnKF-N"]
+
+FIELDS = ["workflow", "size", "seed", "filter", "status", "rmse", "spread", "w2_reference"]
+
+
+def run(args):
+    for size in args.sizes:
+        for seed in range(1, args.twins + 1):
+            directory = args.runs / args.workflow / f"N{size}" / f"seed{seed}"
+            done = directory / "scores.csv"
+            if done.exists() and not args.again:
+                continue
+            command = [
+                str(ROOT / "bin" / "plume"), "run", "--quiet", str(ROOT / "workflows" / f"{args.workflow}.toml"),
+                "--set", f"ensemble.size={size}", "--set", f"experiment.seed={seed}",
+                "--set", 'output.ensemble="none"', "--run-dir", str(directory),
+            ]
+            if size > 500 and args.workflow in METRIC:
+                command += ["--set", "reference.store=2000"]
+            print(" ".join(command[1:]), file=sys.stderr)
+            process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            if process.returncode not in (0, 5):  # 5: some filters failed, which is a result
+                sys.exit(process.stderr)
+            scores = read(Path(process.stdout.strip()), args.workflow, size, seed)
+            partial = done.with_suffix(".part")
+            write_csv(partial, scores)
+            os.replace(partial, done)
+
+
+def read(run_directory, workflow, size, seed):
+    """Returns a row of FIELDS for every filter of a run: time means over its cycles."""
+    cycles = pyarrow.ipc.open_file(run_directory / "cycles.arrow").read_all().to_pylist()
+    trials = pyarrow.ipc.open_file(run_directory / "trials.arrow").read_all().to_pylist()
+    metrics = pyarrow.ipc.open_file(run_directory / "metrics.arrow").read_all().to_pylist()
+    status = {m["filter"]: m["status"] for m in metrics}
+    rows = []
+    for trial in trials:
+        of_trial = [c for c in cycles if c["trial"] == trial["trial"] and c["stage"] == "analysis"]
+        row = {"workflow": workflow, "size": size, "seed": seed, "filter": trial["filter"]}
+        row["status"] = status.get(trial["filter"], "ok") if trial["status"] == "ok" else trial["status"]
+        for name in ("rmse", "spread", "w2_reference"):
+            values = [c[name] for c in of_trial if c.get(name) is not None]
+            row[name] = repr(statistics.fmean(values)) if values and trial["status"] == "ok" else ""
+        rows.append(row)
+    return rows
+
+
+def write_csv(path, rows):
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def tables(args):
+    OUT.mkdir(parents=True, exist_ok=True)
+    for directory in sorted(args.runs.iterdir()):
+        rows = []
+        for path in sorted(directory.glob("N*/seed*/scores.csv"), key=lambda p: (int(p.parts[-3][1:]), int(p.parts[-2][4:]))):
+            with open(path, newline="") as file:
+                rows += list(csv.DictReader(file))
+        if not rows:
+            continue
+        write_csv(OUT / f"{directory.name}.csv", rows)
+        (OUT / f"{directory.name}.md").write_text(page(directory.name, rows))
+        print(OUT / f"{directory.name}.md")
+
+
+def page(workflow, rows):
+    metric = METRIC.get(workflow, "rmse")
+    scores = collections.defaultdict(dict)  # (size, filter) -> seed -> score; None: it failed
+    for row in rows:
+        scores[int(row["size"]), row["filter"]][int(row["seed"])] = float(row[metric]) if row[metric] else None
+    sizes = sorted({size for size, _ in scores})
+    twins = {size: len({s for (z, _), by in scores.items() if z == size for s in by}) for size in sizes}
+    name = "W2 to the reference posterior" if metric == "w2_reference" else "RMSE of the analysis mean"
+    out = [f"# {workflow}", "", f"{name}, mean over {span(twins.values())} twins ± its standard error. Lower is better. Of a family the", 
+           "filter with the lowest mean counts, named in brackets; one that fails in a twin does not count.", ""]
+    out += ["| | " + " | ".join(f"N = {size}" for size in sizes) + " |", "|---" * (len(sizes) + 1) + "|"]
+    for family, values in PRINTED.get(workflow, {}).items():
+        printed = dict(zip(SIZES_PRINTED, values))
+        out.append(f"| {family}, printed by the paper | " + " | ".join(f"{printed[s]:.2f}" if s in printed else "" for s in sizes) + " |")
+    best = {}
+    for family in FAMILIES:
+        cells = []
+        for size in sizes:
+            found = champion(scores, size, family)
+            best[family, size] = found
+            if not found:
+                cells.append("")
+                continue
+            label, values = found
+            setting = "" if len(labels(scores, size, family)) == 1 else f" ({label})"
+            cells.append(f"{statistics.fmean(values):.3g} ± {standard_error(values):.2g}{setting}")
+        if any(cells):
+            out.append(f"| {family} | " + " | ".join(cells) + " |")
+    cells = []
+    for size in sizes:
+        rivals = [best[f, size] for f in RIVALS if best[f, size]]
+        if not best["joint, defaults", size] or not rivals:
+            cells.append("")
+            continue
+        label, values = min(rivals, key=lambda r: statistics.fmean(r[1]))
+        paired = [a - b for a, b in zip(best["joint, defaults", size][1], values)]
+        cells.append(f"{statistics.fmean(paired):+.2g} ± {standard_error(paired):.2g} ({label})")
+    out += ["| joint less the best of SIR and EnKFs, paired | " + " | ".join(cells) + " |", ""]
+    out += [f"Spread over error of joint: " + ", ".join(f"{ratio(rows, size):.2f} at N = {size}" for size in sizes) + ".",
+            "", f"Every filter and twin: [{workflow}.csv]({workflow}.csv). Made by", "", "```sh", "make build",
+            f"python bench/results/results.py run {workflow} --sizes {','.join(map(str, sizes))} --twins {max(twins.values())}",
+            "python bench/results/results.py tables", "```", ""]
+    return "\n".join(out)
+
+
+def labels(scores, size, family):
+    return [f for (s, f) in scores if s == size and any(f == p or (p.endswith("-") and f.startswith(p)) for p in FAMILIES[family])
+            and not f.startswith(EXACT)]
+
+
+def champion(scores, size, family):
+    """Returns the filter of a family with the lowest mean, and its scores by twin."""
+    complete = {}
+    for label in labels(scores, size, family):
+        by_seed = scores[size, label]
+        if all(v is not None for v in by_seed.values()):
+            complete[label] = [by_seed[s] for s in sorted(by_seed)]
+    if not complete:
+        return None
+    label = min(complete, key=lambda f: statistics.fmean(complete[f]))
+    return label, complete[label]
+
+
+def standard_error(values):
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+
+
+def ratio(rows, size):
+    """Root mean square over twins of the time-mean spread over that of the error."""
+    of_joint = [r for r in rows if int(r["size"]) == size and r["filter"] == "joint" and r["rmse"]]
+    square = lambda name: sum(float(r[name]) ** 2 for r in of_joint)
+    return math.sqrt(square("spread") / square("rmse")) if of_joint else math.nan
+
+
+def span(counts):
+    return str(max(counts)) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "results", help="where the runs are kept")
+    commands = parser.add_subparsers(required=True)
+    r = commands.add_parser("run", help="do the runs that are missing")
+    r.add_argument("workflow")
+    r.add_argument("--sizes", type=lambda text: [int(n) for n in text.split(",")], default=[20, 50, 100, 250, 500, 1000])
+    r.add_argument("--twins", type=int, default=10)
+    r.add_argument("--again", action="store_true", help="also those that are there")
+    r.set_defaults(do=run)
+    t = commands.add_parser("tables", help="write docs/results")
+    t.set_defaults(do=tables)
+    args = parser.parse_args()
+    args.do(args)
+
+
+if __name__ == "__main__":
+    main()
