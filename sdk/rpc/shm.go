@@ -17,11 +17,12 @@ import (
 const (
 	featureShared = "shm.v1"
 
+	slots     = 3 // in each direction: one that is filled, one that is emptied, and one for delays
+	slotBytes = maxPayload
+
+	nameBytes   = 64 // of the head; then come the generations of the slots
+	stride      = 64 // between generations: a cache line, so that two do not slow each other down
 	headBytes   = 4 << 10
-	nameBytes   = 64 // of the head; one slot's generation every stride follows
-	stride      = 64 // a cache line, so that neighbours do not slow each other down
-	slots       = 8  // in each direction: enough that neither side waits for a wake-up
-	slotBytes   = 256 << 10
 	sharedBytes = headBytes + 2*slots*slotBytes
 )
 

@@ -365,8 +365,8 @@ func TestLateReceiver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ensemble := &channel{id: pb.Channel_CHANNEL_ENSEMBLE, space: space, matrix: numbers(2, wide, 1)}
-	aborted := &play{broken: 3}
+	ensemble := &channel{id: pb.Channel_CHANNEL_ENSEMBLE, space: space, matrix: numbers(members, wide, 1)}
+	aborted := &play{broken: 2}
 	out := &outgoing{stream: aborted, memory: host}
 	if _, err := out.send([]*channel{ensemble}, nil); err == nil {
 		t.Fatal("the stream is not broken")
@@ -379,9 +379,9 @@ func TestLateReceiver(t *testing.T) {
 	}
 
 	late := frame{channel: ensemble.id, shared: aborted.sent[0]}
-	end := frame{end: &pb.CallEnd{Members: 2}}
+	end := frame{end: &pb.CallEnd{Members: members}}
 	status := sdk.Errorf(sdk.KindDiverged, "", "overflow")
-	into := &channel{id: ensemble.id, space: space, matrix: mat.NewDense(2, wide, nil)}
+	into := &channel{id: ensemble.id, space: space, matrix: mat.NewDense(members, wide, nil)}
 	for name, c := range map[string]struct {
 		stream *play
 		want   sdk.Kind
@@ -411,11 +411,11 @@ func TestBrokenSharedFrames(t *testing.T) {
 		want   string
 	}{
 		{"no memory", &memory{}, &pb.Shared{Generation: 1}, "of which the call has none"},
-		{"beyond the last slot", host, &pb.Shared{Slot: 2 * slots, Generation: 1}, "in slot 16; want 8 to 15"},
-		{"beyond any slot", host, &pb.Shared{Slot: 1<<32 - 1, Generation: 1}, "in slot 4294967295; want 8 to 15"},
-		{"our own slot", host, &pb.Shared{Slot: 0, Generation: 1}, "in slot 0; want 8 to 15"},
-		{"their own slot", plugin, &pb.Shared{Slot: slots, Generation: 1}, "in slot 8; want 0 to 7"},
-		{"too long", host, &pb.Shared{Slot: slots, Length: slotBytes + 1, Generation: 1}, "has 262145 bytes; want at most 262144"},
+		{"beyond the last slot", host, &pb.Shared{Slot: 2 * slots, Generation: 1}, "in slot 6; want 3 to 5"},
+		{"beyond any slot", host, &pb.Shared{Slot: 1<<32 - 1, Generation: 1}, "in slot 4294967295; want 3 to 5"},
+		{"our own slot", host, &pb.Shared{Slot: 0, Generation: 1}, "in slot 0; want 3 to 5"},
+		{"their own slot", plugin, &pb.Shared{Slot: slots, Generation: 1}, "in slot 3; want 0 to 2"},
+		{"too long", host, &pb.Shared{Slot: slots, Length: slotBytes + 1, Generation: 1}, "has 1048577 bytes; want at most 1048576"},
 		{"free", host, &pb.Shared{Slot: slots, Generation: 2}, "which is a free one"},
 		{"never taken", host, &pb.Shared{Slot: slots, Generation: 7}, "was taken back before it was read"},
 		{"not asked for", host, &pb.Shared{Slot: slots + 1, Length: 1, Generation: 1}, "channel gradient: was not asked for"},
@@ -453,7 +453,7 @@ func TestVandal(t *testing.T) {
 			}
 			for range 100 {
 				// The stream's metadata is at the start of slots.
-				shared.slot(at)[random.IntN(1<<random.IntN(19))] = byte(random.Uint32())
+				shared.slot(at)[random.IntN(1<<random.IntN(21))] = byte(random.Uint32())
 			}
 		}
 	})
@@ -481,7 +481,7 @@ func TestOpenMemoryRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, path, want string }{
-		{"lake", short, "has 4 bytes; want 4198400"},
+		{"lake", short, "has 4 bytes; want 6295552"},
 		{"lake", short + "er", "no such file"},
 		{"pond", path, "is another file here"},
 		{"", path, "is another file here"},

@@ -77,30 +77,26 @@ func (o *outgoing) send(channels []*channel, scratch [][]float64) ([][]float64, 
 	return scratch, nil
 }
 
-// segments packs segments into frames of at most maxPayload, or that fit a slot.
+// segments packs segments into frames of at most maxPayload.
 func (o *outgoing) segments(id pb.Channel, segments [][]byte) error {
-	most := maxPayload
-	if o.memory.bytes != nil {
-		most = slotBytes
-	}
-	f, room := &frame{channel: id}, most
+	f, room := &frame{channel: id}, maxPayload
 	for _, seg := range segments {
 		for len(seg) > 0 {
 			k := min(room, len(seg))
 			f.payload = append(f.payload, seg[:k])
 			seg, room = seg[k:], room-k
 			if room == 0 {
-				if err := o.frame(f, most); err != nil {
+				if err := o.frame(f, maxPayload); err != nil {
 					return err
 				}
-				f, room = after(f), most
+				f, room = after(f), maxPayload
 			}
 		}
 	}
-	if room == most {
+	if room == maxPayload {
 		return nil
 	}
-	return o.frame(f, most-room)
+	return o.frame(f, maxPayload-room)
 }
 
 // frame sends a payload of size bytes, through shared memory if it is large and

@@ -336,8 +336,8 @@ func (x *ConfigureResponse) GetNeeds() []string {
 
 // The feature shm.v1 (protocol_minor 1): on one machine large payloads travel in
 // memory that host and plugin both map, and frames say where. The file is 4 KiB of
-// head and 16 slots of 256 KiB. Slots 0 to 7 carry what the host sends, 8 to 15
-// what the plugin sends. The head holds the name, and from byte 64 on one
+// head and 6 slots of 1 MiB. Slots 0 to 2 carry what the host sends, 3 to 5 what
+// the plugin sends. The head holds the name, and from byte 64 on one
 // little-endian 64-bit generation per slot, 64 bytes apart, which is changed by
 // atomic compare-and-swap alone: even when the slot is free, odd when it is taken.
 // The sender adds 1 to take a slot, the receiver adds 1 when it has read it. When a
