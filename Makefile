@@ -11,7 +11,7 @@ BINARY  := $(BIN)/plume $(foreach p,$(PLUGINS),$(BIN)/plugins/$(p))
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: demo build test short lint conformance experiments experiments-short fuzz bench bench-wire proto clean FORCE
+.PHONY: demo build test short lint conformance experiments experiments-short fuzz bench bench-wire results proto clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -57,6 +57,11 @@ bench: build ## Go benchmarks of the hot paths
 
 bench-wire: ## ensembles through a plugin process, beside memcpy and a raw socket
 	$(GO) run ./bench/wire
+
+results: build $(VENV)/ready ## the tables of docs/results; hours, goes on where it stopped
+	for w in paper-lorenz96-10 paper-lorenz96-20 paper-lorenz63; do \
+	  $(VENV)/bin/python bench/results/results.py run $$w --sizes 20,50,100,250 || exit 1; done
+	$(VENV)/bin/python bench/results/results.py tables
 
 # The Python side of the tests: real readers of the tables plume writes.
 $(VENV)/ready: examples/analysis/requirements.txt
