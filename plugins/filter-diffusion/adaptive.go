@@ -40,13 +40,17 @@ const (
 
 // adaptive returns the sampler that integrates [flow] with error control. All
 // rows of a block share their steps, whose length the worst row decides: the
-// error of a row is the root mean square over its values of
+// error of a row is
 //
-//	error_j / (atol + rtol max(|x_j| before, |x_j| after)).
+//	|error| / (sqrt(values) atol + rtol max(|x| before, |x| after)),
 //
-// Cost: six evaluations a step.
-func adaptive(rtol, atol float64, n int, denoise denoiser) sampler {
-	p := &dormandPrince{rtol: rtol, atol: atol, denoise: denoise, buffers: mat.NewDense((stages+1)*blockRows, n, nil), row: make([]float64, n)}
+// with Euclidean norms, so that it is the same in all orthogonal coordinates. n is
+// the number of these, values that of the state. Cost: six evaluations a step.
+func adaptive(rtol, atol float64, n, values int, denoise denoiser) sampler {
+	p := &dormandPrince{
+		rtol: rtol, atol: atol * math.Sqrt(float64(values)), denoise: denoise,
+		buffers: mat.NewDense((stages+1)*blockRows, n, nil), row: make([]float64, n),
+	}
 	return func(x *mat.Dense, s schedule, _ []*rand.Rand, taken []float64) error {
 		steps, err := p.integrate(x, s)
 		for r := range taken {
@@ -120,19 +124,15 @@ func (p *dormandPrince) attempt(x *mat.Dense, s schedule, l, dl float64) {
 // error returns the largest error of a row in the last attempt, in units of the
 // tolerance. A NaN counts as infinitely wrong.
 func (p *dormandPrince) error(x *mat.Dense, dl float64) float64 {
-	rows, n := x.Dims()
+	rows, _ := x.Dims()
 	worst := 0.0
 	for r := range rows {
 		clear(p.row)
 		for k, d := range difference {
 			floats.AddScaled(p.row, dl*d, p.stage[k].RawRowView(r))
 		}
-		sum, before, after := 0.0, x.RawRowView(r), p.ahead.RawRowView(r)
-		for j, e := range p.row {
-			e /= p.atol + p.rtol*max(math.Abs(before[j]), math.Abs(after[j]))
-			sum += e * e
-		}
-		worst = max(worst, math.Sqrt(sum/float64(n)))
+		size := max(floats.Norm(x.RawRowView(r), 2), floats.Norm(p.ahead.RawRowView(r), 2))
+		worst = max(worst, floats.Norm(p.row, 2)/(p.atol+p.rtol*size))
 	}
 	if math.IsNaN(worst) {
 		return math.Inf(1)

@@ -33,3 +33,20 @@ func BenchmarkJoint(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSpan measures the ODE for few members of many values, in the span of
+// the ensemble and directly.
+func BenchmarkSpan(b *testing.B) {
+	const members, n = 100, 100_000
+	f, p := configure(b, map[string]any{"rtol": 1e-3, "atol": 1e-3}), twinProblem(members, n, 100)
+	b.Run("span", func(b *testing.B) {
+		for b.Loop() {
+			analyse(b, f, p)
+		}
+	})
+	b.Run("direct", func(b *testing.B) {
+		for b.Loop() {
+			denoiseDirectly(b, f, p)
+		}
+	})
+}

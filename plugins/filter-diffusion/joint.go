@@ -186,7 +186,7 @@ func (f *filter) drawJoint(ctx context.Context, p *sdk.Problem, c *conditional) 
 	spread := math.Sqrt(mat.Trace(covariance) / float64(r))
 	q := *p
 	q.Into = mat.NewDense(members, r, nil)
-	ancestors, metrics, err := f.sample(ctx, &q, &density{mixture: newMixture(sorted, logWeights, 1), spread: spread})
+	ancestors, metrics, err := f.sample(ctx, &q, &density{centres: sorted, logWeights: logWeights, bandwidth: 1, spread: spread})
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -70,8 +70,17 @@ func (w *whitened) scoreDirectly(e *mat.Dense, weights []float64) error {
 // scoreByGram decomposes the inner products of the members: with D A A' D = U L U'
 // the scores are A A' D U / L. Memory: a stripe of the state for every processor.
 func (w *whitened) scoreByGram(e *mat.Dense, weights []float64) error {
-	gram, root := w.gram(e), rootWeights(weights)
-	members := len(root)
+	root := rootWeights(weights)
+	members, n := e.Dims()
+	gram := innerProducts(members, n, func() columnsOf {
+		scratch := new(mat.Dense)
+		return func(from, to int) (a, b mat.Matrix) {
+			scratch.Reset()
+			scratch.ReuseAs(members, to-from)
+			w.standardise(scratch, e, from)
+			return scratch, scratch
+		}
+	})
 	weighted := mat.NewSymDense(members, nil)
 	for i := range members {
 		for j := i; j < members; j++ {
@@ -121,29 +130,6 @@ func (w *whitened) standardise(dst, e *mat.Dense, from int) {
 			}
 		}
 	}
-}
-
-// gram returns the N x N inner products of the anomalies of e in units of sd.
-// Stripes of columns are summed in one order whatever the number of processors.
-func (w *whitened) gram(e *mat.Dense) *mat.Dense {
-	const stripes = 16
-	members, n := e.Dims()
-	width := (n + stripes - 1) / stripes
-	parts := make([]*mat.Dense, (n+width-1)/width)
-	ensemble.InBlocks(n, width, func() func(from, to int) {
-		scaled := mat.NewDense(members, width, nil)
-		return func(from, to int) {
-			part := scaled.Slice(0, members, 0, to-from).(*mat.Dense)
-			w.standardise(part, e, from)
-			product := mat.NewDense(members, members, nil)
-			product.Mul(part, part.T())
-			parts[from/width] = product
-		}
-	})
-	for _, part := range parts[1:] {
-		parts[0].Add(parts[0], part)
-	}
-	return parts[0]
 }
 
 // toState writes the states with whitened coordinates x, inflation times as far

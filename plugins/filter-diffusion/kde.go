@@ -29,7 +29,9 @@ const latentWidth = 50
 // density is the kernel density estimate of the state given the observation, in
 // coordinates (state - origin) / scale.
 type density struct {
-	*mixture
+	centres       *mat.Dense // N x n, one kernel a row
+	logWeights    []float64  // N, normalised
+	bandwidth     float64
 	origin, scale []float64
 	spread        float64 // root mean square over the values of the standard deviation, in units of scale
 	bandwidthY    float64
@@ -71,7 +73,7 @@ func (f *filter) estimate(p *sdk.Problem, observed []int) (*density, error) {
 	for i := range members {
 		floats.Div(centres.RawRowView(i), scale)
 	}
-	return &density{newMixture(centres, logWeights, bandwidth), mean, scale, spread, bandwidthY}, nil
+	return &density{centres, logWeights, bandwidth, mean, scale, spread, bandwidthY}, nil
 }
 
 // weigh returns the normalised log-weights of the kernels and their bandwidth in
@@ -188,6 +190,12 @@ func (d *density) toState(x *mat.Dense) error {
 		floats.Add(row, d.origin)
 	}
 	return checkFinite("analysis ensemble", x, allOf(len(d.scale)))
+}
+
+// weights returns the normalised weights of the kernels.
+func (d *density) weights() []float64 {
+	w, _ := ensemble.Normalise(nil, d.logWeights)
+	return w
 }
 
 // moments returns the weighted mean and standard deviation of every column of e.

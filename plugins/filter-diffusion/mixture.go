@@ -3,7 +3,6 @@ package main
 import (
 	"math"
 
-	"github.com/plume-da/plume/sdk/ensemble"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
@@ -77,10 +76,4 @@ func (m *mixture) respond(w []float64, at level) {
 		}
 	}
 	floats.Scale(1/expRelative(w, largest), w)
-}
-
-// weights returns the normalised weights of the kernels.
-func (m *mixture) weights() []float64 {
-	w, _ := ensemble.Normalise(nil, m.logWeights)
-	return w
 }

@@ -33,7 +33,7 @@ func (f *filter) drawExact(p *sdk.Problem, d *density) []int {
 	ancestors := choose(make([]int, members), d.weights(), p.Seed.Child("kernels", 0).Rand())
 	for i, a := range ancestors {
 		row, stream := p.Into.RawRowView(i), p.Seed.Member(p.First+i)
-		mat.Col(row, a, d.centres)
+		copy(row, d.centres.RawRowView(a))
 		for j := range row {
 			row[j] += d.bandwidth * stream.NormFloat64()
 		}
@@ -41,32 +41,51 @@ func (f *filter) drawExact(p *sdk.Problem, d *density) []int {
 	return ancestors
 }
 
-// denoiseLatent draws a latent for every row and takes the noise away with the
-// configured sampler, block by block on all processors, until ctx ends.
+// denoiseLatent draws a latent for every row of p.Into and takes the noise away.
 func (f *filter) denoiseLatent(ctx context.Context, p *sdk.Problem, d *density) (map[string]float64, error) {
 	members, n := p.Into.Dims()
 	s := f.schedule(d)
-	latentSD := math.Sqrt(s.at(s.start).variance)
-	steps := make([]float64, members)
-	block := func(run sampler, lo, hi int) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		x := p.Into.Slice(lo, hi, 0, n).(*mat.Dense)
-		streams := make([]*rand.Rand, hi-lo)
-		for r := range streams {
-			streams[r] = p.Seed.Member(p.First + lo + r)
-			row := x.RawRowView(r)
-			for j := range row {
-				row[j] = latentSD * streams[r].NormFloat64()
+	streams := latents(p, s.latentSD())
+	if n > members && f.Sampler != "sde" { // whose noise would have to be drawn in the span
+		return f.denoiseInSpan(ctx, p, d, s, streams)
+	}
+	return f.denoise(ctx, p.Into, newMixture(d.centres, d.logWeights, d.bandwidth), s, streams, n)
+}
+
+// latents fills the rows of p.Into with normal draws of standard deviation sd, and
+// returns the members' streams. In parallel over members.
+func latents(p *sdk.Problem, sd float64) []*rand.Rand {
+	members, _ := p.Into.Dims()
+	streams := make([]*rand.Rand, members)
+	ensemble.InBlocks(members, blockRows, func() func(lo, hi int) {
+		return func(lo, hi int) {
+			for r := lo; r < hi; r++ {
+				streams[r] = p.Seed.Member(p.First + r)
+				row := p.Into.RawRowView(r)
+				for j := range row {
+					row[j] = sd * streams[r].NormFloat64()
+				}
 			}
 		}
-		return run(x, s, streams, steps[lo:hi])
-	}
+	})
+	return streams
+}
+
+// denoise takes the noise away from the rows of x with the configured sampler,
+// block by block on all processors, until ctx ends. The state has values values.
+func (f *filter) denoise(ctx context.Context, x *mat.Dense, m *mixture, s schedule, streams []*rand.Rand, values int) (map[string]float64, error) {
+	members, n := x.Dims()
+	steps := make([]float64, members)
 	errs := make([]error, (members+blockRows-1)/blockRows)
 	ensemble.InBlocks(members, blockRows, func() func(lo, hi int) {
-		run := f.newSampler(d, n)
-		return func(lo, hi int) { errs[lo/blockRows] = block(run, lo, hi) }
+		run := f.newSampler(m, n, values)
+		return func(lo, hi int) {
+			err := ctx.Err()
+			if err == nil {
+				err = run(x.Slice(lo, hi, 0, n).(*mat.Dense), s, streams[lo:hi], steps[lo:hi])
+			}
+			errs[lo/blockRows] = err
+		}
 	})
 	if err := firstOf(errs); err != nil {
 		return nil, err
@@ -74,8 +93,7 @@ func (f *filter) denoiseLatent(ctx context.Context, p *sdk.Problem, d *density) 
 	return map[string]float64{"steps_mean": floats.Sum(steps) / float64(members), "steps_max": floats.Max(steps)}, nil
 }
 
-// schedule returns the path from the latent to d. The latent has the variance
-// that a kernel has there, which is exact where all members agree.
+// schedule returns the path from the latent to d.
 func (f *filter) schedule(d *density) schedule {
 	if f.Schedule == "vp" {
 		return variancePreserving(d.bandwidth, f.BetaTotal)
@@ -91,15 +109,15 @@ func (f *filter) schedule(d *density) schedule {
 // are the rows' own; steps receives the number of steps each row took.
 type sampler func(x *mat.Dense, s schedule, streams []*rand.Rand, steps []float64) error
 
-func (f *filter) newSampler(d *density, n int) sampler {
-	denoise := d.denoiser(blockRows)
+func (f *filter) newSampler(m *mixture, n, values int) sampler {
+	denoise := m.denoiser(blockRows)
 	switch f.Sampler {
 	case "heun":
 		return heun(f.Steps, n, denoise)
 	case "sde":
 		return reverse(f.Steps, n, denoise)
 	}
-	return adaptive(f.RTol, f.ATol, n, denoise)
+	return adaptive(f.RTol, f.ATol, n, values, denoise)
 }
 
 // blockRows is how many states are sampled together. It is fixed so that no

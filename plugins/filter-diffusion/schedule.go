@@ -39,6 +39,10 @@ func variancePreserving(bandwidth, betaTotal float64) schedule {
 	return s
 }
 
+// latentSD returns the standard deviation of the latent: that of a kernel at the
+// start, which is exact where all members agree.
+func (s schedule) latentSD() float64 { return math.Sqrt(s.at(s.start).variance) }
+
 // at returns the level at time l.
 //
 //	exploding:    a = 1,                             v = exp(2l)

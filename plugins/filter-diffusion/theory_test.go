@@ -37,7 +37,7 @@ func TestScoreIsGradientOfLogDensity(t *testing.T) {
 			x := mat.NewDense(1, 3, []float64{2.5, 3.1, 3.4})
 			x.Scale(at.signal, x)
 			c := mat.NewDense(1, 3, nil)
-			d.denoiser(1)(c, x, at)
+			newMixture(d.centres, d.logWeights, d.bandwidth).denoiser(1)(c, x, at)
 			h := math.Sqrt(at.variance) * math.Cbrt(0x1p-52)
 			tolerance := math.Pow(0x1p-52, 2.0/3) * (100 + math.Pow(5/math.Sqrt(at.variance), 3)) / math.Sqrt(at.variance)
 			for j := range 3 {
@@ -91,7 +91,7 @@ func TestSingleGaussianHasClosedForm(t *testing.T) {
 	for _, kind := range []string{"ve", "vp"} {
 		f := configure(t, with(with(tight, "schedule", kind), "sigma_max", 40.0))
 		l := []float64{math.Log(0.5), math.Log(0.5)}
-		d := &density{mixture: newMixture(mat.NewDense(2, 1, []float64{c, c}), l, b)}
+		d := &density{centres: mat.NewDense(2, 1, []float64{c, c}), logWeights: l, bandwidth: b}
 		p := &sdk.Problem{Call: sdk.Call{Seed: rng.New(3)}, Into: mat.NewDense(100, 1, nil)}
 		if _, _, err := f.sample(t.Context(), p, d); err != nil {
 			t.Fatal(err)
@@ -116,7 +116,7 @@ func TestReverseStepsHaveClosedForm(t *testing.T) {
 	const b, n, steps = 0.2, 20000, 25
 	for _, kind := range []string{"ve", "vp"} {
 		f := configure(t, map[string]any{"sampler": "sde", "steps": steps, "schedule": kind, "sigma_max": 40.0})
-		d := &density{mixture: newMixture(mat.NewDense(1, 1, nil), []float64{0}, b)}
+		d := &density{centres: mat.NewDense(1, 1, nil), logWeights: []float64{0}, bandwidth: b}
 		p := &sdk.Problem{Call: sdk.Call{Seed: rng.New(4)}, Into: mat.NewDense(n, 1, nil)}
 		if _, _, err := f.sample(t.Context(), p, d); err != nil {
 			t.Fatal(err)
@@ -148,7 +148,7 @@ func threeKernels() (*density, func(float64) float64) {
 		centres[i] -= mean
 		l[i] = math.Log(weights[i])
 	}
-	d := &density{mixture: newMixture(mat.NewDense(3, 1, centres), l, b), spread: 1}
+	d := &density{centres: mat.NewDense(3, 1, centres), logWeights: l, bandwidth: b, spread: 1}
 	return d, func(x float64) float64 {
 		sum := 0.0
 		for i, c := range centres {
@@ -201,7 +201,7 @@ func TestSamplersKeepMoments(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mean, cov := mixtureMoments(d.mixture)
+		mean, cov := mixtureMoments(d)
 		many := &sdk.Problem{Call: sdk.Call{Seed: rng.New(5)}, Into: mat.NewDense(n, 3, nil)}
 		if _, _, err := f.sample(t.Context(), many, d); err != nil {
 			t.Fatal(err)
@@ -221,21 +221,21 @@ func TestSamplersKeepMoments(t *testing.T) {
 	}
 }
 
-func mixtureMoments(m *mixture) ([]float64, *mat.Dense) {
-	n, members := m.centres.Dims()
-	w, mean, cov := m.weights(), make([]float64, n), mat.NewDense(n, n, nil)
+func mixtureMoments(d *density) ([]float64, *mat.Dense) {
+	members, n := d.centres.Dims()
+	w, mean, cov := d.weights(), make([]float64, n), mat.NewDense(n, n, nil)
 	for i := range members {
 		for j := range n {
-			mean[j] += w[i] * m.centres.At(j, i)
+			mean[j] += w[i] * d.centres.At(i, j)
 		}
 	}
 	for j := range n {
 		for k := range n {
 			for i := range members {
-				cov.Set(j, k, cov.At(j, k)+w[i]*(m.centres.At(j, i)-mean[j])*(m.centres.At(k, i)-mean[k]))
+				cov.Set(j, k, cov.At(j, k)+w[i]*(d.centres.At(i, j)-mean[j])*(d.centres.At(i, k)-mean[k]))
 			}
 		}
-		cov.Set(j, j, cov.At(j, j)+m.bandwidth*m.bandwidth)
+		cov.Set(j, j, cov.At(j, j)+d.bandwidth*d.bandwidth)
 	}
 	return mean, cov
 }
@@ -246,7 +246,7 @@ func sampleMoments(x *mat.Dense) ([]float64, *mat.Dense) {
 	for i := range l {
 		l[i] = -math.Log(float64(rows))
 	}
-	return mixtureMoments(newMixture(x, l, 0))
+	return mixtureMoments(&density{centres: x, logWeights: l})
 }
 
 // A state seen through |x| has a posterior with two lobes. As N grows the filter
