@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +36,9 @@ func TestReferenceIsSymmetric(t *testing.T) {
 		t.Fatalf("exit code %d", code)
 	}
 	dir := strings.TrimSpace(stdout.String())
-	all := read(t, dir, "ensemble", "trial=0004", "part-00000.arrow")
+	trials := read(t, dir, "trials.arrow")
+	sir := trials.Column("trial").([]int32)[slices.Index(trials.Column("filter").([]string), "sir")]
+	all := read(t, dir, "ensemble", fmt.Sprintf("trial=%04d", sir), "part-00000.arrow")
 	kept := read(t, dir, "reference", "part-00000.arrow")
 	family := make([]int, size)
 	for i := range family {
