@@ -91,7 +91,7 @@ func (w *whitened) given(o *observedSpace, b float64, prior []float64) (*conditi
 
 	precision := make([]float64, k) // of b² Cyy + R, which is diagonal here
 	for j, s2 := range o.variance {
-		precision[j] = 1 / (b*b*(1-o.shrinkage)*s2 + o.floor(b))
+		precision[j] = 1 / (b*b*s2 + o.floor(b))
 	}
 	innovations := mat.NewDense(members, k, nil)
 	logWeights := make([]float64, members)

@@ -256,13 +256,21 @@ func TestJointBlackBoxLearnsTheError(t *testing.T) {
 }
 
 // More observations than members, a black box: the correlations are singular and
-// shrinkage makes them invertible.
+// the ridge makes them invertible. The analysis has less variance than the
+// forecast, and still spreads in all dimensions that the members span.
 func TestJointBlackBoxWithFewMembers(t *testing.T) {
 	p := twinProblem(10, 30, 30)
 	analyse(t, configure(t, joint(map[string]any{"observations": "simulated"})), p)
 	before, after := floats.Sum(variances(p.Ensemble)), floats.Sum(variances(p.Into))
 	if !(after > 0 && after < before) {
 		t.Errorf("total variance %g after, %g before the analysis", after, before)
+	}
+	w, err := whiten(p.Into, equalWeights(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.rank() != 9 {
+		t.Errorf("the analysis spans %d dimensions, want 9", w.rank())
 	}
 }
 

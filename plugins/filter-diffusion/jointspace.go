@@ -176,21 +176,23 @@ func (w *whitened) toState(into, e, x *mat.Dense, inflation float64, weights []f
 // is left out: it weighs all members alike.
 //
 // For a black box, whose error is in the simulated observations alone, the unit is
-// their own standard deviation and their correlation matrix is drawn towards I, by
-// shrinkage, to be well conditioned.
+// their own standard deviation, and ridge is added to the diagonal of their
+// correlation matrix to make it well conditioned. It is added, not mixed in: few
+// members fit their own simulated observations too well, and a matrix with smaller
+// eigenvalues would leave the analysis without variance.
 type observedSpace struct {
 	anomalies  *mat.Dense // N x k
 	variance   []float64  // of the anomalies, k values
 	innovation []float64  // k values
-	shrinkage  float64    // 0 where the error variance is known
+	ridge      float64    // 0 where the error variance is known
 	blackBox   bool
 }
 
 // floor returns the part of the variance of an innovation that does not depend on
-// the direction: the error variance, or for a black box what shrinkage puts in.
+// the direction: the error variance, or for a black box the ridge.
 func (o *observedSpace) floor(b float64) float64 {
 	if o.blackBox {
-		return b * b * o.shrinkage
+		return b * b * o.ridge
 	}
 	return 1
 }
@@ -223,7 +225,7 @@ func (f *filter) observe(p *sdk.Problem, observed []int, weights []float64) (*ob
 		floats.Div(anomalies.RawRowView(i), unit)
 	}
 	if o.blackBox {
-		o.shrinkage = shrinkage(anomalies, weights)
+		o.ridge = ridge(anomalies, weights)
 	}
 	var svd mat.SVD
 	size := floats.Dot(innovation, innovation)
@@ -244,14 +246,14 @@ func (f *filter) observe(p *sdk.Problem, observed []int, weights []float64) (*ob
 	return o, nil
 }
 
-// shrinkage returns the weight of I in the estimate of a correlation matrix from
-// standardised anomalies,
+// ridge returns how badly a correlation matrix is known from standardised
+// anomalies, the intensity of shrinkage
 //
 //	sum_jk Var(r_jk) / sum_jk r_jk²   over j != k
 //
 // (Schaefer and Strimmer 2005, doi:10.2202/1544-6115.1175, section 2.4), within
 // [1/N, 1]. Cost: N m².
-func shrinkage(anomalies *mat.Dense, weights []float64) float64 {
+func ridge(anomalies *mat.Dense, weights []float64) float64 {
 	members, m := anomalies.Dims()
 	scatter, squares := 0.0, 0.0
 	for j := range m {
@@ -262,15 +264,15 @@ func shrinkage(anomalies *mat.Dense, weights []float64) float64 {
 				mean += w * v
 				second += w * v * v
 			}
-			scatter += second - mean*mean
+			scatter += (second - mean*mean) / float64(members-1)
 			squares += mean * mean
 		}
 	}
-	floor := 1 / float64(members)
-	if squares == 0 {
-		return 1
+	least := 1 / float64(members)
+	if scatter == 0 { // a single component has no correlations to know
+		return least
 	}
-	return max(floor, min(1, scatter/float64(members-1)/squares))
+	return max(least, min(1, scatter/squares))
 }
 
 func equalWeights(n int) []float64 {
