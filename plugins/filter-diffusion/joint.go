@@ -71,14 +71,15 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	return &sdk.Analysis{Ancestors: ancestors, Metrics: metrics}, nil
 }
 
-// conditional is a mixture of kernels g(xi; centre, P), P = root root', in
-// whitened coordinates.
+// conditional is a mixture of kernels g(xi; centre, P) in whitened
+// coordinates.
 type conditional struct {
-	centres    *mat.Dense // N x r
-	logWeights []float64  // N
-	weights    []float64  // N, normalised
-	root       *mat.Dense // r x r, symmetric
-	covariance *mat.SymDense
+	centres    *mat.Dense    // N x r
+	logWeights []float64     // N
+	weights    []float64     // N, normalised
+	covariance *mat.SymDense // P
+
+	root, inverse *mat.Dense // of P: its symmetric square root and the inverse of that
 }
 
 // given returns the density of the state given the observation, with gamma = 1.
@@ -121,8 +122,7 @@ func (w *whitened) given(o *observedSpace, b float64, prior []float64) (*conditi
 		c.covariance.SetSym(i, i, c.covariance.At(i, i)+b*b)
 	}
 	var err error
-	c.root, err = symmetricPower(c.covariance, 0.5)
-	if err != nil {
+	if c.root, c.inverse, err = roots(c.covariance); err != nil {
 		return nil, err
 	}
 	return c, normaliseLogs(logWeights)
@@ -173,16 +173,12 @@ func (f *filter) drawJoint(ctx context.Context, p *sdk.Problem, c *conditional) 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	inverse, err := symmetricPower(c.covariance, -0.5)
-	if err != nil {
-		return nil, nil, nil, err
-	}
 	sorted, logWeights := mat.NewDense(members, r, nil), make([]float64, members)
 	for q, i := range order {
 		sorted.SetRow(q, c.centres.RawRowView(i))
 		logWeights[q] = c.logWeights[i]
 	}
-	sorted.Mul(sorted, inverse) // the kernels' own unit is 1
+	sorted.Mul(sorted, c.inverse) // the kernels' own unit is 1
 	spread := math.Sqrt(mat.Trace(covariance) / float64(r))
 	q := *p
 	q.Into = mat.NewDense(members, r, nil)
@@ -223,12 +219,10 @@ func alongFirstComponent(e *mat.Dense, mean, weights []float64) ([]int, error) {
 	anomalies := ensemble.Anomalies(nil, e, mean)
 	var covariance mat.SymDense
 	covariance.SymOuterK(1, rootWeightedRows(anomalies, weights).T())
-	var eigen mat.EigenSym
-	if !eigen.Factorize(&covariance, true) {
-		return nil, errEigen()
+	_, vectors, err := eigen(&covariance)
+	if err != nil {
+		return nil, err
 	}
-	var vectors mat.Dense
-	eigen.VectorsTo(&vectors)
 	projection := mat.NewVecDense(rows, nil)
 	projection.MulVec(anomalies, vectors.ColView(r-1))
 	order := allOf(rows)

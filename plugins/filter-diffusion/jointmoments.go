@@ -22,17 +22,13 @@ func matchMoments(x *mat.Dense, mean []float64, covariance *mat.SymDense) error 
 	anomalies := ensemble.Anomalies(nil, x, ensemble.Mean(nil, x, nil))
 	var have mat.SymDense
 	have.SymOuterK(1, rootWeightedRows(anomalies, weights).T())
-	root, err := symmetricPower(&have, 0.5)
-	if err != nil {
-		return err
-	}
-	inverse, err := symmetricPower(&have, -0.5)
+	root, inverse, err := roots(&have)
 	if err != nil {
 		return err
 	}
 	var between mat.Dense
 	between.Product(root, covariance, root)
-	middle, err := symmetricPower(symmetric(&between), 0.5)
+	middle, _, err := roots(symmetric(&between))
 	if err != nil {
 		return err
 	}
@@ -48,30 +44,37 @@ func matchMoments(x *mat.Dense, mean []float64, covariance *mat.SymDense) error 
 	return nil
 }
 
-// symmetricPower returns the power of a positive semidefinite matrix. Eigenvalues
-// that are rounding beside the largest count as zero, and so do their powers.
-func symmetricPower(c *mat.SymDense, power float64) (*mat.Dense, error) {
-	n := c.SymmetricDim()
-	var eigen mat.EigenSym
-	if !eigen.Factorize(c, true) {
-		return nil, errEigen()
+// roots returns the symmetric square root of a positive semidefinite matrix and its
+// inverse. Eigenvalues that are rounding beside the largest count as zero, in both.
+func roots(c *mat.SymDense) (root, inverse *mat.Dense, err error) {
+	values, vectors, err := eigen(c)
+	if err != nil {
+		return nil, nil, err
 	}
-	var vectors mat.Dense
-	eigen.VectorsTo(&vectors)
-	values := eigen.Values(nil)
-	scaled := mat.DenseCopyOf(&vectors)
-	for k, v := range values {
-		factor := 0.0
-		if v > float64(n)*0x1p-52*values[n-1] {
-			factor = math.Pow(v, power)
-		}
-		for i := range n {
-			scaled.Set(i, k, factor*scaled.At(i, k))
-		}
+	power := func(exponent float64) *mat.Dense {
+		scaled := mat.DenseCopyOf(vectors)
+		scaled.Apply(func(_, k int, v float64) float64 {
+			if values[k] > float64(len(values))*0x1p-52*values[len(values)-1] {
+				return math.Pow(values[k], exponent) * v
+			}
+			return 0
+		}, scaled)
+		var out mat.Dense
+		out.Mul(scaled, vectors.T())
+		return &out
 	}
-	var out mat.Dense
-	out.Mul(scaled, vectors.T())
-	return &out, nil
+	return power(0.5), power(-0.5), nil
+}
+
+// eigen returns the eigenvalues of c, ascending, and its eigenvectors as columns.
+func eigen(c mat.Symmetric) (values []float64, vectors *mat.Dense, err error) {
+	var e mat.EigenSym
+	if !e.Factorize(c, true) {
+		return nil, nil, errEigen()
+	}
+	vectors = new(mat.Dense)
+	e.VectorsTo(vectors)
+	return e.Values(nil), vectors, nil
 }
 
 // symmetric returns the symmetric part of a.

@@ -87,13 +87,10 @@ func (w *whitened) scoreByGram(e *mat.Dense, weights []float64) error {
 			weighted.SetSym(i, j, root[i]*root[j]*gram.At(i, j))
 		}
 	}
-	var eigen mat.EigenSym
-	if !eigen.Factorize(weighted, true) {
-		return errEigen()
+	values, vectors, err := eigen(weighted)
+	if err != nil {
+		return err
 	}
-	var vectors mat.Dense
-	eigen.VectorsTo(&vectors)
-	values := eigen.Values(nil)
 	slices.Reverse(values)
 	r := min(members-1, rankOf(values, rankTolerance*rankTolerance))
 	basis := mat.NewDense(members, r, nil)

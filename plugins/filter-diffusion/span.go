@@ -90,13 +90,10 @@ func spanOf(centres *mat.Dense) (basis, inner *mat.Dense, err error) {
 	inner = innerProducts(members, n, func() columnsOf {
 		return func(from, to int) (a, b mat.Matrix) { return cut(centres, from, to), cut(centres, from, to) }
 	})
-	var eigen mat.EigenSym
-	if !eigen.Factorize(symmetric(inner), true) {
-		return nil, nil, errEigen()
+	values, vectors, err := eigen(symmetric(inner))
+	if err != nil {
+		return nil, nil, err
 	}
-	var vectors mat.Dense
-	eigen.VectorsTo(&vectors)
-	values := eigen.Values(nil)
 	slices.Reverse(values)
 	r := max(1, rankOf(values, rankTolerance*rankTolerance))
 	basis = mat.NewDense(members, r, nil)
