@@ -28,6 +28,7 @@ type Call struct {
 type ModelConfig struct {
 	Params Params
 	Step   float64 // time step to integrate with; 0 for a model that has none
+	Dir    string  // what relative paths among Params are relative to: the workflow's directory, absolute; empty: the working directory
 }
 
 // Model moves ensembles forward in time.

@@ -101,7 +101,7 @@ func (c *client) configure(ctx context.Context, params sdk.Params, r *pb.Configu
 }
 
 func (c *client) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Model, error) {
-	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{Step: config.Step})
+	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{Step: config.Step, Dir: config.Dir})
 	if err != nil {
 		return nil, err
 	}

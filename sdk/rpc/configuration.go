@@ -22,7 +22,7 @@ type configuration struct {
 }
 
 func (c *configuration) model(ctx context.Context, p *sdk.Plugin, r *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
-	model, err := p.NewModel(ctx, sdk.ModelConfig{Params: r.Params.AsMap(), Step: r.Step})
+	model, err := p.NewModel(ctx, sdk.ModelConfig{Params: r.Params.AsMap(), Step: r.Step, Dir: r.Dir})
 	if err != nil {
 		return nil, err
 	}

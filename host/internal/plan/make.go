@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -186,7 +187,7 @@ func (m *maker) model() {
 	}
 	m.checkStep(step)
 	w.Model.Params = resolve(manifest, w.Model.Params)
-	m.plan.Model, err = m.modelPlugin.NewModel(m.ctx, sdk.ModelConfig{Params: w.Model.Params, Step: step})
+	m.plan.Model, err = m.modelPlugin.NewModel(m.ctx, m.configuration(w.Model.Params, step))
 	if err != nil {
 		m.refused(manifest, err, "model")
 		return
@@ -202,6 +203,16 @@ func (m *maker) model() {
 	}
 }
 
+// configuration returns what a model is configured with. Paths in a workflow are
+// relative to the file.
+func (m *maker) configuration(params sdk.Params, step float64) sdk.ModelConfig {
+	dir, err := filepath.Abs(filepath.Dir(m.w.File))
+	if err != nil { // the working directory is gone
+		dir = ""
+	}
+	return sdk.ModelConfig{Params: params, Step: step, Dir: dir}
+}
+
 // truth configures the model of the truth: that of the ensemble, or another
 // configuration of the same plugin.
 func (m *maker) truth(step float64) {
@@ -211,7 +222,7 @@ func (m *maker) truth(step float64) {
 	if len(w.Truth.Params) > 0 {
 		params := maps.Clone(w.Model.Params)
 		maps.Copy(params, w.Truth.Params)
-		model, err := m.modelPlugin.NewModel(m.ctx, sdk.ModelConfig{Params: params, Step: step})
+		model, err := m.modelPlugin.NewModel(m.ctx, m.configuration(params, step))
 		if err != nil {
 			m.refused(m.modelPlugin.Manifest, err, "truth")
 			return

@@ -191,6 +191,7 @@ type ConfigureRequest struct {
 	Error         *ErrorModel            `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`               // operators
 	Observations  *ObservationSpace      `protobuf:"bytes,6,opt,name=observations,proto3" json:"observations,omitempty"` // filters
 	Members       int64                  `protobuf:"varint,7,opt,name=members,proto3" json:"members,omitempty"`          // filters
+	Dir           string                 `protobuf:"bytes,8,opt,name=dir,proto3" json:"dir,omitempty"`                   // models: what relative paths in params are relative to
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -272,6 +273,13 @@ func (x *ConfigureRequest) GetMembers() int64 {
 		return x.Members
 	}
 	return 0
+}
+
+func (x *ConfigureRequest) GetDir() string {
+	if x != nil {
+		return x.Dir
+	}
+	return ""
 }
 
 type ConfigureResponse struct {
@@ -1443,7 +1451,7 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x10DescribeResponse\x12\x1a\n" +
 	"\bmanifest\x18\x01 \x01(\tR\bmanifest\x12%\n" +
 	"\x0eprotocol_minor\x18\x02 \x01(\rR\rprotocolMinor\x12\x1a\n" +
-	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\xab\x02\n" +
+	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\xbd\x02\n" +
 	"\x10ConfigureRequest\x12$\n" +
 	"\rconfiguration\x18\x01 \x01(\tR\rconfiguration\x12/\n" +
 	"\x06params\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06params\x12\x12\n" +
@@ -1451,7 +1459,8 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\v2\x10.plume.v1.LayoutR\x05state\x12*\n" +
 	"\x05error\x18\x05 \x01(\v2\x14.plume.v1.ErrorModelR\x05error\x12>\n" +
 	"\fobservations\x18\x06 \x01(\v2\x1a.plume.v1.ObservationSpaceR\fobservations\x12\x18\n" +
-	"\amembers\x18\a \x01(\x03R\amembers\"\x91\x01\n" +
+	"\amembers\x18\a \x01(\x03R\amembers\x12\x10\n" +
+	"\x03dir\x18\b \x01(\tR\x03dir\"\x91\x01\n" +
 	"\x11ConfigureResponse\x12&\n" +
 	"\x05state\x18\x01 \x01(\v2\x10.plume.v1.LayoutR\x05state\x12>\n" +
 	"\fobservations\x18\x02 \x01(\v2\x1a.plume.v1.ObservationSpaceR\fobservations\x12\x14\n" +
