@@ -1,0 +1,227 @@
+// Package process tests the programs in the folders beside it, and what plume says
+// and does when a program goes wrong.
+package process
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// plume is the program, with all plugins beside it.
+var plume string
+
+func TestMain(m *testing.M) { os.Exit(build(m)) }
+
+func build(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "plume-examples-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	plume = filepath.Join(dir, "plume")
+	for to, from := range map[string]string{plume: "../../host", filepath.Join(dir, "plugins") + "/": "../../plugins/..."} {
+		if out, err := exec.Command("go", "build", "-o", to, from).CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "building %s: %v\n%s", from, err, out)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+// run runs a workflow below dir and returns the run's directory.
+func run(t *testing.T, dir, workflow string, more ...string) string {
+	t.Helper()
+	cmd := exec.Command(plume, append([]string{"run", "--run-dir", t.TempDir(), filepath.Join(dir, workflow)}, more...)...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", workflow, err, stderr.String())
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// compile makes the program of a folder, or skips the test where there is no
+// compiler and none is required.
+func compile(t *testing.T, compiler, dir, source string, more ...string) {
+	t.Helper()
+	if _, err := exec.LookPath(compiler); err != nil {
+		if os.Getenv("PLUME_COMPILERS") == "required" {
+			t.Fatalf("%v, but PLUME_COMPILERS = required", err)
+		}
+		t.Skipf("NOT TESTED: %s: %v; install it to run this test", source, err)
+	}
+	cmd := exec.Command(compiler, append([]string{"-O2", "-Wall", "-Werror", "-ffp-contract=off", "-o", "lorenz63", source}, more...)...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd, err, out)
+	}
+}
+
+// numbers returns the true trajectory and the analysis ensembles of a run.
+func numbers(t *testing.T, dir string) map[string][]float64 {
+	t.Helper()
+	all := map[string][]float64{}
+	for what, part := range map[string]string{"truth": "truth/replicate=001", "analysis": "ensemble/trial=0001"} {
+		tab, err := table.Read(filepath.Join(dir, part, "part-00000.arrow"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range []string{"x", "y", "z"} {
+			all[what+" "+v] = tab.Column(v).([]float64)
+		}
+	}
+	return all
+}
+
+// distance returns the largest difference of two runs.
+func distance(t *testing.T, a, b map[string][]float64) float64 {
+	t.Helper()
+	largest := 0.0
+	for name, values := range a {
+		if len(values) == 0 || len(values) != len(b[name]) {
+			t.Fatalf("%s: %d and %d values", name, len(values), len(b[name]))
+		}
+		for i, v := range values {
+			largest = max(largest, math.Abs(v-b[name][i]))
+		}
+	}
+	return largest
+}
+
+// The same experiment with the model as plume's plugin and as a program gives the
+// same truth and the same analyses, to rounding.
+//
+// How far rounding may carry is measured, not guessed: rho is changed by one part in
+// 1e8, which changes the tendency by 28e-8 |x|, and the experiment answers with some
+// change of its numbers. A Runge-Kutta step rounds its result four times at most beyond
+// what the tendencies lose, by 2^-53 |x| each, over a step of 0.01: as much as a change of
+// the tendency by 400 x 2^-53 |x|, or of rho by 14 x 2^-53. The four tendencies round less.
+// So programs may differ by 100 x 2^-53 / 1e-8 of the measured change at most.
+func TestTwins(t *testing.T) {
+	want := numbers(t, run(t, ".", "lorenz63.toml"))
+	const change = 1e-8
+	answer := distance(t, want, numbers(t, run(t, ".", "lorenz63.toml", "--set", "model.params.rho="+strconv.FormatFloat(28*(1+change), 'g', -1, 64))))
+	tolerance := answer * 100 * 0x1p-53 / change
+	if answer < 1e-8 || tolerance > 1e-8 {
+		t.Fatalf("rho + 1e-8 changes the numbers by %g, which gives a tolerance of %g: too much or too little to mean anything", answer, tolerance)
+	}
+	for _, tt := range []struct {
+		folder  string
+		compile func(t *testing.T, dir string)
+	}{
+		{"c", func(t *testing.T, dir string) { compile(t, "gcc", dir, "lorenz63.c", "-lm") }},
+		{"fortran", func(t *testing.T, dir string) { compile(t, "gfortran", dir, "lorenz63.f90") }},
+		{"python", func(*testing.T, string) {}},
+	} {
+		t.Run(tt.folder, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, os.DirFS(tt.folder)); err != nil {
+				t.Fatal(err)
+			}
+			tt.compile(t, dir)
+			got := distance(t, want, numbers(t, run(t, dir, "lorenz63.toml")))
+			if got > tolerance {
+				t.Errorf("the largest difference is %g, want at most %g", got, tolerance)
+			}
+			t.Logf("the largest difference is %g; tolerance %.2g", got, tolerance)
+		})
+	}
+}
+
+// failing writes a copy of the C workflow with a command of its own.
+func failing(t *testing.T, script string) (dir string) {
+	t.Helper()
+	text, err := os.ReadFile("c/lorenz63.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	command := fmt.Sprintf("command = [\"sh\", \"-c\", %q]\nwork_dir = \".\"", script)
+	changed := regexp.MustCompile(`(?m)^command .*$`).ReplaceAllLiteralString(string(text), command)
+	if changed == string(text) {
+		t.Fatal("the workflow has no command to replace")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "failing.toml"), []byte(changed), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// What the user reads when a program fails says which member it was, what ran, how it
+// ended, what it printed and where its files are, which are there.
+func TestFailingProgram(t *testing.T) {
+	dir := failing(t, "echo the matrix is singular >&2; exit 3")
+	cmd := exec.Command(plume, "run", "--run-dir", t.TempDir(), filepath.Join(dir, "failing.toml"))
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		t.Fatalf("got %v: %s", err, out)
+	}
+	for _, want := range []string{"member 0: ", "sh -c echo the matrix", "exited with code 3", "the matrix is singular", "files in " + dir} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("plume does not say %q:\n%s", want, out)
+		}
+	}
+	if kept, _ := filepath.Glob(filepath.Join(dir, "plume-process-cycle00000-*", "member00000", "stderr.txt")); len(kept) != 1 {
+		t.Errorf("got %v", kept)
+	}
+}
+
+// When plume is killed, so are the programs its plugins run.
+func TestNoProgramOutlivesPlume(t *testing.T) {
+	dir := failing(t, "sleep 1006 & echo $! > ../pid; wait")
+	cmd := exec.Command(plume, "run", "--run-dir", t.TempDir(), filepath.Join(dir, "failing.toml"))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := 0
+	for range 1000 {
+		files, _ := filepath.Glob(filepath.Join(dir, "*", "pid"))
+		if len(files) == 1 {
+			text, _ := os.ReadFile(files[0])
+			if pid, _ = strconv.Atoi(strings.TrimSpace(string(text))); pid != 0 {
+				break
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if pid == 0 {
+		t.Fatal("the program never started")
+	}
+	for range 1000 {
+		if gone(pid) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL)
+	t.Errorf("process %d is still there", pid)
+}
+
+// gone says whether a process is no more, or no more than an entry in the table that
+// nobody has read.
+func gone(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return true
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && strings.Contains(string(text), ") Z ")
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// jsonCodec writes the values of a task as one JSON object and reads states from
+// where they stand in it; what else a result holds is not looked at.
+type jsonCodec struct{}
+
+func (jsonCodec) encode(w io.Writer, t *task) error { return json.NewEncoder(w).Encode(t.values()) }
+
+// jsonMember is one member in a result.
+type jsonMember struct {
+	Member *int                       `json:"member"` // checked where it is given
+	State  map[string]json.RawMessage `json:"state"`
+}
+
+func (jsonCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
+	var result struct {
+		jsonMember
+		Members []jsonMember `json:"members"`
+	}
+	in := json.NewDecoder(r)
+	if err := in.Decode(&result); err != nil {
+		return err
+	}
+	if _, err := in.Token(); err != io.EOF {
+		return fmt.Errorf("goes on after its object")
+	}
+	members := result.Members
+	if !t.batch {
+		members = []jsonMember{result.jsonMember}
+	}
+	if len(members) != len(t.seeds) {
+		return fmt.Errorf("members: got %d, want %d", len(members), len(t.seeds))
+	}
+	for i, m := range members {
+		if m.Member != nil && *m.Member != t.first+i {
+			return fmt.Errorf("member %d stands in the place of member %d", *m.Member, t.first+i)
+		}
+		if err := decodeState(m.State, t.layout, into.RawRowView(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func decodeState(state map[string]json.RawMessage, l *sdk.Layout, row []float64) error {
+	for name := range state {
+		if _, ok := l.Offset(name); !ok {
+			return fmt.Errorf("state: %s is no variable", name)
+		}
+	}
+	for _, v := range l.Variables {
+		text, ok := state[v.Name]
+		if !ok {
+			return fmt.Errorf("state: %s is missing", v.Name)
+		}
+		rest, err := flatten(row[:0:v.Size()], text, v.Shape)
+		if err != nil {
+			return fmt.Errorf("state: %s: %w", v.Name, err)
+		}
+		row = row[len(rest):]
+	}
+	return nil
+}
+
+// flatten appends the numbers of nested lists of a shape to dst.
+func flatten(dst []float64, text json.RawMessage, shape []int) ([]float64, error) {
+	if len(shape) == 0 {
+		var v *float64
+		if err := json.Unmarshal(text, &v); err != nil || v == nil {
+			return nil, fmt.Errorf("got %s, want a number", brief(string(bytes.TrimSpace(text))))
+		}
+		return append(dst, *v), nil
+	}
+	var items []json.RawMessage
+	if err := json.Unmarshal(text, &items); err != nil || len(items) != shape[0] {
+		return nil, fmt.Errorf("got %s, want a list of %d", brief(string(bytes.TrimSpace(text))), shape[0])
+	}
+	for _, item := range items {
+		var err error
+		if dst, err = flatten(dst, item, shape[1:]); err != nil {
+			return nil, err
+		}
+	}
+	return dst, nil
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"encoding/csv"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// The notation of variables and dimensions is that of netCDF's CDL.
+var (
+	variableRule  = regexp.MustCompile(`^([A-Za-z_]\w*)\s*(?:\(\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s*\))?$`)
+	dimensionRule = regexp.MustCompile(`^([A-Za-z_]\w*)\s*=\s*([1-9]\d{0,8})$`)
+	commaRule     = regexp.MustCompile(`\s*,\s*`)
+)
+
+// newLayout returns the layout that the parameters of m describe.
+func (m *model) newLayout() (*sdk.Layout, error) {
+	names, lengths, err := m.dimensions()
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Units) > 0 && len(m.Units) != len(m.Variables) {
+		return nil, config("units", "got %d, want one for each of %d variables", len(m.Units), len(m.Variables))
+	}
+	l := &sdk.Layout{}
+	for i, text := range m.Variables {
+		v, err := variable(text, names, lengths)
+		if err != nil {
+			return nil, err
+		}
+		if v.Unit = "1"; len(m.Units) > 0 {
+			v.Unit = m.Units[i]
+		}
+		l.Variables = append(l.Variables, v)
+	}
+	if err := l.Check(); err != nil {
+		return nil, config("variables", "%v", err)
+	}
+	l.Coordinates, err = m.coordinates(l, names)
+	return l, err
+}
+
+func (m *model) dimensions() (names []string, lengths []int, err error) {
+	for _, text := range m.Dimensions {
+		parts := dimensionRule.FindStringSubmatch(text)
+		if parts == nil {
+			return nil, nil, config("dimensions", "got %q, want a name and a length", text).WithHint(`such as "y = 20"`)
+		}
+		if slices.Contains(names, parts[1]) {
+			return nil, nil, config("dimensions", "%s is repeated", parts[1])
+		}
+		k, err := strconv.Atoi(parts[2])
+		if err != nil {
+			return nil, nil, config("dimensions", "%v", err)
+		}
+		names, lengths = append(names, parts[1]), append(lengths, k)
+	}
+	return names, lengths, nil
+}
+
+func variable(text string, names []string, lengths []int) (sdk.Variable, error) {
+	parts := variableRule.FindStringSubmatch(text)
+	if parts == nil {
+		return sdk.Variable{}, config("variables", "got %q, want a name, or a name and its dimensions", text).WithHint(`such as "x" or "h(y, x)"`)
+	}
+	v := sdk.Variable{Name: parts[1]}
+	if parts[2] == "" {
+		return v, nil
+	}
+	for _, name := range commaRule.Split(parts[2], -1) {
+		i := slices.Index(names, name)
+		if slices.Contains(v.Dims, name) {
+			return v, config("variables", "%s has the dimension %s twice", v.Name, name)
+		}
+		if i < 0 {
+			return v, config("variables", "%s has the dimension %s, whose length dimensions does not give", v.Name, name)
+		}
+		v.Dims, v.Shape = append(v.Dims, name), append(v.Shape, lengths[i])
+	}
+	return v, nil
+}
+
+// coordinates returns where the values of l are: on a regular grid, at points read
+// from a file, or nil for nowhere.
+func (m *model) coordinates(l *sdk.Layout, names []string) (*sdk.Coordinates, error) {
+	var c *sdk.Coordinates
+	var err error
+	switch {
+	case len(m.Spacing) > 0 && m.Points != "":
+		return nil, config("points", "stands beside spacing; want one of them")
+	case len(m.Spacing) > 0:
+		c, err = m.grid(l, names)
+	case m.Points != "":
+		c, err = readPoints(m.path(m.Points), l.Size())
+	case len(m.Period) > 0:
+		return nil, config("period", "is given, but no coordinates are; want spacing or points as well")
+	}
+	if c == nil || err != nil {
+		return nil, err
+	}
+	if c.Period = m.Period; len(m.Period) == 0 {
+		c.Period = make([]float64, len(c.Dims))
+	}
+	if len(c.Period) != len(c.Dims) {
+		return nil, config("period", "got %d, want one for each of %s", len(c.Period), strings.Join(c.Dims, ", "))
+	}
+	return c, nil
+}
+
+// grid places value (i, j, ...) of every variable at i, j, ... times the spacing.
+func (m *model) grid(l *sdk.Layout, names []string) (*sdk.Coordinates, error) {
+	if len(m.Spacing) != len(names) {
+		return nil, config("spacing", "got %d, want one for each of %d dimensions", len(m.Spacing), len(names))
+	}
+	c := &sdk.Coordinates{Dims: names, Points: mat.NewDense(l.Size(), len(names), nil)}
+	row := 0
+	for _, v := range l.Variables {
+		if len(v.Dims) != len(names) {
+			return nil, config("spacing", "%s has no position along some of %s", v.Name, strings.Join(names, ", ")).WithHint("give points instead")
+		}
+		for k := range v.Size() {
+			rest := k // the last dimension runs fastest
+			for d := len(v.Dims) - 1; d >= 0; d-- {
+				axis := slices.Index(names, v.Dims[d])
+				c.Points.Set(row, axis, m.Spacing[axis]*float64(rest%v.Shape[d]))
+				rest /= v.Shape[d]
+			}
+			row++
+		}
+	}
+	return c, nil
+}
+
+func readPoints(path string, size int) (*sdk.Coordinates, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, config("points", "%v", err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		return nil, config("points", "%s: %v", path, err)
+	}
+	if len(rows) != size+1 {
+		return nil, config("points", "%s: got %d lines, want a header and one for each of %d values", path, len(rows), size)
+	}
+	c := &sdk.Coordinates{Points: mat.NewDense(size, len(rows[0]), nil)}
+	for _, name := range rows[0] {
+		c.Dims = append(c.Dims, strings.TrimSpace(name))
+	}
+	for i, row := range rows[1:] {
+		if err := parseNumbers(c.Points.RawRowView(i), row); err != nil {
+			return nil, config("points", "%s: line %d: %v", path, i+2, err)
+		}
+		if _, j, bad := nonFinite(c.Points.RawRowView(i)); bad {
+			return nil, config("points", "%s: line %d: %s is not finite", path, i+2, c.Dims[j])
+		}
+	}
+	return c, nil
+}
+
+func config(where, format string, args ...any) *sdk.Error {
+	return sdk.Errorf(sdk.KindConfig, where, format, args...)
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+// place is the directory of one call; every run has one of its own in it.
+type place struct {
+	dir string
+	m   *model
+}
+
+func (m *model) newPlace(cycle int) (*place, error) {
+	dir, err := os.MkdirTemp(m.WorkDir, fmt.Sprintf("plume-process-cycle%05d-", cycle))
+	if err != nil {
+		return nil, resource(err)
+	}
+	return &place{dir, m}, nil
+}
+
+// leave removes the directory unless files are kept in it.
+func (p *place) leave() { _ = os.Remove(p.dir) }
+
+// prepare returns the working directory of a run, which is empty but for the state
+// and the linked files.
+func (p *place) prepare(t *task) (string, error) {
+	dir := filepath.Join(p.dir, t.name())
+	if err := os.RemoveAll(dir); err != nil { // of the run that is repeated
+		return "", resource(err)
+	}
+	input := filepath.Join(dir, p.m.Input)
+	if err := os.MkdirAll(filepath.Dir(input), 0o755); err != nil {
+		return "", resource(err)
+	}
+	for _, f := range p.m.files {
+		if err := os.Symlink(f, filepath.Join(dir, filepath.Base(f))); err != nil {
+			return "", resource(err)
+		}
+	}
+	if err := p.write(input, t); err != nil {
+		return "", resource(err)
+	}
+	return dir, nil
+}
+
+func (p *place) write(path string, t *task) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	b := bufio.NewWriter(f)
+	if err := p.m.input.encode(b, t); err != nil {
+		_ = f.Close()
+		return err
+	}
+	return errors.Join(b.Flush(), f.Close())
+}
+
+// clear removes the working directory of a run unless its files are to be kept.
+func (p *place) clear(dir string, failed bool) error {
+	if p.m.Keep == "all" || failed && p.m.Keep == "failed" {
+		return nil
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return resource(err)
+	}
+	return nil
+}
+
+// name returns the name of the working directory of a task.
+func (t *task) name() string {
+	if t.batch {
+		return fmt.Sprintf("members%05d-%05d", t.first, t.first+len(t.seeds)-1)
+	}
+	return fmt.Sprintf("member%05d", t.first)
+}
+
+func resource(err error) error { return sdk.Errorf(sdk.KindResource, "files of a command", "%v", err) }

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+	"unicode"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// failure is a run that did not give a result.
+type failure struct {
+	command   string
+	what      string
+	exitCode  *int     // of a command that ended by itself
+	last      []string // lines it printed
+	dir       string   // where its files are; empty: they are removed
+	retryable bool     // what ended it came from outside
+}
+
+// String returns the failure in one line.
+func (f *failure) String() string {
+	s := fmt.Sprintf("%q %s", f.command, f.what)
+	if len(f.last) > 0 {
+		s += fmt.Sprintf("; it printed %q", strings.Join(f.last, " | "))
+	}
+	if f.dir != "" {
+		s += "; files in " + f.dir
+	}
+	return s
+}
+
+// err returns the failure as the error of a call.
+func (f *failure) err(t *task) error {
+	short := *f
+	short.last = nil
+	e := sdk.Errorf(sdk.KindExternal, fmt.Sprintf("members %d to %d", t.first, t.first+len(t.seeds)-1), "%s", short.String())
+	e.ExitCode, e.Stderr = f.exitCode, strings.Join(f.last, "\n")
+	return e
+}
+
+// try runs the command for t until it succeeds or has been repeated often enough,
+// and leaves the results in into. An error is about this machine or the end of ctx.
+func (m *model) try(ctx context.Context, p *place, t *task, into *mat.Dense) (*failure, error) {
+	for attempt := 0; ; attempt++ {
+		dir, err := p.prepare(t)
+		if err != nil {
+			return nil, err
+		}
+		f, err := m.run(ctx, dir, t, into)
+		if err == nil && f != nil && attempt < m.Retries {
+			continue
+		}
+		if f != nil && m.Keep == "none" {
+			f.dir = ""
+		}
+		late := errors.Is(err, context.DeadlineExceeded)
+		if cleared := p.clear(dir, f != nil || late); err == nil {
+			err = cleared
+		}
+		return f, err
+	}
+}
+
+// run runs the command once in dir.
+func (m *model) run(ctx context.Context, dir string, t *task, into *mat.Dense) (*failure, error) {
+	cmd, err := m.command(dir, t)
+	if err != nil {
+		return nil, err
+	}
+	limited, cancel := ctx, context.CancelFunc(func() {})
+	if m.Timeout > 0 {
+		limited, cancel = context.WithTimeout(ctx, time.Duration(m.Timeout*float64(time.Second)))
+	}
+	defer cancel()
+	err = execute(limited, cmd, dir)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	var e *sdk.Error
+	if errors.As(err, &e) {
+		return nil, err
+	}
+	f := m.judge(limited, cmd, err)
+	if f == nil {
+		f = m.collect(dir, t, into)
+	}
+	if f != nil {
+		f.command, f.dir = brief(strings.Join(append(m.Command[:1:1], cmd.Args[1:]...), " ")), dir
+		f.last = lastLines(filepath.Join(dir, stderrFile), filepath.Join(dir, stdoutFile))
+	}
+	return f, nil
+}
+
+// command returns the command for t, ready to start in dir.
+func (m *model) command(dir string, t *task) (*exec.Cmd, error) {
+	arguments, err := m.expand(m.arguments, t)
+	if err != nil {
+		return nil, config("command", "%v", err)
+	}
+	env, err := m.expand(m.env, t)
+	if err != nil {
+		return nil, config("env", "%v", err)
+	}
+	cmd := exec.Command(m.program, arguments...)
+	cmd.Dir, cmd.Env = dir, append(inherited(), env...)
+	return cmd, nil
+}
+
+// inherited returns the environment of the plugin without what makes it one.
+func inherited() []string {
+	return slices.DeleteFunc(os.Environ(), func(e string) bool {
+		return strings.HasPrefix(e, "PLUGIN_") || strings.HasPrefix(e, "PLUME_")
+	})
+}
+
+// execute runs cmd as the leader of a process group of its own, with its output
+// in files. When it has ended, or ctx has, nothing of the group is left. An error of
+// type *sdk.Error is about this machine, any other about the command.
+func execute(ctx context.Context, cmd *exec.Cmd, dir string) error {
+	for name, to := range map[string]*io.Writer{stdoutFile: &cmd.Stdout, stderrFile: &cmd.Stderr} {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			return resource(err)
+		}
+		defer f.Close()
+		*to = f
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	reaper, err := theReaper()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	group, ended := cmd.Process.Pid, make(chan struct{})
+	err = reaper.adopt(group)
+	if err != nil {
+		kill(group)
+	}
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-ctx.Done():
+			kill(group)
+		case <-ended:
+		}
+	})
+	exit := cmd.Wait()
+	close(ended)
+	watch.Wait()
+	kill(group) // what it left behind
+	return errors.Join(err, reaper.release(group), exit)
+}
+
+// judge says what is wrong with how a command ended, or nil.
+func (m *model) judge(limited context.Context, cmd *exec.Cmd, err error) *failure {
+	state := cmd.ProcessState
+	if state == nil {
+		return &failure{what: fmt.Sprintf("cannot be run: %v", err)}
+	}
+	status := state.Sys().(syscall.WaitStatus)
+	code := status.ExitStatus()
+	switch {
+	case status.Signaled() && limited.Err() != nil:
+		return &failure{what: fmt.Sprintf("was ended after %g s", m.Timeout), retryable: true}
+	case status.Signaled():
+		return &failure{what: fmt.Sprintf("was ended by signal %d (%v)", status.Signal(), status.Signal()), retryable: true}
+	case !slices.Contains(m.ExitCodes, code):
+		return &failure{what: fmt.Sprintf("exited with code %d", code), exitCode: &code}
+	}
+	return nil
+}
+
+// collect reads the results a command left in dir.
+func (m *model) collect(dir string, t *task, into *mat.Dense) *failure {
+	f, err := os.Open(filepath.Join(dir, m.Output))
+	if err != nil {
+		return &failure{what: fmt.Sprintf("left no %s", m.Output)}
+	}
+	defer f.Close()
+	if err := m.output.decode(f, t, into); err != nil {
+		return &failure{what: fmt.Sprintf("left a %s that is wrong: %v", m.Output, err)}
+	}
+	for i := range t.seeds {
+		if v, j, found := nonFinite(into.RawRowView(i)); found {
+			return &failure{what: fmt.Sprintf("gave %s = %v for member %d", valueNames(m.layout)[j], v, t.first+i)}
+		}
+	}
+	return nil
+}
+
+// lastLines returns the last lines of the first file that has any.
+func lastLines(paths ...string) []string {
+	const lines, most = 5, 4096
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			continue
+		}
+		if size, err := f.Seek(0, io.SeekEnd); err == nil {
+			_, _ = f.Seek(max(0, size-most), io.SeekStart)
+		}
+		text, _ := io.ReadAll(io.LimitReader(f, most))
+		_ = f.Close()
+		if all := strings.FieldsFunc(printable(string(text)), func(c rune) bool { return c == '\n' }); len(all) > 0 {
+			return all[max(0, len(all)-lines):]
+		}
+	}
+	return nil
+}
+
+// printable returns text without control characters and empty lines.
+func printable(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c == '\n' || unicode.IsPrint(c) {
+			return c
+		}
+		return -1
+	}, strings.ReplaceAll(text, "\t", " "))
+}

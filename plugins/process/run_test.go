@@ -1,0 +1,336 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// One member and one batch of the same program give the same numbers: those of
+// the exact solution of x' = -x, y' = -2 y over the interval, to the 17 digits awk
+// prints and the few roundings of its exp.
+func TestModesAgree(t *testing.T) {
+	const program = `awk -F, 'NR == 1 {print} NR > 1 {printf "%.17g,%.17g\n", $1*exp(-{{.interval}}), $2*exp(-2*{{.interval}})}' {{.input}} > {{.output}}`
+	single := configured(t, scalars(params{"command": shell(program)}))
+	batch := configured(t, scalars(params{"command": shell(program), "mode": "batch"}))
+	a, b := request(single, 5), request(batch, 5)
+	for m, r := range map[*model]*sdk.ForecastRequest{single: a, batch: b} {
+		if res, err := m.Forecast(t.Context(), r); err != nil || len(res.Failures) > 0 {
+			t.Fatal(res, err)
+		}
+	}
+	if !mat.Equal(a.Into, b.Into) {
+		t.Errorf("got %v and %v", mat.Formatted(a.Into), mat.Formatted(b.Into))
+	}
+	for i := range 5 {
+		for j, factor := range []float64{0.6065306597126334, 0.36787944117144233} { // exp(-0.5), exp(-1)
+			want := a.Ensemble.At(i, j) * factor
+			if got := a.Into.At(i, j); got < want-4e-16*max(want, -want) || got > want+4e-16*max(want, -want) {
+				t.Errorf("member %d, value %d: got %v, want %v", i, j, got, want)
+			}
+		}
+	}
+}
+
+// A command sees its arguments, its environment and the linked files, and works
+// in an empty directory of its own.
+func TestWhatACommandSees(t *testing.T) {
+	dir := t.TempDir()
+	script := "#!/bin/sh\nls > seen.txt; pwd >> seen.txt; cat grid.txt >> seen.txt; echo $1 $2 $LEVEL $PLUGIN_X >> seen.txt; cp state.csv result.csv\n"
+	for name, text := range map[string]string{"sim.sh": script, "grid.txt": "the grid\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PLUGIN_X", "of the plugin alone")
+	m, err := configureIn(dir, scalars(params{"command": []string{"./sim.sh", "{{.from}}-{{.to}}", "{{.cycle}}"}, "files": []string{"grid.txt"},
+		"env": []string{"LEVEL=member {{.member}}"}, "keep": "all", "work_dir": "work"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, err := m.Forecast(t.Context(), request(m, 2)); err != nil || len(res.Failures) > 0 {
+		t.Fatal(res, err)
+	}
+	for _, member := range []string{"member00040", "member00041"} {
+		path := left(t, m)[member+"/seen.txt"]
+		text, err := os.ReadFile(path)
+		want := fmt.Sprintf("grid.txt\nseen.txt\nstate.csv\nstderr.txt\nstdout.txt\n%s\nthe grid\n1-1.5 7 member %s\n",
+			filepath.Dir(path), strings.TrimPrefix(member, "member000"))
+		if err != nil || string(text) != want || !strings.HasPrefix(path, filepath.Join(dir, "work", "plume-process-cycle00007-")) {
+			t.Errorf("%s: got %s, want %s: %v", path, text, want, err)
+		}
+	}
+}
+
+// What a failed member is reported with, and which of its files stay.
+func TestFailedMembers(t *testing.T) {
+	const half = `if [ {{.member}} = 41 ]; then echo warming up; seq 7 >&2; %s; fi; cp state.csv result.csv`
+	for _, tt := range []struct {
+		name, end, want string
+		retryable       bool
+	}{
+		{"exit code", "exit 3", `exited with code 3; it printed "3 | 4 | 5 | 6 | 7"`, false},
+		{"signal", "kill -SEGV $$", "was ended by signal 11 (segmentation fault)", true},
+		{"no result", "exit 0", "left no result.csv", false},
+		{"bad result", "echo x,y > result.csv; exit 0", "left a result.csv that is wrong: holds 0 lines", false},
+		{"timeout", "sleep 100", "was ended after 1 s", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for _, keep := range []string{"failed", "none", "all"} {
+				m := configured(t, scalars(params{"command": shell(fmt.Sprintf(half, tt.end)), "timeout": 1.0, "keep": keep}))
+				r := request(m, 3)
+				res, err := m.Forecast(t.Context(), r)
+				if err != nil || len(res.Failures) != 1 {
+					t.Fatalf("got %+v, %v", res, err)
+				}
+				f := res.Failures[0]
+				if f.Member != 1 || f.Retryable != tt.retryable || !strings.Contains(f.Reason, tt.want) || !strings.HasPrefix(f.Reason, `"sh -c if [ 41 = 41 ]`) {
+					t.Errorf("got %+v", f)
+				}
+				for _, i := range []int{0, 2} {
+					if r.Into.At(i, 1) != r.Ensemble.At(i, 1) {
+						t.Errorf("member %d got %v", i, r.Into.RawRowView(i))
+					}
+				}
+				checkKept(t, m, keep, f.Reason)
+			}
+		})
+	}
+}
+
+func checkKept(t *testing.T, m *model, keep, reason string) {
+	t.Helper()
+	files := left(t, m)
+	_, failed := files["member00041/stderr.txt"]
+	_, other := files["member00040/state.csv"]
+	if failed != (keep != "none") || other != (keep == "all") {
+		t.Errorf("keep = %s leaves %v", keep, files)
+	}
+	if named := strings.Contains(reason, "; files in "+filepath.Dir(files["member00041/stderr.txt"])); failed && !named {
+		t.Errorf("%q does not say where %v are", reason, files)
+	}
+	if keep == "none" && strings.Contains(reason, "files in") {
+		t.Errorf("%q names files that are gone", reason)
+	}
+}
+
+// In batch mode a failure is the error of the call.
+func TestFailedBatch(t *testing.T) {
+	m := configured(t, scalars(params{"command": shell("echo no licence >&2; exit 9"), "mode": "batch"}))
+	_, err := m.Forecast(t.Context(), request(m, 3))
+	var e *sdk.Error
+	if !errors.As(err, &e) || e.Kind != sdk.KindExternal || e.ExitCode == nil || *e.ExitCode != 9 || e.Stderr != "no licence" ||
+		!strings.HasPrefix(err.Error(), `members 40 to 42: "sh -c echo no licence`) || !strings.Contains(err.Error(), "exited with code 9; files in "+m.WorkDir) {
+		t.Errorf("got %+v", err)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	command := shell("cp state.csv result.csv; exit {{.member}}")
+	m := configured(t, scalars(params{"command": command, "exit_codes": []int64{40, 41}}))
+	res, err := m.Forecast(t.Context(), request(m, 3))
+	if err != nil || len(res.Failures) != 1 || res.Failures[0].Member != 2 {
+		t.Errorf("got %+v, %v", res, err)
+	}
+}
+
+// A run that fails twice and then succeeds needs two retries; each starts in an
+// empty directory. The program counts its runs beside its working directory.
+func TestRetries(t *testing.T) {
+	const program = `[ -e rubbish ] && exit 7; touch rubbish; echo run >> ../count-{{.member}}; [ $(wc -l < ../count-{{.member}}) = 3 ] && cp state.csv result.csv`
+	for retries, failures := range map[int]int{0: 2, 1: 2, 2: 0, 5: 0} {
+		m := configured(t, scalars(params{"command": shell(program), "retries": retries, "keep": "none"}))
+		r := request(m, 2)
+		res, err := m.Forecast(t.Context(), r)
+		if err != nil || len(res.Failures) != failures {
+			t.Fatalf("%d retries: got %+v, %v", retries, res, err)
+		}
+		if failures == 0 && !mat.Equal(r.Into, r.Ensemble) {
+			t.Errorf("got %v", mat.Formatted(r.Into))
+		}
+		for name, path := range left(t, m) {
+			text, err := os.ReadFile(path)
+			if want := strings.Repeat("run\n", min(retries, 2)+1); err != nil || string(text) != want {
+				t.Errorf("%d retries: %s: got %q, want %q", retries, name, text, want)
+			}
+		}
+	}
+}
+
+// No more runs at a time than asked for, and as many where there is enough to do:
+// every run waits until it has seen so many others.
+func TestParallel(t *testing.T) {
+	const program = `touch ../here-{{.member}}; n=0; while [ $n -lt 200 ]; do
+		now=$(ls .. | grep -c here); [ $now -gt 3 ] && exit 1; [ $now = 3 ] && touch ../seen; [ -e ../seen ] && break; n=$((n+1)); sleep 0.01; done
+		[ -e ../seen ] && cp state.csv result.csv; rm ../here-{{.member}}`
+	m := configured(t, scalars(params{"command": shell(program), "parallel": 3, "retries": 0, "keep": "none"}))
+	if res, err := m.Forecast(t.Context(), request(m, 9)); err != nil || len(res.Failures) > 0 {
+		t.Errorf("got %+v, %v", res, err)
+	}
+}
+
+// A command that is given up takes all it has started with it, and so does one
+// that leaves something behind in the background.
+func TestNoGrandchildIsLeft(t *testing.T) {
+	for name, program := range map[string]string{
+		"timeout":    "sleep 1001 & echo $! > ../pid; wait",
+		"canceled":   "sleep 1002 & echo $! > ../pid; wait",
+		"background": "sleep 1003 & echo $! > ../pid; cp state.csv result.csv",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := scalars(params{"command": shell(program), "keep": "none"})
+			if name == "timeout" {
+				p["timeout"] = 0.5
+			}
+			m := configured(t, p)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			pid := make(chan int, 1)
+			go func() {
+				pid <- waitForPid(m.WorkDir + "/*/pid")
+				if name == "canceled" {
+					cancel()
+				}
+			}()
+			_, err := m.Forecast(ctx, request(m, 1))
+			if name == "canceled" != errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+			checkGone(t, <-pid)
+		})
+	}
+}
+
+// A call that reaches its deadline ends at once, and the files of what was running
+// are kept.
+func TestDeadline(t *testing.T) {
+	m := configured(t, scalars(params{"command": shell("echo busy; sleep 1004")}))
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, err := m.Forecast(ctx, request(m, 1))
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if files := left(t, m); files["member00040/stdout.txt"] == "" {
+		t.Errorf("got %v", files)
+	}
+}
+
+// pluginToBeKilled forecasts with a command that takes for ever.
+func pluginToBeKilled() {
+	m, err := configureIn("/", scalars(params{"command": shell("sleep 1005 & echo $! > ../pid; wait"), "work_dir": os.Getenv("PROCESS_TEST_PLUGIN")}))
+	if err != nil {
+		panic(err)
+	}
+	_, err = m.Forecast(context.Background(), request(m, 2))
+	panic(fmt.Sprint("the forecast ended: ", err))
+}
+
+// When the plugin is killed its commands end.
+func TestPluginIsKilled(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), "PROCESS_TEST_PLUGIN="+dir)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := waitForPid(dir + "/*/pid")
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	checkGone(t, pid)
+}
+
+// waitForPid returns the process number in the first file that matches pattern,
+// which a command is about to write; 0 when it does not.
+func waitForPid(pattern string) int {
+	for range 1000 {
+		files, _ := filepath.Glob(pattern)
+		for _, f := range files {
+			text, _ := os.ReadFile(f)
+			if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+				return pid
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return 0
+}
+
+// checkGone wants process pid to have ended, or to end soon.
+func checkGone(t *testing.T, pid int) {
+	t.Helper()
+	if pid == 0 {
+		t.Fatal("the command never started")
+	}
+	for range 500 {
+		if !alive(pid) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL)
+	t.Errorf("process %d is still there", pid)
+}
+
+// alive says whether a process exists and is more than an entry in the table that
+// nobody has read, which Linux calls Z.
+func alive(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return false
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || !strings.Contains(string(text), ") Z ")
+}
+
+func TestBackwardsInTime(t *testing.T) {
+	m := configured(t, scalars(params{"command": []string{"true"}}))
+	r := request(m, 1)
+	r.To = 0
+	if _, err := m.Forecast(t.Context(), r); sdk.KindOf(err) != sdk.KindConfig {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What one run of a command costs, beside the same command on its own.
+func BenchmarkRun(b *testing.B) {
+	m := configured(b, scalars(params{"command": []string{"cp", "state.csv", "result.csv"}}))
+	r := request(m, 1)
+	for b.Loop() {
+		if _, err := m.Forecast(b.Context(), r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkBareRun(b *testing.B) {
+	dir := b.TempDir()
+	if err := os.WriteFile(dir+"/state.csv", []byte("x,y\n1,2\n"), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		cmd := exec.Command("cp", "state.csv", "result.csv")
+		cmd.Dir = dir
+		if err := cmd.Run(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"math"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// task is what one run of the command has to do: to forecast one member, or in
+// batch mode all members of a call. It is not modified.
+type task struct {
+	layout   *sdk.Layout
+	batch    bool
+	cycle    int
+	from, to float64
+	first    int        // index of the first member within the experiment
+	seeds    []int64    // one per member, below 2^53
+	states   *mat.Dense // one row per member
+}
+
+// tasks splits a request into what the runs of the command have to do.
+func (m *model) tasks(r *sdk.ForecastRequest) []*task {
+	rows, n := r.Ensemble.Dims()
+	size := 1
+	if m.Mode == "batch" {
+		size = rows
+	}
+	var all []*task
+	for i := 0; i < rows; i += size {
+		t := &task{
+			layout: m.layout, batch: m.Mode == "batch", cycle: r.Cycle, from: r.From, to: r.To, first: r.First + i,
+			states: r.Ensemble.Slice(i, i+size, 0, n).(*mat.Dense),
+		}
+		for k := range size {
+			t.seeds = append(t.seeds, r.Seed.Member(t.first+k).Int64N(1<<53))
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
+// values returns what templates and JSON see of the task:
+//
+//	cycle, from, to, interval, member, seed, state      a single member
+//	cycle, from, to, interval, members                  batch mode, where members
+//	                                                    lists member, seed, state
+//
+// state holds every variable by name, nested as its shape.
+func (t *task) values() map[string]any {
+	v := map[string]any{"cycle": t.cycle, "from": t.from, "to": t.to, "interval": t.to - t.from}
+	rows := t.states.RawMatrix().Rows
+	members := make([]map[string]any, rows)
+	for i := range members {
+		members[i] = map[string]any{"member": t.first + i, "seed": t.seeds[i], "state": stateOf(t.layout, t.states.RawRowView(i))}
+	}
+	if t.batch {
+		v["members"] = members
+		return v
+	}
+	for key, value := range members[0] {
+		v[key] = value
+	}
+	return v
+}
+
+func stateOf(l *sdk.Layout, row []float64) map[string]any {
+	state := map[string]any{}
+	for _, v := range l.Variables {
+		state[v.Name] = nested(v.Shape, row[:v.Size()])
+		row = row[v.Size():]
+	}
+	return state
+}
+
+// nested returns values as lists of lists of a shape, a number for none.
+func nested(shape []int, values []float64) any {
+	switch len(shape) {
+	case 0:
+		return values[0]
+	case 1:
+		return values
+	}
+	width := len(values) / shape[0]
+	out := make([]any, shape[0])
+	for i := range out {
+		out[i] = nested(shape[1:], values[i*width:(i+1)*width])
+	}
+	return out
+}
+
+// nonFinite returns the first value that is NaN or infinite and where it stands.
+func nonFinite(values []float64) (v float64, at int, found bool) {
+	for i, v := range values {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return v, i, true
+		}
+	}
+	return 0, 0, false
+}
