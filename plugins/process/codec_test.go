@@ -223,3 +223,58 @@ with pyarrow.ipc.new_stream("out.arrows", t.schema) as out:
 		}
 	}
 }
+
+// Whatever a program leaves behind is an answer or an error, and an answer is what
+// the format says it is: written again, it reads the same.
+func FuzzResults(f *testing.F) {
+	l := &sdk.Layout{Variables: []sdk.Variable{{Name: "x"}, {Name: "h", Shape: []int{2}, Dims: []string{"i"}}}}
+	codecs := []codec{csvCodec{valueNames(l)}, npyCodec{}, jsonCodec{}, arrowCodec{}}
+	one := &task{layout: l, seeds: []int64{1}, states: mat.NewDense(1, 3, []float64{1, 2.5, -3e-300})}
+	for i, c := range codecs {
+		var b bytes.Buffer
+		if err := c.encode(&b, one); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(i, b.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, i int, text []byte) {
+		c := codecs[uint(i)%uint(len(codecs))]
+		got, again := mat.NewDense(1, 3, nil), mat.NewDense(1, 3, nil)
+		if err := c.decode(bytes.NewReader(text), one, got); err != nil {
+			return
+		}
+		if _, _, bad := nonFinite(got.RawRowView(0)); bad {
+			return // refused after reading
+		}
+		var b bytes.Buffer
+		if err := c.encode(&b, &task{layout: l, seeds: []int64{1}, states: got}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.decode(&b, one, again); err != nil || !mat.Equal(got, again) {
+			t.Errorf("%T: got %v, then %v: %v", c, got, again, err)
+		}
+	})
+}
+
+func BenchmarkCodecs(b *testing.B) {
+	l := &sdk.Layout{Variables: []sdk.Variable{{Name: "h", Shape: []int{100_000}, Dims: []string{"i"}}}}
+	t := &task{layout: l, seeds: []int64{1}, states: mat.NewDense(1, 100_000, nil)}
+	for j := range t.states.RawRowView(0) {
+		t.states.Set(0, j, math.Sin(float64(j)))
+	}
+	for name, c := range map[string]codec{"csv": csvCodec{valueNames(l)}, "npy": npyCodec{}, "json": jsonCodec{}, "arrows": arrowCodec{}} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(8 * 100_000)
+			into := mat.NewDense(1, 100_000, nil)
+			for b.Loop() {
+				var file bytes.Buffer
+				if err := c.encode(&file, t); err != nil {
+					b.Fatal(err)
+				}
+				if err := c.decode(&file, t, into); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

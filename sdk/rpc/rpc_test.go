@@ -291,6 +291,24 @@ func TestConfigureRefusals(t *testing.T) {
 	}
 }
 
+// What a model is configured with arrives.
+func TestModelConfig(t *testing.T) {
+	p, err := growing(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got sdk.ModelConfig
+	local := p.NewModel
+	p.NewModel = func(ctx context.Context, c sdk.ModelConfig) (sdk.Model, error) {
+		got = c
+		return local(ctx, c)
+	}
+	want := sdk.ModelConfig{Params: sdk.Params{"rate": 0.5}, Step: 0.25, Dir: "/where/the workflow is"}
+	if _, err := over(t, p, nil).NewModel(t.Context(), want); err != nil || got.Params["rate"] != 0.5 || got.Step != want.Step || got.Dir != want.Dir {
+		t.Errorf("got %+v, want %+v: %v", got, want, err)
+	}
+}
+
 // What the frame codec writes is what generated code reads, and the other way.
 func TestFramesAreProtobuf(t *testing.T) {
 	c := newCodec()
