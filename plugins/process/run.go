@@ -97,13 +97,17 @@ func (m *model) run(ctx context.Context, dir string, t *task, into *mat.Dense) (
 		f = m.collect(dir, t, into)
 	}
 	if f != nil {
-		f.command, f.dir = brief(strings.Join(append(m.Command[:1:1], cmd.Args[1:]...), " ")), dir
+		f.command, f.dir = brief(strings.Join(append(m.Command[:1:1], cmd.Args[len(gate)+1:]...), " ")), dir
 		f.last = lastLines(filepath.Join(dir, stderrFile), filepath.Join(dir, stdoutFile))
 	}
 	return f, nil
 }
 
-// command returns the command for t, ready to start in dir.
+// gate is a shell that waits for a line of input and then becomes the command that
+// follows. When the input ends before, it leaves.
+var gate = []string{"/bin/sh", "-c", `read -r go && exec "$@"`, "sh"}
+
+// command returns the command for t behind its gate, ready to start in dir.
 func (m *model) command(dir string, t *task) (*exec.Cmd, error) {
 	arguments, err := m.expand(m.arguments, t)
 	if err != nil {
@@ -113,7 +117,7 @@ func (m *model) command(dir string, t *task) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, config("env", "%v", err)
 	}
-	cmd := exec.Command(m.program, arguments...)
+	cmd := exec.Command(gate[0], slices.Concat(gate[1:], []string{m.program}, arguments)...)
 	cmd.Dir, cmd.Env = dir, append(inherited(), env...)
 	return cmd, nil
 }
@@ -126,8 +130,10 @@ func inherited() []string {
 }
 
 // execute runs cmd as the leader of a process group of its own, with its output
-// in files. When it has ended, or ctx has, nothing of the group is left. An error of
-// type *sdk.Error is about this machine, any other about the command.
+// in files and nothing to read. When it has ended, or ctx has, nothing of the group is
+// left. Its gate opens when the reaper has heard of it: there is no moment at which the
+// command would outlive the plugin. An error of type *sdk.Error is about this machine,
+// any other about the command.
 func execute(ctx context.Context, cmd *exec.Cmd, dir string) error {
 	for name, to := range map[string]*io.Writer{stdoutFile: &cmd.Stdout, stderrFile: &cmd.Stderr} {
 		f, err := os.Create(filepath.Join(dir, name))
@@ -145,14 +151,18 @@ func execute(ctx context.Context, cmd *exec.Cmd, dir string) error {
 	if err != nil {
 		return err
 	}
+	open, err := cmd.StdinPipe()
+	if err != nil {
+		return resource(err)
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
 	group, ended := cmd.Process.Pid, make(chan struct{})
-	err = reaper.adopt(group)
-	if err != nil {
-		kill(group)
+	if err = reaper.adopt(group); err == nil {
+		_, _ = io.WriteString(open, "go\n") // fails when the gate was killed
 	}
+	_ = open.Close()
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		select {
