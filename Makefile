@@ -36,8 +36,15 @@ lint: ## formatting, vet and the import law
 	$(GO) vet ./...
 	$(GO) run $(LINT) run ./...
 
-conformance: build ## put every built plugin through the conformance suite, over its socket
-	$(BIN)/plume plugins test $(PLUGINS)
+# Plugins whose example needs a server.
+SERVED := umbridge obs-umbridge
+
+conformance: build $(VENV)/ready ## put every built plugin through the conformance suite, over its socket
+	$(BIN)/plume plugins test $(filter-out $(SERVED),$(PLUGINS))
+	$(VENV)/bin/python examples/umbridge-lorenz63/server.py & server=$$!; trap "kill $$server" EXIT; \
+	  until $(VENV)/bin/python -c 'import umbridge; umbridge.supported_models("http://localhost:4242")' 2>/dev/null; do \
+	    kill -0 $$server || exit 1; sleep 0.2; done; \
+	  $(BIN)/plume plugins test $(SERVED)
 
 experiments-short: build ## the short form of every workflow's expected numbers
 	for w in workflows/*.toml; do $(BIN)/plume verify --profile short $$w || exit 1; done
@@ -64,10 +71,11 @@ results: build $(VENV)/ready ## the tables of docs/results; hours, goes on where
 	  $(VENV)/bin/python bench/results/results.py run $$w --sizes 20,50,100,250 || exit 1; done
 	$(VENV)/bin/python bench/results/results.py tables
 
-# The Python side of the tests: real readers of the tables plume writes.
-$(VENV)/ready: examples/analysis/requirements.txt
+# The Python side of the tests: real readers of the tables plume writes, and an
+# UM-Bridge server.
+$(VENV)/ready: examples/analysis/requirements.txt examples/umbridge-lorenz63/requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
 	touch $@
 
 proto: ## generate sdk/proto from its definition

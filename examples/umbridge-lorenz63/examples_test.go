@@ -1,0 +1,188 @@
+// Package umbridgelorenz63 runs the workflows beside it, one of them with a real
+// UM-Bridge server, and compares what they give.
+package umbridgelorenz63
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// plume is the program, with the plugins of the workflows beside it.
+var plume string
+
+func TestMain(m *testing.M) { os.Exit(build(m)) }
+
+func build(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "plume-examples-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	plume = filepath.Join(dir, "plume")
+	plugins := []string{"build", "-o", filepath.Join(dir, "plugins") + "/"}
+	for _, name := range []string{"lorenz63", "umbridge", "obs-nonlinear", "obs-umbridge", "filter-enkf"} {
+		plugins = append(plugins, "../../plugins/"+name)
+	}
+	for _, args := range [][]string{{"build", "-o", plume, "../../host"}, plugins} {
+		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go %v: %v\n%s", args, err, out)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+// serve starts server.py and returns its address.
+func serve(t *testing.T) string {
+	t.Helper()
+	python := os.Getenv("PLUME_PYTHON")
+	if python == "" {
+		t.Skip("NOT TESTED: PLUME_PYTHON does not name a python with umbridge; make test sets it")
+	}
+	l, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	var printed bytes.Buffer
+	cmd := exec.Command(python, "server.py", fmt.Sprint(port))
+	cmd.Stdout, cmd.Stderr = &printed, &printed
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
+	address := fmt.Sprintf("http://localhost:%d", port)
+	for range 600 {
+		if r, err := http.Get(address + "/Info"); err == nil {
+			r.Body.Close()
+			return address
+		}
+		select {
+		case <-ended:
+			t.Fatalf("the server ended: %s", printed.String())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	t.Fatal("the server does not answer")
+	return ""
+}
+
+// run runs a workflow and returns the true trajectory and the analysis ensembles.
+func run(t *testing.T, workflow string, set ...string) map[string][]float64 {
+	t.Helper()
+	args := []string{"run", "--run-dir", t.TempDir(), workflow}
+	for _, s := range set {
+		args = append(args, "--set", s)
+	}
+	cmd := exec.Command(plume, args...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", workflow, err, stderr.String())
+	}
+	all := map[string][]float64{}
+	for what, part := range map[string]string{"truth": "truth/replicate=001", "analysis": "ensemble/trial=0001"} {
+		tab, err := table.Read(filepath.Join(strings.TrimSpace(string(out)), part, "part-00000.arrow"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range []string{"x", "y", "z"} {
+			all[what+" "+v] = tab.Column(v).([]float64)
+		}
+	}
+	return all
+}
+
+// distance returns the largest difference of two runs.
+func distance(t *testing.T, a, b map[string][]float64) float64 {
+	t.Helper()
+	largest := 0.0
+	for name, values := range a {
+		if len(values) == 0 || len(values) != len(b[name]) {
+			t.Fatalf("%s: %d and %d values", name, len(values), len(b[name]))
+		}
+		for i, v := range values {
+			largest = max(largest, math.Abs(v-b[name][i]))
+		}
+	}
+	return largest
+}
+
+// The same experiment with model and operator as plume's plugins and on an UM-Bridge
+// server gives the same truth and the same analyses, to rounding, and with several
+// requests in flight the same bits.
+//
+// How far rounding may carry is measured, not guessed: rho, and then the scale of the
+// operator, are changed by one part in 1e8, and the experiment answers with some change
+// of its numbers. A Runge-Kutta step rounds as much as a change of rho by 14 x 2^-53
+// (see examples/process). Two arctans may differ by 2^-52 of themselves each, and the
+// product in them by 2^-53; the change of the scale by c changes them by c u/(1 + u²)
+// for u = 0.1 x, which is c/7 of themselves or more for |x| < 50: so rounding does as
+// much as a change of the scale by 35 x 2^-53 at most. So the runs may differ by
+// 100 x 2^-53 / 1e-8 of the two measured changes.
+func TestTwins(t *testing.T) {
+	address := serve(t)
+	const change = 1e-8
+	changed := func(key string, value float64) string {
+		return key + "=" + strconv.FormatFloat(value*(1+change), 'g', -1, 64)
+	}
+	want := run(t, "plugins.toml")
+	answer := distance(t, want, run(t, "plugins.toml", changed("model.params.rho", 28))) +
+		distance(t, want, run(t, "plugins.toml", changed("observations.params.scale", 0.1)))
+	tolerance := answer * 100 * 0x1p-53 / change
+	if answer < 1e-8 || tolerance > 1e-8 {
+		t.Fatalf("changes of 1e-8 change the numbers by %g, which gives a tolerance of %g: too much or too little to mean anything", answer, tolerance)
+	}
+	set := []string{"model.params.url=" + address, "observations.params.url=" + address}
+	served := run(t, "umbridge.toml", set...)
+	if got := distance(t, want, served); got > tolerance {
+		t.Errorf("the largest difference is %g, want at most %g", got, tolerance)
+	} else {
+		t.Logf("the largest difference is %g; tolerance %.2g", got, tolerance)
+	}
+	parallel := run(t, "umbridge.toml", append(set, "model.params.parallel=4", "observations.params.parallel=3")...)
+	if got := distance(t, served, parallel); got != 0 {
+		t.Errorf("several requests in flight change the numbers by %g", got)
+	}
+}
+
+// When the server fails, plume says in which cycle and for which member, where, and what
+// the server said.
+func TestFailingServer(t *testing.T) {
+	address := serve(t)
+	for where, want := range map[string][]string{
+		`observations.params.config={"scale": "a"}`: {"cycle 1: observe: member 0: " + address + "/Evaluate: arctan: the server says 500: "},
+		"model.params.model=lorenz":                 {"model: " + address + ` has no "lorenz", it has lorenz63, arctan`},
+	} {
+		cmd := exec.Command(plume, "run", "--run-dir", t.TempDir(), "umbridge.toml",
+			"--set", "model.params.url="+address, "--set", "observations.params.url="+address, "--set", where)
+		out, err := cmd.CombinedOutput()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			t.Fatalf("%s: got %v: %s", where, err, out)
+		}
+		for _, w := range want {
+			if !strings.Contains(string(out), w) {
+				t.Errorf("%s: plume does not say %q:\n%s", where, w, out)
+			}
+		}
+	}
+}

@@ -1,0 +1,15 @@
+// Command obs-umbridge makes the model of an UM-Bridge server an observation
+// operator plugin of plume.
+package main
+
+import (
+	_ "embed"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/serve"
+)
+
+//go:embed plugin.toml
+var manifest string
+
+func main() { serve.Main(sdk.OperatorPlugin(manifest, newOperator)) }

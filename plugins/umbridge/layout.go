@@ -1,0 +1,147 @@
+package main
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// The notation of variables and dimensions is that of netCDF's CDL.
+var (
+	variableRule  = regexp.MustCompile(`^([A-Za-z_]\w*)\s*(?:\(\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s*\))?$`)
+	dimensionRule = regexp.MustCompile(`^([A-Za-z_]\w*)\s*=\s*([1-9]\d{0,8})$`)
+	commaRule     = regexp.MustCompile(`\s*,\s*`)
+)
+
+// newLayout returns the layout that the parameters of m describe, or where they do
+// not, that of one vector of the server.
+func (m *model) newLayout() (*sdk.Layout, error) {
+	names, lengths, err := m.dimensions()
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Variables) == 0 {
+		n, err := m.served()
+		if err != nil {
+			return nil, err
+		}
+		m.Variables, names, lengths = []string{"state(i)"}, append(names, "i"), append(lengths, n)
+	}
+	if len(m.Units) > 0 && len(m.Units) != len(m.Variables) {
+		return nil, config("units", "got %d, want one for each of %d variables", len(m.Units), len(m.Variables))
+	}
+	l := &sdk.Layout{}
+	for i, text := range m.Variables {
+		v, err := variable(text, names, lengths)
+		if err != nil {
+			return nil, err
+		}
+		if v.Unit = "1"; len(m.Units) > 0 {
+			v.Unit = m.Units[i]
+		}
+		if slices.Contains(slices.Concat(inputWords, outputWords), v.Name) || v.Name == "state" && len(m.Variables) > 1 {
+			return nil, config("variables", "the name %s means something else in inputs and outputs", v.Name)
+		}
+		l.Variables = append(l.Variables, v)
+	}
+	if err := l.Check(); err != nil {
+		return nil, config("variables", "%v", err)
+	}
+	l.Coordinates, err = m.grid(l, names)
+	return l, err
+}
+
+// served returns how many values the server leaves for the word state in inputs.
+func (m *model) served() (int, error) {
+	for i, text := range m.Inputs[:min(len(m.Inputs), len(m.inputSizes))] {
+		words := commaRule.Split(strings.TrimSpace(text), -1)
+		if n := m.inputSizes[i] - len(words) + 1; slices.Contains(words, "state") && n > 0 {
+			return n, nil
+		}
+	}
+	return 0, config("inputs", "none has room for the state").WithHint("the input vectors of %s have %v values", m.Model, m.inputSizes)
+}
+
+func (m *model) dimensions() (names []string, lengths []int, err error) {
+	for _, text := range m.Dimensions {
+		parts := dimensionRule.FindStringSubmatch(text)
+		if parts == nil {
+			return nil, nil, config("dimensions", "got %q, want a name and a length", text).WithHint(`such as "y = 20"`)
+		}
+		if slices.Contains(names, parts[1]) {
+			return nil, nil, config("dimensions", "%s is repeated", parts[1])
+		}
+		k, err := strconv.Atoi(parts[2])
+		if err != nil {
+			return nil, nil, config("dimensions", "%v", err)
+		}
+		names, lengths = append(names, parts[1]), append(lengths, k)
+	}
+	if len(names) > 0 && len(m.Variables) == 0 {
+		return nil, nil, config("dimensions", "stands without variables")
+	}
+	return names, lengths, nil
+}
+
+func variable(text string, names []string, lengths []int) (sdk.Variable, error) {
+	parts := variableRule.FindStringSubmatch(text)
+	if parts == nil {
+		return sdk.Variable{}, config("variables", "got %q, want a name, or a name and its dimensions", text).WithHint(`such as "x" or "h(y, x)"`)
+	}
+	v := sdk.Variable{Name: parts[1]}
+	if parts[2] == "" {
+		return v, nil
+	}
+	for _, name := range commaRule.Split(parts[2], -1) {
+		i := slices.Index(names, name)
+		if slices.Contains(v.Dims, name) {
+			return v, config("variables", "%s has the dimension %s twice", v.Name, name)
+		}
+		if i < 0 {
+			return v, config("variables", "%s has the dimension %s, whose length dimensions does not give", v.Name, name)
+		}
+		v.Dims, v.Shape = append(v.Dims, name), append(v.Shape, lengths[i])
+	}
+	return v, nil
+}
+
+// grid places value (i, j, ...) of every variable at i, j, ... times the spacing, or
+// nowhere where there is none.
+func (m *model) grid(l *sdk.Layout, names []string) (*sdk.Coordinates, error) {
+	if len(m.Spacing) == 0 {
+		if len(m.Period) > 0 {
+			return nil, config("period", "stands without spacing")
+		}
+		return nil, nil
+	}
+	if len(m.Spacing) != len(names) {
+		return nil, config("spacing", "got %d, want one for each of %d dimensions", len(m.Spacing), len(names))
+	}
+	c := &sdk.Coordinates{Dims: names, Period: m.Period, Points: mat.NewDense(l.Size(), len(names), nil)}
+	if len(m.Period) == 0 {
+		c.Period = make([]float64, len(names))
+	}
+	if len(c.Period) != len(names) {
+		return nil, config("period", "got %d, want one for each of %s", len(m.Period), strings.Join(names, ", "))
+	}
+	row := 0
+	for _, v := range l.Variables {
+		if len(v.Dims) != len(names) {
+			return nil, config("spacing", "%s has no position along some of %s", v.Name, strings.Join(names, ", "))
+		}
+		for k := range v.Size() {
+			rest := k // the last dimension runs fastest
+			for d := len(v.Dims) - 1; d >= 0; d-- {
+				axis := slices.Index(names, v.Dims[d])
+				c.Points.Set(row, axis, m.Spacing[axis]*float64(rest%v.Shape[d]))
+				rest /= v.Shape[d]
+			}
+			row++
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+// model is a model of an UM-Bridge server:
+//
+//	x(to) = F(x(from), from, to)
+//
+// with states and times in the server's input and output vectors as inputs and
+// outputs say.
+type model struct {
+	server
+	Inputs     []string  `param:"inputs"`
+	Outputs    []string  `param:"outputs"`
+	Variables  []string  `param:"variables"`
+	Dimensions []string  `param:"dimensions"`
+	Units      []string  `param:"units"`
+	Spacing    []float64 `param:"spacing"`
+	Period     []float64 `param:"period"`
+
+	layout  *sdk.Layout
+	inputs  [][]part // of every input vector
+	outputs [][]part // of every output vector
+}
+
+// What may stand in inputs and outputs beside state, its variables and numbers.
+var (
+	inputWords  = []string{"from", "to", "interval", "seed"}
+	outputWords = []string{skip}
+)
+
+func newModel(c sdk.ModelConfig) (sdk.Model, error) {
+	m := &model{}
+	c.Params.Decode(m)
+	if err := m.connect(context.Background(), timesOf(0, 1, 0)); err != nil {
+		return nil, err
+	}
+	var err error
+	if m.layout, err = m.newLayout(); err != nil {
+		return nil, err
+	}
+	if m.inputs, err = allParts("inputs", m.Inputs, m.inputSizes, m.layout, inputWords); err != nil {
+		return nil, err
+	}
+	if m.outputs, err = allParts("outputs", m.Outputs, m.outputSizes, m.layout, outputWords); err != nil {
+		return nil, err
+	}
+	return m, m.checkUse()
+}
+
+// checkUse returns an error when outputs hold a value of the state twice or
+// something that is no answer, or when a value is in no vector at all.
+func (m *model) checkUse() error {
+	goes, comes := make([]int, m.layout.Size()), make([]int, m.layout.Size())
+	for _, use := range []struct {
+		vectors [][]part
+		count   []int
+	}{{m.inputs, goes}, {m.outputs, comes}} {
+		for _, ps := range use.vectors {
+			for _, p := range ps {
+				for j := p.from; j < p.to; j++ {
+					use.count[j]++
+				}
+			}
+		}
+	}
+	for _, ps := range m.outputs {
+		for _, p := range ps {
+			if !p.holdsState() && p.word != skip {
+				return config("outputs", "got the number %g, want state, variables or %s", p.number, skip)
+			}
+		}
+	}
+	first := 0
+	for _, v := range m.layout.Variables {
+		switch {
+		case comes[first] > 1:
+			return config("outputs", "%s is in more than one", v.Name)
+		case goes[first]+comes[first] == 0:
+			return config("inputs", "%s is in none, and in no output either", v.Name)
+		}
+		first += v.Size()
+	}
+	return nil
+}
+
+// timesOf returns what words mean in a forecast.
+func timesOf(from, to float64, seed int64) values {
+	return values{"from": from, "to": to, "interval": to - from, "seed": seed}
+}
+
+// Layout implements sdk.Model.
+func (m *model) Layout() *sdk.Layout { return m.layout }
+
+// Forecast implements sdk.Model. Every member is one request, m.Parallel at a time;
+// members whose requests fail are listed. The seed a server is given is below 2^53,
+// so that a number in JSON holds it, and comes from r.Seed.Member(i).
+func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	rows, _ := r.Ensemble.Dims()
+	errs := m.each(ctx, rows, func(ctx context.Context, i int) error {
+		x, into := r.Ensemble.RawRowView(i), r.Into.RawRowView(i)
+		times := timesOf(r.From, r.To, r.Seed.Member(r.First+i).Int64N(1<<53))
+		output, err := m.evaluate(ctx, pack(m.inputs, x, times), times)
+		if err != nil {
+			return err
+		}
+		copy(into, x) // what no output holds stays as it is
+		for k, ps := range m.outputs {
+			unpack(ps, output[k], func(first int, values []float64) { copy(into[first:], values) })
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	res := &sdk.ForecastResult{}
+	for i, err := range errs {
+		if err != nil {
+			kind := sdk.KindOf(err)
+			res.Failures = append(res.Failures, sdk.MemberFailure{Member: i, Reason: err.Error(), Retryable: kind == sdk.KindTransient || kind == sdk.KindDeadline})
+		}
+	}
+	return res, nil
+}
