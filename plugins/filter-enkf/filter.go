@@ -8,6 +8,7 @@ import (
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
 	"github.com/plume-da/plume/sdk/linalg"
+	"github.com/plume-da/plume/sdk/taper"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -21,7 +22,7 @@ type filter struct {
 	Rotation          bool    `param:"rotation"`
 	Observations      string  `param:"observations"`
 
-	localization *localization // nil without cutoff
+	localization *taper.Localization // nil without cutoff
 }
 
 func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
@@ -35,7 +36,7 @@ func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
 	}
 	if f.Cutoff > 0 {
 		var err error
-		if f.localization, err = newLocalization(c.State, c.Observations, f.Cutoff); err != nil {
+		if f.localization, err = taper.NewLocalization(c.State, c.Observations, f.Cutoff); err != nil {
 			return nil, err
 		}
 	}

@@ -3,45 +3,11 @@ package main
 import (
 	"slices"
 
-	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
 	"github.com/plume-da/plume/sdk/taper"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
-
-// localization says which observations count for a state value, and how much. It
-// is made once and not changed.
-type localization struct {
-	state, observations *mat.Dense // positions, one row a value
-	index               *taper.Index
-	order               []int // state values, those in one place after each other
-}
-
-// newLocalization indexes the positions of the observations. Cost: n log n + m.
-func newLocalization(state *sdk.Layout, space *sdk.ObservationSpace, cutoff float64) (*localization, error) {
-	if state == nil || state.Coordinates == nil || space == nil || space.Layout.Coordinates == nil {
-		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but the state or the observations have no coordinates, so no distances", cutoff).
-			WithHint("leave the cutoff out, or choose a model and an operator that offer coordinates")
-	}
-	s, o := state.Coordinates, space.Layout.Coordinates
-	if !slices.Equal(s.Dims, o.Dims) || !slices.Equal(s.Period, o.Period) {
-		return nil, sdk.Errorf(sdk.KindShape, "cutoff", "the state is placed on axes %v with periods %v and the observations on %v with %v, want the same",
-			s.Dims, s.Period, o.Dims, o.Period)
-	}
-	if i, k, found := ensemble.NonFinite(s.Points); found {
-		return nil, sdk.Errorf(sdk.KindContract, "coordinates of the state", "value %d is at %v on axis %s, want a finite number", i, s.Points.At(i, k), s.Dims[k])
-	}
-	index, err := taper.NewIndex(o, cutoff)
-	if err != nil {
-		return nil, err
-	}
-	l := &localization{state: s.Points, observations: o.Points, index: index, order: numbers(state.Size())}
-	slices.SortStableFunc(l.order, func(i, j int) int {
-		return slices.Compare(s.Points.RawRowView(i), s.Points.RawRowView(j))
-	})
-	return l, nil
-}
 
 func numbers(n int) []int {
 	all := make([]int, n)
@@ -55,16 +21,16 @@ func numbers(n int) []int {
 // S' and d, and which of their rows lie near a value. A nil localization means that
 // all do, with weight 1.
 type locals struct {
-	*localization
+	*taper.Localization
 	anomalies  *mat.Dense // S', m x N
 	innovation []float64
 	row        []int             // of an observation component; -1 where it is missing
 	all        []taper.Neighbour // without localization
 }
 
-func newLocals(o *observed, components int, l *localization) *locals {
+func newLocals(o *observed, components int, l *taper.Localization) *locals {
 	_, m := o.anomalies.Dims()
-	s := &locals{localization: l, anomalies: mat.DenseCopyOf(o.anomalies.T()), innovation: o.innovation}
+	s := &locals{Localization: l, anomalies: mat.DenseCopyOf(o.anomalies.T()), innovation: o.innovation}
 	if l == nil {
 		for k := range m {
 			s.all = append(s.all, taper.Neighbour{Index: k, Weight: 1})
@@ -81,24 +47,24 @@ func newLocals(o *observed, components int, l *localization) *locals {
 // nearValue returns the rows near state value j, in the order of the observation. The
 // answer fills dst when there is localization.
 func (s *locals) nearValue(dst []taper.Neighbour, j int) []taper.Neighbour {
-	if s.localization == nil {
+	if s.Localization == nil {
 		return s.all
 	}
-	return s.within(dst, s.state.RawRowView(j))
+	return s.present(s.NearValue(dst, j))
 }
 
 // nearObservation returns the same for an observation component.
 func (s *locals) nearObservation(dst []taper.Neighbour, component int) []taper.Neighbour {
-	if s.localization == nil {
+	if s.Localization == nil {
 		return s.all
 	}
-	return s.within(dst, s.observations.RawRowView(component))
+	return s.present(s.NearObservation(dst, component))
 }
 
-func (s *locals) within(dst []taper.Neighbour, at []float64) []taper.Neighbour {
-	dst = s.index.Near(dst, at)
-	kept := dst[:0]
-	for _, p := range dst {
+// present leaves out what is missing and numbers the others as rows.
+func (s *locals) present(near []taper.Neighbour) []taper.Neighbour {
+	kept := near[:0]
+	for _, p := range near {
 		if p.Index = s.row[p.Index]; p.Index >= 0 {
 			kept = append(kept, p)
 		}
@@ -134,8 +100,8 @@ func (u *localUpdate) apply(into, e *mat.Dense) {
 	const width = 32
 	members, n := e.Dims()
 	order := numbers(n)
-	if u.localization != nil {
-		order = u.order
+	if u.Localization != nil {
+		order = u.Order()
 	}
 	ensemble.InBlocks(n, width, func() func(from, to int) {
 		scheme := u.newSweep()
@@ -191,5 +157,5 @@ func gather(anomalies *mat.Dense, mean []float64, e *mat.Dense, values []int, fa
 }
 
 func (u *localUpdate) moved(i, j int) bool {
-	return u.localization != nil && !slices.Equal(u.state.RawRowView(i), u.state.RawRowView(j))
+	return u.Localization != nil && !u.SamePlace(i, j)
 }

@@ -1,0 +1,69 @@
+package taper
+
+import (
+	"slices"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/mat"
+)
+
+// Localization says which components of an observation count for a state value, and
+// how much. It is immutable and safe for concurrent use.
+type Localization struct {
+	state, observations *mat.Dense // positions, one row a value
+	index               *Index     // of the observations
+	order               []int
+}
+
+// NewLocalization indexes the positions of the observations, which count up to cutoff,
+// in the unit of the coordinates. Errors: state or observations without coordinates,
+// or on other axes than the other; positions that are not finite; those of [NewIndex].
+// Cost: n log n + m.
+func NewLocalization(state *sdk.Layout, space *sdk.ObservationSpace, cutoff float64) (*Localization, error) {
+	if state == nil || state.Coordinates == nil || space == nil || space.Layout.Coordinates == nil {
+		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but the state or the observations have no coordinates, so no distances", cutoff).
+			WithHint("leave the cutoff out, or choose a model and an operator that offer coordinates")
+	}
+	s, o := state.Coordinates, space.Layout.Coordinates
+	if !slices.Equal(s.Dims, o.Dims) || !slices.Equal(s.Period, o.Period) {
+		return nil, sdk.Errorf(sdk.KindShape, "cutoff", "the state is placed on axes %v with periods %v and the observations on %v with %v, want the same",
+			s.Dims, s.Period, o.Dims, o.Period)
+	}
+	if i, k, found := ensemble.NonFinite(s.Points); found {
+		return nil, sdk.Errorf(sdk.KindContract, "coordinates of the state", "value %d is at %v on axis %s, want a finite number", i, s.Points.At(i, k), s.Dims[k])
+	}
+	index, err := NewIndex(o, cutoff)
+	if err != nil {
+		return nil, err
+	}
+	l := &Localization{state: s.Points, observations: o.Points, index: index, order: make([]int, state.Size())}
+	for i := range l.order {
+		l.order[i] = i
+	}
+	slices.SortStableFunc(l.order, func(i, j int) int {
+		return slices.Compare(s.Points.RawRowView(i), s.Points.RawRowView(j))
+	})
+	return l, nil
+}
+
+// Order returns the numbers of the state values, those in one place after each other.
+// It must not be modified.
+func (l *Localization) Order() []int { return l.order }
+
+// SamePlace says whether two state values are in one place, so that the same
+// observations count for them.
+func (l *Localization) SamePlace(i, j int) bool {
+	return slices.Equal(l.state.RawRowView(i), l.state.RawRowView(j))
+}
+
+// NearValue returns the components of the observation near state value j, as
+// [Index.Near] does.
+func (l *Localization) NearValue(dst []Neighbour, j int) []Neighbour {
+	return l.index.Near(dst, l.state.RawRowView(j))
+}
+
+// NearObservation returns the same for a component of the observation.
+func (l *Localization) NearObservation(dst []Neighbour, component int) []Neighbour {
+	return l.index.Near(dst, l.observations.RawRowView(component))
+}
