@@ -19,8 +19,8 @@ import (
 //
 // The rule is plume's own. It was found on Lorenz-63 and Lorenz-96 with 3 to 40
 // values, N = 10 to 1000, linear and nonlinear observations; see docs/results.
-func bandwidthRule(within float64, members, r int) float64 {
-	p := float64(r) * float64(r+1) / 2
+func bandwidthRule(within float64, members int, r float64) float64 {
+	p := r * (r + 1) / 2
 	return math.Sqrt(within * p / (float64(members) + p))
 }
 
@@ -28,16 +28,20 @@ func bandwidthRule(within float64, members, r int) float64 {
 const narrowest = 0.02
 
 // withinLobes estimates the share of the variance of a value that lies within the
-// lobes of its density, 1 for a normal one. For two equal lobes of share s each,
-// the excess kurtosis is -2 (1 - s)², which is solved for s with the mean over the
-// state of
+// lobes of its density, 1 for a normal one, from its excess kurtosis. For two equal
+// lobes of share s each that is -2 (1 - s)².
+func withinLobes(excess float64) float64 {
+	return max(narrowest, 1-math.Sqrt(max(0, -excess/2)))
+}
+
+// excessKurtosis returns of every value of the state
 //
 //	mean((x - mean)⁴) / variance² - 3 (N - 1) / (N + 1),
 //
 // the last term being what N draws of a normal density have on average (Cramer
-// 1946, Mathematical Methods of Statistics, section 29.3). Values without spread
-// do not count. Cost: N n.
-func withinLobes(e *mat.Dense, mean, sd, weights []float64) float64 {
+// 1946, Mathematical Methods of Statistics, section 29.3), or NaN where there is no
+// spread. Cost: N n.
+func excessKurtosis(e *mat.Dense, mean, sd, weights []float64) []float64 {
 	members, n := e.Dims()
 	effective := ensemble.ESS(weights, members)
 	biased := (effective - 1) / effective
@@ -48,15 +52,32 @@ func withinLobes(e *mat.Dense, mean, sd, weights []float64) float64 {
 			fourth[j] += w * z * z * z * z
 		}
 	}
-	sum, count := 0.0, 0
-	for j, v := range fourth {
+	for j := range fourth {
 		if sd[j] > 0 {
-			sum += v / (biased * biased)
+			fourth[j] = fourth[j]/(biased*biased) - 3*(effective-1)/(effective+1)
+		} else {
+			fourth[j] = math.NaN()
+		}
+	}
+	return fourth
+}
+
+// meanExcess returns the mean of the values that have a kurtosis.
+func meanExcess(excess []float64) float64 {
+	sum, count := 0.0, 0
+	for _, x := range excess {
+		if !math.IsNaN(x) {
+			sum += x
 			count++
 		}
 	}
-	excess := sum/float64(count) - 3*(effective-1)/(effective+1)
-	return max(narrowest, 1-math.Sqrt(max(0, -excess/2)))
+	return sum / float64(count)
+}
+
+// leastESS returns the effective sample size that the weights are to leave, a share
+// of 1 - within/2 of the degrees of freedom N - 1.
+func leastESS(within float64, members int) float64 {
+	return 1 + (1-within/2)*float64(members-1)
 }
 
 // finiteSize returns by how much the spread of the forecast is to be multiplied

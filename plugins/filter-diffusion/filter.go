@@ -7,6 +7,7 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
+	"github.com/plume-da/plume/sdk/taper"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -19,6 +20,8 @@ type filter struct {
 	Schedule     string  `param:"schedule"`
 	Units        string  `param:"units"`
 	Bandwidth    float64 `param:"bandwidth"`
+	Tempering    float64 `param:"tempering"`
+	Cutoff       float64 `param:"cutoff"`
 	SecondOrder  bool    `param:"second_order"`
 	FiniteSize   bool    `param:"finite_size"`
 	BandwidthX   float64 `param:"bandwidth_x"`
@@ -29,6 +32,8 @@ type filter struct {
 	RTol         float64 `param:"rtol"`
 	ATol         float64 `param:"atol"`
 	Steps        int     `param:"steps"`
+
+	localization *taper.Localization // nil without cutoff
 }
 
 func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
@@ -37,15 +42,43 @@ func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
 	if c.Members < 2 {
 		return nil, sdk.Errorf(sdk.KindConfig, "ensemble.size", "is %d, but a density needs at least 2 members", c.Members)
 	}
+	if f.Cutoff > 0 {
+		if err := f.checkLocal(); err != nil {
+			return nil, err
+		}
+		var err error
+		if f.localization, err = taper.NewLocalization(c.State, c.Observations, f.Cutoff); err != nil {
+			return nil, err
+		}
+	}
 	return f, nil
+}
+
+// checkLocal refuses what a local analysis cannot do.
+func (f *filter) checkLocal() error {
+	switch {
+	case f.Scheme != "joint":
+		return sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but scheme = %q is global", f.Cutoff, f.Scheme).
+			WithHint("choose scheme = \"joint\", or leave the cutoff out")
+	case f.Observations != "predicted":
+		return sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but a local analysis has to know the error variance, which simulated observations do not give", f.Cutoff).
+			WithHint("choose observations = \"predicted\", or leave the cutoff out")
+	case f.Sampler != "exact" || !f.SecondOrder:
+		return sdk.Errorf(sdk.KindConfig, "cutoff", "got %g with sampler = %q and second_order = %t, but a local analysis draws nothing: it moves the members to the moments of the density",
+			f.Cutoff, f.Sampler, f.SecondOrder).WithHint("leave sampler and second_order at their defaults, or leave the cutoff out")
+	}
+	return nil
 }
 
 // Needs lists what the kernels in the observation are made of.
 func (f *filter) Needs() []sdk.Capability {
-	if f.Observations == "predicted" {
-		return []sdk.Capability{sdk.Predicted, sdk.ErrorVariance}
+	switch {
+	case f.Observations == "simulated":
+		return []sdk.Capability{sdk.Simulated}
+	case f.Cutoff > 0:
+		return []sdk.Capability{sdk.Predicted, sdk.ErrorVariance, sdk.HasPositions}
 	}
-	return []sdk.Capability{sdk.Simulated}
+	return []sdk.Capability{sdk.Predicted, sdk.ErrorVariance}
 }
 
 // Analyse replaces the forecast by as many draws from the estimated density of
@@ -60,7 +93,10 @@ func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, er
 		p.Into.Copy(p.Ensemble)
 		return &sdk.Analysis{LogWeights: slices.Clone(p.LogWeights)}, nil
 	}
-	if f.Scheme == "joint" {
+	switch {
+	case f.localization != nil:
+		return f.analyseLocally(p, observed)
+	case f.Scheme == "joint":
 		return f.analyseJoint(ctx, p, observed)
 	}
 	d, err := f.estimate(p, observed)

@@ -47,16 +47,16 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 		inflation = o.finiteSize(ensemble.ESS(prior, members))
 		o.scale(inflation)
 	}
-	within := withinLobes(p.Ensemble, w.mean, w.sd, prior)
+	within := withinLobes(meanExcess(excessKurtosis(p.Ensemble, w.mean, w.sd, prior)))
 	b := f.Bandwidth
 	if b == 0 {
-		b = bandwidthRule(within, members, w.rank())
+		b = bandwidthRule(within, members, float64(w.rank()))
 	}
 	posterior, err := w.given(o, b, prior)
 	if err != nil {
 		return nil, err
 	}
-	gamma := posterior.temper(prior, (1-within/2)*float64(members))
+	gamma := temper(posterior.weights, posterior.logWeights, prior, leastESS(within, members), f.Tempering)
 	x, ancestors, metrics, err := f.drawJoint(ctx, p, posterior)
 	if err != nil {
 		return nil, err
@@ -128,23 +128,28 @@ func (w *whitened) given(o *observedSpace, b float64, prior []float64) (*conditi
 	return c, normaliseLogs(logWeights)
 }
 
-// temper raises the likelihoods in the weights to the largest power gamma of at
-// most 1 that leaves an effective sample size of least members, and returns it.
-func (c *conditional) temper(prior []float64, least float64) (gamma float64) {
+// temper raises the likelihoods in logWeights to the power gamma and returns it: the
+// given one, or for 0 the largest of at most 1 that leaves an effective sample size of
+// least members. The weights become what logWeights say, normalised.
+func temper(weights, logWeights, prior []float64, least, given float64) (gamma float64) {
 	likelihood := make([]float64, len(prior))
-	for i, l := range c.logWeights {
+	for i, l := range logWeights {
 		likelihood[i] = l - math.Log(prior[i])
 		if prior[i] == 0 {
 			likelihood[i] = 0
 		}
 	}
 	try := func(g float64) float64 {
-		for i := range c.logWeights {
-			c.logWeights[i] = math.Log(prior[i]) + g*likelihood[i]
+		for i := range logWeights {
+			logWeights[i] = math.Log(prior[i]) + g*likelihood[i]
 		}
-		_, logSum := ensemble.Normalise(c.weights, c.logWeights)
-		floats.AddConst(-logSum, c.logWeights)
-		return ensemble.ESS(c.weights, len(c.weights))
+		_, logSum := ensemble.Normalise(weights, logWeights)
+		floats.AddConst(-logSum, logWeights)
+		return ensemble.ESS(weights, len(weights))
+	}
+	if given > 0 {
+		try(given)
+		return given
 	}
 	if try(1) >= least {
 		return 1
@@ -197,15 +202,14 @@ func (f *filter) drawJoint(ctx context.Context, p *sdk.Problem, c *conditional) 
 	return x, ancestors, metrics, err
 }
 
-// moments returns mean and covariance of the mixture,
+// moments returns the mean of the mixture and its covariance, without the bias of a
+// finite sample, as everywhere: an observation that says nothing leaves both as they
+// were.
 //
-//	sum_i w_i mu_i,   P + sum_i w_i (mu_i - mean) (mu_i - mean)'.
+//	sum_i w_i mu_i,   P + sum_i w_i (mu_i - mean) (mu_i - mean)' / (1 - sum_i w_i²)
 func (c *conditional) moments() ([]float64, *mat.SymDense) {
 	mean := ensemble.Mean(nil, c.centres, c.weights)
-	scatter := ensemble.Anomalies(nil, c.centres, mean)
-	for i, v := range c.weights {
-		floats.Scale(math.Sqrt(v), scatter.RawRowView(i))
-	}
+	scatter := rootWeightedRows(ensemble.Anomalies(nil, c.centres, mean), c.weights)
 	covariance := new(mat.SymDense)
 	covariance.SymOuterK(1, scatter.T())
 	covariance.AddSym(covariance, c.covariance)

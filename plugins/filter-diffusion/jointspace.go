@@ -26,17 +26,26 @@ func (w *whitened) rank() int { _, r := w.scores.Dims(); return r }
 func whiten(e *mat.Dense, weights []float64) (*whitened, error) {
 	w := &whitened{}
 	w.mean, w.sd = moments(e, weights)
-	if !(floats.Max(w.sd) > 0) || math.IsInf(floats.Max(w.sd), 1) {
-		return nil, sdk.Errorf(sdk.KindDiverged, "forecast ensemble", "its members have no finite spread, but a density needs some").
-			WithHint("spread the members, or add process noise to the model")
+	err := checkSpread(w.sd)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	if members, n := e.Dims(); n < members {
 		err = w.scoreDirectly(e, weights)
 	} else {
 		err = w.scoreByGram(e, weights)
 	}
 	return w, err
+}
+
+// checkSpread refuses members that are all alike, or so far apart that their variance
+// overflows.
+func checkSpread(sd []float64) error {
+	if largest := floats.Max(sd); largest > 0 && !math.IsInf(largest, 1) {
+		return nil
+	}
+	return sdk.Errorf(sdk.KindDiverged, "forecast ensemble", "its members have no finite spread, but a density needs some").
+		WithHint("spread the members, or add process noise to the model")
 }
 
 // rankTolerance is what squaring leaves of a direction, sqrt(2^-52), with room for

@@ -1,10 +1,10 @@
 package taper
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/ensemble"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -12,14 +12,15 @@ import (
 // how much. It is immutable and safe for concurrent use.
 type Localization struct {
 	state, observations *mat.Dense // positions, one row a value
-	index               *Index     // of the observations
+	values, components  *Index
 	order               []int
 }
 
-// NewLocalization indexes the positions of the observations, which count up to cutoff,
-// in the unit of the coordinates. Errors: state or observations without coordinates,
+// NewLocalization indexes the positions of state and observations, which count up to
+// cutoff, in the unit of the coordinates. Errors: state or observations without coordinates,
 // or on other axes than the other; positions that are not finite; those of [NewIndex].
-// Cost: n log n + m.
+// Cost: n log n + m, in
+// memory n + m.
 func NewLocalization(state *sdk.Layout, space *sdk.ObservationSpace, cutoff float64) (*Localization, error) {
 	if state == nil || state.Coordinates == nil || space == nil || space.Layout.Coordinates == nil {
 		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but the state or the observations have no coordinates, so no distances", cutoff).
@@ -30,14 +31,14 @@ func NewLocalization(state *sdk.Layout, space *sdk.ObservationSpace, cutoff floa
 		return nil, sdk.Errorf(sdk.KindShape, "cutoff", "the state is placed on axes %v with periods %v and the observations on %v with %v, want the same",
 			s.Dims, s.Period, o.Dims, o.Period)
 	}
-	if i, k, found := ensemble.NonFinite(s.Points); found {
-		return nil, sdk.Errorf(sdk.KindContract, "coordinates of the state", "value %d is at %v on axis %s, want a finite number", i, s.Points.At(i, k), s.Dims[k])
+	l := &Localization{state: s.Points, observations: o.Points, order: make([]int, state.Size())}
+	var err error
+	if l.values, err = NewIndex(s, cutoff); err != nil {
+		return nil, fmt.Errorf("state: %w", err)
 	}
-	index, err := NewIndex(o, cutoff)
-	if err != nil {
-		return nil, err
+	if l.components, err = NewIndex(o, cutoff); err != nil {
+		return nil, fmt.Errorf("observation: %w", err)
 	}
-	l := &Localization{state: s.Points, observations: o.Points, index: index, order: make([]int, state.Size())}
 	for i := range l.order {
 		l.order[i] = i
 	}
@@ -60,10 +61,16 @@ func (l *Localization) SamePlace(i, j int) bool {
 // NearValue returns the components of the observation near state value j, as
 // [Index.Near] does.
 func (l *Localization) NearValue(dst []Neighbour, j int) []Neighbour {
-	return l.index.Near(dst, l.state.RawRowView(j))
+	return l.components.Near(dst, l.state.RawRowView(j))
 }
 
-// NearObservation returns the same for a component of the observation.
+// ValuesNear returns the state values near state value j, itself among them, in the
+// same way.
+func (l *Localization) ValuesNear(dst []Neighbour, j int) []Neighbour {
+	return l.values.Near(dst, l.state.RawRowView(j))
+}
+
+// NearObservation returns the components of the observation near one of them.
 func (l *Localization) NearObservation(dst []Neighbour, component int) []Neighbour {
-	return l.index.Near(dst, l.observations.RawRowView(component))
+	return l.components.Near(dst, l.observations.RawRowView(component))
 }

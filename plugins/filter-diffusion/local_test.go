@@ -1,0 +1,337 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
+	"github.com/plume-da/plume/sdk/rng"
+	"github.com/plume-da/plume/sdk/taper"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+)
+
+// ring puts n values around a circle of the given length.
+func ring(n int, length float64) *sdk.Layout {
+	points := mat.NewDense(n, 1, nil)
+	for i := range n {
+		points.Set(i, 0, length*float64(i)/float64(n))
+	}
+	return &sdk.Layout{
+		Variables:   []sdk.Variable{{Name: "x", Shape: []int{n}}},
+		Coordinates: &sdk.Coordinates{Dims: []string{"x"}, Period: []float64{length}, Points: points},
+	}
+}
+
+// distances on a ring, and what they weigh.
+func ringTaper(a, b *sdk.Layout, i, k int, cutoff float64) float64 {
+	length := a.Coordinates.Period[0]
+	d := math.Abs(a.Coordinates.Points.At(i, 0) - b.Coordinates.Points.At(k, 0))
+	if w := taper.GaspariCohn(min(d, length-d), cutoff); w >= 1e-3 {
+		return w
+	}
+	return 0
+}
+
+func configureLocal(params map[string]any, members int, state, space *sdk.Layout) (*filter, error) {
+	p, err := sdk.FilterPlugin(manifest, newFilter)
+	if err != nil {
+		return nil, err
+	}
+	f, err := p.NewFilter(context.Background(), sdk.FilterConfig{Params: params, Members: members, State: state, Observations: &sdk.ObservationSpace{Layout: space}})
+	if err != nil {
+		return nil, err
+	}
+	return f.(*filter), nil
+}
+
+func mustLocal(t *testing.T, params map[string]any, p *sdk.Problem, length float64) *filter {
+	t.Helper()
+	members, n := p.Ensemble.Dims()
+	f, err := configureLocal(params, members, ring(n, length), ring(len(p.Observation), length))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// Value by value the analysis is the joint scheme in the space of the members with
+// error variances divided by their tapers, here with the formulas as they are
+// written, in the space of the observations and with inverses. Tolerance: the
+// condition of the matrices, below 1e4, times rounding, with room for sums.
+func TestLocalIsJointWithTaperedObservations(t *testing.T) {
+	const members, n, m, length, cutoff = 7, 24, 12, 24.0, 9.0
+	for _, params := range []map[string]any{{"bandwidth": 0.6, "tempering": 0.7}, {"bandwidth": 1.0, "tempering": 1.0}} {
+		p := twinProblem(members, n, m)
+		p.Observation[3] = math.NaN()
+		f := mustLocal(t, with(with(params, "cutoff", cutoff), "finite_size", false), p, length)
+		analyse(t, f, p)
+		b, gamma := params["bandwidth"].(float64), params["tempering"].(float64)
+		a := math.Sqrt(1 - b*b)
+		state, space := ring(n, length), ring(m, length)
+		xm, ym := ensemble.Mean(nil, p.Ensemble, nil), ensemble.Mean(nil, p.Predicted, nil)
+		for j := range n {
+			var y mat.Dense // N x k
+			var d []float64
+			for k := range m {
+				w := ringTaper(state, space, j, k, cutoff)
+				if k == 3 || w == 0 {
+					continue
+				}
+				unit := math.Sqrt(w / p.ErrorVariance[k])
+				column := mat.NewDense(members, 1, nil)
+				for i := range members {
+					column.Set(i, 0, unit*(p.Predicted.At(i, k)-ym[k]))
+				}
+				if d == nil {
+					y.CloneFrom(column)
+				} else {
+					var wider mat.Dense
+					wider.Augment(&y, column)
+					y.CloneFrom(&wider)
+				}
+				d = append(d, unit*(p.Observation[k]-ym[k]))
+			}
+			mean, covariance := mixtureOfMembers(t, &y, d, a, b, gamma)
+			root, _, err := roots(covariance)
+			if err != nil {
+				t.Fatal(err)
+			}
+			anomalies := mat.Col(nil, j, p.Ensemble)
+			floats.AddConst(-xm[j], anomalies)
+			var moved mat.VecDense
+			moved.MulVec(root, mat.NewVecDense(members, anomalies))
+			for i := range members {
+				want := xm[j] + floats.Dot(mean, anomalies) + math.Sqrt(members-1)*moved.AtVec(i)
+				if got := p.Into.At(i, j); math.Abs(got-want) > 1e-10 {
+					t.Fatalf("%v: member %d, value %d: %.14g, want %.14g", params, i, j, got, want)
+				}
+			}
+		}
+	}
+}
+
+// mixtureOfMembers returns the moments of the mixture in the space of the members.
+func mixtureOfMembers(t *testing.T, y *mat.Dense, d []float64, a, b, gamma float64) ([]float64, *mat.SymDense) {
+	t.Helper()
+	members, k := y.Dims()
+	forecast := mat.NewDense(members, members, nil)
+	forecast.Apply(func(i, l int, _ float64) float64 {
+		v := -1 / float64(members)
+		if i == l {
+			v++
+		}
+		return v * b * b / float64(members-1)
+	}, forecast)
+	var cross, s, inverse, gain mat.Dense
+	cross.Mul(forecast, y)
+	s.Mul(y.T(), &cross)
+	for i := range k {
+		s.Set(i, i, s.At(i, i)+1)
+	}
+	if err := inverse.Inverse(&s); err != nil {
+		t.Fatal(err)
+	}
+	gain.Mul(&cross, &inverse)
+	centres, logs := mat.NewDense(members, members, nil), make([]float64, members)
+	for i := range members {
+		row := centres.RawRowView(i)
+		for l := range row {
+			row[l] = -a / float64(members)
+		}
+		row[i] += a
+		innovation := mat.NewVecDense(k, nil)
+		for q := range k {
+			innovation.SetVec(q, d[q]-a*y.At(i, q))
+		}
+		logs[i] = -gamma * mat.Inner(innovation, &inverse, innovation) / 2
+		var shift mat.VecDense
+		shift.MulVec(&gain, innovation)
+		floats.Add(row, shift.RawVector().Data)
+	}
+	weights, _ := ensemble.Normalise(nil, logs)
+	mean := ensemble.Mean(nil, centres, weights)
+	covariance := mat.NewSymDense(members, nil)
+	for i := range members {
+		centre := mat.NewVecDense(members, nil)
+		centre.SubVec(centres.RowView(i), mat.NewVecDense(members, mean))
+		covariance.SymRankOne(covariance, weights[i]/(1-floats.Dot(weights, weights)), centre)
+	}
+	var known mat.Dense
+	known.Mul(&gain, cross.T())
+	known.Sub(forecast, &known)
+	covariance.AddSym(covariance, symmetric(&known))
+	return mean, covariance
+}
+
+// A value that no observation is near keeps its members to the last bit, as does one
+// whose only neighbour is missing; the others move.
+func TestLocalLeavesFarValuesAlone(t *testing.T) {
+	const n, length = 40, 40.0
+	p := twinProblem(8, n, 4) // observed at 0, 10, 20, 30
+	p.Observation[2] = math.NaN()
+	analyse(t, mustLocal(t, map[string]any{"cutoff": 5.0}, p, length), p)
+	for j := range n {
+		near := 0.0
+		for k := range 4 {
+			if k != 2 {
+				near += ringTaper(ring(n, length), ring(4, length), j, k, 5)
+			}
+		}
+		same := slices.Equal(mat.Col(nil, j, p.Into), mat.Col(nil, j, p.Ensemble))
+		if same != (near == 0) {
+			t.Errorf("value %d: unchanged is %t, but the tapers sum to %g", j, same, near)
+		}
+	}
+}
+
+// Far beyond the size of the domain all tapers are 1 to (length / cutoff)², and every
+// value is moved by one matrix: the analysis of two domains side by side, and of each
+// alone, are the same then when both see all observations. So is the one of all
+// values in another order.
+func TestLocalWideCutoffIsGlobal(t *testing.T) {
+	const members, n, m, length = 9, 10, 4, 10.0
+	params := map[string]any{"cutoff": 1e6 * length, "bandwidth": 0.5}
+	p := twinProblem(members, n, m)
+	analyse(t, mustLocal(t, params, p, length), p)
+	// One matrix moves all values: regress the analysis on the forecast's anomalies.
+	mean, analysis := ensemble.Mean(nil, p.Ensemble, nil), ensemble.Mean(nil, p.Into, nil)
+	before, after := ensemble.Anomalies(nil, p.Ensemble, mean), ensemble.Anomalies(nil, p.Into, analysis)
+	var svd mat.SVD
+	if !svd.Factorize(before, mat.SVDThin) {
+		t.Fatal("no singular values")
+	}
+	var inverse, transform, again mat.Dense
+	svd.SolveTo(&inverse, mat.NewDiagDense(members, slices.Repeat([]float64{1}, members)), rankOf(svd.Values(nil), 1e-10))
+	transform.Mul(after, &inverse)
+	again.Mul(&transform, before)
+	if diff := largestDifference(&again, after); diff > 1e-8 { // 1 - taper is 1e-12 here; the inverse multiplies it by up to 1e3
+		t.Errorf("values are moved differently: by up to %g", diff)
+	}
+}
+
+// Bandwidth, weights and scale follow from what is near, as for the whole domain.
+func TestLocalRule(t *testing.T) {
+	const members, n, m, length, cutoff = 12, 20, 20, 20.0, 6.0
+	p := twinProblem(members, n, m)
+	a := analyse(t, mustLocal(t, map[string]any{"cutoff": cutoff}, p, length), p)
+	mean, sd := moments(p.Ensemble, equalWeights(members))
+	excess := excessKurtosis(p.Ensemble, mean, sd, equalWeights(members))
+	want, state := 0.0, ring(n, length)
+	for j := range n {
+		total, sum := 0.0, 0.0
+		for k := range n {
+			w := ringTaper(state, state, j, k, cutoff)
+			total += w
+			sum += w * excess[k]
+		}
+		want += bandwidthRule(withinLobes(sum/total), members, min(total, members-1)) / n
+	}
+	if got := a.Metrics["bandwidth"]; math.Abs(got-want) > 1e-12 {
+		t.Errorf("bandwidth %.15g, want %.15g", got, want)
+	}
+	if scale := a.Metrics["inflation"]; !(scale > 0.5 && scale <= largestLocalScale) {
+		t.Errorf("inflation %g", scale)
+	}
+	if ess := a.Metrics["weights_ess"]; !(ess >= leastESS(1, members) && ess <= members) {
+		t.Errorf("effective sample size %g", ess)
+	}
+}
+
+func TestLocalDoesNotDependOnProcessors(t *testing.T) {
+	p := twinProblem(10, 100, 50)
+	f := mustLocal(t, map[string]any{"cutoff": 7.0}, p, 100)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	analyse(t, f, p)
+	alone := mat.DenseCopyOf(p.Into)
+	runtime.GOMAXPROCS(4)
+	analyse(t, f, p)
+	if !mat.Equal(alone, p.Into) {
+		t.Error("the analysis depends on the number of processors")
+	}
+}
+
+// Turning the ring turns the analysis: no place is special. Sums run in another
+// order then, which the decompositions may amplify by their condition, below 1e6.
+func TestLocalTurnsWithTheRing(t *testing.T) {
+	const members, n, by = 8, 16, 5
+	p := twinProblem(members, n, n)
+	turned := twinProblem(members, n, n)
+	for j := range n {
+		to := (j + by) % n
+		turned.Ensemble.SetCol(to, mat.Col(nil, j, p.Ensemble))
+		turned.Predicted.SetCol(to, mat.Col(nil, j, p.Predicted))
+		p.Observation[j] = 3 + float64(j%3)
+		turned.Observation[to] = p.Observation[j]
+	}
+	f := mustLocal(t, map[string]any{"cutoff": 5.0}, p, n)
+	analyse(t, f, p)
+	analyse(t, f, turned)
+	for j := range n {
+		if got, want := mat.Col(nil, (j+by)%n, turned.Into), mat.Col(nil, j, p.Into); !floats.EqualApprox(got, want, 1e-9) {
+			t.Errorf("value %d: %v, want %v", j, got, want)
+		}
+	}
+}
+
+func TestLocalRefusals(t *testing.T) {
+	placeless := &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{4}}}}
+	for _, tt := range []struct {
+		params map[string]any
+		state  *sdk.Layout
+		want   string
+	}{
+		{map[string]any{"scheme": "kde"}, ring(4, 4), `cutoff: got 2, but scheme = "kde" is global; choose scheme = "joint", or leave the cutoff out`},
+		{map[string]any{"observations": "simulated"}, ring(4, 4), `has to know the error variance`},
+		{map[string]any{"sampler": "ode"}, ring(4, 4), `a local analysis draws nothing`},
+		{map[string]any{"second_order": false}, ring(4, 4), `a local analysis draws nothing`},
+		{nil, placeless, `have no coordinates`},
+		{nil, ring(4, 5), `want the same`},
+	} {
+		params := maps.Clone(tt.params)
+		if params == nil {
+			params = map[string]any{}
+		}
+		params["cutoff"] = 2.0
+		_, err := configureLocal(params, 5, tt.state, ring(4, 4))
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v: %v, want %q", tt.params, err, tt.want)
+		}
+	}
+}
+
+// Weights left by another filter, members without spread and observations out of
+// range have outcomes of their own.
+func TestLocalBadInput(t *testing.T) {
+	const members = 5
+	p := twinProblem(members, 6, 6)
+	f := mustLocal(t, map[string]any{"cutoff": 3.0}, p, 6)
+	p.LogWeights = []float64{math.Log(0.6), math.Log(0.1), math.Log(0.1), math.Log(0.1), math.Log(0.1)}
+	if _, err := f.Analyse(t.Context(), p); err == nil || !strings.Contains(err.Error(), "forecast weights: member 0 has weight 0.6") {
+		t.Errorf("unequal weights: %v", err)
+	}
+	p.LogWeights = nil
+	for i := range members {
+		p.Ensemble.SetRow(i, make([]float64, 6))
+	}
+	if _, err := f.Analyse(t.Context(), p); err == nil || !strings.Contains(err.Error(), "no finite spread") {
+		t.Errorf("no spread: %v", err)
+	}
+	p = twinProblem(members, 6, 6)
+	for j := range 6 {
+		stream := rng.New(9).Member(j)
+		p.Observation[j] = 1e8 * stream.NormFloat64()
+	}
+	analyse(t, f, p) // far outliers are no reason to stop: the analysis is checked to be finite
+	p.Observation = slices.Repeat([]float64{math.NaN()}, 6)
+	analyse(t, f, p)
+	if !mat.Equal(p.Into, p.Ensemble) {
+		t.Error("without observations the analysis is not the forecast")
+	}
+}
