@@ -1,11 +1,13 @@
 """Runs the experiments of docs/results over ensemble sizes and twins, and writes their tables.
 
     python results.py run paper-lorenz96-10 --sizes 20,50,100 --twins 10
+    python results.py run paper-lorenz96-10 --filters joint --again
     python results.py tables
 
 A run is one workflow with one ensemble size and one seed. `run` does those that are not there
 yet, one after the other, each with a filter on every processor; interrupted, it goes on where
-it stopped. `tables` reads all that are there and writes docs/results/*.md and *.csv.
+it stopped. With --filters only those run, and their scores join or replace what is there: filters
+do not know of each other. `tables` reads all that are there and writes docs/results/*.md and *.csv.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import collections
 import csv
 import math
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -39,16 +42,18 @@ METRIC = {"paper-lorenz63": "w2_reference"}  # of the others: rmse
 # The families of the tables, by how the labels of their filters begin.
 FAMILIES = {
     "joint, defaults": ["joint"],
+    "joint, b = 0.2 and weights to the power 0.15": ["joint-0_2-0_15"],
     "kde, best bandwidths": ["kde-"],
     "black-box EnKF": ["black-box"],
     "SIR": ["sir"],
     "SIR, best jitter": ["regularised-"],
     "EnKF, best inflation": ["stochastic-", "etkf-", "denkf-"],
     "LETKF, best cutoff and inflation": ["letkf-"],
+    "serial, best cutoff and inflation": ["serial-"],
     "EnKF-N": ["enkf-n"],
 }
 EXACT = "kde-exact"  # no part of the paper's scheme
-RIVALS = ["SIR", "SIR, best jitter", "EnKF, best inflation", "LETKF, best cutoff and inflation", "EnKF-N"]
+RIVALS = ["SIR", "SIR, best jitter", "EnKF, best inflation", "LETKF, best cutoff and inflation", "serial, best cutoff and inflation", "EnKF-N"]
 
 # Time means, and root mean squares, whose ratio of spread to error is 1 where an ensemble is right.
 MEANS = ["rmse", "spread", "w2_reference"]
@@ -57,27 +62,65 @@ FIELDS = ["workflow", "size", "seed", "filter", "status", *MEANS, *SQUARES]
 
 
 def run(args):
+    name = "-".join(filter(None, [args.workflow, args.profile]))
     for size in args.sizes:
         for seed in range(1, args.twins + 1):
-            directory = args.runs / args.workflow / f"N{size}" / f"seed{seed}"
+            directory = args.runs / name / f"N{size}" / f"seed{seed}"
             done = directory / "scores.csv"
-            if done.exists() and not args.again:
+            there = scores_in(done)
+            wanted = args.filters or labels_of(args.workflow)
+            missing = [f for f in wanted if args.again or all(row["filter"] != f for row in there)]
+            if not missing:
                 continue
+            directory.mkdir(parents=True, exist_ok=True)
+            workflow = directory / "workflow.toml"
+            workflow.write_text(only(args.workflow, missing))
             command = [
-                str(ROOT / "bin" / "plume"), "run", "--quiet", str(ROOT / "workflows" / f"{args.workflow}.toml"),
+                str(ROOT / "bin" / "plume"), "run", "--quiet", str(workflow),
                 "--set", f"ensemble.size={size}", "--set", f"experiment.seed={seed}",
                 "--set", 'output.ensemble="none"', "--run-dir", str(directory),
             ]
+            if args.profile:
+                command += ["--profile", args.profile]
             if size > 500 and args.workflow in METRIC:
                 command += ["--set", "reference.store=2000"]
             print(" ".join(command[1:]), file=sys.stderr)
             process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             if process.returncode not in (0, 5):  # 5: some filters failed, which is a result
                 sys.exit(process.stderr)
-            scores = read(Path(process.stdout.strip()), args.workflow, size, seed)
+            scores = read(Path(process.stdout.strip()), name, size, seed)
+            scores += [row for row in there if row["filter"] not in missing]
+            scores.sort(key=lambda row: labels_of(args.workflow).index(row["filter"]))
             partial = done.with_suffix(".part")
             write_csv(partial, scores)
             os.replace(partial, done)
+
+
+def scores_in(path):
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def blocks(workflow):
+    """Returns the text of a workflow in pieces, one for each of its tables."""
+    text = (ROOT / "workflows" / f"{workflow}.toml").read_text()
+    return re.split(r"^(?=\[)", text, flags=re.MULTILINE)
+
+
+def label(block):
+    return re.search(r'^label\s*=\s*"(.*)"', block, re.MULTILINE).group(1)
+
+
+def labels_of(workflow):
+    return [label(b) for b in blocks(workflow) if b.startswith("[[filter]]")]
+
+
+def only(workflow, filters):
+    """Returns the text of a workflow with some of its filters, and without expectations."""
+    kept = [b for b in blocks(workflow) if not re.match(r"\[+(expect|profile\.\w+\.expect)", b) and (not b.startswith("[[filter]]") or label(b) in filters)]
+    return "".join(kept)
 
 
 def read(run_directory, workflow, size, seed):
@@ -218,6 +261,8 @@ def main():
     r.add_argument("workflow")
     r.add_argument("--sizes", type=lambda text: [int(n) for n in text.split(",")], default=[20, 50, 100, 250, 500, 1000])
     r.add_argument("--twins", type=int, default=10)
+    r.add_argument("--profile", default="", help="of the workflow")
+    r.add_argument("--filters", type=lambda text: text.split(","), help="labels, separated by commas; all")
     r.add_argument("--again", action="store_true", help="also those that are there")
     r.set_defaults(do=run)
     t = commands.add_parser("tables", help="write docs/results")

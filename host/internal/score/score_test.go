@@ -237,11 +237,12 @@ print(repr(float(np.sqrt(d[linear_sum_assignment(d)].mean()))))
 	}
 }
 
-func BenchmarkW2_100x1000(b *testing.B) { benchmarkW2(b, 100) }
-func BenchmarkW2_250x1000(b *testing.B) { benchmarkW2(b, 250) }
+func BenchmarkW2_100x1000(b *testing.B)  { benchmarkW2(b, 100, 1000) }
+func BenchmarkW2_250x1000(b *testing.B)  { benchmarkW2(b, 250, 1000) }
+func BenchmarkW2_1000x2000(b *testing.B) { benchmarkW2(b, 1000, 2000) }
 
-func benchmarkW2(b *testing.B, rows int) {
-	x, y := normals(1, rows, 3), normals(2, 1000, 3)
+func benchmarkW2(b *testing.B, rows, cols int) {
+	x, y := normals(1, rows, 3), normals(2, cols, 3)
 	for b.Loop() {
 		W2(x, y)
 	}
