@@ -124,12 +124,13 @@ def only(workflow, filters):
 
 
 def read(run_directory, workflow, size, seed):
-    """Returns a row of FIELDS for every filter of a run."""
+    """Returns a row of FIELDS for every filter of a run, without its burn-in."""
+    burn_in = int(re.search(r"^burn_in = (\d+)", (run_directory / "workflow.resolved.toml").read_text(), re.MULTILINE).group(1))
     cycles = pyarrow.ipc.open_file(run_directory / "cycles.arrow").read_all().to_pylist()
     trials = pyarrow.ipc.open_file(run_directory / "trials.arrow").read_all().to_pylist()
     rows = []
     for trial in trials:
-        of_trial = [c for c in cycles if c["trial"] == trial["trial"] and c["stage"] == "analysis"]
+        of_trial = [c for c in cycles if c["trial"] == trial["trial"] and c["stage"] == "analysis" and c["cycle"] > burn_in]
         row = {"workflow": workflow, "size": size, "seed": seed, "filter": trial["filter"]}
         row["status"] = trial["status"]
         for name in MEANS:

@@ -497,7 +497,7 @@ func TestCombinations(t *testing.T) {
 		{map[string]any{"scheme": "letkf", "cutoff": 3.0}, bare, ring(4), "have no coordinates"},
 		{map[string]any{"scheme": "serial", "cutoff": 3.0}, ring(4), bare, "have no coordinates"},
 		{map[string]any{"scheme": "letkf", "cutoff": 3.0}, ring(4), ring(5), "want the same"},
-		{map[string]any{"scheme": "letkf", "cutoff": 3.0}, nowhere, layoutAt([]float64{0}, 0), "value 2 is at NaN"},
+		{map[string]any{"scheme": "letkf", "cutoff": 3.0}, nowhere, layoutAt([]float64{0}, 0), "state: coordinates of point 2: axis 0 is NaN"},
 		{map[string]any{"scheme": "letkf", "cutoff": -1.0}, ring(4), ring(4), "at least 0"},
 		{map[string]any{"scheme": "letkf", "observations": "simulated"}, ring(4), ring(4), "which letkf cannot use"},
 		{map[string]any{"scheme": "stochastic", "observations": "simulated", "adaptive_inflation": true}, ring(4), ring(4), "adaptive_inflation"},
