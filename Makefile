@@ -71,9 +71,9 @@ results: build $(VENV)/ready ## the tables of docs/results; hours, goes on where
 	  $(VENV)/bin/python bench/results/results.py run $$w --sizes 20,50,100,250 || exit 1; done
 	$(VENV)/bin/python bench/results/results.py tables
 
-# The Python side of the tests: real readers of the tables plume writes, and an
-# UM-Bridge server.
-$(VENV)/ready: examples/analysis/requirements.txt examples/umbridge-lorenz63/requirements.txt
+# The Python side of the tests: real readers of the tables plume writes, other
+# packages' scores, and an UM-Bridge server.
+$(VENV)/ready: examples/analysis/requirements.txt host/internal/score/testdata/requirements.txt examples/umbridge-lorenz63/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
 	touch $@

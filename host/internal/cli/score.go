@@ -84,8 +84,7 @@ func (j *judge) metrics(status archive.Status) []archive.Metric {
 			values := j.series[series{metric, stage}]
 			if metric == "spread_skill" {
 				rmse, spread := score.TimeMean(j.series[series{"rmse", stage}]), score.TimeMean(j.series[series{"spread", stage}])
-				n := float64(j.trial.Size)
-				add(metric, stage, math.Sqrt((n+1)/n)*spread.Value/rmse.Value, math.NaN(), rmse.Count)
+				add(metric, stage, score.SpreadSkill(spread.Value, rmse.Value, j.trial.Size), math.NaN(), rmse.Count)
 				continue
 			}
 			if metric == "w2_reference" && len(values) == 0 {

@@ -51,6 +51,34 @@ func TimeMean(series []float64) Mean {
 	return m
 }
 
+// RootTimeMean returns the root of the time mean of the squares of a series, which
+// makes rmse_total of the errors of cycles: errors of one long time series, in which
+// a bad cycle counts more than in the mean of the errors. Its standard error is that
+// of the mean square, divided by twice the root.
+func RootTimeMean(series []float64) Mean {
+	squares := make([]float64, len(series))
+	for i, v := range series {
+		squares[i] = v * v
+	}
+	m := TimeMean(squares)
+	m.Value = math.Sqrt(m.Value)
+	if m.SE > 0 {
+		m.SE /= 2 * m.Value
+	}
+	return m
+}
+
+// SpreadSkill returns the ratio of spread to error of an ensemble of N members that
+// is 1 when it is calibrated:
+//
+//	sqrt((N + 1) / N) spread / rmse
+//
+// (Fortin et al. 2014, doi:10.1175/JHM-D-14-0008.1, equation 15.) Both are time means.
+func SpreadSkill(spread, rmse float64, members int) float64 {
+	n := float64(members)
+	return math.Sqrt((n+1)/n) * spread / rmse
+}
+
 // divergedCycles is how many cycles in a row a filter may be worse than
 // climatology before it counts as diverged.
 const divergedCycles = 50

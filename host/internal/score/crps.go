@@ -1,0 +1,113 @@
+package score
+
+import (
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/mat"
+)
+
+// CRPS returns the continuous ranked probability score of e, N x n, averaged over
+// the state values, as it is and fair to small ensembles. With the mean distances
+//
+//	D = sum_i w_i |e_i - x|,  G = 1/2 sum_ik w_i w_k |e_i - e_k|
+//
+// the score of the ensemble as a distribution is D - G (Gneiting and Raftery 2007,
+// doi:10.1198/016214506000001437, equation 21). The fair one is
+// D - G / (1 - sum_i w_i²), which for equal weights divides by 2 N (N - 1) instead
+// of 2 N², so that its expectation does not depend on N (Ferro 2014,
+// doi:10.1002/qj.2270, equation 9). One member has no fair score: NaN. G comes from
+// the sorted members, see [dispersion]. Cost: O(n N log N).
+func CRPS(truth []float64, e *mat.Dense, weights []float64) (score, fair float64) {
+	rows, n := e.Dims()
+	members := make([]member, rows)
+	var d, g float64
+	for j := range n {
+		for i := range members {
+			members[i] = member{e.At(i, j), weight(weights, i, rows)}
+		}
+		d += distance(members, truth[j])
+		g += dispersion(members)
+	}
+	correction := unbiased(weights, rows)
+	return (d - g) / float64(n), (d - g/correction) / float64(n)
+}
+
+// EnergyScoreFair returns the fair energy score of e, N x n, which is the CRPS with
+// the distance of whole states in place of that of single values:
+//
+//	sum_i w_i |e_i - x| - 1/2 sum_ik w_i w_k |e_i - e_k| / (1 - sum_i w_i²)
+//
+// (Gneiting and Raftery 2007, doi:10.1198/016214506000001437, equation 22; made fair
+// as in Ferro 2014, doi:10.1002/qj.2270). One member has no fair score: NaN. Cost:
+// O(n N²).
+func EnergyScoreFair(truth []float64, e *mat.Dense, weights []float64) float64 {
+	rows, _ := e.Dims()
+	var d, g float64
+	for i := range rows {
+		x, w := e.RawRowView(i), weight(weights, i, rows)
+		d += w * norm(x, truth)
+		for k := range i {
+			g += w * weight(weights, k, rows) * norm(x, e.RawRowView(k))
+		}
+	}
+	return d - g/unbiased(weights, rows)
+}
+
+// norm returns the Euclidean distance of a and b.
+func norm(a, b []float64) float64 {
+	var sum float64
+	for j, x := range a {
+		d := x - b[j]
+		sum += d * d
+	}
+	return math.Sqrt(sum)
+}
+
+// weight returns the linear weight of member i of rows.
+func weight(weights []float64, i, rows int) float64 {
+	if weights == nil {
+		return 1 / float64(rows)
+	}
+	return weights[i]
+}
+
+// unbiased returns 1 - sum_i w_i², or NaN for one member.
+func unbiased(weights []float64, rows int) float64 {
+	if c := 1 - 1/ensemble.ESS(weights, rows); c > 0 {
+		return c
+	}
+	return math.NaN()
+}
+
+type member struct{ value, weight float64 }
+
+// distance returns sum_i w_i |e_i - x|.
+func distance(members []member, x float64) float64 {
+	var sum float64
+	for _, m := range members {
+		sum += m.weight * math.Abs(m.value-x)
+	}
+	return sum
+}
+
+// dispersion returns 1/2 sum_ik w_i w_k |e_i - e_k| from the sorted members: each
+// gap counts with the weight below times the weight above it. It sorts members.
+func dispersion(members []member) float64 {
+	slices.SortFunc(members, func(a, b member) int {
+		switch {
+		case a.value < b.value:
+			return -1
+		case a.value > b.value:
+			return 1
+		}
+		return 0
+	})
+	var sum, below float64
+	for i := 1; i < len(members); i++ {
+		below += members[i-1].weight
+		sum += (members[i].value - members[i-1].value) * below * (1 - below)
+	}
+	return sum
+}

@@ -1,0 +1,104 @@
+package score
+
+import (
+	"math"
+
+	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/mat"
+)
+
+// Innovation is how the observations of a cycle differ from what a forecast
+// ensemble predicted.
+type Innovation struct {
+	Values []float64 // y minus the mean prediction, m values; NaN where y is missing
+	// NIS is the normalised innovation squared per observation, d' S^-1 d / m with
+	// S = cov(HE) + R. It is 1 on average when the ensemble and R account for the
+	// innovations, larger when the filter is too sure of itself.
+	NIS float64
+	// Expected is the root of the mean of S's diagonal: what the root mean square
+	// of Values should be on average.
+	Expected float64
+}
+
+// Innovate returns the innovation of observations y, m values, for predicted
+// observations of N members, N x m, and error variances, m positive values of a
+// diagonal R. Missing observations, NaN, are left out. S is of size m, or, when there
+// are fewer members, its inverse is taken in their space by the Woodbury identity
+//
+//	S^-1 = R^-1 - R^-1 Y' (I + Y R^-1 Y')^-1 Y R^-1
+//
+// with rows Y_i = sqrt(w_i / (1 - sum w²)) (HE_i - mean). Source: Bar-Shalom, Li and
+// Kirubarajan 2001, doi:10.1002/0471221279, section 5.4; in DA, Desroziers et al.
+// 2005, doi:10.1256/qj.05.108, equation 1. NIS and Expected are NaN without
+// observations, without error variances or for one member. Cost: O(N m min(N, m)).
+func Innovate(y []float64, predicted *mat.Dense, weights, variance []float64) Innovation {
+	rows, _ := predicted.Dims()
+	mean := ensemble.Mean(nil, predicted, weights)
+	in := Innovation{Values: make([]float64, len(y)), NIS: math.NaN(), Expected: math.NaN()}
+	var there []int
+	for j, v := range y {
+		in.Values[j] = v - mean[j]
+		if !math.IsNaN(v) {
+			there = append(there, j)
+		}
+	}
+	c := unbiased(weights, rows)
+	if len(there) == 0 || len(variance) == 0 || math.IsNaN(c) {
+		return in
+	}
+	anomalies, d := mat.NewDense(rows, len(there), nil), mat.NewVecDense(len(there), nil)
+	for k, j := range there { // all divided by the error's standard deviation
+		r := math.Sqrt(variance[j])
+		d.SetVec(k, in.Values[j]/r)
+		for i := range rows {
+			anomalies.Set(i, k, math.Sqrt(weight(weights, i, rows)/c)*(predicted.At(i, j)-mean[j])/r)
+		}
+	}
+	in.NIS = normalised(anomalies, d) / float64(len(there))
+	in.Expected = expected(anomalies, variance, there)
+	return in
+}
+
+// normalised returns d' (I + Y'Y)^-1 d for Y, N x m; NaN when that is singular.
+func normalised(y *mat.Dense, d *mat.VecDense) float64 {
+	rows, m := y.Dims()
+	var z mat.VecDense
+	if m <= rows {
+		if !solve(&z, y.T(), d) {
+			return math.NaN()
+		}
+		return mat.Dot(d, &z)
+	}
+	var projected mat.VecDense
+	projected.MulVec(y, d)
+	if !solve(&z, y, &projected) {
+		return math.NaN()
+	}
+	return mat.Dot(d, d) - mat.Dot(&projected, &z)
+}
+
+// solve sets z to (I + A A')^-1 b.
+func solve(z *mat.VecDense, a mat.Matrix, b *mat.VecDense) bool {
+	n, _ := a.Dims()
+	var s mat.SymDense
+	s.SymOuterK(1, a)
+	for i := range n {
+		s.SetSym(i, i, s.At(i, i)+1)
+	}
+	var chol mat.Cholesky
+	return chol.Factorize(&s) && chol.SolveVecTo(z, b) == nil
+}
+
+// expected returns sqrt(trace(S) / m) from the scaled anomalies.
+func expected(y *mat.Dense, variance []float64, there []int) float64 {
+	rows, _ := y.Dims()
+	var sum float64
+	for k, j := range there {
+		s := 1.0
+		for i := range rows {
+			s += y.At(i, k) * y.At(i, k)
+		}
+		sum += s * variance[j]
+	}
+	return math.Sqrt(sum / float64(len(there)))
+}

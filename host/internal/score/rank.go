@@ -1,0 +1,116 @@
+package score
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// Ranks adds the ranks of the truth among the members of e, N x n, to counts, of
+// which there are N + 1: counts[r] is how often r members lay below the truth
+// (Hamill 2001, doi:10.1175/1520-0493(2001)129<0550:IORHFV>2.0.CO;2). A truth equal
+// to members counts in equal parts for all ranks it could have, which is the
+// expectation of drawing lots. For weights the rank is the weight below the truth
+// in units of 1 / (N + 1), rounded down; that is the same for equal weights and
+// near enough to flat for a calibrated ensemble whose effective size is large. A
+// value with a NaN in truth or members has no rank and is not counted. Cost: O(n N).
+func Ranks(counts, truth []float64, e *mat.Dense, weights []float64) {
+	rows, n := e.Dims()
+	for j := range n {
+		low, high, ok := ranks(truth[j], e, j, weights)
+		if !ok {
+			continue
+		}
+		if weights != nil {
+			low, high = low*float64(rows+1), high*float64(rows+1)
+		}
+		first, last := min(int(low), rows), min(int(high), rows)
+		for r := first; r <= last; r++ {
+			counts[r] += 1 / float64(last-first+1)
+		}
+	}
+}
+
+// ranks returns the number or weight of the members below x, and of those not
+// above it.
+func ranks(x float64, e *mat.Dense, column int, weights []float64) (low, high float64, ok bool) {
+	rows, _ := e.Dims()
+	for i := range rows {
+		v, w := e.At(i, column), 1.0
+		if weights != nil {
+			w = weights[i]
+		}
+		switch {
+		case math.IsNaN(v) || math.IsNaN(x):
+			return 0, 0, false
+		case v < x:
+			low += w
+			high += w
+		case v == x:
+			high += w
+		}
+	}
+	return low, high, true
+}
+
+// Coverage returns the share of truths inside the central interval of nominal
+// level, from counts of [Ranks], and the share expected of a calibrated ensemble.
+// The interval reaches from the k-th smallest to the k-th largest member, with k the
+// rounded (N + 1) (1 - level) / 2 and at least 1. A calibrated truth has every rank
+// with the same probability, so that it is inside with probability
+//
+//	(N + 1 - 2 k) / (N + 1)
+//
+// for every distribution: 1/3 for N = 2 and 0.488 for N = 40 at level 0.5. Without
+// counts, or when one member leaves no interval, the share is NaN.
+func Coverage(counts []float64, level float64) (share, expected float64) {
+	bins := len(counts)
+	k := max(1, int(math.Round(float64(bins)*(1-level)/2)))
+	var inside, total float64
+	for r, c := range counts {
+		total += c
+		if r >= k && r < bins-k {
+			inside += c
+		}
+	}
+	if bins <= 2*k {
+		return math.NaN(), math.NaN()
+	}
+	return inside / total, float64(bins-2*k) / float64(bins)
+}
+
+// Flatness is the result of a test whether a rank histogram is flat.
+type Flatness struct {
+	ChiSquare float64
+	Freedom   int     // degrees of freedom
+	P         float64 // probability of a larger one when the histogram is flat
+}
+
+// FlatnessOf returns Pearson's chi-square test of counts against a flat histogram
+// (Jolliffe and Primo 2008, doi:10.1175/2007MWR2219.1, equation 1). independent is
+// how many independent ranks the counts are worth: neighbours in space and time are
+// not, and a test that took them for it would reject every filter. Neighbouring
+// ranks are pooled until each pool expects at least five independent ranks, as the
+// chi-square distribution needs. With fewer than two pools all is NaN.
+func FlatnessOf(counts []float64, independent float64) Flatness {
+	var total float64
+	for _, c := range counts {
+		total += c
+	}
+	pools := min(len(counts), int(independent/5))
+	if pools < 2 || total == 0 {
+		return Flatness{math.NaN(), 0, math.NaN()}
+	}
+	var sum float64
+	for p := range pools {
+		from, to := p*len(counts)/pools, (p+1)*len(counts)/pools
+		expected := independent * float64(to-from) / float64(len(counts))
+		observed := 0.0
+		for _, c := range counts[from:to] {
+			observed += c * independent / total
+		}
+		sum += (observed - expected) * (observed - expected) / expected
+	}
+	return Flatness{sum, pools - 1, distuv.ChiSquared{K: float64(pools - 1)}.Survival(sum)}
+}

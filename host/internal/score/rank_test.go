@@ -1,0 +1,159 @@
+package score
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+func TestRanks(t *testing.T) {
+	nan := math.NaN()
+	for _, tt := range []struct {
+		name    string
+		truth   float64
+		members []float64
+		weights []float64
+		want    []float64
+	}{
+		{"below", 0, []float64{1, 2, 3}, nil, []float64{1, 0, 0, 0}},
+		{"between", 2.5, []float64{3, 1, 2}, nil, []float64{0, 0, 1, 0}},
+		{"above", 4, []float64{1, 2, 3}, nil, []float64{0, 0, 0, 1}},
+		{"tied with two", 2, []float64{1, 2, 2}, nil, []float64{0, 1. / 3, 1. / 3, 1. / 3}},
+		{"equal weights", 2.5, []float64{3, 1, 2, 4}, []float64{.25, .25, .25, .25}, []float64{0, 0, 1, 0, 0}},
+		{"above all weights", 9, []float64{3, 1, 2}, []float64{.2, .7, .1}, []float64{0, 0, 0, 1}},
+		{"a heavy member below", 1.5, []float64{3, 1, 2}, []float64{.2, .7, .1}, []float64{0, 0, 1, 0}},
+		{"truth undefined", nan, []float64{3, 1, 2}, nil, []float64{0, 0, 0, 0}},
+		{"member undefined", 1, []float64{3, nan, 2}, nil, []float64{0, 0, 0, 0}},
+	} {
+		counts := make([]float64, len(tt.members)+1)
+		Ranks(counts, []float64{tt.truth}, mat.NewDense(len(tt.members), 1, tt.members), tt.weights)
+		if !slices.Equal(counts, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, counts, tt.want)
+		}
+	}
+}
+
+// Truth and members of one distribution: the share inside is binomial around the
+// expected one, within 5 standard deviations in 600 draws of it, and the test of flatness rejects at
+// level 0.05 that often: 100 repetitions of a binomial, again within 4.5.
+func TestCalibratedEnsembleHasFlatRanks(t *testing.T) {
+	const draws, repetitions = 500, 100
+	for _, members := range []int{2, 9, 40} {
+		r := rand.New(rand.NewPCG(uint64(members), 3))
+		rejected := 0.0
+		for range repetitions {
+			counts := make([]float64, members+1)
+			e := mat.NewDense(members, 1, nil)
+			for range draws {
+				for i := range members {
+					e.Set(i, 0, r.ExpFloat64())
+				}
+				Ranks(counts, []float64{r.ExpFloat64()}, e, nil)
+			}
+			if FlatnessOf(counts, draws).P < 0.05 {
+				rejected += 1.0 / repetitions
+			}
+			for _, level := range []float64{0.5, 0.9} {
+				share, expected := Coverage(counts, level)
+				near(t, fmt.Sprintf("N = %d: coverage at %v", members, level), share, expected, 5*math.Sqrt(expected*(1-expected)/draws))
+			}
+		}
+		near(t, fmt.Sprintf("N = %d: share rejected", members), rejected, 0.05, 4.5*math.Sqrt(0.05*0.95/repetitions))
+	}
+}
+
+func TestCoverageIsOfRanks(t *testing.T) {
+	for _, tt := range []struct {
+		members               int
+		level, expected, rank float64
+	}{{2, 0.5, 1. / 3, 1}, {2, 0.9, 1. / 3, 1}, {39, 0.5, 0.5, 10}, {39, 0.9, 0.9, 2}, {40, 0.5, 21. / 41, 10}} {
+		counts := make([]float64, tt.members+1)
+		counts[int(tt.rank)]++
+		share, expected := Coverage(counts, tt.level)
+		near(t, fmt.Sprintf("%+v: first rank inside", tt), share, 1, 0)
+		near(t, fmt.Sprintf("%+v: expected", tt), expected, tt.expected, 1e-15)
+		counts[int(tt.rank)], counts[int(tt.rank)-1] = 0, 1
+		share, _ = Coverage(counts, tt.level)
+		near(t, fmt.Sprintf("%+v: last rank outside", tt), share, 0, 0)
+	}
+	if share, _ := Coverage([]float64{1, 1}, 0.5); !math.IsNaN(share) {
+		t.Errorf("one member: got %v", share)
+	}
+	if share, _ := Coverage(make([]float64, 4), 0.5); !math.IsNaN(share) {
+		t.Errorf("no counts: got %v", share)
+	}
+}
+
+// Closed forms: counts as expected have chi-square 0 and probability 1; two ranks
+// with 60 and 40 of 100 have chi-square 4, which one degree of freedom exceeds with
+// probability 2 (1 - Phi(2)) = 0.0455.
+func TestFlatnessClosedForms(t *testing.T) {
+	if f := FlatnessOf([]float64{10, 10, 10}, 30); f.ChiSquare != 0 || f.P != 1 || f.Freedom != 2 {
+		t.Errorf("flat: %+v", f)
+	}
+	f := FlatnessOf([]float64{60, 40}, 100)
+	near(t, "chi-square", f.ChiSquare, 4, 1e-12)
+	near(t, "probability", f.P, math.Erfc(math.Sqrt2), 1e-12)
+	if f := FlatnessOf([]float64{60, 40}, 25); f.ChiSquare != 1 {
+		t.Errorf("a quarter as many independent ranks: %+v", f)
+	}
+	if f := FlatnessOf([]float64{60, 40}, 9); !math.IsNaN(f.P) {
+		t.Errorf("too few ranks: %+v", f)
+	}
+}
+
+// Both ways to the inverse agree, missing observations do not count, and what is
+// not defined is NaN.
+func TestInnovate(t *testing.T) {
+	e, variance := normals(5, 4, 6), []float64{1, 2, 3, 1, 2, 3}
+	y := normals(6, 1, 6).RawRowView(0)
+	wide := Innovate(y, e, nil, variance)
+	twice := mat.NewDense(8, 6, nil)
+	for i := range 8 {
+		twice.SetRow(i, e.RawRowView(i%4))
+	}
+	weights := []float64{0.25, 0.25, 0.25, 0.25, 0, 0, 0, 0}
+	tall := Innovate(y, twice, weights, variance)
+	near(t, "nis", tall.NIS, wide.NIS, 1e-13)
+	near(t, "expected", tall.Expected, wide.Expected, 1e-13)
+
+	missing := slices.Clone(y)
+	missing[4], missing[5] = math.NaN(), math.NaN()
+	some := Innovate(missing, e, nil, variance)
+	fewer := Innovate(y[:4], mat.DenseCopyOf(e.Slice(0, 4, 0, 4)), nil, variance[:4])
+	near(t, "missing: nis", some.NIS, fewer.NIS, 1e-14)
+	if !math.IsNaN(some.Values[5]) || some.Values[0] != wide.Values[0] {
+		t.Errorf("missing: %v", some.Values)
+	}
+	if in := Innovate(y, e, nil, nil); !math.IsNaN(in.NIS) || !math.IsNaN(in.Expected) {
+		t.Errorf("no variances: %+v", in)
+	}
+}
+
+func TestUndefinedScoresAreNaN(t *testing.T) {
+	e := normals(1, 5, 2)
+	e.Set(3, 1, math.NaN())
+	s := Of([]float64{0, 0}, e, nil)
+	for name, v := range map[string]float64{"rmse": s.RMSE, "bias": s.Bias, "spread": s.Spread, "crps": s.CRPS, "crps_fair": s.CRPSFair,
+		"energy": EnergyScoreFair([]float64{0, 0}, e, nil), "nis": Innovate([]float64{0, 0}, e, nil, []float64{1, 1}).NIS} {
+		if !math.IsNaN(v) {
+			t.Errorf("%s of an ensemble with a NaN: got %v", name, v)
+		}
+	}
+	one := mat.NewDense(1, 2, []float64{1, 2})
+	if v := EnergyScoreFair([]float64{0, 0}, one, nil); !math.IsNaN(v) {
+		t.Errorf("fair energy score of one member: got %v", v)
+	}
+}
+
+func TestRootTimeMean(t *testing.T) {
+	m := RootTimeMean([]float64{3, 4, 5})
+	near(t, "value", m.Value, math.Sqrt(50.0/3), 1e-15)
+	square := TimeMean([]float64{9, 16, 25})
+	near(t, "se", m.SE, square.SE/(2*m.Value), 1e-15)
+	near(t, "spread over skill", SpreadSkill(1, 2, 3), math.Sqrt(4.0/3)/2, 1e-15)
+}

@@ -1,0 +1,46 @@
+"""Scores by other packages, of the cases on standard input, as JSON.
+
+CRPS: properscoring. Fair CRPS and energy score: scoringrules; it has no fair
+weighted form, so that these take its plain scores and the mean distance. W2: POT.
+Innovations, moments and ranks: numpy's own linear algebra and sums.
+"""
+import json
+import sys
+
+import numpy as np
+import ot
+import properscoring
+import scoringrules
+
+
+def scores(case):
+    truth, e = np.array(case["truth"]), np.array(case["members"])
+    n = len(e)
+    w = np.array(case["weights"]) if case["weights"] else np.full(n, 1 / n)
+    crps = properscoring.crps_ensemble(truth, e.T, weights=np.tile(w, (len(truth), 1))).mean()
+    if case["weights"]:
+        c = 1 - (w**2).sum()
+        distance = (w[:, None] * abs(e - truth)).sum(axis=0).mean()
+        fair = distance - (distance - crps) / c
+        away = (w * np.linalg.norm(e - truth, axis=1)).sum()
+        energy = away - (away - scoringrules.es_ensemble(truth, e, ens_w=w, estimator="nrg")) / c
+    else:
+        fair = scoringrules.crps_ensemble(truth, e.T, estimator="fair").mean()
+        energy = scoringrules.es_ensemble(truth, e, estimator="fair")
+    cov = np.atleast_2d(np.cov(e, rowvar=False, aweights=w, ddof=1))
+    d = truth - w @ e
+    s = cov + np.diag(case["variance"])
+    return {
+        "crps": crps, "crps_fair": fair, "energy_score_fair": energy,
+        "rmse": np.sqrt((d**2).mean()), "bias": -d.mean(), "spread": np.sqrt(np.diag(cov).mean()),
+        "nis": d @ np.linalg.solve(s, d) / len(d), "expected": np.sqrt(np.trace(s) / len(d)),
+    }
+
+
+def w2(case):
+    a, b = np.array(case["a"]), np.array(case["b"])
+    return np.sqrt(ot.emd2([], [], ot.dist(a, b), numItermax=10_000_000))
+
+
+job = json.load(sys.stdin)
+json.dump({"scores": [scores(c) for c in job["scores"]], "w2": [w2(c) for c in job["w2"]]}, sys.stdout)
