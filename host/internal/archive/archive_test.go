@@ -7,11 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/wire/table"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -33,7 +35,7 @@ func write(t testing.TB, root string, order []int, shift float64) *Run {
 	}
 	trials := map[int]*Trial{}
 	for _, n := range order {
-		if trials[n], err = r.Trial(n, fmt.Sprintf("f%d", n), state, Keep{Forecast: true, Analysis: true}); err != nil {
+		if trials[n], err = r.Trial(n, fmt.Sprintf("f%d", n), state, state, Keep{Forecast: true, Analysis: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -43,6 +45,9 @@ func write(t testing.TB, root string, order []int, shift float64) *Run {
 		}
 	}
 	for _, n := range order {
+		if err := trials[n].RankHistograms([]RankHistogram{{Forecast, []float64{1, 2, 9}}, {Analysis, []float64{4, 4, 4}}}); err != nil {
+			t.Fatal(err)
+		}
 		if err := trials[n].Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +73,7 @@ func appendCycle(t testing.TB, trial *Trial, n, k int, shift float64) {
 		Analysis: cycle.Ensemble{Members: e, LogWeights: []float64{math.Log(0.25), math.Log(0.75)}}, Ancestors: []int{0, 0},
 		Metrics: map[string]float64{"b": 2, "a": 1},
 	}
-	err := trial.Append(step, []CycleRow{{Stage: Forecast, RMSE: v}, {Stage: Analysis, RMSE: v / 2, W2Reference: &w2}})
+	err := trial.Append(step, []CycleRow{{Stage: Forecast, RMSE: v}, {Stage: Analysis, RMSE: v / 2, W2Reference: &w2}}, &Innovation{Values: []float64{v, math.NaN(), 2, 3}, NIS: 1.5, Expected: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +118,25 @@ func TestCheckFiles(t *testing.T) {
 	lines, err := CheckFiles(r.Dir)
 	if got := strings.Join(lines, "; "); err != nil || got != "workflow.toml is not as the run left it; notes.txt was added" {
 		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestInnovationsAndRanks(t *testing.T) {
+	r := write(t, t.TempDir(), []int{2, 1}, 0)
+	in, err := table.Read(filepath.Join(r.Dir, "innovations.arrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	level, u := in.Column("level").([]float64), in.Column("u").([][]float64)
+	if in.Rows != 6 || level[3] != 210 || !math.IsNaN(u[3][0]) || u[3][1] != 2 || in.Column("nis").([]float64)[5] != 1.5 {
+		t.Errorf("innovations: %+v", in)
+	}
+	ranks, err := table.Read(filepath.Join(r.Dir, "rank_histogram.arrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ranks.Column("count").([]float64); !slices.Equal(got, []float64{1, 2, 9, 4, 4, 4, 1, 2, 9, 4, 4, 4}) {
+		t.Errorf("counts %v", got)
 	}
 }
 
@@ -172,7 +196,7 @@ func TestPythonReadsParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trial, err := r.Trial(1, "f1", state, Keep{Analysis: true})
+	trial, err := r.Trial(1, "f1", state, state, Keep{Analysis: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +235,7 @@ func BenchmarkAppend40x40(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	trial, err := r.Trial(1, "f", layout, Keep{Analysis: true})
+	trial, err := r.Trial(1, "f", layout, layout, Keep{Analysis: true})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -219,7 +243,7 @@ func BenchmarkAppend40x40(b *testing.B) {
 	rows := []CycleRow{{Stage: Forecast}, {Stage: Analysis}}
 	for b.Loop() {
 		step.Cycle++
-		if err := trial.Append(step, rows); err != nil {
+		if err := trial.Append(step, rows, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,20 +1,6 @@
 // Package archive is the run directory: the tables a run leaves, its manifest, and
-// how to find and compare runs.
-//
-//	<name>/<UTC start>-<4 hex>/
-//	  run.json                 written first with status running, replaced at the end
-//	  workflow.toml            as given
-//	  workflow.resolved.toml   every default filled in, can be run again
-//	  trials.arrow             one row per trial
-//	  metrics.arrow            time means with standard errors
-//	  cycles.arrow             one row per trial, cycle and stage
-//	  diagnostics.arrow        what filters report, one row per number
-//	  observations.arrow       one row per cycle
-//	  timings.arrow            wall time; the only table that differs between identical runs
-//	  truth/replicate=001/     states by cycle, from cycle 0
-//	  ensemble/trial=0001/     members by cycle and stage
-//	  reference/               members kept of the brute-force posterior
-//	  log.jsonl                what plugins had to say
+// how to find and compare runs. Its files and their columns are listed in schema.go,
+// from which docs/run-directory.md is made.
 //
 // Files under way are called NAME.part, see package table. Tables of all trials
 // are written as one part per trial and put together in the order of trials when
@@ -96,12 +82,11 @@ func (r *Run) write(columns []table.Column, rows int, values []any, path ...stri
 
 // Twin writes the true trajectory, from cycle 0, and the observations.
 func (r *Run) Twin(t *cycle.Twin, times func(cycle int) float64, state, observed *sdk.Layout) error {
-	clock := []table.Column{{Name: "cycle", Type: table.Int32}, {Name: "time", Type: table.Float64}}
 	rows, _ := t.Truth.Dims()
 	return errors.Join(
-		r.write(append(clock, table.Variables(state)...), rows,
+		r.write(slices.Concat(clockColumns, table.Variables(state)), rows,
 			append(ticks(0, rows, times), table.Block{Matrix: t.Truth}), "truth", "replicate=001", "part-00000.arrow"),
-		r.write(append(slices.Clone(clock), table.Variables(observed)...), rows-1,
+		r.write(slices.Concat(clockColumns, table.Variables(observed)), rows-1,
 			append(ticks(1, rows, times), table.Block{Matrix: t.Observations, Null: true}), "observations.arrow"),
 	)
 }
@@ -131,10 +116,7 @@ func (r *Run) members(state *sdk.Layout, path ...string) (*Members, error) {
 	if err != nil {
 		return nil, err
 	}
-	columns := append([]table.Column{
-		{Name: "cycle", Type: table.Int32}, {Name: "time", Type: table.Float64}, {Name: "stage", Type: table.Text},
-		{Name: "member", Type: table.Int32}, {Name: "log_weight", Type: table.Float64}, {Name: "parent", Type: table.Int32, Nullable: true},
-	}, table.Variables(state)...)
+	columns := slices.Concat(membersColumns, table.Variables(state))
 	w, err := table.Create(file, columns, nil)
 	return &Members{table: w}, err
 }
@@ -187,7 +169,7 @@ type Metric struct {
 // closes the manifest with the checksums of all files. It takes what there is: a
 // run that was stopped is finished like any other.
 func (r *Run) Finish(trials []TrialRow, metrics []Metric, status Status, cause error) error {
-	err := errors.Join(r.merge("cycles"), r.merge("diagnostics"), r.merge("timings"), r.writeTrials(trials), r.writeMetrics(metrics))
+	err := errors.Join(r.merge("cycles"), r.merge("innovations"), r.merge("rank_histogram"), r.merge("diagnostics"), r.merge("timings"), r.writeTrials(trials), r.writeMetrics(metrics))
 	now := time.Now().UTC()
 	r.info.Status, r.info.Finished = status, &now
 	if cause != nil {
@@ -213,10 +195,6 @@ func (r *Run) merge(name string) error {
 }
 
 func (r *Run) writeTrials(trials []TrialRow) error {
-	columns := []table.Column{
-		{Name: "trial", Type: table.Int32}, {Name: "replicate", Type: table.Int32}, {Name: "filter", Type: table.Text}, {Name: "plugin", Type: table.Text},
-		{Name: "size", Type: table.Int32}, {Name: "status", Type: table.Text}, {Name: "cycles", Type: table.Int32}, {Name: "error", Type: table.Text, Nullable: true},
-	}
 	n := len(trials)
 	trial, replicate, size, cycles := make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
 	filter, plugin, status := make([]string, n), make([]string, n), make([]string, n)
@@ -225,15 +203,10 @@ func (r *Run) writeTrials(trials []TrialRow) error {
 		trial[i], replicate[i], filter[i], plugin[i], size[i], status[i], cycles[i] = int32(t.Trial), 1, t.Filter, t.Plugin, int32(t.Size), string(t.Status), int32(t.Cycles)
 		failure.Values[i], failure.Valid[i] = strings.ToValidUTF8(t.Error, "?"), t.Error != ""
 	}
-	return r.write(columns, n, []any{trial, replicate, filter, plugin, size, status, cycles, failure}, "trials.arrow")
+	return r.write(trialsColumns, n, []any{trial, replicate, filter, plugin, size, status, cycles, failure}, "trials.arrow")
 }
 
 func (r *Run) writeMetrics(metrics []Metric) error {
-	columns := []table.Column{
-		{Name: "trial", Type: table.Int32, Nullable: true}, {Name: "replicate", Type: table.Int32}, {Name: "filter", Type: table.Text},
-		{Name: "metric", Type: table.Text}, {Name: "stage", Type: table.Text}, {Name: "value", Type: table.Float64},
-		{Name: "se", Type: table.Float64}, {Name: "cycles", Type: table.Int32}, {Name: "status", Type: table.Text},
-	}
 	n := len(metrics)
 	trial := table.Nullable[int32]{Values: make([]int32, n), Valid: make([]bool, n)}
 	replicate, cycles := make([]int32, n), make([]int32, n)
@@ -244,5 +217,5 @@ func (r *Run) writeMetrics(metrics []Metric) error {
 		replicate[i], filter[i], metric[i], stage[i], status[i] = 1, m.Filter, m.Metric, m.Stage, string(m.Status)
 		value[i], se[i], cycles[i] = m.Value, m.SE, int32(m.Cycles)
 	}
-	return r.write(columns, n, []any{trial, replicate, filter, metric, stage, value, se, cycles, status}, "metrics.arrow")
+	return r.write(metricsColumns, n, []any{trial, replicate, filter, metric, stage, value, se, cycles, status}, "metrics.arrow")
 }

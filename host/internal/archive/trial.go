@@ -9,6 +9,7 @@ import (
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/table"
+	"gonum.org/v1/gonum/mat"
 )
 
 // Stages of a cycle that a run stores.
@@ -26,8 +27,9 @@ type Trial struct {
 	filter string
 	keep   Keep
 
-	cycles, diagnostics, timings *table.Writer
-	members                      *Members // nil when no ensembles are kept
+	run                                       *Run
+	cycles, innovations, diagnostics, timings *table.Writer
+	members                                   *Members // nil when no ensembles are kept
 }
 
 // CycleRow is the scores of one stage of one cycle. A score that does not apply is
@@ -37,41 +39,39 @@ type CycleRow struct {
 	RMSE            float64
 	Bias            float64
 	Spread          float64
+	CRPS            float64
 	CRPSFair        float64
+	Coverage50      float64
+	Coverage90      float64
 	ESS             float64
+	EnergyScoreFair *float64
 	W2Reference     *float64
 	UniqueAncestors *float64
 }
 
-var (
-	cyclesColumns = []table.Column{
-		{Name: "trial", Type: table.Int32}, {Name: "replicate", Type: table.Int32}, {Name: "filter", Type: table.Text},
-		{Name: "cycle", Type: table.Int32}, {Name: "time", Type: table.Float64}, {Name: "stage", Type: table.Text},
-		{Name: "rmse", Type: table.Float64}, {Name: "bias", Type: table.Float64}, {Name: "spread", Type: table.Float64},
-		{Name: "crps_fair", Type: table.Float64}, {Name: "weights_ess", Type: table.Float64},
-		{Name: "w2_reference", Type: table.Float64, Nullable: true}, {Name: "unique_ancestors", Type: table.Float64, Nullable: true},
-	}
-	diagnosticsColumns = []table.Column{
-		{Name: "trial", Type: table.Int32}, {Name: "filter", Type: table.Text}, {Name: "cycle", Type: table.Int32},
-		{Name: "name", Type: table.Text}, {Name: "value", Type: table.Float64},
-	}
-	timingsColumns = []table.Column{
-		{Name: "trial", Type: table.Int32}, {Name: "filter", Type: table.Text}, {Name: "cycle", Type: table.Int32},
-		{Name: "forecast_s", Type: table.Float64}, {Name: "observe_s", Type: table.Float64}, {Name: "analyse_s", Type: table.Float64},
-	}
-)
+// Innovation is how the observations of a cycle differ from the forecast.
+type Innovation struct {
+	Values        []float64 // m values; NaN where there is no observation
+	NIS, Expected float64   // see package score
+}
+
+// RankHistogram is how often the truth had each rank among the members.
+type RankHistogram struct {
+	Stage  string
+	Counts []float64 // N + 1 values
+}
 
 // Trial opens the tables of a trial. Trials may be written at the same time, each
 // by one goroutine.
-func (r *Run) Trial(number int, filter string, state *sdk.Layout, keep Keep) (*Trial, error) {
-	t := &Trial{number: int32(number), filter: filter, keep: keep}
+func (r *Run) Trial(number int, filter string, state, observed *sdk.Layout, keep Keep) (*Trial, error) {
+	t := &Trial{number: int32(number), filter: filter, keep: keep, run: r}
 	var err error
 	open := func(name string, columns []table.Column) *table.Writer {
 		if err != nil {
 			return nil
 		}
 		var path string
-		if path, err = r.Path(name, fmt.Sprintf("trial=%04d.arrow", number)); err != nil {
+		if path, err = r.Path(name, part(t.number)); err != nil {
 			return nil
 		}
 		var w *table.Writer
@@ -79,16 +79,43 @@ func (r *Run) Trial(number int, filter string, state *sdk.Layout, keep Keep) (*T
 		return w
 	}
 	t.cycles, t.diagnostics, t.timings = open("cycles", cyclesColumns), open("diagnostics", diagnosticsColumns), open("timings", timingsColumns)
+	t.innovations = open("innovations", slices.Concat(innovationsColumns, table.Variables(observed)))
 	if err == nil && (keep.Forecast || keep.Analysis) {
 		t.members, err = r.members(state, "ensemble", fmt.Sprintf("trial=%04d", number), "part-00000.arrow")
 	}
 	return t, err
 }
 
-// Append writes one cycle: its scores, the filter's diagnostics, where the time
-// went and the ensembles that are kept.
-func (t *Trial) Append(s *cycle.Step, rows []CycleRow) error {
-	return errors.Join(t.appendCycle(s, rows), t.appendDiagnostics(s), t.appendTiming(s), t.appendMembers(s))
+// part is the name of a trial's part of a table.
+func part(trial int32) string { return fmt.Sprintf("trial=%04d.arrow", trial) }
+
+// Append writes one cycle: its scores, its innovation, which may be nil, the
+// filter's diagnostics, where the time went and the ensembles that are kept.
+func (t *Trial) Append(s *cycle.Step, rows []CycleRow, in *Innovation) error {
+	return errors.Join(t.appendCycle(s, rows), t.appendInnovation(s, in), t.appendDiagnostics(s), t.appendTiming(s), t.appendMembers(s))
+}
+
+func (t *Trial) appendInnovation(s *cycle.Step, in *Innovation) error {
+	if in == nil {
+		return nil
+	}
+	return t.innovations.Append(1, []int32{t.number}, []int32{1}, []string{t.filter}, []int32{int32(s.Cycle)}, []float64{s.Time},
+		[]float64{in.NIS}, []float64{in.Expected}, table.Block{Matrix: mat.NewDense(1, len(in.Values), in.Values), Null: true})
+}
+
+// RankHistograms writes the rank histograms of the trial.
+func (t *Trial) RankHistograms(histograms []RankHistogram) error {
+	var stage []string
+	var rank []int32
+	var count []float64
+	for _, h := range histograms {
+		for r, c := range h.Counts {
+			stage, rank, count = append(stage, h.Stage), append(rank, int32(r)), append(count, c)
+		}
+	}
+	n := len(rank)
+	return t.run.write(rankHistogramColumns, n, []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{1}, n),
+		slices.Repeat([]string{t.filter}, n), stage, rank, count}, "rank_histogram", part(t.number))
 }
 
 func (t *Trial) appendCycle(s *cycle.Step, rows []CycleRow) error {
@@ -116,8 +143,10 @@ func (t *Trial) appendCycle(s *cycle.Step, rows []CycleRow) error {
 	return t.cycles.Append(n, slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{1}, n), slices.Repeat([]string{t.filter}, n),
 		slices.Repeat([]int32{int32(s.Cycle)}, n), slices.Repeat([]float64{s.Time}, n), stages,
 		number(func(r CycleRow) float64 { return r.RMSE }), number(func(r CycleRow) float64 { return r.Bias }),
-		number(func(r CycleRow) float64 { return r.Spread }), number(func(r CycleRow) float64 { return r.CRPSFair }),
-		number(func(r CycleRow) float64 { return r.ESS }),
+		number(func(r CycleRow) float64 { return r.Spread }),
+		number(func(r CycleRow) float64 { return r.CRPS }), number(func(r CycleRow) float64 { return r.CRPSFair }),
+		number(func(r CycleRow) float64 { return r.Coverage50 }), number(func(r CycleRow) float64 { return r.Coverage90 }),
+		number(func(r CycleRow) float64 { return r.ESS }), optional(func(r CycleRow) *float64 { return r.EnergyScoreFair }),
 		optional(func(r CycleRow) *float64 { return r.W2Reference }), optional(func(r CycleRow) *float64 { return r.UniqueAncestors }))
 }
 
@@ -152,7 +181,7 @@ func (t *Trial) appendMembers(s *cycle.Step) error {
 
 // Close finishes the tables of the trial, however far it came.
 func (t *Trial) Close() error {
-	err := errors.Join(t.cycles.Close(), t.diagnostics.Close(), t.timings.Close())
+	err := errors.Join(t.cycles.Close(), t.innovations.Close(), t.diagnostics.Close(), t.timings.Close())
 	if t.members != nil {
 		err = errors.Join(err, t.members.Close())
 	}

@@ -163,7 +163,7 @@ func (e *experiment) runTrial(ctx context.Context, t *plan.Trial) (out outcome) 
 		}
 	}()
 	keep := e.workflow.Output.Ensemble
-	tables, err := e.run.Trial(t.Number, t.Label, e.plan.State, archive.Keep{
+	tables, err := e.run.Trial(t.Number, t.Label, e.plan.State, e.plan.Space.Layout, archive.Keep{
 		Forecast: keep == "forecast" || keep == "both", Analysis: keep == "analysis" || keep == "both",
 	})
 	if err != nil {
@@ -173,7 +173,7 @@ func (e *experiment) runTrial(ctx context.Context, t *plan.Trial) (out outcome) 
 	bar := e.progress.task(t.Label, e.plan.Clock.Cycles)
 	defer bar.stop()
 	err = cycle.Assimilate(ctx, e.plan, t, e.twin, func(s *cycle.Step) error {
-		if err := tables.Append(s, out.judge.rows(s)); err != nil {
+		if err := tables.Append(s, out.judge.rows(s), out.judge.innovation(s)); err != nil {
 			return err
 		}
 		bar.step()
@@ -182,7 +182,7 @@ func (e *experiment) runTrial(ctx context.Context, t *plan.Trial) (out outcome) 
 	if err == nil || out.judge.cycles < e.plan.Clock.Cycles {
 		out.err = err // a stop that was asked for in the last cycle came too late
 	}
-	if err := tables.Close(); err != nil {
+	if err := errors.Join(tables.RankHistograms(out.judge.rankHistograms()), tables.Close()); err != nil {
 		out.err = errors.Join(out.err, err)
 	}
 	return out

@@ -20,13 +20,15 @@ type judge struct {
 	cycles    int
 	series    map[series][]float64 // after burn-in
 	rmse      []float64            // of every analysis
+	ranks     map[string][]float64 // by stage, after burn-in
 }
 
 // series is one score of one stage.
 type series struct{ metric, stage string }
 
 func newJudge(p *plan.Plan, t *plan.Trial, twin *cycle.Twin, r *cycle.Reference) *judge {
-	return &judge{plan: p, trial: t, twin: twin, reference: r, series: map[series][]float64{}}
+	ranks := map[string][]float64{archive.Forecast: make([]float64, t.Size+1), archive.Analysis: make([]float64, t.Size+1)}
+	return &judge{plan: p, trial: t, twin: twin, reference: r, series: map[series][]float64{}, ranks: ranks}
 }
 
 // rows scores both stages of a cycle.
@@ -50,9 +52,51 @@ func (j *judge) rows(s *cycle.Step) []archive.CycleRow {
 	return []archive.CycleRow{forecast, analysis}
 }
 
+// energyMembers is the largest ensemble whose energy score is computed: its cost
+// grows with the square of the size, and at 1000 members of 40 values is 20 ms.
+const energyMembers = 1000
+
 func (j *judge) row(stage string, s *cycle.Step, e cycle.Ensemble) archive.CycleRow {
-	sc := score.Of(j.twin.Truth.RawRowView(s.Cycle), e.Members, linear(e.LogWeights))
-	return archive.CycleRow{Stage: stage, RMSE: sc.RMSE, Bias: sc.Bias, Spread: sc.Spread, CRPSFair: sc.CRPSFair, ESS: sc.ESS}
+	truth, weights := j.twin.Truth.RawRowView(s.Cycle), linear(e.LogWeights)
+	sc := score.Of(truth, e.Members, weights)
+	row := archive.CycleRow{Stage: stage, RMSE: sc.RMSE, Bias: sc.Bias, Spread: sc.Spread, CRPS: sc.CRPS, CRPSFair: sc.CRPSFair, ESS: sc.ESS}
+	if j.trial.Size <= energyMembers {
+		energy := score.EnergyScoreFair(truth, e.Members, weights)
+		row.EnergyScoreFair = &energy
+	}
+	counts := make([]float64, j.trial.Size+1)
+	score.Ranks(counts, truth, e.Members, weights)
+	row.Coverage50, _ = score.Coverage(counts, 0.5)
+	row.Coverage90, _ = score.Coverage(counts, 0.9)
+	if s.Cycle > j.plan.Clock.BurnIn {
+		for r, c := range counts {
+			j.ranks[stage][r] += c
+		}
+	}
+	return row
+}
+
+// innovation compares the observations with the forecast; nil when the operator
+// predicts none.
+func (j *judge) innovation(s *cycle.Step) *archive.Innovation {
+	if s.Predicted == nil {
+		return nil
+	}
+	in := score.Innovate(j.twin.Observation(s.Cycle), s.Predicted, linear(s.Forecast.LogWeights), s.ErrorVariance)
+	if s.ErrorVariance != nil && s.Cycle > j.plan.Clock.BurnIn {
+		k := series{"nis", archive.Forecast}
+		j.series[k] = append(j.series[k], in.NIS)
+	}
+	return &archive.Innovation{Values: in.Values, NIS: in.NIS, Expected: in.Expected}
+}
+
+// rankHistograms returns the rank histograms of both stages.
+func (j *judge) rankHistograms() []archive.RankHistogram {
+	var list []archive.RankHistogram
+	for _, stage := range []string{archive.Forecast, archive.Analysis} {
+		list = append(list, archive.RankHistogram{Stage: stage, Counts: j.ranks[stage]})
+	}
+	return list
 }
 
 func (j *judge) remember(r archive.CycleRow) {
@@ -63,36 +107,46 @@ func (j *judge) remember(r archive.CycleRow) {
 	add("rmse", r.RMSE)
 	add("bias", r.Bias)
 	add("spread", r.Spread)
+	add("crps", r.CRPS)
 	add("crps_fair", r.CRPSFair)
+	add("coverage_50", r.Coverage50)
+	add("coverage_90", r.Coverage90)
 	add("weights_ess", r.ESS)
-	if r.W2Reference != nil {
-		add("w2_reference", *r.W2Reference)
+	for metric, v := range map[string]*float64{"energy_score_fair": r.EnergyScoreFair, "w2_reference": r.W2Reference, "unique_ancestors": r.UniqueAncestors} {
+		if v != nil {
+			add(metric, *v)
+		}
 	}
 }
 
-// metricOrder is how metrics stand in tables.
-var metricOrder = []string{"rmse", "spread", "spread_skill", "crps_fair", "bias", "weights_ess", "w2_reference"}
+// metricOrder is how the time means of scores stand in tables.
+var metricOrder = []string{"rmse", "spread", "crps_fair", "bias", "weights_ess", "w2_reference",
+	"crps", "energy_score_fair", "coverage_50", "coverage_90", "unique_ancestors", "nis"}
 
-// metrics returns the time means of the trial.
+// metrics returns the time means of the trial that apply, and what follows from
+// the whole of its series.
 func (j *judge) metrics(status archive.Status) []archive.Metric {
 	var list []archive.Metric
-	add := func(metric, stage string, value, se float64, cycles int) {
-		list = append(list, archive.Metric{Trial: j.trial.Number, Filter: j.trial.Label, Metric: metric, Stage: stage, Value: value, SE: se, Cycles: cycles, Status: status})
-	}
 	for _, stage := range []string{archive.Forecast, archive.Analysis} {
-		for _, metric := range metricOrder {
-			values := j.series[series{metric, stage}]
-			if metric == "spread_skill" {
-				rmse, spread := score.TimeMean(j.series[series{"rmse", stage}]), score.TimeMean(j.series[series{"spread", stage}])
-				add(metric, stage, score.SpreadSkill(spread.Value, rmse.Value, j.trial.Size), math.NaN(), rmse.Count)
-				continue
-			}
-			if metric == "w2_reference" && len(values) == 0 {
-				continue // not applicable
-			}
-			m := score.TimeMean(values)
-			add(metric, stage, m.Value, m.SE, m.Count)
+		add := func(metric string, m score.Mean) {
+			list = append(list, archive.Metric{Trial: j.trial.Number, Filter: j.trial.Label, Metric: metric, Stage: stage, Value: m.Value, SE: m.SE, Cycles: m.Count, Status: status})
 		}
+		for _, metric := range metricOrder {
+			if values := j.series[series{metric, stage}]; len(values) > 0 {
+				add(metric, score.TimeMean(values))
+			}
+		}
+		errors := j.series[series{"rmse", stage}]
+		rmse, spread := score.TimeMean(errors), score.TimeMean(j.series[series{"spread", stage}])
+		exactly := func(v, se float64) score.Mean { return score.Mean{Value: v, SE: se, Count: rmse.Count} }
+		add("rmse_total", score.RootTimeMean(errors))
+		add("spread_skill", exactly(score.SpreadSkill(spread.Value, rmse.Value, j.trial.Size), math.NaN()))
+		_, half := score.Coverage(j.ranks[stage], 0.5)
+		_, most := score.Coverage(j.ranks[stage], 0.9)
+		add("coverage_50_expected", exactly(half, 0))
+		add("coverage_90_expected", exactly(most, 0))
+		// the values of one state count for one rank: neighbours are not independent
+		add("rank_flatness_p", exactly(score.FlatnessOf(j.ranks[stage], float64(rmse.Count)).P, math.NaN()))
 	}
 	return list
 }

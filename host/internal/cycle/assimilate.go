@@ -21,8 +21,12 @@ type Step struct {
 	// Ancestors holds the forecast row each analysis row descends from; nil when
 	// the filter moves its members.
 	Ancestors []int
-	Metrics   map[string]float64 // the filter's diagnostics
-	Timing    Timing
+	// Predicted holds h(x) of the forecast, N x m, and ErrorVariance the variance of
+	// each observation's error; nil when the operator does not offer them.
+	Predicted     *mat.Dense
+	ErrorVariance []float64
+	Metrics       map[string]float64 // the filter's diagnostics
+	Timing        Timing
 }
 
 // Ensemble is a weighted set of states.
@@ -85,6 +89,9 @@ func newAssimilation(p *plan.Plan, trial *plan.Trial, twin *Twin) *assimilation 
 			a.observe.Gradient = mat.NewDense(trial.Size, n, nil)
 		}
 	}
+	if a.observe.Predicted == nil && slices.Contains(p.Space.Offers, sdk.Predicted) {
+		a.observe.Predicted = mat.NewDense(trial.Size, m, nil) // for the innovations
+	}
 	mean := p.Ensemble.Mean
 	switch p.Ensemble.Around {
 	case plan.Truth0:
@@ -119,6 +126,7 @@ func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
 		return nil, err
 	}
 	s.Timing.Observe, start = time.Since(start), time.Now()
+	s.Predicted, s.ErrorVariance = a.observe.Predicted, observed.ErrorVariance
 
 	analysis, err := a.filter.Analyse(ctx, a.problem(k, s, observed))
 	if err != nil {
@@ -137,10 +145,13 @@ func (a *assimilation) problem(k int, s *Step, observed *sdk.ObserveResult) *sdk
 	p := &sdk.Problem{
 		Call: a.call("analyse", k), Time: s.Time,
 		Ensemble: s.Forecast.Members, LogWeights: s.Forecast.LogWeights,
-		Observation: a.twin.Observation(k),
-		Predicted:   a.observe.Predicted, Simulated: a.observe.Simulated,
+		Observation:   a.twin.Observation(k),
+		Simulated:     a.observe.Simulated,
 		LogLikelihood: a.observe.LogLikelihood, Gradient: a.observe.Gradient,
 		Carry: a.carry, Into: a.state.Members,
+	}
+	if slices.Contains(a.filter.Needs(), sdk.Predicted) {
+		p.Predicted = a.observe.Predicted
 	}
 	if slices.Contains(a.filter.Needs(), sdk.ErrorVariance) {
 		p.ErrorVariance = observed.ErrorVariance

@@ -33,6 +33,7 @@ type Column struct {
 	Type     Type
 	Nullable bool
 	Variable sdk.Variable // of type Values
+	About    string       // what it holds, for documentation; not written
 }
 
 // Variables returns one column of type Values for every variable of l.

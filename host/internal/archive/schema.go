@@ -1,0 +1,161 @@
+package archive
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// The columns of the tables. The variables of the model or of the observations
+// follow where a file says so.
+var (
+	trialColumn     = table.Column{Name: "trial", Type: table.Int32, About: "number of the trial, from 1"}
+	replicateColumn = table.Column{Name: "replicate", Type: table.Int32, About: "number of the truth and its observations, from 1"}
+	filterColumn    = table.Column{Name: "filter", Type: table.Text, About: "the filter's label in the workflow"}
+	cycleColumn     = table.Column{Name: "cycle", Type: table.Int32, About: "number of the cycle; observations begin with 1"}
+	timeColumn      = table.Column{Name: "time", Type: table.Float64, About: "model time at the end of the cycle"}
+	stageColumn     = table.Column{Name: "stage", Type: table.Text, About: "`forecast` or `analysis`"}
+
+	clockColumns = []table.Column{cycleColumn, timeColumn}
+
+	trialsColumns = []table.Column{trialColumn, replicateColumn, filterColumn,
+		{Name: "plugin", Type: table.Text, About: "the filter's plugin"},
+		{Name: "size", Type: table.Int32, About: "number of members, N"},
+		{Name: "status", Type: table.Text, About: "`ok`, `diverged` (an error not finite, or above the truth's spread in time for 50 cycles in a row), `failed` or `interrupted`"},
+		{Name: "cycles", Type: table.Int32, About: "completed"},
+		{Name: "error", Type: table.Text, Nullable: true, About: "what stopped it"},
+	}
+
+	metricsColumns = []table.Column{
+		{Name: "trial", Type: table.Int32, Nullable: true, About: "number of the trial; null for a baseline"},
+		replicateColumn,
+		{Name: "filter", Type: table.Text, About: "the filter's label, `climatology` or `persistence`"},
+		{Name: "metric", Type: table.Text, About: "name of a score, see below"},
+		stageColumn,
+		{Name: "value", Type: table.Float64, About: "over the cycles after `burn_in`"},
+		{Name: "se", Type: table.Float64, About: "standard error, allowing for autocorrelation (AR(1)); NaN when not known, 0 when exact"},
+		{Name: "cycles", Type: table.Int32, About: "how many cycles it is taken over"},
+		{Name: "status", Type: table.Text, About: "of the trial"},
+	}
+
+	cyclesColumns = []table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn, stageColumn,
+		{Name: "rmse", Type: table.Float64, About: "root mean square error of the mean over the state's values"},
+		{Name: "bias", Type: table.Float64, About: "mean error of the mean"},
+		{Name: "spread", Type: table.Float64, About: "root mean variance of the members, N - 1; weighted, 1 - Σw²"},
+		{Name: "crps", Type: table.Float64, About: "continuous ranked probability score, mean over the state's values"},
+		{Name: "crps_fair", Type: table.Float64, About: "the same, fair to small ensembles"},
+		{Name: "coverage_50", Type: table.Float64, About: "share of truths in the central interval of members of level 0.5"},
+		{Name: "coverage_90", Type: table.Float64, About: "the same for level 0.9"},
+		{Name: "weights_ess", Type: table.Float64, About: "effective sample size, 1 / Σw²"},
+		{Name: "energy_score_fair", Type: table.Float64, Nullable: true, About: "energy score of whole states, fair to small ensembles; null above 1000 members"},
+		{Name: "w2_reference", Type: table.Float64, Nullable: true, About: "2-Wasserstein distance to the reference's members; null without reference"},
+		{Name: "unique_ancestors", Type: table.Float64, Nullable: true, About: "how many forecast members have descendants; null when the filter moves its members"},
+	}
+
+	innovationsColumns = []table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn,
+		{Name: "nis", Type: table.Float64, About: "normalised innovation squared per observation, 1 on average when spread and observation error explain the innovations; NaN when the operator gives no error variance"},
+		{Name: "rms_expected", Type: table.Float64, About: "what the root mean square of the innovations should be on average"},
+	}
+
+	rankHistogramColumns = []table.Column{trialColumn, replicateColumn, filterColumn, stageColumn,
+		{Name: "rank", Type: table.Int32, About: "number of members below the truth, 0 to N"},
+		{Name: "count", Type: table.Float64, About: "how often, over the state's values and the cycles after `burn_in`; ties count in parts"},
+	}
+
+	diagnosticsColumns = []table.Column{trialColumn, filterColumn, cycleColumn,
+		{Name: "name", Type: table.Text, About: "of the diagnostic; the filter's README says what it means"},
+		{Name: "value", Type: table.Float64, About: "as the filter reports it"},
+	}
+
+	timingsColumns = []table.Column{trialColumn, filterColumn, cycleColumn,
+		{Name: "forecast_s", Type: table.Float64, About: "wall time of the forecast, in seconds"},
+		{Name: "observe_s", Type: table.Float64, About: "of the predicted and simulated observations"},
+		{Name: "analyse_s", Type: table.Float64, About: "of the analysis"},
+	}
+
+	membersColumns = []table.Column{cycleColumn, timeColumn, stageColumn,
+		{Name: "member", Type: table.Int32, About: "from 0"},
+		{Name: "log_weight", Type: table.Float64, About: "normalised: the weights of a cycle and stage sum to 1"},
+		{Name: "parent", Type: table.Int32, Nullable: true, About: "the forecast member it descends from; null when the filter moves its members"},
+	}
+)
+
+// file is one table of a run directory.
+type file struct {
+	path, about string
+	columns     []table.Column
+	variables   string // whose variables follow
+}
+
+var files = []file{
+	{"trials.arrow", "one row per trial", trialsColumns, ""},
+	{"metrics.arrow", "one row per trial or baseline, stage and metric", metricsColumns, ""},
+	{"cycles.arrow", "one row per trial, cycle and stage", cyclesColumns, ""},
+	{"innovations.arrow", "one row per trial and cycle: observation minus the mean prediction of the forecast; no rows when the operator predicts nothing", innovationsColumns, "observed"},
+	{"rank_histogram.arrow", "one row per trial, stage and rank", rankHistogramColumns, ""},
+	{"diagnostics.arrow", "one row per number a filter reports", diagnosticsColumns, ""},
+	{"timings.arrow", "one row per trial and cycle; the only table that differs between identical runs", timingsColumns, ""},
+	{"observations.arrow", "one row per cycle; what was not observed is null", clockColumns, "observed"},
+	{"truth/replicate=001/part-00000.arrow", "one row per cycle, from cycle 0", clockColumns, "model"},
+	{"ensemble/trial=0001/part-00000.arrow", "one row per cycle, stage and member, of the stages that `output.ensemble` names", membersColumns, "model"},
+	{"reference/part-00000.arrow", "one row per cycle and member kept of the brute-force posterior", membersColumns, "model"},
+}
+
+// metricNames are the metrics beside the time means of the scores in cycles.arrow.
+var metricNames = [][2]string{
+	{"rmse_total", "root of the time mean of rmse²"},
+	{"spread_skill", "sqrt((N + 1) / N) spread / rmse, of their time means; 1 for a calibrated ensemble"},
+	{"coverage_50_expected", "the share expected for N members: the interval ends at members, so that it is not 0.5; the same for `coverage_90_expected`"},
+	{"nis", "time mean of nis in innovations.arrow"},
+	{"rank_flatness_p", "p-value of Pearson's chi-square test that the rank histogram is flat, its counts scaled to one independent rank per cycle and its ranks pooled to expect five in each pool"},
+}
+
+// typeNames says what a column holds as Arrow names it.
+var typeNames = map[table.Type]string{table.Int32: "int32", table.Int64: "int64", table.Float64: "float64", table.Text: "utf8"}
+
+// Markdown returns the description of a run directory: docs/run-directory.md.
+func Markdown() string {
+	var b strings.Builder
+	b.WriteString(`# The run directory
+
+<!-- Made from host/internal/archive/schema.go; go test ./host/internal/archive -run Documented -update writes it. -->
+
+` + "`plume run` leaves a directory `runs/<name>/<UTC start>-<4 hex>/`. All tables are uncompressed Arrow IPC files." + `
+Null means not applicable, NaN computed and undefined. While a table is written it is called ` + "`NAME.part`" + ` and has no footer;
+it can be read as an Arrow stream from byte 8, and a crash costs at most the batch under way. Tables of several trials are written as
+one part per trial, ` + "`cycles/trial=0001.arrow`" + `, and put together when the run ends.
+
+| file | |
+|---|---|
+| ` + "`run.json`" + ` | manifest: versions, plugins with checksums, status, sha256 of every file |
+| ` + "`workflow.toml`" + ` | as given |
+| ` + "`workflow.resolved.toml`" + ` | with every default filled in; can be run again |
+| ` + "`log.jsonl`" + ` | what plugins had to say, one JSON object a line |
+`)
+	for _, f := range files {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", f.path, f.about)
+	}
+	for _, f := range files {
+		f.markdown(&b)
+	}
+	b.WriteString("\n## Metrics\n\nThe time mean of every score in `cycles.arrow`, under its name, and:\n\n| metric | |\n|---|---|\n")
+	for _, m := range metricNames {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", m[0], m[1])
+	}
+	return b.String()
+}
+
+func (f file) markdown(b *strings.Builder) {
+	fmt.Fprintf(b, "\n## %s\n\n%s%s.\n\n| column | type | |\n|---|---|---|\n", f.path, strings.ToUpper(f.about[:1]), f.about[1:])
+	for _, c := range f.columns {
+		kind := typeNames[c.Type]
+		if c.Nullable {
+			kind += ", nullable"
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", c.Name, kind, c.About)
+	}
+	if f.variables != "" {
+		fmt.Fprintf(b, "| one per %s variable | float64, or fixed_size_list of float64 | its values; unit, shape and dimensions are in the field's metadata |\n", f.variables)
+	}
+}
