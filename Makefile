@@ -36,15 +36,11 @@ lint: ## formatting, vet and the import law
 	$(GO) vet ./...
 	$(GO) run $(LINT) run ./...
 
-# Plugins whose example needs a server.
+# These need a server; the tests of examples/umbridge-lorenz63 start one for them.
 SERVED := umbridge obs-umbridge
 
-conformance: build $(VENV)/ready ## put every built plugin through the conformance suite, over its socket
+conformance: build ## put every built plugin through the conformance suite, over its socket
 	$(BIN)/plume plugins test $(filter-out $(SERVED),$(PLUGINS))
-	$(VENV)/bin/python examples/umbridge-lorenz63/server.py & server=$$!; trap "kill $$server" EXIT; \
-	  until $(VENV)/bin/python -c 'import umbridge; umbridge.supported_models("http://localhost:4242")' 2>/dev/null; do \
-	    kill -0 $$server || exit 1; sleep 0.2; done; \
-	  $(BIN)/plume plugins test $(SERVED)
 
 experiments-short: build ## the short form of every workflow's expected numbers
 	for w in workflows/*.toml; do $(BIN)/plume verify --profile short $$w || exit 1; done

@@ -17,6 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/plume-da/plume/sdk/plugintest"
+	"github.com/plume-da/plume/sdk/rpc"
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
@@ -183,6 +187,42 @@ func TestFailingServer(t *testing.T) {
 			if !strings.Contains(string(out), w) {
 				t.Errorf("%s: plume does not say %q:\n%s", where, w, out)
 			}
+		}
+	}
+}
+
+// The suite of all plugins, over their sockets, with the server.
+func TestConformance(t *testing.T) {
+	address := serve(t)
+	// go-plugin hands plugins our standard input, and they end when that does.
+	stdin, held, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	defer func(before *os.File) { os.Stdin = before }(os.Stdin)
+	os.Stdin = stdin
+	for _, name := range []string{"umbridge", "obs-umbridge"} {
+		client := plugin.NewClient(&plugin.ClientConfig{
+			HandshakeConfig:  rpc.Handshake,
+			VersionedPlugins: map[int]plugin.PluginSet{rpc.ProtocolVersion: {rpc.Name: &rpc.GoPlugin{}}},
+			AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+			GRPCDialOptions:  rpc.DialOptions(),
+			Cmd:              exec.Command(filepath.Join(filepath.Dir(plume), "plugins", name)),
+			Logger:           hclog.NewNullLogger(),
+		})
+		defer client.Kill()
+		protocol, err := client.Client()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := rpc.Describe(t.Context(), protocol.(*plugin.GRPCClient).Conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Manifest.Example.Params["url"] = address
+		if err := plugintest.CheckContext(t.Context(), p); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
