@@ -8,13 +8,20 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
+	"github.com/plume-da/plume/sdk/taper"
 )
 
 type filter struct {
+	Scheme       string  `param:"scheme"`
+	Cutoff       float64 `param:"cutoff"`
+	MinimumESS   float64 `param:"minimum_ess"`
+	Rotation     bool    `param:"rotation"`
 	Resampling   string  `param:"resampling"`
 	Threshold    float64 `param:"threshold"`
 	Jitter       float64 `param:"jitter"`
 	JitterTarget string  `param:"jitter_target"`
+
+	localization *taper.Localization // of scheme local
 }
 
 func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
@@ -23,11 +30,28 @@ func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
 	if c.Members < 2 {
 		return nil, sdk.Errorf(sdk.KindConfig, "ensemble.size", "got %d members, want at least 2", c.Members)
 	}
+	if f.Scheme == "sir" && f.Cutoff > 0 {
+		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but sir weights whole members", f.Cutoff).WithHint("choose scheme = \"local\", or leave the cutoff out")
+	}
+	if f.Scheme == "local" {
+		if f.Cutoff == 0 {
+			return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "scheme = \"local\" needs one").WithHint("set cutoff to the distance from which on an observation does not count")
+		}
+		var err error
+		if f.localization, err = taper.NewLocalization(c.State, c.Observations, f.Cutoff); err != nil {
+			return nil, err
+		}
+	}
 	return f, nil
 }
 
 // Needs implements sdk.Filter.
-func (f *filter) Needs() []sdk.Capability { return []sdk.Capability{sdk.LogLikelihood} }
+func (f *filter) Needs() []sdk.Capability {
+	if f.Scheme == "local" {
+		return []sdk.Capability{sdk.LogLikelihood, sdk.HasPositions}
+	}
+	return []sdk.Capability{sdk.LogLikelihood}
+}
 
 // Analyse implements sdk.Filter: it weights the members by their likelihood and,
 // when too few of them carry the weight, resamples. Metrics: weights_ess before
@@ -36,6 +60,9 @@ func (f *filter) Needs() []sdk.Capability { return []sdk.Capability{sdk.LogLikel
 func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	if i, j, found := ensemble.NonFinite(p.Ensemble); found {
 		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", i), "value %d is %v, want a finite number", j, p.Ensemble.At(i, j))
+	}
+	if f.localization != nil {
+		return f.analyseLocally(p)
 	}
 	logWeights, err := reweight(p)
 	if err != nil {
@@ -82,10 +109,14 @@ func reweight(p *sdk.Problem) ([]float64, error) {
 	for i := range logWeights {
 		for k, l := range p.LogLikelihood.RawRowView(i) {
 			if math.IsNaN(l) || math.IsInf(l, 1) {
-				return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("log-likelihood of member %d", i), "component %d is %v, want a finite number or -Inf", k, l)
+				return nil, errLikelihood(i, k, l)
 			}
 			logWeights[i] += l
 		}
 	}
 	return logWeights, nil
+}
+
+func errLikelihood(member, component int, got float64) error {
+	return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("log-likelihood of member %d", member), "component %d is %v, want a finite number or -Inf", component, got)
 }

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
+	"github.com/plume-da/plume/sdk/linalg"
+	"github.com/plume-da/plume/sdk/taper"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+)
+
+// analyseLocally is the local nonlinear ensemble transform filter (Toedter,
+// Kirchgessner, Nerger and Ahrens 2016, doi:10.1175/MWR-D-15-0073.1): in every place
+// the members have weights of their own, from the observations nearby,
+//
+//	log w_i = gamma sum_k taper_k log p(y_k | x_i),
+//
+// and are moved so that they have the mean and the covariance of the weighted forecast:
+// with the forecast's anomalies A,
+//
+//	mean + A' w,   anomalies sqrt(N - 1) T A,   T = C^(1/2),   C = (diag(w) - w w') / (1 - w' w).
+//
+// The root is the symmetric one, which moves members the least and alike in places near
+// each other: nothing is resampled, and members stay smooth in space. gamma is the
+// largest power of at most 1 that leaves an effective sample size of minimum_ess N.
+// jitter widens the anomalies as kernels of that width would, sqrt(1 + h²), and with
+// rotation one random rotation of the members that keeps their mean mixes the
+// anomalies of all places.
+//
+// Randomness: the rotation. Cost: for every place a search, N for every neighbour and
+// a decomposition of N³; for every value N², with rotation twice that. In parallel,
+// linear in n.
+func (f *filter) analyseLocally(p *sdk.Problem) (*sdk.Analysis, error) {
+	members, n := p.Ensemble.Dims()
+	if err := checkLocalInput(p); err != nil {
+		return nil, err
+	}
+	var rotation *mat.Dense
+	if f.Rotation {
+		rotation = linalg.MeanPreservingRotation(members, p.Seed.Child("rotation", 0).Rand())
+	}
+	h := f.Jitter * math.Pow(float64(members), -1/float64(n+4))
+	order, found := f.localization.Order(), make([]placed, n)
+	ensemble.InBlocks(n, 16, func() func(from, to int) {
+		here := &place{filter: f, problem: p, logWeights: make([]float64, members), weights: make([]float64, members)}
+		anomalies, moved := mat.NewVecDense(members, nil), mat.NewVecDense(members, nil)
+		return func(from, to int) {
+			for q := from; q < to; q++ {
+				j := order[q]
+				if q == from || !f.localization.SamePlace(order[q-1], j) {
+					here.moveTo(j)
+				}
+				found[j] = here.placed
+				if !here.observed || here.err != nil {
+					for i := range members {
+						p.Into.Set(i, j, p.Ensemble.At(i, j))
+					}
+					continue
+				}
+				column := mat.Col(anomalies.RawVector().Data, j, p.Ensemble)
+				mean := floats.Sum(column) / float64(members)
+				floats.AddConst(-mean, column)
+				mean += floats.Dot(here.weights, column)
+				moved.MulVec(here.root, anomalies)
+				if rotation != nil {
+					anomalies.MulVec(rotation, moved)
+					moved.CopyVec(anomalies)
+				}
+				for i := range members {
+					p.Into.Set(i, j, mean+math.Sqrt(1+h*h)*moved.AtVec(i))
+				}
+			}
+		}
+	})
+	metrics, err := summary(found)
+	return &sdk.Analysis{Metrics: metrics}, err
+}
+
+func checkLocalInput(p *sdk.Problem) error {
+	for i, w := range p.LogWeights {
+		if equal := -math.Log(float64(len(p.LogWeights))); math.Abs(w-equal) > 1e-9 { // the rounding of a sum
+			return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, but scheme = \"local\" wants equal ones", i, math.Exp(w)).
+				WithHint("let the filter before resample in every cycle")
+		}
+	}
+	rows, cols := p.LogLikelihood.Dims()
+	for i := range rows {
+		for k := range cols {
+			if l := p.LogLikelihood.At(i, k); math.IsNaN(l) || math.IsInf(l, 1) {
+				return errLikelihood(i, k, l)
+			}
+		}
+	}
+	return nil
+}
+
+// placed is what was found in a place.
+type placed struct {
+	observed   bool
+	ess, gamma float64
+	err        error
+}
+
+// summary returns means over the values that were observed, or the first error.
+func summary(found []placed) (map[string]float64, error) {
+	ess, gamma, count := 0.0, 0.0, 0.0
+	for _, f := range found {
+		if f.err != nil {
+			return nil, f.err
+		}
+		if f.observed {
+			ess += f.ess
+			gamma += f.gamma
+			count++
+		}
+	}
+	if count == 0 {
+		return nil, nil
+	}
+	return map[string]float64{"weights_ess": ess / count, "tempering": gamma / count}, nil
+}
+
+// place is the analysis in one place. One goroutine uses one.
+type place struct {
+	*filter
+	problem *sdk.Problem
+	placed
+
+	near       []taper.Neighbour
+	logWeights []float64
+	weights    []float64
+	root       *mat.Dense // sqrt(N - 1) C^(1/2)
+}
+
+// moveTo prepares the analysis of state value j and those in its place.
+func (p *place) moveTo(j int) {
+	p.placed = placed{}
+	clear(p.logWeights)
+	p.near = p.localization.NearValue(p.near, j)
+	for _, o := range p.near {
+		if math.IsNaN(p.problem.Observation[o.Index]) {
+			continue
+		}
+		p.observed = true
+		for i := range p.logWeights {
+			p.logWeights[i] += o.Weight * p.problem.LogLikelihood.At(i, o.Index)
+		}
+	}
+	if !p.observed {
+		return
+	}
+	if p.err = p.temper(j); p.err == nil {
+		p.err = p.transform()
+	}
+}
+
+// temper sets weights, gamma and the effective sample size.
+func (p *place) temper(j int) error {
+	scaled := make([]float64, len(p.logWeights))
+	try := func(gamma float64) float64 {
+		for i, l := range p.logWeights {
+			if scaled[i] = l; !math.IsInf(l, -1) { // what is impossible stays so
+				scaled[i] = gamma * l
+			}
+		}
+		if _, logSum := ensemble.Normalise(p.weights, scaled); math.IsInf(logSum, -1) {
+			return 0
+		}
+		return ensemble.ESS(p.weights, len(p.weights))
+	}
+	least := max(p.MinimumESS*float64(len(p.weights)), 1+1e-6) // one member alone has no covariance
+	p.gamma = 1
+	if p.ess = try(1); p.ess < least {
+		low, high := 0.0, 1.0
+		for range 40 {
+			if p.gamma = (low + high) / 2; try(p.gamma) < least {
+				high = p.gamma
+			} else {
+				low = p.gamma
+			}
+		}
+		p.gamma = low
+		if p.ess = try(low); p.ess < least {
+			return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("weights at state value %d", j), "the observations nearby are impossible for too many of the %d members: %.3g of them are left, want %.3g", len(p.weights), p.ess, least).
+				WithHint("use more members, a smaller cutoff or a wider observation error")
+		}
+	}
+	return nil
+}
+
+// transform sets the root. The matrix is singular, its null vector being 1, and what
+// rounding makes negative counts as zero.
+func (p *place) transform() error {
+	members := len(p.weights)
+	scale := float64(members-1) / (1 - floats.Dot(p.weights, p.weights))
+	c := mat.NewSymDense(members, nil)
+	for i, w := range p.weights {
+		for l := i; l < members; l++ {
+			c.SetSym(i, l, -scale*w*p.weights[l])
+		}
+		c.SetSym(i, i, c.At(i, i)+scale*w)
+	}
+	var e mat.EigenSym
+	if !e.Factorize(c, true) {
+		return sdk.Errorf(sdk.KindDiverged, "weights", "their matrix has no eigenvalues in float64")
+	}
+	var vectors, scaled mat.Dense
+	e.VectorsTo(&vectors)
+	values := e.Values(nil)
+	scaled.Apply(func(_, k int, v float64) float64 { return v * math.Sqrt(max(0, values[k])) }, &vectors)
+	p.root = mat.NewDense(members, members, nil)
+	p.root.Mul(&scaled, vectors.T())
+	return nil
+}
