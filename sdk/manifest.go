@@ -87,9 +87,13 @@ type Param struct {
 	Max      *float64  `toml:"max"`     // inclusive
 	Above    *float64  `toml:"above"`   // exclusive lower limit
 	Below    *float64  `toml:"below"`   // exclusive upper limit
+	Auto     bool      `toml:"auto"`    // of a number: the word auto leaves it to the plugin, see [IsAuto]
 	Unit     string    `toml:"unit"`
 	Doc      string    `toml:"doc"`
 }
+
+// auto is the word a number with Auto may be.
+const auto = "auto"
 
 var nameRule = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 
@@ -155,6 +159,9 @@ func (p *Param) faults() []string {
 	if !slices.Contains([]ParamType{Float, Int, Bool, String, Floats, Ints, Strings}, p.Type) {
 		return append(faults, fmt.Sprintf("type: got %q, want float, int, bool, string, floats, ints or strings", p.Type))
 	}
+	if p.Auto && p.Type != Float {
+		faults = append(faults, fmt.Sprintf("auto is for type float, not %s", p.Type))
+	}
 	if p.Default != nil {
 		v, err := p.Check(p.Default)
 		if err != nil {
@@ -210,13 +217,17 @@ func (m *Manifest) Param(name string) *Param {
 }
 
 // Check returns value in the parameter's own Go type (float64, int64, bool,
-// string, []float64, []int64, []string) or says what was wanted instead. An
+// string, []float64, []int64, []string; the string "auto" where that is allowed) or
+// says what was wanted instead. An
 // integer is accepted where a float is wanted, and an integral float where an
 // integer is wanted; nothing else is converted.
 func (p *Param) Check(value any) (any, error) {
 	switch p.Type {
 	case Floats, Ints, Strings:
 		return p.checkList(value)
+	}
+	if p.Auto && value == auto {
+		return auto, nil
 	}
 	v, ok := scalar(p.Type, value)
 	if !ok {
@@ -265,6 +276,9 @@ func (p *Param) Wants() string {
 	switch p.Type {
 	case Float:
 		s = "a number"
+		if p.Auto {
+			s = `"auto" or a number`
+		}
 	case Int:
 		s = "an integer"
 	case Bool:

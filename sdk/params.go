@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 )
@@ -46,7 +47,8 @@ func (m *Manifest) Resolve(given map[string]any) (Params, error) {
 
 // Decode stores the parameters in the struct dst points to, by the names in its
 // `param:"..."` tags; embedded structs are part of it. Fields are of type float64,
-// int, bool, string, []float64, []int, []string or a named type of these. It
+// int, bool, string, []float64, []int, []string or a named type of these; what is
+// "auto" becomes a float64 that [IsAuto] knows. It
 // panics when a tag and the manifest disagree: that is a bug in the plugin, found
 // by its first test.
 func (p Params) Decode(dst any) {
@@ -69,7 +71,15 @@ func (p Params) Decode(dst any) {
 	}
 }
 
+// IsAuto says whether a parameter that may be "auto" is, and is for the plugin to
+// choose.
+func IsAuto(value float64) bool { return math.IsNaN(value) }
+
 func assign(dst, src reflect.Value, name string) {
+	if dst.Kind() == reflect.Float64 && src.Kind() == reflect.String && src.String() == auto {
+		dst.SetFloat(math.NaN()) // no other parameter is: ranges exclude it
+		return
+	}
 	if dst.Kind() == reflect.Slice && src.Kind() == reflect.Slice {
 		out := reflect.MakeSlice(dst.Type(), src.Len(), src.Len())
 		for i := range src.Len() {

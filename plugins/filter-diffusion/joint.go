@@ -49,7 +49,7 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	}
 	within := withinLobes(meanExcess(excessKurtosis(p.Ensemble, w.mean, w.sd, prior)))
 	b := f.Bandwidth
-	if b == 0 {
+	if sdk.IsAuto(b) {
 		b = bandwidthRule(within, members, float64(w.rank()))
 	}
 	posterior, err := w.given(o, b, prior)
@@ -129,7 +129,7 @@ func (w *whitened) given(o *observedSpace, b float64, prior []float64) (*conditi
 }
 
 // temper raises the likelihoods in logWeights to the power gamma and returns it: the
-// given one, or for 0 the largest of at most 1 that leaves an effective sample size of
+// given one, or for auto the largest of at most 1 that leaves an effective sample size of
 // least members. The weights become what logWeights say, normalised.
 func temper(weights, logWeights, prior []float64, least, given float64) (gamma float64) {
 	likelihood := make([]float64, len(prior))
@@ -147,7 +147,7 @@ func temper(weights, logWeights, prior []float64, least, given float64) (gamma f
 		floats.AddConst(-logSum, logWeights)
 		return ensemble.ESS(weights, len(weights))
 	}
-	if given > 0 {
+	if !sdk.IsAuto(given) {
 		try(given)
 		return given
 	}

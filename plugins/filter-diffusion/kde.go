@@ -165,7 +165,7 @@ const roundOff = 1e-14
 
 func bandwidthOr(name string, given, rule float64) (float64, error) {
 	switch {
-	case given > 0:
+	case !sdk.IsAuto(given):
 		return given, nil
 	case rule > 0 && !math.IsInf(rule, 0):
 		return rule, nil

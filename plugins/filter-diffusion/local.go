@@ -198,7 +198,7 @@ func (p *place) moveTo(j int) {
 		p.inflate()
 	}
 	within, r := p.extent(j)
-	if p.bandwidth = p.Bandwidth; p.bandwidth == 0 {
+	if p.bandwidth = p.Bandwidth; sdk.IsAuto(p.bandwidth) {
 		p.bandwidth = bandwidthRule(within, len(p.prior), r)
 	}
 	p.weigh()

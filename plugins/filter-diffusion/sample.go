@@ -99,7 +99,7 @@ func (f *filter) schedule(d *density) schedule {
 		return variancePreserving(d.bandwidth, f.BetaTotal)
 	}
 	sigmaMax := f.SigmaMax
-	if sigmaMax == 0 {
+	if sdk.IsAuto(sigmaMax) {
 		sigmaMax = latentWidth * math.Hypot(d.spread, d.bandwidth)
 	}
 	return varianceExploding(d.bandwidth, sigmaMax)
