@@ -11,7 +11,7 @@ BINARY  := $(BIN)/plume $(foreach p,$(PLUGINS),$(BIN)/plugins/$(p))
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: demo build test short lint conformance experiments experiments-short fuzz bench bench-wire results proto clean FORCE
+.PHONY: demo build test short lint python conformance experiments experiments-short fuzz bench bench-wire results proto clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -25,7 +25,7 @@ $(BIN)/plume: FORCE
 $(BIN)/plugins/%: FORCE
 	$(GO) build -o $@ ./plugins/$*
 
-test: build $(VENV)/ready lint ## every check and test
+test: build $(VENV)/ready lint python ## every check and test
 	PLUME_PYTHON=$(abspath $(VENV))/bin/python $(GO) test -race ./...
 	$(MAKE) conformance fuzz experiments-short
 
@@ -35,6 +35,12 @@ short: build ## the Go tests alone
 lint: ## formatting, vet and the import law
 	$(GO) vet ./...
 	$(GO) run $(LINT) run ./...
+
+python: build $(VENV)/ready ## the Python kit and the examples that use it: linter, strict types, tests
+	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python examples/python
+	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python examples/python
+	cd sdk/python && $(abspath $(VENV))/bin/mypy
+	cd sdk/python && $(abspath $(VENV))/bin/python -m pytest -q
 
 # These need a server; the tests of examples/umbridge-lorenz63 start one for them.
 SERVED := umbridge obs-umbridge
@@ -69,9 +75,10 @@ results: build $(VENV)/ready ## the tables of docs/results; hours, goes on where
 
 # The Python side of the tests: real readers of the tables plume writes, other
 # packages' scores, and an UM-Bridge server.
-$(VENV)/ready: examples/analysis/requirements.txt host/internal/score/testdata/requirements.txt examples/umbridge-lorenz63/requirements.txt
+$(VENV)/ready: examples/analysis/requirements.txt host/internal/score/testdata/requirements.txt examples/umbridge-lorenz63/requirements.txt sdk/python/requirements.txt sdk/python/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$(filter %.txt,$^))
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable sdk/python
 	touch $@
 
 proto: ## generate sdk/proto from its definition
@@ -81,6 +88,9 @@ proto: ## generate sdk/proto from its definition
 	GOBIN=$(abspath $(VENV)-proto)/bin $(GO) install google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
 	cd sdk/proto && PATH=$(abspath $(VENV)-proto)/bin:$$PATH python -m grpc_tools.protoc -I. \
 	  --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative plume/v1/plugin.proto
+	cd sdk/proto && $(abspath $(VENV)-proto)/bin/python -m grpc_tools.protoc -I. \
+	  --python_out=$(abspath $(VENV)-proto) --pyi_out=$(abspath $(VENV)-proto) plume/v1/plugin.proto
+	cp $(VENV)-proto/plume/v1/plugin_pb2.py $(VENV)-proto/plume/v1/plugin_pb2.pyi sdk/python/src/plume/_proto/
 
 clean: ## remove what was built
 	rm -rf $(BIN) $(VENV) $(VENV)-proto

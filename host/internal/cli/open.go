@@ -98,7 +98,14 @@ func (o *opened) program(name string) (*launch.Program, error) {
 	if !ok {
 		return launch.DefaultPath().Find(name)
 	}
-	program, err := launch.Command(name, given.Command, filepath.Dir(o.workflow.File))
+	dir := filepath.Dir(o.workflow.File)
+	var program *launch.Program
+	var err error
+	if given.Python != "" {
+		program, err = launch.Script(name, given.Python, dir)
+	} else {
+		program, err = launch.Command(name, given.Command, dir)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -30,12 +30,16 @@ plugins beside the plume program.`,
 	return c
 }
 
-// withPlugin starts the plugin called name, or the program at that path, for do.
-func withPlugin(ctx context.Context, name string, do func(*sdk.Plugin) error) (err error) {
+// withPlugin starts the plugin called name, or the program or Python script at
+// that path, for do.
+func withPlugin(ctx context.Context, name string, timeout time.Duration, do func(*sdk.Plugin) error) (err error) {
 	var program *launch.Program
-	if strings.ContainsRune(name, '/') {
+	switch {
+	case strings.HasSuffix(name, ".py"):
+		program, err = launch.Script(name, name, ".")
+	case strings.ContainsRune(name, '/'):
 		program, err = launch.Command("", []string{name}, ".")
-	} else {
+	default:
 		program, err = launch.DefaultPath().Find(name)
 	}
 	if err != nil {
@@ -50,7 +54,7 @@ func withPlugin(ctx context.Context, name string, do func(*sdk.Plugin) error) (e
 	if err != nil {
 		return err
 	}
-	return do(process.Plugin(callTimeout))
+	return do(process.Plugin(timeout))
 }
 
 func (a *app) pluginsList() *cobra.Command {
@@ -67,7 +71,7 @@ func (a *app) pluginsList() *cobra.Command {
 			var faults []error
 			out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 			for _, name := range names {
-				faults = append(faults, withPlugin(c.Context(), name, func(p *sdk.Plugin) error {
+				faults = append(faults, withPlugin(c.Context(), name, callTimeout, func(p *sdk.Plugin) error {
 					_, err := fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", name, p.Manifest.Role, p.Manifest.Version, p.Manifest.Summary)
 					return err
 				}))
@@ -86,7 +90,7 @@ func (a *app) pluginsDescribe() *cobra.Command {
   plume plugins describe ./my-model`,
 		Args: exactly(1, "one plugin"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withPlugin(c.Context(), args[0], func(p *sdk.Plugin) error {
+			return withPlugin(c.Context(), args[0], callTimeout, func(p *sdk.Plugin) error {
 				text := p.Manifest.Describe()
 				switch {
 				case markdown:
@@ -105,11 +109,12 @@ func (a *app) pluginsDescribe() *cobra.Command {
 }
 
 func (a *app) pluginsTest() *cobra.Command {
-	return &cobra.Command{
+	var timeout time.Duration
+	c := &cobra.Command{
 		Use:   "test NAME|PROGRAM...",
 		Short: "Put plugins through the conformance suite, over their sockets",
 		Example: `  plume plugins test filter-enkf
-  plume plugins test ./my-model`,
+  plume plugins test ./my-model my_model.py`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage("%s takes at least one plugin; see %s --help", c.CommandPath(), c.CommandPath())
@@ -119,7 +124,7 @@ func (a *app) pluginsTest() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			failed := 0
 			for _, name := range args {
-				err := withPlugin(c.Context(), name, func(p *sdk.Plugin) error { return plugintest.CheckContext(c.Context(), p) })
+				err := withPlugin(c.Context(), name, timeout, func(p *sdk.Plugin) error { return plugintest.CheckContext(c.Context(), p) })
 				if err == nil {
 					fmt.Fprintf(a.stdout, "ok    %s\n", name)
 					continue
@@ -133,4 +138,6 @@ func (a *app) pluginsTest() *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().DurationVar(&timeout, "timeout", callTimeout, "longest time of one call")
+	return c
 }

@@ -161,6 +161,34 @@ func Command(name string, argv []string, dir string) (*Program, error) {
 	return newProgram(&Program{Name: name, Command: slices.Concat([]string{file}, argv[1:]), Dir: dir}, files)
 }
 
+// Script returns the program that runs a Python script of dir: with the
+// interpreter $PLUME_PYTHON, or else the first python3 on $PATH, which is that of
+// an active virtual environment. An error is of kind plugin.
+func Script(name, script, dir string) (*Program, error) {
+	python := os.Getenv("PLUME_PYTHON")
+	if python == "" {
+		python = "python3"
+	}
+	interpreter, err := exec.LookPath(python)
+	if err == nil {
+		interpreter, err = filepath.Abs(interpreter)
+	}
+	if err != nil {
+		return nil, sdk.Errorf(sdk.KindPlugin, "plugin "+name, "cannot run Python: %v", err).
+			WithHint("install Python 3, or put the path of its interpreter into $PLUME_PYTHON")
+	}
+	if !filepath.IsAbs(script) {
+		script = filepath.Join(dir, script)
+	}
+	if script, err = filepath.Abs(script); err == nil {
+		_, err = os.Stat(script)
+	}
+	if err != nil {
+		return nil, sdk.Errorf(sdk.KindPlugin, "plugin "+name, "no Python script: %v", err)
+	}
+	return newProgram(&Program{Name: name, Command: []string{interpreter, script}, Dir: dir}, []string{script})
+}
+
 // newProgram returns p with the checksum of files.
 func newProgram(p *Program, files []string) (*Program, error) {
 	h := sha256.New()

@@ -161,3 +161,28 @@ func TestEditDistance(t *testing.T) {
 }
 
 func sumOf(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text))) }
+
+// A script is run by the interpreter the user chose; its checksum is the script's.
+func TestScript(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "lake.py"), []byte("print(1)\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PLUME_PYTHON", "sh")
+	p, err := Script("lake", "lake.py", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if filepath.Base(p.Command[0]) != "sh" || p.Command[1] != filepath.Join(dir, "lake.py") {
+		t.Errorf("got %v", p.Command)
+	}
+	if err := p.Verify("d36ca562bf67b4feb32abe8a8f0b52fe1a4ed0dc4cd1ab9e36aff6afb2b25a1d"); err == nil {
+		t.Error("another checksum passes")
+	}
+	for script, python := range map[string]string{"pond.py": "sh", "lake.py": "no-such-python"} {
+		t.Setenv("PLUME_PYTHON", python)
+		if _, err := Script("lake", script, dir); sdk.KindOf(err) != sdk.KindPlugin {
+			t.Errorf("%s with %s: got %v", script, python, err)
+		}
+	}
+}

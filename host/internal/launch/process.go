@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -135,6 +136,9 @@ func (p *Process) startError(ctx, started context.Context, err error, timeout ti
 			WithHint("standard output belongs to the handshake; print to standard error, or serve with plume's kit")
 	case p.died():
 		e = p.crash(where, fmt.Sprintf("the process %v before it was ready", r.exit))
+		if lines := strings.Split(e.Stderr, "\n"); e.Hint == "" && e.Stderr != "" {
+			e.Hint = fmt.Sprintf("its last words: %s", lines[len(lines)-1])
+		}
 	case timedOut:
 		e = sdk.Errorf(sdk.KindDeadline, where, "was not ready after %v", timeout)
 	case spoke && version != rpc.ProtocolVersion:

@@ -15,6 +15,9 @@ func (w *Workflow) fill() {
 		if len(p.Command) > 0 {
 			p.Command[0] = w.resolve(p.Command[0])
 		}
+		if p.Python != "" && !filepath.IsAbs(p.Python) {
+			p.Python = w.resolve("./" + p.Python)
+		}
 		w.Plugins[name] = p
 	}
 	for i := range w.Filters {

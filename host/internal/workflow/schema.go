@@ -83,9 +83,10 @@ var schema = key{kind: table, keys: []key{
 		{name: "start", kind: number, def: 0.0, doc: "model time of the initial ensemble"},
 		{name: "burn_in", kind: integer, def: int64(0), min: zero, doc: "cycles left out of every time mean; fewer than cycles"},
 	}},
-	{name: "plugins", kind: named, form: slug, doc: "plugins that are not on the plugin path, by name", keys: []key{
-		{name: "command", kind: words, required: true, min: one, example: `["./sim", "--serve"]`,
+	{name: "plugins", kind: named, form: slug, doc: "plugins that are not on the plugin path, by name", oneOf: [][]string{{"command", "python"}}, keys: []key{
+		{name: "command", kind: words, min: one, example: `["./sim", "--serve"]`,
 			doc: "program and its arguments; a relative program path starts at the workflow's folder"},
+		{name: "python", kind: text, example: `"sim/lake.py"`, doc: "Python script, relative to the workflow's folder"},
 		{name: "sha256", kind: text, form: sha256, doc: "checksum the program must have"},
 	}},
 	{name: "model", kind: table, required: true, doc: "the model that makes the forecasts", keys: component("model", `"NAME"`)},

@@ -59,7 +59,8 @@ type Time struct {
 // Plugin says how to start a plugin that is not on the plugin path. A command
 // that is a relative path is resolved against the workflow's folder.
 type Plugin struct {
-	Command []string `toml:"command"`
+	Command []string `toml:"command,omitempty"`
+	Python  string   `toml:"python,omitempty"` // a script; absolute
 	SHA256  string   `toml:"sha256,omitempty"` // lower case
 }
 

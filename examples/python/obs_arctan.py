@@ -1,0 +1,30 @@
+"""An observation operator as a plume plugin: h(x) = arctan(scale x) of chosen variables."""
+
+import numpy as np
+from plume import ConfigError, ObservationOperator, Param, Variable, serve
+
+
+class ObsArctan(ObservationOperator):
+    """Arctangent of the state, componentwise."""
+
+    name = "obs-arctan-python"
+    example = {"params": {"variables_seen": ["x"]}}
+
+    scale: float = Param(0.1, gt=0, doc="factor of the state inside the arctangent")
+    variables_seen: list[str] = Param([], doc="variables observed; none named: all")
+
+    def setup(self):
+        known = [v.name for v in self.state.variables]
+        for name in self.variables_seen:
+            if name not in known:
+                raise ConfigError(f'is "{name}"; want some of {", ".join(known)}', where="variables_seen")
+        seen = [v for v in self.state.variables if v.name in (self.variables_seen or known)]
+        self.columns = np.concatenate([np.r_[self.state.columns(v.name)] for v in seen])
+        self.variables = [Variable(v.name, "1", v.shape, v.dims) for v in seen]
+
+    def observe(self, x, t):  # x: (members, n)
+        return np.arctan(self.scale * x[:, self.columns])
+
+
+if __name__ == "__main__":
+    serve(ObsArctan)

@@ -1,0 +1,1 @@
+"""Generated from sdk/proto by `make proto`."""

@@ -1,0 +1,88 @@
+"""What the values of one state or one observation vector are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ContractError
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One named part of a state or of an observation vector. No shape: a scalar."""
+
+    name: str
+    unit: str = "1"
+    shape: tuple[int, ...] = ()
+    dims: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many values the variable holds."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Places every value of a layout in space, for localization.
+
+    points has one row per value and one column per axis; a period of 0 is none."""
+
+    dims: tuple[str, ...]
+    points: NDArray[np.float64]
+    period: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The variables of one row of a matrix, side by side, each in row-major order."""
+
+    variables: tuple[Variable, ...]
+    coordinates: Coordinates | None = None
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", sum(v.size for v in self.variables))
+
+    def columns(self, name: str) -> slice:
+        """Returns the columns of the variable called name; raises KeyError."""
+        at = 0
+        for v in self.variables:
+            if v.name == name:
+                return slice(at, at + v.size)
+            at += v.size
+        raise KeyError(name)
+
+    def value_name(self, column: int) -> str:
+        """Returns the name of one value, such as ``u[3]``."""
+        for v in self.variables:
+            if column < v.size:
+                return f"{v.name}[{column}]" if v.shape else v.name
+            column -= v.size
+        raise IndexError(column)
+
+
+Declared = Mapping[str, Any] | list[Variable] | tuple[Variable, ...]
+
+
+def layout_of(declared: Declared, coordinates: Coordinates | None) -> Layout:
+    """Returns the layout of ``{"level": "m"}`` or ``[Variable(...), ...]``."""
+    if isinstance(declared, Mapping):
+        declared = [Variable(name, unit) for name, unit in declared.items()]
+    variables = tuple(declared)
+    if not variables or not all(isinstance(v, Variable) for v in variables):
+        raise ContractError(
+            f"are {declared!r}", where="variables", hint='want {"name": "unit"} or a list of plume.Variable'
+        )
+    for v in variables:
+        if not isinstance(v.unit, str) or (v.dims and len(v.dims) != len(v.shape)):
+            raise ContractError(
+                f"is {v}", where=f"variable {v.name}", hint="want a unit, and a dimension name per length"
+            )
+    return Layout(variables, coordinates)

@@ -1,0 +1,169 @@
+"""Parameters of plugins, and the manifest made of them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import ConfigError, ContractError
+
+_NAME = re.compile(r"^[a-z][a-z0-9_-]*$")
+_TYPES: dict[Any, str] = {
+    float: "float", int: "int", bool: "bool", str: "string",
+    list[float]: "floats", list[int]: "ints", list[str]: "strings",
+}  # fmt: skip
+_WANTS = {
+    "float": "a number", "int": "an integer", "bool": "true or false", "string": "a string",
+    "floats": "a list of numbers", "ints": "a list of integers", "strings": "a list of strings",
+}  # fmt: skip
+_REQUIRED: Any = object()
+
+
+@dataclass
+class Declaration:
+    """A parameter as its class declares it; made by Param."""
+
+    default: Any
+    doc: str
+    unit: str = ""
+    limits: dict[str, float] = field(default_factory=dict)  # min, max, above, below
+    choices: list[str] = field(default_factory=list)
+    name: str = ""
+    type: str = ""
+
+    def wants(self) -> str:
+        """Says in words what values the parameter takes."""
+        if self.choices:
+            return ("one of " if self.type == "string" else "a list of ") + ", ".join(self.choices)
+        words = {"min": "of at least", "above": "above", "max": "of at most", "below": "below"}
+        return _WANTS[self.type] + " and".join(f" {words[k]} {v:g}" for k, v in self.limits.items())
+
+    def check(self, value: Any) -> Any:
+        """Returns value in the parameter's own type, or raises ConfigError."""
+        if self.type in ("floats", "ints", "strings"):
+            if not isinstance(value, list):
+                raise self._refusal(value)
+            return [self._scalar(self.type[:-1], item) for item in value]
+        return self._scalar(self.type, value)
+
+    def _scalar(self, kind: str, value: Any) -> Any:
+        if kind == "float" and type(value) in (int, float):
+            return float(self._in_range(value))
+        if kind == "int" and (type(value) is int or (type(value) is float and value.is_integer())):
+            return int(self._in_range(value))
+        if kind == "bool" and type(value) is bool:
+            return value
+        if kind == "string" and type(value) is str and (not self.choices or value in self.choices):
+            return value
+        raise self._refusal(value)
+
+    def _in_range(self, value: float) -> float:
+        tests = {
+            "min": value.__ge__, "max": value.__le__, "above": value.__gt__, "below": value.__lt__,
+        }  # fmt: skip
+        if math.isnan(value) or any(tests[k](type(value)(v)) is not True for k, v in self.limits.items()):
+            raise self._refusal(value)
+        return value
+
+    def _refusal(self, value: Any) -> ConfigError:
+        return ConfigError(f"must be {self.wants()}, but is {json.dumps(value, default=str)}", where=self.name)
+
+
+def Param(
+    default: Any = _REQUIRED,
+    *,
+    doc: str = "",
+    unit: str = "",
+    ge: float | None = None,
+    le: float | None = None,
+    gt: float | None = None,
+    lt: float | None = None,
+    choices: list[str] | None = None,
+) -> Any:
+    """Declares a parameter of a plugin::
+
+        rate: float = Param(1.0, unit="1", gt=0, doc="decay rate")
+
+    Its type is the hint: float, int, bool, str, or a list of float, int or str. Without
+    a default the workflow must give it. ge, le, gt and lt are limits; choices are those
+    of a str or of the items of a list."""
+    limits = {"min": ge, "above": gt, "max": le, "below": lt}
+    return Declaration(default, doc, unit, {k: v for k, v in limits.items() if v is not None}, choices or [])
+
+
+def declarations(cls: type) -> dict[str, Declaration]:
+    """Returns the parameters cls declares, in order; raises ContractError."""
+    found: dict[str, Declaration] = {}
+    for base in reversed(cls.__mro__):
+        found |= {k: v for k, v in vars(base).items() if isinstance(v, Declaration)}
+    hints = typing.get_type_hints(cls) if found else {}
+    faults = []
+    for name, p in found.items():
+        p.name, p.type = name, _TYPES.get(hints.get(name), "")
+        if not _NAME.match(name):
+            faults.append(f"param {name}: name must be lower-case letters, digits and _")
+        if not p.doc:
+            faults.append(f"param {name}: doc is missing; say what it means: Param(..., doc=...)")
+        if not p.type:
+            faults.append(f"param {name}: type hint is {hints.get(name)}; want float, int, bool, str or a list of them")
+        elif p.default is not _REQUIRED:
+            try:
+                p.default = p.check(p.default)
+            except ConfigError as e:
+                faults.append(f"param {name}: default: {e.what}")
+    if faults:
+        raise ContractError("\n".join(faults), where=f"class {cls.__name__}")
+    return found
+
+
+def resolve(declared: dict[str, Declaration], given: dict[str, Any]) -> dict[str, Any]:
+    """Returns a value for every declared parameter; raises ConfigError."""
+    for name in given:
+        if name not in declared:
+            raise ConfigError("is no parameter", where=name, hint="there are: " + (", ".join(declared) or "none"))
+    values = {}
+    for name, p in declared.items():
+        if name in given:
+            values[name] = p.check(given[name])
+        elif p.default is _REQUIRED:
+            raise ConfigError("is required: " + p.wants(), where=name)
+        else:
+            values[name] = list(p.default) if isinstance(p.default, list) else p.default
+    return values
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_literal(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_literal(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, float):
+        return "inf" if value == math.inf else "-inf" if value == -math.inf else repr(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _table(header: str, entries: dict[str, Any]) -> str:
+    return f"\n{header}\n" + "".join(f"{k} = {_literal(v)}\n" for k, v in entries.items())
+
+
+def manifest(cls: Any, declared: dict[str, Declaration]) -> str:
+    """Returns the text of the plugin.toml that cls stands for."""
+    text = "".join(f"{k} = {_literal(v)}\n" for k, v in cls._face().items())
+    for p in declared.values():
+        entries: dict[str, Any] = {"name": p.name, "type": p.type}
+        entries |= {"required": True} if p.default is _REQUIRED else {"default": p.default}
+        entries |= {k: float(v) for k, v in p.limits.items()}
+        entries |= {"choices": p.choices} if p.choices else {}
+        entries |= {"unit": p.unit} if p.unit else {}
+        text += _table("[[param]]", entries | {"doc": p.doc})
+    for citation in cls.citations:
+        text += _table("[[citation]]", citation)
+    text += _table(
+        "[threading]",
+        {"concurrent_calls": cls.concurrent_calls, "independent_members": cls.independent_members},
+    )
+    return text + (_table("[example]", cls.example) if cls.example else "")

@@ -1,0 +1,256 @@
+"""The three roles a plugin may play. A subclass declares and computes; the rest is here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import ConfigError, ContractError, DivergedError, ShapeError, classify
+from .layout import Coordinates, Declared, Layout, layout_of
+from .streams import Streams
+
+Array = NDArray[np.float64]
+
+
+class Plugin:
+    """What all roles have in common.
+
+    The first line of the class's docstring is the summary. Parameters are attributes
+    declared with Param; in an instance they hold their values. A call must be a pure
+    function of its arguments: the same arguments, the same bytes."""
+
+    name: ClassVar[str] = ""  # default: the class's name in lower case, words joined by -
+    version: ClassVar[str] = "0.1.0"
+    citations: ClassVar[Sequence[Mapping[str, str]]] = ()  # {"text": ..., "doi": ...}
+    example: ClassVar[Mapping[str, Any]] = {}  # params, state, interval: where the suite starts
+    concurrent_calls: ClassVar[bool] = False  # several calls at once are safe
+    independent_members: ClassVar[bool] = True  # members may be split over calls
+    _role: ClassVar[str] = ""
+
+    def setup(self) -> None:
+        """Called when the parameters are set; raises ConfigError for bad combinations."""
+
+    @classmethod
+    def _face(cls) -> dict[str, Any]:
+        name = cls.name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+        summary = (vars(cls).get("__doc__") or "").strip().splitlines()
+        if not summary:
+            raise ContractError("has no docstring", where=f"class {cls.__name__}", hint="its first line is the summary")
+        return {"name": name, "version": cls.version, "role": cls._role, "summary": summary[0].rstrip(".")}
+
+
+@dataclass
+class Forecast:
+    """What a model may return in place of the ensemble alone.
+
+    Rows of failed members, {row: reason}, are left out."""
+
+    ensemble: ArrayLike
+    failures: Mapping[int, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Model(Plugin):
+    """Moves ensembles forward in time. Override forecast or forecast_member.
+
+    variables says what a state is, {"name": "unit"} for scalars or a list of Variable;
+    it may be set in setup. step is the default time step, None for a model without;
+    in an instance it is the one to use. dir is what relative paths are relative to."""
+
+    variables: Declared = {}
+    coordinates: Coordinates | None = None
+    step: float | None = None
+    dir: str = ""
+    _role = "model"
+
+    @classmethod
+    def _face(cls) -> dict[str, Any]:
+        return super()._face() | ({"step": float(cls.step)} if cls.step else {})
+
+    def forecast(self, x: Array, t0: float, t1: float, rng: Streams) -> ArrayLike | Forecast:
+        """Returns the states at t1 of the members x, (members, n), at t0.
+
+        x is read-only. rng holds a random stream for every member."""
+        rows, failures = np.zeros_like(x), {}
+        for i in range(len(x)):
+            try:
+                row = np.asarray(self.forecast_member(x[i], t0, t1, rng.member(i)))
+                if row.shape != x[i].shape:
+                    raise ShapeError(f"got shape {row.shape}, want {x[i].shape}", where="forecast_member")
+                rows[i] = row
+            except DivergedError as e:
+                failures[i] = str(e)
+            except Exception as e:
+                raise classify(e, f"member {i}") from e
+        return Forecast(rows, failures)
+
+    def forecast_member(self, x: Array, t0: float, t1: float, rng: np.random.Generator) -> ArrayLike:
+        """Returns the state at t1 of one member x, (n,), at t0."""
+        raise NotImplementedError(f"{type(self).__name__} has neither forecast nor forecast_member")
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """The law of the observation error: sd has one value per observed component."""
+
+    dist: str
+    sd: Array
+    df: float = 0.0
+
+
+class ObservationOperator(Plugin):
+    """Says what would be observed of a state. Override observe or observe_member.
+
+    variables says what an observation is, and may be set in setup; state is the layout
+    observed. With normal errors the kit draws observations and computes likelihoods;
+    an operator that declares other errors overrides simulate and log_likelihood."""
+
+    variables: Declared = {}
+    coordinates: Coordinates | None = None
+    errors: ClassVar[Sequence[str]] = ("normal",)
+    state: Layout
+    error: ErrorModel
+    _role = "operator"
+
+    @classmethod
+    def _face(cls) -> dict[str, Any]:
+        return super()._face() | {"errors": list(cls.errors)}
+
+    def observe(self, x: Array, t: float) -> ArrayLike:
+        """Returns h(x), (members, m), of the states x, (members, n)."""
+        rows: list[ArrayLike] = []
+        for i in range(len(x)):
+            try:
+                rows.append(self.observe_member(x[i], t))
+            except Exception as e:
+                raise classify(e, f"member {i}") from e
+        return np.array(rows, dtype=float)
+
+    def observe_member(self, x: Array, t: float) -> ArrayLike:
+        """Returns h(x), (m,), of one state."""
+        raise NotImplementedError(f"{type(self).__name__} has neither observe nor observe_member")
+
+    def simulate(self, predicted: Array, x: Array, t: float, rng: Streams) -> ArrayLike:
+        """Returns a draw from p(y | x) for every member, (members, m)."""
+        return predicted + self.error.sd * rng.normal(predicted.shape[1])
+
+    def log_likelihood(self, predicted: Array, x: Array, y: Array, t: float) -> ArrayLike:
+        """Returns log p(y_j | x), (members, m); the kit puts 0 where y is missing."""
+        sd = self.error.sd
+        values: Array = -0.5 * ((y - predicted) / sd) ** 2 - np.log(sd * np.sqrt(2 * np.pi))
+        return values
+
+    def error_variance(self) -> ArrayLike:
+        """Returns the variance of y - h(x), (m,)."""
+        return self.error.sd**2
+
+    def _offers(self, layout: Layout) -> list[str]:
+        normal = self.error.dist == "normal"
+        offers = ["predicted"]
+        for name, key in (
+            ("simulate", "simulated"), ("log_likelihood", "log_likelihood"), ("error_variance", "error_variance"),
+        ):  # fmt: skip
+            if normal or getattr(type(self), name) is not getattr(ObservationOperator, name):
+                offers.append(key)
+        if layout.coordinates is not None and self.state.coordinates is not None:
+            offers.append("coordinates")
+        return offers
+
+
+@dataclass(frozen=True)
+class Problem:
+    """All a filter knows in one cycle. What it does not need is None."""
+
+    ensemble: Array  # (N, n), the forecast
+    observation: Array  # (m,), NaN where missing
+    predicted: Array | None  # (N, m)
+    simulated: Array | None  # (N, m)
+    log_likelihood: Array | None  # (N, m)
+    gradient: Array | None  # (N, n)
+    error_variance: Array | None  # (m,)
+    log_weights: Array  # (N,), normalised
+    carry: bytes
+    cycle: int
+    time: float
+    rng: np.random.Generator
+
+    def observed(self) -> tuple[Array, Array, Array]:
+        """Returns y, h(x) and the error variances of the components not missing.
+
+        Needs predicted and error_variance."""
+        if self.predicted is None or self.error_variance is None:
+            raise ContractError("needs are missing", where="observed", hint='needs = ("predicted", "error_variance")')
+        seen = ~np.isnan(self.observation)
+        return self.observation[seen], self.predicted[:, seen], self.error_variance[seen]
+
+
+@dataclass
+class Analysis:
+    """What a filter may return in place of the ensemble alone."""
+
+    ensemble: ArrayLike
+    log_weights: ArrayLike | None = None  # None: all equal
+    ancestors: Sequence[int] | None = None  # forecast row of each analysis row
+    carry: bytes = b""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Filter(Plugin):
+    """Turns a forecast ensemble and an observation into an analysis ensemble.
+
+    needs names what has to be filled in a Problem: predicted, simulated,
+    log_likelihood, gradient, error_variance, coordinates."""
+
+    needs: Sequence[str] = ("predicted",)
+    state: Layout
+    observations: Layout
+    members: int
+    _role = "filter"
+    independent_members = False
+
+    def analyse(self, problem: Problem) -> ArrayLike | Analysis:
+        """Returns the analysis ensemble, (N, n)."""
+        raise NotImplementedError(f"{type(self).__name__} has no analyse")
+
+
+def observed_layout(operator: ObservationOperator) -> Layout:
+    """Returns the layout of one observation vector, and spreads sd over it."""
+    layout = layout_of(operator.variables, operator.coordinates)
+    sd = operator.error.sd
+    if len(sd) not in (1, layout.size):
+        raise ConfigError(f"has {len(sd)} values; want 1 or {layout.size}", where="error.sd")
+    operator.error = ErrorModel(operator.error.dist, np.broadcast_to(sd, (layout.size,)), operator.error.df)
+    return layout
+
+
+def matrix(value: Any, shape: tuple[int, int], where: str) -> Array:
+    """Returns what a plugin answered as a matrix; raises ContractError."""
+    try:
+        raw = np.asarray(value)
+    except ValueError as e:
+        raise ContractError(f"rows of different lengths: {e}", where=where) from e
+    if raw.dtype.kind not in "fiu":
+        raise ContractError(f"got dtype {raw.dtype}, want float64", where=where)
+    if raw.shape != shape:
+        raise ContractError(f"got shape {raw.shape}, want (members, values) = {shape}", where=where)
+    return np.ascontiguousarray(raw, dtype=np.float64)
+
+
+def check_finite(m: Array, layout: Layout, where: str, skip: set[int], impossible: bool = False) -> None:
+    """Raises ContractError that names the first value that is not finite."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        if np.isfinite(m.sum()):  # a sum of finite numbers may overflow, never the reverse
+            return
+    bad = ~np.isfinite(m) & ~(impossible & np.isneginf(m))
+    bad[list(skip)] = False
+    for i, j in np.argwhere(bad)[:1]:
+        raise ContractError(
+            f"member {i}, {layout.value_name(int(j))} is {m[i, j]}; want a finite number",
+            where=where,
+            hint="a member that cannot be computed is listed in Forecast(failures=...)" if where == "forecast" else "",
+        )

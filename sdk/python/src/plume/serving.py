@@ -1,0 +1,147 @@
+"""The one call in a plugin's script."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn
+
+from . import _stdout
+from .errors import PlumeError
+from .params import declarations, manifest
+from .roles import Plugin
+
+_THREADS = 64  # calls and sessions at once
+
+
+def serve(cls: type[Plugin]) -> None:
+    """Serves cls until the host ends; all of a script's last line.
+
+    Started by hand the script explains itself: ``--help``, ``--describe`` prints the
+    manifest, ``--check`` runs plume's conformance suite on it."""
+    try:
+        if _stdout.handshake is None:
+            _by_hand(cls)
+        _serve(cls, _stdout.handshake)
+    except PlumeError as e:
+        print(f"this plugin is broken: {e}", file=sys.stderr, flush=True)
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _by_hand(cls: type[Plugin]) -> NoReturn:
+    text = manifest(cls, declarations(cls))
+    face, script = cls._face(), sys.argv[0]
+    parser = argparse.ArgumentParser(
+        prog=f"python {script}",
+        description=f"{face['name']} {face['version']}, a {face['role']} plugin for plume: {face['summary']}",
+        epilog=f'plume starts it by itself; in a workflow: [plugins] {face["name"]} = {{ python = "{script}" }}',
+    )
+    parser.add_argument("--describe", action="store_true", help="print the manifest")
+    parser.add_argument("--check", action="store_true", help="run plume's conformance suite on this plugin")
+    options = parser.parse_args()
+    if options.describe:
+        sys.stdout.write(text)
+        raise SystemExit(0)
+    if options.check:
+        raise SystemExit(_check(script))
+    parser.print_help(sys.stderr)
+    raise SystemExit(2)
+
+
+def _check(script: str) -> int:
+    """Runs the suite, which is part of the program plume, over the socket."""
+    program = os.environ.get("PLUME", "") or shutil.which("plume")
+    if program is None:
+        print("plume is not on $PATH; put it there, or its path into $PLUME", file=sys.stderr)
+        return 2
+    env = os.environ | {"PLUME_PYTHON": sys.executable}
+    return subprocess.run([program, "plugins", "test", os.path.abspath(script)], env=env, check=False).returncode
+
+
+def _serve(cls: type[Plugin], out: int | None) -> NoReturn:
+    import grpc
+
+    from ._server import Server, SessionHandler
+
+    assert out is not None
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the host decides
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(end, lambda *_: _leave())
+    plugin = Server(cls)
+    server = grpc.server(
+        ThreadPoolExecutor(_THREADS),
+        options=[
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.http2.max_frame_size", 1 << 20),
+            ("grpc.http2.lookahead_bytes", 4 << 20),
+        ],
+    )
+    plugin.register(server)
+    shutdown = threading.Event()
+    _register_go_plugin(server, shutdown)
+    path = os.path.join(os.environ.get("PLUGIN_UNIX_SOCKET_DIR", ""), f"plugin{os.getpid()}")
+    server.add_insecure_port(f"unix:{os.path.abspath(path)}")
+    server.start()
+    logging.basicConfig(level=logging.INFO, handlers=[SessionHandler(plugin)])
+    os.write(out, f"1|1|unix|{os.path.abspath(path)}|grpc|\n".encode())
+    threading.Thread(target=_watch_stdin, daemon=True).start()
+    while not shutdown.wait(0.05):
+        if plugin.host_gone.is_set():
+            shutdown.wait(0.2)  # the session ends first in an orderly shutdown too
+            break
+    server.stop(0.1).wait(0.5)
+    _leave()
+
+
+def _register_go_plugin(server: Any, shutdown: threading.Event) -> None:
+    """Serves what hashicorp/go-plugin wants of every plugin; empty messages but one."""
+    import grpc
+
+    def stop(request: bytes, context: Any) -> bytes:
+        shutdown.set()
+        return b""
+
+    unary = grpc.unary_unary_rpc_method_handler
+    for service, method, handle in (
+        ("plugin.GRPCController", "Shutdown", stop),
+        ("grpc.health.v1.Health", "Check", lambda request, context: b"\x08\x01"),  # SERVING
+    ):
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: unary(handle)}),))
+    stdio = grpc.unary_stream_rpc_method_handler(lambda request, context: iter(()))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("plugin.GRPCStdio", {"StreamStdio": stdio}),))
+
+
+def _watch_stdin() -> None:
+    """Ends the process when standard input does: the host is gone."""
+    while os.read(0, 4096):
+        pass
+    time.sleep(0.3)  # an orderly shutdown is quicker
+    _leave()
+
+
+def _leave() -> NoReturn:
+    """Removes the socket, whose host may not be there to do it, and ends the process."""
+    directory = os.environ.get("PLUGIN_UNIX_SOCKET_DIR", "")
+    if directory:
+        for path in glob.glob(os.path.join(directory, "plugin*")):
+            os.unlink(path)
+        for empty in (directory, os.path.dirname(directory)):
+            try:
+                if empty == directory or os.path.basename(empty).startswith("plume-"):
+                    os.rmdir(empty)
+            except OSError:
+                pass  # others are there
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)

@@ -1,0 +1,185 @@
+"""The suite that judges Go plugins judges Python plugins: good ones pass, and each
+broken one gets a finding of its own."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import EXAMPLES, PLUME, PROTO, plume
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in EXAMPLES.glob("*.py")))
+def test_examples_pass(name):
+    code, text = plume("plugins", "test", EXAMPLES / name)
+    assert code == 0, text
+
+
+MODEL = '''
+class Broken(Model):
+    """Broken on purpose."""
+
+    variables = {{"u": "1", "v": "1"}}
+    {attributes}
+
+    def forecast(self, x, t0, t1, rng):
+        {body}
+
+serve(Broken)
+'''
+
+
+def model(body, attributes=""):
+    return MODEL.format(body=body, attributes=attributes)
+
+
+BROKEN = {
+    "wrong shape": (model("return x[:, :1]"), "got shape (12, 1), want (members, values) = (12, 2)"),
+    "too few members": (model("return x[1:]"), "got shape (11, 2), want (members, values) = (12, 2)"),
+    "ragged rows": (model("return [[1.0], [1.0, 2.0]]"), "rows of different lengths"),
+    "nothing returned": (model("x + 1"), "got dtype object, want float64"),
+    "wrong dtype": (model("return x + 1j"), "got dtype complex128, want float64"),
+    "mutated input": (model("x += 1; return x"), "the call modifies its input"),
+    "unseeded randomness": (
+        model("return x + np.random.default_rng().normal(size=x.shape)"),
+        "every random draw must come from the request's seed",
+    ),
+    "one stream for all members": (
+        model("return x + rng.member(0).normal(size=x.shape)"),
+        "members 5 to 11 alone give another answer",
+    ),
+    "wrong member order": (model("return x[::-1]"), "members 0 to 4 alone give another answer"),
+    "state kept between calls": (
+        model("self.calls = getattr(self, 'calls', 0) + 1; return x + self.calls"),
+        "the same call gives another answer for the second time",
+    ),
+    "NaN": (model("y = x.copy(); y[3, 1] = np.nan; return y"), "member 3, v is nan; want a finite number"),
+    "every member fails": (
+        model("return Forecast(x, {i: 'no convergence' for i in range(len(x))})"),
+        "every member failed: no convergence",
+    ),
+    "failed member out of range": (model("return Forecast(x, {99: 'lost'})"), "rows [99] are listed as failed"),
+    "exception": (model("return x / self.rate"), "plugin.py:11, in forecast: AttributeError: 'Broken' object has no"),
+    "exception on one member": (
+        '''
+        class Broken(Model):
+            """Broken on purpose."""
+
+            variables = {"u": "1"}
+            example = {"state": [2.0]}
+
+            def forecast_member(self, x, t0, t1, rng):
+                if x[0] == self.last(x):
+                    raise RuntimeError("the solver did not converge")
+                return x
+
+            def last(self, x):
+                self.calls = getattr(self, "calls", 0) + 1
+                return x[0] if self.calls == 4 else 0.0
+
+        serve(Broken)
+        ''',
+        "member 3: plugin.py:12, in forecast_member: RuntimeError: the solver did not converge",
+    ),
+    "memory hog": (model("return np.ones((len(x), 1 << 50))"), "Unable to allocate"),
+    "infinite loop": (model("while True: pass"), "no answer within 2s"),
+    "exit in a call": (model("import os; os._exit(7)"), "the process exited with code 7 during the call"),
+    "exit at import": ("import sys\nsys.exit(5)\n", "the process exited with code 5 before it was ready"),
+    "exception at import": ("import no_such_module\n", "its last words: ModuleNotFoundError: No module named"),
+    "undocumented parameter": (
+        model("return x", "rate: float = Param(1.0)"),
+        "param rate: doc is missing; say what it means",
+    ),
+    "parameter without a type": (
+        model("return x", "rate: object = Param(1.0, doc='a rate')"),
+        "want float, int, bool, str or a list of them",
+    ),
+    "default out of range": (
+        model("return x", "rate: float = Param(-1.0, gt=0, doc='a rate')"),
+        "param rate: default: must be a number above 0, but is -1.0",
+    ),
+    "no summary": ("class Broken(Model):\n    variables = {'x': '1'}\n\nserve(Broken)\n", "has no docstring"),
+    "no forecast": (
+        'class Broken(Model):\n    """B."""\n    variables = {"x": "1"}\n\nserve(Broken)\n',
+        "has neither forecast",
+    ),
+    "no variables": (model("return x").replace('variables = {"u": "1", "v": "1"}', ""), "variables: are []; want"),
+    "weights that do not sum to 1": (
+        '''
+        class Broken(Filter):
+            """Broken on purpose."""
+
+            def analyse(self, p):
+                return Analysis(p.ensemble, log_weights=np.zeros(len(p.ensemble)))
+
+        serve(Broken)
+        ''',
+        "the weights sum to 12",
+    ),
+    "missing observations ignored": (
+        '''
+        class Broken(Filter):
+            """Broken on purpose."""
+
+            def analyse(self, p):
+                return p.ensemble + np.mean(p.observation - p.predicted)
+
+        serve(Broken)
+        ''',
+        "analyse: member 0, x[0] is nan; want a finite number",
+    ),
+    "predictions of another length": (
+        '''
+        class Broken(ObservationOperator):
+            """Broken on purpose."""
+
+            variables = {"a": "1", "b": "1"}
+
+            def observe(self, x, t):
+                return x[:, :3]
+
+        serve(Broken)
+        ''',
+        "observe: got shape (12, 3), want (members, values) = (12, 2)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", sorted(BROKEN))
+def test_broken_plugins_are_found_out(fault, script):
+    text, finding = BROKEN[fault]
+    limit = ["--timeout", "2s"] if fault == "infinite loop" else []
+    code, said = plume("plugins", "test", *limit, script(text))
+    assert code == 1
+    assert finding in said
+
+
+def test_print_before_the_kit_breaks_the_handshake(tmp_path):
+    path = tmp_path / "plugin.py"
+    path.write_text('print("loading", flush=True)\nimport time\ntime.sleep(9)\n', encoding="utf-8")
+    code, said = plume("plugins", "test", path)
+    assert code == 1
+    assert 'wrote "loading\\n" to standard output before the handshake' in said
+
+
+def test_prints_are_safe_with_the_kit(script):
+    body = "print('forecast', flush=True); return x.copy()"
+    path = script("import os\nprint('import')\nos.system('echo child')\n" + model(body))
+    path.write_text('print("before the kit")\n' + path.read_text(encoding="utf-8"), encoding="utf-8")
+    code, said = plume("plugins", "test", path)
+    assert code == 0, said
+
+
+def by_hand(*args):
+    env = {"PATH": "/usr/bin:/bin", "PLUME": PLUME, "PYTHONPATH": str(PROTO)}
+    return subprocess.run([sys.executable, *args], env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_by_hand():
+    path = str(EXAMPLES / "lorenz63.py")
+    described = by_hand(path, "--describe")
+    assert 'name = "lorenz63-python"' in described.stdout
+    assert 'doc = "Prandtl number"' in described.stdout
+    assert "--check" in by_hand(path, "--help").stdout
+    assert by_hand(path).returncode == 2
+    checked = by_hand(path, "--check")
+    assert (checked.returncode, checked.stdout.split()[0]) == (0, "ok"), checked.stderr
