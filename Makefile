@@ -68,6 +68,10 @@ bench: build ## Go benchmarks of the hot paths
 bench-wire: ## ensembles through a plugin process, beside memcpy and a raw socket
 	$(GO) run ./bench/wire
 
+.PHONY: bench-umbridge
+bench-umbridge: $(VENV)/ready ## a plugin in Python beside UM-Bridge's server and client
+	$(GO) run ./bench/umbridge $(VENV)/bin/python
+
 results: build $(VENV)/ready ## the tables of docs/results; hours, goes on where it stopped
 	for w in paper-lorenz96-10 paper-lorenz96-20 paper-lorenz63; do \
 	  $(VENV)/bin/python bench/results/results.py run $$w --sizes 20,50,100,250 || exit 1; done
