@@ -72,10 +72,19 @@ bench-wire: ## ensembles through a plugin process, beside memcpy and a raw socke
 bench-umbridge: $(VENV)/ready ## a plugin in Python beside UM-Bridge's server and client
 	$(GO) run ./bench/umbridge $(VENV)/bin/python
 
-results: build $(VENV)/ready ## the tables of docs/results; hours, goes on where it stopped
+RESULTS := $(VENV)-results
+results: build $(RESULTS)/ready ## the tables and figures of docs/results; many hours, goes on where it stopped
 	for w in paper-lorenz96-10 paper-lorenz96-20 paper-lorenz63; do \
-	  $(VENV)/bin/python bench/results/results.py run $$w --sizes 20,50,100,250 || exit 1; done
-	$(VENV)/bin/python bench/results/results.py tables
+	  $(RESULTS)/bin/python bench/results/results.py run $$w --sizes 20,50,100,250,500,1000 || exit 1; done
+	for p in "" abs square; do \
+	  $(RESULTS)/bin/python bench/results/results.py run nonlinear-lorenz96-40 --profile "$$p" --sizes 10,20,40 || exit 1; done
+	$(RESULTS)/bin/python bench/results/results.py tables
+	$(RESULTS)/bin/python bench/results/calibration.py
+
+$(RESULTS)/ready: bench/results/requirements.txt
+	$(PYTHON) -m venv $(RESULTS)
+	$(RESULTS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 # The Python side of the tests: real readers of the tables plume writes, other
 # packages' scores, and an UM-Bridge server.
@@ -97,4 +106,4 @@ proto: ## generate sdk/proto from its definition
 	cp $(VENV)-proto/plume/v1/plugin_pb2.py $(VENV)-proto/plume/v1/plugin_pb2.pyi sdk/python/src/plume/_proto/
 
 clean: ## remove what was built
-	rm -rf $(BIN) $(VENV) $(VENV)-proto
+	rm -rf $(BIN) $(VENV) $(VENV)-proto $(RESULTS)

@@ -20,8 +20,8 @@ import pyarrow.ipc
 import results
 
 SETUPS = [  # workflow, profile, members, cycles (0: the workflow's own)
-    ("sakov2012-lorenz63", "", 100, 2000),
-    ("sakov2008-lorenz96", "", 40, 2000),
+    ("sakov2012-lorenz63", "", 100, 1000),
+    ("sakov2008-lorenz96", "", 40, 1400),
     ("paper-lorenz63", "", 100, 0),
     ("paper-lorenz96-10", "", 50, 0),
     ("paper-lorenz96-20", "", 50, 0),
@@ -62,7 +62,8 @@ def run(runs, workflow, profile, members, cycles, seed, again):
 def judge(directory, seed):
     """Returns mean squares of error and spread, and the frequencies of the truth's ranks in BINS bins."""
     burn_in = int(re.search(r"^burn_in = (\d+)", (directory / "workflow.resolved.toml").read_text(), re.MULTILINE).group(1))
-    truth = values(pyarrow.ipc.open_file(next((directory / "truth").rglob("*.arrow"))).read_all())
+    table = pyarrow.ipc.open_file(next((directory / "truth").rglob("*.arrow"))).read_all()
+    truth = dict(zip(table.column("cycle").to_pylist(), values(table)))
     ensemble = pyarrow.ipc.open_file(next((directory / "ensemble").rglob("*.arrow")))
     random = np.random.default_rng(seed)  # places a rank within its stretch of [0, 1), for N + 1 is no multiple of BINS
     error = spread = count = 0.0
@@ -72,7 +73,7 @@ def judge(directory, seed):
         cycle = batch.column("cycle")[0].as_py()
         if cycle <= burn_in:
             continue
-        members, true = values(batch), truth[cycle - 1]
+        members, true = values(batch), truth[cycle]
         error += np.mean((members.mean(axis=0) - true) ** 2)
         spread += np.mean(members.var(axis=0, ddof=1))
         rank = (np.sum(members < true, axis=0) + random.random(true.shape)) / (len(members) + 1)

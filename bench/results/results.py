@@ -7,7 +7,7 @@
 A run is one workflow with one ensemble size and one seed. `run` does those that are not there
 yet, one after the other, each with a filter on every processor; interrupted, it goes on where
 it stopped. With --filters only those run, and their scores join or replace what is there: filters
-do not know of each other. `tables` reads all that are there and writes docs/results/*.md and *.csv.
+do not know of each other. `tables` reads all that are there and writes docs/results/*.md, *.csv and *.svg.
 """
 
 import argparse
@@ -21,6 +21,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
 import pyarrow.ipc
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,18 +165,57 @@ def tables(args):
             continue
         write_csv(OUT / f"{directory.name}.csv", rows)
         (OUT / f"{directory.name}.md").write_text(page(directory.name, rows))
+        figure(directory.name, rows)
         print(OUT / f"{directory.name}.md")
 
 
-def page(workflow, rows):
+def by_filter(workflow, rows):
+    """Returns scores, (size, filter) -> seed -> score, where None says that it failed, and the sizes."""
     metric = METRIC.get(workflow, "rmse")
-    scores = collections.defaultdict(dict)  # (size, filter) -> seed -> score; None: it failed
+    scores = collections.defaultdict(dict)
     for row in rows:
         scores[int(row["size"]), row["filter"]][int(row["seed"])] = float(row[metric]) if row[metric] else None
-    sizes = sorted({size for size, _ in scores})
+    return scores, sorted({size for size, _ in scores})
+
+
+def axis_name(workflow):
+    return "W2 to the reference posterior" if workflow in METRIC else "RMSE of the analysis mean"
+
+
+# Okabe and Ito's colours, which colour-blind people can tell apart.
+COLOURS = ["#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A8A8A", "#B2DF8A", "#6A3D9A"]
+
+
+def figure(workflow, rows):
+    """Draws the best of every family over the size of the ensemble, with standard errors over twins."""
+    scores, sizes = by_filter(workflow, rows)
+    plt.rcParams.update({"svg.hashsalt": workflow, "svg.fonttype": "none", "font.size": 10})
+    fig, ax = plt.subplots(figsize=(8, 4.8), layout="constrained")
+    for colour, family in zip(COLOURS, FAMILIES):
+        points = [(size, champion(scores, size, family)) for size in sizes]
+        points = [(size, found[1]) for size, found in points if found]
+        if points:
+            ax.errorbar([size for size, _ in points], [statistics.fmean(v) for _, v in points], [standard_error(v) for _, v in points],
+                        color=colour, marker="o", markersize=4, capsize=3, linewidth=2.4 if family.startswith("joint, d") else 1.2, label=family)
+    for name, values in PRINTED.get(workflow, {}).items():
+        shown = [(size, v) for size, v in zip(SIZES_PRINTED, values) if size in sizes]
+        ax.plot(*zip(*shown), linestyle=":", marker="x", color="#777777", linewidth=1)
+        ax.annotate(f"{name}, printed", shown[-1], xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=8, color="#555555")
+    ax.set(xscale="log", yscale="log", xlabel="ensemble size N", ylabel=axis_name(workflow), title=workflow)
+    ax.set_xticks(sizes, [str(size) for size in sizes])
+    ax.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    ax.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    ax.yaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    ax.grid(which="both", alpha=0.25)
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    fig.savefig(OUT / f"{workflow}.svg", metadata={"Date": None})
+    plt.close(fig)
+
+
+def page(workflow, rows):
+    scores, sizes = by_filter(workflow, rows)
     twins = {size: len({s for (z, _), by in scores.items() if z == size for s in by}) for size in sizes}
-    name = "W2 to the reference posterior" if metric == "w2_reference" else "RMSE of the analysis mean"
-    out = [f"# {workflow}", "", f"{name}, mean over {span(twins.values())} twins ± its standard error. Lower is better. Of a family the", 
+    out = [f"# {workflow}", "", f"![{axis_name(workflow)} by ensemble size]({workflow}.svg)", "", f"{axis_name(workflow)}, mean over {span(twins.values())} twins ± its standard error. Lower is better. Of a family the", 
            "filter with the lowest mean counts, named in brackets; one that leaves the range of numbers in a twin does not count.", ""]
     out += ["| | " + " | ".join(f"N = {size}" for size in sizes) + " |", "|---" * (len(sizes) + 1) + "|"]
     for family, values in PRINTED.get(workflow, {}).items():
