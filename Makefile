@@ -11,7 +11,7 @@ BINARY  := $(BIN)/plume $(foreach p,$(PLUGINS),$(BIN)/plugins/$(p))
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: demo build test short lint python conformance experiments experiments-short fuzz bench bench-wire results proto clean FORCE
+.PHONY: demo build test short lint python conformance experiments experiments-short fuzz bench bench-wire bench-filters results proto clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -68,9 +68,13 @@ bench: build ## Go benchmarks of the hot paths
 bench-wire: ## ensembles through a plugin process, beside memcpy and a raw socket
 	$(GO) run ./bench/wire
 
-.PHONY: bench-umbridge
 bench-umbridge: $(VENV)/ready ## a plugin in Python beside UM-Bridge's server and client
 	$(GO) run ./bench/umbridge $(VENV)/bin/python
+
+bench-filters: ## the filters' analysis step beside numpy and DAPPER; minutes
+	$(PYTHON) -m venv bench/.venv
+	bench/.venv/bin/pip install --quiet --disable-pip-version-check -r bench/filters/requirements.txt
+	bench/.venv/bin/python bench/filters/filters.py
 
 RESULTS := $(VENV)-results
 results: build $(RESULTS)/ready ## the tables and figures of docs/results; many hours, goes on where it stopped

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/binary"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/plume-da/plume/sdk"
@@ -66,6 +69,29 @@ func ringProblem(members, n int) *sdk.Problem {
 	}
 }
 
+// record leaves the problem and its analysis in the folder PLUME_BENCH, as
+// little-endian float64, for bench/filters to compute the same.
+func record(b *testing.B, p *sdk.Problem) {
+	dir := os.Getenv("PLUME_BENCH")
+	if dir == "" {
+		return
+	}
+	for name, values := range map[string][]float64{
+		"ensemble": p.Ensemble.RawMatrix().Data, "observation": p.Observation, "analysis": p.Into.RawMatrix().Data,
+	} {
+		file, err := os.Create(filepath.Join(dir, name+".f64"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := binary.Write(file, binary.LittleEndian, values); err != nil {
+			b.Fatal(err)
+		}
+		if err := file.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // 10,000 sites, all observed, 24 members.
 func BenchmarkLargeRing(b *testing.B) {
 	for _, tt := range []struct {
@@ -85,6 +111,9 @@ func BenchmarkLargeRing(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				analyse(b, f, p)
+			}
+			if tt.name == "letkf" {
+				record(b, p)
 			}
 		})
 	}
