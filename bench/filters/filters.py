@@ -116,7 +116,7 @@ def span(folder, rounds):
     return name, "numpy, direct", f"{steps:g}", difference, 10, operations, result
 
 
-# That of BenchmarkSpan, which makes 12 steps.
+# That of BenchmarkSpan, which makes 10 to 12 steps.
 SPAN_TOLERANCE = 4e-5
 
 
