@@ -11,7 +11,7 @@ BINARY  := $(BIN)/plume $(foreach p,$(PLUGINS),$(BIN)/plugins/$(p))
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: demo build test short lint python conformance experiments experiments-short fuzz bench bench-wire bench-filters results proto clean FORCE
+.PHONY: demo build test short lint python conformance experiments experiments-short fuzz bench bench-wire bench-umbridge bench-filters results proto clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
