@@ -22,12 +22,12 @@ import results
 SETUPS = [  # workflow, profile, members, cycles (0: the workflow's own)
     ("sakov2012-lorenz63", "", 100, 1000),
     ("sakov2008-lorenz96", "", 40, 1400),
-    ("paper-lorenz63", "", 100, 0),
     ("paper-lorenz96-10", "", 50, 0),
     ("paper-lorenz96-20", "", 50, 0),
     ("nonlinear-lorenz96-40", "", 20, 0),
     ("nonlinear-lorenz96-40", "abs", 20, 0),
     ("nonlinear-lorenz96-40", "square", 20, 0),
+    ("paper-lorenz63", "", 100, 0),
 ]
 TWINS = 10
 BINS = 10
