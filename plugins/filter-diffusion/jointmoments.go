@@ -22,18 +22,18 @@ func matchMoments(x *mat.Dense, mean []float64, covariance *mat.SymDense) error 
 	anomalies := ensemble.Anomalies(nil, x, ensemble.Mean(nil, x, nil))
 	var have mat.SymDense
 	have.SymOuterK(1, rootWeightedRows(anomalies, weights).T())
-	root, inverse, err := roots(&have)
+	forth, back, err := roots(&have)
 	if err != nil {
 		return err
 	}
 	var between mat.Dense
-	between.Product(root, covariance, root)
-	middle, _, err := roots(symmetric(&between))
+	between.Product(forth, covariance, forth)
+	middle, err := root(symmetric(&between))
 	if err != nil {
 		return err
 	}
 	var transport mat.Dense
-	transport.Product(inverse, middle, inverse)
+	transport.Product(back, middle, back)
 	x.Mul(anomalies, &transport)
 	for i := range rows {
 		row := x.RawRowView(i)
@@ -44,26 +44,38 @@ func matchMoments(x *mat.Dense, mean []float64, covariance *mat.SymDense) error 
 	return nil
 }
 
-// roots returns the symmetric square root of a positive semidefinite matrix and its
-// inverse. Eigenvalues that are rounding beside the largest count as zero, in both.
+// root returns the symmetric square root of a positive semidefinite matrix.
+// Eigenvalues that are rounding beside the largest count as zero.
+func root(c *mat.SymDense) (*mat.Dense, error) {
+	values, vectors, err := eigen(c)
+	if err != nil {
+		return nil, err
+	}
+	return power(values, vectors, 0.5), nil
+}
+
+// roots returns the [root] and its inverse, on the range of c.
 func roots(c *mat.SymDense) (root, inverse *mat.Dense, err error) {
 	values, vectors, err := eigen(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	power := func(exponent float64) *mat.Dense {
-		scaled := mat.DenseCopyOf(vectors)
-		scaled.Apply(func(_, k int, v float64) float64 {
-			if values[k] > float64(len(values))*0x1p-52*values[len(values)-1] {
-				return math.Pow(values[k], exponent) * v
-			}
-			return 0
-		}, scaled)
-		var out mat.Dense
-		out.Mul(scaled, vectors.T())
-		return &out
-	}
-	return power(0.5), power(-0.5), nil
+	return power(values, vectors, 0.5), power(values, vectors, -0.5), nil
+}
+
+// power returns the matrix with these eigenvectors and the eigenvalues to the
+// exponent.
+func power(values []float64, vectors *mat.Dense, exponent float64) *mat.Dense {
+	scaled := mat.DenseCopyOf(vectors)
+	scaled.Apply(func(_, k int, v float64) float64 {
+		if values[k] > float64(len(values))*0x1p-52*values[len(values)-1] {
+			return math.Pow(values[k], exponent) * v
+		}
+		return 0
+	}, scaled)
+	var out mat.Dense
+	out.Mul(scaled, vectors.T())
+	return &out
 }
 
 // eigen returns the eigenvalues of c, ascending, and its eigenvectors as columns.

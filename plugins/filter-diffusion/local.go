@@ -19,7 +19,7 @@ import (
 // alike in places near each other, so that members stay smooth. Nothing is drawn.
 //
 // Without a component nearby a value stays as it is. Cost: for every place a search,
-// N² for every neighbour and a few decompositions of N³; all in parallel, linear in n.
+// N² for every neighbour and two decompositions of N³; all in parallel, linear in n.
 func (f *filter) analyseLocally(p *sdk.Problem, observed []int) (*sdk.Analysis, error) {
 	members, n := p.Ensemble.Dims()
 	if err := checkEqualWeights(p.LogWeights); err != nil {
@@ -171,7 +171,7 @@ type place struct {
 func newPlace(s *surroundings) *place {
 	members := len(s.prior)
 	vector := func() []float64 { return make([]float64, members) }
-	return &place{surroundings: s, gram: mat.NewSymDense(members, nil), u: mat.NewDense(members, members, nil), rows: new(mat.Dense),
+	return &place{surroundings: s, gram: mat.NewSymDense(members, nil), rows: new(mat.Dense),
 		z: vector(), weights: vector(), logWeights: vector(), mean: vector(), before: vector(), turned: vector(),
 		scatter: mat.NewDense(members, members, nil)}
 }
@@ -313,7 +313,7 @@ func (p *place) mix() error {
 		covariance.SetSym(k, k, covariance.At(k, k)+b2*p.kernel(k))
 	}
 	var err error
-	p.root, _, err = roots(covariance)
+	p.root, err = root(covariance)
 	return err
 }
 
