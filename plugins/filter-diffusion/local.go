@@ -62,11 +62,9 @@ func (f *filter) analyseLocally(p *sdk.Problem, observed []int) (*sdk.Analysis, 
 
 // checkEqualWeights refuses the weights that another filter has left.
 func checkEqualWeights(logWeights []float64) error {
-	for i, w := range logWeights {
-		if equal := -math.Log(float64(len(logWeights))); math.Abs(w-equal) > 1e-9 { // the rounding of a sum
-			return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, but with a cutoff all have to be equal", i, math.Exp(w)).
-				WithHint("let the filter before resample in every cycle, or leave the cutoff out")
-		}
+	if i, weight, found := ensemble.Unequal(logWeights); found {
+		return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, but with a cutoff all have to be equal", i, weight).
+			WithHint("let the filter before resample in every cycle, or leave the cutoff out")
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
@@ -188,12 +187,9 @@ func check(p *sdk.Problem) error {
 	if i, j, found := ensemble.NonFinite(p.Ensemble); found {
 		return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", i), "value %d is %v, want a finite number", j, p.Ensemble.At(i, j))
 	}
-	for i, w := range p.LogWeights {
-		equal := -math.Log(float64(len(p.LogWeights)))
-		if math.Abs(w-equal) > 1e-9 { // equal weights, normalised, are off by the rounding of a sum
-			return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, want equal weights", i, math.Exp(w)).
-				WithHint("an EnKF cannot take over from a filter that leaves weights; let that one resample in every cycle")
-		}
+	if i, weight, found := ensemble.Unequal(p.LogWeights); found {
+		return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, want equal weights", i, weight).
+			WithHint("an EnKF cannot take over from a filter that leaves weights; let that one resample in every cycle")
 	}
 	return nil
 }

@@ -80,11 +80,9 @@ func (f *filter) analyseLocally(p *sdk.Problem) (*sdk.Analysis, error) {
 }
 
 func checkLocalInput(p *sdk.Problem) error {
-	for i, w := range p.LogWeights {
-		if equal := -math.Log(float64(len(p.LogWeights))); math.Abs(w-equal) > 1e-9 { // the rounding of a sum
-			return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, but scheme = \"local\" wants equal ones", i, math.Exp(w)).
-				WithHint("let the filter before resample in every cycle")
-		}
+	if i, weight, found := ensemble.Unequal(p.LogWeights); found {
+		return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, but scheme = \"local\" wants equal ones", i, weight).
+			WithHint("let the filter before resample in every cycle")
 	}
 	rows, cols := p.LogLikelihood.Dims()
 	for i := range rows {

@@ -152,3 +152,16 @@ func NonFinite(e *mat.Dense) (member, value int, found bool) {
 	}
 	return 0, 0, false
 }
+
+// Unequal finds the first of N members whose weight is not 1/N and returns it with its
+// weight. Normalised log-weights that are off by the rounding of a sum, 1e-9, are
+// equal; so are nil ones.
+func Unequal(logWeights []float64) (member int, weight float64, found bool) {
+	equal := -math.Log(float64(len(logWeights)))
+	for i, w := range logWeights {
+		if math.Abs(w-equal) > 1e-9 {
+			return i, math.Exp(w), true
+		}
+	}
+	return 0, 0, false
+}

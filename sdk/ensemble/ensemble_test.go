@@ -108,3 +108,15 @@ func TestInBlocksCoversAllOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestUnequal(t *testing.T) {
+	equal := []float64{-math.Log(3), -math.Log(3) + 1e-12, -math.Log(3)}
+	for _, weights := range [][]float64{nil, equal} {
+		if i, _, found := Unequal(weights); found {
+			t.Errorf("%v: member %d is taken for unequal", weights, i)
+		}
+	}
+	if i, weight, found := Unequal([]float64{math.Log(0.25), math.Log(0.5), math.Log(0.25)}); !found || i != 0 || math.Abs(weight-0.25) > 1e-15 {
+		t.Errorf("member %d with weight %g, found is %t", i, weight, found)
+	}
+}
