@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -109,6 +110,17 @@ func TestCheckFiles(t *testing.T) {
 	if lines, err := CheckFiles(r.Dir); err != nil || len(lines) > 0 {
 		t.Errorf("untouched: %v, %v", lines, err)
 	}
+	if err := os.Mkdir(filepath.Join(r.Dir, FiguresDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{ReportFile, filepath.Join(FiguresDir, "rmse.svg")} { // no results
+		if err := os.WriteFile(filepath.Join(r.Dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lines, err := CheckFiles(r.Dir); err != nil || len(lines) > 0 {
+		t.Errorf("with a report: %v, %v", lines, err)
+	}
 	if err := os.WriteFile(filepath.Join(r.Dir, "workflow.toml"), []byte("format = 2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -138,6 +150,46 @@ func TestInnovationsAndRanks(t *testing.T) {
 	if got := ranks.Column("count").([]float64); !slices.Equal(got, []float64{1, 2, 9, 4, 4, 4, 1, 2, 9, 4, 4, 4}) {
 		t.Errorf("counts %v", got)
 	}
+}
+
+func TestTable(t *testing.T) {
+	r, err := Create(t.TempDir(), Info{Name: "test"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Table(r.Dir, "cycles"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no trial: %v", err)
+	}
+	var trials []*Trial
+	for n := 1; n <= 2; n++ {
+		trial, err := r.Trial(n, "f", state, state, Keep{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		trials = append(trials, trial)
+	}
+	for n, trial := range trials {
+		appendCycle(t, trial, n+1, 1, 0)
+	}
+	check := func(when string, want ...int32) {
+		t.Helper()
+		if got, err := Table(r.Dir, "cycles"); err != nil || !slices.Equal(got.Column("trial").([]int32), want) {
+			t.Errorf("%s: %+v, %v", when, got, err)
+		}
+	}
+	check("under way", 1, 1, 2, 2)
+	if err := trials[0].Close(); err != nil {
+		t.Fatal(err)
+	}
+	appendCycle(t, trials[1], 2, 2, 0)
+	check("one has ended", 1, 1, 2, 2, 2, 2)
+	if err := trials[1].Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Finish(nil, nil, OK, nil); err != nil {
+		t.Fatal(err)
+	}
+	check("the end", 1, 1, 2, 2, 2, 2)
 }
 
 func TestFind(t *testing.T) {

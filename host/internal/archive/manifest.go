@@ -56,6 +56,13 @@ const infoFile = "run.json"
 // LogFile is the name of what plugins had to say, one JSON object a line.
 const LogFile = "log.jsonl"
 
+// ReportFile and FiguresDir are the names of what `plume report` makes of a run. They
+// are no results of it and have no checksums.
+const (
+	ReportFile = "report.html"
+	FiguresDir = "figures"
+)
+
 // writeInfo replaces run.json in one step.
 func writeInfo(dir string, info *Info) error {
 	text, err := json.MarshalIndent(info, "", "  ")
@@ -70,17 +77,22 @@ func writeInfo(dir string, info *Info) error {
 }
 
 // checksums returns the sha256 of every file below dir, by path with forward
-// slashes, but of run.json, which holds the sums, and of the log, to which plugins
-// add until they have ended.
+// slashes, but of run.json, which holds the sums, of the log, to which plugins
+// add until they have ended, and of the report.
 func checksums(dir string) (map[string]string, error) {
 	sums := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil {
 			return err
 		}
 		name, err := filepath.Rel(dir, path)
-		if err != nil || name == infoFile || name == LogFile {
+		switch {
+		case err != nil:
 			return err
+		case name == FiguresDir:
+			return filepath.SkipDir
+		case d.IsDir() || name == infoFile || name == LogFile || name == ReportFile:
+			return nil
 		}
 		sums[filepath.ToSlash(name)], err = checksum(path)
 		return err

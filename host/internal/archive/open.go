@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/plume-da/plume/sdk/wire/table"
 )
 
 // Last is how a user names the newest run.
@@ -66,6 +68,25 @@ func ReadInfo(dir string) (*Info, error) {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, infoFile), err)
 	}
 	return info, nil
+}
+
+// Table reads a table of a run that holds all trials, such as "cycles": while the run
+// goes on, what there is of the parts of its trials, in their order. Of a table that
+// is not there the error is [os.ErrNotExist].
+func Table(dir, name string) (*table.Table, error) {
+	whole := filepath.Join(dir, name+".arrow")
+	if _, err := os.Stat(whole); err == nil {
+		return table.Read(whole)
+	}
+	parts, err := filepath.Glob(filepath.Join(dir, name, "trial=*.arrow*"))
+	if err != nil || len(parts) == 0 {
+		return nil, errors.Join(err, fmt.Errorf("%s: %w", whole, os.ErrNotExist))
+	}
+	for i := range parts {
+		parts[i] = strings.TrimSuffix(parts[i], table.Part)
+	}
+	slices.Sort(parts)
+	return table.Read(slices.Compact(parts)...)
 }
 
 // CheckFiles compares the files of a run with the checksums in its manifest and

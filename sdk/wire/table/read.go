@@ -1,12 +1,15 @@
 package table
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -15,10 +18,11 @@ import (
 
 // Table is a table in memory.
 type Table struct {
-	Names   []string
-	Rows    int
-	Columns []any // []int32, []int64, []float64, []string, or [][]float64 of lists
-	Valid   [][]bool
+	Names    []string
+	Metadata []map[string]string // of the fields: shape, dims and unit of variables
+	Rows     int
+	Columns  []any // []int32, []int64, []float64, []string, or [][]float64 of lists
+	Valid    [][]bool
 }
 
 // Column returns the values of the column called name, or nil.
@@ -35,60 +39,118 @@ func (t *Table) Column(name string) any {
 const header = 8
 
 // Read reads the table path, or, when that is not there, what has been written
-// of it so far. Null numbers read as NaN or 0; Valid tells them apart.
-func Read(path string) (*Table, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		text, err = os.ReadFile(path + Part)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if len(text) < header || !bytes.HasPrefix(text, ipc.Magic) {
-		return nil, fmt.Errorf("%s: is no Arrow file", path)
-	}
+// of it so far; several paths are read as one table, of which all must have the
+// columns. Null numbers read as NaN or 0; Valid tells them apart.
+func Read(paths ...string) (*Table, error) {
 	t := &Table{}
-	if bytes.HasSuffix(text, ipc.Magic) {
-		err = t.readFile(text)
-	} else {
-		err = t.readPart(text[header:])
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	for _, path := range paths {
+		if err := scan(path, t.name, t.add); err != nil {
+			return nil, err
+		}
 	}
 	return t, nil
 }
 
-// readFile reads a file that has its footer.
-func (t *Table) readFile(text []byte) error {
-	r, err := ipc.NewFileReader(bytes.NewReader(text))
+// Scan calls each with the record batches of the table path in turn, or, when that
+// is not there, with those that have been written so far. Of a table it keeps one
+// batch in memory. An error of each ends it.
+func Scan(path string, each func(batch *Table) error) error {
+	head := &Table{}
+	return scan(path, head.name, func(record arrow.Record) error {
+		t := &Table{Names: head.Names, Metadata: head.Metadata, Columns: make([]any, len(head.Names)), Valid: make([][]bool, len(head.Names))}
+		if err := t.add(record); err != nil {
+			return err
+		}
+		return each(t)
+	})
+}
+
+// scan opens a table and calls schema once and then each with its batches.
+func scan(path string, schema func(*arrow.Schema) error, each func(arrow.Record) error) error {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		f, err = os.Open(path + Part)
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	whole, err := isWhole(f)
+	switch {
+	case errors.Is(err, errEmpty) && strings.HasSuffix(f.Name(), Part):
+		return nil // its writer has not come to the first batch
+	case err != nil:
+	case whole:
+		err = scanFile(f, schema, each)
+	default:
+		err = scanPart(f, schema, each)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// errEmpty is the error of a file that does not hold a header.
+var errEmpty = errors.New("is no Arrow file")
+
+// isWhole says whether a file has its footer.
+func isWhole(f *os.File) (bool, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	head, tail := make([]byte, len(ipc.Magic)), make([]byte, len(ipc.Magic))
+	if info.Size() < header {
+		return false, errEmpty
+	}
+	if _, err := f.ReadAt(head, 0); err != nil || !bytes.Equal(head, ipc.Magic) {
+		return false, errors.Join(errEmpty, err)
+	}
+	_, err = f.ReadAt(tail, info.Size()-int64(len(tail)))
+	return bytes.Equal(tail, ipc.Magic), err
+}
+
+// scanFile reads a file that has its footer.
+func scanFile(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Record) error) error {
+	r, err := ipc.NewFileReader(f)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	t.name(r.Schema())
+	if err := schema(r.Schema()); err != nil {
+		return err
+	}
 	for i := range r.NumRecords() {
 		record, err := r.Record(i)
 		if err != nil {
 			return err
 		}
-		if err := t.add(record); err != nil {
+		if err := each(record); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// readPart reads a file without footer up to its last whole batch.
-func (t *Table) readPart(text []byte) error {
-	r, err := ipc.NewReader(bytes.NewReader(text))
+// scanPart reads a file without footer up to its last whole batch.
+func scanPart(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Record) error) error {
+	if _, err := f.Seek(header, io.SeekStart); err != nil {
+		return err
+	}
+	r, err := ipc.NewReader(bufio.NewReaderSize(f, 1<<16))
+	if err != nil && cut(err) {
+		return nil // the schema was cut
+	}
 	if err != nil {
 		return err
 	}
 	defer r.Release()
-	t.name(r.Schema())
+	if err := schema(r.Schema()); err != nil {
+		return err
+	}
 	for r.Next() {
-		if err := t.add(r.Record()); err != nil {
+		if err := each(r.Record()); err != nil {
 			return err
 		}
 	}
@@ -98,11 +160,20 @@ func (t *Table) readPart(text []byte) error {
 	return nil
 }
 
-func (t *Table) name(s *arrow.Schema) {
+// name takes the columns of the first file and wants those of others to be the same.
+func (t *Table) name(s *arrow.Schema) error {
+	var names []string
+	var metadata []map[string]string
 	for _, f := range s.Fields() {
-		t.Names = append(t.Names, f.Name)
+		names, metadata = append(names, f.Name), append(metadata, f.Metadata.ToMap())
 	}
-	t.Columns, t.Valid = make([]any, len(t.Names)), make([][]bool, len(t.Names))
+	if t.Names != nil && !slices.Equal(names, t.Names) {
+		return fmt.Errorf("columns: got %v, want %v", names, t.Names)
+	}
+	if t.Names == nil {
+		t.Names, t.Metadata, t.Columns, t.Valid = names, metadata, make([]any, len(names)), make([][]bool, len(names))
+	}
+	return nil
 }
 
 // add appends the rows of a record batch.

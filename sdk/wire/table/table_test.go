@@ -2,6 +2,7 @@ package table
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -92,6 +93,74 @@ func TestUnfinished(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, got, 2)
+}
+
+// A writer that died before its first batch leaves a table without rows.
+func TestCutSchema(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.arrow")
+	if err := write(t, path, 1).Abandon(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path + Part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 5, 8, 12, 100} {
+		if err := os.WriteFile(path+Part, text[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Read(path); err != nil || got.Rows != 0 {
+			t.Errorf("%d bytes: %+v, %v", n, got, err)
+		}
+	}
+}
+
+func TestReadSeveral(t *testing.T) {
+	dir := t.TempDir()
+	a, b, c := filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "c")
+	other, err := Create(c, columns[:1], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(write(t, a, 2).Close(), write(t, b, 1).Abandon(), other.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(a, b)
+	if err != nil || got.Rows != 6 || got.Column("level").([]float64)[5] != 5 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := Read(a, c); err == nil {
+		t.Error("tables of different columns are read as one")
+	}
+}
+
+func TestScan(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.arrow")
+	w := write(t, path, 3)
+	for _, state := range []string{"under way", "closed"} {
+		batches := 0
+		err := Scan(path, func(b *Table) error {
+			if cycle := b.Column("cycle").([]int32); b.Rows != 2 || len(cycle) != 2 || int(cycle[1]) != batches {
+				t.Errorf("%s, batch %d: %+v", state, batches, b)
+			}
+			if m := b.Metadata[3]; m["unit"] != "m" {
+				t.Errorf("%s: metadata %v", state, m)
+			}
+			batches++
+			return nil
+		})
+		if err != nil || batches != 3 {
+			t.Errorf("%s: %d batches, %v", state, batches, err)
+		}
+		if state == "under way" {
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := Scan(path, func(*Table) error { return os.ErrClosed }); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestSameRowsSameBytes(t *testing.T) {
