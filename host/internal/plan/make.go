@@ -80,7 +80,7 @@ func below(path []any, names ...any) []any { return append(slices.Clone(path), n
 
 // findPlugins opens all plugins and checks roles and parameters.
 func (m *maker) findPlugins() {
-	m.modelPlugin = m.find(m.w.Model, sdk.RoleModel, "model")
+	m.modelPlugin = m.find(m.w.Model.Component, sdk.RoleModel, "model")
 	m.operatorPlugin = m.find(m.w.Observations.Component, sdk.RoleOperator, "observations")
 	for i, f := range m.w.Filters {
 		m.filterPlugins = append(m.filterPlugins, m.find(f.Component, sdk.RoleFilter, "filter", i))

@@ -28,6 +28,30 @@ func (w *Workflow) fill() {
 	if r := w.Reference; r != nil && r.Store == 0 {
 		r.Store = min(r.Size, 1000)
 	}
+	w.Model.settle(w.Model.Replicas)
+	w.Observations.settle(w.Observations.Replicas)
+	for i := range w.Filters {
+		w.Filters[i].settle(1)
+	}
+	if w.Reference != nil {
+		w.Reference.settle(1)
+	}
+}
+
+// defaultRetries is how often a call is repeated when a workflow does not say.
+const defaultRetries = 2
+
+// settle fills in what to do about failures, which depends on other keys.
+func (c *Component) settle(replicas int) {
+	if c.OnFailure == "" {
+		c.OnFailure = "fail"
+		if replicas > 1 {
+			c.OnFailure = "retry"
+		}
+	}
+	if c.OnFailure != "fail" && c.Retries == 0 {
+		c.Retries = defaultRetries
+	}
 }
 
 // resolve returns a relative path as an absolute one from the workflow's folder.

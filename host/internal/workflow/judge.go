@@ -12,6 +12,7 @@ func (w *Workflow) judge(found *Diagnostics) {
 	w.judgeTime(found)
 	w.judgeLabels(found)
 	w.judgeExpect(found)
+	w.judgeFailures(found)
 	if r := w.Reference; r != nil && r.Store > r.Size && r.Size > 0 {
 		found.add(CodeConflict, w.At("reference", "store"), "`reference.store` must be at most `reference.size`, %d, but is %d", r.Size, r.Store).
 			WithLabel("at most %d", r.Size).WithHelp("lower store, or raise size")
@@ -74,4 +75,40 @@ func (w *Workflow) judgeExpect(found *Diagnostics) {
 			found.unknownLabel(at, "filter", s.Filter, rows)
 		}
 	}
+}
+
+// judgeFailures wants the keys about failures to agree.
+func (w *Workflow) judgeFailures(found *Diagnostics) {
+	w.judgeRetries(found, &w.Model.Component, "model")
+	w.judgeRetries(found, &w.Observations.Component, "observations")
+	for i := range w.Filters {
+		w.judgeRetries(found, &w.Filters[i].Component, "filter", i)
+	}
+	if r := w.Reference; r != nil {
+		w.judgeRetries(found, &r.Component, "reference")
+	}
+	if w.bad("model", "on_failure") || w.bad("model", "max_failed") {
+		return
+	}
+	switch m := w.Model; {
+	case m.OnFailure == "drop_member" && m.MaxFailed == 0:
+		found.add(CodeMissing, w.At("model", "on_failure"), "`model.max_failed` is missing: dropping members needs a limit").
+			WithLabel("drops members").WithHelp("add max_failed, such as max_failed = 5")
+	case m.OnFailure != "drop_member" && m.MaxFailed > 0:
+		found.add(CodeConflict, w.At("model", "max_failed"), "`model.max_failed` has no effect with `on_failure = %q`", m.OnFailure).
+			WithLabel("no member is dropped").WithHelp("remove max_failed, or write on_failure = \"drop_member\"")
+	}
+}
+
+func (w *Workflow) judgeRetries(found *Diagnostics, c *Component, path ...any) {
+	if c.OnFailure == "fail" && c.Retries > 0 && !w.bad(append(path, "on_failure")...) {
+		found.add(CodeConflict, w.At(append(path, "retries")...), "`%s.retries` has no effect with `on_failure = \"fail\"`", path[0]).
+			WithLabel("nothing is repeated").WithHelp("remove retries, or write on_failure = \"retry\"")
+	}
+}
+
+// bad says whether the value at path has a finding of its own.
+func (w *Workflow) bad(path ...any) bool {
+	n, exact := w.root.find(path)
+	return exact && n.bad
 }

@@ -59,14 +59,29 @@ func bound(v float64) *float64 { return &v }
 var zero, one, two = bound(0), bound(1), bound(2)
 
 // component returns the keys of a table that configures a plugin, then others.
-func component(role, example string, others ...key) []key {
+// remedies are what may be done about failures beside giving up.
+func component(role, example string, remedies []string, others ...key) []key {
 	return append([]key{
 		{name: "plugin", kind: text, form: slug, required: true, example: example,
 			doc: "name of the " + role + " plugin: one of [plugins], or one on the plugin path"},
 		{name: "params", kind: params, doc: "parameters of the plugin; see its own reference"},
 		{name: "timeout", kind: duration, def: "60s", above: zero, doc: "how long one call of the plugin may take"},
+		{name: "on_failure", kind: text, choices: append([]string{"fail"}, remedies...),
+			doc: "when the plugin dies or fails for a reason that may pass: fail ends the trial, retry repeats the call, drop_member repeats it and then does without " +
+				"the members that fail; retry with replicas and else fail when left out"},
+		{name: "retries", kind: integer, min: one, doc: "how often a call is repeated; 2 when left out"},
 	}, others...)
 }
+
+// What may be done about the failures of a part: members of an ensemble can be
+// lost one by one where they are forecast, and nowhere else.
+var (
+	retry       = []string{"retry"}
+	retryOrDrop = []string{"retry", "drop_member"}
+)
+
+var replicas = key{name: "replicas", kind: integer, def: int64(1), min: one,
+	doc: "processes of the plugin among which members are dealt out; results do not depend on it"}
 
 // schema is the workflow language.
 var schema = key{kind: table, keys: []key{
@@ -89,7 +104,8 @@ var schema = key{kind: table, keys: []key{
 		{name: "python", kind: text, example: `"sim/lake.py"`, doc: "Python script, relative to the workflow's folder"},
 		{name: "sha256", kind: text, form: sha256, doc: "checksum the program must have"},
 	}},
-	{name: "model", kind: table, required: true, doc: "the model that makes the forecasts", keys: component("model", `"NAME"`)},
+	{name: "model", kind: table, required: true, doc: "the model that makes the forecasts", keys: component("model", `"NAME"`, retryOrDrop, replicas,
+		key{name: "max_failed", kind: integer, min: one, example: "5", doc: "with drop_member: members a trial may lose before it fails"})},
 	{name: "truth", kind: table, required: true, doc: "the true trajectory of the twin experiment", keys: []key{
 		{name: "init", kind: start, required: true, example: "[1.0, 1.0, 1.0]",
 			keys: startKeys(true),
@@ -98,7 +114,7 @@ var schema = key{kind: table, keys: []key{
 		{name: "params", kind: params, doc: "parameters of the model that differ for the truth: model error"},
 	}},
 	{name: "observations", kind: table, required: true, doc: "what is observed, and how well",
-		keys: component("observation operator", `"NAME"`,
+		keys: component("observation operator", `"NAME"`, retry, replicas,
 			key{name: "error", kind: table, required: true, doc: "law of the observation error", oneOf: [][]string{{"sd", "variance"}}, keys: []key{
 				{name: "dist", kind: text, form: slug, def: "normal", doc: "a distribution the operator knows"},
 				{name: "sd", kind: numbers, above: zero, example: "1.0", doc: "standard deviation; one, or one per observed component"},
@@ -114,9 +130,9 @@ var schema = key{kind: table, keys: []key{
 	}},
 	{name: "filter", kind: tables, required: true, doc: "the filters to compare", keys: append([]key{
 		{name: "label", kind: text, form: slug, required: true, example: `"enkf"`, doc: "names the filter in results and in --set filter.LABEL.size=10"},
-	}, component("filter", `"NAME"`,
+	}, component("filter", `"NAME"`, retry,
 		key{name: "size", kind: integer, min: two, doc: "number of members; ensemble.size when left out"})...)},
-	{name: "reference", kind: table, doc: "a brute-force filter the others are scored against", keys: component("filter", `"NAME"`,
+	{name: "reference", kind: table, doc: "a brute-force filter the others are scored against", keys: component("filter", `"NAME"`, retry,
 		key{name: "size", kind: integer, required: true, min: two, example: "100_000", doc: "number of members"},
 		key{name: "store", kind: integer, min: two, doc: "members kept of each cycle; all, but at most 1000, when left out"})},
 	{name: "verify", kind: table, doc: "what is scored", keys: []key{

@@ -24,7 +24,7 @@ type Workflow struct {
 	Experiment   Experiment        `toml:"experiment"`
 	Time         Time              `toml:"time"`
 	Plugins      map[string]Plugin `toml:"plugins,omitempty"` // by name
-	Model        Component         `toml:"model"`
+	Model        Model             `toml:"model"`
 	Truth        Truth             `toml:"truth"`
 	Observations Observations      `toml:"observations"`
 	Ensemble     Ensemble          `toml:"ensemble"`
@@ -66,9 +66,18 @@ type Plugin struct {
 
 // Component is a plugin and how it is configured.
 type Component struct {
-	Plugin  string         `toml:"plugin"`
-	Timeout time.Duration  `toml:"timeout"`
-	Params  map[string]any `toml:"params,omitempty"`
+	Plugin    string         `toml:"plugin"`
+	Timeout   time.Duration  `toml:"timeout"`
+	OnFailure string         `toml:"on_failure"`       // fail, retry or drop_member
+	Retries   int            `toml:"retries,omitzero"` // 0 when OnFailure is fail
+	Params    map[string]any `toml:"params,omitempty"`
+}
+
+// Model is the model that makes the forecasts.
+type Model struct {
+	Component
+	Replicas  int `toml:"replicas"`            // processes members are dealt out to
+	MaxFailed int `toml:"max_failed,omitzero"` // members a trial may lose; 0 unless OnFailure is drop_member
 }
 
 // Truth says how the true trajectory is made.
@@ -90,7 +99,8 @@ type Start struct {
 // Observations is the observation operator and the law of its errors.
 type Observations struct {
 	Component
-	Error ErrorLaw `toml:"error"`
+	Replicas int      `toml:"replicas"` // as of Model
+	Error    ErrorLaw `toml:"error"`
 }
 
 // ErrorLaw is the law of the observation error. Either SD or Variance is given;

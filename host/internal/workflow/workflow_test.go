@@ -36,25 +36,26 @@ func TestFull(t *testing.T) {
 			"lake": {Command: []string{filepath.Join(dir, "sim"), "--serve"}, SHA256: strings.Repeat("0123456789abcdef", 4)},
 			"pond": {Command: []string{"python3", "pond.py"}},
 		},
-		Model: Component{Plugin: "lorenz63", Timeout: 90 * time.Second, Params: map[string]any{
+		Model: Model{Replicas: 2, MaxFailed: 5, Component: Component{Plugin: "lorenz63", Timeout: 90 * time.Second, OnFailure: "drop_member", Retries: 1, Params: map[string]any{
 			"beta": 8.0 / 3, "rho": int64(28), "list": []any{int64(1), 2 * math.Pi, []any{3.5, -2.0}},
 			"nested": map[string]any{"deep": map[string]any{"value": 1.0}},
 			"when":   time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), "scheme": "rk4",
-		}},
+		}}},
 		Truth: Truth{SpinUp: 20, Init: Start{Dist: "normal", Mean: []float64{1.5, -1.5, 25}, SD: []float64{math.Sqrt2}},
 			Params: map[string]any{"rho": 28.5}},
 		Observations: Observations{
-			Component: Component{Plugin: "obs-nonlinear", Timeout: time.Minute,
+			Replicas: 3,
+			Component: Component{Plugin: "obs-nonlinear", Timeout: time.Minute, OnFailure: "retry", Retries: 2,
 				Params: map[string]any{"operator": "arctan", "variables": []any{"x", "y"}}},
 			Error: ErrorLaw{Dist: "student_t", Variance: Numbers{1, 2}, DF: 4},
 		},
 		Ensemble: Ensemble{Size: 100, Init: Start{Dist: "normal", Around: "truth", SD: []float64{2}}},
 		Filters: []Filter{
-			{Label: "diffusion", Component: Component{Plugin: "filter-diffusion", Timeout: time.Minute}, Size: 100},
-			{Label: "enkf", Component: Component{Plugin: "filter-enkf", Timeout: time.Minute,
+			{Label: "diffusion", Component: Component{Plugin: "filter-diffusion", Timeout: time.Minute, OnFailure: "fail"}, Size: 100},
+			{Label: "enkf", Component: Component{Plugin: "filter-enkf", Timeout: time.Minute, OnFailure: "retry", Retries: 7,
 				Params: map[string]any{"scheme": "stochastic", "inflation": 1.02}}, Size: 20},
 		},
-		Reference: &Reference{Component: Component{Plugin: "filter-pf", Timeout: time.Minute,
+		Reference: &Reference{Component: Component{Plugin: "filter-pf", Timeout: time.Minute, OnFailure: "fail",
 			Params: map[string]any{"jitter": 0.5}}, Size: 100_000, Store: 500},
 		Verify: Verify{Metrics: []string{"rmse", "crps_fair"}, Baseline: "enkf"},
 		Output: Output{Ensemble: "both"},
@@ -134,14 +135,14 @@ func TestAt(t *testing.T) {
 		path       []any
 		key, value string // line:column+width, or the layer
 	}{
-		{[]any{"model", "params", "beta"}, "24:1+4", "24:10+6"},
-		{[]any{"model", "params", "list", 2, 1}, "26:29+9", "26:29+9"},
-		{[]any{"filter", 1, "params", "inflation"}, "56:35+9", "56:47+4"},
-		{[]any{"filter", 1}, "52:3+6", "52:1+10"},
+		{[]any{"model", "params", "beta"}, "28:1+4", "28:10+6"},
+		{[]any{"model", "params", "list", 2, 1}, "30:29+9", "30:29+9"},
+		{[]any{"filter", 1, "params", "inflation"}, "63:35+9", "63:47+4"},
+		{[]any{"filter", 1}, "57:3+6", "57:1+10"},
 		{[]any{"model"}, "20:2+5", "20:1+7"},
-		{[]any{"observations", "error", "variance"}, "41:1+8", "41:12+8"},
-		{[]any{"filter", 0, "params", "steps"}, "48:1+10", "48:1+10"}, // not written: the table that would hold it
-		{[]any{"filter", 0, "timeout"}, "48:1+10", "48:1+10"},
+		{[]any{"observations", "error", "variance"}, "46:1+8", "46:12+8"},
+		{[]any{"filter", 0, "params", "steps"}, "53:1+10", "53:1+10"}, // not written: the table that would hold it
+		{[]any{"filter", 0, "timeout"}, "53:1+10", "53:1+10"},
 		{[]any{"nowhere"}, "1:1+1", "1:1+1"},
 		{[]any{"time", "cycles"}, "profile quick", "profile quick"},
 		{[]any{"model", "params", "rho"}, "--set model.params.rho=30", "--set model.params.rho=30"},
