@@ -36,7 +36,7 @@ func write(t testing.TB, root string, order []int, shift float64) *Run {
 	}
 	trials := map[int]*Trial{}
 	for _, n := range order {
-		if trials[n], err = r.Trial(n, fmt.Sprintf("f%d", n), state, state, Keep{Forecast: true, Analysis: true}); err != nil {
+		if trials[n], err = r.Trial(n, fmt.Sprintf("f%d", n), state, state, Keep{Forecast: true, Analysis: true, Variables: 2}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -74,9 +74,58 @@ func appendCycle(t testing.TB, trial *Trial, n, k int, shift float64) {
 		Analysis: cycle.Ensemble{Members: e, LogWeights: []float64{math.Log(0.25), math.Log(0.75)}}, Ancestors: []int{0, 0},
 		Metrics: map[string]float64{"b": 2, "a": 1},
 	}
-	err := trial.Append(step, []CycleRow{{Stage: Forecast, RMSE: v}, {Stage: Analysis, RMSE: v / 2, W2Reference: &w2}}, &Innovation{Values: []float64{v, math.NaN(), 2, 3}, NIS: 1.5, Expected: 2})
+	err := trial.Append(step, []CycleRow{{Stage: Forecast, RMSE: v}, {Stage: Analysis, RMSE: v / 2, W2Reference: &w2}}, &Innovation{Values: []float64{v, math.NaN(), 2, 3}, NIS: 1.5, Expected: 2}, []Description{described(Forecast, v, nil), described(Analysis, v/2, []float64{v, 1, 2})})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// described describes level, and the first and second value of u.
+func described(stage string, v float64, truth []float64) Description {
+	d := Description{Stage: stage, Truth: truth, Mean: []float64{v, v + 1, v + 2}, Spread: []float64{1, 2, 3}}
+	for i := range 3 * len(Quantiles) {
+		d.Quantiles = append(d.Quantiles, v+float64(i))
+	}
+	return d
+}
+
+func TestVariables(t *testing.T) {
+	r := write(t, t.TempDir(), []int{2, 1}, 0)
+	v, err := table.Read(filepath.Join(r.Dir, "variables.arrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Rows != 2*3*2*3 {
+		t.Fatalf("got %d rows", v.Rows)
+	}
+	const row = 3*2*3 + 2*3 + 5 // trial 2, cycle 2, analysis, the second described value of u
+	got := []any{}
+	for _, c := range []string{"trial", "filter", "cycle", "time", "stage", "variable", "index", "truth", "mean", "spread", "q05", "q95"} {
+		got = append(got, cell(v, slices.Index(v.Names, c), row))
+	}
+	want := []any{int32(2), "f2", int32(2), 1., "analysis", "u", int32(1), 2., 112., 3., 120., 124.}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if k := slices.Index(v.Names, "truth"); v.Valid[k][row-3] || !v.Valid[k][row] {
+		t.Error("the truth should be null in the forecast and known in the analysis")
+	}
+}
+
+func TestDescribedValues(t *testing.T) {
+	l := &sdk.Layout{Variables: []sdk.Variable{{Name: "a"}, {Name: "b", Shape: []int{5, 2}}, {Name: "c"}}}
+	var got []string
+	for _, v := range Described(l, 4) {
+		got = append(got, fmt.Sprint(v.Variable, v.Index, " ", v.Column))
+	}
+	if want := []string{"a0 0", "b0 1", "b2 3", "b5 6", "b7 8", "c0 11"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if n := len(Described(l, 10)); n != l.Size() {
+		t.Errorf("%d of %d values", n, l.Size())
+	}
+	if n := len(Described(l, 0)); n != 0 {
+		t.Errorf("%d values where none are wanted", n)
 	}
 }
 
@@ -248,7 +297,7 @@ func TestPythonReadsParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trial, err := r.Trial(1, "f1", state, state, Keep{Analysis: true})
+	trial, err := r.Trial(1, "f1", state, state, Keep{Analysis: true, Variables: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,15 +336,21 @@ func BenchmarkAppend40x40(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	trial, err := r.Trial(1, "f", layout, layout, Keep{Analysis: true})
+	trial, err := r.Trial(1, "f", layout, layout, Keep{Forecast: true, Analysis: true, Variables: 100})
 	if err != nil {
 		b.Fatal(err)
 	}
-	step := &cycle.Step{Analysis: cycle.Ensemble{Members: mat.NewDense(40, 40, nil)}, Metrics: map[string]float64{"nis": 1}}
+	e := cycle.Ensemble{Members: mat.NewDense(40, 40, nil)}
+	step := &cycle.Step{Forecast: e, Analysis: e, Metrics: map[string]float64{"nis": 1}}
 	rows := []CycleRow{{Stage: Forecast}, {Stage: Analysis}}
+	var stages []Description
+	for _, stage := range []string{Forecast, Analysis} {
+		stages = append(stages, Description{stage, make([]float64, 40), make([]float64, 40), make([]float64, 40), make([]float64, 200)})
+	}
+	in := &Innovation{Values: make([]float64, 40)}
 	for b.Loop() {
 		step.Cycle++
-		if err := trial.Append(step, rows, nil); err != nil {
+		if err := trial.Append(step, rows, in, stages); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -169,7 +169,7 @@ type Metric struct {
 // closes the manifest with the checksums of all files. It takes what there is: a
 // run that was stopped is finished like any other.
 func (r *Run) Finish(trials []TrialRow, metrics []Metric, status Status, cause error) error {
-	err := errors.Join(r.merge("cycles"), r.merge("innovations"), r.merge("rank_histogram"), r.merge("diagnostics"), r.merge("timings"), r.writeTrials(trials), r.writeMetrics(metrics))
+	err := errors.Join(r.merge("cycles"), r.merge("variables"), r.merge("innovations"), r.merge("rank_histogram"), r.merge("diagnostics"), r.merge("timings"), r.writeTrials(trials), r.writeMetrics(metrics))
 	now := time.Now().UTC()
 	r.info.Status, r.info.Finished = status, &now
 	if cause != nil {

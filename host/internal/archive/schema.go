@@ -2,6 +2,7 @@ package archive
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/plume-da/plume/sdk/wire/table"
@@ -53,6 +54,14 @@ var (
 		{Name: "unique_ancestors", Type: table.Float64, Nullable: true, About: "how many forecast members have descendants; null when the filter moves its members"},
 	}
 
+	variablesColumns = slices.Concat([]table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn, stageColumn,
+		{Name: "variable", Type: table.Text, About: "of the model"},
+		{Name: "index", Type: table.Int32, About: "of the value in the variable, row-major from 0; 0 for a scalar"},
+		{Name: "truth", Type: table.Float64, Nullable: true, About: "null when it is not known"},
+		{Name: "mean", Type: table.Float64, About: "of the members, weighted"},
+		{Name: "spread", Type: table.Float64, About: "standard deviation of the members, N - 1; weighted, 1 - Σw²"},
+	}, quantileColumns())
+
 	innovationsColumns = []table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn,
 		{Name: "nis", Type: table.Float64, About: "normalised innovation squared per observation, 1 on average when spread and observation error explain the innovations; NaN when the operator gives no error variance"},
 		{Name: "rms_expected", Type: table.Float64, About: "what the root mean square of the innovations should be on average"},
@@ -92,6 +101,7 @@ var files = []file{
 	{"trials.arrow", "one row per trial", trialsColumns, ""},
 	{"metrics.arrow", "one row per trial or baseline, stage and metric", metricsColumns, ""},
 	{"cycles.arrow", "one row per trial, cycle and stage", cyclesColumns, ""},
+	{"variables.arrow", "one row per trial, cycle, stage and value of the state: of a variable of up to `output.variables` values all of them, of a longer one so many at even distances", variablesColumns, ""},
 	{"innovations.arrow", "one row per trial and cycle: observation minus the mean prediction of the forecast; no rows when the operator predicts nothing", innovationsColumns, "observed"},
 	{"rank_histogram.arrow", "one row per trial, stage and rank", rankHistogramColumns, ""},
 	{"diagnostics.arrow", "one row per number a filter reports", diagnosticsColumns, ""},

@@ -18,8 +18,12 @@ const (
 	Analysis = "analysis"
 )
 
-// Keep says which ensembles of a trial are stored.
-type Keep struct{ Forecast, Analysis bool }
+// Keep says what of a trial is stored beside its scores: which ensembles, and how
+// many values of each variable are described.
+type Keep struct {
+	Forecast, Analysis bool
+	Variables          int
+}
 
 // Trial is the tables of one trial under way.
 type Trial struct {
@@ -29,6 +33,7 @@ type Trial struct {
 
 	run                                       *Run
 	cycles, innovations, diagnostics, timings *table.Writer
+	descriptions                              *descriptions
 	members                                   *Members // nil when no ensembles are kept
 }
 
@@ -79,6 +84,7 @@ func (r *Run) Trial(number int, filter string, state, observed *sdk.Layout, keep
 		return w
 	}
 	t.cycles, t.diagnostics, t.timings = open("cycles", cyclesColumns), open("diagnostics", diagnosticsColumns), open("timings", timingsColumns)
+	t.descriptions = &descriptions{table: open("variables", variablesColumns), values: Described(state, keep.Variables)}
 	t.innovations = open("innovations", slices.Concat(innovationsColumns, table.Variables(observed)))
 	if err == nil && (keep.Forecast || keep.Analysis) {
 		t.members, err = r.members(state, "ensemble", fmt.Sprintf("trial=%04d", number), "part-00000.arrow")
@@ -90,9 +96,10 @@ func (r *Run) Trial(number int, filter string, state, observed *sdk.Layout, keep
 func part(trial int32) string { return fmt.Sprintf("trial=%04d.arrow", trial) }
 
 // Append writes one cycle: its scores, its innovation, which may be nil, the
-// filter's diagnostics, where the time went and the ensembles that are kept.
-func (t *Trial) Append(s *cycle.Step, rows []CycleRow, in *Innovation) error {
-	return errors.Join(t.appendCycle(s, rows), t.appendInnovation(s, in), t.appendDiagnostics(s), t.appendTiming(s), t.appendMembers(s))
+// descriptions of its stages, the filter's diagnostics, where the time went and the
+// ensembles that are kept.
+func (t *Trial) Append(s *cycle.Step, rows []CycleRow, in *Innovation, stages []Description) error {
+	return errors.Join(t.appendCycle(s, rows), t.appendInnovation(s, in), t.appendDescriptions(s, stages), t.appendDiagnostics(s), t.appendTiming(s), t.appendMembers(s))
 }
 
 func (t *Trial) appendInnovation(s *cycle.Step, in *Innovation) error {
@@ -181,7 +188,7 @@ func (t *Trial) appendMembers(s *cycle.Step) error {
 
 // Close finishes the tables of the trial, however far it came.
 func (t *Trial) Close() error {
-	err := errors.Join(t.cycles.Close(), t.innovations.Close(), t.diagnostics.Close(), t.timings.Close())
+	err := errors.Join(t.cycles.Close(), t.descriptions.table.Close(), t.innovations.Close(), t.diagnostics.Close(), t.timings.Close())
 	if t.members != nil {
 		err = errors.Join(err, t.members.Close())
 	}

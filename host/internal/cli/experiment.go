@@ -149,7 +149,7 @@ func (e *experiment) runTrials(ctx context.Context) {
 }
 
 func (e *experiment) runTrial(ctx context.Context, t *plan.Trial) (out outcome) {
-	out.judge = newJudge(e.plan, t, e.twin, e.reference)
+	out.judge = newJudge(e.plan, t, e.twin, e.reference, e.workflow.Output.Variables)
 	defer func() {
 		switch {
 		case errors.As(out.err, new(interruptError)) || sdk.KindOf(out.err) == sdk.KindCanceled && out.err != nil:
@@ -165,6 +165,7 @@ func (e *experiment) runTrial(ctx context.Context, t *plan.Trial) (out outcome) 
 	keep := e.workflow.Output.Ensemble
 	tables, err := e.run.Trial(t.Number, t.Label, e.plan.State, e.plan.Space.Layout, archive.Keep{
 		Forecast: keep == "forecast" || keep == "both", Analysis: keep == "analysis" || keep == "both",
+		Variables: e.workflow.Output.Variables,
 	})
 	if err != nil {
 		out.err = err
@@ -173,7 +174,7 @@ func (e *experiment) runTrial(ctx context.Context, t *plan.Trial) (out outcome) 
 	bar := e.progress.task(t.Label, e.plan.Clock.Cycles)
 	defer bar.stop()
 	err = cycle.Assimilate(ctx, e.plan, t, e.twin, func(s *cycle.Step) error {
-		if err := tables.Append(s, out.judge.rows(s), out.judge.innovation(s)); err != nil {
+		if err := tables.Append(s, out.judge.rows(s), out.judge.innovation(s), out.judge.descriptions(s)); err != nil {
 			return err
 		}
 		bar.step()

@@ -133,11 +133,13 @@ func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (time.Duration, err
 }
 
 // storedBytes estimates what a trial writes: its ensembles, with their index
-// columns, and some 700 bytes of scores and diagnostics a cycle.
+// columns, the descriptions of both stages, the innovations, and some 2500 bytes of
+// scores, diagnostics and framing a cycle.
 func storedBytes(w *workflow.Workflow, p *plan.Plan, t *plan.Trial) int64 {
 	stages := map[string]int{"none": 0, archive.Forecast: 1, archive.Analysis: 1, "both": 2}[w.Output.Ensemble]
 	member := 8*p.State.Size() + 40
-	return int64(p.Clock.Cycles) * int64(stages*(t.Size*member+1200)+700)
+	described := 2 * len(archive.Described(p.State, w.Output.Variables)) * (100 + len(t.Label))
+	return int64(p.Clock.Cycles) * int64(stages*(t.Size*member+1200)+described+8*p.Space.Layout.Size()+2500)
 }
 
 func roughly(d time.Duration) string {

@@ -18,17 +18,20 @@ type judge struct {
 	twin      *cycle.Twin
 	reference *cycle.Reference // nil: none
 	cycles    int
-	series    map[series][]float64 // after burn-in
-	rmse      []float64            // of every analysis
-	ranks     map[string][]float64 // by stage, after burn-in
+	series    map[series][]float64        // after burn-in
+	rmse      []float64                   // of every analysis
+	ranks     map[string][]float64        // by stage, after burn-in
+	values    []archive.Value             // that are described
+	marginals map[string]*score.Marginals // of the cycle, by stage; reused
 }
 
 // series is one score of one stage.
 type series struct{ metric, stage string }
 
-func newJudge(p *plan.Plan, t *plan.Trial, twin *cycle.Twin, r *cycle.Reference) *judge {
+func newJudge(p *plan.Plan, t *plan.Trial, twin *cycle.Twin, r *cycle.Reference, described int) *judge {
 	ranks := map[string][]float64{archive.Forecast: make([]float64, t.Size+1), archive.Analysis: make([]float64, t.Size+1)}
-	return &judge{plan: p, trial: t, twin: twin, reference: r, series: map[series][]float64{}, ranks: ranks}
+	return &judge{plan: p, trial: t, twin: twin, reference: r, series: map[series][]float64{}, ranks: ranks,
+		values: archive.Described(p.State, described), marginals: map[string]*score.Marginals{}}
 }
 
 // rows scores both stages of a cycle.
@@ -58,7 +61,9 @@ const energyMembers = 1000
 
 func (j *judge) row(stage string, s *cycle.Step, e cycle.Ensemble) archive.CycleRow {
 	truth, weights := j.twin.Truth.RawRowView(s.Cycle), linear(e.LogWeights)
-	sc := score.Of(truth, e.Members, weights)
+	m := score.MarginalsOf(j.marginals[stage], e.Members, weights)
+	j.marginals[stage] = m
+	sc := score.Of(truth, m)
 	row := archive.CycleRow{Stage: stage, RMSE: sc.RMSE, Bias: sc.Bias, Spread: sc.Spread, CRPS: sc.CRPS, CRPSFair: sc.CRPSFair, ESS: sc.ESS}
 	if j.trial.Size <= energyMembers {
 		energy := score.EnergyScoreFair(truth, e.Members, weights)
@@ -74,6 +79,23 @@ func (j *judge) row(stage string, s *cycle.Step, e cycle.Ensemble) archive.Cycle
 		}
 	}
 	return row
+}
+
+// descriptions describes both stages of the cycle that rows has scored.
+func (j *judge) descriptions(s *cycle.Step) []archive.Description {
+	var list []archive.Description
+	truth := j.twin.Truth.RawRowView(s.Cycle)
+	for _, stage := range []string{archive.Forecast, archive.Analysis} {
+		m, k := j.marginals[stage], len(j.values)
+		d := archive.Description{Stage: stage, Truth: make([]float64, k), Mean: make([]float64, k), Spread: make([]float64, k),
+			Quantiles: make([]float64, k*len(archive.Quantiles))}
+		for i, v := range j.values {
+			d.Truth[i], d.Mean[i], d.Spread[i] = truth[v.Column], m.Mean[v.Column], math.Sqrt(m.Variance[v.Column])
+			m.Quantiles(d.Quantiles[i*len(archive.Quantiles):(i+1)*len(archive.Quantiles)], v.Column, archive.Quantiles)
+		}
+		list = append(list, d)
+	}
+	return list
 }
 
 // innovation compares the observations with the forecast; nil when the operator
@@ -175,7 +197,7 @@ func baselines(p *plan.Plan, twin *cycle.Twin) []archive.Metric {
 
 // climatologySpread returns the spread of the truth around its time mean.
 func climatologySpread(twin *cycle.Twin) float64 {
-	return score.Spread(twin.Truth, ensemble.Mean(nil, twin.Truth, nil), nil)
+	return score.Spread(ensemble.Variance(nil, twin.Truth, ensemble.Mean(nil, twin.Truth, nil), nil))
 }
 
 // linear returns weights from log-weights; nil stays nil.

@@ -2,14 +2,14 @@ package score
 
 import (
 	"math"
-	"slices"
 
 	"github.com/plume-da/plume/sdk/ensemble"
 	"gonum.org/v1/gonum/mat"
 )
 
-// CRPS returns the continuous ranked probability score of e, N x n, averaged over
-// the state values, as it is and fair to small ensembles. With the mean distances
+// CRPS returns the continuous ranked probability score against truth, n values,
+// averaged over the state's values, as it is and fair to small ensembles. With the
+// mean distances
 //
 //	D = sum_i w_i |e_i - x|,  G = 1/2 sum_ik w_i w_k |e_i - e_k|
 //
@@ -18,20 +18,16 @@ import (
 // D - G / (1 - sum_i w_i²), which for equal weights divides by 2 N (N - 1) instead
 // of 2 N², so that its expectation does not depend on N (Ferro 2014,
 // doi:10.1002/qj.2270, equation 9). One member has no fair score: NaN. G comes from
-// the sorted members, see [dispersion]. Cost: O(n N log N).
-func CRPS(truth []float64, e *mat.Dense, weights []float64) (score, fair float64) {
-	rows, n := e.Dims()
-	members := make([]member, rows)
+// the sorted members, see [dispersion]. Cost: O(n N), after the sorting.
+func (m *Marginals) CRPS(truth []float64) (score, fair float64) {
 	var d, g float64
-	for j := range n {
-		for i := range members {
-			members[i] = member{e.At(i, j), weight(weights, i, rows)}
-		}
+	for j := range m.Mean {
+		members := m.column(j)
 		d += distance(members, truth[j])
 		g += dispersion(members)
 	}
-	correction := unbiased(weights, rows)
-	return (d - g) / float64(n), (d - g/correction) / float64(n)
+	n := float64(len(m.Mean))
+	return (d - g) / n, (d - g/m.unbiased) / n
 }
 
 // EnergyScoreFair returns the fair energy score of e, N x n, which is the CRPS with
@@ -81,8 +77,6 @@ func unbiased(weights []float64, rows int) float64 {
 	return math.NaN()
 }
 
-type member struct{ value, weight float64 }
-
 // distance returns sum_i w_i |e_i - x|.
 func distance(members []member, x float64) float64 {
 	var sum float64
@@ -92,18 +86,9 @@ func distance(members []member, x float64) float64 {
 	return sum
 }
 
-// dispersion returns 1/2 sum_ik w_i w_k |e_i - e_k| from the sorted members: each
-// gap counts with the weight below times the weight above it. It sorts members.
+// dispersion returns 1/2 sum_ik w_i w_k |e_i - e_k| of sorted members: each gap
+// counts with the weight below times the weight above it.
 func dispersion(members []member) float64 {
-	slices.SortFunc(members, func(a, b member) int {
-		switch {
-		case a.value < b.value:
-			return -1
-		case a.value > b.value:
-			return 1
-		}
-		return 0
-	})
 	var sum, below float64
 	for i := 1; i < len(members); i++ {
 		below += members[i-1].weight

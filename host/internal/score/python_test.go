@@ -105,8 +105,14 @@ func TestAgainstOtherPackages(t *testing.T) {
 	}
 	for i, c := range ensembles {
 		e := denseOf(c.Members)
-		s := Of(c.Truth, e, c.Weights)
+		m := MarginalsOf(nil, e, c.Weights)
+		s := Of(c.Truth, m)
 		in := Innovate(c.Truth, e, c.Weights, c.Variance)
+		quantiles, levels := make([]float64, 5), []float64{0.05, 0.25, 0.5, 0.75, 0.95}
+		m.Quantiles(quantiles, len(c.Truth)-1, levels)
+		for k, p := range levels {
+			near(t, c.Name+fmt.Sprint(": quantile ", p), quantiles[k], want.Scores[i][fmt.Sprintf("q%02.0f of the last value", 100*p)], 1e-15)
+		}
 		for name, got := range map[string]float64{
 			"crps": s.CRPS, "crps_fair": s.CRPSFair, "energy_score_fair": EnergyScoreFair(c.Truth, e, c.Weights),
 			"rmse": s.RMSE, "bias": s.Bias, "spread": s.Spread, "nis": in.NIS, "expected": in.Expected,

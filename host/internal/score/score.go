@@ -5,12 +5,7 @@
 // never a guess.
 package score
 
-import (
-	"math"
-
-	"github.com/plume-da/plume/sdk/ensemble"
-	"gonum.org/v1/gonum/mat"
-)
+import "math"
 
 // Scores are the scores of one ensemble against one truth.
 type Scores struct {
@@ -22,19 +17,16 @@ type Scores struct {
 	ESS      float64
 }
 
-// Of returns the scores of ensemble e, N x n, against truth, n values. Cost:
-// O(n N log N), for the sorting that the CRPS needs.
-func Of(truth []float64, e *mat.Dense, weights []float64) Scores {
-	rows, _ := e.Dims()
-	mean := ensemble.Mean(nil, e, weights)
-	crps, fair := CRPS(truth, e, weights)
+// Of returns the scores of an ensemble against truth, n values. Cost: O(n N).
+func Of(truth []float64, m *Marginals) Scores {
+	crps, fair := m.CRPS(truth)
 	return Scores{
-		RMSE:     RMSE(mean, truth),
-		Bias:     Bias(mean, truth),
-		Spread:   Spread(e, mean, weights),
+		RMSE:     RMSE(m.Mean, truth),
+		Bias:     Bias(m.Mean, truth),
+		Spread:   Spread(m.Variance),
 		CRPS:     crps,
 		CRPSFair: fair,
-		ESS:      ensemble.ESS(weights, rows),
+		ESS:      m.ess,
 	}
 }
 
@@ -59,15 +51,15 @@ func Bias(estimate, truth []float64) float64 {
 	return sum / float64(len(truth))
 }
 
-// Spread returns the root of the mean unbiased variance of e around its mean:
+// Spread returns the root of the mean of the unbiased variances of the state's
+// values, those of [Marginals]:
 //
 //	sqrt(1/n sum_j sum_i w_i (e_ij - mean_j)² / (1 - sum_i w_i²))
 //
 // For a calibrated ensemble of N members it is the RMSE of the mean divided by
 // sqrt((N+1)/N) (Fortin et al. 2014, doi:10.1175/JHM-D-14-0008.1).
-func Spread(e *mat.Dense, mean, weights []float64) float64 {
+func Spread(variance []float64) float64 {
 	var sum float64
-	variance := ensemble.Variance(nil, e, mean, weights)
 	for _, v := range variance {
 		sum += v
 	}

@@ -27,7 +27,7 @@ func near(t *testing.T, what string, got, want, tol float64) {
 
 func TestMoments(t *testing.T) {
 	e := mat.NewDense(3, 2, []float64{1, 0, 2, 0, 6, 3})
-	s := Of([]float64{1, 1}, e, nil)
+	s := Of([]float64{1, 1}, MarginalsOf(nil, e, nil))
 	near(t, "rmse", s.RMSE, math.Sqrt((4+0)/2.0), 1e-15)
 	near(t, "bias", s.Bias, 1, 1e-15)
 	near(t, "spread", s.Spread, math.Sqrt((7+3)/2.0), 1e-15)
@@ -67,10 +67,10 @@ func TestCRPSAgainstDefinition(t *testing.T) {
 	}{"random": {normals(1, 30, 4), nil}, "two members": {normals(2, 2, 3), nil}, "weighted": {normals(3, 5, 2), weights}, "tied": {tied, nil}, "tied and weighted": {tied, weights}} {
 		_, n := tt.e.Dims()
 		truth := normals(9, 1, n).RawRowView(0)
-		_, got := CRPS(truth, tt.e, tt.w)
+		_, got := MarginalsOf(nil, tt.e, tt.w).CRPS(truth)
 		near(t, name, got, naiveCRPS(truth, tt.e, tt.w), 1e-14)
 	}
-	if _, got := CRPS([]float64{0}, tied, []float64{1, 0, 0, 0, 0}); !math.IsNaN(got) {
+	if _, got := MarginalsOf(nil, tied, []float64{1, 0, 0, 0, 0}).CRPS([]float64{0}); !math.IsNaN(got) {
 		t.Errorf("one member: got %v", got)
 	}
 }
@@ -83,10 +83,52 @@ func TestCRPSIsFair(t *testing.T) {
 	for _, rows := range []int{2, 5, 20} {
 		var sum float64
 		for k := range 4000 {
-			_, fair := CRPS([]float64{0}, normals(uint64(k), rows, 1), nil)
+			_, fair := MarginalsOf(nil, normals(uint64(k), rows, 1), nil).CRPS([]float64{0})
 			sum += fair / 4000
 		}
 		near(t, fmt.Sprintf("N = %d", rows), sum, (math.Sqrt2-1)/math.Sqrt(math.Pi), 4.5*0.3/math.Sqrt(4000))
+	}
+}
+
+func quantile(e *mat.Dense, weights []float64, j int, p float64) float64 {
+	q := make([]float64, 1)
+	MarginalsOf(nil, e, weights).Quantiles(q, j, []float64{p})
+	return q[0]
+}
+
+// Quantiles of few members by hand: a level that falls between two members takes the
+// point half-way, and mirrored ensembles have mirrored quantiles.
+func TestQuantiles(t *testing.T) {
+	for _, tt := range []struct {
+		members, weights []float64
+		p, want          float64
+	}{
+		{[]float64{3, 1}, nil, 0.5, 2},
+		{[]float64{3, 1}, nil, 0.05, 1},
+		{[]float64{3, 1}, nil, 0.95, 3},
+		{[]float64{3, 1, 2}, nil, 0.5, 2},
+		{[]float64{4, 1, 3, 2}, nil, 0.25, 1.5},
+		{[]float64{4, 1, 3, 2}, []float64{.25, .25, .25, .25}, 0.75, 3.5},
+		{[]float64{4, 1, 3, 2}, []float64{.5, .5, 0, 0}, 0.5, 2.5},
+		{[]float64{4, 1, 3, 2}, []float64{0.9, 0, 0.1, 0}, 0.05, 3},
+		{[]float64{4, 1, 3, 2}, []float64{0.9, 0, 0.1, 0}, 0.25, 4},
+	} {
+		if got := quantile(mat.NewDense(len(tt.members), 1, tt.members), tt.weights, 0, tt.p); got != tt.want {
+			t.Errorf("%+v: got %v", tt, got)
+		}
+	}
+	for _, rows := range []int{2, 10, 20, 37, 40} {
+		e, mirrored := normals(7, rows, 1), mat.NewDense(rows, 1, nil)
+		mirrored.Scale(-1, e)
+		explicit := make([]float64, rows)
+		for i := range explicit {
+			explicit[i] = 1 / float64(rows)
+		}
+		for _, p := range []float64{0.05, 0.25, 0.5} {
+			q := quantile(e, nil, 0, p)
+			near(t, fmt.Sprintf("N = %d: %g, mirrored", rows, p), -quantile(mirrored, nil, 0, 1-p), q, 1e-15)
+			near(t, fmt.Sprintf("N = %d: %g, weights given", rows, p), quantile(e, explicit, 0, p), q, 0)
+		}
 	}
 }
 
@@ -214,7 +256,9 @@ func benchmarkW2(b *testing.B, rows, cols int) {
 
 func BenchmarkOf40x40(b *testing.B) {
 	e, truth := normals(1, 40, 40), make([]float64, 40)
+	var m *Marginals
 	for b.Loop() {
-		Of(truth, e, nil)
+		m = MarginalsOf(m, e, nil)
+		Of(truth, m)
 	}
 }

@@ -141,6 +141,8 @@ var schema = key{kind: table, keys: []key{
 	}},
 	{name: "output", kind: table, doc: "what is written", keys: []key{
 		{name: "ensemble", kind: text, def: "analysis", choices: []string{"none", "forecast", "analysis", "both"}, doc: "ensembles to keep"},
+		{name: "variables", kind: integer, def: int64(100), min: zero,
+			doc: "how many values of each variable variables.arrow describes: all when there are no more, else so many at even distances"},
 	}},
 	{name: "expect", kind: table, doc: "the numbers the experiment must give", keys: []key{
 		{name: "source", kind: text, doc: "where the numbers come from"},

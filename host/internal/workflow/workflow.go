@@ -143,7 +143,8 @@ type Verify struct {
 
 // Output says what is written.
 type Output struct {
-	Ensemble string `toml:"ensemble"` // none, forecast, analysis or both
+	Ensemble  string `toml:"ensemble"`  // none, forecast, analysis or both
+	Variables int    `toml:"variables"` // values of each variable that are described
 }
 
 // Expect is the numbers the experiment must give.

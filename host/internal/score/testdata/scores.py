@@ -30,7 +30,13 @@ def scores(case):
     cov = np.atleast_2d(np.cov(e, rowvar=False, aweights=w, ddof=1))
     d = truth - w @ e
     s = cov + np.diag(case["variance"])
+    levels = [0.05, 0.25, 0.5, 0.75, 0.95]
+    if case["weights"]:  # random weights never sum to a level, so that no average is taken
+        quantiles = np.quantile(e, levels, axis=0, weights=w, method="inverted_cdf")
+    else:
+        quantiles = np.quantile(e, levels, axis=0, method="averaged_inverted_cdf")
     return {
+        **{f"q{100 * p:02.0f} of the last value": float(q[-1]) for p, q in zip(levels, quantiles)},
         "crps": crps, "crps_fair": fair, "energy_score_fair": energy,
         "rmse": np.sqrt((d**2).mean()), "bias": -d.mean(), "spread": np.sqrt(np.diag(cov).mean()),
         "nis": d @ np.linalg.solve(s, d) / len(d), "expected": np.sqrt(np.trace(s) / len(d)),
