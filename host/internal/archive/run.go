@@ -20,6 +20,7 @@ import (
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/table"
+	"gonum.org/v1/gonum/mat"
 )
 
 // Run is a run directory that is being written.
@@ -108,7 +109,15 @@ func (r *Run) Reference(state *sdk.Layout) (*Members, error) {
 // Members is a table of ensemble members.
 type Members struct {
 	table *table.Writer
-	index []int32 // 0, 1, ...
+
+	rows      int // there is room for
+	cycle     []int32
+	time      []float64
+	stage     []string
+	index     []int32
+	logWeight []float64
+	parent    table.Nullable[int32]
+	values    *mat.Dense // of several stages
 }
 
 func (r *Run) members(state *sdk.Layout, path ...string) (*Members, error) {
@@ -121,22 +130,81 @@ func (r *Run) members(state *sdk.Layout, path ...string) (*Members, error) {
 	return &Members{table: w}, err
 }
 
-// Append writes the members of one cycle and stage. parents may be nil.
-func (m *Members) Append(k int, time float64, stage string, e cycle.Ensemble, parents []int) error {
-	rows, _ := e.Members.Dims()
-	for len(m.index) < rows {
-		m.index = append(m.index, int32(len(m.index)))
+// Stage is the members of one stage of a cycle.
+type Stage struct {
+	Name string
+	cycle.Ensemble
+	Parents []int // nil: the filter moves its members
+}
+
+// stackedValues is the largest size of stages that are copied to stand in one batch. Of
+// larger ones each has its own, and its members are not copied.
+const stackedValues = 1 << 16
+
+// Append writes the members of one cycle: as one batch, or one for each stage when
+// they are large.
+func (m *Members) Append(k int, time float64, stages ...Stage) error {
+	rows, n := 0, 0
+	for _, s := range stages {
+		r, c := s.Members.Dims()
+		rows, n = rows+r, c
 	}
-	weights := e.LogWeights
-	if weights == nil {
-		weights = slices.Repeat([]float64{-math.Log(float64(rows))}, rows)
+	if len(stages) > 1 && rows*n > stackedValues {
+		for _, s := range stages {
+			if err := m.Append(k, time, s); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	parent := table.Nullable[int32]{Values: make([]int32, rows), Valid: make([]bool, rows)}
-	for i, p := range parents {
-		parent.Values[i], parent.Valid[i] = int32(p), true
+	m.resize(rows)
+	at := 0
+	for _, s := range stages {
+		r, _ := s.Members.Dims()
+		m.describe(at, r, k, time, s)
+		at += r
 	}
-	return m.table.Append(rows, slices.Repeat([]int32{int32(k)}, rows), slices.Repeat([]float64{time}, rows),
-		slices.Repeat([]string{stage}, rows), m.index[:rows], weights, parent, table.Block{Matrix: e.Members})
+	values := stages[0].Members
+	if len(stages) > 1 {
+		values = m.stacked(rows, n, stages)
+	}
+	return m.table.Append(rows, m.cycle, m.time, m.stage, m.index, m.logWeight, m.parent, table.Block{Matrix: values})
+}
+
+// resize makes room for rows members.
+func (m *Members) resize(rows int) {
+	if m.rows == rows {
+		return
+	}
+	m.rows, m.cycle, m.time, m.stage, m.index = rows, make([]int32, rows), make([]float64, rows), make([]string, rows), make([]int32, rows)
+	m.logWeight, m.parent = make([]float64, rows), table.Nullable[int32]{Values: make([]int32, rows), Valid: make([]bool, rows)}
+}
+
+// describe fills the columns that say what the rows members of s from at on are.
+func (m *Members) describe(at, rows, k int, time float64, s Stage) {
+	equal := -math.Log(float64(rows))
+	for i := range rows {
+		m.cycle[at+i], m.time[at+i], m.stage[at+i], m.index[at+i] = int32(k), time, s.Name, int32(i)
+		m.logWeight[at+i], m.parent.Values[at+i], m.parent.Valid[at+i] = equal, 0, s.Parents != nil
+		if s.LogWeights != nil {
+			m.logWeight[at+i] = s.LogWeights[i]
+		}
+		if s.Parents != nil {
+			m.parent.Values[at+i] = int32(s.Parents[i])
+		}
+	}
+}
+
+// stacked returns the members of all stages, one below the other.
+func (m *Members) stacked(rows, n int, stages []Stage) *mat.Dense {
+	if m.values == nil || m.values.RawMatrix().Rows != rows {
+		m.values = mat.NewDense(rows, n, nil)
+	}
+	to := m.values.RawMatrix().Data
+	for _, s := range stages {
+		to = to[copy(to, s.Members.RawMatrix().Data):]
+	}
+	return m.values
 }
 
 // Close finishes the table.

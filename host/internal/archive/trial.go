@@ -33,8 +33,15 @@ type Trial struct {
 
 	run                                       *Run
 	cycles, innovations, diagnostics, timings *table.Writer
+	timing                                    timing // not written yet
 	descriptions                              *descriptions
 	members                                   *Members // nil when no ensembles are kept
+}
+
+// timing is where the time of some cycles went, in seconds.
+type timing struct {
+	cycle                      []int32
+	forecast, observe, analyse []float64
 }
 
 // CycleRow is the scores of one stage of one cycle. A score that does not apply is
@@ -170,25 +177,46 @@ func (t *Trial) appendDiagnostics(s *cycle.Step) error {
 	return t.diagnostics.Append(n, slices.Repeat([]int32{t.number}, n), slices.Repeat([]string{t.filter}, n), slices.Repeat([]int32{int32(s.Cycle)}, n), names, values)
 }
 
+// timed is how many cycles of timings, which are no results, make one batch.
+const timed = 100
+
 func (t *Trial) appendTiming(s *cycle.Step) error {
-	return t.timings.Append(1, []int32{t.number}, []string{t.filter}, []int32{int32(s.Cycle)},
-		[]float64{s.Timing.Forecast.Seconds()}, []float64{s.Timing.Observe.Seconds()}, []float64{s.Timing.Analyse.Seconds()})
+	t.timing.cycle = append(t.timing.cycle, int32(s.Cycle))
+	t.timing.forecast = append(t.timing.forecast, s.Timing.Forecast.Seconds())
+	t.timing.observe = append(t.timing.observe, s.Timing.Observe.Seconds())
+	t.timing.analyse = append(t.timing.analyse, s.Timing.Analyse.Seconds())
+	if len(t.timing.cycle) < timed {
+		return nil
+	}
+	return t.flushTimings()
+}
+
+func (t *Trial) flushTimings() error {
+	w, n := t.timing, len(t.timing.cycle)
+	if n == 0 {
+		return nil
+	}
+	t.timing.cycle, t.timing.forecast, t.timing.observe, t.timing.analyse = w.cycle[:0], w.forecast[:0], w.observe[:0], w.analyse[:0]
+	return t.timings.Append(n, slices.Repeat([]int32{t.number}, n), slices.Repeat([]string{t.filter}, n), w.cycle, w.forecast, w.observe, w.analyse)
 }
 
 func (t *Trial) appendMembers(s *cycle.Step) error {
-	var err error
+	var stages []Stage
 	if t.keep.Forecast {
-		err = t.members.Append(s.Cycle, s.Time, Forecast, s.Forecast, nil)
+		stages = append(stages, Stage{Forecast, s.Forecast, nil})
 	}
-	if t.keep.Analysis && err == nil {
-		err = t.members.Append(s.Cycle, s.Time, Analysis, s.Analysis, s.Ancestors)
+	if t.keep.Analysis {
+		stages = append(stages, Stage{Analysis, s.Analysis, s.Ancestors})
 	}
-	return err
+	if len(stages) == 0 {
+		return nil
+	}
+	return t.members.Append(s.Cycle, s.Time, stages...)
 }
 
 // Close finishes the tables of the trial, however far it came.
 func (t *Trial) Close() error {
-	err := errors.Join(t.cycles.Close(), t.descriptions.table.Close(), t.innovations.Close(), t.diagnostics.Close(), t.timings.Close())
+	err := errors.Join(t.flushTimings(), t.cycles.Close(), t.descriptions.table.Close(), t.innovations.Close(), t.diagnostics.Close(), t.timings.Close())
 	if t.members != nil {
 		err = errors.Join(err, t.members.Close())
 	}

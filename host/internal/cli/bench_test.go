@@ -2,10 +2,13 @@ package cli
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/cycle"
 )
 
@@ -52,3 +55,70 @@ func BenchmarkCycle(b *testing.B) {
 }
 
 var errEnough = errors.New("enough")
+
+// BenchmarkWriting runs sakov2008-lorenz96 (N = 40, the stochastic EnKF) with real
+// processes, scores every cycle and stores everything there is to store. It reports
+// which share of the time goes into scoring and into writing, closing included, and
+// how many bytes are stored for one byte of the values in the rows, and of members.
+func BenchmarkWriting(b *testing.B) {
+	s := &source{path: "../../../workflows/sakov2008-lorenz96.toml", format: "human", set: []string{"time.cycles=100_000"}}
+	o, err := s.open(b.Context(), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() {
+		if err := o.close(); err != nil {
+			b.Error(err)
+		}
+	}()
+	o.plan.Clock.Cycles = max(b.N, o.plan.Clock.BurnIn+1)
+	twin, err := cycle.Simulate(b.Context(), o.plan, func() {})
+	if err != nil {
+		b.Fatal(err)
+	}
+	run, err := archive.Create(b.TempDir(), archive.Info{Name: "bench"}, nil, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	trial := &o.plan.Trials[0]
+	tables, err := run.Trial(trial.Number, trial.Label, o.plan.State, o.plan.Space.Layout, archive.Keep{Forecast: true, Analysis: true, Variables: 100})
+	if err != nil {
+		b.Fatal(err)
+	}
+	j := newJudge(o.plan, trial, twin, nil, 100)
+	var scoring, writing time.Duration
+	cycles := 0
+	b.ResetTimer()
+	err = cycle.Assimilate(b.Context(), o.plan, trial, twin, func(s *cycle.Step) error {
+		start := time.Now()
+		rows, in, stages := j.rows(s), j.innovation(s), j.descriptions(s)
+		scored := time.Now()
+		err := tables.Append(s, rows, in, stages)
+		scoring, writing = scoring+scored.Sub(start), writing+time.Since(scored)
+		if cycles++; err == nil && cycles == b.N {
+			err = errEnough
+		}
+		return err
+	})
+	if !errors.Is(err, errEnough) && err != nil {
+		b.Fatal(err)
+	}
+	start := time.Now()
+	if err := tables.Close(); err != nil {
+		b.Fatal(err)
+	}
+	writing += time.Since(start)
+	b.StopTimer()
+	total := float64(b.Elapsed())
+	b.ReportMetric(100*float64(scoring)/total, "%scoring")
+	b.ReportMetric(100*float64(writing)/total, "%writing")
+
+	members := filepath.Join(run.Dir, "ensemble", "trial=0001", "part-00000.arrow")
+	info, err := os.Stat(members)
+	if err != nil {
+		b.Fatal(err)
+	}
+	rows, n := float64(2*cycles*trial.Size), float64(o.plan.State.Size())
+	b.ReportMetric(float64(info.Size())/rows/(4+8+8+4+8+4+8*n), "stored/values") // cycle, time, stage, member, weight, parent
+	b.ReportMetric(float64(info.Size())/rows/(8*n), "stored/members")
+}

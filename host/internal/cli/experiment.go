@@ -120,7 +120,7 @@ func (e *experiment) makeReference(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, members.Close()) }()
 	e.reference, err = cycle.NewReference(ctx, e.plan, e.twin, func(s *cycle.Step, kept cycle.Ensemble) error {
 		t.step()
-		if err := members.Append(s.Cycle, s.Time, archive.Analysis, kept, nil); err != nil {
+		if err := members.Append(s.Cycle, s.Time, archive.Stage{Name: archive.Analysis, Ensemble: kept}); err != nil {
 			return err
 		}
 		return stopping(ctx)

@@ -107,18 +107,18 @@ func (w *Writer) Append(rows int, values ...any) error {
 		}
 	}()
 	offset, next := 0, 0 // in the current block; of values
-	for _, c := range w.columns {
+	for i, c := range w.columns {
 		if next == len(values) {
 			return fmt.Errorf("table %s: no values for column %s", w.path, c.Name)
 		}
 		var a arrow.Array
 		if block, ok := values[next].(Block); ok && c.Type == Values {
-			a = variable(block, offset, rows, c)
+			a = variable(block, offset, rows, c.Variable.Size(), w.schema.Field(i).Type)
 			if offset += c.Variable.Size(); offset == block.Matrix.RawMatrix().Cols {
 				offset, next = 0, next+1
 			}
 		} else {
-			a = column(values[next], c)
+			a = column(values[next], w.schema.Field(i).Type)
 			next++
 		}
 		if a == nil || a.Len() != rows {
@@ -134,47 +134,67 @@ func (w *Writer) Append(rows int, values ...any) error {
 	return w.buffer.Flush()
 }
 
-// column returns v as an Arrow array, or nil when it is not what c takes.
-func column(v any, c Column) arrow.Array {
+// column returns v as an Arrow array of type t, or nil when it is of another. Numbers
+// are windows on the memory they come in.
+func column(v any, t arrow.DataType) arrow.Array {
 	switch v := v.(type) {
 	case []int32:
-		return build(array.NewInt32Builder, Nullable[int32]{Values: v}, c.Type == Int32)
+		return numbers(Nullable[int32]{Values: v}, arrow.Int32Traits.CastToBytes, arrow.INT32, t)
 	case []int64:
-		return build(array.NewInt64Builder, Nullable[int64]{Values: v}, c.Type == Int64)
+		return numbers(Nullable[int64]{Values: v}, arrow.Int64Traits.CastToBytes, arrow.INT64, t)
 	case []float64:
-		return build(array.NewFloat64Builder, Nullable[float64]{Values: v}, c.Type == Float64)
+		return numbers(Nullable[float64]{Values: v}, arrow.Float64Traits.CastToBytes, arrow.FLOAT64, t)
 	case []string:
-		return build(array.NewStringBuilder, Nullable[string]{Values: v}, c.Type == Text)
+		return texts(Nullable[string]{Values: v}, t)
 	case Nullable[int32]:
-		return build(array.NewInt32Builder, v, c.Type == Int32)
+		return numbers(v, arrow.Int32Traits.CastToBytes, arrow.INT32, t)
 	case Nullable[float64]:
-		return build(array.NewFloat64Builder, v, c.Type == Float64)
+		return numbers(v, arrow.Float64Traits.CastToBytes, arrow.FLOAT64, t)
 	case Nullable[string]:
-		return build(array.NewStringBuilder, v, c.Type == Text)
+		return texts(v, t)
 	}
 	return nil
 }
 
-type builder[T any] interface {
-	AppendValues([]T, []bool)
-	NewArray() arrow.Array
-	Release()
-}
-
-func build[T int32 | int64 | float64 | string, B builder[T]](make func(memory.Allocator) B, v Nullable[T], fits bool) arrow.Array {
-	if !fits {
+func numbers[T int32 | int64 | float64](v Nullable[T], bytes func([]T) []byte, id arrow.Type, t arrow.DataType) arrow.Array {
+	if t.ID() != id {
 		return nil
 	}
-	b := make(memory.DefaultAllocator)
-	defer b.Release()
-	b.AppendValues(v.Values, v.Valid)
-	return b.NewArray()
+	validity, nulls := v.bitmap()
+	return array.MakeFromData(array.NewData(t, len(v.Values),
+		[]*memory.Buffer{validity, memory.NewBufferBytes(bytes(v.Values))}, nil, nulls, 0))
 }
 
-// variable returns one variable of b. Where the variable is all of the matrix its
+func texts(v Nullable[string], t arrow.DataType) arrow.Array {
+	if t.ID() != arrow.STRING {
+		return nil
+	}
+	offsets, size := make([]int32, 1, len(v.Values)+1), 0
+	for _, s := range v.Values {
+		size += len(s)
+		offsets = append(offsets, int32(size))
+	}
+	text := make([]byte, 0, size)
+	for _, s := range v.Values {
+		text = append(text, s...)
+	}
+	validity, nulls := v.bitmap()
+	return array.NewStringData(array.NewData(t, len(v.Values),
+		[]*memory.Buffer{validity, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets)), memory.NewBufferBytes(text)}, nil, nulls, 0))
+}
+
+// bitmap returns which values are there; see the function of this name.
+func (v Nullable[T]) bitmap() (*memory.Buffer, int) {
+	if v.Valid == nil {
+		return nil, 0
+	}
+	return bitmap(len(v.Values), func(i int) bool { return v.Valid[i] })
+}
+
+// variable returns the width columns of b from offset on, as an array of type t. Where the variable is all of the matrix its
 // memory is used as it is.
-func variable(b Block, offset, rows int, c Column) arrow.Array {
-	raw, width := b.Matrix.RawMatrix(), c.Variable.Size()
+func variable(b Block, offset, rows, width int, t arrow.DataType) arrow.Array {
+	raw := b.Matrix.RawMatrix()
 	if raw.Rows != rows {
 		return nil
 	}
@@ -187,28 +207,32 @@ func variable(b Block, offset, rows int, c Column) arrow.Array {
 	}
 	nulls, validity := 0, (*memory.Buffer)(nil)
 	if b.Null {
-		validity, nulls = notNaN(values[:rows*width])
+		validity, nulls = bitmap(rows*width, func(i int) bool { return values[i] == values[i] })
 	}
 	data := array.NewData(arrow.PrimitiveTypes.Float64, rows*width,
 		[]*memory.Buffer{validity, memory.NewBufferBytes(arrow.Float64Traits.CastToBytes(values[:rows*width]))}, nil, nulls, 0)
-	if len(c.Variable.Shape) == 0 {
+	if t.ID() == arrow.FLOAT64 {
 		return array.NewFloat64Data(data)
 	}
-	return array.NewFixedSizeListData(array.NewData(c.field().Type, rows, []*memory.Buffer{nil}, []arrow.ArrayData{data}, 0, 0))
+	return array.NewFixedSizeListData(array.NewData(t, rows, []*memory.Buffer{nil}, []arrow.ArrayData{data}, 0, 0))
 }
 
-// notNaN returns the bitmap of values that are not NaN, and how many are.
-func notNaN(values []float64) (*memory.Buffer, int) {
-	bits, nulls := make([]byte, (len(values)+7)/8), 0
-	for i, v := range values {
-		if v == v {
-			bits[i/8] |= 1 << (i % 8)
-		} else {
+// bitmap returns which of n values are there, and how many are not; nil when all are.
+func bitmap(n int, there func(i int) bool) (*memory.Buffer, int) {
+	nulls := 0
+	for i := range n {
+		if !there(i) {
 			nulls++
 		}
 	}
 	if nulls == 0 {
 		return nil, 0
+	}
+	bits := make([]byte, (n+7)/8)
+	for i := range n {
+		if there(i) {
+			bits[i/8] |= 1 << (i % 8)
+		}
 	}
 	return memory.NewBufferBytes(bits), nulls
 }
