@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -50,7 +51,9 @@ func (a *app) showPlan(ctx context.Context, o *opened) error {
 	fmt.Fprintf(out, "experiment\t%s, seed %d\n", w.Experiment.Name, w.Experiment.Seed)
 	fmt.Fprintf(out, "time\t%d cycles of %g, burn-in %d%s\n", p.Clock.Cycles, p.Clock.Interval, p.Clock.BurnIn, stepText(w))
 	fmt.Fprintf(out, "model\t%s: %s\n", w.Model.Plugin, layoutText(p.State))
-	fmt.Fprintf(out, "observations\t%s: %s, %s errors\n", w.Observations.Plugin, layoutText(p.Space.Layout), w.Observations.Error.Dist)
+	for i, o := range w.Observations {
+		fmt.Fprintf(out, "%s\t%s: %s, %s errors%s\n", cmp.Or(o.Label, "observations"), o.Plugin, layoutText(p.Streams[i].Operator.Space().Layout), o.Error.Dist, cadenceText(o))
+	}
 	if p.Reference != nil {
 		fmt.Fprintf(out, "reference\t%s: %d members, %d kept\n", w.Reference.Plugin, p.Reference.Size, p.Keep)
 	}
@@ -82,6 +85,13 @@ func (a *app) showPlan(ctx context.Context, o *opened) error {
 	}
 	fmt.Fprintf(out, "\ttotal\t\t\t%s with one worker\t%s\n", roughly(total), size(stored))
 	return out.Flush()
+}
+
+func cadenceText(o workflow.Observations) string {
+	if o.Every <= 1 {
+		return ""
+	}
+	return fmt.Sprintf(", every %d cycles", o.Every)
 }
 
 func stepText(w *workflow.Workflow) string {

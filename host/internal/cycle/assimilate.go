@@ -2,6 +2,7 @@ package cycle
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -119,8 +120,13 @@ func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
 	s.Forecast = Ensemble{a.ahead, a.state.LogWeights}
 	s.Timing.Forecast, start = time.Since(start), time.Now()
 
+	y := a.twin.Observation(k)
+	if !observed(y) {
+		a.keep(s)
+		return s, nil
+	}
 	a.observe.Call, a.observe.Time = a.call("observe", k), s.Time
-	a.observe.Ensemble, a.observe.Observation = a.ahead, a.twin.Observation(k)
+	a.observe.Ensemble, a.observe.Observation = a.ahead, y
 	observed, err := a.plan.Operator.Observe(ctx, &a.observe)
 	if err != nil {
 		return nil, err
@@ -137,6 +143,18 @@ func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
 	a.state.LogWeights = analysis.LogWeights
 	s.Analysis = a.state
 	return s, nil
+}
+
+// observed says whether anything of y is not missing.
+func observed(y []float64) bool {
+	return slices.ContainsFunc(y, func(v float64) bool { return !math.IsNaN(v) })
+}
+
+// keep makes the forecast the analysis, which it is when nothing is observed. The
+// filter is not called: what inflates or jitters must not do so without data.
+func (a *assimilation) keep(s *Step) {
+	a.state.Members.Copy(a.ahead)
+	s.Analysis = a.state
 }
 
 // problem reuses the last analysis as the answer matrix: the forecast has been

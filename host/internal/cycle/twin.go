@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
@@ -61,6 +62,7 @@ func Simulate(ctx context.Context, p *plan.Plan, done func()) (*Twin, error) {
 		if _, err := p.Operator.Observe(ctx, r); err != nil {
 			return nil, fmt.Errorf("truth: %w", err)
 		}
+		observations.Mark(p.Streams, k, t.Observation(k))
 		done()
 	}
 	return t, nil

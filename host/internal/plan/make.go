@@ -27,10 +27,10 @@ type Open func(ctx context.Context, name string, c workflow.Component) (*sdk.Plu
 // returns.
 func Make(ctx context.Context, w *workflow.Workflow, open Open) (*Plan, workflow.Diagnostics) {
 	m := &maker{ctx: ctx, w: w, open: open, plan: &Plan{
-		Clock: Clock{Start: w.Time.Start, Interval: w.Time.Interval, Cycles: w.Time.Cycles, BurnIn: w.Time.BurnIn},
+		Clock: Clock{Start: w.Time.Start.Model, Interval: w.Time.Interval, Cycles: w.Time.Cycles, BurnIn: w.Time.BurnIn},
 		Seed:  rng.New(w.Experiment.Seed).Child("replicate", 1),
 	}}
-	for _, stage := range []func(){m.findPlugins, m.model, m.operator, m.filters} {
+	for _, stage := range []func(){m.findPlugins, m.model, m.observations, m.filters} {
 		stage()
 		if len(m.found) > 0 {
 			m.found.Sort()
@@ -47,8 +47,8 @@ type maker struct {
 	plan  *Plan
 	found workflow.Diagnostics
 
-	modelPlugin, operatorPlugin, referencePlugin *sdk.Plugin
-	filterPlugins                                []*sdk.Plugin
+	modelPlugin, referencePlugin   *sdk.Plugin
+	operatorPlugins, filterPlugins []*sdk.Plugin
 }
 
 // The codes of what a plan finds; see package workflow for the others.
@@ -81,14 +81,16 @@ func below(path []any, names ...any) []any { return append(slices.Clone(path), n
 // findPlugins opens all plugins and checks roles and parameters.
 func (m *maker) findPlugins() {
 	m.modelPlugin = m.find(m.w.Model.Component, sdk.RoleModel, "model")
-	m.operatorPlugin = m.find(m.w.Observations.Component, sdk.RoleOperator, "observations")
+	for i, o := range m.w.Observations {
+		m.operatorPlugins = append(m.operatorPlugins, m.find(o.Component, sdk.RoleOperator, "observations", i))
+	}
 	for i, f := range m.w.Filters {
 		m.filterPlugins = append(m.filterPlugins, m.find(f.Component, sdk.RoleFilter, "filter", i))
 	}
 	if r := m.w.Reference; r != nil {
 		m.referencePlugin = m.find(r.Component, sdk.RoleFilter, "reference")
 	}
-	if m.modelPlugin != nil {
+	if m.modelPlugin != nil && m.w.Truth != nil {
 		m.checkParams(m.modelPlugin.Manifest, m.w.Truth.Params, false, "truth")
 	}
 }
@@ -194,7 +196,9 @@ func (m *maker) model() {
 	}
 	w.Time.Step = step
 	m.plan.State = m.plan.Model.Layout()
-	m.truth(step)
+	if w.Truth != nil {
+		m.truth(step)
+	}
 	n := m.plan.State.Size()
 	m.plan.Ensemble = Draw{
 		Around: map[string]Origin{"": Given, "truth": Truth0, "truth_init": TruthInit}[w.Ensemble.Init.Around],
@@ -271,13 +275,15 @@ func (m *maker) checkStep(step float64) {
 	if step == 0 {
 		return
 	}
-	for _, span := range []struct {
+	type span struct {
 		path  []any
 		value float64
-	}{
-		{[]any{"time", "interval"}, m.w.Time.Interval},
-		{[]any{"truth", "spin_up"}, m.w.Truth.SpinUp},
-	} {
+	}
+	spans := []span{{[]any{"time", "interval"}, m.w.Time.Interval}}
+	if m.w.Truth != nil {
+		spans = append(spans, span{[]any{"truth", "spin_up"}, m.w.Truth.SpinUp})
+	}
+	for _, span := range spans {
 		steps := span.value / step
 		if whole := math.Round(steps); math.Abs(steps-whole) > 1e-9*max(1, steps) {
 			name := span.path[1].(string)
@@ -285,56 +291,6 @@ func (m *maker) checkStep(step float64) {
 				WithHelp("the nearest that fits is %.6g", max(1, whole)*step)
 		}
 	}
-}
-
-func (m *maker) operator() {
-	w := m.w
-	w.Observations.Params = resolve(m.operatorPlugin.Manifest, w.Observations.Params)
-	law := sdk.ErrorModel{Dist: w.Observations.Error.Dist, SD: w.Observations.Error.SD, DF: w.Observations.Error.DF}
-	at := []any{"observations", "error", "sd"}
-	if v := w.Observations.Error.Variance; len(v) > 0 {
-		at[2] = "variance"
-		law.SD = make([]float64, len(v))
-		for i := range v {
-			law.SD[i] = math.Sqrt(v[i])
-		}
-	}
-	if err := m.operatorPlugin.Manifest.CheckError(law); err != nil {
-		m.errorLaw(err)
-		return
-	}
-	op, err := m.operatorPlugin.NewOperator(m.ctx, sdk.OperatorConfig{Params: w.Observations.Params, State: m.plan.State, Error: law})
-	if err != nil {
-		m.refusedLaw(err, at)
-		return
-	}
-	m.plan.Operator, m.plan.Space = op, op.Space()
-	if !slices.Contains(m.plan.Space.Offers, sdk.Simulated) {
-		m.add(codeCapability, []any{"observations", "plugin"}, "%s cannot simulate observations, which a twin experiment needs", w.Observations.Plugin)
-	}
-}
-
-// errorLaw reports a law that the manifest does not know, at its own key.
-func (m *maker) errorLaw(err error) {
-	at := []any{"observations", "error"}
-	var e *sdk.Error
-	if errors.As(err, &e) {
-		if _, key, ok := strings.Cut(e.Where, "."); ok {
-			at = below(at, key)
-		}
-	}
-	m.add(codeConfigure, at, "%s: %v", m.w.Observations.Plugin, err)
-}
-
-// refusedLaw reports what an operator refused: at the error law when it is about
-// that, as any other configuration otherwise.
-func (m *maker) refusedLaw(err error, at []any) {
-	var e *sdk.Error
-	if errors.As(err, &e) && strings.HasPrefix(e.Where, "error.") {
-		m.add(codeShape, at, "%v", err)
-		return
-	}
-	m.refused(m.operatorPlugin.Manifest, err, "observations")
 }
 
 func (m *maker) filters() {
@@ -361,8 +317,8 @@ func (m *maker) filter(p *sdk.Plugin, c workflow.Component, size int, path ...an
 	}
 	for _, need := range f.Needs() {
 		if !slices.Contains(m.plan.Space.Offers, need) {
-			m.add(codeCapability, below(path, "plugin"), "%s needs `%s`, which %s does not offer here", c.Plugin, need, m.w.Observations.Plugin).
-				WithNote("%s offers %s", m.w.Observations.Plugin, join(m.plan.Space.Offers)).
+			m.add(codeCapability, below(path, "plugin"), "%s needs `%s`, which %s not offer here", c.Plugin, need, m.observers("does", "do")).
+				WithNote("%s %s", m.observers("offers", "offer"), join(m.plan.Space.Offers)).
 				WithHelp("choose other parameters for the filter, another operator or another error distribution")
 		}
 	}

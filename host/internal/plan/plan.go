@@ -6,21 +6,23 @@ package plan
 import (
 	"math/rand/v2"
 
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
 )
 
-// Plan is one twin experiment, ready to run.
+// Plan is one experiment, ready to run.
 type Plan struct {
 	Clock    Clock
 	Seed     rng.Seed // of the replicate; every stream of the run is below it
 	State    *sdk.Layout
-	Space    *sdk.ObservationSpace
+	Streams  []observations.Stream
+	Space    *sdk.ObservationSpace // of all streams joined
 	Truth    Truth
 	Model    sdk.Model
-	Operator sdk.ObservationOperator
-	Ensemble Draw    // where the members start
-	Trials   []Trial // in the order of the workflow
+	Operator sdk.ObservationOperator // of all streams joined
+	Ensemble Draw                    // where the members start
+	Trials   []Trial                 // in the order of the workflow
 	// Reference is the brute-force filter the others are scored against; nil
 	// when the workflow has none. Keep says how many of its members are kept.
 	Reference *Trial
@@ -30,13 +32,19 @@ type Plan struct {
 // Clock says when the cycles are.
 type Clock struct {
 	Start    float64 // model time of the initial ensemble
-	Interval float64 // between observations
+	Interval float64 // between cycles; 0 when Times says when they are
+	Times    []float64
 	Cycles   int
 	BurnIn   int // cycles left out of every time mean
 }
 
 // Time returns the model time of a cycle; cycle 0 is the start.
-func (c Clock) Time(cycle int) float64 { return c.Start + float64(cycle)*c.Interval }
+func (c Clock) Time(cycle int) float64 {
+	if c.Times == nil || cycle == 0 {
+		return c.Start + float64(cycle)*c.Interval
+	}
+	return c.Times[cycle-1]
+}
 
 // Truth says how the true trajectory is made.
 type Truth struct {

@@ -14,6 +14,7 @@ type checker struct {
 	// partial: the tree only holds overrides of base, so nothing is missing from it.
 	partial bool
 	base    *node
+	real    bool // observations come from files
 }
 
 // table checks the keys of n, whose path is path, against those of t.
@@ -42,7 +43,7 @@ func (c *checker) table(n *node, path string, t *key) {
 func (c *checker) complete(n *node, path string, k *key, meant map[string]bool) {
 	switch {
 	case n.table[k.name] != nil || meant[k.name]:
-	case k.required:
+	case k.required || k.twin && !c.real:
 		c.missing(n, path, k)
 	case k.def != nil:
 		n.table[k.name] = &node{value: k.def}
@@ -89,6 +90,10 @@ func (c *checker) value(n *node, path string, k *key) {
 }
 
 func (c *checker) tables(n *node, path string, k *key) {
+	if k.lone && n.table != nil && !(c.partial && c.base.table[path] != nil && c.base.table[path].labelled()) {
+		c.table(n, path, k)
+		return
+	}
 	if c.partial && n.table != nil {
 		c.byLabel(n, path, k)
 		return

@@ -25,11 +25,14 @@ func (w *Workflow) fill() {
 			w.Filters[i].Size = w.Ensemble.Size
 		}
 	}
+	for i := range w.Observations {
+		w.Observations[i].complete()
+		w.Observations[i].settle(w.Observations[i].Replicas)
+	}
 	if r := w.Reference; r != nil && r.Store == 0 {
 		r.Store = min(r.Size, 1000)
 	}
 	w.Model.settle(w.Model.Replicas)
-	w.Observations.settle(w.Observations.Replicas)
 	for i := range w.Filters {
 		w.Filters[i].settle(1)
 	}
@@ -90,6 +93,12 @@ func fillValue(dst reflect.Value, n *node) {
 		*p = n.start()
 	case *Numbers:
 		*p = n.numbers()
+	case *Moment:
+		p.Date, _ = n.value.(time.Time)
+		p.Model, _ = n.value.(float64)
+	case *Extent:
+		p.Wall, _ = n.value.(time.Duration)
+		p.Model, _ = n.value.(float64)
 	case *map[string]any:
 		*p = n.plainTable()
 	case *time.Duration:

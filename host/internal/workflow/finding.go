@@ -4,7 +4,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // tableName says which table a path leads to, for messages.
@@ -14,7 +13,7 @@ func tableName(path string) string {
 	}
 	k := &schema
 	for part := range strings.SplitSeq(path, ".") {
-		if k.kind == tables {
+		if k.kind == tables && !(k.lone && lookup(k.keys, part) != nil) {
 			return k.name + " `" + part + "`"
 		}
 		next := lookup(k.keys, part)
@@ -23,7 +22,7 @@ func tableName(path string) string {
 		}
 		k = next
 	}
-	if k.kind == tables {
+	if k.kind == tables && !k.lone {
 		return "[[" + path + "]]"
 	}
 	return "[" + path + "]"
@@ -77,7 +76,7 @@ func (c *checker) missing(n *node, path string, k *key) {
 	full := dotted(path, k.name)
 	what, help := "`"+k.name+"`", "add "+k.name+" = "+k.example
 	switch {
-	case k.kind == table && k.example == "":
+	case (k.kind == table || k.lone) && k.example == "":
 		what = "a table [" + full + "]"
 		help = "add [" + full + "] with " + list(requiredOf(k), "and")
 	case k.kind == tables:
@@ -95,7 +94,7 @@ func (c *checker) missing(n *node, path string, k *key) {
 func requiredOf(t *key) []string {
 	var out []string
 	for i := range t.keys {
-		if t.keys[i].required {
+		if t.keys[i].required || t.keys[i].twin {
 			out = append(out, "`"+t.keys[i].name+"`")
 		}
 	}
@@ -189,7 +188,7 @@ func remedy(n *node, path string, k *key) string {
 func durationRemedy(s string) string {
 	for _, unit := range []string{"", "s"} {
 		tight := strings.ReplaceAll(s, " ", "") + unit
-		if _, err := time.ParseDuration(tight); err == nil {
+		if _, err := parseDuration(tight); err == nil {
 			return "write \"" + tight + `"`
 		}
 	}

@@ -10,6 +10,7 @@ var reserved = []string{"climatology", "persistence", "reference"}
 // field is one with a finding of its own.
 func (w *Workflow) judge(found *Diagnostics) {
 	w.judgeTime(found)
+	w.judgeObservations(found)
 	w.judgeLabels(found)
 	w.judgeExpect(found)
 	w.judgeFailures(found)
@@ -20,10 +21,17 @@ func (w *Workflow) judge(found *Diagnostics) {
 }
 
 func (w *Workflow) judgeTime(found *Diagnostics) {
-	if t := w.Time; t.Cycles > 0 && t.BurnIn >= t.Cycles {
+	t, n := w.Time, w.root.table["time"]
+	if t.Cycles > 0 && t.BurnIn >= t.Cycles {
 		found.add(CodeConflict, w.At("time", "burn_in"), "`time.burn_in` must be less than `time.cycles`, %d, but is %d", t.Cycles, t.BurnIn).
 			WithLabel("nothing is left to average").WithNote("time.cycles is given at %s", w.At("time", "cycles").where()).
 			WithHelp("lower burn_in, or raise cycles")
+	}
+	if n == nil || n.table == nil {
+		return
+	}
+	if t.Unit == 0 && (!t.Start.Date.IsZero() || t.Window.Wall > 0) {
+		(&checker{found: found}).missing(n, "time", lookup(lookup(schema.keys, "time").keys, "unit"))
 	}
 }
 
@@ -80,7 +88,9 @@ func (w *Workflow) judgeExpect(found *Diagnostics) {
 // judgeFailures wants the keys about failures to agree.
 func (w *Workflow) judgeFailures(found *Diagnostics) {
 	w.judgeRetries(found, &w.Model.Component, "model")
-	w.judgeRetries(found, &w.Observations.Component, "observations")
+	for i := range w.Observations {
+		w.judgeRetries(found, &w.Observations[i].Component, "observations", i)
+	}
 	for i := range w.Filters {
 		w.judgeRetries(found, &w.Filters[i].Component, "filter", i)
 	}

@@ -64,7 +64,10 @@ func Parse(name string, text []byte, opt Options) (*Workflow, Diagnostics) {
 		return nil, found
 	}
 	found.overlay(root, sets, opt)
-	(&checker{found: &found}).table(root, "", &settings)
+	(&checker{found: &found, real: root.real()}).table(root, "", &settings)
+	if o := root.table["observations"]; o != nil && o.table != nil {
+		root.table["observations"] = o.alone()
+	}
 	w := &Workflow{File: name, Profile: opt.Profile, root: root}
 	w.fill()
 	w.judge(&found)

@@ -1,5 +1,7 @@
 package workflow
 
+import "slices"
+
 // node is a value with its place in the text. Exactly one of value, table and
 // items is set; an empty list has items that are not nil.
 type node struct {
@@ -63,6 +65,20 @@ func (n *node) relayer(layer string) {
 	for _, c := range n.items {
 		c.relayer(layer)
 	}
+}
+
+// alone returns an array of tables with n as its only item.
+func (n *node) alone() *node {
+	return &node{items: []*node{n}, src: n.src, layer: n.layer, mark: n.mark, bad: n.bad}
+}
+
+// real says whether n, a workflow, has observations from a file.
+func (n *node) real() bool {
+	o := n.table["observations"]
+	if o == nil {
+		return false
+	}
+	return slices.ContainsFunc(append(o.items, o), func(s *node) bool { return s.table["file"] != nil })
 }
 
 // label returns the label of an item of an array of tables, or "".

@@ -14,6 +14,9 @@ func (w *Workflow) Resolved() ([]byte, error) {
 	if err := encode(b, w); err != nil {
 		return nil, fmt.Errorf("resolved workflow: %w", err)
 	}
+	if len(w.Observations) == 1 && w.Observations[0].Label == "" {
+		return bytes.Replace(b.Bytes(), []byte("\n[[observations]]\n"), []byte("\n[observations]\n"), 1), nil
+	}
 	return b.Bytes(), nil
 }
 
@@ -29,6 +32,22 @@ func (n Numbers) MarshalTOML() ([]byte, error) {
 		return inline(n[0])
 	}
 	return inline([]float64(n))
+}
+
+// MarshalTOML writes m as a number, or as a date.
+func (m Moment) MarshalTOML() ([]byte, error) {
+	if m.Date.IsZero() {
+		return inline(m.Model)
+	}
+	return inline(m.Date)
+}
+
+// MarshalTOML writes e as a number, or as a duration.
+func (e Extent) MarshalTOML() ([]byte, error) {
+	if e.Wall == 0 {
+		return inline(e.Model)
+	}
+	return inline(e.Wall)
 }
 
 // MarshalTOML writes s as a list of numbers, or as a table on one line.

@@ -19,6 +19,8 @@ const (
 	tables           // an array of tables of keys
 	named            // a table of tables of keys, by name
 	start            // a list of numbers, or a table of keys
+	moment           // a number, or a date
+	extent           // a number, or a duration
 	params           // a table that belongs to a plugin
 	overrides        // a table of tables with the keys of the whole workflow, by name
 	kindsNumber      // how many kinds there are
@@ -31,6 +33,7 @@ type key struct {
 	kind     kind
 	doc      string
 	required bool
+	twin     bool     // required unless observations come from files
 	def      any      // default, as in the text; nil: none
 	example  string   // what to write when a required key is missing
 	min      *float64 // inclusive
@@ -39,6 +42,7 @@ type key struct {
 	choices  []string
 	form     *form
 	item     bool       // of a list, rather than the whole
+	lone     bool       // of an array of tables: a single one may be a plain table
 	keys     []key      // of a table
 	oneOf    [][]string // of a table: exactly one of each must be given
 }
@@ -92,10 +96,12 @@ var schema = key{kind: table, keys: []key{
 		{name: "description", kind: text, doc: "one line for people"},
 	}},
 	{name: "time", kind: table, required: true, doc: "when observations are made", keys: []key{
-		{name: "cycles", kind: integer, required: true, min: one, example: "1000", doc: "number of assimilation cycles"},
-		{name: "interval", kind: number, required: true, above: zero, example: "0.1", doc: "model time between observations"},
+		{name: "cycles", kind: integer, twin: true, min: one, example: "1000", doc: "number of assimilation cycles"},
+		{name: "interval", kind: number, twin: true, above: zero, example: "0.1", doc: "model time between observations"},
 		{name: "step", kind: number, above: zero, doc: "time step of the model; its own default when left out"},
-		{name: "start", kind: number, def: 0.0, doc: "model time of the initial ensemble"},
+		{name: "start", kind: moment, def: 0.0, doc: "model time of the initial ensemble, or the date that is model time 0"},
+		{name: "unit", kind: duration, above: zero, example: `"1h"`, doc: "how long one unit of model time is; needed where dates are given"},
+		{name: "window", kind: extent, min: zero, doc: "observations of files up to this long apart form one cycle; with interval, how long before a cycle its observations may be"},
 		{name: "burn_in", kind: integer, def: int64(0), min: zero, doc: "cycles left out of every time mean; fewer than cycles"},
 	}},
 	{name: "plugins", kind: named, form: slug, doc: "plugins that are not on the plugin path, by name", oneOf: [][]string{{"command", "python"}}, keys: []key{
@@ -106,21 +112,15 @@ var schema = key{kind: table, keys: []key{
 	}},
 	{name: "model", kind: table, required: true, doc: "the model that makes the forecasts", keys: component("model", `"NAME"`, retryOrDrop, replicas,
 		key{name: "max_failed", kind: integer, min: one, example: "5", doc: "with drop_member: members a trial may lose before it fails"})},
-	{name: "truth", kind: table, required: true, doc: "the true trajectory of the twin experiment", keys: []key{
+	{name: "truth", kind: table, twin: true, doc: "the true trajectory of the twin experiment", keys: []key{
 		{name: "init", kind: start, required: true, example: "[1.0, 1.0, 1.0]",
 			keys: startKeys(true),
 			doc:  "initial state: a list of numbers, or the law it is drawn from"},
 		{name: "spin_up", kind: number, def: 0.0, min: zero, doc: "model time integrated before the start"},
 		{name: "params", kind: params, doc: "parameters of the model that differ for the truth: model error"},
 	}},
-	{name: "observations", kind: table, required: true, doc: "what is observed, and how well",
-		keys: component("observation operator", `"NAME"`, retry, replicas,
-			key{name: "error", kind: table, required: true, doc: "law of the observation error", oneOf: [][]string{{"sd", "variance"}}, keys: []key{
-				{name: "dist", kind: text, form: slug, def: "normal", doc: "a distribution the operator knows"},
-				{name: "sd", kind: numbers, above: zero, example: "1.0", doc: "standard deviation; one, or one per observed component"},
-				{name: "variance", kind: numbers, above: zero, example: "1.0", doc: "variance, instead of sd"},
-				{name: "df", kind: number, above: two, doc: "degrees of freedom of student_t"},
-			}})},
+	{name: "observations", kind: tables, lone: true, required: true, doc: "what is observed, and how well",
+		keys: observationKeys},
 	{name: "ensemble", kind: table, required: true, doc: "the members and where they start", keys: []key{
 		{name: "size", kind: integer, required: true, min: two, example: "100", doc: "number of members"},
 		{name: "init", kind: table, required: true, oneOf: [][]string{{"mean", "around"}},

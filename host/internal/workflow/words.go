@@ -9,13 +9,16 @@ import (
 
 // noun says what k wants, without its range.
 func (k *key) noun() string {
+	if k.lone {
+		return "a table or an array of tables"
+	}
 	if len(k.choices) > 0 {
 		return list(quoted(k.choices), "or")
 	}
 	return [kindsNumber]string{
 		text: "a string", integer: "an integer", number: "a number", numbers: "a number or a list of numbers", words: "a list of strings",
 		duration: `a duration such as "60s"`, table: "a table", tables: "an array of tables", named: "a table of tables",
-		start: "a list of numbers or a table", params: "a table", overrides: "a table of tables",
+		start: "a list of numbers or a table", moment: "a number or a date", extent: `a number or a duration such as "10min"`, params: "a table", overrides: "a table of tables",
 	}[k.kind]
 }
 

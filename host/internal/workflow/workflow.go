@@ -16,7 +16,7 @@ package workflow
 
 import "time"
 
-// Workflow is one twin experiment as its author wrote it, with every default of
+// Workflow is one experiment as its author wrote it, with every default of
 // the host filled in. Parameters of plugins are as given, with arithmetic
 // evaluated: float64, int64, bool, string, time.Time, []any or map[string]any.
 type Workflow struct {
@@ -25,8 +25,8 @@ type Workflow struct {
 	Time         Time              `toml:"time"`
 	Plugins      map[string]Plugin `toml:"plugins,omitempty"` // by name
 	Model        Model             `toml:"model"`
-	Truth        Truth             `toml:"truth"`
-	Observations Observations      `toml:"observations"`
+	Truth        *Truth            `toml:"truth"`        // nil: observations come from files
+	Observations []Observations    `toml:"observations"` // by stream; of a lone one the label may be empty
 	Ensemble     Ensemble          `toml:"ensemble"`
 	Filters      []Filter          `toml:"filter"`
 	Reference    *Reference        `toml:"reference"` // nil: none
@@ -49,11 +49,25 @@ type Experiment struct {
 
 // Time says when observations are made.
 type Time struct {
-	Cycles   int     `toml:"cycles"`
-	Interval float64 `toml:"interval"`      // model time between observations
-	Step     float64 `toml:"step,omitzero"` // of the integrator; 0: the model's own
-	Start    float64 `toml:"start"`         // model time of the initial ensemble
-	BurnIn   int     `toml:"burn_in"`       // cycles left out of every time mean
+	Cycles   int           `toml:"cycles,omitzero"`   // 0: as many as files have observations for
+	Interval float64       `toml:"interval,omitzero"` // model time between cycles; 0: when files have observations
+	Step     float64       `toml:"step,omitzero"`     // of the integrator; 0: the model's own
+	Start    Moment        `toml:"start"`             // of the initial ensemble
+	Unit     time.Duration `toml:"unit,omitzero"`     // of model time; 0: none is needed
+	Window   Extent        `toml:"window,omitempty"`  // how far apart observations of one cycle may be
+	BurnIn   int           `toml:"burn_in"`           // cycles left out of every time mean
+}
+
+// Moment is a point in model time, or a date, which is model time 0.
+type Moment struct {
+	Model float64
+	Date  time.Time // zero: none
+}
+
+// Extent is a length of model time, or of time, in which case Model is 0.
+type Extent struct {
+	Model float64
+	Wall  time.Duration
 }
 
 // Plugin says how to start a plugin that is not on the plugin path. A command
@@ -94,13 +108,6 @@ type Start struct {
 	Around string    // "truth" or "truth_init", instead of Mean
 	Mean   []float64 // nil when Around is given
 	SD     []float64 // nil when Dist is empty
-}
-
-// Observations is the observation operator and the law of its errors.
-type Observations struct {
-	Component
-	Replicas int      `toml:"replicas"` // as of Model
-	Error    ErrorLaw `toml:"error"`
 }
 
 // ErrorLaw is the law of the observation error. Either SD or Variance is given;

@@ -31,7 +31,7 @@ func TestFull(t *testing.T) {
 		Format: 1,
 		Experiment: Experiment{Name: "full", Seed: 42,
 			Description: "every key of the language: ünïcode, “quotes” and 日本語"},
-		Time: Time{Cycles: 80, Interval: 0.25, Step: 0.01, Start: 1, BurnIn: 10},
+		Time: Time{Cycles: 80, Interval: 0.25, Step: 0.01, Start: Moment{Model: 1}, BurnIn: 10},
 		Plugins: map[string]Plugin{
 			"lake": {Command: []string{filepath.Join(dir, "sim"), "--serve"}, SHA256: strings.Repeat("0123456789abcdef", 4)},
 			"pond": {Command: []string{"python3", "pond.py"}},
@@ -41,14 +41,14 @@ func TestFull(t *testing.T) {
 			"nested": map[string]any{"deep": map[string]any{"value": 1.0}},
 			"when":   time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), "scheme": "rk4",
 		}}},
-		Truth: Truth{SpinUp: 20, Init: Start{Dist: "normal", Mean: []float64{1.5, -1.5, 25}, SD: []float64{math.Sqrt2}},
+		Truth: &Truth{SpinUp: 20, Init: Start{Dist: "normal", Mean: []float64{1.5, -1.5, 25}, SD: []float64{math.Sqrt2}},
 			Params: map[string]any{"rho": 28.5}},
-		Observations: Observations{
+		Observations: []Observations{{
 			Replicas: 3,
 			Component: Component{Plugin: "obs-nonlinear", Timeout: time.Minute, OnFailure: "retry", Retries: 2,
 				Params: map[string]any{"operator": "arctan", "variables": []any{"x", "y"}}},
 			Error: ErrorLaw{Dist: "student_t", Variance: Numbers{1, 2}, DF: 4},
-		},
+		}},
 		Ensemble: Ensemble{Size: 100, Init: Start{Dist: "normal", Around: "truth", SD: []float64{2}}},
 		Filters: []Filter{
 			{Label: "diffusion", Component: Component{Plugin: "filter-diffusion", Timeout: time.Minute, OnFailure: "fail"}, Size: 100},
@@ -78,10 +78,10 @@ func TestDefaults(t *testing.T) {
 	switch {
 	case w.Time != Time{Cycles: 10, Interval: 1}:
 		t.Errorf("time %+v", w.Time)
-	case w.Model.Timeout != time.Minute || w.Observations.Timeout != time.Minute || w.Filters[0].Timeout != time.Minute:
+	case w.Model.Timeout != time.Minute || w.Observations[0].Timeout != time.Minute || w.Filters[0].Timeout != time.Minute:
 		t.Error("timeouts are not one minute")
-	case w.Observations.Error.Dist != "normal" || w.Output.Ensemble != "analysis" || w.Filters[0].Size != 20:
-		t.Errorf("%+v %+v %+v", w.Observations.Error, w.Output, w.Filters[0])
+	case w.Observations[0].Error.Dist != "normal" || w.Output.Ensemble != "analysis" || w.Filters[0].Size != 20:
+		t.Errorf("%+v %+v %+v", w.Observations[0].Error, w.Output, w.Filters[0])
 	case w.Reference != nil || w.Expect != nil || !reflect.DeepEqual(w.Truth.Init, Start{Mean: []float64{1, 2}}):
 		t.Errorf("%+v %+v %+v", w.Reference, w.Expect, w.Truth)
 	}
@@ -140,7 +140,7 @@ func TestAt(t *testing.T) {
 		{[]any{"filter", 1, "params", "inflation"}, "63:35+9", "63:47+4"},
 		{[]any{"filter", 1}, "57:3+6", "57:1+10"},
 		{[]any{"model"}, "20:2+5", "20:1+7"},
-		{[]any{"observations", "error", "variance"}, "46:1+8", "46:12+8"},
+		{[]any{"observations", 0, "error", "variance"}, "46:1+8", "46:12+8"},
 		{[]any{"filter", 0, "params", "steps"}, "53:1+10", "53:1+10"}, // not written: the table that would hold it
 		{[]any{"filter", 0, "timeout"}, "53:1+10", "53:1+10"},
 		{[]any{"nowhere"}, "1:1+1", "1:1+1"},

@@ -1,0 +1,174 @@
+package observations
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// Stream is a part of the observations that has an operator of its own.
+type Stream struct {
+	Label    string // empty only when there is no other stream
+	Operator sdk.ObservationOperator
+	// In returns the operator of a cycle, or nil when the stream has no
+	// observations in it.
+	In func(cycle int) sdk.ObservationOperator
+}
+
+// Every returns the cadence of a stream that is observed in the cycles first,
+// first + every, first + 2 every, ...
+func Every(op sdk.ObservationOperator, first, every int) func(cycle int) sdk.ObservationOperator {
+	return func(cycle int) sdk.ObservationOperator {
+		if cycle >= first && (cycle-first)%every == 0 {
+			return op
+		}
+		return nil
+	}
+}
+
+// Mark makes the components of y that no stream observes in a cycle NaN.
+func Mark(streams []Stream, cycle int, y []float64) {
+	first := 0
+	for _, s := range streams {
+		m := s.Operator.Space().Layout.Size()
+		if s.In(cycle) == nil {
+			for k := range m {
+				y[first+k] = math.NaN()
+			}
+		}
+		first += m
+	}
+}
+
+// Join returns one operator for all streams. Its observation vector is theirs side
+// by side, in every cycle; the components of a stream that is absent from a cycle
+// are missing from it. It offers what all of them offer. Variables are called
+// LABEL.NAME when there are several streams.
+//
+// Streams: a stream with a label uses branch (label, 0) of the call's seed, so that
+// the errors of two streams are independent and those of one do not depend on
+// which others there are.
+func Join(streams []Stream) sdk.ObservationOperator {
+	j := &joint{streams: streams, space: &sdk.ObservationSpace{Layout: &sdk.Layout{}}}
+	for i, s := range streams {
+		space := s.Operator.Space()
+		j.sizes = append(j.sizes, space.Layout.Size())
+		for _, v := range space.Layout.Variables {
+			if len(streams) > 1 {
+				v.Name = s.Label + "." + v.Name
+			}
+			j.space.Layout.Variables = append(j.space.Layout.Variables, v)
+		}
+		if i == 0 {
+			j.space.Offers = slices.Clone(space.Offers)
+		} else {
+			j.space.Offers = slices.DeleteFunc(j.space.Offers, func(c sdk.Capability) bool { return !slices.Contains(space.Offers, c) })
+		}
+	}
+	if slices.Contains(j.space.Offers, sdk.HasPositions) {
+		if j.space.Layout.Coordinates = j.coordinates(); j.space.Layout.Coordinates == nil {
+			j.space.Offers = slices.DeleteFunc(j.space.Offers, func(c sdk.Capability) bool { return c == sdk.HasPositions })
+		}
+	}
+	return j
+}
+
+type joint struct {
+	streams []Stream
+	sizes   []int // values of each stream
+	space   *sdk.ObservationSpace
+}
+
+// coordinates joins the positions; nil when the streams use different axes.
+func (j *joint) coordinates() *sdk.Coordinates {
+	var all *sdk.Coordinates
+	row := 0
+	for _, s := range j.streams {
+		c := s.Operator.Space().Layout.Coordinates
+		if all == nil {
+			all = &sdk.Coordinates{Dims: c.Dims, Period: c.Period, Points: mat.NewDense(j.space.Layout.Size(), len(c.Dims), nil)}
+		} else if !slices.Equal(c.Dims, all.Dims) || !slices.Equal(c.Period, all.Period) {
+			return nil
+		}
+		rows, cols := c.Points.Dims()
+		all.Points.Slice(row, row+rows, 0, cols).(*mat.Dense).Copy(c.Points)
+		row += rows
+	}
+	return all
+}
+
+func (j *joint) Space() *sdk.ObservationSpace { return j.space }
+
+// Observe asks the streams that the cycle has. Of the others predictions and
+// simulations are 0, which says nothing, since the wire takes only finite numbers;
+// log-likelihoods are 0 and error variances infinite, which is what a missing
+// observation tells.
+func (j *joint) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+	all := &sdk.ObserveResult{}
+	if slices.Contains(j.space.Offers, sdk.ErrorVariance) {
+		all.ErrorVariance = slices.Repeat([]float64{math.Inf(1)}, j.space.Layout.Size())
+	}
+	for _, m := range []*mat.Dense{r.Predicted, r.Simulated, r.LogLikelihood, r.Gradient} {
+		if m != nil {
+			m.Zero()
+		}
+	}
+	first := 0
+	for i, s := range j.streams {
+		m := j.sizes[i]
+		if op := s.In(r.Cycle); op != nil {
+			res, err := j.part(ctx, r, s, op, first, m)
+			if err != nil {
+				return nil, err
+			}
+			if all.ErrorVariance != nil {
+				copy(all.ErrorVariance[first:first+m], res.ErrorVariance)
+			}
+		}
+		first += m
+	}
+	return all, nil
+}
+
+// part asks one stream, whose m components begin at first.
+func (j *joint) part(ctx context.Context, r *sdk.ObserveRequest, s Stream, op sdk.ObservationOperator, first, m int) (*sdk.ObserveResult, error) {
+	one := *r
+	if s.Label != "" {
+		one.Seed = r.Seed.Child(s.Label, 0)
+	}
+	if len(j.streams) == 1 {
+		return op.Observe(ctx, &one)
+	}
+	if r.Observation != nil {
+		one.Observation = r.Observation[first : first+m]
+	}
+	members, _ := r.Ensemble.Dims()
+	alike := func(of *mat.Dense, columns int) *mat.Dense {
+		if of == nil {
+			return nil
+		}
+		return mat.NewDense(members, columns, nil)
+	}
+	one.Predicted, one.Simulated, one.LogLikelihood = alike(r.Predicted, m), alike(r.Simulated, m), alike(r.LogLikelihood, m)
+	if r.Gradient != nil {
+		_, n := r.Gradient.Dims()
+		one.Gradient = alike(r.Gradient, n)
+	}
+	res, err := op.Observe(ctx, &one)
+	if err != nil {
+		return nil, fmt.Errorf("stream %q: %w", s.Label, err)
+	}
+	for _, pair := range [][2]*mat.Dense{{r.Predicted, one.Predicted}, {r.Simulated, one.Simulated}, {r.LogLikelihood, one.LogLikelihood}} {
+		if pair[0] != nil {
+			pair[0].Slice(0, members, first, first+m).(*mat.Dense).Copy(pair[1])
+		}
+	}
+	if r.Gradient != nil {
+		r.Gradient.Add(r.Gradient, one.Gradient) // streams are independent given the state
+	}
+	return res, nil
+}
