@@ -165,6 +165,20 @@ func TestTimeMeanAllowsForAutocorrelation(t *testing.T) {
 	}
 }
 
+// 1, 2, 6 have mean 3 and sample variance 7.
+func TestIndependentMean(t *testing.T) {
+	if m := IndependentMean([]float64{1, 2, 6}); m.Value != 3 || m.Count != 3 {
+		t.Errorf("got %+v", m)
+	}
+	near(t, "se", IndependentMean([]float64{1, 2, 6}).SE, math.Sqrt(7.0/3), 1e-15)
+	if m := IndependentMean([]float64{1}); m.Value != 1 || !math.IsNaN(m.SE) {
+		t.Errorf("one value: %+v", m)
+	}
+	if m := IndependentMean(nil); !math.IsNaN(m.Value) || m.Count != 0 {
+		t.Errorf("no value: %+v", m)
+	}
+}
+
 func TestDiverged(t *testing.T) {
 	good := make([]float64, 200)
 	if Diverged(good, 1) {

@@ -51,6 +51,29 @@ func TimeMean(series []float64) Mean {
 	return m
 }
 
+// IndependentMean returns the mean of independent values, such as the scores of
+// replicates, and its standard error s / sqrt(R), with the sample standard deviation s;
+// NaN for fewer than two. Cost: O(R).
+func IndependentMean(values []float64) Mean {
+	n := float64(len(values))
+	m := Mean{Value: math.NaN(), SE: math.NaN(), Count: len(values)}
+	if n == 0 {
+		return m
+	}
+	var sum, squares float64
+	for _, v := range values {
+		sum += v
+	}
+	m.Value = sum / n
+	for _, v := range values {
+		squares += (v - m.Value) * (v - m.Value)
+	}
+	if n > 1 {
+		m.SE = math.Sqrt(squares / (n - 1) / n)
+	}
+	return m
+}
+
 // RootTimeMean returns the root of the time mean of the squares of a series, which
 // makes rmse_total of the errors of cycles: errors of one long time series, in which
 // a bad cycle counts more than in the mean of the errors. Its standard error is that

@@ -148,6 +148,8 @@ func column(v any, t arrow.DataType) arrow.Array {
 		return texts(Nullable[string]{Values: v}, t)
 	case Nullable[int32]:
 		return numbers(v, arrow.Int32Traits.CastToBytes, arrow.INT32, t)
+	case Nullable[int64]:
+		return numbers(v, arrow.Int64Traits.CastToBytes, arrow.INT64, t)
 	case Nullable[float64]:
 		return numbers(v, arrow.Float64Traits.CastToBytes, arrow.FLOAT64, t)
 	case Nullable[string]:

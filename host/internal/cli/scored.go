@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/score"
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// scored is one score of the trials of a run.
+type scored struct {
+	dir           string
+	metric, stage string
+	baseline      string // of the workflow; may be empty
+	burnIn        int32
+	truths        map[string]string // checksums by path
+	axes          []string          // keys of the sweep's axes
+	groups        []*group          // in the order of their first trials
+	baselines     []*group          // climatology and persistence
+
+	series map[int32]map[int32]float64 // by trial and cycle, after burn-in; nil: not read
+}
+
+// group is the trials that differ in nothing but the replicate.
+type group struct {
+	filter string
+	size   int32    // 0: a baseline that is no trial
+	values []string // by axis; empty where the axis does not concern the filter
+	trials []scoredTrial
+}
+
+// scoredTrial is the score of one trial.
+type scoredTrial struct {
+	number           int32
+	replicate, truth int32
+	status           string
+	mean             score.Mean // zero when it has none
+}
+
+// ok returns the trials that have not diverged, failed or been interrupted.
+func (g *group) ok() []scoredTrial {
+	return slices.DeleteFunc(slices.Clone(g.trials), func(t scoredTrial) bool { return t.status != string(archive.OK) || t.mean.Count == 0 })
+}
+
+func readScored(dir, metric, stage string) (*scored, error) {
+	info, err := archive.ReadInfo(dir)
+	if err != nil {
+		return nil, err
+	}
+	if info.Status == archive.Running {
+		return nil, fmt.Errorf("%s: the run is %q; compare takes one that has ended", dir, info.Status)
+	}
+	w, found := workflow.Load(filepath.Join(dir, "workflow.resolved.toml"), workflow.Options{})
+	if len(found) > 0 {
+		return nil, &exitError{exitWorkflow, &findings{found, "human"}}
+	}
+	r := &scored{dir: dir, metric: metric, stage: stage, baseline: w.Verify.Baseline, burnIn: int32(w.Time.BurnIn), truths: info.Files}
+	maps.DeleteFunc(r.truths, func(name, _ string) bool { return !strings.HasPrefix(name, "truth/") })
+	means, err := r.readMetrics()
+	if err != nil {
+		return nil, err
+	}
+	return r, r.readTrials(means)
+}
+
+// readMetrics returns the time means by trial, and keeps those of baselines.
+func (r *scored) readMetrics() (map[int32]score.Mean, error) {
+	t, err := table.Read(filepath.Join(r.dir, "metrics.arrow"))
+	if err != nil {
+		return nil, err
+	}
+	trial, ok1 := t.Column("trial").([]int32)
+	filter, ok2 := t.Column("filter").([]string)
+	metric, ok3 := t.Column("metric").([]string)
+	stage, ok4 := t.Column("stage").([]string)
+	value, ok5 := t.Column("value").([]float64)
+	se, ok6 := t.Column("se").([]float64)
+	cycles, ok7 := t.Column("cycles").([]int32)
+	replicate, ok8 := t.Column("replicate").([]int32)
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || !ok7 || !ok8 {
+		return nil, fmt.Errorf("%s: metrics.arrow does not have the columns of this version", r.dir)
+	}
+	means, isTrial, known := map[int32]score.Mean{}, t.Valid[slices.Index(t.Names, "trial")], map[string]bool{}
+	for i := range t.Rows {
+		known[metric[i]] = known[metric[i]] || stage[i] == r.stage
+		if metric[i] != r.metric || stage[i] != r.stage {
+			continue
+		}
+		m := score.Mean{Value: value[i], SE: se[i], Count: int(cycles[i])}
+		if isTrial[i] {
+			means[trial[i]] = m
+		} else {
+			r.addBaseline(filter[i], scoredTrial{replicate: replicate[i], status: string(archive.OK), mean: m})
+		}
+	}
+	if len(means) == 0 {
+		maps.DeleteFunc(known, func(_ string, ofStage bool) bool { return !ofStage })
+		return nil, usage("--metric: %s has no %s of the %s; it has %s", r.dir, r.metric, r.stage, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+	}
+	return means, nil
+}
+
+func (r *scored) addBaseline(filter string, t scoredTrial) {
+	for _, g := range r.baselines {
+		if g.filter == filter {
+			g.trials = append(g.trials, t)
+			return
+		}
+	}
+	r.baselines = append(r.baselines, &group{filter: filter, trials: []scoredTrial{t}})
+}
+
+func (r *scored) readTrials(means map[int32]score.Mean) error {
+	t, err := table.Read(filepath.Join(r.dir, "trials.arrow"))
+	if err != nil {
+		return err
+	}
+	number, ok1 := t.Column("trial").([]int32)
+	replicate, ok2 := t.Column("replicate").([]int32)
+	size, ok3 := t.Column("size").([]int32)
+	filter, ok4 := t.Column("filter").([]string)
+	status, ok5 := t.Column("status").([]string)
+	last := slices.Index(t.Names, "error") // axes follow
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || last < 0 {
+		return fmt.Errorf("%s: trials.arrow does not have the columns of this version", r.dir)
+	}
+	truth, ok := t.Column("truth").([]int32)
+	if !ok {
+		truth = make([]int32, t.Rows) // there is one
+	}
+	r.axes = t.Names[last+1:]
+	byKey := map[string]*group{}
+	for i := range t.Rows {
+		values := make([]string, len(r.axes))
+		for k := range values {
+			if column := last + 1 + k; t.Valid[column][i] {
+				values[k] = axisText(t.Columns[column], i)
+			}
+		}
+		key := fmt.Sprintf("%q %d %q", filter[i], size[i], values)
+		g := byKey[key]
+		if g == nil {
+			g = &group{filter: filter[i], size: size[i], values: values}
+			byKey[key], r.groups = g, append(r.groups, g)
+		}
+		g.trials = append(g.trials, scoredTrial{number[i], replicate[i], truth[i], status[i], means[number[i]]})
+	}
+	return nil
+}
+
+func axisText(column any, row int) string {
+	switch v := column.(type) {
+	case []int64:
+		return fmt.Sprint(v[row])
+	case []float64:
+		return fmt.Sprint(v[row])
+	case []string:
+		return v[row]
+	}
+	return ""
+}
+
+// readCycles reads the scores of all cycles after burn-in, once. A metric that is no
+// score of cycles has none.
+func (r *scored) readCycles() error {
+	if r.series != nil {
+		return nil
+	}
+	r.series = map[int32]map[int32]float64{}
+	return table.Scan(filepath.Join(r.dir, "cycles.arrow"), func(t *table.Table) error {
+		trial, ok1 := t.Column("trial").([]int32)
+		cycle, ok2 := t.Column("cycle").([]int32)
+		stage, ok3 := t.Column("stage").([]string)
+		if !ok1 || !ok2 || !ok3 {
+			return fmt.Errorf("does not have the columns of this version")
+		}
+		value, ok := t.Column(r.metric).([]float64)
+		if !ok {
+			return nil
+		}
+		valid := t.Valid[slices.Index(t.Names, r.metric)]
+		for i := range t.Rows {
+			if stage[i] != r.stage || cycle[i] <= r.burnIn || !valid[i] {
+				continue
+			}
+			if r.series[trial[i]] == nil {
+				r.series[trial[i]] = map[int32]float64{}
+			}
+			r.series[trial[i]][cycle[i]] = value[i]
+		}
+		return nil
+	})
+}
