@@ -58,8 +58,9 @@ type Example struct {
 
 // Threading says how a plugin may be called.
 type Threading struct {
-	ConcurrentCalls    bool `toml:"concurrent_calls"`    // several calls at once are safe
-	IndependentMembers bool `toml:"independent_members"` // members may be split over calls
+	ConcurrentCalls    bool `toml:"concurrent_calls"`     // several calls at once are safe
+	IndependentMembers bool `toml:"independent_members"`  // members may be split over calls
+	MaxMembersPerCall  int  `toml:"max_members_per_call"` // more are split over calls; 0: any number in one call
 }
 
 // ParamType is the type of a parameter.
@@ -130,6 +131,14 @@ func (m *Manifest) faults() []string {
 	}
 	if m.Summary == "" {
 		add("summary is missing")
+	}
+	switch most := m.Threading.MaxMembersPerCall; {
+	case most < 0:
+		add("threading.max_members_per_call must be at least 0, but is %d", most)
+	case most > 0 && m.Role == RoleFilter:
+		add("threading.max_members_per_call is for models and operators: a filter needs all members in one call")
+	case most > 0 && !m.Threading.IndependentMembers:
+		add("threading.max_members_per_call contradicts independent_members = false")
 	}
 	seen := map[string]bool{}
 	for i := range m.Params {

@@ -76,19 +76,24 @@ func (s *source) open(ctx context.Context, log func(launch.Record)) (*opened, er
 func (o *opened) close() error { return o.pool.Close() }
 
 // plugin implements plan.Open.
-func (o *opened) plugin(ctx context.Context, name string, c workflow.Component) (*sdk.Plugin, error) {
-	program, err := o.program(name)
+func (o *opened) plugin(ctx context.Context, c workflow.Component, s plan.Spread) (*sdk.Plugin, error) {
+	program, err := o.program(c.Plugin)
 	if err != nil {
 		return nil, err
 	}
-	process, err := o.pool.Start(ctx, program)
+	care := launch.Care{Timeout: c.Timeout, Replicas: s.Replicas, Retries: c.Retries, MaxFailed: s.MaxFailed}
+	p, err := o.pool.Plugin(ctx, program, care)
+	if err != nil {
+		return nil, err
+	}
+	process, err := o.pool.Start(ctx, program) // has been started
 	if err != nil {
 		return nil, err
 	}
 	if !slices.Contains(o.plugins, process) {
 		o.plugins = append(o.plugins, process)
 	}
-	return process.Plugin(c.Timeout), nil
+	return p, nil
 }
 
 // program finds the program of a plugin: what the workflow says, or what is on

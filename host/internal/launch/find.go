@@ -123,7 +123,8 @@ type Program struct {
 	Dir     string   // working directory; empty: the host's
 	SHA256  string   // see Verify; lower-case hexadecimal
 
-	found bool // by its name, which its manifest must then bear
+	found bool     // by its name, which its manifest must then bear
+	files []string // that SHA256 is taken of
 }
 
 // Command returns the program that argv runs in the directory dir. A program
@@ -191,14 +192,21 @@ func Script(name, script, dir string) (*Program, error) {
 
 // newProgram returns p with the checksum of files.
 func newProgram(p *Program, files []string) (*Program, error) {
+	p.files = files
+	var err error
+	p.SHA256, err = p.checksum()
+	return p, err
+}
+
+// checksum returns the SHA-256 that the files of p have now.
+func (p *Program) checksum() (string, error) {
 	h := sha256.New()
-	for _, file := range files {
+	for _, file := range p.files {
 		if err := addFile(h, file); err != nil {
-			return nil, sdk.Errorf(sdk.KindPlugin, "plugin "+p.Name, "cannot take the checksum: %v", err)
+			return "", sdk.Errorf(sdk.KindPlugin, "plugin "+p.Name, "cannot take the checksum: %v", err)
 		}
 	}
-	p.SHA256 = hex.EncodeToString(h.Sum(nil))
-	return p, nil
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // filesOf returns the regular files argv names. A program looked up on $PATH is
@@ -239,6 +247,16 @@ func (p *Program) Verify(want string) error {
 	}
 	return sdk.Errorf(sdk.KindPlugin, "plugin "+p.Name, "%s has SHA-256 %s, want %s", p.Command[0], p.SHA256, want).
 		WithHint("it is not the program that was recorded: restore that one, or record the new checksum")
+}
+
+// unchanged returns an error of kind plugin when the program is no longer the one
+// that was found.
+func (p *Program) unchanged() error {
+	now, err := p.checksum()
+	if err == nil && now != p.SHA256 {
+		err = sdk.Errorf(sdk.KindPlugin, "plugin "+p.Name, "%s has changed since the run began, and cannot be started again", p.Command[0])
+	}
+	return err
 }
 
 // nearest returns the one of names that name was probably meant to be, or "".

@@ -42,24 +42,16 @@ func (o *Options) log(r Record) {
 	}
 }
 
-// Pool owns the plugin processes of one host. It starts every program once and
-// shares it. A process that has died is not started again, for its configurations
-// died with it, and neither is a program that did not start. A Pool is safe for
-// concurrent use.
+// Pool owns the plugin processes of one host. Whoever asks for the same program
+// shares its processes. A Pool is safe for concurrent use.
 type Pool struct {
 	options Options
 	sockets string // the directory of all sockets, readable by this user alone
 
-	mu     sync.Mutex
-	starts map[string]*start // by program
-	closed bool
-}
-
-// start is one program and what became of it.
-type start struct {
-	done    chan struct{} // closed when the fields below are set
-	process *Process
-	err     error
+	mu      sync.Mutex
+	posts   map[string][]*post // by program
+	closed  bool
+	retired sync.WaitGroup // processes that were replaced and are being cleared away
 }
 
 // NewPool returns an empty pool. Close it when no plugin is needed any more.
@@ -71,7 +63,7 @@ func NewPool(o Options) (*Pool, error) {
 	if err != nil {
 		return nil, sdk.Errorf(sdk.KindResource, "plugin sockets", "cannot make a directory: %v", err)
 	}
-	return &Pool{options: o, sockets: sockets, starts: map[string]*start{}}, nil
+	return &Pool{options: o, sockets: sockets, posts: map[string][]*post{}}, nil
 }
 
 // socketDir makes a directory whose name is short enough: the path of a unix
@@ -85,41 +77,23 @@ func socketDir() (string, error) {
 	return os.MkdirTemp(tmp, "plume-")
 }
 
-// Start returns the process that runs program, which it starts unless it has
+// Start returns the first process that runs program, which it starts unless it has
 // been started before. It returns when the plugin has described itself. ctx is
 // for the start alone. An error names the plugin and says why it does not run.
 func (p *Pool) Start(ctx context.Context, program *Program) (*Process, error) {
-	key := strings.Join(append([]string{program.Dir}, program.Command...), "\x00")
-	p.mu.Lock()
-	if p.closed {
-		p.mu.Unlock()
-		return nil, sdk.Errorf(sdk.KindBug, "plugin "+program.Name, "the pool of plugins is closed")
-	}
-	s, ok := p.starts[key]
-	if !ok {
-		s = &start{done: make(chan struct{})}
-		p.starts[key] = s
-	}
-	p.mu.Unlock()
-	if !ok {
-		s.process, s.err = p.start(ctx, program)
-		close(s.done)
-	}
-	select {
-	case <-s.done:
-		return s.process, s.err
-	case <-ctx.Done():
-		return nil, stopped("plugin "+program.Name+": start", ctx)
-	}
+	return p.postsOf(program, 1)[0].process(ctx, false)
 }
 
-// start starts a process. The last plugin to leave takes the directory of the
-// sockets with it, in case the host is gone; here it is not.
-func (p *Pool) start(ctx context.Context, program *Program) (*Process, error) {
-	if err := os.MkdirAll(p.sockets, 0o700); err != nil {
-		return nil, sdk.Errorf(sdk.KindResource, "plugin sockets", "cannot make a directory: %v", err)
+// postsOf returns the first n posts of program, which get equal shares of the
+// processors if they are made here.
+func (p *Pool) postsOf(program *Program, n int) []*post {
+	key := strings.Join(append([]string{program.Dir}, program.Command...), "\x00")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.posts[key]) < n {
+		p.posts[key] = append(p.posts[key], newPost(p, program, n))
 	}
-	return startProcess(ctx, program, p.sockets, &p.options)
+	return p.posts[key][:n]
 }
 
 // Close stops all processes, in parallel, and removes the directory of their
@@ -127,8 +101,14 @@ func (p *Pool) start(ctx context.Context, program *Program) (*Process, error) {
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	p.closed = true
-	starts := p.starts
-	p.starts = nil
+	var starts []*start
+	for _, posts := range p.posts {
+		for _, post := range posts {
+			if post.now != nil {
+				starts = append(starts, post.now)
+			}
+		}
+	}
 	p.mu.Unlock()
 	errs := make(chan error, len(starts))
 	for _, s := range starts {
@@ -145,5 +125,6 @@ func (p *Pool) Close() error {
 	for range starts {
 		all = errors.Join(all, <-errs)
 	}
+	p.retired.Wait()
 	return errors.Join(all, os.RemoveAll(p.sockets))
 }

@@ -207,6 +207,25 @@ func (p *Process) died() bool {
 	}
 }
 
+// gone says whether the process has ended or is about to.
+func (p *Process) gone() bool {
+	select {
+	case <-p.runner.done:
+		return true
+	default:
+		return p.verdict.Load() != nil
+	}
+}
+
+// retire clears away what is left of a process that is gone.
+func (p *Process) retire() {
+	if p.died() {
+		why := fmt.Sprintf("it %v", p.runner.exit)
+		p.verdict.CompareAndSwap(nil, &why)
+	}
+	_ = p.stop() // nobody waits for it any more
+}
+
 // crash returns the error of a process that is gone; what says why.
 func (p *Process) crash(where, what string) *sdk.Error {
 	e := sdk.Errorf(sdk.KindCrash, where, "%s", what)
@@ -218,6 +237,9 @@ func (p *Process) crash(where, what string) *sdk.Error {
 	switch x.signal {
 	case 0:
 		e.ExitCode = &x.code
+		if x.code == 0 {
+			e.Hint = "that is how a plugin ends when it is asked to, as by SIGTERM: somebody or something outside plume may have ended it"
+		}
 	case syscall.SIGKILL:
 		e.Hint = "if nobody killed it, the machine may have run out of memory"
 		fallthrough

@@ -15,8 +15,12 @@ import (
 	"github.com/plume-da/plume/sdk/rng"
 )
 
-// Open returns the plugin a workflow calls name; timeout is for its calls.
-type Open func(ctx context.Context, name string, c workflow.Component) (*sdk.Plugin, error)
+// Open returns the plugin of c, its members spread as s says.
+type Open func(ctx context.Context, c workflow.Component, s Spread) (*sdk.Plugin, error)
+
+// Spread says over how many processes members are dealt out, and how many of them
+// may be given up. The zero value is for a filter.
+type Spread struct{ Replicas, MaxFailed int }
 
 // Make configures every part of w with the plugins that open returns and checks
 // that they fit together. The parameters and the time step of w are replaced by
@@ -62,6 +66,7 @@ const (
 	codeShape        = "E307" // a list has the wrong length
 	codeStep         = "E308" // the time step does not divide the interval
 	codeCapability   = "E309" // an operator does not offer what a filter needs
+	codeMembers      = "E310" // members that depend on each other are to be split
 )
 
 // IsPluginFault says whether a finding is about a plugin that is missing or does
@@ -80,23 +85,23 @@ func below(path []any, names ...any) []any { return append(slices.Clone(path), n
 
 // findPlugins opens all plugins and checks roles and parameters.
 func (m *maker) findPlugins() {
-	m.modelPlugin = m.find(m.w.Model.Component, sdk.RoleModel, "model")
+	m.modelPlugin = m.find(m.w.Model.Component, Spread{m.w.Model.Replicas, m.w.Model.MaxFailed}, sdk.RoleModel, "model")
 	for i, o := range m.w.Observations {
-		m.operatorPlugins = append(m.operatorPlugins, m.find(o.Component, sdk.RoleOperator, "observations", i))
+		m.operatorPlugins = append(m.operatorPlugins, m.find(o.Component, Spread{Replicas: o.Replicas}, sdk.RoleOperator, "observations", i))
 	}
 	for i, f := range m.w.Filters {
-		m.filterPlugins = append(m.filterPlugins, m.find(f.Component, sdk.RoleFilter, "filter", i))
+		m.filterPlugins = append(m.filterPlugins, m.find(f.Component, Spread{}, sdk.RoleFilter, "filter", i))
 	}
 	if r := m.w.Reference; r != nil {
-		m.referencePlugin = m.find(r.Component, sdk.RoleFilter, "reference")
+		m.referencePlugin = m.find(r.Component, Spread{}, sdk.RoleFilter, "reference")
 	}
 	if m.modelPlugin != nil && m.w.Truth != nil {
 		m.checkParams(m.modelPlugin.Manifest, m.w.Truth.Params, false, "truth")
 	}
 }
 
-func (m *maker) find(c workflow.Component, role sdk.Role, path ...any) *sdk.Plugin {
-	p, err := m.open(m.ctx, c.Plugin, c)
+func (m *maker) find(c workflow.Component, s Spread, role sdk.Role, path ...any) *sdk.Plugin {
+	p, err := m.open(m.ctx, c, s)
 	at := below(path, "plugin")
 	if err != nil {
 		m.add(codePlugin, at, "%v", err)
@@ -107,7 +112,24 @@ func (m *maker) find(c workflow.Component, role sdk.Role, path ...any) *sdk.Plug
 		return nil
 	}
 	m.checkParams(p.Manifest, c.Params, true, path...)
+	m.checkSpread(p.Manifest, s, path...)
 	return p
+}
+
+// checkSpread refuses to take apart an ensemble whose members depend on each other.
+func (m *maker) checkSpread(manifest *sdk.Manifest, s Spread, path ...any) {
+	if manifest.Threading.IndependentMembers {
+		return
+	}
+	depend := manifest.Name + " computes members together (independent_members = false)"
+	if s.Replicas > 1 {
+		m.add(codeMembers, below(path, "replicas"), "the members of `%s` cannot be dealt out to %d processes", manifest.Name, s.Replicas).
+			WithLabel("must be 1").WithNote("%s", depend)
+	}
+	if s.MaxFailed > 0 {
+		m.add(codeMembers, below(path, "on_failure"), "members of `%s` cannot be dropped", manifest.Name).
+			WithLabel("must be \"fail\" or \"retry\"").WithNote("%s", depend)
+	}
 }
 
 // checkParams reports every parameter that the manifest does not accept.

@@ -26,8 +26,10 @@ func main() {
 }
 
 type model struct {
-	Fault string `param:"fault"`
-	Cycle int    `param:"cycle"`
+	Fault  string `param:"fault"`
+	Cycle  int    `param:"cycle"`
+	Member int    `param:"member"`
+	Marker string `param:"marker"`
 }
 
 func newModel(c sdk.ModelConfig) (sdk.Model, error) {
@@ -41,18 +43,72 @@ func (m *model) Layout() *sdk.Layout {
 }
 
 func (m *model) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	rows, n := r.Ensemble.Dims()
+	mine := r.First <= m.Member && m.Member < r.First+rows
 	if r.Cycle == m.Cycle {
-		if err := m.misbehave(); err != nil {
+		if err := m.misbehave(mine); err != nil {
 			return nil, err
 		}
 	}
-	r.Into.Copy(r.Ensemble)
-	return &sdk.ForecastResult{}, nil
+	result := &sdk.ForecastResult{}
+	for i := range rows {
+		noise := r.Seed.Member(r.First + i)
+		for j := range n {
+			r.Into.Set(i, j, r.Ensemble.At(i, j)+noise.NormFloat64())
+		}
+		if r.Cycle == m.Cycle {
+			result.Failures = append(result.Failures, m.failures(r.First, i)...)
+		}
+	}
+	return result, nil
 }
 
-func (m *model) misbehave() error {
+// failures lists row i, or not. What passes has passed when the marker is there;
+// what takes two calls to pass leaves two markers.
+func (m *model) failures(first, i int) []sdk.MemberFailure {
+	failure := sdk.MemberFailure{Member: i, Reason: "the lake ran dry"}
+	switch {
+	case m.Fault == "dry" && (first+i == m.Member || first+i == m.Member+1):
+	case m.Fault == "dry-once" && first+i == m.Member && m.first(m.Marker):
+		failure.Retryable = true
+	case m.Fault == "dry-twice" && first+i == m.Member && (m.first(m.Marker) || m.first(m.Marker+"2")):
+		failure.Retryable = true
+	default:
+		return nil
+	}
+	return []sdk.MemberFailure{failure}
+}
+
+// first says whether this is the first time, of any process, and marks it.
+func (m *model) first(marker string) bool {
+	f, err := os.OpenFile(marker, os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return false
+	}
+	return f.Close() == nil
+}
+
+// misbehave does what it is to do; mine says whether the call is about the member
+// that some faults are about.
+func (m *model) misbehave(mine bool) error {
 	complain("about to do it: " + m.Fault)
 	switch m.Fault {
+	case "hang-once":
+		if mine && m.first(m.Marker) {
+			time.Sleep(time.Hour)
+		}
+	case "kill-once":
+		if mine && m.first(m.Marker) {
+			signal(syscall.SIGKILL)
+		}
+	case "kill-member":
+		if mine {
+			signal(syscall.SIGKILL)
+		}
+	case "transient-once":
+		if mine && m.first(m.Marker) {
+			return sdk.Errorf(sdk.KindTransient, "license", "none is free")
+		}
 	case "error":
 		return sdk.Errorf(sdk.KindDiverged, "x", "is beyond bounds")
 	case "panic":

@@ -1,0 +1,156 @@
+package launch
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+// models is a model in several processes.
+type models struct {
+	crew
+	seats  []*seat[sdk.Model]
+	layout *sdk.Layout
+}
+
+func (m *models) Layout() *sdk.Layout { return m.layout }
+
+// Forecast implements [sdk.Model]. Members that fail for a reason that may pass are
+// forecast again; those that fail still are listed.
+func (m *models) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	rows := r.Ensemble.RawMatrix().Rows
+	whole := &sdk.ForecastResult{}
+	var mu sync.Mutex
+	err := m.spread(rows, func(i int, b block) error {
+		f := &forecasting{ctx: ctx, models: m, seat: m.seats[i], request: r}
+		err := f.block(b, 0)
+		mu.Lock()
+		defer mu.Unlock()
+		whole.Failures = append(whole.Failures, f.failures...)
+		if b == (block{0, rows}) {
+			whole.Metrics = f.metrics // those of a part are not those of the whole
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(whole.Failures, func(a, b sdk.MemberFailure) int { return a.Member - b.Member })
+	return whole, nil
+}
+
+// forecasting is the forecast of one piece of an ensemble by one replica.
+type forecasting struct {
+	ctx      context.Context
+	models   *models
+	seat     *seat[sdk.Model]
+	request  *sdk.ForecastRequest // of the whole ensemble
+	failures []sdk.MemberFailure  // by row of the whole ensemble
+	metrics  map[string]float64
+	isolated int // members given up because the process died of them
+}
+
+// block forecasts the rows of b, after so many attempts that failed.
+func (f *forecasting) block(b block, made int) error {
+	most := 1 + f.models.care.Retries
+	if made > 0 {
+		most = made + 1 // it is being searched for the member that ends the process
+	}
+	res, err := f.call(b, attempts{made: made, most: most})
+	switch {
+	case err == nil:
+		f.metrics = res.Metrics
+		return f.again(b, res.Failures)
+	case !mayPass(err) || f.ctx.Err() != nil || f.models.care.MaxFailed == 0:
+		return err
+	case b.to-b.from == 1:
+		f.isolated++
+		if f.isolated > f.models.care.MaxFailed {
+			return concerning(b, err)
+		}
+		f.failures = append(f.failures, sdk.MemberFailure{Member: b.from, Reason: what(err)})
+		return nil
+	}
+	middle := (b.from + b.to) / 2
+	for _, half := range []block{{b.from, middle}, {middle, b.to}} {
+		if err := f.block(half, 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *forecasting) call(b block, a attempts) (*sdk.ForecastResult, error) {
+	a.event = repeatOf(f.request.Call, "forecast", b)
+	part := *f.request
+	part.First += b.from
+	part.Ensemble, part.Into = rowsOf(f.request.Ensemble, b), rowsOf(f.request.Into, b)
+	res, err := persist(f.ctx, f.seat, a, func(ctx context.Context, role sdk.Model) (*sdk.ForecastResult, error) {
+		return role.Forecast(ctx, &part)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range res.Failures {
+		res.Failures[i].Member += b.from
+	}
+	return res, nil
+}
+
+// again forecasts those of the failed members of b that may succeed when repeated,
+// neighbours together, or all of b when members depend on each other, and keeps the
+// failures that remain.
+func (f *forecasting) again(b block, failures []sdk.MemberFailure) error {
+	for n := range f.models.care.Retries {
+		var remain []sdk.MemberFailure
+		for _, group := range f.groups(b, failures) {
+			if !group.retryable {
+				remain = append(remain, group.failures...)
+				continue
+			}
+			event := repeatOf(f.request.Call, "forecast", group.block)
+			event.Reason = group.failures[0].Reason
+			f.seat.post.repeats(f.ctx, event)
+			if err := pause(f.ctx, n); err != nil {
+				return stopped("plugin "+f.seat.post.program.Name+": "+inCycle(f.request.Call, "forecast"), f.ctx)
+			}
+			res, err := f.call(group.block, attempts{made: 1, most: 1 + f.models.care.Retries})
+			if err != nil {
+				return err
+			}
+			remain = append(remain, res.Failures...)
+		}
+		failures = remain
+	}
+	f.failures = append(f.failures, failures...)
+	return nil
+}
+
+// group is failed members that are treated alike.
+type group struct {
+	block
+	failures  []sdk.MemberFailure
+	retryable bool
+}
+
+// groups puts neighbours among the failed members of b together when they are alike
+// in whether they may succeed.
+func (f *forecasting) groups(b block, failures []sdk.MemberFailure) []group {
+	if !f.models.threading.IndependentMembers && slices.ContainsFunc(failures, func(m sdk.MemberFailure) bool { return m.Retryable }) {
+		return []group{{b, failures, true}}
+	}
+	failures = slices.SortedFunc(slices.Values(failures), func(a, b sdk.MemberFailure) int { return a.Member - b.Member })
+	var groups []group
+	for _, m := range failures {
+		last := len(groups) - 1
+		if last >= 0 && groups[last].to == m.Member && groups[last].retryable == m.Retryable {
+			groups[last].to++
+			groups[last].failures = append(groups[last].failures, m)
+			continue
+		}
+		groups = append(groups, group{block{m.Member, m.Member + 1}, []sdk.MemberFailure{m}, m.Retryable})
+	}
+	return groups
+}

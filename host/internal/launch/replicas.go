@@ -1,0 +1,238 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// Plugin returns the plugin that program is, running in care.Replicas processes,
+// which are started here unless they have been before. Rows of a model's or
+// operator's ensemble are dealt out to them in consecutive blocks of nearly equal
+// length; since a member's numbers depend on its own row and on its index alone, the
+// answer is the same for any number of replicas. A process that dies is started and
+// configured again and its members are computed again, as often as care allows.
+//
+// Errors are those of [Process.Plugin]; where a call was for some of the members
+// they say for which. An error is that of the first member concerned.
+func (p *Pool) Plugin(ctx context.Context, program *Program, care Care) (*sdk.Plugin, error) {
+	posts := p.postsOf(program, max(1, care.Replicas))
+	started := make([]*Process, len(posts))
+	errs := make([]error, len(posts))
+	together(len(posts), func(i int) { started[i], errs[i] = posts[i].process(ctx, false) })
+	for _, err := range errs { // of the same program: one says it all
+		if err != nil {
+			return nil, err
+		}
+	}
+	out := &sdk.Plugin{Manifest: started[0].Manifest()}
+	c := crew{posts, care, out.Manifest.Threading}
+	switch out.Manifest.Role {
+	case sdk.RoleModel:
+		out.NewModel = c.newModel
+	case sdk.RoleOperator:
+		out.NewOperator = c.newOperator
+	case sdk.RoleFilter:
+		out.NewFilter = c.newFilter
+	}
+	return out, nil
+}
+
+// crew is the replicas of a program and how to treat them.
+type crew struct {
+	posts     []*post
+	care      Care
+	threading sdk.Threading
+}
+
+// seatsOf returns a configuration at every post; that at the first one is made
+// here, the others when they are first called.
+func seatsOf[S any](ctx context.Context, c crew, configure func(context.Context, *sdk.Plugin) (S, error)) ([]*seat[S], S, error) {
+	seats := make([]*seat[S], len(c.posts))
+	for i, post := range c.posts {
+		seats[i] = &seat[S]{post: post, care: c.care, configure: configure}
+	}
+	role, _, err := seats[0].take(ctx)
+	return seats, role, err
+}
+
+func (c crew) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Model, error) {
+	seats, first, err := seatsOf(ctx, c, func(ctx context.Context, p *sdk.Plugin) (sdk.Model, error) { return p.NewModel(ctx, config) })
+	if err != nil {
+		return nil, err
+	}
+	return &models{crew: c, seats: seats, layout: first.Layout()}, nil
+}
+
+func (c crew) newOperator(ctx context.Context, config sdk.OperatorConfig) (sdk.ObservationOperator, error) {
+	seats, first, err := seatsOf(ctx, c, func(ctx context.Context, p *sdk.Plugin) (sdk.ObservationOperator, error) {
+		return p.NewOperator(ctx, config)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &operators{crew: c, seats: seats, space: first.Space()}, nil
+}
+
+func (c crew) newFilter(ctx context.Context, config sdk.FilterConfig) (sdk.Filter, error) {
+	seats, first, err := seatsOf(ctx, c, func(ctx context.Context, p *sdk.Plugin) (sdk.Filter, error) { return p.NewFilter(ctx, config) })
+	if err != nil {
+		return nil, err
+	}
+	return &lasting{seat: seats[0], needs: first.Needs()}, nil
+}
+
+// block is consecutive rows of a request: from, and up to to.
+type block struct{ from, to int }
+
+// deal returns one block for every replica, some of them empty, and all rows to the
+// first when members depend on each other.
+func (c crew) deal(rows int) []block {
+	k := len(c.posts)
+	if !c.threading.IndependentMembers {
+		k = 1
+	}
+	blocks := make([]block, k)
+	for i := range blocks {
+		blocks[i] = block{(i*rows + k - 1) / k, ((i+1)*rows + k - 1) / k}
+	}
+	return blocks
+}
+
+// pieces cuts b into as few pieces as the plugin takes in one call.
+func (c crew) pieces(b block) []block {
+	most := c.threading.MaxMembersPerCall
+	if most == 0 {
+		most = max(1, b.to-b.from)
+	}
+	var pieces []block
+	for from := b.from; from < b.to; from += most {
+		pieces = append(pieces, block{from, min(b.to, from+most)})
+	}
+	return pieces
+}
+
+// spread calls do for all pieces of all blocks, the blocks at the same time, and
+// returns the error of the first piece that has one.
+func (c crew) spread(rows int, do func(seat int, b block) error) error {
+	blocks := c.deal(rows)
+	errs := make([]error, len(blocks))
+	together(len(blocks), func(i int) {
+		for _, piece := range c.pieces(blocks[i]) {
+			if errs[i] = do(i, piece); errs[i] != nil {
+				if piece != (block{0, rows}) {
+					errs[i] = concerning(piece, errs[i])
+				}
+				return
+			}
+		}
+	})
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// concerning says in an error which rows it is about.
+func concerning(b block, err error) error {
+	var e *sdk.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	named := *e
+	named.Where += fmt.Sprintf(": members %d to %d", b.from, b.to-1)
+	if b.to-b.from == 1 {
+		named.Where = fmt.Sprintf("%s: member %d", e.Where, b.from)
+	}
+	return &named
+}
+
+// together calls do for 0 to n - 1 at the same time.
+func together(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	for i := 1; i < n; i++ {
+		wg.Go(func() { do(i) })
+	}
+	do(0)
+	wg.Wait()
+}
+
+// rowsOf returns the rows of m in b, which share their memory with m; nil of nil.
+func rowsOf(m *mat.Dense, b block) *mat.Dense {
+	if m == nil {
+		return nil
+	}
+	_, n := m.Dims()
+	return m.Slice(b.from, b.to, 0, n).(*mat.Dense)
+}
+
+// operators is an observation operator in several processes.
+type operators struct {
+	crew
+	seats []*seat[sdk.ObservationOperator]
+	space *sdk.ObservationSpace
+}
+
+func (o *operators) Space() *sdk.ObservationSpace { return o.space }
+
+// Observe implements [sdk.ObservationOperator].
+func (o *operators) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+	var mu sync.Mutex
+	var answers []*sdk.ObserveResult
+	rows := r.Ensemble.RawMatrix().Rows
+	err := o.spread(rows, func(i int, b block) error {
+		part := *r
+		part.First += b.from
+		part.Ensemble, part.Predicted, part.Simulated = rowsOf(r.Ensemble, b), rowsOf(r.Predicted, b), rowsOf(r.Simulated, b)
+		part.LogLikelihood, part.Gradient = rowsOf(r.LogLikelihood, b), rowsOf(r.Gradient, b)
+		attempts := attempts{most: 1 + o.care.Retries, event: repeatOf(r.Call, "observe", b)}
+		answer, err := persist(ctx, o.seats[i], attempts, func(ctx context.Context, role sdk.ObservationOperator) (*sdk.ObserveResult, error) {
+			return role.Observe(ctx, &part)
+		})
+		mu.Lock()
+		defer mu.Unlock()
+		answers = append(answers, answer)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return o.join(r.Call, answers)
+}
+
+// join returns the one answer that all parts agree on. Metrics of parts are not
+// those of the whole, and are left out.
+func (o *operators) join(call sdk.Call, answers []*sdk.ObserveResult) (*sdk.ObserveResult, error) {
+	if len(answers) == 1 {
+		return answers[0], nil
+	}
+	for _, a := range answers {
+		if !slices.Equal(a.ErrorVariance, answers[0].ErrorVariance) {
+			return nil, sdk.Errorf(sdk.KindContract, "plugin "+o.posts[0].program.Name+": "+inCycle(call, "observe"),
+				"the error variance depends on the members: one part of the ensemble gave another than the rest")
+		}
+	}
+	return &sdk.ObserveResult{ErrorVariance: answers[0].ErrorVariance}, nil
+}
+
+// lasting is a filter whose process is replaced when it dies.
+type lasting struct {
+	seat  *seat[sdk.Filter]
+	needs []sdk.Capability
+}
+
+func (f *lasting) Needs() []sdk.Capability { return f.needs }
+
+// Analyse implements [sdk.Filter].
+func (f *lasting) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
+	rows := p.Ensemble.RawMatrix().Rows
+	attempts := attempts{most: 1 + f.seat.care.Retries, event: repeatOf(p.Call, "analyse", block{0, rows})}
+	return persist(ctx, f.seat, attempts, func(ctx context.Context, role sdk.Filter) (*sdk.Analysis, error) { return role.Analyse(ctx, p) })
+}

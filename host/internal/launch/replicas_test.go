@@ -1,0 +1,344 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/mat"
+)
+
+// members is how many members the tests of this file forecast.
+const members = 10
+
+// spreadModel returns a model of the plugin faulty under care, and the pool it runs in.
+func spreadModel(t *testing.T, care Care, params sdk.Params) (sdk.Model, *Pool) {
+	t.Helper()
+	if care.Timeout == 0 {
+		care.Timeout = time.Minute
+	}
+	pool := newPool(t, Options{})
+	p, err := pool.Plugin(t.Context(), faulty(t), care)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := p.NewModel(t.Context(), sdk.ModelConfig{Params: params})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, pool
+}
+
+// walk forecasts cycles 16 to 18 and returns the ensemble after them, the failures of
+// cycle 17 and what was made again.
+func walk(t *testing.T, m sdk.Model) (*mat.Dense, []sdk.MemberFailure, []Repeat, error) {
+	t.Helper()
+	var mu sync.Mutex
+	var repeats []Repeat
+	ctx := OnRepeat(t.Context(), func(r Repeat) {
+		mu.Lock()
+		defer mu.Unlock()
+		repeats = append(repeats, r)
+	})
+	state, next := mat.NewDense(members, 3, nil), mat.NewDense(members, 3, nil)
+	var failures []sdk.MemberFailure
+	for cycle := 16; cycle <= 18; cycle++ {
+		res, err := m.Forecast(ctx, &sdk.ForecastRequest{Call: sdk.Call{Cycle: cycle, Seed: rng.New(1).Child("forecast", cycle)}, To: 1, Ensemble: state, Into: next})
+		if err != nil {
+			return nil, nil, repeats, err
+		}
+		failures = append(failures, res.Failures...)
+		state, next = next, state
+	}
+	return state, failures, repeats, nil
+}
+
+// undisturbed is what one process that does not misbehave makes of the walk.
+func undisturbed(t *testing.T) *mat.Dense {
+	t.Helper()
+	m, _ := spreadModel(t, Care{}, nil)
+	want, failures, _, err := walk(t, m)
+	if err != nil || len(failures) > 0 {
+		t.Fatal(failures, err)
+	}
+	return want
+}
+
+func marker(t *testing.T) string { return filepath.Join(t.TempDir(), "marker") }
+
+// A random walk is the same, bit by bit, in any number of processes.
+func TestReplicasDoNotChangeResults(t *testing.T) {
+	t.Parallel()
+	want := undisturbed(t)
+	for _, k := range []int{1, 2, 3, members + 2} {
+		m, pool := spreadModel(t, Care{Replicas: k}, nil)
+		got, _, _, err := walk(t, m)
+		if err != nil {
+			t.Fatalf("%d replicas: %v", k, err)
+		}
+		if !mat.Equal(got, want) {
+			t.Errorf("%d replicas change the result", k)
+		}
+		if n := len(pool.postsOf(faulty(t), k)); n != k {
+			t.Errorf("%d posts for %d replicas", n, k)
+		}
+	}
+}
+
+// Rows go to replicas in consecutive blocks that differ by one at most, and all of
+// them to somebody.
+func TestDeal(t *testing.T) {
+	for k := 1; k <= 7; k++ {
+		for rows := 1; rows <= 20; rows++ {
+			c := crew{posts: make([]*post, k), threading: sdk.Threading{IndependentMembers: true}}
+			next := 0
+			for _, b := range c.deal(rows) {
+				if b.from != next || b.to-b.from < rows/k || b.to-b.from > rows/k+1 {
+					t.Errorf("%d rows to %d replicas: %v", rows, k, c.deal(rows))
+				}
+				next = b.to
+			}
+			if first := c.deal(rows)[0]; next != rows || first.to == 0 {
+				t.Errorf("%d rows to %d replicas: %v", rows, k, c.deal(rows))
+			}
+		}
+	}
+	c := crew{posts: make([]*post, 3), threading: sdk.Threading{IndependentMembers: true, MaxMembersPerCall: 2}}
+	if got, want := fmt.Sprint(c.pieces(block{3, 8})), "[{3 5} {5 7} {7 8}]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := c.pieces(block{3, 3}); got != nil {
+		t.Errorf("an empty block has the pieces %v", got)
+	}
+	c.threading = sdk.Threading{}
+	if got := fmt.Sprint(c.deal(5)); got != "[{0 5}]" {
+		t.Errorf("members that depend on each other are dealt out as %v", got)
+	}
+}
+
+// A real process is killed in the middle of a forecast: it is started again, and
+// nothing is lost.
+func TestKilledReplicaIsReplaced(t *testing.T) {
+	t.Parallel()
+	mark := marker(t)
+	m, pool := spreadModel(t, Care{Replicas: 3, Retries: 1}, sdk.Params{"fault": "hang-once", "member": 5, "marker": mark})
+	second := pool.postsOf(faulty(t), 3)[1]
+	pid := second.now.process.runner.cmd.Process.Pid
+	go func() {
+		for _, err := os.Stat(mark); err != nil; _, err = os.Stat(mark) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}()
+	got, failures, repeats, err := walk(t, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !mat.Equal(got, undisturbed(t)) || len(failures) > 0 {
+		t.Errorf("the result is another one; failures %v", failures)
+	}
+	want := Repeat{"faulty", "forecast", 17, 4, 3, "the process was ended by signal 9 (killed) during the call"}
+	if len(repeats) != 1 || repeats[0] != want {
+		t.Errorf("got %+v, want %+v", repeats, want)
+	}
+	if now := second.now.process.runner.cmd.Process.Pid; now == pid {
+		t.Error("it is said to be the same process")
+	}
+	waitGone(t, pid)
+}
+
+// What passes when a call or a member is repeated leaves no trace in the result.
+func TestWhatPasses(t *testing.T) {
+	want := undisturbed(t)
+	for _, c := range []struct {
+		fault    string
+		replicas int
+		retries  int
+		repeats  []string // reasons
+	}{
+		{"kill-once", 1, 1, []string{"the process was ended by signal 9 (killed) during the call"}},
+		{"kill-once", 3, 2, []string{"the process was ended by signal 9 (killed) during the call"}},
+		{"transient-once", 2, 1, []string{"none is free"}},
+		{"dry-once", 3, 1, []string{"the lake ran dry"}},
+		{"dry-twice", 1, 2, []string{"the lake ran dry", "the lake ran dry"}},
+	} {
+		t.Run(fmt.Sprint(c.fault, c.replicas), func(t *testing.T) {
+			t.Parallel()
+			m, _ := spreadModel(t, Care{Replicas: c.replicas, Retries: c.retries}, sdk.Params{"fault": c.fault, "marker": marker(t)})
+			got, failures, repeats, err := walk(t, m)
+			if err != nil || len(failures) > 0 {
+				t.Fatal(failures, err)
+			}
+			if !mat.Equal(got, want) {
+				t.Error("the result is another one")
+			}
+			var reasons []string
+			for _, r := range repeats {
+				reasons = append(reasons, r.Reason)
+			}
+			if !slices.Equal(reasons, c.repeats) {
+				t.Errorf("got %q, want %q", reasons, c.repeats)
+			}
+		})
+	}
+}
+
+// What does not pass is an error, or a list of members, that says what and whom.
+func TestWhatDoesNotPass(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		care   Care
+		params sdk.Params
+		err    []string // none: members are listed
+		listed string
+		again  int // repeats
+	}{
+		{name: "no retries", care: Care{Replicas: 3}, params: sdk.Params{"fault": "kill-member"},
+			err: []string{"plugin faulty: cycle 17: forecast: members 0 to 3: the process was ended by signal 9"}},
+		{name: "it dies each time", care: Care{Retries: 2}, params: sdk.Params{"fault": "kill-member"},
+			err: []string{"plugin faulty: cycle 17: forecast: the process was ended by signal 9"}, again: 2},
+		{name: "too many", care: Care{Retries: 1, MaxFailed: 1}, params: sdk.Params{"fault": "kill"},
+			err: []string{"plugin faulty: cycle 17: forecast: member 1: the process was ended by signal 9"}, again: 1},
+		{name: "the one it dies of", care: Care{Replicas: 2, Retries: 1, MaxFailed: 1}, params: sdk.Params{"fault": "kill-member", "member": 7},
+			listed: "[{7 the process was ended by signal 9 (killed) during the call false}]", again: 1},
+		{name: "late", care: Care{Replicas: 2, Retries: 2, Timeout: time.Second}, params: sdk.Params{"fault": "hang"},
+			err: []string{"cycle 17: forecast: members 0 to 4: no answer within 1s"}},
+		{name: "final", care: Care{Replicas: 3, Retries: 2}, params: sdk.Params{"fault": "dry"},
+			listed: "[{3 the lake ran dry false} {4 the lake ran dry false}]"},
+		{name: "not yet", care: Care{Retries: 1}, params: sdk.Params{"fault": "dry-twice"},
+			listed: "[{3 the lake ran dry true}]", again: 1},
+		{name: "a bug", care: Care{Retries: 2}, params: sdk.Params{"fault": "panic"}, err: []string{"boom"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.params["marker"] = marker(t)
+			m, _ := spreadModel(t, c.care, c.params)
+			_, failures, repeats, err := walk(t, m)
+			if len(repeats) != c.again {
+				t.Errorf("made again: got %+v, want %d", repeats, c.again)
+			}
+			if c.err == nil {
+				if got := fmt.Sprint(failures); err != nil || got != c.listed {
+					t.Errorf("got %s %v, want %s", got, err, c.listed)
+				}
+				return
+			}
+			for _, want := range c.err {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v, want %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+// Several calls share a process that one of them kills each time: only that one
+// fails, however few retries there are.
+func TestInnocentCallsSurvive(t *testing.T) {
+	t.Parallel()
+	guilty, pool := spreadModel(t, Care{Retries: 1}, sdk.Params{"fault": "kill-member", "member": 3})
+	p, err := pool.Plugin(t.Context(), faulty(t), Care{Timeout: time.Minute, Retries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := undisturbed(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if _, _, _, err := walk(t, guilty); sdk.KindOf(err) != sdk.KindCrash {
+				t.Errorf("the guilty one: got %v, want a crash", err)
+			}
+		})
+		wg.Go(func() {
+			m, err := p.NewModel(t.Context(), sdk.ModelConfig{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if got, _, _, err := walk(t, m); err != nil || !mat.Equal(got, want) {
+				t.Errorf("an innocent one: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A program that was replaced on disk is not started again in the middle of a run.
+func TestChangedProgramIsNotStartedAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text, err := os.ReadFile(filepath.Join(bin, "faulty"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(dir, "faulty")
+	if err := os.WriteFile(copied, text, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	program, err := Path{dir}.Find("faulty")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := newPool(t, Options{})
+	p, err := pool.Plugin(t.Context(), program, Care{Timeout: time.Minute, Retries: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := p.NewModel(t.Context(), sdk.ModelConfig{Params: sdk.Params{"fault": "kill-once", "marker": marker(t)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(copied), os.WriteFile(copied, append(text, 0), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	_, _, _, err = walk(t, m)
+	checkError(t, err, sdk.KindPlugin, "plugin faulty: ", "has changed since the run began")
+}
+
+// A replica gets its share of the processors, a process alone all of them.
+func TestShareOfProcessors(t *testing.T) {
+	t.Setenv("GOMAXPROCS", "7")
+	for n, want := range map[int]string{1: "GOMAXPROCS=7", 100: "GOMAXPROCS=1"} {
+		s := newPost(&Pool{}, nil, n)
+		env := environment(s.options.Env)
+		slices.Reverse(env) // of two the last one counts
+		i := slices.IndexFunc(env, func(v string) bool { return strings.HasPrefix(v, "GOMAXPROCS=") })
+		if i < 0 || env[i] != want {
+			t.Errorf("%d replicas: got %v, want %s", n, env, want)
+		}
+	}
+}
+
+// A call that is stopped while it waits to be made again says so.
+func TestStoppedBetweenAttempts(t *testing.T) {
+	t.Parallel()
+	m, _ := spreadModel(t, Care{Retries: 100}, sdk.Params{"fault": "kill-member"})
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	err := forecast(t, ctx, m, 17)
+	if err == nil || time.Since(start) > limit {
+		t.Errorf("got %v after %v", err, time.Since(start))
+	}
+}
+
+// The end of a process that was asked to end is not shown as a success.
+func TestOrderlyEndHasAHint(t *testing.T) {
+	t.Parallel()
+	p := begin(t, faulty(t), Options{})
+	m := configure(t, p, "hang", time.Minute)
+	pid := p.runner.cmd.Process.Pid
+	time.AfterFunc(300*time.Millisecond, func() { _ = syscall.Kill(pid, syscall.SIGTERM) })
+	err := forecast(t, t.Context(), m, 17)
+	checkError(t, err, sdk.KindCrash, "the process exited with code 0 during the call; that is how a plugin ends when it is asked to, as by SIGTERM")
+}

@@ -1,0 +1,157 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+// Care says how the calls of a plugin are made and what is done about failures. A
+// call is a pure function of its request, so that it may be made again. It is made
+// again for a reason that may pass, and no other: the process died, or the plugin
+// said that the same call may succeed when repeated, of the call or of a member.
+type Care struct {
+	Timeout  time.Duration // of one call; positive
+	Replicas int           // processes that members are dealt out to; 0: 1
+	Retries  int           // how often a call is made again; 0: never, and a process that died is not started again
+	// MaxFailed is how many members of a forecast may be given up when the process
+	// dies of them each time: they are then found by forecasting ever smaller parts
+	// of the ensemble, and listed as failed. 0: none, the call fails.
+	MaxFailed int
+}
+
+// Repeat is a call, or the part of one for some members, that is made again.
+type Repeat struct {
+	Plugin  string
+	Call    string // forecast, observe or analyse
+	Cycle   int
+	First   int    // member
+	Members int    // how many, from First
+	Reason  string // why
+}
+
+func repeatOf(c sdk.Call, call string, b block) Repeat {
+	return Repeat{Call: call, Cycle: c.Cycle, First: c.First + b.from, Members: b.to - b.from}
+}
+
+type repeatKey struct{}
+
+// OnRepeat returns a context whose calls are reported to do when they are made
+// again, from several goroutines at once.
+func OnRepeat(ctx context.Context, do func(Repeat)) context.Context {
+	return context.WithValue(ctx, repeatKey{}, do)
+}
+
+// seat is one configuration of a plugin at one post: of whatever process is there.
+type seat[S any] struct {
+	post      *post
+	care      Care
+	configure func(context.Context, *sdk.Plugin) (S, error)
+
+	mu      sync.Mutex
+	process *Process // that role is configured in; nil: none yet
+	role    S
+}
+
+// take returns the role in the process that is at the post, configured if it was
+// not.
+func (s *seat[S]) take(ctx context.Context) (S, *Process, error) {
+	var none S
+	p, err := s.post.process(ctx, s.care.Retries > 0)
+	if err != nil {
+		return none, nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process != p {
+		role, err := s.configure(ctx, p.Plugin(s.care.Timeout))
+		if err != nil {
+			return none, p, err
+		}
+		s.process, s.role = p, role
+	}
+	return s.role, p, nil
+}
+
+// once makes a call, alone or beside others. A process that does not answer any
+// more, but has not ended, is ended.
+func once[S, T any](ctx context.Context, s *seat[S], alone bool, do func(context.Context, S) (T, error)) (T, error) {
+	if alone {
+		s.post.calls.Lock()
+		defer s.post.calls.Unlock()
+	} else {
+		s.post.calls.RLock()
+		defer s.post.calls.RUnlock()
+	}
+	var result T
+	role, p, err := s.take(ctx)
+	if err == nil {
+		result, err = do(ctx, role)
+	}
+	if p != nil && sdk.KindOf(err) == sdk.KindCrash && err != nil && !p.gone() {
+		p.condemn("its connection was gone")
+	}
+	return result, err
+}
+
+// attempts says how often a call may be made, and how a repetition is reported.
+type attempts struct {
+	made, most int // made: before, by whoever asks; they were not made alone
+	event      Repeat
+}
+
+// persist makes a call at seat s until it succeeds, fails for good or has been made as
+// often as it may be.
+func persist[S, T any](ctx context.Context, s *seat[S], a attempts, do func(context.Context, S) (T, error)) (T, error) {
+	for n := a.made; ; n++ {
+		result, err := once(ctx, s, n > 0, do)
+		if err == nil || n+1 >= a.most || !mayPass(err) || ctx.Err() != nil {
+			return result, err
+		}
+		a.event.Reason = what(err)
+		s.post.repeats(ctx, a.event)
+		if err := pause(ctx, n); err != nil {
+			return result, stopped("plugin "+s.post.program.Name, ctx)
+		}
+	}
+}
+
+// mayPass says whether the same call may succeed when repeated.
+func mayPass(err error) bool {
+	kind := sdk.KindOf(err)
+	return kind == sdk.KindCrash || kind == sdk.KindTransient
+}
+
+// what returns the text of err without its place.
+func what(err error) string {
+	var e *sdk.Error
+	if errors.As(err, &e) {
+		return e.What
+	}
+	return err.Error()
+}
+
+// repeats tells the log and whoever wants to know that a call is made again.
+func (s *post) repeats(ctx context.Context, r Repeat) {
+	r.Plugin = s.program.Name
+	s.options.log(Record{Plugin: r.Plugin, Level: "warn", Message: fmt.Sprintf("cycle %d: %s: members %d to %d again: %s",
+		r.Cycle, r.Call, r.First, r.First+r.Members-1, r.Reason)})
+	if do, ok := ctx.Value(repeatKey{}).(func(Repeat)); ok {
+		do(r)
+	}
+}
+
+// pause waits before the attempt after attempt n, from 0: ever longer, since what
+// passes takes time to pass.
+func pause(ctx context.Context, n int) error {
+	select {
+	case <-time.After(min(100*time.Millisecond<<n, 5*time.Second)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
