@@ -11,7 +11,7 @@ BINARY  := $(BIN)/plume $(foreach p,$(PLUGINS),$(BIN)/plugins/$(p))
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: demo build test short lint python conformance experiments experiments-short fuzz bench bench-wire bench-umbridge bench-filters results proto clean FORCE
+.PHONY: demo build test short lint python conformance experiments experiments-short fuzz bench bench-wire bench-python bench-umbridge bench-filters results proto clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -67,6 +67,9 @@ bench: build ## Go benchmarks of the hot paths
 
 bench-wire: ## ensembles through a plugin process, beside memcpy and a raw socket
 	$(GO) run ./bench/wire
+
+bench-python: $(VENV)/ready ## a plugin in Python beside the same one in Go: start, small calls, throughput
+	$(GO) run ./bench/wire $(VENV)/bin/python
 
 bench-umbridge: $(VENV)/ready ## a plugin in Python beside UM-Bridge's server and client
 	$(GO) run ./bench/umbridge $(VENV)/bin/python

@@ -22,6 +22,7 @@ import (
 
 // answer is what a host process says after some calls.
 type answer struct {
+	Started    time.Duration   // from the start of the process to its manifest
 	Took       []time.Duration // each call
 	HostPeak   int64           // resident bytes; 0 where the system does not say
 	PluginPeak int64
@@ -29,7 +30,7 @@ type answer struct {
 
 // serveHost is a host process: it starts the plugin and makes as many calls as
 // each line of standard input says.
-func serveHost(program string, s size) error {
+func serveHost(command []string, s size) error {
 	commands := os.Stdin
 	// go-plugin hands the plugin our standard input. It gets a pipe that ends when
 	// this process does.
@@ -44,11 +45,18 @@ func serveHost(program string, s size) error {
 		VersionedPlugins: map[int]plugin.PluginSet{rpc.ProtocolVersion: {rpc.Name: &rpc.GoPlugin{}}},
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		GRPCDialOptions:  rpc.DialOptions(),
-		Cmd:              exec.Command(program),
+		Cmd:              exec.Command(command[0], command[1:]...),
 		Logger:           hclog.NewNullLogger(),
+		Stderr:           os.Stderr,
 	})
 	defer client.Kill()
-	model, err := connect(client, s)
+	start := time.Now()
+	p, err := describe(client)
+	if err != nil {
+		return err
+	}
+	started := time.Since(start)
+	model, err := p.NewModel(context.Background(), sdk.ModelConfig{Params: sdk.Params{"n": s.Values}, Step: 1})
 	if err != nil {
 		return err
 	}
@@ -63,7 +71,7 @@ func serveHost(program string, s size) error {
 		if _, err := fmt.Fscanln(commands, &calls); err != nil {
 			return ignore(err, io.EOF)
 		}
-		a := answer{}
+		a := answer{Started: started}
 		for range calls {
 			took, err := b.call()
 			if err != nil {
@@ -85,17 +93,13 @@ func ignore(err, what error) error {
 	return err
 }
 
-// connect starts the plugin and configures it for states of the size.
-func connect(client *plugin.Client, s size) (sdk.Model, error) {
+// describe starts the plugin and asks what it is.
+func describe(client *plugin.Client) (*sdk.Plugin, error) {
 	protocol, err := client.Client()
 	if err != nil {
 		return nil, err
 	}
-	p, err := rpc.Describe(context.Background(), protocol.(*plugin.GRPCClient).Conn)
-	if err != nil {
-		return nil, err
-	}
-	return p.NewModel(context.Background(), sdk.ModelConfig{Params: sdk.Params{"n": s.Values}, Step: 1})
+	return rpc.Describe(context.Background(), protocol.(*plugin.GRPCClient).Conn)
 }
 
 // box is what a host calls a model with: two matrices, used again and again.
@@ -158,8 +162,8 @@ type host struct {
 	last  answer
 }
 
-func startHost(program string, s size) (*host, error) {
-	cmd, stdin, stdout, err := again("host", program, fmt.Sprint(s.Members), fmt.Sprint(s.Values))
+func startHost(s size, command ...string) (*host, error) {
+	cmd, stdin, stdout, err := again(append([]string{"host", fmt.Sprint(s.Members), fmt.Sprint(s.Values)}, command...)...)
 	if err != nil {
 		return nil, err
 	}

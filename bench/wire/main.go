@@ -7,6 +7,9 @@
 // unix socket in pieces of 16 KiB, written and read at the same time, and, where
 // they are few, by a plain unary gRPC call.
 //
+// With a Python interpreter as its argument it measures, in turns, the same plugin
+// in Python and in Go instead.
+//
 // It ends with status 1 when a target is missed.
 package main
 
@@ -36,17 +39,19 @@ func run(args []string) error {
 	switch {
 	case len(args) == 0:
 		return measureAll(sizes)
+	case len(args) == 1:
+		return measurePython(args[0])
 	case len(args) == 2 && args[0] == "echo":
 		return serveEcho(args[1])
-	case len(args) == 4 && args[0] == "host":
-		members, err1 := strconv.Atoi(args[2])
-		values, err2 := strconv.Atoi(args[3])
+	case len(args) > 3 && args[0] == "host":
+		members, err1 := strconv.Atoi(args[1])
+		values, err2 := strconv.Atoi(args[2])
 		if err := errors.Join(err1, err2); err != nil {
 			return err
 		}
-		return serveHost(args[1], size{Members: members, Values: values})
+		return serveHost(args[3:], size{Members: members, Values: values})
 	}
-	return errors.New("takes no arguments")
+	return errors.New("takes no arguments, or a Python interpreter")
 }
 
 // again starts this program with arguments. It ends when stdin is closed.
@@ -73,10 +78,9 @@ func measureAll(sizes []size) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	program := filepath.Join(dir, "plus-one")
-	build := exec.Command("go", "build", "-o", program, "github.com/plume-da/plume/bench/wire/plugin")
-	if text, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the plugin: %w\n%s", err, text)
+	program, err := build(dir)
+	if err != nil {
+		return err
 	}
 	fmt.Printf("%s, %s/%s, GOMAXPROCS %d\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
 	fmt.Println(heading)
@@ -93,6 +97,16 @@ func measureAll(sizes []size) error {
 	return errors.Join(missed...)
 }
 
+// build builds the plugin in dir.
+func build(dir string) (program string, err error) {
+	program = filepath.Join(dir, "plus-one")
+	text, err := exec.Command("go", "build", "-o", program, "github.com/plume-da/plume/bench/wire/plugin").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building the plugin: %w\n%s", err, text)
+	}
+	return program, nil
+}
+
 // measure measures one size in fresh processes.
 func measure(program, dir string, s size) (*result, error) {
 	dir = filepath.Join(dir, s.String())
@@ -103,7 +117,7 @@ func measure(program, dir string, s size) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := startHost(program, s)
+	h, err := startHost(s, program)
 	if err != nil {
 		return nil, err
 	}

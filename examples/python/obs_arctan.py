@@ -25,6 +25,11 @@ class ObsArctan(ObservationOperator):
     def observe(self, x, t):  # x: (members, n)
         return np.arctan(self.scale * x[:, self.columns])
 
+    def adjoint(self, d, x, t):  # d: (members, m), one vector a member; offers filters the gradient of log p(y | x)
+        out = np.zeros_like(x)
+        out[:, self.columns] = d * self.scale / (1 + (self.scale * x[:, self.columns]) ** 2)
+        return out
+
 
 if __name__ == "__main__":
     serve(ObsArctan)

@@ -73,6 +73,7 @@ func (s *suite) checkObserve(op sdk.ObservationOperator, dist string) {
 	b := observeCall{s, op, role, ensembleAround(stateCentre, 4), 0, members - 5}
 	s.checkPure(role, a.run, b.run, s.plugin.Manifest.Threading.ConcurrentCalls)
 	s.checkObserveSplit(a)
+	s.checkGradient(a)
 }
 
 type observeCall struct {
@@ -178,4 +179,72 @@ func (s *suite) checkObserveSplit(whole observeCall) {
 			s.fault(whole.role, "%s: members %d to %d alone give another answer: %s; draw from seed.Member(first + i)", name, cut, members-1, d)
 		}
 	}
+}
+
+// The step of the differences that a gradient is compared with, and how far it may be
+// from them, in units of the larger of the two and 1: rounding makes an error of 1e-16
+// of the log-likelihood divided by the step, 1e-9 where that is near 10, and the
+// third derivative one of the squared step, 1e-10. The rest is for operators whose
+// arithmetic is less exact.
+const (
+	gradientStep      = 1e-5
+	gradientTolerance = 1e-5
+)
+
+// checkGradient compares the gradient with central differences of the log-likelihood.
+func (s *suite) checkGradient(c observeCall) {
+	offers := c.op.Space().Offers
+	if !slices.Contains(offers, sdk.Gradient) || !slices.Contains(offers, sdk.LogLikelihood) {
+		return
+	}
+	_, n := c.ensemble.Dims()
+	y := c.observation(c.op.Space().Layout.Size())
+	gradient := unwritten(members, n)
+	sums, err := c.logLikelihood(c.ensemble, y, gradient)
+	for j := 0; j < n && err == nil; j++ {
+		var up, down []float64
+		if up, err = c.logLikelihood(moved(c.ensemble, j, gradientStep), y, nil); err != nil {
+			break
+		}
+		if down, err = c.logLikelihood(moved(c.ensemble, j, -gradientStep), y, nil); err != nil {
+			break
+		}
+		for i := range sums {
+			got, want := gradient.At(i, j), (up[i]-down[i])/(2*gradientStep)
+			if !(math.Abs(got-want) <= gradientTolerance*max(1, math.Abs(got), math.Abs(want))) {
+				s.fault(c.role, "member %d, value %d: the gradient is %.6g, but the log-likelihood changes by %.6g per unit", i, j, got, want)
+				return
+			}
+		}
+	}
+	if err != nil {
+		s.fault(c.role, "with gradients: %v", err)
+	}
+}
+
+// moved returns a copy of ensemble with value j of every member moved.
+func moved(ensemble *mat.Dense, j int, by float64) *mat.Dense {
+	m := mat.DenseCopyOf(ensemble)
+	for i := range members {
+		m.Set(i, j, m.At(i, j)+by)
+	}
+	return m
+}
+
+// logLikelihood returns log p(y | x) of every member, and its gradient if there is
+// room for it.
+func (c observeCall) logLikelihood(ensemble *mat.Dense, y []float64, gradient *mat.Dense) ([]float64, error) {
+	terms := unwritten(members, len(y))
+	r := &sdk.ObserveRequest{
+		Call: sdk.Call{Cycle: 1, Seed: rng.New(5)}, Time: 1, Ensemble: ensemble, Observation: y,
+		Predicted: unwritten(members, len(y)), LogLikelihood: terms, Gradient: gradient,
+	}
+	if _, err := c.op.Observe(c.s.ctx, r); err != nil {
+		return nil, err
+	}
+	sums := make([]float64, members)
+	for i := range sums {
+		sums[i] = mat.Sum(terms.RowView(i))
+	}
+	return sums, nil
 }

@@ -15,13 +15,13 @@ import (
 // featureShared is the feature of plugins that take large payloads from memory
 // shared with the host, and put theirs there. Its numbers are part of it.
 const (
-	featureShared = "shm.v1"
+	featureShared = "shm.v2"
 
 	slots     = 3 // in each direction: one that is filled, one that is emptied, and one for delays
 	slotBytes = maxPayload
 
-	nameBytes   = 64 // of the head; then come the generations of the slots
-	stride      = 64 // between generations: a cache line, so that two do not slow each other down
+	nameBytes   = 64 // of the head; then come two words for every slot
+	stride      = 64 // between words: a cache line, so that two do not slow each other down
 	headBytes   = 4 << 10
 	sharedBytes = headBytes + 2*slots*slotBytes
 )
@@ -37,14 +37,17 @@ const patience = 5 * time.Millisecond
 // the copy that fills them and the copy that empties them; frames on the stream of
 // the call say which, so everything else about a call is as without it.
 //
-// A slot's generation is even while it is free and odd while it is taken. The
-// sender takes a slot. The receiver frees it when it has read it, or the sender
-// takes it back when its call ends, whichever is first: both swap the generation
-// the slot was taken with for the next, so the later one finds another
-// generation and changes nothing, even if the slot has been taken again. A call
-// takes back all it took, however it ends, so that a slot whose frame never arrived
-// is lost no longer than its call lasts. A receiver that comes too late knows that
-// what it read may have been overwritten, and discards it.
+// A slot has two words, and each side writes one of them. The sender counts in
+// taken: it makes it odd when it takes the slot, and even when it takes it back. The
+// odd number is the generation of what is in the slot. The receiver, when it has
+// read the slot, writes the generation into read. The slot is free when taken is
+// even, or equals read.
+//
+// A call takes back all it took, however it ends, so that a slot whose frame never
+// arrived is lost no longer than its call lasts. A receiver that comes too late finds
+// another generation in taken, knows that what it read may have been overwritten, and
+// discards it. That no word has two writers spares both sides instructions that
+// many languages do not have.
 //
 // Nobody waits for ever: a sender that finds no slot for a while, because other
 // calls have them all or their receiver is slow, sends the piece inline.
@@ -57,8 +60,12 @@ type memory struct {
 	sends, receives int    // the first slot of each direction
 }
 
-func (m *memory) generation(slot int) *atomic.Uint64 {
-	return (*atomic.Uint64)(unsafe.Pointer(&m.bytes[nameBytes+slot*stride]))
+// taken is the word of the slot's sender, and read that of its receiver.
+func (m *memory) taken(slot int) *atomic.Uint64 { return m.word(2 * slot) }
+func (m *memory) read(slot int) *atomic.Uint64  { return m.word(2*slot + 1) }
+
+func (m *memory) word(i int) *atomic.Uint64 {
+	return (*atomic.Uint64)(unsafe.Pointer(&m.bytes[nameBytes+i*stride]))
 }
 
 func (m *memory) slot(i int) []byte {
@@ -73,8 +80,9 @@ func (m *memory) take(ctx context.Context) (slot int, generation uint64, ok bool
 	}
 	for start := time.Now(); ; pause() {
 		for i := m.sends; i < m.sends+slots; i++ {
-			if g := m.generation(i).Load(); g%2 == 0 && m.generation(i).CompareAndSwap(g, g+1) {
-				return i, g + 1, true
+			g := m.taken(i).Load()
+			if next := g + 1 + g%2; (g%2 == 0 || m.read(i).Load() == g) && m.taken(i).CompareAndSwap(g, next) {
+				return i, next, true
 			}
 		}
 		if ctx.Err() != nil || time.Since(start) > patience {
@@ -83,10 +91,21 @@ func (m *memory) take(ctx context.Context) (slot int, generation uint64, ok bool
 	}
 }
 
-// free frees a slot, unless that has been done since it was taken with this
-// generation.
-func (m *memory) free(slot int, generation uint64) bool {
-	return m.generation(slot).CompareAndSwap(generation, generation+1)
+// takeBack takes back a slot, unless it has been taken again since.
+func (m *memory) takeBack(slot int, generation uint64) {
+	m.taken(slot).CompareAndSwap(generation, generation+1)
+}
+
+// done says that a slot has been read. It returns false when it had been taken back,
+// so that what was read may be anything. Should it be taken back and taken again
+// just now, the new generation is not in read, and the slot waits for the end of its
+// call.
+func (m *memory) done(slot int, generation uint64) bool {
+	if m.taken(slot).Load() != generation {
+		return false
+	}
+	m.read(slot).Store(generation)
+	return true
 }
 
 // received returns the payload that p says where to find.

@@ -190,7 +190,7 @@ func TestSharedIsInline(t *testing.T) {
 // been taken.
 func used(m *memory, first int) bool {
 	for i := range slots {
-		if m.generation(first+i).Load() != 0 {
+		if m.taken(first+i).Load() != 0 {
 			return true
 		}
 	}
@@ -204,7 +204,7 @@ func checkFree(t *testing.T, m *memory) {
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		taken = nil
 		for i := range 2 * slots {
-			if m.generation(i).Load()%2 == 1 {
+			if g := m.taken(i).Load(); g%2 == 1 && m.read(i).Load() != g {
 				taken = append(taken, i)
 			}
 		}
@@ -263,7 +263,8 @@ func TestNoSlotIsFree(t *testing.T) {
 			t.Errorf("the answer differs: %v", err)
 		}
 		for i := range 2 * slots {
-			memoryOf(m).generation(i).Store(1)
+			memoryOf(m).taken(i).Store(1)
+			memoryOf(m).read(i).Store(0)
 		}
 	}
 }
@@ -392,7 +393,7 @@ func TestLateReceiver(t *testing.T) {
 		if _, err := received(into, plugin, c.stream); sdk.KindOf(err) != c.want {
 			t.Errorf("%s: got %v", name, err)
 		}
-		if g := host.generation(slot).Load(); g != generation {
+		if g, read := host.taken(slot).Load(), host.read(slot).Load(); g != generation || read == g {
 			t.Errorf("%s: generation %d of the new call became %d", name, generation, g)
 		}
 	}
@@ -420,7 +421,7 @@ func TestBrokenSharedFrames(t *testing.T) {
 		{"never taken", host, &pb.Shared{Slot: slots, Generation: 7}, "was taken back before it was read"},
 		{"not asked for", host, &pb.Shared{Slot: slots + 1, Length: 1, Generation: 1}, "channel gradient: was not asked for"},
 	} {
-		host.generation(slots + 1).Store(1)
+		host.taken(slots + 1).Store(1)
 		into := &channel{id: pb.Channel_CHANNEL_ENSEMBLE, space: space, matrix: mat.NewDense(2, wide, nil)}
 		s := &play{frames: []frame{{channel: pb.Channel_CHANNEL_GRADIENT, shared: c.shared}, {end: &pb.CallEnd{}}}}
 		if _, err := received(into, c.memory, s); sdk.KindOf(err) != sdk.KindContract || !strings.Contains(err.Error(), c.want) {
@@ -449,7 +450,7 @@ func TestVandal(t *testing.T) {
 			}
 			at := random.IntN(2 * slots)
 			if random.IntN(10) == 0 {
-				shared.generation(at).Add(random.Uint64N(3))
+				shared.word(2*at + random.IntN(2)).Add(random.Uint64N(3))
 			}
 			for range 100 {
 				// The stream's metadata is at the start of slots.

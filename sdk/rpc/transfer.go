@@ -125,11 +125,11 @@ func after(f *frame) *frame {
 	return f
 }
 
-// takeBack frees the slots that nobody has read. Call it when the call has ended.
+// takeBack frees the slots of the call. Call it when the call has ended.
 func (o *outgoing) takeBack() {
 	for i, generation := range o.taken {
 		if generation != 0 {
-			o.memory.free(o.memory.sends+i, generation)
+			o.memory.takeBack(o.memory.sends+i, generation)
 		}
 	}
 }
@@ -240,7 +240,7 @@ func (in *incoming) shared(id pb.Channel, p *pb.Shared) error {
 		return err
 	}
 	_ = in.payload(id, piece)
-	in.lost = in.lost || !in.memory.free(int(p.Slot), p.Generation)
+	in.lost = in.lost || !in.memory.done(int(p.Slot), p.Generation)
 	return nil
 }
 

@@ -342,14 +342,16 @@ func (x *ConfigureResponse) GetNeeds() []string {
 	return nil
 }
 
-// The feature shm.v1 (protocol_minor 1): on one machine large payloads travel in
+// The feature shm.v2 (protocol_minor 1): on one machine large payloads travel in
 // memory that host and plugin both map, and frames say where. The file is 4 KiB of
 // head and 6 slots of 1 MiB. Slots 0 to 2 carry what the host sends, 3 to 5 what
-// the plugin sends. The head holds the name, and from byte 64 on one
-// little-endian 64-bit generation per slot, 64 bytes apart, which is changed by
-// atomic compare-and-swap alone: even when the slot is free, odd when it is taken.
-// The sender adds 1 to take a slot, the receiver adds 1 when it has read it. When a
-// call ends, its sender takes back what nobody has read.
+// the plugin sends. The head holds the name, and from byte 64 on two little-endian
+// 64-bit words per slot, each 64 bytes from the next: taken, which the slot's sender
+// alone writes, and read, which its receiver alone writes. The sender makes taken odd
+// to take a slot; the receiver writes that number into read when it has read the slot.
+// A slot is free when taken is even or equals read. When a call ends, its sender
+// makes taken even where it still has the call's number. A receiver for whose frame
+// taken has another number, after it has read the slot, discards what it read.
 type ShareRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // random, at most 64 bytes; the file begins with it
@@ -985,7 +987,7 @@ type Shared struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
 	Length        uint32                 `protobuf:"varint,2,opt,name=length,proto3" json:"length,omitempty"`
-	Generation    uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"` // of the slot as it was taken, so odd
+	Generation    uint64                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"` // what the sender wrote into taken, so odd
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

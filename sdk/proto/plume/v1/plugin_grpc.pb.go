@@ -39,7 +39,7 @@ type PluginClient interface {
 	// Makes one configuration, which later calls name. A process may hold many.
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
 	// Maps memory of the host, for calls that name it. Only plugins with the feature
-	// shm.v1 are asked; one that answers an error gets every payload in its frames.
+	// shm.v2 are asked; one that answers an error gets every payload in its frames.
 	Share(ctx context.Context, in *ShareRequest, opts ...grpc.CallOption) (*ShareResponse, error)
 	// The host holds this stream open for as long as it lives. When it ends the
 	// host is gone, and the plugin exits.
@@ -108,7 +108,7 @@ type PluginServer interface {
 	// Makes one configuration, which later calls name. A process may hold many.
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
 	// Maps memory of the host, for calls that name it. Only plugins with the feature
-	// shm.v1 are asked; one that answers an error gets every payload in its frames.
+	// shm.v2 are asked; one that answers an error gets every payload in its frames.
 	Share(context.Context, *ShareRequest) (*ShareResponse, error)
 	// The host holds this stream open for as long as it lives. When it ends the
 	// host is gone, and the plugin exits.

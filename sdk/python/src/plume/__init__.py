@@ -31,7 +31,7 @@ from .errors import (
 )
 from .layout import Coordinates, Layout, Variable
 from .params import Param
-from .roles import Analysis, ErrorModel, Filter, Forecast, Model, ObservationOperator, Problem
+from .roles import Analysis, ErrorModel, Filter, Forecast, Model, ObservationOperator, Observed, Problem
 from .runs import Run, open_run
 from .serving import serve
 from .streams import Streams
@@ -49,6 +49,7 @@ __all__ = [
     "Layout",
     "Model",
     "ObservationOperator",
+    "Observed",
     "Param",
     "PlumeError",
     "Problem",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ class Frame:
     end: Any = None
     channel: int = 0
     shm: Any = None
-    ipc: Any = b""
+    ipc: memoryview = memoryview(b"")  # noqa: RUF009 - immutable
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
@@ -77,9 +78,15 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-def payload(channel: int, piece: Any) -> bytes:
-    """Returns the message that carries a piece of a channel."""
-    return b"".join((varint(_CHANNEL << 3), varint(channel), varint(_IPC << 3 | 2), varint(len(piece)), piece))
+def payload(channel: int, pieces: Iterable[memoryview], size: int) -> bytes:
+    """Returns the message that carries pieces, of size bytes, of a channel."""
+    return b"".join((varint(_CHANNEL << 3), varint(channel), varint(_IPC << 3 | 2), varint(size), *pieces))
+
+
+def shared(channel: int, slot: int, length: int, generation: int) -> bytes:
+    """Returns the message that says where a piece of a channel lies in shared memory."""
+    where = b"".join((varint(1 << 3), varint(slot), varint(2 << 3), varint(length), varint(3 << 3), varint(generation)))
+    return varint(_CHANNEL << 3) + varint(channel) + field(_SHM, where)
 
 
 def end(message: Any) -> bytes:

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import logging
-import math
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
-import numpy as np
-from google.protobuf import any_pb2, json_format
+from google.protobuf import any_pb2
 
-from . import _frames, _wire
+from . import _frames, _shared
+from ._calls import CALL, CONFIGURE, ENSEMBLE, NAMES, OBSERVATIONS, Channels, Configuration, params_of
 from ._proto import plugin_pb2 as pb
-from .errors import ConfigError, ContractError, DivergedError, PlumeError, classify
-from .layout import Coordinates, Layout, Variable, layout_of
+from ._transfer import Incoming, Outgoing, Source
+from .errors import ContractError, PlumeError, classify
 from .params import declarations, manifest, resolve
-from .roles import (
-    Analysis,
-    ErrorModel,
-    Filter,
-    Forecast,
-    Model,
-    ObservationOperator,
-    Plugin,
-    Problem,
-    check_finite,
-    matrix,
-    observed_layout,
-)  # fmt: skip
-from .streams import Streams, generator
-
-ENSEMBLE, PREDICTED, SIMULATED, OBSERVATIONS, LOG_LIKELIHOOD, GRADIENT = range(1, 7)
-_NAMES = ("", "ensemble", "predicted", "simulated", "observations", "log_likelihood", "gradient")
+from .roles import Plugin
 
 _CODES = {
     "config": grpc.StatusCode.INVALID_ARGUMENT,
@@ -50,19 +33,6 @@ METHODS = {
 }
 
 
-class Configuration:
-    """A configured plugin with the layouts of its matrices."""
-
-    def __init__(self, plugin: Any, state: Layout, observations: Layout | None) -> None:
-        self.plugin, self.state, self.observations = plugin, state, observations
-
-    def layout(self, channel: int) -> Layout:
-        layout = self.state if channel in (ENSEMBLE, GRADIENT) else self.observations
-        if layout is None or not 0 < channel < len(_NAMES):
-            raise ContractError(f"channel {channel} does not belong to this role", where="call")
-        return layout
-
-
 class Server:
     """Answers the services of one plugin class."""
 
@@ -70,6 +40,7 @@ class Server:
         self.cls, self.declared = cls, declarations(cls)
         self.manifest = manifest(cls, self.declared)
         self.configurations: dict[str, Configuration] = {}
+        self.memories: dict[str, _shared.Memory] = {}
         self.records: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.host_gone = threading.Event()
 
@@ -79,10 +50,10 @@ class Server:
         unary = grpc.unary_unary_rpc_method_handler
         services: dict[str, dict[str, Any]] = {
             "plume.v1.Plugin": {
-                "Describe": unary(lambda _, c: pb.DescribeResponse(manifest=self.manifest, protocol_minor=1),
-                                  pb.DescribeRequest.FromString, pb.DescribeResponse.SerializeToString),
+                "Describe": unary(self.describe, pb.DescribeRequest.FromString, pb.DescribeResponse.SerializeToString),
                 "Configure": unary(self.configure, pb.ConfigureRequest.FromString,
                                    pb.ConfigureResponse.SerializeToString),
+                "Share": unary(self.share, pb.ShareRequest.FromString, pb.ShareResponse.SerializeToString),
                 "Session": grpc.stream_stream_rpc_method_handler(
                     self.session, pb.SessionRequest.FromString, pb.SessionEvent.SerializeToString),
             },
@@ -90,6 +61,18 @@ class Server:
         }  # fmt: skip
         for service, methods in services.items():
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
+
+    def describe(self, request: Any, context: Any) -> Any:
+        """Says what the plugin is."""
+        return pb.DescribeResponse(manifest=self.manifest, protocol_minor=1, features=_shared.features())
+
+    def share(self, request: Any, context: Any) -> Any:
+        """Maps memory of the host."""
+        try:
+            self.memories[request.name] = _shared.Memory(request.name, request.path)
+            return pb.ShareResponse()
+        except PlumeError as e:
+            abort(context, e)
 
     def session(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
         """Lasts as long as the host; carries log records."""
@@ -113,7 +96,7 @@ class Server:
             plugin = self.cls()
             for name, value in resolve(self.declared, params_of(request.params)).items():
                 setattr(plugin, name, value)
-            c, response = _CONFIGURE[self.cls._role](plugin, request)
+            c, response = CONFIGURE[self.cls._role](plugin, request)
             self.configurations[request.configuration] = c
             return response
         except Exception as e:
@@ -121,47 +104,44 @@ class Server:
 
     def call(self, messages: Iterator[bytes], context: Any) -> Iterator[bytes]:
         """Answers one call of the plugin's role."""
+        taken: Outgoing | None = None
         try:
-            header, c, pieces = self.receive(messages)
-            inputs = {
-                channel: _wire.decode(
-                    c.layout(channel),
-                    pieces.get(channel, []),
-                    1 if channel == OBSERVATIONS else header.members,
-                    _NAMES[channel],
-                )
-                for channel in header.sends
-            }
-            if ENSEMBLE not in inputs:
-                raise ContractError("has no ensemble", where="call")
-            for m in inputs.values():
-                m.flags.writeable = False
-            answer, end = _CALL[self.cls._role](c, header, inputs)
-            for channel in header.wants:
+            request = Incoming(messages, self.memories)
+            c, inputs = self.receive(request)
+            answer, end = CALL[self.cls._role](c, request.header, inputs)
+            taken = Outgoing(request.memory, context.is_active)
+            for channel in request.header.wants:
                 if channel not in answer:
                     raise ContractError(f"channel {channel} is not offered", where="call")
-                stream = memoryview(_wire.encode(c.layout(channel), answer[channel]))
-                for at in range(0, len(stream), _frames.MAX_PAYLOAD):
-                    yield _frames.payload(channel, stream[at : at + _frames.MAX_PAYLOAD])
+                yield from taken.channel(channel, c.space(channel).encode(answer[channel]))
+            inputs.clear()  # for the next call to use their memory
+            answer.clear()
             yield _frames.end(end)
+            if taken.taken:  # the host closes its side when it has read them all
+                for _ in messages:
+                    pass
         except Exception as e:
             abort(context, classify(e))
+        finally:
+            if taken is not None:
+                taken.take_back()
 
-    def receive(self, messages: Iterator[bytes]) -> tuple[Any, Configuration, dict[int, list[Any]]]:
+    def receive(self, request: Incoming) -> tuple[Configuration, Channels]:
         """Reads a whole request."""
-        first = _frames.parse(next(messages, b""))
-        if first.header is None:
-            raise ContractError("does not start with a CallHeader", where="call")
-        if (c := self.configurations.get(first.header.configuration)) is None:
-            raise ContractError(f"there is no configuration {first.header.configuration!r}", where="call")
-        pieces: dict[int, list[Any]] = {}
-        for message in messages:
-            frame = _frames.parse(message)
-            if len(frame.ipc):
-                pieces.setdefault(frame.channel, []).append(frame.ipc)
-            if frame.end is not None:
-                return first.header, c, pieces
-        raise ContractError("ended without a CallEnd", where="call")
+        h = request.header
+        if (c := self.configurations.get(h.configuration)) is None:
+            raise ContractError(f"there is no configuration {h.configuration!r}", where="call")
+        inputs: Channels = {}
+        for channel in h.sends:
+            rows = 1 if channel == OBSERVATIONS else h.members
+            m = c.space(channel).decode(Source(request, channel), rows, NAMES[channel])
+            request.ended(channel, NAMES[channel])
+            inputs[channel] = m.view()
+            inputs[channel].flags.writeable = False
+        request.end()
+        if ENSEMBLE not in inputs:
+            raise ContractError("has no ensemble", where="call")
+        return c, inputs
 
 
 def abort(context: Any, e: PlumeError) -> None:
@@ -177,138 +157,6 @@ def abort(context: Any, e: PlumeError) -> None:
     status += _frames.field(3, packed.SerializeToString())
     context.set_trailing_metadata((("grpc-status-details-bin", status),))
     context.abort(code, str(e))
-
-
-def params_of(struct: Any) -> dict[str, Any]:
-    """Returns the parameters of a request."""
-    values: dict[str, Any] = json_format.MessageToDict(struct)
-    return values
-
-
-def layout_from(message: Any) -> Layout:
-    """Returns the layout of a message."""
-    variables = tuple(Variable(v.name, v.unit, tuple(v.shape), tuple(v.dims)) for v in message.variables)
-    if not message.HasField("coordinates"):
-        return Layout(variables)
-    c = message.coordinates
-    points = np.array(c.points).reshape(-1, len(c.dims))
-    return Layout(variables, Coordinates(tuple(c.dims), points, tuple(c.period)))
-
-
-def layout_to(layout: Layout) -> Any:
-    """Returns the message of a layout."""
-    message = pb.Layout(
-        variables=[pb.Variable(name=v.name, shape=v.shape, dims=v.dims, unit=v.unit) for v in layout.variables]
-    )
-    if (c := layout.coordinates) is not None:
-        points = np.asarray(c.points, dtype=float)
-        if points.shape != (layout.size, len(c.dims)):
-            raise ContractError(f"have shape {points.shape}, want {(layout.size, len(c.dims))}", where="coordinates")
-        message.coordinates.dims.extend(c.dims)
-        message.coordinates.period.extend(c.period or [0.0] * len(c.dims))
-        message.coordinates.points.extend(points.ravel())
-    return message
-
-
-def _configure_model(plugin: Model, r: Any) -> tuple[Configuration, Any]:
-    if r.step and not plugin.step:
-        raise ConfigError(f"the model has no time step, but {r.step:g} was given", where="step", hint="leave it out")
-    if r.step < 0 or not math.isfinite(r.step):
-        raise ConfigError(f"must be a number above 0, but is {r.step:g}", where="step")
-    plugin.step, plugin.dir = r.step or plugin.step, r.dir
-    plugin.setup()
-    layout = layout_of(plugin.variables, plugin.coordinates)
-    return Configuration(plugin, layout, None), pb.ConfigureResponse(state=layout_to(layout))
-
-
-def _configure_operator(plugin: ObservationOperator, r: Any) -> tuple[Configuration, Any]:
-    if r.error.dist not in plugin.errors:
-        raise ConfigError(f'must be one of {", ".join(plugin.errors)}, but is "{r.error.dist}"', where="error.dist")
-    sd = np.array(r.error.sd)
-    if len(sd) == 0 or not np.all(np.isfinite(sd) & (sd > 0)):
-        raise ConfigError(f"must be above 0 and finite, but is {sd.tolist()}", where="error.sd")
-    plugin.state, plugin.error = layout_from(r.state), ErrorModel(r.error.dist, sd, r.error.df)
-    plugin.setup()
-    layout = observed_layout(plugin)
-    space = pb.ObservationSpace(layout=layout_to(layout), offers=plugin._offers(layout))
-    return Configuration(plugin, plugin.state, layout), pb.ConfigureResponse(observations=space)
-
-
-def _configure_filter(plugin: Filter, r: Any) -> tuple[Configuration, Any]:
-    plugin.state, plugin.observations = layout_from(r.state), layout_from(r.observations.layout)
-    plugin.members = r.members
-    plugin.setup()
-    return Configuration(plugin, plugin.state, plugin.observations), pb.ConfigureResponse(needs=list(plugin.needs))
-
-
-def _forecast(c: Configuration, h: Any, inputs: dict[int, Any]) -> tuple[dict[int, Any], Any]:
-    rng = Streams((h.seed_hi, h.seed_lo), h.first_member, h.members)
-    result = c.plugin.forecast(inputs[ENSEMBLE], h.time_from, h.time_to, rng)
-    result = result if isinstance(result, Forecast) else Forecast(result)
-    m, failed = matrix(result.ensemble, inputs[ENSEMBLE].shape, "forecast"), set(result.failures)
-    if not failed <= set(range(h.members)):
-        raise ContractError(f"rows {sorted(failed)} are listed as failed; want 0 to {h.members - 1}", where="forecast")
-    check_finite(m, c.state, "forecast", failed)
-    kept = [i for i in range(h.members) if i not in failed]
-    failures = [pb.MemberFailure(member=i, reason=reason) for i, reason in sorted(result.failures.items())]
-    end = pb.CallEnd(members=len(kept), failures=failures, metrics=result.metrics)
-    return {ENSEMBLE: m[kept] if failed else m}, end
-
-
-def _observe(c: Configuration, h: Any, inputs: dict[int, Any]) -> tuple[dict[int, Any], Any]:
-    p, x, t, layout = c.plugin, inputs[ENSEMBLE], h.time_from, c.layout(PREDICTED)
-    shape = (h.members, layout.size)
-    predicted = matrix(p.observe(x, t), shape, "observe")
-    check_finite(predicted, layout, "observe", set())
-    answer = {PREDICTED: predicted}
-    if SIMULATED in h.wants:
-        rng = Streams((h.seed_hi, h.seed_lo), h.first_member, h.members)
-        answer[SIMULATED] = matrix(p.simulate(predicted, x, t, rng), shape, "simulate")
-        check_finite(answer[SIMULATED], layout, "simulate", set())
-    if LOG_LIKELIHOOD in h.wants:
-        if OBSERVATIONS not in inputs:
-            raise ContractError("log_likelihood is wanted without observations", where="call")
-        y = inputs[OBSERVATIONS][0]
-        values = matrix(p.log_likelihood(predicted, x, y, t), shape, "log_likelihood")
-        answer[LOG_LIKELIHOOD] = np.where(np.isnan(y), 0.0, values)
-        check_finite(answer[LOG_LIKELIHOOD], layout, "log_likelihood", set(), impossible=True)
-    end = pb.CallEnd(members=h.members)
-    if "error_variance" in p._offers(layout):
-        end.error_variance.extend(np.broadcast_to(np.asarray(p.error_variance(), dtype=float), (layout.size,)))
-    return answer, end
-
-
-def _analyse(c: Configuration, h: Any, inputs: dict[int, Any]) -> tuple[dict[int, Any], Any]:
-    n = h.members
-    try:
-        check_finite(inputs[ENSEMBLE], c.state, "forecast ensemble", set())
-    except ContractError as e:
-        raise DivergedError(e.what, where="forecast ensemble") from None
-    weights = np.array(h.log_weights) if h.log_weights else np.full(n, -np.log(n))
-    problem = Problem(
-        ensemble=inputs[ENSEMBLE], observation=inputs[OBSERVATIONS][0], predicted=inputs.get(PREDICTED),
-        simulated=inputs.get(SIMULATED), log_likelihood=inputs.get(LOG_LIKELIHOOD), gradient=inputs.get(GRADIENT),
-        error_variance=np.array(h.error_variance) if h.error_variance else None, log_weights=weights,
-        carry=h.carry, cycle=h.cycle, time=h.time_from, rng=generator((h.seed_hi, h.seed_lo), 0),
-    )  # fmt: skip
-    result = c.plugin.analyse(problem)
-    result = result if isinstance(result, Analysis) else Analysis(result)
-    m = matrix(result.ensemble, inputs[ENSEMBLE].shape, "analyse")
-    check_finite(m, c.state, "analyse", set())
-    end = pb.CallEnd(members=n, metrics=result.metrics, carry=result.carry)
-    if result.log_weights is not None:
-        end.log_weights.extend(np.asarray(result.log_weights, dtype=float))
-    if result.ancestors is not None:
-        end.ancestors.extend(int(i) for i in result.ancestors)
-    return {ENSEMBLE: m}, end
-
-
-_Configure = Callable[[Any, Any], tuple[Configuration, Any]]
-_Call = Callable[[Configuration, Any, dict[int, Any]], tuple[dict[int, Any], Any]]
-_CONFIGURE: dict[str, _Configure] = {
-    "model": _configure_model, "operator": _configure_operator, "filter": _configure_filter,
-}  # fmt: skip
-_CALL: dict[str, _Call] = {"model": _forecast, "operator": _observe, "filter": _analyse}
 
 
 class SessionHandler(logging.Handler):

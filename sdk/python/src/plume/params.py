@@ -16,6 +16,7 @@ _TYPES: dict[Any, str] = {
     float: "float", int: "int", bool: "bool", str: "string",
     list[float]: "floats", list[int]: "ints", list[str]: "strings",
 }  # fmt: skip
+_AUTO = "auto"
 _WANTS = {
     "float": "a number", "int": "an integer", "bool": "true or false", "string": "a string",
     "floats": "a list of numbers", "ints": "a list of integers", "strings": "a list of strings",
@@ -32,6 +33,7 @@ class Declaration:
     unit: str = ""
     limits: dict[str, float] = field(default_factory=dict)  # min, max, above, below
     choices: list[str] = field(default_factory=list)
+    auto: bool = False
     name: str = ""
     type: str = ""
 
@@ -40,10 +42,16 @@ class Declaration:
         if self.choices:
             return ("one of " if self.type == "string" else "a list of ") + ", ".join(self.choices)
         words = {"min": "of at least", "above": "above", "max": "of at most", "below": "below"}
-        return _WANTS[self.type] + " and".join(f" {words[k]} {v:g}" for k, v in self.limits.items())
+        return (
+            ('"auto" or ' if self.auto else "")
+            + _WANTS[self.type]
+            + " and".join(f" {words[k]} {v:g}" for k, v in self.limits.items())
+        )
 
     def check(self, value: Any) -> Any:
         """Returns value in the parameter's own type, or raises ConfigError."""
+        if self.auto and value in (_AUTO, None):
+            return None
         if self.type in ("floats", "ints", "strings"):
             if not isinstance(value, list):
                 raise self._refusal(value)
@@ -83,6 +91,7 @@ def Param(
     gt: float | None = None,
     lt: float | None = None,
     choices: list[str] | None = None,
+    auto: bool = False,
 ) -> Any:
     """Declares a parameter of a plugin::
 
@@ -90,9 +99,13 @@ def Param(
 
     Its type is the hint: float, int, bool, str, or a list of float, int or str. Without
     a default the workflow must give it. ge, le, gt and lt are limits; choices are those
-    of a str or of the items of a list."""
+    of a str or of the items of a list. With auto the word "auto" leaves a number to the
+    plugin, where it is None::
+
+        width: float | None = Param("auto", auto=True, gt=0, doc="of the kernels")
+    """
     limits = {"min": ge, "above": gt, "max": le, "below": lt}
-    return Declaration(default, doc, unit, {k: v for k, v in limits.items() if v is not None}, choices or [])
+    return Declaration(default, doc, unit, {k: v for k, v in limits.items() if v is not None}, choices or [], auto)
 
 
 def declarations(cls: type) -> dict[str, Declaration]:
@@ -103,13 +116,18 @@ def declarations(cls: type) -> dict[str, Declaration]:
     hints = typing.get_type_hints(cls) if found else {}
     faults = []
     for name, p in found.items():
-        p.name, p.type = name, _TYPES.get(hints.get(name), "")
+        hint = hints.get(name)
+        if p.auto and hint == (float | None):
+            hint = float
+        p.name, p.type = name, _TYPES.get(hint, "")
         if not _NAME.match(name):
             faults.append(f"param {name}: name must be lower-case letters, digits and _")
         if not p.doc:
             faults.append(f"param {name}: doc is missing; say what it means: Param(..., doc=...)")
         if not p.type:
             faults.append(f"param {name}: type hint is {hints.get(name)}; want float, int, bool, str or a list of them")
+        elif p.auto and p.type != "float":
+            faults.append(f"param {name}: auto is for float | None, not {p.type}")
         elif p.default is not _REQUIRED:
             try:
                 p.default = p.check(p.default)
@@ -155,9 +173,12 @@ def manifest(cls: Any, declared: dict[str, Declaration]) -> str:
     text = "".join(f"{k} = {_literal(v)}\n" for k, v in cls._face().items())
     for p in declared.values():
         entries: dict[str, Any] = {"name": p.name, "type": p.type}
-        entries |= {"required": True} if p.default is _REQUIRED else {"default": p.default}
+        entries |= (
+            {"required": True} if p.default is _REQUIRED else {"default": _AUTO if p.default is None else p.default}
+        )
         entries |= {k: float(v) for k, v in p.limits.items()}
         entries |= {"choices": p.choices} if p.choices else {}
+        entries |= {"auto": True} if p.auto else {}
         entries |= {"unit": p.unit} if p.unit else {}
         text += _table("[[param]]", entries | {"doc": p.doc})
     for citation in cls.citations:

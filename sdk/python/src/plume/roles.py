@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import ConfigError, ContractError, DivergedError, ShapeError, classify
+from .errors import ConfigError, ContractError, DivergedError, ShapeError, TransientError, classify
 from .layout import Coordinates, Declared, Layout, layout_of
 from .streams import Streams
 
@@ -48,10 +48,11 @@ class Plugin:
 class Forecast:
     """What a model may return in place of the ensemble alone.
 
-    Rows of failed members, {row: reason}, are left out."""
+    Rows of failed members, {row: reason}, are left out. A reason is a text or an
+    exception; a TransientError says that the same call may succeed when repeated."""
 
     ensemble: ArrayLike
-    failures: Mapping[int, str] = field(default_factory=dict)
+    failures: Mapping[int, str | Exception] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -76,15 +77,15 @@ class Model(Plugin):
         """Returns the states at t1 of the members x, (members, n), at t0.
 
         x is read-only. rng holds a random stream for every member."""
-        rows, failures = np.zeros_like(x), {}
+        rows, failures = np.zeros_like(x), dict[int, Exception]()
         for i in range(len(x)):
             try:
                 row = np.asarray(self.forecast_member(x[i], t0, t1, rng.member(i)))
                 if row.shape != x[i].shape:
                     raise ShapeError(f"got shape {row.shape}, want {x[i].shape}", where="forecast_member")
                 rows[i] = row
-            except DivergedError as e:
-                failures[i] = str(e)
+            except (DivergedError, TransientError) as e:
+                failures[i] = e
             except Exception as e:
                 raise classify(e, f"member {i}") from e
         return Forecast(rows, failures)
@@ -103,12 +104,21 @@ class ErrorModel:
     df: float = 0.0
 
 
+@dataclass
+class Observed:
+    """What an operator may return in place of the predictions alone."""
+
+    predicted: ArrayLike
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
 class ObservationOperator(Plugin):
     """Says what would be observed of a state. Override observe or observe_member.
 
     variables says what an observation is, and may be set in setup; state is the layout
-    observed. With normal errors the kit draws observations and computes likelihoods;
-    an operator that declares other errors overrides simulate and log_likelihood."""
+    observed. With normal errors the kit draws observations and computes likelihoods,
+    and with an adjoint their gradient; an operator that declares other errors overrides
+    simulate, log_likelihood, error_variance and gradient, those of them it offers."""
 
     variables: Declared = {}
     coordinates: Coordinates | None = None
@@ -121,7 +131,7 @@ class ObservationOperator(Plugin):
     def _face(cls) -> dict[str, Any]:
         return super()._face() | {"errors": list(cls.errors)}
 
-    def observe(self, x: Array, t: float) -> ArrayLike:
+    def observe(self, x: Array, t: float) -> ArrayLike | Observed:
         """Returns h(x), (members, m), of the states x, (members, n)."""
         rows: list[ArrayLike] = []
         for i in range(len(x)):
@@ -145,18 +155,33 @@ class ObservationOperator(Plugin):
         values: Array = -0.5 * ((y - predicted) / sd) ** 2 - np.log(sd * np.sqrt(2 * np.pi))
         return values
 
+    def adjoint(self, d: Array, x: Array, t: float) -> ArrayLike:
+        """Returns H'd, (members, n): for every member the vector d, (members, m), times
+        the transposed derivative of h at x, (members, n)."""
+        raise NotImplementedError(f"{type(self).__name__} has no adjoint")
+
+    def gradient(self, predicted: Array, x: Array, y: Array, t: float) -> ArrayLike:
+        """Returns the gradient of log p(y | x) by x, (members, n). Missing components of
+        y do not contribute. With normal errors it is H'((y - h(x)) / sd^2)."""
+        return self.adjoint(np.where(np.isnan(y), 0.0, (y - predicted) / self.error.sd**2), x, t)
+
     def error_variance(self) -> ArrayLike:
         """Returns the variance of y - h(x), (m,)."""
         return self.error.sd**2
 
     def _offers(self, layout: Layout) -> list[str]:
+        def own(name: str) -> bool:
+            return getattr(type(self), name) is not getattr(ObservationOperator, name)
+
         normal = self.error.dist == "normal"
         offers = ["predicted"]
         for name, key in (
             ("simulate", "simulated"), ("log_likelihood", "log_likelihood"), ("error_variance", "error_variance"),
         ):  # fmt: skip
-            if normal or getattr(type(self), name) is not getattr(ObservationOperator, name):
+            if normal or own(name):
                 offers.append(key)
+        if own("gradient") or (normal and own("adjoint") and not own("log_likelihood")):
+            offers.append("gradient")
         if layout.coordinates is not None and self.state.coordinates is not None:
             offers.append("coordinates")
         return offers
@@ -204,11 +229,13 @@ class Filter(Plugin):
     """Turns a forecast ensemble and an observation into an analysis ensemble.
 
     needs names what has to be filled in a Problem: predicted, simulated,
-    log_likelihood, gradient, error_variance, coordinates."""
+    log_likelihood, gradient, error_variance, coordinates. It may be set in setup, from
+    what the operator offers."""
 
     needs: Sequence[str] = ("predicted",)
     state: Layout
     observations: Layout
+    offers: Sequence[str]
     members: int
     _role = "filter"
     independent_members = False

@@ -11,16 +11,19 @@ class Streams:
 
     Every stream is a Philox generator (Salmon et al. 2011, doi:10.1145/2063384.2063405)
     whose key is the seed of the call and whose counter begins at the member's number in
-    the whole ensemble, so a member draws the same whatever members are called with it."""
+    the whole ensemble, so a member draws the same whatever members are called with it.
+    first is the number of row 0 in the whole ensemble, cycle that of the assimilation
+    cycle."""
 
-    def __init__(self, seed: tuple[int, int], first: int, members: int) -> None:
-        self._seed, self._first, self._members = seed, first, members
+    def __init__(self, seed: tuple[int, int], first: int, members: int, cycle: int) -> None:
+        self.first, self.cycle = first, cycle
+        self._seed, self._members = seed, members
         self._open: dict[int, np.random.Generator] = {}
 
     def member(self, i: int) -> np.random.Generator:
         """Returns the stream of row i."""
         if i not in self._open:
-            self._open[i] = generator(self._seed, self._first + i + 1)
+            self._open[i] = generator(self._seed, self.first + i + 1)
         return self._open[i]
 
     def normal(self, *shape: int) -> NDArray[np.float64]:

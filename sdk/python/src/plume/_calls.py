@@ -1,0 +1,194 @@
+"""What a plugin is asked, made of messages, and what it answers, checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from google.protobuf import json_format
+
+from ._proto import plugin_pb2 as pb
+from ._wire import Space
+from .errors import ConfigError, ContractError, DivergedError, TransientError
+from .layout import Coordinates, Layout, Variable, layout_of
+from .roles import (
+    Analysis,
+    Array,
+    ErrorModel,
+    Filter,
+    Forecast,
+    Model,
+    ObservationOperator,
+    Observed,
+    Problem,
+    check_finite,
+    matrix,
+    observed_layout,
+)  # fmt: skip
+from .streams import Streams, generator
+
+ENSEMBLE, PREDICTED, SIMULATED, OBSERVATIONS, LOG_LIKELIHOOD, GRADIENT = range(1, 7)
+NAMES = ("", "ensemble", "predicted", "simulated", "observations", "log_likelihood", "gradient")
+Channels = dict[int, Array]
+
+
+class Configuration:
+    """A configured plugin with the layouts of its matrices."""
+
+    def __init__(self, plugin: Any, state: Layout, observations: Layout | None) -> None:
+        self.plugin = plugin
+        self.state, self.observations = Space(state), Space(observations) if observations else None
+
+    def space(self, channel: int) -> Space:
+        """Returns what moves the matrix of a channel."""
+        space = self.state if channel in (ENSEMBLE, GRADIENT) else self.observations
+        if space is None or not 0 < channel < len(NAMES):
+            raise ContractError(f"channel {channel} does not belong to this role", where="call")
+        return space
+
+
+def params_of(struct: Any) -> dict[str, Any]:
+    """Returns the parameters of a request."""
+    values: dict[str, Any] = json_format.MessageToDict(struct)
+    return values
+
+
+def layout_from(message: Any) -> Layout:
+    """Returns the layout of a message."""
+    variables = tuple(Variable(v.name, v.unit, tuple(v.shape), tuple(v.dims)) for v in message.variables)
+    if not message.HasField("coordinates"):
+        return Layout(variables)
+    c = message.coordinates
+    points = np.array(c.points).reshape(-1, len(c.dims))
+    return Layout(variables, Coordinates(tuple(c.dims), points, tuple(c.period)))
+
+
+def layout_to(layout: Layout) -> Any:
+    """Returns the message of a layout."""
+    message = pb.Layout(
+        variables=[pb.Variable(name=v.name, shape=v.shape, dims=v.dims, unit=v.unit) for v in layout.variables]
+    )
+    if (c := layout.coordinates) is not None:
+        points = np.asarray(c.points, dtype=float)
+        if points.shape != (layout.size, len(c.dims)):
+            raise ContractError(f"have shape {points.shape}, want {(layout.size, len(c.dims))}", where="coordinates")
+        message.coordinates.dims.extend(c.dims)
+        message.coordinates.period.extend(c.period or [0.0] * len(c.dims))
+        message.coordinates.points.extend(points.ravel())
+    return message
+
+
+def _configure_model(plugin: Model, r: Any) -> tuple[Configuration, Any]:
+    if r.step and not plugin.step:
+        raise ConfigError(f"the model has no time step, but {r.step:g} was given", where="step", hint="leave it out")
+    if r.step < 0 or not math.isfinite(r.step):
+        raise ConfigError(f"must be a number above 0, but is {r.step:g}", where="step")
+    plugin.step, plugin.dir = r.step or plugin.step, r.dir
+    plugin.setup()
+    layout = layout_of(plugin.variables, plugin.coordinates)
+    return Configuration(plugin, layout, None), pb.ConfigureResponse(state=layout_to(layout))
+
+
+def _configure_operator(plugin: ObservationOperator, r: Any) -> tuple[Configuration, Any]:
+    if r.error.dist not in plugin.errors:
+        raise ConfigError(f'must be one of {", ".join(plugin.errors)}, but is "{r.error.dist}"', where="error.dist")
+    sd = np.array(r.error.sd)
+    if len(sd) == 0 or not np.all(np.isfinite(sd) & (sd > 0)):
+        raise ConfigError(f"must be above 0 and finite, but is {sd.tolist()}", where="error.sd")
+    plugin.state, plugin.error = layout_from(r.state), ErrorModel(r.error.dist, sd, r.error.df)
+    plugin.setup()
+    layout = observed_layout(plugin)
+    space = pb.ObservationSpace(layout=layout_to(layout), offers=plugin._offers(layout))
+    return Configuration(plugin, plugin.state, layout), pb.ConfigureResponse(observations=space)
+
+
+def _configure_filter(plugin: Filter, r: Any) -> tuple[Configuration, Any]:
+    plugin.state, plugin.observations = layout_from(r.state), layout_from(r.observations.layout)
+    plugin.offers, plugin.members = tuple(r.observations.offers), r.members
+    plugin.setup()
+    return Configuration(plugin, plugin.state, plugin.observations), pb.ConfigureResponse(needs=list(plugin.needs))
+
+
+def _streams(h: Any) -> Streams:
+    return Streams((h.seed_hi, h.seed_lo), h.first_member, h.members, h.cycle)
+
+
+def _forecast(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]:
+    x = inputs[ENSEMBLE]
+    result = c.plugin.forecast(x, h.time_from, h.time_to, _streams(h))
+    result = result if isinstance(result, Forecast) else Forecast(result)
+    m, failed = matrix(result.ensemble, x.shape, "forecast"), set(result.failures)
+    if not failed <= set(range(h.members)):
+        raise ContractError(f"rows {sorted(failed)} are listed as failed; want 0 to {h.members - 1}", where="forecast")
+    check_finite(m, c.state.layout, "forecast", failed)
+    kept = [i for i in range(h.members) if i not in failed]
+    failures = [
+        pb.MemberFailure(member=i, reason=str(why), retryable=isinstance(why, TransientError))
+        for i, why in sorted(result.failures.items())
+    ]
+    end = pb.CallEnd(members=len(kept), failures=failures, metrics=result.metrics)
+    return {ENSEMBLE: m[kept] if failed else m}, end
+
+
+def _observe(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]:
+    p, x, t, layout = c.plugin, inputs[ENSEMBLE], h.time_from, c.space(PREDICTED).layout
+    y = inputs[OBSERVATIONS][0] if OBSERVATIONS in inputs else None
+    answer: Channels = {}
+
+    def put(channel: int, where: str, values: Any, like: Layout = layout) -> None:
+        answer[channel] = matrix(values, (h.members, like.size), where)
+        if channel == LOG_LIKELIHOOD and y is not None:
+            answer[channel] = np.where(np.isnan(y), 0.0, answer[channel])
+        check_finite(answer[channel], like, where, set(), impossible=channel == LOG_LIKELIHOOD)
+
+    result = p.observe(x, t)
+    result = result if isinstance(result, Observed) else Observed(result)
+    put(PREDICTED, "observe", result.predicted)
+    predicted = answer[PREDICTED]
+    if SIMULATED in h.wants:
+        put(SIMULATED, "simulate", p.simulate(predicted, x, t, _streams(h)))
+    if y is None and (LOG_LIKELIHOOD in h.wants or GRADIENT in h.wants):
+        raise ContractError("log_likelihood or gradient is wanted without observations", where="call")
+    if LOG_LIKELIHOOD in h.wants:
+        put(LOG_LIKELIHOOD, "log_likelihood", p.log_likelihood(predicted, x, y, t))
+    if GRADIENT in h.wants:
+        put(GRADIENT, "gradient", p.gradient(predicted, x, y, t), c.state.layout)
+    end = pb.CallEnd(members=h.members, metrics=result.metrics)
+    if "error_variance" in p._offers(layout):
+        end.error_variance.extend(np.broadcast_to(np.asarray(p.error_variance(), dtype=float), (layout.size,)))
+    return answer, end
+
+
+def _analyse(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]:
+    n = h.members
+    try:
+        check_finite(inputs[ENSEMBLE], c.state.layout, "forecast ensemble", set())
+    except ContractError as e:
+        raise DivergedError(e.what, where="forecast ensemble") from None
+    weights = np.array(h.log_weights) if h.log_weights else np.full(n, -np.log(n))
+    problem = Problem(
+        ensemble=inputs[ENSEMBLE], observation=inputs[OBSERVATIONS][0], predicted=inputs.get(PREDICTED),
+        simulated=inputs.get(SIMULATED), log_likelihood=inputs.get(LOG_LIKELIHOOD), gradient=inputs.get(GRADIENT),
+        error_variance=np.array(h.error_variance) if h.error_variance else None, log_weights=weights,
+        carry=h.carry, cycle=h.cycle, time=h.time_from, rng=generator((h.seed_hi, h.seed_lo), 0),
+    )  # fmt: skip
+    result = c.plugin.analyse(problem)
+    result = result if isinstance(result, Analysis) else Analysis(result)
+    m = matrix(result.ensemble, inputs[ENSEMBLE].shape, "analyse")
+    check_finite(m, c.state.layout, "analyse", set())
+    end = pb.CallEnd(members=n, metrics=result.metrics, carry=result.carry)
+    if result.log_weights is not None:
+        end.log_weights.extend(np.asarray(result.log_weights, dtype=float))
+    if result.ancestors is not None:
+        end.ancestors.extend(int(i) for i in result.ancestors)
+    return {ENSEMBLE: m}, end
+
+
+_Configure = Callable[[Any, Any], tuple[Configuration, Any]]
+_Call = Callable[[Configuration, Any, Channels], tuple[Channels, Any]]
+CONFIGURE: dict[str, _Configure] = {
+    "model": _configure_model, "operator": _configure_operator, "filter": _configure_filter,
+}  # fmt: skip
+CALL: dict[str, _Call] = {"model": _forecast, "operator": _observe, "filter": _analyse}

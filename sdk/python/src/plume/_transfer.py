@@ -1,0 +1,145 @@
+"""The channels of a call on their way in and out, in frames or in shared memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from . import _frames
+from ._shared import LEAST, Memory
+from .errors import ContractError
+
+
+class Incoming:
+    """A request: its header, and its channels one after the other, as pyarrow reads
+    them.
+
+    Values are copied once on their way out of the frames, into room that the next
+    read but one uses again; what fits into one frame is a window on it."""
+
+    def __init__(self, messages: Iterator[bytes], memories: dict[str, Memory]) -> None:
+        self._messages = messages
+        first = _frames.parse(next(messages, b""))
+        if first.header is None:
+            raise ContractError("does not start with a CallHeader", where="call")
+        self.header: Any = first.header
+        self.memory = memories.get(first.header.shm)
+        if first.header.shm and self.memory is None:
+            raise ContractError(f"there is no shared memory {first.header.shm!r}", where="call")
+        self._frame = _frames.Frame()
+        self._piece, self._at = self._frame.ipc, 0
+        self._rooms = [bytearray(), bytearray()]
+
+    def _more(self, channel: int) -> bool:
+        """Says whether there is more of a channel, and goes to the next frame for it."""
+        while self._at == len(self._piece):
+            if self._frame.channel == 0 and self._frame.end is None:
+                message = next(self._messages, None)
+                if message is None:
+                    raise ContractError("ended without a CallEnd", where="call")
+                self._frame = _frames.parse(message)
+            if self._frame.end is not None or self._frame.channel != channel:
+                return False
+            self._piece, self._at = self._frame.ipc, 0
+            if (shm := self._frame.shm) is not None:
+                if self.memory is None:
+                    raise ContractError("its payload is in shared memory, of which the call has none", where="frame")
+                self._piece = self.memory.received(shm.slot, shm.length, shm.generation)
+            if not len(self._piece):
+                self._frame = _frames.Frame()
+        return True
+
+    def _passed(self, n: int) -> None:
+        """Goes on by n bytes, and frees the slot that is behind."""
+        self._at += n
+        if self._at == len(self._piece):
+            shm = self._frame.shm
+            if shm is not None and self.memory is not None and not self.memory.done(shm.slot, shm.generation):
+                raise ContractError("a payload in shared memory was taken back before it was read", where="call")
+            self._frame = _frames.Frame()
+
+    def read(self, channel: int, n: int) -> memoryview:
+        """Returns the next n bytes of a channel, or what is left of it."""
+        if self._more(channel) and self._frame.shm is None and self._at + n <= len(self._piece):
+            whole = self._piece[self._at : self._at + n]
+            self._passed(n)
+            return whole
+        self._rooms.reverse()
+        if len(self._rooms[0]) < n:
+            self._rooms[0] = bytearray(n)
+        room, filled = memoryview(self._rooms[0])[:n], 0
+        while filled < n and self._more(channel):
+            k = min(n - filled, len(self._piece) - self._at)
+            room[filled : filled + k] = self._piece[self._at : self._at + k]
+            filled += k
+            self._passed(k)
+        return room[:filled]
+
+    def ended(self, channel: int, name: str) -> None:
+        """Checks that nothing follows the end of a channel."""
+        if self._at < len(self._piece):
+            raise ContractError("goes on after its end", where=f"channel {name}")
+
+    def end(self) -> None:
+        """Reads the end of the request."""
+        if self._more(0) or self._frame.end is None:
+            raise ContractError("holds more than its header says", where="call")
+
+
+class Source:
+    """One channel of a request as the file that pyarrow wants to read."""
+
+    closed = False
+
+    def __init__(self, request: Incoming, channel: int) -> None:
+        self._request, self._channel = request, channel
+
+    def read(self, n: int) -> memoryview:
+        """Returns the next n bytes."""
+        return self._request.read(self._channel, n)
+
+    def readable(self) -> bool:
+        """Says yes."""
+        return True
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+class Outgoing:
+    """An answer: makes messages of its channels."""
+
+    def __init__(self, memory: Memory | None, alive: Callable[[], bool]) -> None:
+        self._memory, self._alive = memory, alive
+        self.taken: dict[int, int] = {}  # slots, and the generation each was last taken with
+
+    def channel(self, channel: int, segments: Iterable[Any]) -> Iterator[bytes]:
+        """Returns the messages that carry segments, which must not change until the
+        call has ended."""
+        held: list[memoryview] = []
+        size = 0
+        for segment in segments:
+            view = memoryview(segment).cast("B")
+            while len(view):
+                head = view[: _frames.MAX_PAYLOAD - size]
+                held.append(head)
+                view, size = view[len(head) :], size + len(head)
+                if size == _frames.MAX_PAYLOAD:
+                    yield self._frame(channel, held, size)
+                    held, size = [], 0
+        if size:
+            yield self._frame(channel, held, size)
+
+    def _frame(self, channel: int, pieces: list[memoryview], size: int) -> bytes:
+        if self._memory is not None and size >= LEAST and (taken := self._memory.take(self._alive)):
+            slot, generation = taken
+            self.taken[slot] = generation
+            self._memory.fill(slot, pieces)
+            return _frames.shared(channel, slot, size, generation)
+        return _frames.payload(channel, pieces, size)
+
+    def take_back(self) -> None:
+        """Frees the slots of the call, which has ended."""
+        for slot, generation in self.taken.items():
+            if self._memory is not None:
+                self._memory.take_back(slot, generation)

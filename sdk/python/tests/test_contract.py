@@ -1,0 +1,96 @@
+"""What Go's contract offers, plugins in Python can do."""
+
+import pytest
+from conftest import EXAMPLES, plume
+
+OPERATOR = '''
+class Square(ObservationOperator):
+    """x squared."""
+
+    {declared}
+    variables = [Variable("x", "1", (6,))]
+
+    def observe(self, x, t):
+        return Observed(x**2, metrics={{"largest": float(np.max(x))}})
+
+    {offered}
+
+serve(Square)
+'''
+ADJOINT = "def adjoint(self, d, x, t): return 2 * x * d"
+
+
+@pytest.mark.parametrize(
+    ("declared", "offered", "want"),
+    [
+        ("", ADJOINT, None),
+        ("", "def adjoint(self, d, x, t): return x * d", "the gradient is"),
+        ("", "def adjoint(self, d, x, t): return d[:, :2]", "gradient: got shape (12, 2), want (members, values) ="),
+        ("", "def gradient(self, predicted, x, y, t): return 2 * x * (y - predicted) / self.error.sd**2",
+         "gradient: member 0, x[0] is nan; want a finite number"),
+        ('errors = ["laplace"]', """
+    def log_likelihood(self, predicted, x, y, t):
+        return -np.abs(y - predicted)
+
+    def gradient(self, predicted, x, y, t):
+        return 2 * x * np.where(np.isnan(y), 0.0, np.sign(y - predicted))
+""", None),
+    ],
+)  # fmt: skip
+def test_gradients(script, declared, offered, want):
+    code, said = plume("plugins", "test", script(OPERATOR.format(declared=declared, offered=offered)))
+    assert code == (0 if want is None else 1), said
+    assert want is None or want in said
+
+
+def test_the_example_offers_a_gradient():
+    text = (EXAMPLES / "obs_arctan.py").read_text(encoding="utf-8")
+    assert "def adjoint" in text  # which test_conformance then puts through the suite
+
+
+FILTER = '''
+class Choosy(Filter):
+    """Takes what it is offered."""
+
+    def setup(self):
+        assert set(self.offers) >= {"predicted", "error_variance", "gradient"}
+        self.needs = [n for n in ("gradient", "log_likelihood") if n in self.offers]
+
+    def analyse(self, p):
+        assert p.predicted is None and p.gradient.shape == p.ensemble.shape
+        return Analysis(p.ensemble + 0.01 * p.gradient, carry=p.carry + b"!", metrics={"cycle": float(p.cycle)})
+
+serve(Choosy)
+'''
+
+
+def test_filters_see_what_is_offered(script):
+    code, said = plume("plugins", "test", script(FILTER))
+    assert code == 0, said
+
+
+RETRYABLE = '''
+class Flaky(Model):
+    """One member may succeed when repeated, one cannot."""
+
+    variables = {"x": "1"}
+    example = {"state": [2.0]}
+
+    def forecast(self, x, t0, t1, rng):
+        assert rng.cycle == 1 and rng.first in (0, 5)
+        return super().forecast(x, t0, t1, rng)
+
+    def forecast_member(self, x, t0, t1, rng):
+        if x[0] < 1.9:
+            raise TransientError("no licence free")
+        if x[0] > 2.1:
+            raise DivergedError("overflow")
+        return x
+
+serve(Flaky)
+'''
+
+
+def test_members_may_fail(script):
+    code, said = plume("plugins", "test", script(RETRYABLE))
+    assert code == 0, said
