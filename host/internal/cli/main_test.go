@@ -64,7 +64,7 @@ func TestScripts(t *testing.T) {
 // name. The texts are exact; -update rewrites them.
 func TestBadWorkflows(t *testing.T) {
 	files, err := filepath.Glob("testdata/bad/*.toml")
-	if err != nil || len(files) < 12 {
+	if err != nil || len(files) < 50 {
 		t.Fatalf("%d files: %v", len(files), err)
 	}
 	t.Chdir("testdata/bad")
@@ -95,6 +95,9 @@ func TestBadWorkflows(t *testing.T) {
 			}
 			if got != string(want) {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+			if strings.Count(got, "error[") != strings.Count(got, "= help: ") {
+				t.Errorf("a finding has no remedy:\n%s", got)
 			}
 			if code == exitOK || stdout.String() != "" {
 				t.Errorf("exit code %d, stdout %q", code, stdout.String())

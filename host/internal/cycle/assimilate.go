@@ -93,16 +93,9 @@ func newAssimilation(p *plan.Plan, trial *plan.Trial, twin *Twin) *assimilation 
 	if a.observe.Predicted == nil && slices.Contains(p.Space.Offers, sdk.Predicted) {
 		a.observe.Predicted = mat.NewDense(trial.Size, m, nil) // for the innovations
 	}
-	mean := p.Ensemble.Mean
-	switch p.Ensemble.Around {
-	case plan.Truth0:
-		mean = twin.Truth.RawRowView(0)
-	case plan.TruthInit:
-		mean = twin.Init
-	}
 	init := a.seed.Child("init", 0)
 	for i := range trial.Size {
-		p.Ensemble.Into(a.state.Members.RawRowView(i), mean, init.Member(i))
+		p.Ensemble.Into(a.state.Members.RawRowView(i), i, twin.Truth.RawRowView(0), twin.Init, init.Member(i))
 	}
 	return a
 }

@@ -29,7 +29,7 @@ func Simulate(ctx context.Context, p *plan.Plan, done func()) (*Twin, error) {
 	n, m, cycles := p.State.Size(), p.Space.Layout.Size(), p.Clock.Cycles
 	t := &Twin{Init: make([]float64, n), Truth: mat.NewDense(cycles+1, n, nil), Observations: mat.NewDense(cycles, m, nil)}
 	seed := p.Seed.Child("truth", 0)
-	p.Truth.Init.Into(t.Init, p.Truth.Init.Mean, seed.Child("init", 0).Rand())
+	p.Truth.Init.Into(t.Init, 0, nil, nil, seed.Child("init", 0).Rand())
 
 	state := mat.NewDense(1, n, append([]float64(nil), t.Init...))
 	next := mat.NewDense(1, n, nil)

@@ -1,12 +1,12 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -52,6 +52,7 @@ type maker struct {
 	found workflow.Diagnostics
 
 	modelPlugin, referencePlugin   *sdk.Plugin
+	truthPlugin                    *sdk.Plugin // nil: that of the model
 	operatorPlugins, filterPlugins []*sdk.Plugin
 }
 
@@ -67,6 +68,8 @@ const (
 	codeStep         = "E308" // the time step does not divide the interval
 	codeCapability   = "E309" // an operator does not offer what a filter needs
 	codeMembers      = "E310" // members that depend on each other are to be split
+	codeSamples      = "E320" // a file of members cannot be used
+	codeVariable     = "E321" // a name that is no variable of the state, or a variable without a number
 )
 
 // IsPluginFault says whether a finding is about a plugin that is missing or does
@@ -95,8 +98,17 @@ func (m *maker) findPlugins() {
 	if r := m.w.Reference; r != nil {
 		m.referencePlugin = m.find(r.Component, Spread{}, sdk.RoleFilter, "reference")
 	}
-	if m.modelPlugin != nil && m.w.Truth != nil {
-		m.checkParams(m.modelPlugin.Manifest, m.w.Truth.Params, false, "truth")
+	switch t := m.w.Truth; {
+	case t == nil:
+	case t.Plugin != "":
+		c := m.w.Model.Component
+		if c.OnFailure == "drop_member" { // there is but one
+			c.OnFailure = "retry"
+		}
+		c.Plugin, c.Timeout, c.Params = t.Plugin, t.Timeout, t.Params
+		m.truthPlugin = m.find(c, Spread{}, sdk.RoleModel, "truth")
+	case m.modelPlugin != nil:
+		m.checkParams(m.modelPlugin.Manifest, t.Params, false, "truth")
 	}
 }
 
@@ -104,11 +116,12 @@ func (m *maker) find(c workflow.Component, s Spread, role sdk.Role, path ...any)
 	p, err := m.open(m.ctx, c, s)
 	at := below(path, "plugin")
 	if err != nil {
-		m.add(codePlugin, at, "%v", err)
+		m.add(codePlugin, at, "%v", err).WithHelp("`plume plugins list` shows the plugins there are; [plugins] names others")
 		return nil
 	}
 	if p.Manifest.Role != role {
-		m.add(codeRole, at, "`%s` is a %s plugin, but a %s is needed here", c.Plugin, p.Manifest.Role, role).WithLabel("a %s", role)
+		m.add(codeRole, at, "`%s` is a %s plugin, but a %s is needed here", c.Plugin, p.Manifest.Role, role).WithLabel("a %s", role).
+			WithHelp("name a %s here; `plume plugins list` shows them", role)
 		return nil
 	}
 	m.checkParams(p.Manifest, c.Params, true, path...)
@@ -146,7 +159,7 @@ func (m *maker) checkParams(manifest *sdk.Manifest, params map[string]any, compl
 		}
 		if _, err := p.Check(params[name]); err != nil {
 			m.add(codeParam, at, "%s", what(err, name)).WithLabel("%s", p.Wants()+defaultText(p)).
-				WithNote("%s: %s, %s", face, p.Name, p.Doc)
+				WithNote("%s: %s, %s", face, p.Name, p.Doc).WithHelp("write %s%s", p.Wants(), leaveOut(p))
 		}
 	}
 	for _, p := range manifest.Params {
@@ -171,6 +184,14 @@ func defaultText(p *sdk.Param) string {
 		return ""
 	}
 	return fmt.Sprintf("; default %v", p.Default)
+}
+
+// leaveOut says what happens without p, if it can be left out.
+func leaveOut(p *sdk.Param) string {
+	if p.Required {
+		return ""
+	}
+	return fmt.Sprintf(", or leave it out for the default, %v", p.Default)
 }
 
 func suggestParam(manifest *sdk.Manifest, name string) string {
@@ -199,120 +220,111 @@ func (m *maker) refused(manifest *sdk.Manifest, err error, path ...any) {
 	if k := sdk.KindOf(err); k == sdk.KindCrash || k == sdk.KindDeadline || k == sdk.KindPlugin {
 		code = codePlugin
 	}
-	m.add(code, at, "%v", err)
+	m.add(code, at, "%v", err).WithHelp("`plume plugins describe %s` says what it takes", manifest.Name)
 }
 
 func (m *maker) model() {
 	w, manifest := m.w, m.modelPlugin.Manifest
 	step, err := manifest.ResolveStep(w.Time.Step)
 	if err != nil {
-		m.add(codeStep, []any{"time", "step"}, "%v", err)
+		m.add(codeStep, []any{"time", "step"}, "%v", err).WithHelp("remove step, or choose a model that has a time step")
 		return
 	}
-	m.checkStep(step)
+	m.checkStep(step, "time", "interval")
 	w.Model.Params = resolve(manifest, w.Model.Params)
-	m.plan.Model, err = m.modelPlugin.NewModel(m.ctx, m.configuration(w.Model.Params, step))
+	if slices.ContainsFunc(manifest.Params, mayBePath) {
+		w.Model.Dir = w.ModelDir() // so that the resolved workflow runs from anywhere
+	}
+	model, err := m.modelPlugin.NewModel(m.ctx, sdk.ModelConfig{Params: w.Model.Params, Step: step, Dir: w.ModelDir()})
 	if err != nil {
 		m.refused(manifest, err, "model")
 		return
 	}
 	w.Time.Step = step
-	m.plan.State = m.plan.Model.Layout()
+	m.plan.State = model.Layout()
+	m.plan.Model = m.withNoise(model, w.Model.Noise, "model")
 	if w.Truth != nil {
-		m.truth(step)
+		m.truth(model)
 	}
-	n := m.plan.State.Size()
-	m.plan.Ensemble = Draw{
-		Around: map[string]Origin{"": Given, "truth": Truth0, "truth_init": TruthInit}[w.Ensemble.Init.Around],
-		Mean:   m.vector(w.Ensemble.Init.Mean, n, "ensemble", "init", "mean"),
-		SD:     m.vector(w.Ensemble.Init.SD, n, "ensemble", "init", "sd"),
-	}
+	m.plan.Ensemble = m.draw(w.Ensemble.Init, m.plan.State, "ensemble", "init")
 }
 
-// configuration returns what a model is configured with. Paths in a workflow are
-// relative to the file.
-func (m *maker) configuration(params sdk.Params, step float64) sdk.ModelConfig {
-	dir, err := filepath.Abs(filepath.Dir(m.w.File))
-	if err != nil { // the working directory is gone
-		dir = ""
-	}
-	return sdk.ModelConfig{Params: params, Step: step, Dir: dir}
+// mayBePath says whether a parameter can be the path of a file.
+func mayBePath(p sdk.Param) bool {
+	return (p.Type == sdk.String || p.Type == sdk.Strings) && len(p.Choices) == 0
 }
 
-// truth configures the model of the truth: that of the ensemble, or another
-// configuration of the same plugin.
-func (m *maker) truth(step float64) {
-	w, n := m.w, m.plan.State.Size()
-	truth := &m.plan.Truth
-	truth.Model, truth.SpinUp = m.plan.Model, w.Truth.SpinUp
-	if len(w.Truth.Params) > 0 {
-		params := maps.Clone(w.Model.Params)
+// truth makes the model of the truth: that of the ensemble, another configuration of
+// its plugin, or another plugin whose states have the same variables.
+func (m *maker) truth(model sdk.Model) {
+	w, truth := m.w, &m.plan.Truth
+	plugin := cmp.Or(m.truthPlugin, m.modelPlugin)
+	step, params := w.Truth.Step, w.Truth.Params
+	if m.truthPlugin == nil {
+		step = cmp.Or(step, w.Time.Step)
+		params = maps.Clone(w.Model.Params)
 		maps.Copy(params, w.Truth.Params)
-		model, err := m.modelPlugin.NewModel(m.ctx, m.configuration(params, step))
-		if err != nil {
-			m.refused(m.modelPlugin.Manifest, err, "truth")
+	}
+	step, err := plugin.Manifest.ResolveStep(step)
+	if err != nil {
+		m.add(codeStep, []any{"truth", "step"}, "%v", err).WithHelp("remove step, or choose a model that has a time step")
+		return
+	}
+	m.checkStep(step, "time", "interval")
+	m.checkStep(step, "truth", "spin_up")
+	if m.truthPlugin != nil {
+		w.Truth.Params = resolve(plugin.Manifest, params)
+		params = w.Truth.Params
+	}
+	if m.truthPlugin != nil || step != w.Time.Step || len(w.Truth.Params) > 0 {
+		if model, err = plugin.NewModel(m.ctx, sdk.ModelConfig{Params: params, Step: step, Dir: w.ModelDir()}); err != nil {
+			m.refused(plugin.Manifest, err, "truth")
 			return
 		}
-		if got := model.Layout().Size(); got != n {
-			m.add(codeShape, []any{"truth", "params"}, "the truth has %d state values, the model has %d; they must be the same", got, n)
+	}
+	if w.Truth.Step != 0 || m.truthPlugin != nil {
+		w.Truth.Step = step
+	}
+	if got := model.Layout(); !sameVariables(got, m.plan.State) {
+		at := []any{"truth", "params"}
+		if m.truthPlugin != nil {
+			at[1] = "plugin"
 		}
-		truth.Model = model
+		m.add(codeShape, at, "the states of the truth have %s, those of the model %s; they must be the same", describe(got), describe(m.plan.State)).
+			WithLabel("%s", describe(got)).WithHelp("choose parameters or plugins whose states have the same variables and shapes")
+		return
 	}
-	mean := []any{"truth", "init"}
-	if w.Truth.Init.Dist != "" {
-		mean = append(mean, "mean")
-	}
-	truth.Init.Mean = m.vector(w.Truth.Init.Mean, n, mean...)
-	truth.Init.SD = m.vector(w.Truth.Init.SD, n, "truth", "init", "sd")
+	truth.Model, truth.SpinUp = m.withNoise(model, w.Truth.Noise, "truth"), w.Truth.SpinUp
+	truth.Init = m.draw(w.Truth.Init, m.plan.State, "truth", "init")
 }
 
-// vector spreads one value over n, or checks that there are n.
-func (m *maker) vector(values []float64, n int, path ...any) []float64 {
-	switch len(values) {
-	case 0:
-		return make([]float64, n)
-	case 1:
-		return slices.Repeat(values, n)
-	case n:
-		return values
-	}
-	m.add(codeShape, path, "%d values are given, but %s has %d state values", len(values), m.w.Model.Plugin, n).
-		WithLabel("1 or %d numbers", n).WithNote("state: %s", describe(m.plan.State))
-	return nil
+// sameVariables says whether two layouts have the same variables in the same order.
+func sameVariables(a, b *sdk.Layout) bool {
+	return slices.EqualFunc(a.Variables, b.Variables, func(a, b sdk.Variable) bool {
+		return a.Name == b.Name && slices.Equal(a.Shape, b.Shape)
+	})
 }
 
-func describe(l *sdk.Layout) string {
-	parts := make([]string, len(l.Variables))
-	for i, v := range l.Variables {
-		parts[i] = v.Name
-		if len(v.Shape) > 0 {
-			parts[i] += fmt.Sprint(v.Shape)
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-// checkStep wants interval and spin-up to be whole numbers of steps.
-func (m *maker) checkStep(step float64) {
+// checkStep wants a time span of the workflow to be a whole number of steps.
+func (m *maker) checkStep(step float64, path ...any) {
 	if step == 0 {
 		return
 	}
-	type span struct {
-		path  []any
-		value float64
+	name, value := path[1].(string), m.w.Time.Interval
+	if name == "spin_up" {
+		value = m.w.Truth.SpinUp
 	}
-	spans := []span{{[]any{"time", "interval"}, m.w.Time.Interval}}
-	if m.w.Truth != nil {
-		spans = append(spans, span{[]any{"truth", "spin_up"}, m.w.Truth.SpinUp})
+	steps := value / step
+	if whole := math.Round(steps); math.Abs(steps-whole) > 1e-9*max(1, steps) && !m.reported(path) {
+		m.add(codeStep, path, "`%s` must be a whole number of time steps, but %g / %g = %.6g", name, value, step, steps).
+			WithHelp("the nearest that fits is %.6g", max(1, whole)*step)
 	}
-	for _, span := range spans {
-		steps := span.value / step
-		if whole := math.Round(steps); math.Abs(steps-whole) > 1e-9*max(1, steps) {
-			name := span.path[1].(string)
-			m.add(codeStep, span.path, "`%s` must be a whole number of time steps, but %g / %g = %.6g", name, span.value, step, steps).
-				WithHelp("the nearest that fits is %.6g", max(1, whole)*step)
-		}
-	}
+}
+
+// reported says whether there is a finding about the value at path.
+func (m *maker) reported(path []any) bool {
+	at := m.w.At(path...)
+	return slices.ContainsFunc(m.found, func(d *workflow.Diagnostic) bool { return d.Span == at })
 }
 
 func (m *maker) filters() {

@@ -20,7 +20,8 @@ func (m *maker) observations() {
 			continue
 		}
 		if !slices.Contains(op.Space().Offers, sdk.Simulated) {
-			m.add(codeCapability, []any{"observations", i, "plugin"}, "%s cannot simulate observations, which a twin experiment needs", o.Plugin)
+			m.add(codeCapability, []any{"observations", i, "plugin"}, "%s cannot simulate observations, which a twin experiment needs", o.Plugin).
+				WithHelp("choose another operator; `plume plugins list` shows them")
 		}
 		every := max(1, o.Every)
 		first := o.Offset
@@ -84,7 +85,8 @@ func (m *maker) errorLaw(i int, err error) {
 			at = below(at, key)
 		}
 	}
-	m.add(codeConfigure, at, "%s: %v", m.w.Observations[i].Plugin, err)
+	m.add(codeConfigure, at, "%s: %v", m.w.Observations[i].Plugin, err).
+		WithHelp("`plume plugins describe %s` lists the laws it knows", m.w.Observations[i].Plugin)
 }
 
 // refusedLaw reports what an operator refused: at the error law, which is at at,
@@ -92,7 +94,7 @@ func (m *maker) errorLaw(i int, err error) {
 func (m *maker) refusedLaw(manifest *sdk.Manifest, err error, at []any) {
 	var e *sdk.Error
 	if errors.As(err, &e) && strings.HasPrefix(e.Where, "error.") {
-		m.add(codeShape, at, "%v", err)
+		m.add(codeShape, at, "%v", err).WithHelp("give one number for all, or one for each observed value")
 		return
 	}
 	m.refused(manifest, err, at[:2]...)

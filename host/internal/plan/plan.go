@@ -4,8 +4,6 @@
 package plan
 
 import (
-	"math/rand/v2"
-
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
@@ -59,28 +57,4 @@ type Trial struct {
 	Label  string
 	Filter sdk.Filter
 	Size   int
-}
-
-// Origin says where the mean of a Draw is taken from.
-type Origin int
-
-// The origins of a Draw.
-const (
-	Given     Origin = iota // Draw.Mean
-	Truth0                  // the truth at the start of the first cycle
-	TruthInit               // the truth before its spin-up
-)
-
-// Draw is a normal distribution of states with independent values.
-type Draw struct {
-	Around Origin
-	Mean   []float64 // n values; nil unless Around is Given
-	SD     []float64 // n values
-}
-
-// Into fills dst with one draw around mean.
-func (d Draw) Into(dst, mean []float64, r *rand.Rand) {
-	for j := range dst {
-		dst[j] = mean[j] + d.SD[j]*r.NormFloat64()
-	}
 }

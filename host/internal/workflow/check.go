@@ -56,7 +56,7 @@ func (c *checker) complete(n *node, path string, k *key, meant map[string]bool) 
 
 // hasDefaults says whether an absent table is the same as an empty one.
 func hasDefaults(k *key) bool {
-	return !slices.ContainsFunc(k.keys, func(k key) bool { return k.required }) &&
+	return len(k.oneOf) == 0 && !slices.ContainsFunc(k.keys, func(k key) bool { return k.required }) &&
 		slices.ContainsFunc(k.keys, func(k key) bool { return k.def != nil })
 }
 
@@ -76,8 +76,10 @@ func (c *checker) value(n *node, path string, k *key) {
 		c.named(n, path, k)
 	case overrides:
 		c.overrides(n, path, k)
-	case start:
+	case start, law:
 		c.start(n, path, k)
+	case values, columns:
+		c.valuesOf(n, path, k)
 	case params:
 		if c.is(n, path, k, n.table != nil) {
 			c.params(n, path)
@@ -160,13 +162,25 @@ func (c *checker) overrides(n *node, path string, k *key) {
 	}
 }
 
+// start checks a law, or, where k allows it, a list of numbers.
 func (c *checker) start(n *node, path string, k *key) {
-	if n.table != nil {
-		c.table(n, path, k)
-		return
-	}
-	if c.is(n, path, k, n.items != nil) {
+	switch {
+	case n.table != nil:
+		c.law(n, path, k)
+	case c.is(n, path, k, k.kind == start && n.items != nil):
 		c.list(n, path, &key{kind: numbers, doc: k.doc})
+	}
+}
+
+// valuesOf checks what may be given by variable.
+func (c *checker) valuesOf(n *node, path string, k *key) {
+	switch {
+	case n.table != nil:
+		c.byVariable(n, path, k)
+	case c.is(n, path, k, k.kind == values):
+		all := *k
+		all.kind = numbers
+		c.list(n, path, &all)
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	CodeUnreadable = "E104" // the file cannot be read
 	CodeSet        = "E105" // a --set is not key=value
 	CodeProfile    = "E106" // there is no such profile
+	CodeInclude    = "E107" // a file includes itself
 
 	CodeUnknown    = "E201" // a key that does not exist
 	CodeMissing    = "E202" // a required key is missing
@@ -68,7 +69,8 @@ func (ds *Diagnostics) add(code string, at Span, format string, args ...any) *Di
 	return d
 }
 
-// Sort orders ds by position: the file first, then each --set as given.
+// Sort orders ds by position: included files first, then the file, then each
+// --set as given.
 func (ds Diagnostics) Sort() {
 	slices.SortStableFunc(ds, func(a, b *Diagnostic) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Code, b.Code))

@@ -12,13 +12,22 @@ import (
 func (w *Workflow) fill() {
 	fillStruct(reflect.ValueOf(w).Elem(), w.root)
 	for name, p := range w.Plugins {
-		if len(p.Command) > 0 {
-			p.Command[0] = w.resolve(p.Command[0])
+		if len(p.Command) > 0 && strings.ContainsRune(p.Command[0], filepath.Separator) { // else a name on the search path
+			p.Command[0] = w.resolve(p.Command[0], "plugins", name, "command", 0)
 		}
-		if p.Python != "" && !filepath.IsAbs(p.Python) {
-			p.Python = w.resolve("./" + p.Python)
+		if p.Python != "" {
+			p.Python = w.resolve(p.Python, "plugins", name, "python")
 		}
 		w.Plugins[name] = p
+	}
+	if w.Model.Dir != "" {
+		w.Model.Dir = w.resolve(w.Model.Dir, "model", "dir")
+	}
+	if f := &w.Ensemble.Init.File; *f != "" {
+		*f = w.resolve(*f, "ensemble", "init", "file")
+	}
+	if t := w.Truth; t != nil && t.Plugin != "" && t.Timeout == 0 {
+		t.Timeout = w.Model.Timeout
 	}
 	for i := range w.Filters {
 		if w.Filters[i].Size == 0 {
@@ -57,17 +66,33 @@ func (c *Component) settle(replicas int) {
 	}
 }
 
-// resolve returns a relative path as an absolute one from the workflow's folder.
-// A bare name is left to be found on the search path.
-func (w *Workflow) resolve(program string) string {
-	if filepath.IsAbs(program) || !strings.ContainsRune(program, filepath.Separator) {
-		return program
+// resolve returns the file that stands at a place in the workflow as an absolute
+// path: a relative one starts at the folder of the text it stands in.
+func (w *Workflow) resolve(file string, place ...any) string {
+	if filepath.IsAbs(file) {
+		return file
 	}
-	abs, err := filepath.Abs(filepath.Join(filepath.Dir(w.File), program))
-	if err != nil { // the working directory is gone
-		return program
+	return filepath.Join(w.folder(place...), file)
+}
+
+// ModelDir returns the folder, absolute, that relative paths among the parameters of
+// the model start at.
+func (w *Workflow) ModelDir() string {
+	if w.Model.Dir != "" {
+		return w.Model.Dir
 	}
-	return abs
+	return w.folder("model", "plugin")
+}
+
+// folder returns the folder, absolute, that relative paths at a place start at:
+// that of the file the value is written in, or of the workflow for a --set.
+func (w *Workflow) folder(place ...any) string {
+	n, _ := w.root.find(place)
+	file := n.src.file
+	if file == "" {
+		file = w.File
+	}
+	return absolute(filepath.Dir(file))
 }
 
 func fillStruct(dst reflect.Value, n *node) {
@@ -99,6 +124,8 @@ func fillValue(dst reflect.Value, n *node) {
 	case *Extent:
 		p.Wall, _ = n.value.(time.Duration)
 		p.Model, _ = n.value.(float64)
+	case *Values:
+		*p = n.values()
 	case *map[string]any:
 		*p = n.plainTable()
 	case *time.Duration:
@@ -147,17 +174,53 @@ func (n *node) numbers() Numbers {
 	return out
 }
 
+// values returns numbers for a state; none when one of them is bad.
+func (n *node) values() Values {
+	if n == nil || n.bad {
+		return Values{}
+	}
+	if n.table == nil {
+		return Values{List: n.numbers()}
+	}
+	v := Values{ByVariable: map[string]Numbers{}}
+	for name, c := range n.table {
+		v.ByVariable[name] = c.numbers()
+	}
+	return v
+}
+
 func (n *node) start() Start {
 	if n.table == nil {
-		return Start{Mean: n.numbers()}
+		return Start{Mean: n.values()}
 	}
-	var s Start
-	if d := n.table["dist"]; d != nil && !d.bad {
-		s.Dist = d.value.(string)
+	return Start{
+		Dist: n.table["dist"].text(), Around: n.table["around"].text(), File: n.table["file"].text(),
+		Mean: n.table["mean"].values(), Median: n.table["median"].values(), SD: n.table["sd"].values(),
+		Low: n.table["low"].values(), High: n.table["high"].values(), Columns: n.table["columns"].columns(),
 	}
-	if a := n.table["around"]; a != nil && !a.bad {
-		s.Around = a.value.(string)
+}
+
+// text returns a string; "" when it is bad.
+func (n *node) text() string {
+	if n == nil || n.bad {
+		return ""
 	}
-	s.Mean, s.SD = n.table["mean"].numbers(), n.table["sd"].numbers()
-	return s
+	return n.value.(string)
+}
+
+// columns returns names of columns by variable; nil when one of them is bad.
+func (n *node) columns() map[string][]string {
+	if n == nil || n.bad {
+		return nil
+	}
+	out := map[string][]string{}
+	for name, c := range n.table {
+		if c.items == nil {
+			out[name] = []string{c.text()}
+		}
+		for _, item := range c.items {
+			out[name] = append(out[name], item.text())
+		}
+	}
+	return out
 }

@@ -132,7 +132,7 @@ func (c *checker) oneOf(n *node, path string, t *key, group []string, meant map[
 		}
 		c.found.add(CodeOneOf, second.keyPlace(), "%s has both %s", tableName(path), list(backquoted(given), "and")).
 			WithLabel("only one of %s can be given", list(group, "and")).
-			WithNote("`%s` is given at %s", given[0], first.keyPlace().where()).WithHelp("remove one of them")
+			WithNote("`%s` is given at %s", given[0], first.keyPlace().Where()).WithHelp("remove one of them")
 	}
 }
 

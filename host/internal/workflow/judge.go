@@ -24,7 +24,7 @@ func (w *Workflow) judgeTime(found *Diagnostics) {
 	t, n := w.Time, w.root.table["time"]
 	if t.Cycles > 0 && t.BurnIn >= t.Cycles {
 		found.add(CodeConflict, w.At("time", "burn_in"), "`time.burn_in` must be less than `time.cycles`, %d, but is %d", t.Cycles, t.BurnIn).
-			WithLabel("nothing is left to average").WithNote("time.cycles is given at %s", w.At("time", "cycles").where()).
+			WithLabel("nothing is left to average").WithNote("time.cycles is given at %s", w.At("time", "cycles").Where()).
 			WithHelp("lower burn_in, or raise cycles")
 	}
 	if n == nil || n.table == nil {
@@ -47,7 +47,7 @@ func (w *Workflow) judgeLabels(found *Diagnostics) {
 				WithLabel("a name of the result tables").WithHelp("choose another label")
 		case taken:
 			found.add(CodeDuplicate, at, "two filters have the label %q", f.Label).WithLabel("the second one").
-				WithNote("the first one is at %s", w.At("filter", first, "label").where()).WithHelp("choose another label")
+				WithNote("the first one is at %s", w.At("filter", first, "label").Where()).WithHelp("choose another label")
 		default:
 			seen[f.Label] = i
 		}

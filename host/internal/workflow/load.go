@@ -2,10 +2,8 @@ package workflow
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -34,16 +32,6 @@ func Load(path string, opt Options) (*Workflow, Diagnostics) {
 	return Parse(path, text, opt)
 }
 
-// readFile reads no more than is needed to see that a file is too long.
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	return io.ReadAll(io.LimitReader(f, maxText+1))
-}
-
 // cause strips the path off an error of package os.
 func cause(err error) error {
 	var e *fs.PathError
@@ -54,10 +42,10 @@ func cause(err error) error {
 }
 
 // Parse does the work of [Load] on text, which is called name in findings and
-// whose relative paths start at name's folder.
+// whose relative paths, also of the files it includes, start at name's folder.
 func Parse(name string, text []byte, opt Options) (*Workflow, Diagnostics) {
 	var found Diagnostics
-	root := found.read(newSource(name, fileLayer, 0, strings.TrimPrefix(string(text), "\ufeff")))
+	root := (&reader{found: &found}).file(newSource(name, fileLayer, 0, strings.TrimPrefix(string(text), "\ufeff")))
 	sets := found.readSets(opt.Set)
 	if len(found) > 0 {
 		found.Sort()

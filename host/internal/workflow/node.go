@@ -131,12 +131,13 @@ func (n *node) place() Span { return n.src.locate(n.mark.value, n.layer) }
 // keyPlace returns where the key is.
 func (n *node) keyPlace() Span { return n.src.locate(n.mark.key, n.layer) }
 
-// height returns how high the layer of n lies over the others.
+// height returns how high the layer of n lies over the others: included files,
+// the file, profiles in the same order, then each --set.
 func (n *node) height() int {
-	if n.src.rank == 0 && n.layer != fileLayer {
-		return 1
+	if n.src.rank <= 0 && n.layer == n.src.layer {
+		return n.src.rank
 	}
-	return 2 * n.src.rank
+	return maxFiles + n.src.rank
 }
 
 // inside returns the place of the byte at offset of a string.

@@ -165,7 +165,7 @@ func (w *Workflow) judgeObservations(found *Diagnostics) {
 		o, n := &w.Observations[i], w.root.table["observations"].items[i]
 		if first, taken := seen[o.Label]; taken && o.Label != "" {
 			found.add(CodeDuplicate, w.At("observations", i, "label"), "two streams have the label %q", o.Label).WithLabel("the second one").
-				WithNote("the first one is at %s", w.At("observations", first, "label").where()).WithHelp("choose another label")
+				WithNote("the first one is at %s", w.At("observations", first, "label").Where()).WithHelp("choose another label")
 		}
 		seen[o.Label] = i
 		if len(w.Observations) > 1 && n.table["label"] == nil {
@@ -239,7 +239,7 @@ func (w *Workflow) judgeTruth(found *Diagnostics) {
 	}
 	if w.Truth != nil {
 		found.add(CodeConflict, w.At("truth"), "observations come from a file, but the workflow has a [truth]").WithLabel("no truth is made").
-			WithNote("the file is given at %s", w.At("observations", 0, "file").where()).WithHelp("remove [truth], or file")
+			WithNote("the file is given at %s", w.At("observations", 0, "file").Where()).WithHelp("remove [truth], or file")
 	}
 	if around := w.Ensemble.Init.Around; around != "" {
 		found.add(CodeConflict, w.At("ensemble", "init", "around"), "the members cannot start around the truth: there is none").

@@ -79,7 +79,7 @@ func (d *Diagnostic) text(b *strings.Builder, c colours) {
 	gutter := strings.Repeat(" ", max(2, len(number)))
 	bar := c.blue + gutter + " |" + c.off
 	fmt.Fprintf(b, "%serror[%s]%s%s: %s%s\n", c.red, d.Code, c.off, c.bold, printable(d.Message), c.off)
-	fmt.Fprintf(b, "%s%s-->%s %s\n", c.blue, gutter, c.off, printable(d.where()))
+	fmt.Fprintf(b, "%s%s-->%s %s\n", c.blue, gutter, c.off, printable(d.Where()))
 	if d.excerpt != "" {
 		before, marked, line := d.window()
 		fmt.Fprintf(b, "%s\n%s%*s |%s %s\n", bar, c.blue, len(gutter), number, c.off, line)
@@ -97,8 +97,8 @@ func (d *Diagnostic) text(b *strings.Builder, c colours) {
 	}
 }
 
-// where names file, line, column and layer.
-func (s Span) where() string {
+// Where names file, line, column and layer.
+func (s Span) Where() string {
 	switch {
 	case s.File == "":
 		return s.Layer

@@ -3,6 +3,9 @@ package workflow
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -50,23 +53,63 @@ func (e Extent) MarshalTOML() ([]byte, error) {
 	return inline(e.Wall)
 }
 
+// MarshalTOML writes v as a number, a list, or a table on one line.
+func (v Values) MarshalTOML() ([]byte, error) {
+	if v.ByVariable == nil {
+		return v.List.MarshalTOML()
+	}
+	return inlineTable(slices.Sorted(maps.Keys(v.ByVariable)), func(name string) any { return v.ByVariable[name] })
+}
+
 // MarshalTOML writes s as a list of numbers, or as a table on one line.
 func (s Start) MarshalTOML() ([]byte, error) {
 	if s.Dist == "" {
-		return inline(s.Mean)
+		return inline([]float64(s.Mean.List))
 	}
-	mean, err := Numbers(s.Mean).MarshalTOML()
-	if err != nil {
-		return nil, err
+	given := map[string]any{"dist": s.Dist}
+	for name, v := range map[string]Values{"mean": s.Mean, "median": s.Median, "sd": s.SD, "low": s.Low, "high": s.High} {
+		if !v.IsZero() {
+			given[name] = v
+		}
 	}
-	sd, err := Numbers(s.SD).MarshalTOML()
-	if err != nil {
-		return nil, err
+	for name, v := range map[string]string{"around": s.Around, "file": s.File} {
+		if v != "" {
+			given[name] = v
+		}
 	}
-	if s.Around != "" {
-		return fmt.Appendf(nil, "{ dist = %q, around = %q, sd = %s }", s.Dist, s.Around, sd), nil
+	if s.Columns != nil {
+		given["columns"] = columnNames(s.Columns)
 	}
-	return fmt.Appendf(nil, "{ dist = %q, mean = %s, sd = %s }", s.Dist, mean, sd), nil
+	order := slices.DeleteFunc([]string{"dist", "mean", "median", "around", "sd", "low", "high", "file", "columns"},
+		func(name string) bool { return given[name] == nil })
+	return inlineTable(order, func(name string) any { return given[name] })
+}
+
+// columnNames are names of columns by variable.
+type columnNames map[string][]string
+
+// MarshalTOML writes c as a table on one line.
+func (c columnNames) MarshalTOML() ([]byte, error) {
+	return inlineTable(slices.Sorted(maps.Keys(c)), func(name string) any { return c[name] })
+}
+
+// inlineTable writes keys with their values as a table on one line.
+func inlineTable(keys []string, value func(string) any) ([]byte, error) {
+	var parts []string
+	for _, k := range keys {
+		v, err := inline(value(k))
+		if err != nil {
+			return nil, err
+		}
+		name := []byte(k)
+		if !slug.rule.MatchString(k) {
+			if name, err = inline(k); err != nil { // in quotes
+				return nil, err
+			}
+		}
+		parts = append(parts, fmt.Sprintf("%s = %s", name, v))
+	}
+	return fmt.Appendf(nil, "{ %s }", strings.Join(parts, ", ")), nil
 }
 
 // inline returns v as it stands after a key.

@@ -13,14 +13,17 @@ const (
 	integer          // a whole number
 	number           // arithmetic is allowed, as in the next
 	numbers          // a number, or a list of them
+	values           // a number, a list of them, or a table of either by variable
 	words            // a list of strings
 	duration         // a string such as "60s"
 	table            // of keys
 	tables           // an array of tables of keys
 	named            // a table of tables of keys, by name
-	start            // a list of numbers, or a table of keys
 	moment           // a number, or a date
 	extent           // a number, or a duration
+	columns          // a table of column names, or lists of them, by variable
+	law              // a table of the keys of one of its laws, by its key dist
+	start            // a list of numbers, or a law
 	params           // a table that belongs to a plugin
 	overrides        // a table of tables with the keys of the whole workflow, by name
 	kindsNumber      // how many kinds there are
@@ -45,6 +48,7 @@ type key struct {
 	lone     bool       // of an array of tables: a single one may be a plain table
 	keys     []key      // of a table
 	oneOf    [][]string // of a table: exactly one of each must be given
+	laws     []key      // of a law: tables, by the value of dist
 }
 
 // form is a rule for the characters of a name.
@@ -90,6 +94,8 @@ var replicas = key{name: "replicas", kind: integer, def: int64(1), min: one,
 // schema is the workflow language.
 var schema = key{kind: table, keys: []key{
 	{name: "format", kind: integer, required: true, min: one, max: one, example: "1", doc: "version of the workflow language; this plume reads 1"},
+	{name: "include", kind: words, min: one, example: `["base.toml"]`,
+		doc: "files this one is laid over, each over those before it; tables merge, arrays of tables merge by label; a relative path starts at the folder of the file it stands in"},
 	{name: "experiment", kind: table, required: true, doc: "what the experiment is called", keys: []key{
 		{name: "name", kind: text, form: slug, required: true, example: `"my-experiment"`, doc: "names the folder of the results"},
 		{name: "seed", kind: integer, required: true, min: zero, example: "42", doc: "every random number of the run follows from it"},
@@ -111,22 +117,27 @@ var schema = key{kind: table, keys: []key{
 		{name: "sha256", kind: text, form: sha256, doc: "checksum the program must have"},
 	}},
 	{name: "model", kind: table, required: true, doc: "the model that makes the forecasts", keys: component("model", `"NAME"`, retryOrDrop, replicas,
-		key{name: "max_failed", kind: integer, min: one, example: "5", doc: "with drop_member: members a trial may lose before it fails"})},
+		key{name: "max_failed", kind: integer, min: one, example: "5", doc: "with drop_member: members a trial may lose before it fails"},
+		key{name: "dir", kind: text, doc: "folder that relative paths among params start at; that of the file that names the plugin when left out"},
+		key{name: "noise", kind: table, oneOf: oneSpread, keys: noiseKeys,
+			doc: "normal noise that plume adds to every forecast member, for any model; on top of what the model has of its own"})},
 	{name: "truth", kind: table, twin: true, doc: "the true trajectory of the twin experiment", keys: []key{
 		{name: "init", kind: start, required: true, example: "[1.0, 1.0, 1.0]",
-			keys: startKeys(true),
+			laws: []key{normal, lognormal, uniform},
 			doc:  "initial state: a list of numbers, or the law it is drawn from"},
 		{name: "spin_up", kind: number, def: 0.0, min: zero, doc: "model time integrated before the start"},
-		{name: "params", kind: params, doc: "parameters of the model that differ for the truth: model error"},
+		{name: "params", kind: params, doc: "parameters of the model that differ for the truth, which is model error; with a plugin of its own, all parameters of that"},
+		{name: "plugin", kind: text, form: slug, doc: "another model plugin that makes the truth; its state has the same variables"},
+		{name: "step", kind: number, above: zero, doc: "time step of the truth; that of the model when left out, with a plugin of its own the default of that"},
+		{name: "timeout", kind: duration, above: zero, doc: "how long one call of the truth's own plugin may take; as long as the model's when left out"},
+		{name: "noise", kind: table, oneOf: oneSpread, keys: noiseKeys, doc: "normal noise that plume adds to the truth; none when left out"},
 	}},
 	{name: "observations", kind: tables, lone: true, required: true, doc: "what is observed, and how well",
 		keys: observationKeys},
 	{name: "ensemble", kind: table, required: true, doc: "the members and where they start", keys: []key{
 		{name: "size", kind: integer, required: true, min: two, example: "100", doc: "number of members"},
-		{name: "init", kind: table, required: true, oneOf: [][]string{{"mean", "around"}},
-			example: `{ dist = "normal", around = "truth", sd = 1.0 }`, doc: "the law members are drawn from",
-			keys: append(startKeys(false), key{name: "around", kind: text, choices: []string{"truth", "truth_init"}, example: `"truth"`,
-				doc: "the mean is the truth at the start, or the truth before its spin-up"})},
+		{name: "init", kind: law, required: true, laws: []key{normalAround, lognormalAround, uniform, samples},
+			example: `{ dist = "normal", around = "truth", sd = 1.0 }`, doc: "the law members are drawn from, or the file they are read from"},
 	}},
 	{name: "filter", kind: tables, required: true, doc: "the filters to compare", keys: append([]key{
 		{name: "label", kind: text, form: slug, required: true, example: `"enkf"`, doc: "names the filter in results and in --set filter.LABEL.size=10"},
@@ -158,18 +169,10 @@ var schema = key{kind: table, keys: []key{
 	{name: "profile", kind: overrides, doc: "other values for some keys, chosen by --profile NAME"},
 }}
 
-// startKeys returns the keys of a normal law of initial states; mean says whether
-// it must be given.
-func startKeys(mean bool) []key {
-	return []key{
-		{name: "dist", kind: text, required: true, choices: []string{"normal"}, example: `"normal"`, doc: "the law; values are independent"},
-		{name: "mean", kind: numbers, required: mean, example: "0.0", doc: "mean; one for all, or one per value of the state"},
-		{name: "sd", kind: numbers, required: true, min: zero, example: "1.0", doc: "standard deviation; one for all, or one per value of the state"},
-	}
-}
-
-// settings is schema without profiles, which only the file itself may have.
-var settings = key{kind: table, keys: slices.DeleteFunc(slices.Clone(schema.keys), func(k key) bool { return k.kind == overrides })}
+// settings is schema without what only files have: profiles and includes.
+var settings = key{kind: table, keys: slices.DeleteFunc(slices.Clone(schema.keys), func(k key) bool {
+	return k.kind == overrides || k.name == "include"
+})}
 
 // lookup returns the key called name among keys, or nil.
 func lookup(keys []key, name string) *key {

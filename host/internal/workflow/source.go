@@ -6,11 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// source is one text a workflow is made of: its file, or one --set.
+// source is one text a workflow is made of: its file, one that is included, or one
+// --set.
 type source struct {
 	file  string // empty for a --set
 	layer string
-	rank  int // the order of findings: the file, then each --set
+	rank  int // the order of layers and of findings: included files below 0, the file 0, then each --set
 	text  string
 	lines []int // where each line starts
 }
@@ -34,7 +35,7 @@ type span struct{ start, end int }
 // Columns and widths count characters.
 type Span struct {
 	File   string `json:"file,omitempty"` // empty for a --set
-	Layer  string `json:"layer"`          // "file", "profile NAME", "--set KEY=VALUE" or "--profile NAME"
+	Layer  string `json:"layer"`          // "file", "include", "profile NAME", "--set KEY=VALUE" or "--profile NAME"
 	Line   int    `json:"line"`
 	Column int    `json:"column"`
 	Width  int    `json:"width"`

@@ -50,7 +50,7 @@ func (ds *Diagnostics) syntax(src *source, err error, marks *scanner) {
 	for _, r := range marks.repeats {
 		if second := src.locate(r.second, src.layer); second.Line == at.Line && strings.Contains(e.Message, "already") {
 			ds.add(CodeRepeated, second, "`%s` is defined twice", shorten(src.text[r.second.start:r.second.end])).
-				WithLabel("the second one").WithNote("the first one is at %s", src.locate(r.first, src.layer).where()).
+				WithLabel("the second one").WithNote("the first one is at %s", src.locate(r.first, src.layer).Where()).
 				WithHelp("remove one of them")
 			return
 		}
@@ -58,7 +58,7 @@ func (ds *Diagnostics) syntax(src *source, err error, marks *scanner) {
 	d := ds.add(CodeSyntax, at, "not valid TOML: %s", reword(e.Message))
 	if began := src.locate(span{marks.open, marks.open}, src.layer); marks.stopped && marks.open > 0 && began.Line < at.Line {
 		what := closers[src.text[marks.open]]
-		d.WithNote("the value that is not closed began at %s", began.where()).WithHelp("close it with %s", what)
+		d.WithNote("the value that is not closed began at %s", began.Where()).WithHelp("close it with %s", what)
 		return
 	}
 	for _, r := range remedies {

@@ -18,7 +18,8 @@ func (k *key) noun() string {
 	return [kindsNumber]string{
 		text: "a string", integer: "an integer", number: "a number", numbers: "a number or a list of numbers", words: "a list of strings",
 		duration: `a duration such as "60s"`, table: "a table", tables: "an array of tables", named: "a table of tables",
-		start: "a list of numbers or a table", moment: "a number or a date", extent: `a number or a duration such as "10min"`, params: "a table", overrides: "a table of tables",
+		values: "a number, a list of numbers, or a table of them by variable", columns: "a table of column names by variable",
+		law: "a table", start: "a list of numbers or a table", moment: "a number or a date", extent: `a number or a duration such as "10min"`, params: "a table", overrides: "a table of tables",
 	}[k.kind]
 }
 

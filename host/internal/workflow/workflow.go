@@ -9,7 +9,7 @@
 //
 //	source    a file or one --set; toml decodes it, scan finds the positions
 //	node      value and position of everything, in one tree
-//	merge     file < profile < --set
+//	merge     include < file < profile < --set
 //	check     the tree against the schema, which also fills in the defaults
 //	Workflow  plain structs
 package workflow
@@ -90,25 +90,53 @@ type Component struct {
 // Model is the model that makes the forecasts.
 type Model struct {
 	Component
-	Replicas  int `toml:"replicas"`            // processes members are dealt out to
-	MaxFailed int `toml:"max_failed,omitzero"` // members a trial may lose; 0 unless OnFailure is drop_member
+	Replicas  int    `toml:"replicas"`            // processes members are dealt out to
+	MaxFailed int    `toml:"max_failed,omitzero"` // members a trial may lose; 0 unless OnFailure is drop_member
+	Dir       string `toml:"dir,omitempty"`       // absolute: where relative paths among Params start
+	Noise     *Noise `toml:"noise"`               // nil: none but the model's own
+}
+
+// Noise is normal, with independent values. Either SD or Variance is given.
+type Noise struct {
+	SD       Values `toml:"sd,omitempty"`
+	Variance Values `toml:"variance,omitempty"`
+	Per      string `toml:"per"` // cycle or sqrt_time
 }
 
 // Truth says how the true trajectory is made.
 type Truth struct {
-	SpinUp float64        `toml:"spin_up"` // model time integrated before the start
-	Init   Start          `toml:"init"`
-	Params map[string]any `toml:"params,omitempty"` // of the model, for the truth only
+	SpinUp  float64        `toml:"spin_up"` // model time integrated before the start
+	Init    Start          `toml:"init"`
+	Plugin  string         `toml:"plugin,omitempty"` // empty: that of the model
+	Step    float64        `toml:"step,omitzero"`    // 0: see Plugin; resolved by the plan
+	Timeout time.Duration  `toml:"timeout,omitzero"` // of Plugin; 0 without
+	Noise   *Noise         `toml:"noise"`            // nil: none but the model's own
+	Params  map[string]any `toml:"params,omitempty"` // of Plugin; without, those of the model that differ
 }
 
-// Start is a law of initial states: exactly Mean, or normal with independent
-// values. In Mean and SD one value stands for all.
+// Start is a law of initial states: exactly Mean, or one with independent values,
+// or the rows of a file.
 type Start struct {
-	Dist   string    // "normal"; empty: exactly Mean
-	Around string    // "truth" or "truth_init", instead of Mean
-	Mean   []float64 // nil when Around is given
-	SD     []float64 // nil when Dist is empty
+	Dist    string // normal, lognormal, uniform or samples; empty: exactly Mean
+	Around  string // "truth" or "truth_init", instead of Mean or Median
+	Mean    Values // of normal
+	Median  Values // of lognormal
+	SD      Values // of normal; of the logarithm for lognormal
+	Low     Values // of uniform, as is High
+	High    Values
+	File    string              // of samples; absolute
+	Columns map[string][]string // of File, by variable; the others are called as the variable is
 }
+
+// Values are numbers for the values of a state: one for all or one for each in
+// List, or by variable.
+type Values struct {
+	List       Numbers
+	ByVariable map[string]Numbers // nil when List is given
+}
+
+// IsZero says whether v is not given.
+func (v Values) IsZero() bool { return len(v.List) == 0 && v.ByVariable == nil }
 
 // ErrorLaw is the law of the observation error. Either SD or Variance is given;
 // one value stands for all components.

@@ -41,7 +41,7 @@ func TestFull(t *testing.T) {
 			"nested": map[string]any{"deep": map[string]any{"value": 1.0}},
 			"when":   time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), "scheme": "rk4",
 		}}},
-		Truth: &Truth{SpinUp: 20, Init: Start{Dist: "normal", Mean: []float64{1.5, -1.5, 25}, SD: []float64{math.Sqrt2}},
+		Truth: &Truth{SpinUp: 20, Init: Start{Dist: "normal", Mean: Values{List: Numbers{1.5, -1.5, 25}}, SD: Values{List: Numbers{math.Sqrt2}}},
 			Params: map[string]any{"rho": 28.5}},
 		Observations: []Observations{{
 			Replicas: 3,
@@ -49,7 +49,7 @@ func TestFull(t *testing.T) {
 				Params: map[string]any{"operator": "arctan", "variables": []any{"x", "y"}}},
 			Error: ErrorLaw{Dist: "student_t", Variance: Numbers{1, 2}, DF: 4},
 		}},
-		Ensemble: Ensemble{Size: 100, Init: Start{Dist: "normal", Around: "truth", SD: []float64{2}}},
+		Ensemble: Ensemble{Size: 100, Init: Start{Dist: "normal", Around: "truth", SD: Values{List: Numbers{2}}}},
 		Filters: []Filter{
 			{Label: "diffusion", Component: Component{Plugin: "filter-diffusion", Timeout: time.Minute, OnFailure: "fail"}, Size: 100},
 			{Label: "enkf", Component: Component{Plugin: "filter-enkf", Timeout: time.Minute, OnFailure: "retry", Retries: 7,
@@ -82,7 +82,7 @@ func TestDefaults(t *testing.T) {
 		t.Error("timeouts are not one minute")
 	case w.Observations[0].Error.Dist != "normal" || w.Output.Ensemble != "analysis" || w.Filters[0].Size != 20:
 		t.Errorf("%+v %+v %+v", w.Observations[0].Error, w.Output, w.Filters[0])
-	case w.Reference != nil || w.Expect != nil || !reflect.DeepEqual(w.Truth.Init, Start{Mean: []float64{1, 2}}):
+	case w.Reference != nil || w.Expect != nil || !reflect.DeepEqual(w.Truth.Init, Start{Mean: Values{List: Numbers{1, 2}}}):
 		t.Errorf("%+v %+v %+v", w.Reference, w.Expect, w.Truth)
 	}
 	reload(t, w)
@@ -160,7 +160,7 @@ func brief(s Span) string {
 	if s.Layer != fileLayer {
 		return s.Layer
 	}
-	return strings.TrimPrefix(s.where(), s.File+":") + "+" + show(int64(s.Width))
+	return strings.TrimPrefix(s.Where(), s.File+":") + "+" + show(int64(s.Width))
 }
 
 // TestRender holds the example of the language's description to the letter.

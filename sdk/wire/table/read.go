@@ -40,15 +40,25 @@ const header = 8
 
 // Read reads the table path, or, when that is not there, what has been written
 // of it so far; several paths are read as one table, of which all must have the
-// columns. Null numbers read as NaN or 0; Valid tells them apart.
+// columns. Null numbers read as NaN or 0; Valid tells them apart. A damaged file is
+// an error: Arrow's reader panics over some.
 func Read(paths ...string) (*Table, error) {
 	t := &Table{}
 	for _, path := range paths {
-		if err := scan(path, t.name, t.add); err != nil {
+		if err := t.read(path); err != nil {
 			return nil, err
 		}
 	}
 	return t, nil
+}
+
+func (t *Table) read(path string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s: is damaged: %v", path, p)
+		}
+	}()
+	return scan(path, t.name, t.add)
 }
 
 // Scan calls each with the record batches of the table path in turn, or, when that

@@ -1,0 +1,152 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+)
+
+// draw makes the law of states of layout l from what the workflow has at path.
+func (m *maker) draw(s workflow.Start, l *sdk.Layout, path ...any) Draw {
+	if s.Dist == "samples" {
+		return Draw{Laws: make([]Law, l.Size()), Samples: m.samples(s, l, path...)}
+	}
+	laws := make([]Law, l.Size())
+	around := map[string]Origin{"": Given, "truth": Truth0, "truth_init": TruthInit}[s.Around]
+	var middle, width []float64
+	switch s.Dist {
+	case "": // exactly
+		middle, width = m.spread(s.Mean, l, math.NaN(), path...), make([]float64, l.Size())
+	case "uniform":
+		middle, width = m.interval(s, l, path...)
+	case "lognormal":
+		middle, width = m.spread(s.Median, l, math.NaN(), below(path, "median")...), m.spread(s.SD, l, math.NaN(), below(path, "sd")...)
+	default:
+		middle, width = m.spread(s.Mean, l, math.NaN(), below(path, "mean")...), m.spread(s.SD, l, math.NaN(), below(path, "sd")...)
+	}
+	if middle == nil || width == nil { // a finding tells of it
+		return Draw{}
+	}
+	dist := map[string]Dist{"lognormal": LogNormal, "uniform": Uniform}[s.Dist]
+	for j := range laws {
+		laws[j] = Law{Dist: dist, Around: around, Middle: middle[j], Width: width[j]}
+	}
+	return Draw{Laws: laws}
+}
+
+// interval returns the lower ends of a uniform law and the lengths.
+func (m *maker) interval(s workflow.Start, l *sdk.Layout, path ...any) (low, length []float64) {
+	low, high := m.spread(s.Low, l, math.NaN(), below(path, "low")...), m.spread(s.High, l, math.NaN(), below(path, "high")...)
+	if low == nil || high == nil {
+		return nil, nil
+	}
+	for j := range high {
+		if high[j] < low[j] {
+			m.add(codeShape, below(path, "high"), "`high` must not be below `low`, but is %g where low is %g", high[j], low[j]).
+				WithLabel("%g or more", low[j]).WithHelp("exchange them")
+			return nil, nil
+		}
+		high[j] -= low[j]
+	}
+	return low, high
+}
+
+// spread returns one number for every value of l; nil after a finding. What is not
+// given at all is 0. rest is for variables that a table by variable leaves out; NaN
+// says that it must not.
+func (m *maker) spread(v workflow.Values, l *sdk.Layout, rest float64, path ...any) []float64 {
+	if v.ByVariable == nil {
+		return m.vector(v.List, l, path...)
+	}
+	meant, sound := m.noVariables(slices.Sorted(maps.Keys(v.ByVariable)), l, path)
+	var out []float64
+	for _, variable := range l.Variables {
+		values, given := v.ByVariable[variable.Name]
+		switch {
+		case len(values) == variable.Size():
+			out = append(out, values...)
+		case len(values) == 1:
+			out = append(out, slices.Repeat(values, variable.Size())...)
+		case given:
+			m.add(codeShape, below(path, variable.Name), "%d values are given, but `%s` has %d", len(values), variable.Name, variable.Size()).
+				WithLabel("%s", upTo(variable.Size(), "number")).WithHelp("give one number for all, or one for each")
+			sound = false
+		case slices.Contains(meant, variable.Name):
+		case math.IsNaN(rest):
+			m.add(codeVariable, path, "there is no number for the variable `%s`", variable.Name).
+				WithLabel("`%s` is missing", variable.Name).WithHelp("add %s = 1.0", variable.Name)
+			sound = false
+		default:
+			out = append(out, slices.Repeat([]float64{rest}, variable.Size())...)
+		}
+	}
+	if !sound {
+		return nil
+	}
+	return out
+}
+
+// noVariables reports the names that are no variables of l. It returns the variables
+// that were probably meant, and whether there is nothing to report.
+func (m *maker) noVariables(names []string, l *sdk.Layout, path []any) (meant []string, sound bool) {
+	sound = true
+	for _, name := range names {
+		if _, ok := l.Offset(name); ok {
+			continue
+		}
+		d := m.w.KeyError(codeVariable, below(path, name), "the state has no variable `%s`", name).
+			WithLabel("not a variable").WithHelp("it has %s", describe(l))
+		if near := workflow.Suggest(name, variables(l)); near != "" {
+			d.WithLabel("did you mean `%s`?", near)
+			meant = append(meant, near)
+		}
+		m.found, sound = append(m.found, d), false
+	}
+	return meant, sound
+}
+
+// upTo says that there may be one of something, or n.
+func upTo(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("1 or %d %ss", n, what)
+}
+
+// vector spreads one value over a state, or checks that there is one for each.
+func (m *maker) vector(values []float64, l *sdk.Layout, path ...any) []float64 {
+	n := l.Size()
+	switch len(values) {
+	case 0:
+		return make([]float64, n)
+	case 1:
+		return slices.Repeat(values, n)
+	case n:
+		return slices.Clone(values)
+	}
+	m.add(codeShape, path, "%d values are given, but %s has %d state values", len(values), m.w.Model.Plugin, n).
+		WithLabel("%s", upTo(n, "number")).WithNote("state: %s", describe(l)).WithHelp("give one number for all, or one for each")
+	return nil
+}
+
+func describe(l *sdk.Layout) string {
+	parts := variables(l)
+	for i, v := range l.Variables {
+		if len(v.Shape) > 0 {
+			parts[i] += fmt.Sprint(v.Shape)
+		}
+	}
+	return list(parts)
+}
+
+func variables(l *sdk.Layout) []string {
+	names := make([]string, len(l.Variables))
+	for i, v := range l.Variables {
+		names[i] = v.Name
+	}
+	return names
+}
