@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/table"
 	"gonum.org/v1/gonum/mat"
@@ -31,12 +32,13 @@ func write(t testing.TB, root string, order []int, shift float64) *Run {
 		t.Fatal(err)
 	}
 	twin := &cycle.Twin{Truth: mat.NewDense(4, 4, nil), Observations: mat.NewDense(3, 4, []float64{1, math.NaN(), 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})}
-	if err := r.Twin(twin, times, state, state); err != nil {
+	truth := &plan.Twin{Replicate: 1, Plans: []*plan.Plan{{State: state, Space: &sdk.ObservationSpace{Layout: state}, Clock: plan.Clock{Interval: 0.5, Cycles: 3}}}}
+	if err := r.Twin(truth, twin); err != nil {
 		t.Fatal(err)
 	}
 	trials := map[int]*Trial{}
 	for _, n := range order {
-		if trials[n], err = r.Trial(n, fmt.Sprintf("f%d", n), state, state, Keep{Forecast: true, Analysis: true, Variables: 2}); err != nil {
+		if trials[n], err = r.Trial(TrialID{n, 1, fmt.Sprintf("f%d", n)}, state, state, Keep{Forecast: true, Analysis: true, Variables: 2}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -53,12 +55,12 @@ func write(t testing.TB, root string, order []int, shift float64) *Run {
 			t.Fatal(err)
 		}
 	}
-	rows := []TrialRow{{Trial: 1, Filter: "f1", Plugin: "p", Size: 2, Status: OK, Cycles: 3}, {Trial: 2, Filter: "f2", Plugin: "p", Size: 2, Status: Failed, Error: "cycle 3: it broke", Cycles: 3}}
+	rows := []TrialRow{{TrialID: TrialID{1, 1, "f1"}, Reference: -1, Plugin: "p", Size: 2, Status: OK, Cycles: 3}, {TrialID: TrialID{2, 1, "f2"}, Reference: -1, Plugin: "p", Size: 2, Status: Failed, Error: "cycle 3: it broke", Cycles: 3}}
 	metrics := []Metric{
-		{Filter: "climatology", Metric: "rmse", Stage: Analysis, Value: 7.5, SE: math.NaN(), Cycles: 3, Status: OK},
-		{Trial: 1, Filter: "f1", Metric: "rmse", Stage: Analysis, Value: 0.25, SE: 0.125, Cycles: 3, Status: OK},
+		{TrialID: TrialID{0, 1, "climatology"}, Metric: "rmse", Stage: Analysis, Value: 7.5, SE: math.NaN(), Cycles: 3, Status: OK},
+		{TrialID: TrialID{1, 1, "f1"}, Metric: "rmse", Stage: Analysis, Value: 0.25, SE: 0.125, Cycles: 3, Status: OK},
 	}
-	if err := r.Finish(rows, metrics, SomeFailed, nil); err != nil {
+	if err := r.Finish(nil, rows, metrics, SomeFailed, nil); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -211,7 +213,7 @@ func TestTable(t *testing.T) {
 	}
 	var trials []*Trial
 	for n := 1; n <= 2; n++ {
-		trial, err := r.Trial(n, "f", state, state, Keep{})
+		trial, err := r.Trial(TrialID{n, 1, "f"}, state, state, Keep{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +237,7 @@ func TestTable(t *testing.T) {
 	if err := trials[1].Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Finish(nil, nil, OK, nil); err != nil {
+	if err := r.Finish(nil, nil, nil, OK, nil); err != nil {
 		t.Fatal(err)
 	}
 	check("the end", 1, 1, 2, 2, 2, 2)
@@ -297,7 +299,7 @@ func TestPythonReadsParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trial, err := r.Trial(1, "f1", state, state, Keep{Analysis: true, Variables: 2})
+	trial, err := r.Trial(TrialID{1, 1, "f1"}, state, state, Keep{Analysis: true, Variables: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -336,7 +338,7 @@ func BenchmarkAppend40x40(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	trial, err := r.Trial(1, "f", layout, layout, Keep{Forecast: true, Analysis: true, Variables: 100})
+	trial, err := r.Trial(TrialID{1, 1, "f"}, layout, layout, Keep{Forecast: true, Analysis: true, Variables: 100})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -30,6 +30,7 @@ type Info struct {
 	Seed     int64             `json:"seed"`
 	Profile  string            `json:"profile,omitempty"`
 	Set      []string          `json:"set,omitempty"`
+	Sweep    []string          `json:"sweep,omitempty"`
 	Plume    string            `json:"plume"`
 	Go       string            `json:"go"`
 	Workers  int               `json:"workers"`

@@ -8,6 +8,7 @@
 package archive
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/table"
 	"gonum.org/v1/gonum/mat"
@@ -81,16 +83,23 @@ func (r *Run) write(columns []table.Column, rows int, values []any, path ...stri
 	return w.Close()
 }
 
-// Twin writes the true trajectory, from cycle 0, and the observations.
-func (r *Run) Twin(t *cycle.Twin, times func(cycle int) float64, state, observed *sdk.Layout) error {
+// Twin writes a true trajectory, from cycle 0, and the observations.
+func (r *Run) Twin(p *plan.Twin, t *cycle.Twin) error {
 	rows, _ := t.Truth.Dims()
+	state, observed, times := p.Plans[0].State, p.Plans[0].Space.Layout, p.Plans[0].Clock.Time
+	which := []any{slices.Repeat([]int32{int32(p.Replicate)}, rows-1), slices.Repeat([]int32{int32(p.Number)}, rows-1)}
 	return errors.Join(
 		r.write(slices.Concat(clockColumns, table.Variables(state)), rows,
-			append(ticks(0, rows, times), table.Block{Matrix: t.Truth}), "truth", "replicate=001", "part-00000.arrow"),
-		r.write(slices.Concat(clockColumns, table.Variables(observed)), rows-1,
-			append(ticks(1, rows, times), table.Block{Matrix: t.Observations, Null: true}), "observations.arrow"),
+			append(ticks(0, rows, times), table.Block{Matrix: t.Truth}), "truth", replicate(p), partName(p.Number)),
+		r.write(slices.Concat(observationsColumns, table.Variables(observed)), rows-1,
+			slices.Concat(which, ticks(1, rows, times), []any{table.Block{Matrix: t.Observations, Null: true}}),
+			"observations", fmt.Sprintf("replicate=%03d-%s", p.Replicate, partName(p.Number))),
 	)
 }
+
+func replicate(p *plan.Twin) string { return fmt.Sprintf("replicate=%03d", p.Replicate) }
+
+func partName(number int) string { return fmt.Sprintf("part-%05d.arrow", number) }
 
 // ticks returns the columns cycle and time of cycles [from, to).
 func ticks(from, to int, times func(int) float64) []any {
@@ -101,9 +110,10 @@ func ticks(from, to int, times func(int) float64) []any {
 	return []any{cycles, at}
 }
 
-// Reference opens the table of the brute-force posterior's members.
-func (r *Run) Reference(state *sdk.Layout) (*Members, error) {
-	return r.members(state, "reference", "part-00000.arrow")
+// Reference opens the table of the members of the brute-force posterior that the
+// trials of p are scored against.
+func (r *Run) Reference(t *plan.Twin, p *plan.Plan) (*Members, error) {
+	return r.members(p.State, "reference", replicate(t), partName(p.Reference.Number))
 }
 
 // Members is a table of ensemble members.
@@ -212,19 +222,21 @@ func (m *Members) Close() error { return m.table.Close() }
 
 // TrialRow describes a trial and how it ended.
 type TrialRow struct {
-	Trial  int
-	Filter string
-	Plugin string
-	Size   int
-	Status Status
-	Error  string
-	Cycles int // completed
+	TrialID
+	Truth     int // among those of the replicate, from 0
+	Reference int // likewise; -1: none
+	Plugin    string
+	Size      int
+	Values    map[string]any // by axis
+	Status    Status
+	Error     string
+	Cycles    int // completed
 }
 
 // Metric is one time mean.
 type Metric struct {
-	Trial  int // 0: a baseline that is no trial
-	Filter string
+	TrialID
+	Truth  int
 	Metric string
 	Stage  string
 	Value  float64
@@ -236,8 +248,10 @@ type Metric struct {
 // Finish puts the tables of all trials together, writes trials and metrics, and
 // closes the manifest with the checksums of all files. It takes what there is: a
 // run that was stopped is finished like any other.
-func (r *Run) Finish(trials []TrialRow, metrics []Metric, status Status, cause error) error {
-	err := errors.Join(r.merge("cycles"), r.merge("variables"), r.merge("innovations"), r.merge("rank_histogram"), r.merge("diagnostics"), r.merge("timings"), r.writeTrials(trials), r.writeMetrics(metrics))
+//
+// axes are the keys of the axes of the sweep.
+func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status Status, cause error) error {
+	err := errors.Join(r.merge("cycles"), r.merge("variables"), r.merge("innovations"), r.merge("rank_histogram"), r.merge("diagnostics"), r.merge("timings"), r.merge("observations"), r.writeTrials(axes, trials), r.writeMetrics(metrics))
 	now := time.Now().UTC()
 	r.info.Status, r.info.Finished = status, &now
 	if cause != nil {
@@ -248,42 +262,93 @@ func (r *Run) Finish(trials []TrialRow, metrics []Metric, status Status, cause e
 	return errors.Join(err, sumErr, writeInfo(r.Dir, &r.info))
 }
 
-// merge writes NAME.arrow from the parts of all trials below NAME/, in order, and
-// removes them.
+// merge writes NAME.arrow from the parts of all trials or truths below NAME/, in order, and
+// removes them. Parts whose columns differ stay as they are.
 func (r *Run) merge(name string) error {
-	parts, err := filepath.Glob(filepath.Join(r.Dir, name, "trial=*.arrow"))
+	parts, err := filepath.Glob(filepath.Join(r.Dir, name, "*=*.arrow"))
 	if err != nil || len(parts) == 0 {
 		return err
 	}
-	slices.Sort(parts)
-	if err := table.Concat(filepath.Join(r.Dir, name+".arrow"), parts); err != nil {
+	slices.SortFunc(parts, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+	err = table.Concat(filepath.Join(r.Dir, name+".arrow"), parts)
+	if errors.Is(err, table.ErrColumns) {
+		return nil // an axis changes the layout of the observations
+	}
+	if err != nil {
 		return err
 	}
 	return os.RemoveAll(filepath.Join(r.Dir, name))
 }
 
-func (r *Run) writeTrials(trials []TrialRow) error {
+func (r *Run) writeTrials(axes []string, trials []TrialRow) error {
 	n := len(trials)
-	trial, replicate, size, cycles := make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
+	trial, replicate, truth, size, cycles := make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
 	filter, plugin, status := make([]string, n), make([]string, n), make([]string, n)
+	reference := table.Nullable[int32]{Values: make([]int32, n), Valid: make([]bool, n)}
 	failure := table.Nullable[string]{Values: make([]string, n), Valid: make([]bool, n)}
 	for i, t := range trials {
-		trial[i], replicate[i], filter[i], plugin[i], size[i], status[i], cycles[i] = int32(t.Trial), 1, t.Filter, t.Plugin, int32(t.Size), string(t.Status), int32(t.Cycles)
+		trial[i], replicate[i], filter[i], plugin[i] = int32(t.Trial), int32(t.Replicate), t.Filter, t.Plugin
+		truth[i], size[i], status[i], cycles[i] = int32(t.Truth), int32(t.Size), string(t.Status), int32(t.Cycles)
+		reference.Values[i], reference.Valid[i] = int32(max(t.Reference, 0)), t.Reference >= 0
 		failure.Values[i], failure.Valid[i] = strings.ToValidUTF8(t.Error, "?"), t.Error != ""
 	}
-	return r.write(trialsColumns, n, []any{trial, replicate, filter, plugin, size, status, cycles, failure}, "trials.arrow")
+	columns := trialsColumns
+	values := []any{trial, replicate, truth, reference, filter, plugin, size, status, cycles, failure}
+	for _, key := range axes {
+		column, v := axisColumn(key, trials)
+		columns, values = append(slices.Clip(columns), column), append(values, v)
+	}
+	return r.write(columns, n, values, "trials.arrow")
+}
+
+// axisColumn returns the values of an axis: as int64 when all are whole numbers,
+// as float64 when all are numbers, and as text otherwise.
+func axisColumn(key string, trials []TrialRow) (table.Column, any) {
+	kind := table.Int64
+	for _, t := range trials {
+		switch t.Values[key].(type) {
+		case nil, int64:
+		case float64:
+			kind = max(kind, table.Float64)
+		default:
+			kind = table.Text
+		}
+	}
+	column := table.Column{Name: key, Type: kind, Nullable: true}
+	valid := make([]bool, len(trials))
+	whole, real, text := make([]int64, len(trials)), make([]float64, len(trials)), make([]string, len(trials))
+	for i, t := range trials {
+		v, ok := t.Values[key]
+		if valid[i] = ok; !ok {
+			continue
+		}
+		switch v := v.(type) {
+		case int64:
+			whole[i], real[i] = v, float64(v)
+		case float64:
+			real[i] = v
+		}
+		text[i] = strings.ToValidUTF8(fmt.Sprint(v), "?")
+	}
+	switch kind {
+	case table.Int64:
+		return column, table.Nullable[int64]{Values: whole, Valid: valid}
+	case table.Float64:
+		return column, table.Nullable[float64]{Values: real, Valid: valid}
+	}
+	return column, table.Nullable[string]{Values: text, Valid: valid}
 }
 
 func (r *Run) writeMetrics(metrics []Metric) error {
 	n := len(metrics)
 	trial := table.Nullable[int32]{Values: make([]int32, n), Valid: make([]bool, n)}
-	replicate, cycles := make([]int32, n), make([]int32, n)
+	replicate, truth, cycles := make([]int32, n), make([]int32, n), make([]int32, n)
 	filter, metric, stage, status := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	value, se := make([]float64, n), make([]float64, n)
 	for i, m := range metrics {
 		trial.Values[i], trial.Valid[i] = int32(m.Trial), m.Trial > 0
-		replicate[i], filter[i], metric[i], stage[i], status[i] = 1, m.Filter, m.Metric, m.Stage, string(m.Status)
+		replicate[i], truth[i], filter[i], metric[i], stage[i], status[i] = int32(m.Replicate), int32(m.Truth), m.Filter, m.Metric, m.Stage, string(m.Status)
 		value[i], se[i], cycles[i] = m.Value, m.SE, int32(m.Cycles)
 	}
-	return r.write(metricsColumns, n, []any{trial, replicate, filter, metric, stage, value, se, cycles, status}, "metrics.arrow")
+	return r.write(metricsColumns, n, []any{trial, replicate, truth, filter, metric, stage, value, se, cycles, status}, "metrics.arrow")
 }

@@ -12,7 +12,8 @@ import (
 // follow where a file says so.
 var (
 	trialColumn     = table.Column{Name: "trial", Type: table.Int32, About: "number of the trial, from 1"}
-	replicateColumn = table.Column{Name: "replicate", Type: table.Int32, About: "number of the truth and its observations, from 1"}
+	replicateColumn = table.Column{Name: "replicate", Type: table.Int32, About: "number of the replicate, from 1; all random numbers differ between replicates"}
+	truthColumn     = table.Column{Name: "truth", Type: table.Int32, About: "number of the truth among those of the replicate, from 0: more than one when an axis of the sweep changes it"}
 	filterColumn    = table.Column{Name: "filter", Type: table.Text, About: "the filter's label in the workflow"}
 	cycleColumn     = table.Column{Name: "cycle", Type: table.Int32, About: "number of the cycle; observations begin with 1"}
 	timeColumn      = table.Column{Name: "time", Type: table.Float64, About: "model time at the end of the cycle"}
@@ -20,7 +21,9 @@ var (
 
 	clockColumns = []table.Column{cycleColumn, timeColumn}
 
-	trialsColumns = []table.Column{trialColumn, replicateColumn, filterColumn,
+	trialsColumns = []table.Column{trialColumn, replicateColumn, truthColumn,
+		{Name: "reference", Type: table.Int32, Nullable: true, About: "number of the reference among those of the replicate, from 0; null without reference"},
+		filterColumn,
 		{Name: "plugin", Type: table.Text, About: "the filter's plugin"},
 		{Name: "size", Type: table.Int32, About: "number of members, N"},
 		{Name: "status", Type: table.Text, About: "`ok`, `diverged` (an error not finite, or above the truth's spread in time for 50 cycles in a row), `failed` or `interrupted`"},
@@ -30,7 +33,7 @@ var (
 
 	metricsColumns = []table.Column{
 		{Name: "trial", Type: table.Int32, Nullable: true, About: "number of the trial; null for a baseline"},
-		replicateColumn,
+		replicateColumn, truthColumn,
 		{Name: "filter", Type: table.Text, About: "the filter's label, `climatology` or `persistence`"},
 		{Name: "metric", Type: table.Text, About: "name of a score, see below"},
 		stageColumn,
@@ -83,6 +86,8 @@ var (
 		{Name: "analyse_s", Type: table.Float64, About: "of the analysis"},
 	}
 
+	observationsColumns = []table.Column{replicateColumn, truthColumn, cycleColumn, timeColumn}
+
 	membersColumns = []table.Column{cycleColumn, timeColumn, stageColumn,
 		{Name: "member", Type: table.Int32, About: "from 0"},
 		{Name: "log_weight", Type: table.Float64, About: "normalised: the weights of a cycle and stage sum to 1"},
@@ -98,7 +103,7 @@ type file struct {
 }
 
 var files = []file{
-	{"trials.arrow", "one row per trial", trialsColumns, ""},
+	{"trials.arrow", "one row per trial; a column for every axis of the sweep, named by its key, follows: int64, float64 or utf8, null where the axis does not concern the filter", trialsColumns, ""},
 	{"metrics.arrow", "one row per trial or baseline, stage and metric", metricsColumns, ""},
 	{"cycles.arrow", "one row per trial, cycle and stage", cyclesColumns, ""},
 	{"variables.arrow", "one row per trial, cycle, stage and value of the state: of a variable of up to `output.variables` values all of them, of a longer one so many at even distances", variablesColumns, ""},
@@ -106,10 +111,10 @@ var files = []file{
 	{"rank_histogram.arrow", "one row per trial, stage and rank", rankHistogramColumns, ""},
 	{"diagnostics.arrow", "one row per number a filter reports", diagnosticsColumns, ""},
 	{"timings.arrow", "one row per trial and cycle; the only table that differs between identical runs", timingsColumns, ""},
-	{"observations.arrow", "one row per cycle; what was not observed is null", clockColumns, "observed"},
-	{"truth/replicate=001/part-00000.arrow", "one row per cycle, from cycle 0", clockColumns, "model"},
+	{"observations.arrow", "one row per truth and cycle; what was not observed is null", observationsColumns, "observed"},
+	{"truth/replicate=001/part-00000.arrow", "one row per cycle, from cycle 0; the part is the number of the truth in the replicate", clockColumns, "model"},
 	{"ensemble/trial=0001/part-00000.arrow", "one row per cycle, stage and member, of the stages that `output.ensemble` names", membersColumns, "model"},
-	{"reference/part-00000.arrow", "one row per cycle and member kept of the brute-force posterior", membersColumns, "model"},
+	{"reference/replicate=001/part-00000.arrow", "one row per cycle and member kept of the brute-force posterior; the part is the number of the reference in the replicate", membersColumns, "model"},
 }
 
 // metricNames are the metrics beside the time means of the scores in cycles.arrow.
@@ -134,7 +139,8 @@ func Markdown() string {
 ` + "`plume run` leaves a directory `runs/<name>/<UTC start>-<4 hex>/`. All tables are uncompressed Arrow IPC files." + `
 Null means not applicable, NaN computed and undefined. While a table is written it is called ` + "`NAME.part`" + ` and has no footer;
 it can be read as an Arrow stream from byte 8, and a crash costs at most the batch under way. Tables of several trials are written as
-one part per trial, ` + "`cycles/trial=0001.arrow`" + `, and put together when the run ends.
+one part per trial, ` + "`cycles/trial=0001.arrow`" + `, and put together when the run ends; those that differ in their
+columns, because an axis of the sweep changes what is observed, stay parts.
 
 | file | |
 |---|---|

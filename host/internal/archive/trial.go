@@ -25,11 +25,18 @@ type Keep struct {
 	Variables          int
 }
 
+// TrialID is what tables call a trial by.
+type TrialID struct {
+	Trial     int // from 1; 0: a baseline that is no trial
+	Replicate int // from 1
+	Filter    string
+}
+
 // Trial is the tables of one trial under way.
 type Trial struct {
-	number int32
-	filter string
-	keep   Keep
+	number, replicate int32
+	filter            string
+	keep              Keep
 
 	run                                       *Run
 	cycles, innovations, diagnostics, timings *table.Writer
@@ -75,8 +82,8 @@ type RankHistogram struct {
 
 // Trial opens the tables of a trial. Trials may be written at the same time, each
 // by one goroutine.
-func (r *Run) Trial(number int, filter string, state, observed *sdk.Layout, keep Keep) (*Trial, error) {
-	t := &Trial{number: int32(number), filter: filter, keep: keep, run: r}
+func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep) (*Trial, error) {
+	t := &Trial{number: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, keep: keep, run: r}
 	var err error
 	open := func(name string, columns []table.Column) *table.Writer {
 		if err != nil {
@@ -94,7 +101,7 @@ func (r *Run) Trial(number int, filter string, state, observed *sdk.Layout, keep
 	t.descriptions = &descriptions{table: open("variables", variablesColumns), values: Described(state, keep.Variables)}
 	t.innovations = open("innovations", slices.Concat(innovationsColumns, table.Variables(observed)))
 	if err == nil && (keep.Forecast || keep.Analysis) {
-		t.members, err = r.members(state, "ensemble", fmt.Sprintf("trial=%04d", number), "part-00000.arrow")
+		t.members, err = r.members(state, "ensemble", fmt.Sprintf("trial=%04d", id.Trial), "part-00000.arrow")
 	}
 	return t, err
 }
@@ -113,7 +120,7 @@ func (t *Trial) appendInnovation(s *cycle.Step, in *Innovation) error {
 	if in == nil {
 		return nil
 	}
-	return t.innovations.Append(1, []int32{t.number}, []int32{1}, []string{t.filter}, []int32{int32(s.Cycle)}, []float64{s.Time},
+	return t.innovations.Append(1, []int32{t.number}, []int32{t.replicate}, []string{t.filter}, []int32{int32(s.Cycle)}, []float64{s.Time},
 		[]float64{in.NIS}, []float64{in.Expected}, table.Block{Matrix: mat.NewDense(1, len(in.Values), in.Values), Null: true})
 }
 
@@ -128,7 +135,7 @@ func (t *Trial) RankHistograms(histograms []RankHistogram) error {
 		}
 	}
 	n := len(rank)
-	return t.run.write(rankHistogramColumns, n, []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{1}, n),
+	return t.run.write(rankHistogramColumns, n, []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n),
 		slices.Repeat([]string{t.filter}, n), stage, rank, count}, "rank_histogram", part(t.number))
 }
 
@@ -154,7 +161,7 @@ func (t *Trial) appendCycle(s *cycle.Step, rows []CycleRow) error {
 	for i, r := range rows {
 		stages[i] = r.Stage
 	}
-	return t.cycles.Append(n, slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{1}, n), slices.Repeat([]string{t.filter}, n),
+	return t.cycles.Append(n, slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n), slices.Repeat([]string{t.filter}, n),
 		slices.Repeat([]int32{int32(s.Cycle)}, n), slices.Repeat([]float64{s.Time}, n), stages,
 		number(func(r CycleRow) float64 { return r.RMSE }), number(func(r CycleRow) float64 { return r.Bias }),
 		number(func(r CycleRow) float64 { return r.Spread }),

@@ -25,18 +25,19 @@ func BenchmarkCycle(b *testing.B) {
 			b.Error(err)
 		}
 	}()
-	twin, err := cycle.Simulate(b.Context(), o.plan, func() {})
+	plan := o.sweep.Twins[0].Plans[0]
+	twin, err := cycle.Simulate(b.Context(), plan, func() {})
 	if err != nil {
 		b.Fatal(err)
 	}
-	for i := range o.plan.Trials {
-		trial := &o.plan.Trials[i]
+	for i := range plan.Trials {
+		trial := &plan.Trials[i]
 		b.Run(trial.Label, func(b *testing.B) {
 			var took []time.Duration
 			b.ResetTimer()
 			for len(took) < b.N {
 				start := time.Now()
-				err := cycle.Assimilate(b.Context(), o.plan, trial, twin, func(*cycle.Step) error {
+				err := cycle.Assimilate(b.Context(), plan, trial, twin, func(*cycle.Step) error {
 					took = append(took, time.Since(start))
 					start = time.Now()
 					if len(took) >= b.N {
@@ -71,8 +72,9 @@ func BenchmarkWriting(b *testing.B) {
 			b.Error(err)
 		}
 	}()
-	o.plan.Clock.Cycles = max(b.N, o.plan.Clock.BurnIn+1)
-	twin, err := cycle.Simulate(b.Context(), o.plan, func() {})
+	plan := o.sweep.Twins[0].Plans[0]
+	plan.Clock.Cycles = max(b.N, plan.Clock.BurnIn+1)
+	twin, err := cycle.Simulate(b.Context(), plan, func() {})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -80,16 +82,16 @@ func BenchmarkWriting(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	trial := &o.plan.Trials[0]
-	tables, err := run.Trial(trial.Number, trial.Label, o.plan.State, o.plan.Space.Layout, archive.Keep{Forecast: true, Analysis: true, Variables: 100})
+	trial := &plan.Trials[0]
+	tables, err := run.Trial(archive.TrialID{Trial: 1, Replicate: 1, Filter: trial.Label}, plan.State, plan.Space.Layout, archive.Keep{Forecast: true, Analysis: true, Variables: 100})
 	if err != nil {
 		b.Fatal(err)
 	}
-	j := newJudge(o.plan, trial, twin, nil, 100)
+	j := newJudge(plan, trial, twin, nil, 100)
 	var scoring, writing time.Duration
 	cycles := 0
 	b.ResetTimer()
-	err = cycle.Assimilate(b.Context(), o.plan, trial, twin, func(s *cycle.Step) error {
+	err = cycle.Assimilate(b.Context(), plan, trial, twin, func(s *cycle.Step) error {
 		start := time.Now()
 		rows, in, stages := j.rows(s), j.innovation(s), j.descriptions(s)
 		scored := time.Now()
@@ -118,7 +120,7 @@ func BenchmarkWriting(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	rows, n := float64(2*cycles*trial.Size), float64(o.plan.State.Size())
+	rows, n := float64(2*cycles*trial.Size), float64(plan.State.Size())
 	b.ReportMetric(float64(info.Size())/rows/(4+8+8+4+8+4+8*n), "stored/values") // cycle, time, stage, member, weight, parent
 	b.ReportMetric(float64(info.Size())/rows/(8*n), "stored/members")
 }

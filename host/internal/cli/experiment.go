@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -16,27 +17,30 @@ import (
 // experiment is one run of a workflow.
 type experiment struct {
 	*opened
-	app       *app
-	workers   int
-	run       *archive.Run
-	progress  *progress
-	twin      *cycle.Twin
-	reference *cycle.Reference
+	app      *app
+	workers  int
+	run      *archive.Run
+	progress *progress
 
-	outcomes []outcome // by trial
+	mu        sync.Mutex
+	outcomes  map[int]outcome                 // of the trials that have ended, by number
+	baselines map[*plan.Twin][]archive.Metric // of the truths that were needed
+	written   map[*plan.Twin]bool             // truths whose files are there
 }
 
 // outcome is how a trial ended.
 type outcome struct {
-	judge  *judge
-	status archive.Status
-	err    error
+	status  archive.Status
+	cycles  int // completed
+	err     error
+	metrics []archive.Metric
 }
 
 // result is what a run leaves to print.
 type result struct {
 	dir     string
 	status  archive.Status
+	axes    []string
 	metrics []archive.Metric
 	trials  []archive.TrialRow
 }
@@ -53,7 +57,7 @@ func (a *app) perform(ctx context.Context, s *source, root string, workers int) 
 	if workers < 1 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	e := &experiment{opened: o, app: a, workers: workers, outcomes: make([]outcome, len(o.plan.Trials))}
+	e := &experiment{opened: o, app: a, workers: workers, outcomes: map[int]outcome{}, baselines: map[*plan.Twin][]archive.Metric{}, written: map[*plan.Twin]bool{}}
 	if err := e.create(s, root); err != nil {
 		return nil, err
 	}
@@ -64,10 +68,12 @@ func (a *app) perform(ctx context.Context, s *source, root string, workers int) 
 	if err != nil {
 		return nil, err
 	}
-	e.progress = newProgress(a.stderr, a.quiet)
-	cause := e.execute(ctx)
+	trials, cycles := e.sweep.Size()
+	a.say("%s: %s of %d cycles, %d at a time\nresults: %s", e.workflow.Experiment.Name, plural(trials, "trial"), cycles/trials, workers, e.run.Dir)
+	e.progress = newProgress(a.stderr, a.quiet, trials, cycles)
+	e.execute(ctx)
 	e.progress.wait()
-	return e.finish(cause)
+	return e.finish(ctx)
 }
 
 // create makes the run directory.
@@ -81,156 +87,231 @@ func (e *experiment) create(s *source, root string) error {
 		return err
 	}
 	e.run, err = archive.Create(root, archive.Info{
-		Name: e.workflow.Experiment.Name, Seed: e.workflow.Experiment.Seed, Profile: s.profile, Set: s.set,
+		Name: e.workflow.Experiment.Name, Seed: e.workflow.Experiment.Seed, Profile: s.profile, Set: s.set, Sweep: s.sweep,
 		Plume: versionText(), Go: runtime.Version(), Workers: e.workers, Plugins: e.pluginInfo(),
 	}, given, resolved)
 	return err
 }
 
-// execute makes truth, observations and reference, then runs all trials. It
-// returns what stopped all of them, if anything did; what stopped one is in its
-// outcome.
-func (e *experiment) execute(ctx context.Context) error {
-	e.app.say("%s: %d trials of %d cycles, %d at a time\nresults: %s", e.workflow.Experiment.Name, len(e.plan.Trials), e.plan.Clock.Cycles, e.workers, e.run.Dir)
-	t := e.progress.task("truth", e.plan.Clock.Cycles)
-	var err error
-	if e.twin, err = cycle.Simulate(ctx, e.plan, t.step); err != nil {
-		t.stop()
+// execute runs all trials, several at a time. They share nothing but truths,
+// references and plugin processes, and a plugin is a pure function of its requests,
+// so their results do not depend on how many run at once. What stops one trial does
+// not stop the others; it is in its outcome.
+func (e *experiment) execute(ctx context.Context) {
+	work := newSchedule(e.sweep, func(*plan.Trial) bool { return true })
+	var wg sync.WaitGroup
+	for range e.workers {
+		wg.Go(func() {
+			for stopping(ctx) == nil && ctx.Err() == nil {
+				j, sc := work.next()
+				switch {
+				case sc != nil:
+					work.made(sc, e.makeScene(ctx, sc))
+				case j != nil:
+					out := e.runTrial(ctx, j)
+					work.ended(j)
+					e.mu.Lock()
+					e.outcomes[j.trial.Number] = out
+					e.mu.Unlock()
+				default:
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// makeScene makes truth and observations, and the reference when there is one.
+func (e *experiment) makeScene(ctx context.Context, sc *scene) (err error) {
+	if sc.truth, err = cycle.Simulate(ctx, sc.plan, func() {}); err != nil {
 		return err
 	}
-	if err := e.run.Twin(e.twin, e.plan.Clock.Time, e.plan.State, e.plan.Space.Layout); err != nil {
+	if err := e.writeTwin(sc); err != nil {
 		return err
 	}
-	if e.plan.Reference != nil {
-		if err := e.makeReference(ctx); err != nil {
-			return fmt.Errorf("reference: %w", err)
-		}
+	if sc.plan.Reference == nil {
+		return nil
 	}
-	e.runTrials(ctx)
+	if sc.reference, err = e.makeReference(ctx, sc); err != nil {
+		return fmt.Errorf("reference: %w", err)
+	}
 	return nil
 }
 
-func (e *experiment) makeReference(ctx context.Context) (err error) {
-	t := e.progress.task("reference", e.plan.Clock.Cycles)
-	defer t.stop()
-	members, err := e.run.Reference(e.plan.State)
+// writeTwin writes the truth of sc unless that has been done for another scene.
+func (e *experiment) writeTwin(sc *scene) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.written[sc.twin] {
+		return nil
+	}
+	e.written[sc.twin], e.baselines[sc.twin] = true, baselines(sc.plan, sc.twin, sc.truth)
+	return e.run.Twin(sc.twin, sc.truth)
+}
+
+func (e *experiment) makeReference(ctx context.Context, sc *scene) (_ *cycle.Reference, err error) {
+	members, err := e.run.Reference(sc.twin, sc.plan)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, members.Close()) }()
-	e.reference, err = cycle.NewReference(ctx, e.plan, e.twin, func(s *cycle.Step, kept cycle.Ensemble) error {
-		t.step()
+	return cycle.NewReference(ctx, sc.plan, sc.truth, func(s *cycle.Step, kept cycle.Ensemble) error {
 		if err := members.Append(s.Cycle, s.Time, archive.Stage{Name: archive.Analysis, Ensemble: kept}); err != nil {
 			return err
 		}
 		return stopping(ctx)
 	})
-	return err
 }
 
-// runTrials runs the trials, several at a time. They share nothing but plugin
-// processes, and a plugin is a pure function of its requests, so their results do
-// not depend on how many run at once.
-func (e *experiment) runTrials(ctx context.Context) {
-	next := make(chan int)
-	var wg sync.WaitGroup
-	for range min(e.workers, len(e.plan.Trials)) {
-		wg.Go(func() {
-			for i := range next {
-				e.outcomes[i] = e.runTrial(ctx, &e.plan.Trials[i])
-			}
-		})
+func (e *experiment) runTrial(ctx context.Context, j *job) (out outcome) {
+	defer func() { e.progress.ended(j.plan.Clock.Cycles-out.cycles, out.err) }()
+	if j.scene.err != nil {
+		return outcome{status: statusOf(j.scene.err), err: j.scene.err}
 	}
-	for i := range e.plan.Trials {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
-}
-
-func (e *experiment) runTrial(ctx context.Context, t *plan.Trial) (out outcome) {
-	out.judge = newJudge(e.plan, t, e.twin, e.reference, e.workflow.Output.Variables)
-	defer func() {
-		switch {
-		case errors.As(out.err, new(interruptError)) || sdk.KindOf(out.err) == sdk.KindCanceled && out.err != nil:
-			out.status = archive.Interrupted
-		case out.err != nil:
-			out.status = archive.Failed
-		case out.judge.diverged():
-			out.status = archive.Diverged
-		default:
-			out.status = archive.OK
-		}
-	}()
+	judge := newJudge(j.plan, j.trial, j.scene.truth, j.scene.reference, e.workflow.Output.Variables)
 	keep := e.workflow.Output.Ensemble
-	tables, err := e.run.Trial(t.Number, t.Label, e.plan.State, e.plan.Space.Layout, archive.Keep{
+	id := archive.TrialID{Trial: j.trial.Number, Replicate: j.scene.twin.Replicate, Filter: j.trial.Label}
+	tables, err := e.run.Trial(id, j.plan.State, j.plan.Space.Layout, archive.Keep{
 		Forecast: keep == "forecast" || keep == "both", Analysis: keep == "analysis" || keep == "both",
 		Variables: e.workflow.Output.Variables,
 	})
 	if err != nil {
-		out.err = err
-		return out
+		return outcome{status: archive.Failed, err: err}
 	}
-	bar := e.progress.task(t.Label, e.plan.Clock.Cycles)
-	defer bar.stop()
-	err = cycle.Assimilate(ctx, e.plan, t, e.twin, func(s *cycle.Step) error {
-		if err := tables.Append(s, out.judge.rows(s), out.judge.innovation(s), out.judge.descriptions(s)); err != nil {
+	err = cycle.Assimilate(ctx, j.plan, j.trial, j.scene.truth, func(s *cycle.Step) error {
+		if err := tables.Append(s, judge.rows(s), judge.innovation(s), judge.descriptions(s)); err != nil {
 			return err
 		}
-		bar.step()
+		e.progress.step()
 		return stopping(ctx)
 	})
-	if err == nil || out.judge.cycles < e.plan.Clock.Cycles {
-		out.err = err // a stop that was asked for in the last cycle came too late
+	if judge.cycles == j.plan.Clock.Cycles && errors.As(err, new(interruptError)) {
+		err = nil // a stop that was asked for in the last cycle came too late
 	}
-	if err := errors.Join(tables.RankHistograms(out.judge.rankHistograms()), tables.Close()); err != nil {
-		out.err = errors.Join(out.err, err)
+	err = errors.Join(err, tables.RankHistograms(judge.rankHistograms()), tables.Close())
+	out = outcome{status: statusOf(err), cycles: judge.cycles, err: err}
+	if err == nil && judge.diverged() {
+		out.status = archive.Diverged
+	}
+	if err == nil {
+		out.metrics = judge.metrics(id, j.scene.twin.Number, out.status)
 	}
 	return out
 }
 
-// finish writes what concerns all trials and says how the run ended.
-func (e *experiment) finish(cause error) (*result, error) {
-	r := &result{dir: e.run.Dir, status: archive.OK}
-	failed := 0
-	if e.twin != nil {
-		r.metrics = baselines(e.plan, e.twin)
+// statusOf returns how a trial stands that ended with err.
+func statusOf(err error) archive.Status {
+	switch {
+	case err == nil:
+		return archive.OK
+	case errors.As(err, new(interruptError)) || sdk.KindOf(err) == sdk.KindCanceled:
+		return archive.Interrupted
 	}
-	first := cause
-	for i, t := range e.plan.Trials {
-		row := archive.TrialRow{Trial: t.Number, Filter: t.Label, Plugin: e.workflow.Filters[i].Plugin, Size: t.Size, Status: archive.Failed}
-		if out := e.outcomes[i]; out.judge != nil {
-			row.Status, row.Cycles = out.status, out.judge.cycles
-			if out.err != nil {
-				row.Error = out.err.Error()
-				first = errors.Join(first, &trialError{t.Label, out.err})
-				failed++
-			}
-			if out.err == nil {
-				r.metrics = append(r.metrics, out.judge.metrics(out.status)...)
+	return archive.Failed
+}
+
+// finish writes what concerns all trials and says how the run ended.
+func (e *experiment) finish(ctx context.Context) (*result, error) {
+	r := &result{dir: e.run.Dir, status: archive.OK, axes: e.sweep.Axes}
+	failures := &failures{}
+	for _, twin := range e.sweep.Twins {
+		r.metrics = append(r.metrics, e.baselines[twin]...)
+		for _, p := range twin.Plans {
+			for i := range p.Trials {
+				r.trials = append(r.trials, e.row(twin, p, &p.Trials[i], failures))
 			}
 		}
-		r.trials = append(r.trials, row)
 	}
+	slices.SortFunc(r.trials, func(a, b archive.TrialRow) int { return a.Trial - b.Trial })
+	for _, t := range r.trials {
+		r.metrics = append(r.metrics, e.outcomes[t.Trial].metrics...)
+	}
+	stopped := errors.Join(stopping(ctx), context.Cause(ctx))
+	var err error
 	switch {
-	case errors.As(first, new(interruptError)):
-		r.status = archive.Interrupted
-	case cause != nil || failed == len(r.trials):
-		r.status = archive.Failed
-	case failed > 0:
-		r.status = archive.SomeFailed
-		first = &exitError{exitSomeFailed, first}
+	case failures.interrupted > 0 && stopped != nil:
+		r.status, err = archive.Interrupted, stopped
+	case failures.failed == len(r.trials):
+		r.status, err = archive.Failed, failures
+	case failures.failed > 0:
+		r.status, err = archive.SomeFailed, &exitError{exitSomeFailed, failures}
 	}
-	return r, errors.Join(first, e.run.Finish(r.trials, r.metrics, r.status, first))
+	return r, errors.Join(err, e.run.Finish(r.axes, r.trials, r.metrics, r.status, err))
 }
+
+// row describes a trial and how it ended.
+func (e *experiment) row(twin *plan.Twin, p *plan.Plan, t *plan.Trial, f *failures) archive.TrialRow {
+	row := archive.TrialRow{
+		TrialID: archive.TrialID{Trial: t.Number, Replicate: twin.Replicate, Filter: t.Label},
+		Truth:   twin.Number, Reference: -1, Plugin: t.Plugin, Size: t.Size, Values: t.Values, Status: archive.Interrupted,
+	}
+	if p.Reference != nil {
+		row.Reference = p.Reference.Number
+	}
+	out, begun := e.outcomes[t.Number]
+	if begun {
+		row.Status, row.Cycles = out.status, out.cycles
+	}
+	if out.err != nil {
+		row.Error = out.err.Error()
+	}
+	f.add(row, e.trialName(twin, t), out.err)
+	return row
+}
+
+// trialName says which trial t is: its filter and, in a sweep, its number, replicate
+// and axis values.
+func (o *opened) trialName(twin *plan.Twin, t *plan.Trial) string {
+	name := fmt.Sprintf("filter %q", t.Label)
+	if o.workflow.Sweep == nil {
+		return name
+	}
+	name = fmt.Sprintf("trial %d: %s, replicate %d", t.Number, name, twin.Replicate)
+	for _, key := range o.sweep.Axes {
+		if v, ok := t.Values[key]; ok {
+			name += fmt.Sprintf(", %s = %v", key, v)
+		}
+	}
+	return name
+}
+
+// failures is the error of the trials that did not finish; it shows the first few.
+type failures struct {
+	failed, interrupted int
+	first               []error
+}
+
+const shownFailures = 5
+
+func (f *failures) add(row archive.TrialRow, name string, err error) {
+	switch row.Status {
+	case archive.Interrupted:
+		f.interrupted++
+	case archive.Failed:
+		if f.failed++; len(f.first) < shownFailures {
+			f.first = append(f.first, &trialError{name, err})
+		}
+	}
+}
+
+func (f *failures) Error() string {
+	text := errors.Join(f.first...).Error()
+	if more := f.failed - len(f.first); more > 0 {
+		text += fmt.Sprintf("\nand %s, see trials.arrow", plural(more, "more failed trial"))
+	}
+	return text
+}
+
+func (f *failures) Unwrap() []error { return f.first }
 
 // trialError says which trial an error stopped.
 type trialError struct {
-	label string
-	err   error
+	name string
+	err  error
 }
 
-func (e *trialError) Error() string { return fmt.Sprintf("filter %q: %v", e.label, e.err) }
+func (e *trialError) Error() string { return fmt.Sprintf("%s: %v", e.name, e.err) }
 
 func (e *trialError) Unwrap() error { return e.err }
 

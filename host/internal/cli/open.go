@@ -20,6 +20,7 @@ type source struct {
 	path    string
 	profile string
 	set     []string
+	sweep   []string
 	format  string // of findings
 }
 
@@ -27,6 +28,7 @@ type source struct {
 func (s *source) flags(c *cobra.Command) {
 	c.Flags().StringVar(&s.profile, "profile", "", "use the overrides of [profile.`NAME`]")
 	c.Flags().StringArrayVar(&s.set, "set", nil, "override one value, `key=value`, such as time.cycles=50; may be repeated")
+	c.Flags().StringArrayVar(&s.sweep, "sweep", nil, "run several values, `key=[list]`, such as 'ensemble.size=[20, 50]' or replicate=1..10; may be repeated")
 	c.Flags().StringVar(&s.format, "format", "human", "how to show findings: human, json or github")
 }
 
@@ -35,7 +37,7 @@ func (s *source) load() (*workflow.Workflow, error) {
 	if !slices.Contains([]string{"human", "json", "github"}, s.format) {
 		return nil, usage("--format must be human, json or github, but is %q", s.format)
 	}
-	w, found := workflow.Load(s.path, workflow.Options{Profile: s.profile, Set: s.set})
+	w, found := workflow.Load(s.path, workflow.Options{Profile: s.profile, Set: s.set, Sweep: s.sweep})
 	if len(found) > 0 {
 		return nil, &exitError{exitWorkflow, &findings{found, s.format}}
 	}
@@ -45,7 +47,7 @@ func (s *source) load() (*workflow.Workflow, error) {
 // opened is a workflow with its plugins running and its plan made.
 type opened struct {
 	workflow *workflow.Workflow
-	plan     *plan.Plan
+	sweep    *plan.Sweep
 	pool     *launch.Pool
 	plugins  []*launch.Process // in the order they were first needed
 }
@@ -61,7 +63,7 @@ func (s *source) open(ctx context.Context, log func(launch.Record)) (*opened, er
 		return nil, err
 	}
 	o := &opened{workflow: w, pool: pool}
-	p, found := plan.Make(ctx, w, o.plugin)
+	sweep, found := plan.Make(ctx, w, o.plugin)
 	if len(found) > 0 {
 		code := exitWorkflow
 		if slices.ContainsFunc(found, plan.IsPluginFault) {
@@ -69,7 +71,7 @@ func (s *source) open(ctx context.Context, log func(launch.Record)) (*opened, er
 		}
 		return nil, errors.Join(o.close(), &exitError{code, &findings{found, s.format}})
 	}
-	o.plan = p
+	o.sweep = sweep
 	return o, nil
 }
 

@@ -12,84 +12,96 @@ import (
 	"golang.org/x/term"
 )
 
-// progress shows how far several tasks are: bars on a terminal, a plain line now
-// and then elsewhere. It is safe for concurrent use.
+// progress shows how far a run is: trials and cycles that are done, the rate and
+// the time left, as a bar on a terminal and as a plain line now and then elsewhere.
+// It is safe for concurrent use.
 type progress struct {
-	bars  *mpb.Progress // nil: plain lines
-	w     io.Writer
-	quiet bool
-	mu    sync.Mutex
+	w              io.Writer
+	quiet          bool
+	trials, cycles int
+	bars           *mpb.Progress // nil: plain lines
+	bar            *mpb.Bar
+
+	mu                          sync.Mutex
+	trialsDone, failed, counted int
+	done                        int // cycles, those that will never be run included
+	start, said                 time.Time
 }
 
-// plainEvery is the shortest time between two plain lines of one task.
+// plainEvery is the shortest time between two plain lines.
 const plainEvery = 5 * time.Second
 
-func newProgress(w io.Writer, quiet bool) *progress {
-	p := &progress{w: w, quiet: quiet}
+func newProgress(w io.Writer, quiet bool, trials, cycles int) *progress {
+	p := &progress{w: w, quiet: quiet, trials: trials, cycles: cycles, start: time.Now(), said: time.Now()}
 	if f, ok := w.(*os.File); ok && !quiet && term.IsTerminal(int(f.Fd())) {
 		p.bars = mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(100*time.Millisecond))
+		p.bar = p.bars.AddBar(int64(cycles),
+			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return p.trialsText() })),
+			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return p.rateText() })),
+		)
 	}
 	return p
 }
 
-// task is one line of progress.
-type task struct {
-	name  string
-	total int
-	p     *progress
-	bar   *mpb.Bar
+// step counts one cycle.
+func (p *progress) step() { p.count(1, 1, 0, nil) }
 
-	mu    sync.Mutex
-	done  int
-	start time.Time
-	said  time.Time
-}
+// ended counts a trial; missing cycles of it were not run.
+func (p *progress) ended(missing int, err error) { p.count(missing, 0, 1, err) }
 
-// task starts a task of total steps.
-func (p *progress) task(name string, total int) *task {
-	t := &task{name: name, total: total, p: p, start: time.Now(), said: time.Now()}
-	if p.bars != nil {
-		t.bar = p.bars.AddBar(int64(total),
-			mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR), decor.CountersNoUnit("%d/%d cycles", decor.WCSyncSpaceR)),
-			mpb.AppendDecorators(decor.AverageSpeed(0, "%.0f/s", decor.WCSyncSpace), decor.Name(" left "), decor.AverageETA(decor.ET_STYLE_GO)),
-		)
-	}
-	return t
-}
-
-// step counts one step.
-func (t *task) step() {
-	if t.bar != nil {
-		t.bar.Increment()
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.done++
-	if t.p.quiet || t.done < t.total && time.Since(t.said) < plainEvery {
-		return
-	}
-	t.said = time.Now()
-	elapsed := time.Since(t.start)
-	t.p.line("%s: %d/%d cycles, %s", t.name, t.done, t.total, elapsed.Round(time.Millisecond))
-}
-
-// stop ends a task that did not reach its total.
-func (t *task) stop() {
-	if t.bar != nil && !t.bar.Completed() {
-		t.bar.Abort(false)
-	}
-}
-
-func (p *progress) line(format string, args ...any) {
+func (p *progress) count(done, counted, trials int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fmt.Fprintf(p.w, format+"\n", args...)
+	p.done, p.counted, p.trialsDone = p.done+done, p.counted+counted, p.trialsDone+trials
+	if err != nil {
+		p.failed++
+	}
+	switch {
+	case p.bar != nil:
+		p.bar.IncrBy(done)
+	case !p.quiet && (time.Since(p.said) >= plainEvery || p.trialsDone == p.trials && trials > 0):
+		p.said = time.Now()
+		fmt.Fprintf(p.w, "%s, %d/%d cycles, %s\n", p.texts(), p.done, p.cycles, p.rate())
+	}
 }
 
-// wait returns when all bars have been drawn for the last time.
-func (p *progress) wait() {
-	if p.bars != nil {
-		p.bars.Wait()
+func (p *progress) trialsText() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.texts()
+}
+
+func (p *progress) rateText() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rate()
+}
+
+func (p *progress) texts() string {
+	text := fmt.Sprintf("%d/%d trials", p.trialsDone, p.trials)
+	if p.failed > 0 {
+		text += fmt.Sprintf(" (%d stopped)", p.failed)
 	}
+	return text
+}
+
+// rate says how fast it goes and how long the rest takes at this rate.
+func (p *progress) rate() string {
+	elapsed := time.Since(p.start)
+	if p.counted == 0 || p.done == p.cycles {
+		return roughly(elapsed)
+	}
+	left := time.Duration(float64(elapsed) / float64(p.counted) * float64(p.cycles-p.done))
+	return fmt.Sprintf("%.0f/s, %s left", float64(p.counted)/elapsed.Seconds(), roughly(left))
+}
+
+// wait returns when the bar has been drawn for the last time.
+func (p *progress) wait() {
+	if p.bar == nil {
+		return
+	}
+	if !p.bar.Completed() {
+		p.bar.Abort(false)
+	}
+	p.bars.Wait()
 }

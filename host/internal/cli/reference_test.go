@@ -39,7 +39,7 @@ func TestReferenceIsSymmetric(t *testing.T) {
 	trials := read(t, dir, "trials.arrow")
 	sir := trials.Column("trial").([]int32)[slices.Index(trials.Column("filter").([]string), "sir")]
 	all := read(t, dir, "ensemble", fmt.Sprintf("trial=%04d", sir), "part-00000.arrow")
-	kept := read(t, dir, "reference", "part-00000.arrow")
+	kept := read(t, dir, "reference", "replicate=001", "part-00000.arrow")
 	family := make([]int, size)
 	for i := range family {
 		family[i] = i

@@ -147,11 +147,11 @@ var metricOrder = []string{"rmse", "spread", "crps_fair", "bias", "weights_ess",
 
 // metrics returns the time means of the trial that apply, and what follows from
 // the whole of its series.
-func (j *judge) metrics(status archive.Status) []archive.Metric {
+func (j *judge) metrics(id archive.TrialID, truth int, status archive.Status) []archive.Metric {
 	var list []archive.Metric
 	for _, stage := range []string{archive.Forecast, archive.Analysis} {
 		add := func(metric string, m score.Mean) {
-			list = append(list, archive.Metric{Trial: j.trial.Number, Filter: j.trial.Label, Metric: metric, Stage: stage, Value: m.Value, SE: m.SE, Cycles: m.Count, Status: status})
+			list = append(list, archive.Metric{TrialID: id, Truth: truth, Metric: metric, Stage: stage, Value: m.Value, SE: m.SE, Cycles: m.Count, Status: status})
 		}
 		for _, metric := range metricOrder {
 			if values := j.series[series{metric, stage}]; len(values) > 0 {
@@ -178,7 +178,7 @@ func (j *judge) diverged() bool { return score.Diverged(j.rmse, climatologySprea
 
 // baselines returns the time means of estimates that know no observations: the
 // time mean of the truth over the scored cycles, and the truth of the cycle before.
-func baselines(p *plan.Plan, twin *cycle.Twin) []archive.Metric {
+func baselines(p *plan.Plan, of *plan.Twin, twin *cycle.Twin) []archive.Metric {
 	cycles, n := twin.Truth.Dims()
 	scored := twin.Truth.Slice(p.Clock.BurnIn+1, cycles, 0, n).(*mat.Dense)
 	mean := ensemble.Mean(nil, scored, nil)
@@ -190,7 +190,8 @@ func baselines(p *plan.Plan, twin *cycle.Twin) []archive.Metric {
 	}
 	metric := func(name string, series []float64) archive.Metric {
 		m := score.TimeMean(series)
-		return archive.Metric{Filter: name, Metric: "rmse", Stage: archive.Analysis, Value: m.Value, SE: m.SE, Cycles: m.Count, Status: archive.OK}
+		id := archive.TrialID{Replicate: of.Replicate, Filter: name}
+		return archive.Metric{TrialID: id, Truth: of.Number, Metric: "rmse", Stage: archive.Analysis, Value: m.Value, SE: m.SE, Cycles: m.Count, Status: archive.OK}
 	}
 	return []archive.Metric{metric("climatology", climatology), metric("persistence", persistence)}
 }

@@ -3,92 +3,135 @@ package cli
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/plume-da/plume/host/internal/archive"
 )
 
-// show prints the result table: one row per filter and baseline, time means after
-// burn-in with their standard errors.
+// shownRows bounds the result table.
+const shownRows = 60
+
+// show prints the result table: one row for every filter and combination of axis
+// values, and one per baseline. Scores are time means after burn-in with their
+// standard errors; of several replicates means over them, with the standard error
+// that follows from how they differ.
 func (a *app) show(r *result) {
 	if a.quiet {
 		return
 	}
-	metrics := []string{"rmse", "spread", "crps_fair", "weights_ess", "w2_reference"}
-	has := map[string]bool{}
-	for _, m := range r.metrics {
-		has[m.Metric] = true
-	}
+	metrics := slices.DeleteFunc([]string{"rmse", "spread", "crps_fair", "weights_ess", "w2_reference"}, func(name string) bool {
+		return !slices.ContainsFunc(r.metrics, func(m archive.Metric) bool { return m.Metric == name })
+	})
 	var b strings.Builder
 	out := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(out, "filter\tmembers\t")
+	fmt.Fprintf(out, "filter\tmembers\t%s", cell(r.axes...))
 	for _, m := range metrics {
-		if has[m] {
-			fmt.Fprintf(out, "%s\t± se\t", m)
-		}
+		fmt.Fprintf(out, "%s\t± se\t", m)
 	}
 	fmt.Fprintln(out, "status\t")
-	for _, row := range tableRows(r) {
-		fmt.Fprintf(out, "%s\t%s\t", row.filter, row.size)
+	rows := tableRows(r)
+	for _, row := range rows[:min(len(rows), shownRows)] {
+		fmt.Fprintf(out, "%s\t%s\t%s", row.filter, row.size, cell(row.axes...))
 		for _, m := range metrics {
-			if has[m] {
-				fmt.Fprintf(out, "%s\t%s\t", number(row.values, m), standardError(row.values, m))
-			}
+			fmt.Fprint(out, cell(row.mean(m)...))
 		}
-		fmt.Fprintf(out, "%s\t\n", row.status)
+		fmt.Fprintf(out, "%s\t\n", row.statusText())
 	}
-	if err := out.Flush(); err == nil {
-		fmt.Fprintf(a.stderr, "\n%s", b.String())
+	if out.Flush() != nil {
+		return
+	}
+	fmt.Fprintf(a.stderr, "\n%s", b.String())
+	if more := len(rows) - shownRows; more > 0 {
+		fmt.Fprintf(a.stderr, "... and %s more; all are in metrics.arrow\n", plural(more, "row"))
 	}
 }
 
+// tableRow is the trials that differ in their replicate alone, or a baseline.
 type tableRow struct {
 	filter, size string
-	status       archive.Status
-	values       map[string]archive.Metric // of the analysis
+	axes         []string
+	status       []archive.Status
+	values       map[string][]archive.Metric // of the analysis, of the trials that have it
 }
 
 // tableRows returns the trials in their order, then the baselines.
-func tableRows(r *result) []tableRow {
-	values := map[string]map[string]archive.Metric{}
-	var labels []string
+func tableRows(r *result) []*tableRow {
+	var rows []*tableRow
+	byKey, byTrial := map[string]*tableRow{}, map[int]*tableRow{}
+	row := func(filter, size string, axes []string) *tableRow {
+		key := fmt.Sprintf("%q", append([]string{filter, size}, axes...))
+		if byKey[key] == nil {
+			byKey[key] = &tableRow{filter: filter, size: size, axes: axes, values: map[string][]archive.Metric{}}
+			rows = append(rows, byKey[key])
+		}
+		return byKey[key]
+	}
+	for _, t := range r.trials {
+		of := row(t.Filter, fmt.Sprint(t.Size), axisValues(r.axes, t.Values))
+		of.status = append(of.status, t.Status)
+		byTrial[t.Trial] = of
+	}
 	for _, m := range r.metrics {
 		if m.Stage != archive.Analysis {
 			continue
 		}
-		if values[m.Filter] == nil {
-			values[m.Filter] = map[string]archive.Metric{}
-			labels = append(labels, m.Filter)
+		of := byTrial[m.Trial]
+		if m.Trial == 0 {
+			of = row(m.Filter, "", make([]string, len(r.axes)))
 		}
-		values[m.Filter][m.Metric] = m
-	}
-	var rows []tableRow
-	isTrial := map[string]bool{}
-	for _, t := range r.trials {
-		isTrial[t.Filter] = true
-		rows = append(rows, tableRow{t.Filter, fmt.Sprint(t.Size), t.Status, values[t.Filter]})
-	}
-	for _, label := range labels {
-		if !isTrial[label] {
-			rows = append(rows, tableRow{label, "", "", values[label]})
-		}
+		of.values[m.Metric] = append(of.values[m.Metric], m)
 	}
 	return rows
 }
 
-func number(values map[string]archive.Metric, name string) string {
-	m, ok := values[name]
-	if !ok {
-		return ""
+// mean returns the cells of a score and its standard error.
+func (r *tableRow) mean(metric string) []string {
+	values := r.values[metric]
+	if len(values) == 0 {
+		return []string{"", ""}
 	}
-	return fmt.Sprintf("%.4g", m.Value)
+	mean, se := meanOf(values)
+	if math.IsNaN(se) {
+		return []string{fmt.Sprintf("%.4g", mean), ""}
+	}
+	return []string{fmt.Sprintf("%.4g", mean), fmt.Sprintf("%.2g", se)}
 }
 
-func standardError(values map[string]archive.Metric, name string) string {
-	m, ok := values[name]
-	if !ok || math.IsNaN(m.SE) {
-		return ""
+// statusText says how many trials ended in a way, when not all did in one.
+func (r *tableRow) statusText() string {
+	var texts []string
+	for _, s := range []archive.Status{archive.OK, archive.Diverged, archive.Failed, archive.Interrupted} {
+		n := 0
+		for _, status := range r.status {
+			if status == s {
+				n++
+			}
+		}
+		switch {
+		case n > 0 && n == len(r.status):
+			return string(s)
+		case n > 0:
+			texts = append(texts, fmt.Sprintf("%d %s", n, s))
+		}
 	}
-	return fmt.Sprintf("%.2g", m.SE)
+	return strings.Join(texts, ", ")
+}
+
+// meanOf returns the mean of a score over replicates and its standard error, which
+// follows from how they differ. One replicate has the standard error in time.
+func meanOf(values []archive.Metric) (mean, se float64) {
+	n := float64(len(values))
+	if n == 1 {
+		return values[0].Value, values[0].SE
+	}
+	var squares float64
+	for _, m := range values {
+		mean += m.Value / n
+	}
+	for _, m := range values {
+		squares += (m.Value - mean) * (m.Value - mean)
+	}
+	return mean, math.Sqrt(squares / (n - 1) / n)
 }

@@ -107,11 +107,15 @@ func (a *app) checkRun(dir string) error {
 	return nil
 }
 
-// checkExpected prints the expected scores beside the run's and returns how many
-// miss their band.
+// checkExpected prints the expected scores beside the run's, means over replicates,
+// and returns how many miss their band.
 func (a *app) checkExpected(w *workflow.Workflow, dir string) (missed int, err error) {
 	if w.Expect == nil {
 		a.say("the workflow expects no scores")
+		return 0, nil
+	}
+	if len(w.Axes()) > 0 {
+		a.say("the expected scores are those of the workflow without its axes; they are not checked")
 		return 0, nil
 	}
 	metrics, err := readMetrics(dir)
@@ -126,13 +130,15 @@ func (a *app) checkExpected(w *workflow.Workflow, dir string) (missed int, err e
 		if e.Relative > 0 {
 			band = e.Relative * math.Abs(e.Value)
 		}
-		m, ok := metrics[metricKey{e.Filter, e.Metric}]
+		m := metrics[metricKey{e.Filter, e.Metric}]
 		verdict := "ok"
 		switch {
-		case !ok:
+		case m.count == 0:
 			verdict = "there is no such score"
-		case m.status != string(archive.OK):
-			verdict = "the filter has " + m.status
+		case m.count < len(w.Replicates()):
+			verdict = "the filter has failed in a replicate"
+		case m.status != archive.OK:
+			verdict = fmt.Sprintf("the filter has %s", m.status)
 		case !(math.Abs(m.value-e.Value) <= band):
 			verdict = "outside"
 		}
@@ -150,12 +156,14 @@ func (a *app) checkExpected(w *workflow.Workflow, dir string) (missed int, err e
 
 type metricKey struct{ filter, metric string }
 
+// storedMetric is a score, the mean of those of all replicates.
 type storedMetric struct {
-	value, se float64
-	status    string
+	value, se float64 // se: of one replicate the standard error in time
+	count     int
+	status    archive.Status // the first one that is not ok
 }
 
-// readMetrics returns the analysis metrics of a run.
+// readMetrics returns the analysis metrics of a run without axes.
 func readMetrics(dir string) (map[metricKey]storedMetric, error) {
 	t, err := table.Read(filepath.Join(dir, "metrics.arrow"))
 	if err != nil {
@@ -170,11 +178,23 @@ func readMetrics(dir string) (map[metricKey]storedMetric, error) {
 	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 {
 		return nil, fmt.Errorf("%s: metrics.arrow does not have the columns of this version", dir)
 	}
-	metrics := map[metricKey]storedMetric{}
+	rows := map[metricKey][]archive.Metric{}
 	for i := range t.Rows {
 		if stage[i] == archive.Analysis {
-			metrics[metricKey{filter[i], metric[i]}] = storedMetric{value[i], se[i], status[i]}
+			key := metricKey{filter[i], metric[i]}
+			rows[key] = append(rows[key], archive.Metric{Value: value[i], SE: se[i], Status: archive.Status(status[i])})
 		}
+	}
+	metrics := map[metricKey]storedMetric{}
+	for key, of := range rows {
+		m := storedMetric{count: len(of), status: archive.OK}
+		m.value, m.se = meanOf(of)
+		for _, r := range of {
+			if m.status == archive.OK {
+				m.status = r.Status
+			}
+		}
+		metrics[key] = m
 	}
 	return metrics, nil
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/rng"
 )
 
 // Open returns the plugin of c, its members spread as s says.
@@ -22,38 +21,51 @@ type Open func(ctx context.Context, c workflow.Component, s Spread) (*sdk.Plugin
 // may be given up. The zero value is for a filter.
 type Spread struct{ Replicas, MaxFailed int }
 
-// Make configures every part of w with the plugins that open returns and checks
-// that they fit together. The parameters and the time step of w are replaced by
-// the resolved ones, defaults filled in, so that w says what will run.
-//
-// All findings of one part are reported; a part that rests on another is
-// looked at when that one is sound. Nothing has been integrated when Make
-// returns.
-func Make(ctx context.Context, w *workflow.Workflow, open Open) (*Plan, workflow.Diagnostics) {
-	m := &maker{ctx: ctx, w: w, open: open, plan: &Plan{
-		Clock: Clock{Start: w.Time.Start.Model, Interval: w.Time.Interval, Cycles: w.Time.Cycles, BurnIn: w.Time.BurnIn},
-		Seed:  rng.New(w.Experiment.Seed).Child("replicate", 1),
-	}}
-	for _, stage := range []func(){m.findPlugins, m.model, m.observations, m.filters} {
-		stage()
-		if len(m.found) > 0 {
-			m.found.Sort()
-			return nil, m.found
-		}
-	}
-	return m.plan, nil
-}
-
+// maker makes plans, one setting after the other. It is in one workflow at a time:
+// that of a setting, or of a variant with values of a filter's own axes.
 type maker struct {
-	ctx   context.Context
-	w     *workflow.Workflow
-	open  Open
-	plan  *Plan
-	found workflow.Diagnostics
+	ctx    context.Context
+	open   Open
+	found  workflow.Diagnostics
+	before int // how many findings there were when the setting began
+
+	manifests map[string]*sdk.Manifest // of the plugins that play their role, by name
+
+	w        *workflow.Workflow
+	variants []workflow.Variant
+	plan     *Plan
 
 	modelPlugin, referencePlugin   *sdk.Plugin
-	truthPlugin                    *sdk.Plugin // nil: that of the model
-	operatorPlugins, filterPlugins []*sdk.Plugin
+	truthPlugin                    *sdk.Plugin   // nil: that of the model
+	operatorPlugins, filterPlugins []*sdk.Plugin // by stream, and by variant
+}
+
+// setting makes the plan of one setting; nil when something was found.
+func (m *maker) setting(s workflow.Setting) *setting {
+	m.before = len(m.found)
+	m.w, m.variants, m.truthPlugin, m.operatorPlugins, m.filterPlugins, m.plan = s.Workflow, s.Variants, nil, nil, nil, &Plan{
+		Clock: Clock{Start: s.Time.Start.Model, Interval: s.Time.Interval, Cycles: s.Time.Cycles, BurnIn: s.Time.BurnIn},
+	}
+	for _, stage := range []func(){m.findPlugins, m.model, m.observations, m.filters} {
+		if stage(); len(m.found) > m.before {
+			return nil
+		}
+	}
+	made := &setting{Plan: m.plan, seed: s.Experiment.Seed, truth: truthKey(*s.Workflow)}
+	if s.Reference != nil {
+		made.reference = referenceKey(*s.Workflow)
+	}
+	return made
+}
+
+// each calls do in the workflow of every variant.
+func (m *maker) each(do func(i int, f *workflow.Filter, index int)) {
+	shared := m.w
+	for i, v := range m.variants {
+		m.w = v.Workflow
+		do(i, &v.Filters[v.Filter], v.Filter)
+	}
+	m.w = shared
 }
 
 // The codes of what a plan finds; see package workflow for the others.
@@ -92,9 +104,9 @@ func (m *maker) findPlugins() {
 	for i, o := range m.w.Observations {
 		m.operatorPlugins = append(m.operatorPlugins, m.find(o.Component, Spread{Replicas: o.Replicas}, sdk.RoleOperator, "observations", i))
 	}
-	for i, f := range m.w.Filters {
-		m.filterPlugins = append(m.filterPlugins, m.find(f.Component, Spread{}, sdk.RoleFilter, "filter", i))
-	}
+	m.each(func(_ int, f *workflow.Filter, index int) {
+		m.filterPlugins = append(m.filterPlugins, m.find(f.Component, Spread{}, sdk.RoleFilter, "filter", index))
+	})
 	if r := m.w.Reference; r != nil {
 		m.referencePlugin = m.find(r.Component, Spread{}, sdk.RoleFilter, "reference")
 	}
@@ -124,6 +136,7 @@ func (m *maker) find(c workflow.Component, s Spread, role sdk.Role, path ...any)
 			WithHelp("name a %s here; `plume plugins list` shows them", role)
 		return nil
 	}
+	m.manifests[c.Plugin] = p.Manifest
 	m.checkParams(p.Manifest, c.Params, true, path...)
 	m.checkSpread(p.Manifest, s, path...)
 	return p
@@ -328,17 +341,16 @@ func (m *maker) reported(path []any) bool {
 }
 
 func (m *maker) filters() {
-	for i := range m.w.Filters {
-		f := &m.w.Filters[i]
+	m.each(func(i int, f *workflow.Filter, index int) {
 		f.Params = resolve(m.filterPlugins[i].Manifest, f.Params)
-		if filter := m.filter(m.filterPlugins[i], f.Component, f.Size, "filter", i); filter != nil {
-			m.plan.Trials = append(m.plan.Trials, Trial{Number: i + 1, Label: f.Label, Filter: filter, Size: f.Size})
+		if filter := m.filter(m.filterPlugins[i], f.Component, f.Size, "filter", index); filter != nil {
+			m.plan.Trials = append(m.plan.Trials, Trial{Label: f.Label, Plugin: f.Plugin, Filter: filter, Size: f.Size, Values: m.variants[i].Values})
 		}
-	}
+	})
 	if r := m.w.Reference; r != nil {
 		r.Params = resolve(m.referencePlugin.Manifest, r.Params)
 		if filter := m.filter(m.referencePlugin, r.Component, r.Size, "reference"); filter != nil {
-			m.plan.Reference, m.plan.Keep = &Trial{Label: "reference", Filter: filter, Size: r.Size}, r.Store
+			m.plan.Reference, m.plan.Keep = &Trial{Label: "reference", Plugin: r.Plugin, Filter: filter, Size: r.Size}, r.Store
 		}
 	}
 }

@@ -30,7 +30,7 @@ func (m *maker) observations() {
 		}
 		streams[i] = observations.Stream{Label: o.Label, Operator: op, In: observations.Every(op, first, every)}
 	}
-	if len(m.found) > 0 {
+	if len(m.found) > m.before {
 		return
 	}
 	m.plan.Streams, m.plan.Operator = streams, observations.Join(streams)

@@ -9,7 +9,7 @@ import (
 	"github.com/plume-da/plume/sdk/rng"
 )
 
-// Plan is one experiment, ready to run.
+// Plan is the trials that agree in all but their filters, ready to run.
 type Plan struct {
 	Clock    Clock
 	Seed     rng.Seed // of the replicate; every stream of the run is below it
@@ -22,7 +22,8 @@ type Plan struct {
 	Ensemble Draw                    // where the members start
 	Trials   []Trial                 // in the order of the workflow
 	// Reference is the brute-force filter the others are scored against; nil
-	// when the workflow has none. Keep says how many of its members are kept.
+	// when the workflow has none. Keep says how many of its members are kept. Plans
+	// with the same reference, of one twin, hold the same pointer.
 	Reference *Trial
 	Keep      int
 }
@@ -53,8 +54,10 @@ type Truth struct {
 
 // Trial is one filter with its ensemble.
 type Trial struct {
-	Number int // from 1
+	Number int // from 1; of a reference: among those of the replicate, from 0
 	Label  string
+	Plugin string // its name
 	Filter sdk.Filter
 	Size   int
+	Values map[string]any // of the axes that concern it, by their keys
 }

@@ -76,6 +76,12 @@ func (c *checker) value(n *node, path string, k *key) {
 		c.named(n, path, k)
 	case overrides:
 		c.overrides(n, path, k)
+	case replicates:
+		c.replicates(n, path, k)
+	case axes:
+		c.axes(n, path, k)
+	case exclusions:
+		c.exclusions(n, path, k)
 	case start, law:
 		c.start(n, path, k)
 	case values, columns:

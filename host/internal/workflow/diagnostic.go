@@ -77,6 +77,20 @@ func (ds Diagnostics) Sort() {
 	})
 }
 
+// Distinct returns ds without repetitions.
+func (ds Diagnostics) Distinct() Diagnostics {
+	type identity struct {
+		Span
+		message string
+	}
+	seen := map[identity]bool{}
+	return slices.DeleteFunc(ds, func(d *Diagnostic) bool {
+		id := identity{d.Span, d.Message}
+		defer func() { seen[id] = true }()
+		return seen[id]
+	})
+}
+
 // At returns the place of a value, by a path of keys and of indices from 0, such
 // as At("filter", 2, "params", "inflation"). Of a table it is its header. What is
 // not written in the text is looked for in the table that would hold it.

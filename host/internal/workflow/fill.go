@@ -128,6 +128,8 @@ func fillValue(dst reflect.Value, n *node) {
 		*p = n.values()
 	case *map[string]any:
 		*p = n.plainTable()
+	case *Replicates:
+		*p = n.value.(Replicates)
 	case *time.Duration:
 		*p = n.value.(time.Duration)
 	default:

@@ -12,7 +12,7 @@ import (
 var update = flag.Bool("update", false, "write the expected texts of testdata/bad anew")
 
 // TestBad refuses every file of testdata/bad with the exact text beside it. A
-// first line "#! --profile NAME --set KEY=VALUE" holds the options.
+// first line "#! --profile NAME --set KEY=VALUE --sweep KEY=LIST" holds the options.
 func TestBad(t *testing.T) {
 	files, err := filepath.Glob("testdata/bad/*.toml")
 	if err != nil || len(files) < 35 {
@@ -42,9 +42,12 @@ func options(text string) Options {
 		return opt
 	}
 	for pair := range slices.Chunk(strings.Fields(line)[1:], 2) {
-		if pair[0] == "--profile" {
+		switch pair[0] {
+		case "--profile":
 			opt.Profile = pair[1]
-		} else {
+		case "--sweep":
+			opt.Sweep = append(opt.Sweep, pair[1])
+		default:
 			opt.Set = append(opt.Set, pair[1])
 		}
 	}

@@ -31,6 +31,7 @@ func (r *reader) file(src *source) *node {
 	if over == nil {
 		return nil
 	}
+	over.flatten()
 	list := over.table["include"]
 	delete(over.table, "include")
 	if list == nil {

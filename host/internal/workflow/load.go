@@ -18,6 +18,7 @@ const maxText = 1 << 20
 type Options struct {
 	Profile string   // name of a [profile.NAME]; empty: none
 	Set     []string // key=value, applied in order over the file and the profile
+	Sweep   []string // key=[values], likewise over axes, or replicate=1..10
 }
 
 // Load reads and checks the workflow file at path. It returns the workflow, or
@@ -46,24 +47,38 @@ func cause(err error) error {
 func Parse(name string, text []byte, opt Options) (*Workflow, Diagnostics) {
 	var found Diagnostics
 	root := (&reader{found: &found}).file(newSource(name, fileLayer, 0, strings.TrimPrefix(string(text), "\ufeff")))
-	sets := found.readSets(opt.Set)
+	sets := found.readSets("--set", opt.Set, 1)
+	for _, n := range found.readSets("--sweep", opt.Sweep, 1+len(opt.Set)) {
+		sets = append(sets, n.asSweep())
+	}
 	if len(found) > 0 {
 		found.Sort()
 		return nil, found
 	}
 	found.overlay(root, sets, opt)
-	(&checker{found: &found, real: root.real()}).table(root, "", &settings)
-	if o := root.table["observations"]; o != nil && o.table != nil {
-		root.table["observations"] = o.alone()
+	given := root.clone()
+	w := found.build(root, name, opt.Profile)
+	if len(found) == 0 {
+		found = w.expand(given)
 	}
-	w := &Workflow{File: name, Profile: opt.Profile, root: root}
-	w.fill()
-	w.judge(&found)
 	found.Sort()
 	if len(found) > 0 {
 		return nil, found
 	}
 	return w, nil
+}
+
+// build checks a tree, fills in the defaults and returns it as a workflow, which
+// is to be used only when nothing was found.
+func (ds *Diagnostics) build(root *node, name, profile string) *Workflow {
+	(&checker{found: ds, real: root.real()}).table(root, "", &settings)
+	if o := root.table["observations"]; o != nil && o.table != nil {
+		root.table["observations"] = o.alone()
+	}
+	w := &Workflow{File: name, Profile: profile, root: root}
+	w.fill()
+	w.judge(ds)
+	return w
 }
 
 // overlay takes the profiles out of root and lays the chosen one and the sets
@@ -85,6 +100,7 @@ func (ds *Diagnostics) overlay(root *node, sets []*node, opt Options) {
 		ds.unknownProfile(opt.Profile, slices.Sorted(maps.Keys(profiles.table)))
 	}
 	for _, set := range sets {
+		set.flatten()
 		ds.merge(root, set, "")
 	}
 }
@@ -149,20 +165,20 @@ func notText(text string) int {
 	return -1
 }
 
-// readSets decodes overrides of the form key=value. A value that is not TOML is
-// a string.
-func (ds *Diagnostics) readSets(sets []string) []*node {
+// readSets decodes overrides of the form key=value that were given with flag, whose
+// ranks start with rank. A value that is not TOML is a string.
+func (ds *Diagnostics) readSets(flag string, sets []string, rank int) []*node {
 	var out []*node
 	for i, set := range sets {
-		if n := ds.readSet(set, i+1); n != nil {
+		if n := ds.readSet(flag, set, rank+i); n != nil {
 			out = append(out, n)
 		}
 	}
 	return out
 }
 
-func (ds *Diagnostics) readSet(set string, rank int) *node {
-	src := newSource("", "--set "+set, rank, set)
+func (ds *Diagnostics) readSet(flag, set string, rank int) *node {
+	src := newSource("", flag+" "+set, rank, set)
 	if len(set) > maxText || notText(set) >= 0 {
 		ds.read(src)
 		return nil
@@ -172,18 +188,18 @@ func (ds *Diagnostics) readSet(set string, rank int) *node {
 	if _, err := toml.Decode(set, &values); err == nil && marks.count == 1 && len(values) == 1 && set[0] != '[' {
 		return join(values, marks.root, src)
 	}
-	return ds.bareString(src)
+	return ds.bareString(flag, src)
 }
 
 // bareString reads key=value with all of value as a string.
-func (ds *Diagnostics) bareString(src *source) *node {
+func (ds *Diagnostics) bareString(flag string, src *source) *node {
 	s := &scanner{text: src.text}
 	parts := s.key(0)
 	s.expect("=")
 	if s.stopped || strings.Contains(src.text, "\n") {
 		at := span{0, len(src.text)}
-		ds.add(CodeSet, src.locate(at, src.layer), "--set wants key=value").WithLabel("not key=value").
-			WithHelp("write --set time.cycles=50")
+		ds.add(CodeSet, src.locate(at, src.layer), "%s wants key=value", flag).WithLabel("not key=value").
+			WithHelp("write %s", map[string]string{"--set": "--set time.cycles=50", "--sweep": "--sweep 'ensemble.size=[20, 50]'"}[flag])
 		return nil
 	}
 	top := &mark{table: map[string]*mark{}}

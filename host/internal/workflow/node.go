@@ -1,6 +1,9 @@
 package workflow
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // node is a value with its place in the text. Exactly one of value, table and
 // items is set; an empty list has items that are not nil.
@@ -13,6 +16,25 @@ type node struct {
 	layer string
 	mark  *mark
 	bad   bool // a finding about it has been reported
+	axis  bool // a value of an axis, which stands over all else
+}
+
+// clone returns a copy of n and all below it.
+func (n *node) clone() *node {
+	c := *n
+	if n.table != nil {
+		c.table = make(map[string]*node, len(n.table))
+		for name, child := range n.table {
+			c.table[name] = child.clone()
+		}
+	}
+	if n.items != nil {
+		c.items = make([]*node, len(n.items))
+		for i, item := range n.items {
+			c.items[i] = item.clone()
+		}
+	}
+	return &c
 }
 
 // join puts the decoded values and their positions into one tree.
@@ -134,6 +156,9 @@ func (n *node) keyPlace() Span { return n.src.locate(n.mark.key, n.layer) }
 // height returns how high the layer of n lies over the others: included files,
 // the file, profiles in the same order, then each --set.
 func (n *node) height() int {
+	if n.axis {
+		return math.MaxInt
+	}
 	if n.src.rank <= 0 && n.layer == n.src.layer {
 		return n.src.rank
 	}

@@ -12,7 +12,12 @@ import (
 
 // Resolved returns w as a workflow file: every default filled in, profile and
 // --set applied, arithmetic evaluated. Loading it gives w again.
+//
+// What follows from a value that an axis may change is left out.
 func (w *Workflow) Resolved() ([]byte, error) {
+	if len(w.Axes()) > 0 {
+		w = w.withoutDerived()
+	}
 	b := bytes.NewBufferString("# The workflow as it was run: every default filled in.\n\n")
 	if err := encode(b, w); err != nil {
 		return nil, fmt.Errorf("resolved workflow: %w", err)
@@ -21,6 +26,23 @@ func (w *Workflow) Resolved() ([]byte, error) {
 		return bytes.Replace(b.Bytes(), []byte("\n[[observations]]\n"), []byte("\n[observations]\n"), 1), nil
 	}
 	return b.Bytes(), nil
+}
+
+// withoutDerived returns a copy of w without the sizes that fill has derived from
+// others.
+func (w *Workflow) withoutDerived() *Workflow {
+	c := *w
+	c.Filters = slices.Clone(w.Filters)
+	for i := range c.Filters {
+		if _, given := w.root.find([]any{"filter", i, "size"}); !given {
+			c.Filters[i].Size = 0
+		}
+	}
+	if _, given := w.root.find([]any{"reference", "store"}); w.Reference != nil && !given {
+		r := *w.Reference
+		r.Store, c.Reference = 0, &r
+	}
+	return &c
 }
 
 func encode(b *bytes.Buffer, v any) error {

@@ -26,6 +26,10 @@ const (
 	start            // a list of numbers, or a law
 	params           // a table that belongs to a plugin
 	overrides        // a table of tables with the keys of the whole workflow, by name
+	replicates       // a list of whole numbers, or "1..10"
+	axes             // a table of lists, by dotted key
+	axisValues       // one of these lists
+	exclusions       // an array of tables of values, by dotted key
 	kindsNumber      // how many kinds there are
 )
 
@@ -165,6 +169,11 @@ var schema = key{kind: table, keys: []key{
 			{name: "relative", kind: number, above: zero, example: "0.05", doc: "largest difference to value, as a fraction of it"},
 			{name: "note", kind: text, doc: "what the tolerance is derived from"},
 		}},
+	}},
+	{name: "sweep", kind: table, doc: "which trials there are beside one of every filter", keys: []key{
+		{name: "replicate", kind: replicates, doc: "numbers of the replicates, each with a truth, observations and members of its own; 1 when left out"},
+		{name: "axes", kind: axes, doc: "lists of values for other keys, such as \"ensemble.size\" = [20, 50]; one below filter.LABEL concerns that filter alone"},
+		{name: "exclude", kind: exclusions, doc: "combinations of axis values to leave out"},
 	}},
 	{name: "profile", kind: overrides, doc: "other values for some keys, chosen by --profile NAME"},
 }}

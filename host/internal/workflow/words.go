@@ -20,6 +20,8 @@ func (k *key) noun() string {
 		duration: `a duration such as "60s"`, table: "a table", tables: "an array of tables", named: "a table of tables",
 		values: "a number, a list of numbers, or a table of them by variable", columns: "a table of column names by variable",
 		law: "a table", start: "a list of numbers or a table", moment: "a number or a date", extent: `a number or a duration such as "10min"`, params: "a table", overrides: "a table of tables",
+		replicates: `a list of integers of at least 1, or a range such as "1..10"`, axes: "a table of lists", axisValues: "a list of values",
+		exclusions: "an array of tables of axis values",
 	}[k.kind]
 }
 

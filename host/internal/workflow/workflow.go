@@ -31,13 +31,15 @@ type Workflow struct {
 	Filters      []Filter          `toml:"filter"`
 	Reference    *Reference        `toml:"reference"` // nil: none
 	Verify       Verify            `toml:"verify,omitempty"`
+	Sweep        *Sweep            `toml:"sweep"` // nil: one trial of every filter
 	Output       Output            `toml:"output"`
 	Expect       *Expect           `toml:"expect"` // nil: nothing is expected
 
 	File    string `toml:"-"` // as it was named when loading
 	Profile string `toml:"-"` // the profile in force; may be empty
 
-	root *node
+	root     *node
+	settings []Setting
 }
 
 // Experiment names the experiment and its seed.
@@ -160,14 +162,14 @@ type Ensemble struct {
 type Filter struct {
 	Label string `toml:"label"`
 	Component
-	Size int `toml:"size"` // members
+	Size int `toml:"size,omitzero"` // members
 }
 
 // Reference is the brute-force filter the others are scored against.
 type Reference struct {
 	Component
 	Size  int `toml:"size"`
-	Store int `toml:"store"` // members kept of each cycle
+	Store int `toml:"store,omitzero"` // members kept of each cycle
 }
 
 // Verify says what is scored.

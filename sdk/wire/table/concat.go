@@ -11,9 +11,16 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
+// ErrColumns is the error of [Concat] for tables whose columns differ.
+var ErrColumns = errors.New("the columns differ")
+
 // Concat writes the rows of parts, in order, as one table with one record batch
-// per part that has rows. The schemas must be the same; the first one's is taken.
+// per part that has rows. When their columns differ it writes nothing and returns
+// ErrColumns.
 func Concat(path string, parts []string) error {
+	if err := sameColumns(parts); err != nil {
+		return err
+	}
 	var w *Writer
 	for _, part := range parts {
 		records, schema, err := readRecords(part)
@@ -30,6 +37,37 @@ func Concat(path string, parts []string) error {
 		}
 	}
 	return w.Close()
+}
+
+func sameColumns(parts []string) error {
+	var first *arrow.Schema
+	for _, part := range parts {
+		schema, err := readSchema(part)
+		if err != nil {
+			return fmt.Errorf("%s: %w", part, err)
+		}
+		if first == nil {
+			first = schema
+		}
+		if !schema.Equal(first) {
+			return fmt.Errorf("%s: %w from those of %s", part, ErrColumns, parts[0])
+		}
+	}
+	return nil
+}
+
+func readSchema(path string) (*arrow.Schema, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r, err := ipc.NewFileReader(f)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return r.Schema(), nil
 }
 
 func readRecords(path string) ([]arrow.Record, *arrow.Schema, error) {

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"sync"
+
+	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/plan"
+)
+
+// job is a trial with what it shares.
+type job struct {
+	scene *scene
+	plan  *plan.Plan
+	trial *plan.Trial
+}
+
+// scene is what some trials share: a truth and, when the workflow has one, a
+// reference. It is made when it is first needed and forgotten after its last trial.
+type scene struct {
+	twin *plan.Twin
+	plan *plan.Plan // one of those that share it
+	jobs []job      // not begun
+
+	state sceneState
+	left  int   // trials that have not ended
+	err   error // why it could not be made
+
+	truth     *cycle.Twin
+	reference *cycle.Reference // nil: none
+}
+
+type sceneState int
+
+const (
+	unmade sceneState = iota
+	making
+	ready
+)
+
+// schedule deals out the work of a run. Trials of scenes that are there come
+// first, so that few scenes are in memory at a time: at most one being made and one
+// being used per worker. It is safe for concurrent use.
+type schedule struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	scenes  []*scene // that have trials not begun
+	making  int
+}
+
+// newSchedule takes the trials of s that are wanted.
+func newSchedule(s *plan.Sweep, wanted func(*plan.Trial) bool) *schedule {
+	sch := &schedule{}
+	sch.changed = sync.NewCond(&sch.mu)
+	for _, twin := range s.Twins {
+		byReference := map[*plan.Trial]*scene{}
+		for _, p := range twin.Plans {
+			for i := range p.Trials {
+				if !wanted(&p.Trials[i]) {
+					continue
+				}
+				sc := byReference[p.Reference]
+				if sc == nil {
+					sc = &scene{twin: twin, plan: p}
+					byReference[p.Reference] = sc
+					sch.scenes = append(sch.scenes, sc)
+				}
+				sc.jobs = append(sc.jobs, job{sc, p, &p.Trials[i]})
+				sc.left++
+			}
+		}
+	}
+	return sch
+}
+
+// next returns a trial to run or a scene to make, or neither when no work is left.
+func (s *schedule) next() (*job, *scene) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		for len(s.scenes) > 0 && len(s.scenes[0].jobs) == 0 {
+			s.scenes = s.scenes[1:]
+		}
+		for _, sc := range s.scenes {
+			if sc.state == ready && len(sc.jobs) > 0 {
+				j := sc.jobs[0]
+				sc.jobs = sc.jobs[1:]
+				return &j, nil
+			}
+			if sc.state == unmade { // so are all after it
+				sc.state = making
+				s.making++
+				return nil, sc
+			}
+		}
+		if s.making == 0 {
+			return nil, nil
+		}
+		s.changed.Wait()
+	}
+}
+
+// made says that sc has been made, or why it could not be.
+func (s *schedule) made(sc *scene, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sc.state, sc.err = ready, err
+	s.making--
+	s.changed.Broadcast()
+}
+
+// ended says that a trial has ended.
+func (s *schedule) ended(j *job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if j.scene.left--; j.scene.left == 0 {
+		j.scene.truth, j.scene.reference = nil, nil
+	}
+}

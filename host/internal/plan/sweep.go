@@ -1,0 +1,227 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rng"
+)
+
+// Sweep is all that a workflow asks for: truths, each with the plans whose
+// trials meet it.
+type Sweep struct {
+	Axes  []string // keys of the axes, sorted
+	Twins []*Twin  // in the order of their first trials
+}
+
+// Twin is a truth with its observations and the plans that share it: those of one
+// replicate that differ in nothing the truth depends on.
+type Twin struct {
+	Replicate int // from 1
+	Number    int // among the truths of the replicate, from 0
+	Plans     []*Plan
+}
+
+// Size returns how many trials there are, and how many cycles they have together.
+func (s *Sweep) Size() (trials, cycles int) {
+	for _, t := range s.Twins {
+		for _, p := range t.Plans {
+			trials, cycles = trials+len(p.Trials), cycles+len(p.Trials)*p.Clock.Cycles
+		}
+	}
+	return trials, cycles
+}
+
+// Make configures every part of w, with every value of its axes, with the plugins
+// that open returns and checks that the parts fit together. The parameters and the
+// time step of w are replaced by the resolved ones, defaults filled in, so that w
+// says what will run.
+//
+// All findings of one part are reported; a part that rests on another is
+// looked at when that one is sound. Nothing has been integrated when Make
+// returns.
+//
+// Trials are numbered by replicate, then by the values of the axes for all filters,
+// then by filter, then by the values of the filter's own axes. Parts that are the
+// same for several trials are configured once.
+func Make(ctx context.Context, w *workflow.Workflow, open Open) (*Sweep, workflow.Diagnostics) {
+	m := &maker{ctx: ctx, open: once(open), manifests: map[string]*sdk.Manifest{}}
+	var plans []*setting
+	for _, s := range w.Settings() {
+		if p := m.setting(s); p != nil {
+			plans = append(plans, p)
+		}
+	}
+	if len(m.found) > 0 {
+		m.found = m.found.Distinct()
+		m.found.Sort()
+		return nil, m.found
+	}
+	m.resolve(w)
+	return assemble(w, plans), nil
+}
+
+// setting is the plan of one setting, without its seed, and what decides who may
+// share its truth and its reference.
+type setting struct {
+	*Plan
+	seed             int64
+	truth, reference string
+}
+
+// assemble repeats plans for every replicate and numbers trials and truths.
+func assemble(w *workflow.Workflow, settings []*setting) *Sweep {
+	s := &Sweep{Axes: w.Axes()}
+	trial := 0
+	for _, r := range w.Replicates() {
+		twins, references := map[string]*Twin{}, map[string]*Trial{}
+		for _, from := range settings {
+			p := *from.Plan
+			p.Seed = rng.New(from.seed).Child("replicate", r)
+			p.Trials = make([]Trial, len(from.Trials))
+			for i, t := range from.Trials {
+				trial++
+				t.Number = trial
+				p.Trials[i] = t
+			}
+			twin := twins[from.truth]
+			if twin == nil {
+				twin = &Twin{Replicate: r, Number: len(twins)}
+				twins[from.truth] = twin
+				s.Twins = append(s.Twins, twin)
+			}
+			if p.Reference != nil {
+				shared := references[from.reference]
+				if shared == nil {
+					c := *p.Reference
+					c.Number, shared = len(references), &c
+					references[from.reference] = shared
+				}
+				p.Reference = shared
+			}
+			twin.Plans = append(twin.Plans, &p)
+		}
+	}
+	return s
+}
+
+// truthKey returns a text that two settings share when they have the same truth
+// and observations. What is not known to be irrelevant counts.
+func truthKey(w workflow.Workflow) string {
+	if w.Truth != nil {
+		truth := *w.Truth
+		if w.Truth = &truth; truth.Plugin != "" {
+			w.Model = workflow.Model{}
+		} else {
+			params := maps.Clone(w.Model.Params)
+			maps.Copy(params, truth.Params)
+			w.Model.Params, w.Model.Noise, truth.Params = params, nil, nil
+		}
+	}
+	w.Ensemble, w.Reference = workflow.Ensemble{}, nil
+	return conditions(w)
+}
+
+// referenceKey returns a text that two settings of one truth share when they have
+// the same reference.
+func referenceKey(w workflow.Workflow) string {
+	w.Ensemble.Size = 0
+	return conditions(w)
+}
+
+// conditions is the fingerprint of w without what concerns single filters and
+// scores.
+func conditions(w workflow.Workflow) string {
+	w.Filters, w.Verify, w.Sweep, w.Output, w.Expect = nil, workflow.Verify{}, nil, workflow.Output{}, nil
+	w.Time.BurnIn = 0
+	return w.Fingerprint()
+}
+
+// once returns open so that it finds every plugin once, and plugins so that they
+// configure the same thing once.
+func once(open Open) Open {
+	type answer struct {
+		plugin *sdk.Plugin
+		err    error
+	}
+	answers := map[string]answer{}
+	return func(ctx context.Context, c workflow.Component, s Spread) (*sdk.Plugin, error) {
+		c.Params = nil
+		r := fmt.Sprintf("%#v %v", c, s)
+		a, ok := answers[r]
+		if !ok {
+			if a.plugin, a.err = open(ctx, c, s); a.err == nil {
+				a.plugin = &sdk.Plugin{
+					Manifest:    a.plugin.Manifest,
+					NewModel:    remembered(a.plugin.NewModel),
+					NewOperator: remembered(a.plugin.NewOperator),
+					NewFilter:   remembered(a.plugin.NewFilter),
+				}
+			}
+			answers[r] = a
+		}
+		return a.plugin, a.err
+	}
+}
+
+// remembered returns configure so that it is called once for each configuration.
+// Layouts in a configuration count as the same when they are one object.
+func remembered[C, T any](configure func(context.Context, C) (T, error)) func(context.Context, C) (T, error) {
+	if configure == nil {
+		return nil
+	}
+	type answer struct {
+		part T
+		err  error
+	}
+	answers := map[string]answer{}
+	return func(ctx context.Context, c C) (T, error) {
+		key := fmt.Sprintf("%#v", c)
+		a, ok := answers[key]
+		if !ok {
+			a.part, a.err = configure(ctx, c)
+			answers[key] = a
+		}
+		return a.part, a.err
+	}
+}
+
+// resolve fills the defaults of the plugins into w itself, as far as they can be:
+// a parameter that must be given may be given by an axis alone.
+func (m *maker) resolve(w *workflow.Workflow) {
+	axes := w.Axes()
+	fill := func(path string, c *workflow.Component) {
+		if slices.Contains(axes, path+".plugin") {
+			return // other plugins have other parameters
+		}
+		if params, err := m.manifests[c.Plugin].Resolve(c.Params); err == nil {
+			c.Params = maps.Clone(params)
+		}
+	}
+	fill("model", &w.Model.Component)
+	if w.Truth != nil && w.Truth.Plugin != "" {
+		truth := workflow.Component{Plugin: w.Truth.Plugin, Params: w.Truth.Params}
+		fill("truth", &truth)
+		w.Truth.Params = truth.Params
+	}
+	for i := range w.Observations {
+		fill(strings.TrimSuffix("observations."+w.Observations[i].Label, "."), &w.Observations[i].Component)
+	}
+	for i := range w.Filters {
+		fill("filter."+w.Filters[i].Label, &w.Filters[i].Component)
+	}
+	if w.Reference != nil {
+		fill("reference", &w.Reference.Component)
+	}
+	if slices.Contains(axes, "model.plugin") {
+		return
+	}
+	if step, err := m.manifests[w.Model.Plugin].ResolveStep(w.Time.Step); err == nil {
+		w.Time.Step = step
+	}
+}

@@ -1,0 +1,428 @@
+package workflow
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Sweep says which trials a workflow has: on every replicate, every combination
+// of the values of its axes. An axis below filter.LABEL multiplies the trials of
+// that filter alone.
+type Sweep struct {
+	Replicates Replicates       `toml:"replicate,omitempty"`
+	Axes       map[string]any   `toml:"axes,omitempty"`    // lists of values, by dotted key
+	Exclude    []map[string]any `toml:"exclude,omitempty"` // combinations that are left out
+}
+
+// Replicates are the numbers of the truths, from 1. In a workflow they are a list,
+// or "1..10".
+type Replicates []int
+
+// Setting is the workflow with one value for every axis that concerns all
+// filters.
+type Setting struct {
+	*Workflow
+	Variants []Variant // in the order of the filters; at least one
+}
+
+// Variant is one filter of a setting, with one value for every axis of its own.
+type Variant struct {
+	*Workflow
+	Filter int            // index into Filters
+	Values map[string]any // of the axes that concern the filter, by their keys
+}
+
+// Settings returns what a run of w does: one setting when it has no axes. The
+// first axis in the order of their names varies most slowly.
+func (w *Workflow) Settings() []Setting {
+	if w.settings != nil {
+		return w.settings
+	}
+	s := Setting{Workflow: w}
+	for i := range w.Filters {
+		s.Variants = append(s.Variants, Variant{w, i, nil})
+	}
+	return []Setting{s}
+}
+
+// Axes returns the keys of the axes, sorted.
+func (w *Workflow) Axes() []string {
+	if w.Sweep == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(w.Sweep.Axes))
+}
+
+// Replicates returns the numbers of the replicates: 1 without a sweep.
+func (w *Workflow) Replicates() []int {
+	if w.Sweep == nil || len(w.Sweep.Replicates) == 0 {
+		return []int{1}
+	}
+	return w.Sweep.Replicates
+}
+
+// Fingerprint returns a text that two workflows share when they say the same.
+func (w Workflow) Fingerprint() string {
+	text, err := json.Marshal(w)
+	if err != nil { // a parameter is infinite
+		return fmt.Sprintf("%p", w.root)
+	}
+	return string(text)
+}
+
+const (
+	maxReplicates = 100_000
+	maxTrials     = 100_000
+)
+
+// sweepable are the tables an axis may lead into; experiment.seed is allowed too.
+var sweepable = []string{"time", "model", "truth", "observations", "ensemble", "filter", "reference"}
+
+// axis is a key and the values it takes.
+type axis struct {
+	key    string
+	filter string // label of the filter it concerns; empty: all
+	list   *node
+}
+
+// combination is an index into the values of every axis.
+type combination []int
+
+// expand makes the settings of w. given is its tree before defaults were filled
+// in, so that every value is judged as though it stood in the file.
+func (w *Workflow) expand(given *node) Diagnostics {
+	var found Diagnostics
+	common, own := w.axes(&found)
+	w.judgeExclude(&found)
+	if len(found) > 0 || len(w.Axes()) == 0 {
+		return found
+	}
+	if n := w.countTrials(common, own); n > maxTrials {
+		found.add(CodeTooLarge, w.KeyAt("sweep"), "the sweep has %d trials; plume runs at most %d", n, maxTrials).WithHelp("shorten the axes, or split the sweep")
+		return found
+	}
+	for c := range combinations(common) {
+		shared, values := w.with(given, common, c, &found)
+		s := Setting{Workflow: shared}
+		for i, f := range w.Filters {
+			w.variants(&s, i, given, common, c, own[f.Label], values, &found)
+		}
+		if len(s.Variants) > 0 {
+			w.settings = append(w.settings, s)
+		}
+	}
+	if len(found) == 0 && len(w.settings) == 0 {
+		found.add(CodeConflict, w.KeyAt("sweep", "exclude"), "the exclusions leave no trial").WithHelp("remove one")
+	}
+	return found.Distinct()
+}
+
+// variants adds those of filter i to s.
+func (w *Workflow) variants(s *Setting, i int, given *node, common []axis, c combination, own []axis, shared map[string]any, found *Diagnostics) {
+	if len(own) == 0 {
+		if !w.excluded(shared) {
+			s.Variants = append(s.Variants, Variant{s.Workflow, i, shared})
+		}
+		return
+	}
+	all := slices.Concat(common, own)
+	for o := range combinations(own) {
+		if v, values := w.with(given, all, slices.Concat(c, o), found); !w.excluded(values) {
+			s.Variants = append(s.Variants, Variant{v, i, values})
+		}
+	}
+}
+
+// axes returns the axes for all filters, and those of single filters by label.
+func (w *Workflow) axes(found *Diagnostics) (common []axis, own map[string][]axis) {
+	own = map[string][]axis{}
+	for _, key := range w.Axes() {
+		list, _ := w.root.find([]any{"sweep", "axes", key})
+		a := axis{key: key, list: list}
+		if a.judge(found); strings.HasPrefix(key, "filter.") {
+			a.filter = strings.Split(key, ".")[1]
+			own[a.filter] = append(own[a.filter], a)
+			if labels := w.labels(); !slices.Contains(labels, a.filter) {
+				found.unknownLabel(list.keyPlace(), "filter", a.filter, labels)
+			}
+			continue
+		}
+		common = append(common, a)
+	}
+	return common, own
+}
+
+func (a axis) judge(found *Diagnostics) {
+	parts := strings.Split(a.key, ".")
+	atLeast := 2
+	if parts[0] == "filter" {
+		atLeast = 3
+	}
+	good := slices.Contains(sweepable, parts[0]) && len(parts) >= atLeast && !slices.Contains(parts, "") && parts[len(parts)-1] != "label"
+	if !good && a.key != "experiment.seed" {
+		found.add(CodeUnknown, a.list.keyPlace(), "`%s` cannot be an axis", shorten(a.key)).WithLabel("no key of an axis").
+			WithHelp("an axis is a key such as ensemble.size, model.params.NAME or filter.LABEL.params.NAME")
+	}
+	for i, item := range a.list.items {
+		for _, other := range a.list.items[:i] {
+			if same(item.plain(), other.plain()) {
+				found.add(CodeDuplicate, item.place(), "`%s` has the value %s twice", a.key, showValue(item.plain())).WithLabel("the second one").
+					WithNote("the first one is at %s", other.place().Where()).WithHelp("remove one of them")
+			}
+		}
+	}
+}
+
+func (w *Workflow) judgeExclude(found *Diagnostics) {
+	if w.Sweep == nil {
+		return
+	}
+	for i, e := range w.Sweep.Exclude {
+		for _, key := range slices.Sorted(maps.Keys(e)) {
+			at := []any{"sweep", "exclude", i, key}
+			values, ok := w.Sweep.Axes[key].([]any)
+			if !ok {
+				d := found.add(CodeReference, w.KeyAt(at...), "there is no axis `%s`", shorten(key)).WithHelp("the axes are %s", list(backquoted(w.Axes()), "and"))
+				if meant := Suggest(key, w.Axes()); meant != "" {
+					d.WithLabel("did you mean `%s`?", meant)
+				}
+				continue
+			}
+			if !slices.ContainsFunc(values, func(v any) bool { return same(v, e[key]) }) {
+				found.add(CodeReference, w.At(at...), "the axis `%s` has no value %s", key, showValue(e[key])).
+					WithNote("the axis is at %s", w.KeyAt("sweep", "axes", key).Where()).WithHelp("name one of its values")
+			}
+		}
+	}
+}
+
+func (w *Workflow) countTrials(common []axis, own map[string][]axis) int {
+	product := func(axes []axis) int {
+		n := 1
+		for _, a := range axes {
+			n = min(n*len(a.list.items), maxTrials+1)
+		}
+		return n
+	}
+	n := 0
+	for _, f := range w.Filters {
+		n += product(own[f.Label])
+	}
+	return n * product(common) * len(w.Replicates())
+}
+
+// combinations yields all combinations of the values of axes; the first axis
+// varies most slowly.
+func combinations(axes []axis) func(yield func(combination) bool) {
+	return func(yield func(combination) bool) {
+		c := make(combination, len(axes))
+		for {
+			if !yield(slices.Clone(c)) {
+				return
+			}
+			i := len(axes) - 1
+			for ; i >= 0; i-- {
+				if c[i]++; c[i] < len(axes[i].list.items) {
+					break
+				}
+				c[i] = 0
+			}
+			if i < 0 {
+				return
+			}
+		}
+	}
+}
+
+// with returns the workflow of given with one combination of values in it, and
+// the values as they are taken.
+func (w *Workflow) with(given *node, axes []axis, c combination, found *Diagnostics) (*Workflow, map[string]any) {
+	root := given.clone()
+	leaves := make([]*node, len(axes))
+	for i, a := range axes {
+		var over *node
+		over, leaves[i] = a.overlay(c[i])
+		found.merge(root, over, "")
+	}
+	v := found.build(root, w.File, w.Profile)
+	values := make(map[string]any, len(axes))
+	for i, a := range axes {
+		values[a.key] = leaves[i].plain()
+	}
+	return v, values
+}
+
+// overlay returns a tree that holds the value with index i alone, and that value.
+// Findings about it are shown in the list of values.
+func (a axis) overlay(i int) (root, leaf *node) {
+	item := a.list.items[i]
+	leaf = item.clone()
+	leaf.axis, leaf.mark = true, &mark{key: a.list.mark.key, value: item.mark.value, table: item.mark.table, items: item.mark.items}
+	root = leaf
+	for _, name := range slices.Backward(strings.Split(a.key, ".")) {
+		root = &node{table: map[string]*node{name: root}, src: a.list.src, layer: a.list.layer, mark: a.list.mark}
+	}
+	return root, leaf
+}
+
+// excluded says whether an exclusion concerns a trial with these values.
+func (w *Workflow) excluded(values map[string]any) bool {
+	if w.Sweep == nil {
+		return false
+	}
+	return slices.ContainsFunc(w.Sweep.Exclude, func(e map[string]any) bool {
+		for key, v := range e {
+			if got, ok := values[key]; !ok || !same(got, v) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// same compares two values as a workflow does: 1 and 1.0 are the same.
+func same(a, b any) bool {
+	x, okX := convert(a, number)
+	y, okY := convert(b, number)
+	if okX && okY {
+		return x == y
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func showValue(v any) string {
+	if text, err := inline(v); err == nil {
+		return shorten(string(text))
+	}
+	return shorten(fmt.Sprint(v))
+}
+
+// flatten brings the axes and exclusions of a layer and of its profiles into the form
+// that layers are merged in: a table of dotted keys. In [sweep.axes] ensemble.size = [1,
+// 2] means the same as "ensemble.size" = [1, 2].
+func (n *node) flatten() {
+	if profiles := n.table["profile"]; profiles != nil {
+		for _, p := range profiles.table {
+			p.flatten()
+		}
+	}
+	sweep := n.table["sweep"]
+	if sweep == nil {
+		return
+	}
+	if axes := sweep.table["axes"]; axes != nil && axes.table != nil {
+		axes.table = axes.leaves("")
+	}
+	if exclude := sweep.table["exclude"]; exclude != nil {
+		for _, item := range exclude.items {
+			if item.table != nil {
+				item.table = item.leaves("")
+			}
+		}
+	}
+}
+
+// leaves returns what is not a table in n, by dotted key.
+func (n *node) leaves(path string) map[string]*node {
+	out := map[string]*node{}
+	for name, child := range n.table {
+		if child.table == nil {
+			out[dotted(path, name)] = child
+			continue
+		}
+		maps.Copy(out, child.leaves(dotted(path, name)))
+	}
+	return out
+}
+
+// asSweep returns n, the tree of a --sweep, as part of a workflow.
+func (n *node) asSweep() *node {
+	inner := func(name string, child *node) *node {
+		return &node{table: map[string]*node{name: child}, src: n.src, layer: n.layer, mark: n.mark}
+	}
+	if r := n.table["replicate"]; r != nil {
+		return inner("sweep", inner("replicate", r))
+	}
+	return inner("sweep", inner("axes", n))
+}
+
+// axes checks that n is a table of lists; what they hold is judged when every
+// value has its place in the workflow.
+func (c *checker) axes(n *node, path string, k *key) {
+	if !c.is(n, path, k, n.table != nil) {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.table)) {
+		child := n.table[name]
+		values := &key{name: name, kind: axisValues, doc: k.doc, example: k.example}
+		if !c.is(child, name, values, child.items != nil) {
+			continue
+		}
+		if len(child.items) == 0 {
+			child.bad = true
+			c.found.add(CodeRange, child.place(), "`%s` must not be empty", name).WithLabel("%s", values.wants()).WithNote("%s: %s", path, k.doc)
+		}
+		c.params(child, name)
+	}
+}
+
+// exclusions checks that n is an array of tables.
+func (c *checker) exclusions(n *node, path string, k *key) {
+	ok := n.items != nil && !slices.ContainsFunc(n.items, func(c *node) bool { return len(c.table) == 0 })
+	if c.is(n, path, k, ok) {
+		c.params(n, path)
+	}
+}
+
+// replicates checks n and stores it as a Replicates.
+func (c *checker) replicates(n *node, path string, k *key) {
+	switch v := n.value.(type) {
+	case Replicates:
+		return
+	case string:
+		from, to, ok := strings.Cut(v, "..")
+		a, errA := strconv.Atoi(strings.TrimSpace(from))
+		b, errB := strconv.Atoi(strings.TrimSpace(to))
+		if !c.is(n, path, k, ok && errA == nil && errB == nil) {
+			return
+		}
+		if a < 1 || b < a || b > maxReplicates {
+			n.bad = true
+			c.found.add(CodeRange, n.place(), "`%s` must go up from 1 or more to %d at most, but is %s", path, maxReplicates, show(v)).
+				WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
+			return
+		}
+		numbers := make(Replicates, 0, b-a+1)
+		for r := a; r <= b; r++ {
+			numbers = append(numbers, r)
+		}
+		n.value = numbers
+		return
+	}
+	if !c.is(n, path, k, len(n.items) > 0) {
+		return
+	}
+	item := *k
+	item.kind, item.item, item.min, item.max = integer, true, one, nil
+	var numbers Replicates
+	for _, child := range n.items {
+		if c.scalar(child, path, &item); child.bad {
+			n.bad = true
+			continue
+		}
+		r := int(child.value.(int64))
+		if slices.Contains(numbers, r) || r > maxReplicates {
+			n.bad = true
+			c.found.add(CodeDuplicate, child.place(), "`%s` has %d twice, or it is above %d", path, r, maxReplicates).WithHelp("remove it")
+		}
+		numbers = append(numbers, r)
+	}
+	if !n.bad {
+		n.value, n.items = numbers, nil
+	}
+}
