@@ -48,6 +48,7 @@ var law = []struct {
 	{"host/internal/cycle", []string{"host/internal/plan", "host/internal/observations", "host/internal/score", "sdk", "sdk/ensemble", "sdk/rng", "sdk/resample", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/score", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}},
 	{"host/internal/archive", []string{"host/internal/plan", "host/internal/cycle", "sdk", "sdk/wire", "sdk/wire/table", "gonum.org/v1/gonum/"}},
+	{"host/internal/export", []string{"sdk/wire/table"}},
 	{"host/internal/report", []string{"host/internal/archive", "host/internal/score"}},
 
 	{"bench/", []string{"sdk", "sdk/", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/", "gonum.org/v1/gonum/"}},

@@ -111,8 +111,5 @@ func (w *Writer) appendAll(records []arrow.Record) error {
 			return err
 		}
 	}
-	if err := w.arrow.Write(array.NewRecord(w.schema, columns, rows)); err != nil {
-		return err
-	}
-	return w.buffer.Flush()
+	return w.writeBatch(array.NewRecord(w.schema, columns, rows))
 }

@@ -163,6 +163,37 @@ func TestScan(t *testing.T) {
 	}
 }
 
+// A writer that died while it closed has written all batches: wherever the footer is
+// cut, they can be read.
+func TestCutInTheFooter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.arrow")
+	w := write(t, path, 3)
+	info, err := os.Stat(path + Part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	for size := int(info.Size()); size < len(text); size++ {
+		if err := os.WriteFile(path+Part, text[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Read(path)
+		if err != nil {
+			t.Fatalf("cut to %d of %d bytes: %v", size, len(text), err)
+		}
+		check(t, got, 3)
+	}
+}
+
 func TestSameRowsSameBytes(t *testing.T) {
 	var texts [2][]byte
 	for i := range texts {

@@ -33,6 +33,7 @@ type Writer struct {
 	file    *os.File
 	buffer  *buffered
 	arrow   *ipc.FileWriter
+	batches int
 }
 
 // buffered is a buffered file that knows its position, which is all the seeking
@@ -128,9 +129,14 @@ func (w *Writer) Append(rows int, values ...any) error {
 	}
 	record := array.NewRecord(w.schema, arrays, int64(rows))
 	defer record.Release()
+	return w.writeBatch(record)
+}
+
+func (w *Writer) writeBatch(record arrow.Record) error {
 	if err := w.arrow.Write(record); err != nil {
 		return err
 	}
+	w.batches++
 	return w.buffer.Flush()
 }
 
@@ -239,10 +245,17 @@ func bitmap(n int, there func(i int) bool) (*memory.Buffer, int) {
 	return memory.NewBufferBytes(bits), nulls
 }
 
-// Close adds the footer, makes sure that the file is on the disk and gives it its
-// name.
+// endOfStream is what ends an Arrow stream; Arrow's writer of files leaves it out.
+var endOfStream = []byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}
+
+// Close ends the stream, so that a file cut in its footer is whole as a stream, adds the
+// footer, makes sure that the file is on the disk and gives it its name.
 func (w *Writer) Close() error {
-	err := errors.Join(w.arrow.Close(), w.buffer.Flush())
+	var err error
+	if w.batches > 0 { // without any the schema is not written yet
+		_, err = w.buffer.Write(endOfStream)
+	}
+	err = errors.Join(err, w.arrow.Close(), w.buffer.Flush())
 	if err == nil {
 		err = w.file.Sync()
 	}

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/export"
+	"github.com/plume-da/plume/sdk/wire/table"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) export() *cobra.Command {
+	var root, to, format, layout string
+	var tables []string
+	c := &cobra.Command{
+		Use:   "export RUN --to DIR",
+		Short: "Copy a run's tables as Parquet, CSV or netCDF",
+		Long: `Export copies the tables of a run into a new directory, under the names they have in
+the run, and prints the files. A run that is still going is exported as far as it is.
+
+Formats and their layouts, the default first:
+  parquet  native  as stored: one column of lists per variable; zstd
+           wide    one column per value: u_0, u_1, ...
+           tidy    one row per value: columns variable, index and value
+           tensor  native, marked as arrow.fixed_shape_tensor
+  csv      wide, tidy
+  netcdf   tensor  arrays (cycle, member, ...) of truth, observations, ensembles and
+                   reference, with units, in files that every netCDF library reads
+
+RUN is a path, @last, or the beginning of a run's name.`,
+		Example: `  plume export @last --to l63-parquet
+  plume export @last --to l63-nc --format netcdf --tables ensemble,truth`,
+		Args: exactly(1, "one run"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			layouts, ok := export.Layouts[export.Format(format)]
+			switch {
+			case to == "":
+				return usage("--to: want the directory to make")
+			case !ok:
+				return usage("--format: got %q, want parquet, csv or netcdf", format)
+			case layout == "":
+				layout = string(layouts[0])
+			}
+			dir, err := archive.Find(root, args[0])
+			if err != nil {
+				return usage("%v", err)
+			}
+			written, err := export.Run(dir, to, export.Options{
+				Format: export.Format(format), Layout: table.Layout(layout), Tables: tables, Source: "plume " + versionText(),
+			})
+			for _, name := range written {
+				fmt.Fprintln(a.stdout, name)
+			}
+			if err == nil {
+				a.say("%s in %s", plural(len(written), "file"), to)
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
+	c.Flags().StringVar(&to, "to", "", "the new `directory`")
+	c.Flags().StringVar(&format, "format", string(export.Parquet), "parquet, csv or netcdf")
+	c.Flags().StringVar(&layout, "layout", "", "native, wide, tidy or tensor (default the first of the format)")
+	c.Flags().StringSliceVar(&tables, "tables", nil, "tables to export, such as metrics,ensemble (default all)")
+	return c
+}

@@ -1,0 +1,175 @@
+package export
+
+import (
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/wire/table"
+	"gonum.org/v1/gonum/mat"
+)
+
+var layout = &sdk.Layout{Variables: []sdk.Variable{{Name: "level", Unit: "m"}, {Name: "u", Shape: []int{2, 2}, Dims: []string{"a", "b"}}}}
+
+func column(name string, kind table.Type) table.Column {
+	return table.Column{Name: name, Type: kind, Nullable: true}
+}
+
+// writeRun makes the tables of a small run: three cycles of two stages of two members,
+// with weights and parents, and observations some of which are missing.
+func writeRun(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	create := func(columns []table.Column, parts ...string) *table.Writer {
+		t.Helper()
+		path := filepath.Join(append([]string{dir}, parts...)...)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		w, err := table.Create(path, columns, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	done := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	matrix := func(rows int, from float64) *mat.Dense {
+		m := mat.NewDense(rows, 5, nil)
+		for i := range 5 * rows {
+			m.RawMatrix().Data[i] = math.Sqrt(from + float64(i))
+		}
+		return m
+	}
+	clock := []table.Column{column("cycle", table.Int32), column("time", table.Float64)}
+
+	w := create([]table.Column{column("cycle", table.Int32), column("stage", table.Text), column("w2_reference", table.Float64)}, "cycles.arrow")
+	done(w.Append(3, []int32{1, 2, 3}, []string{"forecast", "analysis", `a,"b"`},
+		table.Nullable[float64]{Values: []float64{0, math.NaN(), 0.1}, Valid: []bool{false, true, true}}))
+	done(w.Close())
+
+	w = create(slices.Concat(clock, table.Variables(layout)), "truth", "replicate=001", "part-00000.arrow")
+	done(w.Append(4, []int32{0, 1, 2, 3}, []float64{0, 0.5, 1, 1.5}, table.Block{Matrix: matrix(4, 1)}))
+	done(w.Close())
+
+	observed := matrix(3, 20)
+	observed.Set(1, 2, math.NaN())
+	observed.Set(2, 0, math.NaN())
+	w = create(slices.Concat(clock, table.Variables(layout)), "observations.arrow")
+	done(w.Append(3, []int32{1, 2, 3}, []float64{0.5, 1, 1.5}, table.Block{Matrix: observed, Null: true}))
+	done(w.Close())
+
+	w = create(slices.Concat(clock, []table.Column{column("stage", table.Text), column("member", table.Int32), column("log_weight", table.Float64), column("parent", table.Int32)},
+		table.Variables(layout)), "ensemble", "trial=0001", "part-00000.arrow")
+	for k := 1; k <= 3; k++ {
+		time := 0.5 * float64(k)
+		done(w.Append(4, slices.Repeat([]int32{int32(k)}, 4), slices.Repeat([]float64{time}, 4), []string{"forecast", "forecast", "analysis", "analysis"},
+			[]int32{0, 1, 0, 1}, []float64{math.Log(0.5), math.Log(0.5), math.Log(0.25), math.Log(0.75)},
+			table.Nullable[int32]{Values: []int32{0, 0, 1, 0}, Valid: []bool{false, false, true, true}}, table.Block{Matrix: matrix(4, float64(100*k))}))
+	}
+	done(w.Close())
+	return dir
+}
+
+// Every format in every layout, as pyarrow, pandas, polars, DuckDB and xarray read it,
+// holds what the run holds.
+func TestExportsHoldTheRun(t *testing.T) {
+	dir, out := writeRun(t), t.TempDir()
+	for format, layouts := range Layouts {
+		for _, l := range layouts {
+			written, err := Run(dir, filepath.Join(out, string(format)+"-"+string(l)), Options{Format: format, Layout: l, Source: "plume test"})
+			if err != nil || len(written) != 4 {
+				t.Fatalf("%s %s: %v, %v", format, l, written, err)
+			}
+		}
+	}
+	python := os.Getenv("PLUME_PYTHON")
+	if python == "" {
+		t.Skip("PLUME_PYTHON does not name a python with the packages of examples/analysis; make test sets it")
+	}
+	text, err := exec.Command(python, "testdata/check.py", dir, out).CombinedOutput()
+	if err != nil || !strings.Contains(string(text), "equal") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+// A run that goes on, or was killed, is exported with all batches that are complete.
+func TestExportOfParts(t *testing.T) {
+	dir := writeRun(t)
+	file := filepath.Join(dir, "observations.arrow")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file+table.Part, text[:len(text)-600], 0o600); err != nil { // in the batch, or in the footer
+		t.Fatal(err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "csv")
+	if _, err := Run(dir, to, Options{Format: CSV, Layout: table.Wide, Tables: []string{"observations"}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(to, "observations.csv"))
+	if err != nil || !strings.HasPrefix(string(got), "cycle,time,level,u_0_0,u_0_1,u_1_0,u_1_1\n") {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	dir, out := writeRun(t), t.TempDir()
+	for name, tt := range map[string]struct {
+		to   string
+		o    Options
+		want string
+	}{
+		"there already": {out, Options{Format: CSV, Layout: table.Wide}, "does not overwrite"},
+		"format":        {"x", Options{Format: "xls", Layout: table.Wide}, `format: got "xls"`},
+		"layout":        {"x", Options{Format: CSV, Layout: table.Native}, "layout: csv has [wide tidy]"},
+		"table":         {"x", Options{Format: NetCDF, Layout: table.Tensor, Tables: []string{"cycles"}}, `no "cycles" that netcdf takes`},
+	} {
+		to := tt.to
+		if to == "x" {
+			to = filepath.Join(out, "x")
+		}
+		if _, err := Run(dir, to, tt.o); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if left, _ := os.ReadDir(out); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// Members that change in number from cycle to cycle make no array.
+func TestRaggedMembers(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "reference.arrow")
+	w, err := table.Create(file, slices.Concat([]table.Column{column("cycle", table.Int32), column("time", table.Float64), column("member", table.Int32)}, table.Variables(layout)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Append(3, []int32{1, 1, 2}, []float64{1, 1, 2}, []int32{0, 1, 0}, table.Block{Matrix: mat.NewDense(3, 5, nil)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "nc")
+	if _, err := Run(dir, to, Options{Format: NetCDF, Layout: table.Tensor}); err == nil || !strings.Contains(err.Error(), "between 1 and 2 members") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(to + table.Part); err == nil {
+		t.Error("a part is left")
+	}
+}

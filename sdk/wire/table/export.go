@@ -1,0 +1,90 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/csv"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/apache/arrow/go/v17/parquet"
+	"github.com/apache/arrow/go/v17/parquet/compress"
+	"github.com/apache/arrow/go/v17/parquet/pqarrow"
+)
+
+// ToParquet writes the table from as the Parquet file to, compressed with zstd, in one of
+// the layouts. The Arrow schema goes with it, so that readers that know it get units and
+// shapes back. It does not overwrite. Cost: memory for some 100,000 rows.
+func ToParquet(to, from string, layout Layout) error {
+	return convert(to, from, layout, func(f *os.File, s *arrow.Schema) (sink, error) {
+		options := []parquet.WriterProperty{parquet.WithCompression(compress.Codecs.Zstd), parquet.WithMaxRowGroupLength(rowGroup), parquet.WithCreatedBy("plume")}
+		for _, f := range s.Fields() { // no dictionary pays for numbers that hardly repeat
+			switch f.Type.ID() {
+			case arrow.FLOAT64:
+				options = append(options, parquet.WithDictionaryFor(f.Name, false))
+			case arrow.FIXED_SIZE_LIST:
+				options = append(options, parquet.WithDictionaryFor(f.Name+".list.element", false))
+			}
+		}
+		properties := parquet.NewWriterProperties(options...)
+		w, err := pqarrow.NewFileWriter(s, keepOpen{f}, properties, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
+		if err != nil {
+			return sink{}, err
+		}
+		return sink{w.WriteBuffered, w.Close}, nil
+	})
+}
+
+// rowGroup is how many rows of a Parquet file are compressed together.
+const rowGroup = 1 << 17
+
+// keepOpen keeps a writer from closing the file.
+type keepOpen struct{ *os.File }
+
+func (keepOpen) Close() error { return nil }
+
+// ToCSV writes the table from as the file to, comma-separated with a header line, in
+// layout [Wide] or [Tidy]. Null is an empty field, and numbers have as many digits as
+// they need to be read back exactly. It does not overwrite.
+func ToCSV(to, from string, layout Layout) error {
+	if layout != Wide && layout != Tidy {
+		return fmt.Errorf("layout: got %q, want %s or %s: a field of a CSV file holds no list", layout, Wide, Tidy)
+	}
+	return convert(to, from, layout, func(f *os.File, s *arrow.Schema) (sink, error) {
+		w := csv.NewWriter(f, s, csv.WithHeader(true), csv.WithNullWriter(""))
+		columns := make([]arrow.Array, s.NumFields())
+		for c := range columns {
+			columns[c] = array.MakeArrayOfNull(memory.DefaultAllocator, s.Field(c).Type, 0)
+		}
+		return sink{w.Write, w.Flush}, w.Write(array.NewRecord(s, columns, 0)) // the header, also of a table without rows
+	})
+}
+
+// sink takes record batches.
+type sink struct {
+	write func(arrow.Record) error
+	close func() error
+}
+
+// convert writes the batches of a table to what open makes of a new file.
+func convert(to, from string, layout Layout, open func(*os.File, *arrow.Schema) (sink, error)) (err error) {
+	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	var shaped *reshaper
+	var out sink
+	err = scan(from, func(s *arrow.Schema) (err error) {
+		if shaped, err = newReshaper(s, layout); err == nil {
+			out, err = open(f, shaped.schema)
+		}
+		return err
+	}, func(r arrow.Record) error { return out.write(shaped.batch(r)) })
+	if out.close != nil {
+		err = errors.Join(err, out.close())
+	}
+	return err
+}
