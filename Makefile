@@ -11,7 +11,7 @@ BINARY  := $(BIN)/plume $(foreach p,$(PLUGINS),$(BIN)/plugins/$(p))
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: demo build test short lint python conformance experiments experiments-short fuzz bench bench-wire bench-python bench-umbridge bench-filters results proto clean FORCE
+.PHONY: demo build test short lint python conformance experiments experiments-short fuzz bench bench-wire bench-python bench-umbridge bench-filters results proto kernels clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -111,6 +111,9 @@ proto: ## generate sdk/proto from its definition
 	cd sdk/proto && $(abspath $(VENV)-proto)/bin/python -m grpc_tools.protoc -I. \
 	  --python_out=$(abspath $(VENV)-proto) --pyi_out=$(abspath $(VENV)-proto) plume/v1/plugin.proto
 	cp $(VENV)-proto/plume/v1/plugin_pb2.py $(VENV)-proto/plume/v1/plugin_pb2.pyi sdk/python/src/plume/_proto/
+
+kernels: ## generate the assembly of sdk/linalg from its generator
+	$(GO) generate ./sdk/linalg
 
 clean: ## remove what was built
 	rm -rf $(BIN) $(VENV) $(VENV)-proto $(RESULTS)

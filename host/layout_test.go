@@ -33,6 +33,7 @@ var law = []struct {
 	{"sdk/serve", []string{"sdk", "sdk/rpc", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/grpc", "golang.org/x/sys/unix"}},
 	{"sdk/plugintest", []string{"sdk", "sdk/rng", "gonum.org/v1/gonum/"}},
 	{"sdk/rng", nil},
+	{"sdk/linalg", []string{"gonum.org/v1/gonum/", "golang.org/x/sys/cpu"}}, // it has loops for several kinds of processor; decision 15
 	{"sdk/ode", []string{"sdk", "sdk/ensemble", "sdk/rng", "gonum.org/v1/gonum/"}},
 	{"sdk/taper", []string{"sdk", "gonum.org/v1/gonum/"}},
 	{"sdk/", []string{"sdk/rng", "sdk/linalg", "sdk/ensemble", "gonum.org/v1/gonum/"}},

@@ -1,8 +1,7 @@
 package main
 
 import (
-	"math"
-
+	"github.com/plume-da/plume/sdk/linalg"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
@@ -13,17 +12,18 @@ import (
 //
 // It is immutable.
 type mixture struct {
-	centres    *mat.Dense // n x N, one kernel a column: both products of denoise then run along N
-	halfNorms  []float64  // N, |c_i|²/2
-	logWeights []float64  // N, normalised
-	bandwidth  float64
+	byValue, byKernel *linalg.Factor // the centres as n x N and as N x n
+	halfNorms         []float64      // N, |c_i|²/2
+	logWeights        []float64      // N, normalised
+	bandwidth         float64
 }
 
 // newMixture returns the mixture around the rows of centres, which it keeps no
 // reference to.
 func newMixture(centres *mat.Dense, logWeights []float64, bandwidth float64) *mixture {
 	m := &mixture{
-		centres:    mat.DenseCopyOf(centres.T()),
+		byValue:    linalg.NewFactor(centres.T()),
+		byKernel:   linalg.NewFactor(centres),
 		halfNorms:  make([]float64, len(logWeights)),
 		logWeights: logWeights,
 		bandwidth:  bandwidth,
@@ -46,34 +46,27 @@ type denoiser func(dst, x *mat.Dense, at level)
 
 // denoiser returns the direct evaluation for at most rows states,
 //
-//	dst = sum_i w_i c_i,   w_i ~ exp(logWeights_i) g(x; a c_i, v I), normalised.
+//	dst = sum_i w_i c_i / sum_i w_i,   w_i = exp(l_i - max l),
+//	l_i = logWeights_i + a x.c_i / v - a² |c_i|² / (2 v),
 //
-// Cost of a call: O(N n) a state in two matrix products, and N exponentials.
-// Memory: rows x N. The logarithms of the weights round like |c|²/v: the centres
-// should lie around the origin.
+// where |x|² is left out of the exponents, being common to all of them. Cost of a
+// call: O(N n) a state in two matrix products, and N exponentials. Memory: rows x N.
+// The exponents round like |c|²/v: the centres should lie around the origin.
 func (m *mixture) denoiser(rows int) denoiser {
-	weights := mat.NewDense(rows, len(m.logWeights), nil)
+	kernels := len(m.logWeights)
+	weights, offsets, sums := mat.NewDense(rows, kernels, nil), make([]float64, kernels), make([]float64, rows)
 	return func(dst, x *mat.Dense, at level) {
 		k, _ := x.Dims()
-		w := weights.Slice(0, k, 0, len(m.logWeights)).(*mat.Dense)
-		w.Mul(x, m.centres)
+		w := weights.Slice(0, k, 0, kernels).(*mat.Dense)
+		m.byValue.MulTo(w, x)
+		slope, fall := at.signal/at.variance, at.signal*at.signal/at.variance
+		floats.AddScaledTo(offsets, m.logWeights, -fall, m.halfNorms)
 		for r := range k {
-			m.respond(w.RawRowView(r), at)
+			sums[r] = linalg.ExpRelative(w.RawRowView(r), slope, offsets)
 		}
-		dst.Mul(w, m.centres.T())
-	}
-}
-
-// respond turns the inner products w_i = x.c_i into the normalised weights of
-// the kernels at x. |x|² is common to all of them and left out.
-func (m *mixture) respond(w []float64, at level) {
-	slope, fall := at.signal/at.variance, at.signal*at.signal/at.variance
-	largest := math.Inf(-1)
-	for i, g := range w {
-		w[i] = m.logWeights[i] + slope*g - fall*m.halfNorms[i]
-		if w[i] > largest {
-			largest = w[i]
+		m.byKernel.MulTo(dst, w)
+		for r := range k {
+			floats.Scale(1/sums[r], dst.RawRowView(r))
 		}
 	}
-	floats.Scale(1/expRelative(w, largest), w)
 }

@@ -1,5 +1,6 @@
-// Package linalg has the little linear algebra that filters share and gonum
-// lacks.
+// Package linalg has the linear algebra that filters share: products and exponentials
+// that use the processor's vectors, with the same bits on every processor, and the
+// little that gonum lacks.
 package linalg
 
 import (
