@@ -154,6 +154,18 @@ def resolve(declared: dict[str, Declaration], given: dict[str, Any]) -> dict[str
     return values
 
 
+def explain(declared: dict[str, Declaration]) -> list[str]:
+    """Returns what there is to know of parameters, in lines for people."""
+    lines = ["parameters:"] if declared else []
+    for name, p in declared.items():
+        standing = (
+            "required" if p.default is _REQUIRED else f"default {_literal(_AUTO if p.default is None else p.default)}"
+        )
+        unit = f"; unit {p.unit}" if p.unit else ""
+        lines += [f"  {name}", f"      {p.wants()}; {standing}{unit}", f"      {p.doc}"]
+    return lines
+
+
 def _literal(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_literal(v) for v in value) + "]"

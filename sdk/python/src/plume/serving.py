@@ -6,10 +6,9 @@ import argparse
 import glob
 import logging
 import os
-import shutil
 import signal
-import subprocess
 import sys
+import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from typing import Any, NoReturn
 
 from . import _stdout
 from .errors import PlumeError
-from .params import declarations, manifest
+from .params import declarations, explain, manifest
 from .roles import Plugin
 
 _THREADS = 64  # calls and sessions at once
@@ -38,16 +37,24 @@ def serve(cls: type[Plugin]) -> None:
         os._exit(1)
 
 
+# How a workflow names a plugin.
+_USES = {"model": "[model]", "operator": "[observations]", "filter": '[[filter]]\nlabel  = "mine"'}
+
+
 def _by_hand(cls: type[Plugin]) -> NoReturn:
-    text = manifest(cls, declarations(cls))
-    face, script = cls._face(), sys.argv[0]
+    declared = declarations(cls)
+    text, face, script = manifest(cls, declared), cls._face(), sys.argv[0]
+    about = f"{face['name']} {face['version']}, a {face['role']} plugin for plume\n{face['summary']}\n"
+    use = f'[plugins]\n{face["name"]} = {{ python = "{script}" }}\n\n{_USES[cls._role]}\nplugin = "{face["name"]}"'
     parser = argparse.ArgumentParser(
         prog=f"python {script}",
-        description=f"{face['name']} {face['version']}, a {face['role']} plugin for plume: {face['summary']}",
-        epilog=f'plume starts it by itself; in a workflow: [plugins] {face["name"]} = {{ python = "{script}" }}',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=about + "".join(f"\n{line}" for line in explain(declared)),
+        epilog="plume starts it by itself. In a workflow, with a path relative to that:\n\n"
+        + textwrap.indent(use, "    "),
     )
-    parser.add_argument("--describe", action="store_true", help="print the manifest")
-    parser.add_argument("--check", action="store_true", help="run plume's conformance suite on this plugin")
+    parser.add_argument("--check", action="store_true", help="put it through plume's conformance suite")
+    parser.add_argument("--describe", action="store_true", help="print its manifest, as plume reads it")
     options = parser.parse_args()
     if options.describe:
         sys.stdout.write(text)
@@ -60,9 +67,14 @@ def _by_hand(cls: type[Plugin]) -> NoReturn:
 
 def _check(script: str) -> int:
     """Runs the suite, which is part of the program plume, over the socket."""
-    program = os.environ.get("PLUME", "") or shutil.which("plume")
+    import shutil
+    import subprocess
+
+    named = os.environ.get("PLUME", "")
+    program = shutil.which(named or "plume")
     if program is None:
-        print("plume is not on $PATH; put it there, or its path into $PLUME", file=sys.stderr)
+        what = f"$PLUME is {named}, which is no program" if named else "plume is not on $PATH"
+        print(f"{what}; put it there, or its path into $PLUME", file=sys.stderr)
         return 2
     env = os.environ | {"PLUME_PYTHON": sys.executable}
     return subprocess.run([program, "plugins", "test", os.path.abspath(script)], env=env, check=False).returncode
