@@ -154,12 +154,13 @@ type answer struct {
 type call func() (answer, error)
 
 // checkPure makes a and b in turns and all at once; every answer to a must be
-// the same, bit by bit.
-func (s *suite) checkPure(role string, a, b call, concurrent bool) {
+// the same, bit by bit. It returns false when they are not even in turns: what other
+// checks compare would differ for that reason alone.
+func (s *suite) checkPure(role string, a, b call, concurrent bool) bool {
 	first, err := a()
 	if err != nil {
 		s.fault(role, "%v", err)
-		return
+		return false
 	}
 	if _, err := b(); err != nil {
 		s.fault(role, "a call with other numbers: %v", err)
@@ -167,12 +168,15 @@ func (s *suite) checkPure(role string, a, b call, concurrent bool) {
 	again, err := a()
 	if err != nil {
 		s.fault(role, "the same call for the second time: %v", err)
+		return false
 	} else if d := difference(first, again); d != "" {
-		s.fault(role, "the same call gives another answer for the second time: %s; every random draw must come from the request's seed", d)
+		s.fault(role, "the same call gives another answer for the second time: %s; every random draw must come from the request's seed, and nothing may be kept between calls", d)
+		return false
 	}
 	if concurrent {
 		s.checkConcurrent(role, a, b, first)
 	}
+	return true
 }
 
 func (s *suite) checkConcurrent(role string, a, b call, want answer) {
@@ -285,4 +289,24 @@ func ensembleAround(centre []float64, stream int) *mat.Dense {
 		}
 	}
 	return e
+}
+
+// hintStreams says how a member's numbers are drawn, in the words of both kits.
+const hintStreams = "draw member i's numbers from its own stream: seed.Member(first + i) in Go, rng.member(i) in Python"
+
+// misplaced says which member's answer stands in the wrong row of whole, if one does;
+// alone returns the answer of one member called by itself.
+func misplaced(whole *mat.Dense, alone func(i int) []float64) (row, member int, ok bool) {
+	rows, _ := whole.Dims()
+	answers := make([][]float64, rows)
+	for i := range answers {
+		answers[i] = alone(i)
+	}
+	for i := range rows {
+		if j := slices.IndexFunc(answers, func(a []float64) bool { return slices.Equal(a, whole.RawRowView(i)) }); j >= 0 && j != i &&
+			!slices.Equal(answers[i], whole.RawRowView(i)) {
+			return i, j, true
+		}
+	}
+	return 0, 0, false
 }

@@ -34,8 +34,9 @@ func (s *suite) checkModel() {
 	}
 	a := forecastCall{s, model, ensembleAround(start, 1), 0, members}
 	b := forecastCall{s, model, ensembleAround(start, 2), 0, members - 5}
-	s.checkPure("forecast", a.run, b.run, s.plugin.Manifest.Threading.ConcurrentCalls)
-	s.checkSplit(a)
+	if s.checkPure("forecast", a.run, b.run, s.plugin.Manifest.Threading.ConcurrentCalls) {
+		s.checkSplit(a)
+	}
 }
 
 // start returns the example's state, or zeros.
@@ -113,19 +114,37 @@ func (s *suite) checkSplit(whole forecastCall) {
 		return // reported by checkPure
 	}
 	for _, part := range [][2]int{{0, cut}, {cut, members}} {
-		c := whole
-		c.from, c.to = part[0], part[1]
-		got, err := c.run()
+		got, err := whole.part(part[0], part[1])
 		if err != nil {
 			s.fault("split", "members %d to %d alone: %v", part[0], part[1]-1, err)
 			continue
 		}
-		rows := rowsOf(want.matrices["ensemble"], part[0], part[1])
-		if d := matrixDifference(rows, got.matrices["ensemble"]); d != "" {
-			s.fault("split", "members %d to %d alone give another answer: %s; draw from seed.Member(first + i), or set threading.independent_members = false",
-				part[0], part[1]-1, d)
+		d := matrixDifference(rowsOf(want.matrices["ensemble"], part[0], part[1]), got)
+		if d == "" {
+			continue
 		}
+		if row, member, ok := misplaced(want.matrices["ensemble"], whole.alone); ok {
+			s.fault("order", "row %d of the answer is what member %d gives alone; a row of the answer belongs to the same row of the request", row, member)
+			return
+		}
+		s.fault("split", "members %d to %d alone give another answer: %s; %s, or set threading.independent_members = false",
+			part[0], part[1]-1, d, hintStreams)
 	}
+}
+
+// part forecasts members [from, to) by themselves.
+func (c forecastCall) part(from, to int) (*mat.Dense, error) {
+	c.from, c.to = from, to
+	got, err := c.run()
+	return got.matrices["ensemble"], err
+}
+
+// alone forecasts one member by itself; nil if that fails.
+func (c forecastCall) alone(i int) []float64 {
+	if m, err := c.part(i, i+1); err == nil {
+		return m.RawRowView(0)
+	}
+	return nil
 }
 
 func rowsOf(m *mat.Dense, from, to int) *mat.Dense {

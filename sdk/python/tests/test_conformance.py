@@ -36,7 +36,7 @@ BROKEN = {
     "wrong shape": (model("return x[:, :1]"), "got shape (12, 1), want (members, values) = (12, 2)"),
     "too few members": (model("return x[1:]"), "got shape (11, 2), want (members, values) = (12, 2)"),
     "ragged rows": (model("return [[1.0], [1.0, 2.0]]"), "rows of different lengths"),
-    "nothing returned": (model("x + 1"), "got dtype object, want float64"),
+    "nothing returned": (model("x + 1"), "returned nothing; want an array, (members, values) = (12, 2)"),
     "wrong dtype": (model("return x + 1j"), "got dtype complex128, want float64"),
     "mutated input": (model("x += 1; return x"), "the call modifies its input"),
     "unseeded randomness": (
@@ -47,10 +47,10 @@ BROKEN = {
         model("return x + rng.member(0).normal(size=x.shape)"),
         "members 5 to 11 alone give another answer",
     ),
-    "wrong member order": (model("return x[::-1]"), "members 0 to 4 alone give another answer"),
+    "wrong member order": (model("return x[::-1]"), "order: row 0 of the answer is what member 11 gives alone"),
     "state kept between calls": (
         model("self.calls = getattr(self, 'calls', 0) + 1; return x + self.calls"),
-        "the same call gives another answer for the second time",
+        "and nothing may be kept between calls",
     ),
     "NaN": (model("y = x.copy(); y[3, 1] = np.nan; return y"), "member 3, v is nan; want a finite number"),
     "every member fails": (
@@ -81,6 +81,10 @@ BROKEN = {
         "member 3: plugin.py:12, in forecast_member: RuntimeError: the solver did not converge",
     ),
     "memory hog": (model("return np.ones((len(x), 1 << 50))"), "Unable to allocate"),
+    "memory hog, killed": (  # as Linux does when memory runs out
+        model("import os; os.kill(os.getpid(), 9)"),
+        "the process was ended by signal 9 (killed) during the call; if nobody killed it, the machine may have run out",
+    ),
     "infinite loop": (model("while True: pass"), "no answer within 2s"),
     "exit in a call": (model("import os; os._exit(7)"), "the process exited with code 7 during the call"),
     "exit at import": ("import sys\nsys.exit(5)\n", "the process exited with code 5 before it was ready"),
@@ -100,7 +104,7 @@ BROKEN = {
     "no summary": ("class Broken(Model):\n    variables = {'x': '1'}\n\nserve(Broken)\n", "has no docstring"),
     "no forecast": (
         'class Broken(Model):\n    """B."""\n    variables = {"x": "1"}\n\nserve(Broken)\n',
-        "has neither forecast",
+        "class Broken: has no method forecast or forecast_member",
     ),
     "no variables": (model("return x").replace('variables = {"u": "1", "v": "1"}', ""), "variables: are []; want"),
     "weights that do not sum to 1": (
@@ -153,9 +157,12 @@ def test_broken_plugins_are_found_out(fault, script):
     assert finding in said
 
 
-def test_print_before_the_kit_breaks_the_handshake(tmp_path):
-    path = tmp_path / "plugin.py"
-    path.write_text('print("loading", flush=True)\nimport time\ntime.sleep(9)\n', encoding="utf-8")
+@pytest.mark.parametrize("kit", [True, False])
+def test_print_at_import_is_found_out(kit, script):
+    """Once the kit is imported printing is safe; before, and without, it is not."""
+    path = script(model("return x.copy()") if kit else "")
+    text = path.read_text(encoding="utf-8") if kit else "import time\ntime.sleep(9)\n"
+    path.write_text('print("loading", flush=True)\n' + text, encoding="utf-8")
     code, said = plume("plugins", "test", path)
     assert code == 1
     assert 'wrote "loading\\n" to standard output before the handshake' in said

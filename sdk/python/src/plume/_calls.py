@@ -115,14 +115,17 @@ def _streams(h: Any) -> Streams:
     return Streams((h.seed_hi, h.seed_lo), h.first_member, h.members, h.cycle)
 
 
+_HINT_FAILED = "a member that cannot be computed is listed in Forecast(failures=...)"
+
+
 def _forecast(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]:
     x = inputs[ENSEMBLE]
     result = c.plugin.forecast(x, h.time_from, h.time_to, _streams(h))
     result = result if isinstance(result, Forecast) else Forecast(result)
-    m, failed = matrix(result.ensemble, x.shape, "forecast"), set(result.failures)
+    m, failed = matrix(result.ensemble, x.shape, ""), set(result.failures)
     if not failed <= set(range(h.members)):
-        raise ContractError(f"rows {sorted(failed)} are listed as failed; want 0 to {h.members - 1}", where="forecast")
-    check_finite(m, c.state.layout, "forecast", failed)
+        raise ContractError(f"rows {sorted(failed)} are listed as failed; want 0 to {h.members - 1}")
+    check_finite(m, c.state.layout, "", failed, hint=_HINT_FAILED)
     kept = [i for i in range(h.members) if i not in failed]
     failures = [
         pb.MemberFailure(member=i, reason=str(why), retryable=isinstance(why, TransientError))
@@ -141,11 +144,11 @@ def _observe(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]
         answer[channel] = matrix(values, (h.members, like.size), where)
         if channel == LOG_LIKELIHOOD and y is not None:
             answer[channel] = np.where(np.isnan(y), 0.0, answer[channel])
-        check_finite(answer[channel], like, where, set(), impossible=channel == LOG_LIKELIHOOD)
+        check_finite(answer[channel], like, where, impossible=channel == LOG_LIKELIHOOD)
 
     result = p.observe(x, t)
     result = result if isinstance(result, Observed) else Observed(result)
-    put(PREDICTED, "observe", result.predicted)
+    put(PREDICTED, "", result.predicted)
     predicted = answer[PREDICTED]
     if SIMULATED in h.wants:
         put(SIMULATED, "simulate", p.simulate(predicted, x, t, _streams(h)))
@@ -164,7 +167,7 @@ def _observe(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]
 def _analyse(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]:
     n = h.members
     try:
-        check_finite(inputs[ENSEMBLE], c.state.layout, "forecast ensemble", set())
+        check_finite(inputs[ENSEMBLE], c.state.layout, "forecast ensemble")
     except ContractError as e:
         raise DivergedError(e.what, where="forecast ensemble") from None
     weights = np.array(h.log_weights) if h.log_weights else np.full(n, -np.log(n))
@@ -176,8 +179,8 @@ def _analyse(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]
     )  # fmt: skip
     result = c.plugin.analyse(problem)
     result = result if isinstance(result, Analysis) else Analysis(result)
-    m = matrix(result.ensemble, inputs[ENSEMBLE].shape, "analyse")
-    check_finite(m, c.state.layout, "analyse", set())
+    m = matrix(result.ensemble, inputs[ENSEMBLE].shape, "")
+    check_finite(m, c.state.layout, "")
     end = pb.CallEnd(members=n, metrics=result.metrics, carry=result.carry)
     if result.log_weights is not None:
         end.log_weights.extend(np.asarray(result.log_weights, dtype=float))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -31,9 +31,16 @@ class Plugin:
     concurrent_calls: ClassVar[bool] = False  # several calls at once are safe
     independent_members: ClassVar[bool] = True  # members may be split over calls
     _role: ClassVar[str] = ""
+    _one_of: ClassVar[Sequence[str]] = ()  # methods of which a plugin has at least one
 
     def setup(self) -> None:
         """Called when the parameters are set; raises ConfigError for bad combinations."""
+
+    @classmethod
+    def _has_own(cls, method: str) -> bool:
+        """Says whether a plugin overrides a method of its role."""
+        base = next(c for c in reversed(cls.__mro__) if method in vars(c))
+        return getattr(cls, method) is not vars(base)[method]
 
     @classmethod
     def _face(cls) -> dict[str, Any]:
@@ -41,6 +48,8 @@ class Plugin:
         summary = (vars(cls).get("__doc__") or "").strip().splitlines()
         if not summary:
             raise ContractError("has no docstring", where=f"class {cls.__name__}", hint="its first line is the summary")
+        if not any(cls._has_own(method) for method in cls._one_of):
+            raise ContractError(f"has no method {' or '.join(cls._one_of)}", where=f"class {cls.__name__}")
         return {"name": name, "version": cls.version, "role": cls._role, "summary": summary[0].rstrip(".")}
 
 
@@ -67,7 +76,7 @@ class Model(Plugin):
     coordinates: Coordinates | None = None
     step: float | None = None
     dir: str = ""
-    _role = "model"
+    _role, _one_of = "model", ("forecast", "forecast_member")
 
     @classmethod
     def _face(cls) -> dict[str, Any]:
@@ -92,7 +101,7 @@ class Model(Plugin):
 
     def forecast_member(self, x: Array, t0: float, t1: float, rng: np.random.Generator) -> ArrayLike:
         """Returns the state at t1 of one member x, (n,), at t0."""
-        raise NotImplementedError(f"{type(self).__name__} has neither forecast nor forecast_member")
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,7 @@ class ObservationOperator(Plugin):
     errors: ClassVar[Sequence[str]] = ("normal",)
     state: Layout
     error: ErrorModel
-    _role = "operator"
+    _role, _one_of = "operator", ("observe", "observe_member")
 
     @classmethod
     def _face(cls) -> dict[str, Any]:
@@ -143,7 +152,7 @@ class ObservationOperator(Plugin):
 
     def observe_member(self, x: Array, t: float) -> ArrayLike:
         """Returns h(x), (m,), of one state."""
-        raise NotImplementedError(f"{type(self).__name__} has neither observe nor observe_member")
+        raise NotImplementedError
 
     def simulate(self, predicted: Array, x: Array, t: float, rng: Streams) -> ArrayLike:
         """Returns a draw from p(y | x) for every member, (members, m)."""
@@ -158,7 +167,7 @@ class ObservationOperator(Plugin):
     def adjoint(self, d: Array, x: Array, t: float) -> ArrayLike:
         """Returns H'd, (members, n): for every member the vector d, (members, m), times
         the transposed derivative of h at x, (members, n)."""
-        raise NotImplementedError(f"{type(self).__name__} has no adjoint")
+        raise NotImplementedError
 
     def gradient(self, predicted: Array, x: Array, y: Array, t: float) -> ArrayLike:
         """Returns the gradient of log p(y | x) by x, (members, n). Missing components of
@@ -170,10 +179,7 @@ class ObservationOperator(Plugin):
         return self.error.sd**2
 
     def _offers(self, layout: Layout) -> list[str]:
-        def own(name: str) -> bool:
-            return getattr(type(self), name) is not getattr(ObservationOperator, name)
-
-        normal = self.error.dist == "normal"
+        own, normal = self._has_own, self.error.dist == "normal"
         offers = ["predicted"]
         for name, key in (
             ("simulate", "simulated"), ("log_likelihood", "log_likelihood"), ("error_variance", "error_variance"),
@@ -237,12 +243,12 @@ class Filter(Plugin):
     observations: Layout
     offers: Sequence[str]
     members: int
-    _role = "filter"
+    _role, _one_of = "filter", ("analyse",)
     independent_members = False
 
     def analyse(self, problem: Problem) -> ArrayLike | Analysis:
         """Returns the analysis ensemble, (N, n)."""
-        raise NotImplementedError(f"{type(self).__name__} has no analyse")
+        raise NotImplementedError
 
 
 def observed_layout(operator: ObservationOperator) -> Layout:
@@ -257,6 +263,8 @@ def observed_layout(operator: ObservationOperator) -> Layout:
 
 def matrix(value: Any, shape: tuple[int, int], where: str) -> Array:
     """Returns what a plugin answered as a matrix; raises ContractError."""
+    if value is None:
+        raise ContractError(f"returned nothing; want an array, (members, values) = {shape}", where=where)
     try:
         raw = np.asarray(value)
     except ValueError as e:
@@ -268,16 +276,15 @@ def matrix(value: Any, shape: tuple[int, int], where: str) -> Array:
     return np.ascontiguousarray(raw, dtype=np.float64)
 
 
-def check_finite(m: Array, layout: Layout, where: str, skip: set[int], impossible: bool = False) -> None:
-    """Raises ContractError that names the first value that is not finite."""
+def check_finite(
+    m: Array, layout: Layout, where: str, skip: Container[int] = (), impossible: bool = False, hint: str = ""
+) -> None:
+    """Raises ContractError that names the first value that is not finite, but for rows
+    in skip, and -inf where that is allowed."""
     with np.errstate(invalid="ignore", over="ignore"):
         if np.isfinite(m.sum()):  # a sum of finite numbers may overflow, never the reverse
             return
-    bad = ~np.isfinite(m) & ~(impossible & np.isneginf(m))
-    bad[list(skip)] = False
-    for i, j in np.argwhere(bad)[:1]:
-        raise ContractError(
-            f"member {i}, {layout.value_name(int(j))} is {m[i, j]}; want a finite number",
-            where=where,
-            hint="a member that cannot be computed is listed in Forecast(failures=...)" if where == "forecast" else "",
-        )
+    for i, j in np.argwhere(~np.isfinite(m) & ~(impossible & np.isneginf(m))):
+        if int(i) not in skip:
+            what = f"member {i}, {layout.value_name(int(j))} is {m[i, j]}; want a finite number"
+            raise ContractError(what, where=where, hint=hint)
