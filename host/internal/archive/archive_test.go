@@ -38,7 +38,7 @@ func write(t testing.TB, root string, order []int, shift float64) *Run {
 	}
 	trials := map[int]*Trial{}
 	for _, n := range order {
-		if trials[n], err = r.Trial(TrialID{n, 1, fmt.Sprintf("f%d", n)}, state, state, Keep{Forecast: true, Analysis: true, Variables: 2}); err != nil {
+		if trials[n], err = r.Trial(TrialID{n, n, fmt.Sprintf("f%d", n)}, state, state, Keep{Forecast: true, Analysis: true, Variables: 2}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -102,10 +102,10 @@ func TestVariables(t *testing.T) {
 	}
 	const row = 3*2*3 + 2*3 + 5 // trial 2, cycle 2, analysis, the second described value of u
 	got := []any{}
-	for _, c := range []string{"trial", "filter", "cycle", "time", "stage", "variable", "index", "truth", "mean", "spread", "q05", "q95"} {
+	for _, c := range []string{"trial", "replicate", "filter", "cycle", "time", "stage", "variable", "index", "truth", "mean", "spread", "q05", "q95"} {
 		got = append(got, cell(v, slices.Index(v.Names, c), row))
 	}
-	want := []any{int32(2), "f2", int32(2), 1., "analysis", "u", int32(1), 2., 112., 3., 120., 124.}
+	want := []any{int32(2), int32(2), "f2", int32(2), 1., "analysis", "u", int32(1), 2., 112., 3., 120., 124.}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

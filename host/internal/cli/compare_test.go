@@ -113,6 +113,7 @@ func sweep(t testing.TB, replicates, sizes, metrics int) string {
 		trial     table.Nullable[int32]
 		replicate []int32
 		filter    []string
+		truth     []int32
 		metric    []string
 		stage     []string
 		value, se []float64
@@ -120,6 +121,7 @@ func sweep(t testing.TB, replicates, sizes, metrics int) string {
 	}
 	add := func(number int, rep int32, f, metric, stage string, v float64) {
 		m.trial.Values, m.trial.Valid, m.replicate = append(m.trial.Values, int32(number)), append(m.trial.Valid, number > 0), append(m.replicate, rep)
+		m.truth = append(m.truth, 0)
 		m.filter, m.metric, m.stage = append(m.filter, f), append(m.metric, metric), append(m.stage, stage)
 		m.value, m.se, m.cycles = append(m.value, v), append(m.se, 0.1), append(m.cycles, 900)
 	}
@@ -137,9 +139,9 @@ func sweep(t testing.TB, replicates, sizes, metrics int) string {
 			}
 		}
 	}
-	put("metrics.arrow", len(m.value), []table.Column{column("trial", table.Int32), column("replicate", table.Int32), column("filter", table.Text),
+	put("metrics.arrow", len(m.value), []table.Column{column("trial", table.Int32), column("replicate", table.Int32), column("truth", table.Int32), column("filter", table.Text),
 		column("metric", table.Text), column("stage", table.Text), column("value", table.Float64), column("se", table.Float64), column("cycles", table.Int32)},
-		m.trial, m.replicate, m.filter, m.metric, m.stage, m.value, m.se, m.cycles)
+		m.trial, m.replicate, m.truth, m.filter, m.metric, m.stage, m.value, m.se, m.cycles)
 
 	workflow, err := os.ReadFile("../../../workflows/lorenz63-quick.toml")
 	if err != nil {

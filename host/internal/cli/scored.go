@@ -83,7 +83,8 @@ func (r *scored) readMetrics() (map[int32]score.Mean, error) {
 	se, ok6 := t.Column("se").([]float64)
 	cycles, ok7 := t.Column("cycles").([]int32)
 	replicate, ok8 := t.Column("replicate").([]int32)
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || !ok7 || !ok8 {
+	truth, ok9 := t.Column("truth").([]int32)
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || !ok7 || !ok8 || !ok9 {
 		return nil, fmt.Errorf("%s: metrics.arrow does not have the columns of this version", r.dir)
 	}
 	means, isTrial, known := map[int32]score.Mean{}, t.Valid[slices.Index(t.Names, "trial")], map[string]bool{}
@@ -96,7 +97,7 @@ func (r *scored) readMetrics() (map[int32]score.Mean, error) {
 		if isTrial[i] {
 			means[trial[i]] = m
 		} else {
-			r.addBaseline(filter[i], scoredTrial{replicate: replicate[i], status: string(archive.OK), mean: m})
+			r.addBaseline(filter[i], scoredTrial{replicate: replicate[i], truth: truth[i], status: string(archive.OK), mean: m})
 		}
 	}
 	if len(means) == 0 {
@@ -106,9 +107,10 @@ func (r *scored) readMetrics() (map[int32]score.Mean, error) {
 	return means, nil
 }
 
+// addBaseline keeps a baseline's score, apart for every truth of a replicate.
 func (r *scored) addBaseline(filter string, t scoredTrial) {
 	for _, g := range r.baselines {
-		if g.filter == filter {
+		if g.filter == filter && g.trials[0].truth == t.truth {
 			g.trials = append(g.trials, t)
 			return
 		}
@@ -126,13 +128,10 @@ func (r *scored) readTrials(means map[int32]score.Mean) error {
 	size, ok3 := t.Column("size").([]int32)
 	filter, ok4 := t.Column("filter").([]string)
 	status, ok5 := t.Column("status").([]string)
+	truth, ok6 := t.Column("truth").([]int32)
 	last := slices.Index(t.Names, "error") // axes follow
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || last < 0 {
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || last < 0 {
 		return fmt.Errorf("%s: trials.arrow does not have the columns of this version", r.dir)
-	}
-	truth, ok := t.Column("truth").([]int32)
-	if !ok {
-		truth = make([]int32, t.Rows) // there is one
 	}
 	r.axes = t.Names[last+1:]
 	byKey := map[string]*group{}
