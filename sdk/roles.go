@@ -164,6 +164,6 @@ type Problem struct {
 type Analysis struct {
 	LogWeights []float64          // N values, normalised; nil when all are equal
 	Ancestors  []int              // forecast row each analysis row descends from; nil when the filter moves members without resampling
-	Carry      []byte             // to be handed over in the next cycle
+	Carry      []byte             // to be handed over in the next cycle, also to a configuration that differs in Members alone
 	Metrics    map[string]float64 // diagnostics, such as the bandwidth or the number of steps
 }

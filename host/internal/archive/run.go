@@ -251,7 +251,7 @@ type Metric struct {
 //
 // axes are the keys of the axes of the sweep.
 func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status Status, cause error) error {
-	err := errors.Join(r.merge("cycles"), r.merge("variables"), r.merge("innovations"), r.merge("rank_histogram"), r.merge("diagnostics"), r.merge("timings"), r.merge("observations"), r.writeTrials(axes, trials), r.writeMetrics(metrics))
+	err := errors.Join(r.merge("cycles"), r.merge("variables"), r.merge("innovations"), r.merge("rank_histogram"), r.merge("diagnostics"), r.merge("timings"), r.merge("failures"), r.merge("observations"), r.writeTrials(axes, trials), r.writeMetrics(metrics))
 	now := time.Now().UTC()
 	r.info.Status, r.info.Finished = status, &now
 	if cause != nil {

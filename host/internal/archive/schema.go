@@ -86,6 +86,15 @@ var (
 		{Name: "analyse_s", Type: table.Float64, About: "of the analysis"},
 	}
 
+	failuresColumns = []table.Column{
+		{Name: "trial", Type: table.Int32, About: "number of the trial, from 1; 0 for the reference"}, replicateColumn, filterColumn, cycleColumn,
+		{Name: "call", Type: table.Text, About: "`forecast`, `observe` or `analyse`"},
+		{Name: "member", Type: table.Int32, About: "the first member concerned: its row, from 0, in the analysis of the cycle before"},
+		{Name: "members", Type: table.Int32, About: "how many members are concerned, from that one"},
+		{Name: "reason", Type: table.Text, About: "what the plugin said of them, or how its process ended"},
+		{Name: "action", Type: table.Text, About: "`repeated`: the same call was made again; `dropped`: the member left the ensemble for the rest of the trial; `ended`: the trial ended"},
+	}
+
 	observationsColumns = []table.Column{replicateColumn, truthColumn, cycleColumn, timeColumn}
 
 	membersColumns = []table.Column{cycleColumn, timeColumn, stageColumn,
@@ -110,7 +119,8 @@ var files = []file{
 	{"innovations.arrow", "one row per trial and cycle: observation minus the mean prediction of the forecast; no rows when the operator predicts nothing", innovationsColumns, "observed"},
 	{"rank_histogram.arrow", "one row per trial, stage and rank", rankHistogramColumns, ""},
 	{"diagnostics.arrow", "one row per number a filter reports", diagnosticsColumns, ""},
-	{"timings.arrow", "one row per trial and cycle; the only table that differs between identical runs", timingsColumns, ""},
+	{"timings.arrow", "one row per trial and cycle; it differs between identical runs", timingsColumns, ""},
+	{"failures.arrow", "one row per failure of a plugin or a member of which `on_failure` decided; what was repeated may differ between identical runs", failuresColumns, ""},
 	{"observations.arrow", "one row per truth and cycle; what was not observed is null", observationsColumns, "observed"},
 	{"truth/replicate=001/part-00000.arrow", "one row per cycle, from cycle 0; the part is the number of the truth in the replicate", clockColumns, "model"},
 	{"ensemble/trial=0001/part-00000.arrow", "one row per cycle, stage and member, of the stages that `output.ensemble` names", membersColumns, "model"},

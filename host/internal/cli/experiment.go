@@ -155,8 +155,19 @@ func (e *experiment) makeReference(ctx context.Context, sc *scene) (_ *cycle.Ref
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, members.Close()) }()
-	return cycle.NewReference(ctx, sc.plan, sc.truth, func(s *cycle.Step, kept cycle.Ensemble) error {
+	noted, err := e.run.ReferenceFailures(sc.twin, sc.plan)
+	if err != nil {
+		return nil, errors.Join(err, members.Close())
+	}
+	defer func() {
+		noted.Add(ending(err)...)
+		err = errors.Join(err, members.Close(), noted.Close())
+	}()
+	return cycle.NewReference(noting(ctx, noted), sc.plan, sc.truth, func(s *cycle.Step, kept cycle.Ensemble) error {
+		noted.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
+		if err := noted.Flush(); err != nil {
+			return err
+		}
 		if err := members.Append(s.Cycle, s.Time, archive.Stage{Name: archive.Analysis, Ensemble: kept}); err != nil {
 			return err
 		}
@@ -179,7 +190,15 @@ func (e *experiment) runTrial(ctx context.Context, j *job) (out outcome) {
 	if err != nil {
 		return outcome{status: archive.Failed, err: err}
 	}
-	err = cycle.Assimilate(ctx, j.plan, j.trial, j.scene.truth, func(s *cycle.Step) error {
+	noted, err := e.run.Failures(id)
+	if err != nil {
+		return outcome{status: archive.Failed, err: errors.Join(err, tables.Close())}
+	}
+	err = cycle.Assimilate(noting(ctx, noted), j.plan, j.trial, j.scene.truth, func(s *cycle.Step) error {
+		noted.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
+		if err := noted.Flush(); err != nil {
+			return err
+		}
 		if err := tables.Append(s, judge.rows(s), judge.innovation(s), judge.descriptions(s)); err != nil {
 			return err
 		}
@@ -189,7 +208,8 @@ func (e *experiment) runTrial(ctx context.Context, j *job) (out outcome) {
 	if judge.cycles == j.plan.Clock.Cycles && errors.As(err, new(interruptError)) {
 		err = nil // a stop that was asked for in the last cycle came too late
 	}
-	err = errors.Join(err, tables.RankHistograms(judge.rankHistograms()), tables.Close())
+	noted.Add(ending(err)...)
+	err = errors.Join(err, tables.RankHistograms(judge.rankHistograms()), tables.Close(), noted.Close())
 	out = outcome{status: statusOf(err), cycles: judge.cycles, err: err}
 	if err == nil && judge.diverged() {
 		out.status = archive.Diverged

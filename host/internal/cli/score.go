@@ -65,18 +65,17 @@ func (j *judge) row(stage string, s *cycle.Step, e cycle.Ensemble) archive.Cycle
 	j.marginals[stage] = m
 	sc := score.Of(truth, m)
 	row := archive.CycleRow{Stage: stage, RMSE: sc.RMSE, Bias: sc.Bias, Spread: sc.Spread, CRPS: sc.CRPS, CRPSFair: sc.CRPSFair, ESS: sc.ESS}
-	if j.trial.Size <= energyMembers {
+	rows, _ := e.Members.Dims() // fewer than the trial has when some were dropped
+	if rows <= energyMembers {
 		energy := score.EnergyScoreFair(truth, e.Members, weights)
 		row.EnergyScoreFair = &energy
 	}
-	counts := make([]float64, j.trial.Size+1)
+	counts := make([]float64, rows+1)
 	score.Ranks(counts, truth, e.Members, weights)
 	row.Coverage50, _ = score.Coverage(counts, 0.5)
 	row.Coverage90, _ = score.Coverage(counts, 0.9)
 	if s.Cycle > j.plan.Clock.BurnIn {
-		for r, c := range counts {
-			j.ranks[stage][r] += c
-		}
+		score.AddCounts(j.ranks[stage], counts)
 	}
 	return row
 }
@@ -215,8 +214,9 @@ func linear(logWeights []float64) []float64 {
 // reference has, since the cost of an exact distance grows with their product.
 // Streams: branch "score" of the plan's seed.
 func (j *judge) sample(s *cycle.Step) *mat.Dense {
-	n := min(j.trial.Size, j.plan.Keep)
-	if s.Analysis.LogWeights == nil && n == j.trial.Size {
+	rows, _ := s.Analysis.Members.Dims()
+	n := min(rows, j.plan.Keep)
+	if s.Analysis.LogWeights == nil && n == rows {
 		return s.Analysis.Members
 	}
 	return cycle.Draw(s.Analysis, n, j.plan.Seed.Child("score", s.Cycle))

@@ -22,7 +22,7 @@ func (a *app) verify() *cobra.Command {
 		Short: "Check expected scores, a run's files, or that two runs are identical",
 		Long: `Verify WORKFLOW runs the workflow and checks its scores against its [expect] table.
 Verify RUN checks that a run's files are those the run wrote, and its scores.
-Verify RUN RUN checks that all tables but the timings are the same, byte for byte.
+Verify RUN RUN checks that all tables but timings and failures are the same, byte for byte.
 
 RUN is a path, @last, or the beginning of a run's name. Exit code 6 means that
 something differs.`,

@@ -27,7 +27,10 @@ type Step struct {
 	Predicted     *mat.Dense
 	ErrorVariance []float64
 	Metrics       map[string]float64 // the filter's diagnostics
-	Timing        Timing
+	// Dropped lists the members that could not be forecast and have left the
+	// ensemble, by their row in the analysis before; Forecast is without them.
+	Dropped []sdk.MemberFailure
+	Timing  Timing
 }
 
 // Ensemble is a weighted set of states.
@@ -61,6 +64,7 @@ func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, twin *Twin
 
 type assimilation struct {
 	plan    *plan.Plan
+	trial   *plan.Trial
 	twin    *Twin
 	filter  sdk.Filter
 	seed    rng.Seed
@@ -68,31 +72,12 @@ type assimilation struct {
 	ahead   *mat.Dense
 	observe sdk.ObserveRequest // its matrices are reused from cycle to cycle
 	carry   []byte
+	dropped int // members so far
 }
 
 func newAssimilation(p *plan.Plan, trial *plan.Trial, twin *Twin) *assimilation {
-	n, m := p.State.Size(), p.Space.Layout.Size()
-	a := &assimilation{
-		plan: p, twin: twin, filter: trial.Filter,
-		seed:  p.Seed.Child("assimilation", 0),
-		state: Ensemble{Members: mat.NewDense(trial.Size, n, nil)},
-		ahead: mat.NewDense(trial.Size, n, nil),
-	}
-	for _, need := range trial.Filter.Needs() {
-		switch need {
-		case sdk.Predicted:
-			a.observe.Predicted = mat.NewDense(trial.Size, m, nil)
-		case sdk.Simulated:
-			a.observe.Simulated = mat.NewDense(trial.Size, m, nil)
-		case sdk.LogLikelihood:
-			a.observe.LogLikelihood = mat.NewDense(trial.Size, m, nil)
-		case sdk.Gradient:
-			a.observe.Gradient = mat.NewDense(trial.Size, n, nil)
-		}
-	}
-	if a.observe.Predicted == nil && slices.Contains(p.Space.Offers, sdk.Predicted) {
-		a.observe.Predicted = mat.NewDense(trial.Size, m, nil) // for the innovations
-	}
+	a := &assimilation{plan: p, trial: trial, twin: twin, filter: trial.Filter, seed: p.Seed.Child("assimilation", 0)}
+	a.allot(trial.Size)
 	init := a.seed.Child("init", 0)
 	for i := range trial.Size {
 		p.Ensemble.Into(a.state.Members.RawRowView(i), i, twin.Truth.RawRowView(0), twin.Init, init.Member(i))
@@ -100,15 +85,43 @@ func newAssimilation(p *plan.Plan, trial *plan.Trial, twin *Twin) *assimilation 
 	return a
 }
 
+// allot makes room for size members and what the filter needs to know of them.
+func (a *assimilation) allot(size int) {
+	n, m := a.plan.State.Size(), a.plan.Space.Layout.Size()
+	a.state.Members, a.ahead = mat.NewDense(size, n, nil), mat.NewDense(size, n, nil)
+	a.observe = sdk.ObserveRequest{}
+	for _, need := range a.filter.Needs() {
+		switch need {
+		case sdk.Predicted:
+			a.observe.Predicted = mat.NewDense(size, m, nil)
+		case sdk.Simulated:
+			a.observe.Simulated = mat.NewDense(size, m, nil)
+		case sdk.LogLikelihood:
+			a.observe.LogLikelihood = mat.NewDense(size, m, nil)
+		case sdk.Gradient:
+			a.observe.Gradient = mat.NewDense(size, n, nil)
+		}
+	}
+	if a.observe.Predicted == nil && slices.Contains(a.plan.Space.Offers, sdk.Predicted) {
+		a.observe.Predicted = mat.NewDense(size, m, nil) // for the innovations
+	}
+}
+
 func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
 	s := &Step{Cycle: k, Time: a.plan.Clock.Time(k)}
 	start := time.Now()
-	err := forecast(ctx, a.plan.Model, &sdk.ForecastRequest{
-		Call: a.call("forecast", k), From: a.plan.Clock.Time(k - 1), To: s.Time,
-		Ensemble: a.state.Members, Into: a.ahead,
+	call := a.call("forecast", k)
+	ahead, err := a.plan.Model.Forecast(ctx, &sdk.ForecastRequest{
+		Call: call, From: a.plan.Clock.Time(k - 1), To: s.Time, Ensemble: a.state.Members, Into: a.ahead,
 	})
 	if err != nil {
 		return nil, err
+	}
+	if len(ahead.Failures) > 0 {
+		if err := a.drop(ctx, call, ahead.Failures); err != nil {
+			return nil, err
+		}
+		s.Dropped = ahead.Failures
 	}
 	s.Forecast = Ensemble{a.ahead, a.state.LogWeights}
 	s.Timing.Forecast, start = time.Since(start), time.Now()

@@ -10,16 +10,18 @@ import (
 
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
 	"github.com/plume-da/plume/sdk/rng"
 	"gonum.org/v1/gonum/mat"
 )
 
-// doubling is x -> 2x over one unit of time plus noise of sd noise. Member fails
-// in cycle failAt.
+// doubling is x -> 2x over one unit of time plus noise of sd noise. Member 1 fails
+// in cycle failAt, and in the next two if often.
 type doubling struct {
 	layout *sdk.Layout
 	noise  float64
 	failAt int
+	often  bool
 }
 
 func (m doubling) Layout() *sdk.Layout { return m.layout }
@@ -32,7 +34,8 @@ func (m doubling) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 			r.Into.Set(i, j, math.Exp2(r.To-r.From)*r.Ensemble.At(i, j)+m.noise*noise.NormFloat64())
 		}
 	}
-	if m.failAt == r.Cycle && rows > 1 {
+	if (m.failAt == r.Cycle || m.often && m.failAt < r.Cycle && r.Cycle < m.failAt+3) && rows > 1 {
+		r.Into.SetRow(1, slices.Repeat([]float64{math.NaN()}, n)) // undefined
 		return &sdk.ForecastResult{Failures: []sdk.MemberFailure{{Member: 1, Reason: "burst"}}}, nil
 	}
 	return &sdk.ForecastResult{}, nil
@@ -210,6 +213,69 @@ func TestErrorsStopTheTrial(t *testing.T) {
 	}
 	if sdk.KindOf(err) != sdk.KindDiverged {
 		t.Errorf("kind %q", sdk.KindOf(err))
+	}
+}
+
+// A member that is dropped leaves the others as they were, and is missed by nobody: the
+// filter is configured for those that are left, and their weights sum to 1.
+func TestDroppedMembers(t *testing.T) {
+	p := newPlan()
+	p.Model = doubling{layout: p.State, failAt: 2}
+	p.MaxFailed = 1
+	twin := simulate(t, p)
+	before, after := &recorder{needs: []sdk.Capability{sdk.Predicted, sdk.Simulated}}, &recorder{needs: []sdk.Capability{sdk.Predicted}}
+	var sizes []int
+	trial := &plan.Trial{Filter: before, Size: 4, Resize: func(_ context.Context, members int) (sdk.Filter, error) {
+		sizes = append(sizes, members)
+		return after, nil
+	}}
+	var dropped []int
+	err := Assimilate(t.Context(), p, trial, twin, func(s *Step) error {
+		rows, _ := s.Analysis.Members.Dims()
+		dropped = append(dropped, len(s.Dropped))
+		if want := map[bool]int{true: 4, false: 3}[s.Cycle < 2]; rows != want || s.Predicted.RawMatrix().Rows != want {
+			t.Errorf("cycle %d: %d members, want %d", s.Cycle, rows, want)
+		}
+		if _, sum := ensemble.Normalise(nil, s.Forecast.LogWeights); s.Cycle > 1 && math.Abs(sum) > 8*0x1p-52 { // three values around -1, each within two ulps
+			t.Errorf("cycle %d: the logarithm of the sum of the weights is %v", s.Cycle, sum)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(sizes, []int{3}) || !slices.Equal(dropped, []int{0, 1, 0, 0}) {
+		t.Errorf("configured for %v, dropped %v", sizes, dropped)
+	}
+	if len(before.problems) != 1 || len(after.problems) != 3 || len(after.problems[0].Carry) != 1 {
+		t.Fatalf("%d and %d problems; carry %v", len(before.problems), len(after.problems), after.problems[0].Carry)
+	}
+	// without noise the forecast doubles what the filter halved
+	first, second := before.problems[0].Ensemble, after.problems[0].Ensemble
+	for i, from := range []int{0, 2, 3} {
+		if !mat.Equal(second.RowView(i), first.RowView(from)) {
+			t.Errorf("row %d: got %v, want row %d of before, %v", i, second.RawRowView(i), from, first.RawRowView(from))
+		}
+	}
+}
+
+func TestTooManyDroppedMembers(t *testing.T) {
+	for _, c := range []struct {
+		size, most int
+		want       string
+	}{
+		{5, 2, "cycle 4: forecast: 1 of 3 members failed, 3 of the trial so far, but at most max_failed = 2 may; member 1: burst"},
+		{3, 9, "cycle 3: forecast: 1 of 2 members failed, which leaves 1: an ensemble has at least 2; member 1: burst"},
+	} {
+		p := newPlan()
+		p.Model, p.MaxFailed = doubling{layout: p.State, failAt: 2, often: true}, c.most
+		f := &recorder{}
+		trial := &plan.Trial{Filter: f, Size: c.size, Resize: func(context.Context, int) (sdk.Filter, error) { return f, nil }}
+		err := Assimilate(t.Context(), p, trial, simulate(t, p), func(*Step) error { return nil })
+		var failed *FailedError
+		if !errors.As(err, &failed) || err.Error() != c.want || len(failed.Members) != 1 {
+			t.Errorf("got %v, want %s", err, c.want)
+		}
 	}
 }
 

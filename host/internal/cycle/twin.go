@@ -68,17 +68,11 @@ func Simulate(ctx context.Context, p *plan.Plan, done func()) (*Twin, error) {
 	return t, nil
 }
 
-// forecast calls model and turns failed members into an error: a member that is
-// gone cannot be replaced by anything honest.
+// forecast calls model and turns failed members into an error.
 func forecast(ctx context.Context, model sdk.Model, r *sdk.ForecastRequest) error {
 	res, err := model.Forecast(ctx, r)
-	if err != nil {
-		return err
+	if err == nil && len(res.Failures) > 0 {
+		err = failed(r.Call, r.Ensemble.RawMatrix().Rows, res.Failures, "")
 	}
-	if len(res.Failures) == 0 {
-		return nil
-	}
-	first, rows := res.Failures[0], r.Ensemble.RawMatrix().Rows
-	return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: forecast", r.Cycle), "%d of %d members failed; member %d: %s",
-		len(res.Failures), rows, r.First+first.Member, first.Reason)
+	return err
 }

@@ -254,6 +254,7 @@ func (m *maker) model() {
 		return
 	}
 	w.Time.Step = step
+	m.plan.MaxFailed = w.Model.MaxFailed
 	m.plan.State = model.Layout()
 	m.plan.Model = m.withNoise(model, w.Model.Noise, "model")
 	if w.Truth != nil {
@@ -343,23 +344,31 @@ func (m *maker) reported(path []any) bool {
 func (m *maker) filters() {
 	m.each(func(i int, f *workflow.Filter, index int) {
 		f.Params = resolve(m.filterPlugins[i].Manifest, f.Params)
-		if filter := m.filter(m.filterPlugins[i], f.Component, f.Size, "filter", index); filter != nil {
-			m.plan.Trials = append(m.plan.Trials, Trial{Label: f.Label, Plugin: f.Plugin, Filter: filter, Size: f.Size, Values: m.variants[i].Values})
-		}
+		trial := m.trial(m.filterPlugins[i], f.Component, f.Size, "filter", index)
+		trial.Label, trial.Values = f.Label, m.variants[i].Values
+		m.plan.Trials = append(m.plan.Trials, trial)
 	})
 	if r := m.w.Reference; r != nil {
 		r.Params = resolve(m.referencePlugin.Manifest, r.Params)
-		if filter := m.filter(m.referencePlugin, r.Component, r.Size, "reference"); filter != nil {
-			m.plan.Reference, m.plan.Keep = &Trial{Label: "reference", Plugin: r.Plugin, Filter: filter, Size: r.Size}, r.Store
-		}
+		trial := m.trial(m.referencePlugin, r.Component, r.Size, "reference")
+		trial.Label = "reference"
+		m.plan.Reference, m.plan.Keep = &trial, r.Store
 	}
 }
 
-func (m *maker) filter(p *sdk.Plugin, c workflow.Component, size int, path ...any) sdk.Filter {
-	f, err := p.NewFilter(m.ctx, sdk.FilterConfig{Params: c.Params, State: m.plan.State, Observations: m.plan.Space, Members: size})
+// trial returns a trial of a filter with size members. What does not fit is a
+// finding.
+func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any) Trial {
+	config := sdk.FilterConfig{Params: c.Params, State: m.plan.State, Observations: m.plan.Space}
+	resize := func(ctx context.Context, members int) (sdk.Filter, error) {
+		config := config
+		config.Members = members
+		return p.NewFilter(ctx, config)
+	}
+	f, err := resize(m.ctx, size)
 	if err != nil {
 		m.refused(p.Manifest, err, path...)
-		return nil
+		return Trial{}
 	}
 	for _, need := range f.Needs() {
 		if !slices.Contains(m.plan.Space.Offers, need) {
@@ -368,7 +377,7 @@ func (m *maker) filter(p *sdk.Plugin, c workflow.Component, size int, path ...an
 				WithHelp("choose other parameters for the filter, another operator or another error distribution")
 		}
 	}
-	return f
+	return Trial{Plugin: c.Plugin, Filter: f, Size: size, Resize: resize}
 }
 
 func join(offers []sdk.Capability) string {

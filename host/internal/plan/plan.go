@@ -4,6 +4,8 @@
 package plan
 
 import (
+	"context"
+
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
@@ -21,6 +23,9 @@ type Plan struct {
 	Operator sdk.ObservationOperator // of all streams joined
 	Ensemble Draw                    // where the members start
 	Trials   []Trial                 // in the order of the workflow
+	// MaxFailed is how many members a trial may lose; 0: none, a member that cannot
+	// be forecast ends it.
+	MaxFailed int
 	// Reference is the brute-force filter the others are scored against; nil
 	// when the workflow has none. Keep says how many of its members are kept. Plans
 	// with the same reference, of one twin, hold the same pointer.
@@ -60,4 +65,6 @@ type Trial struct {
 	Filter sdk.Filter
 	Size   int
 	Values map[string]any // of the axes that concern it, by their keys
+	// Resize returns the filter configured for another number of members.
+	Resize func(ctx context.Context, members int) (sdk.Filter, error)
 }

@@ -32,6 +32,25 @@ func Ranks(counts, truth []float64, e *mat.Dense, weights []float64) {
 	}
 }
 
+// AddCounts adds counts of [Ranks] to a histogram whose ensemble has another size, or
+// the same: rank r of N + 1 covers the share from r / (N + 1) to (r + 1) / (N + 1) of the
+// histogram, so that a flat one stays flat and the total is kept. Cost: O(N).
+func AddCounts(histogram, counts []float64) {
+	if len(histogram) == len(counts) {
+		for r, c := range counts {
+			histogram[r] += c
+		}
+		return
+	}
+	scale := float64(len(histogram)) / float64(len(counts))
+	for r, c := range counts {
+		from, to := float64(r)*scale, float64(r+1)*scale
+		for i := int(from); i < len(histogram) && float64(i) < to; i++ {
+			histogram[i] += c / scale * (min(to, float64(i+1)) - max(from, float64(i)))
+		}
+	}
+}
+
 // ranks returns the number or weight of the members below x, and of those not
 // above it.
 func ranks(x float64, e *mat.Dense, column int, weights []float64) (low, high float64, ok bool) {

@@ -157,3 +157,28 @@ func TestRootTimeMean(t *testing.T) {
 	near(t, "se", m.SE, square.SE/(2*m.Value), 1e-15)
 	near(t, "spread over skill", SpreadSkill(1, 2, 3), math.Sqrt(4.0/3)/2, 1e-15)
 }
+
+// Histograms of ensembles of different sizes add up: flat stays flat, nothing is lost,
+// and what is in the lower half stays there.
+func TestAddCounts(t *testing.T) {
+	for _, sizes := range [][2]int{{5, 5}, {5, 4}, {101, 98}, {7, 2}, {4, 8}} {
+		flat, lower := make([]float64, sizes[0]), make([]float64, sizes[0])
+		counts := slices.Repeat([]float64{1 / float64(sizes[1])}, sizes[1])
+		AddCounts(flat, counts)
+		clear(counts[(sizes[1]+1)/2:])
+		AddCounts(lower, counts)
+		var total float64
+		for i, c := range flat {
+			if want := 1 / float64(sizes[0]); math.Abs(c-want) > 1e-14 { // some ten roundings
+				t.Errorf("%v: rank %d has %v, want %v", sizes, i, c, want)
+			}
+			total += lower[i]
+			if i >= (sizes[0]+1)/2 && sizes[1]%2 == 0 && lower[i] > 1e-14 {
+				t.Errorf("%v: rank %d has %v, but it is in the upper half", sizes, i, lower[i])
+			}
+		}
+		if want := float64((sizes[1]+1)/2) / float64(sizes[1]); math.Abs(total-want) > 1e-13 {
+			t.Errorf("%v: %v in all, want %v", sizes, total, want)
+		}
+	}
+}

@@ -22,6 +22,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "flood" {
 		flood()
 	}
+	if len(os.Args) > 1 && os.Args[1] == "coupled" {
+		manifest += "[threading]\nindependent_members = false\n"
+	}
 	serve.Main(sdk.ModelPlugin(manifest, newModel))
 }
 

@@ -1,0 +1,90 @@
+package archive
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// What was done about a failure.
+const (
+	Repeated = "repeated" // the same call was made again
+	Dropped  = "dropped"  // the member has left the ensemble for the rest of the trial
+	Ended    = "ended"    // the trial has ended
+)
+
+// Failure is members that could not be computed at once, or not at all.
+type Failure struct {
+	Cycle   int
+	Call    string // forecast, observe or analyse
+	Member  int    // the first
+	Members int    // how many, from Member
+	Reason  string
+	Action  string // Repeated, Dropped or Ended
+}
+
+// Failures is the table of the failures of one trial. It is safe for concurrent use.
+type Failures struct {
+	trial, replicate int32
+	filter           string
+
+	mu    sync.Mutex
+	table *table.Writer
+	cycle []Failure // of the cycle under way: the replicas of a model fail in any order
+}
+
+// Failures opens the table of the failures of a trial.
+func (r *Run) Failures(id TrialID) (*Failures, error) {
+	return r.failures(id, part(int32(id.Trial)))
+}
+
+// ReferenceFailures opens the table of the failures of the reference of p.
+func (r *Run) ReferenceFailures(t *plan.Twin, p *plan.Plan) (*Failures, error) {
+	name := fmt.Sprintf("reference=%03d-%05d.arrow", t.Replicate, p.Reference.Number)
+	return r.failures(TrialID{Replicate: t.Replicate, Filter: p.Reference.Label}, name)
+}
+
+func (r *Run) failures(id TrialID, part string) (*Failures, error) {
+	path, err := r.Path("failures", part)
+	if err != nil {
+		return nil, err
+	}
+	w, err := table.Create(path, failuresColumns, nil)
+	return &Failures{trial: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, table: w}, err
+}
+
+// Add notes failures of the cycle under way.
+func (f *Failures) Add(failures ...Failure) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cycle = append(f.cycle, failures...)
+}
+
+// Flush writes what was noted. Call it when a cycle has ended.
+func (f *Failures) Flush() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(f.cycle)
+	if n == 0 {
+		return nil
+	}
+	slices.SortStableFunc(f.cycle, func(a, b Failure) int {
+		return cmp.Or(cmp.Compare(a.Cycle, b.Cycle), cmp.Compare(a.Member, b.Member))
+	})
+	cycle, member, members := make([]int32, n), make([]int32, n), make([]int32, n)
+	call, reason, action := make([]string, n), make([]string, n), make([]string, n)
+	for i, c := range f.cycle {
+		cycle[i], member[i], members[i] = int32(c.Cycle), int32(c.Member), int32(c.Members)
+		call[i], reason[i], action[i] = c.Call, c.Reason, c.Action
+	}
+	f.cycle = f.cycle[:0]
+	return f.table.Append(n, slices.Repeat([]int32{f.trial}, n), slices.Repeat([]int32{f.replicate}, n), slices.Repeat([]string{f.filter}, n), cycle, call, member, members, reason, action)
+}
+
+// Close writes what was noted last and finishes the table.
+func (f *Failures) Close() error { return errors.Join(f.Flush(), f.table.Close()) }

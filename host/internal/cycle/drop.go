@@ -1,0 +1,89 @@
+package cycle
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
+)
+
+// FailedError is the error of members that could not be forecast and may not be
+// dropped.
+type FailedError struct {
+	Cycle   int
+	Members []sdk.MemberFailure // at least one; by row
+	err     *sdk.Error
+}
+
+func (e *FailedError) Error() string { return e.err.Error() }
+
+func (e *FailedError) Unwrap() error { return e.err }
+
+// failed returns the error of failures among rows members, which why does not allow.
+func failed(call sdk.Call, rows int, failures []sdk.MemberFailure, why string) error {
+	first := failures[0]
+	return &FailedError{call.Cycle, failures, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: forecast", call.Cycle),
+		"%d of %d members failed%s; member %d: %s", len(failures), rows, why, call.First+first.Member, first.Reason)}
+}
+
+// drop leaves members out of the forecast, and of the trial from now on: the rows
+// after them move up, the weights of the others are normalised, and the filter is
+// configured for those that are left. Nothing is put in the place of a member: a copy
+// of another one would be counted twice by filter and scores.
+func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.MemberFailure) error {
+	rows, _ := a.ahead.Dims()
+	a.dropped += len(failures)
+	left := rows - len(failures)
+	most := a.plan.MaxFailed
+	switch {
+	case most == 0:
+		return failed(call, rows, failures, "")
+	case a.dropped > most:
+		return failed(call, rows, failures, fmt.Sprintf(", %d of the trial so far, but at most max_failed = %d may", a.dropped, most))
+	case left < 2:
+		return failed(call, rows, failures, fmt.Sprintf(", which leaves %d: an ensemble has at least 2", left))
+	}
+	gone := make([]bool, rows)
+	for _, f := range failures {
+		gone[f.Member] = true
+	}
+	before, weights := a.ahead, a.state.LogWeights
+	var err error
+	if a.filter, err = a.trial.Resize(ctx, left); err != nil {
+		return fmt.Errorf("cycle %d: with %d members left: %w", call.Cycle, left, err)
+	}
+	a.allot(left)
+	if weights != nil {
+		a.state.LogWeights = make([]float64, 0, left)
+	}
+	to := 0
+	for i := range rows {
+		if gone[i] {
+			continue
+		}
+		a.ahead.SetRow(to, before.RawRowView(i))
+		if weights != nil {
+			a.state.LogWeights = append(a.state.LogWeights, weights[i])
+		}
+		to++
+	}
+	return a.reweigh(call, rows, failures)
+}
+
+// reweigh normalises the weights of those that are left.
+func (a *assimilation) reweigh(call sdk.Call, rows int, failures []sdk.MemberFailure) error {
+	w := a.state.LogWeights
+	if w == nil {
+		return nil
+	}
+	_, sum := ensemble.Normalise(nil, w)
+	if math.IsInf(sum, -1) {
+		return failed(call, rows, failures, ", which had all of the weight")
+	}
+	for i := range w {
+		w[i] -= sum
+	}
+	return nil
+}
