@@ -74,11 +74,22 @@ func ReadInfo(dir string) (*Info, error) {
 // goes on, what there is of the parts of its trials, in their order. Of a table that
 // is not there the error is [os.ErrNotExist].
 func Table(dir, name string) (*table.Table, error) {
+	paths, err := Files(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	return table.Read(paths...)
+}
+
+// Files returns the files that hold a table: itself, or the parts of the trials in
+// their order, under the names they will have when they are closed. When there is
+// none the error is [os.ErrNotExist].
+func Files(dir, name string) ([]string, error) {
 	whole := filepath.Join(dir, name+".arrow")
 	if _, err := os.Stat(whole); err == nil {
-		return table.Read(whole)
+		return []string{whole}, nil
 	}
-	parts, err := filepath.Glob(filepath.Join(dir, name, "trial=*.arrow*"))
+	parts, err := filepath.Glob(filepath.Join(dir, name, "*.arrow*"))
 	if err != nil || len(parts) == 0 {
 		return nil, errors.Join(err, fmt.Errorf("%s: %w", whole, os.ErrNotExist))
 	}
@@ -86,7 +97,7 @@ func Table(dir, name string) (*table.Table, error) {
 		parts[i] = strings.TrimSuffix(parts[i], table.Part)
 	}
 	slices.Sort(parts)
-	return table.Read(slices.Compact(parts)...)
+	return slices.Compact(parts), nil
 }
 
 // CheckFiles compares the files of a run with the checksums in its manifest and

@@ -158,6 +158,7 @@ columns, because an axis of the sweep changes what is observed, stay parts.
 | ` + "`workflow.toml`" + ` | as given |
 | ` + "`workflow.resolved.toml`" + ` | with every default filled in; can be run again |
 | ` + "`log.jsonl`" + ` | what plugins had to say, one JSON object a line |
+| ` + "`report.html`, `figures/`" + ` | what ` + "`plume report`" + ` made of it; not results, without checksums |
 `)
 	for _, f := range files {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", f.path, f.about)

@@ -31,7 +31,7 @@ Ctrl-C finishes the cycle under way and closes all files; a second one stops at 
 			}
 			a.show(r)
 			if err == nil {
-				a.say("\nNext:\n  plume verify %s\n  python examples/analysis/read_run_pandas.py %s", r.dir, r.dir)
+				a.say("\nNext:\n  plume report %s\n  plume verify %s\n  python examples/analysis/read_run_pandas.py %s", r.dir, r.dir, r.dir)
 			}
 			fmt.Fprintln(a.stdout, r.dir)
 			return err

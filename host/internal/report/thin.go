@@ -1,0 +1,52 @@
+package report
+
+import "math"
+
+// thin returns a series of at most points values, points even, that shows the same
+// extremes: of every bucket of cycles each score keeps its smallest and its largest
+// value, in the order in which they occurred. The times and cycles are those of the
+// first and the middle one of the bucket. NaN are kept where a bucket has nothing
+// else. A series that is short enough is returned as it is. Cost: O(n).
+func (s *series) thin(points int) *series {
+	n := len(s.time)
+	if n <= points {
+		return s
+	}
+	buckets := points / 2
+	out := &series{values: map[string][]float64{}}
+	for b := range buckets {
+		from, to := b*n/buckets, (b+1)*n/buckets
+		middle := (from + to) / 2
+		out.cycle = append(out.cycle, s.cycle[from], s.cycle[middle])
+		out.time = append(out.time, s.time[from], s.time[middle])
+		for name, values := range s.values {
+			first, second := extremes(values[from:to])
+			out.values[name] = append(out.values[name], first, second)
+		}
+	}
+	return out
+}
+
+// extremes returns the smallest and the largest value, in the order in which they
+// occur; NaN when there is none.
+func extremes(values []float64) (first, second float64) {
+	low, high := -1, -1
+	for i, v := range values {
+		if math.IsNaN(v) {
+			continue
+		}
+		if low < 0 || v < values[low] {
+			low = i
+		}
+		if high < 0 || v > values[high] {
+			high = i
+		}
+	}
+	switch {
+	case low < 0:
+		return math.NaN(), math.NaN()
+	case low < high:
+		return values[low], values[high]
+	}
+	return values[high], values[low]
+}
