@@ -37,8 +37,8 @@ lint: ## formatting, vet and the import law
 	$(GO) run $(LINT) run ./...
 
 python: build $(VENV)/ready ## the Python kit and the examples that use it: linter, strict types, tests
-	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python examples/python
-	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python examples/python
+	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python examples/python examples/analysis
+	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python examples/python examples/analysis
 	cd sdk/python && $(abspath $(VENV))/bin/mypy
 	cd sdk/python && $(abspath $(VENV))/bin/python -m pytest -q
 

@@ -81,8 +81,12 @@ func writeInfo(dir string, info *Info) error {
 // slashes, but of run.json, which holds the sums, of the log, to which plugins
 // add until they have ended, and of the report.
 func checksums(dir string) (map[string]string, error) {
+	dir, err := filepath.EvalSymlinks(dir) // WalkDir does not follow one
+	if err != nil {
+		return nil, err
+	}
 	sums := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}

@@ -152,6 +152,9 @@ it can be read as an Arrow stream from byte 8, and a crash costs at most the bat
 one part per trial, ` + "`cycles/trial=0001.arrow`" + `, and put together when the run ends; those that differ in their
 columns, because an axis of the sweep changes what is observed, stay parts.
 
+[examples/analysis](../examples/analysis) shows how pyarrow, pandas, polars, DuckDB, xarray and plume's own reader open them; ` + "`plume export`" + ` copies
+them as Parquet, CSV and netCDF.
+
 | file | |
 |---|---|
 | ` + "`run.json`" + ` | manifest: versions, plugins with checksums, status, sha256 of every file |

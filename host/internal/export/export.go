@@ -113,8 +113,12 @@ func tableOf(path string) string {
 
 // files returns the paths of the files below dir that are wanted, sorted.
 func files(dir string, wanted func(name string) bool) ([]string, error) {
+	dir, err := filepath.EvalSymlinks(dir) // WalkDir does not follow one
+	if err != nil {
+		return nil, err
+	}
 	var list []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}

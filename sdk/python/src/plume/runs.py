@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,15 @@ class Run:
         return content
 
     def tables(self) -> list[str]:
-        """Returns the names of the tables there are so far."""
-        return sorted({f.name.split(".")[0] for f in self.path.glob("*.arrow*")})
+        """Returns the names of the tables there are so far, such as "metrics" or "ensemble"."""
+        return sorted({f.relative_to(self.path).parts[0].split(".")[0] for f in self.path.rglob("*.arrow*")})
 
     def table(self, name: str, library: str = "pandas") -> Any:
         """Returns a table, such as "metrics" or "cycles", as "pyarrow", "pandas" or "polars".
 
-        Raises FileNotFoundError with the names there are."""
+        Of a table with one file per trial or truth, such as "ensemble", it is the rows of all
+        of them, with the columns their folders name, trial or replicate, and part. One file is
+        "ensemble/trial=0001/part-00000". Raises FileNotFoundError with the names there are."""
         table = self._read(name)
         if library == "pyarrow":
             return table
@@ -42,64 +46,131 @@ class Run:
             return polars.from_arrow(table)
         raise ValueError(f"library: got {library!r}, want pyarrow, pandas or polars")
 
-    def ensemble(self, stage: str = "analysis", trial: int = 1) -> Any:
+    def ensemble(self, stage: str = "analysis", trial: int | Iterable[int] | None = 1) -> Any:
         """Returns the members of a trial as an xarray.Dataset: one variable per variable of
-        the model, (cycle, member, ...), with units, and log_weight, (cycle, member).
+        the model, (cycle, member, ...), with units, log_weight and parent, (cycle, member).
 
-        Raises ValueError when the run stored none of that stage."""
-        return self._dataset(f"ensemble/trial={trial:04d}/part-00000", stage)
+        Of several trials, or with None all that have members, the first dimension is trial,
+        with filter and replicate as its coordinates; what a smaller ensemble or a shorter
+        trial lacks is NaN. Raises ValueError when the run stored none of that stage."""
+        if isinstance(trial, int):
+            return self._dataset(f"ensemble/trial={trial:04d}/part-00000", stage=stage)
+        import xarray
 
-    def truth(self, replicate: int = 1) -> Any:
-        """Returns the truth of a twin experiment as an xarray.Dataset, (cycle, ...)."""
-        return self._dataset(f"truth/replicate={replicate:03d}/part-00000", None)
+        if trial is None:
+            found = (re.fullmatch(r"trial=(\d+)", d.name) for d in self.path.glob("ensemble/*"))
+            trial = sorted(int(m[1]) for m in found if m)
+        numbers = list(trial)
+        if not numbers:
+            raise ValueError(f"{self.path} stored no ensembles; see output.ensemble in the workflow")
+        data = [self.ensemble(stage, n) for n in numbers]
+        joined = xarray.concat(data, xarray.DataArray(numbers, dims="trial", name="trial"), join="outer")
+        keys = ["trial", "filter", "replicate"]
+        rows = {row["trial"]: row for row in self._read("cycles").group_by(keys).aggregate([]).to_pylist()}
+        return joined.assign_coords(
+            {name: ("trial", [rows[n][name] for n in numbers]) for name in ("filter", "replicate")}
+        )
+
+    def truth(self, replicate: int = 1, number: int = 0) -> Any:
+        """Returns the truth of a twin experiment as an xarray.Dataset, (cycle, ...).
+
+        A replicate has more than one truth when an axis of the sweep changes it."""
+        return self._dataset(f"truth/replicate={replicate:03d}/part-{number:05d}")
+
+    def reference(self, replicate: int = 1, number: int = 0) -> Any:
+        """Returns the members kept of the brute-force posterior, as [ensemble] does."""
+        return self._dataset(f"reference/replicate={replicate:03d}/part-{number:05d}", stage="analysis")
+
+    def observations(self, replicate: int = 1, number: int = 0) -> Any:
+        """Returns the observations of a truth as an xarray.Dataset, (cycle, ...); NaN is missing."""
+        return self._dataset("observations", replicate=replicate, truth=number)
 
     def _read(self, name: str) -> Any:
-        """Returns a pyarrow.Table: of a whole file, or of the batches written so far."""
+        """Returns a pyarrow.Table: of a whole file, of the batches written so far, or of all
+        files below a folder."""
+        for _ in range(3):  # a part may be renamed, and parts be put together, between two looks
+            table = self._file(name)
+            if table is None:
+                table = self._folder(name)
+            if table is not None:
+                return table
+        raise FileNotFoundError(f"{self.path} holds no table {name}; it holds {', '.join(self.tables())}")
+
+    def _file(self, name: str) -> Any | None:
         import pyarrow as pa
 
         done, part = self.path / f"{name}.arrow", self.path / f"{name}.arrow.part"
-        for _ in range(2):  # the part may be renamed between two looks
+        try:
             if done.exists():
                 with pa.memory_map(str(done)) as source:
                     return pa.ipc.open_file(source).read_all()
-            try:
-                return _whole_batches(part)
-            except FileNotFoundError:
-                continue
-        raise FileNotFoundError(f"{self.path} holds no table {name}; it holds {', '.join(self.tables())}")
+            return _whole_batches(part)
+        except FileNotFoundError:
+            return None
 
-    def _dataset(self, name: str, stage: str | None) -> Any:
+    def _folder(self, name: str) -> Any | None:
+        """Returns the rows of all files below a folder, in the order of their names."""
+        import pyarrow as pa
+
+        names = {str(f.relative_to(self.path)).split(".arrow")[0] for f in (self.path / name).rglob("*.arrow*")}
+        tables = []
+        for file in sorted(names):
+            table = self._file(file)
+            if table is None:
+                return None
+            for key, value in re.findall(r"(trial|replicate|part)[=-](\d+)", file):
+                if key not in table.column_names:
+                    table = table.append_column(key, pa.array([int(value)] * len(table), pa.int32()))
+            tables.append(table)
+        if not tables:
+            return None
+        return pa.concat_tables(tables, promote_options="default")
+
+    def _dataset(self, name: str, **where: Any) -> Any:
         import numpy as np
-        import pyarrow.compute as pc
+        import pyarrow as pa
         import xarray
 
         table = self._read(name)
-        if stage is not None:
-            table = table.filter(pc.field("stage") == stage)
+        for column, value in where.items():
+            if column in table.column_names:
+                table = table.filter(pa.compute.field(column) == value)
         if table.num_rows == 0:
-            raise ValueError(f"{name}: holds no {stage or 'rows'}; see output.ensemble in the workflow")
+            wanted = where.get("stage") or ", ".join(f"{k} {v}" for k, v in where.items()) or "rows"
+            raise ValueError(f"{name}: holds no {wanted}; see output.ensemble in the workflow")
         cycles, counts = np.unique(table["cycle"].to_numpy(), return_counts=True)
         by_member = "member" in table.column_names
         if len(set(counts.tolist())) != 1:
             raise ValueError(f"{name}: cycles have between {counts.min()} and {counts.max()} members; read the table")
-        lead = (len(cycles), int(counts[0])) if by_member else (len(cycles),)
-        dims = ("cycle", "member") if by_member else ("cycle",)
-        columns = {}
+        lead: dict[str, int] = {"cycle": len(cycles)}
+        if by_member:
+            lead["member"] = int(counts[0])
+        variables = {}
         for field in table.schema:
             meta = {k.decode(): v.decode() for k, v in (field.metadata or {}).items()}
-            if "shape" not in meta and field.name != "log_weight":
+            if "shape" not in meta and field.name not in ("log_weight", "parent"):
                 continue
-            shape = tuple(int(k) for k in meta.get("shape", "").split(",") if k)
-            names = [d for d in meta.get("dims", "").split(",") if d] or [
-                f"{field.name}_{i}" for i in range(len(shape))
-            ]
+            shape = [int(k) for k in meta.get("shape", "").split(",") if k]
             column = table[field.name].combine_chunks()
             values = (column.flatten() if shape else column).to_numpy(zero_copy_only=False)
+            dims = _dimensions(field.name, shape, meta.get("dims", ""), table.column_names)
             attrs = {"units": meta["unit"]} if meta.get("unit") else {}
-            columns[field.name] = ((*dims, *names), values.reshape(*lead, *shape), attrs)
-        times = table["time"].to_numpy().reshape(lead)
-        coords = {"cycle": cycles, "time": ("cycle", times[:, 0] if by_member else times)}
-        return xarray.Dataset(columns, coords)
+            variables[field.name] = ((*lead, *dims), values.reshape(*lead.values(), *shape), attrs)
+        times = table["time"].to_numpy().reshape(tuple(lead.values()))
+        coords: dict[str, Any] = {"cycle": cycles, "time": ("cycle", times[:, 0] if by_member else times)}
+        if by_member:
+            coords["member"] = np.arange(lead["member"])
+        attrs = {"source": str(self.path)} | ({"stage": where["stage"]} if "stage" in where else {})
+        return xarray.Dataset(variables, coords, attrs)
+
+
+def _dimensions(name: str, shape: list[int], dims: str, taken: list[str]) -> list[str]:
+    """Returns the dimensions of a variable beside cycle and member. One that has no name,
+    or that of a variable, is called after its variable."""
+    given = dims.split(",") if dims else []
+    return [
+        given[i] if i < len(given) and given[i] and given[i] not in taken else f"{name}_{i}" for i in range(len(shape))
+    ]
 
 
 def _whole_batches(path: Path) -> Any:
@@ -109,7 +180,10 @@ def _whole_batches(path: Path) -> Any:
 
     with path.open("rb") as file:
         file.seek(8)
-        reader, batches = pa.ipc.open_stream(file), []
+        try:
+            reader, batches = pa.ipc.open_stream(file), []
+        except (OSError, pa.ArrowInvalid):
+            raise FileNotFoundError(f"{path} has no batch yet") from None
         try:
             while True:
                 batches.append(reader.read_next_batch())
@@ -118,14 +192,21 @@ def _whole_batches(path: Path) -> Any:
 
 
 def open_run(run: str | Path = "@last", runs: str | Path = "runs") -> Run:
-    """Opens a run directory by its path or, as "@last", the one started last below runs.
+    """Opens a run: a path, "@last", the one started last below runs, or the beginning of the
+    name of one below runs, such as "l63-twin/2026" or "20260102T03".
 
-    Raises FileNotFoundError."""
+    Raises FileNotFoundError when there is none, and ValueError when it could be several."""
+    path = Path(run)
+    if (path / "run.json").exists() or any(path.glob("*.arrow*")):
+        return Run(path)
+    found = sorted((d.parent for d in Path(runs).glob("*/*/run.json")), key=lambda d: d.name)
     if str(run) != "@last":
-        if not (Path(run) / "run.json").exists() and not list(Path(run).glob("*.arrow*")):
-            raise FileNotFoundError(f"{run} is no run directory: it has neither run.json nor tables")
-        return Run(Path(run))
-    found = [d for d in Path(runs).glob("*/*") if d.is_dir()]
+        found = [d for d in found if d.name.startswith(str(run)) or f"{d.parent.name}/{d.name}".startswith(str(run))]
+        if len(found) > 1:
+            raise ValueError(f"{run} could be {' or '.join(map(str, found))}; write more of it")
     if not found:
-        raise FileNotFoundError(f"there is no run below {Path(runs).absolute()}")
-    return Run(max(found, key=lambda d: d.name))
+        raise FileNotFoundError(
+            f"there is no run {run}: want a run directory, @last, or the beginning of the name of one "
+            f"below {Path(runs).absolute()}"
+        )
+    return Run(found[-1])

@@ -1,0 +1,219 @@
+"""The ways to read a run that examples/analysis shows, with what plume computed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import plume as kit
+import pytest
+from conftest import PLUME, ROOT, plume
+
+ANALYSIS = ROOT / "examples" / "analysis"
+
+WORKFLOW = """
+format = 1
+[experiment]
+name = "analysis"
+seed = 3
+[time]
+cycles   = {cycles}
+interval = 0.1
+burn_in  = 5
+[model]
+plugin = "lorenz63"
+[truth]
+init    = [1.509, -1.531, 25.461]
+spin_up = 5.0
+[observations]
+plugin = "obs-nonlinear"
+params = {{ operator = "identity" }}
+error  = {{ sd = 1.0 }}
+[ensemble]
+size = 12
+init = {{ dist = "normal", around = "truth", sd = 1.0 }}
+[[filter]]
+label  = "etkf"
+plugin = "filter-enkf"
+params = {{ scheme = "etkf" }}
+[[filter]]
+label  = "particle"
+plugin = "filter-pf"
+params = {{ jitter = 0.3 }}
+[output]
+ensemble = "both"
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a run, RUN, and one that was killed, KILLED."""
+    path = tmp_path_factory.mktemp("analysis")
+    for name, cycles in (("done", 30), ("killed", 4000)):
+        (path / f"{name}.toml").write_text(WORKFLOW.format(cycles=cycles), encoding="utf-8")
+    code, said = plume("run", path / "done.toml", "--run-dir", path / "done")
+    assert code == 0, said
+    (path / "RUN").symlink_to(kit.open_run(runs=path / "done").path)
+
+    process = subprocess.Popen(
+        [PLUME, "run", str(path / "killed.toml"), "--run-dir", str(path / "killed"), "--workers", "2", "-q"]
+    )
+    parts = []
+    for _ in range(600):
+        parts = list((path / "killed").glob("*/*/ensemble/trial=000[12]/part-00000.arrow.part"))
+        if len(parts) == 2 and all(p.stat().st_size > 50_000 for p in parts):
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(parts) == 2
+    (path / "KILLED").symlink_to(parts[0].parents[2])
+    return path
+
+
+@pytest.fixture(scope="module")
+def scores(folder):
+    """The scores as plume itself says them, by filter."""
+    code, said = plume("compare", folder / "RUN", "--format", "json")
+    assert code == 0, said
+    return {row["filter"]: row["value"] for row in json.loads(said)}
+
+
+def blocks():
+    """The blocks of the README that are run, in their order, with the section they are in."""
+    text = (ANALYSIS / "README.md").read_text(encoding="utf-8")
+    section = ""
+    for heading, language, block in re.findall(r"^## (.*)$|^```(python|sh)\n([\s\S]*?)^```", text, re.MULTILINE):
+        section = heading or section
+        if block:
+            yield section, language, block
+
+
+def test_the_readme(folder, scores, monkeypatch):
+    """Every block finds the numbers that plume computed, to the last bit. Means over members
+    are sums in another order: 12 roundings of numbers below 50 are 7e-14."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PATH", f"{os.path.dirname(PLUME)}{os.pathsep}{os.environ['PATH']}")
+    described = kit.open_run("RUN").table("variables").query("trial == 1 and stage == 'analysis' and variable == 'x'")
+    seen = []
+    for section, language, block in blocks():
+        if language == "sh":
+            subprocess.run(["sh", "-e", "-c", block], check=True, capture_output=True)
+            continue
+        found = {}
+        exec(compile(block, section, "exec"), found)
+        seen.append(section)
+        if "rmse" in found:
+            assert dict(found["rmse"]) == scores, section
+        if "mean" in found:
+            np.testing.assert_allclose(found["mean"].values, described["mean"], rtol=0, atol=1e-13, err_msg=section)
+        if "cycles" in found:
+            assert list(found["cycles"]) == list(range(1, len(found["cycles"]) + 1))
+            assert len(found["cycles"]) > 5
+        assert {"rmse", "mean", "cycles"} & set(found), section
+    assert set(seen) == {"pyarrow", "pandas", "polars", "DuckDB", "xarray", "CSV", "plume", *seen[-1:]}
+    assert seen[-1].startswith("A run that is still going")
+
+
+@pytest.mark.parametrize("script", ["pyarrow", "pandas", "polars", "duckdb", "plume", "xarray"])
+def test_scripts(script, folder, scores):
+    done = subprocess.run(
+        [sys.executable, ANALYSIS / f"read_run_{script}.py", folder / "RUN"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    if script != "xarray":  # which reads members
+        for name, value in scores.items():
+            assert f"{name}: rmse {value:.6f}\n" in done.stdout
+    if script in ("plume", "xarray"):
+        table = kit.open_run(folder / "RUN").table("variables").query("trial == 1 and stage == 'analysis'")
+        for name, rows in table.groupby("variable"):
+            error = np.sqrt(((rows["mean"] - rows.truth) ** 2).mean())
+            assert f"{name}: rms error of the mean {error:.6f} 1\n" in done.stdout
+
+
+def test_figures(folder, tmp_path):
+    done = subprocess.run(
+        [sys.executable, ANALYSIS / "plot_run.py", folder / "RUN", tmp_path / "figures"],
+        env=os.environ | {"MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    import matplotlib.image
+
+    for name in ("rmse", "trajectories", "ranks"):
+        pixels = matplotlib.image.imread(tmp_path / "figures" / f"{name}.png")[..., :3]
+        colours = np.unique((pixels * 255).astype(np.uint8).reshape(-1, 3), axis=0)
+        coloured = colours[np.ptp(colours.astype(int), axis=1) > 60]  # lines of two filters; not grey
+        assert len(coloured) >= 2, name
+
+
+def test_the_reader_on_a_killed_run(folder):
+    """All complete cycles are there, of every table and every trial."""
+    run = kit.open_run(folder / "KILLED")
+    assert run.manifest["status"] == "running"
+    scores = run.table("cycles")
+    for trial in (1, 2):
+        members = run.ensemble("analysis", trial)
+        last = members.sizes["cycle"]
+        assert list(members.cycle) == list(range(1, last + 1))
+        assert last > 5
+        of_trial = scores[(scores.trial == trial) & (scores.stage == "analysis")]
+        assert list(of_trial.cycle) == list(range(1, len(of_trial) + 1))
+        assert abs(len(of_trial) - last) <= 1  # tables are written one after the other
+        error = members.drop_vars(["log_weight", "parent"]).mean("member") if trial == 1 else None
+        if error is not None:
+            truth = run.truth()
+            squares = sum((error[name] - truth[name]) ** 2 for name in "xyz") / 3
+            both = min(last, len(of_trial))
+            np.testing.assert_allclose(np.sqrt(squares)[:both], of_trial.rmse[:both], atol=1e-13)
+    assert set(run.tables()) >= {"cycles", "ensemble", "innovations", "observations", "truth", "variables"}
+
+
+def test_the_reader_on_whole_runs(folder):
+    run = kit.open_run(folder / "RUN")
+    both = run.ensemble("analysis", trial=None)
+    assert dict(both.sizes) == {"trial": 2, "cycle": 30, "member": 12}
+    assert both["filter"].values.tolist() == ["etkf", "particle"]
+    assert both.x.sel(trial=2).equals(run.ensemble("analysis", trial=2).x.assign_coords(both.sel(trial=2).coords))
+    assert run.ensemble("analysis", trial=2).parent.notnull().any()  # where it has resampled
+    assert run.ensemble("analysis", trial=1).parent.isnull().all()
+    observed = run.observations()
+    assert observed.sizes["cycle"] == 30
+    errors = observed.x - run.truth().x.sel(cycle=observed.cycle)
+    assert 0.5 < float(errors.std()) < 1.5  # of 30 with standard deviation 1: 1 within 4 times 0.13
+    members = run.table("ensemble", "pyarrow")
+    assert len(members) == 2 * 2 * 30 * 12
+    assert sorted(set(members["trial"].to_pylist())) == [1, 2]
+    with pytest.raises(FileNotFoundError, match=r"no table reference.*; it holds cycles"):
+        run.reference()
+    with pytest.raises(ValueError, match="library: got 'excel'"):
+        run.table("metrics", "excel")
+
+
+def test_names_of_runs(folder, tmp_path, monkeypatch):
+    for name in ("a/20260101T000000Z-0001", "a/20260102T000000Z-0002", "b/20260101T120000Z-0003"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "run.json").write_text("{}", encoding="utf-8")
+
+    def opened(name):
+        return str(kit.open_run(name, runs=tmp_path).path.relative_to(tmp_path))
+
+    assert opened("@last") == "a/20260102T000000Z-0002"
+    assert opened("b/") == "b/20260101T120000Z-0003"
+    assert opened("20260101T12") == "b/20260101T120000Z-0003"
+    assert opened(str(tmp_path / "a/20260101T000000Z-0001")) == "a/20260101T000000Z-0001"
+    with pytest.raises(ValueError, match=r"could be .* or .*; write more"):
+        opened("20260101")
+    with pytest.raises(FileNotFoundError, match="there is no run c"):
+        opened("c")
+    with pytest.raises(FileNotFoundError, match="there is no run @last"):
+        kit.open_run(runs=tmp_path / "a")
