@@ -49,10 +49,13 @@ const (
 func adaptive(rtol, atol float64, n, values int, denoise denoiser) sampler {
 	p := &dormandPrince{
 		rtol: rtol, atol: atol * math.Sqrt(float64(values)), denoise: denoise,
-		buffers: mat.NewDense((stages+1)*blockRows, n, nil), row: make([]float64, n),
+		buffers: mat.NewDense((stages+3)*blockRows, n, nil),
 	}
 	return func(x *mat.Dense, s schedule, _ []*rand.Rand, taken []float64) error {
-		steps, err := p.integrate(x, s)
+		p.fit(x)
+		p.at.Copy(x)
+		steps, err := p.integrate(s)
+		x.Copy(p.at)
 		for r := range taken {
 			taken[r] = float64(steps)
 		}
@@ -65,16 +68,15 @@ type dormandPrince struct {
 	denoise    denoiser
 	buffers    *mat.Dense
 	stage      [stages]*mat.Dense
-	ahead      *mat.Dense
-	row        []float64 // errors of one row
+
+	at, ahead, wrong *mat.Dense // the states before and after a step, and its error
 }
 
-// integrate moves x along the whole of s and returns the number of accepted
+// integrate moves p.at along the whole of s and returns the number of accepted
 // steps.
-func (p *dormandPrince) integrate(x *mat.Dense, s schedule) (steps int, err error) {
-	p.fit(x)
+func (p *dormandPrince) integrate(s schedule) (steps int, err error) {
 	l, dl := s.start, -firstStep
-	flow(p.stage[0], x, s.at(l), p.denoise)
+	flow(p.stage[0], p.at, s.at(l), p.denoise)
 	for l > s.stop {
 		next := max(l+dl, s.stop)
 		if next == l {
@@ -82,10 +84,10 @@ func (p *dormandPrince) integrate(x *mat.Dense, s schedule) (steps int, err erro
 				WithHint("raise them, or set units = \"spread\" where values are too large to be squared")
 		}
 		dl = next - l
-		p.attempt(x, s, l, dl)
-		e := p.error(x, dl)
+		p.attempt(s, l, dl)
+		e := p.error(dl)
 		if e <= 1 {
-			x.Copy(p.ahead)
+			p.at, p.ahead = p.ahead, p.at
 			p.stage[0], p.stage[stages-1] = p.stage[stages-1], p.stage[0]
 			l = next
 			steps++
@@ -102,37 +104,37 @@ func (p *dormandPrince) fit(x *mat.Dense) {
 	for k := range p.stage {
 		p.stage[k] = cut(k)
 	}
-	p.ahead = cut(stages)
+	p.at, p.ahead, p.wrong = cut(stages), cut(stages+1), cut(stages+2)
 }
 
-// attempt computes the stages of a step of length dl from x at l, and in p.ahead
-// the solution after it.
-func (p *dormandPrince) attempt(x *mat.Dense, s schedule, l, dl float64) {
-	rows, _ := x.Dims()
+// attempt computes the stages of a step of length dl at l, and in p.ahead the
+// solution after it.
+func (p *dormandPrince) attempt(s schedule, l, dl float64) {
 	for k := 1; k < stages; k++ {
-		for r := range rows {
-			ahead := p.ahead.RawRowView(r)
-			copy(ahead, x.RawRowView(r))
-			for j, c := range coefficients[k] {
-				floats.AddScaled(ahead, dl*c, p.stage[j].RawRowView(r))
-			}
-		}
+		p.ahead.Copy(p.at)
+		p.add(p.ahead, dl, coefficients[k])
 		flow(p.stage[k], p.ahead, s.at(l+nodes[k]*dl), p.denoise)
+	}
+}
+
+// add adds the stages, each times dl and a factor, to dst. Buffers have no gaps
+// between their rows.
+func (p *dormandPrince) add(dst *mat.Dense, dl float64, factors []float64) {
+	for k, c := range factors {
+		floats.AddScaled(dst.RawMatrix().Data, dl*c, p.stage[k].RawMatrix().Data)
 	}
 }
 
 // error returns the largest error of a row in the last attempt, in units of the
 // tolerance. A NaN counts as infinitely wrong.
-func (p *dormandPrince) error(x *mat.Dense, dl float64) float64 {
-	rows, _ := x.Dims()
+func (p *dormandPrince) error(dl float64) float64 {
+	p.wrong.Zero()
+	p.add(p.wrong, dl, difference[:])
+	rows, _ := p.at.Dims()
 	worst := 0.0
 	for r := range rows {
-		clear(p.row)
-		for k, d := range difference {
-			floats.AddScaled(p.row, dl*d, p.stage[k].RawRowView(r))
-		}
-		size := max(floats.Norm(x.RawRowView(r), 2), floats.Norm(p.ahead.RawRowView(r), 2))
-		worst = max(worst, floats.Norm(p.row, 2)/(p.atol+p.rtol*size))
+		size := max(floats.Norm(p.at.RawRowView(r), 2), floats.Norm(p.ahead.RawRowView(r), 2))
+		worst = max(worst, floats.Norm(p.wrong.RawRowView(r), 2)/(p.atol+p.rtol*size))
 	}
 	if math.IsNaN(worst) {
 		return math.Inf(1)

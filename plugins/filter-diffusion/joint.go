@@ -7,6 +7,7 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
+	"github.com/plume-da/plume/sdk/linalg"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
@@ -88,7 +89,7 @@ func (w *whitened) given(o *observedSpace, b float64, prior []float64) (*conditi
 	_, k := o.anomalies.Dims()
 	a := math.Sqrt(1 - b*b)
 	cross := mat.NewDense(r, k, nil) // Cxy
-	cross.Mul(weightedRows(w.scores, prior).T(), o.anomalies)
+	linalg.Mul(cross, weightedRows(w.scores, prior).T(), o.anomalies)
 
 	precision := make([]float64, k) // of b² Cyy + R, which is diagonal here
 	for j, s2 := range o.variance {
@@ -106,7 +107,7 @@ func (w *whitened) given(o *observedSpace, b float64, prior []float64) (*conditi
 		}
 	}
 	c := &conditional{centres: mat.NewDense(members, r, nil), logWeights: logWeights, weights: make([]float64, members)}
-	c.centres.Mul(innovations, cross.T())
+	linalg.Mul(c.centres, innovations, cross.T())
 	for i := range members {
 		floats.AddScaled(c.centres.RawRowView(i), a, w.scores.RawRowView(i))
 	}
@@ -183,11 +184,12 @@ func (f *filter) drawJoint(ctx context.Context, p *sdk.Problem, c *conditional) 
 		sorted.SetRow(q, c.centres.RawRowView(i))
 		logWeights[q] = c.logWeights[i]
 	}
-	sorted.Mul(sorted, c.inverse) // the kernels' own unit is 1
+	centres := mat.NewDense(members, r, nil) // in the kernels' own unit
+	linalg.Mul(centres, sorted, c.inverse)
 	spread := math.Sqrt(mat.Trace(covariance) / float64(r))
 	q := *p
 	q.Into = mat.NewDense(members, r, nil)
-	ancestors, metrics, err := f.sample(ctx, &q, &density{centres: sorted, logWeights: logWeights, bandwidth: 1, spread: spread})
+	ancestors, metrics, err := f.sample(ctx, &q, &density{centres: centres, logWeights: logWeights, bandwidth: 1, spread: spread})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -195,7 +197,7 @@ func (f *filter) drawJoint(ctx context.Context, p *sdk.Problem, c *conditional) 
 		ancestors[i] = order[a]
 	}
 	x := mat.NewDense(members, r, nil)
-	x.Mul(q.Into, c.root)
+	linalg.Mul(x, q.Into, c.root)
 	if f.SecondOrder {
 		err = matchMoments(x, mean, covariance)
 	}

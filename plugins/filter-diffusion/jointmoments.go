@@ -5,6 +5,7 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
+	"github.com/plume-da/plume/sdk/linalg"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -34,7 +35,7 @@ func matchMoments(x *mat.Dense, mean []float64, covariance *mat.SymDense) error 
 	}
 	var transport mat.Dense
 	transport.Product(back, middle, back)
-	x.Mul(anomalies, &transport)
+	linalg.Mul(x, anomalies, &transport)
 	for i := range rows {
 		row := x.RawRowView(i)
 		for j, m := range mean {
@@ -74,7 +75,7 @@ func power(values []float64, vectors *mat.Dense, exponent float64) *mat.Dense {
 		return 0
 	}, scaled)
 	var out mat.Dense
-	out.Mul(scaled, vectors.T())
+	linalg.Mul(&out, scaled, vectors.T())
 	return &out
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
+	"github.com/plume-da/plume/sdk/linalg"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
@@ -72,7 +73,7 @@ func (w *whitened) scoreDirectly(e *mat.Dense, weights []float64) error {
 		}
 	}
 	w.scores = mat.NewDense(members, r, nil)
-	w.scores.Mul(anomalies, axes.Slice(0, n, 0, r))
+	linalg.Mul(w.scores, anomalies, axes.Slice(0, n, 0, r))
 	return nil
 }
 
@@ -109,7 +110,7 @@ func (w *whitened) scoreByGram(e *mat.Dense, weights []float64) error {
 		}
 	}
 	w.scores = mat.NewDense(members, r, nil)
-	w.scores.Mul(gram, basis)
+	linalg.Mul(w.scores, gram, basis)
 	return nil
 }
 
@@ -151,7 +152,7 @@ func (w *whitened) toState(into, e, x *mat.Dense, inflation float64, weights []f
 	left.Scale(inflation, left)
 	if 2*w.rank() >= members {
 		whole := mat.NewDense(members, members, nil)
-		whole.Mul(left, right)
+		linalg.Mul(whole, left, right)
 		left, right = whole, nil
 	}
 	width := min(n, max(32, 1<<15/members))
@@ -164,11 +165,11 @@ func (w *whitened) toState(into, e, x *mat.Dense, inflation float64, weights []f
 			}
 			if right != nil {
 				products.Reset()
-				products.Mul(right, a)
+				linalg.Mul(products, right, a)
 				a = products
 			}
 			out := into.Slice(0, members, from, to).(*mat.Dense)
-			out.Mul(left, a)
+			linalg.Mul(out, left, a)
 			for i := range members {
 				floats.Add(out.RawRowView(i), w.mean[from:to])
 			}
@@ -246,7 +247,7 @@ func (f *filter) observe(p *sdk.Problem, observed []int, weights []float64) (*ob
 	floats.Mul(o.variance, o.variance)
 	k := len(o.variance)
 	o.anomalies = mat.NewDense(members, k, nil)
-	o.anomalies.Mul(anomalies, &axes)
+	linalg.Mul(o.anomalies, anomalies, &axes)
 	o.innovation = make([]float64, k)
 	mat.NewVecDense(k, o.innovation).MulVec(axes.T(), mat.NewVecDense(len(innovation), innovation))
 	return o, nil

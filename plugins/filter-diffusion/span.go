@@ -8,6 +8,7 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
+	"github.com/plume-da/plume/sdk/linalg"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
@@ -32,7 +33,7 @@ func (f *filter) denoiseInSpan(ctx context.Context, p *sdk.Problem, d *density, 
 		return func(from, to int) (a, b mat.Matrix) { return cut(p.Into, from, to), cut(d.centres, from, to) }
 	})
 	inside, outside := mat.NewDense(members, r, nil), make([]float64, members)
-	inside.Mul(latent, basis)
+	linalg.Mul(inside, latent, basis)
 	x := mat.NewDense(members, r+1, nil)
 	for i := range members {
 		size, within := floats.Norm(p.Into.RawRowView(i), 2), floats.Norm(inside.RawRowView(i), 2)
@@ -41,7 +42,7 @@ func (f *filter) denoiseInSpan(ctx context.Context, p *sdk.Problem, d *density, 
 		x.Set(i, r, outside[i])
 	}
 	centres := mat.NewDense(members, r+1, nil)
-	centres.Slice(0, members, 0, r).(*mat.Dense).Mul(inner, basis)
+	linalg.Mul(centres.Slice(0, members, 0, r).(*mat.Dense), inner, basis)
 	metrics, err := f.denoise(ctx, x, newMixture(centres, d.logWeights, d.bandwidth), s, streams, n)
 	if err != nil {
 		return nil, err
@@ -66,13 +67,13 @@ func (f *filter) leaveSpan(into, centres, basis, inside *mat.Dense, outside []fl
 		floats.AddScaledTo(change.RawRowView(i), row[:r], -kept[i], inside.RawRowView(i))
 	}
 	transform := mat.NewDense(members, members, nil)
-	transform.Mul(change, basis.T())
+	linalg.Mul(transform, change, basis.T())
 	width := min(n, max(32, 1<<15/members))
 	ensemble.InBlocks(n, width, func() func(from, to int) {
 		products := mat.NewDense(members, width, nil)
 		return func(from, to int) {
 			product := products.Slice(0, members, 0, to-from).(*mat.Dense)
-			product.Mul(transform, centres.Slice(0, members, from, to))
+			linalg.Mul(product, transform, centres.Slice(0, members, from, to))
 			for i := range members {
 				row := into.RawRowView(i)[from:to]
 				floats.Scale(kept[i], row)
@@ -128,7 +129,7 @@ func innerProducts(rows, n int, newColumns func() columnsOf) *mat.Dense {
 		return func(from, to int) {
 			a, b := columns(from, to)
 			product := mat.NewDense(rows, rows, nil)
-			product.Mul(a, b.T())
+			linalg.Mul(product, a, b.T())
 			parts[from/width] = product
 		}
 	})
