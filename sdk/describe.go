@@ -19,7 +19,7 @@ func (m *Manifest) Describe() string {
 		fmt.Fprintln(&b, "\nparameters")
 	}
 	for _, p := range m.Params {
-		fmt.Fprintf(&b, "  %s\n      %s; %s%s\n      %s\n", p.Name, p.Wants(), p.standing(), suffix("; unit ", p.Unit), p.Doc)
+		fmt.Fprintf(&b, "  %s\n      %s; %s%s\n      %s\n", p.Name, p.Wants(), p.standing(), suffix("; unit ", p.Unit), p.meaning())
 	}
 	if len(m.Citations) > 0 {
 		fmt.Fprintln(&b, "\nreferences")
@@ -40,7 +40,7 @@ func (m *Manifest) Markdown() string {
 		if !p.Required {
 			value = "`" + literal(p.Default) + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", p.Name, p.Wants(), value, p.Unit, strings.ReplaceAll(p.Doc, "|", `\|`))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", p.Name, p.Wants(), value, p.Unit, strings.ReplaceAll(p.meaning(), "|", `\|`))
 	}
 	return b.String()
 }
@@ -73,4 +73,12 @@ func literal(v any) string {
 		return fmt.Sprintf("%q", s)
 	}
 	return fmt.Sprint(v)
+}
+
+// meaning says what the parameter is, and whether it can be estimated.
+func (p *Param) meaning() string {
+	if p.PerMember {
+		return p.Doc + "; may differ by member"
+	}
+	return p.Doc
 }

@@ -91,6 +91,10 @@ type Param struct {
 	Auto     bool      `toml:"auto"`    // of a number: the word auto leaves it to the plugin, see [IsAuto]
 	Unit     string    `toml:"unit"`
 	Doc      string    `toml:"doc"`
+
+	// PerMember says that a model can take a value of the parameter for each member,
+	// so that it can be estimated. Numbers only.
+	PerMember bool `toml:"per_member"`
 }
 
 // auto is the word a number with Auto may be.
@@ -150,6 +154,9 @@ func (m *Manifest) faults() []string {
 		for _, f := range p.faults() {
 			add("param %s: %s", p.Name, f)
 		}
+		if p.PerMember && m.Role != RoleModel {
+			add("param %s: per_member is for models", p.Name)
+		}
 	}
 	return faults
 }
@@ -170,6 +177,9 @@ func (p *Param) faults() []string {
 	}
 	if p.Auto && p.Type != Float {
 		faults = append(faults, fmt.Sprintf("auto is for type float, not %s", p.Type))
+	}
+	if p.PerMember && p.Type != Float {
+		faults = append(faults, fmt.Sprintf("per_member is for type float, not %s", p.Type))
 	}
 	if p.Default != nil {
 		v, err := p.Check(p.Default)
@@ -211,6 +221,22 @@ func (m *Manifest) CheckError(e ErrorModel) error {
 	}
 	if e.Dist == "student_t" && !(e.DF > 2) {
 		return Errorf(KindConfig, "error.df", "must be above 2 for the variance to exist, but is %g", e.DF)
+	}
+	return nil
+}
+
+// CheckPerMember says whether names are parameters that may have a value for each
+// member, each named once.
+func (m *Manifest) CheckPerMember(names []string) error {
+	for i, name := range names {
+		switch p := m.Param(name); {
+		case p == nil:
+			return Errorf(KindConfig, name, "is no parameter of %s", m.Name)
+		case !p.PerMember:
+			return Errorf(KindConfig, name, "cannot have a value for each member of the ensemble; %s does not offer it", m.Name)
+		case slices.Contains(names[:i], name):
+			return Errorf(KindConfig, name, "is named twice among the parameters by member")
+		}
 	}
 	return nil
 }
@@ -333,6 +359,9 @@ func (p *Param) interval() string {
 	}
 	return ""
 }
+
+// Outside says whether v is outside the limits of a number.
+func (p *Param) Outside(v float64) bool { return !p.inRange(v) }
 
 func (p *Param) inRange(v any) bool {
 	var x float64

@@ -17,6 +17,9 @@ func ModelPlugin(manifest string, new func(ModelConfig) (Model, error)) (*Plugin
 		if c.Step, err = m.ResolveStep(c.Step); err != nil {
 			return nil, err
 		}
+		if err := m.CheckPerMember(c.PerMember); err != nil {
+			return nil, err
+		}
 		return new(c)
 	}}, nil
 }

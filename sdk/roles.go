@@ -29,6 +29,10 @@ type ModelConfig struct {
 	Params Params
 	Step   float64 // time step to integrate with; 0 for a model that has none
 	Dir    string  // what relative paths among Params are relative to: the workflow's directory, absolute; empty: the working directory
+
+	// PerMember names parameters that every forecast gives for each member; see
+	// ForecastRequest.Parameters. The manifest allows it for each of them.
+	PerMember []string
 }
 
 // Model moves ensembles forward in time.
@@ -47,6 +51,11 @@ type ForecastRequest struct {
 	From, To float64    // in model time units
 	Ensemble *mat.Dense // N x n
 	Into     *mat.Dense // N x n, the answer
+
+	// Parameters holds in row i the values that member i has of the parameters
+	// ModelConfig.PerMember, N x p, within their limits; nil when there are none.
+	// They stand instead of those in ModelConfig.Params.
+	Parameters *mat.Dense
 }
 
 // ForecastResult says how a forecast went.

@@ -22,7 +22,19 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	m := &model{}
 	c.Params.Decode(m)
 	m.simulator = ode.NewSimulator(m.tendency, c.Step, m.Options)
+	m.simulator.With = func(values []float64) ode.Tendency {
+		own := *m
+		for i, name := range c.PerMember {
+			*own.parameter(name) = values[i]
+		}
+		return own.tendency
+	}
 	return m, nil
+}
+
+// parameter returns where a parameter that may differ by member is.
+func (m *model) parameter(name string) *float64 {
+	return map[string]*float64{"sigma": &m.Sigma, "rho": &m.Rho, "beta": &m.Beta}[name]
 }
 
 // Layout implements sdk.Model.

@@ -23,6 +23,11 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	m := &model{}
 	c.Params.Decode(m)
 	m.simulator = ode.NewSimulator(m.tendency, c.Step, m.Options)
+	m.simulator.With = func(values []float64) ode.Tendency {
+		own := *m
+		own.Forcing = values[0] // the only parameter by member
+		return own.tendency
+	}
 	points := mat.NewDense(m.N, 1, nil)
 	for i := range m.N {
 		points.Set(i, 0, float64(i))

@@ -17,6 +17,10 @@ type Simulator struct {
 	NewStepper func(n int) Stepper
 	Step       float64 // length of a time step
 	Noise      Noise
+
+	// With returns the tendency for parameters by member, a row of
+	// sdk.ForecastRequest.Parameters; nil for a model that has none.
+	With func(parameters []float64) Tendency
 }
 
 // Noise is additive, normal and independent in every value.
@@ -67,8 +71,12 @@ func (s *Simulator) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.
 			for i := from; i < to && ctx.Err() == nil; i++ {
 				row := r.Into.RawRowView(i)
 				copy(row, r.Ensemble.RawRowView(i))
+				tendency := s.Tendency
+				if r.Parameters != nil {
+					tendency = s.With(r.Parameters.RawRowView(i))
+				}
 				for k := range steps {
-					stepper.Step(s.Tendency, r.From+float64(k)*s.Step, s.Step, row)
+					stepper.Step(tendency, r.From+float64(k)*s.Step, s.Step, row)
 				}
 				s.Noise.add(row, r, i, steps)
 				failed[i] = !finite(row)

@@ -36,6 +36,7 @@ func (s *suite) checkModel() {
 	b := forecastCall{s, model, ensembleAround(start, 2), 0, members - 5}
 	if s.checkPure("forecast", a.run, b.run, s.plugin.Manifest.Threading.ConcurrentCalls) {
 		s.checkSplit(a)
+		s.checkParameters(start)
 	}
 }
 

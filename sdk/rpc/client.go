@@ -101,8 +101,11 @@ func (c *client) configure(ctx context.Context, params sdk.Params, r *pb.Configu
 }
 
 func (c *client) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Model, error) {
-	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{Step: config.Step, Dir: config.Dir})
+	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{Step: config.Step, Dir: config.Dir, PerMember: config.PerMember})
 	if err != nil {
+		return nil, err
+	}
+	if r.parameters, err = parameterSpace(config.PerMember); err != nil {
 		return nil, err
 	}
 	layout, err := layoutFromProto(res.State)
@@ -155,6 +158,7 @@ type remote struct {
 	client              *client
 	configuration       string
 	state, observations *space
+	parameters          *space // of models: one value for each parameter by member; nil: none
 
 	mu      sync.Mutex
 	scratch [][][]float64 // of calls that have ended
@@ -325,7 +329,7 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	h := m.header(r.Call, r.Ensemble)
 	h.TimeFrom, h.TimeTo = r.From, r.To
 	end, err := m.call(ctx, h,
-		m.channel(pb.Channel_CHANNEL_ENSEMBLE, m.state, r.Ensemble),
+		join(m.channel(pb.Channel_CHANNEL_PARAMETERS, m.parameters, r.Parameters), m.channel(pb.Channel_CHANNEL_ENSEMBLE, m.state, r.Ensemble)),
 		m.channel(pb.Channel_CHANNEL_ENSEMBLE, m.state, r.Into))
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 // matrices and the memory of calls that have ended.
 type configuration struct {
 	state, observations *space
+	parameters          *space // of a model: see ConfigureRequest.per_member; nil: none
 	run                 func(context.Context, *job, *pb.CallHeader) (*pb.CallEnd, error)
 
 	mu       sync.Mutex
@@ -22,8 +23,11 @@ type configuration struct {
 }
 
 func (c *configuration) model(ctx context.Context, p *sdk.Plugin, r *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
-	model, err := p.NewModel(ctx, sdk.ModelConfig{Params: r.Params.AsMap(), Step: r.Step, Dir: r.Dir})
+	model, err := p.NewModel(ctx, sdk.ModelConfig{Params: r.Params.AsMap(), Step: r.Step, Dir: r.Dir, PerMember: r.PerMember})
 	if err != nil {
+		return nil, err
+	}
+	if c.parameters, err = parameterSpace(r.PerMember); err != nil {
 		return nil, err
 	}
 	if c.state, err = newSpace(model.Layout()); err != nil {
@@ -33,6 +37,7 @@ func (c *configuration) model(ctx context.Context, p *sdk.Plugin, r *pb.Configur
 		res, err := model.Forecast(ctx, &sdk.ForecastRequest{
 			Call: callOf(h), From: h.TimeFrom, To: h.TimeTo,
 			Ensemble: j.matrixIn(pb.Channel_CHANNEL_ENSEMBLE), Into: j.matrixOut(pb.Channel_CHANNEL_ENSEMBLE),
+			Parameters: j.matrixIn(pb.Channel_CHANNEL_PARAMETERS),
 		})
 		if err != nil {
 			return nil, err
@@ -210,6 +215,9 @@ func (j *job) prepare(h *pb.CallHeader) error {
 	if j.matrixIn(pb.Channel_CHANNEL_ENSEMBLE) == nil {
 		return contract("call", "has no ensemble")
 	}
+	if j.c.parameters != nil && j.matrixIn(pb.Channel_CHANNEL_PARAMETERS) == nil {
+		return contract("call", "has no parameters by member, which the configuration names")
+	}
 	return nil
 }
 
@@ -218,6 +226,8 @@ func (j *job) channel(id pb.Channel, rows int, out bool) (*channel, error) {
 	switch id {
 	case pb.Channel_CHANNEL_ENSEMBLE, pb.Channel_CHANNEL_GRADIENT:
 		c.space = j.c.state
+	case pb.Channel_CHANNEL_PARAMETERS:
+		c.space = j.c.parameters
 	case pb.Channel_CHANNEL_OBSERVATIONS:
 		rows, c.loose = 1, missing
 	case pb.Channel_CHANNEL_LOG_LIKELIHOOD:

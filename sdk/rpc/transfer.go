@@ -30,6 +30,19 @@ func newSpace(l *sdk.Layout) (*space, error) {
 	return &space{l, e}, err
 }
 
+// parameterSpace is the space of parameters by member: one value for each of names;
+// nil without names.
+func parameterSpace(names []string) (*space, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	l := &sdk.Layout{}
+	for _, name := range names {
+		l.Variables = append(l.Variables, sdk.Variable{Name: name})
+	}
+	return newSpace(l)
+}
+
 // channel is one matrix of a call.
 type channel struct {
 	id     pb.Channel
@@ -206,6 +219,8 @@ func channelName(id pb.Channel) string {
 		return "log_likelihood"
 	case pb.Channel_CHANNEL_GRADIENT:
 		return "gradient"
+	case pb.Channel_CHANNEL_PARAMETERS:
+		return "parameters"
 	}
 	return fmt.Sprint(int(id))
 }

@@ -45,7 +45,8 @@ func (j *judge) rows(s *cycle.Step) []archive.CycleRow {
 		analysis.UniqueAncestors = &n
 	}
 	if j.reference != nil {
-		w2 := score.W2(j.sample(s), j.reference.At(s.Cycle))
+		n := modelled(j.plan)
+		w2 := score.W2(firstValues(j.sample(s), n), firstValues(j.reference.At(s.Cycle), n))
 		analysis.W2Reference = &w2
 	}
 	if s.Cycle > j.plan.Clock.BurnIn {
@@ -60,24 +61,53 @@ func (j *judge) rows(s *cycle.Step) []archive.CycleRow {
 const energyMembers = 1000
 
 func (j *judge) row(stage string, s *cycle.Step, e cycle.Ensemble) archive.CycleRow {
-	truth, weights := j.twin.Truth.RawRowView(s.Cycle), linear(e.LogWeights)
+	n, weights := modelled(j.plan), linear(e.LogWeights)
+	truth, members := j.twin.Truth.RawRowView(s.Cycle)[:n], firstValues(e.Members, n)
 	m := score.MarginalsOf(j.marginals[stage], e.Members, weights)
 	j.marginals[stage] = m
-	sc := score.Of(truth, m)
+	sc := score.Of(truth, m.First(n))
 	row := archive.CycleRow{Stage: stage, RMSE: sc.RMSE, Bias: sc.Bias, Spread: sc.Spread, CRPS: sc.CRPS, CRPSFair: sc.CRPSFair, ESS: sc.ESS}
 	rows, _ := e.Members.Dims() // fewer than the trial has when some were dropped
 	if rows <= energyMembers {
-		energy := score.EnergyScoreFair(truth, e.Members, weights)
+		energy := score.EnergyScoreFair(truth, members, weights)
 		row.EnergyScoreFair = &energy
 	}
 	counts := make([]float64, rows+1)
-	score.Ranks(counts, truth, e.Members, weights)
+	score.Ranks(counts, truth, members, weights)
 	row.Coverage50, _ = score.Coverage(counts, 0.5)
 	row.Coverage90, _ = score.Coverage(counts, 0.9)
 	if s.Cycle > j.plan.Clock.BurnIn {
 		score.AddCounts(j.ranks[stage], counts)
+		j.rememberParameters(stage, s.Cycle)
 	}
 	return row
+}
+
+// rememberParameters remembers the error and the spread of each parameter that is
+// estimated.
+func (j *judge) rememberParameters(stage string, cycle int) {
+	m, truth := j.marginals[stage], j.twin.Truth.RawRowView(cycle)
+	for i := modelled(j.plan); i < len(truth); i++ {
+		for metric, v := range map[string]float64{"rmse": math.Abs(m.Mean[i] - truth[i]), "spread": math.Sqrt(m.Variance[i])} {
+			k := series{parameterMetric(metric, j.plan, i), stage}
+			j.series[k] = append(j.series[k], v)
+		}
+	}
+}
+
+// parameterMetric names a score of the parameter that is value i of the state.
+func parameterMetric(metric string, p *plan.Plan, i int) string {
+	return metric + "_" + p.State.Variables[len(p.State.Variables)-p.State.Size()+i].Name
+}
+
+// modelled returns how many values of a state the model moves: all but the
+// parameters that are estimated, which scores of the state leave out.
+func modelled(p *plan.Plan) int { return p.State.Size() - p.Parameters }
+
+// firstValues returns the first n columns of m.
+func firstValues(m *mat.Dense, n int) *mat.Dense {
+	rows, _ := m.Dims()
+	return m.Slice(0, rows, 0, n).(*mat.Dense)
 }
 
 // descriptions describes both stages of the cycle that rows has scored.
@@ -157,6 +187,12 @@ func (j *judge) metrics(id archive.TrialID, truth int, status archive.Status) []
 				add(metric, score.TimeMean(values))
 			}
 		}
+		for i := modelled(j.plan); i < j.plan.State.Size(); i++ {
+			for _, metric := range []string{"rmse", "spread"} {
+				name := parameterMetric(metric, j.plan, i)
+				add(name, score.TimeMean(j.series[series{name, stage}]))
+			}
+		}
 		errors := j.series[series{"rmse", stage}]
 		rmse, spread := score.TimeMean(errors), score.TimeMean(j.series[series{"spread", stage}])
 		exactly := func(v, se float64) score.Mean { return score.Mean{Value: v, SE: se, Count: rmse.Count} }
@@ -173,19 +209,20 @@ func (j *judge) metrics(id archive.TrialID, truth int, status archive.Status) []
 }
 
 // diverged says whether the trial has lost the truth.
-func (j *judge) diverged() bool { return score.Diverged(j.rmse, climatologySpread(j.twin)) }
+func (j *judge) diverged() bool { return score.Diverged(j.rmse, climatologySpread(j.plan, j.twin)) }
 
 // baselines returns the time means of estimates that know no observations: the
 // time mean of the truth over the scored cycles, and the truth of the cycle before.
 func baselines(p *plan.Plan, of *plan.Twin, twin *cycle.Twin) []archive.Metric {
-	cycles, n := twin.Truth.Dims()
+	cycles, _ := twin.Truth.Dims()
+	n := modelled(p)
 	scored := twin.Truth.Slice(p.Clock.BurnIn+1, cycles, 0, n).(*mat.Dense)
 	mean := ensemble.Mean(nil, scored, nil)
 	var climatology, persistence []float64
 	for k := p.Clock.BurnIn + 1; k < cycles; k++ {
-		truth := twin.Truth.RawRowView(k)
+		truth := twin.Truth.RawRowView(k)[:n]
 		climatology = append(climatology, score.RMSE(mean, truth))
-		persistence = append(persistence, score.RMSE(twin.Truth.RawRowView(k-1), truth))
+		persistence = append(persistence, score.RMSE(twin.Truth.RawRowView(k - 1)[:n], truth))
 	}
 	metric := func(name string, series []float64) archive.Metric {
 		m := score.TimeMean(series)
@@ -196,8 +233,9 @@ func baselines(p *plan.Plan, of *plan.Twin, twin *cycle.Twin) []archive.Metric {
 }
 
 // climatologySpread returns the spread of the truth around its time mean.
-func climatologySpread(twin *cycle.Twin) float64 {
-	return score.Spread(ensemble.Variance(nil, twin.Truth, ensemble.Mean(nil, twin.Truth, nil), nil))
+func climatologySpread(p *plan.Plan, twin *cycle.Twin) float64 {
+	truth := firstValues(twin.Truth, modelled(p))
+	return score.Spread(ensemble.Variance(nil, truth, ensemble.Mean(nil, truth, nil), nil))
 }
 
 // linear returns weights from log-weights; nil stays nil.

@@ -86,7 +86,7 @@ func (f *forecasting) call(b block, a attempts) (*sdk.ForecastResult, error) {
 	a.event = repeatOf(f.request.Call, "forecast", b)
 	part := *f.request
 	part.First += b.from
-	part.Ensemble, part.Into = rowsOf(f.request.Ensemble, b), rowsOf(f.request.Into, b)
+	part.Ensemble, part.Into, part.Parameters = rowsOf(f.request.Ensemble, b), rowsOf(f.request.Into, b), rowsOf(f.request.Parameters, b)
 	res, err := persist(f.ctx, f.seat, a, func(ctx context.Context, role sdk.Model) (*sdk.ForecastResult, error) {
 		return role.Forecast(ctx, &part)
 	})

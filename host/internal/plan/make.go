@@ -37,6 +37,7 @@ type maker struct {
 
 	modelPlugin, referencePlugin   *sdk.Plugin
 	truthPlugin                    *sdk.Plugin   // nil: that of the model
+	observed                       *sdk.Layout   // what operators see of a state: all but parameters
 	operatorPlugins, filterPlugins []*sdk.Plugin // by stream, and by variant
 }
 
@@ -82,6 +83,7 @@ const (
 	codeMembers      = "E310" // members that depend on each other are to be split
 	codeSamples      = "E320" // a file of members cannot be used
 	codeVariable     = "E321" // a name that is no variable of the state, or a variable without a number
+	codeEstimate     = "E322" // a parameter that cannot be estimated
 )
 
 // IsPluginFault says whether a finding is about a plugin that is missing or does
@@ -245,22 +247,31 @@ func (m *maker) model() {
 	}
 	m.checkStep(step, "time", "interval")
 	w.Model.Params = resolve(manifest, w.Model.Params)
-	if slices.ContainsFunc(manifest.Params, mayBePath) {
-		w.Model.Dir = w.ModelDir() // so that the resolved workflow runs from anywhere
+	names, params := m.estimates(manifest)
+	if len(m.found) > m.before {
+		return
 	}
-	model, err := m.modelPlugin.NewModel(m.ctx, sdk.ModelConfig{Params: w.Model.Params, Step: step, Dir: w.ModelDir()})
+	model, err := m.modelPlugin.NewModel(m.ctx, sdk.ModelConfig{Params: w.Model.Params, Step: step, Dir: w.ModelDir(), PerMember: names})
 	if err != nil {
 		m.refused(manifest, err, "model")
 		return
 	}
 	w.Time.Step = step
 	m.plan.MaxFailed = w.Model.MaxFailed
-	m.plan.State = model.Layout()
+	m.observed = model.Layout()
+	m.plan.State, m.plan.Parameters = m.augment(m.observed, params), len(params)
 	m.plan.Model = m.withNoise(model, w.Model.Noise, "model")
-	if w.Truth != nil {
-		m.truth(model)
+	if len(params) > 0 {
+		estimating := &estimating{Model: m.plan.Model, state: m.plan.State, params: params}
+		for _, name := range names {
+			estimating.walk = append(estimating.walk, w.Model.Estimate[name].WalkSD)
+		}
+		m.plan.Model = estimating
 	}
-	m.plan.Ensemble = m.draw(w.Ensemble.Init, m.plan.State, "ensemble", "init")
+	if w.Truth != nil {
+		m.truth(model, params)
+	}
+	m.plan.Ensemble = m.start(m.observed, params)
 }
 
 // mayBePath says whether a parameter can be the path of a file.
@@ -270,7 +281,7 @@ func mayBePath(p sdk.Param) bool {
 
 // truth makes the model of the truth: that of the ensemble, another configuration of
 // its plugin, or another plugin whose states have the same variables.
-func (m *maker) truth(model sdk.Model) {
+func (m *maker) truth(model sdk.Model, estimated []*sdk.Param) {
 	w, truth := m.w, &m.plan.Truth
 	plugin := cmp.Or(m.truthPlugin, m.modelPlugin)
 	step, params := w.Truth.Step, w.Truth.Params
@@ -290,7 +301,7 @@ func (m *maker) truth(model sdk.Model) {
 		w.Truth.Params = resolve(plugin.Manifest, params)
 		params = w.Truth.Params
 	}
-	if m.truthPlugin != nil || step != w.Time.Step || len(w.Truth.Params) > 0 {
+	if m.truthPlugin != nil || step != w.Time.Step || len(w.Truth.Params)+len(estimated) > 0 {
 		if model, err = plugin.NewModel(m.ctx, sdk.ModelConfig{Params: params, Step: step, Dir: w.ModelDir()}); err != nil {
 			m.refused(plugin.Manifest, err, "truth")
 			return
@@ -299,17 +310,21 @@ func (m *maker) truth(model sdk.Model) {
 	if w.Truth.Step != 0 || m.truthPlugin != nil {
 		w.Truth.Step = step
 	}
-	if got := model.Layout(); !sameVariables(got, m.plan.State) {
+	if got := model.Layout(); !sameVariables(got, m.observed) {
 		at := []any{"truth", "params"}
 		if m.truthPlugin != nil {
 			at[1] = "plugin"
 		}
-		m.add(codeShape, at, "the states of the truth have %s, those of the model %s; they must be the same", describe(got), describe(m.plan.State)).
+		m.add(codeShape, at, "the states of the truth have %s, those of the model %s; they must be the same", describe(got), describe(m.observed)).
 			WithLabel("%s", describe(got)).WithHelp("choose parameters or plugins whose states have the same variables and shapes")
 		return
 	}
 	truth.Model, truth.SpinUp = m.withNoise(model, w.Truth.Noise, "truth"), w.Truth.SpinUp
-	truth.Init = m.draw(w.Truth.Init, m.plan.State, "truth", "init")
+	truth.Init = m.draw(w.Truth.Init, m.observed, "truth", "init")
+	if len(estimated) > 0 {
+		truth.Model = &fixed{truth.Model, m.plan.State}
+		truth.Init.Laws = append(truth.Init.Laws, trueParameters(estimated, resolve(plugin.Manifest, params))...)
+	}
 }
 
 // sameVariables says whether two layouts have the same variables in the same order.

@@ -68,10 +68,13 @@ func (m *maker) operator(i int) sdk.ObservationOperator {
 		m.errorLaw(i, err)
 		return nil
 	}
-	op, err := m.operatorPlugins[i].NewOperator(m.ctx, sdk.OperatorConfig{Params: o.Params, State: m.plan.State, Error: law})
+	op, err := m.operatorPlugins[i].NewOperator(m.ctx, sdk.OperatorConfig{Params: o.Params, State: m.observed, Error: law})
 	if err != nil {
 		m.refusedLaw(manifest, err, at)
 		return nil
+	}
+	if m.plan.Parameters > 0 {
+		return &blind{op, m.observed.Size()}
 	}
 	return op
 }

@@ -13,16 +13,19 @@ import (
 
 // Plan is the trials that agree in all but their filters, ready to run.
 type Plan struct {
-	Clock    Clock
-	Seed     rng.Seed // of the replicate; every stream of the run is below it
-	State    *sdk.Layout
-	Streams  []observations.Stream
-	Space    *sdk.ObservationSpace // of all streams joined
-	Truth    Truth
-	Model    sdk.Model
-	Operator sdk.ObservationOperator // of all streams joined
-	Ensemble Draw                    // where the members start
-	Trials   []Trial                 // in the order of the workflow
+	Clock Clock
+	Seed  rng.Seed // of the replicate; every stream of the run is below it
+	State *sdk.Layout
+	// Parameters is how many of the last variables of State are parameters that are
+	// estimated.
+	Parameters int
+	Streams    []observations.Stream
+	Space      *sdk.ObservationSpace // of all streams joined
+	Truth      Truth
+	Model      sdk.Model
+	Operator   sdk.ObservationOperator // of all streams joined
+	Ensemble   Draw                    // where the members start
+	Trials     []Trial                 // in the order of the workflow
 	// MaxFailed is how many members a trial may lose; 0: none, a member that cannot
 	// be forecast ends it.
 	MaxFailed int

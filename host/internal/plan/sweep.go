@@ -116,12 +116,17 @@ func truthKey(w workflow.Workflow) string {
 	if w.Truth != nil {
 		truth := *w.Truth
 		if w.Truth = &truth; truth.Plugin != "" {
-			w.Model = workflow.Model{}
+			w.Model = workflow.Model{Estimate: w.Model.Estimate}
 		} else {
 			params := maps.Clone(w.Model.Params)
 			maps.Copy(params, truth.Params)
 			w.Model.Params, w.Model.Noise, truth.Params = params, nil, nil
 		}
+		estimated := map[string]workflow.Estimate{} // their names are those of values of the truth
+		for name := range w.Model.Estimate {
+			estimated[name] = workflow.Estimate{Init: workflow.Start{Dist: "normal"}}
+		}
+		w.Model.Estimate = estimated
 	}
 	w.Ensemble, w.Reference = workflow.Ensemble{}, nil
 	return conditions(w)
@@ -220,6 +225,9 @@ func (m *maker) resolve(w *workflow.Workflow) {
 	}
 	if slices.Contains(axes, "model.plugin") {
 		return
+	}
+	if slices.ContainsFunc(m.manifests[w.Model.Plugin].Params, mayBePath) {
+		w.Model.Dir = w.ModelDir() // so that the resolved workflow runs from anywhere
 	}
 	if step, err := m.manifests[w.Model.Plugin].ResolveStep(w.Time.Step); err == nil {
 		w.Time.Step = step

@@ -43,6 +43,13 @@ func MarginalsOf(into *Marginals, e *mat.Dense, weights []float64) *Marginals {
 	return into
 }
 
+// First returns the marginals of the first n values; it shares memory with m.
+func (m *Marginals) First(n int) *Marginals {
+	first := *m
+	first.Mean, first.Variance, first.members = m.Mean[:n], m.Variance[:n], m.members[:n*m.rows]
+	return &first
+}
+
 func byValue(a, b member) int {
 	switch {
 	case a.value < b.value:

@@ -241,6 +241,12 @@ func (w *Workflow) judgeTruth(found *Diagnostics) {
 		found.add(CodeConflict, w.At("truth"), "observations come from a file, but the workflow has a [truth]").WithLabel("no truth is made").
 			WithNote("the file is given at %s", w.At("observations", 0, "file").Where()).WithHelp("remove [truth], or file")
 	}
+	for name, e := range w.Model.Estimate {
+		if e.Init.Around != "" {
+			found.add(CodeConflict, w.At("model", "estimate", name, "init", "around"), "`%s` cannot start around the truth: there is none", name).
+				WithLabel("observations come from a file").WithHelp("write mean = ... in the place of around")
+		}
+	}
 	if around := w.Ensemble.Init.Around; around != "" {
 		found.add(CodeConflict, w.At("ensemble", "init", "around"), "the members cannot start around the truth: there is none").
 			WithLabel("observations come from a file").WithHelp("write mean = ... in the place of around")

@@ -124,7 +124,12 @@ var schema = key{kind: table, keys: []key{
 		key{name: "max_failed", kind: integer, min: one, example: "5", doc: "with drop_member: members a trial may lose before it fails"},
 		key{name: "dir", kind: text, doc: "folder that relative paths among params start at; that of the file that names the plugin when left out"},
 		key{name: "noise", kind: table, oneOf: oneSpread, keys: noiseKeys,
-			doc: "normal noise that plume adds to every forecast member, for any model; on top of what the model has of its own"})},
+			doc: "normal noise that plume adds to every forecast member, for any model; on top of what the model has of its own"},
+		key{name: "estimate", kind: named, form: slug, doc: "parameters of the model to estimate: each becomes a variable of the state, under its name", keys: []key{
+			{name: "init", kind: law, required: true, laws: []key{normalAround, lognormalAround, uniform},
+				example: `{ dist = "normal", mean = 8.0, sd = 0.5 }`, doc: "the law its first values are drawn from"},
+			{name: "walk_sd", kind: number, def: 0.0, min: zero, doc: "standard deviation of the random step the parameter makes in every cycle"},
+		}})},
 	{name: "truth", kind: table, twin: true, doc: "the true trajectory of the twin experiment", keys: []key{
 		{name: "init", kind: start, required: true, example: "[1.0, 1.0, 1.0]",
 			laws: []key{normal, lognormal, uniform},

@@ -92,10 +92,11 @@ type Component struct {
 // Model is the model that makes the forecasts.
 type Model struct {
 	Component
-	Replicas  int    `toml:"replicas"`            // processes members are dealt out to
-	MaxFailed int    `toml:"max_failed,omitzero"` // members a trial may lose; 0 unless OnFailure is drop_member
-	Dir       string `toml:"dir,omitempty"`       // absolute: where relative paths among Params start
-	Noise     *Noise `toml:"noise"`               // nil: none but the model's own
+	Replicas  int                 `toml:"replicas"`            // processes members are dealt out to
+	MaxFailed int                 `toml:"max_failed,omitzero"` // members a trial may lose; 0 unless OnFailure is drop_member
+	Dir       string              `toml:"dir,omitempty"`       // absolute: where relative paths among Params start
+	Noise     *Noise              `toml:"noise"`               // nil: none but the model's own
+	Estimate  map[string]Estimate `toml:"estimate,omitempty"`  // by parameter
 }
 
 // Noise is normal, with independent values. Either SD or Variance is given.
@@ -103,6 +104,12 @@ type Noise struct {
 	SD       Values `toml:"sd,omitempty"`
 	Variance Values `toml:"variance,omitempty"`
 	Per      string `toml:"per"` // cycle or sqrt_time
+}
+
+// Estimate makes a parameter of the model a variable of the state.
+type Estimate struct {
+	Init   Start   `toml:"init"`
+	WalkSD float64 `toml:"walk_sd"` // of the random step in every cycle
 }
 
 // Truth says how the true trajectory is made.

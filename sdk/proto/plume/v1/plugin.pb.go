@@ -35,6 +35,7 @@ const (
 	Channel_CHANNEL_OBSERVATIONS   Channel = 4 // 1 x m: y, NaN where missing
 	Channel_CHANNEL_LOG_LIKELIHOOD Channel = 5 // N x m
 	Channel_CHANNEL_GRADIENT       Channel = 6 // N x n
+	Channel_CHANNEL_PARAMETERS     Channel = 7 // N x p: see ConfigureRequest.per_member; the columns are called as the parameters are
 )
 
 // Enum value maps for Channel.
@@ -47,6 +48,7 @@ var (
 		4: "CHANNEL_OBSERVATIONS",
 		5: "CHANNEL_LOG_LIKELIHOOD",
 		6: "CHANNEL_GRADIENT",
+		7: "CHANNEL_PARAMETERS",
 	}
 	Channel_value = map[string]int32{
 		"CHANNEL_UNSPECIFIED":    0,
@@ -56,6 +58,7 @@ var (
 		"CHANNEL_OBSERVATIONS":   4,
 		"CHANNEL_LOG_LIKELIHOOD": 5,
 		"CHANNEL_GRADIENT":       6,
+		"CHANNEL_PARAMETERS":     7,
 	}
 )
 
@@ -186,12 +189,13 @@ type ConfigureRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Configuration string                 `protobuf:"bytes,1,opt,name=configuration,proto3" json:"configuration,omitempty"` // a name the host chose; configuring it again replaces it
 	Params        *structpb.Struct       `protobuf:"bytes,2,opt,name=params,proto3" json:"params,omitempty"`
-	Step          float64                `protobuf:"fixed64,3,opt,name=step,proto3" json:"step,omitempty"`               // models
-	State         *Layout                `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`               // operators and filters
-	Error         *ErrorModel            `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`               // operators
-	Observations  *ObservationSpace      `protobuf:"bytes,6,opt,name=observations,proto3" json:"observations,omitempty"` // filters
-	Members       int64                  `protobuf:"varint,7,opt,name=members,proto3" json:"members,omitempty"`          // filters
-	Dir           string                 `protobuf:"bytes,8,opt,name=dir,proto3" json:"dir,omitempty"`                   // models: what relative paths in params are relative to
+	Step          float64                `protobuf:"fixed64,3,opt,name=step,proto3" json:"step,omitempty"`                          // models
+	State         *Layout                `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`                          // operators and filters
+	Error         *ErrorModel            `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`                          // operators
+	Observations  *ObservationSpace      `protobuf:"bytes,6,opt,name=observations,proto3" json:"observations,omitempty"`            // filters
+	Members       int64                  `protobuf:"varint,7,opt,name=members,proto3" json:"members,omitempty"`                     // filters
+	Dir           string                 `protobuf:"bytes,8,opt,name=dir,proto3" json:"dir,omitempty"`                              // models: what relative paths in params are relative to
+	PerMember     []string               `protobuf:"bytes,9,rep,name=per_member,json=perMember,proto3" json:"per_member,omitempty"` // models: parameters that every forecast gives for each member, in the order of CHANNEL_PARAMETERS
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -280,6 +284,13 @@ func (x *ConfigureRequest) GetDir() string {
 		return x.Dir
 	}
 	return ""
+}
+
+func (x *ConfigureRequest) GetPerMember() []string {
+	if x != nil {
+		return x.PerMember
+	}
+	return nil
 }
 
 type ConfigureResponse struct {
@@ -1453,7 +1464,7 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x10DescribeResponse\x12\x1a\n" +
 	"\bmanifest\x18\x01 \x01(\tR\bmanifest\x12%\n" +
 	"\x0eprotocol_minor\x18\x02 \x01(\rR\rprotocolMinor\x12\x1a\n" +
-	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\xbd\x02\n" +
+	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\xdc\x02\n" +
 	"\x10ConfigureRequest\x12$\n" +
 	"\rconfiguration\x18\x01 \x01(\tR\rconfiguration\x12/\n" +
 	"\x06params\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06params\x12\x12\n" +
@@ -1462,7 +1473,9 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x05error\x18\x05 \x01(\v2\x14.plume.v1.ErrorModelR\x05error\x12>\n" +
 	"\fobservations\x18\x06 \x01(\v2\x1a.plume.v1.ObservationSpaceR\fobservations\x12\x18\n" +
 	"\amembers\x18\a \x01(\x03R\amembers\x12\x10\n" +
-	"\x03dir\x18\b \x01(\tR\x03dir\"\x91\x01\n" +
+	"\x03dir\x18\b \x01(\tR\x03dir\x12\x1d\n" +
+	"\n" +
+	"per_member\x18\t \x03(\tR\tperMember\"\x91\x01\n" +
 	"\x11ConfigureResponse\x12&\n" +
 	"\x05state\x18\x01 \x01(\v2\x10.plume.v1.LayoutR\x05state\x12>\n" +
 	"\fobservations\x18\x02 \x01(\v2\x1a.plume.v1.ObservationSpaceR\fobservations\x12\x14\n" +
@@ -1558,7 +1571,7 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x06stderr\x18\x06 \x01(\tR\x06stderr\x12\x14\n" +
 	"\x05trace\x18\a \x01(\tR\x05traceB\f\n" +
 	"\n" +
-	"_exit_code*\xb2\x01\n" +
+	"_exit_code*\xca\x01\n" +
 	"\aChannel\x12\x17\n" +
 	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10CHANNEL_ENSEMBLE\x10\x01\x12\x15\n" +
@@ -1566,7 +1579,8 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x11CHANNEL_SIMULATED\x10\x03\x12\x18\n" +
 	"\x14CHANNEL_OBSERVATIONS\x10\x04\x12\x1a\n" +
 	"\x16CHANNEL_LOG_LIKELIHOOD\x10\x05\x12\x14\n" +
-	"\x10CHANNEL_GRADIENT\x10\x062\x8c\x02\n" +
+	"\x10CHANNEL_GRADIENT\x10\x06\x12\x16\n" +
+	"\x12CHANNEL_PARAMETERS\x10\a2\x8c\x02\n" +
 	"\x06Plugin\x12A\n" +
 	"\bDescribe\x12\x19.plume.v1.DescribeRequest\x1a\x1a.plume.v1.DescribeResponse\x12D\n" +
 	"\tConfigure\x12\x1a.plume.v1.ConfigureRequest\x1a\x1b.plume.v1.ConfigureResponse\x128\n" +

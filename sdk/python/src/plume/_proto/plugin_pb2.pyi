@@ -17,6 +17,7 @@ class Channel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CHANNEL_OBSERVATIONS: _ClassVar[Channel]
     CHANNEL_LOG_LIKELIHOOD: _ClassVar[Channel]
     CHANNEL_GRADIENT: _ClassVar[Channel]
+    CHANNEL_PARAMETERS: _ClassVar[Channel]
 CHANNEL_UNSPECIFIED: Channel
 CHANNEL_ENSEMBLE: Channel
 CHANNEL_PREDICTED: Channel
@@ -24,6 +25,7 @@ CHANNEL_SIMULATED: Channel
 CHANNEL_OBSERVATIONS: Channel
 CHANNEL_LOG_LIKELIHOOD: Channel
 CHANNEL_GRADIENT: Channel
+CHANNEL_PARAMETERS: Channel
 
 class DescribeRequest(_message.Message):
     __slots__ = ()
@@ -40,7 +42,7 @@ class DescribeResponse(_message.Message):
     def __init__(self, manifest: _Optional[str] = ..., protocol_minor: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ConfigureRequest(_message.Message):
-    __slots__ = ("configuration", "params", "step", "state", "error", "observations", "members", "dir")
+    __slots__ = ("configuration", "params", "step", "state", "error", "observations", "members", "dir", "per_member")
     CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +51,7 @@ class ConfigureRequest(_message.Message):
     OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     DIR_FIELD_NUMBER: _ClassVar[int]
+    PER_MEMBER_FIELD_NUMBER: _ClassVar[int]
     configuration: str
     params: _struct_pb2.Struct
     step: float
@@ -57,7 +60,8 @@ class ConfigureRequest(_message.Message):
     observations: ObservationSpace
     members: int
     dir: str
-    def __init__(self, configuration: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., step: _Optional[float] = ..., state: _Optional[_Union[Layout, _Mapping]] = ..., error: _Optional[_Union[ErrorModel, _Mapping]] = ..., observations: _Optional[_Union[ObservationSpace, _Mapping]] = ..., members: _Optional[int] = ..., dir: _Optional[str] = ...) -> None: ...
+    per_member: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, configuration: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., step: _Optional[float] = ..., state: _Optional[_Union[Layout, _Mapping]] = ..., error: _Optional[_Union[ErrorModel, _Mapping]] = ..., observations: _Optional[_Union[ObservationSpace, _Mapping]] = ..., members: _Optional[int] = ..., dir: _Optional[str] = ..., per_member: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ConfigureResponse(_message.Message):
     __slots__ = ("state", "observations", "needs")

@@ -1,0 +1,210 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// State augmentation: parameters that are to be estimated follow the variables of
+// the model in every state, one value each. Filters see them like any other value;
+// the model gets them as parameters by member; an operator does not see them.
+
+// estimates checks what the workflow has to estimate and returns the names of the
+// parameters, sorted, and what the manifest says of them.
+func (m *maker) estimates(manifest *sdk.Manifest) (names []string, params []*sdk.Param) {
+	names = slices.Sorted(maps.Keys(m.w.Model.Estimate))
+	var offers []string
+	for _, p := range manifest.Params {
+		if p.PerMember {
+			offers = append(offers, p.Name)
+		}
+	}
+	can := manifest.Name + " can estimate " + list(offers)
+	if len(offers) == 0 {
+		can = "remove it: " + manifest.Name + " takes no parameter by member"
+	}
+	for _, name := range names {
+		p := manifest.Param(name)
+		switch {
+		case p == nil:
+			m.found = append(m.found, m.w.KeyError(codeEstimate, []any{"model", "estimate", name}, "%s %s has no parameter `%s`", manifest.Name, manifest.Version, name).
+				WithLabel("unknown parameter").WithHelp("%s", can))
+		case !p.PerMember:
+			m.found = append(m.found, m.w.KeyError(codeEstimate, []any{"model", "estimate", name}, "%s %s cannot take a value of `%s` for each member", manifest.Name, manifest.Version, name).
+				WithLabel("cannot be estimated").WithHelp("%s", can))
+		default:
+			params = append(params, p)
+		}
+	}
+	return names, params
+}
+
+// augment returns l followed by one value for each parameter. Parameters have no
+// place in space, so the result has no coordinates.
+func (m *maker) augment(l *sdk.Layout, params []*sdk.Param) *sdk.Layout {
+	if len(params) == 0 {
+		return l
+	}
+	whole := &sdk.Layout{Variables: slices.Clone(l.Variables)}
+	for _, p := range params {
+		if _, taken := l.Offset(p.Name); taken {
+			m.found = append(m.found, m.w.KeyError(codeEstimate, []any{"model", "estimate", p.Name}, "the state has a variable `%s` already", p.Name).
+				WithLabel("name is taken").WithHelp("remove it; a parameter with the name of a variable cannot be estimated"))
+		}
+		whole.Variables = append(whole.Variables, sdk.Variable{Name: p.Name, Unit: p.Unit})
+	}
+	return whole
+}
+
+// start returns the law of states and parameters at the start.
+func (m *maker) start(l *sdk.Layout, params []*sdk.Param) Draw {
+	d := m.draw(m.w.Ensemble.Init, l, "ensemble", "init")
+	for _, p := range params {
+		one := &sdk.Layout{Variables: []sdk.Variable{{Name: p.Name}}}
+		at := []any{"model", "estimate", p.Name, "init"}
+		law := m.draw(m.w.Model.Estimate[p.Name].Init, one, at...)
+		if len(law.Laws) == 0 {
+			continue
+		}
+		if _, err := p.Check(law.Laws[0].Middle); err != nil && law.Laws[0].Around == Given {
+			m.add(codeParam, at, "%s", what(err, p.Name)).WithLabel("%s", p.Wants()).WithHelp("choose a law within the limits of the parameter")
+		}
+		if truth := m.plan.Truth.Init.Laws; law.Laws[0].Around != Given && len(d.Laws) < len(truth) && math.IsNaN(truth[len(d.Laws)].Middle) {
+			m.add(codeEstimate, below(at, "around"), "the truth has no parameter `%s`", p.Name).
+				WithLabel("%s is the truth's plugin", m.w.Truth.Plugin).WithHelp("write mean = ... in the place of around")
+		}
+		d.Laws = append(d.Laws, law.Laws...)
+	}
+	return d
+}
+
+// estimating is a model whose states hold parameters, which make a random walk.
+// Streams: branch "walk" of a request's seed, by member.
+type estimating struct {
+	sdk.Model // configured with parameters by member
+	state     *sdk.Layout
+	params    []*sdk.Param
+	walk      []float64 // standard deviation of a step, by parameter
+}
+
+// Layout implements sdk.Model.
+func (m *estimating) Layout() *sdk.Layout { return m.state }
+
+// Forecast implements sdk.Model. A parameter outside its limits is an error of kind
+// diverged: no honest forecast can be made with it.
+func (m *estimating) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	rows, whole := r.Ensemble.Dims()
+	n := whole - len(m.params)
+	inner := *r
+	inner.Ensemble, inner.Parameters = columnsOf(r.Ensemble, 0, n), columnsOf(r.Ensemble, n, whole)
+	inner.Into = mat.NewDense(rows, n, nil)
+	if err := m.within(r, inner.Parameters); err != nil {
+		return nil, err
+	}
+	res, err := m.Model.Forecast(ctx, &inner)
+	if err != nil {
+		return nil, err
+	}
+	seed := r.Seed.Child("walk", 0)
+	for i := range rows {
+		row := r.Into.RawRowView(i)
+		copy(row, inner.Into.RawRowView(i))
+		copy(row[n:], inner.Parameters.RawRowView(i))
+		stream := seed.Member(r.First + i)
+		for j, sd := range m.walk {
+			if sd > 0 && r.To != r.From {
+				row[n+j] += sd * stream.NormFloat64()
+			}
+		}
+	}
+	return res, nil
+}
+
+// within wants every parameter of every member within its limits.
+func (m *estimating) within(r *sdk.ForecastRequest, parameters *mat.Dense) error {
+	for j, p := range m.params {
+		for i := range parameters.RawMatrix().Rows {
+			if v := parameters.At(i, j); math.IsInf(v, 0) || p.Outside(v) {
+				return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: member %d", r.Cycle, r.First+i), "the estimate of %s has left its limits: got %g, want %s", p.Name, v, p.Wants()).
+					WithHint("a smaller walk_sd, a narrower law at the start or less inflation may help")
+			}
+		}
+	}
+	return nil
+}
+
+// columnsOf returns a copy of columns [from, to).
+func columnsOf(m *mat.Dense, from, to int) *mat.Dense {
+	rows, _ := m.Dims()
+	return mat.DenseCopyOf(m.Slice(0, rows, from, to))
+}
+
+// blind is an observation operator that sees the first variables of a state only.
+type blind struct {
+	sdk.ObservationOperator
+	sees int // values
+}
+
+// Observe implements sdk.ObservationOperator. What is not seen has no gradient.
+func (o *blind) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+	inner := *r
+	inner.Ensemble = columnsOf(r.Ensemble, 0, o.sees)
+	if r.Gradient != nil {
+		rows, _ := r.Gradient.Dims()
+		inner.Gradient = mat.NewDense(rows, o.sees, nil)
+	}
+	res, err := o.ObservationOperator.Observe(ctx, &inner)
+	if err == nil && r.Gradient != nil {
+		r.Gradient.Zero()
+		for i := range r.Gradient.RawMatrix().Rows {
+			copy(r.Gradient.RawRowView(i), inner.Gradient.RawRowView(i))
+		}
+	}
+	return res, err
+}
+
+// fixed is the model of the truth where parameters are estimated: those in its
+// states are what they are.
+type fixed struct {
+	sdk.Model
+	state *sdk.Layout
+}
+
+// Layout implements sdk.Model.
+func (m *fixed) Layout() *sdk.Layout { return m.state }
+
+// Forecast implements sdk.Model.
+func (m *fixed) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	rows, whole := r.Ensemble.Dims()
+	n := m.Model.Layout().Size()
+	inner := *r
+	inner.Ensemble, inner.Into = columnsOf(r.Ensemble, 0, n), mat.NewDense(rows, n, nil)
+	res, err := m.Model.Forecast(ctx, &inner)
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		copy(r.Into.RawRowView(i), inner.Into.RawRowView(i))
+		copy(r.Into.RawRowView(i)[n:whole], r.Ensemble.RawRowView(i)[n:])
+	}
+	return res, nil
+}
+
+// trueParameters returns laws that give the parameters the truth has; NaN for one
+// that the truth's own plugin does not have.
+func trueParameters(params []*sdk.Param, of sdk.Params) []Law {
+	laws := make([]Law, len(params))
+	for i, p := range params {
+		laws[i].Middle = math.NaN()
+		if v, ok := of[p.Name].(float64); ok {
+			laws[i].Middle = v
+		}
+	}
+	return laws
+}

@@ -1,0 +1,124 @@
+package plugintest
+
+import (
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/mat"
+)
+
+// checkParameters puts parameters by member to the test: the values of the
+// configuration, given for each member, change nothing; other values give what a
+// model configured with them gives; and members do not see each other's.
+func (s *suite) checkParameters(start []float64) {
+	var names []string
+	var values, others []float64
+	resolved, err := s.plugin.Manifest.Resolve(s.params())
+	if err != nil {
+		return // reported elsewhere
+	}
+	for i := range s.plugin.Manifest.Params {
+		p := &s.plugin.Manifest.Params[i]
+		v, ok := resolved[p.Name].(float64)
+		if !p.PerMember || !ok {
+			continue
+		}
+		other := v + 0.01*max(1, v)
+		if _, err := p.Check(other); err != nil {
+			other = v - 0.01*max(1, v)
+		}
+		if _, err := p.Check(other); err != nil {
+			other = v
+		}
+		names, values, others = append(names, p.Name), append(values, v), append(others, other)
+	}
+	if len(names) == 0 {
+		return
+	}
+	s.refusesPerMember()
+	plain := s.newModel(s.params(), nil)
+	moved := s.params()
+	for j, name := range names {
+		moved[name] = others[j]
+	}
+	shifted := s.newModel(moved, nil)
+	by := s.newModel(s.params(), names)
+	if plain == nil || shifted == nil || by == nil {
+		return
+	}
+	e := ensembleAround(start, 1)
+	given := mat.NewDense(members, len(names), nil)
+	for i := range members { // every third member has the other values
+		row := values
+		if i%3 == 2 {
+			row = others
+		}
+		given.SetRow(i, row)
+	}
+	want, other, got := s.forecastWith(plain, e, nil, 0), s.forecastWith(shifted, e, nil, 0), s.forecastWith(by, e, given, 0)
+	if want == nil || other == nil || got == nil {
+		return
+	}
+	for i := range members {
+		if i%3 == 2 {
+			want.SetRow(i, other.RawRowView(i))
+		}
+	}
+	if d := matrixDifference(want, got); d != "" {
+		s.fault("parameters", "%v by member give another forecast than in the configuration: %s", names, d)
+	}
+	_, n := e.Dims()
+	const cut = 5
+	if s.plugin.Manifest.Threading.IndependentMembers {
+		part := s.forecastWith(by, mat.DenseCopyOf(e.Slice(cut, members, 0, n)), mat.DenseCopyOf(given.Slice(cut, members, 0, len(names))), cut)
+		if part != nil {
+			if d := matrixDifference(rowsOf(got, cut, members), part); d != "" {
+				s.fault("parameters", "members %d to %d alone give another answer: %s", cut, members-1, d)
+			}
+		}
+	}
+}
+
+// refusesPerMember wants a parameter that may not differ by member, and one that is
+// none, to be refused.
+func (s *suite) refusesPerMember() {
+	refused := []string{"no-such-parameter"}
+	for _, p := range s.plugin.Manifest.Params {
+		if !p.PerMember {
+			refused = append(refused, p.Name)
+			break
+		}
+	}
+	for _, name := range refused {
+		if _, err := s.plugin.NewModel(s.ctx, sdk.ModelConfig{Params: s.params(), PerMember: []string{name}}); err == nil {
+			s.fault("refusals", "%s is accepted as a parameter by member, but the manifest does not allow it", name)
+		}
+	}
+}
+
+func (s *suite) newModel(params sdk.Params, perMember []string) sdk.Model {
+	m, err := s.plugin.NewModel(s.ctx, sdk.ModelConfig{Params: params, PerMember: perMember})
+	if err != nil {
+		s.fault("parameters", "by member %v: %v", perMember, err)
+		return nil
+	}
+	return m
+}
+
+// forecastWith returns the forecast of e, zeros where a member failed; nil after a
+// fault.
+func (s *suite) forecastWith(m sdk.Model, e, parameters *mat.Dense, first int) *mat.Dense {
+	rows, n := e.Dims()
+	r := &sdk.ForecastRequest{
+		Call: sdk.Call{Cycle: 1, Seed: rng.New(3), First: first},
+		From: 1, To: 1 + forecastCall{s: s}.interval(), Ensemble: e, Into: unwritten(rows, n), Parameters: parameters,
+	}
+	res, err := m.Forecast(s.ctx, r)
+	if err != nil {
+		s.fault("parameters", "%v", err)
+		return nil
+	}
+	for _, f := range res.Failures {
+		r.Into.SetRow(f.Member, make([]float64, n))
+	}
+	return r.Into
+}
