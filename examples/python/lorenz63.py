@@ -13,7 +13,7 @@ class Lorenz63(Model):
     example = {"state": [1.509, -1.531, 25.461], "interval": 0.05}
 
     sigma: float = Param(10.0, doc="Prandtl number")
-    rho: float = Param(28.0, doc="Rayleigh number relative to its critical value")
+    rho: float = Param(28.0, doc="Rayleigh number relative to its critical value", per_member=True)
     beta: float = Param(8 / 3, doc="aspect ratio of the convection cells")
 
     def tendency(self, s):

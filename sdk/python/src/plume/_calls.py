@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from ._proto import plugin_pb2 as pb
 from ._wire import Space
 from .errors import ConfigError, ContractError, DivergedError, TransientError
 from .layout import Coordinates, Layout, Variable, layout_of
+from .params import Declaration
 from .roles import (
     Analysis,
     Array,
@@ -29,21 +31,25 @@ from .roles import (
 )  # fmt: skip
 from .streams import Streams, generator
 
-ENSEMBLE, PREDICTED, SIMULATED, OBSERVATIONS, LOG_LIKELIHOOD, GRADIENT = range(1, 7)
-NAMES = ("", "ensemble", "predicted", "simulated", "observations", "log_likelihood", "gradient")
+ENSEMBLE, PREDICTED, SIMULATED, OBSERVATIONS, LOG_LIKELIHOOD, GRADIENT, PARAMETERS = range(1, 8)
+NAMES = ("", "ensemble", "predicted", "simulated", "observations", "log_likelihood", "gradient", "parameters")
 Channels = dict[int, Array]
 
 
 class Configuration:
     """A configured plugin with the layouts of its matrices."""
 
-    def __init__(self, plugin: Any, state: Layout, observations: Layout | None) -> None:
-        self.plugin = plugin
+    def __init__(
+        self, plugin: Any, state: Layout, observations: Layout | None, per_member: tuple[str, ...] = ()
+    ) -> None:
+        self.plugin, self.per_member = plugin, per_member
         self.state, self.observations = Space(state), Space(observations) if observations else None
+        self.parameters = Space(Layout(tuple(Variable(name) for name in per_member))) if per_member else None
 
     def space(self, channel: int) -> Space:
         """Returns what moves the matrix of a channel."""
-        space = self.state if channel in (ENSEMBLE, GRADIENT) else self.observations
+        own = {ENSEMBLE: self.state, GRADIENT: self.state, PARAMETERS: self.parameters}
+        space = own.get(channel, self.observations)
         if space is None or not 0 < channel < len(NAMES):
             raise ContractError(f"channel {channel} does not belong to this role", where="call")
         return space
@@ -85,10 +91,14 @@ def _configure_model(plugin: Model, r: Any) -> tuple[Configuration, Any]:
         raise ConfigError(f"the model has no time step, but {r.step:g} was given", where="step", hint="leave it out")
     if r.step < 0 or not math.isfinite(r.step):
         raise ConfigError(f"must be a number above 0, but is {r.step:g}", where="step")
+    for name in r.per_member:
+        declared = getattr(type(plugin), name, None)
+        if not isinstance(declared, Declaration) or not declared.per_member:
+            raise ConfigError("cannot have a value for each member of the ensemble", where=name)
     plugin.step, plugin.dir = r.step or plugin.step, r.dir
     plugin.setup()
     layout = layout_of(plugin.variables, plugin.coordinates)
-    return Configuration(plugin, layout, None), pb.ConfigureResponse(state=layout_to(layout))
+    return Configuration(plugin, layout, None, tuple(r.per_member)), pb.ConfigureResponse(state=layout_to(layout))
 
 
 def _configure_operator(plugin: ObservationOperator, r: Any) -> tuple[Configuration, Any]:
@@ -120,7 +130,10 @@ _HINT_FAILED = "a member that cannot be computed is listed in Forecast(failures=
 
 def _forecast(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]:
     x = inputs[ENSEMBLE]
-    result = c.plugin.forecast(x, h.time_from, h.time_to, _streams(h))
+    if c.per_member:
+        result = _forecast_each(c, h, x, inputs[PARAMETERS])
+    else:
+        result = c.plugin.forecast(x, h.time_from, h.time_to, _streams(h))
     result = result if isinstance(result, Forecast) else Forecast(result)
     m, failed = matrix(result.ensemble, x.shape, ""), set(result.failures)
     if not failed <= set(range(h.members)):
@@ -133,6 +146,23 @@ def _forecast(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any
     ]
     end = pb.CallEnd(members=len(kept), failures=failures, metrics=result.metrics)
     return {ENSEMBLE: m[kept] if failed else m}, end
+
+
+def _forecast_each(c: Configuration, h: Any, x: Array, parameters: Array) -> Forecast:
+    """Forecasts members one by one, each with its own parameters."""
+    rows, failures = np.zeros_like(x), dict[int, str | Exception]()
+    for i in range(len(x)):
+        own = copy.copy(c.plugin)
+        for name, value in zip(c.per_member, parameters[i], strict=True):
+            setattr(own, name, float(value))
+        own.setup()
+        streams = Streams((h.seed_hi, h.seed_lo), h.first_member + i, 1, h.cycle)
+        result = own.forecast(x[i : i + 1], h.time_from, h.time_to, streams)
+        result = result if isinstance(result, Forecast) else Forecast(result)
+        rows[i] = matrix(result.ensemble, (1, x.shape[1]), "forecast")[0]
+        for why in result.failures.values():
+            failures[i] = why
+    return Forecast(rows, failures)
 
 
 def _observe(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]:

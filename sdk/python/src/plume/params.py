@@ -34,6 +34,7 @@ class Declaration:
     limits: dict[str, float] = field(default_factory=dict)  # min, max, above, below
     choices: list[str] = field(default_factory=list)
     auto: bool = False
+    per_member: bool = False
     name: str = ""
     type: str = ""
 
@@ -92,6 +93,7 @@ def Param(
     lt: float | None = None,
     choices: list[str] | None = None,
     auto: bool = False,
+    per_member: bool = False,
 ) -> Any:
     """Declares a parameter of a plugin::
 
@@ -103,9 +105,13 @@ def Param(
     plugin, where it is None::
 
         width: float | None = Param("auto", auto=True, gt=0, doc="of the kernels")
+
+    With per_member a number of a model can be estimated: the model is then called for
+    one member after the other, with the member's own value set and setup called anew.
     """
     limits = {"min": ge, "above": gt, "max": le, "below": lt}
-    return Declaration(default, doc, unit, {k: v for k, v in limits.items() if v is not None}, choices or [], auto)
+    bounds = {k: v for k, v in limits.items() if v is not None}
+    return Declaration(default, doc, unit, bounds, choices or [], auto, per_member)
 
 
 def declarations(cls: type) -> dict[str, Declaration]:
@@ -126,6 +132,8 @@ def declarations(cls: type) -> dict[str, Declaration]:
             faults.append(f"param {name}: doc is missing; say what it means: Param(..., doc=...)")
         if not p.type:
             faults.append(f"param {name}: type hint is {hints.get(name)}; want float, int, bool, str or a list of them")
+        elif p.per_member and p.type != "float":
+            faults.append(f"param {name}: per_member is for float, not {p.type}")
         elif p.auto and p.type != "float":
             faults.append(f"param {name}: auto is for float | None, not {p.type}")
         elif p.default is not _REQUIRED:
@@ -191,6 +199,7 @@ def manifest(cls: Any, declared: dict[str, Declaration]) -> str:
         entries |= {k: float(v) for k, v in p.limits.items()}
         entries |= {"choices": p.choices} if p.choices else {}
         entries |= {"auto": True} if p.auto else {}
+        entries |= {"per_member": True} if p.per_member else {}
         entries |= {"unit": p.unit} if p.unit else {}
         text += _table("[[param]]", entries | {"doc": p.doc})
     for citation in cls.citations:
