@@ -51,13 +51,19 @@ func ServerOptions() []grpc.ServerOption {
 	}
 }
 
-// DialOptions are the gRPC options of a host.
+// DialOptions are the gRPC options of a host for a unix socket, which is the user's own.
 func DialOptions() []grpc.DialOption {
+	return append(TLSDialOptions(), grpc.WithTransportCredentials(newRoom()))
+}
+
+// TLSDialOptions are the gRPC options of a host that leave the credentials of the
+// connection to go-plugin.
+func TLSDialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(newCodec()), grpc.MaxCallRecvMsgSize(math.MaxInt32), grpc.MaxCallSendMsgSize(math.MaxInt32)),
 		grpc.WithStaticStreamWindowSize(windowBytes), grpc.WithStaticConnWindowSize(windowBytes),
 		grpc.WithReadBufferSize(bufferBytes), grpc.WithWriteBufferSize(bufferBytes),
-		experimental.WithBufferPool(&buffers{}), grpc.WithTransportCredentials(newRoom()),
+		experimental.WithBufferPool(&buffers{}),
 	}
 }
 

@@ -116,6 +116,7 @@ func (o *opened) program(name string) (*launch.Program, error) {
 	if err != nil {
 		return nil, err
 	}
+	program.TCP = given.Network == "tcp"
 	if given.SHA256 != "" {
 		return program, program.Verify(given.SHA256)
 	}

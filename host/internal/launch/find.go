@@ -121,6 +121,7 @@ type Program struct {
 	Name    string   // what the host calls the plugin
 	Command []string // program and arguments; the program is an absolute path
 	Dir     string   // working directory; empty: the host's
+	TCP     bool     // it shall listen on TCP, with mutual TLS, for it may run on another machine
 	SHA256  string   // see Verify; lower-case hexadecimal
 
 	found bool     // by its name, which its manifest must then bear

@@ -3,6 +3,7 @@ package launch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -87,7 +88,7 @@ func (p *Pool) Start(ctx context.Context, program *Program) (*Process, error) {
 // postsOf returns the first n posts of program, which get equal shares of the
 // processors if they are made here.
 func (p *Pool) postsOf(program *Program, n int) []*post {
-	key := strings.Join(append([]string{program.Dir}, program.Command...), "\x00")
+	key := strings.Join(append([]string{program.Dir, fmt.Sprint(program.TCP)}, program.Command...), "\x00")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.posts[key]) < n {

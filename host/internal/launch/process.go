@@ -3,6 +3,7 @@ package launch
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -53,11 +54,22 @@ func (p *Process) ManifestSHA256() string {
 func startProcess(ctx context.Context, program *Program, sockets string, o *Options) (*Process, error) {
 	t := &tail{each: func(line string) { o.log(Record{Plugin: program.Name, Level: LevelStderr, Message: line}) }}
 	p := &Process{program: program, runner: newRunner(program, environment(o.Env), t)}
+	dial := rpc.DialOptions()
+	var secure *tls.Config
+	if program.TCP {
+		var variables []string
+		var err error
+		if secure, variables, err = mutualTLS(); err != nil {
+			return nil, sdk.Errorf(sdk.KindResource, "plugin "+program.Name, "cannot make a certificate: %v", err)
+		}
+		dial, p.runner.env = rpc.TLSDialOptions(), append(p.runner.env, variables...)
+	}
 	p.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  rpc.Handshake,
 		VersionedPlugins: map[int]plugin.PluginSet{rpc.ProtocolVersion: {}},
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
-		GRPCDialOptions:  rpc.DialOptions(),
+		GRPCDialOptions:  dial,
+		TLSConfig:        secure,
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, socketDir string) (runner.Runner, error) {
 			p.runner.adopt(cmd.Env, socketDir)
 			return p.runner, nil
@@ -134,6 +146,8 @@ func (p *Process) startError(ctx, started context.Context, err error, timeout ti
 	case first != nil && *first != "" && !spoke:
 		e = sdk.Errorf(sdk.KindPlugin, where, "wrote %q to standard output before the handshake", brief(*first)).
 			WithHint("standard output belongs to the handshake; print to standard error, or serve with plume's kit")
+	case first != nil && unsafeStart(*first, p.program.TCP) != nil:
+		e = named(where, unsafeStart(*first, p.program.TCP))
 	case p.died():
 		e = p.crash(where, fmt.Sprintf("the process %v before it was ready", r.exit))
 		if lines := strings.Split(e.Stderr, "\n"); e.Hint == "" && e.Stderr != "" {

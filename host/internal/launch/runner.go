@@ -165,7 +165,9 @@ func (r *localRunner) readStdout(stdout io.Reader) {
 	first := string(line)
 	r.first.Store(&first)
 	if err == nil {
-		_, _ = r.helloIn.Write(line)
+		if unsafeStart(first, r.program.TCP) == nil {
+			_, _ = r.helloIn.Write(line)
+		}
 	} else if !errors.Is(err, bufio.ErrBufferFull) {
 		select {
 		case <-r.reaped:

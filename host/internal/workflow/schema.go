@@ -118,6 +118,8 @@ var schema = key{kind: table, keys: []key{
 		{name: "command", kind: words, min: one, example: `["./sim", "--serve"]`,
 			doc: "program and its arguments; a relative program path starts at the workflow's folder"},
 		{name: "python", kind: text, example: `"sim/lake.py"`, doc: "Python script, relative to the workflow's folder"},
+		{name: "network", kind: text, def: "unix", choices: []string{"unix", "tcp"},
+			doc: "where it listens: on a unix socket of this machine, or on TCP with mutual TLS, for a command that runs it on another"},
 		{name: "sha256", kind: text, form: sha256, doc: "checksum the program must have"},
 	}},
 	{name: "model", kind: table, required: true, doc: "the model that makes the forecasts", keys: component("model", `"NAME"`, retryOrDrop, replicas,

@@ -77,6 +77,7 @@ type Extent struct {
 type Plugin struct {
 	Command []string `toml:"command,omitempty"`
 	Python  string   `toml:"python,omitempty"` // a script; absolute
+	Network string   `toml:"network"`          // unix or tcp
 	SHA256  string   `toml:"sha256,omitempty"` // lower case
 }
 

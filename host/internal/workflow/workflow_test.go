@@ -33,8 +33,8 @@ func TestFull(t *testing.T) {
 			Description: "every key of the language: ünïcode, “quotes” and 日本語"},
 		Time: Time{Cycles: 80, Interval: 0.25, Step: 0.01, Start: Moment{Model: 1}, BurnIn: 10},
 		Plugins: map[string]Plugin{
-			"lake": {Command: []string{filepath.Join(dir, "sim"), "--serve"}, SHA256: strings.Repeat("0123456789abcdef", 4)},
-			"pond": {Command: []string{"python3", "pond.py"}},
+			"lake": {Command: []string{filepath.Join(dir, "sim"), "--serve"}, Network: "unix", SHA256: strings.Repeat("0123456789abcdef", 4)},
+			"pond": {Command: []string{"python3", "pond.py"}, Network: "tcp"},
 		},
 		Model: Model{Replicas: 2, MaxFailed: 5, Component: Component{Plugin: "lorenz63", Timeout: 90 * time.Second, OnFailure: "drop_member", Retries: 1, Params: map[string]any{
 			"beta": 8.0 / 3, "rho": int64(28), "list": []any{int64(1), 2 * math.Pi, []any{3.5, -2.0}},

@@ -171,4 +171,6 @@ class SessionHandler(logging.Handler):
             n for n, least in (("error", 40), ("warn", 30), ("info", 20), ("debug", 0)) if record.levelno >= least
         )
         fields = {"logger": record.name}
-        self.server.records.put(pb.LogRecord(level=level, message=self.format(record), fields=fields))
+        if record.exc_info:
+            fields["trace"] = logging.Formatter().formatException(record.exc_info)
+        self.server.records.put(pb.LogRecord(level=level, message=record.getMessage(), fields=fields))

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 from . import _stdout
-from .errors import PlumeError
+from .errors import ConfigError, PlumeError
 from .params import declarations, explain, manifest
 from .roles import Plugin
 
@@ -102,11 +102,10 @@ def _serve(cls: type[Plugin], out: int | None) -> NoReturn:
     plugin.register(server)
     shutdown = threading.Event()
     _register_go_plugin(server, shutdown)
-    path = os.path.join(os.environ.get("PLUGIN_UNIX_SOCKET_DIR", ""), f"plugin{os.getpid()}")
-    server.add_insecure_port(f"unix:{os.path.abspath(path)}")
+    network, address, certificate = _listen(server)
     server.start()
     logging.basicConfig(level=logging.INFO, handlers=[SessionHandler(plugin)])
-    os.write(out, f"1|1|unix|{os.path.abspath(path)}|grpc|\n".encode())
+    os.write(out, f"1|1|{network}|{address}|grpc|{certificate}\n".encode())
     threading.Thread(target=_watch_stdin, daemon=True).start()
     while not shutdown.wait(0.05):
         if plugin.host_gone.is_set():
@@ -114,6 +113,40 @@ def _serve(cls: type[Plugin], out: int | None) -> NoReturn:
             break
     server.stop(0.1).wait(0.5)
     _leave()
+
+
+def _listen(server: Any) -> tuple[str, str, str]:
+    """Opens the port that the host wants; returns network, address and certificate of
+    the handshake. A unix socket is the user's own. TCP is open to others, so both ends
+    show certificates there."""
+    tcp, host = os.environ.get("PLUME_LISTEN") == "tcp", os.environ.get("PLUGIN_CLIENT_CERT", "")
+    if tcp and not host:
+        raise ConfigError("TCP needs mutual TLS, but the host shows no certificate", where="$PLUGIN_CLIENT_CERT")
+    secure, certificate = None, ""
+    if host:
+        from ._tls import credentials
+
+        secure, certificate = credentials(host)
+    if tcp:
+        port = server.add_secure_port("[::]:0", secure)
+        return "tcp", f"{_host_name()}:{port}", certificate
+    path = os.path.abspath(os.path.join(os.environ.get("PLUGIN_UNIX_SOCKET_DIR", ""), f"plugin{os.getpid()}"))
+    if secure is None:
+        server.add_insecure_port(f"unix:{path}")
+    else:
+        server.add_secure_port(f"unix:{path}", secure)
+    return "unix", path, certificate
+
+
+def _host_name() -> str:
+    """Returns the name other machines know this one by; its own address where it has none."""
+    import socket
+
+    try:
+        socket.getaddrinfo(name := socket.gethostname(), None)
+    except OSError:
+        return "127.0.0.1"
+    return name
 
 
 def _register_go_plugin(server: Any, shutdown: threading.Event) -> None:

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -76,6 +77,13 @@ func serve(mode string) {
 		version = 2
 	case "dead":
 		_ = listener.Close()
+	case "open", "certified": // the wrong thing for a unix socket, and for TCP
+		network, certificate := "tcp", ""
+		if mode == "certified" {
+			network, certificate = "unix", strings.Repeat("MIIB", 20)
+		}
+		fmt.Printf("1|1|%s|%s|grpc|%s\n", network, "127.0.0.1:9", certificate)
+		time.Sleep(time.Hour)
 	}
 	fmt.Printf("1|%d|unix|%s|grpc|\n", version, path)
 	if mode == "mute" || mode == "dead" || mode == "version" {

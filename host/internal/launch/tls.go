@@ -1,0 +1,82 @@
+package launch
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+// The variables by which a plugin learns that it shall listen on TCP, and whose
+// certificate its one client shows. The second is go-plugin's.
+const (
+	envListen      = "PLUME_LISTEN"
+	envCertificate = "PLUGIN_CLIENT_CERT"
+)
+
+// mutualTLS returns the host's side of a connection on which both ends show
+// certificates that they have made for this one process, and the variables that tell the
+// plugin so. The plugin's certificate comes with its handshake, over a pipe; go-plugin
+// makes it the only one to be trusted. The curve is one that gRPC knows in every language;
+// go-plugin's own is not.
+func mutualTLS() (*tls.Config, []string, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 128))
+	if err != nil {
+		return nil, nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-5 * time.Minute), NotAfter: time.Now().AddDate(10, 0, 0), // clocks differ
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		BasicConstraintsValid: true, IsCA: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, nil, err
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	config := &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		RootCAs:      x509.NewCertPool(), // nobody, until the plugin has shown its own
+		ServerName:   "localhost", MinVersion: tls.VersionTLS13,
+	}
+	return config, []string{envListen + "=tcp", envCertificate + "=" + string(text)}, nil
+}
+
+// unsafeStart returns what is wrong with where a plugin listens according to its
+// handshake, or nil. A unix socket lies in a directory of the user's own; on TCP both ends
+// have to show certificates.
+func unsafeStart(handshake string, tcp bool) *sdk.Error {
+	parts := strings.Split(strings.TrimSpace(handshake), "|")
+	if len(parts) < 5 {
+		return nil
+	}
+	network, certified := parts[2], len(parts) > 5 && parts[5] != ""
+	switch {
+	case !tcp && network != "unix":
+		return sdk.Errorf(sdk.KindPlugin, "", "listens on %s, where others could reach it", network).
+			WithHint(`network = "tcp" in [plugins] asks for mutual TLS`)
+	case !tcp && certified:
+		return sdk.Errorf(sdk.KindPlugin, "", "shows a certificate that nobody asked for").
+			WithHint(`network = "tcp" in [plugins] asks for mutual TLS`)
+	case tcp && network != "tcp":
+		return sdk.Errorf(sdk.KindPlugin, "", "listens on %s, but the workflow says TCP", network).
+			WithHint("plugins with plume's Python kit can, those with the Go kit cannot")
+	case tcp && !certified:
+		return sdk.Errorf(sdk.KindPlugin, "", "listens on TCP without a certificate").
+			WithHint("it has to answer $%s with its own, in the handshake", envCertificate)
+	}
+	return nil
+}
