@@ -53,7 +53,7 @@ var (
 		{Name: "coverage_90", Type: table.Float64, About: "the same for level 0.9"},
 		{Name: "weights_ess", Type: table.Float64, About: "effective sample size, 1 / Σw²"},
 		{Name: "energy_score_fair", Type: table.Float64, Nullable: true, About: "energy score of whole states, fair to small ensembles; null above 1000 members"},
-		{Name: "w2_reference", Type: table.Float64, Nullable: true, About: "2-Wasserstein distance to the reference's members; null without reference"},
+		{Name: "w2_reference", Type: table.Float64, Nullable: true, About: "2-Wasserstein distance to the reference's members, exact, of samples of 2000 where there are more; null without reference"},
 		{Name: "unique_ancestors", Type: table.Float64, Nullable: true, About: "how many forecast members have descendants; null when the filter moves its members"},
 	}
 

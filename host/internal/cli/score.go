@@ -46,7 +46,7 @@ func (j *judge) rows(s *cycle.Step) []archive.CycleRow {
 	}
 	if j.reference != nil {
 		n := modelled(j.plan)
-		w2 := score.W2(firstValues(j.sample(s), n), firstValues(j.reference.At(s.Cycle), n))
+		w2 := score.W2(firstValues(j.sample(s), n), firstValues(j.posterior(s.Cycle), n))
 		analysis.W2Reference = &w2
 	}
 	if s.Cycle > j.plan.Clock.BurnIn {
@@ -249,15 +249,25 @@ func linear(logWeights []float64) []float64 {
 
 // sample returns equally weighted members to compare with the reference: those of
 // the analysis, or a draw from it when they have weights or are more than the
-// reference has, since the cost of an exact distance grows with their product.
+// reference has or an exact distance can be had of.
 // Streams: branch "score" of the plan's seed.
 func (j *judge) sample(s *cycle.Step) *mat.Dense {
 	rows, _ := s.Analysis.Members.Dims()
-	n := min(rows, j.plan.Keep)
+	n := min(rows, j.plan.Keep, score.W2Points)
 	if s.Analysis.LogWeights == nil && n == rows {
 		return s.Analysis.Members
 	}
 	return cycle.Draw(s.Analysis, n, j.plan.Seed.Child("score", s.Cycle))
+}
+
+// posterior returns the members of the reference, or a draw from them when an exact
+// distance cannot be had of so many. Streams: branch "score-reference".
+func (j *judge) posterior(k int) *mat.Dense {
+	members := j.reference.At(k)
+	if j.plan.Keep <= score.W2Points {
+		return members
+	}
+	return cycle.Draw(cycle.Ensemble{Members: members}, score.W2Points, j.plan.Seed.Child("score-reference", k))
 }
 
 func uniqueCount(ancestors []int) int {

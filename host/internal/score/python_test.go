@@ -86,7 +86,16 @@ func TestAgainstOtherPackages(t *testing.T) {
 	for _, size := range [][2]int{{20, 1000}, {100, 1000}, {250, 1000}, {300, 300}, {6, 7}, {64, 48}} {
 		points = append(points, pointsCase{rowsOf(normals(1, size[0], 3)), rowsOf(normals(2, size[1], 3))})
 	}
-	job, err := json.Marshal(map[string]any{"scores": ensembles, "w2": points})
+	flat := [][]float64{{12, 9, 11}, {40, 6, 31, 22, 17}}
+	var series [][]float64
+	for seed := range uint64(4) { // the first is white, the last a random walk
+		x := normals(seed, 1, 300).RawRowView(0)
+		for i := 1; i < len(x); i++ {
+			x[i] += float64(seed) / 3 * x[i-1]
+		}
+		series = append(series, x)
+	}
+	job, err := json.Marshal(map[string]any{"scores": ensembles, "w2": points, "flat": flat, "time": series})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,6 +108,8 @@ func TestAgainstOtherPackages(t *testing.T) {
 	var want struct {
 		Scores []map[string]float64 `json:"scores"`
 		W2     []float64            `json:"w2"`
+		Flat   []float64            `json:"flat"`
+		Time   []struct{ Mean, SE float64 }
 	}
 	if err := json.Unmarshal(out, &want); err != nil {
 		t.Fatal(err)
@@ -113,6 +124,15 @@ func TestAgainstOtherPackages(t *testing.T) {
 		for k, p := range levels {
 			near(t, c.Name+fmt.Sprint(": quantile ", p), quantiles[k], want.Scores[i][fmt.Sprintf("q%02.0f of the last value", 100*p)], 1e-15)
 		}
+		counts := make([]float64, len(c.Members)+1)
+		Ranks(counts, c.Truth, e, c.Weights)
+		for r, count := range counts {
+			near(t, c.Name+fmt.Sprint(": rank ", r), count, want.Scores[i][fmt.Sprint("rank ", r)], 1e-12)
+		}
+		for name, level := range map[string]float64{"coverage_50": 0.5, "coverage_90": 0.9} {
+			share, _ := Coverage(counts, level)
+			near(t, c.Name+": "+name, share, want.Scores[i][name], 1e-12)
+		}
 		for name, got := range map[string]float64{
 			"crps": s.CRPS, "crps_fair": s.CRPSFair, "energy_score_fair": EnergyScoreFair(c.Truth, e, c.Weights),
 			"rmse": s.RMSE, "bias": s.Bias, "spread": s.Spread, "nis": in.NIS, "expected": in.Expected,
@@ -123,6 +143,18 @@ func TestAgainstOtherPackages(t *testing.T) {
 			}
 			near(t, c.Name+": "+name, got, v, 1e-12*max(1, math.Abs(v)))
 		}
+	}
+	for i, c := range flat {
+		total := 0.0
+		for _, v := range c {
+			total += v
+		}
+		near(t, fmt.Sprint("flatness of ", c), FlatnessOf(c, total).P, want.Flat[i], 1e-12)
+	}
+	for i, x := range series {
+		m := TimeMean(x)
+		near(t, fmt.Sprintf("series %d: mean", i), m.Value, want.Time[i].Mean, 1e-12)
+		near(t, fmt.Sprintf("series %d: se", i), m.SE, want.Time[i].SE, 1e-12)
 	}
 	for i, c := range points {
 		a, b := denseOf(c.A), denseOf(c.B)

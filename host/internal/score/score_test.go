@@ -218,6 +218,23 @@ func TestW2ClosedForms(t *testing.T) {
 	near(t, "masses that do not divide", W2(mat.NewDense(2, 1, []float64{0, 1}), mat.NewDense(3, 1, []float64{1, 0.5, 0})), math.Sqrt(1.0/12), 1e-15)
 }
 
+// A sample errs by no more than its own distance to the set it is of.
+func TestW2OfASample(t *testing.T) {
+	whole, other := normals(1, 600, 3), normals(2, 400, 3)
+	other.Apply(func(_, j int, v float64) float64 { return v + float64(j) }, other)
+	exact := W2(whole, other)
+	last := math.Inf(1)
+	for _, rows := range []int{20, 100, 300} {
+		sample := mat.DenseCopyOf(whole.Slice(0, rows, 0, 3))
+		bound := W2(sample, whole)
+		near(t, fmt.Sprintf("%d of 600 points", rows), W2(sample, other), exact, bound)
+		if bound >= last {
+			t.Errorf("%d points are no better than fewer: %v, %v", rows, bound, last)
+		}
+		last = bound
+	}
+}
+
 // Against the best of all permutations.
 func TestW2AgainstEnumeration(t *testing.T) {
 	for seed := range uint64(30) {

@@ -6,6 +6,14 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
+// W2Points is how many points on a side [W2] is meant for: two sets of so many take
+// 32 MB and about half a second. Of a larger set the exact distance of a sample of this
+// size is taken. By the triangle inequality that errs by no more than the distance of
+// the sample to the set it was drawn from, which is of order W2Points^(-1/n), or
+// W2Points^(-1/4) in fewer than four dimensions, times the spread (Fournier and Guillin
+// 2015, doi:10.1007/s00440-014-0583-7, theorem 1), and it errs upwards on average.
+const W2Points = 2000
+
 // W2 returns the 2-Wasserstein distance between two sets of points with equal
 // weights within each, N x n and M x n:
 //

@@ -2,7 +2,8 @@
 
 CRPS: properscoring. Fair CRPS and energy score: scoringrules; it has no fair
 weighted form, so that these take its plain scores and the mean distance. W2: POT.
-Innovations, moments and ranks: numpy's own linear algebra and sums.
+Innovations, moments, quantiles and ranks: numpy's own linear algebra and sums. Flatness:
+scipy. Time means: numpy.
 """
 import json
 import sys
@@ -10,6 +11,7 @@ import sys
 import numpy as np
 import ot
 import properscoring
+import scipy.stats
 import scoringrules
 
 
@@ -35,12 +37,41 @@ def scores(case):
         quantiles = np.quantile(e, levels, axis=0, weights=w, method="inverted_cdf")
     else:
         quantiles = np.quantile(e, levels, axis=0, method="averaged_inverted_cdf")
+    counts = ranks(case)
+    inside = {f"coverage_{100 * p:.0f}": coverage(counts, p) for p in (0.5, 0.9)}
     return {
+        **{f"rank {r}": c for r, c in enumerate(counts)},
+        **{name: share for name, share in inside.items() if share is not None},
         **{f"q{100 * p:02.0f} of the last value": float(q[-1]) for p, q in zip(levels, quantiles)},
         "crps": crps, "crps_fair": fair, "energy_score_fair": energy,
         "rmse": np.sqrt((d**2).mean()), "bias": -d.mean(), "spread": np.sqrt(np.diag(cov).mean()),
         "nis": d @ np.linalg.solve(s, d) / len(d), "expected": np.sqrt(np.trace(s) / len(d)),
     }
+
+
+def ranks(case):
+    truth, e = np.array(case["truth"]), np.array(case["members"])
+    n = len(e)
+    w = np.array(case["weights"]) * (n + 1) if case["weights"] else np.ones(n)
+    counts = np.zeros(n + 1)
+    for x, members in zip(truth, e.T):
+        first = min(int(w[members < x].sum()), n)
+        last = min(int(w[members <= x].sum()), n)
+        counts[first : last + 1] += 1 / (last - first + 1)
+    return counts
+
+
+def coverage(counts, level):
+    k = max(1, int(np.floor(len(counts) * (1 - level) / 2 + 0.5)))
+    return counts[k : len(counts) - k].sum() / counts.sum() if len(counts) > 2 * k else None
+
+
+def time_mean(series):
+    x = np.array(series)
+    n, d = len(x), x - x.mean()
+    r = (d[1:] @ d[:-1]) / (d @ d)
+    r = np.clip(r + (1 + 4 * r) / n, 0, 0.99)
+    return {"mean": x.mean(), "se": np.sqrt(x.var(ddof=1) / n * (1 + r) / (1 - r))}
 
 
 def w2(case):
@@ -49,4 +80,7 @@ def w2(case):
 
 
 job = json.load(sys.stdin)
-json.dump({"scores": [scores(c) for c in job["scores"]], "w2": [w2(c) for c in job["w2"]]}, sys.stdout)
+json.dump({
+    "scores": [scores(c) for c in job["scores"]], "w2": [w2(c) for c in job["w2"]],
+    "flat": [scipy.stats.chisquare(c).pvalue for c in job["flat"]], "time": [time_mean(c) for c in job["time"]],
+}, sys.stdout)
