@@ -38,7 +38,7 @@ func write(t testing.TB, root string, order []int, shift float64) *Run {
 	}
 	trials := map[int]*Trial{}
 	for _, n := range order {
-		if trials[n], err = r.Trial(TrialID{n, n, fmt.Sprintf("f%d", n)}, state, state, Keep{Forecast: true, Analysis: true, Variables: 2}); err != nil {
+		if trials[n], err = r.Trial(TrialID{n, n, fmt.Sprintf("f%d", n)}, state, state, Keep{Forecast: true, Analysis: true, Variables: 2}, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -60,7 +60,7 @@ func write(t testing.TB, root string, order []int, shift float64) *Run {
 		{TrialID: TrialID{0, 1, "climatology"}, Metric: "rmse", Stage: Analysis, Value: 7.5, SE: math.NaN(), Cycles: 3, Status: OK},
 		{TrialID: TrialID{1, 1, "f1"}, Metric: "rmse", Stage: Analysis, Value: 0.25, SE: 0.125, Cycles: 3, Status: OK},
 	}
-	if err := r.Finish(nil, rows, metrics, SomeFailed, nil); err != nil {
+	if err := r.Finish(nil, rows, metrics, SomeFailed, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -219,7 +219,7 @@ func TestTable(t *testing.T) {
 	}
 	var trials []*Trial
 	for n := 1; n <= 2; n++ {
-		trial, err := r.Trial(TrialID{n, 1, "f"}, state, state, Keep{})
+		trial, err := r.Trial(TrialID{n, 1, "f"}, state, state, Keep{}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +243,7 @@ func TestTable(t *testing.T) {
 	if err := trials[1].Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Finish(nil, nil, nil, OK, nil); err != nil {
+	if err := r.Finish(nil, nil, nil, OK, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	check("the end", 1, 1, 2, 2, 2, 2)
@@ -280,7 +280,7 @@ func TestPythonReadsParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trial, err := r.Trial(TrialID{1, 1, "f1"}, state, state, Keep{Analysis: true, Variables: 2})
+	trial, err := r.Trial(TrialID{1, 1, "f1"}, state, state, Keep{Analysis: true, Variables: 2}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +319,7 @@ func BenchmarkAppend40x40(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	trial, err := r.Trial(TrialID{1, 1, "f"}, layout, layout, Keep{Forecast: true, Analysis: true, Variables: 100})
+	trial, err := r.Trial(TrialID{1, 1, "f"}, layout, layout, Keep{Forecast: true, Analysis: true, Variables: 100}, 0)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -38,24 +38,22 @@ type Failures struct {
 	cycle []Failure // of the cycle under way: the replicas of a model fail in any order
 }
 
-// Failures opens the table of the failures of a trial.
-func (r *Run) Failures(id TrialID) (*Failures, error) {
-	return r.failures(id, part(int32(id.Trial)))
+// Failures opens the table of the failures of a trial, or goes on with it after cycle
+// through; see [Run.Trial].
+func (r *Run) Failures(id TrialID, through int) (*Failures, error) {
+	return r.failures(id, through, part(int32(id.Trial)))
 }
 
 // ReferenceFailures opens the table of the failures of the reference of p.
 func (r *Run) ReferenceFailures(t *plan.Twin, p *plan.Plan) (*Failures, error) {
 	name := fmt.Sprintf("reference=%03d-%05d.arrow", t.Replicate, p.Reference.Number)
-	return r.failures(TrialID{Replicate: t.Replicate, Filter: p.Reference.Label}, name)
+	return r.failures(TrialID{Replicate: t.Replicate, Filter: p.Reference.Label}, 0, name)
 }
 
-func (r *Run) failures(id TrialID, part string) (*Failures, error) {
-	path, err := r.Path("failures", part)
-	if err != nil {
-		return nil, err
-	}
-	w, err := table.Create(path, failuresColumns, nil)
-	return &Failures{trial: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, table: w}, err
+func (r *Run) failures(id TrialID, through int, part string) (*Failures, error) {
+	o := &opener{run: r, through: through}
+	w := o.open(false, failuresColumns, "failures", part)
+	return &Failures{trial: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, table: w}, o.err
 }
 
 // Add notes failures of the cycle under way.

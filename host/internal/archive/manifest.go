@@ -31,6 +31,8 @@ type Info struct {
 	Profile  string            `json:"profile,omitempty"`
 	Set      []string          `json:"set,omitempty"`
 	Sweep    []string          `json:"sweep,omitempty"`
+	Source   string            `json:"source"`            // absolute path of the workflow file
+	Resumed  int               `json:"resumed,omitempty"` // how often
 	Plume    string            `json:"plume"`
 	Go       string            `json:"go"`
 	Workers  int               `json:"workers"`

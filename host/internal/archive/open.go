@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,13 +23,7 @@ func Find(root, name string) (string, error) {
 	if _, err := os.Stat(filepath.Join(name, infoFile)); err == nil {
 		return name, nil
 	}
-	runs, err := filepath.Glob(filepath.Join(root, "*", "*", infoFile))
-	if err != nil {
-		return "", err
-	}
-	for i := range runs {
-		runs[i] = filepath.Dir(runs[i])
-	}
+	runs := List(root)
 	if name == Last {
 		return newest(root, runs)
 	}
@@ -46,6 +41,18 @@ func Find(root, name string) (string, error) {
 		return found[0], nil
 	}
 	return "", fmt.Errorf("%q could be %s; write more of it", name, strings.Join(found, " or "))
+}
+
+// List returns the directories of the runs below root, oldest first.
+func List(root string) []string {
+	runs, _ := filepath.Glob(filepath.Join(root, "*", "*", infoFile)) // the pattern is well formed
+	for i := range runs {
+		runs[i] = filepath.Dir(runs[i])
+	}
+	slices.SortFunc(runs, func(a, b string) int {
+		return cmp.Or(cmp.Compare(filepath.Base(a), filepath.Base(b)), cmp.Compare(a, b))
+	})
+	return runs
 }
 
 // newest returns the run whose name, which begins with the time of its start, is
@@ -159,7 +166,7 @@ func Compare(a, b string) ([]string, error) {
 func tables(dir string) (map[string]string, error) {
 	sums, err := checksums(dir)
 	maps.DeleteFunc(sums, func(name, _ string) bool {
-		return filepath.Ext(name) != ".arrow" || name == "timings.arrow" || name == "failures.arrow"
+		return filepath.Ext(name) != ".arrow" || strings.HasPrefix(name, "timings") || strings.HasPrefix(name, "failures")
 	})
 	return sums, err
 }

@@ -29,14 +29,19 @@ import (
 type Run struct {
 	Dir  string
 	info Info
+	lock *os.File
 }
 
-// Create makes a run directory below root and writes its manifest and workflow.
+// Create makes a run directory below root, for this process alone, and writes its
+// manifest and workflow.
 func Create(root string, info Info, given, resolved []byte) (*Run, error) {
 	info.Format, info.Status, info.Started = 1, Running, time.Now().UTC()
 	r := &Run{info: info}
 	var err error
 	if r.Dir, err = newDir(filepath.Join(root, info.Name), info.Started); err != nil {
+		return nil, err
+	}
+	if r.lock, err = lock(r.Dir); err != nil {
 		return nil, err
 	}
 	return r, errors.Join(
@@ -245,13 +250,22 @@ type Metric struct {
 	Status Status
 }
 
-// Finish puts the tables of all trials together, writes trials and metrics, and
-// closes the manifest with the checksums of all files. It takes what there is: a
-// run that was stopped is finished like any other.
-//
-// axes are the keys of the axes of the sweep.
-func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status Status, cause error) error {
-	err := errors.Join(r.merge("cycles"), r.merge("variables"), r.merge("innovations"), r.merge("rank_histogram"), r.merge("diagnostics"), r.merge("timings"), r.merge("failures"), r.merge("observations"), r.writeTrials(axes, trials), r.writeMetrics(metrics))
+// parted are the tables that are written as one part per trial or truth.
+var parted = []string{"cycles", "variables", "innovations", "rank_histogram", "diagnostics", "timings", "failures", "observations"}
+
+// Finish writes trials and metrics, puts the tables of all trials together, and
+// closes the manifest with the checksums of all files. axes are the keys of the axes of
+// the sweep. resumable says that trials are left: what resuming needs is then kept,
+// the parts of the tables among it. Of a run that the user stopped these are all there
+// is.
+func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status Status, resumable bool, cause error) error {
+	err := errors.Join(r.writeTrials(axes, trials), r.writeMetrics(metrics))
+	if status != Interrupted {
+		err = errors.Join(err, r.mergeAll(resumable))
+	}
+	if err == nil && !resumable {
+		err = os.RemoveAll(filepath.Join(r.Dir, checkpoints))
+	}
 	now := time.Now().UTC()
 	r.info.Status, r.info.Finished = status, &now
 	if cause != nil {
@@ -262,22 +276,32 @@ func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status 
 	return errors.Join(err, sumErr, writeInfo(r.Dir, &r.info))
 }
 
-// merge writes NAME.arrow from the parts of all trials or truths below NAME/, in order, and
-// removes them. Parts whose columns differ stay as they are.
+// mergeAll puts all tables together. Parts whose columns differ, because an axis
+// changes what is observed, stay as they are.
+func (r *Run) mergeAll(keepParts bool) error {
+	for _, name := range parted {
+		err := r.merge(name)
+		switch {
+		case errors.Is(err, table.ErrColumns):
+		case err != nil:
+			return err
+		case !keepParts:
+			if err := os.RemoveAll(filepath.Join(r.Dir, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// merge writes NAME.arrow from the parts of all trials or truths below NAME/, in order.
 func (r *Run) merge(name string) error {
 	parts, err := filepath.Glob(filepath.Join(r.Dir, name, "*=*.arrow"))
 	if err != nil || len(parts) == 0 {
 		return err
 	}
 	slices.SortFunc(parts, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
-	err = table.Concat(filepath.Join(r.Dir, name+".arrow"), parts)
-	if errors.Is(err, table.ErrColumns) {
-		return nil // an axis changes the layout of the observations
-	}
-	if err != nil {
-		return err
-	}
-	return os.RemoveAll(filepath.Join(r.Dir, name))
+	return table.Concat(filepath.Join(r.Dir, name+".arrow"), parts)
 }
 
 func (r *Run) writeTrials(axes []string, trials []TrialRow) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/cycle"
@@ -82,28 +83,67 @@ type RankHistogram struct {
 
 // Trial opens the tables of a trial. Trials may be written at the same time, each
 // by one goroutine.
-func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep) (*Trial, error) {
+//
+// With through above 0 they go on after that cycle, which a checkpoint has been made
+// of: later rows are written again. It is an error when they do not reach it.
+func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through int) (*Trial, error) {
 	t := &Trial{number: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, keep: keep, run: r}
+	o := &opener{run: r, through: through}
+	name := part(t.number)
+	t.cycles = o.open(true, cyclesColumns, "cycles", name)
+	t.diagnostics = o.open(false, diagnosticsColumns, "diagnostics", name)
+	t.timings = o.open(false, timingsColumns, "timings", name)
+	t.descriptions = &descriptions{table: o.open(keep.Variables > 0, variablesColumns, "variables", name), values: Described(state, keep.Variables)}
+	t.innovations = o.open(false, slices.Concat(innovationsColumns, table.Variables(observed)), "innovations", name)
+	if keep.Forecast || keep.Analysis {
+		t.members = &Members{table: o.open(true, slices.Concat(membersColumns, table.Variables(state)), "ensemble", fmt.Sprintf("trial=%04d", id.Trial), partName(0))}
+	}
+	if o.err != nil {
+		return nil, errors.Join(o.err, o.abandon())
+	}
+	return t, nil
+}
+
+// opener opens tables one after the other, until one cannot be.
+type opener struct {
+	run     *Run
+	through int
+	writers []*table.Writer
+	err     error
+}
+
+func (o *opener) abandon() error {
 	var err error
-	open := func(name string, columns []table.Column) *table.Writer {
-		if err != nil {
-			return nil
-		}
-		var path string
-		if path, err = r.Path(name, part(t.number)); err != nil {
-			return nil
-		}
-		var w *table.Writer
-		w, err = table.Create(path, columns, nil)
-		return w
+	for _, w := range o.writers {
+		err = errors.Join(err, w.Abandon())
 	}
-	t.cycles, t.diagnostics, t.timings = open("cycles", cyclesColumns), open("diagnostics", diagnosticsColumns), open("timings", timingsColumns)
-	t.descriptions = &descriptions{table: open("variables", variablesColumns), values: Described(state, keep.Variables)}
-	t.innovations = open("innovations", slices.Concat(innovationsColumns, table.Variables(observed)))
-	if err == nil && (keep.Forecast || keep.Analysis) {
-		t.members, err = r.members(state, "ensemble", fmt.Sprintf("trial=%04d", id.Trial), "part-00000.arrow")
+	return err
+}
+
+// open opens a table; every says that it has rows of every cycle.
+func (o *opener) open(every bool, columns []table.Column, path ...string) *table.Writer {
+	if o.err != nil {
+		return nil
 	}
-	return t, err
+	var file string
+	if file, o.err = o.run.Path(path...); o.err != nil {
+		return nil
+	}
+	var w *table.Writer
+	last := 0
+	if o.through > 0 {
+		w, last, o.err = table.Continue(file, columns, o.through)
+	} else if o.err = os.Remove(file); o.err == nil || errors.Is(o.err, os.ErrNotExist) {
+		w, o.err = table.Create(file, columns, nil)
+	}
+	if o.err != nil {
+		return nil
+	}
+	o.writers = append(o.writers, w)
+	if every && last != o.through {
+		o.err = fmt.Errorf("%s: ends with cycle %d, want %d", file, last, o.through)
+	}
+	return w
 }
 
 // part is the name of a trial's part of a table.

@@ -37,7 +37,7 @@ func BenchmarkCycle(b *testing.B) {
 			b.ResetTimer()
 			for len(took) < b.N {
 				start := time.Now()
-				err := cycle.Assimilate(b.Context(), plan, trial, twin, func(*cycle.Step) error {
+				err := cycle.Assimilate(b.Context(), plan, trial, twin, nil, func(*cycle.Step) error {
 					took = append(took, time.Since(start))
 					start = time.Now()
 					if len(took) >= b.N {
@@ -83,7 +83,7 @@ func BenchmarkWriting(b *testing.B) {
 		b.Fatal(err)
 	}
 	trial := &plan.Trials[0]
-	tables, err := run.Trial(archive.TrialID{Trial: 1, Replicate: 1, Filter: trial.Label}, plan.State, plan.Space.Layout, archive.Keep{Forecast: true, Analysis: true, Variables: 100})
+	tables, err := run.Trial(archive.TrialID{Trial: 1, Replicate: 1, Filter: trial.Label}, plan.State, plan.Space.Layout, archive.Keep{Forecast: true, Analysis: true, Variables: 100}, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func BenchmarkWriting(b *testing.B) {
 	var scoring, writing time.Duration
 	cycles := 0
 	b.ResetTimer()
-	err = cycle.Assimilate(b.Context(), plan, trial, twin, func(s *cycle.Step) error {
+	err = cycle.Assimilate(b.Context(), plan, trial, twin, nil, func(s *cycle.Step) error {
 		start := time.Now()
 		rows, in, stages := j.rows(s), j.innovation(s), j.descriptions(s)
 		scored := time.Now()

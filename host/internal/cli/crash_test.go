@@ -95,6 +95,10 @@ func sizeOf(file string) int64 {
 // children returns the processes r has started, by name.
 func (r *underWay) children(t *testing.T) map[string]int {
 	t.Helper()
+	return childrenOf(r.Process.Pid)
+}
+
+func childrenOf(host int) map[string]int {
 	found := map[string]int{}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, file := range stats {
@@ -104,7 +108,7 @@ func (r *underWay) children(t *testing.T) map[string]int {
 		}
 		var pid, parent int
 		var name, state string
-		if _, err := fmt.Sscanf(string(text), "%d %s %s %d", &pid, &name, &state, &parent); err == nil && parent == r.Process.Pid {
+		if _, err := fmt.Sscanf(string(text), "%d %s %s %d", &pid, &name, &state, &parent); err == nil && parent == host {
 			found[strings.Trim(name, "()")] = pid
 		}
 	}

@@ -4,21 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
+	"github.com/spf13/cobra"
 )
 
 // experiment is one run of a workflow.
 type experiment struct {
 	*opened
 	app      *app
-	workers  int
+	how      running
 	run      *archive.Run
 	progress *progress
 
@@ -28,12 +31,23 @@ type experiment struct {
 	written   map[*plan.Twin]bool             // truths whose files are there
 }
 
+// running says how a run is carried out; its results do not depend on it.
+type running struct {
+	workers    int           // trials at a time; 0: one per processor
+	checkpoint time.Duration // between checkpoints of a trial
+}
+
+func (r *running) flags(c *cobra.Command) {
+	c.Flags().IntVar(&r.workers, "workers", 0, "trials that run at once; 0 means one per processor")
+	c.Flags().DurationVar(&r.checkpoint, "checkpoint", 5*time.Second, "time between two checkpoints of a trial, from which resume goes on")
+}
+
 // outcome is how a trial ended.
 type outcome struct {
-	status  archive.Status
-	cycles  int // completed
+	Status  archive.Status
+	Cycles  int // completed
+	Metrics []archive.Metric
 	err     error
-	metrics []archive.Metric
 }
 
 // result is what a run leaves to print.
@@ -47,20 +61,27 @@ type result struct {
 
 // perform runs s and writes a run directory below root. The result is there even
 // when some trials failed; the error then says so.
-func (a *app) perform(ctx context.Context, s *source, root string, workers int) (_ *result, err error) {
+func (a *app) perform(ctx context.Context, s *source, root string, how running) (*result, error) {
+	return a.withPlugins(ctx, s, how, func(e *experiment) error { return e.create(s, root) })
+}
+
+// withPlugins opens s and the run directory that claim makes or takes, and runs what
+// is left of it.
+func (a *app) withPlugins(ctx context.Context, s *source, how running, claim func(*experiment) error) (_ *result, err error) {
 	log := &logFile{}
 	o, err := s.open(ctx, log.record)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, o.close(), log.close()) }()
-	if workers < 1 {
-		workers = runtime.GOMAXPROCS(0)
+	if how.workers < 1 {
+		how.workers = runtime.GOMAXPROCS(0)
 	}
-	e := &experiment{opened: o, app: a, workers: workers, outcomes: map[int]outcome{}, baselines: map[*plan.Twin][]archive.Metric{}, written: map[*plan.Twin]bool{}}
-	if err := e.create(s, root); err != nil {
+	e := &experiment{opened: o, app: a, how: how, outcomes: map[int]outcome{}, baselines: map[*plan.Twin][]archive.Metric{}, written: map[*plan.Twin]bool{}}
+	if err := claim(e); err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, e.run.Release()) }()
 	path, err := e.run.Path(archive.LogFile)
 	if err == nil {
 		err = log.open(path)
@@ -69,7 +90,7 @@ func (a *app) perform(ctx context.Context, s *source, root string, workers int) 
 		return nil, err
 	}
 	trials, cycles := e.sweep.Size()
-	a.say("%s: %s of %d cycles, %d at a time\nresults: %s", e.workflow.Experiment.Name, plural(trials, "trial"), cycles/trials, workers, e.run.Dir)
+	a.say("%s: %s of %d cycles, %d at a time\nresults: %s", e.workflow.Experiment.Name, plural(trials, "trial"), cycles/trials, how.workers, e.run.Dir)
 	e.progress = newProgress(a.stderr, a.quiet, trials, cycles)
 	e.execute(ctx)
 	e.progress.wait()
@@ -86,21 +107,25 @@ func (e *experiment) create(s *source, root string) error {
 	if err != nil {
 		return err
 	}
+	path, err := filepath.Abs(s.path)
+	if err != nil {
+		return err
+	}
 	e.run, err = archive.Create(root, archive.Info{
-		Name: e.workflow.Experiment.Name, Seed: e.workflow.Experiment.Seed, Profile: s.profile, Set: s.set, Sweep: s.sweep,
-		Plume: versionText(), Go: runtime.Version(), Workers: e.workers, Plugins: e.pluginInfo(),
+		Name: e.workflow.Experiment.Name, Seed: e.workflow.Experiment.Seed, Source: path, Profile: s.profile, Set: s.set, Sweep: s.sweep,
+		Plume: versionText(), Go: runtime.Version(), Workers: e.how.workers, Plugins: e.pluginInfo(),
 	}, given, resolved)
 	return err
 }
 
-// execute runs all trials, several at a time. They share nothing but truths,
-// references and plugin processes, and a plugin is a pure function of its requests,
-// so their results do not depend on how many run at once. What stops one trial does
-// not stop the others; it is in its outcome.
+// execute runs the trials that have not ended, several at a time. They share nothing
+// but truths, references and plugin processes, and a plugin is a pure function of its
+// requests, so their results do not depend on how many run at once. What stops one
+// trial does not stop the others; it is in its outcome.
 func (e *experiment) execute(ctx context.Context) {
-	work := newSchedule(e.sweep, func(*plan.Trial) bool { return true })
+	work := newSchedule(e.sweep, func(p *plan.Plan, t *plan.Trial) bool { return !e.recall(p, t) })
 	var wg sync.WaitGroup
-	for range e.workers {
+	for range e.how.workers {
 		wg.Go(func() {
 			for stopping(ctx) == nil && ctx.Err() == nil {
 				j, sc := work.next()
@@ -121,6 +146,23 @@ func (e *experiment) execute(ctx context.Context) {
 	}
 	wg.Wait()
 }
+
+// recall says whether a trial ended before the run was resumed; its outcome is then
+// known.
+func (e *experiment) recall(p *plan.Plan, t *plan.Trial) bool {
+	var out outcome
+	if !e.run.Load(endOf(t), &out) {
+		return false
+	}
+	e.outcomes[t.Number] = out
+	e.progress.skip(p.Clock.Cycles, 1)
+	return true
+}
+
+// The names of what a run saves.
+func endOf(t *plan.Trial) string        { return fmt.Sprintf("trial=%04d.end", t.Number) }
+func checkpointOf(t *plan.Trial) string { return fmt.Sprintf("trial=%04d", t.Number) }
+func baselinesOf(t *plan.Twin) string   { return fmt.Sprintf("truth=%03d-%05d", t.Replicate, t.Number) }
 
 // makeScene makes truth and observations, and the reference when there is one.
 func (e *experiment) makeScene(ctx context.Context, sc *scene) (err error) {
@@ -147,10 +189,14 @@ func (e *experiment) writeTwin(sc *scene) error {
 		return nil
 	}
 	e.written[sc.twin], e.baselines[sc.twin] = true, baselines(sc.plan, sc.twin, sc.truth)
-	return e.run.Twin(sc.twin, sc.truth)
+	return errors.Join(e.run.Twin(sc.twin, sc.truth), e.run.Save(baselinesOf(sc.twin), e.baselines[sc.twin]))
 }
 
+// makeReference runs the reference, or reads what it left before the run was resumed.
 func (e *experiment) makeReference(ctx context.Context, sc *scene) (_ *cycle.Reference, err error) {
+	if r := e.run.StoredReference(sc.twin, sc.plan); r != nil {
+		return r, nil
+	}
 	members, err := e.run.Reference(sc.twin, sc.plan)
 	if err != nil {
 		return nil, err
@@ -175,26 +221,28 @@ func (e *experiment) makeReference(ctx context.Context, sc *scene) (_ *cycle.Ref
 	})
 }
 
+// checkpoint is what a trial goes on from when a run is resumed.
+type checkpoint struct {
+	State cycle.State
+	Tally tally
+}
+
 func (e *experiment) runTrial(ctx context.Context, j *job) (out outcome) {
-	defer func() { e.progress.ended(j.plan.Clock.Cycles-out.cycles, out.err) }()
+	defer func() { e.progress.ended(j.plan.Clock.Cycles-out.Cycles, out.err) }()
 	if j.scene.err != nil {
-		return outcome{status: statusOf(j.scene.err), err: j.scene.err}
+		return outcome{Status: statusOf(j.scene.err), err: j.scene.err}
 	}
 	judge := newJudge(j.plan, j.trial, j.scene.truth, j.scene.reference, e.workflow.Output.Variables)
-	keep := e.workflow.Output.Ensemble
-	id := archive.TrialID{Trial: j.trial.Number, Replicate: j.scene.twin.Replicate, Filter: j.trial.Label}
-	tables, err := e.run.Trial(id, j.plan.State, j.plan.Space.Layout, archive.Keep{
-		Forecast: keep == "forecast" || keep == "both", Analysis: keep == "analysis" || keep == "both",
-		Variables: e.workflow.Output.Variables,
-	})
+	tables, from, err := e.openTrial(j, judge)
 	if err != nil {
-		return outcome{status: archive.Failed, err: err}
+		return outcome{Status: archive.Failed, err: err}
 	}
-	noted, err := e.run.Failures(id)
+	noted, err := e.run.Failures(e.idOf(j), from.Completed())
 	if err != nil {
-		return outcome{status: archive.Failed, err: errors.Join(err, tables.Close())}
+		return outcome{Status: archive.Failed, err: errors.Join(err, tables.Close())}
 	}
-	err = cycle.Assimilate(noting(ctx, noted), j.plan, j.trial, j.scene.truth, func(s *cycle.Step) error {
+	saver := &saver{every: e.how.checkpoint, saved: time.Now()}
+	err = cycle.Assimilate(noting(ctx, noted), j.plan, j.trial, j.scene.truth, from, func(s *cycle.Step) error {
 		noted.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
 		if err := noted.Flush(); err != nil {
 			return err
@@ -203,21 +251,71 @@ func (e *experiment) runTrial(ctx context.Context, j *job) (out outcome) {
 			return err
 		}
 		e.progress.step()
-		return stopping(ctx)
+		stop := stopping(ctx)
+		return errors.Join(stop, saver.save(stop != nil, func() error {
+			return e.run.Save(checkpointOf(j.trial), checkpoint{s.State(), judge.tally})
+		}))
 	})
-	if judge.cycles == j.plan.Clock.Cycles && errors.As(err, new(interruptError)) {
+	if judge.Cycles == j.plan.Clock.Cycles && errors.As(err, new(interruptError)) {
 		err = nil // a stop that was asked for in the last cycle came too late
 	}
 	noted.Add(ending(err)...)
 	err = errors.Join(err, tables.RankHistograms(judge.rankHistograms()), tables.Close(), noted.Close())
-	out = outcome{status: statusOf(err), cycles: judge.cycles, err: err}
-	if err == nil && judge.diverged() {
-		out.status = archive.Diverged
+	out = outcome{Status: statusOf(err), Cycles: judge.Cycles, err: err}
+	if err != nil {
+		return out
 	}
-	if err == nil {
-		out.metrics = judge.metrics(id, j.scene.twin.Number, out.status)
+	if judge.diverged() {
+		out.Status = archive.Diverged
 	}
+	out.Metrics = judge.metrics(e.idOf(j), j.scene.twin.Number, out.Status)
+	out.err = errors.Join(e.run.Save(endOf(j.trial), out), e.run.Forget(checkpointOf(j.trial)))
 	return out
+}
+
+func (e *experiment) idOf(j *job) archive.TrialID {
+	return archive.TrialID{Trial: j.trial.Number, Replicate: j.scene.twin.Replicate, Filter: j.trial.Label}
+}
+
+// openTrial opens the tables of a trial: where its checkpoint says, or, when there
+// is none that fits what is stored, from the start.
+func (e *experiment) openTrial(j *job, judge *judge) (*archive.Trial, *cycle.State, error) {
+	output := e.workflow.Output
+	open := func(through int) (*archive.Trial, error) {
+		return e.run.Trial(e.idOf(j), j.plan.State, j.plan.Space.Layout, archive.Keep{
+			Forecast: output.Ensemble == "forecast" || output.Ensemble == "both", Analysis: output.Ensemble == "analysis" || output.Ensemble == "both",
+			Variables: output.Variables,
+		}, through)
+	}
+	var c checkpoint
+	if e.run.Load(checkpointOf(j.trial), &c) {
+		if tables, err := open(c.State.Cycle); err == nil {
+			judge.remind(c.Tally)
+			e.progress.skip(c.State.Cycle, 0)
+			return tables, &c.State, nil
+		}
+	}
+	tables, err := open(0)
+	return tables, nil, err
+}
+
+// saver says when the next checkpoint of a trial is due: at even distances, unless
+// checkpoints are so dear that they would take more than a twentieth of the time.
+type saver struct {
+	every time.Duration
+	saved time.Time
+	took  time.Duration
+}
+
+func (s *saver) save(now bool, do func() error) error {
+	start := time.Now()
+	if !now && start.Sub(s.saved) < max(s.every, 20*s.took) {
+		return nil
+	}
+	err := do()
+	s.saved = time.Now()
+	s.took = s.saved.Sub(start)
+	return err
 }
 
 // statusOf returns how a trial stands that ended with err.
@@ -236,7 +334,11 @@ func (e *experiment) finish(ctx context.Context) (*result, error) {
 	r := &result{dir: e.run.Dir, status: archive.OK, axes: e.sweep.Axes}
 	failures := &failures{}
 	for _, twin := range e.sweep.Twins {
-		r.metrics = append(r.metrics, e.baselines[twin]...)
+		metrics := e.baselines[twin]
+		if metrics == nil {
+			e.run.Load(baselinesOf(twin), &metrics)
+		}
+		r.metrics = append(r.metrics, metrics...)
 		for _, p := range twin.Plans {
 			for i := range p.Trials {
 				r.trials = append(r.trials, e.row(twin, p, &p.Trials[i], failures))
@@ -245,7 +347,7 @@ func (e *experiment) finish(ctx context.Context) (*result, error) {
 	}
 	slices.SortFunc(r.trials, func(a, b archive.TrialRow) int { return a.Trial - b.Trial })
 	for _, t := range r.trials {
-		r.metrics = append(r.metrics, e.outcomes[t.Trial].metrics...)
+		r.metrics = append(r.metrics, e.outcomes[t.Trial].Metrics...)
 	}
 	stopped := errors.Join(stopping(ctx), context.Cause(ctx))
 	var err error
@@ -257,7 +359,11 @@ func (e *experiment) finish(ctx context.Context) (*result, error) {
 	case failures.failed > 0:
 		r.status, err = archive.SomeFailed, &exitError{exitSomeFailed, failures}
 	}
-	return r, errors.Join(err, e.run.Finish(r.axes, r.trials, r.metrics, r.status, err))
+	resumable := failures.interrupted+failures.passing > 0
+	if resumable {
+		defer e.app.say("\nNext:\n  plume resume %s", r.dir)
+	}
+	return r, errors.Join(err, e.run.Finish(r.axes, r.trials, r.metrics, r.status, resumable, err))
 }
 
 // row describes a trial and how it ended.
@@ -271,7 +377,7 @@ func (e *experiment) row(twin *plan.Twin, p *plan.Plan, t *plan.Trial, f *failur
 	}
 	out, begun := e.outcomes[t.Number]
 	if begun {
-		row.Status, row.Cycles = out.status, out.cycles
+		row.Status, row.Cycles = out.Status, out.Cycles
 	}
 	if out.err != nil {
 		row.Error = out.err.Error()
@@ -299,6 +405,7 @@ func (o *opened) trialName(twin *plan.Twin, t *plan.Trial) string {
 // failures is the error of the trials that did not finish; it shows the first few.
 type failures struct {
 	failed, interrupted int
+	passing             int // of those that failed: what stopped them may not come again
 	first               []error
 }
 
@@ -312,7 +419,20 @@ func (f *failures) add(row archive.TrialRow, name string, err error) {
 		if f.failed++; len(f.first) < shownFailures {
 			f.first = append(f.first, &trialError{name, err})
 		}
+		if mayPass(err) {
+			f.passing++
+		}
 	}
+}
+
+// mayPass says whether what stopped a trial may have gone when it is tried again. A
+// trial that leaves the range of numbers does so each time.
+func mayPass(err error) bool {
+	var e *sdk.Error
+	if !errors.As(err, &e) {
+		return true // a file
+	}
+	return slices.Contains([]sdk.Kind{sdk.KindCrash, sdk.KindDeadline, sdk.KindResource, sdk.KindTransient, sdk.KindExternal, sdk.KindCanceled}, e.Kind)
 }
 
 func (f *failures) Error() string {

@@ -48,7 +48,7 @@ func (l *logFile) open(path string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var err error
-	if l.file, err = os.Create(path); err != nil {
+	if l.file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644); err != nil {
 		return err
 	}
 	for _, line := range l.early {

@@ -222,7 +222,7 @@ func newProbe(ctx context.Context, p *plan.Plan) (*probe, error) {
 
 func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (time.Duration, error) {
 	fastest, start := time.Duration(-1), time.Now()
-	err := cycle.Assimilate(ctx, p.plan, t, p.twin, func(*cycle.Step) error {
+	err := cycle.Assimilate(ctx, p.plan, t, p.twin, nil, func(*cycle.Step) error {
 		if took := time.Since(start); fastest < 0 || took < fastest {
 			fastest = took
 		}

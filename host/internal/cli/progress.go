@@ -46,6 +46,9 @@ func newProgress(w io.Writer, quiet bool, trials, cycles int) *progress {
 // step counts one cycle.
 func (p *progress) step() { p.count(1, 1, 0, nil) }
 
+// skip counts what was done before the run was resumed.
+func (p *progress) skip(cycles, trials int) { p.count(cycles, 0, trials, nil) }
+
 // ended counts a trial; missing cycles of it were not run.
 func (p *progress) ended(missing int, err error) { p.count(missing, 0, 1, err) }
 

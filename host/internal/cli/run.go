@@ -9,7 +9,7 @@ import (
 func (a *app) run() *cobra.Command {
 	s := &source{}
 	var root string
-	var workers int
+	var how running
 	c := &cobra.Command{
 		Use:   "run WORKFLOW",
 		Short: "Run a workflow and write a run directory",
@@ -18,29 +18,35 @@ observations, and writes a run directory of Arrow tables. It prints the path of
 that directory on standard output; everything else goes to standard error.
 
 The tables are the same, byte for byte, whatever the number of workers.
-Ctrl-C finishes the cycle under way and closes all files; a second one stops at once.`,
+Ctrl-C finishes the cycle under way and closes all files; a second one stops at once.
+plume resume goes on with a run that was stopped in whatever way.`,
 		Example: `  plume run workflows/lorenz63-quick.toml
   plume run twin.toml --set time.cycles=50 --set experiment.seed=7
   plume run twin.toml --profile short --workers 1`,
 		Args: exactly(1, "one workflow file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.path = args[0]
-			r, err := a.perform(c.Context(), s, root, workers)
-			if r == nil {
-				return err
-			}
-			a.show(r)
-			if err == nil {
-				a.say("\nNext:\n  plume report %s\n  plume verify %s\n  python examples/analysis/read_run_pandas.py %s", r.dir, r.dir, r.dir)
-			}
-			fmt.Fprintln(a.stdout, r.dir)
-			return err
+			return a.conclude(a.perform(c.Context(), s, root, how))
 		},
 	}
 	s.flags(c)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are written")
-	c.Flags().IntVar(&workers, "workers", 0, "filters that run at once; 0 means one per processor")
+	how.flags(c)
 	return c
+}
+
+// conclude prints the result of a run: its directory on standard output, the rest for
+// people.
+func (a *app) conclude(r *result, err error) error {
+	if r == nil {
+		return err
+	}
+	a.show(r)
+	if err == nil {
+		a.say("\nNext:\n  plume report %s\n  plume compare %s\n  plume verify %s", r.dir, r.dir, r.dir)
+	}
+	fmt.Fprintln(a.stdout, r.dir)
+	return err
 }
 
 func (a *app) validate() *cobra.Command {

@@ -17,29 +17,42 @@ type judge struct {
 	trial     *plan.Trial
 	twin      *cycle.Twin
 	reference *cycle.Reference // nil: none
-	cycles    int
-	series    map[series][]float64        // after burn-in
-	rmse      []float64                   // of every analysis
-	ranks     map[string][]float64        // by stage, after burn-in
+	tally
 	values    []archive.Value             // that are described
 	marginals map[string]*score.Marginals // of the cycle, by stage; reused
 }
 
+// tally is what a judge remembers from cycle to cycle.
+type tally struct {
+	Cycles int
+	Series map[series][]float64 // after burn-in
+	RMSE   []float64            // of every analysis
+	Ranks  map[string][]float64 // by stage, after burn-in
+}
+
+// remind gives j the tally of a checkpoint.
+func (j *judge) remind(t tally) {
+	if t.Series == nil {
+		t.Series = map[series][]float64{}
+	}
+	j.tally = t
+}
+
 // series is one score of one stage.
-type series struct{ metric, stage string }
+type series struct{ Metric, Stage string }
 
 func newJudge(p *plan.Plan, t *plan.Trial, twin *cycle.Twin, r *cycle.Reference, described int) *judge {
 	ranks := map[string][]float64{archive.Forecast: make([]float64, t.Size+1), archive.Analysis: make([]float64, t.Size+1)}
-	return &judge{plan: p, trial: t, twin: twin, reference: r, series: map[series][]float64{}, ranks: ranks,
+	return &judge{plan: p, trial: t, twin: twin, reference: r, tally: tally{Series: map[series][]float64{}, Ranks: ranks},
 		values: archive.Described(p.State, described), marginals: map[string]*score.Marginals{}}
 }
 
 // rows scores both stages of a cycle.
 func (j *judge) rows(s *cycle.Step) []archive.CycleRow {
-	j.cycles++
+	j.Cycles++
 	forecast := j.row(archive.Forecast, s, s.Forecast)
 	analysis := j.row(archive.Analysis, s, s.Analysis)
-	j.rmse = append(j.rmse, analysis.RMSE)
+	j.RMSE = append(j.RMSE, analysis.RMSE)
 	if s.Ancestors != nil {
 		n := float64(uniqueCount(s.Ancestors))
 		analysis.UniqueAncestors = &n
@@ -77,7 +90,7 @@ func (j *judge) row(stage string, s *cycle.Step, e cycle.Ensemble) archive.Cycle
 	row.Coverage50, _ = score.Coverage(counts, 0.5)
 	row.Coverage90, _ = score.Coverage(counts, 0.9)
 	if s.Cycle > j.plan.Clock.BurnIn {
-		score.AddCounts(j.ranks[stage], counts)
+		score.AddCounts(j.Ranks[stage], counts)
 		j.rememberParameters(stage, s.Cycle)
 	}
 	return row
@@ -90,7 +103,7 @@ func (j *judge) rememberParameters(stage string, cycle int) {
 	for i := modelled(j.plan); i < len(truth); i++ {
 		for metric, v := range map[string]float64{"rmse": math.Abs(m.Mean[i] - truth[i]), "spread": math.Sqrt(m.Variance[i])} {
 			k := series{parameterMetric(metric, j.plan, i), stage}
-			j.series[k] = append(j.series[k], v)
+			j.Series[k] = append(j.Series[k], v)
 		}
 	}
 }
@@ -136,7 +149,7 @@ func (j *judge) innovation(s *cycle.Step) *archive.Innovation {
 	in := score.Innovate(j.twin.Observation(s.Cycle), s.Predicted, linear(s.Forecast.LogWeights), s.ErrorVariance)
 	if s.ErrorVariance != nil && s.Cycle > j.plan.Clock.BurnIn {
 		k := series{"nis", archive.Forecast}
-		j.series[k] = append(j.series[k], in.NIS)
+		j.Series[k] = append(j.Series[k], in.NIS)
 	}
 	return &archive.Innovation{Values: in.Values, NIS: in.NIS, Expected: in.Expected}
 }
@@ -145,7 +158,7 @@ func (j *judge) innovation(s *cycle.Step) *archive.Innovation {
 func (j *judge) rankHistograms() []archive.RankHistogram {
 	var list []archive.RankHistogram
 	for _, stage := range []string{archive.Forecast, archive.Analysis} {
-		list = append(list, archive.RankHistogram{Stage: stage, Counts: j.ranks[stage]})
+		list = append(list, archive.RankHistogram{Stage: stage, Counts: j.Ranks[stage]})
 	}
 	return list
 }
@@ -153,7 +166,7 @@ func (j *judge) rankHistograms() []archive.RankHistogram {
 func (j *judge) remember(r archive.CycleRow) {
 	add := func(metric string, v float64) {
 		k := series{metric, r.Stage}
-		j.series[k] = append(j.series[k], v)
+		j.Series[k] = append(j.Series[k], v)
 	}
 	add("rmse", r.RMSE)
 	add("bias", r.Bias)
@@ -183,33 +196,33 @@ func (j *judge) metrics(id archive.TrialID, truth int, status archive.Status) []
 			list = append(list, archive.Metric{TrialID: id, Truth: truth, Metric: metric, Stage: stage, Value: m.Value, SE: m.SE, Cycles: m.Count, Status: status})
 		}
 		for _, metric := range metricOrder {
-			if values := j.series[series{metric, stage}]; len(values) > 0 {
+			if values := j.Series[series{metric, stage}]; len(values) > 0 {
 				add(metric, score.TimeMean(values))
 			}
 		}
 		for i := modelled(j.plan); i < j.plan.State.Size(); i++ {
 			for _, metric := range []string{"rmse", "spread"} {
 				name := parameterMetric(metric, j.plan, i)
-				add(name, score.TimeMean(j.series[series{name, stage}]))
+				add(name, score.TimeMean(j.Series[series{name, stage}]))
 			}
 		}
-		errors := j.series[series{"rmse", stage}]
-		rmse, spread := score.TimeMean(errors), score.TimeMean(j.series[series{"spread", stage}])
+		errors := j.Series[series{"rmse", stage}]
+		rmse, spread := score.TimeMean(errors), score.TimeMean(j.Series[series{"spread", stage}])
 		exactly := func(v, se float64) score.Mean { return score.Mean{Value: v, SE: se, Count: rmse.Count} }
 		add("rmse_total", score.RootTimeMean(errors))
 		add("spread_skill", exactly(score.SpreadSkill(spread.Value, rmse.Value, j.trial.Size), math.NaN()))
-		_, half := score.Coverage(j.ranks[stage], 0.5)
-		_, most := score.Coverage(j.ranks[stage], 0.9)
+		_, half := score.Coverage(j.Ranks[stage], 0.5)
+		_, most := score.Coverage(j.Ranks[stage], 0.9)
 		add("coverage_50_expected", exactly(half, 0))
 		add("coverage_90_expected", exactly(most, 0))
 		// the values of one state count for one rank: neighbours are not independent
-		add("rank_flatness_p", exactly(score.FlatnessOf(j.ranks[stage], float64(rmse.Count)).P, math.NaN()))
+		add("rank_flatness_p", exactly(score.FlatnessOf(j.Ranks[stage], float64(rmse.Count)).P, math.NaN()))
 	}
 	return list
 }
 
 // diverged says whether the trial has lost the truth.
-func (j *judge) diverged() bool { return score.Diverged(j.rmse, climatologySpread(j.plan, j.twin)) }
+func (j *judge) diverged() bool { return score.Diverged(j.RMSE, climatologySpread(j.plan, j.twin)) }
 
 // baselines returns the time means of estimates that know no observations: the
 // time mean of the truth over the scored cycles, and the truth of the cycle before.

@@ -16,7 +16,7 @@ import (
 func (a *app) verify() *cobra.Command {
 	s := &source{}
 	var root string
-	var workers int
+	var how running
 	c := &cobra.Command{
 		Use:   "verify WORKFLOW | RUN [RUN]",
 		Short: "Check expected scores, a run's files, or that two runs are identical",
@@ -38,7 +38,7 @@ something differs.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 && strings.HasSuffix(args[0], ".toml") {
 				s.path = args[0]
-				r, err := a.perform(c.Context(), s, root, workers)
+				r, err := a.perform(c.Context(), s, root, how)
 				if r == nil {
 					return err
 				}
@@ -64,7 +64,7 @@ something differs.`,
 	}
 	s.flags(c)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
-	c.Flags().IntVar(&workers, "workers", 0, "filters that run at once; 0 means one per processor")
+	how.flags(c)
 	return c
 }
 

@@ -2,6 +2,7 @@ package cycle
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -27,10 +28,33 @@ type Step struct {
 	Predicted     *mat.Dense
 	ErrorVariance []float64
 	Metrics       map[string]float64 // the filter's diagnostics
+	Carry         []byte             // what the filter wants back in the next cycle
 	// Dropped lists the members that could not be forecast and have left the
 	// ensemble, by their row in the analysis before; Forecast is without them.
 	Dropped []sdk.MemberFailure
 	Timing  Timing
+}
+
+// State is where a trial goes on: what it holds at the end of a cycle. A trial that
+// goes on from it has the results of one that was never stopped.
+type State struct {
+	Cycle      int
+	Members    []float64 // N x n, row-major
+	LogWeights []float64 // nil when all are equal
+	Carry      []byte
+}
+
+// Completed returns the last cycle before s; 0 when s is nil.
+func (s *State) Completed() int {
+	if s == nil {
+		return 0
+	}
+	return s.Cycle
+}
+
+// State returns where the trial goes on after s. It shares memory with s.
+func (s *Step) State() State {
+	return State{s.Cycle, s.Analysis.Members.RawMatrix().Data, s.Analysis.LogWeights, s.Carry}
 }
 
 // Ensemble is a weighted set of states.
@@ -42,15 +66,18 @@ type Ensemble struct {
 // Timing says where the wall time of a cycle went.
 type Timing struct{ Forecast, Observe, Analyse time.Duration }
 
-// Assimilate runs trial over all cycles of p and hands every cycle to each. It
-// stops at the first error, of a plugin or of each.
+// Assimilate runs trial over all cycles of p, or over those after from, and hands
+// every cycle to each. It stops at the first error, of a plugin or of each.
 //
 // Streams: branch "assimilation" of p.Seed, below it "init", and "forecast",
 // "observe" and "analyse" by cycle. They do not depend on the trial: filters of
 // one replicate meet the same model noise, so that their scores can be paired.
-func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, twin *Twin, each func(*Step) error) error {
+func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, twin *Twin, from *State, each func(*Step) error) error {
 	a := newAssimilation(p, trial, twin)
-	for k := 1; k <= p.Clock.Cycles; k++ {
+	if err := a.goOn(ctx, from); err != nil {
+		return err
+	}
+	for k := from.Completed() + 1; k <= p.Clock.Cycles; k++ {
 		step, err := a.step(ctx, k)
 		if err != nil {
 			return err
@@ -83,6 +110,24 @@ func newAssimilation(p *plan.Plan, trial *plan.Trial, twin *Twin) *assimilation 
 		p.Ensemble.Into(a.state.Members.RawRowView(i), i, twin.Truth.RawRowView(0), twin.Init, init.Member(i))
 	}
 	return a
+}
+
+// goOn puts a in the state from, unless that is nil.
+func (a *assimilation) goOn(ctx context.Context, from *State) error {
+	if from == nil {
+		return nil
+	}
+	if left := len(from.Members) / a.plan.State.Size(); left != a.trial.Size {
+		var err error
+		if a.filter, err = a.trial.Resize(ctx, left); err != nil {
+			return fmt.Errorf("cycle %d: with %d members left: %w", from.Cycle+1, left, err)
+		}
+		a.allot(left)
+		a.dropped = a.trial.Size - left
+	}
+	copy(a.state.Members.RawMatrix().Data, from.Members)
+	a.state.LogWeights, a.carry = from.LogWeights, from.Carry
+	return nil
 }
 
 // allot makes room for size members and what the filter needs to know of them.
@@ -147,7 +192,7 @@ func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
 	s.Timing.Analyse = time.Since(start)
 	s.Ancestors, s.Metrics, a.carry = analysis.Ancestors, analysis.Metrics, analysis.Carry
 	a.state.LogWeights = analysis.LogWeights
-	s.Analysis = a.state
+	s.Analysis, s.Carry = a.state, a.carry
 	return s, nil
 }
 
@@ -160,7 +205,7 @@ func observed(y []float64) bool {
 // filter is not called: what inflates or jitters must not do so without data.
 func (a *assimilation) keep(s *Step) {
 	a.state.Members.Copy(a.ahead)
-	s.Analysis = a.state
+	s.Analysis, s.Carry = a.state, a.carry
 }
 
 // problem reuses the last analysis as the answer matrix: the forecast has been

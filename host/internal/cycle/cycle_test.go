@@ -144,7 +144,7 @@ func TestStepsFollowOneAnother(t *testing.T) {
 	f := &recorder{needs: []sdk.Capability{sdk.Predicted, sdk.ErrorVariance}}
 	trial := &plan.Trial{Label: "f", Filter: f, Size: 3}
 	var last *mat.Dense
-	err := Assimilate(t.Context(), p, trial, twin, func(s *Step) error {
+	err := Assimilate(t.Context(), p, trial, twin, nil, func(s *Step) error {
 		if last != nil { // the analysis halves and the forecast doubles: exact
 			if want := last; !mat.Equal(want, s.Analysis.Members) {
 				t.Errorf("cycle %d: got %v, want %v", s.Cycle, s.Analysis.Members, want)
@@ -179,7 +179,7 @@ func TestTrialsSharePaths(t *testing.T) {
 	twin := simulate(t, p)
 	small, large := &recorder{}, &recorder{}
 	for _, trial := range []*plan.Trial{{Number: 1, Label: "a", Filter: small, Size: 3}, {Number: 2, Label: "b", Filter: large, Size: 5}} {
-		if err := Assimilate(t.Context(), p, trial, twin, func(*Step) error { return nil }); err != nil {
+		if err := Assimilate(t.Context(), p, trial, twin, nil, func(*Step) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -200,7 +200,7 @@ func TestErrorsStopTheTrial(t *testing.T) {
 	count := 0
 	run := func(ctx context.Context, f sdk.Filter) error {
 		count = 0
-		return Assimilate(ctx, p, &plan.Trial{Filter: f, Size: 3}, twin, func(*Step) error { count++; return nil })
+		return Assimilate(ctx, p, &plan.Trial{Filter: f, Size: 3}, twin, nil, func(*Step) error { count++; return nil })
 	}
 	boom := errors.New("boom")
 	if err := run(t.Context(), &recorder{fail: boom}); !errors.Is(err, boom) || count != 0 {
@@ -230,7 +230,7 @@ func TestDroppedMembers(t *testing.T) {
 		return after, nil
 	}}
 	var dropped []int
-	err := Assimilate(t.Context(), p, trial, twin, func(s *Step) error {
+	err := Assimilate(t.Context(), p, trial, twin, nil, func(s *Step) error {
 		rows, _ := s.Analysis.Members.Dims()
 		dropped = append(dropped, len(s.Dropped))
 		if want := map[bool]int{true: 4, false: 3}[s.Cycle < 2]; rows != want || s.Predicted.RawMatrix().Rows != want {
@@ -271,7 +271,7 @@ func TestTooManyDroppedMembers(t *testing.T) {
 		p.Model, p.MaxFailed = doubling{layout: p.State, failAt: 2, often: true}, c.most
 		f := &recorder{}
 		trial := &plan.Trial{Filter: f, Size: c.size, Resize: func(context.Context, int) (sdk.Filter, error) { return f, nil }}
-		err := Assimilate(t.Context(), p, trial, simulate(t, p), func(*Step) error { return nil })
+		err := Assimilate(t.Context(), p, trial, simulate(t, p), nil, func(*Step) error { return nil })
 		var failed *FailedError
 		if !errors.As(err, &failed) || err.Error() != c.want || len(failed.Members) != 1 {
 			t.Errorf("got %v, want %s", err, c.want)

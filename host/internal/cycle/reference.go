@@ -20,6 +20,9 @@ type Reference struct {
 // At returns the members kept of a cycle, from 1.
 func (r *Reference) At(cycle int) *mat.Dense { return r.members[cycle-1] }
 
+// Kept returns the reference that consists of members, one matrix per cycle.
+func Kept(members []*mat.Dense) *Reference { return &Reference{members} }
+
 // NewReference runs the reference filter of p and keeps p.Keep members of every
 // analysis, drawn in proportion to their weights; see [Draw]. each is called after
 // every cycle with the step and what is kept of it. Memory: cycles x keep x n
@@ -27,7 +30,7 @@ func (r *Reference) At(cycle int) *mat.Dense { return r.members[cycle-1] }
 func NewReference(ctx context.Context, p *plan.Plan, twin *Twin, each func(s *Step, kept Ensemble) error) (*Reference, error) {
 	r := &Reference{}
 	seed := p.Seed.Child("reference", 0)
-	err := Assimilate(ctx, p, p.Reference, twin, func(s *Step) error {
+	err := Assimilate(ctx, p, p.Reference, twin, nil, func(s *Step) error {
 		kept := Draw(s.Analysis, p.Keep, seed.Child("keep", s.Cycle))
 		r.members = append(r.members, kept)
 		return each(s, Ensemble{Members: kept})

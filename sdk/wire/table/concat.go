@@ -28,7 +28,7 @@ func Concat(path string, parts []string) error {
 			return fmt.Errorf("%s: %w", part, err)
 		}
 		if w == nil {
-			if w, err = createLike(path, schema); err != nil {
+			if w, err = createLike(path, path+Part, schema); err != nil {
 				return err
 			}
 		}

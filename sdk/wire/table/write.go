@@ -63,6 +63,11 @@ const Part = ".part"
 // Create starts the table path. metadata goes into the schema, in the order of
 // its keys.
 func Create(path string, columns []Column, metadata map[string]string) (*Writer, error) {
+	return create(path, path+Part, columns, metadata)
+}
+
+// create starts the table path in a file of another name.
+func create(path, file string, columns []Column, metadata map[string]string) (*Writer, error) {
 	fields := make([]arrow.Field, len(columns))
 	for i, c := range columns {
 		fields[i] = c.field()
@@ -73,7 +78,7 @@ func Create(path string, columns []Column, metadata map[string]string) (*Writer,
 		values[i] = metadata[k]
 	}
 	m := arrow.NewMetadata(keys, values)
-	w, err := createLike(path, arrow.NewSchema(fields, &m))
+	w, err := createLike(path, file, arrow.NewSchema(fields, &m))
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +86,11 @@ func Create(path string, columns []Column, metadata map[string]string) (*Writer,
 	return w, nil
 }
 
-// createLike starts a table with a given schema.
-func createLike(path string, schema *arrow.Schema) (*Writer, error) {
+// createLike starts a table with a given schema in a file of another name.
+func createLike(path, file string, schema *arrow.Schema) (*Writer, error) {
 	w := &Writer{path: path, schema: schema}
 	var err error
-	if w.file, err = os.Create(path + Part); err != nil {
+	if w.file, err = os.Create(file); err != nil {
 		return nil, err
 	}
 	w.buffer = &buffered{Writer: bufio.NewWriterSize(w.file, 1<<16)}

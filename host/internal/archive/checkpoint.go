@@ -1,0 +1,136 @@
+package archive
+
+import (
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/wire/table"
+	"gonum.org/v1/gonum/mat"
+)
+
+// checkpoints is the folder of what a run needs to be resumed. It is removed when
+// the run has nothing left to do.
+const checkpoints = "checkpoint"
+
+// Save stores v, which is what the run needs under that name to be resumed, in one
+// step: after a crash there is the old value or the new one.
+func (r *Run) Save(name string, v any) (err error) {
+	path, err := r.Path(checkpoints, name)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(path + ".next")
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(gob.NewEncoder(f).Encode(v), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(path+".next", path)
+}
+
+// Load reads into v what was saved under that name and says whether there is
+// anything. What cannot be read counts as not there: what it spared is done again.
+func (r *Run) Load(name string, v any) bool {
+	f, err := os.Open(filepath.Join(r.Dir, checkpoints, name))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return gob.NewDecoder(f).Decode(v) == nil
+}
+
+// Forget removes what was saved under that name.
+func (r *Run) Forget(name string) error {
+	err := os.Remove(filepath.Join(r.Dir, checkpoints, name))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Resumable says whether the run dir holds what it takes to be resumed.
+func Resumable(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, checkpoints))
+	return err == nil
+}
+
+// Reopen goes on with the run directory dir, for this process alone. Tables that were
+// put together when the run was stopped are removed; their parts are there.
+func Reopen(dir string) (*Run, error) {
+	lock, err := lock(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &Run{Dir: dir, lock: lock}
+	info, err := ReadInfo(dir)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	r.info = *info
+	return r, nil
+}
+
+// Info returns the manifest of the run.
+func (r *Run) Info() Info { return r.info }
+
+// Begin marks a reopened run as running again.
+func (r *Run) Begin() error {
+	for _, name := range append(parted, "trials", "metrics") {
+		if err := os.Remove(filepath.Join(r.Dir, name+".arrow")); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	r.info.Status, r.info.Error, r.info.Finished, r.info.Files = Running, "", nil, nil
+	r.info.Resumed++
+	return writeInfo(r.Dir, &r.info)
+}
+
+// Release ends the claim on the run directory. Whatever ends the process does so too.
+func (r *Run) Release() error { return r.lock.Close() }
+
+// StoredReference returns the members of every cycle of a reference that has been
+// written in full, or nil.
+func (r *Run) StoredReference(t *plan.Twin, p *plan.Plan) *cycle.Reference {
+	stored, err := table.Read(filepath.Join(r.Dir, "reference", replicate(t), partName(p.Reference.Number)))
+	n := p.State.Size()
+	if err != nil || stored.Rows != p.Clock.Cycles*p.Keep {
+		return nil
+	}
+	all := mat.NewDense(stored.Rows, n, nil)
+	if err := fillRows(all, stored, p.State); err != nil {
+		return nil
+	}
+	members := make([]*mat.Dense, p.Clock.Cycles)
+	for k := range members {
+		members[k] = all.Slice(k*p.Keep, (k+1)*p.Keep, 0, n).(*mat.Dense)
+	}
+	return cycle.Kept(members)
+}
+
+// fillRows sets the rows of dst to the variables of l in a table.
+func fillRows(dst *mat.Dense, t *table.Table, l *sdk.Layout) error {
+	from := 0
+	for _, v := range l.Variables {
+		switch values := t.Column(v.Name).(type) {
+		case []float64:
+			for i, x := range values {
+				dst.Set(i, from, x)
+			}
+		case [][]float64:
+			for i, row := range values {
+				copy(dst.RawRowView(i)[from:from+v.Size()], row)
+			}
+		default:
+			return fmt.Errorf("there is no variable %s", v.Name)
+		}
+		from += v.Size()
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+//go:build linux
+
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// stopsWorkflow has everything that is carried from cycle to cycle: weights, random
+// streams, noise, a reference, axes, and trials that share truths.
+const stopsWorkflow = `format = 1
+[experiment]
+name = "stops"
+seed = 1
+[time]
+cycles = 100
+interval = 0.1
+burn_in = 10
+[model]
+plugin = "lorenz63"
+params = { noise_sd = 0.1 }
+[truth]
+init = { dist = "normal", mean = 1.0, sd = 1.0 }
+[observations]
+plugin = "obs-nonlinear"
+error = { sd = 1.0 }
+[ensemble]
+size = 20
+init = { dist = "normal", around = "truth", sd = 1.0 }
+[[filter]]
+label = "joint"
+plugin = "filter-diffusion"
+[[filter]]
+label = "adaptive"
+plugin = "filter-enkf"
+params = { scheme = "etkf", adaptive_inflation = true, rotation = true }
+[[filter]]
+label = "particle"
+plugin = "filter-pf"
+params = { jitter = 0.2, threshold = 0.5 }
+[reference]
+plugin = "filter-pf"
+size = 300
+store = 50
+[output]
+ensemble = "both"
+[sweep]
+replicate = "1..2"
+[sweep.axes]
+"filter.particle.size" = [20, 50]
+`
+
+// TestStops stops runs at random points by all means there are, and wants each of them,
+// resumed, to have the tables of one that was never stopped. PLUME_STOPS is how many.
+func TestStops(t *testing.T) {
+	stops := 6
+	if n, err := strconv.Atoi(os.Getenv("PLUME_STOPS")); err == nil {
+		stops = n
+	}
+	root := t.TempDir()
+	file := filepath.Join(root, "stops.toml")
+	if err := os.WriteFile(file, []byte(stopsWorkflow), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	whole := stopsRun(t, file, filepath.Join(root, "whole"))
+	if code := whole.wait(t); code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, whole.stderr.String())
+	}
+	length := time.Since(start)
+	means := []string{"SIGINT to the host", "SIGTERM to the host", "SIGKILL to the host", "SIGKILL to a plugin"}
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range stops {
+		how, after := means[i%len(means)], time.Duration(random.Float64()*0.8*float64(length))
+		t.Run(fmt.Sprintf("%02d", i), func(t *testing.T) {
+			checkStop(t, file, filepath.Join(root, fmt.Sprintf("stop-%02d", i)), whole.dir(t), how, after, random)
+		})
+	}
+}
+
+// checkStop stops a run, and then half the times its continuation, and wants what
+// comes out in the end to be the same as whole.
+func checkStop(t *testing.T, file, root, whole, how string, after time.Duration, random *rand.Rand) {
+	r := stopsRun(t, file, root)
+	dir := r.dir(t)
+	for attempt := range 10 {
+		if attempt == 0 || random.IntN(2) == 0 && attempt < 3 {
+			time.Sleep(after)
+			r.stop(how, random)
+		}
+		code := r.wait(t)
+		t.Logf("attempt %d, %s after %v: exit code %d, %s", attempt, how, after, code, stored(dir))
+		checkOpens(t, dir)
+		info, err := archive.ReadInfo(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Status == archive.OK {
+			break
+		}
+		r = &stopped{Cmd: exec.Command(plumeBinary, "resume", dir, "--checkpoint", "20ms", "--workers", "2"), root: root}
+		r.start(t)
+	}
+	lines, err := archive.Compare(whole, dir)
+	if err != nil || len(lines) > 0 {
+		t.Fatalf("%v %s\n%s", err, strings.Join(lines, "\n"), r.stderr.String())
+	}
+	if lines, err := archive.CheckFiles(dir); err != nil || len(lines) > 0 {
+		t.Errorf("%v %v", err, lines)
+	}
+	if archive.Resumable(dir) {
+		t.Error("checkpoints are left")
+	}
+}
+
+// stored says how far a run has come.
+func stored(dir string) string {
+	ends, _ := filepath.Glob(filepath.Join(dir, "checkpoint", "*.end"))
+	points, _ := filepath.Glob(filepath.Join(dir, "checkpoint", "trial=*[0-9]"))
+	return fmt.Sprintf("%d trials ended, %d checkpoints", len(ends), len(points))
+}
+
+// checkOpens wants every table of a run to be readable.
+func checkOpens(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(strings.TrimSuffix(path, table.Part), ".arrow") {
+			return err
+		}
+		_, err = table.Read(strings.TrimSuffix(path, table.Part))
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// stopped is a run that may be stopped.
+type stopped struct {
+	*exec.Cmd
+	root   string
+	stderr bytes.Buffer
+}
+
+func stopsRun(t *testing.T, file, root string) *stopped {
+	t.Helper()
+	r := &stopped{Cmd: exec.Command(plumeBinary, "run", file, "--run-dir", root, "--checkpoint", "20ms", "--workers", "2"), root: root}
+	r.start(t)
+	return r
+}
+
+func (s *stopped) start(t *testing.T) {
+	t.Helper()
+	s.Stderr = &s.stderr
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Process.Kill(); _ = s.Wait() })
+}
+
+// dir waits for the run directory.
+func (s *stopped) dir(t *testing.T) string {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if runs := archive.List(s.root); len(runs) == 1 {
+			return runs[0]
+		}
+	}
+	t.Fatalf("no run directory:\n%s", s.stderr.String())
+	return ""
+}
+
+func (s *stopped) stop(how string, random *rand.Rand) {
+	switch how {
+	case "SIGINT to the host":
+		_ = s.Process.Signal(syscall.SIGINT)
+	case "SIGTERM to the host":
+		_ = s.Process.Signal(syscall.SIGTERM)
+	case "SIGKILL to the host":
+		_ = s.Process.Kill()
+	default:
+		children := childrenOf(s.Process.Pid)
+		if len(children) == 0 {
+			return // it has ended
+		}
+		names := make([]string, 0, len(children))
+		for name := range children {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		_ = syscall.Kill(children[names[random.IntN(len(names))]], syscall.SIGKILL)
+	}
+}
+
+func (s *stopped) wait(t *testing.T) int {
+	t.Helper()
+	u := &underWay{Cmd: s.Cmd}
+	return u.end(t, 120*time.Second)
+}
