@@ -171,7 +171,7 @@ func (r *run) data() *pageData {
 
 // addPoints adds the scores of all settings and returns the names of the scores.
 func (r *run) addPoints(d *pageData) []string {
-	var names []string
+	names := []string{}
 	for _, w := range r.rows() {
 		p := dataPoint{Filter: slices.Index(d.Filters, w.filter), Setting: w.trials[0].setting, Scores: map[string]map[string]numbers{}}
 		for _, stage := range []string{archive.Forecast, archive.Analysis} {

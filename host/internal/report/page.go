@@ -75,6 +75,9 @@ type textTable struct {
 	Rows              [][]textCell
 }
 
+// Long says whether a table is better folded.
+func (t *textTable) Long() bool { return len(t.Rows) > 40 }
+
 // Numeric says whether column i holds numbers.
 func (t *textTable) Numeric(i int) bool {
 	return slices.ContainsFunc(t.Rows, func(row []textCell) bool { return row[i].Number && row[i].Text != "" })
@@ -235,7 +238,7 @@ func (r *run) settingHead() []headCell {
 	head := []headCell{{"filter", ""}, {"N", "ensemble size"}}
 	for _, a := range r.axes {
 		if a.name != sizeAxis {
-			head = append(head, headCell{a.label, ""})
+			head = append(head, headCell{a.label, a.name})
 		}
 	}
 	return head
@@ -343,7 +346,7 @@ func (r *run) pivot(at int, metric string) *textTable {
 	t := &textTable{ID: "pivot-" + metric, Caption: fmt.Sprintf("%s of the analysis by %s", metric, a.label), Head: []headCell{{"filter", ""}}}
 	for i, b := range r.axes {
 		if i != at {
-			t.Head = append(t.Head, headCell{b.label, ""})
+			t.Head = append(t.Head, headCell{b.label, b.name})
 		}
 	}
 	for _, v := range a.values {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/score"
@@ -178,10 +179,18 @@ func (r *run) readTrials() error {
 	r.addAxis(sizeAxis, "ensemble size N", sizes, nil)
 	for c, name := range t.Names {
 		if !slices.Contains(trialColumns, name) {
-			r.addAxis(name, name, texts(t.Columns[c]), t.Valid[c])
+			r.addAxis(name, axisLabel(name), texts(t.Columns[c]), t.Valid[c])
 		}
 	}
 	return nil
+}
+
+// axisLabel shortens a key of the workflow: filter.enkf.params.inflation is the
+// inflation of enkf.
+func axisLabel(key string) string {
+	words := strings.Split(strings.TrimPrefix(key, "filter."), ".")
+	words = slices.DeleteFunc(words, func(w string) bool { return w == "params" })
+	return strings.Join(words, " ")
 }
 
 // addAxis adds an axis with the values of every trial, unless every filter has but one.
@@ -494,7 +503,7 @@ func (r *run) at(t *trial, i int) string {
 
 // filters returns the labels of the filters in the order of the trials.
 func (r *run) filters() []string {
-	var labels []string
+	labels := []string{}
 	for _, t := range r.trials {
 		if !slices.Contains(labels, t.filter) {
 			labels = append(labels, t.filter)

@@ -474,15 +474,16 @@
     setTimeout(() => { button.textContent = before; }, 1200);
   };
   const grid = table => all("tr", table).map(tr => [...tr.cells].map(c => c.textContent.trim()));
+  const numeric = (table, i) => table.tHead.rows[0].cells[i].classList.contains("number");
   const texts = {
     "copy as Markdown": table => {
       const [head, ...rows] = grid(table).map(r => r.map(c => c.replaceAll("|", "\\|")));
-      return [head, head.map((_, i) => table.rows[1]?.cells[i]?.classList.contains("number") ? "---:" : "---"), ...rows].map(r => `| ${r.join(" | ")} |`).join("\n") + "\n";
+      return [head, head.map((_, i) => numeric(table, i) ? "---:" : "---"), ...rows].map(r => `| ${r.join(" | ")} |`).join("\n") + "\n";
     },
     "copy as LaTeX": table => {
       const special = { "\\": "\\textbackslash{}", "_": "\\_", "%": "\\%", "&": "\\&", "#": "\\#", "$": "\\$", "{": "\\{", "}": "\\}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "±": "$\\pm$", "−": "$-$", "Δ": "$\\Delta$", "–": "--" };
       const [head, ...rows] = grid(table).map(r => r.map(c => c.replace(/[\\_%&#${}~^±−Δ–]/g, x => special[x])));
-      const align = head.map((_, i) => table.rows[1]?.cells[i]?.classList.contains("number") ? "r" : "l").join("");
+      const align = head.map((_, i) => numeric(table, i) ? "r" : "l").join("");
       return `% needs \\usepackage{booktabs}\n\\begin{tabular}{${align}}\n\\toprule\n${head.join(" & ")} \\\\\n\\midrule\n${rows.map(r => r.join(" & ") + " \\\\\n").join("")}\\bottomrule\n\\end{tabular}\n`;
     },
   };
