@@ -1,7 +1,13 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
 	"math"
+	"os"
+	"os/exec"
+	"regexp"
 	"runtime"
 	"slices"
 	"testing"
@@ -133,6 +139,40 @@ func TestProcessorsDoNotMatter(t *testing.T) {
 		if !mat.Equal(p.Into, q.Into) {
 			t.Errorf("%s: the analysis changes by %g", sampler, largestDifference(p.Into, q.Into))
 		}
+	}
+}
+
+// The vectors that the processor has must not change a bit. The kind is chosen when a
+// program starts, so this one is started for each, with what GODEBUG hides.
+func TestVectorsDoNotMatter(t *testing.T) {
+	const asked = "FILTER_DIFFUSION_DIGEST"
+	if os.Getenv(asked) != "" {
+		digest := sha256.New()
+		for _, size := range [][3]int{{50, 3, 2}, {20, 300, 7}, {40, 40, 40}} {
+			for _, scheme := range []string{"kde", "joint"} {
+				f, p := configure(t, map[string]any{"scheme": scheme}), twinProblem(size[0], size[1], size[2])
+				analyse(t, f, p)
+				if err := binary.Write(digest, binary.LittleEndian, p.Into.RawMatrix().Data); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		fmt.Printf("digest %x\n", digest.Sum(nil))
+		return
+	}
+	digests := map[string]string{}
+	for _, hidden := range []string{"none=1", "cpu.avx512f=off", "cpu.avx512f=off,cpu.avx2=off"} {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestVectorsDoNotMatter$")
+		cmd.Env = append(os.Environ(), asked+"=1", "GODEBUG="+hidden)
+		out, err := cmd.CombinedOutput()
+		digest := regexp.MustCompile("digest [0-9a-f]{64}").Find(out)
+		if err != nil || digest == nil {
+			t.Fatalf("GODEBUG=%s: %v: %s", hidden, err, out)
+		}
+		digests[string(digest)] = hidden
+	}
+	if len(digests) > 1 {
+		t.Errorf("analyses differ: %v", digests)
 	}
 }
 
