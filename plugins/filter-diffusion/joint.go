@@ -174,8 +174,10 @@ func temper(weights, logWeights, prior []float64, least, given float64) (gamma f
 // the least that gives them the mean and covariance of c.
 func (f *filter) drawJoint(ctx context.Context, p *sdk.Problem, c *conditional) (*mat.Dense, []int, map[string]float64, error) {
 	members, r := c.centres.Dims()
-	mean, covariance := c.moments()
-	order, err := alongFirstComponent(c.centres, mean, c.weights)
+	mean := ensemble.Mean(nil, c.centres, c.weights)
+	anomalies := ensemble.Anomalies(nil, c.centres, mean)
+	scatter := scatterOf(anomalies, c.weights)
+	order, err := alongFirstComponent(anomalies, scatter)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -186,6 +188,10 @@ func (f *filter) drawJoint(ctx context.Context, p *sdk.Problem, c *conditional) 
 	}
 	centres := mat.NewDense(members, r, nil) // in the kernels' own unit
 	linalg.Mul(centres, sorted, c.inverse)
+	// The covariance of the mixture, without the bias of a finite sample, as everywhere: an
+	// observation that says nothing leaves mean and covariance as they were.
+	covariance := new(mat.SymDense)
+	covariance.AddSym(scatter, c.covariance)
 	spread := math.Sqrt(mat.Trace(covariance) / float64(r))
 	q := *p
 	q.Into = mat.NewDense(members, r, nil)
@@ -204,28 +210,20 @@ func (f *filter) drawJoint(ctx context.Context, p *sdk.Problem, c *conditional) 
 	return x, ancestors, metrics, err
 }
 
-// moments returns the mean of the mixture and its covariance, without the bias of a
-// finite sample, as everywhere: an observation that says nothing leaves both as they
-// were.
+// scatterOf returns the covariance of rows with these weights and anomalies,
 //
-//	sum_i w_i mu_i,   P + sum_i w_i (mu_i - mean) (mu_i - mean)' / (1 - sum_i w_i²)
-func (c *conditional) moments() ([]float64, *mat.SymDense) {
-	mean := ensemble.Mean(nil, c.centres, c.weights)
-	scatter := rootWeightedRows(ensemble.Anomalies(nil, c.centres, mean), c.weights)
-	covariance := new(mat.SymDense)
-	covariance.SymOuterK(1, scatter.T())
-	covariance.AddSym(covariance, c.covariance)
-	return mean, covariance
+//	sum_i w_i a_i a_i' / (1 - sum_i w_i²).
+func scatterOf(anomalies *mat.Dense, weights []float64) *mat.SymDense {
+	scatter := new(mat.SymDense)
+	scatter.SymOuterK(1, rootWeightedRows(anomalies, weights).T())
+	return scatter
 }
 
-// alongFirstComponent returns the rows of e in the order of their projections on
-// the direction of largest weighted variance.
-func alongFirstComponent(e *mat.Dense, mean, weights []float64) ([]int, error) {
-	rows, r := e.Dims()
-	anomalies := ensemble.Anomalies(nil, e, mean)
-	var covariance mat.SymDense
-	covariance.SymOuterK(1, rootWeightedRows(anomalies, weights).T())
-	_, vectors, err := eigen(&covariance)
+// alongFirstComponent returns the rows of anomalies in the order of their projections
+// on the direction in which their covariance is largest.
+func alongFirstComponent(anomalies *mat.Dense, covariance *mat.SymDense) ([]int, error) {
+	rows, r := anomalies.Dims()
+	_, vectors, err := eigen(covariance)
 	if err != nil {
 		return nil, err
 	}

@@ -19,23 +19,16 @@ import (
 // alone. Cost: N r² and a few decompositions of r³.
 func matchMoments(x *mat.Dense, mean []float64, covariance *mat.SymDense) error {
 	rows, _ := x.Dims()
-	weights := equalWeights(rows)
 	anomalies := ensemble.Anomalies(nil, x, ensemble.Mean(nil, x, nil))
-	var have mat.SymDense
-	have.SymOuterK(1, rootWeightedRows(anomalies, weights).T())
-	forth, back, err := roots(&have)
+	forth, back, err := roots(scatterOf(anomalies, equalWeights(rows)))
 	if err != nil {
 		return err
 	}
-	var between mat.Dense
-	between.Product(forth, covariance, forth)
-	middle, err := root(symmetric(&between))
+	middle, err := root(symmetric(enclosed(forth, covariance)))
 	if err != nil {
 		return err
 	}
-	var transport mat.Dense
-	transport.Product(back, middle, back)
-	linalg.Mul(x, anomalies, &transport)
+	linalg.Mul(x, anomalies, enclosed(back, middle))
 	for i := range rows {
 		row := x.RawRowView(i)
 		for j, m := range mean {
@@ -43,6 +36,14 @@ func matchMoments(x *mat.Dense, mean []float64, covariance *mat.SymDense) error 
 		}
 	}
 	return nil
+}
+
+// enclosed returns a b a.
+func enclosed(a *mat.Dense, b mat.Matrix) *mat.Dense {
+	var left, product mat.Dense
+	linalg.Mul(&left, a, b)
+	linalg.Mul(&product, &left, a)
+	return &product
 }
 
 // root returns the symmetric square root of a positive semidefinite matrix.
