@@ -74,11 +74,15 @@ func meanExcess(excess []float64) float64 {
 	return sum / float64(count)
 }
 
-// leastESS returns the effective sample size that the weights are to leave, a share
-// of 1 - within/2 of the degrees of freedom N - 1.
-func leastESS(within float64, members int) float64 {
-	return 1 + (1-within/2)*float64(members-1)
-}
+// temperingRule returns the power of the likelihoods in the weights of the kernels,
+// within². Between lobes that the observation does not tell apart the weights differ
+// by noise alone, which moves mass from lobe to lobe for good; the rule is plume's
+// own, found with [bandwidthRule].
+func temperingRule(within float64) float64 { return within * within }
+
+// leastESS returns the effective sample size that weights are to leave whatever the
+// rule says, half of the degrees of freedom N - 1: with fewer, moments are not known.
+func leastESS(members int) float64 { return 1 + float64(members-1)/2 }
 
 // finiteSize returns by how much the spread of the forecast is to be multiplied
 // because a sample of size members knows mean and covariance only so well: the

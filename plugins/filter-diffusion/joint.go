@@ -57,7 +57,7 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	if err != nil {
 		return nil, err
 	}
-	gamma := temper(posterior.weights, posterior.logWeights, prior, leastESS(within, members), f.Tempering)
+	gamma := temper(posterior.weights, posterior.logWeights, prior, within, f.Tempering)
 	x, ancestors, metrics, err := f.drawJoint(ctx, p, posterior)
 	if err != nil {
 		return nil, err
@@ -130,9 +130,9 @@ func (w *whitened) given(o *observedSpace, b float64, prior []float64) (*conditi
 }
 
 // temper raises the likelihoods in logWeights to the power gamma and returns it: the
-// given one, or for auto the largest of at most 1 that leaves an effective sample size of
-// least members. The weights become what logWeights say, normalised.
-func temper(weights, logWeights, prior []float64, least, given float64) (gamma float64) {
+// given one, or for auto the largest of at most [temperingRule] that leaves an effective
+// sample size of [leastESS]. The weights become what logWeights say, normalised.
+func temper(weights, logWeights, prior []float64, within, given float64) (gamma float64) {
 	likelihood := make([]float64, len(prior))
 	for i, l := range logWeights {
 		likelihood[i] = l - math.Log(prior[i])
@@ -152,10 +152,10 @@ func temper(weights, logWeights, prior []float64, least, given float64) (gamma f
 		try(given)
 		return given
 	}
-	if try(1) >= least {
-		return 1
+	low, high, least := 0.0, temperingRule(within), leastESS(len(prior))
+	if try(high) >= least {
+		return high
 	}
-	low, high := 0.0, 1.0
 	for range 30 { // to 1e-9, far below what a weight matters
 		middle := (low + high) / 2
 		if try(middle) < least {

@@ -200,7 +200,7 @@ func (p *place) moveTo(j int) {
 		p.bandwidth = bandwidthRule(within, len(p.prior), r)
 	}
 	p.weigh()
-	p.tempering = temper(p.weights, p.logWeights, p.prior, leastESS(within, len(p.prior)), p.Tempering)
+	p.tempering = temper(p.weights, p.logWeights, p.prior, within, p.Tempering)
 	p.ess = ensemble.ESS(p.weights, len(p.weights))
 	p.err = p.mix()
 }

@@ -239,7 +239,7 @@ func TestLocalRule(t *testing.T) {
 	if scale := a.Metrics["inflation"]; !(scale > 0.5 && scale <= largestLocalScale) {
 		t.Errorf("inflation %g", scale)
 	}
-	if ess := a.Metrics["weights_ess"]; !(ess >= leastESS(1, members) && ess <= members) {
+	if ess := a.Metrics["weights_ess"]; !(ess >= leastESS(members) && ess <= members) {
 		t.Errorf("effective sample size %g", ess)
 	}
 }
