@@ -50,11 +50,11 @@ func withPlugin(ctx context.Context, name string, timeout time.Duration, do func
 		return err
 	}
 	defer func() { err = errors.Join(err, pool.Close()) }()
-	process, err := pool.Start(ctx, program)
+	plugin, err := pool.Plugin(ctx, program, launch.Care{Timeout: timeout})
 	if err != nil {
 		return err
 	}
-	return do(process.Plugin(timeout))
+	return do(plugin)
 }
 
 func (a *app) pluginsList() *cobra.Command {

@@ -190,3 +190,22 @@ def test_by_hand():
     assert by_hand(path).returncode == 2
     checked = by_hand(path, "--check")
     assert (checked.returncode, checked.stdout.split()[0]) == (0, "ok"), checked.stderr
+
+
+def test_no_call_has_more_members_than_a_plugin_takes(script):
+    """The suite has 12 members; plume splits them."""
+    path = script("""
+        class Few(Model):
+            "At most four members a call."
+            variables = {"x": "1"}
+            max_members_per_call = 4
+
+            def forecast(self, x, t0, t1, rng):
+                if len(x) > 4:
+                    raise RuntimeError("too many")
+                return x + rng.normal(1)
+
+        serve(Few)
+        """)
+    code, said = plume("plugins", "test", path)
+    assert code == 0, said

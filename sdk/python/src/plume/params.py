@@ -204,8 +204,11 @@ def manifest(cls: Any, declared: dict[str, Declaration]) -> str:
         text += _table("[[param]]", entries | {"doc": p.doc})
     for citation in cls.citations:
         text += _table("[[citation]]", citation)
-    text += _table(
-        "[threading]",
-        {"concurrent_calls": cls.concurrent_calls, "independent_members": cls.independent_members},
-    )
+    threading: dict[str, Any] = {
+        "concurrent_calls": cls.concurrent_calls,
+        "independent_members": cls.independent_members,
+    }
+    if cls.max_members_per_call:
+        threading["max_members_per_call"] = cls.max_members_per_call
+    text += _table("[threading]", threading)
     return text + (_table("[example]", cls.example) if cls.example else "")

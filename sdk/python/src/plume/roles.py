@@ -30,6 +30,7 @@ class Plugin:
     example: ClassVar[Mapping[str, Any]] = {}  # params, state, interval: where the suite starts
     concurrent_calls: ClassVar[bool] = False  # several calls at once are safe
     independent_members: ClassVar[bool] = True  # members may be split over calls
+    max_members_per_call: ClassVar[int] = 0  # more are split over calls; 0: any number in one call
     _role: ClassVar[str] = ""
     _one_of: ClassVar[Sequence[str]] = ()  # methods of which a plugin has at least one
 

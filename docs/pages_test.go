@@ -1,0 +1,279 @@
+// Package docs holds the pages of this folder to what they say: it writes the files they
+// show, runs the commands they show and runs the workflows they show, in the order they
+// stand in.
+package docs
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+// pages lists the pages that are held to what they say. What is done with a block of code
+// follows from its language and from the comment above it:
+//
+//	sh                        run, each line must succeed
+//	toml                      tables of a workflow: laid over base, and run
+//	<!-- file: PATH -->       written; a shell script or an extensionless one is made executable
+//	<!-- from: PATH -->       must stand in this file, of the session or of the checkout
+//	<!-- manifest -->         tables of a plugin.toml
+//	<!-- serves: PORT -->     run in the background of the page until it answers on PORT, which stands for a free one
+//	<!-- shown: WHY -->       not looked at
+var pages = []string{"write-a-plugin.md"}
+
+// base is the workflow that the tables on a page are laid over: where one of them
+// stands in both, that of the page counts.
+const base = `format = 1
+[experiment]
+name = "page"
+seed = 1
+[time]
+cycles = 3
+interval = 0.25
+[model]
+plugin = "lorenz63"
+[truth]
+init = { dist = "normal", mean = 1.0, sd = 0.1 }
+[observations]
+plugin = "obs-nonlinear"
+error = { sd = 0.5 }
+[ensemble]
+size = 6
+init = { dist = "normal", around = "truth", sd = 0.5 }
+[[filter]]
+label = "etkf"
+plugin = "filter-enkf"
+params = { scheme = "etkf" }
+`
+
+var bin, checkout string
+
+func TestMain(m *testing.M) { os.Exit(build(m)) }
+
+func build(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "plume-docs-")
+	if err == nil {
+		checkout, err = filepath.Abs("..")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	bin = dir
+	plugins := []string{"build", "-o", filepath.Join(dir, "plugins") + "/"}
+	for _, name := range []string{"lorenz63", "process", "umbridge", "obs-nonlinear", "filter-enkf"} {
+		plugins = append(plugins, "../plugins/"+name)
+	}
+	for _, args := range [][]string{{"build", "-o", filepath.Join(dir, "plume"), "../host"}, plugins} {
+		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go %v: %v\n%s", args, err, out)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+// block is a fenced block of code.
+type block struct {
+	line     int
+	language string
+	comment  string // the word before the colon in the comment above it
+	about    string // and what is after it
+	text     string
+}
+
+var fence = regexp.MustCompile("(?ms)^(?:<!-- (\\w+)(?:: ([^\n]*?))? -->\n)?```(\\w*)\n(.*?)^```$")
+
+func blocks(text string) []block {
+	var list []block
+	for _, m := range fence.FindAllStringSubmatchIndex(text, -1) {
+		part := func(i int) string {
+			if m[2*i] < 0 {
+				return ""
+			}
+			return text[m[2*i]:m[2*i+1]]
+		}
+		list = append(list, block{1 + strings.Count(text[:m[0]], "\n"), part(3), part(1), part(2), part(4)})
+	}
+	return list
+}
+
+func TestPages(t *testing.T) {
+	python := os.Getenv("PLUME_PYTHON")
+	if python == "" {
+		t.Skip("NOT TESTED: PLUME_PYTHON does not name a python with plume's kit and umbridge; make test sets it")
+	}
+	for _, page := range pages {
+		t.Run(page, func(t *testing.T) {
+			text, err := os.ReadFile(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &session{t: t, page: page, dir: t.TempDir(), path: bin + ":" + filepath.Dir(python) + ":" + os.Getenv("PATH"), ports: map[string]string{}}
+			all := blocks(string(text))
+			if want := strings.Count(string(text), "\n```"); 2*len(all) != want {
+				t.Fatalf("%s has %d fences, but %d blocks were found", page, want, len(all))
+			}
+			for _, b := range all {
+				s.serve(b)
+			}
+			for _, b := range all {
+				if !t.Failed() {
+					s.do(b)
+				}
+			}
+		})
+	}
+}
+
+// session is a page that is being gone through, in a folder of its own.
+type session struct {
+	t         *testing.T
+	page      string
+	dir, path string
+	ports     map[string]string // free ones, by those that the page names
+	workflows int
+}
+
+// serve finds a free port for b when b serves one.
+func (s *session) serve(b block) {
+	if b.comment != "serves" {
+		return
+	}
+	l, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer l.Close()
+	_, s.ports[b.about], _ = net.SplitHostPort(l.Addr().String())
+}
+
+// do does what there is to do with b.
+func (s *session) do(b block) {
+	for named, free := range s.ports {
+		b.text = strings.ReplaceAll(b.text, named, free)
+	}
+	fail := func(format string, args ...any) {
+		s.t.Errorf("%s:%d: %s", s.page, b.line, fmt.Sprintf(format, args...))
+	}
+	switch {
+	case b.comment == "shown" && b.about != "":
+	case b.comment == "file":
+		if err := os.WriteFile(filepath.Join(s.dir, b.about), []byte(b.text), 0o755); err != nil {
+			fail("%v", err)
+		}
+	case b.comment == "from":
+		s.from(b, fail)
+	case b.comment == "manifest":
+		manifest := "name = \"page\"\nversion = \"1\"\nrole = \"model\"\nsummary = \"of a page\"\n" + b.text
+		if _, err := sdk.ParseManifest(manifest); err != nil {
+			fail("%v", err)
+		}
+	case b.language == "sh":
+		s.shell(b, fail)
+	case b.language == "toml":
+		s.workflow(b, fail)
+	default:
+		fail("nobody knows what to do with this block: got language %q and comment %q", b.language, b.comment)
+	}
+}
+
+// from wants the text of b to stand in a file.
+func (s *session) from(b block, fail func(string, ...any)) {
+	text, err := os.ReadFile(filepath.Join(s.dir, b.about))
+	if err != nil {
+		text, err = os.ReadFile(filepath.Join(checkout, b.about))
+	}
+	if err != nil {
+		fail("%v", err)
+	} else if !strings.Contains(string(text), b.text) {
+		fail("this does not stand in %s", b.about)
+	}
+}
+
+// shell runs the lines of b in the session's folder. What it leaves in the background is
+// ended with the test.
+func (s *session) shell(b block, fail func(string, ...any)) {
+	// a checkout stands in for what is published
+	text := strings.ReplaceAll(b.text, "--lang go ", "--lang go --plume '"+checkout+"' ")
+	out, err := os.CreateTemp(s.t.TempDir(), "out")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer out.Close()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-ec", text)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, out, out // a file: who stays in the background keeps it open
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Env = append(os.Environ(), "PATH="+s.path, "CHECKOUT="+checkout, "PLUME=")
+	if err = cmd.Start(); err == nil {
+		group := -cmd.Process.Pid
+		s.t.Cleanup(func() { _ = syscall.Kill(group, syscall.SIGKILL) })
+		err = cmd.Wait()
+	}
+	if err == nil && b.comment == "serves" {
+		err = answers(s.ports[b.about])
+	}
+	if err != nil {
+		said, _ := os.ReadFile(out.Name())
+		fail("%v\n%s", err, said)
+	}
+}
+
+// answers waits until somebody listens on port.
+func answers(port string) error {
+	var err error
+	for range 600 {
+		var c net.Conn
+		if c, err = net.Dial("tcp", "localhost:"+port); err == nil {
+			return c.Close()
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return err
+}
+
+// workflow lays the tables of b over base and runs the result.
+func (s *session) workflow(b block, fail func(string, ...any)) {
+	s.workflows++
+	name := fmt.Sprintf("workflow%d.toml", s.workflows)
+	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(over(base, b.text)), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+	s.shell(block{text: "plume -q run " + name}, fail)
+}
+
+// table matches the header of a table and captures the first key of its name.
+var table = regexp.MustCompile(`(?m)^\[+([a-z_]+)`)
+
+// over returns the tables of text, and those of base whose first key none of text has.
+func over(base, text string) string {
+	has := map[string]bool{}
+	for _, m := range table.FindAllStringSubmatch(text, -1) {
+		has[m[1]] = true
+	}
+	starts := table.FindAllStringSubmatchIndex(base, -1)
+	out := base[:starts[0][0]]
+	for i, m := range starts {
+		end := len(base)
+		if i+1 < len(starts) {
+			end = starts[i+1][0]
+		}
+		if !has[base[m[2]:m[3]]] {
+			out += base[m[0]:end]
+		}
+	}
+	return out + text
+}
