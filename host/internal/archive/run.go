@@ -215,9 +215,11 @@ func (m *Members) stacked(rows, n int, stages []Stage) *mat.Dense {
 	if m.values == nil || m.values.RawMatrix().Rows != rows {
 		m.values = mat.NewDense(rows, n, nil)
 	}
-	to := m.values.RawMatrix().Data
+	at := 0
 	for _, s := range stages {
-		to = to[copy(to, s.Members.RawMatrix().Data):]
+		r, _ := s.Members.Dims()
+		m.values.Slice(at, at+r, 0, n).(*mat.Dense).Copy(s.Members)
+		at += r
 	}
 	return m.values
 }

@@ -49,6 +49,7 @@ class Run:
     def ensemble(self, stage: str = "analysis", trial: int | Iterable[int] | None = 1) -> Any:
         """Returns the members of a trial as an xarray.Dataset: one variable per variable of
         the model, (cycle, member, ...), with units, log_weight and parent, (cycle, member).
+        Of members that have been dropped all is NaN.
 
         Of several trials, or with None all that have members, the first dimension is trial,
         with filter and replicate as its coordinates; what a smaller ensemble or a shorter
@@ -138,13 +139,11 @@ class Run:
         if table.num_rows == 0:
             wanted = where.get("stage") or ", ".join(f"{k} {v}" for k, v in where.items()) or "rows"
             raise ValueError(f"{name}: holds no {wanted}; see output.ensemble in the workflow")
-        cycles, counts = np.unique(table["cycle"].to_numpy(), return_counts=True)
-        by_member = "member" in table.column_names
-        if len(set(counts.tolist())) != 1:
-            raise ValueError(f"{name}: cycles have between {counts.min()} and {counts.max()} members; read the table")
-        lead: dict[str, int] = {"cycle": len(cycles)}
-        if by_member:
-            lead["member"] = int(counts[0])
+        cycles, at = np.unique(table["cycle"].to_numpy(), return_inverse=True)
+        lead, where_to = {"cycle": len(cycles)}, [at]
+        if "member" in table.column_names:
+            where_to.append(table["member"].to_numpy())
+            lead["member"] = int(where_to[1].max()) + 1
         variables = {}
         for field in table.schema:
             meta = {k.decode(): v.decode() for k, v in (field.metadata or {}).items()}
@@ -152,13 +151,18 @@ class Run:
                 continue
             shape = [int(k) for k in meta.get("shape", "").split(",") if k]
             column = table[field.name].combine_chunks()
-            values = (column.flatten() if shape else column).to_numpy(zero_copy_only=False)
+            values = (column.flatten() if shape else column).to_numpy(zero_copy_only=False).reshape(-1, *shape)
+            if table.num_rows < np.prod(list(lead.values())):  # members have been dropped
+                ragged = np.full((*lead.values(), *shape), np.nan)
+                ragged[tuple(where_to)] = values
+                values = ragged
             dims = _dimensions(field.name, shape, meta.get("dims", ""), table.column_names)
-            attrs = {"units": meta["unit"]} if meta.get("unit") else {}
-            variables[field.name] = ((*lead, *dims), values.reshape(*lead.values(), *shape), attrs)
-        times = table["time"].to_numpy().reshape(tuple(lead.values()))
-        coords: dict[str, Any] = {"cycle": cycles, "time": ("cycle", times[:, 0] if by_member else times)}
-        if by_member:
+            units = {"units": meta["unit"]} if meta.get("unit") else {}
+            variables[field.name] = ((*lead, *dims), values.reshape(*lead.values(), *shape), units)
+        times = np.empty(len(cycles))
+        times[at] = table["time"].to_numpy()
+        coords: dict[str, Any] = {"cycle": cycles, "time": ("cycle", times)}
+        if "member" in lead:
             coords["member"] = np.arange(lead["member"])
         attrs = {"source": str(self.path)} | ({"stage": where["stage"]} if "stage" in where else {})
         return xarray.Dataset(variables, coords, attrs)
