@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,7 +39,7 @@ func build(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	plume = filepath.Join(dir, "plume")
 	plugins := []string{"build", "-o", filepath.Join(dir, "plugins") + "/"}
-	for _, name := range []string{"lorenz63", "umbridge", "obs-nonlinear", "obs-umbridge", "filter-enkf"} {
+	for _, name := range []string{"lorenz63", "process", "umbridge", "obs-nonlinear", "obs-umbridge", "filter-enkf"} {
 		plugins = append(plugins, "../../plugins/"+name)
 	}
 	for _, args := range [][]string{{"build", "-o", plume, "../../host"}, plugins} {
@@ -165,6 +166,83 @@ func TestTwins(t *testing.T) {
 	parallel := run(t, "umbridge.toml", append(set, "model.params.parallel=4", "observations.params.parallel=3")...)
 	if got := distance(t, served, parallel); got != 0 {
 		t.Errorf("several requests in flight change the numbers by %g", got)
+	}
+}
+
+// modelOf returns the [model] table of a workflow.
+func modelOf(t *testing.T, workflow string) string {
+	t.Helper()
+	text, err := os.ReadFile(workflow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := modelTable.FindString(string(text))
+	if table == "" {
+		t.Fatalf("%s has no [model]", workflow)
+	}
+	return table
+}
+
+var modelTable = regexp.MustCompile(`(?ms)^\[model\]\n.*?(^\[model\.params\]\n.*?)?^\[truth\]\n`)
+
+// compile makes the C program in dir, or skips the test where there is no compiler and
+// none is required.
+func compile(t *testing.T, dir string) {
+	t.Helper()
+	if _, err := exec.LookPath("gcc"); err != nil {
+		if os.Getenv("PLUME_COMPILERS") == "required" {
+			t.Fatalf("%v, but PLUME_COMPILERS = required", err)
+		}
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	out, err := exec.Command("gcc", "-O2", "-ffp-contract=off", "-o", filepath.Join(dir, "lorenz63"), "../process/c/lorenz63.c", "-lm").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// One experiment, one operator and one filter; the model is a plugin in Go, a plugin in
+// Python, a C program, and an UM-Bridge server. Truth and analyses are the same to
+// rounding, which is measured as in TestTwins: an answer to a change of rho by 1e-8, of
+// which rounding may be worth 100 x 2^-53 / 1e-8.
+func TestFourWaysToAModel(t *testing.T) {
+	address := serve(t)
+	dir := t.TempDir()
+	compile(t, dir)
+	script, err := filepath.Abs("../python/lorenz63.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("plugins.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(model string) string {
+		file := filepath.Join(dir, "workflow.toml")
+		changed := strings.Replace(string(text), modelOf(t, "plugins.toml"), model, 1)
+		if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	const change = 1e-8
+	want := run(t, with(modelOf(t, "plugins.toml")))
+	answer := distance(t, want, run(t, "plugins.toml", "model.params.rho="+strconv.FormatFloat(28*(1+change), 'g', -1, 64)))
+	tolerance := answer * 100 * 0x1p-53 / change
+	if answer < 1e-8 || tolerance > 1e-8 {
+		t.Fatalf("a change of 1e-8 changes the numbers by %g, which gives a tolerance of %g: too much or too little to mean anything", answer, tolerance)
+	}
+	for way, model := range map[string]string{
+		"plugin in Python":  fmt.Sprintf("[plugins]\nlorenz63-python = { python = %q }\n[model]\nplugin = \"lorenz63-python\"\n[truth]\n", script),
+		"C program":         modelOf(t, "../process/c/lorenz63.toml"),
+		"UM-Bridge server":  strings.Replace(modelOf(t, "umbridge.toml"), "http://localhost:4242", address, 1),
+		"Go in 3 processes": strings.Replace(modelOf(t, "plugins.toml"), "plugin =", "replicas = 3\nplugin =", 1),
+	} {
+		got := distance(t, want, run(t, with(model)))
+		if got > tolerance {
+			t.Errorf("%s: the largest difference is %g, want at most %g", way, got, tolerance)
+		}
+		t.Logf("%s: the largest difference is %g; tolerance %.2g", way, got, tolerance)
 	}
 }
 
