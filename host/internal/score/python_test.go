@@ -135,7 +135,7 @@ func TestAgainstOtherPackages(t *testing.T) {
 		}
 		for name, got := range map[string]float64{
 			"crps": s.CRPS, "crps_fair": s.CRPSFair, "energy_score_fair": EnergyScoreFair(c.Truth, e, c.Weights),
-			"rmse": s.RMSE, "bias": s.Bias, "spread": s.Spread, "nis": in.NIS, "expected": in.Expected,
+			"ess": s.ESS, "rmse": s.RMSE, "bias": s.Bias, "spread": s.Spread, "nis": in.NIS, "expected": in.Expected,
 		} {
 			v, ok := want.Scores[i][name]
 			if !ok {

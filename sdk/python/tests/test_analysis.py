@@ -10,6 +10,8 @@ import time
 
 import numpy as np
 import plume as kit
+import pyarrow as pa
+import pyarrow.ipc
 import pytest
 from conftest import PLUME, ROOT, plume
 
@@ -197,6 +199,32 @@ def test_the_reader_on_whole_runs(folder):
         run.reference()
     with pytest.raises(ValueError, match="library: got 'excel'"):
         run.table("metrics", "excel")
+
+
+def test_dropped_members_are_nan(tmp_path):
+    """Cycle 1 has three members, cycle 2 two of them."""
+    shape = {"shape": "2", "dims": "site", "unit": "m"}
+    field = pa.field("u", pa.list_(pa.float64(), 2), metadata=shape)
+    columns = {
+        "cycle": pa.array([1, 1, 1, 2, 2], pa.int32()),
+        "time": pa.array([0.5, 0.5, 0.5, 1.0, 1.0]),
+        "stage": ["analysis"] * 5,
+        "member": pa.array([0, 1, 2, 0, 1], pa.int32()),
+        "log_weight": pa.array([0.0] * 5),
+        "parent": pa.array([2, 1, 0, None, None], pa.int32()),
+        "u": pa.array([[k, k + 0.5] for k in range(5)], field.type),
+    }
+    schema = pa.schema([field if n == "u" else pa.field(n, pa.array(c).type) for n, c in columns.items()])
+    folder = tmp_path / "ensemble" / "trial=0001"
+    folder.mkdir(parents=True)
+    with pa.ipc.new_file(folder / "part-00000.arrow", schema) as file:
+        file.write_table(pa.table(list(columns.values()), schema=schema))
+    members = kit.runs.Run(tmp_path).ensemble()
+    assert members.u.dims == ("cycle", "member", "site")
+    assert members.u.units == "m"
+    np.testing.assert_array_equal(members.u.sel(cycle=1), [[0, 0.5], [1, 1.5], [2, 2.5]])
+    np.testing.assert_array_equal(members.u.sel(cycle=2), [[3, 3.5], [4, 4.5], [np.nan, np.nan]])
+    np.testing.assert_array_equal(members.parent, [[2, 1, 0], [np.nan] * 3])
 
 
 def test_names_of_runs(folder, tmp_path, monkeypatch):

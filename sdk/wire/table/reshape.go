@@ -71,8 +71,9 @@ func indices(shape []int, i int) string {
 	return text
 }
 
-// every returns value i of every list of width values, null where the list or the value is.
-func every(lists arrow.Array, i, width int) arrow.Array {
+// every returns value i of every list, null where the list or the value is. An array of
+// numbers is one of lists of one.
+func every(lists arrow.Array, i int) arrow.Array {
 	items, list := lists, (*array.FixedSizeList)(nil)
 	if l, ok := lists.(*array.FixedSizeList); ok {
 		items, list = l.ListValues(), l
@@ -97,13 +98,13 @@ func every(lists arrow.Array, i, width int) arrow.Array {
 }
 
 func wide(s *arrow.Schema) *reshaper {
-	type source struct{ column, index, width int }
+	type source struct{ column, index int }
 	var fields []arrow.Field
 	var sources []source
 	for c, f := range s.Fields() {
 		list, ok := f.Type.(*arrow.FixedSizeListType)
 		if !ok {
-			fields, sources = append(fields, f), append(sources, source{c, -1, 0})
+			fields, sources = append(fields, f), append(sources, source{c, -1})
 			continue
 		}
 		shape, _ := shapeOf(f)
@@ -111,7 +112,7 @@ func wide(s *arrow.Schema) *reshaper {
 		for i := range int(list.Len()) {
 			fields = append(fields, arrow.Field{Name: f.Name + indices(shape, i), Type: arrow.PrimitiveTypes.Float64, Nullable: true,
 				Metadata: arrow.NewMetadata([]string{"shape", "dims", "unit"}, []string{"", "", unit})})
-			sources = append(sources, source{c, i, int(list.Len())})
+			sources = append(sources, source{c, i})
 		}
 	}
 	m := s.Metadata()
@@ -121,7 +122,7 @@ func wide(s *arrow.Schema) *reshaper {
 		for k, from := range sources {
 			columns[k] = r.Column(from.column)
 			if from.index >= 0 {
-				columns[k] = every(columns[k], from.index, from.width)
+				columns[k] = every(columns[k], from.index)
 			}
 		}
 		return array.NewRecord(schema, columns, r.NumRows())
@@ -158,7 +159,7 @@ func tidy(s *arrow.Schema) *reshaper {
 			for i := range width {
 				names = append(names, slices.Repeat([]string{s.Field(c).Name}, rows)...)
 				indexes = append(indexes, slices.Repeat([]int32{int32(i)}, rows)...)
-				values = append(values, every(r.Column(c), i, width))
+				values = append(values, every(r.Column(c), i))
 			}
 		}
 		columns := make([]arrow.Array, 0, len(fields))

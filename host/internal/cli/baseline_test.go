@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"math"
+	"testing"
+
+	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// A truth of two values that rise by 2 a cycle: persistence errs by 2; of the scored
+// cycles 2 to 5 the mean is at 7, and the errors of the climatology are 3, 1, 1, 3.
+func TestBaselines(t *testing.T) {
+	p := &plan.Plan{State: &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{2}}}}, Clock: plan.Clock{Cycles: 5, BurnIn: 1}}
+	twin := &cycle.Twin{Truth: mat.NewDense(6, 2, nil)}
+	for k := range 6 {
+		twin.Truth.SetRow(k, []float64{2 * float64(k), 100 + 2*float64(k)})
+	}
+	list := baselines(p, &plan.Twin{Replicate: 3, Number: 1}, twin)
+	if len(list) != 2 {
+		t.Fatalf("got %+v", list)
+	}
+	for i, want := range []struct {
+		filter string
+		value  float64
+	}{{"climatology", 2}, {"persistence", 2}} {
+		m := list[i]
+		if m.Filter != want.filter || m.Metric != "rmse" || m.Value != want.value || m.Cycles != 4 || m.Replicate != 3 || m.Truth != 1 || m.Trial != 0 {
+			t.Errorf("%s: got %+v", want.filter, m)
+		}
+	}
+	if s := climatologySpread(p, twin); math.Abs(s-math.Sqrt(14)) > 1e-14 { // 0, 2, ..., 10: variance 70 / 5
+		t.Errorf("spread of the climatology: %v", s)
+	}
+}
