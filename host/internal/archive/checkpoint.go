@@ -55,12 +55,6 @@ func (r *Run) Forget(name string) error {
 	return err
 }
 
-// Resumable says whether the run dir holds what it takes to be resumed.
-func Resumable(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, checkpoints))
-	return err == nil
-}
-
 // Reopen goes on with the run directory dir, for this process alone. Tables that were
 // put together when the run was stopped are removed; their parts are there.
 func Reopen(dir string) (*Run, error) {
@@ -87,7 +81,7 @@ func (r *Run) Begin() error {
 			return err
 		}
 	}
-	r.info.Status, r.info.Error, r.info.Finished, r.info.Files = Running, "", nil, nil
+	r.info.Status, r.info.Error, r.info.Finished, r.info.Files, r.info.Resumable = Running, "", nil, nil, false
 	r.info.Resumed++
 	return writeInfo(r.Dir, &r.info)
 }

@@ -25,23 +25,24 @@ const (
 
 // Info is what a run says of itself: the content of run.json.
 type Info struct {
-	Format   int               `json:"format"`
-	Name     string            `json:"name"`
-	Seed     int64             `json:"seed"`
-	Profile  string            `json:"profile,omitempty"`
-	Set      []string          `json:"set,omitempty"`
-	Sweep    []string          `json:"sweep,omitempty"`
-	Source   string            `json:"source"`            // absolute path of the workflow file
-	Resumed  int               `json:"resumed,omitempty"` // how often
-	Plume    string            `json:"plume"`
-	Go       string            `json:"go"`
-	Workers  int               `json:"workers"`
-	Status   Status            `json:"status"`
-	Error    string            `json:"error,omitempty"`
-	Started  time.Time         `json:"started"`
-	Finished *time.Time        `json:"finished,omitempty"`
-	Plugins  []PluginInfo      `json:"plugins"`
-	Files    map[string]string `json:"files,omitempty"` // sha256 by path, when the run has ended
+	Format    int               `json:"format"`
+	Name      string            `json:"name"`
+	Seed      int64             `json:"seed"`
+	Profile   string            `json:"profile,omitempty"`
+	Set       []string          `json:"set,omitempty"`
+	Sweep     []string          `json:"sweep,omitempty"`
+	Source    string            `json:"source"`            // absolute path of the workflow file
+	Resumed   int               `json:"resumed,omitempty"` // how often
+	Plume     string            `json:"plume"`
+	Go        string            `json:"go"`
+	Workers   int               `json:"workers"`
+	Status    Status            `json:"status"`
+	Error     string            `json:"error,omitempty"`
+	Resumable bool              `json:"resumable,omitempty"` // it has ended, but not all of its trials
+	Started   time.Time         `json:"started"`
+	Finished  *time.Time        `json:"finished,omitempty"`
+	Plugins   []PluginInfo      `json:"plugins"`
+	Files     map[string]string `json:"files,omitempty"` // sha256 by path, when the run has ended
 }
 
 // PluginInfo identifies a plugin of a run.

@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -259,38 +260,60 @@ var parted = []string{"cycles", "variables", "innovations", "rank_histogram", "d
 // closes the manifest with the checksums of all files. axes are the keys of the axes of
 // the sweep. resumable says that trials are left: what resuming needs is then kept,
 // the parts of the tables among it. Of a run that the user stopped these are all there
-// is.
+// is. Until the manifest is closed nothing is removed, so that a run whose end was
+// interrupted, or for whose end there was no room, can be resumed.
 func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status Status, resumable bool, cause error) error {
 	err := errors.Join(r.writeTrials(axes, trials), r.writeMetrics(metrics))
 	if status != Interrupted {
-		err = errors.Join(err, r.mergeAll(resumable))
+		err = errors.Join(err, r.mergeAll())
 	}
-	if err == nil && !resumable {
-		err = os.RemoveAll(filepath.Join(r.Dir, checkpoints))
+	if err != nil {
+		status, resumable, cause = Failed, true, errors.Join(cause, err)
 	}
 	now := time.Now().UTC()
 	r.info.Status, r.info.Finished = status, &now
 	if cause != nil {
 		r.info.Error = cause.Error()
 	}
-	var sumErr error
-	r.info.Files, sumErr = checksums(r.Dir)
-	return errors.Join(err, sumErr, writeInfo(r.Dir, &r.info))
+	sums, sumErr := checksums(r.Dir)
+	r.info.Files, r.info.Resumable = sums, resumable
+	if spare := r.spare(); !resumable {
+		maps.DeleteFunc(sums, func(name, _ string) bool { return slices.Contains(spare, strings.Split(name, "/")[0]) })
+	}
+	if err := errors.Join(err, sumErr, writeInfo(r.Dir, &r.info)); err != nil || resumable {
+		return err
+	}
+	return r.Tidy()
 }
 
 // mergeAll puts all tables together. Parts whose columns differ, because an axis
 // changes what is observed, stay as they are.
-func (r *Run) mergeAll(keepParts bool) error {
+func (r *Run) mergeAll() error {
 	for _, name := range parted {
-		err := r.merge(name)
-		switch {
-		case errors.Is(err, table.ErrColumns):
-		case err != nil:
+		if err := r.merge(name); err != nil && !errors.Is(err, table.ErrColumns) {
 			return err
-		case !keepParts:
-			if err := os.RemoveAll(filepath.Join(r.Dir, name)); err != nil {
-				return err
-			}
+		}
+	}
+	return nil
+}
+
+// spare returns the folders that a finished run does not need: parts that have been
+// put together, and checkpoints.
+func (r *Run) spare() []string {
+	var names []string
+	for _, name := range parted {
+		if _, err := os.Stat(filepath.Join(r.Dir, name+".arrow")); err == nil {
+			names = append(names, name)
+		}
+	}
+	return append(names, checkpoints)
+}
+
+// Tidy removes what a finished run does not need.
+func (r *Run) Tidy() error {
+	for _, name := range r.spare() {
+		if err := os.RemoveAll(filepath.Join(r.Dir, name)); err != nil {
+			return err
 		}
 	}
 	return nil

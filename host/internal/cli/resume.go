@@ -52,16 +52,24 @@ is named. RUN is a path, @last, or the beginning of a run's name.`,
 	return c
 }
 
-// nothingLeft says whether a run has nothing to resume.
-func (a *app) nothingLeft(dir string, info *archive.Info) (bool, error) {
-	switch {
-	case info.Status == archive.OK:
-		a.say("%s is complete\n\nNext:\n  plume verify %s\n  plume compare %s", dir, dir, dir)
-		return true, nil
-	case info.Finished != nil && !archive.Resumable(dir):
+// nothingLeft says whether a run has nothing to resume. When it was stopped while it
+// removed what it did not need any more, that is done now.
+func (a *app) nothingLeft(dir string, info *archive.Info) (_ bool, err error) {
+	if info.Finished == nil || info.Resumable {
+		return false, nil
+	}
+	run, err := archive.Reopen(dir)
+	if err != nil {
+		return true, err
+	}
+	if err := errors.Join(run.Tidy(), run.Release()); err != nil {
+		return true, err
+	}
+	if info.Status != archive.OK {
 		return true, fmt.Errorf("%s: what is left would fail again: %s", dir, info.Error)
 	}
-	return false, nil
+	a.say("%s is complete\n\nNext:\n  plume report %s\n  plume compare %s", dir, dir, dir)
+	return true, nil
 }
 
 // reopen claims the run directory dir and checks that the run can go on with what is
@@ -71,7 +79,7 @@ func (e *experiment) reopen(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(e.sameAs(run.Info(), dir)); err != nil {
+	if err := e.sameAs(run.Info(), dir); err != nil {
 		return errors.Join(err, run.Release())
 	}
 	e.run = run

@@ -109,7 +109,7 @@ func checkStop(t *testing.T, file, root, whole, how string, after time.Duration,
 		if err != nil {
 			t.Fatal(err)
 		}
-		if info.Status == archive.OK {
+		if info.Status == archive.OK && code == exitOK {
 			break
 		}
 		r = &stopped{Cmd: exec.Command(plumeBinary, "resume", dir, "--checkpoint", "20ms", "--workers", "2"), root: root}
@@ -122,8 +122,8 @@ func checkStop(t *testing.T, file, root, whole, how string, after time.Duration,
 	if lines, err := archive.CheckFiles(dir); err != nil || len(lines) > 0 {
 		t.Errorf("%v %v", err, lines)
 	}
-	if archive.Resumable(dir) {
-		t.Error("checkpoints are left")
+	if left, _ := filepath.Glob(filepath.Join(dir, "c*", "*")); len(left) > 0 { // of cycles and checkpoints
+		t.Errorf("left: %v", left)
 	}
 }
 
@@ -210,4 +210,111 @@ func (s *stopped) wait(t *testing.T) int {
 	t.Helper()
 	u := &underWay{Cmd: s.Cmd}
 	return u.end(t, 120*time.Second)
+}
+
+// plumeHere runs the program to its end and returns its exit code and what it wrote.
+func plumeHere(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	c := exec.Command(plumeBinary, args...)
+	c.Env, c.Stdout, c.Stderr = append(os.Environ(), env...), &out, &errs
+	if err := c.Run(); err != nil && c.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return c.ProcessState.ExitCode(), strings.TrimSpace(out.String()), errs.String()
+}
+
+// A run is resumed by one process at a time, and with what it began with.
+func TestResumeRefuses(t *testing.T) {
+	root := t.TempDir()
+	plugins := filepath.Join(root, "plugins")
+	if err := os.Mkdir(plugins, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"lorenz63", "obs-nonlinear", "filter-enkf", "filter-pf"} {
+		program, err := os.ReadFile(filepath.Join(pluginDir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(plugins, name), program, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env := []string{"PLUME_PLUGINS=" + plugins}
+	file := filepath.Join(root, "long.toml")
+	if err := os.WriteFile(file, []byte(longRun), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := &stopped{Cmd: exec.Command(plumeBinary, "run", file, "--run-dir", root), root: root}
+	r.Env = append(os.Environ(), env...)
+	r.start(t)
+	dir := r.dir(t)
+	refused := func(code int, want string) {
+		t.Helper()
+		got, _, text := plumeHere(t, env, "resume", dir)
+		if got != code || !strings.Contains(text, want) {
+			t.Errorf("exit code %d, want %d, and %q in\n%s", got, code, want, text)
+		}
+	}
+	refused(exitFailed, "another plume is writing this run")
+	r.stop("SIGINT to the host", nil)
+	if code := r.wait(t); code != exitInterrupted {
+		t.Fatalf("exit code %d\n%s", code, r.stderr.String())
+	}
+	changed := strings.Replace(longRun, "inflation = 1.05", "inflation = 1.06", 1)
+	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(exitWorkflow, `has changed since the run began: [filter.params] got "inflation = 1.06", want "inflation = 1.05"`)
+	if err := os.WriteFile(file, []byte("# a remark\n"+longRun), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(filepath.Join(plugins, "filter-pf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("another build"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	refused(exitPlugin, "plugin filter-pf: has changed")
+}
+
+// A disk that is full stops the run; what is there can be read, and when there is
+// room again the run is resumed to what it would have been.
+func TestDiskIsFull(t *testing.T) {
+	root := t.TempDir()
+	file, disk := filepath.Join(root, "stops.toml"), filepath.Join(root, "disk")
+	if err := os.WriteFile(file, []byte(stopsWorkflow), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(disk, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=1500k"); err != nil {
+		t.Skip("cannot make a small disk: ", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(disk, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	code, _, text := plumeHere(t, nil, "run", file, "--run-dir", disk, "--checkpoint", "20ms")
+	if code != exitFailed && code != exitSomeFailed || !strings.Contains(text, "no space left on device") {
+		t.Fatalf("exit code %d\n%s", code, text)
+	}
+	dir := archive.List(disk)[0]
+	checkOpens(t, dir)
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", syscall.MS_REMOUNT, "size=64m"); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, text := plumeHere(t, nil, "resume", dir); code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, text)
+	}
+	_, whole, _ := plumeHere(t, nil, "run", file, "--run-dir", root, "-q")
+	if lines, err := archive.Compare(whole, dir); err != nil || len(lines) > 0 {
+		t.Errorf("%v %s", err, strings.Join(lines, "\n"))
+	}
 }
