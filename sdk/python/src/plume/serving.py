@@ -97,6 +97,9 @@ def _serve(cls: type[Plugin], out: int | None) -> NoReturn:
             ("grpc.max_send_message_length", -1),
             ("grpc.http2.max_frame_size", 1 << 20),
             ("grpc.http2.lookahead_bytes", 4 << 20),
+            ("grpc.experimental.tcp_read_chunk_size", 1 << 20),
+            ("grpc.experimental.tcp_min_read_chunk_size", 256 << 10),
+            ("grpc.experimental.tcp_max_read_chunk_size", 4 << 20),
         ],
     )
     plugin.register(server)
