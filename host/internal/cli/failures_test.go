@@ -97,6 +97,21 @@ func failuresOf(t *testing.T, run string) []string {
 	return rows
 }
 
+// Plan says what would be done about failures.
+func TestPlanShowsReplicas(t *testing.T) {
+	t.Parallel()
+	file := faultyWorkflow(t, "replicas = 2")
+	for want, set := range map[string][]string{
+		"faulty: x[3], 2 replicas, up to 2 retries\n":                            {},
+		"faulty: x[3], 2 replicas, up to 2 retries and then 4 members dropped\n": {"--set", "model.on_failure=drop_member", "--set", "model.max_failed=4"},
+		"faulty: x[3]\n": {"--set", "model.replicas=1"},
+	} {
+		if code, out, said := plume(t, append([]string{"plan", file}, set...)...); code != exitOK || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, want %q:\n%s%s", code, want, out, said)
+		}
+	}
+}
+
 // The same bytes whatever the number of replicas, and whether one of them is killed in
 // the middle or not.
 func TestReplicasInARun(t *testing.T) {

@@ -90,9 +90,9 @@ func (a *app) head(out io.Writer, o *opened) {
 	w, p := o.workflow, o.sweep.Twins[0].Plans[0]
 	fmt.Fprintf(out, "experiment\t%s, seed %d\n", w.Experiment.Name, w.Experiment.Seed)
 	fmt.Fprintf(out, "time\t%d cycles of %g, burn-in %d%s\n", p.Clock.Cycles, p.Clock.Interval, p.Clock.BurnIn, stepText(w))
-	fmt.Fprintf(out, "model\t%s: %s\n", w.Model.Plugin, layoutText(p.State))
+	fmt.Fprintf(out, "model\t%s: %s%s\n", w.Model.Plugin, layoutText(p.State), careText(&w.Model.Component, w.Model.Replicas, w.Model.MaxFailed))
 	for i, o := range w.Observations {
-		fmt.Fprintf(out, "%s\t%s: %s, %s errors%s\n", cmp.Or(o.Label, "observations"), o.Plugin, layoutText(p.Streams[i].Operator.Space().Layout), o.Error.Dist, cadenceText(o))
+		fmt.Fprintf(out, "%s\t%s: %s, %s errors%s\n", cmp.Or(o.Label, "observations"), o.Plugin, layoutText(p.Streams[i].Operator.Space().Layout), o.Error.Dist, cadenceText(o)+careText(&o.Component, o.Replicas, 0))
 	}
 	if p.Reference != nil {
 		fmt.Fprintf(out, "reference\t%s: %d members, %d kept\n", w.Reference.Plugin, p.Reference.Size, p.Keep)
@@ -105,6 +105,22 @@ func (a *app) head(out io.Writer, o *opened) {
 	for _, key := range o.sweep.Axes {
 		fmt.Fprintf(out, "\t%s = %v\n", key, w.Sweep.Axes[key])
 	}
+}
+
+// careText says how often a plugin runs and what is done when it fails, where that is
+// not once and nothing.
+func careText(c *workflow.Component, replicas, maxFailed int) string {
+	text := ""
+	if replicas > 1 {
+		text = fmt.Sprintf(", %d replicas", replicas)
+	}
+	switch c.OnFailure {
+	case "retry":
+		text += fmt.Sprintf(", up to %d retries", c.Retries)
+	case "drop_member":
+		text += fmt.Sprintf(", up to %d retries and then %d members dropped", c.Retries, maxFailed)
+	}
+	return text
 }
 
 // cost is what something takes.

@@ -242,6 +242,82 @@ func TestWhatDoesNotPass(t *testing.T) {
 	}
 }
 
+// as returns the program faulty in another role.
+func as(t *testing.T, role string) *Program {
+	t.Helper()
+	p, err := Command("faulty", []string{"./faulty", role}, bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+var lake = &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{3}, Unit: "1"}}}
+
+// Predicted and simulated observations are the same, bit by bit, from any number of
+// processes, one of which dies.
+func TestOperatorInReplicas(t *testing.T) {
+	t.Parallel()
+	observe := func(k int, params sdk.Params) (*sdk.ObserveRequest, *sdk.ObserveResult, error) {
+		p, err := newPool(t, Options{}).Plugin(t.Context(), as(t, "operator"), Care{Timeout: time.Minute, Replicas: k, Retries: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := p.NewOperator(t.Context(), sdk.OperatorConfig{Params: params, State: lake, Error: sdk.ErrorModel{Dist: "normal", SD: []float64{1}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &sdk.ObserveRequest{
+			Call: sdk.Call{Cycle: 17, Seed: rng.New(1)}, Ensemble: mat.NewDense(members, 3, nil),
+			Predicted: mat.NewDense(members, 3, nil), Simulated: mat.NewDense(members, 3, nil),
+		}
+		for i := range members {
+			r.Ensemble.SetRow(i, []float64{float64(i), 1, -1})
+		}
+		res, err := o.Observe(t.Context(), r)
+		return r, res, err
+	}
+	want, _, err := observe(1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := 1; k <= 3; k++ {
+		got, res, err := observe(k, sdk.Params{"fault": "kill-once", "marker": marker(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !mat.Equal(got.Predicted, want.Predicted) || !mat.Equal(got.Simulated, want.Simulated) || !slices.Equal(res.ErrorVariance, []float64{1, 1, 1}) {
+			t.Errorf("%d replicas give something else", k)
+		}
+	}
+	_, _, err = observe(2, sdk.Params{"fault": "uneven"})
+	checkError(t, err, sdk.KindContract, "plugin faulty: cycle 17: observe: the error variance depends on the members")
+}
+
+// A filter that dies is started again.
+func TestFilterIsReplaced(t *testing.T) {
+	t.Parallel()
+	p, err := newPool(t, Options{}).Plugin(t.Context(), as(t, "filter"), Care{Timeout: time.Minute, Retries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := p.NewFilter(t.Context(), sdk.FilterConfig{Params: sdk.Params{"fault": "kill-once", "marker": marker(t)}, State: lake,
+		Observations: &sdk.ObservationSpace{Layout: lake}, Members: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var repeats []Repeat
+	problem := &sdk.Problem{Call: sdk.Call{Cycle: 17}, Ensemble: mat.NewDense(2, 3, []float64{1, 2, 3, 4, 5, 6}), Observation: []float64{1, 2, 3},
+		Carry: []byte{7}, Into: mat.NewDense(2, 3, nil)}
+	a, err := f.Analyse(OnRepeat(t.Context(), func(r Repeat) { repeats = append(repeats, r) }), problem)
+	if err != nil || !mat.Equal(problem.Into, problem.Ensemble) || !slices.Equal(a.Carry, []byte{7, 1}) {
+		t.Errorf("got %v %v, %v", problem.Into, a, err)
+	}
+	if len(repeats) != 1 || repeats[0].Call != "analyse" || repeats[0].Members != 2 {
+		t.Errorf("made again: %+v", repeats)
+	}
+}
+
 // Several calls share a process that one of them kills each time: only that one
 // fails, however few retries there are.
 func TestInnocentCallsSurvive(t *testing.T) {

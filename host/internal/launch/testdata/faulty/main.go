@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,10 +24,21 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "flood" {
 		flood()
 	}
-	if len(os.Args) > 1 && os.Args[1] == "coupled" {
-		manifest += "[threading]\nindependent_members = false\n"
+	as := "model"
+	if len(os.Args) > 1 {
+		as = os.Args[1]
 	}
-	serve.Main(sdk.ModelPlugin(manifest, newModel))
+	switch as {
+	case "operator":
+		serve.Main(sdk.OperatorPlugin(strings.Replace(manifest, `"model"`, "\"operator\"\nerrors = [\"normal\"]", 1), newOperator))
+	case "filter":
+		serve.Main(sdk.FilterPlugin(strings.Replace(manifest, `"model"`, `"filter"`, 1), newFilter))
+	case "coupled":
+		manifest += "[threading]\nindependent_members = false\n"
+		fallthrough
+	default:
+		serve.Main(sdk.ModelPlugin(manifest, newModel))
+	}
 }
 
 type model struct {
@@ -161,4 +174,63 @@ func leaveChildren() {
 		panic(err)
 	}
 	os.Exit(4)
+}
+
+// operator observes all values, with noise, and misbehaves as model does. Its error
+// variance is that of the member it is asked about first when that is its fault.
+type operator struct {
+	model
+	state *sdk.Layout
+}
+
+func newOperator(c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
+	o := &operator{state: c.State}
+	c.Params.Decode(&o.model)
+	return o, nil
+}
+
+func (o *operator) Space() *sdk.ObservationSpace {
+	return &sdk.ObservationSpace{Layout: o.state, Offers: []sdk.Capability{sdk.Predicted, sdk.Simulated, sdk.ErrorVariance}}
+}
+
+func (o *operator) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+	rows, n := r.Ensemble.Dims()
+	if r.Cycle == o.Cycle {
+		if err := o.misbehave(r.First <= o.Member && o.Member < r.First+rows); err != nil {
+			return nil, err
+		}
+	}
+	for i := range rows {
+		noise := r.Seed.Member(r.First + i)
+		for j := range n {
+			r.Predicted.Set(i, j, r.Ensemble.At(i, j))
+			r.Simulated.Set(i, j, r.Ensemble.At(i, j)+noise.NormFloat64())
+		}
+	}
+	variance := slices.Repeat([]float64{1}, n)
+	if o.Fault == "uneven" {
+		variance[0] += float64(r.First)
+	}
+	return &sdk.ObserveResult{ErrorVariance: variance}, nil
+}
+
+// filter keeps the forecast, and misbehaves as model does.
+type filter struct{ model }
+
+func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
+	f := &filter{}
+	c.Params.Decode(&f.model)
+	return f, nil
+}
+
+func (f *filter) Needs() []sdk.Capability { return nil }
+
+func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
+	if p.Cycle == f.Cycle {
+		if err := f.misbehave(true); err != nil {
+			return nil, err
+		}
+	}
+	p.Into.Copy(p.Ensemble)
+	return &sdk.Analysis{Carry: append(p.Carry, 1)}, nil
 }
