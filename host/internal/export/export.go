@@ -79,7 +79,7 @@ func (o Options) choose(dir string) ([]string, error) {
 	}
 	all, err := files(dir, func(name string) bool {
 		return strings.HasSuffix(strings.TrimSuffix(name, table.Part), ".arrow") &&
-			(o.Format != NetCDF || slices.Contains(gridded, tableOf(name)))
+			(o.Format != NetCDF || slices.Contains(gridded, tableOf(name))) && begun(filepath.Join(dir, name))
 	})
 	if err != nil {
 		return nil, err
@@ -103,6 +103,12 @@ func (o Options) choose(dir string) ([]string, error) {
 		return nil, fmt.Errorf("%s: there is nothing to export", dir)
 	}
 	return all, nil
+}
+
+// begun says whether a table has come to its first batch, before which its file is empty.
+func begun(path string) bool {
+	info, err := os.Stat(path)
+	return err != nil || info.Size() > 0
 }
 
 // tableOf returns the name of the table a file belongs to.

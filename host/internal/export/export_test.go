@@ -116,6 +116,13 @@ func TestExportOfParts(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "diagnostics.arrow"+table.Part), nil, 0o600); err != nil { // no batch yet
+		t.Fatal(err)
+	}
+	written, err := Run(dir, filepath.Join(t.TempDir(), "all"), Options{Format: Parquet, Layout: table.Native})
+	if err != nil || len(written) != 4 || slices.Contains(written, "diagnostics.parquet") {
+		t.Errorf("got %v, %v", written, err)
+	}
 	to := filepath.Join(t.TempDir(), "csv")
 	if _, err := Run(dir, to, Options{Format: CSV, Layout: table.Wide, Tables: []string{"observations"}}); err != nil {
 		t.Fatal(err)

@@ -57,16 +57,16 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("analysis")
     for name, cycles in (("done", 30), ("killed", 4000)):
         (path / f"{name}.toml").write_text(WORKFLOW.format(cycles=cycles), encoding="utf-8")
-    code, said = plume("run", path / "done.toml", "--run-dir", path / "done")
+    code, said = plume("run", path / "done.toml", "--run-dir", path / "whole-runs")
     assert code == 0, said
-    (path / "RUN").symlink_to(kit.open_run(runs=path / "done").path)
+    (path / "RUN").symlink_to(kit.open_run(runs=path / "whole-runs").path)
 
     process = subprocess.Popen(
-        [PLUME, "run", str(path / "killed.toml"), "--run-dir", str(path / "killed"), "--workers", "2", "-q"]
+        [PLUME, "run", str(path / "killed.toml"), "--run-dir", str(path / "killed-runs"), "--workers", "2", "-q"]
     )
     parts = []
     for _ in range(600):
-        parts = list((path / "killed").glob("*/*/ensemble/trial=000[12]/part-00000.arrow.part"))
+        parts = list((path / "killed-runs").glob("*/*/ensemble/trial=000[12]/part-00000.arrow.part"))
         if len(parts) == 2 and all(p.stat().st_size > 50_000 for p in parts):
             break
         time.sleep(0.05)
@@ -177,6 +177,10 @@ def test_the_reader_on_a_killed_run(folder):
             squares = sum((error[name] - truth[name]) ** 2 for name in "xyz") / 3
             both = min(last, len(of_trial))
             np.testing.assert_allclose(np.sqrt(squares)[:both], of_trial.rmse[:both], atol=1e-13)
+    empty = run.path / "cycles" / "trial=0003.arrow.part"  # of a trial that has not come to its first batch
+    empty.touch()
+    assert len(run.table("cycles")) == len(scores)
+    empty.unlink()
     assert set(run.tables()) >= {"cycles", "ensemble", "innovations", "observations", "truth", "variables"}
 
 

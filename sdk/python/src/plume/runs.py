@@ -118,6 +118,9 @@ class Run:
         for file in sorted(names):
             table = self._file(file)
             if table is None:
+                part = self.path / f"{file}.arrow.part"
+                if part.exists() and part.stat().st_size == 0:
+                    continue  # its writer has not come to the first batch
                 return None
             for key, value in re.findall(r"(trial|replicate|part)[=-](\d+)", file):
                 if key not in table.column_names:
