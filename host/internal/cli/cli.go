@@ -69,7 +69,7 @@ func (a *app) root() *cobra.Command {
 		return usage("%v; see %s --help", err, c.CommandPath())
 	})
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
-	root.AddCommand(a.init(), a.validate(), a.plan(), a.run(), a.resume(), a.verify(), a.compare(), a.reportCommand(), a.export(), a.plugins(), a.version())
+	root.AddCommand(a.init(), a.validate(), a.plan(), a.run(), a.resume(), a.verify(), a.compare(), a.reportCommand(), a.export(), a.plugins(), a.schema(), a.version())
 	return root
 }
 

@@ -55,6 +55,7 @@ type result struct {
 	dir     string
 	status  archive.Status
 	axes    []string
+	chosen  []string // scores to show; nil: the usual ones
 	metrics []archive.Metric
 	trials  []archive.TrialRow
 }
@@ -233,6 +234,7 @@ func (e *experiment) runTrial(ctx context.Context, j *job) (out outcome) {
 		return outcome{Status: statusOf(j.scene.err), err: j.scene.err}
 	}
 	judge := newJudge(j.plan, j.trial, j.scene.truth, j.scene.reference, e.workflow.Output.Variables)
+	judge.chosen = e.workflow.Verify.Metrics
 	tables, from, err := e.openTrial(j, judge)
 	if err != nil {
 		return outcome{Status: archive.Failed, err: err}
@@ -331,7 +333,7 @@ func statusOf(err error) archive.Status {
 
 // finish writes what concerns all trials and says how the run ended.
 func (e *experiment) finish(ctx context.Context) (*result, error) {
-	r := &result{dir: e.run.Dir, status: archive.OK, axes: e.sweep.Axes}
+	r := &result{dir: e.run.Dir, status: archive.OK, axes: e.sweep.Axes, chosen: e.workflow.Verify.Metrics}
 	failures := &failures{}
 	for _, twin := range e.sweep.Twins {
 		metrics := e.baselines[twin]

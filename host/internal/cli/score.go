@@ -2,6 +2,7 @@ package cli
 
 import (
 	"math"
+	"slices"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/cycle"
@@ -17,6 +18,7 @@ type judge struct {
 	trial     *plan.Trial
 	twin      *cycle.Twin
 	reference *cycle.Reference // nil: none
+	chosen    []string         // scores beside rmse; nil: all that apply
 	tally
 	values    []archive.Value             // that are described
 	marginals map[string]*score.Marginals // of the cycle, by stage; reused
@@ -57,7 +59,7 @@ func (j *judge) rows(s *cycle.Step) []archive.CycleRow {
 		n := float64(uniqueCount(s.Ancestors))
 		analysis.UniqueAncestors = &n
 	}
-	if j.reference != nil {
+	if j.reference != nil && j.wants("w2_reference") {
 		n := modelled(j.plan)
 		w2 := score.W2(firstValues(j.sample(s), n), firstValues(j.posterior(s.Cycle), n))
 		analysis.W2Reference = &w2
@@ -81,7 +83,7 @@ func (j *judge) row(stage string, s *cycle.Step, e cycle.Ensemble) archive.Cycle
 	sc := score.Of(truth, m.First(n))
 	row := archive.CycleRow{Stage: stage, RMSE: sc.RMSE, Bias: sc.Bias, Spread: sc.Spread, CRPS: sc.CRPS, CRPSFair: sc.CRPSFair, ESS: sc.ESS}
 	rows, _ := e.Members.Dims() // fewer than the trial has when some were dropped
-	if rows <= energyMembers {
+	if rows <= energyMembers && j.wants("energy_score_fair") {
 		energy := score.EnergyScoreFair(truth, members, weights)
 		row.EnergyScoreFair = &energy
 	}
@@ -183,6 +185,11 @@ func (j *judge) remember(r archive.CycleRow) {
 	}
 }
 
+// wants says whether the workflow has chosen a score.
+func (j *judge) wants(metric string) bool {
+	return len(j.chosen) == 0 || metric == "rmse" || slices.Contains(j.chosen, metric)
+}
+
 // metricOrder is how the time means of scores stand in tables.
 var metricOrder = []string{"rmse", "spread", "crps_fair", "bias", "weights_ess", "w2_reference",
 	"crps", "energy_score_fair", "coverage_50", "coverage_90", "unique_ancestors", "nis"}
@@ -193,6 +200,9 @@ func (j *judge) metrics(id archive.TrialID, truth int, status archive.Status) []
 	var list []archive.Metric
 	for _, stage := range []string{archive.Forecast, archive.Analysis} {
 		add := func(metric string, m score.Mean) {
+			if !j.wants(metric) {
+				return
+			}
 			list = append(list, archive.Metric{TrialID: id, Truth: truth, Metric: metric, Stage: stage, Value: m.Value, SE: m.SE, Cycles: m.Count, Status: status})
 		}
 		for _, metric := range metricOrder {

@@ -21,9 +21,7 @@ func (a *app) show(r *result) {
 	if a.quiet {
 		return
 	}
-	metrics := slices.DeleteFunc([]string{"rmse", "spread", "crps_fair", "weights_ess", "w2_reference"}, func(name string) bool {
-		return !slices.ContainsFunc(r.metrics, func(m archive.Metric) bool { return m.Metric == name })
-	})
+	metrics := r.columns()
 	var b strings.Builder
 	out := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(out, "filter\tmembers\t%s", cell(r.axes...))
@@ -46,6 +44,26 @@ func (a *app) show(r *result) {
 	if more := len(rows) - shownRows; more > 0 {
 		fmt.Fprintf(a.stderr, "... and %s more; all are in metrics.arrow\n", plural(more, "row"))
 	}
+}
+
+// columns returns the scores to show: those the workflow has chosen, or the usual
+// ones and the errors of parameters that are estimated.
+func (r *result) columns() []string {
+	names := append([]string{"rmse"}, r.chosen...)
+	if len(r.chosen) == 0 {
+		names = append(names, "spread", "crps_fair", "weights_ess", "w2_reference")
+		for _, m := range r.metrics {
+			if strings.HasPrefix(m.Metric, "rmse_") && m.Metric != "rmse_total" {
+				names = append(names, m.Metric)
+			}
+		}
+	}
+	seen := map[string]bool{}
+	return slices.DeleteFunc(names, func(name string) bool {
+		again := seen[name]
+		seen[name] = true
+		return again || !slices.ContainsFunc(r.metrics, func(m archive.Metric) bool { return m.Metric == name && m.Stage == archive.Analysis })
+	})
 }
 
 // tableRow is the trials that differ in their replicate alone, or a baseline.

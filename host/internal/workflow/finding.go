@@ -144,9 +144,15 @@ func (c *checker) is(n *node, path string, k *key, ok bool) bool {
 	n.bad = true
 	d := c.found.add(CodeType, n.place(), "%s must be %s, but %s %s", k.subject(path), k.noun(), k.is(), describe(n)).
 		WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
-	if help := remedy(n, path, k); help != "" {
-		d.WithHelp("%s", help)
+	help := remedy(n, path, k)
+	switch {
+	case help != "":
+	case k.example != "":
+		help = "write " + k.name + " = " + k.example
+	default:
+		help = "write " + k.asked()
 	}
+	d.WithHelp("%s", help)
 	return false
 }
 
@@ -154,6 +160,7 @@ func (c *checker) misnamed(n *node, at Span, subject, path, s string, k *key) {
 	n.bad = true
 	d := c.found.add(CodeName, at, "%s must consist of %s, but is %s", subject, k.form.says, show(s)).
 		WithLabel("%s", k.form.says).WithNote("%s: %s", path, k.doc)
+	d.WithHelp("write %s", k.form.says)
 	if name := slugOf(s); k.form == slug && name != "" {
 		d.WithHelp("write %q", shorten(name))
 	}

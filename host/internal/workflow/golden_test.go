@@ -1,9 +1,12 @@
 package workflow
 
 import (
+	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -31,7 +34,37 @@ func TestBad(t *testing.T) {
 				t.Fatal("was not refused")
 			}
 			compare(t, strings.TrimSuffix(file, ".toml")+".txt", found.Text(false))
+			checkFormats(t, found)
 		})
+	}
+}
+
+// checkFormats holds the formats for programs to what people read, and wants a place
+// and a remedy of every finding.
+func checkFormats(t *testing.T, found Diagnostics) {
+	t.Helper()
+	objects, commands := strings.Split(strings.TrimSuffix(found.JSON(), "\n"), "\n"), strings.Split(strings.TrimSuffix(found.GitHub(), "\n"), "\n")
+	if len(objects) != len(found) || len(commands) != len(found) {
+		t.Fatalf("%d findings are %d objects and %d commands", len(found), len(objects), len(commands))
+	}
+	for i, d := range found {
+		var again Diagnostic
+		if err := json.Unmarshal([]byte(objects[i]), &again); err != nil {
+			t.Fatal(err)
+		}
+		if again.rank, again.excerpt = d.rank, d.excerpt; !reflect.DeepEqual(&again, d) {
+			t.Errorf("as JSON it is %s", objects[i])
+		}
+		place := "::error::"
+		if d.File != "" {
+			place = fmt.Sprintf("::error file=%s,line=%d,col=%d,endColumn=%d,title=%s::", d.File, d.Line, d.Column, d.Column+d.Width, d.Code)
+		}
+		if !strings.HasPrefix(commands[i], place+strings.ReplaceAll(d.Message, "%", "%25")) || !strings.Contains(commands[i], "%0Ahelp: ") {
+			t.Errorf("for GitHub it is %s", commands[i])
+		}
+		if d.Help == "" || d.Line < 1 || d.Column < 1 {
+			t.Errorf("no remedy or no place: %s", d.Message)
+		}
 	}
 }
 

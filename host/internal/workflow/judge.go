@@ -13,6 +13,7 @@ func (w *Workflow) judge(found *Diagnostics) {
 	w.judgeObservations(found)
 	w.judgeLabels(found)
 	w.judgeExpect(found)
+	w.judgeMetrics(found)
 	w.judgeFailures(found)
 	if r := w.Reference; r != nil && r.Store > r.Size && r.Size > 0 {
 		found.add(CodeConflict, w.At("reference", "store"), "`reference.store` must be at most `reference.size`, %d, but is %d", r.Size, r.Store).

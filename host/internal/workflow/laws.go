@@ -139,6 +139,7 @@ func (c *checker) byVariable(n *node, path string, k *key) {
 	}
 	if len(n.table) == 0 {
 		n.bad = true
-		c.found.add(CodeRange, n.place(), "`%s` must not be empty", path).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
+		c.found.add(CodeRange, n.place(), "`%s` must not be empty", path).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).
+			WithHelp("name at least one variable, such as { x = 1.0 }")
 	}
 }

@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -126,12 +125,15 @@ type HoldOut struct {
 // Real says whether the observations come from files.
 func (w *Workflow) Real() bool { return len(w.Observations) > 0 && w.Observations[0].File != "" }
 
-// Path returns the path of a file that the workflow names relative to its folder.
+// Path returns the path of a file of observations: a relative one starts at the
+// folder of the text it stands in.
 func (w *Workflow) Path(file string) string {
-	if filepath.IsAbs(file) {
-		return file
+	for i, o := range w.Observations {
+		if o.File == file {
+			return w.resolve(file, "observations", i, "file")
+		}
 	}
-	return filepath.Join(filepath.Dir(w.File), file)
+	return w.resolve(file)
 }
 
 // complete fills in what has a default only when there is a file.

@@ -18,6 +18,7 @@ func (w *Workflow) Resolved() ([]byte, error) {
 	if len(w.Axes()) > 0 {
 		w = w.withoutDerived()
 	}
+	w = w.withPaths()
 	b := bytes.NewBufferString("# The workflow as it was run: every default filled in.\n\n")
 	if err := encode(b, w); err != nil {
 		return nil, fmt.Errorf("resolved workflow: %w", err)
@@ -26,6 +27,19 @@ func (w *Workflow) Resolved() ([]byte, error) {
 		return bytes.Replace(b.Bytes(), []byte("\n[[observations]]\n"), []byte("\n[observations]\n"), 1), nil
 	}
 	return b.Bytes(), nil
+}
+
+// withPaths returns a copy of w whose files of observations are named by absolute
+// paths, so that it can be run from any folder.
+func (w *Workflow) withPaths() *Workflow {
+	c := *w
+	c.Observations = slices.Clone(w.Observations)
+	for i, o := range c.Observations {
+		if o.File != "" {
+			c.Observations[i].File = w.Path(o.File)
+		}
+	}
+	return &c
 }
 
 // withoutDerived returns a copy of w without the sizes that fill has derived from

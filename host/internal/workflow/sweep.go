@@ -365,7 +365,7 @@ func (c *checker) axes(n *node, path string, k *key) {
 		}
 		if len(child.items) == 0 {
 			child.bad = true
-			c.found.add(CodeRange, child.place(), "`%s` must not be empty", name).WithLabel("%s", values.wants()).WithNote("%s: %s", path, k.doc)
+			c.found.add(CodeRange, child.place(), "`%s` must not be empty", name).WithLabel("%s", values.wants()).WithNote("%s: %s", path, k.doc).WithHelp("give it at least one value, or remove it")
 		}
 		c.params(child, name)
 	}
@@ -394,7 +394,7 @@ func (c *checker) replicates(n *node, path string, k *key) {
 		if a < 1 || b < a || b > maxReplicates {
 			n.bad = true
 			c.found.add(CodeRange, n.place(), "`%s` must go up from 1 or more to %d at most, but is %s", path, maxReplicates, show(v)).
-				WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
+				WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write a range such as \"1..10\"")
 			return
 		}
 		numbers := make(Replicates, 0, b-a+1)

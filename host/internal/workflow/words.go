@@ -55,9 +55,12 @@ func (k *key) limits() string {
 	return k.bounds()
 }
 
+// asked says what k may be.
+func (k *key) asked() string { return strings.TrimSpace(k.noun() + " " + k.limits()) }
+
 // wants says what k may be, and its default.
 func (k *key) wants() string {
-	s := strings.TrimSpace(k.noun() + " " + k.limits())
+	s := k.asked()
 	if k.def != nil {
 		s += "; default " + show(k.def)
 	}

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) schema() *cobra.Command {
+	var markdown bool
+	c := &cobra.Command{
+		Use:   "schema",
+		Short: "Print the workflow language as JSON Schema, for editors",
+		Long: `Schema prints the workflow language with the parameters of the plugins on the plugin
+path as JSON Schema, draft 2020-12. Editors complete and check workflows with it: the
+first line of a workflow may be
+
+  #:schema ./plume.schema.json`,
+		Example: `  plume schema > plume.schema.json
+  plume schema --markdown`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if markdown {
+				_, err := fmt.Fprint(a.stdout, referenceText())
+				return err
+			}
+			params, err := paramSchemas(c.Context(), launch.DefaultPath().List())
+			if err != nil {
+				return err
+			}
+			e := json.NewEncoder(a.stdout)
+			e.SetIndent("", " ")
+			e.SetEscapeHTML(false)
+			return e.Encode(workflow.JSONSchema(params))
+		},
+	}
+	c.Flags().BoolVar(&markdown, "markdown", false, "print the reference of the language for people instead")
+	return c
+}
+
+// referenceText is docs/workflow-reference.md.
+func referenceText() string { return workflow.Markdown(slices.Concat(workflow.Codes(), plan.Codes())) }
+
+// paramSchemas returns the schemas of the parameters of plugins, by role and name.
+func paramSchemas(ctx context.Context, names []string) (map[string]map[string]any, error) {
+	params := map[string]map[string]any{}
+	for _, name := range names {
+		err := withPlugin(ctx, name, callTimeout, func(p *sdk.Plugin) error {
+			role := string(p.Manifest.Role)
+			if params[role] == nil {
+				params[role] = map[string]any{}
+			}
+			params[role][name] = paramsSchema(p.Manifest)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return params, nil
+}
+
+func paramsSchema(m *sdk.Manifest) map[string]any {
+	properties := map[string]any{}
+	for i := range m.Params {
+		properties[m.Params[i].Name] = paramSchema(&m.Params[i])
+	}
+	return map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
+}
+
+// paramSchema returns the schema of a parameter as it stands in a workflow, where a
+// number may be arithmetic.
+func paramSchema(p *sdk.Param) map[string]any {
+	one := map[string]any{"type": map[sdk.ParamType]string{
+		sdk.Float: "number", sdk.Floats: "number", sdk.Int: "integer", sdk.Ints: "integer",
+		sdk.Bool: "boolean", sdk.String: "string", sdk.Strings: "string",
+	}[p.Type]}
+	for name, limit := range map[string]*float64{"minimum": p.Min, "maximum": p.Max, "exclusiveMinimum": p.Above, "exclusiveMaximum": p.Below} {
+		if limit != nil {
+			one[name] = *limit
+		}
+	}
+	if len(p.Choices) > 0 {
+		one["enum"] = p.Choices
+	}
+	forms := []any{one}
+	if one["type"] == "number" || one["type"] == "integer" {
+		forms = append(forms, map[string]any{"type": "string", "pattern": "^="})
+	}
+	if p.Auto {
+		forms = append(forms, map[string]any{"const": "auto"})
+	}
+	s := map[string]any{"anyOf": forms}
+	if p.Type == sdk.Floats || p.Type == sdk.Ints || p.Type == sdk.Strings {
+		s = map[string]any{"type": "array", "items": s}
+	}
+	s["description"] = p.Doc
+	if p.Default != nil {
+		s["default"] = p.Default
+	}
+	return s
+}

@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/BurntSushi/toml"
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// TestReference holds docs/workflow-reference.md to the language; -update writes it.
+func TestReference(t *testing.T) {
+	const path = "../../../docs/workflow-reference.md"
+	text := referenceText()
+	if *update {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != text {
+		t.Errorf("docs/workflow-reference.md is not what plume schema --markdown prints (%v); run go test ./host/internal/cli -run Reference -update", err)
+	}
+	for _, key := range workflow.Keys() {
+		name := key[strings.LastIndex(key, ".")+1:]
+		if !strings.Contains(text, "| `"+name+"` |") {
+			t.Errorf("%s is not in the reference", key)
+		}
+	}
+}
+
+// Every code in the sources is documented, once.
+func TestCodesAreDocumented(t *testing.T) {
+	var documented []string
+	for _, c := range slices.Concat(workflow.Codes(), plan.Codes()) {
+		if documented = append(documented, c.Code); c.Means == "" || c.Remedy == "" {
+			t.Errorf("%s has no meaning or no remedy", c.Code)
+		}
+	}
+	var used []string
+	for _, pattern := range []string{"../workflow/*.go", "../plan/*.go", "../observations/*.go", "*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasSuffix(file, "_test.go") {
+				used = append(used, regexp.MustCompile(`\bE[123]\d\d\b`).FindAllString(string(text), -1)...)
+			}
+		}
+	}
+	slices.Sort(used)
+	slices.Sort(documented)
+	if used = slices.Compact(used); !slices.Equal(used, documented) {
+		t.Errorf("documented %v\nused %v", documented, used)
+	}
+}
+
+// compiled returns what plume schema prints, with the project's plugins.
+func compiled(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	if code := Main([]string{"schema"}, &stdout, &stderr); code != exitOK {
+		t.Fatal(stderr.String())
+	}
+	doc, err := jsonschema.UnmarshalJSON(&stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("plume.schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("plume.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// fromTOML returns a TOML text as JSON values.
+func fromTOML(t *testing.T, text []byte) any {
+	t.Helper()
+	var values map[string]any
+	if _, err := toml.Decode(string(text), &values); err != nil {
+		t.Fatal(err)
+	}
+	asJSON, err := json.Marshal(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// The schema accepts every workflow of the project and refuses the faults that a
+// schema can see.
+func TestJSONSchema(t *testing.T) {
+	s := compiled(t)
+	var good []string
+	for _, pattern := range []string{"../../../workflows/*.toml", "../../../examples/*/*.toml", "../workflow/testdata/good/*.toml", "../workflow/testdata/include/*.toml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good = append(good, files...)
+	}
+	if len(good) < 10 {
+		t.Fatalf("%d workflows", len(good))
+	}
+	for _, file := range good {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), "format") || !strings.Contains(string(text), "[experiment]") {
+			continue // no workflow, or a part of one
+		}
+		if file == "../workflow/testdata/good/full.toml" {
+			text = regexp.MustCompile(`plugin +=.*`).ReplaceAll(text, []byte(`plugin = "other"`)) // its parameters are made up
+		}
+		if err := s.Validate(fromTOML(t, text)); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	text, err := os.ReadFile("../../../workflows/lorenz63-quick.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range [][2]string{
+		{"cycles ", "cycels "}, {"seed ", "speed "}, {`{ dist = "normal", around`, `{ dist = "gaussian", around`}, {"interval = 0.15", "interval = -0.15"},
+		{`{ beta = "=8/3" }`, "{ rhoo = 28 }"}, {`{ beta = "=8/3" }`, "{ rho = true }"}, {"[[filter]]", "[[filters]]"}, {`scheme = "stochastic"`, `scheme = "tochastic"`},
+	} {
+		bad := strings.Replace(string(text), fault[0], fault[1], 1)
+		if bad == string(text) {
+			t.Fatalf("%q is not in the workflow", fault[0])
+		}
+		if err := s.Validate(fromTOML(t, []byte(bad))); err == nil {
+			t.Errorf("%q for %q is accepted", fault[1], fault[0])
+		}
+	}
+}
+
+// Every score of a run can be named in a workflow.
+func TestMetricsCanBeNamed(t *testing.T) {
+	w := &workflow.Workflow{}
+	for _, name := range slices.Concat(metricOrder, []string{"rmse_total", "spread_skill", "coverage_50_expected", "coverage_90_expected", "rank_flatness_p"}) {
+		if !slices.Contains(w.Metrics(), name) {
+			t.Errorf("%s is not in host/internal/workflow/metrics.go", name)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package workflow
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Code says what a kind of finding means and what to do about it.
+type Code struct{ Code, Means, Remedy string }
+
+// Codes are the findings of this package.
+func Codes() []Code {
+	return []Code{
+		{CodeSyntax, "the text is not TOML", "mend the line under the caret; text goes in quotes, a table in brackets"},
+		{CodeRepeated, "a key is defined twice", "remove one of them"},
+		{CodeTooLarge, "the text, or what it asks for, is too large", "put data into files of its own; split what is too large"},
+		{CodeUnreadable, "a file cannot be read", "check the path: a relative one starts at the folder of the file it stands in"},
+		{CodeSet, "a --set is not key=value", "write --set time.cycles=50"},
+		{CodeProfile, "there is no such profile", "name one of those the workflow has"},
+		{CodeInclude, "a file includes itself", "remove it, there or from one of the files between"},
+		{CodeUnknown, "a key that does not exist", "see the tables below; a parameter of a plugin goes into its params"},
+		{CodeMissing, "a required key is missing", "add it"},
+		{CodeType, "a value of the wrong type", "write what the message wants; arithmetic starts with an equals sign"},
+		{CodeRange, "a value out of range", "choose one within it"},
+		{CodeChoice, "not one of the words there are", "choose one of them"},
+		{CodeOneOf, "exactly one of several keys is wanted", "remove or add one"},
+		{CodeArithmetic, "a wrong expression", "write numbers, + - * / ( ), pi, sqrt, exp, log, sin and cos, and nothing else"},
+		{CodeName, "a name with characters it may not have", "write lower-case letters, digits, - and _"},
+		{CodeDuplicate, "a label that is taken", "choose another label"},
+		{CodeReference, "a label or a score that nothing has", "choose one that there is"},
+		{CodeConflict, "two values that contradict each other", "change one of them"},
+	}
+}
+
+// Markdown returns the reference of the language, docs/workflow-reference.md, from
+// the table that workflows are checked with; codes are those of all findings.
+func Markdown(codes []Code) string {
+	b := &strings.Builder{}
+	b.WriteString(`# The workflow language
+
+<!-- Made from host/internal/workflow/schema.go by plume schema --markdown; go test ./host/internal/cli -run Reference -update writes it. -->
+
+A workflow is a TOML 1.0 file that holds data only. Unknown keys are errors. Values come in layers: the defaults below, then
+included files, the file itself, the profile that is chosen, and each ` + "`--set KEY=VALUE`" + `; a finding names the layer and the file it is about.
+
+* Tables of two layers merge key by key. Arrays of tables that have labels merge by label; anything else is replaced. Over such an array a
+  table is read by label: ` + "`--set filter.enkf.size=10`" + `.
+* A number may be arithmetic: ` + "`beta = \"=8/3\"`" + `, with + - * / ( ) pi sqrt exp log sin cos.
+* A relative path starts at the folder of the file it is written in.
+* Parameters of plugins stand in ` + "`params`" + ` and are checked against the plugin: ` + "`plume plugins describe NAME`" + `.
+* ` + "`plume schema`" + ` prints the language, with the parameters of the plugins there are, as JSON Schema for editors.
+
+` + "`workflow.resolved.toml`" + ` in a run directory is the workflow with all layers applied and every default filled in. It runs from anywhere.
+`)
+	b.WriteString("\n## Keys at the top\n")
+	reference(b, "", &schema)
+	b.WriteString("\n## Findings\n\nNothing is run when there is one. E1 is about the text, E2 about keys and values, E3 about plugins, files and whether they fit together.\n\n| code | meaning | remedy |\n|---|---|---|\n")
+	for _, c := range codes {
+		fmt.Fprintf(b, "| %s | %s | %s |\n", c.Code, cellText(c.Means), cellText(c.Remedy))
+	}
+	return b.String()
+}
+
+// reference writes the keys of t, then the tables among them.
+func reference(b *strings.Builder, path string, t *key) {
+	for _, group := range t.oneOf {
+		fmt.Fprintf(b, "\nExactly one of %s.\n", list(backquoted(group), "and"))
+	}
+	rows(b, t.keys)
+	for i := range t.keys {
+		k := &t.keys[i]
+		full := dotted(path, k.name)
+		switch {
+		case len(k.laws) > 0:
+			fmt.Fprintf(b, "\n### %s\n\n%s.\n", full, sentence(k.doc))
+			for _, l := range k.laws {
+				fmt.Fprintf(b, "\n`dist = %q`", l.name)
+				for _, group := range l.oneOf {
+					fmt.Fprintf(b, ", with exactly one of %s", list(backquoted(group), "and"))
+				}
+				b.WriteString(":\n")
+				rows(b, l.keys)
+			}
+		case len(k.keys) > 0:
+			fmt.Fprintf(b, "\n%s %s\n\n%s.\n", strings.Repeat("#", min(4, 2+strings.Count(full, "."))), header(full, k), sentence(k.doc))
+			reference(b, full, k)
+		}
+	}
+}
+
+func header(path string, k *key) string {
+	switch {
+	case k.lone:
+		return "[" + path + "] or [[" + path + "]]"
+	case k.kind == tables:
+		return "[[" + path + "]]"
+	case k.kind == named:
+		return "[" + path + ".NAME]"
+	}
+	return "[" + path + "]"
+}
+
+func rows(b *strings.Builder, keys []key) {
+	b.WriteString("\n| key | value | default | example | |\n|---|---|---|---|---|\n")
+	for i := range keys {
+		k := &keys[i]
+		value := k.asked()
+		def := ""
+		switch {
+		case k.required:
+			def = "required"
+		case k.twin:
+			def = "required in a twin experiment"
+		case k.def != nil:
+			def = "`" + show(k.def) + "`"
+		}
+		example := k.example
+		if example != "" {
+			example = "`" + example + "`"
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", k.name, cellText(value), def, cellText(example), cellText(k.doc))
+	}
+}
+
+// cellText returns s as it may stand in a cell of a table.
+func cellText(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+
+func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// Keys returns the path of every key of the language, sorted: time.cycles,
+// filter.plugin and so on.
+func Keys() []string {
+	var out []string
+	var walk func(path string, keys []key)
+	walk = func(path string, keys []key) {
+		for _, k := range keys {
+			full := dotted(path, k.name)
+			out = append(out, full)
+			walk(full, k.keys)
+			for _, l := range k.laws {
+				walk(full, l.keys)
+			}
+		}
+	}
+	walk("", schema.keys)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
