@@ -280,11 +280,25 @@ func TestReportInBrowser(t *testing.T) {
 		b.check(t, reported(t, reportedField), "rmse", "score", "innovations", "trajectory", "field", "ranks", "timings")
 	})
 	t.Run("sweep", func(t *testing.T) {
-		b.check(t, reported(t, reportedTwin+reportedSweep), "axis", "rmse", "score", "innovations", "ess", "differences", "trajectory", "phase", "ranks", "timings")
+		path := reported(t, reportedTwin+reportedSweep)
+		charts := []string{"axis", "rmse", "score", "innovations", "ess", "differences", "trajectory", "phase", "ranks", "timings"}
+		b.check(t, path, charts...)
 		before := eval[string](t, b, shown("axis"))
 		b.choose(t, `figure[data-chart=axis] label:nth-of-type(2) select`, "1")
 		if eval[string](t, b, shown("axis")) == before {
 			t.Error("another axis gives the same chart")
+		}
+		// while it goes on nothing but the workflow says what its trials are
+		dir := filepath.Dir(path)
+		rows := eval[int](t, b, `document.querySelectorAll("#scores-analysis tbody tr").length`)
+		for _, name := range []string{"trials.arrow", "metrics.arrow"} {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.check(t, page(t, dir), charts...)
+		if got := eval[int](t, b, `document.querySelectorAll("#scores-analysis tbody tr").length`); got != rows-2 { // without baselines
+			t.Errorf("%d rows of scores, want %d", got, rows-2)
 		}
 	})
 	t.Run("killed", func(t *testing.T) {

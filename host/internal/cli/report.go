@@ -78,15 +78,20 @@ func reportSetup(dir string) *report.Setup {
 	}
 	s := &report.Setup{
 		Description: w.Experiment.Description, Model: w.Model.Plugin,
-		Cycles: w.Time.Cycles, BurnIn: w.Time.BurnIn, Interval: w.Time.Interval, Baseline: w.Verify.Baseline, Sizes: map[string]int{},
+		Cycles: w.Time.Cycles, BurnIn: w.Time.BurnIn, Interval: w.Time.Interval, Baseline: w.Verify.Baseline, Axes: w.Axes(),
 	}
 	for _, o := range w.Observations {
 		if o.Plugin != "" {
 			s.Operators = append(s.Operators, o.Plugin)
 		}
 	}
-	for _, f := range w.Filters {
-		s.Sizes[f.Label] = f.Size
+	for _, replicate := range w.Replicates() { // in the order of plan.Make
+		for _, setting := range w.Settings() {
+			for _, v := range setting.Variants {
+				f := v.Filters[v.Filter]
+				s.Trials = append(s.Trials, report.Trial{Number: len(s.Trials) + 1, Replicate: replicate, Filter: f.Label, Plugin: f.Plugin, Size: f.Size, Values: v.Values})
+			}
+		}
 	}
 	return s
 }

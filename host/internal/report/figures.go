@@ -282,13 +282,13 @@ func (r *run) axisFigure(at int, metric string) *figure {
 	if a.numbers != nil && xs[0] > 0 && xs[len(xs)-1] >= 8*xs[0] {
 		p.X.Scale = plot.LogScale{}
 	}
-	drawn := false
+	drawn := 0
 	for _, label := range r.filters() {
 		points := r.along(at, label, metric, xs)
 		if len(points.XYs) == 0 {
 			continue
 		}
-		drawn = true
+		drawn++
 		style := r.style(label)
 		p.Add(&plotter.Line{XYs: points.XYs, LineStyle: style})
 		if bars, err := plotter.NewYErrorBars(points); err == nil {
@@ -299,11 +299,11 @@ func (r *run) axisFigure(at int, metric string) *figure {
 		p.Add(&plotter.Scatter{XYs: points.XYs, GlyphStyle: draw.GlyphStyle{Color: style.Color, Radius: vg.Points(2), Shape: draw.CircleGlyph{}}})
 		p.Legend.Add(label, thumb(style))
 	}
-	if !drawn {
+	if drawn == 0 {
 		return nil
 	}
 	p.X.Min, p.X.Max = widened(p, xs)
-	room(p, 0.03, 0.05)
+	room(p, 0.03, 0.05+0.06*float64(drawn)) // for the legend
 	name := strings.NewReplacer(".", "-", "_", "-").Replace(metric + "-by-" + a.name)
 	return &figure{name, [][]*plot.Plot{{p}}, 12 * vg.Centimeter, 8 * vg.Centimeter}
 }

@@ -58,6 +58,7 @@ type view struct {
 	Differences *textTable
 	Timings     *textTable
 	Failures    *textTable
+	Events      *textTable
 	Plugins     *textTable
 	Given       string
 	Resolved    string
@@ -124,7 +125,7 @@ func (r *run) view() *view {
 	v := &view{
 		Name: r.info.Name, Description: r.setup.Description, ID: id, Status: string(r.info.Status), Error: r.info.Error, Notes: r.notes,
 		Bad: r.info.Status == archive.Failed || r.info.Status == archive.SomeFailed || r.info.Status == archive.Interrupted, License: uplotLicense,
-		Given: r.given, Resolved: r.resolved, Overrides: r.info.Set, Plugins: r.pluginsTable(), Failures: r.failuresTable(), Timings: r.timingsTable(),
+		Given: r.given, Resolved: r.resolved, Overrides: r.info.Set, Plugins: r.pluginsTable(), Failures: r.failuresTable(), Events: r.eventsTable(), Timings: r.timingsTable(),
 		Differences: r.differencesTable(), Pivots: r.pivots(), Has: r.has(),
 	}
 	path := "runs/" + r.info.Name + "/" + id
@@ -452,7 +453,7 @@ func (r *run) failuresTable() *textTable {
 	t := &textTable{ID: "failures-table", Caption: "Trials that did not end well"}
 	t.Head = append([]headCell{{"trial", ""}, {"replicate", ""}}, append(r.settingHead(), headCell{"status", ""}, headCell{"cycles", "completed"}, headCell{"error", ""})...)
 	for _, failed := range r.trials {
-		if failed.status == archive.OK || failed.status == archive.Running {
+		if failed.status == archive.OK || failed.status == archive.Running || failed.status == waiting {
 			continue
 		}
 		line := []textCell{{Text: strconv.Itoa(failed.number), Head: true, Number: true}, {Text: strconv.Itoa(failed.replicate), Number: true}}
@@ -461,6 +462,33 @@ func (r *run) failuresTable() *textTable {
 	}
 	if len(t.Rows) == 0 {
 		return nil
+	}
+	return t
+}
+
+// mostEvents is how many failures of members and calls are listed.
+const mostEvents = 100
+
+// eventsTable lists the failures of which on_failure decided.
+func (r *run) eventsTable() *textTable {
+	f := r.failures
+	if f.Rows == 0 {
+		return nil
+	}
+	t := &textTable{ID: "events-table", Caption: "Failures that the workflow says what to do about"}
+	for _, name := range f.Names {
+		t.Head = append(t.Head, headCell{name, ""})
+	}
+	for i := range min(f.Rows, mostEvents) {
+		var line []textCell
+		for _, values := range f.Columns {
+			_, whole := values.([]int32)
+			line = append(line, textCell{Text: texts(values)[i], Number: whole})
+		}
+		t.Rows = append(t.Rows, line)
+	}
+	if f.Rows > mostEvents {
+		t.Note = fmt.Sprintf("The first %d of %d; all are in failures.arrow.", mostEvents, f.Rows)
 	}
 	return t
 }

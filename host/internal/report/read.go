@@ -26,6 +26,7 @@ type run struct {
 	axes      []axis
 	trials    []*trial // in the order of their numbers
 	baselines []baseline
+	failures  *table.Table       // of members and calls
 	truths    map[truthKey]*heat // of the field
 	field     *field             // nil: no variable is one
 	shown     []component        // values whose trajectories are shown
@@ -78,8 +79,11 @@ type baseline struct {
 	replicate           int
 }
 
-// sizeAxis is the name of the axis of ensemble sizes.
-const sizeAxis = "ensemble.size"
+// The axis of ensemble sizes.
+const (
+	sizeAxis  = "ensemble.size"
+	sizeLabel = "ensemble size N"
+)
 
 // shownScores lists the scores of cycles.arrow that the page shows over time.
 var shownScores = []string{"rmse", "spread", "bias", "crps_fair", "energy_score_fair", "w2_reference", "weights_ess", "unique_ancestors"}
@@ -96,6 +100,9 @@ func read(dir string, setup *Setup) (*run, error) {
 		r.notes = append(r.notes, "The workflow cannot be read by this version of plume: the burn-in is taken to be 0 where the run did not store time means.")
 	}
 	r.given, r.resolved = r.text("workflow.toml"), r.text("workflow.resolved.toml")
+	if r.failures, err = r.table("failures"); err != nil {
+		return nil, err
+	}
 	steps := []func() error{r.readTrials, r.readCycles, r.readInnovations, r.readMetrics, r.readRanks, r.readTimings, r.readVariables}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -137,7 +144,7 @@ func (r *run) trial(number int32, filter string, replicate int) *trial {
 			return t
 		}
 	}
-	t := &trial{number: int(number), replicate: replicate, filter: filter, size: r.setup.Sizes[filter], status: r.info.Status}
+	t := &trial{number: int(number), replicate: replicate, filter: filter, status: r.info.Status}
 	r.trials = append(r.trials, t)
 	return t
 }
@@ -149,6 +156,10 @@ func (r *run) readTrials() error {
 	t, err := r.table("trials")
 	if err != nil {
 		return err
+	}
+	if t.Names == nil {
+		r.planTrials()
+		return nil
 	}
 	number, replicate, filter := column[int32](t, "trial"), column[int32](t, "replicate"), column[string](t, "filter")
 	plugin, size, status := column[string](t, "plugin"), column[int32](t, "size"), column[string](t, "status")
@@ -176,13 +187,37 @@ func (r *run) readTrials() error {
 	for i := range t.Rows {
 		sizes[i] = strconv.Itoa(int(size[i]))
 	}
-	r.addAxis(sizeAxis, "ensemble size N", sizes, nil)
+	r.addAxis(sizeAxis, sizeLabel, sizes, nil)
 	for c, name := range t.Names {
 		if !slices.Contains(trialColumns, name) {
 			r.addAxis(name, axisLabel(name), texts(t.Columns[c]), t.Valid[c])
 		}
 	}
 	return nil
+}
+
+// waiting is the status of a trial that has not begun.
+const waiting archive.Status = "waiting"
+
+// planTrials takes the trials from the workflow.
+func (r *run) planTrials() {
+	for _, t := range r.setup.Trials {
+		r.trials = append(r.trials, &trial{number: t.Number, replicate: t.Replicate, filter: t.Filter, plugin: t.Plugin, size: t.Size, status: waiting})
+	}
+	add := func(key, label string, of func(Trial) (any, bool)) {
+		values, valid := make([]string, len(r.trials)), make([]bool, len(r.trials))
+		for i, t := range r.setup.Trials {
+			v, ok := of(t)
+			values[i], valid[i] = fmt.Sprint(v), ok
+		}
+		r.addAxis(key, label, values, valid)
+	}
+	add(sizeAxis, sizeLabel, func(t Trial) (any, bool) { return t.Size, t.Size > 0 })
+	for _, key := range r.setup.Axes {
+		if key != sizeAxis {
+			add(key, axisLabel(key), func(t Trial) (any, bool) { v, ok := t.Values[key]; return v, ok })
+		}
+	}
 }
 
 // axisLabel shortens a key of the workflow: filter.enkf.params.inflation is the
@@ -466,6 +501,9 @@ func (r *run) complete() {
 	for _, t := range r.trials {
 		if t.setting == nil {
 			t.setting = slices.Repeat([]int{-1}, len(r.axes))
+		}
+		if t.status == waiting && len(t.stages) > 0 {
+			t.status = r.info.Status
 		}
 		for stage, s := range t.stages {
 			t.cycles = max(t.cycles, len(s.cycle))

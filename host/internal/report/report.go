@@ -27,13 +27,22 @@ import (
 // Setup is what a report takes from the workflow of a run.
 type Setup struct {
 	Description string
-	Model       string         // plugin
-	Operators   []string       // plugins
-	Cycles      int            // 0: as many as there are observations for
-	BurnIn      int            // cycles left out of every time mean
-	Interval    float64        // 0: when there are observations
-	Sizes       map[string]int // members by filter, where the tables do not say
-	Baseline    string         // label of the filter the others are compared with; empty: the first
+	Model       string   // plugin
+	Operators   []string // plugins
+	Cycles      int      // 0: as many as there are observations for
+	BurnIn      int      // cycles left out of every time mean
+	Interval    float64  // 0: when there are observations
+	Axes        []string // keys of the sweep's axes
+	Trials      []Trial  // all that were asked for: while a run goes on no table lists them
+	Baseline    string   // label of the filter the others are compared with; empty: the first
+}
+
+// Trial is one trial that a workflow asks for.
+type Trial struct {
+	Number, Replicate int
+	Filter, Plugin    string
+	Size              int
+	Values            map[string]any // of the axes that concern it
 }
 
 // Write writes the page of the run in dir and returns its path. setup may be nil when
