@@ -181,6 +181,24 @@ func TestFailingProgram(t *testing.T) {
 	}
 }
 
+// A member whose program fails leaves the ensemble where the workflow says so, and the
+// run goes on with the others and says why.
+func TestFailingMemberIsDropped(t *testing.T) {
+	dir := failing(t, "if [ {{.member}}.{{.cycle}} = 3.2 ]; then echo the lake ran dry >&2; exit 3; fi; cp {{.input}} {{.output}}")
+	dir = run(t, dir, "failing.toml", "--set", "model.on_failure=drop_member", "--set", "model.max_failed=1")
+	tab, err := table.Read(filepath.Join(dir, "failures.arrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tab.Rows != 1 || tab.Column("cycle").([]int32)[0] != 2 || tab.Column("member").([]int32)[0] != 3 || tab.Column("action").([]string)[0] != "dropped" ||
+		!strings.Contains(tab.Column("reason").([]string)[0], "the lake ran dry") {
+		t.Errorf("got %v", tab.Columns)
+	}
+	if x := numbers(t, dir)["analysis x"]; len(x) != 20+9*19 {
+		t.Errorf("%d members in 10 cycles, want %d", len(x), 20+9*19)
+	}
+}
+
 // When plume is killed, so are the programs its plugins run.
 func TestNoProgramOutlivesPlume(t *testing.T) {
 	dir := failing(t, "sleep 1006 & echo $! > ../pid; wait")

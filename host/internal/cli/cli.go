@@ -21,7 +21,8 @@ const about = `plume runs data assimilation experiments written in TOML.
 Models, observation operators and filters are plugins, each a process of its own;
 results are Arrow tables. Start with:
 
-  plume run workflows/lorenz63-quick.toml`
+  plume init
+  plume run workflow.toml`
 
 const exitCodes = `
 Exit codes:
