@@ -11,7 +11,7 @@ BINARY  := $(BIN)/plume $(foreach p,$(PLUGINS),$(BIN)/plugins/$(p))
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: demo build test short lint python conformance experiments experiments-short fuzz bench bench-wire bench-python bench-umbridge bench-filters results proto kernels clean FORCE
+.PHONY: demo build test short lint python conformance experiments experiments-short fuzz bench bench-wire bench-python bench-umbridge bench-filters gallery results proto kernels clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -78,6 +78,17 @@ bench-filters: ## the filters' analysis step beside numpy and DAPPER; minutes
 	$(PYTHON) -m venv bench/.venv
 	bench/.venv/bin/pip install --quiet --disable-pip-version-check -r bench/filters/requirements.txt
 	bench/.venv/bin/python bench/filters/filters.py
+
+GALLERY := docs/gallery
+gallery: build ## the runs and figures of docs/gallery.md; about a minute
+	rm -rf $(BIN)/gallery && mkdir -p $(BIN)/gallery
+	$(BIN)/plume run -q --run-dir $(BIN)/gallery $(GALLERY)/lorenz63.toml
+	$(BIN)/plume run -q --run-dir $(BIN)/gallery $(GALLERY)/lorenz96.toml
+	$(BIN)/plume run -q --run-dir $(BIN)/gallery workflows/sakov2008-lorenz96.toml --set time.cycles=1000
+	for r in $(BIN)/gallery/*/*; do $(BIN)/plume report $$r --figures svg > $$r/figures.txt || exit 1; done
+	for f in w2-reference-by-ensemble-size trajectory-joint phase-joint; do cp $(BIN)/gallery/gallery-lorenz63/*/figures/$$f.svg $(GALLERY)/lorenz63-$$f.svg || exit 1; done
+	for f in rmse-by-ensemble-size differences field-joint; do cp $(BIN)/gallery/gallery-lorenz96/*/figures/$$f.svg $(GALLERY)/lorenz96-$$f.svg || exit 1; done
+	cp $(BIN)/gallery/sakov2008-lorenz96/*/figures/rank-histograms.svg $(GALLERY)/sakov2008-rank-histograms.svg
 
 RESULTS := $(VENV)-results
 results: build $(RESULTS)/ready ## the tables and figures of docs/results; many hours, goes on where it stopped

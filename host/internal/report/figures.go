@@ -1,12 +1,12 @@
 package report
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"image"
 	"image/color"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -73,7 +73,7 @@ func (f *figure) write(path, format string) error {
 	case "svg":
 		canvas = vgsvg.New(w, h)
 	case "png":
-		canvas = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(w, h), vgimg.UseDPI(200), vgimg.UseBackgroundColor(color.White))}
+		canvas = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(w, h), vgimg.UseDPI(200))}
 	case "pdf":
 		fpdf.SetDefaultCreationDate(time.Unix(0, 0).UTC()) // the same bytes whenever it is made
 		fpdf.SetDefaultModificationDate(time.Unix(0, 0).UTC())
@@ -81,7 +81,9 @@ func (f *figure) write(path, format string) error {
 		canvas = vgpdf.New(w, h)
 	}
 	tiles := draw.Tiles{Rows: rows, Cols: cols, PadX: vg.Points(8), PadY: vg.Points(6), PadTop: vg.Points(4), PadBottom: vg.Points(4), PadLeft: vg.Points(4), PadRight: vg.Points(10)}
-	cells := plot.Align(f.panels, tiles, draw.New(canvas))
+	page := draw.New(canvas)
+	page.FillPolygon(color.White, []vg.Point{page.Min, {X: page.Max.X, Y: page.Min.Y}, page.Max, {X: page.Min.X, Y: page.Max.Y}}) // also where pages are dark
+	cells := plot.Align(f.panels, tiles, page)
 	for i, row := range f.panels {
 		for j, p := range row {
 			if p != nil {
@@ -89,12 +91,15 @@ func (f *figure) write(path, format string) error {
 			}
 		}
 	}
-	out, err := os.Create(path)
-	if err != nil {
+	var b bytes.Buffer
+	if _, err := canvas.WriteTo(&b); err != nil {
 		return err
 	}
-	_, err = io.WriterTo(canvas).WriteTo(out)
-	return errors.Join(err, out.Close())
+	text := b.Bytes()
+	if format == "svg" { // fields fill their boxes, whatever the shape of a pixel
+		text = bytes.ReplaceAll(text, []byte("<image "), []byte(`<image preserveAspectRatio="none" `))
+	}
+	return replace(path, text)
 }
 
 // figures makes all that apply.
