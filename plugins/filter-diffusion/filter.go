@@ -13,25 +13,26 @@ import (
 
 // filter is a configured diffusion filter.
 type filter struct {
-	Scheme       string  `param:"scheme"`
-	Observations string  `param:"observations"`
-	Sampler      string  `param:"sampler"`
-	Draws        string  `param:"draws"`
-	Schedule     string  `param:"schedule"`
-	Units        string  `param:"units"`
-	Bandwidth    float64 `param:"bandwidth"`
-	Tempering    float64 `param:"tempering"`
-	Cutoff       float64 `param:"cutoff"`
-	SecondOrder  bool    `param:"second_order"`
-	FiniteSize   bool    `param:"finite_size"`
-	BandwidthX   float64 `param:"bandwidth_x"`
-	BandwidthY   float64 `param:"bandwidth_y"`
-	Centre       bool    `param:"centre"`
-	SigmaMax     float64 `param:"sigma_max"`
-	BetaTotal    float64 `param:"beta_total"`
-	RTol         float64 `param:"rtol"`
-	ATol         float64 `param:"atol"`
-	Steps        int     `param:"steps"`
+	Scheme            string  `param:"scheme"`
+	Observations      string  `param:"observations"`
+	Sampler           string  `param:"sampler"`
+	Draws             string  `param:"draws"`
+	Schedule          string  `param:"schedule"`
+	Units             string  `param:"units"`
+	Bandwidth         float64 `param:"bandwidth"`
+	Tempering         float64 `param:"tempering"`
+	Cutoff            float64 `param:"cutoff"`
+	SecondOrder       bool    `param:"second_order"`
+	FiniteSize        bool    `param:"finite_size"`
+	AdaptiveInflation bool    `param:"adaptive_inflation"`
+	BandwidthX        float64 `param:"bandwidth_x"`
+	BandwidthY        float64 `param:"bandwidth_y"`
+	Centre            bool    `param:"centre"`
+	SigmaMax          float64 `param:"sigma_max"`
+	BetaTotal         float64 `param:"beta_total"`
+	RTol              float64 `param:"rtol"`
+	ATol              float64 `param:"atol"`
+	Steps             int     `param:"steps"`
 
 	localization *taper.Localization // nil without cutoff
 }
@@ -91,7 +92,7 @@ func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, er
 	}
 	if len(observed) == 0 {
 		p.Into.Copy(p.Ensemble)
-		return &sdk.Analysis{LogWeights: slices.Clone(p.LogWeights)}, nil
+		return &sdk.Analysis{LogWeights: slices.Clone(p.LogWeights), Carry: p.Carry}, nil
 	}
 	switch {
 	case f.localization != nil:

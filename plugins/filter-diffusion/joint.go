@@ -43,10 +43,9 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	if err != nil {
 		return nil, err
 	}
-	inflation := 1.0
-	if f.FiniteSize && f.Observations == "predicted" {
-		inflation = o.finiteSize(ensemble.ESS(prior, members))
-		o.scale(inflation)
+	inflation, carry, err := f.widen(o, p.Carry, len(observed), ensemble.ESS(prior, members))
+	if err != nil {
+		return nil, err
 	}
 	within := withinLobes(meanExcess(excessKurtosis(p.Ensemble, w.mean, w.sd, prior)))
 	b := f.Bandwidth
@@ -69,7 +68,31 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	metrics["weights_ess"] = ensemble.ESS(posterior.weights, members)
 	metrics["bandwidth"], metrics["tempering"] = b, gamma
 	metrics["inflation"], metrics["rank"] = inflation, float64(w.rank())
-	return &sdk.Analysis{Ancestors: ancestors, Metrics: metrics}, nil
+	return &sdk.Analysis{Ancestors: ancestors, Carry: carry, Metrics: metrics}, nil
+}
+
+// widen multiplies the spread of the predictions by what the size of the ensemble makes
+// likely, and by no less than the innovations of the last cycles demand, see
+// [observedSpace.finiteSize] and [innovations.scale]. It returns the factor and what is to be
+// carried over. A black box, whose error is not known, stays as it is.
+func (f *filter) widen(o *observedSpace, carry []byte, components int, size float64) (factor float64, _ []byte, err error) {
+	factor = 1
+	if f.Observations != "predicted" {
+		return factor, nil, nil
+	}
+	if f.FiniteSize {
+		factor = o.finiteSize(size)
+	}
+	if f.AdaptiveInflation {
+		seen, err := carried(carry)
+		if err != nil {
+			return 0, nil, err
+		}
+		seen = seen.with(o, components)
+		factor, carry = max(factor, seen.scale()), seen.carry()
+	}
+	o.scale(factor)
+	return factor, carry, nil
 }
 
 // conditional is a mixture of kernels g(xi; centre, P) in whitened
