@@ -25,3 +25,12 @@ func lock(dir string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// Claimed says whether a process is writing the run dir.
+func Claimed(dir string) bool {
+	f, err := lock(dir)
+	if err != nil {
+		return true
+	}
+	return f.Close() != nil
+}

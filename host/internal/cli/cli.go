@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -49,7 +50,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 // app is what the commands share.
 type app struct {
 	stdout, stderr io.Writer
-	quiet          bool
+	quiet, json    bool
 }
 
 func (a *app) root() *cobra.Command {
@@ -70,7 +71,8 @@ func (a *app) root() *cobra.Command {
 		return usage("%v; see %s --help", err, c.CommandPath())
 	})
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
-	root.AddCommand(a.init(), a.validate(), a.plan(), a.run(), a.resume(), a.verify(), a.compare(), a.reportCommand(), a.export(), a.plugins(), a.schema(), a.version())
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results for machines, one JSON object a line, on standard output")
+	root.AddCommand(a.init(), a.validate(), a.plan(), a.run(), a.resume(), a.runs(), a.verify(), a.compare(), a.reportCommand(), a.export(), a.plugins(), a.schema(), a.completion(), a.version())
 	return root
 }
 
@@ -149,7 +151,11 @@ type findings struct {
 func (f *findings) Error() string { return fmt.Sprintf("%d findings", len(f.diagnostics)) }
 
 func (f *findings) print(a *app) {
-	switch f.format {
+	format := f.format
+	if a.json {
+		format = "json"
+	}
+	switch format {
 	case "json":
 		fmt.Fprint(a.stdout, f.diagnostics.JSON())
 	case "github":
@@ -158,6 +164,13 @@ func (f *findings) print(a *app) {
 		fmt.Fprint(a.stderr, f.diagnostics.Text(a.colourful()))
 		fmt.Fprintf(a.stderr, "\n%s; nothing was run\n", plural(len(f.diagnostics), "finding"))
 	}
+}
+
+// printJSON prints v for machines, as one line.
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.stdout)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
 }
 
 func plural(n int, what string) string {

@@ -70,6 +70,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 			return printTable(a.stdout, table)
 		},
 	}
+	c.ValidArgsFunction = completeRuns(&root)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
 	c.Flags().StringVar(&metric, "metric", "rmse", "the score: "+strings.Join(losses, ", ")+", or any other in metrics.arrow, without wins")
 	c.Flags().StringVar(&stage, "stage", archive.Analysis, "of the cycle: forecast or analysis")

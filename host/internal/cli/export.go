@@ -57,6 +57,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 			return err
 		},
 	}
+	c.ValidArgsFunction = completeRuns(&root)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
 	c.Flags().StringVar(&to, "to", "", "the new `directory`")
 	c.Flags().StringVar(&format, "format", string(export.Parquet), "parquet, csv or netcdf")

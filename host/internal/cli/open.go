@@ -29,6 +29,10 @@ func (s *source) flags(c *cobra.Command) {
 	c.Flags().StringVar(&s.profile, "profile", "", "use the overrides of [profile.`NAME`]")
 	c.Flags().StringArrayVar(&s.set, "set", nil, "override one value, `key=value`, such as time.cycles=50; may be repeated")
 	c.Flags().StringArrayVar(&s.sweep, "sweep", nil, "run several values, `key=[list]`, such as 'ensemble.size=[20, 50]' or replicate=1..10; may be repeated")
+	c.ValidArgsFunction = completeWorkflows
+	for _, name := range []string{"set", "sweep"} {
+		_ = c.RegisterFlagCompletionFunc(name, completeKeys) // fails for flags that are not there
+	}
 	c.Flags().StringVar(&s.format, "format", "human", "how to show findings: human, json or github")
 }
 

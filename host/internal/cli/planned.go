@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -25,8 +26,9 @@ func (a *app) plan() *cobra.Command {
 		Short: "Show what a run would do, how long it would take and how much it would store",
 		Long: `Plan checks a workflow like validate, then tries the first cycles of every trial to
 estimate the time. It writes nothing.`,
-		Example: `  plume plan twin.toml --set ensemble.size=1000`,
-		Args:    exactly(1, "one workflow file"),
+		Example: `  plume plan twin.toml --set ensemble.size=1000
+  plume plan twin.toml --sweep 'ensemble.size=[20, 50, 100]' --sweep replicate=1..10`,
+		Args: exactly(1, "one workflow file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.path = args[0]
 			o, err := s.open(c.Context(), nil)
@@ -50,37 +52,37 @@ estimate the time. It writes nothing.`,
 // shownTrials bounds how many trials plan lists.
 const shownTrials = 40
 
-// showPlan prints what o would do. Trials are those of the first replicate; all
-// replicates take as long.
+// showPlan prints what o would do.
 func (a *app) showPlan(ctx context.Context, o *opened) error {
-	w, replicates := o.workflow, o.workflow.Replicates()
+	e := &estimate{opened: o, Experiment: o.workflow.Experiment.Name, Truths: len(o.sweep.Twins), Replicates: len(o.workflow.Replicates())}
+	e.Trials, _ = o.sweep.Size()
+	if err := e.probe(ctx); err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(e)
+	}
+	axes := o.sweep.Axes
 	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	a.head(out, o)
-	fmt.Fprintf(out, "\ntrial\tfilter\tplugin\tmembers\t%stime\tstored\n", cell(o.sweep.Axes...))
-	var total cost
-	listed := 0
-	for _, twin := range o.sweep.Twins {
-		if twin.Replicate != replicates[0] {
-			break
+	fmt.Fprintf(out, "\ntrial\tfilter\tplugin\tmembers\t%stime\tstored\n", cell(axes...))
+	for _, t := range e.Rows[:min(len(e.Rows), shownTrials)] {
+		number := strconv.Itoa(t.Trial)
+		if t.Trial == 0 {
+			number = ""
 		}
-		shared, err := a.planTwin(ctx, out, o, twin, &total, &listed)
-		if err != nil {
-			return err
-		}
-		total.add(shared)
+		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%s%s\t%s\n", number, t.Filter, t.Plugin, t.Members, cell(axisValues(axes, t.Axes)...), roughly(t.time()), size(t.Bytes))
 	}
-	if listed > shownTrials {
-		fmt.Fprintf(out, "\t... and %d more\n", listed-shownTrials)
+	if more := len(e.Rows) - shownTrials; more > 0 {
+		fmt.Fprintf(out, "\t... and %d more\n", more)
 	}
-	blank := strings.Repeat("\t", len(o.sweep.Axes))
-	if n := len(replicates); n > 1 {
-		fmt.Fprintf(out, "\teach replicate\t\t\t%s%s\t%s\n", blank, roughly(total.time), size(total.bytes))
-		total = cost{total.time * time.Duration(n), total.bytes * int64(n)}
+	blank := strings.Repeat("\t", len(axes))
+	if e.Replicates > 1 {
+		fmt.Fprintf(out, "\teach replicate\t\t\t%s%s\t%s\n", blank, roughly(e.each.time()), size(e.each.Bytes))
 	}
-	cores := runtime.GOMAXPROCS(0)
-	fmt.Fprintf(out, "\ttotal\t\t\t%s%s with one worker\t%s\n", blank, roughly(total.time), size(total.bytes))
-	if trials, _ := o.sweep.Size(); min(trials, cores) > 1 && w.Sweep != nil {
-		fmt.Fprintf(out, "\t\t\t\t%sabout %s with %d\t\n", blank, roughly(total.time/time.Duration(min(trials, cores))), min(trials, cores))
+	fmt.Fprintf(out, "\ttotal\t\t\t%s%s with one worker\t%s\n", blank, roughly(e.time()), size(e.Bytes))
+	if workers := min(e.Trials, runtime.GOMAXPROCS(0)); workers > 1 {
+		fmt.Fprintf(out, "\t\t\t\t%sabout %s with %d\t\n", blank, roughly(e.time()/time.Duration(workers)), workers)
 	}
 	return out.Flush()
 }
@@ -123,53 +125,93 @@ func careText(c *workflow.Component, replicas, maxFailed int) string {
 	return text
 }
 
-// cost is what something takes.
-type cost struct {
-	time  time.Duration
-	bytes int64
+// estimate is what a run would do, how long it would take with one worker, and how
+// much it would store.
+type estimate struct {
+	*opened `json:"-"`
+
+	Experiment string         `json:"experiment"`
+	Trials     int            `json:"trials"`
+	Truths     int            `json:"truths"`
+	Replicates int            `json:"replicates"`
+	Rows       []estimatedRow `json:"rows"` // of the first replicate; the others take as long
+	cost
+	each cost // replicate
 }
 
-func (c *cost) add(o cost) { c.time, c.bytes = c.time+o.time, c.bytes+o.bytes }
+// cost is what something takes.
+type cost struct {
+	Seconds float64 `json:"seconds"`
+	Bytes   int64   `json:"bytes"`
+}
 
-// planTwin lists the trials of a truth, adds up what they take, and returns what the
-// truth and its references take.
-func (a *app) planTwin(ctx context.Context, out io.Writer, o *opened, twin *plan.Twin, total *cost, listed *int) (shared cost, err error) {
-	references := map[*plan.Trial]bool{}
-	for i, p := range twin.Plans {
-		start := time.Now()
-		probe, err := newProbe(ctx, p)
-		if err != nil {
-			return shared, err
+func (c cost) time() time.Duration { return time.Duration(c.Seconds * float64(time.Second)) }
+
+func (c cost) times(n int) cost { return cost{c.Seconds * float64(n), c.Bytes * int64(n)} }
+
+func (c *cost) add(o cost) { c.Seconds, c.Bytes = c.Seconds+o.Seconds, c.Bytes+o.Bytes }
+
+// estimatedRow is a trial, or, with number 0, a truth or a reference.
+type estimatedRow struct {
+	Trial   int            `json:"trial,omitempty"`
+	Filter  string         `json:"filter"`
+	Plugin  string         `json:"plugin"`
+	Members int            `json:"members"`
+	Axes    map[string]any `json:"axes,omitempty"`
+	cost
+}
+
+// probe tries the first cycles of all trials of the first replicate.
+func (e *estimate) probe(ctx context.Context) error {
+	for _, twin := range e.sweep.Twins {
+		if twin.Replicate != e.workflow.Replicates()[0] {
+			break
 		}
-		if i == 0 {
-			shared.time = time.Since(start) * time.Duration(p.Clock.Cycles) / time.Duration(probe.plan.Clock.Cycles)
-			shared.bytes = twinBytes(p)
-		}
-		for k := range p.Trials {
-			t := &p.Trials[k]
-			each, err := probe.perCycle(ctx, t)
-			if err != nil {
-				return shared, &trialError{o.trialName(twin, t), err}
+		references := map[*plan.Trial]bool{}
+		for i, p := range twin.Plans {
+			if err := e.probePlan(ctx, twin, p, i == 0, references); err != nil {
+				return err
 			}
-			c := cost{each * time.Duration(p.Clock.Cycles), trialBytes(o.workflow, p, t)}
-			total.add(c)
-			if *listed++; *listed <= shownTrials {
-				fmt.Fprintf(out, "%d\t%s\t%s\t%d\t%s%s\t%s\n", t.Number, t.Label, t.Plugin, t.Size, cell(axisValues(o.sweep.Axes, t.Values)...), roughly(c.time), size(c.bytes))
-			}
 		}
-		if p.Reference == nil || references[p.Reference] {
-			continue
-		}
-		references[p.Reference] = true
-		each, err := probe.perCycle(ctx, p.Reference)
-		if err != nil {
-			return shared, fmt.Errorf("reference: %w", err)
-		}
-		c := cost{each * time.Duration(p.Clock.Cycles), int64(p.Clock.Cycles) * memberBytes(p, p.Keep)}
-		shared.add(c)
-		fmt.Fprintf(out, "\treference\t%s\t%d\t%s%s\t%s\n", p.Reference.Plugin, p.Reference.Size, strings.Repeat("\t", len(o.sweep.Axes)), roughly(c.time), size(c.bytes))
 	}
-	return shared, nil
+	for _, r := range e.Rows {
+		e.each.add(r.cost)
+	}
+	e.cost = e.each.times(e.Replicates)
+	return nil
+}
+
+// probePlan tries the trials of p, its reference unless that is among references, and,
+// when it is the first of its truth, the truth.
+func (e *estimate) probePlan(ctx context.Context, twin *plan.Twin, p *plan.Plan, first bool, references map[*plan.Trial]bool) error {
+	start := time.Now()
+	probe, err := newProbe(ctx, p, e.workflow.Output.Variables)
+	if err != nil {
+		return err
+	}
+	if first {
+		seconds := time.Since(start).Seconds() * float64(p.Clock.Cycles) / float64(probe.plan.Clock.Cycles)
+		e.Rows = append(e.Rows, estimatedRow{Filter: "truth", Plugin: e.workflow.Model.Plugin, Members: 1, cost: cost{seconds, twinBytes(p)}})
+	}
+	for i := range p.Trials {
+		t := &p.Trials[i]
+		each, err := probe.perCycle(ctx, t)
+		if err != nil {
+			return &trialError{e.trialName(twin, t), err}
+		}
+		e.Rows = append(e.Rows, estimatedRow{t.Number, t.Label, t.Plugin, t.Size, t.Values, cost{each.Seconds(), 0}.times(p.Clock.Cycles)})
+		e.Rows[len(e.Rows)-1].Bytes = trialBytes(e.workflow, p, t)
+	}
+	if p.Reference == nil || references[p.Reference] {
+		return nil
+	}
+	references[p.Reference] = true
+	each, err := probe.perCycle(ctx, p.Reference)
+	if err != nil {
+		return fmt.Errorf("reference: %w", err)
+	}
+	e.Rows = append(e.Rows, estimatedRow{0, "reference", p.Reference.Plugin, p.Reference.Size, nil, cost{each.Seconds(), memberBytes(p, p.Keep)}.times(p.Clock.Cycles)})
+	return nil
 }
 
 // cell returns values as cells of a table.
@@ -221,24 +263,30 @@ func layoutText(l *sdk.Layout) string {
 
 // probe runs the first cycles of trials to see how long they take.
 type probe struct {
-	plan *plan.Plan
-	twin *cycle.Twin
+	plan      *plan.Plan
+	twin      *cycle.Twin
+	described int
 }
 
 // probeCycles is how many cycles a probe runs; the first ones pay for memory
 // and caches, so the fastest counts.
 const probeCycles = 4
 
-func newProbe(ctx context.Context, p *plan.Plan) (*probe, error) {
+func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) {
 	short := *p
 	short.Clock.Cycles = min(probeCycles, p.Clock.Cycles)
 	twin, err := cycle.Simulate(ctx, &short, func() {})
-	return &probe{&short, twin}, err
+	return &probe{&short, twin, described}, err
 }
 
+// perCycle returns how long a cycle of t takes, with its scores.
 func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (time.Duration, error) {
+	j := newJudge(p.plan, t, p.twin, nil, p.described)
 	fastest, start := time.Duration(-1), time.Now()
-	err := cycle.Assimilate(ctx, p.plan, t, p.twin, nil, func(*cycle.Step) error {
+	err := cycle.Assimilate(ctx, p.plan, t, p.twin, nil, func(s *cycle.Step) error {
+		j.rows(s)
+		j.innovation(s)
+		j.descriptions(s)
 		if took := time.Since(start); fastest < 0 || took < fastest {
 			fastest = took
 		}

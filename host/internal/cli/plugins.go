@@ -72,6 +72,9 @@ func (a *app) pluginsList() *cobra.Command {
 			out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 			for _, name := range names {
 				faults = append(faults, withPlugin(c.Context(), name, callTimeout, func(p *sdk.Plugin) error {
+					if a.json {
+						return a.printJSON(faceOf(p.Manifest))
+					}
 					_, err := fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", name, p.Manifest.Role, p.Manifest.Version, p.Manifest.Summary)
 					return err
 				}))
@@ -81,6 +84,37 @@ func (a *app) pluginsList() *cobra.Command {
 	}
 }
 
+// pluginFace is a plugin for machines.
+type pluginFace struct {
+	Name    string      `json:"name"`
+	Role    sdk.Role    `json:"role"`
+	Version string      `json:"version"`
+	Summary string      `json:"summary"`
+	Params  []paramFace `json:"params"`
+}
+
+type paramFace struct {
+	Name     string        `json:"name"`
+	Type     sdk.ParamType `json:"type"`
+	Default  any           `json:"default,omitempty"`
+	Required bool          `json:"required"`
+	Choices  []string      `json:"choices,omitempty"`
+	Min      *float64      `json:"min,omitempty"`
+	Max      *float64      `json:"max,omitempty"`
+	Above    *float64      `json:"above,omitempty"`
+	Below    *float64      `json:"below,omitempty"`
+	Unit     string        `json:"unit,omitempty"`
+	Doc      string        `json:"doc"`
+}
+
+func faceOf(m *sdk.Manifest) pluginFace {
+	face := pluginFace{m.Name, m.Role, m.Version, m.Summary, []paramFace{}}
+	for _, p := range m.Params {
+		face.Params = append(face.Params, paramFace{p.Name, p.Type, p.Default, p.Required, p.Choices, p.Min, p.Max, p.Above, p.Below, p.Unit, p.Doc})
+	}
+	return face
+}
+
 func (a *app) pluginsDescribe() *cobra.Command {
 	var markdown, source bool
 	c := &cobra.Command{
@@ -88,9 +122,13 @@ func (a *app) pluginsDescribe() *cobra.Command {
 		Short: "Show a plugin's parameters",
 		Example: `  plume plugins describe lorenz63
   plume plugins describe ./my-model`,
-		Args: exactly(1, "one plugin"),
+		Args:              exactly(1, "one plugin"),
+		ValidArgsFunction: completePlugins,
 		RunE: func(c *cobra.Command, args []string) error {
 			return withPlugin(c.Context(), args[0], callTimeout, func(p *sdk.Plugin) error {
+				if a.json {
+					return a.printJSON(faceOf(p.Manifest))
+				}
 				text := p.Manifest.Describe()
 				switch {
 				case markdown:

@@ -63,6 +63,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 			return err
 		},
 	}
+	c.ValidArgsFunction = completeRuns(&root)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
 	c.Flags().StringVar(&figures, "figures", "", "also write figures: svg, png or pdf")
 	c.Flags().BoolVar(&watch, "watch", false, fmt.Sprintf("write the page again every %v until the run has ended", watchEvery))

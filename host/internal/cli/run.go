@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
+	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/spf13/cobra"
 )
 
@@ -45,8 +47,19 @@ func (a *app) conclude(r *result, err error) error {
 	if err == nil {
 		a.say("\nNext:\n  plume report %s\n  plume compare %s\n  plume verify %s", r.dir, r.dir, r.dir)
 	}
-	fmt.Fprintln(a.stdout, r.dir)
-	return err
+	if !a.json {
+		fmt.Fprintln(a.stdout, r.dir)
+		return err
+	}
+	counts := map[archive.Status]int{}
+	for _, t := range r.trials {
+		counts[t.Status]++
+	}
+	return errors.Join(err, a.printJSON(struct {
+		Run    string                 `json:"run"`
+		Status archive.Status         `json:"status"`
+		Trials map[archive.Status]int `json:"trials"` // by how they ended
+	}{r.dir, r.status, counts}))
 }
 
 func (a *app) validate() *cobra.Command {
@@ -77,6 +90,12 @@ first layer that has any are shown, with their place and a remedy.`,
 				}
 			}
 			a.say("%s is valid\n\nNext:\n  plume plan %s\n  plume run %s", s.path, s.path, s.path)
+			if a.json {
+				return a.printJSON(struct {
+					Workflow string `json:"workflow"`
+					Valid    bool   `json:"valid"`
+				}{s.path, true})
+			}
 			return nil
 		},
 	}

@@ -73,8 +73,8 @@ func (a *app) compareRuns(first, second string) error {
 	if err != nil {
 		return err
 	}
-	for _, line := range lines {
-		fmt.Fprintln(a.stdout, line)
+	if err := a.showVerdict(verdict{Differences: lines}); err != nil {
+		return err
 	}
 	if len(lines) > 0 {
 		return &exitError{exitDiffers, fmt.Errorf("%s", plural(len(lines), "difference"))}
@@ -83,75 +83,125 @@ func (a *app) compareRuns(first, second string) error {
 	return nil
 }
 
+// verdict is what verify found.
+type verdict struct {
+	Differences []string      `json:"differences"` // one line each
+	Expected    []expectation `json:"expected,omitempty"`
+}
+
+// expectation is an expected score beside that of the run.
+type expectation struct {
+	Filter    string   `json:"filter"`
+	Metric    string   `json:"metric"`
+	Expected  float64  `json:"expected"`
+	Tolerance float64  `json:"tolerance"`
+	Got       *float64 `json:"got"` // null: there is none
+	SE        *float64 `json:"se"`  // null: not known
+	Verdict   string   `json:"verdict"`
+}
+
 // checkRun checks files and expectations of a run.
 func (a *app) checkRun(dir string) error {
 	lines, err := archive.CheckFiles(dir)
 	if err != nil {
 		return err
 	}
-	for _, line := range lines {
-		fmt.Fprintln(a.stdout, line)
-	}
 	w, found := workflow.Load(filepath.Join(dir, "workflow.resolved.toml"), workflow.Options{})
 	if len(found) > 0 {
 		return &exitError{exitWorkflow, &findings{found, "human"}}
 	}
-	missed, err := a.checkExpected(w, dir)
+	expected, err := a.checkExpected(w, dir)
 	if err != nil {
 		return err
 	}
-	if n := len(lines) + missed; n > 0 {
+	n := len(lines)
+	for _, e := range expected {
+		if e.Verdict != "ok" {
+			n++
+		}
+	}
+	if err := a.showVerdict(verdict{lines, expected}); err != nil {
+		return err
+	}
+	if n > 0 {
 		return &exitError{exitDiffers, fmt.Errorf("%s: %s", dir, plural(n, "difference"))}
 	}
-	a.say("%s: all files are as the run left them", dir)
+	a.say("%s: all files are as the run left them\n\nNext:\n  plume report %s", dir, dir)
 	return nil
 }
 
-// checkExpected prints the expected scores beside the run's, means over replicates,
-// and returns how many miss their band.
-func (a *app) checkExpected(w *workflow.Workflow, dir string) (missed int, err error) {
-	if w.Expect == nil {
-		a.say("the workflow expects no scores")
-		return 0, nil
+func (a *app) showVerdict(v verdict) error {
+	if a.json {
+		v.Differences = append([]string{}, v.Differences...) // an empty list, not null
+		return a.printJSON(v)
 	}
-	if len(w.Axes()) > 0 {
-		a.say("the expected scores are those of the workflow without its axes; they are not checked")
-		return 0, nil
+	for _, line := range v.Differences {
+		fmt.Fprintln(a.stdout, line)
 	}
-	metrics, err := readMetrics(dir)
-	if err != nil {
-		return 0, err
+	if len(v.Expected) == 0 {
+		return nil
 	}
 	var b strings.Builder
 	out := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "filter\tmetric\texpected\tgot\t± se\t")
-	for _, e := range w.Expect.Scores {
-		band := e.Tolerance
-		if e.Relative > 0 {
-			band = e.Relative * math.Abs(e.Value)
-		}
-		m := metrics[metricKey{e.Filter, e.Metric}]
-		verdict := "ok"
-		switch {
-		case m.count == 0:
-			verdict = "there is no such score"
-		case m.count < len(w.Replicates()):
-			verdict = "the filter has failed in a replicate"
-		case m.status != archive.OK:
-			verdict = fmt.Sprintf("the filter has %s", m.status)
-		case !(math.Abs(m.value-e.Value) <= band):
-			verdict = "outside"
-		}
-		if verdict != "ok" {
-			missed++
-		}
-		fmt.Fprintf(out, "%s\t%s\t%.4g ± %.2g\t%.4g\t%.2g\t%s\n", e.Filter, e.Metric, e.Value, band, m.value, m.se, verdict)
+	for _, e := range v.Expected {
+		fmt.Fprintf(out, "%s\t%s\t%.4g ± %.2g\t%s\t%s\t%s\n", e.Filter, e.Metric, e.Expected, e.Tolerance, digits("%.4g", e.Got), digits("%.2g", e.SE), e.Verdict)
 	}
 	if err := out.Flush(); err != nil {
-		return missed, err
+		return err
 	}
 	fmt.Fprintf(a.stderr, "\n%s", b.String())
-	return missed, nil
+	return nil
+}
+
+// digits formats a number that may be missing.
+func digits(format string, v *float64) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprintf(format, *v)
+}
+
+// checkExpected returns the expected scores beside the run's, means over replicates.
+func (a *app) checkExpected(w *workflow.Workflow, dir string) ([]expectation, error) {
+	if w.Expect == nil {
+		a.say("the workflow expects no scores")
+		return nil, nil
+	}
+	if len(w.Axes()) > 0 {
+		a.say("the expected scores are those of the workflow without its axes; they are not checked")
+		return nil, nil
+	}
+	metrics, err := readMetrics(dir)
+	if err != nil {
+		return nil, err
+	}
+	var list []expectation
+	for _, s := range w.Expect.Scores {
+		e := expectation{Filter: s.Filter, Metric: s.Metric, Expected: s.Value, Tolerance: s.Tolerance, Verdict: "ok"}
+		if s.Relative > 0 {
+			e.Tolerance = s.Relative * math.Abs(s.Value)
+		}
+		m := metrics[metricKey{s.Filter, s.Metric}]
+		if m.count > 0 && !math.IsNaN(m.value) && !math.IsInf(m.value, 0) {
+			e.Got = &m.value
+		}
+		if m.count > 0 && !math.IsNaN(m.se) && !math.IsInf(m.se, 0) {
+			e.SE = &m.se
+		}
+		switch {
+		case m.count == 0:
+			e.Verdict = "there is no such score"
+		case m.count < len(w.Replicates()):
+			e.Verdict = "the filter has failed in a replicate"
+		case m.status != archive.OK:
+			e.Verdict = fmt.Sprintf("the filter has %s", m.status)
+		case !(math.Abs(m.value-s.Value) <= e.Tolerance):
+			e.Verdict = "outside"
+		}
+		list = append(list, e)
+	}
+	return list, nil
 }
 
 type metricKey struct{ filter, metric string }

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) runs() *cobra.Command {
+	var root string
+	c := &cobra.Command{
+		Use:   "runs",
+		Short: "List runs",
+		Long: `Runs lists the runs below a directory, oldest first: what they are called, how they
+ended, when they began and how large they are. Stopped means that the program was killed;
+such a run, and one that was interrupted, can be resumed.`,
+		Example: `  plume runs
+  plume runs --run-dir results --json`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error { return a.listRuns(root) },
+	}
+	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
+	return c
+}
+
+// runLine is a run in the list of runs.
+type runLine struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Status  string    `json:"status"`
+	Started time.Time `json:"started"`
+	Bytes   int64     `json:"bytes"`
+	Dir     string    `json:"dir"`
+}
+
+// stoppedStatus is what runs says of a run whose program was killed.
+const stoppedStatus = "stopped"
+
+func (a *app) listRuns(root string) error {
+	dirs := archive.List(root)
+	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	resumable := ""
+	for _, dir := range dirs {
+		info, err := archive.ReadInfo(dir)
+		if err != nil {
+			return err
+		}
+		line := runLine{filepath.Base(dir), info.Name, string(info.Status), info.Started, bytesBelow(dir), dir}
+		if info.Status == archive.Running && !archive.Claimed(dir) {
+			line.Status = stoppedStatus
+		}
+		if line.Status == stoppedStatus || info.Resumable {
+			resumable = dir
+		}
+		if a.json {
+			if err := a.printJSON(line); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", line.ID, line.Name, line.Status, line.Started.Format(time.DateTime), size(line.Bytes))
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	switch {
+	case len(dirs) == 0:
+		a.say("there are no runs below %s\n\nNext:\n  plume run WORKFLOW", root)
+	case resumable != "":
+		a.say("\nNext:\n  plume resume %s", resumable)
+	default:
+		a.say("\nNext:\n  plume report %s", archive.Last)
+	}
+	return nil
+}
+
+// bytesBelow returns the size of all files below dir; what cannot be read counts
+// as 0, for a run may be under way.
+func bytesBelow(dir string) int64 {
+	var sum int64
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			sum += info.Size()
+		}
+		return nil
+	})
+	return sum
+}
