@@ -16,12 +16,11 @@ import (
 
 // scoredRun is a run with one replicate of filters a and b.
 func scoredRun(dir, truth string, values map[string][]float64) *scored {
-	r := &scored{dir: dir, metric: "rmse", truths: map[string]string{"truth/replicate=001/part-00000.arrow": truth}, series: map[int32]map[int32]float64{}}
+	r := &scored{dir: dir, metric: "rmse", truths: map[string]string{"truth/replicate=001/part-00000.arrow": truth}, series: map[int32][]cycleScore{}}
 	for i, filter := range []string{"a", "b"} {
 		number := int32(i + 1)
-		r.series[number] = map[int32]float64{}
 		for k, v := range values[filter] {
-			r.series[number][int32(k+1)] = v
+			r.series[number] = append(r.series[number], cycleScore{int32(k + 1), v})
 		}
 		r.groups = append(r.groups, &group{filter: filter, size: 20, trials: []scoredTrial{{number, 1, 0, "ok", score.TimeMean(values[filter])}}})
 	}
@@ -40,6 +39,11 @@ func TestCompareCycles(t *testing.T) {
 	b := c.rows[1]
 	if c.rows[0].difference != nil || b.difference.mean.Value != -0.5 || b.difference.mean.SE != 0 || b.difference.wins != 4 || b.mean.Value != 2.25 {
 		t.Errorf("got %+v, difference %+v", c.rows, b.difference)
+	}
+
+	short := scoredRun("short", "x", map[string][]float64{"a": {1, 5, 3, 2}, "b": {0.5, 4.5}})
+	if c, err = compareScores([]*scored{short}, ""); err != nil || c.rows[1].difference.mean.Count != 2 {
+		t.Errorf("a shorter trial: got %+v, %v", c.rows[1].difference, err)
 	}
 
 	other := scoredRun("two", "x", map[string][]float64{"a": {1, 4, 4, math.NaN()}, "b": nil})

@@ -210,12 +210,15 @@ func (r *scored) minusByCycle(g *group, first *scored, b *group) (*difference, e
 		return nil, err
 	}
 	d := &difference{times: true}
-	values, others := r.series[t[0].number], first.series[o[0].number]
+	others := first.series[o[0].number]
 	var differences []float64
-	for _, k := range slices.Sorted(maps.Keys(values)) {
-		if other, ok := others[k]; ok {
-			differences = append(differences, values[k]-other)
-			d.wins += win(values[k], other)
+	for _, v := range r.series[t[0].number] {
+		for len(others) > 0 && others[0].cycle < v.cycle {
+			others = others[1:]
+		}
+		if len(others) > 0 && others[0].cycle == v.cycle {
+			differences = append(differences, v.value-others[0].value)
+			d.wins += win(v.value, others[0].value)
 		}
 	}
 	if len(differences) == 0 { // the score is none of cycles

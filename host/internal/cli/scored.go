@@ -24,7 +24,7 @@ type scored struct {
 	groups        []*group          // in the order of their first trials
 	baselines     []*group          // climatology and persistence
 
-	series map[int32]map[int32]float64 // by trial and cycle, after burn-in; nil: not read
+	series map[int32][]cycleScore // by trial, in the order of cycles, after burn-in; nil: not read
 }
 
 // group is the trials that differ in nothing but the replicate.
@@ -41,6 +41,12 @@ type scoredTrial struct {
 	replicate, truth int32
 	status           string
 	mean             score.Mean // zero when it has none
+}
+
+// cycleScore is the score of one cycle.
+type cycleScore struct {
+	cycle int32
+	value float64
 }
 
 // ok returns the trials that have not diverged, failed or been interrupted.
@@ -171,7 +177,7 @@ func (r *scored) readCycles() error {
 	if r.series != nil {
 		return nil
 	}
-	r.series = map[int32]map[int32]float64{}
+	r.series = map[int32][]cycleScore{}
 	return table.Scan(filepath.Join(r.dir, "cycles.arrow"), func(t *table.Table) error {
 		trial, ok1 := t.Column("trial").([]int32)
 		cycle, ok2 := t.Column("cycle").([]int32)
@@ -188,10 +194,7 @@ func (r *scored) readCycles() error {
 			if stage[i] != r.stage || cycle[i] <= r.burnIn || !valid[i] {
 				continue
 			}
-			if r.series[trial[i]] == nil {
-				r.series[trial[i]] = map[int32]float64{}
-			}
-			r.series[trial[i]][cycle[i]] = value[i]
+			r.series[trial[i]] = append(r.series[trial[i]], cycleScore{cycle[i], value[i]})
 		}
 		return nil
 	})
