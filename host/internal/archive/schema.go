@@ -161,6 +161,7 @@ them as Parquet, CSV and netCDF.
 | ` + "`workflow.toml`" + ` | as given |
 | ` + "`workflow.resolved.toml`" + ` | with every default filled in; can be run again |
 | ` + "`log.jsonl`" + ` | what plugins had to say, one JSON object a line |
+| ` + "`checkpoint/`" + ` | what ` + "`plume resume`" + ` needs, until all trials have ended |
 | ` + "`report.html`, `figures/`" + ` | what ` + "`plume report`" + ` made of it; not results, without checksums |
 `)
 	for _, f := range files {
