@@ -60,7 +60,7 @@ func openBrowser(t *testing.T) *browser {
 	t.Cleanup(stop)
 	ctx, closeTab := chromedp.NewContext(allocator)
 	t.Cleanup(closeTab)
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 6*time.Minute) // seconds on a quiet machine
 	t.Cleanup(cancel)
 	b := &browser{ctx: ctx}
 	if err := chromedp.Listen(ctx, b.event); err != nil {
@@ -563,7 +563,7 @@ func largeSweep(t *testing.T) string {
 // While a run goes on its page is written again and again, loads itself again, and
 // holds more cycles each time; the last one does not load itself.
 func TestReportWatch(t *testing.T) {
-	r := begin(t, 4000)
+	r := begin(t, 1500)
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	reloading, sizes := []bool{}, []int{}

@@ -222,7 +222,7 @@ func (t *trial) data(filter, points int) dataTrial {
 		if d.Ranks == nil {
 			d.Ranks = map[string]*dataRanks{}
 		}
-		h := histogramOf(counts, t.metrics[stage]["rmse"].Count)
+		h := histogramOf(counts, t.metrics[stage]["spread"].Count)
 		d.Ranks[stage] = &dataRanks{len(counts) - 1, h.centres(), h.heights, number(h.low), number(h.high)}
 	}
 	for stage, curves := range t.curves {

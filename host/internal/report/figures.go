@@ -367,7 +367,7 @@ func (r *run) ranksFigure(trials []*trial) *figure {
 		if len(counts) == 0 || n == most {
 			continue
 		}
-		h := histogramOf(counts, t.metrics[archive.Analysis]["rmse"].Count)
+		h := histogramOf(counts, t.metrics[archive.Analysis]["spread"].Count)
 		p := panel(fmt.Sprintf("%s, N = %d", t.filter, len(counts)-1), "rank of the truth", "relative frequency")
 		low, high := -0.5, float64(len(counts))-0.5
 		if h.high > 0 {

@@ -525,8 +525,8 @@ func (t *trial) timeMeans(stage string, s *series, burnIn int) {
 			t.set(stage, name, m)
 		}
 	}
-	if t.size > 0 {
-		rmse, spread := t.metrics[stage]["rmse"], t.metrics[stage]["spread"]
+	rmse, known := t.metrics[stage]["rmse"]
+	if spread := t.metrics[stage]["spread"]; known && t.size > 0 {
 		t.set(stage, "spread_skill", score.Mean{Value: score.SpreadSkill(spread.Value, rmse.Value, t.size), SE: math.NaN(), Count: rmse.Count})
 	}
 }

@@ -205,17 +205,24 @@ func TestRoundTicks(t *testing.T) {
 // Observations that went through an operator are not drawn over the variable.
 func TestForeignObservations(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	direct, foreign := &series{values: map[string][]float64{}}, &series{values: map[string][]float64{}}
-	for range 500 {
-		x := 3 * r.NormFloat64()
-		direct.add("truth", x)
-		direct.add("observed", x+r.NormFloat64())
-		foreign.add("truth", x)
-		foreign.add("observed", math.Abs(x))
-	}
-	direct.withoutForeignObservations()
-	foreign.withoutForeignObservations()
-	if direct.values["observed"] == nil || foreign.values["observed"] != nil {
-		t.Error("the wrong ones are dropped")
+	for _, known := range []bool{true, false} {
+		direct, foreign := &series{values: map[string][]float64{}}, &series{values: map[string][]float64{}}
+		for range 500 {
+			x, truth := 3*r.NormFloat64(), math.NaN()
+			if known {
+				truth = x
+			}
+			direct.add("observed", x+1.4*r.NormFloat64())
+			foreign.add("observed", math.Abs(x))
+			for _, s := range []*series{direct, foreign} {
+				s.add("truth", truth)
+				s.add("mean", x+0.3*r.NormFloat64())
+			}
+		}
+		direct.withoutForeignObservations()
+		foreign.withoutForeignObservations()
+		if direct.values["observed"] == nil || foreign.values["observed"] != nil {
+			t.Errorf("truth known %v: the wrong ones are dropped", known)
+		}
 	}
 }

@@ -348,16 +348,20 @@ func (v *variablesReader) keepPhase(stage string, curves []*series) {
 
 // withoutForeignObservations drops observations that do not lie on the scale of the
 // variable because an operator is between them: those that are further from the truth
-// on average than half the scatter of the truth.
+// on average than half its scatter or, where no truth is known, further from the mean
+// than their own scatter.
 func (s *series) withoutForeignObservations() {
-	truth, observed := s.values["truth"], s.values["observed"]
+	observed, near, scatter, share := s.values["observed"], s.values["truth"], s.values["truth"], 0.25
+	if !slices.ContainsFunc(near, func(x float64) bool { return !math.IsNaN(x) }) {
+		near, scatter, share = s.values["mean"], observed, 1
+	}
 	var sum, square, distance, n float64
 	for i, y := range observed {
-		if x := truth[i]; !math.IsNaN(x) && !math.IsNaN(y) {
-			sum, square, distance, n = sum+x, square+x*x, distance+(y-x)*(y-x), n+1
+		if x, v := near[i], scatter[i]; !math.IsNaN(x) && !math.IsNaN(y) {
+			sum, square, distance, n = sum+v, square+v*v, distance+(y-x)*(y-x), n+1
 		}
 	}
-	if n == 0 || distance/n > (square/n-sum/n*sum/n)/4 {
+	if n == 0 || distance/n > share*(square/n-sum/n*sum/n) {
 		delete(s.values, "observed")
 	}
 }
