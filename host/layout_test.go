@@ -42,13 +42,13 @@ var law = []struct {
 	{"host", []string{"host/internal/cli"}},
 	{"host/internal/cli", []string{"host/internal/", "sdk", "sdk/", "gonum.org/v1/gonum/mat", "github.com/spf13/cobra", "github.com/vbauerster/mpb/v8", "github.com/vbauerster/mpb/v8/", "golang.org/x/"}},
 	{"host/internal/workflow", []string{"github.com/BurntSushi/toml"}},
-	{"host/internal/observations", []string{"host/internal/workflow", "sdk", "sdk/rng", "sdk/wire/table", "gonum.org/v1/gonum/mat"}},                       // decision 23
+	{"host/internal/observations", []string{"host/internal/workflow", "sdk", "sdk/rng", "sdk/wire/rows", "gonum.org/v1/gonum/mat"}},                        // decisions 23 and 24
 	{"host/internal/plan", []string{"host/internal/workflow", "host/internal/observations", "sdk", "sdk/rng", "sdk/wire/table", "gonum.org/v1/gonum/mat"}}, // members may start from a file; decision 21
 	{"host/internal/launch", []string{"sdk", "sdk/rpc", "gonum.org/v1/gonum/mat", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc"}},
 	{"host/internal/launch/", []string{"sdk", "sdk/"}}, // plugins that misbehave, for its tests
 	{"host/internal/cycle", []string{"host/internal/plan", "host/internal/observations", "host/internal/score", "sdk", "sdk/ensemble", "sdk/rng", "sdk/resample", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/score", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}},
-	{"host/internal/archive", []string{"host/internal/plan", "host/internal/cycle", "sdk", "sdk/wire", "sdk/wire/table", "gonum.org/v1/gonum/"}},
+	{"host/internal/archive", []string{"host/internal/plan", "host/internal/observations", "host/internal/cycle", "sdk", "sdk/wire", "sdk/wire/table", "gonum.org/v1/gonum/"}},
 	{"host/internal/export", []string{"sdk/wire/table"}},
 	{"host/internal/report", []string{"host/internal/archive", "host/internal/score", "sdk/wire/table", "gonum.org/v1/plot", "gonum.org/v1/plot/", "codeberg.org/go-pdf/fpdf"}}, // decision 27
 

@@ -89,18 +89,52 @@ func (r *Run) write(columns []table.Column, rows int, values []any, path ...stri
 	return w.Close()
 }
 
-// Twin writes a true trajectory, from cycle 0, and the observations.
+// Twin writes a true trajectory, from cycle 0, and the observations; of real
+// observations those assimilated, and those that were not used.
 func (r *Run) Twin(p *plan.Twin, t *cycle.Twin) error {
-	rows, _ := t.Truth.Dims()
-	state, observed, times := p.Plans[0].State, p.Plans[0].Space.Layout, p.Plans[0].Clock.Time
-	which := []any{slices.Repeat([]int32{int32(p.Replicate)}, rows-1), slices.Repeat([]int32{int32(p.Number)}, rows-1)}
-	return errors.Join(
-		r.write(slices.Concat(clockColumns, table.Variables(state)), rows,
-			append(ticks(0, rows, times), table.Block{Matrix: t.Truth}), "truth", replicate(p), partName(p.Number)),
-		r.write(slices.Concat(observationsColumns, table.Variables(observed)), rows-1,
-			slices.Concat(which, ticks(1, rows, times), []any{table.Block{Matrix: t.Observations, Null: true}}),
-			"observations", fmt.Sprintf("replicate=%03d-%s", p.Replicate, partName(p.Number))),
-	)
+	first := p.Plans[0]
+	rows, state, times := first.Clock.Cycles+1, first.State, first.Clock.Time
+	var err error
+	if t.Truth != nil {
+		err = r.write(slices.Concat(clockColumns, table.Variables(state)), rows,
+			append(ticks(0, rows, times), table.Block{Matrix: t.Truth}), "truth", replicate(p), partName(p.Number))
+	}
+	if err == nil && t.Record != nil {
+		err = r.rejections(p, t.Record)
+	}
+	return errors.Join(err, r.observations(p, t))
+}
+
+// observationRows bounds the rows of one batch of observations.
+const observationRows = 1 << 12
+
+func (r *Run) observations(p *plan.Twin, t *cycle.Twin) (err error) {
+	first := p.Plans[0]
+	observed, m, cycles := first.Space.Layout, first.Space.Layout.Size(), first.Clock.Cycles
+	path, err := r.Path("observations", twinPart(p))
+	if err != nil {
+		return err
+	}
+	w, err := table.Create(path, slices.Concat(observationsColumns, table.Variables(observed)), nil)
+	if err != nil {
+		return err
+	}
+	for from := 1; from <= cycles; from += observationRows {
+		rows := min(observationRows, cycles+1-from)
+		y := mat.NewDense(rows, m, nil)
+		for i := range rows {
+			y.SetRow(i, t.Observation(from+i))
+		}
+		which := []any{slices.Repeat([]int32{int32(p.Replicate)}, rows), slices.Repeat([]int32{int32(p.Number)}, rows)}
+		if err := w.Append(rows, slices.Concat(which, ticks(from, from+rows, first.Clock.Time), []any{table.Block{Matrix: y, Null: true}})...); err != nil {
+			return errors.Join(err, w.Abandon())
+		}
+	}
+	return w.Close()
+}
+
+func twinPart(p *plan.Twin) string {
+	return fmt.Sprintf("replicate=%03d-%s", p.Replicate, partName(p.Number))
 }
 
 func replicate(p *plan.Twin) string { return fmt.Sprintf("replicate=%03d", p.Replicate) }
@@ -254,7 +288,7 @@ type Metric struct {
 }
 
 // parted are the tables that are written as one part per trial or truth.
-var parted = []string{"cycles", "variables", "innovations", "rank_histogram", "diagnostics", "timings", "failures", "observations"}
+var parted = []string{"cycles", "variables", "innovations", "held_out", "rejections", "rank_histogram", "diagnostics", "timings", "failures", "observations"}
 
 // Finish writes trials and metrics, puts the tables of all trials together, and
 // closes the manifest with the checksums of all files. axes are the keys of the axes of

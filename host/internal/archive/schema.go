@@ -44,13 +44,13 @@ var (
 	}
 
 	cyclesColumns = []table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn, stageColumn,
-		{Name: "rmse", Type: table.Float64, About: "root mean square error of the mean over the state's values"},
-		{Name: "bias", Type: table.Float64, About: "mean error of the mean"},
+		{Name: "rmse", Type: table.Float64, Nullable: true, About: "root mean square error of the mean over the state's values; null, as all scores that need the truth, when there is none"},
+		{Name: "bias", Type: table.Float64, Nullable: true, About: "mean error of the mean"},
 		{Name: "spread", Type: table.Float64, About: "root mean variance of the members, N - 1; weighted, 1 - Σw²"},
-		{Name: "crps", Type: table.Float64, About: "continuous ranked probability score, mean over the state's values"},
-		{Name: "crps_fair", Type: table.Float64, About: "the same, fair to small ensembles"},
-		{Name: "coverage_50", Type: table.Float64, About: "share of truths in the central interval of members of level 0.5"},
-		{Name: "coverage_90", Type: table.Float64, About: "the same for level 0.9"},
+		{Name: "crps", Type: table.Float64, Nullable: true, About: "continuous ranked probability score, mean over the state's values"},
+		{Name: "crps_fair", Type: table.Float64, Nullable: true, About: "the same, fair to small ensembles"},
+		{Name: "coverage_50", Type: table.Float64, Nullable: true, About: "share of truths in the central interval of members of level 0.5"},
+		{Name: "coverage_90", Type: table.Float64, Nullable: true, About: "the same for level 0.9"},
 		{Name: "weights_ess", Type: table.Float64, About: "effective sample size, 1 / Σw²"},
 		{Name: "energy_score_fair", Type: table.Float64, Nullable: true, About: "energy score of whole states, fair to small ensembles; null above 1000 members"},
 		{Name: "w2_reference", Type: table.Float64, Nullable: true, About: "2-Wasserstein distance to the reference's members, exact, of samples of 2000 where there are more; null without reference"},
@@ -68,6 +68,28 @@ var (
 	innovationsColumns = []table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn,
 		{Name: "nis", Type: table.Float64, About: "normalised innovation squared per observation, 1 on average when spread and observation error explain the innovations; NaN when the operator gives no error variance"},
 		{Name: "rms_expected", Type: table.Float64, About: "what the root mean square of the innovations should be on average"},
+	}
+
+	heldOutColumns = []table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn, stageColumn,
+		{Name: "variable", Type: table.Text, About: "observed variable"},
+		{Name: "index", Type: table.Int32, About: "of the value in the variable, row-major from 0; 0 for a scalar"},
+		{Name: "value", Type: table.Float64, About: "what was observed"},
+		{Name: "mean", Type: table.Float64, About: "what was predicted, mean of the members"},
+		{Name: "spread", Type: table.Float64, About: "standard deviation of the prediction, that of the observation error included"},
+		{Name: "crps_fair", Type: table.Float64, Nullable: true, About: "of members with errors drawn by the operator; null when it draws none"},
+	}
+
+	rejectionsColumns = []table.Column{
+		{Name: "trial", Type: table.Int32, Nullable: true, About: "number of the trial; null when rejected for all"},
+		replicateColumn,
+		{Name: "stream", Type: table.Text, About: "label of the stream; empty when it has none"},
+		{Name: "row", Type: table.Int32, Nullable: true, About: "line of a text file, from 1, or row of another, from 1; null when the truth is observed"},
+		{Name: "cycle", Type: table.Int32, Nullable: true, About: "null when in none"},
+		timeColumn,
+		{Name: "variable", Type: table.Text, Nullable: true, About: "observed variable; null when it is none"},
+		{Name: "index", Type: table.Int32, Nullable: true, About: "of the value in the variable"},
+		{Name: "value", Type: table.Float64, Nullable: true, About: "null when missing"},
+		{Name: "reason", Type: table.Text, About: "`missing`, `unmapped`, `range`, `location`, `early`, `late` (after the last cycle), `window`, `duplicate` or `background` (too far from the forecast)"},
 	}
 
 	rankHistogramColumns = []table.Column{trialColumn, replicateColumn, filterColumn, stageColumn,
@@ -118,17 +140,23 @@ var files = []file{
 	{"variables.arrow", "one row per trial, cycle, stage and value of the state: of a variable of up to `output.variables` values all of them, of a longer one so many at even distances", variablesColumns, ""},
 	{"innovations.arrow", "one row per trial and cycle: observation minus the mean prediction of the forecast; no rows when the operator predicts nothing", innovationsColumns, "observed"},
 	{"rank_histogram.arrow", "one row per trial, stage and rank", rankHistogramColumns, ""},
+	{"held_out.arrow", "one row per trial, cycle, stage and value held out; only with `hold_out`", heldOutColumns, ""},
+	{"rejections.arrow", "one row per value of a file that was not used, and one per trial and value that the background check rejected", rejectionsColumns, ""},
 	{"diagnostics.arrow", "one row per number a filter reports", diagnosticsColumns, ""},
 	{"timings.arrow", "one row per trial and cycle; it differs between identical runs", timingsColumns, ""},
 	{"failures.arrow", "one row per failure of a plugin or a member of which `on_failure` decided; what was repeated may differ between identical runs", failuresColumns, ""},
 	{"observations.arrow", "one row per truth and cycle; what was not observed is null", observationsColumns, "observed"},
-	{"truth/replicate=001/part-00000.arrow", "one row per cycle, from cycle 0; the part is the number of the truth in the replicate", clockColumns, "model"},
+	{"truth/replicate=001/part-00000.arrow", "one row per cycle, from cycle 0; none when observations come from files; the part is the number of the truth in the replicate", clockColumns, "model"},
 	{"ensemble/trial=0001/part-00000.arrow", "one row per cycle, stage and member, of the stages that `output.ensemble` names", membersColumns, "model"},
 	{"reference/replicate=001/part-00000.arrow", "one row per cycle and member kept of the brute-force posterior; the part is the number of the reference in the replicate", membersColumns, "model"},
 }
 
 // metricNames are the metrics beside the time means of the scores in cycles.arrow.
 var metricNames = [][2]string{
+	{"held_out_rmse", "root mean square error of the mean prediction of values held out, whose errors it includes"},
+	{"held_out_spread", "root mean square of `spread` in held_out.arrow: what held_out_rmse is on average when the ensemble and the error law account for it"},
+	{"held_out_crps", "mean of `crps_fair` in held_out.arrow"},
+	{"innovation_rms", "root mean square of the innovations; only when observations come from files"},
 	{"rmse_total", "root of the time mean of rmse²"},
 	{"spread_skill", "sqrt((N + 1) / N) spread / rmse, of their time means; 1 for a calibrated ensemble"},
 	{"coverage_50_expected", "the share expected for N members: the interval ends at members, so that it is not 0.5; the same for `coverage_90_expected`"},

@@ -24,6 +24,7 @@ const (
 type Keep struct {
 	Forecast, Analysis bool
 	Variables          int
+	HeldOut, Rejected  bool // whether some observations are held out, or may be rejected
 }
 
 // TrialID is what tables call a trial by.
@@ -36,12 +37,14 @@ type TrialID struct {
 // Trial is the tables of one trial under way.
 type Trial struct {
 	number, replicate int32
+	observed          *sdk.Layout
 	filter            string
 	keep              Keep
 
 	run                                       *Run
 	cycles, innovations, diagnostics, timings *table.Writer
-	timing                                    timing // not written yet
+	heldOut, rejections                       *table.Writer // nil: there are none
+	timing                                    timing        // not written yet
 	descriptions                              *descriptions
 	members                                   *Members // nil when no ensembles are kept
 }
@@ -53,9 +56,10 @@ type timing struct {
 }
 
 // CycleRow is the scores of one stage of one cycle. A score that does not apply is
-// nil.
+// nil; those that need the truth are null when Truthless.
 type CycleRow struct {
 	Stage           string
+	Truthless       bool
 	RMSE            float64
 	Bias            float64
 	Spread          float64
@@ -87,7 +91,7 @@ type RankHistogram struct {
 // With through above 0 they go on after that cycle, which a checkpoint has been made
 // of: later rows are written again. It is an error when they do not reach it.
 func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through int) (*Trial, error) {
-	t := &Trial{number: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, keep: keep, run: r}
+	t := &Trial{number: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, observed: observed, keep: keep, run: r}
 	o := &opener{run: r, through: through}
 	name := part(t.number)
 	t.cycles = o.open(true, cyclesColumns, "cycles", name)
@@ -95,6 +99,12 @@ func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through 
 	t.timings = o.open(false, timingsColumns, "timings", name)
 	t.descriptions = &descriptions{table: o.open(keep.Variables > 0, variablesColumns, "variables", name), values: Described(state, keep.Variables)}
 	t.innovations = o.open(false, slices.Concat(innovationsColumns, table.Variables(observed)), "innovations", name)
+	if keep.HeldOut {
+		t.heldOut = o.open(false, heldOutColumns, "held_out", name)
+	}
+	if keep.Rejected {
+		t.rejections = o.open(false, rejectionsColumns, "rejections", name)
+	}
 	if keep.Forecast || keep.Analysis {
 		t.members = &Members{table: o.open(true, slices.Concat(membersColumns, table.Variables(state)), "ensemble", fmt.Sprintf("trial=%04d", id.Trial), partName(0))}
 	}
@@ -188,6 +198,15 @@ func (t *Trial) appendCycle(s *cycle.Step, rows []CycleRow) error {
 		}
 		return v
 	}
+	truthful := func(get func(CycleRow) float64) table.Nullable[float64] {
+		v := table.Nullable[float64]{Values: number(get), Valid: make([]bool, n)}
+		for i, r := range rows {
+			if v.Valid[i] = !r.Truthless; r.Truthless {
+				v.Values[i] = 0
+			}
+		}
+		return v
+	}
 	optional := func(get func(CycleRow) *float64) table.Nullable[float64] {
 		v := table.Nullable[float64]{Values: make([]float64, n), Valid: make([]bool, n)}
 		for i, r := range rows {
@@ -203,10 +222,10 @@ func (t *Trial) appendCycle(s *cycle.Step, rows []CycleRow) error {
 	}
 	return t.cycles.Append(n, slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n), slices.Repeat([]string{t.filter}, n),
 		slices.Repeat([]int32{int32(s.Cycle)}, n), slices.Repeat([]float64{s.Time}, n), stages,
-		number(func(r CycleRow) float64 { return r.RMSE }), number(func(r CycleRow) float64 { return r.Bias }),
+		truthful(func(r CycleRow) float64 { return r.RMSE }), truthful(func(r CycleRow) float64 { return r.Bias }),
 		number(func(r CycleRow) float64 { return r.Spread }),
-		number(func(r CycleRow) float64 { return r.CRPS }), number(func(r CycleRow) float64 { return r.CRPSFair }),
-		number(func(r CycleRow) float64 { return r.Coverage50 }), number(func(r CycleRow) float64 { return r.Coverage90 }),
+		truthful(func(r CycleRow) float64 { return r.CRPS }), truthful(func(r CycleRow) float64 { return r.CRPSFair }),
+		truthful(func(r CycleRow) float64 { return r.Coverage50 }), truthful(func(r CycleRow) float64 { return r.Coverage90 }),
 		number(func(r CycleRow) float64 { return r.ESS }), optional(func(r CycleRow) *float64 { return r.EnergyScoreFair }),
 		optional(func(r CycleRow) *float64 { return r.W2Reference }), optional(func(r CycleRow) *float64 { return r.UniqueAncestors }))
 }
@@ -264,6 +283,11 @@ func (t *Trial) appendMembers(s *cycle.Step) error {
 // Close finishes the tables of the trial, however far it came.
 func (t *Trial) Close() error {
 	err := errors.Join(t.flushTimings(), t.cycles.Close(), t.descriptions.table.Close(), t.innovations.Close(), t.diagnostics.Close(), t.timings.Close())
+	for _, w := range []*table.Writer{t.heldOut, t.rejections} {
+		if w != nil {
+			err = errors.Join(err, w.Close())
+		}
+	}
 	if t.members != nil {
 		err = errors.Join(err, t.members.Close())
 	}

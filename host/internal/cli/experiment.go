@@ -44,14 +44,16 @@ func (r *running) flags(c *cobra.Command) {
 
 // outcome is how a trial ended.
 type outcome struct {
-	Status  archive.Status
-	Cycles  int // completed
-	Metrics []archive.Metric
-	err     error
+	Status   archive.Status
+	Cycles   int // completed
+	Rejected int // observations, by the background check
+	Metrics  []archive.Metric
+	err      error
 }
 
 // result is what a run leaves to print.
 type result struct {
+	notes   []string // what else to say
 	dir     string
 	status  archive.Status
 	axes    []string
@@ -249,7 +251,9 @@ func (e *experiment) runTrial(ctx context.Context, j *job) (out outcome) {
 		if err := noted.Flush(); err != nil {
 			return err
 		}
-		if err := tables.Append(s, judge.rows(s), judge.innovation(s), judge.descriptions(s)); err != nil {
+		err := errors.Join(tables.Append(s, judge.rows(s), judge.innovation(s), judge.descriptions(s)),
+			tables.AppendHeldOut(s, judge.heldOut(s)), tables.AppendRejections(s, j.plan.Streams))
+		if err != nil {
 			return err
 		}
 		e.progress.step()
@@ -263,7 +267,7 @@ func (e *experiment) runTrial(ctx context.Context, j *job) (out outcome) {
 	}
 	noted.Add(ending(err)...)
 	err = errors.Join(err, tables.RankHistograms(judge.rankHistograms()), tables.Close(), noted.Close())
-	out = outcome{Status: statusOf(err), Cycles: judge.Cycles, err: err}
+	out = outcome{Status: statusOf(err), Cycles: judge.Cycles, Rejected: judge.Rejected, err: err}
 	if err != nil {
 		return out
 	}
@@ -286,7 +290,7 @@ func (e *experiment) openTrial(j *job, judge *judge) (*archive.Trial, *cycle.Sta
 	open := func(through int) (*archive.Trial, error) {
 		return e.run.Trial(e.idOf(j), j.plan.State, j.plan.Space.Layout, archive.Keep{
 			Forecast: output.Ensemble == "forecast" || output.Ensemble == "both", Analysis: output.Ensemble == "analysis" || output.Ensemble == "both",
-			Variables: output.Variables,
+			Variables: output.Variables, HeldOut: holdsOut(e.workflow), Rejected: j.plan.Checked,
 		}, through)
 	}
 	var c checkpoint
@@ -347,6 +351,7 @@ func (e *experiment) finish(ctx context.Context) (*result, error) {
 			}
 		}
 	}
+	r.notes = e.observed()
 	slices.SortFunc(r.trials, func(a, b archive.TrialRow) int { return a.Trial - b.Trial })
 	for _, t := range r.trials {
 		r.metrics = append(r.metrics, e.outcomes[t.Trial].Metrics...)
@@ -366,6 +371,24 @@ func (e *experiment) finish(ctx context.Context) (*result, error) {
 		defer e.app.say("\nNext:\n  plume resume %s", r.dir)
 	}
 	return r, errors.Join(err, e.run.Finish(r.axes, r.trials, r.metrics, r.status, resumable, err))
+}
+
+// observed says what became of real observations, and what the background check
+// rejected.
+func (e *experiment) observed() (notes []string) {
+	for _, twin := range e.sweep.Twins {
+		if record := twin.Plans[0].Record; record != nil && twin == e.sweep.Twins[0] {
+			notes = append(notes, "observations: "+record.Summary())
+		}
+		for _, p := range twin.Plans {
+			for i := range p.Trials {
+				if n := e.outcomes[p.Trials[i].Number].Rejected; n > 0 {
+					notes = append(notes, fmt.Sprintf("%s: the background check rejected %s", e.trialName(twin, &p.Trials[i]), plural(n, "observation")))
+				}
+			}
+		}
+	}
+	return notes
 }
 
 // row describes a trial and how it ended.

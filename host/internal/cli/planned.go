@@ -91,10 +91,13 @@ func (a *app) showPlan(ctx context.Context, o *opened) error {
 func (a *app) head(out io.Writer, o *opened) {
 	w, p := o.workflow, o.sweep.Twins[0].Plans[0]
 	fmt.Fprintf(out, "experiment\t%s, seed %d\n", w.Experiment.Name, w.Experiment.Seed)
-	fmt.Fprintf(out, "time\t%d cycles of %g, burn-in %d%s\n", p.Clock.Cycles, p.Clock.Interval, p.Clock.BurnIn, stepText(w))
+	fmt.Fprintf(out, "time\t%d cycles %s, burn-in %d%s\n", p.Clock.Cycles, intervalText(p.Clock), p.Clock.BurnIn, stepText(w))
 	fmt.Fprintf(out, "model\t%s: %s%s\n", w.Model.Plugin, layoutText(p.State), careText(&w.Model.Component, w.Model.Replicas, w.Model.MaxFailed))
 	for i, o := range w.Observations {
 		fmt.Fprintf(out, "%s\t%s: %s, %s errors%s\n", cmp.Or(o.Label, "observations"), o.Plugin, layoutText(p.Streams[i].Operator.Space().Layout), o.Error.Dist, cadenceText(o)+careText(&o.Component, o.Replicas, 0))
+	}
+	if p.Record != nil {
+		fmt.Fprintf(out, "\t%s\n", p.Record.Summary())
 	}
 	if p.Reference != nil {
 		fmt.Fprintf(out, "reference\t%s: %d members, %d kept\n", w.Reference.Plugin, p.Reference.Size, p.Keep)
@@ -189,7 +192,7 @@ func (e *estimate) probePlan(ctx context.Context, twin *plan.Twin, p *plan.Plan,
 	if err != nil {
 		return err
 	}
-	if first {
+	if first && p.Record == nil {
 		seconds := time.Since(start).Seconds() * float64(p.Clock.Cycles) / float64(probe.plan.Clock.Cycles)
 		e.Rows = append(e.Rows, estimatedRow{Filter: "truth", Plugin: e.workflow.Model.Plugin, Members: 1, cost: cost{seconds, twinBytes(p)}})
 	}
@@ -233,6 +236,13 @@ func axisValues(axes []string, values map[string]any) []string {
 		}
 	}
 	return out
+}
+
+func intervalText(c plan.Clock) string {
+	if c.Interval > 0 {
+		return fmt.Sprintf("of %g", c.Interval)
+	}
+	return fmt.Sprintf("at the times of the observations, %g to %g", c.Time(1), c.Time(c.Cycles))
 }
 
 func cadenceText(o workflow.Observations) string {

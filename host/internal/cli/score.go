@@ -26,10 +26,12 @@ type judge struct {
 
 // tally is what a judge remembers from cycle to cycle.
 type tally struct {
-	Cycles int
-	Series map[series][]float64 // after burn-in
-	RMSE   []float64            // of every analysis
-	Ranks  map[string][]float64 // by stage, after burn-in
+	Cycles   int
+	Rejected int                  // observations, by the background check
+	Lost     bool                 // some analysis was not finite
+	Series   map[series][]float64 // after burn-in
+	RMSE     []float64            // of every analysis
+	Ranks    map[string][]float64 // by stage, after burn-in
 }
 
 // remind gives j the tally of a checkpoint.
@@ -52,9 +54,11 @@ func newJudge(p *plan.Plan, t *plan.Trial, twin *cycle.Twin, r *cycle.Reference,
 // rows scores both stages of a cycle.
 func (j *judge) rows(s *cycle.Step) []archive.CycleRow {
 	j.Cycles++
+	j.Rejected += len(s.Rejected)
 	forecast := j.row(archive.Forecast, s, s.Forecast)
 	analysis := j.row(archive.Analysis, s, s.Analysis)
 	j.RMSE = append(j.RMSE, analysis.RMSE)
+	j.Lost = j.Lost || !finite(s.Analysis.Members)
 	if s.Ancestors != nil {
 		n := float64(uniqueCount(s.Ancestors))
 		analysis.UniqueAncestors = &n
@@ -77,9 +81,17 @@ const energyMembers = 1000
 
 func (j *judge) row(stage string, s *cycle.Step, e cycle.Ensemble) archive.CycleRow {
 	n, weights := modelled(j.plan), linear(e.LogWeights)
-	truth, members := j.twin.Truth.RawRowView(s.Cycle)[:n], firstValues(e.Members, n)
 	m := score.MarginalsOf(j.marginals[stage], e.Members, weights)
 	j.marginals[stage] = m
+	truth, members := j.twin.At(s.Cycle), firstValues(e.Members, n)
+	if truth == nil {
+		if s.Cycle > j.plan.Clock.BurnIn {
+			j.rememberParameters(stage, s.Cycle)
+		}
+		rows, _ := e.Members.Dims()
+		return archive.CycleRow{Stage: stage, Truthless: true, Spread: score.Spread(m.Variance[:n]), ESS: ensemble.ESS(weights, rows)}
+	}
+	truth = truth[:n]
 	sc := score.Of(truth, m.First(n))
 	row := archive.CycleRow{Stage: stage, RMSE: sc.RMSE, Bias: sc.Bias, Spread: sc.Spread, CRPS: sc.CRPS, CRPSFair: sc.CRPSFair, ESS: sc.ESS}
 	rows, _ := e.Members.Dims() // fewer than the trial has when some were dropped
@@ -101,12 +113,16 @@ func (j *judge) row(stage string, s *cycle.Step, e cycle.Ensemble) archive.Cycle
 // rememberParameters remembers the error and the spread of each parameter that is
 // estimated.
 func (j *judge) rememberParameters(stage string, cycle int) {
-	m, truth := j.marginals[stage], j.twin.Truth.RawRowView(cycle)
-	for i := modelled(j.plan); i < len(truth); i++ {
-		for metric, v := range map[string]float64{"rmse": math.Abs(m.Mean[i] - truth[i]), "spread": math.Sqrt(m.Variance[i])} {
+	m, truth := j.marginals[stage], j.twin.At(cycle)
+	for i := modelled(j.plan); i < j.plan.State.Size(); i++ {
+		add := func(metric string, v float64) {
 			k := series{parameterMetric(metric, j.plan, i), stage}
 			j.Series[k] = append(j.Series[k], v)
 		}
+		if truth != nil {
+			add("rmse", math.Abs(m.Mean[i]-truth[i]))
+		}
+		add("spread", math.Sqrt(m.Variance[i]))
 	}
 }
 
@@ -128,13 +144,19 @@ func firstValues(m *mat.Dense, n int) *mat.Dense {
 // descriptions describes both stages of the cycle that rows has scored.
 func (j *judge) descriptions(s *cycle.Step) []archive.Description {
 	var list []archive.Description
-	truth := j.twin.Truth.RawRowView(s.Cycle)
+	truth := j.twin.At(s.Cycle)
 	for _, stage := range []string{archive.Forecast, archive.Analysis} {
 		m, k := j.marginals[stage], len(j.values)
-		d := archive.Description{Stage: stage, Truth: make([]float64, k), Mean: make([]float64, k), Spread: make([]float64, k),
+		d := archive.Description{Stage: stage, Mean: make([]float64, k), Spread: make([]float64, k),
 			Quantiles: make([]float64, k*len(archive.Quantiles))}
+		if truth != nil {
+			d.Truth = make([]float64, k)
+		}
 		for i, v := range j.values {
-			d.Truth[i], d.Mean[i], d.Spread[i] = truth[v.Column], m.Mean[v.Column], math.Sqrt(m.Variance[v.Column])
+			if truth != nil {
+				d.Truth[i] = truth[v.Column]
+			}
+			d.Mean[i], d.Spread[i] = m.Mean[v.Column], math.Sqrt(m.Variance[v.Column])
 			m.Quantiles(d.Quantiles[i*len(archive.Quantiles):(i+1)*len(archive.Quantiles)], v.Column, archive.Quantiles)
 		}
 		list = append(list, d)
@@ -148,8 +170,11 @@ func (j *judge) innovation(s *cycle.Step) *archive.Innovation {
 	if s.Predicted == nil {
 		return nil
 	}
-	in := score.Innovate(j.twin.Observation(s.Cycle), s.Predicted, linear(s.Forecast.LogWeights), s.ErrorVariance)
-	if s.ErrorVariance != nil && s.Cycle > j.plan.Clock.BurnIn {
+	in := score.Innovate(s.Observation, s.Predicted, linear(s.Forecast.LogWeights), s.ErrorVariance)
+	if j.twin.Truth == nil && s.Cycle > j.plan.Clock.BurnIn {
+		j.rememberInnovations(in.Values)
+	}
+	if !math.IsNaN(in.NIS) && s.Cycle > j.plan.Clock.BurnIn {
 		k := series{"nis", archive.Forecast}
 		j.Series[k] = append(j.Series[k], in.NIS)
 	}
@@ -170,14 +195,16 @@ func (j *judge) remember(r archive.CycleRow) {
 		k := series{metric, r.Stage}
 		j.Series[k] = append(j.Series[k], v)
 	}
-	add("rmse", r.RMSE)
-	add("bias", r.Bias)
 	add("spread", r.Spread)
-	add("crps", r.CRPS)
-	add("crps_fair", r.CRPSFair)
-	add("coverage_50", r.Coverage50)
-	add("coverage_90", r.Coverage90)
 	add("weights_ess", r.ESS)
+	if !r.Truthless {
+		add("rmse", r.RMSE)
+		add("bias", r.Bias)
+		add("crps", r.CRPS)
+		add("crps_fair", r.CRPSFair)
+		add("coverage_50", r.Coverage50)
+		add("coverage_90", r.Coverage90)
+	}
 	for metric, v := range map[string]*float64{"energy_score_fair": r.EnergyScoreFair, "w2_reference": r.W2Reference, "unique_ancestors": r.UniqueAncestors} {
 		if v != nil {
 			add(metric, *v)
@@ -192,7 +219,10 @@ func (j *judge) wants(metric string) bool {
 
 // metricOrder is how the time means of scores stand in tables.
 var metricOrder = []string{"rmse", "spread", "crps_fair", "bias", "weights_ess", "w2_reference",
-	"crps", "energy_score_fair", "coverage_50", "coverage_90", "unique_ancestors", "nis"}
+	"crps", "energy_score_fair", "coverage_50", "coverage_90", "unique_ancestors", "nis", "held_out_crps"}
+
+// rootOrder is how the root time means of scores stand in tables, after those.
+var rootOrder = []string{"held_out_rmse", "held_out_spread", "innovation_rms"}
 
 // metrics returns the time means of the trial that apply, and what follows from
 // the whole of its series.
@@ -210,13 +240,23 @@ func (j *judge) metrics(id archive.TrialID, truth int, status archive.Status) []
 				add(metric, score.TimeMean(values))
 			}
 		}
+		for _, metric := range rootOrder {
+			if values := j.Series[series{metric, stage}]; len(values) > 0 {
+				add(metric, score.RootTimeMean(values))
+			}
+		}
 		for i := modelled(j.plan); i < j.plan.State.Size(); i++ {
 			for _, metric := range []string{"rmse", "spread"} {
 				name := parameterMetric(metric, j.plan, i)
-				add(name, score.TimeMean(j.Series[series{name, stage}]))
+				if values := j.Series[series{name, stage}]; len(values) > 0 {
+					add(name, score.TimeMean(values))
+				}
 			}
 		}
 		errors := j.Series[series{"rmse", stage}]
+		if len(errors) == 0 {
+			continue
+		}
 		rmse, spread := score.TimeMean(errors), score.TimeMean(j.Series[series{"spread", stage}])
 		exactly := func(v, se float64) score.Mean { return score.Mean{Value: v, SE: se, Count: rmse.Count} }
 		add("rmse_total", score.RootTimeMean(errors))
@@ -231,12 +271,21 @@ func (j *judge) metrics(id archive.TrialID, truth int, status archive.Status) []
 	return list
 }
 
-// diverged says whether the trial has lost the truth.
-func (j *judge) diverged() bool { return score.Diverged(j.RMSE, climatologySpread(j.plan, j.twin)) }
+// diverged says whether the trial has lost the truth, or without one the range of
+// numbers.
+func (j *judge) diverged() bool {
+	if j.twin.Truth == nil {
+		return j.Lost
+	}
+	return score.Diverged(j.RMSE, climatologySpread(j.plan, j.twin))
+}
 
 // baselines returns the time means of estimates that know no observations: the
 // time mean of the truth over the scored cycles, and the truth of the cycle before.
 func baselines(p *plan.Plan, of *plan.Twin, twin *cycle.Twin) []archive.Metric {
+	if twin.Record != nil {
+		return heldOutBaselines(p, of, twin.Record)
+	}
 	cycles, _ := twin.Truth.Dims()
 	n := modelled(p)
 	scored := twin.Truth.Slice(p.Clock.BurnIn+1, cycles, 0, n).(*mat.Dense)
@@ -247,12 +296,12 @@ func baselines(p *plan.Plan, of *plan.Twin, twin *cycle.Twin) []archive.Metric {
 		climatology = append(climatology, score.RMSE(mean, truth))
 		persistence = append(persistence, score.RMSE(twin.Truth.RawRowView(k - 1)[:n], truth))
 	}
-	metric := func(name string, series []float64) archive.Metric {
-		m := score.TimeMean(series)
-		id := archive.TrialID{Replicate: of.Replicate, Filter: name}
-		return archive.Metric{TrialID: id, Truth: of.Number, Metric: "rmse", Stage: archive.Analysis, Value: m.Value, SE: m.SE, Cycles: m.Count, Status: archive.OK}
-	}
-	return []archive.Metric{metric("climatology", climatology), metric("persistence", persistence)}
+	return []archive.Metric{baseline("climatology", "rmse", of, score.TimeMean(climatology)), baseline("persistence", "rmse", of, score.TimeMean(persistence))}
+}
+
+func baseline(name, metric string, of *plan.Twin, m score.Mean) archive.Metric {
+	id := archive.TrialID{Replicate: of.Replicate, Filter: name}
+	return archive.Metric{TrialID: id, Truth: of.Number, Metric: metric, Stage: archive.Analysis, Value: m.Value, SE: m.SE, Cycles: m.Count, Status: archive.OK}
 }
 
 // climatologySpread returns the spread of the truth around its time mean.

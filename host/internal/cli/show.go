@@ -41,9 +41,21 @@ func (a *app) show(r *result) {
 		return
 	}
 	fmt.Fprintf(a.stderr, "\n%s", b.String())
+	for _, note := range r.notes {
+		fmt.Fprintln(a.stderr, note)
+	}
 	if more := len(rows) - shownRows; more > 0 {
 		fmt.Fprintf(a.stderr, "... and %s more; all are in metrics.arrow\n", plural(more, "row"))
 	}
+}
+
+// stageOf returns the stage a metric is shown of: the analysis, but for what compares
+// forecasts with observations.
+func stageOf(metric string) string {
+	if metric == "nis" || metric == "innovation_rms" {
+		return archive.Forecast
+	}
+	return archive.Analysis
 }
 
 // columns returns the scores to show: those the workflow has chosen, or the usual
@@ -51,7 +63,11 @@ func (a *app) show(r *result) {
 func (r *result) columns() []string {
 	names := append([]string{"rmse"}, r.chosen...)
 	if len(r.chosen) == 0 {
-		names = append(names, "spread", "crps_fair", "weights_ess", "w2_reference")
+		if slices.ContainsFunc(r.metrics, func(m archive.Metric) bool { return m.Metric == "innovation_rms" }) { // there is no truth
+			names = []string{"held_out_rmse", "held_out_spread", "held_out_crps", "innovation_rms", "nis"}
+		} else {
+			names = append(names, "spread", "crps_fair", "weights_ess", "w2_reference")
+		}
 		for _, m := range r.metrics {
 			if strings.HasPrefix(m.Metric, "rmse_") && m.Metric != "rmse_total" {
 				names = append(names, m.Metric)
@@ -62,7 +78,7 @@ func (r *result) columns() []string {
 	return slices.DeleteFunc(names, func(name string) bool {
 		again := seen[name]
 		seen[name] = true
-		return again || !slices.ContainsFunc(r.metrics, func(m archive.Metric) bool { return m.Metric == name && m.Stage == archive.Analysis })
+		return again || !slices.ContainsFunc(r.metrics, func(m archive.Metric) bool { return m.Metric == name && m.Stage == stageOf(name) })
 	})
 }
 
@@ -92,7 +108,7 @@ func tableRows(r *result) []*tableRow {
 		byTrial[t.Trial] = of
 	}
 	for _, m := range r.metrics {
-		if m.Stage != archive.Analysis {
+		if m.Stage != stageOf(m.Metric) {
 			continue
 		}
 		of := byTrial[m.Trial]

@@ -213,7 +213,7 @@ type storedMetric struct {
 	status    archive.Status // the first one that is not ok
 }
 
-// readMetrics returns the analysis metrics of a run without axes.
+// readMetrics returns the metrics of the stages they are shown of of a run without axes.
 func readMetrics(dir string) (map[metricKey]storedMetric, error) {
 	t, err := table.Read(filepath.Join(dir, "metrics.arrow"))
 	if err != nil {
@@ -230,7 +230,7 @@ func readMetrics(dir string) (map[metricKey]storedMetric, error) {
 	}
 	rows := map[metricKey][]archive.Metric{}
 	for i := range t.Rows {
-		if stage[i] == archive.Analysis {
+		if stage[i] == stageOf(metric[i]) {
 			key := metricKey{filter[i], metric[i]}
 			rows[key] = append(rows[key], archive.Metric{Value: value[i], SE: se[i], Status: archive.Status(status[i])})
 		}

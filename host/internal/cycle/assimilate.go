@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
@@ -27,8 +28,11 @@ type Step struct {
 	// each observation's error; nil when the operator does not offer them.
 	Predicted     *mat.Dense
 	ErrorVariance []float64
-	Metrics       map[string]float64 // the filter's diagnostics
-	Carry         []byte             // what the filter wants back in the next cycle
+	Observation   []float64            // y as the filter saw it: without what was rejected
+	Rejected      []observations.Value // by the background check
+	HeldOut       *HeldOut             // nil: nothing of this cycle
+	Metrics       map[string]float64   // the filter's diagnostics
+	Carry         []byte               // what the filter wants back in the next cycle
 	// Dropped lists the members that could not be forecast and have left the
 	// ensemble, by their row in the analysis before; Forecast is without them.
 	Dropped []sdk.MemberFailure
@@ -107,7 +111,7 @@ func newAssimilation(p *plan.Plan, trial *plan.Trial, twin *Twin) *assimilation 
 	a.allot(trial.Size)
 	init := a.seed.Child("init", 0)
 	for i := range trial.Size {
-		p.Ensemble.Into(a.state.Members.RawRowView(i), i, twin.Truth.RawRowView(0), twin.Init, init.Member(i))
+		p.Ensemble.Into(a.state.Members.RawRowView(i), i, twin.At(0), twin.Init, init.Member(i))
 	}
 	return a
 }
@@ -169,31 +173,51 @@ func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
 		s.Dropped = ahead.Failures
 	}
 	s.Forecast = Ensemble{a.ahead, a.state.LogWeights}
-	s.Timing.Forecast, start = time.Since(start), time.Now()
-
-	y := a.twin.Observation(k)
-	if !observed(y) {
-		a.keep(s)
-		return s, nil
-	}
-	a.observe.Call, a.observe.Time = a.call("observe", k), s.Time
-	a.observe.Ensemble, a.observe.Observation = a.ahead, y
-	observed, err := a.plan.Operator.Observe(ctx, &a.observe)
-	if err != nil {
+	s.Timing.Forecast = time.Since(start)
+	if err := a.analyse(ctx, s); err != nil {
 		return nil, err
+	}
+	return s, a.holdOut(ctx, s)
+}
+
+// analyse compares the forecast of s with the observations and has the filter make
+// the analysis of it.
+func (a *assimilation) analyse(ctx context.Context, s *Step) error {
+	start := time.Now()
+	if s.Observation = a.twin.Observation(s.Cycle); !observed(s.Observation) {
+		a.keep(s)
+		return nil
+	}
+	a.observe.Call, a.observe.Time = a.call("observe", s.Cycle), s.Time
+	a.observe.Ensemble, a.observe.Observation = a.ahead, s.Observation
+	predicted, err := a.plan.Operator.Observe(ctx, &a.observe)
+	if err != nil {
+		return err
+	}
+	s.Predicted, s.ErrorVariance = a.observe.Predicted, predicted.ErrorVariance
+	if a.plan.Checked && a.check(s) {
+		if !observed(s.Observation) {
+			a.keep(s)
+			return nil
+		}
+		if a.observe.LogLikelihood != nil || a.observe.Gradient != nil { // of what is left
+			a.observe.Observation = s.Observation
+			if predicted, err = a.plan.Operator.Observe(ctx, &a.observe); err != nil {
+				return err
+			}
+		}
 	}
 	s.Timing.Observe, start = time.Since(start), time.Now()
-	s.Predicted, s.ErrorVariance = a.observe.Predicted, observed.ErrorVariance
 
-	analysis, err := a.filter.Analyse(ctx, a.problem(k, s, observed))
+	analysis, err := a.filter.Analyse(ctx, a.problem(s, predicted))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.Timing.Analyse = time.Since(start)
 	s.Ancestors, s.Metrics, a.carry = analysis.Ancestors, analysis.Metrics, analysis.Carry
 	a.state.LogWeights = analysis.LogWeights
 	s.Analysis, s.Carry = a.state, a.carry
-	return s, nil
+	return nil
 }
 
 // observed says whether anything of y is not missing.
@@ -210,11 +234,11 @@ func (a *assimilation) keep(s *Step) {
 
 // problem reuses the last analysis as the answer matrix: the forecast has been
 // made from it and nothing reads it any more.
-func (a *assimilation) problem(k int, s *Step, observed *sdk.ObserveResult) *sdk.Problem {
+func (a *assimilation) problem(s *Step, observed *sdk.ObserveResult) *sdk.Problem {
 	p := &sdk.Problem{
-		Call: a.call("analyse", k), Time: s.Time,
+		Call: a.call("analyse", s.Cycle), Time: s.Time,
 		Ensemble: s.Forecast.Members, LogWeights: s.Forecast.LogWeights,
-		Observation:   a.twin.Observation(k),
+		Observation:   s.Observation,
 		Simulated:     a.observe.Simulated,
 		LogLikelihood: a.observe.LogLikelihood, Gradient: a.observe.Gradient,
 		Carry: a.carry, Into: a.state.Members,

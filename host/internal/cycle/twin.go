@@ -13,19 +13,38 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Twin is a true trajectory and the observations made of it.
+// Twin is a true trajectory and the observations made of it; or, when there is no
+// truth, real observations.
 type Twin struct {
-	Init         []float64  // the truth before its spin-up, n values
-	Truth        *mat.Dense // (cycles+1) x n; row k is the truth at cycle k, row 0 at the start
-	Observations *mat.Dense // cycles x m; row k-1 belongs to cycle k
+	Init         []float64            // the truth before its spin-up, n values
+	Truth        *mat.Dense           // (cycles+1) x n; row k is the truth at cycle k, row 0 at the start; nil: not known
+	Observations *mat.Dense           // cycles x m; row k-1 belongs to cycle k; nil when they are in Record
+	Record       *observations.Record // nil: observations are those of the truth
 }
 
-// Observation returns y of a cycle, from 1.
-func (t *Twin) Observation(cycle int) []float64 { return t.Observations.RawRowView(cycle - 1) }
+// Observation returns y of a cycle, from 1. It is not to be changed.
+func (t *Twin) Observation(cycle int) []float64 {
+	if t.Record != nil {
+		return t.Record.Observation(cycle)
+	}
+	return t.Observations.RawRowView(cycle - 1)
+}
 
-// Simulate integrates the truth over all cycles of p and observes it after each.
-// done is called after every cycle. Streams: branch "truth" of p.Seed.
+// At returns the truth at a cycle, from 0, n values; nil when it is not known.
+func (t *Twin) At(cycle int) []float64 {
+	if t.Truth == nil {
+		return nil
+	}
+	return t.Truth.RawRowView(cycle)
+}
+
+// Simulate integrates the truth over all cycles of p and observes it after each. When
+// p has real observations it returns those. done is called after every cycle. Streams:
+// branch "truth" of p.Seed.
 func Simulate(ctx context.Context, p *plan.Plan, done func()) (*Twin, error) {
+	if p.Record != nil {
+		return &Twin{Record: p.Record}, nil
+	}
 	n, m, cycles := p.State.Size(), p.Space.Layout.Size(), p.Clock.Cycles
 	t := &Twin{Init: make([]float64, n), Truth: mat.NewDense(cycles+1, n, nil), Observations: mat.NewDense(cycles, m, nil)}
 	seed := p.Seed.Child("truth", 0)

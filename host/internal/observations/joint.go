@@ -44,6 +44,16 @@ func Mark(streams []Stream, cycle int, y []float64) {
 	}
 }
 
+// StreamOf returns which of streams observes a component of the joint vector.
+func StreamOf(streams []Stream, component int) int {
+	for i, s := range streams {
+		if component -= s.Operator.Space().Layout.Size(); component < 0 {
+			return i
+		}
+	}
+	panic("observations: no stream observes the component")
+}
+
 // Join returns one operator for all streams. Its observation vector is theirs side
 // by side, in every cycle; the components of a stream that is absent from a cycle
 // are missing from it. It offers what all of them offer. Variables are called

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 )
@@ -30,6 +31,7 @@ type maker struct {
 	before int // how many findings there were when the setting began
 
 	manifests map[string]*sdk.Manifest // of the plugins that play their role, by name
+	records   map[string]*observations.Record
 
 	w        *workflow.Workflow
 	variants []workflow.Variant
@@ -52,7 +54,7 @@ func (m *maker) setting(s workflow.Setting) *setting {
 			return nil
 		}
 	}
-	made := &setting{Plan: m.plan, seed: s.Experiment.Seed, truth: truthKey(*s.Workflow)}
+	made := &setting{Plan: m.plan, seed: s.Experiment.Seed, truth: truthKey(*s.Workflow), observed: s.Observations}
 	if s.Reference != nil {
 		made.reference = referenceKey(*s.Workflow)
 	}

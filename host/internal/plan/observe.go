@@ -1,17 +1,23 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/observations"
+	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
 )
 
-// observations configures the operators of all streams and joins them.
+// observations configures the operators of all streams, joins them, and reads what
+// files say was observed.
 func (m *maker) observations() {
+	real := m.w.Real()
 	streams := make([]observations.Stream, len(m.w.Observations))
 	for i := range m.w.Observations {
 		o := &m.w.Observations[i]
@@ -19,22 +25,144 @@ func (m *maker) observations() {
 		if op == nil {
 			continue
 		}
-		if !slices.Contains(op.Space().Offers, sdk.Simulated) {
+		if !real && !slices.Contains(op.Space().Offers, sdk.Simulated) {
 			m.add(codeCapability, []any{"observations", i, "plugin"}, "%s cannot simulate observations, which a twin experiment needs", o.Plugin).
 				WithHelp("choose another operator; `plume plugins list` shows them")
 		}
 		every := max(1, o.Every)
-		first := o.Offset
-		if first == 0 {
-			first = every
-		}
-		streams[i] = observations.Stream{Label: o.Label, Operator: op, In: observations.Every(op, first, every)}
+		streams[i] = observations.Stream{Label: o.Label, Operator: op, In: observations.Every(op, cmp.Or(o.Offset, every), every)}
+		m.quality(i, op.Space())
 	}
 	if len(m.found) > m.before {
 		return
 	}
+	if real && !m.read(streams) {
+		return
+	}
 	m.plan.Streams, m.plan.Operator = streams, observations.Join(streams)
 	m.plan.Space = m.plan.Operator.Space()
+}
+
+// quality sets the limits of the background check for the components of stream i,
+// and wants the operator to predict what is checked or held out.
+func (m *maker) quality(i int, space *sdk.ObservationSpace) {
+	o := &m.w.Observations[i]
+	wants := func(key string, c sdk.Capability) {
+		if !slices.Contains(space.Offers, c) {
+			m.add(codeCapability, []any{"observations", i, key}, "`%s` needs `%s`, which %s does not offer here", key, c, o.Plugin).
+				WithHelp("remove %s, or choose another operator or error law", key)
+		}
+	}
+	if o.QC.Background > 0 {
+		wants("qc", sdk.Predicted)
+		wants("qc", sdk.ErrorVariance)
+	}
+	if o.HoldOut != nil {
+		wants("hold_out", sdk.Predicted)
+	}
+	limit := cmp.Or(o.QC.Background, math.Inf(1))
+	m.plan.Limits = append(m.plan.Limits, slices.Repeat([]float64{limit}, space.Layout.Size())...)
+	m.plan.Checked = m.plan.Checked || o.QC.Background > 0
+}
+
+// read reads the files of all streams, which say when the cycles are.
+func (m *maker) read(streams []observations.Stream) bool {
+	w := m.w
+	layouts := make([]*sdk.Layout, len(streams))
+	for i, s := range streams {
+		layouts[i] = s.Operator.Space().Layout
+	}
+	record, found := m.record(layouts)
+	if m.found = append(m.found, found...); len(found) > 0 {
+		return false
+	}
+	m.plan.Record = record
+	m.plan.Clock.Times, m.plan.Clock.Cycles = record.Times, len(record.Times)
+	if n := len(record.Times); w.Time.BurnIn >= n {
+		m.add(codeShape, []any{"time", "burn_in"}, "`time.burn_in` must be less than the number of cycles, %d, but is %d", n, w.Time.BurnIn).
+			WithLabel("nothing is left to average").WithHelp("lower burn_in")
+	}
+	m.checkTimes()
+	for i := range streams {
+		streams[i].In = m.inRecord(i, streams[i].Operator, layouts)
+	}
+	return len(m.found) == m.before
+}
+
+// record returns what files say for streams of the given layouts. Settings that ask
+// the same share the answer.
+func (m *maker) record(layouts []*sdk.Layout) (*observations.Record, workflow.Diagnostics) {
+	key := (&workflow.Workflow{Time: m.w.Time, Observations: m.w.Observations}).Fingerprint()
+	for _, l := range layouts {
+		key += fmt.Sprintf("%+v", l.Variables)
+		if c := l.Coordinates; c != nil {
+			key += fmt.Sprint(c.Dims, c.Period, mat.Formatted(c.Points, mat.Excerpt(0)))
+		}
+	}
+	if m.records == nil {
+		m.records = map[string]*observations.Record{}
+	}
+	if r := m.records[key]; r != nil {
+		return r, nil
+	}
+	r, found := observations.Read(m.w, layouts)
+	m.records[key] = r
+	return r, found
+}
+
+// checkTimes wants the time between cycles to be a whole number of steps.
+func (m *maker) checkTimes() {
+	c, step := m.plan.Clock, m.w.Time.Step
+	for k := 1; k <= c.Cycles && step > 0 && c.Interval == 0; k++ {
+		steps := (c.Time(k) - c.Time(k-1)) / step
+		if math.Abs(steps-math.Round(steps)) > 1e-9*max(1, steps) {
+			m.add(codeStep, []any{"time", "step"}, "the time from cycle %d to cycle %d must be a whole number of time steps, but (%.9g - %.9g) / %g = %.6g",
+				k-1, k, c.Time(k), c.Time(k-1), step, steps).WithLabel("does not divide the times of the observations").
+				WithHelp("choose a step that divides them, or a fixed time.interval")
+			return
+		}
+	}
+}
+
+// inRecord returns the operator of stream i in every cycle in which it has values: op,
+// or one configured for the standard deviations that the file gives.
+func (m *maker) inRecord(i int, op sdk.ObservationOperator, layouts []*sdk.Layout) func(cycle int) sdk.ObservationOperator {
+	record := m.plan.Record
+	first, size := 0, layouts[i].Size()
+	for _, l := range layouts[:i] {
+		first += l.Size()
+	}
+	law := m.law(i)
+	if len(law.SD) == 1 {
+		law.SD = slices.Repeat(law.SD, size)
+	}
+	own := map[int]sdk.ObservationOperator{} // by cycle
+	for k := 1; k <= len(record.Times); k++ {
+		sds := slices.Clone(law.SD)
+		for _, v := range record.In(k) {
+			if int(v.Stream) == i && v.SD > 0 {
+				sds[int(v.Component)-first] = v.SD
+			}
+		}
+		if slices.Equal(sds, law.SD) {
+			continue
+		}
+		special, err := m.configured(i, sdk.ErrorModel{Dist: law.Dist, SD: sds, DF: law.DF})
+		if err != nil {
+			m.refusedLaw(m.operatorPlugins[i].Manifest, fmt.Errorf("cycle %d: %w", k, err), []any{"observations", i, "map"})
+			return nil
+		}
+		own[k] = special
+	}
+	return func(cycle int) sdk.ObservationOperator {
+		if !slices.ContainsFunc(record.In(cycle), func(v observations.Value) bool { return int(v.Stream) == i }) {
+			return nil
+		}
+		if special, ok := own[cycle]; ok {
+			return special
+		}
+		return op
+	}
 }
 
 // observers names the operators, followed by one or the other form of a verb.
@@ -51,32 +179,43 @@ func (m *maker) observers(one, several string) string {
 	return strings.Join(names, " and ") + " together " + several
 }
 
+// law returns the error law of stream i.
+func (m *maker) law(i int) sdk.ErrorModel {
+	e := m.w.Observations[i].Error
+	law := sdk.ErrorModel{Dist: e.Dist, SD: e.SD, DF: e.DF}
+	for _, v := range e.Variance {
+		law.SD = append(law.SD, math.Sqrt(v))
+	}
+	return law
+}
+
 // operator configures the operator of stream i; nil when it was refused.
 func (m *maker) operator(i int) sdk.ObservationOperator {
 	o, manifest := &m.w.Observations[i], m.operatorPlugins[i].Manifest
 	o.Params = resolve(manifest, o.Params)
-	law := sdk.ErrorModel{Dist: o.Error.Dist, SD: o.Error.SD, DF: o.Error.DF}
-	at := []any{"observations", i, "error", "sd"}
-	if v := o.Error.Variance; len(v) > 0 {
+	law, at := m.law(i), []any{"observations", i, "error", "sd"}
+	if len(o.Error.Variance) > 0 {
 		at[3] = "variance"
-		law.SD = make([]float64, len(v))
-		for k := range v {
-			law.SD[k] = math.Sqrt(v[k])
-		}
 	}
 	if err := manifest.CheckError(law); err != nil {
 		m.errorLaw(i, err)
 		return nil
 	}
-	op, err := m.operatorPlugins[i].NewOperator(m.ctx, sdk.OperatorConfig{Params: o.Params, State: m.observed, Error: law})
+	op, err := m.configured(i, law)
 	if err != nil {
 		m.refusedLaw(manifest, err, at)
 		return nil
 	}
-	if m.plan.Parameters > 0 {
-		return &blind{op, m.observed.Size()}
-	}
 	return op
+}
+
+// configured returns the operator of stream i for a law of its errors.
+func (m *maker) configured(i int, law sdk.ErrorModel) (sdk.ObservationOperator, error) {
+	op, err := m.operatorPlugins[i].NewOperator(m.ctx, sdk.OperatorConfig{Params: m.w.Observations[i].Params, State: m.observed, Error: law})
+	if err == nil && m.plan.Parameters > 0 {
+		return &blind{op, m.observed.Size()}, nil
+	}
+	return op, err
 }
 
 // errorLaw reports a law that the manifest does not know, at its own key.

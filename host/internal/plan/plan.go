@@ -22,6 +22,9 @@ type Plan struct {
 	Streams    []observations.Stream
 	Space      *sdk.ObservationSpace // of all streams joined
 	Truth      Truth
+	Record     *observations.Record // what files say was observed; nil: the truth is observed
+	Limits     []float64            // of |innovation| / sqrt(S), by component; see Checked
+	Checked    bool                 // whether observations beyond Limits are rejected
 	Model      sdk.Model
 	Operator   sdk.ObservationOperator // of all streams joined
 	Ensemble   Draw                    // where the members start

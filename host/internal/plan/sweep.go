@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
@@ -25,6 +27,8 @@ type Twin struct {
 	Replicate int // from 1
 	Number    int // among the truths of the replicate, from 0
 	Plans     []*Plan
+
+	record *observations.Record // with what this replicate holds out
 }
 
 // Size returns how many trials there are, and how many cycles they have together.
@@ -72,6 +76,7 @@ type setting struct {
 	*Plan
 	seed             int64
 	truth, reference string
+	observed         []workflow.Observations
 }
 
 // assemble repeats plans for every replicate and numbers trials and truths.
@@ -92,9 +97,13 @@ func assemble(w *workflow.Workflow, settings []*setting) *Sweep {
 			twin := twins[from.truth]
 			if twin == nil {
 				twin = &Twin{Replicate: r, Number: len(twins)}
+				if p.Record != nil {
+					twin.record = p.Record.HoldOut(from.observed, p.Seed)
+				}
 				twins[from.truth] = twin
 				s.Twins = append(s.Twins, twin)
 			}
+			p.Record = twin.record
 			if p.Reference != nil {
 				shared := references[from.reference]
 				if shared == nil {
@@ -113,6 +122,9 @@ func assemble(w *workflow.Workflow, settings []*setting) *Sweep {
 // truthKey returns a text that two settings share when they have the same truth
 // and observations. What is not known to be irrelevant counts.
 func truthKey(w workflow.Workflow) string {
+	if w.Real() {
+		w.Model = workflow.Model{}
+	}
 	if w.Truth != nil {
 		truth := *w.Truth
 		if w.Truth = &truth; truth.Plugin != "" {
@@ -215,6 +227,11 @@ func (m *maker) resolve(w *workflow.Workflow) {
 		w.Truth.Params = truth.Params
 	}
 	for i := range w.Observations {
+		if o := &w.Observations[i]; o.File != "" { // so that the resolved workflow runs from anywhere
+			if abs, err := filepath.Abs(w.Path(o.File)); err == nil {
+				o.File = abs
+			}
+		}
 		fill(strings.TrimSuffix("observations."+w.Observations[i].Label, "."), &w.Observations[i].Component)
 	}
 	for i := range w.Filters {

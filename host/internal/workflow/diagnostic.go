@@ -117,3 +117,11 @@ func (w *Workflow) Error(code string, path []any, format string, args ...any) *D
 func (w *Workflow) KeyError(code string, path []any, format string, args ...any) *Diagnostic {
 	return &Diagnostic{Code: code, Span: w.KeyAt(path...), Message: fmt.Sprintf(format, args...)}
 }
+
+// FileError returns a finding about a file that the workflow names: line, from 1,
+// whose text is excerpt, with before characters in front of the width characters
+// that are meant. Line 0 means the whole file.
+func FileError(code, file, excerpt string, line, before, width int, format string, args ...any) *Diagnostic {
+	return &Diagnostic{Code: code, Message: fmt.Sprintf(format, args...),
+		Span: Span{File: file, Layer: fileLayer, Line: line, Column: before + 1, Width: max(1, width), rank: 1, excerpt: excerpt}}
+}

@@ -16,6 +16,9 @@ var metrics = []string{
 // Metrics returns the names of the scores that a run of w may have.
 func (w *Workflow) Metrics() []string {
 	all := slices.Clone(metrics)
+	if w.Real() {
+		all = append(all, "held_out_rmse", "held_out_spread", "held_out_crps", "innovation_rms")
+	}
 	for _, name := range slices.Sorted(maps.Keys(w.Model.Estimate)) {
 		all = append(all, "rmse_"+name, "spread_"+name)
 	}

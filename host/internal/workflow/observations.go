@@ -30,7 +30,7 @@ var observationKeys = component("observation operator", `"NAME"`, retry, replica
 		{name: "name", kind: text, required: true, example: `"sensor"`, doc: "column that names what was observed"},
 		{name: "value", kind: text, required: true, example: `"value"`, doc: "column with its value"},
 	}},
-	key{name: "missing", kind: words, doc: `what stands for no value; "", "NA", "NaN", "nan" and "null" when left out`},
+	key{name: "missing", kind: words, blank: true, doc: `what stands for no value; "", "NA", "NaN", "nan" and "null" when left out`},
 	key{name: "location", kind: table, doc: "where each row was observed: one of the places of the observed variable", oneOf: [][]string{{"coordinates", "index"}}, keys: []key{
 		{name: "coordinates", kind: words, min: one, example: `["x"]`, doc: "columns with the position, one per axis; the nearest place counts"},
 		{name: "within", kind: number, above: zero, doc: "values further than this from every place are rejected"},
@@ -217,12 +217,12 @@ func (w *Workflow) judgeFile(found *Diagnostics, i int) {
 	for _, name := range []string{"delimiter", "comment"} {
 		value := map[string]string{"delimiter": o.Delimiter, "comment": o.Comment}[name]
 		if n.table[name] != nil && (len(value) != 1 || strings.ContainsAny(value, "\"\r\n")) {
-			found.add(CodeRange, w.At("observations", i, name), "`%s` must be one ASCII character, but is %s", name, show(value)).WithLabel("one character")
+			found.add(CodeRange, w.At("observations", i, name), "`%s` must be one ASCII character, but is %s", name, show(value)).WithLabel("one character").WithHelp("write one such as \";\"")
 		}
 	}
 	for j, m := range o.Map {
 		if m.Range != nil && (len(m.Range) != 2 || m.Range[0] > m.Range[1]) {
-			found.add(CodeRange, w.At("observations", i, "map", j, "range"), "`range` must be two numbers, the smaller one first").WithLabel("[smallest, largest]")
+			found.add(CodeRange, w.At("observations", i, "map", j, "range"), "`range` must be two numbers, the smaller one first").WithLabel("[smallest, largest]").WithHelp("write them in this order")
 		}
 	}
 	if _, err := time.LoadLocation(o.Time.Timezone); err != nil || o.Time.Timezone == "Local" {
@@ -230,7 +230,7 @@ func (w *Workflow) judgeFile(found *Diagnostics, i int) {
 			WithLabel("an IANA name").WithHelp("write a name such as Europe/Oslo, or UTC")
 	}
 	if h := o.HoldOut; h != nil && h.Fraction >= 1 {
-		found.add(CodeRange, w.At("observations", i, "hold_out", "fraction"), "`fraction` must be below 1, but is %s", show(h.Fraction)).WithLabel("below 1")
+		found.add(CodeRange, w.At("observations", i, "hold_out", "fraction"), "`fraction` must be below 1, but is %s", show(h.Fraction)).WithLabel("below 1").WithHelp("write a share such as 0.1")
 	}
 }
 

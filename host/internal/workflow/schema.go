@@ -50,6 +50,7 @@ type key struct {
 	form     *form
 	item     bool       // of a list, rather than the whole
 	lone     bool       // of an array of tables: a single one may be a plain table
+	blank    bool       // of a list of strings: they may be empty
 	keys     []key      // of a table
 	oneOf    [][]string // of a table: exactly one of each must be given
 	laws     []key      // of a law: tables, by the value of dist

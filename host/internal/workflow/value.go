@@ -146,7 +146,7 @@ func (c *checker) checkText(n *node, path, s string, k *key) {
 		}
 	case k.form != nil && !k.form.rule.MatchString(s):
 		c.misnamed(n, n.place(), k.subject(path), path, s, k)
-	case (k.required || k.item) && strings.TrimSpace(s) == "":
+	case (k.required || k.item && !k.blank) && strings.TrimSpace(s) == "":
 		n.bad = true
 		c.found.add(CodeRange, n.place(), "%s must not be empty", k.subject(path)).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write %s", k.asked())
 	}

@@ -1,0 +1,114 @@
+package archive
+
+import (
+	"math"
+
+	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/observations"
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// HeldOutRow is how well a value that was held out was predicted in one stage.
+type HeldOutRow struct {
+	Stage        string
+	Component    int
+	Value        float64
+	Mean, Spread float64
+	CRPSFair     *float64 // nil when the operator draws no errors
+}
+
+// AppendHeldOut writes what became of the values of a cycle that are held out.
+func (t *Trial) AppendHeldOut(s *cycle.Step, list []HeldOutRow) error {
+	if len(list) == 0 {
+		return nil
+	}
+	n := len(list)
+	trial, replicate, cycles, index := make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
+	filter, stage, variable := make([]string, n), make([]string, n), make([]string, n)
+	times, value, mean, spread := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
+	crps := table.Nullable[float64]{Values: make([]float64, n), Valid: make([]bool, n)}
+	for i, r := range list {
+		trial[i], replicate[i], filter[i], cycles[i], times[i], stage[i] = t.number, t.replicate, t.filter, int32(s.Cycle), s.Time, r.Stage
+		variable[i], index[i] = componentOf(t.observed, r.Component)
+		value[i], mean[i], spread[i] = r.Value, r.Mean, r.Spread
+		if r.CRPSFair != nil {
+			crps.Values[i], crps.Valid[i] = *r.CRPSFair, true
+		}
+	}
+	return t.heldOut.Append(n, trial, replicate, filter, cycles, times, stage, variable, index, value, mean, spread, crps)
+}
+
+// componentOf returns the variable and the index in it of a value of a layout.
+func componentOf(l *sdk.Layout, component int) (variable string, index int32) {
+	for _, v := range l.Variables {
+		if component < v.Size() {
+			return v.Name, int32(component)
+		}
+		component -= v.Size()
+	}
+	return "", 0
+}
+
+// rejections writes the values of files that were not used.
+func (r *Run) rejections(p *plan.Twin, record *observations.Record) error {
+	plan := p.Plans[0]
+	path, err := r.Path("rejections", twinPart(p))
+	if err != nil {
+		return err
+	}
+	w, err := table.Create(path, rejectionsColumns, nil)
+	if err != nil {
+		return err
+	}
+	if err := appendRejections(w, 0, int32(p.Replicate), plan.Streams, plan.Space.Layout, record.Rejected); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// AppendRejections writes the observations of a cycle that the background check
+// rejected.
+func (t *Trial) AppendRejections(s *cycle.Step, streams []observations.Stream) error {
+	if len(s.Rejected) == 0 {
+		return nil
+	}
+	return appendRejections(t.rejections, t.number, t.replicate, streams, t.observed, s.Rejected)
+}
+
+func appendRejections(w *table.Writer, trial, replicate int32, streams []observations.Stream, observed *sdk.Layout, list []observations.Value) error {
+	n := len(list)
+	if n == 0 {
+		return nil
+	}
+	integers := func(get func(v *observations.Value) (int32, bool)) table.Nullable[int32] {
+		c := table.Nullable[int32]{Values: make([]int32, n), Valid: make([]bool, n)}
+		for i := range list {
+			if v, ok := get(&list[i]); ok {
+				c.Values[i], c.Valid[i] = v, true
+			}
+		}
+		return c
+	}
+	replicates, stream, times, reason := make([]int32, n), make([]string, n), make([]float64, n), make([]string, n)
+	variable := table.Nullable[string]{Values: make([]string, n), Valid: make([]bool, n)}
+	value := table.Nullable[float64]{Values: make([]float64, n), Valid: make([]bool, n)}
+	for i, v := range list {
+		replicates[i], stream[i], times[i], reason[i] = replicate, streams[v.Stream].Label, v.Time, v.Status.String()
+		if variable.Valid[i] = v.Component >= 0; v.Component >= 0 {
+			variable.Values[i], _ = componentOf(observed, int(v.Component))
+		}
+		if value.Valid[i] = !math.IsNaN(v.Y); value.Valid[i] {
+			value.Values[i] = v.Y
+		}
+	}
+	return w.Append(n,
+		integers(func(*observations.Value) (int32, bool) { return trial, trial > 0 }), replicates, stream,
+		integers(func(v *observations.Value) (int32, bool) { return v.Row, v.Row > 0 }),
+		integers(func(v *observations.Value) (int32, bool) { return v.Cycle, v.Cycle > 0 }), times, variable,
+		integers(func(v *observations.Value) (int32, bool) {
+			_, index := componentOf(observed, int(v.Component))
+			return index, v.Component >= 0
+		}), value, reason)
+}

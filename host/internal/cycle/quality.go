@@ -1,0 +1,101 @@
+package cycle
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/observations"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/mat"
+)
+
+// check is the background check of the observations of s: it rejects those with
+//
+//	|y - mean h(x)| > limit sqrt(S),   S = var h(x) + R
+//
+// over the forecast ensemble, and says whether there were any. Cost: O(N m). Source:
+// Daley 1991, Atmospheric Data Analysis, section 1.8.
+func (a *assimilation) check(s *Step) bool {
+	weights := linear(s.Forecast.LogWeights)
+	mean := ensemble.Mean(nil, s.Predicted, weights)
+	variance := ensemble.Variance(nil, s.Predicted, mean, weights)
+	y := slices.Clone(s.Observation)
+	for j, v := range y {
+		if d := v - mean[j]; d*d > a.plan.Limits[j]*a.plan.Limits[j]*(variance[j]+s.ErrorVariance[j]) {
+			s.Rejected = append(s.Rejected, a.rejected(s, j, v))
+			y[j] = math.NaN()
+		}
+	}
+	s.Observation = y
+	return len(s.Rejected) > 0
+}
+
+// rejected describes component j, whose value is v.
+func (a *assimilation) rejected(s *Step, j int, v float64) observations.Value {
+	value := observations.Value{Time: s.Time, Y: v, Component: int32(j), Stream: int32(observations.StreamOf(a.plan.Streams, j))}
+	if a.twin.Record != nil {
+		in := a.twin.Record.In(s.Cycle)
+		value = in[slices.IndexFunc(in, func(v observations.Value) bool { return int(v.Component) == j })]
+	}
+	value.Cycle, value.Status = int32(s.Cycle), observations.Background
+	return value
+}
+
+// HeldOut is the observations of a cycle that are not assimilated, and what both
+// ensembles predict of them.
+type HeldOut struct {
+	Values             []observations.Value
+	Forecast, Analysis Prediction
+}
+
+// Prediction is what an ensemble predicts of all observations, N x m.
+type Prediction struct {
+	Predicted     *mat.Dense
+	Simulated     *mat.Dense // with errors; nil when the operator does not offer them
+	ErrorVariance []float64  // nil when the operator does not offer it
+	LogWeights    []float64
+}
+
+// holdOut predicts the values of s that are held out. Streams: branches
+// "held_out_forecast" and "held_out_analysis" of the assimilation's, by cycle.
+func (a *assimilation) holdOut(ctx context.Context, s *Step) (err error) {
+	if a.twin.Record == nil {
+		return nil
+	}
+	values := a.twin.Record.HeldOut(s.Cycle)
+	if len(values) == 0 {
+		return nil
+	}
+	s.HeldOut = &HeldOut{Values: values}
+	if s.HeldOut.Forecast, err = a.predict(ctx, s, s.Forecast, "held_out_forecast"); err != nil {
+		return err
+	}
+	s.HeldOut.Analysis, err = a.predict(ctx, s, s.Analysis, "held_out_analysis")
+	return err
+}
+
+func (a *assimilation) predict(ctx context.Context, s *Step, e Ensemble, role string) (Prediction, error) {
+	rows, _ := e.Members.Dims()
+	m := a.plan.Space.Layout.Size()
+	r := &sdk.ObserveRequest{Call: a.call(role, s.Cycle), Time: s.Time, Ensemble: e.Members, Observation: s.Observation,
+		Predicted: mat.NewDense(rows, m, nil)}
+	if slices.Contains(a.plan.Space.Offers, sdk.Simulated) {
+		r.Simulated = mat.NewDense(rows, m, nil)
+	}
+	res, err := a.plan.Operator.Observe(ctx, r)
+	if err != nil {
+		return Prediction{}, err
+	}
+	return Prediction{r.Predicted, r.Simulated, res.ErrorVariance, e.LogWeights}, nil
+}
+
+// linear returns weights from log-weights; nil stays nil.
+func linear(logWeights []float64) []float64 {
+	if logWeights == nil {
+		return nil
+	}
+	w, _ := ensemble.Normalise(nil, logWeights)
+	return w
+}

@@ -1,0 +1,289 @@
+package observations
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // for machines that have no zones
+
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk/wire/rows"
+)
+
+// clock turns what a file says about time into model time.
+type clock struct {
+	format string // number, unix, iso or a pattern with %
+	zone   *time.Location
+	start  time.Time // model time 0; zero: the workflow has no dates
+	unit   float64   // seconds; 0: none
+}
+
+func newClock(t workflow.Time, r workflow.RowTime) (*clock, error) {
+	zone, err := time.LoadLocation(r.Timezone)
+	if err != nil {
+		return nil, err
+	}
+	c := &clock{format: r.Format, zone: zone, start: t.Start.Date, unit: t.Unit.Seconds()}
+	switch {
+	case c.format == "" && c.start.IsZero():
+		c.format = "number"
+	case c.format == "":
+		c.format = "iso"
+	}
+	if c.format == "number" {
+		return c, nil
+	}
+	if c.start.IsZero() {
+		return nil, errors.New("the file has dates, but `time.start` is no date")
+	}
+	if c.format != "iso" && c.format != "unix" {
+		return c, checkFormat(c.format)
+	}
+	return c, nil
+}
+
+// timeFields are the fields a pattern may have.
+const timeFields = "YmdjbHMSfz%"
+
+func checkFormat(pattern string) error {
+	if !strings.Contains(pattern, "%") {
+		return fmt.Errorf("the format %q has no field such as %%Y; others are number, unix and iso", pattern)
+	}
+	for _, rest := range strings.Split(strings.ReplaceAll(pattern, "%%", ""), "%")[1:] {
+		if rest == "" || !strings.Contains(timeFields, rest[:1]) {
+			return fmt.Errorf("the format %q has a field %%%s; known are %%Y %%m %%d %%j %%b %%H %%M %%S %%f %%z", pattern, rest[:min(1, len(rest))])
+		}
+	}
+	return nil
+}
+
+// model returns the model time of a cell.
+func (c *clock) model(cell rows.Cell) (float64, error) {
+	switch {
+	case cell.Kind == rows.Null || cell.Kind == rows.Text && cell.Text == "":
+		return 0, errors.New("there is no time")
+	case cell.Kind == rows.Instant || cell.Kind == rows.Wall:
+		if c.start.IsZero() {
+			return 0, errors.New("is a date, but `time.start` is no date")
+		}
+		return c.date(cell.Time, cell.Kind == rows.Instant)
+	case c.format == "number" || c.format == "unix":
+		v := cell.Number
+		if cell.Kind == rows.Text {
+			var err error
+			if v, err = strconv.ParseFloat(cell.Text, 64); err != nil {
+				return 0, errors.New("is not a number")
+			}
+		}
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return 0, errors.New("is not a finite number")
+		}
+		if c.format == "number" {
+			return v, nil
+		}
+		if math.Abs(v) > 1e15 {
+			return 0, errors.New("is beyond every calendar")
+		}
+		whole := math.Floor(v)
+		return c.date(time.Unix(int64(whole), int64((v-whole)*1e9)), true)
+	case cell.Kind == rows.Number:
+		return 0, fmt.Errorf("is a number, but the format is %q", c.format)
+	}
+	pattern := c.format
+	if pattern == "iso" {
+		pattern = isoPattern(cell.Text)
+	}
+	t, err := scanTime(cell.Text, pattern)
+	if err != nil {
+		return 0, err
+	}
+	return c.date(t.wall.Add(-t.offset), t.zoned)
+}
+
+// date returns the model time of t, which is an instant, or else what a clock in
+// the file's zone showed.
+func (c *clock) date(t time.Time, instant bool) (float64, error) {
+	if !instant && c.zone != time.UTC {
+		var err error
+		if t, err = instantOf(t, c.zone); err != nil {
+			return 0, err
+		}
+	}
+	seconds := float64(t.Unix()-c.start.Unix()) + float64(t.Nanosecond()-c.start.Nanosecond())/1e9
+	return seconds / c.unit, nil
+}
+
+// instantOf returns when clocks in zone showed wall. It is an error when they never
+// did, or did twice. Two changes of the zone's offset are taken to be more than two
+// days apart.
+func instantOf(wall time.Time, zone *time.Location) (time.Time, error) {
+	offset := func(t time.Time) time.Duration {
+		_, seconds := t.In(zone).Zone()
+		return time.Duration(seconds) * time.Second
+	}
+	const far = 26 * time.Hour // more than any offset
+	before, after := offset(wall.Add(-far)), offset(wall.Add(far))
+	early, late := wall.Add(-before), wall.Add(-after)
+	isEarly, isLate := offset(early) == before, offset(late) == after
+	switch {
+	case isEarly && isLate && before != after:
+		return time.Time{}, fmt.Errorf("happened twice in %s, %s and %s; give it with its offset", zone, early.Format(time.RFC3339), late.Format(time.RFC3339))
+	case isEarly:
+		return early, nil
+	case isLate:
+		return late, nil
+	}
+	return time.Time{}, fmt.Errorf("never happened in %s, where clocks were changed", zone)
+}
+
+// isoPattern returns the pattern of a date or time of ISO 8601 in its extended form,
+// by its length and marks.
+func isoPattern(s string) string {
+	if len(s) <= len("2006-01-02") {
+		return "%Y-%m-%d"
+	}
+	pattern := "%Y-%m-%d" + s[10:11] + "%H:%M"
+	if s[10] != 'T' && s[10] != ' ' {
+		pattern = "%Y-%m-%dT%H:%M"
+	}
+	rest := s[11:]
+	if strings.Count(rest, ":") > 1 && len(rest) > 5 && rest[5] == ':' {
+		pattern += ":%S"
+		if len(rest) > 8 && rest[8] == '.' {
+			pattern += ".%f"
+		}
+	}
+	if strings.ContainsAny(rest, "Zz+-") {
+		pattern += "%z"
+	}
+	return pattern
+}
+
+// scanned is what a text says: what a clock showed and, when it says that too, how
+// far that clock is ahead of UTC.
+type scanned struct {
+	wall   time.Time
+	offset time.Duration
+	zoned  bool
+}
+
+var months = []string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
+
+// parts are the numbers of a time by the letter of their field.
+type parts [128]int
+
+// scanTime reads s by a pattern that checkFormat accepts. All that is no field must
+// stand in s as it stands in the pattern.
+func scanTime(s, pattern string) (scanned, error) {
+	var out scanned
+	f := parts{'Y': 1970, 'm': 1, 'd': 1}
+	rest := s
+	for i := 0; i < len(pattern); i++ {
+		c, ok := pattern[i], false
+		if c != '%' {
+			if rest == "" || rest[0] != c {
+				return scanned{}, fmt.Errorf("%q does not fit %s: %q is missing", s, pattern, string(c))
+			}
+			rest = rest[1:]
+			continue
+		}
+		i++
+		switch c = pattern[i]; c {
+		case 'b':
+			f['m'], rest, ok = monthName(rest)
+		case 'z':
+			out.offset, rest, ok = zoneOffset(rest)
+			out.zoned = true
+		case '%':
+			rest, ok = strings.CutPrefix(rest, "%")
+		default:
+			f[c], rest, ok = digits(rest, c)
+		}
+		if !ok {
+			return scanned{}, fmt.Errorf("%q does not fit %s: there is no %%%c", s, pattern, c)
+		}
+	}
+	if rest != "" {
+		return scanned{}, fmt.Errorf("%q does not fit %s: %q is left over", s, pattern, rest)
+	}
+	return out, out.set(&f)
+}
+
+// set makes the time of the parts, which must exist in the calendar.
+func (t *scanned) set(f *parts) error {
+	if f['H'] > 23 || f['M'] > 59 || f['S'] > 59 {
+		return fmt.Errorf("%02d:%02d:%02d is on no clock", f['H'], f['M'], f['S'])
+	}
+	t.wall = time.Date(f['Y'], time.Month(f['m']), f['d'], f['H'], f['M'], f['S'], f['f'], time.UTC)
+	if f['j'] > 0 {
+		t.wall = time.Date(f['Y'], 1, f['j'], f['H'], f['M'], f['S'], f['f'], time.UTC)
+		if t.wall.Year() != f['Y'] {
+			return fmt.Errorf("%d has no day %d", f['Y'], f['j'])
+		}
+	} else if t.wall.Month() != time.Month(f['m']) || t.wall.Day() != f['d'] {
+		return fmt.Errorf("%04d-%02d-%02d is in no calendar", f['Y'], f['m'], f['d'])
+	}
+	return nil
+}
+
+// digits reads the number of a field; of %f it returns nanoseconds.
+func digits(s string, field byte) (v int, rest string, ok bool) {
+	width := 2
+	switch field {
+	case 'Y':
+		width = 4
+	case 'j':
+		width = 3
+	case 'f':
+		width = 9
+	}
+	n := 0
+	for n < len(s) && n < width && s[n] >= '0' && s[n] <= '9' {
+		v = 10*v + int(s[n]-'0')
+		n++
+	}
+	for k := n; field == 'f' && k < width; k++ {
+		v *= 10
+	}
+	return v, s[n:], n > 0 && (field != 'Y' || n == width)
+}
+
+func monthName(s string) (month int, rest string, ok bool) {
+	if len(s) < 3 {
+		return 0, s, false
+	}
+	for i, name := range months {
+		if strings.EqualFold(s[:3], name) {
+			return i + 1, s[3:], true
+		}
+	}
+	return 0, s, false
+}
+
+// zoneOffset reads Z, +01, +0100 or +01:00.
+func zoneOffset(s string) (offset time.Duration, rest string, ok bool) {
+	if strings.HasPrefix(s, "Z") || strings.HasPrefix(s, "z") {
+		return 0, s[1:], true
+	}
+	if s == "" || s[0] != '+' && s[0] != '-' {
+		return 0, s, false
+	}
+	hours, rest, ok := digits(s[1:], 'H')
+	if !ok || hours > 14 {
+		return 0, s, false
+	}
+	minutes := 0
+	if rest != "" {
+		if minutes, rest, ok = digits(strings.TrimPrefix(rest, ":"), 'M'); !ok || minutes > 59 {
+			return 0, s, false
+		}
+	}
+	offset = time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
+	if s[0] == '-' {
+		offset = -offset
+	}
+	return offset, rest, true
+}

@@ -1,0 +1,264 @@
+package observations
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/mat"
+)
+
+const head = `format = 1
+experiment = { name = "r", seed = 1 }
+model.plugin = "m"
+ensemble = { size = 2, init = { dist = "normal", mean = 0, sd = 1 } }
+filter = [{ label = "f", plugin = "f" }]
+`
+
+// scalars has variables of one value each, ring one of four at positions 0 to 3 on a
+// ring of length 4.
+var (
+	scalars = &sdk.Layout{Variables: []sdk.Variable{{Name: "level", Unit: "m"}, {Name: "flow", Unit: "1"}}}
+	ring    = &sdk.Layout{Variables: []sdk.Variable{{Name: "u", Shape: []int{4}, Unit: "1"}},
+		Coordinates: &sdk.Coordinates{Dims: []string{"x"}, Period: []float64{4}, Points: mat.NewDense(4, 1, []float64{0, 1, 2, 3})}}
+)
+
+// load writes the file data.csv and returns a workflow with the given keys, in a folder
+// of their own.
+func load(t testing.TB, settings, csv string) *workflow.Workflow {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "data.csv"), []byte(csv), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w, found := workflow.Parse(filepath.Join(dir, "w.toml"), []byte(head+settings), workflow.Options{})
+	if len(found) > 0 {
+		t.Fatal(found.Text(false))
+	}
+	return w
+}
+
+const plain = `
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t" }
+`
+
+func mustRead(t *testing.T, w *workflow.Workflow, l *sdk.Layout) *Record {
+	t.Helper()
+	r, found := Read(w, []*sdk.Layout{l})
+	if len(found) > 0 {
+		t.Fatal(found.Text(false))
+	}
+	return r
+}
+
+// line writes the values of all cycles, such as "1: level=2 flow=3".
+func lines(r *Record, l *sdk.Layout) string {
+	var b strings.Builder
+	for k := 1; k <= len(r.Times); k++ {
+		fmt.Fprintf(&b, "%g:", r.Times[k-1])
+		for _, v := range r.In(k) {
+			fmt.Fprintf(&b, " %d=%g", v.Component, v.Y)
+			if v.SD > 0 {
+				fmt.Fprintf(&b, "±%g", v.SD)
+			}
+			if v.Status == HeldOut {
+				b.WriteString("*")
+			}
+		}
+		b.WriteByte('\n')
+	}
+	for _, v := range r.Rejected {
+		fmt.Fprintf(&b, "row %d %s\n", v.Row, v.Status)
+	}
+	return b.String()
+}
+
+func TestLayouts(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings, csv, want string
+		layout              *sdk.Layout
+	}{
+		"wide, columns named like variables":   {"time = {}" + plain, "t,level,flow\n1,2,3\n2,NA,4\n", "1: 0=2 1=3\n2: 1=4\nrow 3 missing\n", scalars},
+		"byte order mark, blanks, other order": {"time = {}" + plain, "\ufeffflow, t ,level\r\n 3 , 1 ,2\r\n", "1: 0=2 1=3\n", scalars},
+		"rows out of order":                    {"time = {}" + plain, "t,level,flow\n2,20,\n1,10,\n", "1: 0=10\n2: 0=20\nrow 3 missing\nrow 2 missing\n", scalars},
+		"mapped, with range and sd": {`time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", map = [{ column = "a", variable = "flow", range = [0, 5], sd = "e" }] }`,
+			"t,a,e\n1,2,0.5\n2,6,1\n3,4,\n", "1: 1=2±0.5\n3: 1=4\nrow 3 range\n", scalars},
+		"long": {`time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", long = { name = "n", value = "v" }, map = [{ column = "A", variable = "level" }, { column = "B", variable = "flow" }] }`,
+			"t,n,v\n1,A,2\n1,B,3\n1,C,4\n2,B,5\n", "1: 0=2 1=3\n2: 1=5\nrow 4 unmapped\n", scalars},
+		"nearest place, on a ring": {`time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", location = { coordinates = ["x"], within = 0.4 }, map = [{ column = "v", variable = "u" }] }`,
+			"t,x,v\n1,3.7,10\n1,1.1,11\n1,0.5,12\n2,-0.2,13\n", "1: 0=10 1=11\n2: 0=13\nrow 4 location\n", ring},
+		"number of the place": {`time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", location = { index = "site" }, map = [{ column = "v", variable = "u" }] }`,
+			"t,site,v\n1,3,10\n1,0,11\n", "1: 0=11 3=10\n", ring},
+		"held out by column": {`time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", map = [{ column = "level" }], hold_out.column = "h" }`,
+			"t,level,h\n1,2,no\n2,3,yes\n3,4,\n", "1: 0=2\n2: 0=3*\n3: 0=4\n", scalars},
+		"other marks": {`time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", delimiter = ";", comment = "#", missing = ["-9999"] }`,
+			"# from a logger\nt;level;flow\n1;-9999.0;3\n# pause\n2;5;-9999\n", "1: 1=3\n2: 0=5\nrow 3 missing\nrow 5 missing\n", scalars},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := load(t, c.settings, c.csv)
+			if got := lines(mustRead(t, w, c.layout), c.layout); got != c.want {
+				t.Errorf("got\n%swant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestCycles(t *testing.T) {
+	const data = "t,level,flow\n1,10,\n1.1,,11\n1.25,12,\n3,13,\n"
+	missing := "row 2 missing\nrow 3 missing\nrow 4 missing\nrow 5 missing\n"
+	for name, c := range map[string]struct{ time, want string }{
+		"where the data are":     {"", "1: 0=10\n1.1: 1=11\n1.25: 0=12\n3: 0=13\n" + missing},
+		"a window":               {"window = 0.2", "1.1: 0=10 1=11\n1.25: 0=12\n3: 0=13\n" + missing},
+		"as many cycles":         {"cycles = 2", "1: 0=10\n1.1: 1=11\n" + strings.Replace(strings.Replace(missing, "row 4 missing", "row 4 late\nrow 4 missing", 1), "row 5", "row 5 late\nrow 5", 1)},
+		"an interval":            {"interval = 1.5", "1.5: 0=10 1=11\n3: 0=13\n" + missing},
+		"an interval and window": {"interval = 0.5\nwindow = 0.25", "0.5:\n1: 0=10\n1.5:\n2:\n2.5:\n3: 0=13\nrow 2 missing\nrow 3 missing\nrow 3 window\nrow 4 window\nrow 4 missing\nrow 5 missing\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			settings := plain + "[time]\n" + c.time
+			if strings.Contains(name, "interval") { // two values of one component in a cycle
+				settings = `observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", qc.duplicates = "first" }
+[time]
+` + c.time
+				if name == "an interval" {
+					c.want = strings.Replace(c.want, "row 4 missing", "row 4 missing\nrow 4 duplicate", 1)
+				}
+			}
+			if got := lines(mustRead(t, load(t, settings, data), scalars), scalars); got != c.want {
+				t.Errorf("got\n%swant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestDuplicates(t *testing.T) {
+	for policy, want := range map[string]string{"first": "1: 0=2\n", "last": "1: 0=6\n", "mean": "1: 0=4\n"} {
+		w := load(t, `time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", map = [{ column = "level" }], qc.duplicates = "`+policy+`" }`,
+			"t,level\n1,2\n1,4\n1,6\n")
+		r := mustRead(t, w, scalars)
+		if got := lines(r, scalars); !strings.HasPrefix(got, want) || strings.Count(got, "duplicate") != 2 {
+			t.Errorf("%s: got %s", policy, got)
+		}
+		if want := "3 values, 1 assimilated, 2 duplicates"; r.Summary() != want {
+			t.Errorf("got %s, want %s", r.Summary(), want)
+		}
+	}
+}
+
+// Dates: an hour of model time is an hour of the calendar, whatever clocks show.
+func TestDates(t *testing.T) {
+	for name, c := range map[string]struct{ time, rows, want string }{
+		"iso":           {"", "2026-03-28T12:00:00Z,1", "[12]"},
+		"offset":        {"", "2026-03-28 14:30:00.5+02:00,1", "[12.50013888888889]"},
+		"a date":        {"", "2026-03-29,1", "[24]"},
+		"summer time":   {`, timezone = "Europe/Oslo"`, "2026-03-29 01:59,1\n2026-03-29 03:00,1", "[24.983333333333334 25]"},
+		"winter time":   {`, timezone = "Europe/Oslo"`, "2026-10-25 01:59,1\n2026-10-25 03:00,1", "[5063.983333333334 5066]"},
+		"pattern":       {`, format = "%d.%m.%Y %H.%M"`, "29.03.2026 06.30,1", "[30.5]"},
+		"day of year":   {`, format = "%Y-%j"`, "2026-088,1", "[24]"},
+		"name of month": {`, format = "%d %b %Y"`, "29 MAR 2026,1", "[24]"},
+		"unix":          {`, format = "unix"`, "1774742400.5,1", "[24.000138888888888]"},
+		"far in time":   {"", "9999-01-01T00:00:00Z,1", "[6.9887808e+07]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := load(t, `observations = { plugin = "o", error.sd = 1, file = "data.csv", time = { column = "t"`+c.time+` }, map = [{ column = "level" }] }
+time = { start = 2026-03-28, unit = "1h" }`, "t,level\n"+c.rows+"\n")
+			if got := fmt.Sprint(mustRead(t, w, scalars).Times); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestHoldOut(t *testing.T) {
+	var csv strings.Builder
+	csv.WriteString("t,level\n")
+	for k := range 1000 {
+		fmt.Fprintf(&csv, "%d,%d\n", k+1, k)
+	}
+	settings := `time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", map = [{ column = "level" }], hold_out = `
+	held := func(how string, seed int64) (rows []int32) {
+		w := load(t, settings+how+"}", csv.String())
+		r := mustRead(t, w, scalars).HoldOut(w.Observations, rng.New(seed))
+		for k := 1; k <= 1000; k++ {
+			for _, v := range r.HeldOut(k) {
+				rows = append(rows, v.Row)
+				if y := r.Observation(k); !math.IsNaN(y[0]) {
+					t.Fatalf("cycle %d: %v is assimilated", k, y)
+				}
+			}
+		}
+		return rows
+	}
+	if got := held("{ every = 250 }", 1); !reflect.DeepEqual(got, []int32{251, 501, 751, 1001}) {
+		t.Errorf("every 250: got rows %v", got)
+	}
+	one, again, other := held("{ fraction = 0.1 }", 1), held("{ fraction = 0.1 }", 1), held("{ fraction = 0.1 }", 2)
+	if !reflect.DeepEqual(one, again) || reflect.DeepEqual(one, other) {
+		t.Error("what is held out does not follow the seed")
+	}
+	// binomial with 1000 draws: four standard deviations are 4 sqrt(90) = 38
+	if len(one) < 62 || len(one) > 138 {
+		t.Errorf("a tenth: %d of 1000", len(one))
+	}
+}
+
+func TestStreamsShareCycles(t *testing.T) {
+	w := load(t, `time = { window = 0.5 }
+[[observations]]
+label = "a"
+plugin = "o"
+error.sd = 1
+file = "data.csv"
+time.column = "t"
+map = [{ column = "level" }]
+[[observations]]
+label = "b"
+plugin = "o"
+error.sd = 1
+file = "data.csv"
+time.column = "s"
+map = [{ column = "u", index = 2 }]
+`, "t,s,level,u\n1,1.25,10,20\n2,3,11,21\n")
+	r, found := Read(w, []*sdk.Layout{scalars, ring})
+	if len(found) > 0 {
+		t.Fatal(found.Text(false))
+	}
+	if got, want := lines(r, nil), "1.25: 0=10 4=20\n2: 0=11\n3: 4=21\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if y := r.Observation(1); len(y) != 6 || y[4] != 20 || !math.IsNaN(y[5]) {
+		t.Errorf("y = %v", y)
+	}
+}
+
+func BenchmarkMillionRows(b *testing.B) {
+	var csv strings.Builder
+	csv.WriteString("when,station,level\n")
+	for k := range 1_000_000 {
+		fmt.Fprintf(&csv, "2026-%02d-%02d %02d:%02d:%02d,%d,%.3f\n", k/4/86400/28%12+1, k/4/86400%28+1, k/4/3600%24, k/4/60%60, k/4%60, k%4, float64(k%977)/31)
+	}
+	w := load(b, `observations = { plugin = "o", error.sd = 1, file = "data.csv", time = { column = "when", timezone = "Europe/Oslo" }, location.index = "station", map = [{ column = "level", variable = "u" }] }
+time = { start = 2025-12-01, unit = "1h", window = "10s" }`, csv.String())
+	w.Observations[0].QC.Duplicates = "mean"
+	for b.Loop() {
+		r, found := Read(w, []*sdk.Layout{ring})
+		if len(found) > 0 {
+			b.Fatal(found.Text(false))
+		}
+		b.ReportMetric(float64(len(r.Times)), "cycles")
+	}
+}

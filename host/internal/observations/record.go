@@ -1,0 +1,303 @@
+package observations
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rng"
+)
+
+// Record is the real observations of an experiment, in cycles. It is immutable.
+type Record struct {
+	Times []float64 // model time of every cycle, in order
+	// Rejected are the values that are neither assimilated nor held out, in the order
+	// of time.
+	Rejected []Value
+
+	size   int     // m
+	values []Value // in the order of cycle and component, one for each
+	first  []int   // values of cycle k are values[first[k-1]:first[k]]
+}
+
+// Read reads the observations of all streams of w, whose observation vectors have
+// the given layouts, and puts them into cycles. Faults of the files, and of what the
+// workflow says about them, are found.
+//
+// Without time.interval the cycles follow the data: the first observation that is in
+// no cycle yet opens one, which takes in all that are at most time.window later, and
+// is at the time of the last of them, so that nothing is assimilated before it was
+// observed. With time.interval cycle k is at start + k interval and takes in what was
+// observed in the last time.window before, by default all since the cycle before.
+func Read(w *workflow.Workflow, layouts []*sdk.Layout) (*Record, workflow.Diagnostics) {
+	g := &gathering{w: w}
+	for i, l := range layouts {
+		values, found := read(w, i, l, g.size)
+		if g.found = append(g.found, found...); i == 0 {
+			g.values = values
+		} else {
+			g.values = append(g.values, values...)
+		}
+		g.size += l.Size()
+	}
+	if len(g.found) > 0 {
+		return nil, g.found
+	}
+	if !slices.IsSortedFunc(g.values, byTime) {
+		slices.SortStableFunc(g.values, byTime)
+	}
+	if w.Time.Interval > 0 {
+		g.atIntervals()
+	} else {
+		g.atData()
+	}
+	r := g.record()
+	if len(g.found) == 0 && len(r.values) == 0 {
+		d := w.Error(codeNothing, []any{"observations", 0, "file"}, "no observation is left: %s", counts(r.Rejected))
+		g.found = append(g.found, d.WithLabel("%d values", len(r.Rejected)).WithHelp("see the columns, ranges and places that are mapped"))
+	}
+	if len(g.found) > 0 {
+		return nil, g.found
+	}
+	return r, nil
+}
+
+func byTime(a, b Value) int { return cmp.Compare(a.Time, b.Time) }
+
+// gathering puts values into cycles.
+type gathering struct {
+	w      *workflow.Workflow
+	size   int
+	values []Value // in the order of time
+	times  []float64
+	found  workflow.Diagnostics
+}
+
+func usable(v *Value) bool { return v.Status == Assimilated || v.Status == HeldOut }
+
+// slack is a part of an interval or window that rounding may cost.
+const slack = 1e-9
+
+func (g *gathering) window() float64 {
+	if wall := g.w.Time.Window.Wall; wall > 0 {
+		return wall.Seconds() / g.w.Time.Unit.Seconds()
+	}
+	return g.w.Time.Window.Model
+}
+
+// atData opens cycles where there are observations.
+func (g *gathering) atData() {
+	window, opened := g.window()*(1+slack), math.Inf(-1)
+	for i := range g.values {
+		v := &g.values[i]
+		if !usable(v) {
+			continue
+		}
+		if v.Time-opened > window {
+			if n := g.w.Time.Cycles; n > 0 && len(g.times) == n {
+				v.Status = Late
+				continue
+			}
+			opened = v.Time
+			g.times = append(g.times, v.Time)
+		}
+		g.times[len(g.times)-1] = v.Time
+		v.Cycle = int32(len(g.times))
+	}
+}
+
+// atIntervals puts values into the cycles of a fixed interval.
+func (g *gathering) atIntervals() {
+	start, interval := g.w.Time.Start.Model, g.w.Time.Interval
+	window := g.window()
+	if window == 0 || window > interval {
+		window = interval
+	}
+	last := math.Inf(-1)
+	for i := range g.values {
+		if usable(&g.values[i]) {
+			last = g.values[i].Time
+		}
+	}
+	n := g.w.Time.Cycles
+	if n == 0 && !math.IsInf(last, -1) {
+		n = int(math.Ceil((last-start)/interval - slack))
+	}
+	for k := 1; k <= n; k++ {
+		g.times = append(g.times, start+float64(k)*interval)
+	}
+	for i := range g.values {
+		v := &g.values[i]
+		if !usable(v) {
+			continue
+		}
+		k := int(math.Ceil((v.Time-start)/interval - slack))
+		switch before := start + float64(k)*interval - v.Time; {
+		case k > n:
+			v.Status = Late
+		case before > window-slack*interval && window < interval:
+			v.Status = OffWindow
+		default:
+			v.Cycle = int32(k)
+		}
+	}
+}
+
+// record settles duplicates and orders the values by cycle and component.
+func (g *gathering) record() *Record {
+	r := &Record{Times: g.times, size: g.size}
+	for _, v := range g.values {
+		if usable(&v) {
+			r.values = append(r.values, v)
+		}
+	}
+	slices.SortStableFunc(r.values, func(a, b Value) int {
+		return cmp.Or(cmp.Compare(a.Cycle, b.Cycle), cmp.Compare(a.Component, b.Component))
+	})
+	r.values = g.settle(r.values)
+	for _, v := range g.values {
+		if !usable(&v) {
+			r.Rejected = append(r.Rejected, v)
+		}
+	}
+	slices.SortStableFunc(r.Rejected, byTime)
+	r.first = make([]int, len(r.Times)+1)
+	at := 0
+	for k := range r.first {
+		for at < len(r.values) && int(r.values[at].Cycle) <= k {
+			at++
+		}
+		r.first[k] = at
+	}
+	return r
+}
+
+// settle leaves one value per cycle and component.
+func (g *gathering) settle(values []Value) []Value {
+	kept := values[:0]
+	for from := 0; from < len(values); {
+		to := from + 1
+		for to < len(values) && values[to].Cycle == values[from].Cycle && values[to].Component == values[from].Component {
+			to++
+		}
+		same := values[from:to]
+		keep := same[0]
+		if len(same) > 1 {
+			o := g.w.Observations[keep.Stream]
+			var sum float64
+			for _, v := range same {
+				sum += v.Y
+			}
+			switch o.QC.Duplicates {
+			case "refuse":
+				g.twice(same[0], same[1])
+			case "last":
+				keep = same[len(same)-1]
+			case "mean":
+				keep.Y = sum / float64(len(same))
+			}
+			for _, v := range same {
+				if v.Row != keep.Row || v.Column != keep.Column {
+					v.Status, v.Cycle = Duplicate, 0
+					g.values = append(g.values, v) // as one that is not usable
+				}
+			}
+		}
+		kept = append(kept, keep)
+		from = to
+	}
+	return kept
+}
+
+func (g *gathering) twice(a, b Value) {
+	if len(g.found) >= maxFindings {
+		return
+	}
+	path := g.w.Path(g.w.Observations[b.Stream].File)
+	d := workflow.FileError(codeDuplicate, path, "", 0, 0, 0, "rows %d and %d hold the same component in cycle %d: %g and %g", a.Row, b.Row, b.Cycle, a.Y, b.Y)
+	if filepath.Ext(path) == ".csv" {
+		line := lineOf(path, int(b.Row))
+		d = workflow.FileError(codeDuplicate, path, line, int(b.Row), 0, len([]rune(line)), "lines %d and %d hold the same component in cycle %d: %g and %g", a.Row, b.Row, b.Cycle, a.Y, b.Y)
+	}
+	d.WithLabel("the second one").WithHelp("write qc.duplicates = \"first\", \"last\" or \"mean\", or a smaller time.window")
+	g.found = append(g.found, d)
+}
+
+// HoldOut returns r with the values held out that the streams ask for.
+//
+// Streams: branch "hold_out" of seed, below it one child per stream.
+func (r *Record) HoldOut(streams []workflow.Observations, seed rng.Seed) *Record {
+	held := *r
+	held.values = slices.Clone(r.values)
+	for i, o := range streams {
+		if o.HoldOut == nil || o.HoldOut.Column != "" {
+			continue
+		}
+		draw, nth := seed.Child("hold_out", i).Rand(), 0
+		for j := range held.values {
+			v := &held.values[j]
+			if int(v.Stream) != i {
+				continue
+			}
+			nth++
+			if o.HoldOut.Every > 0 && nth%o.HoldOut.Every == 0 || o.HoldOut.Every == 0 && draw.Float64() < o.HoldOut.Fraction {
+				v.Status = HeldOut
+			}
+		}
+	}
+	return &held
+}
+
+// In returns the values of a cycle, from 1, in the order of their components.
+func (r *Record) In(cycle int) []Value { return r.values[r.first[cycle-1]:r.first[cycle]] }
+
+// Observation returns y of a cycle, from 1: what is assimilated, NaN elsewhere.
+func (r *Record) Observation(cycle int) []float64 {
+	y := slices.Repeat([]float64{math.NaN()}, r.size)
+	for _, v := range r.In(cycle) {
+		if v.Status == Assimilated {
+			y[v.Component] = v.Y
+		}
+	}
+	return y
+}
+
+// HeldOut returns the values of a cycle, from 1, that are held out.
+func (r *Record) HeldOut(cycle int) []Value {
+	var list []Value
+	for _, v := range r.In(cycle) {
+		if v.Status == HeldOut {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// Summary says in one line what became of all values of the files.
+func (r *Record) Summary() string { return counts(r.values, r.Rejected) }
+
+// counts says how many values have each status.
+func counts(lists ...[]Value) string {
+	var n [Background + 1]int
+	total := 0
+	for _, list := range lists {
+		for i := range list {
+			n[list[i].Status]++
+		}
+		total += len(list)
+	}
+	s := fmt.Sprintf("%d values", total)
+	for status, count := range n {
+		if count > 0 {
+			s += fmt.Sprintf(", %d %s", count, statusTexts[status])
+		}
+	}
+	return s
+}
+
+var statusTexts = []string{"assimilated", "held out", "missing", "not mapped", "out of range", "too far from every place", "not after the start", "after the last cycle",
+	"in no window", "duplicates", "too far from the forecast"}
