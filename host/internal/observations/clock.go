@@ -182,7 +182,7 @@ func scanTime(s, pattern string) (scanned, error) {
 	f := parts{'Y': 1970, 'm': 1, 'd': 1}
 	rest := s
 	for i := 0; i < len(pattern); i++ {
-		c, ok := pattern[i], false
+		c := pattern[i]
 		if c != '%' {
 			if rest == "" || rest[0] != c {
 				return scanned{}, fmt.Errorf("%q does not fit %s: %q is missing", s, pattern, string(c))
@@ -191,6 +191,7 @@ func scanTime(s, pattern string) (scanned, error) {
 			continue
 		}
 		i++
+		var ok bool
 		switch c = pattern[i]; c {
 		case 'b':
 			f['m'], rest, ok = monthName(rest)

@@ -58,8 +58,8 @@ func mustRead(t *testing.T, w *workflow.Workflow, l *sdk.Layout) *Record {
 	return r
 }
 
-// line writes the values of all cycles, such as "1: level=2 flow=3".
-func lines(r *Record, l *sdk.Layout) string {
+// lines writes the values of all cycles, such as "1: level=2 flow=3".
+func lines(r *Record) string {
 	var b strings.Builder
 	for k := 1; k <= len(r.Times); k++ {
 		fmt.Fprintf(&b, "%g:", r.Times[k-1])
@@ -109,7 +109,7 @@ observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := load(t, c.settings, c.csv)
-			if got := lines(mustRead(t, w, c.layout), c.layout); got != c.want {
+			if got := lines(mustRead(t, w, c.layout)); got != c.want {
 				t.Errorf("got\n%swant\n%s", got, c.want)
 			}
 		})
@@ -136,7 +136,7 @@ func TestCycles(t *testing.T) {
 					c.want = strings.Replace(c.want, "row 4 missing", "row 4 missing\nrow 4 duplicate", 1)
 				}
 			}
-			if got := lines(mustRead(t, load(t, settings, data), scalars), scalars); got != c.want {
+			if got := lines(mustRead(t, load(t, settings, data), scalars)); got != c.want {
 				t.Errorf("got\n%swant\n%s", got, c.want)
 			}
 		})
@@ -149,7 +149,7 @@ func TestDuplicates(t *testing.T) {
 observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", map = [{ column = "level" }], qc.duplicates = "`+policy+`" }`,
 			"t,level\n1,2\n1,4\n1,6\n")
 		r := mustRead(t, w, scalars)
-		if got := lines(r, scalars); !strings.HasPrefix(got, want) || strings.Count(got, "duplicate") != 2 {
+		if got := lines(r); !strings.HasPrefix(got, want) || strings.Count(got, "duplicate") != 2 {
 			t.Errorf("%s: got %s", policy, got)
 		}
 		if want := "3 values, 1 assimilated, 2 duplicates"; r.Summary() != want {
@@ -237,7 +237,7 @@ map = [{ column = "u", index = 2 }]
 	if len(found) > 0 {
 		t.Fatal(found.Text(false))
 	}
-	if got, want := lines(r, nil), "1.25: 0=10 4=20\n2: 0=11\n3: 4=21\n"; got != want {
+	if got, want := lines(r), "1.25: 0=10 4=20\n2: 0=11\n3: 4=21\n"; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	if y := r.Observation(1); len(y) != 6 || y[4] != 20 || !math.IsNaN(y[5]) {
