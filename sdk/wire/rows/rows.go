@@ -96,7 +96,9 @@ func (r *Reader) ipc() error {
 	if err != nil {
 		return err
 	}
-	r.name(in.Schema())
+	for _, f := range in.Schema().Fields() {
+		r.names = append(r.names, f.Name)
+	}
 	r.open = func(columns []int) (batches, error) { return &chosen{in: in, columns: columns}, nil }
 	return nil
 }
@@ -110,11 +112,14 @@ func (r *Reader) parquet() error {
 	if err != nil {
 		return err
 	}
-	schema, err := p.Schema()
-	if err != nil {
-		return err
+	for i := range p.Manifest.Fields {
+		field := p.Manifest.Fields[i].Field
+		r.names = append(r.names, field.Name)
+		// dictionaries of several row groups cannot be read as such
+		if d, ok := field.Type.(*arrow.DictionaryType); ok {
+			field.Type = d.ValueType
+		}
 	}
-	r.name(schema)
 	r.open = func(columns []int) (batches, error) {
 		var leaves []int // columns of the file: nested ones take several
 		for _, c := range columns {
@@ -132,12 +137,6 @@ func (r *Reader) parquet() error {
 		return named{b, r.names, columns}, nil
 	}
 	return nil
-}
-
-func (r *Reader) name(s *arrow.Schema) {
-	for _, f := range s.Fields() {
-		r.names = append(r.names, f.Name)
-	}
 }
 
 // chosen is the batches of an IPC file, of some columns.
@@ -270,6 +269,9 @@ func reading(a arrow.Array) (func(row int) Cell, error) {
 		return numbers(a.Value), nil
 	case *array.Uint8:
 		return numbers(a.Value), nil
+	case *array.Decimal128:
+		scale := a.DataType().(*arrow.Decimal128Type).Scale
+		return func(row int) Cell { return Cell{Kind: Number, Number: a.Value(row).ToFloat64(scale)} }, nil
 	case *array.Boolean:
 		return func(row int) Cell {
 			if a.Value(row) {
@@ -280,6 +282,8 @@ func reading(a arrow.Array) (func(row int) Cell, error) {
 	case *array.String:
 		return texts(a.Value), nil
 	case *array.LargeString:
+		return texts(a.Value), nil
+	case *array.StringView:
 		return texts(a.Value), nil
 	case *array.Date32:
 		return times(Wall, func(row int) time.Time { return a.Value(row).ToTime() }), nil

@@ -1,0 +1,124 @@
+package observations
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+)
+
+// columnar copies a CSV file into Parquet and Arrow files with the column types that a
+// case names. Two rows are a batch, so that every file has several.
+const columnar = `
+import csv, datetime, sys
+import pyarrow as pa, pyarrow.feather, pyarrow.ipc, pyarrow.parquet
+
+folder, *columns = sys.argv[1:]
+with open(folder + "/data.csv", newline="") as file:
+    rows = list(csv.DictReader(file))
+
+def array(name, kind):
+    texts = [row[name] or None for row in rows]
+    if kind.startswith("timestamp") or kind.startswith("date"):
+        typed = {"timestamp": pa.timestamp("s"), "timestamp_ms": pa.timestamp("ms"), "timestamp_us_oslo": pa.timestamp("us", "Europe/Oslo"),
+                 "timestamp_ns_utc": pa.timestamp("ns", "UTC"), "date32": pa.date32(), "date64": pa.date64()}[kind]
+        return pa.array([t and datetime.datetime.fromisoformat(t) for t in texts], typed)
+    if kind == "dictionary":
+        return pa.array(texts).dictionary_encode()
+    if kind == "bool":
+        return pa.array([t and t == "yes" for t in texts])
+    if kind == "decimal128":
+        return pa.array(texts).cast(pa.decimal128(12, 3))
+    if kind in ("string", "string_view", "large_string"):
+        return pa.array(texts, getattr(pa, kind)())
+    return pa.array([t and float(t) for t in texts], pa.float64()).cast(getattr(pa, kind)())
+
+table = pa.table({name: array(name, kind) for name, kind in (c.split("=") for c in columns)})
+pa.parquet.write_table(table, folder + "/snappy.parquet", row_group_size=2)
+pa.parquet.write_table(table, folder + "/zstd.parquet", compression="zstd", version="2.6", data_page_version="2.0")
+with pa.ipc.new_file(folder + "/plain.arrow", table.schema) as out:
+    out.write_table(table, max_chunksize=2)
+pa.feather.write_feather(table, folder + "/lz4.feather", compression="lz4", chunksize=2)
+`
+
+// Files that pyarrow wrote give the cycles and values that their text gives, whatever
+// the types of their columns.
+func TestColumnarFiles(t *testing.T) {
+	python := os.Getenv("PLUME_PYTHON")
+	if python == "" {
+		t.Skip("NOT TESTED: PLUME_PYTHON does not name a python with pyarrow; make test sets it")
+	}
+	const numbers = "t,level,flow,e,h\n1,2,3,0.5,no\n1,,4,,yes\n2,-1.5,6,0.25,\n3.5,7,,1,no\n3.75,8,9,0.5,yes\n"
+	const wide = `time = { window = 0.5 }
+observations = { plugin = "o", error.sd = 1, file = "FILE", time.column = "t", map = [{ column = "level", sd = "e" }, { column = "flow", range = [0, 8] }], hold_out.column = "h", qc.duplicates = "last" }`
+	const long = `time = { start = 2026-03-28, unit = "1h" }
+observations = { plugin = "o", error.sd = 1, file = "FILE", time = { column = "t", timezone = "Europe/Oslo" }, long = { name = "n", value = "v" }, location.index = "site", map = [{ column = "gauge", variable = "u" }] }`
+	// clocks go from 02:00 to 03:00
+	const walls = "t,n,v,site\n2026-03-29 01:59:00,gauge,1,0\n2026-03-29 03:00:00,gauge,2,3\n2026-03-29 03:00:00,other,2,3\n2026-03-30 00:00:00,gauge,,1\n"
+	const instants = "t,n,v,site\n2026-03-28T12:00:00.25+00:00,gauge,1,0\n2026-03-28T14:00:00.5+01:00,gauge,2,3\n2026-10-25T00:30:00+00:00,gauge,3,1\n"
+	const days = "t,n,v,site\n2026-03-29,gauge,1,0\n2026-03-30,gauge,2,3\n"
+	for name, c := range map[string]struct {
+		settings, csv, types string
+		layout               *sdk.Layout
+	}{
+		"doubles":               {wide, numbers, "t=float64 level=float64 flow=float64 e=float64 h=string", scalars},
+		"singles, integers":     {wide, numbers, "t=float32 level=float32 flow=int16 e=float32 h=bool", scalars},
+		"unsigned, other order": {wide, numbers, "h=dictionary e=float64 flow=uint8 level=float64 t=float64", scalars},
+		"decimals, texts":       {wide, numbers, "t=decimal128 level=string flow=int64 e=large_string h=dictionary", scalars},
+		"clock on a wall":       {long, walls, "t=timestamp n=dictionary v=int32 site=int8", ring},
+		"clock, texts":          {long, walls, "t=string n=string_view v=uint64 site=float64", ring},
+		"instants in a zone":    {long, instants, "t=timestamp_us_oslo n=string v=float64 site=uint16", ring},
+		"instants of UTC":       {long, instants, "t=timestamp_ns_utc n=large_string v=float32 site=uint32", ring},
+		"days":                  {long, days, "t=date32 n=string v=float64 site=int64", ring},
+		"days in milliseconds":  {long, days, "t=date64 n=dictionary v=float64 site=int64", ring},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := load(t, strings.Replace(c.settings, "FILE", "data.csv", 1), c.csv)
+			want := everything(mustRead(t, w, c.layout), c.csv, c.types)
+			dir := filepath.Dir(w.Path("data.csv"))
+			if out, err := exec.Command(python, append([]string{"-c", columnar, dir}, strings.Fields(c.types)...)...).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			for _, file := range []string{"snappy.parquet", "zstd.parquet", "plain.arrow", "lz4.feather"} {
+				w, found := workflow.Parse(filepath.Join(dir, "w.toml"), []byte(head+strings.Replace(c.settings, "FILE", file, 1)), workflow.Options{})
+				if len(found) > 0 {
+					t.Fatal(found.Text(false))
+				}
+				if got := everything(mustRead(t, w, c.layout), "", c.types); got != want {
+					t.Errorf("%s: got\n%swant what the text gives\n%s", file, got, want)
+				}
+			}
+		})
+	}
+}
+
+// everything writes all that a record says. Rows of text are counted without its first
+// line, columns are named; types are those of the file in its order.
+func everything(r *Record, text, types string) string {
+	var b strings.Builder
+	names := strings.Fields(types)
+	for i := range names {
+		names[i], _, _ = strings.Cut(names[i], "=")
+	}
+	first, _, isText := strings.Cut(text, "\n")
+	if isText {
+		names = strings.Split(first, ",")
+	}
+	fmt.Fprintln(&b, r.Times)
+	for k := 1; k <= len(r.Times); k++ {
+		for _, v := range append(r.In(k), r.Rejected...) {
+			column := names[v.Column]
+			if isText {
+				v.Row--
+			}
+			v.Column = 0
+			fmt.Fprintf(&b, "cycle %d: %+v of %s\n", k, v, column)
+		}
+	}
+	return b.String()
+}
