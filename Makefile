@@ -60,6 +60,7 @@ fuzz: ## the fuzz targets, each for FUZZTIME
 	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME)
 	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzArithmetic -fuzztime $(FUZZTIME)
 	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzInclude -fuzztime $(FUZZTIME)
+	$(GO) test ./host/internal/observations -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME)
 	$(GO) test ./sdk/wire -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
 	$(GO) test ./plugins/process -run '^$$' -fuzz FuzzResults -fuzztime $(FUZZTIME)
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
@@ -46,7 +47,9 @@ first line of a workflow may be
 }
 
 // referenceText is docs/workflow-reference.md.
-func referenceText() string { return workflow.Markdown(slices.Concat(workflow.Codes(), plan.Codes())) }
+func referenceText() string {
+	return workflow.Markdown(slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes()))
+}
 
 // paramSchemas returns the schemas of the parameters of plugins, by role and name.
 func paramSchemas(ctx context.Context, names []string) (map[string]map[string]any, error) {

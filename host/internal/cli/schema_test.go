@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/BurntSushi/toml"
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -40,7 +41,7 @@ func TestReference(t *testing.T) {
 // Every code in the sources is documented, once.
 func TestCodesAreDocumented(t *testing.T) {
 	var documented []string
-	for _, c := range slices.Concat(workflow.Codes(), plan.Codes()) {
+	for _, c := range slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes()) {
 		if documented = append(documented, c.Code); c.Means == "" || c.Remedy == "" {
 			t.Errorf("%s has no meaning or no remedy", c.Code)
 		}
@@ -57,7 +58,7 @@ func TestCodesAreDocumented(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !strings.HasSuffix(file, "_test.go") {
-				used = append(used, regexp.MustCompile(`\bE[123]\d\d\b`).FindAllString(string(text), -1)...)
+				used = append(used, regexp.MustCompile(`\bE[1234]\d\d\b`).FindAllString(string(text), -1)...)
 			}
 		}
 	}

@@ -17,18 +17,6 @@ import (
 	"github.com/plume-da/plume/sdk/wire/rows"
 )
 
-// The codes of what is found in files and in what the workflow says about them.
-const (
-	codeFile      = "E401" // a file cannot be read
-	codeColumn    = "E402" // a column is missing
-	codeValue     = "E403" // a cell is no number, or not one that can be
-	codeTime      = "E404" // a cell is no time, or no time that exists
-	codeEarly     = "E405" // an observation is not after the start
-	codeDuplicate = "E406" // two values for one component in one cycle
-	codeMap       = "E407" // a column is mapped to what is not observed
-	codeNothing   = "E408" // no observation is left
-)
-
 // maxFindings is how many faults of one file are reported.
 const maxFindings = 20
 

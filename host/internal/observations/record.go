@@ -55,6 +55,9 @@ func Read(w *workflow.Workflow, layouts []*sdk.Layout) (*Record, workflow.Diagno
 	} else {
 		g.atData()
 	}
+	if len(g.found) > 0 {
+		return nil, g.found
+	}
 	r := g.record()
 	if len(g.found) == 0 && len(r.values) == 0 {
 		d := w.Error(codeNothing, []any{"observations", 0, "file"}, "no observation is left: %s", counts(r.Rejected))
@@ -110,6 +113,9 @@ func (g *gathering) atData() {
 	}
 }
 
+// maxCycles bounds the cycles of a fixed interval where nothing else does.
+const maxCycles = 10_000_000
+
 // atIntervals puts values into the cycles of a fixed interval.
 func (g *gathering) atIntervals() {
 	start, interval := g.w.Time.Start.Model, g.w.Time.Interval
@@ -125,7 +131,14 @@ func (g *gathering) atIntervals() {
 	}
 	n := g.w.Time.Cycles
 	if n == 0 && !math.IsInf(last, -1) {
-		n = int(math.Ceil((last-start)/interval - slack))
+		cycles := math.Ceil((last-start)/interval - slack)
+		if cycles > maxCycles {
+			d := g.w.Error(codeCycles, []any{"time", "interval"}, "there are %.3g intervals of %g until the last observation, at model time %g; at most %d are possible",
+				cycles, interval, last, int(maxCycles))
+			g.found = append(g.found, d.WithLabel("too short").WithHelp("see the times of the file, or give a longer interval, or none, or time.cycles"))
+			return
+		}
+		n = int(cycles)
 	}
 	for k := 1; k <= n; k++ {
 		g.times = append(g.times, start+float64(k)*interval)
@@ -135,9 +148,9 @@ func (g *gathering) atIntervals() {
 		if !usable(v) {
 			continue
 		}
-		k := int(math.Ceil((v.Time-start)/interval - slack))
-		switch before := start + float64(k)*interval - v.Time; {
-		case k > n:
+		k := math.Ceil((v.Time-start)/interval - slack)
+		switch before := start + k*interval - v.Time; {
+		case k > float64(n):
 			v.Status = Late
 		case before > window-slack*interval && window < interval:
 			v.Status = OffWindow

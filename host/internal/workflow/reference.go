@@ -55,7 +55,7 @@ included files, the file itself, the profile that is chosen, and each ` + "`--se
 `)
 	b.WriteString("\n## Keys at the top\n")
 	reference(b, "", &schema)
-	b.WriteString("\n## Findings\n\nNothing is run when there is one. E1 is about the text, E2 about keys and values, E3 about plugins, files and whether they fit together.\n\n| code | meaning | remedy |\n|---|---|---|\n")
+	b.WriteString("\n## Findings\n\nNothing is run when there is one. E1 is about the text, E2 about keys and values, E3 about plugins, files and whether they fit together, E4 about files of observations.\n\n| code | meaning | remedy |\n|---|---|---|\n")
 	for _, c := range codes {
 		fmt.Fprintf(b, "| %s | %s | %s |\n", c.Code, cellText(c.Means), cellText(c.Remedy))
 	}

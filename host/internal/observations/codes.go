@@ -1,0 +1,31 @@
+package observations
+
+import "github.com/plume-da/plume/host/internal/workflow"
+
+// The codes of what is found in files and in what the workflow says about them.
+const (
+	codeFile      = "E401"
+	codeColumn    = "E402"
+	codeValue     = "E403"
+	codeTime      = "E404"
+	codeEarly     = "E405"
+	codeDuplicate = "E406"
+	codeMap       = "E407"
+	codeNothing   = "E408"
+	codeCycles    = "E409"
+)
+
+// Codes are the findings of this package.
+func Codes() []workflow.Code {
+	return []workflow.Code{
+		{Code: codeFile, Means: "a file of observations cannot be read", Remedy: "see that it is there and whole, and what its name says it is"},
+		{Code: codeColumn, Means: "a column is missing, or there twice", Remedy: "name a column of the file"},
+		{Code: codeValue, Means: "a cell is no number, or not one that can be", Remedy: "mend the row, or add the text to `missing`"},
+		{Code: codeTime, Means: "a cell is no time, or no time that exists", Remedy: "mend the row, or write time.format and time.timezone"},
+		{Code: codeEarly, Means: "an observation is not after the start", Remedy: "let time.start be earlier, or write qc.early = \"reject\""},
+		{Code: codeDuplicate, Means: "one component has two values in one cycle", Remedy: "write qc.duplicates, or a smaller time.window"},
+		{Code: codeMap, Means: "a column is mapped to what is not observed", Remedy: "`plume plan` shows what the operator observes"},
+		{Code: codeNothing, Means: "no observation is left", Remedy: "see the columns, ranges and places that are mapped"},
+		{Code: codeCycles, Means: "there would be too many cycles", Remedy: "see the times of the file, or give a longer time.interval, or none"},
+	}
+}
