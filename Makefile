@@ -11,16 +11,17 @@ BINARY  := $(BIN)/plume $(foreach p,$(PLUGINS),$(BIN)/plugins/$(p))
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: demo build test short lint python conformance experiments experiments-short fuzz bench bench-wire bench-python bench-umbridge bench-filters gallery results proto kernels clean FORCE
+.PHONY: demo build test short lint python conformance experiments experiments-short fuzz bench bench-wire bench-python bench-umbridge bench-filters bench-dapper gallery results proto kernels clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
 
 build: $(BINARY) ## build plume and its plugins into bin/
 
-# Go decides what is out of date.
+# Go decides what is out of date. Plugins that can be are linked in as well; see
+# docs/decisions/0031-plugins-in-process.md.
 $(BIN)/plume: FORCE
-	$(GO) build -ldflags "-X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)" -o $@ ./host
+	$(GO) run ./host/internal/link -ldflags "-X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)" -o $@
 
 $(BIN)/plugins/%: FORCE
 	$(GO) build -o $@ ./plugins/$*
@@ -80,6 +81,11 @@ bench-filters: ## the filters' analysis step beside numpy and DAPPER; minutes
 	$(PYTHON) -m venv bench/.venv
 	bench/.venv/bin/pip install --quiet --disable-pip-version-check -r bench/filters/requirements.txt
 	bench/.venv/bin/python bench/filters/filters.py
+
+bench-dapper: build ## whole experiments beside DAPPER; several minutes
+	$(PYTHON) -m venv bench/.venv-dapper
+	bench/.venv-dapper/bin/pip install --quiet --disable-pip-version-check -r bench/dapper/requirements.txt
+	bench/.venv-dapper/bin/python bench/dapper/compare.py
 
 GALLERY := docs/gallery
 gallery: build ## the runs and figures of docs/gallery.md; about a minute

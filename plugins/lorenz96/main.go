@@ -11,4 +11,7 @@ import (
 //go:embed plugin.toml
 var manifest string
 
-func main() { serve.Main(sdk.ModelPlugin(manifest, newModel)) }
+// Plugin returns the plugin, for a plume that has it linked in.
+func Plugin() (*sdk.Plugin, error) { return sdk.ModelPlugin(manifest, newModel) }
+
+func main() { serve.Main(Plugin()) }

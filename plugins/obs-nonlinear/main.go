@@ -12,4 +12,7 @@ import (
 //go:embed plugin.toml
 var manifest string
 
-func main() { serve.Main(sdk.OperatorPlugin(manifest, newOperator)) }
+// Plugin returns the plugin, for a plume that has it linked in.
+func Plugin() (*sdk.Plugin, error) { return sdk.OperatorPlugin(manifest, newOperator) }
+
+func main() { serve.Main(Plugin()) }

@@ -110,7 +110,10 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-var errFrame = errors.New("is damaged")
+var (
+	errFrame       = errors.New("is damaged")
+	errUnannounced = errors.New("holds a payload before the call has been announced")
+)
 
 // field decodes one field of f.
 func (f *frame) field(r *pieces) error {
@@ -131,7 +134,7 @@ func (f *frame) field(r *pieces) error {
 		f.channel = pb.Channel(channel)
 		return err
 	case (number == fieldIPC || number == fieldShared) && kind == protowire.BytesType && f.sink == nil:
-		return errors.New("holds a payload before the call has been announced")
+		return errUnannounced
 	case number == fieldShared && kind == protowire.BytesType:
 		f.shared = &pb.Shared{}
 		return r.message(f.shared)

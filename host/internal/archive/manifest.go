@@ -36,6 +36,7 @@ type Info struct {
 	Plume     string            `json:"plume"`
 	Go        string            `json:"go"`
 	Workers   int               `json:"workers"`
+	InProcess bool              `json:"in_process,omitempty"` // plugins that are part of plume ran in its process
 	Status    Status            `json:"status"`
 	Error     string            `json:"error,omitempty"`
 	Resumable bool              `json:"resumable,omitempty"` // it has ended, but not all of its trials

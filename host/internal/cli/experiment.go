@@ -116,7 +116,7 @@ func (e *experiment) create(s *source, root string) error {
 	}
 	e.run, err = archive.Create(root, archive.Info{
 		Name: e.workflow.Experiment.Name, Seed: e.workflow.Experiment.Seed, Source: path, Profile: s.profile, Set: s.set, Sweep: s.sweep,
-		Plume: versionText(), Go: runtime.Version(), Workers: e.how.workers, Plugins: e.pluginInfo(),
+		Plume: versionText(), Go: runtime.Version(), Workers: e.how.workers, InProcess: s.inProcess, Plugins: e.pluginInfo(),
 	}, given, resolved)
 	return err
 }

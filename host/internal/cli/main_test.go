@@ -39,7 +39,7 @@ func (s suite) Run() int {
 		return 1
 	}
 	pluginDir, plumeBinary = dir, filepath.Join(dir, "bin", "plume")
-	if out, err := exec.Command("go", "build", "-o", plumeBinary, "../../../host").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "run", "../link", "-o", plumeBinary).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building plume: %v\n%s", err, out)
 		return 1
 	}

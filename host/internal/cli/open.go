@@ -22,6 +22,8 @@ type source struct {
 	set     []string
 	sweep   []string
 	format  string // of findings
+
+	inProcess bool // plugins that are part of plume run in its process
 }
 
 // flags adds the flags of a source to c.
@@ -34,6 +36,11 @@ func (s *source) flags(c *cobra.Command) {
 		_ = c.RegisterFlagCompletionFunc(name, completeKeys) // fails for flags that are not there
 	}
 	c.Flags().StringVar(&s.format, "format", "human", "how to show findings: human, json or github")
+}
+
+// linkedFlag adds the flag of inProcess to c.
+func (s *source) linkedFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&s.inProcess, "in-process", false, "run plugins that are built into plume in its own process: the same results sooner, but a plugin that dies takes plume with it")
 }
 
 // load reads the workflow; an error is a *findings.
@@ -53,6 +60,7 @@ type opened struct {
 	workflow *workflow.Workflow
 	sweep    *plan.Sweep
 	pool     *launch.Pool
+	linked   bool              // see source.inProcess
 	plugins  []*launch.Process // in the order they were first needed
 }
 
@@ -62,11 +70,14 @@ func (s *source) open(ctx context.Context, log func(launch.Record)) (*opened, er
 	if err != nil {
 		return nil, err
 	}
+	if s.inProcess && !launch.HasLinked() {
+		return nil, usage("--in-process: this plume was built without plugins; make build links them in")
+	}
 	pool, err := launch.NewPool(launch.Options{Log: log})
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{workflow: w, pool: pool}
+	o := &opened{workflow: w, pool: pool, linked: s.inProcess}
 	sweep, found := plan.Make(ctx, w, o.plugin)
 	if len(found) > 0 {
 		code := exitWorkflow
@@ -102,11 +113,16 @@ func (o *opened) plugin(ctx context.Context, c workflow.Component, s plan.Spread
 	return p, nil
 }
 
-// program finds the program of a plugin: what the workflow says, or what is on
-// the plugin path.
+// program finds the program of a plugin: what the workflow says, plume itself where
+// the plugin is linked in and shall run there, or what is on the plugin path.
 func (o *opened) program(name string) (*launch.Program, error) {
 	given, ok := o.workflow.Plugins[name]
 	if !ok {
+		if o.linked {
+			if p, err := launch.Linked(name); p != nil || err != nil {
+				return p, err
+			}
+		}
 		return launch.DefaultPath().Find(name)
 	}
 	dir := filepath.Dir(o.workflow.File)

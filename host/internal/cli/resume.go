@@ -42,7 +42,7 @@ is named. RUN is a path, @last, or the beginning of a run's name.`,
 			if done, err := a.nothingLeft(dir, info); done || err != nil {
 				return err
 			}
-			s := &source{path: info.Source, profile: info.Profile, set: info.Set, sweep: info.Sweep, format: "human"}
+			s := &source{path: info.Source, profile: info.Profile, set: info.Set, sweep: info.Sweep, format: "human", inProcess: info.InProcess}
 			r, err := a.withPlugins(c.Context(), s, how, func(e *experiment) error { return e.reopen(dir) })
 			return a.conclude(r, err)
 		},

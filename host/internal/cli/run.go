@@ -34,6 +34,7 @@ plume resume goes on with a run that was stopped in whatever way.`,
 	s.flags(c)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are written")
 	how.flags(c)
+	s.linkedFlag(c)
 	return c
 }
 

@@ -124,8 +124,9 @@ type Program struct {
 	TCP     bool     // it shall listen on TCP, with mutual TLS, for it may run on another machine
 	SHA256  string   // see Verify; lower-case hexadecimal
 
-	found bool     // by its name, which its manifest must then bear
-	files []string // that SHA256 is taken of
+	found  bool        // by its name, which its manifest must then bear
+	files  []string    // that SHA256 is taken of
+	linked *sdk.Plugin // see Linked; nil: it is a program of its own
 }
 
 // Command returns the program that argv runs in the directory dir. A program

@@ -130,8 +130,11 @@ func (g *guard) explain(ctx, limited context.Context, what string, err error) er
 		p.verdict.CompareAndSwap(nil, &why)
 		return p.crash(where, fmt.Sprintf("the process %v during the call", p.runner.exit))
 	case late:
-		e = sdk.Errorf(sdk.KindDeadline, where, "no answer within %v", g.timeout).
-			WithHint("raise the timeout if it is only slow; the process was ended")
+		fate := "the process was ended"
+		if p.program.linked != nil {
+			fate = "it still runs in this process, and is not called again"
+		}
+		e = sdk.Errorf(sdk.KindDeadline, where, "no answer within %v", g.timeout).WithHint("raise the timeout if it is only slow; %s", fate)
 		p.condemn(fmt.Sprintf("it was ended because it gave no answer within %v in %s", g.timeout, what))
 	case errors.As(err, &e):
 		if what == "configure" && (e.Kind == sdk.KindConfig || e.Kind == sdk.KindShape) {

@@ -88,7 +88,11 @@ func (p *Pool) Start(ctx context.Context, program *Program) (*Process, error) {
 // postsOf returns the first n posts of program, which get equal shares of the
 // processors if they are made here.
 func (p *Pool) postsOf(program *Program, n int) []*post {
-	key := strings.Join(append([]string{program.Dir, fmt.Sprint(program.TCP)}, program.Command...), "\x00")
+	id := append([]string{program.Dir, fmt.Sprint(program.TCP)}, program.Command...)
+	if program.linked != nil {
+		id = append(id, program.Name) // linked plugins are all the same program
+	}
+	key := strings.Join(id, "\x00")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.posts[key]) < n {

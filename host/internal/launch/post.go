@@ -86,6 +86,9 @@ func (s *start) over() bool {
 // leave takes the directory of the sockets with it, in case the host is gone; here
 // it is not.
 func (s *post) begin(ctx context.Context, last *start) (*Process, error) {
+	if s.program.linked != nil {
+		return startLinked(ctx, s.program)
+	}
 	if last != nil {
 		if err := s.program.unchanged(); err != nil {
 			return nil, err

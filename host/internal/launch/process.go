@@ -195,7 +195,7 @@ func brief(text string) string {
 // settle waits a moment for the process to end when err looks as if it had
 // ended: the socket closes a little before the exit code is known.
 func (p *Process) settle(err error) {
-	if !maybeDead(err) {
+	if p.program.linked != nil || !maybeDead(err) {
 		return
 	}
 	select {
@@ -264,11 +264,13 @@ func (p *Process) crash(where, what string) *sdk.Error {
 }
 
 // condemn ends the process at once and remembers why. It returns when the
-// process has ended.
+// process has ended. A linked plugin is not called any more.
 func (p *Process) condemn(why string) {
 	p.verdict.CompareAndSwap(nil, &why)
-	p.runner.end()
-	_ = p.runner.Kill(context.Background())
+	if p.program.linked == nil {
+		p.runner.end()
+		_ = p.runner.Kill(context.Background())
+	}
 }
 
 // stop ends the process: it is asked over the socket, then by signal, then
@@ -277,6 +279,9 @@ func (p *Process) stop() error {
 	var err error
 	why := "plume stopped it"
 	p.verdict.CompareAndSwap(nil, &why)
+	if p.program.linked != nil {
+		return nil
+	}
 	stopped := make(chan struct{})
 	go func() {
 		p.client.Kill() // may wait for an answer that never comes

@@ -21,6 +21,9 @@ import (
 // Errors are those of [Process.Plugin]; where a call was for some of the members
 // they say for which. An error is that of the first member concerned.
 func (p *Pool) Plugin(ctx context.Context, program *Program, care Care) (*sdk.Plugin, error) {
+	if program.linked != nil {
+		care.Replicas = 1 // more would be the same process
+	}
 	posts := p.postsOf(program, max(1, care.Replicas))
 	started := make([]*Process, len(posts))
 	errs := make([]error, len(posts))

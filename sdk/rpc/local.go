@@ -1,0 +1,183 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/plume-da/plume/sdk"
+	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// Local returns a connection to p in this very process, for [Describe]. Calls take
+// the way they take to another process, but for the transport: both ends are the
+// same, checks included, each has matrices of its own, and answers and errors are
+// the same to the bit. What p does to the process, it does to the caller.
+func Local(p *sdk.Plugin) grpc.ClientConnInterface {
+	l := &local{}
+	l.server = Register(l, p)
+	return l
+}
+
+// local is a connection without a transport, and where its server is registered.
+type local struct{ server *Server }
+
+// RegisterService implements grpc.ServiceRegistrar: there is one server, which is
+// called as it is.
+func (l *local) RegisterService(*grpc.ServiceDesc, any) {}
+
+// Invoke implements grpc.ClientConnInterface.
+func (l *local) Invoke(ctx context.Context, method string, request, reply any, _ ...grpc.CallOption) error {
+	var answer proto.Message
+	var err error
+	switch r := request.(type) {
+	case *pb.DescribeRequest:
+		answer, err = l.server.Describe(ctx, r)
+	case *pb.ConfigureRequest:
+		answer, err = l.server.Configure(ctx, r)
+	default:
+		return status.Errorf(codes.Unimplemented, "%s is for processes", method)
+	}
+	if err != nil {
+		return err
+	}
+	proto.Merge(reply.(proto.Message), answer)
+	return nil
+}
+
+// NewStream implements grpc.ClientConnInterface.
+func (l *local) NewStream(ctx context.Context, _ *grpc.StreamDesc, method string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
+	if method != methodOf[l.server.plugin.Manifest.Role].path() {
+		return nil, status.Errorf(codes.Unimplemented, "%s is for processes", method)
+	}
+	asked, answers := make(chan *frame, underWay), make(chan *frame, underWay)
+	c := &caller{way: way{ctx, asked, answers}, asked: make(chan struct{}), answered: make(chan struct{})}
+	go func() {
+		c.status = l.server.call(nil, &answerer{way{ctx, answers, asked}, c})
+		close(c.answered)
+	}()
+	return c, nil
+}
+
+// underWay is how many frames may wait to be received: as many as a small call has.
+const underWay = 8
+
+// way is what both ends of a stream have.
+type way struct {
+	ctx context.Context
+	out chan<- *frame
+	in  <-chan *frame
+}
+
+// Context implements grpc.Stream.
+func (w *way) Context() context.Context { return w.ctx }
+
+// send returns io.EOF when the receiver has gone.
+func (w *way) send(m any, gone <-chan struct{}) error {
+	select {
+	case w.out <- m.(*frame):
+		return nil
+	case <-gone:
+		return io.EOF
+	case <-w.ctx.Done():
+		return status.FromContextError(w.ctx.Err()).Err()
+	}
+}
+
+// receive returns io.EOF when the sender has said all.
+func (w *way) receive(m any, silent <-chan struct{}) error {
+	into := m.(*frame)
+	select {
+	case f := <-w.in:
+		return into.take(f)
+	case <-silent:
+	case <-w.ctx.Done():
+		return status.FromContextError(w.ctx.Err()).Err()
+	}
+	select {
+	case f := <-w.in: // what was said last
+		return into.take(f)
+	default:
+		return io.EOF
+	}
+}
+
+// take makes f what the codec makes of sent on the other side.
+func (f *frame) take(sent *frame) error {
+	f.header, f.end, f.channel, f.shared, f.fault = nil, nil, sent.channel, nil, nil
+	if sent.header != nil {
+		f.header = proto.CloneOf(sent.header)
+	}
+	if sent.end != nil {
+		f.end = proto.CloneOf(sent.end)
+	}
+	if len(sent.payload) > 0 && f.sink == nil {
+		f.fault = contract("frame", "%v", errUnannounced)
+		return nil
+	}
+	for _, piece := range sent.payload {
+		if err := f.sink(f.channel, piece); err != nil {
+			f.fault = contract("frame", "%v", err)
+			return nil
+		}
+	}
+	return nil
+}
+
+// caller is the end that asks.
+type caller struct {
+	way
+	asked    chan struct{} // closed when all has been asked
+	answered chan struct{} // closed when the answer has ended; status may then be read
+	status   error
+}
+
+// Header implements grpc.ClientStream.
+func (c *caller) Header() (metadata.MD, error) { return nil, nil }
+
+// Trailer implements grpc.ClientStream.
+func (c *caller) Trailer() metadata.MD { return nil }
+
+// SendMsg implements grpc.Stream.
+func (c *caller) SendMsg(m any) error { return c.send(m, c.answered) }
+
+// CloseSend implements grpc.ClientStream.
+func (c *caller) CloseSend() error {
+	close(c.asked)
+	return nil
+}
+
+// RecvMsg implements grpc.Stream.
+func (c *caller) RecvMsg(m any) error {
+	err := c.receive(m, c.answered)
+	if errors.Is(err, io.EOF) && c.status != nil {
+		return c.status
+	}
+	return err
+}
+
+// answerer is the other end.
+type answerer struct {
+	way
+	to *caller
+}
+
+// SetHeader implements grpc.ServerStream.
+func (a *answerer) SetHeader(metadata.MD) error { return nil }
+
+// SendHeader implements grpc.ServerStream.
+func (a *answerer) SendHeader(metadata.MD) error { return nil }
+
+// SetTrailer implements grpc.ServerStream.
+func (a *answerer) SetTrailer(metadata.MD) {}
+
+// SendMsg implements grpc.Stream.
+func (a *answerer) SendMsg(m any) error { return a.send(m, nil) }
+
+// RecvMsg implements grpc.Stream.
+func (a *answerer) RecvMsg(m any) error { return a.receive(m, a.to.asked) }

@@ -1,0 +1,155 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/plugintest"
+	"gonum.org/v1/gonum/mat"
+)
+
+// within returns p as seen through a local connection.
+func within(t testing.TB, p *sdk.Plugin, err error) *sdk.Plugin {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err = Describe(t.Context(), Local(p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// The conformance suite passes without a socket.
+func TestLocalConformance(t *testing.T) {
+	if err := plugintest.Check(within(t, must(growing(nil)), nil), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func must(p *sdk.Plugin, err error) *sdk.Plugin {
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// Whatever a plugin does, it looks the same through a socket and without one: answers,
+// failed members and errors. The host's matrices are out of its reach both times.
+func TestLocalIsRemote(t *testing.T) {
+	type trouble = func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error)
+	for name, trouble := range map[string]trouble{
+		"none": nil,
+		"scribbles on its input": func(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+			r.Ensemble.Zero()
+			return &sdk.ForecastResult{}, nil
+		},
+		"loses members": func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+			return &sdk.ForecastResult{Failures: []sdk.MemberFailure{{Member: 2, Reason: "blew up"}, {Member: 4, Reason: "busy", Retryable: true}}}, nil
+		},
+		"answers with NaN": func(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+			r.Into.Set(1, 3, math.NaN())
+			return &sdk.ForecastResult{}, nil
+		},
+		"says what it means": func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+			return nil, sdk.Errorf(sdk.KindDiverged, "member 3", "too large").WithHint("shorten the step")
+		},
+		"says something": func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+			return nil, errors.New("no")
+		},
+		"panics": func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) { panic("oh") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := must(growing(trouble))
+			far, farResult, farErr := forecastOf(t, over(t, p, nil))
+			near, nearResult, nearErr := forecastOf(t, within(t, p, nil))
+			if errorText(farErr) != errorText(nearErr) || sdk.KindOf(farErr) != sdk.KindOf(nearErr) {
+				t.Fatalf("got error %v (%s), want %v (%s)", nearErr, sdk.KindOf(nearErr), farErr, sdk.KindOf(farErr))
+			}
+			if untouched := request(near.model, 6).Ensemble; !mat.Equal(near.request.Ensemble, untouched) {
+				t.Error("the plugin reached the host's matrix")
+			}
+			if farErr != nil {
+				return
+			}
+			if len(farResult.Failures) != len(nearResult.Failures) || len(farResult.Metrics) != len(nearResult.Metrics) {
+				t.Fatalf("got %v, want %v", nearResult, farResult)
+			}
+			failed := map[int]bool{}
+			for i, f := range nearResult.Failures {
+				if f != farResult.Failures[i] {
+					t.Errorf("got %v, want %v", f, farResult.Failures[i])
+				}
+				failed[f.Member] = true
+			}
+			for i := range 6 {
+				if a, b := near.request.Into.RowView(i), far.request.Into.RowView(i); !failed[i] && !mat.Equal(a, b) {
+					t.Errorf("member %d: got %v, want %v", i, a, b)
+				}
+			}
+		})
+	}
+}
+
+type asked struct {
+	model   sdk.Model
+	request *sdk.ForecastRequest
+}
+
+// forecastOf makes a call for six members, twice: the second one reuses memory.
+func forecastOf(t *testing.T, p *sdk.Plugin) (asked, *sdk.ForecastResult, error) {
+	t.Helper()
+	m, err := p.NewModel(t.Context(), sdk.ModelConfig{Params: sdk.Params{"width": int64(3)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = m.Forecast(t.Context(), request(m, 6))
+	r := request(m, 6)
+	res, err := m.Forecast(t.Context(), r)
+	return asked{m, r}, res, err
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// A call that does not watch its deadline is left behind.
+func TestLocalDeadline(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	p := within(t, must(growing(func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+		<-release
+		return &sdk.ForecastResult{}, nil
+	})), nil)
+	m, err := p.NewModel(t.Context(), sdk.ModelConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := m.Forecast(ctx, request(m, 3)); sdk.KindOf(err) != sdk.KindDeadline {
+		t.Errorf("got %v, want an error of kind deadline", err)
+	}
+}
+
+func BenchmarkLocalForecast100x3(b *testing.B) {
+	m, err := within(b, must(growing(nil)), nil).NewModel(b.Context(), sdk.ModelConfig{Params: sdk.Params{"width": int64(1)}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := request(m, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := m.Forecast(b.Context(), r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
