@@ -27,7 +27,7 @@ $(BIN)/plugins/%: FORCE
 	$(GO) build -o $@ ./plugins/$*
 
 test: build $(VENV)/ready lint python ## every check and test
-	PLUME_PYTHON=$(abspath $(VENV))/bin/python $(GO) test -race ./...
+	PLUME_PYTHON=$(abspath $(VENV))/bin/python $(GO) test -race -timeout 30m ./...
 	$(MAKE) conformance fuzz experiments-short
 
 short: build ## the Go tests alone
