@@ -92,6 +92,52 @@ func TestStops(t *testing.T) {
 	}
 }
 
+// TestStopsReal stops a run with real observations, some of which are held out and some
+// rejected.
+func TestStopsReal(t *testing.T) {
+	root := t.TempDir()
+	var data strings.Builder
+	data.WriteString("t,x\n")
+	for k := range 400 {
+		fmt.Fprintf(&data, "%d,%d\n", k+1, k*k%23)
+	}
+	file := filepath.Join(root, "real.toml")
+	for name, text := range map[string]string{"data.csv": data.String(), "real.toml": realWorkflow} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := stopsRun(t, file, filepath.Join(root, "whole"))
+	if code := whole.wait(t); code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, whole.stderr.String())
+	}
+	for _, name := range []string{"rejections.arrow", "held_out.arrow"} {
+		if tab, err := table.Read(filepath.Join(whole.dir(t), name)); err != nil || tab.Rows < 10 {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	random := rand.New(rand.NewPCG(3, 4))
+	for i, how := range []string{"SIGTERM to the host", "SIGKILL to the host"} {
+		checkStop(t, file, filepath.Join(root, fmt.Sprintf("stop-%d", i)), whole.dir(t), how, 200*time.Millisecond, random)
+	}
+}
+
+const realWorkflow = `format = 1
+experiment = { name = "real", seed = 1 }
+time = {}
+model = { plugin = "linear", params = { variables = ["x"] }, noise = { sd = 2.0 } }
+ensemble = { size = 20, init = { dist = "normal", mean = 10, sd = 5 } }
+filter = [{ label = "etkf", plugin = "filter-enkf", params = { scheme = "etkf" } }, { label = "particle", plugin = "filter-pf", params = { jitter = 0.2 } }]
+sweep.replicate = "1..2"
+[observations]
+plugin = "obs-nonlinear"
+error = { sd = 3 }
+file = "data.csv"
+time.column = "t"
+hold_out.fraction = 0.2
+qc.background = 2
+`
+
 // checkStop stops a run, and then half the times its continuation, and wants what
 // comes out in the end to be the same as whole.
 func checkStop(t *testing.T, file, root, whole, how string, after time.Duration, random *rand.Rand) {
