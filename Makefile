@@ -93,9 +93,11 @@ gallery: build ## the runs and figures of docs/gallery.md; about a minute
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery $(GALLERY)/lorenz63.toml
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery $(GALLERY)/lorenz96.toml
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery workflows/sakov2008-lorenz96.toml --set time.cycles=1000
+	$(BIN)/plume run -q --run-dir $(BIN)/gallery workflows/nile.toml
 	for r in $(BIN)/gallery/*/*; do $(BIN)/plume report $$r --figures svg > $$r/figures.txt || exit 1; done
 	for f in w2-reference-by-ensemble-size trajectory-joint phase-joint; do cp $(BIN)/gallery/gallery-lorenz63/*/figures/$$f.svg $(GALLERY)/lorenz63-$$f.svg || exit 1; done
 	for f in rmse-by-ensemble-size differences field-joint; do cp $(BIN)/gallery/gallery-lorenz96/*/figures/$$f.svg $(GALLERY)/lorenz96-$$f.svg || exit 1; done
+	cp $(BIN)/gallery/nile/*/figures/trajectory-etkf.svg $(GALLERY)/nile-trajectory-etkf.svg
 	cp $(BIN)/gallery/sakov2008-lorenz96/*/figures/rank-histograms.svg $(GALLERY)/sakov2008-rank-histograms.svg
 
 RESULTS := $(VENV)-results

@@ -29,7 +29,7 @@ import (
 //	<!-- manifest -->         tables of a plugin.toml
 //	<!-- serves: PORT -->     run in the background of the page until it answers on PORT, which stands for a free one
 //	<!-- shown: WHY -->       not looked at
-var pages = []string{"tutorial.md", "write-a-plugin.md"}
+var pages = []string{"tutorial.md", "real-observations.md", "write-a-plugin.md"}
 
 // base is the workflow that the tables on a page are laid over: where one of them
 // stands in both, that of the page counts.
@@ -72,7 +72,7 @@ func build(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	bin = dir
 	plugins := []string{"build", "-o", filepath.Join(dir, "plugins") + "/"}
-	for _, name := range []string{"lorenz63", "process", "umbridge", "obs-nonlinear", "filter-enkf"} {
+	for _, name := range []string{"lorenz63", "process", "umbridge", "linear", "obs-nonlinear", "filter-enkf", "filter-diffusion", "filter-pf"} {
 		plugins = append(plugins, "../plugins/"+name)
 	}
 	for _, args := range [][]string{{"build", "-o", filepath.Join(dir, "plume"), "../host"}, plugins} {

@@ -438,7 +438,10 @@ func (r *run) trajectoryFigure(t *trial) *figure {
 		addLine(p, xs, part("mean"), mean)
 		room(p, 0.03, 0.03)
 		if k == 0 {
-			p.Title.Text = t.filter + ": truth (black), mean, 50 and 90 % of the members"
+			p.Title.Text = t.filter + ": mean, 50 and 90 % of the members"
+			if slices.ContainsFunc(part("truth"), func(v float64) bool { return !math.IsNaN(v) }) {
+				p.Title.Text = t.filter + ": truth (black), mean, 50 and 90 % of the members"
+			}
 		}
 		panels = append(panels, []*plot.Plot{p})
 	}
