@@ -74,11 +74,16 @@ func meanExcess(excess []float64) float64 {
 	return sum / float64(count)
 }
 
-// temperingRule returns the power of the likelihoods in the weights of the kernels,
-// within². Between lobes that the observation does not tell apart the weights differ
-// by noise alone, which moves mass from lobe to lobe for good; the rule is plume's
-// own, found with [bandwidthRule].
-func temperingRule(within float64) float64 { return within * within }
+// temperingRule returns the power of the likelihoods in the weights of the kernels, the
+// square of the share of the variance within lobes. Between lobes that the observation
+// does not tell apart the weights differ by noise alone, which moves mass from lobe to
+// lobe for good. Weights that are too soft waste the observation, so lobes have to show:
+// the kurtosis, a mean over values, counts beyond its standard error sqrt(24 / (N values))
+// in an ensemble without lobes. The rule is plume's own, found with [bandwidthRule].
+func temperingRule(excess float64, members int, values float64) float64 {
+	within := withinLobes(excess + math.Sqrt(24/(float64(members)*values)))
+	return within * within
+}
 
 // leastESS returns the effective sample size that weights are to leave whatever the
 // rule says, half of the degrees of freedom N - 1: with fewer, moments are not known.

@@ -28,9 +28,10 @@ func (r innovations) with(o *observedSpace, components int) innovations {
 }
 
 // A scale is believed when the innovations are this many standard errors larger than
-// it makes likely, up to a largest one. So an ensemble that is right is seldom widened,
+// it makes likely, up to a largest one, for members far from where they have been may
+// leave the range of numbers. So an ensemble that is right is seldom widened,
 // and one that has lost the truth is widened until it finds it again.
-const believed, largestBelieved = 2, 3
+const believed, largestBelieved = 2, 1.3
 
 // scale returns by how much the spread of the forecast is to be multiplied at least:
 // with n = (sum w)² / sum w² components, the largest l for which

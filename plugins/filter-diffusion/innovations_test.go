@@ -12,7 +12,7 @@ import (
 
 // For cycles that are all alike the sums are geometric series.
 func TestScaleBelievedOfEqualCycles(t *testing.T) {
-	const components, d2, s2 = 5, 10.0, 2.0
+	const components, d2, s2 = 5, 4.0, 2.0
 	o := &observedSpace{variance: slices.Repeat([]float64{s2}, components), innovation: slices.Repeat([]float64{math.Sqrt(d2)}, components)}
 	var seen innovations
 	for k := 1; k <= 100; k++ {
@@ -63,7 +63,7 @@ func TestScaleIsBelievedWhenItMust(t *testing.T) {
 func TestInnovationsAreCarried(t *testing.T) {
 	p := twinProblem(20, 4, 3)
 	for k := range p.Observation {
-		p.Observation[k] += 4 * math.Sqrt(p.ErrorVariance[k])
+		p.Observation[k] += 2.5 * math.Sqrt(p.ErrorVariance[k])
 	}
 	f := configure(t, joint(map[string]any{"finite_size": false}))
 	first := analyse(t, f, p)

@@ -47,16 +47,16 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	if err != nil {
 		return nil, err
 	}
-	within := withinLobes(meanExcess(excessKurtosis(p.Ensemble, w.mean, w.sd, prior)))
+	excess := meanExcess(excessKurtosis(p.Ensemble, w.mean, w.sd, prior))
 	b := f.Bandwidth
 	if sdk.IsAuto(b) {
-		b = bandwidthRule(within, members, float64(w.rank()))
+		b = bandwidthRule(withinLobes(excess), members, float64(w.rank()))
 	}
 	posterior, err := w.given(o, b, prior)
 	if err != nil {
 		return nil, err
 	}
-	gamma := temper(posterior.weights, posterior.logWeights, prior, within, f.Tempering)
+	gamma := temper(posterior.weights, posterior.logWeights, prior, temperingRule(excess, members, float64(len(w.mean))), f.Tempering)
 	x, ancestors, metrics, err := f.drawJoint(ctx, p, posterior)
 	if err != nil {
 		return nil, err
@@ -153,9 +153,9 @@ func (w *whitened) given(o *observedSpace, b float64, prior []float64) (*conditi
 }
 
 // temper raises the likelihoods in logWeights to the power gamma and returns it: the
-// given one, or for auto the largest of at most [temperingRule] that leaves an effective
-// sample size of [leastESS]. The weights become what logWeights say, normalised.
-func temper(weights, logWeights, prior []float64, within, given float64) (gamma float64) {
+// given one, or for auto the largest of at most most that leaves an effective sample size
+// of [leastESS]. The weights become what logWeights say, normalised.
+func temper(weights, logWeights, prior []float64, most, given float64) (gamma float64) {
 	likelihood := make([]float64, len(prior))
 	for i, l := range logWeights {
 		likelihood[i] = l - math.Log(prior[i])
@@ -175,7 +175,7 @@ func temper(weights, logWeights, prior []float64, within, given float64) (gamma 
 		try(given)
 		return given
 	}
-	low, high, least := 0.0, temperingRule(within), leastESS(len(prior))
+	low, high, least := 0.0, most, leastESS(len(prior))
 	if try(high) >= least {
 		return high
 	}

@@ -113,8 +113,8 @@ func TestJointMomentsAreTheMixtures(t *testing.T) {
 			centres.Set(i, j, xm[j]+a*(p.Ensemble.At(i, j)-xm[j])+shift.AtVec(j))
 		}
 	}
-	within := withinLobes(meanExcess(excessKurtosis(p.Ensemble, xm, standardDeviations(p.Ensemble), equalWeights(members))))
-	floats.Scale(within*within, logs)
+	excess := meanExcess(excessKurtosis(p.Ensemble, xm, standardDeviations(p.Ensemble), equalWeights(members)))
+	floats.Scale(temperingRule(excess, members, float64(n)), logs)
 	weights, _ := ensemble.Normalise(nil, logs)
 	if ess := ensemble.ESS(weights, members); ess < leastESS(members) {
 		t.Fatalf("the problem is too hard for this test: effective sample size %g", ess)

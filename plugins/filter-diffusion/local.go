@@ -195,12 +195,12 @@ func (p *place) moveTo(j int) {
 	if p.FiniteSize {
 		p.inflate()
 	}
-	within, r := p.extent(j)
+	excess, r := p.extent(j)
 	if p.bandwidth = p.Bandwidth; sdk.IsAuto(p.bandwidth) {
-		p.bandwidth = bandwidthRule(within, len(p.prior), r)
+		p.bandwidth = bandwidthRule(withinLobes(excess), len(p.prior), min(r, float64(len(p.prior)-1)))
 	}
 	p.weigh()
-	p.tempering = temper(p.weights, p.logWeights, p.prior, within, p.Tempering)
+	p.tempering = temper(p.weights, p.logWeights, p.prior, temperingRule(excess, len(p.prior), r), p.Tempering)
 	p.ess = ensemble.ESS(p.weights, len(p.weights))
 	p.err = p.mix()
 }
@@ -250,11 +250,11 @@ func (p *place) inflate() {
 	floats.Scale(p.scale, p.z)
 }
 
-// extent returns the share of the variance within lobes and the number of state
-// values, both over the values near value j, by their tapers.
-func (p *place) extent(j int) (within, r float64) {
+// extent returns the mean kurtosis and the number of the state values near value j, by
+// their tapers.
+func (p *place) extent(j int) (excess, r float64) {
 	p.around = p.ValuesNear(p.around, j)
-	excess, total := 0.0, 0.0
+	total := 0.0
 	for _, v := range p.around {
 		r += v.Weight
 		if x := p.excess[v.Index]; !math.IsNaN(x) {
@@ -265,7 +265,7 @@ func (p *place) extent(j int) (within, r float64) {
 	if total > 0 {
 		excess /= total
 	}
-	return withinLobes(excess), min(r, float64(len(p.prior)-1))
+	return excess, r
 }
 
 // kernel returns diagonal element k of G.
