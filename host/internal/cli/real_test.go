@@ -93,6 +93,53 @@ qc.background = 3
 	near(t, "held-out spread", held.Column("spread"), math.Sqrt(3), math.Sqrt(3), math.Sqrt(2.5), math.Sqrt(2.5))
 }
 
+// A truth at 100 and members at -1 and 1: what the checked stream observes is too far away,
+// so that nothing moves them until the other stream, which is not checked, observes.
+func TestBackgroundCheckOfOneStream(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"members.csv": "x\n-1\n1\n",
+		"twin.toml": `format = 1
+experiment = { name = "twin", seed = 1 }
+time = { cycles = 4, interval = 1 }
+model = { plugin = "linear", params = { variables = ["x"] } }
+truth.init = [100]
+ensemble = { size = 2, init = { dist = "samples", file = "members.csv" } }
+filter = [{ label = "etkf", plugin = "filter-enkf", params = { scheme = "etkf" } }]
+observations = [
+  { label = "plain", plugin = "obs-nonlinear", error.sd = 1, every = 3 },
+  { label = "checked", plugin = "obs-nonlinear", error.sd = 1, qc.background = 3 },
+]
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := runQuietly(t, filepath.Join(dir, "twin.toml"))
+	rejections := read(t, run, "rejections.arrow")
+	for column, want := range map[string]any{
+		"trial": []int32{1, 1, 1, 1}, "cycle": []int32{1, 2, 3, 4}, "stream": []string{"checked", "checked", "checked", "checked"},
+		"variable": []string{"checked.x", "checked.x", "checked.x", "checked.x"}, "index": []int32{0, 0, 0, 0},
+		"reason": []string{"background", "background", "background", "background"},
+	} {
+		if got := rejections.Column(column); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is %v, want %v", column, got, want)
+		}
+	}
+	if known := rejections.Valid[slices.Index(rejections.Names, "row")]; slices.Contains(known, true) {
+		t.Errorf("a row of no file: %v", known)
+	}
+	for _, v := range rejections.Column("value").([]float64) {
+		if math.Abs(v-100) > 6 { // standard deviations of the error
+			t.Errorf("rejected %g", v)
+		}
+	}
+	// variance 2 meets error variance 1 in cycle 3
+	spread := math.Sqrt(2.0 / 3)
+	near(t, "spread", read(t, run, "variables.arrow").Column("spread"), math.Sqrt2, math.Sqrt2, math.Sqrt2, math.Sqrt2, math.Sqrt2, spread, spread, spread)
+}
+
 // near wants numbers below 20 to be right but for the rounding of a few operations.
 func near(t *testing.T, what string, got any, want ...float64) {
 	t.Helper()
