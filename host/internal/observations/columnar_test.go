@@ -1,10 +1,13 @@
 package observations
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,10 +52,7 @@ pa.feather.write_feather(table, folder + "/lz4.feather", compression="lz4", chun
 // Files that pyarrow wrote give the cycles and values that their text gives, whatever
 // the types of their columns.
 func TestColumnarFiles(t *testing.T) {
-	python := os.Getenv("PLUME_PYTHON")
-	if python == "" {
-		t.Skip("NOT TESTED: PLUME_PYTHON does not name a python with pyarrow; make test sets it")
-	}
+	python := pythonOf(t)
 	const numbers = "t,level,flow,e,h\n1,2,3,0.5,no\n1,,4,,yes\n2,-1.5,6,0.25,\n3.5,7,,1,no\n3.75,8,9,0.5,yes\n"
 	const wide = `time = { window = 0.5 }
 observations = { plugin = "o", error.sd = 1, file = "FILE", time.column = "t", map = [{ column = "level", sd = "e" }, { column = "flow", range = [0, 8] }], hold_out.column = "h", qc.duplicates = "last" }`
@@ -81,19 +81,83 @@ observations = { plugin = "o", error.sd = 1, file = "FILE", time = { column = "t
 			w := load(t, strings.Replace(c.settings, "FILE", "data.csv", 1), c.csv)
 			want := everything(mustRead(t, w, c.layout), c.csv, c.types)
 			dir := filepath.Dir(w.Path("data.csv"))
-			if out, err := exec.Command(python, append([]string{"-c", columnar, dir}, strings.Fields(c.types)...)...).CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%s", err, out)
-			}
+			copied(t, python, dir, c.types)
 			for _, file := range []string{"snappy.parquet", "zstd.parquet", "plain.arrow", "lz4.feather"} {
-				w, found := workflow.Parse(filepath.Join(dir, "w.toml"), []byte(head+strings.Replace(c.settings, "FILE", file, 1)), workflow.Options{})
-				if len(found) > 0 {
-					t.Fatal(found.Text(false))
-				}
+				w := about(t, dir, c.settings, file)
 				if got := everything(mustRead(t, w, c.layout), "", c.types); got != want {
 					t.Errorf("%s: got\n%swant what the text gives\n%s", file, got, want)
 				}
 			}
 		})
+	}
+}
+
+// pythonOf returns a python with pyarrow.
+func pythonOf(t *testing.T) string {
+	t.Helper()
+	python := os.Getenv("PLUME_PYTHON")
+	if python == "" {
+		t.Skip("NOT TESTED: PLUME_PYTHON does not name a python with pyarrow; make test sets it")
+	}
+	return python
+}
+
+// copied makes the columnar files of data.csv in dir.
+func copied(t *testing.T, python, dir, types string) {
+	t.Helper()
+	if out, err := exec.Command(python, append([]string{"-c", columnar, dir}, strings.Fields(types)...)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// about returns a workflow in dir whose settings say FILE for a file.
+func about(t *testing.T, dir, settings, file string) *workflow.Workflow {
+	t.Helper()
+	w, found := workflow.Parse(filepath.Join(dir, "w.toml"), []byte(head+strings.Replace(settings, "FILE", file, 1)), workflow.Options{})
+	if len(found) > 0 {
+		t.Fatal(found.Text(false))
+	}
+	return w
+}
+
+// A file that was cut is found out wherever it was, and bytes that were changed in the
+// pages of a Parquet file give a finding or a record, but no panic.
+func TestDamagedColumnarFiles(t *testing.T) {
+	python := pythonOf(t)
+	const settings = `time = {}
+observations = { plugin = "o", error.sd = 1, file = "FILE", time.column = "t", qc.duplicates = "last" }`
+	w := load(t, strings.Replace(settings, "FILE", "data.csv", 1), "t,level,flow\n1,2,3\n1,,4\n2,-1.5,6\n3.5,7,\n3.75,8,9\n")
+	dir := filepath.Dir(w.Path("data.csv"))
+	copied(t, python, dir, "t=float64 level=dictionary flow=int16")
+	read := func(file string, text []byte) (*Record, workflow.Diagnostics) {
+		name := "damaged" + filepath.Ext(file)
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return Read(about(t, dir, settings, name), []*sdk.Layout{scalars})
+	}
+	random := rand.New(rand.NewPCG(1, 1))
+	for _, file := range []string{"snappy.parquet", "zstd.parquet", "plain.arrow", "lz4.feather"} {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for cut := 0; cut < len(text); cut += 1 + len(text)/50 {
+			if _, found := read(file, text[:cut]); len(found) == 0 {
+				t.Errorf("%s: cut at byte %d of %d", file, cut, len(text))
+			}
+		}
+		if filepath.Ext(file) != ".parquet" {
+			continue // their sizes are believed
+		}
+		pages := len(text) - 8 - int(binary.LittleEndian.Uint32(text[len(text)-8:]))
+		for range 200 {
+			changed := slices.Clone(text)
+			changed[random.IntN(pages)] = byte(random.IntN(256))
+			if r, found := read(file, changed); (r == nil) == (len(found) == 0) {
+				t.Errorf("%s: record %v, %s", file, r != nil, found.Text(false))
+			}
+		}
 	}
 }
 
