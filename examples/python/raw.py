@@ -62,7 +62,7 @@ def forecast(frames, context):
     stream = b""
     for frame in frames:
         stream += frame.ipc
-        if frame.WhichOneof("control") == "end":
+        if frame.HasField("end"):
             break
     factor = math.exp(header.time_from - header.time_to)
     out = io.BytesIO()

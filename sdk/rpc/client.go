@@ -33,6 +33,7 @@ func Describe(ctx context.Context, conn grpc.ClientConnInterface) (*sdk.Plugin, 
 	}
 	c.method = methodOf[m.Role]
 	c.shares = from.Addr != nil && from.Addr.Network() == "unix" && slices.Contains(res.Features, featureShared)
+	c.series = from.Addr != nil && slices.Contains(res.Features, featureSeries) // within a process a stream costs nothing
 	p := &sdk.Plugin{Manifest: m}
 	switch m.Role {
 	case sdk.RoleModel:
@@ -82,9 +83,12 @@ type client struct {
 	names  atomic.Int64 // configurations made
 	calls  atomic.Uint64
 
+	series bool // the plugin takes several calls on a stream
+
 	mu     sync.Mutex
 	shares bool // memory can be shared, and nobody has tried yet
 	memory *memory
+	idle   []*line // streams that wait for their next call
 }
 
 func (c *client) configure(ctx context.Context, params sdk.Params, r *pb.ConfigureRequest) (*remote, *pb.ConfigureResponse, error) {
@@ -213,30 +217,74 @@ func (r *remote) call(ctx context.Context, h *pb.CallHeader, out, in []*channel)
 	for _, c := range in {
 		h.Wants = append(h.Wants, c.id)
 	}
+	var end *pb.CallEnd
+	var answer *incoming
+	var err error
+	if small(out) && small(in) {
+		answer = newIncoming(in, &memory{}, true)
+		end, err = r.callSmall(ctx, h, out, answer)
+	} else {
+		shared := r.client.memoryFor(ctx)
+		h.Shm, answer = shared.name, newIncoming(in, shared, true)
+		end, err = r.callLarge(ctx, h, out, answer)
+	}
+	if err != nil {
+		return nil, err
+	}
+	failed := len(end.Failures)
+	if int(end.Members)+failed != int(h.Members) {
+		return nil, contract("answer", "%d members and %d failures for %d members", end.Members, failed, h.Members)
+	}
+	return end, answer.complete(int(end.Members))
+}
+
+// callSmall makes a call whose channels do not fill what the transport takes at once,
+// so that all can be sent before the answer is awaited.
+func (r *remote) callSmall(ctx context.Context, h *pb.CallHeader, out []*channel, answer *incoming) (*pb.CallEnd, error) {
+	h.Series = r.client.series
+	l, err := r.client.takeLine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	asked := &outgoing{stream: l.stream, memory: &memory{}, joined: h.Series}
+	scratch, sent := asked.send(h, out, &pb.CallEnd{Members: h.Members}, r.takeScratch())
+	if sent != nil && !errors.Is(sent, io.EOF) { // else the answer says why it ended
+		return nil, l.fail(ctx, sent)
+	}
+	end, err := answer.receive(l.stream, &frame{sink: answer.payload})
+	if err != nil {
+		return nil, l.fail(ctx, err)
+	}
+	r.putScratch(scratch)
+	switch {
+	case !h.Series:
+		l.release()
+		finish(l.stream, l.cancel)
+	case l.release():
+		r.client.putLine(l)
+	}
+	return end, nil
+}
+
+// callLarge makes a call that sends and receives at the same time, so that neither
+// side waits for room.
+func (r *remote) callLarge(ctx context.Context, h *pb.CallHeader, out []*channel, answer *incoming) (*pb.CallEnd, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	shared := r.client.memoryFor(ctx, slices.Concat(out, in))
-	h.Shm = shared.name
-	stream, err := r.client.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, r.client.method.path())
+	stream, err := r.client.newStream(ctx)
 	if err != nil {
 		cancel()
 		return nil, fromStatus(err)
 	}
 	scratch := r.takeScratch()
-	asked := &outgoing{stream: stream, memory: shared}
+	asked := &outgoing{stream: stream, memory: answer.memory}
 	defer asked.takeBack()
 	sent := make(chan error, 1)
 	go func() {
-		err := stream.SendMsg(&frame{header: h})
-		if err == nil {
-			scratch, err = asked.send(out, scratch)
-		}
-		if err == nil {
-			err = stream.SendMsg(&frame{end: &pb.CallEnd{Members: h.Members}})
-		}
+		var err error
+		scratch, err = asked.send(h, out, &pb.CallEnd{Members: h.Members}, scratch)
 		sent <- err
 	}()
-	answer := newIncoming(in, shared, true)
-	end, err := answer.receive(stream)
+	end, err := answer.receive(stream, &frame{sink: answer.payload})
 	if err != nil {
 		cancel()
 		return nil, firstCause(<-sent, fromStatus(err))
@@ -251,11 +299,7 @@ func (r *remote) call(ctx context.Context, h *pb.CallHeader, out, in []*channel)
 		return nil, whyLost(stream)
 	}
 	finish(stream, cancel)
-	failed := len(end.Failures)
-	if int(end.Members)+failed != int(h.Members) {
-		return nil, contract("answer", "%d members and %d failures for %d members", end.Members, failed, h.Members)
-	}
-	return end, answer.complete(int(end.Members))
+	return end, nil
 }
 
 // finish tells the plugin that its answer has arrived, and waits for its status

@@ -3,6 +3,7 @@ package rpc
 import (
 	"errors"
 	"io"
+	"slices"
 
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
 	"google.golang.org/grpc/encoding"
@@ -23,15 +24,18 @@ const (
 
 // frame is plume.v1.Frame as this package sends and receives it: its payload is
 // never put together. On the way out it is a list of windows on the sender's
-// memory, which must not change until the call has ended; on the way in it is
+// memory, which must not change until the call has ended unless it is whole; on the way in it is
 // handed to sink piece by piece, straight from the transport's buffers. Or it lies
-// in shared memory.
+// in shared memory. A header that comes in is handed to open before the payload is
+// read.
 type frame struct {
 	header  *pb.CallHeader
 	end     *pb.CallEnd
 	channel pb.Channel
 	shared  *pb.Shared
 	payload [][]byte
+	whole   bool                       // the payload is copied, so that what it is a window on may change
+	open    func(*pb.CallHeader) error // nil: headers are only noted
 	sink    func(channel pb.Channel, piece []byte) error
 	fault   error // what is wrong with a frame that came in; gRPC would turn it into text
 }
@@ -79,6 +83,13 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	}
 	b = protowire.AppendTag(b, fieldIPC, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(length))
+	if f.whole {
+		b = slices.Grow(b, length)
+		for _, p := range f.payload {
+			b = append(b, p...)
+		}
+		return mem.BufferSlice{mem.SliceBuffer(b)}, nil
+	}
 	out := make(mem.BufferSlice, 1, 1+len(f.payload))
 	out[0] = mem.SliceBuffer(b)
 	for _, p := range f.payload {
@@ -101,7 +112,7 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	}
 	f.header, f.end, f.channel, f.shared, f.fault = nil, nil, 0, nil, nil
 	r := &pieces{data: data, left: data.Len()}
-	for r.left > 0 {
+	for r.left > 0 && f.fault == nil {
 		if err := f.field(r); err != nil {
 			f.fault = contract("frame", "%v", err)
 			return nil
@@ -125,7 +136,11 @@ func (f *frame) field(r *pieces) error {
 	switch {
 	case number == fieldHeader && kind == protowire.BytesType:
 		f.header = &pb.CallHeader{}
-		return r.message(f.header)
+		if err := r.message(f.header); err != nil {
+			return err
+		}
+		f.begin()
+		return nil
 	case number == fieldEnd && kind == protowire.BytesType:
 		f.end = &pb.CallEnd{}
 		return r.message(f.end)
@@ -142,6 +157,13 @@ func (f *frame) field(r *pieces) error {
 		return r.each(func(piece []byte) error { return f.sink(f.channel, piece) })
 	}
 	return r.skip(kind)
+}
+
+// begin opens the call that the header of f announces.
+func (f *frame) begin() {
+	if f.open != nil {
+		f.fault = f.open(f.header)
+	}
 }
 
 // pieces reads a message that lies in several buffers.

@@ -112,9 +112,13 @@ func (f *frame) take(sent *frame) error {
 	f.header, f.end, f.channel, f.shared, f.fault = nil, nil, sent.channel, nil, nil
 	if sent.header != nil {
 		f.header = proto.CloneOf(sent.header)
+		f.begin()
 	}
 	if sent.end != nil {
 		f.end = proto.CloneOf(sent.end)
+	}
+	if f.fault != nil {
+		return nil
 	}
 	if len(sent.payload) > 0 && f.sink == nil {
 		f.fault = contract("frame", "%v", errUnannounced)

@@ -2,7 +2,8 @@
 // over gRPC ([Register]) and makes what answers over gRPC look like a plugin
 // ([Describe]).
 //
-// A call is one bidirectional stream. Matrices travel as Arrow IPC streams in
+// A call is one bidirectional stream, or, when it is small and the plugin knows how,
+// one of a series on a stream that stays open. Matrices travel as Arrow IPC streams in
 // pieces, see package wire; a codec of our own keeps the payload from being
 // copied on its way through gRPC. The bytes on the wire are plain protobuf. Where
 // both ends are on one machine and know how, large pieces travel in shared memory

@@ -341,7 +341,7 @@ func TestFramesAreProtobuf(t *testing.T) {
 	}
 
 	text, err := proto.Marshal(&pb.Frame{
-		Control: &pb.Frame_End{End: &pb.CallEnd{Members: 4, Metrics: map[string]float64{"a": 1}}},
+		End:     &pb.CallEnd{Members: 4, Metrics: map[string]float64{"a": 1}},
 		Channel: pb.Channel_CHANNEL_PREDICTED, Ipc: []byte("payload"),
 	})
 	if err != nil {

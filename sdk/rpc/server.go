@@ -14,7 +14,7 @@ import (
 )
 
 // protocolMinor counts additions within plume.v1.
-const protocolMinor = 1
+const protocolMinor = 2
 
 // Server answers the services of one plugin.
 type Server struct {
@@ -105,62 +105,101 @@ func recoverBug(err *error) {
 	}
 }
 
-// call answers one call of the plugin's role.
+// call answers the calls of one stream, one after the other.
 func (s *Server) call(_ any, stream grpc.ServerStream) (err error) {
 	defer func() { err = toStatus(err) }()
 	defer recoverBug(&err)
-	first := &frame{}
-	if err := stream.RecvMsg(first); err != nil {
+	for again := true; again && err == nil; {
+		again, err = s.answer(stream)
+	}
+	return err
+}
+
+// answer answers one call, and says whether another may follow.
+func (s *Server) answer(stream grpc.ServerStream) (again bool, err error) {
+	var a *pending
+	f := &frame{}
+	f.open = func(h *pb.CallHeader) (err error) {
+		if a != nil {
+			return contract("call", "has two CallHeaders")
+		}
+		if a, err = s.open(stream.Context(), h); err == nil {
+			f.sink = a.in.payload
+		}
 		return err
 	}
-	if first.fault != nil {
-		return first.fault
+	switch err := stream.RecvMsg(f); {
+	case errors.Is(err, io.EOF): // the host has no further call
+		return false, nil
+	case err != nil:
+		return false, err
+	case f.fault != nil:
+		return false, f.fault
+	case a == nil:
+		return false, contract("call", "does not start with a CallHeader")
 	}
-	if first.header == nil {
-		return contract("call", "does not start with a CallHeader")
+	end, err := a.in.look(f)
+	if end == nil && err == nil {
+		end, err = a.in.receive(stream, f)
 	}
+	if err != nil {
+		return false, err
+	}
+	if end.Members != a.header.Members {
+		return false, contract("call", "the header says %d members, the end %d", a.header.Members, end.Members)
+	}
+	if err := a.in.complete(int(end.Members)); err != nil {
+		return false, err
+	}
+	return a.header.Series, a.run(stream)
+}
+
+// pending is a call that has been announced.
+type pending struct {
+	header *pb.CallHeader
+	c      *configuration
+	memory *memory
+	job    *job
+	in     *incoming
+}
+
+// open prepares for the call that h announces.
+func (s *Server) open(ctx context.Context, h *pb.CallHeader) (*pending, error) {
 	s.mu.Lock()
-	c, shared := s.configurations[first.header.Configuration], s.memories[first.header.Shm]
+	c, shared := s.configurations[h.Configuration], s.memories[h.Shm]
 	s.mu.Unlock()
 	switch {
 	case c == nil:
-		return contract("call", "there is no configuration %q", first.header.Configuration)
+		return nil, contract("call", "there is no configuration %q", h.Configuration)
 	case shared == nil:
-		return contract("call", "there is no shared memory %q", first.header.Shm)
+		return nil, contract("call", "there is no shared memory %q", h.Shm)
 	}
-	j := c.takeJob(stream.Context())
-	if err := j.prepare(first.header); err != nil {
-		return err
+	j := c.takeJob(ctx)
+	if err := j.prepare(h); err != nil {
+		return nil, err
 	}
-	in := newIncoming(j.in, shared, false) // what the host sends it has seen
-	end, err := in.receive(stream)
+	return &pending{h, c, shared, j, newIncoming(j.in, shared, false)}, nil // what the host sends it has seen
+}
+
+// run does what is asked and sends the answer.
+func (a *pending) run(stream grpc.ServerStream) error {
+	end, err := a.c.run(stream.Context(), a.job, a.header)
 	if err != nil {
 		return err
 	}
-	if end.Members != first.header.Members {
-		return contract("call", "the header says %d members, the end %d", first.header.Members, end.Members)
-	}
-	if err := in.complete(int(end.Members)); err != nil {
-		return err
-	}
-	answer, err := c.run(stream.Context(), j, first.header)
-	if err != nil {
-		return err
-	}
-	out := &outgoing{stream: stream, memory: shared}
+	out := &outgoing{stream: stream, memory: a.memory, joined: a.header.Series}
 	defer out.takeBack()
-	if j.scratch, err = out.send(j.out, j.scratch); err != nil {
+	if a.job.scratch, err = out.send(nil, a.job.out, end, a.job.scratch); err != nil {
 		return err
 	}
-	if err := stream.SendMsg(&frame{end: answer}); err != nil {
-		return err
-	}
-	// The transport may still be sending from j's memory, and the host still be
-	// reading shared memory. The host closes its side when it has the whole answer;
-	// after any other end j is left to the garbage collector.
-	next := c.putJob()
-	if err := stream.RecvMsg(&frame{sink: in.payload}); !errors.Is(err, io.EOF) {
-		j = nil
+	next, j := a.c.putJob(), a.job
+	if !a.header.Series {
+		// The transport may still be sending from j's memory, and the host still be
+		// reading shared memory. The host closes its side when it has the whole answer;
+		// after any other end j is left to the garbage collector.
+		if err := stream.RecvMsg(&frame{sink: a.in.payload}); !errors.Is(err, io.EOF) {
+			j = nil
+		}
 	}
 	next <- j
 	return nil

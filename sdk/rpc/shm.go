@@ -3,7 +3,6 @@ package rpc
 import (
 	"context"
 	"crypto/rand"
-	"slices"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -125,16 +124,8 @@ func (m *memory) received(p *pb.Shared) ([]byte, error) {
 }
 
 // memoryFor returns the memory shared with the plugin; it has none when the
-// plugin, the system or the size of the channels does not call for it. It is made
-// for the first call that can use it.
-func (c *client) memoryFor(ctx context.Context, channels []*channel) *memory {
-	large := func(c *channel) bool {
-		rows, n := c.matrix.Dims()
-		return 8*rows*n >= leastShared
-	}
-	if !slices.ContainsFunc(channels, large) {
-		return &memory{}
-	}
+// plugin or the system does not call for it. It is made for the first large call.
+func (c *client) memoryFor(ctx context.Context) *memory {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.shares {

@@ -337,7 +337,7 @@ func (p *play) RecvMsg(v any) error {
 // received returns what a call makes of the frames of a stream.
 func received(into *channel, m *memory, s stream) (*pb.CallEnd, error) {
 	in := newIncoming([]*channel{into}, m, true)
-	end, err := in.receive(s)
+	end, err := in.receive(s, &frame{sink: in.payload})
 	if err != nil {
 		return nil, err
 	}
@@ -369,7 +369,7 @@ func TestLateReceiver(t *testing.T) {
 	ensemble := &channel{id: pb.Channel_CHANNEL_ENSEMBLE, space: space, matrix: numbers(members, wide, 1)}
 	aborted := &play{broken: 2}
 	out := &outgoing{stream: aborted, memory: host}
-	if _, err := out.send([]*channel{ensemble}, nil); err == nil {
+	if _, err := out.channels([]*channel{ensemble}, nil); err == nil {
 		t.Fatal("the stream is not broken")
 	}
 	out.takeBack()

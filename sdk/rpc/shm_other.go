@@ -5,7 +5,7 @@ package rpc
 import "errors"
 
 // features lists the optional parts of the protocol that plugins understand.
-func features() []string { return nil }
+func features() []string { return []string{featureSeries} }
 
 func pause() {}
 

@@ -63,17 +63,58 @@ type stream interface {
 	RecvMsg(any) error
 }
 
-// outgoing sends the channels of one side of a call.
+// outgoing sends one side of a call.
 type outgoing struct {
 	stream stream
 	memory *memory
+	joined bool          // frames are joined where that can be, and hold copies
+	last   *frame        // to be sent, unless the next can be joined to it
 	taken  [slots]uint64 // the generation each slot was last taken with; 0: never
 }
 
-// send writes the channels in order. Their matrices must not change until the
-// call has ended. scratch holds the copies of matrices of several variables; it
-// is returned to be reused when the call has ended.
-func (o *outgoing) send(channels []*channel, scratch [][]float64) ([][]float64, error) {
+// send sends the header, if there is one, the channels in order and the end. Unless
+// frames are joined, the matrices must not change until the call has ended. scratch
+// holds the copies of matrices of several variables; it is returned to be reused when
+// they may.
+func (o *outgoing) send(header *pb.CallHeader, channels []*channel, end *pb.CallEnd, scratch [][]float64) ([][]float64, error) {
+	if header != nil {
+		if err := o.push(&frame{header: header}); err != nil {
+			return scratch, err
+		}
+	}
+	scratch, err := o.channels(channels, scratch)
+	if err == nil {
+		err = o.push(&frame{end: end})
+	}
+	if err == nil && o.joined {
+		err = o.stream.SendMsg(o.last)
+	}
+	return scratch, err
+}
+
+// push sends f, or, where frames are joined, the one before it if f cannot be a part
+// of that.
+func (o *outgoing) push(f *frame) error {
+	switch {
+	case !o.joined:
+		return o.stream.SendMsg(f)
+	case o.last == nil:
+		o.last, f.whole = f, true
+		return nil
+	case f.end != nil && o.last.end == nil:
+		o.last.end = f.end
+		return nil
+	case o.last.channel == 0:
+		o.last.channel, o.last.payload = f.channel, f.payload
+		return nil
+	}
+	err := o.stream.SendMsg(o.last)
+	o.last, f.whole = f, true
+	return err
+}
+
+// channels sends the channels.
+func (o *outgoing) channels(channels []*channel, scratch [][]float64) ([][]float64, error) {
 	for len(scratch) < len(channels) {
 		scratch = append(scratch, nil)
 	}
@@ -125,7 +166,7 @@ func (o *outgoing) frame(f *frame, size int) error {
 			f.shared = &pb.Shared{Slot: uint32(slot), Length: uint32(size), Generation: generation}
 		}
 	}
-	return o.stream.SendMsg(f)
+	return o.push(f)
 }
 
 // after returns an empty frame to follow f, which is f itself unless the transport
@@ -147,11 +188,10 @@ func (o *outgoing) takeBack() {
 	}
 }
 
-// incoming receives the channels of one side of a call.
+// incoming receives one side of a call.
 type incoming struct {
 	channels []*channel
 	memory   *memory
-	frame    frame
 	err      error // of a payload; gRPC would turn it into text
 	lost     bool  // a payload was taken back before it was read; the sender's status says why
 }
@@ -171,7 +211,6 @@ func newIncoming(channels []*channel, m *memory, watch bool) *incoming {
 		}
 		c.decoder.Reset(c.matrix)
 	}
-	in.frame.sink = in.payload
 	return in
 }
 
@@ -225,27 +264,34 @@ func channelName(id pb.Channel) string {
 	return fmt.Sprint(int(id))
 }
 
-// receive reads frames up to the CallEnd, which it returns. Rows are not counted
-// here.
-func (in *incoming) receive(s stream) (*pb.CallEnd, error) {
+// receive reads frames into f, whose sink is payload, up to the CallEnd, which it
+// returns. Rows are not counted here.
+func (in *incoming) receive(s stream, f *frame) (*pb.CallEnd, error) {
 	for {
-		err := s.RecvMsg(&in.frame)
-		if err == nil && in.frame.fault == nil && in.frame.shared != nil {
-			in.frame.fault = in.shared(in.frame.channel, in.frame.shared)
-		}
-		switch {
-		case errors.Is(err, io.EOF):
+		if err := s.RecvMsg(f); errors.Is(err, io.EOF) {
 			return nil, contract("call", "ended without a CallEnd")
-		case err != nil:
+		} else if err != nil {
 			return nil, err
-		case in.frame.fault != nil:
-			return nil, in.frame.fault
-		case in.err != nil && !in.lost:
-			return nil, in.err
-		case in.frame.end != nil:
-			return in.frame.end, nil
+		}
+		if end, err := in.look(f); end != nil || err != nil {
+			return end, err
 		}
 	}
+}
+
+// look takes what has come in f: a payload in shared memory, and the CallEnd, which it
+// returns.
+func (in *incoming) look(f *frame) (*pb.CallEnd, error) {
+	if f.fault == nil && f.shared != nil {
+		f.fault = in.shared(f.channel, f.shared)
+	}
+	switch {
+	case f.fault != nil:
+		return nil, f.fault
+	case in.err != nil && !in.lost:
+		return nil, in.err
+	}
+	return f.end, nil
 }
 
 // shared takes a payload from shared memory and frees its slot.

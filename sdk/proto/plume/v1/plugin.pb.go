@@ -888,15 +888,12 @@ func (x *LogRecord) GetFields() map[string]string {
 // call has shared memory, in a slot of that. Small channels come first, the
 // ensemble last; channels are not interleaved.
 type Frame struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Types that are valid to be assigned to Control:
-	//
-	//	*Frame_Header
-	//	*Frame_End
-	Control       isFrame_Control `protobuf_oneof:"control"`
-	Channel       Channel         `protobuf:"varint,3,opt,name=channel,proto3,enum=plume.v1.Channel" json:"channel,omitempty"`
-	Shm           *Shared         `protobuf:"bytes,4,opt,name=shm,proto3" json:"shm,omitempty"` // the payload, where it is not in ipc
-	Ipc           []byte          `protobuf:"bytes,15,opt,name=ipc,proto3" json:"ipc,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *CallHeader            `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"` // header and end in one frame: only with series.v1
+	End           *CallEnd               `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	Channel       Channel                `protobuf:"varint,3,opt,name=channel,proto3,enum=plume.v1.Channel" json:"channel,omitempty"`
+	Shm           *Shared                `protobuf:"bytes,4,opt,name=shm,proto3" json:"shm,omitempty"` // the payload, where it is not in ipc
+	Ipc           []byte                 `protobuf:"bytes,15,opt,name=ipc,proto3" json:"ipc,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -931,27 +928,16 @@ func (*Frame) Descriptor() ([]byte, []int) {
 	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
-func (x *Frame) GetControl() isFrame_Control {
-	if x != nil {
-		return x.Control
-	}
-	return nil
-}
-
 func (x *Frame) GetHeader() *CallHeader {
 	if x != nil {
-		if x, ok := x.Control.(*Frame_Header); ok {
-			return x.Header
-		}
+		return x.Header
 	}
 	return nil
 }
 
 func (x *Frame) GetEnd() *CallEnd {
 	if x != nil {
-		if x, ok := x.Control.(*Frame_End); ok {
-			return x.End
-		}
+		return x.End
 	}
 	return nil
 }
@@ -976,22 +962,6 @@ func (x *Frame) GetIpc() []byte {
 	}
 	return nil
 }
-
-type isFrame_Control interface {
-	isFrame_Control()
-}
-
-type Frame_Header struct {
-	Header *CallHeader `protobuf:"bytes,1,opt,name=header,proto3,oneof"`
-}
-
-type Frame_End struct {
-	End *CallEnd `protobuf:"bytes,2,opt,name=end,proto3,oneof"`
-}
-
-func (*Frame_Header) isFrame_Control() {}
-
-func (*Frame_End) isFrame_Control() {}
 
 // Shared says where a payload lies in shared memory; see ShareRequest.
 type Shared struct {
@@ -1071,6 +1041,7 @@ type CallHeader struct {
 	LogWeights    []float64              `protobuf:"fixed64,13,rep,packed,name=log_weights,json=logWeights,proto3" json:"log_weights,omitempty"`          // empty: equal
 	ErrorVariance []float64              `protobuf:"fixed64,14,rep,packed,name=error_variance,json=errorVariance,proto3" json:"error_variance,omitempty"` // empty: unknown
 	Shm           string                 `protobuf:"bytes,15,opt,name=shm,proto3" json:"shm,omitempty"`                                                   // the name of shared memory that frames of this call may use; empty: none
+	Series        bool                   `protobuf:"varint,16,opt,name=series,proto3" json:"series,omitempty"`                                            // see Model: another call may follow, and frames of the answer may be joined
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1208,6 +1179,13 @@ func (x *CallHeader) GetShm() string {
 		return x.Shm
 	}
 	return ""
+}
+
+func (x *CallHeader) GetSeries() bool {
+	if x != nil {
+		return x.Series
+	}
+	return false
 }
 
 type CallEnd struct {
@@ -1513,20 +1491,19 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x06fields\x18\x03 \x03(\v2\x1f.plume.v1.LogRecord.FieldsEntryR\x06fields\x1a9\n" +
 	"\vFieldsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcc\x01\n" +
-	"\x05Frame\x12.\n" +
-	"\x06header\x18\x01 \x01(\v2\x14.plume.v1.CallHeaderH\x00R\x06header\x12%\n" +
-	"\x03end\x18\x02 \x01(\v2\x11.plume.v1.CallEndH\x00R\x03end\x12+\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbd\x01\n" +
+	"\x05Frame\x12,\n" +
+	"\x06header\x18\x01 \x01(\v2\x14.plume.v1.CallHeaderR\x06header\x12#\n" +
+	"\x03end\x18\x02 \x01(\v2\x11.plume.v1.CallEndR\x03end\x12+\n" +
 	"\achannel\x18\x03 \x01(\x0e2\x11.plume.v1.ChannelR\achannel\x12\"\n" +
 	"\x03shm\x18\x04 \x01(\v2\x10.plume.v1.SharedR\x03shm\x12\x10\n" +
-	"\x03ipc\x18\x0f \x01(\fR\x03ipcB\t\n" +
-	"\acontrol\"T\n" +
+	"\x03ipc\x18\x0f \x01(\fR\x03ipc\"T\n" +
 	"\x06Shared\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\x16\n" +
 	"\x06length\x18\x02 \x01(\rR\x06length\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x04R\n" +
-	"generation\"\xcb\x03\n" +
+	"generation\"\xe3\x03\n" +
 	"\n" +
 	"CallHeader\x12$\n" +
 	"\rconfiguration\x18\x01 \x01(\tR\rconfiguration\x12\x12\n" +
@@ -1545,7 +1522,8 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\vlog_weights\x18\r \x03(\x01B\x02\x10\x01R\n" +
 	"logWeights\x12)\n" +
 	"\x0eerror_variance\x18\x0e \x03(\x01B\x02\x10\x01R\rerrorVariance\x12\x10\n" +
-	"\x03shm\x18\x0f \x01(\tR\x03shm\"\xd6\x02\n" +
+	"\x03shm\x18\x0f \x01(\tR\x03shm\x12\x16\n" +
+	"\x06series\x18\x10 \x01(\bR\x06series\"\xd6\x02\n" +
 	"\aCallEnd\x12\x18\n" +
 	"\amembers\x18\x01 \x01(\x03R\amembers\x123\n" +
 	"\bfailures\x18\x02 \x03(\v2\x17.plume.v1.MemberFailureR\bfailures\x128\n" +
@@ -1678,10 +1656,6 @@ func init() { file_plume_v1_plugin_proto_init() }
 func file_plume_v1_plugin_proto_init() {
 	if File_plume_v1_plugin_proto != nil {
 		return
-	}
-	file_plume_v1_plugin_proto_msgTypes[14].OneofWrappers = []any{
-		(*Frame_Header)(nil),
-		(*Frame_End)(nil),
 	}
 	file_plume_v1_plugin_proto_msgTypes[19].OneofWrappers = []any{}
 	type x struct{}

@@ -259,6 +259,13 @@ const (
 // One bidirectional stream is one call. The host sends a CallHeader, then every
 // channel of the request, then a CallEnd; the plugin answers with its channels
 // and a CallEnd, or with a status that carries an Error detail.
+//
+// With the feature series.v1 (protocol_minor 2) a stream may carry a series of calls.
+// After the answer to a call whose header says series the host may send the next
+// CallHeader, of any configuration, or close its side, which ends the stream with the
+// status OK. A call that fails ends the stream. Frames of such a call may be joined,
+// in both directions: one may hold the CallHeader, a payload and the CallEnd, which
+// count in this order.
 type ModelClient interface {
 	Forecast(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[Frame, Frame], error)
 }
@@ -291,6 +298,13 @@ type Model_ForecastClient = grpc.BidiStreamingClient[Frame, Frame]
 // One bidirectional stream is one call. The host sends a CallHeader, then every
 // channel of the request, then a CallEnd; the plugin answers with its channels
 // and a CallEnd, or with a status that carries an Error detail.
+//
+// With the feature series.v1 (protocol_minor 2) a stream may carry a series of calls.
+// After the answer to a call whose header says series the host may send the next
+// CallHeader, of any configuration, or close its side, which ends the stream with the
+// status OK. A call that fails ends the stream. Frames of such a call may be joined,
+// in both directions: one may hold the CallHeader, a payload and the CallEnd, which
+// count in this order.
 type ModelServer interface {
 	Forecast(grpc.BidiStreamingServer[Frame, Frame]) error
 	mustEmbedUnimplementedModelServer()

@@ -160,7 +160,7 @@ func (p *plugin) Forecast(stream pb.Model_ForecastServer) error {
 	if err := stream.Send(&pb.Frame{Channel: pb.Channel_CHANNEL_ENSEMBLE, Ipc: ipc}); err != nil {
 		return err
 	}
-	return stream.Send(&pb.Frame{Control: &pb.Frame_End{End: &pb.CallEnd{Members: int64(rows)}}})
+	return stream.Send(&pb.Frame{End: &pb.CallEnd{Members: int64(rows)}})
 }
 
 // receive reads a whole call and returns its header.

@@ -1,0 +1,88 @@
+package rpc
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// featureSeries is the feature of plugins that answer several calls on one stream. It
+// spares small calls what a stream costs at its beginning and end, which is more than
+// they cost themselves.
+const featureSeries = "series.v1"
+
+// smallBytes is how much a small call sends at most, and how much it asks for: what
+// gRPC takes for one stream before a sender has to wait.
+const smallBytes = 64 << 10
+
+func small(channels []*channel) bool {
+	total := 0
+	for _, c := range channels {
+		rows, n := c.matrix.Dims()
+		total += 8 * rows * n
+	}
+	return total <= smallBytes
+}
+
+// line is a stream for one call after another. It outlives their contexts.
+type line struct {
+	stream grpc.ClientStream
+	cancel context.CancelFunc
+	detach func() bool // from the context of the call under way
+}
+
+// takeLine returns an idle line, or a new one, that ends with ctx until it is
+// released.
+func (c *client) takeLine(ctx context.Context) (*line, error) {
+	l := c.idleLine()
+	if l == nil {
+		l = &line{}
+		var own context.Context
+		own, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		l.detach = context.AfterFunc(ctx, l.cancel)
+		var err error
+		if l.stream, err = c.newStream(own); err != nil {
+			return nil, l.fail(ctx, err)
+		}
+		return l, nil
+	}
+	l.detach = context.AfterFunc(ctx, l.cancel)
+	return l, nil
+}
+
+func (c *client) newStream(ctx context.Context) (grpc.ClientStream, error) {
+	return c.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, c.method.path())
+}
+
+func (c *client) idleLine() *line {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := len(c.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	l := c.idle[last]
+	c.idle = c.idle[:last]
+	return l
+}
+
+func (c *client) putLine(l *line) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = append(c.idle, l)
+}
+
+// release ends the tie to the context of the call; it returns false when that has
+// ended, and the line with it.
+func (l *line) release() bool { return l.detach() }
+
+// fail ends the line after a call that failed with err, and returns the reason.
+func (l *line) fail(ctx context.Context, err error) error {
+	l.cancel()
+	if ended := ctx.Err(); ended != nil && status.Code(err) == codes.Canceled {
+		err = status.FromContextError(ended).Err()
+	}
+	return fromStatus(err)
+}
