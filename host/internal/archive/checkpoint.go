@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -19,20 +20,17 @@ import (
 const checkpoints = "checkpoint"
 
 // Save stores v, which is what the run needs under that name to be resumed, in one
-// step: after a crash there is the old value or the new one.
-func (r *Run) Save(name string, v any) (err error) {
+// step: after a crash, or a loss of power, there is the old value or the new one.
+func (r *Run) Save(name string, v any) error {
+	var text bytes.Buffer
+	if err := gob.NewEncoder(&text).Encode(v); err != nil {
+		return err
+	}
 	path, err := r.Path(checkpoints, name)
 	if err != nil {
 		return err
 	}
-	f, err := os.Create(path + ".next")
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(gob.NewEncoder(f).Encode(v), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(path+".next", path)
+	return replace(path, text.Bytes(), true)
 }
 
 // Load reads into v what was saved under that name and says whether there is

@@ -3,7 +3,6 @@ package archive
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -46,8 +45,7 @@ func (r *Run) Failures(id TrialID, through int) (*Failures, error) {
 
 // ReferenceFailures opens the table of the failures of the reference of p.
 func (r *Run) ReferenceFailures(t *plan.Twin, p *plan.Plan) (*Failures, error) {
-	name := fmt.Sprintf("reference=%03d-%05d.arrow", t.Replicate, p.Reference.Number)
-	return r.failures(TrialID{Replicate: t.Replicate, Filter: p.Reference.Label}, 0, name)
+	return r.failures(TrialID{Replicate: t.Replicate, Filter: p.Reference.Label}, 0, referenceName(t, p)+".arrow")
 }
 
 func (r *Run) failures(id TrialID, through int, part string) (*Failures, error) {

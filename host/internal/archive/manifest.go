@@ -74,11 +74,7 @@ func writeInfo(dir string, info *Info) error {
 	if err != nil {
 		return err
 	}
-	next := filepath.Join(dir, infoFile+".next")
-	if err := os.WriteFile(next, append(text, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(next, filepath.Join(dir, infoFile))
+	return replace(filepath.Join(dir, infoFile), append(text, '\n'), true)
 }
 
 // checksums returns the sha256 of every file below dir, by path with forward

@@ -314,10 +314,30 @@ func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status 
 	if spare := r.spare(); !resumable {
 		maps.DeleteFunc(sums, func(name, _ string) bool { return slices.Contains(spare, strings.Split(name, "/")[0]) })
 	}
-	if err := errors.Join(err, sumErr, writeInfo(r.Dir, &r.info)); err != nil || resumable {
+	if err := errors.Join(err, sumErr, r.sync(), writeInfo(r.Dir, &r.info)); err != nil || resumable {
 		return err
 	}
 	return r.Tidy()
+}
+
+// sync waits until all files of the manifest are on the disk, with their names.
+func (r *Run) sync() error {
+	folders := map[string]bool{r.Dir: true}
+	for name := range r.info.Files {
+		path := filepath.Join(r.Dir, name)
+		if err := syncFile(path); err != nil {
+			return err
+		}
+		for folder := filepath.Dir(path); !folders[folder]; folder = filepath.Dir(folder) {
+			folders[folder] = true
+		}
+	}
+	for folder := range folders {
+		if err := syncFile(folder); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mergeAll puts all tables together. Parts whose columns differ, because an axis

@@ -126,7 +126,7 @@ func (e *experiment) create(s *source, root string) error {
 // requests, so their results do not depend on how many run at once. What stops one
 // trial does not stop the others; it is in its outcome.
 func (e *experiment) execute(ctx context.Context) {
-	work := newSchedule(e.sweep, func(p *plan.Plan, t *plan.Trial) bool { return !e.recall(p, t) })
+	work := newSchedule(e.sweep, func(twin *plan.Twin, p *plan.Plan, t *plan.Trial) bool { return !e.recall(twin, p, t) })
 	var wg sync.WaitGroup
 	for range e.how.workers {
 		wg.Go(func() {
@@ -150,11 +150,12 @@ func (e *experiment) execute(ctx context.Context) {
 	wg.Wait()
 }
 
-// recall says whether a trial ended before the run was resumed; its outcome is then
-// known.
-func (e *experiment) recall(p *plan.Plan, t *plan.Trial) bool {
+// recall says whether a trial ended before the run was resumed, and what it shares with
+// others is whole too; its outcome is then known.
+func (e *experiment) recall(twin *plan.Twin, p *plan.Plan, t *plan.Trial) bool {
 	var out outcome
-	if !e.run.Load(endOf(t), &out) {
+	if !e.run.Ended(archive.TrialWork(t.Number), &out) || !e.recallTwin(twin) ||
+		p.Reference != nil && !e.run.Ended(archive.ReferenceWork(twin, p), new(bool)) {
 		return false
 	}
 	e.outcomes[t.Number] = out
@@ -162,10 +163,21 @@ func (e *experiment) recall(p *plan.Plan, t *plan.Trial) bool {
 	return true
 }
 
-// The names of what a run saves.
-func endOf(t *plan.Trial) string        { return fmt.Sprintf("trial=%04d.end", t.Number) }
+// recallTwin says whether a truth has been made; its baselines are then known.
+func (e *experiment) recallTwin(twin *plan.Twin) bool {
+	if _, known := e.baselines[twin]; known {
+		return true
+	}
+	var metrics []archive.Metric
+	if !e.run.Ended(archive.TwinWork(twin), &metrics) {
+		return false
+	}
+	e.baselines[twin] = metrics
+	return true
+}
+
+// checkpointOf names the checkpoints of a trial.
 func checkpointOf(t *plan.Trial) string { return fmt.Sprintf("trial=%04d", t.Number) }
-func baselinesOf(t *plan.Twin) string   { return fmt.Sprintf("truth=%03d-%05d", t.Replicate, t.Number) }
 
 // makeScene makes truth and observations, and the reference when there is one.
 func (e *experiment) makeScene(ctx context.Context, sc *scene) (err error) {
@@ -192,13 +204,19 @@ func (e *experiment) writeTwin(sc *scene) error {
 		return nil
 	}
 	e.written[sc.twin], e.baselines[sc.twin] = true, baselines(sc.plan, sc.twin, sc.truth)
-	return errors.Join(e.run.Twin(sc.twin, sc.truth), e.run.Save(baselinesOf(sc.twin), e.baselines[sc.twin]))
+	if err := e.run.Twin(sc.twin, sc.truth); err != nil {
+		return err
+	}
+	return e.run.End(archive.TwinWork(sc.twin), e.baselines[sc.twin], false)
 }
 
 // makeReference runs the reference, or reads what it left before the run was resumed.
 func (e *experiment) makeReference(ctx context.Context, sc *scene) (_ *cycle.Reference, err error) {
-	if r := e.run.StoredReference(sc.twin, sc.plan); r != nil {
-		return r, nil
+	work := archive.ReferenceWork(sc.twin, sc.plan)
+	if e.run.Ended(work, new(bool)) {
+		if r := e.run.StoredReference(sc.twin, sc.plan); r != nil {
+			return r, nil
+		}
 	}
 	members, err := e.run.Reference(sc.twin, sc.plan)
 	if err != nil {
@@ -210,7 +228,9 @@ func (e *experiment) makeReference(ctx context.Context, sc *scene) (_ *cycle.Ref
 	}
 	defer func() {
 		noted.Add(ending(err)...)
-		err = errors.Join(err, members.Close(), noted.Close())
+		if err = errors.Join(err, members.Close(), noted.Close()); err == nil {
+			err = e.run.End(work, true, true)
+		}
 	}()
 	return cycle.NewReference(noting(ctx, noted), sc.plan, sc.truth, func(s *cycle.Step, kept cycle.Ensemble) error {
 		noted.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
@@ -275,7 +295,7 @@ func (e *experiment) runTrial(ctx context.Context, j *job) (out outcome) {
 		out.Status = archive.Diverged
 	}
 	out.Metrics = judge.metrics(e.idOf(j), j.scene.twin.Number, out.Status)
-	out.err = errors.Join(e.run.Save(endOf(j.trial), out), e.run.Forget(checkpointOf(j.trial)))
+	out.err = errors.Join(e.run.End(archive.TrialWork(j.trial.Number), out, saver.took > 0), e.run.Forget(checkpointOf(j.trial)))
 	return out
 }
 
@@ -340,11 +360,9 @@ func (e *experiment) finish(ctx context.Context) (*result, error) {
 	r := &result{dir: e.run.Dir, status: archive.OK, axes: e.sweep.Axes, chosen: e.workflow.Verify.Metrics}
 	failures := &failures{}
 	for _, twin := range e.sweep.Twins {
-		metrics := e.baselines[twin]
-		if metrics == nil {
-			e.run.Load(baselinesOf(twin), &metrics)
+		if e.recallTwin(twin) {
+			r.metrics = append(r.metrics, e.baselines[twin]...)
 		}
-		r.metrics = append(r.metrics, metrics...)
 		for _, p := range twin.Plans {
 			for i := range p.Trials {
 				r.trials = append(r.trials, e.row(twin, p, &p.Trials[i], failures))

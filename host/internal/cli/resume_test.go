@@ -4,6 +4,7 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -367,4 +368,78 @@ func TestDiskIsFull(t *testing.T) {
 	if lines, err := archive.Compare(whole, dir); err != nil || len(lines) > 0 {
 		t.Errorf("%v %s", err, strings.Join(lines, "\n"))
 	}
+}
+
+// A loss of power may take what the host wrote last and had not waited for: ends of
+// files, whole files, pages in the middle. What ended and is not whole is done again.
+func TestPowerIsLost(t *testing.T) {
+	damages := map[string]func(string) error{
+		"cut":    func(path string) error { return os.Truncate(path, 700) },
+		"empty":  func(path string) error { return os.Truncate(path, 0) },
+		"gone":   os.Remove,
+		"zeroed": zeroMiddle,
+	}
+	lost := []struct{ damage, file string }{ // the first trials to end; all share a truth and a reference
+		{"cut", "cycles/trial=0001.arrow"}, {"zeroed", "ensemble/trial=0002/part-00000.arrow"},
+		{"empty", "checkpoint/trial=0001.end"}, {"zeroed", "truth/replicate=001/part-00000.arrow"}, {"gone", "reference/replicate=001/part-00000.arrow"},
+	}
+	root := t.TempDir()
+	file := filepath.Join(root, "stops.toml")
+	if err := os.WriteFile(file, []byte(stopsWorkflow), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	whole := stopsRun(t, file, filepath.Join(root, "whole"))
+	if code := whole.wait(t); code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, whole.stderr.String())
+	}
+	for i, l := range lost {
+		t.Run(l.damage+" "+l.file, func(t *testing.T) {
+			dir := killedAfterTrials(t, file, filepath.Join(root, fmt.Sprint(i)))
+			if err := damages[l.damage](filepath.Join(dir, l.file)); err != nil {
+				t.Fatal(err)
+			}
+			if code, _, text := plumeHere(t, nil, "resume", dir); code != exitOK {
+				t.Fatalf("exit code %d\n%s", code, text)
+			}
+			if lines, err := archive.Compare(whole.dir(t), dir); err != nil || len(lines) > 0 {
+				t.Errorf("%v %s", err, strings.Join(lines, "\n"))
+			}
+		})
+	}
+}
+
+// killedAfterTrials kills a run of one worker when two trials have ended.
+func killedAfterTrials(t *testing.T, file, root string) (dir string) {
+	t.Helper()
+	r := &stopped{Cmd: exec.Command(plumeBinary, "run", file, "--run-dir", root, "--workers", "1"), root: root}
+	r.start(t)
+	dir = r.dir(t)
+	second := filepath.Join(dir, "checkpoint", "trial=0002.end")
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(second); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no trial has ended:\n%s", r.stderr.String())
+		}
+	}
+	r.stop("SIGKILL to the host", nil)
+	if r.wait(t) == exitOK {
+		t.Fatal("the run was faster")
+	}
+	return dir
+}
+
+// zeroMiddle overwrites 8 bytes in the middle of a file with zeros.
+func zeroMiddle(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	middle := text[len(text)/2:][:8]
+	if bytes.Equal(middle, make([]byte, 8)) {
+		return errors.New("there are zeros already")
+	}
+	clear(middle)
+	return os.WriteFile(path, text, 0o600)
 }

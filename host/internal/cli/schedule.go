@@ -48,14 +48,14 @@ type schedule struct {
 }
 
 // newSchedule takes the trials of s that are wanted.
-func newSchedule(s *plan.Sweep, wanted func(*plan.Plan, *plan.Trial) bool) *schedule {
+func newSchedule(s *plan.Sweep, wanted func(*plan.Twin, *plan.Plan, *plan.Trial) bool) *schedule {
 	sch := &schedule{}
 	sch.changed = sync.NewCond(&sch.mu)
 	for _, twin := range s.Twins {
 		byReference := map[*plan.Trial]*scene{}
 		for _, p := range twin.Plans {
 			for i := range p.Trials {
-				if !wanted(p, &p.Trials[i]) {
+				if !wanted(twin, p, &p.Trials[i]) {
 					continue
 				}
 				sc := byReference[p.Reference]

@@ -254,16 +254,13 @@ func bitmap(n int, there func(i int) bool) (*memory.Buffer, int) {
 var endOfStream = []byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}
 
 // Close ends the stream, so that a file cut in its footer is whole as a stream, adds the
-// footer, makes sure that the file is on the disk and gives it its name.
+// footer and gives the file its name. It does not wait until that is on the disk.
 func (w *Writer) Close() error {
 	var err error
 	if w.batches > 0 { // without any the schema is not written yet
 		_, err = w.buffer.Write(endOfStream)
 	}
 	err = errors.Join(err, w.arrow.Close(), w.buffer.Flush())
-	if err == nil {
-		err = w.file.Sync()
-	}
 	if err := errors.Join(err, w.file.Close()); err != nil {
 		return err
 	}

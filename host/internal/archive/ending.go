@@ -1,0 +1,121 @@
+package archive
+
+import (
+	"bytes"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/plume-da/plume/host/internal/plan"
+)
+
+// Work is what leaves files of its own in a run and ends: a trial, a truth or a
+// reference.
+type Work struct {
+	name  string
+	files []string // paths below the run directory; not all of them need be there
+}
+
+// TrialWork is the trial of that number.
+func TrialWork(number int) Work {
+	w := Work{name: fmt.Sprintf("trial=%04d", number)}
+	for _, table := range parted {
+		w.files = append(w.files, filepath.Join(table, part(int32(number))))
+	}
+	w.files = append(w.files, filepath.Join("ensemble", w.name, partName(0)))
+	return w
+}
+
+// TwinWork is making a truth and its observations.
+func TwinWork(t *plan.Twin) Work {
+	return Work{fmt.Sprintf("truth=%03d-%05d", t.Replicate, t.Number), []string{
+		filepath.Join("truth", replicate(t), partName(t.Number)), filepath.Join("observations", twinPart(t)), filepath.Join("rejections", twinPart(t))}}
+}
+
+// ReferenceWork is the reference that trials of p are scored against.
+func ReferenceWork(t *plan.Twin, p *plan.Plan) Work {
+	name := referenceName(t, p)
+	return Work{name, []string{filepath.Join("reference", replicate(t), partName(p.Reference.Number)), filepath.Join("failures", name+".arrow")}}
+}
+
+func referenceName(t *plan.Twin, p *plan.Plan) string {
+	return fmt.Sprintf("reference=%03d-%05d", t.Replicate, p.Reference.Number)
+}
+
+// ending is what is kept of work that has ended.
+type ending struct {
+	Sums  map[string]string // sha256 of its files by path
+	Value []byte
+}
+
+// End keeps v, what came of w, with the checksums of the files that w left. When it
+// returns from a durable end all of that is on the disk. Otherwise a loss of power may
+// leave any part of it, which [Run.Ended] finds out: waiting for the disk takes longer
+// than a short trial.
+func (r *Run) End(w Work, v any, durable bool) error {
+	var value, text bytes.Buffer
+	if err := gob.NewEncoder(&value).Encode(v); err != nil {
+		return err
+	}
+	e := ending{Sums: map[string]string{}, Value: value.Bytes()}
+	for _, name := range w.files {
+		sum, err := checksum(filepath.Join(r.Dir, name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil && durable {
+			err = syncFile(filepath.Join(r.Dir, name))
+		}
+		if err != nil {
+			return err
+		}
+		e.Sums[name] = sum
+	}
+	if err := gob.NewEncoder(&text).Encode(e); err != nil {
+		return err
+	}
+	path, err := r.Path(checkpoints, w.name+".end")
+	if err != nil {
+		return err
+	}
+	return replace(path, text.Bytes(), durable)
+}
+
+// Ended says whether w has ended and all its files are as it left them, and if so
+// reads into v what came of it.
+func (r *Run) Ended(w Work, v any) bool {
+	var e ending
+	if !r.Load(w.name+".end", &e) {
+		return false
+	}
+	for name, want := range e.Sums {
+		if sum, err := checksum(filepath.Join(r.Dir, name)); err != nil || sum != want {
+			return false
+		}
+	}
+	return gob.NewDecoder(bytes.NewReader(e.Value)).Decode(v) == nil
+}
+
+// replace writes a file in one step: after a crash there is the old one or the new
+// one; after a loss of power too when it is durable.
+func replace(path string, text []byte, durable bool) error {
+	next := path + ".next"
+	if err := os.WriteFile(next, text, 0o644); err != nil {
+		return err
+	}
+	if !durable {
+		return os.Rename(next, path)
+	}
+	return errors.Join(syncFile(next), os.Rename(next, path), syncFile(filepath.Dir(path)))
+}
+
+// syncFile waits until a file or the names in a folder are on the disk.
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
