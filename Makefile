@@ -101,12 +101,9 @@ gallery: build ## the runs and figures of docs/gallery.md; about a minute
 	cp $(BIN)/gallery/sakov2008-lorenz96/*/figures/rank-histograms.svg $(GALLERY)/sakov2008-rank-histograms.svg
 
 RESULTS := $(VENV)-results
-results: build $(RESULTS)/ready ## the tables and figures of docs/results; many hours, goes on where it stopped
-	for w in paper-lorenz96-10 paper-lorenz96-20 paper-lorenz63; do \
-	  $(RESULTS)/bin/python bench/results/results.py run $$w --sizes 20,50,100,250,500,1000 || exit 1; done
-	for p in "" abs square; do \
-	  $(RESULTS)/bin/python bench/results/results.py run nonlinear-lorenz96-40 --profile "$$p" --sizes 10,20,40 || exit 1; done
-	$(RESULTS)/bin/python bench/results/results.py tables
+results: build $(RESULTS)/ready ## the sweeps, tables and figures of docs/results; many hours, goes on where it stopped
+	bench/results/sweeps
+	$(RESULTS)/bin/python bench/results/results.py
 	$(RESULTS)/bin/python bench/results/calibration.py
 
 $(RESULTS)/ready: bench/results/requirements.txt

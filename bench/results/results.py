@@ -1,24 +1,19 @@
-"""Runs the experiments of docs/results over ensemble sizes and twins, and writes their tables.
+"""Writes the tables and figures of docs/results from the runs of bench/results/sweeps.
 
-    python results.py run paper-lorenz96-10 --sizes 20,50,100 --twins 10
-    python results.py run paper-lorenz96-10 --filters joint --again
-    python results.py tables
+    python results.py [NAME...]
 
-A run is one workflow with one ensemble size and one seed. `run` does those that are not there
-yet, one after the other, each with a filter on every processor; interrupted, it goes on where
-it stopped. With --filters only those run, and their scores join or replace what is there: filters
-do not know of each other. `tables` reads all that are there and writes docs/results/*.md, *.csv and *.svg.
+Below runs/results/NAME are the runs of the page NAME, each a sweep over sizes of the ensemble and
+seeds. Where two runs have the same filter, size and seed the later run counts, and rows of
+docs/results/NAME.csv that no run has stay: filters do not know of each other, so that one can be
+run anew alone.
 """
 
-import argparse
 import collections
 import csv
 import math
-import os
-import re
 import statistics
-import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import matplotlib
@@ -29,6 +24,7 @@ import pyarrow.ipc
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "docs" / "results"
+RUNS = ROOT / "runs" / "results"
 
 # What the paper prints (arXiv:2603.21291), by ensemble size.
 SIZES_PRINTED = [20, 50, 100, 250, 1000]
@@ -65,86 +61,68 @@ SQUARES = {"rms_error": "rmse", "rms_spread": "spread"}
 FIELDS = ["workflow", "size", "seed", "filter", "status", *MEANS, *SQUARES]
 
 
-def run(args):
-    name = "-".join(filter(None, [args.workflow, args.profile]))
-    for size in args.sizes:
-        for seed in range(1, args.twins + 1):
-            directory = args.runs / name / f"N{size}" / f"seed{seed}"
-            done = directory / "scores.csv"
-            there = scores_in(done)
-            wanted = args.filters or labels_of(args.workflow)
-            missing = [f for f in wanted if args.again or all(row["filter"] != f for row in there)]
-            if not missing:
-                continue
-            directory.mkdir(parents=True, exist_ok=True)
-            workflow = directory / "workflow.toml"
-            workflow.write_text(only(args.workflow, missing))
-            command = [
-                str(ROOT / "bin" / "plume"), "run", "--quiet", str(workflow),
-                "--set", f"ensemble.size={size}", "--set", f"experiment.seed={seed}",
-                "--set", 'output.ensemble="none"', "--run-dir", str(directory),
-            ]
-            if args.profile:
-                command += ["--profile", args.profile]
-            if size > 500 and args.workflow in METRIC:
-                command += ["--set", "reference.store=2000"]
-            print(" ".join(command[1:]), file=sys.stderr)
-            process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            if process.returncode not in (0, 5):  # 5: some filters failed, which is a result
-                sys.exit(process.stderr)
-            scores = read(Path(process.stdout.strip()), name, size, seed)
-            scores += [row for row in there if row["filter"] not in missing]
-            scores.sort(key=lambda row: labels_of(args.workflow).index(row["filter"]))
-            partial = done.with_suffix(".part")
-            write_csv(partial, scores)
-            os.replace(partial, done)
+def runs_of(name):
+    """Returns the run directories of a page that have ended, the one begun last at the end."""
+    directories = sorted((path.parent for path in (RUNS / name).rglob("run.json")), key=lambda d: d.name)
+    for d in directories:
+        if not (d / "trials.arrow").exists():
+            print(f"{d} has not ended: plume resume {d}", file=sys.stderr)
+    return [d for d in directories if (d / "trials.arrow").exists()]
 
 
-def scores_in(path):
-    if not path.exists():
-        return []
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+def read(run, name):
+    """Yields a run's workflow and, for each trial that has ended, its row of trials.arrow, with the
+    seed, and the rows of a table that are about its analyses."""
+    workflow = tomllib.loads((run / "workflow.resolved.toml").read_text())
+    rows = collections.defaultdict(list)
+    for row in rows_of(run / f"{name}.arrow"):
+        if row["stage"] == "analysis":
+            rows[row["trial"]].append(row)
+    for trial in rows_of(run / "trials.arrow"):
+        if trial["status"] != "interrupted":
+            trial.setdefault("experiment.seed", workflow["experiment"]["seed"])
+            yield workflow, trial, rows[trial["trial"]]
 
 
-def blocks(workflow):
-    """Returns the text of a workflow in pieces, one for each of its tables."""
-    text = (ROOT / "workflows" / f"{workflow}.toml").read_text()
-    return re.split(r"^(?=\[)", text, flags=re.MULTILINE)
+def rows_of(path):
+    """Returns the rows of a table, or of its parts where they have not been put together."""
+    parts = [path] if path.exists() else sorted(path.with_suffix("").glob("*.arrow"))
+    return [row for part in parts for row in pyarrow.ipc.open_file(part).read_all().to_pylist()]
 
 
-def label(block):
-    return re.search(r'^label\s*=\s*"(.*)"', block, re.MULTILINE).group(1)
+def scores(run, name):
+    """Yields a row of FIELDS for every trial of a run, without its burn-in."""
+    for workflow, trial, cycles in read(run, "cycles"):
+        kept = [c for c in cycles if c["cycle"] > workflow["time"]["burn_in"]] if trial["status"] != "failed" else []
+        row = {"workflow": name, "size": trial["size"], "seed": trial["experiment.seed"], "filter": trial["filter"], "status": trial["status"]}
+        for score in MEANS:
+            values = [c[score] for c in kept if c.get(score) is not None]
+            row[score] = repr(statistics.fmean(values)) if values else ""
+        for square, of in SQUARES.items():
+            row[square] = repr(math.sqrt(statistics.fmean(c[of] ** 2 for c in kept))) if kept else ""
+        yield row
 
 
-def labels_of(workflow):
-    return [label(b) for b in blocks(workflow) if b.startswith("[[filter]]")]
-
-
-def only(workflow, filters):
-    """Returns the text of a workflow with some of its filters, and without expectations."""
-    kept = [b for b in blocks(workflow) if not re.match(r"\[+(expect|profile\.\w+\.expect)", b) and (not b.startswith("[[filter]]") or label(b) in filters)]
-    return "".join(kept)
-
-
-def read(run_directory, workflow, size, seed):
-    """Returns a row of FIELDS for every filter of a run, without its burn-in."""
-    burn_in = int(re.search(r"^burn_in = (\d+)", (run_directory / "workflow.resolved.toml").read_text(), re.MULTILINE).group(1))
-    cycles = pyarrow.ipc.open_file(run_directory / "cycles.arrow").read_all().to_pylist()
-    trials = pyarrow.ipc.open_file(run_directory / "trials.arrow").read_all().to_pylist()
-    rows = []
-    for trial in trials:
-        of_trial = [c for c in cycles if c["trial"] == trial["trial"] and c["stage"] == "analysis" and c["cycle"] > burn_in]
-        row = {"workflow": workflow, "size": size, "seed": seed, "filter": trial["filter"]}
-        row["status"] = trial["status"]
-        for name in MEANS:
-            values = [c[name] for c in of_trial if c.get(name) is not None]
-            row[name] = repr(statistics.fmean(values)) if values and trial["status"] != "failed" else ""
-        for name, of in SQUARES.items():
-            square = statistics.fmean(c[of] ** 2 for c in of_trial) if trial["status"] != "failed" else None
-            row[name] = repr(math.sqrt(square)) if square else ""
-        rows.append(row)
-    return rows
+def table(name):
+    """Brings the files of a page up to date."""
+    path = OUT / f"{name}.csv"
+    rows, order = {}, []
+    if path.exists():
+        with open(path, newline="") as file:
+            for row in csv.DictReader(file):
+                rows[int(row["size"]), int(row["seed"]), row["filter"]] = row
+    for run in runs_of(name):
+        order = [f["label"] for f in tomllib.loads((run / "workflow.resolved.toml").read_text())["filter"]]
+        for row in scores(run, name):
+            rows[row["size"], row["seed"], row["filter"]] = row
+    order = {label: k for k, label in enumerate(order or dict.fromkeys(f for _, _, f in rows))}
+    rows = [rows[key] for key in sorted(rows, key=lambda k: (k[0], k[1], order.get(k[2], len(order))))]
+    if not rows:
+        sys.exit(f"there are no runs of {name} below {RUNS / name}, and no {path}")
+    write_csv(path, rows)
+    (OUT / f"{name}.md").write_text(page(name, rows))
+    figure(name, rows)
+    print(OUT / f"{name}.md")
 
 
 def write_csv(path, rows):
@@ -152,21 +130,6 @@ def write_csv(path, rows):
         writer = csv.DictWriter(file, FIELDS)
         writer.writeheader()
         writer.writerows(rows)
-
-
-def tables(args):
-    OUT.mkdir(parents=True, exist_ok=True)
-    for directory in sorted(args.runs.iterdir()):
-        rows = []
-        for path in sorted(directory.glob("N*/seed*/scores.csv"), key=lambda p: (int(p.parts[-3][1:]), int(p.parts[-2][4:]))):
-            with open(path, newline="") as file:
-                rows += list(csv.DictReader(file))
-        if not rows:
-            continue
-        write_csv(OUT / f"{directory.name}.csv", rows)
-        (OUT / f"{directory.name}.md").write_text(page(directory.name, rows))
-        figure(directory.name, rows)
-        print(OUT / f"{directory.name}.md")
 
 
 def by_filter(workflow, rows):
@@ -246,9 +209,8 @@ def page(workflow, rows):
         cells.append(f"{statistics.fmean(paired):+.2g} ± {standard_error(paired):.2g} ({label})")
     out += ["| joint less the best of SIR and EnKFs, paired | " + " | ".join(cells) + " |", ""]
     out += ["Spread over error of joint: " + ", ".join(f"{ratio(rows, size):.2f} at N = {size}" for size in sizes) + ".",
-            "", f"Every filter and twin: [{workflow}.csv]({workflow}.csv). Made by", "", "```sh", "make build",
-            f"python bench/results/results.py run {workflow} --sizes {','.join(map(str, sizes))} --twins {max(twins.values())}",
-            "python bench/results/results.py tables", "```", ""]
+            "", f"Every filter and twin: [{workflow}.csv]({workflow}.csv). Made by `make results`, or by", "", "```sh", "make build",
+            f"bench/results/sweeps {workflow}", f"python bench/results/results.py {workflow}", "```", ""]
     return "\n".join(out)
 
 
@@ -297,23 +259,6 @@ def span(counts):
     return str(max(counts)) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "results", help="where the runs are kept")
-    commands = parser.add_subparsers(required=True)
-    r = commands.add_parser("run", help="do the runs that are missing")
-    r.add_argument("workflow")
-    r.add_argument("--sizes", type=lambda text: [int(n) for n in text.split(",")], default=[20, 50, 100, 250, 500, 1000])
-    r.add_argument("--twins", type=int, default=10)
-    r.add_argument("--profile", default="", help="of the workflow")
-    r.add_argument("--filters", type=lambda text: text.split(","), help="labels, separated by commas; all")
-    r.add_argument("--again", action="store_true", help="also those that are there")
-    r.set_defaults(do=run)
-    t = commands.add_parser("tables", help="write docs/results")
-    t.set_defaults(do=tables)
-    args = parser.parse_args()
-    args.do(args)
-
-
 if __name__ == "__main__":
-    main()
+    for argument in sys.argv[1:] or sorted(path.stem for path in OUT.glob("*.csv")):
+        table(argument)

@@ -30,9 +30,10 @@ means, allowing for autocorrelation, differences are cycle by cycle, and wins is
 share of cycles. Ties are halves.
 
 The other filter is the one --against names, else the baseline of the workflow's
-[verify], else the first, with as many members and the same values of the axes that
-concern both. Of several settings of it the best is taken. With several runs and without
---against it is the filter of the same name in the first run. Truths must be the same.
+[verify], else the first, with the same values of the axes that concern both, and with
+as many members where it has been run so. Of several settings of it the best is taken.
+With several runs and without --against it is the filter of the same name in the first
+run. Truths must be the same. An axis experiment.seed counts as replicates do.
 
 RUN is a path, @last, or the beginning of a run's name.`,
 		Example: `  plume compare @last

@@ -130,17 +130,19 @@ func statuses(trials []scoredTrial) string {
 }
 
 // partner returns the group of the first run that g is compared with: of filter
-// against, with as many members and the same values of the axes that concern both. Of
-// several settings it is the best, which itself has no partner. With no filter against
-// it is the same group of the first run.
+// against, with the same values of the axes that concern both, and with as many members
+// where there is one. Of several it is the best, which itself has no partner. With no
+// filter against it is the same group of the first run.
 func (r *scored) partner(g *group, first *scored, against string) *group {
+	own := against == ""
+	if own {
+		against = g.filter
+	}
 	var best *group
 	for _, b := range first.groups {
 		switch {
-		case b.size != g.size || !r.agree(g, first, b, against == ""):
-		case against == "" && b.filter == g.filter && b != g:
-			return b
-		case against != "" && b.filter == against && (best == nil || b.better(best)):
+		case b.filter != against || !r.agree(g, first, b, own):
+		case best == nil, b.size == g.size && best.size != g.size, (b.size == g.size) == (best.size == g.size) && b.better(best):
 			best = b
 		}
 	}

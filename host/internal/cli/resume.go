@@ -66,7 +66,11 @@ func (a *app) nothingLeft(dir string, info *archive.Info) (_ bool, err error) {
 		return true, err
 	}
 	if info.Status != archive.OK {
-		return true, fmt.Errorf("%s: what is left would fail again: %s", dir, info.Error)
+		err := fmt.Errorf("%s: what is left would fail again: %s", dir, info.Error)
+		if info.Status == archive.SomeFailed {
+			err = &exitError{exitSomeFailed, err}
+		}
+		return true, err
 	}
 	a.say("%s is complete\n\nNext:\n  plume report %s\n  plume compare %s", dir, dir, dir)
 	return true, nil

@@ -17,7 +17,7 @@ import (
 type scored struct {
 	dir           string
 	metric, stage string
-	baseline      string // of the workflow; may be empty
+	baseline      string // of the workflow; empty: none, or one that was not run
 	burnIn        int32
 	truths        map[string]string // checksums by path
 	axes          []string          // keys of the sweep's axes
@@ -68,18 +68,27 @@ func readScored(dir, metric, stage string) (*scored, error) {
 	}
 	r := &scored{dir: dir, metric: metric, stage: stage, baseline: w.Verify.Baseline, burnIn: int32(w.Time.BurnIn), truths: info.Files}
 	maps.DeleteFunc(r.truths, func(name, _ string) bool { return !strings.HasPrefix(name, "truth/") })
-	means, err := r.readMetrics()
+	if !w.Runs(r.baseline) {
+		r.baseline = ""
+	}
+	means, baselines, err := r.readMetrics()
 	if err != nil {
 		return nil, err
 	}
-	return r, r.readTrials(means)
+	return r, r.readTrials(means, baselines)
 }
 
-// readMetrics returns the time means by trial, and keeps those of baselines.
-func (r *scored) readMetrics() (map[int32]score.Mean, error) {
+// scoredBaseline is the score of a baseline in one truth.
+type scoredBaseline struct {
+	filter string
+	scoredTrial
+}
+
+// readMetrics returns the time means by trial, and those of baselines.
+func (r *scored) readMetrics() (map[int32]score.Mean, []scoredBaseline, error) {
 	t, err := table.Read(filepath.Join(r.dir, "metrics.arrow"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	trial, ok1 := t.Column("trial").([]int32)
 	filter, ok2 := t.Column("filter").([]string)
@@ -91,8 +100,9 @@ func (r *scored) readMetrics() (map[int32]score.Mean, error) {
 	replicate, ok8 := t.Column("replicate").([]int32)
 	truth, ok9 := t.Column("truth").([]int32)
 	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || !ok7 || !ok8 || !ok9 {
-		return nil, fmt.Errorf("%s: metrics.arrow does not have the columns of this version", r.dir)
+		return nil, nil, fmt.Errorf("%s: metrics.arrow does not have the columns of this version", r.dir)
 	}
+	var baselines []scoredBaseline
 	means, isTrial, known := map[int32]score.Mean{}, t.Valid[slices.Index(t.Names, "trial")], map[string]bool{}
 	for i := range t.Rows {
 		known[metric[i]] = known[metric[i]] || stage[i] == r.stage
@@ -103,28 +113,19 @@ func (r *scored) readMetrics() (map[int32]score.Mean, error) {
 		if isTrial[i] {
 			means[trial[i]] = m
 		} else {
-			r.addBaseline(filter[i], scoredTrial{replicate: replicate[i], truth: truth[i], status: string(archive.OK), mean: m})
+			baselines = append(baselines, scoredBaseline{filter[i], scoredTrial{replicate: replicate[i], truth: truth[i], status: string(archive.OK), mean: m}})
 		}
 	}
 	if len(means) == 0 {
 		maps.DeleteFunc(known, func(_ string, ofStage bool) bool { return !ofStage })
-		return nil, usage("--metric: %s has no %s of the %s; it has %s", r.dir, r.metric, r.stage, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		return nil, nil, usage("--metric: %s has no %s of the %s; it has %s", r.dir, r.metric, r.stage, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 	}
-	return means, nil
+	return means, baselines, nil
 }
 
-// addBaseline keeps a baseline's score, apart for every truth of a replicate.
-func (r *scored) addBaseline(filter string, t scoredTrial) {
-	for _, g := range r.baselines {
-		if g.filter == filter && g.trials[0].truth == t.truth {
-			g.trials = append(g.trials, t)
-			return
-		}
-	}
-	r.baselines = append(r.baselines, &group{filter: filter, trials: []scoredTrial{t}})
-}
-
-func (r *scored) readTrials(means map[int32]score.Mean) error {
+// readTrials makes the groups. Baselines of truths that differ in the replicate or the
+// seed alone, those that the same settings met first, are one.
+func (r *scored) readTrials(means map[int32]score.Mean, baselines []scoredBaseline) error {
 	t, err := table.Read(filepath.Join(r.dir, "trials.arrow"))
 	if err != nil {
 		return err
@@ -139,12 +140,12 @@ func (r *scored) readTrials(means map[int32]score.Mean) error {
 	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || last < 0 {
 		return fmt.Errorf("%s: trials.arrow does not have the columns of this version", r.dir)
 	}
-	r.axes = t.Names[last+1:]
-	byKey := map[string]*group{}
+	r.axes = withoutSeed(t.Names[last+1:])
+	byKey, met := map[string]*group{}, map[[2]int32]string{}
 	for i := range t.Rows {
 		values := make([]string, len(r.axes))
-		for k := range values {
-			if column := last + 1 + k; t.Valid[column][i] {
+		for k, axis := range r.axes {
+			if column := slices.Index(t.Names, axis); t.Valid[column][i] {
 				values[k] = axisText(t.Columns[column], i)
 			}
 		}
@@ -155,8 +156,25 @@ func (r *scored) readTrials(means map[int32]score.Mean) error {
 			byKey[key], r.groups = g, append(r.groups, g)
 		}
 		g.trials = append(g.trials, scoredTrial{number[i], replicate[i], truth[i], status[i], means[number[i]]})
+		if at := [2]int32{replicate[i], truth[i]}; met[at] == "" {
+			met[at] = key
+		}
+	}
+	for _, b := range baselines {
+		key := b.filter + " " + met[[2]int32{b.replicate, b.truth}]
+		if byKey[key] == nil {
+			byKey[key] = &group{filter: b.filter}
+			r.baselines = append(r.baselines, byKey[key])
+		}
+		byKey[key].trials = append(byKey[key].trials, b.scoredTrial)
 	}
 	return nil
+}
+
+// withoutSeed returns axes but for the seed: what differs in it alone is repeated, as
+// replicates are.
+func withoutSeed(axes []string) []string {
+	return slices.DeleteFunc(slices.Clone(axes), func(axis string) bool { return axis == "experiment.seed" })
 }
 
 func axisText(column any, row int) string {

@@ -15,8 +15,8 @@ const shownRows = 60
 
 // show prints the result table: one row for every filter and combination of axis
 // values, and one per baseline. Scores are time means after burn-in with their
-// standard errors; of several replicates means over them, with the standard error
-// that follows from how they differ.
+// standard errors; of several replicates or seeds means over them, with the standard
+// error that follows from how they differ.
 func (a *app) show(r *result) {
 	if a.quiet {
 		return
@@ -24,7 +24,7 @@ func (a *app) show(r *result) {
 	metrics := r.columns()
 	var b strings.Builder
 	out := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(out, "filter\tmembers\t%s", cell(r.axes...))
+	fmt.Fprintf(out, "filter\tmembers\t%s", cell(withoutSeed(r.axes)...))
 	for _, m := range metrics {
 		fmt.Fprintf(out, "%s\t± se\t", m)
 	}
@@ -82,7 +82,7 @@ func (r *result) columns() []string {
 	})
 }
 
-// tableRow is the trials that differ in their replicate alone, or a baseline.
+// tableRow is the trials that differ in their replicate or seed alone, or a baseline.
 type tableRow struct {
 	filter, size string
 	axes         []string
@@ -93,7 +93,7 @@ type tableRow struct {
 // tableRows returns the trials in their order, then the baselines.
 func tableRows(r *result) []*tableRow {
 	var rows []*tableRow
-	byKey, byTrial := map[string]*tableRow{}, map[int]*tableRow{}
+	byKey, byTrial, axes := map[string]*tableRow{}, map[int]*tableRow{}, withoutSeed(r.axes)
 	row := func(filter, size string, axes []string) *tableRow {
 		key := fmt.Sprintf("%q", append([]string{filter, size}, axes...))
 		if byKey[key] == nil {
@@ -103,7 +103,7 @@ func tableRows(r *result) []*tableRow {
 		return byKey[key]
 	}
 	for _, t := range r.trials {
-		of := row(t.Filter, fmt.Sprint(t.Size), axisValues(r.axes, t.Values))
+		of := row(t.Filter, fmt.Sprint(t.Size), axisValues(axes, t.Values))
 		of.status = append(of.status, t.Status)
 		byTrial[t.Trial] = of
 	}
@@ -113,7 +113,7 @@ func tableRows(r *result) []*tableRow {
 		}
 		of := byTrial[m.Trial]
 		if m.Trial == 0 {
-			of = row(m.Filter, "", make([]string, len(r.axes)))
+			of = row(m.Filter, "", make([]string, len(axes)))
 		}
 		of.values[m.Metric] = append(of.values[m.Metric], m)
 	}

@@ -46,7 +46,7 @@ func (m *maker) samples(s workflow.Start, l *sdk.Layout, path ...any) *mat.Dense
 	file := below(path, "file")
 	m.enough(rows, m.w.Ensemble.Size, file, "ensemble", "size")
 	for i, f := range m.w.Filters {
-		if f.Size != m.w.Ensemble.Size {
+		if f.Size != m.w.Ensemble.Size && m.w.Runs(f.Label) {
 			m.enough(rows, f.Size, file, "filter", i, "size")
 		}
 	}

@@ -213,10 +213,11 @@ func remembered[C, T any](configure func(context.Context, C) (T, error)) func(co
 func (m *maker) resolve(w *workflow.Workflow) {
 	axes := w.Axes()
 	fill := func(path string, c *workflow.Component) {
-		if slices.Contains(axes, path+".plugin") {
-			return // other plugins have other parameters
+		manifest := m.manifests[c.Plugin]
+		if manifest == nil || slices.Contains(axes, path+".plugin") {
+			return // no trial has it, or other plugins have other parameters
 		}
-		if params, err := m.manifests[c.Plugin].Resolve(c.Params); err == nil {
+		if params, err := manifest.Resolve(c.Params); err == nil {
 			c.Params = maps.Clone(params)
 		}
 	}

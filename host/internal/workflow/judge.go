@@ -53,6 +53,13 @@ func (w *Workflow) judgeLabels(found *Diagnostics) {
 			seen[f.Label] = i
 		}
 	}
+	if w.Sweep != nil {
+		for i, label := range w.Sweep.Filters {
+			if !slices.Contains(w.labels(), label) {
+				found.unknownLabel(w.At("sweep", "filter", i), "filter", label, w.labels())
+			}
+		}
+	}
 	if b := w.Verify.Baseline; b != "" && !slices.Contains(w.labels(), b) {
 		found.unknownLabel(w.At("verify", "baseline"), "filter", b, w.labels())
 	}

@@ -180,6 +180,7 @@ var schema = key{kind: table, keys: []key{
 	}},
 	{name: "sweep", kind: table, doc: "which trials there are beside one of every filter", keys: []key{
 		{name: "replicate", kind: replicates, doc: "numbers of the replicates, each with a truth, observations and members of its own; 1 when left out"},
+		{name: "filter", kind: words, min: one, example: `["enkf"]`, doc: "labels of the filters that run; all when left out"},
 		{name: "axes", kind: axes, doc: "lists of values for other keys, such as \"ensemble.size\" = [20, 50]; one below filter.LABEL concerns that filter alone"},
 		{name: "exclude", kind: exclusions, doc: "combinations of axis values to leave out"},
 	}},

@@ -15,6 +15,7 @@ import (
 // that filter alone.
 type Sweep struct {
 	Replicates Replicates       `toml:"replicate,omitempty"`
+	Filters    []string         `toml:"filter,omitempty"`  // labels of those that run; empty: all
 	Axes       map[string]any   `toml:"axes,omitempty"`    // lists of values, by dotted key
 	Exclude    []map[string]any `toml:"exclude,omitempty"` // combinations that are left out
 }
@@ -44,10 +45,18 @@ func (w *Workflow) Settings() []Setting {
 		return w.settings
 	}
 	s := Setting{Workflow: w}
-	for i := range w.Filters {
-		s.Variants = append(s.Variants, Variant{w, i, nil})
+	for i, f := range w.Filters {
+		if w.Runs(f.Label) {
+			s.Variants = append(s.Variants, Variant{w, i, nil})
+		}
 	}
 	return []Setting{s}
+}
+
+// Runs says whether the filter with a label has trials: whether the sweep does not
+// leave it out.
+func (w *Workflow) Runs(label string) bool {
+	return w.Sweep == nil || len(w.Sweep.Filters) == 0 || slices.Contains(w.Sweep.Filters, label)
 }
 
 // Axes returns the keys of the axes, sorted.
@@ -110,7 +119,9 @@ func (w *Workflow) expand(given *node) Diagnostics {
 		shared, values := w.with(given, common, c, &found)
 		s := Setting{Workflow: shared}
 		for i, f := range w.Filters {
-			w.variants(&s, i, given, common, c, own[f.Label], values, &found)
+			if w.Runs(f.Label) {
+				w.variants(&s, i, given, common, c, own[f.Label], values, &found)
+			}
 		}
 		if len(s.Variants) > 0 {
 			w.settings = append(w.settings, s)
@@ -211,7 +222,9 @@ func (w *Workflow) countTrials(common []axis, own map[string][]axis) int {
 	}
 	n := 0
 	for _, f := range w.Filters {
-		n += product(own[f.Label])
+		if w.Runs(f.Label) {
+			n += product(own[f.Label])
+		}
 	}
 	return n * product(common) * len(w.Replicates())
 }
@@ -345,8 +358,10 @@ func (n *node) asSweep() *node {
 	inner := func(name string, child *node) *node {
 		return &node{table: map[string]*node{name: child}, src: n.src, layer: n.layer, mark: n.mark}
 	}
-	if r := n.table["replicate"]; r != nil {
-		return inner("sweep", inner("replicate", r))
+	for _, name := range []string{"replicate", "filter"} {
+		if child := n.table[name]; child != nil && child.table == nil {
+			return inner("sweep", inner(name, child))
+		}
 	}
 	return inner("sweep", inner("axes", n))
 }
