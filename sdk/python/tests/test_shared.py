@@ -122,7 +122,7 @@ SPACE = Space(Layout((Variable("u", "1", (70_000,)), Variable("p"))))
 def request(messages, members=7, memory=None, name=""):
     header = pb.CallHeader(members=members, sends=[1], shm=name)
     end = _frames.end(pb.CallEnd(members=members))
-    return Incoming(chain([_frames.field(1, header.SerializeToString())], messages, [end]), {"lake": memory})
+    return Incoming(_frames.field(1, header.SerializeToString()), chain(messages, [end]), {"lake": memory})
 
 
 def read(r):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,13 @@ class Frame:
     channel: int = 0
     shm: Any = None
     ipc: memoryview = memoryview(b"")  # noqa: RUF009 - immutable
+
+    def parts(self) -> Iterator[Frame]:
+        """Returns the payload and the end, of which a frame may hold both."""
+        if self.channel:
+            yield Frame(channel=self.channel, shm=self.shm, ipc=self.ipc)
+        if self.end is not None:
+            yield Frame(end=self.end)
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:

@@ -64,7 +64,9 @@ class Server:
 
     def describe(self, request: Any, context: Any) -> Any:
         """Says what the plugin is."""
-        return pb.DescribeResponse(manifest=self.manifest, protocol_minor=1, features=_shared.features())
+        # A stream that waits for its next call has a thread; where calls take turns there is one.
+        series = [] if self.cls.concurrent_calls else ["series.v1"]
+        return pb.DescribeResponse(manifest=self.manifest, protocol_minor=2, features=series + _shared.features())
 
     def share(self, request: Any, context: Any) -> Any:
         """Maps memory of the host."""
@@ -103,20 +105,32 @@ class Server:
             abort(context, classify(e))
 
     def call(self, messages: Iterator[bytes], context: Any) -> Iterator[bytes]:
-        """Answers one call of the plugin's role."""
+        """Answers the calls of one stream, one after the other."""
+        while (first := next(messages, None)) is not None:
+            yield from self.answer(first, messages, context)
+
+    def answer(self, first: bytes, messages: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        """Answers the call that begins with the message first."""
         taken: Outgoing | None = None
         try:
-            request = Incoming(messages, self.memories)
+            request = Incoming(first, messages, self.memories)
             c, inputs = self.receive(request)
             answer, end = CALL[self.cls._role](c, request.header, inputs)
             taken = Outgoing(request.memory, context.is_active)
+            last = b""  # the message before the end, where that can be joined to it
             for channel in request.header.wants:
                 if channel not in answer:
                     raise ContractError(f"channel {channel} is not offered", where="call")
-                yield from taken.channel(channel, c.space(channel).encode(answer[channel]))
+                for message in taken.channel(channel, c.space(channel).encode(answer[channel])):
+                    if not request.header.series:
+                        yield message
+                        continue
+                    if last:
+                        yield last
+                    last = message
             inputs.clear()  # for the next call to use their memory
             answer.clear()
-            yield _frames.end(end)
+            yield last + _frames.end(end)
             if taken.taken:  # the host closes its side when it has read them all
                 for _ in messages:
                     pass

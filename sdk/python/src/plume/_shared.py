@@ -18,7 +18,7 @@ _PATIENCE, _PAUSE = 5e-3, 2e-5  # seconds: how long a sender waits for a slot, a
 
 
 def features() -> list[str]:
-    """Returns the optional parts of the protocol that work on this system."""
+    """Returns what of shared memory works on this system."""
     return ["shm.v2"] if sys.platform == "linux" and sys.byteorder == "little" else []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -11,15 +12,15 @@ from .errors import ContractError
 
 
 class Incoming:
-    """A request: its header, and its channels one after the other, as pyarrow reads
-    them.
+    """A request that begins with the message first: its header, and its channels one
+    after the other, as pyarrow reads them.
 
     Values are copied once on their way out of the frames, into room that the next
     read but one uses again; what fits into one frame is a window on it."""
 
-    def __init__(self, messages: Iterator[bytes], memories: dict[str, Memory]) -> None:
+    def __init__(self, first_message: bytes, messages: Iterator[bytes], memories: dict[str, Memory]) -> None:
         self._messages = messages
-        first = _frames.parse(next(messages, b""))
+        first = _frames.parse(first_message)
         if first.header is None:
             raise ContractError("does not start with a CallHeader", where="call")
         self.header: Any = first.header
@@ -27,6 +28,7 @@ class Incoming:
         if first.header.shm and self.memory is None:
             raise ContractError(f"there is no shared memory {first.header.shm!r}", where="call")
         self._frame = _frames.Frame()
+        self._frames = deque(first.parts())  # that came joined
         self._piece, self._at = self._frame.ipc, 0
         self._rooms = [bytearray(), bytearray()]
 
@@ -34,10 +36,7 @@ class Incoming:
         """Says whether there is more of a channel, and goes to the next frame for it."""
         while self._at == len(self._piece):
             if self._frame.channel == 0 and self._frame.end is None:
-                message = next(self._messages, None)
-                if message is None:
-                    raise ContractError("ended without a CallEnd", where="call")
-                self._frame = _frames.parse(message)
+                self._frame = self._next()
             if self._frame.end is not None or self._frame.channel != channel:
                 return False
             self._piece, self._at = self._frame.ipc, 0
@@ -48,6 +47,14 @@ class Incoming:
             if not len(self._piece):
                 self._frame = _frames.Frame()
         return True
+
+    def _next(self) -> _frames.Frame:
+        """Returns the next frame; those that came joined come one by one."""
+        while not self._frames:
+            if (message := next(self._messages, None)) is None:
+                raise ContractError("ended without a CallEnd", where="call")
+            self._frames.extend(_frames.parse(message).parts())
+        return self._frames.popleft()
 
     def _passed(self, n: int) -> None:
         """Goes on by n bytes, and frees the slot that is behind."""
