@@ -2,6 +2,8 @@ package cli
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,6 +58,32 @@ func BenchmarkCycle(b *testing.B) {
 }
 
 var errEnough = errors.New("enough")
+
+// BenchmarkTrials runs a sweep of 201 trials of Lorenz-63, N = 20, 100 cycles: the
+// paper's filter, an EnKF and a particle filter in 67 replicates. One operation is the
+// whole run, from the workflow's text to tables that are on the disk, plugins' start
+// included.
+func BenchmarkTrials(b *testing.B) {
+	for _, workers := range []int{1, 2} {
+		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			for b.Loop() {
+				s := &source{
+					path: "../../../workflows/lorenz63-quick.toml", format: "human",
+					set:   []string{"time.cycles=100", "ensemble.size=20"},
+					sweep: []string{"replicate=1..67", `filter=["diffusion", "enkf", "particle"]`},
+				}
+				a := &app{stdout: io.Discard, stderr: io.Discard, quiet: true}
+				r, err := a.perform(b.Context(), s, b.TempDir(), running{workers: workers, checkpoint: time.Minute})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if len(r.trials) != 201 {
+					b.Fatalf("%d trials, want 201", len(r.trials))
+				}
+			}
+		})
+	}
+}
 
 // BenchmarkWriting runs sakov2008-lorenz96 (N = 40, the stochastic EnKF) with real
 // processes, scores every cycle and stores everything there is to store. It reports
