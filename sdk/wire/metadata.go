@@ -6,7 +6,7 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// Numbers of the tables in Arrow's Message.fbs and Schema.fbs.
+// Numbers of the tables in Arrow's Message.fbs, Schema.fbs and File.fbs.
 // https://arrow.apache.org/docs/format/Columnar.html#ipc-encapsulated-message-format
 const (
 	messageHeaderType, messageHeader, messageBodyLength = 1, 2, 3
@@ -21,6 +21,8 @@ const (
 	doublePrecision                       = 2
 
 	batchLength, batchNodes, batchBuffers, batchCompression = 0, 1, 2, 3
+
+	footerRecordBatches = 3
 )
 
 // message is a decoded message header.

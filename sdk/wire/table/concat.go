@@ -3,12 +3,10 @@ package table
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/ipc"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
 // ErrColumns is the error of [Concat] for tables whose columns differ.
@@ -16,100 +14,80 @@ var ErrColumns = errors.New("the columns differ")
 
 // Concat writes the rows of parts, in order, as one table with one record batch
 // per part that has rows. When their columns differ it writes nothing and returns
-// ErrColumns.
-func Concat(path string, parts []string) error {
-	if err := sameColumns(parts); err != nil {
+// ErrColumns. Cost: one part in memory.
+func Concat(path string, parts []string) (err error) {
+	e, err := encodingOf(parts[0])
+	if err != nil {
+		return fmt.Errorf("%s: %w", parts[0], err)
+	}
+	w, err := e.create(path, path+Part, nil)
+	if err != nil {
 		return err
 	}
-	var w *Writer
 	for _, part := range parts {
-		records, schema, err := readRecords(part)
-		if err != nil {
-			return fmt.Errorf("%s: %w", part, err)
-		}
-		if w == nil {
-			if w, err = createLike(path, path+Part, schema); err != nil {
-				return err
-			}
-		}
-		if err := w.appendAll(records); err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", part, err), w.Abandon())
+		if err := w.appendAll(part); err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", part, err), w.Abandon(), os.Remove(path+Part))
 		}
 	}
 	return w.Close()
 }
 
-func sameColumns(parts []string) error {
-	var first *arrow.Schema
-	for _, part := range parts {
-		schema, err := readSchema(part)
-		if err != nil {
-			return fmt.Errorf("%s: %w", part, err)
-		}
-		if first == nil {
-			first = schema
-		}
-		if !schema.Equal(first) {
-			return fmt.Errorf("%s: %w from those of %s", part, ErrColumns, parts[0])
-		}
-	}
-	return nil
-}
-
-func readSchema(path string) (*arrow.Schema, error) {
+// encodingOf returns how the table path, which has been closed, is stored.
+func encodingOf(path string) (*encoding, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	r, err := ipc.NewFileReader(f)
-	if err != nil {
-		return nil, err
+	if whole, err := isWhole(f); err != nil || !whole {
+		return nil, errors.Join(errDamaged, err)
 	}
-	defer r.Close()
-	return r.Schema(), nil
-}
-
-func readRecords(path string) ([]arrow.Record, *arrow.Schema, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	r, err := ipc.NewFileReader(f)
-	if err != nil {
-		return nil, nil, err
-	}
-	var records []arrow.Record
-	for i := range r.NumRecords() {
-		record, err := r.RecordAt(i)
-		if err != nil {
-			return nil, nil, err
-		}
-		records = append(records, record)
-	}
-	return records, r.Schema(), nil
-}
-
-// appendAll writes all rows of records as one record batch.
-func (w *Writer) appendAll(records []arrow.Record) error {
-	if len(records) == 0 {
+	var schema *arrow.Schema
+	err = scanFile(f, func(s *arrow.Schema) error {
+		schema = s
 		return nil
+	}, func(arrow.Record) error { return io.EOF })
+	if schema == nil {
+		return nil, err
 	}
-	rows := int64(0)
-	columns := make([]arrow.Array, w.schema.NumFields())
-	for _, r := range records {
-		rows += r.NumRows()
+	return newEncoding(schema)
+}
+
+// appendAll writes all rows of the table path as one record batch.
+func (w *Writer) appendAll(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
 	}
-	for i := range columns {
-		pieces := make([]arrow.Array, len(records))
-		for k, r := range records {
-			pieces[k] = r.Column(i)
+	defer f.Close()
+	s, err := openStored(f, w.encoding)
+	if err != nil {
+		return err
+	}
+	rows, batch := 0, make([]vector, len(w.fields))
+	for i := range w.vectors {
+		w.vectors[i] = vector{values: w.own[i][1][:0], text: w.own[i][2][:0]}
+	}
+	for {
+		err := s.next(batch)
+		if errors.Is(err, io.EOF) {
+			break
 		}
-		var err error
-		if columns[i], err = array.Concatenate(pieces, memory.DefaultAllocator); err != nil {
+		if err != nil {
 			return err
 		}
+		for i, f := range w.fields {
+			if err := w.vectors[i].concatenate(f, rows, batch[i], s.rows); err != nil {
+				return err
+			}
+		}
+		rows += s.rows
 	}
-	return w.writeBatch(array.NewRecord(w.schema, columns, rows))
+	for i, a := range w.vectors {
+		w.own[i][1], w.own[i][2] = a.values, a.text
+	}
+	if rows == 0 {
+		return nil
+	}
+	return w.writeBatch(rows)
 }

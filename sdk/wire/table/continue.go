@@ -1,12 +1,14 @@
 package table
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
 )
 
 // next is what is added to the name of a part that is being copied.
@@ -18,41 +20,56 @@ const next = ".next"
 // table has, one of them "cycle". What was stored is not touched before the copy is
 // whole. It returns the cycle of the last row, 0 without rows.
 func Continue(path string, columns []Column, through int) (_ *Writer, last int, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		f, err = os.Open(path + Part)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
 	w, err := create(path, path+Part+next, columns, nil)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer func() {
-		if p := recover(); p != nil { // Arrow's reader panics over some damaged files
-			err = fmt.Errorf("%s: is damaged: %v", path, p)
-		}
-		if err != nil {
-			err = errors.Join(err, w.Abandon(), os.Remove(path+Part+next))
-		}
-	}()
-	index := w.schema.FieldIndices("cycle")
-	same := func(s *arrow.Schema) error {
-		if len(index) != 1 || !s.Equal(w.schema) {
-			return ErrColumns
-		}
-		return nil
+	if last, err = w.copyThrough(f, through); err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("%s: %w", path, err), w.Abandon(), os.Remove(path+Part+next))
 	}
-	err = scan(path, same, func(record arrow.Record) error {
-		cycles, ok := record.Column(index[0]).(*array.Int32)
-		if !ok || cycles.Len() == 0 || int(cycles.Value(cycles.Len()-1)) > through {
-			return nil
-		}
-		last = int(cycles.Value(cycles.Len() - 1))
-		return w.arrow.Write(record)
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	if err = errors.Join(w.buffer.Flush(), os.Rename(path+Part+next, path+Part)); err != nil {
-		return nil, 0, err
+	if err = os.Rename(path+Part+next, path+Part); err != nil {
+		return nil, 0, errors.Join(err, w.Abandon())
 	}
 	if err = os.Remove(path); errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}
 	return w, last, err
+}
+
+// copyThrough copies the batches of f up to cycle through and returns that of the last.
+func (w *Writer) copyThrough(f *os.File, through int) (last int, err error) {
+	index := slices.IndexFunc(w.fields, func(f field) bool { return f.name == "cycle" && f.id == arrow.INT32 })
+	if index < 0 {
+		return 0, ErrColumns
+	}
+	s, err := openStored(f, w.encoding)
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return 0, nil // the writer did not come to its first batch
+	}
+	for err == nil {
+		if err = s.next(w.vectors); err != nil {
+			break
+		}
+		cycles := w.vectors[index].values
+		if len(cycles) == 0 {
+			continue
+		}
+		cycle := int(int32(binary.LittleEndian.Uint32(cycles[len(cycles)-4:])))
+		if cycle > through {
+			break
+		}
+		last, err = cycle, w.writeBatch(s.rows)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return last, err
 }

@@ -147,8 +147,7 @@ func tidy(s *arrow.Schema) *reshaper {
 	m := s.Metadata()
 	schema := arrow.NewSchema(fields, &m)
 	return &reshaper{schema, func(r arrow.Record) arrow.Record {
-		var names []string
-		var indexes []int32
+		names, indexes := array.NewStringBuilder(memory.DefaultAllocator), array.NewInt32Builder(memory.DefaultAllocator)
 		var values []arrow.Array
 		rows := int(r.NumRows())
 		for _, c := range variables { // variable by variable, value by value, row by row
@@ -157,8 +156,8 @@ func tidy(s *arrow.Schema) *reshaper {
 				width = int(list.Len())
 			}
 			for i := range width {
-				names = append(names, slices.Repeat([]string{s.Field(c).Name}, rows)...)
-				indexes = append(indexes, slices.Repeat([]int32{int32(i)}, rows)...)
+				names.AppendValues(slices.Repeat([]string{s.Field(c).Name}, rows), nil)
+				indexes.AppendValues(slices.Repeat([]int32{int32(i)}, rows), nil)
 				values = append(values, every(r.Column(c), i))
 			}
 		}
@@ -166,8 +165,8 @@ func tidy(s *arrow.Schema) *reshaper {
 		for _, c := range keys {
 			columns = append(columns, concatenated(slices.Repeat([]arrow.Array{r.Column(c)}, len(values))))
 		}
-		columns = append(columns, column(names, arrow.BinaryTypes.String), column(indexes, arrow.PrimitiveTypes.Int32), concatenated(values))
-		return array.NewRecord(schema, columns, int64(len(names)))
+		columns = append(columns, names.NewArray(), indexes.NewArray(), concatenated(values))
+		return array.NewRecord(schema, columns, int64(rows*len(values)))
 	}}
 }
 

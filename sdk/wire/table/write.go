@@ -1,18 +1,14 @@
 package table
 
 import (
-	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/ipc"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -27,34 +23,16 @@ type Block struct {
 
 // Writer writes one table. It is not safe for concurrent use.
 type Writer struct {
+	*encoding
 	path    string
 	columns []Column
-	schema  *arrow.Schema
 	file    *os.File
-	buffer  *buffered
-	arrow   *ipc.FileWriter
-	batches int
-}
+	at      int64 // length of the file
+	blocks  []block
 
-// buffered is a buffered file that knows its position, which is all the seeking
-// that Arrow's writer does.
-type buffered struct {
-	*bufio.Writer
-	at int64
-}
-
-func (b *buffered) Write(p []byte) (int, error) {
-	n, err := b.Writer.Write(p)
-	b.at += int64(n)
-	return n, err
-}
-
-// Seek implements io.Seeker for the current position alone.
-func (b *buffered) Seek(offset int64, whence int) (int64, error) {
-	if offset != 0 || whence != io.SeekCurrent {
-		return 0, errors.ErrUnsupported
-	}
-	return b.at, nil
+	vectors []vector // of the batch; their memory, where they do not share that of the values, and out are used again
+	own     [][3][]byte
+	out     []byte
 }
 
 // Part is what is added to a file's name while it is written.
@@ -78,25 +56,21 @@ func create(path, file string, columns []Column, metadata map[string]string) (*W
 		values[i] = metadata[k]
 	}
 	m := arrow.NewMetadata(keys, values)
-	w, err := createLike(path, file, arrow.NewSchema(fields, &m))
+	e, err := newEncoding(arrow.NewSchema(fields, &m))
 	if err != nil {
 		return nil, err
 	}
-	w.columns = columns
-	return w, nil
+	return e.create(path, file, columns)
 }
 
-// createLike starts a table with a given schema in a file of another name.
-func createLike(path, file string, schema *arrow.Schema) (*Writer, error) {
-	w := &Writer{path: path, schema: schema}
-	var err error
-	if w.file, err = os.Create(file); err != nil {
+// create starts the table path in a file of another name.
+func (e *encoding) create(path, file string, columns []Column) (*Writer, error) {
+	f, err := os.Create(file)
+	if err != nil {
 		return nil, err
 	}
-	w.buffer = &buffered{Writer: bufio.NewWriterSize(w.file, 1<<16)}
-	if w.arrow, err = ipc.NewFileWriter(w.buffer, ipc.WithSchema(w.schema)); err != nil {
-		return nil, errors.Join(err, w.file.Close())
-	}
+	w := &Writer{encoding: e, path: path, columns: columns, file: f, vectors: make([]vector, len(e.fields)), own: make([][3][]byte, len(e.fields))}
+	w.out = append(w.out, e.start...)
 	return w, nil
 }
 
@@ -106,166 +80,163 @@ func createLike(path, file string, schema *arrow.Schema) (*Writer, error) {
 // follow one another, which take its columns in order. The values have been handed
 // to the operating system when Append returns.
 func (w *Writer) Append(rows int, values ...any) error {
-	arrays := make([]arrow.Array, 0, len(w.columns))
-	defer func() {
-		for _, a := range arrays {
-			a.Release()
-		}
-	}()
 	offset, next := 0, 0 // in the current block; of values
 	for i, c := range w.columns {
 		if next == len(values) {
 			return fmt.Errorf("table %s: no values for column %s", w.path, c.Name)
 		}
-		var a arrow.Array
+		n := -1
 		if block, ok := values[next].(Block); ok && c.Type == Values {
-			a = variable(block, offset, rows, c.Variable.Size(), w.schema.Field(i).Type)
+			n = w.variable(i, block, offset)
 			if offset += c.Variable.Size(); offset == block.Matrix.RawMatrix().Cols {
 				offset, next = 0, next+1
 			}
 		} else {
-			a = column(values[next], w.schema.Field(i).Type)
+			n = w.column(i, values[next])
 			next++
 		}
-		if a == nil || a.Len() != rows {
+		if n != rows {
 			return fmt.Errorf("table %s: column %s does not take %T of %d rows", w.path, c.Name, values[max(0, next-1)], rows)
 		}
-		arrays = append(arrays, a)
 	}
-	record := array.NewRecord(w.schema, arrays, int64(rows))
-	defer record.Release()
-	return w.writeBatch(record)
+	return w.writeBatch(rows)
 }
 
-func (w *Writer) writeBatch(record arrow.Record) error {
-	if err := w.arrow.Write(record); err != nil {
-		return err
-	}
-	w.batches++
-	return w.buffer.Flush()
+// directly is the size from which buffers are written from where they are.
+const directly = 1 << 18
+
+// writeBatch writes rows rows of the vectors.
+func (w *Writer) writeBatch(rows int) error {
+	from := len(w.out) // the first time behind the beginning of the file
+	var body int
+	w.out, body = w.appendMetadata(w.out, rows, w.vectors)
+	w.blocks = append(w.blocks, block{w.at + int64(from), int64(body)})
+	var err error
+	w.buffers(w.vectors, func(b []byte) {
+		if len(b) < directly {
+			w.out = append(w.out, b...)
+		} else {
+			err = errors.Join(err, w.flush(w.out), w.flush(b))
+			w.out = w.out[:0]
+		}
+		w.out = append(w.out, zeros[:padded(len(b))-len(b)]...)
+	})
+	return errors.Join(err, w.flushOut())
 }
 
-// column returns v as an Arrow array of type t, or nil when it is of another. Numbers
-// are windows on the memory they come in.
-func column(v any, t arrow.DataType) arrow.Array {
+var zeros [8]byte
+
+func (w *Writer) flush(b []byte) error {
+	n, err := w.file.Write(b)
+	w.at += int64(n)
+	return err
+}
+
+func (w *Writer) flushOut() error {
+	err := w.flush(w.out)
+	w.out = w.out[:0]
+	return err
+}
+
+// column sets vector i to v and returns the number of values, or -1 when the column is of
+// another type. Numbers are windows on the memory they come in.
+func (w *Writer) column(i int, v any) int {
 	switch v := v.(type) {
 	case []int32:
-		return numbers(Nullable[int32]{Values: v}, arrow.Int32Traits.CastToBytes, arrow.INT32, t)
+		return w.fixed(i, arrow.INT32, len(v), arrow.Int32Traits.CastToBytes(v), nil)
 	case []int64:
-		return numbers(Nullable[int64]{Values: v}, arrow.Int64Traits.CastToBytes, arrow.INT64, t)
+		return w.fixed(i, arrow.INT64, len(v), arrow.Int64Traits.CastToBytes(v), nil)
 	case []float64:
-		return numbers(Nullable[float64]{Values: v}, arrow.Float64Traits.CastToBytes, arrow.FLOAT64, t)
+		return w.fixed(i, arrow.FLOAT64, len(v), arrow.Float64Traits.CastToBytes(v), nil)
 	case []string:
-		return texts(Nullable[string]{Values: v}, t)
+		return w.texts(i, v, nil)
 	case Nullable[int32]:
-		return numbers(v, arrow.Int32Traits.CastToBytes, arrow.INT32, t)
+		return w.fixed(i, arrow.INT32, len(v.Values), arrow.Int32Traits.CastToBytes(v.Values), v.Valid)
 	case Nullable[int64]:
-		return numbers(v, arrow.Int64Traits.CastToBytes, arrow.INT64, t)
+		return w.fixed(i, arrow.INT64, len(v.Values), arrow.Int64Traits.CastToBytes(v.Values), v.Valid)
 	case Nullable[float64]:
-		return numbers(v, arrow.Float64Traits.CastToBytes, arrow.FLOAT64, t)
+		return w.fixed(i, arrow.FLOAT64, len(v.Values), arrow.Float64Traits.CastToBytes(v.Values), v.Valid)
 	case Nullable[string]:
-		return texts(v, t)
+		return w.texts(i, v.Values, v.Valid)
 	}
-	return nil
+	return -1
 }
 
-func numbers[T int32 | int64 | float64](v Nullable[T], bytes func([]T) []byte, id arrow.Type, t arrow.DataType) arrow.Array {
-	if t.ID() != id {
-		return nil
+func (w *Writer) fixed(i int, id arrow.Type, n int, values []byte, valid []bool) int {
+	if w.fields[i].id != id {
+		return -1
 	}
-	validity, nulls := v.bitmap()
-	return array.MakeFromData(array.NewData(t, len(v.Values),
-		[]*memory.Buffer{validity, memory.NewBufferBytes(bytes(v.Values))}, nil, nulls, 0))
+	w.vectors[i] = vector{values: values}
+	w.validate(i, len(valid), func(k int) bool { return valid[k] })
+	return n
 }
 
-func texts(v Nullable[string], t arrow.DataType) arrow.Array {
-	if t.ID() != arrow.STRING {
-		return nil
+func (w *Writer) texts(i int, values []string, valid []bool) int {
+	if w.fields[i].id != arrow.STRING {
+		return -1
 	}
-	offsets, size := make([]int32, 1, len(v.Values)+1), 0
-	for _, s := range v.Values {
-		size += len(s)
-		offsets = append(offsets, int32(size))
-	}
-	text := make([]byte, 0, size)
-	for _, s := range v.Values {
+	offsets, text := binary.LittleEndian.AppendUint32(w.own[i][1][:0], 0), w.own[i][2][:0]
+	for _, s := range values {
 		text = append(text, s...)
+		offsets = binary.LittleEndian.AppendUint32(offsets, uint32(len(text)))
 	}
-	validity, nulls := v.bitmap()
-	return array.NewStringData(array.NewData(t, len(v.Values),
-		[]*memory.Buffer{validity, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets)), memory.NewBufferBytes(text)}, nil, nulls, 0))
+	w.own[i][1], w.own[i][2] = offsets, text
+	w.vectors[i] = vector{values: offsets, text: text}
+	w.validate(i, len(valid), func(k int) bool { return valid[k] })
+	return len(values)
 }
 
-// bitmap returns which values are there; see the function of this name.
-func (v Nullable[T]) bitmap() (*memory.Buffer, int) {
-	if v.Valid == nil {
-		return nil, 0
-	}
-	return bitmap(len(v.Values), func(i int) bool { return v.Valid[i] })
-}
-
-// variable returns the width columns of b from offset on, as an array of type t. Where the variable is all of the matrix its
-// memory is used as it is.
-func variable(b Block, offset, rows, width int, t arrow.DataType) arrow.Array {
-	raw := b.Matrix.RawMatrix()
-	if raw.Rows != rows {
-		return nil
-	}
-	values := raw.Data
-	if width != raw.Cols || raw.Stride != raw.Cols {
-		values = make([]float64, rows*width)
-		for i := range rows {
-			copy(values[i*width:(i+1)*width], raw.Data[i*raw.Stride+offset:])
+// variable sets vector i to the columns of b from offset on that it takes, and returns the
+// number of rows. Where the variable is all of the matrix its memory is used as it is.
+func (w *Writer) variable(i int, b Block, offset int) int {
+	raw, width := b.Matrix.RawMatrix(), w.fields[i].items
+	if width == raw.Cols && raw.Stride == raw.Cols {
+		w.vectors[i] = vector{values: arrow.Float64Traits.CastToBytes(raw.Data[:raw.Rows*width])}
+	} else {
+		values := w.own[i][1][:0]
+		for r := range raw.Rows {
+			from := r*raw.Stride + offset
+			values = append(values, arrow.Float64Traits.CastToBytes(raw.Data[from:from+width])...)
 		}
+		w.own[i][1], w.vectors[i] = values, vector{values: values}
 	}
-	nulls, validity := 0, (*memory.Buffer)(nil)
 	if b.Null {
-		validity, nulls = bitmap(rows*width, func(i int) bool { return values[i] == values[i] })
+		w.validate(i, raw.Rows*width, func(k int) bool {
+			v := raw.Data[k/width*raw.Stride+offset+k%width]
+			return v == v
+		})
 	}
-	data := array.NewData(arrow.PrimitiveTypes.Float64, rows*width,
-		[]*memory.Buffer{validity, memory.NewBufferBytes(arrow.Float64Traits.CastToBytes(values[:rows*width]))}, nil, nulls, 0)
-	if t.ID() == arrow.FLOAT64 {
-		return array.NewFloat64Data(data)
-	}
-	return array.NewFixedSizeListData(array.NewData(t, rows, []*memory.Buffer{nil}, []arrow.ArrayData{data}, 0, 0))
+	return raw.Rows
 }
 
-// bitmap returns which of n values are there, and how many are not; nil when all are.
-func bitmap(n int, there func(i int) bool) (*memory.Buffer, int) {
-	nulls := 0
-	for i := range n {
-		if !there(i) {
+// validate says which of n values of vector i are there.
+func (w *Writer) validate(i, n int, there func(k int) bool) {
+	bits, nulls := w.own[i][0][:0], 0
+	for k := range n {
+		if k%8 == 0 {
+			bits = append(bits, 0)
+		}
+		if there(k) {
+			bits[k/8] |= 1 << (k % 8)
+		} else {
 			nulls++
 		}
 	}
-	if nulls == 0 {
-		return nil, 0
+	w.own[i][0] = bits
+	if nulls > 0 {
+		w.vectors[i].nulls, w.vectors[i].validity = nulls, bits
 	}
-	bits := make([]byte, (n+7)/8)
-	for i := range n {
-		if there(i) {
-			bits[i/8] |= 1 << (i % 8)
-		}
-	}
-	return memory.NewBufferBytes(bits), nulls
 }
-
-// endOfStream is what ends an Arrow stream; Arrow's writer of files leaves it out.
-var endOfStream = []byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}
 
 // Close ends the stream, so that a file cut in its footer is whole as a stream, adds the
 // footer and gives the file its name. It does not wait until that is on the disk.
 func (w *Writer) Close() error {
-	var err error
-	if w.batches > 0 { // without any the schema is not written yet
-		_, err = w.buffer.Write(endOfStream)
-	}
-	err = errors.Join(err, w.arrow.Close(), w.buffer.Flush())
-	if err := errors.Join(err, w.file.Close()); err != nil {
+	w.out = w.appendFooter(w.out, w.blocks)
+	if err := errors.Join(w.flushOut(), w.file.Close()); err != nil {
 		return err
 	}
 	return os.Rename(w.path+Part, w.path)
 }
 
 // Abandon closes the file as it is, without footer and under the name of a part.
-func (w *Writer) Abandon() error { return errors.Join(w.buffer.Flush(), w.file.Close()) }
+func (w *Writer) Abandon() error { return w.file.Close() }

@@ -1,0 +1,211 @@
+package table
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/plume-da/plume/sdk/wire"
+)
+
+// encoding is what the file of a table consists of beside its values. Arrow makes it,
+// once, by writing a table of one row: the metadata of other batches of the same columns
+// differs in numbers alone.
+type encoding struct {
+	fields []field
+	start  []byte // magic number and schema
+	batch  []byte // metadata of a record batch, with its length before it
+	at     wire.BatchNumbers
+	footer []byte
+	blocks int // where the footer says how far away its list of batches is
+}
+
+// field is how the values of a column are stored.
+type field struct {
+	name  string
+	id    arrow.Type // of the column
+	width int        // bytes a value; 0: text
+	items int        // values a row
+}
+
+// vector is the values of a column in some rows, as a record batch holds them.
+type vector struct {
+	nulls    int
+	validity []byte // a bit a value; nil: none is null
+	values   []byte // of texts their offsets
+	text     []byte
+}
+
+// metadataPrefix is what stands before metadata: a marker and the length.
+const metadataPrefix = 8
+
+func newEncoding(schema *arrow.Schema) (*encoding, error) {
+	e := &encoding{}
+	columns := make([]arrow.Array, schema.NumFields())
+	for i, f := range schema.Fields() {
+		e.fields = append(e.fields, fieldOf(f))
+		columns[i] = zero(f.Type)
+	}
+	file := &memoryFile{}
+	w, err := ipc.NewFileWriter(file, ipc.WithSchema(schema))
+	if err != nil {
+		return nil, err
+	}
+	record := array.NewRecord(schema, columns, 1)
+	defer record.Release()
+	if err := errors.Join(w.Write(record), w.Close()); err != nil {
+		return nil, err
+	}
+	return e, e.cut(file.Bytes())
+}
+
+// cut takes a file of one row apart.
+func (e *encoding) cut(text []byte) error {
+	metadata := func(from int) int { return metadataPrefix + int(binary.LittleEndian.Uint32(text[from+4:])) }
+	start := header + metadata(header)
+	tail := len(text) - len(ipc.Magic) - 4
+	e.start, e.batch = text[:start], text[start:start+metadata(start)]
+	e.footer = text[tail-int(binary.LittleEndian.Uint32(text[tail:])) : tail]
+	var ok1, ok2 bool
+	e.at, ok1 = wire.FindBatchNumbers(e.batch[metadataPrefix:])
+	e.blocks, ok2 = wire.FindBlocks(e.footer)
+	if !ok1 || !ok2 {
+		return errors.New("table: Arrow's metadata is not as expected")
+	}
+	return nil
+}
+
+// memoryFile is a file in memory that knows its position, which is all the seeking
+// that Arrow's writer does.
+type memoryFile struct{ bytes.Buffer }
+
+// Seek implements io.Seeker for the current position alone.
+func (f *memoryFile) Seek(offset int64, whence int) (int64, error) {
+	if offset != 0 || whence != io.SeekCurrent {
+		return 0, errors.ErrUnsupported
+	}
+	return int64(f.Len()), nil
+}
+
+func fieldOf(f arrow.Field) field {
+	switch t := f.Type.(type) {
+	case *arrow.StringType:
+		return field{f.Name, t.ID(), 0, 1}
+	case *arrow.FixedSizeListType:
+		return field{f.Name, t.ID(), 8, int(t.Len())}
+	case arrow.FixedWidthDataType:
+		return field{f.Name, t.ID(), t.Bytes(), 1}
+	}
+	panic(fmt.Sprintf("table: column %s is of type %s", f.Name, f.Type))
+}
+
+// zero returns a column of one row.
+func zero(t arrow.DataType) arrow.Array {
+	room := func(n int) *memory.Buffer { return memory.NewBufferBytes(make([]byte, n)) }
+	switch t := t.(type) {
+	case *arrow.StringType:
+		return array.MakeFromData(array.NewData(t, 1, []*memory.Buffer{nil, room(8), room(0)}, nil, 0, 0))
+	case *arrow.FixedSizeListType:
+		items := array.NewData(t.Elem(), int(t.Len()), []*memory.Buffer{nil, room(8 * int(t.Len()))}, nil, 0, 0)
+		return array.MakeFromData(array.NewData(t, 1, []*memory.Buffer{nil}, []arrow.ArrayData{items}, 0, 0))
+	}
+	return array.MakeFromData(array.NewData(t, 1, []*memory.Buffer{nil, room(8)}, nil, 0, 0))
+}
+
+// padded returns n rounded up to the alignment of buffers.
+func padded(n int) int { return (n + 7) &^ 7 }
+
+// numbers goes through the pairs of numbers of a record batch, in their order.
+type numbers struct {
+	nodes, buffers []byte
+}
+
+func (e *encoding) numbers(message []byte) numbers {
+	metadata := message[metadataPrefix:]
+	return numbers{metadata[e.at.Nodes:], metadata[e.at.Buffers:]}
+}
+
+func put(pairs *[]byte, a, b int) {
+	binary.LittleEndian.PutUint64(*pairs, uint64(a))
+	binary.LittleEndian.PutUint64((*pairs)[8:], uint64(b))
+	*pairs = (*pairs)[16:]
+}
+
+func get(pairs *[]byte) (a, b uint64) {
+	a, b = binary.LittleEndian.Uint64(*pairs), binary.LittleEndian.Uint64((*pairs)[8:])
+	*pairs = (*pairs)[16:]
+	return a, b
+}
+
+// appendMetadata appends the metadata of a record batch and returns how long its body
+// is.
+func (e *encoding) appendMetadata(out []byte, rows int, columns []vector) (_ []byte, body int) {
+	from := len(out)
+	out = append(out, e.batch...)
+	message := out[from:]
+	n := e.numbers(message)
+	buffer := func(b []byte) {
+		put(&n.buffers, body, len(b))
+		body += padded(len(b))
+	}
+	for i, f := range e.fields {
+		c := &columns[i]
+		if f.id == arrow.FIXED_SIZE_LIST {
+			put(&n.nodes, rows, 0)
+			buffer(nil)
+		}
+		put(&n.nodes, rows*f.items, c.nulls)
+		buffer(c.validity)
+		buffer(c.values)
+		if f.width == 0 {
+			buffer(c.text)
+		}
+	}
+	binary.LittleEndian.PutUint64(message[metadataPrefix+e.at.Rows:], uint64(rows))
+	binary.LittleEndian.PutUint64(message[metadataPrefix+e.at.Body:], uint64(body))
+	return out, body
+}
+
+// buffers calls each with the buffers of a record batch in their order.
+func (e *encoding) buffers(columns []vector, each func([]byte)) {
+	for i, f := range e.fields {
+		each(columns[i].validity)
+		each(columns[i].values)
+		if f.width == 0 {
+			each(columns[i].text)
+		}
+	}
+}
+
+// appendFooter appends what follows the last batch: the marker of the end of the
+// stream, which Arrow's writer of files leaves out, and the footer, behind whose other
+// content the list of batches is put.
+func (e *encoding) appendFooter(out []byte, blocks []block) []byte {
+	out = append(out, endOfStream...)
+	from := len(out)
+	out = append(out, e.footer...)
+	for (len(out)-from)%8 != 4 { // so that the blocks, after their number, are aligned
+		out = append(out, 0)
+	}
+	binary.LittleEndian.PutUint32(out[from+e.blocks:], uint32(len(out)-from-e.blocks))
+	out = binary.LittleEndian.AppendUint32(out, uint32(len(blocks)))
+	for _, b := range blocks {
+		out = binary.LittleEndian.AppendUint64(out, uint64(b.offset))
+		out = binary.LittleEndian.AppendUint64(out, uint64(len(e.batch)))
+		out = binary.LittleEndian.AppendUint64(out, uint64(b.body))
+	}
+	out = binary.LittleEndian.AppendUint32(out, uint32(len(out)-from))
+	return append(out, ipc.Magic...)
+}
+
+// block is where a record batch stands in a file.
+type block struct{ offset, body int64 }
+
+// endOfStream is what ends an Arrow stream.
+var endOfStream = []byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}
