@@ -22,9 +22,9 @@ import (
 func (m *Marginals) CRPS(truth []float64) (score, fair float64) {
 	var d, g float64
 	for j := range m.Mean {
-		members := m.column(j)
-		d += distance(members, truth[j])
-		g += dispersion(members)
+		members, weights := m.column(j)
+		d += distance(members, weights, truth[j])
+		g += dispersion(members, weights)
 	}
 	n := float64(len(m.Mean))
 	return (d - g) / n, (d - g/m.unbiased) / n
@@ -78,21 +78,21 @@ func unbiased(weights []float64, rows int) float64 {
 }
 
 // distance returns sum_i w_i |e_i - x|.
-func distance(members []member, x float64) float64 {
+func distance(members, weights []float64, x float64) float64 {
 	var sum float64
-	for _, m := range members {
-		sum += m.weight * math.Abs(m.value-x)
+	for i, v := range members {
+		sum += weights[i] * math.Abs(v-x)
 	}
 	return sum
 }
 
 // dispersion returns 1/2 sum_ik w_i w_k |e_i - e_k| of sorted members: each gap
 // counts with the weight below times the weight above it.
-func dispersion(members []member) float64 {
+func dispersion(members, weights []float64) float64 {
 	var sum, below float64
 	for i := 1; i < len(members); i++ {
-		below += members[i-1].weight
-		sum += (members[i].value - members[i-1].value) * below * (1 - below)
+		below += weights[i-1]
+		sum += (members[i] - members[i-1]) * below * (1 - below)
 	}
 	return sum
 }

@@ -15,8 +15,10 @@ type Marginals struct {
 
 	rows     int
 	ess      float64
-	unbiased float64  // 1 - sum_i w_i²; NaN for one member
-	members  []member // N of each value, sorted
+	unbiased float64   // 1 - sum_i w_i²; NaN for one member
+	members  []float64 // N of each value, sorted
+	weights  []float64 // that belong to them; N for all values where they are equal
+	sorter   sorter
 }
 
 type member struct{ value, weight float64 }
@@ -26,21 +28,42 @@ type member struct{ value, weight float64 }
 func MarginalsOf(into *Marginals, e *mat.Dense, weights []float64) *Marginals {
 	rows, n := e.Dims()
 	if into == nil || len(into.Mean) != n || into.rows != rows {
-		into = &Marginals{Mean: make([]float64, n), Variance: make([]float64, n), rows: rows, members: make([]member, rows*n)}
+		into = &Marginals{Mean: make([]float64, n), Variance: make([]float64, n), rows: rows, members: make([]float64, rows*n)}
 	}
 	ensemble.Mean(into.Mean, e, weights)
 	ensemble.Variance(into.Variance, e, into.Mean, weights)
 	into.ess, into.unbiased = ensemble.ESS(weights, rows), unbiased(weights, rows)
 	for i := range rows {
-		w := weight(weights, i, rows)
 		for j, v := range e.RawRowView(i) {
-			into.members[j*rows+i] = member{v, w}
+			into.members[j*rows+i] = v
 		}
 	}
-	for j := range n {
-		slices.SortFunc(into.column(j), byValue)
-	}
+	into.sort(weights)
 	return into
+}
+
+// sort sorts the members of every value, and their weights with them.
+func (m *Marginals) sort(weights []float64) {
+	if weights == nil {
+		m.weights = slices.Repeat([]float64{weight(nil, 0, m.rows)}, m.rows)
+		for j := range m.Mean {
+			members, _ := m.column(j)
+			m.sorter.sort(members)
+		}
+		return
+	}
+	m.weights = make([]float64, len(m.members))
+	pairs := make([]member, m.rows)
+	for j := range m.Mean {
+		members, sorted := m.column(j)
+		for i, v := range members {
+			pairs[i] = member{v, weights[i]}
+		}
+		slices.SortFunc(pairs, byValue)
+		for i, p := range pairs {
+			members[i], sorted[i] = p.value, p.weight
+		}
+	}
 }
 
 // First returns the marginals of the first n values; it shares memory with m.
@@ -60,8 +83,13 @@ func byValue(a, b member) int {
 	return 0
 }
 
-// column returns the sorted members of value j.
-func (m *Marginals) column(j int) []member { return m.members[j*m.rows : (j+1)*m.rows] }
+// column returns the sorted members of value j and their weights.
+func (m *Marginals) column(j int) (members, weights []float64) {
+	if from, to := j*m.rows, (j+1)*m.rows; len(m.weights) > m.rows {
+		return m.members[from:to], m.weights[from:to]
+	}
+	return m.members[j*m.rows : (j+1)*m.rows], m.weights
+}
 
 // Quantiles fills dst with the quantiles of value j at the given levels, each in
 // (0, 1) and none below the one before. The quantile at level p halves the
@@ -78,24 +106,24 @@ func (m *Marginals) Quantiles(dst []float64, j int, levels []float64) {
 		}
 		return
 	}
-	members, rounding := m.column(j), float64(m.rows)*0x1p-53
-	i, below := 0, members[0].weight // weight of members 0 to i
+	members, weights := m.column(j)
+	rounding := float64(m.rows) * 0x1p-53
+	i, below := 0, weights[0] // weight of members 0 to i
 	for k, p := range levels {
 		for i < m.rows-1 && below < p-rounding {
 			i++
-			below += members[i].weight
+			below += weights[i]
 		}
-		dst[k] = members[i].value
-		if next := m.after(j, i); math.Abs(below-p) <= rounding && next < m.rows {
-			dst[k] += (members[next].value - dst[k]) / 2
+		dst[k] = members[i]
+		if next := after(weights, i); math.Abs(below-p) <= rounding && next < m.rows {
+			dst[k] += (members[next] - dst[k]) / 2
 		}
 	}
 }
 
 // after returns the first member after i that has weight.
-func (m *Marginals) after(j, i int) int {
-	members := m.column(j)
-	for i++; i < m.rows && members[i].weight == 0; i++ {
+func after(weights []float64, i int) int {
+	for i++; i < len(weights) && weights[i] == 0; i++ {
 	}
 	return i
 }

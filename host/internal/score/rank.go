@@ -54,9 +54,9 @@ func AddCounts(histogram, counts []float64) {
 // ranks returns the number or weight of the members below x, and of those not
 // above it.
 func ranks(x float64, e *mat.Dense, column int, weights []float64) (low, high float64, ok bool) {
-	rows, _ := e.Dims()
-	for i := range rows {
-		v, w := e.At(i, column), 1.0
+	raw := e.RawMatrix()
+	for i := range raw.Rows {
+		v, w := raw.Data[i*raw.Stride+column], 1.0
 		if weights != nil {
 			w = weights[i]
 		}
