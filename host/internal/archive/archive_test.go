@@ -338,3 +338,35 @@ func BenchmarkAppend40x40(b *testing.B) {
 		}
 	}
 }
+
+// Stored ensembles take at most 1.1 times the bytes of the values in their rows;
+// decision 12.
+func TestStoredBytes(t *testing.T) {
+	const cycles, members, n = 100, 40, 40
+	layout := &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{n}}}}
+	r, err := Create(t.TempDir(), Info{Name: "test"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial, err := r.Trial(TrialID{1, 1, "f"}, layout, layout, Keep{Forecast: true, Analysis: true}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := cycle.Ensemble{Members: mat.NewDense(members, n, nil)}
+	for k := range cycles {
+		if err := trial.Append(&cycle.Step{Cycle: k + 1, Forecast: e, Analysis: e}, nil, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := trial.Close(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(r.Dir, "ensemble", "trial=0001", "part-00000.arrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := int64(2 * cycles * members * (4 + 8 + len(Forecast) + 4 + 8 + 4 + 8*n)) // cycle, time, stage, member, log_weight, parent, x
+	if info.Size() < payload || float64(info.Size()) > 1.1*float64(payload) {
+		t.Errorf("%d bytes stored for %d, %.3f times", info.Size(), payload, float64(info.Size())/float64(payload))
+	}
+}
