@@ -115,6 +115,7 @@ func (w *Workflow) expand(given *node) Diagnostics {
 		found.add(CodeTooLarge, w.KeyAt("sweep"), "the sweep has %d trials; plume runs at most %d", n, maxTrials).WithHelp("shorten the axes, or split the sweep")
 		return found
 	}
+	delete(given.table, "sweep") // every setting would hold all values of all others
 	for c := range combinations(common) {
 		shared, values := w.with(given, common, c, &found)
 		s := Setting{Workflow: shared}
@@ -263,6 +264,7 @@ func (w *Workflow) with(given *node, axes []axis, c combination, found *Diagnost
 		found.merge(root, over, "")
 	}
 	v := found.build(root, w.File, w.Profile)
+	v.Sweep = w.Sweep
 	values := make(map[string]any, len(axes))
 	for i, a := range axes {
 		values[a.key] = leaves[i].plain()

@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -300,4 +302,29 @@ func fieldByTag(typ reflect.Type, name string) (reflect.StructField, bool) {
 		}
 	}
 	return reflect.StructField{}, false
+}
+
+// What a sweep asks of memory grows with its trials, not with their square.
+func TestSweepMemory(t *testing.T) {
+	text, err := os.ReadFile("testdata/good/full.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	allocated := func(trials int) float64 {
+		values := make([]string, trials)
+		for i := range values {
+			values[i] = strconv.Itoa(10 + i)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		w, found := Parse("w.toml", text, Options{Sweep: []string{"ensemble.size=[" + strings.Join(values, ",") + "]"}})
+		runtime.ReadMemStats(&after)
+		if len(found) > 0 {
+			t.Fatal(found.Text(false))
+		}
+		return float64(after.TotalAlloc-before.TotalAlloc) / float64(len(w.Settings()))
+	}
+	if few, many := allocated(200), allocated(1600); many > 2*few {
+		t.Errorf("%g bytes a setting of 1600, %g of 200", many, few)
+	}
 }
