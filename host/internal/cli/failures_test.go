@@ -231,4 +231,5 @@ func TestCoupledMembersStayTogether(t *testing.T) {
 	if code != exitWorkflow {
 		t.Errorf("exit code %d", code)
 	}
+	checkFormats(t, code, said, file, "--set", "model.plugin=coupled")
 }

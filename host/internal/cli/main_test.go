@@ -1,14 +1,19 @@
 package cli
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -102,6 +107,42 @@ func TestBadWorkflows(t *testing.T) {
 			if code == exitOK || stdout.String() != "" {
 				t.Errorf("exit code %d, stdout %q", code, stdout.String())
 			}
+			checkFormats(t, code, stderr.String(), name)
 		})
+	}
+}
+
+// finding matches what people read of one.
+var finding = regexp.MustCompile(`(?m)^error\[(E\d+)\]: (.+)\n +--> (.+?)(?::(\d+):(\d+))?(?: \(.+\))?$`)
+
+// checkFormats holds what programs read of a workflow and its options, with other commands,
+// to what people read of it: the same findings in the same order, each with a line, a column and a remedy.
+func checkFormats(t *testing.T, code int, text string, named ...string) {
+	t.Helper()
+	lines := func(args ...string) []string {
+		args = append(args, named...)
+		var stdout, stderr strings.Builder
+		if got := Main(args, &stdout, &stderr); got != code || stderr.String() != "" {
+			t.Errorf("%v: exit code %d, not %d; stderr %q", args, got, code, stderr.String())
+		}
+		return strings.Split(strings.TrimSuffix(stdout.String(), "\n"), "\n")
+	}
+	found := finding.FindAllStringSubmatch(text, -1)
+	objects, commands := lines("plan", "--json"), lines("validate", "--format", "github")
+	if len(found) == 0 || len(objects) != len(found) || len(commands) != len(found) {
+		t.Fatalf("%d findings, %d objects, %d commands", len(found), len(objects), len(commands))
+	}
+	for i, want := range found {
+		var d workflow.Diagnostic
+		if err := json.Unmarshal([]byte(objects[i]), &d); err != nil {
+			t.Fatal(err)
+		}
+		if got := []string{d.Code, d.Message, d.File, strconv.Itoa(d.Line), strconv.Itoa(d.Column)}; !slices.Equal(got, want[1:]) || d.Line < 1 || d.Column < 1 || d.Help == "" {
+			t.Errorf("as JSON %q is %s", want[1:], objects[i])
+		}
+		command := fmt.Sprintf("::error file=%s,line=%s,col=%s,endColumn=%d,title=%s::%s", want[3], want[4], want[5], d.Column+d.Width, want[1], want[2])
+		if !strings.HasPrefix(commands[i], strings.ReplaceAll(command, "%", "%25")) || !strings.Contains(commands[i], "%0Ahelp: ") {
+			t.Errorf("for GitHub %q is %s", want[1:], commands[i])
+		}
 	}
 }

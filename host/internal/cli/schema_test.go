@@ -69,6 +69,29 @@ func TestCodesAreDocumented(t *testing.T) {
 	}
 }
 
+// Every kind of finding is in the corpus of faulty workflows, with its exact text.
+func TestCodesAreTested(t *testing.T) {
+	var corpus []byte
+	for _, pattern := range []string{"testdata/bad/*.txt", "../workflow/testdata/bad/*.txt"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			corpus = append(corpus, text...)
+		}
+	}
+	for _, c := range slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes()) {
+		if c.Code != "E310" && !bytes.Contains(corpus, []byte("error["+c.Code+"]")) { // E310: TestCoupledMembersStayTogether
+			t.Errorf("no workflow of testdata/bad has %s, %s", c.Code, c.Means)
+		}
+	}
+}
+
 // compiled returns what plume schema prints, with the project's plugins.
 func compiled(t *testing.T) *jsonschema.Schema {
 	t.Helper()

@@ -154,11 +154,11 @@ func (m *maker) checkSpread(manifest *sdk.Manifest, s Spread, path ...any) {
 	depend := manifest.Name + " computes members together (independent_members = false)"
 	if s.Replicas > 1 {
 		m.add(codeMembers, below(path, "replicas"), "the members of `%s` cannot be dealt out to %d processes", manifest.Name, s.Replicas).
-			WithLabel("must be 1").WithNote("%s", depend)
+			WithLabel("must be 1").WithNote("%s", depend).WithHelp("remove replicas")
 	}
 	if s.MaxFailed > 0 {
 		m.add(codeMembers, below(path, "on_failure"), "members of `%s` cannot be dropped", manifest.Name).
-			WithLabel("must be \"fail\" or \"retry\"").WithNote("%s", depend)
+			WithLabel("must be \"fail\" or \"retry\"").WithNote("%s", depend).WithHelp("write on_failure = \"retry\", and remove max_failed")
 	}
 }
 
