@@ -77,5 +77,9 @@ RUN is a path, @last, or the beginning of a run's name.`,
 	c.Flags().StringVar(&stage, "stage", archive.Analysis, "of the cycle: forecast or analysis")
 	c.Flags().StringVar(&against, "against", "", "label of the filter that others are compared with")
 	c.Flags().StringVar(&format, "format", "text", "text, markdown, latex, csv or json")
+	completeFlag(c, "metric", completeMetrics(&root))
+	completeFlag(c, "stage", words(archive.Forecast, archive.Analysis))
+	completeFlag(c, "against", completeLabels(&root))
+	completeFlag(c, "format", words(slices.Sorted(maps.Keys(comparisonFormats))...))
 	return c
 }

@@ -1,13 +1,16 @@
 package cli
 
 import (
-	"fmt"
+	"context"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
 	"github.com/spf13/cobra"
 )
 
@@ -16,8 +19,9 @@ func (a *app) completion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
 		Short: "Print the completion script of a shell",
-		Long: `Completion prints a script that lets a shell complete commands, flags, workflow files,
-keys for --set and --sweep, profiles, plugins and runs.`,
+		Long: `Completion prints a script that lets a shell complete commands, flags and their words,
+workflow files, their profiles and their keys for --set and --sweep, plugins and runs.
+Name the workflow first: plume run twin.toml --set TAB.`,
 		Example: `  source <(plume completion bash)
   plume completion zsh > "${fpath[1]}/_plume"
   plume completion fish > ~/.config/fish/completions/plume.fish`,
@@ -54,31 +58,146 @@ func completeRuns(root *string) cobra.CompletionFunc {
 	}
 }
 
+// completeWorkflowsAndRuns completes what verify takes.
+func completeWorkflowsAndRuns(root *string) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		names, files := completeRuns(root)(c, args, toComplete)
+		workflows, err := filepath.Glob(toComplete + "*.toml")
+		if err != nil { // toComplete is no pattern
+			return names, files
+		}
+		return append(names, workflows...), files
+	}
+}
+
 // completePlugins completes the names of the plugins on the plugin path.
 func completePlugins(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return launch.DefaultPath().List(), cobra.ShellCompDirectiveDefault
 }
 
+// completeProfiles completes the profiles of the workflow a command line names.
+func completeProfiles(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return workflow.Profiles(args[0]), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeLabels completes the filters of the run a command line names.
+func completeLabels(root *string) cobra.CompletionFunc {
+	return completeOfRun(root, func(w *workflow.Workflow) (labels []string) {
+		for _, f := range w.Filters {
+			labels = append(labels, f.Label)
+		}
+		return labels
+	})
+}
+
+// completeMetrics completes the scores of the run a command line names.
+func completeMetrics(root *string) cobra.CompletionFunc {
+	return completeOfRun(root, (*workflow.Workflow).Metrics)
+}
+
+func completeOfRun(root *string, words func(*workflow.Workflow) []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		dir, err := archive.Find(*root, args[0])
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		w, found := workflow.Load(filepath.Join(dir, resolvedFile), workflow.Options{})
+		if len(found) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return words(w), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeFlag lets flag name of c be completed by complete.
+func completeFlag(c *cobra.Command, name string, complete cobra.CompletionFunc) {
+	if err := c.RegisterFlagCompletionFunc(name, complete); err != nil {
+		panic(err) // a mistake in this package: there is no such flag, or it has one
+	}
+}
+
+// words completes one of a few words.
+func words(list ...string) cobra.CompletionFunc {
+	return cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp)
+}
+
 // completeKeys completes the keys of the workflow a command line names, each
-// followed by an equals sign.
-func completeKeys(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	var labels, keys []string
+// followed by an equals sign. Of parameters it completes those of plugins on the plugin
+// path.
+func completeKeys(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	w := &workflow.Workflow{}
 	if len(args) > 0 {
-		if w, found := workflow.Load(args[0], workflow.Options{}); len(found) == 0 {
-			for _, f := range w.Filters {
-				labels = append(labels, f.Label)
+		if named, found := workflow.Load(args[0], workflow.Options{}); len(found) == 0 {
+			w = named
+		}
+	}
+	plugins := pluginsByKey(w)
+	var keys []string
+	for _, key := range workflow.Keys() {
+		head, rest, inner := strings.Cut(key, ".")
+		if !inner || head != "filter" && head != "observations" {
+			keys = append(keys, key)
+			continue
+		}
+		for path := range plugins {
+			if path == head || strings.HasPrefix(path, head+".") {
+				keys = append(keys, path+"."+rest)
+			}
+		}
+		if len(w.Observations) == 0 && head == "observations" {
+			keys = append(keys, key)
+		}
+	}
+	for i, key := range keys {
+		keys[i] = key + "="
+		if before, ok := strings.CutSuffix(key, ".params"); ok {
+			keys[i] = key + "."
+			if strings.HasPrefix(toComplete, keys[i]) {
+				keys = append(keys, paramKeys(c.Context(), keys[i], plugins[before])...)
 			}
 		}
 	}
-	for _, key := range workflow.Keys() {
-		rest, ofFilter := strings.CutPrefix(key, "filter.")
-		if !ofFilter {
-			keys = append(keys, key+"=")
-			continue
-		}
-		for _, label := range labels {
-			keys = append(keys, fmt.Sprintf("filter.%s.%s=", label, rest))
-		}
-	}
 	return keys, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+}
+
+// pluginsByKey returns the plugins of w by the key of the table that names them.
+func pluginsByKey(w *workflow.Workflow) map[string]string {
+	plugins := map[string]string{"model": w.Model.Plugin, "truth": w.Model.Plugin}
+	if w.Truth != nil && w.Truth.Plugin != "" {
+		plugins["truth"] = w.Truth.Plugin
+	}
+	for _, o := range w.Observations {
+		plugins[strings.TrimSuffix("observations."+o.Label, ".")] = o.Plugin
+	}
+	for _, f := range w.Filters {
+		plugins["filter."+f.Label] = f.Plugin
+	}
+	if w.Reference != nil {
+		plugins["reference"] = w.Reference.Plugin
+	}
+	return plugins
+}
+
+// completionTimeout is how long a plugin may take to say which parameters it has.
+const completionTimeout = 3 * time.Second
+
+// paramKeys returns the keys of a plugin's parameters; none when it is not on the plugin
+// path: completion runs no program of a workflow's.
+func paramKeys(ctx context.Context, prefix, plugin string) (keys []string) {
+	if !slices.Contains(launch.DefaultPath().List(), plugin) {
+		return nil
+	}
+	_ = withPlugin(ctx, plugin, completionTimeout, func(p *sdk.Plugin) error { // one that does not start has none
+		for _, param := range p.Manifest.Params {
+			keys = append(keys, prefix+param.Name+"=")
+		}
+		return nil
+	})
+	return keys
 }

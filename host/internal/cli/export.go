@@ -63,5 +63,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 	c.Flags().StringVar(&format, "format", string(export.Parquet), "parquet, csv or netcdf")
 	c.Flags().StringVar(&layout, "layout", "", "native, wide, tidy or tensor (default the first of the format)")
 	c.Flags().StringSliceVar(&tables, "tables", nil, "tables to export, such as metrics,ensemble (default all)")
+	completeFlag(c, "format", words("parquet", "csv", "netcdf"))
+	completeFlag(c, "layout", words("native", "wide", "tidy", "tensor"))
 	return c
 }

@@ -53,6 +53,8 @@ Nothing is overwritten.`,
 	c.Flags().StringVar(&p.Role, "plugin", "", "write a plugin: `model`, obs or filter")
 	c.Flags().StringVar(&p.Lang, "lang", "", "language of the plugin: `go` or python")
 	c.Flags().StringVar(&p.Plume, "plume", "", "build the plugin against the checkout of plume in `DIR`; the published one when left out")
+	completeFlag(c, "plugin", words(scaffold.Roles...))
+	completeFlag(c, "lang", words(scaffold.Langs...))
 	return c
 }
 

@@ -15,6 +15,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// resolvedFile is the workflow of a run directory, with all that was in force.
+const resolvedFile = "workflow.resolved.toml"
+
 // source is how a user names a workflow: a file and what goes over it.
 type source struct {
 	path    string
@@ -32,10 +35,11 @@ func (s *source) flags(c *cobra.Command) {
 	c.Flags().StringArrayVar(&s.set, "set", nil, "override one value, `key=value`, such as time.cycles=50; may be repeated")
 	c.Flags().StringArrayVar(&s.sweep, "sweep", nil, "run several values, `key=[list]`, such as 'ensemble.size=[20, 50]' or replicate=1..10; may be repeated")
 	c.ValidArgsFunction = completeWorkflows
-	for _, name := range []string{"set", "sweep"} {
-		_ = c.RegisterFlagCompletionFunc(name, completeKeys) // fails for flags that are not there
-	}
 	c.Flags().StringVar(&s.format, "format", "human", "how to show findings: human, json or github")
+	completeFlag(c, "profile", completeProfiles)
+	completeFlag(c, "set", completeKeys)
+	completeFlag(c, "sweep", completeKeys)
+	completeFlag(c, "format", words("human", "json", "github"))
 }
 
 // linkedFlag adds the flag of inProcess to c.

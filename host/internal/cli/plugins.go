@@ -146,6 +146,27 @@ func (a *app) pluginsDescribe() *cobra.Command {
 	return c
 }
 
+// showTested says what the conformance suite found of a plugin.
+func (a *app) showTested(name string, found error) error {
+	if a.json {
+		faults := []string{}
+		if found != nil {
+			faults = strings.Split(found.Error(), "\n")
+		}
+		return a.printJSON(struct {
+			Plugin string   `json:"plugin"`
+			OK     bool     `json:"ok"`
+			Faults []string `json:"faults"` // one line each
+		}{name, found == nil, faults})
+	}
+	text := fmt.Sprintf("ok    %s", name)
+	if found != nil {
+		text = fmt.Sprintf("FAIL  %s\n%s", name, indent(found.Error()))
+	}
+	_, err := fmt.Fprintln(a.stdout, text)
+	return err
+}
+
 func (a *app) pluginsTest() *cobra.Command {
 	var timeout time.Duration
 	c := &cobra.Command{
@@ -153,6 +174,7 @@ func (a *app) pluginsTest() *cobra.Command {
 		Short: "Put plugins through the conformance suite, over their sockets",
 		Example: `  plume plugins test filter-enkf
   plume plugins test ./my-model my_model.py`,
+		ValidArgsFunction: completePlugins,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage("%s takes at least one plugin; see %s --help", c.CommandPath(), c.CommandPath())
@@ -163,12 +185,12 @@ func (a *app) pluginsTest() *cobra.Command {
 			failed := 0
 			for _, name := range args {
 				err := withPlugin(c.Context(), name, timeout, func(p *sdk.Plugin) error { return plugintest.CheckContext(c.Context(), p) })
-				if err == nil {
-					fmt.Fprintf(a.stdout, "ok    %s\n", name)
-					continue
+				if err != nil {
+					failed++
 				}
-				failed++
-				fmt.Fprintf(a.stdout, "FAIL  %s\n%s\n", name, indent(err.Error()))
+				if err := a.showTested(name, err); err != nil {
+					return err
+				}
 			}
 			if failed > 0 {
 				return fmt.Errorf("%s of %d did not pass", plural(failed, "plugin"), len(args))

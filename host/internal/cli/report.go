@@ -66,6 +66,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 	c.ValidArgsFunction = completeRuns(&root)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
 	c.Flags().StringVar(&figures, "figures", "", "also write figures: svg, png or pdf")
+	completeFlag(c, "figures", words("svg", "png", "pdf"))
 	c.Flags().BoolVar(&watch, "watch", false, fmt.Sprintf("write the page again every %v until the run has ended", watchEvery))
 	return c
 }
@@ -73,7 +74,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 // reportSetup takes from a run's workflow what the report needs; nil when this version
 // cannot read it.
 func reportSetup(dir string) *report.Setup {
-	w, found := workflow.Load(filepath.Join(dir, "workflow.resolved.toml"), workflow.Options{})
+	w, found := workflow.Load(filepath.Join(dir, resolvedFile), workflow.Options{})
 	if len(found) > 0 {
 		return nil
 	}

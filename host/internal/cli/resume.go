@@ -106,7 +106,7 @@ func (e *experiment) sameAs(info archive.Info, dir string) error {
 				WithHint("put that one back, or run the workflow again")
 		}
 	}
-	was, err := os.ReadFile(filepath.Join(dir, "workflow.resolved.toml"))
+	was, err := os.ReadFile(filepath.Join(dir, resolvedFile))
 	if err != nil {
 		return err
 	}

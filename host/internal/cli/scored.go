@@ -62,7 +62,7 @@ func readScored(dir, metric, stage string) (*scored, error) {
 	if info.Status == archive.Running {
 		return nil, fmt.Errorf("%s: the run is %q; compare takes one that has ended", dir, info.Status)
 	}
-	w, found := workflow.Load(filepath.Join(dir, "workflow.resolved.toml"), workflow.Options{})
+	w, found := workflow.Load(filepath.Join(dir, resolvedFile), workflow.Options{})
 	if len(found) > 0 {
 		return nil, &exitError{exitWorkflow, &findings{found, "human"}}
 	}

@@ -64,6 +64,7 @@ something differs.`,
 		},
 	}
 	s.flags(c)
+	c.ValidArgsFunction = completeWorkflowsAndRuns(&root)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
 	how.flags(c)
 	return c
@@ -107,7 +108,7 @@ func (a *app) checkRun(dir string) error {
 	if err != nil {
 		return err
 	}
-	w, found := workflow.Load(filepath.Join(dir, "workflow.resolved.toml"), workflow.Options{})
+	w, found := workflow.Load(filepath.Join(dir, resolvedFile), workflow.Options{})
 	if len(found) > 0 {
 		return &exitError{exitWorkflow, &findings{found, "human"}}
 	}

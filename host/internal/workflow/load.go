@@ -33,6 +33,20 @@ func Load(path string, opt Options) (*Workflow, Diagnostics) {
 	return Parse(path, text, opt)
 }
 
+// Profiles returns the names of the profiles of the workflow file at path and of what it
+// includes; none when it cannot be read.
+func Profiles(path string) []string {
+	text, err := readFile(path)
+	if err != nil {
+		return nil
+	}
+	root := (&reader{found: &Diagnostics{}}).file(newSource(path, fileLayer, 0, strings.TrimPrefix(string(text), "\ufeff")))
+	if root == nil || root.table["profile"] == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(root.table["profile"].table))
+}
+
 // cause strips the path off an error of package os.
 func cause(err error) error {
 	var e *fs.PathError
