@@ -56,6 +56,7 @@ type result struct {
 	notes   []string // what else to say
 	dir     string
 	status  archive.Status
+	left    bool // something that resume may do
 	axes    []string
 	chosen  []string // scores to show; nil: the usual ones
 	metrics []archive.Metric
@@ -384,11 +385,8 @@ func (e *experiment) finish(ctx context.Context) (*result, error) {
 	case failures.failed > 0:
 		r.status, err = archive.SomeFailed, &exitError{exitSomeFailed, failures}
 	}
-	resumable := failures.interrupted+failures.passing > 0
-	if resumable {
-		defer e.app.say("\nNext:\n  plume resume %s", r.dir)
-	}
-	return r, errors.Join(err, e.run.Finish(r.axes, r.trials, r.metrics, r.status, resumable, err))
+	r.left = failures.interrupted+failures.passing > 0
+	return r, errors.Join(err, e.run.Finish(r.axes, r.trials, r.metrics, r.status, r.left, err))
 }
 
 // observed says what became of real observations, and what the background check

@@ -35,9 +35,9 @@ func newProgress(w io.Writer, quiet bool, trials, cycles int) *progress {
 	p := &progress{w: w, quiet: quiet, trials: trials, cycles: cycles, start: time.Now(), said: time.Now()}
 	if f, ok := w.(*os.File); ok && !quiet && term.IsTerminal(int(f.Fd())) {
 		p.bars = mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(100*time.Millisecond))
-		p.bar = p.bars.AddBar(int64(cycles),
-			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return p.trialsText() })),
-			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return p.rateText() })),
+		p.bar = p.bars.AddBar(int64(cycles), mpb.BarFillerTrim(), // narrow terminals have no room for it
+			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return p.trialsText() + " " })),
+			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return " " + p.rateText() })),
 		)
 	}
 	return p
@@ -83,7 +83,7 @@ func (p *progress) rateText() string {
 func (p *progress) texts() string {
 	text := fmt.Sprintf("%d/%d trials", p.trialsDone, p.trials)
 	if p.failed > 0 {
-		text += fmt.Sprintf(" (%d stopped)", p.failed)
+		text += fmt.Sprintf(", %d stopped", p.failed)
 	}
 	return text
 }
@@ -95,7 +95,7 @@ func (p *progress) rate() string {
 		return roughly(elapsed)
 	}
 	left := time.Duration(float64(elapsed) / float64(p.counted) * float64(p.cycles-p.done))
-	return fmt.Sprintf("%.0f/s, %s left", float64(p.counted)/elapsed.Seconds(), roughly(left))
+	return fmt.Sprintf("%.0f/s, %s left", float64(p.counted)/elapsed.Seconds(), left.Round(time.Second))
 }
 
 // wait returns when the bar has been drawn for the last time.

@@ -21,7 +21,7 @@ func (a *app) resume() *cobra.Command {
 		Short: "Go on with a run that was stopped",
 		Long: `Resume does what is left of a run that was interrupted or killed, or some of whose trials
 stopped because a plugin died or the disk was full. Trials go on from their last
-checkpoint. The finished run has the tables of one that was never stopped, byte for byte
+checkpoint; truths, and a reference that was not finished, are made again. The finished run has the tables of one that was never stopped, byte for byte
 but for the timings.
 
 The workflow file, the plugins and plume must be those the run began with; what differs

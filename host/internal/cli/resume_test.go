@@ -93,6 +93,28 @@ func TestStops(t *testing.T) {
 	}
 }
 
+// A run whose plugins are part of plume goes on in the same way, to the tables of one whose
+// plugins are processes.
+func TestStopsInProcess(t *testing.T) {
+	root := t.TempDir()
+	file := filepath.Join(root, "stops.toml")
+	if err := os.WriteFile(file, []byte(stopsWorkflow), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	whole := stopsRun(t, file, filepath.Join(root, "whole"))
+	if code := whole.wait(t); code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, whole.stderr.String())
+	}
+	random := rand.New(rand.NewPCG(5, 6))
+	for i, how := range []string{"SIGINT to the host", "SIGKILL to the host"} {
+		below := filepath.Join(root, fmt.Sprintf("stop-%d", i))
+		checkStop(t, file, below, whole.dir(t), how, 200*time.Millisecond, random, "--in-process")
+		if info := infoOf(t, (&stopped{root: below}).dir(t)); !info.InProcess {
+			t.Error("the plugins were processes")
+		}
+	}
+}
+
 // TestStopsReal stops a run with real observations, some of which are held out and some
 // rejected.
 func TestStopsReal(t *testing.T) {
@@ -141,8 +163,8 @@ qc.background = 2
 
 // checkStop stops a run, and then half the times its continuation, and wants what
 // comes out in the end to be the same as whole.
-func checkStop(t *testing.T, file, root, whole, how string, after time.Duration, random *rand.Rand) {
-	r := stopsRun(t, file, root)
+func checkStop(t *testing.T, file, root, whole, how string, after time.Duration, random *rand.Rand, options ...string) {
+	r := stopsRun(t, file, root, options...)
 	dir := r.dir(t)
 	for attempt := range 10 {
 		if attempt == 0 || random.IntN(2) == 0 && attempt < 3 {
@@ -151,7 +173,7 @@ func checkStop(t *testing.T, file, root, whole, how string, after time.Duration,
 		}
 		code := r.wait(t)
 		if attempt == 0 && code == exitOK && after > time.Millisecond { // it was faster this time
-			checkStop(t, file, root+"-", whole, how, after/2, random)
+			checkStop(t, file, root+"-", whole, how, after/2, random, options...)
 			return
 		}
 		t.Logf("attempt %d, %s after %v: exit code %d, %s", attempt, how, after, code, stored(dir))
@@ -207,9 +229,10 @@ type stopped struct {
 	stderr bytes.Buffer
 }
 
-func stopsRun(t *testing.T, file, root string) *stopped {
+func stopsRun(t *testing.T, file, root string, options ...string) *stopped {
 	t.Helper()
-	r := &stopped{Cmd: exec.Command(plumeBinary, "run", file, "--run-dir", root, "--checkpoint", "20ms", "--workers", "2"), root: root}
+	args := append([]string{"run", file, "--run-dir", root, "--checkpoint", "20ms", "--workers", "2"}, options...)
+	r := &stopped{Cmd: exec.Command(plumeBinary, args...), root: root}
 	r.start(t)
 	return r
 }

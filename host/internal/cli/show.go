@@ -47,6 +47,9 @@ func (a *app) show(r *result) {
 	if more := len(rows) - shownRows; more > 0 {
 		fmt.Fprintf(a.stderr, "... and %s more; all are in metrics.arrow\n", plural(more, "row"))
 	}
+	if r.left {
+		a.say("\nNext:\n  plume resume %s", r.dir)
+	}
 }
 
 // stageOf returns the stage a metric is shown of: the analysis, but for what compares
