@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/plume-da/plume/sdk"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
@@ -22,6 +23,7 @@ type Server struct {
 	plugin *sdk.Plugin
 	gone   chan struct{} // closed when the host ends its session
 	once   sync.Once
+	timed  func(time.Duration) // told how long each call took; may be nil
 
 	mu             sync.Mutex
 	configurations map[string]*configuration
@@ -47,6 +49,11 @@ func Register(s grpc.ServiceRegistrar, p *sdk.Plugin) *Server {
 
 // HostGone is closed when the host's session has ended.
 func (s *Server) HostGone() <-chan struct{} { return s.gone }
+
+// Timed has each called after every call that was answered, with the time from its header
+// to the last frame of its answer; from several goroutines at once. It is for before
+// the first call.
+func (s *Server) Timed(each func(took time.Duration)) { s.timed = each }
 
 type method struct{ service, name string }
 
@@ -118,8 +125,10 @@ func (s *Server) call(_ any, stream grpc.ServerStream) (err error) {
 // answer answers one call, and says whether another may follow.
 func (s *Server) answer(stream grpc.ServerStream) (again bool, err error) {
 	var a *pending
+	var start time.Time
 	f := &frame{}
 	f.open = func(h *pb.CallHeader) (err error) {
+		start = time.Now()
 		if a != nil {
 			return contract("call", "has two CallHeaders")
 		}
@@ -151,7 +160,15 @@ func (s *Server) answer(stream grpc.ServerStream) (again bool, err error) {
 	if err := a.in.complete(int(end.Members)); err != nil {
 		return false, err
 	}
-	return a.header.Series, a.run(stream)
+	out := &outgoing{stream: stream, memory: a.memory, joined: a.header.Series}
+	defer out.takeBack()
+	if err := a.run(stream.Context(), out); err != nil {
+		return false, err
+	}
+	if s.timed != nil {
+		s.timed(time.Since(start))
+	}
+	return a.header.Series, a.release(stream)
 }
 
 // pending is a call that has been announced.
@@ -182,16 +199,17 @@ func (s *Server) open(ctx context.Context, h *pb.CallHeader) (*pending, error) {
 }
 
 // run does what is asked and sends the answer.
-func (a *pending) run(stream grpc.ServerStream) error {
-	end, err := a.c.run(stream.Context(), a.job, a.header)
+func (a *pending) run(ctx context.Context, out *outgoing) error {
+	end, err := a.c.run(ctx, a.job, a.header)
 	if err != nil {
 		return err
 	}
-	out := &outgoing{stream: stream, memory: a.memory, joined: a.header.Series}
-	defer out.takeBack()
-	if a.job.scratch, err = out.send(nil, a.job.out, end, a.job.scratch); err != nil {
-		return err
-	}
+	a.job.scratch, err = out.send(nil, a.job.out, end, a.job.scratch)
+	return err
+}
+
+// release gives the memory of the call to the next one, when nothing reads it any more.
+func (a *pending) release(stream grpc.ServerStream) error {
 	next, j := a.c.putJob(), a.job
 	if !a.header.Series {
 		// The transport may still be sending from j's memory, and the host still be

@@ -49,7 +49,7 @@ func Main(p *sdk.Plugin, err error) {
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: rpc.Handshake,
 		VersionedPlugins: map[int]plugin.PluginSet{
-			rpc.ProtocolVersion: {rpc.Name: &rpc.GoPlugin{Plugin: p, Registered: watchHost}},
+			rpc.ProtocolVersion: {rpc.Name: &rpc.GoPlugin{Plugin: p, Registered: registered}},
 		},
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
 			opts = append(opts, rpc.ServerOptions()...)
@@ -58,6 +58,12 @@ func Main(p *sdk.Plugin, err error) {
 		Logger: hclog.NewNullLogger(),
 	})
 	leave()
+}
+
+// registered is told of the server of the plugin before its first call.
+func registered(s *rpc.Server) {
+	watchHost(s)
+	s.Timed(newPace().call)
 }
 
 // undoing returns an interceptor that calls restore before the first request is
