@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"net/url"
@@ -273,11 +274,28 @@ func TestReportInBrowser(t *testing.T) {
 		b.check(t, path, "rmse", "score", "innovations", "ess", "differences", "trajectory", "phase", "ranks", "timings")
 		b.checkControls(t)
 		b.checkTables(t)
+		b.checkPrint(t)
 		b.checkWithoutScript(t, path)
 		b.checkPolicy(t, path)
 	})
 	t.Run("lorenz96", func(t *testing.T) {
 		b.check(t, reported(t, reportedField), "rmse", "score", "innovations", "trajectory", "field", "ranks", "timings")
+	})
+	t.Run("without truth", func(t *testing.T) {
+		path := reported(t, withoutTruth(t))
+		b.check(t, path, "rmse", "score", "innovations", "ess", "trajectory", "timings")
+		if text := eval[string](t, b, `document.body.innerText`); strings.Contains(text, "RMSE") || strings.Contains(text, "truth") || !strings.Contains(text, "Spread") {
+			t.Errorf("nothing is known of a truth, but got\n%s", text)
+		}
+		dir := filepath.Dir(path)
+		if code := Main([]string{"report", dir, "--figures", "svg"}, io.Discard, io.Discard); code != exitOK {
+			t.Fatalf("figures: exit code %d", code)
+		}
+		for name, want := range map[string]bool{"spread": true, "rmse": false, "rank-histograms": false} {
+			if _, err := os.Stat(filepath.Join(dir, "figures", name+".svg")); (err == nil) != want {
+				t.Errorf("figure %s: %v", name, err)
+			}
+		}
 	})
 	t.Run("sweep", func(t *testing.T) {
 		path := reported(t, reportedTwin+reportedSweep)
@@ -441,6 +459,33 @@ func (b *browser) checkTables(t *testing.T) {
 	if n := eval[int](t, b, unnamed); n != 0 {
 		t.Errorf("%d tables, charts or controls have no name", n)
 	}
+}
+
+// checkPrint wants charts to be as wide as paper while the page is printed, and as
+// before afterwards.
+func (b *browser) checkPrint(t *testing.T) {
+	const widest = `(dispatchEvent(new Event("%s")), Math.max(...[...document.querySelectorAll("canvas")].map(c => c.getBoundingClientRect().right)) - document.querySelector("main").getBoundingClientRect().left)`
+	if width := eval[float64](t, b, fmt.Sprintf(widest, "beforeprint")); width < 500 || width > 691 {
+		t.Errorf("printed charts reach %v px, want 690", width)
+	}
+	if width := eval[float64](t, b, fmt.Sprintf(widest, "afterprint")); width < 800 {
+		t.Errorf("after printing charts reach %v px", width)
+	}
+}
+
+// withoutTruth is a workflow whose observations come from a file.
+func withoutTruth(t *testing.T) string {
+	t.Helper()
+	var data strings.Builder
+	data.WriteString("t,x\n")
+	for k := range 60 {
+		fmt.Fprintf(&data, "%d,%d\n", k+1, k*k%23)
+	}
+	file := filepath.Join(t.TempDir(), "data.csv")
+	if err := os.WriteFile(file, []byte(data.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return strings.NewReplacer("data.csv", file, `sweep.replicate = "1..2"`, "", "hold_out.fraction = 0.2", "").Replace(realWorkflow)
 }
 
 // checkWithoutScript wants everything but the charts to be there without JavaScript.

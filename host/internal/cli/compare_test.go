@@ -216,6 +216,11 @@ func TestComparisonFormats(t *testing.T) {
 		}
 	}
 	var b strings.Builder
+	Main([]string{"compare", sweep(t, 2, 1, 1), "--against", "enkf", "--format", "csv"}, &b, io.Discard)
+	if !strings.Contains(b.String(), ",joint,20,,rmse,2,,2,1,enkf,") || strings.Contains(b.String(), "NaN") { // of the one that did not diverge
+		t.Errorf("csv: got\n%s", b.String())
+	}
+	b.Reset()
 	Main([]string{"compare", dir, "--against", "enkf", "--format", "json"}, &b, io.Discard)
 	var lines []struct {
 		Filter     string

@@ -139,9 +139,14 @@ func printLaTeX(w io.Writer, c *comparison) error {
 	return err
 }
 
-// printCSV prints all digits, with a column for every axis.
+// printCSV prints all digits, with a column for every axis; what is not known is empty.
 func printCSV(w io.Writer, c *comparison) error {
-	digits := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	digits := func(v float64) string {
+		if math.IsNaN(v) {
+			return ""
+		}
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
 	out := csv.NewWriter(w)
 	lines := [][]string{slices.Concat([]string{"run", "filter", "members"}, c.axes,
 		[]string{"metric", "value", "se", "trials", "trials_ok", "baseline", "difference", "difference_se", "wins", "pairs", "status"})}

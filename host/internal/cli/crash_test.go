@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -200,6 +201,10 @@ func TestHostIsKilled(t *testing.T) {
 	info, err := archive.ReadInfo(r.dir)
 	if err != nil || info.Status != archive.Running || len(info.Plugins) != 4 {
 		t.Errorf("manifest: %+v, %v", info, err)
+	}
+	var stderr strings.Builder // there is nothing to find the two the same by
+	if code := Main([]string{"verify", r.dir, r.dir}, io.Discard, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "plume resume") {
+		t.Errorf("verify: exit code %d, %s", code, stderr.String())
 	}
 }
 

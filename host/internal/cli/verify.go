@@ -23,7 +23,9 @@ func (a *app) verify() *cobra.Command {
 		Short: "Check expected scores, a run's files, or that two runs are identical",
 		Long: `Verify WORKFLOW runs the workflow and checks its scores against its [expect] table.
 Verify RUN checks that a run's files are those the run wrote, and its scores.
-Verify RUN RUN checks that all tables but timings and failures are the same, byte for byte.
+Verify RUN RUN checks that all tables but timings and failures are the same, byte for byte,
+of runs that have come to their end: one that was killed or interrupted has its tables in
+parts, as far as they came, and has to be resumed first.
 
 RUN is a path, @last, or the beginning of a run's name. Exit code 6 means that
 something differs.`,
@@ -71,6 +73,15 @@ something differs.`,
 }
 
 func (a *app) compareRuns(first, second string) error {
+	for _, dir := range []string{first, second} {
+		info, err := archive.ReadInfo(dir)
+		if err != nil {
+			return err
+		}
+		if info.Status == archive.Running || info.Status == archive.Interrupted {
+			return fmt.Errorf("%s: the run is %q: want one that has come to its end; plume resume goes on with it", dir, info.Status)
+		}
+	}
 	lines, err := archive.Compare(first, second)
 	if err != nil {
 		return err

@@ -116,7 +116,11 @@ func (r *run) figures() []figure {
 		}
 	}
 	first := r.first()
-	add(r.overTime("rmse", "RMSE (solid), spread (dashed)", first, func(t *trial) (*series, []string) { return t.stages[archive.Analysis], []string{"rmse", "spread"} }))
+	name, label, scores := "rmse", "RMSE (solid), spread (dashed)", []string{"rmse", "spread"}
+	if !r.truthful() {
+		name, label, scores = "spread", "spread", scores[1:]
+	}
+	add(r.overTime(name, label, first, func(t *trial) (*series, []string) { return t.stages[archive.Analysis], scores }))
 	add(r.overTime("ess", "effective sample size", first, func(t *trial) (*series, []string) {
 		if s := t.stages[archive.Analysis]; s != nil && varies(s.values["weights_ess"]) {
 			return s, []string{"weights_ess"}
@@ -364,7 +368,7 @@ func (r *run) ranksFigure(trials []*trial) *figure {
 	n := 0
 	for _, t := range trials {
 		counts := t.ranks[archive.Analysis]
-		if len(counts) == 0 || n == most {
+		if n == most || !slices.ContainsFunc(counts, func(c float64) bool { return c > 0 }) {
 			continue
 		}
 		h := histogramOf(counts, t.metrics[archive.Analysis]["spread"].Count)

@@ -171,17 +171,30 @@ func (r *run) facts() [][2]string {
 // has says which charts apply.
 func (r *run) has() map[string]bool {
 	has := map[string]bool{"axis": len(r.axes) > 0, "curves": len(r.shown) > 0, "field": r.field != nil, "differences": len(r.differences(archive.Analysis)) > 0}
+	has["truth"] = r.truthful()
 	has["phase"] = r.field == nil && len(r.shown) >= 2 && !slices.ContainsFunc(r.shown, func(c component) bool { return !c.scalar })
 	for _, t := range r.trials {
 		has["scores"] = has["scores"] || len(t.stages) > 0
 		has["innovations"] = has["innovations"] || t.innovations != nil
-		has["ranks"] = has["ranks"] || len(t.ranks) > 0
+		has["ranks"] = has["ranks"] || has["truth"] && len(t.ranks) > 0
 		has["timings"] = has["timings"] || t.seconds[2] > 0
 		for _, s := range t.stages {
 			has["ess"] = has["ess"] || varies(s.values["weights_ess"])
 		}
 	}
 	return has
+}
+
+// truthful says whether the truth is known.
+func (r *run) truthful() bool {
+	return slices.ContainsFunc(r.trials, func(t *trial) bool {
+		for _, s := range t.stages {
+			if slices.ContainsFunc(s.values["rmse"], func(v float64) bool { return !math.IsNaN(v) }) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // varies says whether a series has two different values.

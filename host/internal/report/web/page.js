@@ -199,8 +199,10 @@
 
   const charts = {
     rmse(div) {
-      overTime(div, "RMSE, spread", scored().flatMap(t => {
+      const known = s => s.values.rmse?.some(finite);
+      overTime(div, scored().some(t => known(t.scores[state.stage])) ? "RMSE, spread" : "spread", scored().flatMap(t => {
         const s = t.scores[state.stage];
+        if (!known(s)) return [{ trial: t, label: name(t), series: s, values: s.values.spread }];
         return [{ trial: t, label: name(t), series: s, values: s.values.rmse }, { trial: t, label: name(t) + " spread", series: s, values: s.values.spread, dash: [4, 3] }];
       }));
     },
@@ -300,7 +302,7 @@
       if (!t) return nothing(div, "No trajectories for this choice.");
       const k = Math.min(state.component, D.shown.length - 1), c = t.curves[state.stage][k], v = c.values, mine = ofFilter(t.filter), clear = "transparent";
       figure.style.setProperty("--k", mine);
-      figure.querySelector(".key .truth").style.setProperty("--k", colour("--ink"));
+      figure.querySelector(".key .truth")?.style.setProperty("--k", colour("--ink"));
       figure.querySelector(".key .observed").hidden = !v.observed;
       const mix = share => mine + Math.round(255 * share).toString(16).padStart(2, "0");
       const series = [
@@ -330,7 +332,7 @@
       if (!t) return nothing(div, "No trajectories for this choice.");
       const [i, k] = wanted.split(",").map(Number), p = t.phase[state.stage];
       figure.style.setProperty("--k", ofFilter(t.filter));
-      figure.querySelector(".key .truth").style.setProperty("--k", colour("--ink"));
+      figure.querySelector(".key .truth")?.style.setProperty("--k", colour("--ink"));
       const width = Math.min(div.clientWidth, 560), height = width * 0.8;
       const g = sheet(div, width, height), box = { left: 52, top: 8, width: width - 64, height: height - 50 };
       const [X, Y] = frame(g, box, padded([...p.truth[i], ...p.mean[i]]), padded([...p.truth[k], ...p.mean[k]]), withUnit(D.shown[i].label, D.shown[i].unit), withUnit(D.shown[k].label, D.shown[k].unit));
