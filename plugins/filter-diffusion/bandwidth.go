@@ -15,7 +15,8 @@ import (
 // values in a covariance of r dimensions: where N members can tell little more,
 // the kernels are the whole covariance, and the filter an ensemble Kalman filter;
 // as N grows they narrow and let the members speak. They are no wider than lobes,
-// of which within is the share in the variance, see [withinLobes].
+// of which within is the share in the variance, see [split] and, with a cutoff,
+// [withinLobes].
 //
 // The rule is plume's own. It was found on Lorenz-63 and Lorenz-96 with 3 to 40
 // values, N = 10 to 1000, linear and nonlinear observations; see docs/results.
@@ -24,7 +25,7 @@ func bandwidthRule(within float64, members int, r float64) float64 {
 	return math.Sqrt(within * p / (float64(members) + p))
 }
 
-// narrowest bounds [withinLobes] from below: kernels of no width have no density.
+// narrowest bounds the share within lobes from below: kernels of no width have no density.
 const narrowest = 0.02
 
 // withinLobes estimates the share of the variance of a value that lies within the
@@ -62,22 +63,10 @@ func excessKurtosis(e *mat.Dense, mean, sd, weights []float64) []float64 {
 	return fourth
 }
 
-// meanExcess returns the mean of the values that have a kurtosis.
-func meanExcess(excess []float64) float64 {
-	sum, count := 0.0, 0
-	for _, x := range excess {
-		if !math.IsNaN(x) {
-			sum += x
-			count++
-		}
-	}
-	return sum / float64(count)
-}
-
-// temperingRule returns the power of the likelihoods in the weights of the kernels, the
-// square of the share of the variance within lobes. Between lobes that the observation
-// does not tell apart the weights differ by noise alone, which moves mass from lobe to
-// lobe for good. Weights that are too soft waste the observation, so lobes have to show:
+// temperingRule returns the power of the likelihoods in the weights of the kernels of a
+// place, the square of the share of the variance within lobes. Between lobes that the
+// observation does not tell apart the weights differ by noise alone, which moves mass from
+// lobe to lobe for good. Weights that are too soft waste the observation, so lobes have to show:
 // the kurtosis, a mean over values, counts beyond its standard error sqrt(24 / (N values))
 // in an ensemble without lobes. The rule is plume's own, found with [bandwidthRule].
 func temperingRule(excess float64, members int, values float64) float64 {

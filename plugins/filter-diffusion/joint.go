@@ -20,12 +20,12 @@ import (
 // forecast has mean 0 and covariance I, with a = sqrt(1 - b²),
 //
 //	mu_i = a xi_i + K (y - a y_i),   K = b² Cxy (b² Cyy + R)^-1,   P = b² I - b² K Cyx,
-//	w_i ~ W_i g(y; a y_i, b² Cyy + R)^gamma
+//	w_i ~ W_i g(y; a y_i, b² Cyy + R)^gamma, lobes held as [halves.hold] does
 //
 // and the state given the observation has the density sum_i w_i g(xi; mu_i, P),
 // noised along the path sum_i w_i g(xi; mu_i, (1 + sigma²) P). b = 1 is an
-// ensemble Kalman filter, b towards 0 a particle filter. b and gamma, see
-// [bandwidthRule].
+// ensemble Kalman filter, b towards 0 a particle filter. b, see [bandwidthRule];
+// gamma, see [temper].
 //
 // Cost: two passes over the state of 2 N² n, and O(N² (m + r) + r³) with
 // r = min(N - 1, n).
@@ -47,16 +47,21 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	if err != nil {
 		return nil, err
 	}
-	excess := meanExcess(excessKurtosis(p.Ensemble, w.mean, w.sd, prior))
+	lobes := split(w.scores.ColView(0), prior)
 	b := f.Bandwidth
 	if sdk.IsAuto(b) {
-		b = bandwidthRule(withinLobes(excess), members, float64(w.rank()))
+		b = bandwidthRule(lobes.within, members, float64(w.rank()))
 	}
 	posterior, err := w.given(o, b, prior)
 	if err != nil {
 		return nil, err
 	}
-	gamma := temper(posterior.weights, posterior.logWeights, prior, temperingRule(excess, members, float64(len(w.mean))), f.Tempering)
+	gamma := temper(posterior.weights, posterior.logWeights, prior, 1, f.Tempering)
+	if sdk.IsAuto(f.Tempering) {
+		lobes.hold(posterior.logWeights, prior)
+		_, logSum := ensemble.Normalise(posterior.weights, posterior.logWeights)
+		floats.AddConst(-logSum, posterior.logWeights)
+	}
 	x, ancestors, metrics, err := f.drawJoint(ctx, p, posterior)
 	if err != nil {
 		return nil, err
@@ -66,7 +71,7 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 		return nil, err
 	}
 	metrics["weights_ess"] = ensemble.ESS(posterior.weights, members)
-	metrics["bandwidth"], metrics["tempering"] = b, gamma
+	metrics["within_lobes"], metrics["bandwidth"], metrics["tempering"] = lobes.within, b, gamma
 	metrics["inflation"], metrics["rank"] = inflation, float64(w.rank())
 	return &sdk.Analysis{Ancestors: ancestors, Carry: carry, Metrics: metrics}, nil
 }
@@ -153,9 +158,9 @@ func (w *whitened) given(o *observedSpace, b float64, prior []float64) (*conditi
 }
 
 // temper raises the likelihoods in logWeights to the power gamma and returns it: the
-// given one, or for auto the largest of at most most that leaves an effective sample size
-// of [leastESS]. The weights become what logWeights say, normalised.
-func temper(weights, logWeights, prior []float64, most, given float64) (gamma float64) {
+// given one, or for auto the largest up to limit that leaves an effective sample size of
+// [leastESS]. The weights become what logWeights say, normalised.
+func temper(weights, logWeights, prior []float64, limit, given float64) (gamma float64) {
 	likelihood := make([]float64, len(prior))
 	for i, l := range logWeights {
 		likelihood[i] = l - math.Log(prior[i])
@@ -175,7 +180,7 @@ func temper(weights, logWeights, prior []float64, most, given float64) (gamma fl
 		try(given)
 		return given
 	}
-	low, high, least := 0.0, most, leastESS(len(prior))
+	low, high, least := 0.0, limit, leastESS(len(prior))
 	if try(high) >= least {
 		return high
 	}

@@ -13,7 +13,8 @@ import (
 
 // whitened is a forecast in coordinates, one for each dimension that its members
 // span, in which its weighted mean is 0 and its weighted covariance I. They do not
-// depend on the units of the state.
+// depend on the units of the state. They are the principal components of the values in
+// units of their standard deviations, the one with most variance first.
 type whitened struct {
 	mean, sd []float64  // of the state
 	scores   *mat.Dense // N x r, one member a row
