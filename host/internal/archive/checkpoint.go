@@ -46,11 +46,7 @@ func (r *Run) Load(name string, v any) bool {
 
 // Forget removes what was saved under that name.
 func (r *Run) Forget(name string) error {
-	err := os.Remove(filepath.Join(r.Dir, checkpoints, name))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return err
+	return absent(os.Remove(filepath.Join(r.Dir, checkpoints, name)))
 }
 
 // Reopen goes on with the run directory dir, for this process alone. Tables that were
@@ -60,7 +56,7 @@ func Reopen(dir string) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{Dir: dir, lock: lock}
+	r := &Run{Dir: dir, lock: lock, sums: map[string]string{}}
 	info, err := ReadInfo(dir)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
@@ -75,7 +71,7 @@ func (r *Run) Info() Info { return r.info }
 // Begin marks a reopened run as running again.
 func (r *Run) Begin() error {
 	for _, name := range append(parted, "trials", "metrics") {
-		if err := os.Remove(filepath.Join(r.Dir, name+".arrow")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := absent(os.Remove(filepath.Join(r.Dir, name+".arrow"))); err != nil {
 			return err
 		}
 	}

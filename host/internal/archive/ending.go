@@ -5,6 +5,7 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -73,6 +74,7 @@ func (r *Run) End(w Work, v any, durable bool) error {
 		}
 		e.Sums[name] = sum
 	}
+	r.know(e.Sums)
 	if err := gob.NewEncoder(&text).Encode(e); err != nil {
 		return err
 	}
@@ -95,7 +97,15 @@ func (r *Run) Ended(w Work, v any) bool {
 			return false
 		}
 	}
+	r.know(e.Sums)
 	return gob.NewDecoder(bytes.NewReader(e.Value)).Decode(v) == nil
+}
+
+// know keeps the checksums of files that will not change any more.
+func (r *Run) know(sums map[string]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.Copy(r.sums, sums)
 }
 
 // replace writes a file in one step: after a crash there is the old one or the new

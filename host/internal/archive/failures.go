@@ -3,6 +3,7 @@ package archive
 import (
 	"cmp"
 	"errors"
+	"os"
 	"slices"
 	"sync"
 
@@ -27,14 +28,16 @@ type Failure struct {
 	Action  string // Repeated, Dropped or Ended
 }
 
-// Failures is the table of the failures of one trial. It is safe for concurrent use.
+// Failures is the table of the failures of one trial, which has no file while there are
+// none. It is safe for concurrent use.
 type Failures struct {
 	trial, replicate int32
 	filter           string
+	path             string
 
 	mu    sync.Mutex
-	table *table.Writer
-	cycle []Failure // of the cycle under way: the replicas of a model fail in any order
+	table *table.Writer // nil: there are none
+	cycle []Failure     // of the cycle under way: the replicas of a model fail in any order
 }
 
 // Failures opens the table of the failures of a trial, or goes on with it after cycle
@@ -49,9 +52,25 @@ func (r *Run) ReferenceFailures(t *plan.Twin, p *plan.Plan) (*Failures, error) {
 }
 
 func (r *Run) failures(id TrialID, through int, part string) (*Failures, error) {
-	o := &opener{run: r, through: through}
-	w := o.open(false, failuresColumns, "failures", part)
-	return &Failures{trial: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, table: w}, o.err
+	path, err := r.Path("failures", part)
+	f := &Failures{trial: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, path: path}
+	if err != nil {
+		return nil, err
+	}
+	if through > 0 {
+		f.table, _, err = table.Continue(path, failuresColumns, through)
+	} else {
+		err = errors.Join(absent(os.Remove(path)), absent(os.Remove(path+table.Part)))
+	}
+	return f, absent(err)
+}
+
+// absent returns err unless it says that a file is not there.
+func absent(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // Add notes failures of the cycle under way.
@@ -79,8 +98,20 @@ func (f *Failures) Flush() error {
 		call[i], reason[i], action[i] = c.Call, c.Reason, c.Action
 	}
 	f.cycle = f.cycle[:0]
+	if f.table == nil {
+		var err error
+		if f.table, err = table.Create(f.path, failuresColumns, nil); err != nil {
+			return err
+		}
+	}
 	return f.table.Append(n, slices.Repeat([]int32{f.trial}, n), slices.Repeat([]int32{f.replicate}, n), slices.Repeat([]string{f.filter}, n), cycle, call, member, members, reason, action)
 }
 
 // Close writes what was noted last and finishes the table.
-func (f *Failures) Close() error { return errors.Join(f.Flush(), f.table.Close()) }
+func (f *Failures) Close() error {
+	err := f.Flush()
+	if f.table == nil {
+		return err
+	}
+	return errors.Join(err, f.table.Close())
+}

@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -79,8 +81,8 @@ func writeInfo(dir string, info *Info) error {
 
 // checksums returns the sha256 of every file below dir, by path with forward
 // slashes, but of run.json, which holds the sums, of the log, to which plugins
-// add until they have ended, and of the report.
-func checksums(dir string) (map[string]string, error) {
+// add until they have ended, and of the report. Those that are known are not computed.
+func checksums(dir string, known map[string]string) (map[string]string, error) {
 	dir, err := filepath.EvalSymlinks(dir) // WalkDir does not follow one
 	if err != nil {
 		return nil, err
@@ -99,11 +101,17 @@ func checksums(dir string) (map[string]string, error) {
 		case d.IsDir() || name == infoFile || name == LogFile || name == ReportFile:
 			return nil
 		}
-		sums[filepath.ToSlash(name)], err = checksum(path)
+		sum := known[name]
+		if sum == "" {
+			sum, err = checksum(path)
+		}
+		sums[filepath.ToSlash(name)] = sum
 		return err
 	})
 	return sums, err
 }
+
+var buffers = sync.Pool{New: func() any { return new([1 << 16]byte) }}
 
 func checksum(path string) (string, error) {
 	f, err := os.Open(path)
@@ -111,9 +119,17 @@ func checksum(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
+	buffer := buffers.Get().(*[1 << 16]byte)
+	defer buffers.Put(buffer)
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
+	for {
+		n, err := f.Read(buffer[:])
+		h.Write(buffer[:n])
+		if errors.Is(err, io.EOF) {
+			return hex.EncodeToString(h.Sum(nil)), nil
+		}
+		if err != nil {
+			return "", err
+		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -117,7 +117,7 @@ func CheckFiles(dir string) ([]string, error) {
 	if info.Files == nil {
 		return nil, fmt.Errorf("%s: the run is %q: it has no checksums yet", dir, info.Status)
 	}
-	now, err := checksums(dir)
+	now, err := checksums(dir, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func Compare(a, b string) ([]string, error) {
 // tables returns the checksums of the tables of a run that a repetition must
 // reproduce.
 func tables(dir string) (map[string]string, error) {
-	sums, err := checksums(dir)
+	sums, err := checksums(dir, nil)
 	maps.DeleteFunc(sums, func(name, _ string) bool {
 		return filepath.Ext(name) != ".arrow" || strings.HasPrefix(name, "timings") || strings.HasPrefix(name, "failures")
 	})

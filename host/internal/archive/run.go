@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/cycle"
@@ -31,13 +32,16 @@ type Run struct {
 	Dir  string
 	info Info
 	lock *os.File
+
+	mu   sync.Mutex
+	sums map[string]string // sha256 of the files of work that has ended, by path below Dir
 }
 
 // Create makes a run directory below root, for this process alone, and writes its
 // manifest and workflow.
 func Create(root string, info Info, given, resolved []byte) (*Run, error) {
 	info.Format, info.Status, info.Started = 1, Running, time.Now().UTC()
-	r := &Run{info: info}
+	r := &Run{info: info, sums: map[string]string{}}
 	var err error
 	if r.Dir, err = newDir(filepath.Join(root, info.Name), info.Started); err != nil {
 		return nil, err
@@ -309,7 +313,7 @@ func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status 
 	if cause != nil {
 		r.info.Error = cause.Error()
 	}
-	sums, sumErr := checksums(r.Dir)
+	sums, sumErr := checksums(r.Dir, r.sums)
 	r.info.Files, r.info.Resumable = sums, resumable
 	if spare := r.spare(); !resumable {
 		maps.DeleteFunc(sums, func(name, _ string) bool { return slices.Contains(spare, strings.Split(name, "/")[0]) })
@@ -341,8 +345,18 @@ func (r *Run) sync() error {
 }
 
 // mergeAll puts all tables together. Parts whose columns differ, because an axis
-// changes what is observed, stay as they are.
+// changes what is observed, stay as they are. Failures, of which most trials have none,
+// are always a table.
 func (r *Run) mergeAll() error {
+	if parts, err := filepath.Glob(filepath.Join(r.Dir, "failures", "*.arrow")); err != nil || len(parts) == 0 {
+		w, err := table.Create(filepath.Join(r.Dir, "failures.arrow"), failuresColumns, nil)
+		if err != nil {
+			return err
+		}
+		if err := w.Close(); err != nil {
+			return err
+		}
+	}
 	for _, name := range parted {
 		if err := r.merge(name); err != nil && !errors.Is(err, table.ErrColumns) {
 			return err
