@@ -4,6 +4,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/plume-da/plume/sdk"
@@ -369,6 +370,37 @@ func TestJointWithoutSpread(t *testing.T) {
 	}
 	if _, err := configure(t, joint(nil)).Analyse(t.Context(), p); sdk.KindOf(err) != sdk.KindDiverged {
 		t.Errorf("an ensemble without spread: got %v, want a refusal", err)
+	}
+}
+
+// Missing components are left out, exactly; with none left the analysis is the forecast and
+// what is carried over stays.
+func TestJointWithoutObservations(t *testing.T) {
+	p, q := twinProblem(12, 3, 2), twinProblem(12, 3, 1)
+	f := configure(t, joint(nil))
+	q.Ensemble.Copy(p.Ensemble)
+	for i := range 12 {
+		q.Predicted.Set(i, 0, p.Predicted.At(i, 0))
+		p.Predicted.Set(i, 1, math.NaN())
+	}
+	p.Observation[1] = math.NaN()
+	carry := analyse(t, f, p).Carry
+	analyse(t, f, q)
+	if !mat.Equal(p.Into, q.Into) {
+		t.Errorf("a missing component changes the analysis by %g", largestDifference(p.Into, q.Into))
+	}
+	p.Observation[0], p.Carry = math.NaN(), carry
+	if a := analyse(t, f, p); !mat.Equal(p.Into, p.Ensemble) || !slices.Equal(a.Carry, carry) {
+		t.Error("without observations the analysis is not the forecast")
+	}
+}
+
+// An observation beyond float64 from all members is refused.
+func TestJointRefusesWhatOverflows(t *testing.T) {
+	p := twinProblem(12, 3, 2)
+	p.Observation[0] = 1e300
+	if _, err := configure(t, joint(nil)).Analyse(t.Context(), p); sdk.KindOf(err) != sdk.KindDiverged || !strings.Contains(err.Error(), "observation: is too far from every member") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -195,12 +195,12 @@ func (p *place) moveTo(j int) {
 	if p.FiniteSize {
 		p.inflate()
 	}
-	excess, r := p.extent(j)
+	excess, count, r := p.extent(j)
 	if p.bandwidth = p.Bandwidth; sdk.IsAuto(p.bandwidth) {
 		p.bandwidth = bandwidthRule(withinLobes(excess), len(p.prior), min(r, float64(len(p.prior)-1)))
 	}
 	p.weigh()
-	p.tempering = temper(p.weights, p.logWeights, p.prior, temperingRule(excess, len(p.prior), r), p.Tempering)
+	p.tempering = temper(p.weights, p.logWeights, p.prior, temperingRule(excess, len(p.prior), count), p.Tempering)
 	p.ess = ensemble.ESS(p.weights, len(p.weights))
 	p.err = p.mix()
 }
@@ -250,22 +250,21 @@ func (p *place) inflate() {
 	floats.Scale(p.scale, p.z)
 }
 
-// extent returns the mean kurtosis and the number of the state values near value j, by
-// their tapers.
-func (p *place) extent(j int) (excess, r float64) {
+// extent returns, by their tapers, the mean kurtosis of the state values near value j that
+// have one, how many these are, and how many there are near.
+func (p *place) extent(j int) (excess, count, r float64) {
 	p.around = p.ValuesNear(p.around, j)
-	total := 0.0
 	for _, v := range p.around {
 		r += v.Weight
 		if x := p.excess[v.Index]; !math.IsNaN(x) {
 			excess += v.Weight * x
-			total += v.Weight
+			count += v.Weight
 		}
 	}
-	if total > 0 {
-		excess /= total
+	if count > 0 {
+		excess /= count
 	}
-	return excess, r
+	return excess, count, r
 }
 
 // kernel returns diagonal element k of G.

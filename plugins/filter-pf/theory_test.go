@@ -319,6 +319,55 @@ func TestOutliers(t *testing.T) {
 	}
 }
 
+// Members that agree stay where they are, with jitter too, which has no covariance to draw
+// from but the rounding of the mean, 20 times 2^-53 of it; one value in which they agree leaves the others their jitter. Numbers that are not
+// finite and fewer than two members are refused.
+func TestBadInput(t *testing.T) {
+	f := configured(t, 20, map[string]any{"threshold": 1.0, "jitter": 1.0, "jitter_target": "all"})
+	p := problem(20, 2, 15)
+	for i := range 20 {
+		p.Ensemble.Set(i, 0, 7)
+	}
+	analyse(t, f, p)
+	if got := p.Into.At(5, 0); math.Abs(got-7) > 20*7*0x1p-53 || p.Into.At(5, 1) == p.Ensemble.At(5, 1) {
+		t.Errorf("member 5 is %v, want 7 and a value with jitter", p.Into.RawRowView(5))
+	}
+	for i := range 20 {
+		p.Ensemble.Set(i, 1, -7)
+	}
+	analyse(t, f, p)
+	if !mat.EqualApprox(p.Into, p.Ensemble, 20*7*0x1p-53) {
+		t.Errorf("an ensemble without spread becomes %v", mat.Formatted(p.Into))
+	}
+	p.Ensemble.Set(3, 1, math.Inf(1))
+	if _, err := f.Analyse(t.Context(), p); sdk.KindOf(err) != sdk.KindDiverged || !strings.Contains(err.Error(), "forecast member 3: value 1 is +Inf") {
+		t.Errorf("got %v", err)
+	}
+	plugin, err := sdk.FilterPlugin(manifest, newFilter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plugin.NewFilter(t.Context(), sdk.FilterConfig{Members: 1}); sdk.KindOf(err) != sdk.KindConfig {
+		t.Errorf("one member: got %v, want a configuration error", err)
+	}
+}
+
+// A component that is missing has log-likelihood 0: the analysis is that of the others.
+func TestMissingIsLeftOut(t *testing.T) {
+	f := configured(t, 20, map[string]any{"threshold": 1.0})
+	p, q := problem(20, 2, 16), problem(20, 2, 16)
+	p.Observation = []float64{observed, math.NaN()}
+	p.LogLikelihood = mat.NewDense(20, 2, nil)
+	for i := range 20 {
+		p.LogLikelihood.Set(i, 0, q.LogLikelihood.At(i, 0))
+	}
+	analyse(t, f, p)
+	analyse(t, f, q)
+	if !mat.Equal(p.Into, q.Into) {
+		t.Error("a missing component changes the analysis")
+	}
+}
+
 func BenchmarkAnalyse100x3(b *testing.B) { benchmark(b, 100, 3, nil) }
 func BenchmarkAnalyse1e5x3(b *testing.B) { benchmark(b, 100_000, 3, map[string]any{"threshold": 1.0}) }
 func BenchmarkJitter1e5x3(b *testing.B) {
