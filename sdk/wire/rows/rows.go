@@ -2,7 +2,8 @@
 // row by row: numbers, texts and times, whatever their physical type.
 //
 // Files are read by Arrow's own readers, which trust them. A panic of theirs
-// becomes an error; what they allocate is bounded only by what the file says.
+// becomes an error, what they hold is bounded by the size of the file, see
+// [wire.Bounded], and so is the time for one batch.
 package rows
 
 import (
@@ -19,9 +20,10 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
-	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/file"
 	"github.com/apache/arrow/go/v17/parquet/pqarrow"
+	"github.com/plume-da/plume/sdk/wire"
 )
 
 // Kind says which field of a Cell holds its value.
@@ -47,9 +49,11 @@ type Cell struct {
 // Reader reads the rows of one file. It is not safe for concurrent use.
 type Reader struct {
 	file    *os.File
+	size    int64
 	names   []string
 	open    func(columns []int) (batches, error)
 	batches batches
+	record  arrow.Record // the batch; nil before the first
 	columns []column
 	row     int // next one of the batch
 	rows    int // of the batch
@@ -78,6 +82,11 @@ func Open(path string) (_ *Reader, err error) {
 		}
 	}()
 	defer rescue(&err)
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	r.size = info.Size()
 	if filepath.Ext(path) == ".parquet" {
 		return r, r.parquet()
 	}
@@ -92,7 +101,7 @@ func rescue(err *error) {
 }
 
 func (r *Reader) ipc() error {
-	in, err := ipc.NewFileReader(r.file)
+	in, err := ipc.NewFileReader(r.file, ipc.WithAllocator(wire.Bounded(r.size)))
 	if err != nil {
 		return err
 	}
@@ -104,11 +113,19 @@ func (r *Reader) ipc() error {
 }
 
 func (r *Reader) parquet() error {
-	in, err := file.NewParquetReader(r.file)
+	memory := wire.Bounded(r.size)
+	in, err := file.NewParquetReader(r.file, file.WithReadProps(parquet.NewReaderProperties(memory)))
 	if err != nil {
 		return err
 	}
-	p, err := pqarrow.NewFileReader(in, pqarrow.ArrowReadProperties{BatchSize: 1 << 14}, memory.DefaultAllocator)
+	for i := range in.NumRowGroups() {
+		for _, c := range in.MetaData().RowGroups[i].Columns {
+			if size := c.MetaData.GetTotalCompressedSize(); size < 0 || size > r.size {
+				return fmt.Errorf("the file is damaged: a column of %d bytes in a file of %d", size, r.size)
+			}
+		}
+	}
+	p, err := pqarrow.NewFileReader(in, pqarrow.ArrowReadProperties{BatchSize: 1 << 14}, memory)
 	if err != nil {
 		return err
 	}
@@ -134,7 +151,7 @@ func (r *Reader) parquet() error {
 		if err != nil {
 			return nil, err
 		}
-		return named{b, r.names, columns}, nil
+		return &named{RecordReader: b, names: r.names, columns: columns}, nil
 	}
 	return nil
 }
@@ -177,9 +194,43 @@ type named struct {
 	pqarrow.RecordReader
 	names   []string
 	columns []int
+	err     error // why the last batch is not there, when the reader does not know
 }
 
-func (n named) Record() arrow.Record {
+// patience is how long the reader of a Parquet file may take for 16384 rows: in damaged
+// pages it may go in circles for ever.
+var patience = time.Minute
+
+func (n *named) Next() bool {
+	type answer struct {
+		more bool
+		err  error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		var a answer
+		defer func() { done <- a }()
+		defer rescue(&a.err)
+		a.more = n.RecordReader.Next()
+	}()
+	select {
+	case a := <-done:
+		n.err = a.err
+		return a.more
+	case <-time.After(patience):
+		n.err = fmt.Errorf("the file is damaged: its reader makes no progress for %v", patience)
+		return false
+	}
+}
+
+func (n *named) Err() error {
+	if n.err != nil {
+		return n.err
+	}
+	return n.RecordReader.Err()
+}
+
+func (n *named) Record() arrow.Record {
 	r := n.RecordReader.Record()
 	where := make([]int, len(n.columns))
 	for i, c := range n.columns {
@@ -204,13 +255,18 @@ func (r *Reader) Select(columns []int) (err error) {
 func (r *Reader) Next(cells []Cell) (ok bool, err error) {
 	defer rescue(&err)
 	for r.row == r.rows {
+		if r.record != nil {
+			r.record.Release() // no cell keeps it
+			r.record = nil
+		}
 		if !r.batches.Next() {
 			if err := r.batches.Err(); !errors.Is(err, io.EOF) { // the Parquet reader's end
 				return false, err
 			}
 			return false, nil
 		}
-		if err := r.load(r.batches.Record()); err != nil {
+		r.record = r.batches.Record()
+		if err := r.load(r.record); err != nil {
 			return false, err
 		}
 	}

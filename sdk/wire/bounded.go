@@ -1,0 +1,52 @@
+package wire
+
+import (
+	"fmt"
+	"math"
+	"sync/atomic"
+
+	"github.com/apache/arrow/go/v17/arrow/memory"
+)
+
+// What a file may unpack to: so many times its size, and so much in any case. Columns of
+// one value pack a thousandfold, but then they are short.
+const (
+	unpacked = 64
+	leastMax = 1 << 30
+)
+
+// Bounded returns an allocator for the reader of a file of size bytes. It panics when
+// more is held than such a file can be believed to unpack to, which is 64 times its size
+// or 1 GiB if that is more: what a damaged file says of its own sizes may be anything.
+// It is safe for concurrent use.
+func Bounded(size int64) memory.Allocator {
+	return &bounded{Allocator: memory.DefaultAllocator, most: max(leastMax, unpacked*min(size, math.MaxInt64/unpacked))}
+}
+
+type bounded struct {
+	memory.Allocator
+	most int64
+	held atomic.Int64 // buffers are freed by finalizers too
+}
+
+func (b *bounded) Allocate(size int) []byte {
+	b.take(size)
+	return b.Allocator.Allocate(size)
+}
+
+func (b *bounded) Reallocate(size int, old []byte) []byte {
+	b.take(size - len(old))
+	return b.Allocator.Reallocate(size, old)
+}
+
+func (b *bounded) Free(old []byte) {
+	b.held.Add(-int64(len(old)))
+	b.Allocator.Free(old)
+}
+
+func (b *bounded) take(size int) {
+	if held := b.held.Load(); int64(size) > b.most-held {
+		panic(fmt.Sprintf("it asks for %d bytes of memory beside %d, but at most %d are believed of a file of its size", size, held, b.most))
+	}
+	b.held.Add(int64(size))
+}
