@@ -57,13 +57,16 @@ experiments: build ## every workflow's expected numbers, at full length and with
 	  $(BIN)/plume verify --set experiment.seed=$$s $$w || exit 1; done; done
 
 FUZZTIME ?= 10s
+FUZZ      = -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 fuzz: ## the fuzz targets, each for FUZZTIME
-	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzParse -fuzztime $(FUZZTIME)
-	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzArithmetic -fuzztime $(FUZZTIME)
-	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzInclude -fuzztime $(FUZZTIME)
-	$(GO) test ./host/internal/observations -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME)
-	$(GO) test ./sdk/wire -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
-	$(GO) test ./plugins/process -run '^$$' -fuzz FuzzResults -fuzztime $(FUZZTIME)
+	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzParse $(FUZZ)
+	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzArithmetic $(FUZZ)
+	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzInclude $(FUZZ)
+	$(GO) test ./host/internal/observations -run '^$$' -fuzz FuzzRead $(FUZZ)
+	$(GO) test ./host/internal/plan -run '^$$' -fuzz FuzzSamples $(FUZZ)
+	$(GO) test ./sdk/wire/rows -run '^$$' -fuzz FuzzRows $(FUZZ)
+	$(GO) test ./sdk/wire -run '^$$' -fuzz FuzzDecode $(FUZZ)
+	$(GO) test ./plugins/process -run '^$$' -fuzz FuzzResults $(FUZZ)
 
 bench: build ## Go benchmarks of the hot paths
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -13,16 +13,16 @@ const (
 
 	headerSchema, headerRecordBatch = 1, 3
 
-	schemaEndianness, schemaFields = 0, 1
+	schemaEndianness, schemaFields, schemaMetadata = 0, 1, 2
 
-	fieldName, fieldTypeType, fieldType, fieldDictionary, fieldChildren = 0, 2, 3, 4, 5
+	fieldName, fieldTypeType, fieldType, fieldDictionary, fieldChildren, fieldMetadata = 0, 2, 3, 4, 5, 6
 
-	typeInt, typeFloat, typeFixedSizeList = 2, 3, 16
-	doublePrecision                       = 2
+	typeInt, typeFloat, typeUnion, typeFixedSizeList = 2, 3, 14, 16
+	doublePrecision, unionTypeIDs                    = 2, 1
 
 	batchLength, batchNodes, batchBuffers, batchCompression = 0, 1, 2, 3
 
-	footerRecordBatches = 3
+	footerSchema, footerRecordBatches = 1, 3
 )
 
 // message is a decoded message header.

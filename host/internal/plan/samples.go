@@ -198,27 +198,28 @@ func readArrow(path string, wanted []column) (*mat.Dense, error) {
 	if t.Rows == 0 {
 		return nil, errors.New("has no rows")
 	}
-	e := mat.NewDense(t.Rows, len(wanted), nil)
 	var missing []string
+	get := make([]func(row int) float64, len(wanted))
 	for j, w := range wanted {
-		get, err := values(t, w)
-		if err != nil {
+		if get[j], err = values(t, w); err != nil {
 			return nil, err
 		}
-		if get == nil {
+		if get[j] == nil {
 			missing = append(missing, w.name)
-			continue
 		}
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("there is no column %s; there are %s", list(missing), list(t.Names))
+	}
+	e := mat.NewDense(t.Rows, len(wanted), nil) // the table has as many values in memory
+	for j, w := range wanted {
 		for i := range t.Rows {
-			v := get(i)
+			v := get[j](i)
 			if math.IsNaN(v) || math.IsInf(v, 0) {
 				return nil, fmt.Errorf("row %d: `%s` must be a finite number, but is %g", i+1, w.name, v)
 			}
 			e.Set(i, j, v)
 		}
-	}
-	if len(missing) > 0 {
-		return nil, fmt.Errorf("there is no column %s; there are %s", list(missing), list(t.Names))
 	}
 	return e, nil
 }

@@ -101,6 +101,9 @@ func rescue(err *error) {
 }
 
 func (r *Reader) ipc() error {
+	if err := wire.CheckFooter(r.file, r.size); err != nil {
+		return err
+	}
 	in, err := ipc.NewFileReader(r.file, ipc.WithAllocator(wire.Bounded(r.size)))
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/plume-da/plume/sdk/wire"
 )
 
 // Table is a table in memory.
@@ -52,14 +53,7 @@ func Read(paths ...string) (*Table, error) {
 	return t, nil
 }
 
-func (t *Table) read(path string) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%s: is damaged: %v", path, p)
-		}
-	}()
-	return scan(path, t.name, t.add)
-}
+func (t *Table) read(path string) error { return scan(path, t.name, t.add) }
 
 // Scan calls each with the record batches of the table path in turn, or, when that
 // is not there, with those that have been written so far. Of a table it keeps one
@@ -76,7 +70,15 @@ func Scan(path string, each func(batch *Table) error) error {
 }
 
 // scan opens a table and calls schema once and then each with its batches.
-func scan(path string, schema func(*arrow.Schema) error, each func(arrow.Record) error) error {
+//
+// What Arrow's readers hold of it is bounded by its size, see [wire.Bounded], and a panic
+// of theirs becomes an error.
+func scan(path string, schema func(*arrow.Schema) error, each func(arrow.Record) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s: is damaged: %v", path, p)
+		}
+	}()
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		f, err = os.Open(path + Part)
@@ -123,7 +125,14 @@ func isWhole(f *os.File) (bool, error) {
 
 // scanFile reads a file that has its footer.
 func scanFile(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Record) error) error {
-	r, err := ipc.NewFileReader(f)
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := wire.CheckFooter(f, info.Size()); err != nil {
+		return err
+	}
+	r, err := ipc.NewFileReader(f, ipc.WithAllocator(wire.Bounded(info.Size())))
 	if err != nil {
 		return err
 	}
@@ -148,7 +157,18 @@ func scanPart(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Reco
 	if _, err := f.Seek(header, io.SeekStart); err != nil {
 		return err
 	}
-	r, err := ipc.NewReader(bufio.NewReaderSize(f, 1<<16))
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	err = wire.CheckStream(f, header, info.Size())
+	if err != nil && cut(err) {
+		return nil // the schema was cut
+	}
+	if err != nil {
+		return err
+	}
+	r, err := ipc.NewReader(bufio.NewReaderSize(f, 1<<16), ipc.WithAllocator(wire.Bounded(info.Size())))
 	if err != nil && cut(err) {
 		return nil // the schema was cut
 	}
@@ -189,6 +209,9 @@ func (t *Table) name(s *arrow.Schema) error {
 // add appends the rows of a record batch.
 func (t *Table) add(record arrow.Record) (err error) {
 	for i, c := range record.Columns() {
+		if int64(c.Len()) != record.NumRows() {
+			return fmt.Errorf("column %s: has %d rows, but the batch has %d", t.Names[i], c.Len(), record.NumRows())
+		}
 		if t.Columns[i], err = appended(t.Columns[i], c); err != nil {
 			return fmt.Errorf("column %s: %w", t.Names[i], err)
 		}
@@ -232,6 +255,9 @@ func appended(values any, c arrow.Array) (any, error) {
 		items, ok := c.ListValues().(*array.Float64)
 		if !ok {
 			return nil, fmt.Errorf("is a list of %s", c.ListValues().DataType())
+		}
+		if n := c.DataType().(*arrow.FixedSizeListType).Len(); n < 1 || items.Len()/int(n) < c.Len() {
+			return nil, fmt.Errorf("has %d lists of %d values, but %d values", c.Len(), n, items.Len())
 		}
 		for k := range c.Len() {
 			from, to := c.ValueOffsets(k)
