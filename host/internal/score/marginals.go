@@ -45,14 +45,17 @@ func MarginalsOf(into *Marginals, e *mat.Dense, weights []float64) *Marginals {
 // sort sorts the members of every value, and their weights with them.
 func (m *Marginals) sort(weights []float64) {
 	if weights == nil {
-		m.weights = slices.Repeat([]float64{weight(nil, 0, m.rows)}, m.rows)
+		m.weights = m.weights[:0]
+		for range m.rows {
+			m.weights = append(m.weights, weight(nil, 0, m.rows))
+		}
 		for j := range m.Mean {
 			members, _ := m.column(j)
 			m.sorter.sort(members)
 		}
 		return
 	}
-	m.weights = make([]float64, len(m.members))
+	m.weights = slices.Grow(m.weights[:0], len(m.members))[:len(m.members)]
 	pairs := make([]member, m.rows)
 	for j := range m.Mean {
 		members, sorted := m.column(j)

@@ -85,7 +85,7 @@ func (w *Writer) Append(rows int, values ...any) error {
 		if next == len(values) {
 			return fmt.Errorf("table %s: no values for column %s", w.path, c.Name)
 		}
-		n := -1
+		var n int
 		if block, ok := values[next].(Block); ok && c.Type == Values {
 			n = w.variable(i, block, offset)
 			if offset += c.Variable.Size(); offset == block.Matrix.RawMatrix().Cols {
