@@ -327,21 +327,15 @@ func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status 
 // sync waits until all files of the manifest are on the disk, with their names.
 func (r *Run) sync() error {
 	folders := map[string]bool{r.Dir: true}
+	var paths []string
 	for name := range r.info.Files {
 		path := filepath.Join(r.Dir, name)
-		if err := syncFile(path); err != nil {
-			return err
-		}
+		paths = append(paths, path)
 		for folder := filepath.Dir(path); !folders[folder]; folder = filepath.Dir(folder) {
 			folders[folder] = true
 		}
 	}
-	for folder := range folders {
-		if err := syncFile(folder); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(syncFiles(paths), syncFiles(slices.Collect(maps.Keys(folders))))
 }
 
 // mergeAll puts all tables together. Parts whose columns differ, because an axis
