@@ -15,10 +15,11 @@ import (
 
 // clock turns what a file says about time into model time.
 type clock struct {
-	format string // number, unix, iso or a pattern with %
-	zone   *time.Location
-	start  time.Time // model time 0; zero: the workflow has no dates
-	unit   float64   // seconds; 0: none
+	format   string // number, unix, iso or a pattern with %
+	zone     *time.Location
+	calendar calendar
+	start    time.Time // model time 0, as the calendar places it; zero: the workflow has no dates
+	unit     float64   // seconds; 0: none
 }
 
 func newClock(t workflow.Time, r workflow.RowTime) (*clock, error) {
@@ -26,7 +27,7 @@ func newClock(t workflow.Time, r workflow.RowTime) (*clock, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &clock{format: r.Format, zone: zone, start: t.Start.Date, unit: t.Unit.Seconds()}
+	c := &clock{format: r.Format, zone: zone, calendar: calendar(r.Calendar), start: t.Start.Date, unit: t.Unit.Seconds()}
 	switch {
 	case c.format == "" && c.start.IsZero():
 		c.format = "number"
@@ -38,6 +39,12 @@ func newClock(t workflow.Time, r workflow.RowTime) (*clock, error) {
 	}
 	if c.start.IsZero() {
 		return nil, errors.New("the file has dates, but `time.start` is no date")
+	}
+	if c.start, err = c.calendar.place(c.start.UTC()); err != nil {
+		return nil, fmt.Errorf("`time.start`: %w", err)
+	}
+	if c.calendar != standard && c.format == "unix" {
+		return nil, fmt.Errorf("seconds since 1970 are no times of the calendar %s", c.calendar)
 	}
 	if c.format != "iso" && c.format != "unix" {
 		return c, checkFormat(c.format)
@@ -69,7 +76,11 @@ func (c *clock) model(cell rows.Cell) (float64, error) {
 		if c.start.IsZero() {
 			return 0, errors.New("is a date, but `time.start` is no date")
 		}
-		return c.date(cell.Time, cell.Kind == rows.Instant)
+		t, err := c.calendar.place(cell.Time)
+		if err != nil {
+			return 0, err
+		}
+		return c.date(t, cell.Kind == rows.Instant)
 	case c.format == "number" || c.format == "unix":
 		v := cell.Number
 		if cell.Kind == rows.Text {
@@ -96,7 +107,7 @@ func (c *clock) model(cell rows.Cell) (float64, error) {
 	if pattern == "iso" {
 		pattern = isoPattern(cell.Text)
 	}
-	t, err := scanTime(cell.Text, pattern)
+	t, err := c.calendar.scan(cell.Text, pattern)
 	if err != nil {
 		return 0, err
 	}
@@ -175,24 +186,24 @@ var months = []string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "s
 // parts are the numbers of a time by the letter of their field.
 type parts [128]int
 
-// scanTime reads s by a pattern that checkFormat accepts. All that is no field must
+// scan reads s by a pattern that checkFormat accepts. All that is no field must
 // stand in s as it stands in the pattern.
-func scanTime(s, pattern string) (scanned, error) {
+func (c calendar) scan(s, pattern string) (scanned, error) {
 	var out scanned
 	f := parts{'Y': 1970, 'm': 1, 'd': 1}
 	rest := s
 	for i := 0; i < len(pattern); i++ {
-		c := pattern[i]
-		if c != '%' {
-			if rest == "" || rest[0] != c {
-				return scanned{}, fmt.Errorf("%q does not fit %s: %q is missing", s, pattern, string(c))
+		mark := pattern[i]
+		if mark != '%' {
+			if rest == "" || rest[0] != mark {
+				return scanned{}, fmt.Errorf("%q does not fit %s: %q is missing", s, pattern, string(mark))
 			}
 			rest = rest[1:]
 			continue
 		}
 		i++
 		var ok bool
-		switch c = pattern[i]; c {
+		switch mark = pattern[i]; mark {
 		case 'b':
 			f['m'], rest, ok = monthName(rest)
 		case 'z':
@@ -201,33 +212,39 @@ func scanTime(s, pattern string) (scanned, error) {
 		case '%':
 			rest, ok = strings.CutPrefix(rest, "%")
 		default:
-			f[c], rest, ok = digits(rest, c)
+			f[mark], rest, ok = digits(rest, mark)
 		}
 		if !ok {
-			return scanned{}, fmt.Errorf("%q does not fit %s: there is no %%%c", s, pattern, c)
+			return scanned{}, fmt.Errorf("%q does not fit %s: there is no %%%c", s, pattern, mark)
 		}
 	}
 	if rest != "" {
 		return scanned{}, fmt.Errorf("%q does not fit %s: %q is left over", s, pattern, rest)
 	}
-	return out, out.set(&f)
+	var err error
+	out.wall, err = c.time(&f)
+	return out, err
 }
 
-// set makes the time of the parts, which must exist in the calendar.
-func (t *scanned) set(f *parts) error {
+// time returns when the parts are, which must exist in the calendar.
+func (c calendar) time(f *parts) (time.Time, error) {
 	if f['H'] > 23 || f['M'] > 59 || f['S'] > 59 {
-		return fmt.Errorf("%02d:%02d:%02d is on no clock", f['H'], f['M'], f['S'])
+		return time.Time{}, fmt.Errorf("%02d:%02d:%02d is on no clock", f['H'], f['M'], f['S'])
 	}
-	t.wall = time.Date(f['Y'], time.Month(f['m']), f['d'], f['H'], f['M'], f['S'], f['f'], time.UTC)
+	day, month := f['d'], f['m']
 	if f['j'] > 0 {
-		t.wall = time.Date(f['Y'], 1, f['j'], f['H'], f['M'], f['S'], f['f'], time.UTC)
-		if t.wall.Year() != f['Y'] {
-			return fmt.Errorf("%d has no day %d", f['Y'], f['j'])
-		}
-	} else if t.wall.Month() != time.Month(f['m']) || t.wall.Day() != f['d'] {
-		return fmt.Errorf("%04d-%02d-%02d is in no calendar", f['Y'], f['m'], f['d'])
+		day, month = f['j'], 0
 	}
-	return nil
+	first, ok := c.day(f['Y'], month, day)
+	switch {
+	case !ok && f['j'] > 0:
+		return time.Time{}, fmt.Errorf("%d has no day %d", f['Y'], f['j'])
+	case !ok && c == standard:
+		return time.Time{}, fmt.Errorf("%04d-%02d-%02d is in no calendar", f['Y'], f['m'], f['d'])
+	case !ok:
+		return time.Time{}, fmt.Errorf("%04d-%02d-%02d is not in the calendar %s", f['Y'], f['m'], f['d'], c)
+	}
+	return first.Add(time.Duration(f['H'])*time.Hour + time.Duration(f['M'])*time.Minute + time.Duration(f['S'])*time.Second + time.Duration(f['f'])), nil
 }
 
 // digits reads the number of a field; of %f it returns nanoseconds.

@@ -336,7 +336,7 @@ func (r *reader) fault(code string, k int, format string, args ...any) *workflow
 func (r *reader) readRow() {
 	at, err := r.clock.model(r.cells[0])
 	if err != nil {
-		r.fault(codeTime, 0, "is no time: %v", err).WithLabel("%s, %s", r.clock.format, r.clock.zone).WithHelp("mend the row, or write another time.format or time.timezone")
+		r.fault(codeTime, 0, "is no time: %v", err).WithLabel("%s, %s", r.clock.format, r.clock.where()).WithHelp("mend the row, or write another time.format, time.timezone or time.calendar")
 		return
 	}
 	early := at <= r.w.Time.Start.Model

@@ -262,3 +262,23 @@ time = { start = 2025-12-01, unit = "1h", window = "10s" }`, csv.String())
 		b.ReportMetric(float64(len(r.Times)), "cycles")
 	}
 }
+
+// Days of the calendars of climate models are as far apart as they are there.
+func TestCalendars(t *testing.T) {
+	for name, c := range map[string]struct{ csv, want string }{
+		"standard": {"t,level,flow\n2000-02-28,1,1\n2000-02-29,2,2\n2000-03-01 12:00,3,3\n2001-03-01,4,4\n", "58: 0=1 1=1\n59: 0=2 1=2\n60.5: 0=3 1=3\n425: 0=4 1=4\n"},
+		"noleap":   {"t,level,flow\n2000-02-28,1,1\n2000-03-01,2,2\n2000-03-01 12:00,3,3\n2001-03-01,4,4\n", "58: 0=1 1=1\n59: 0=2 1=2\n59.5: 0=3 1=3\n424: 0=4 1=4\n"},
+		"360_day":  {"t,level,flow\n2000-02-28,1,1\n2000-02-30,2,2\n2000-03-01 12:00,3,3\n2001-03-01,4,4\n", "57: 0=1 1=1\n59: 0=2 1=2\n60.5: 0=3 1=3\n420: 0=4 1=4\n"},
+	} {
+		w := load(t, `time = { start = 2000-01-01, unit = "24h" }
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time = { column = "t", calendar = "`+name+`" } }`, c.csv)
+		if got := lines(mustRead(t, w, scalars)); got != c.want {
+			t.Errorf("%s: got\n%swant\n%s", name, got, c.want)
+		}
+	}
+	const days = `time = { start = 2000-01-01, unit = "24h" }
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time = { column = "t", format = "%Y %j", calendar = "noleap" } }`
+	if got, want := lines(mustRead(t, load(t, days, "t,level,flow\n2000 60,1,1\n2000 365,2,2\n"), scalars)), "59: 0=1 1=1\n364: 0=2 1=2\n"; got != want {
+		t.Errorf("days of the year: got\n%swant\n%s", got, want)
+	}
+}

@@ -25,6 +25,8 @@ var observationKeys = component("observation operator", `"NAME"`, retry, replica
 		{name: "format", kind: text, doc: "`number` for model time, `unix` for seconds since 1970, `iso`, or a pattern such as %d.%m.%Y %H:%M. " +
 			"Left out: number when time.start is one, iso when it is a date"},
 		{name: "timezone", kind: text, doc: "IANA zone of times without an offset, such as Europe/Oslo; UTC when left out"},
+		{name: "calendar", kind: text, def: "standard", choices: []string{"standard", "noleap", "360_day"},
+			doc: "which days there are: those of the Gregorian calendar, these without 29 February, or twelve months of 30 days; the last two are of climate models, and their times have no zone"},
 	}},
 	key{name: "long", kind: table, doc: "for files with one value a row: the columns with names and values. The names are then what `map` calls columns", keys: []key{
 		{name: "name", kind: text, required: true, example: `"sensor"`, doc: "column that names what was observed"},
@@ -83,6 +85,7 @@ type RowTime struct {
 	Column   string `toml:"column"`
 	Format   string `toml:"format,omitempty"` // empty: number or iso, as time.start is
 	Timezone string `toml:"timezone,omitempty"`
+	Calendar string `toml:"calendar,omitempty"` // standard, noleap or 360_day
 }
 
 // Long names the columns of a file with one value a row.
@@ -228,6 +231,10 @@ func (w *Workflow) judgeFile(found *Diagnostics, i int) {
 	if _, err := time.LoadLocation(o.Time.Timezone); err != nil || o.Time.Timezone == "Local" {
 		found.add(CodeChoice, w.At("observations", i, "time", "timezone"), "there is no time zone %s", show(o.Time.Timezone)).
 			WithLabel("an IANA name").WithHelp("write a name such as Europe/Oslo, or UTC")
+	}
+	if o.Time.Calendar != "standard" && o.Time.Timezone != "" && o.Time.Timezone != "UTC" {
+		found.add(CodeConflict, w.At("observations", i, "time", "timezone"), "times of the calendar %s have no time zone", o.Time.Calendar).
+			WithLabel("no clock shows them").WithHelp("remove timezone")
 	}
 	if h := o.HoldOut; h != nil && h.Fraction >= 1 {
 		found.add(CodeRange, w.At("observations", i, "hold_out", "fraction"), "`fraction` must be below 1, but is %s", show(h.Fraction)).WithLabel("below 1").WithHelp("write a share such as 0.1")

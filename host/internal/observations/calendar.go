@@ -1,0 +1,61 @@
+package observations
+
+import (
+	"fmt"
+	"time"
+)
+
+// calendar says which days there are, by its name in the CF conventions. Times of a
+// calendar that is not standard are placed so far from each other as they are in it: on
+// a line of days that is no date of ours.
+type calendar string
+
+const (
+	standard calendar = "standard" // Gregorian, also for the past
+	noleap   calendar = "noleap"   // no 29 February
+	days360  calendar = "360_day"  // twelve months of 30 days
+)
+
+// day returns the start of a day; of month 0 it is the number of the day in the year.
+// It returns false when the calendar has no such day.
+func (c calendar) day(year, month, day int) (time.Time, bool) {
+	switch c {
+	case noleap:
+		t, ok := standard.day(2001, month, day) // no leap year
+		return time.Date(1, 1, 1+365*year+t.YearDay(), 0, 0, 0, 0, time.UTC), ok
+	case days360:
+		number := day
+		if month > 0 {
+			number += 30 * (month - 1)
+		}
+		ok := month == 0 && day <= 360 || month > 0 && month <= 12 && day <= 30
+		return time.Date(1, 1, 1+360*year+number, 0, 0, 0, 0, time.UTC), ok && day > 0
+	}
+	if month == 0 {
+		t := time.Date(year, 1, day, 0, 0, 0, 0, time.UTC)
+		return t, t.Year() == year
+	}
+	t := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
+	return t, int(t.Month()) == month && t.Day() == day
+}
+
+// where says what times without an offset belong to: a zone, or a calendar that has none.
+func (c *clock) where() string {
+	if c.calendar == standard {
+		return c.zone.String()
+	}
+	return string(c.calendar)
+}
+
+// place returns where the calendar has the date and the time of day of t.
+func (c calendar) place(t time.Time) (time.Time, error) {
+	if c == standard {
+		return t, nil
+	}
+	first, ok := c.day(t.Year(), int(t.Month()), t.Day())
+	if !ok {
+		return time.Time{}, fmt.Errorf("%s is not in the calendar %s", t.Format(time.DateOnly), c)
+	}
+	hour, minute, second := t.Clock()
+	return first.Add(time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second + time.Duration(t.Nanosecond())), nil
+}
