@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/plume-da/plume/host/internal/plan"
 )
@@ -120,25 +119,6 @@ func replace(path string, text []byte, durable bool) error {
 		return os.Rename(next, path)
 	}
 	return errors.Join(syncFile(next), os.Rename(next, path), syncFile(filepath.Dir(path)))
-}
-
-// syncers is how many files wait for the disk at the same time: file systems write what
-// several wait for in one go.
-const syncers = 8
-
-// syncFiles waits until all files are on the disk.
-func syncFiles(paths []string) error {
-	var wg sync.WaitGroup
-	var errs [syncers]error
-	for i := range syncers {
-		wg.Go(func() {
-			for k := i; k < len(paths); k += syncers {
-				errs[i] = errors.Join(errs[i], syncFile(paths[k]))
-			}
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs[:]...)
 }
 
 // syncFile waits until a file or the names in a folder are on the disk.

@@ -15,9 +15,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/cycle"
@@ -326,16 +328,32 @@ func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status 
 
 // sync waits until all files of the manifest are on the disk, with their names.
 func (r *Run) sync() error {
+	var files []string
 	folders := map[string]bool{r.Dir: true}
-	var paths []string
 	for name := range r.info.Files {
 		path := filepath.Join(r.Dir, name)
-		paths = append(paths, path)
+		files = append(files, path)
 		for folder := filepath.Dir(path); !folders[folder]; folder = filepath.Dir(folder) {
 			folders[folder] = true
 		}
 	}
-	return errors.Join(syncFiles(paths), syncFiles(slices.Collect(maps.Keys(folders))))
+	return errors.Join(together(files, syncFile), together(slices.Collect(maps.Keys(folders)), syncFile))
+}
+
+// together calls do for all names, several at a time, and returns the first error.
+func together(names []string, do func(name string) error) error {
+	errs := make([]error, len(names))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(len(names), max(8, runtime.GOMAXPROCS(0))) { // file systems write what several wait for in one go
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
+				errs[i] = do(names[i])
+			}
+		})
+	}
+	workers.Wait()
+	return cmp.Or(errs...) // one says it all
 }
 
 // mergeAll puts all tables together. Parts whose columns differ, because an axis
@@ -351,12 +369,13 @@ func (r *Run) mergeAll() error {
 			return err
 		}
 	}
-	for _, name := range parted {
-		if err := r.merge(name); err != nil && !errors.Is(err, table.ErrColumns) {
-			return err
+	return together(parted, func(name string) error {
+		err := r.merge(name)
+		if errors.Is(err, table.ErrColumns) {
+			return nil
 		}
-	}
-	return nil
+		return err
+	})
 }
 
 // spare returns the folders that a finished run does not need: parts that have been
@@ -373,12 +392,7 @@ func (r *Run) spare() []string {
 
 // Tidy removes what a finished run does not need.
 func (r *Run) Tidy() error {
-	for _, name := range r.spare() {
-		if err := os.RemoveAll(filepath.Join(r.Dir, name)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return together(r.spare(), func(name string) error { return os.RemoveAll(filepath.Join(r.Dir, name)) })
 }
 
 // merge writes NAME.arrow from the parts of all trials or truths below NAME/, in order.
