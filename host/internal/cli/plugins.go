@@ -23,6 +23,8 @@ func (a *app) plugins() *cobra.Command {
 		Short: "List, describe and test plugins",
 		Long: `Plugins are looked for in the directories of $PLUME_PLUGINS and in the folder
 plugins beside the plume program.`,
+		Example: `  plume plugins list
+  plume plugins describe lorenz63`,
 		Args: exactly(0, "a subcommand"),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -61,7 +63,9 @@ func (a *app) pluginsList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the plugins that workflows can name",
-		Args:  exactly(0, "no arguments"),
+		Example: `  plume plugins list
+  plume plugins list --json`,
+		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			names := launch.DefaultPath().List()
 			if len(names) == 0 {

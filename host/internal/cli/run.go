@@ -24,7 +24,8 @@ Ctrl-C finishes the cycle under way and closes all files; a second one stops at 
 plume resume goes on with a run that was stopped in whatever way.`,
 		Example: `  plume run workflows/lorenz63-quick.toml
   plume run twin.toml --set time.cycles=50 --set experiment.seed=7
-  plume run twin.toml --profile short --workers 1`,
+  plume run twin.toml --profile short --workers 1
+  plume run twin.toml --sweep 'ensemble.size=[20, 50]' --sweep replicate=1..5 --sweep 'filter=["enkf"]'`,
 		Args: exactly(1, "one workflow file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.path = args[0]

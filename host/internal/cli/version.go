@@ -27,8 +27,17 @@ func (a *app) version() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  exactly(0, "no arguments"),
+		Example: `  plume version
+  plume version --json`,
+		Args: exactly(0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
+			if a.json {
+				return a.printJSON(struct {
+					Plume    string `json:"plume"`
+					Protocol string `json:"protocol"`
+					Go       string `json:"go"`
+				}{versionText(), "plume.v1", runtime.Version()})
+			}
 			_, err := fmt.Fprintf(a.stdout, "plume %s, protocol plume.v1, %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
