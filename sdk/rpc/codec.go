@@ -3,7 +3,6 @@ package rpc
 import (
 	"errors"
 	"io"
-	"slices"
 
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
 	"google.golang.org/grpc/encoding"
@@ -46,6 +45,9 @@ type codec struct{ standard encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
 
+// lent is the memory of messages on their way out.
+var lent = &buffers{}
+
 // Name makes the codec stand in for the standard one.
 func (c codec) Name() string { return c.standard.Name() }
 
@@ -84,11 +86,12 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	b = protowire.AppendTag(b, fieldIPC, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(length))
 	if f.whole {
-		b = slices.Grow(b, length)
+		whole := lent.Get(len(b) + length)
+		at := copy(*whole, b)
 		for _, p := range f.payload {
-			b = append(b, p...)
+			at += copy((*whole)[at:], p)
 		}
-		return mem.BufferSlice{mem.SliceBuffer(b)}, nil
+		return mem.BufferSlice{mem.NewBuffer(whole, lent)}, nil // the transport gives it back
 	}
 	out := make(mem.BufferSlice, 1, 1+len(f.payload))
 	out[0] = mem.SliceBuffer(b)
