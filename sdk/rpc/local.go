@@ -94,21 +94,23 @@ func (w *way) receive(m any, silent <-chan struct{}) error {
 	into := m.(*frame)
 	select {
 	case f := <-w.in:
-		return into.take(f)
+		into.take(f)
+		return nil
 	case <-silent:
 	case <-w.ctx.Done():
 		return status.FromContextError(w.ctx.Err()).Err()
 	}
 	select {
 	case f := <-w.in: // what was said last
-		return into.take(f)
+		into.take(f)
+		return nil
 	default:
 		return io.EOF
 	}
 }
 
 // take makes f what the codec makes of sent on the other side.
-func (f *frame) take(sent *frame) error {
+func (f *frame) take(sent *frame) {
 	f.header, f.end, f.channel, f.shared, f.fault = nil, nil, sent.channel, nil, nil
 	if sent.header != nil {
 		f.header = proto.CloneOf(sent.header)
@@ -117,20 +119,15 @@ func (f *frame) take(sent *frame) error {
 	if sent.end != nil {
 		f.end = proto.CloneOf(sent.end)
 	}
-	if f.fault != nil {
-		return nil
-	}
-	if len(sent.payload) > 0 && f.sink == nil {
-		f.fault = contract("frame", "%v", errUnannounced)
-		return nil
-	}
 	for _, piece := range sent.payload {
-		if err := f.sink(f.channel, piece); err != nil {
-			f.fault = contract("frame", "%v", err)
-			return nil
+		switch {
+		case f.fault != nil:
+		case f.sink == nil:
+			f.fault = contract("frame", "%v", errUnannounced)
+		default:
+			f.fault = f.sink(f.channel, piece)
 		}
 	}
-	return nil
 }
 
 // caller is the end that asks.
