@@ -44,7 +44,7 @@ func (t table) slot(i int) (int, bool) {
 	}
 	vtable := t.pos - int(int32(back))
 	size, ok := t.word(vtable, 2)
-	if !ok || 4+2*i+2 > int(size) {
+	if !ok || 4+2*i >= int(size) { // as FlatBuffers' own readers see it, also for a size that is odd
 		return 0, false
 	}
 	off, ok := t.word(vtable+4+2*i, 2)
