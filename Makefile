@@ -56,7 +56,7 @@ experiments: build ## every workflow's expected numbers, at full length and with
 	for w in workflows/*.toml; do for s in 1 2; do \
 	  $(BIN)/plume verify --set experiment.seed=$$s $$w || exit 1; done; done
 
-FUZZTIME ?= 10s
+FUZZTIME ?= 20000x
 FUZZ      = -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 fuzz: fuzz-parsers fuzz-files ## the fuzz targets, each for FUZZTIME
 
