@@ -328,19 +328,22 @@ func TestInnocentCallsSurvive(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := undisturbed(t)
+	var innocent []sdk.Model
+	for range 4 { // all are configured before the process dies
+		m, err := p.NewModel(t.Context(), sdk.ModelConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		innocent = append(innocent, m)
+	}
 	var wg sync.WaitGroup
-	for range 4 {
+	for _, m := range innocent {
 		wg.Go(func() {
 			if _, _, _, err := walk(t, guilty); sdk.KindOf(err) != sdk.KindCrash {
 				t.Errorf("the guilty one: got %v, want a crash", err)
 			}
 		})
 		wg.Go(func() {
-			m, err := p.NewModel(t.Context(), sdk.ModelConfig{})
-			if err != nil {
-				t.Error(err)
-				return
-			}
 			if got, _, _, err := walk(t, m); err != nil || !mat.Equal(got, want) {
 				t.Errorf("an innocent one: %v", err)
 			}
