@@ -246,7 +246,7 @@ func (r *remote) callSmall(ctx context.Context, h *pb.CallHeader, out []*channel
 	if err != nil {
 		return nil, err
 	}
-	asked := &outgoing{stream: l.stream, memory: &memory{}, joined: h.Series}
+	asked := &outgoing{stream: l.stream, memory: answer.memory, joined: h.Series}
 	scratch, sent := asked.send(h, out, &pb.CallEnd{Members: h.Members}, r.takeScratch())
 	if sent != nil && !errors.Is(sent, io.EOF) { // else the answer says why it ended
 		return nil, l.fail(ctx, sent)

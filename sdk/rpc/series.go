@@ -28,27 +28,24 @@ func small(channels []*channel) bool {
 
 // line is a stream for one call after another. It outlives their contexts.
 type line struct {
-	stream grpc.ClientStream
-	cancel context.CancelFunc
-	detach func() bool // from the context of the call under way
+	stream  grpc.ClientStream
+	cancel  context.CancelFunc
+	release func() bool // from the context of the call under way; false when that has ended, and the line with it
 }
 
 // takeLine returns an idle line, or a new one, that ends with ctx until it is
 // released.
 func (c *client) takeLine(ctx context.Context) (*line, error) {
-	l := c.idleLine()
-	if l == nil {
-		l = &line{}
-		var own context.Context
-		own, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
-		l.detach = context.AfterFunc(ctx, l.cancel)
-		var err error
-		if l.stream, err = c.newStream(own); err != nil {
-			return nil, l.fail(ctx, err)
-		}
+	if l := c.idleLine(); l != nil {
+		l.release = context.AfterFunc(ctx, l.cancel)
 		return l, nil
 	}
-	l.detach = context.AfterFunc(ctx, l.cancel)
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l := &line{cancel: cancel, release: context.AfterFunc(ctx, cancel)}
+	var err error
+	if l.stream, err = c.newStream(own); err != nil {
+		return nil, l.fail(ctx, err)
+	}
 	return l, nil
 }
 
@@ -73,10 +70,6 @@ func (c *client) putLine(l *line) {
 	defer c.mu.Unlock()
 	c.idle = append(c.idle, l)
 }
-
-// release ends the tie to the context of the call; it returns false when that has
-// ended, and the line with it.
-func (l *line) release() bool { return l.detach() }
 
 // fail ends the line after a call that failed with err, and returns the reason.
 func (l *line) fail(ctx context.Context, err error) error {

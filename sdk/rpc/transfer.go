@@ -95,20 +95,20 @@ func (o *outgoing) send(header *pb.CallHeader, channels []*channel, end *pb.Call
 // push sends f, or, where frames are joined, the one before it if f cannot be a part
 // of that.
 func (o *outgoing) push(f *frame) error {
+	var err error
 	switch {
 	case !o.joined:
 		return o.stream.SendMsg(f)
-	case o.last == nil:
-		o.last, f.whole = f, true
-		return nil
-	case f.end != nil && o.last.end == nil:
+	case o.last == nil: // f is the first
+	case f.end != nil:
 		o.last.end = f.end
 		return nil
 	case o.last.channel == 0:
 		o.last.channel, o.last.payload = f.channel, f.payload
 		return nil
+	default:
+		err = o.stream.SendMsg(o.last)
 	}
-	err := o.stream.SendMsg(o.last)
 	o.last, f.whole = f, true
 	return err
 }

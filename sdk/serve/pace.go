@@ -14,7 +14,6 @@ type pace struct {
 	most int // processors, as the process was started with
 
 	mu   sync.Mutex
-	now  int
 	from time.Time     // when busy began to be counted
 	busy time.Duration // in calls, added up over those at the same time
 }
@@ -28,7 +27,7 @@ const (
 )
 
 func newPace() *pace {
-	return &pace{most: runtime.GOMAXPROCS(1), now: 1, from: time.Now()}
+	return &pace{most: runtime.GOMAXPROCS(1), from: time.Now()}
 }
 
 // call counts a call that has just ended.
@@ -40,16 +39,11 @@ func (p *pace) call(took time.Duration) {
 	if span < period {
 		return
 	}
-	load := float64(p.busy) / float64(span)
-	want := p.now
-	switch {
+	switch load := float64(p.busy) / float64(span); { // a change stops the process for some microseconds
 	case load > busyLoad:
-		want = p.most
+		runtime.GOMAXPROCS(p.most)
 	case load < idlingLoad:
-		want = 1
+		runtime.GOMAXPROCS(1)
 	}
-	if want != p.now {
-		runtime.GOMAXPROCS(want) // stops the process for some microseconds
-	}
-	p.now, p.from, p.busy = want, time.Now(), 0
+	p.from, p.busy = time.Now(), 0
 }
