@@ -73,15 +73,9 @@ func TestStops(t *testing.T) {
 		stops = n
 	}
 	root := t.TempDir()
-	file := filepath.Join(root, "stops.toml")
-	if err := os.WriteFile(file, []byte(stopsWorkflow), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := stopsFile(t, root)
 	start := time.Now()
-	whole := stopsRun(t, file, filepath.Join(root, "whole"))
-	if code := whole.wait(t); code != exitOK {
-		t.Fatalf("exit code %d\n%s", code, whole.stderr.String())
-	}
+	whole := uninterrupted(t, file, root)
 	length := time.Since(start)
 	means := []string{"SIGINT to the host", "SIGTERM to the host", "SIGKILL to the host", "SIGKILL to a plugin"}
 	random := rand.New(rand.NewPCG(1, 2))
@@ -97,14 +91,8 @@ func TestStops(t *testing.T) {
 // plugins are processes.
 func TestStopsInProcess(t *testing.T) {
 	root := t.TempDir()
-	file := filepath.Join(root, "stops.toml")
-	if err := os.WriteFile(file, []byte(stopsWorkflow), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	whole := stopsRun(t, file, filepath.Join(root, "whole"))
-	if code := whole.wait(t); code != exitOK {
-		t.Fatalf("exit code %d\n%s", code, whole.stderr.String())
-	}
+	file := stopsFile(t, root)
+	whole := uninterrupted(t, file, root)
 	random := rand.New(rand.NewPCG(5, 6))
 	for i, how := range []string{"SIGINT to the host", "SIGKILL to the host"} {
 		below := filepath.Join(root, fmt.Sprintf("stop-%d", i))
@@ -130,10 +118,7 @@ func TestStopsReal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	whole := stopsRun(t, file, filepath.Join(root, "whole"))
-	if code := whole.wait(t); code != exitOK {
-		t.Fatalf("exit code %d\n%s", code, whole.stderr.String())
-	}
+	whole := uninterrupted(t, file, root)
 	for _, name := range []string{"rejections.arrow", "held_out.arrow"} {
 		if tab, err := table.Read(filepath.Join(whole.dir(t), name)); err != nil || tab.Rows < 10 {
 			t.Fatalf("%s: %v", name, err)
@@ -227,6 +212,26 @@ type stopped struct {
 	*exec.Cmd
 	root   string
 	stderr bytes.Buffer
+}
+
+// stopsFile writes the workflow of runs that are stopped.
+func stopsFile(t *testing.T, root string) string {
+	t.Helper()
+	file := filepath.Join(root, "stops.toml")
+	if err := os.WriteFile(file, []byte(stopsWorkflow), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// uninterrupted runs a workflow below root to its end.
+func uninterrupted(t *testing.T, file, root string) *stopped {
+	t.Helper()
+	whole := stopsRun(t, file, filepath.Join(root, "whole"))
+	if code := whole.wait(t); code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, whole.stderr.String())
+	}
+	return whole
 }
 
 func stopsRun(t *testing.T, file, root string, options ...string) *stopped {
@@ -360,10 +365,7 @@ func TestResumeRefuses(t *testing.T) {
 // room again the run is resumed to what it would have been.
 func TestDiskIsFull(t *testing.T) {
 	root := t.TempDir()
-	file, disk := filepath.Join(root, "stops.toml"), filepath.Join(root, "disk")
-	if err := os.WriteFile(file, []byte(stopsWorkflow), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file, disk := stopsFile(t, root), filepath.Join(root, "disk")
 	if err := os.Mkdir(disk, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -407,14 +409,8 @@ func TestPowerIsLost(t *testing.T) {
 		{"empty", "checkpoint/trial=0001.end"}, {"zeroed", "truth/replicate=001/part-00000.arrow"}, {"gone", "reference/replicate=001/part-00000.arrow"},
 	}
 	root := t.TempDir()
-	file := filepath.Join(root, "stops.toml")
-	if err := os.WriteFile(file, []byte(stopsWorkflow), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	whole := stopsRun(t, file, filepath.Join(root, "whole"))
-	if code := whole.wait(t); code != exitOK {
-		t.Fatalf("exit code %d\n%s", code, whole.stderr.String())
-	}
+	file := stopsFile(t, root)
+	whole := uninterrupted(t, file, root)
 	for i, l := range lost {
 		t.Run(l.damage+" "+l.file, func(t *testing.T) {
 			dir := killedAfterTrials(t, file, filepath.Join(root, fmt.Sprint(i)))

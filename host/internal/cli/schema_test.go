@@ -47,19 +47,9 @@ func TestCodesAreDocumented(t *testing.T) {
 		}
 	}
 	var used []string
-	for _, pattern := range []string{"../workflow/*.go", "../plan/*.go", "../observations/*.go", "*.go"} {
-		files, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !strings.HasSuffix(file, "_test.go") {
-				used = append(used, regexp.MustCompile(`\bE[1234]\d\d\b`).FindAllString(string(text), -1)...)
-			}
+	for file, text := range textsOf(t, "../workflow/*.go", "../plan/*.go", "../observations/*.go", "*.go") {
+		if !strings.HasSuffix(file, "_test.go") {
+			used = append(used, regexp.MustCompile(`\bE[1234]\d\d\b`).FindAllString(text, -1)...)
 		}
 	}
 	slices.Sort(used)
@@ -69,10 +59,11 @@ func TestCodesAreDocumented(t *testing.T) {
 	}
 }
 
-// Every kind of finding is in the corpus of faulty workflows, with its exact text.
-func TestCodesAreTested(t *testing.T) {
-	var corpus []byte
-	for _, pattern := range []string{"testdata/bad/*.txt", "../workflow/testdata/bad/*.txt"} {
+// textsOf returns the texts of the files that patterns name.
+func textsOf(t *testing.T, patterns ...string) map[string]string {
+	t.Helper()
+	texts := map[string]string{}
+	for _, pattern := range patterns {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -82,11 +73,20 @@ func TestCodesAreTested(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			corpus = append(corpus, text...)
+			texts[file] = string(text)
 		}
 	}
+	return texts
+}
+
+// Every kind of finding is in the corpus of faulty workflows, with its exact text.
+func TestCodesAreTested(t *testing.T) {
+	corpus := ""
+	for _, text := range textsOf(t, "testdata/bad/*.txt", "../workflow/testdata/bad/*.txt") {
+		corpus += text
+	}
 	for _, c := range slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes()) {
-		if c.Code != "E310" && !bytes.Contains(corpus, []byte("error["+c.Code+"]")) { // E310: TestCoupledMembersStayTogether
+		if c.Code != "E310" && !strings.Contains(corpus, "error["+c.Code+"]") { // E310: TestCoupledMembersStayTogether
 			t.Errorf("no workflow of testdata/bad has %s, %s", c.Code, c.Means)
 		}
 	}
