@@ -1,9 +1,6 @@
 package observations
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // calendar says which days there are, by its name in the CF conventions. Times of a
 // calendar that is not standard are placed so far from each other as they are in it: on
@@ -52,10 +49,5 @@ func (c calendar) place(t time.Time) (time.Time, error) {
 	if c == standard {
 		return t, nil
 	}
-	first, ok := c.day(t.Year(), int(t.Month()), t.Day())
-	if !ok {
-		return time.Time{}, fmt.Errorf("%s is not in the calendar %s", t.Format(time.DateOnly), c)
-	}
-	hour, minute, second := t.Clock()
-	return first.Add(time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second + time.Duration(t.Nanosecond())), nil
+	return c.time(&parts{'Y': t.Year(), 'm': int(t.Month()), 'd': t.Day(), 'H': t.Hour(), 'M': t.Minute(), 'S': t.Second(), 'f': t.Nanosecond()})
 }
