@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -122,14 +121,8 @@ func checksum(path string) (string, error) {
 	buffer := buffers.Get().(*[1 << 16]byte)
 	defer buffers.Put(buffer)
 	h := sha256.New()
-	for {
-		n, err := f.Read(buffer[:])
-		h.Write(buffer[:n])
-		if errors.Is(err, io.EOF) {
-			return hex.EncodeToString(h.Sum(nil)), nil
-		}
-		if err != nil {
-			return "", err
-		}
+	if _, err := io.CopyBuffer(h, struct{ io.Reader }{f}, buffer[:]); err != nil { // a file alone would bring a buffer of its own
+		return "", err
 	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
