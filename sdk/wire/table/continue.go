@@ -20,10 +20,7 @@ const next = ".next"
 // table has, one of them "cycle". What was stored is not touched before the copy is
 // whole. It returns the cycle of the last row, 0 without rows.
 func Continue(path string, columns []Column, through int) (_ *Writer, last int, err error) {
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		f, err = os.Open(path + Part)
-	}
+	f, err := openTable(path)
 	if err != nil {
 		return nil, 0, err
 	}

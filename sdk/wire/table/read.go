@@ -79,10 +79,7 @@ func scan(path string, schema func(*arrow.Schema) error, each func(arrow.Record)
 			err = fmt.Errorf("%s: is damaged: %v", path, p)
 		}
 	}()
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		f, err = os.Open(path + Part)
-	}
+	f, err := openTable(path)
 	if err != nil {
 		return err
 	}
@@ -101,6 +98,15 @@ func scan(path string, schema func(*arrow.Schema) error, each func(arrow.Record)
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
+}
+
+// openTable opens the table path or, when that is not there, its part.
+func openTable(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return os.Open(path + Part)
+	}
+	return f, err
 }
 
 // errEmpty is the error of a file that does not hold a header.
