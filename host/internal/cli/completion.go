@@ -85,12 +85,7 @@ func completeProfiles(_ *cobra.Command, args []string, _ string) ([]string, cobr
 
 // completeLabels completes the filters of the run a command line names.
 func completeLabels(root *string) cobra.CompletionFunc {
-	return completeOfRun(root, func(w *workflow.Workflow) (labels []string) {
-		for _, f := range w.Filters {
-			labels = append(labels, f.Label)
-		}
-		return labels
-	})
+	return completeOfRun(root, (*workflow.Workflow).Labels)
 }
 
 // completeMetrics completes the scores of the run a command line names.

@@ -191,7 +191,7 @@ func (a *app) checkExpected(w *workflow.Workflow, dir string) ([]expectation, er
 	}
 	var list []expectation
 	for _, s := range w.Expect.Scores {
-		if !w.Runs(s.Filter) && slices.ContainsFunc(w.Filters, func(f workflow.Filter) bool { return f.Label == s.Filter }) {
+		if !w.Runs(s.Filter) && slices.Contains(w.Labels(), s.Filter) {
 			a.say("%s is no part of the sweep; its %s is not checked", s.Filter, s.Metric)
 			continue
 		}

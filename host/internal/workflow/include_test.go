@@ -24,7 +24,7 @@ func TestInclude(t *testing.T) {
 	if want := map[string]any{"area": 2.0, "depth": 3.0, "wind": 0.1}; !reflect.DeepEqual(w.Model.Params, want) {
 		t.Errorf("params: got %v, want %v", w.Model.Params, want)
 	}
-	if !slices.Equal(w.labels(), []string{"enkf", "particle"}) ||
+	if !slices.Equal(w.Labels(), []string{"enkf", "particle"}) ||
 		!reflect.DeepEqual(w.Filters[0].Params, map[string]any{"scheme": "etkf", "inflation": 1.1}) {
 		t.Errorf("filters: got %+v", w.Filters)
 	}

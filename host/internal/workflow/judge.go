@@ -55,17 +55,18 @@ func (w *Workflow) judgeLabels(found *Diagnostics) {
 	}
 	if w.Sweep != nil {
 		for i, label := range w.Sweep.Filters {
-			if !slices.Contains(w.labels(), label) {
-				found.unknownLabel(w.At("sweep", "filter", i), "filter", label, w.labels())
+			if !slices.Contains(w.Labels(), label) {
+				found.unknownLabel(w.At("sweep", "filter", i), "filter", label, w.Labels())
 			}
 		}
 	}
-	if b := w.Verify.Baseline; b != "" && !slices.Contains(w.labels(), b) {
-		found.unknownLabel(w.At("verify", "baseline"), "filter", b, w.labels())
+	if b := w.Verify.Baseline; b != "" && !slices.Contains(w.Labels(), b) {
+		found.unknownLabel(w.At("verify", "baseline"), "filter", b, w.Labels())
 	}
 }
 
-func (w *Workflow) labels() []string {
+// Labels returns the labels of the filters in their order.
+func (w *Workflow) Labels() []string {
 	var out []string
 	for _, f := range w.Filters {
 		if f.Label != "" {
@@ -79,7 +80,7 @@ func (w *Workflow) judgeExpect(found *Diagnostics) {
 	if w.Expect == nil {
 		return
 	}
-	rows := append(w.labels(), reserved...)
+	rows := append(w.Labels(), reserved...)
 	for i, s := range w.Expect.Scores {
 		at := w.At("expect", "score", i, "filter")
 		switch {

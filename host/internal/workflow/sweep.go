@@ -159,7 +159,7 @@ func (w *Workflow) axes(found *Diagnostics) (common []axis, own map[string][]axi
 		if a.judge(found); strings.HasPrefix(key, "filter.") {
 			a.filter = strings.Split(key, ".")[1]
 			own[a.filter] = append(own[a.filter], a)
-			if labels := w.labels(); !slices.Contains(labels, a.filter) {
+			if labels := w.Labels(); !slices.Contains(labels, a.filter) {
 				found.unknownLabel(list.keyPlace(), "filter", a.filter, labels)
 			}
 			continue

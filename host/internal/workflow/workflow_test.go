@@ -111,7 +111,7 @@ func TestLayers(t *testing.T) {
 	}
 	w = load(t, Options{Profile: "wide", Set: []string{"ensemble.size=50", "filter.enkf.params.inflation==21/20", `filter.enkf.params.scheme="etkf"`,
 		"filter.particle.params.resampling=systematic", "model.params.list=[1, 2]"}})
-	if labels := w.labels(); !slices.Equal(labels, []string{"diffusion", "enkf", "particle"}) {
+	if labels := w.Labels(); !slices.Equal(labels, []string{"diffusion", "enkf", "particle"}) {
 		t.Errorf("wide: labels %v", labels)
 	}
 	if w.Ensemble.Size != 50 || w.Filters[0].Size != 50 || w.Filters[1].Size != 20 || w.Filters[2].Size != 50 {
