@@ -70,9 +70,10 @@ fuzz-parsers: ## plume's own parsers; a part of make test
 
 # Arrow's readers of files do the work here. What is found in them may have to wait for
 # Arrow, so these targets are not a part of make test, which runs what was found.
-fuzz-files: ## damaged files of observations and members
+fuzz-files: ## damaged files of observations, members and results
 	$(GO) test ./host/internal/plan -run '^$$' -fuzz FuzzSamples $(FUZZ)
 	$(GO) test ./sdk/wire/rows -run '^$$' -fuzz FuzzRows $(FUZZ)
+	$(GO) test ./sdk/wire/table -run '^$$' -fuzz FuzzTable $(FUZZ)
 
 bench: build ## Go benchmarks of the hot paths
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -26,6 +26,7 @@ var law = []struct {
 	{"plugins/process", []string{"sdk", "sdk/serve", "sdk/wire", "gonum.org/v1/gonum/"}}, // its files are Arrow; decision 13
 	{"plugins/", []string{"sdk", "sdk/serve", "sdk/ensemble", "sdk/ode", "sdk/taper", "sdk/resample", "sdk/rng", "sdk/linalg", "gonum.org/v1/gonum/"}},
 
+	{"sdk/wire/table", []string{"sdk", "sdk/wire", "github.com/apache/arrow/go/v17/", "github.com/pierrec/lz4/v4", "gonum.org/v1/gonum/"}}, // decision 12
 	{"sdk/wire/", []string{"sdk", "sdk/wire", "github.com/apache/arrow/go/v17/", "gonum.org/v1/gonum/"}},
 	{"sdk/wire", []string{"sdk", "github.com/apache/arrow/go/v17/", "gonum.org/v1/gonum/"}},
 	{"sdk/proto/", []string{"google.golang.org/grpc", "google.golang.org/grpc/", "google.golang.org/protobuf/"}},

@@ -17,11 +17,15 @@ const (
 
 // Bounded returns an allocator for the reader of a file of size bytes. It panics when
 // more is held than such a file can be believed to unpack to, which is 64 times its size
-// or 1 GiB if that is more: what a damaged file says of its own sizes may be anything.
-// It is safe for concurrent use.
-func Bounded(size int64) memory.Allocator {
-	return &bounded{Allocator: memory.DefaultAllocator, most: max(leastMax, unpacked*min(size, math.MaxInt64/unpacked))}
+// or 1 GiB if that is more, but not more than packing times its size: what a damaged file
+// says of its own sizes may be anything. It is safe for concurrent use.
+func Bounded(size, packing int64) memory.Allocator {
+	times := func(n int64) int64 { return n * min(size, math.MaxInt64/n) }
+	return &bounded{Allocator: memory.DefaultAllocator, most: min(max(leastMax, times(unpacked)), times(packing))}
 }
+
+// AnyPacking is for [Bounded] of files that may be packed in any way.
+const AnyPacking = math.MaxInt64
 
 type bounded struct {
 	memory.Allocator

@@ -119,12 +119,20 @@ var (
 
 	observationsColumns = []table.Column{replicateColumn, truthColumn, cycleColumn, timeColumn}
 
-	membersColumns = []table.Column{cycleColumn, timeColumn, stageColumn,
-		{Name: "member", Type: table.Int32, About: "from 0"},
-		{Name: "log_weight", Type: table.Float64, About: "normalised: the weights of a cycle and stage sum to 1"},
-		{Name: "parent", Type: table.Int32, Nullable: true, About: "the forecast member it descends from; null when the filter moves its members"},
-	}
+	membersColumns = packed(cycleColumn, timeColumn, stageColumn,
+		table.Column{Name: "member", Type: table.Int32, About: "from 0"},
+		table.Column{Name: "log_weight", Type: table.Float64, About: "normalised: the weights of a cycle and stage sum to 1"},
+		table.Column{Name: "parent", Type: table.Int32, Nullable: true, About: "the forecast member it descends from; null when the filter moves its members"},
+	)
 )
+
+// packed says of columns that they are compressed; decision 12.
+func packed(columns ...table.Column) []table.Column {
+	for i := range columns {
+		columns[i].Packed = true
+	}
+	return columns
+}
 
 // file is one table of a run directory.
 type file struct {
@@ -174,11 +182,16 @@ func Markdown() string {
 
 <!-- Made from host/internal/archive/schema.go; go test ./host/internal/archive -run Documented -update writes it. -->
 
-` + "`plume run` leaves a directory `runs/<name>/<UTC start>-<4 hex>/`. All tables are uncompressed Arrow IPC files." + `
+` + "`plume run` leaves a directory `runs/<name>/<UTC start>-<4 hex>/`. All tables are Arrow IPC files." + `
 Null means not applicable, NaN computed and undefined. While a table is written it is called ` + "`NAME.part`" + ` and has no footer;
 it can be read as an Arrow stream from byte 8, and a crash costs at most the batch under way. Tables of several trials are written as
 one part per trial, ` + "`cycles/trial=0001.arrow`" + `, and put together when the run ends; those that differ in their
 columns, because an axis of the sweep changes what is observed, stay parts.
+
+Tables are uncompressed, but for those of members, in ` + "`ensemble/` and `reference/`" + `: the columns before the values are compressed there (LZ4),
+where that makes them shorter. The values are stored as they are, so that pyarrow maps them into memory without a copy:
+` + "`pa.ipc.open_file(pa.memory_map(file)).read_all()`" + `. What reads them has to know Arrow's buffers that a compressed table leaves as they are: polars does from
+1.34 on, pyarrow in all versions we support.
 
 [examples/analysis](../examples/analysis) shows how pyarrow, pandas, polars, DuckDB, xarray and plume's own reader open them; ` + "`plume export`" + ` copies
 them as Parquet, CSV and netCDF.

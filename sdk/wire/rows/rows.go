@@ -104,7 +104,7 @@ func (r *Reader) ipc() error {
 	if err := wire.CheckFooter(r.file, r.size); err != nil {
 		return err
 	}
-	in, err := ipc.NewFileReader(r.file, ipc.WithAllocator(wire.Bounded(r.size)))
+	in, err := ipc.NewFileReader(r.file, ipc.WithAllocator(wire.Bounded(r.size, wire.AnyPacking)))
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (r *Reader) ipc() error {
 }
 
 func (r *Reader) parquet() error {
-	memory := wire.Bounded(r.size)
+	memory := wire.Bounded(r.size, wire.AnyPacking)
 	in, err := file.NewParquetReader(r.file, file.WithReadProps(parquet.NewReaderProperties(memory)))
 	if err != nil {
 		return err

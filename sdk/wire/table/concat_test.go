@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,10 +22,24 @@ var everyType = append([]Column{
 	{Name: "reason", Type: Text, Nullable: true}, {Name: "stage", Type: Text},
 }, Variables(layout)...)
 
+// everyPacked is everyType with all columns but the variables packed.
+func everyPacked() []Column {
+	columns := slices.Clone(everyType)
+	for i := range columns {
+		columns[i].Packed = columns[i].Type != Values
+	}
+	return columns
+}
+
 // writeEvery writes batches of the given numbers of rows, with nulls in most of them.
-func writeEvery(t *testing.T, path string, first int, rows ...int) *Writer {
+func writeEvery(t testing.TB, path string, first int, rows ...int) *Writer {
 	t.Helper()
-	w, err := Create(path, everyType, nil)
+	return writeColumns(t, path, everyType, first, rows...)
+}
+
+func writeColumns(t testing.TB, path string, columns []Column, first int, rows ...int) *Writer {
+	t.Helper()
+	w, err := Create(path, columns, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,12 +128,18 @@ func TestConcatRefusals(t *testing.T) {
 // A table that is continued holds the batches up to the cycle, and then what is
 // appended, byte for byte as if it had never stopped.
 func TestContinue(t *testing.T) {
+	for name, every := range map[string][]Column{"as it is": everyType, "packed": everyPacked()} {
+		t.Run(name, func(t *testing.T) { continued(t, every) })
+	}
+}
+
+func continued(t *testing.T, every []Column) {
 	dir := t.TempDir()
 	whole, stopped := filepath.Join(dir, "whole"), filepath.Join(dir, "stopped")
 	more := func(w *Writer) error {
-		return w.Append(1, []int32{8}, []int64{1}, []float64{2}, []string{"x"}, []string{"y"}, Block{Matrix: mat.NewDense(1, 5, nil)})
+		return w.Append(1, []int32{80}, []int64{1}, []float64{2}, []string{"x"}, []string{"y"}, Block{Matrix: mat.NewDense(1, 5, nil)})
 	}
-	w := writeEvery(t, whole, 0, 3, 5)
+	w := writeColumns(t, whole, every, 0, 30, 50)
 	if err := errors.Join(more(w), w.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -127,11 +148,11 @@ func TestContinue(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, stop := range map[string]func(*Writer) error{"killed": (*Writer).Abandon, "closed": (*Writer).Close} {
-		if err := stop(writeEvery(t, stopped, 0, 3, 5, 6, 2)); err != nil {
+		if err := stop(writeColumns(t, stopped, every, 0, 30, 50, 60, 2)); err != nil {
 			t.Fatal(err)
 		}
-		w, last, err := Continue(stopped, everyType, 7)
-		if err != nil || last != 7 {
+		w, last, err := Continue(stopped, every, 79)
+		if err != nil || last != 79 {
 			t.Fatalf("%s: %d, %v", name, last, err)
 		}
 		if err := errors.Join(more(w), w.Close()); err != nil {
@@ -141,7 +162,7 @@ func TestContinue(t *testing.T) {
 			t.Errorf("%s: the bytes differ, %v", name, err)
 		}
 	}
-	if _, _, err := Continue(stopped, columns, 7); !errors.Is(err, ErrColumns) {
+	if _, _, err := Continue(stopped, columns, 79); !errors.Is(err, ErrColumns) {
 		t.Errorf("other columns: %v", err)
 	}
 	if _, err := os.Stat(stopped); err != nil {
@@ -185,8 +206,15 @@ func TestPythonValidates(t *testing.T) {
 	if python == "" {
 		t.Skip("PLUME_PYTHON does not name a python with pyarrow; make test sets it")
 	}
+	for name, every := range map[string][]Column{"as it is": everyType, "packed": everyPacked()} {
+		t.Run(name, func(t *testing.T) { pythonValidates(t, python, every) })
+	}
+}
+
+func pythonValidates(t *testing.T, python string, every []Column) {
 	path := filepath.Join(t.TempDir(), "t")
-	if err := errors.Join(writeEvery(t, path, 0, 9, 30).Close(), writeEvery(t, path, 0, 9, 30).Abandon(), writeEvery(t, path+"0", 0).Close()); err != nil {
+	err := errors.Join(writeColumns(t, path, every, 0, 9, 30).Close(), writeColumns(t, path, every, 0, 9, 30).Abandon(), writeColumns(t, path+"0", every, 0).Close())
+	if err != nil {
 		t.Fatal(err)
 	}
 	const script = `

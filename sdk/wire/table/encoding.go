@@ -24,6 +24,7 @@ type encoding struct {
 	at     wire.BatchNumbers
 	footer []byte
 	blocks int // where the footer says how far away its list of batches is
+	prefix int // bytes before every buffer that is not empty: none when no column is packed
 }
 
 // field is how the values of a column are stored.
@@ -32,6 +33,7 @@ type field struct {
 	id    arrow.Type // of the column
 	width int        // bytes a value; 0: text
 	items int        // values a row
+	pack  bool
 }
 
 // vector is the values of a column in some rows, as a record batch holds them.
@@ -45,15 +47,24 @@ type vector struct {
 // metadataPrefix is what stands before metadata: a marker and the length.
 const metadataPrefix = 8
 
-func newEncoding(schema *arrow.Schema) (*encoding, error) {
+// newEncoding returns how a table is stored of which some columns, by their numbers, are
+// packed.
+func newEncoding(schema *arrow.Schema, packed ...int) (*encoding, error) {
 	e := &encoding{}
 	columns := make([]arrow.Array, schema.NumFields())
 	for i, f := range schema.Fields() {
 		e.fields = append(e.fields, fieldOf(f))
 		columns[i] = zero(f.Type)
 	}
+	options := []ipc.Option{ipc.WithSchema(schema)}
+	if len(packed) > 0 {
+		e.prefix, options = sizePrefix, append(options, ipc.WithLZ4())
+	}
+	for _, i := range packed {
+		e.fields[i].pack = true
+	}
 	file := &memoryFile{}
-	w, err := ipc.NewFileWriter(file, ipc.WithSchema(schema))
+	w, err := ipc.NewFileWriter(file, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -96,11 +107,11 @@ func (f *memoryFile) Seek(offset int64, whence int) (int64, error) {
 func fieldOf(f arrow.Field) field {
 	switch t := f.Type.(type) {
 	case *arrow.StringType:
-		return field{f.Name, t.ID(), 0, 1}
+		return field{f.Name, t.ID(), 0, 1, false}
 	case *arrow.FixedSizeListType:
-		return field{f.Name, t.ID(), 8, int(t.Len())}
+		return field{f.Name, t.ID(), 8, int(t.Len()), false}
 	case arrow.FixedWidthDataType:
-		return field{f.Name, t.ID(), t.Bytes(), 1}
+		return field{f.Name, t.ID(), t.Bytes(), 1, false}
 	}
 	panic(fmt.Sprintf("table: column %s is of type %s", f.Name, f.Type))
 }
@@ -143,44 +154,34 @@ func get(pairs *[]byte) (a, b uint64) {
 	return a, b
 }
 
+// length returns how long a buffer is with what stands before it.
+func (e *encoding) length(c chunk) int {
+	if len(c.data) == 0 {
+		return 0
+	}
+	return e.prefix + len(c.data)
+}
+
 // appendMetadata appends the metadata of a record batch and returns how long its body
 // is.
-func (e *encoding) appendMetadata(out []byte, rows int, columns []vector) (_ []byte, body int) {
+func (e *encoding) appendMetadata(out []byte, rows int, columns []vector, buffers []chunk) (_ []byte, body int) {
 	from := len(out)
 	out = append(out, e.batch...)
 	message := out[from:]
 	n := e.numbers(message)
-	buffer := func(b []byte) {
-		put(&n.buffers, body, len(b))
-		body += padded(len(b))
-	}
 	for i, f := range e.fields {
-		c := &columns[i]
 		if f.id == arrow.FIXED_SIZE_LIST {
 			put(&n.nodes, rows, 0)
-			buffer(nil)
 		}
-		put(&n.nodes, rows*f.items, c.nulls)
-		buffer(c.validity)
-		buffer(c.values)
-		if f.width == 0 {
-			buffer(c.text)
-		}
+		put(&n.nodes, rows*f.items, columns[i].nulls)
+	}
+	for _, c := range buffers {
+		put(&n.buffers, body, e.length(c))
+		body += padded(e.length(c))
 	}
 	binary.LittleEndian.PutUint64(message[metadataPrefix+e.at.Rows:], uint64(rows))
 	binary.LittleEndian.PutUint64(message[metadataPrefix+e.at.Body:], uint64(body))
 	return out, body
-}
-
-// buffers calls each with the buffers of a record batch in their order.
-func (e *encoding) buffers(columns []vector, each func([]byte)) {
-	for i, f := range e.fields {
-		each(columns[i].validity)
-		each(columns[i].values)
-		if f.width == 0 {
-			each(columns[i].text)
-		}
-	}
 }
 
 // appendFooter appends what follows the last batch: the marker of the end of the

@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/plume-da/plume/sdk/wire"
 )
 
@@ -129,6 +130,10 @@ func isWhole(f *os.File) (bool, error) {
 	return bytes.Equal(tail, ipc.Magic), err
 }
 
+// heldTimes is how many times the size of a table Arrow's reader may hold: what it read, and
+// what that unpacks to.
+const heldTimes = 1 + mostPacking
+
 // scanFile reads a file that has its footer.
 func scanFile(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Record) error) error {
 	info, err := f.Stat()
@@ -138,7 +143,7 @@ func scanFile(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Reco
 	if err := wire.CheckFooter(f, info.Size()); err != nil {
 		return err
 	}
-	r, err := ipc.NewFileReader(f, ipc.WithAllocator(wire.Bounded(info.Size())))
+	r, err := ipc.NewFileReader(f, ipc.WithAllocator(wire.Bounded(info.Size(), heldTimes)))
 	if err != nil {
 		return err
 	}
@@ -174,7 +179,7 @@ func scanPart(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Reco
 	if err != nil {
 		return err
 	}
-	r, err := ipc.NewReader(bufio.NewReaderSize(f, 1<<16), ipc.WithAllocator(wire.Bounded(info.Size())))
+	r, err := ipc.NewReader(bufio.NewReaderSize(f, 1<<16), ipc.WithAllocator(wire.Bounded(info.Size(), heldTimes)))
 	if err != nil && cut(err) {
 		return nil // the schema was cut
 	}
@@ -221,12 +226,33 @@ func (t *Table) add(record arrow.Record) (err error) {
 		if t.Columns[i], err = appended(t.Columns[i], c); err != nil {
 			return fmt.Errorf("column %s: %w", t.Names[i], err)
 		}
+		if !isFull(c) {
+			return fmt.Errorf("column %s: %w", t.Names[i], errDamaged)
+		}
 		for k := range c.Len() {
 			t.Valid[i] = append(t.Valid[i], c.IsValid(k))
 		}
 	}
 	t.Rows += int(record.NumRows())
 	return nil
+}
+
+// isFull says whether the buffers of a column hold its values: Arrow's reader asks whether
+// they have room for them.
+func isFull(c arrow.Array) bool {
+	if list, ok := c.(*array.FixedSizeList); ok {
+		c = list.ListValues()
+	}
+	data := c.Data()
+	rows, bits := data.Offset()+data.Len(), 0
+	switch t := c.DataType().(type) {
+	case *arrow.StringType:
+		bits = 32 * (rows + 1) // offsets
+	case arrow.FixedWidthDataType:
+		bits = t.BitWidth() * rows
+	}
+	holds := func(b *memory.Buffer, bits int) bool { return b == nil || 8*b.Len() >= bits }
+	return data.Len() == 0 || holds(data.Buffers()[0], rows*min(1, data.NullN())) && holds(data.Buffers()[1], bits)
 }
 
 // cut says whether a stream ended in the middle of a batch, which the last batch

@@ -17,10 +17,12 @@ import (
 // they are, whether or not it has its footer.
 type stored struct {
 	*encoding
-	file *bufio.Reader
-	left int64 // bytes of the file behind what has been read
-	rows int
-	text []byte // of the batch
+	file     *bufio.Reader
+	left     int64 // bytes of the file behind what has been read
+	rows     int
+	text     []byte // of the batch
+	chunks   []chunk
+	unpacked []byte // the buffers of the batch that were packed
 }
 
 // errDamaged is the error of a file that this package has not written.
@@ -83,16 +85,19 @@ func (s *stored) fill(b []byte) error {
 	return err
 }
 
-// parse sets columns to the buffers of the batch.
+// parse sets columns to the buffers of the batch, unpacked.
 func (s *stored) parse(columns []vector, body []byte) error {
 	n, damaged := s.numbers(s.text), false
+	s.chunks, s.unpacked = s.chunks[:0], s.unpacked[:0]
 	buffer := func() []byte {
 		offset, length := get(&n.buffers)
 		if length > uint64(len(body)) || offset > uint64(len(body))-length {
 			damaged = true
 			return nil
 		}
-		return body[offset:][:length:length]
+		b, ok := s.buffer(body[offset:][:length:length])
+		damaged = damaged || !ok
+		return b
 	}
 	for i, f := range s.fields {
 		if f.id == arrow.FIXED_SIZE_LIST {
@@ -111,10 +116,30 @@ func (s *stored) parse(columns []vector, body []byte) error {
 		columns[i] = c
 		damaged = damaged || length != uint64(s.rows*f.items) || len(c.values) != want || c.validity != nil && len(c.validity) != (int(length)+7)/8
 	}
-	if again, _ := s.appendMetadata(nil, s.rows, columns); damaged || !bytes.Equal(again, s.text[:len(s.batch)]) {
+	if again, _ := s.appendMetadata(nil, s.rows, columns, s.chunks); damaged || !bytes.Equal(again, s.text[:len(s.batch)]) {
 		return errDamaged
 	}
 	return nil
+}
+
+// buffer returns the content of a buffer with what stands before it, and whether it has
+// one.
+func (s *stored) buffer(b []byte) ([]byte, bool) {
+	c := chunk{b, asItIs}
+	if s.prefix > 0 && len(b) > 0 {
+		if len(b) < s.prefix {
+			return nil, false
+		}
+		c = chunk{b[s.prefix:], int(binary.LittleEndian.Uint64(b))}
+	}
+	s.chunks = append(s.chunks, c)
+	if c.size == asItIs {
+		return c.data, true
+	}
+	from := len(s.unpacked)
+	var ok bool
+	s.unpacked, ok = appendContent(s.unpacked, c.data, c.size)
+	return s.unpacked[from:len(s.unpacked):len(s.unpacked)], ok
 }
 
 // concatenate appends the values of more to those of c, which has rows rows.

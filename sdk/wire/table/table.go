@@ -1,6 +1,7 @@
 // Package table reads and writes the tables of a run as Arrow IPC files.
 //
-// A file is uncompressed and has one record batch per [Writer.Append]. While it is
+// A file has one record batch per [Writer.Append], of which the buffers of columns that
+// are Packed are compressed with LZ4 and all others stored as they are. While it is
 // written it is called NAME.part and has no footer yet; it is then readable as an
 // Arrow stream from byte 8, and a crash costs at most the batch under way. On
 // [Writer.Close] it gets its footer and its name. The same rows give the same
@@ -33,6 +34,7 @@ type Column struct {
 	Type     Type
 	Nullable bool
 	Variable sdk.Variable // of type Values
+	Packed   bool         // its values repeat from row to row: they are compressed where that makes them shorter
 	About    string       // what it holds, for documentation; not written
 }
 

@@ -30,8 +30,10 @@ type Writer struct {
 	at      int64 // length of the file
 	blocks  []block
 
-	vectors []vector // of the batch; their memory, where they do not share that of the values, and out are used again
+	vectors []vector // of the batch; their memory, where they do not share that of the values, and what follows are used again
 	own     [][3][]byte
+	buffers []chunk
+	frames  []byte // of buffers that are packed
 	out     []byte
 }
 
@@ -47,8 +49,11 @@ func Create(path string, columns []Column, metadata map[string]string) (*Writer,
 // create starts the table path in a file of another name.
 func create(path, file string, columns []Column, metadata map[string]string) (*Writer, error) {
 	fields := make([]arrow.Field, len(columns))
+	var packed []int
 	for i, c := range columns {
-		fields[i] = c.field()
+		if fields[i] = c.field(); c.Packed {
+			packed = append(packed, i)
+		}
 	}
 	keys := slices.Sorted(maps.Keys(metadata))
 	values := make([]string, len(keys))
@@ -56,7 +61,7 @@ func create(path, file string, columns []Column, metadata map[string]string) (*W
 		values[i] = metadata[k]
 	}
 	m := arrow.NewMetadata(keys, values)
-	e, err := newEncoding(arrow.NewSchema(fields, &m))
+	e, err := newEncoding(arrow.NewSchema(fields, &m), packed...)
 	if err != nil {
 		return nil, err
 	}
@@ -107,20 +112,24 @@ const directly = 1 << 18
 
 // writeBatch writes rows rows of the vectors.
 func (w *Writer) writeBatch(rows int) error {
+	w.buffers, w.frames = w.chunks(w.buffers[:0], w.frames[:0], w.vectors)
 	from := len(w.out) // the first time behind the beginning of the file
 	var body int
-	w.out, body = w.appendMetadata(w.out, rows, w.vectors)
+	w.out, body = w.appendMetadata(w.out, rows, w.vectors, w.buffers)
 	w.blocks = append(w.blocks, block{w.at + int64(from), int64(body)})
 	var err error
-	w.buffers(w.vectors, func(b []byte) {
-		if len(b) < directly {
-			w.out = append(w.out, b...)
+	for _, c := range w.buffers {
+		if w.length(c) > len(c.data) {
+			w.out = binary.LittleEndian.AppendUint64(w.out, uint64(c.size))
+		}
+		if len(c.data) < directly {
+			w.out = append(w.out, c.data...)
 		} else {
-			err = errors.Join(err, w.flush(w.out), w.flush(b))
+			err = errors.Join(err, w.flush(w.out), w.flush(c.data))
 			w.out = w.out[:0]
 		}
-		w.out = append(w.out, zeros[:padded(len(b))-len(b)]...)
-	})
+		w.out = append(w.out, zeros[:padded(len(c.data))-len(c.data)]...)
+	}
 	return errors.Join(err, w.flushOut())
 }
 
