@@ -6,9 +6,7 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
-	"github.com/plume-da/plume/sdk/linalg"
 	"github.com/plume-da/plume/sdk/taper"
-	"gonum.org/v1/gonum/mat"
 )
 
 type filter struct {
@@ -101,6 +99,9 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 	if err != nil {
 		return nil, err
 	}
+	if f.Rotation {
+		ensemble.Rotate(p.Into, p.Seed.Child("rotation", 0))
+	}
 	if f.RTPS > 0 {
 		relaxSpread(p.Into, p.Ensemble, f.RTPS, prior*f.Inflation)
 	}
@@ -154,7 +155,7 @@ func (f *filter) updateGlobally(p *sdk.Problem, o *observed, prior float64) (flo
 		u.anomalies = etkf(d)
 	}
 	u.anomalies.Scale(1-f.RTPP, u.anomalies)
-	u.apply(p.Into, p.Ensemble, prior, f.Inflation, f.rotation(p))
+	u.apply(p.Into, p.Ensemble, prior, f.Inflation)
 	return prior, d.metrics(), nil
 }
 
@@ -168,18 +169,9 @@ func (f *filter) updateLocally(p *sdk.Problem, o *observed, prior float64) (floa
 		once := newSerial(s, o.present)
 		newSweep = func() sweep { return &serialSweep{serial: once} }
 	}
-	u := &localUpdate{locals: s, newSweep: newSweep, prior: prior, relaxation: f.RTPP, inflation: f.Inflation, rotation: f.rotation(p)}
+	u := &localUpdate{locals: s, newSweep: newSweep, prior: prior, relaxation: f.RTPP, inflation: f.Inflation}
 	u.apply(p.Into, p.Ensemble)
 	return prior, metrics, nil
-}
-
-// rotation returns a random rotation of the members, one for all state values, or nil.
-func (f *filter) rotation(p *sdk.Problem) *mat.Dense {
-	if !f.Rotation {
-		return nil
-	}
-	members, _ := p.Ensemble.Dims()
-	return linalg.MeanPreservingRotation(members, p.Seed.Child("rotation", 0).Rand())
 }
 
 // check refuses what an EnKF cannot use.

@@ -86,16 +86,14 @@ type sweep interface {
 type localUpdate struct {
 	*locals
 	newSweep   func() sweep
-	prior      float64    // multiplies the forecast anomalies
-	relaxation float64    // share of the forecast in the analysis anomalies
-	inflation  float64    // multiplies the analysis anomalies
-	rotation   *mat.Dense // N x N, the same for all values; or nil
+	prior      float64 // multiplies the forecast anomalies
+	relaxation float64 // share of the forecast in the analysis anomalies
+	inflation  float64 // multiplies the analysis anomalies
 }
 
 // apply writes the analysis of e into into. State values pass in blocks, in parallel;
 // every one is computed by one goroutine in one order. Those in one place share their
-// observations. Cost: a search for every place, what the scheme needs for every value,
-// and 2 N^2 n for a rotation.
+// observations. Cost: a search for every place, and what the scheme needs for every value.
 func (u *localUpdate) apply(into, e *mat.Dense) {
 	const width = 32
 	members, n := e.Dims()
@@ -106,7 +104,7 @@ func (u *localUpdate) apply(into, e *mat.Dense) {
 	ensemble.InBlocks(n, width, func() func(from, to int) {
 		scheme := u.newSweep()
 		anomalies, forecast := mat.NewDense(width, members, nil), make([]float64, members)
-		turned, mean := mat.NewDense(width, members, nil), make([]float64, width)
+		mean := make([]float64, width)
 		var near []taper.Neighbour
 		return func(from, to int) {
 			values := order[from:to]
@@ -122,15 +120,10 @@ func (u *localUpdate) apply(into, e *mat.Dense) {
 				floats.Scale(1-u.relaxation, a)
 				floats.AddScaled(a, u.relaxation, forecast)
 			}
-			result := anomalies
-			if u.rotation != nil {
-				turned.Mul(anomalies, u.rotation.T())
-				result = turned
-			}
 			for i := range members {
 				row := into.RawRowView(i)
 				for q, j := range values {
-					row[j] = mean[q] + u.inflation*result.At(q, i)
+					row[j] = mean[q] + u.inflation*anomalies.At(q, i)
 				}
 			}
 		}

@@ -24,17 +24,16 @@ type update struct {
 }
 
 // apply writes the analysis of e (N x n) into into, its anomalies multiplied by
-// inflation and then from the left by rotation, W, unless that is nil. With A the
-// anomalies of e
+// inflation. With A the anomalies of e
 //
-//	into = 1 mean' + prior (1 c' U' + inflation W (I + G U')) A
+//	into = 1 mean' + prior (1 c' U' + inflation (I + G U')) A
 //
 // The state passes in blocks of columns, in parallel; every value is computed by
-// one goroutine in one order. Cost: 4 N k n with k < N/2 and no rotation, else
-// 2 N^2 n. Scratch memory: a block or two for every processor.
-func (u *update) apply(into, e *mat.Dense, prior, inflation float64, rotation *mat.Dense) {
+// one goroutine in one order. Cost: 4 N k n with k < N/2, else 2 N^2 n. Scratch
+// memory: a block or two for every processor.
+func (u *update) apply(into, e *mat.Dense, prior, inflation float64) {
 	members, n := e.Dims()
-	diagonal, left, right := u.factors(prior, inflation, rotation)
+	left, right := u.factors(prior, inflation)
 	width := min(n, max(32, 1<<15/members))
 	mean := make([]float64, n)
 	ensemble.InBlocks(n, width, func() func(from, to int) {
@@ -47,7 +46,7 @@ func (u *update) apply(into, e *mat.Dense, prior, inflation float64, rotation *m
 			e, out := columns(e, from, to), columns(into, from, to)
 			a := ensemble.Anomalies(columns(anomalies, 0, to-from), e, ensemble.Mean(mean[from:to], e, nil))
 			for i := range members {
-				floats.AddScaledTo(out.RawRowView(i), mean[from:to], diagonal, a.RawRowView(i))
+				floats.AddScaledTo(out.RawRowView(i), mean[from:to], prior*inflation, a.RawRowView(i))
 			}
 			if right != nil {
 				product := columns(products, 0, to-from)
@@ -61,30 +60,19 @@ func (u *update) apply(into, e *mat.Dense, prior, inflation float64, rotation *m
 
 // factors splits the matrix that multiplies the anomalies into
 //
-//	diagonal I + left right
+//	prior inflation I + left right
 //
 // in the way that is cheaper to apply; right is nil for the identity.
-func (u *update) factors(prior, inflation float64, rotation *mat.Dense) (diagonal float64, left, right *mat.Dense) {
+func (u *update) factors(prior, inflation float64) (left, right *mat.Dense) {
 	members, k := u.left.Dims()
-	g := u.anomalies
-	if rotation != nil {
-		g = mat.NewDense(members, k, nil)
-		g.Mul(rotation, u.anomalies)
-	}
-	factor := mat.NewDense(members, k, nil) // prior (1 c' + inflation W G)
-	factor.Apply(func(_, j int, v float64) float64 { return prior * (u.mean[j] + inflation*v) }, g)
-	if rotation == nil && 2*k < members {
-		return prior * inflation, factor, mat.DenseCopyOf(u.left.T())
+	left = mat.NewDense(members, k, nil) // prior (1 c' + inflation G)
+	left.Apply(func(_, j int, v float64) float64 { return prior * (u.mean[j] + inflation*v) }, u.anomalies)
+	if 2*k < members {
+		return left, mat.DenseCopyOf(u.left.T())
 	}
 	whole := mat.NewDense(members, members, nil)
-	whole.Mul(factor, u.left.T())
-	if rotation == nil {
-		return prior * inflation, whole, nil
-	}
-	var turned mat.Dense
-	turned.Scale(prior*inflation, rotation)
-	whole.Add(whole, &turned)
-	return 0, whole, nil
+	whole.Mul(left, u.left.T())
+	return whole, nil
 }
 
 // columns returns a view of columns from to to-1 of m.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
-	"github.com/plume-da/plume/sdk/linalg"
 	"github.com/plume-da/plume/sdk/taper"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
@@ -30,17 +29,13 @@ import (
 // rotation one random rotation of the members that keeps their mean mixes the
 // anomalies of all places.
 //
-// Randomness: the rotation. Cost: for every place a search, N for every neighbour and
-// a decomposition of N³; for every value N², with rotation twice that. In parallel,
-// linear in n.
+// Randomness: the rotation, see [ensemble.Rotate]. Cost: for every place a search, N for
+// every neighbour and a decomposition of N³; for every value N², with rotation twice that.
+// In parallel, linear in n.
 func (f *filter) analyseLocally(p *sdk.Problem) (*sdk.Analysis, error) {
 	members, n := p.Ensemble.Dims()
 	if err := checkLocalInput(p); err != nil {
 		return nil, err
-	}
-	var rotation *mat.Dense
-	if f.Rotation {
-		rotation = linalg.MeanPreservingRotation(members, p.Seed.Child("rotation", 0).Rand())
 	}
 	h := f.Jitter * math.Pow(float64(members), -1/float64(n+4))
 	order, found := f.localization.Order(), make([]placed, n)
@@ -55,9 +50,6 @@ func (f *filter) analyseLocally(p *sdk.Problem) (*sdk.Analysis, error) {
 				}
 				found[j] = here.placed
 				if !here.observed || here.err != nil {
-					for i := range members {
-						p.Into.Set(i, j, p.Ensemble.At(i, j))
-					}
 					continue
 				}
 				column := mat.Col(anomalies.RawVector().Data, j, p.Ensemble)
@@ -65,10 +57,6 @@ func (f *filter) analyseLocally(p *sdk.Problem) (*sdk.Analysis, error) {
 				floats.AddConst(-mean, column)
 				mean += floats.Dot(here.weights, column)
 				moved.MulVec(here.root, anomalies)
-				if rotation != nil {
-					anomalies.MulVec(rotation, moved)
-					moved.CopyVec(anomalies)
-				}
 				for i := range members {
 					p.Into.Set(i, j, mean+math.Sqrt(1+h*h)*moved.AtVec(i))
 				}
@@ -76,7 +64,27 @@ func (f *filter) analyseLocally(p *sdk.Problem) (*sdk.Analysis, error) {
 		}
 	})
 	metrics, err := summary(found)
-	return &sdk.Analysis{Metrics: metrics}, err
+	if err != nil {
+		return nil, err
+	}
+	if f.Rotation {
+		ensemble.Rotate(p.Into, p.Seed.Child("rotation", 0))
+	}
+	keepUnobserved(p.Into, p.Ensemble, found)
+	return &sdk.Analysis{Metrics: metrics}, nil
+}
+
+// keepUnobserved copies the values with no observation nearby.
+func keepUnobserved(into, forecast *mat.Dense, found []placed) {
+	members, _ := forecast.Dims()
+	for i := range members {
+		from, to := forecast.RawRowView(i), into.RawRowView(i)
+		for j, at := range found {
+			if !at.observed {
+				to[j] = from[j]
+			}
+		}
+	}
 }
 
 func checkLocalInput(p *sdk.Problem) error {

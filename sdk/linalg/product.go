@@ -1,3 +1,5 @@
+// Package linalg has the linear algebra that filters share: products and exponentials
+// that use the processor's vectors, with the same bits on every processor.
 package linalg
 
 import "gonum.org/v1/gonum/mat"
