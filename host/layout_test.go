@@ -31,8 +31,9 @@ var law = []struct {
 	{"sdk/wire", []string{"sdk", "github.com/apache/arrow/go/v17/", "gonum.org/v1/gonum/"}},
 	{"sdk/proto/", []string{"google.golang.org/grpc", "google.golang.org/grpc/", "google.golang.org/protobuf/"}},
 	{"sdk/rpc", []string{"sdk", "sdk/rng", "sdk/wire", "sdk/proto/", "github.com/hashicorp/go-plugin", "google.golang.org/", "gonum.org/v1/gonum/"}},
-	{"sdk/serve", []string{"sdk", "sdk/rpc", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/grpc", "golang.org/x/sys/unix"}},
+	{"sdk/serve", []string{"sdk", "sdk/pace", "sdk/rpc", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/grpc", "golang.org/x/sys/unix"}},
 	{"sdk/plugintest", []string{"sdk", "sdk/rng", "gonum.org/v1/gonum/"}},
+	{"sdk/pace", nil},
 	{"sdk/rng", nil},
 	{"sdk/linalg", []string{"gonum.org/v1/gonum/", "golang.org/x/sys/cpu"}}, // it has loops for several kinds of processor; decision 15
 	{"sdk/ode", []string{"sdk", "sdk/ensemble", "sdk/rng", "gonum.org/v1/gonum/"}},

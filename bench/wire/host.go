@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/pace"
 	"github.com/plume-da/plume/sdk/rng"
 	"github.com/plume-da/plume/sdk/rpc"
 	"gonum.org/v1/gonum/mat"
@@ -31,6 +32,7 @@ type answer struct {
 // serveHost is a host process: it starts the plugin and makes as many calls as
 // each line of standard input says.
 func serveHost(command []string, s size) error {
+	pace.Heap() // as plume does
 	commands := os.Stdin
 	// go-plugin hands the plugin our standard input. It gets a pipe that ends when
 	// this process does.

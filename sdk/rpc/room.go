@@ -13,7 +13,8 @@ import (
 // writer sleeps and is woken several hundred times in 80 MB.
 const socketBytes = 4 << 20
 
-// room is no transport security at all, on sockets with more room.
+// room is no transport security at all, on sockets with more room that are used
+// directly.
 type room struct {
 	credentials.TransportCredentials
 }
@@ -23,13 +24,13 @@ func newRoom() room { return room{insecure.NewCredentials()} }
 // ClientHandshake implements credentials.TransportCredentials.
 func (r room) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	widen(conn)
-	return r.TransportCredentials.ClientHandshake(ctx, authority, conn)
+	return r.TransportCredentials.ClientHandshake(ctx, authority, direct(conn))
 }
 
 // ServerHandshake implements credentials.TransportCredentials.
 func (r room) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	widen(conn)
-	return r.TransportCredentials.ServerHandshake(conn)
+	return r.TransportCredentials.ServerHandshake(direct(conn))
 }
 
 // Clone implements credentials.TransportCredentials.

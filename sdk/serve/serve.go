@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/pace"
 	"github.com/plume-da/plume/sdk/rpc"
 	"google.golang.org/grpc"
 )
@@ -43,6 +44,7 @@ func Main(p *sdk.Plugin, err error) {
 		introduce(os.Stderr, p.Manifest)
 		os.Exit(2)
 	}
+	pace.Heap()
 	stdout, stderr := os.Stdout, os.Stderr
 	os.Stdout = handshakeOut // where go-plugin prints the handshake
 	restore := sync.OnceFunc(func() { os.Stdout, os.Stderr = stdout, stderr })
@@ -63,7 +65,7 @@ func Main(p *sdk.Plugin, err error) {
 // registered is told of the server of the plugin before its first call.
 func registered(s *rpc.Server) {
 	watchHost(s)
-	s.Timed(newPace().call)
+	s.Timed(pace.NewCalls().Ended)
 }
 
 // undoing returns an interceptor that calls restore before the first request is

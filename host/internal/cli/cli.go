@@ -13,6 +13,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/pace"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
@@ -34,6 +35,7 @@ Exit codes:
 
 // Main runs the command line and returns the exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
+	pace.Heap()
 	ctx, stop := withInterrupts(context.Background(), stderr)
 	defer stop()
 	app := &app{stdout: stdout, stderr: stderr}

@@ -1,4 +1,4 @@
-package serve
+package pace
 
 import (
 	"runtime"
@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// pace gives the process as many processors as its calls are worth: one while they leave
+// Calls gives a plugin as many processors as its calls are worth: one while they leave
 // it idle most of the time, all it may have when they do not. Go's scheduler wakes
 // and parks threads for processors that a short call has no work for, which takes longer than
-// the call.
-type pace struct {
+// the call. It is safe for concurrent use.
+type Calls struct {
 	most int // processors, as the process was started with
 
 	mu   sync.Mutex
@@ -26,24 +26,25 @@ const (
 	idlingLoad = 0.3
 )
 
-func newPace() *pace {
-	return &pace{most: runtime.GOMAXPROCS(1), from: time.Now()}
+// NewCalls leaves one processor to the process, until its calls are worth more.
+func NewCalls() *Calls {
+	return &Calls{most: runtime.GOMAXPROCS(1), from: time.Now()}
 }
 
-// call counts a call that has just ended.
-func (p *pace) call(took time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.busy += took
-	span := time.Since(p.from)
+// Ended counts a call that has just ended, after the time took.
+func (c *Calls) Ended(took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy += took
+	span := time.Since(c.from)
 	if span < period {
 		return
 	}
-	switch load := float64(p.busy) / float64(span); { // a change stops the process for some microseconds
+	switch load := float64(c.busy) / float64(span); { // a change stops the process for some microseconds
 	case load > busyLoad:
-		runtime.GOMAXPROCS(p.most)
+		runtime.GOMAXPROCS(c.most)
 	case load < idlingLoad:
 		runtime.GOMAXPROCS(1)
 	}
-	p.from, p.busy = time.Now(), 0
+	c.from, c.busy = time.Now(), 0
 }
