@@ -58,7 +58,7 @@ func TestSocket(t *testing.T) {
 		t.Error(err)
 	}
 	theirs.Close()
-	if n, err := ours.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+	if n, err := ours.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %d, %v", n, err)
 	}
 	if _, err := ours.Write([]byte("x")); err == nil {

@@ -54,13 +54,13 @@ type crew struct {
 }
 
 // seatsOf returns a configuration at every post; that at the first one is made
-// here, the others when they are first called.
+// here, and again as a call is, the others when they are first called.
 func seatsOf[S any](ctx context.Context, c crew, configure func(context.Context, *sdk.Plugin) (S, error)) ([]*seat[S], S, error) {
 	seats := make([]*seat[S], len(c.posts))
 	for i, post := range c.posts {
 		seats[i] = &seat[S]{post: post, care: c.care, configure: configure}
 	}
-	role, _, err := seats[0].take(ctx)
+	role, err := persist(ctx, seats[0], attempts{most: 1 + c.care.Retries}, func(_ context.Context, role S) (S, error) { return role, nil })
 	return seats, role, err
 }
 

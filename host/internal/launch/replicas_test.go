@@ -352,6 +352,39 @@ func TestInnocentCallsSurvive(t *testing.T) {
 	wg.Wait()
 }
 
+// A call kills the process in which something else is being configured: that is
+// configured again, in the next process, if anything may be made again.
+func TestConfigureSurvives(t *testing.T) {
+	t.Parallel()
+	want := undisturbed(t)
+	for _, retries := range []int{0, 1} {
+		guilty, pool := spreadModel(t, Care{}, sdk.Params{"fault": "kill"})
+		p, err := pool.Plugin(t.Context(), faulty(t), Care{Timeout: time.Minute, Retries: retries})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mark, killed := marker(t), make(chan error)
+		go func() {
+			for _, err := os.Stat(mark); err != nil; _, err = os.Stat(mark) {
+				time.Sleep(10 * time.Millisecond)
+			}
+			killed <- forecast(t, t.Context(), guilty, 17)
+		}()
+		m, err := p.NewModel(t.Context(), sdk.ModelConfig{Params: sdk.Params{"fault": "hang-configure-once", "marker": mark}})
+		checkError(t, <-killed, sdk.KindCrash, "cycle 17: forecast")
+		if retries == 0 {
+			checkError(t, err, sdk.KindCrash, "plugin faulty: configure: ")
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _, _, err := walk(t, m); err != nil || !mat.Equal(got, want) {
+			t.Errorf("after it was configured again: %v", err)
+		}
+	}
+}
+
 // A program that was replaced on disk is not started again in the middle of a run.
 func TestChangedProgramIsNotStartedAgain(t *testing.T) {
 	t.Parallel()

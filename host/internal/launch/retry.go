@@ -100,8 +100,8 @@ func once[S, T any](ctx context.Context, s *seat[S], alone bool, do func(context
 
 // attempts says how often a call may be made, and how a repetition is reported.
 type attempts struct {
-	made, most int // made: before, by whoever asks; they were not made alone
-	event      Repeat
+	made, most int    // made: before, by whoever asks; they were not made alone
+	event      Repeat // of no members: a configuration
 }
 
 // persist makes a call at seat s until it succeeds, fails for good or has been made as
@@ -135,11 +135,17 @@ func what(err error) string {
 	return err.Error()
 }
 
-// repeats tells the log and whoever wants to know that a call is made again.
+// repeats tells the log that something is done again, and whoever wants to know of
+// calls.
 func (s *post) repeats(ctx context.Context, r Repeat) {
 	r.Plugin = s.program.Name
-	s.options.log(Record{Plugin: r.Plugin, Level: "warn", Message: fmt.Sprintf("cycle %d: %s: members %d to %d again: %s",
-		r.Cycle, r.Call, r.First, r.First+r.Members-1, r.Reason)})
+	again := Record{Plugin: r.Plugin, Level: "warn", Message: "configured again: " + r.Reason}
+	if r.Members == 0 {
+		s.options.log(again)
+		return
+	}
+	again.Message = fmt.Sprintf("cycle %d: %s: members %d to %d again: %s", r.Cycle, r.Call, r.First, r.First+r.Members-1, r.Reason)
+	s.options.log(again)
 	if do, ok := ctx.Value(repeatKey{}).(func(Repeat)); ok {
 		do(r)
 	}

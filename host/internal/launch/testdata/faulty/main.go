@@ -51,6 +51,9 @@ type model struct {
 func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	m := &model{}
 	c.Params.Decode(m)
+	if m.Fault == "hang-configure-once" && m.first(m.Marker) {
+		time.Sleep(time.Hour)
+	}
 	return m, nil
 }
 
