@@ -267,6 +267,27 @@ func page(t *testing.T, dir string) string {
 	return strings.TrimSpace(stdout.String())
 }
 
+// Trials that differ in the seed alone are repetitions, to a report as to a comparison.
+func TestReportOfSeeds(t *testing.T) {
+	path := reported(t, reportedTwin+"[sweep.axes]\n\"experiment.seed\" = [3, 5, 7]\n")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, times := range map[string]int{`"replicate":"1, seed 5"`: 2, `"axes":[]`: 1, ">3 ok<": 4} { // of two filters, in two stages
+		if n := strings.Count(string(text), want); n != times {
+			t.Errorf("%s: %d times, want %d", want, n, times)
+		}
+	}
+	var stdout, stderr strings.Builder
+	if code := Main([]string{"compare", filepath.Dir(path)}, &stdout, &stderr); code != exitOK || !strings.Contains(stdout.String(), "/3") {
+		t.Errorf("compare: exit code %d\n%s%s", code, stdout.String(), stderr.String())
+	}
+	if code := Main([]string{"report", filepath.Dir(path), "--figures", "svg"}, io.Discard, io.Discard); code != exitOK {
+		t.Errorf("figures: exit code %d", code)
+	}
+}
+
 func TestReportInBrowser(t *testing.T) {
 	b := openBrowser(t)
 	t.Run("lorenz63", func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
 )
@@ -34,7 +35,7 @@ type dataAxis struct {
 
 type dataTrial struct {
 	Number      int                      `json:"number"`
-	Replicate   int                      `json:"replicate"`
+	Replicate   string                   `json:"replicate"`
 	Truth       string                   `json:"truth"` // which of the field's truths
 	Filter      int                      `json:"filter"`
 	Size        int                      `json:"size"`
@@ -197,8 +198,8 @@ func (r *run) label(w *row) string {
 	text := w.filter
 	for i, a := range r.axes {
 		if v := r.at(w.trials[0], i); v != "" {
-			name := a.name
-			if name == sizeAxis {
+			name := strings.TrimPrefix(a.label, w.filter+" ")
+			if a.name == sizeAxis {
 				name = "N"
 			}
 			text += ", " + name + " " + v
@@ -210,7 +211,7 @@ func (r *run) label(w *row) string {
 func (k truthKey) String() string { return strconv.Itoa(k.replicate) + "/" + strconv.Itoa(k.truth) }
 
 func (t *trial) data(filter, points int) dataTrial {
-	d := dataTrial{Number: t.number, Replicate: t.replicate, Truth: truthKey{t.replicate, t.truth}.String(), Filter: filter, Size: t.size, Setting: t.setting, Status: t.status,
+	d := dataTrial{Number: t.number, Replicate: t.repetition(), Truth: truthKey{t.replicate, t.truth}.String(), Filter: filter, Size: t.size, Setting: t.setting, Status: t.status,
 		Scores: map[string]*dataSeries{}, Seconds: t.seconds[:]}
 	for stage, s := range t.stages {
 		d.Scores[stage] = s.data(points, shownScores)

@@ -143,7 +143,7 @@ func (r *run) figures() []figure {
 func (r *run) first() []*trial {
 	var list []*trial
 	for _, t := range r.trials {
-		if t.replicate == r.trials[0].replicate && !slices.ContainsFunc(t.setting, func(v int) bool { return v > 0 }) {
+		if t.repetition() == r.trials[0].repetition() && !slices.ContainsFunc(t.setting, func(v int) bool { return v > 0 }) {
 			list = append(list, t)
 		}
 	}

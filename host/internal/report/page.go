@@ -86,6 +86,9 @@ func (t *textTable) Numeric(i int) bool {
 
 type headCell struct{ Text, About string }
 
+// Parts returns the text cut where a line may end.
+func (c headCell) Parts() []string { return strings.SplitAfter(c.Text, "_") }
+
 // textCell is a cell and what it is sorted by.
 type textCell struct {
 	Text   string
@@ -472,7 +475,7 @@ func (r *run) failuresTable() *textTable {
 		if failed.status == archive.OK || failed.status == archive.Running || failed.status == waiting {
 			continue
 		}
-		line := []textCell{{Text: strconv.Itoa(failed.number), Head: true, Number: true}, {Text: strconv.Itoa(failed.replicate), Number: true}}
+		line := []textCell{{Text: strconv.Itoa(failed.number), Head: true, Number: true}, {Text: failed.repetition(), Number: true}}
 		line = append(line, r.settingCells(&row{failed.filter, []*trial{failed}})...)
 		t.Rows = append(t.Rows, append(line, textCell{Text: string(failed.status), Flag: true}, textCell{Text: strconv.Itoa(failed.cycles), Number: true}, textCell{Text: failed.failure}))
 	}

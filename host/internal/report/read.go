@@ -44,7 +44,8 @@ type axis struct {
 // trial is one trial and its series.
 type trial struct {
 	number, replicate int
-	truth             int // among those of the replicate
+	truth             int    // among those of the replicate
+	seed              string // where an axis changes it: such trials are repeated as replicates are
 	filter, plugin    string
 	size              int // 0: not known
 	status            archive.Status
@@ -79,8 +80,9 @@ type baseline struct {
 	replicate           int
 }
 
-// The axis of ensemble sizes.
+// The axis of ensemble sizes, and that of seeds, which is shown as replicates are.
 const (
+	seedAxis  = "experiment.seed"
 	sizeAxis  = "ensemble.size"
 	sizeLabel = "ensemble size N"
 )
@@ -150,7 +152,7 @@ func (r *run) trial(number int32, filter string, replicate int) *trial {
 }
 
 // trialColumns lists the columns of trials.arrow that are no axes.
-var trialColumns = []string{"trial", "replicate", "filter", "plugin", "size", "status", "cycles", "error", "truth", "reference", sizeAxis}
+var trialColumns = []string{"trial", "replicate", "filter", "plugin", "size", "status", "cycles", "error", "truth", "reference", sizeAxis, seedAxis}
 
 func (r *run) readTrials() error {
 	t, err := r.table("trials")
@@ -188,6 +190,11 @@ func (r *run) readTrials() error {
 		sizes[i] = strconv.Itoa(int(size[i]))
 	}
 	r.addAxis(sizeAxis, sizeLabel, sizes, nil)
+	if at := slices.Index(t.Names, seedAxis); at >= 0 {
+		for i, seed := range texts(t.Columns[at]) {
+			r.trials[i].seed = seed
+		}
+	}
 	for c, name := range t.Names {
 		if !slices.Contains(trialColumns, name) {
 			r.addAxis(name, axisLabel(name), texts(t.Columns[c]), t.Valid[c])
@@ -202,7 +209,11 @@ const waiting archive.Status = "waiting"
 // planTrials takes the trials from the workflow.
 func (r *run) planTrials() {
 	for _, t := range r.setup.Trials {
-		r.trials = append(r.trials, &trial{number: t.Number, replicate: t.Replicate, filter: t.Filter, plugin: t.Plugin, size: t.Size, status: waiting})
+		planned := &trial{number: t.Number, replicate: t.Replicate, filter: t.Filter, plugin: t.Plugin, size: t.Size, status: waiting}
+		if seed, ok := t.Values[seedAxis]; ok {
+			planned.seed = fmt.Sprint(seed)
+		}
+		r.trials = append(r.trials, planned)
 	}
 	add := func(key, label string, of func(Trial) (any, bool)) {
 		values, valid := make([]string, len(r.trials)), make([]bool, len(r.trials))
@@ -214,7 +225,7 @@ func (r *run) planTrials() {
 	}
 	add(sizeAxis, sizeLabel, func(t Trial) (any, bool) { return t.Size, t.Size > 0 })
 	for _, key := range r.setup.Axes {
-		if key != sizeAxis {
+		if key != sizeAxis && key != seedAxis {
 			add(key, axisLabel(key), func(t Trial) (any, bool) { v, ok := t.Values[key]; return v, ok })
 		}
 	}
@@ -529,6 +540,14 @@ func (t *trial) timeMeans(stage string, s *series, burnIn int) {
 	if spread := t.metrics[stage]["spread"]; known && t.size > 0 {
 		t.set(stage, "spread_skill", score.Mean{Value: score.SpreadSkill(spread.Value, rmse.Value, t.size), SE: math.NaN(), Count: rmse.Count})
 	}
+}
+
+// repetition names the replicate and, where there are several, the seed.
+func (t *trial) repetition() string {
+	if t.seed == "" {
+		return strconv.Itoa(t.replicate)
+	}
+	return fmt.Sprintf("%d, seed %s", t.replicate, t.seed)
 }
 
 // at returns the label of a trial's value on axis i, or nothing.

@@ -11,7 +11,7 @@ import (
 	"github.com/plume-da/plume/host/internal/score"
 )
 
-// row is one setting of a filter: all its trials that differ in the replicate alone.
+// row is one setting of a filter: all its trials that differ in the replicate or the seed alone.
 type row struct {
 	filter string
 	trials []*trial
@@ -166,7 +166,7 @@ func agree(a, b *row) bool {
 func (w *row) minus(b *row, stage, metric string, burnIn int) (paired, bool) {
 	var values []float64
 	for _, t := range w.trials {
-		i := slices.IndexFunc(b.trials, func(u *trial) bool { return u.replicate == t.replicate && u.truth == t.truth })
+		i := slices.IndexFunc(b.trials, func(u *trial) bool { return u.repetition() == t.repetition() && u.truth == t.truth })
 		if i < 0 {
 			continue
 		}

@@ -19,7 +19,7 @@
   // What the reader has chosen; it survives the page's loading itself again.
   const memory = "plume " + body.dataset.run;
   const stages = ["analysis", "forecast"].filter(s => D.trials.some(t => t.scores[s]));
-  const replicates = [...new Set(D.trials.map(t => t.replicate))].sort((a, b) => a - b);
+  const replicates = [...new Set(D.trials.map(t => t.replicate))];
   const state = {
     stage: stages[0], replicate: replicates[0], setting: D.axes.map(() => 0), filters: D.filters.map((_, i) => i < 6),
     axis: 0, metric: D.metrics[0], score: "", difference: "rmse", component: 0, plane: "0,1", trial: -1,
@@ -46,7 +46,7 @@
   const buildControls = () => {
     if (!D.trials.length) return;
     if (stages.length > 1) controls.append(select("stage", stages.map(s => [s, s]), state.stage, v => { state.stage = v; draw(); }));
-    if (replicates.length > 1) controls.append(select("replicate", replicates.map(r => [r, r]), state.replicate, v => { state.replicate = +v; draw(); }));
+    if (replicates.length > 1) controls.append(select("replicate", replicates.map(r => [r, r]), state.replicate, v => { state.replicate = v; draw(); }));
     D.axes.forEach((a, i) => controls.append(select(a.label, a.values.map((v, k) => [k, v]), state.setting[i], v => { state.setting[i] = +v; draw(); })));
     const set = make("fieldset", {}, make("legend", { textContent: "filters" }));
     D.filters.forEach((f, i) => {
@@ -507,7 +507,7 @@
   };
   const buildTables = () => all("table").forEach(table => {
     [...table.tHead.rows[0].cells].forEach((th, i) => {
-      const button = make("button", { type: "button", textContent: th.textContent });
+      const button = make("button", { type: "button" }, ...th.childNodes);
       button.addEventListener("click", () => sort(table, i, th));
       th.replaceChildren(button);
     });
