@@ -80,13 +80,14 @@ type client struct {
 	conn   grpc.ClientConnInterface
 	plugin pb.PluginClient
 	method method
-	names  atomic.Int64 // configurations made
 	calls  atomic.Uint64
 
 	series bool // the plugin takes several calls on a stream
 
 	mu     sync.Mutex
-	shares bool // memory can be shared, and nobody has tried yet
+	names  int      // of configurations, made so far
+	free   []string // those of them that are not in use
+	shares bool     // memory can be shared, and nobody has tried yet
 	memory *memory
 	idle   []*line // streams that wait for their next call
 }
@@ -96,13 +97,44 @@ func (c *client) configure(ctx context.Context, params sdk.Params, r *pb.Configu
 	if err != nil {
 		return nil, nil, err
 	}
-	r.Configuration, r.Params = strconv.FormatInt(c.names.Add(1), 10), s
+	r.Configuration, r.Params = c.takeName(), s
 	res, err := c.plugin.Configure(ctx, r)
 	if err != nil {
+		c.putName(r.Configuration)
 		return nil, nil, fromStatus(err)
 	}
 	return &remote{client: c, configuration: r.Configuration}, res, nil
 }
+
+// takeName returns a name for a configuration, which replaces the one that had it.
+func (c *client) takeName() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if last := len(c.free) - 1; last >= 0 {
+		name := c.free[last]
+		c.free = c.free[:last]
+		return name
+	}
+	c.names++
+	return strconv.Itoa(c.names)
+}
+
+func (c *client) putName(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.free = append(c.free, name)
+}
+
+// Release gives up a role that a plugin from [Describe] has made: a model, an operator
+// or a filter that is not called any more. The plugin keeps its configuration until
+// another one takes its place.
+func Release(role any) {
+	if r, ok := role.(interface{ release() }); ok {
+		r.release()
+	}
+}
+
+func (r *remote) release() { r.client.putName(r.configuration) }
 
 func (c *client) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Model, error) {
 	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{Step: config.Step, Dir: config.Dir, PerMember: config.PerMember})

@@ -153,3 +153,29 @@ func BenchmarkLocalForecast100x3(b *testing.B) {
 		}
 	}
 }
+
+// What is configured after another role was given up takes the place of that in the
+// plugin.
+func TestRelease(t *testing.T) {
+	conn := Local(must(growing(nil)))
+	p, err := Describe(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grown := func(width int) sdk.Model {
+		m, err := p.NewModel(t.Context(), sdk.ModelConfig{Params: sdk.Params{"width": width}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	kept, given := grown(3), grown(4)
+	Release(given)
+	next := grown(5)
+	if n := len(conn.(*local).server.configurations); n != 2 {
+		t.Errorf("%d configurations, want 2", n)
+	}
+	for _, m := range []sdk.Model{kept, next} {
+		checkForecast(t, m, 2)
+	}
+}

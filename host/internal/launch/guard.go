@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rpc"
 )
 
 // Plugin returns the process as a plugin whose every call may take as long as
@@ -60,10 +61,14 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	})
 }
 
+func (m *model) release() { rpc.Release(m.Model) }
+
 type operator struct {
 	sdk.ObservationOperator
 	guard *guard
 }
+
+func (o *operator) release() { rpc.Release(o.ObservationOperator) }
 
 func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
 	return call(ctx, o.guard, inCycle(r.Call, "observe"), func(ctx context.Context) (*sdk.ObserveResult, error) {
@@ -75,6 +80,8 @@ type filter struct {
 	sdk.Filter
 	guard *guard
 }
+
+func (f *filter) release() { rpc.Release(f.Filter) }
 
 func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	return call(ctx, f.guard, inCycle(p.Call, "analyse"), func(ctx context.Context) (*sdk.Analysis, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/plume-da/plume/sdk"
@@ -23,6 +24,38 @@ type post struct {
 	calls sync.RWMutex
 
 	now *start // nil: none yet; pool.mu holds
+
+	mu    sync.Mutex
+	seats []vacating // that have a configuration or are about to; the one used last is the last
+}
+
+// configured is how many configurations that no call uses a process keeps. A sweep may
+// have thousands, and each takes memory in the process; to make one again takes a
+// call.
+const configured = 256
+
+// vacating is a seat of any role.
+type vacating interface{ vacate() bool }
+
+// seated notes that seat, which is locked, is used, and makes room for its configuration:
+// those that have not been used for longest are given up.
+func (s *post) seated(seat vacating) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.seats); n > 0 && s.seats[n-1] == seat {
+		return
+	}
+	if i := slices.Index(s.seats, seat); i >= 0 {
+		s.seats = slices.Delete(s.seats, i, i+1)
+	}
+	for i := 0; i < len(s.seats) && len(s.seats) >= configured; {
+		if s.seats[i].vacate() {
+			s.seats = slices.Delete(s.seats, i, i+1)
+		} else {
+			i++
+		}
+	}
+	s.seats = append(s.seats, seat)
 }
 
 // start is one start of a program and what became of it.

@@ -385,6 +385,38 @@ func TestConfigureSurvives(t *testing.T) {
 	}
 }
 
+// A process keeps some configurations, however many there are, and makes those it has
+// given up again when they are called.
+func TestConfigurationsAreGivenUp(t *testing.T) {
+	t.Parallel()
+	want := undisturbed(t)
+	first, pool := spreadModel(t, Care{}, nil)
+	p, err := pool.Plugin(t.Context(), faulty(t), Care{Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last sdk.Model
+	for i := range 3 * configured {
+		if last, err = p.NewModel(t.Context(), sdk.ModelConfig{Params: sdk.Params{"fault": "count", "member": i}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, _, _, err := walk(t, first); err != nil || !mat.Equal(got, want) {
+		t.Errorf("the first one: %v", err)
+	}
+	var count float64
+	for range 100 { // what is collected is counted by and by
+		res, err := last.Forecast(t.Context(), &sdk.ForecastRequest{To: 1, Ensemble: mat.NewDense(2, 3, nil), Into: mat.NewDense(2, 3, nil)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if count = res.Metrics["configurations"]; count <= configured {
+			return
+		}
+	}
+	t.Errorf("%g configurations are in the process, want at most %d", count, configured)
+}
+
 // A program that was replaced on disk is not started again in the middle of a run.
 func TestChangedProgramIsNotStartedAgain(t *testing.T) {
 	t.Parallel()

@@ -53,12 +53,13 @@ type seat[S any] struct {
 	configure func(context.Context, *sdk.Plugin) (S, error)
 
 	mu      sync.Mutex
-	process *Process // that role is configured in; nil: none yet
+	process *Process // that role is configured in; nil: none
 	role    S
+	calls   int // that use it
 }
 
 // take returns the role in the process that is at the post, configured if it was
-// not.
+// not. Without an error, leave must follow.
 func (s *seat[S]) take(ctx context.Context) (S, *Process, error) {
 	var none S
 	p, err := s.post.process(ctx, s.care.Retries > 0)
@@ -67,6 +68,7 @@ func (s *seat[S]) take(ctx context.Context) (S, *Process, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.post.seated(s)
 	if s.process != p {
 		role, err := s.configure(ctx, p.Plugin(s.care.Timeout))
 		if err != nil {
@@ -74,7 +76,31 @@ func (s *seat[S]) take(ctx context.Context) (S, *Process, error) {
 		}
 		s.process, s.role = p, role
 	}
+	s.calls++
 	return s.role, p, nil
+}
+
+func (s *seat[S]) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls--
+}
+
+// vacate gives up the role, unless a call uses it; the next call has it configured again.
+func (s *seat[S]) vacate() bool {
+	if !s.mu.TryLock() { // a call takes it
+		return false
+	}
+	defer s.mu.Unlock()
+	if s.calls > 0 {
+		return false
+	}
+	if r, ok := any(s.role).(interface{ release() }); ok {
+		r.release()
+	}
+	var none S
+	s.process, s.role = nil, none
+	return true
 }
 
 // once makes a call, alone or beside others. A process that does not answer any
@@ -91,6 +117,7 @@ func once[S, T any](ctx context.Context, s *seat[S], alone bool, do func(context
 	role, p, err := s.take(ctx)
 	if err == nil {
 		result, err = do(ctx, role)
+		s.leave()
 	}
 	if p != nil && sdk.KindOf(err) == sdk.KindCrash && err != nil && !p.gone() {
 		p.condemn("its connection was gone")

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -48,9 +50,14 @@ type model struct {
 	Marker string `param:"marker"`
 }
 
+// configurations is how many models there are in the process.
+var configurations atomic.Int64
+
 func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	m := &model{}
 	c.Params.Decode(m)
+	configurations.Add(1)
+	runtime.AddCleanup(m, func(int) { configurations.Add(-1) }, 0)
 	if m.Fault == "hang-configure-once" && m.first(m.Marker) {
 		time.Sleep(time.Hour)
 	}
@@ -70,6 +77,10 @@ func (m *model) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.Foreca
 		}
 	}
 	result := &sdk.ForecastResult{}
+	if m.Fault == "count" {
+		runtime.GC()
+		result.Metrics = map[string]float64{"configurations": float64(configurations.Load())}
+	}
 	for i := range rows {
 		noise := r.Seed.Member(r.First + i)
 		for j := range n {
