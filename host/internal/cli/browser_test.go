@@ -283,8 +283,10 @@ func TestReportOfSeeds(t *testing.T) {
 	if code := Main([]string{"compare", filepath.Dir(path)}, &stdout, &stderr); code != exitOK || !strings.Contains(stdout.String(), "/3") {
 		t.Errorf("compare: exit code %d\n%s%s", code, stdout.String(), stderr.String())
 	}
-	if code := Main([]string{"report", filepath.Dir(path), "--figures", "svg"}, io.Discard, io.Discard); code != exitOK {
-		t.Errorf("figures: exit code %d", code)
+	stdout.Reset()
+	code := Main([]string{"report", filepath.Dir(path), "--figures", "svg", "--json"}, &stdout, &stderr)
+	if want := fmt.Sprintf("{\"file\":%q}\n", filepath.Join(filepath.Dir(path), "figures", "rmse.svg")); code != exitOK || !strings.Contains(stdout.String(), want) {
+		t.Errorf("figures: exit code %d, no %s in\n%s%s", code, want, stdout.String(), stderr.String())
 	}
 }
 

@@ -175,6 +175,17 @@ func (a *app) printJSON(v any) error {
 	return e.Encode(v)
 }
 
+// printFile prints the path of a file that was written.
+func (a *app) printFile(path string) error {
+	if a.json {
+		return a.printJSON(struct {
+			File string `json:"file"`
+		}{path})
+	}
+	_, err := fmt.Fprintln(a.stdout, path)
+	return err
+}
+
 func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what

@@ -68,7 +68,15 @@ RUN is a path, @last, or the beginning of a run's name.`,
 			if err != nil {
 				return err
 			}
-			return printTable(a.stdout, table)
+			if !a.json {
+				return printTable(a.stdout, table)
+			}
+			for _, line := range table.objects() {
+				if err := a.printJSON(line); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	c.ValidArgsFunction = completeRuns(&root)

@@ -234,6 +234,11 @@ func TestComparisonFormats(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.String()), &lines); err != nil {
 		t.Fatalf("%v in\n%s", err, b.String())
 	}
+	b.Reset()
+	Main([]string{"compare", dir, "--against", "enkf", "--json"}, &b, io.Discard)
+	if n := strings.Count(b.String(), "\n"); n != len(lines) || !strings.HasPrefix(b.String(), `{"filter":"joint",`) {
+		t.Errorf("--json: %d lines of %d\n%s", n, len(lines), b.String())
+	}
 	if l := lines[0]; l.Filter != "joint" || l.Value != 3 || l.OK != 2 || l.Difference.Baseline != "enkf" || l.Difference.Of != "replicates" || l.Difference.Wins != 2 {
 		t.Errorf("got %+v", l)
 	}

@@ -166,8 +166,16 @@ func printCSV(w io.Writer, c *comparison) error {
 	return out.WriteAll(lines)
 }
 
-// printJSON prints all digits; what is not known is null.
+// printJSON prints the objects as one array.
 func printJSON(w io.Writer, c *comparison) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(c.objects())
+}
+
+// objects returns the lines of a table for machines, with all digits; what is not known is
+// null.
+func (c *comparison) objects() []any {
 	number := func(v float64) *float64 {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return nil
@@ -195,7 +203,7 @@ func printJSON(w io.Writer, c *comparison) error {
 		Status     string            `json:"status"`
 		Difference *paired           `json:"difference,omitempty"`
 	}
-	lines := []line{}
+	lines := []any{}
 	for _, r := range c.rows {
 		l := line{r.run, r.filter, r.size, r.setting, c.metric, number(r.mean.Value), number(r.mean.SE), r.trials, r.ok, r.status, nil}
 		if d := r.difference; d != nil {
@@ -206,7 +214,5 @@ func printJSON(w io.Writer, c *comparison) error {
 		}
 		lines = append(lines, l)
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(lines)
+	return lines
 }

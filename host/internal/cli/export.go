@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/export"
@@ -49,7 +49,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 				Format: export.Format(format), Layout: table.Layout(layout), Tables: tables, Source: "plume " + versionText(),
 			})
 			for _, name := range written {
-				fmt.Fprintln(a.stdout, name)
+				err = errors.Join(err, a.printFile(name))
 			}
 			if err == nil {
 				a.say("%s in %s", plural(len(written), "file"), to)

@@ -77,7 +77,7 @@ func (a *app) initPlugin(p scaffold.Plugin) error {
 // started prints what was written, and says what to do next.
 func (a *app) started(files []string, next string) error {
 	for _, f := range files {
-		if _, err := fmt.Fprintln(a.stdout, f); err != nil {
+		if err := a.printFile(f); err != nil {
 			return err
 		}
 	}

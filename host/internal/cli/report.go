@@ -37,25 +37,21 @@ RUN is a path, @last, or the beginning of a run's name.`,
 				return usage("%v", err)
 			}
 			setup := reportSetup(dir)
+			path := filepath.Join(dir, archive.ReportFile)
 			if watch {
-				err := report.Watch(c.Context(), dir, setup, watchEvery, func(path string) { a.say("%s  %s", time.Now().Format(time.TimeOnly), path) })
-				if err != nil {
-					return err
-				}
-				fmt.Fprintln(a.stdout, filepath.Join(dir, archive.ReportFile))
+				err = report.Watch(c.Context(), dir, setup, watchEvery, func(path string) { a.say("%s  %s", time.Now().Format(time.TimeOnly), path) })
 			} else {
-				path, err := report.Write(dir, setup)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintln(a.stdout, path)
+				path, err = report.Write(dir, setup)
 			}
-			if figures == "" {
-				return nil
+			if err == nil {
+				err = a.printFile(path)
+			}
+			if err != nil || figures == "" {
+				return err
 			}
 			paths, err := report.Figures(dir, setup, figures)
 			for _, path := range paths {
-				fmt.Fprintln(a.stdout, path)
+				err = errors.Join(err, a.printFile(path))
 			}
 			if errors.Is(err, report.ErrFormat) {
 				return usage("--figures: %v", err)
