@@ -22,6 +22,7 @@ const (
 	Failed      Status = "failed"      // stopped by an error
 	SomeFailed  Status = "some failed" // of a run: other trials finished
 	Interrupted Status = "interrupted" // stopped by the user
+	Stopped     Status = "stopped"     // its program was killed; not in a manifest
 )
 
 // Info is what a run says of itself: the content of run.json.

@@ -77,6 +77,19 @@ func ReadInfo(dir string) (*Info, error) {
 	return info, nil
 }
 
+// ReadStatus is [ReadInfo], but for the status of a run that no process is writing any more:
+// Stopped.
+func ReadStatus(dir string) (*Info, error) {
+	info, err := ReadInfo(dir)
+	if err != nil || info.Status != Running || Claimed(dir) {
+		return info, err
+	}
+	if info, err = ReadInfo(dir); err == nil && info.Status == Running { // it may have ended meanwhile
+		info.Status = Stopped
+	}
+	return info, err
+}
+
 // Table reads a table of a run that holds all trials, such as "cycles": while the run
 // goes on, what there is of the parts of its trials, in their order. Of a table that
 // is not there the error is [os.ErrNotExist].

@@ -354,7 +354,7 @@ func TestReportInBrowser(t *testing.T) {
 			charts = append(charts, "timings") // they are written many cycles at a time
 		}
 		b.check(t, path, charts...)
-		if text := eval[string](t, b, `document.querySelector(".status").textContent + document.querySelector("#scores-analysis tbody").rows.length`); text != "running2" {
+		if text := eval[string](t, b, `document.querySelector(".status").textContent + document.querySelector("#scores-analysis tbody").rows.length`); text != "stopped2" {
 			t.Errorf("status and rows of scores: %s", text)
 		}
 	})
@@ -656,5 +656,25 @@ func TestReportWatch(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(r.dir, ".report-*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// A report that is watched ends with a run that is killed, and says so.
+func TestReportWatchOfKilled(t *testing.T) {
+	r := begin(t, 15_000)
+	time.AfterFunc(300*time.Millisecond, func() { _ = r.Process.Kill() })
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	var last string
+	if err := report.Watch(ctx, r.dir, nil, 100*time.Millisecond, func(path string) { last = path }); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(last)
+	if err != nil || strings.Contains(string(text), "data-reload=") || !strings.Contains(string(text), ">stopped<") {
+		t.Errorf("the last page does not say that the run was stopped, %v", err)
+	}
+	var stderr strings.Builder
+	if code := Main([]string{"compare", r.dir}, io.Discard, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "plume resume "+r.dir) {
+		t.Errorf("compare: exit code %d, %s", code, stderr.String())
 	}
 }

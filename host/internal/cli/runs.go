@@ -38,23 +38,17 @@ type runLine struct {
 	Dir     string    `json:"dir"`
 }
 
-// stoppedStatus is what runs says of a run whose program was killed.
-const stoppedStatus = "stopped"
-
 func (a *app) listRuns(root string) error {
 	dirs := archive.List(root)
 	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	resumable := ""
 	for _, dir := range dirs {
-		info, err := archive.ReadInfo(dir)
+		info, err := archive.ReadStatus(dir)
 		if err != nil {
 			return err
 		}
 		line := runLine{filepath.Base(dir), info.Name, string(info.Status), info.Started, bytesBelow(dir), dir}
-		if info.Status == archive.Running && !archive.Claimed(dir) {
-			line.Status = stoppedStatus
-		}
-		if line.Status == stoppedStatus || info.Resumable {
+		if info.Status == archive.Stopped || info.Resumable {
 			resumable = dir
 		}
 		if a.json {

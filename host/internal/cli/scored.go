@@ -55,9 +55,12 @@ func (g *group) ok() []scoredTrial {
 }
 
 func readScored(dir, metric, stage string) (*scored, error) {
-	info, err := archive.ReadInfo(dir)
+	info, err := archive.ReadStatus(dir)
 	if err != nil {
 		return nil, err
+	}
+	if info.Status == archive.Stopped {
+		return nil, fmt.Errorf("%s: the run was stopped; plume resume %s goes on with it, and compare takes one that has ended", dir, dir)
 	}
 	if info.Status == archive.Running {
 		return nil, fmt.Errorf("%s: the run is %q; compare takes one that has ended", dir, info.Status)

@@ -127,7 +127,7 @@ func (r *run) view() *view {
 	id := filepath.Base(r.dir)
 	v := &view{
 		Name: r.info.Name, Description: r.setup.Description, ID: id, Status: string(r.info.Status), Error: r.info.Error, Notes: r.notes,
-		Bad: r.info.Status == archive.Failed || r.info.Status == archive.SomeFailed || r.info.Status == archive.Interrupted, License: uplotLicense,
+		Bad: slices.Contains([]archive.Status{archive.Failed, archive.SomeFailed, archive.Interrupted, archive.Stopped}, r.info.Status), License: uplotLicense,
 		Given: r.given, Resolved: r.resolved, Overrides: r.info.Set, Plugins: r.pluginsTable(), Failures: r.failuresTable(), Events: r.eventsTable(), Timings: r.timingsTable(),
 		Differences: r.differencesTable(), Pivots: r.pivots(), Has: r.has(),
 	}

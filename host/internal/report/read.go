@@ -91,7 +91,7 @@ const (
 var shownScores = []string{"rmse", "spread", "bias", "crps_fair", "energy_score_fair", "w2_reference", "weights_ess", "unique_ancestors"}
 
 func read(dir string, setup *Setup) (*run, error) {
-	info, err := archive.ReadInfo(dir)
+	info, err := archive.ReadStatus(dir)
 	if err != nil {
 		return nil, err
 	}

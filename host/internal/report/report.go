@@ -51,10 +51,10 @@ type Trial struct {
 func Write(dir string, setup *Setup) (string, error) { return write(dir, setup, 0) }
 
 // Watch writes the page of a run again and again, every so often, until the run has
-// ended or ctx is done. Such a page loads itself again. written is called after each.
+// ended, in whatever way, or ctx is done. Such a page loads itself again. written is called after each.
 func Watch(ctx context.Context, dir string, setup *Setup, every time.Duration, written func(path string)) error {
 	for {
-		info, err := archive.ReadInfo(dir)
+		info, err := archive.ReadStatus(dir)
 		if err != nil {
 			return err
 		}
