@@ -75,8 +75,8 @@ func temperingRule(excess float64, members int, values float64) float64 {
 }
 
 // leastESS returns the effective sample size that weights are to leave whatever the
-// rule says, half of the degrees of freedom N - 1: with fewer, moments are not known.
-func leastESS(members int) float64 { return 1 + float64(members-1)/2 }
+// rule says, a quarter of the degrees of freedom N - 1: with fewer, moments are not known.
+func leastESS(members int) float64 { return 1 + float64(members-1)/4 }
 
 // finiteSize returns by how much the spread of the forecast is to be multiplied
 // because a sample of size members knows mean and covariance only so well: the

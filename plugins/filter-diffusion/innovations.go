@@ -8,22 +8,32 @@ import (
 	"gonum.org/v1/gonum/floats"
 )
 
-// innovations sums up those of the last cycles, in units of the observation error:
-// over their components their squares and the variances predicted of the
-// observations without their error, and how many there were. It is carried from cycle to cycle,
-// and a cycle counts forgetting times as much as the next one.
-type innovations struct{ squares, predicted, weight, weightSquares float64 }
+// innovations sums up those of the cycles so far, in units of the observation error. Of the
+// last ones, over their components, their squares and the variances predicted of the
+// observations without their error, and how many there were: a cycle counts forgetting times
+// as much as the next one. Of all alike, the score and the information of [innovations.calibration].
+// It is carried from cycle to cycle.
+type innovations struct {
+	squares, predicted, weight, weightSquares float64
+	score, information                        float64
+}
 
 // forgetting makes (1 + 0.9) / (1 - 0.9) = 19 cycles count.
 const forgetting = 0.9
 
-// with returns r after one more cycle, with the spread of the forecast as it is.
-func (r innovations) with(o *observedSpace, components int) innovations {
+// with returns r after one more cycle, with the spread of the forecast as it is kept.
+func (r innovations) with(o *observedSpace) innovations {
+	components := float64(len(o.variance))
+	squares, predicted := floats.Dot(o.innovation, o.innovation), floats.Sum(o.variance)
+	mean := predicted / components
+	share := mean / (1 + mean) // of the forecast in the variance of an innovation
 	return innovations{
-		squares:       forgetting*r.squares + floats.Dot(o.innovation, o.innovation),
-		predicted:     forgetting*r.predicted + floats.Sum(o.variance),
-		weight:        forgetting*r.weight + float64(components),
-		weightSquares: forgetting*forgetting*r.weightSquares + float64(components),
+		squares:       forgetting*r.squares + squares,
+		predicted:     forgetting*r.predicted + predicted,
+		weight:        forgetting*r.weight + components,
+		weightSquares: forgetting*forgetting*r.weightSquares + components,
+		score:         r.score + share/2*(squares/(1+mean)-components),
+		information:   r.information + share*share/2*components,
 	}
 }
 
@@ -51,12 +61,30 @@ func (r innovations) scale() float64 {
 	return min(largestBelieved, math.Sqrt(max(0, unexplained/r.predicted)))
 }
 
-const carryVersion = 1
+// tightest bounds [innovations.calibration]; trusted is the information that the kept spread counts
+// for before any innovation is seen, that of a variance known to a standard error of
+// sqrt(1 / trusted) = 0.32.
+const tightest, trusted = 0.95, 10
 
-// carry returns r as a version byte and four numbers, big-endian.
+// calibration returns by how much the spread of an analysis is to be multiplied to be that of its
+// error, no more than 1: what is best to find the truth again is often wider than the errors
+// are. Its square is the step of Fisher's scoring from 1 towards the most likely factor of the
+// variances predicted, with a normal prior of mean 1,
+//
+//	1 + sum_t score_t / (trusted + sum_t information_t),
+//	score = k/2 s² (d² - 1 - s²) / (1 + s²)²,   information = k/2 (s² / (1 + s²))²
+//
+// of a cycle with k components, mean square innovation d² and mean predicted variance s².
+func (r innovations) calibration() float64 {
+	return min(1, max(tightest, math.Sqrt(max(0, 1+r.score/(trusted+r.information)))))
+}
+
+const carryVersion = 2
+
+// carry returns r as a version byte and six numbers, big-endian.
 func (r innovations) carry() []byte {
 	b := []byte{carryVersion}
-	for _, v := range []float64{r.squares, r.predicted, r.weight, r.weightSquares} {
+	for _, v := range []float64{r.squares, r.predicted, r.weight, r.weightSquares, r.information, r.score} {
 		b = binary.BigEndian.AppendUint64(b, math.Float64bits(v))
 	}
 	return b
@@ -67,16 +95,18 @@ func carried(b []byte) (innovations, error) {
 	if len(b) == 0 {
 		return innovations{}, nil
 	}
-	if len(b) != 33 || b[0] != carryVersion {
-		return innovations{}, sdk.Errorf(sdk.KindContract, "carry", "got %d bytes of version %d, want 33 of version %d", len(b), b[0], carryVersion).
+	const size = 1 + 6*8
+	if len(b) != size || b[0] != carryVersion {
+		return innovations{}, sdk.Errorf(sdk.KindContract, "carry", "got %d bytes of version %d, want %d of version %d", len(b), b[0], size, carryVersion).
 			WithHint("it comes from another filter or another release; start the run anew")
 	}
-	var v [4]float64
+	var v [6]float64
 	for k := range v {
 		v[k] = math.Float64frombits(binary.BigEndian.Uint64(b[1+8*k:]))
-		if !(v[k] >= 0) || math.IsInf(v[k], 1) {
+		signed := k == len(v)-1 // the score
+		if math.IsNaN(v[k]) || math.IsInf(v[k], 0) || v[k] < 0 && !signed {
 			return innovations{}, sdk.Errorf(sdk.KindContract, "carry", "value %d of the record of innovations is %v, want a finite number of at least 0", k, v[k])
 		}
 	}
-	return innovations{v[0], v[1], v[2], v[3]}, nil
+	return innovations{squares: v[0], predicted: v[1], weight: v[2], weightSquares: v[3], information: v[4], score: v[5]}, nil
 }

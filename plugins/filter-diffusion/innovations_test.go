@@ -7,7 +7,10 @@ import (
 	"testing"
 
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
 	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
 )
 
 // For cycles that are all alike the sums are geometric series.
@@ -16,7 +19,7 @@ func TestScaleBelievedOfEqualCycles(t *testing.T) {
 	o := &observedSpace{variance: slices.Repeat([]float64{s2}, components), innovation: slices.Repeat([]float64{math.Sqrt(d2)}, components)}
 	var seen innovations
 	for k := 1; k <= 100; k++ {
-		seen = seen.with(o, components)
+		seen = seen.with(o)
 		n := components * (1 - math.Pow(0.9, float64(k))) / 0.1 * 1.9 / (1 + math.Pow(0.9, float64(k)))
 		want := math.Sqrt(math.Max(0, (d2/(1+2*math.Sqrt(2/n))-1)/s2))
 		if got := seen.scale(); math.Abs(got-want) > 1e-12 {
@@ -42,7 +45,7 @@ func TestScaleIsBelievedWhenItMust(t *testing.T) {
 				for k := range o.innovation {
 					o.innovation[k] = math.Sqrt(1+truth*truth*s2) * stream.NormFloat64()
 				}
-				seen = seen.with(o, components)
+				seen = seen.with(o)
 			}
 			if seen.scale() > 1 {
 				count++
@@ -56,6 +59,73 @@ func TestScaleIsBelievedWhenItMust(t *testing.T) {
 	if share := wider(3); share < 1 {
 		t.Errorf("only %.3f of the ensembles of a third of the spread are widened", share)
 	}
+}
+
+// The spread of an analysis becomes that of its error: with t cycles of k components, innovations
+// of variance 1 + (1 + q) s² for predicted s² have on average score q I and information I = t k/2 (s² /
+// (1 + s²))², so that the factor is sqrt(1 + q I / (trusted + I)), of which sums over 2000 k draws of
+// variance 2 are off by 1 / sqrt(I): four of these. Wider members are left alone, far narrower ones moved by
+// tightest.
+func TestCalibration(t *testing.T) {
+	const cycles, components, s2 = 2000, 10, 0.5
+	information := cycles * components / 2 * math.Pow(s2/(1+s2), 2)
+	for _, tt := range []struct{ excess, want float64 }{
+		{-0.05, math.Sqrt(1 - 0.05*information/(trusted+information))}, {-0.5, tightest}, {0.5, 1},
+	} {
+		stream := rng.New(17).Rand()
+		var seen innovations
+		for range cycles {
+			o := &observedSpace{variance: slices.Repeat([]float64{s2}, components), innovation: make([]float64, components)}
+			for k := range o.innovation {
+				o.innovation[k] = math.Sqrt(1+(1+tt.excess)*s2) * stream.NormFloat64()
+			}
+			seen = seen.with(o)
+		}
+		if got := seen.calibration(); math.Abs(got-tt.want) > 4/math.Sqrt(information) {
+			t.Errorf("excess %g: %.4f, want %.4f", tt.excess, got, tt.want)
+		}
+	}
+	if got := (innovations{}).calibration(); got != 1 {
+		t.Errorf("before any innovation: %g", got)
+	}
+}
+
+// With linear observations and b = 1 it makes no difference to what is kept: the analysis is the
+// Kalman filter's with its spread times the calibration, and one that starts from members moved by
+// that much is the one that starts from members as they were. Tolerance: rounding, 1e-9 of values of order 1.
+func TestCalibrationIsUndone(t *testing.T) {
+	params := map[string]any{"bandwidth": 1.0, "finite_size": false}
+	p, plain := twinProblem(40, 3, 2), twinProblem(40, 3, 2)
+	for k, y := range ensemble.Mean(nil, p.Predicted, nil) {
+		p.Observation[k], plain.Observation[k] = y, y // as near as can be, in every cycle
+	}
+	f := configure(t, joint(params))
+	kept := configure(t, joint(with(params, "adaptive_inflation", false)))
+	a, b := analyse(t, f, p), analyse(t, kept, plain)
+	c := a.Metrics["calibration"]
+	if !(c >= tightest && c < 1) || b.Metrics["calibration"] != 1 {
+		t.Fatalf("calibration %g, and %g without", c, b.Metrics["calibration"])
+	}
+	check := func(of string) {
+		mean := ensemble.Mean(nil, p.Into, nil)
+		if want := ensemble.Mean(nil, plain.Into, nil); !floats.EqualApprox(mean, want, 1e-9) {
+			t.Errorf("%s: mean %v, want %v", of, mean, want)
+		}
+		var want mat.SymDense
+		want.ScaleSym(c*c, covarianceOf(plain.Into))
+		if diff := largestDifference(covarianceOf(p.Into), &want); diff > 1e-9 {
+			t.Errorf("%s: covariance off by %g", of, diff)
+		}
+	}
+	check("the first analysis")
+	for _, q := range []*sdk.Problem{p, plain} { // a model that leaves states as they are
+		q.Ensemble.Copy(q.Into)
+		q.Predicted.Copy(q.Ensemble.Slice(0, 40, 0, 2))
+	}
+	p.Carry = a.Carry
+	c = analyse(t, f, p).Metrics["calibration"]
+	analyse(t, kept, plain)
+	check("the second")
 }
 
 // What is carried reaches the next cycle, is kept when nothing is observed, and is
@@ -78,8 +148,8 @@ func TestInnovationsAreCarried(t *testing.T) {
 	p = twinProblem(20, 4, 3)
 	for what, carry := range map[string][]byte{
 		"length":  {carryVersion, 0},
-		"version": append([]byte{carryVersion + 1}, make([]byte, 32)...),
-		"value":   binary.BigEndian.AppendUint64(append([]byte{carryVersion}, make([]byte, 24)...), math.Float64bits(math.NaN())),
+		"version": append([]byte{carryVersion + 1}, make([]byte, 48)...),
+		"value":   binary.BigEndian.AppendUint64(append([]byte{carryVersion}, make([]byte, 40)...), math.Float64bits(math.NaN())),
 	} {
 		p.Carry = carry
 		if _, err := f.Analyse(t.Context(), p); sdk.KindOf(err) != sdk.KindContract {

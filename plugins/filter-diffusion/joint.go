@@ -43,7 +43,7 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	if err != nil {
 		return nil, err
 	}
-	inflation, carry, err := f.widen(o, p.Carry, len(observed), ensemble.ESS(prior, members))
+	inflation, calibration, carry, err := f.widen(o, p.Carry, ensemble.ESS(prior, members))
 	if err != nil {
 		return nil, err
 	}
@@ -66,38 +66,45 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	if err != nil {
 		return nil, err
 	}
+	scaleSpread(x, calibration)
 	w.toState(p.Into, p.Ensemble, x, inflation, prior)
 	if err := checkFinite("analysis ensemble", p.Into, allOf(len(w.mean))); err != nil {
 		return nil, err
 	}
 	metrics["weights_ess"] = ensemble.ESS(posterior.weights, members)
 	metrics["within_lobes"], metrics["bandwidth"], metrics["tempering"] = lobes.within, b, gamma
-	metrics["inflation"], metrics["rank"] = inflation, float64(w.rank())
+	metrics["inflation"], metrics["calibration"], metrics["rank"] = inflation, calibration, float64(w.rank())
 	return &sdk.Analysis{Ancestors: ancestors, Carry: carry, Metrics: metrics}, nil
 }
 
-// widen multiplies the spread of the predictions by what the size of the ensemble makes
-// likely, and by no less than the innovations of the last cycles demand, see
-// [observedSpace.finiteSize] and [innovations.scale]. It returns the factor and what is to be
-// carried over. A black box, whose error is not known, stays as it is.
-func (f *filter) widen(o *observedSpace, carry []byte, components int, size float64) (factor float64, _ []byte, err error) {
-	factor = 1
+// widen multiplies the spread of the predictions by what the last analysis took from it, by what the
+// size of the ensemble makes likely, and by no less than the innovations of the last cycles
+// demand, see [observedSpace.finiteSize] and [innovations.scale]. It returns the factor, the
+// one that brings the spread of the analysis down to that of its error, see
+// [innovations.calibration], and what is to be carried over. A black box, whose error is not known,
+// stays as it is.
+func (f *filter) widen(o *observedSpace, carry []byte, size float64) (factor, calibration float64, _ []byte, err error) {
 	if f.Observations != "predicted" {
-		return factor, nil, nil
+		return 1, 1, nil, nil
 	}
-	if f.FiniteSize {
-		factor = o.finiteSize(size)
-	}
+	kept, least, calibration := 1.0, 0.0, 1.0
 	if f.AdaptiveInflation {
 		seen, err := carried(carry)
 		if err != nil {
-			return 0, nil, err
+			return 0, 0, nil, err
 		}
-		seen = seen.with(o, components)
-		factor, carry = max(factor, seen.scale()), seen.carry()
+		kept = 1 / seen.calibration()
+		o.scale(kept)
+		seen = seen.with(o)
+		least, calibration, carry = seen.scale(), seen.calibration(), seen.carry()
 	}
+	factor = 1
+	if f.FiniteSize {
+		factor = o.finiteSize(size)
+	}
+	factor = max(factor, least)
 	o.scale(factor)
-	return factor, carry, nil
+	return kept * factor, calibration, carry, nil
 }
 
 // conditional is a mixture of kernels g(xi; centre, P) in whitened
@@ -236,6 +243,16 @@ func (f *filter) drawJoint(ctx context.Context, p *sdk.Problem, c *conditional) 
 		err = matchMoments(x, mean, covariance)
 	}
 	return x, ancestors, metrics, err
+}
+
+// scaleSpread multiplies the distances of rows from their mean by factor.
+func scaleSpread(x *mat.Dense, factor float64) {
+	mean := ensemble.Mean(nil, x, nil)
+	for i := range x.RawMatrix().Rows {
+		row := x.RawRowView(i)
+		floats.SubTo(row, row, mean)
+		floats.AddScaledTo(row, mean, factor, row)
+	}
 }
 
 // scatterOf returns the covariance of rows with these weights and anomalies,

@@ -38,14 +38,16 @@ func split(scores mat.Vector, weights []float64) halves {
 	return h
 }
 
-// certain is how many standard errors the evidence for a half has to be away from none
-// to count beyond what [halves.hold] leaves of it.
-const certain = 4
+// certainty returns how many standard errors the evidence for a half has to be away from none
+// to count beyond what [halves.hold] leaves of it: 4, and with more than 100 members as many as
+// make the difference of the means the same, for lobes that sampling noise shaped
+// differently before stay as far apart.
+func certainty(members int) float64 { return 4 * math.Sqrt(max(1, float64(members)/100)) }
 
 // hold shifts the logarithms of weights so that the odds of the halves are those of the
 // prior times the evidence for the right half to the power
 //
-//	max(within², 1 - (certain / t)²)
+//	max(within², 1 - (certainty / t)²)
 //
 // the evidence being the ratio of the halves' mean likelihoods and t their difference in
 // standard errors. So weights say in full which members of a lobe are right. But of lobes that
@@ -70,7 +72,8 @@ func (h halves) hold(logWeights, prior []float64) {
 		return // certain beyond float64, or nothing to hold
 	}
 	t := (right - left) / math.Sqrt(leftVariance+rightVariance)
-	power := max(h.within*h.within, 1-certain*certain/(t*t))
+	doubt := certainty(len(prior)) / t
+	power := max(h.within*h.within, 1-doubt*doubt)
 	shift := (power - 1) * math.Log(right/left)
 	for i := range logWeights {
 		if h.right[i] {
