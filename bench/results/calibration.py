@@ -9,6 +9,7 @@ docs/results/calibration.md.
 
 import math
 import sys
+from statistics import NormalDist
 
 import numpy as np
 
@@ -32,6 +33,11 @@ BINS = 10
 # probability of at most 0.05 (Bonferroni).
 CRITICAL = 3.69
 TWINS = 10
+
+# Twins enough tell any ensemble from a right one. What a spread within 0.85 to 1.15 of the error, the
+# accepted band, makes of the outer tenth of a normal density: the truth falls there 1.38 to 0.70 times as
+# often as it should, 10 Phi(-1.2816 r).
+BAND = [10 * NormalDist().cdf(NormalDist().inv_cdf(1 / BINS) * ratio) for ratio in (1.15, 0.85)]
 
 
 def judge(name, members):
@@ -61,17 +67,21 @@ def row(name, members, twins):
     frequencies = np.array([t["frequencies"] for t in twins])
     mean, error = frequencies.mean(axis=0), frequencies.std(axis=0, ddof=1) / math.sqrt(len(twins))
     largest = np.max(np.abs(mean - 1 / BINS) / error)
+    even = BAND[0] <= BINS * mean.min() and BINS * mean.max() <= BAND[1]
     verdict = "flat" if largest < CRITICAL else "not flat"
-    return f"| {name} | {members} | {ratio:.2f} | {' '.join(f'{f * BINS:.2f}' for f in mean)} | {largest:.1f} | {verdict} |"
+    return (f"| {name} | {members} | {ratio:.2f} | {' '.join(f'{f * BINS:.2f}' for f in mean)} | {'within' if even else 'outside'}"
+            f" | {largest:.1f} | {verdict} |")
 
 
 def main():
     out = ["# Calibration of `joint`, with defaults", "",
            f"{TWINS} twins a set-up, analyses after the burn-in. Spread over error: root mean squares over time, values and twins; 1 where an ensemble is",
            "right. Ranks: how often the truth falls into each tenth of the ranks among the members, in tenths; 1 everywhere where an ensemble is right.",
+           f"They are within the band where all ten are from {BAND[0]:.2f} to {BAND[1]:.2f}, which is what a spread of 1.15 and 0.85 times the error makes of the outer",
+           "tenths of a normal density. The strict test finds any deviation that ten twins show at all, however small.",
            "Ranks of one twin depend on each other in time and space, so the test takes the twins as its sample: t is the largest of the ten deviations from",
            f"1, in standard errors over twins. Ranks are called flat where it is below {CRITICAL}, Student's 5 % limit for ten bins and ten twins (Bonferroni).", "",
-           "| set-up | N | spread / error | ranks, by tenths | t | |", "|---|---|---|---|---|---|"]
+           "| set-up | N | spread / error | ranks, by tenths | band | t | strict test |", "|---|---|---|---|---|---|---|"]
     for name, members in SETUPS:
         twins = judge(name, members)
         if len(twins) != TWINS:

@@ -42,7 +42,6 @@ METRIC = {"paper-lorenz63": "w2_reference"}  # of the others: rmse
 # The families of the tables, by how the labels of their filters begin.
 FAMILIES = {
     "joint, defaults": ["joint"],
-    "joint, b = 0.2 and weights to the power 0.15": ["joint-0_2-0_15"],
     "kde, best bandwidths": ["kde-"],
     "black-box EnKF": ["black-box"],
     "SIR": ["sir"],
