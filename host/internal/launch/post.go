@@ -29,7 +29,7 @@ type post struct {
 	seats []vacating // that have a configuration or are about to; the one used last is the last
 }
 
-// configured is how many configurations that no call uses a process keeps. A sweep may
+// configured is how many configurations a process keeps, unless more are in use. A sweep may
 // have thousands, and each takes memory in the process; to make one again takes a
 // call.
 const configured = 256
