@@ -108,7 +108,8 @@ func appendContent(out, frame []byte, size int) ([]byte, bool) {
 		}
 		block := frame[:n]
 		frame = frame[n:]
-		got, err := 0, error(nil)
+		var got int
+		var err error
 		if !raw {
 			got, err = lz4.UncompressBlock(block, into)
 		} else if got = copy(into, block); got < len(block) {
