@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -136,6 +137,34 @@ func TestStreamOutlivesItsFirstCall(t *testing.T) {
 	if n := streams.Load(); n != 1 {
 		t.Errorf("%d streams for 3 calls, want 1", n)
 	}
+}
+
+// play is a stream that plays frames, and keeps those it is sent.
+type play struct {
+	frames []frame
+	last   error
+	sent   []*pb.Shared
+	broken int // SendMsg fails after so many frames; 0: never
+}
+
+func (p *play) Context() context.Context { return context.Background() }
+
+func (p *play) SendMsg(v any) error {
+	if p.broken > 0 && len(p.sent) == p.broken {
+		return errors.New("broken")
+	}
+	p.sent = append(p.sent, v.(*frame).shared)
+	return nil
+}
+
+func (p *play) RecvMsg(v any) error {
+	if len(p.frames) == 0 {
+		return p.last
+	}
+	f := v.(*frame)
+	f.channel, f.shared, f.end = p.frames[0].channel, p.frames[0].shared, p.frames[0].end
+	p.frames = p.frames[1:]
+	return nil
 }
 
 // A joined frame is what generated code writes and reads.
