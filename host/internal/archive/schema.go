@@ -134,6 +134,10 @@ func packed(columns ...table.Column) []table.Column {
 	return columns
 }
 
+// SeedAxis is the column of trials.arrow that an axis of seeds has. Trials that differ in
+// it alone are one experiment repeated, as replicates are.
+const SeedAxis = "experiment.seed"
+
 // file is one table of a run directory.
 type file struct {
 	path, about string

@@ -177,7 +177,7 @@ func (r *scored) readTrials(means map[int32]score.Mean, baselines []scoredBaseli
 // withoutSeed returns axes but for the seed: what differs in it alone is repeated, as
 // replicates are.
 func withoutSeed(axes []string) []string {
-	return slices.DeleteFunc(slices.Clone(axes), func(axis string) bool { return axis == "experiment.seed" })
+	return slices.DeleteFunc(slices.Clone(axes), func(axis string) bool { return axis == archive.SeedAxis })
 }
 
 func axisText(column any, row int) string {

@@ -80,9 +80,8 @@ type baseline struct {
 	replicate           int
 }
 
-// The axis of ensemble sizes, and that of seeds, which is shown as replicates are.
+// The axis of ensemble sizes.
 const (
-	seedAxis  = "experiment.seed"
 	sizeAxis  = "ensemble.size"
 	sizeLabel = "ensemble size N"
 )
@@ -152,7 +151,7 @@ func (r *run) trial(number int32, filter string, replicate int) *trial {
 }
 
 // trialColumns lists the columns of trials.arrow that are no axes.
-var trialColumns = []string{"trial", "replicate", "filter", "plugin", "size", "status", "cycles", "error", "truth", "reference", sizeAxis, seedAxis}
+var trialColumns = []string{"trial", "replicate", "filter", "plugin", "size", "status", "cycles", "error", "truth", "reference", sizeAxis, archive.SeedAxis}
 
 func (r *run) readTrials() error {
 	t, err := r.table("trials")
@@ -190,7 +189,7 @@ func (r *run) readTrials() error {
 		sizes[i] = strconv.Itoa(int(size[i]))
 	}
 	r.addAxis(sizeAxis, sizeLabel, sizes, nil)
-	if at := slices.Index(t.Names, seedAxis); at >= 0 {
+	if at := slices.Index(t.Names, archive.SeedAxis); at >= 0 {
 		for i, seed := range texts(t.Columns[at]) {
 			r.trials[i].seed = seed
 		}
@@ -210,7 +209,7 @@ const waiting archive.Status = "waiting"
 func (r *run) planTrials() {
 	for _, t := range r.setup.Trials {
 		planned := &trial{number: t.Number, replicate: t.Replicate, filter: t.Filter, plugin: t.Plugin, size: t.Size, status: waiting}
-		if seed, ok := t.Values[seedAxis]; ok {
+		if seed, ok := t.Values[archive.SeedAxis]; ok {
 			planned.seed = fmt.Sprint(seed)
 		}
 		r.trials = append(r.trials, planned)
@@ -225,7 +224,7 @@ func (r *run) planTrials() {
 	}
 	add(sizeAxis, sizeLabel, func(t Trial) (any, bool) { return t.Size, t.Size > 0 })
 	for _, key := range r.setup.Axes {
-		if key != sizeAxis && key != seedAxis {
+		if key != sizeAxis && key != archive.SeedAxis {
 			add(key, axisLabel(key), func(t Trial) (any, bool) { v, ok := t.Values[key]; return v, ok })
 		}
 	}
