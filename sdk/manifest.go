@@ -205,6 +205,15 @@ func (m *Manifest) ResolveStep(step float64) (float64, error) {
 	return step, nil
 }
 
+// WholeSteps returns how many time steps make up a span of model time, and whether their
+// ratio is whole to 1e-9, relative. Of more than 5e8 steps that cannot be told, and none
+// make up a span above 0.
+func WholeSteps(span, step float64) (int, bool) {
+	ratio := span / step
+	whole := math.Round(ratio)
+	return int(whole), math.Abs(ratio-whole) <= 1e-9*ratio && ratio <= 5e8
+}
+
 // CheckError says whether the operator knows the error distribution of e and its
 // numbers are usable.
 func (m *Manifest) CheckError(e ErrorModel) error {

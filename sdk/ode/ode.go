@@ -19,17 +19,16 @@ type Stepper interface {
 	Step(f Tendency, t, h float64, x []float64)
 }
 
-// Steps returns how many steps of length step make up interval. Their ratio must
-// be whole to 1e-9, relative.
+// Steps is [sdk.WholeSteps] with an error that says what is wrong.
 func Steps(interval, step float64) (int, error) {
 	if !(step > 0) || !(interval >= 0) || math.IsInf(interval, 0) {
 		return 0, sdk.Errorf(sdk.KindConfig, "step", "got a step of %g for an interval of %g, want a step above 0 and an interval of at least 0", step, interval)
 	}
-	ratio := interval / step
-	whole := math.Round(ratio)
-	if math.Abs(ratio-whole) > 1e-9*max(1, ratio) {
+	steps, ok := sdk.WholeSteps(interval, step)
+	if !ok {
+		ratio := interval / step
 		return 0, sdk.Errorf(sdk.KindConfig, "step", "the interval %g is %.6g steps of %g, want a whole number", interval, ratio, step).
-			WithHint("the nearest step that fits is %.6g", interval/max(1, whole))
+			WithHint("the nearest step that fits is %.6g", interval/min(max(1, math.Round(ratio)), 5e8))
 	}
-	return int(whole), nil
+	return steps, nil
 }

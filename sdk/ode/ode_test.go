@@ -58,7 +58,7 @@ func TestSteps(t *testing.T) {
 	if _, err := Steps(0.1, 0.03); err == nil || err.Error() != "step: the interval 0.1 is 3.33333 steps of 0.03, want a whole number; the nearest step that fits is 0.0333333" {
 		t.Errorf("got %v", err)
 	}
-	for _, bad := range [][2]float64{{1, 0}, {1, -1}, {-1, 0.1}, {math.Inf(1), 0.1}, {math.NaN(), 0.1}, {1, math.NaN()}} {
+	for _, bad := range [][2]float64{{1, 0}, {1, -1}, {-1, 0.1}, {math.Inf(1), 0.1}, {math.NaN(), 0.1}, {1, math.NaN()}, {1e-12, 0.1}, {1e17, 0.1}} {
 		if n, err := Steps(bad[0], bad[1]); err == nil {
 			t.Errorf("%v: got %d", bad, n)
 		}

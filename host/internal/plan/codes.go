@@ -12,7 +12,7 @@ func Codes() []workflow.Code {
 		{Code: codeMissingParam, Means: "a plugin needs a parameter", Remedy: "add it to params"},
 		{Code: codeConfigure, Means: "a plugin refused its configuration", Remedy: "change what its message names"},
 		{Code: codeShape, Means: "a list or a state has the wrong length", Remedy: "give one number for all, or one for each value"},
-		{Code: codeStep, Means: "a span of time is no whole number of time steps", Remedy: "change the span or the step"},
+		{Code: codeStep, Means: "a span of time is no whole number of time steps, or more than 5e8", Remedy: "change the span or the step"},
 		{Code: codeCapability, Means: "an operator does not offer what a filter needs", Remedy: "choose other parameters, another operator or another law of errors"},
 		{Code: codeMembers, Means: "members that depend on each other are to be split", Remedy: "remove replicas"},
 		{Code: codeSamples, Means: "a file of members cannot be used", Remedy: "mend the file: one member a row, a column for every variable, finite numbers"},

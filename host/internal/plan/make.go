@@ -345,10 +345,9 @@ func (m *maker) checkStep(step float64, path ...any) {
 	if name == "spin_up" {
 		value = m.w.Truth.SpinUp
 	}
-	steps := value / step
-	if whole := math.Round(steps); math.Abs(steps-whole) > 1e-9*max(1, steps) && !m.reported(path) {
-		m.add(codeStep, path, "`%s` must be a whole number of time steps, but %g / %g = %.6g", name, value, step, steps).
-			WithHelp("the nearest that fits is %.6g", max(1, whole)*step)
+	if _, ok := sdk.WholeSteps(value, step); !ok && !m.reported(path) {
+		m.add(codeStep, path, "`%s` must be a whole number of time steps, but %g / %g = %.6g", name, value, step, value/step).
+			WithHelp("the nearest that fits is %.6g", min(max(1, math.Round(value/step)), 5e8)*step)
 	}
 }
 

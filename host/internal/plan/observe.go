@@ -114,10 +114,10 @@ func (m *maker) record(layouts []*sdk.Layout) (*observations.Record, workflow.Di
 func (m *maker) checkTimes() {
 	c, step := m.plan.Clock, m.w.Time.Step
 	for k := 1; k <= c.Cycles && step > 0 && c.Interval == 0; k++ {
-		steps := (c.Time(k) - c.Time(k-1)) / step
-		if math.Abs(steps-math.Round(steps)) > 1e-9*max(1, steps) {
+		span := c.Time(k) - c.Time(k-1)
+		if _, ok := sdk.WholeSteps(span, step); !ok {
 			m.add(codeStep, []any{"time", "step"}, "the time from cycle %d to cycle %d must be a whole number of time steps, but (%.9g - %.9g) / %g = %.6g",
-				k-1, k, c.Time(k), c.Time(k-1), step, steps).WithLabel("does not divide the times of the observations").
+				k-1, k, c.Time(k), c.Time(k-1), step, span/step).WithLabel("does not divide the times of the observations").
 				WithHelp("choose a step that divides them, or a fixed time.interval")
 			return
 		}
