@@ -45,7 +45,7 @@ type key struct {
 	example  string   // what to write when a required key is missing
 	min      *float64 // inclusive
 	above    *float64 // exclusive
-	max      *float64 // inclusive
+	max      *float64 // inclusive; with min alone
 	choices  []string
 	form     *form
 	item     bool       // of a list, rather than the whole
@@ -71,6 +71,10 @@ func bound(v float64) *float64 { return &v }
 
 var zero, one, two = bound(0), bound(1), bound(2)
 
+// What a slip of the pen may ask for: trajectories and ensembles stand in memory, and
+// every replica is a process.
+var mostCycles, mostMembers, mostReplicas = bound(10_000_000), bound(10_000_000), bound(1000)
+
 // component returns the keys of a table that configures a plugin, then others.
 // remedies are what may be done about failures beside giving up.
 func component(role, example string, remedies []string, others ...key) []key {
@@ -93,7 +97,7 @@ var (
 	retryOrDrop = []string{"retry", "drop_member"}
 )
 
-var replicas = key{name: "replicas", kind: integer, def: int64(1), min: one,
+var replicas = key{name: "replicas", kind: integer, def: int64(1), min: one, max: mostReplicas,
 	doc: "processes of the plugin among which members are dealt out; results do not depend on it"}
 
 // schema is the workflow language.
@@ -107,7 +111,7 @@ var schema = key{kind: table, keys: []key{
 		{name: "description", kind: text, doc: "one line for people"},
 	}},
 	{name: "time", kind: table, required: true, doc: "when observations are made", keys: []key{
-		{name: "cycles", kind: integer, twin: true, min: one, example: "1000", doc: "number of assimilation cycles"},
+		{name: "cycles", kind: integer, twin: true, min: one, max: mostCycles, example: "1000", doc: "number of assimilation cycles"},
 		{name: "interval", kind: number, twin: true, above: zero, example: "0.1", doc: "model time between observations"},
 		{name: "step", kind: number, above: zero, doc: "time step of the model; its own default when left out"},
 		{name: "start", kind: moment, def: 0.0, doc: "model time of the initial ensemble, or the date that is model time 0"},
@@ -147,16 +151,16 @@ var schema = key{kind: table, keys: []key{
 	{name: "observations", kind: tables, lone: true, required: true, doc: "what is observed, and how well",
 		keys: observationKeys},
 	{name: "ensemble", kind: table, required: true, doc: "the members and where they start", keys: []key{
-		{name: "size", kind: integer, required: true, min: two, example: "100", doc: "number of members"},
+		{name: "size", kind: integer, required: true, min: two, max: mostMembers, example: "100", doc: "number of members"},
 		{name: "init", kind: law, required: true, laws: []key{normalAround, lognormalAround, uniform, samples},
 			example: `{ dist = "normal", around = "truth", sd = 1.0 }`, doc: "the law members are drawn from, or the file they are read from"},
 	}},
 	{name: "filter", kind: tables, required: true, doc: "the filters to compare", keys: append([]key{
 		{name: "label", kind: text, form: slug, required: true, example: `"enkf"`, doc: "names the filter in results and in --set filter.LABEL.size=10"},
 	}, component("filter", `"NAME"`, retry,
-		key{name: "size", kind: integer, min: two, doc: "number of members; ensemble.size when left out"})...)},
+		key{name: "size", kind: integer, min: two, max: mostMembers, doc: "number of members; ensemble.size when left out"})...)},
 	{name: "reference", kind: table, doc: "a brute-force filter the others are scored against", keys: component("filter", `"NAME"`, retry,
-		key{name: "size", kind: integer, required: true, min: two, example: "100_000", doc: "number of members"},
+		key{name: "size", kind: integer, required: true, min: two, max: mostMembers, example: "100_000", doc: "number of members"},
 		key{name: "store", kind: integer, min: two, doc: "members kept of each cycle; all, but at most 1000, when left out"})},
 	{name: "verify", kind: table, doc: "what is scored", keys: []key{
 		{name: "metrics", kind: words, example: `["rmse", "crps_fair"]`, doc: "scores to compute, store and show, beside rmse; all that apply when left out"},

@@ -28,8 +28,10 @@ func (k *key) noun() string {
 // bounds says the range of a number, or "".
 func (k *key) bounds() string {
 	switch {
-	case k.min != nil && k.max != nil:
+	case k.max != nil && *k.min == *k.max:
 		return show(*k.min)
+	case k.max != nil:
+		return "from " + show(*k.min) + " to " + strconv.FormatFloat(*k.max, 'f', -1, 64)
 	case k.min != nil:
 		return "at least " + show(*k.min)
 	case k.above != nil:
@@ -47,8 +49,10 @@ func (k *key) limits() string {
 		return ""
 	case k.form != nil:
 		return "of " + k.form.says
-	case k.min != nil && k.max != nil:
+	case k.max != nil && *k.min == *k.max:
 		return "equal to " + k.bounds()
+	case k.max != nil:
+		return k.bounds()
 	case k.min != nil:
 		return "of " + k.bounds()
 	}
