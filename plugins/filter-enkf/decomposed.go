@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
@@ -61,6 +62,19 @@ func (d *decomposed) setGain() {
 			d.gain[j] = 1 / s
 		}
 	}
+}
+
+// finiteSizeScale returns the factor on the forecast's anomalies of the finite-size EnKF,
+// see [ensemble.FiniteSizeScale].
+func (d *decomposed) finiteSizeScale() float64 {
+	members, _ := d.u.Dims()
+	var variance []float64
+	for _, s := range d.sigma {
+		if s > d.rounding() {
+			variance = append(variance, s*s)
+		}
+	}
+	return ensemble.FiniteSizeScale(d.projected[:len(variance)], variance, float64(members))
 }
 
 // rounding returns the size up to which singular values are rounding beside the largest.

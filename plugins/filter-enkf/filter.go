@@ -140,7 +140,7 @@ func (f *filter) updateGlobally(p *sdk.Problem, o *observed, prior float64) (flo
 		return 0, nil, err
 	}
 	if f.Scheme == "enkf-n" {
-		prior = newFiniteSize(d).inflation()
+		prior = d.finiteSizeScale()
 	}
 	d.inflate(prior)
 	u := &update{left: d.u, mean: d.meanWeights()}

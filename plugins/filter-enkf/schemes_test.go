@@ -182,7 +182,7 @@ func (l linear) dualCost(e *mat.Dense) func(float64) float64 {
 		trace += l.variance[k] * inverse.At(k, k)
 	}
 	eps, c := 1+1/size, size/(size-1)
-	correction := math.Sqrt(math.Pow(eps/c, trace/size))
+	correction := math.Sqrt(math.Pow(eps/c, (trace-1)/(size-1))) // the 1 is the mean's direction
 	return func(factor float64) float64 {
 		var x mat.VecDense
 		if err := x.SolveVec(total(factor), d); err != nil {
