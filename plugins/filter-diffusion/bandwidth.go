@@ -78,48 +78,13 @@ func temperingRule(excess float64, members int, values float64) float64 {
 // rule says, a quarter of the degrees of freedom N - 1: with fewer, moments are not known.
 func leastESS(members int) float64 { return 1 + float64(members-1)/4 }
 
-// finiteSize returns by how much the spread of the forecast is to be multiplied
-// because a sample of size members knows mean and covariance only so well: the
-// most likely scale of the finite-size ensemble Kalman filter, the minimum over l
-// of
-//
-//	sum_j d_j² / (1 + l² s_j²) + (N - 1) (e / l² + c log l²)
-//
-// with innovation d and variances s² of the predictions in units of the error's,
-// e = (1 + 1/N) / q, c = q N / (N - 1) and q the correction of its mode, to the
-// power 1/2 of the mean of 1 / (1 + s_j²). Source: Bocquet, Raanes and Hannart
-// (2015), doi:10.5194/npg-22-645-2015, equations 29 and 36 to 38. Cost: k for each
-// of a few dozen evaluations.
-func (o *observedSpace) finiteSize(size float64) float64 {
-	degrees := size - 1
-	unseen := max(0, degrees-float64(len(o.variance)))
-	for _, s2 := range o.variance {
-		unseen += 1 / (1 + s2)
-	}
-	e, c := (size+1)/size, size/degrees
-	q := math.Sqrt(math.Pow(e/c, min(1, unseen/degrees)))
-	e, c = e/q, c*q
-	slope := func(logScale float64) float64 { // of the cost, halved, in log l
-		l2 := math.Exp(2 * logScale)
-		sum := degrees * (c - e/l2)
-		for j, s2 := range o.variance {
-			d := o.innovation[j] / (1 + l2*s2)
-			sum -= d * d * l2 * s2
-		}
-		return sum
-	}
-	low, high := math.Log(smallestScale), math.Log(largestScale)
-	for range 50 {
-		middle := (low + high) / 2
-		if slope(middle) > 0 {
-			high = middle
-		} else {
-			low = middle
-		}
-	}
-	return math.Exp((low + high) / 2)
-}
+// largestScale bounds the scale of a forecast. Beyond it is no sampling error but a
+// forecast that has lost the truth.
+const largestScale = 10
 
-// The scale is sought in this range. Beyond it is no sampling error but a forecast
-// that has lost the truth.
-const smallestScale, largestScale = 0.5, 10
+// finiteSize returns by how much the spread of the forecast is to be multiplied
+// because a sample of size members knows mean and covariance only so well, see
+// [ensemble.FiniteSizeScale].
+func (o *observedSpace) finiteSize(size float64) float64 {
+	return min(largestScale, ensemble.FiniteSizeScale(o.innovation, o.variance, size))
+}

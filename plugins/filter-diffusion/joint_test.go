@@ -311,34 +311,6 @@ func TestWithinLobes(t *testing.T) {
 	}
 }
 
-// The scale is the lowest point of the cost, found here on a grid of steps of
-// 0.1 %. In one dimension that flat a minimum is known to the grid's step.
-func TestFiniteSizeMinimisesItsCost(t *testing.T) {
-	for _, innovation := range []float64{0, 1, 2, 6} {
-		const size = 10.0
-		o := &observedSpace{anomalies: mat.NewDense(1, 2, nil), variance: []float64{2, 0.5}, innovation: []float64{innovation, -innovation}}
-		unseen := (1/(1+2.) + 1/(1+0.5) + (size - 1 - 2)) / (size - 1)
-		q := math.Sqrt(math.Pow((size+1)/size/(size/(size-1)), unseen))
-		e, c := (size+1)/size/q, size/(size-1)*q
-		cost := func(l float64) float64 {
-			v := (size - 1) * (e/(l*l) + c*2*math.Log(l))
-			for j, s2 := range o.variance {
-				v += o.innovation[j] * o.innovation[j] / (1 + l*l*s2)
-			}
-			return v
-		}
-		best := 0.5
-		for l := 0.5; l < 10; l *= 1.001 {
-			if cost(l) < cost(best) {
-				best = l
-			}
-		}
-		if got := o.finiteSize(size); math.Abs(got/best-1) > 0.001 {
-			t.Errorf("innovation %g: scale %.4f, want %.4f", innovation, got, best)
-		}
-	}
-}
-
 // Far observations temper the weights and widen the forecast; the ensemble keeps
 // its spread.
 func TestJointFarObservationKeepsEnsemble(t *testing.T) {

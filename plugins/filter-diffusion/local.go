@@ -238,14 +238,13 @@ const largestLocalScale = 2
 // inflate multiplies the forecast anomalies by the finite-size scale of the place.
 func (p *place) inflate() {
 	members := float64(len(p.prior))
-	o := &observedSpace{}
+	var innovation, variance []float64
 	for k, v := range p.values {
 		if v > roundOff*p.values[len(p.values)-1] {
-			o.variance = append(o.variance, v)
-			o.innovation = append(o.innovation, p.z[k]/math.Sqrt(v*(members-1)))
+			innovation, variance = append(innovation, p.z[k]/math.Sqrt(v*(members-1))), append(variance, v)
 		}
 	}
-	p.scale = min(largestLocalScale, o.finiteSize(members))
+	p.scale = min(largestLocalScale, ensemble.FiniteSizeScale(innovation, variance, members))
 	floats.Scale(p.scale*p.scale, p.values)
 	floats.Scale(p.scale, p.z)
 }
