@@ -1,8 +1,8 @@
 package main
 
 import (
-	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/floats"
@@ -81,32 +81,22 @@ func (r innovations) calibration() float64 {
 
 const carryVersion = 2
 
-// carry returns r as a version byte and six numbers, big-endian.
+// carry returns the six numbers of r, that which may be negative last.
 func (r innovations) carry() []byte {
-	b := []byte{carryVersion}
-	for _, v := range []float64{r.squares, r.predicted, r.weight, r.weightSquares, r.information, r.score} {
-		b = binary.BigEndian.AppendUint64(b, math.Float64bits(v))
-	}
-	return b
+	return sdk.EncodeCarry(carryVersion, r.squares, r.predicted, r.weight, r.weightSquares, r.information, r.score)
 }
 
 // carried returns those of the cycles before, none before the first.
-func carried(b []byte) (innovations, error) {
-	if len(b) == 0 {
+func carried(carry []byte) (innovations, error) {
+	if len(carry) == 0 {
 		return innovations{}, nil
 	}
-	const size = 1 + 6*8
-	if len(b) != size || b[0] != carryVersion {
-		return innovations{}, sdk.Errorf(sdk.KindContract, "carry", "got %d bytes of version %d, want %d of version %d", len(b), b[0], size, carryVersion).
-			WithHint("it comes from another filter or another release; start the run anew")
+	v, err := sdk.DecodeCarry(carry, carryVersion, 6)
+	if err != nil {
+		return innovations{}, err
 	}
-	var v [6]float64
-	for k := range v {
-		v[k] = math.Float64frombits(binary.BigEndian.Uint64(b[1+8*k:]))
-		signed := k == len(v)-1 // the score
-		if math.IsNaN(v[k]) || math.IsInf(v[k], 0) || v[k] < 0 && !signed {
-			return innovations{}, sdk.Errorf(sdk.KindContract, "carry", "value %d of the record of innovations is %v, want a finite number of at least 0", k, v[k])
-		}
+	if k := slices.IndexFunc(v[:5], func(x float64) bool { return x < 0 }); k >= 0 {
+		return innovations{}, sdk.Errorf(sdk.KindContract, "carry", "value %d of the record of innovations is %v, want at least 0", k, v[k])
 	}
 	return innovations{squares: v[0], predicted: v[1], weight: v[2], weightSquares: v[3], information: v[4], score: v[5]}, nil
 }

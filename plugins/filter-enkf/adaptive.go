@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/binary"
 	"math"
 
 	"github.com/plume-da/plume/sdk"
@@ -51,30 +50,20 @@ func (e estimate) updated(o *observed) estimate {
 
 const carryVersion = 1
 
-// carry returns e as a version byte and two numbers, big-endian.
-func (e estimate) carry() []byte {
-	b := []byte{carryVersion}
-	for _, v := range []float64{e.factor, e.variance} {
-		b = binary.BigEndian.AppendUint64(b, math.Float64bits(v))
-	}
-	return b
-}
+// carry returns the mean and the variance of e.
+func (e estimate) carry() []byte { return sdk.EncodeCarry(carryVersion, e.factor, e.variance) }
 
 // carried returns the estimate of the cycle before, or the first.
-func carried(b []byte) (estimate, error) {
-	if len(b) == 0 {
+func carried(carry []byte) (estimate, error) {
+	if len(carry) == 0 {
 		return firstEstimate, nil
 	}
-	if len(b) != 17 || b[0] != carryVersion {
-		return estimate{}, sdk.Errorf(sdk.KindContract, "carry", "got %d bytes of version %d, want 17 of version %d", len(b), b[0], carryVersion).
-			WithHint("it comes from another filter or another release; start the run anew")
+	v, err := sdk.DecodeCarry(carry, carryVersion, 2)
+	if err != nil {
+		return estimate{}, err
 	}
-	e := estimate{
-		factor:   math.Float64frombits(binary.BigEndian.Uint64(b[1:])),
-		variance: math.Float64frombits(binary.BigEndian.Uint64(b[9:])),
+	if v[1] <= 0 {
+		return estimate{}, sdk.Errorf(sdk.KindContract, "carry", "the variance of the inflation is %v, want a number above 0", v[1])
 	}
-	if math.IsNaN(e.factor) || math.IsInf(e.factor, 0) || !(e.variance > 0) || math.IsInf(e.variance, 1) {
-		return estimate{}, sdk.Errorf(sdk.KindContract, "carry", "the inflation of variances is %v with variance %v, want finite numbers, the second above 0", e.factor, e.variance)
-	}
-	return e, nil
+	return estimate{factor: v[0], variance: v[1]}, nil
 }

@@ -459,9 +459,9 @@ func TestCarry(t *testing.T) {
 	}{
 		"short":    {e.carry()[:16], "got 16 bytes of version 1, want 17 of version 1"},
 		"version":  {other, "of version 9"},
-		"NaN":      {estimate{math.NaN(), 1}.carry(), "is NaN with variance 1"},
-		"infinite": {estimate{1, math.Inf(1)}.carry(), "with variance +Inf"},
-		"negative": {estimate{1, -1}.carry(), "with variance -1"},
+		"NaN":      {estimate{math.NaN(), 1}.carry(), "value 0 is NaN"},
+		"infinite": {estimate{1, math.Inf(1)}.carry(), "value 1 is +Inf"},
+		"negative": {estimate{1, -1}.carry(), "is -1, want a number above 0"},
 	} {
 		if _, err := carried(tt.carry); sdk.KindOf(err) != sdk.KindContract || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", name, err, tt.want)
