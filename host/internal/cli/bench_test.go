@@ -28,7 +28,7 @@ func BenchmarkCycle(b *testing.B) {
 		}
 	}()
 	plan := o.sweep.Twins[0].Plans[0]
-	twin, err := cycle.Simulate(b.Context(), plan, func() {})
+	twin, err := cycle.Simulate(b.Context(), plan, func() error { return nil })
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func BenchmarkWriting(b *testing.B) {
 	}()
 	plan := o.sweep.Twins[0].Plans[0]
 	plan.Clock.Cycles = max(b.N, plan.Clock.BurnIn+1)
-	twin, err := cycle.Simulate(b.Context(), plan, func() {})
+	twin, err := cycle.Simulate(b.Context(), plan, func() error { return nil })
 	if err != nil {
 		b.Fatal(err)
 	}

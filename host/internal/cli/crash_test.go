@@ -278,3 +278,51 @@ func TestInterrupt(t *testing.T) {
 		}
 	}
 }
+
+// A signal ends at once what has no cycles to finish, and the truth of a run like any
+// other of its parts.
+func TestInterruptBeforeCycles(t *testing.T) {
+	root := t.TempDir()
+	file := filepath.Join(root, "long.toml")
+	hanging := filepath.Join(root, "hanging.toml")
+	for name, text := range map[string]string{file: longRun, hanging: longRun + "[plugins.lorenz63]\ncommand = [\"sleep\", \"1000\"]\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		args    []string
+		patient bool
+	}{
+		"a plugin that does not start": {[]string{"validate", hanging}, false},
+		"a long truth":                 {[]string{"run", file, "--run-dir", root, "--set", "time.cycles=10_000_000"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &underWay{Cmd: exec.Command(plumeBinary, test.args...)}
+			r.Stderr = &r.stderr
+			if err := r.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = r.Process.Kill(); _ = r.Wait() })
+			time.Sleep(2 * time.Second)
+			children := r.children(t)
+			if len(children) == 0 {
+				t.Fatalf("it is not under way:\n%s", r.stderr.String())
+			}
+			if err := r.Process.Signal(syscall.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+			if code := r.end(t, 10*time.Second); code != exitInterrupted {
+				t.Errorf("exit code %d, want %d", code, exitInterrupted)
+			}
+			if text := r.stderr.String(); !strings.Contains(text, "stopped by interrupt") || strings.Contains(text, "finishing") != test.patient {
+				t.Errorf("got\n%s", text)
+			}
+			for name, pid := range children {
+				if err := syscall.Kill(pid, 0); err == nil && !isZombie(pid) {
+					t.Errorf("%s is still there", name)
+				}
+			}
+		})
+	}
+}

@@ -96,6 +96,7 @@ func (a *app) withPlugins(ctx context.Context, s *source, how running, claim fun
 	trials, cycles := e.sweep.Size()
 	a.say("%s: %s of %d cycles, %d at a time\nresults: %s", e.workflow.Experiment.Name, plural(trials, "trial"), cycles/trials, how.workers, e.run.Dir)
 	e.progress = newProgress(a.stderr, a.quiet, trials, cycles)
+	finishCycles(ctx)
 	e.execute(ctx)
 	e.progress.wait()
 	return e.finish(ctx)
@@ -182,7 +183,7 @@ func checkpointOf(t *plan.Trial) string { return fmt.Sprintf("trial=%04d", t.Num
 
 // makeScene makes truth and observations, and the reference when there is one.
 func (e *experiment) makeScene(ctx context.Context, sc *scene) (err error) {
-	if sc.truth, err = cycle.Simulate(ctx, sc.plan, func() {}); err != nil {
+	if sc.truth, err = cycle.Simulate(ctx, sc.plan, func() error { return stopping(ctx) }); err != nil {
 		return err
 	}
 	if err := e.writeTwin(sc); err != nil {

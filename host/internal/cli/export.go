@@ -31,7 +31,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 		Example: `  plume export @last --to l63-parquet
   plume export @last --to l63-nc --format netcdf --tables ensemble,truth`,
 		Args: exactly(1, "one run"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			layouts, ok := export.Layouts[export.Format(format)]
 			switch {
 			case to == "":
@@ -45,7 +45,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 			if err != nil {
 				return usage("%v", err)
 			}
-			written, err := export.Run(dir, to, export.Options{
+			written, err := export.Run(c.Context(), dir, to, export.Options{
 				Format: export.Format(format), Layout: table.Layout(layout), Tables: tables, Source: "plume " + versionText(),
 			})
 			for _, name := range written {

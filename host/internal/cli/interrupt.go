@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -23,36 +24,47 @@ func (e interruptError) code() int {
 
 // request is a context value that says whether a signal has asked for a stop.
 type request struct {
-	asked  chan struct{} // closed at the first signal
-	signal os.Signal     // to be read after asked is closed
+	patient atomic.Bool   // there are cycles to finish
+	asked   chan struct{} // closed at the first signal
+	signal  os.Signal     // to be read after asked is closed
 }
 
 type requestKey struct{}
 
-// withInterrupts returns a context that knows of signals. The first one asks
-// running trials to stop after their cycle, see [stopping]; the second cancels
-// the context, which ends calls under way.
+// withInterrupts returns a context that knows of signals. The first one after
+// [finishCycles] asks running trials to stop after their cycle, see [stopping]; the next
+// cancels the context, which ends calls under way, and one before does so at once.
+// What does not end then is ended by one more.
 func withInterrupts(parent context.Context, stderr io.Writer) (context.Context, func()) {
 	r := &request{asked: make(chan struct{})}
 	ctx, cancel := context.WithCancelCause(context.WithValue(parent, requestKey{}, r))
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	stop := func() { signal.Stop(signals) }
 	go func() {
-		first, ok := <-signals
-		if !ok {
-			return
+		signal, ok := <-signals
+		if ok && r.patient.Load() {
+			fmt.Fprintf(stderr, "\n%v: finishing the cycle and closing files; once more to stop at once\n", signal)
+			r.signal = signal
+			close(r.asked)
+			signal, ok = <-signals
 		}
-		fmt.Fprintf(stderr, "\n%v: finishing the cycle and closing files; once more to stop at once\n", first)
-		r.signal = first
-		close(r.asked)
-		if second, ok := <-signals; ok {
-			cancel(interruptError{second})
+		if ok {
+			cancel(interruptError{signal})
+			stop()
 		}
 	}()
 	return ctx, func() {
-		signal.Stop(signals)
+		stop()
 		close(signals)
 		cancel(nil)
+	}
+}
+
+// finishCycles lets the next signal ask for a stop.
+func finishCycles(ctx context.Context) {
+	if r, ok := ctx.Value(requestKey{}).(*request); ok {
+		r.patient.Store(true)
 	}
 }
 

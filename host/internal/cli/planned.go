@@ -285,7 +285,7 @@ const probeCycles = 4
 func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) {
 	short := *p
 	short.Clock.Cycles = min(probeCycles, p.Clock.Cycles)
-	twin, err := cycle.Simulate(ctx, &short, func() {})
+	twin, err := cycle.Simulate(ctx, &short, func() error { return nil })
 	return &probe{&short, twin, described}, err
 }
 

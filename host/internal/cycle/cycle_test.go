@@ -102,7 +102,7 @@ func newPlan() *plan.Plan {
 
 func simulate(t *testing.T, p *plan.Plan) *Twin {
 	t.Helper()
-	twin, err := Simulate(t.Context(), p, func() {})
+	twin, err := Simulate(t.Context(), p, func() error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,9 +39,10 @@ func (t *Twin) At(cycle int) []float64 {
 }
 
 // Simulate integrates the truth over all cycles of p and observes it after each. When
-// p has real observations it returns those. done is called after every cycle. Streams:
+// p has real observations it returns those. done is called after every
+// cycle; its error ends the truth. Streams:
 // branch "truth" of p.Seed.
-func Simulate(ctx context.Context, p *plan.Plan, done func()) (*Twin, error) {
+func Simulate(ctx context.Context, p *plan.Plan, done func() error) (*Twin, error) {
 	if p.Record != nil {
 		return &Twin{Record: p.Record}, nil
 	}
@@ -82,7 +83,9 @@ func Simulate(ctx context.Context, p *plan.Plan, done func()) (*Twin, error) {
 			return nil, fmt.Errorf("truth: %w", err)
 		}
 		observations.Mark(p.Streams, k, t.Observation(k))
-		done()
+		if err := done(); err != nil {
+			return nil, err
+		}
 	}
 	return t, nil
 }

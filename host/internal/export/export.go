@@ -3,6 +3,7 @@
 package export
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,7 +47,7 @@ type Options struct {
 // Run exports the tables of the run directory dir into the new directory to, with the
 // names they have there, and returns their paths below it. The directory appears when
 // all is written.
-func Run(dir, to string, o Options) ([]string, error) {
+func Run(ctx context.Context, dir, to string, o Options) ([]string, error) {
 	if _, err := os.Lstat(to); err == nil {
 		return nil, fmt.Errorf("%s: is there already; an export does not overwrite", to)
 	}
@@ -55,11 +56,17 @@ func Run(dir, to string, o Options) ([]string, error) {
 		return nil, err
 	}
 	part := to + table.Part
-	if err := os.Mkdir(part, 0o755); err != nil { // also says that another export is under way
+	if err := os.Mkdir(part, 0o755); errors.Is(err, os.ErrExist) {
+		return nil, fmt.Errorf("%s: is there already: another export is under way, or was killed; remove it if so", part)
+	} else if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		if err := o.one(filepath.Join(dir, name), filepath.Join(part, strings.TrimSuffix(name, ".arrow"))); err != nil {
+		err := ctx.Err()
+		if err == nil {
+			err = o.one(filepath.Join(dir, name), filepath.Join(part, strings.TrimSuffix(name, ".arrow")))
+		}
+		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", name, err), os.RemoveAll(part))
 		}
 	}

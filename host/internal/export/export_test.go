@@ -86,7 +86,7 @@ func TestExportsHoldTheRun(t *testing.T) {
 	dir, out := writeRun(t), t.TempDir()
 	for format, layouts := range Layouts {
 		for _, l := range layouts {
-			written, err := Run(dir, filepath.Join(out, string(format)+"-"+string(l)), Options{Format: format, Layout: l, Source: "plume test"})
+			written, err := Run(t.Context(), dir, filepath.Join(out, string(format)+"-"+string(l)), Options{Format: format, Layout: l, Source: "plume test"})
 			if err != nil || len(written) != 4 {
 				t.Fatalf("%s %s: %v, %v", format, l, written, err)
 			}
@@ -119,12 +119,12 @@ func TestExportOfParts(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "diagnostics.arrow"+table.Part), nil, 0o600); err != nil { // no batch yet
 		t.Fatal(err)
 	}
-	written, err := Run(dir, filepath.Join(t.TempDir(), "all"), Options{Format: Parquet, Layout: table.Native})
+	written, err := Run(t.Context(), dir, filepath.Join(t.TempDir(), "all"), Options{Format: Parquet, Layout: table.Native})
 	if err != nil || len(written) != 4 || slices.Contains(written, "diagnostics.parquet") {
 		t.Errorf("got %v, %v", written, err)
 	}
 	to := filepath.Join(t.TempDir(), "csv")
-	if _, err := Run(dir, to, Options{Format: CSV, Layout: table.Wide, Tables: []string{"observations"}}); err != nil {
+	if _, err := Run(t.Context(), dir, to, Options{Format: CSV, Layout: table.Wide, Tables: []string{"observations"}}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(filepath.Join(to, "observations.csv"))
@@ -149,7 +149,7 @@ func TestRefusals(t *testing.T) {
 		if to == "x" {
 			to = filepath.Join(out, "x")
 		}
-		if _, err := Run(dir, to, tt.o); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := Run(t.Context(), dir, to, tt.o); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -173,7 +173,7 @@ func TestRaggedMembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := filepath.Join(t.TempDir(), "nc")
-	if _, err := Run(dir, to, Options{Format: NetCDF, Layout: table.Tensor}); err == nil || !strings.Contains(err.Error(), "between 1 and 2 members") {
+	if _, err := Run(t.Context(), dir, to, Options{Format: NetCDF, Layout: table.Tensor}); err == nil || !strings.Contains(err.Error(), "between 1 and 2 members") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(to + table.Part); err == nil {
