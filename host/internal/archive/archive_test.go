@@ -267,6 +267,23 @@ func TestFind(t *testing.T) {
 	if _, err := Find(root, "no such"); err == nil {
 		t.Error("a run is found that is not there")
 	}
+	for range 20 { // in one second, or two
+		newest := write(t, root, []int{1, 2}, 0)
+		if dir, err := Find(root, Last); err != nil || dir != newest.Dir {
+			t.Errorf("the newest run is %s, got %s, %v", newest.Dir, dir, err)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(b.Dir, infoFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := bytes.Replace(text, []byte(`"format": 1`), []byte(`"format": 2`), 1)
+	if err := os.WriteFile(filepath.Join(b.Dir, infoFile), later, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadInfo(b.Dir); err == nil || !strings.HasSuffix(err.Error(), "run.json: format: got 2, want 1; take the version of plume that wrote the run") {
+		t.Errorf("a run of another version: %v", err)
+	}
 }
 
 // What a killed run leaves opens in pyarrow as a stream from byte 8, with all

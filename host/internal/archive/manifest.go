@@ -57,6 +57,9 @@ type PluginInfo struct {
 	Manifest string `json:"manifest_sha256"`
 }
 
+// format is the version of run directories this package writes and reads.
+const format = 1
+
 // infoFile is the manifest's name.
 const infoFile = "run.json"
 

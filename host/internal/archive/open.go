@@ -72,7 +72,10 @@ func ReadInfo(dir string) (*Info, error) {
 	}
 	info := &Info{}
 	if err := json.Unmarshal(text, info); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, infoFile), err)
+		return nil, fmt.Errorf("%s: is no manifest of a run: %w", filepath.Join(dir, infoFile), err)
+	}
+	if info.Format != format {
+		return nil, fmt.Errorf("%s: format: got %d, want %d; take the version of plume that wrote the run", filepath.Join(dir, infoFile), info.Format, format)
 	}
 	return info, nil
 }

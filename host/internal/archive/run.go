@@ -42,7 +42,7 @@ type Run struct {
 // Create makes a run directory below root, for this process alone, and writes its
 // manifest and workflow.
 func Create(root string, info Info, given, resolved []byte) (*Run, error) {
-	info.Format, info.Status, info.Started = 1, Running, time.Now().UTC()
+	info.Format, info.Status, info.Started = format, Running, time.Now().UTC()
 	r := &Run{info: info, sums: map[string]string{}}
 	var err error
 	if r.Dir, err = newDir(filepath.Join(root, info.Name), info.Started); err != nil {
@@ -58,14 +58,15 @@ func Create(root string, info Info, given, resolved []byte) (*Run, error) {
 	)
 }
 
-// newDir makes a directory that nobody else has, named by the time.
+// newDir makes a directory that nobody else has, named by the time: the second, and
+// which part of it, so that names are in the order of time.
 func newDir(parent string, at time.Time) (string, error) {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return "", err
 	}
 	stamp := at.Format("20060102T150405Z")
 	for i := range 1 << 16 {
-		dir := filepath.Join(parent, fmt.Sprintf("%s-%04x", stamp, (at.Nanosecond()/1000+i)&0xffff))
+		dir := filepath.Join(parent, fmt.Sprintf("%s-%04x", stamp, (at.Nanosecond()<<16/1e9+i)&0xffff))
 		if err := os.Mkdir(dir, 0o755); !errors.Is(err, os.ErrExist) {
 			return dir, err
 		}

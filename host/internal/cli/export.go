@@ -32,13 +32,10 @@ RUN is a path, @last, or the beginning of a run's name.`,
   plume export @last --to l63-nc --format netcdf --tables ensemble,truth`,
 		Args: exactly(1, "one run"),
 		RunE: func(c *cobra.Command, args []string) error {
-			layouts, ok := export.Layouts[export.Format(format)]
-			switch {
-			case to == "":
+			if to == "" {
 				return usage("--to: want the directory to make")
-			case !ok:
-				return usage("--format: got %q, want parquet, csv or netcdf", format)
-			case layout == "":
+			}
+			if layouts := export.Layouts[export.Format(format)]; layout == "" && len(layouts) > 0 {
 				layout = string(layouts[0])
 			}
 			dir, err := archive.Find(root, args[0])
@@ -48,6 +45,9 @@ RUN is a path, @last, or the beginning of a run's name.`,
 			written, err := export.Run(c.Context(), dir, to, export.Options{
 				Format: export.Format(format), Layout: table.Layout(layout), Tables: tables, Source: "plume " + versionText(),
 			})
+			if errors.Is(err, export.ErrChoice) {
+				return usage("--%v", err)
+			}
 			for _, name := range written {
 				err = errors.Join(err, a.printFile(name))
 			}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -42,10 +43,12 @@ func (a *app) listRuns(root string) error {
 	dirs := archive.List(root)
 	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	resumable := ""
+	var unread error // what is wrong with one run hides no other
 	for _, dir := range dirs {
 		info, err := archive.ReadStatus(dir)
 		if err != nil {
-			return err
+			unread = errors.Join(unread, err)
+			continue
 		}
 		line := runLine{filepath.Base(dir), info.Name, string(info.Status), info.Started, bytesBelow(dir), dir}
 		if info.Status == archive.Stopped || info.Resumable {
@@ -70,7 +73,7 @@ func (a *app) listRuns(root string) error {
 	default:
 		a.say("\nNext:\n  plume report %s", archive.Last)
 	}
-	return nil
+	return unread
 }
 
 // bytesBelow returns the size of all files below dir; what cannot be read counts

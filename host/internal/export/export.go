@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,6 +36,9 @@ var Layouts = map[Format][]table.Layout{
 
 // gridded are the tables that netCDF takes.
 var gridded = []string{"truth", "observations", "ensemble", "reference"}
+
+// ErrChoice is the error of options that the format, or the run, does not have.
+var ErrChoice = errors.New("want one of")
 
 // Options say what is exported and how.
 type Options struct {
@@ -79,10 +83,10 @@ func Run(ctx context.Context, dir, to string, o Options) ([]string, error) {
 // choose returns the tables of the run to export, by path.
 func (o Options) choose(dir string) ([]string, error) {
 	if _, ok := Layouts[o.Format]; !ok {
-		return nil, fmt.Errorf("format: got %q, want %s, %s or %s", o.Format, Parquet, CSV, NetCDF)
+		return nil, fmt.Errorf("format: got %q, %w %v", o.Format, ErrChoice, slices.Sorted(maps.Keys(Layouts)))
 	}
 	if !slices.Contains(Layouts[o.Format], o.Layout) {
-		return nil, fmt.Errorf("layout: %s has %v, not %q", o.Format, Layouts[o.Format], o.Layout)
+		return nil, fmt.Errorf("layout: got %q, %w %v", o.Layout, ErrChoice, Layouts[o.Format])
 	}
 	all, err := files(dir, func(name string) bool {
 		return strings.HasSuffix(strings.TrimSuffix(name, table.Part), ".arrow") &&
@@ -100,7 +104,7 @@ func (o Options) choose(dir string) ([]string, error) {
 			for _, path := range all {
 				there = append(there, tableOf(path))
 			}
-			return nil, fmt.Errorf("tables: there is no %q that %s takes; there are %s", name, o.Format, strings.Join(slices.Compact(there), ", "))
+			return nil, fmt.Errorf("tables: got %q, %w %v", name, ErrChoice, slices.Compact(there))
 		}
 	}
 	if len(o.Tables) > 0 {
@@ -112,10 +116,10 @@ func (o Options) choose(dir string) ([]string, error) {
 	return all, nil
 }
 
-// begun says whether a table has come to its first batch, before which its file is empty.
+// begun says whether a table has come to its first batch, before which its part is empty.
 func begun(path string) bool {
 	info, err := os.Stat(path)
-	return err != nil || info.Size() > 0
+	return err != nil || info.Size() > 0 || !strings.HasSuffix(path, table.Part)
 }
 
 // tableOf returns the name of the table a file belongs to.

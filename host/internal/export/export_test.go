@@ -142,8 +142,8 @@ func TestRefusals(t *testing.T) {
 	}{
 		"there already": {out, Options{Format: CSV, Layout: table.Wide}, "does not overwrite"},
 		"format":        {"x", Options{Format: "xls", Layout: table.Wide}, `format: got "xls"`},
-		"layout":        {"x", Options{Format: CSV, Layout: table.Native}, "layout: csv has [wide tidy]"},
-		"table":         {"x", Options{Format: NetCDF, Layout: table.Tensor, Tables: []string{"cycles"}}, `no "cycles" that netcdf takes`},
+		"layout":        {"x", Options{Format: CSV, Layout: table.Native}, `layout: got "native", want one of [wide tidy]`},
+		"table":         {"x", Options{Format: NetCDF, Layout: table.Tensor, Tables: []string{"cycles"}}, `tables: got "cycles", want one of [ensemble observations truth]`},
 	} {
 		to := tt.to
 		if to == "x" {

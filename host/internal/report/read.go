@@ -123,13 +123,19 @@ func (r *run) text(name string) string {
 	return string(text)
 }
 
-// table returns a table of the run, without rows when it is not there.
+// table returns a table of the run, without rows when the run left none.
 func (r *run) table(name string) (*table.Table, error) {
 	t, err := archive.Table(r.dir, name)
-	if errors.Is(err, os.ErrNotExist) {
+	if r.hasNone(name, err) {
 		return &table.Table{}, nil
 	}
 	return t, err
+}
+
+// hasNone says whether a table that was looked for with err is one that the run left none of.
+func (r *run) hasNone(name string, err error) bool {
+	_, left := r.info.Files[name+".arrow"]
+	return !left && errors.Is(err, os.ErrNotExist)
 }
 
 // column returns a column, or nil when the table has none of that name and type.
@@ -380,11 +386,11 @@ func (r *run) readInnovations() error {
 	})
 }
 
-// scan calls each with the batches of a table, of which there are none when it is not
-// there.
+// scan calls each with the batches of a table, of which there are none when the run left
+// none.
 func (r *run) scan(name string, each func(*table.Table) error) error {
 	paths, err := archive.Files(r.dir, name)
-	if errors.Is(err, os.ErrNotExist) {
+	if r.hasNone(name, err) {
 		return nil
 	}
 	for _, path := range paths {

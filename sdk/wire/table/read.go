@@ -90,6 +90,8 @@ func scan(path string, schema func(*arrow.Schema) error, each func(arrow.Record)
 	case errors.Is(err, errEmpty) && strings.HasSuffix(f.Name(), Part):
 		return nil // its writer has not come to the first batch
 	case err != nil:
+	case !whole && !strings.HasSuffix(f.Name(), Part):
+		err = errors.New("is damaged: its end is missing")
 	case whole:
 		err = scanFile(f, schema, each)
 	default:
@@ -101,11 +103,13 @@ func scan(path string, schema func(*arrow.Schema) error, each func(arrow.Record)
 	return nil
 }
 
-// openTable opens the table path or, when that is not there, its part.
-func openTable(path string) (*os.File, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return os.Open(path + Part)
+// openTable opens the table path or, when that is not there, its part, which may be
+// renamed meanwhile.
+func openTable(path string) (f *os.File, err error) {
+	for _, name := range []string{path, path + Part, path} {
+		if f, err = os.Open(name); !errors.Is(err, os.ErrNotExist) {
+			break
+		}
 	}
 	return f, err
 }

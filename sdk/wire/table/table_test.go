@@ -191,6 +191,15 @@ func TestCutInTheFooter(t *testing.T) {
 			t.Fatalf("cut to %d of %d bytes: %v", size, len(text), err)
 		}
 		check(t, got, 3)
+		if err := os.WriteFile(path, text[:size], 0o600); err != nil { // its writer had closed it
+			t.Fatal(err)
+		}
+		if got, err := Read(path); err == nil {
+			t.Fatalf("cut to %d of %d bytes after it was closed: %d rows", size, len(text), got.Rows)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
