@@ -57,13 +57,14 @@ type app struct {
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "plume",
-		Short:         "Data assimilation experiments with plugins",
-		Long:          about,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Use:                        "plume",
+		Short:                      "Data assimilation experiments with plugins",
+		Long:                       about,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+		SilenceErrors:              true,
+		Args:                       noSuchCommand,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetOut(a.stdout)
@@ -80,6 +81,18 @@ func (a *app) root() *cobra.Command {
 
 func usage(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// noSuchCommand takes no arguments, which only a mistyped command would be.
+func noSuchCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if meant := c.SuggestionsFor(args[0]); len(meant) > 0 {
+		hint = fmt.Sprintf("did you mean %q? ", meant[0])
+	}
+	return usage("%s has no command %q; %ssee %s --help", c.CommandPath(), args[0], hint, c.CommandPath())
 }
 
 // exactly is cobra.ExactArgs with an error that says what was wanted.

@@ -72,13 +72,16 @@ func (a *app) perform(ctx context.Context, s *source, root string, how running) 
 // withPlugins opens s and the run directory that claim makes or takes, and runs what
 // is left of it.
 func (a *app) withPlugins(ctx context.Context, s *source, how running, claim func(*experiment) error) (_ *result, err error) {
+	if how.workers < 0 || how.checkpoint < 0 {
+		return nil, usage("--workers and --checkpoint: got %d and %v, want 0 or more", how.workers, how.checkpoint)
+	}
 	log := &logFile{}
 	o, err := s.open(ctx, log.record)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, o.close(), log.close()) }()
-	if how.workers < 1 {
+	if how.workers == 0 {
 		how.workers = runtime.GOMAXPROCS(0)
 	}
 	e := &experiment{opened: o, app: a, how: how, outcomes: map[int]outcome{}, baselines: map[*plan.Twin][]archive.Metric{}, written: map[*plan.Twin]bool{}}

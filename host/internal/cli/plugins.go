@@ -25,8 +25,9 @@ func (a *app) plugins() *cobra.Command {
 plugins beside the plume program.`,
 		Example: `  plume plugins list
   plume plugins describe lorenz63`,
-		Args: exactly(0, "a subcommand"),
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:                       noSuchCommand,
+		SuggestionsMinimumDistance: 2,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.pluginsList(), a.pluginsDescribe(), a.pluginsTest())
 	return c

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"text/template"
 )
 
@@ -125,7 +126,9 @@ func write(dir string, files map[string]string, v view) ([]string, error) {
 			return nil, err
 		}
 		file := filepath.Join(dir, to)
-		if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(file); errors.Is(err, syscall.ENOTDIR) {
+			return nil, fmt.Errorf("%s: want a directory, which may be a new one; %w", dir, err)
+		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%s is there already, and is not overwritten", file)
 		}
 		texts[file] = b.String()
