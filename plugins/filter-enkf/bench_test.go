@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -114,6 +115,27 @@ func BenchmarkLargeRing(b *testing.B) {
 			}
 			if tt.name == "letkf" {
 				record(b, p)
+			}
+		})
+	}
+}
+
+// The pass of the global schemes over the state, with as many observations as members and
+// with few.
+func BenchmarkUpdate(b *testing.B) {
+	for _, size := range [][3]int{{20, 40, 20}, {100, 40, 40}, {100, 100_000, 20}, {100, 100_000, 100}} {
+		members, n, k := size[0], size[1], size[2]
+		b.Run(fmt.Sprintf("%dx%d/%d", members, n, k), func(b *testing.B) {
+			normal := func(rows, columns int) *mat.Dense {
+				m := mat.NewDense(rows, columns, nil)
+				rng.Normals(rng.New(int64(rows)).Rand(), m.RawMatrix().Data)
+				return m
+			}
+			e, into := normal(members, n), mat.NewDense(members, n, nil)
+			u := &update{left: normal(members, k), mean: make([]float64, k), anomalies: normal(members, k)}
+			b.ReportAllocs()
+			for b.Loop() {
+				u.apply(into, e, 1, 1)
 			}
 		})
 	}

@@ -216,7 +216,12 @@ func TestOneRotationForAll(t *testing.T) {
 // Every value is computed by one goroutine in one order, so that the bytes do not
 // depend on the number of processors.
 func TestProcessorsDoNotMatter(t *testing.T) {
-	const rows, n, m = 16, 5000, 60 // global schemes pass in blocks of 2048
+	t.Run("many observations", func(t *testing.T) { processorsDoNotMatter(t, 60) })
+	t.Run("few observations", func(t *testing.T) { processorsDoNotMatter(t, 5) })
+}
+
+func processorsDoNotMatter(t *testing.T, m int) {
+	const rows, n = 16, 3000 // global schemes pass in blocks of 256, local ones of 32
 	e, l := mat.NewDense(rows, n, nil), newLinear(m, 3)
 	r := rand.New(rand.NewPCG(1, 1))
 	for i := range e.RawMatrix().Data {

@@ -2,8 +2,7 @@ package main
 
 import (
 	"github.com/plume-da/plume/sdk/ensemble"
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas64"
+	"github.com/plume-da/plume/sdk/linalg"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
@@ -30,11 +29,11 @@ type update struct {
 //
 // The state passes in blocks of columns, in parallel; every value is computed by
 // one goroutine in one order. Cost: 4 N k n with k < N/2, else 2 N^2 n. Scratch
-// memory: a block or two for every processor.
+// memory: a few blocks for every processor.
 func (u *update) apply(into, e *mat.Dense, prior, inflation float64) {
 	members, n := e.Dims()
 	left, right := u.factors(prior, inflation)
-	width := min(n, max(32, 1<<15/members))
+	width := min(n, max(32, min(256, 1<<15/members)))
 	mean := make([]float64, n)
 	ensemble.InBlocks(n, width, func() func(from, to int) {
 		anomalies, products := mat.NewDense(members, width, nil), new(mat.Dense)
@@ -45,15 +44,17 @@ func (u *update) apply(into, e *mat.Dense, prior, inflation float64) {
 		return func(from, to int) {
 			e, out := columns(e, from, to), columns(into, from, to)
 			a := ensemble.Anomalies(columns(anomalies, 0, to-from), e, ensemble.Mean(mean[from:to], e, nil))
-			for i := range members {
-				floats.AddScaledTo(out.RawRowView(i), mean[from:to], prior*inflation, a.RawRowView(i))
-			}
+			factor := a
 			if right != nil {
-				product := columns(products, 0, to-from)
-				product.Mul(right, a)
-				a = product
+				factor = columns(products, 0, to-from)
+				linalg.Mul(factor, right, a)
 			}
-			blas64.Gemm(blas.NoTrans, blas.NoTrans, 1, left.RawMatrix(), a.RawMatrix(), 1, out.RawMatrix())
+			linalg.Mul(out, left, factor)
+			for i := range members {
+				row := out.RawRowView(i)
+				floats.Add(row, mean[from:to])
+				floats.AddScaled(row, prior*inflation, a.RawRowView(i))
+			}
 		}
 	})
 }
@@ -71,7 +72,7 @@ func (u *update) factors(prior, inflation float64) (left, right *mat.Dense) {
 		return left, mat.DenseCopyOf(u.left.T())
 	}
 	whole := mat.NewDense(members, members, nil)
-	whole.Mul(left, u.left.T())
+	linalg.Mul(whole, left, u.left.T())
 	return whole, nil
 }
 
