@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,7 +21,8 @@ func (a *app) completion() *cobra.Command {
 		Use:   "completion bash|zsh|fish",
 		Short: "Print the completion script of a shell",
 		Long: `Completion prints a script that lets a shell complete commands, flags and their words,
-workflow files, their profiles and their keys for --set and --sweep, plugins and runs.
+workflow files, their profiles, their keys for --set and --sweep and the words that go
+with them, plugins and runs.
 Name the workflow first: plume run twin.toml --set TAB.`,
 		Example: `  source <(plume completion bash)
   plume completion zsh > "${fpath[1]}/_plume"
@@ -126,39 +128,68 @@ func words(list ...string) cobra.CompletionFunc {
 // followed by an equals sign. Of parameters it completes those of plugins on the plugin
 // path.
 func completeKeys(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	var keys []string
+	for key := range settingsOf(c, args, toComplete) {
+		if !strings.HasSuffix(key, ".") {
+			key += "="
+		}
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeSettings is [completeKeys] and, after the equals sign, completes the words that
+// the value of the key may be.
+func completeSettings(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	key, _, valued := strings.Cut(toComplete, "=")
+	if !valued {
+		return completeKeys(c, args, toComplete)
+	}
+	var settings []string
+	for _, word := range settingsOf(c, args, key)[key] {
+		settings = append(settings, key+"="+word)
+	}
+	return settings, cobra.ShellCompDirectiveNoFileComp
+}
+
+// settingsOf returns the words that the values of keys may be, none where they are no
+// choice, by the keys that a beginning may become. Keys end in a point where parameters
+// of a plugin follow; these are there when the beginning goes so far.
+func settingsOf(c *cobra.Command, args []string, beginning string) map[string][]string {
 	w := &workflow.Workflow{}
 	if len(args) > 0 {
 		if named, found := workflow.Load(args[0], workflow.Options{}); len(found) == 0 {
 			w = named
 		}
 	}
-	plugins := pluginsByKey(w)
-	var keys []string
-	for _, key := range workflow.Keys() {
+	plugins, settings := pluginsByKey(w), map[string][]string{}
+	for key, words := range workflow.Keys() {
 		head, rest, inner := strings.Cut(key, ".")
-		if !inner || head != "filter" && head != "observations" {
-			keys = append(keys, key)
+		if !inner || head != "filter" && head != "observations" || len(w.Observations) == 0 && head == "observations" {
+			settings[key] = words
 			continue
 		}
 		for path := range plugins {
 			if path == head || strings.HasPrefix(path, head+".") {
-				keys = append(keys, path+"."+rest)
-			}
-		}
-		if len(w.Observations) == 0 && head == "observations" {
-			keys = append(keys, key)
-		}
-	}
-	for i, key := range keys {
-		keys[i] = key + "="
-		if before, ok := strings.CutSuffix(key, ".params"); ok {
-			keys[i] = key + "."
-			if strings.HasPrefix(toComplete, keys[i]) {
-				keys = append(keys, paramKeys(c.Context(), keys[i], plugins[before])...)
+				settings[path+"."+rest] = words
 			}
 		}
 	}
-	return keys, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+	settings["verify.baseline"] = w.Labels()
+	for _, key := range slices.Collect(maps.Keys(settings)) {
+		if strings.HasSuffix(key, ".plugin") {
+			settings[key] = launch.DefaultPath().List()
+		}
+		if part, ok := strings.CutSuffix(key, ".params"); ok {
+			delete(settings, key)
+			settings[key+"."] = nil
+			if strings.HasPrefix(beginning, key+".") {
+				maps.Copy(settings, paramSettings(c.Context(), key+".", plugins[part]))
+			}
+		}
+	}
+	return settings
 }
 
 // pluginsByKey returns the plugins of w by the key of the table that names them.
@@ -182,17 +213,25 @@ func pluginsByKey(w *workflow.Workflow) map[string]string {
 // completionTimeout is how long a plugin may take to say which parameters it has.
 const completionTimeout = 3 * time.Second
 
-// paramKeys returns the keys of a plugin's parameters; none when it is not on the plugin
-// path: completion runs no program of a workflow's.
-func paramKeys(ctx context.Context, prefix, plugin string) (keys []string) {
+// paramSettings returns the words that a plugin's parameters may be, by key; nothing when
+// it is not on the plugin path: completion runs no program of a workflow's.
+func paramSettings(ctx context.Context, prefix, plugin string) map[string][]string {
 	if !slices.Contains(launch.DefaultPath().List(), plugin) {
 		return nil
 	}
+	settings := map[string][]string{}
 	_ = withPlugin(ctx, plugin, completionTimeout, func(p *sdk.Plugin) error { // one that does not start has none
 		for _, param := range p.Manifest.Params {
-			keys = append(keys, prefix+param.Name+"=")
+			switch param.Type {
+			case sdk.String:
+				settings[prefix+param.Name] = param.Choices
+			case sdk.Bool:
+				settings[prefix+param.Name] = []string{"true", "false"}
+			default:
+				settings[prefix+param.Name] = nil
+			}
 		}
 		return nil
 	})
-	return keys
+	return settings
 }

@@ -37,7 +37,7 @@ func (s *source) flags(c *cobra.Command) {
 	c.ValidArgsFunction = completeWorkflows
 	c.Flags().StringVar(&s.format, "format", "human", "how to show findings: human, json or github")
 	completeFlag(c, "profile", completeProfiles)
-	completeFlag(c, "set", completeKeys)
+	completeFlag(c, "set", completeSettings)
 	completeFlag(c, "sweep", completeKeys)
 	completeFlag(c, "format", words("human", "json", "github"))
 }

@@ -30,7 +30,7 @@ func TestReference(t *testing.T) {
 	if err != nil || string(got) != text {
 		t.Errorf("docs/workflow-reference.md is not what plume schema --markdown prints (%v); run go test ./host/internal/cli -run Reference -update", err)
 	}
-	for _, key := range workflow.Keys() {
+	for key := range workflow.Keys() {
 		name := key[strings.LastIndex(key, ".")+1:]
 		if !strings.Contains(text, "| `"+name+"` |") {
 			t.Errorf("%s is not in the reference", key)

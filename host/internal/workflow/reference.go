@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -128,22 +127,22 @@ func cellText(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-// Keys returns the path of every key of the language, sorted: time.cycles,
-// filter.plugin and so on.
-func Keys() []string {
-	var out []string
+// Keys returns the words that the value of a key may be, none where it is no choice, by
+// the path of every key of the language: time.cycles, filter.plugin and so on.
+func Keys() map[string][]string {
+	out := map[string][]string{}
 	var walk func(path string, keys []key)
 	walk = func(path string, keys []key) {
 		for _, k := range keys {
 			full := dotted(path, k.name)
-			out = append(out, full)
+			out[full] = k.choices
 			walk(full, k.keys)
 			for _, l := range k.laws {
+				out[dotted(full, "dist")] = append(out[dotted(full, "dist")], l.name)
 				walk(full, l.keys)
 			}
 		}
 	}
 	walk("", schema.keys)
-	slices.Sort(out)
-	return slices.Compact(out)
+	return out
 }
