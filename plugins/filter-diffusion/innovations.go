@@ -64,7 +64,7 @@ func (r innovations) scale() float64 {
 // tightest bounds [innovations.calibration]; trusted is the information that the kept spread counts
 // for before any innovation is seen, that of a variance known to a standard error of
 // sqrt(1 / trusted) = 0.32.
-const tightest, trusted = 0.95, 10
+const tightest, trusted = 0.9, 10
 
 // calibration returns by how much the spread of an analysis is to be multiplied to be that of its
 // error, no more than 1: what is best to find the truth again is often wider than the errors

@@ -244,13 +244,15 @@ func (f *filter) observe(p *sdk.Problem, observed []int, weights []float64) (*ob
 	}
 	var axes mat.Dense
 	svd.VTo(&axes)
-	o.variance = svd.Values(nil)
+	values := svd.Values(nil)
+	k := max(1, rankOf(values, rankTolerance)) // the other axes are rounding and may point anywhere
+	predicted := axes.Slice(0, len(observed), 0, k)
+	o.variance = values[:k]
 	floats.Mul(o.variance, o.variance)
-	k := len(o.variance)
 	o.anomalies = mat.NewDense(members, k, nil)
-	linalg.Mul(o.anomalies, anomalies, &axes)
+	linalg.Mul(o.anomalies, anomalies, predicted)
 	o.innovation = make([]float64, k)
-	mat.NewVecDense(k, o.innovation).MulVec(axes.T(), mat.NewVecDense(len(innovation), innovation))
+	mat.NewVecDense(k, o.innovation).MulVec(predicted.T(), mat.NewVecDense(len(innovation), innovation))
 	return o, nil
 }
 
