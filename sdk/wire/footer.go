@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -40,28 +41,54 @@ func CheckFooter(f io.ReaderAt, size int64) error {
 	return announced(schema)
 }
 
-// CheckStream is [CheckFooter] for the stream of size bytes that starts at offset.
-func CheckStream(f io.ReaderAt, offset, size int64) error {
+// StreamEnd returns where the last whole message ends of the Arrow IPC stream of a schema
+// and record batches that starts at offset in a file of size bytes. It looks at what its
+// messages say of their sizes before Arrow's reader believes it. A message that the file
+// ends in is no error: its writer was stopped.
+func StreamEnd(f io.ReaderAt, offset, size int64) (end int64, err error) {
+	end = offset
+	for k := 0; ; k++ {
+		m, next, err := messageAt(f, end, size)
+		switch {
+		case errors.Is(err, io.EOF):
+			return end, nil
+		case err == nil && k == 0 && m.kind == headerSchema:
+			err = announced(m.head)
+		case err == nil && (k == 0 || m.kind != headerRecordBatch):
+			err = errors.New("it is not what follows in a stream")
+		}
+		if err != nil {
+			return 0, fmt.Errorf("message %d is damaged: %w", k, err)
+		}
+		end = next
+	}
+}
+
+// messageAt returns the message at offset and where it ends. The error is io.EOF where the
+// stream ends before, or the file does.
+func messageAt(f io.ReaderAt, offset, size int64) (m message, end int64, err error) {
 	var start [8]byte
 	if _, err := f.ReadAt(start[:], offset); err != nil {
-		return err
+		return message{}, 0, err
 	}
-	n := int64(int32(binary.LittleEndian.Uint32(start[4:])))
-	if binary.LittleEndian.Uint32(start[:4]) != 0xFFFFFFFF || n < 0 {
-		return errSchema
+	marker, n := binary.LittleEndian.Uint32(start[:4]), int64(binary.LittleEndian.Uint32(start[4:]))
+	left := size - offset - int64(len(start)) - n // for its body
+	switch {
+	case marker != 0xffffffff:
+		return message{}, 0, fmt.Errorf("got %#x where a message starts with 0xffffffff", marker)
+	case n > maxMetadata:
+		return message{}, 0, fmt.Errorf("metadata of %d bytes; want at most %d", n, maxMetadata)
+	case n == 0 || left < 0:
+		return message{}, 0, io.EOF
 	}
-	if n > size-offset-8 {
-		return io.ErrUnexpectedEOF // it was cut
+	metadata := make([]byte, n)
+	if _, err := f.ReadAt(metadata, offset+int64(len(start))); err != nil {
+		return message{}, 0, err
 	}
-	header := make([]byte, n)
-	if _, err := f.ReadAt(header, offset+8); err != nil {
-		return err
+	if m, err = parseMessage(metadata); err == nil && int64(m.body) > left {
+		err = io.EOF
 	}
-	m, err := parseMessage(header)
-	if err != nil || m.kind != headerSchema {
-		return errSchema
-	}
-	return announced(m.head)
+	return m, size - left + int64(m.body), err
 }
 
 // announced wants every list of a schema to lie inside its buffer, and no more columns,

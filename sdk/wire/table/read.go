@@ -169,24 +169,16 @@ func scanFile(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Reco
 
 // scanPart reads a file without footer up to its last whole batch.
 func scanPart(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Record) error) error {
-	if _, err := f.Seek(header, io.SeekStart); err != nil {
-		return err
-	}
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	err = wire.CheckStream(f, header, info.Size())
-	if err != nil && cut(err) {
-		return nil // the schema was cut
-	}
-	if err != nil {
+	end, err := wire.StreamEnd(f, header, info.Size())
+	if err != nil || end == header { // the schema was cut
 		return err
 	}
-	r, err := ipc.NewReader(bufio.NewReaderSize(f, 1<<16), ipc.WithAllocator(wire.Bounded(info.Size(), heldTimes)))
-	if err != nil && cut(err) {
-		return nil // the schema was cut
-	}
+	stream := bufio.NewReaderSize(io.NewSectionReader(f, header, end-header), 1<<16)
+	r, err := ipc.NewReader(stream, ipc.WithAllocator(wire.Bounded(info.Size(), heldTimes)))
 	if err != nil {
 		return err
 	}
@@ -199,10 +191,7 @@ func scanPart(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Reco
 			return err
 		}
 	}
-	if err := r.Err(); err != nil && !cut(err) {
-		return err
-	}
-	return nil
+	return r.Err()
 }
 
 // name takes the columns of the first file and wants those of others to be the same.
@@ -257,12 +246,6 @@ func isFull(c arrow.Array) bool {
 	}
 	holds := func(b *memory.Buffer, bits int) bool { return b == nil || 8*b.Len() >= bits }
 	return data.Len() == 0 || holds(data.Buffers()[0], rows*min(1, data.NullN())) && holds(data.Buffers()[1], bits)
-}
-
-// cut says whether a stream ended in the middle of a batch, which the last batch
-// of an unfinished file may.
-func cut(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // appended returns values followed by those of c.

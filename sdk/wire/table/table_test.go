@@ -2,11 +2,14 @@ package table
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/plume-da/plume/sdk"
@@ -111,6 +114,55 @@ func TestCutSchema(t *testing.T) {
 		}
 		if got, err := Read(path); err != nil || got.Rows != 0 {
 			t.Errorf("%d bytes: %+v, %v", n, got, err)
+		}
+	}
+}
+
+// What the messages of a part say of their lengths is not believed: where it cannot be, the
+// part is damaged, else it ends there, and no memory is taken for it.
+func TestDamagedPart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.arrow")
+	if err := write(t, path, 3).Abandon(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path + Part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := header // the third message, after the schema and a batch
+	for range 2 {
+		second += bytes.Index(text[second+1:], endOfStream[:4]) + 1
+	}
+	for _, tt := range []struct {
+		at     int
+		length uint32
+		want   string // empty: cut
+	}{
+		{header, 0x7ffffff8, "message 0 is damaged: metadata of 2147483640 bytes; want at most 16777216"},
+		{second, 0x7ffffff8, "message 2 is damaged: metadata of 2147483640 bytes"},
+		{second, 0xfffffff8, "message 2 is damaged: metadata of 4294967288 bytes"},
+		{second, 8, "message 2 is damaged"},
+		{second - 4, 0, "message 2 is damaged: got 0x0 where"},
+		{second, 1 << 23, ""},
+		{second, 0, ""},
+	} {
+		damaged := bytes.Clone(text)
+		binary.LittleEndian.PutUint32(damaged[tt.at+4:], tt.length)
+		if err := os.WriteFile(path+Part, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got, err := Read(path)
+		runtime.ReadMemStats(&after)
+		switch {
+		case tt.want == "" && err == nil:
+			check(t, got, 1)
+		case tt.want == "" || err == nil || !strings.Contains(err.Error(), tt.want):
+			t.Errorf("length %#x at %d: got %v, want %q", tt.length, tt.at, err, tt.want)
+		}
+		if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 { // a hundred times the file
+			t.Errorf("length %#x at %d: took %d bytes of memory", tt.length, tt.at, used)
 		}
 	}
 }
