@@ -86,9 +86,66 @@ BROKEN = {
         "the process was ended by signal 9 (killed) during the call; if nobody killed it, the machine may have run out",
     ),
     "infinite loop": (model("while True: pass"), "no answer within 2s"),
+    "sys.exit in a call": (
+        model("import sys; sys.exit(3)"),
+        "plugin.py:11, in forecast: SystemExit: 3; plume ends the process; raise an error in place of sys.exit",
+    ),
+    "sys.exit in setup": (
+        model("return x", "def setup(self): import sys; sys.exit('no licence')"),
+        "plugin.py:8, in setup: SystemExit: no licence; plume ends the process",
+    ),
+    "an exception that is no Exception": (
+        model("raise type('Panic', (BaseException,), {})('index out of bounds')"),
+        "plugin.py:11, in forecast: Panic: index out of bounds",
+    ),
+    "a message of several lines": (
+        model("raise ValueError('no convergence\\n  in 20 steps')"),
+        "ValueError: no convergence in 20 steps\n",
+    ),
+    "masked values": (
+        model("return np.ma.masked_less(x, 1e9)"),
+        "forecast: got masked values, want all of them; fill them in with filled",
+    ),
+    "masked values of one member": (
+        model("raise").replace("def forecast(self", "def forecast_member(self").replace(
+            "raise", "return np.ma.masked_less(x, 1e9) if rng.bit_generator.state['state']['counter'][2] == 4 else x"
+        ),
+        "member 3: forecast_member: got masked values",
+    ),
+    "one member of another length": (
+        model("return x[:1]").replace("def forecast(self", "def forecast_member(self"),
+        "forecast: member 0: forecast_member: got shape (1,), want (values,) = (2,)",
+    ),
+    "failures without reasons": (
+        model("return Forecast(x, [3])"), "failures: are [3]; want a dict, {row: reason}",
+    ),
+    "a metric that is no number": (
+        model("return Forecast(x, metrics={'courant': np.ones(2)})"),
+        "metrics: 'courant' is str: ndarray, want str: float",
+    ),
+    "a shape that is a number": (
+        model("return x", "variables = [Variable('u', '1', (3))]"),
+        "variable u: has shape 3; want a tuple of lengths, such as (3,)",
+    ),
+    "coordinates of another length": (
+        model("return x", "coordinates = Coordinates(('x',), np.arange(2))"),
+        "coordinates: points: have shape (2,) and dtype int64, want (2, 1) and float64; one row per value",
+    ),
+    "coordinates that are not finite": (
+        model("return x", "coordinates = Coordinates(('x',), np.array([[0.0], [np.nan]]))"),
+        "layout: coordinates: point 1 is at x = NaN; want a finite number",
+    ),
+    "one period for all": (
+        model("return x", "coordinates = Coordinates(('x',), np.zeros((2, 1)), 3.0)"),
+        "coordinates: period: is 3.0, want 1 numbers",
+    ),
     "exit in a call": (model("import os; os._exit(7)"), "the process exited with code 7 during the call"),
     "exit at import": ("import sys\nsys.exit(5)\n", "the process exited with code 5 before it was ready"),
-    "exception at import": ("import no_such_module\n", "its last words: ModuleNotFoundError: No module named"),
+    "exception at import": (
+        "import no_such_module\n",
+        "its last words: ModuleNotFoundError: No module named 'no_such_module'; install it for /",
+    ),
+    "not served": ("", "before it was ready; a plugin stays until it is asked to end"),
     "undocumented parameter": (
         model("return x", "rate: float = Param(1.0)"),
         "param rate: doc is missing; say what it means",
@@ -118,6 +175,46 @@ BROKEN = {
         serve(Broken)
         ''',
         "the weights sum to 12",
+    ),
+    "weights of another number": (
+        """
+        class Broken(Filter):
+            \"Broken on purpose.\"
+
+            def analyse(self, p):
+                return Analysis(p.ensemble, log_weights=np.zeros((2, 6)))
+
+        serve(Broken)
+        """,
+        "log_weights: got shape (2, 6), want (values,) = (12,)",
+    ),
+    "needs that are a text": (
+        """
+        class Broken(Filter):
+            \"Broken on purpose.\"
+
+            needs = "predicted"
+
+            def analyse(self, p):
+                return p.ensemble
+
+        serve(Broken)
+        """,
+        'needs: is "predicted"; want a list, ("predicted",)',
+    ),
+    "one observation of another length": (
+        """
+        class Broken(ObservationOperator):
+            \"Broken on purpose.\"
+
+            variables = {"a": "1", "b": "1"}
+
+            def observe_member(self, x, t):
+                return x[0]
+
+        serve(Broken)
+        """,
+        "observe: member 0: observe_member: got shape (), want (values,) = (2,)",
     ),
     "missing observations ignored": (
         '''

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+import numbers
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from google.protobuf import json_format
 
 from ._proto import plugin_pb2 as pb
 from ._wire import Space
-from .errors import ConfigError, ContractError, DivergedError, TransientError
+from .errors import ConfigError, ContractError, DivergedError, TransientError, classify
 from .layout import Coordinates, Layout, Variable, layout_of
 from .params import Declaration
 from .roles import (
@@ -28,6 +29,7 @@ from .roles import (
     check_finite,
     matrix,
     observed_layout,
+    vector,
 )  # fmt: skip
 from .streams import Streams, generator
 
@@ -77,12 +79,9 @@ def layout_to(layout: Layout) -> Any:
         variables=[pb.Variable(name=v.name, shape=v.shape, dims=v.dims, unit=v.unit) for v in layout.variables]
     )
     if (c := layout.coordinates) is not None:
-        points = np.asarray(c.points, dtype=float)
-        if points.shape != (layout.size, len(c.dims)):
-            raise ContractError(f"have shape {points.shape}, want {(layout.size, len(c.dims))}", where="coordinates")
         message.coordinates.dims.extend(c.dims)
-        message.coordinates.period.extend(c.period or [0.0] * len(c.dims))
-        message.coordinates.points.extend(points.ravel())
+        message.coordinates.period.extend(c.period if len(c.period) else [0.0] * len(c.dims))
+        message.coordinates.points.extend(np.ravel(c.points))
     return message
 
 
@@ -118,11 +117,24 @@ def _configure_filter(plugin: Filter, r: Any) -> tuple[Configuration, Any]:
     plugin.state, plugin.observations = layout_from(r.state), layout_from(r.observations.layout)
     plugin.offers, plugin.members = tuple(r.observations.offers), r.members
     plugin.setup()
+    if isinstance(plugin.needs, str):
+        raise ContractError(f'is "{plugin.needs}"', where="needs", hint=f'want a list, ("{plugin.needs}",)')
     return Configuration(plugin, plugin.state, plugin.observations), pb.ConfigureResponse(needs=list(plugin.needs))
 
 
 def _streams(h: Any) -> Streams:
     return Streams((h.seed_hi, h.seed_lo), h.first_member, h.members, h.cycle)
+
+
+def _metrics(values: Any) -> dict[str, float]:
+    """Returns the numbers a plugin reports; raises ContractError."""
+    if not isinstance(values, Mapping):
+        raise ContractError(f"are {type(values).__name__}, want a dict, {{name: number}}", where="metrics")
+    for name, value in values.items():
+        if not isinstance(name, str) or not isinstance(value, numbers.Real):
+            got = f"{type(name).__name__}: {type(value).__name__}"
+            raise ContractError(f"{name!r} is {got}, want str: float", where="metrics")
+    return {name: float(value) for name, value in values.items()}
 
 
 _HINT_FAILED = "a member that cannot be computed is listed in Forecast(failures=...)"
@@ -135,16 +147,18 @@ def _forecast(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any
     else:
         result = c.plugin.forecast(x, h.time_from, h.time_to, _streams(h))
     result = result if isinstance(result, Forecast) else Forecast(result)
+    if not isinstance(result.failures, Mapping):
+        raise ContractError(f"are {result.failures!r}; want a dict, {{row: reason}}", where="failures")
     m, failed = matrix(result.ensemble, x.shape, ""), set(result.failures)
-    if not failed <= set(range(h.members)):
-        raise ContractError(f"rows {sorted(failed)} are listed as failed; want 0 to {h.members - 1}")
-    check_finite(m, c.state.layout, "", failed, hint=_HINT_FAILED)
+    if wrong := [row for row in failed if row not in range(h.members)]:
+        raise ContractError(f"rows {wrong} are listed as failed; want 0 to {h.members - 1}", where="failures")
+    check_finite(m, c.state.layout, "", h.first_member, failed, hint=_HINT_FAILED)
     kept = [i for i in range(h.members) if i not in failed]
     failures = [
         pb.MemberFailure(member=i, reason=str(why), retryable=isinstance(why, TransientError))
         for i, why in sorted(result.failures.items())
     ]
-    end = pb.CallEnd(members=len(kept), failures=failures, metrics=result.metrics)
+    end = pb.CallEnd(members=len(kept), failures=failures, metrics=_metrics(result.metrics))
     return {ENSEMBLE: m[kept] if failed else m}, end
 
 
@@ -152,14 +166,17 @@ def _forecast_each(c: Configuration, h: Any, x: Array, parameters: Array) -> For
     """Forecasts members one by one, each with its own parameters."""
     rows, failures = np.zeros_like(x), dict[int, str | Exception]()
     for i in range(len(x)):
-        own = copy.copy(c.plugin)
+        own, number = copy.copy(c.plugin), h.first_member + i
         for name, value in zip(c.per_member, parameters[i], strict=True):
             setattr(own, name, float(value))
-        own.setup()
-        streams = Streams((h.seed_hi, h.seed_lo), h.first_member + i, 1, h.cycle)
-        result = own.forecast(x[i : i + 1], h.time_from, h.time_to, streams)
+        streams = Streams((h.seed_hi, h.seed_lo), number, 1, h.cycle)
+        try:
+            own.setup()
+            result = own.forecast(x[i : i + 1], h.time_from, h.time_to, streams)
+        except BaseException as e:
+            raise classify(e, f"member {number}" if own._has_own("forecast") else "") from e
         result = result if isinstance(result, Forecast) else Forecast(result)
-        rows[i] = matrix(result.ensemble, (1, x.shape[1]), "forecast")[0]
+        rows[i] = matrix(result.ensemble, (1, x.shape[1]), f"member {number}")[0]
         for why in result.failures.values():
             failures[i] = why
     return Forecast(rows, failures)
@@ -174,9 +191,9 @@ def _observe(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]
         answer[channel] = matrix(values, (h.members, like.size), where)
         if channel == LOG_LIKELIHOOD and y is not None:
             answer[channel] = np.where(np.isnan(y), 0.0, answer[channel])
-        check_finite(answer[channel], like, where, impossible=channel == LOG_LIKELIHOOD)
+        check_finite(answer[channel], like, where, h.first_member, impossible=channel == LOG_LIKELIHOOD)
 
-    result = p.observe(x, t)
+    result = p.observe(x, t) if p._has_own("observe") else p._observe_members(x, t, h.first_member)
     result = result if isinstance(result, Observed) else Observed(result)
     put(PREDICTED, "", result.predicted)
     predicted = answer[PREDICTED]
@@ -188,7 +205,7 @@ def _observe(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]
         put(LOG_LIKELIHOOD, "log_likelihood", p.log_likelihood(predicted, x, y, t))
     if GRADIENT in h.wants:
         put(GRADIENT, "gradient", p.gradient(predicted, x, y, t), c.state.layout)
-    end = pb.CallEnd(members=h.members, metrics=result.metrics)
+    end = pb.CallEnd(members=h.members, metrics=_metrics(result.metrics))
     if "error_variance" in p._offers(layout):
         end.error_variance.extend(np.broadcast_to(np.asarray(p.error_variance(), dtype=float), (layout.size,)))
     return answer, end
@@ -197,7 +214,7 @@ def _observe(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]
 def _analyse(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]:
     n = h.members
     try:
-        check_finite(inputs[ENSEMBLE], c.state.layout, "forecast ensemble")
+        check_finite(inputs[ENSEMBLE], c.state.layout, "forecast ensemble", 0)
     except ContractError as e:
         raise DivergedError(e.what, where="forecast ensemble") from None
     weights = np.array(h.log_weights) if h.log_weights else np.full(n, -np.log(n))
@@ -210,12 +227,17 @@ def _analyse(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]
     result = c.plugin.analyse(problem)
     result = result if isinstance(result, Analysis) else Analysis(result)
     m = matrix(result.ensemble, inputs[ENSEMBLE].shape, "")
-    check_finite(m, c.state.layout, "")
-    end = pb.CallEnd(members=n, metrics=result.metrics, carry=result.carry)
+    check_finite(m, c.state.layout, "", 0)
+    if not isinstance(result.carry, bytes):
+        raise ContractError(f"is {type(result.carry).__name__}, want bytes", where="carry")
+    end = pb.CallEnd(members=n, metrics=_metrics(result.metrics), carry=result.carry)
     if result.log_weights is not None:
-        end.log_weights.extend(np.asarray(result.log_weights, dtype=float))
+        end.log_weights.extend(vector(result.log_weights, n, "log_weights"))
     if result.ancestors is not None:
-        end.ancestors.extend(int(i) for i in result.ancestors)
+        ancestors = vector(result.ancestors, n, "ancestors")
+        if np.any(ancestors % 1):
+            raise ContractError("are no whole numbers, want rows of the forecast", where="ancestors")
+        end.ancestors.extend(ancestors.astype(int))
     return {ENSEMBLE: m}, end
 
 

@@ -101,7 +101,7 @@ class Server:
             c, response = CONFIGURE[self.cls._role](plugin, request)
             self.configurations[request.configuration] = c
             return response
-        except Exception as e:
+        except BaseException as e:  # such as SystemExit, of which gRPC would tell nobody
             abort(context, classify(e))
 
     def call(self, messages: Iterator[bytes], context: Any) -> Iterator[bytes]:
@@ -134,7 +134,9 @@ class Server:
             if taken.taken:  # the host closes its side when it has read them all
                 for _ in messages:
                     pass
-        except Exception as e:
+        except GeneratorExit:  # the call is over
+            raise
+        except BaseException as e:
             abort(context, classify(e))
         finally:
             if taken is not None:

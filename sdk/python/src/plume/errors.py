@@ -76,7 +76,8 @@ class ContractError(PlumeError):
 
 def classify(error: BaseException, where: str = "") -> PlumeError:
     """Returns error as a PlumeError. One that the plugin did not classify is a bug,
-    placed at its last line outside of this package; its trace begins there."""
+    placed at its last line outside of this package; its trace begins there. Only the
+    trace has more than one line."""
     if isinstance(error, PlumeError):
         error.where = ": ".join(w for w in (where, error.where) if w)
         return error
@@ -84,12 +85,14 @@ def classify(error: BaseException, where: str = "") -> PlumeError:
     own = [f for f in frames if os.path.dirname(os.path.abspath(f.filename)) != _HERE] or frames
     lines = [f for f in own if "site-packages" not in f.filename] or own
     place = f"{os.path.basename(lines[-1].filename)}:{lines[-1].lineno}, in {lines[-1].name}" if lines else ""
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    what = " ".join(f"{type(error).__name__}: {error}".removesuffix(": ").split())
     result: PlumeError
     if isinstance(error, MemoryError):
         result = ResourceError(what, hint="fewer members or a smaller state need less memory")
     elif isinstance(error, ValueError) and "read-only" in str(error):
         result = ContractError(f"the call modifies its input: {what}", hint="a request is read-only; work on a copy")
+    elif isinstance(error, SystemExit):
+        result = PlumeError(what, hint="plume ends the process; raise an error in place of sys.exit")
     else:
         result = PlumeError(what)
     result.where = ": ".join(w for w in (where, place) if w)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,8 +82,34 @@ def layout_of(declared: Declared, coordinates: Coordinates | None) -> Layout:
             f"are {declared!r}", where="variables", hint='want {"name": "unit"} or a list of plume.Variable'
         )
     for v in variables:
-        if not isinstance(v.unit, str) or (v.dims and len(v.dims) != len(v.shape)):
+        if not _are(v.shape, numbers.Integral) or any(k < 1 for k in v.shape):
+            raise ContractError(
+                f"has shape {v.shape!r}", where=f"variable {v.name}", hint="want a tuple of lengths, such as (3,)"
+            )
+        if not isinstance(v.unit, str) or not _are(v.dims, str) or len(v.dims) not in (0, len(v.shape)):
             raise ContractError(
                 f"is {v}", where=f"variable {v.name}", hint="want a unit, and a dimension name per length"
             )
-    return Layout(variables, coordinates)
+    layout = Layout(variables, coordinates)
+    if coordinates is not None:
+        _check_coordinates(coordinates, layout.size)
+    return layout
+
+
+def _check_coordinates(c: Any, size: int) -> None:
+    """Raises ContractError where c does not place so many values."""
+    if not isinstance(c, Coordinates):
+        raise ContractError(f"are {type(c).__name__}, want plume.Coordinates", where="coordinates")
+    if not _are(c.dims, str):
+        raise ContractError(f'are {c.dims!r}, want names such as ("y", "x")', where="coordinates: dims")
+    axes, points = len(c.dims), np.asarray(c.points)
+    if points.dtype.kind not in "fiu" or points.shape != (size, axes):
+        what = f"have shape {points.shape} and dtype {points.dtype}, want {(size, axes)} and float64"
+        raise ContractError(what, where="coordinates: points", hint="one row per value, one column per axis")
+    if not _are(c.period, numbers.Real) or len(c.period) not in (0, axes):
+        raise ContractError(f"is {c.period!r}, want {axes} numbers", where="coordinates: period")
+
+
+def _are(values: Any, kind: type) -> bool:
+    """Says whether values is a sequence of that kind; a text is none."""
+    return isinstance(values, (tuple, list, np.ndarray)) and all(isinstance(v, kind) for v in values)

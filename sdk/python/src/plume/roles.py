@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import ConfigError, ContractError, DivergedError, ShapeError, TransientError, classify
+from .errors import ConfigError, ContractError, DivergedError, TransientError, classify
 from .layout import Coordinates, Declared, Layout, layout_of
 from .streams import Streams
 
@@ -90,14 +90,11 @@ class Model(Plugin):
         rows, failures = np.zeros_like(x), dict[int, Exception]()
         for i in range(len(x)):
             try:
-                row = np.asarray(self.forecast_member(x[i], t0, t1, rng.member(i)))
-                if row.shape != x[i].shape:
-                    raise ShapeError(f"got shape {row.shape}, want {x[i].shape}", where="forecast_member")
-                rows[i] = row
+                rows[i] = vector(self.forecast_member(x[i], t0, t1, rng.member(i)), x.shape[1], "forecast_member")
             except (DivergedError, TransientError) as e:
                 failures[i] = e
-            except Exception as e:
-                raise classify(e, f"member {i}") from e
+            except BaseException as e:
+                raise classify(e, f"member {rng.first + i}") from e
         return Forecast(rows, failures)
 
     def forecast_member(self, x: Array, t0: float, t1: float, rng: np.random.Generator) -> ArrayLike:
@@ -143,13 +140,17 @@ class ObservationOperator(Plugin):
 
     def observe(self, x: Array, t: float) -> ArrayLike | Observed:
         """Returns h(x), (members, m), of the states x, (members, n)."""
-        rows: list[ArrayLike] = []
+        return self._observe_members(x, t, 0)
+
+    def _observe_members(self, x: Array, t: float, first: int) -> Array:
+        """Returns h(x); first is the number of row 0 in the whole ensemble."""
+        rows = np.empty((len(x), len(self.error.sd)))
         for i in range(len(x)):
             try:
-                rows.append(self.observe_member(x[i], t))
-            except Exception as e:
-                raise classify(e, f"member {i}") from e
-        return np.array(rows, dtype=float)
+                rows[i] = vector(self.observe_member(x[i], t), rows.shape[1], "observe_member")
+            except BaseException as e:
+                raise classify(e, f"member {first + i}") from e
+        return rows
 
     def observe_member(self, x: Array, t: float) -> ArrayLike:
         """Returns h(x), (m,), of one state."""
@@ -264,28 +265,41 @@ def observed_layout(operator: ObservationOperator) -> Layout:
 
 def matrix(value: Any, shape: tuple[int, int], where: str) -> Array:
     """Returns what a plugin answered as a matrix; raises ContractError."""
+    return _numbers(value, shape, f"(members, values) = {shape}", where)
+
+
+def vector(value: Any, size: int, where: str) -> Array:
+    """Returns what a plugin answered for one member; raises ContractError."""
+    return _numbers(value, (size,), f"(values,) = ({size},)", where)
+
+
+def _numbers(value: Any, shape: tuple[int, ...], want: str, where: str) -> Array:
     if value is None:
-        raise ContractError(f"returned nothing; want an array, (members, values) = {shape}", where=where)
+        raise ContractError(f"returned nothing; want an array, {want}", where=where)
+    if np.ma.is_masked(value):
+        raise ContractError("got masked values, want all of them", where=where, hint="fill them in with filled")
     try:
         raw = np.asarray(value)
     except ValueError as e:
-        raise ContractError(f"rows of different lengths: {e}", where=where) from e
+        raise ContractError(f"got rows of different lengths, want {want}", where=where) from e
     if raw.dtype.kind not in "fiu":
         raise ContractError(f"got dtype {raw.dtype}, want float64", where=where)
     if raw.shape != shape:
-        raise ContractError(f"got shape {raw.shape}, want (members, values) = {shape}", where=where)
+        raise ContractError(f"got shape {raw.shape}, want {want}", where=where)
     return np.ascontiguousarray(raw, dtype=np.float64)
 
 
 def check_finite(
-    m: Array, layout: Layout, where: str, skip: Container[int] = (), impossible: bool = False, hint: str = ""
-) -> None:
+    m: Array, layout: Layout, where: str, first: int,
+    skip: Container[int] = (), impossible: bool = False, hint: str = "",
+) -> None:  # fmt: skip
     """Raises ContractError that names the first value that is not finite, but for rows
-    in skip, and -inf where that is allowed."""
+    in skip, and -inf where that is allowed. first is the number of row 0 in the whole
+    ensemble."""
     with np.errstate(invalid="ignore", over="ignore"):
         if np.isfinite(m.sum()):  # a sum of finite numbers may overflow, never the reverse
             return
     for i, j in np.argwhere(~np.isfinite(m) & ~(impossible & np.isneginf(m))):
         if int(i) not in skip:
-            what = f"member {i}, {layout.value_name(int(j))} is {m[i, j]}; want a finite number"
+            what = f"member {first + i}, {layout.value_name(int(j))} is {m[i, j]}; want a finite number"
             raise ContractError(what, where=where, hint=hint)
