@@ -59,7 +59,7 @@ const maxSize = math.MaxInt32
 
 // Check reports the first fault of l: no variables, an empty or repeated name, a
 // shape with a length below one, dimension names that do not match the shape, more
-// than 2³¹ - 1 values, or coordinates of another length.
+// than 2³¹ - 1 values, coordinates of another length, or ones that are not finite.
 func (l *Layout) Check() error {
 	if len(l.Variables) == 0 {
 		return Errorf(KindContract, "layout", "no variables")
@@ -109,6 +109,18 @@ func (c *Coordinates) check(size int) error {
 	if rows != size || cols != len(c.Dims) || len(c.Period) != len(c.Dims) {
 		return Errorf(KindContract, "layout: coordinates", "%d points of %d axes with %d periods: want %d points of %d axes",
 			rows, cols, len(c.Period), size, len(c.Dims))
+	}
+	for i, p := range c.Period {
+		if !(p >= 0) || math.IsInf(p, 1) {
+			return Errorf(KindContract, "layout: coordinates", "the period of axis %q is %v; want a finite number of at least 0", c.Dims[i], p)
+		}
+	}
+	for i := range rows {
+		for j, v := range c.Points.RawRowView(i) {
+			if math.IsNaN(v - v) {
+				return Errorf(KindContract, "layout: coordinates", "point %d is at %s = %v; want a finite number", i, c.Dims[j], v)
+			}
+		}
 	}
 	return nil
 }
