@@ -267,7 +267,7 @@ func (r *remote) call(ctx context.Context, h *pb.CallHeader, out, in []*channel)
 	if int(end.Members)+failed != int(h.Members) {
 		return nil, contract("answer", "%d members and %d failures for %d members", end.Members, failed, h.Members)
 	}
-	return end, answer.complete(int(end.Members))
+	return end, answer.complete(int(h.FirstMember), int(end.Members))
 }
 
 // callSmall makes a call whose channels do not fill what the transport takes at once,

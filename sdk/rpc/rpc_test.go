@@ -241,7 +241,7 @@ func TestContractFaults(t *testing.T) {
 		{"NaN", func(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 			r.Into.Set(2, 3, math.NaN())
 			return &sdk.ForecastResult{}, nil
-		}, sdk.KindContract, "channel ensemble: member 2, u[2] is NaN; want a finite number"},
+		}, sdk.KindContract, "channel ensemble: member 7, u[2] is NaN; want a finite number"},
 		{"panic", func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) { panic("at the disco") },
 			sdk.KindBug, "panic: at the disco"},
 		{"hangs", func(ctx context.Context, _ *sdk.ForecastRequest) (*sdk.ForecastResult, error) {

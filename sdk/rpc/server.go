@@ -157,7 +157,7 @@ func (s *Server) answer(stream grpc.ServerStream) (again bool, err error) {
 	if end.Members != a.header.Members {
 		return false, contract("call", "the header says %d members, the end %d", a.header.Members, end.Members)
 	}
-	if err := a.in.complete(int(end.Members)); err != nil {
+	if err := a.in.complete(int(a.header.FirstMember), int(end.Members)); err != nil {
 		return false, err
 	}
 	out := &outgoing{stream: stream, memory: a.memory, joined: a.header.Series}

@@ -306,8 +306,9 @@ func (in *incoming) shared(id pb.Channel, p *pb.Shared) error {
 }
 
 // complete checks that every channel came whole and with the wanted number of
-// rows, and that its values are finite.
-func (in *incoming) complete(rows int) error {
+// rows, and that its values are finite. first is the number of the first row in the
+// whole ensemble.
+func (in *incoming) complete(first, rows int) error {
 	if in.lost {
 		return errLost()
 	}
@@ -323,7 +324,7 @@ func (in *incoming) complete(rows int) error {
 		if got != want {
 			return contract("channel "+channelName(c.id), "got %d members, want %d", got, want)
 		}
-		if err := c.checkFinite(got); err != nil {
+		if err := c.checkFinite(first, got); err != nil {
 			return err
 		}
 	}
@@ -331,14 +332,14 @@ func (in *incoming) complete(rows int) error {
 }
 
 // checkFinite names the first value that is not a finite number.
-func (c *channel) checkFinite(rows int) error {
+func (c *channel) checkFinite(first, rows int) error {
 	if c.decoder.Finite() {
 		return nil
 	}
 	n := c.space.layout.Size()
 	for i, v := range c.matrix.RawMatrix().Data[:rows*n] {
 		if math.IsNaN(v-v) && (c.loose == nil || !c.loose(v)) {
-			return contract("channel "+channelName(c.id), "member %d, %s is %v; want a finite number", i/n, c.valueName(i%n), v)
+			return contract("channel "+channelName(c.id), "member %d, %s is %v; want a finite number", first+i/n, c.valueName(i%n), v)
 		}
 	}
 	return nil

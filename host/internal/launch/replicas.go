@@ -150,9 +150,9 @@ func concerning(b block, err error) error {
 		return err
 	}
 	named := *e
-	named.Where += fmt.Sprintf(": members %d to %d", b.from, b.to-1)
+	named.Where = fmt.Sprintf("members %d to %d: %s", b.from, b.to-1, e.Where)
 	if b.to-b.from == 1 {
-		named.Where = fmt.Sprintf("%s: member %d", e.Where, b.from)
+		named.Where = fmt.Sprintf("member %d: %s", b.from, e.Where)
 	}
 	return &named
 }

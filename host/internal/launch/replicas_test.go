@@ -204,15 +204,15 @@ func TestWhatDoesNotPass(t *testing.T) {
 		again  int // repeats
 	}{
 		{name: "no retries", care: Care{Replicas: 3}, params: sdk.Params{"fault": "kill-member"},
-			err: []string{"plugin faulty: cycle 17: forecast: members 0 to 3: the process was ended by signal 9"}},
+			err: []string{"members 0 to 3: plugin faulty: cycle 17: forecast: the process was ended by signal 9"}},
 		{name: "it dies each time", care: Care{Retries: 2}, params: sdk.Params{"fault": "kill-member"},
 			err: []string{"plugin faulty: cycle 17: forecast: the process was ended by signal 9"}, again: 2},
 		{name: "too many", care: Care{Retries: 1, MaxFailed: 1}, params: sdk.Params{"fault": "kill"},
-			err: []string{"plugin faulty: cycle 17: forecast: member 1: the process was ended by signal 9"}, again: 1},
+			err: []string{"member 1: plugin faulty: cycle 17: forecast: the process was ended by signal 9"}, again: 1},
 		{name: "the one it dies of", care: Care{Replicas: 2, Retries: 1, MaxFailed: 1}, params: sdk.Params{"fault": "kill-member", "member": 7},
 			listed: "[{7 the process was ended by signal 9 (killed) during the call false}]", again: 1},
 		{name: "late", care: Care{Replicas: 2, Retries: 2, Timeout: 3 * time.Second}, params: sdk.Params{"fault": "hang"},
-			err: []string{"cycle 17: forecast: members 0 to 4: no answer within 3s"}},
+			err: []string{"members 0 to 4: plugin faulty: cycle 17: forecast: no answer within 3s"}},
 		{name: "final", care: Care{Replicas: 3, Retries: 2}, params: sdk.Params{"fault": "dry"},
 			listed: "[{3 the lake ran dry false} {4 the lake ran dry false}]"},
 		{name: "not yet", care: Care{Retries: 1}, params: sdk.Params{"fault": "dry-twice"},
