@@ -125,6 +125,7 @@ type Program struct {
 	SHA256  string   // see Verify; lower-case hexadecimal
 
 	found  bool        // by its name, which its manifest must then bear
+	script bool        // of Python, run by the interpreter Command[0]
 	files  []string    // that SHA256 is taken of
 	linked *sdk.Plugin // see Linked; nil: it is a program of its own
 }
@@ -189,7 +190,7 @@ func Script(name, script, dir string) (*Program, error) {
 	if err != nil {
 		return nil, sdk.Errorf(sdk.KindPlugin, "plugin "+name, "no Python script: %v", err)
 	}
-	return newProgram(&Program{Name: name, Command: []string{interpreter, script}, Dir: dir}, []string{script})
+	return newProgram(&Program{Name: name, Command: []string{interpreter, script}, Dir: dir, script: true}, []string{script})
 }
 
 // newProgram returns p with the checksum of files.

@@ -150,8 +150,14 @@ func (p *Process) startError(ctx, started context.Context, err error, timeout ti
 		e = named(where, unsafeStart(*first, p.program.TCP))
 	case p.died():
 		e = p.crash(where, fmt.Sprintf("the process %v before it was ready", r.exit))
-		if lines := strings.Split(e.Stderr, "\n"); e.Hint == "" && e.Stderr != "" {
+		switch lines := strings.Split(e.Stderr, "\n"); {
+		case e.Stderr != "":
 			e.Hint = fmt.Sprintf("its last words: %s", lines[len(lines)-1])
+			if p.program.script && strings.HasPrefix(lines[len(lines)-1], "ModuleNotFoundError") {
+				e.Hint += fmt.Sprintf("; install it for %s, or choose another interpreter with $PLUME_PYTHON", p.program.Command[0])
+			}
+		case e.ExitCode != nil && *e.ExitCode == 0:
+			e.Hint = "a plugin stays until it is asked to end: the last thing its program does is to serve it"
 		}
 	case timedOut:
 		e = sdk.Errorf(sdk.KindDeadline, where, "was not ready after %v", timeout)

@@ -132,7 +132,9 @@ func (m *maker) find(c workflow.Component, s Spread, role sdk.Role, path ...any)
 	p, err := m.open(m.ctx, c, s)
 	at := below(path, "plugin")
 	if err != nil {
-		m.add(codePlugin, at, "%v", err).WithHelp("`plume plugins list` shows the plugins there are; [plugins] names others")
+		if d := m.add(codePlugin, at, "%v", err); sdk.KindOf(err) == sdk.KindPlugin {
+			d.WithHelp("`plume plugins list` shows the plugins there are; [plugins] names others")
+		}
 		return nil
 	}
 	if p.Manifest.Role != role {
@@ -233,12 +235,19 @@ func (m *maker) refused(manifest *sdk.Manifest, err error, path ...any) {
 	if errors.As(err, &e) && manifest.Param(e.Where) != nil {
 		at = below(path, "params", e.Where)
 	}
-	code := codeConfigure
-	if k := sdk.KindOf(err); k == sdk.KindCrash || k == sdk.KindDeadline || k == sdk.KindPlugin {
-		code = codePlugin
+	switch sdk.KindOf(err) {
+	case sdk.KindDeadline, sdk.KindPlugin:
+		m.add(codePlugin, at, "%v", err)
+	case sdk.KindCrash:
+		m.add(codePlugin, at, "%v", err).WithHelp("%s", notTheWorkflow)
+	case sdk.KindBug, sdk.KindContract:
+		m.add(codeConfigure, at, "%v", err).WithHelp("%s", notTheWorkflow)
+	default:
+		m.add(codeConfigure, at, "%v", err).WithHelp("`plume plugins describe %s` says what it takes", manifest.Name)
 	}
-	m.add(code, at, "%v", err).WithHelp("`plume plugins describe %s` says what it takes", manifest.Name)
 }
+
+const notTheWorkflow = "the plugin is at fault here, not the workflow; `plume plugins test` may find more"
 
 func (m *maker) model() {
 	w, manifest := m.w, m.modelPlugin.Manifest
