@@ -27,7 +27,8 @@ func Load(path string, opt Options) (*Workflow, Diagnostics) {
 	text, err := readFile(path)
 	if err != nil {
 		var ds Diagnostics
-		ds.add(CodeUnreadable, Span{File: path, Layer: fileLayer}, "cannot read the workflow: %v", cause(err))
+		ds.add(CodeUnreadable, Span{File: path, Layer: fileLayer}, "cannot read the workflow: %v", cause(err)).
+			WithHelp("see that the path is that of a file that you may read; `plume init` writes one to start from")
 		return nil, ds
 	}
 	return Parse(path, text, opt)

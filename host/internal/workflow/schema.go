@@ -140,7 +140,7 @@ var schema = key{kind: table, keys: []key{
 	{name: "truth", kind: table, twin: true, doc: "the true trajectory of the twin experiment", keys: []key{
 		{name: "init", kind: start, required: true, example: "[1.0, 1.0, 1.0]",
 			laws: []key{normal, lognormal, uniform},
-			doc:  "initial state: a list of numbers, or the law it is drawn from"},
+			doc:  "initial state: a list of numbers, the same in every replicate, or the law it is drawn from"},
 		{name: "spin_up", kind: number, def: 0.0, min: zero, doc: "model time integrated before the start"},
 		{name: "params", kind: params, doc: "parameters of the model that differ for the truth, which is model error; with a plugin of its own, all parameters of that"},
 		{name: "plugin", kind: text, form: slug, doc: "another model plugin that makes the truth; its state has the same variables"},

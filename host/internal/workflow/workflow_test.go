@@ -221,7 +221,7 @@ func reload(t *testing.T, w *Workflow) string {
 
 func TestLoadRefuses(t *testing.T) {
 	if _, found := Load("testdata/none.toml", Options{}); len(found) != 1 || found[0].Code != CodeUnreadable ||
-		found.Text(false) != "error[E104]: cannot read the workflow: no such file or directory\n  --> testdata/none.toml\n" {
+		found.Text(false) != "error[E104]: cannot read the workflow: no such file or directory\n  --> testdata/none.toml\n   = help: see that the path is that of a file that you may read; `plume init` writes one to start from\n" {
 		t.Error(found.Text(false))
 	}
 	long := filepath.Join(t.TempDir(), "long.toml")
