@@ -304,9 +304,9 @@ var parted = []string{"cycles", "variables", "innovations", "held_out", "rejecti
 // is. Until the manifest is closed nothing is removed, so that a run whose end was
 // interrupted, or for whose end there was no room, can be resumed.
 func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status Status, resumable bool, cause error) error {
-	err := errors.Join(r.writeTrials(axes, trials), r.writeMetrics(metrics))
+	err := cmp.Or(r.writeTrials(axes, trials), r.writeMetrics(metrics)) // one says it all
 	if status != Interrupted {
-		err = errors.Join(err, r.mergeAll())
+		err = cmp.Or(err, r.mergeAll())
 	}
 	if err != nil {
 		status, resumable, cause = Failed, true, errors.Join(cause, err)
@@ -321,7 +321,7 @@ func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status 
 	if spare := r.spare(); !resumable {
 		maps.DeleteFunc(sums, func(name, _ string) bool { return slices.Contains(spare, strings.Split(name, "/")[0]) })
 	}
-	if err := errors.Join(err, sumErr, r.sync(), writeInfo(r.Dir, &r.info)); err != nil || resumable {
+	if err := cmp.Or(err, sumErr, r.sync(), writeInfo(r.Dir, &r.info)); err != nil || resumable {
 		return err
 	}
 	return r.Tidy()

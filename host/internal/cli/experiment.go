@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -496,7 +497,12 @@ type trialError struct {
 	err  error
 }
 
-func (e *trialError) Error() string { return fmt.Sprintf("%s: %v", e.name, e.err) }
+// Error takes the first of several errors: where one table cannot be written or closed
+// the others cannot either. trials.arrow has them all.
+func (e *trialError) Error() string {
+	first, _, _ := strings.Cut(e.err.Error(), "\n")
+	return e.name + ": " + first
+}
 
 func (e *trialError) Unwrap() error { return e.err }
 

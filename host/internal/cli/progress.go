@@ -24,7 +24,7 @@ type progress struct {
 
 	mu                          sync.Mutex
 	trialsDone, failed, counted int
-	done                        int // cycles, those that will never be run included
+	done, missing               int // cycles; missing ones will not be run
 	start, said                 time.Time
 }
 
@@ -44,18 +44,18 @@ func newProgress(w io.Writer, quiet bool, trials, cycles int) *progress {
 }
 
 // step counts one cycle.
-func (p *progress) step() { p.count(1, 1, 0, nil) }
+func (p *progress) step() { p.count(1, 1, 0, 0, nil) }
 
 // skip counts what was done before the run was resumed.
-func (p *progress) skip(cycles, trials int) { p.count(cycles, 0, trials, nil) }
+func (p *progress) skip(cycles, trials int) { p.count(cycles, 0, 0, trials, nil) }
 
 // ended counts a trial; missing cycles of it were not run.
-func (p *progress) ended(missing int, err error) { p.count(missing, 0, 1, err) }
+func (p *progress) ended(missing int, err error) { p.count(0, 0, missing, 1, err) }
 
-func (p *progress) count(done, counted, trials int, err error) {
+func (p *progress) count(done, counted, missing, trials int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.done, p.counted, p.trialsDone = p.done+done, p.counted+counted, p.trialsDone+trials
+	p.done, p.counted, p.missing, p.trialsDone = p.done+done, p.counted+counted, p.missing+missing, p.trialsDone+trials
 	if err != nil {
 		p.failed++
 	}
@@ -91,10 +91,11 @@ func (p *progress) texts() string {
 // rate says how fast it goes and how long the rest takes at this rate.
 func (p *progress) rate() string {
 	elapsed := time.Since(p.start)
-	if p.counted == 0 || p.done == p.cycles {
+	rest := p.cycles - p.done - p.missing
+	if p.counted == 0 || rest == 0 {
 		return roughly(elapsed)
 	}
-	left := time.Duration(float64(elapsed) / float64(p.counted) * float64(p.cycles-p.done))
+	left := time.Duration(float64(elapsed) / float64(p.counted) * float64(rest))
 	return fmt.Sprintf("%.0f/s, %s left", float64(p.counted)/elapsed.Seconds(), left.Round(time.Second))
 }
 

@@ -73,7 +73,7 @@ func (a *app) nothingLeft(dir string, info *archive.Info) (_ bool, err error) {
 		return true, err
 	}
 	a.say("%s is complete\n\nNext:\n  plume report %s\n  plume compare %s", dir, dir, dir)
-	return true, nil
+	return true, a.printRun(dir, info.Status, nil)
 }
 
 // reopen claims the run directory dir and checks that the run can go on with what is

@@ -381,6 +381,9 @@ func TestDiskIsFull(t *testing.T) {
 	if code != exitFailed && code != exitSomeFailed || !strings.Contains(text, "no space left on device") {
 		t.Fatalf("exit code %d\n%s", code, text)
 	}
+	if n := strings.Count(text, "filter \""); strings.Count(text, ": no space left on device") > n+1 {
+		t.Errorf("more than a line for each of %d trials and one for the run:\n%s", n, text)
+	}
 	dir := archive.List(disk)[0]
 	checkOpens(t, dir)
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", syscall.MS_REMOUNT, "size=64m"); err != nil {

@@ -49,19 +49,24 @@ func (a *app) conclude(r *result, err error) error {
 	if err == nil {
 		a.say("\nNext:\n  plume report %s\n  plume compare %s\n  plume verify %s", r.dir, r.dir, r.dir)
 	}
-	if !a.json {
-		fmt.Fprintln(a.stdout, r.dir)
-		return err
-	}
 	counts := map[archive.Status]int{}
 	for _, t := range r.trials {
 		counts[t.Status]++
 	}
-	return errors.Join(err, a.printJSON(struct {
-		Run    string                 `json:"run"`
-		Status archive.Status         `json:"status"`
-		Trials map[archive.Status]int `json:"trials"` // by how they ended
-	}{r.dir, r.status, counts}))
+	return errors.Join(err, a.printRun(r.dir, r.status, counts))
+}
+
+// printRun prints a run that has ended, and how many of its trials ended how.
+func (a *app) printRun(dir string, status archive.Status, trials map[archive.Status]int) error {
+	if a.json {
+		return a.printJSON(struct {
+			Run    string                 `json:"run"`
+			Status archive.Status         `json:"status"`
+			Trials map[archive.Status]int `json:"trials,omitempty"`
+		}{dir, status, trials})
+	}
+	_, err := fmt.Fprintln(a.stdout, dir)
+	return err
 }
 
 func (a *app) validate() *cobra.Command {
