@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
@@ -53,70 +52,30 @@ func (f *filter) Needs() []sdk.Capability {
 	return []sdk.Capability{sdk.LogLikelihood}
 }
 
-// Analyse implements sdk.Filter: it weights the members by their likelihood and,
-// when too few of them carry the weight, resamples. Metrics: weights_ess before
-// resampling, the number of different ancestors and whether it resampled. Cost:
-// O(N (n + m)), and O(N n min(N, n)) with jitter.
+// Analyse implements sdk.Filter. What it does is said at [filter.analyseWhole] and
+// [filter.analyseLocally].
 func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
-	if i, j, found := ensemble.NonFinite(p.Ensemble); found {
-		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", i), "value %d is %v, want a finite number", j, p.Ensemble.At(i, j))
-	}
-	if f.localization != nil {
-		return f.analyseLocally(p)
-	}
-	logWeights, err := reweight(p)
-	if err != nil {
+	if err := check(p); err != nil {
 		return nil, err
 	}
-	weights, logSum := ensemble.Normalise(nil, logWeights)
-	if math.IsInf(logSum, -1) {
-		return nil, sdk.Errorf(sdk.KindDiverged, "weights", "the observation is impossible for every one of the %d members", len(weights)).
-			WithHint("the ensemble has lost the truth: use more members, jitter or a wider observation error")
+	if f.Scheme == "local" {
+		return f.analyseLocally(p)
 	}
-	ess := ensemble.ESS(weights, len(weights))
-	a := &sdk.Analysis{Metrics: map[string]float64{"weights_ess": ess, "unique_ancestors": float64(len(weights)), "resampled": 0}}
-	if !f.resamples(ess, p) {
-		p.Into.Copy(p.Ensemble)
-		for i := range logWeights {
-			logWeights[i] -= logSum
-		}
-		a.LogWeights = logWeights
-		return a, nil
-	}
-	a.Ancestors = f.draw(weights, p.Seed.Child("resample", 0).Rand())
-	for i, from := range a.Ancestors {
-		copy(p.Into.RawRowView(i), p.Ensemble.RawRowView(from))
-	}
-	a.Metrics["unique_ancestors"], a.Metrics["resampled"] = float64(unique(a.Ancestors)), 1
-	f.jitter(p, a.Ancestors, weights)
-	return a, nil
+	return f.analyseWhole(p)
 }
 
-// resamples says whether the effective sample size is too small. A threshold of 1
-// means every cycle, also when all weights are equal. A cycle without
-// observations changes nothing.
-func (f *filter) resamples(ess float64, p *sdk.Problem) bool {
-	observed := slices.ContainsFunc(p.Observation, func(y float64) bool { return !math.IsNaN(y) })
-	members, _ := p.Ensemble.Dims()
-	return observed && (f.Threshold == 1 || ess < f.Threshold*float64(members))
-}
-
-// reweight returns the logarithms of the forecast weights times the likelihoods,
-// up to a common factor.
-func reweight(p *sdk.Problem) ([]float64, error) {
-	logWeights := make([]float64, p.Ensemble.RawMatrix().Rows)
-	copy(logWeights, p.LogWeights)
-	for i := range logWeights {
+// check refuses members and likelihoods that cannot be computed with.
+func check(p *sdk.Problem) error {
+	if i, j, found := ensemble.NonFinite(p.Ensemble); found {
+		return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", i), "value %d is %v, want a finite number", j, p.Ensemble.At(i, j))
+	}
+	members, _ := p.LogLikelihood.Dims()
+	for i := range members {
 		for k, l := range p.LogLikelihood.RawRowView(i) {
 			if math.IsNaN(l) || math.IsInf(l, 1) {
-				return nil, errLikelihood(i, k, l)
+				return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("log-likelihood of member %d", i), "component %d is %v, want a finite number or -Inf", k, l)
 			}
-			logWeights[i] += l
 		}
 	}
-	return logWeights, nil
-}
-
-func errLikelihood(member, component int, got float64) error {
-	return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("log-likelihood of member %d", member), "component %d is %v, want a finite number or -Inf", component, got)
+	return nil
 }

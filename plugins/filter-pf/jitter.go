@@ -16,19 +16,21 @@ import (
 //	h = jitter N^(-1/(d+4)),   d = n
 //
 // (Musso, Oudjane and Le Gland 2001, doi:10.1007/978-1-4757-3437-9_12, whose
-// optimal factor jitter is about 1 for Gaussian kernels). Streams: by member.
-// Cost: N n min(N, n), in parallel over members.
+// optimal factor jitter is about 1 for Gaussian kernels).
+//
+// Randomness: min(N, n) normals for each member that is moved, from its own stream. Cost:
+// N n min(N, n), in parallel over members.
 func (f *filter) jitter(p *sdk.Problem, ancestors []int, weights []float64) {
 	if f.Jitter == 0 {
 		return
 	}
-	rows, n := p.Into.Dims()
+	members, n := p.Into.Dims()
 	factor := covarianceFactor(p.Ensemble, weights)
-	factor.Scale(f.Jitter*math.Pow(float64(rows), -1/float64(n+4)), factor)
+	factor.Scale(f.bandwidth(members, n), factor)
 	seed := p.Seed.Child("jitter", 0)
 	rank, _ := factor.Dims()
-	const width = 1000 // members; fewer are not worth a goroutine
-	ensemble.InBlocks(rows, width, func() func(from, to int) {
+	const work = 1 << 13 // multiply-adds; fewer are not worth a goroutine
+	ensemble.InBlocks(members, max(1, work/(rank*n)), func() func(from, to int) {
 		z := make([]float64, rank)
 		return func(from, to int) {
 			for i := from; i < to; i++ {
@@ -43,6 +45,11 @@ func (f *filter) jitter(p *sdk.Problem, ancestors []int, weights []float64) {
 			}
 		}
 	})
+}
+
+// bandwidth returns h of [filter.jitter].
+func (f *filter) bandwidth(members, n int) float64 {
+	return f.Jitter * math.Pow(float64(members), -1/float64(n+4))
 }
 
 // jitters says whether member i, of members whose ancestors ascend, is moved.
@@ -67,13 +74,13 @@ func (f *filter) jitters(ancestors []int, i int) bool {
 // an ensemble that has lost the truth shrinks to a point: on Lorenz-63 that
 // happened in 5 of 20 runs of 10,000 cycles, in 3 of them for good, and so in none.
 func covarianceFactor(e *mat.Dense, weights []float64) *mat.Dense {
-	rows, n := e.Dims()
-	if ensemble.ESS(weights, rows) < 2 {
+	members, n := e.Dims()
+	if ensemble.ESS(weights, members) < 2 {
 		weights = nil
 	}
 	a := ensemble.Anomalies(nil, e, ensemble.Mean(nil, e, weights))
-	scaleRows(a, weights, 1-1/ensemble.ESS(weights, rows))
-	if rows <= n {
+	scaleRows(a, weights, 1-1/ensemble.ESS(weights, members))
+	if members <= n {
 		return a
 	}
 	var c mat.SymDense

@@ -33,33 +33,21 @@ import (
 // every neighbour and a decomposition of N³; for every value N², with rotation twice that.
 // In parallel, linear in n.
 func (f *filter) analyseLocally(p *sdk.Problem) (*sdk.Analysis, error) {
-	members, n := p.Ensemble.Dims()
-	if err := checkLocalInput(p); err != nil {
+	if err := checkEqualWeights(p.LogWeights); err != nil {
 		return nil, err
 	}
-	h := f.Jitter * math.Pow(float64(members), -1/float64(n+4))
+	_, n := p.Ensemble.Dims()
 	order, found := f.localization.Order(), make([]placed, n)
 	ensemble.InBlocks(n, 16, func() func(from, to int) {
-		here := &place{filter: f, problem: p, logWeights: make([]float64, members), weights: make([]float64, members)}
-		anomalies, moved := mat.NewVecDense(members, nil), mat.NewVecDense(members, nil)
+		here := newPlace(f, p)
 		return func(from, to int) {
 			for q := from; q < to; q++ {
 				j := order[q]
 				if q == from || !f.localization.SamePlace(order[q-1], j) {
 					here.moveTo(j)
 				}
+				here.update(j)
 				found[j] = here.placed
-				if !here.observed || here.err != nil {
-					continue
-				}
-				column := mat.Col(anomalies.RawVector().Data, j, p.Ensemble)
-				mean := floats.Sum(column) / float64(members)
-				floats.AddConst(-mean, column)
-				mean += floats.Dot(here.weights, column)
-				moved.MulVec(here.root, anomalies)
-				for i := range members {
-					p.Into.Set(i, j, mean+math.Sqrt(1+h*h)*moved.AtVec(i))
-				}
 			}
 		}
 	})
@@ -87,18 +75,11 @@ func keepUnobserved(into, forecast *mat.Dense, found []placed) {
 	}
 }
 
-func checkLocalInput(p *sdk.Problem) error {
-	if i, weight, found := ensemble.Unequal(p.LogWeights); found {
+// checkEqualWeights refuses the weights that another filter has left.
+func checkEqualWeights(logWeights []float64) error {
+	if i, weight, found := ensemble.Unequal(logWeights); found {
 		return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, but scheme = \"local\" wants equal ones", i, weight).
 			WithHint("let the filter before resample in every cycle")
-	}
-	rows, cols := p.LogLikelihood.Dims()
-	for i := range rows {
-		for k := range cols {
-			if l := p.LogLikelihood.At(i, k); math.IsNaN(l) || math.IsInf(l, 1) {
-				return errLikelihood(i, k, l)
-			}
-		}
 	}
 	return nil
 }
@@ -135,10 +116,19 @@ type place struct {
 	problem *sdk.Problem
 	placed
 
-	near       []taper.Neighbour
-	logWeights []float64
-	weights    []float64
-	root       *mat.Dense // sqrt(N - 1) C^(1/2)
+	near             []taper.Neighbour
+	logWeights       []float64
+	weights          []float64
+	root             *mat.Dense // sqrt(N - 1) C^(1/2)
+	widening         float64    // of the anomalies, by jitter
+	anomalies, moved *mat.VecDense
+}
+
+func newPlace(f *filter, p *sdk.Problem) *place {
+	members, n := p.Ensemble.Dims()
+	h := f.bandwidth(members, n)
+	return &place{filter: f, problem: p, logWeights: make([]float64, members), weights: make([]float64, members),
+		widening: math.Sqrt(1 + h*h), anomalies: mat.NewVecDense(members, nil), moved: mat.NewVecDense(members, nil)}
 }
 
 // moveTo prepares the analysis of state value j and those in its place.
@@ -160,6 +150,21 @@ func (p *place) moveTo(j int) {
 	}
 	if p.err = p.temper(j); p.err == nil {
 		p.err = p.transform()
+	}
+}
+
+// update writes the analysis of state value j, unless nothing is observed nearby. Cost: N².
+func (p *place) update(j int) {
+	if !p.observed || p.err != nil {
+		return
+	}
+	column := mat.Col(p.anomalies.RawVector().Data, j, p.problem.Ensemble)
+	mean := floats.Sum(column) / float64(len(column))
+	floats.AddConst(-mean, column)
+	mean += floats.Dot(p.weights, column)
+	p.moved.MulVec(p.root, p.anomalies)
+	for i := range column {
+		p.problem.Into.Set(i, j, mean+p.widening*p.moved.AtVec(i))
 	}
 }
 

@@ -281,15 +281,18 @@ func TestNothingObserved(t *testing.T) {
 
 // The number of processors does not matter, to the last bit.
 func TestProcessorsDoNotMatter(t *testing.T) {
-	const rows = 5000
-	f := configured(t, rows, map[string]any{"threshold": 1.0, "jitter": 1.0, "jitter_target": "all"})
-	one, many := problem(rows, 3, 14), problem(rows, 3, 14)
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	analyse(t, f, one)
-	runtime.GOMAXPROCS(4)
-	analyse(t, f, many)
-	if !mat.Equal(one.Into, many.Into) {
-		t.Error("the analysis differs")
+	for _, size := range [][2]int{{5000, 3}, {50, 500}} { // members pass in blocks of 910 and of 1
+		members, n := size[0], size[1]
+		f := configured(t, members, map[string]any{"threshold": 1.0, "jitter": 1.0, "jitter_target": "all"})
+		one, many := problem(members, n, 14), problem(members, n, 14)
+		before := runtime.GOMAXPROCS(1)
+		analyse(t, f, one)
+		runtime.GOMAXPROCS(4)
+		analyse(t, f, many)
+		runtime.GOMAXPROCS(before)
+		if !mat.Equal(one.Into, many.Into) {
+			t.Errorf("%d members of %d values: the analysis differs", members, n)
+		}
 	}
 }
 
