@@ -11,12 +11,12 @@ import (
 // multiplied by: its mean and variance. It is carried from cycle to cycle.
 type estimate struct{ factor, variance float64 }
 
-// The estimate starts at no inflation, and drifts by a hundredth (standard deviation)
-// from cycle to cycle, so that the past is forgotten.
-var (
-	firstEstimate = estimate{factor: 1, variance: 0.01}
-	drift         = 1e-4
-)
+// firstEstimate is no inflation, known to a tenth (standard deviation).
+var firstEstimate = estimate{factor: 1, variance: 0.01}
+
+// drift is by how much the variance grows from cycle to cycle, so that the past is
+// forgotten: the factor drifts by a hundredth (standard deviation).
+const drift = 1e-4
 
 // inflation returns the factor on the forecast's anomalies. Variances are never
 // made smaller.

@@ -20,7 +20,7 @@ import (
 // Source: RTPS, Whitaker and Hamill 2012, doi:10.1175/MWR-D-11-00276.1.
 func relaxSpread(into, e *mat.Dense, share, target float64) {
 	members, n := e.Dims()
-	width := min(n, max(32, 1<<15/members))
+	width := blockWidth(members, n)
 	ensemble.InBlocks(n, width, func() func(from, to int) {
 		mean, before, after := make([]float64, width), make([]float64, width), make([]float64, width)
 		return func(from, to int) {

@@ -59,7 +59,10 @@ func (q *shrinkage) apply(a []float64) []float64 {
 	return q.inner
 }
 
-// bidiagonalise fills U, V and B, starting from the unit vector start.
+// bidiagonalise fills U, V and B, starting from the unit vector start, until residual, which
+// is that of conjugate gradients for (I + S S') x = start, is rounding. Its factors are
+// those of the elimination of I + B B' from the first row on, with pivots
+// alpha^2 + rest.
 func (q *shrinkage) bidiagonalise(start []float64) {
 	n, m := len(start), q.s.Rows
 	q.left, q.right = resized(q.left, n*(n+1)), resized(q.right, n*m)

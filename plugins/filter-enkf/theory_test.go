@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -289,61 +290,74 @@ func TestAccurateObservations(t *testing.T) {
 
 func TestInflationScalesAnomalies(t *testing.T) {
 	l, e := newLinear(3, 4), forecast(10, 4, 3)
-	for _, scheme := range []string{"stochastic", "etkf"} {
+	for _, params := range everyScheme(true) {
 		plain, inflated := l.problem(e, 1), l.problem(e, 1)
-		analyse(t, configured(t, 10, map[string]any{"scheme": scheme}), plain)
-		analyse(t, configured(t, 10, map[string]any{"scheme": scheme, "inflation": 1.5}), inflated)
+		analyse(t, placed(t, 10, scattered(4, 1), scattered(3, 2), params), plain)
+		analyse(t, placed(t, 10, scattered(4, 1), scattered(3, 2), with(params, map[string]any{"inflation": 1.5})), inflated)
 		m1, c1 := moments(plain.Into)
 		m2, c2 := moments(inflated.Into)
-		near(t, "mean", m2, m1, 1e-12)
+		near(t, fmt.Sprint(params, " mean"), m2, m1, 1e-12)
 		c1.Scale(1.5*1.5, c1)
-		near(t, "covariance", c2.RawMatrix().Data, c1.RawMatrix().Data, 1e-11)
+		near(t, fmt.Sprint(params, " covariance"), c2.RawMatrix().Data, c1.RawMatrix().Data, 1e-11)
 	}
 }
 
-// Renumbering the members renumbers the ETKF's analysis and nothing else.
+// Renumbering the members renumbers the analysis of schemes without randomness and nothing
+// else.
 func TestMemberPermutation(t *testing.T) {
-	const rows, n = 8, 4
-	l, e := newLinear(3, n), forecast(rows, n, 3)
+	const rows, n, m = 8, 4, 3
+	l, e := newLinear(m, n), forecast(rows, n, 3)
 	order := []int{3, 1, 7, 0, 2, 6, 5, 4}
 	permuted := mat.NewDense(rows, n, nil)
 	for i, from := range order {
 		permuted.SetRow(i, e.RawRowView(from))
 	}
-	f := configured(t, rows, nil)
-	a, b := l.problem(e, 1), l.problem(permuted, 1)
-	analyse(t, f, a)
-	analyse(t, f, b)
-	for i, from := range order {
-		near(t, "row", b.Into.RawRowView(i), a.Into.RawRowView(from), 1e-11)
+	for _, params := range everyScheme(false) {
+		f := placed(t, rows, scattered(n, 1), scattered(m, 2), params)
+		a, b := l.problem(e, 1), l.problem(permuted, 1)
+		analyse(t, f, a)
+		analyse(t, f, b)
+		for i, from := range order {
+			near(t, fmt.Sprint(params), b.Into.RawRowView(i), a.Into.RawRowView(from), 1e-11)
+		}
 	}
 }
 
-// Units do not matter: observations in other units, with their variances, and
-// state values in other units give the same analysis in those units.
+// Units do not matter: an observation in other units, with its variance, and a state
+// value in other units give the same analysis in those units. Rounding is amplified by the
+// condition of the decompositions, some thousands of ulps: 1e-10 of values of order 1 to 10.
 func TestUnits(t *testing.T) {
-	const rows, n, m = 9, 4, 3
+	const rows, n, m, observedUnit, stateUnit = 9, 4, 3, 1000, 1e-4
 	l, e := newLinear(m, n), forecast(rows, n, 3)
 	scaled := linear{h: mat.DenseCopyOf(l.h), variance: slices.Clone(l.variance), y: slices.Clone(l.y)}
-	scaled.y[1] *= 1000
-	scaled.variance[1] *= 1e6
+	scaled.y[1] *= observedUnit
+	scaled.variance[1] *= observedUnit * observedUnit
 	for j := range n {
-		scaled.h.Set(1, j, l.h.At(1, j)*1000)
-		scaled.h.Set(0, j, scaled.h.At(0, j))
+		scaled.h.Set(1, j, l.h.At(1, j)*observedUnit)
 	}
-	for _, scheme := range []string{"stochastic", "etkf"} {
-		f := configured(t, rows, map[string]any{"scheme": scheme})
-		a, b := l.problem(e, 1), scaled.problem(e, 1)
+	inUnits := mat.DenseCopyOf(e)
+	for i := range rows {
+		inUnits.Set(i, 2, e.At(i, 2)*stateUnit)
+	}
+	for k := range m {
+		scaled.h.Set(k, 2, scaled.h.At(k, 2)/stateUnit)
+	}
+	for _, params := range everyScheme(true) {
+		f := placed(t, rows, scattered(n, 1), scattered(m, 2), params)
+		a, b := l.problem(e, 1), scaled.problem(inUnits, 1)
 		analyse(t, f, a)
 		analyse(t, f, b)
-		near(t, scheme, b.Into.RawMatrix().Data, a.Into.RawMatrix().Data, 1e-10)
+		for i := range rows {
+			b.Into.Set(i, 2, b.Into.At(i, 2)/stateUnit)
+		}
+		near(t, fmt.Sprint(params), b.Into.RawMatrix().Data, a.Into.RawMatrix().Data, 1e-10)
 	}
 }
 
 // State values are worked on in blocks, with few observations by another order of
 // products: a state that is long gives, value by value, what its parts give.
 func TestLongStates(t *testing.T) {
-	const rows, short, copies = 12, 4, 1000 // blocks are of 2730 columns
+	const rows, short, copies = 12, 4, 1000 // blocks are of 256 columns
 	for _, m := range []int{2, 9} {         // k below and above N/2
 		l, e := newLinear(m, short), forecast(rows, short, 3)
 		long := mat.NewDense(rows, short*copies, nil)
@@ -394,10 +408,10 @@ func TestZeroSpread(t *testing.T) {
 	for i := range 6 {
 		e.SetRow(i, []float64{1, 2, 3, 4})
 	}
-	for _, params := range []map[string]any{{"scheme": "etkf"}, {"scheme": "stochastic"}} {
+	for _, params := range everyScheme(true) {
 		p := l.problem(e, 1)
-		analyse(t, configured(t, 6, params), p)
-		near(t, "analysis", p.Into.RawMatrix().Data, e.RawMatrix().Data, 1e-14)
+		analyse(t, placed(t, 6, scattered(4, 1), scattered(3, 2), params), p)
+		near(t, fmt.Sprint(params), p.Into.RawMatrix().Data, e.RawMatrix().Data, 1e-14)
 	}
 	p := l.problem(e, 1)
 	p.Simulated.Zero()

@@ -33,7 +33,7 @@ type update struct {
 func (u *update) apply(into, e *mat.Dense, prior, inflation float64) {
 	members, n := e.Dims()
 	left, right := u.factors(prior, inflation)
-	width := min(n, max(32, min(256, 1<<15/members)))
+	width := blockWidth(members, n)
 	mean := make([]float64, n)
 	ensemble.InBlocks(n, width, func() func(from, to int) {
 		anomalies, products := mat.NewDense(members, width, nil), new(mat.Dense)
@@ -75,6 +75,10 @@ func (u *update) factors(prior, inflation float64) (left, right *mat.Dense) {
 	linalg.Mul(whole, left, u.left.T())
 	return whole, nil
 }
+
+// blockWidth returns how many of n columns to work on at a time: few enough that a
+// block stays in a cache of a megabyte, and enough that a row of it is worth a loop.
+func blockWidth(members, n int) int { return min(n, max(32, min(256, 1<<15/members))) }
 
 // columns returns a view of columns from to to-1 of m.
 func columns(m *mat.Dense, from, to int) *mat.Dense {
