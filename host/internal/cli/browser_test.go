@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -25,6 +26,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/report"
 	"github.com/plume-da/plume/sdk/wire/table"
 )
@@ -290,6 +292,28 @@ func TestReportOfSeeds(t *testing.T) {
 	}
 }
 
+// withoutFiles makes of a run one that never had the files.
+func withoutFiles(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	info, err := archive.ReadInfo(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		delete(info.Files, name)
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := json.Marshal(info)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "run.json"), text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestReportInBrowser(t *testing.T) {
 	b := openBrowser(t)
 	t.Run("lorenz63", func(t *testing.T) {
@@ -332,11 +356,7 @@ func TestReportInBrowser(t *testing.T) {
 		// while it goes on nothing but the workflow says what its trials are
 		dir := filepath.Dir(path)
 		rows := eval[int](t, b, `document.querySelectorAll("#scores-analysis tbody tr").length`)
-		for _, name := range []string{"trials.arrow", "metrics.arrow"} {
-			if err := os.Remove(filepath.Join(dir, name)); err != nil {
-				t.Fatal(err)
-			}
-		}
+		withoutFiles(t, dir, "trials.arrow", "metrics.arrow")
 		b.check(t, page(t, dir), charts...)
 		if got := eval[int](t, b, `document.querySelectorAll("#scores-analysis tbody tr").length`); got != rows-2 { // without baselines
 			t.Errorf("%d rows of scores, want %d", got, rows-2)
@@ -360,11 +380,7 @@ func TestReportInBrowser(t *testing.T) {
 	})
 	t.Run("old", func(t *testing.T) {
 		dir := filepath.Dir(reported(t, reportedTwin))
-		for _, name := range []string{"variables.arrow", "innovations.arrow", "timings.arrow", "rank_histogram.arrow", "workflow.resolved.toml"} {
-			if err := os.Remove(filepath.Join(dir, name)); err != nil {
-				t.Fatal(err)
-			}
-		}
+		withoutFiles(t, dir, "variables.arrow", "innovations.arrow", "timings.arrow", "rank_histogram.arrow", "workflow.resolved.toml")
 		b.check(t, page(t, dir), "rmse", "score", "ess", "differences")
 	})
 	t.Run("empty", func(t *testing.T) {
