@@ -1,4 +1,5 @@
-// Package ensemble holds the moments of weighted ensembles. Rows are members.
+// Package ensemble holds what filters share: the moments of weighted ensembles, their
+// rotation and the scale of their spread. Rows are members.
 //
 // Functions fill and return dst, which may be nil, in which case it is made. They
 // do not modify their other arguments. A nil slice of weights means equal weights;
