@@ -384,7 +384,7 @@ func (p *Param) inRange(v any) bool {
 	default:
 		return true
 	}
-	return !math.IsNaN(x) &&
+	return !math.IsNaN(x) && !math.IsInf(x, 0) &&
 		(p.Min == nil || x >= *p.Min) && (p.Max == nil || x <= *p.Max) &&
 		(p.Above == nil || x > *p.Above) && (p.Below == nil || x < *p.Below)
 }

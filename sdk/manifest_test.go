@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
@@ -115,6 +116,7 @@ func TestResolveRefusals(t *testing.T) {
 		{"unknown", map[string]any{"depths": depths, "aera": 1.0}, "aera: lake has no such parameter"},
 		{"type", map[string]any{"depths": depths, "area": "big"}, `area: must be a number above 0, but is the string "big"`},
 		{"range", map[string]any{"depths": depths, "area": 0.0}, "area: must be a number above 0, but is 0"},
+		{"infinite", map[string]any{"depths": depths, "area": math.Inf(1)}, "area: must be a number above 0, but is +Inf"},
 		{"fraction", map[string]any{"depths": depths, "layers": 2.5}, "layers: must be an integer in [1, 9], but is 2.5"},
 		{"choice", map[string]any{"depths": depths, "scheme": "rk5"}, `scheme: must be one of rk4, euler, but is the string "rk5"`},
 		{"item", map[string]any{"depths": []any{1.0, -1.0}}, "depths: must be a list of numbers of at least 0, but item 2 is -1"},
