@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/workflow"
@@ -155,6 +156,26 @@ func (a *app) say(format string, args ...any) {
 	if !a.quiet {
 		fmt.Fprintf(a.stderr, format+"\n", args...)
 	}
+}
+
+// plain matches what a shell takes as one word, as it is.
+var plain = regexp.MustCompile(`^[\pL\pN@%+=:,./_-]+$`)
+
+// next says which commands may come next: pairs of a command and what it takes.
+func (a *app) next(pairs ...string) {
+	text := "\nNext:"
+	for i := 0; i < len(pairs); i += 2 {
+		text += "\n  plume " + pairs[i] + " " + word(pairs[i+1])
+	}
+	a.say("%s", text)
+}
+
+// word quotes what a shell would not take as one word.
+func word(s string) string {
+	if plain.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // findings is the error of a workflow that is not valid.

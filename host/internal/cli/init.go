@@ -63,7 +63,7 @@ func (a *app) initWorkflow(dir string) error {
 	if err != nil {
 		return usage("%v", err)
 	}
-	return a.started(files, "plume run "+files[0])
+	return a.started(files, "plume run "+word(files[0]))
 }
 
 func (a *app) initPlugin(p scaffold.Plugin) error {

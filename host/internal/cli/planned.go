@@ -40,7 +40,7 @@ estimate the time. It writes nothing.`,
 				err = closed
 			}
 			if err == nil {
-				a.say("\nNext:\n  plume run %s", s.path)
+				a.next("run", s.path)
 			}
 			return err
 		},

@@ -72,7 +72,8 @@ func (a *app) nothingLeft(dir string, info *archive.Info) (_ bool, err error) {
 		}
 		return true, err
 	}
-	a.say("%s is complete\n\nNext:\n  plume report %s\n  plume compare %s", dir, dir, dir)
+	a.say("%s is complete", dir)
+	a.next("report", dir, "compare", dir)
 	return true, a.printRun(dir, info.Status, nil)
 }
 

@@ -47,7 +47,7 @@ func (a *app) conclude(r *result, err error) error {
 	}
 	a.show(r)
 	if err == nil {
-		a.say("\nNext:\n  plume report %s\n  plume compare %s\n  plume verify %s", r.dir, r.dir, r.dir)
+		a.next("report", r.dir, "compare", r.dir, "verify", r.dir)
 	}
 	counts := map[archive.Status]int{}
 	for _, t := range r.trials {
@@ -96,7 +96,8 @@ first layer that has any are shown, with their place and a remedy.`,
 					return err
 				}
 			}
-			a.say("%s is valid\n\nNext:\n  plume plan %s\n  plume run %s", s.path, s.path, s.path)
+			a.say("%s is valid", s.path)
+			a.next("plan", s.path, "run", s.path)
 			if a.json {
 				return a.printJSON(struct {
 					Workflow string `json:"workflow"`

@@ -67,11 +67,12 @@ func (a *app) listRuns(root string) error {
 	}
 	switch {
 	case len(dirs) == 0:
-		a.say("there are no runs below %s\n\nNext:\n  plume run WORKFLOW", root)
+		a.say("there are no runs below %s", root)
+		a.next("run", "WORKFLOW")
 	case resumable != "":
-		a.say("\nNext:\n  plume resume %s", resumable)
+		a.next("resume", resumable)
 	default:
-		a.say("\nNext:\n  plume report %s", archive.Last)
+		a.next("report", dirs[len(dirs)-1])
 	}
 	return unread
 }

@@ -48,7 +48,7 @@ func (a *app) show(r *result) {
 		fmt.Fprintf(a.stderr, "... and %s more; all are in metrics.arrow\n", plural(more, "row"))
 	}
 	if r.left {
-		a.say("\nNext:\n  plume resume %s", r.dir)
+		a.next("resume", r.dir)
 	}
 }
 

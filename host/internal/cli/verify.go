@@ -139,7 +139,8 @@ func (a *app) checkRun(dir string) error {
 	if n > 0 {
 		return &exitError{exitDiffers, fmt.Errorf("%s: %s", dir, plural(n, "difference"))}
 	}
-	a.say("%s: all files are as the run left them\n\nNext:\n  plume report %s", dir, dir)
+	a.say("%s: all files are as the run left them", dir)
+	a.next("report", dir)
 	return nil
 }
 
