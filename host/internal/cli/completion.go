@@ -219,6 +219,8 @@ func paramSettings(ctx context.Context, prefix, plugin string) map[string][]stri
 	if !slices.Contains(launch.DefaultPath().List(), plugin) {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
+	defer cancel()
 	settings := map[string][]string{}
 	_ = withPlugin(ctx, plugin, completionTimeout, func(p *sdk.Plugin) error { // one that does not start has none
 		for _, param := range p.Manifest.Params {

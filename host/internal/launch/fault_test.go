@@ -145,7 +145,7 @@ func TestFaultsAtTheStart(t *testing.T) {
 		"flood": {argv: []string{"./raw", "flood"}, kind: sdk.KindPlugin, code: -1,
 			text: []string{`wrote "xxxxxxxx`, "before the handshake"}},
 		"silent": {argv: []string{"./raw", "silent"}, timeout: time.Second, kind: sdk.KindDeadline, code: -1,
-			text: []string{"was not ready after 1s"}},
+			text: []string{"was not ready after 1s; what takes long belongs into its configuration"}},
 		"exit": {argv: []string{"./raw", "exit"}, kind: sdk.KindCrash, code: 3,
 			text: []string{"the process exited with code 3 before it was ready"}, stderr: []string{"cannot load liblake.so"}},
 		"version": {argv: []string{"./raw", "version"}, kind: sdk.KindPlugin, code: -1,
@@ -153,7 +153,8 @@ func TestFaultsAtTheStart(t *testing.T) {
 		"dead": {argv: []string{"./raw", "dead"}, kind: sdk.KindCrash, code: -1, text: []string{"the connection is gone"}},
 		"mute": {argv: []string{"./raw", "mute"}, timeout: time.Second, kind: sdk.KindDeadline, code: -1,
 			text: []string{"was not ready after 1s"}},
-		"not a plugin": {argv: []string{"true"}, kind: sdk.KindCrash, code: 0, text: []string{"exited with code 0 before it was ready"}},
+		"not a plugin": {argv: []string{"true"}, kind: sdk.KindCrash, code: 0,
+			text: []string{"exited with code 0 before it was ready; a plugin stays until it is asked to end"}},
 		"no #!": {argv: []string{filepath.Join(notAProgram, "script")}, kind: sdk.KindPlugin, code: -1,
 			text: []string{"cannot run ", "#! line"}},
 	} {

@@ -15,7 +15,7 @@ import (
 // Options says how plugins are started. The zero value is fine.
 type Options struct {
 	// StartTimeout is how long a plugin may take until it has described itself;
-	// 0: 10 s.
+	// 0: a minute, which is not too short for programs that load large libraries.
 	StartTimeout time.Duration
 	// Env holds additions to the environment of plugins, "NAME=value". Of the
 	// host's own environment they see a short list of variables only.
@@ -58,7 +58,7 @@ type Pool struct {
 // NewPool returns an empty pool. Close it when no plugin is needed any more.
 func NewPool(o Options) (*Pool, error) {
 	if o.StartTimeout == 0 {
-		o.StartTimeout = 10 * time.Second
+		o.StartTimeout = time.Minute
 	}
 	sockets, err := socketDir()
 	if err != nil {

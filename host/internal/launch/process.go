@@ -160,7 +160,8 @@ func (p *Process) startError(ctx, started context.Context, err error, timeout ti
 			e.Hint = "a plugin stays until it is asked to end: the last thing its program does is to serve it"
 		}
 	case timedOut:
-		e = sdk.Errorf(sdk.KindDeadline, where, "was not ready after %v", timeout)
+		e = sdk.Errorf(sdk.KindDeadline, where, "was not ready after %v", timeout).
+			WithHint("what takes long belongs into its configuration, such as a setup in Python, which the workflow's timeout bounds")
 	case spoke && version != rpc.ProtocolVersion:
 		e = sdk.Errorf(sdk.KindPlugin, where, "speaks version %d of the protocol, this plume speaks %d", version, rpc.ProtocolVersion).
 			WithHint("build the plugin against this version of plume")
