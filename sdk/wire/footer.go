@@ -22,6 +22,9 @@ func CheckFooter(f io.ReaderAt, size int64) error {
 	if _, err := f.ReadAt(end[:], size-tail); err != nil {
 		return err
 	}
+	if string(end[4:]) != "ARROW1" {
+		return errors.New("is no Arrow file, or its end is missing; a stream is to be written as a file")
+	}
 	n := int64(binary.LittleEndian.Uint32(end[:4]))
 	if n > size-tail {
 		return errSchema

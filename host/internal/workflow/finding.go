@@ -207,6 +207,9 @@ func numberRemedy(s string, k *key) string {
 	if err != nil || k.kind == integer && v != math.Trunc(v) || k.kind != number && k.kind != integer && k.kind != numbers {
 		return ""
 	}
+	if k.kind == integer && math.Abs(v) >= 1<<63 {
+		return "write a number that fits in 64 bits"
+	}
 	if _, err := strconv.ParseFloat(s, 64); err != nil {
 		return "arithmetic starts with an equals sign: \"=" + shorten(s) + `"`
 	}

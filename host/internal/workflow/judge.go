@@ -31,7 +31,7 @@ func (w *Workflow) judgeTime(found *Diagnostics) {
 	if n == nil || n.table == nil {
 		return
 	}
-	if t.Unit == 0 && (!t.Start.Date.IsZero() || t.Window.Wall > 0) {
+	if t.Unit == 0 && n.table["unit"] == nil && (!t.Start.Date.IsZero() || t.Window.Wall > 0) {
 		(&checker{found: found}).missing(n, "time", lookup(lookup(schema.keys, "time").keys, "unit"))
 	}
 }
