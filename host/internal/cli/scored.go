@@ -108,7 +108,7 @@ func (r *scored) readMetrics() (map[int32]score.Mean, []scoredBaseline, error) {
 	var baselines []scoredBaseline
 	means, isTrial, known := map[int32]score.Mean{}, t.Valid[slices.Index(t.Names, "trial")], map[string]bool{}
 	for i := range t.Rows {
-		known[metric[i]] = known[metric[i]] || stage[i] == r.stage
+		known[metric[i]] = known[metric[i]] || stage[i] == r.stage && isTrial[i]
 		if metric[i] != r.metric || stage[i] != r.stage {
 			continue
 		}
@@ -121,6 +121,9 @@ func (r *scored) readMetrics() (map[int32]score.Mean, []scoredBaseline, error) {
 	}
 	if len(means) == 0 {
 		maps.DeleteFunc(known, func(_ string, ofStage bool) bool { return !ofStage })
+		if len(known) == 0 {
+			return nil, nil, fmt.Errorf("%s: there is nothing to compare: no trial has finished", r.dir)
+		}
 		return nil, nil, usage("--metric: %s has no %s of the %s; it has %s", r.dir, r.metric, r.stage, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 	}
 	return means, baselines, nil
