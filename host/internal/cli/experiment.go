@@ -98,7 +98,7 @@ func (a *app) withPlugins(ctx context.Context, s *source, how running, claim fun
 		return nil, err
 	}
 	trials, cycles := e.sweep.Size()
-	a.say("%s: %s of %d cycles, %d at a time\nresults: %s", e.workflow.Experiment.Name, plural(trials, "trial"), cycles/trials, how.workers, e.run.Dir)
+	a.say("%s: %s of %s, %d at a time\nresults: %s", e.workflow.Experiment.Name, plural(trials, "trial"), plural(cycles/trials, "cycle"), how.workers, e.run.Dir)
 	e.progress = newProgress(a.stderr, a.quiet, trials, cycles)
 	finishCycles(ctx)
 	e.execute(ctx)
