@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -469,6 +470,11 @@ func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Obs
 	if m := o.observed.Layout.Size(); len(end.ErrorVariance) != 0 && len(end.ErrorVariance) != m {
 		return nil, contract("answer", "%d error variances for %d observed values", len(end.ErrorVariance), m)
 	}
+	for j, v := range end.ErrorVariance {
+		if !(v > 0) || math.IsInf(v, 1) {
+			return nil, contract("answer", "error variance %d is %v; want a finite number above 0", j, v)
+		}
+	}
 	return &sdk.ObserveResult{ErrorVariance: end.ErrorVariance, Metrics: end.Metrics}, nil
 }
 
@@ -516,5 +522,21 @@ func analysisOf(end *pb.CallEnd, members int) (*sdk.Analysis, error) {
 			return nil, contract("answer", "%d %s for %d members", n, name, members)
 		}
 	}
-	return a, nil
+	return a, checkWeights(a.LogWeights)
+}
+
+// checkWeights says whether logWeights are normalised, within 1e-9: the rounding of
+// members and of their logarithms is far below that. None are all equal.
+func checkWeights(logWeights []float64) error {
+	if logWeights == nil {
+		return nil
+	}
+	var sum float64
+	for _, w := range logWeights {
+		sum += math.Exp(w)
+	}
+	if !(math.Abs(sum-1) < 1e-9) {
+		return contract("answer", "the weights sum to %v, want 1; normalise the log-weights", sum)
+	}
+	return nil
 }

@@ -174,7 +174,7 @@ BROKEN = {
 
         serve(Broken)
         ''',
-        "the weights sum to 12",
+        "answer: the weights sum to 12, want 1; normalise the log-weights",
     ),
     "weights of another number": (
         """
@@ -201,6 +201,35 @@ BROKEN = {
         serve(Broken)
         """,
         'needs: is "predicted"; want a list, ("predicted",)',
+    ),
+    "weights that are not finite": (
+        """
+        class Broken(Filter):
+            \"Broken on purpose.\"
+
+            def analyse(self, p):
+                return Analysis(p.ensemble, log_weights=np.full(len(p.ensemble), np.nan))
+
+        serve(Broken)
+        """,
+        "answer: the weights sum to NaN, want 1; normalise the log-weights",
+    ),
+    "an error variance of 0": (
+        """
+        class Broken(ObservationOperator):
+            \"Broken on purpose.\"
+
+            variables = {"a": "1"}
+
+            def observe(self, x, t):
+                return x[:, :1]
+
+            def error_variance(self):
+                return 0.0
+
+        serve(Broken)
+        """,
+        "answer: error variance 0 is 0; want a finite number above 0",
     ),
     "one observation of another length": (
         """
