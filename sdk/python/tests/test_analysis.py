@@ -192,6 +192,9 @@ def test_the_reader_on_whole_runs(folder):
     assert both.x.sel(trial=2).equals(run.ensemble("analysis", trial=2).x.assign_coords(both.sel(trial=2).coords))
     assert run.ensemble("analysis", trial=2).parent.notnull().any()  # where it has resampled
     assert run.ensemble("analysis", trial=1).parent.isnull().all()
+    assert run.ensemble("analysis", trial=np.int64(2)).equals(run.ensemble("analysis", trial=2))
+    with pytest.raises(TypeError, match="'str' object cannot be interpreted as an integer"):
+        run.ensemble("analysis", trial="2")
     observed = run.observations()
     assert observed.sizes["cycle"] == 30
     errors = observed.x - run.truth().x.sel(cycle=observed.cycle)

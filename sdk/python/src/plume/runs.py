@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import numbers
+import operator
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -54,22 +56,22 @@ class Run:
         Of several trials, or with None all that have members, the first dimension is trial,
         with filter and replicate as its coordinates; what a smaller ensemble or a shorter
         trial lacks is NaN. Raises ValueError when the run stored none of that stage."""
-        if isinstance(trial, int):
+        if isinstance(trial, (int, numbers.Integral)):
             return self._dataset(f"ensemble/trial={trial:04d}/part-00000", stage=stage)
         import xarray
 
         if trial is None:
             found = (re.fullmatch(r"trial=(\d+)", d.name) for d in self.path.glob("ensemble/*"))
             trial = sorted(int(m[1]) for m in found if m)
-        numbers = list(trial)
-        if not numbers:
+        chosen = [operator.index(n) for n in trial]
+        if not chosen:
             raise ValueError(f"{self.path} stored no ensembles; see output.ensemble in the workflow")
-        data = [self.ensemble(stage, n) for n in numbers]
-        joined = xarray.concat(data, xarray.DataArray(numbers, dims="trial", name="trial"), join="outer")
+        data = [self.ensemble(stage, n) for n in chosen]
+        joined = xarray.concat(data, xarray.DataArray(chosen, dims="trial", name="trial"), join="outer")
         keys = ["trial", "filter", "replicate"]
         rows = {row["trial"]: row for row in self._read("cycles").group_by(keys).aggregate([]).to_pylist()}
         return joined.assign_coords(
-            {name: ("trial", [rows[n][name] for n in numbers]) for name in ("filter", "replicate")}
+            {name: ("trial", [rows[n][name] for n in chosen]) for name in ("filter", "replicate")}
         )
 
     def truth(self, replicate: int = 1, number: int = 0) -> Any:
