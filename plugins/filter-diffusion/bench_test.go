@@ -73,6 +73,19 @@ func BenchmarkJoint(b *testing.B) {
 	}
 }
 
+// BenchmarkLocal measures an analysis of scheme joint with a cutoff, every second value seen.
+func BenchmarkLocal(b *testing.B) {
+	for _, n := range []int{40, 10_000} {
+		b.Run(fmt.Sprintf("20x%d", n), func(b *testing.B) {
+			p := twinProblem(20, n, n/2)
+			f := mustLocal(b, map[string]any{"cutoff": 10.0}, p, float64(n))
+			for b.Loop() {
+				analyse(b, f, p)
+			}
+		})
+	}
+}
+
 // BenchmarkSpan measures the ODE for few members of many values, in the span of
 // the ensemble and directly.
 func BenchmarkSpan(b *testing.B) {

@@ -51,7 +51,7 @@ func configureLocal(params map[string]any, members int, state, space *sdk.Layout
 	return f.(*filter), nil
 }
 
-func mustLocal(t *testing.T, params map[string]any, p *sdk.Problem, length float64) *filter {
+func mustLocal(t testing.TB, params map[string]any, p *sdk.Problem, length float64) *filter {
 	t.Helper()
 	members, n := p.Ensemble.Dims()
 	f, err := configureLocal(params, members, ring(n, length), ring(len(p.Observation), length))
