@@ -61,6 +61,31 @@ func TestScaleIsBelievedWhenItMust(t *testing.T) {
 	}
 }
 
+// One surprise among innovations as large as they should be, s² = 1, does not widen: of weight 10,
+// that of 19 cycles, squares 0.9 20 + 4 2 = 26 leave l² = (26 / (1 + 2 sqrt(2/19)) - 10) / 10 = 0.58. Nor does it
+// matter how large it is; but that it comes again does.
+func TestOneSurpriseIsNotBelieved(t *testing.T) {
+	cycle := func(innovation float64) *observedSpace {
+		return &observedSpace{variance: []float64{1}, innovation: []float64{innovation}}
+	}
+	for _, surprise := range []float64{5, 1e6} {
+		var seen innovations
+		for range 200 {
+			seen = seen.with(cycle(math.Sqrt2))
+		}
+		seen = seen.with(cycle(surprise))
+		if got := seen.scale(); math.Abs(got*got-0.58) > 0.005 {
+			t.Errorf("one of %g: scale² %.3f, want 0.58", surprise, got*got)
+		}
+		for range 19 {
+			seen = seen.with(cycle(surprise))
+		}
+		if got := seen.scale(); got != largestBelieved {
+			t.Errorf("20 of %g: scale %.3f, want %g", surprise, got, largestBelieved)
+		}
+	}
+}
+
 // The spread of an analysis becomes that of its error: with t cycles of k components, innovations
 // of variance 1 + (1 + q) s² for predicted s² have on average score q I and information I = t k/2 (s² /
 // (1 + s²))², so that the factor is sqrt(1 + q I / (trusted + I)), of which sums over 2000 k draws of
