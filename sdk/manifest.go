@@ -207,11 +207,15 @@ func (m *Manifest) ResolveStep(step float64) (float64, error) {
 
 // WholeSteps returns how many time steps make up a span of model time, and whether their
 // ratio is whole to 1e-9, relative. Of more than 5e8 steps that cannot be told, and none
-// make up a span above 0.
-func WholeSteps(span, step float64) (int, bool) {
+// make up a span above 0. Where it is not whole, the number is the nearest there can be.
+func WholeSteps(span, step float64) (steps int, whole bool) {
+	const most = 5e8
 	ratio := span / step
-	whole := math.Round(ratio)
-	return int(whole), math.Abs(ratio-whole) <= 1e-9*ratio && ratio <= 5e8
+	nearest := math.Round(ratio)
+	if whole = math.Abs(ratio-nearest) <= 1e-9*ratio && ratio <= most; !whole {
+		nearest = min(max(1, nearest), most)
+	}
+	return int(nearest), whole
 }
 
 // CheckError says whether the operator knows the error distribution of e and its

@@ -24,11 +24,10 @@ func Steps(interval, step float64) (int, error) {
 	if !(step > 0) || !(interval >= 0) || math.IsInf(interval, 0) {
 		return 0, sdk.Errorf(sdk.KindConfig, "step", "got a step of %g for an interval of %g, want a step above 0 and an interval of at least 0", step, interval)
 	}
-	steps, ok := sdk.WholeSteps(interval, step)
-	if !ok {
-		ratio := interval / step
-		return 0, sdk.Errorf(sdk.KindConfig, "step", "the interval %g is %.6g steps of %g, want a whole number", interval, ratio, step).
-			WithHint("the nearest step that fits is %.6g", interval/min(max(1, math.Round(ratio)), 5e8))
+	steps, whole := sdk.WholeSteps(interval, step)
+	if !whole {
+		return 0, sdk.Errorf(sdk.KindConfig, "step", "the interval %g is %.6g steps of %g, want a whole number", interval, interval/step, step).
+			WithHint("the nearest step that fits is %.6g", interval/float64(steps))
 	}
 	return steps, nil
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
@@ -354,9 +353,9 @@ func (m *maker) checkStep(step float64, path ...any) {
 	if name == "spin_up" {
 		value = m.w.Truth.SpinUp
 	}
-	if _, ok := sdk.WholeSteps(value, step); !ok && !m.reported(path) {
+	if nearest, whole := sdk.WholeSteps(value, step); !whole && !m.reported(path) {
 		m.add(codeStep, path, "`%s` must be a whole number of time steps, but %g / %g = %.6g", name, value, step, value/step).
-			WithHelp("the nearest that fits is %.6g", min(max(1, math.Round(value/step)), 5e8)*step)
+			WithHelp("the nearest that fits is %.6g", float64(nearest)*step)
 	}
 }
 
