@@ -63,6 +63,9 @@ const format = 1
 // infoFile is the manifest's name.
 const infoFile = "run.json"
 
+// ResolvedFile is the name of the workflow with all that was in force.
+const ResolvedFile = "workflow.resolved.toml"
+
 // LogFile is the name of what plugins had to say, one JSON object a line.
 const LogFile = "log.jsonl"
 

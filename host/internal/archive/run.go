@@ -54,7 +54,7 @@ func Create(root string, info Info, given, resolved []byte) (*Run, error) {
 	return r, errors.Join(
 		writeInfo(r.Dir, &r.info),
 		os.WriteFile(filepath.Join(r.Dir, "workflow.toml"), given, 0o644),
-		os.WriteFile(filepath.Join(r.Dir, "workflow.resolved.toml"), resolved, 0o644),
+		os.WriteFile(filepath.Join(r.Dir, ResolvedFile), resolved, 0o644),
 	)
 }
 

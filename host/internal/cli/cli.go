@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/pace"
@@ -37,9 +38,9 @@ Exit codes:
 // Main runs the command line and returns the exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
 	pace.Heap()
-	ctx, stop := withInterrupts(context.Background(), stderr)
-	defer stop()
-	app := &app{stdout: stdout, stderr: stderr}
+	app := &app{stdout: stdout, stderr: stderr, stop: experiment.NewStop()}
+	ctx, done := withInterrupts(context.Background(), app.stop, stderr)
+	defer done()
 	root := app.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -54,6 +55,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 type app struct {
 	stdout, stderr io.Writer
 	quiet, json    bool
+	stop           *experiment.Stop // that a signal asks for
 }
 
 func (a *app) root() *cobra.Command {

@@ -104,7 +104,7 @@ func completeOfRun(root *string, words func(*workflow.Workflow) []string) cobra.
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		w, found := workflow.Load(filepath.Join(dir, resolvedFile), workflow.Options{})
+		w, found := workflow.Load(filepath.Join(dir, archive.ResolvedFile), workflow.Options{})
 		if len(found) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

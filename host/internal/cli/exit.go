@@ -3,7 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 
+	"github.com/plume-da/plume/host/internal/experiment"
+	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
 )
 
@@ -40,6 +43,8 @@ func (e *exitError) Unwrap() error { return e.err }
 func exitCode(err error) int {
 	var exit *exitError
 	var interrupt interruptError
+	var found *findings
+	var failed *experiment.FailuresError
 	switch {
 	case err == nil:
 		return exitOK
@@ -47,6 +52,12 @@ func exitCode(err error) int {
 		return exit.code
 	case errors.As(err, &interrupt):
 		return interrupt.code()
+	case errors.As(err, &found) && slices.ContainsFunc(found.diagnostics, plan.IsPluginFault):
+		return exitPlugin
+	case errors.As(err, &found) || errors.As(err, new(*experiment.ChangedError)):
+		return exitWorkflow
+	case errors.As(err, &failed) && failed.Some:
+		return exitSomeFailed
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	}

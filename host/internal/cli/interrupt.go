@@ -6,8 +6,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"sync/atomic"
 	"syscall"
+
+	"github.com/plume-da/plume/host/internal/experiment"
 )
 
 // interruptError is the error of a command that a signal ended.
@@ -22,62 +23,30 @@ func (e interruptError) code() int {
 	return exitInterrupted
 }
 
-// request is a context value that says whether a signal has asked for a stop.
-type request struct {
-	patient atomic.Bool   // there are cycles to finish
-	asked   chan struct{} // closed at the first signal
-	signal  os.Signal     // to be read after asked is closed
-}
-
-type requestKey struct{}
-
-// withInterrupts returns a context that knows of signals. The first one after
-// [finishCycles] asks running trials to stop after their cycle, see [stopping]; the next
-// cancels the context, which ends calls under way, and one before does so at once.
-// What does not end then is ended by one more.
-func withInterrupts(parent context.Context, stderr io.Writer) (context.Context, func()) {
-	r := &request{asked: make(chan struct{})}
-	ctx, cancel := context.WithCancelCause(context.WithValue(parent, requestKey{}, r))
+// withInterrupts returns a context that knows of signals. The first one while a run heeds
+// stop asks it to stop after the cycles under way; the next cancels the context, which ends
+// calls under way, and one before does so at once. What does not end then is ended by one
+// more.
+func withInterrupts(parent context.Context, stop *experiment.Stop, stderr io.Writer) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	stop := func() { signal.Stop(signals) }
+	ignore := func() { signal.Stop(signals) }
 	go func() {
 		signal, ok := <-signals
-		if ok && r.patient.Load() {
+		if ok && stop.Heeded() {
 			fmt.Fprintf(stderr, "\n%v: finishing the cycle and closing files; once more to stop at once\n", signal)
-			r.signal = signal
-			close(r.asked)
+			stop.Ask(interruptError{signal})
 			signal, ok = <-signals
 		}
 		if ok {
 			cancel(interruptError{signal})
-			stop()
+			ignore()
 		}
 	}()
 	return ctx, func() {
-		stop()
+		ignore()
 		close(signals)
 		cancel(nil)
-	}
-}
-
-// finishCycles lets the next signal ask for a stop.
-func finishCycles(ctx context.Context) {
-	if r, ok := ctx.Value(requestKey{}).(*request); ok {
-		r.patient.Store(true)
-	}
-}
-
-// stopping returns an interruptError when a signal has asked for a stop.
-func stopping(ctx context.Context) error {
-	r, ok := ctx.Value(requestKey{}).(*request)
-	if !ok {
-		return nil
-	}
-	select {
-	case <-r.asked:
-		return interruptError{r.signal}
-	default:
-		return nil
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
@@ -43,14 +44,26 @@ func newProgress(w io.Writer, quiet bool, trials, cycles int) *progress {
 	return p
 }
 
-// step counts one cycle.
-func (p *progress) step() { p.count(1, 1, 0, 0, nil) }
+// watcher shows a run to the person who began it.
+type watcher struct {
+	app *app
+	*progress
+}
 
-// skip counts what was done before the run was resumed.
-func (p *progress) skip(cycles, trials int) { p.count(cycles, 0, 0, trials, nil) }
+// Begin implements [experiment.Observer].
+func (w *watcher) Begin(b experiment.Beginning) {
+	w.app.say("%s: %s of %s, %d at a time\nresults: %s", b.Name, plural(b.Trials, "trial"), plural(b.Cycles/b.Trials, "cycle"), b.Workers, b.Dir)
+	w.progress = newProgress(w.app.stderr, w.app.quiet, b.Trials, b.Cycles)
+}
 
-// ended counts a trial; missing cycles of it were not run.
-func (p *progress) ended(missing int, err error) { p.count(0, 0, missing, 1, err) }
+// Cycle counts one cycle.
+func (p *progress) Cycle() { p.count(1, 1, 0, 0, nil) }
+
+// Recalled counts what was done before the run was resumed.
+func (p *progress) Recalled(cycles, trials int) { p.count(cycles, 0, 0, trials, nil) }
+
+// Ended counts a trial; missing cycles of it were not run.
+func (p *progress) Ended(missing int, err error) { p.count(0, 0, missing, 1, err) }
 
 func (p *progress) count(done, counted, missing, trials int, err error) {
 	p.mu.Lock()
@@ -99,8 +112,8 @@ func (p *progress) rate() string {
 	return fmt.Sprintf("%.0f/s, %s left", float64(p.counted)/elapsed.Seconds(), left.Round(time.Second))
 }
 
-// wait returns when the bar has been drawn for the last time.
-func (p *progress) wait() {
+// End returns when the bar has been drawn for the last time.
+func (p *progress) End() {
 	if p.bar == nil {
 		return
 	}

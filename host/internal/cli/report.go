@@ -70,7 +70,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 // reportSetup takes from a run's workflow what the report needs; nil when this version
 // cannot read it.
 func reportSetup(dir string) *report.Setup {
-	w, found := workflow.Load(filepath.Join(dir, resolvedFile), workflow.Options{})
+	w, found := workflow.Load(filepath.Join(dir, archive.ResolvedFile), workflow.Options{})
 	if len(found) > 0 {
 		return nil
 	}

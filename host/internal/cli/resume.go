@@ -3,13 +3,9 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
-	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/spf13/cobra"
 )
 
@@ -43,8 +39,16 @@ is named. RUN is a path, @last, or the beginning of a run's name.`,
 				return err
 			}
 			s := &source{path: info.Source, profile: info.Profile, set: info.Set, sweep: info.Sweep, format: "human", inProcess: info.InProcess}
-			r, err := a.withPlugins(c.Context(), s, how, func(e *experiment) error { return e.reopen(dir) })
-			return a.conclude(r, err)
+			o, err := a.options(s, how)
+			if err != nil {
+				return err
+			}
+			w, err := s.load()
+			if err != nil {
+				return err
+			}
+			r, err := experiment.Resume(c.Context(), w, dir, o)
+			return a.conclude(r, s.shown(err))
 		},
 	}
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
@@ -75,70 +79,4 @@ func (a *app) nothingLeft(dir string, info *archive.Info) (_ bool, err error) {
 	a.say("%s is complete", dir)
 	a.next("report", dir, "compare", dir)
 	return true, a.printRun(dir, info.Status, nil)
-}
-
-// reopen claims the run directory dir and checks that the run can go on with what is
-// there now.
-func (e *experiment) reopen(dir string) error {
-	run, err := archive.Reopen(dir)
-	if err != nil {
-		return err
-	}
-	if err := e.sameAs(run.Info(), dir); err != nil {
-		return errors.Join(err, run.Release())
-	}
-	e.run = run
-	return run.Begin()
-}
-
-// sameAs names what is not what the run began with.
-func (e *experiment) sameAs(info archive.Info, dir string) error {
-	if now := versionText(); now != info.Plume {
-		return sdk.Errorf(sdk.KindPlugin, "plume", "is %s, but the run began with %s", now, info.Plume).
-			WithHint("resume with that version, or run the workflow again")
-	}
-	for _, p := range e.pluginInfo() {
-		i := slices.IndexFunc(info.Plugins, func(was archive.PluginInfo) bool { return was.Name == p.Name })
-		if i < 0 {
-			return sdk.Errorf(sdk.KindPlugin, "plugin "+p.Name, "was no part of the run")
-		}
-		if was := info.Plugins[i]; p != was {
-			return sdk.Errorf(sdk.KindPlugin, "plugin "+p.Name, "has changed: version %s with checksum %.12s, but the run began with version %s, checksum %.12s", p.Version, p.SHA256, was.Version, was.SHA256).
-				WithHint("put that one back, or run the workflow again")
-		}
-	}
-	was, err := os.ReadFile(filepath.Join(dir, resolvedFile))
-	if err != nil {
-		return err
-	}
-	now, err := e.workflow.Resolved()
-	if err != nil {
-		return err
-	}
-	if change := firstChange(string(was), string(now)); change != "" {
-		return &exitError{exitWorkflow, fmt.Errorf("%s has changed since the run began: %s; the run's own is %s", e.workflow.File, change, filepath.Join(dir, "workflow.toml"))}
-	}
-	return nil
-}
-
-// firstChange describes the first line of two TOML texts that differs, or is empty.
-func firstChange(was, now string) string {
-	before, after := strings.Split(was, "\n"), strings.Split(now, "\n")
-	table := ""
-	for i := range max(len(before), len(after)) {
-		var b, n string
-		if i < len(before) {
-			b = before[i]
-		}
-		if i < len(after) {
-			n = after[i]
-		}
-		if b != n {
-			return strings.TrimSpace(fmt.Sprintf("%s got %q, want %q", table, n, b))
-		}
-		if strings.HasPrefix(b, "[") {
-			table = b
-		}
-	}
-	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/spf13/cobra"
 )
 
@@ -41,19 +42,19 @@ plume resume goes on with a run that was stopped in whatever way.`,
 
 // conclude prints the result of a run: its directory on standard output, the rest for
 // people.
-func (a *app) conclude(r *result, err error) error {
+func (a *app) conclude(r *experiment.Result, err error) error {
 	if r == nil {
 		return err
 	}
 	a.show(r)
 	if err == nil {
-		a.next("report", r.dir, "compare", r.dir, "verify", r.dir)
+		a.next("report", r.Dir, "compare", r.Dir, "verify", r.Dir)
 	}
 	counts := map[archive.Status]int{}
-	for _, t := range r.trials {
+	for _, t := range r.Trials {
 		counts[t.Status]++
 	}
-	return errors.Join(err, a.printRun(r.dir, r.status, counts))
+	return errors.Join(err, a.printRun(r.Dir, r.Status, counts))
 }
 
 // printRun prints a run that has ended, and how many of its trials ended how.
@@ -88,11 +89,11 @@ first layer that has any are shown, with their place and a remedy.`,
 					return err
 				}
 			} else {
-				o, err := s.open(c.Context(), nil)
+				e, err := s.open(c.Context())
 				if err != nil {
 					return err
 				}
-				if err := o.close(); err != nil {
+				if err := e.Close(); err != nil {
 					return err
 				}
 			}

@@ -65,9 +65,9 @@ func readScored(dir, metric, stage string) (*scored, error) {
 	if info.Status == archive.Running {
 		return nil, fmt.Errorf("%s: the run is %q; compare takes one that has ended", dir, info.Status)
 	}
-	w, found := workflow.Load(filepath.Join(dir, resolvedFile), workflow.Options{})
+	w, found := workflow.Load(filepath.Join(dir, archive.ResolvedFile), workflow.Options{})
 	if len(found) > 0 {
-		return nil, &exitError{exitWorkflow, &findings{found, "human"}}
+		return nil, &findings{found, "human"}
 	}
 	r := &scored{dir: dir, metric: metric, stage: stage, baseline: w.Verify.Baseline, burnIn: int32(w.Time.BurnIn), truths: info.Files}
 	maps.DeleteFunc(r.truths, func(name, _ string) bool { return !strings.HasPrefix(name, "truth/") })

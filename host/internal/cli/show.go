@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/experiment"
 )
 
 // shownRows bounds the result table.
@@ -17,14 +18,14 @@ const shownRows = 60
 // values, and one per baseline. Scores are time means after burn-in with their
 // standard errors; of several replicates or seeds means over them, with the standard
 // error that follows from how they differ.
-func (a *app) show(r *result) {
+func (a *app) show(r *experiment.Result) {
 	if a.quiet {
 		return
 	}
-	metrics := r.columns()
+	metrics := columns(r)
 	var b strings.Builder
 	out := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(out, "filter\tmembers\t%s", cell(withoutSeed(r.axes)...))
+	fmt.Fprintf(out, "filter\tmembers\t%s", cell(withoutSeed(r.Axes)...))
 	for _, m := range metrics {
 		fmt.Fprintf(out, "%s\t± se\t", m)
 	}
@@ -41,14 +42,17 @@ func (a *app) show(r *result) {
 		return
 	}
 	fmt.Fprintf(a.stderr, "\n%s", b.String())
-	for _, note := range r.notes {
-		fmt.Fprintln(a.stderr, note)
+	if r.Observed != "" {
+		a.say("observations: %s", r.Observed)
+	}
+	for _, rejected := range r.Rejected {
+		a.say("%s: the background check rejected %s", rejected.Trial, plural(rejected.Count, "observation"))
 	}
 	if more := len(rows) - shownRows; more > 0 {
 		fmt.Fprintf(a.stderr, "... and %s more; all are in metrics.arrow\n", plural(more, "row"))
 	}
-	if r.left {
-		a.next("resume", r.dir)
+	if r.Resumable {
+		a.next("resume", r.Dir)
 	}
 }
 
@@ -63,15 +67,15 @@ func stageOf(metric string) string {
 
 // columns returns the scores to show: those the workflow has chosen, or the usual
 // ones and the errors of parameters that are estimated.
-func (r *result) columns() []string {
-	names := append([]string{"rmse"}, r.chosen...)
-	if len(r.chosen) == 0 {
-		if slices.ContainsFunc(r.metrics, func(m archive.Metric) bool { return m.Metric == "innovation_rms" }) { // there is no truth
+func columns(r *experiment.Result) []string {
+	names := append([]string{"rmse"}, r.Chosen...)
+	if len(r.Chosen) == 0 {
+		if slices.ContainsFunc(r.Metrics, func(m archive.Metric) bool { return m.Metric == "innovation_rms" }) { // there is no truth
 			names = []string{"held_out_rmse", "held_out_spread", "held_out_crps", "innovation_rms", "nis"}
 		} else {
 			names = append(names, "spread", "crps_fair", "weights_ess", "w2_reference")
 		}
-		for _, m := range r.metrics {
+		for _, m := range r.Metrics {
 			if strings.HasPrefix(m.Metric, "rmse_") && m.Metric != "rmse_total" {
 				names = append(names, m.Metric)
 			}
@@ -81,7 +85,7 @@ func (r *result) columns() []string {
 	return slices.DeleteFunc(names, func(name string) bool {
 		again := seen[name]
 		seen[name] = true
-		return again || !slices.ContainsFunc(r.metrics, func(m archive.Metric) bool { return m.Metric == name && m.Stage == stageOf(name) })
+		return again || !slices.ContainsFunc(r.Metrics, func(m archive.Metric) bool { return m.Metric == name && m.Stage == stageOf(name) })
 	})
 }
 
@@ -94,9 +98,9 @@ type tableRow struct {
 }
 
 // tableRows returns the trials in their order, then the baselines.
-func tableRows(r *result) []*tableRow {
+func tableRows(r *experiment.Result) []*tableRow {
 	var rows []*tableRow
-	byKey, byTrial, axes := map[string]*tableRow{}, map[int]*tableRow{}, withoutSeed(r.axes)
+	byKey, byTrial, axes := map[string]*tableRow{}, map[int]*tableRow{}, withoutSeed(r.Axes)
 	row := func(filter, size string, axes []string) *tableRow {
 		key := fmt.Sprintf("%q", append([]string{filter, size}, axes...))
 		if byKey[key] == nil {
@@ -105,12 +109,12 @@ func tableRows(r *result) []*tableRow {
 		}
 		return byKey[key]
 	}
-	for _, t := range r.trials {
+	for _, t := range r.Trials {
 		of := row(t.Filter, fmt.Sprint(t.Size), axisValues(axes, t.Values))
 		of.status = append(of.status, t.Status)
 		byTrial[t.Trial] = of
 	}
-	for _, m := range r.metrics {
+	for _, m := range r.Metrics {
 		if m.Stage != stageOf(m.Metric) {
 			continue
 		}

@@ -49,7 +49,7 @@ something differs.`,
 				if err != nil {
 					return err
 				}
-				return a.checkRun(r.dir)
+				return a.checkRun(r.Dir)
 			}
 			dirs := make([]string, len(args))
 			for i, name := range args {
@@ -119,9 +119,9 @@ func (a *app) checkRun(dir string) error {
 	if err != nil {
 		return err
 	}
-	w, found := workflow.Load(filepath.Join(dir, resolvedFile), workflow.Options{})
+	w, found := workflow.Load(filepath.Join(dir, archive.ResolvedFile), workflow.Options{})
 	if len(found) > 0 {
-		return &exitError{exitWorkflow, &findings{found, "human"}}
+		return &findings{found, "human"}
 	}
 	expected, err := a.checkExpected(w, dir)
 	if err != nil {

@@ -1,4 +1,4 @@
-package cli
+package experiment
 
 import (
 	"math"
@@ -15,7 +15,7 @@ import (
 )
 
 // heldOut scores what both stages of a cycle predict of the values held out.
-func (j *judge) heldOut(s *cycle.Step) []archive.HeldOutRow {
+func (j *scorer) heldOut(s *cycle.Step) []archive.HeldOutRow {
 	if s.HeldOut == nil {
 		return nil
 	}
@@ -69,7 +69,7 @@ func column(e *mat.Dense, k int) *mat.Dense {
 	return mat.NewDense(rows, 1, mat.Col(nil, k, e))
 }
 
-func (j *judge) rememberHeldOut(r archive.HeldOutRow) {
+func (j *scorer) rememberHeldOut(r archive.HeldOutRow) {
 	add := func(metric string, v float64) {
 		k := series{metric, r.Stage}
 		j.Series[k] = append(j.Series[k], v)
@@ -83,7 +83,7 @@ func (j *judge) rememberHeldOut(r archive.HeldOutRow) {
 
 // rememberInnovations is for runs without a truth, in which the innovations are the
 // errors there are.
-func (j *judge) rememberInnovations(values []float64) {
+func (j *scorer) rememberInnovations(values []float64) {
 	k := series{"innovation_rms", archive.Forecast}
 	for _, v := range values {
 		if !math.IsNaN(v) {

@@ -1,4 +1,4 @@
-package cli
+package experiment
 
 import (
 	"sync"
@@ -9,19 +9,19 @@ import (
 
 // job is a trial with what it shares.
 type job struct {
-	scene *scene
-	plan  *plan.Plan
-	trial *plan.Trial
+	scenario *scenario
+	plan     *plan.Plan
+	trial    *plan.Trial
 }
 
-// scene is what some trials share: a truth and, when the workflow has one, a
+// scenario is what some trials share: a truth and, when the workflow has one, a
 // reference. It is made when it is first needed and forgotten after its last trial.
-type scene struct {
+type scenario struct {
 	twin *plan.Twin
 	plan *plan.Plan // one of those that share it
 	jobs []job      // not begun
 
-	state sceneState
+	state scenarioState
 	left  int   // trials that have not ended
 	err   error // why it could not be made
 
@@ -29,22 +29,22 @@ type scene struct {
 	reference *cycle.Reference // nil: none
 }
 
-type sceneState int
+type scenarioState int
 
 const (
-	unmade sceneState = iota
+	unmade scenarioState = iota
 	making
 	ready
 )
 
-// schedule deals out the work of a run. Trials of scenes that are there come
-// first, so that few scenes are in memory at a time: at most one being made and one
+// schedule deals out the work of a run. Trials of scenarios that are there come
+// first, so that few scenarios are in memory at a time: at most one being made and one
 // being used per worker. It is safe for concurrent use.
 type schedule struct {
-	mu      sync.Mutex
-	changed *sync.Cond
-	scenes  []*scene // that have trials not begun
-	making  int
+	mu        sync.Mutex
+	changed   *sync.Cond
+	scenarios []*scenario // that have trials not begun
+	making    int
 }
 
 // newSchedule takes the trials of s that are wanted.
@@ -52,7 +52,7 @@ func newSchedule(s *plan.Sweep, wanted func(*plan.Twin, *plan.Plan, *plan.Trial)
 	sch := &schedule{}
 	sch.changed = sync.NewCond(&sch.mu)
 	for _, twin := range s.Twins {
-		byReference := map[*plan.Trial]*scene{}
+		byReference := map[*plan.Trial]*scenario{}
 		for _, p := range twin.Plans {
 			for i := range p.Trials {
 				if !wanted(twin, p, &p.Trials[i]) {
@@ -60,9 +60,9 @@ func newSchedule(s *plan.Sweep, wanted func(*plan.Twin, *plan.Plan, *plan.Trial)
 				}
 				sc := byReference[p.Reference]
 				if sc == nil {
-					sc = &scene{twin: twin, plan: p}
+					sc = &scenario{twin: twin, plan: p}
 					byReference[p.Reference] = sc
-					sch.scenes = append(sch.scenes, sc)
+					sch.scenarios = append(sch.scenarios, sc)
 				}
 				sc.jobs = append(sc.jobs, job{sc, p, &p.Trials[i]})
 				sc.left++
@@ -72,15 +72,15 @@ func newSchedule(s *plan.Sweep, wanted func(*plan.Twin, *plan.Plan, *plan.Trial)
 	return sch
 }
 
-// next returns a trial to run or a scene to make, or neither when no work is left.
-func (s *schedule) next() (*job, *scene) {
+// next returns a trial to run or a scenario to make, or neither when no work is left.
+func (s *schedule) next() (*job, *scenario) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		for len(s.scenes) > 0 && len(s.scenes[0].jobs) == 0 {
-			s.scenes = s.scenes[1:]
+		for len(s.scenarios) > 0 && len(s.scenarios[0].jobs) == 0 {
+			s.scenarios = s.scenarios[1:]
 		}
-		for _, sc := range s.scenes {
+		for _, sc := range s.scenarios {
 			if sc.state == ready && len(sc.jobs) > 0 {
 				j := sc.jobs[0]
 				sc.jobs = sc.jobs[1:]
@@ -100,7 +100,7 @@ func (s *schedule) next() (*job, *scene) {
 }
 
 // made says that sc has been made, or why it could not be.
-func (s *schedule) made(sc *scene, err error) {
+func (s *schedule) made(sc *scenario, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sc.state, sc.err = ready, err
@@ -112,7 +112,7 @@ func (s *schedule) made(sc *scene, err error) {
 func (s *schedule) ended(j *job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if j.scene.left--; j.scene.left == 0 {
-		j.scene.truth, j.scene.reference = nil, nil
+	if j.scenario.left--; j.scenario.left == 0 {
+		j.scenario.truth, j.scenario.reference = nil, nil
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package experiment
 
 import (
 	"math"
@@ -12,8 +12,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// judge scores the cycles of one trial and remembers them for the time means.
-type judge struct {
+// scorer scores the cycles of one trial and remembers them for the time means.
+type scorer struct {
 	plan      *plan.Plan
 	trial     *plan.Trial
 	twin      *cycle.Twin
@@ -24,7 +24,7 @@ type judge struct {
 	marginals map[string]*score.Marginals // of the cycle, by stage; reused
 }
 
-// tally is what a judge remembers from cycle to cycle.
+// tally is what a scorer remembers from cycle to cycle.
 type tally struct {
 	Cycles   int
 	Rejected int                  // observations, by the background check
@@ -35,7 +35,7 @@ type tally struct {
 }
 
 // remind gives j the tally of a checkpoint.
-func (j *judge) remind(t tally) {
+func (j *scorer) remind(t tally) {
 	if t.Series == nil {
 		t.Series = map[series][]float64{}
 	}
@@ -45,14 +45,14 @@ func (j *judge) remind(t tally) {
 // series is one score of one stage.
 type series struct{ Metric, Stage string }
 
-func newJudge(p *plan.Plan, t *plan.Trial, twin *cycle.Twin, r *cycle.Reference, described int) *judge {
+func newScorer(p *plan.Plan, t *plan.Trial, twin *cycle.Twin, r *cycle.Reference, described int) *scorer {
 	ranks := map[string][]float64{archive.Forecast: make([]float64, t.Size+1), archive.Analysis: make([]float64, t.Size+1)}
-	return &judge{plan: p, trial: t, twin: twin, reference: r, tally: tally{Series: map[series][]float64{}, Ranks: ranks},
+	return &scorer{plan: p, trial: t, twin: twin, reference: r, tally: tally{Series: map[series][]float64{}, Ranks: ranks},
 		values: archive.Described(p.State, described), marginals: map[string]*score.Marginals{}}
 }
 
 // rows scores both stages of a cycle.
-func (j *judge) rows(s *cycle.Step) []archive.CycleRow {
+func (j *scorer) rows(s *cycle.Step) []archive.CycleRow {
 	j.Cycles++
 	j.Rejected += len(s.Rejected)
 	forecast := j.row(archive.Forecast, s, s.Forecast)
@@ -79,7 +79,7 @@ func (j *judge) rows(s *cycle.Step) []archive.CycleRow {
 // grows with the square of the size, and at 1000 members of 40 values is 20 ms.
 const energyMembers = 1000
 
-func (j *judge) row(stage string, s *cycle.Step, e cycle.Ensemble) archive.CycleRow {
+func (j *scorer) row(stage string, s *cycle.Step, e cycle.Ensemble) archive.CycleRow {
 	n, weights := modelled(j.plan), linear(e.LogWeights)
 	m := score.MarginalsOf(j.marginals[stage], e.Members, weights)
 	j.marginals[stage] = m
@@ -112,7 +112,7 @@ func (j *judge) row(stage string, s *cycle.Step, e cycle.Ensemble) archive.Cycle
 
 // rememberParameters remembers the error and the spread of each parameter that is
 // estimated.
-func (j *judge) rememberParameters(stage string, cycle int) {
+func (j *scorer) rememberParameters(stage string, cycle int) {
 	m, truth := j.marginals[stage], j.twin.At(cycle)
 	for i := modelled(j.plan); i < j.plan.State.Size(); i++ {
 		add := func(metric string, v float64) {
@@ -142,7 +142,7 @@ func firstValues(m *mat.Dense, n int) *mat.Dense {
 }
 
 // descriptions describes both stages of the cycle that rows has scored.
-func (j *judge) descriptions(s *cycle.Step) []archive.Description {
+func (j *scorer) descriptions(s *cycle.Step) []archive.Description {
 	var list []archive.Description
 	truth := j.twin.At(s.Cycle)
 	for _, stage := range []string{archive.Forecast, archive.Analysis} {
@@ -166,7 +166,7 @@ func (j *judge) descriptions(s *cycle.Step) []archive.Description {
 
 // innovation compares the observations with the forecast; nil when the operator
 // predicts none.
-func (j *judge) innovation(s *cycle.Step) *archive.Innovation {
+func (j *scorer) innovation(s *cycle.Step) *archive.Innovation {
 	if s.Predicted == nil {
 		return nil
 	}
@@ -182,7 +182,7 @@ func (j *judge) innovation(s *cycle.Step) *archive.Innovation {
 }
 
 // rankHistograms returns the rank histograms of both stages.
-func (j *judge) rankHistograms() []archive.RankHistogram {
+func (j *scorer) rankHistograms() []archive.RankHistogram {
 	var list []archive.RankHistogram
 	for _, stage := range []string{archive.Forecast, archive.Analysis} {
 		list = append(list, archive.RankHistogram{Stage: stage, Counts: j.Ranks[stage]})
@@ -190,7 +190,7 @@ func (j *judge) rankHistograms() []archive.RankHistogram {
 	return list
 }
 
-func (j *judge) remember(r archive.CycleRow) {
+func (j *scorer) remember(r archive.CycleRow) {
 	add := func(metric string, v float64) {
 		k := series{metric, r.Stage}
 		j.Series[k] = append(j.Series[k], v)
@@ -213,7 +213,7 @@ func (j *judge) remember(r archive.CycleRow) {
 }
 
 // wants says whether the workflow has chosen a score.
-func (j *judge) wants(metric string) bool {
+func (j *scorer) wants(metric string) bool {
 	return len(j.chosen) == 0 || metric == "rmse" || slices.Contains(j.chosen, metric)
 }
 
@@ -226,7 +226,7 @@ var rootOrder = []string{"held_out_rmse", "held_out_spread", "innovation_rms"}
 
 // metrics returns the time means of the trial that apply, and what follows from
 // the whole of its series.
-func (j *judge) metrics(id archive.TrialID, truth int, status archive.Status) []archive.Metric {
+func (j *scorer) metrics(id archive.TrialID, truth int, status archive.Status) []archive.Metric {
 	var list []archive.Metric
 	for _, stage := range []string{archive.Forecast, archive.Analysis} {
 		add := func(metric string, m score.Mean) {
@@ -273,7 +273,7 @@ func (j *judge) metrics(id archive.TrialID, truth int, status archive.Status) []
 
 // diverged says whether the trial has lost the truth, or without one the range of
 // numbers.
-func (j *judge) diverged() bool {
+func (j *scorer) diverged() bool {
 	if j.twin.Truth == nil {
 		return j.Lost
 	}
@@ -323,7 +323,7 @@ func linear(logWeights []float64) []float64 {
 // the analysis, or a draw from it when they have weights or are more than the
 // reference has or an exact distance can be had of.
 // Streams: branch "score" of the plan's seed.
-func (j *judge) sample(s *cycle.Step) *mat.Dense {
+func (j *scorer) sample(s *cycle.Step) *mat.Dense {
 	rows, _ := s.Analysis.Members.Dims()
 	n := min(rows, j.plan.Keep, score.W2Points)
 	if s.Analysis.LogWeights == nil && n == rows {
@@ -334,7 +334,7 @@ func (j *judge) sample(s *cycle.Step) *mat.Dense {
 
 // posterior returns the members of the reference, or a draw from them when an exact
 // distance cannot be had of so many. Streams: branch "score-reference".
-func (j *judge) posterior(k int) *mat.Dense {
+func (j *scorer) posterior(k int) *mat.Dense {
 	members := j.reference.At(k)
 	if j.plan.Keep <= score.W2Points {
 		return members

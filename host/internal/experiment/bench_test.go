@@ -1,10 +1,10 @@
-package cli
+package experiment
 
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -12,22 +12,14 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/workflow"
 )
 
 // BenchmarkCycle runs cycles of 100 x 3 with real processes: the model, the
 // operator and one filter. It reports the median beside the mean.
 func BenchmarkCycle(b *testing.B) {
-	s := &source{path: "../../../workflows/lorenz63-quick.toml", format: "human", set: []string{"time.cycles=2000"}}
-	o, err := s.open(b.Context(), nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() {
-		if err := o.close(); err != nil {
-			b.Error(err)
-		}
-	}()
-	plan := o.sweep.Twins[0].Plans[0]
+	e := opened(b, "lorenz63-quick", "time.cycles=2000")
+	plan := e.Sweep.Twins[0].Plans[0]
 	twin, err := cycle.Simulate(b.Context(), plan, func() error { return nil })
 	if err != nil {
 		b.Fatal(err)
@@ -57,6 +49,36 @@ func BenchmarkCycle(b *testing.B) {
 	}
 }
 
+// loaded reads a workflow of the project, whose plugins it builds.
+func loaded(tb testing.TB, name string, o workflow.Options) *workflow.Workflow {
+	tb.Helper()
+	dir := tb.TempDir()
+	if out, err := exec.Command("go", "build", "-o", dir, "../../../plugins/...").CombinedOutput(); err != nil {
+		tb.Fatalf("%v\n%s", err, out)
+	}
+	tb.Setenv("PLUME_PLUGINS", dir)
+	w, found := workflow.Load("../../../workflows/"+name+".toml", o)
+	if len(found) > 0 {
+		tb.Fatal(found.Text(false))
+	}
+	return w
+}
+
+// opened is a workflow of the project with its plugins running.
+func opened(tb testing.TB, name string, set ...string) *Experiment {
+	tb.Helper()
+	e, err := Open(tb.Context(), loaded(tb, name, workflow.Options{Set: set}), false)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return e
+}
+
 var errEnough = errors.New("enough")
 
 // BenchmarkTrials runs a sweep of 201 trials of Lorenz-63, N = 20, 100 cycles: the
@@ -66,19 +88,17 @@ var errEnough = errors.New("enough")
 func BenchmarkTrials(b *testing.B) {
 	for _, workers := range []int{1, 2} {
 		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			w := loaded(b, "lorenz63-quick", workflow.Options{
+				Set:   []string{"time.cycles=100", "ensemble.size=20"},
+				Sweep: []string{"replicate=1..67", `filter=["diffusion", "enkf", "particle"]`},
+			})
 			for b.Loop() {
-				s := &source{
-					path: "../../../workflows/lorenz63-quick.toml", format: "human",
-					set:   []string{"time.cycles=100", "ensemble.size=20"},
-					sweep: []string{"replicate=1..67", `filter=["diffusion", "enkf", "particle"]`},
-				}
-				a := &app{stdout: io.Discard, stderr: io.Discard, quiet: true}
-				r, err := a.perform(b.Context(), s, b.TempDir(), running{workers: workers, checkpoint: time.Minute})
+				r, err := Run(b.Context(), w, b.TempDir(), Source{}, Options{Workers: workers, Checkpoint: time.Minute})
 				if err != nil {
 					b.Fatal(err)
 				}
-				if len(r.trials) != 201 {
-					b.Fatalf("%d trials, want 201", len(r.trials))
+				if len(r.Trials) != 201 {
+					b.Fatalf("%d trials, want 201", len(r.Trials))
 				}
 			}
 		})
@@ -90,17 +110,8 @@ func BenchmarkTrials(b *testing.B) {
 // which share of the time goes into scoring, into writing, closing included, and into checksums, and
 // how many bytes are stored for one byte of the members' states.
 func BenchmarkWriting(b *testing.B) {
-	s := &source{path: "../../../workflows/sakov2008-lorenz96.toml", format: "human", set: []string{"time.cycles=100_000"}}
-	o, err := s.open(b.Context(), nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() {
-		if err := o.close(); err != nil {
-			b.Error(err)
-		}
-	}()
-	plan := o.sweep.Twins[0].Plans[0]
+	e := opened(b, "sakov2008-lorenz96", "time.cycles=100_000")
+	plan := e.Sweep.Twins[0].Plans[0]
 	plan.Clock.Cycles = max(b.N, plan.Clock.BurnIn+1)
 	twin, err := cycle.Simulate(b.Context(), plan, func() error { return nil })
 	if err != nil {
@@ -115,7 +126,7 @@ func BenchmarkWriting(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	j := newJudge(plan, trial, twin, nil, 100)
+	j := newScorer(plan, trial, twin, nil, 100)
 	var scoring, writing time.Duration
 	cycles := 0
 	b.ResetTimer()

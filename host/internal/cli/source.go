@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/experiment"
+	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/spf13/cobra"
+)
+
+// defaultRoot is where runs go: below the working directory.
+const defaultRoot = "runs"
+
+// source is how a user names a workflow: a file and what goes over it.
+type source struct {
+	path    string
+	profile string
+	set     []string
+	sweep   []string
+	format  string // of findings
+
+	inProcess bool // plugins that are part of plume run in its process
+}
+
+// flags adds the flags of a source to c.
+func (s *source) flags(c *cobra.Command) {
+	c.Flags().StringVar(&s.profile, "profile", "", "use the overrides of [profile.`NAME`]")
+	c.Flags().StringArrayVar(&s.set, "set", nil, "override one value, `key=value`, such as time.cycles=50; may be repeated")
+	c.Flags().StringArrayVar(&s.sweep, "sweep", nil, "run several values, `key=[list]`, such as 'ensemble.size=[20, 50]' or replicate=1..10; may be repeated")
+	c.ValidArgsFunction = completeWorkflows
+	c.Flags().StringVar(&s.format, "format", "human", "how to show findings: human, json or github")
+	completeFlag(c, "profile", completeProfiles)
+	completeFlag(c, "set", completeSettings)
+	completeFlag(c, "sweep", completeKeys)
+	completeFlag(c, "format", words("human", "json", "github"))
+}
+
+// linkedFlag adds the flag of inProcess to c.
+func (s *source) linkedFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&s.inProcess, "in-process", false, "run plugins that are built into plume in its own process: the same results sooner, but a plugin that dies takes plume with it")
+}
+
+// load reads the workflow; an error is a *findings.
+func (s *source) load() (*workflow.Workflow, error) {
+	if !slices.Contains([]string{"human", "json", "github"}, s.format) {
+		return nil, usage("--format must be human, json or github, but is %q", s.format)
+	}
+	w, found := workflow.Load(s.path, workflow.Options{Profile: s.profile, Set: s.set, Sweep: s.sweep})
+	if len(found) > 0 {
+		return nil, &findings{found, s.format}
+	}
+	if s.inProcess && !launch.HasLinked() {
+		return nil, usage("--in-process: this plume was built without plugins; make build links them in")
+	}
+	return w, nil
+}
+
+// open reads the workflow, starts its plugins and makes the plan. Close the result.
+func (s *source) open(ctx context.Context) (*experiment.Experiment, error) {
+	w, err := s.load()
+	if err != nil {
+		return nil, err
+	}
+	e, err := experiment.Open(ctx, w, s.inProcess)
+	return e, s.shown(err)
+}
+
+// shown gives findings the format they are shown in.
+func (s *source) shown(err error) error {
+	var found *experiment.FindingsError
+	if errors.As(err, &found) {
+		return &findings{found.Diagnostics, s.format}
+	}
+	return err
+}
+
+// running says how a run is carried out; its results do not depend on it.
+type running struct {
+	workers    int           // trials at a time; 0: one per processor
+	checkpoint time.Duration // between checkpoints of a trial
+}
+
+func (r *running) flags(c *cobra.Command) {
+	c.Flags().IntVar(&r.workers, "workers", 0, "trials that run at once; 0 means one per processor")
+	c.Flags().DurationVar(&r.checkpoint, "checkpoint", 5*time.Second, "time between two checkpoints of a trial, from which resume goes on")
+}
+
+// perform runs s and writes a run directory below root. The result is there even when
+// some trials failed; the error then says so.
+func (a *app) perform(ctx context.Context, s *source, root string, how running) (*experiment.Result, error) {
+	o, err := a.options(s, how)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.load()
+	if err != nil {
+		return nil, err
+	}
+	path, err := filepath.Abs(s.path)
+	if err != nil {
+		return nil, err
+	}
+	r, err := experiment.Run(ctx, w, root, experiment.Source{Path: path, Profile: s.profile, Set: s.set, Sweep: s.sweep}, o)
+	return r, s.shown(err)
+}
+
+// options returns what s and r ask of a run.
+func (a *app) options(s *source, r running) (experiment.Options, error) {
+	if r.workers < 0 || r.checkpoint < 0 {
+		return experiment.Options{}, usage("--workers and --checkpoint: got %d and %v, want 0 or more", r.workers, r.checkpoint)
+	}
+	return experiment.Options{
+		Workers: r.workers, Checkpoint: r.checkpoint, InProcess: s.inProcess, Plume: versionText(), Stop: a.stop, Observer: &watcher{app: a},
+	}, nil
+}

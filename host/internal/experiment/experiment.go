@@ -1,0 +1,132 @@
+// Package experiment runs workflows: it starts their plugins, deals out the trials, scores
+// every cycle, keeps checkpoints, and says beforehand what a run would cost. It prints
+// nothing: who wants to know how far a run is gives an [Observer].
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+)
+
+// Experiment is a workflow with its plugins running and its plan made.
+type Experiment struct {
+	Workflow *workflow.Workflow
+	Sweep    *plan.Sweep
+
+	pool    *launch.Pool
+	linked  bool              // plugins that are built in run in this process
+	plugins []*launch.Process // in the order they were first needed
+}
+
+// FindingsError is the error of a workflow whose plugins do not fit.
+type FindingsError struct {
+	Diagnostics workflow.Diagnostics
+}
+
+func (e *FindingsError) Error() string { return fmt.Sprintf("%d findings", len(e.Diagnostics)) }
+
+// Open starts the plugins of w and makes the plan. With inProcess those that are built in
+// run in this process. What does not fit is a [*FindingsError]. Close the result.
+func Open(ctx context.Context, w *workflow.Workflow, inProcess bool) (*Experiment, error) {
+	return open(ctx, w, inProcess, nil)
+}
+
+// open is Open with a receiver of what plugins log; nil: nobody wants it.
+func open(ctx context.Context, w *workflow.Workflow, inProcess bool, log func(launch.Record)) (*Experiment, error) {
+	pool, err := launch.NewPool(launch.Options{Log: log})
+	if err != nil {
+		return nil, err
+	}
+	e := &Experiment{Workflow: w, pool: pool, linked: inProcess}
+	sweep, found := plan.Make(ctx, w, e.plugin)
+	if len(found) > 0 {
+		return nil, errors.Join(e.Close(), &FindingsError{found})
+	}
+	e.Sweep = sweep
+	return e, nil
+}
+
+// Close stops the plugins.
+func (e *Experiment) Close() error { return e.pool.Close() }
+
+// plugin implements plan.Open.
+func (e *Experiment) plugin(ctx context.Context, c workflow.Component, s plan.Spread) (*sdk.Plugin, error) {
+	program, err := e.program(c.Plugin)
+	if err != nil {
+		return nil, err
+	}
+	care := launch.Care{Timeout: c.Timeout, Replicas: s.Replicas, Retries: c.Retries, MaxFailed: s.MaxFailed}
+	p, err := e.pool.Plugin(ctx, program, care)
+	if err != nil {
+		return nil, err
+	}
+	process, err := e.pool.Start(ctx, program) // has been started
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(e.plugins, process) {
+		e.plugins = append(e.plugins, process)
+	}
+	return p, nil
+}
+
+// program finds the program of a plugin: what the workflow says, plume itself where
+// the plugin is linked in and shall run there, or what is on the plugin path.
+func (e *Experiment) program(name string) (*launch.Program, error) {
+	given, ok := e.Workflow.Plugins[name]
+	if !ok {
+		if e.linked {
+			if p, err := launch.Linked(name); p != nil || err != nil {
+				return p, err
+			}
+		}
+		return launch.DefaultPath().Find(name)
+	}
+	dir := filepath.Dir(e.Workflow.File)
+	var program *launch.Program
+	var err error
+	if given.Python != "" {
+		program, err = launch.Script(name, given.Python, dir)
+	} else {
+		program, err = launch.Command(name, given.Command, dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	program.TCP = given.Network == "tcp"
+	if given.SHA256 != "" {
+		return program, program.Verify(given.SHA256)
+	}
+	return program, nil
+}
+
+// pluginInfo identifies the plugins for a run's manifest.
+func (e *Experiment) pluginInfo() []archive.PluginInfo {
+	var list []archive.PluginInfo
+	for _, p := range e.plugins {
+		m := p.Manifest()
+		list = append(list, archive.PluginInfo{
+			Name: m.Name, Version: m.Version, Program: filepath.Base(p.Program().Command[0]),
+			SHA256: p.Program().SHA256, Manifest: p.ManifestSHA256(),
+		})
+	}
+	return list
+}
+
+// keep says what of a trial of p is stored next to its scores.
+func (e *Experiment) keep(p *plan.Plan) archive.Keep {
+	output := e.Workflow.Output
+	return archive.Keep{
+		Forecast: output.Ensemble == "forecast" || output.Ensemble == "both", Analysis: output.Ensemble == "analysis" || output.Ensemble == "both",
+		Variables: output.Variables, HeldOut: holdsOut(e.Workflow), Rejected: p.Checked,
+	}
+}

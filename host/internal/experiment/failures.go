@@ -1,0 +1,103 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/sdk"
+)
+
+// noting returns a context whose repeated calls are noted in failures.
+func noting(ctx context.Context, failures *archive.Failures) context.Context {
+	return launch.OnRepeat(ctx, func(r launch.Repeat) {
+		failures.Add(archive.Failure{Cycle: r.Cycle, Call: r.Call, Member: r.First, Members: r.Members, Reason: r.Reason, Action: archive.Repeated})
+	})
+}
+
+// membersOf returns members whose forecast failed in a cycle, and what was done about
+// it.
+func membersOf(cycle int, members []sdk.MemberFailure, action string) []archive.Failure {
+	var list []archive.Failure
+	for _, m := range members {
+		list = append(list, archive.Failure{Cycle: cycle, Call: "forecast", Member: m.Member, Members: 1, Reason: m.Reason, Action: action})
+	}
+	return list
+}
+
+// ending returns the members that ended a trial, which err is the end of; nil or
+// another end has none.
+func ending(err error) []archive.Failure {
+	var failed *cycle.FailedError
+	if !errors.As(err, &failed) {
+		return nil
+	}
+	return membersOf(failed.Cycle, failed.Members, archive.Ended)
+}
+
+// FailuresError is the error of the trials that did not finish; it shows the first few.
+type FailuresError struct {
+	Some                bool // others did finish
+	failed, interrupted int
+	passing             int // of those that failed: what stopped them may not come again
+	first               []error
+}
+
+const shownFailures = 5
+
+func (f *FailuresError) add(row archive.TrialRow, name string, err error) {
+	switch row.Status {
+	case archive.Interrupted:
+		f.interrupted++
+	case archive.Failed:
+		if f.failed++; len(f.first) < shownFailures {
+			f.first = append(f.first, &trialError{name, err})
+		}
+		if mayPass(err) {
+			f.passing++
+		}
+	}
+}
+
+// mayPass says whether what stopped a trial may have gone when it is tried again. A
+// trial that leaves the range of numbers does so each time.
+func mayPass(err error) bool {
+	var e *sdk.Error
+	if !errors.As(err, &e) {
+		return true // a file
+	}
+	return slices.Contains([]sdk.Kind{sdk.KindCrash, sdk.KindDeadline, sdk.KindResource, sdk.KindTransient, sdk.KindExternal, sdk.KindCanceled}, e.Kind)
+}
+
+func (f *FailuresError) Error() string {
+	text := errors.Join(f.first...).Error()
+	switch more := f.failed - len(f.first); {
+	case more == 1:
+		text += "\nand 1 more failed trial, see trials.arrow"
+	case more > 1:
+		text += fmt.Sprintf("\nand %d more failed trials, see trials.arrow", more)
+	}
+	return text
+}
+
+func (f *FailuresError) Unwrap() []error { return f.first }
+
+// trialError says which trial an error stopped.
+type trialError struct {
+	name string
+	err  error
+}
+
+// Error takes the first of several errors: where one table cannot be written or closed
+// the others cannot either. trials.arrow has them all.
+func (e *trialError) Error() string {
+	first, _, _ := strings.Cut(e.err.Error(), "\n")
+	return e.name + ": " + first
+}
+
+func (e *trialError) Unwrap() error { return e.err }

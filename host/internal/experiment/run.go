@@ -1,0 +1,434 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+)
+
+// Options says how a run is carried out; its results do not depend on it.
+type Options struct {
+	Workers    int           // trials at a time; 0: one per processor
+	Checkpoint time.Duration // between checkpoints of a trial
+	InProcess  bool          // plugins that are built in run in this process
+	Plume      string        // the version of this program
+	Stop       *Stop         // nil: nobody asks the run to stop
+	Observer   Observer      // nil: nobody watches
+}
+
+// Observer watches a run. Begin is called first and End last; the others are called
+// between them, by several goroutines at once, and should return soon.
+type Observer interface {
+	// Begin says that the run directory is there and trials are about to run.
+	Begin(Beginning)
+	// Cycle says that a trial has run one more cycle.
+	Cycle()
+	// Recalled says that so many cycles and whole trials were run before the run was resumed.
+	Recalled(cycles, trials int)
+	// Ended says that a trial has ended, and that so many of its cycles will not be run;
+	// err is what stopped it.
+	Ended(missing int, err error)
+	// End says that no trial is left to run. Tables are then put together.
+	End()
+}
+
+// Beginning is what is known when a run begins.
+type Beginning struct {
+	Name           string // of the experiment
+	Dir            string // the run directory
+	Trials, Cycles int    // of all trials together
+	Workers        int
+}
+
+// unobserved is the observer of a run that nobody watches.
+type unobserved struct{}
+
+func (unobserved) Begin(Beginning)   {}
+func (unobserved) Cycle()            {}
+func (unobserved) Recalled(_, _ int) {}
+func (unobserved) Ended(int, error)  {}
+func (unobserved) End()              {}
+
+// Source is where a workflow came from, for the manifest of its run: with it the run can
+// be resumed.
+type Source struct {
+	Path       string // absolute
+	Profile    string
+	Set, Sweep []string // what was given on the command line
+}
+
+// Result is what a run leaves.
+type Result struct {
+	Dir       string
+	Status    archive.Status
+	Resumable bool     // there is something that resuming may do
+	Axes      []string // keys of the sweep's axes
+	Chosen    []string // scores that the workflow wants; nil: the usual ones
+	Metrics   []archive.Metric
+	Trials    []archive.TrialRow
+	Observed  string      // what became of real observations; empty: the truth is observed
+	Rejected  []Rejection // by the background check
+}
+
+// Rejection is how many observations the background check of a trial rejected.
+type Rejection struct {
+	Trial string // its name
+	Count int
+}
+
+// Run runs w and writes a run directory below root. The result is there even when some
+// trials failed or the run was stopped; the error then says so.
+func Run(ctx context.Context, w *workflow.Workflow, root string, from Source, o Options) (*Result, error) {
+	return perform(ctx, w, o, func(e *engine) error { return e.create(root, from) })
+}
+
+// Resume runs what is left of the run in dir, whose workflow is w. It refuses when
+// plume, the plugins or the workflow are not those that the run began with.
+func Resume(ctx context.Context, w *workflow.Workflow, dir string, o Options) (*Result, error) {
+	return perform(ctx, w, o, func(e *engine) error { return e.reopen(dir) })
+}
+
+// engine carries out one run.
+type engine struct {
+	*Experiment
+	Options
+	run *archive.Run
+
+	mu        sync.Mutex
+	outcomes  map[int]outcome                 // of the trials that have ended, by number
+	baselines map[*plan.Twin][]archive.Metric // of the truths that were needed
+	written   map[*plan.Twin]bool             // truths whose files are there
+}
+
+// outcome is how a trial ended.
+type outcome struct {
+	Status   archive.Status
+	Cycles   int // completed
+	Rejected int // observations, by the background check
+	Metrics  []archive.Metric
+	err      error
+}
+
+// perform opens w and the run directory that claim makes or takes, and runs what is
+// left of it.
+func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*engine) error) (_ *Result, err error) {
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
+	}
+	log := &logFile{}
+	x, err := open(ctx, w, o.InProcess, log.record)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, x.Close(), log.close()) }()
+	e := &engine{Experiment: x, Options: o, outcomes: map[int]outcome{}, baselines: map[*plan.Twin][]archive.Metric{}, written: map[*plan.Twin]bool{}}
+	if err := claim(e); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, e.run.Release()) }()
+	path, err := e.run.Path(archive.LogFile)
+	if err == nil {
+		err = log.open(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	trials, cycles := e.Sweep.Size()
+	o.Observer.Begin(Beginning{Name: w.Experiment.Name, Dir: e.run.Dir, Trials: trials, Cycles: cycles, Workers: o.Workers})
+	o.Stop.heed()
+	e.execute(ctx)
+	o.Observer.End()
+	return e.finish(ctx)
+}
+
+// create makes the run directory.
+func (e *engine) create(root string, from Source) error {
+	given, err := os.ReadFile(e.Workflow.File)
+	if err != nil {
+		return err
+	}
+	resolved, err := e.Workflow.Resolved()
+	if err != nil {
+		return err
+	}
+	e.run, err = archive.Create(root, archive.Info{
+		Name: e.Workflow.Experiment.Name, Seed: e.Workflow.Experiment.Seed, Source: from.Path, Profile: from.Profile, Set: from.Set, Sweep: from.Sweep,
+		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Plugins: e.pluginInfo(),
+	}, given, resolved)
+	return err
+}
+
+// execute runs the trials that have not ended, several at a time. They share nothing
+// but truths, references and plugin processes, and a plugin is a pure function of its
+// requests, so their results do not depend on how many run at once. What stops one
+// trial does not stop the others; it is in its outcome.
+func (e *engine) execute(ctx context.Context) {
+	work := newSchedule(e.Sweep, func(twin *plan.Twin, p *plan.Plan, t *plan.Trial) bool { return !e.recall(twin, p, t) })
+	var wg sync.WaitGroup
+	for range e.Workers {
+		wg.Go(func() {
+			for e.Stop.Err() == nil && ctx.Err() == nil {
+				j, sc := work.next()
+				switch {
+				case sc != nil:
+					work.made(sc, e.makeScenario(ctx, sc))
+				case j != nil:
+					out := e.runTrial(ctx, j)
+					work.ended(j)
+					e.mu.Lock()
+					e.outcomes[j.trial.Number] = out
+					e.mu.Unlock()
+				default:
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// recall says whether a trial ended before the run was resumed, and what it shares with
+// others is whole too; its outcome is then known.
+func (e *engine) recall(twin *plan.Twin, p *plan.Plan, t *plan.Trial) bool {
+	var out outcome
+	if !e.run.Ended(archive.TrialWork(t.Number), &out) || !e.recallTwin(twin) ||
+		p.Reference != nil && !e.run.Ended(archive.ReferenceWork(twin, p), new(bool)) {
+		return false
+	}
+	e.outcomes[t.Number] = out
+	e.Observer.Recalled(p.Clock.Cycles, 1)
+	return true
+}
+
+// recallTwin says whether a truth has been made; its baselines are then known.
+func (e *engine) recallTwin(twin *plan.Twin) bool {
+	if _, known := e.baselines[twin]; known {
+		return true
+	}
+	var metrics []archive.Metric
+	if !e.run.Ended(archive.TwinWork(twin), &metrics) {
+		return false
+	}
+	e.baselines[twin] = metrics
+	return true
+}
+
+// makeScenario makes truth and observations, and the reference when there is one.
+func (e *engine) makeScenario(ctx context.Context, sc *scenario) (err error) {
+	if sc.truth, err = cycle.Simulate(ctx, sc.plan, func() error { return e.Stop.Err() }); err != nil {
+		return err
+	}
+	if err := e.writeTwin(sc); err != nil {
+		return err
+	}
+	if sc.plan.Reference == nil {
+		return nil
+	}
+	if sc.reference, err = e.makeReference(ctx, sc); err != nil {
+		return fmt.Errorf("reference: %w", err)
+	}
+	return nil
+}
+
+// writeTwin writes the truth of sc unless that has been done for another scenario.
+func (e *engine) writeTwin(sc *scenario) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.written[sc.twin] {
+		return nil
+	}
+	e.written[sc.twin], e.baselines[sc.twin] = true, baselines(sc.plan, sc.twin, sc.truth)
+	if err := e.run.Twin(sc.twin, sc.truth); err != nil {
+		return err
+	}
+	return e.run.End(archive.TwinWork(sc.twin), e.baselines[sc.twin], false)
+}
+
+// makeReference runs the reference, or reads what it left before the run was resumed.
+func (e *engine) makeReference(ctx context.Context, sc *scenario) (_ *cycle.Reference, err error) {
+	work := archive.ReferenceWork(sc.twin, sc.plan)
+	if e.run.Ended(work, new(bool)) {
+		if r := e.run.StoredReference(sc.twin, sc.plan); r != nil {
+			return r, nil
+		}
+	}
+	members, err := e.run.Reference(sc.twin, sc.plan)
+	if err != nil {
+		return nil, err
+	}
+	noted, err := e.run.ReferenceFailures(sc.twin, sc.plan)
+	if err != nil {
+		return nil, errors.Join(err, members.Close())
+	}
+	defer func() {
+		noted.Add(ending(err)...)
+		if err = errors.Join(err, members.Close(), noted.Close()); err == nil {
+			err = e.run.End(work, true, true)
+		}
+	}()
+	return cycle.NewReference(noting(ctx, noted), sc.plan, sc.truth, func(s *cycle.Step, kept cycle.Ensemble) error {
+		noted.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
+		if err := noted.Flush(); err != nil {
+			return err
+		}
+		if err := members.Append(s.Cycle, s.Time, archive.Stage{Name: archive.Analysis, Ensemble: kept}); err != nil {
+			return err
+		}
+		return e.Stop.Err()
+	})
+}
+
+func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
+	defer func() { e.Observer.Ended(j.plan.Clock.Cycles-out.Cycles, out.err) }()
+	if j.scenario.err != nil {
+		return outcome{Status: statusOf(ctx, j.scenario.err), err: j.scenario.err}
+	}
+	scorer := newScorer(j.plan, j.trial, j.scenario.truth, j.scenario.reference, e.Workflow.Output.Variables)
+	scorer.chosen = e.Workflow.Verify.Metrics
+	tables, from, err := e.openTrial(j, scorer)
+	if err != nil {
+		return outcome{Status: archive.Failed, err: err}
+	}
+	noted, err := e.run.Failures(e.idOf(j), from.Completed())
+	if err != nil {
+		return outcome{Status: archive.Failed, err: errors.Join(err, tables.Close())}
+	}
+	saver := &saver{every: e.Checkpoint, saved: time.Now()}
+	err = cycle.Assimilate(noting(ctx, noted), j.plan, j.trial, j.scenario.truth, from, func(s *cycle.Step) error {
+		noted.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
+		if err := noted.Flush(); err != nil {
+			return err
+		}
+		err := errors.Join(tables.Append(s, scorer.rows(s), scorer.innovation(s), scorer.descriptions(s)),
+			tables.AppendHeldOut(s, scorer.heldOut(s)), tables.AppendRejections(s, j.plan.Streams))
+		if err != nil {
+			return err
+		}
+		e.Observer.Cycle()
+		stop := e.Stop.Err()
+		return errors.Join(stop, saver.save(stop != nil, func() error {
+			return e.run.Save(checkpointOf(j.trial), checkpoint{s.State(), scorer.tally})
+		}))
+	})
+	if scorer.Cycles == j.plan.Clock.Cycles && errors.As(err, new(*StoppedError)) {
+		err = nil // a stop that was asked for in the last cycle came too late
+	}
+	noted.Add(ending(err)...)
+	err = errors.Join(err, tables.RankHistograms(scorer.rankHistograms()), tables.Close(), noted.Close())
+	out = outcome{Status: statusOf(ctx, err), Cycles: scorer.Cycles, Rejected: scorer.Rejected, err: err}
+	if err != nil {
+		return out
+	}
+	if scorer.diverged() {
+		out.Status = archive.Diverged
+	}
+	out.Metrics = scorer.metrics(e.idOf(j), j.scenario.twin.Number, out.Status)
+	out.err = errors.Join(e.run.End(archive.TrialWork(j.trial.Number), out, saver.took > 0), e.run.Forget(checkpointOf(j.trial)))
+	return out
+}
+
+func (e *engine) idOf(j *job) archive.TrialID {
+	return archive.TrialID{Trial: j.trial.Number, Replicate: j.scenario.twin.Replicate, Filter: j.trial.Label}
+}
+
+// statusOf returns how a trial stands that ended with err. A plugin that says of itself
+// that it was cancelled, when nobody has stopped the run, has failed.
+func statusOf(ctx context.Context, err error) archive.Status {
+	switch {
+	case err == nil:
+		return archive.OK
+	case errors.As(err, new(*StoppedError)) || ctx.Err() != nil && sdk.KindOf(err) == sdk.KindCanceled:
+		return archive.Interrupted
+	}
+	return archive.Failed
+}
+
+// finish writes what concerns all trials and says how the run ended.
+func (e *engine) finish(ctx context.Context) (*Result, error) {
+	r := &Result{Dir: e.run.Dir, Status: archive.OK, Axes: e.Sweep.Axes, Chosen: e.Workflow.Verify.Metrics}
+	failures := &FailuresError{}
+	for _, twin := range e.Sweep.Twins {
+		if e.recallTwin(twin) {
+			r.Metrics = append(r.Metrics, e.baselines[twin]...)
+		}
+		for _, p := range twin.Plans {
+			for i := range p.Trials {
+				t := &p.Trials[i]
+				r.Trials = append(r.Trials, e.row(twin, p, t, failures))
+				if n := e.outcomes[t.Number].Rejected; n > 0 {
+					r.Rejected = append(r.Rejected, Rejection{e.trialName(twin, t), n})
+				}
+			}
+		}
+	}
+	if record := e.Sweep.Twins[0].Plans[0].Record; record != nil {
+		r.Observed = record.Summary()
+	}
+	slices.SortFunc(r.Trials, func(a, b archive.TrialRow) int { return a.Trial - b.Trial })
+	for _, t := range r.Trials {
+		r.Metrics = append(r.Metrics, e.outcomes[t.Trial].Metrics...)
+	}
+	stopped := errors.Join(e.Stop.Err(), context.Cause(ctx))
+	failures.Some = failures.failed < len(r.Trials)
+	var err error
+	switch {
+	case failures.interrupted > 0 && stopped != nil:
+		r.Status, err = archive.Interrupted, stopped
+	case failures.failed > 0 && failures.Some:
+		r.Status, err = archive.SomeFailed, failures
+	case failures.failed > 0:
+		r.Status, err = archive.Failed, failures
+	}
+	r.Resumable = failures.interrupted+failures.passing > 0
+	return r, errors.Join(err, e.run.Finish(r.Axes, r.Trials, r.Metrics, r.Status, r.Resumable, err))
+}
+
+// row describes a trial and how it ended.
+func (e *engine) row(twin *plan.Twin, p *plan.Plan, t *plan.Trial, f *FailuresError) archive.TrialRow {
+	row := archive.TrialRow{
+		TrialID: archive.TrialID{Trial: t.Number, Replicate: twin.Replicate, Filter: t.Label},
+		Truth:   twin.Number, Reference: -1, Plugin: t.Plugin, Size: t.Size, Values: t.Values, Status: archive.Interrupted,
+	}
+	if p.Reference != nil {
+		row.Reference = p.Reference.Number
+	}
+	out, begun := e.outcomes[t.Number]
+	if begun {
+		row.Status, row.Cycles = out.Status, out.Cycles
+	}
+	if out.err != nil {
+		row.Error = out.err.Error()
+	}
+	f.add(row, e.trialName(twin, t), out.err)
+	return row
+}
+
+// trialName says which trial t is: its filter and, in a sweep, its number, replicate
+// and axis values.
+func (e *Experiment) trialName(twin *plan.Twin, t *plan.Trial) string {
+	name := fmt.Sprintf("filter %q", t.Label)
+	if e.Workflow.Sweep == nil {
+		return name
+	}
+	name = fmt.Sprintf("trial %d: %s, replicate %d", t.Number, name, twin.Replicate)
+	for _, key := range e.Sweep.Axes {
+		if v, ok := t.Values[key]; ok {
+			name += fmt.Sprintf(", %s = %v", key, v)
+		}
+	}
+	return name
+}
