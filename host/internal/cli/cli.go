@@ -182,7 +182,7 @@ func word(s string) string {
 
 // findings is the error of a workflow that is not valid.
 type findings struct {
-	diagnostics workflow.Diagnostics
+	diagnostics workflow.Findings
 	format      string // human, json or github
 }
 

@@ -133,11 +133,11 @@ func checkFormats(t *testing.T, code int, text string, named ...string) {
 		t.Fatalf("%d findings, %d objects, %d commands", len(found), len(objects), len(commands))
 	}
 	for i, want := range found {
-		var d workflow.Diagnostic
+		var d workflow.Finding
 		if err := json.Unmarshal([]byte(objects[i]), &d); err != nil {
 			t.Fatal(err)
 		}
-		if got := []string{d.Code, d.Message, d.File, strconv.Itoa(d.Line), strconv.Itoa(d.Column)}; !slices.Equal(got, want[1:]) || d.Line < 1 || d.Column < 1 || d.Help == "" {
+		if got := []string{string(d.Code), d.Message, d.File, strconv.Itoa(d.Line), strconv.Itoa(d.Column)}; !slices.Equal(got, want[1:]) || d.Line < 1 || d.Column < 1 || d.Help == "" {
 			t.Errorf("as JSON %q is %s", want[1:], objects[i])
 		}
 		command := fmt.Sprintf("::error file=%s,line=%s,col=%s,endColumn=%d,title=%s::%s", want[3], want[4], want[5], d.Column+d.Width, want[1], want[2])

@@ -42,7 +42,7 @@ func TestReference(t *testing.T) {
 func TestCodesAreDocumented(t *testing.T) {
 	var documented []string
 	for _, c := range slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes()) {
-		if documented = append(documented, c.Code); c.Means == "" || c.Remedy == "" {
+		if documented = append(documented, string(c.Code)); c.Means == "" || c.Remedy == "" {
 			t.Errorf("%s has no meaning or no remedy", c.Code)
 		}
 	}
@@ -86,7 +86,7 @@ func TestCodesAreTested(t *testing.T) {
 		corpus += text
 	}
 	for _, c := range slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes()) {
-		if c.Code != "E310" && !strings.Contains(corpus, "error["+c.Code+"]") { // E310: TestCoupledMembersStayTogether
+		if c.Code != "E310" && !strings.Contains(corpus, "error["+string(c.Code)+"]") { // E310: TestCoupledMembersStayTogether
 			t.Errorf("no workflow of testdata/bad has %s, %s", c.Code, c.Means)
 		}
 	}

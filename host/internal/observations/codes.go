@@ -4,20 +4,20 @@ import "github.com/plume-da/plume/host/internal/workflow"
 
 // The codes of what is found in files and in what the workflow says about them.
 const (
-	codeFile      = "E401"
-	codeColumn    = "E402"
-	codeValue     = "E403"
-	codeTime      = "E404"
-	codeEarly     = "E405"
-	codeDuplicate = "E406"
-	codeMap       = "E407"
-	codeNothing   = "E408"
-	codeCycles    = "E409"
+	codeFile      workflow.Code = "E401"
+	codeColumn    workflow.Code = "E402"
+	codeValue     workflow.Code = "E403"
+	codeTime      workflow.Code = "E404"
+	codeEarly     workflow.Code = "E405"
+	codeDuplicate workflow.Code = "E406"
+	codeMap       workflow.Code = "E407"
+	codeNothing   workflow.Code = "E408"
+	codeCycles    workflow.Code = "E409"
 )
 
 // Codes are the findings of this package.
-func Codes() []workflow.Code {
-	return []workflow.Code{
+func Codes() []workflow.Entry {
+	return []workflow.Entry{
 		{Code: codeFile, Means: "a file of observations cannot be read", Remedy: "see that it is there and whole, and what its name says it is"},
 		{Code: codeColumn, Means: "a column is missing, or there twice", Remedy: "name a column of the file"},
 		{Code: codeValue, Means: "a cell is no number, or not one that can be", Remedy: "mend the row, or add the text to `missing`"},

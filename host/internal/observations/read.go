@@ -64,7 +64,7 @@ type reader struct {
 	layout *sdk.Layout
 	path   string
 	clock  *clock
-	found  workflow.Diagnostics
+	found  workflow.Findings
 
 	source  source
 	columns []int           // of the file, that are read
@@ -98,7 +98,7 @@ const maxAxes = 4
 // read returns the values of stream i, in the order of the file, with statuses up
 // to Early. What is wrong with the file or with what the workflow says about it is
 // found.
-func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int) ([]Value, workflow.Diagnostics) {
+func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int) ([]Value, workflow.Findings) {
 	r := &reader{w: w, o: &w.Observations[i], stream: i, first: first, layout: layout, path: w.Path(w.Observations[i].File),
 		missing: map[string]bool{}, names: map[string]int{}, places: map[place]int{}}
 	for _, text := range r.o.Missing {
@@ -129,10 +129,8 @@ func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int) ([]Value, 
 
 func (r *reader) at(path ...any) []any { return append([]any{"observations", r.stream}, path...) }
 
-func (r *reader) add(code string, at []any, format string, args ...any) *workflow.Diagnostic {
-	d := r.w.Error(code, at, format, args...)
-	r.found = append(r.found, d)
-	return d
+func (r *reader) add(code workflow.Code, at []any, format string, args ...any) *workflow.Finding {
+	return r.found.Add(code, r.w.At(at...), format, args...)
 }
 
 func (r *reader) open() bool {
@@ -162,14 +160,14 @@ func (r *reader) open() bool {
 }
 
 // badLine reports a line that is no CSV.
-func (r *reader) badLine(err error) *workflow.Diagnostic {
+func (r *reader) badLine(err error) *workflow.Finding {
 	var e *csv.ParseError
 	if !errors.As(err, &e) {
 		return nil
 	}
-	d := workflow.FileError(codeFile, r.path, lineOf(r.path, e.Line), e.Line, max(0, e.Column-1), 1, "the line cannot be read: %v", e.Err)
-	r.found = append(r.found, d.WithHelp("every line has as many columns as the first, and quotes come in pairs"))
-	return d
+	at := workflow.InFile(r.path, lineOf(r.path, e.Line), e.Line, max(0, e.Column-1), 1)
+	return r.found.Add(codeFile, at, "the line cannot be read: %v", e.Err).
+		WithHelp("every line has as many columns as the first, and quotes come in pairs")
 }
 
 // column returns where the cells of a column will be; at is where the workflow
@@ -315,21 +313,18 @@ func (r *reader) readAll() {
 }
 
 // fault reports what is wrong with cell k of the current row.
-func (r *reader) fault(code string, k int, format string, args ...any) *workflow.Diagnostic {
+func (r *reader) fault(code workflow.Code, k int, format string, args ...any) *workflow.Finding {
 	name := r.source.Names()[r.columns[k]]
 	what := fmt.Sprintf("column %q ", name) + fmt.Sprintf(format, args...)
-	var d *workflow.Diagnostic
 	if c, ok := r.source.(*csvFile); ok {
 		line, from, width := c.field(r.columns[k])
 		text := lineOf(r.path, line)
 		from = min(from, len(text))
 		before, field := text[:from], text[from:min(len(text), from+width)]
-		d = workflow.FileError(code, r.path, text, line, utf8.RuneCountInString(before), utf8.RuneCountInString(field), "%s", what)
-	} else {
-		d = workflow.FileError(code, r.path, "", 0, 0, 0, "row %d, %s", r.row, what)
+		at := workflow.InFile(r.path, text, line, utf8.RuneCountInString(before), utf8.RuneCountInString(field))
+		return r.found.Add(code, at, "%s", what)
 	}
-	r.found = append(r.found, d)
-	return d
+	return r.found.Add(code, workflow.InFile(r.path, "", 0, 0, 0), "row %d, %s", r.row, what)
 }
 
 // readRow adds the values of the current row.

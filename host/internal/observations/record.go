@@ -33,7 +33,7 @@ type Record struct {
 // is at the time of the last of them, so that nothing is assimilated before it was
 // observed. With time.interval cycle k is at start + k interval and takes in what was
 // observed in the last time.window before, by default all since the cycle before.
-func Read(w *workflow.Workflow, layouts []*sdk.Layout) (*Record, workflow.Diagnostics) {
+func Read(w *workflow.Workflow, layouts []*sdk.Layout) (*Record, workflow.Findings) {
 	g := &gathering{w: w}
 	for i, l := range layouts {
 		values, found := read(w, i, l, g.size)
@@ -60,8 +60,8 @@ func Read(w *workflow.Workflow, layouts []*sdk.Layout) (*Record, workflow.Diagno
 	}
 	r := g.record()
 	if len(g.found) == 0 && len(r.values) == 0 {
-		d := w.Error(codeNothing, []any{"observations", 0, "file"}, "no observation is left: %s", counts(r.Rejected))
-		g.found = append(g.found, d.WithLabel("%d values", len(r.Rejected)).WithHelp("see the columns, ranges and places that are mapped"))
+		g.found.Add(codeNothing, w.At("observations", 0, "file"), "no observation is left: %s", counts(r.Rejected)).
+			WithLabel("%d values", len(r.Rejected)).WithHelp("see the columns, ranges and places that are mapped")
 	}
 	if len(g.found) > 0 {
 		return nil, g.found
@@ -77,7 +77,7 @@ type gathering struct {
 	size   int
 	values []Value // in the order of time
 	times  []float64
-	found  workflow.Diagnostics
+	found  workflow.Findings
 }
 
 func usable(v *Value) bool { return v.Status == Assimilated || v.Status == HeldOut }
@@ -133,9 +133,9 @@ func (g *gathering) atIntervals() {
 	if n == 0 && !math.IsInf(last, -1) {
 		cycles := math.Ceil((last-start)/interval - slack)
 		if cycles > maxCycles {
-			d := g.w.Error(codeCycles, []any{"time", "interval"}, "there are %.3g intervals of %g until the last observation, at model time %g; at most %d are possible",
-				cycles, interval, last, int(maxCycles))
-			g.found = append(g.found, d.WithLabel("too short").WithHelp("see the times of the file, or give a longer interval, or none, or time.cycles"))
+			g.found.Add(codeCycles, g.w.At("time", "interval"), "there are %.3g intervals of %g until the last observation, at model time %g; at most %d are possible",
+				cycles, interval, last, int(maxCycles)).
+				WithLabel("too short").WithHelp("see the times of the file, or give a longer interval, or none, or time.cycles")
 			return
 		}
 		n = int(cycles)
@@ -231,13 +231,13 @@ func (g *gathering) twice(a, b Value) {
 		return
 	}
 	path := g.w.Path(g.w.Observations[b.Stream].File)
-	d := workflow.FileError(codeDuplicate, path, "", 0, 0, 0, "rows %d and %d hold the same component in cycle %d: %g and %g", a.Row, b.Row, b.Cycle, a.Y, b.Y)
+	what, at := "rows", workflow.InFile(path, "", 0, 0, 0)
 	if filepath.Ext(path) == ".csv" {
 		line := lineOf(path, int(b.Row))
-		d = workflow.FileError(codeDuplicate, path, line, int(b.Row), 0, len([]rune(line)), "lines %d and %d hold the same component in cycle %d: %g and %g", a.Row, b.Row, b.Cycle, a.Y, b.Y)
+		what, at = "lines", workflow.InFile(path, line, int(b.Row), 0, len([]rune(line)))
 	}
-	d.WithLabel("the second one").WithHelp("write qc.duplicates = \"first\", \"last\" or \"mean\", or a smaller time.window")
-	g.found = append(g.found, d)
+	g.found.Add(codeDuplicate, at, "%s %d and %d hold the same component in cycle %d: %g and %g", what, a.Row, b.Row, b.Cycle, a.Y, b.Y).
+		WithLabel("the second one").WithHelp("write qc.duplicates = \"first\", \"last\" or \"mean\", or a smaller time.window")
 }
 
 // HoldOut returns r with the values held out that the streams ask for.

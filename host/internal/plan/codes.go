@@ -2,9 +2,26 @@ package plan
 
 import "github.com/plume-da/plume/host/internal/workflow"
 
+// The codes of what a plan finds; see package workflow for the others.
+const (
+	codePlugin       workflow.Code = "E301"
+	codeRole         workflow.Code = "E302"
+	codeUnknownParam workflow.Code = "E303"
+	codeParam        workflow.Code = "E304"
+	codeMissingParam workflow.Code = "E305"
+	codeConfigure    workflow.Code = "E306"
+	codeShape        workflow.Code = "E307"
+	codeStep         workflow.Code = "E308"
+	codeCapability   workflow.Code = "E309"
+	codeMembers      workflow.Code = "E310"
+	codeSamples      workflow.Code = "E320"
+	codeVariable     workflow.Code = "E321"
+	codeEstimate     workflow.Code = "E322"
+)
+
 // Codes are the findings of this package.
-func Codes() []workflow.Code {
-	return []workflow.Code{
+func Codes() []workflow.Entry {
+	return []workflow.Entry{
 		{Code: codePlugin, Means: "a plugin is missing or does not start", Remedy: "`plume plugins list` shows those there are; [plugins] names others"},
 		{Code: codeRole, Means: "a plugin plays another role", Remedy: "name a plugin of the role that is wanted"},
 		{Code: codeUnknownParam, Means: "a plugin has no such parameter", Remedy: "`plume plugins describe NAME` lists those it has"},

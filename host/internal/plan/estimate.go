@@ -33,11 +33,11 @@ func (m *maker) estimates(manifest *sdk.Manifest) (names []string, params []*sdk
 		p := manifest.Param(name)
 		switch {
 		case p == nil:
-			m.found = append(m.found, m.w.KeyError(codeEstimate, []any{"model", "estimate", name}, "%s %s has no parameter `%s`", manifest.Name, manifest.Version, name).
-				WithLabel("unknown parameter").WithHelp("%s", can))
+			m.found.Add(codeEstimate, m.w.KeyAt("model", "estimate", name), "%s %s has no parameter `%s`", manifest.Name, manifest.Version, name).
+				WithLabel("unknown parameter").WithHelp("%s", can)
 		case !p.PerMember:
-			m.found = append(m.found, m.w.KeyError(codeEstimate, []any{"model", "estimate", name}, "%s %s cannot take a value of `%s` for each member", manifest.Name, manifest.Version, name).
-				WithLabel("cannot be estimated").WithHelp("%s", can))
+			m.found.Add(codeEstimate, m.w.KeyAt("model", "estimate", name), "%s %s cannot take a value of `%s` for each member", manifest.Name, manifest.Version, name).
+				WithLabel("cannot be estimated").WithHelp("%s", can)
 		default:
 			params = append(params, p)
 		}
@@ -54,8 +54,8 @@ func (m *maker) augment(l *sdk.Layout, params []*sdk.Param) *sdk.Layout {
 	whole := &sdk.Layout{Variables: slices.Clone(l.Variables)}
 	for _, p := range params {
 		if _, taken := l.Offset(p.Name); taken {
-			m.found = append(m.found, m.w.KeyError(codeEstimate, []any{"model", "estimate", p.Name}, "the state has a variable `%s` already", p.Name).
-				WithLabel("name is taken").WithHelp("remove it; a parameter with the name of a variable cannot be estimated"))
+			m.found.Add(codeEstimate, m.w.KeyAt("model", "estimate", p.Name), "the state has a variable `%s` already", p.Name).
+				WithLabel("name is taken").WithHelp("remove it; a parameter with the name of a variable cannot be estimated")
 		}
 		whole.Variables = append(whole.Variables, sdk.Variable{Name: p.Name, Unit: p.Unit})
 	}

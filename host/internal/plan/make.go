@@ -26,7 +26,7 @@ type Spread struct{ Replicas, MaxFailed int }
 type maker struct {
 	ctx    context.Context
 	open   Open
-	found  workflow.Diagnostics
+	found  workflow.Findings
 	before int // how many findings there were when the setting began
 
 	manifests map[string]*sdk.Manifest // of the plugins that play their role, by name
@@ -70,32 +70,13 @@ func (m *maker) each(do func(i int, f *workflow.Filter, index int)) {
 	m.w = shared
 }
 
-// The codes of what a plan finds; see package workflow for the others.
-const (
-	codePlugin       = "E301" // a plugin is missing or does not start
-	codeRole         = "E302" // a plugin plays another role
-	codeUnknownParam = "E303"
-	codeParam        = "E304" // a parameter has the wrong type or is out of range
-	codeMissingParam = "E305"
-	codeConfigure    = "E306" // a plugin refused its configuration
-	codeShape        = "E307" // a list has the wrong length
-	codeStep         = "E308" // the time step does not divide the interval
-	codeCapability   = "E309" // an operator does not offer what a filter needs
-	codeMembers      = "E310" // members that depend on each other are to be split
-	codeSamples      = "E320" // a file of members cannot be used
-	codeVariable     = "E321" // a name that is no variable of the state, or a variable without a number
-	codeEstimate     = "E322" // a parameter that cannot be estimated
-)
-
 // IsPluginFault says whether a finding is about a plugin that is missing or does
 // not start, rather than about the workflow.
-func IsPluginFault(d *workflow.Diagnostic) bool { return d.Code == codePlugin }
+func IsPluginFault(f *workflow.Finding) bool { return f.Code == codePlugin }
 
 // add records a finding about the value at path and returns it.
-func (m *maker) add(code string, path []any, format string, args ...any) *workflow.Diagnostic {
-	d := m.w.Error(code, path, format, args...)
-	m.found = append(m.found, d)
-	return d
+func (m *maker) add(code workflow.Code, path []any, format string, args ...any) *workflow.Finding {
+	return m.found.Add(code, m.w.At(path...), format, args...)
 }
 
 // below returns the path of something inside path.
@@ -171,8 +152,8 @@ func (m *maker) checkParams(manifest *sdk.Manifest, params map[string]any, compl
 		at := below(path, "params", name)
 		p := manifest.Param(name)
 		if p == nil {
-			d := m.w.KeyError(codeUnknownParam, at, "%s has no parameter `%s`", face, name)
-			m.found = append(m.found, d.WithLabel("unknown parameter").WithHelp("%s", suggestParam(manifest, name)))
+			m.found.Add(codeUnknownParam, m.w.KeyAt(at...), "%s has no parameter `%s`", face, name).
+				WithLabel("unknown parameter").WithHelp("%s", suggestParam(manifest, name))
 			continue
 		}
 		if _, err := p.Check(params[name]); err != nil {
@@ -188,7 +169,7 @@ func (m *maker) checkParams(manifest *sdk.Manifest, params map[string]any, compl
 	}
 }
 
-// what returns the text of err without its place, which the diagnostic shows.
+// what returns the text of err without its place, which the finding shows.
 func what(err error, name string) string {
 	var e *sdk.Error
 	if errors.As(err, &e) {
@@ -362,7 +343,7 @@ func (m *maker) checkStep(step float64, path ...any) {
 // reported says whether there is a finding about the value at path.
 func (m *maker) reported(path []any) bool {
 	at := m.w.At(path...)
-	return slices.ContainsFunc(m.found, func(d *workflow.Diagnostic) bool { return d.Span == at })
+	return slices.ContainsFunc(m.found, func(f *workflow.Finding) bool { return f.Span == at })
 }
 
 func (m *maker) filters() {

@@ -91,7 +91,7 @@ func (m *maker) read(streams []observations.Stream) bool {
 
 // record returns what files say for streams of the given layouts. Settings that ask
 // the same share the answer.
-func (m *maker) record(layouts []*sdk.Layout) (*observations.Record, workflow.Diagnostics) {
+func (m *maker) record(layouts []*sdk.Layout) (*observations.Record, workflow.Findings) {
 	key := (&workflow.Workflow{Time: m.w.Time, Observations: m.w.Observations}).Fingerprint()
 	for _, l := range layouts {
 		key += fmt.Sprintf("%+v", l.Variables)

@@ -98,13 +98,13 @@ func (m *maker) noVariables(names []string, l *sdk.Layout, path []any) (meant []
 		if _, ok := l.Offset(name); ok {
 			continue
 		}
-		d := m.w.KeyError(codeVariable, below(path, name), "the state has no variable `%s`", name).
+		d := m.found.Add(codeVariable, m.w.KeyAt(below(path, name)...), "the state has no variable `%s`", name).
 			WithLabel("not a variable").WithHelp("it has %s", describe(l))
 		if near := workflow.Suggest(name, variables(l)); near != "" {
 			d.WithLabel("did you mean `%s`?", near)
 			meant = append(meant, near)
 		}
-		m.found, sound = append(m.found, d), false
+		sound = false
 	}
 	return meant, sound
 }

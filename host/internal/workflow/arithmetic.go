@@ -193,7 +193,7 @@ func (c *calculator) number() float64 {
 	literal := c.text[start:c.pos]
 	v, err := strconv.ParseFloat(strings.ReplaceAll(literal, "_", ""), 64)
 	if err != nil {
-		return c.fail(start, "`%s` is not a number", shorten(literal))
+		return c.fail(start, "`%s` is not a number", Shorten(literal))
 	}
 	return v
 }

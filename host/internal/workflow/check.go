@@ -10,7 +10,7 @@ import (
 // unless partial, fills in defaults. Nodes with findings are marked bad and not
 // looked at again.
 type checker struct {
-	found *Diagnostics
+	found *Findings
 	// partial: the tree only holds overrides of base, so nothing is missing from it.
 	partial bool
 	base    *node
@@ -112,7 +112,7 @@ func (c *checker) tables(n *node, path string, k *key) {
 	}
 	if len(n.items) == 0 {
 		n.bad = true
-		c.found.add(CodeRange, n.place(), "`%s` must have at least one table, but is empty", path).WithLabel("add one").
+		c.found.Add(codeRange, n.place(), "`%s` must have at least one table, but is empty", path).WithLabel("add one").
 			WithHelp("write [[%s]] with %s", path, list(requiredOf(k), "and"))
 	}
 	for _, item := range n.items {
@@ -131,7 +131,7 @@ func (c *checker) byLabel(n *node, path string, k *key) {
 		child := n.table[label]
 		if !slices.Contains(labels, label) {
 			child.bad = true
-			c.found.unknownLabel(child.keyPlace(), path, label, labels)
+			unknownLabel(c.found, child.keyPlace(), path, label, labels)
 		} else if c.is(child, dotted(path, label), &key{kind: table, doc: k.doc}, child.table != nil) {
 			c.table(child, dotted(path, label), k)
 		}
@@ -211,7 +211,7 @@ func (c *checker) evaluate(n *node, path string) bool {
 	v, err := arithmetic(s[1:])
 	if err != nil {
 		n.bad = true
-		c.found.add(CodeArithmetic, n.inside(s, 1+err.offset), "`%s`: %s", path, err.what).
+		c.found.Add(codeArithmetic, n.inside(s, 1+err.offset), "`%s`: %s", path, err.what).
 			WithHelp("arithmetic has numbers, + - * / ( ), pi, sqrt, exp, log, sin and cos")
 		return false
 	}

@@ -66,35 +66,6 @@ func (c *Component) settle(replicas int) {
 	}
 }
 
-// resolve returns the file that stands at a place in the workflow as an absolute
-// path: a relative one starts at the folder of the text it stands in.
-func (w *Workflow) resolve(file string, place ...any) string {
-	if filepath.IsAbs(file) {
-		return file
-	}
-	return filepath.Join(w.folder(place...), file)
-}
-
-// ModelDir returns the folder, absolute, that relative paths among the parameters of
-// the model start at.
-func (w *Workflow) ModelDir() string {
-	if w.Model.Dir != "" {
-		return w.Model.Dir
-	}
-	return w.folder("model", "plugin")
-}
-
-// folder returns the folder, absolute, that relative paths at a place start at:
-// that of the file the value is written in, or of the workflow for a --set.
-func (w *Workflow) folder(place ...any) string {
-	n, _ := w.root.find(place)
-	file := n.src.file
-	if file == "" {
-		file = w.File
-	}
-	return absolute(filepath.Dir(file))
-}
-
 func fillStruct(dst reflect.Value, n *node) {
 	for i := range dst.NumField() {
 		field := dst.Type().Field(i)

@@ -36,7 +36,7 @@ func (c *checker) unknown(n *node, name, path string, t *key) string {
 	if path == "" {
 		where = ""
 	}
-	d := c.found.add(CodeUnknown, n.keyPlace(), "unknown key `%s`%s", shorten(name), where)
+	d := c.found.Add(codeUnknown, n.keyPlace(), "unknown key `%s`%s", Shorten(name), where)
 	takes := tableName(path) + " takes " + list(names(t.keys), "and")
 	meant := Suggest(name, names(t.keys))
 	if meant != "" {
@@ -46,7 +46,7 @@ func (c *checker) unknown(n *node, name, path string, t *key) string {
 	d.WithLabel("not a key of the workflow language")
 	switch home := homes(name); {
 	case lookup(t.keys, "params") != nil:
-		d.WithNote("%s", takes).WithHelp("a parameter of the plugin belongs in its params: params = { %s = ... }", shorten(name))
+		d.WithNote("%s", takes).WithHelp("a parameter of the plugin belongs in its params: params = { %s = ... }", Shorten(name))
 	case len(home) > 0:
 		d.WithHelp("`%s` belongs %s", name, list(home, "or"))
 	default:
@@ -85,9 +85,9 @@ func (c *checker) missing(n *node, path string, k *key) {
 	}
 	at := n.place()
 	if path == "" {
-		at.excerpt = ""
+		at = at.WithoutExcerpt()
 	}
-	c.found.add(CodeMissing, at, "%s needs %s", tableName(path), what).
+	c.found.Add(codeMissing, at, "%s needs %s", tableName(path), what).
 		WithLabel("%s is missing", k.name).WithNote("%s: %s", full, k.doc).WithHelp("%s", help)
 }
 
@@ -116,7 +116,7 @@ func (c *checker) oneOf(n *node, path string, t *key, group []string, meant map[
 	}
 	switch {
 	case len(given) == 0:
-		c.found.add(CodeOneOf, n.place(), "%s needs %s", tableName(path), list(backquoted(group), "or")).
+		c.found.Add(codeOneOf, n.place(), "%s needs %s", tableName(path), list(backquoted(group), "or")).
 			WithLabel("%s is missing", list(group, "or")).WithHelp("add %s", list(examples, "or"))
 	case len(given) > 1:
 		first, second := n.table[given[0]], n.table[given[1]]
@@ -130,7 +130,7 @@ func (c *checker) oneOf(n *node, path string, t *key, group []string, meant map[
 			delete(n.table, given[0])
 			return
 		}
-		c.found.add(CodeOneOf, second.keyPlace(), "%s has both %s", tableName(path), list(backquoted(given), "and")).
+		c.found.Add(codeOneOf, second.keyPlace(), "%s has both %s", tableName(path), list(backquoted(given), "and")).
 			WithLabel("only one of %s can be given", list(group, "and")).
 			WithNote("`%s` is given at %s", given[0], first.keyPlace().Where()).WithHelp("remove one of them")
 	}
@@ -142,7 +142,7 @@ func (c *checker) is(n *node, path string, k *key, ok bool) bool {
 		return true
 	}
 	n.bad = true
-	d := c.found.add(CodeType, n.place(), "%s must be %s, but %s %s", k.subject(path), k.noun(), k.is(), describe(n)).
+	d := c.found.Add(codeType, n.place(), "%s must be %s, but %s %s", k.subject(path), k.noun(), k.is(), describe(n)).
 		WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
 	help := remedy(n, path, k)
 	switch {
@@ -158,11 +158,11 @@ func (c *checker) is(n *node, path string, k *key, ok bool) bool {
 
 func (c *checker) misnamed(n *node, at Span, subject, path, s string, k *key) {
 	n.bad = true
-	d := c.found.add(CodeName, at, "%s must consist of %s, but is %s", subject, k.form.says, show(s)).
+	d := c.found.Add(codeName, at, "%s must consist of %s, but is %s", subject, k.form.says, show(s)).
 		WithLabel("%s", k.form.says).WithNote("%s: %s", path, k.doc)
 	d.WithHelp("write %s", k.form.says)
 	if name := slugOf(s); k.form == slug && name != "" {
-		d.WithHelp("write %q", shorten(name))
+		d.WithHelp("write %q", Shorten(name))
 	}
 }
 
@@ -211,7 +211,7 @@ func numberRemedy(s string, k *key) string {
 		return "write a number that fits in 64 bits"
 	}
 	if _, err := strconv.ParseFloat(s, 64); err != nil {
-		return "arithmetic starts with an equals sign: \"=" + shorten(s) + `"`
+		return "arithmetic starts with an equals sign: \"=" + Shorten(s) + `"`
 	}
 	return "write it without quotes: " + show(v)
 }

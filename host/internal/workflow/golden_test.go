@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the expected texts of testdata/bad anew")
+var update = flag.Bool("update", false, "rewrite the expected texts of testdata/bad")
 
 // TestBad refuses every file of testdata/bad with the exact text beside it. A
 // first line "#! --profile NAME --set KEY=VALUE --sweep KEY=LIST" holds the options.
@@ -41,18 +41,20 @@ func TestBad(t *testing.T) {
 
 // checkFormats holds the formats for programs to what people read, and wants a place
 // and a remedy of every finding.
-func checkFormats(t *testing.T, found Diagnostics) {
+func checkFormats(t *testing.T, found Findings) {
 	t.Helper()
 	objects, commands := strings.Split(strings.TrimSuffix(found.JSON(), "\n"), "\n"), strings.Split(strings.TrimSuffix(found.GitHub(), "\n"), "\n")
 	if len(objects) != len(found) || len(commands) != len(found) {
 		t.Fatalf("%d findings are %d objects and %d commands", len(found), len(objects), len(commands))
 	}
 	for i, d := range found {
-		var again Diagnostic
+		var again Finding
 		if err := json.Unmarshal([]byte(objects[i]), &again); err != nil {
 			t.Fatal(err)
 		}
-		if again.rank, again.excerpt = d.rank, d.excerpt; !reflect.DeepEqual(&again, d) {
+		shown := *d
+		shown.Span = Span{File: d.File, Layer: d.Layer, Line: d.Line, Column: d.Column, Width: d.Width}
+		if !reflect.DeepEqual(again, shown) {
 			t.Errorf("as JSON it is %s", objects[i])
 		}
 		place := "::error::"

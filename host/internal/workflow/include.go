@@ -19,15 +19,15 @@ const (
 // included ones less: a file is laid over what it includes, and of two that one
 // file includes the later one over the earlier.
 type reader struct {
-	found *Diagnostics
+	found *Findings
 	rank  int      // of the file read last
 	chain []string // absolute paths of the files that are being read, outermost first
 }
 
 // file decodes src and lays it over what it includes. A finding about any of the
 // files is reported; the tree is nil when src itself cannot be decoded.
-func (r *reader) file(src *source) *node {
-	over := r.found.read(src)
+func (r *reader) file(src *Source) *node {
+	over := read(r.found, src)
 	if over == nil {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (r *reader) file(src *source) *node {
 	if (&checker{found: r.found}).value(list, "include", lookup(schema.keys, "include")); list.bad {
 		return over
 	}
-	r.chain = append(r.chain, absolute(src.file))
+	r.chain = append(r.chain, absolute(src.File))
 	included := make([]*node, 0, len(list.items))
 	for _, item := range slices.Backward(list.items) { // so that ranks fall
 		if n := r.include(item); n != nil {
@@ -50,7 +50,7 @@ func (r *reader) file(src *source) *node {
 	r.chain = r.chain[:len(r.chain)-1]
 	var root *node
 	for _, n := range slices.Backward(append([]*node{over}, included...)) {
-		root = r.found.merge(root, n, "")
+		root = merge(r.found, root, n, "")
 	}
 	root.src, root.layer, root.mark = over.src, over.layer, over.mark // what is missing is missing there
 	return root
@@ -59,34 +59,34 @@ func (r *reader) file(src *source) *node {
 // include reads the file that item, a string, names.
 func (r *reader) include(item *node) *node {
 	name := item.value.(string)
-	path := item.src.beside(name)
+	path := beside(item.src, name)
 	at := absolute(path)
 	switch {
 	case slices.Contains(r.chain, at):
-		r.found.add(CodeInclude, item.place(), "%s includes itself", show(name)).
+		r.found.Add(codeInclude, item.place(), "%s includes itself", show(name)).
 			WithLabel("is being read already").WithHelp("remove it, here or from one of the files between")
 		return nil
 	case -r.rank+1 >= maxFiles:
-		r.found.add(CodeTooLarge, item.place(), "the workflow is spread over more than %d files", maxFiles).
+		r.found.Add(codeTooLarge, item.place(), "the workflow is spread over more than %d files", maxFiles).
 			WithHelp("put what belongs together into one file")
 		return nil
 	}
 	r.rank--
 	text, err := readFile(path)
 	if err != nil {
-		r.found.add(CodeUnreadable, item.place(), "cannot read the included file %s: %v", show(name), cause(err)).
+		r.found.Add(codeUnreadable, item.place(), "cannot read the included file %s: %v", show(name), cause(err)).
 			WithNote("it is looked for as %s", path).WithHelp("a relative path starts at the folder of the file that includes it")
 		return nil
 	}
-	return r.file(newSource(path, includeLayer, r.rank, strings.TrimPrefix(string(text), "\ufeff")))
+	return r.file(NewSource(path, includeLayer, r.rank, strings.TrimPrefix(string(text), "\ufeff")))
 }
 
-// beside returns path, relative paths taken from the folder of s.
-func (s *source) beside(path string) string {
+// beside returns path, relative paths taken from the folder of src.
+func beside(src *Source, path string) string {
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path)
 	}
-	return filepath.Join(filepath.Dir(s.file), path)
+	return filepath.Join(filepath.Dir(src.File), path)
 }
 
 func absolute(path string) string {

@@ -8,7 +8,7 @@ var reserved = []string{"climatology", "persistence", "reference"}
 
 // judge reports values that are right by themselves but not together. A zero
 // field is one with a finding of its own.
-func (w *Workflow) judge(found *Diagnostics) {
+func (w *Workflow) judge(found *Findings) {
 	w.judgeTime(found)
 	w.judgeObservations(found)
 	w.judgeLabels(found)
@@ -16,15 +16,15 @@ func (w *Workflow) judge(found *Diagnostics) {
 	w.judgeMetrics(found)
 	w.judgeFailures(found)
 	if r := w.Reference; r != nil && r.Store > r.Size && r.Size > 0 {
-		found.add(CodeConflict, w.At("reference", "store"), "`reference.store` must be at most `reference.size`, %d, but is %d", r.Size, r.Store).
+		found.Add(codeConflict, w.At("reference", "store"), "`reference.store` must be at most `reference.size`, %d, but is %d", r.Size, r.Store).
 			WithLabel("at most %d", r.Size).WithHelp("lower store, or raise size")
 	}
 }
 
-func (w *Workflow) judgeTime(found *Diagnostics) {
+func (w *Workflow) judgeTime(found *Findings) {
 	t, n := w.Time, w.root.table["time"]
 	if t.Cycles > 0 && t.BurnIn >= t.Cycles {
-		found.add(CodeConflict, w.At("time", "burn_in"), "`time.burn_in` must be less than `time.cycles`, %d, but is %d", t.Cycles, t.BurnIn).
+		found.Add(codeConflict, w.At("time", "burn_in"), "`time.burn_in` must be less than `time.cycles`, %d, but is %d", t.Cycles, t.BurnIn).
 			WithLabel("nothing is left to average").WithNote("time.cycles is given at %s", w.At("time", "cycles").Where()).
 			WithHelp("lower burn_in, or raise cycles")
 	}
@@ -36,7 +36,7 @@ func (w *Workflow) judgeTime(found *Diagnostics) {
 	}
 }
 
-func (w *Workflow) judgeLabels(found *Diagnostics) {
+func (w *Workflow) judgeLabels(found *Findings) {
 	seen := map[string]int{}
 	for i, f := range w.Filters {
 		at := w.At("filter", i, "label")
@@ -44,10 +44,10 @@ func (w *Workflow) judgeLabels(found *Diagnostics) {
 		switch {
 		case f.Label == "":
 		case slices.Contains(reserved, f.Label):
-			found.add(CodeName, at, "`filter.label` must not be %q", f.Label).
+			found.Add(codeName, at, "`filter.label` must not be %q", f.Label).
 				WithLabel("a name of the result tables").WithHelp("choose another label")
 		case taken:
-			found.add(CodeDuplicate, at, "two filters have the label %q", f.Label).WithLabel("the second one").
+			found.Add(codeDuplicate, at, "two filters have the label %q", f.Label).WithLabel("the second one").
 				WithNote("the first one is at %s", w.At("filter", first, "label").Where()).WithHelp("choose another label")
 		default:
 			seen[f.Label] = i
@@ -56,12 +56,12 @@ func (w *Workflow) judgeLabels(found *Diagnostics) {
 	if w.Sweep != nil {
 		for i, label := range w.Sweep.Filters {
 			if !slices.Contains(w.Labels(), label) {
-				found.unknownLabel(w.At("sweep", "filter", i), "filter", label, w.Labels())
+				unknownLabel(found, w.At("sweep", "filter", i), "filter", label, w.Labels())
 			}
 		}
 	}
 	if b := w.Verify.Baseline; b != "" && !slices.Contains(w.Labels(), b) {
-		found.unknownLabel(w.At("verify", "baseline"), "filter", b, w.Labels())
+		unknownLabel(found, w.At("verify", "baseline"), "filter", b, w.Labels())
 	}
 }
 
@@ -76,7 +76,7 @@ func (w *Workflow) Labels() []string {
 	return out
 }
 
-func (w *Workflow) judgeExpect(found *Diagnostics) {
+func (w *Workflow) judgeExpect(found *Findings) {
 	if w.Expect == nil {
 		return
 	}
@@ -86,16 +86,16 @@ func (w *Workflow) judgeExpect(found *Diagnostics) {
 		switch {
 		case s.Filter == "":
 		case s.Filter == "reference" && w.Reference == nil:
-			found.add(CodeReference, at, "a score of the reference is expected, but the workflow has none").
+			found.Add(codeReference, at, "a score of the reference is expected, but the workflow has none").
 				WithLabel("no [reference]").WithHelp("add [reference], or remove this score")
 		case !slices.Contains(rows, s.Filter):
-			found.unknownLabel(at, "filter", s.Filter, rows)
+			unknownLabel(found, at, "filter", s.Filter, rows)
 		}
 	}
 }
 
 // judgeFailures wants the keys about failures to agree.
-func (w *Workflow) judgeFailures(found *Diagnostics) {
+func (w *Workflow) judgeFailures(found *Findings) {
 	w.judgeRetries(found, &w.Model.Component, "model")
 	for i := range w.Observations {
 		w.judgeRetries(found, &w.Observations[i].Component, "observations", i)
@@ -111,23 +111,17 @@ func (w *Workflow) judgeFailures(found *Diagnostics) {
 	}
 	switch m := w.Model; {
 	case m.OnFailure == "drop_member" && m.MaxFailed == 0:
-		found.add(CodeMissing, w.At("model", "on_failure"), "`model.max_failed` is missing: dropping members needs a limit").
+		found.Add(codeMissing, w.At("model", "on_failure"), "`model.max_failed` is missing: dropping members needs a limit").
 			WithLabel("drops members").WithHelp("add max_failed, such as max_failed = 5")
 	case m.OnFailure != "drop_member" && m.MaxFailed > 0:
-		found.add(CodeConflict, w.At("model", "max_failed"), "`model.max_failed` has no effect with `on_failure = %q`", m.OnFailure).
+		found.Add(codeConflict, w.At("model", "max_failed"), "`model.max_failed` has no effect with `on_failure = %q`", m.OnFailure).
 			WithLabel("no member is dropped").WithHelp("remove max_failed, or write on_failure = \"drop_member\"")
 	}
 }
 
-func (w *Workflow) judgeRetries(found *Diagnostics, c *Component, path ...any) {
+func (w *Workflow) judgeRetries(found *Findings, c *Component, path ...any) {
 	if c.OnFailure == "fail" && c.Retries > 0 && !w.bad(append(path, "on_failure")...) {
-		found.add(CodeConflict, w.At(append(path, "retries")...), "`%s.retries` has no effect with `on_failure = \"fail\"`", path[0]).
+		found.Add(codeConflict, w.At(append(path, "retries")...), "`%s.retries` has no effect with `on_failure = \"fail\"`", path[0]).
 			WithLabel("nothing is repeated").WithHelp("remove retries, or write on_failure = \"retry\"")
 	}
-}
-
-// bad says whether the value at path has a finding of its own.
-func (w *Workflow) bad(path ...any) bool {
-	n, exact := w.root.find(path)
-	return exact && n.bad
 }

@@ -102,7 +102,7 @@ func (c *checker) foreign(n *node, path string, t, k *key) {
 			continue
 		}
 		child.bad = true
-		c.found.add(CodeUnknown, child.keyPlace(), "`%s` does not belong to the law of [%s]", name, path).
+		c.found.Add(codeUnknown, child.keyPlace(), "`%s` does not belong to the law of [%s]", name, path).
 			WithLabel("not a key of this law").WithHelp("this law takes %s", list(backquoted(names(t.keys)), "and"))
 	}
 }
@@ -139,7 +139,7 @@ func (c *checker) byVariable(n *node, path string, k *key) {
 	}
 	if len(n.table) == 0 {
 		n.bad = true
-		c.found.add(CodeRange, n.place(), "`%s` must not be empty", path).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).
+		c.found.Add(codeRange, n.place(), "`%s` must not be empty", path).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).
 			WithHelp("name at least one variable, such as { x = 1.0 }")
 	}
 }

@@ -9,26 +9,26 @@ import (
 // with both. Tables merge key by key. Arrays of tables that all have a label
 // merge by it, and a table over them is read as one by label: in
 // filter.enkf.size = 10, enkf is a label. All else is replaced.
-func (ds *Diagnostics) merge(base, over *node, path string) *node {
+func merge(found *Findings, base, over *node, path string) *node {
 	switch {
 	case base == nil:
 		return over
 	case base.table != nil && over.table != nil:
 		for name, child := range over.table {
-			base.table[name] = ds.merge(base.table[name], child, dotted(path, name))
+			base.table[name] = merge(found, base.table[name], child, dotted(path, name))
 		}
 		return base
 	case base.labelled() && over.labelled():
-		ds.mergeItems(base, over, path)
+		mergeItems(found, base, over, path)
 		return base
 	case base.labelled() && over.table != nil:
-		ds.mergeByLabel(base, over, path)
+		mergeByLabel(found, base, over, path)
 		return base
 	}
 	return over
 }
 
-func (ds *Diagnostics) mergeItems(base, over *node, path string) {
+func mergeItems(found *Findings, base, over *node, path string) {
 	for _, item := range over.items {
 		label := item.label()
 		i := slices.IndexFunc(base.items, func(b *node) bool { return b.label() == label })
@@ -36,11 +36,11 @@ func (ds *Diagnostics) mergeItems(base, over *node, path string) {
 			base.items = append(base.items, item)
 			continue
 		}
-		base.items[i] = ds.merge(base.items[i], item, dotted(path, label))
+		base.items[i] = merge(found, base.items[i], item, dotted(path, label))
 	}
 }
 
-func (ds *Diagnostics) mergeByLabel(base, over *node, path string) {
+func mergeByLabel(found *Findings, base, over *node, path string) {
 	for _, label := range slices.Sorted(maps.Keys(over.table)) {
 		item := over.table[label]
 		i := slices.IndexFunc(base.items, func(b *node) bool { return b.label() == label })
@@ -48,10 +48,10 @@ func (ds *Diagnostics) mergeByLabel(base, over *node, path string) {
 			continue
 		}
 		if i < 0 {
-			ds.unknownLabel(item.keyPlace(), path, label, base.labels())
+			unknownLabel(found, item.keyPlace(), path, label, base.labels())
 			continue
 		}
-		base.items[i] = ds.merge(base.items[i], item, dotted(path, label))
+		base.items[i] = merge(found, base.items[i], item, dotted(path, label))
 	}
 }
 
@@ -68,8 +68,8 @@ func (n *node) labels() []string {
 }
 
 // unknownLabel reports a label nothing has.
-func (ds *Diagnostics) unknownLabel(at Span, path, label string, labels []string) {
-	d := ds.add(CodeReference, at, "there is no %s with the label %s", path, show(label))
+func unknownLabel(found *Findings, at Span, path, label string, labels []string) {
+	d := found.Add(codeReference, at, "there is no %s with the label %s", path, show(label))
 	if meant := Suggest(label, labels); meant != "" {
 		d.WithLabel("did you mean `%s`?", meant)
 	}

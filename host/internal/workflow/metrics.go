@@ -27,10 +27,10 @@ func (w *Workflow) Metrics() []string {
 
 // judgeMetrics reports scores that there are not, and those that are expected but
 // not chosen.
-func (w *Workflow) judgeMetrics(found *Diagnostics) {
+func (w *Workflow) judgeMetrics(found *Findings) {
 	all := w.Metrics()
 	unknown := func(at Span, name string) {
-		d := found.add(CodeReference, at, "there is no score %s", show(name)).WithHelp("scores: %s", list(all, "and"))
+		d := found.Add(codeReference, at, "there is no score %s", show(name)).WithHelp("scores: %s", list(all, "and"))
 		if meant := Suggest(name, all); meant != "" {
 			d.WithLabel("did you mean %q?", meant)
 		}
@@ -49,7 +49,7 @@ func (w *Workflow) judgeMetrics(found *Diagnostics) {
 		case !slices.Contains(all, s.Metric):
 			unknown(at, s.Metric)
 		case s.Metric != "rmse" && len(w.Verify.Metrics) > 0 && !slices.Contains(w.Verify.Metrics, s.Metric):
-			found.add(CodeConflict, at, "%s is expected, but not among `verify.metrics`", s.Metric).WithLabel("not computed").
+			found.Add(codeConflict, at, "%s is expected, but not among `verify.metrics`", s.Metric).WithLabel("not computed").
 				WithNote("the scores are chosen at %s", w.At("verify", "metrics").Where()).WithHelp("add it there, or remove verify.metrics")
 		}
 	}

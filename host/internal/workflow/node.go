@@ -12,7 +12,7 @@ type node struct {
 	table map[string]*node
 	items []*node
 
-	src   *source // nil for a default that was filled in
+	src   *Source // nil for a default that was filled in
 	layer string
 	mark  *mark
 	bad   bool // a finding about it has been reported
@@ -38,8 +38,8 @@ func (n *node) clone() *node {
 }
 
 // join puts the decoded values and their positions into one tree.
-func join(value any, m *mark, src *source) *node {
-	n := &node{src: src, layer: src.layer, mark: m}
+func join(value any, m *mark, src *Source) *node {
+	n := &node{src: src, layer: src.Layer, mark: m}
 	switch v := value.(type) {
 	case map[string]any:
 		n.table = make(map[string]*node, len(v))
@@ -148,10 +148,17 @@ func (n *node) find(path []any) (found *node, exact bool) {
 }
 
 // place returns where the value is.
-func (n *node) place() Span { return n.src.locate(n.mark.value, n.layer) }
+func (n *node) place() Span { return n.located(n.mark.value) }
 
 // keyPlace returns where the key is.
-func (n *node) keyPlace() Span { return n.src.locate(n.mark.key, n.layer) }
+func (n *node) keyPlace() Span { return n.located(n.mark.key) }
+
+// located returns the place of a part of the text n comes from, in the layer of n.
+func (n *node) located(s span) Span {
+	at := s.in(n.src)
+	at.Layer = n.layer
+	return at
+}
 
 // height returns how high the layer of n lies over the others: included files,
 // the file, profiles in the same order, then each --set.
@@ -159,18 +166,18 @@ func (n *node) height() int {
 	if n.axis {
 		return math.MaxInt
 	}
-	if n.src.rank <= 0 && n.layer == n.src.layer {
-		return n.src.rank
+	if n.src.Rank <= 0 && n.layer == n.src.Layer {
+		return n.src.Rank
 	}
-	return maxFiles + n.src.rank
+	return maxFiles + n.src.Rank
 }
 
 // inside returns the place of the byte at offset of a string.
 func (n *node) inside(text string, offset int) Span {
 	v := n.mark.value
-	raw := n.src.text[v.start:v.end]
+	raw := n.src.Text[v.start:v.end]
 	if len(raw) == len(text)+2 && raw[1:len(raw)-1] == text { // without escapes
-		return n.src.locate(span{v.start + 1 + offset, v.start + 2 + offset}, n.layer)
+		return n.located(span{v.start + 1 + offset, v.start + 2 + offset})
 	}
 	return n.place()
 }

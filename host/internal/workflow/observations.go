@@ -164,12 +164,12 @@ func (o *Observations) complete() {
 // fileKeys are the keys that only a stream with a file may have.
 var fileKeys = []string{"delimiter", "comment", "time", "long", "missing", "location", "map", "hold_out"}
 
-func (w *Workflow) judgeObservations(found *Diagnostics) {
+func (w *Workflow) judgeObservations(found *Findings) {
 	seen := map[string]int{}
 	for i := range w.Observations {
 		o, n := &w.Observations[i], w.root.table["observations"].items[i]
 		if first, taken := seen[o.Label]; taken && o.Label != "" {
-			found.add(CodeDuplicate, w.At("observations", i, "label"), "two streams have the label %q", o.Label).WithLabel("the second one").
+			found.Add(codeDuplicate, w.At("observations", i, "label"), "two streams have the label %q", o.Label).WithLabel("the second one").
 				WithNote("the first one is at %s", w.At("observations", first, "label").Where()).WithHelp("choose another label")
 		}
 		seen[o.Label] = i
@@ -186,78 +186,78 @@ func (w *Workflow) judgeObservations(found *Diagnostics) {
 }
 
 // judgeSimulated is for a stream whose observations are made of the truth.
-func (w *Workflow) judgeSimulated(found *Diagnostics, i int) {
+func (w *Workflow) judgeSimulated(found *Findings, i int) {
 	o, n := &w.Observations[i], w.root.table["observations"].items[i]
 	for _, name := range fileKeys {
 		if n.table[name] != nil && !n.bad {
-			found.add(CodeConflict, w.KeyAt("observations", i, name), "`%s` is about a file, but the stream has none", name).
+			found.Add(codeConflict, w.KeyAt("observations", i, name), "`%s` is about a file, but the stream has none", name).
 				WithLabel("only with file").WithHelp("add file = ..., or remove `%s`", name)
 		}
 	}
 	if o.Offset > 0 && o.Offset >= max(1, o.Every) {
-		found.add(CodeConflict, w.At("observations", i, "offset"), "`offset` must be less than `every`, %d, but is %d", max(1, o.Every), o.Offset).
+		found.Add(codeConflict, w.At("observations", i, "offset"), "`offset` must be less than `every`, %d, but is %d", max(1, o.Every), o.Offset).
 			WithLabel("less than %d", max(1, o.Every)).WithHelp("lower offset, or raise every")
 	}
 	if w.Real() {
-		found.add(CodeConflict, w.At("observations", i), "a stream without a file beside one with a file").WithLabel("no file").
+		found.Add(codeConflict, w.At("observations", i), "a stream without a file beside one with a file").WithLabel("no file").
 			WithNote("observations are either all of the truth or all real").WithHelp("add file = ... to this stream")
 	}
 }
 
 // judgeFile is for a stream with a file.
-func (w *Workflow) judgeFile(found *Diagnostics, i int) {
+func (w *Workflow) judgeFile(found *Findings, i int) {
 	o, n := &w.Observations[i], w.root.table["observations"].items[i]
 	if n.table["time"] == nil {
-		found.add(CodeMissing, n.place(), "a stream with a file needs `time`").WithLabel("time is missing").
+		found.Add(codeMissing, n.place(), "a stream with a file needs `time`").WithLabel("time is missing").
 			WithHelp("add time = { column = \"time\" }")
 	}
 	for _, name := range []string{"every", "offset"} {
 		if n.table[name] != nil {
-			found.add(CodeConflict, w.KeyAt("observations", i, name), "`%s` is for observations of the truth; a file says itself when there are any", name).
+			found.Add(codeConflict, w.KeyAt("observations", i, name), "`%s` is for observations of the truth; a file says itself when there are any", name).
 				WithLabel("not with file").WithHelp("remove `%s`", name)
 		}
 	}
 	for _, name := range []string{"delimiter", "comment"} {
 		value := map[string]string{"delimiter": o.Delimiter, "comment": o.Comment}[name]
 		if n.table[name] != nil && (len(value) != 1 || strings.ContainsAny(value, "\"\r\n")) {
-			found.add(CodeRange, w.At("observations", i, name), "`%s` must be one ASCII character, but is %s", name, show(value)).WithLabel("one character").WithHelp("write one such as \";\"")
+			found.Add(codeRange, w.At("observations", i, name), "`%s` must be one ASCII character, but is %s", name, show(value)).WithLabel("one character").WithHelp("write one such as \";\"")
 		}
 	}
 	for j, m := range o.Map {
 		if m.Range != nil && (len(m.Range) != 2 || m.Range[0] > m.Range[1]) {
-			found.add(CodeRange, w.At("observations", i, "map", j, "range"), "`range` must be two numbers, the smaller one first").WithLabel("[smallest, largest]").WithHelp("write them in this order")
+			found.Add(codeRange, w.At("observations", i, "map", j, "range"), "`range` must be two numbers, the smaller one first").WithLabel("[smallest, largest]").WithHelp("write them in this order")
 		}
 	}
 	if _, err := time.LoadLocation(o.Time.Timezone); err != nil || o.Time.Timezone == "Local" {
-		found.add(CodeChoice, w.At("observations", i, "time", "timezone"), "there is no time zone %s", show(o.Time.Timezone)).
+		found.Add(codeChoice, w.At("observations", i, "time", "timezone"), "there is no time zone %s", show(o.Time.Timezone)).
 			WithLabel("an IANA name").WithHelp("write a name such as Europe/Oslo, or UTC")
 	}
 	if o.Time.Calendar != "standard" && o.Time.Timezone != "" && o.Time.Timezone != "UTC" {
-		found.add(CodeConflict, w.At("observations", i, "time", "timezone"), "times of the calendar %s have no time zone", o.Time.Calendar).
+		found.Add(codeConflict, w.At("observations", i, "time", "timezone"), "times of the calendar %s have no time zone", o.Time.Calendar).
 			WithLabel("no clock shows them").WithHelp("remove timezone")
 	}
 	if h := o.HoldOut; h != nil && h.Fraction >= 1 {
-		found.add(CodeRange, w.At("observations", i, "hold_out", "fraction"), "`fraction` must be below 1, but is %s", show(h.Fraction)).WithLabel("below 1").WithHelp("write a share such as 0.1")
+		found.Add(codeRange, w.At("observations", i, "hold_out", "fraction"), "`fraction` must be below 1, but is %s", show(h.Fraction)).WithLabel("below 1").WithHelp("write a share such as 0.1")
 	}
 }
 
 // judgeTruth wants no truth where observations come from files.
-func (w *Workflow) judgeTruth(found *Diagnostics) {
+func (w *Workflow) judgeTruth(found *Findings) {
 	if !w.Real() {
 		return
 	}
 	if w.Truth != nil {
-		found.add(CodeConflict, w.At("truth"), "observations come from a file, but the workflow has a [truth]").WithLabel("no truth is made").
+		found.Add(codeConflict, w.At("truth"), "observations come from a file, but the workflow has a [truth]").WithLabel("no truth is made").
 			WithNote("the file is given at %s", w.At("observations", 0, "file").Where()).WithHelp("remove [truth], or file")
 	}
 	for name, e := range w.Model.Estimate {
 		if e.Init.Around != "" {
-			found.add(CodeConflict, w.At("model", "estimate", name, "init", "around"), "`%s` cannot start around the truth: there is none", name).
+			found.Add(codeConflict, w.At("model", "estimate", name, "init", "around"), "`%s` cannot start around the truth: there is none", name).
 				WithLabel("observations come from a file").WithHelp("write mean = ... in the place of around")
 		}
 	}
 	if around := w.Ensemble.Init.Around; around != "" {
-		found.add(CodeConflict, w.At("ensemble", "init", "around"), "the members cannot start around the truth: there is none").
+		found.Add(codeConflict, w.At("ensemble", "init", "around"), "the members cannot start around the truth: there is none").
 			WithLabel("observations come from a file").WithHelp("write mean = ... in the place of around")
 	}
 }

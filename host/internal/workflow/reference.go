@@ -5,36 +5,9 @@ import (
 	"strings"
 )
 
-// Code says what a kind of finding means and what to do about it.
-type Code struct{ Code, Means, Remedy string }
-
-// Codes are the findings of this package.
-func Codes() []Code {
-	return []Code{
-		{CodeSyntax, "the text is not TOML", "mend the line under the caret; text goes in quotes, a table in brackets"},
-		{CodeRepeated, "a key is defined twice", "remove one of them"},
-		{CodeTooLarge, "the text, or what it asks for, is too large", "put data into files of its own; split what is too large"},
-		{CodeUnreadable, "a file cannot be read", "check the path: a relative one starts at the folder of the file it stands in"},
-		{CodeSet, "a --set is not key=value", "write --set time.cycles=50"},
-		{CodeProfile, "there is no such profile", "name one of those the workflow has"},
-		{CodeInclude, "a file includes itself", "remove it, there or from one of the files between"},
-		{CodeUnknown, "a key that does not exist", "see the tables below; a parameter of a plugin goes into its params"},
-		{CodeMissing, "a required key is missing", "add it"},
-		{CodeType, "a value of the wrong type", "write what the message wants; arithmetic starts with an equals sign"},
-		{CodeRange, "a value out of range", "choose one within it"},
-		{CodeChoice, "not one of the words there are", "choose one of them"},
-		{CodeOneOf, "exactly one of several keys is wanted", "remove or add one"},
-		{CodeArithmetic, "a wrong expression", "write numbers, + - * / ( ), pi, sqrt, exp, log, sin and cos, and nothing else"},
-		{CodeName, "a name with characters it may not have", "write lower-case letters, digits, - and _"},
-		{CodeDuplicate, "a label that is taken", "choose another label"},
-		{CodeReference, "a label or a score that nothing has", "choose one that there is"},
-		{CodeConflict, "two values that contradict each other", "change one of them"},
-	}
-}
-
 // Markdown returns the reference of the language, docs/workflow-reference.md, from
 // the table that workflows are checked with; codes are those of all findings.
-func Markdown(codes []Code) string {
+func Markdown(codes []Entry) string {
 	b := &strings.Builder{}
 	b.WriteString(`# The workflow language
 

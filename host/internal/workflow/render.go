@@ -8,47 +8,47 @@ import (
 	"unicode"
 )
 
-// Text renders ds for people, with the line in question and a caret under the
+// Text renders fs for people, with the line in question and a caret under the
 // place; colour adds terminal colours.
-func (ds Diagnostics) Text(colour bool) string {
+func (fs Findings) Text(colour bool) string {
 	var b strings.Builder
-	for i, d := range ds {
+	for i, f := range fs {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		d.text(&b, palette(colour))
+		f.text(&b, palette(colour))
 	}
 	return b.String()
 }
 
-// JSON renders ds as one JSON object a line.
-func (ds Diagnostics) JSON() string {
+// JSON renders fs as one JSON object a line.
+func (fs Findings) JSON() string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	for _, d := range ds {
-		if err := e.Encode(d); err != nil {
+	for _, f := range fs {
+		if err := e.Encode(f); err != nil {
 			panic(err) // a struct of strings and numbers can be encoded
 		}
 	}
 	return b.String()
 }
 
-// GitHub renders ds as workflow commands, which GitHub shows beside the lines of
+// GitHub renders fs as workflow commands, which GitHub shows next to the lines of
 // a change.
-func (ds Diagnostics) GitHub() string {
+func (fs Findings) GitHub() string {
 	var b strings.Builder
-	for _, d := range ds {
+	for _, f := range fs {
 		where := ""
-		if d.File != "" {
-			where = fmt.Sprintf(" file=%s,line=%d,col=%d,endColumn=%d,title=%s", property(d.File), d.Line, d.Column, d.Column+d.Width, d.Code)
+		if f.File != "" {
+			where = fmt.Sprintf(" file=%s,line=%d,col=%d,endColumn=%d,title=%s", property(f.File), f.Line, f.Column, f.Column+f.Width, f.Code)
 		}
-		message := d.Message
-		if d.Layer != fileLayer {
-			message += " (" + d.Layer + ")"
+		message := f.Message
+		if f.Layer != FileLayer {
+			message += " (" + f.Layer + ")"
 		}
-		if d.Help != "" {
-			message += "\nhelp: " + d.Help
+		if f.Help != "" {
+			message += "\nhelp: " + f.Help
 		}
 		fmt.Fprintf(&b, "::error%s::%s\n", where, data.Replace(message))
 	}
@@ -71,29 +71,29 @@ func palette(colour bool) colours {
 	return colours{"\x1b[1;31m", "\x1b[1;34m", "\x1b[1m", "\x1b[0m"}
 }
 
-func (d *Diagnostic) text(b *strings.Builder, c colours) {
-	number := strconv.Itoa(d.Line)
-	if d.File == "" {
+func (f *Finding) text(b *strings.Builder, c colours) {
+	number := strconv.Itoa(f.Line)
+	if f.File == "" {
 		number = ""
 	}
 	gutter := strings.Repeat(" ", max(2, len(number)))
 	bar := c.blue + gutter + " |" + c.off
-	fmt.Fprintf(b, "%serror[%s]%s%s: %s%s\n", c.red, d.Code, c.off, c.bold, printable(d.Message), c.off)
-	fmt.Fprintf(b, "%s%s-->%s %s\n", c.blue, gutter, c.off, printable(d.Where()))
-	if d.excerpt != "" {
-		before, marked, line := d.window()
+	fmt.Fprintf(b, "%serror[%s]%s%s: %s%s\n", c.red, f.Code, c.off, c.bold, printable(f.Message), c.off)
+	fmt.Fprintf(b, "%s%s-->%s %s\n", c.blue, gutter, c.off, printable(f.Where()))
+	if f.excerpt != "" {
+		before, marked, line := f.window()
 		fmt.Fprintf(b, "%s\n%s%*s |%s %s\n", bar, c.blue, len(gutter), number, c.off, line)
-		caret := strings.TrimRight(strings.Repeat("^", marked)+" "+printable(d.Label), " ")
+		caret := strings.TrimRight(strings.Repeat("^", marked)+" "+printable(f.Label), " ")
 		fmt.Fprintf(b, "%s %s%s%s%s\n", bar, before, c.red, caret, c.off)
 	}
-	if d.excerpt != "" && len(d.Notes)+len(d.Help) > 0 {
+	if f.excerpt != "" && len(f.Notes)+len(f.Help) > 0 {
 		fmt.Fprintln(b, bar)
 	}
-	for _, n := range d.Notes {
+	for _, n := range f.Notes {
 		fmt.Fprintf(b, "%s%s =%s %s\n", c.blue, gutter, c.off, printable(n))
 	}
-	if d.Help != "" {
-		fmt.Fprintf(b, "%s%s =%s %shelp%s: %s\n", c.blue, gutter, c.off, c.bold, c.off, printable(d.Help))
+	if f.Help != "" {
+		fmt.Fprintf(b, "%s%s =%s %shelp%s: %s\n", c.blue, gutter, c.off, c.bold, c.off, printable(f.Help))
 	}
 }
 
@@ -104,7 +104,7 @@ func (s Span) Where() string {
 		return s.Layer
 	case s.Line == 0:
 		return s.File
-	case s.Layer == fileLayer:
+	case s.Layer == FileLayer:
 		return fmt.Sprintf("%s:%d:%d", s.File, s.Line, s.Column)
 	}
 	return fmt.Sprintf("%s:%d:%d (%s)", s.File, s.Line, s.Column, s.Layer)
@@ -170,8 +170,8 @@ func printable(s string) string {
 	}, s)
 }
 
-// shorten bounds what of a user's text is repeated in a message.
-func shorten(s string) string {
+// Shorten bounds what of a user's text is repeated in a message.
+func Shorten(s string) string {
 	if r := []rune(s); len(r) > 40 {
 		return string(r[:40]) + "…"
 	}

@@ -10,6 +10,11 @@ import (
 // a workflow can run out of stack.
 const maxDepth = 48
 
+// span is a part of a text, in bytes.
+type span struct{ start, end int }
+
+func (s span) in(src *Source) Span { return src.Locate(s.start, s.end) }
+
 // mark is where a key and its value stand in the text. Marks form the same tree
 // as the decoded values.
 type mark struct {

@@ -141,23 +141,3 @@ func TestScanDepth(t *testing.T) {
 		}
 	}
 }
-
-func TestLocate(t *testing.T) {
-	src := newSource("f", fileLayer, 0, "a = 1\r\n東京 = 'é' # x\n\nlast")
-	for _, c := range []struct {
-		part                string
-		line, column, width int
-	}{
-		{"1", 1, 5, 1},
-		{"= 1\r\n東", 1, 3, 3}, // ends with its first line
-		{"京", 2, 2, 1},
-		{"'é'", 2, 6, 3},
-		{"last", 4, 1, 4},
-	} {
-		i := strings.Index(src.text, c.part)
-		got := src.locate(span{i, i + len(c.part)}, fileLayer)
-		if got.Line != c.line || got.Column != c.column || got.Width != c.width {
-			t.Errorf("%q is at %d:%d+%d, want %d:%d+%d", c.part, got.Line, got.Column, got.Width, c.line, c.column, c.width)
-		}
-	}
-}

@@ -6,20 +6,23 @@ import (
 	"unicode/utf8"
 )
 
-// source is one text a workflow is made of: its file, one that is included, or one
-// --set.
-type source struct {
-	file  string // empty for a --set
-	layer string
-	rank  int // the order of layers and of findings: included files below 0, the file 0, then each --set
-	text  string
+// Source is one text that findings are about: a file, or a value of the command line.
+type Source struct {
+	File  string // empty: it is no file
+	Layer string // see Span
+	Rank  int    // orders the findings of several sources
+	Text  string
+
 	lines []int // where each line starts
 }
 
-const fileLayer = "file"
+// FileLayer is the layer of the file that was asked for. Its places are shown without
+// naming a layer.
+const FileLayer = "file"
 
-func newSource(file, layer string, rank int, text string) *source {
-	s := &source{file: file, layer: layer, rank: rank, text: text, lines: []int{0}}
+// NewSource returns the source of a text.
+func NewSource(file, layer string, rank int, text string) *Source {
+	s := &Source{File: file, Layer: layer, Rank: rank, Text: text, lines: []int{0}}
 	for i := range len(text) {
 		if text[i] == '\n' {
 			s.lines = append(s.lines, i+1)
@@ -28,15 +31,12 @@ func newSource(file, layer string, rank int, text string) *source {
 	return s
 }
 
-// span is a part of a source's text, in bytes.
-type span struct{ start, end int }
-
-// Span is a place in the text of a workflow, with lines and columns from 1.
-// Columns and widths count characters.
+// Span is a place in a text, with lines and columns from 1. Columns and widths count
+// characters.
 type Span struct {
-	File   string `json:"file,omitempty"` // empty for a --set
-	Layer  string `json:"layer"`          // "file", "include", "profile NAME", "--set KEY=VALUE" or "--profile NAME"
-	Line   int    `json:"line"`
+	File   string `json:"file,omitempty"` // empty: it is no file
+	Layer  string `json:"layer"`          // FileLayer, or what the text is, such as "include" or "--set KEY=VALUE"
+	Line   int    `json:"line"`           // 0: the whole file
 	Column int    `json:"column"`
 	Width  int    `json:"width"`
 
@@ -44,23 +44,37 @@ type Span struct {
 	excerpt string // the whole line
 }
 
-// locate returns where in s a span is. A span over several lines ends with its
-// first.
-func (s *source) locate(sp span, layer string) Span {
-	sp.start = min(max(sp.start, 0), len(s.text))
-	sp.end = min(max(sp.end, sp.start), len(s.text))
-	line := sort.SearchInts(s.lines, sp.start+1) - 1
-	begin, end := s.lines[line], len(s.text)
+// Locate returns the place of the bytes from start to end. A place over several lines
+// ends with its first.
+func (s *Source) Locate(start, end int) Span {
+	start = min(max(start, 0), len(s.Text))
+	end = min(max(end, start), len(s.Text))
+	line := sort.SearchInts(s.lines, start+1) - 1
+	first, last := s.lines[line], len(s.Text)
 	if line+1 < len(s.lines) {
-		end = s.lines[line+1] - 1
+		last = s.lines[line+1] - 1
 	}
-	excerpt := strings.TrimSuffix(s.text[begin:end], "\r")
-	end = begin + len(excerpt)
-	start := min(sp.start, end)
+	excerpt := strings.TrimSuffix(s.Text[first:last], "\r")
+	last = first + len(excerpt)
+	start = min(start, last)
 	return Span{
-		File: s.file, Layer: layer, rank: s.rank, excerpt: excerpt,
+		File: s.File, Layer: s.Layer, rank: s.Rank, excerpt: excerpt,
 		Line:   line + 1,
-		Column: utf8.RuneCountInString(s.text[begin:start]) + 1,
-		Width:  max(1, utf8.RuneCountInString(s.text[start:max(start, min(sp.end, end))])),
+		Column: utf8.RuneCountInString(s.Text[first:start]) + 1,
+		Width:  max(1, utf8.RuneCountInString(s.Text[start:max(start, min(end, last))])),
 	}
+}
+
+// InFile returns a place in a file that the sources name: line, from 1, whose text is
+// excerpt, with before characters in front of the width characters that are meant.
+// Line 0 means the whole file. Findings there come after those of the file named by
+// [FileLayer].
+func InFile(file, excerpt string, line, before, width int) Span {
+	return Span{File: file, Layer: FileLayer, Line: line, Column: before + 1, Width: max(1, width), rank: 1, excerpt: excerpt}
+}
+
+// WithoutExcerpt returns s with no line of text to show.
+func (s Span) WithoutExcerpt() Span {
+	s.excerpt = ""
+	return s
 }

@@ -104,15 +104,15 @@ type combination []int
 
 // expand makes the settings of w. given is its tree before defaults were filled
 // in, so that every value is judged as though it stood in the file.
-func (w *Workflow) expand(given *node) Diagnostics {
-	var found Diagnostics
+func (w *Workflow) expand(given *node) Findings {
+	var found Findings
 	common, own := w.axes(&found)
 	w.judgeExclude(&found)
 	if len(found) > 0 || len(w.Axes()) == 0 {
 		return found
 	}
 	if n := w.countTrials(common, own); n > maxTrials {
-		found.add(CodeTooLarge, w.KeyAt("sweep"), "the sweep has %d trials; plume runs at most %d", n, maxTrials).WithHelp("shorten the axes, or split the sweep")
+		found.Add(codeTooLarge, w.KeyAt("sweep"), "the sweep has %d trials; plume runs at most %d", n, maxTrials).WithHelp("shorten the axes, or split the sweep")
 		return found
 	}
 	delete(given.table, "sweep") // every setting would hold all values of all others
@@ -129,13 +129,13 @@ func (w *Workflow) expand(given *node) Diagnostics {
 		}
 	}
 	if len(found) == 0 && len(w.settings) == 0 {
-		found.add(CodeConflict, w.KeyAt("sweep", "exclude"), "the exclusions leave no trial").WithHelp("remove one")
+		found.Add(codeConflict, w.KeyAt("sweep", "exclude"), "the exclusions leave no trial").WithHelp("remove one")
 	}
 	return found.Distinct()
 }
 
 // variants adds those of filter i to s.
-func (w *Workflow) variants(s *Setting, i int, given *node, common []axis, c combination, own []axis, shared map[string]any, found *Diagnostics) {
+func (w *Workflow) variants(s *Setting, i int, given *node, common []axis, c combination, own []axis, shared map[string]any, found *Findings) {
 	if len(own) == 0 {
 		if !w.excluded(shared) {
 			s.Variants = append(s.Variants, Variant{s.Workflow, i, shared})
@@ -151,7 +151,7 @@ func (w *Workflow) variants(s *Setting, i int, given *node, common []axis, c com
 }
 
 // axes returns the axes for all filters, and those of single filters by label.
-func (w *Workflow) axes(found *Diagnostics) (common []axis, own map[string][]axis) {
+func (w *Workflow) axes(found *Findings) (common []axis, own map[string][]axis) {
 	own = map[string][]axis{}
 	for _, key := range w.Axes() {
 		list, _ := w.root.find([]any{"sweep", "axes", key})
@@ -160,7 +160,7 @@ func (w *Workflow) axes(found *Diagnostics) (common []axis, own map[string][]axi
 			a.filter = strings.Split(key, ".")[1]
 			own[a.filter] = append(own[a.filter], a)
 			if labels := w.Labels(); !slices.Contains(labels, a.filter) {
-				found.unknownLabel(list.keyPlace(), "filter", a.filter, labels)
+				unknownLabel(found, list.keyPlace(), "filter", a.filter, labels)
 			}
 			continue
 		}
@@ -169,7 +169,7 @@ func (w *Workflow) axes(found *Diagnostics) (common []axis, own map[string][]axi
 	return common, own
 }
 
-func (a axis) judge(found *Diagnostics) {
+func (a axis) judge(found *Findings) {
 	parts := strings.Split(a.key, ".")
 	atLeast := 2
 	if parts[0] == "filter" {
@@ -177,20 +177,20 @@ func (a axis) judge(found *Diagnostics) {
 	}
 	good := slices.Contains(sweepable, parts[0]) && len(parts) >= atLeast && !slices.Contains(parts, "") && parts[len(parts)-1] != "label"
 	if !good && a.key != "experiment.seed" {
-		found.add(CodeUnknown, a.list.keyPlace(), "`%s` cannot be an axis", shorten(a.key)).WithLabel("no key of an axis").
+		found.Add(codeUnknown, a.list.keyPlace(), "`%s` cannot be an axis", Shorten(a.key)).WithLabel("no key of an axis").
 			WithHelp("an axis is a key such as ensemble.size, model.params.NAME or filter.LABEL.params.NAME")
 	}
 	for i, item := range a.list.items {
 		for _, other := range a.list.items[:i] {
 			if same(item.plain(), other.plain()) {
-				found.add(CodeDuplicate, item.place(), "`%s` has the value %s twice", a.key, showValue(item.plain())).WithLabel("the second one").
+				found.Add(codeDuplicate, item.place(), "`%s` has the value %s twice", a.key, showValue(item.plain())).WithLabel("the second one").
 					WithNote("the first one is at %s", other.place().Where()).WithHelp("remove one of them")
 			}
 		}
 	}
 }
 
-func (w *Workflow) judgeExclude(found *Diagnostics) {
+func (w *Workflow) judgeExclude(found *Findings) {
 	if w.Sweep == nil {
 		return
 	}
@@ -199,14 +199,14 @@ func (w *Workflow) judgeExclude(found *Diagnostics) {
 			at := []any{"sweep", "exclude", i, key}
 			values, ok := w.Sweep.Axes[key].([]any)
 			if !ok {
-				d := found.add(CodeReference, w.KeyAt(at...), "there is no axis `%s`", shorten(key)).WithHelp("the axes are %s", list(backquoted(w.Axes()), "and"))
+				d := found.Add(codeReference, w.KeyAt(at...), "there is no axis `%s`", Shorten(key)).WithHelp("the axes are %s", list(backquoted(w.Axes()), "and"))
 				if meant := Suggest(key, w.Axes()); meant != "" {
 					d.WithLabel("did you mean `%s`?", meant)
 				}
 				continue
 			}
 			if !slices.ContainsFunc(values, func(v any) bool { return same(v, e[key]) }) {
-				found.add(CodeReference, w.At(at...), "the axis `%s` has no value %s", key, showValue(e[key])).
+				found.Add(codeReference, w.At(at...), "the axis `%s` has no value %s", key, showValue(e[key])).
 					WithNote("the axis is at %s", w.KeyAt("sweep", "axes", key).Where()).WithHelp("name one of its values")
 			}
 		}
@@ -255,15 +255,15 @@ func combinations(axes []axis) func(yield func(combination) bool) {
 
 // with returns the workflow of given with one combination of values in it, and
 // the values as they are taken.
-func (w *Workflow) with(given *node, axes []axis, c combination, found *Diagnostics) (*Workflow, map[string]any) {
+func (w *Workflow) with(given *node, axes []axis, c combination, found *Findings) (*Workflow, map[string]any) {
 	root := given.clone()
 	leaves := make([]*node, len(axes))
 	for i, a := range axes {
 		var over *node
 		over, leaves[i] = a.overlay(c[i])
-		found.merge(root, over, "")
+		merge(found, root, over, "")
 	}
-	v := found.build(root, w.File, w.Profile)
+	v := build(found, root, w.File, w.Profile)
 	v.Sweep = w.Sweep
 	values := make(map[string]any, len(axes))
 	for i, a := range axes {
@@ -312,9 +312,9 @@ func same(a, b any) bool {
 
 func showValue(v any) string {
 	if text, err := inline(v); err == nil {
-		return shorten(string(text))
+		return Shorten(string(text))
 	}
-	return shorten(fmt.Sprint(v))
+	return Shorten(fmt.Sprint(v))
 }
 
 // flatten brings the axes and exclusions of a layer and of its profiles into the form
@@ -382,7 +382,7 @@ func (c *checker) axes(n *node, path string, k *key) {
 		}
 		if len(child.items) == 0 {
 			child.bad = true
-			c.found.add(CodeRange, child.place(), "`%s` must not be empty", name).WithLabel("%s", values.wants()).WithNote("%s: %s", path, k.doc).WithHelp("give it at least one value, or remove it")
+			c.found.Add(codeRange, child.place(), "`%s` must not be empty", name).WithLabel("%s", values.wants()).WithNote("%s: %s", path, k.doc).WithHelp("give it at least one value, or remove it")
 		}
 		c.params(child, name)
 	}
@@ -410,7 +410,7 @@ func (c *checker) replicates(n *node, path string, k *key) {
 		}
 		if a < 1 || b < a || b > maxReplicates {
 			n.bad = true
-			c.found.add(CodeRange, n.place(), "`%s` must go up from 1 or more to %d at most, but is %s", path, maxReplicates, show(v)).
+			c.found.Add(codeRange, n.place(), "`%s` must go up from 1 or more to %d at most, but is %s", path, maxReplicates, show(v)).
 				WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write a range such as \"1..10\"")
 			return
 		}
@@ -435,7 +435,7 @@ func (c *checker) replicates(n *node, path string, k *key) {
 		r := int(child.value.(int64))
 		if slices.Contains(numbers, r) || r > maxReplicates {
 			n.bad = true
-			c.found.add(CodeDuplicate, child.place(), "`%s` has %d twice, or it is above %d", path, r, maxReplicates).WithHelp("remove it")
+			c.found.Add(codeDuplicate, child.place(), "`%s` has %d twice, or it is above %d", path, r, maxReplicates).WithHelp("remove it")
 		}
 		numbers = append(numbers, r)
 	}

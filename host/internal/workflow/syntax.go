@@ -40,24 +40,24 @@ var closers = map[byte]string{'[': "]", '{': "}", '"': `"""`, '\'': "'''"}
 
 // syntax reports that src is not TOML. The decoder says where it noticed; the
 // marks know more about where the trouble began.
-func (ds *Diagnostics) syntax(src *source, err error, marks *scanner) {
+func syntax(found *Findings, src *Source, err error, marks *scanner) {
 	var e toml.ParseError
 	if !errors.As(err, &e) {
-		ds.add(CodeSyntax, src.locate(span{}, src.layer), "not valid TOML: %v", err)
+		found.Add(codeSyntax, src.Locate(0, 0), "not valid TOML: %v", err)
 		return
 	}
-	at := src.locate(span{e.Position.Start, e.Position.Start + max(1, e.Position.Len)}, src.layer)
+	at := src.Locate(e.Position.Start, e.Position.Start+max(1, e.Position.Len))
 	for _, r := range marks.repeats {
-		if second := src.locate(r.second, src.layer); second.Line == at.Line && strings.Contains(e.Message, "already") {
-			ds.add(CodeRepeated, second, "`%s` is defined twice", shorten(src.text[r.second.start:r.second.end])).
-				WithLabel("the second one").WithNote("the first one is at %s", src.locate(r.first, src.layer).Where()).
+		if second := r.second.in(src); second.Line == at.Line && strings.Contains(e.Message, "already") {
+			found.Add(codeRepeated, second, "`%s` is defined twice", Shorten(src.Text[r.second.start:r.second.end])).
+				WithLabel("the second one").WithNote("the first one is at %s", r.first.in(src).Where()).
 				WithHelp("remove one of them")
 			return
 		}
 	}
-	d := ds.add(CodeSyntax, at, "not valid TOML: %s", reword(e.Message))
-	if began := src.locate(span{marks.open, marks.open}, src.layer); marks.stopped && marks.open > 0 && began.Line < at.Line {
-		what := closers[src.text[marks.open]]
+	d := found.Add(codeSyntax, at, "not valid TOML: %s", reword(e.Message))
+	if began := src.Locate(marks.open, marks.open); marks.stopped && marks.open > 0 && began.Line < at.Line {
+		what := closers[src.Text[marks.open]]
 		d.WithNote("the value that is not closed began at %s", began.Where()).WithHelp("close it with %s", what)
 		return
 	}

@@ -25,7 +25,7 @@ func (c *checker) list(n *node, path string, k *key) {
 	}
 	if len(n.items) == 0 && (k.kind == numbers || k.min != nil) {
 		n.bad = true
-		d := c.found.add(CodeRange, n.place(), "`%s` must not be empty", path).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
+		d := c.found.Add(codeRange, n.place(), "`%s` must not be empty", path).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
 		d.WithHelp("write %s", k.asked())
 		if k.example != "" {
 			d.WithHelp("write %s = %s", k.name, k.example)
@@ -130,7 +130,7 @@ func (c *checker) inRange(n *node, path string, v float64, k *key) {
 	if !finite {
 		limits = "finite"
 	}
-	c.found.add(CodeRange, n.place(), "%s must be %s, but %s %s", k.subject(path), limits, k.is(), show(n.value)).
+	c.found.Add(codeRange, n.place(), "%s must be %s, but %s %s", k.subject(path), limits, k.is(), show(n.value)).
 		WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write %s", k.asked())
 }
 
@@ -138,7 +138,7 @@ func (c *checker) checkText(n *node, path, s string, k *key) {
 	switch {
 	case len(k.choices) > 0 && !slices.Contains(k.choices, s):
 		n.bad = true
-		d := c.found.add(CodeChoice, n.place(), "`%s` must be %s, but is %s", path, k.noun(), show(s)).
+		d := c.found.Add(codeChoice, n.place(), "`%s` must be %s, but is %s", path, k.noun(), show(s)).
 			WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
 		d.WithHelp("write %s", k.noun())
 		if meant := Suggest(s, k.choices); meant != "" {
@@ -148,6 +148,6 @@ func (c *checker) checkText(n *node, path, s string, k *key) {
 		c.misnamed(n, n.place(), k.subject(path), path, s, k)
 	case (k.required || k.item && !k.blank) && strings.TrimSpace(s) == "":
 		n.bad = true
-		c.found.add(CodeRange, n.place(), "%s must not be empty", k.subject(path)).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write %s", k.asked())
+		c.found.Add(codeRange, n.place(), "%s must not be empty", k.subject(path)).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write %s", k.asked())
 	}
 }

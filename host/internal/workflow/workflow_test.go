@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -159,32 +158,10 @@ func TestAt(t *testing.T) {
 }
 
 func brief(s Span) string {
-	if s.Layer != fileLayer {
+	if s.Layer != FileLayer {
 		return s.Layer
 	}
 	return strings.TrimPrefix(s.Where(), s.File+":") + "+" + show(int64(s.Width))
-}
-
-// TestRender holds the example of the language's description to the letter.
-func TestRender(t *testing.T) {
-	text := strings.Replace(minimal, `model.plugin = "a"`, `model.plugin = "a"`+"\n"+`model.params = { sigma = 10.0, rho = "28", beta = "=8/3" }`, 1)
-	w, found := Parse("workflow.toml", []byte(text), Options{})
-	if len(found) > 0 {
-		t.Fatal(found.Text(false))
-	}
-	d := w.Error(CodeType, []any{"model", "params", "rho"}, "`rho` must be a number, but is the string \"28\"").
-		WithLabel("a number; default 28").WithNote("lorenz63 0.1.0: rho, Rayleigh number").WithHelp("write 28.0")
-	ds := Diagnostics{d}
-	compare(t, "testdata/render/text.txt", ds.Text(false))
-	compare(t, "testdata/render/colour.txt", ds.Text(true))
-	ds = append(ds, w.KeyError("E301", []any{"model", "params", "sigma"}, "100%% of\nthis, is: wrong"))
-	compare(t, "testdata/render/json.txt", ds.JSON())
-	compare(t, "testdata/render/github.txt", ds.GitHub())
-	for line := range strings.Lines(ds.JSON()) {
-		if !json.Valid([]byte(line)) {
-			t.Errorf("not JSON: %s", line)
-		}
-	}
 }
 
 func TestResolved(t *testing.T) {
@@ -220,7 +197,7 @@ func reload(t *testing.T, w *Workflow) string {
 }
 
 func TestLoadRefuses(t *testing.T) {
-	if _, found := Load("testdata/none.toml", Options{}); len(found) != 1 || found[0].Code != CodeUnreadable ||
+	if _, found := Load("testdata/none.toml", Options{}); len(found) != 1 || found[0].Code != codeUnreadable ||
 		found.Text(false) != "error[E104]: cannot read the workflow: no such file or directory\n  --> testdata/none.toml\n   = help: see that the path is that of a file that you may read; `plume init` writes one to start from\n" {
 		t.Error(found.Text(false))
 	}
@@ -228,20 +205,8 @@ func TestLoadRefuses(t *testing.T) {
 	if err := os.WriteFile(long, make([]byte, 3*maxText), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, found := Load(long, Options{}); len(found) != 1 || found[0].Code != CodeTooLarge {
+	if _, found := Load(long, Options{}); len(found) != 1 || found[0].Code != codeTooLarge {
 		t.Error(found.Text(false))
-	}
-}
-
-func TestSuggest(t *testing.T) {
-	words := []string{"cycles", "interval", "step", "start", "burn_in"}
-	for got, want := range map[string]string{
-		"cylces": "cycles", "Cycles": "cycles", "cycle": "cycles", "burnin": "burn_in", "burn-in": "burn_in", "intervall": "interval",
-		"stop": "step", "colour": "", "x": "", "": "", "cycles_of_the_moon": "", strings.Repeat("cycles", 1000): "",
-	} {
-		if s := Suggest(got, words); s != want {
-			t.Errorf("Suggest(%q) = %q, want %q", shorten(got), s, want)
-		}
 	}
 }
 

@@ -1,0 +1,49 @@
+package workflow
+
+// Codes of the findings. E3xx is for the layers after this package: plugins, plan,
+// environment.
+const (
+	codeSyntax     Code = "E101"
+	codeRepeated   Code = "E102"
+	codeTooLarge   Code = "E103"
+	codeUnreadable Code = "E104"
+	codeSet        Code = "E105"
+	codeProfile    Code = "E106"
+	codeInclude    Code = "E107"
+
+	codeUnknown    Code = "E201"
+	codeMissing    Code = "E202"
+	codeType       Code = "E203"
+	codeRange      Code = "E204"
+	codeChoice     Code = "E205"
+	codeOneOf      Code = "E206"
+	codeArithmetic Code = "E207"
+	codeName       Code = "E208"
+	codeDuplicate  Code = "E209"
+	codeReference  Code = "E210"
+	codeConflict   Code = "E211"
+)
+
+// Codes are the findings of this package.
+func Codes() []Entry {
+	return []Entry{
+		{Code: codeSyntax, Means: "the text is not TOML", Remedy: "mend the line under the caret; text goes in quotes, a table in brackets"},
+		{Code: codeRepeated, Means: "a key is defined twice", Remedy: "remove one of them"},
+		{Code: codeTooLarge, Means: "the text, or what it asks for, is too large", Remedy: "put data into files of its own; split what is too large"},
+		{Code: codeUnreadable, Means: "a file cannot be read", Remedy: "check the path: a relative one starts at the folder of the file it stands in"},
+		{Code: codeSet, Means: "a --set is not key=value", Remedy: "write --set time.cycles=50"},
+		{Code: codeProfile, Means: "there is no such profile", Remedy: "name one of those the workflow has"},
+		{Code: codeInclude, Means: "a file includes itself", Remedy: "remove it, there or from one of the files between"},
+		{Code: codeUnknown, Means: "a key that does not exist", Remedy: "see the tables below; a parameter of a plugin goes into its params"},
+		{Code: codeMissing, Means: "a required key is missing", Remedy: "add it"},
+		{Code: codeType, Means: "a value of the wrong type", Remedy: "write what the message wants; arithmetic starts with an equals sign"},
+		{Code: codeRange, Means: "a value out of range", Remedy: "choose one within it"},
+		{Code: codeChoice, Means: "not one of the words there are", Remedy: "choose one of them"},
+		{Code: codeOneOf, Means: "exactly one of several keys is wanted", Remedy: "remove or add one"},
+		{Code: codeArithmetic, Means: "a wrong expression", Remedy: "write numbers, + - * / ( ), pi, sqrt, exp, log, sin and cos, and nothing else"},
+		{Code: codeName, Means: "a name with characters it may not have", Remedy: "write lower-case letters, digits, - and _"},
+		{Code: codeDuplicate, Means: "a label that is taken", Remedy: "choose another label"},
+		{Code: codeReference, Means: "a label or a score that nothing has", Remedy: "choose one that there is"},
+		{Code: codeConflict, Means: "two values that contradict each other", Remedy: "change one of them"},
+	}
+}

@@ -1,0 +1,55 @@
+package workflow
+
+import "path/filepath"
+
+// At returns the place of a value, by a path of keys and of indices from 0, such
+// as At("filter", 2, "params", "inflation"). Of a table it is its header. What is
+// not written in the text is looked for in the table that would hold it.
+func (w *Workflow) At(path ...any) Span {
+	n, _ := w.root.find(path)
+	return n.place()
+}
+
+// KeyAt returns the place of a key; see [Workflow.At].
+func (w *Workflow) KeyAt(path ...any) Span {
+	n, exact := w.root.find(path)
+	if !exact {
+		return n.place()
+	}
+	return n.keyPlace()
+}
+
+// bad says whether the value at path has a finding of its own.
+func (w *Workflow) bad(path ...any) bool {
+	n, exact := w.root.find(path)
+	return exact && n.bad
+}
+
+// resolve returns the file that stands at a place in the workflow as an absolute
+// path: a relative one starts at the folder of the text it stands in.
+func (w *Workflow) resolve(file string, place ...any) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(w.folder(place...), file)
+}
+
+// ModelDir returns the folder, absolute, that relative paths among the parameters of
+// the model start at.
+func (w *Workflow) ModelDir() string {
+	if w.Model.Dir != "" {
+		return w.Model.Dir
+	}
+	return w.folder("model", "plugin")
+}
+
+// folder returns the folder, absolute, that relative paths at a place start at:
+// that of the file the value is written in, or of the workflow for a --set.
+func (w *Workflow) folder(place ...any) string {
+	n, _ := w.root.find(place)
+	file := n.src.File
+	if file == "" {
+		file = w.File
+	}
+	return absolute(filepath.Dir(file))
+}
