@@ -12,8 +12,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/experiment"
-	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/pace"
 	"github.com/spf13/cobra"
@@ -182,7 +182,7 @@ func word(s string) string {
 
 // findings is the error of a workflow that is not valid.
 type findings struct {
-	diagnostics workflow.Findings
+	diagnostics diag.Findings
 	format      string // human, json or github
 }
 

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -133,7 +133,7 @@ func checkFormats(t *testing.T, code int, text string, named ...string) {
 		t.Fatalf("%d findings, %d objects, %d commands", len(found), len(objects), len(commands))
 	}
 	for i, want := range found {
-		var d workflow.Finding
+		var d diag.Finding
 		if err := json.Unmarshal([]byte(objects[i]), &d); err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/workflow"
@@ -29,7 +30,7 @@ type Experiment struct {
 
 // FindingsError is the error of a workflow whose plugins do not fit.
 type FindingsError struct {
-	Diagnostics workflow.Diagnostics
+	Diagnostics diag.Findings
 }
 
 func (e *FindingsError) Error() string { return fmt.Sprintf("%d findings", len(e.Diagnostics)) }

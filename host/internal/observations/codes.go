@@ -1,23 +1,23 @@
 package observations
 
-import "github.com/plume-da/plume/host/internal/workflow"
+import "github.com/plume-da/plume/host/internal/diag"
 
 // The codes of what is found in files and in what the workflow says about them.
 const (
-	codeFile      workflow.Code = "E401"
-	codeColumn    workflow.Code = "E402"
-	codeValue     workflow.Code = "E403"
-	codeTime      workflow.Code = "E404"
-	codeEarly     workflow.Code = "E405"
-	codeDuplicate workflow.Code = "E406"
-	codeMap       workflow.Code = "E407"
-	codeNothing   workflow.Code = "E408"
-	codeCycles    workflow.Code = "E409"
+	codeFile      diag.Code = "E401"
+	codeColumn    diag.Code = "E402"
+	codeValue     diag.Code = "E403"
+	codeTime      diag.Code = "E404"
+	codeEarly     diag.Code = "E405"
+	codeDuplicate diag.Code = "E406"
+	codeMap       diag.Code = "E407"
+	codeNothing   diag.Code = "E408"
+	codeCycles    diag.Code = "E409"
 )
 
 // Codes are the findings of this package.
-func Codes() []workflow.Entry {
-	return []workflow.Entry{
+func Codes() []diag.Entry {
+	return []diag.Entry{
 		{Code: codeFile, Means: "a file of observations cannot be read", Remedy: "see that it is there and whole, and what its name says it is"},
 		{Code: codeColumn, Means: "a column is missing, or there twice", Remedy: "name a column of the file"},
 		{Code: codeValue, Means: "a cell is no number, or not one that can be", Remedy: "mend the row, or add the text to `missing`"},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 )
@@ -129,7 +130,7 @@ observations = { plugin = "o", error.sd = 1, file = "FILE", time.column = "t", q
 	w := load(t, strings.Replace(settings, "FILE", "data.csv", 1), "t,level,flow\n1,2,3\n1,,4\n2,-1.5,6\n3.5,7,\n3.75,8,9\n")
 	dir := filepath.Dir(w.Path("data.csv"))
 	copied(t, python, dir, "t=float64 level=dictionary flow=int16")
-	read := func(file string, text []byte) (*Record, workflow.Findings) {
+	read := func(file string, text []byte) (*Record, diag.Findings) {
 		name := "damaged" + filepath.Ext(file)
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			t.Fatal(err)

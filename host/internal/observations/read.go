@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/rows"
@@ -64,7 +65,7 @@ type reader struct {
 	layout *sdk.Layout
 	path   string
 	clock  *clock
-	found  workflow.Findings
+	found  diag.Findings
 
 	source  source
 	columns []int           // of the file, that are read
@@ -98,7 +99,7 @@ const maxAxes = 4
 // read returns the values of stream i, in the order of the file, with statuses up
 // to Early. What is wrong with the file or with what the workflow says about it is
 // found.
-func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int) ([]Value, workflow.Findings) {
+func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int) ([]Value, diag.Findings) {
 	r := &reader{w: w, o: &w.Observations[i], stream: i, first: first, layout: layout, path: w.Path(w.Observations[i].File),
 		missing: map[string]bool{}, names: map[string]int{}, places: map[place]int{}}
 	for _, text := range r.o.Missing {
@@ -129,7 +130,7 @@ func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int) ([]Value, 
 
 func (r *reader) at(path ...any) []any { return append([]any{"observations", r.stream}, path...) }
 
-func (r *reader) add(code workflow.Code, at []any, format string, args ...any) *workflow.Finding {
+func (r *reader) add(code diag.Code, at []any, format string, args ...any) *diag.Finding {
 	return r.found.Add(code, r.w.At(at...), format, args...)
 }
 
@@ -160,12 +161,12 @@ func (r *reader) open() bool {
 }
 
 // badLine reports a line that is no CSV.
-func (r *reader) badLine(err error) *workflow.Finding {
+func (r *reader) badLine(err error) *diag.Finding {
 	var e *csv.ParseError
 	if !errors.As(err, &e) {
 		return nil
 	}
-	at := workflow.InFile(r.path, lineOf(r.path, e.Line), e.Line, max(0, e.Column-1), 1)
+	at := diag.InFile(r.path, lineOf(r.path, e.Line), e.Line, max(0, e.Column-1), 1)
 	return r.found.Add(codeFile, at, "the line cannot be read: %v", e.Err).
 		WithHelp("every line has as many columns as the first, and quotes come in pairs")
 }
@@ -178,7 +179,7 @@ func (r *reader) column(name string, at []any) int {
 	switch {
 	case i < 0:
 		d := r.add(codeColumn, at, "%s has no column %q", r.path, name).WithLabel("no such column")
-		if near := workflow.Suggest(name, names); near != "" {
+		if near := diag.Suggest(name, names); near != "" {
 			d.WithHelp("did you mean %q?", near)
 		} else {
 			d.WithHelp("it has %s", strings.Join(names[:min(len(names), 12)], ", "))
@@ -313,7 +314,7 @@ func (r *reader) readAll() {
 }
 
 // fault reports what is wrong with cell k of the current row.
-func (r *reader) fault(code workflow.Code, k int, format string, args ...any) *workflow.Finding {
+func (r *reader) fault(code diag.Code, k int, format string, args ...any) *diag.Finding {
 	name := r.source.Names()[r.columns[k]]
 	what := fmt.Sprintf("column %q ", name) + fmt.Sprintf(format, args...)
 	if c, ok := r.source.(*csvFile); ok {
@@ -321,10 +322,10 @@ func (r *reader) fault(code workflow.Code, k int, format string, args ...any) *w
 		text := lineOf(r.path, line)
 		from = min(from, len(text))
 		before, field := text[:from], text[from:min(len(text), from+width)]
-		at := workflow.InFile(r.path, text, line, utf8.RuneCountInString(before), utf8.RuneCountInString(field))
+		at := diag.InFile(r.path, text, line, utf8.RuneCountInString(before), utf8.RuneCountInString(field))
 		return r.found.Add(code, at, "%s", what)
 	}
-	return r.found.Add(code, workflow.InFile(r.path, "", 0, 0, 0), "row %d, %s", r.row, what)
+	return r.found.Add(code, diag.InFile(r.path, "", 0, 0, 0), "row %d, %s", r.row, what)
 }
 
 // readRow adds the values of the current row.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
@@ -33,7 +34,7 @@ type Record struct {
 // is at the time of the last of them, so that nothing is assimilated before it was
 // observed. With time.interval cycle k is at start + k interval and takes in what was
 // observed in the last time.window before, by default all since the cycle before.
-func Read(w *workflow.Workflow, layouts []*sdk.Layout) (*Record, workflow.Findings) {
+func Read(w *workflow.Workflow, layouts []*sdk.Layout) (*Record, diag.Findings) {
 	g := &gathering{w: w}
 	for i, l := range layouts {
 		values, found := read(w, i, l, g.size)
@@ -77,7 +78,7 @@ type gathering struct {
 	size   int
 	values []Value // in the order of time
 	times  []float64
-	found  workflow.Findings
+	found  diag.Findings
 }
 
 func usable(v *Value) bool { return v.Status == Assimilated || v.Status == HeldOut }
@@ -231,10 +232,10 @@ func (g *gathering) twice(a, b Value) {
 		return
 	}
 	path := g.w.Path(g.w.Observations[b.Stream].File)
-	what, at := "rows", workflow.InFile(path, "", 0, 0, 0)
+	what, at := "rows", diag.InFile(path, "", 0, 0, 0)
 	if filepath.Ext(path) == ".csv" {
 		line := lineOf(path, int(b.Row))
-		what, at = "lines", workflow.InFile(path, line, int(b.Row), 0, len([]rune(line)))
+		what, at = "lines", diag.InFile(path, line, int(b.Row), 0, len([]rune(line)))
 	}
 	g.found.Add(codeDuplicate, at, "%s %d and %d hold the same component in cycle %d: %g and %g", what, a.Row, b.Row, b.Cycle, a.Y, b.Y).
 		WithLabel("the second one").WithHelp("write qc.duplicates = \"first\", \"last\" or \"mean\", or a smaller time.window")

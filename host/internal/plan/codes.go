@@ -1,27 +1,27 @@
 package plan
 
-import "github.com/plume-da/plume/host/internal/workflow"
+import "github.com/plume-da/plume/host/internal/diag"
 
 // The codes of what a plan finds; see package workflow for the others.
 const (
-	codePlugin       workflow.Code = "E301"
-	codeRole         workflow.Code = "E302"
-	codeUnknownParam workflow.Code = "E303"
-	codeParam        workflow.Code = "E304"
-	codeMissingParam workflow.Code = "E305"
-	codeConfigure    workflow.Code = "E306"
-	codeShape        workflow.Code = "E307"
-	codeStep         workflow.Code = "E308"
-	codeCapability   workflow.Code = "E309"
-	codeMembers      workflow.Code = "E310"
-	codeSamples      workflow.Code = "E320"
-	codeVariable     workflow.Code = "E321"
-	codeEstimate     workflow.Code = "E322"
+	codePlugin       diag.Code = "E301"
+	codeRole         diag.Code = "E302"
+	codeUnknownParam diag.Code = "E303"
+	codeParam        diag.Code = "E304"
+	codeMissingParam diag.Code = "E305"
+	codeConfigure    diag.Code = "E306"
+	codeShape        diag.Code = "E307"
+	codeStep         diag.Code = "E308"
+	codeCapability   diag.Code = "E309"
+	codeMembers      diag.Code = "E310"
+	codeSamples      diag.Code = "E320"
+	codeVariable     diag.Code = "E321"
+	codeEstimate     diag.Code = "E322"
 )
 
 // Codes are the findings of this package.
-func Codes() []workflow.Entry {
-	return []workflow.Entry{
+func Codes() []diag.Entry {
+	return []diag.Entry{
 		{Code: codePlugin, Means: "a plugin is missing or does not start", Remedy: "`plume plugins list` shows those there are; [plugins] names others"},
 		{Code: codeRole, Means: "a plugin plays another role", Remedy: "name a plugin of the role that is wanted"},
 		{Code: codeUnknownParam, Means: "a plugin has no such parameter", Remedy: "`plume plugins describe NAME` lists those it has"},

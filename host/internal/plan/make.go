@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
@@ -26,7 +27,7 @@ type Spread struct{ Replicas, MaxFailed int }
 type maker struct {
 	ctx    context.Context
 	open   Open
-	found  workflow.Findings
+	found  diag.Findings
 	before int // how many findings there were when the setting began
 
 	manifests map[string]*sdk.Manifest // of the plugins that play their role, by name
@@ -72,10 +73,10 @@ func (m *maker) each(do func(i int, f *workflow.Filter, index int)) {
 
 // IsPluginFault says whether a finding is about a plugin that is missing or does
 // not start, rather than about the workflow.
-func IsPluginFault(f *workflow.Finding) bool { return f.Code == codePlugin }
+func IsPluginFault(f *diag.Finding) bool { return f.Code == codePlugin }
 
 // add records a finding about the value at path and returns it.
-func (m *maker) add(code workflow.Code, path []any, format string, args ...any) *workflow.Finding {
+func (m *maker) add(code diag.Code, path []any, format string, args ...any) *diag.Finding {
 	return m.found.Add(code, m.w.At(path...), format, args...)
 }
 
@@ -198,7 +199,7 @@ func suggestParam(manifest *sdk.Manifest, name string) string {
 	for _, p := range manifest.Params {
 		names = append(names, p.Name)
 	}
-	if near := workflow.Suggest(name, names); near != "" {
+	if near := diag.Suggest(name, names); near != "" {
 		return fmt.Sprintf("did you mean `%s`?", near)
 	}
 	if len(names) == 0 {
@@ -343,7 +344,7 @@ func (m *maker) checkStep(step float64, path ...any) {
 // reported says whether there is a finding about the value at path.
 func (m *maker) reported(path []any) bool {
 	at := m.w.At(path...)
-	return slices.ContainsFunc(m.found, func(f *workflow.Finding) bool { return f.Span == at })
+	return slices.ContainsFunc(m.found, func(f *diag.Finding) bool { return f.Span == at })
 }
 
 func (m *maker) filters() {

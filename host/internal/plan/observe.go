@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
@@ -91,7 +92,7 @@ func (m *maker) read(streams []observations.Stream) bool {
 
 // record returns what files say for streams of the given layouts. Settings that ask
 // the same share the answer.
-func (m *maker) record(layouts []*sdk.Layout) (*observations.Record, workflow.Findings) {
+func (m *maker) record(layouts []*sdk.Layout) (*observations.Record, diag.Findings) {
 	key := (&workflow.Workflow{Time: m.w.Time, Observations: m.w.Observations}).Fingerprint()
 	for _, l := range layouts {
 		key += fmt.Sprintf("%+v", l.Variables)

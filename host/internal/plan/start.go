@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 )
@@ -100,7 +101,7 @@ func (m *maker) noVariables(names []string, l *sdk.Layout, path []any) (meant []
 		}
 		d := m.found.Add(codeVariable, m.w.KeyAt(below(path, name)...), "the state has no variable `%s`", name).
 			WithLabel("not a variable").WithHelp("it has %s", describe(l))
-		if near := workflow.Suggest(name, variables(l)); near != "" {
+		if near := diag.Suggest(name, variables(l)); near != "" {
 			d.WithLabel("did you mean `%s`?", near)
 			meant = append(meant, near)
 		}

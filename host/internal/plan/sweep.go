@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
@@ -53,7 +54,7 @@ func (s *Sweep) Size() (trials, cycles int) {
 // Trials are numbered by replicate, then by the values of the axes for all filters,
 // then by filter, then by the values of the filter's own axes. Parts that are the
 // same for several trials are configured once.
-func Make(ctx context.Context, w *workflow.Workflow, open Open) (*Sweep, workflow.Findings) {
+func Make(ctx context.Context, w *workflow.Workflow, open Open) (*Sweep, diag.Findings) {
 	m := &maker{ctx: ctx, open: once(open), manifests: map[string]*sdk.Manifest{}}
 	var plans []*setting
 	for _, s := range w.Settings() {

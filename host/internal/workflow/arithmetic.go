@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 // maxNesting bounds parentheses, function calls and signs within each other.
@@ -193,7 +195,7 @@ func (c *calculator) number() float64 {
 	literal := c.text[start:c.pos]
 	v, err := strconv.ParseFloat(strings.ReplaceAll(literal, "_", ""), 64)
 	if err != nil {
-		return c.fail(start, "`%s` is not a number", Shorten(literal))
+		return c.fail(start, "`%s` is not a number", diag.Shorten(literal))
 	}
 	return v
 }

@@ -4,13 +4,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 // checker holds a tree against the schema. It evaluates arithmetic in place and,
 // unless partial, fills in defaults. Nodes with findings are marked bad and not
 // looked at again.
 type checker struct {
-	found *Findings
+	found *diag.Findings
 	// partial: the tree only holds overrides of base, so nothing is missing from it.
 	partial bool
 	base    *node

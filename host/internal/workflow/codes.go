@@ -1,32 +1,34 @@
 package workflow
 
+import "github.com/plume-da/plume/host/internal/diag"
+
 // Codes of the findings. E3xx is for the layers after this package: plugins, plan,
 // environment.
 const (
-	codeSyntax     Code = "E101"
-	codeRepeated   Code = "E102"
-	codeTooLarge   Code = "E103"
-	codeUnreadable Code = "E104"
-	codeSet        Code = "E105"
-	codeProfile    Code = "E106"
-	codeInclude    Code = "E107"
+	codeSyntax     diag.Code = "E101"
+	codeRepeated   diag.Code = "E102"
+	codeTooLarge   diag.Code = "E103"
+	codeUnreadable diag.Code = "E104"
+	codeSet        diag.Code = "E105"
+	codeProfile    diag.Code = "E106"
+	codeInclude    diag.Code = "E107"
 
-	codeUnknown    Code = "E201"
-	codeMissing    Code = "E202"
-	codeType       Code = "E203"
-	codeRange      Code = "E204"
-	codeChoice     Code = "E205"
-	codeOneOf      Code = "E206"
-	codeArithmetic Code = "E207"
-	codeName       Code = "E208"
-	codeDuplicate  Code = "E209"
-	codeReference  Code = "E210"
-	codeConflict   Code = "E211"
+	codeUnknown    diag.Code = "E201"
+	codeMissing    diag.Code = "E202"
+	codeType       diag.Code = "E203"
+	codeRange      diag.Code = "E204"
+	codeChoice     diag.Code = "E205"
+	codeOneOf      diag.Code = "E206"
+	codeArithmetic diag.Code = "E207"
+	codeName       diag.Code = "E208"
+	codeDuplicate  diag.Code = "E209"
+	codeReference  diag.Code = "E210"
+	codeConflict   diag.Code = "E211"
 )
 
 // Codes are the findings of this package.
-func Codes() []Entry {
-	return []Entry{
+func Codes() []diag.Entry {
+	return []diag.Entry{
 		{Code: codeSyntax, Means: "the text is not TOML", Remedy: "mend the line under the caret; text goes in quotes, a table in brackets"},
 		{Code: codeRepeated, Means: "a key is defined twice", Remedy: "remove one of them"},
 		{Code: codeTooLarge, Means: "the text, or what it asks for, is too large", Remedy: "put data into files of its own; split what is too large"},

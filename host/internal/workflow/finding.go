@@ -4,6 +4,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 // tableName says which table a path leads to, for messages.
@@ -36,9 +38,9 @@ func (c *checker) unknown(n *node, name, path string, t *key) string {
 	if path == "" {
 		where = ""
 	}
-	d := c.found.Add(codeUnknown, n.keyPlace(), "unknown key `%s`%s", Shorten(name), where)
+	d := c.found.Add(codeUnknown, n.keyPlace(), "unknown key `%s`%s", diag.Shorten(name), where)
 	takes := tableName(path) + " takes " + list(names(t.keys), "and")
-	meant := Suggest(name, names(t.keys))
+	meant := diag.Suggest(name, names(t.keys))
 	if meant != "" {
 		d.WithLabel("did you mean `%s`?", meant).WithHelp("%s", takes)
 		return meant
@@ -46,7 +48,7 @@ func (c *checker) unknown(n *node, name, path string, t *key) string {
 	d.WithLabel("not a key of the workflow language")
 	switch home := homes(name); {
 	case lookup(t.keys, "params") != nil:
-		d.WithNote("%s", takes).WithHelp("a parameter of the plugin belongs in its params: params = { %s = ... }", Shorten(name))
+		d.WithNote("%s", takes).WithHelp("a parameter of the plugin belongs in its params: params = { %s = ... }", diag.Shorten(name))
 	case len(home) > 0:
 		d.WithHelp("`%s` belongs %s", name, list(home, "or"))
 	default:
@@ -156,13 +158,13 @@ func (c *checker) is(n *node, path string, k *key, ok bool) bool {
 	return false
 }
 
-func (c *checker) misnamed(n *node, at Span, subject, path, s string, k *key) {
+func (c *checker) misnamed(n *node, at diag.Span, subject, path, s string, k *key) {
 	n.bad = true
 	d := c.found.Add(codeName, at, "%s must consist of %s, but is %s", subject, k.form.says, show(s)).
 		WithLabel("%s", k.form.says).WithNote("%s: %s", path, k.doc)
 	d.WithHelp("write %s", k.form.says)
 	if name := slugOf(s); k.form == slug && name != "" {
-		d.WithHelp("write %q", Shorten(name))
+		d.WithHelp("write %q", diag.Shorten(name))
 	}
 }
 
@@ -211,7 +213,7 @@ func numberRemedy(s string, k *key) string {
 		return "write a number that fits in 64 bits"
 	}
 	if _, err := strconv.ParseFloat(s, 64); err != nil {
-		return "arithmetic starts with an equals sign: \"=" + Shorten(s) + `"`
+		return "arithmetic starts with an equals sign: \"=" + diag.Shorten(s) + `"`
 	}
 	return "write it without quotes: " + show(v)
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected texts of testdata/bad")
@@ -41,19 +43,19 @@ func TestBad(t *testing.T) {
 
 // checkFormats holds the formats for programs to what people read, and wants a place
 // and a remedy of every finding.
-func checkFormats(t *testing.T, found Findings) {
+func checkFormats(t *testing.T, found diag.Findings) {
 	t.Helper()
 	objects, commands := strings.Split(strings.TrimSuffix(found.JSON(), "\n"), "\n"), strings.Split(strings.TrimSuffix(found.GitHub(), "\n"), "\n")
 	if len(objects) != len(found) || len(commands) != len(found) {
 		t.Fatalf("%d findings are %d objects and %d commands", len(found), len(objects), len(commands))
 	}
 	for i, d := range found {
-		var again Finding
+		var again diag.Finding
 		if err := json.Unmarshal([]byte(objects[i]), &again); err != nil {
 			t.Fatal(err)
 		}
 		shown := *d
-		shown.Span = Span{File: d.File, Layer: d.Layer, Line: d.Line, Column: d.Column, Width: d.Width}
+		shown.Span = diag.Span{File: d.File, Layer: d.Layer, Line: d.Line, Column: d.Column, Width: d.Width}
 		if !reflect.DeepEqual(again, shown) {
 			t.Errorf("as JSON it is %s", objects[i])
 		}

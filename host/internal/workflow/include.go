@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 const (
@@ -19,14 +21,14 @@ const (
 // included ones less: a file is laid over what it includes, and of two that one
 // file includes the later one over the earlier.
 type reader struct {
-	found *Findings
+	found *diag.Findings
 	rank  int      // of the file read last
 	chain []string // absolute paths of the files that are being read, outermost first
 }
 
 // file decodes src and lays it over what it includes. A finding about any of the
 // files is reported; the tree is nil when src itself cannot be decoded.
-func (r *reader) file(src *Source) *node {
+func (r *reader) file(src *diag.Source) *node {
 	over := read(r.found, src)
 	if over == nil {
 		return nil
@@ -78,11 +80,11 @@ func (r *reader) include(item *node) *node {
 			WithNote("it is looked for as %s", path).WithHelp("a relative path starts at the folder of the file that includes it")
 		return nil
 	}
-	return r.file(NewSource(path, includeLayer, r.rank, strings.TrimPrefix(string(text), "\ufeff")))
+	return r.file(diag.NewSource(path, includeLayer, r.rank, strings.TrimPrefix(string(text), "\ufeff")))
 }
 
 // beside returns path, relative paths taken from the folder of src.
-func beside(src *Source, path string) string {
+func beside(src *diag.Source, path string) string {
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path)
 	}

@@ -1,6 +1,10 @@
 package workflow
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/diag"
+)
 
 // reserved are the rows of the result tables that are no filter's. A score may
 // be expected of them, and no filter may take their names.
@@ -8,7 +12,7 @@ var reserved = []string{"climatology", "persistence", "reference"}
 
 // judge reports values that are right by themselves but not together. A zero
 // field is one with a finding of its own.
-func (w *Workflow) judge(found *Findings) {
+func (w *Workflow) judge(found *diag.Findings) {
 	w.judgeTime(found)
 	w.judgeObservations(found)
 	w.judgeLabels(found)
@@ -21,7 +25,7 @@ func (w *Workflow) judge(found *Findings) {
 	}
 }
 
-func (w *Workflow) judgeTime(found *Findings) {
+func (w *Workflow) judgeTime(found *diag.Findings) {
 	t, n := w.Time, w.root.table["time"]
 	if t.Cycles > 0 && t.BurnIn >= t.Cycles {
 		found.Add(codeConflict, w.At("time", "burn_in"), "`time.burn_in` must be less than `time.cycles`, %d, but is %d", t.Cycles, t.BurnIn).
@@ -36,7 +40,7 @@ func (w *Workflow) judgeTime(found *Findings) {
 	}
 }
 
-func (w *Workflow) judgeLabels(found *Findings) {
+func (w *Workflow) judgeLabels(found *diag.Findings) {
 	seen := map[string]int{}
 	for i, f := range w.Filters {
 		at := w.At("filter", i, "label")
@@ -76,7 +80,7 @@ func (w *Workflow) Labels() []string {
 	return out
 }
 
-func (w *Workflow) judgeExpect(found *Findings) {
+func (w *Workflow) judgeExpect(found *diag.Findings) {
 	if w.Expect == nil {
 		return
 	}
@@ -95,7 +99,7 @@ func (w *Workflow) judgeExpect(found *Findings) {
 }
 
 // judgeFailures wants the keys about failures to agree.
-func (w *Workflow) judgeFailures(found *Findings) {
+func (w *Workflow) judgeFailures(found *diag.Findings) {
 	w.judgeRetries(found, &w.Model.Component, "model")
 	for i := range w.Observations {
 		w.judgeRetries(found, &w.Observations[i].Component, "observations", i)
@@ -119,7 +123,7 @@ func (w *Workflow) judgeFailures(found *Findings) {
 	}
 }
 
-func (w *Workflow) judgeRetries(found *Findings, c *Component, path ...any) {
+func (w *Workflow) judgeRetries(found *diag.Findings, c *Component, path ...any) {
 	if c.OnFailure == "fail" && c.Retries > 0 && !w.bad(append(path, "on_failure")...) {
 		found.Add(codeConflict, w.At(append(path, "retries")...), "`%s.retries` has no effect with `on_failure = \"fail\"`", path[0]).
 			WithLabel("nothing is repeated").WithHelp("remove retries, or write on_failure = \"retry\"")

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 // maxText bounds the text of a workflow, in bytes.
@@ -23,11 +25,11 @@ type Options struct {
 
 // Load reads and checks the workflow file at path. It returns the workflow, or
 // the findings of the first layer that has any, sorted by position.
-func Load(path string, opt Options) (*Workflow, Findings) {
+func Load(path string, opt Options) (*Workflow, diag.Findings) {
 	text, err := readFile(path)
 	if err != nil {
-		var found Findings
-		found.Add(codeUnreadable, Span{File: path, Layer: FileLayer}, "cannot read the workflow: %v", cause(err)).
+		var found diag.Findings
+		found.Add(codeUnreadable, diag.Span{File: path, Layer: diag.FileLayer}, "cannot read the workflow: %v", cause(err)).
 			WithHelp("see that the path is that of a file that you may read; `plume init` writes one to start from")
 		return nil, found
 	}
@@ -41,7 +43,7 @@ func Profiles(path string) []string {
 	if err != nil {
 		return nil
 	}
-	root := (&reader{found: &Findings{}}).file(NewSource(path, FileLayer, 0, strings.TrimPrefix(string(text), "\ufeff")))
+	root := (&reader{found: &diag.Findings{}}).file(diag.NewSource(path, diag.FileLayer, 0, strings.TrimPrefix(string(text), "\ufeff")))
 	if root == nil || root.table["profile"] == nil {
 		return nil
 	}
@@ -59,9 +61,9 @@ func cause(err error) error {
 
 // Parse does the work of [Load] on text, which is called name in findings and
 // whose relative paths, also of the files it includes, start at name's folder.
-func Parse(name string, text []byte, opt Options) (*Workflow, Findings) {
-	var found Findings
-	root := (&reader{found: &found}).file(NewSource(name, FileLayer, 0, strings.TrimPrefix(string(text), "\ufeff")))
+func Parse(name string, text []byte, opt Options) (*Workflow, diag.Findings) {
+	var found diag.Findings
+	root := (&reader{found: &found}).file(diag.NewSource(name, diag.FileLayer, 0, strings.TrimPrefix(string(text), "\ufeff")))
 	sets := readSets(&found, "--set", opt.Set, 1)
 	for _, n := range readSets(&found, "--sweep", opt.Sweep, 1+len(opt.Set)) {
 		sets = append(sets, n.asSweep())
@@ -85,7 +87,7 @@ func Parse(name string, text []byte, opt Options) (*Workflow, Findings) {
 
 // build checks a tree, fills in the defaults and returns it as a workflow, which
 // is to be used only when nothing was found.
-func build(found *Findings, root *node, name, profile string) *Workflow {
+func build(found *diag.Findings, root *node, name, profile string) *Workflow {
 	(&checker{found: found, real: root.real()}).table(root, "", &settings)
 	if o := root.table["observations"]; o != nil && o.table != nil {
 		root.table["observations"] = o.alone()
@@ -98,7 +100,7 @@ func build(found *Findings, root *node, name, profile string) *Workflow {
 
 // overlay takes the profiles out of root and lays the chosen one and the sets
 // over it. Overrides are checked here, the chosen ones and the others.
-func overlay(found *Findings, root *node, sets []*node, opt Options) {
+func overlay(found *diag.Findings, root *node, sets []*node, opt Options) {
 	profiles := root.table["profile"]
 	if profiles != nil {
 		for name, profile := range profiles.table {
@@ -120,21 +122,21 @@ func overlay(found *Findings, root *node, sets []*node, opt Options) {
 	}
 }
 
-func unknownProfile(found *Findings, name string, profiles []string) {
-	src := NewSource("", "--profile "+name, 1, name)
+func unknownProfile(found *diag.Findings, name string, profiles []string) {
+	src := diag.NewSource("", "--profile "+name, 1, name)
 	d := found.Add(codeProfile, src.Locate(0, len(name)), "there is no profile %s", show(name))
-	if meant := Suggest(name, profiles); meant != "" {
+	if meant := diag.Suggest(name, profiles); meant != "" {
 		d.WithLabel("did you mean `%s`?", meant)
 	}
 	if len(profiles) == 0 {
-		d.WithHelp("the workflow has no profiles; one starts with [profile.%s]", Shorten(name))
+		d.WithHelp("the workflow has no profiles; one starts with [profile.%s]", diag.Shorten(name))
 		return
 	}
 	d.WithHelp("the profiles are %s", list(profiles, "and"))
 }
 
 // read decodes a source, or reports why it cannot.
-func read(found *Findings, src *Source) *node {
+func read(found *diag.Findings, src *diag.Source) *node {
 	if len(src.Text) > maxText {
 		found.Add(codeTooLarge, src.Locate(0, 0), "the workflow is longer than %d bytes", maxText).
 			WithHelp("a workflow holds settings; data belongs in files of its own")
@@ -182,7 +184,7 @@ func notText(text string) int {
 
 // readSets decodes overrides of the form key=value that were given with flag, whose
 // ranks start with rank. A value that is not TOML is a string.
-func readSets(found *Findings, flag string, sets []string, rank int) []*node {
+func readSets(found *diag.Findings, flag string, sets []string, rank int) []*node {
 	var out []*node
 	for i, set := range sets {
 		if n := readSet(found, flag, set, rank+i); n != nil {
@@ -192,8 +194,8 @@ func readSets(found *Findings, flag string, sets []string, rank int) []*node {
 	return out
 }
 
-func readSet(found *Findings, flag, set string, rank int) *node {
-	src := NewSource("", flag+" "+set, rank, set)
+func readSet(found *diag.Findings, flag, set string, rank int) *node {
+	src := diag.NewSource("", flag+" "+set, rank, set)
 	if len(set) > maxText || notText(set) >= 0 {
 		read(found, src)
 		return nil
@@ -207,7 +209,7 @@ func readSet(found *Findings, flag, set string, rank int) *node {
 }
 
 // bareString reads key=value with all of value as a string.
-func bareString(found *Findings, flag string, src *Source) *node {
+func bareString(found *diag.Findings, flag string, src *diag.Source) *node {
 	s := &scanner{text: src.Text}
 	parts := s.key(0)
 	s.expect("=")

@@ -3,13 +3,15 @@ package workflow
 import (
 	"maps"
 	"slices"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 // merge lays over on top of base and returns the result, which may share nodes
 // with both. Tables merge key by key. Arrays of tables that all have a label
 // merge by it, and a table over them is read as one by label: in
 // filter.enkf.size = 10, enkf is a label. All else is replaced.
-func merge(found *Findings, base, over *node, path string) *node {
+func merge(found *diag.Findings, base, over *node, path string) *node {
 	switch {
 	case base == nil:
 		return over
@@ -28,7 +30,7 @@ func merge(found *Findings, base, over *node, path string) *node {
 	return over
 }
 
-func mergeItems(found *Findings, base, over *node, path string) {
+func mergeItems(found *diag.Findings, base, over *node, path string) {
 	for _, item := range over.items {
 		label := item.label()
 		i := slices.IndexFunc(base.items, func(b *node) bool { return b.label() == label })
@@ -40,7 +42,7 @@ func mergeItems(found *Findings, base, over *node, path string) {
 	}
 }
 
-func mergeByLabel(found *Findings, base, over *node, path string) {
+func mergeByLabel(found *diag.Findings, base, over *node, path string) {
 	for _, label := range slices.Sorted(maps.Keys(over.table)) {
 		item := over.table[label]
 		i := slices.IndexFunc(base.items, func(b *node) bool { return b.label() == label })
@@ -68,9 +70,9 @@ func (n *node) labels() []string {
 }
 
 // unknownLabel reports a label nothing has.
-func unknownLabel(found *Findings, at Span, path, label string, labels []string) {
+func unknownLabel(found *diag.Findings, at diag.Span, path, label string, labels []string) {
 	d := found.Add(codeReference, at, "there is no %s with the label %s", path, show(label))
-	if meant := Suggest(label, labels); meant != "" {
+	if meant := diag.Suggest(label, labels); meant != "" {
 		d.WithLabel("did you mean `%s`?", meant)
 	}
 	if len(labels) > 0 {

@@ -3,6 +3,8 @@ package workflow
 import (
 	"maps"
 	"slices"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 // metrics are the scores that a workflow can name. A test of package cli holds them
@@ -27,11 +29,11 @@ func (w *Workflow) Metrics() []string {
 
 // judgeMetrics reports scores that there are not, and those that are expected but
 // not chosen.
-func (w *Workflow) judgeMetrics(found *Findings) {
+func (w *Workflow) judgeMetrics(found *diag.Findings) {
 	all := w.Metrics()
-	unknown := func(at Span, name string) {
+	unknown := func(at diag.Span, name string) {
 		d := found.Add(codeReference, at, "there is no score %s", show(name)).WithHelp("scores: %s", list(all, "and"))
-		if meant := Suggest(name, all); meant != "" {
+		if meant := diag.Suggest(name, all); meant != "" {
 			d.WithLabel("did you mean %q?", meant)
 		}
 	}

@@ -3,6 +3,8 @@ package workflow
 import (
 	"math"
 	"slices"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 // node is a value with its place in the text. Exactly one of value, table and
@@ -12,7 +14,7 @@ type node struct {
 	table map[string]*node
 	items []*node
 
-	src   *Source // nil for a default that was filled in
+	src   *diag.Source // nil for a default that was filled in
 	layer string
 	mark  *mark
 	bad   bool // a finding about it has been reported
@@ -38,7 +40,7 @@ func (n *node) clone() *node {
 }
 
 // join puts the decoded values and their positions into one tree.
-func join(value any, m *mark, src *Source) *node {
+func join(value any, m *mark, src *diag.Source) *node {
 	n := &node{src: src, layer: src.Layer, mark: m}
 	switch v := value.(type) {
 	case map[string]any:
@@ -148,13 +150,13 @@ func (n *node) find(path []any) (found *node, exact bool) {
 }
 
 // place returns where the value is.
-func (n *node) place() Span { return n.located(n.mark.value) }
+func (n *node) place() diag.Span { return n.located(n.mark.value) }
 
 // keyPlace returns where the key is.
-func (n *node) keyPlace() Span { return n.located(n.mark.key) }
+func (n *node) keyPlace() diag.Span { return n.located(n.mark.key) }
 
 // located returns the place of a part of the text n comes from, in the layer of n.
-func (n *node) located(s span) Span {
+func (n *node) located(s span) diag.Span {
 	at := s.in(n.src)
 	at.Layer = n.layer
 	return at
@@ -173,7 +175,7 @@ func (n *node) height() int {
 }
 
 // inside returns the place of the byte at offset of a string.
-func (n *node) inside(text string, offset int) Span {
+func (n *node) inside(text string, offset int) diag.Span {
 	v := n.mark.value
 	raw := n.src.Text[v.start:v.end]
 	if len(raw) == len(text)+2 && raw[1:len(raw)-1] == text { // without escapes

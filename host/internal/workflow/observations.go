@@ -3,6 +3,8 @@ package workflow
 import (
 	"strings"
 	"time"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 // observationKeys are the keys of one stream of observations.
@@ -164,7 +166,7 @@ func (o *Observations) complete() {
 // fileKeys are the keys that only a stream with a file may have.
 var fileKeys = []string{"delimiter", "comment", "time", "long", "missing", "location", "map", "hold_out"}
 
-func (w *Workflow) judgeObservations(found *Findings) {
+func (w *Workflow) judgeObservations(found *diag.Findings) {
 	seen := map[string]int{}
 	for i := range w.Observations {
 		o, n := &w.Observations[i], w.root.table["observations"].items[i]
@@ -186,7 +188,7 @@ func (w *Workflow) judgeObservations(found *Findings) {
 }
 
 // judgeSimulated is for a stream whose observations are made of the truth.
-func (w *Workflow) judgeSimulated(found *Findings, i int) {
+func (w *Workflow) judgeSimulated(found *diag.Findings, i int) {
 	o, n := &w.Observations[i], w.root.table["observations"].items[i]
 	for _, name := range fileKeys {
 		if n.table[name] != nil && !n.bad {
@@ -205,7 +207,7 @@ func (w *Workflow) judgeSimulated(found *Findings, i int) {
 }
 
 // judgeFile is for a stream with a file.
-func (w *Workflow) judgeFile(found *Findings, i int) {
+func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 	o, n := &w.Observations[i], w.root.table["observations"].items[i]
 	if n.table["time"] == nil {
 		found.Add(codeMissing, n.place(), "a stream with a file needs `time`").WithLabel("time is missing").
@@ -242,7 +244,7 @@ func (w *Workflow) judgeFile(found *Findings, i int) {
 }
 
 // judgeTruth wants no truth where observations come from files.
-func (w *Workflow) judgeTruth(found *Findings) {
+func (w *Workflow) judgeTruth(found *diag.Findings) {
 	if !w.Real() {
 		return
 	}

@@ -1,17 +1,21 @@
 package workflow
 
-import "path/filepath"
+import (
+	"path/filepath"
+
+	"github.com/plume-da/plume/host/internal/diag"
+)
 
 // At returns the place of a value, by a path of keys and of indices from 0, such
 // as At("filter", 2, "params", "inflation"). Of a table it is its header. What is
 // not written in the text is looked for in the table that would hold it.
-func (w *Workflow) At(path ...any) Span {
+func (w *Workflow) At(path ...any) diag.Span {
 	n, _ := w.root.find(path)
 	return n.place()
 }
 
 // KeyAt returns the place of a key; see [Workflow.At].
-func (w *Workflow) KeyAt(path ...any) Span {
+func (w *Workflow) KeyAt(path ...any) diag.Span {
 	n, exact := w.root.find(path)
 	if !exact {
 		return n.place()

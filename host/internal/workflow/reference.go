@@ -3,11 +3,13 @@ package workflow
 import (
 	"fmt"
 	"strings"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 // Markdown returns the reference of the language, docs/workflow-reference.md, from
 // the table that workflows are checked with; codes are those of all findings.
-func Markdown(codes []Entry) string {
+func Markdown(codes []diag.Entry) string {
 	b := &strings.Builder{}
 	b.WriteString(`# The workflow language
 

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 // maxDepth bounds how deep tables and lists may nest, so that nothing that walks
@@ -13,7 +15,7 @@ const maxDepth = 48
 // span is a part of a text, in bytes.
 type span struct{ start, end int }
 
-func (s span) in(src *Source) Span { return src.Locate(s.start, s.end) }
+func (s span) in(src *diag.Source) diag.Span { return src.Locate(s.start, s.end) }
 
 // mark is where a key and its value stand in the text. Marks form the same tree
 // as the decoded values.

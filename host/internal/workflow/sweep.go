@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 // Sweep says which trials a workflow has: on every replicate, every combination
@@ -104,8 +106,8 @@ type combination []int
 
 // expand makes the settings of w. given is its tree before defaults were filled
 // in, so that every value is judged as though it stood in the file.
-func (w *Workflow) expand(given *node) Findings {
-	var found Findings
+func (w *Workflow) expand(given *node) diag.Findings {
+	var found diag.Findings
 	common, own := w.axes(&found)
 	w.judgeExclude(&found)
 	if len(found) > 0 || len(w.Axes()) == 0 {
@@ -135,7 +137,7 @@ func (w *Workflow) expand(given *node) Findings {
 }
 
 // variants adds those of filter i to s.
-func (w *Workflow) variants(s *Setting, i int, given *node, common []axis, c combination, own []axis, shared map[string]any, found *Findings) {
+func (w *Workflow) variants(s *Setting, i int, given *node, common []axis, c combination, own []axis, shared map[string]any, found *diag.Findings) {
 	if len(own) == 0 {
 		if !w.excluded(shared) {
 			s.Variants = append(s.Variants, Variant{s.Workflow, i, shared})
@@ -151,7 +153,7 @@ func (w *Workflow) variants(s *Setting, i int, given *node, common []axis, c com
 }
 
 // axes returns the axes for all filters, and those of single filters by label.
-func (w *Workflow) axes(found *Findings) (common []axis, own map[string][]axis) {
+func (w *Workflow) axes(found *diag.Findings) (common []axis, own map[string][]axis) {
 	own = map[string][]axis{}
 	for _, key := range w.Axes() {
 		list, _ := w.root.find([]any{"sweep", "axes", key})
@@ -169,7 +171,7 @@ func (w *Workflow) axes(found *Findings) (common []axis, own map[string][]axis) 
 	return common, own
 }
 
-func (a axis) judge(found *Findings) {
+func (a axis) judge(found *diag.Findings) {
 	parts := strings.Split(a.key, ".")
 	atLeast := 2
 	if parts[0] == "filter" {
@@ -177,7 +179,7 @@ func (a axis) judge(found *Findings) {
 	}
 	good := slices.Contains(sweepable, parts[0]) && len(parts) >= atLeast && !slices.Contains(parts, "") && parts[len(parts)-1] != "label"
 	if !good && a.key != "experiment.seed" {
-		found.Add(codeUnknown, a.list.keyPlace(), "`%s` cannot be an axis", Shorten(a.key)).WithLabel("no key of an axis").
+		found.Add(codeUnknown, a.list.keyPlace(), "`%s` cannot be an axis", diag.Shorten(a.key)).WithLabel("no key of an axis").
 			WithHelp("an axis is a key such as ensemble.size, model.params.NAME or filter.LABEL.params.NAME")
 	}
 	for i, item := range a.list.items {
@@ -190,7 +192,7 @@ func (a axis) judge(found *Findings) {
 	}
 }
 
-func (w *Workflow) judgeExclude(found *Findings) {
+func (w *Workflow) judgeExclude(found *diag.Findings) {
 	if w.Sweep == nil {
 		return
 	}
@@ -199,8 +201,8 @@ func (w *Workflow) judgeExclude(found *Findings) {
 			at := []any{"sweep", "exclude", i, key}
 			values, ok := w.Sweep.Axes[key].([]any)
 			if !ok {
-				d := found.Add(codeReference, w.KeyAt(at...), "there is no axis `%s`", Shorten(key)).WithHelp("the axes are %s", list(backquoted(w.Axes()), "and"))
-				if meant := Suggest(key, w.Axes()); meant != "" {
+				d := found.Add(codeReference, w.KeyAt(at...), "there is no axis `%s`", diag.Shorten(key)).WithHelp("the axes are %s", list(backquoted(w.Axes()), "and"))
+				if meant := diag.Suggest(key, w.Axes()); meant != "" {
 					d.WithLabel("did you mean `%s`?", meant)
 				}
 				continue
@@ -255,7 +257,7 @@ func combinations(axes []axis) func(yield func(combination) bool) {
 
 // with returns the workflow of given with one combination of values in it, and
 // the values as they are taken.
-func (w *Workflow) with(given *node, axes []axis, c combination, found *Findings) (*Workflow, map[string]any) {
+func (w *Workflow) with(given *node, axes []axis, c combination, found *diag.Findings) (*Workflow, map[string]any) {
 	root := given.clone()
 	leaves := make([]*node, len(axes))
 	for i, a := range axes {
@@ -312,9 +314,9 @@ func same(a, b any) bool {
 
 func showValue(v any) string {
 	if text, err := inline(v); err == nil {
-		return Shorten(string(text))
+		return diag.Shorten(string(text))
 	}
-	return Shorten(fmt.Sprint(v))
+	return diag.Shorten(fmt.Sprint(v))
 }
 
 // flatten brings the axes and exclusions of a layer and of its profiles into the form

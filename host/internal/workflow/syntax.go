@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 // remedies says what to do about what the TOML decoder says.
@@ -40,7 +42,7 @@ var closers = map[byte]string{'[': "]", '{': "}", '"': `"""`, '\'': "'''"}
 
 // syntax reports that src is not TOML. The decoder says where it noticed; the
 // marks know more about where the trouble began.
-func syntax(found *Findings, src *Source, err error, marks *scanner) {
+func syntax(found *diag.Findings, src *diag.Source, err error, marks *scanner) {
 	var e toml.ParseError
 	if !errors.As(err, &e) {
 		found.Add(codeSyntax, src.Locate(0, 0), "not valid TOML: %v", err)
@@ -49,7 +51,7 @@ func syntax(found *Findings, src *Source, err error, marks *scanner) {
 	at := src.Locate(e.Position.Start, e.Position.Start+max(1, e.Position.Len))
 	for _, r := range marks.repeats {
 		if second := r.second.in(src); second.Line == at.Line && strings.Contains(e.Message, "already") {
-			found.Add(codeRepeated, second, "`%s` is defined twice", Shorten(src.Text[r.second.start:r.second.end])).
+			found.Add(codeRepeated, second, "`%s` is defined twice", diag.Shorten(src.Text[r.second.start:r.second.end])).
 				WithLabel("the second one").WithNote("the first one is at %s", r.first.in(src).Where()).
 				WithHelp("remove one of them")
 			return

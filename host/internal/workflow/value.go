@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 // list checks a list of strings, or a number or list of them.
@@ -141,7 +143,7 @@ func (c *checker) checkText(n *node, path, s string, k *key) {
 		d := c.found.Add(codeChoice, n.place(), "`%s` must be %s, but is %s", path, k.noun(), show(s)).
 			WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
 		d.WithHelp("write %s", k.noun())
-		if meant := Suggest(s, k.choices); meant != "" {
+		if meant := diag.Suggest(s, k.choices); meant != "" {
 			d.WithHelp("did you mean %q?", meant)
 		}
 	case k.form != nil && !k.form.rule.MatchString(s):

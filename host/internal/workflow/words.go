@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 // noun says what k wants, without its range.
@@ -90,7 +92,7 @@ func (k *key) is() string {
 func describe(n *node) string {
 	switch v := n.value.(type) {
 	case string:
-		return "the string " + strconv.Quote(Shorten(v))
+		return "the string " + strconv.Quote(diag.Shorten(v))
 	case int64, float64:
 		return "the number " + show(v)
 	case bool:
@@ -113,7 +115,7 @@ func describe(n *node) string {
 func show(v any) string {
 	switch v := v.(type) {
 	case string:
-		return strconv.Quote(Shorten(v))
+		return strconv.Quote(diag.Shorten(v))
 	case float64:
 		return strings.ToLower(strings.TrimPrefix(strconv.FormatFloat(v, 'g', -1, 64), "+"))
 	}

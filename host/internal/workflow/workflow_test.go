@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/plume-da/plume/host/internal/diag"
 )
 
 func load(t *testing.T, opt Options) *Workflow {
@@ -157,8 +159,8 @@ func TestAt(t *testing.T) {
 	}
 }
 
-func brief(s Span) string {
-	if s.Layer != FileLayer {
+func brief(s diag.Span) string {
+	if s.Layer != diag.FileLayer {
 		return s.Layer
 	}
 	return strings.TrimPrefix(s.Where(), s.File+":") + "+" + show(int64(s.Width))

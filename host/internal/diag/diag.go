@@ -1,4 +1,8 @@
-package workflow
+// Package diag holds findings about texts that people write: what is wrong, where,
+// and what to do about it. It renders them for terminals with the line in question
+// and a caret, as JSON for programs and as commands for GitHub. It knows neither what
+// the texts are about nor how they are read.
+package diag
 
 import (
 	"cmp"

@@ -1,10 +1,30 @@
-package workflow
+package diag
 
 import (
 	"encoding/json"
+	"flag"
+	"os"
 	"strings"
 	"testing"
 )
+
+var update = flag.Bool("update", false, "rewrite the expected texts of testdata")
+
+func compare(t *testing.T, golden, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
 
 // at returns the place of part in src.
 func at(t *testing.T, src *Source, part string) Span {
@@ -22,11 +42,11 @@ func TestRender(t *testing.T) {
 	var found Findings
 	found.Add("E203", at(t, src, `"28"`), "`rho` must be a number, but is the string \"28\"").
 		WithLabel("a number; default 28").WithNote("lorenz63 0.1.0: rho, Rayleigh number").WithHelp("write 28.0")
-	compare(t, "testdata/render/text.txt", found.Text(false))
-	compare(t, "testdata/render/colour.txt", found.Text(true))
+	compare(t, "testdata/text.txt", found.Text(false))
+	compare(t, "testdata/colour.txt", found.Text(true))
 	found.Add("E301", at(t, src, "sigma"), "100%% of\nthis, is: wrong")
-	compare(t, "testdata/render/json.txt", found.JSON())
-	compare(t, "testdata/render/github.txt", found.GitHub())
+	compare(t, "testdata/json.txt", found.JSON())
+	compare(t, "testdata/github.txt", found.GitHub())
 	for line := range strings.Lines(found.JSON()) {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("not JSON: %s", line)

@@ -1,4 +1,4 @@
-package workflow
+package diag
 
 // Suggest returns the candidate that got was probably meant to be, or "". It
 // counts inserted, deleted, replaced and swapped letters, and lets a third of
