@@ -52,6 +52,8 @@ type Pool struct {
 	mu      sync.Mutex
 	posts   map[string][]*post // by program
 	closed  bool
+	killed  context.Context // ends the starts that are under way
+	kill    context.CancelFunc
 	retired sync.WaitGroup // processes that were replaced and are being cleared away
 }
 
@@ -64,7 +66,8 @@ func NewPool(o Options) (*Pool, error) {
 	if err != nil {
 		return nil, sdk.Errorf(sdk.KindResource, "plugin sockets", "cannot make a directory: %v", err)
 	}
-	return &Pool{options: o, sockets: sockets, posts: map[string][]*post{}}, nil
+	killed, kill := context.WithCancel(context.Background())
+	return &Pool{options: o, sockets: sockets, posts: map[string][]*post{}, killed: killed, kill: kill}, nil
 }
 
 // socketDir makes a directory whose name is short enough: the path of a unix
@@ -104,7 +107,59 @@ func (p *Pool) postsOf(program *Program, n int) []*post {
 // Close stops all processes, in parallel, and removes the directory of their
 // sockets. It takes at most a few seconds, whatever state they are in.
 func (p *Pool) Close() error {
+	starts := p.close()
+	errs := make([]error, len(starts))
+	var stops sync.WaitGroup
+	for i, s := range starts {
+		stops.Go(func() {
+			<-s.done
+			if s.process != nil {
+				errs[i] = s.process.stop()
+			}
+		})
+	}
+	stops.Wait()
+	p.retired.Wait()
+	p.kill() // nothing is left
+	return errors.Join(errors.Join(errs...), os.RemoveAll(p.sockets))
+}
+
+// killTime is how long Kill waits for the kernel to end what it has killed.
+const killTime = 500 * time.Millisecond
+
+// Kill ends all processes at once, without asking them, gives up those that are
+// being started, and removes the directory of their sockets. It returns within
+// about half a second and may be called at any time, in particular while Close
+// waits for a plugin; it is for a program that has to exit now. Calls under way
+// fail, and no process is started any more. Close may still be called.
+func (p *Pool) Kill() {
+	starts := p.close()
+	p.kill()
+	var kills sync.WaitGroup
+	for _, s := range starts {
+		kills.Go(func() {
+			<-s.done
+			if s.process != nil {
+				s.process.condemn("plume ended it")
+			}
+		})
+	}
+	all := make(chan struct{})
+	go func() {
+		kills.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+	case <-time.After(killTime):
+	}
+	_ = os.RemoveAll(p.sockets) // what cannot be removed is not worth waiting for
+}
+
+// close lets no process be started any more, and returns the last start of every post.
+func (p *Pool) close() []*start {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.closed = true
 	var starts []*start
 	for _, posts := range p.posts {
@@ -114,22 +169,5 @@ func (p *Pool) Close() error {
 			}
 		}
 	}
-	p.mu.Unlock()
-	errs := make(chan error, len(starts))
-	for _, s := range starts {
-		go func() {
-			<-s.done
-			if s.process == nil {
-				errs <- nil
-				return
-			}
-			errs <- s.process.stop()
-		}()
-	}
-	var all error
-	for range starts {
-		all = errors.Join(all, <-errs)
-	}
-	p.retired.Wait()
-	return errors.Join(all, os.RemoveAll(p.sockets))
+	return starts
 }

@@ -94,6 +94,64 @@ func TestStartStopsWithItsContext(t *testing.T) {
 	}
 }
 
+// A pool that is killed ends calls, starts and a Close under way at once, and leaves
+// nothing, whatever its plugins are doing.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	pool, err := NewPool(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	processes := map[string]*Process{}
+	for _, argument := range []string{"hang", "stop", "idle"} {
+		program := faulty(t)
+		program.Command = append(program.Command, argument) // one process each
+		if processes[argument], err = pool.Start(t.Context(), program); err != nil {
+			t.Fatal(err)
+		}
+	}
+	failed := make(chan error, 3)
+	for _, fault := range []string{"hang", "stop"} {
+		m := configure(t, processes[fault], fault, time.Minute)
+		go func() { failed <- forecast(t, t.Context(), m, 17) }()
+	}
+	go func() {
+		_, err := pool.Start(t.Context(), raw(t, "silent"))
+		failed <- err
+	}()
+	time.Sleep(300 * time.Millisecond) // until they are in it
+	closed := make(chan error)
+	go func() { closed <- pool.Close() }() // waits for all of them
+	time.Sleep(50 * time.Millisecond)
+
+	start := time.Now()
+	pool.Kill()
+	if took := time.Since(start); took > 2*killTime {
+		t.Errorf("killing took %v", took)
+	}
+	for argument, p := range processes {
+		if left := groupMembers(t, p.runner.cmd.Process.Pid); len(left) > 0 {
+			t.Errorf("%s is still there: %v", argument, left)
+		}
+	}
+	if _, err := os.Stat(pool.sockets); !os.IsNotExist(err) {
+		t.Errorf("%s is still there: %v", pool.sockets, err)
+	}
+	for range cap(failed) {
+		if err := <-failed; err == nil {
+			t.Error("a call or a start succeeded")
+		}
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > limit {
+		t.Errorf("closing took %v", took)
+	}
+	_, err = pool.Start(t.Context(), faulty(t))
+	checkError(t, err, sdk.KindBug, "plugin faulty: the pool of plugins is closed")
+}
+
 // Plugins see the environment they are given, not the host's.
 func TestEnvironment(t *testing.T) {
 	t.Setenv("PLUME_TEST_SECRET", "x")

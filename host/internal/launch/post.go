@@ -119,6 +119,9 @@ func (s *start) over() bool {
 // leave takes the directory of the sockets with it, in case the host is gone; here
 // it is not.
 func (s *post) begin(ctx context.Context, last *start) (*Process, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.pool.killed, cancel)()
 	if s.program.linked != nil {
 		return startLinked(ctx, s.program)
 	}
