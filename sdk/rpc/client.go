@@ -415,12 +415,12 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	for _, f := range end.Failures {
 		res.Failures = append(res.Failures, sdk.MemberFailure{Member: int(f.Member), Reason: f.Reason, Retryable: f.Retryable})
 	}
-	return res, spread(r.Into, res.Failures)
+	return res, openGaps(r.Into, res.Failures)
 }
 
-// spread moves the rows of m, which lie together, to where they belong between
+// openGaps moves the rows of m, which lie together, to where they belong between
 // the failed ones.
-func spread(m *mat.Dense, failures []sdk.MemberFailure) error {
+func openGaps(m *mat.Dense, failures []sdk.MemberFailure) error {
 	if len(failures) == 0 {
 		return nil
 	}

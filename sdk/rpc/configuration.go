@@ -237,12 +237,12 @@ func (j *job) channel(id pb.Channel, rows int, out bool) (*channel, error) {
 		return nil, contract("call", "channel %s does not belong to this role", channelName(id))
 	}
 	n := c.space.layout.Size()
-	c.matrix = mat.NewDense(rows, n, j.room(id, out, rows*n))
+	c.matrix = mat.NewDense(rows, n, j.values(id, out, rows*n))
 	return c, nil
 }
 
-// room returns size values of memory that belongs to a channel.
-func (j *job) room(id pb.Channel, out bool, size int) []float64 {
+// values returns size values of memory that belongs to a channel.
+func (j *job) values(id pb.Channel, out bool, size int) []float64 {
 	i := slices.IndexFunc(j.memory, func(b buffer) bool { return b.id == id && b.out == out })
 	if i < 0 {
 		j.memory = append(j.memory, buffer{id: id, out: out})

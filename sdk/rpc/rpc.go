@@ -48,13 +48,13 @@ func ServerOptions() []grpc.ServerOption {
 		grpc.ForceServerCodecV2(newCodec()), grpc.MaxRecvMsgSize(math.MaxInt32), grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.StaticStreamWindowSize(windowBytes), grpc.StaticConnWindowSize(windowBytes),
 		grpc.ReadBufferSize(bufferBytes), grpc.WriteBufferSize(bufferBytes),
-		experimental.BufferPool(&buffers{}), grpc.Creds(newRoom()),
+		experimental.BufferPool(&buffers{}), grpc.Creds(newPlainSockets()),
 	}
 }
 
 // DialOptions are the gRPC options of a host for a unix socket, which is the user's own.
 func DialOptions() []grpc.DialOption {
-	return append(TLSDialOptions(), grpc.WithTransportCredentials(newRoom()))
+	return append(TLSDialOptions(), grpc.WithTransportCredentials(newPlainSockets()))
 }
 
 // TLSDialOptions are the gRPC options of a host that leave the credentials of the

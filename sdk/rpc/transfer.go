@@ -133,24 +133,24 @@ func (o *outgoing) channels(channels []*channel, scratch [][]float64) ([][]float
 
 // segments packs segments into frames of at most maxPayload.
 func (o *outgoing) segments(id pb.Channel, segments [][]byte) error {
-	f, room := &frame{channel: id}, maxPayload
+	f, left := &frame{channel: id}, maxPayload
 	for _, seg := range segments {
 		for len(seg) > 0 {
-			k := min(room, len(seg))
+			k := min(left, len(seg))
 			f.payload = append(f.payload, seg[:k])
-			seg, room = seg[k:], room-k
-			if room == 0 {
+			seg, left = seg[k:], left-k
+			if left == 0 {
 				if err := o.frame(f, maxPayload); err != nil {
 					return err
 				}
-				f, room = after(f), maxPayload
+				f, left = after(f), maxPayload
 			}
 		}
 	}
-	if room == maxPayload {
+	if left == maxPayload {
 		return nil
 	}
-	return o.frame(f, maxPayload-room)
+	return o.frame(f, maxPayload-left)
 }
 
 // frame sends a payload of size bytes, through shared memory if it is large and

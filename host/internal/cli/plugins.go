@@ -53,7 +53,7 @@ func withPlugin(ctx context.Context, name string, timeout time.Duration, do func
 		return err
 	}
 	defer func() { err = errors.Join(err, pool.Close()) }()
-	plugin, err := pool.Plugin(ctx, program, launch.Care{Timeout: timeout})
+	plugin, err := pool.Plugin(ctx, program, launch.RetryPolicy{Timeout: timeout})
 	if err != nil {
 		return err
 	}

@@ -60,13 +60,13 @@ func open(ctx context.Context, w *workflow.Workflow, inProcess bool, log func(la
 func (e *Experiment) Close() error { return e.pool.Close() }
 
 // plugin implements plan.Open.
-func (e *Experiment) plugin(ctx context.Context, c workflow.Component, s plan.Spread) (*sdk.Plugin, error) {
+func (e *Experiment) plugin(ctx context.Context, c workflow.Component, s plan.Replication) (*sdk.Plugin, error) {
 	program, err := e.program(c.Plugin)
 	if err != nil {
 		return nil, err
 	}
-	care := launch.Care{Timeout: c.Timeout, Replicas: s.Replicas, Retries: c.Retries, MaxFailed: s.MaxFailed}
-	p, err := e.pool.Plugin(ctx, program, care)
+	policy := launch.RetryPolicy{Timeout: c.Timeout, Replicas: s.Replicas, Retries: c.Retries, MaxFailed: s.MaxFailed}
+	p, err := e.pool.Plugin(ctx, program, policy)
 	if err != nil {
 		return nil, err
 	}

@@ -100,10 +100,10 @@ type guard struct {
 // call makes one call, when it is its turn, under the deadline of g.
 func call[T any](ctx context.Context, g *guard, what string, do func(context.Context) (T, error)) (T, error) {
 	var none T
-	if turn := g.process.turn; turn != nil {
+	if mutex := g.process.mutex; mutex != nil {
 		select {
-		case turn <- struct{}{}:
-			defer func() { <-turn }()
+		case mutex <- struct{}{}:
+			defer func() { <-mutex }()
 		case <-ctx.Done():
 			return none, stopped(g.where(what), ctx)
 		}
@@ -124,17 +124,17 @@ func (g *guard) explain(ctx, limited context.Context, what string, err error) er
 	p, where := g.process, g.where(what)
 	late := missed(limited, err)
 	if !late {
-		p.settle(err)
+		p.awaitExit(err)
 	}
 	var e *sdk.Error
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return stopped(where, ctx)
-	case p.verdict.Load() != nil:
-		return p.crash(where, "the process is gone: "+*p.verdict.Load())
+	case p.exitReason.Load() != nil:
+		return p.crash(where, "the process is gone: "+*p.exitReason.Load())
 	case p.died():
 		why := fmt.Sprintf("it %v in %s", p.runner.exit, what)
-		p.verdict.CompareAndSwap(nil, &why)
+		p.exitReason.CompareAndSwap(nil, &why)
 		return p.crash(where, fmt.Sprintf("the process %v during the call", p.runner.exit))
 	case late:
 		fate := "the process was ended"
@@ -142,7 +142,7 @@ func (g *guard) explain(ctx, limited context.Context, what string, err error) er
 			fate = "it still runs in this process, and is not called again"
 		}
 		e = sdk.Errorf(sdk.KindDeadline, where, "no answer within %v", g.timeout).WithHint("raise the timeout if it is only slow; %s", fate)
-		p.condemn(fmt.Sprintf("it was ended because it gave no answer within %v in %s", g.timeout, what))
+		p.kill(fmt.Sprintf("it was ended because it gave no answer within %v in %s", g.timeout, what))
 	case errors.As(err, &e):
 		if what == "configure" && (e.Kind == sdk.KindConfig || e.Kind == sdk.KindShape) {
 			return e

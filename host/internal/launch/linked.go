@@ -48,7 +48,7 @@ func startLinked(ctx context.Context, program *Program) (*Process, error) {
 		return nil, err
 	}
 	if !p.plugin.Manifest.Threading.ConcurrentCalls {
-		p.turn = make(chan struct{}, 1)
+		p.mutex = make(chan struct{}, 1)
 	}
 	return p, nil
 }

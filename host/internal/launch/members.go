@@ -10,9 +10,9 @@ import (
 
 // models is a model in several processes.
 type models struct {
-	crew
-	seats  []*seat[sdk.Model]
-	layout *sdk.Layout
+	replicas
+	sessions []*session[sdk.Model]
+	layout   *sdk.Layout
 }
 
 func (m *models) Layout() *sdk.Layout { return m.layout }
@@ -23,8 +23,8 @@ func (m *models) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.For
 	rows := r.Ensemble.RawMatrix().Rows
 	whole := &sdk.ForecastResult{}
 	var mu sync.Mutex
-	err := m.spread(rows, func(i int, b block) error {
-		f := &forecasting{ctx: ctx, models: m, seat: m.seats[i], request: r}
+	err := m.eachPiece(rows, func(i int, b block) error {
+		f := &forecasting{ctx: ctx, models: m, session: m.sessions[i], request: r}
 		err := f.block(b, 0)
 		mu.Lock()
 		defer mu.Unlock()
@@ -45,7 +45,7 @@ func (m *models) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.For
 type forecasting struct {
 	ctx      context.Context
 	models   *models
-	seat     *seat[sdk.Model]
+	session  *session[sdk.Model]
 	request  *sdk.ForecastRequest // of the whole ensemble
 	failures []sdk.MemberFailure  // by row of the whole ensemble
 	metrics  map[string]float64
@@ -54,7 +54,7 @@ type forecasting struct {
 
 // block forecasts the rows of b, after so many attempts that failed.
 func (f *forecasting) block(b block, made int) error {
-	most := 1 + f.models.care.Retries
+	most := 1 + f.models.policy.Retries
 	if made > 0 {
 		most = made + 1 // it is being searched for the member that ends the process
 	}
@@ -63,11 +63,11 @@ func (f *forecasting) block(b block, made int) error {
 	case err == nil:
 		f.metrics = res.Metrics
 		return f.again(b, res.Failures)
-	case !mayPass(err) || f.ctx.Err() != nil || f.models.care.MaxFailed == 0:
+	case !mayPass(err) || f.ctx.Err() != nil || f.models.policy.MaxFailed == 0:
 		return err
 	case b.to-b.from == 1:
 		f.isolated++
-		if f.isolated > f.models.care.MaxFailed {
+		if f.isolated > f.models.policy.MaxFailed {
 			return concerning(b, err)
 		}
 		f.failures = append(f.failures, sdk.MemberFailure{Member: b.from, Reason: what(err)})
@@ -87,7 +87,7 @@ func (f *forecasting) call(b block, a attempts) (*sdk.ForecastResult, error) {
 	part := *f.request
 	part.First += b.from
 	part.Ensemble, part.Into, part.Parameters = rowsOf(f.request.Ensemble, b), rowsOf(f.request.Into, b), rowsOf(f.request.Parameters, b)
-	res, err := persist(f.ctx, f.seat, a, func(ctx context.Context, role sdk.Model) (*sdk.ForecastResult, error) {
+	res, err := retry(f.ctx, f.session, a, func(ctx context.Context, role sdk.Model) (*sdk.ForecastResult, error) {
 		return role.Forecast(ctx, &part)
 	})
 	if err != nil {
@@ -103,7 +103,7 @@ func (f *forecasting) call(b block, a attempts) (*sdk.ForecastResult, error) {
 // neighbours together, or all of b when members depend on each other, and keeps the
 // failures that remain.
 func (f *forecasting) again(b block, failures []sdk.MemberFailure) error {
-	for n := range f.models.care.Retries {
+	for n := range f.models.policy.Retries {
 		var remain []sdk.MemberFailure
 		for _, group := range f.groups(b, failures) {
 			if !group.retryable {
@@ -112,11 +112,11 @@ func (f *forecasting) again(b block, failures []sdk.MemberFailure) error {
 			}
 			event := repeatOf(f.request.Call, "forecast", group.block)
 			event.Reason = group.failures[0].Reason
-			f.seat.post.repeats(f.ctx, event)
+			f.session.slot.reportRepeat(f.ctx, event)
 			if err := pause(f.ctx, n); err != nil {
-				return stopped("plugin "+f.seat.post.program.Name+": "+inCycle(f.request.Call, "forecast"), f.ctx)
+				return stopped("plugin "+f.session.slot.program.Name+": "+inCycle(f.request.Call, "forecast"), f.ctx)
 			}
-			res, err := f.call(group.block, attempts{made: 1, most: 1 + f.models.care.Retries})
+			res, err := f.call(group.block, attempts{made: 1, most: 1 + f.models.policy.Retries})
 			if err != nil {
 				return err
 			}

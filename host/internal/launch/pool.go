@@ -49,12 +49,12 @@ type Pool struct {
 	options Options
 	sockets string // the directory of all sockets, readable by this user alone
 
-	mu      sync.Mutex
-	posts   map[string][]*post // by program
-	closed  bool
-	killed  context.Context // ends the starts that are under way
-	kill    context.CancelFunc
-	retired sync.WaitGroup // processes that were replaced and are being cleared away
+	mu       sync.Mutex
+	slots    map[string][]*slot // by program
+	closed   bool
+	killed   context.Context // ends the starts that are under way
+	kill     context.CancelFunc
+	cleanups sync.WaitGroup // processes that were replaced and are being cleared away
 }
 
 // NewPool returns an empty pool. Close it when no plugin is needed any more.
@@ -67,7 +67,7 @@ func NewPool(o Options) (*Pool, error) {
 		return nil, sdk.Errorf(sdk.KindResource, "plugin sockets", "cannot make a directory: %v", err)
 	}
 	killed, kill := context.WithCancel(context.Background())
-	return &Pool{options: o, sockets: sockets, posts: map[string][]*post{}, killed: killed, kill: kill}, nil
+	return &Pool{options: o, sockets: sockets, slots: map[string][]*slot{}, killed: killed, kill: kill}, nil
 }
 
 // socketDir makes a directory whose name is short enough: the path of a unix
@@ -85,12 +85,12 @@ func socketDir() (string, error) {
 // been started before. It returns when the plugin has described itself. ctx is
 // for the start alone. An error names the plugin and says why it does not run.
 func (p *Pool) Start(ctx context.Context, program *Program) (*Process, error) {
-	return p.postsOf(program, 1)[0].process(ctx, false)
+	return p.slotsOf(program, 1)[0].process(ctx, false)
 }
 
-// postsOf returns the first n posts of program, which get equal shares of the
+// slotsOf returns the first n slots of program, which get equal shares of the
 // processors if they are made here.
-func (p *Pool) postsOf(program *Program, n int) []*post {
+func (p *Pool) slotsOf(program *Program, n int) []*slot {
 	id := append([]string{program.Dir, fmt.Sprint(program.TCP)}, program.Command...)
 	if program.linked != nil {
 		id = append(id, program.Name) // linked plugins are all the same program
@@ -98,10 +98,10 @@ func (p *Pool) postsOf(program *Program, n int) []*post {
 	key := strings.Join(id, "\x00")
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.posts[key]) < n {
-		p.posts[key] = append(p.posts[key], newPost(p, program, n))
+	for len(p.slots[key]) < n {
+		p.slots[key] = append(p.slots[key], newSlot(p, program, n))
 	}
-	return p.posts[key][:n]
+	return p.slots[key][:n]
 }
 
 // Close stops all processes, in parallel, and removes the directory of their
@@ -119,7 +119,7 @@ func (p *Pool) Close() error {
 		})
 	}
 	stops.Wait()
-	p.retired.Wait()
+	p.cleanups.Wait()
 	p.kill() // nothing is left
 	return errors.Join(errors.Join(errs...), os.RemoveAll(p.sockets))
 }
@@ -140,7 +140,7 @@ func (p *Pool) Kill() {
 		kills.Go(func() {
 			<-s.done
 			if s.process != nil {
-				s.process.condemn("plume ended it")
+				s.process.kill("plume ended it")
 			}
 		})
 	}
@@ -156,16 +156,16 @@ func (p *Pool) Kill() {
 	_ = os.RemoveAll(p.sockets) // what cannot be removed is not worth waiting for
 }
 
-// close lets no process be started any more, and returns the last start of every post.
+// close lets no process be started any more, and returns the last start of every slot.
 func (p *Pool) close() []*start {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
 	var starts []*start
-	for _, posts := range p.posts {
-		for _, post := range posts {
-			if post.now != nil {
-				starts = append(starts, post.now)
+	for _, slots := range p.slots {
+		for _, slot := range slots {
+			if slot.now != nil {
+				starts = append(starts, slot.now)
 			}
 		}
 	}

@@ -32,18 +32,18 @@ func TestStoppedPluginEnds(t *testing.T) {
 }
 
 // Calls of a plugin that says so come one after the other.
-func TestCallsTakeTurns(t *testing.T) {
+func TestCallsDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	p := begin(t, raw(t, "fine"), Options{})
-	if cap(p.turn) != 1 {
+	if cap(p.mutex) != 1 {
 		t.Fatal("a plugin with concurrent_calls = false has no turns")
 	}
 	m := configure(t, p, "", time.Minute)
-	p.turn <- struct{}{}
+	p.mutex <- struct{}{}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	checkError(t, forecast(t, ctx, m, 1), sdk.KindDeadline, "plugin raw: cycle 1: forecast")
-	<-p.turn
+	<-p.mutex
 	if err := forecast(t, t.Context(), m, 1); err != nil {
 		t.Error(err)
 	}

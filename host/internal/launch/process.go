@@ -25,15 +25,15 @@ import (
 
 // Process is a running plugin. It is safe for concurrent use.
 type Process struct {
-	program *Program
-	runner  *localRunner
-	client  *plugin.Client
-	plugin  *sdk.Plugin   // over the socket, unguarded
-	turn    chan struct{} // holds one token when calls must not overlap; nil: they may
-	session sync.WaitGroup
-	leave   context.CancelFunc // ends the session
+	program     *Program
+	runner      *localRunner
+	client      *plugin.Client
+	plugin      *sdk.Plugin        // over the socket, unguarded
+	mutex       chan struct{}      // holds one token when calls must not overlap; nil: they may
+	lifeline    sync.WaitGroup     // a stream whose end tells the plugin that the host is gone
+	cutLifeline context.CancelFunc // ends it
 
-	verdict atomic.Pointer[string] // why the process is gone; nil: it is not, or nobody knows yet
+	exitReason atomic.Pointer[string] // why the process is gone; nil: it is not, or nobody knows yet
 }
 
 // Program returns what the process runs.
@@ -111,18 +111,18 @@ func (p *Process) connect(ctx context.Context, o *Options) error {
 		return sdk.Errorf(sdk.KindPlugin, "", "calls itself %q in its manifest", m.Name).WithHint("a plugin has the name of its executable")
 	}
 	if !p.plugin.Manifest.Threading.ConcurrentCalls {
-		p.turn = make(chan struct{}, 1)
+		p.mutex = make(chan struct{}, 1)
 	}
-	p.openSession(conn, o)
+	p.openLifeline(conn, o)
 	return nil
 }
 
-// openSession holds the stream whose end would tell the plugin that the host is
+// openLifeline holds the stream whose end would tell the plugin that the host is
 // gone. That a plugin has no session is no reason to do without it.
-func (p *Process) openSession(conn grpc.ClientConnInterface, o *Options) {
+func (p *Process) openLifeline(conn grpc.ClientConnInterface, o *Options) {
 	var ctx context.Context
-	ctx, p.leave = context.WithCancel(context.Background())
-	p.session.Go(func() {
+	ctx, p.cutLifeline = context.WithCancel(context.Background())
+	p.lifeline.Go(func() {
 		_ = rpc.Session(ctx, conn, func(level, message string, fields map[string]string) {
 			o.log(Record{Plugin: p.program.Name, Level: level, Message: message, Fields: fields})
 		})
@@ -136,7 +136,7 @@ func (p *Process) startError(ctx, started context.Context, err error, timeout ti
 	version, spoke := r.hello()
 	first := r.first.Load()
 	timedOut := started.Err() != nil // before waiting for the process
-	p.settle(err)
+	p.awaitExit(err)
 	var e *sdk.Error
 	switch {
 	case r.startErr != nil:
@@ -199,9 +199,9 @@ func brief(text string) string {
 	return text
 }
 
-// settle waits a moment for the process to end when err looks as if it had
+// awaitExit waits a moment for the process to end when err looks as if it had
 // ended: the socket closes a little before the exit code is known.
-func (p *Process) settle(err error) {
+func (p *Process) awaitExit(err error) {
 	if p.program.linked != nil || !maybeDead(err) {
 		return
 	}
@@ -234,15 +234,15 @@ func (p *Process) gone() bool {
 	case <-p.runner.done:
 		return true
 	default:
-		return p.verdict.Load() != nil
+		return p.exitReason.Load() != nil
 	}
 }
 
-// retire clears away what is left of a process that is gone.
-func (p *Process) retire() {
+// cleanUp clears away what is left of a process that is gone.
+func (p *Process) cleanUp() {
 	if p.died() {
 		why := fmt.Sprintf("it %v", p.runner.exit)
-		p.verdict.CompareAndSwap(nil, &why)
+		p.exitReason.CompareAndSwap(nil, &why)
 	}
 	_ = p.stop() // nobody waits for it any more
 }
@@ -270,10 +270,10 @@ func (p *Process) crash(where, what string) *sdk.Error {
 	return e
 }
 
-// condemn ends the process at once and remembers why. It returns when the
+// kill ends the process at once and remembers why. It returns when the
 // process has ended. A linked plugin is not called any more.
-func (p *Process) condemn(why string) {
-	p.verdict.CompareAndSwap(nil, &why)
+func (p *Process) kill(why string) {
+	p.exitReason.CompareAndSwap(nil, &why)
 	if p.program.linked == nil {
 		p.runner.end()
 		_ = p.runner.Kill(context.Background())
@@ -285,7 +285,7 @@ func (p *Process) condemn(why string) {
 func (p *Process) stop() error {
 	var err error
 	why := "plume stopped it"
-	p.verdict.CompareAndSwap(nil, &why)
+	p.exitReason.CompareAndSwap(nil, &why)
 	if p.program.linked != nil {
 		return nil
 	}
@@ -304,9 +304,9 @@ func (p *Process) stop() error {
 	case <-time.After(grace):
 		return fmt.Errorf("plugin %s: %w", p.program.Name, errors.Join(err, errors.New("go-plugin does not let go of it")))
 	}
-	if p.leave != nil {
-		p.leave()
+	if p.cutLifeline != nil {
+		p.cutLifeline()
 	}
-	p.session.Wait()
+	p.lifeline.Wait()
 	return err
 }

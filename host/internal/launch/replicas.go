@@ -11,30 +11,30 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Plugin returns the plugin that program is, running in care.Replicas processes,
+// Plugin returns the plugin that program is, running in policy.Replicas processes,
 // which are started here unless they have been before. Rows of a model's or
 // operator's ensemble are dealt out to them in consecutive blocks of nearly equal
 // length; since a member's numbers depend on its own row and on its index alone, the
 // answer is the same for any number of replicas. A process that dies is started and
-// configured again and its members are computed again, as often as care allows.
+// configured again and its members are computed again, as often as policy allows.
 //
 // Errors are those of [Process.Plugin]; where a call was for some of the members
 // they say for which. An error is that of the first member concerned.
-func (p *Pool) Plugin(ctx context.Context, program *Program, care Care) (*sdk.Plugin, error) {
+func (p *Pool) Plugin(ctx context.Context, program *Program, policy RetryPolicy) (*sdk.Plugin, error) {
 	if program.linked != nil {
-		care.Replicas = 1 // more would be the same process
+		policy.Replicas = 1 // more would be the same process
 	}
-	posts := p.postsOf(program, max(1, care.Replicas))
-	started := make([]*Process, len(posts))
-	errs := make([]error, len(posts))
-	together(len(posts), func(i int) { started[i], errs[i] = posts[i].process(ctx, false) })
+	slots := p.slotsOf(program, max(1, policy.Replicas))
+	started := make([]*Process, len(slots))
+	errs := make([]error, len(slots))
+	together(len(slots), func(i int) { started[i], errs[i] = slots[i].process(ctx, false) })
 	for _, err := range errs { // of the same program: one says it all
 		if err != nil {
 			return nil, err
 		}
 	}
 	out := &sdk.Plugin{Manifest: started[0].Manifest()}
-	c := crew{posts, care, out.Manifest.Threading}
+	c := replicas{slots, policy, out.Manifest.Threading}
 	switch out.Manifest.Role {
 	case sdk.RoleModel:
 		out.NewModel = c.newModel
@@ -46,58 +46,58 @@ func (p *Pool) Plugin(ctx context.Context, program *Program, care Care) (*sdk.Pl
 	return out, nil
 }
 
-// crew is the replicas of a program and how to treat them.
-type crew struct {
-	posts     []*post
-	care      Care
+// replicas is the replicas of a program and how to treat them.
+type replicas struct {
+	slots     []*slot
+	policy    RetryPolicy
 	threading sdk.Threading
 }
 
-// seatsOf returns a configuration at every post; that at the first one is made
+// sessionsOf returns a configuration in every slot; that at the first one is made
 // here, and again as a call is, the others when they are first called.
-func seatsOf[S any](ctx context.Context, c crew, configure func(context.Context, *sdk.Plugin) (S, error)) ([]*seat[S], S, error) {
-	seats := make([]*seat[S], len(c.posts))
-	for i, post := range c.posts {
-		seats[i] = &seat[S]{post: post, care: c.care, configure: configure}
+func sessionsOf[S any](ctx context.Context, c replicas, configure func(context.Context, *sdk.Plugin) (S, error)) ([]*session[S], S, error) {
+	sessions := make([]*session[S], len(c.slots))
+	for i, slot := range c.slots {
+		sessions[i] = &session[S]{slot: slot, policy: c.policy, configure: configure}
 	}
-	role, err := persist(ctx, seats[0], attempts{most: 1 + c.care.Retries}, func(_ context.Context, role S) (S, error) { return role, nil })
-	return seats, role, err
+	role, err := retry(ctx, sessions[0], attempts{most: 1 + c.policy.Retries}, func(_ context.Context, role S) (S, error) { return role, nil })
+	return sessions, role, err
 }
 
-func (c crew) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Model, error) {
-	seats, first, err := seatsOf(ctx, c, func(ctx context.Context, p *sdk.Plugin) (sdk.Model, error) { return p.NewModel(ctx, config) })
+func (r replicas) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Model, error) {
+	sessions, first, err := sessionsOf(ctx, r, func(ctx context.Context, p *sdk.Plugin) (sdk.Model, error) { return p.NewModel(ctx, config) })
 	if err != nil {
 		return nil, err
 	}
-	return &models{crew: c, seats: seats, layout: first.Layout()}, nil
+	return &models{replicas: r, sessions: sessions, layout: first.Layout()}, nil
 }
 
-func (c crew) newOperator(ctx context.Context, config sdk.OperatorConfig) (sdk.ObservationOperator, error) {
-	seats, first, err := seatsOf(ctx, c, func(ctx context.Context, p *sdk.Plugin) (sdk.ObservationOperator, error) {
+func (r replicas) newOperator(ctx context.Context, config sdk.OperatorConfig) (sdk.ObservationOperator, error) {
+	sessions, first, err := sessionsOf(ctx, r, func(ctx context.Context, p *sdk.Plugin) (sdk.ObservationOperator, error) {
 		return p.NewOperator(ctx, config)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &operators{crew: c, seats: seats, space: first.Space()}, nil
+	return &operators{replicas: r, sessions: sessions, space: first.Space()}, nil
 }
 
-func (c crew) newFilter(ctx context.Context, config sdk.FilterConfig) (sdk.Filter, error) {
-	seats, first, err := seatsOf(ctx, c, func(ctx context.Context, p *sdk.Plugin) (sdk.Filter, error) { return p.NewFilter(ctx, config) })
+func (r replicas) newFilter(ctx context.Context, config sdk.FilterConfig) (sdk.Filter, error) {
+	sessions, first, err := sessionsOf(ctx, r, func(ctx context.Context, p *sdk.Plugin) (sdk.Filter, error) { return p.NewFilter(ctx, config) })
 	if err != nil {
 		return nil, err
 	}
-	return &lasting{seat: seats[0], needs: first.Needs()}, nil
+	return &restartingFilter{session: sessions[0], needs: first.Needs()}, nil
 }
 
 // block is consecutive rows of a request: from, and up to to.
 type block struct{ from, to int }
 
-// deal returns one block for every replica, some of them empty, and all rows to the
+// shard returns one block for every replica, some of them empty, and all rows to the
 // first when members depend on each other.
-func (c crew) deal(rows int) []block {
-	k := len(c.posts)
-	if !c.threading.IndependentMembers {
+func (r replicas) shard(rows int) []block {
+	k := len(r.slots)
+	if !r.threading.IndependentMembers {
 		k = 1
 	}
 	blocks := make([]block, k)
@@ -108,8 +108,8 @@ func (c crew) deal(rows int) []block {
 }
 
 // pieces cuts b into as few pieces as the plugin takes in one call.
-func (c crew) pieces(b block) []block {
-	most := c.threading.MaxMembersPerCall
+func (r replicas) pieces(b block) []block {
+	most := r.threading.MaxMembersPerCall
 	if most == 0 {
 		most = max(1, b.to-b.from)
 	}
@@ -120,13 +120,13 @@ func (c crew) pieces(b block) []block {
 	return pieces
 }
 
-// spread calls do for all pieces of all blocks, the blocks at the same time, and
+// eachPiece calls do for all pieces of all blocks, the blocks at the same time, and
 // returns the error of the first piece that has one.
-func (c crew) spread(rows int, do func(seat int, b block) error) error {
-	blocks := c.deal(rows)
+func (r replicas) eachPiece(rows int, do func(session int, b block) error) error {
+	blocks := r.shard(rows)
 	errs := make([]error, len(blocks))
 	together(len(blocks), func(i int) {
-		for _, piece := range c.pieces(blocks[i]) {
+		for _, piece := range r.pieces(blocks[i]) {
 			if errs[i] = do(i, piece); errs[i] != nil {
 				if piece != (block{0, rows}) {
 					errs[i] = concerning(piece, errs[i])
@@ -178,9 +178,9 @@ func rowsOf(m *mat.Dense, b block) *mat.Dense {
 
 // operators is an observation operator in several processes.
 type operators struct {
-	crew
-	seats []*seat[sdk.ObservationOperator]
-	space *sdk.ObservationSpace
+	replicas
+	sessions []*session[sdk.ObservationOperator]
+	space    *sdk.ObservationSpace
 }
 
 func (o *operators) Space() *sdk.ObservationSpace { return o.space }
@@ -190,13 +190,13 @@ func (o *operators) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Ob
 	var mu sync.Mutex
 	var answers []*sdk.ObserveResult
 	rows := r.Ensemble.RawMatrix().Rows
-	err := o.spread(rows, func(i int, b block) error {
+	err := o.eachPiece(rows, func(i int, b block) error {
 		part := *r
 		part.First += b.from
 		part.Ensemble, part.Predicted, part.Simulated = rowsOf(r.Ensemble, b), rowsOf(r.Predicted, b), rowsOf(r.Simulated, b)
 		part.LogLikelihood, part.Gradient = rowsOf(r.LogLikelihood, b), rowsOf(r.Gradient, b)
-		attempts := attempts{most: 1 + o.care.Retries, event: repeatOf(r.Call, "observe", b)}
-		answer, err := persist(ctx, o.seats[i], attempts, func(ctx context.Context, role sdk.ObservationOperator) (*sdk.ObserveResult, error) {
+		attempts := attempts{most: 1 + o.policy.Retries, event: repeatOf(r.Call, "observe", b)}
+		answer, err := retry(ctx, o.sessions[i], attempts, func(ctx context.Context, role sdk.ObservationOperator) (*sdk.ObserveResult, error) {
 			return role.Observe(ctx, &part)
 		})
 		mu.Lock()
@@ -218,24 +218,24 @@ func (o *operators) join(call sdk.Call, answers []*sdk.ObserveResult) (*sdk.Obse
 	}
 	for _, a := range answers {
 		if !slices.Equal(a.ErrorVariance, answers[0].ErrorVariance) {
-			return nil, sdk.Errorf(sdk.KindContract, "plugin "+o.posts[0].program.Name+": "+inCycle(call, "observe"),
+			return nil, sdk.Errorf(sdk.KindContract, "plugin "+o.slots[0].program.Name+": "+inCycle(call, "observe"),
 				"the error variance depends on the members: one part of the ensemble gave another than the rest")
 		}
 	}
 	return &sdk.ObserveResult{ErrorVariance: answers[0].ErrorVariance}, nil
 }
 
-// lasting is a filter whose process is replaced when it dies.
-type lasting struct {
-	seat  *seat[sdk.Filter]
-	needs []sdk.Capability
+// restartingFilter is a filter whose process is replaced when it dies.
+type restartingFilter struct {
+	session *session[sdk.Filter]
+	needs   []sdk.Capability
 }
 
-func (f *lasting) Needs() []sdk.Capability { return f.needs }
+func (f *restartingFilter) Needs() []sdk.Capability { return f.needs }
 
 // Analyse implements [sdk.Filter].
-func (f *lasting) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
+func (f *restartingFilter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	rows := p.Ensemble.RawMatrix().Rows
-	attempts := attempts{most: 1 + f.seat.care.Retries, event: repeatOf(p.Call, "analyse", block{0, rows})}
-	return persist(ctx, f.seat, attempts, func(ctx context.Context, role sdk.Filter) (*sdk.Analysis, error) { return role.Analyse(ctx, p) })
+	attempts := attempts{most: 1 + f.session.policy.Retries, event: repeatOf(p.Call, "analyse", block{0, rows})}
+	return retry(ctx, f.session, attempts, func(ctx context.Context, role sdk.Filter) (*sdk.Analysis, error) { return role.Analyse(ctx, p) })
 }

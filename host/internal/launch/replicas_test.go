@@ -21,14 +21,14 @@ import (
 // members is how many members the tests of this file forecast.
 const members = 10
 
-// spreadModel returns a model of the plugin faulty under care, and the pool it runs in.
-func spreadModel(t *testing.T, care Care, params sdk.Params) (sdk.Model, *Pool) {
+// replicatedModel returns a model of the plugin faulty under policy, and the pool it runs in.
+func replicatedModel(t *testing.T, policy RetryPolicy, params sdk.Params) (sdk.Model, *Pool) {
 	t.Helper()
-	if care.Timeout == 0 {
-		care.Timeout = time.Minute
+	if policy.Timeout == 0 {
+		policy.Timeout = time.Minute
 	}
 	pool := newPool(t, Options{})
-	p, err := pool.Plugin(t.Context(), faulty(t), care)
+	p, err := pool.Plugin(t.Context(), faulty(t), policy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func walk(t *testing.T, m sdk.Model) (*mat.Dense, []sdk.MemberFailure, []Repeat,
 // undisturbed is what one process that does not misbehave makes of the walk.
 func undisturbed(t *testing.T) *mat.Dense {
 	t.Helper()
-	m, _ := spreadModel(t, Care{}, nil)
+	m, _ := replicatedModel(t, RetryPolicy{}, nil)
 	want, failures, _, err := walk(t, m)
 	if err != nil || len(failures) > 0 {
 		t.Fatal(failures, err)
@@ -81,7 +81,7 @@ func TestReplicasDoNotChangeResults(t *testing.T) {
 	t.Parallel()
 	want := undisturbed(t)
 	for _, k := range []int{1, 2, 3, members + 2} {
-		m, pool := spreadModel(t, Care{Replicas: k}, nil)
+		m, pool := replicatedModel(t, RetryPolicy{Replicas: k}, nil)
 		got, _, _, err := walk(t, m)
 		if err != nil {
 			t.Fatalf("%d replicas: %v", k, err)
@@ -89,31 +89,31 @@ func TestReplicasDoNotChangeResults(t *testing.T) {
 		if !mat.Equal(got, want) {
 			t.Errorf("%d replicas change the result", k)
 		}
-		if n := len(pool.postsOf(faulty(t), k)); n != k {
-			t.Errorf("%d posts for %d replicas", n, k)
+		if n := len(pool.slotsOf(faulty(t), k)); n != k {
+			t.Errorf("%d slots for %d replicas", n, k)
 		}
 	}
 }
 
 // Rows go to replicas in consecutive blocks that differ by one at most, and all of
 // them to somebody.
-func TestDeal(t *testing.T) {
+func TestShard(t *testing.T) {
 	for k := 1; k <= 7; k++ {
 		for rows := 1; rows <= 20; rows++ {
-			c := crew{posts: make([]*post, k), threading: sdk.Threading{IndependentMembers: true}}
+			c := replicas{slots: make([]*slot, k), threading: sdk.Threading{IndependentMembers: true}}
 			next := 0
-			for _, b := range c.deal(rows) {
+			for _, b := range c.shard(rows) {
 				if b.from != next || b.to-b.from < rows/k || b.to-b.from > rows/k+1 {
-					t.Errorf("%d rows to %d replicas: %v", rows, k, c.deal(rows))
+					t.Errorf("%d rows to %d replicas: %v", rows, k, c.shard(rows))
 				}
 				next = b.to
 			}
-			if first := c.deal(rows)[0]; next != rows || first.to == 0 {
-				t.Errorf("%d rows to %d replicas: %v", rows, k, c.deal(rows))
+			if first := c.shard(rows)[0]; next != rows || first.to == 0 {
+				t.Errorf("%d rows to %d replicas: %v", rows, k, c.shard(rows))
 			}
 		}
 	}
-	c := crew{posts: make([]*post, 3), threading: sdk.Threading{IndependentMembers: true, MaxMembersPerCall: 2}}
+	c := replicas{slots: make([]*slot, 3), threading: sdk.Threading{IndependentMembers: true, MaxMembersPerCall: 2}}
 	if got, want := fmt.Sprint(c.pieces(block{3, 8})), "[{3 5} {5 7} {7 8}]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -121,7 +121,7 @@ func TestDeal(t *testing.T) {
 		t.Errorf("an empty block has the pieces %v", got)
 	}
 	c.threading = sdk.Threading{}
-	if got := fmt.Sprint(c.deal(5)); got != "[{0 5}]" {
+	if got := fmt.Sprint(c.shard(5)); got != "[{0 5}]" {
 		t.Errorf("members that depend on each other are dealt out as %v", got)
 	}
 }
@@ -131,8 +131,8 @@ func TestDeal(t *testing.T) {
 func TestKilledReplicaIsReplaced(t *testing.T) {
 	t.Parallel()
 	mark := marker(t)
-	m, pool := spreadModel(t, Care{Replicas: 3, Retries: 1}, sdk.Params{"fault": "hang-once", "member": 5, "marker": mark})
-	second := pool.postsOf(faulty(t), 3)[1]
+	m, pool := replicatedModel(t, RetryPolicy{Replicas: 3, Retries: 1}, sdk.Params{"fault": "hang-once", "member": 5, "marker": mark})
+	second := pool.slotsOf(faulty(t), 3)[1]
 	pid := second.now.process.runner.cmd.Process.Pid
 	go func() {
 		for _, err := os.Stat(mark); err != nil; _, err = os.Stat(mark) {
@@ -174,7 +174,7 @@ func TestWhatPasses(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(c.fault, c.replicas), func(t *testing.T) {
 			t.Parallel()
-			m, _ := spreadModel(t, Care{Replicas: c.replicas, Retries: c.retries}, sdk.Params{"fault": c.fault, "marker": marker(t)})
+			m, _ := replicatedModel(t, RetryPolicy{Replicas: c.replicas, Retries: c.retries}, sdk.Params{"fault": c.fault, "marker": marker(t)})
 			got, failures, repeats, err := walk(t, m)
 			if err != nil || len(failures) > 0 {
 				t.Fatal(failures, err)
@@ -197,32 +197,32 @@ func TestWhatPasses(t *testing.T) {
 func TestWhatDoesNotPass(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		care   Care
+		policy RetryPolicy
 		params sdk.Params
 		err    []string // none: members are listed
 		listed string
 		again  int // repeats
 	}{
-		{name: "no retries", care: Care{Replicas: 3}, params: sdk.Params{"fault": "kill-member"},
+		{name: "no retries", policy: RetryPolicy{Replicas: 3}, params: sdk.Params{"fault": "kill-member"},
 			err: []string{"members 0 to 3: plugin faulty: cycle 17: forecast: the process was ended by signal 9"}},
-		{name: "it dies each time", care: Care{Retries: 2}, params: sdk.Params{"fault": "kill-member"},
+		{name: "it dies each time", policy: RetryPolicy{Retries: 2}, params: sdk.Params{"fault": "kill-member"},
 			err: []string{"plugin faulty: cycle 17: forecast: the process was ended by signal 9"}, again: 2},
-		{name: "too many", care: Care{Retries: 1, MaxFailed: 1}, params: sdk.Params{"fault": "kill"},
+		{name: "too many", policy: RetryPolicy{Retries: 1, MaxFailed: 1}, params: sdk.Params{"fault": "kill"},
 			err: []string{"member 1: plugin faulty: cycle 17: forecast: the process was ended by signal 9"}, again: 1},
-		{name: "the one it dies of", care: Care{Replicas: 2, Retries: 1, MaxFailed: 1}, params: sdk.Params{"fault": "kill-member", "member": 7},
+		{name: "the one it dies of", policy: RetryPolicy{Replicas: 2, Retries: 1, MaxFailed: 1}, params: sdk.Params{"fault": "kill-member", "member": 7},
 			listed: "[{7 the process was ended by signal 9 (killed) during the call false}]", again: 1},
-		{name: "late", care: Care{Replicas: 2, Retries: 2, Timeout: 3 * time.Second}, params: sdk.Params{"fault": "hang"},
+		{name: "late", policy: RetryPolicy{Replicas: 2, Retries: 2, Timeout: 3 * time.Second}, params: sdk.Params{"fault": "hang"},
 			err: []string{"members 0 to 4: plugin faulty: cycle 17: forecast: no answer within 3s"}},
-		{name: "final", care: Care{Replicas: 3, Retries: 2}, params: sdk.Params{"fault": "dry"},
+		{name: "final", policy: RetryPolicy{Replicas: 3, Retries: 2}, params: sdk.Params{"fault": "dry"},
 			listed: "[{3 the lake ran dry false} {4 the lake ran dry false}]"},
-		{name: "not yet", care: Care{Retries: 1}, params: sdk.Params{"fault": "dry-twice"},
+		{name: "not yet", policy: RetryPolicy{Retries: 1}, params: sdk.Params{"fault": "dry-twice"},
 			listed: "[{3 the lake ran dry true}]", again: 1},
-		{name: "a bug", care: Care{Retries: 2}, params: sdk.Params{"fault": "panic"}, err: []string{"boom"}},
+		{name: "a bug", policy: RetryPolicy{Retries: 2}, params: sdk.Params{"fault": "panic"}, err: []string{"boom"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.params["marker"] = marker(t)
-			m, _ := spreadModel(t, c.care, c.params)
+			m, _ := replicatedModel(t, c.policy, c.params)
 			_, failures, repeats, err := walk(t, m)
 			if len(repeats) != c.again {
 				t.Errorf("made again: got %+v, want %d", repeats, c.again)
@@ -259,7 +259,7 @@ var lake = &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{3}, Un
 func TestOperatorInReplicas(t *testing.T) {
 	t.Parallel()
 	observe := func(k int, params sdk.Params) (*sdk.ObserveRequest, *sdk.ObserveResult, error) {
-		p, err := newPool(t, Options{}).Plugin(t.Context(), as(t, "operator"), Care{Timeout: time.Minute, Replicas: k, Retries: 1})
+		p, err := newPool(t, Options{}).Plugin(t.Context(), as(t, "operator"), RetryPolicy{Timeout: time.Minute, Replicas: k, Retries: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -297,7 +297,7 @@ func TestOperatorInReplicas(t *testing.T) {
 // A filter that dies is started again.
 func TestFilterIsReplaced(t *testing.T) {
 	t.Parallel()
-	p, err := newPool(t, Options{}).Plugin(t.Context(), as(t, "filter"), Care{Timeout: time.Minute, Retries: 1})
+	p, err := newPool(t, Options{}).Plugin(t.Context(), as(t, "filter"), RetryPolicy{Timeout: time.Minute, Retries: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,8 +322,8 @@ func TestFilterIsReplaced(t *testing.T) {
 // fails, however few retries there are.
 func TestInnocentCallsSurvive(t *testing.T) {
 	t.Parallel()
-	guilty, pool := spreadModel(t, Care{Retries: 1}, sdk.Params{"fault": "kill-member", "member": 3})
-	p, err := pool.Plugin(t.Context(), faulty(t), Care{Timeout: time.Minute, Retries: 1})
+	guilty, pool := replicatedModel(t, RetryPolicy{Retries: 1}, sdk.Params{"fault": "kill-member", "member": 3})
+	p, err := pool.Plugin(t.Context(), faulty(t), RetryPolicy{Timeout: time.Minute, Retries: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -358,8 +358,8 @@ func TestConfigureSurvives(t *testing.T) {
 	t.Parallel()
 	want := undisturbed(t)
 	for _, retries := range []int{0, 1} {
-		guilty, pool := spreadModel(t, Care{}, sdk.Params{"fault": "kill"})
-		p, err := pool.Plugin(t.Context(), faulty(t), Care{Timeout: time.Minute, Retries: retries})
+		guilty, pool := replicatedModel(t, RetryPolicy{}, sdk.Params{"fault": "kill"})
+		p, err := pool.Plugin(t.Context(), faulty(t), RetryPolicy{Timeout: time.Minute, Retries: retries})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -390,8 +390,8 @@ func TestConfigureSurvives(t *testing.T) {
 func TestConfigurationsAreGivenUp(t *testing.T) {
 	t.Parallel()
 	want := undisturbed(t)
-	first, pool := spreadModel(t, Care{}, nil)
-	p, err := pool.Plugin(t.Context(), faulty(t), Care{Timeout: time.Minute})
+	first, pool := replicatedModel(t, RetryPolicy{}, nil)
+	p, err := pool.Plugin(t.Context(), faulty(t), RetryPolicy{Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -434,7 +434,7 @@ func TestChangedProgramIsNotStartedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	pool := newPool(t, Options{})
-	p, err := pool.Plugin(t.Context(), program, Care{Timeout: time.Minute, Retries: 2})
+	p, err := pool.Plugin(t.Context(), program, RetryPolicy{Timeout: time.Minute, Retries: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -453,7 +453,7 @@ func TestChangedProgramIsNotStartedAgain(t *testing.T) {
 func TestShareOfProcessors(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "7")
 	for n, want := range map[int]string{1: "GOMAXPROCS=7", 100: "GOMAXPROCS=1"} {
-		s := newPost(&Pool{}, nil, n)
+		s := newSlot(&Pool{}, nil, n)
 		env := environment(s.options.Env)
 		slices.Reverse(env) // of two the last one counts
 		i := slices.IndexFunc(env, func(v string) bool { return strings.HasPrefix(v, "GOMAXPROCS=") })
@@ -466,7 +466,7 @@ func TestShareOfProcessors(t *testing.T) {
 // A call that is stopped while it waits to be made again says so.
 func TestStoppedBetweenAttempts(t *testing.T) {
 	t.Parallel()
-	m, _ := spreadModel(t, Care{Retries: 100}, sdk.Params{"fault": "kill-member"})
+	m, _ := replicatedModel(t, RetryPolicy{Retries: 100}, sdk.Params{"fault": "kill-member"})
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	start := time.Now()

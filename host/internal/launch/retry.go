@@ -10,11 +10,11 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// Care says how the calls of a plugin are made and what is done about failures. A
+// RetryPolicy says how the calls of a plugin are made and what is done about failures. A
 // call is a pure function of its request, so that it may be made again. It is made
 // again for a reason that may pass, and no other: the process died, or the plugin
 // said that the same call may succeed when repeated, of the call or of a member.
-type Care struct {
+type RetryPolicy struct {
 	Timeout  time.Duration // of one call; positive
 	Replicas int           // processes that members are dealt out to; 0: 1
 	Retries  int           // how often a call is made again; 0: never, and a process that died is not started again
@@ -46,10 +46,10 @@ func OnRepeat(ctx context.Context, do func(Repeat)) context.Context {
 	return context.WithValue(ctx, repeatKey{}, do)
 }
 
-// seat is one configuration of a plugin at one post: of whatever process is there.
-type seat[S any] struct {
-	post      *post
-	care      Care
+// session is one configuration of a plugin in one slot: of whatever process is there.
+type session[S any] struct {
+	slot      *slot
+	policy    RetryPolicy
 	configure func(context.Context, *sdk.Plugin) (S, error)
 
 	mu      sync.Mutex
@@ -58,19 +58,19 @@ type seat[S any] struct {
 	calls   int // that use it
 }
 
-// take returns the role in the process that is at the post, configured if it was
+// take returns the role in the process that is in the slot, configured if it was
 // not. Without an error, leave must follow.
-func (s *seat[S]) take(ctx context.Context) (S, *Process, error) {
+func (s *session[S]) take(ctx context.Context) (S, *Process, error) {
 	var none S
-	p, err := s.post.process(ctx, s.care.Retries > 0)
+	p, err := s.slot.process(ctx, s.policy.Retries > 0)
 	if err != nil {
 		return none, nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.post.seated(s)
+	s.slot.used(s)
 	if s.process != p {
-		role, err := s.configure(ctx, p.Plugin(s.care.Timeout))
+		role, err := s.configure(ctx, p.Plugin(s.policy.Timeout))
 		if err != nil {
 			return none, p, err
 		}
@@ -80,14 +80,14 @@ func (s *seat[S]) take(ctx context.Context) (S, *Process, error) {
 	return s.role, p, nil
 }
 
-func (s *seat[S]) leave() {
+func (s *session[S]) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls--
 }
 
-// vacate gives up the role, unless a call uses it; the next call has it configured again.
-func (s *seat[S]) vacate() bool {
+// evict gives up the role, unless a call uses it; the next call has it configured again.
+func (s *session[S]) evict() bool {
 	if !s.mu.TryLock() { // a call takes it
 		return false
 	}
@@ -105,13 +105,13 @@ func (s *seat[S]) vacate() bool {
 
 // once makes a call, alone or beside others. A process that does not answer any
 // more, but has not ended, is ended.
-func once[S, T any](ctx context.Context, s *seat[S], alone bool, do func(context.Context, S) (T, error)) (T, error) {
+func once[S, T any](ctx context.Context, s *session[S], alone bool, do func(context.Context, S) (T, error)) (T, error) {
 	if alone {
-		s.post.calls.Lock()
-		defer s.post.calls.Unlock()
+		s.slot.calls.Lock()
+		defer s.slot.calls.Unlock()
 	} else {
-		s.post.calls.RLock()
-		defer s.post.calls.RUnlock()
+		s.slot.calls.RLock()
+		defer s.slot.calls.RUnlock()
 	}
 	var result T
 	role, p, err := s.take(ctx)
@@ -120,7 +120,7 @@ func once[S, T any](ctx context.Context, s *seat[S], alone bool, do func(context
 		s.leave()
 	}
 	if p != nil && sdk.KindOf(err) == sdk.KindCrash && err != nil && !p.gone() {
-		p.condemn("its connection was gone")
+		p.kill("its connection was gone")
 	}
 	return result, err
 }
@@ -131,18 +131,18 @@ type attempts struct {
 	event      Repeat // of no members: a configuration
 }
 
-// persist makes a call at seat s until it succeeds, fails for good or has been made as
+// retry makes a call of session s until it succeeds, fails for good or has been made as
 // often as it may be.
-func persist[S, T any](ctx context.Context, s *seat[S], a attempts, do func(context.Context, S) (T, error)) (T, error) {
+func retry[S, T any](ctx context.Context, s *session[S], a attempts, do func(context.Context, S) (T, error)) (T, error) {
 	for n := a.made; ; n++ {
 		result, err := once(ctx, s, n > 0, do)
 		if err == nil || n+1 >= a.most || !mayPass(err) || ctx.Err() != nil {
 			return result, err
 		}
 		a.event.Reason = what(err)
-		s.post.repeats(ctx, a.event)
+		s.slot.reportRepeat(ctx, a.event)
 		if err := pause(ctx, n); err != nil {
-			return result, stopped("plugin "+s.post.program.Name, ctx)
+			return result, stopped("plugin "+s.slot.program.Name, ctx)
 		}
 	}
 }
@@ -162,9 +162,9 @@ func what(err error) string {
 	return err.Error()
 }
 
-// repeats tells the log that something is done again, and whoever wants to know of
+// reportRepeat tells the log that something is done again, and whoever wants to know of
 // calls.
-func (s *post) repeats(ctx context.Context, r Repeat) {
+func (s *slot) reportRepeat(ctx context.Context, r Repeat) {
 	r.Plugin = s.program.Name
 	again := Record{Plugin: r.Plugin, Level: "warn", Message: "configured again: " + r.Reason}
 	if r.Members == 0 {

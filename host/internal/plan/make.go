@@ -15,12 +15,12 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// Open returns the plugin of c, its members spread as s says.
-type Open func(ctx context.Context, c workflow.Component, s Spread) (*sdk.Plugin, error)
+// Open returns the plugin of c, with its members over as many processes as r says.
+type Open func(ctx context.Context, c workflow.Component, r Replication) (*sdk.Plugin, error)
 
-// Spread says over how many processes members are dealt out, and how many of them
+// Replication says over how many processes members are distributed, and how many of them
 // may be given up. The zero value is for a filter.
-type Spread struct{ Replicas, MaxFailed int }
+type Replication struct{ Replicas, MaxFailed int }
 
 // maker makes plans, one setting after the other. It is in one workflow at a time:
 // that of a setting, or of a variant with values of a filter's own axes.
@@ -85,15 +85,15 @@ func below(path []any, names ...any) []any { return append(slices.Clone(path), n
 
 // findPlugins opens all plugins and checks roles and parameters.
 func (m *maker) findPlugins() {
-	m.modelPlugin = m.find(m.w.Model.Component, Spread{m.w.Model.Replicas, m.w.Model.MaxFailed}, sdk.RoleModel, "model")
+	m.modelPlugin = m.find(m.w.Model.Component, Replication{m.w.Model.Replicas, m.w.Model.MaxFailed}, sdk.RoleModel, "model")
 	for i, o := range m.w.Observations {
-		m.operatorPlugins = append(m.operatorPlugins, m.find(o.Component, Spread{Replicas: o.Replicas}, sdk.RoleOperator, "observations", i))
+		m.operatorPlugins = append(m.operatorPlugins, m.find(o.Component, Replication{Replicas: o.Replicas}, sdk.RoleOperator, "observations", i))
 	}
 	m.each(func(_ int, f *workflow.Filter, index int) {
-		m.filterPlugins = append(m.filterPlugins, m.find(f.Component, Spread{}, sdk.RoleFilter, "filter", index))
+		m.filterPlugins = append(m.filterPlugins, m.find(f.Component, Replication{}, sdk.RoleFilter, "filter", index))
 	})
 	if r := m.w.Reference; r != nil {
-		m.referencePlugin = m.find(r.Component, Spread{}, sdk.RoleFilter, "reference")
+		m.referencePlugin = m.find(r.Component, Replication{}, sdk.RoleFilter, "reference")
 	}
 	switch t := m.w.Truth; {
 	case t == nil:
@@ -103,14 +103,14 @@ func (m *maker) findPlugins() {
 			c.OnFailure = "retry"
 		}
 		c.Plugin, c.Timeout, c.Params = t.Plugin, t.Timeout, t.Params
-		m.truthPlugin = m.find(c, Spread{}, sdk.RoleModel, "truth")
+		m.truthPlugin = m.find(c, Replication{}, sdk.RoleModel, "truth")
 	case m.modelPlugin != nil:
 		m.checkParams(m.modelPlugin.Manifest, t.Params, false, "truth")
 	}
 }
 
-func (m *maker) find(c workflow.Component, s Spread, role sdk.Role, path ...any) *sdk.Plugin {
-	p, err := m.open(m.ctx, c, s)
+func (m *maker) find(c workflow.Component, r Replication, role sdk.Role, path ...any) *sdk.Plugin {
+	p, err := m.open(m.ctx, c, r)
 	at := below(path, "plugin")
 	if err != nil {
 		if d := m.add(codePlugin, at, "%v", err); sdk.KindOf(err) == sdk.KindPlugin {
@@ -125,21 +125,21 @@ func (m *maker) find(c workflow.Component, s Spread, role sdk.Role, path ...any)
 	}
 	m.manifests[c.Plugin] = p.Manifest
 	m.checkParams(p.Manifest, c.Params, true, path...)
-	m.checkSpread(p.Manifest, s, path...)
+	m.checkReplicas(p.Manifest, r, path...)
 	return p
 }
 
-// checkSpread refuses to take apart an ensemble whose members depend on each other.
-func (m *maker) checkSpread(manifest *sdk.Manifest, s Spread, path ...any) {
+// checkReplicas refuses to take apart an ensemble whose members depend on each other.
+func (m *maker) checkReplicas(manifest *sdk.Manifest, r Replication, path ...any) {
 	if manifest.Threading.IndependentMembers {
 		return
 	}
 	depend := manifest.Name + " computes members together (independent_members = false)"
-	if s.Replicas > 1 {
-		m.add(codeMembers, below(path, "replicas"), "the members of `%s` cannot be dealt out to %d processes", manifest.Name, s.Replicas).
+	if r.Replicas > 1 {
+		m.add(codeMembers, below(path, "replicas"), "the members of `%s` cannot be dealt out to %d processes", manifest.Name, r.Replicas).
 			WithLabel("must be 1").WithNote("%s", depend).WithHelp("remove replicas")
 	}
-	if s.MaxFailed > 0 {
+	if r.MaxFailed > 0 {
 		m.add(codeMembers, below(path, "on_failure"), "members of `%s` cannot be dropped", manifest.Name).
 			WithLabel("must be \"fail\" or \"retry\"").WithNote("%s", depend).WithHelp("write on_failure = \"retry\", and remove max_failed")
 	}

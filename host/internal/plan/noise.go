@@ -54,7 +54,7 @@ func (m *maker) withNoise(model sdk.Model, n *workflow.Noise, path ...any) sdk.M
 	if given.IsZero() {
 		given, key = n.Variance, "variance"
 	}
-	noise := &noisy{Model: model, perTime: n.Per == "sqrt_time", sd: m.spread(given, model.Layout(), 0, below(path, "noise", key)...)}
+	noise := &noisy{Model: model, perTime: n.Per == "sqrt_time", sd: m.broadcast(given, model.Layout(), 0, below(path, "noise", key)...)}
 	if key == "variance" {
 		for j, v := range noise.sd {
 			noise.sd[j] = math.Sqrt(v)

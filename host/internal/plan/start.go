@@ -21,13 +21,13 @@ func (m *maker) draw(s workflow.Start, l *sdk.Layout, path ...any) Draw {
 	var middle, width []float64
 	switch s.Dist {
 	case "": // exactly
-		middle, width = m.spread(s.Mean, l, math.NaN(), path...), make([]float64, l.Size())
+		middle, width = m.broadcast(s.Mean, l, math.NaN(), path...), make([]float64, l.Size())
 	case "uniform":
 		middle, width = m.interval(s, l, path...)
 	case "lognormal":
-		middle, width = m.spread(s.Median, l, math.NaN(), below(path, "median")...), m.spread(s.SD, l, math.NaN(), below(path, "sd")...)
+		middle, width = m.broadcast(s.Median, l, math.NaN(), below(path, "median")...), m.broadcast(s.SD, l, math.NaN(), below(path, "sd")...)
 	default:
-		middle, width = m.spread(s.Mean, l, math.NaN(), below(path, "mean")...), m.spread(s.SD, l, math.NaN(), below(path, "sd")...)
+		middle, width = m.broadcast(s.Mean, l, math.NaN(), below(path, "mean")...), m.broadcast(s.SD, l, math.NaN(), below(path, "sd")...)
 	}
 	if middle == nil || width == nil { // a finding tells of it
 		return Draw{}
@@ -41,7 +41,7 @@ func (m *maker) draw(s workflow.Start, l *sdk.Layout, path ...any) Draw {
 
 // interval returns the lower ends of a uniform law and the lengths.
 func (m *maker) interval(s workflow.Start, l *sdk.Layout, path ...any) (low, length []float64) {
-	low, high := m.spread(s.Low, l, math.NaN(), below(path, "low")...), m.spread(s.High, l, math.NaN(), below(path, "high")...)
+	low, high := m.broadcast(s.Low, l, math.NaN(), below(path, "low")...), m.broadcast(s.High, l, math.NaN(), below(path, "high")...)
 	if low == nil || high == nil {
 		return nil, nil
 	}
@@ -56,10 +56,10 @@ func (m *maker) interval(s workflow.Start, l *sdk.Layout, path ...any) (low, len
 	return low, high
 }
 
-// spread returns one number for every value of l; nil after a finding. What is not
+// broadcast returns one number for every value of l; nil after a finding. What is not
 // given at all is 0. rest is for variables that a table by variable leaves out; NaN
 // says that it must not.
-func (m *maker) spread(v workflow.Values, l *sdk.Layout, rest float64, path ...any) []float64 {
+func (m *maker) broadcast(v workflow.Values, l *sdk.Layout, rest float64, path ...any) []float64 {
 	if v.ByVariable == nil {
 		return m.vector(v.List, l, path...)
 	}
@@ -118,7 +118,7 @@ func upTo(n int, what string) string {
 	return fmt.Sprintf("1 or %d %ss", n, what)
 }
 
-// vector spreads one value over a state, or checks that there is one for each.
+// vector repeats one value over a state, or checks that there is one for each.
 func (m *maker) vector(values []float64, l *sdk.Layout, path ...any) []float64 {
 	n := l.Size()
 	switch len(values) {

@@ -168,7 +168,7 @@ func once(open Open) Open {
 		err    error
 	}
 	answers := map[string]answer{}
-	return func(ctx context.Context, c workflow.Component, s Spread) (*sdk.Plugin, error) {
+	return func(ctx context.Context, c workflow.Component, s Replication) (*sdk.Plugin, error) {
 		c.Params = nil
 		r := fmt.Sprintf("%#v %v", c, s)
 		a, ok := answers[r]

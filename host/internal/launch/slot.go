@@ -11,9 +11,9 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// post is where one replica of a program runs: one process after another, each
+// slot is where one replica of a program runs: one process after another, each
 // started when it is needed and the last one is gone.
-type post struct {
+type slot struct {
 	pool    *Pool
 	program *Program
 	options Options
@@ -25,8 +25,8 @@ type post struct {
 
 	now *start // nil: none yet; pool.mu holds
 
-	mu    sync.Mutex
-	seats []vacating // that have a configuration or are about to; the one used last is the last
+	mu       sync.Mutex
+	sessions []evictable // that have a configuration or are about to; the one used last is the last
 }
 
 // configured is how many configurations a process keeps, unless more are in use. A sweep may
@@ -34,28 +34,28 @@ type post struct {
 // call.
 const configured = 256
 
-// vacating is a seat of any role.
-type vacating interface{ vacate() bool }
+// evictable is a session of any role.
+type evictable interface{ evict() bool }
 
-// seated notes that seat, which is locked, is used, and makes room for its configuration:
+// used notes that session, which is locked, is used, and makes room for its configuration:
 // those that have not been used for longest are given up.
-func (s *post) seated(seat vacating) {
+func (s *slot) used(session evictable) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := len(s.seats); n > 0 && s.seats[n-1] == seat {
+	if n := len(s.sessions); n > 0 && s.sessions[n-1] == session {
 		return
 	}
-	if i := slices.Index(s.seats, seat); i >= 0 {
-		s.seats = slices.Delete(s.seats, i, i+1)
+	if i := slices.Index(s.sessions, session); i >= 0 {
+		s.sessions = slices.Delete(s.sessions, i, i+1)
 	}
-	for i := 0; i < len(s.seats) && len(s.seats) >= configured; {
-		if s.seats[i].vacate() {
-			s.seats = slices.Delete(s.seats, i, i+1)
+	for i := 0; i < len(s.sessions) && len(s.sessions) >= configured; {
+		if s.sessions[i].evict() {
+			s.sessions = slices.Delete(s.sessions, i, i+1)
 		} else {
 			i++
 		}
 	}
-	s.seats = append(s.seats, seat)
+	s.sessions = append(s.sessions, session)
 }
 
 // start is one start of a program and what became of it.
@@ -65,10 +65,10 @@ type start struct {
 	err     error
 }
 
-// newPost returns one of n posts of program. A replica in Go uses its share of the
+// newSlot returns one of n slots of program. A replica in Go uses its share of the
 // processors; one process uses all that the host may.
-func newPost(pool *Pool, program *Program, n int) *post {
-	s := &post{pool: pool, program: program, options: pool.options}
+func newSlot(pool *Pool, program *Program, n int) *slot {
+	s := &slot{pool: pool, program: program, options: pool.options}
 	if n > 1 {
 		share := max(1, runtime.GOMAXPROCS(0)/n)
 		s.options.Env = append(append([]string(nil), s.options.Env...), fmt.Sprintf("GOMAXPROCS=%d", share))
@@ -76,10 +76,10 @@ func newPost(pool *Pool, program *Program, n int) *post {
 	return s
 }
 
-// process returns the process at the post. It starts the first one; another one
+// process returns the process in the slot. It starts the first one; another one
 // only when that is gone and again is true. A start that fails is final for those
 // who do not say again.
-func (s *post) process(ctx context.Context, again bool) (*Process, error) {
+func (s *slot) process(ctx context.Context, again bool) (*Process, error) {
 	where := "plugin " + s.program.Name
 	s.pool.mu.Lock()
 	if s.pool.closed {
@@ -118,7 +118,7 @@ func (s *start) over() bool {
 // begin starts a process in place of last, which is nil or over. The last plugin to
 // leave takes the directory of the sockets with it, in case the host is gone; here
 // it is not.
-func (s *post) begin(ctx context.Context, last *start) (*Process, error) {
+func (s *slot) begin(ctx context.Context, last *start) (*Process, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.pool.killed, cancel)()
@@ -130,7 +130,7 @@ func (s *post) begin(ctx context.Context, last *start) (*Process, error) {
 			return nil, err
 		}
 		if last.process != nil {
-			s.pool.retired.Go(last.process.retire)
+			s.pool.cleanups.Go(last.process.cleanUp)
 		}
 	}
 	if err := os.MkdirAll(s.pool.sockets, 0o700); err != nil {
