@@ -42,7 +42,7 @@ var law = []struct {
 	{"sdk", []string{"sdk/rng", "github.com/BurntSushi/toml", "gonum.org/v1/gonum/mat"}},
 
 	{"host", []string{"host/internal/cli"}},
-	{"host/internal/cli", []string{"host/internal/", "sdk", "sdk/", "github.com/spf13/cobra", "github.com/vbauerster/mpb/v8", "github.com/vbauerster/mpb/v8/", "golang.org/x/"}},
+	{"host/internal/cli", []string{"host/internal/", "sdk", "sdk/", "github.com/spf13/cobra", "golang.org/x/"}},
 	{"host/internal/diag", nil},
 	{"host/internal/workflow", []string{"host/internal/diag", "github.com/BurntSushi/toml"}},
 	{"host/internal/observations", []string{"host/internal/diag", "host/internal/workflow", "sdk", "sdk/rng", "sdk/wire/rows", "gonum.org/v1/gonum/mat"}},                        // decisions 23 and 24

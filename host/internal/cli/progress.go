@@ -4,42 +4,56 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/experiment"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 )
 
 // progress shows how far a run is: trials and cycles that are done, the rate and
 // the time left, as a bar on a terminal and as a plain line now and then elsewhere.
+//
+// Those who count never wait for those who look: one goroutine draws, from a copy of
+// the counters, and a terminal that takes no more text stops nothing but the bar.
 // It is safe for concurrent use.
 type progress struct {
-	w              io.Writer
-	quiet          bool
-	trials, cycles int
-	bars           *mpb.Progress // nil: plain lines
-	bar            *mpb.Bar
+	w        io.Writer
+	terminal *os.File // nil: plain lines
+	quit     chan struct{}
+	drawn    chan struct{} // closed after the last drawing
 
-	mu                          sync.Mutex
-	trialsDone, failed, counted int
-	done, missing               int // cycles; missing ones will not be run
-	start, said                 time.Time
+	mu  sync.Mutex // never held across a call
+	now counters
 }
 
-// plainEvery is the shortest time between two plain lines.
-const plainEvery = 5 * time.Second
+// counters is how far a run is.
+type counters struct {
+	trials, cycles      int // of the run
+	trialsDone, stopped int
+	done, missing       int // cycles; missing ones will not be run
+	counted             int // cycles done in this process
+}
 
+const (
+	drawEvery  = 100 * time.Millisecond
+	plainEvery = 5 * time.Second // the shortest time between two plain lines
+	suspension = 2 * time.Second // a longer pause between two drawings is one of the whole process
+	patience   = time.Second     // with a terminal that does not take the last drawing
+	barWidth   = 40
+)
+
+// newProgress shows a run on w until End is called.
 func newProgress(w io.Writer, quiet bool, trials, cycles int) *progress {
-	p := &progress{w: w, quiet: quiet, trials: trials, cycles: cycles, start: time.Now(), said: time.Now()}
-	if f, ok := w.(*os.File); ok && !quiet && term.IsTerminal(int(f.Fd())) {
-		p.bars = mpb.New(mpb.WithOutput(w), mpb.WithWidth(40), mpb.WithRefreshRate(100*time.Millisecond))
-		p.bar = p.bars.AddBar(int64(cycles), mpb.BarFillerTrim(), // narrow terminals have no room for it
-			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return p.trialsText() + " " })),
-			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return " " + p.rateText() })),
-		)
+	p := &progress{w: w, quit: make(chan struct{}), drawn: make(chan struct{}), now: counters{trials: trials, cycles: cycles}}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+		p.terminal = f
+	}
+	if quiet {
+		close(p.drawn)
+	} else {
+		go p.draw()
 	}
 	return p
 }
@@ -57,68 +71,114 @@ func (w *watcher) Begin(b experiment.Beginning) {
 }
 
 // Cycle counts one cycle.
-func (p *progress) Cycle() { p.count(1, 1, 0, 0, nil) }
+func (p *progress) Cycle() { p.count(counters{done: 1, counted: 1}) }
 
 // Recalled counts what was done before the run was resumed.
-func (p *progress) Recalled(cycles, trials int) { p.count(cycles, 0, 0, trials, nil) }
+func (p *progress) Recalled(cycles, trials int) { p.count(counters{done: cycles, trialsDone: trials}) }
 
 // Ended counts a trial; missing cycles of it were not run.
-func (p *progress) Ended(missing int, err error) { p.count(0, 0, missing, 1, err) }
-
-func (p *progress) count(done, counted, missing, trials int, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.done, p.counted, p.missing, p.trialsDone = p.done+done, p.counted+counted, p.missing+missing, p.trialsDone+trials
+func (p *progress) Ended(missing int, err error) {
+	more := counters{missing: missing, trialsDone: 1}
 	if err != nil {
-		p.failed++
+		more.stopped = 1
 	}
-	switch {
-	case p.bar != nil:
-		p.bar.IncrBy(done)
-	case !p.quiet && (time.Since(p.said) >= plainEvery || p.trialsDone == p.trials && trials > 0):
-		p.said = time.Now()
-		fmt.Fprintf(p.w, "%s, %d/%d cycles, %s\n", p.texts(), p.done, p.cycles, p.rate())
-	}
+	p.count(more)
 }
 
-func (p *progress) trialsText() string {
+func (p *progress) count(more counters) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.texts()
+	p.now.done += more.done
+	p.now.counted += more.counted
+	p.now.missing += more.missing
+	p.now.trialsDone += more.trialsDone
+	p.now.stopped += more.stopped
 }
 
-func (p *progress) rateText() string {
+func (p *progress) counters() counters {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.rate()
+	return p.now
 }
 
-func (p *progress) texts() string {
-	text := fmt.Sprintf("%d/%d trials", p.trialsDone, p.trials)
-	if p.failed > 0 {
-		text += fmt.Sprintf(", %d stopped", p.failed)
+// End returns when the run has been shown for the last time.
+func (p *progress) End() {
+	close(p.quit)
+	select {
+	case <-p.drawn:
+	case <-time.After(patience):
+	}
+}
+
+// draw shows the run again and again. Time in which the process was suspended is not
+// time that the run has taken. What cannot be written is lost: the results are in files.
+func (p *progress) draw() {
+	defer close(p.drawn)
+	ticker := time.NewTicker(drawEvery)
+	defer ticker.Stop()
+	var elapsed, said time.Duration
+	for last, more := time.Now(), true; more; {
+		select {
+		case <-ticker.C:
+		case <-p.quit:
+			more = false
+		}
+		if pause := time.Since(last); pause < suspension {
+			elapsed += pause
+		}
+		last = time.Now()
+		switch c := p.counters(); {
+		case p.terminal != nil:
+			fmt.Fprintf(p.w, "\r%s\x1b[K", c.line(elapsed, columns(p.terminal)))
+		case !more || elapsed-said >= plainEvery:
+			said = elapsed
+			fmt.Fprintf(p.w, "%s, %d/%d cycles, %s\n", c.trialsText(), c.done, c.cycles, c.rate(elapsed))
+		}
+	}
+	if p.terminal != nil {
+		fmt.Fprintln(p.w)
+	}
+}
+
+// columns returns the width of a terminal.
+func columns(terminal *os.File) int {
+	if width, _, err := term.GetSize(int(terminal.Fd())); err == nil && width > 0 {
+		return width
+	}
+	return 80
+}
+
+// line returns the counters as one line that is shorter than width, with a bar where
+// there is room.
+func (c counters) line(elapsed time.Duration, width int) string {
+	before, after := c.trialsText()+" ", " "+c.rate(elapsed)
+	room := min(barWidth, width-1-len(before)-len(after)-len("[]"))
+	if room < barWidth/4 {
+		text := before + after[1:]
+		return text[:min(len(text), max(0, width-1))]
+	}
+	full := room * c.done / max(1, c.cycles)
+	bar := strings.Repeat("=", full) + strings.Repeat("-", room-full)
+	if 0 < full && full < room {
+		bar = bar[:full-1] + ">" + bar[full:]
+	}
+	return before + "[" + bar + "]" + after
+}
+
+func (c counters) trialsText() string {
+	text := fmt.Sprintf("%d/%d trials", c.trialsDone, c.trials)
+	if c.stopped > 0 {
+		text += fmt.Sprintf(", %d stopped", c.stopped)
 	}
 	return text
 }
 
 // rate says how fast it goes and how long the rest takes at this rate.
-func (p *progress) rate() string {
-	elapsed := time.Since(p.start)
-	rest := p.cycles - p.done - p.missing
-	if p.counted == 0 || rest == 0 {
+func (c counters) rate(elapsed time.Duration) string {
+	rest := c.cycles - c.done - c.missing
+	if c.counted == 0 || rest == 0 {
 		return roughly(elapsed)
 	}
-	left := time.Duration(float64(elapsed) / float64(p.counted) * float64(rest))
-	return fmt.Sprintf("%.0f/s, %s left", float64(p.counted)/elapsed.Seconds(), left.Round(time.Second))
-}
-
-// End returns when the bar has been drawn for the last time.
-func (p *progress) End() {
-	if p.bar == nil {
-		return
-	}
-	if !p.bar.Completed() {
-		p.bar.Abort(false)
-	}
-	p.bars.Wait()
+	left := time.Duration(float64(elapsed) / float64(c.counted) * float64(rest))
+	return fmt.Sprintf("%.0f/s, %s left", float64(c.counted)/elapsed.Seconds(), left.Round(time.Second))
 }

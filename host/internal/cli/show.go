@@ -22,7 +22,7 @@ func (a *app) show(r *experiment.Result) {
 	if a.quiet {
 		return
 	}
-	metrics := columns(r)
+	metrics := shownMetrics(r)
 	var b strings.Builder
 	out := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(out, "filter\tmembers\t%s", cell(withoutSeed(r.Axes)...))
@@ -65,9 +65,9 @@ func stageOf(metric string) string {
 	return archive.Analysis
 }
 
-// columns returns the scores to show: those the workflow has chosen, or the usual
+// shownMetrics returns the scores to show: those the workflow has chosen, or the usual
 // ones and the errors of parameters that are estimated.
-func columns(r *experiment.Result) []string {
+func shownMetrics(r *experiment.Result) []string {
 	names := append([]string{"rmse"}, r.Chosen...)
 	if len(r.Chosen) == 0 {
 		if slices.ContainsFunc(r.Metrics, func(m archive.Metric) bool { return m.Metric == "innovation_rms" }) { // there is no truth
