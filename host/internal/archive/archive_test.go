@@ -31,9 +31,9 @@ func write(t testing.TB, root string, order []int, shift float64) *Run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	twin := &cycle.Twin{Truth: mat.NewDense(4, 4, nil), Observations: mat.NewDense(3, 4, []float64{1, math.NaN(), 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})}
-	truth := &plan.Twin{Replicate: 1, Plans: []*plan.Plan{{State: state, Space: &sdk.ObservationSpace{Layout: state}, Clock: plan.Clock{Interval: 0.5, Cycles: 3}}}}
-	if err := r.Twin(truth, twin); err != nil {
+	scenario := &cycle.Scenario{Truth: mat.NewDense(4, 4, nil), Observations: mat.NewDense(3, 4, []float64{1, math.NaN(), 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})}
+	truth := &plan.Scenario{Replicate: 1, Plans: []*plan.Plan{{State: state, Space: &sdk.ObservationSpace{Layout: state}, Clock: plan.Clock{Interval: 0.5, Cycles: 3}}}}
+	if err := r.Scenario(truth, scenario); err != nil {
 		t.Fatal(err)
 	}
 	trials := map[int]*Trial{}

@@ -85,7 +85,7 @@ func (r *Run) Release() error { return r.lock.Close() }
 
 // StoredReference returns the members of every cycle of a reference that has been
 // written in full, or nil.
-func (r *Run) StoredReference(t *plan.Twin, p *plan.Plan) *cycle.Reference {
+func (r *Run) StoredReference(t *plan.Scenario, p *plan.Plan) *cycle.Reference {
 	stored, err := table.Read(filepath.Join(r.Dir, "reference", replicate(t), partName(p.Reference.Number)))
 	n := p.State.Size()
 	if err != nil || stored.Rows != p.Clock.Cycles*p.Keep {

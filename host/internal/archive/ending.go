@@ -29,19 +29,19 @@ func TrialWork(number int) Work {
 	return w
 }
 
-// TwinWork is making a truth and its observations.
-func TwinWork(t *plan.Twin) Work {
+// ScenarioWork is making a truth and its observations.
+func ScenarioWork(t *plan.Scenario) Work {
 	return Work{fmt.Sprintf("truth=%03d-%05d", t.Replicate, t.Number), []string{
-		filepath.Join("truth", replicate(t), partName(t.Number)), filepath.Join("observations", twinPart(t)), filepath.Join("rejections", twinPart(t))}}
+		filepath.Join("truth", replicate(t), partName(t.Number)), filepath.Join("observations", scenarioPart(t)), filepath.Join("rejections", scenarioPart(t))}}
 }
 
 // ReferenceWork is the reference that trials of p are scored against.
-func ReferenceWork(t *plan.Twin, p *plan.Plan) Work {
+func ReferenceWork(t *plan.Scenario, p *plan.Plan) Work {
 	name := referenceName(t, p)
 	return Work{name, []string{filepath.Join("reference", replicate(t), partName(p.Reference.Number)), filepath.Join("failures", name+".arrow")}}
 }
 
-func referenceName(t *plan.Twin, p *plan.Plan) string {
+func referenceName(t *plan.Scenario, p *plan.Plan) string {
 	return fmt.Sprintf("reference=%03d-%05d", t.Replicate, p.Reference.Number)
 }
 

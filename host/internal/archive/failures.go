@@ -47,7 +47,7 @@ func (r *Run) Failures(id TrialID, through int) (*Failures, error) {
 }
 
 // ReferenceFailures opens the table of the failures of the reference of p.
-func (r *Run) ReferenceFailures(t *plan.Twin, p *plan.Plan) (*Failures, error) {
+func (r *Run) ReferenceFailures(t *plan.Scenario, p *plan.Plan) (*Failures, error) {
 	return r.failures(TrialID{Replicate: t.Replicate, Filter: p.Reference.Label}, 0, referenceName(t, p)+".arrow")
 }
 

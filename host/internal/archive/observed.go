@@ -52,9 +52,9 @@ func componentOf(l *sdk.Layout, component int) (variable string, index int32) {
 }
 
 // rejections writes the values of files that were not used.
-func (r *Run) rejections(p *plan.Twin, record *observations.Record) error {
+func (r *Run) rejections(p *plan.Scenario, record *observations.Record) error {
 	plan := p.Plans[0]
-	path, err := r.Path("rejections", twinPart(p))
+	path, err := r.Path("rejections", scenarioPart(p))
 	if err != nil {
 		return err
 	}

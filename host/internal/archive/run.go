@@ -96,9 +96,9 @@ func (r *Run) write(columns []table.Column, rows int, values []any, path ...stri
 	return w.Close()
 }
 
-// Twin writes a true trajectory, from cycle 0, and the observations; of real
+// Scenario writes a true trajectory, from cycle 0, and the observations; of real
 // observations those assimilated, and those that were not used.
-func (r *Run) Twin(p *plan.Twin, t *cycle.Twin) error {
+func (r *Run) Scenario(p *plan.Scenario, t *cycle.Scenario) error {
 	first := p.Plans[0]
 	rows, state, times := first.Clock.Cycles+1, first.State, first.Clock.Time
 	var err error
@@ -115,10 +115,10 @@ func (r *Run) Twin(p *plan.Twin, t *cycle.Twin) error {
 // observationRows bounds the rows of one batch of observations.
 const observationRows = 1 << 12
 
-func (r *Run) observations(p *plan.Twin, t *cycle.Twin) (err error) {
+func (r *Run) observations(p *plan.Scenario, t *cycle.Scenario) (err error) {
 	first := p.Plans[0]
 	observed, m, cycles := first.Space.Layout, first.Space.Layout.Size(), first.Clock.Cycles
-	path, err := r.Path("observations", twinPart(p))
+	path, err := r.Path("observations", scenarioPart(p))
 	if err != nil {
 		return err
 	}
@@ -140,11 +140,11 @@ func (r *Run) observations(p *plan.Twin, t *cycle.Twin) (err error) {
 	return w.Close()
 }
 
-func twinPart(p *plan.Twin) string {
+func scenarioPart(p *plan.Scenario) string {
 	return fmt.Sprintf("replicate=%03d-%s", p.Replicate, partName(p.Number))
 }
 
-func replicate(p *plan.Twin) string { return fmt.Sprintf("replicate=%03d", p.Replicate) }
+func replicate(p *plan.Scenario) string { return fmt.Sprintf("replicate=%03d", p.Replicate) }
 
 func partName(number int) string { return fmt.Sprintf("part-%05d.arrow", number) }
 
@@ -159,7 +159,7 @@ func ticks(from, to int, times func(int) float64) []any {
 
 // Reference opens the table of the members of the brute-force posterior that the
 // trials of p are scored against.
-func (r *Run) Reference(t *plan.Twin, p *plan.Plan) (*Members, error) {
+func (r *Run) Reference(t *plan.Scenario, p *plan.Plan) (*Members, error) {
 	return r.members(p.State, "reference", replicate(t), partName(p.Reference.Number))
 }
 

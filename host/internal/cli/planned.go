@@ -87,7 +87,7 @@ func (a *app) showPlan(ctx context.Context, x *experiment.Experiment) error {
 
 // head prints what all trials have in common.
 func (a *app) head(out io.Writer, x *experiment.Experiment) {
-	w, p := x.Workflow, x.Sweep.Twins[0].Plans[0]
+	w, p := x.Workflow, x.Sweep.Scenarios[0].Plans[0]
 	fmt.Fprintf(out, "experiment\t%s, seed %d\n", w.Experiment.Name, w.Experiment.Seed)
 	fmt.Fprintf(out, "time\t%d cycles %s, burn-in %d%s\n", p.Clock.Cycles, intervalText(p.Clock), p.Clock.BurnIn, stepText(w))
 	fmt.Fprintf(out, "model\t%s: %s%s\n", w.Model.Plugin, layoutText(p.State), careText(&w.Model.Component, w.Model.Replicas, w.Model.MaxFailed))
@@ -104,7 +104,7 @@ func (a *app) head(out io.Writer, x *experiment.Experiment) {
 		return
 	}
 	trials, _ := x.Sweep.Size()
-	fmt.Fprintf(out, "sweep\t%s on %s of %s\n", plural(trials, "trial"), plural(len(x.Sweep.Twins), "truth"), plural(len(w.Replicates()), "replicate"))
+	fmt.Fprintf(out, "sweep\t%s on %s of %s\n", plural(trials, "trial"), plural(len(x.Sweep.Scenarios), "truth"), plural(len(w.Replicates()), "replicate"))
 	for _, key := range x.Sweep.Axes {
 		fmt.Fprintf(out, "\t%s = %v\n", key, w.Sweep.Axes[key])
 	}

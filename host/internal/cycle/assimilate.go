@@ -76,8 +76,8 @@ type Timing struct{ Forecast, Observe, Analyse time.Duration }
 // Streams: branch "assimilation" of p.Seed, below it "init", and "forecast",
 // "observe" and "analyse" by cycle. They do not depend on the trial: filters of
 // one replicate meet the same model noise, so that their scores can be paired.
-func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, twin *Twin, from *State, each func(*Step) error) error {
-	a := newAssimilation(p, trial, twin)
+func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, scenario *Scenario, from *State, each func(*Step) error) error {
+	a := newAssimilation(p, trial, scenario)
 	if err := a.goOn(ctx, from); err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, twin *Twin
 type assimilation struct {
 	plan    *plan.Plan
 	trial   *plan.Trial
-	twin    *Twin
+	scenario    *Scenario
 	filter  sdk.Filter
 	seed    rng.Seed
 	state   Ensemble // analysis of the last cycle
@@ -106,12 +106,12 @@ type assimilation struct {
 	dropped int // members so far
 }
 
-func newAssimilation(p *plan.Plan, trial *plan.Trial, twin *Twin) *assimilation {
-	a := &assimilation{plan: p, trial: trial, twin: twin, filter: trial.Filter, seed: p.Seed.Child("assimilation", 0)}
+func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assimilation {
+	a := &assimilation{plan: p, trial: trial, scenario: scenario, filter: trial.Filter, seed: p.Seed.Child("assimilation", 0)}
 	a.allot(trial.Size)
 	init := a.seed.Child("init", 0)
 	for i := range trial.Size {
-		p.Ensemble.Into(a.state.Members.RawRowView(i), i, twin.At(0), twin.Init, init.Member(i))
+		p.Ensemble.Into(a.state.Members.RawRowView(i), i, scenario.At(0), scenario.Init, init.Member(i))
 	}
 	return a
 }
@@ -184,7 +184,7 @@ func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
 // the analysis of it.
 func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 	start := time.Now()
-	if s.Observation = a.twin.Observation(s.Cycle); !observed(s.Observation) {
+	if s.Observation = a.scenario.Observation(s.Cycle); !observed(s.Observation) {
 		a.keep(s)
 		return nil
 	}

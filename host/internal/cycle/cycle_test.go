@@ -100,37 +100,37 @@ func newPlan() *plan.Plan {
 	}
 }
 
-func simulate(t *testing.T, p *plan.Plan) *Twin {
+func simulate(t *testing.T, p *plan.Plan) *Scenario {
 	t.Helper()
-	twin, err := Simulate(t.Context(), p, func() error { return nil })
+	scenario, err := Simulate(t.Context(), p, func() error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return twin
+	return scenario
 }
 
 func TestTruthDoublesEveryCycle(t *testing.T) {
-	twin := simulate(t, newPlan())
+	scenario := simulate(t, newPlan())
 	for k := range 5 {
 		for j := range 2 {
 			want := float64(j+1) * math.Exp2(float64(k+2)) // two cycles of spin-up; powers of two are exact
-			if got := twin.Truth.At(k, j); got != want {
+			if got := scenario.Truth.At(k, j); got != want {
 				t.Errorf("cycle %d, value %d: got %v, want %v", k, j, got, want)
 			}
 		}
 	}
-	if slices.Compare(twin.Init, []float64{1, 2}) != 0 {
-		t.Errorf("init: got %v", twin.Init)
+	if slices.Compare(scenario.Init, []float64{1, 2}) != 0 {
+		t.Errorf("init: got %v", scenario.Init)
 	}
 }
 
 // Observation errors have unit variance: five of them stay within 6 standard
 // deviations, and no two are equal.
 func TestObservationsScatterAroundTruth(t *testing.T) {
-	twin := simulate(t, newPlan())
+	scenario := simulate(t, newPlan())
 	seen := map[float64]bool{}
 	for k := 1; k <= 4; k++ {
-		e := twin.Observation(k)[0] - twin.Truth.At(k, 0)
+		e := scenario.Observation(k)[0] - scenario.Truth.At(k, 0)
 		if math.Abs(e) > 6 || seen[e] {
 			t.Errorf("cycle %d: error %v", k, e)
 		}
@@ -140,11 +140,11 @@ func TestObservationsScatterAroundTruth(t *testing.T) {
 
 func TestStepsFollowOneAnother(t *testing.T) {
 	p := newPlan()
-	twin := simulate(t, p)
+	scenario := simulate(t, p)
 	f := &recorder{needs: []sdk.Capability{sdk.Predicted, sdk.ErrorVariance}}
 	trial := &plan.Trial{Label: "f", Filter: f, Size: 3}
 	var last *mat.Dense
-	err := Assimilate(t.Context(), p, trial, twin, nil, func(s *Step) error {
+	err := Assimilate(t.Context(), p, trial, scenario, nil, func(s *Step) error {
 		if last != nil { // the analysis halves and the forecast doubles: exact
 			if want := last; !mat.Equal(want, s.Analysis.Members) {
 				t.Errorf("cycle %d: got %v, want %v", s.Cycle, s.Analysis.Members, want)
@@ -160,7 +160,7 @@ func TestStepsFollowOneAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	for k, problem := range f.problems {
-		if problem.Cycle != k+1 || problem.Observation[0] != twin.Observation(k + 1)[0] || problem.ErrorVariance[0] != 1 {
+		if problem.Cycle != k+1 || problem.Observation[0] != scenario.Observation(k + 1)[0] || problem.ErrorVariance[0] != 1 {
 			t.Errorf("cycle %d: got %+v", k+1, problem.Call)
 		}
 		if len(problem.Carry) != k || (problem.LogWeights == nil) != (k == 0) {
@@ -176,10 +176,10 @@ func TestStepsFollowOneAnother(t *testing.T) {
 func TestTrialsSharePaths(t *testing.T) {
 	p := newPlan()
 	p.Model = doubling{layout: p.State, noise: 0.5}
-	twin := simulate(t, p)
+	scenario := simulate(t, p)
 	small, large := &recorder{}, &recorder{}
 	for _, trial := range []*plan.Trial{{Number: 1, Label: "a", Filter: small, Size: 3}, {Number: 2, Label: "b", Filter: large, Size: 5}} {
-		if err := Assimilate(t.Context(), p, trial, twin, nil, func(*Step) error { return nil }); err != nil {
+		if err := Assimilate(t.Context(), p, trial, scenario, nil, func(*Step) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -196,11 +196,11 @@ func TestTrialsSharePaths(t *testing.T) {
 
 func TestErrorsStopTheTrial(t *testing.T) {
 	p := newPlan()
-	twin := simulate(t, p)
+	scenario := simulate(t, p)
 	count := 0
 	run := func(ctx context.Context, f sdk.Filter) error {
 		count = 0
-		return Assimilate(ctx, p, &plan.Trial{Filter: f, Size: 3}, twin, nil, func(*Step) error { count++; return nil })
+		return Assimilate(ctx, p, &plan.Trial{Filter: f, Size: 3}, scenario, nil, func(*Step) error { count++; return nil })
 	}
 	boom := errors.New("boom")
 	if err := run(t.Context(), &recorder{fail: boom}); !errors.Is(err, boom) || count != 0 {
@@ -222,7 +222,7 @@ func TestDroppedMembers(t *testing.T) {
 	p := newPlan()
 	p.Model = doubling{layout: p.State, failAt: 2}
 	p.MaxFailed = 1
-	twin := simulate(t, p)
+	scenario := simulate(t, p)
 	before, after := &recorder{needs: []sdk.Capability{sdk.Predicted, sdk.Simulated}}, &recorder{needs: []sdk.Capability{sdk.Predicted}}
 	var sizes []int
 	trial := &plan.Trial{Filter: before, Size: 4, Resize: func(_ context.Context, members int) (sdk.Filter, error) {
@@ -230,7 +230,7 @@ func TestDroppedMembers(t *testing.T) {
 		return after, nil
 	}}
 	var dropped []int
-	err := Assimilate(t.Context(), p, trial, twin, nil, func(s *Step) error {
+	err := Assimilate(t.Context(), p, trial, scenario, nil, func(s *Step) error {
 		rows, _ := s.Analysis.Members.Dims()
 		dropped = append(dropped, len(s.Dropped))
 		if want := map[bool]int{true: 4, false: 3}[s.Cycle < 2]; rows != want || s.Predicted.RawMatrix().Rows != want {

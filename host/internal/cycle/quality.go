@@ -35,8 +35,8 @@ func (a *assimilation) check(s *Step) bool {
 // rejected describes component j, whose value is v.
 func (a *assimilation) rejected(s *Step, j int, v float64) observations.Value {
 	value := observations.Value{Time: s.Time, Y: v, Component: int32(j), Stream: int32(observations.StreamOf(a.plan.Streams, j))}
-	if a.twin.Record != nil {
-		in := a.twin.Record.In(s.Cycle)
+	if a.scenario.Record != nil {
+		in := a.scenario.Record.In(s.Cycle)
 		value = in[slices.IndexFunc(in, func(v observations.Value) bool { return int(v.Component) == j })]
 	}
 	value.Cycle, value.Status = int32(s.Cycle), observations.Background
@@ -61,10 +61,10 @@ type Prediction struct {
 // holdOut predicts the values of s that are held out. Streams: branches
 // "held_out_forecast" and "held_out_analysis" of the assimilation's, by cycle.
 func (a *assimilation) holdOut(ctx context.Context, s *Step) (err error) {
-	if a.twin.Record == nil {
+	if a.scenario.Record == nil {
 		return nil
 	}
-	values := a.twin.Record.HeldOut(s.Cycle)
+	values := a.scenario.Record.HeldOut(s.Cycle)
 	if len(values) == 0 {
 		return nil
 	}

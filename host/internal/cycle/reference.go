@@ -27,10 +27,10 @@ func Kept(members []*mat.Dense) *Reference { return &Reference{members} }
 // analysis, drawn in proportion to their weights; see [Draw]. each is called after
 // every cycle with the step and what is kept of it. Memory: cycles x keep x n
 // values. Streams: branch "reference" of p.Seed, by cycle.
-func NewReference(ctx context.Context, p *plan.Plan, twin *Twin, each func(s *Step, kept Ensemble) error) (*Reference, error) {
+func NewReference(ctx context.Context, p *plan.Plan, scenario *Scenario, each func(s *Step, kept Ensemble) error) (*Reference, error) {
 	r := &Reference{}
 	seed := p.Seed.Child("reference", 0)
-	err := Assimilate(ctx, p, p.Reference, twin, nil, func(s *Step) error {
+	err := Assimilate(ctx, p, p.Reference, scenario, nil, func(s *Step) error {
 		kept := Draw(s.Analysis, p.Keep, seed.Child("keep", s.Cycle))
 		r.members = append(r.members, kept)
 		return each(s, Ensemble{Members: kept})

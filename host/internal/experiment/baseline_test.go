@@ -14,11 +14,11 @@ import (
 // cycles 2 to 5 the mean is at 7, and the errors of the climatology are 3, 1, 1, 3.
 func TestBaselines(t *testing.T) {
 	p := &plan.Plan{State: &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{2}}}}, Clock: plan.Clock{Cycles: 5, BurnIn: 1}}
-	twin := &cycle.Twin{Truth: mat.NewDense(6, 2, nil)}
+	made := &cycle.Scenario{Truth: mat.NewDense(6, 2, nil)}
 	for k := range 6 {
-		twin.Truth.SetRow(k, []float64{2 * float64(k), 100 + 2*float64(k)})
+		made.Truth.SetRow(k, []float64{2 * float64(k), 100 + 2*float64(k)})
 	}
-	list := baselines(p, &plan.Twin{Replicate: 3, Number: 1}, twin)
+	list := baselines(p, &plan.Scenario{Replicate: 3, Number: 1}, made)
 	if len(list) != 2 {
 		t.Fatalf("got %+v", list)
 	}
@@ -31,7 +31,7 @@ func TestBaselines(t *testing.T) {
 			t.Errorf("%s: got %+v", want.filter, m)
 		}
 	}
-	if s := climatologySpread(p, twin); math.Abs(s-math.Sqrt(14)) > 1e-14 { // 0, 2, ..., 10: variance 70 / 5
+	if s := climatologySpread(p, made); math.Abs(s-math.Sqrt(14)) > 1e-14 { // 0, 2, ..., 10: variance 70 / 5
 		t.Errorf("spread of the climatology: %v", s)
 	}
 }

@@ -19,8 +19,8 @@ import (
 // operator and one filter. It reports the median beside the mean.
 func BenchmarkCycle(b *testing.B) {
 	e := opened(b, "lorenz63-quick", "time.cycles=2000")
-	plan := e.Sweep.Twins[0].Plans[0]
-	twin, err := cycle.Simulate(b.Context(), plan, func() error { return nil })
+	plan := e.Sweep.Scenarios[0].Plans[0]
+	made, err := cycle.Simulate(b.Context(), plan, func() error { return nil })
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func BenchmarkCycle(b *testing.B) {
 			b.ResetTimer()
 			for len(took) < b.N {
 				start := time.Now()
-				err := cycle.Assimilate(b.Context(), plan, trial, twin, nil, func(*cycle.Step) error {
+				err := cycle.Assimilate(b.Context(), plan, trial, made, nil, func(*cycle.Step) error {
 					took = append(took, time.Since(start))
 					start = time.Now()
 					if len(took) >= b.N {
@@ -111,9 +111,9 @@ func BenchmarkTrials(b *testing.B) {
 // how many bytes are stored for one byte of the members' states.
 func BenchmarkWriting(b *testing.B) {
 	e := opened(b, "sakov2008-lorenz96", "time.cycles=100_000")
-	plan := e.Sweep.Twins[0].Plans[0]
+	plan := e.Sweep.Scenarios[0].Plans[0]
 	plan.Clock.Cycles = max(b.N, plan.Clock.BurnIn+1)
-	twin, err := cycle.Simulate(b.Context(), plan, func() error { return nil })
+	made, err := cycle.Simulate(b.Context(), plan, func() error { return nil })
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -126,11 +126,11 @@ func BenchmarkWriting(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	j := newScorer(plan, trial, twin, nil, 100)
+	j := newScorer(plan, trial, made, nil, 100)
 	var scoring, writing time.Duration
 	cycles := 0
 	b.ResetTimer()
-	err = cycle.Assimilate(b.Context(), plan, trial, twin, nil, func(s *cycle.Step) error {
+	err = cycle.Assimilate(b.Context(), plan, trial, made, nil, func(s *cycle.Step) error {
 		start := time.Now()
 		rows, in, stages := j.rows(s), j.innovation(s), j.descriptions(s)
 		scored := time.Now()

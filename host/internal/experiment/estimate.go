@@ -47,15 +47,15 @@ type EstimatedRow struct {
 
 // Estimate tries the first cycles of all trials of the first replicate. It writes nothing.
 func (e *Experiment) Estimate(ctx context.Context) (*Estimate, error) {
-	est := &Estimate{Experiment: e.Workflow.Experiment.Name, Truths: len(e.Sweep.Twins), Replicates: len(e.Workflow.Replicates())}
+	est := &Estimate{Experiment: e.Workflow.Experiment.Name, Truths: len(e.Sweep.Scenarios), Replicates: len(e.Workflow.Replicates())}
 	est.Trials, _ = e.Sweep.Size()
-	for _, twin := range e.Sweep.Twins {
-		if twin.Replicate != e.Workflow.Replicates()[0] {
+	for _, planned := range e.Sweep.Scenarios {
+		if planned.Replicate != e.Workflow.Replicates()[0] {
 			break
 		}
 		references := map[*plan.Trial]bool{}
-		for i, p := range twin.Plans {
-			rows, err := e.probe(ctx, twin, p, i == 0, references)
+		for i, p := range planned.Plans {
+			rows, err := e.probe(ctx, planned, p, i == 0, references)
 			if err != nil {
 				return nil, err
 			}
@@ -71,7 +71,7 @@ func (e *Experiment) Estimate(ctx context.Context) (*Estimate, error) {
 
 // probe tries the trials of p, its reference unless that is among references, and,
 // when it is the first of its truth, the truth.
-func (e *Experiment) probe(ctx context.Context, twin *plan.Twin, p *plan.Plan, first bool, references map[*plan.Trial]bool) ([]EstimatedRow, error) {
+func (e *Experiment) probe(ctx context.Context, planned *plan.Scenario, p *plan.Plan, first bool, references map[*plan.Trial]bool) ([]EstimatedRow, error) {
 	start := time.Now()
 	probe, err := newProbe(ctx, p, e.Workflow.Output.Variables)
 	if err != nil {
@@ -86,7 +86,7 @@ func (e *Experiment) probe(ctx context.Context, twin *plan.Twin, p *plan.Plan, f
 		t := &p.Trials[i]
 		each, err := probe.perCycle(ctx, t)
 		if err != nil {
-			return nil, &trialError{e.trialName(twin, t), err}
+			return nil, &trialError{e.trialName(planned, t), err}
 		}
 		cost := Cost{each.Seconds() * float64(p.Clock.Cycles), archive.TrialBytes(e.keep(p), p, t)}
 		rows = append(rows, EstimatedRow{t.Number, t.Label, t.Plugin, t.Size, t.Values, cost})
@@ -106,7 +106,7 @@ func (e *Experiment) probe(ctx context.Context, twin *plan.Twin, p *plan.Plan, f
 // probe runs the first cycles of trials to see how long they take.
 type probe struct {
 	plan      *plan.Plan
-	twin      *cycle.Twin
+	made      *cycle.Scenario
 	described int
 }
 
@@ -117,15 +117,15 @@ const probeCycles = 4
 func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) {
 	short := *p
 	short.Clock.Cycles = min(probeCycles, p.Clock.Cycles)
-	twin, err := cycle.Simulate(ctx, &short, func() error { return nil })
-	return &probe{&short, twin, described}, err
+	made, err := cycle.Simulate(ctx, &short, func() error { return nil })
+	return &probe{&short, made, described}, err
 }
 
 // perCycle returns how long a cycle of t takes, with its scores.
 func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (time.Duration, error) {
-	sc := newScorer(p.plan, t, p.twin, nil, p.described)
+	sc := newScorer(p.plan, t, p.made, nil, p.described)
 	fastest, start := time.Duration(-1), time.Now()
-	err := cycle.Assimilate(ctx, p.plan, t, p.twin, nil, func(s *cycle.Step) error {
+	err := cycle.Assimilate(ctx, p.plan, t, p.made, nil, func(s *cycle.Step) error {
 		sc.rows(s)
 		sc.innovation(s)
 		sc.descriptions(s)

@@ -94,7 +94,7 @@ func (j *scorer) rememberInnovations(values []float64) {
 
 // heldOutBaselines returns how well values held out are predicted by the mean of what
 // is assimilated of the same component, and by what was assimilated of it last.
-func heldOutBaselines(p *plan.Plan, of *plan.Twin, r *observations.Record) []archive.Metric {
+func heldOutBaselines(p *plan.Plan, of *plan.Scenario, r *observations.Record) []archive.Metric {
 	m := p.Space.Layout.Size()
 	sum, count, last := make([]float64, m), make([]float64, m), make([]float64, m)
 	for k := 1; k <= p.Clock.Cycles; k++ {

@@ -106,9 +106,9 @@ type engine struct {
 	run *archive.Run
 
 	mu        sync.Mutex
-	outcomes  map[int]outcome                 // of the trials that have ended, by number
-	baselines map[*plan.Twin][]archive.Metric // of the truths that were needed
-	written   map[*plan.Twin]bool             // truths whose files are there
+	outcomes  map[int]outcome                     // of the trials that have ended, by number
+	baselines map[*plan.Scenario][]archive.Metric // of the truths that were needed
+	written   map[*plan.Scenario]bool             // truths whose files are there
 }
 
 // outcome is how a trial ended.
@@ -135,7 +135,7 @@ func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, x.Close(), log.close()) }()
-	e := &engine{Experiment: x, Options: o, outcomes: map[int]outcome{}, baselines: map[*plan.Twin][]archive.Metric{}, written: map[*plan.Twin]bool{}}
+	e := &engine{Experiment: x, Options: o, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}, written: map[*plan.Scenario]bool{}}
 	if err := claim(e); err != nil {
 		return nil, err
 	}
@@ -177,7 +177,7 @@ func (e *engine) create(root string, from Source) error {
 // requests, so their results do not depend on how many run at once. What stops one
 // trial does not stop the others; it is in its outcome.
 func (e *engine) execute(ctx context.Context) {
-	work := newSchedule(e.Sweep, func(twin *plan.Twin, p *plan.Plan, t *plan.Trial) bool { return !e.recall(twin, p, t) })
+	work := newSchedule(e.Sweep, func(planned *plan.Scenario, p *plan.Plan, t *plan.Trial) bool { return !e.recall(planned, p, t) })
 	var wg sync.WaitGroup
 	for range e.Workers {
 		wg.Go(func() {
@@ -203,10 +203,10 @@ func (e *engine) execute(ctx context.Context) {
 
 // recall says whether a trial ended before the run was resumed, and what it shares with
 // others is whole too; its outcome is then known.
-func (e *engine) recall(twin *plan.Twin, p *plan.Plan, t *plan.Trial) bool {
+func (e *engine) recall(planned *plan.Scenario, p *plan.Plan, t *plan.Trial) bool {
 	var out outcome
-	if !e.run.Ended(archive.TrialWork(t.Number), &out) || !e.recallTwin(twin) ||
-		p.Reference != nil && !e.run.Ended(archive.ReferenceWork(twin, p), new(bool)) {
+	if !e.run.Ended(archive.TrialWork(t.Number), &out) || !e.recallScenario(planned) ||
+		p.Reference != nil && !e.run.Ended(archive.ReferenceWork(planned, p), new(bool)) {
 		return false
 	}
 	e.outcomes[t.Number] = out
@@ -214,25 +214,25 @@ func (e *engine) recall(twin *plan.Twin, p *plan.Plan, t *plan.Trial) bool {
 	return true
 }
 
-// recallTwin says whether a truth has been made; its baselines are then known.
-func (e *engine) recallTwin(twin *plan.Twin) bool {
-	if _, known := e.baselines[twin]; known {
+// recallScenario says whether a truth has been made; its baselines are then known.
+func (e *engine) recallScenario(planned *plan.Scenario) bool {
+	if _, known := e.baselines[planned]; known {
 		return true
 	}
 	var metrics []archive.Metric
-	if !e.run.Ended(archive.TwinWork(twin), &metrics) {
+	if !e.run.Ended(archive.ScenarioWork(planned), &metrics) {
 		return false
 	}
-	e.baselines[twin] = metrics
+	e.baselines[planned] = metrics
 	return true
 }
 
 // makeScenario makes truth and observations, and the reference when there is one.
 func (e *engine) makeScenario(ctx context.Context, sc *scenario) (err error) {
-	if sc.truth, err = cycle.Simulate(ctx, sc.plan, func() error { return e.Stop.Err() }); err != nil {
+	if sc.made, err = cycle.Simulate(ctx, sc.plan, func() error { return e.Stop.Err() }); err != nil {
 		return err
 	}
-	if err := e.writeTwin(sc); err != nil {
+	if err := e.writeScenario(sc); err != nil {
 		return err
 	}
 	if sc.plan.Reference == nil {
@@ -244,33 +244,33 @@ func (e *engine) makeScenario(ctx context.Context, sc *scenario) (err error) {
 	return nil
 }
 
-// writeTwin writes the truth of sc unless that has been done for another scenario.
-func (e *engine) writeTwin(sc *scenario) error {
+// writeScenario writes the truth of sc unless that has been done for another scenario.
+func (e *engine) writeScenario(sc *scenario) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.written[sc.twin] {
+	if e.written[sc.planned] {
 		return nil
 	}
-	e.written[sc.twin], e.baselines[sc.twin] = true, baselines(sc.plan, sc.twin, sc.truth)
-	if err := e.run.Twin(sc.twin, sc.truth); err != nil {
+	e.written[sc.planned], e.baselines[sc.planned] = true, baselines(sc.plan, sc.planned, sc.made)
+	if err := e.run.Scenario(sc.planned, sc.made); err != nil {
 		return err
 	}
-	return e.run.End(archive.TwinWork(sc.twin), e.baselines[sc.twin], false)
+	return e.run.End(archive.ScenarioWork(sc.planned), e.baselines[sc.planned], false)
 }
 
 // makeReference runs the reference, or reads what it left before the run was resumed.
 func (e *engine) makeReference(ctx context.Context, sc *scenario) (_ *cycle.Reference, err error) {
-	work := archive.ReferenceWork(sc.twin, sc.plan)
+	work := archive.ReferenceWork(sc.planned, sc.plan)
 	if e.run.Ended(work, new(bool)) {
-		if r := e.run.StoredReference(sc.twin, sc.plan); r != nil {
+		if r := e.run.StoredReference(sc.planned, sc.plan); r != nil {
 			return r, nil
 		}
 	}
-	members, err := e.run.Reference(sc.twin, sc.plan)
+	members, err := e.run.Reference(sc.planned, sc.plan)
 	if err != nil {
 		return nil, err
 	}
-	noted, err := e.run.ReferenceFailures(sc.twin, sc.plan)
+	noted, err := e.run.ReferenceFailures(sc.planned, sc.plan)
 	if err != nil {
 		return nil, errors.Join(err, members.Close())
 	}
@@ -280,7 +280,7 @@ func (e *engine) makeReference(ctx context.Context, sc *scenario) (_ *cycle.Refe
 			err = e.run.End(work, true, true)
 		}
 	}()
-	return cycle.NewReference(noting(ctx, noted), sc.plan, sc.truth, func(s *cycle.Step, kept cycle.Ensemble) error {
+	return cycle.NewReference(noting(ctx, noted), sc.plan, sc.made, func(s *cycle.Step, kept cycle.Ensemble) error {
 		noted.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
 		if err := noted.Flush(); err != nil {
 			return err
@@ -297,7 +297,7 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 	if j.scenario.err != nil {
 		return outcome{Status: statusOf(ctx, j.scenario.err), err: j.scenario.err}
 	}
-	scorer := newScorer(j.plan, j.trial, j.scenario.truth, j.scenario.reference, e.Workflow.Output.Variables)
+	scorer := newScorer(j.plan, j.trial, j.scenario.made, j.scenario.reference, e.Workflow.Output.Variables)
 	scorer.chosen = e.Workflow.Verify.Metrics
 	tables, from, err := e.openTrial(j, scorer)
 	if err != nil {
@@ -308,7 +308,7 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 		return outcome{Status: archive.Failed, err: errors.Join(err, tables.Close())}
 	}
 	saver := &saver{every: e.Checkpoint, saved: time.Now()}
-	err = cycle.Assimilate(noting(ctx, noted), j.plan, j.trial, j.scenario.truth, from, func(s *cycle.Step) error {
+	err = cycle.Assimilate(noting(ctx, noted), j.plan, j.trial, j.scenario.made, from, func(s *cycle.Step) error {
 		noted.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
 		if err := noted.Flush(); err != nil {
 			return err
@@ -336,13 +336,13 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 	if scorer.diverged() {
 		out.Status = archive.Diverged
 	}
-	out.Metrics = scorer.metrics(e.idOf(j), j.scenario.twin.Number, out.Status)
+	out.Metrics = scorer.metrics(e.idOf(j), j.scenario.planned.Number, out.Status)
 	out.err = errors.Join(e.run.End(archive.TrialWork(j.trial.Number), out, saver.took > 0), e.run.Forget(checkpointOf(j.trial)))
 	return out
 }
 
 func (e *engine) idOf(j *job) archive.TrialID {
-	return archive.TrialID{Trial: j.trial.Number, Replicate: j.scenario.twin.Replicate, Filter: j.trial.Label}
+	return archive.TrialID{Trial: j.trial.Number, Replicate: j.scenario.planned.Replicate, Filter: j.trial.Label}
 }
 
 // statusOf returns how a trial stands that ended with err. A plugin that says of itself
@@ -361,21 +361,21 @@ func statusOf(ctx context.Context, err error) archive.Status {
 func (e *engine) finish(ctx context.Context) (*Result, error) {
 	r := &Result{Dir: e.run.Dir, Status: archive.OK, Axes: e.Sweep.Axes, Chosen: e.Workflow.Verify.Metrics}
 	failures := &FailuresError{}
-	for _, twin := range e.Sweep.Twins {
-		if e.recallTwin(twin) {
-			r.Metrics = append(r.Metrics, e.baselines[twin]...)
+	for _, planned := range e.Sweep.Scenarios {
+		if e.recallScenario(planned) {
+			r.Metrics = append(r.Metrics, e.baselines[planned]...)
 		}
-		for _, p := range twin.Plans {
+		for _, p := range planned.Plans {
 			for i := range p.Trials {
 				t := &p.Trials[i]
-				r.Trials = append(r.Trials, e.row(twin, p, t, failures))
+				r.Trials = append(r.Trials, e.row(planned, p, t, failures))
 				if n := e.outcomes[t.Number].Rejected; n > 0 {
-					r.Rejected = append(r.Rejected, Rejection{e.trialName(twin, t), n})
+					r.Rejected = append(r.Rejected, Rejection{e.trialName(planned, t), n})
 				}
 			}
 		}
 	}
-	if record := e.Sweep.Twins[0].Plans[0].Record; record != nil {
+	if record := e.Sweep.Scenarios[0].Plans[0].Record; record != nil {
 		r.Observed = record.Summary()
 	}
 	slices.SortFunc(r.Trials, func(a, b archive.TrialRow) int { return a.Trial - b.Trial })
@@ -398,10 +398,10 @@ func (e *engine) finish(ctx context.Context) (*Result, error) {
 }
 
 // row describes a trial and how it ended.
-func (e *engine) row(twin *plan.Twin, p *plan.Plan, t *plan.Trial, f *FailuresError) archive.TrialRow {
+func (e *engine) row(planned *plan.Scenario, p *plan.Plan, t *plan.Trial, f *FailuresError) archive.TrialRow {
 	row := archive.TrialRow{
-		TrialID: archive.TrialID{Trial: t.Number, Replicate: twin.Replicate, Filter: t.Label},
-		Truth:   twin.Number, Reference: -1, Plugin: t.Plugin, Size: t.Size, Values: t.Values, Status: archive.Interrupted,
+		TrialID: archive.TrialID{Trial: t.Number, Replicate: planned.Replicate, Filter: t.Label},
+		Truth:   planned.Number, Reference: -1, Plugin: t.Plugin, Size: t.Size, Values: t.Values, Status: archive.Interrupted,
 	}
 	if p.Reference != nil {
 		row.Reference = p.Reference.Number
@@ -413,18 +413,18 @@ func (e *engine) row(twin *plan.Twin, p *plan.Plan, t *plan.Trial, f *FailuresEr
 	if out.err != nil {
 		row.Error = out.err.Error()
 	}
-	f.add(row, e.trialName(twin, t), out.err)
+	f.add(row, e.trialName(planned, t), out.err)
 	return row
 }
 
 // trialName says which trial t is: its filter and, in a sweep, its number, replicate
 // and axis values.
-func (e *Experiment) trialName(twin *plan.Twin, t *plan.Trial) string {
+func (e *Experiment) trialName(planned *plan.Scenario, t *plan.Trial) string {
 	name := fmt.Sprintf("filter %q", t.Label)
 	if e.Workflow.Sweep == nil {
 		return name
 	}
-	name = fmt.Sprintf("trial %d: %s, replicate %d", t.Number, name, twin.Replicate)
+	name = fmt.Sprintf("trial %d: %s, replicate %d", t.Number, name, planned.Replicate)
 	for _, key := range e.Sweep.Axes {
 		if v, ok := t.Values[key]; ok {
 			name += fmt.Sprintf(", %s = %v", key, v)

@@ -17,15 +17,15 @@ type job struct {
 // scenario is what some trials share: a truth and, when the workflow has one, a
 // reference. It is made when it is first needed and forgotten after its last trial.
 type scenario struct {
-	twin *plan.Twin
-	plan *plan.Plan // one of those that share it
-	jobs []job      // not begun
+	planned *plan.Scenario
+	plan    *plan.Plan // one of those that share it
+	jobs    []job      // not begun
 
 	state scenarioState
 	left  int   // trials that have not ended
 	err   error // why it could not be made
 
-	truth     *cycle.Twin
+	made      *cycle.Scenario
 	reference *cycle.Reference // nil: none
 }
 
@@ -48,19 +48,19 @@ type schedule struct {
 }
 
 // newSchedule takes the trials of s that are wanted.
-func newSchedule(s *plan.Sweep, wanted func(*plan.Twin, *plan.Plan, *plan.Trial) bool) *schedule {
+func newSchedule(s *plan.Sweep, wanted func(*plan.Scenario, *plan.Plan, *plan.Trial) bool) *schedule {
 	sch := &schedule{}
 	sch.changed = sync.NewCond(&sch.mu)
-	for _, twin := range s.Twins {
+	for _, planned := range s.Scenarios {
 		byReference := map[*plan.Trial]*scenario{}
-		for _, p := range twin.Plans {
+		for _, p := range planned.Plans {
 			for i := range p.Trials {
-				if !wanted(twin, p, &p.Trials[i]) {
+				if !wanted(planned, p, &p.Trials[i]) {
 					continue
 				}
 				sc := byReference[p.Reference]
 				if sc == nil {
-					sc = &scenario{twin: twin, plan: p}
+					sc = &scenario{planned: planned, plan: p}
 					byReference[p.Reference] = sc
 					sch.scenarios = append(sch.scenarios, sc)
 				}
@@ -113,6 +113,6 @@ func (s *schedule) ended(j *job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if j.scenario.left--; j.scenario.left == 0 {
-		j.scenario.truth, j.scenario.reference = nil, nil
+		j.scenario.made, j.scenario.reference = nil, nil
 	}
 }

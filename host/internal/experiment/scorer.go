@@ -16,7 +16,7 @@ import (
 type scorer struct {
 	plan      *plan.Plan
 	trial     *plan.Trial
-	twin      *cycle.Twin
+	scenario  *cycle.Scenario
 	reference *cycle.Reference // nil: none
 	chosen    []string         // scores beside rmse; nil: all that apply
 	tally
@@ -45,9 +45,9 @@ func (j *scorer) remind(t tally) {
 // series is one score of one stage.
 type series struct{ Metric, Stage string }
 
-func newScorer(p *plan.Plan, t *plan.Trial, twin *cycle.Twin, r *cycle.Reference, described int) *scorer {
+func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Reference, described int) *scorer {
 	ranks := map[string][]float64{archive.Forecast: make([]float64, t.Size+1), archive.Analysis: make([]float64, t.Size+1)}
-	return &scorer{plan: p, trial: t, twin: twin, reference: r, tally: tally{Series: map[series][]float64{}, Ranks: ranks},
+	return &scorer{plan: p, trial: t, scenario: made, reference: r, tally: tally{Series: map[series][]float64{}, Ranks: ranks},
 		values: archive.Described(p.State, described), marginals: map[string]*score.Marginals{}}
 }
 
@@ -83,7 +83,7 @@ func (j *scorer) row(stage string, s *cycle.Step, e cycle.Ensemble) archive.Cycl
 	n, weights := modelled(j.plan), linear(e.LogWeights)
 	m := score.MarginalsOf(j.marginals[stage], e.Members, weights)
 	j.marginals[stage] = m
-	truth, members := j.twin.At(s.Cycle), firstValues(e.Members, n)
+	truth, members := j.scenario.At(s.Cycle), firstValues(e.Members, n)
 	if truth == nil {
 		if s.Cycle > j.plan.Clock.BurnIn {
 			j.rememberParameters(stage, s.Cycle)
@@ -113,7 +113,7 @@ func (j *scorer) row(stage string, s *cycle.Step, e cycle.Ensemble) archive.Cycl
 // rememberParameters remembers the error and the spread of each parameter that is
 // estimated.
 func (j *scorer) rememberParameters(stage string, cycle int) {
-	m, truth := j.marginals[stage], j.twin.At(cycle)
+	m, truth := j.marginals[stage], j.scenario.At(cycle)
 	for i := modelled(j.plan); i < j.plan.State.Size(); i++ {
 		add := func(metric string, v float64) {
 			k := series{parameterMetric(metric, j.plan, i), stage}
@@ -144,7 +144,7 @@ func firstValues(m *mat.Dense, n int) *mat.Dense {
 // descriptions describes both stages of the cycle that rows has scored.
 func (j *scorer) descriptions(s *cycle.Step) []archive.Description {
 	var list []archive.Description
-	truth := j.twin.At(s.Cycle)
+	truth := j.scenario.At(s.Cycle)
 	for _, stage := range []string{archive.Forecast, archive.Analysis} {
 		m, k := j.marginals[stage], len(j.values)
 		d := archive.Description{Stage: stage, Mean: make([]float64, k), Spread: make([]float64, k),
@@ -171,7 +171,7 @@ func (j *scorer) innovation(s *cycle.Step) *archive.Innovation {
 		return nil
 	}
 	in := score.Innovate(s.Observation, s.Predicted, linear(s.Forecast.LogWeights), s.ErrorVariance)
-	if j.twin.Truth == nil && s.Cycle > j.plan.Clock.BurnIn {
+	if j.scenario.Truth == nil && s.Cycle > j.plan.Clock.BurnIn {
 		j.rememberInnovations(in.Values)
 	}
 	if !math.IsNaN(in.NIS) && s.Cycle > j.plan.Clock.BurnIn {
@@ -274,39 +274,39 @@ func (j *scorer) metrics(id archive.TrialID, truth int, status archive.Status) [
 // diverged says whether the trial has lost the truth, or without one the range of
 // numbers.
 func (j *scorer) diverged() bool {
-	if j.twin.Truth == nil {
+	if j.scenario.Truth == nil {
 		return j.Lost
 	}
-	return score.Diverged(j.RMSE, climatologySpread(j.plan, j.twin))
+	return score.Diverged(j.RMSE, climatologySpread(j.plan, j.scenario))
 }
 
 // baselines returns the time means of estimates that know no observations: the
 // time mean of the truth over the scored cycles, and the truth of the cycle before.
-func baselines(p *plan.Plan, of *plan.Twin, twin *cycle.Twin) []archive.Metric {
-	if twin.Record != nil {
-		return heldOutBaselines(p, of, twin.Record)
+func baselines(p *plan.Plan, of *plan.Scenario, made *cycle.Scenario) []archive.Metric {
+	if made.Record != nil {
+		return heldOutBaselines(p, of, made.Record)
 	}
-	cycles, _ := twin.Truth.Dims()
+	cycles, _ := made.Truth.Dims()
 	n := modelled(p)
-	scored := twin.Truth.Slice(p.Clock.BurnIn+1, cycles, 0, n).(*mat.Dense)
+	scored := made.Truth.Slice(p.Clock.BurnIn+1, cycles, 0, n).(*mat.Dense)
 	mean := ensemble.Mean(nil, scored, nil)
 	var climatology, persistence []float64
 	for k := p.Clock.BurnIn + 1; k < cycles; k++ {
-		truth := twin.Truth.RawRowView(k)[:n]
+		truth := made.Truth.RawRowView(k)[:n]
 		climatology = append(climatology, score.RMSE(mean, truth))
-		persistence = append(persistence, score.RMSE(twin.Truth.RawRowView(k - 1)[:n], truth))
+		persistence = append(persistence, score.RMSE(made.Truth.RawRowView(k - 1)[:n], truth))
 	}
 	return []archive.Metric{baseline("climatology", "rmse", of, score.TimeMean(climatology)), baseline("persistence", "rmse", of, score.TimeMean(persistence))}
 }
 
-func baseline(name, metric string, of *plan.Twin, m score.Mean) archive.Metric {
+func baseline(name, metric string, of *plan.Scenario, m score.Mean) archive.Metric {
 	id := archive.TrialID{Replicate: of.Replicate, Filter: name}
 	return archive.Metric{TrialID: id, Truth: of.Number, Metric: metric, Stage: archive.Analysis, Value: m.Value, SE: m.SE, Cycles: m.Count, Status: archive.OK}
 }
 
 // climatologySpread returns the spread of the truth around its time mean.
-func climatologySpread(p *plan.Plan, twin *cycle.Twin) float64 {
-	truth := firstValues(twin.Truth, modelled(p))
+func climatologySpread(p *plan.Plan, made *cycle.Scenario) float64 {
+	truth := firstValues(made.Truth, modelled(p))
 	return score.Spread(ensemble.Variance(nil, truth, ensemble.Mean(nil, truth, nil), nil))
 }
 

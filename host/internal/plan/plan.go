@@ -34,7 +34,7 @@ type Plan struct {
 	MaxFailed int
 	// Reference is the brute-force filter the others are scored against; nil
 	// when the workflow has none. Keep says how many of its members are kept. Plans
-	// with the same reference, of one twin, hold the same pointer.
+	// with the same reference, of one scenario, hold the same pointer.
 	Reference *Trial
 	Keep      int
 }

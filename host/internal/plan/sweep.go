@@ -19,12 +19,12 @@ import (
 // trials meet it.
 type Sweep struct {
 	Axes  []string // keys of the axes, sorted
-	Twins []*Twin  // in the order of their first trials
+	Scenarios []*Scenario  // in the order of their first trials
 }
 
-// Twin is a truth with its observations and the plans that share it: those of one
+// Scenario is a truth with its observations and the plans that share it: those of one
 // replicate that differ in nothing the truth depends on.
-type Twin struct {
+type Scenario struct {
 	Replicate int // from 1
 	Number    int // among the truths of the replicate, from 0
 	Plans     []*Plan
@@ -34,7 +34,7 @@ type Twin struct {
 
 // Size returns how many trials there are, and how many cycles they have together.
 func (s *Sweep) Size() (trials, cycles int) {
-	for _, t := range s.Twins {
+	for _, t := range s.Scenarios {
 		for _, p := range t.Plans {
 			trials, cycles = trials+len(p.Trials), cycles+len(p.Trials)*p.Clock.Cycles
 		}
@@ -85,7 +85,7 @@ func assemble(w *workflow.Workflow, settings []*setting) *Sweep {
 	s := &Sweep{Axes: w.Axes()}
 	trial := 0
 	for _, r := range w.Replicates() {
-		twins, references := map[string]*Twin{}, map[string]*Trial{}
+		scenarios, references := map[string]*Scenario{}, map[string]*Trial{}
 		for _, from := range settings {
 			p := *from.Plan
 			p.Seed = rng.New(from.seed).Child("replicate", r)
@@ -95,16 +95,16 @@ func assemble(w *workflow.Workflow, settings []*setting) *Sweep {
 				t.Number = trial
 				p.Trials[i] = t
 			}
-			twin := twins[from.truth]
-			if twin == nil {
-				twin = &Twin{Replicate: r, Number: len(twins)}
+			scenario := scenarios[from.truth]
+			if scenario == nil {
+				scenario = &Scenario{Replicate: r, Number: len(scenarios)}
 				if p.Record != nil {
-					twin.record = p.Record.HoldOut(from.observed, p.Seed)
+					scenario.record = p.Record.HoldOut(from.observed, p.Seed)
 				}
-				twins[from.truth] = twin
-				s.Twins = append(s.Twins, twin)
+				scenarios[from.truth] = scenario
+				s.Scenarios = append(s.Scenarios, scenario)
 			}
-			p.Record = twin.record
+			p.Record = scenario.record
 			if p.Reference != nil {
 				shared := references[from.reference]
 				if shared == nil {
@@ -114,7 +114,7 @@ func assemble(w *workflow.Workflow, settings []*setting) *Sweep {
 				}
 				p.Reference = shared
 			}
-			twin.Plans = append(twin.Plans, &p)
+			scenario.Plans = append(scenario.Plans, &p)
 		}
 	}
 	return s

@@ -13,9 +13,9 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Twin is a true trajectory and the observations made of it; or, when there is no
+// Scenario is a true trajectory and the observations made of it; or, when there is no
 // truth, real observations.
-type Twin struct {
+type Scenario struct {
 	Init         []float64            // the truth before its spin-up, n values
 	Truth        *mat.Dense           // (cycles+1) x n; row k is the truth at cycle k, row 0 at the start; nil: not known
 	Observations *mat.Dense           // cycles x m; row k-1 belongs to cycle k; nil when they are in Record
@@ -23,7 +23,7 @@ type Twin struct {
 }
 
 // Observation returns y of a cycle, from 1. It is not to be changed.
-func (t *Twin) Observation(cycle int) []float64 {
+func (t *Scenario) Observation(cycle int) []float64 {
 	if t.Record != nil {
 		return t.Record.Observation(cycle)
 	}
@@ -31,7 +31,7 @@ func (t *Twin) Observation(cycle int) []float64 {
 }
 
 // At returns the truth at a cycle, from 0, n values; nil when it is not known.
-func (t *Twin) At(cycle int) []float64 {
+func (t *Scenario) At(cycle int) []float64 {
 	if t.Truth == nil {
 		return nil
 	}
@@ -42,12 +42,12 @@ func (t *Twin) At(cycle int) []float64 {
 // p has real observations it returns those. done is called after every
 // cycle; its error ends the truth. Streams:
 // branch "truth" of p.Seed.
-func Simulate(ctx context.Context, p *plan.Plan, done func() error) (*Twin, error) {
+func Simulate(ctx context.Context, p *plan.Plan, done func() error) (*Scenario, error) {
 	if p.Record != nil {
-		return &Twin{Record: p.Record}, nil
+		return &Scenario{Record: p.Record}, nil
 	}
 	n, m, cycles := p.State.Size(), p.Space.Layout.Size(), p.Clock.Cycles
-	t := &Twin{Init: make([]float64, n), Truth: mat.NewDense(cycles+1, n, nil), Observations: mat.NewDense(cycles, m, nil)}
+	t := &Scenario{Init: make([]float64, n), Truth: mat.NewDense(cycles+1, n, nil), Observations: mat.NewDense(cycles, m, nil)}
 	seed := p.Seed.Child("truth", 0)
 	p.Truth.Init.Into(t.Init, 0, nil, nil, seed.Child("init", 0).Rand())
 
