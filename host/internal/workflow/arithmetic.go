@@ -12,16 +12,16 @@ import (
 // maxNesting bounds parentheses, function calls and signs within each other.
 const maxNesting = 100
 
-// arithmeticError says what is wrong with an expression, and at which byte.
-type arithmeticError struct {
-	offset int
-	what   string
+// Fault says what is wrong with an expression, and at which byte.
+type Fault struct {
+	Offset int
+	What   string
 }
 
-// arithmetic returns the value of an expression of numbers, + - * / ( ), pi,
+// Arithmetic returns the value of an expression of numbers, + - * / ( ), pi,
 // sqrt, exp, log, sin and cos, with the usual precedence. A value that is not a
-// finite number is an error.
-func arithmetic(expression string) (float64, *arithmeticError) {
+// finite number is a fault.
+func Arithmetic(expression string) (float64, *Fault) {
 	c := &calculator{text: expression}
 	v := c.sum(0)
 	c.space()
@@ -29,7 +29,7 @@ func arithmetic(expression string) (float64, *arithmeticError) {
 		c.fail(c.pos, "expected an operator, but found %s", c.found())
 	}
 	if c.err == nil && (math.IsNaN(v) || math.IsInf(v, 0)) {
-		c.fail(0, "the result is %s, not a finite number", show(v))
+		c.fail(0, "the result is %s, not a finite number", Show(v))
 	}
 	if c.err != nil {
 		return 0, c.err
@@ -44,12 +44,12 @@ var functions = map[string]func(float64) float64{
 type calculator struct {
 	text string
 	pos  int
-	err  *arithmeticError // the first
+	err  *Fault // the first
 }
 
 func (c *calculator) fail(offset int, format string, args ...any) float64 {
 	if c.err == nil {
-		c.err = &arithmeticError{offset, fmt.Sprintf(format, args...)}
+		c.err = &Fault{offset, fmt.Sprintf(format, args...)}
 	}
 	c.pos = len(c.text)
 	return 0

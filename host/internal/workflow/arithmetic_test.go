@@ -15,7 +15,7 @@ func TestArithmetic(t *testing.T) {
 		"pi": math.Pi, "2*pi": 2 * math.Pi, "sqrt(2)": math.Sqrt2, "sqrt (4)": 2, "exp(1)": math.E, "log(8)/log(2)": 3, "sin(0)+cos(0)": 1,
 		"sqrt(sqrt(16))": 2, "-(-(-1))": -1,
 	} {
-		got, err := arithmetic(s)
+		got, err := Arithmetic(s)
 		if err != nil || got != want {
 			t.Errorf("%s = %v, %v; want %v", s, got, err, want)
 		}
@@ -23,7 +23,7 @@ func TestArithmetic(t *testing.T) {
 }
 
 func TestArithmeticRefuses(t *testing.T) {
-	for s, want := range map[string]arithmeticError{
+	for s, want := range map[string]Fault{
 		"":             {0, "expected a number, but found the end"},
 		"1+":           {2, "expected a number, but found the end"},
 		"1 2":          {2, "expected an operator, but found `2`"},
@@ -44,13 +44,13 @@ func TestArithmeticRefuses(t *testing.T) {
 		"1 + sqrt(-1)": {0, "the result is nan, not a finite number"},
 		"=1":           {0, "expected a number, but found `=`"},
 	} {
-		v, err := arithmetic(s)
+		v, err := Arithmetic(s)
 		if err == nil || *err != want {
 			t.Errorf("%q = %v, %+v; want %+v", s, v, err, want)
 		}
 	}
 	for _, open := range []string{"(", "-", "sqrt(", "+(", "2*("} {
-		if _, err := arithmetic(strings.Repeat(open, 1e6) + "1"); err == nil || !strings.Contains(err.what, "deep") {
+		if _, err := Arithmetic(strings.Repeat(open, 1e6) + "1"); err == nil || !strings.Contains(err.What, "deep") {
 			t.Errorf("a million %q: %v", open, err)
 		}
 	}
@@ -62,7 +62,7 @@ func TestArithmeticRandom(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 5000 {
 		s, want := expression(r, 5)
-		got, err := arithmetic(s)
+		got, err := Arithmetic(s)
 		finite := !math.IsNaN(want) && !math.IsInf(want, 0)
 		if finite && (err != nil || got != want) || !finite && err == nil {
 			t.Fatalf("%s = %v, %v; want %v", s, got, err, want)

@@ -15,17 +15,17 @@ type checker struct {
 	found *diag.Findings
 	// partial: the tree only holds overrides of base, so nothing is missing from it.
 	partial bool
-	base    *node
+	base    *Node
 	real    bool // observations come from files
 }
 
 // table checks the keys of n, whose path is path, against those of t.
-func (c *checker) table(n *node, path string, t *key) {
+func (c *checker) table(n *Node, path string, t *key) {
 	meant := map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(n.table)) {
+	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
 		if k := lookup(t.keys, name); k != nil {
-			c.value(n.table[name], dotted(path, name), k)
-		} else if child := n.table[name]; !child.bad {
+			c.value(n.Table[name], Dotted(path, name), k)
+		} else if child := n.Table[name]; !child.Bad {
 			meant[c.unknown(child, name, path, t)] = true
 		}
 	}
@@ -42,17 +42,17 @@ func (c *checker) table(n *node, path string, t *key) {
 
 // complete fills in the default of k when n does not have it, or reports it as
 // missing. meant are the keys that were probably meant by unknown ones.
-func (c *checker) complete(n *node, path string, k *key, meant map[string]bool) {
+func (c *checker) complete(n *Node, path string, k *key, meant map[string]bool) {
 	switch {
-	case n.table[k.name] != nil || meant[k.name]:
+	case n.Table[k.name] != nil || meant[k.name]:
 	case k.required || k.twin && !c.real:
 		c.missing(n, path, k)
 	case k.def != nil:
-		n.table[k.name] = &node{value: k.def}
-		c.value(n.table[k.name], dotted(path, k.name), k)
+		n.Table[k.name] = &Node{Value: k.def}
+		c.value(n.Table[k.name], Dotted(path, k.name), k)
 	case k.kind == table && hasDefaults(k):
-		n.table[k.name] = &node{table: map[string]*node{}}
-		c.table(n.table[k.name], dotted(path, k.name), k)
+		n.Table[k.name] = &Node{Table: map[string]*Node{}}
+		c.table(n.Table[k.name], Dotted(path, k.name), k)
 	}
 }
 
@@ -63,13 +63,13 @@ func hasDefaults(k *key) bool {
 }
 
 // value checks n against k.
-func (c *checker) value(n *node, path string, k *key) {
-	if n.bad {
+func (c *checker) value(n *Node, path string, k *key) {
+	if n.Bad {
 		return
 	}
 	switch k.kind {
 	case table:
-		if c.is(n, path, k, n.table != nil) {
+		if c.is(n, path, k, n.Table != nil) {
 			c.table(n, path, k)
 		}
 	case tables:
@@ -89,7 +89,7 @@ func (c *checker) value(n *node, path string, k *key) {
 	case values, columns:
 		c.valuesOf(n, path, k)
 	case params:
-		if c.is(n, path, k, n.table != nil) {
+		if c.is(n, path, k, n.Table != nil) {
 			c.params(n, path)
 		}
 	case words, numbers:
@@ -99,91 +99,91 @@ func (c *checker) value(n *node, path string, k *key) {
 	}
 }
 
-func (c *checker) tables(n *node, path string, k *key) {
-	if k.lone && n.table != nil && !(c.partial && c.base.table[path] != nil && c.base.table[path].labelled()) {
+func (c *checker) tables(n *Node, path string, k *key) {
+	if k.lone && n.Table != nil && !(c.partial && labelled(c.base.Table[path])) {
 		c.table(n, path, k)
 		return
 	}
-	if c.partial && n.table != nil {
+	if c.partial && n.Table != nil {
 		c.byLabel(n, path, k)
 		return
 	}
-	ok := n.items != nil && !slices.ContainsFunc(n.items, func(c *node) bool { return c.table == nil })
+	ok := n.Items != nil && !slices.ContainsFunc(n.Items, func(c *Node) bool { return c.Table == nil })
 	if !c.is(n, path, k, ok) {
 		return
 	}
-	if len(n.items) == 0 {
-		n.bad = true
-		c.found.Add(codeRange, n.place(), "`%s` must have at least one table, but is empty", path).WithLabel("add one").
+	if len(n.Items) == 0 {
+		n.Bad = true
+		c.found.Add(codeRange, n.Place(), "`%s` must have at least one table, but is empty", path).WithLabel("add one").
 			WithHelp("write [[%s]] with %s", path, list(requiredOf(k), "and"))
 	}
-	for _, item := range n.items {
+	for _, item := range n.Items {
 		name := path
-		if label := item.label(); slug.rule.MatchString(label) {
-			name = dotted(path, label)
+		if label := label(item); slug.rule.MatchString(label) {
+			name = Dotted(path, label)
 		}
 		c.table(item, name, k)
 	}
 }
 
 // byLabel checks overrides of an array of tables, which are a table by label.
-func (c *checker) byLabel(n *node, path string, k *key) {
-	labels := c.base.table[path].labels()
-	for _, label := range slices.Sorted(maps.Keys(n.table)) {
-		child := n.table[label]
+func (c *checker) byLabel(n *Node, path string, k *key) {
+	labels := labels(c.base.Table[path])
+	for _, label := range slices.Sorted(maps.Keys(n.Table)) {
+		child := n.Table[label]
 		if !slices.Contains(labels, label) {
-			child.bad = true
-			unknownLabel(c.found, child.keyPlace(), path, label, labels)
-		} else if c.is(child, dotted(path, label), &key{kind: table, doc: k.doc}, child.table != nil) {
-			c.table(child, dotted(path, label), k)
+			child.Bad = true
+			unknownLabel(c.found, child.KeyPlace(), path, label, labels)
+		} else if c.is(child, Dotted(path, label), &key{kind: table, doc: k.doc}, child.Table != nil) {
+			c.table(child, Dotted(path, label), k)
 		}
 	}
 }
 
-func (c *checker) named(n *node, path string, k *key) {
-	if !c.is(n, path, k, n.table != nil) {
+func (c *checker) named(n *Node, path string, k *key) {
+	if !c.is(n, path, k, n.Table != nil) {
 		return
 	}
 	inner := *k
 	inner.kind = table
-	for _, name := range slices.Sorted(maps.Keys(n.table)) {
-		child := n.table[name]
+	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
+		child := n.Table[name]
 		if !k.form.rule.MatchString(name) {
-			c.misnamed(child, child.keyPlace(), "a name in `"+path+"`", path, name, k)
+			c.misnamed(child, child.KeyPlace(), "a name in `"+path+"`", path, name, k)
 		}
-		if c.is(child, dotted(path, name), &inner, child.table != nil) {
-			c.table(child, dotted(path, name), &inner)
+		if c.is(child, Dotted(path, name), &inner, child.Table != nil) {
+			c.table(child, Dotted(path, name), &inner)
 		}
 	}
 }
 
-func (c *checker) overrides(n *node, path string, k *key) {
-	if !c.is(n, path, k, n.table != nil) {
+func (c *checker) overrides(n *Node, path string, k *key) {
+	if !c.is(n, path, k, n.Table != nil) {
 		return
 	}
 	partial := &checker{found: c.found, partial: true, base: c.base}
-	for _, name := range slices.Sorted(maps.Keys(n.table)) {
-		child := n.table[name]
-		if c.is(child, dotted(path, name), &key{kind: table, doc: k.doc}, child.table != nil) {
+	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
+		child := n.Table[name]
+		if c.is(child, Dotted(path, name), &key{kind: table, doc: k.doc}, child.Table != nil) {
 			partial.table(child, "", &settings)
 		}
 	}
 }
 
 // start checks a law, or, where k allows it, a list of numbers.
-func (c *checker) start(n *node, path string, k *key) {
+func (c *checker) start(n *Node, path string, k *key) {
 	switch {
-	case n.table != nil:
+	case n.Table != nil:
 		c.law(n, path, k)
-	case c.is(n, path, k, k.kind == start && n.items != nil):
+	case c.is(n, path, k, k.kind == start && n.Items != nil):
 		c.list(n, path, &key{kind: numbers, doc: k.doc})
 	}
 }
 
 // valuesOf checks what may be given by variable.
-func (c *checker) valuesOf(n *node, path string, k *key) {
+func (c *checker) valuesOf(n *Node, path string, k *key) {
 	switch {
-	case n.table != nil:
+	case n.Table != nil:
 		c.byVariable(n, path, k)
 	case c.is(n, path, k, k.kind == values):
 		all := *k
@@ -193,11 +193,11 @@ func (c *checker) valuesOf(n *node, path string, k *key) {
 }
 
 // params evaluates arithmetic, at any depth.
-func (c *checker) params(n *node, path string) {
-	for _, name := range slices.Sorted(maps.Keys(n.table)) {
-		c.params(n.table[name], dotted(path, name))
+func (c *checker) params(n *Node, path string) {
+	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
+		c.params(n.Table[name], Dotted(path, name))
 	}
-	for _, item := range n.items {
+	for _, item := range n.Items {
 		c.params(item, path)
 	}
 	c.evaluate(n, path)
@@ -205,18 +205,18 @@ func (c *checker) params(n *node, path string) {
 
 // evaluate replaces an arithmetic string by its value and says whether n may be
 // looked at further.
-func (c *checker) evaluate(n *node, path string) bool {
-	s, ok := n.value.(string)
-	if !ok || !strings.HasPrefix(s, "=") || n.bad {
-		return !n.bad
+func (c *checker) evaluate(n *Node, path string) bool {
+	s, ok := n.Value.(string)
+	if !ok || !strings.HasPrefix(s, "=") || n.Bad {
+		return !n.Bad
 	}
-	v, err := arithmetic(s[1:])
-	if err != nil {
-		n.bad = true
-		c.found.Add(codeArithmetic, n.inside(s, 1+err.offset), "`%s`: %s", path, err.what).
+	v, fault := Arithmetic(s[1:])
+	if fault != nil {
+		n.Bad = true
+		c.found.Add(codeArithmetic, n.Inside(s, 1+fault.Offset), "`%s`: %s", path, fault.What).
 			WithHelp("arithmetic has numbers, + - * / ( ), pi, sqrt, exp, log, sin and cos")
 		return false
 	}
-	n.value = v
+	n.Value = v
 	return true
 }

@@ -1,17 +1,13 @@
 package workflow
 
-import "github.com/plume-da/plume/host/internal/diag"
+import (
+	"github.com/plume-da/plume/host/internal/diag"
+)
 
-// Codes of the findings. E3xx is for the layers after this package: plugins, plan,
-// environment.
+// Codes of what is found in workflows. E1xx is about the text, E2xx about keys and
+// values; E3xx and E4xx are for the layers after this package.
 const (
-	codeSyntax     diag.Code = "E101"
-	codeRepeated   diag.Code = "E102"
-	codeTooLarge   diag.Code = "E103"
-	codeUnreadable diag.Code = "E104"
-	codeSet        diag.Code = "E105"
-	codeProfile    diag.Code = "E106"
-	codeInclude    diag.Code = "E107"
+	codeProfile diag.Code = "E106"
 
 	codeUnknown    diag.Code = "E201"
 	codeMissing    diag.Code = "E202"
@@ -26,16 +22,16 @@ const (
 	codeConflict   diag.Code = "E211"
 )
 
-// Codes are the findings of this package.
+// Codes explains the codes of this package and of package
 func Codes() []diag.Entry {
 	return []diag.Entry{
-		{Code: codeSyntax, Means: "the text is not TOML", Remedy: "mend the line under the caret; text goes in quotes, a table in brackets"},
-		{Code: codeRepeated, Means: "a key is defined twice", Remedy: "remove one of them"},
-		{Code: codeTooLarge, Means: "the text, or what it asks for, is too large", Remedy: "put data into files of its own; split what is too large"},
-		{Code: codeUnreadable, Means: "a file cannot be read", Remedy: "check the path: a relative one starts at the folder of the file it stands in"},
-		{Code: codeSet, Means: "a --set is not key=value", Remedy: "write --set time.cycles=50"},
+		{Code: CodeSyntax, Means: "the text is not TOML", Remedy: "mend the line under the caret; text goes in quotes, a table in brackets"},
+		{Code: CodeRepeated, Means: "a key is defined twice", Remedy: "remove one of them"},
+		{Code: CodeTooLarge, Means: "the text, or what it asks for, is too large", Remedy: "put data into files of its own; split what is too large"},
+		{Code: CodeUnreadable, Means: "a file cannot be read", Remedy: "check the path: a relative one starts at the folder of the file it stands in"},
+		{Code: CodeFlag, Means: "a --set is not key=value", Remedy: "write --set time.cycles=50"},
 		{Code: codeProfile, Means: "there is no such profile", Remedy: "name one of those the workflow has"},
-		{Code: codeInclude, Means: "a file includes itself", Remedy: "remove it, there or from one of the files between"},
+		{Code: CodeInclude, Means: "a file includes itself", Remedy: "remove it, there or from one of the files between"},
 		{Code: codeUnknown, Means: "a key that does not exist", Remedy: "see the tables below; a parameter of a plugin goes into its params"},
 		{Code: codeMissing, Means: "a required key is missing", Remedy: "add it"},
 		{Code: codeType, Means: "a value of the wrong type", Remedy: "write what the message wants; arithmetic starts with an equals sign"},

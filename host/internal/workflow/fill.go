@@ -66,7 +66,7 @@ func (c *Component) settle(replicas int) {
 	}
 }
 
-func fillStruct(dst reflect.Value, n *node) {
+func fillStruct(dst reflect.Value, n *Node) {
 	for i := range dst.NumField() {
 		field := dst.Type().Field(i)
 		name, _, _ := strings.Cut(field.Tag.Get("toml"), ",")
@@ -74,41 +74,41 @@ func fillStruct(dst reflect.Value, n *node) {
 		case field.Anonymous:
 			fillStruct(dst.Field(i), n)
 		case name == "" || name == "-":
-		case n.table[name] != nil:
-			fillValue(dst.Field(i), n.table[name])
+		case n.Table[name] != nil:
+			fillValue(dst.Field(i), n.Table[name])
 		}
 	}
 }
 
-func fillValue(dst reflect.Value, n *node) {
-	if n.bad {
+func fillValue(dst reflect.Value, n *Node) {
+	if n.Bad {
 		return
 	}
 	switch p := dst.Addr().Interface().(type) {
 	case *Start:
-		*p = n.start()
+		*p = startOf(n)
 	case *Numbers:
-		*p = n.numbers()
+		*p = numbersOf(n)
 	case *Moment:
-		p.Date, _ = n.value.(time.Time)
-		p.Model, _ = n.value.(float64)
+		p.Date, _ = n.Value.(time.Time)
+		p.Model, _ = n.Value.(float64)
 	case *Extent:
-		p.Wall, _ = n.value.(time.Duration)
-		p.Model, _ = n.value.(float64)
+		p.Wall, _ = n.Value.(time.Duration)
+		p.Model, _ = n.Value.(float64)
 	case *Values:
-		*p = n.values()
+		*p = valuesOf(n)
 	case *map[string]any:
-		*p = n.plainTable()
+		*p = n.PlainTable()
 	case *Replicates:
-		*p = n.value.(Replicates)
+		*p = n.Value.(Replicates)
 	case *time.Duration:
-		*p = n.value.(time.Duration)
+		*p = n.Value.(time.Duration)
 	default:
 		fillKind(dst, n)
 	}
 }
 
-func fillKind(dst reflect.Value, n *node) {
+func fillKind(dst reflect.Value, n *Node) {
 	switch dst.Kind() {
 	case reflect.Struct:
 		fillStruct(dst, n)
@@ -116,83 +116,83 @@ func fillKind(dst reflect.Value, n *node) {
 		dst.Set(reflect.New(dst.Type().Elem()))
 		fillStruct(dst.Elem(), n)
 	case reflect.Slice:
-		dst.Set(reflect.MakeSlice(dst.Type(), len(n.items), len(n.items)))
-		for i, item := range n.items {
+		dst.Set(reflect.MakeSlice(dst.Type(), len(n.Items), len(n.Items)))
+		for i, item := range n.Items {
 			fillValue(dst.Index(i), item)
 		}
 	case reflect.Map:
 		dst.Set(reflect.MakeMap(dst.Type()))
-		for name, child := range n.table {
+		for name, child := range n.Table {
 			item := reflect.New(dst.Type().Elem()).Elem()
 			fillValue(item, child)
 			dst.SetMapIndex(reflect.ValueOf(name), item)
 		}
 	default:
-		dst.Set(reflect.ValueOf(n.value).Convert(dst.Type()))
+		dst.Set(reflect.ValueOf(n.Value).Convert(dst.Type()))
 	}
 }
 
-// numbers returns a number or a list of them; nil when one of them is bad.
-func (n *node) numbers() Numbers {
-	if n == nil || n.bad {
+// numbersOf returns a number or a list of them; nil when one of them is bad.
+func numbersOf(n *Node) Numbers {
+	if n == nil || n.Bad {
 		return nil
 	}
-	if n.items == nil {
-		return Numbers{n.value.(float64)}
+	if n.Items == nil {
+		return Numbers{n.Value.(float64)}
 	}
-	out := make(Numbers, len(n.items))
-	for i, item := range n.items {
-		out[i] = item.value.(float64)
+	out := make(Numbers, len(n.Items))
+	for i, item := range n.Items {
+		out[i] = item.Value.(float64)
 	}
 	return out
 }
 
-// values returns numbers for a state; none when one of them is bad.
-func (n *node) values() Values {
-	if n == nil || n.bad {
+// valuesOf returns numbers for a state; none when one of them is bad.
+func valuesOf(n *Node) Values {
+	if n == nil || n.Bad {
 		return Values{}
 	}
-	if n.table == nil {
-		return Values{List: n.numbers()}
+	if n.Table == nil {
+		return Values{List: numbersOf(n)}
 	}
 	v := Values{ByVariable: map[string]Numbers{}}
-	for name, c := range n.table {
-		v.ByVariable[name] = c.numbers()
+	for name, c := range n.Table {
+		v.ByVariable[name] = numbersOf(c)
 	}
 	return v
 }
 
-func (n *node) start() Start {
-	if n.table == nil {
-		return Start{Mean: n.values()}
+func startOf(n *Node) Start {
+	if n.Table == nil {
+		return Start{Mean: valuesOf(n)}
 	}
 	return Start{
-		Dist: n.table["dist"].text(), Around: n.table["around"].text(), File: n.table["file"].text(),
-		Mean: n.table["mean"].values(), Median: n.table["median"].values(), SD: n.table["sd"].values(),
-		Low: n.table["low"].values(), High: n.table["high"].values(), Columns: n.table["columns"].columns(),
+		Dist: textOf(n.Table["dist"]), Around: textOf(n.Table["around"]), File: textOf(n.Table["file"]),
+		Mean: valuesOf(n.Table["mean"]), Median: valuesOf(n.Table["median"]), SD: valuesOf(n.Table["sd"]),
+		Low: valuesOf(n.Table["low"]), High: valuesOf(n.Table["high"]), Columns: columnsOf(n.Table["columns"]),
 	}
 }
 
-// text returns a string; "" when it is bad.
-func (n *node) text() string {
-	if n == nil || n.bad {
+// textOf returns a string; "" when it is bad.
+func textOf(n *Node) string {
+	if n == nil || n.Bad {
 		return ""
 	}
-	return n.value.(string)
+	return n.Value.(string)
 }
 
-// columns returns names of columns by variable; nil when one of them is bad.
-func (n *node) columns() map[string][]string {
-	if n == nil || n.bad {
+// columnsOf returns names of columns by variable; nil when one of them is bad.
+func columnsOf(n *Node) map[string][]string {
+	if n == nil || n.Bad {
 		return nil
 	}
 	out := map[string][]string{}
-	for name, c := range n.table {
-		if c.items == nil {
-			out[name] = []string{c.text()}
+	for name, c := range n.Table {
+		if c.Items == nil {
+			out[name] = []string{textOf(c)}
 		}
-		for _, item := range c.items {
-			out[name] = append(out[name], item.text())
+		for _, item := range c.Items {
+			out[name] = append(out[name], textOf(item))
 		}
 	}
 	return out

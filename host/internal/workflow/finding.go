@@ -32,13 +32,13 @@ func tableName(path string) string {
 
 // unknown reports a key that t does not have and returns the key that was
 // probably meant, or "".
-func (c *checker) unknown(n *node, name, path string, t *key) string {
-	n.bad = true
+func (c *checker) unknown(n *Node, name, path string, t *key) string {
+	n.Bad = true
 	where := " in " + tableName(path)
 	if path == "" {
 		where = ""
 	}
-	d := c.found.Add(codeUnknown, n.keyPlace(), "unknown key `%s`%s", diag.Shorten(name), where)
+	d := c.found.Add(codeUnknown, n.KeyPlace(), "unknown key `%s`%s", diag.Shorten(name), where)
 	takes := tableName(path) + " takes " + list(names(t.keys), "and")
 	meant := diag.Suggest(name, names(t.keys))
 	if meant != "" {
@@ -74,8 +74,8 @@ func homes(name string) []string {
 
 // missing reports that n lacks k. What the whole workflow lacks is nowhere, so no
 // line is shown.
-func (c *checker) missing(n *node, path string, k *key) {
-	full := dotted(path, k.name)
+func (c *checker) missing(n *Node, path string, k *key) {
+	full := Dotted(path, k.name)
 	what, help := "`"+k.name+"`", "add "+k.name+" = "+k.example
 	switch {
 	case (k.kind == table || k.lone) && k.example == "":
@@ -85,7 +85,7 @@ func (c *checker) missing(n *node, path string, k *key) {
 		what = "at least one [[" + full + "]]"
 		help = "add [[" + full + "]] with " + list(requiredOf(k), "and")
 	}
-	at := n.place()
+	at := n.Place()
 	if path == "" {
 		at = at.WithoutExcerpt()
 	}
@@ -108,43 +108,43 @@ func requiredOf(t *key) []string {
 
 // oneOf reports when not exactly one of the two keys of group is given. A key of a
 // higher layer stands instead of the other one of a lower layer.
-func (c *checker) oneOf(n *node, path string, t *key, group []string, meant map[string]bool) {
+func (c *checker) oneOf(n *Node, path string, t *key, group []string, meant map[string]bool) {
 	var given, examples []string
 	for _, name := range group {
-		if n.table[name] != nil || meant[name] {
+		if n.Table[name] != nil || meant[name] {
 			given = append(given, name)
 		}
 		examples = append(examples, name+" = "+lookup(t.keys, name).example)
 	}
 	switch {
 	case len(given) == 0:
-		c.found.Add(codeOneOf, n.place(), "%s needs %s", tableName(path), list(backquoted(group), "or")).
+		c.found.Add(codeOneOf, n.Place(), "%s needs %s", tableName(path), list(backquoted(group), "or")).
 			WithLabel("%s is missing", list(group, "or")).WithHelp("add %s", list(examples, "or"))
 	case len(given) > 1:
-		first, second := n.table[given[0]], n.table[given[1]]
+		first, second := n.Table[given[0]], n.Table[given[1]]
 		switch {
 		case first == nil || second == nil: // a misspelled key was probably meant
 			return
-		case first.height() > second.height():
-			delete(n.table, given[1])
+		case first.Height() > second.Height():
+			delete(n.Table, given[1])
 			return
-		case first.height() < second.height():
-			delete(n.table, given[0])
+		case first.Height() < second.Height():
+			delete(n.Table, given[0])
 			return
 		}
-		c.found.Add(codeOneOf, second.keyPlace(), "%s has both %s", tableName(path), list(backquoted(given), "and")).
+		c.found.Add(codeOneOf, second.KeyPlace(), "%s has both %s", tableName(path), list(backquoted(given), "and")).
 			WithLabel("only one of %s can be given", list(group, "and")).
-			WithNote("`%s` is given at %s", given[0], first.keyPlace().Where()).WithHelp("remove one of them")
+			WithNote("`%s` is given at %s", given[0], first.KeyPlace().Where()).WithHelp("remove one of them")
 	}
 }
 
 // is reports n as of the wrong type unless ok.
-func (c *checker) is(n *node, path string, k *key, ok bool) bool {
+func (c *checker) is(n *Node, path string, k *key, ok bool) bool {
 	if ok {
 		return true
 	}
-	n.bad = true
-	d := c.found.Add(codeType, n.place(), "%s must be %s, but %s %s", k.subject(path), k.noun(), k.is(), describe(n)).
+	n.Bad = true
+	d := c.found.Add(codeType, n.Place(), "%s must be %s, but %s %s", k.subject(path), k.noun(), k.is(), describe(n)).
 		WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
 	help := remedy(n, path, k)
 	switch {
@@ -158,9 +158,9 @@ func (c *checker) is(n *node, path string, k *key, ok bool) bool {
 	return false
 }
 
-func (c *checker) misnamed(n *node, at diag.Span, subject, path, s string, k *key) {
-	n.bad = true
-	d := c.found.Add(codeName, at, "%s must consist of %s, but is %s", subject, k.form.says, show(s)).
+func (c *checker) misnamed(n *Node, at diag.Span, subject, path, s string, k *key) {
+	n.Bad = true
+	d := c.found.Add(codeName, at, "%s must consist of %s, but is %s", subject, k.form.says, Show(s)).
 		WithLabel("%s", k.form.says).WithNote("%s: %s", path, k.doc)
 	d.WithHelp("write %s", k.form.says)
 	if name := slugOf(s); k.form == slug && name != "" {
@@ -169,21 +169,21 @@ func (c *checker) misnamed(n *node, at diag.Span, subject, path, s string, k *ke
 }
 
 // remedy says how to write what was probably meant, or "".
-func remedy(n *node, path string, k *key) string {
-	s, isText := n.value.(string)
-	_, isBool := n.value.(bool)
+func remedy(n *Node, path string, k *key) string {
+	s, isText := n.Value.(string)
+	_, isBool := n.Value.(bool)
 	number := isNumber(n)
 	switch {
-	case k.kind == tables && n.table != nil:
+	case k.kind == tables && n.Table != nil:
 		return "write [[" + path + "]], with two brackets"
-	case k.kind == table && n.items != nil:
+	case k.kind == table && n.Items != nil:
 		return "write [" + path + "], with one bracket and only once"
 	case k.kind == table && isText && lookup(k.keys, "plugin") != nil:
-		return "write [" + path + "] and below it plugin = " + show(s)
+		return "write [" + path + "] and below it plugin = " + Show(s)
 	case k.kind == text && (isBool || number):
-		return "write it in quotes: \"" + show(n.value) + `"`
+		return "write it in quotes: \"" + Show(n.Value) + `"`
 	case k.kind == duration && number:
-		return "write the unit: \"" + show(n.value) + `s"`
+		return "write the unit: \"" + Show(n.Value) + `s"`
 	case k.kind == duration && isText:
 		return durationRemedy(s)
 	case k.kind == words && isText:
@@ -205,8 +205,8 @@ func durationRemedy(s string) string {
 }
 
 func numberRemedy(s string, k *key) string {
-	v, err := arithmetic(s)
-	if err != nil || k.kind == integer && v != math.Trunc(v) || k.kind != number && k.kind != integer && k.kind != numbers {
+	v, fault := Arithmetic(s)
+	if fault != nil || k.kind == integer && v != math.Trunc(v) || k.kind != number && k.kind != integer && k.kind != numbers {
 		return ""
 	}
 	if k.kind == integer && math.Abs(v) >= 1<<63 {
@@ -215,11 +215,11 @@ func numberRemedy(s string, k *key) string {
 	if _, err := strconv.ParseFloat(s, 64); err != nil {
 		return "arithmetic starts with an equals sign: \"=" + diag.Shorten(s) + `"`
 	}
-	return "write it without quotes: " + show(v)
+	return "write it without quotes: " + Show(v)
 }
 
-func isNumber(n *node) bool {
-	switch n.value.(type) {
+func isNumber(n *Node) bool {
+	switch n.Value.(type) {
 	case int64, float64:
 		return true
 	}

@@ -3,6 +3,7 @@ package workflow
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,85 +14,77 @@ import (
 
 const (
 	includeLayer = "include"
-	// maxFiles bounds how many files a workflow is read from.
+	// maxFiles bounds how many files are read for one.
 	maxFiles = 100
 )
 
-// reader reads a file and what it includes. The rank of a file is 0, that of
-// included ones less: a file is laid over what it includes, and of two that one
-// file includes the later one over the earlier.
-type reader struct {
-	found *diag.Findings
-	rank  int      // of the file read last
-	chain []string // absolute paths of the files that are being read, outermost first
+// File decodes text, which findings call name, and lays it over the files it includes,
+// whose relative paths start at the folder of name. The tree is nil when text itself
+// cannot be decoded. The rank of the file is 0, that of included ones is less: a file is
+// laid over what it includes, and of two that one file includes the later one over the
+// earlier.
+func (r *Reader) File(name string, text []byte) *Node {
+	r.rank = 0
+	return r.file(name, diag.FileLayer, text)
 }
 
-// file decodes src and lays it over what it includes. A finding about any of the
-// files is reported; the tree is nil when src itself cannot be decoded.
-func (r *reader) file(src *diag.Source) *node {
-	over := read(r.found, src)
+func (r *Reader) file(name, layer string, text []byte) *Node {
+	over := r.decode(diag.NewSource(name, layer, r.rank, strings.TrimPrefix(string(text), "\ufeff")))
 	if over == nil {
 		return nil
 	}
-	over.flatten()
-	list := over.table["include"]
-	delete(over.table, "include")
-	if list == nil {
-		return over
-	}
-	if (&checker{found: r.found}).value(list, "include", lookup(schema.keys, "include")); list.bad {
-		return over
-	}
-	r.chain = append(r.chain, absolute(src.File))
-	included := make([]*node, 0, len(list.items))
-	for _, item := range slices.Backward(list.items) { // so that ranks fall
-		if n := r.include(item); n != nil {
-			included = append(included, n)
+	files := r.Rule.Prepare(over)
+	r.chain = append(r.chain, Absolute(name))
+	layers := make([]*Node, 0, len(files)+1)
+	layers = append(layers, over)
+	for _, file := range slices.Backward(files) { // so that ranks fall
+		if n := r.include(file); n != nil {
+			layers = append(layers, n)
 		}
 	}
 	r.chain = r.chain[:len(r.chain)-1]
-	var root *node
-	for _, n := range slices.Backward(append([]*node{over}, included...)) {
-		root = merge(r.found, root, n, "")
+	var root *Node
+	for _, n := range slices.Backward(layers) {
+		root = Merge(r.Rule, root, n)
 	}
-	root.src, root.layer, root.mark = over.src, over.layer, over.mark // what is missing is missing there
+	root.src, root.layer, root.key, root.text = over.src, over.layer, over.key, over.text // what is missing is missing there
 	return root
 }
 
 // include reads the file that item, a string, names.
-func (r *reader) include(item *node) *node {
-	name := item.value.(string)
-	path := beside(item.src, name)
-	at := absolute(path)
+func (r *Reader) include(item *Node) *Node {
+	name := item.Value.(string)
+	path := beside(item.src.File, name)
 	switch {
-	case slices.Contains(r.chain, at):
-		r.found.Add(codeInclude, item.place(), "%s includes itself", show(name)).
+	case slices.Contains(r.chain, Absolute(path)):
+		r.Found.Add(CodeInclude, item.Place(), "%s includes itself", Show(name)).
 			WithLabel("is being read already").WithHelp("remove it, here or from one of the files between")
 		return nil
 	case -r.rank+1 >= maxFiles:
-		r.found.Add(codeTooLarge, item.place(), "the workflow is spread over more than %d files", maxFiles).
+		r.Found.Add(CodeTooLarge, item.Place(), "the %s is spread over more than %d files", r.Noun, maxFiles).
 			WithHelp("put what belongs together into one file")
 		return nil
 	}
 	r.rank--
-	text, err := readFile(path)
+	text, err := ReadFile(path)
 	if err != nil {
-		r.found.Add(codeUnreadable, item.place(), "cannot read the included file %s: %v", show(name), cause(err)).
+		r.Found.Add(CodeUnreadable, item.Place(), "cannot read the included file %s: %v", Show(name), err).
 			WithNote("it is looked for as %s", path).WithHelp("a relative path starts at the folder of the file that includes it")
 		return nil
 	}
-	return r.file(diag.NewSource(path, includeLayer, r.rank, strings.TrimPrefix(string(text), "\ufeff")))
+	return r.file(path, includeLayer, text)
 }
 
-// beside returns path, relative paths taken from the folder of src.
-func beside(src *diag.Source, path string) string {
+// beside returns path, which starts at the folder of file when it is relative.
+func beside(file, path string) string {
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path)
 	}
-	return filepath.Join(filepath.Dir(src.File), path)
+	return filepath.Join(filepath.Dir(file), path)
 }
 
-func absolute(path string) string {
+// Absolute returns path as an absolute one.
+func Absolute(path string) string {
 	abs, err := filepath.Abs(path)
 	if err != nil { // the working directory is gone
 		return filepath.Clean(path)
@@ -102,7 +95,17 @@ func absolute(path string) string {
 // errNotFile is the cause of a path that names a folder, a device or a pipe.
 var errNotFile = errors.New("is no regular file")
 
-// readFile reads no more than is needed to see that a file is too long.
+// ReadFile returns the text of a file. It reads no more than is needed to see that it is
+// too long. Its errors do not name the path.
+func ReadFile(path string) ([]byte, error) {
+	text, err := readFile(path)
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		err = e.Err
+	}
+	return text, err
+}
+
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {

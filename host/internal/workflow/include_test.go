@@ -84,11 +84,3 @@ func TestIncludeResolved(t *testing.T) {
 		}
 	}
 }
-
-func TestTooManyFiles(t *testing.T) {
-	many := "format = 1\ninclude = [" + strings.Repeat(`"testdata/include/base.toml", `, maxFiles) + "]\n"
-	_, found := Parse("many.toml", []byte(many), Options{})
-	if len(found) == 0 || found[0].Code != codeTooLarge {
-		t.Errorf("got %v", found.Text(false))
-	}
-}

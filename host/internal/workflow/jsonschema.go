@@ -37,7 +37,7 @@ func (g *generator) table(path string, t *key, partial bool) object {
 	var required []string
 	for i := range t.keys {
 		k := &t.keys[i]
-		properties[k.name] = g.described(dotted(path, k.name), k, partial)
+		properties[k.name] = g.described(Dotted(path, k.name), k, partial)
 		if k.required && !partial {
 			required = append(required, k.name)
 		}

@@ -26,16 +26,16 @@ func (w *Workflow) judge(found *diag.Findings) {
 }
 
 func (w *Workflow) judgeTime(found *diag.Findings) {
-	t, n := w.Time, w.root.table["time"]
+	t, n := w.Time, w.root.Table["time"]
 	if t.Cycles > 0 && t.BurnIn >= t.Cycles {
 		found.Add(codeConflict, w.At("time", "burn_in"), "`time.burn_in` must be less than `time.cycles`, %d, but is %d", t.Cycles, t.BurnIn).
 			WithLabel("nothing is left to average").WithNote("time.cycles is given at %s", w.At("time", "cycles").Where()).
 			WithHelp("lower burn_in, or raise cycles")
 	}
-	if n == nil || n.table == nil {
+	if n == nil || n.Table == nil {
 		return
 	}
-	if t.Unit == 0 && n.table["unit"] == nil && (!t.Start.Date.IsZero() || t.Window.Wall > 0) {
+	if t.Unit == 0 && n.Table["unit"] == nil && (!t.Start.Date.IsZero() || t.Window.Wall > 0) {
 		(&checker{found: found}).missing(n, "time", lookup(lookup(schema.keys, "time").keys, "unit"))
 	}
 }

@@ -75,12 +75,12 @@ func (k *key) under(name string) *key {
 }
 
 // law checks a table against the keys of the law it names.
-func (c *checker) law(n *node, path string, k *key) {
+func (c *checker) law(n *Node, path string, k *key) {
 	name := ""
-	if d := n.table["dist"]; d != nil {
-		name, _ = d.value.(string)
-	} else if base := c.base.at(path); base != nil {
-		name, _ = base.value.(string)
+	if d := n.Table["dist"]; d != nil {
+		name, _ = d.Value.(string)
+	} else if base := distAt(c.base, path); base != nil {
+		name, _ = base.Value.(string)
 	}
 	t := k.under(name)
 	c.foreign(n, path, t, k)
@@ -90,56 +90,56 @@ func (c *checker) law(n *node, path string, k *key) {
 // foreign looks at the keys of n that belong to another law of k than t. What is of
 // a lower layer than dist was meant for the law that dist has replaced, and is left
 // out; anything else is reported.
-func (c *checker) foreign(n *node, path string, t, k *key) {
-	d := n.table["dist"]
-	for _, name := range slices.Sorted(maps.Keys(n.table)) {
-		child := n.table[name]
+func (c *checker) foreign(n *Node, path string, t, k *key) {
+	d := n.Table["dist"]
+	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
+		child := n.Table[name]
 		if lookup(t.keys, name) != nil || lookup(k.under("").keys, name) == nil {
 			continue
 		}
-		if d != nil && !c.partial && child.height() < d.height() {
-			delete(n.table, name)
+		if d != nil && !c.partial && child.Height() < d.Height() {
+			delete(n.Table, name)
 			continue
 		}
-		child.bad = true
-		c.found.Add(codeUnknown, child.keyPlace(), "`%s` does not belong to the law of [%s]", name, path).
+		child.Bad = true
+		c.found.Add(codeUnknown, child.KeyPlace(), "`%s` does not belong to the law of [%s]", name, path).
 			WithLabel("not a key of this law").WithHelp("this law takes %s", list(backquoted(names(t.keys)), "and"))
 	}
 }
 
-// at returns the dist of the law at path, or nil.
-func (n *node) at(path string) *node {
+// distAt returns the dist of the law at path, or nil.
+func distAt(n *Node, path string) *Node {
 	for part := range strings.SplitSeq(path, ".") {
 		if n == nil {
 			return nil
 		}
-		n = n.table[part]
+		n = n.Table[part]
 	}
 	if n == nil {
 		return nil
 	}
-	return n.table["dist"]
+	return n.Table["dist"]
 }
 
 // byVariable checks a table of what one variable has, by variable.
-func (c *checker) byVariable(n *node, path string, k *key) {
-	for _, name := range slices.Sorted(maps.Keys(n.table)) {
-		child, one := n.table[name], *k
+func (c *checker) byVariable(n *Node, path string, k *key) {
+	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
+		child, one := n.Table[name], *k
 		one.def = nil
 		switch {
 		case k.kind == values:
 			one.kind = numbers
-		case child.items != nil:
+		case child.Items != nil:
 			one.kind, one.min = words, bound(1)
 		default:
 			one.kind, one.required = text, true
 		}
-		c.value(child, dotted(path, name), &one)
-		n.bad = n.bad || child.bad
+		c.value(child, Dotted(path, name), &one)
+		n.Bad = n.Bad || child.Bad
 	}
-	if len(n.table) == 0 {
-		n.bad = true
-		c.found.Add(codeRange, n.place(), "`%s` must not be empty", path).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).
+	if len(n.Table) == 0 {
+		n.Bad = true
+		c.found.Add(codeRange, n.Place(), "`%s` must not be empty", path).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).
 			WithHelp("name at least one variable, such as { x = 1.0 }")
 	}
 }

@@ -3,79 +3,77 @@ package workflow
 import (
 	"maps"
 	"slices"
-
-	"github.com/plume-da/plume/host/internal/diag"
 )
 
-// merge lays over on top of base and returns the result, which may share nodes
-// with both. Tables merge key by key. Arrays of tables that all have a label
-// merge by it, and a table over them is read as one by label: in
+// Rule is what putting trees together must know about the language they are in.
+type Rule interface {
+	// Prepare brings the tree of a file into the form in which trees merge. It takes out
+	// the names of the files that this one is laid over, strings, the lowest first.
+	Prepare(tree *Node) (files []*Node)
+	// Label returns the label of an item of an array of tables, or "".
+	Label(item *Node) string
+	// UnknownLabel reports that the array at path, whose items have the labels given, has
+	// no item for the one that is to be laid over it.
+	UnknownLabel(item *Node, path, label string, labels []string)
+}
+
+// Merge lays over on top of base and returns the result, which may share nodes with
+// both; base may be nil. Tables merge key by key. Arrays of tables that all have a
+// label merge by it, and a table over them is read as one by label: in
 // filter.enkf.size = 10, enkf is a label. All else is replaced.
-func merge(found *diag.Findings, base, over *node, path string) *node {
+func Merge(rule Rule, base, over *Node) *Node { return (&merger{rule}).merge(base, over, "") }
+
+type merger struct{ Rule }
+
+func (m *merger) merge(base, over *Node, path string) *Node {
 	switch {
 	case base == nil:
 		return over
-	case base.table != nil && over.table != nil:
-		for name, child := range over.table {
-			base.table[name] = merge(found, base.table[name], child, dotted(path, name))
+	case base.Table != nil && over.Table != nil:
+		for name, child := range over.Table {
+			base.Table[name] = m.merge(base.Table[name], child, Dotted(path, name))
 		}
 		return base
-	case base.labelled() && over.labelled():
-		mergeItems(found, base, over, path)
+	case m.labelled(base) && m.labelled(over):
+		for _, item := range over.Items {
+			if label := m.Label(item); !m.mergeItem(base, item, path, label) {
+				base.Items = append(base.Items, item)
+			}
+		}
 		return base
-	case base.labelled() && over.table != nil:
-		mergeByLabel(found, base, over, path)
+	case m.labelled(base) && over.Table != nil:
+		m.mergeByLabel(base, over, path)
 		return base
 	}
 	return over
 }
 
-func mergeItems(found *diag.Findings, base, over *node, path string) {
-	for _, item := range over.items {
-		label := item.label()
-		i := slices.IndexFunc(base.items, func(b *node) bool { return b.label() == label })
-		if i < 0 {
-			base.items = append(base.items, item)
+// mergeByLabel lays the values of a table over the items of an array with their labels.
+func (m *merger) mergeByLabel(base, over *Node, path string) {
+	for _, label := range slices.Sorted(maps.Keys(over.Table)) {
+		item := over.Table[label]
+		if item.Bad || m.mergeItem(base, item, path, label) {
 			continue
 		}
-		base.items[i] = merge(found, base.items[i], item, dotted(path, label))
+		labels := make([]string, len(base.Items))
+		for i, b := range base.Items {
+			labels[i] = m.Label(b)
+		}
+		m.UnknownLabel(item, path, label, labels)
 	}
 }
 
-func mergeByLabel(found *diag.Findings, base, over *node, path string) {
-	for _, label := range slices.Sorted(maps.Keys(over.table)) {
-		item := over.table[label]
-		i := slices.IndexFunc(base.items, func(b *node) bool { return b.label() == label })
-		if item.bad {
-			continue
-		}
-		if i < 0 {
-			unknownLabel(found, item.keyPlace(), path, label, base.labels())
-			continue
-		}
-		base.items[i] = merge(found, base.items[i], item, dotted(path, label))
+// mergeItem lays item over the one of an array with a label, if there is one.
+func (m *merger) mergeItem(base, item *Node, path, label string) bool {
+	i := slices.IndexFunc(base.Items, func(b *Node) bool { return m.Label(b) == label })
+	if i < 0 {
+		return false
 	}
+	base.Items[i] = m.merge(base.Items[i], item, Dotted(path, label))
+	return true
 }
 
-// labels returns the labels of the items of n, which may be nil.
-func (n *node) labels() []string {
-	var out []string
-	if n == nil {
-		return nil
-	}
-	for _, item := range n.items {
-		out = append(out, item.label())
-	}
-	return out
-}
-
-// unknownLabel reports a label nothing has.
-func unknownLabel(found *diag.Findings, at diag.Span, path, label string, labels []string) {
-	d := found.Add(codeReference, at, "there is no %s with the label %s", path, show(label))
-	if meant := diag.Suggest(label, labels); meant != "" {
-		d.WithLabel("did you mean `%s`?", meant)
-	}
-	if len(labels) > 0 {
-		d.WithHelp("labels: %s", list(labels, "and"))
-	}
+// labelled says whether n is an array of tables that all have a label.
+func (m *merger) labelled(n *Node) bool {
+	return len(n.Items) > 0 && !slices.ContainsFunc(n.Items, func(item *Node) bool { return m.Label(item) == "" })
 }

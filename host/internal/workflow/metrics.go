@@ -32,7 +32,7 @@ func (w *Workflow) Metrics() []string {
 func (w *Workflow) judgeMetrics(found *diag.Findings) {
 	all := w.Metrics()
 	unknown := func(at diag.Span, name string) {
-		d := found.Add(codeReference, at, "there is no score %s", show(name)).WithHelp("scores: %s", list(all, "and"))
+		d := found.Add(codeReference, at, "there is no score %s", Show(name)).WithHelp("scores: %s", list(all, "and"))
 		if meant := diag.Suggest(name, all); meant != "" {
 			d.WithLabel("did you mean %q?", meant)
 		}

@@ -2,140 +2,132 @@ package workflow
 
 import (
 	"math"
-	"slices"
 
 	"github.com/plume-da/plume/host/internal/diag"
 )
 
-// node is a value with its place in the text. Exactly one of value, table and
-// items is set; an empty list has items that are not nil.
-type node struct {
-	value any // bool, int64, float64, string, time.Time; after the check also time.Duration
-	table map[string]*node
-	items []*node
+// Node is a value with its place in the text. At most one of Value, Table and Items
+// is set; an empty list has Items that are not nil.
+type Node struct {
+	Value any // bool, int64, float64, string or time.Time, as decoded
+	Table map[string]*Node
+	Items []*Node
+	Bad   bool // a finding about it has been reported
 
-	src   *diag.Source // nil for a default that was filled in
-	layer string
-	mark  *mark
-	bad   bool // a finding about it has been reported
-	axis  bool // a value of an axis, which stands over all else
+	src       *diag.Source // nil: it is in no text, such as a default
+	layer     string
+	key, text span // of a table with a header, text is the header
+	top       bool // it stands over all layers
 }
 
-// clone returns a copy of n and all below it.
-func (n *node) clone() *node {
+// newNode puts the decoded values and their positions into one tree.
+func newNode(value any, m *mark, src *diag.Source) *Node {
+	n := &Node{src: src, layer: src.Layer, key: m.key, text: m.value}
+	switch v := value.(type) {
+	case map[string]any:
+		n.Table = make(map[string]*Node, len(v))
+		for name, child := range v {
+			n.Table[name] = newNode(child, m.child(name), src)
+		}
+	case []map[string]any:
+		n.Items = newItems(v, m, src)
+	case []any:
+		n.Items = newItems(v, m, src)
+	default:
+		n.Value = v
+	}
+	return n
+}
+
+func newItems[T any](list []T, m *mark, src *diag.Source) []*Node {
+	items := make([]*Node, len(list))
+	for i, v := range list {
+		items[i] = newNode(v, m.item(i), src)
+	}
+	return items
+}
+
+// Clone returns a copy of n and all below it.
+func (n *Node) Clone() *Node {
 	c := *n
-	if n.table != nil {
-		c.table = make(map[string]*node, len(n.table))
-		for name, child := range n.table {
-			c.table[name] = child.clone()
+	if n.Table != nil {
+		c.Table = make(map[string]*Node, len(n.Table))
+		for name, child := range n.Table {
+			c.Table[name] = child.Clone()
 		}
 	}
-	if n.items != nil {
-		c.items = make([]*node, len(n.items))
-		for i, item := range n.items {
-			c.items[i] = item.clone()
+	if n.Items != nil {
+		c.Items = make([]*Node, len(n.Items))
+		for i, item := range n.Items {
+			c.Items[i] = item.Clone()
 		}
 	}
 	return &c
 }
 
-// join puts the decoded values and their positions into one tree.
-func join(value any, m *mark, src *diag.Source) *node {
-	n := &node{src: src, layer: src.Layer, mark: m}
-	switch v := value.(type) {
-	case map[string]any:
-		n.table = make(map[string]*node, len(v))
-		for name, child := range v {
-			n.table[name] = join(child, m.child(name), src)
-		}
-	case []map[string]any:
-		n.items = make([]*node, len(v))
-		for i, child := range v {
-			n.items[i] = join(child, m.item(i), src)
-		}
-	case []any:
-		n.items = make([]*node, len(v))
-		for i, child := range v {
-			n.items[i] = join(child, m.item(i), src)
-		}
-	default:
-		n.value = v
-	}
-	return n
+// Wrap returns a table that holds child alone, at the place of n.
+func (n *Node) Wrap(name string, child *Node) *Node {
+	w := n.bare()
+	w.Table = map[string]*Node{name: child}
+	return w
 }
 
-// child returns the mark of a key. A mark that is not there is a bug of the
-// scanner; the position of the table is then the best there is.
-func (m *mark) child(name string) *mark {
-	if c := m.table[name]; c != nil {
-		return c
-	}
-	return m
+// Listed returns a list with n as its only item, at the place of n.
+func (n *Node) Listed() *Node {
+	l := n.bare()
+	l.Items, l.Bad = []*Node{n}, n.Bad
+	return l
 }
 
-func (m *mark) item(i int) *mark {
-	if i < len(m.items) {
-		return m.items[i]
-	}
-	return m
+// bare returns nothing, at the place of n.
+func (n *Node) bare() *Node {
+	return &Node{src: n.src, layer: n.layer, key: n.key, text: n.text}
 }
 
-// relayer says which layer n and all below it come from.
-func (n *node) relayer(layer string) {
+// Pick returns a copy of item i of a list as a value of its own, which has the key of
+// the list and stands over all layers.
+func (n *Node) Pick(i int) *Node {
+	c := n.Items[i].Clone()
+	c.key, c.top = n.key, true
+	return c
+}
+
+// SetLayer says which layer n and all below it belong to.
+func (n *Node) SetLayer(layer string) {
 	n.layer = layer
-	for _, c := range n.table {
-		c.relayer(layer)
+	for _, c := range n.Table {
+		c.SetLayer(layer)
 	}
-	for _, c := range n.items {
-		c.relayer(layer)
+	for _, c := range n.Items {
+		c.SetLayer(layer)
 	}
 }
 
-// alone returns an array of tables with n as its only item.
-func (n *node) alone() *node {
-	return &node{items: []*node{n}, src: n.src, layer: n.layer, mark: n.mark, bad: n.bad}
-}
-
-// real says whether n, a workflow, has observations from a file.
-func (n *node) real() bool {
-	o := n.table["observations"]
-	if o == nil {
-		return false
+// Height returns how high n lies over other layers: included files, the file,
+// layers that were set by [Node.SetLayer] in the same order, then values of the command
+// line, then what was picked.
+func (n *Node) Height() int {
+	switch {
+	case n.top:
+		return math.MaxInt
+	case n.src.Rank <= 0 && n.layer == n.src.Layer:
+		return n.src.Rank
 	}
-	return slices.ContainsFunc(append(o.items, o), func(s *node) bool { return s.table["file"] != nil })
+	return maxFiles + n.src.Rank
 }
 
-// label returns the label of an item of an array of tables, or "".
-func (n *node) label() string {
-	if c := n.table["label"]; c != nil {
-		s, _ := c.value.(string)
-		return s
-	}
-	return ""
-}
-
-// labelled says whether n is an array of tables that all have a label.
-func (n *node) labelled() bool {
-	for _, c := range n.items {
-		if c.label() == "" {
-			return false
-		}
-	}
-	return len(n.items) > 0
-}
-
-// find returns the node a path leads to, or the last one on the way that is
-// written in the text; exact says which.
-func (n *node) find(path []any) (found *node, exact bool) {
+// Find returns the node a path of keys and of indices from 0 leads to, or the last
+// one on the way that is written in the text; exact says which.
+func (n *Node) Find(path []any) (found *Node, exact bool) {
 	found = n
 	for i, step := range path {
-		var next *node
+		var next *Node
 		switch step := step.(type) {
 		case string:
-			next = n.table[step]
+			next = n.Table[step]
 		case int:
-			if step >= 0 && step < len(n.items) {
-				next = n.items[step]
+			if step >= 0 && step < len(n.Items) {
+				next = n.Items[step]
 			}
 		}
 		if next == nil {
@@ -149,60 +141,52 @@ func (n *node) find(path []any) (found *node, exact bool) {
 	return found, exact || len(path) == 0
 }
 
-// place returns where the value is.
-func (n *node) place() diag.Span { return n.located(n.mark.value) }
+// File returns the name of the file n is written in; empty for one of the command line.
+func (n *Node) File() string { return n.src.File }
 
-// keyPlace returns where the key is.
-func (n *node) keyPlace() diag.Span { return n.located(n.mark.key) }
+// Place returns where the value is; of a table with a header, the header.
+func (n *Node) Place() diag.Span { return n.located(n.text) }
 
-// located returns the place of a part of the text n comes from, in the layer of n.
-func (n *node) located(s span) diag.Span {
+// KeyPlace returns where the key is.
+func (n *Node) KeyPlace() diag.Span { return n.located(n.key) }
+
+// Inside returns the place of the byte at offset of a string whose value is text.
+func (n *Node) Inside(text string, offset int) diag.Span {
+	raw := n.src.Text[n.text.start:n.text.end]
+	if len(raw) == len(text)+2 && raw[1:len(raw)-1] == text { // without escapes
+		start := n.text.start + 1 + offset
+		return n.located(span{start, start + 1})
+	}
+	return n.Place()
+}
+
+// located returns the place of a part of the text, in the layer of n.
+func (n *Node) located(s span) diag.Span {
 	at := s.in(n.src)
 	at.Layer = n.layer
 	return at
 }
 
-// height returns how high the layer of n lies over the others: included files,
-// the file, profiles in the same order, then each --set.
-func (n *node) height() int {
-	if n.axis {
-		return math.MaxInt
-	}
-	if n.src.Rank <= 0 && n.layer == n.src.Layer {
-		return n.src.Rank
-	}
-	return maxFiles + n.src.Rank
-}
-
-// inside returns the place of the byte at offset of a string.
-func (n *node) inside(text string, offset int) diag.Span {
-	v := n.mark.value
-	raw := n.src.Text[v.start:v.end]
-	if len(raw) == len(text)+2 && raw[1:len(raw)-1] == text { // without escapes
-		return n.located(span{v.start + 1 + offset, v.start + 2 + offset})
-	}
-	return n.place()
-}
-
-// plain returns n as plain Go values.
-func (n *node) plain() any {
+// Plain returns n as plain Go values.
+func (n *Node) Plain() any {
 	switch {
-	case n.table != nil:
-		return n.plainTable()
-	case n.items != nil:
-		list := make([]any, len(n.items))
-		for i, c := range n.items {
-			list[i] = c.plain()
+	case n.Table != nil:
+		return n.PlainTable()
+	case n.Items != nil:
+		list := make([]any, len(n.Items))
+		for i, c := range n.Items {
+			list[i] = c.Plain()
 		}
 		return list
 	}
-	return n.value
+	return n.Value
 }
 
-func (n *node) plainTable() map[string]any {
-	table := make(map[string]any, len(n.table))
-	for name, c := range n.table {
-		table[name] = c.plain()
+// PlainTable returns a table as plain Go values.
+func (n *Node) PlainTable() map[string]any {
+	table := make(map[string]any, len(n.Table))
+	for name, c := range n.Table {
+		table[name] = c.Plain()
 	}
 	return table
 }

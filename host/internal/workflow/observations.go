@@ -169,13 +169,13 @@ var fileKeys = []string{"delimiter", "comment", "time", "long", "missing", "loca
 func (w *Workflow) judgeObservations(found *diag.Findings) {
 	seen := map[string]int{}
 	for i := range w.Observations {
-		o, n := &w.Observations[i], w.root.table["observations"].items[i]
+		o, n := &w.Observations[i], w.root.Table["observations"].Items[i]
 		if first, taken := seen[o.Label]; taken && o.Label != "" {
 			found.Add(codeDuplicate, w.At("observations", i, "label"), "two streams have the label %q", o.Label).WithLabel("the second one").
 				WithNote("the first one is at %s", w.At("observations", first, "label").Where()).WithHelp("choose another label")
 		}
 		seen[o.Label] = i
-		if len(w.Observations) > 1 && n.table["label"] == nil {
+		if len(w.Observations) > 1 && n.Table["label"] == nil {
 			(&checker{found: found}).missing(n, "observations", lookup(observationKeys, "label"))
 		}
 		if o.File == "" {
@@ -189,9 +189,9 @@ func (w *Workflow) judgeObservations(found *diag.Findings) {
 
 // judgeSimulated is for a stream whose observations are made of the truth.
 func (w *Workflow) judgeSimulated(found *diag.Findings, i int) {
-	o, n := &w.Observations[i], w.root.table["observations"].items[i]
+	o, n := &w.Observations[i], w.root.Table["observations"].Items[i]
 	for _, name := range fileKeys {
-		if n.table[name] != nil && !n.bad {
+		if n.Table[name] != nil && !n.Bad {
 			found.Add(codeConflict, w.KeyAt("observations", i, name), "`%s` is about a file, but the stream has none", name).
 				WithLabel("only with file").WithHelp("add file = ..., or remove `%s`", name)
 		}
@@ -208,21 +208,21 @@ func (w *Workflow) judgeSimulated(found *diag.Findings, i int) {
 
 // judgeFile is for a stream with a file.
 func (w *Workflow) judgeFile(found *diag.Findings, i int) {
-	o, n := &w.Observations[i], w.root.table["observations"].items[i]
-	if n.table["time"] == nil {
-		found.Add(codeMissing, n.place(), "a stream with a file needs `time`").WithLabel("time is missing").
+	o, n := &w.Observations[i], w.root.Table["observations"].Items[i]
+	if n.Table["time"] == nil {
+		found.Add(codeMissing, n.Place(), "a stream with a file needs `time`").WithLabel("time is missing").
 			WithHelp("add time = { column = \"time\" }")
 	}
 	for _, name := range []string{"every", "offset"} {
-		if n.table[name] != nil {
+		if n.Table[name] != nil {
 			found.Add(codeConflict, w.KeyAt("observations", i, name), "`%s` is for observations of the truth; a file says itself when there are any", name).
 				WithLabel("not with file").WithHelp("remove `%s`", name)
 		}
 	}
 	for _, name := range []string{"delimiter", "comment"} {
 		value := map[string]string{"delimiter": o.Delimiter, "comment": o.Comment}[name]
-		if n.table[name] != nil && (len(value) != 1 || strings.ContainsAny(value, "\"\r\n")) {
-			found.Add(codeRange, w.At("observations", i, name), "`%s` must be one ASCII character, but is %s", name, show(value)).WithLabel("one character").WithHelp("write one such as \";\"")
+		if n.Table[name] != nil && (len(value) != 1 || strings.ContainsAny(value, "\"\r\n")) {
+			found.Add(codeRange, w.At("observations", i, name), "`%s` must be one ASCII character, but is %s", name, Show(value)).WithLabel("one character").WithHelp("write one such as \";\"")
 		}
 	}
 	for j, m := range o.Map {
@@ -231,7 +231,7 @@ func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 		}
 	}
 	if _, err := time.LoadLocation(o.Time.Timezone); err != nil || o.Time.Timezone == "Local" {
-		found.Add(codeChoice, w.At("observations", i, "time", "timezone"), "there is no time zone %s", show(o.Time.Timezone)).
+		found.Add(codeChoice, w.At("observations", i, "time", "timezone"), "there is no time zone %s", Show(o.Time.Timezone)).
 			WithLabel("an IANA name").WithHelp("write a name such as Europe/Oslo, or UTC")
 	}
 	if o.Time.Calendar != "standard" && o.Time.Timezone != "" && o.Time.Timezone != "UTC" {
@@ -239,7 +239,7 @@ func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 			WithLabel("no clock shows them").WithHelp("remove timezone")
 	}
 	if h := o.HoldOut; h != nil && h.Fraction >= 1 {
-		found.Add(codeRange, w.At("observations", i, "hold_out", "fraction"), "`fraction` must be below 1, but is %s", show(h.Fraction)).WithLabel("below 1").WithHelp("write a share such as 0.1")
+		found.Add(codeRange, w.At("observations", i, "hold_out", "fraction"), "`fraction` must be below 1, but is %s", Show(h.Fraction)).WithLabel("below 1").WithHelp("write a share such as 0.1")
 	}
 }
 

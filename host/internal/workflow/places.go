@@ -10,23 +10,23 @@ import (
 // as At("filter", 2, "params", "inflation"). Of a table it is its header. What is
 // not written in the text is looked for in the table that would hold it.
 func (w *Workflow) At(path ...any) diag.Span {
-	n, _ := w.root.find(path)
-	return n.place()
+	n, _ := w.root.Find(path)
+	return n.Place()
 }
 
 // KeyAt returns the place of a key; see [Workflow.At].
 func (w *Workflow) KeyAt(path ...any) diag.Span {
-	n, exact := w.root.find(path)
+	n, exact := w.root.Find(path)
 	if !exact {
-		return n.place()
+		return n.Place()
 	}
-	return n.keyPlace()
+	return n.KeyPlace()
 }
 
 // bad says whether the value at path has a finding of its own.
 func (w *Workflow) bad(path ...any) bool {
-	n, exact := w.root.find(path)
-	return exact && n.bad
+	n, exact := w.root.Find(path)
+	return exact && n.Bad
 }
 
 // resolve returns the file that stands at a place in the workflow as an absolute
@@ -50,10 +50,10 @@ func (w *Workflow) ModelDir() string {
 // folder returns the folder, absolute, that relative paths at a place start at:
 // that of the file the value is written in, or of the workflow for a --set.
 func (w *Workflow) folder(place ...any) string {
-	n, _ := w.root.find(place)
-	file := n.src.File
+	n, _ := w.root.Find(place)
+	file := n.File()
 	if file == "" {
 		file = w.File
 	}
-	return absolute(filepath.Dir(file))
+	return Absolute(filepath.Dir(file))
 }

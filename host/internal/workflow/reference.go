@@ -44,7 +44,7 @@ func reference(b *strings.Builder, path string, t *key) {
 	rows(b, t.keys)
 	for i := range t.keys {
 		k := &t.keys[i]
-		full := dotted(path, k.name)
+		full := Dotted(path, k.name)
 		switch {
 		case len(k.laws) > 0:
 			fmt.Fprintf(b, "\n### %s\n\n%s.\n", full, sentence(k.doc))
@@ -87,7 +87,7 @@ func rows(b *strings.Builder, keys []key) {
 		case k.twin:
 			def = "required in a twin experiment"
 		case k.def != nil:
-			def = "`" + show(k.def) + "`"
+			def = "`" + Show(k.def) + "`"
 		}
 		example := k.example
 		if example != "" {
@@ -109,11 +109,11 @@ func Keys() map[string][]string {
 	var walk func(path string, keys []key)
 	walk = func(path string, keys []key) {
 		for _, k := range keys {
-			full := dotted(path, k.name)
+			full := Dotted(path, k.name)
 			out[full] = k.choices
 			walk(full, k.keys)
 			for _, l := range k.laws {
-				out[dotted(full, "dist")] = append(out[dotted(full, "dist")], l.name)
+				out[Dotted(full, "dist")] = append(out[Dotted(full, "dist")], l.name)
 				walk(full, l.keys)
 			}
 		}

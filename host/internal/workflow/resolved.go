@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/BurntSushi/toml"
 )
 
 // Resolved returns w as a workflow file: every default filled in, profile and
@@ -19,14 +17,14 @@ func (w *Workflow) Resolved() ([]byte, error) {
 		w = w.withoutDerived()
 	}
 	w = w.withPaths()
-	b := bytes.NewBufferString("# The workflow as it was run: every default filled in.\n\n")
-	if err := encode(b, w); err != nil {
+	text, err := Encode(w)
+	if err != nil {
 		return nil, fmt.Errorf("resolved workflow: %w", err)
 	}
 	if len(w.Observations) == 1 && w.Observations[0].Label == "" {
-		return bytes.Replace(b.Bytes(), []byte("\n[[observations]]\n"), []byte("\n[observations]\n"), 1), nil
+		text = bytes.Replace(text, []byte("\n[[observations]]\n"), []byte("\n[observations]\n"), 1)
 	}
-	return b.Bytes(), nil
+	return append([]byte("# The workflow as it was run: every default filled in.\n\n"), text...), nil
 }
 
 // withPaths returns a copy of w whose files of observations are named by absolute
@@ -48,45 +46,39 @@ func (w *Workflow) withoutDerived() *Workflow {
 	c := *w
 	c.Filters = slices.Clone(w.Filters)
 	for i := range c.Filters {
-		if _, given := w.root.find([]any{"filter", i, "size"}); !given {
+		if _, given := w.root.Find([]any{"filter", i, "size"}); !given {
 			c.Filters[i].Size = 0
 		}
 	}
-	if _, given := w.root.find([]any{"reference", "store"}); w.Reference != nil && !given {
+	if _, given := w.root.Find([]any{"reference", "store"}); w.Reference != nil && !given {
 		r := *w.Reference
 		r.Store, c.Reference = 0, &r
 	}
 	return &c
 }
 
-func encode(b *bytes.Buffer, v any) error {
-	e := toml.NewEncoder(b)
-	e.Indent = ""
-	return e.Encode(v)
-}
-
 // MarshalTOML writes one value as a number and several as a list.
 func (n Numbers) MarshalTOML() ([]byte, error) {
 	if len(n) == 1 {
-		return inline(n[0])
+		return Inline(n[0])
 	}
-	return inline([]float64(n))
+	return Inline([]float64(n))
 }
 
 // MarshalTOML writes m as a number, or as a date.
 func (m Moment) MarshalTOML() ([]byte, error) {
 	if m.Date.IsZero() {
-		return inline(m.Model)
+		return Inline(m.Model)
 	}
-	return inline(m.Date)
+	return Inline(m.Date)
 }
 
 // MarshalTOML writes e as a number, or as a duration.
 func (e Extent) MarshalTOML() ([]byte, error) {
 	if e.Wall == 0 {
-		return inline(e.Model)
+		return Inline(e.Model)
 	}
-	return inline(e.Wall)
+	return Inline(e.Wall)
 }
 
 // MarshalTOML writes v as a number, a list, or a table on one line.
@@ -100,7 +92,7 @@ func (v Values) MarshalTOML() ([]byte, error) {
 // MarshalTOML writes s as a list of numbers, or as a table on one line.
 func (s Start) MarshalTOML() ([]byte, error) {
 	if s.Dist == "" {
-		return inline([]float64(s.Mean.List))
+		return Inline([]float64(s.Mean.List))
 	}
 	given := map[string]any{"dist": s.Dist}
 	for name, v := range map[string]Values{"mean": s.Mean, "median": s.Median, "sd": s.SD, "low": s.Low, "high": s.High} {
@@ -133,26 +125,17 @@ func (c columnNames) MarshalTOML() ([]byte, error) {
 func inlineTable(keys []string, value func(string) any) ([]byte, error) {
 	var parts []string
 	for _, k := range keys {
-		v, err := inline(value(k))
+		v, err := Inline(value(k))
 		if err != nil {
 			return nil, err
 		}
 		name := []byte(k)
 		if !slug.rule.MatchString(k) {
-			if name, err = inline(k); err != nil { // in quotes
+			if name, err = Inline(k); err != nil { // in quotes
 				return nil, err
 			}
 		}
 		parts = append(parts, fmt.Sprintf("%s = %s", name, v))
 	}
 	return fmt.Appendf(nil, "{ %s }", strings.Join(parts, ", ")), nil
-}
-
-// inline returns v as it stands after a key.
-func inline(v any) ([]byte, error) {
-	var b bytes.Buffer
-	if err := encode(&b, map[string]any{"v": v}); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSpace(bytes.TrimPrefix(b.Bytes(), []byte("v = "))), nil
 }

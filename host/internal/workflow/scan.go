@@ -9,7 +9,7 @@ import (
 )
 
 // maxDepth bounds how deep tables and lists may nest, so that nothing that walks
-// a workflow can run out of stack.
+// a tree can run out of stack.
 const maxDepth = 48
 
 // span is a part of a text, in bytes.
@@ -25,6 +25,22 @@ type mark struct {
 	table map[string]*mark
 	items []*mark
 	named bool // by a header or a value, not only on the way to one
+}
+
+// child returns the mark of a key. A mark that is not there is a bug of the
+// scanner; the position of the table is then the best there is.
+func (m *mark) child(name string) *mark {
+	if c := m.table[name]; c != nil {
+		return c
+	}
+	return m
+}
+
+func (m *mark) item(i int) *mark {
+	if i < len(m.items) {
+		return m.items[i]
+	}
+	return m
 }
 
 // repeat is a key that is defined a second time.

@@ -98,7 +98,7 @@ var sweepable = []string{"time", "model", "truth", "observations", "ensemble", "
 type axis struct {
 	key    string
 	filter string // label of the filter it concerns; empty: all
-	list   *node
+	list   *Node
 }
 
 // combination is an index into the values of every axis.
@@ -106,7 +106,7 @@ type combination []int
 
 // expand makes the settings of w. given is its tree before defaults were filled
 // in, so that every value is judged as though it stood in the file.
-func (w *Workflow) expand(given *node) diag.Findings {
+func (w *Workflow) expand(given *Node) diag.Findings {
 	var found diag.Findings
 	common, own := w.axes(&found)
 	w.judgeExclude(&found)
@@ -114,10 +114,10 @@ func (w *Workflow) expand(given *node) diag.Findings {
 		return found
 	}
 	if n := w.countTrials(common, own); n > maxTrials {
-		found.Add(codeTooLarge, w.KeyAt("sweep"), "the sweep has %d trials; plume runs at most %d", n, maxTrials).WithHelp("shorten the axes, or split the sweep")
+		found.Add(CodeTooLarge, w.KeyAt("sweep"), "the sweep has %d trials; plume runs at most %d", n, maxTrials).WithHelp("shorten the axes, or split the sweep")
 		return found
 	}
-	delete(given.table, "sweep") // every setting would hold all values of all others
+	delete(given.Table, "sweep") // every setting would hold all values of all others
 	for c := range combinations(common) {
 		shared, values := w.with(given, common, c, &found)
 		s := Setting{Workflow: shared}
@@ -137,7 +137,7 @@ func (w *Workflow) expand(given *node) diag.Findings {
 }
 
 // variants adds those of filter i to s.
-func (w *Workflow) variants(s *Setting, i int, given *node, common []axis, c combination, own []axis, shared map[string]any, found *diag.Findings) {
+func (w *Workflow) variants(s *Setting, i int, given *Node, common []axis, c combination, own []axis, shared map[string]any, found *diag.Findings) {
 	if len(own) == 0 {
 		if !w.excluded(shared) {
 			s.Variants = append(s.Variants, Variant{s.Workflow, i, shared})
@@ -156,13 +156,13 @@ func (w *Workflow) variants(s *Setting, i int, given *node, common []axis, c com
 func (w *Workflow) axes(found *diag.Findings) (common []axis, own map[string][]axis) {
 	own = map[string][]axis{}
 	for _, key := range w.Axes() {
-		list, _ := w.root.find([]any{"sweep", "axes", key})
+		list, _ := w.root.Find([]any{"sweep", "axes", key})
 		a := axis{key: key, list: list}
 		if a.judge(found); strings.HasPrefix(key, "filter.") {
 			a.filter = strings.Split(key, ".")[1]
 			own[a.filter] = append(own[a.filter], a)
 			if labels := w.Labels(); !slices.Contains(labels, a.filter) {
-				unknownLabel(found, list.keyPlace(), "filter", a.filter, labels)
+				unknownLabel(found, list.KeyPlace(), "filter", a.filter, labels)
 			}
 			continue
 		}
@@ -179,14 +179,14 @@ func (a axis) judge(found *diag.Findings) {
 	}
 	good := slices.Contains(sweepable, parts[0]) && len(parts) >= atLeast && !slices.Contains(parts, "") && parts[len(parts)-1] != "label"
 	if !good && a.key != "experiment.seed" {
-		found.Add(codeUnknown, a.list.keyPlace(), "`%s` cannot be an axis", diag.Shorten(a.key)).WithLabel("no key of an axis").
+		found.Add(codeUnknown, a.list.KeyPlace(), "`%s` cannot be an axis", diag.Shorten(a.key)).WithLabel("no key of an axis").
 			WithHelp("an axis is a key such as ensemble.size, model.params.NAME or filter.LABEL.params.NAME")
 	}
-	for i, item := range a.list.items {
-		for _, other := range a.list.items[:i] {
-			if same(item.plain(), other.plain()) {
-				found.Add(codeDuplicate, item.place(), "`%s` has the value %s twice", a.key, showValue(item.plain())).WithLabel("the second one").
-					WithNote("the first one is at %s", other.place().Where()).WithHelp("remove one of them")
+	for i, item := range a.list.Items {
+		for _, other := range a.list.Items[:i] {
+			if same(item.Plain(), other.Plain()) {
+				found.Add(codeDuplicate, item.Place(), "`%s` has the value %s twice", a.key, showValue(item.Plain())).WithLabel("the second one").
+					WithNote("the first one is at %s", other.Place().Where()).WithHelp("remove one of them")
 			}
 		}
 	}
@@ -219,7 +219,7 @@ func (w *Workflow) countTrials(common []axis, own map[string][]axis) int {
 	product := func(axes []axis) int {
 		n := 1
 		for _, a := range axes {
-			n = min(n*len(a.list.items), maxTrials+1)
+			n = min(n*len(a.list.Items), maxTrials+1)
 		}
 		return n
 	}
@@ -243,7 +243,7 @@ func combinations(axes []axis) func(yield func(combination) bool) {
 			}
 			i := len(axes) - 1
 			for ; i >= 0; i-- {
-				if c[i]++; c[i] < len(axes[i].list.items) {
+				if c[i]++; c[i] < len(axes[i].list.Items) {
 					break
 				}
 				c[i] = 0
@@ -257,32 +257,30 @@ func combinations(axes []axis) func(yield func(combination) bool) {
 
 // with returns the workflow of given with one combination of values in it, and
 // the values as they are taken.
-func (w *Workflow) with(given *node, axes []axis, c combination, found *diag.Findings) (*Workflow, map[string]any) {
-	root := given.clone()
-	leaves := make([]*node, len(axes))
+func (w *Workflow) with(given *Node, axes []axis, c combination, found *diag.Findings) (*Workflow, map[string]any) {
+	root := given.Clone()
+	leaves := make([]*Node, len(axes))
 	for i, a := range axes {
-		var over *node
+		var over *Node
 		over, leaves[i] = a.overlay(c[i])
-		merge(found, root, over, "")
+		Merge(rule{found}, root, over)
 	}
 	v := build(found, root, w.File, w.Profile)
 	v.Sweep = w.Sweep
 	values := make(map[string]any, len(axes))
 	for i, a := range axes {
-		values[a.key] = leaves[i].plain()
+		values[a.key] = leaves[i].Plain()
 	}
 	return v, values
 }
 
 // overlay returns a tree that holds the value with index i alone, and that value.
 // Findings about it are shown in the list of values.
-func (a axis) overlay(i int) (root, leaf *node) {
-	item := a.list.items[i]
-	leaf = item.clone()
-	leaf.axis, leaf.mark = true, &mark{key: a.list.mark.key, value: item.mark.value, table: item.mark.table, items: item.mark.items}
+func (a axis) overlay(i int) (root, leaf *Node) {
+	leaf = a.list.Pick(i)
 	root = leaf
 	for _, name := range slices.Backward(strings.Split(a.key, ".")) {
-		root = &node{table: map[string]*node{name: root}, src: a.list.src, layer: a.list.layer, mark: a.list.mark}
+		root = a.list.Wrap(name, root)
 	}
 	return root, leaf
 }
@@ -313,7 +311,7 @@ func same(a, b any) bool {
 }
 
 func showValue(v any) string {
-	if text, err := inline(v); err == nil {
+	if text, err := Inline(v); err == nil {
 		return diag.Shorten(string(text))
 	}
 	return diag.Shorten(fmt.Sprint(v))
@@ -322,85 +320,82 @@ func showValue(v any) string {
 // flatten brings the axes and exclusions of a layer and of its profiles into the form
 // that layers are merged in: a table of dotted keys. In [sweep.axes] ensemble.size = [1,
 // 2] means the same as "ensemble.size" = [1, 2].
-func (n *node) flatten() {
-	if profiles := n.table["profile"]; profiles != nil {
-		for _, p := range profiles.table {
-			p.flatten()
+func flatten(n *Node) {
+	if profiles := n.Table["profile"]; profiles != nil {
+		for _, p := range profiles.Table {
+			flatten(p)
 		}
 	}
-	sweep := n.table["sweep"]
+	sweep := n.Table["sweep"]
 	if sweep == nil {
 		return
 	}
-	if axes := sweep.table["axes"]; axes != nil && axes.table != nil {
-		axes.table = axes.leaves("")
+	if axes := sweep.Table["axes"]; axes != nil && axes.Table != nil {
+		axes.Table = leaves(axes, "")
 	}
-	if exclude := sweep.table["exclude"]; exclude != nil {
-		for _, item := range exclude.items {
-			if item.table != nil {
-				item.table = item.leaves("")
+	if exclude := sweep.Table["exclude"]; exclude != nil {
+		for _, item := range exclude.Items {
+			if item.Table != nil {
+				item.Table = leaves(item, "")
 			}
 		}
 	}
 }
 
 // leaves returns what is not a table in n, by dotted key.
-func (n *node) leaves(path string) map[string]*node {
-	out := map[string]*node{}
-	for name, child := range n.table {
-		if child.table == nil {
-			out[dotted(path, name)] = child
+func leaves(n *Node, path string) map[string]*Node {
+	out := map[string]*Node{}
+	for name, child := range n.Table {
+		if child.Table == nil {
+			out[Dotted(path, name)] = child
 			continue
 		}
-		maps.Copy(out, child.leaves(dotted(path, name)))
+		maps.Copy(out, leaves(child, Dotted(path, name)))
 	}
 	return out
 }
 
 // asSweep returns n, the tree of a --sweep, as part of a workflow.
-func (n *node) asSweep() *node {
-	inner := func(name string, child *node) *node {
-		return &node{table: map[string]*node{name: child}, src: n.src, layer: n.layer, mark: n.mark}
-	}
+func asSweep(n *Node) *Node {
 	for _, name := range []string{"replicate", "filter"} {
-		if child := n.table[name]; child != nil && child.table == nil {
-			return inner("sweep", inner(name, child))
+		if child := n.Table[name]; child != nil && child.Table == nil {
+			return n.Wrap("sweep", n.Wrap(name, child))
 		}
 	}
-	return inner("sweep", inner("axes", n))
+	return n.Wrap("sweep", n.Wrap("axes", n))
 }
 
 // axes checks that n is a table of lists; what they hold is judged when every
 // value has its place in the workflow.
-func (c *checker) axes(n *node, path string, k *key) {
-	if !c.is(n, path, k, n.table != nil) {
+func (c *checker) axes(n *Node, path string, k *key) {
+	if !c.is(n, path, k, n.Table != nil) {
 		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(n.table)) {
-		child := n.table[name]
+	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
+		child := n.Table[name]
 		values := &key{name: name, kind: axisValues, doc: k.doc, example: k.example}
-		if !c.is(child, name, values, child.items != nil) {
+		if !c.is(child, name, values, child.Items != nil) {
 			continue
 		}
-		if len(child.items) == 0 {
-			child.bad = true
-			c.found.Add(codeRange, child.place(), "`%s` must not be empty", name).WithLabel("%s", values.wants()).WithNote("%s: %s", path, k.doc).WithHelp("give it at least one value, or remove it")
+		if len(child.Items) == 0 {
+			child.Bad = true
+			c.found.Add(codeRange, child.Place(), "`%s` must not be empty", name).WithLabel("%s", values.wants()).WithNote("%s: %s", path, k.doc).WithHelp("give it at least one value, or remove it")
 		}
 		c.params(child, name)
 	}
 }
 
 // exclusions checks that n is an array of tables.
-func (c *checker) exclusions(n *node, path string, k *key) {
-	ok := n.items != nil && !slices.ContainsFunc(n.items, func(c *node) bool { return len(c.table) == 0 })
+func (c *checker) exclusions(n *Node, path string, k *key) {
+	ok := n.Items != nil && !slices.ContainsFunc(n.Items, func(c *Node) bool { return len(c.Table) == 0 })
 	if c.is(n, path, k, ok) {
 		c.params(n, path)
 	}
 }
 
 // replicates checks n and stores it as a Replicates.
-func (c *checker) replicates(n *node, path string, k *key) {
-	switch v := n.value.(type) {
+func (c *checker) replicates(n *Node, path string, k *key) {
+	switch v := n.Value.(type) {
 	case Replicates:
 		return
 	case string:
@@ -411,8 +406,8 @@ func (c *checker) replicates(n *node, path string, k *key) {
 			return
 		}
 		if a < 1 || b < a || b > maxReplicates {
-			n.bad = true
-			c.found.Add(codeRange, n.place(), "`%s` must go up from 1 or more to %d at most, but is %s", path, maxReplicates, show(v)).
+			n.Bad = true
+			c.found.Add(codeRange, n.Place(), "`%s` must go up from 1 or more to %d at most, but is %s", path, maxReplicates, Show(v)).
 				WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write a range such as \"1..10\"")
 			return
 		}
@@ -420,28 +415,28 @@ func (c *checker) replicates(n *node, path string, k *key) {
 		for r := a; r <= b; r++ {
 			numbers = append(numbers, r)
 		}
-		n.value = numbers
+		n.Value = numbers
 		return
 	}
-	if !c.is(n, path, k, len(n.items) > 0) {
+	if !c.is(n, path, k, len(n.Items) > 0) {
 		return
 	}
 	item := *k
 	item.kind, item.item, item.min, item.max = integer, true, one, nil
 	var numbers Replicates
-	for _, child := range n.items {
-		if c.scalar(child, path, &item); child.bad {
-			n.bad = true
+	for _, child := range n.Items {
+		if c.scalar(child, path, &item); child.Bad {
+			n.Bad = true
 			continue
 		}
-		r := int(child.value.(int64))
+		r := int(child.Value.(int64))
 		if slices.Contains(numbers, r) || r > maxReplicates {
-			n.bad = true
-			c.found.Add(codeDuplicate, child.place(), "`%s` has %d twice, or it is above %d", path, r, maxReplicates).WithHelp("remove it")
+			n.Bad = true
+			c.found.Add(codeDuplicate, child.Place(), "`%s` has %d twice, or it is above %d", path, r, maxReplicates).WithHelp("remove it")
 		}
 		numbers = append(numbers, r)
 	}
-	if !n.bad {
-		n.value, n.items = numbers, nil
+	if !n.Bad {
+		n.Value, n.Items = numbers, nil
 	}
 }

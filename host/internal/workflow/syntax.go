@@ -40,24 +40,24 @@ var remedies = []struct{ says, help string }{
 // closers say what ends a value that may span lines, by its first character.
 var closers = map[byte]string{'[': "]", '{': "}", '"': `"""`, '\'': "'''"}
 
-// syntax reports that src is not TOML. The decoder says where it noticed; the
+// reportSyntax reports that src is not TOML. The decoder says where it noticed; the
 // marks know more about where the trouble began.
-func syntax(found *diag.Findings, src *diag.Source, err error, marks *scanner) {
+func reportSyntax(found *diag.Findings, src *diag.Source, err error, marks *scanner) {
 	var e toml.ParseError
 	if !errors.As(err, &e) {
-		found.Add(codeSyntax, src.Locate(0, 0), "not valid TOML: %v", err)
+		found.Add(CodeSyntax, src.Locate(0, 0), "not valid TOML: %v", err)
 		return
 	}
 	at := src.Locate(e.Position.Start, e.Position.Start+max(1, e.Position.Len))
 	for _, r := range marks.repeats {
 		if second := r.second.in(src); second.Line == at.Line && strings.Contains(e.Message, "already") {
-			found.Add(codeRepeated, second, "`%s` is defined twice", diag.Shorten(src.Text[r.second.start:r.second.end])).
+			found.Add(CodeRepeated, second, "`%s` is defined twice", diag.Shorten(src.Text[r.second.start:r.second.end])).
 				WithLabel("the second one").WithNote("the first one is at %s", r.first.in(src).Where()).
 				WithHelp("remove one of them")
 			return
 		}
 	}
-	d := found.Add(codeSyntax, at, "not valid TOML: %s", reword(e.Message))
+	d := found.Add(CodeSyntax, at, "not valid TOML: %s", reword(e.Message))
 	if began := src.Locate(marks.open, marks.open); marks.stopped && marks.open > 0 && began.Line < at.Line {
 		what := closers[src.Text[marks.open]]
 		d.WithNote("the value that is not closed began at %s", began.Where()).WithHelp("close it with %s", what)

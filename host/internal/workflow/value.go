@@ -12,46 +12,46 @@ import (
 )
 
 // list checks a list of strings, or a number or list of them.
-func (c *checker) list(n *node, path string, k *key) {
+func (c *checker) list(n *Node, path string, k *key) {
 	item := *k
 	item.kind, item.item = text, true
 	if k.kind == numbers {
 		item.kind = number
-		if n.items == nil {
+		if n.Items == nil {
 			c.scalar(n, path, k)
 			return
 		}
 	}
-	if !c.is(n, path, k, n.items != nil) {
+	if !c.is(n, path, k, n.Items != nil) {
 		return
 	}
-	if len(n.items) == 0 && (k.kind == numbers || k.min != nil) {
-		n.bad = true
-		d := c.found.Add(codeRange, n.place(), "`%s` must not be empty", path).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
+	if len(n.Items) == 0 && (k.kind == numbers || k.min != nil) {
+		n.Bad = true
+		d := c.found.Add(codeRange, n.Place(), "`%s` must not be empty", path).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
 		d.WithHelp("write %s", k.asked())
 		if k.example != "" {
 			d.WithHelp("write %s = %s", k.name, k.example)
 		}
 	}
-	for _, child := range n.items {
+	for _, child := range n.Items {
 		c.scalar(child, path, &item)
-		n.bad = n.bad || child.bad
+		n.Bad = n.Bad || child.Bad
 	}
 }
 
 // scalar checks a single value and stores it in its final Go type.
-func (c *checker) scalar(n *node, path string, k *key) {
-	if n.bad {
+func (c *checker) scalar(n *Node, path string, k *key) {
+	if n.Bad {
 		return
 	}
 	if (k.kind == number || k.kind == numbers || k.kind == integer || k.kind == moment || k.kind == extent) && !c.evaluate(n, path) {
 		return
 	}
-	v, ok := convert(n.value, k.kind)
+	v, ok := convert(n.Value, k.kind)
 	if !c.is(n, path, k, ok) {
 		return
 	}
-	n.value = v
+	n.Value = v
 	switch v := v.(type) {
 	case string:
 		c.checkText(n, path, v, k)
@@ -122,34 +122,34 @@ func parseDuration(s string) (time.Duration, error) {
 	}))
 }
 
-func (c *checker) inRange(n *node, path string, v float64, k *key) {
+func (c *checker) inRange(n *Node, path string, v float64, k *key) {
 	finite := !math.IsNaN(v) && !math.IsInf(v, 0)
 	if finite && (k.min == nil || v >= *k.min) && (k.max == nil || v <= *k.max) && (k.above == nil || v > *k.above) {
 		return
 	}
-	n.bad = true
+	n.Bad = true
 	limits := k.bounds()
 	if !finite {
 		limits = "finite"
 	}
-	c.found.Add(codeRange, n.place(), "%s must be %s, but %s %s", k.subject(path), limits, k.is(), show(n.value)).
+	c.found.Add(codeRange, n.Place(), "%s must be %s, but %s %s", k.subject(path), limits, k.is(), Show(n.Value)).
 		WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write %s", k.asked())
 }
 
-func (c *checker) checkText(n *node, path, s string, k *key) {
+func (c *checker) checkText(n *Node, path, s string, k *key) {
 	switch {
 	case len(k.choices) > 0 && !slices.Contains(k.choices, s):
-		n.bad = true
-		d := c.found.Add(codeChoice, n.place(), "`%s` must be %s, but is %s", path, k.noun(), show(s)).
+		n.Bad = true
+		d := c.found.Add(codeChoice, n.Place(), "`%s` must be %s, but is %s", path, k.noun(), Show(s)).
 			WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
 		d.WithHelp("write %s", k.noun())
 		if meant := diag.Suggest(s, k.choices); meant != "" {
 			d.WithHelp("did you mean %q?", meant)
 		}
 	case k.form != nil && !k.form.rule.MatchString(s):
-		c.misnamed(n, n.place(), k.subject(path), path, s, k)
+		c.misnamed(n, n.Place(), k.subject(path), path, s, k)
 	case (k.required || k.item && !k.blank) && strings.TrimSpace(s) == "":
-		n.bad = true
-		c.found.Add(codeRange, n.place(), "%s must not be empty", k.subject(path)).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write %s", k.asked())
+		n.Bad = true
+		c.found.Add(codeRange, n.Place(), "%s must not be empty", k.subject(path)).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write %s", k.asked())
 	}
 }

@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -31,13 +30,13 @@ func (k *key) noun() string {
 func (k *key) bounds() string {
 	switch {
 	case k.max != nil && *k.min == *k.max:
-		return show(*k.min)
+		return Show(*k.min)
 	case k.max != nil:
-		return "from " + show(*k.min) + " to " + strconv.FormatFloat(*k.max, 'f', -1, 64)
+		return "from " + Show(*k.min) + " to " + strconv.FormatFloat(*k.max, 'f', -1, 64)
 	case k.min != nil:
-		return "at least " + show(*k.min)
+		return "at least " + Show(*k.min)
 	case k.above != nil:
-		return "above " + show(*k.above)
+		return "above " + Show(*k.above)
 	}
 	return ""
 }
@@ -68,7 +67,7 @@ func (k *key) asked() string { return strings.TrimSpace(k.noun() + " " + k.limit
 func (k *key) wants() string {
 	s := k.asked()
 	if k.def != nil {
-		s += "; default " + show(k.def)
+		s += "; default " + Show(k.def)
 	}
 	return s
 }
@@ -89,37 +88,26 @@ func (k *key) is() string {
 }
 
 // describe says what kind of value n is, and its value when that is short.
-func describe(n *node) string {
-	switch v := n.value.(type) {
+func describe(n *Node) string {
+	switch v := n.Value.(type) {
 	case string:
 		return "the string " + strconv.Quote(diag.Shorten(v))
 	case int64, float64:
-		return "the number " + show(v)
+		return "the number " + Show(v)
 	case bool:
 		return strconv.FormatBool(v)
 	case time.Time:
 		return "a date or time"
 	}
 	switch {
-	case n.table != nil:
+	case n.Table != nil:
 		return "a table"
-	case len(n.items) == 0:
+	case len(n.Items) == 0:
 		return "an empty list"
-	case n.items[0].table != nil:
+	case n.Items[0].Table != nil:
 		return "an array of tables"
 	}
 	return "a list"
-}
-
-// show writes a scalar as in a workflow.
-func show(v any) string {
-	switch v := v.(type) {
-	case string:
-		return strconv.Quote(diag.Shorten(v))
-	case float64:
-		return strings.ToLower(strings.TrimPrefix(strconv.FormatFloat(v, 'g', -1, 64), "+"))
-	}
-	return fmt.Sprint(v)
 }
 
 // list joins items as a sentence does, with a last word "and", "or" or ",".
@@ -142,14 +130,6 @@ func wrapped(items []string, quote string) []string {
 		out[i] = quote + s + quote
 	}
 	return out
-}
-
-// dotted returns the path of a key in a table.
-func dotted(table, name string) string {
-	if table == "" {
-		return name
-	}
-	return table + "." + name
 }
 
 // slugOf returns the nearest name to s that keeps the rule of names.

@@ -14,7 +14,9 @@
 //	Workflow  plain structs
 package workflow
 
-import "time"
+import (
+	"time"
+)
 
 // Workflow is one experiment as its author wrote it, with every default of
 // the host filled in. Parameters of plugins are as given, with arithmetic
@@ -38,7 +40,7 @@ type Workflow struct {
 	File    string `toml:"-"` // as it was named when loading
 	Profile string `toml:"-"` // the profile in force; may be empty
 
-	root     *node
+	root     *Node
 	settings []Setting
 }
 

@@ -163,7 +163,7 @@ func brief(s diag.Span) string {
 	if s.Layer != diag.FileLayer {
 		return s.Layer
 	}
-	return strings.TrimPrefix(s.Where(), s.File+":") + "+" + show(int64(s.Width))
+	return strings.TrimPrefix(s.Where(), s.File+":") + "+" + Show(int64(s.Width))
 }
 
 func TestResolved(t *testing.T) {
@@ -199,15 +199,15 @@ func reload(t *testing.T, w *Workflow) string {
 }
 
 func TestLoadRefuses(t *testing.T) {
-	if _, found := Load("testdata/none.toml", Options{}); len(found) != 1 || found[0].Code != codeUnreadable ||
+	if _, found := Load("testdata/none.toml", Options{}); len(found) != 1 || found[0].Code != CodeUnreadable ||
 		found.Text(false) != "error[E104]: cannot read the workflow: no such file or directory\n  --> testdata/none.toml\n   = help: see that the path is that of a file that you may read; `plume init` writes one to start from\n" {
 		t.Error(found.Text(false))
 	}
 	long := filepath.Join(t.TempDir(), "long.toml")
-	if err := os.WriteFile(long, make([]byte, 3*maxText), 0o644); err != nil {
+	if err := os.WriteFile(long, make([]byte, 3<<20), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, found := Load(long, Options{}); len(found) != 1 || found[0].Code != codeTooLarge {
+	if _, found := Load(long, Options{}); len(found) != 1 || found[0].Code != CodeTooLarge {
 		t.Error(found.Text(false))
 	}
 }
@@ -227,7 +227,7 @@ func checkSchema(t *testing.T, path string, k *key, typ reflect.Type) {
 	}
 	for i := range k.keys {
 		c := &k.keys[i]
-		full := dotted(path, c.name)
+		full := Dotted(path, c.name)
 		if c.doc == "" {
 			t.Errorf("%s has no doc", full)
 		}

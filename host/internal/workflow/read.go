@@ -1,0 +1,132 @@
+package workflow
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/plume-da/plume/host/internal/diag"
+)
+
+// Codes of what is found in texts.
+const (
+	CodeSyntax     diag.Code = "E101" // the text is not TOML
+	CodeRepeated   diag.Code = "E102" // a key is defined twice
+	CodeTooLarge   diag.Code = "E103" // the text, or what it asks for, is too large
+	CodeUnreadable diag.Code = "E104" // a file cannot be read
+	CodeFlag       diag.Code = "E105" // a value of the command line is not key=value
+	CodeInclude    diag.Code = "E107" // a file includes itself
+)
+
+// maxText bounds the length of a text, in bytes.
+const maxText = 1 << 20
+
+// Reader reads the texts that make up one document.
+type Reader struct {
+	Noun  string // what findings call the document, such as "workflow"
+	Rule  Rule
+	Found *diag.Findings
+
+	rank  int      // of the file read last
+	chain []string // absolute paths of the files that are being read, outermost first
+}
+
+// Flag is an option of the command line whose values are key=value.
+type Flag struct {
+	Name    string // with its dashes, such as "--set"
+	Example string // how a right one looks, such as "--set key=1"
+}
+
+// Values decodes values that were given with flag, whose ranks start with rank. What is
+// not TOML after the equals sign is a string.
+func (r *Reader) Values(flag Flag, values []string, rank int) []*Node {
+	var out []*Node
+	for i, text := range values {
+		if n := r.value(flag, diag.NewSource("", flag.Name+" "+text, rank+i, text)); n != nil {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func (r *Reader) value(flag Flag, src *diag.Source) *Node {
+	if len(src.Text) > maxText || notText(src.Text) >= 0 {
+		return r.decode(src) // which says so
+	}
+	marks := scan(src.Text)
+	var values map[string]any
+	if _, err := toml.Decode(src.Text, &values); err == nil && marks.count == 1 && len(values) == 1 && src.Text[0] != '[' {
+		return newNode(values, marks.root, src)
+	}
+	return r.bareString(flag, src)
+}
+
+// bareString reads key=value with all of value as a string.
+func (r *Reader) bareString(flag Flag, src *diag.Source) *Node {
+	s := &scanner{text: src.Text}
+	parts := s.key(0)
+	s.expect("=")
+	if s.stopped || strings.Contains(src.Text, "\n") {
+		r.Found.Add(CodeFlag, src.Locate(0, len(src.Text)), "%s wants key=value", flag.Name).WithLabel("not key=value").
+			WithHelp("write %s", flag.Example)
+		return nil
+	}
+	top := &mark{table: map[string]*mark{}}
+	last := parts[len(parts)-1]
+	m := &mark{key: last.span, value: span{s.pos, len(src.Text)}}
+	s.descend(top, parts).table[last.name] = m
+	var value any = strings.TrimSpace(src.Text[s.pos:])
+	for _, p := range slices.Backward(parts) {
+		value = map[string]any{p.name: value}
+	}
+	return newNode(value, top, src)
+}
+
+// decode reads a text, or reports why it cannot.
+func (r *Reader) decode(src *diag.Source) *Node {
+	if len(src.Text) > maxText {
+		r.Found.Add(CodeTooLarge, src.Locate(0, 0), "the %s is longer than %d bytes", r.Noun, maxText).
+			WithHelp("a %s holds settings; data belongs in files of its own", r.Noun)
+		return nil
+	}
+	if i := notText(src.Text); i >= 0 {
+		what := "the byte 0x%02x is not UTF-8"
+		if src.Text[i] < utf8.RuneSelf {
+			what = "the control character 0x%02x is not allowed"
+		}
+		r.Found.Add(CodeSyntax, src.Locate(i, i+1), what, src.Text[i]).
+			WithHelp("write it as UTF-8, without control characters")
+		return nil
+	}
+	marks := scan(src.Text)
+	if marks.tooDeep {
+		r.Found.Add(CodeTooLarge, src.Locate(marks.pos, marks.pos+1), "tables and lists nest more than %d deep", maxDepth).
+			WithHelp("a %s needs only a few levels", r.Noun)
+		return nil
+	}
+	var values map[string]any
+	if _, err := toml.Decode(src.Text, &values); err != nil {
+		reportSyntax(r.Found, src, err, marks)
+		return nil
+	}
+	return newNode(values, marks.root, src)
+}
+
+// notText returns where text has a byte that is not UTF-8 or a control character,
+// or -1. The decoder would refuse them as well, but less clearly.
+func notText(text string) int {
+	for i, r := range text {
+		if r == utf8.RuneError {
+			if _, n := utf8.DecodeRuneInString(text[i:]); n == 1 {
+				return i
+			}
+		}
+		lone := r == '\r' && !strings.HasPrefix(text[i+1:], "\n")
+		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f || lone {
+			return i
+		}
+	}
+	return -1
+}
