@@ -62,8 +62,9 @@ FUZZ      = -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 fuzz: fuzz-parsers fuzz-files ## the fuzz targets, each for FUZZTIME
 
 fuzz-parsers: ## plume's own parsers; a part of make test
+	$(GO) test ./host/internal/tomltext -run '^$$' -fuzz FuzzRead $(FUZZ)
+	$(GO) test ./host/internal/tomltext -run '^$$' -fuzz FuzzArithmetic $(FUZZ)
 	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzParse $(FUZZ)
-	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzArithmetic $(FUZZ)
 	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzInclude $(FUZZ)
 	$(GO) test ./host/internal/observations -run '^$$' -fuzz FuzzRead $(FUZZ)
 	$(GO) test ./sdk/wire -run '^$$' -fuzz FuzzDecode $(FUZZ)

@@ -44,7 +44,8 @@ var law = []struct {
 	{"host", []string{"host/internal/cli"}},
 	{"host/internal/cli", []string{"host/internal/", "sdk", "sdk/", "github.com/spf13/cobra", "golang.org/x/"}},
 	{"host/internal/diag", nil},
-	{"host/internal/workflow", []string{"host/internal/diag", "github.com/BurntSushi/toml"}},
+	{"host/internal/tomltext", []string{"host/internal/diag", "github.com/BurntSushi/toml"}},
+	{"host/internal/workflow", []string{"host/internal/diag", "host/internal/tomltext"}},
 	{"host/internal/observations", []string{"host/internal/diag", "host/internal/workflow", "sdk", "sdk/rng", "sdk/wire/rows", "gonum.org/v1/gonum/mat"}},                        // decisions 23 and 24
 	{"host/internal/plan", []string{"host/internal/diag", "host/internal/workflow", "host/internal/observations", "sdk", "sdk/rng", "sdk/wire/table", "gonum.org/v1/gonum/mat"}}, // members may start from a file; decision 21
 	{"host/internal/launch", []string{"sdk", "sdk/rpc", "gonum.org/v1/gonum/mat", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc"}},

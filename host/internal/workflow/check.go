@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // checker holds a tree against the schema. It evaluates arithmetic in place and,
@@ -15,16 +16,16 @@ type checker struct {
 	found *diag.Findings
 	// partial: the tree only holds overrides of base, so nothing is missing from it.
 	partial bool
-	base    *Node
+	base    *tomltext.Node
 	real    bool // observations come from files
 }
 
 // table checks the keys of n, whose path is path, against those of t.
-func (c *checker) table(n *Node, path string, t *key) {
+func (c *checker) table(n *tomltext.Node, path string, t *key) {
 	meant := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
 		if k := lookup(t.keys, name); k != nil {
-			c.value(n.Table[name], Dotted(path, name), k)
+			c.value(n.Table[name], tomltext.Dotted(path, name), k)
 		} else if child := n.Table[name]; !child.Bad {
 			meant[c.unknown(child, name, path, t)] = true
 		}
@@ -42,17 +43,17 @@ func (c *checker) table(n *Node, path string, t *key) {
 
 // complete fills in the default of k when n does not have it, or reports it as
 // missing. meant are the keys that were probably meant by unknown ones.
-func (c *checker) complete(n *Node, path string, k *key, meant map[string]bool) {
+func (c *checker) complete(n *tomltext.Node, path string, k *key, meant map[string]bool) {
 	switch {
 	case n.Table[k.name] != nil || meant[k.name]:
 	case k.required || k.twin && !c.real:
 		c.missing(n, path, k)
 	case k.def != nil:
-		n.Table[k.name] = &Node{Value: k.def}
-		c.value(n.Table[k.name], Dotted(path, k.name), k)
+		n.Table[k.name] = &tomltext.Node{Value: k.def}
+		c.value(n.Table[k.name], tomltext.Dotted(path, k.name), k)
 	case k.kind == table && hasDefaults(k):
-		n.Table[k.name] = &Node{Table: map[string]*Node{}}
-		c.table(n.Table[k.name], Dotted(path, k.name), k)
+		n.Table[k.name] = &tomltext.Node{Table: map[string]*tomltext.Node{}}
+		c.table(n.Table[k.name], tomltext.Dotted(path, k.name), k)
 	}
 }
 
@@ -63,7 +64,7 @@ func hasDefaults(k *key) bool {
 }
 
 // value checks n against k.
-func (c *checker) value(n *Node, path string, k *key) {
+func (c *checker) value(n *tomltext.Node, path string, k *key) {
 	if n.Bad {
 		return
 	}
@@ -99,7 +100,7 @@ func (c *checker) value(n *Node, path string, k *key) {
 	}
 }
 
-func (c *checker) tables(n *Node, path string, k *key) {
+func (c *checker) tables(n *tomltext.Node, path string, k *key) {
 	if k.lone && n.Table != nil && !(c.partial && labelled(c.base.Table[path])) {
 		c.table(n, path, k)
 		return
@@ -108,7 +109,7 @@ func (c *checker) tables(n *Node, path string, k *key) {
 		c.byLabel(n, path, k)
 		return
 	}
-	ok := n.Items != nil && !slices.ContainsFunc(n.Items, func(c *Node) bool { return c.Table == nil })
+	ok := n.Items != nil && !slices.ContainsFunc(n.Items, func(c *tomltext.Node) bool { return c.Table == nil })
 	if !c.is(n, path, k, ok) {
 		return
 	}
@@ -120,27 +121,27 @@ func (c *checker) tables(n *Node, path string, k *key) {
 	for _, item := range n.Items {
 		name := path
 		if label := label(item); slug.rule.MatchString(label) {
-			name = Dotted(path, label)
+			name = tomltext.Dotted(path, label)
 		}
 		c.table(item, name, k)
 	}
 }
 
 // byLabel checks overrides of an array of tables, which are a table by label.
-func (c *checker) byLabel(n *Node, path string, k *key) {
+func (c *checker) byLabel(n *tomltext.Node, path string, k *key) {
 	labels := labels(c.base.Table[path])
 	for _, label := range slices.Sorted(maps.Keys(n.Table)) {
 		child := n.Table[label]
 		if !slices.Contains(labels, label) {
 			child.Bad = true
 			unknownLabel(c.found, child.KeyPlace(), path, label, labels)
-		} else if c.is(child, Dotted(path, label), &key{kind: table, doc: k.doc}, child.Table != nil) {
-			c.table(child, Dotted(path, label), k)
+		} else if c.is(child, tomltext.Dotted(path, label), &key{kind: table, doc: k.doc}, child.Table != nil) {
+			c.table(child, tomltext.Dotted(path, label), k)
 		}
 	}
 }
 
-func (c *checker) named(n *Node, path string, k *key) {
+func (c *checker) named(n *tomltext.Node, path string, k *key) {
 	if !c.is(n, path, k, n.Table != nil) {
 		return
 	}
@@ -151,27 +152,27 @@ func (c *checker) named(n *Node, path string, k *key) {
 		if !k.form.rule.MatchString(name) {
 			c.misnamed(child, child.KeyPlace(), "a name in `"+path+"`", path, name, k)
 		}
-		if c.is(child, Dotted(path, name), &inner, child.Table != nil) {
-			c.table(child, Dotted(path, name), &inner)
+		if c.is(child, tomltext.Dotted(path, name), &inner, child.Table != nil) {
+			c.table(child, tomltext.Dotted(path, name), &inner)
 		}
 	}
 }
 
-func (c *checker) overrides(n *Node, path string, k *key) {
+func (c *checker) overrides(n *tomltext.Node, path string, k *key) {
 	if !c.is(n, path, k, n.Table != nil) {
 		return
 	}
 	partial := &checker{found: c.found, partial: true, base: c.base}
 	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
 		child := n.Table[name]
-		if c.is(child, Dotted(path, name), &key{kind: table, doc: k.doc}, child.Table != nil) {
+		if c.is(child, tomltext.Dotted(path, name), &key{kind: table, doc: k.doc}, child.Table != nil) {
 			partial.table(child, "", &settings)
 		}
 	}
 }
 
 // start checks a law, or, where k allows it, a list of numbers.
-func (c *checker) start(n *Node, path string, k *key) {
+func (c *checker) start(n *tomltext.Node, path string, k *key) {
 	switch {
 	case n.Table != nil:
 		c.law(n, path, k)
@@ -181,7 +182,7 @@ func (c *checker) start(n *Node, path string, k *key) {
 }
 
 // valuesOf checks what may be given by variable.
-func (c *checker) valuesOf(n *Node, path string, k *key) {
+func (c *checker) valuesOf(n *tomltext.Node, path string, k *key) {
 	switch {
 	case n.Table != nil:
 		c.byVariable(n, path, k)
@@ -193,9 +194,9 @@ func (c *checker) valuesOf(n *Node, path string, k *key) {
 }
 
 // params evaluates arithmetic, at any depth.
-func (c *checker) params(n *Node, path string) {
+func (c *checker) params(n *tomltext.Node, path string) {
 	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
-		c.params(n.Table[name], Dotted(path, name))
+		c.params(n.Table[name], tomltext.Dotted(path, name))
 	}
 	for _, item := range n.Items {
 		c.params(item, path)
@@ -205,12 +206,12 @@ func (c *checker) params(n *Node, path string) {
 
 // evaluate replaces an arithmetic string by its value and says whether n may be
 // looked at further.
-func (c *checker) evaluate(n *Node, path string) bool {
+func (c *checker) evaluate(n *tomltext.Node, path string) bool {
 	s, ok := n.Value.(string)
 	if !ok || !strings.HasPrefix(s, "=") || n.Bad {
 		return !n.Bad
 	}
-	v, fault := Arithmetic(s[1:])
+	v, fault := tomltext.Arithmetic(s[1:])
 	if fault != nil {
 		n.Bad = true
 		c.found.Add(codeArithmetic, n.Inside(s, 1+fault.Offset), "`%s`: %s", path, fault.What).

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // Codes of what is found in workflows. E1xx is about the text, E2xx about keys and
@@ -22,16 +23,16 @@ const (
 	codeConflict   diag.Code = "E211"
 )
 
-// Codes explains the codes of this package and of package
+// Codes explains the codes of this package and of package tomltext.
 func Codes() []diag.Entry {
 	return []diag.Entry{
-		{Code: CodeSyntax, Means: "the text is not TOML", Remedy: "mend the line under the caret; text goes in quotes, a table in brackets"},
-		{Code: CodeRepeated, Means: "a key is defined twice", Remedy: "remove one of them"},
-		{Code: CodeTooLarge, Means: "the text, or what it asks for, is too large", Remedy: "put data into files of its own; split what is too large"},
-		{Code: CodeUnreadable, Means: "a file cannot be read", Remedy: "check the path: a relative one starts at the folder of the file it stands in"},
-		{Code: CodeFlag, Means: "a --set is not key=value", Remedy: "write --set time.cycles=50"},
+		{Code: tomltext.CodeSyntax, Means: "the text is not TOML", Remedy: "mend the line under the caret; text goes in quotes, a table in brackets"},
+		{Code: tomltext.CodeRepeated, Means: "a key is defined twice", Remedy: "remove one of them"},
+		{Code: tomltext.CodeTooLarge, Means: "the text, or what it asks for, is too large", Remedy: "put data into files of its own; split what is too large"},
+		{Code: tomltext.CodeUnreadable, Means: "a file cannot be read", Remedy: "check the path: a relative one starts at the folder of the file it stands in"},
+		{Code: tomltext.CodeFlag, Means: "a --set is not key=value", Remedy: "write --set time.cycles=50"},
 		{Code: codeProfile, Means: "there is no such profile", Remedy: "name one of those the workflow has"},
-		{Code: CodeInclude, Means: "a file includes itself", Remedy: "remove it, there or from one of the files between"},
+		{Code: tomltext.CodeInclude, Means: "a file includes itself", Remedy: "remove it, there or from one of the files between"},
 		{Code: codeUnknown, Means: "a key that does not exist", Remedy: "see the tables below; a parameter of a plugin goes into its params"},
 		{Code: codeMissing, Means: "a required key is missing", Remedy: "add it"},
 		{Code: codeType, Means: "a value of the wrong type", Remedy: "write what the message wants; arithmetic starts with an equals sign"},

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // fill sets the fields of w from its tree. What is missing or bad stays zero;
@@ -66,7 +68,7 @@ func (c *Component) settle(replicas int) {
 	}
 }
 
-func fillStruct(dst reflect.Value, n *Node) {
+func fillStruct(dst reflect.Value, n *tomltext.Node) {
 	for i := range dst.NumField() {
 		field := dst.Type().Field(i)
 		name, _, _ := strings.Cut(field.Tag.Get("toml"), ",")
@@ -80,7 +82,7 @@ func fillStruct(dst reflect.Value, n *Node) {
 	}
 }
 
-func fillValue(dst reflect.Value, n *Node) {
+func fillValue(dst reflect.Value, n *tomltext.Node) {
 	if n.Bad {
 		return
 	}
@@ -108,7 +110,7 @@ func fillValue(dst reflect.Value, n *Node) {
 	}
 }
 
-func fillKind(dst reflect.Value, n *Node) {
+func fillKind(dst reflect.Value, n *tomltext.Node) {
 	switch dst.Kind() {
 	case reflect.Struct:
 		fillStruct(dst, n)
@@ -133,7 +135,7 @@ func fillKind(dst reflect.Value, n *Node) {
 }
 
 // numbersOf returns a number or a list of them; nil when one of them is bad.
-func numbersOf(n *Node) Numbers {
+func numbersOf(n *tomltext.Node) Numbers {
 	if n == nil || n.Bad {
 		return nil
 	}
@@ -148,7 +150,7 @@ func numbersOf(n *Node) Numbers {
 }
 
 // valuesOf returns numbers for a state; none when one of them is bad.
-func valuesOf(n *Node) Values {
+func valuesOf(n *tomltext.Node) Values {
 	if n == nil || n.Bad {
 		return Values{}
 	}
@@ -162,7 +164,7 @@ func valuesOf(n *Node) Values {
 	return v
 }
 
-func startOf(n *Node) Start {
+func startOf(n *tomltext.Node) Start {
 	if n.Table == nil {
 		return Start{Mean: valuesOf(n)}
 	}
@@ -174,7 +176,7 @@ func startOf(n *Node) Start {
 }
 
 // textOf returns a string; "" when it is bad.
-func textOf(n *Node) string {
+func textOf(n *tomltext.Node) string {
 	if n == nil || n.Bad {
 		return ""
 	}
@@ -182,7 +184,7 @@ func textOf(n *Node) string {
 }
 
 // columnsOf returns names of columns by variable; nil when one of them is bad.
-func columnsOf(n *Node) map[string][]string {
+func columnsOf(n *tomltext.Node) map[string][]string {
 	if n == nil || n.Bad {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // tableName says which table a path leads to, for messages.
@@ -32,7 +33,7 @@ func tableName(path string) string {
 
 // unknown reports a key that t does not have and returns the key that was
 // probably meant, or "".
-func (c *checker) unknown(n *Node, name, path string, t *key) string {
+func (c *checker) unknown(n *tomltext.Node, name, path string, t *key) string {
 	n.Bad = true
 	where := " in " + tableName(path)
 	if path == "" {
@@ -74,8 +75,8 @@ func homes(name string) []string {
 
 // missing reports that n lacks k. What the whole workflow lacks is nowhere, so no
 // line is shown.
-func (c *checker) missing(n *Node, path string, k *key) {
-	full := Dotted(path, k.name)
+func (c *checker) missing(n *tomltext.Node, path string, k *key) {
+	full := tomltext.Dotted(path, k.name)
 	what, help := "`"+k.name+"`", "add "+k.name+" = "+k.example
 	switch {
 	case (k.kind == table || k.lone) && k.example == "":
@@ -108,7 +109,7 @@ func requiredOf(t *key) []string {
 
 // oneOf reports when not exactly one of the two keys of group is given. A key of a
 // higher layer stands instead of the other one of a lower layer.
-func (c *checker) oneOf(n *Node, path string, t *key, group []string, meant map[string]bool) {
+func (c *checker) oneOf(n *tomltext.Node, path string, t *key, group []string, meant map[string]bool) {
 	var given, examples []string
 	for _, name := range group {
 		if n.Table[name] != nil || meant[name] {
@@ -139,7 +140,7 @@ func (c *checker) oneOf(n *Node, path string, t *key, group []string, meant map[
 }
 
 // is reports n as of the wrong type unless ok.
-func (c *checker) is(n *Node, path string, k *key, ok bool) bool {
+func (c *checker) is(n *tomltext.Node, path string, k *key, ok bool) bool {
 	if ok {
 		return true
 	}
@@ -158,9 +159,9 @@ func (c *checker) is(n *Node, path string, k *key, ok bool) bool {
 	return false
 }
 
-func (c *checker) misnamed(n *Node, at diag.Span, subject, path, s string, k *key) {
+func (c *checker) misnamed(n *tomltext.Node, at diag.Span, subject, path, s string, k *key) {
 	n.Bad = true
-	d := c.found.Add(codeName, at, "%s must consist of %s, but is %s", subject, k.form.says, Show(s)).
+	d := c.found.Add(codeName, at, "%s must consist of %s, but is %s", subject, k.form.says, tomltext.Show(s)).
 		WithLabel("%s", k.form.says).WithNote("%s: %s", path, k.doc)
 	d.WithHelp("write %s", k.form.says)
 	if name := slugOf(s); k.form == slug && name != "" {
@@ -169,7 +170,7 @@ func (c *checker) misnamed(n *Node, at diag.Span, subject, path, s string, k *ke
 }
 
 // remedy says how to write what was probably meant, or "".
-func remedy(n *Node, path string, k *key) string {
+func remedy(n *tomltext.Node, path string, k *key) string {
 	s, isText := n.Value.(string)
 	_, isBool := n.Value.(bool)
 	number := isNumber(n)
@@ -179,11 +180,11 @@ func remedy(n *Node, path string, k *key) string {
 	case k.kind == table && n.Items != nil:
 		return "write [" + path + "], with one bracket and only once"
 	case k.kind == table && isText && lookup(k.keys, "plugin") != nil:
-		return "write [" + path + "] and below it plugin = " + Show(s)
+		return "write [" + path + "] and below it plugin = " + tomltext.Show(s)
 	case k.kind == text && (isBool || number):
-		return "write it in quotes: \"" + Show(n.Value) + `"`
+		return "write it in quotes: \"" + tomltext.Show(n.Value) + `"`
 	case k.kind == duration && number:
-		return "write the unit: \"" + Show(n.Value) + `s"`
+		return "write the unit: \"" + tomltext.Show(n.Value) + `s"`
 	case k.kind == duration && isText:
 		return durationRemedy(s)
 	case k.kind == words && isText:
@@ -205,7 +206,7 @@ func durationRemedy(s string) string {
 }
 
 func numberRemedy(s string, k *key) string {
-	v, fault := Arithmetic(s)
+	v, fault := tomltext.Arithmetic(s)
 	if fault != nil || k.kind == integer && v != math.Trunc(v) || k.kind != number && k.kind != integer && k.kind != numbers {
 		return ""
 	}
@@ -215,10 +216,10 @@ func numberRemedy(s string, k *key) string {
 	if _, err := strconv.ParseFloat(s, 64); err != nil {
 		return "arithmetic starts with an equals sign: \"=" + diag.Shorten(s) + `"`
 	}
-	return "write it without quotes: " + Show(v)
+	return "write it without quotes: " + tomltext.Show(v)
 }
 
-func isNumber(n *Node) bool {
+func isNumber(n *tomltext.Node) bool {
 	switch n.Value.(type) {
 	case int64, float64:
 		return true

@@ -3,6 +3,8 @@ package workflow
 import (
 	"maps"
 	"slices"
+
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // JSONSchema returns the language as JSON Schema, draft 2020-12, for editors that
@@ -37,7 +39,7 @@ func (g *generator) table(path string, t *key, partial bool) object {
 	var required []string
 	for i := range t.keys {
 		k := &t.keys[i]
-		properties[k.name] = g.described(Dotted(path, k.name), k, partial)
+		properties[k.name] = g.described(tomltext.Dotted(path, k.name), k, partial)
 		if k.required && !partial {
 			required = append(required, k.name)
 		}

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 const spreadDoc = "; one for all values, a list with one for each, or a table by variable"
@@ -75,7 +77,7 @@ func (k *key) under(name string) *key {
 }
 
 // law checks a table against the keys of the law it names.
-func (c *checker) law(n *Node, path string, k *key) {
+func (c *checker) law(n *tomltext.Node, path string, k *key) {
 	name := ""
 	if d := n.Table["dist"]; d != nil {
 		name, _ = d.Value.(string)
@@ -90,7 +92,7 @@ func (c *checker) law(n *Node, path string, k *key) {
 // foreign looks at the keys of n that belong to another law of k than t. What is of
 // a lower layer than dist was meant for the law that dist has replaced, and is left
 // out; anything else is reported.
-func (c *checker) foreign(n *Node, path string, t, k *key) {
+func (c *checker) foreign(n *tomltext.Node, path string, t, k *key) {
 	d := n.Table["dist"]
 	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
 		child := n.Table[name]
@@ -108,7 +110,7 @@ func (c *checker) foreign(n *Node, path string, t, k *key) {
 }
 
 // distAt returns the dist of the law at path, or nil.
-func distAt(n *Node, path string) *Node {
+func distAt(n *tomltext.Node, path string) *tomltext.Node {
 	for part := range strings.SplitSeq(path, ".") {
 		if n == nil {
 			return nil
@@ -122,7 +124,7 @@ func distAt(n *Node, path string) *Node {
 }
 
 // byVariable checks a table of what one variable has, by variable.
-func (c *checker) byVariable(n *Node, path string, k *key) {
+func (c *checker) byVariable(n *tomltext.Node, path string, k *key) {
 	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
 		child, one := n.Table[name], *k
 		one.def = nil
@@ -134,7 +136,7 @@ func (c *checker) byVariable(n *Node, path string, k *key) {
 		default:
 			one.kind, one.required = text, true
 		}
-		c.value(child, Dotted(path, name), &one)
+		c.value(child, tomltext.Dotted(path, name), &one)
 		n.Bad = n.Bad || child.Bad
 	}
 	if len(n.Table) == 0 {

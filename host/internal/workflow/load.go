@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // Options are the layers over a file.
@@ -15,31 +16,31 @@ type Options struct {
 }
 
 var (
-	setFlag   = Flag{Name: "--set", Example: "--set time.cycles=50"}
-	sweepFlag = Flag{Name: "--sweep", Example: "--sweep 'ensemble.size=[20, 50]'"}
+	setFlag   = tomltext.Flag{Name: "--set", Example: "--set time.cycles=50"}
+	sweepFlag = tomltext.Flag{Name: "--sweep", Example: "--sweep 'ensemble.size=[20, 50]'"}
 )
 
 // Load reads and checks the workflow file at path. It returns the workflow, or
 // the findings of the first layer that has any, sorted by position.
 func Load(path string, opt Options) (*Workflow, diag.Findings) {
-	text, err := ReadFile(path)
+	text, err := tomltext.ReadFile(path)
 	if err != nil {
 		var found diag.Findings
-		found.Add(CodeUnreadable, diag.Span{File: path, Layer: diag.FileLayer}, "cannot read the workflow: %v", err).
+		found.Add(tomltext.CodeUnreadable, diag.Span{File: path, Layer: diag.FileLayer}, "cannot read the workflow: %v", err).
 			WithHelp("see that the path is that of a file that you may read; `plume init` writes one to start from")
 		return nil, found
 	}
 	return Parse(path, text, opt)
 }
 
-func newReader(found *diag.Findings) *Reader {
-	return &Reader{Noun: "workflow", Rule: rule{found}, Found: found}
+func newReader(found *diag.Findings) *tomltext.Reader {
+	return &tomltext.Reader{Noun: "workflow", Rule: rule{found}, Found: found}
 }
 
 // Profiles returns the names of the profiles of the workflow file at path and of what it
 // includes; none when it cannot be read.
 func Profiles(path string) []string {
-	text, err := ReadFile(path)
+	text, err := tomltext.ReadFile(path)
 	if err != nil {
 		return nil
 	}
@@ -79,7 +80,7 @@ func Parse(name string, text []byte, opt Options) (*Workflow, diag.Findings) {
 
 // build checks a tree, fills in the defaults and returns it as a workflow, which
 // is to be used only when nothing was found.
-func build(found *diag.Findings, root *Node, name, profile string) *Workflow {
+func build(found *diag.Findings, root *tomltext.Node, name, profile string) *Workflow {
 	(&checker{found: found, real: hasFile(root)}).table(root, "", &settings)
 	if o := root.Table["observations"]; o != nil && o.Table != nil {
 		root.Table["observations"] = o.Listed()
@@ -92,7 +93,7 @@ func build(found *diag.Findings, root *Node, name, profile string) *Workflow {
 
 // overlay takes the profiles out of root and lays the chosen one and the sets
 // over it. Overrides are checked here, the chosen ones and the others.
-func overlay(found *diag.Findings, root *Node, sets []*Node, opt Options) {
+func overlay(found *diag.Findings, root *tomltext.Node, sets []*tomltext.Node, opt Options) {
 	profiles := root.Table["profile"]
 	if profiles != nil {
 		for name, profile := range profiles.Table {
@@ -101,22 +102,22 @@ func overlay(found *diag.Findings, root *Node, sets []*Node, opt Options) {
 		(&checker{found: found, base: root}).value(profiles, "profile", lookup(schema.keys, "profile"))
 		delete(root.Table, "profile")
 	} else {
-		profiles = &Node{}
+		profiles = &tomltext.Node{}
 	}
 	if chosen := profiles.Table[opt.Profile]; opt.Profile != "" && chosen != nil {
-		Merge(rule{found}, root, chosen)
+		tomltext.Merge(rule{found}, root, chosen)
 	} else if opt.Profile != "" {
 		unknownProfile(found, opt.Profile, slices.Sorted(maps.Keys(profiles.Table)))
 	}
 	for _, set := range sets {
 		flatten(set)
-		Merge(rule{found}, root, set)
+		tomltext.Merge(rule{found}, root, set)
 	}
 }
 
 func unknownProfile(found *diag.Findings, name string, profiles []string) {
 	src := diag.NewSource("", "--profile "+name, 1, name)
-	d := found.Add(codeProfile, src.Locate(0, len(name)), "there is no profile %s", Show(name))
+	d := found.Add(codeProfile, src.Locate(0, len(name)), "there is no profile %s", tomltext.Show(name))
 	if meant := diag.Suggest(name, profiles); meant != "" {
 		d.WithLabel("did you mean `%s`?", meant)
 	}

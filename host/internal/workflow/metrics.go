@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // metrics are the scores that a workflow can name. A test of package cli holds them
@@ -32,7 +33,7 @@ func (w *Workflow) Metrics() []string {
 func (w *Workflow) judgeMetrics(found *diag.Findings) {
 	all := w.Metrics()
 	unknown := func(at diag.Span, name string) {
-		d := found.Add(codeReference, at, "there is no score %s", Show(name)).WithHelp("scores: %s", list(all, "and"))
+		d := found.Add(codeReference, at, "there is no score %s", tomltext.Show(name)).WithHelp("scores: %s", list(all, "and"))
 		if meant := diag.Suggest(name, all); meant != "" {
 			d.WithLabel("did you mean %q?", meant)
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // observationKeys are the keys of one stream of observations.
@@ -222,7 +223,7 @@ func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 	for _, name := range []string{"delimiter", "comment"} {
 		value := map[string]string{"delimiter": o.Delimiter, "comment": o.Comment}[name]
 		if n.Table[name] != nil && (len(value) != 1 || strings.ContainsAny(value, "\"\r\n")) {
-			found.Add(codeRange, w.At("observations", i, name), "`%s` must be one ASCII character, but is %s", name, Show(value)).WithLabel("one character").WithHelp("write one such as \";\"")
+			found.Add(codeRange, w.At("observations", i, name), "`%s` must be one ASCII character, but is %s", name, tomltext.Show(value)).WithLabel("one character").WithHelp("write one such as \";\"")
 		}
 	}
 	for j, m := range o.Map {
@@ -231,7 +232,7 @@ func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 		}
 	}
 	if _, err := time.LoadLocation(o.Time.Timezone); err != nil || o.Time.Timezone == "Local" {
-		found.Add(codeChoice, w.At("observations", i, "time", "timezone"), "there is no time zone %s", Show(o.Time.Timezone)).
+		found.Add(codeChoice, w.At("observations", i, "time", "timezone"), "there is no time zone %s", tomltext.Show(o.Time.Timezone)).
 			WithLabel("an IANA name").WithHelp("write a name such as Europe/Oslo, or UTC")
 	}
 	if o.Time.Calendar != "standard" && o.Time.Timezone != "" && o.Time.Timezone != "UTC" {
@@ -239,7 +240,7 @@ func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 			WithLabel("no clock shows them").WithHelp("remove timezone")
 	}
 	if h := o.HoldOut; h != nil && h.Fraction >= 1 {
-		found.Add(codeRange, w.At("observations", i, "hold_out", "fraction"), "`fraction` must be below 1, but is %s", Show(h.Fraction)).WithLabel("below 1").WithHelp("write a share such as 0.1")
+		found.Add(codeRange, w.At("observations", i, "hold_out", "fraction"), "`fraction` must be below 1, but is %s", tomltext.Show(h.Fraction)).WithLabel("below 1").WithHelp("write a share such as 0.1")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // At returns the place of a value, by a path of keys and of indices from 0, such
@@ -55,5 +56,5 @@ func (w *Workflow) folder(place ...any) string {
 	if file == "" {
 		file = w.File
 	}
-	return Absolute(filepath.Dir(file))
+	return tomltext.Absolute(filepath.Dir(file))
 }

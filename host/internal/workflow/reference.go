@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // Markdown returns the reference of the language, docs/workflow-reference.md, from
@@ -44,7 +45,7 @@ func reference(b *strings.Builder, path string, t *key) {
 	rows(b, t.keys)
 	for i := range t.keys {
 		k := &t.keys[i]
-		full := Dotted(path, k.name)
+		full := tomltext.Dotted(path, k.name)
 		switch {
 		case len(k.laws) > 0:
 			fmt.Fprintf(b, "\n### %s\n\n%s.\n", full, sentence(k.doc))
@@ -87,7 +88,7 @@ func rows(b *strings.Builder, keys []key) {
 		case k.twin:
 			def = "required in a twin experiment"
 		case k.def != nil:
-			def = "`" + Show(k.def) + "`"
+			def = "`" + tomltext.Show(k.def) + "`"
 		}
 		example := k.example
 		if example != "" {
@@ -109,11 +110,11 @@ func Keys() map[string][]string {
 	var walk func(path string, keys []key)
 	walk = func(path string, keys []key) {
 		for _, k := range keys {
-			full := Dotted(path, k.name)
+			full := tomltext.Dotted(path, k.name)
 			out[full] = k.choices
 			walk(full, k.keys)
 			for _, l := range k.laws {
-				out[Dotted(full, "dist")] = append(out[Dotted(full, "dist")], l.name)
+				out[tomltext.Dotted(full, "dist")] = append(out[tomltext.Dotted(full, "dist")], l.name)
 				walk(full, l.keys)
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // Resolved returns w as a workflow file: every default filled in, profile and
@@ -17,7 +19,7 @@ func (w *Workflow) Resolved() ([]byte, error) {
 		w = w.withoutDerived()
 	}
 	w = w.withPaths()
-	text, err := Encode(w)
+	text, err := tomltext.Encode(w)
 	if err != nil {
 		return nil, fmt.Errorf("resolved workflow: %w", err)
 	}
@@ -60,25 +62,25 @@ func (w *Workflow) withoutDerived() *Workflow {
 // MarshalTOML writes one value as a number and several as a list.
 func (n Numbers) MarshalTOML() ([]byte, error) {
 	if len(n) == 1 {
-		return Inline(n[0])
+		return tomltext.Inline(n[0])
 	}
-	return Inline([]float64(n))
+	return tomltext.Inline([]float64(n))
 }
 
 // MarshalTOML writes m as a number, or as a date.
 func (m Moment) MarshalTOML() ([]byte, error) {
 	if m.Date.IsZero() {
-		return Inline(m.Model)
+		return tomltext.Inline(m.Model)
 	}
-	return Inline(m.Date)
+	return tomltext.Inline(m.Date)
 }
 
 // MarshalTOML writes e as a number, or as a duration.
 func (e Extent) MarshalTOML() ([]byte, error) {
 	if e.Wall == 0 {
-		return Inline(e.Model)
+		return tomltext.Inline(e.Model)
 	}
-	return Inline(e.Wall)
+	return tomltext.Inline(e.Wall)
 }
 
 // MarshalTOML writes v as a number, a list, or a table on one line.
@@ -92,7 +94,7 @@ func (v Values) MarshalTOML() ([]byte, error) {
 // MarshalTOML writes s as a list of numbers, or as a table on one line.
 func (s Start) MarshalTOML() ([]byte, error) {
 	if s.Dist == "" {
-		return Inline([]float64(s.Mean.List))
+		return tomltext.Inline([]float64(s.Mean.List))
 	}
 	given := map[string]any{"dist": s.Dist}
 	for name, v := range map[string]Values{"mean": s.Mean, "median": s.Median, "sd": s.SD, "low": s.Low, "high": s.High} {
@@ -125,13 +127,13 @@ func (c columnNames) MarshalTOML() ([]byte, error) {
 func inlineTable(keys []string, value func(string) any) ([]byte, error) {
 	var parts []string
 	for _, k := range keys {
-		v, err := Inline(value(k))
+		v, err := tomltext.Inline(value(k))
 		if err != nil {
 			return nil, err
 		}
 		name := []byte(k)
 		if !slug.rule.MatchString(k) {
-			if name, err = Inline(k); err != nil { // in quotes
+			if name, err = tomltext.Inline(k); err != nil { // in quotes
 				return nil, err
 			}
 		}

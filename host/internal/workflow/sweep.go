@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // Sweep says which trials a workflow has: on every replicate, every combination
@@ -98,7 +99,7 @@ var sweepable = []string{"time", "model", "truth", "observations", "ensemble", "
 type axis struct {
 	key    string
 	filter string // label of the filter it concerns; empty: all
-	list   *Node
+	list   *tomltext.Node
 }
 
 // combination is an index into the values of every axis.
@@ -106,7 +107,7 @@ type combination []int
 
 // expand makes the settings of w. given is its tree before defaults were filled
 // in, so that every value is judged as though it stood in the file.
-func (w *Workflow) expand(given *Node) diag.Findings {
+func (w *Workflow) expand(given *tomltext.Node) diag.Findings {
 	var found diag.Findings
 	common, own := w.axes(&found)
 	w.judgeExclude(&found)
@@ -114,7 +115,7 @@ func (w *Workflow) expand(given *Node) diag.Findings {
 		return found
 	}
 	if n := w.countTrials(common, own); n > maxTrials {
-		found.Add(CodeTooLarge, w.KeyAt("sweep"), "the sweep has %d trials; plume runs at most %d", n, maxTrials).WithHelp("shorten the axes, or split the sweep")
+		found.Add(tomltext.CodeTooLarge, w.KeyAt("sweep"), "the sweep has %d trials; plume runs at most %d", n, maxTrials).WithHelp("shorten the axes, or split the sweep")
 		return found
 	}
 	delete(given.Table, "sweep") // every setting would hold all values of all others
@@ -137,7 +138,7 @@ func (w *Workflow) expand(given *Node) diag.Findings {
 }
 
 // variants adds those of filter i to s.
-func (w *Workflow) variants(s *Setting, i int, given *Node, common []axis, c combination, own []axis, shared map[string]any, found *diag.Findings) {
+func (w *Workflow) variants(s *Setting, i int, given *tomltext.Node, common []axis, c combination, own []axis, shared map[string]any, found *diag.Findings) {
 	if len(own) == 0 {
 		if !w.excluded(shared) {
 			s.Variants = append(s.Variants, Variant{s.Workflow, i, shared})
@@ -257,13 +258,13 @@ func combinations(axes []axis) func(yield func(combination) bool) {
 
 // with returns the workflow of given with one combination of values in it, and
 // the values as they are taken.
-func (w *Workflow) with(given *Node, axes []axis, c combination, found *diag.Findings) (*Workflow, map[string]any) {
+func (w *Workflow) with(given *tomltext.Node, axes []axis, c combination, found *diag.Findings) (*Workflow, map[string]any) {
 	root := given.Clone()
-	leaves := make([]*Node, len(axes))
+	leaves := make([]*tomltext.Node, len(axes))
 	for i, a := range axes {
-		var over *Node
+		var over *tomltext.Node
 		over, leaves[i] = a.overlay(c[i])
-		Merge(rule{found}, root, over)
+		tomltext.Merge(rule{found}, root, over)
 	}
 	v := build(found, root, w.File, w.Profile)
 	v.Sweep = w.Sweep
@@ -276,7 +277,7 @@ func (w *Workflow) with(given *Node, axes []axis, c combination, found *diag.Fin
 
 // overlay returns a tree that holds the value with index i alone, and that value.
 // Findings about it are shown in the list of values.
-func (a axis) overlay(i int) (root, leaf *Node) {
+func (a axis) overlay(i int) (root, leaf *tomltext.Node) {
 	leaf = a.list.Pick(i)
 	root = leaf
 	for _, name := range slices.Backward(strings.Split(a.key, ".")) {
@@ -311,7 +312,7 @@ func same(a, b any) bool {
 }
 
 func showValue(v any) string {
-	if text, err := Inline(v); err == nil {
+	if text, err := tomltext.Inline(v); err == nil {
 		return diag.Shorten(string(text))
 	}
 	return diag.Shorten(fmt.Sprint(v))
@@ -320,7 +321,7 @@ func showValue(v any) string {
 // flatten brings the axes and exclusions of a layer and of its profiles into the form
 // that layers are merged in: a table of dotted keys. In [sweep.axes] ensemble.size = [1,
 // 2] means the same as "ensemble.size" = [1, 2].
-func flatten(n *Node) {
+func flatten(n *tomltext.Node) {
 	if profiles := n.Table["profile"]; profiles != nil {
 		for _, p := range profiles.Table {
 			flatten(p)
@@ -343,20 +344,20 @@ func flatten(n *Node) {
 }
 
 // leaves returns what is not a table in n, by dotted key.
-func leaves(n *Node, path string) map[string]*Node {
-	out := map[string]*Node{}
+func leaves(n *tomltext.Node, path string) map[string]*tomltext.Node {
+	out := map[string]*tomltext.Node{}
 	for name, child := range n.Table {
 		if child.Table == nil {
-			out[Dotted(path, name)] = child
+			out[tomltext.Dotted(path, name)] = child
 			continue
 		}
-		maps.Copy(out, leaves(child, Dotted(path, name)))
+		maps.Copy(out, leaves(child, tomltext.Dotted(path, name)))
 	}
 	return out
 }
 
 // asSweep returns n, the tree of a --sweep, as part of a workflow.
-func asSweep(n *Node) *Node {
+func asSweep(n *tomltext.Node) *tomltext.Node {
 	for _, name := range []string{"replicate", "filter"} {
 		if child := n.Table[name]; child != nil && child.Table == nil {
 			return n.Wrap("sweep", n.Wrap(name, child))
@@ -367,7 +368,7 @@ func asSweep(n *Node) *Node {
 
 // axes checks that n is a table of lists; what they hold is judged when every
 // value has its place in the workflow.
-func (c *checker) axes(n *Node, path string, k *key) {
+func (c *checker) axes(n *tomltext.Node, path string, k *key) {
 	if !c.is(n, path, k, n.Table != nil) {
 		return
 	}
@@ -386,15 +387,15 @@ func (c *checker) axes(n *Node, path string, k *key) {
 }
 
 // exclusions checks that n is an array of tables.
-func (c *checker) exclusions(n *Node, path string, k *key) {
-	ok := n.Items != nil && !slices.ContainsFunc(n.Items, func(c *Node) bool { return len(c.Table) == 0 })
+func (c *checker) exclusions(n *tomltext.Node, path string, k *key) {
+	ok := n.Items != nil && !slices.ContainsFunc(n.Items, func(c *tomltext.Node) bool { return len(c.Table) == 0 })
 	if c.is(n, path, k, ok) {
 		c.params(n, path)
 	}
 }
 
 // replicates checks n and stores it as a Replicates.
-func (c *checker) replicates(n *Node, path string, k *key) {
+func (c *checker) replicates(n *tomltext.Node, path string, k *key) {
 	switch v := n.Value.(type) {
 	case Replicates:
 		return
@@ -407,7 +408,7 @@ func (c *checker) replicates(n *Node, path string, k *key) {
 		}
 		if a < 1 || b < a || b > maxReplicates {
 			n.Bad = true
-			c.found.Add(codeRange, n.Place(), "`%s` must go up from 1 or more to %d at most, but is %s", path, maxReplicates, Show(v)).
+			c.found.Add(codeRange, n.Place(), "`%s` must go up from 1 or more to %d at most, but is %s", path, maxReplicates, tomltext.Show(v)).
 				WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write a range such as \"1..10\"")
 			return
 		}

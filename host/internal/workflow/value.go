@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // list checks a list of strings, or a number or list of them.
-func (c *checker) list(n *Node, path string, k *key) {
+func (c *checker) list(n *tomltext.Node, path string, k *key) {
 	item := *k
 	item.kind, item.item = text, true
 	if k.kind == numbers {
@@ -40,7 +41,7 @@ func (c *checker) list(n *Node, path string, k *key) {
 }
 
 // scalar checks a single value and stores it in its final Go type.
-func (c *checker) scalar(n *Node, path string, k *key) {
+func (c *checker) scalar(n *tomltext.Node, path string, k *key) {
 	if n.Bad {
 		return
 	}
@@ -122,7 +123,7 @@ func parseDuration(s string) (time.Duration, error) {
 	}))
 }
 
-func (c *checker) inRange(n *Node, path string, v float64, k *key) {
+func (c *checker) inRange(n *tomltext.Node, path string, v float64, k *key) {
 	finite := !math.IsNaN(v) && !math.IsInf(v, 0)
 	if finite && (k.min == nil || v >= *k.min) && (k.max == nil || v <= *k.max) && (k.above == nil || v > *k.above) {
 		return
@@ -132,15 +133,15 @@ func (c *checker) inRange(n *Node, path string, v float64, k *key) {
 	if !finite {
 		limits = "finite"
 	}
-	c.found.Add(codeRange, n.Place(), "%s must be %s, but %s %s", k.subject(path), limits, k.is(), Show(n.Value)).
+	c.found.Add(codeRange, n.Place(), "%s must be %s, but %s %s", k.subject(path), limits, k.is(), tomltext.Show(n.Value)).
 		WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write %s", k.asked())
 }
 
-func (c *checker) checkText(n *Node, path, s string, k *key) {
+func (c *checker) checkText(n *tomltext.Node, path, s string, k *key) {
 	switch {
 	case len(k.choices) > 0 && !slices.Contains(k.choices, s):
 		n.Bad = true
-		d := c.found.Add(codeChoice, n.Place(), "`%s` must be %s, but is %s", path, k.noun(), Show(s)).
+		d := c.found.Add(codeChoice, n.Place(), "`%s` must be %s, but is %s", path, k.noun(), tomltext.Show(s)).
 			WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc)
 		d.WithHelp("write %s", k.noun())
 		if meant := diag.Suggest(s, k.choices); meant != "" {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // noun says what k wants, without its range.
@@ -30,13 +31,13 @@ func (k *key) noun() string {
 func (k *key) bounds() string {
 	switch {
 	case k.max != nil && *k.min == *k.max:
-		return Show(*k.min)
+		return tomltext.Show(*k.min)
 	case k.max != nil:
-		return "from " + Show(*k.min) + " to " + strconv.FormatFloat(*k.max, 'f', -1, 64)
+		return "from " + tomltext.Show(*k.min) + " to " + strconv.FormatFloat(*k.max, 'f', -1, 64)
 	case k.min != nil:
-		return "at least " + Show(*k.min)
+		return "at least " + tomltext.Show(*k.min)
 	case k.above != nil:
-		return "above " + Show(*k.above)
+		return "above " + tomltext.Show(*k.above)
 	}
 	return ""
 }
@@ -67,7 +68,7 @@ func (k *key) asked() string { return strings.TrimSpace(k.noun() + " " + k.limit
 func (k *key) wants() string {
 	s := k.asked()
 	if k.def != nil {
-		s += "; default " + Show(k.def)
+		s += "; default " + tomltext.Show(k.def)
 	}
 	return s
 }
@@ -88,12 +89,12 @@ func (k *key) is() string {
 }
 
 // describe says what kind of value n is, and its value when that is short.
-func describe(n *Node) string {
+func describe(n *tomltext.Node) string {
 	switch v := n.Value.(type) {
 	case string:
 		return "the string " + strconv.Quote(diag.Shorten(v))
 	case int64, float64:
-		return "the number " + Show(v)
+		return "the number " + tomltext.Show(v)
 	case bool:
 		return strconv.FormatBool(v)
 	case time.Time:

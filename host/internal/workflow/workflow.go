@@ -16,6 +16,8 @@ package workflow
 
 import (
 	"time"
+
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // Workflow is one experiment as its author wrote it, with every default of
@@ -40,7 +42,7 @@ type Workflow struct {
 	File    string `toml:"-"` // as it was named when loading
 	Profile string `toml:"-"` // the profile in force; may be empty
 
-	root     *Node
+	root     *tomltext.Node
 	settings []Setting
 }
 

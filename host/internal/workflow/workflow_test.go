@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 func load(t *testing.T, opt Options) *Workflow {
@@ -163,7 +164,7 @@ func brief(s diag.Span) string {
 	if s.Layer != diag.FileLayer {
 		return s.Layer
 	}
-	return strings.TrimPrefix(s.Where(), s.File+":") + "+" + Show(int64(s.Width))
+	return strings.TrimPrefix(s.Where(), s.File+":") + "+" + tomltext.Show(int64(s.Width))
 }
 
 func TestResolved(t *testing.T) {
@@ -199,7 +200,7 @@ func reload(t *testing.T, w *Workflow) string {
 }
 
 func TestLoadRefuses(t *testing.T) {
-	if _, found := Load("testdata/none.toml", Options{}); len(found) != 1 || found[0].Code != CodeUnreadable ||
+	if _, found := Load("testdata/none.toml", Options{}); len(found) != 1 || found[0].Code != tomltext.CodeUnreadable ||
 		found.Text(false) != "error[E104]: cannot read the workflow: no such file or directory\n  --> testdata/none.toml\n   = help: see that the path is that of a file that you may read; `plume init` writes one to start from\n" {
 		t.Error(found.Text(false))
 	}
@@ -207,7 +208,7 @@ func TestLoadRefuses(t *testing.T) {
 	if err := os.WriteFile(long, make([]byte, 3<<20), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, found := Load(long, Options{}); len(found) != 1 || found[0].Code != CodeTooLarge {
+	if _, found := Load(long, Options{}); len(found) != 1 || found[0].Code != tomltext.CodeTooLarge {
 		t.Error(found.Text(false))
 	}
 }
@@ -227,7 +228,7 @@ func checkSchema(t *testing.T, path string, k *key, typ reflect.Type) {
 	}
 	for i := range k.keys {
 		c := &k.keys[i]
-		full := Dotted(path, c.name)
+		full := tomltext.Dotted(path, c.name)
 		if c.doc == "" {
 			t.Errorf("%s has no doc", full)
 		}

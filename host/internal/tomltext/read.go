@@ -1,4 +1,14 @@
-package workflow
+// Package tomltext reads TOML into trees whose values know their place in the text. It
+// lays texts over each other: a file over the files it includes, and values of the
+// command line over all of them. What is wrong with a text is found with its place and
+// a remedy. What the keys mean is for the packages that use it to judge: they state a
+// [Rule] for merging.
+//
+//	diag.Source   a file, or a value of the command line
+//	scan          finds the position of every key and value, next to the decoder
+//	Node          value and position of everything, in one tree
+//	Merge         included files < file < other layers, such as the command line
+package tomltext
 
 import (
 	"slices"
