@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plume-da/plume/host/internal/score"
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
@@ -163,19 +164,6 @@ var files = []file{
 	{"reference/replicate=001/part-00000.arrow", "one row per cycle and member kept of the brute-force posterior; the part is the number of the reference in the replicate", membersColumns, "model"},
 }
 
-// metricNames are the metrics beside the time means of the scores in cycles.arrow.
-var metricNames = [][2]string{
-	{"held_out_rmse", "root mean square error of the mean prediction of values held out, whose errors it includes"},
-	{"held_out_spread", "root mean square of `spread` in held_out.arrow: what held_out_rmse is on average when the ensemble and the error law account for it"},
-	{"held_out_crps", "mean of `crps_fair` in held_out.arrow"},
-	{"innovation_rms", "root mean square of the innovations; only when observations come from files"},
-	{"rmse_total", "root of the time mean of rmse²"},
-	{"spread_skill", "sqrt((N + 1) / N) spread / rmse, of their time means; 1 for a calibrated ensemble"},
-	{"coverage_50_expected", "the share expected for N members: the interval ends at members, so that it is not 0.5; the same for `coverage_90_expected`"},
-	{"nis", "time mean of nis in innovations.arrow"},
-	{"rank_flatness_p", "p-value of Pearson's chi-square test that the rank histogram is flat, its counts scaled to one independent rank per cycle and its ranks pooled to expect five in each pool"},
-}
-
 // typeNames says what a column holds as Arrow names it.
 var typeNames = map[table.Type]string{table.Int32: "int32", table.Int64: "int64", table.Float64: "float64", table.Text: "utf8"}
 
@@ -216,8 +204,10 @@ them as Parquet, CSV and netCDF.
 		f.markdown(&b)
 	}
 	b.WriteString("\n## Metrics\n\nThe time mean of every score in `cycles.arrow`, under its name, and:\n\n| metric | |\n|---|---|\n")
-	for _, m := range metricNames {
-		fmt.Fprintf(&b, "| `%s` | %s |\n", m[0], m[1])
+	for _, s := range score.Catalogue() {
+		if s.Table != "cycles" {
+			fmt.Fprintf(&b, "| `%s` | %s |\n", s.Name, s.About)
+		}
 	}
 	return b.String()
 }

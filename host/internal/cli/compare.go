@@ -6,11 +6,9 @@ import (
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/score"
 	"github.com/spf13/cobra"
 )
-
-// losses lists the scores of which less is better.
-var losses = []string{"rmse", "rmse_total", "crps", "crps_fair", "energy_score_fair", "w2_reference"}
 
 func (a *app) compare() *cobra.Command {
 	var root, metric, stage, against, format string
@@ -81,7 +79,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 	}
 	c.ValidArgsFunction = completeRuns(&root)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
-	c.Flags().StringVar(&metric, "metric", "rmse", "the score: "+strings.Join(losses, ", ")+", or any other in metrics.arrow, without wins")
+	c.Flags().StringVar(&metric, "metric", "rmse", "the score: "+strings.Join(score.Losses(), ", ")+", or any other in metrics.arrow, without wins")
 	c.Flags().StringVar(&stage, "stage", archive.Analysis, "of the cycle: forecast or analysis")
 	c.Flags().StringVar(&against, "against", "", "label of the filter that others are compared with")
 	c.Flags().StringVar(&format, "format", "text", "text, markdown, latex, csv or json")

@@ -234,7 +234,7 @@ func (r *scored) minusByCycle(g *group, first *scored, b *group) (*difference, e
 
 // judged takes the wins away where less is not better.
 func (r *scored) judged(d *difference) *difference {
-	if !slices.Contains(losses, r.metric) {
+	if !score.IsLoss(r.metric) {
 		d.wins = math.NaN()
 	}
 	return d

@@ -9,6 +9,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/experiment"
+	"github.com/plume-da/plume/host/internal/score"
 )
 
 // shownRows bounds the result table.
@@ -56,15 +57,6 @@ func (a *app) show(r *experiment.Result) {
 	}
 }
 
-// stageOf returns the stage a metric is shown of: the analysis, but for what compares
-// forecasts with observations.
-func stageOf(metric string) string {
-	if metric == "nis" || metric == "innovation_rms" {
-		return archive.Forecast
-	}
-	return archive.Analysis
-}
-
 // shownMetrics returns the scores to show: those the workflow has chosen, or the usual
 // ones and the errors of parameters that are estimated.
 func shownMetrics(r *experiment.Result) []string {
@@ -85,7 +77,7 @@ func shownMetrics(r *experiment.Result) []string {
 	return slices.DeleteFunc(names, func(name string) bool {
 		again := seen[name]
 		seen[name] = true
-		return again || !slices.ContainsFunc(r.Metrics, func(m archive.Metric) bool { return m.Metric == name && m.Stage == stageOf(name) })
+		return again || !slices.ContainsFunc(r.Metrics, func(m archive.Metric) bool { return m.Metric == name && m.Stage == score.StageOf(name) })
 	})
 }
 
@@ -115,7 +107,7 @@ func tableRows(r *experiment.Result) []*tableRow {
 		byTrial[t.Trial] = of
 	}
 	for _, m := range r.Metrics {
-		if m.Stage != stageOf(m.Metric) {
+		if m.Stage != score.StageOf(m.Metric) {
 			continue
 		}
 		of := byTrial[m.Trial]

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/score"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk/wire/table"
 	"github.com/spf13/cobra"
@@ -248,7 +249,7 @@ func readMetrics(dir string) (map[metricKey]storedMetric, error) {
 	}
 	rows := map[metricKey][]archive.Metric{}
 	for i := range t.Rows {
-		if stage[i] == stageOf(metric[i]) {
+		if stage[i] == score.StageOf(metric[i]) {
 			key := metricKey{filter[i], metric[i]}
 			rows[key] = append(rows[key], archive.Metric{Value: value[i], SE: se[i], Status: archive.Status(status[i])})
 		}
