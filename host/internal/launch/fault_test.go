@@ -65,7 +65,7 @@ func TestFaultsInACall(t *testing.T) {
 			}
 			if !c.alive {
 				checkError(t, next, sdk.KindCrash, "plugin faulty: cycle 18: forecast: the process is gone: it ", "in cycle 17: forecast")
-				waitGone(t, p.runner.cmd.Process.Pid)
+				waitGone(t, pidOf(p))
 				if _, err := os.Stat(p.runner.sockets); !os.IsNotExist(err) {
 					t.Errorf("its socket is left behind: %v", err)
 				}
@@ -99,7 +99,7 @@ func TestKilledFromOutside(t *testing.T) {
 	t.Parallel()
 	p := begin(t, faulty(t), Options{})
 	m := configure(t, p, "hang", time.Minute)
-	pid := p.runner.cmd.Process.Pid
+	pid := pidOf(p)
 	time.AfterFunc(300*time.Millisecond, func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
 	err := forecast(t, t.Context(), m, 17)
 	checkError(t, err, sdk.KindCrash, "plugin faulty: cycle 17: forecast: the process was ended by signal 9 (killed) during the call")
@@ -231,7 +231,7 @@ func TestWrongAnswers(t *testing.T) {
 				return
 			}
 			checkError(t, err, sdk.KindContract, "plugin raw: cycle 17: forecast: ", text)
-			if p.died() {
+			if p.runner.died() {
 				t.Error("the plugin died of it")
 			}
 		})

@@ -132,10 +132,10 @@ func (g *guard) explain(ctx, limited context.Context, what string, err error) er
 		return stopped(where, ctx)
 	case p.exitReason.Load() != nil:
 		return p.crash(where, "the process is gone: "+*p.exitReason.Load())
-	case p.died():
-		why := fmt.Sprintf("it %v in %s", p.runner.exit, what)
+	case p.runner.died():
+		why := fmt.Sprintf("it %s in %s", p.runner.exit.What, what)
 		p.exitReason.CompareAndSwap(nil, &why)
-		return p.crash(where, fmt.Sprintf("the process %v during the call", p.runner.exit))
+		return p.crash(where, "the process "+p.runner.exit.What+" during the call")
 	case late:
 		fate := "the process was ended"
 		if p.program.linked != nil {

@@ -42,7 +42,7 @@ func Linked(name string) (*Program, error) {
 
 // startLinked makes a plugin of this program look like one in a process.
 func startLinked(ctx context.Context, program *Program) (*Process, error) {
-	p := &Process{program: program, runner: newRunner(program, nil, &tail{})}
+	p := &Process{program: program, runner: newChildRunner(program, &tail{})}
 	var err error
 	if p.plugin, err = rpc.Describe(ctx, rpc.Local(program.linked)); err != nil {
 		return nil, err

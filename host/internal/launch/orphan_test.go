@@ -38,7 +38,7 @@ func hostToBeKilled() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(p.runner.cmd.Process.Pid, idle.runner.cmd.Process.Pid, pool.sockets)
+	fmt.Println(pidOf(p), pidOf(idle), pool.sockets)
 	_, err = m.Forecast(context.Background(), &sdk.ForecastRequest{
 		Call: sdk.Call{Cycle: 17}, Ensemble: mat.NewDense(4, 3, nil), Into: mat.NewDense(4, 3, nil),
 	})

@@ -20,6 +20,8 @@ type Options struct {
 	// Env holds additions to the environment of plugins, "NAME=value". Of the
 	// host's own environment they see a short list of variables only.
 	Env []string
+	// Executor starts plugins; nil: as processes of this machine.
+	Executor Executor
 	// Log receives what plugins log and every line they write to standard error;
 	// nil: nobody wants it. It is called from several goroutines at once.
 	Log func(Record)
@@ -61,6 +63,9 @@ type Pool struct {
 func NewPool(o Options) (*Pool, error) {
 	if o.StartTimeout == 0 {
 		o.StartTimeout = time.Minute
+	}
+	if o.Executor == nil {
+		o.Executor = local{}
 	}
 	sockets, err := socketDir()
 	if err != nil {

@@ -26,7 +26,7 @@ func TestStubbornPluginEnds(t *testing.T) {
 func TestStoppedPluginEnds(t *testing.T) {
 	t.Parallel()
 	p := begin(t, faulty(t), Options{})
-	if err := syscall.Kill(p.runner.cmd.Process.Pid, syscall.SIGSTOP); err != nil {
+	if err := syscall.Kill(pidOf(p), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -130,7 +130,7 @@ func TestKill(t *testing.T) {
 		t.Errorf("killing took %v", took)
 	}
 	for argument, p := range processes {
-		if left := groupMembers(t, p.runner.cmd.Process.Pid); len(left) > 0 {
+		if left := groupMembers(t, pidOf(p)); len(left) > 0 {
 			t.Errorf("%s is still there: %v", argument, left)
 		}
 	}

@@ -7,12 +7,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -26,7 +25,7 @@ import (
 // Process is a running plugin. It is safe for concurrent use.
 type Process struct {
 	program     *Program
-	runner      *localRunner
+	runner      *childRunner
 	client      *plugin.Client
 	plugin      *sdk.Plugin        // over the socket, unguarded
 	mutex       chan struct{}      // holds one token when calls must not overlap; nil: they may
@@ -53,8 +52,8 @@ func (p *Process) ManifestSHA256() string {
 // sockets are in the directory of that name.
 func startProcess(ctx context.Context, program *Program, sockets string, o *Options) (*Process, error) {
 	t := &tail{each: func(line string) { o.log(Record{Plugin: program.Name, Level: LevelStderr, Message: line}) }}
-	p := &Process{program: program, runner: newRunner(program, environment(o.Env), t)}
-	dial := rpc.DialOptions()
+	p := &Process{program: program, runner: newChildRunner(program, t)}
+	env, dial := environment(o.Env), rpc.DialOptions()
 	var secure *tls.Config
 	if program.TCP {
 		var variables []string
@@ -62,17 +61,18 @@ func startProcess(ctx context.Context, program *Program, sockets string, o *Opti
 		if secure, variables, err = mutualTLS(); err != nil {
 			return nil, sdk.Errorf(sdk.KindResource, "plugin "+program.Name, "cannot make a certificate: %v", err)
 		}
-		dial, p.runner.env = rpc.TLSDialOptions(), append(p.runner.env, variables...)
+		env, dial = append(env, variables...), rpc.TLSDialOptions()
 	}
+	started, cancel := context.WithTimeout(ctx, o.StartTimeout)
+	defer cancel()
 	p.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  rpc.Handshake,
 		VersionedPlugins: map[int]plugin.PluginSet{rpc.ProtocolVersion: {}},
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		GRPCDialOptions:  dial,
 		TLSConfig:        secure,
-		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, socketDir string) (runner.Runner, error) {
-			p.runner.adopt(cmd.Env, socketDir)
-			return p.runner, nil
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (runner.Runner, error) {
+			return p.runner, p.runner.start(started, o.Executor, slices.Concat(env, cmd.Env), sockets)
 		},
 		SkipHostEnv:      true,
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: sockets},
@@ -81,8 +81,6 @@ func startProcess(ctx context.Context, program *Program, sockets string, o *Opti
 		SyncStderr:       &lineWriter{to: t},
 		Logger:           hclog.NewNullLogger(),
 	})
-	started, cancel := context.WithTimeout(ctx, o.StartTimeout)
-	defer cancel()
 	if err := p.connect(started, o); err != nil {
 		err = p.startError(ctx, started, err, o.StartTimeout)
 		p.runner.end() // it has no work to finish
@@ -95,7 +93,7 @@ func startProcess(ctx context.Context, program *Program, sockets string, o *Opti
 }
 
 // connect starts the process, dials, asks for the manifest and opens the
-// session. go-plugin knows no context: when ctx ends, the process is ended, and
+// lifeline. go-plugin knows no context: when ctx ends, the process is ended, and
 // with it whatever go-plugin waits for.
 func (p *Process) connect(ctx context.Context, o *Options) error {
 	defer context.AfterFunc(ctx, p.runner.end)()
@@ -117,8 +115,8 @@ func (p *Process) connect(ctx context.Context, o *Options) error {
 	return nil
 }
 
-// openLifeline holds the stream whose end would tell the plugin that the host is
-// gone. That a plugin has no session is no reason to do without it.
+// openLifeline opens the stream whose end tells the plugin that the host is gone. A
+// plugin that does not serve it is used all the same.
 func (p *Process) openLifeline(conn grpc.ClientConnInterface, o *Options) {
 	var ctx context.Context
 	ctx, p.cutLifeline = context.WithCancel(context.Background())
@@ -133,23 +131,21 @@ func (p *Process) openLifeline(conn grpc.ClientConnInterface, o *Options) {
 // err is what go-plugin or the first call made of that.
 func (p *Process) startError(ctx, started context.Context, err error, timeout time.Duration) error {
 	r, where := p.runner, "plugin "+p.program.Name
-	version, spoke := r.hello()
-	first := r.first.Load()
+	first := r.firstLine()
+	hello, spoke := parseHandshake(first)
 	timedOut := started.Err() != nil // before waiting for the process
 	p.awaitExit(err)
 	var e *sdk.Error
 	switch {
-	case r.startErr != nil:
-		return cannotRun(where, r)
 	case ctx.Err() != nil:
 		return stopped(where+": start", ctx)
-	case first != nil && *first != "" && !spoke:
-		e = sdk.Errorf(sdk.KindPlugin, where, "wrote %q to standard output before the handshake", brief(*first)).
+	case first != "" && !spoke:
+		e = sdk.Errorf(sdk.KindPlugin, where, "wrote %q to standard output before the handshake", brief(first)).
 			WithHint("standard output belongs to the handshake; print to standard error, or serve with plume's kit")
-	case first != nil && unsafeStart(*first, p.program.TCP) != nil:
-		e = named(where, unsafeStart(*first, p.program.TCP))
-	case p.died():
-		e = p.crash(where, fmt.Sprintf("the process %v before it was ready", r.exit))
+	case spoke && hello.unsafe(p.program.TCP) != nil:
+		e = named(where, hello.unsafe(p.program.TCP))
+	case r.died():
+		e = p.crash(where, fmt.Sprintf("the process %s before it was ready", r.exit.What))
 		switch lines := strings.Split(e.Stderr, "\n"); {
 		case e.Stderr != "":
 			e.Hint = fmt.Sprintf("its last words: %s", lines[len(lines)-1])
@@ -162,8 +158,8 @@ func (p *Process) startError(ctx, started context.Context, err error, timeout ti
 	case timedOut:
 		e = sdk.Errorf(sdk.KindDeadline, where, "was not ready after %v", timeout).
 			WithHint("what takes long belongs into its configuration, such as a setup in Python, which the workflow's timeout bounds")
-	case spoke && version != rpc.ProtocolVersion:
-		e = sdk.Errorf(sdk.KindPlugin, where, "speaks version %d of the protocol, this plume speaks %d", version, rpc.ProtocolVersion).
+	case spoke && hello.version != rpc.ProtocolVersion:
+		e = sdk.Errorf(sdk.KindPlugin, where, "speaks version %d of the protocol, this plume speaks %d", hello.version, rpc.ProtocolVersion).
 			WithHint("build the plugin against this version of plume")
 	case errors.As(err, &e):
 		e = named(where, e)
@@ -171,22 +167,6 @@ func (p *Process) startError(ctx, started context.Context, err error, timeout ti
 		e = sdk.Errorf(sdk.KindPlugin, where, "did not come up: %v", err)
 	}
 	e.Stderr = r.tail.String()
-	return e
-}
-
-func cannotRun(where string, r *localRunner) *sdk.Error {
-	cause := r.startErr
-	var inPath *fs.PathError
-	if errors.As(cause, &inPath) {
-		cause = inPath.Err // the path is said already
-	}
-	e := sdk.Errorf(sdk.KindPlugin, where, "cannot run %s: %v", r.Name(), cause)
-	switch {
-	case errors.Is(r.startErr, fs.ErrPermission):
-		e.Hint = "make it executable: chmod +x"
-	case errors.Is(r.startErr, syscall.ENOEXEC):
-		e.Hint = "it was built for another kind of machine, or is a script without a #! line"
-	}
 	return e
 }
 
@@ -218,30 +198,13 @@ func maybeDead(err error) bool {
 	return !errors.As(err, &e) || e.Kind == sdk.KindCrash || e.Cause != nil
 }
 
-// died says whether the process has ended without the host having asked for it.
-func (p *Process) died() bool {
-	select {
-	case <-p.runner.done:
-		return p.runner.startErr == nil && !p.runner.askedToEnd()
-	default:
-		return false
-	}
-}
-
 // gone says whether the process has ended or is about to.
-func (p *Process) gone() bool {
-	select {
-	case <-p.runner.done:
-		return true
-	default:
-		return p.exitReason.Load() != nil
-	}
-}
+func (p *Process) gone() bool { return p.runner.isDone() || p.exitReason.Load() != nil }
 
 // cleanUp clears away what is left of a process that is gone.
 func (p *Process) cleanUp() {
-	if p.died() {
-		why := fmt.Sprintf("it %v", p.runner.exit)
+	if p.runner.died() {
+		why := "it " + p.runner.exit.What
 		p.exitReason.CompareAndSwap(nil, &why)
 	}
 	_ = p.stop() // nobody waits for it any more
@@ -251,21 +214,13 @@ func (p *Process) cleanUp() {
 func (p *Process) crash(where, what string) *sdk.Error {
 	e := sdk.Errorf(sdk.KindCrash, where, "%s", what)
 	e.Stderr = p.runner.tail.String()
-	if !p.died() {
+	if !p.runner.died() {
 		return e
 	}
-	x := p.runner.exit
-	switch x.signal {
-	case 0:
-		e.ExitCode = &x.code
-		if x.code == 0 {
-			e.Hint = "that is how a plugin ends when it is asked to, as by SIGTERM: somebody or something outside plume may have ended it"
-		}
-	case syscall.SIGKILL:
-		e.Hint = "if nobody killed it, the machine may have run out of memory"
-		fallthrough
-	default:
-		e.Signal = x.signal.String()
+	exit := p.runner.exit
+	e.ExitCode, e.Signal, e.Hint = exit.Code, exit.Signal, exit.Hint
+	if exit.Code != nil && *exit.Code == 0 {
+		e.Hint = "that is how a plugin ends when it is asked to, as by SIGTERM: somebody or something outside plume may have ended it"
 	}
 	return e
 }

@@ -133,7 +133,7 @@ func TestKilledReplicaIsReplaced(t *testing.T) {
 	mark := marker(t)
 	m, pool := replicatedModel(t, RetryPolicy{Replicas: 3, Retries: 1}, sdk.Params{"fault": "hang-once", "member": 5, "marker": mark})
 	second := pool.slotsOf(faulty(t), 3)[1]
-	pid := second.now.process.runner.cmd.Process.Pid
+	pid := pidOf(second.now.process)
 	go func() {
 		for _, err := os.Stat(mark); err != nil; _, err = os.Stat(mark) {
 			time.Sleep(10 * time.Millisecond)
@@ -151,7 +151,7 @@ func TestKilledReplicaIsReplaced(t *testing.T) {
 	if len(repeats) != 1 || repeats[0] != want {
 		t.Errorf("got %+v, want %+v", repeats, want)
 	}
-	if now := second.now.process.runner.cmd.Process.Pid; now == pid {
+	if now := pidOf(second.now.process); now == pid {
 		t.Error("it is said to be the same process")
 	}
 	waitGone(t, pid)
@@ -481,7 +481,7 @@ func TestOrderlyEndHasAHint(t *testing.T) {
 	t.Parallel()
 	p := begin(t, faulty(t), Options{})
 	m := configure(t, p, "hang", time.Minute)
-	pid := p.runner.cmd.Process.Pid
+	pid := pidOf(p)
 	time.AfterFunc(300*time.Millisecond, func() { _ = syscall.Kill(pid, syscall.SIGTERM) })
 	err := forecast(t, t.Context(), m, 17)
 	checkError(t, err, sdk.KindCrash, "the process exited with code 0 during the call; that is how a plugin ends when it is asked to, as by SIGTERM")

@@ -50,6 +50,9 @@ func testMain(m *testing.M) int {
 	return code
 }
 
+// pidOf returns the number of the process that p is on this machine.
+func pidOf(p *Process) int { return p.runner.child.(*localChild).process.Pid }
+
 // limit is how long any fault may take to become an error.
 const limit = 5 * time.Second
 
@@ -82,7 +85,7 @@ func begin(t *testing.T, program *Program, o Options) *Process {
 	var p *Process
 	t.Cleanup(func() {
 		if p != nil {
-			waitGone(t, p.runner.cmd.Process.Pid)
+			waitGone(t, pidOf(p))
 		}
 	})
 	pool := newPool(t, o)

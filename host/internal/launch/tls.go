@@ -9,10 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
-	"strings"
 	"time"
-
-	"github.com/plume-da/plume/sdk"
 )
 
 // The variables by which a plugin learns that it shall listen on TCP, and whose
@@ -53,30 +50,4 @@ func mutualTLS() (*tls.Config, []string, error) {
 		ServerName:   "localhost", MinVersion: tls.VersionTLS13,
 	}
 	return config, []string{envListen + "=tcp", envCertificate + "=" + string(text)}, nil
-}
-
-// unsafeStart returns what is wrong with where a plugin listens according to its
-// handshake, or nil. A unix socket lies in a directory of the user's own; on TCP both ends
-// have to show certificates.
-func unsafeStart(handshake string, tcp bool) *sdk.Error {
-	parts := strings.Split(strings.TrimSpace(handshake), "|")
-	if len(parts) < 5 {
-		return nil
-	}
-	network, certified := parts[2], len(parts) > 5 && parts[5] != ""
-	switch {
-	case !tcp && network != "unix":
-		return sdk.Errorf(sdk.KindPlugin, "", "listens on %s, where others could reach it", network).
-			WithHint(`network = "tcp" in [plugins] asks for mutual TLS`)
-	case !tcp && certified:
-		return sdk.Errorf(sdk.KindPlugin, "", "shows a certificate that nobody asked for").
-			WithHint(`network = "tcp" in [plugins] asks for mutual TLS`)
-	case tcp && network != "tcp":
-		return sdk.Errorf(sdk.KindPlugin, "", "listens on %s, but the workflow says TCP", network).
-			WithHint("plugins with plume's Python kit can, those with the Go kit cannot")
-	case tcp && !certified:
-		return sdk.Errorf(sdk.KindPlugin, "", "listens on TCP without a certificate").
-			WithHint("it has to answer $%s with its own, in the handshake", envCertificate)
-	}
-	return nil
 }

@@ -1,0 +1,115 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+// local is the [Executor] of this machine.
+type local struct{}
+
+// Start implements Executor.
+func (local) Start(ctx context.Context, program *Program, env []string) (Child, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	cmd := &exec.Cmd{Path: program.Command[0], Args: program.Command, Dir: program.Dir, Env: env}
+	ownGroup(cmd)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, cannotRun(program, err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, cannotRun(program, err)
+	}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, cannotRun(program, err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, cannotRun(program, err)
+	}
+	return &localChild{process: cmd.Process, stdin: stdin, stdout: stdout, stderr: stderr}, nil
+}
+
+// cannotRun says why the system does not run program.
+func cannotRun(program *Program, err error) *sdk.Error {
+	cause := err
+	var inPath *fs.PathError
+	if errors.As(err, &inPath) {
+		cause = inPath.Err // the path is said already
+	}
+	e := sdk.Errorf(sdk.KindPlugin, "", "cannot run %s: %v", program.Command[0], cause)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		e.Hint = "make it executable: chmod +x"
+	case errors.Is(err, syscall.ENOEXEC):
+		e.Hint = "it was built for another kind of machine, or is a script without a #! line"
+	}
+	return e
+}
+
+// localChild is a process of this machine and the process group it leads.
+type localChild struct {
+	process        *os.Process
+	stdin          io.WriteCloser // held open; its end tells the plugin that the host is gone
+	stdout, stderr io.ReadCloser  // pipes
+
+	mu    sync.Mutex
+	ended bool // and reaped: its number may belong to another process by now
+}
+
+// ID implements Child.
+func (c *localChild) ID() string { return fmt.Sprintf("process %d", c.process.Pid) }
+
+// Stdout implements Child.
+func (c *localChild) Stdout() io.ReadCloser { return c.stdout }
+
+// Stderr implements Child.
+func (c *localChild) Stderr() io.ReadCloser { return c.stderr }
+
+// Terminate implements Child.
+func (c *localChild) Terminate() { c.signal(terminateGroup) }
+
+// Kill implements Child.
+func (c *localChild) Kill() { c.signal(killGroup) }
+
+func (c *localChild) signal(send func(leader int)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		send(c.process.Pid)
+	}
+}
+
+// drain is how long output may still be in a pipe when its process has ended.
+const drain = 500 * time.Millisecond
+
+// Wait implements Child. It ends what is left of the group; a descendant that left the
+// group and keeps a pipe open is not waited for.
+func (c *localChild) Wait() Exit {
+	state, err := c.process.Wait()
+	c.mu.Lock()
+	killGroup(c.process.Pid)
+	c.ended = true
+	c.mu.Unlock()
+	_ = c.stdin.Close()
+	for _, pipe := range []io.ReadCloser{c.stdout, c.stderr} {
+		_ = pipe.(*os.File).SetReadDeadline(time.Now().Add(drain))
+	}
+	if err != nil {
+		return Exit{What: fmt.Sprintf("ended, but cannot be waited for: %v", err)}
+	}
+	return exitOf(state)
+}
