@@ -3,6 +3,7 @@ package main
 import (
 	"testing"
 
+	"github.com/plume-da/plume/plugins/internal/umbridge/umbridgetest"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/plugintest"
 )
@@ -12,10 +13,10 @@ import (
 func TestConformance(t *testing.T) {
 	for name, given := range map[string]func(t *testing.T) params{
 		"python": func(t *testing.T) params {
-			return params{"url": python(t), "model": "arctan", "config": `{"values": 6, "scale": 0.5}`}
+			return params{"url": umbridgetest.Python(t), "model": "arctan", "config": `{"values": 6, "scale": 0.5}`}
 		},
 		"go": func(t *testing.T) params {
-			return params{"url": products.start(t), "model": "m", "parallel": 3, "inputs": []string{"time, state", "x, 2"},
+			return params{"url": products.Serve(t), "model": "m", "parallel": 3, "inputs": []string{"time, state", "x, 2"},
 				"outputs": []string{"a", "skip", "b"}, "positions": []float64{0.5, 1, 1.5}, "config": `{"time": {{.time}}}`}
 		},
 	} {

@@ -3,27 +3,29 @@ package main
 import (
 	"context"
 	"slices"
+
+	"github.com/plume-da/plume/plugins/internal/umbridge"
 )
 
 // pullBack writes the sensitivity to the state into gradient, given that to the
 // observed values: the sum of sens J over all output and input vectors.
-func (o *operator) pullBack(ctx context.Context, input []vector, sens vector, time values, gradient []float64) error {
+func (o *operator) pullBack(ctx context.Context, input []umbridge.Vector, sens umbridge.Vector, time umbridge.Values, gradient []float64) error {
 	clear(gradient)
-	for out, size := range o.outputSizes {
+	for out, size := range o.OutputSizes {
 		if !o.observed[out] {
 			continue
 		}
-		var of vector
+		var of umbridge.Vector
 		of, sens = sens[:size], sens[size:]
 		for in, ps := range o.inputs {
-			if !slices.ContainsFunc(ps, part.holdsState) {
+			if !slices.ContainsFunc(ps, umbridge.Part.HoldsState) {
 				continue
 			}
-			g, err := o.gradientOf(ctx, out, in, input, of, time)
+			g, err := o.Gradient(ctx, out, in, input, of, time)
 			if err != nil {
 				return err
 			}
-			unpack(ps, g, func(first int, values []float64) {
+			umbridge.Unpack(ps, g, func(first int, values []float64) {
 				for j, v := range values {
 					gradient[first+j] += v
 				}
@@ -31,27 +33,4 @@ func (o *operator) pullBack(ctx context.Context, input []vector, sens vector, ti
 		}
 	}
 	return nil
-}
-
-// gradientOf returns sens times the Jacobian of output vector out with respect to
-// input vector in.
-func (s *server) gradientOf(ctx context.Context, out, in int, input []vector, sens vector, v values) (vector, error) {
-	r, err := s.request(v)
-	if err != nil {
-		return nil, err
-	}
-	r.Input = input
-	var answer struct{ Output vector }
-	if err := s.ask(ctx, "/Gradient", struct {
-		request
-		OutWrt int    `json:"outWrt"`
-		InWrt  int    `json:"inWrt"`
-		Sens   vector `json:"sens"`
-	}{r, out, in, sens}, &answer, s.inputSizes[in]); err != nil {
-		return nil, err
-	}
-	if got, want := len(answer.Output), s.inputSizes[in]; got != want {
-		return nil, s.fault("/Gradient", "the answer holds %d values, want %d, one per value of input %d", got, want, in)
-	}
-	return answer.Output, nil
 }

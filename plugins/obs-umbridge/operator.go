@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/plume-da/plume/plugins/internal/umbridge"
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
 )
@@ -16,25 +17,25 @@ import (
 //
 //	y = F(x, t) + e,    e ~ N(0, diag(sd²))
 type operator struct {
-	server
+	umbridge.Server
 	Inputs    []string  `param:"inputs"`
 	Outputs   []string  `param:"outputs"`
 	Positions []float64 `param:"positions"`
 
-	inputs   [][]part  // of every input vector
-	observed []bool    // of every output vector
-	sd       []float64 // of every observed value
+	inputs   [][]umbridge.Part // of every input vector
+	observed []bool            // of every output vector
+	sd       []float64         // of every observed value
 	space    *sdk.ObservationSpace
 }
 
 func newOperator(c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
 	o := &operator{}
 	c.Params.Decode(o)
-	if err := o.connect(context.Background(), values{"time": 0.0}); err != nil {
+	if err := o.Connect(context.Background(), umbridge.Values{"time": 0.0}); err != nil {
 		return nil, err
 	}
 	var err error
-	if o.inputs, err = allParts("inputs", o.Inputs, o.inputSizes, c.State, []string{"time"}); err != nil {
+	if o.inputs, err = umbridge.Parts("inputs", o.Inputs, o.InputSizes, c.State, []string{"time"}); err != nil {
 		return nil, err
 	}
 	l, err := o.newLayout(c.State)
@@ -48,7 +49,7 @@ func newOperator(c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
 		return nil, config("error.sd", "got %d values for %d observed values, want 1 or %d", len(o.sd), l.Size(), l.Size())
 	}
 	o.space = &sdk.ObservationSpace{Layout: l, Offers: []sdk.Capability{sdk.Predicted, sdk.Simulated, sdk.LogLikelihood, sdk.ErrorVariance}}
-	if o.gradient {
+	if o.HasGradient {
 		o.space.Offers = append(o.space.Offers, sdk.Gradient)
 	}
 	if l.Coordinates != nil {
@@ -60,18 +61,18 @@ func newOperator(c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
 // newLayout describes the observations: a variable for every observed output vector.
 func (o *operator) newLayout(state *sdk.Layout) (*sdk.Layout, error) {
 	if len(o.Outputs) == 0 {
-		for k := range o.outputSizes {
+		for k := range o.OutputSizes {
 			o.Outputs = append(o.Outputs, fmt.Sprintf("output_%d", k))
 		}
 	}
-	if len(o.Outputs) != len(o.outputSizes) {
-		return nil, config("outputs", "got %d, want one for each of the %d output vectors of %s", len(o.Outputs), len(o.outputSizes), o.Model)
+	if len(o.Outputs) != len(o.OutputSizes) {
+		return nil, config("outputs", "got %d, want one for each of the %d output vectors of %s", len(o.Outputs), len(o.OutputSizes), o.Model)
 	}
 	l := &sdk.Layout{}
 	for k, name := range o.Outputs {
-		o.observed = append(o.observed, name != skip)
-		if name != skip {
-			l.Variables = append(l.Variables, sdk.Variable{Name: name, Shape: []int{o.outputSizes[k]}, Dims: []string{"observation"}, Unit: "1"})
+		o.observed = append(o.observed, name != umbridge.Skip)
+		if name != umbridge.Skip {
+			l.Variables = append(l.Variables, sdk.Variable{Name: name, Shape: []int{o.OutputSizes[k]}, Dims: []string{"observation"}, Unit: "1"})
 		}
 	}
 	if err := l.Check(); err != nil {
@@ -102,7 +103,7 @@ func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Obs
 	started, stop := context.WithCancel(ctx)
 	defer stop()
 	rows, _ := r.Ensemble.Dims()
-	errs := o.each(started, rows, func(ctx context.Context, i int) error {
+	errs := o.Each(started, rows, func(ctx context.Context, i int) error {
 		err := o.observe(ctx, r, i)
 		if err != nil {
 			stop()
@@ -136,13 +137,13 @@ func ofMember(err error, member int) error {
 
 // observe fills row i of all that is asked for.
 func (o *operator) observe(ctx context.Context, r *sdk.ObserveRequest, i int) error {
-	time := values{"time": r.Time}
-	input := pack(o.inputs, r.Ensemble.RawRowView(i), time)
-	output, err := o.evaluate(ctx, input, time)
+	time := umbridge.Values{"time": r.Time}
+	input := umbridge.Pack(o.inputs, r.Ensemble.RawRowView(i), time)
+	output, err := o.Evaluate(ctx, input, time)
 	if err != nil {
 		return err
 	}
-	var h vector
+	var h umbridge.Vector
 	for k, v := range output {
 		if o.observed[k] {
 			h = append(h, v...)
@@ -160,7 +161,7 @@ func (o *operator) observe(ctx context.Context, r *sdk.ObserveRequest, i int) er
 	if r.LogLikelihood == nil && r.Gradient == nil {
 		return nil
 	}
-	sens := make(vector, len(h)) // of log p(y|x) to h
+	sens := make(umbridge.Vector, len(h)) // of log p(y|x) to h
 	for k, y := range r.Observation {
 		l := 0.0
 		if !math.IsNaN(y) {
@@ -175,4 +176,8 @@ func (o *operator) observe(ctx context.Context, r *sdk.ObserveRequest, i int) er
 		return nil
 	}
 	return o.pullBack(ctx, input, sens, time, r.Gradient.RawRowView(i))
+}
+
+func config(where, format string, args ...any) *sdk.Error {
+	return sdk.Errorf(sdk.KindConfig, where, format, args...)
 }

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/plume-da/plume/plugins/internal/umbridge/umbridgetest"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
 	"gonum.org/v1/gonum/mat"
@@ -41,13 +41,13 @@ func configure(state *sdk.Layout, sd []float64, p params) (*operator, error) {
 
 // products is a model with time, a state and the same state again in its inputs, whose
 // outputs are products of them.
-var products = served{
-	inputs: []int{7, 7}, outputs: []int{2, 1, 1},
-	evaluate: func(in [][]float64, config map[string]any) [][]float64 {
+var products = umbridgetest.Model{
+	Inputs: []int{7, 7}, Outputs: []int{2, 1, 1},
+	Evaluate: func(in [][]float64, config map[string]any) [][]float64 {
 		t, x, z := in[0][0], in[0][1:], in[1]
 		return [][]float64{{t + x[0]*z[1], x[2] * x[2] * z[6]}, {x[5]}, {math.Sin(x[3]) * z[4] * config["time"].(float64)}}
 	},
-	gradient: func(out, in int, input [][]float64, sens []float64) []float64 {
+	Gradient: func(out, in int, input [][]float64, sens []float64) []float64 {
 		t, x, z := input[0][0], input[0][1:], input[1]
 		g := make([]float64, 7)
 		switch {
@@ -68,7 +68,7 @@ var products = served{
 
 func observed(t *testing.T) *operator {
 	t.Helper()
-	o, err := configure(line(), []float64{0.5, 2, 0.1}, params{"url": products.start(t), "model": "m", "inputs": []string{"time, state", "x, 2"},
+	o, err := configure(line(), []float64{0.5, 2, 0.1}, params{"url": products.Serve(t), "model": "m", "inputs": []string{"time, state", "x, 2"},
 		"outputs": []string{"a", "skip", "b"}, "positions": []float64{0.5, 1, 1.5}, "config": `{"time": {{.time}}}`})
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +159,7 @@ func TestGradient(t *testing.T) {
 
 // The official server's gradient of an arctan, and its predicted values.
 func TestPython(t *testing.T) {
-	o, err := configure(line(), []float64{0.5}, params{"url": python(t), "model": "arctan", "config": `{"values": 6, "scale": 0.5}`})
+	o, err := configure(line(), []float64{0.5}, params{"url": umbridgetest.Python(t), "model": "arctan", "config": `{"values": 6, "scale": 0.5}`})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,8 +184,8 @@ func TestPython(t *testing.T) {
 // A server's refusal names the member and what the server said, and ends the call.
 func TestFailedMember(t *testing.T) {
 	asked := 0
-	s := served{inputs: []int{6}, outputs: []int{1}}
-	s.answer = func(w http.ResponseWriter, _ *http.Request) {
+	s := umbridgetest.Model{Inputs: []int{6}, Outputs: []int{1}}
+	s.Answer = func(w http.ResponseWriter, _ *http.Request) {
 		if asked++; asked == 2 {
 			w.WriteHeader(http.StatusBadRequest)
 			fmt.Fprint(w, `{"error": {"type": "InvalidInput", "message": "no such lake"}}`)
@@ -193,7 +193,7 @@ func TestFailedMember(t *testing.T) {
 		}
 		fmt.Fprint(w, `{"output": [[1]]}`)
 	}
-	address := s.start(t)
+	address := s.Serve(t)
 	o, err := configure(line(), []float64{1}, params{"url": address, "model": "m"})
 	if err != nil {
 		t.Fatal(err)
@@ -214,7 +214,7 @@ func TestFailedMember(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	address := served{inputs: []int{6}, outputs: []int{2, 1}}.start(t)
+	address := umbridgetest.Model{Inputs: []int{6}, Outputs: []int{2, 1}}.Serve(t)
 	nowhere := &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{6}}}}
 	for _, tt := range []struct {
 		where, want string
@@ -243,21 +243,6 @@ func TestRefusals(t *testing.T) {
 		_, err := configure(tt.state, tt.sd, p)
 		if err == nil || sdk.KindOf(err) != sdk.KindConfig || !strings.HasPrefix(err.Error(), tt.where+": ") || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v: got %v, want %s: ... %s", tt.given, err, tt.where, tt.want)
-		}
-	}
-}
-
-// Plugins share no code of their own; what both need of the protocol is the same files
-// in both.
-func TestCopies(t *testing.T) {
-	for _, file := range []string{"client.go", "vectors.go", "server_test.go"} {
-		here, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		there, err := os.ReadFile("../umbridge/" + file)
-		if err != nil || string(here) != string(there) {
-			t.Errorf("%s is not that of plugins/umbridge: change both (%v)", file, err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"testing"
 
+	"github.com/plume-da/plume/plugins/internal/umbridge/umbridgetest"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/plugintest"
 )
@@ -12,10 +13,10 @@ import (
 func TestConformance(t *testing.T) {
 	for name, given := range map[string]func(t *testing.T) params{
 		"python": func(t *testing.T) params {
-			return params{"url": python(t), "model": "lorenz63", "inputs": []string{"state", "interval"}}
+			return params{"url": umbridgetest.Python(t), "model": "lorenz63", "inputs": []string{"state", "interval"}}
 		},
 		"go": func(t *testing.T) params {
-			return params{"url": drift.start(t), "model": "m", "parallel": 3, "variables": []string{"x", "y", "z"}, "config": `{"from": {{.from}}}`,
+			return params{"url": drift.Serve(t), "model": "m", "parallel": 3, "variables": []string{"x", "y", "z"}, "config": `{"from": {{.from}}}`,
 				"inputs": []string{"z, x", "seed, y, 0.5"}, "outputs": []string{"y, skip", "x, z"}}
 		},
 	} {
@@ -33,6 +34,6 @@ func TestConformance(t *testing.T) {
 }
 
 // drift answers something that depends on all it is told.
-var drift = served{inputs: []int{2, 3}, outputs: []int{3, 2}, evaluate: func(in [][]float64, config map[string]any) [][]float64 {
+var drift = umbridgetest.Model{Inputs: []int{2, 3}, Outputs: []int{3, 2}, Evaluate: func(in [][]float64, config map[string]any) [][]float64 {
 	return [][]float64{{in[1][0] * 0x1p-53, 8, 9}, {in[0][0] * in[1][2], in[0][1] + in[1][1] + config["from"].(float64)}}
 }}

@@ -57,13 +57,13 @@ func (m *model) newLayout() (*sdk.Layout, error) {
 
 // served returns how many values the server leaves for the word state in inputs.
 func (m *model) served() (int, error) {
-	for i, text := range m.Inputs[:min(len(m.Inputs), len(m.inputSizes))] {
+	for i, text := range m.Inputs[:min(len(m.Inputs), len(m.InputSizes))] {
 		words := commaRule.Split(strings.TrimSpace(text), -1)
-		if n := m.inputSizes[i] - len(words) + 1; slices.Contains(words, "state") && n > 0 {
+		if n := m.InputSizes[i] - len(words) + 1; slices.Contains(words, "state") && n > 0 {
 			return n, nil
 		}
 	}
-	return 0, config("inputs", "none has room for the state").WithHint("the input vectors of %s have %v values", m.Model, m.inputSizes)
+	return 0, config("inputs", "none has room for the state").WithHint("the input vectors of %s have %v values", m.Model, m.InputSizes)
 }
 
 func (m *model) dimensions() (names []string, lengths []int, err error) {

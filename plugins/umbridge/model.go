@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"github.com/plume-da/plume/plugins/internal/umbridge"
 	"github.com/plume-da/plume/sdk"
 )
 
@@ -13,7 +14,7 @@ import (
 // with states and times in the server's input and output vectors as inputs and
 // outputs say.
 type model struct {
-	server
+	umbridge.Server
 	Inputs     []string  `param:"inputs"`
 	Outputs    []string  `param:"outputs"`
 	Variables  []string  `param:"variables"`
@@ -23,30 +24,30 @@ type model struct {
 	Period     []float64 `param:"period"`
 
 	layout  *sdk.Layout
-	inputs  [][]part // of every input vector
-	outputs [][]part // of every output vector
+	inputs  [][]umbridge.Part // of every input vector
+	outputs [][]umbridge.Part // of every output vector
 }
 
 // What may stand in inputs and outputs beside state, its variables and numbers.
 var (
 	inputWords  = []string{"from", "to", "interval", "seed"}
-	outputWords = []string{skip}
+	outputWords = []string{umbridge.Skip}
 )
 
 func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	m := &model{}
 	c.Params.Decode(m)
-	if err := m.connect(context.Background(), timesOf(0, 1, 0)); err != nil {
+	if err := m.Connect(context.Background(), timesOf(0, 1, 0)); err != nil {
 		return nil, err
 	}
 	var err error
 	if m.layout, err = m.newLayout(); err != nil {
 		return nil, err
 	}
-	if m.inputs, err = allParts("inputs", m.Inputs, m.inputSizes, m.layout, inputWords); err != nil {
+	if m.inputs, err = umbridge.Parts("inputs", m.Inputs, m.InputSizes, m.layout, inputWords); err != nil {
 		return nil, err
 	}
-	if m.outputs, err = allParts("outputs", m.Outputs, m.outputSizes, m.layout, outputWords); err != nil {
+	if m.outputs, err = umbridge.Parts("outputs", m.Outputs, m.OutputSizes, m.layout, outputWords); err != nil {
 		return nil, err
 	}
 	return m, m.checkUse()
@@ -57,12 +58,12 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 func (m *model) checkUse() error {
 	goes, comes := make([]int, m.layout.Size()), make([]int, m.layout.Size())
 	for _, use := range []struct {
-		vectors [][]part
+		vectors [][]umbridge.Part
 		count   []int
 	}{{m.inputs, goes}, {m.outputs, comes}} {
 		for _, ps := range use.vectors {
 			for _, p := range ps {
-				for j := p.from; j < p.to; j++ {
+				for j := p.From; j < p.To; j++ {
 					use.count[j]++
 				}
 			}
@@ -70,8 +71,8 @@ func (m *model) checkUse() error {
 	}
 	for _, ps := range m.outputs {
 		for _, p := range ps {
-			if !p.holdsState() && p.word != skip {
-				return config("outputs", "got the number %g, want state, variables or %s", p.number, skip)
+			if !p.HoldsState() && p.Word != umbridge.Skip {
+				return config("outputs", "got the number %g, want state, variables or %s", p.Number, umbridge.Skip)
 			}
 		}
 	}
@@ -89,8 +90,8 @@ func (m *model) checkUse() error {
 }
 
 // timesOf returns what words mean in a forecast.
-func timesOf(from, to float64, seed int64) values {
-	return values{"from": from, "to": to, "interval": to - from, "seed": seed}
+func timesOf(from, to float64, seed int64) umbridge.Values {
+	return umbridge.Values{"from": from, "to": to, "interval": to - from, "seed": seed}
 }
 
 // Layout implements sdk.Model.
@@ -101,16 +102,16 @@ func (m *model) Layout() *sdk.Layout { return m.layout }
 // so that a number in JSON holds it, and comes from r.Seed.Member(i).
 func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	rows, _ := r.Ensemble.Dims()
-	errs := m.each(ctx, rows, func(ctx context.Context, i int) error {
+	errs := m.Each(ctx, rows, func(ctx context.Context, i int) error {
 		x, into := r.Ensemble.RawRowView(i), r.Into.RawRowView(i)
 		times := timesOf(r.From, r.To, r.Seed.Member(r.First+i).Int64N(1<<53))
-		output, err := m.evaluate(ctx, pack(m.inputs, x, times), times)
+		output, err := m.Evaluate(ctx, umbridge.Pack(m.inputs, x, times), times)
 		if err != nil {
 			return err
 		}
 		copy(into, x) // what no output holds stays as it is
 		for k, ps := range m.outputs {
-			unpack(ps, output[k], func(first int, values []float64) { copy(into[first:], values) })
+			umbridge.Unpack(ps, output[k], func(first int, values []float64) { copy(into[first:], values) })
 		}
 		return nil
 	})
@@ -125,4 +126,8 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 		}
 	}
 	return res, nil
+}
+
+func config(where, format string, args ...any) *sdk.Error {
+	return sdk.Errorf(sdk.KindConfig, where, format, args...)
 }

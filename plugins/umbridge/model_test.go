@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/plume-da/plume/plugins/internal/umbridge/umbridgetest"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
 	"gonum.org/v1/gonum/mat"
@@ -55,7 +54,7 @@ func forecastOf(rows, n int, values ...float64) *sdk.ForecastRequest {
 // Every number goes to the official server and back with all its bits: over no time
 // Lorenz-63 leaves its state alone.
 func TestEveryBitSurvives(t *testing.T) {
-	m := configured(t, params{"url": python(t), "model": "lorenz63", "inputs": []string{"state", "interval"}})
+	m := configured(t, params{"url": umbridgetest.Python(t), "model": "lorenz63", "inputs": []string{"state", "interval"}})
 	if l := m.Layout(); l.Size() != 3 || l.Variables[0].Name != "state" || l.Variables[0].Shape[0] != 3 {
 		t.Errorf("got the layout %+v", l.Variables)
 	}
@@ -72,34 +71,13 @@ func TestEveryBitSurvives(t *testing.T) {
 	}
 }
 
-func TestVectorsKeepEveryBit(t *testing.T) {
-	source := rand.New(rand.NewPCG(1, 2))
-	for range 10_000 {
-		x := math.Float64frombits(source.Uint64())
-		if x-x != 0 {
-			continue
-		}
-		text, err := json.Marshal(vector{x, 1})
-		if err != nil || !strings.HasSuffix(string(text), ",1.0]") {
-			t.Fatalf("got %s, %v", text, err)
-		}
-		var got vector
-		if err := json.Unmarshal(text, &got); err != nil || len(got) != 2 || math.Float64bits(got[0]) != math.Float64bits(x) {
-			t.Fatalf("%v is written as %s and read as %v: %v", x, text, got, err)
-		}
-	}
-	if _, err := json.Marshal(vector{0, math.NaN()}); err == nil {
-		t.Error("NaN is written")
-	}
-}
-
 // What a server is sent, to the letter, and what becomes of its answer. theta is in no
 // output: a parameter.
 func TestWhatIsSent(t *testing.T) {
 	var seen []string
-	s := served{inputs: []int{3, 0, 4}, outputs: []int{4, 1}, seen: func(body string) { seen = append(seen, body) },
-		evaluate: func([][]float64, map[string]any) [][]float64 { return [][]float64{{10, 11, 12, 13}, {14}} }}
-	p := params{"url": s.start(t) + "/", "model": "m", "variables": []string{"h(y, x)", "theta"}, "dimensions": []string{"y = 1", "x = 2"},
+	s := umbridgetest.Model{Inputs: []int{3, 0, 4}, Outputs: []int{4, 1}, Seen: func(body string) { seen = append(seen, body) },
+		Evaluate: func([][]float64, map[string]any) [][]float64 { return [][]float64{{10, 11, 12, 13}, {14}} }}
+	p := params{"url": s.Serve(t) + "/", "model": "m", "variables": []string{"h(y, x)", "theta"}, "dimensions": []string{"y = 1", "x = 2"},
 		"inputs": []string{"h, interval", "", "to, from, theta, 28"}, "outputs": []string{"skip, h", "skip"}, "config": `{"dt": {{.interval}}, "to": {{.to}}}`}
 	m := configured(t, p)
 	seen = nil
@@ -117,8 +95,8 @@ func TestWhatIsSent(t *testing.T) {
 
 // A seed is a number below 2^53 that belongs to the member, not to its row.
 func TestSeeds(t *testing.T) {
-	s := served{inputs: []int{2}, outputs: []int{1}, evaluate: func(in [][]float64, _ map[string]any) [][]float64 { return [][]float64{{in[0][1]}} }}
-	m := configured(t, params{"url": s.start(t), "model": "m", "inputs": []string{"state, seed"}})
+	s := umbridgetest.Model{Inputs: []int{2}, Outputs: []int{1}, Evaluate: func(in [][]float64, _ map[string]any) [][]float64 { return [][]float64{{in[0][1]}} }}
+	m := configured(t, params{"url": s.Serve(t), "model": "m", "inputs": []string{"state, seed"}})
 	r := forecastOf(2, 1)
 	if res, err := m.Forecast(t.Context(), r); err != nil || len(res.Failures) > 0 {
 		t.Fatal(res, err)
@@ -131,8 +109,8 @@ func TestSeeds(t *testing.T) {
 }
 
 func TestGrid(t *testing.T) {
-	s := served{inputs: []int{12}, outputs: []int{12}}
-	m := configured(t, params{"url": s.start(t), "model": "m", "variables": []string{"h(y, x)", "v( x,y )"}, "dimensions": []string{"y = 2", "x=3"},
+	s := umbridgetest.Model{Inputs: []int{12}, Outputs: []int{12}}
+	m := configured(t, params{"url": s.Serve(t), "model": "m", "variables": []string{"h(y, x)", "v( x,y )"}, "dimensions": []string{"y = 2", "x=3"},
 		"units": []string{"m", "m/s"}, "spacing": []float64{10, 0.5}, "period": []float64{0, 1.5}})
 	l := m.Layout()
 	if err := l.Check(); err != nil || l.Variables[1].Unit != "m/s" || l.Variables[1].Shape[0] != 3 {
@@ -147,7 +125,7 @@ func TestGrid(t *testing.T) {
 
 // Every refusal names its parameter and is the user's to mend.
 func TestRefusals(t *testing.T) {
-	two := served{inputs: []int{2, 1}, outputs: []int{2}}.start(t)
+	two := umbridgetest.Model{Inputs: []int{2, 1}, Outputs: []int{2}}.Serve(t)
 	for _, tt := range []struct {
 		where, want string
 		given       params
@@ -155,7 +133,7 @@ func TestRefusals(t *testing.T) {
 		{"url", `got "localhost:4242", want an address`, params{"url": "localhost:4242"}},
 		{"url", `got "ftp://localhost"`, params{"url": "ftp://localhost"}},
 		{"model", "has no \"n\", it has other, m", params{"model": "n"}},
-		{"model", "says that m cannot be evaluated", params{"url": served{noEvaluate: true, inputs: []int{1}, outputs: []int{1}}.start(t)}},
+		{"model", "says that m cannot be evaluated", params{"url": umbridgetest.Model{NoEvaluate: true, Inputs: []int{1}, Outputs: []int{1}}.Serve(t)}},
 		{"config", `got "[1]", want a JSON object`, params{"config": "[1]"}},
 		{"config", `got "null", want a JSON object`, params{"config": "null"}},
 		{"config", `no entry for key "time"`, params{"config": `{"t": {{.time}}}`}},
@@ -254,8 +232,8 @@ func TestWrongAnswers(t *testing.T) {
 		{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF; is the server running?", true, 0},
 		{func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no answer within 0.2 s", true, 0.2},
 	} {
-		s := served{inputs: []int{2}, outputs: []int{2}, answer: tt.answer}
-		address := s.start(t)
+		s := umbridgetest.Model{Inputs: []int{2}, Outputs: []int{2}, Answer: tt.answer}
+		address := s.Serve(t)
 		m := configured(t, params{"url": address, "model": "m"})
 		m.Timeout = tt.timeout
 		res, err := m.Forecast(t.Context(), forecastOf(1, 2))
@@ -272,14 +250,14 @@ func TestWrongAnswers(t *testing.T) {
 // A member the server refuses is listed; the others have their states.
 func TestFailedMember(t *testing.T) {
 	var body string
-	s := served{inputs: []int{1}, outputs: []int{1}, seen: func(b string) { body = b }}
-	s.answer = func(w http.ResponseWriter, _ *http.Request) {
+	s := umbridgetest.Model{Inputs: []int{1}, Outputs: []int{1}, Seen: func(b string) { body = b }}
+	s.Answer = func(w http.ResponseWriter, _ *http.Request) {
 		if strings.Contains(body, "-1.0") {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 		fmt.Fprint(w, `{"output": [[5]]}`)
 	}
-	m := configured(t, params{"url": s.start(t), "model": "m"})
+	m := configured(t, params{"url": s.Serve(t), "model": "m"})
 	r := forecastOf(3, 1, 1, -1, 2)
 	res, err := m.Forecast(t.Context(), r)
 	if err != nil || len(res.Failures) != 1 || res.Failures[0].Member != 1 || r.Into.At(0, 0) != 5 || r.Into.At(2, 0) != 5 {
@@ -294,8 +272,8 @@ func TestParallel(t *testing.T) {
 	var mu sync.Mutex
 	flying, most := 0, 0
 	gather := make(chan struct{}, parallel)
-	s := served{inputs: []int{1}, outputs: []int{1}}
-	s.answer = func(w http.ResponseWriter, _ *http.Request) {
+	s := umbridgetest.Model{Inputs: []int{1}, Outputs: []int{1}}
+	s.Answer = func(w http.ResponseWriter, _ *http.Request) {
 		mu.Lock()
 		flying++
 		most = max(most, flying)
@@ -315,7 +293,7 @@ func TestParallel(t *testing.T) {
 		mu.Unlock()
 		fmt.Fprint(w, `{"output": [[1]]}`)
 	}
-	m := configured(t, params{"url": s.start(t), "model": "m", "parallel": parallel})
+	m := configured(t, params{"url": s.Serve(t), "model": "m", "parallel": parallel})
 	var calls sync.WaitGroup
 	for range 2 {
 		calls.Go(func() {
@@ -332,8 +310,8 @@ func TestParallel(t *testing.T) {
 
 // Cancelling a call ends the requests it waits for.
 func TestCancel(t *testing.T) {
-	s := served{inputs: []int{1}, outputs: []int{1}, answer: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}
-	m := configured(t, params{"url": s.start(t), "model": "m"})
+	s := umbridgetest.Model{Inputs: []int{1}, Outputs: []int{1}, Answer: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}
+	m := configured(t, params{"url": s.Serve(t), "model": "m"})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
 	if _, err := m.Forecast(ctx, forecastOf(3, 1)); !errors.Is(err, context.Canceled) {
@@ -345,8 +323,8 @@ func TestCancel(t *testing.T) {
 func TestClosedConnections(t *testing.T) {
 	var mu sync.Mutex
 	asked := map[string]int{}
-	s := served{inputs: []int{1}, outputs: []int{1}}
-	s.answer = func(w http.ResponseWriter, r *http.Request) {
+	s := umbridgetest.Model{Inputs: []int{1}, Outputs: []int{1}}
+	s.Answer = func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		asked[r.RemoteAddr]++
 		again := asked[r.RemoteAddr] > 1
@@ -356,24 +334,8 @@ func TestClosedConnections(t *testing.T) {
 		}
 		fmt.Fprint(w, `{"output": [[1]]}`)
 	}
-	m := configured(t, params{"url": s.start(t), "model": "m"})
+	m := configured(t, params{"url": s.Serve(t), "model": "m"})
 	if res, err := m.Forecast(t.Context(), forecastOf(5, 1)); err != nil || len(res.Failures) > 0 || len(asked) != 5 {
 		t.Errorf("got %+v, %v over %d connections", res, err, len(asked))
-	}
-}
-
-func BenchmarkVector1000(b *testing.B) {
-	v := make(vector, 1000)
-	for i := range v {
-		v[i] = math.Sin(float64(i))
-	}
-	for b.Loop() {
-		text, err := json.Marshal(v)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := json.Unmarshal(text, &v); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

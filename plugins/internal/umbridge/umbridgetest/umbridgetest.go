@@ -1,4 +1,5 @@
-package main
+// Package umbridgetest serves models to the tests of UM-Bridge clients.
+package umbridgetest
 
 import (
 	"bytes"
@@ -15,18 +16,18 @@ import (
 	"time"
 )
 
-// served is a model on a server of the test, which is strict about what it is asked.
-type served struct {
-	inputs, outputs []int
-	noEvaluate      bool
-	evaluate        func(input [][]float64, config map[string]any) [][]float64
-	gradient        func(out, in int, input [][]float64, sens []float64) []float64
-	answer          http.HandlerFunc // to /Evaluate, instead
-	seen            func(body string)
+// Model is a model on a server of the test, which is strict about what it is asked.
+type Model struct {
+	Inputs, Outputs []int // sizes of its vectors
+	NoEvaluate      bool  // it says that it cannot be evaluated
+	Evaluate        func(input [][]float64, config map[string]any) [][]float64
+	Gradient        func(out, in int, input [][]float64, sens []float64) []float64
+	Answer          http.HandlerFunc  // to /Evaluate, instead of Evaluate
+	Seen            func(body string) // is called with every request
 }
 
-// start serves the model under the name m, and returns the address.
-func (s served) start(t testing.TB) string {
+// Serve serves the model under the name m until the test ends, and returns the address.
+func (s Model) Serve(t testing.TB) string {
 	t.Helper()
 	mux := http.NewServeMux()
 	reply := func(w http.ResponseWriter, v any) {
@@ -39,30 +40,30 @@ func (s served) start(t testing.TB) string {
 	})
 	mux.HandleFunc("POST /ModelInfo", func(w http.ResponseWriter, r *http.Request) {
 		s.read(t, r)
-		reply(w, map[string]any{"support": map[string]bool{"Evaluate": !s.noEvaluate, "Gradient": s.gradient != nil}})
+		reply(w, map[string]any{"support": map[string]bool{"Evaluate": !s.NoEvaluate, "Gradient": s.Gradient != nil}})
 	})
 	mux.HandleFunc("POST /InputSizes", func(w http.ResponseWriter, r *http.Request) {
 		s.read(t, r)
-		reply(w, map[string]any{"inputSizes": s.inputs})
+		reply(w, map[string]any{"inputSizes": s.Inputs})
 	})
 	mux.HandleFunc("POST /OutputSizes", func(w http.ResponseWriter, r *http.Request) {
 		s.read(t, r)
-		reply(w, map[string]any{"outputSizes": s.outputs})
+		reply(w, map[string]any{"outputSizes": s.Outputs})
 	})
 	mux.HandleFunc("POST /Evaluate", func(w http.ResponseWriter, r *http.Request) {
 		m := s.read(t, r)
-		if s.answer != nil {
-			s.answer(w, r)
+		if s.Answer != nil {
+			s.Answer(w, r)
 			return
 		}
-		reply(w, map[string]any{"output": s.evaluate(m.Input, m.Config)})
+		reply(w, map[string]any{"output": s.Evaluate(m.Input, m.Config)})
 	})
 	mux.HandleFunc("POST /Gradient", func(w http.ResponseWriter, r *http.Request) {
 		m := s.read(t, r)
-		if len(m.Sens) != s.outputs[m.OutWrt] {
+		if len(m.Sens) != s.Outputs[m.OutWrt] {
 			t.Errorf("got %d values of sens for output %d", len(m.Sens), m.OutWrt)
 		}
-		reply(w, map[string]any{"output": s.gradient(m.OutWrt, m.InWrt, m.Input, m.Sens)})
+		reply(w, map[string]any{"output": s.Gradient(m.OutWrt, m.InWrt, m.Input, m.Sens)})
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -78,13 +79,13 @@ type message struct {
 }
 
 // read reads a request, which has to be one for this model.
-func (s served) read(t testing.TB, r *http.Request) message {
+func (s Model) read(t testing.TB, r *http.Request) message {
 	text, err := io.ReadAll(r.Body)
 	if err != nil {
 		t.Error(err)
 	}
-	if s.seen != nil {
-		s.seen(string(text))
+	if s.Seen != nil {
+		s.Seen(string(text))
 	}
 	var m message
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -96,15 +97,15 @@ func (s served) read(t testing.TB, r *http.Request) message {
 	for _, in := range m.Input {
 		got = append(got, len(in))
 	}
-	if (r.URL.Path == "/Evaluate" || r.URL.Path == "/Gradient") && !slices.Equal(got, s.inputs) {
-		t.Errorf("%s: got inputs of sizes %v, want %v", r.URL, got, s.inputs)
+	if (r.URL.Path == "/Evaluate" || r.URL.Path == "/Gradient") && !slices.Equal(got, s.Inputs) {
+		t.Errorf("%s: got inputs of sizes %v, want %v", r.URL, got, s.Inputs)
 	}
 	return m
 }
 
-// python starts the official server with the models of the example, and returns its
-// address.
-func python(t testing.TB) string {
+// Python starts the official server with the models of the example, for a test in a
+// folder of plugins/, and returns its address.
+func Python(t testing.TB) string {
 	t.Helper()
 	program := os.Getenv("PLUME_PYTHON")
 	if program == "" {

@@ -1,4 +1,5 @@
-package main
+// Package umbridge is a client of UM-Bridge servers, for the plugins that speak to one.
+package umbridge
 
 import (
 	"bytes"
@@ -20,21 +21,23 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// server is one model of an UM-Bridge server, spoken to in version 1.0 of the
+// Server is one model of an UM-Bridge server, spoken to in version 1.0 of the
 // protocol (Seelinger et al. 2023, doi:10.21105/joss.04748;
-// https://um-bridge-benchmarks.readthedocs.io).
-type server struct {
+// https://um-bridge-benchmarks.readthedocs.io). Set the parameters, then call Connect.
+type Server struct {
 	URL      string  `param:"url"`
 	Model    string  `param:"model"`
-	Config   string  `param:"config"`
-	Timeout  float64 `param:"timeout"`
-	Parallel int     `param:"parallel"`
+	Config   string  `param:"config"`   // a template of a JSON object, executed with the Values of a request
+	Timeout  float64 `param:"timeout"`  // of one request, in seconds; 0: none
+	Parallel int     `param:"parallel"` // requests in flight, at most
 
-	config      *template.Template
-	inputSizes  []int // of every input vector
-	outputSizes []int // of every output vector
-	gradient    bool  // the model has one
-	turns       chan struct{}
+	// Connect learns these from the server.
+	InputSizes  []int // of every input vector
+	OutputSizes []int // of every output vector
+	HasGradient bool  // Gradient may be called
+
+	config *template.Template
+	turns  chan struct{}
 }
 
 // The protocol's messages.
@@ -53,7 +56,7 @@ type (
 	request struct {
 		Name   string          `json:"name"`
 		Config json.RawMessage `json:"config"`
-		Input  []vector        `json:"input,omitempty"`
+		Input  []Vector        `json:"input,omitempty"`
 	}
 	refusal struct {
 		Error *struct {
@@ -63,8 +66,8 @@ type (
 	}
 )
 
-// connect asks the server about the model, with a config for the given values.
-func (s *server) connect(ctx context.Context, v values) error {
+// Connect asks the server about the model, with a config for the given values.
+func (s *Server) Connect(ctx context.Context, v Values) error {
 	u, err := url.Parse(s.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return config("url", "got %q, want an address such as http://localhost:4242", s.URL)
@@ -88,14 +91,14 @@ func (s *server) connect(ctx context.Context, v values) error {
 	if err := s.ask(ctx, "/OutputSizes", r, &out, 0); err != nil {
 		return err
 	}
-	s.inputSizes, s.outputSizes = in.InputSizes, out.OutputSizes
-	if len(s.inputSizes) == 0 || len(s.outputSizes) == 0 {
-		return s.fault("/InputSizes", "%s has %d input and %d output vectors, want one at least of each", s.Model, len(s.inputSizes), len(s.outputSizes))
+	s.InputSizes, s.OutputSizes = in.InputSizes, out.OutputSizes
+	if len(s.InputSizes) == 0 || len(s.OutputSizes) == 0 {
+		return s.fault("/InputSizes", "%s has %d input and %d output vectors, want one at least of each", s.Model, len(s.InputSizes), len(s.OutputSizes))
 	}
 	return nil
 }
 
-func (s *server) checkInfo(ctx context.Context, r request) error {
+func (s *Server) checkInfo(ctx context.Context, r request) error {
 	var server info
 	if err := s.ask(ctx, "/Info", nil, &server, 0); err != nil {
 		return err
@@ -113,12 +116,12 @@ func (s *server) checkInfo(ctx context.Context, r request) error {
 	if !model.Support.Evaluate {
 		return config("model", "%s says that %s cannot be evaluated", s.URL, s.Model)
 	}
-	s.gradient = model.Support.Gradient
+	s.HasGradient = model.Support.Gradient
 	return nil
 }
 
 // request returns what all requests to the model hold.
-func (s *server) request(v values) (request, error) {
+func (s *Server) request(v Values) (request, error) {
 	var b bytes.Buffer
 	if err := s.config.Execute(&b, v); err != nil {
 		return request{}, config("config", "%v", err)
@@ -130,21 +133,21 @@ func (s *server) request(v values) (request, error) {
 	return request{Name: s.Model, Config: b.Bytes()}, nil
 }
 
-// evaluate returns the model's output vectors for the input vectors.
-func (s *server) evaluate(ctx context.Context, input []vector, v values) ([]vector, error) {
+// Evaluate returns the model's output vectors for the input vectors.
+func (s *Server) Evaluate(ctx context.Context, input []Vector, v Values) ([]Vector, error) {
 	r, err := s.request(v)
 	if err != nil {
 		return nil, err
 	}
 	r.Input = input
-	var answer struct{ Output []vector }
-	if err := s.ask(ctx, "/Evaluate", r, &answer, sum(s.outputSizes)); err != nil {
+	var answer struct{ Output []Vector }
+	if err := s.ask(ctx, "/Evaluate", r, &answer, sum(s.OutputSizes)); err != nil {
 		return nil, err
 	}
-	if len(answer.Output) != len(s.outputSizes) {
-		return nil, s.fault("/Evaluate", "the answer holds %d output vectors, want %d", len(answer.Output), len(s.outputSizes))
+	if len(answer.Output) != len(s.OutputSizes) {
+		return nil, s.fault("/Evaluate", "the answer holds %d output vectors, want %d", len(answer.Output), len(s.OutputSizes))
 	}
-	for i, want := range s.outputSizes {
+	for i, want := range s.OutputSizes {
 		if got := len(answer.Output[i]); got != want {
 			return nil, s.fault("/Evaluate", "output %d of the answer holds %d values, want %d", i, got, want)
 		}
@@ -152,9 +155,32 @@ func (s *server) evaluate(ctx context.Context, input []vector, v values) ([]vect
 	return answer.Output, nil
 }
 
-// each calls do for every row, s.Parallel at a time, and returns their errors.
+// Gradient returns sens times the Jacobian of output vector out with respect to
+// input vector in.
+func (s *Server) Gradient(ctx context.Context, out, in int, input []Vector, sens Vector, v Values) (Vector, error) {
+	r, err := s.request(v)
+	if err != nil {
+		return nil, err
+	}
+	r.Input = input
+	var answer struct{ Output Vector }
+	if err := s.ask(ctx, "/Gradient", struct {
+		request
+		OutWrt int    `json:"outWrt"`
+		InWrt  int    `json:"inWrt"`
+		Sens   Vector `json:"sens"`
+	}{r, out, in, sens}, &answer, s.InputSizes[in]); err != nil {
+		return nil, err
+	}
+	if got, want := len(answer.Output), s.InputSizes[in]; got != want {
+		return nil, s.fault("/Gradient", "the answer holds %d values, want %d, one per value of input %d", got, want, in)
+	}
+	return answer.Output, nil
+}
+
+// Each calls do for every row, s.Parallel at a time, and returns their errors.
 // Rows that ctx keeps from starting have its error.
-func (s *server) each(ctx context.Context, rows int, do func(ctx context.Context, i int) error) []error {
+func (s *Server) Each(ctx context.Context, rows int, do func(ctx context.Context, i int) error) []error {
 	errs := make([]error, rows)
 	var next atomic.Int64
 	var workers sync.WaitGroup
@@ -180,7 +206,7 @@ var client = func() *http.Client {
 
 // ask sends a message, or none, when the server's turn has come, and reads the
 // answer, of so many numbers about. The error is ctx's own when that has ended.
-func (s *server) ask(ctx context.Context, path string, message, answer any, numbers int) error {
+func (s *Server) ask(ctx context.Context, path string, message, answer any, numbers int) error {
 	select {
 	case s.turns <- struct{}{}:
 		defer func() { <-s.turns }()
@@ -212,7 +238,7 @@ func (s *server) ask(ctx context.Context, path string, message, answer any, numb
 }
 
 // exchange returns the status and the text of the server's answer.
-func (s *server) exchange(ctx context.Context, path string, message any, numbers int) (int, []byte, error) {
+func (s *Server) exchange(ctx context.Context, path string, message any, numbers int) (int, []byte, error) {
 	method, body := http.MethodGet, []byte(nil)
 	if message != nil {
 		method = http.MethodPost
@@ -241,7 +267,7 @@ func (s *server) exchange(ctx context.Context, path string, message any, numbers
 }
 
 // read stores the server's answer, or returns the error it is.
-func (s *server) read(path string, status int, text []byte, answer any) error {
+func (s *Server) read(path string, status int, text []byte, answer any) error {
 	var no refusal
 	if err := json.Unmarshal(text, &no); err == nil && no.Error != nil {
 		return s.fault(path, "%s: the server says %s: %s", s.Model, no.Error.Type, brief(no.Error.Message))
@@ -266,7 +292,7 @@ func (s *server) read(path string, status int, text []byte, answer any) error {
 }
 
 // fault is an error of the server.
-func (s *server) fault(path, format string, args ...any) *sdk.Error {
+func (s *Server) fault(path, format string, args ...any) *sdk.Error {
 	return sdk.Errorf(sdk.KindExternal, s.URL+path, format, args...)
 }
 
@@ -292,13 +318,13 @@ func sum(numbers []int) int {
 	return total
 }
 
-// vector is a list of numbers in JSON. Servers in dynamic languages take numbers
+// Vector is a list of numbers in JSON. Servers in dynamic languages take numbers
 // without a point for integers, so all are written with one, or with an exponent.
 // They are written and read with all their bits.
-type vector []float64
+type Vector []float64
 
 // MarshalJSON implements json.Marshaler.
-func (v vector) MarshalJSON() ([]byte, error) {
+func (v Vector) MarshalJSON() ([]byte, error) {
 	text := make([]byte, 1, 2+20*len(v))
 	text[0] = '['
 	for i, x := range v {
@@ -318,13 +344,13 @@ func (v vector) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON implements json.Unmarshaler. Only finite numbers are accepted.
-func (v *vector) UnmarshalJSON(text []byte) error {
+func (v *Vector) UnmarshalJSON(text []byte) error {
 	text = bytes.TrimSpace(text)
 	if len(text) < 2 || text[0] != '[' {
 		return fmt.Errorf("got %s, want a list of numbers", brief(string(text)))
 	}
 	text = bytes.TrimSpace(text[1 : len(text)-1])
-	*v = make(vector, 0, 1+bytes.Count(text, []byte(",")))
+	*v = make(Vector, 0, 1+bytes.Count(text, []byte(",")))
 	for len(text) > 0 {
 		var item []byte
 		item, text, _ = bytes.Cut(text, []byte(","))

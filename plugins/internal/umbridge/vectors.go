@@ -1,4 +1,4 @@
-package main
+package umbridge
 
 import (
 	"slices"
@@ -8,48 +8,49 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// part is a piece of a vector of the server's model.
-type part struct {
-	word     string // what it holds: a key of values, or skip; empty: the state, or a number
-	number   float64
-	from, to int // the values of the state, from < to
+// Part is a piece of a vector of the server's model.
+type Part struct {
+	Word     string // what it holds: a key of Values, or Skip; empty: the state, or a number
+	Number   float64
+	From, To int // the values of the state, From < To
 	size     int
 }
 
-// values are what words other than those of the state stand for.
-type values map[string]any // float64, or int64
+// Values are what words other than those of the state stand for.
+type Values map[string]any // float64, or int64
 
-const skip = "skip"
+// Skip is the word for what is left of a vector.
+const Skip = "skip"
 
-// skipped is the size of a skip until that of its vector is known.
+// skipped is the size of a Skip until that of its vector is known.
 const skipped = -1
 
 // parts reads what a text says of one vector: words between commas, each the word
 // state, the name of a variable, one of words, or a number. An empty text is for an
 // empty vector.
-func parts(text string, state *sdk.Layout, words []string) ([]part, *sdk.Error) {
+func parts(text string, state *sdk.Layout, words []string) ([]Part, *sdk.Error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
-	var all []part
+	var all []Part
 	for word := range strings.SplitSeq(text, ",") {
 		word = strings.TrimSpace(word)
-		p := part{size: 1}
+		p := Part{size: 1}
 		first, isVariable := state.Offset(word)
 		number, err := strconv.ParseFloat(word, 64)
 		switch {
 		case word == "state":
-			p.to, p.size = state.Size(), state.Size()
+			p.To, p.size = state.Size(), state.Size()
 		case isVariable:
 			i := slices.IndexFunc(state.Variables, func(v sdk.Variable) bool { return v.Name == word })
 			p.size = state.Variables[i].Size()
-			p.from, p.to = first, first+p.size
+			p.From, p.To = first, first+p.size
 		case slices.Contains(words, word):
-			if p.word = word; word == skip {
+			if p.Word = word; word == Skip {
 				p.size = skipped
 			}
 		case err == nil && number-number == 0:
-			p.number = number
+			p.Number = number
 		default:
 			return nil, config("", "got %q, want a number or one of %s", word, strings.Join(slices.Concat([]string{"state"}, names(state), words), ", "))
 		}
@@ -66,12 +67,13 @@ func names(l *sdk.Layout) []string {
 	return all
 }
 
-// allParts reads what texts say of vectors of these sizes.
-func allParts(where string, texts []string, sizes []int, state *sdk.Layout, words []string) ([][]part, error) {
+// Parts reads what texts say of vectors of these sizes: one text for each, the words of
+// which stand side by side in it. where names the parameter in errors.
+func Parts(where string, texts []string, sizes []int, state *sdk.Layout, words []string) ([][]Part, error) {
 	if len(texts) != len(sizes) {
 		return nil, config(where, "got %d, want one for each of the %d vectors of the server's model", len(texts), len(sizes))
 	}
-	var all [][]part
+	var all [][]Part
 	for i, text := range texts {
 		ps, err := parts(text, state, words)
 		if err != nil {
@@ -87,9 +89,9 @@ func allParts(where string, texts []string, sizes []int, state *sdk.Layout, word
 	return all, nil
 }
 
-// fit lets one skip take what the other parts leave of a size, and says whether
+// fit lets one Skip take what the other parts leave of a size, and says whether
 // they make that size.
-func fit(ps []part, size int) bool {
+func fit(ps []Part, size int) bool {
 	rest, hole := size, -1
 	for i, p := range ps {
 		switch {
@@ -107,22 +109,22 @@ func fit(ps []part, size int) bool {
 	return rest == 0
 }
 
-// holdsState says whether p is a piece of the state.
-func (p part) holdsState() bool { return p.to > p.from }
+// HoldsState says whether p is a piece of the state.
+func (p Part) HoldsState() bool { return p.To > p.From }
 
-// pack returns the input vectors for state x.
-func pack(vectors [][]part, x []float64, v values) []vector {
-	var all []vector
+// Pack returns the input vectors for state x.
+func Pack(vectors [][]Part, x []float64, v Values) []Vector {
+	var all []Vector
 	for _, ps := range vectors {
-		in := vector{}
+		in := Vector{}
 		for _, p := range ps {
 			switch {
-			case p.holdsState():
-				in = append(in, x[p.from:p.to]...)
-			case p.word == "":
-				in = append(in, p.number)
+			case p.HoldsState():
+				in = append(in, x[p.From:p.To]...)
+			case p.Word == "":
+				in = append(in, p.Number)
 			default:
-				in = append(in, v.number(p.word))
+				in = append(in, v.number(p.Word))
 			}
 		}
 		all = append(all, in)
@@ -130,19 +132,19 @@ func pack(vectors [][]part, x []float64, v values) []vector {
 	return all
 }
 
-func (v values) number(word string) float64 {
+func (v Values) number(word string) float64 {
 	if n, ok := v[word].(int64); ok {
 		return float64(n)
 	}
 	return v[word].(float64)
 }
 
-// unpack hands the pieces of the state that a vector holds to use: values of the
+// Unpack hands the pieces of the state that a vector holds to use: values of the
 // state from index first on.
-func unpack(ps []part, v vector, use func(first int, values []float64)) {
+func Unpack(ps []Part, v Vector, use func(first int, values []float64)) {
 	for _, p := range ps {
-		if p.holdsState() {
-			use(p.from, v[:p.size])
+		if p.HoldsState() {
+			use(p.From, v[:p.size])
 		}
 		v = v[p.size:]
 	}
