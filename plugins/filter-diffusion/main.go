@@ -1,6 +1,6 @@
 // Command filter-diffusion is a filter plugin: it draws the analysis by taking the
 // noise away from a latent with a score known in closed form.
-package main
+package filterdiffusion
 
 import (
 	_ "embed"

@@ -1,4 +1,4 @@
-package main
+package filterdiffusion
 
 import (
 	"github.com/plume-da/plume/sdk/linalg"

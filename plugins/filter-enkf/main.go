@@ -1,5 +1,5 @@
 // Command filter-enkf is the ensemble Kalman filter as a plume plugin.
-package main
+package filterenkf
 
 import (
 	_ "embed"

@@ -1,4 +1,4 @@
-package main
+package filterenkf
 
 import (
 	"github.com/plume-da/plume/sdk/ensemble"

@@ -1,5 +1,5 @@
 // Command filter-pf is the bootstrap particle filter as a plume plugin.
-package main
+package filterpf
 
 import (
 	_ "embed"

@@ -1,5 +1,5 @@
 // Command linear is a model of linear dynamics as a plume plugin.
-package main
+package linear
 
 import (
 	_ "embed"

@@ -1,5 +1,5 @@
 // Command lorenz63 is the Lorenz-63 model as a plume plugin.
-package main
+package lorenz63
 
 import (
 	_ "embed"

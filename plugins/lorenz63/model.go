@@ -1,4 +1,4 @@
-package main
+package lorenz63
 
 import (
 	"context"

@@ -1,5 +1,5 @@
 // Command lorenz96 is the Lorenz-96 model as a plume plugin.
-package main
+package lorenz96
 
 import (
 	_ "embed"

@@ -1,4 +1,4 @@
-package main
+package lorenz96
 
 import (
 	"math"

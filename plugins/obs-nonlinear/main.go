@@ -1,6 +1,6 @@
 // Command obs-nonlinear observes states through a function of each value, as a
 // plume plugin.
-package main
+package obsnonlinear
 
 import (
 	_ "embed"

@@ -1,6 +1,6 @@
 // Command obs-umbridge makes the model of an UM-Bridge server an observation
 // operator plugin of plume.
-package main
+package obsumbridge
 
 import (
 	_ "embed"

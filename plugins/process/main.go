@@ -1,5 +1,5 @@
 // Command process runs any program as a model plugin of plume.
-package main
+package process
 
 import (
 	_ "embed"

@@ -1,5 +1,5 @@
 // Command umbridge makes the model of an UM-Bridge server a model plugin of plume.
-package main
+package umbridge
 
 import (
 	_ "embed"
