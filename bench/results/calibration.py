@@ -2,7 +2,7 @@
 
     python calibration.py
 
-Ten twins a set-up. Of all analyses after the burn-in: the root mean square of the spread over
+Ten replicates of each set-up. Of all analyses after the burn-in: the root mean square of the spread over
 that of the error of the mean, and how the truth ranks among the members, value by value. Writes
 docs/results/calibration.md.
 """
@@ -76,13 +76,13 @@ def row(name, members, twins):
 
 def main():
     out = ["# Calibration of `joint`, with defaults", "",
-           f"{TWINS} twins a set-up, analyses after the burn-in. Spread over error: root mean squares over time, values and twins; 1 where an ensemble is",
-           "right. Ranks: how often the truth falls into each tenth of the ranks among the members, in tenths; 1 everywhere where an ensemble is right.",
-           f"They are within the band where all ten are from {BAND[0]:.2f} to {BAND[1]:.2f}, which is what a spread of 1.15 and 0.85 times the error makes of the outer",
-           "tenths of a normal density, or outside by so many standard errors over twins. The strict test finds any deviation that ten twins show at all, however small.",
-           "Ranks of one twin depend on each other in time and space, so the test takes the twins as its sample: t is the largest of the ten deviations from",
-           f"1, in standard errors over twins. Ranks are called flat where it is below {CRITICAL}, Student's 5 % limit for ten bins and ten twins (Bonferroni).",
-           "The 100 cycles of paper-lorenz63 are 10 time units, in which the truth changes lobes only so often; its twins are judged over 1000 cycles as well.", "",
+           f"{TWINS} replicates of each set-up, analyses after the burn-in. Spread over error: root mean squares over time, values and replicates; 1 for a calibrated",
+           "ensemble. Ranks: how often the truth falls into each tenth of the ranks among the members, in tenths; 1 everywhere for a calibrated ensemble.",
+           f"They are within the band if all ten are from {BAND[0]:.2f} to {BAND[1]:.2f}, which is what spreads of 1.15 and 0.85 times the error give in the outer",
+           "tenths of a normal density; otherwise outside by that many standard errors over replicates. The strict test finds any deviation that ten replicates show, however small.",
+           "Ranks of one replicate are correlated in time and space, so the replicates are the sample of the test: t is the largest of the ten deviations from",
+           f"1, in standard errors over replicates. Ranks are called flat if t is below {CRITICAL}, Student's 5 % limit for ten bins and ten replicates (Bonferroni).",
+           "The 100 cycles of paper-lorenz63 are 10 time units, in which the truth changes sides only a few times; that set-up is judged over 1000 cycles as well.", "",
            "| set-up | N | spread / error | ranks, by tenths | band | t | strict test |", "|---|---|---|---|---|---|---|"]
     for name, members in SETUPS:
         twins = judge(name, members)

@@ -177,8 +177,8 @@ def figure(workflow, rows):
 def page(workflow, rows):
     scores, sizes = by_filter(workflow, rows)
     twins = {size: len({s for (z, _), by in scores.items() if z == size for s in by}) for size in sizes}
-    out = [f"# {workflow}", "", f"![{axis_name(workflow)} by ensemble size]({workflow}.svg)", "", f"{axis_name(workflow)}, mean over {span(twins.values())} twins ± its standard error. Lower is better. Of a family the", 
-           "filter with the lowest mean counts, named in brackets; one that leaves the range of numbers in a twin does not count.", ""]
+    out = [f"# {workflow}", "", f"![{axis_name(workflow)} by ensemble size]({workflow}.svg)", "", f"{axis_name(workflow)}, mean over {span(twins.values())} replicates ± its standard error. Lower is better. Of a family the", 
+           "filter with the lowest mean counts, named in brackets; one that leaves the range of finite numbers in a replicate does not count.", ""]
     out += ["| | " + " | ".join(f"N = {size}" for size in sizes) + " |", "|---" * (len(sizes) + 1) + "|"]
     for family, values in PRINTED.get(workflow, {}).items():
         printed = dict(zip(SIZES_PRINTED, values))
@@ -208,7 +208,7 @@ def page(workflow, rows):
         cells.append(f"{statistics.fmean(paired):+.2g} ± {standard_error(paired):.2g} ({label})")
     out += ["| joint less the best of SIR and EnKFs, paired | " + " | ".join(cells) + " |", ""]
     out += ["Spread over error of joint: " + ", ".join(f"{ratio(rows, size):.2f} at N = {size}" for size in sizes) + ".",
-            "", f"Every filter and twin: [{workflow}.csv]({workflow}.csv). Made by `make results`, or by", "", "```sh", "make build",
+            "", f"Every filter and replicate: [{workflow}.csv]({workflow}.csv). Made by `make results`, or by", "", "```sh", "make build",
             f"bench/results/sweeps {workflow}", f"python bench/results/results.py {workflow}", "```", ""]
     return "\n".join(out)
 
@@ -237,7 +237,7 @@ def failures(scores, size, family):
     if not counts:
         return ""
     least = min(counts, key=sum)
-    return f"fails in {sum(least)} of {len(least)} twins"
+    return f"fails in {sum(least)} of {len(least)} replicates"
 
 
 def standard_error(values):
