@@ -1,0 +1,223 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/plume-da/plume/sdk"
+	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
+	"gonum.org/v1/gonum/mat"
+	"google.golang.org/grpc"
+)
+
+// remote is one configuration of a plugin behind a connection.
+type remote struct {
+	client              *client
+	configuration       string
+	state, observations *space
+	parameters          *space // of models: one value for each parameter by member; nil: none
+
+	mu      sync.Mutex
+	scratch [][][]float64 // of calls that have ended
+}
+
+func (r *remote) release() { r.client.putName(r.configuration) }
+
+func (r *remote) spaces(state, observations *sdk.Layout) (err error) {
+	if r.state, err = newSpace(state); err != nil {
+		return err
+	}
+	r.observations, err = newSpace(observations)
+	return err
+}
+
+// channel returns a channel of matrix m, or nil when m is.
+func (r *remote) channel(id pb.Channel, s *space, m *mat.Dense) []*channel {
+	if m == nil {
+		return nil
+	}
+	return []*channel{{id: id, space: s, matrix: m}}
+}
+
+func (r *remote) observation(y []float64) []*channel {
+	if y == nil {
+		return nil
+	}
+	return r.channel(pb.Channel_CHANNEL_OBSERVATIONS, r.observations, mat.NewDense(1, len(y), y))
+}
+
+func join(groups ...[]*channel) []*channel {
+	var all []*channel
+	for _, g := range groups {
+		all = append(all, g...)
+	}
+	return all
+}
+
+// header starts a call.
+func (r *remote) header(call sdk.Call, ensemble *mat.Dense) *pb.CallHeader {
+	return &pb.CallHeader{
+		Configuration: r.configuration, Call: r.client.calls.Add(1), Cycle: int64(call.Cycle),
+		Members: int64(ensemble.RawMatrix().Rows), FirstMember: int64(call.First),
+		SeedHi: call.Seed.Hi, SeedLo: call.Seed.Lo,
+	}
+}
+
+// call sends one side of a call and receives the other at the same time: a
+// plugin may answer while it is still being asked.
+func (r *remote) call(ctx context.Context, h *pb.CallHeader, out, in []*channel) (*pb.CallEnd, error) {
+	for _, c := range out {
+		h.Sends = append(h.Sends, c.id)
+	}
+	for _, c := range in {
+		h.Wants = append(h.Wants, c.id)
+	}
+	var end *pb.CallEnd
+	var answer *incoming
+	var err error
+	if small(out) && small(in) {
+		answer = newIncoming(in, &memory{}, true)
+		end, err = r.callSmall(ctx, h, out, answer)
+	} else {
+		shared := r.client.memoryFor(ctx)
+		h.Shm, answer = shared.name, newIncoming(in, shared, true)
+		end, err = r.callLarge(ctx, h, out, answer)
+	}
+	if err != nil {
+		return nil, err
+	}
+	failed := len(end.Failures)
+	if int(end.Members)+failed != int(h.Members) {
+		return nil, contract("answer", "%d members and %d failures for %d members", end.Members, failed, h.Members)
+	}
+	return end, answer.complete(int(h.FirstMember), int(end.Members))
+}
+
+// callSmall makes a call whose channels do not fill what the transport takes at once,
+// so that all can be sent before the answer is awaited.
+func (r *remote) callSmall(ctx context.Context, h *pb.CallHeader, out []*channel, answer *incoming) (*pb.CallEnd, error) {
+	h.Series = r.client.series
+	l, err := r.client.takeLine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	asked := &outgoing{stream: l.stream, memory: answer.memory, joined: h.Series}
+	scratch, sent := asked.send(h, out, &pb.CallEnd{Members: h.Members}, r.takeScratch())
+	if sent != nil && !errors.Is(sent, io.EOF) { // else the answer says why it ended
+		return nil, l.fail(ctx, sent)
+	}
+	end, err := answer.receive(l.stream, &frame{sink: answer.payload})
+	if err != nil {
+		return nil, l.fail(ctx, err)
+	}
+	r.putScratch(scratch)
+	switch {
+	case !h.Series:
+		l.release()
+		finish(l.stream, l.cancel)
+	case l.release():
+		r.client.putLine(l)
+	}
+	return end, nil
+}
+
+// callLarge makes a call that sends and receives at the same time, so that neither
+// side waits for room.
+func (r *remote) callLarge(ctx context.Context, h *pb.CallHeader, out []*channel, answer *incoming) (*pb.CallEnd, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	stream, err := r.client.newStream(ctx)
+	if err != nil {
+		cancel()
+		return nil, fromStatus(err)
+	}
+	scratch := r.takeScratch()
+	asked := &outgoing{stream: stream, memory: answer.memory}
+	defer asked.takeBack()
+	sent := make(chan error, 1)
+	go func() {
+		var err error
+		scratch, err = asked.send(h, out, &pb.CallEnd{Members: h.Members}, scratch)
+		sent <- err
+	}()
+	end, err := answer.receive(stream, &frame{sink: answer.payload})
+	if err != nil {
+		cancel()
+		return nil, firstCause(<-sent, fromStatus(err))
+	}
+	if err := <-sent; err != nil {
+		cancel()
+		return nil, fromStatus(err)
+	}
+	r.putScratch(scratch)
+	if answer.lost {
+		defer cancel()
+		return nil, whyLost(stream)
+	}
+	finish(stream, cancel)
+	return end, nil
+}
+
+// finish tells the plugin that its answer has arrived, and waits for its status
+// in the background.
+func finish(stream grpc.ClientStream, cancel context.CancelFunc) {
+	if err := stream.CloseSend(); err != nil {
+		cancel()
+		return
+	}
+	go func() {
+		defer cancel()
+		_ = drain(stream)
+	}()
+}
+
+// drain reads the stream to its end and returns its status.
+func drain(stream grpc.ClientStream) error {
+	rest := &frame{sink: func(pb.Channel, []byte) error { return nil }}
+	for {
+		if err := stream.RecvMsg(rest); err != nil {
+			return err
+		}
+	}
+}
+
+// whyLost says why the plugin took back what it had sent: its status, when the
+// call has ended on its side before the host had read the answer.
+func whyLost(stream grpc.ClientStream) error {
+	err := stream.CloseSend()
+	if err == nil {
+		err = drain(stream)
+	}
+	if errors.Is(err, io.EOF) {
+		return errLost()
+	}
+	return fromStatus(err)
+}
+
+// firstCause prefers a fault of the sender that is its own: when the plugin ends
+// a call early, SendMsg says no more than io.EOF.
+func firstCause(sent, received error) error {
+	if e := (*sdk.Error)(nil); errors.As(sent, &e) {
+		return e
+	}
+	return received
+}
+
+func (r *remote) takeScratch() [][]float64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := len(r.scratch)
+	if n == 0 {
+		return nil
+	}
+	s := r.scratch[n-1]
+	r.scratch = r.scratch[:n-1]
+	return s
+}
+
+func (r *remote) putScratch(s [][]float64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.scratch = append(r.scratch, s)
+}

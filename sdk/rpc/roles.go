@@ -1,0 +1,206 @@
+package rpc
+
+import (
+	"context"
+	"math"
+
+	"github.com/plume-da/plume/sdk"
+	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
+	"gonum.org/v1/gonum/mat"
+)
+
+type model struct{ *remote }
+
+func (c *client) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Model, error) {
+	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{Step: config.Step, Dir: config.Dir, PerMember: config.PerMember})
+	if err != nil {
+		return nil, err
+	}
+	if r.parameters, err = parameterSpace(config.PerMember); err != nil {
+		return nil, err
+	}
+	layout, err := layoutFromProto(res.State)
+	if err != nil {
+		return nil, err
+	}
+	if r.state, err = newSpace(layout); err != nil {
+		return nil, err
+	}
+	return &model{r}, nil
+}
+
+func (m *model) Layout() *sdk.Layout { return m.state.layout }
+
+func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	h := m.header(r.Call, r.Ensemble)
+	h.TimeFrom, h.TimeTo = r.From, r.To
+	end, err := m.call(ctx, h,
+		join(m.channel(pb.Channel_CHANNEL_PARAMETERS, m.parameters, r.Parameters), m.channel(pb.Channel_CHANNEL_ENSEMBLE, m.state, r.Ensemble)),
+		m.channel(pb.Channel_CHANNEL_ENSEMBLE, m.state, r.Into))
+	if err != nil {
+		return nil, err
+	}
+	res := &sdk.ForecastResult{Metrics: end.Metrics}
+	for _, f := range end.Failures {
+		res.Failures = append(res.Failures, sdk.MemberFailure{Member: int(f.Member), Reason: f.Reason, Retryable: f.Retryable})
+	}
+	return res, openGaps(r.Into, res.Failures)
+}
+
+// openGaps moves the rows of m, which lie together, to where they belong between
+// the failed ones.
+func openGaps(m *mat.Dense, failures []sdk.MemberFailure) error {
+	if len(failures) == 0 {
+		return nil
+	}
+	rows, _ := m.Dims()
+	failed := make([]bool, rows)
+	for _, f := range failures {
+		if f.Member < 0 || f.Member >= rows || failed[f.Member] {
+			return contract("answer", "member %d is listed as failed; want each of 0 to %d at most once", f.Member, rows-1)
+		}
+		failed[f.Member] = true
+	}
+	from := rows - len(failures)
+	for i := rows - 1; i >= 0; i-- {
+		if !failed[i] {
+			from--
+			copy(m.RawRowView(i), m.RawRowView(from))
+		}
+	}
+	return nil
+}
+
+type operator struct {
+	*remote
+	observed *sdk.ObservationSpace
+}
+
+func (c *client) newOperator(ctx context.Context, config sdk.OperatorConfig) (sdk.ObservationOperator, error) {
+	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{
+		State: layoutToProto(config.State),
+		Error: &pb.ErrorModel{Dist: config.Error.Dist, Sd: config.Error.SD, Df: config.Error.DF},
+	})
+	if err != nil {
+		return nil, err
+	}
+	observed, err := spaceFromProto(res.Observations)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.spaces(config.State, observed.Layout); err != nil {
+		return nil, err
+	}
+	return &operator{r, observed}, nil
+}
+
+func (o *operator) Space() *sdk.ObservationSpace { return o.observed }
+
+func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+	h := o.header(r.Call, r.Ensemble)
+	h.TimeFrom = r.Time
+	logLikelihood := o.channel(pb.Channel_CHANNEL_LOG_LIKELIHOOD, o.observations, r.LogLikelihood)
+	for _, c := range logLikelihood {
+		c.loose = impossible
+	}
+	end, err := o.call(ctx, h,
+		join(o.observation(r.Observation), o.channel(pb.Channel_CHANNEL_ENSEMBLE, o.state, r.Ensemble)),
+		join(o.channel(pb.Channel_CHANNEL_PREDICTED, o.observations, r.Predicted),
+			o.channel(pb.Channel_CHANNEL_SIMULATED, o.observations, r.Simulated), logLikelihood,
+			o.channel(pb.Channel_CHANNEL_GRADIENT, o.state, r.Gradient)))
+	if err != nil {
+		return nil, err
+	}
+	if len(end.Failures) > 0 {
+		return nil, contract("answer", "lists %d failed members, which only a model may", len(end.Failures))
+	}
+	if m := o.observed.Layout.Size(); len(end.ErrorVariance) != 0 && len(end.ErrorVariance) != m {
+		return nil, contract("answer", "%d error variances for %d observed values", len(end.ErrorVariance), m)
+	}
+	for j, v := range end.ErrorVariance {
+		if !(v > 0) || math.IsInf(v, 1) {
+			return nil, contract("answer", "error variance %d is %v; want a finite number above 0", j, v)
+		}
+	}
+	return &sdk.ObserveResult{ErrorVariance: end.ErrorVariance, Metrics: end.Metrics}, nil
+}
+
+type filter struct {
+	*remote
+	needs []sdk.Capability
+}
+
+func (c *client) newFilter(ctx context.Context, config sdk.FilterConfig) (sdk.Filter, error) {
+	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{
+		State: layoutToProto(config.State), Observations: spaceToProto(config.Observations), Members: int64(config.Members),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := r.spaces(config.State, config.Observations.Layout); err != nil {
+		return nil, err
+	}
+	f := &filter{remote: r}
+	for _, need := range res.Needs {
+		f.needs = append(f.needs, sdk.Capability(need))
+	}
+	return f, nil
+}
+
+func (f *filter) Needs() []sdk.Capability { return f.needs }
+
+func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
+	h := f.header(p.Call, p.Ensemble)
+	h.TimeFrom, h.Carry, h.LogWeights, h.ErrorVariance = p.Time, p.Carry, p.LogWeights, p.ErrorVariance
+	end, err := f.call(ctx, h,
+		join(f.observation(p.Observation),
+			f.channel(pb.Channel_CHANNEL_PREDICTED, f.observations, p.Predicted),
+			f.channel(pb.Channel_CHANNEL_SIMULATED, f.observations, p.Simulated),
+			f.channel(pb.Channel_CHANNEL_LOG_LIKELIHOOD, f.observations, p.LogLikelihood),
+			f.channel(pb.Channel_CHANNEL_GRADIENT, f.state, p.Gradient),
+			f.channel(pb.Channel_CHANNEL_ENSEMBLE, f.state, p.Ensemble)),
+		f.channel(pb.Channel_CHANNEL_ENSEMBLE, f.state, p.Into))
+	if err != nil {
+		return nil, err
+	}
+	return analysisOf(end, int(h.Members))
+}
+
+// analysisOf checks what a filter says beside the ensemble.
+func analysisOf(end *pb.CallEnd, members int) (*sdk.Analysis, error) {
+	if len(end.Failures) > 0 {
+		return nil, contract("answer", "lists %d failed members, which only a model may", len(end.Failures))
+	}
+	a := &sdk.Analysis{Metrics: end.Metrics, Carry: end.Carry}
+	if len(end.LogWeights) > 0 {
+		a.LogWeights = end.LogWeights
+	}
+	for _, i := range end.Ancestors {
+		if i < 0 || i >= int64(members) {
+			return nil, contract("answer", "ancestor %d; want 0 to %d", i, members-1)
+		}
+		a.Ancestors = append(a.Ancestors, int(i))
+	}
+	for name, n := range map[string]int{"log-weights": len(a.LogWeights), "ancestors": len(a.Ancestors)} {
+		if n != 0 && n != members {
+			return nil, contract("answer", "%d %s for %d members", n, name, members)
+		}
+	}
+	return a, checkWeights(a.LogWeights)
+}
+
+// checkWeights says whether logWeights are normalised, within 1e-9: the rounding of
+// members and of their logarithms is far below that. None are all equal.
+func checkWeights(logWeights []float64) error {
+	if logWeights == nil {
+		return nil
+	}
+	var sum float64
+	for _, w := range logWeights {
+		sum += math.Exp(w)
+	}
+	if !(math.Abs(sum-1) < 1e-9) {
+		return contract("answer", "the weights sum to %v, want 1; normalise the log-weights", sum)
+	}
+	return nil
+}
