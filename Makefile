@@ -11,20 +11,20 @@ BINARY  := $(BIN)/plume $(foreach p,$(PLUGINS),$(BIN)/plugins/$(p))
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: demo build test short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files bench bench-wire bench-python bench-umbridge bench-filters bench-dapper gallery results proto kernels clean FORCE
+.PHONY: demo build test short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files bench bench-wire bench-python bench-umbridge bench-filters bench-dapper gallery results proto builtin kernels clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
 
 build: $(BINARY) ## build plume and its plugins into bin/
 
-# Go decides what is out of date. Plugins that can be are linked in as well; see
-# docs/decisions/0031-plugins-in-process.md.
+# Go decides what is out of date. plume holds the plugins as well, and takes the programs
+# in bin/plugins first; see docs/decisions/0035-one-program.md.
 $(BIN)/plume: FORCE
-	$(GO) run ./host/internal/link -ldflags "-X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)" -o $@
+	$(GO) build -ldflags "-X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)" -o $@ ./host/cmd/plume
 
 $(BIN)/plugins/%: FORCE
-	$(GO) build -o $@ ./plugins/$*
+	$(GO) build -o $@ ./plugins/$*/cmd/$*
 
 test: build $(VENV)/ready lint python ## every check and test
 	PLUME_PYTHON=$(abspath $(VENV))/bin/python $(GO) test -race -timeout 30m ./...
@@ -141,6 +141,9 @@ proto: ## generate sdk/proto from its definition
 	cd sdk/proto && $(abspath $(VENV)-proto)/bin/python -m grpc_tools.protoc -I. \
 	  --python_out=$(abspath $(VENV)-proto) --pyi_out=$(abspath $(VENV)-proto) plume/v1/plugin.proto
 	cp $(VENV)-proto/plume/v1/plugin_pb2.py $(VENV)-proto/plume/v1/plugin_pb2.pyi sdk/python/src/plume/_proto/
+
+builtin: ## generate the list of plugins that plume holds from the folders of plugins/
+	$(GO) generate ./host/cmd/plume
 
 kernels: ## generate the assembly of sdk/linalg from its generator
 	$(GO) generate ./sdk/linalg

@@ -56,34 +56,6 @@ plugin = "filter-enkf"
 params = { scheme = "etkf" }
 `
 
-var bin, checkout string
-
-func TestMain(m *testing.M) { os.Exit(build(m)) }
-
-func build(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "plume-docs-")
-	if err == nil {
-		checkout, err = filepath.Abs("..")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	bin = dir
-	plugins := []string{"build", "-o", filepath.Join(dir, "plugins") + "/"}
-	for _, name := range []string{"lorenz63", "process", "umbridge", "linear", "obs-nonlinear", "filter-enkf", "filter-diffusion", "filter-pf"} {
-		plugins = append(plugins, "../plugins/"+name)
-	}
-	for _, args := range [][]string{{"build", "-o", filepath.Join(dir, "plume"), "../host"}, plugins} {
-		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "go %v: %v\n%s", args, err, out)
-			return 1
-		}
-	}
-	return m.Run()
-}
-
 // block is a fenced block of code.
 type block struct {
 	line     int
@@ -114,13 +86,21 @@ func TestPages(t *testing.T) {
 	if python == "" {
 		t.Skip("NOT TESTED: PLUME_PYTHON does not name a python with plume's kit and umbridge; make test sets it")
 	}
+	bin := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", bin, "../host/cmd/plume").CombinedOutput(); err != nil {
+		t.Fatalf("building plume: %v\n%s", err, out)
+	}
+	checkout, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, page := range pages {
 		t.Run(page, func(t *testing.T) {
 			text, err := os.ReadFile(page)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := &session{t: t, page: page, dir: t.TempDir(), path: bin + ":" + filepath.Dir(python) + ":" + os.Getenv("PATH"), ports: map[string]string{}}
+			s := &session{t: t, page: page, checkout: checkout, dir: t.TempDir(), path: bin + ":" + filepath.Dir(python) + ":" + os.Getenv("PATH"), ports: map[string]string{}}
 			all := blocks(string(text))
 			if want := strings.Count(string(text), "\n```"); 2*len(all) != want {
 				t.Fatalf("%s has %d fences, but %d blocks were found", page, want, len(all))
@@ -141,6 +121,7 @@ func TestPages(t *testing.T) {
 type session struct {
 	t         *testing.T
 	page      string
+	checkout  string
 	dir, path string
 	ports     map[string]string // free ones, by those that the page names
 	workflows int
@@ -193,7 +174,7 @@ func (s *session) do(b block) {
 func (s *session) from(b block, fail func(string, ...any)) {
 	text, err := os.ReadFile(filepath.Join(s.dir, b.about))
 	if err != nil {
-		text, err = os.ReadFile(filepath.Join(checkout, b.about))
+		text, err = os.ReadFile(filepath.Join(s.checkout, b.about))
 	}
 	if err != nil {
 		fail("%v", err)
@@ -206,7 +187,7 @@ func (s *session) from(b block, fail func(string, ...any)) {
 // ended with the test.
 func (s *session) shell(b block, fail func(string, ...any)) {
 	// a checkout stands in for what is published
-	text := strings.ReplaceAll(b.text, "--lang go ", "--lang go --plume '"+checkout+"' ")
+	text := strings.ReplaceAll(b.text, "--lang go ", "--lang go --plume '"+s.checkout+"' ")
 	out, err := os.CreateTemp(s.t.TempDir(), "out")
 	if err != nil {
 		s.t.Fatal(err)
@@ -217,7 +198,7 @@ func (s *session) shell(b block, fail func(string, ...any)) {
 	cmd := exec.CommandContext(ctx, "sh", "-ec", text)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, out, out // a file: who stays in the background keeps it open
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Env = append(os.Environ(), "PATH="+s.path, "CHECKOUT="+checkout, "PLUME=")
+	cmd.Env = append(os.Environ(), "PATH="+s.path, "CHECKOUT="+s.checkout, "PLUME=")
 	if err = cmd.Start(); err == nil {
 		group := -cmd.Process.Pid
 		s.t.Cleanup(func() { _ = syscall.Kill(group, syscall.SIGKILL) })

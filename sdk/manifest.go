@@ -38,6 +38,10 @@ type Manifest struct {
 	// Errors lists the error distributions an operator knows. Operators only.
 	Errors []string `toml:"errors"`
 
+	// External says that the plugin starts programs or asks servers, so that what it
+	// finds around it matters: it has a process of its own, always.
+	External bool `toml:"external"`
+
 	// Text is the source the manifest was parsed from.
 	Text string `toml:"-"`
 }

@@ -244,7 +244,7 @@ func startPlugins(python, dir, url string) (map[string]*plumed, error) {
 	}
 	defer os.RemoveAll(built)
 	client := filepath.Join(built, "umbridge")
-	if text, err := exec.Command("go", "build", "-o", client, "./plugins/umbridge").CombinedOutput(); err != nil {
+	if text, err := exec.Command("go", "build", "-o", client, "./plugins/umbridge/cmd/umbridge").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building the plugin: %w\n%s", err, text)
 	}
 	served := func(parallel int) sdk.Params {

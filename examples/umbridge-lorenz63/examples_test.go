@@ -25,7 +25,7 @@ import (
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
-// plume is the program, with the plugins of the workflows beside it.
+// plume is the program.
 var plume string
 
 func TestMain(m *testing.M) { os.Exit(build(m)) }
@@ -38,15 +38,9 @@ func build(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	plume = filepath.Join(dir, "plume")
-	plugins := []string{"build", "-o", filepath.Join(dir, "plugins") + "/"}
-	for _, name := range []string{"lorenz63", "process", "umbridge", "obs-nonlinear", "obs-umbridge", "filter-enkf"} {
-		plugins = append(plugins, "../../plugins/"+name)
-	}
-	for _, args := range [][]string{{"build", "-o", plume, "../../host"}, plugins} {
-		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "go %v: %v\n%s", args, err, out)
-			return 1
-		}
+	if out, err := exec.Command("go", "build", "-o", plume, "../../host/cmd/plume").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building plume: %v\n%s", err, out)
+		return 1
 	}
 	return m.Run()
 }
@@ -286,7 +280,7 @@ func TestConformance(t *testing.T) {
 			VersionedPlugins: map[int]plugin.PluginSet{rpc.ProtocolVersion: {rpc.Name: &rpc.GoPlugin{}}},
 			AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 			GRPCDialOptions:  rpc.DialOptions(),
-			Cmd:              exec.Command(filepath.Join(filepath.Dir(plume), "plugins", name)),
+			Cmd:              exec.Command(plume, "plugin", name),
 			Logger:           hclog.NewNullLogger(),
 		})
 		defer client.Kill()

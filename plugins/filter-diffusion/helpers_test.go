@@ -24,7 +24,7 @@ func configure(t testing.TB, params map[string]any) *filter {
 			params[name] = value
 		}
 	}
-	p, err := sdk.FilterPlugin(manifest, newFilter)
+	p, err := Plugin()
 	if err != nil {
 		t.Fatal(err)
 	}

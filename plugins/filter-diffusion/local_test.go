@@ -40,7 +40,7 @@ func ringTaper(a, b *sdk.Layout, i, k int, cutoff float64) float64 {
 }
 
 func configureLocal(params map[string]any, members int, state, space *sdk.Layout) (*filter, error) {
-	p, err := sdk.FilterPlugin(manifest, newFilter)
+	p, err := Plugin()
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func setColumn(e *mat.Dense, j int, v float64) {
 }
 
 func TestOneMemberIsRefusedBeforeTheRun(t *testing.T) {
-	p, err := sdk.FilterPlugin(manifest, newFilter)
+	p, err := Plugin()
 	if err != nil {
 		t.Fatal(err)
 	}

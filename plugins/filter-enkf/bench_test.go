@@ -33,7 +33,7 @@ func onRing(t testing.TB, members, n int, params map[string]any) sdk.Filter {
 
 func placed(t testing.TB, members int, state, observations *sdk.Layout, params map[string]any) sdk.Filter {
 	t.Helper()
-	p, err := sdk.FilterPlugin(manifest, newFilter)
+	p, err := Plugin()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,12 +3,11 @@ package filterenkf
 import (
 	"testing"
 
-	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/plugintest"
 )
 
 func TestConformance(t *testing.T) {
-	if err := plugintest.Check(sdk.FilterPlugin(manifest, newFilter)); err != nil {
+	if err := plugintest.Check(Plugin()); err != nil {
 		t.Fatal(err)
 	}
 }

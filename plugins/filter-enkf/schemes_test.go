@@ -309,7 +309,7 @@ func TestRefusalsOfEveryScheme(t *testing.T) {
 				t.Errorf("%v: got %v, want %q", params, err, name)
 			}
 		}
-		plugin, _ := sdk.FilterPlugin(manifest, newFilter)
+		plugin, _ := Plugin()
 		if _, err := plugin.NewFilter(t.Context(), sdk.FilterConfig{Members: 1, Params: params}); sdk.KindOf(err) != sdk.KindConfig {
 			t.Errorf("%v: one member: got %v", params, err)
 		}
@@ -481,7 +481,7 @@ func TestCarry(t *testing.T) {
 
 // Parameters and layouts that do not go together are refused before the run.
 func TestCombinations(t *testing.T) {
-	plugin, err := sdk.FilterPlugin(manifest, newFilter)
+	plugin, err := Plugin()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 
 func configured(t testing.TB, members int, params map[string]any) sdk.Filter {
 	t.Helper()
-	p, err := sdk.FilterPlugin(manifest, newFilter)
+	p, err := Plugin()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -466,7 +466,7 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
-	p, _ := sdk.FilterPlugin(manifest, newFilter)
+	p, _ := Plugin()
 	for _, c := range []sdk.FilterConfig{{Members: 1}, {Members: 5, Params: sdk.Params{"scheme": "etkf", "observations": "simulated"}}} {
 		if _, err := p.NewFilter(t.Context(), c); sdk.KindOf(err) != sdk.KindConfig {
 			t.Errorf("%+v: got %v", c, err)

@@ -29,7 +29,7 @@ func ring(n, length int) *sdk.Layout {
 }
 
 func localFilter(members int, state, space *sdk.Layout, params map[string]any) (sdk.Filter, error) {
-	p, err := sdk.FilterPlugin(manifest, newFilter)
+	p, err := Plugin()
 	if err != nil {
 		return nil, err
 	}

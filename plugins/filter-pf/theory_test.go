@@ -15,7 +15,7 @@ import (
 
 func configured(t testing.TB, members int, params map[string]any) sdk.Filter {
 	t.Helper()
-	p, err := sdk.FilterPlugin(manifest, newFilter)
+	p, err := Plugin()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,7 +346,7 @@ func TestBadInput(t *testing.T) {
 	if _, err := f.Analyse(t.Context(), p); sdk.KindOf(err) != sdk.KindDiverged || !strings.Contains(err.Error(), "forecast member 3: value 1 is +Inf") {
 		t.Errorf("got %v", err)
 	}
-	plugin, err := sdk.FilterPlugin(manifest, newFilter)
+	plugin, err := Plugin()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 
 func configured(t *testing.T, params sdk.Params) (sdk.Model, error) {
 	t.Helper()
-	p, err := sdk.ModelPlugin(manifest, newModel)
+	p, err := Plugin()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,12 +3,11 @@ package lorenz63
 import (
 	"testing"
 
-	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/plugintest"
 )
 
 func TestConformance(t *testing.T) {
-	if err := plugintest.Check(sdk.ModelPlugin(manifest, newModel)); err != nil {
+	if err := plugintest.Check(Plugin()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 func configured(t testing.TB, step float64, params map[string]any) sdk.Model {
 	t.Helper()
-	p, err := sdk.ModelPlugin(manifest, newModel)
+	p, err := Plugin()
 	if err != nil {
 		t.Fatal(err)
 	}

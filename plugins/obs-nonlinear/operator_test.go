@@ -20,7 +20,7 @@ var mixedState = &sdk.Layout{
 
 func configure(t testing.TB, state *sdk.Layout, e sdk.ErrorModel, params map[string]any) (*operator, error) {
 	t.Helper()
-	p, err := sdk.OperatorPlugin(manifest, newOperator)
+	p, err := Plugin()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func line() *sdk.Layout {
 }
 
 func configure(state *sdk.Layout, sd []float64, p params) (*operator, error) {
-	plugin, err := sdk.OperatorPlugin(manifest, newOperator)
+	plugin, err := Plugin()
 	if err != nil {
 		return nil, err
 	}

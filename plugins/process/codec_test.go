@@ -65,7 +65,7 @@ func TestConformanceOfFormats(t *testing.T) {
 		"seed":   {"command": shell("echo {{.seed}} {{.member}} > b.txt"), "output": "b.txt"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plugin, err := sdk.ModelPlugin(manifest, newModel)
+			plugin, err := Plugin()
 			if err != nil {
 				t.Fatal(err)
 			}

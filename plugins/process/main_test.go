@@ -12,9 +12,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// The tests run real commands, and so this program may be started as their reaper.
 func TestMain(m *testing.M) {
-	reapWhenAsked()
 	if os.Getenv("PROCESS_TEST_PLUGIN") != "" {
 		pluginToBeKilled()
 	}
@@ -46,7 +44,7 @@ func configure(t testing.TB, p params) (*model, error) {
 }
 
 func configureIn(dir string, p params) (*model, error) {
-	plugin, err := sdk.ModelPlugin(manifest, newModel)
+	plugin, err := Plugin()
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // A command must not outlive the plugin, whatever ends that: a signal that nobody
-// can catch ends no children. So the plugin starts itself a second time as a
+// can catch ends no children. So the plugin starts its program a second time as a
 // reaper, which hears over a pipe of every process group that runs and, when the
 // pipe ends, ends those that still do. Host and terminal signal the plugin's
 // group; the reaper is in another.
@@ -61,13 +61,19 @@ func noReaper(err error) error {
 	return sdk.Errorf(sdk.KindResource, "reaper", "nobody watches over the commands: %v", err)
 }
 
-// reapWhenAsked turns this process into a reaper if it was started as one.
-func reapWhenAsked() {
-	if os.Getenv(reaperVariable) == "" {
-		return
+// A process that was started as a reaper is nothing else, whichever program holds this
+// plugin.
+func init() {
+	if os.Getenv(reaperVariable) != "" {
+		reap(os.Stdin)
+		os.Exit(0)
 	}
+}
+
+// reap hears of groups until told ends, and then ends those that still run.
+func reap(told io.Reader) {
 	running := map[int]bool{}
-	lines := bufio.NewScanner(os.Stdin)
+	lines := bufio.NewScanner(told)
 	for lines.Scan() {
 		var op rune
 		var group int
@@ -80,7 +86,6 @@ func reapWhenAsked() {
 			kill(group)
 		}
 	}
-	os.Exit(0)
 }
 
 // kill ends every process of the group led by leader at once.

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/plume-da/plume/plugins/internal/umbridge/umbridgetest"
-	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/plugintest"
 )
 
@@ -21,7 +20,7 @@ func TestConformance(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plugin, err := sdk.ModelPlugin(manifest, newModel)
+			plugin, err := Plugin()
 			if err != nil {
 				t.Fatal(err)
 			}

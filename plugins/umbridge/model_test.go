@@ -23,7 +23,7 @@ import (
 type params = map[string]any
 
 func configure(p params) (*model, error) {
-	plugin, err := sdk.ModelPlugin(manifest, newModel)
+	plugin, err := Plugin()
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ func Main(p *sdk.Plugin, err error) {
 	stdout, stderr := os.Stdout, os.Stderr
 	os.Stdout = handshakeOut // where go-plugin prints the handshake
 	restore := sync.OnceFunc(func() { os.Stdout, os.Stderr = stdout, stderr })
+	_ = os.Setenv(rpc.Handshake.MagicCookieKey, rpc.Handshake.MagicCookieValue) // go-plugin looks for it once
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: rpc.Handshake,
 		VersionedPlugins: map[int]plugin.PluginSet{
@@ -64,6 +65,7 @@ func Main(p *sdk.Plugin, err error) {
 
 // registered is told of the server of the plugin before its first call.
 func registered(s *rpc.Server) {
+	_ = os.Unsetenv(rpc.Handshake.MagicCookieKey)
 	watchHost(s)
 	s.Timed(pace.NewCalls().Ended)
 }

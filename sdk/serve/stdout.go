@@ -12,11 +12,13 @@ import (
 // protectStdout returns standard output under another number and points number 1
 // at standard error, in a process that a host has started as a plugin. Anything
 // printed there before the handshake would break it, and 64 KiB without a newline
-// would block for ever.
+// would block for ever. Programs that the plugin starts are not plugins: their
+// standard output is their own.
 func protectStdout() *os.File {
 	if os.Getenv(rpc.Handshake.MagicCookieKey) != rpc.Handshake.MagicCookieValue {
 		return nil
 	}
+	_ = os.Unsetenv(rpc.Handshake.MagicCookieKey)
 	fd, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return os.Stdout

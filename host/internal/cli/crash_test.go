@@ -67,7 +67,7 @@ func begin(t *testing.T, cycles int) *underWay {
 	if err := os.Mkdir(r.tmp, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	r.Cmd = exec.Command(plumeBinary, "run", file, "--run-dir", root, "--workers", "2", "--set", fmt.Sprintf("time.cycles=%d", cycles))
+	r.Cmd = exec.Command(plumeBinary(t), "run", file, "--run-dir", root, "--workers", "2", "--set", fmt.Sprintf("time.cycles=%d", cycles))
 	r.Env = append(os.Environ(), "TMPDIR="+r.tmp)
 	r.Stderr = &r.stderr
 	if err := r.Start(); err != nil {
@@ -301,7 +301,7 @@ func TestInterruptBeforeCycles(t *testing.T) {
 		"a long truth":                 {[]string{"run", file, "--run-dir", root, "--set", "time.cycles=10_000_000"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &underWay{Cmd: exec.Command(plumeBinary, test.args...)}
+			r := &underWay{Cmd: exec.Command(plumeBinary(t), test.args...)}
 			r.Stderr = &r.stderr
 			if err := r.Start(); err != nil {
 				t.Fatal(err)

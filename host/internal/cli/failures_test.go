@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,13 +13,7 @@ import (
 )
 
 // buildFaulty builds, once, a plugin that misbehaves, and returns its path.
-var buildFaulty = sync.OnceValues(func() (string, error) {
-	program := filepath.Join(pluginDir, "bin", "faulty") // not where plugins are found
-	if out, err := exec.Command("go", "build", "-o", program, "../launch/testdata/faulty").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return program, nil
-})
+var buildFaulty = sync.OnceValues(func() (string, error) { return goBuild(scratch, "../launch/testdata/faulty") })
 
 // faultyWorkflow writes a workflow whose model is a random walk that misbehaves in
 // cycle 4 for member 3, and returns its path. model goes into [model].

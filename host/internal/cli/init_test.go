@@ -32,11 +32,11 @@ func shell(t *testing.T, dir, line string) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", line)
 	cmd.Dir = dir
-	path := filepath.Dir(plumeBinary)
+	path := filepath.Dir(plumeBinary(t))
 	if python := os.Getenv("PLUME_PYTHON"); python != "" {
 		path += string(filepath.ListSeparator) + filepath.Dir(python)
 	}
-	cmd.Env = append(os.Environ(), "PATH="+path+string(filepath.ListSeparator)+os.Getenv("PATH"), "PLUME_PLUGINS="+pluginDir, "PLUME=")
+	cmd.Env = append(os.Environ(), "PATH="+path+string(filepath.ListSeparator)+os.Getenv("PATH"), "PLUME=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%s: %v\n%s", line, err, out)
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -11,54 +12,99 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/sdk"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
-// pluginDir holds the project's plugins and plumeBinary is the program itself,
-// built once for all tests.
-var pluginDir, plumeBinary string
+// What the program that scripts call plume needs to be like the one of buildPlume.
+const programVar, pluginsVar = "PLUME_TEST_PROGRAM", "PLUME_TEST_PLUGINS"
 
 func TestMain(m *testing.M) {
 	testscript.Main(suite{m}, map[string]func(){
-		"plume": func() { os.Exit(Main(os.Args[1:], os.Stdout, os.Stderr)) },
+		"plume": func() {
+			builtin(os.Getenv(pluginsVar), func() (string, error) { return os.Getenv(programVar), nil })
+			os.Exit(Main(os.Args[1:], os.Stdout, os.Stderr))
+		},
 	})
 }
 
-// suite builds the plugins before the tests run.
+// scratch is a directory for what tests build.
+var scratch string
+
+// suite gives this program the plugins of the one of buildPlume, which is built when a
+// test first needs it: many need none.
 type suite struct{ m *testing.M }
 
 func (s suite) Run() int {
-	dir, err := os.MkdirTemp("", "plume-plugins-")
+	folders, err := filepath.Glob("../../../plugins/*/plugin.toml")
+	if err == nil {
+		scratch, err = os.MkdirTemp("", "plume-cli-")
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
-	if out, err := exec.Command("go", "build", "-o", dir, "../../../plugins/...").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building plugins: %v\n%s", err, out)
-		return 1
+	defer os.RemoveAll(scratch)
+	for i, folder := range folders {
+		folders[i] = filepath.Base(filepath.Dir(folder))
 	}
-	pluginDir, plumeBinary = dir, filepath.Join(dir, "bin", "plume")
-	if out, err := exec.Command("go", "run", "../link", "-o", plumeBinary).CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building plume: %v\n%s", err, out)
-		return 1
+	for name, value := range map[string]string{"PLUME_PLUGINS": "", pluginsVar: strings.Join(folders, " ")} {
+		if err := os.Setenv(name, value); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
-	if err := os.Setenv("PLUME_PLUGINS", dir); err != nil {
-		return 1
-	}
+	builtin(os.Getenv(pluginsVar), buildPlume)
 	return s.m.Run()
 }
 
+// builtin makes plugins part of this program, which program serves.
+func builtin(names string, program func() (string, error)) {
+	plugins := map[string]func() (*sdk.Plugin, error){}
+	for name := range strings.FieldsSeq(names) {
+		plugins[name] = func() (*sdk.Plugin, error) {
+			return nil, errors.New("only the real program runs plugins in its process")
+		}
+	}
+	launch.Builtin(plugins, program)
+}
+
+// buildPlume builds the real program, once, and returns its path.
+var buildPlume = sync.OnceValues(func() (string, error) { return goBuild(scratch, "../../cmd/plume") })
+
+// goBuild builds the command of a folder into dir and returns its path.
+func goBuild(dir, folder string) (string, error) {
+	program := filepath.Join(dir, filepath.Base(folder))
+	if out, err := exec.Command("go", "build", "-o", program, folder).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building %s: %w\n%s", folder, err, out)
+	}
+	return program, nil
+}
+
+// plumeBinary returns the path of the real program.
+func plumeBinary(t *testing.T) string {
+	t.Helper()
+	program, err := buildPlume()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
 func TestScripts(t *testing.T) {
+	program := plumeBinary(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			e.Setenv("PLUME_PLUGINS", pluginDir)
+			e.Setenv(programVar, program)
+			e.Setenv(pluginsVar, os.Getenv(pluginsVar))
 			return nil
 		},
 		UpdateScripts: *update,
@@ -81,7 +127,7 @@ func TestBadWorkflows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	places := strings.NewReplacer(pluginDir, "PLUGINS", here, "HERE", filepath.Dir(self), "BIN")
+	places := strings.NewReplacer(here, "HERE", filepath.Dir(self), "BIN")
 	for _, file := range files {
 		name := filepath.Base(file)
 		t.Run(name, func(t *testing.T) {

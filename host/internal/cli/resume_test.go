@@ -170,7 +170,7 @@ func checkStop(t *testing.T, file, root, whole, how string, after time.Duration,
 		if info.Status == archive.OK && code == exitOK {
 			break
 		}
-		r = &stopped{Cmd: exec.Command(plumeBinary, "resume", dir, "--checkpoint", "20ms", "--workers", "2"), root: root}
+		r = &stopped{Cmd: exec.Command(plumeBinary(t), "resume", dir, "--checkpoint", "20ms", "--workers", "2"), root: root}
 		r.start(t)
 	}
 	lines, err := archive.Compare(whole, dir)
@@ -237,7 +237,7 @@ func uninterrupted(t *testing.T, file, root string) *stopped {
 func stopsRun(t *testing.T, file, root string, options ...string) *stopped {
 	t.Helper()
 	args := append([]string{"run", file, "--run-dir", root, "--checkpoint", "20ms", "--workers", "2"}, options...)
-	r := &stopped{Cmd: exec.Command(plumeBinary, args...), root: root}
+	r := &stopped{Cmd: exec.Command(plumeBinary(t), args...), root: root}
 	r.start(t)
 	return r
 }
@@ -295,7 +295,7 @@ func (s *stopped) wait(t *testing.T) int {
 func plumeHere(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	c := exec.Command(plumeBinary, args...)
+	c := exec.Command(plumeBinary(t), args...)
 	c.Env, c.Stdout, c.Stderr = append(os.Environ(), env...), &out, &errs
 	if err := c.Run(); err != nil && c.ProcessState == nil {
 		t.Fatal(err)
@@ -310,21 +310,16 @@ func TestResumeRefuses(t *testing.T) {
 	if err := os.Mkdir(plugins, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"lorenz63", "obs-nonlinear", "filter-enkf", "filter-pf"} {
-		program, err := os.ReadFile(filepath.Join(pluginDir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(plugins, name), program, 0o700); err != nil {
-			t.Fatal(err)
-		}
+	particle, err := goBuild(plugins, "../../../plugins/filter-pf/cmd/filter-pf")
+	if err != nil {
+		t.Fatal(err)
 	}
 	env := []string{"PLUME_PLUGINS=" + plugins}
 	file := filepath.Join(root, "long.toml")
 	if err := os.WriteFile(file, []byte(longRun), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := &stopped{Cmd: exec.Command(plumeBinary, "run", file, "--run-dir", root), root: root}
+	r := &stopped{Cmd: exec.Command(plumeBinary(t), "run", file, "--run-dir", root), root: root}
 	r.Env = append(os.Environ(), env...)
 	r.start(t)
 	dir := r.dir(t)
@@ -348,7 +343,7 @@ func TestResumeRefuses(t *testing.T) {
 	if err := os.WriteFile(file, []byte("# a remark\n"+longRun), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.OpenFile(filepath.Join(plugins, "filter-pf"), os.O_APPEND|os.O_WRONLY, 0)
+	f, err := os.OpenFile(particle, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -433,7 +428,7 @@ func TestPowerIsLost(t *testing.T) {
 // killedAfterTrials kills a run of one worker when two trials have ended.
 func killedAfterTrials(t *testing.T, file, root string) (dir string) {
 	t.Helper()
-	r := &stopped{Cmd: exec.Command(plumeBinary, "run", file, "--run-dir", root, "--workers", "1"), root: root}
+	r := &stopped{Cmd: exec.Command(plumeBinary(t), "run", file, "--run-dir", root, "--workers", "1"), root: root}
 	r.start(t)
 	dir = r.dir(t)
 	second := filepath.Join(dir, "checkpoint", "trial=0002.end")

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/experiment"
-	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/spf13/cobra"
 )
@@ -53,9 +52,6 @@ func (s *source) load() (*workflow.Workflow, error) {
 	w, found := workflow.Load(s.path, workflow.Options{Profile: s.profile, Set: s.set, Sweep: s.sweep})
 	if len(found) > 0 {
 		return nil, &findings{found, s.format}
-	}
-	if s.inProcess && !launch.HasLinked() {
-		return nil, usage("--in-process: this plume was built without plugins; make build links them in")
 	}
 	return w, nil
 }

@@ -94,16 +94,16 @@ func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, scenario *
 }
 
 type assimilation struct {
-	plan    *plan.Plan
-	trial   *plan.Trial
-	scenario    *Scenario
-	filter  sdk.Filter
-	seed    rng.Seed
-	state   Ensemble // analysis of the last cycle
-	ahead   *mat.Dense
-	observe sdk.ObserveRequest // its matrices are reused from cycle to cycle
-	carry   []byte
-	dropped int // members so far
+	plan     *plan.Plan
+	trial    *plan.Trial
+	scenario *Scenario
+	filter   sdk.Filter
+	seed     rng.Seed
+	state    Ensemble // analysis of the last cycle
+	ahead    *mat.Dense
+	observe  sdk.ObserveRequest // its matrices are reused from cycle to cycle
+	carry    []byte
+	dropped  int // members so far
 }
 
 func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assimilation {

@@ -81,12 +81,12 @@ func (e *Experiment) plugin(ctx context.Context, c workflow.Component, s plan.Re
 }
 
 // program finds the program of a plugin: what the workflow says, plume itself where
-// the plugin is linked in and shall run there, or what is on the plugin path.
+// the plugin is built in and shall run there, or what [launch.Path.Find] finds.
 func (e *Experiment) program(name string) (*launch.Program, error) {
 	given, ok := e.Workflow.Plugins[name]
 	if !ok {
 		if e.linked {
-			if p, err := launch.Linked(name); p != nil || err != nil {
+			if p, err := launch.InProcess(name); p != nil || err != nil {
 				return p, err
 			}
 		}

@@ -160,7 +160,7 @@ func TestFaultsAtTheStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			program, err := Command("raw", c.argv, bin)
+			program, err := Command("raw", c.argv, bin(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -182,7 +182,7 @@ func TestFaultsAtTheStart(t *testing.T) {
 // The kit keeps what is printed before the handshake out of it.
 func TestKitProtectsStandardOutput(t *testing.T) {
 	t.Parallel()
-	program, err := Command("faulty", []string{"./faulty", "flood"}, bin)
+	program, err := Command("faulty", []string{"./faulty", "flood"}, bin(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestKitProtectsStandardOutput(t *testing.T) {
 func TestNameMustAgree(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := os.Symlink(filepath.Join(bin, "faulty"), filepath.Join(dir, "liar")); err != nil {
+	if err := os.Symlink(filepath.Join(bin(t), "faulty"), filepath.Join(dir, "liar")); err != nil {
 		t.Fatal(err)
 	}
 	program, err := Path{dir}.Find("liar")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,9 +42,9 @@ func DefaultPath() Path {
 
 var nameRule = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 
-// List returns the names of all plugins on the path, sorted.
+// List returns the names of all plugins on the path and of the built-in ones, sorted.
 func (path Path) List() []string {
-	var names []string
+	names := slices.Collect(maps.Keys(builtin.plugins))
 	for _, dir := range path {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
@@ -63,8 +64,8 @@ func (path Path) List() []string {
 	return slices.Compact(names)
 }
 
-// Find returns the program of the plugin called name. An error is of kind
-// plugin and says where it looked.
+// Find returns the program of the plugin called name: the first on the path, or else
+// the built-in one. An error is of kind plugin and says where it looked.
 func (path Path) Find(name string) (*Program, error) {
 	where := "plugin " + name
 	if !nameRule.MatchString(name) {
@@ -80,7 +81,14 @@ func (path Path) Find(name string) (*Program, error) {
 				WithHint("a plugin is an executable <dir>/%s or <dir>/%s/%s", name, name, name)
 		}
 	}
-	err := sdk.Errorf(sdk.KindPlugin, where, "not found; looked in %s", strings.Join(path, ", "))
+	if p, err := findBuiltin(name); p != nil || err != nil {
+		return p, err
+	}
+	places := strings.Join(path, ", ")
+	if len(builtin.plugins) > 0 {
+		places += " and in plume itself"
+	}
+	err := sdk.Errorf(sdk.KindPlugin, where, "not found; looked in %s", places)
 	if near := nearest(name, path.List()); near != "" {
 		return nil, err.WithHint("did you mean %q?", near)
 	}
@@ -127,7 +135,7 @@ type Program struct {
 	found  bool        // by its name, which its manifest must then bear
 	script bool        // of Python, run by the interpreter Command[0]
 	files  []string    // that SHA256 is taken of
-	linked *sdk.Plugin // see Linked; nil: it is a program of its own
+	linked *sdk.Plugin // see InProcess; nil: it has a process of its own
 }
 
 // Command returns the program that argv runs in the directory dir. A program

@@ -2,42 +2,63 @@ package launch
 
 import (
 	"context"
-	"fmt"
-	"os"
+	"slices"
+	"sync"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rpc"
 )
 
-// linked are the plugins that are part of this program, by name.
-var linked = map[string]*sdk.Plugin{}
-
-// Link makes a plugin part of this program. It takes what [sdk.ModelPlugin] and its
-// kin return, and is for init functions. A plugin that is broken is a panic.
-func Link(p *sdk.Plugin, err error) {
-	if err != nil {
-		panic(fmt.Sprintf("a linked plugin is broken: %v", err))
-	}
-	linked[p.Manifest.Name] = p
+// builtin are the plugins that are part of this program, by name, and the program that
+// serves them, without a name and without arguments.
+var builtin struct {
+	plugins map[string]func() (*sdk.Plugin, error)
+	program func() (*Program, error)
 }
 
-// HasLinked says whether any plugin is part of this program.
-func HasLinked() bool { return len(linked) > 0 }
+// Builtin makes plugins part of this program, by name. program returns the path of the
+// program that serves the one called NAME when its arguments are "plugin" and NAME:
+// this one, except in tests. Builtin is called once, before any plugin is looked for.
+func Builtin(plugins map[string]func() (*sdk.Plugin, error), program func() (string, error)) {
+	builtin.plugins = plugins
+	builtin.program = sync.OnceValues(func() (*Program, error) { // its checksum is taken once for all
+		file, err := program()
+		if err != nil {
+			return nil, sdk.Errorf(sdk.KindPlugin, "built-in plugins", "cannot find this program: %v", err)
+		}
+		return newProgram(&Program{found: true, Command: []string{file}}, []string{file})
+	})
+}
 
-// Linked returns the plugin called name that is part of this program, or nil when
-// none is. Its calls stay in this process: what would end its process ends this one,
-// and a call that misses its deadline is not waited for, but runs on. Its checksum is
-// that of this program.
-func Linked(name string) (*Program, error) {
-	p := linked[name]
-	if p == nil {
+// findBuiltin returns the program of the built-in plugin called name, or nil when there
+// is none.
+func findBuiltin(name string) (*Program, error) {
+	if builtin.plugins[name] == nil {
 		return nil, nil
 	}
-	self, err := os.Executable()
+	self, err := builtin.program()
 	if err != nil {
-		return nil, sdk.Errorf(sdk.KindPlugin, "plugin "+name, "cannot find this program: %v", err)
+		return nil, err
 	}
-	return newProgram(&Program{Name: name, Command: []string{self}, linked: p, found: true}, []string{self})
+	p := *self
+	p.Name, p.Command = name, slices.Concat(self.Command, []string{"plugin", name})
+	return &p, nil
+}
+
+// InProcess returns the built-in plugin called name, to be run in this process, or nil
+// when there is none or it needs a process of its own. Its calls stay in this process:
+// what would end its process ends this one, and a call that misses its deadline is not
+// waited for, but runs on. Its checksum is that of this program.
+func InProcess(name string) (*Program, error) {
+	p, err := findBuiltin(name)
+	if p == nil || err != nil {
+		return nil, err
+	}
+	p.Command = p.Command[:1]
+	if p.linked, err = builtin.plugins[name](); err != nil || p.linked.Manifest.External {
+		return nil, err
+	}
+	return p, nil
 }
 
 // startLinked makes a plugin of this program look like one in a process.

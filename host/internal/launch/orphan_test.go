@@ -59,7 +59,7 @@ func TestHostIsKilled(t *testing.T) {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
 			host := exec.Command(self)
-			host.Env = append(os.Environ(), "LAUNCH_TEST_HOST="+fault, "LAUNCH_TEST_BIN="+bin)
+			host.Env = append(os.Environ(), "LAUNCH_TEST_HOST="+fault, "LAUNCH_TEST_BIN="+bin(t))
 			host.Stderr = os.Stderr
 			out, err := host.StdoutPipe()
 			if err != nil {

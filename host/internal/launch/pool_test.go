@@ -214,7 +214,7 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 
 // BenchmarkStart is the time from nothing to a described plugin and back.
 func BenchmarkStart(b *testing.B) {
-	program, err := Path{bin}.Find("faulty")
+	program, err := Path{bin(b)}.Find("faulty")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -245,7 +245,7 @@ func TestWhatDoesNotPass(t *testing.T) {
 // as returns the program faulty in another role.
 func as(t *testing.T, role string) *Program {
 	t.Helper()
-	p, err := Command("faulty", []string{"./faulty", role}, bin)
+	p, err := Command("faulty", []string{"./faulty", role}, bin(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -421,7 +421,7 @@ func TestConfigurationsAreGivenUp(t *testing.T) {
 func TestChangedProgramIsNotStartedAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	text, err := os.ReadFile(filepath.Join(bin, "faulty"))
+	text, err := os.ReadFile(filepath.Join(bin(t), "faulty"))
 	if err != nil {
 		t.Fatal(err)
 	}

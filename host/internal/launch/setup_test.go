@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,8 +18,28 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// bin is where TestMain builds the plugins of testdata.
-var bin string
+// scratch is a directory for what tests leave, removed at the end.
+var scratch string
+
+// buildPlugins builds the plugins of testdata, once, and returns their directory.
+var buildPlugins = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(scratch, "bin")
+	out, err := exec.Command("go", "build", "-o", dir+"/", "./testdata/faulty", "./testdata/raw").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building the plugins of testdata: %w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+// bin returns the directory of the plugins of testdata.
+func bin(t testing.TB) string {
+	t.Helper()
+	dir, err := buildPlugins()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
 
 func TestMain(m *testing.M) {
 	if os.Getenv("LAUNCH_TEST_HOST") != "" {
@@ -28,22 +49,16 @@ func TestMain(m *testing.M) {
 	os.Exit(testMain(m))
 }
 
-// testMain builds the plugins and sees to it that no test leaves a socket.
+// testMain sees to it that no test leaves a socket.
 func testMain(m *testing.M) int {
-	tmp, err := os.MkdirTemp("", "launch")
-	if err != nil {
+	var err error
+	if scratch, err = os.MkdirTemp("", "launch"); err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(tmp)
-	bin = filepath.Join(tmp, "bin")
-	out, err := exec.Command("go", "build", "-o", bin+"/", "./testdata/faulty", "./testdata/raw").CombinedOutput()
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "cannot build the plugins of testdata: %v\n%s", err, out)
-		return 1
-	}
-	os.Setenv("TMPDIR", tmp)
+	defer os.RemoveAll(scratch)
+	os.Setenv("TMPDIR", scratch)
 	code := m.Run()
-	if left, _ := filepath.Glob(filepath.Join(tmp, "plume-*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(scratch, "plume-*")); len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "directories of sockets were left behind: %v\n", left)
 		return 1
 	}
@@ -98,7 +113,7 @@ func begin(t *testing.T, program *Program, o Options) *Process {
 
 func faulty(t *testing.T) *Program {
 	t.Helper()
-	p, err := Path{bin}.Find("faulty")
+	p, err := Path{bin(t)}.Find("faulty")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +122,7 @@ func faulty(t *testing.T) *Program {
 
 func raw(t *testing.T, mode string) *Program {
 	t.Helper()
-	p, err := Command("raw", []string{"./raw", mode}, bin)
+	p, err := Command("raw", []string{"./raw", mode}, bin(t))
 	if err != nil {
 		t.Fatal(err)
 	}

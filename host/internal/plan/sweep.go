@@ -18,8 +18,8 @@ import (
 // Sweep is all that a workflow asks for: truths, each with the plans whose
 // trials meet it.
 type Sweep struct {
-	Axes  []string // keys of the axes, sorted
-	Scenarios []*Scenario  // in the order of their first trials
+	Axes      []string    // keys of the axes, sorted
+	Scenarios []*Scenario // in the order of their first trials
 }
 
 // Scenario is a truth with its observations and the plans that share it: those of one

@@ -29,6 +29,16 @@ def test_ends_with_standard_input(served):
     assert served.wait(5) == 0
 
 
+def test_what_it_starts_is_no_plugin(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text("import subprocess, plume\nsubprocess.run(['env'], check=True)\n", encoding="utf-8")
+    env = os.environ | {"PLUME_PLUGIN": "plume.v1", "MARK": "1"}
+    ended = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True, check=True)
+    assert ended.stdout == ""
+    assert "MARK=1\n" in ended.stderr
+    assert "PLUME_PLUGIN" not in ended.stderr
+
+
 def test_ends_with_the_session(served, tmp_path):
     import grpc
 

@@ -1,4 +1,4 @@
-// Command filter-diffusion is a filter plugin: it draws the analysis by taking the
+// Package filterdiffusion is a filter plugin: it draws the analysis by taking the
 // noise away from a latent with a score known in closed form.
 package filterdiffusion
 
@@ -6,13 +6,10 @@ import (
 	_ "embed"
 
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/serve"
 )
 
 //go:embed plugin.toml
 var manifest string
 
-// Plugin returns the plugin, for a plume that has it linked in.
+// Plugin returns the plugin.
 func Plugin() (*sdk.Plugin, error) { return sdk.FilterPlugin(manifest, newFilter) }
-
-func main() { serve.Main(Plugin()) }

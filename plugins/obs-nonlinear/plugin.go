@@ -1,4 +1,4 @@
-// Command obs-nonlinear observes states through a function of each value, as a
+// Package obsnonlinear observes states through a function of each value, as a
 // plume plugin.
 package obsnonlinear
 
@@ -6,13 +6,10 @@ import (
 	_ "embed"
 
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/serve"
 )
 
 //go:embed plugin.toml
 var manifest string
 
-// Plugin returns the plugin, for a plume that has it linked in.
+// Plugin returns the plugin.
 func Plugin() (*sdk.Plugin, error) { return sdk.OperatorPlugin(manifest, newOperator) }
-
-func main() { serve.Main(Plugin()) }

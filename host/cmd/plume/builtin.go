@@ -1,0 +1,31 @@
+// Code generated from the folders of plugins/ by go generate ./host/cmd/plume; DO NOT EDIT.
+
+package main
+
+import (
+	filterdiffusion "github.com/plume-da/plume/plugins/filter-diffusion"
+	filterenkf "github.com/plume-da/plume/plugins/filter-enkf"
+	filterpf "github.com/plume-da/plume/plugins/filter-pf"
+	"github.com/plume-da/plume/plugins/linear"
+	"github.com/plume-da/plume/plugins/lorenz63"
+	"github.com/plume-da/plume/plugins/lorenz96"
+	obsnonlinear "github.com/plume-da/plume/plugins/obs-nonlinear"
+	obsumbridge "github.com/plume-da/plume/plugins/obs-umbridge"
+	"github.com/plume-da/plume/plugins/process"
+	"github.com/plume-da/plume/plugins/umbridge"
+	"github.com/plume-da/plume/sdk"
+)
+
+// builtin are the plugins of this project, by name.
+var builtin = map[string]func() (*sdk.Plugin, error){
+	"filter-diffusion": filterdiffusion.Plugin,
+	"filter-enkf":      filterenkf.Plugin,
+	"filter-pf":        filterpf.Plugin,
+	"linear":           linear.Plugin,
+	"lorenz63":         lorenz63.Plugin,
+	"lorenz96":         lorenz96.Plugin,
+	"obs-nonlinear":    obsnonlinear.Plugin,
+	"obs-umbridge":     obsumbridge.Plugin,
+	"process":          process.Plugin,
+	"umbridge":         umbridge.Plugin,
+}

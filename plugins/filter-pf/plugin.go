@@ -1,0 +1,14 @@
+// Package filterpf is the bootstrap particle filter as a plume plugin.
+package filterpf
+
+import (
+	_ "embed"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+//go:embed plugin.toml
+var manifest string
+
+// Plugin returns the plugin.
+func Plugin() (*sdk.Plugin, error) { return sdk.FilterPlugin(manifest, newFilter) }

@@ -1,0 +1,14 @@
+// Package lorenz63 is the Lorenz-63 model as a plume plugin.
+package lorenz63
+
+import (
+	_ "embed"
+
+	"github.com/plume-da/plume/sdk"
+)
+
+//go:embed plugin.toml
+var manifest string
+
+// Plugin returns the plugin.
+func Plugin() (*sdk.Plugin, error) { return sdk.ModelPlugin(manifest, newModel) }
