@@ -14,9 +14,9 @@ import (
 // the share of the covariance that stays with the kernels. p is the number of
 // values in a covariance of r dimensions: where N members can tell little more,
 // the kernels are the whole covariance, and the filter an ensemble Kalman filter;
-// as N grows they narrow and let the members speak. They are no wider than lobes,
+// as N grows they narrow and let the members speak. They are no wider than modes,
 // of which within is the share in the variance, see [split] and, with a cutoff,
-// [withinLobes].
+// [withinModes].
 //
 // The rule is plume's own. It was found on Lorenz-63 and Lorenz-96 with 3 to 40
 // values, N = 10 to 1000, linear and nonlinear observations; see docs/results.
@@ -25,13 +25,13 @@ func bandwidthRule(within float64, members int, r float64) float64 {
 	return math.Sqrt(within * p / (float64(members) + p))
 }
 
-// narrowest bounds the share within lobes from below: kernels of no width have no density.
+// narrowest bounds the share within modes from below: kernels of no width have no density.
 const narrowest = 0.02
 
-// withinLobes estimates the share of the variance of a value that lies within the
-// lobes of its density, 1 for a normal one, from its excess kurtosis. For two equal
-// lobes of share s each that is -2 (1 - s)².
-func withinLobes(excess float64) float64 {
+// withinModes estimates the share of the variance of a value that lies within the
+// modes of its density, 1 for a normal one, from its excess kurtosis. For two equal
+// modes of share s each that is -2 (1 - s)².
+func withinModes(excess float64) float64 {
 	return max(narrowest, 1-math.Sqrt(max(0, -excess/2)))
 }
 
@@ -64,13 +64,13 @@ func excessKurtosis(e *mat.Dense, mean, sd, weights []float64) []float64 {
 }
 
 // temperingRule returns the power of the likelihoods in the weights of the kernels of a
-// place, the square of the share of the variance within lobes. Between lobes that the
+// place, the square of the share of the variance within modes. Between modes that the
 // observation does not tell apart the weights differ by noise alone, which moves mass from
-// lobe to lobe for good. Weights that are too soft waste the observation, so lobes have to show:
+// mode to mode for good. Weights that are too soft waste the observation, so modes have to show:
 // the kurtosis, a mean over values, counts beyond its standard error sqrt(24 / (N values))
-// in an ensemble without lobes. The rule is plume's own, found with [bandwidthRule].
+// in an ensemble without modes. The rule is plume's own, found with [bandwidthRule].
 func temperingRule(excess float64, members int, values float64) float64 {
-	within := withinLobes(excess + math.Sqrt(24/(float64(members)*values)))
+	within := withinModes(excess + math.Sqrt(24/(float64(members)*values)))
 	return within * within
 }
 

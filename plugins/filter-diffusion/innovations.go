@@ -21,10 +21,10 @@ type innovations struct {
 // forgetting makes (1 + 0.9) / (1 - 0.9) = 19 cycles count.
 const forgetting = 0.9
 
-// surprising bounds the squares of a cycle, in those that are likely: no more than innovations
+// largestCounted bounds the squares of a cycle, in those that are likely: no more than innovations
 // of two standard deviations. A forecast that has lost the truth is surprised again and again; one
 // that was surprised once, however much, is not to be widened for all the cycles that count.
-const surprising = 4
+const largestCounted = 4
 
 // with returns r after one more cycle, with the spread of the forecast as it is kept.
 func (r innovations) with(o *observedSpace) innovations {
@@ -33,7 +33,7 @@ func (r innovations) with(o *observedSpace) innovations {
 	mean := predicted / components
 	share := mean / (1 + mean) // of the forecast in the variance of an innovation
 	return innovations{
-		squares:       forgetting*r.squares + min(squares, surprising*components*(1+mean)),
+		squares:       forgetting*r.squares + min(squares, largestCounted*components*(1+mean)),
 		predicted:     forgetting*r.predicted + predicted,
 		weight:        forgetting*r.weight + components,
 		weightSquares: forgetting*forgetting*r.weightSquares + components,

@@ -61,27 +61,27 @@ func TestScaleIsBelievedWhenItMust(t *testing.T) {
 	}
 }
 
-// One surprise among innovations as large as they should be, s² = 1, does not widen: of weight 10,
+// One large innovation among innovations as large as they should be, s² = 1, does not widen: of weight 10,
 // that of 19 cycles, squares 0.9 20 + 4 2 = 26 leave l² = (26 / (1 + 2 sqrt(2/19)) - 10) / 10 = 0.58. Nor does it
 // matter how large it is; but that it comes again does.
-func TestOneSurpriseIsNotBelieved(t *testing.T) {
+func TestOneLargeInnovationIsNotBelieved(t *testing.T) {
 	cycle := func(innovation float64) *observedSpace {
 		return &observedSpace{variance: []float64{1}, innovation: []float64{innovation}}
 	}
-	for _, surprise := range []float64{5, 1e6} {
+	for _, innovation := range []float64{5, 1e6} {
 		var seen innovations
 		for range 200 {
 			seen = seen.with(cycle(math.Sqrt2))
 		}
-		seen = seen.with(cycle(surprise))
+		seen = seen.with(cycle(innovation))
 		if got := seen.scale(); math.Abs(got*got-0.58) > 0.005 {
-			t.Errorf("one of %g: scale² %.3f, want 0.58", surprise, got*got)
+			t.Errorf("one of %g: scale² %.3f, want 0.58", innovation, got*got)
 		}
 		for range 19 {
-			seen = seen.with(cycle(surprise))
+			seen = seen.with(cycle(innovation))
 		}
 		if got := seen.scale(); got != largestBelieved {
-			t.Errorf("20 of %g: scale %.3f, want %g", surprise, got, largestBelieved)
+			t.Errorf("20 of %g: scale %.3f, want %g", innovation, got, largestBelieved)
 		}
 	}
 }
@@ -164,7 +164,7 @@ func TestInnovationsAreCarried(t *testing.T) {
 	first := analyse(t, f, p)
 	p.Carry = first.Carry
 	if second := analyse(t, f, p); !(second.Metrics["inflation"] > first.Metrics["inflation"]) {
-		t.Errorf("the same surprise again: inflation %g, then %g", first.Metrics["inflation"], second.Metrics["inflation"])
+		t.Errorf("the same innovation again: inflation %g, then %g", first.Metrics["inflation"], second.Metrics["inflation"])
 	}
 	p.Observation = slices.Repeat([]float64{math.NaN()}, len(p.Observation))
 	if kept := analyse(t, f, p); !slices.Equal(kept.Carry, p.Carry) {

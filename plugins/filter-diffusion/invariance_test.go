@@ -20,7 +20,7 @@ import (
 // step is accepted or refused by a hair.
 var smooth = map[string]any{"sampler": "heun", "steps": 40}
 
-// The flow stretches rounding errors where lobes part, by a factor of less than
+// The flow stretches rounding errors where modes part, by a factor of less than
 // 1e4 here: 1e-16 becomes 1e-12 at most. 1e-9 leaves room.
 const rounding = 1e-9
 

@@ -20,7 +20,7 @@ import (
 // forecast has mean 0 and covariance I, with a = sqrt(1 - b²),
 //
 //	mu_i = a xi_i + K (y - a y_i),   K = b² Cxy (b² Cyy + R)^-1,   P = b² I - b² K Cyx,
-//	w_i ~ W_i g(y; a y_i, b² Cyy + R)^gamma, lobes held as [halves.hold] does
+//	w_i ~ W_i g(y; a y_i, b² Cyy + R)^gamma, modes held as [halves.hold] does
 //
 // and the state given the observation has the density sum_i w_i g(xi; mu_i, P),
 // noised along the path sum_i w_i g(xi; mu_i, (1 + sigma²) P). b = 1 is an
@@ -47,10 +47,10 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	if err != nil {
 		return nil, err
 	}
-	lobes := split(w.scores.ColView(0), prior)
+	modes := split(w.scores.ColView(0), prior)
 	b := f.Bandwidth
 	if sdk.IsAuto(b) {
-		b = bandwidthRule(lobes.within, members, float64(w.rank()))
+		b = bandwidthRule(modes.within, members, float64(w.rank()))
 	}
 	posterior, err := w.given(o, b, prior)
 	if err != nil {
@@ -58,7 +58,7 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	}
 	gamma := temper(posterior.weights, posterior.logWeights, prior, 1, f.Tempering)
 	if sdk.IsAuto(f.Tempering) {
-		lobes.hold(posterior.logWeights, prior)
+		modes.hold(posterior.logWeights, prior)
 		_, logSum := ensemble.Normalise(posterior.weights, posterior.logWeights)
 		floats.AddConst(-logSum, posterior.logWeights)
 	}
@@ -72,7 +72,7 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 		return nil, err
 	}
 	metrics["weights_ess"] = ensemble.ESS(posterior.weights, members)
-	metrics["within_lobes"], metrics["bandwidth"], metrics["tempering"] = lobes.within, b, gamma
+	metrics["within_lobes"], metrics["bandwidth"], metrics["tempering"] = modes.within, b, gamma
 	metrics["inflation"], metrics["calibration"], metrics["rank"] = inflation, calibration, float64(w.rank())
 	return &sdk.Analysis{Ancestors: ancestors, Carry: carry, Metrics: metrics}, nil
 }

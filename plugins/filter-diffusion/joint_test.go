@@ -136,13 +136,13 @@ func TestJointMomentsAreTheMixtures(t *testing.T) {
 	}
 }
 
-// x ~ N(0.3, 1) with y = |x| + e has a posterior with two lobes. With narrow
+// x ~ N(0.3, 1) with y = |x| + e has a posterior with two modes. With narrow
 // kernels and whole weights the draws follow it. The distance to the posterior's distribution on a
 // grid has three parts: 20,000 systematic draws from as many weighted members
 // scatter like sqrt(N / ess / N) < 1.95 / sqrt(6000) = 0.025 with probability
 // 0.999; the kernels' width of 0.05, smoothing a density below 1, adds no more than
 // 0.05² max|p'|, below 0.01.
-func TestJointFindsBothLobes(t *testing.T) {
+func TestJointFindsBothModes(t *testing.T) {
 	const members, sd, y = 20_000, 0.4, 1.0
 	p := &sdk.Problem{
 		Call: sdk.Call{Cycle: 1, Seed: rng.New(3)}, Ensemble: mat.NewDense(members, 1, nil), Predicted: mat.NewDense(members, 1, nil),
@@ -292,11 +292,11 @@ func TestMatchMoments(t *testing.T) {
 	}
 }
 
-// Two lobes of share s each have within s; a normal density has 1. The estimates
+// Two modes of share s each have within s; a normal density has 1. The estimates
 // scatter by the kurtosis' standard error sqrt(24 / N) through the derivative of
-// sqrt(-excess/2), which is below 1 where the lobes are distinct; at 1 its square
+// sqrt(-excess/2), which is below 1 where the modes are distinct; at 1 its square
 // root is what scatters: (24 / 20,000 / 4)^(1/4) = 0.13.
-func TestWithinLobes(t *testing.T) {
+func TestWithinModes(t *testing.T) {
 	const members = 20_000
 	for _, tt := range []struct{ share, tolerance float64 }{{0.02, 0.01}, {0.2, 0.03}, {0.5, 0.04}, {1, 0.2}} {
 		e := mat.NewDense(members, 1, nil)
@@ -305,8 +305,8 @@ func TestWithinLobes(t *testing.T) {
 			e.Set(i, 0, 50+3*(side*math.Sqrt(1-tt.share)+math.Sqrt(tt.share)*rng.New(6).Member(i).NormFloat64()))
 		}
 		mean, sd := moments(e, nil)
-		if got := withinLobes(excessKurtosis(e, mean, sd, equalWeights(members))[0]); math.Abs(got-tt.share) > tt.tolerance {
-			t.Errorf("share within lobes %.3f, want %.3f", got, tt.share)
+		if got := withinModes(excessKurtosis(e, mean, sd, equalWeights(members))[0]); math.Abs(got-tt.share) > tt.tolerance {
+			t.Errorf("share within modes %.3f, want %.3f", got, tt.share)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // The default bandwidths are these parts of Silverman's rule for a normal density
 // in the joint space of state and observation. Half of it is the usual advice for
-// the state, whose density may have several lobes (Musso, Oudjane and Le Gland
+// the state, whose density may have several modes (Musso, Oudjane and Le Gland
 // 2001, doi:10.1007/978-1-4757-3437-9_12); predicted observations are the same
 // kernels seen through the operator, while simulated ones scatter by the
 // observation error, which narrow kernels would not average out.
@@ -23,7 +23,7 @@ const (
 
 // latentWidth is the default sigma_max, in standard deviations of the density.
 // Where the latent is centred beside the noised density by d standard deviations,
-// the masses of two lobes are off by up to d / (latentWidth sqrt(2 pi)).
+// the masses of two modes are off by up to d / (latentWidth sqrt(2 pi)).
 const latentWidth = 50
 
 // density is the kernel density estimate of the state given the observation, in

@@ -197,7 +197,7 @@ func (p *place) moveTo(j int) {
 	}
 	excess, count, r := p.extent(j)
 	if p.bandwidth = p.Bandwidth; sdk.IsAuto(p.bandwidth) {
-		p.bandwidth = bandwidthRule(withinLobes(excess), len(p.prior), min(r, float64(len(p.prior)-1)))
+		p.bandwidth = bandwidthRule(withinModes(excess), len(p.prior), min(r, float64(len(p.prior)-1)))
 	}
 	p.weigh()
 	p.tempering = temper(p.weights, p.logWeights, p.prior, temperingRule(excess, len(p.prior), count), p.Tempering)

@@ -231,7 +231,7 @@ func TestLocalRule(t *testing.T) {
 			total += w
 			sum += w * excess[k]
 		}
-		want += bandwidthRule(withinLobes(sum/total), members, min(total, members-1)) / n
+		want += bandwidthRule(withinModes(sum/total), members, min(total, members-1)) / n
 	}
 	if got := a.Metrics["bandwidth"]; math.Abs(got-want) > 1e-12 {
 		t.Errorf("bandwidth %.15g, want %.15g", got, want)

@@ -249,17 +249,17 @@ func sampleMoments(x *mat.Dense) ([]float64, *mat.Dense) {
 	return mixtureMoments(&density{centres: x, logWeights: l})
 }
 
-// A state seen through |x| has a posterior with two lobes. As N grows the filter
+// A state seen through |x| has a posterior with two modes. As N grows the filter
 // samples
 //
 //	p(x | y) ~ [N(x; 0.3, 1) N(y; |x|, R + sy²)] * N(0, sx²)
 //
-// whose lobe masses and, within the lobes, moments come from a grid. The weights
-// leave about ess of N members, so a lobe's mass has standard error
+// whose mode masses and, within the modes, moments come from a grid. The weights
+// leave about ess of N members, so a mode's mass has standard error
 // sqrt(p (1 - p) / ess) and a mean sqrt(variance / ess); 4 of them are allowed.
 func TestPosteriorOnGrid(t *testing.T) {
 	const sd, sx, sy, y = 0.3, 0.05, 0.1, 1.2
-	want := gridLobes(func(x float64) float64 {
+	want := gridModes(func(x float64) float64 {
 		return math.Exp(-(x-0.3)*(x-0.3)/2 - (y-math.Abs(x))*(y-math.Abs(x))/(2*(sd*sd+sy*sy)))
 	})
 	for _, c := range []struct {
@@ -274,17 +274,17 @@ func TestPosteriorOnGrid(t *testing.T) {
 		p := absProblem(c.members, sd, y)
 		f := configure(t, with(with(with(c.params, "units", "raw"), "bandwidth_x", sx), "bandwidth_y", sy))
 		ess := analyse(t, f, p).Metrics["weights_ess"]
-		got := lobes(mat.Col(nil, 0, p.Into))
+		got := modes(mat.Col(nil, 0, p.Into))
 		if se := math.Sqrt(want.right * (1 - want.right) / ess); math.Abs(got.right-want.right) > 4*se {
-			t.Errorf("%v: right lobe holds %.3f, want %.3f ± %.3f", c.params, got.right, want.right, se)
+			t.Errorf("%v: right mode holds %.3f, want %.3f ± %.3f", c.params, got.right, want.right, se)
 		}
 		for k, mass := range []float64{1 - want.right, want.right} {
 			variance := want.variance[k] + sx*sx
 			if se := math.Sqrt(variance / (mass * ess)); math.Abs(got.mean[k]-want.mean[k]) > 4*se {
-				t.Errorf("%v: lobe %d has mean %.3f, want %.3f ± %.3f", c.params, k, got.mean[k], want.mean[k], se)
+				t.Errorf("%v: mode %d has mean %.3f, want %.3f ± %.3f", c.params, k, got.mean[k], want.mean[k], se)
 			}
 			if se := variance * math.Sqrt(2/(mass*ess)); math.Abs(got.variance[k]-variance) > 4*se {
-				t.Errorf("%v: lobe %d has variance %.4f, want %.4f ± %.4f", c.params, k, got.variance[k], variance, se)
+				t.Errorf("%v: mode %d has variance %.4f, want %.4f ± %.4f", c.params, k, got.variance[k], variance, se)
 			}
 		}
 	}
@@ -307,30 +307,30 @@ func absProblem(members int, sd, y float64) *sdk.Problem {
 	return p
 }
 
-// lobe holds the share of the mass right of 0 and mean and variance left and right.
-type lobe struct {
+// mode holds the share of the mass right of 0 and mean and variance left and right.
+type mode struct {
 	right          float64
 	mean, variance [2]float64
 }
 
-func lobes(draws []float64) lobe {
+func modes(draws []float64) mode {
 	w := make([]float64, len(draws))
 	for i := range w {
 		w[i] = 1
 	}
-	return weightedLobes(draws, w)
+	return weightedModes(draws, w)
 }
 
-func gridLobes(density func(float64) float64) lobe {
+func gridModes(density func(float64) float64) mode {
 	var x, w []float64
 	for k := range 20000 {
 		x = append(x, -5+10*(float64(k)+0.5)/20000)
 		w = append(w, density(x[k]))
 	}
-	return weightedLobes(x, w)
+	return weightedModes(x, w)
 }
 
-func weightedLobes(x, w []float64) (out lobe) {
+func weightedModes(x, w []float64) (out mode) {
 	var mass, first, second [2]float64
 	for i, v := range x {
 		k := 0

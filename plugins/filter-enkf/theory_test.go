@@ -419,7 +419,7 @@ func TestZeroSpread(t *testing.T) {
 	near(t, "analysis", p.Into.RawMatrix().Data, e.RawMatrix().Data, 1e-14)
 }
 
-// The expected nis of an ensemble and an observation from the same law is 1; the
+// The expected nis of an ensemble and an observation from the same distribution is 1; the
 // mean over R independent problems with m components has standard error
 // sqrt(2/(m R)), and the finite ensemble biases it by about m/N.
 func TestNIS(t *testing.T) {

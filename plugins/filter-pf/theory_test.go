@@ -35,8 +35,8 @@ func analyse(t testing.TB, f sdk.Filter, p *sdk.Problem) *sdk.Analysis {
 	return a
 }
 
-// The law of the tests: x ~ N(0.5, 1), y = |x| + e, e ~ N(0, 0.3²), y = 1.2. Its
-// posterior has a lobe on either side of zero.
+// The distribution of the tests: x ~ N(0.5, 1), y = |x| + e, e ~ N(0, 0.3²), y = 1.2. Its
+// posterior has a mode on either side of zero.
 const priorMean, errorSD, observed = 0.5, 0.3, 1.2
 
 func logLikelihood(x float64) float64 {

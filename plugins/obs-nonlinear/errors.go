@@ -7,8 +7,8 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// law is the law of one component's observation error.
-type law interface {
+// distribution is that of one component's observation error.
+type distribution interface {
 	// draw returns an observation of h.
 	draw(h float64, r *rand.Rand) float64
 	// logDensity returns log p(y | h) and its derivative with respect to h.
@@ -17,13 +17,13 @@ type law interface {
 	variance() (float64, bool)
 }
 
-// laws returns the law of each of m components. The standard deviation is that of
+// distributions returns that of each of m components. The standard deviation is that of
 // y - h, whatever the distribution; for lognormal that of log(y / h).
-func laws(e sdk.ErrorModel, m int) ([]law, error) {
+func distributions(e sdk.ErrorModel, m int) ([]distribution, error) {
 	if len(e.SD) != 1 && len(e.SD) != m {
 		return nil, sdk.Errorf(sdk.KindConfig, "error.sd", "got %d values for %d observed values, want 1 or %d", len(e.SD), m, m)
 	}
-	out := make([]law, m)
+	out := make([]distribution, m)
 	for k := range out {
 		sd := e.SD[0]
 		if len(e.SD) > 1 {

@@ -22,8 +22,8 @@ type operator struct {
 	Stride    int      `param:"stride"`
 
 	function function
-	at       []int // state value of each observed component
-	errors   []law // of each observed component
+	at       []int          // state value of each observed component
+	errors   []distribution // of each observed component
 	space    *sdk.ObservationSpace
 }
 
@@ -38,14 +38,14 @@ func newOperator(c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
 	if o.at, err = o.selectValues(c.State); err != nil {
 		return nil, err
 	}
-	if o.errors, err = laws(c.Error, len(o.at)); err != nil {
+	if o.errors, err = distributions(c.Error, len(o.at)); err != nil {
 		return nil, err
 	}
 	o.space = &sdk.ObservationSpace{Layout: observedLayout(c.State, o.at), Offers: o.offers(c.State)}
 	return o, nil
 }
 
-// offers says what can be computed for this function, this error law and this
+// offers says what can be computed for this function, this error distribution and this
 // state.
 func (o *operator) offers(state *sdk.Layout) []sdk.Capability {
 	offers := []sdk.Capability{sdk.Predicted, sdk.Simulated, sdk.LogLikelihood}

@@ -127,9 +127,9 @@ var allLaws = []sdk.ErrorModel{
 	{Dist: "uniform", SD: []float64{0.7}}, {Dist: "lognormal", SD: []float64{0.7}},
 }
 
-func lawOf(t *testing.T, e sdk.ErrorModel) law {
+func distributionOf(t *testing.T, e sdk.ErrorModel) distribution {
 	t.Helper()
-	l, err := laws(e, 1)
+	l, err := distributions(e, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,12 +138,12 @@ func lawOf(t *testing.T, e sdk.ErrorModel) law {
 
 // Densities integrate to one and have the stated variance. The trapezoidal rule
 // on 400,000 points errs by up to one step times the density at each jump of the
-// uniform law, 1e-3 together, and by far less for the others; beyond +-200 the Student law with 5 degrees of freedom holds 3e-5 of the
+// uniform distribution, 1e-3 together, and by far less for the others; beyond +-200 the Student distribution with 5 degrees of freedom holds 3e-5 of the
 // variance.
 func TestDensities(t *testing.T) {
 	const h, step = 1.5, 0.001
 	for _, e := range allLaws {
-		l := lawOf(t, e)
+		l := distributionOf(t, e)
 		var mass, mean, square float64
 		for i := -200_000; i <= 200_000; i++ {
 			y := h + (float64(i)+0.5)*step
@@ -170,7 +170,7 @@ func TestDensities(t *testing.T) {
 func TestDraws(t *testing.T) {
 	const n, h, step = 20000, -2.0, 0.0005
 	for _, e := range allLaws {
-		l := lawOf(t, e)
+		l := distributionOf(t, e)
 		cdf := make([]float64, 80_001) // of y - h in [-20, 20]
 		for i := 1; i < len(cdf); i++ {
 			logP, _ := l.logDensity(h-20+(float64(i)-0.5)*step, h)
@@ -204,7 +204,7 @@ func TestGradient(t *testing.T) {
 			o := configured(t, e, map[string]any{"operator": name, "scale": 0.8, "indices": []any{6, 1, 0}})
 			if e.Dist == "uniform" {
 				if slices.Contains(o.space.Offers, sdk.Gradient) {
-					t.Error("a uniform law offers a gradient")
+					t.Error("a uniform distribution offers a gradient")
 				}
 				continue
 			}
@@ -240,7 +240,7 @@ func TestImpossible(t *testing.T) {
 		e    sdk.ErrorModel
 		y, h float64
 	}{{sdk.ErrorModel{Dist: "uniform", SD: []float64{1}}, 5, 1}, {sdk.ErrorModel{Dist: "lognormal", SD: []float64{1}}, -1, 1}, {sdk.ErrorModel{Dist: "lognormal", SD: []float64{1}}, 1, 0}} {
-		if l, dl := lawOf(t, tt.e).logDensity(tt.y, tt.h); !math.IsInf(l, -1) || dl != 0 {
+		if l, dl := distributionOf(t, tt.e).logDensity(tt.y, tt.h); !math.IsInf(l, -1) || dl != 0 {
 			t.Errorf("%+v: got %v, %v", tt, l, dl)
 		}
 	}

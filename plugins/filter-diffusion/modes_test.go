@@ -12,9 +12,9 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// twoLobes returns draws with mean 0 and variance 1 from two equal normal lobes of share
+// twoModes returns draws with mean 0 and variance 1 from two equal normal modes of share
 // s of the variance each, in turn left and right.
-func twoLobes(members int, share float64, seed rng.Seed) *mat.VecDense {
+func twoModes(members int, share float64, seed rng.Seed) *mat.VecDense {
 	x := mat.NewVecDense(members, nil)
 	for i := range members {
 		side := float64(2*(i%2) - 1)
@@ -23,10 +23,10 @@ func twoLobes(members int, share float64, seed rng.Seed) *mat.VecDense {
 	return x
 }
 
-// The share within lobes of a normal density is 1 on average, with a standard error of
-// 0.93 / sqrt(N): four of these. Of lobes 1/sqrt(s) apart that never cross the mean it
+// The share within modes of a normal density is 1 on average, with a standard error of
+// 0.93 / sqrt(N): four of these. Of modes 1/sqrt(s) apart that never cross the mean it
 // is s / (1 - 2/pi); estimates of a variance scatter by sqrt(2/N) of it.
-func TestSplitSeesLobes(t *testing.T) {
+func TestSplitSeesModes(t *testing.T) {
 	for _, members := range []int{20, 20_000} {
 		n := float64(members)
 		for _, tt := range []struct{ share, want, tolerance float64 }{
@@ -34,7 +34,7 @@ func TestSplitSeesLobes(t *testing.T) {
 			{0.05, 0.05 / (1 - 2/math.Pi), 4 * 0.05 / (1 - 2/math.Pi) * math.Sqrt(2/n)},
 			{0, narrowest, 1e-12},
 		} {
-			x := twoLobes(members, tt.share, rng.New(8))
+			x := twoModes(members, tt.share, rng.New(8))
 			mean := floats.Sum(x.RawVector().Data) / n
 			for i := range members {
 				x.SetVec(i, x.AtVec(i)-mean)
@@ -46,7 +46,7 @@ func TestSplitSeesLobes(t *testing.T) {
 	}
 }
 
-// Members of weight w count as w members, also where the lobes differ in mass.
+// Members of weight w count as w members, also where the modes differ in mass.
 func TestSplitCountsWeights(t *testing.T) {
 	scores := mat.NewVecDense(4, []float64{-1.5, -0.5, 0.75, 2.25})
 	weights := []float64{3. / 8, 2. / 8, 2. / 8, 1. / 8}
@@ -63,8 +63,8 @@ func TestSplitCountsWeights(t *testing.T) {
 	}
 }
 
-// Likelihoods that are noise leave the lobes' masses nearly where they were and the
-// members' weights within each lobe as they are. Evidence beyond doubt counts nearly in
+// Likelihoods that are noise leave the modes' masses nearly where they were and the
+// members' weights within each mode as they are. Evidence beyond doubt counts nearly in
 // full. Both against the formula of hold, computed here from ratios.
 func TestHold(t *testing.T) {
 	const members = 100
@@ -74,7 +74,7 @@ func TestHold(t *testing.T) {
 		evidence float64 // logarithm of the right half's likelihood over the left's
 		counts   float64 // part of it that is left
 	}{{"noise", 0, 0}, {"evidence", 5, 1}} {
-		h := split(twoLobes(members, 0.02, rng.New(9)), prior)
+		h := split(twoModes(members, 0.02, rng.New(9)), prior)
 		logs := make([]float64, members)
 		for i := range logs {
 			logs[i] = math.Log(prior[i]) + 0.5*rng.New(10).Member(i).NormFloat64()
@@ -97,7 +97,7 @@ func TestHold(t *testing.T) {
 				want += is - was
 			}
 			if math.Abs(logs[i]-want) > 1e-12 {
-				t.Fatalf("%s: member %d is not moved with its lobe", tt.name, i)
+				t.Fatalf("%s: member %d is not moved with its mode", tt.name, i)
 			}
 		}
 	}
@@ -133,16 +133,16 @@ func TestHoldAtTheEdges(t *testing.T) {
 	}
 }
 
-// Two lobes of x keep their masses through 200 analyses of an observation of y, which is
-// independent of x, for a model that brings x back to its lobe. Systematic draws round the
-// 100 m members of a lobe of mass m up or down, by sqrt(1/6) on average when the rest is
+// Two modes of x keep their masses through 200 analyses of an observation of y, which is
+// independent of x, for a model that brings x back to its mode. Systematic draws round the
+// 100 m members of a mode of mass m up or down, by sqrt(1/6) on average when the rest is
 // uniform: sqrt(200/6) = 6 after 200 times; limit: four of these. By whole weights of an
 // effective size of 65 the share moves by sqrt(1/65 - 1/100) / 2 = 0.04 each time, and of
-// four twins one loses a lobe.
-func TestJointKeepsLobes(t *testing.T) {
+// four twins one loses a mode.
+func TestJointKeepsModes(t *testing.T) {
 	for twin := range 4 {
 		if right := rightAfter200(t, rng.New(14).Child("twin", twin)); right < 50-24 || right > 50+24 {
-			t.Errorf("twin %d: %d of 100 members are in the right lobe, want about half", twin, right)
+			t.Errorf("twin %d: %d of 100 members are in the right mode, want about half", twin, right)
 		}
 	}
 }

@@ -10,18 +10,18 @@ import (
 // which they spread most.
 type halves struct {
 	right  []bool  // N
-	within float64 // share of the variance within lobes, see [split]
+	within float64 // share of the variance within modes, see [split]
 }
 
 // split halves the members by their scores in the first principal component, with mean 0
 // and variance 1. A normal density has the share 2/pi of that variance between the means
-// of its halves, two distinct lobes have all of it. So
+// of its halves, two distinct modes have all of it. So
 //
 //	within = (1 - between) / (1 - 2/pi),  between = m (1 - m) (difference of the means)²
 //
 // with the weight m of one half, no more than 1 and no less than [narrowest]. Unlike
 // kurtosis it shows in few members, with a standard error of 0.93 / sqrt(N) for a normal
-// density, and it does not mistake lobes of unequal mass. Cost: N.
+// density, and it does not mistake modes of unequal mass. Cost: N.
 func split(scores mat.Vector, weights []float64) halves {
 	h := halves{right: make([]bool, len(weights))}
 	mass, moment, square := 0.0, 0.0, 0.0
@@ -40,7 +40,7 @@ func split(scores mat.Vector, weights []float64) halves {
 
 // certainty returns how many standard errors the evidence for a half has to be away from none
 // to count beyond what [halves.hold] leaves of it: 4, and with more than 100 members as many as
-// make the difference of the means the same, for lobes that sampling noise shaped
+// make the difference of the means the same, for modes that sampling noise shaped
 // differently before stay as far apart.
 func certainty(members int) float64 { return 4 * math.Sqrt(max(1, float64(members)/100)) }
 
@@ -50,9 +50,9 @@ func certainty(members int) float64 { return 4 * math.Sqrt(max(1, float64(member
 //	max(within², 1 - (certainty / t)²)
 //
 // the evidence being the ratio of the halves' mean likelihoods and t their difference in
-// standard errors. So weights say in full which members of a lobe are right. But of lobes that
+// standard errors. So weights say in full which members of a mode are right. But of modes that
 // an observation does not tell apart the means differ by sampling noise alone, which
-// would move mass between lobes for good. The logarithms need not be normalised, before or
+// would move mass between modes for good. The logarithms need not be normalised, before or
 // after. Cost: N.
 func (h halves) hold(logWeights, prior []float64) {
 	likelihoods := make([]float64, len(prior))
