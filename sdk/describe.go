@@ -3,44 +3,70 @@ package sdk
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
-// Describe returns what the manifest says, for people.
+// Describe returns what the manifest says, for people: lines of at most 80 columns,
+// the parameters under when they apply.
 func (m *Manifest) Describe() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s, a %s plugin\n%s\n", m.Name, m.Version, m.Role, m.Summary)
+	fmt.Fprintf(&b, "%s %s, a %s plugin\n%s\n", m.Name, m.Version, m.Role, wrap("", m.Summary))
 	if m.Step != 0 {
 		fmt.Fprintf(&b, "\ntime.step: default %g\n", m.Step)
 	}
 	if len(m.Errors) > 0 {
-		fmt.Fprintf(&b, "\nobservations.error.dist: %s\n", strings.Join(m.Errors, ", "))
+		fmt.Fprintf(&b, "\n%s\n", wrap("", "observations.error.dist: "+strings.Join(m.Errors, ", ")))
 	}
-	if len(m.Params) > 0 {
-		fmt.Fprintln(&b, "\nparameters")
-	}
-	for _, p := range m.Params {
-		fmt.Fprintf(&b, "  %s\n      %s; %s%s\n      %s\n", p.Name, p.Wants(), p.standing(), suffix("; unit ", p.Unit), p.meaning())
+	for _, g := range m.groups() {
+		fmt.Fprintf(&b, "\n%s\n", wrap("", "parameters"+suffix(" with ", g.when)))
+		for _, p := range g.params {
+			values := p.Wants() + "; " + p.standing() + suffix("; unit ", p.Unit)
+			fmt.Fprintf(&b, "  %s\n%s\n%s\n", p.Name, wrap("      ", values), wrap("      ", p.meaning()))
+		}
 	}
 	if len(m.Citations) > 0 {
 		fmt.Fprintln(&b, "\nreferences")
 	}
 	for _, c := range m.Citations {
-		fmt.Fprintf(&b, "  %s%s\n", c.Text, suffix(", doi:", c.DOI))
+		fmt.Fprintln(&b, "  "+strings.TrimSpace(wrap("      ", c.Text+suffix(", doi:", c.DOI))))
 	}
 	return b.String()
 }
 
-// Markdown returns the parameters as the table that stands in a plugin's README.
+// wrap returns text in lines of at most 80 columns, each behind indent. A longer word is
+// a line of its own.
+func wrap(indent, text string) string {
+	var lines []string
+	line := indent
+	for _, word := range strings.Fields(text) {
+		if line != indent && utf8.RuneCountInString(line+" "+word) > 80 {
+			lines, line = append(lines, line), indent
+		}
+		if line != indent {
+			line += " "
+		}
+		line += word
+	}
+	return strings.Join(append(lines, line), "\n")
+}
+
+// Markdown returns the parameters as the table that stands in a plugin's README, under
+// when they apply.
 func (m *Manifest) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "| parameter | values | default | unit | meaning |")
 	fmt.Fprintln(&b, "|---|---|---|---|---|")
-	for _, p := range m.Params {
-		value := "required"
-		if !p.Required {
-			value = "`" + literal(p.Default) + "`"
+	for _, g := range m.groups() {
+		if g.when != "" {
+			fmt.Fprintf(&b, "| **with %s** | | | | |\n", g.when)
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", p.Name, p.Wants(), value, p.Unit, strings.ReplaceAll(p.meaning(), "|", `\|`))
+		for _, p := range g.params {
+			value := "required"
+			if !p.Required {
+				value = "`" + literal(p.Default) + "`"
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", p.Name, p.Wants(), value, p.Unit, strings.ReplaceAll(p.meaning(), "|", `\|`))
+		}
 	}
 	return b.String()
 }

@@ -96,6 +96,11 @@ type Param struct {
 	Unit     string    `toml:"unit"`
 	Doc      string    `toml:"doc"`
 
+	// When lists, by the names of parameters before this one, the choices with which it
+	// applies: it does when each has one of those listed. Without, it always applies. See
+	// [Manifest.CheckWhen].
+	When map[string][]string `toml:"when"`
+
 	// PerMember says that a model can take a value of the parameter for each member,
 	// so that it can be estimated. Numbers only.
 	PerMember bool `toml:"per_member"`
@@ -155,7 +160,7 @@ func (m *Manifest) faults() []string {
 			add("param %s is repeated", p.Name)
 		}
 		seen[p.Name] = true
-		for _, f := range p.faults() {
+		for _, f := range slices.Concat(p.faults(), p.whenFaults(m.Params[:i])) {
 			add("param %s: %s", p.Name, f)
 		}
 		if p.PerMember && m.Role != RoleModel {

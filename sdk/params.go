@@ -15,7 +15,8 @@ type Params map[string]any
 
 // Resolve checks given against m and fills in the defaults. All faults are
 // reported together: parameters m does not have, values of the wrong type or
-// outside their range, required ones that are missing.
+// outside their range, required ones that are missing. It takes each parameter by
+// itself; see [Manifest.CheckWhen].
 func (m *Manifest) Resolve(given map[string]any) (Params, error) {
 	var faults []error
 	out := Params{}
@@ -43,6 +44,16 @@ func (m *Manifest) Resolve(given map[string]any) (Params, error) {
 		}
 	}
 	return out, errors.Join(faults...)
+}
+
+// accept is [Manifest.Resolve] for parameters that all have to apply.
+func (m *Manifest) accept(given map[string]any) (Params, error) {
+	params, err := m.Resolve(given)
+	faults := []error{err}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		faults = append(faults, m.CheckWhen(name, given))
+	}
+	return params, errors.Join(faults...)
 }
 
 // Decode stores the parameters in the struct dst points to, by the names in its

@@ -11,7 +11,7 @@ func ModelPlugin(manifest string, new func(ModelConfig) (Model, error)) (*Plugin
 		return nil, err
 	}
 	return &Plugin{Manifest: m, NewModel: func(_ context.Context, c ModelConfig) (_ Model, err error) {
-		if c.Params, err = m.Resolve(c.Params); err != nil {
+		if c.Params, err = m.accept(c.Params); err != nil {
 			return nil, err
 		}
 		if c.Step, err = m.ResolveStep(c.Step); err != nil {
@@ -32,7 +32,7 @@ func OperatorPlugin(manifest string, new func(OperatorConfig) (ObservationOperat
 		return nil, err
 	}
 	return &Plugin{Manifest: m, NewOperator: func(_ context.Context, c OperatorConfig) (_ ObservationOperator, err error) {
-		if c.Params, err = m.Resolve(c.Params); err != nil {
+		if c.Params, err = m.accept(c.Params); err != nil {
 			return nil, err
 		}
 		if err := m.CheckError(c.Error); err != nil {
@@ -50,7 +50,7 @@ func FilterPlugin(manifest string, new func(FilterConfig) (Filter, error)) (*Plu
 		return nil, err
 	}
 	return &Plugin{Manifest: m, NewFilter: func(_ context.Context, c FilterConfig) (_ Filter, err error) {
-		if c.Params, err = m.Resolve(c.Params); err != nil {
+		if c.Params, err = m.accept(c.Params); err != nil {
 			return nil, err
 		}
 		return new(c)

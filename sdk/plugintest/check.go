@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -96,8 +97,7 @@ func (s *suite) params() map[string]any {
 // checkRefusals configures with one bad parameter at a time; configure must
 // answer each with KindConfig.
 func (s *suite) checkRefusals(configure func(sdk.Params) error) {
-	refuse := func(what, name string, value any) {
-		params := s.params()
+	refuseWith := func(params map[string]any, what, name string, value any) {
 		params[name] = value
 		err := configure(params)
 		switch {
@@ -107,6 +107,7 @@ func (s *suite) checkRefusals(configure func(sdk.Params) error) {
 			s.fault("refusals", "%s is answered with kind %q, want %q: %v", what, sdk.KindOf(err), sdk.KindConfig, err)
 		}
 	}
+	refuse := func(what, name string, value any) { refuseWith(s.params(), what, name, value) }
 	refuse("an unknown parameter", "no_such_parameter", 1.0)
 	for _, p := range s.plugin.Manifest.Params {
 		refuse("a value of the wrong type", p.Name, wrongType(p.Type))
@@ -116,7 +117,36 @@ func (s *suite) checkRefusals(configure func(sdk.Params) error) {
 		if v, ok := outOfRange(&p); ok {
 			refuse("a value out of range", p.Name, v)
 		}
+		value, ok := notDefault(&p)
+		for name, choices := range p.When {
+			for _, other := range s.plugin.Manifest.Param(name).Choices {
+				if ok && !slices.Contains(choices, other) {
+					params := s.params()
+					params[name] = other
+					refuseWith(params, fmt.Sprintf("a parameter that does not apply with %s = %q", name, other), p.Name, value)
+				}
+			}
+		}
 	}
+}
+
+// notDefault returns one of a few values that p takes and that is not its default.
+func notDefault(p *sdk.Param) (any, bool) {
+	values := []any{true, false, 0.5, 1.0, 2.0, "other", []any{1.0}, []any{"other"}}
+	for _, c := range p.Choices {
+		values = append(values, c, []any{c})
+	}
+	for _, limit := range []*float64{p.Min, p.Max} {
+		if limit != nil {
+			values = append(values, *limit)
+		}
+	}
+	for _, value := range values {
+		if v, err := p.Check(value); err == nil && !reflect.DeepEqual(v, p.Default) {
+			return value, true
+		}
+	}
+	return nil, false
 }
 
 func wrongType(t sdk.ParamType) any {

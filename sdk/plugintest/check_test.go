@@ -139,6 +139,47 @@ func TestConfigurationFindings(t *testing.T) {
 	})
 }
 
+// A plugin that takes what does not apply breaks a promise; the kits refuse it.
+func TestWhenFindings(t *testing.T) {
+	const text = modelManifest + `
+[[param]]
+name = "scheme"
+type = "string"
+default = "euler"
+choices = ["euler", "rk4"]
+doc = "of the integration"
+
+[[param]]
+name = "tolerance"
+type = "float"
+default = 2.0
+min = 2.0
+max = 9.0
+when = { scheme = ["rk4"] }
+doc = "of a step"
+`
+	newModel := func(sdk.ModelConfig) (sdk.Model, error) {
+		return &decay{rate: 1, layout: &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{2}}}}}, nil
+	}
+	expect(t, plugintest.Check(sdk.ModelPlugin(text, newModel)), nil)
+	err := plugintest.Check(&sdk.Plugin{
+		Manifest: mustParse(t, text),
+		NewModel: func(_ context.Context, c sdk.ModelConfig) (sdk.Model, error) { // checks parameters one by one
+			if _, err := mustParse(t, text).Resolve(c.Params); err != nil {
+				return nil, err
+			}
+			return newModel(c)
+		},
+	}, nil)
+	expect(t, err, []string{`a parameter that does not apply with scheme = "euler" is accepted: tolerance = 9`})
+	broken := mustParse(t, text)
+	broken.Text = strings.Replace(text, `["rk4"]`, `["rk5"]`, 1)
+	err = plugintest.Check(&sdk.Plugin{Manifest: broken, NewModel: func(context.Context, sdk.ModelConfig) (sdk.Model, error) {
+		return newModel(sdk.ModelConfig{})
+	}}, nil)
+	expect(t, err, []string{`manifest: plugin.toml: param tolerance: when: scheme has no choice "rk5", it has euler, rk4`})
+}
+
 func mustParse(t *testing.T, text string) *sdk.Manifest {
 	t.Helper()
 	m, err := sdk.ParseManifest(text)

@@ -110,12 +110,14 @@ type paramFace struct {
 	Below    *float64      `json:"below,omitempty"`
 	Unit     string        `json:"unit,omitempty"`
 	Doc      string        `json:"doc"`
+
+	When map[string][]string `json:"when,omitempty"`
 }
 
 func faceOf(m *sdk.Manifest) pluginFace {
 	face := pluginFace{m.Name, m.Role, m.Version, m.Summary, []paramFace{}}
 	for _, p := range m.Params {
-		face.Params = append(face.Params, paramFace{p.Name, p.Type, p.Default, p.Required, p.Choices, p.Min, p.Max, p.Above, p.Below, p.Unit, p.Doc})
+		face.Params = append(face.Params, paramFace{p.Name, p.Type, p.Default, p.Required, p.Choices, p.Min, p.Max, p.Above, p.Below, p.Unit, p.Doc, p.When})
 	}
 	return face
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/launch"
@@ -71,11 +72,33 @@ func paramSchemas(ctx context.Context, names []string) (map[string]map[string]an
 }
 
 func paramsSchema(m *sdk.Manifest) map[string]any {
-	properties := map[string]any{}
+	properties, conditions := map[string]any{}, []any{}
 	for i := range m.Params {
-		properties[m.Params[i].Name] = paramSchema(&m.Params[i])
+		p := &m.Params[i]
+		s := paramSchema(p)
+		if when := m.When(p); when != "" {
+			s["description"] = "with " + when + ": " + p.Doc
+		}
+		properties[p.Name] = s
+		for _, name := range slices.Sorted(maps.Keys(p.When)) {
+			conditions = append(conditions, unlessSchema(name, p.When[name], p))
+		}
 	}
-	return map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
+	s := map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
+	if len(conditions) > 0 {
+		s["allOf"] = conditions
+	}
+	return s
+}
+
+// unlessSchema says that p stays at its default when the parameter called name is there
+// and none of choices. When that one is not there an axis or a profile may set it.
+func unlessSchema(name string, choices []string, p *sdk.Param) map[string]any {
+	others := map[string]any{"not": map[string]any{"enum": choices}}
+	return map[string]any{
+		"if":   map[string]any{"required": []string{name}, "properties": map[string]any{name: others}},
+		"then": map[string]any{"properties": map[string]any{p.Name: map[string]any{"const": p.Default}}},
+	}
 }
 
 // paramSchema returns the schema of a parameter as it stands in a workflow, where a

@@ -169,6 +169,7 @@ func TestJSONSchema(t *testing.T) {
 	for _, fault := range [][2]string{
 		{"cycles ", "cycels "}, {"seed ", "speed "}, {`{ dist = "normal", around`, `{ dist = "gaussian", around`}, {"interval = 0.15", "interval = -0.15"},
 		{`{ beta = "=8/3" }`, "{ rhoo = 28 }"}, {`{ beta = "=8/3" }`, "{ rho = true }"}, {"[[filter]]", "[[filters]]"}, {`scheme = "stochastic"`, `scheme = "tochastic"`},
+		{`scheme = "kde"`, `scheme = "kde", cutoff = 3.5`}, {`scheme = "kde"`, `scheme = "joint", centre = false`},
 	} {
 		bad := strings.Replace(string(text), fault[0], fault[1], 1)
 		if bad == string(text) {

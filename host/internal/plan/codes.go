@@ -14,6 +14,7 @@ const (
 	codeStep         diag.Code = "E308"
 	codeCapability   diag.Code = "E309"
 	codeMembers      diag.Code = "E310"
+	codeWhen         diag.Code = "E311"
 	codeSamples      diag.Code = "E320"
 	codeVariable     diag.Code = "E321"
 	codeEstimate     diag.Code = "E322"
@@ -32,6 +33,7 @@ func Codes() []diag.Entry {
 		{Code: codeStep, Means: "a span of time is no whole number of time steps, or more than 5e8", Remedy: "change the span or the step"},
 		{Code: codeCapability, Means: "an operator does not offer what a filter needs", Remedy: "choose other parameters, another operator or another law of errors"},
 		{Code: codeMembers, Means: "members that depend on each other are to be split", Remedy: "remove replicas"},
+		{Code: codeWhen, Means: "a parameter does not apply with the others as they are", Remedy: "leave it out, or choose what it applies with; sweep.exclude leaves combinations of axes out"},
 		{Code: codeSamples, Means: "a file of members cannot be used", Remedy: "mend the file: one member a row, a column for every variable, finite numbers"},
 		{Code: codeVariable, Means: "a name that is no variable of the state, or a variable without a number", Remedy: "name the variables of the state"},
 		{Code: codeEstimate, Means: "a parameter cannot be estimated", Remedy: "`plume plugins describe NAME` says which parameters may differ by member"},

@@ -106,6 +106,7 @@ func (m *maker) findPlugins() {
 		m.truthPlugin = m.find(c, Replication{}, sdk.RoleModel, "truth")
 	case m.modelPlugin != nil:
 		m.checkParams(m.modelPlugin.Manifest, t.Params, false, "truth")
+		m.checkWhen(m.modelPlugin.Manifest, overlaid(m.w.Model.Params, t.Params), "truth")
 	}
 }
 
@@ -125,6 +126,7 @@ func (m *maker) find(c workflow.Component, r Replication, role sdk.Role, path ..
 	}
 	m.manifests[c.Plugin] = p.Manifest
 	m.checkParams(p.Manifest, c.Params, true, path...)
+	m.checkWhen(p.Manifest, c.Params, path...)
 	m.checkReplicas(p.Manifest, r, path...)
 	return p
 }
@@ -168,6 +170,30 @@ func (m *maker) checkParams(manifest *sdk.Manifest, params map[string]any, compl
 				WithNote("%s", p.Doc).WithHelp("add `%s` to params: %s", p.Name, p.Wants())
 		}
 	}
+}
+
+// checkWhen reports every parameter that does not apply with the others.
+func (m *maker) checkWhen(manifest *sdk.Manifest, params map[string]any, path ...any) {
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		var refused *sdk.Error
+		if !errors.As(manifest.CheckWhen(name, params), &refused) {
+			continue
+		}
+		help := refused.Hint
+		if len(m.w.Axes()) > 0 {
+			help += "; sweep.exclude leaves combinations out"
+		}
+		m.add(codeWhen, below(path, "params", name), "%s", what(refused, name)).WithLabel("does not apply").
+			WithNote("%s %s: %s, %s", manifest.Name, manifest.Version, name, manifest.Param(name).Doc).WithHelp("%s", help)
+	}
+}
+
+// overlaid returns the values of over, and those of under that it has none for.
+func overlaid(under, over map[string]any) map[string]any {
+	all := map[string]any{}
+	maps.Copy(all, under)
+	maps.Copy(all, over)
+	return all
 }
 
 // what returns the text of err without its place, which the finding shows.
@@ -279,8 +305,7 @@ func (m *maker) truth(model sdk.Model, estimated []*sdk.Param) {
 	step, params := w.Truth.Step, w.Truth.Params
 	if m.truthPlugin == nil {
 		step = cmp.Or(step, w.Time.Step)
-		params = maps.Clone(w.Model.Params)
-		maps.Copy(params, w.Truth.Params)
+		params = overlaid(w.Model.Params, w.Truth.Params)
 	}
 	step, err := plugin.Manifest.ResolveStep(step)
 	if err != nil {

@@ -131,9 +131,7 @@ func truthKey(w workflow.Workflow) string {
 		if w.Truth = &truth; truth.Plugin != "" {
 			w.Model = workflow.Model{Estimate: w.Model.Estimate}
 		} else {
-			params := maps.Clone(w.Model.Params)
-			maps.Copy(params, truth.Params)
-			w.Model.Params, w.Model.Noise, truth.Params = params, nil, nil
+			w.Model.Params, w.Model.Noise, truth.Params = overlaid(w.Model.Params, truth.Params), nil, nil
 		}
 		estimated := map[string]workflow.Estimate{} // their names are those of values of the truth
 		for name := range w.Model.Estimate {

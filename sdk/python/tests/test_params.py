@@ -1,8 +1,10 @@
 """Parameters as classes declare them."""
 
+import re
+
 import pytest
-from plume import ConfigError, ContractError, Model, Param
-from plume.params import declarations, manifest, resolve
+from plume import ConfigError, ContractError, Filter, Model, Param
+from plume.params import declarations, explain, manifest, resolve
 
 
 class Kernel(Model):
@@ -37,3 +39,62 @@ def test_only_a_number_may_be_auto():
 
     with pytest.raises(ContractError, match="auto is for float"):
         declarations(Whole)
+
+
+class Transform(Filter):
+    """A filter with two schemes."""
+
+    scheme: str = Param("global", choices=["global", "local", "serial"], doc="of the analysis")
+    cutoff: float = Param(0.0, ge=0, when={"scheme": ["local", "serial"]}, doc="of the taper")
+    inflation: float = Param(1.0, gt=0, doc="of anomalies")
+
+    def analyse(self, problem):
+        return problem.ensemble
+
+
+def test_a_parameter_says_when_it_applies():
+    declared = declarations(Transform)
+    assert '\nwhen = { scheme = ["local", "serial"] }\n' in manifest(Transform, declared)
+    for given in ({"cutoff": 0}, {"scheme": "serial", "cutoff": 2}, {"scheme": "global", "cutoff": 0.0}):
+        assert resolve(declared, given)["cutoff"] == given["cutoff"]
+    want = 'applies only with scheme = "local" or "serial", but scheme is "global"'
+    with pytest.raises(ConfigError, match=want) as refused:
+        resolve(declared, {"cutoff": 2})
+    assert refused.value.where == "cutoff"
+    assert refused.value.hint == 'leave it out, or set scheme = "local" or "serial"'
+    headings = [line for line in explain(declared) if not line.startswith(" ")]
+    assert headings == ["parameters:", "parameters with scheme = local or serial:"]
+
+
+@pytest.mark.parametrize(
+    ("when", "want"),
+    [
+        ({"schema": ["local"]}, "schema is not a parameter listed before it"),
+        ({"cutoff": ["local"]}, "cutoff is not a parameter listed before it"),
+        ({"length": ["local"]}, "length has no choices"),
+        ({"scheme": []}, "scheme wants a list of its choices"),
+        ({"scheme": "local"}, "scheme wants a list of its choices"),
+        ({"scheme": ["lokal"]}, 'scheme has no choice "lokal", it has global, local'),
+    ],
+)
+def test_a_condition_names_choices_of_a_parameter_before(when, want):
+    class Broken(Filter):
+        """A filter that cannot be configured."""
+
+        scheme: str = Param("global", choices=["global", "local"], doc="of the analysis")
+        length: float = Param(1.0, doc="of something")
+        cutoff: float = Param(0.0, when=when, doc="of the taper")
+
+    with pytest.raises(ContractError, match=re.escape(f"param cutoff: when: {want}")):
+        declarations(Broken)
+
+
+def test_a_required_parameter_always_applies():
+    class Broken(Filter):
+        """A filter that cannot be configured."""
+
+        scheme: str = Param("global", choices=["global", "local"], doc="of the analysis")
+        cutoff: float = Param(when={"scheme": ["local"]}, doc="of the taper")
+
+    with pytest.raises(ContractError, match="param cutoff: when is for a parameter with a default"):
+        declarations(Broken)

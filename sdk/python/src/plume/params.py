@@ -35,6 +35,7 @@ class Declaration:
     choices: list[str] = field(default_factory=list)
     auto: bool = False
     per_member: bool = False
+    when: dict[str, list[str]] = field(default_factory=dict)
     name: str = ""
     type: str = ""
 
@@ -94,6 +95,7 @@ def Param(
     choices: list[str] | None = None,
     auto: bool = False,
     per_member: bool = False,
+    when: dict[str, list[str]] | None = None,
 ) -> Any:
     """Declares a parameter of a plugin::
 
@@ -107,11 +109,16 @@ def Param(
         width: float | None = Param("auto", auto=True, gt=0, doc="of the kernels")
 
     With per_member a number of a model can be estimated: the model is then called for
-    one member after the other, with the member's own value set and setup called anew.
+    one member after the other, with the member's own value set and setup called again.
+
+    when lists, by the names of parameters before this one, the choices with which it
+    applies. Where it does not, it stays at its default; plume refuses any other value::
+
+        cutoff: float = Param(0.0, ge=0, when={"scheme": ["local"]}, doc="of the taper")
     """
     limits = {"min": ge, "above": gt, "max": le, "below": lt}
     bounds = {k: v for k, v in limits.items() if v is not None}
-    return Declaration(default, doc, unit, bounds, choices or [], auto, per_member)
+    return Declaration(default, doc, unit, bounds, choices or [], auto, per_member, when or {})
 
 
 def declarations(cls: type) -> dict[str, Declaration]:
@@ -141,9 +148,56 @@ def declarations(cls: type) -> dict[str, Declaration]:
                 p.default = p.check(p.default)
             except ConfigError as e:
                 faults.append(f"param {name}: default: {e.what}")
+        faults += [f"param {name}: {fault}" for fault in _when_faults(p, found)]
     if faults:
         raise ContractError("\n".join(faults), where=f"class {cls.__name__}")
     return found
+
+
+def _when_faults(p: Declaration, declared: dict[str, Declaration]) -> list[str]:
+    """Returns what is wrong with the when of p, given all parameters in their order."""
+    faults = []
+    if p.when and p.default is _REQUIRED:
+        faults.append("when is for a parameter with a default, at which it stays where it does not apply")
+    before = list(declared)[: list(declared).index(p.name)]
+    for name, choices in p.when.items():
+        if name not in before:
+            faults.append(f"when: {name} is not a parameter listed before it")
+        elif declared[name].type != "string" or not declared[name].choices:
+            faults.append(f"when: {name} has no choices")
+        elif not choices or not isinstance(choices, list):
+            faults.append(f"when: {name} wants a list of its choices")
+        else:
+            there = declared[name].choices
+            faults += [
+                f'when: {name} has no choice "{c}", it has {", ".join(there)}' for c in choices if c not in there
+            ]
+    return faults
+
+
+def _check_when(p: Declaration, declared: dict[str, Declaration], values: dict[str, Any]) -> None:
+    """Raises ConfigError when p has another value than its default, but does not apply."""
+    if p.default is _REQUIRED or values[p.name] == p.default:
+        return
+    for name, choices in p.when.items():
+        if values[name] not in choices:
+            want = f"{name} = {_either(choices, quote=True)}"
+            raise ConfigError(
+                f'applies only with {want}, but {name} is "{values[name]}"',
+                where=p.name,
+                hint=f"leave it out, or set {want}",
+            )
+
+
+def _either(choices: list[str], quote: bool = False) -> str:
+    """Returns choices as words: ode, heun or sde."""
+    words = [f'"{c}"' if quote else c for c in choices]
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def _condition(p: Declaration) -> str:
+    """Returns in words when p applies; nothing when it always does."""
+    return " and ".join(f"{name} = {_either(choices)}" for name, choices in p.when.items())
 
 
 def resolve(declared: dict[str, Declaration], given: dict[str, Any]) -> dict[str, Any]:
@@ -159,19 +213,23 @@ def resolve(declared: dict[str, Declaration], given: dict[str, Any]) -> dict[str
             raise ConfigError("is required: " + p.wants(), where=name)
         else:
             values[name] = list(p.default) if isinstance(p.default, list) else p.default
+    for p in declared.values():
+        _check_when(p, declared, values)
     return values
 
 
 def explain(declared: dict[str, Declaration]) -> list[str]:
     """Returns what there is to know of parameters, in lines for people."""
-    lines = ["parameters:"] if declared else []
+    groups: dict[str, list[str]] = {}
     for name, p in declared.items():
         standing = (
             "required" if p.default is _REQUIRED else f"default {_literal(_AUTO if p.default is None else p.default)}"
         )
         unit = f"; unit {p.unit}" if p.unit else ""
+        heading = "parameters" + (f" with {_condition(p)}" if p.when else "") + ":"
+        lines = groups.setdefault(heading, [])
         lines += [f"  {name}", f"      {p.wants()}; {standing}{unit}", f"      {p.doc}"]
-    return lines
+    return [line for heading, lines in groups.items() for line in (heading, *lines)]
 
 
 def _literal(value: Any) -> str:
@@ -200,6 +258,7 @@ def manifest(cls: Any, declared: dict[str, Declaration]) -> str:
         entries |= {"choices": p.choices} if p.choices else {}
         entries |= {"auto": True} if p.auto else {}
         entries |= {"per_member": True} if p.per_member else {}
+        entries |= {"when": p.when} if p.when else {}
         entries |= {"unit": p.unit} if p.unit else {}
         text += _table("[[param]]", entries | {"doc": p.doc})
     for citation in cls.citations:

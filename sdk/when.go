@@ -1,0 +1,114 @@
+package sdk
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// CheckWhen says whether the parameter called name applies with params, given or
+// resolved: whether each parameter its when names has one of the choices listed
+// there. At its default a parameter always passes, and what is missing is at its
+// default.
+func (m *Manifest) CheckWhen(name string, params map[string]any) error {
+	p := m.Param(name)
+	if p == nil {
+		return nil // for Resolve to refuse, as all that is no value of its parameter
+	}
+	if v, err := p.Check(params[name]); err != nil || reflect.DeepEqual(v, p.Default) {
+		return nil
+	}
+	for _, q := range m.Params {
+		choices, named := p.When[q.Name]
+		value, given := params[q.Name]
+		standing := "is"
+		if !given {
+			value, standing = q.Default, "is by default"
+		}
+		if v, ok := value.(string); named && ok && slices.Contains(q.Choices, v) && !slices.Contains(choices, v) {
+			want := q.Name + " = " + either(choices, `"`)
+			return Errorf(KindConfig, name, "applies only with %s, but %s %s %q", want, q.Name, standing, v).
+				WithHint("leave it out, or set %s", want)
+		}
+	}
+	return nil
+}
+
+// When says in words when p applies, such as "scheme = letkf or serial"; nothing when
+// it always does.
+func (m *Manifest) When(p *Param) string {
+	var all []string
+	for _, q := range m.Params { // in their order, which a map does not have
+		if choices := p.When[q.Name]; len(choices) > 0 {
+			all = append(all, q.Name+" = "+either(choices, ""))
+		}
+	}
+	return strings.Join(all, " and ")
+}
+
+// either returns choices as words, such as "ode, heun or sde", each between two quotes.
+func either(choices []string, quote string) string {
+	words := make([]string, len(choices))
+	for i, c := range choices {
+		words[i] = quote + c + quote
+	}
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// whenFaults lists what is wrong with the when of a parameter, given those before it.
+// None can name itself, or one that a reader has not met.
+func (p *Param) whenFaults(before []Param) []string {
+	var faults []string
+	add := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	if p.Required && len(p.When) > 0 {
+		add("when is for a parameter with a default, at which it stays where it does not apply")
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.When)) {
+		of := slices.IndexFunc(before, func(q Param) bool { return q.Name == name })
+		switch {
+		case of < 0:
+			add("when: %s is not a parameter listed before it", name)
+			continue
+		case before[of].Type != String || len(before[of].Choices) == 0:
+			add("when: %s has no choices", name)
+			continue
+		case len(p.When[name]) == 0:
+			add("when: %s wants a list of its choices", name)
+		}
+		for _, c := range p.When[name] {
+			if !slices.Contains(before[of].Choices, c) {
+				add("when: %s has no choice %q, it has %s", name, c, strings.Join(before[of].Choices, ", "))
+			}
+		}
+	}
+	return faults
+}
+
+// group is the parameters that apply under the same conditions.
+type group struct {
+	when   string // see [Manifest.When]
+	params []*Param
+}
+
+// groups returns the parameters by when they apply, in the order in which their conditions
+// first appear. The first group always applies: before its first parameter there is none to
+// name.
+func (m *Manifest) groups() []group {
+	var groups []group
+	for i := range m.Params {
+		p := &m.Params[i]
+		when := m.When(p)
+		at := slices.IndexFunc(groups, func(g group) bool { return g.when == when })
+		if at < 0 {
+			at, groups = len(groups), append(groups, group{when: when})
+		}
+		groups[at].params = append(groups[at].params, p)
+	}
+	return groups
+}
