@@ -30,7 +30,7 @@ func (m *Manifest) CheckWhen(name string, params map[string]any) error {
 		if v, ok := value.(string); named && ok && slices.Contains(q.Choices, v) && !slices.Contains(choices, v) {
 			want := q.Name + " = " + either(choices, `"`)
 			return Errorf(KindConfig, name, "applies only with %s, but %s %s %q", want, q.Name, standing, v).
-				WithHint("leave it out, or set %s", want)
+				WithHint("leave it at its default, %s, or set %s", literal(p.Default), want)
 		}
 	}
 	return nil

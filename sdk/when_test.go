@@ -65,10 +65,10 @@ func TestCheckWhen(t *testing.T) {
 		{"cutoff", map[string]any{"scheme": "lokal", "cutoff": 2.0}, ""},    // and this scheme,
 		{"cutofff", map[string]any{"scheme": "global", "cutofff": 2.0}, ""}, // and this name
 		{"cutoff", map[string]any{"scheme": "global", "cutoff": 2.0},
-			`cutoff: applies only with scheme = "local" or "serial", but scheme is "global"; leave it out, or set scheme = "local" or "serial"`},
+			`cutoff: applies only with scheme = "local" or "serial", but scheme is "global"; leave it at its default, 0, or set scheme = "local" or "serial"`},
 		{"cutoff", map[string]any{"cutoff": 2.0}, `but scheme is by default "global"; `},
 		{"cutoff", map[string]any{"scheme": "local", "input": "simulated", "cutoff": 2.0},
-			`cutoff: applies only with input = "predicted", but input is "simulated"; leave it out, or set input = "predicted"`},
+			`cutoff: applies only with input = "predicted", but input is "simulated"; leave it at its default, 0, or set input = "predicted"`},
 		{"order", map[string]any{"scheme": "local", "order": []any{0.0, 1.0}}, `order: applies only with scheme = "serial", but scheme is "local"`},
 	} {
 		err := m.CheckWhen(tt.name, tt.given)

@@ -43,32 +43,15 @@ func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
 	if c.Members < 2 {
 		return nil, sdk.Errorf(sdk.KindConfig, "ensemble.size", "is %d, but a density needs at least 2 members", c.Members)
 	}
-	if f.Cutoff > 0 {
-		if err := f.checkLocal(); err != nil {
-			return nil, err
-		}
-		var err error
-		if f.localization, err = taper.NewLocalization(c.State, c.Observations, f.Cutoff); err != nil {
-			return nil, err
-		}
+	if f.Cutoff > 0 && !f.SecondOrder {
+		return nil, sdk.Errorf(sdk.KindConfig, "second_order", "is false, but with a cutoff members are moved to the moments of the density").
+			WithHint("leave second_order out, or the cutoff")
+	}
+	var err error
+	if f.localization, err = taper.NewLocalization(c.State, c.Observations, f.Cutoff); err != nil {
+		return nil, err
 	}
 	return f, nil
-}
-
-// checkLocal refuses what a local analysis cannot do.
-func (f *filter) checkLocal() error {
-	switch {
-	case f.Scheme != "joint":
-		return sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but scheme = %q is global", f.Cutoff, f.Scheme).
-			WithHint("choose scheme = \"joint\", or leave the cutoff out")
-	case f.Observations != "predicted":
-		return sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but a local analysis has to know the error variance, which simulated observations do not give", f.Cutoff).
-			WithHint("choose observations = \"predicted\", or leave the cutoff out")
-	case f.Sampler != "exact" || !f.SecondOrder:
-		return sdk.Errorf(sdk.KindConfig, "cutoff", "got %g with sampler = %q and second_order = %t, but a local analysis draws nothing: it moves the members to the moments of the density",
-			f.Cutoff, f.Sampler, f.SecondOrder).WithHint("leave sampler and second_order at their defaults, or leave the cutoff out")
-	}
-	return nil
 }
 
 // Needs lists what the kernels in the observation are made of.

@@ -37,8 +37,14 @@ func configure(t testing.TB, params map[string]any) *filter {
 
 // with returns params and one more.
 func with(params map[string]any, name string, value any) map[string]any {
-	out := maps.Clone(params)
-	out[name] = value
+	return merged(params, map[string]any{name: value})
+}
+
+// merged returns the values of over, and those of params that it has none for.
+func merged(params, over map[string]any) map[string]any {
+	out := map[string]any{}
+	maps.Copy(out, params)
+	maps.Copy(out, over)
 	return out
 }
 

@@ -16,11 +16,7 @@ import (
 )
 
 func joint(params map[string]any) map[string]any {
-	out := map[string]any{"scheme": "joint", "observations": "predicted", "sampler": "exact"}
-	for k, v := range params {
-		out[k] = v
-	}
-	return out
+	return merged(map[string]any{"scheme": "joint", "observations": "predicted", "sampler": "exact"}, params)
 }
 
 // covarianceOf returns the covariance of the rows of e, with N - 1.

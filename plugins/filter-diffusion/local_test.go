@@ -287,10 +287,10 @@ func TestLocalRefusals(t *testing.T) {
 		state  *sdk.Layout
 		want   string
 	}{
-		{map[string]any{"scheme": "kde"}, ring(4, 4), `cutoff: got 2, but scheme = "kde" is global; choose scheme = "joint", or leave the cutoff out`},
-		{map[string]any{"observations": "simulated"}, ring(4, 4), `has to know the error variance`},
-		{map[string]any{"sampler": "ode"}, ring(4, 4), `a local analysis draws nothing`},
-		{map[string]any{"second_order": false}, ring(4, 4), `a local analysis draws nothing`},
+		{map[string]any{"scheme": "kde"}, ring(4, 4), `cutoff: applies only with scheme = "joint", but scheme is "kde"; leave it at its default, 0, or set scheme = "joint"`},
+		{map[string]any{"observations": "simulated"}, ring(4, 4), `cutoff: applies only with observations = "predicted"`},
+		{map[string]any{"sampler": "ode"}, ring(4, 4), `cutoff: applies only with sampler = "exact"`},
+		{map[string]any{"second_order": false}, ring(4, 4), `second_order: is false, but with a cutoff`},
 		{nil, placeless, `have no coordinates`},
 		{nil, ring(4, 5), `want the same`},
 	} {

@@ -83,13 +83,16 @@ func TestSchedules(t *testing.T) {
 // the tests resolve.
 var tight = map[string]any{"sampler": "ode", "rtol": 1e-9, "atol": 1e-9}
 
+// paths are those of both schedules.
+var paths = map[string]map[string]any{"ve": {"schedule": "ve", "sigma_max": 40.0}, "vp": {"schedule": "vp"}}
+
 // With all members at c the mixture is one Gaussian and the flow is linear: a
 // latent z ends at c + (z - a c) b / sqrt(v). The error control bounds the error
 // of one step by tol (1 + |x|) with |x| < 200; errors shrink like the widths do.
 func TestSingleGaussianHasClosedForm(t *testing.T) {
 	const b, c, tol = 0.2, 1.5, 1e-9
-	for _, kind := range []string{"ve", "vp"} {
-		f := configure(t, with(with(tight, "schedule", kind), "sigma_max", 40.0))
+	for kind, path := range paths {
+		f := configure(t, merged(tight, path))
 		l := []float64{math.Log(0.5), math.Log(0.5)}
 		d := &density{centres: mat.NewDense(2, 1, []float64{c, c}), logWeights: l, bandwidth: b}
 		p := &sdk.Problem{Call: sdk.Call{Seed: rng.New(3)}, Into: mat.NewDense(100, 1, nil)}
@@ -114,8 +117,8 @@ func TestSingleGaussianHasClosedForm(t *testing.T) {
 // are allowed.
 func TestReverseStepsHaveClosedForm(t *testing.T) {
 	const b, n, steps = 0.2, 20000, 25
-	for _, kind := range []string{"ve", "vp"} {
-		f := configure(t, map[string]any{"sampler": "sde", "steps": steps, "schedule": kind, "sigma_max": 40.0})
+	for kind, path := range paths {
+		f := configure(t, merged(map[string]any{"sampler": "sde", "steps": steps}, path))
 		d := &density{centres: mat.NewDense(1, 1, nil), logWeights: []float64{0}, bandwidth: b}
 		p := &sdk.Problem{Call: sdk.Call{Seed: rng.New(4)}, Into: mat.NewDense(n, 1, nil)}
 		if _, _, err := f.sample(t.Context(), p, d); err != nil {
@@ -195,8 +198,10 @@ func TestSamplersDrawFromMixture(t *testing.T) {
 func TestSamplersKeepMoments(t *testing.T) {
 	const n = 4000
 	p := twinProblem(12, 3, 1)
-	for _, sampler := range []string{"ode", "heun", "sde", "exact"} {
-		f := configure(t, map[string]any{"sampler": sampler, "draws": "independent", "steps": 150, "sigma_max": 200.0})
+	for sampler, params := range map[string]map[string]any{
+		"ode": {"sigma_max": 200.0}, "heun": {"steps": 150, "sigma_max": 200.0}, "sde": {"steps": 150, "sigma_max": 200.0}, "exact": {"draws": "independent"},
+	} {
+		f := configure(t, with(params, "sampler", sampler))
 		d, err := f.estimate(p, []int{0})
 		if err != nil {
 			t.Fatal(err)

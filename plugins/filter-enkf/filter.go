@@ -28,35 +28,11 @@ func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
 	if c.Members < 2 {
 		return nil, sdk.Errorf(sdk.KindConfig, "ensemble.size", "got %d members, want at least 2 to have a covariance", c.Members)
 	}
-	if err := f.checkCombination(); err != nil {
+	var err error
+	if f.localization, err = taper.NewLocalization(c.State, c.Observations, f.Cutoff); err != nil {
 		return nil, err
 	}
-	if f.Cutoff > 0 {
-		var err error
-		if f.localization, err = taper.NewLocalization(c.State, c.Observations, f.Cutoff); err != nil {
-			return nil, err
-		}
-	}
 	return f, nil
-}
-
-// checkCombination refuses parameters that exclude each other.
-func (f *filter) checkCombination() error {
-	switch {
-	case f.blackBox() && f.Scheme != "stochastic":
-		return sdk.Errorf(sdk.KindConfig, "observations", "simulated observations carry their error in themselves, which %s cannot use", f.Scheme).
-			WithHint("choose scheme = \"stochastic\" or observations = \"predicted\"")
-	case f.blackBox() && f.AdaptiveInflation:
-		return sdk.Errorf(sdk.KindConfig, "adaptive_inflation", "it compares the innovation with the error variance, which simulated observations do not give").
-			WithHint("choose observations = \"predicted\" or leave adaptive_inflation out")
-	case f.Scheme == "enkf-n" && f.AdaptiveInflation:
-		return sdk.Errorf(sdk.KindConfig, "adaptive_inflation", "enkf-n finds an inflation of its own in every cycle").
-			WithHint("choose one of the two")
-	case f.Cutoff > 0 && f.Scheme != "letkf" && f.Scheme != "serial":
-		return sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but %s is a global scheme", f.Cutoff, f.Scheme).
-			WithHint("choose scheme = \"letkf\" or \"serial\", or leave the cutoff out")
-	}
-	return nil
 }
 
 func (f *filter) blackBox() bool { return f.Observations == "simulated" }

@@ -492,16 +492,16 @@ func TestCombinations(t *testing.T) {
 		state, space *sdk.Layout
 		want         string
 	}{
-		{map[string]any{"scheme": "etkf", "cutoff": 3.0}, ring(4), ring(4), "cutoff: got 3, but etkf is a global scheme"},
-		{map[string]any{"scheme": "enkf-n", "cutoff": 3.0}, ring(4), ring(4), "enkf-n is a global scheme"},
+		{map[string]any{"scheme": "etkf", "cutoff": 3.0}, ring(4), ring(4), `cutoff: applies only with scheme = "letkf" or "serial", but scheme is "etkf"`},
+		{map[string]any{"scheme": "enkf-n", "cutoff": 3.0}, ring(4), ring(4), `but scheme is "enkf-n"`},
 		{map[string]any{"scheme": "letkf", "cutoff": 3.0}, bare, ring(4), "have no coordinates"},
 		{map[string]any{"scheme": "serial", "cutoff": 3.0}, ring(4), bare, "have no coordinates"},
 		{map[string]any{"scheme": "letkf", "cutoff": 3.0}, ring(4), ring(5), "want the same"},
 		{map[string]any{"scheme": "letkf", "cutoff": 3.0}, nowhere, layoutAt([]float64{0}, 0), "state: coordinates of point 2: axis 0 is NaN"},
 		{map[string]any{"scheme": "letkf", "cutoff": -1.0}, ring(4), ring(4), "at least 0"},
-		{map[string]any{"scheme": "letkf", "observations": "simulated"}, ring(4), ring(4), "which letkf cannot use"},
-		{map[string]any{"scheme": "stochastic", "observations": "simulated", "adaptive_inflation": true}, ring(4), ring(4), "adaptive_inflation"},
-		{map[string]any{"scheme": "enkf-n", "adaptive_inflation": true}, ring(4), ring(4), "inflation of its own"},
+		{map[string]any{"scheme": "letkf", "observations": "simulated"}, ring(4), ring(4), `observations: applies only with scheme = "stochastic", but scheme is "letkf"`},
+		{map[string]any{"scheme": "stochastic", "observations": "simulated", "adaptive_inflation": true}, ring(4), ring(4), `adaptive_inflation: applies only with observations = "predicted"`},
+		{map[string]any{"scheme": "enkf-n", "adaptive_inflation": true}, ring(4), ring(4), `adaptive_inflation: applies only with scheme = "stochastic", "etkf", "denkf", "letkf" or "serial", but scheme is "enkf-n"`},
 		{map[string]any{"rtps": 1.5}, ring(4), ring(4), "rtps"},
 	} {
 		_, err := plugin.NewFilter(t.Context(), sdk.FilterConfig{

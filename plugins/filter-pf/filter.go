@@ -29,17 +29,12 @@ func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
 	if c.Members < 2 {
 		return nil, sdk.Errorf(sdk.KindConfig, "ensemble.size", "got %d members, want at least 2", c.Members)
 	}
-	if f.Scheme == "sir" && f.Cutoff > 0 {
-		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but sir weights whole members", f.Cutoff).WithHint("choose scheme = \"local\", or leave the cutoff out")
+	if f.Scheme == "local" && f.Cutoff == 0 {
+		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "scheme = \"local\" needs one").WithHint("set cutoff to the distance from which on an observation does not count")
 	}
-	if f.Scheme == "local" {
-		if f.Cutoff == 0 {
-			return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "scheme = \"local\" needs one").WithHint("set cutoff to the distance from which on an observation does not count")
-		}
-		var err error
-		if f.localization, err = taper.NewLocalization(c.State, c.Observations, f.Cutoff); err != nil {
-			return nil, err
-		}
+	var err error
+	if f.localization, err = taper.NewLocalization(c.State, c.Observations, f.Cutoff); err != nil {
+		return nil, err
 	}
 	return f, nil
 }

@@ -168,7 +168,7 @@ func TestLocalRefusals(t *testing.T) {
 		params map[string]any
 		want   string
 	}{
-		{state, map[string]any{"scheme": "sir", "cutoff": 2.0}, "sir weights whole members"},
+		{state, map[string]any{"scheme": "sir", "cutoff": 2.0}, `cutoff: applies only with scheme = "local", but scheme is "sir"`},
 		{state, nil, `scheme = "local" needs one`},
 		{&sdk.Layout{Variables: state.Variables}, map[string]any{"cutoff": 2.0}, "no coordinates"},
 	} {

@@ -87,7 +87,7 @@ func TestRefusals(t *testing.T) {
 		{map[string]any{"variables": []any{"u", "u"}}, unit, `variables: "u" is named twice`},
 		{map[string]any{"indices": []any{8}}, unit, "indices: item 1 is 8, want at most 7"},
 		{map[string]any{"indices": []any{1, 1}}, unit, "indices: 1 is there twice"},
-		{map[string]any{"indices": []any{1}, "stride": 2}, unit, "indices: cannot stand beside start, stop or stride"},
+		{map[string]any{"indices": []any{1}, "stride": 2}, unit, "indices: cannot be combined with start, stop or stride"},
 		{map[string]any{"stop": 9}, unit, "stop: got 9, want at most 8"},
 		{map[string]any{"start": 3, "stop": 3}, unit, "start: got 3, want less than stop, which is 3"},
 		{nil, sdk.ErrorModel{Dist: "normal", SD: []float64{1, 2}}, "error.sd: got 2 values for 8 observed values, want 1 or 8"},

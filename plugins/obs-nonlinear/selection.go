@@ -8,7 +8,7 @@ import (
 )
 
 // selectValues returns the state values that are observed: of the named
-// variables, side by side, those of indices or of start, stop and stride.
+// variables, one after the other, those of indices or of start, stop and stride.
 func (o *operator) selectValues(state *sdk.Layout) ([]int, error) {
 	candidates, err := o.candidates(state)
 	if err != nil {
@@ -16,7 +16,7 @@ func (o *operator) selectValues(state *sdk.Layout) ([]int, error) {
 	}
 	if len(o.Indices) > 0 {
 		if o.Start != 0 || o.Stop != 0 || o.Stride != 1 {
-			return nil, sdk.Errorf(sdk.KindConfig, "indices", "cannot stand beside start, stop or stride").WithHint("leave out one or the other")
+			return nil, sdk.Errorf(sdk.KindConfig, "indices", "cannot be combined with start, stop or stride").WithHint("leave out one or the other")
 		}
 		return pick(candidates, o.Indices)
 	}

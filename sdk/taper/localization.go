@@ -17,11 +17,13 @@ type Localization struct {
 }
 
 // NewLocalization indexes the positions of state and observations, which count up to
-// cutoff, in the unit of the coordinates. Errors: state or observations without coordinates,
-// or on other axes than the other; positions that are not finite; those of [NewIndex].
-// Cost: n log n + m, in
-// memory n + m.
+// cutoff, in the unit of the coordinates. A cutoff of 0 is none: the localization is nil.
+// Errors: state or observations without coordinates, or on other axes than the other;
+// positions that are not finite; those of [NewIndex]. Cost: n log n + m, in memory n + m.
 func NewLocalization(state *sdk.Layout, space *sdk.ObservationSpace, cutoff float64) (*Localization, error) {
+	if cutoff == 0 {
+		return nil, nil
+	}
 	if state == nil || state.Coordinates == nil || space == nil || space.Layout.Coordinates == nil {
 		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but the state or the observations have no coordinates, so no distances", cutoff).
 			WithHint("leave the cutoff out, or choose a model and an operator that offer coordinates")

@@ -106,7 +106,6 @@ func (m *maker) findPlugins() {
 		m.truthPlugin = m.find(c, Replication{}, sdk.RoleModel, "truth")
 	case m.modelPlugin != nil:
 		m.checkParams(m.modelPlugin.Manifest, t.Params, false, "truth")
-		m.checkWhen(m.modelPlugin.Manifest, overlaid(m.w.Model.Params, t.Params), "truth")
 	}
 }
 
@@ -306,6 +305,9 @@ func (m *maker) truth(model sdk.Model, estimated []*sdk.Param) {
 	if m.truthPlugin == nil {
 		step = cmp.Or(step, w.Time.Step)
 		params = overlaid(w.Model.Params, w.Truth.Params)
+		if m.checkWhen(plugin.Manifest, params, "truth"); len(m.found) > m.before {
+			return
+		}
 	}
 	step, err := plugin.Manifest.ResolveStep(step)
 	if err != nil {

@@ -61,7 +61,7 @@ def test_a_parameter_says_when_it_applies():
     with pytest.raises(ConfigError, match=want) as refused:
         resolve(declared, {"cutoff": 2})
     assert refused.value.where == "cutoff"
-    assert refused.value.hint == 'leave it out, or set scheme = "local" or "serial"'
+    assert refused.value.hint == 'leave it at its default, 0.0, or set scheme = "local" or "serial"'
     headings = [line for line in explain(declared) if not line.startswith(" ")]
     assert headings == ["parameters:", "parameters with scheme = local or serial:"]
 

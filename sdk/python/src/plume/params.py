@@ -185,7 +185,7 @@ def _check_when(p: Declaration, declared: dict[str, Declaration], values: dict[s
             raise ConfigError(
                 f'applies only with {want}, but {name} is "{values[name]}"',
                 where=p.name,
-                hint=f"leave it out, or set {want}",
+                hint=f"leave it at its default, {_default(p)}, or set {want}",
             )
 
 
@@ -222,14 +222,16 @@ def explain(declared: dict[str, Declaration]) -> list[str]:
     """Returns what there is to know of parameters, in lines for people."""
     groups: dict[str, list[str]] = {}
     for name, p in declared.items():
-        standing = (
-            "required" if p.default is _REQUIRED else f"default {_literal(_AUTO if p.default is None else p.default)}"
-        )
+        standing = "required" if p.default is _REQUIRED else f"default {_default(p)}"
         unit = f"; unit {p.unit}" if p.unit else ""
         heading = "parameters" + (f" with {_condition(p)}" if p.when else "") + ":"
         lines = groups.setdefault(heading, [])
         lines += [f"  {name}", f"      {p.wants()}; {standing}{unit}", f"      {p.doc}"]
     return [line for heading, lines in groups.items() for line in (heading, *lines)]
+
+
+def _default(p: Declaration) -> str:
+    return _literal(_AUTO if p.default is None else p.default)
 
 
 def _literal(value: Any) -> str:
