@@ -72,7 +72,7 @@ type dormandPrince struct {
 	at, ahead, wrong *mat.Dense // the states before and after a step, and its error
 }
 
-// integrate moves p.at along the whole of s and returns the number of accepted
+// integrate moves p.at along all of s and returns the number of accepted
 // steps.
 func (p *dormandPrince) integrate(s schedule) (steps int, err error) {
 	l, dl := s.start, -firstStep

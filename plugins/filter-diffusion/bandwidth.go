@@ -12,11 +12,11 @@ import (
 //	b² = within p / (N + p),   p = r (r + 1) / 2,
 //
 // the share of the covariance that stays with the kernels. p is the number of
-// values in a covariance of r dimensions: where N members can tell little more,
-// the kernels are the whole covariance, and the filter an ensemble Kalman filter;
-// as N grows they narrow and let the members speak. They are no wider than modes,
-// of which within is the share in the variance, see [split] and, with a cutoff,
-// [withinModes].
+// values in a covariance of r dimensions: where N members determine little more,
+// the kernels have nearly the ensemble's covariance, and the filter is an ensemble
+// Kalman filter; as N grows they narrow, and the members shape the density. They are
+// no wider than modes, of which within is the share in the variance, see [split] and,
+// with a cutoff, [withinModes].
 //
 // The rule is plume's own. It was found on Lorenz-63 and Lorenz-96 with 3 to 40
 // values, N = 10 to 1000, linear and nonlinear observations; see docs/results.
@@ -25,7 +25,7 @@ func bandwidthRule(within float64, members int, r float64) float64 {
 	return math.Sqrt(within * p / (float64(members) + p))
 }
 
-// narrowest bounds the share within modes from below: kernels of no width have no density.
+// narrowest bounds the share within modes from below: kernels without width have no density.
 const narrowest = 0.02
 
 // withinModes estimates the share of the variance of a value that lies within the
@@ -65,10 +65,10 @@ func excessKurtosis(e *mat.Dense, mean, sd, weights []float64) []float64 {
 
 // temperingRule returns the power of the likelihoods in the weights of the kernels of a
 // place, the square of the share of the variance within modes. Between modes that the
-// observation does not tell apart the weights differ by noise alone, which moves mass from
-// mode to mode for good. Weights that are too soft waste the observation, so modes have to show:
-// the kurtosis, a mean over values, counts beyond its standard error sqrt(24 / (N values))
-// in an ensemble without modes. The rule is plume's own, found with [bandwidthRule].
+// observation does not distinguish the weights differ by noise alone, which moves mass from
+// mode to mode for good. Weights that are tempered too much waste the observation, so there has
+// to be evidence of modes: the kurtosis, a mean over values, counts beyond its standard error
+// sqrt(24 / (N values)) in an ensemble with one mode. The rule is plume's own, found with [bandwidthRule].
 func temperingRule(excess float64, members int, values float64) float64 {
 	within := withinModes(excess + math.Sqrt(24/(float64(members)*values)))
 	return within * within
@@ -78,8 +78,8 @@ func temperingRule(excess float64, members int, values float64) float64 {
 // rule says, a quarter of the degrees of freedom N - 1: with fewer, moments are not known.
 func leastESS(members int) float64 { return 1 + float64(members-1)/4 }
 
-// largestScale bounds the scale of a forecast. Beyond it is no sampling error but a
-// forecast that has lost the truth.
+// largestScale bounds the scale of a forecast. A larger one is not sampling error: the
+// forecast has lost the truth.
 const largestScale = 10
 
 // finiteSize returns by how much the spread of the forecast is to be multiplied

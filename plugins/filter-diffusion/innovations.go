@@ -8,11 +8,11 @@ import (
 	"gonum.org/v1/gonum/floats"
 )
 
-// innovations sums up those of the cycles so far, in units of the observation error. Of the
-// last ones, over their components, their squares and the variances predicted of the
-// observations without their error, and how many there were: a cycle counts forgetting times
-// as much as the next one. Of all alike, the score and the information of [innovations.calibration].
-// It is carried from cycle to cycle.
+// innovations is a record of those of the cycles so far, in units of the observation error. It
+// holds sums over the components of the last cycles: of their squares, of the variances predicted
+// for the observations without their error, and of their number, where a cycle counts forgetting
+// times as much as the next one; and sums over all cycles, the score and the information of
+// [innovations.calibration]. It is carried from cycle to cycle.
 type innovations struct {
 	squares, predicted, weight, weightSquares float64
 	score, information                        float64
@@ -21,9 +21,10 @@ type innovations struct {
 // forgetting makes (1 + 0.9) / (1 - 0.9) = 19 cycles count.
 const forgetting = 0.9
 
-// largestCounted bounds the squares of a cycle, in those that are likely: no more than innovations
-// of two standard deviations. A forecast that has lost the truth is surprised again and again; one
-// that was surprised once, however much, is not to be widened for all the cycles that count.
+// largestCounted bounds the squares of a cycle relative to their expectation: as though no
+// innovation exceeded two standard deviations. Where a forecast has lost the truth, large
+// innovations return cycle after cycle; a single one, however large, is not to inflate all the
+// cycles that count.
 const largestCounted = 4
 
 // with returns r after one more cycle, with the spread of the forecast as it is kept.
@@ -43,9 +44,9 @@ func (r innovations) with(o *observedSpace) innovations {
 }
 
 // A scale is believed when the innovations are this many standard errors larger than
-// it makes likely, up to a largest one, for members far from where they have been may
-// leave the range of numbers. So an ensemble that is right is seldom widened,
-// and one that has lost the truth is widened until it finds it again.
+// expected with it, up to a largest one: members far from where they have been may
+// leave the range of numbers. So an ensemble that is right is seldom inflated, and one
+// that has lost the truth is inflated until it finds it again.
 const believed, largestBelieved = 2, 1.3
 
 // scale returns by how much the spread of the forecast is to be multiplied at least:
@@ -72,8 +73,8 @@ func (r innovations) scale() float64 {
 const tightest, trusted = 0.9, 10
 
 // calibration returns by how much the spread of an analysis is to be multiplied to be that of its
-// error, no more than 1: what is best to find the truth again is often wider than the errors
-// are. Its square is the step of Fisher's scoring from 1 towards the most likely factor of the
+// error, no more than 1: the spread that tracks the truth best is often larger than the errors.
+// Its square is the step of Fisher's scoring from 1 towards the most likely factor of the
 // variances predicted, with a normal prior of mean 1,
 //
 //	1 + sum_t score_t / (trusted + sum_t information_t),
@@ -86,12 +87,12 @@ func (r innovations) calibration() float64 {
 
 const carryVersion = 2
 
-// carry returns the six numbers of r, that which may be negative last.
+// carry returns the six numbers of r; the last one may be negative.
 func (r innovations) carry() []byte {
 	return sdk.EncodeCarry(carryVersion, r.squares, r.predicted, r.weight, r.weightSquares, r.information, r.score)
 }
 
-// carried returns those of the cycles before, none before the first.
+// carried returns the record of the cycles before, an empty one before the first.
 func carried(carry []byte) (innovations, error) {
 	if len(carry) == 0 {
 		return innovations{}, nil

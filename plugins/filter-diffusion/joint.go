@@ -77,12 +77,12 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	return &sdk.Analysis{Ancestors: ancestors, Carry: carry, Metrics: metrics}, nil
 }
 
-// widen multiplies the spread of the predictions by what the last analysis took from it, by what the
-// size of the ensemble makes likely, and by no less than the innovations of the last cycles
-// demand, see [observedSpace.finiteSize] and [innovations.scale]. It returns the factor, the
-// one that brings the spread of the analysis down to that of its error, see
-// [innovations.calibration], and what is to be carried over. A black box, whose error is not known,
-// stays as it is.
+// widen multiplies the spread of the predictions by what the last analysis took from it and by
+// the most likely factor for an ensemble of this size, or more where the innovations of the last
+// cycles demand it, see [observedSpace.finiteSize] and [innovations.scale]. It returns the factor,
+// the one that brings the spread of the analysis down to that of its error, see
+// [innovations.calibration], and what is to be carried over. The predictions of a black box, whose
+// error is not known, stay as they are.
 func (f *filter) widen(o *observedSpace, carry []byte, size float64) (factor, calibration float64, _ []byte, err error) {
 	if f.Observations != "predicted" {
 		return 1, 1, nil, nil
@@ -205,8 +205,8 @@ func temper(weights, logWeights, prior []float64, limit, given float64) (gamma f
 
 // drawJoint returns N draws from c in whitened coordinates. Kernels are ordered
 // along the direction in which their centres spread most, so that systematic
-// draws give every stretch of it its due. With second_order the draws are moved by
-// the least that gives them the mean and covariance of c.
+// draws represent each stretch of it by its weight. With second_order the draws are moved
+// as little as possible to the mean and covariance of c.
 func (f *filter) drawJoint(ctx context.Context, p *sdk.Problem, c *conditional) (*mat.Dense, []int, map[string]float64, error) {
 	members, r := c.centres.Dims()
 	mean := ensemble.Mean(nil, c.centres, c.weights)

@@ -133,7 +133,7 @@ func TestJointMomentsAreTheMixtures(t *testing.T) {
 }
 
 // x ~ N(0.3, 1) with y = |x| + e has a posterior with two modes. With narrow
-// kernels and whole weights the draws follow it. The distance to the posterior's distribution on a
+// kernels and untempered weights the draws follow it. The distance to the posterior's distribution on a
 // grid has three parts: 20,000 systematic draws from as many weighted members
 // scatter like sqrt(N / ess / N) < 1.95 / sqrt(6000) = 0.025 with probability
 // 0.999; the kernels' width of 0.05, smoothing a density below 1, adds no more than

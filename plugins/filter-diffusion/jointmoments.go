@@ -47,7 +47,7 @@ func enclosed(a *mat.Dense, b mat.Matrix) *mat.Dense {
 }
 
 // root returns the symmetric square root of a positive semidefinite matrix.
-// Eigenvalues that are rounding beside the largest count as zero.
+// Eigenvalues that are rounding relative to the largest count as zero.
 func root(c *mat.SymDense) (*mat.Dense, error) {
 	values, vectors, err := eigen(c)
 	if err != nil {

@@ -181,11 +181,11 @@ func (w *whitened) toState(into, e, x *mat.Dense, inflation float64, weights []f
 // observedSpace is what the members predict of the components observed, in units
 // of the observation error's standard deviation and along the principal axes of
 // the predictions, so that their covariance is diagonal. What no member predicts
-// is left out: it weighs all members alike.
+// is left out: it gives all members the same weight.
 //
 // For a black box, whose error is in the simulated observations alone, the unit is
 // their own standard deviation, and ridge is added to the diagonal of their
-// correlation matrix to make it well conditioned. It is added, not mixed in: few
+// correlation matrix to make it well conditioned. It is added, not averaged in: few
 // members fit their own simulated observations too well, and a matrix with smaller
 // eigenvalues would leave the analysis without variance.
 type observedSpace struct {
@@ -279,7 +279,7 @@ func ridge(anomalies *mat.Dense, weights []float64) float64 {
 		}
 	}
 	least := 1 / float64(members)
-	if scatter == 0 { // a single component has no correlations to know
+	if scatter == 0 { // a single component has no correlations
 		return least
 	}
 	return max(least, min(1, scatter/squares))

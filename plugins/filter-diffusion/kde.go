@@ -22,7 +22,7 @@ const (
 )
 
 // latentWidth is the default sigma_max, in standard deviations of the density.
-// Where the latent is centred beside the noised density by d standard deviations,
+// Where the latent is centred d standard deviations away from the noised density,
 // the masses of two modes are off by up to d / (latentWidth sqrt(2 pi)).
 const latentWidth = 50
 
@@ -129,15 +129,15 @@ func (f *filter) unit(sd []float64) (spread float64) {
 
 // observedDistance returns the root mean square of y_i - y over members and
 // components, given the moments of the y_i. Unlike the spread it is wide where the
-// observation is far from all members. Kernels in proportion to it then tell
-// little apart, and the ensemble keeps its spread until the model has carried it
-// back; kernels in proportion to the spread would leave one member, and of the
+// observation is far from all members. Kernels in proportion to it then hardly
+// distinguish members, and the ensemble keeps its spread until the model has carried
+// it back; kernels in proportion to the spread would leave one member, and of the
 // next forecast the spread of that member's kernel.
 func observedDistance(y []float64, observed []int, mean, scale []float64, spread float64) float64 {
 	sum := spread * spread
 	for k, j := range observed {
 		if scale[k] == 0 {
-			continue // predictions that agree tell no member from another
+			continue // predictions that agree distinguish no members
 		}
 		z := (y[j] - mean[k]) / scale[k]
 		sum += z * z / float64(len(observed))

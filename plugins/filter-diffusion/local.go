@@ -15,7 +15,7 @@ import (
 // the local ensemble transform Kalman filter (Hunt, Kostelich and Szunyogh 2007,
 // doi:10.1016/j.physd.2006.11.008), and bandwidth, weights and finite-size scale are
 // made of what lies near. The mixture that results lives in the space of the members,
-// see [place]; they are moved to its mean and covariance by the least, which is
+// see [place]; they are moved as little as possible to its mean and covariance, which is
 // alike in places near each other, so that members stay smooth. Nothing is drawn.
 //
 // Without a component nearby a value stays as it is. Cost: for every place a search,
@@ -231,8 +231,8 @@ func (p *place) project() error {
 	return nil
 }
 
-// largestLocalScale bounds the finite-size scale in a place: what few components say
-// of it is uncertain.
+// largestLocalScale bounds the finite-size scale in a place: an estimate from few
+// components is uncertain.
 const largestLocalScale = 2
 
 // inflate multiplies the forecast anomalies by the finite-size scale of the place.

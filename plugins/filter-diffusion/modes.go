@@ -21,7 +21,7 @@ type halves struct {
 //
 // with the weight m of one half, no more than 1 and no less than [narrowest]. Unlike
 // kurtosis it shows in few members, with a standard error of 0.93 / sqrt(N) for a normal
-// density, and it does not mistake modes of unequal mass. Cost: N.
+// density, and modes of unequal mass do not mislead it. Cost: N.
 func split(scores mat.Vector, weights []float64) halves {
 	h := halves{right: make([]bool, len(weights))}
 	mass, moment, square := 0.0, 0.0, 0.0
@@ -38,10 +38,10 @@ func split(scores mat.Vector, weights []float64) halves {
 	return h
 }
 
-// certainty returns how many standard errors the evidence for a half has to be away from none
-// to count beyond what [halves.hold] leaves of it: 4, and with more than 100 members as many as
-// make the difference of the means the same, for modes that sampling noise shaped
-// differently before stay as far apart.
+// certainty returns how many standard errors the evidence for a half has to exceed to count for
+// more than what [halves.hold] leaves of it: 4, and with more than 100 members as many as
+// make the difference of the means the same: modes that sampling noise shaped differently in
+// earlier cycles keep that difference, however many members there are.
 func certainty(members int) float64 { return 4 * math.Sqrt(max(1, float64(members)/100)) }
 
 // hold shifts the logarithms of weights so that the odds of the halves are those of the
@@ -50,8 +50,8 @@ func certainty(members int) float64 { return 4 * math.Sqrt(max(1, float64(member
 //	max(within², 1 - (certainty / t)²)
 //
 // the evidence being the ratio of the halves' mean likelihoods and t their difference in
-// standard errors. So weights say in full which members of a mode are right. But of modes that
-// an observation does not tell apart the means differ by sampling noise alone, which
+// standard errors. So weights count in full among the members of a mode. But where an
+// observation does not distinguish modes, their means differ by sampling noise alone, which
 // would move mass between modes for good. The logarithms need not be normalised, before or
 // after. Cost: N.
 func (h halves) hold(logWeights, prior []float64) {

@@ -136,7 +136,7 @@ func TestHoldAtTheEdges(t *testing.T) {
 // Two modes of x keep their masses through 200 analyses of an observation of y, which is
 // independent of x, for a model that brings x back to its mode. Systematic draws round the
 // 100 m members of a mode of mass m up or down, by sqrt(1/6) on average when the rest is
-// uniform: sqrt(200/6) = 6 after 200 times; limit: four of these. By whole weights of an
+// uniform: sqrt(200/6) = 6 after 200 times; limit: four of these. By untempered weights of an
 // effective size of 65 the share moves by sqrt(1/65 - 1/100) / 2 = 0.04 each time, and of
 // four twins one loses a mode.
 func TestJointKeepsModes(t *testing.T) {

@@ -52,7 +52,7 @@ func (d *decomposed) inflate(factor float64) {
 }
 
 // setGain computes the gain of every singular value. Values of a black box that
-// are rounding beside the largest count as zero and are left out.
+// are rounding relative to the largest count as zero and are left out.
 func (d *decomposed) setGain() {
 	for j, s := range d.sigma {
 		switch {
@@ -77,7 +77,7 @@ func (d *decomposed) finiteSizeScale() float64 {
 	return ensemble.FiniteSizeScale(d.projected[:len(variance)], variance, float64(members))
 }
 
-// rounding returns the size up to which singular values are rounding beside the largest.
+// rounding returns the size up to which singular values are rounding relative to the largest.
 func (d *decomposed) rounding() float64 {
 	members, m := d.anomalies.Dims()
 	return float64(max(members, m)) * 0x1p-52 * d.sigma[0]

@@ -254,7 +254,7 @@ func TestLargeEnsembleIsKalman(t *testing.T) {
 
 // Observations far more accurate than the forecast lose no digits. Sigma, about
 // 1/s for error standard deviations s, is found to an ulp, and so are mean and
-// spread beside the forecast; beside s, that is a relative error of 1e-15 / s.
+// spread next to the forecast; relative to s, that is a relative error of 1e-15 / s.
 // The unobserved value, of size 1, keeps 1e-13 throughout and its variance 1e-12.
 // With 12 equal components of 12 times the variance the decomposition is of the other
 // shape.
