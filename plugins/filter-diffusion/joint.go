@@ -72,7 +72,7 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 		return nil, err
 	}
 	metrics["weights_ess"] = ensemble.ESS(posterior.weights, members)
-	metrics["within_lobes"], metrics["bandwidth"], metrics["tempering"] = modes.within, b, gamma
+	metrics["within_modes"], metrics["bandwidth"], metrics["tempering"] = modes.within, b, gamma
 	metrics["inflation"], metrics["calibration"], metrics["rank"] = inflation, calibration, float64(w.rank())
 	return &sdk.Analysis{Ancestors: ancestors, Carry: carry, Metrics: metrics}, nil
 }
