@@ -78,7 +78,7 @@ func openLake(t *testing.T) Open {
 			NewOperator: func(context.Context, sdk.OperatorConfig) (sdk.ObservationOperator, error) { return nil, errAccepted },
 		}
 	}
-	return func(_ context.Context, c workflow.Component, _ Spread) (*sdk.Plugin, error) {
+	return func(_ context.Context, c workflow.Component, _ Replication) (*sdk.Plugin, error) {
 		if p := plugins[c.Plugin]; p != nil {
 			return p, nil
 		}
@@ -89,7 +89,7 @@ func openLake(t *testing.T) Open {
 // A parameter that does not apply is found where it is written, also when the truth has it
 // from the model, or a sweep sets what it depends on. At its default it may stand anywhere.
 func TestWhen(t *testing.T) {
-	accepted := []string{codeConfigure}
+	accepted := []string{string(codeConfigure)}
 	for name, tt := range map[string]struct {
 		changes []string // texts and those in their place, in turns
 		want    []string // codes, lines and beginnings of what is found
@@ -103,7 +103,7 @@ func TestWhen(t *testing.T) {
 		"inherited by the truth": {[]string{`params = { }`, `params = { scheme = "explicit" }`}, []string{"E311 14 `tolerance` applies only with scheme = \"implicit\", but scheme is \"explicit\""}},
 		"not inherited":          {[]string{`params = { }`, `params = { scheme = "explicit", tolerance = 0.1 }`}, accepted},
 		"swept": {[]string{`[experiment]`, "[sweep.axes]\n\"model.params.scheme\" = [\"implicit\", \"explicit\"]\n[experiment]"},
-			[]string{"E311 13 `tolerance`", codeConfigure}},
+			[]string{"E311 13 `tolerance`", string(codeConfigure)}},
 		"left out": {[]string{`[experiment]`, "[sweep]\nexclude = [{ \"model.params.scheme\" = \"explicit\", \"model.params.tolerance\" = 0.2 }]\n[sweep.axes]\n" +
 			"\"model.params.scheme\" = [\"implicit\", \"explicit\"]\n\"model.params.tolerance\" = [0.1, 0.2]\n[experiment]"}, accepted},
 	} {
@@ -119,7 +119,7 @@ func TestWhen(t *testing.T) {
 			}
 			var got []string
 			for _, d := range found {
-				got = append(got, d.Code+" "+strings.Split(d.Where(), ":")[1]+" "+d.Message)
+				got = append(got, string(d.Code)+" "+strings.Split(d.Where(), ":")[1]+" "+d.Message)
 			}
 			if !slices.EqualFunc(got, tt.want, strings.HasPrefix) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
