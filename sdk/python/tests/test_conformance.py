@@ -307,6 +307,24 @@ def by_hand(*args):
     return subprocess.run([sys.executable, *args], env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
+def test_parameters_that_do_not_apply_are_refused(script):
+    """The suite tries them; a plugin that takes them has to undo what the kit does."""
+    attributes = """
+    scheme: str = Param("euler", choices=["euler", "rk4", "multigrid"], doc="of the integration")
+    rtol: float = Param(1e-6, gt=0, when={"scheme": ["rk4", "multigrid"]}, doc="of a step")
+"""
+    path = script(model("return x", attributes))
+    code, text = plume("plugins", "test", path)
+    assert code == 0, text
+    code, text = plume("plugins", "describe", path)
+    assert "\n\nparameters with scheme = rk4 or multigrid\n  rtol\n" in text
+    undone = "import plume.params\nplume.params._check_when = lambda *_: None\n"
+    path.write_text(undone + path.read_text(encoding="utf-8"), encoding="utf-8")
+    code, text = plume("plugins", "test", path)
+    assert code != 0
+    assert 'a parameter that does not apply with scheme = "euler" is accepted: rtol = 0.5' in text
+
+
 def test_by_hand():
     path = str(EXAMPLES / "lorenz63.py")
     described = by_hand(path, "--describe")
