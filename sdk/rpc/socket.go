@@ -8,13 +8,13 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// sendBufferBytes is how much a socket may hold that its reader has not taken. The
-// kernel grants what it allows, which is twice its default or more; with less, the
-// writer sleeps and is woken several hundred times in 80 MB.
+// sendBufferBytes is how many bytes a socket shall hold that its reader has not taken
+// yet. The kernel grants what its own limit allows, at least twice its default. With a
+// smaller buffer the writer sleeps and is woken several hundred times in 80 MB.
 const sendBufferBytes = 4 << 20
 
-// plainSockets is no transport security at all, on sockets with more room that are used
-// directly.
+// plainSockets are credentials without encryption, for unix sockets. They also prepare
+// the sockets: see growSendBuffer and direct.
 type plainSockets struct {
 	credentials.TransportCredentials
 }
@@ -38,8 +38,8 @@ func (p plainSockets) Clone() credentials.TransportCredentials {
 	return plainSockets{p.TransportCredentials.Clone()}
 }
 
-// growSendBuffer asks for a larger send buffer. A socket that does not grant it works all
-// the same.
+// growSendBuffer asks for a larger send buffer. A socket that does not grant it works
+// all the same.
 func growSendBuffer(conn net.Conn) {
 	if c, ok := conn.(interface{ SetWriteBuffer(int) error }); ok {
 		_ = c.SetWriteBuffer(sendBufferBytes)
