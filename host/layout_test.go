@@ -51,11 +51,11 @@ var law = []struct {
 	{"host/internal/workflow", []string{"host/internal/diag", "host/internal/tomltext"}},
 	{"host/internal/observations", []string{"host/internal/diag", "host/internal/workflow", "sdk", "sdk/rng", "sdk/wire/rows", "gonum.org/v1/gonum/mat"}},                        // decisions 23 and 24
 	{"host/internal/plan", []string{"host/internal/diag", "host/internal/workflow", "host/internal/observations", "sdk", "sdk/rng", "sdk/wire/table", "gonum.org/v1/gonum/mat"}}, // members may start from a file; decision 21
-	{"host/internal/launch", []string{"sdk", "sdk/rpc", "gonum.org/v1/gonum/mat", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc"}},
+	{"host/internal/launch", []string{"sdk", "sdk/rpc", "gonum.org/v1/gonum/mat", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc", "golang.org/x/sync/errgroup"}},
 	{"host/internal/launch/", []string{"sdk", "sdk/"}}, // plugins that misbehave, for its tests
 	{"host/internal/cycle", []string{"host/internal/plan", "host/internal/observations", "host/internal/score", "sdk", "sdk/ensemble", "sdk/rng", "sdk/resample", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/score", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}},
-	{"host/internal/archive", []string{"host/internal/plan", "host/internal/observations", "host/internal/cycle", "host/internal/score", "sdk", "sdk/wire", "sdk/wire/table", "gonum.org/v1/gonum/"}},
+	{"host/internal/archive", []string{"host/internal/plan", "host/internal/observations", "host/internal/cycle", "host/internal/score", "sdk", "sdk/wire", "sdk/wire/table", "golang.org/x/sync/errgroup", "gonum.org/v1/gonum/"}},
 	{"host/internal/experiment", []string{"host/internal/diag", "host/internal/archive", "host/internal/cycle", "host/internal/launch", "host/internal/plan", "host/internal/score", "host/internal/observations", "host/internal/workflow", "sdk", "sdk/ensemble", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/export", []string{"sdk/wire/table"}},
 	{"host/internal/report", []string{"host/internal/archive", "host/internal/score", "sdk/wire/table", "gonum.org/v1/plot", "gonum.org/v1/plot/", "codeberg.org/go-pdf/fpdf"}}, // decision 27

@@ -19,13 +19,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/table"
+	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -343,18 +343,12 @@ func (r *Run) sync() error {
 
 // together calls do for all names, several at a time, and returns the first error.
 func together(names []string, do func(name string) error) error {
-	errs := make([]error, len(names))
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(len(names), max(8, runtime.GOMAXPROCS(0))) { // file systems write what several wait for in one go
-		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
-				errs[i] = do(names[i])
-			}
-		})
+	var g errgroup.Group
+	g.SetLimit(max(8, runtime.GOMAXPROCS(0))) // file systems write what several wait for in one go
+	for _, name := range names {
+		g.Go(func() error { return do(name) })
 	}
-	workers.Wait()
-	return cmp.Or(errs...) // one says it all
+	return g.Wait()
 }
 
 // mergeAll puts all tables together. Parts whose columns differ, because an axis

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/plume-da/plume/sdk"
+	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -26,12 +28,15 @@ func (p *Pool) Plugin(ctx context.Context, program *Program, policy RetryPolicy)
 	}
 	slots := p.slotsOf(program, max(1, policy.Replicas))
 	started := make([]*Process, len(slots))
-	errs := make([]error, len(slots))
-	together(len(slots), func(i int) { started[i], errs[i] = slots[i].process(ctx, false) })
-	for _, err := range errs { // of the same program: one says it all
-		if err != nil {
-			return nil, err
-		}
+	var starts errgroup.Group
+	for i, slot := range slots {
+		starts.Go(func() (err error) {
+			started[i], err = slot.process(ctx, false)
+			return err
+		})
+	}
+	if err := starts.Wait(); err != nil { // of the same program: one says it all
+		return nil, err
 	}
 	out := &sdk.Plugin{Manifest: started[0].Manifest()}
 	c := replicas{slots, policy, out.Manifest.Threading}
@@ -121,11 +126,11 @@ func (r replicas) pieces(b block) []block {
 }
 
 // eachPiece calls do for all pieces of all blocks, the blocks at the same time, and
-// returns the error of the first piece that has one.
+// returns the error of the first piece that has one, by its members.
 func (r replicas) eachPiece(rows int, do func(session int, b block) error) error {
 	blocks := r.shard(rows)
 	errs := make([]error, len(blocks))
-	together(len(blocks), func(i int) {
+	inBlock := func(i int) {
 		for _, piece := range r.pieces(blocks[i]) {
 			if errs[i] = do(i, piece); errs[i] != nil {
 				if piece != (block{0, rows}) {
@@ -134,13 +139,14 @@ func (r replicas) eachPiece(rows int, do func(session int, b block) error) error
 				return
 			}
 		}
-	})
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
 	}
-	return nil
+	var others sync.WaitGroup
+	for i := 1; i < len(blocks); i++ {
+		others.Go(func() { inBlock(i) })
+	}
+	inBlock(0)
+	others.Wait()
+	return cmp.Or(errs...)
 }
 
 // concerning says in an error which rows it is about.
@@ -155,16 +161,6 @@ func concerning(b block, err error) error {
 		named.Where = fmt.Sprintf("member %d: %s", b.from, e.Where)
 	}
 	return &named
-}
-
-// together calls do for 0 to n - 1 at the same time.
-func together(n int, do func(i int)) {
-	var wg sync.WaitGroup
-	for i := 1; i < n; i++ {
-		wg.Go(func() { do(i) })
-	}
-	do(0)
-	wg.Wait()
 }
 
 // rowsOf returns the rows of m in b, which share their memory with m; nil of nil.
