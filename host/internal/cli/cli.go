@@ -126,7 +126,7 @@ func (a *app) report(err error) {
 		return
 	}
 	if e.Stderr != "" {
-		fmt.Fprintf(a.stderr, "  its last words on standard error:\n%s\n", indent(e.Stderr))
+		fmt.Fprintf(a.stderr, "  last lines of its standard error:\n%s\n", indent(e.Stderr))
 	}
 	if e.Trace != "" {
 		fmt.Fprintf(a.stderr, "  trace:\n%s\n", indent(e.Trace))

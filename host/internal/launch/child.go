@@ -84,9 +84,9 @@ func (r *childRunner) watch(child Child) {
 }
 
 // readStdout passes the first line on to go-plugin and the rest to the log. A
-// first line without an end is given up, so that it cannot block the plugin.
-// At the end of an output without any line it waits for the child, so that whoever
-// learns of the end finds the exit code.
+// first line that does not end is given up, so that it cannot block the plugin.
+// If the output ends without a line it waits for the child, so that the exit code is
+// known when go-plugin reports the end.
 func (r *childRunner) readStdout(stdout io.Reader) {
 	in := bufio.NewReaderSize(stdout, handshakeBytes)
 	line, err := in.ReadSlice('\n')
@@ -158,8 +158,8 @@ func (r *childRunner) signal(send func(Child)) {
 	}
 }
 
-// Kill asks the child to end, and after a grace forces it. It returns when the
-// child has ended, or an error when it withstands.
+// Kill asks the child to end, and after a grace period forces it. It returns when the
+// child has ended, or an error if it does not.
 func (r *childRunner) Kill(context.Context) error {
 	for _, send := range []func(Child){Child.Terminate, Child.Kill} {
 		r.signal(send)
@@ -169,7 +169,7 @@ func (r *childRunner) Kill(context.Context) error {
 		case <-time.After(grace):
 		}
 	}
-	return fmt.Errorf("%s does not end", r.ID())
+	return fmt.Errorf("%s did not end", r.ID())
 }
 
 // Start does nothing: the child has been started.

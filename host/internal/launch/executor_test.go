@@ -169,7 +169,7 @@ func TestExecutor(t *testing.T) {
 // the next child takes its place.
 func TestExecutorLosesAChild(t *testing.T) {
 	t.Parallel()
-	lost := Exit{What: "was lost with node7", Hint: "ask whoever runs it"}
+	lost := Exit{What: "was lost with node7", Hint: "ask its administrator"}
 	for _, retries := range []int{0, 1} {
 		e, called := newInMemory(t)
 		p, err := newPool(t, Options{Executor: e}).Plugin(t.Context(), lakeProgram(t), RetryPolicy{Timeout: time.Minute, Retries: retries})
@@ -185,7 +185,7 @@ func TestExecutorLosesAChild(t *testing.T) {
 			e.last().end(lost)
 		}()
 		if err := forecast(t, t.Context(), m, 17); retries == 0 {
-			checkError(t, err, sdk.KindCrash, "plugin lake: cycle 17: forecast: the process was lost with node7 during the call; ask whoever runs it")
+			checkError(t, err, sdk.KindCrash, "plugin lake: cycle 17: forecast: the process was lost with node7 during the call; ask its administrator")
 			checkExit(t, err, -1, "", []string{"up and running"})
 		} else if err != nil || len(e.children) != 2 {
 			t.Errorf("with a retry: %d children, %v", len(e.children), err)
@@ -218,7 +218,7 @@ func TestExecutorDoesNotStart(t *testing.T) {
 		kind  sdk.Kind
 		want  string
 	}{
-		{func(context.Context) error { return errors.New("the queue is closed") }, sdk.KindPlugin, "plugin lake: did not come up: the queue is closed"},
+		{func(context.Context) error { return errors.New("the queue is closed") }, sdk.KindPlugin, "plugin lake: did not start: the queue is closed"},
 		{func(context.Context) error {
 			return sdk.Errorf(sdk.KindResource, "", "there is no account").WithHint("open one")
 		}, sdk.KindResource, "plugin lake: there is no account; open one"},

@@ -105,7 +105,7 @@ func TestKilledFromOutside(t *testing.T) {
 	checkError(t, err, sdk.KindCrash, "plugin faulty: cycle 17: forecast: the process was ended by signal 9 (killed) during the call")
 }
 
-// A call that the user stops says so, and the plugin can be used again.
+// A call that the user stops has an error that says so, and the plugin can be used again.
 func TestCanceledCall(t *testing.T) {
 	t.Parallel()
 	p := begin(t, faulty(t), Options{})
@@ -145,7 +145,7 @@ func TestFaultsAtTheStart(t *testing.T) {
 		"flood": {argv: []string{"./raw", "flood"}, kind: sdk.KindPlugin, code: -1,
 			text: []string{`wrote "xxxxxxxx`, "before the handshake"}},
 		"silent": {argv: []string{"./raw", "silent"}, timeout: time.Second, kind: sdk.KindDeadline, code: -1,
-			text: []string{"was not ready after 1s; what takes long belongs into its configuration"}},
+			text: []string{"was not ready after 1s; move slow work into its configuration"}},
 		"exit": {argv: []string{"./raw", "exit"}, kind: sdk.KindCrash, code: 3,
 			text: []string{"the process exited with code 3 before it was ready"}, stderr: []string{"cannot load liblake.so"}},
 		"version": {argv: []string{"./raw", "version"}, kind: sdk.KindPlugin, code: -1,
@@ -154,7 +154,7 @@ func TestFaultsAtTheStart(t *testing.T) {
 		"mute": {argv: []string{"./raw", "mute"}, timeout: time.Second, kind: sdk.KindDeadline, code: -1,
 			text: []string{"was not ready after 1s"}},
 		"not a plugin": {argv: []string{"true"}, kind: sdk.KindCrash, code: 0,
-			text: []string{"exited with code 0 before it was ready; a plugin stays until it is asked to end"}},
+			text: []string{"exited with code 0 before it was ready; a plugin runs until it is asked to end"}},
 		"no #!": {argv: []string{filepath.Join(notAProgram, "script")}, kind: sdk.KindPlugin, code: -1,
 			text: []string{"cannot run ", "#! line"}},
 	} {
@@ -192,7 +192,7 @@ func TestKitProtectsStandardOutput(t *testing.T) {
 	}
 }
 
-// A found plugin bears the name it was found by.
+// A plugin that was found by its name has that name in its manifest.
 func TestNameMustAgree(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -207,8 +207,7 @@ func TestNameMustAgree(t *testing.T) {
 	checkError(t, err, sdk.KindPlugin, `plugin liar: calls itself "faulty"`)
 }
 
-// Plugins that answer what nobody asked for. They are made without the kit and
-// stay alive.
+// Plugins whose answers are wrong. They are made without the kit and stay alive.
 func TestWrongAnswers(t *testing.T) {
 	for mode, text := range map[string]string{
 		"fine":    "",

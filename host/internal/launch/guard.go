@@ -10,13 +10,13 @@ import (
 	"github.com/plume-da/plume/sdk/rpc"
 )
 
-// Plugin returns the process as a plugin whose every call may take as long as
+// Plugin returns the process as a plugin each of whose calls may take as long as
 // timeout, which is positive. The errors of its calls are of type *sdk.Error and
-// name plugin, cycle and role; where the process is to blame they are of kind
-// crash or deadline, with the last lines of its standard error. A call that
-// misses its deadline ends the process.
+// name plugin, cycle and role; if the process is to blame they are of kind crash
+// or deadline, with the last lines of its standard error. A call that misses its
+// deadline ends the process.
 //
-// What a plugin says about its configuration is returned as it is: its place is
+// An error about the configuration is returned as the plugin gave it: its place is
 // a parameter.
 func (p *Process) Plugin(timeout time.Duration) *sdk.Plugin {
 	g := &guard{p, timeout}
@@ -91,13 +91,14 @@ func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, er
 
 func inCycle(c sdk.Call, what string) string { return fmt.Sprintf("cycle %d: %s", c.Cycle, what) }
 
-// guard watches over the calls of one process.
+// guard gives the calls of one process a deadline, and explains their errors.
 type guard struct {
 	process *Process
 	timeout time.Duration
 }
 
-// call makes one call, when it is its turn, under the deadline of g.
+// call makes one call with the deadline of g. It waits for the call before it if
+// calls must not overlap.
 func call[T any](ctx context.Context, g *guard, what string, do func(context.Context) (T, error)) (T, error) {
 	var none T
 	if mutex := g.process.mutex; mutex != nil {
@@ -139,7 +140,7 @@ func (g *guard) explain(ctx, limited context.Context, what string, err error) er
 	case late:
 		fate := "the process was ended"
 		if p.program.linked != nil {
-			fate = "it still runs in this process, and is not called again"
+			fate = "it still runs in this process, but is not called again"
 		}
 		e = sdk.Errorf(sdk.KindDeadline, where, "no answer within %v", g.timeout).WithHint("raise the timeout if it is only slow; %s", fate)
 		p.kill(fmt.Sprintf("it was ended because it gave no answer within %v in %s", g.timeout, what))
@@ -159,8 +160,8 @@ func (g *guard) explain(ctx, limited context.Context, what string, err error) er
 	return e
 }
 
-// missed says whether a call ended because of its deadline. A plugin watches the
-// deadline too, and may say so a moment before the host's clock does.
+// missed says whether a call ended because of its deadline. The plugin watches the
+// deadline too, and may give up a moment before the host's clock gets there.
 func missed(limited context.Context, err error) bool {
 	if limited.Err() != nil {
 		return true
@@ -179,7 +180,7 @@ func named(where string, e *sdk.Error) *sdk.Error {
 	return &c
 }
 
-// stopped returns the error of something ctx put an end to.
+// stopped returns the error of something that ended because ctx did.
 func stopped(where string, ctx context.Context) *sdk.Error {
 	kind := sdk.KindCanceled
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {

@@ -33,14 +33,14 @@ func (h handshake) unsafe(tcp bool) *sdk.Error {
 		return sdk.Errorf(sdk.KindPlugin, "", "listens on %s, where others could reach it", h.network).
 			WithHint(`network = "tcp" in [plugins] asks for mutual TLS`)
 	case !tcp && h.certified:
-		return sdk.Errorf(sdk.KindPlugin, "", "shows a certificate that nobody asked for").
+		return sdk.Errorf(sdk.KindPlugin, "", "shows a certificate that it was not asked for").
 			WithHint(`network = "tcp" in [plugins] asks for mutual TLS`)
 	case tcp && h.network != "tcp":
 		return sdk.Errorf(sdk.KindPlugin, "", "listens on %s, but the workflow says TCP", h.network).
-			WithHint("plugins with plume's Python kit can, those with the Go kit cannot")
+			WithHint("plugins made with plume's Python kit can listen on TCP, those made with the Go kit cannot")
 	case tcp && !h.certified:
 		return sdk.Errorf(sdk.KindPlugin, "", "listens on TCP without a certificate").
-			WithHint("it has to answer $%s with its own, in the handshake", envCertificate)
+			WithHint("its handshake must have its own certificate, in answer to $%s", envCertificate)
 	}
 	return nil
 }

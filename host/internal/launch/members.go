@@ -17,8 +17,8 @@ type models struct {
 
 func (m *models) Layout() *sdk.Layout { return m.layout }
 
-// Forecast implements [sdk.Model]. Members that fail for a reason that may pass are
-// forecast again; those that fail still are listed.
+// Forecast implements [sdk.Model]. Members that fail for a transient reason are
+// forecast again; those that still fail are listed.
 func (m *models) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	rows := r.Ensemble.RawMatrix().Rows
 	whole := &sdk.ForecastResult{}
@@ -49,21 +49,21 @@ type forecasting struct {
 	request  *sdk.ForecastRequest // of the whole ensemble
 	failures []sdk.MemberFailure  // by row of the whole ensemble
 	metrics  map[string]float64
-	isolated int // members given up because the process died of them
+	isolated int // members given up because the process dies of them
 }
 
-// block forecasts the rows of b, after so many attempts that failed.
+// block forecasts the rows of b, which have been tried made times before.
 func (f *forecasting) block(b block, made int) error {
 	most := 1 + f.models.policy.Retries
 	if made > 0 {
-		most = made + 1 // it is being searched for the member that ends the process
+		most = made + 1 // the member that ends the process is being looked for
 	}
 	res, err := f.call(b, attempts{made: made, most: most})
 	switch {
 	case err == nil:
 		f.metrics = res.Metrics
 		return f.again(b, res.Failures)
-	case !mayPass(err) || f.ctx.Err() != nil || f.models.policy.MaxFailed == 0:
+	case !isTransient(err) || f.ctx.Err() != nil || f.models.policy.MaxFailed == 0:
 		return err
 	case b.to-b.from == 1:
 		f.isolated++
@@ -99,8 +99,8 @@ func (f *forecasting) call(b block, a attempts) (*sdk.ForecastResult, error) {
 	return res, nil
 }
 
-// again forecasts those of the failed members of b that may succeed when repeated,
-// neighbours together, or all of b when members depend on each other, and keeps the
+// again repeats the forecast of those failed members of b that may then succeed,
+// neighbours together, or of all of b when members depend on each other. It keeps the
 // failures that remain.
 func (f *forecasting) again(b block, failures []sdk.MemberFailure) error {
 	for n := range f.models.policy.Retries {
@@ -135,8 +135,8 @@ type group struct {
 	retryable bool
 }
 
-// groups puts neighbours among the failed members of b together when they are alike
-// in whether they may succeed.
+// groups joins neighbours among the failed members of b if either both may succeed when
+// repeated or neither.
 func (f *forecasting) groups(b block, failures []sdk.MemberFailure) []group {
 	if !f.models.threading.IndependentMembers && slices.ContainsFunc(failures, func(m sdk.MemberFailure) bool { return m.Retryable }) {
 		return []group{{b, failures, true}}

@@ -13,8 +13,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// hostToBeKilled is a host of its own: it starts two plugins, says where they are,
-// keeps one busy, and waits for the worst.
+// hostToBeKilled is the main function of another host: it starts two plugins, prints
+// where they are, keeps one busy, and waits to be killed.
 func hostToBeKilled() {
 	fault := os.Getenv("LAUNCH_TEST_HOST")
 	pool, err := NewPool(Options{})
@@ -48,8 +48,7 @@ func hostToBeKilled() {
 	select {}
 }
 
-// When the host is killed, nothing of its plugins stays behind, whatever they
-// were doing.
+// When the host is killed, nothing of its plugins is left, whatever they were doing.
 func TestHostIsKilled(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {

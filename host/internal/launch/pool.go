@@ -15,7 +15,7 @@ import (
 // Options says how plugins are started. The zero value is fine.
 type Options struct {
 	// StartTimeout is how long a plugin may take until it has described itself;
-	// 0: a minute, which is not too short for programs that load large libraries.
+	// 0: a minute, which is enough for programs that load large libraries.
 	StartTimeout time.Duration
 	// Env holds additions to the environment of plugins, "NAME=value". Of the
 	// host's own environment they see a short list of variables only.
@@ -23,7 +23,7 @@ type Options struct {
 	// Executor starts plugins; nil: as processes of this machine.
 	Executor Executor
 	// Log receives what plugins log and every line they write to standard error;
-	// nil: nobody wants it. It is called from several goroutines at once.
+	// nil: it is dropped. Log is called from several goroutines at once.
 	Log func(Record)
 }
 
@@ -31,7 +31,7 @@ type Options struct {
 // output.
 const LevelStderr = "stderr"
 
-// Record is one thing a plugin had to say.
+// Record is a log record of a plugin, or a line of its output.
 type Record struct {
 	Plugin  string
 	Level   string // debug, info, warn, error or LevelStderr
@@ -45,8 +45,8 @@ func (o *Options) log(r Record) {
 	}
 }
 
-// Pool owns the plugin processes of one host. Whoever asks for the same program
-// shares its processes. A Pool is safe for concurrent use.
+// Pool owns the plugin processes of one host. All who ask for the same program share
+// its processes. A Pool is safe for concurrent use.
 type Pool struct {
 	options Options
 	sockets string // the directory of all sockets, readable by this user alone
@@ -59,7 +59,7 @@ type Pool struct {
 	cleanups sync.WaitGroup // processes that were replaced and are being cleared away
 }
 
-// NewPool returns an empty pool. Close it when no plugin is needed any more.
+// NewPool returns an empty pool. Close it when plugins are no longer needed.
 func NewPool(o Options) (*Pool, error) {
 	if o.StartTimeout == 0 {
 		o.StartTimeout = time.Minute
@@ -78,9 +78,9 @@ func NewPool(o Options) (*Pool, error) {
 // socketDir makes a directory whose name is short enough: the path of a unix
 // socket has at most 104 bytes (macOS; 108 on Linux).
 func socketDir() (string, error) {
-	const room = 104 - len("/plume-1234567890/plugin-dir1234567890/plugin1234567890") - 1
+	const most = 104 - len("/plume-1234567890/plugin-dir1234567890/plugin1234567890") - 1
 	tmp := os.TempDir()
-	if len(tmp) > room {
+	if len(tmp) > most {
 		tmp = "/tmp"
 	}
 	return os.MkdirTemp(tmp, "plume-")
@@ -136,7 +136,7 @@ const killTime = 500 * time.Millisecond
 // being started, and removes the directory of their sockets. It returns within
 // about half a second and may be called at any time, in particular while Close
 // waits for a plugin; it is for a program that has to exit now. Calls under way
-// fail, and no process is started any more. Close may still be called.
+// fail, and no more processes are started. Close may still be called.
 func (p *Pool) Kill() {
 	starts := p.close()
 	p.kill()
@@ -161,7 +161,7 @@ func (p *Pool) Kill() {
 	_ = os.RemoveAll(p.sockets) // what cannot be removed is not worth waiting for
 }
 
-// close lets no process be started any more, and returns the last start of every slot.
+// close prevents further starts, and returns the last start of every slot.
 func (p *Pool) close() []*start {
 	p.mu.Lock()
 	defer p.mu.Unlock()

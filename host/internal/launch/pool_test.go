@@ -13,7 +13,7 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// A plugin that hears neither the request to shut down nor SIGTERM is killed.
+// A plugin that ignores both the request to shut down and SIGTERM is killed.
 func TestStubbornPluginEnds(t *testing.T) {
 	t.Parallel()
 	p := begin(t, raw(t, "stubborn"), Options{})
@@ -31,12 +31,12 @@ func TestStoppedPluginEnds(t *testing.T) {
 	}
 }
 
-// Calls of a plugin that says so come one after the other.
+// Calls of a plugin that does not allow concurrent calls are made one after the other.
 func TestCallsDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	p := begin(t, raw(t, "fine"), Options{})
 	if cap(p.mutex) != 1 {
-		t.Fatal("a plugin with concurrent_calls = false has no turns")
+		t.Fatal("a plugin with concurrent_calls = false has no mutex")
 	}
 	m := configure(t, p, "", time.Minute)
 	p.mutex <- struct{}{}
@@ -49,7 +49,7 @@ func TestCallsDoNotOverlap(t *testing.T) {
 	}
 }
 
-// One program is one process, whoever asks for it and however many at once.
+// One program is one process, however many ask for it at once.
 func TestPoolShares(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t, Options{})
@@ -161,7 +161,7 @@ func TestEnvironment(t *testing.T) {
 		t.Errorf("something is missing in %v", env)
 	}
 	if slices.Contains(env, "PLUME_TEST_SECRET=x") {
-		t.Error("a variable nobody mentions is passed on")
+		t.Error("a variable that is not listed is passed on")
 	}
 }
 
@@ -184,7 +184,7 @@ func TestLogReceivesStandardError(t *testing.T) {
 	}
 }
 
-// No test before this one runs beside it: parallel ones wait for the others.
+// No other test runs at the same time: parallel ones wait for the others.
 func TestNoGoroutineIsLeft(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for _, fault := range []string{"none", "exit", "hang"} {

@@ -32,7 +32,7 @@ type Process struct {
 	lifeline    sync.WaitGroup     // a stream whose end tells the plugin that the host is gone
 	cutLifeline context.CancelFunc // ends it
 
-	exitReason atomic.Pointer[string] // why the process is gone; nil: it is not, or nobody knows yet
+	exitReason atomic.Pointer[string] // why the process is gone; nil: it is not, or the reason is not known yet
 }
 
 // Program returns what the process runs.
@@ -127,7 +127,7 @@ func (p *Process) openLifeline(conn grpc.ClientConnInterface, o *Options) {
 	})
 }
 
-// startError says why the process did not come up, from what is known of it;
+// startError says why the process did not start, from what is known of it;
 // err is what go-plugin or the first call made of that.
 func (p *Process) startError(ctx, started context.Context, err error, timeout time.Duration) error {
 	r, where := p.runner, "plugin "+p.program.Name
@@ -148,23 +148,23 @@ func (p *Process) startError(ctx, started context.Context, err error, timeout ti
 		e = p.crash(where, fmt.Sprintf("the process %s before it was ready", r.exit.What))
 		switch lines := strings.Split(e.Stderr, "\n"); {
 		case e.Stderr != "":
-			e.Hint = fmt.Sprintf("its last words: %s", lines[len(lines)-1])
+			e.Hint = fmt.Sprintf("the last line of its standard error: %s", lines[len(lines)-1])
 			if p.program.script && strings.HasPrefix(lines[len(lines)-1], "ModuleNotFoundError") {
 				e.Hint += fmt.Sprintf("; install it for %s, or choose another interpreter with $PLUME_PYTHON", p.program.Command[0])
 			}
 		case e.ExitCode != nil && *e.ExitCode == 0:
-			e.Hint = "a plugin stays until it is asked to end: the last thing its program does is to serve it"
+			e.Hint = "a plugin runs until it is asked to end: its program must end with the call that serves it"
 		}
 	case timedOut:
 		e = sdk.Errorf(sdk.KindDeadline, where, "was not ready after %v", timeout).
-			WithHint("what takes long belongs into its configuration, such as a setup in Python, which the workflow's timeout bounds")
+			WithHint("move slow work into its configuration (setup in Python), which the workflow's timeout bounds")
 	case spoke && hello.version != rpc.ProtocolVersion:
 		e = sdk.Errorf(sdk.KindPlugin, where, "speaks version %d of the protocol, this plume speaks %d", hello.version, rpc.ProtocolVersion).
 			WithHint("build the plugin against this version of plume")
 	case errors.As(err, &e):
 		e = named(where, e)
 	default:
-		e = sdk.Errorf(sdk.KindPlugin, where, "did not come up: %v", err)
+		e = sdk.Errorf(sdk.KindPlugin, where, "did not start: %v", err)
 	}
 	e.Stderr = r.tail.String()
 	return e
@@ -179,8 +179,8 @@ func brief(text string) string {
 	return text
 }
 
-// awaitExit waits a moment for the process to end when err looks as if it had
-// ended: the socket closes a little before the exit code is known.
+// awaitExit waits a moment for the process to end if err looks as if it had: the
+// socket closes a little before the exit code is known.
 func (p *Process) awaitExit(err error) {
 	if p.program.linked != nil || !maybeDead(err) {
 		return
@@ -191,8 +191,8 @@ func (p *Process) awaitExit(err error) {
 	}
 }
 
-// maybeDead says whether err may be what a call makes of the death of its
-// plugin: it comes from the transport, not from the plugin.
+// maybeDead says whether err may be due to the death of the plugin: it comes from
+// the transport, not from the plugin.
 func maybeDead(err error) bool {
 	var e *sdk.Error
 	return !errors.As(err, &e) || e.Kind == sdk.KindCrash || e.Cause != nil
@@ -207,10 +207,10 @@ func (p *Process) cleanUp() {
 		why := "it " + p.runner.exit.What
 		p.exitReason.CompareAndSwap(nil, &why)
 	}
-	_ = p.stop() // nobody waits for it any more
+	_ = p.stop() // it is gone: there is nothing to report
 }
 
-// crash returns the error of a process that is gone; what says why.
+// crash returns the error of a process that is gone, with the text what.
 func (p *Process) crash(where, what string) *sdk.Error {
 	e := sdk.Errorf(sdk.KindCrash, where, "%s", what)
 	e.Stderr = p.runner.tail.String()
@@ -220,13 +220,13 @@ func (p *Process) crash(where, what string) *sdk.Error {
 	exit := p.runner.exit
 	e.ExitCode, e.Signal, e.Hint = exit.Code, exit.Signal, exit.Hint
 	if exit.Code != nil && *exit.Code == 0 {
-		e.Hint = "that is how a plugin ends when it is asked to, as by SIGTERM: somebody or something outside plume may have ended it"
+		e.Hint = "a plugin exits like this when it is asked to end, for example by SIGTERM: someone or something outside plume may have ended it"
 	}
 	return e
 }
 
-// kill ends the process at once and remembers why. It returns when the
-// process has ended. A linked plugin is not called any more.
+// kill ends the process at once and records why. It returns when the process has
+// ended. A linked plugin does not end, but is no longer called.
 func (p *Process) kill(why string) {
 	p.exitReason.CompareAndSwap(nil, &why)
 	if p.program.linked == nil {
@@ -236,7 +236,7 @@ func (p *Process) kill(why string) {
 }
 
 // stop ends the process: it is asked over the socket, then by signal, then
-// forced. It returns within four times the grace.
+// forced. It returns within four times the grace period.
 func (p *Process) stop() error {
 	var err error
 	why := "plume stopped it"
@@ -257,7 +257,7 @@ func (p *Process) stop() error {
 	select {
 	case <-stopped:
 	case <-time.After(grace):
-		return fmt.Errorf("plugin %s: %w", p.program.Name, errors.Join(err, errors.New("go-plugin does not let go of it")))
+		return fmt.Errorf("plugin %s: %w", p.program.Name, errors.Join(err, errors.New("go-plugin did not release it")))
 	}
 	if p.cutLifeline != nil {
 		p.cutLifeline()

@@ -13,15 +13,15 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Plugin returns the plugin that program is, running in policy.Replicas processes,
-// which are started here unless they have been before. Rows of a model's or
-// operator's ensemble are dealt out to them in consecutive blocks of nearly equal
-// length; since a member's numbers depend on its own row and on its index alone, the
-// answer is the same for any number of replicas. A process that dies is started and
-// configured again and its members are computed again, as often as policy allows.
+// Plugin returns program as a plugin that runs in policy.Replicas processes, which it
+// starts unless they have been started before. Rows of a model's or operator's ensemble
+// are distributed over them in consecutive blocks of nearly equal length; since a
+// member's numbers depend only on its own row and its index, the answer is the same for
+// any number of replicas. A process that dies is started and configured again, and its
+// members are computed again, as often as policy allows.
 //
-// Errors are those of [Process.Plugin]; where a call was for some of the members
-// they say for which. An error is that of the first member concerned.
+// Errors are those of [Process.Plugin]. They name the members if the call was for some
+// of them only; of several errors that of the first member is returned.
 func (p *Pool) Plugin(ctx context.Context, program *Program, policy RetryPolicy) (*sdk.Plugin, error) {
 	if program.linked != nil {
 		policy.Replicas = 1 // more would be the same process
@@ -51,15 +51,15 @@ func (p *Pool) Plugin(ctx context.Context, program *Program, policy RetryPolicy)
 	return out, nil
 }
 
-// replicas is the replicas of a program and how to treat them.
+// replicas are the slots of a program, and how calls are made in them.
 type replicas struct {
 	slots     []*slot
 	policy    RetryPolicy
 	threading sdk.Threading
 }
 
-// sessionsOf returns a configuration in every slot; that at the first one is made
-// here, and again as a call is, the others when they are first called.
+// sessionsOf returns a session in every slot, and the role of the first, which is
+// configured here, with the retries of a call. The others are when they are first called.
 func sessionsOf[S any](ctx context.Context, c replicas, configure func(context.Context, *sdk.Plugin) (S, error)) ([]*session[S], S, error) {
 	sessions := make([]*session[S], len(c.slots))
 	for i, slot := range c.slots {
@@ -95,11 +95,11 @@ func (r replicas) newFilter(ctx context.Context, config sdk.FilterConfig) (sdk.F
 	return &restartingFilter{session: sessions[0], needs: first.Needs()}, nil
 }
 
-// block is consecutive rows of a request: from, and up to to.
+// block is consecutive rows of a request, without row to.
 type block struct{ from, to int }
 
-// shard returns one block for every replica, some of them empty, and all rows to the
-// first when members depend on each other.
+// shard returns one block of rows for every replica, some of them empty, or one block
+// of all rows when members depend on each other.
 func (r replicas) shard(rows int) []block {
 	k := len(r.slots)
 	if !r.threading.IndependentMembers {
@@ -149,7 +149,7 @@ func (r replicas) eachPiece(rows int, do func(session int, b block) error) error
 	return cmp.Or(errs...)
 }
 
-// concerning says in an error which rows it is about.
+// concerning adds to an error which rows it is about.
 func concerning(b block, err error) error {
 	var e *sdk.Error
 	if !errors.As(err, &e) {
@@ -163,7 +163,7 @@ func concerning(b block, err error) error {
 	return &named
 }
 
-// rowsOf returns the rows of m in b, which share their memory with m; nil of nil.
+// rowsOf returns the rows of m in b, which share their memory with m; nil for nil.
 func rowsOf(m *mat.Dense, b block) *mat.Dense {
 	if m == nil {
 		return nil
@@ -206,8 +206,8 @@ func (o *operators) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Ob
 	return o.join(r.Call, answers)
 }
 
-// join returns the one answer that all parts agree on. Metrics of parts are not
-// those of the whole, and are left out.
+// join returns the answer that all parts agree on, without metrics: those of parts are
+// not those of the whole.
 func (o *operators) join(call sdk.Call, answers []*sdk.ObserveResult) (*sdk.ObserveResult, error) {
 	if len(answers) == 1 {
 		return answers[0], nil
@@ -221,7 +221,7 @@ func (o *operators) join(call sdk.Call, answers []*sdk.ObserveResult) (*sdk.Obse
 	return &sdk.ObserveResult{ErrorVariance: answers[0].ErrorVariance}, nil
 }
 
-// restartingFilter is a filter whose process is replaced when it dies.
+// restartingFilter is a filter whose process is replaced if it dies.
 type restartingFilter struct {
 	session *session[sdk.Filter]
 	needs   []sdk.Capability

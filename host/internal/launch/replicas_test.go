@@ -63,7 +63,7 @@ func walk(t *testing.T, m sdk.Model) (*mat.Dense, []sdk.MemberFailure, []Repeat,
 	return state, failures, repeats, nil
 }
 
-// undisturbed is what one process that does not misbehave makes of the walk.
+// undisturbed is the walk of one process that does not misbehave.
 func undisturbed(t *testing.T) *mat.Dense {
 	t.Helper()
 	m, _ := replicatedModel(t, RetryPolicy{}, nil)
@@ -95,8 +95,8 @@ func TestReplicasDoNotChangeResults(t *testing.T) {
 	}
 }
 
-// Rows go to replicas in consecutive blocks that differ by one at most, and all of
-// them to somebody.
+// Rows go to replicas in consecutive blocks whose lengths differ by one at most, and no
+// row is left out.
 func TestShard(t *testing.T) {
 	for k := 1; k <= 7; k++ {
 		for rows := 1; rows <= 20; rows++ {
@@ -122,7 +122,7 @@ func TestShard(t *testing.T) {
 	}
 	c.threading = sdk.Threading{}
 	if got := fmt.Sprint(c.shard(5)); got != "[{0 5}]" {
-		t.Errorf("members that depend on each other are dealt out as %v", got)
+		t.Errorf("members that depend on each other are sharded as %v", got)
 	}
 }
 
@@ -152,13 +152,13 @@ func TestKilledReplicaIsReplaced(t *testing.T) {
 		t.Errorf("got %+v, want %+v", repeats, want)
 	}
 	if now := pidOf(second.now.process); now == pid {
-		t.Error("it is said to be the same process")
+		t.Error("it is the same process")
 	}
 	waitGone(t, pid)
 }
 
-// What passes when a call or a member is repeated leaves no trace in the result.
-func TestWhatPasses(t *testing.T) {
+// A fault that passes when a call or a member is repeated leaves no trace in the result.
+func TestTransientFaults(t *testing.T) {
 	want := undisturbed(t)
 	for _, c := range []struct {
 		fault    string
@@ -193,8 +193,8 @@ func TestWhatPasses(t *testing.T) {
 	}
 }
 
-// What does not pass is an error, or a list of members, that says what and whom.
-func TestWhatDoesNotPass(t *testing.T) {
+// A fault that does not pass is an error, or a list of members with reasons.
+func TestPermanentFaults(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		policy RetryPolicy
@@ -255,7 +255,7 @@ func as(t *testing.T, role string) *Program {
 var lake = &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{3}, Unit: "1"}}}
 
 // Predicted and simulated observations are the same, bit by bit, from any number of
-// processes, one of which dies.
+// processes, even if one dies.
 func TestOperatorInReplicas(t *testing.T) {
 	t.Parallel()
 	observe := func(k int, params sdk.Params) (*sdk.ObserveRequest, *sdk.ObserveResult, error) {
@@ -353,7 +353,7 @@ func TestInnocentCallsSurvive(t *testing.T) {
 }
 
 // A call kills the process in which something else is being configured: that is
-// configured again, in the next process, if anything may be made again.
+// configured again in the next process if retries are allowed.
 func TestConfigureSurvives(t *testing.T) {
 	t.Parallel()
 	want := undisturbed(t)
@@ -385,9 +385,9 @@ func TestConfigureSurvives(t *testing.T) {
 	}
 }
 
-// A process keeps some configurations, however many there are, and makes those it has
-// given up again when they are called.
-func TestConfigurationsAreGivenUp(t *testing.T) {
+// A process keeps a limited number of configurations; one that was evicted is configured
+// again when it is called.
+func TestConfigurationsAreEvicted(t *testing.T) {
 	t.Parallel()
 	want := undisturbed(t)
 	first, pool := replicatedModel(t, RetryPolicy{}, nil)
@@ -396,7 +396,7 @@ func TestConfigurationsAreGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	var last sdk.Model
-	for i := range 3 * configured {
+	for i := range 3 * maxSessions {
 		if last, err = p.NewModel(t.Context(), sdk.ModelConfig{Params: sdk.Params{"fault": "count", "member": i}}); err != nil {
 			t.Fatal(err)
 		}
@@ -405,16 +405,16 @@ func TestConfigurationsAreGivenUp(t *testing.T) {
 		t.Errorf("the first one: %v", err)
 	}
 	var count float64
-	for range 100 { // what is collected is counted by and by
+	for range 100 { // garbage is collected with a delay
 		res, err := last.Forecast(t.Context(), &sdk.ForecastRequest{To: 1, Ensemble: mat.NewDense(2, 3, nil), Into: mat.NewDense(2, 3, nil)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if count = res.Metrics["configurations"]; count <= configured {
+		if count = res.Metrics["configurations"]; count <= maxSessions {
 			return
 		}
 	}
-	t.Errorf("%g configurations are in the process, want at most %d", count, configured)
+	t.Errorf("%g configurations are in the process, want at most %d", count, maxSessions)
 }
 
 // A program that was replaced on disk is not started again in the middle of a run.
@@ -463,7 +463,7 @@ func TestShareOfProcessors(t *testing.T) {
 	}
 }
 
-// A call that is stopped while it waits to be made again says so.
+// A call can be stopped while it waits to be repeated.
 func TestStoppedBetweenAttempts(t *testing.T) {
 	t.Parallel()
 	m, _ := replicatedModel(t, RetryPolicy{Retries: 100}, sdk.Params{"fault": "kill-member"})
@@ -476,7 +476,7 @@ func TestStoppedBetweenAttempts(t *testing.T) {
 	}
 }
 
-// The end of a process that was asked to end is not shown as a success.
+// A process that ends in the middle of a call has failed, even if its exit code is 0.
 func TestOrderlyEndHasAHint(t *testing.T) {
 	t.Parallel()
 	p := begin(t, faulty(t), Options{})
@@ -484,5 +484,5 @@ func TestOrderlyEndHasAHint(t *testing.T) {
 	pid := pidOf(p)
 	time.AfterFunc(300*time.Millisecond, func() { _ = syscall.Kill(pid, syscall.SIGTERM) })
 	err := forecast(t, t.Context(), m, 17)
-	checkError(t, err, sdk.KindCrash, "the process exited with code 0 during the call; that is how a plugin ends when it is asked to, as by SIGTERM")
+	checkError(t, err, sdk.KindCrash, "the process exited with code 0 during the call; a plugin exits like this when it is asked to end, for example by SIGTERM")
 }

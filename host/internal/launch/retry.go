@@ -11,20 +11,20 @@ import (
 )
 
 // RetryPolicy says how the calls of a plugin are made and what is done about failures. A
-// call is a pure function of its request, so that it may be made again. It is made
-// again for a reason that may pass, and no other: the process died, or the plugin
-// said that the same call may succeed when repeated, of the call or of a member.
+// call is a pure function of its request, so it can be repeated. It is repeated only for
+// a transient reason: the process died, or the plugin said, of the call or of a member,
+// that the same call may succeed when repeated.
 type RetryPolicy struct {
 	Timeout  time.Duration // of one call; positive
-	Replicas int           // processes that members are dealt out to; 0: 1
-	Retries  int           // how often a call is made again; 0: never, and a process that died is not started again
-	// MaxFailed is how many members of a forecast may be given up when the process
-	// dies of them each time: they are then found by forecasting ever smaller parts
-	// of the ensemble, and listed as failed. 0: none, the call fails.
+	Replicas int           // processes over which members are distributed; 0: 1
+	Retries  int           // how often a call is repeated; 0: never, and a process that died is not replaced
+	// MaxFailed is how many members of a forecast may be given up if the process dies
+	// of them each time: they are found by forecasting smaller and smaller parts of
+	// the ensemble, and listed as failed. 0: none; the call fails.
 	MaxFailed int
 }
 
-// Repeat is a call, or the part of one for some members, that is made again.
+// Repeat is a call, or the part of one for some members, that is repeated.
 type Repeat struct {
 	Plugin  string
 	Call    string // forecast, observe or analyse
@@ -40,13 +40,13 @@ func repeatOf(c sdk.Call, call string, b block) Repeat {
 
 type repeatKey struct{}
 
-// OnRepeat returns a context whose calls are reported to do when they are made
-// again, from several goroutines at once.
+// OnRepeat returns a context whose calls are reported to do when they are repeated,
+// from several goroutines at once.
 func OnRepeat(ctx context.Context, do func(Repeat)) context.Context {
 	return context.WithValue(ctx, repeatKey{}, do)
 }
 
-// session is one configuration of a plugin in one slot: of whatever process is there.
+// session is one configuration of a plugin in one slot, whichever process runs there.
 type session[S any] struct {
 	slot      *slot
 	policy    RetryPolicy
@@ -58,8 +58,8 @@ type session[S any] struct {
 	calls   int // that use it
 }
 
-// take returns the role in the process that is in the slot, configured if it was
-// not. Without an error, leave must follow.
+// take returns the role in the process of the slot, which it configures if that has not
+// been done. Unless there is an error, leave must follow.
 func (s *session[S]) take(ctx context.Context) (S, *Process, error) {
 	var none S
 	p, err := s.slot.process(ctx, s.policy.Retries > 0)
@@ -86,9 +86,9 @@ func (s *session[S]) leave() {
 	s.calls--
 }
 
-// evict gives up the role, unless a call uses it; the next call has it configured again.
+// evict gives up the role, unless a call uses it; the next call configures it again.
 func (s *session[S]) evict() bool {
-	if !s.mu.TryLock() { // a call takes it
+	if !s.mu.TryLock() { // a call is taking it
 		return false
 	}
 	defer s.mu.Unlock()
@@ -103,8 +103,8 @@ func (s *session[S]) evict() bool {
 	return true
 }
 
-// once makes a call, alone or beside others. A process that does not answer any
-// more, but has not ended, is ended.
+// once makes a call, alone or at the same time as others. It ends a process that no
+// longer answers.
 func once[S, T any](ctx context.Context, s *session[S], alone bool, do func(context.Context, S) (T, error)) (T, error) {
 	if alone {
 		s.slot.calls.Lock()
@@ -127,16 +127,16 @@ func once[S, T any](ctx context.Context, s *session[S], alone bool, do func(cont
 
 // attempts says how often a call may be made, and how a repetition is reported.
 type attempts struct {
-	made, most int    // made: before, by whoever asks; they were not made alone
+	made, most int    // made: before, by the caller, not alone
 	event      Repeat // of no members: a configuration
 }
 
-// retry makes a call of session s until it succeeds, fails for good or has been made as
-// often as it may be.
+// retry makes a call of session s until it succeeds, fails for a reason that is not
+// transient, or has been made as often as it may be.
 func retry[S, T any](ctx context.Context, s *session[S], a attempts, do func(context.Context, S) (T, error)) (T, error) {
 	for n := a.made; ; n++ {
 		result, err := once(ctx, s, n > 0, do)
-		if err == nil || n+1 >= a.most || !mayPass(err) || ctx.Err() != nil {
+		if err == nil || n+1 >= a.most || !isTransient(err) || ctx.Err() != nil {
 			return result, err
 		}
 		a.event.Reason = what(err)
@@ -147,8 +147,8 @@ func retry[S, T any](ctx context.Context, s *session[S], a attempts, do func(con
 	}
 }
 
-// mayPass says whether the same call may succeed when repeated.
-func mayPass(err error) bool {
+// isTransient says whether a call that failed with err may succeed when repeated.
+func isTransient(err error) bool {
 	kind := sdk.KindOf(err)
 	return kind == sdk.KindCrash || kind == sdk.KindTransient
 }
@@ -162,8 +162,8 @@ func what(err error) string {
 	return err.Error()
 }
 
-// reportRepeat tells the log that something is done again, and whoever wants to know of
-// calls.
+// reportRepeat logs that something is repeated; a call is also reported to the function
+// of [OnRepeat].
 func (s *slot) reportRepeat(ctx context.Context, r Repeat) {
 	r.Plugin = s.program.Name
 	again := Record{Plugin: r.Plugin, Level: "warn", Message: "configured again: " + r.Reason}
@@ -178,8 +178,8 @@ func (s *slot) reportRepeat(ctx context.Context, r Repeat) {
 	}
 }
 
-// pause waits before the attempt after attempt n, from 0: ever longer, since what
-// passes takes time to pass.
+// pause waits before the attempt that follows attempt n, which counts from 0: longer
+// each time, since a transient fault takes time to pass.
 func pause(ctx context.Context, n int) error {
 	select {
 	case <-time.After(min(100*time.Millisecond<<n, 5*time.Second)):

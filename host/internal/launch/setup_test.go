@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 	os.Exit(testMain(m))
 }
 
-// testMain sees to it that no test leaves a socket.
+// testMain checks that no test leaves a socket.
 func testMain(m *testing.M) int {
 	var err error
 	if scratch, err = os.MkdirTemp("", "launch"); err != nil {
@@ -143,8 +143,7 @@ func configure(t *testing.T, p *Process, fault string, timeout time.Duration) sd
 	return m
 }
 
-// forecast makes one call for four members, and fails the test if it does not
-// return in time.
+// forecast makes one call for four members. The test fails if it does not return in time.
 func forecast(t *testing.T, ctx context.Context, m sdk.Model, cycle int) error {
 	t.Helper()
 	start := time.Now()
@@ -158,8 +157,8 @@ func forecast(t *testing.T, ctx context.Context, m sdk.Model, cycle int) error {
 	return err
 }
 
-// waitGone waits until no process of the group is left; zombies are, whoever
-// has to bury them.
+// waitGone waits until no process of the group is left. Zombies do not count: they only
+// have to be reaped.
 func waitGone(t *testing.T, group int) {
 	t.Helper()
 	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {

@@ -11,34 +11,34 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// slot is where one replica of a program runs: one process after another, each
-// started when it is needed and the last one is gone.
+// slot is the place of one replica of a program. It holds one process at a time, and
+// another one when that is gone and a process is needed.
 type slot struct {
 	pool    *Pool
 	program *Program
 	options Options
 
-	// A call that is made again is made alone, so that it answers for itself: what
-	// ends the process then is its own doing, and never costs another call more than
-	// one attempt. Other calls share the process.
+	// A call is repeated alone, with the lock for writing: if the process dies then,
+	// that call is the cause. So no other call loses more than one attempt. First
+	// attempts share the process.
 	calls sync.RWMutex
 
 	now *start // nil: none yet; pool.mu holds
 
 	mu       sync.Mutex
-	sessions []evictable // that have a configuration or are about to; the one used last is the last
+	sessions []evictable // that have a configuration or are about to, least recently used first
 }
 
-// configured is how many configurations a process keeps, unless more are in use. A sweep may
-// have thousands, and each takes memory in the process; to make one again takes a
-// call.
-const configured = 256
+// maxSessions is how many configurations a process keeps, unless more are in use. A
+// sweep may have thousands, and each takes memory in the process; to configure one again
+// takes one call.
+const maxSessions = 256
 
 // evictable is a session of any role.
 type evictable interface{ evict() bool }
 
-// used notes that session, which is locked, is used, and makes room for its configuration:
-// those that have not been used for longest are given up.
+// used records that session, which is locked, is used. It evicts those that have not been
+// used for longest if there are too many.
 func (s *slot) used(session evictable) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,7 +48,7 @@ func (s *slot) used(session evictable) {
 	if i := slices.Index(s.sessions, session); i >= 0 {
 		s.sessions = slices.Delete(s.sessions, i, i+1)
 	}
-	for i := 0; i < len(s.sessions) && len(s.sessions) >= configured; {
+	for i := 0; i < len(s.sessions) && len(s.sessions) >= maxSessions; {
 		if s.sessions[i].evict() {
 			s.sessions = slices.Delete(s.sessions, i, i+1)
 		} else {
@@ -76,9 +76,8 @@ func newSlot(pool *Pool, program *Program, n int) *slot {
 	return s
 }
 
-// process returns the process in the slot. It starts the first one; another one
-// only when that is gone and again is true. A start that fails is final for those
-// who do not say again.
+// process returns the process in the slot. It starts the first one, and another one
+// only if that is gone and again is true. Without again, a failed start is final.
 func (s *slot) process(ctx context.Context, again bool) (*Process, error) {
 	where := "plugin " + s.program.Name
 	s.pool.mu.Lock()
@@ -105,7 +104,7 @@ func (s *slot) process(ctx context.Context, again bool) (*Process, error) {
 	}
 }
 
-// over says whether a start has led to nothing that still runs.
+// over says whether a start has failed, or its process is gone.
 func (s *start) over() bool {
 	select {
 	case <-s.done:
@@ -115,9 +114,8 @@ func (s *start) over() bool {
 	}
 }
 
-// begin starts a process in place of last, which is nil or over. The last plugin to
-// leave takes the directory of the sockets with it, in case the host is gone; here
-// it is not.
+// begin starts a process in place of last, which is nil or over. It makes the directory
+// of the sockets, because the last plugin to end removes it, in case the host is gone.
 func (s *slot) begin(ctx context.Context, last *start) (*Process, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -13,9 +13,9 @@ const (
 	lineBytes = 1024 // how much of a line is kept
 )
 
-// tail keeps the last lines a plugin wrote and hands every line on. A Go panic
+// tail keeps the last lines a plugin wrote and passes every line on. A Go panic
 // begins with its message and may have a longer trace than fits, so its first
-// line is kept beside the others.
+// line is kept in addition.
 type tail struct {
 	mu    sync.Mutex
 	lines []string // a ring once it is full; lines[next] is the oldest

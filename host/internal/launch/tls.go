@@ -12,18 +12,17 @@ import (
 	"time"
 )
 
-// The variables by which a plugin learns that it shall listen on TCP, and whose
-// certificate its one client shows. The second is go-plugin's.
+// The variables that tell a plugin to listen on TCP, and the certificate of its only
+// client. The second is go-plugin's.
 const (
 	envListen      = "PLUME_LISTEN"
 	envCertificate = "PLUGIN_CLIENT_CERT"
 )
 
 // mutualTLS returns the host's side of a connection on which both ends show
-// certificates that they have made for this one process, and the variables that tell the
-// plugin so. The plugin's certificate comes with its handshake, over a pipe; go-plugin
-// makes it the only one to be trusted. The curve is one that gRPC knows in every language;
-// go-plugin's own is not.
+// certificates made for this one process, and the variables that tell the plugin. The
+// plugin's certificate comes with its handshake, over a pipe; go-plugin trusts no other.
+// gRPC supports the curve in every language, unlike that of go-plugin's own certificates.
 func mutualTLS() (*tls.Config, []string, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -46,7 +45,7 @@ func mutualTLS() (*tls.Config, []string, error) {
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	config := &tls.Config{
 		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
-		RootCAs:      x509.NewCertPool(), // nobody, until the plugin has shown its own
+		RootCAs:      x509.NewCertPool(), // empty until the plugin has shown its own
 		ServerName:   "localhost", MinVersion: tls.VersionTLS13,
 	}
 	return config, []string{envListen + "=tcp", envCertificate + "=" + string(text)}, nil

@@ -6,8 +6,8 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// Nothing is said to a plugin that others could reach, or pretend to be, whatever the
-// workflow wants. That a plugin with certificates works is a test of the Python kit.
+// The host does not connect to a plugin that others could reach or pretend to be,
+// whatever the workflow says. A test of the Python kit has a plugin with certificates.
 func TestUnsafeStarts(t *testing.T) {
 	for _, c := range []struct {
 		mode string
@@ -15,7 +15,7 @@ func TestUnsafeStarts(t *testing.T) {
 		want string
 	}{
 		{"open", false, "listens on tcp, where others could reach it"},
-		{"certified", false, "shows a certificate that nobody asked for"},
+		{"certified", false, "shows a certificate that it was not asked for"},
 		{"open", true, "listens on TCP without a certificate"},
 		{"certified", true, "listens on unix, but the workflow says TCP"},
 	} {

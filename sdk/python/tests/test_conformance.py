@@ -143,9 +143,9 @@ BROKEN = {
     "exit at import": ("import sys\nsys.exit(5)\n", "the process exited with code 5 before it was ready"),
     "exception at import": (
         "import no_such_module\n",
-        "its last words: ModuleNotFoundError: No module named 'no_such_module'; install it for /",
+        "the last line of its standard error: ModuleNotFoundError: No module named 'no_such_module'; install it for /",
     ),
-    "not served": ("", "before it was ready; a plugin stays until it is asked to end"),
+    "not served": ("", "before it was ready; a plugin runs until it is asked to end"),
     "undocumented parameter": (
         model("return x", "rate: float = Param(1.0)"),
         "param rate: doc is missing; say what it means",
