@@ -9,8 +9,8 @@ import (
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
 )
 
-// What a filter says beside its ensemble is not taken on trust: weights that are none
-// would go into every score.
+// What a filter returns in addition to its ensemble is checked: wrong weights would
+// be used in every score.
 func TestAnalysesAreChecked(t *testing.T) {
 	half := math.Log(0.5)
 	for name, c := range map[string]struct {

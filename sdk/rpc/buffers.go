@@ -7,7 +7,7 @@ const frameBytes = 16 << 10
 
 // buffers lends the transport memory to read frames into. gRPC's own pool clears
 // what it lends, which costs a tenth of the time of a large call; here every
-// borrower overwrites all it asked for.
+// borrower overwrites all of it.
 type buffers struct{ idle sync.Pool }
 
 // Get implements mem.BufferPool.

@@ -20,7 +20,7 @@ type remote struct {
 	parameters          *space // of models: one value for each parameter by member; nil: none
 
 	mu      sync.Mutex
-	scratch [][][]float64 // of calls that have ended
+	scratch [][][]float64 // memory of calls that have ended
 }
 
 func (r *remote) release() { r.client.putName(r.configuration) }
@@ -95,8 +95,8 @@ func (r *remote) call(ctx context.Context, h *pb.CallHeader, out, in []*channel)
 	return end, answer.complete(int(h.FirstMember), int(end.Members))
 }
 
-// callSmall makes a call whose channels do not fill what the transport takes at once,
-// so that all can be sent before the answer is awaited.
+// callSmall makes a call whose channels fit into what the transport takes at once, so
+// that everything can be sent before the answer is awaited.
 func (r *remote) callSmall(ctx context.Context, h *pb.CallHeader, out []*channel, answer *incoming) (*pb.CallEnd, error) {
 	h.Series = r.client.series
 	l, err := r.client.takeLine(ctx)
@@ -124,7 +124,7 @@ func (r *remote) callSmall(ctx context.Context, h *pb.CallHeader, out []*channel
 }
 
 // callLarge makes a call that sends and receives at the same time, so that neither
-// side waits for room.
+// side waits for the other to empty the transport's buffers.
 func (r *remote) callLarge(ctx context.Context, h *pb.CallHeader, out []*channel, answer *incoming) (*pb.CallEnd, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	stream, err := r.client.newStream(ctx)
@@ -159,8 +159,8 @@ func (r *remote) callLarge(ctx context.Context, h *pb.CallHeader, out []*channel
 	return end, nil
 }
 
-// finish tells the plugin that its answer has arrived, and waits for its status
-// in the background.
+// finish tells the plugin that its answer has arrived, and waits in the background for
+// the status.
 func finish(stream grpc.ClientStream, cancel context.CancelFunc) {
 	if err := stream.CloseSend(); err != nil {
 		cancel()
@@ -182,8 +182,8 @@ func drain(stream grpc.ClientStream) error {
 	}
 }
 
-// whyLost says why the plugin took back what it had sent: its status, when the
-// call has ended on its side before the host had read the answer.
+// whyLost says why the plugin took back what it had sent: the status, if the call
+// ended on the plugin's side before the host had read the answer.
 func whyLost(stream grpc.ClientStream) error {
 	err := stream.CloseSend()
 	if err == nil {
@@ -195,8 +195,8 @@ func whyLost(stream grpc.ClientStream) error {
 	return fromStatus(err)
 }
 
-// firstCause prefers a fault of the sender that is its own: when the plugin ends
-// a call early, SendMsg says no more than io.EOF.
+// firstCause returns the error of the sender if it is a fault of its own, and else that
+// of the receiver: when the plugin ends a call early, SendMsg only returns io.EOF.
 func firstCause(sent, received error) error {
 	if e := (*sdk.Error)(nil); errors.As(sent, &e) {
 		return e

@@ -30,7 +30,7 @@ func Describe(ctx context.Context, conn grpc.ClientConnInterface) (*sdk.Plugin, 
 	}
 	c.method = methodOf[m.Role]
 	c.shares = from.Addr != nil && from.Addr.Network() == "unix" && slices.Contains(res.Features, featureShared)
-	c.series = from.Addr != nil && slices.Contains(res.Features, featureSeries) // within a process a stream costs nothing
+	c.series = from.Addr != nil && slices.Contains(res.Features, featureSeries) // within a process streams are free
 	p := &sdk.Plugin{Manifest: m}
 	switch m.Role {
 	case sdk.RoleModel:
@@ -84,9 +84,9 @@ type client struct {
 	mu     sync.Mutex
 	names  int      // of configurations, made so far
 	free   []string // those of them that are not in use
-	shares bool     // memory can be shared, and nobody has tried yet
+	shares bool     // memory can be shared, which has not been tried yet
 	memory *memory
-	idle   []*line // streams that wait for their next call
+	idle   []*line // streams that are waiting for their next call
 }
 
 func (c *client) configure(ctx context.Context, params sdk.Params, r *pb.ConfigureRequest) (*remote, *pb.ConfigureResponse, error) {
@@ -103,7 +103,7 @@ func (c *client) configure(ctx context.Context, params sdk.Params, r *pb.Configu
 	return &remote{client: c, configuration: r.Configuration}, res, nil
 }
 
-// takeName returns a name for a configuration, which replaces the one that had it.
+// takeName returns a name for a configuration, which replaces the last one of that name.
 func (c *client) takeName() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,7 +123,7 @@ func (c *client) putName(name string) {
 }
 
 // Release gives up a role that a plugin from [Describe] has made: a model, an operator
-// or a filter that is not called any more. The plugin keeps its configuration until
+// or a filter that is no longer called. The plugin keeps its configuration until
 // another one takes its place.
 func Release(role any) {
 	if r, ok := role.(interface{ release() }); ok {

@@ -6,7 +6,7 @@ import (
 
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
 	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/proto" // the codec everything else is left to
+	_ "google.golang.org/grpc/encoding/proto" // the codec of all other messages
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -22,10 +22,10 @@ const (
 )
 
 // frame is plume.v1.Frame as this package sends and receives it: its payload is
-// never put together. On the way out it is a list of windows on the sender's
-// memory, which must not change until the call has ended unless it is whole; on the way in it is
-// handed to sink piece by piece, straight from the transport's buffers. Or it lies
-// in shared memory. A header that comes in is handed to open before the payload is
+// never joined. On the way out it is a list of parts of the sender's memory, which
+// must not change until the call has ended, unless the frame is whole; on the way in
+// it is passed to sink piece by piece, straight from the transport's buffers. Or it is
+// in shared memory. A header that comes in is passed to open before the payload is
 // read.
 type frame struct {
 	header  *pb.CallHeader
@@ -33,22 +33,22 @@ type frame struct {
 	channel pb.Channel
 	shared  *pb.Shared
 	payload [][]byte
-	whole   bool                       // the payload is copied, so that what it is a window on may change
+	whole   bool                       // the payload is copied, so the sender's memory may change
 	open    func(*pb.CallHeader) error // nil: headers are only noted
 	sink    func(channel pb.Channel, piece []byte) error
-	fault   error // what is wrong with a frame that came in; gRPC would turn it into text
+	fault   error // what is wrong with a frame that came in; as an error of the codec it would become text
 }
 
-// codec encodes frames without copies and leaves every other message to the
-// standard codec. What it writes is plain protobuf.
+// codec encodes frames without copies, and other messages with the standard codec. It
+// writes plain protobuf.
 type codec struct{ standard encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
 
-// lent is the memory of messages on their way out.
+// lent is the memory of messages that are being sent.
 var lent = &buffers{}
 
-// Name makes the codec stand in for the standard one.
+// Name returns the name of the standard codec, in whose place this one is.
 func (c codec) Name() string { return c.standard.Name() }
 
 // Marshal implements encoding.CodecV2.
@@ -91,7 +91,7 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 		for _, p := range f.payload {
 			at += copy((*whole)[at:], p)
 		}
-		return mem.BufferSlice{mem.NewBuffer(whole, lent)}, nil // the transport gives it back
+		return mem.BufferSlice{mem.NewBuffer(whole, lent)}, nil // the transport returns it
 	}
 	out := make(mem.BufferSlice, 1, 1+len(f.payload))
 	out[0] = mem.SliceBuffer(b)
@@ -126,7 +126,7 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 
 var (
 	errFrame       = errors.New("is damaged")
-	errUnannounced = errors.New("holds a payload before the call has been announced")
+	errUnannounced = errors.New("has a payload before the CallHeader")
 )
 
 // field decodes one field of f.
@@ -169,14 +169,14 @@ func (f *frame) begin() {
 	}
 }
 
-// pieces reads a message that lies in several buffers.
+// pieces reads a message that is spread over several buffers.
 type pieces struct {
 	data mem.BufferSlice
 	at   int // in the first buffer
 	left int
 }
 
-// next returns up to n bytes that lie together, and moves past them.
+// next returns up to n contiguous bytes, and moves past them.
 func (r *pieces) next(n int) []byte {
 	for len(r.data) > 0 && r.at == r.data[0].Len() {
 		r.data, r.at = r.data[1:], 0
@@ -206,7 +206,7 @@ func (r *pieces) varint() (uint64, error) {
 	return 0, errFrame
 }
 
-// each reads a length-delimited field and hands it to do piece by piece.
+// each reads a length-delimited field and passes it to do piece by piece.
 func (r *pieces) each(do func([]byte) error) error {
 	n, err := r.varint()
 	if err != nil {
@@ -233,7 +233,7 @@ func (r *pieces) message(m proto.Message) error {
 	return proto.Unmarshal(b, m)
 }
 
-// skip passes over a field of a later version of the protocol.
+// skip skips a field of a later version of the protocol.
 func (r *pieces) skip(kind protowire.Type) error {
 	var n int
 	switch kind {

@@ -135,9 +135,9 @@ func callOf(h *pb.CallHeader) sdk.Call {
 	return sdk.Call{Cycle: int(h.Cycle), Seed: rng.Seed{Hi: h.SeedHi, Lo: h.SeedLo}, First: int(h.FirstMember)}
 }
 
-// takeJob returns the memory of a call: that of one that has been answered, as
-// soon as its answer has arrived, or new. Waiting for it is what keeps a host that
-// calls again at once from finding a second set of matrices made.
+// takeJob returns the memory for a call: that of an earlier one, as soon as its answer
+// has arrived, or new memory. Without the wait a second set of matrices would be made
+// for a host that calls again at once.
 func (c *configuration) takeJob(ctx context.Context) *job {
 	for {
 		earlier := c.takeAnswered()
@@ -166,8 +166,8 @@ func (c *configuration) takeAnswered() <-chan *job {
 	return earlier
 }
 
-// putJob offers the memory of an answered call to the next one. It returns where
-// to send it when nothing reads it any more, or nil when that cannot be known.
+// putJob offers the memory of an answered call to the next one. It returns the channel
+// to send it on when nothing reads it any longer; send nil if that cannot be known.
 func (c *configuration) putJob() chan<- *job {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -191,7 +191,7 @@ type buffer struct {
 	data []float64
 }
 
-// prepare makes room for the channels that h announces and asks for.
+// prepare makes the matrices of the channels that h announces and asks for.
 func (j *job) prepare(h *pb.CallHeader) error {
 	const most = 1 << 40 // values in a matrix; beyond any memory
 	if h.Members < 1 || h.Members > most {
@@ -241,7 +241,7 @@ func (j *job) channel(id pb.Channel, rows int, out bool) (*channel, error) {
 	return c, nil
 }
 
-// values returns size values of memory that belongs to a channel.
+// values returns the memory of a channel, of size values.
 func (j *job) values(id pb.Channel, out bool, size int) []float64 {
 	i := slices.IndexFunc(j.memory, func(b buffer) bool { return b.id == id && b.out == out })
 	if i < 0 {
@@ -266,8 +266,8 @@ func matrixOf(channels []*channel, id pb.Channel) *mat.Dense {
 	return nil
 }
 
-// leaveOut lists failed members in end and closes the gaps they leave in the
-// ensemble that is sent.
+// leaveOut lists the failed members in end and removes their rows from the ensemble that
+// is sent.
 func (j *job) leaveOut(failures []sdk.MemberFailure, end *pb.CallEnd) *pb.CallEnd {
 	ensemble := j.matrixOut(pb.Channel_CHANNEL_ENSEMBLE)
 	rows, n := ensemble.Dims()

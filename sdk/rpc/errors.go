@@ -48,7 +48,7 @@ func toStatus(err error) error {
 		Kind: string(e.Kind), Where: e.Where, What: e.What, Hint: e.Hint,
 		Stderr: e.Stderr, Trace: e.Trace,
 	}
-	if outer := err.Error(); outer != e.Error() { // keep what was wrapped around e
+	if outer := err.Error(); outer != e.Error() { // keep what e is wrapped in
 		detail.Where, detail.What, detail.Hint = "", outer, ""
 	}
 	if e.ExitCode != nil {

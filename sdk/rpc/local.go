@@ -14,10 +14,10 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Local returns a connection to p in this very process, for [Describe]. Calls take
-// the way they take to another process, but for the transport: both ends are the
-// same, checks included, each has matrices of its own, and answers and errors are
-// the same to the bit. What p does to the process, it does to the caller.
+// Local returns a connection to p in this process, for [Describe]. Except for the
+// transport, calls are made as to another process: both ends are the same, with the
+// same checks, each has its own matrices, and answers and errors are the same to the
+// bit. What p does to the process, it does to the caller.
 func Local(p *sdk.Plugin) grpc.ClientConnInterface {
 	l := &local{}
 	l.server = Register(l, p)
@@ -27,8 +27,8 @@ func Local(p *sdk.Plugin) grpc.ClientConnInterface {
 // local is a connection without a transport, and where its server is registered.
 type local struct{ server *Server }
 
-// RegisterService implements grpc.ServiceRegistrar: there is one server, which is
-// called as it is.
+// RegisterService implements grpc.ServiceRegistrar. It does nothing: the only server is
+// called directly.
 func (l *local) RegisterService(*grpc.ServiceDesc, any) {}
 
 // Invoke implements grpc.ClientConnInterface.
@@ -64,10 +64,10 @@ func (l *local) NewStream(ctx context.Context, _ *grpc.StreamDesc, method string
 	return c, nil
 }
 
-// underWay is how many frames may wait to be received: as many as a small call has.
+// underWay is how many frames may be waiting to be received: as many as a small call has.
 const underWay = 8
 
-// way is what both ends of a stream have.
+// way is what both ends of a stream have in common.
 type way struct {
 	ctx context.Context
 	out chan<- *frame
@@ -89,7 +89,7 @@ func (w *way) send(m any, gone <-chan struct{}) error {
 	}
 }
 
-// receive returns io.EOF when the sender has said all.
+// receive returns io.EOF when the sender has sent everything.
 func (w *way) receive(m any, silent <-chan struct{}) error {
 	into := m.(*frame)
 	select {
@@ -101,7 +101,7 @@ func (w *way) receive(m any, silent <-chan struct{}) error {
 		return status.FromContextError(w.ctx.Err()).Err()
 	}
 	select {
-	case f := <-w.in: // what was said last
+	case f := <-w.in: // what was sent last
 		into.take(f)
 		return nil
 	default:
@@ -109,7 +109,7 @@ func (w *way) receive(m any, silent <-chan struct{}) error {
 	}
 }
 
-// take makes f what the codec makes of sent on the other side.
+// take does to f what the codec does when it receives sent.
 func (f *frame) take(sent *frame) {
 	f.header, f.end, f.channel, f.shared, f.fault = nil, nil, sent.channel, nil, nil
 	if sent.header != nil {
@@ -130,10 +130,10 @@ func (f *frame) take(sent *frame) {
 	}
 }
 
-// caller is the end that asks.
+// caller is the host's end.
 type caller struct {
 	way
-	asked    chan struct{} // closed when all has been asked
+	asked    chan struct{} // closed when everything has been sent
 	answered chan struct{} // closed when the answer has ended; status may then be read
 	status   error
 }
@@ -162,7 +162,7 @@ func (c *caller) RecvMsg(m any) error {
 	return err
 }
 
-// answerer is the other end.
+// answerer is the plugin's end.
 type answerer struct {
 	way
 	to *caller

@@ -39,8 +39,8 @@ func must(p *sdk.Plugin, err error) *sdk.Plugin {
 	return p
 }
 
-// Whatever a plugin does, it looks the same through a socket and without one: answers,
-// failed members and errors. The host's matrices are out of its reach both times.
+// Answers, failed members and errors are the same with and without a socket, and in both
+// cases a plugin cannot change the host's matrices.
 func TestLocalIsRemote(t *testing.T) {
 	type trouble = func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error)
 	for name, trouble := range map[string]trouble{
@@ -121,7 +121,7 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// A call that does not watch its deadline is left behind.
+// A call that does not watch its deadline is abandoned.
 func TestLocalDeadline(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
@@ -154,8 +154,7 @@ func BenchmarkLocalForecast100x3(b *testing.B) {
 	}
 }
 
-// What is configured after another role was given up takes the place of that in the
-// plugin.
+// A configuration that is made after a role was released takes its place in the plugin.
 func TestRelease(t *testing.T) {
 	conn := Local(must(growing(nil)))
 	p, err := Describe(t.Context(), conn)

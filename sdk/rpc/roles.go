@@ -47,8 +47,8 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	return res, openGaps(r.Into, res.Failures)
 }
 
-// openGaps moves the rows of m, which lie together, to where they belong between
-// the failed ones.
+// openGaps moves the rows of m, which are the first ones, to their places between the
+// failed ones.
 func openGaps(m *mat.Dense, failures []sdk.MemberFailure) error {
 	if len(failures) == 0 {
 		return nil
@@ -112,7 +112,7 @@ func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Obs
 		return nil, err
 	}
 	if len(end.Failures) > 0 {
-		return nil, contract("answer", "lists %d failed members, which only a model may", len(end.Failures))
+		return nil, contract("answer", "lists %d failed members; only a model may", len(end.Failures))
 	}
 	if m := o.observed.Layout.Size(); len(end.ErrorVariance) != 0 && len(end.ErrorVariance) != m {
 		return nil, contract("answer", "%d error variances for %d observed values", len(end.ErrorVariance), m)
@@ -166,10 +166,10 @@ func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, er
 	return analysisOf(end, int(h.Members))
 }
 
-// analysisOf checks what a filter says beside the ensemble.
+// analysisOf checks what a filter returns in addition to the ensemble.
 func analysisOf(end *pb.CallEnd, members int) (*sdk.Analysis, error) {
 	if len(end.Failures) > 0 {
-		return nil, contract("answer", "lists %d failed members, which only a model may", len(end.Failures))
+		return nil, contract("answer", "lists %d failed members; only a model may", len(end.Failures))
 	}
 	a := &sdk.Analysis{Metrics: end.Metrics, Carry: end.Carry}
 	if len(end.LogWeights) > 0 {
@@ -189,8 +189,8 @@ func analysisOf(end *pb.CallEnd, members int) (*sdk.Analysis, error) {
 	return a, checkWeights(a.LogWeights)
 }
 
-// checkWeights says whether logWeights are normalised, within 1e-9: the rounding of
-// members and of their logarithms is far below that. None are all equal.
+// checkWeights returns an error unless logWeights are normalised to within 1e-9, which is
+// far above the rounding of weights and of their logarithms. Nil means equal weights.
 func checkWeights(logWeights []float64) error {
 	if logWeights == nil {
 		return nil

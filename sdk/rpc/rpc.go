@@ -2,12 +2,12 @@
 // over gRPC ([Register]) and makes what answers over gRPC look like a plugin
 // ([Describe]).
 //
-// A call is one bidirectional stream, or, when it is small and the plugin knows how,
+// A call is one bidirectional stream, or, if it is small and the plugin supports it,
 // one of a series on a stream that stays open. Matrices travel as Arrow IPC streams in
 // pieces, see package wire; a codec of our own keeps the payload from being
-// copied on its way through gRPC. The bytes on the wire are plain protobuf. Where
-// both ends are on one machine and know how, large pieces travel in shared memory
-// and frames say where.
+// copied on its way through gRPC. The bytes on the wire are plain protobuf. If both
+// ends are on one machine and support it, large pieces travel in shared memory and
+// frames say where they are.
 package rpc
 
 import (
@@ -31,12 +31,12 @@ var Handshake = plugin.HandshakeConfig{
 	MagicCookieValue: "plume.v1",
 }
 
-// Name is under which the one plugin of a process is dispensed.
+// Name is the name under which go-plugin dispenses the only plugin of a process.
 const Name = "plume"
 
-// Flow control windows of two frames of ours, so that neither side waits for
-// the other's acknowledgements on a local socket, and of no more, because what is
-// under way takes memory; and buffers that hold many HTTP/2 frames.
+// Flow control windows of two of our frames, so that neither side waits for the other's
+// acknowledgements on a local socket, and not more, because what is in transit takes
+// memory; and buffers that hold many HTTP/2 frames.
 const (
 	windowBytes = 2 * maxPayload
 	bufferBytes = 128 << 10
@@ -52,7 +52,7 @@ func ServerOptions() []grpc.ServerOption {
 	}
 }
 
-// DialOptions are the gRPC options of a host for a unix socket, which is the user's own.
+// DialOptions are the gRPC options of a host for a unix socket in a directory of the user.
 func DialOptions() []grpc.DialOption {
 	return append(TLSDialOptions(), grpc.WithTransportCredentials(newPlainSockets()))
 }
@@ -72,14 +72,14 @@ func TLSDialOptions() []grpc.DialOption {
 // registers Plugin, on the host's side it dispenses the gRPC connection.
 type GoPlugin struct {
 	plugin.NetRPCUnsupportedPlugin
-	Plugin     *sdk.Plugin   // the plugin's side alone
+	Plugin     *sdk.Plugin   // on the plugin's side only
 	Registered func(*Server) // may be nil
 }
 
 // GRPCServer implements plugin.GRPCPlugin.
 func (g *GoPlugin) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
 	if g.Plugin == nil {
-		return errors.New("rpc: there is no plugin to serve")
+		return errors.New("rpc: no plugin to serve")
 	}
 	srv := Register(s, g.Plugin)
 	if g.Registered != nil {

@@ -291,7 +291,7 @@ func TestConfigureRefusals(t *testing.T) {
 	}
 }
 
-// What a model is configured with arrives.
+// A model gets the configuration that the host gives.
 func TestModelConfig(t *testing.T) {
 	p, err := growing(nil)
 	if err != nil {
@@ -309,7 +309,7 @@ func TestModelConfig(t *testing.T) {
 	}
 }
 
-// What the frame codec writes is what generated code reads, and the other way.
+// Generated code reads what the frame codec writes, and the other way round.
 func TestFramesAreProtobuf(t *testing.T) {
 	c := newCodec()
 	ours := &frame{
@@ -383,7 +383,7 @@ func TestDamagedFrames(t *testing.T) {
 	}
 }
 
-// What a plugin says of itself cannot harm the host.
+// A wrong description of a plugin cannot harm the host.
 func TestAbsurdLayouts(t *testing.T) {
 	for _, shape := range [][]int64{{1 << 31}, {1 << 40, 1 << 40}, {0}, {-1}, {1 << 20, 1 << 20}} {
 		if _, err := layoutFromProto(&pb.Layout{Variables: []*pb.Variable{{Name: "x", Shape: shape}}}); sdk.KindOf(err) != sdk.KindContract || err == nil {

@@ -9,12 +9,12 @@ import (
 )
 
 // featureSeries is the feature of plugins that answer several calls on one stream. It
-// spares small calls what a stream costs at its beginning and end, which is more than
-// they cost themselves.
+// saves small calls the beginning and the end of a stream, which cost more than the
+// call itself.
 const featureSeries = "series.v1"
 
-// smallBytes is how much a small call sends at most, and how much it asks for: what
-// gRPC takes for one stream before a sender has to wait.
+// smallBytes is how much a small call sends at most, and how much it receives: what gRPC
+// takes for one stream before a sender has to wait.
 const smallBytes = 64 << 10
 
 func small(channels []*channel) bool {
@@ -30,11 +30,10 @@ func small(channels []*channel) bool {
 type line struct {
 	stream  grpc.ClientStream
 	cancel  context.CancelFunc
-	release func() bool // from the context of the call under way; false when that has ended, and the line with it
+	release func() bool // from the context of the call under way; false if that has ended, and the line with it
 }
 
-// takeLine returns an idle line, or a new one, that ends with ctx until it is
-// released.
+// takeLine returns an idle line or a new one. Until it is released it ends with ctx.
 func (c *client) takeLine(ctx context.Context) (*line, error) {
 	if l := c.idleLine(); l != nil {
 		l.release = context.AfterFunc(ctx, l.cancel)

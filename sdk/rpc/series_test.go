@@ -49,8 +49,7 @@ func checkForecast(t *testing.T, m sdk.Model, rows int) {
 	}
 }
 
-// Calls of several configurations share a stream, and the memory of one is not that of
-// another.
+// Calls of several configurations share a stream, but not their memory.
 func TestSmallCallsShareAStream(t *testing.T) {
 	models, streams := counted(t, nil, nil, sdk.Params{"width": 30})
 	for _, rows := range []int{1, 100, 7} {
@@ -91,8 +90,7 @@ func TestConcurrentCallsOnStreams(t *testing.T) {
 	}
 }
 
-// A call that fails, or that its caller gives up, ends its stream, with its own error,
-// and no other call.
+// A call that fails or is cancelled ends its stream, with its own error, and no other call.
 func TestFailureEndsItsStream(t *testing.T) {
 	const diverges, hangs = 0, 1
 	models, streams := counted(t, func(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
@@ -123,7 +121,7 @@ func TestFailureEndsItsStream(t *testing.T) {
 	}
 }
 
-// The end of a call's context is no end of the stream for the calls that follow.
+// A stream outlives the context of the call that opened it.
 func TestStreamOutlivesItsFirstCall(t *testing.T) {
 	models, streams := counted(t, nil, nil)
 	m := models[0]
@@ -211,7 +209,7 @@ func TestJoinedFramesAreProtobuf(t *testing.T) {
 	}
 }
 
-// What a host must not do ends the stream with a contract error.
+// A host that breaks the contract ends the stream with a contract error.
 func TestBrokenSeries(t *testing.T) {
 	p, err := growing(nil)
 	_, conn := serving(t, p, err)

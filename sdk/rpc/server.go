@@ -50,9 +50,9 @@ func Register(s grpc.ServiceRegistrar, p *sdk.Plugin) *Server {
 // HostGone is closed when the host's session has ended.
 func (s *Server) HostGone() <-chan struct{} { return s.gone }
 
-// Timed has each called after every call that was answered, with the time from its header
-// to the last frame of its answer; from several goroutines at once. It is for before
-// the first call.
+// Timed makes the server call each after every answered call, with the time from its
+// header to the last frame of its answer; from several goroutines at once. Timed must be
+// called before the first call.
 func (s *Server) Timed(each func(took time.Duration)) { s.timed = each }
 
 type method struct{ service, name string }
@@ -70,7 +70,7 @@ func (s *Server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRes
 	return &pb.DescribeResponse{Manifest: s.plugin.Manifest.Text, ProtocolMinor: protocolMinor, Features: features()}, nil
 }
 
-// Session implements the Plugin service: it lasts as long as the host.
+// Session implements the Plugin service. It lasts as long as the host.
 func (s *Server) Session(stream grpc.BidiStreamingServer[pb.SessionRequest, pb.SessionEvent]) error {
 	defer s.once.Do(func() { close(s.gone) })
 	for {
@@ -138,7 +138,7 @@ func (s *Server) answer(stream grpc.ServerStream) (again bool, err error) {
 		return err
 	}
 	switch err := stream.RecvMsg(f); {
-	case errors.Is(err, io.EOF): // the host has no further call
+	case errors.Is(err, io.EOF): // no more calls from the host
 		return false, nil
 	case err != nil:
 		return false, err
@@ -195,7 +195,7 @@ func (s *Server) open(ctx context.Context, h *pb.CallHeader) (*pending, error) {
 	if err := j.prepare(h); err != nil {
 		return nil, err
 	}
-	return &pending{h, c, shared, j, newIncoming(j.in, shared, false)}, nil // what the host sends it has seen
+	return &pending{h, c, shared, j, newIncoming(j.in, shared, false)}, nil // the host has checked what it sends
 }
 
 // run does what is asked and sends the answer.
@@ -208,11 +208,11 @@ func (a *pending) run(ctx context.Context, out *outgoing) error {
 	return err
 }
 
-// release gives the memory of the call to the next one, when nothing reads it any more.
+// release gives the memory of the call to the next one when nothing reads it any longer.
 func (a *pending) release(stream grpc.ServerStream) error {
 	next, j := a.c.putJob(), a.job
 	if !a.header.Series {
-		// The transport may still be sending from j's memory, and the host still be
+		// The transport may still be sending j's memory, and the host may still be
 		// reading shared memory. The host closes its side when it has the whole answer;
 		// after any other end j is left to the garbage collector.
 		if err := stream.RecvMsg(&frame{sink: a.in.payload}); !errors.Is(err, io.EOF) {

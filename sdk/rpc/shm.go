@@ -12,7 +12,7 @@ import (
 )
 
 // featureShared is the feature of plugins that take large payloads from memory
-// shared with the host, and put theirs there. Its numbers are part of it.
+// shared with the host, and put theirs there. The sizes below are part of it.
 const (
 	featureShared = "shm.v2"
 
@@ -25,8 +25,8 @@ const (
 	sharedBytes = headBytes + 2*slots*slotBytes
 )
 
-// leastShared is the smallest payload that goes through shared memory. Below it
-// the copies saved are worth less than what a slot takes.
+// leastShared is the size of the smallest payload that goes through shared memory. Below
+// it a slot costs more than the copies it saves.
 const leastShared = 32 << 10
 
 // patience is how long a sender waits for a slot before it sends a piece inline.
@@ -42,17 +42,17 @@ const patience = 5 * time.Millisecond
 // read the slot, writes the generation into read. The slot is free when taken is
 // even, or equals read.
 //
-// A call takes back all it took, however it ends, so that a slot whose frame never
+// A call takes back all slots that it took, however it ends, so a slot whose frame never
 // arrived is lost no longer than its call lasts. A receiver that comes too late finds
 // another generation in taken, knows that what it read may have been overwritten, and
-// discards it. That no word has two writers spares both sides instructions that
+// discards it. Because no word has two writers, neither side needs instructions that
 // many languages do not have.
 //
-// Nobody waits for ever: a sender that finds no slot for a while, because other
+// No side waits forever: a sender that finds no free slot for a while, because other
 // calls have them all or their receiver is slow, sends the piece inline.
 //
-// The other side may write anything here at any time. Generations are only ever
-// compared, and what a slot holds is copied before it is looked at.
+// The other side may write anything here at any time. Generations are only compared,
+// and what a slot holds is copied before it is read.
 type memory struct {
 	name            string
 	bytes           []byte // none: every payload goes inline
@@ -71,8 +71,7 @@ func (m *memory) slot(i int) []byte {
 	return m.bytes[headBytes+i*slotBytes:][:slotBytes:slotBytes]
 }
 
-// take takes a slot to send a payload in; it returns false when there is none in
-// time.
+// take takes a slot to send a payload in. It returns false if none is free in time.
 func (m *memory) take(ctx context.Context) (slot int, generation uint64, ok bool) {
 	if m.bytes == nil {
 		return 0, 0, false
@@ -95,10 +94,9 @@ func (m *memory) takeBack(slot int, generation uint64) {
 	m.taken(slot).CompareAndSwap(generation, generation+1)
 }
 
-// done says that a slot has been read. It returns false when it had been taken back,
-// so that what was read may be anything. Should it be taken back and taken again
-// just now, the new generation is not in read, and the slot waits for the end of its
-// call.
+// done records that a slot has been read. It returns false if the slot had been taken
+// back, so that what was read may be anything. If it is taken back and taken again at this
+// moment, the new generation is not in read, and the slot is free at the end of its call.
 func (m *memory) done(slot int, generation uint64) bool {
 	if m.taken(slot).Load() != generation {
 		return false
@@ -123,8 +121,8 @@ func (m *memory) received(p *pb.Shared) ([]byte, error) {
 	return m.slot(int(p.Slot))[:p.Length], nil
 }
 
-// memoryFor returns the memory shared with the plugin; it has none when the
-// plugin or the system does not call for it. It is made for the first large call.
+// memoryFor returns the memory shared with the plugin, which is made for the first large
+// call. It is empty if the plugin or the system does not support it.
 func (c *client) memoryFor(ctx context.Context) *memory {
 	c.mu.Lock()
 	defer c.mu.Unlock()

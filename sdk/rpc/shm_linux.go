@@ -11,7 +11,7 @@ import (
 	"unsafe"
 )
 
-// What package syscall lacks of Linux, from its headers linux/memfd.h,
+// Constants that package syscall lacks, from Linux's headers linux/memfd.h,
 // linux/fcntl.h and asm/unistd.h.
 const (
 	mfdCloexec, mfdAllowSealing       = 0x1, 0x2
@@ -21,7 +21,7 @@ const (
 
 var memfdCreate = map[string]uintptr{"amd64": 319, "arm64": 279}[runtime.GOARCH]
 
-// features lists the optional parts of the protocol that plugins understand.
+// features lists the optional parts of the protocol that plugins support.
 func features() []string { return []string{featureSeries, featureShared} }
 
 // pause waits for about as long as a slot takes to be read. time.Sleep would
@@ -33,9 +33,9 @@ func pause() {
 
 // newMemory returns the host's view of new memory, and a path by which the plugin
 // can open it until done is called. The file has no other name, so nothing of it
-// outlives the two processes; its pages are there, so the system cannot run
-// out of them later; and its size is sealed, so the plugin cannot take it
-// away: reading past the end of a mapped file kills the reader.
+// outlives the two processes; its pages are allocated, so the system cannot run out of
+// them later; and its size is sealed, so the plugin cannot shrink it: reading past the
+// end of a mapped file kills the reader.
 func newMemory(name string) (m *memory, path string, done func(), err error) {
 	fd, err := sealable()
 	if err != nil {
@@ -79,8 +79,8 @@ func seal(fd int) error {
 	return nil
 }
 
-// openMemory returns the plugin's view of the host's memory. That it begins with
-// its name tells that host and plugin mean the same by the path.
+// openMemory returns the plugin's view of the host's memory. It must begin with its name,
+// which shows that the path is the same file for host and plugin.
 func openMemory(name, path string) (*memory, error) {
 	fd, err := syscall.Open(path, syscall.O_RDWR|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
 	if err != nil {

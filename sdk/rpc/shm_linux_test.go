@@ -123,7 +123,7 @@ var (
 )
 
 // All channels, in both directions, are the same in shared memory, inline and
-// without any wall.
+// without a process boundary.
 func TestSharedIsInline(t *testing.T) {
 	state := numbers(members, wide, 1)
 	y := numbers(1, observed, -3).RawRowView(0)
@@ -330,8 +330,8 @@ func ends(t *testing.T) (host, plugin *memory) {
 	return host, plugin
 }
 
-// A slot that was taken back can be taken again, and whoever reads it late does
-// not free it and does not use what it read.
+// A slot that was taken back can be taken again; a late reader of it neither frees it
+// nor uses what it read.
 func TestLateReceiver(t *testing.T) {
 	host, plugin := ends(t)
 	space, err := newSpace(single("x", wide))
@@ -402,7 +402,7 @@ func TestBrokenSharedFrames(t *testing.T) {
 	}
 }
 
-// Whatever a plugin writes into shared memory, and whenever, the host survives.
+// The host survives whatever a plugin writes into shared memory, at any time.
 func TestVandal(t *testing.T) {
 	m := configure(t, nil, sdk.Params{"width": 20_000})
 	r := request(m, members)

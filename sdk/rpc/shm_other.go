@@ -4,7 +4,7 @@ package rpc
 
 import "errors"
 
-// features lists the optional parts of the protocol that plugins understand.
+// features lists the optional parts of the protocol that plugins support.
 func features() []string { return []string{featureSeries} }
 
 func pause() {}

@@ -34,7 +34,8 @@ func sockets(t *testing.T) (ours, theirs net.Conn) {
 	return ours, theirs
 }
 
-// More than the kernel holds goes in both directions at once, and then comes the end.
+// More than the kernel holds can be sent in both directions at once, and the end of the
+// stream is seen.
 func TestSocket(t *testing.T) {
 	ours, theirs := sockets(t)
 	want := bytes.Repeat([]byte("0123456789abcde"), 1<<18)
@@ -62,11 +63,12 @@ func TestSocket(t *testing.T) {
 		t.Errorf("at the end: %d, %v", n, err)
 	}
 	if _, err := ours.Write([]byte("x")); err == nil {
-		t.Error("nobody is there, and no error")
+		t.Error("a write to a closed socket has no error")
 	}
 }
 
-// A reader that waits is told of a deadline and of the socket's end, as by package net.
+// A waiting reader gets the errors of package net at a deadline and when the socket is
+// closed.
 func TestSocketWaits(t *testing.T) {
 	ours, _ := sockets(t)
 	if err := ours.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {

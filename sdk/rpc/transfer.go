@@ -16,7 +16,7 @@ import (
 // maxPayload is how much of a channel one frame holds.
 const maxPayload = 1 << 20
 
-// space is a layout with what it takes to move its matrices.
+// space is a layout and the encoder of its matrices.
 type space struct {
 	layout  *sdk.Layout
 	encoder *wire.Encoder
@@ -67,15 +67,15 @@ type stream interface {
 type outgoing struct {
 	stream stream
 	memory *memory
-	joined bool          // frames are joined where that can be, and hold copies
-	last   *frame        // to be sent, unless the next can be joined to it
+	joined bool          // frames are joined where possible, and hold copies
+	last   *frame        // to be sent, unless the next one can be joined to it
 	taken  [slots]uint64 // the generation each slot was last taken with; 0: never
 }
 
 // send sends the header, if there is one, the channels in order and the end. Unless
 // frames are joined, the matrices must not change until the call has ended. scratch
-// holds the copies of matrices of several variables; it is returned to be reused when
-// they may.
+// holds the copies of matrices of several variables; it is returned for the next call,
+// which may use it then.
 func (o *outgoing) send(header *pb.CallHeader, channels []*channel, end *pb.CallEnd, scratch [][]float64) ([][]float64, error) {
 	if header != nil {
 		if err := o.push(&frame{header: header}); err != nil {
@@ -92,8 +92,7 @@ func (o *outgoing) send(header *pb.CallHeader, channels []*channel, end *pb.Call
 	return scratch, err
 }
 
-// push sends f, or, where frames are joined, the one before it if f cannot be a part
-// of that.
+// push sends f, or, if frames are joined, the one before it unless f can be joined to it.
 func (o *outgoing) push(f *frame) error {
 	var err error
 	switch {
@@ -153,8 +152,8 @@ func (o *outgoing) segments(id pb.Channel, segments [][]byte) error {
 	return o.frame(f, maxPayload-left)
 }
 
-// frame sends a payload of size bytes, through shared memory if it is large and
-// there is room.
+// frame sends a payload of size bytes, through shared memory if it is large and a slot
+// is free.
 func (o *outgoing) frame(f *frame, size int) error {
 	if size >= leastShared {
 		if slot, generation, ok := o.memory.take(o.stream.Context()); ok {
@@ -192,7 +191,7 @@ func (o *outgoing) takeBack() {
 type incoming struct {
 	channels []*channel
 	memory   *memory
-	err      error // of a payload; gRPC would turn it into text
+	err      error // of a payload; as an error of the codec it would become text
 	lost     bool  // a payload was taken back before it was read; the sender's status says why
 }
 
@@ -201,7 +200,7 @@ func errLost() error {
 }
 
 // newIncoming prepares to receive channels, inline or through m. watch says
-// whether their values have to be finite.
+// whether their values must be finite.
 func newIncoming(channels []*channel, m *memory, watch bool) *incoming {
 	in := &incoming{channels: channels, memory: m}
 	for _, c := range channels {
@@ -214,7 +213,7 @@ func newIncoming(channels []*channel, m *memory, watch bool) *incoming {
 	return in
 }
 
-// payload takes the next piece of a channel; after a fault it takes no more.
+// payload takes the next piece of a channel; after a fault it ignores all others.
 func (in *incoming) payload(id pb.Channel, piece []byte) error {
 	if in.err == nil {
 		in.err = in.decode(id, piece)
@@ -232,7 +231,7 @@ func (in *incoming) decode(id pb.Channel, piece []byte) error {
 	return contract("channel "+channelName(id), "was not asked for")
 }
 
-// named says which channel an error, if there is one, is about.
+// named adds to an error, if there is one, which channel it is about.
 func named(id pb.Channel, err error) error {
 	if err == nil {
 		return nil
@@ -305,9 +304,8 @@ func (in *incoming) shared(id pb.Channel, p *pb.Shared) error {
 	return nil
 }
 
-// complete checks that every channel came whole and with the wanted number of
-// rows, and that its values are finite. first is the number of the first row in the
-// whole ensemble.
+// complete checks that every channel is complete, has the wanted number of rows, and
+// has finite values. first is the number of the first row in the whole ensemble.
 func (in *incoming) complete(first, rows int) error {
 	if in.lost {
 		return errLost()
@@ -331,7 +329,7 @@ func (in *incoming) complete(first, rows int) error {
 	return nil
 }
 
-// checkFinite names the first value that is not a finite number.
+// checkFinite returns an error that names the first value that is not a finite number.
 func (c *channel) checkFinite(first, rows int) error {
 	if c.decoder.Finite() {
 		return nil
