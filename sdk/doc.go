@@ -5,7 +5,7 @@
 // [ObservationOperator] says what an instrument would have seen of it, and a
 // [Filter] turns a forecast ensemble and an observation into an analysis
 // ensemble. A [Plugin] is one of these before it is configured; the same struct
-// describes a plugin linked into the process and one that answers over a socket.
+// describes a plugin in the same process and one that answers over a socket.
 //
 // # Promises of a plugin
 //

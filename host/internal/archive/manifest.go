@@ -52,7 +52,7 @@ type Info struct {
 type PluginInfo struct {
 	Name     string `json:"name"`
 	Version  string `json:"version"`
-	Program  string `json:"program"` // base name
+	Program  string `json:"program"` // base name; plume, for a plugin that is part of it
 	SHA256   string `json:"sha256"`
 	Manifest string `json:"manifest_sha256"`
 }

@@ -21,8 +21,8 @@ func (a *app) plugins() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plugins",
 		Short: "List, describe and test plugins",
-		Long: `Plugins are looked for in the directories of $PLUME_PLUGINS and in the folder
-plugins beside the plume program.`,
+		Long: `Plugins are looked for in the directories of $PLUME_PLUGINS, in the folder plugins
+next to the plume program, and in plume itself.`,
 		Example: `  plume plugins list
   plume plugins describe lorenz63`,
 		Args:                       noSuchCommand,

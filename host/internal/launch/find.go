@@ -23,7 +23,7 @@ import (
 type Path []string
 
 // DefaultPath returns the directories of $PLUME_PLUGINS followed by the folder
-// plugins beside the running program.
+// plugins next to the running program.
 func DefaultPath() Path {
 	var path Path
 	for _, dir := range filepath.SplitList(os.Getenv("PLUME_PLUGINS")) {
