@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -234,6 +235,32 @@ func doorOf(name string) string {
 		return "operator.go"
 	}
 	return "model.go"
+}
+
+// A plugin that has the means to start programs or ask servers says that it does, and
+// no other: plume then gives it a process of its own, always.
+func TestExternalPlugins(t *testing.T) {
+	for _, folder := range pluginFolders(t) {
+		name := filepath.Base(folder)
+		text, err := os.ReadFile(filepath.Join(folder, "plugin.toml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		manifest, err := sdk.ParseManifest(string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("go", "list", "-deps", "-f", `{{$p := .ImportPath}}{{range .Imports}}{{$p}} {{.}}{{"\n"}}{{end}}`, ".")
+		cmd.Dir = folder
+		imports, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("go list in %s: %v", folder, err)
+		}
+		found := regexp.MustCompile(`(?m)^` + module + `/plugins/\S* (os/exec|net|net/http)$`).Find(imports)
+		if manifest.External != (found != nil) {
+			t.Errorf("plugins/%s: plugin.toml says external = %v, but of such imports there is %q", name, manifest.External, found)
+		}
+	}
 }
 
 // Host and SDK never name a plugin, but in the file that is generated: what is written
