@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -83,5 +85,97 @@ func TestSuggest(t *testing.T) {
 		if s := Suggest(got, words); s != want {
 			t.Errorf("Suggest(%q) = %q, want %q", Shorten(got), s, want)
 		}
+	}
+}
+
+func where(fs Findings) []string {
+	var out []string
+	for _, f := range fs {
+		out = append(out, f.Where()+" "+f.Message)
+	}
+	return out
+}
+
+// Findings are sorted by their sources, then by place; those at the same place keep
+// their order, by code.
+func TestSort(t *testing.T) {
+	low, file, high := NewSource("low", "include", -1, "a\nb"), NewSource("file", FileLayer, 0, "a\nb c"), NewSource("", "--set a=1", 1, "a=1")
+	var fs Findings
+	fs.Add("E2", at(t, high, "a"), "8")
+	fs.Add("E1", InFile("data", "x y", 1, 2, 1), "6")
+	fs.Add("E2", at(t, file, "c"), "5")
+	fs.Add("E1", at(t, file, "b"), "3")
+	fs.Add("E1", at(t, file, "b"), "4")
+	fs.Add("E1", at(t, file, "a"), "2")
+	fs.Add("E1", at(t, high, "1"), "9")
+	fs.Add("E2", InFile("data", "x y", 1, 2, 1), "7")
+	fs.Add("E9", at(t, low, "b"), "1")
+	fs.Add("E9", InFile("data", "", 0, 0, 0), "5.5")
+	fs.Sort()
+	want := []string{
+		"low:2:1 (include) 1", "file:1:1 2", "file:2:1 3", "file:2:1 4", "file:2:3 5",
+		"data 5.5", "--set a=1 8", "data:1:3 6", "--set a=1 9", "data:1:3 7",
+	}
+	if got := where(fs); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestDistinct(t *testing.T) {
+	src := NewSource("f", FileLayer, 0, "a b")
+	var fs Findings
+	fs.Add("E1", at(t, src, "a"), "one")
+	fs.Add("E1", at(t, src, "b"), "one")
+	fs.Add("E1", at(t, src, "a"), "one").WithHelp("the same")
+	fs.Add("E1", at(t, src, "a"), "two")
+	if got, want := where(fs.Distinct()), []string{"f:1:1 one", "f:1:3 one", "f:1:1 two"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// The caret stands under what is meant: after tabs, under wide and combining
+// characters, in long lines, and at the end of a line.
+func TestCaret(t *testing.T) {
+	long := strings.Repeat("0123456789", 30)
+	for _, c := range []struct{ text, part, line, caret string }{
+		{"a = 1", "1", "a = 1", "    ^"},
+		{"\tа = 1", "1", "\tа = 1", "\t    ^"},
+		{"東京 = 日本", "日本", "東京 = 日本", "       ^^^^"},
+		{"e\u0301 = 1", "1", "e\u0301 = 1", "    ^"},
+		{"a = \x1b[31m", "a", "a = \ufffd[31m", "^"},
+		{"a = ", "", "a = ", "^"},
+		{long + "X", "X", "…" + long[len(long)-60:] + "X", strings.Repeat(" ", 61) + "^"},
+		{"X" + long, "X", "X" + long[:119] + "…", "^"},
+		{long[:150] + "X" + long, "X" + long, "…" + long[90:150] + "X" + long[:59] + "…", strings.Repeat(" ", 61) + strings.Repeat("^", 60)},
+	} {
+		src := NewSource("f", FileLayer, 0, c.text)
+		var fs Findings
+		fs.Add("E1", at(t, src, c.part), "m")
+		want := "error[E1]: m\n  --> f:1:" + strconv.Itoa(fs[0].Column) + "\n   |\n 1 | " + c.line + "\n   | " + c.caret + "\n"
+		if got := fs.Text(false); got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+}
+
+// What has no line of text is named all the same.
+func TestWithoutExcerpt(t *testing.T) {
+	src := NewSource("f", FileLayer, 0, "a")
+	var fs Findings
+	fs.Add("E1", at(t, src, "a").WithoutExcerpt(), "m").WithNote("n").WithHelp("h")
+	fs.Add("E1", InFile("data.arrow", "", 0, 0, 0), "m")
+	fs.Add("E1", NewSource("", "--set a", 1, "a").Locate(0, 1), "m")
+	want := "error[E1]: m\n  --> f:1:1\n   = n\n   = help: h\n\nerror[E1]: m\n  --> data.arrow\n\nerror[E1]: m\n  --> --set a\n   |\n   | a\n   | ^\n"
+	if got := fs.Text(false); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := fs[2:].GitHub(); got != "::error::m (--set a)\n" {
+		t.Errorf("for GitHub %q", got)
+	}
+}
+
+func TestShorten(t *testing.T) {
+	if s := strings.Repeat("é", 40); Shorten(s) != s || Shorten(s+"é") != s+"…" {
+		t.Error("not 40 characters")
 	}
 }

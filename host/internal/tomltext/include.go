@@ -12,11 +12,7 @@ import (
 	"github.com/plume-da/plume/host/internal/diag"
 )
 
-const (
-	includeLayer = "include"
-	// maxFiles bounds how many files are read for one.
-	maxFiles = 100
-)
+const includeLayer = "include"
 
 // File decodes text, which findings call name, and lays it over the files it includes,
 // whose relative paths start at the folder of name. The tree is nil when text itself

@@ -6,6 +6,9 @@ import (
 	"github.com/plume-da/plume/host/internal/diag"
 )
 
+// maxFiles bounds how many files are read for one.
+const maxFiles = 100
+
 // Node is a value with its place in the text. At most one of Value, Table and Items
 // is set; an empty list has Items that are not nil.
 type Node struct {

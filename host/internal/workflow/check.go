@@ -5,20 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/tomltext"
 )
-
-// checker holds a tree against the schema. It evaluates arithmetic in place and,
-// unless partial, fills in defaults. Nodes with findings are marked bad and not
-// looked at again.
-type checker struct {
-	found *diag.Findings
-	// partial: the tree only holds overrides of base, so nothing is missing from it.
-	partial bool
-	base    *tomltext.Node
-	real    bool // observations come from files
-}
 
 // table checks the keys of n, whose path is path, against those of t.
 func (c *checker) table(n *tomltext.Node, path string, t *key) {
@@ -193,31 +181,72 @@ func (c *checker) valuesOf(n *tomltext.Node, path string, k *key) {
 	}
 }
 
-// params evaluates arithmetic, at any depth.
-func (c *checker) params(n *tomltext.Node, path string) {
-	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
-		c.params(n.Table[name], tomltext.Dotted(path, name))
+// law checks a table against the keys of the law it names.
+func (c *checker) law(n *tomltext.Node, path string, k *key) {
+	name := ""
+	if d := n.Table["dist"]; d != nil {
+		name, _ = d.Value.(string)
+	} else if base := distAt(c.base, path); base != nil {
+		name, _ = base.Value.(string)
 	}
-	for _, item := range n.Items {
-		c.params(item, path)
-	}
-	c.evaluate(n, path)
+	t := k.under(name)
+	c.foreign(n, path, t, k)
+	c.table(n, path, t)
 }
 
-// evaluate replaces an arithmetic string by its value and says whether n may be
-// looked at further.
-func (c *checker) evaluate(n *tomltext.Node, path string) bool {
-	s, ok := n.Value.(string)
-	if !ok || !strings.HasPrefix(s, "=") || n.Bad {
-		return !n.Bad
+// foreign looks at the keys of n that belong to another law of k than t. What is of
+// a lower layer than dist was meant for the law that dist has replaced, and is left
+// out; anything else is reported.
+func (c *checker) foreign(n *tomltext.Node, path string, t, k *key) {
+	d := n.Table["dist"]
+	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
+		child := n.Table[name]
+		if lookup(t.keys, name) != nil || lookup(k.under("").keys, name) == nil {
+			continue
+		}
+		if d != nil && !c.partial && child.Height() < d.Height() {
+			delete(n.Table, name)
+			continue
+		}
+		child.Bad = true
+		c.found.Add(codeUnknown, child.KeyPlace(), "`%s` does not belong to the law of [%s]", name, path).
+			WithLabel("not a key of this law").WithHelp("this law takes %s", list(backquoted(names(t.keys)), "and"))
 	}
-	v, fault := tomltext.Arithmetic(s[1:])
-	if fault != nil {
+}
+
+// distAt returns the dist of the law at path, or nil.
+func distAt(n *tomltext.Node, path string) *tomltext.Node {
+	for part := range strings.SplitSeq(path, ".") {
+		if n == nil {
+			return nil
+		}
+		n = n.Table[part]
+	}
+	if n == nil {
+		return nil
+	}
+	return n.Table["dist"]
+}
+
+// byVariable checks a table of what one variable has, by variable.
+func (c *checker) byVariable(n *tomltext.Node, path string, k *key) {
+	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
+		child, one := n.Table[name], *k
+		one.def = nil
+		switch {
+		case k.kind == values:
+			one.kind = numbers
+		case child.Items != nil:
+			one.kind, one.min = words, bound(1)
+		default:
+			one.kind, one.required = text, true
+		}
+		c.value(child, tomltext.Dotted(path, name), &one)
+		n.Bad = n.Bad || child.Bad
+	}
+	if len(n.Table) == 0 {
 		n.Bad = true
-		c.found.Add(codeArithmetic, n.Inside(s, 1+fault.Offset), "`%s`: %s", path, fault.What).
-			WithHelp("arithmetic has numbers, + - * / ( ), pi, sqrt, exp, log, sin and cos")
-		return false
+		c.found.Add(codeRange, n.Place(), "`%s` must not be empty", path).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).
+			WithHelp("name at least one variable, such as { x = 1.0 }")
 	}
-	n.Value = v
-	return true
 }

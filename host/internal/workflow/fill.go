@@ -68,6 +68,28 @@ func (c *Component) settle(replicas int) {
 	}
 }
 
+// complete fills in what has a default only when there is a file.
+func (o *Observations) complete() {
+	if o.File == "" {
+		o.QC = QC{Background: o.QC.Background}
+		return
+	}
+	if o.Delimiter == "" {
+		o.Delimiter = ","
+	}
+	if o.Missing == nil {
+		o.Missing = []string{"", "NA", "NaN", "nan", "null"}
+	}
+	if o.Time.Timezone == "" {
+		o.Time.Timezone = "UTC"
+	}
+	for i := range o.Map {
+		if o.Map[i].Variable == "" {
+			o.Map[i].Variable = o.Map[i].Column
+		}
+	}
+}
+
 func fillStruct(dst reflect.Value, n *tomltext.Node) {
 	for i := range dst.NumField() {
 		field := dst.Type().Field(i)

@@ -69,17 +69,6 @@ func (w *Workflow) judgeLabels(found *diag.Findings) {
 	}
 }
 
-// Labels returns the labels of the filters in their order.
-func (w *Workflow) Labels() []string {
-	var out []string
-	for _, f := range w.Filters {
-		if f.Label != "" {
-			out = append(out, f.Label)
-		}
-	}
-	return out
-}
-
 func (w *Workflow) judgeExpect(found *diag.Findings) {
 	if w.Expect == nil {
 		return

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/diag"
@@ -33,48 +34,87 @@ func (r rule) UnknownLabel(item *tomltext.Node, path, label string, labels []str
 	unknownLabel(r.found, item.KeyPlace(), path, label, labels)
 }
 
-// label returns the label of an item of an array of tables, or "".
-func label(item *tomltext.Node) string {
-	if n := item.Table["label"]; n != nil {
-		s, _ := n.Value.(string)
-		return s
+// flatten brings the axes and exclusions of a layer and of its profiles into the form
+// that layers are merged in: a table of dotted keys. In [sweep.axes] ensemble.size = [1,
+// 2] means the same as "ensemble.size" = [1, 2].
+func flatten(n *tomltext.Node) {
+	if profiles := n.Table["profile"]; profiles != nil {
+		for _, p := range profiles.Table {
+			flatten(p)
+		}
 	}
-	return ""
+	sweep := n.Table["sweep"]
+	if sweep == nil {
+		return
+	}
+	if axes := sweep.Table["axes"]; axes != nil && axes.Table != nil {
+		axes.Table = leaves(axes, "")
+	}
+	if exclude := sweep.Table["exclude"]; exclude != nil {
+		for _, item := range exclude.Items {
+			if item.Table != nil {
+				item.Table = leaves(item, "")
+			}
+		}
+	}
 }
 
-// labels returns the labels of the items of an array, which may be nil.
-func labels(array *tomltext.Node) []string {
-	var out []string
-	if array != nil {
-		for _, item := range array.Items {
-			out = append(out, label(item))
+// leaves returns what is not a table in n, by dotted key.
+func leaves(n *tomltext.Node, path string) map[string]*tomltext.Node {
+	out := map[string]*tomltext.Node{}
+	for name, child := range n.Table {
+		if child.Table == nil {
+			out[tomltext.Dotted(path, name)] = child
+			continue
 		}
+		maps.Copy(out, leaves(child, tomltext.Dotted(path, name)))
 	}
 	return out
 }
 
-// labelled says whether n, which may be nil, is an array of tables that all have a label.
-func labelled(n *tomltext.Node) bool {
-	all := labels(n)
-	return len(all) > 0 && !slices.Contains(all, "")
-}
-
-// hasFile says whether n, a workflow, has observations from a file.
-func hasFile(n *tomltext.Node) bool {
-	o := n.Table["observations"]
-	if o == nil {
-		return false
+// asSweep returns n, the tree of a --sweep, as part of a workflow.
+func asSweep(n *tomltext.Node) *tomltext.Node {
+	for _, name := range []string{"replicate", "filter"} {
+		if child := n.Table[name]; child != nil && child.Table == nil {
+			return n.Wrap("sweep", n.Wrap(name, child))
+		}
 	}
-	return slices.ContainsFunc(append(o.Items, o), func(s *tomltext.Node) bool { return s.Table["file"] != nil })
+	return n.Wrap("sweep", n.Wrap("axes", n))
 }
 
-// unknownLabel reports a label nothing has.
-func unknownLabel(found *diag.Findings, at diag.Span, path, label string, labels []string) {
-	d := found.Add(codeReference, at, "there is no %s with the label %s", path, tomltext.Show(label))
-	if meant := diag.Suggest(label, labels); meant != "" {
+// overlay takes the profiles out of root and lays the chosen one and the sets
+// over it. Overrides are checked here, the chosen ones and the others.
+func overlay(found *diag.Findings, root *tomltext.Node, sets []*tomltext.Node, profile string) {
+	profiles := root.Table["profile"]
+	if profiles != nil {
+		for name, p := range profiles.Table {
+			p.SetLayer("profile " + name)
+		}
+		(&checker{found: found, base: root}).value(profiles, "profile", lookup(schema.keys, "profile"))
+		delete(root.Table, "profile")
+	} else {
+		profiles = &tomltext.Node{}
+	}
+	if chosen := profiles.Table[profile]; profile != "" && chosen != nil {
+		tomltext.Merge(rule{found}, root, chosen)
+	} else if profile != "" {
+		unknownProfile(found, profile, slices.Sorted(maps.Keys(profiles.Table)))
+	}
+	for _, set := range sets {
+		flatten(set)
+		tomltext.Merge(rule{found}, root, set)
+	}
+}
+
+func unknownProfile(found *diag.Findings, name string, profiles []string) {
+	src := diag.NewSource("", "--profile "+name, 1, name)
+	d := found.Add(codeProfile, src.Locate(0, len(name)), "there is no profile %s", tomltext.Show(name))
+	if meant := diag.Suggest(name, profiles); meant != "" {
 		d.WithLabel("did you mean `%s`?", meant)
 	}
-	if len(labels) > 0 {
-		d.WithHelp("labels: %s", list(labels, "and"))
+	if len(profiles) == 0 {
+		d.WithHelp("the workflow has no profiles; one starts with [profile.%s]", diag.Shorten(name))
+		return
 	}
+	d.WithHelp("the profiles are %s", list(profiles, "and"))
 }

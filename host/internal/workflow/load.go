@@ -65,7 +65,7 @@ func Parse(name string, text []byte, opt Options) (*Workflow, diag.Findings) {
 		found.Sort()
 		return nil, found
 	}
-	overlay(&found, root, sets, opt)
+	overlay(&found, root, sets, opt.Profile)
 	given := root.Clone()
 	w := build(&found, root, name, opt.Profile)
 	if len(found) == 0 {
@@ -76,54 +76,4 @@ func Parse(name string, text []byte, opt Options) (*Workflow, diag.Findings) {
 		return nil, found
 	}
 	return w, nil
-}
-
-// build checks a tree, fills in the defaults and returns it as a workflow, which
-// is to be used only when nothing was found.
-func build(found *diag.Findings, root *tomltext.Node, name, profile string) *Workflow {
-	(&checker{found: found, real: hasFile(root)}).table(root, "", &settings)
-	if o := root.Table["observations"]; o != nil && o.Table != nil {
-		root.Table["observations"] = o.Listed()
-	}
-	w := &Workflow{File: name, Profile: profile, root: root}
-	w.fill()
-	w.judge(found)
-	return w
-}
-
-// overlay takes the profiles out of root and lays the chosen one and the sets
-// over it. Overrides are checked here, the chosen ones and the others.
-func overlay(found *diag.Findings, root *tomltext.Node, sets []*tomltext.Node, opt Options) {
-	profiles := root.Table["profile"]
-	if profiles != nil {
-		for name, profile := range profiles.Table {
-			profile.SetLayer("profile " + name)
-		}
-		(&checker{found: found, base: root}).value(profiles, "profile", lookup(schema.keys, "profile"))
-		delete(root.Table, "profile")
-	} else {
-		profiles = &tomltext.Node{}
-	}
-	if chosen := profiles.Table[opt.Profile]; opt.Profile != "" && chosen != nil {
-		tomltext.Merge(rule{found}, root, chosen)
-	} else if opt.Profile != "" {
-		unknownProfile(found, opt.Profile, slices.Sorted(maps.Keys(profiles.Table)))
-	}
-	for _, set := range sets {
-		flatten(set)
-		tomltext.Merge(rule{found}, root, set)
-	}
-}
-
-func unknownProfile(found *diag.Findings, name string, profiles []string) {
-	src := diag.NewSource("", "--profile "+name, 1, name)
-	d := found.Add(codeProfile, src.Locate(0, len(name)), "there is no profile %s", tomltext.Show(name))
-	if meant := diag.Suggest(name, profiles); meant != "" {
-		d.WithLabel("did you mean `%s`?", meant)
-	}
-	if len(profiles) == 0 {
-		d.WithHelp("the workflow has no profiles; one starts with [profile.%s]", diag.Shorten(name))
-		return
-	}
-	d.WithHelp("the profiles are %s", list(profiles, "and"))
 }

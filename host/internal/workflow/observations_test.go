@@ -50,3 +50,45 @@ time = { column = "t" }
 		t.Error("not real")
 	}
 }
+
+// fromFile is a workflow whose observations come from a file.
+var fromFile = strings.NewReplacer("truth.init = [1, 2]\n", "", "time = { cycles = 10, interval = 1 }", "time = { start = 0 }",
+	`observations = { plugin = "b", error.sd = 1 }`, `observations = { plugin = "b", error.sd = 1, file = "data.csv", time = { column = "t" } }`).Replace(minimal)
+
+// What a stream with a file may not have differs from what one without may not have.
+func TestStreamsAreRefused(t *testing.T) {
+	if _, found := Parse("w.toml", []byte(fromFile), Options{}); len(found) > 0 {
+		t.Fatal(found.Text(false))
+	}
+	const second = `observations = [{ plugin = "b", error.sd = 1, label = "p" }, { plugin = "b", error.sd = 1, label = "p" }]`
+	for _, c := range []struct{ text, old, new, want string }{
+		{minimal, "error.sd = 1", `error.sd = 1, missing = ["x"]`, "E211 `missing` is about a file, but the stream has none"},
+		{minimal, "error.sd = 1", "error.sd = 1, every = 2, offset = 2", "E211 `offset` must be less than `every`, 2, but is 2"},
+		{minimal, `observations = { plugin = "b", error.sd = 1 }`, second, `E209 two streams have the label "p"`},
+		{minimal, `observations = { plugin = "b", error.sd = 1 }`, strings.ReplaceAll(second, `, label = "p" }]`, " }]"), "E202 [observations] needs `label`"},
+		{fromFile, "error.sd = 1", "error.sd = 1, every = 2", "E211 `every` is for observations of the truth; a file says itself when there are any"},
+		{fromFile, `, time = { column = "t" }`, "", "E202 a stream with a file needs `time`"},
+		{fromFile, "error.sd = 1", `error.sd = 1, delimiter = "tab"`, "E204 `delimiter` must be one ASCII character, but is \"tab\""},
+		{fromFile, "error.sd = 1", `error.sd = 1, map = [{ column = "a", range = [1, 0] }]`, "E204 `range` must be two numbers, the smaller one first"},
+		{fromFile, `column = "t"`, `column = "t", timezone = "Mars"`, `E205 there is no time zone "Mars"`},
+		{fromFile, `column = "t"`, `column = "t", timezone = "Europe/Oslo", calendar = "noleap"`, "E211 times of the calendar noleap have no time zone"},
+		{fromFile, "error.sd = 1", "error.sd = 1, hold_out.fraction = 1.5", "E204 `fraction` must be below 1, but is 1.5"},
+		{fromFile, "ensemble =", "truth.init = [1]\nensemble =", "E211 observations come from a file, but the workflow has a [truth]"},
+		{fromFile, "mean = 0", `around = "truth"`, "E211 the members cannot start around the truth: there is none"},
+		{fromFile, "ensemble =", "model.estimate.a.init = { dist = \"normal\", around = \"truth\", sd = 1 }\nensemble =", "E211 `a` cannot start around the truth: there is none"},
+		{fromFile, "start = 0", `start = 0, window = "1h"`, "E202 [time] needs `unit`"},
+	} {
+		text := strings.Replace(c.text, c.old, c.new, 1)
+		if text == c.text {
+			t.Fatalf("%q is not in the workflow", c.old)
+		}
+		w, found := Parse("w.toml", []byte(text), Options{})
+		if w != nil || len(found) == 0 {
+			t.Errorf("accepted: %s", c.new)
+			continue
+		}
+		if got := string(found[0].Code) + " " + found[0].Message; got != c.want || found[0].Help == "" {
+			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+	}
+}

@@ -30,6 +30,17 @@ func (w *Workflow) bad(path ...any) bool {
 	return exact && n.Bad
 }
 
+// Path returns the path of a file of observations: a relative one starts at the
+// folder of the text it stands in.
+func (w *Workflow) Path(file string) string {
+	for i, o := range w.Observations {
+		if o.File == file {
+			return w.resolve(file, "observations", i, "file")
+		}
+	}
+	return w.resolve(file)
+}
+
 // resolve returns the file that stands at a place in the workflow as an absolute
 // path: a relative one starts at the folder of the text it stands in.
 func (w *Workflow) resolve(file string, place ...any) string {

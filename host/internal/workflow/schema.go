@@ -1,75 +1,6 @@
 package workflow
 
-import (
-	"regexp"
-	"slices"
-)
-
-// kind is the type of a value in a workflow.
-type kind int
-
-const (
-	text        kind = iota
-	integer          // a whole number
-	number           // arithmetic is allowed, as in the next
-	numbers          // a number, or a list of them
-	values           // a number, a list of them, or a table of either by variable
-	words            // a list of strings
-	duration         // a string such as "60s"
-	table            // of keys
-	tables           // an array of tables of keys
-	named            // a table of tables of keys, by name
-	moment           // a number, or a date
-	extent           // a number, or a duration
-	columns          // a table of column names, or lists of them, by variable
-	law              // a table of the keys of one of its laws, by its key dist
-	start            // a list of numbers, or a law
-	params           // a table that belongs to a plugin
-	overrides        // a table of tables with the keys of the whole workflow, by name
-	replicates       // a list of whole numbers, or "1..10"
-	axes             // a table of lists, by dotted key
-	axisValues       // one of these lists
-	exclusions       // an array of tables of values, by dotted key
-	kindsNumber      // how many kinds there are
-)
-
-// key describes one key of the language. From it the text is checked, defaults
-// are filled in, and messages and the reference are written.
-type key struct {
-	name     string
-	kind     kind
-	doc      string
-	required bool
-	twin     bool     // required unless observations come from files
-	def      any      // default, as in the text; nil: none
-	example  string   // what to write when a required key is missing
-	min      *float64 // inclusive
-	above    *float64 // exclusive
-	max      *float64 // inclusive; with min alone
-	choices  []string
-	form     *form
-	item     bool       // of a list, rather than the whole
-	lone     bool       // of an array of tables: a single one may be a plain table
-	blank    bool       // of a list of strings: they may be empty
-	keys     []key      // of a table
-	oneOf    [][]string // of a table: exactly one of each must be given
-	laws     []key      // of a law: tables, by the value of dist
-}
-
-// form is a rule for the characters of a name.
-type form struct {
-	rule *regexp.Regexp
-	says string
-}
-
-var (
-	slug   = &form{regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`), "lower-case letters, digits, - and _"}
-	sha256 = &form{regexp.MustCompile(`^[0-9a-f]{64}$`), "64 lower-case hexadecimal digits"}
-)
-
-func bound(v float64) *float64 { return &v }
-
-var zero, one, two = bound(0), bound(1), bound(2)
+import "slices"
 
 // What a slip of the pen may ask for: trajectories and ensembles stand in memory, and
 // every replica is a process.
@@ -99,6 +30,59 @@ var (
 
 var replicas = key{name: "replicas", kind: integer, def: int64(1), min: one, max: mostReplicas,
 	doc: "processes of the plugin among which members are dealt out; results do not depend on it"}
+
+// observationKeys are the keys of one stream of observations.
+var observationKeys = component("observation operator", `"NAME"`, retry, replicas,
+	key{name: "label", kind: text, form: slug, example: `"gauges"`, doc: "names the stream; needed in [[observations]]"},
+	key{name: "error", kind: table, required: true, doc: "law of the observation error", oneOf: [][]string{{"sd", "variance"}}, keys: []key{
+		{name: "dist", kind: text, form: slug, def: "normal", doc: "a distribution the operator knows"},
+		{name: "sd", kind: numbers, above: zero, example: "1.0", doc: "standard deviation; one, or one per observed component"},
+		{name: "variance", kind: numbers, above: zero, example: "1.0", doc: "variance, instead of sd"},
+		{name: "df", kind: number, above: two, doc: "degrees of freedom of student_t"},
+	}},
+	key{name: "every", kind: integer, min: one, doc: "observe only every so many cycles; 1 when left out"},
+	key{name: "offset", kind: integer, min: zero, doc: "the first cycle observed, instead of cycle `every`; less than every"},
+	key{name: "file", kind: text, example: `"data/gauges.csv"`,
+		doc: "file with real observations, relative to the workflow's folder: .csv, .parquet or .arrow. Without one the truth is observed"},
+	key{name: "delimiter", kind: text, doc: "between the columns of a .csv file, one character; a comma when left out"},
+	key{name: "comment", kind: text, doc: "what lines of a .csv file that are to be skipped begin with, one character"},
+	key{name: "time", kind: table, doc: "when each row was observed", keys: []key{
+		{name: "column", kind: text, required: true, example: `"time"`, doc: "column of the file that says when"},
+		{name: "format", kind: text, doc: "`number` for model time, `unix` for seconds since 1970, `iso`, or a pattern such as %d.%m.%Y %H:%M. " +
+			"Left out: number when time.start is one, iso when it is a date"},
+		{name: "timezone", kind: text, doc: "IANA zone of times without an offset, such as Europe/Oslo; UTC when left out"},
+		{name: "calendar", kind: text, def: "standard", choices: []string{"standard", "noleap", "360_day"},
+			doc: "which days there are: those of the Gregorian calendar, these without 29 February, or twelve months of 30 days; the last two are of climate models, and their times have no zone"},
+	}},
+	key{name: "long", kind: table, doc: "for files with one value a row: the columns with names and values. The names are then what `map` calls columns", keys: []key{
+		{name: "name", kind: text, required: true, example: `"sensor"`, doc: "column that names what was observed"},
+		{name: "value", kind: text, required: true, example: `"value"`, doc: "column with its value"},
+	}},
+	key{name: "missing", kind: words, blank: true, doc: `what stands for no value; "", "NA", "NaN", "nan" and "null" when left out`},
+	key{name: "location", kind: table, doc: "where each row was observed: one of the places of the observed variable", oneOf: [][]string{{"coordinates", "index"}}, keys: []key{
+		{name: "coordinates", kind: words, min: one, example: `["x"]`, doc: "columns with the position, one per axis; the nearest place counts"},
+		{name: "within", kind: number, above: zero, doc: "values further than this from every place are rejected"},
+		{name: "index", kind: text, example: `"site"`, doc: "column with the number of the place, from 0"},
+	}},
+	key{name: "map", kind: tables, doc: "which column is which observed value; the columns named like the observed variables when left out", keys: []key{
+		{name: "column", kind: text, required: true, example: `"stage_m"`, doc: "column of the file; in a long file, the name of what was observed"},
+		{name: "variable", kind: text, doc: "observed variable, as the operator calls it; the column's name when left out"},
+		{name: "index", kind: integer, min: zero, doc: "which of the variable's values, from 0; 0 when left out and no location is given"},
+		{name: "range", kind: numbers, doc: "smallest and largest value believed; others are rejected"},
+		{name: "sd", kind: text, doc: "column with the standard deviation of each value's error, in the place of error.sd"},
+	}},
+	key{name: "qc", kind: table, doc: "quality control: what is rejected", keys: []key{
+		{name: "background", kind: number, above: zero, doc: "reject where |innovation| exceeds this times sqrt(S), S the variance of the innovation"},
+		{name: "duplicates", kind: text, choices: []string{"refuse", "first", "last", "mean"}, def: "refuse",
+			doc: "of several values for one component in one cycle: a fault of the file, or keep the first, the last or their mean"},
+		{name: "early", kind: text, choices: []string{"refuse", "reject"}, def: "refuse", doc: "values not after time.start: a fault of the file, or rejected"},
+	}},
+	key{name: "hold_out", kind: table, doc: "values that are never assimilated, to score with", oneOf: [][]string{{"fraction", "every", "column"}}, keys: []key{
+		{name: "fraction", kind: number, above: zero, example: "0.1", doc: "share of the values, drawn at random with the seed; below 1"},
+		{name: "every", kind: integer, min: two, example: "10", doc: "every so many of the values, in the order of time"},
+		{name: "column", kind: text, example: `"held_out"`, doc: "column that is true, yes or 1 where a row is held out"},
+	}},
+)
 
 // schema is the workflow language.
 var schema = key{kind: table, keys: []key{
@@ -195,21 +179,3 @@ var schema = key{kind: table, keys: []key{
 var settings = key{kind: table, keys: slices.DeleteFunc(slices.Clone(schema.keys), func(k key) bool {
 	return k.kind == overrides || k.name == "include"
 })}
-
-// lookup returns the key called name among keys, or nil.
-func lookup(keys []key, name string) *key {
-	for i := range keys {
-		if keys[i].name == name {
-			return &keys[i]
-		}
-	}
-	return nil
-}
-
-func names(keys []key) []string {
-	out := make([]string, len(keys))
-	for i, k := range keys {
-		out[i] = k.name
-	}
-	return out
-}

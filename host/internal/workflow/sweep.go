@@ -6,40 +6,11 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/tomltext"
 )
-
-// Sweep says which trials a workflow has: on every replicate, every combination
-// of the values of its axes. An axis below filter.LABEL multiplies the trials of
-// that filter alone.
-type Sweep struct {
-	Replicates Replicates       `toml:"replicate,omitempty"`
-	Filters    []string         `toml:"filter,omitempty"`  // labels of those that run; empty: all
-	Axes       map[string]any   `toml:"axes,omitempty"`    // lists of values, by dotted key
-	Exclude    []map[string]any `toml:"exclude,omitempty"` // combinations that are left out
-}
-
-// Replicates are the numbers of the truths, from 1. In a workflow they are a list,
-// or "1..10".
-type Replicates []int
-
-// Setting is the workflow with one value for every axis that concerns all
-// filters.
-type Setting struct {
-	*Workflow
-	Variants []Variant // in the order of the filters; at least one
-}
-
-// Variant is one filter of a setting, with one value for every axis of its own.
-type Variant struct {
-	*Workflow
-	Filter int            // index into Filters
-	Values map[string]any // of the axes that concern the filter, by their keys
-}
 
 // Settings returns what a run of w does: one setting when it has no axes. The
 // first axis in the order of their names varies most slowly.
@@ -56,28 +27,6 @@ func (w *Workflow) Settings() []Setting {
 	return []Setting{s}
 }
 
-// Runs says whether the filter with a label has trials: whether the sweep does not
-// leave it out.
-func (w *Workflow) Runs(label string) bool {
-	return w.Sweep == nil || len(w.Sweep.Filters) == 0 || slices.Contains(w.Sweep.Filters, label)
-}
-
-// Axes returns the keys of the axes, sorted.
-func (w *Workflow) Axes() []string {
-	if w.Sweep == nil {
-		return nil
-	}
-	return slices.Sorted(maps.Keys(w.Sweep.Axes))
-}
-
-// Replicates returns the numbers of the replicates: 1 without a sweep.
-func (w *Workflow) Replicates() []int {
-	if w.Sweep == nil || len(w.Sweep.Replicates) == 0 {
-		return []int{1}
-	}
-	return w.Sweep.Replicates
-}
-
 // Fingerprint returns a text that two workflows share when they say the same.
 func (w Workflow) Fingerprint() string {
 	text, err := json.Marshal(w)
@@ -87,10 +36,8 @@ func (w Workflow) Fingerprint() string {
 	return string(text)
 }
 
-const (
-	maxReplicates = 100_000
-	maxTrials     = 100_000
-)
+// maxTrials bounds the trials of a sweep.
+const maxTrials = 100_000
 
 // sweepable are the tables an axis may lead into; experiment.seed is allowed too.
 var sweepable = []string{"time", "model", "truth", "observations", "ensemble", "filter", "reference"}
@@ -316,128 +263,4 @@ func showValue(v any) string {
 		return diag.Shorten(string(text))
 	}
 	return diag.Shorten(fmt.Sprint(v))
-}
-
-// flatten brings the axes and exclusions of a layer and of its profiles into the form
-// that layers are merged in: a table of dotted keys. In [sweep.axes] ensemble.size = [1,
-// 2] means the same as "ensemble.size" = [1, 2].
-func flatten(n *tomltext.Node) {
-	if profiles := n.Table["profile"]; profiles != nil {
-		for _, p := range profiles.Table {
-			flatten(p)
-		}
-	}
-	sweep := n.Table["sweep"]
-	if sweep == nil {
-		return
-	}
-	if axes := sweep.Table["axes"]; axes != nil && axes.Table != nil {
-		axes.Table = leaves(axes, "")
-	}
-	if exclude := sweep.Table["exclude"]; exclude != nil {
-		for _, item := range exclude.Items {
-			if item.Table != nil {
-				item.Table = leaves(item, "")
-			}
-		}
-	}
-}
-
-// leaves returns what is not a table in n, by dotted key.
-func leaves(n *tomltext.Node, path string) map[string]*tomltext.Node {
-	out := map[string]*tomltext.Node{}
-	for name, child := range n.Table {
-		if child.Table == nil {
-			out[tomltext.Dotted(path, name)] = child
-			continue
-		}
-		maps.Copy(out, leaves(child, tomltext.Dotted(path, name)))
-	}
-	return out
-}
-
-// asSweep returns n, the tree of a --sweep, as part of a workflow.
-func asSweep(n *tomltext.Node) *tomltext.Node {
-	for _, name := range []string{"replicate", "filter"} {
-		if child := n.Table[name]; child != nil && child.Table == nil {
-			return n.Wrap("sweep", n.Wrap(name, child))
-		}
-	}
-	return n.Wrap("sweep", n.Wrap("axes", n))
-}
-
-// axes checks that n is a table of lists; what they hold is judged when every
-// value has its place in the workflow.
-func (c *checker) axes(n *tomltext.Node, path string, k *key) {
-	if !c.is(n, path, k, n.Table != nil) {
-		return
-	}
-	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
-		child := n.Table[name]
-		values := &key{name: name, kind: axisValues, doc: k.doc, example: k.example}
-		if !c.is(child, name, values, child.Items != nil) {
-			continue
-		}
-		if len(child.Items) == 0 {
-			child.Bad = true
-			c.found.Add(codeRange, child.Place(), "`%s` must not be empty", name).WithLabel("%s", values.wants()).WithNote("%s: %s", path, k.doc).WithHelp("give it at least one value, or remove it")
-		}
-		c.params(child, name)
-	}
-}
-
-// exclusions checks that n is an array of tables.
-func (c *checker) exclusions(n *tomltext.Node, path string, k *key) {
-	ok := n.Items != nil && !slices.ContainsFunc(n.Items, func(c *tomltext.Node) bool { return len(c.Table) == 0 })
-	if c.is(n, path, k, ok) {
-		c.params(n, path)
-	}
-}
-
-// replicates checks n and stores it as a Replicates.
-func (c *checker) replicates(n *tomltext.Node, path string, k *key) {
-	switch v := n.Value.(type) {
-	case Replicates:
-		return
-	case string:
-		from, to, ok := strings.Cut(v, "..")
-		a, errA := strconv.Atoi(strings.TrimSpace(from))
-		b, errB := strconv.Atoi(strings.TrimSpace(to))
-		if !c.is(n, path, k, ok && errA == nil && errB == nil) {
-			return
-		}
-		if a < 1 || b < a || b > maxReplicates {
-			n.Bad = true
-			c.found.Add(codeRange, n.Place(), "`%s` must go up from 1 or more to %d at most, but is %s", path, maxReplicates, tomltext.Show(v)).
-				WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write a range such as \"1..10\"")
-			return
-		}
-		numbers := make(Replicates, 0, b-a+1)
-		for r := a; r <= b; r++ {
-			numbers = append(numbers, r)
-		}
-		n.Value = numbers
-		return
-	}
-	if !c.is(n, path, k, len(n.Items) > 0) {
-		return
-	}
-	item := *k
-	item.kind, item.item, item.min, item.max = integer, true, one, nil
-	var numbers Replicates
-	for _, child := range n.Items {
-		if c.scalar(child, path, &item); child.Bad {
-			n.Bad = true
-			continue
-		}
-		r := int(child.Value.(int64))
-		if slices.Contains(numbers, r) || r > maxReplicates {
-			n.Bad = true
-			c.found.Add(codeDuplicate, child.Place(), "`%s` has %d twice, or it is above %d", path, r, maxReplicates).WithHelp("remove it")
-		}
-		numbers = append(numbers, r)
-	}
-	if !n.Bad {
-		n.Value, n.Items = numbers, nil
-	}
 }

@@ -1,8 +1,8 @@
 package workflow
 
 import (
+	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,64 +65,6 @@ func (c *checker) scalar(n *tomltext.Node, path string, k *key) {
 	}
 }
 
-// convert returns v in the Go type of k. An integer is taken for a number, and a
-// number without a fraction for an integer. What has been converted stays.
-func convert(v any, k kind) (any, bool) {
-	switch v := v.(type) {
-	case string:
-		if k == duration || k == extent {
-			d, err := parseDuration(v)
-			return d, err == nil
-		}
-		return v, k == text
-	case time.Duration:
-		return v, k == duration || k == extent
-	case time.Time:
-		return inUTC(v), k == moment && v.Location().String() != "time-local"
-	case int64:
-		if k == integer {
-			return v, true
-		}
-		return float64(v), isReal(k)
-	case float64:
-		if k == integer {
-			return int64(v), v == math.Trunc(v) && math.Abs(v) < 1<<53
-		}
-		return v, isReal(k)
-	}
-	return v, false
-}
-
-// isReal says whether a value of kind k may be a real number.
-func isReal(k kind) bool { return k == number || k == numbers || k == moment || k == extent }
-
-// inUTC returns t, which is in UTC when the text gives no offset. The decoder
-// marks such times by locations of its own.
-func inUTC(t time.Time) time.Time {
-	switch t.Location().String() {
-	case "datetime-local", "date-local":
-		return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
-	}
-	return t
-}
-
-// longUnits are units of a duration beside those of package time.
-var longUnits = regexp.MustCompile(`(\d*\.?\d+)(w|d|min)`)
-
-// parseDuration takes what [time.ParseDuration] does, and "min", "d" of 24 hours
-// and "w" of 7 days.
-func parseDuration(s string) (time.Duration, error) {
-	return time.ParseDuration(longUnits.ReplaceAllStringFunc(s, func(part string) string {
-		m := longUnits.FindStringSubmatch(part)
-		v, err := strconv.ParseFloat(m[1], 64)
-		if err != nil {
-			return part
-		}
-		hours := map[string]float64{"w": 168, "d": 24, "min": 1. / 60}[m[2]]
-		return time.Duration(math.Round(v * hours * float64(time.Hour))).String()
-	}))
-}
-
 func (c *checker) inRange(n *tomltext.Node, path string, v float64, k *key) {
 	finite := !math.IsNaN(v) && !math.IsInf(v, 0)
 	if finite && (k.min == nil || v >= *k.min) && (k.max == nil || v <= *k.max) && (k.above == nil || v > *k.above) {
@@ -152,5 +94,113 @@ func (c *checker) checkText(n *tomltext.Node, path, s string, k *key) {
 	case (k.required || k.item && !k.blank) && strings.TrimSpace(s) == "":
 		n.Bad = true
 		c.found.Add(codeRange, n.Place(), "%s must not be empty", k.subject(path)).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write %s", k.asked())
+	}
+}
+
+// params evaluates arithmetic, at any depth.
+func (c *checker) params(n *tomltext.Node, path string) {
+	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
+		c.params(n.Table[name], tomltext.Dotted(path, name))
+	}
+	for _, item := range n.Items {
+		c.params(item, path)
+	}
+	c.evaluate(n, path)
+}
+
+// evaluate replaces an arithmetic string by its value and says whether n may be
+// looked at further.
+func (c *checker) evaluate(n *tomltext.Node, path string) bool {
+	s, ok := n.Value.(string)
+	if !ok || !strings.HasPrefix(s, "=") || n.Bad {
+		return !n.Bad
+	}
+	v, fault := tomltext.Arithmetic(s[1:])
+	if fault != nil {
+		n.Bad = true
+		c.found.Add(codeArithmetic, n.Inside(s, 1+fault.Offset), "`%s`: %s", path, fault.What).
+			WithHelp("arithmetic has numbers, + - * / ( ), pi, sqrt, exp, log, sin and cos")
+		return false
+	}
+	n.Value = v
+	return true
+}
+
+// axes checks that n is a table of lists; what they hold is judged when every
+// value has its place in the workflow.
+func (c *checker) axes(n *tomltext.Node, path string, k *key) {
+	if !c.is(n, path, k, n.Table != nil) {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
+		child := n.Table[name]
+		values := &key{name: name, kind: axisValues, doc: k.doc, example: k.example}
+		if !c.is(child, name, values, child.Items != nil) {
+			continue
+		}
+		if len(child.Items) == 0 {
+			child.Bad = true
+			c.found.Add(codeRange, child.Place(), "`%s` must not be empty", name).WithLabel("%s", values.wants()).WithNote("%s: %s", path, k.doc).WithHelp("give it at least one value, or remove it")
+		}
+		c.params(child, name)
+	}
+}
+
+// exclusions checks that n is an array of tables.
+func (c *checker) exclusions(n *tomltext.Node, path string, k *key) {
+	ok := n.Items != nil && !slices.ContainsFunc(n.Items, func(c *tomltext.Node) bool { return len(c.Table) == 0 })
+	if c.is(n, path, k, ok) {
+		c.params(n, path)
+	}
+}
+
+// maxReplicates bounds the numbers of replicates.
+const maxReplicates = 100_000
+
+// replicates checks n and stores it as a Replicates.
+func (c *checker) replicates(n *tomltext.Node, path string, k *key) {
+	switch v := n.Value.(type) {
+	case Replicates:
+		return
+	case string:
+		from, to, ok := strings.Cut(v, "..")
+		a, errA := strconv.Atoi(strings.TrimSpace(from))
+		b, errB := strconv.Atoi(strings.TrimSpace(to))
+		if !c.is(n, path, k, ok && errA == nil && errB == nil) {
+			return
+		}
+		if a < 1 || b < a || b > maxReplicates {
+			n.Bad = true
+			c.found.Add(codeRange, n.Place(), "`%s` must go up from 1 or more to %d at most, but is %s", path, maxReplicates, tomltext.Show(v)).
+				WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write a range such as \"1..10\"")
+			return
+		}
+		numbers := make(Replicates, 0, b-a+1)
+		for r := a; r <= b; r++ {
+			numbers = append(numbers, r)
+		}
+		n.Value = numbers
+		return
+	}
+	if !c.is(n, path, k, len(n.Items) > 0) {
+		return
+	}
+	item := *k
+	item.kind, item.item, item.min, item.max = integer, true, one, nil
+	var numbers Replicates
+	for _, child := range n.Items {
+		if c.scalar(child, path, &item); child.Bad {
+			n.Bad = true
+			continue
+		}
+		r := int(child.Value.(int64))
+		if slices.Contains(numbers, r) || r > maxReplicates {
+			n.Bad = true
+			c.found.Add(codeDuplicate, child.Place(), "`%s` has %d twice, or it is above %d", path, r, maxReplicates).WithHelp("remove it")
+		}
+		numbers = append(numbers, r)
+	}
+	if !n.Bad {
+		n.Value, n.Items = numbers, nil
 	}
 }

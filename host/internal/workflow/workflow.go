@@ -1,20 +1,18 @@
-// Package workflow turns the text of a workflow file into a typed [Workflow].
+// Package workflow is the language of workflow files: it turns their text into a typed
+// [Workflow]. It is strict: unknown keys, wrong types and values out of range are
+// refused, all at once, each with its place in the text. It knows no plugins; what a
+// params table may hold is for package plan to judge, with [Workflow.At] to say where.
 //
-// It is strict: unknown keys, wrong types and values out of range are refused,
-// all at once, each with its place in the text. It knows no plugins; what a
-// params table may hold is for package plan to judge, with [Workflow.At] to
-// say where.
-//
-// The text goes through these stops:
-//
-//	source    a file or one --set; toml decodes it, scan finds the positions
-//	node      value and position of everything, in one tree
-//	merge     include < file < profile < --set
-//	check     the tree against the schema, which also fills in the defaults
-//	Workflow  plain structs
+// From the bottom up: key, laws and schema are the table of the language; checker, value
+// and check hold a tree of values against it and fill in the defaults; fill makes plain
+// structs of the tree; judge reports what is right by itself but not together; sweep
+// makes a workflow of every combination of values; load lays the layers over each other,
+// include < file < profile < --set, and does all of this in order.
 package workflow
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/tomltext"
@@ -164,6 +162,73 @@ type ErrorLaw struct {
 // Numbers is a number, or a list of them. One value stands for all.
 type Numbers []float64
 
+// Observations is one stream of observations: an operator, the law of its errors,
+// and when or from which file there are any.
+type Observations struct {
+	Label string `toml:"label,omitempty"`
+	Component
+	Replicas int      `toml:"replicas"` // as of Model
+	Error    ErrorLaw `toml:"error"`
+	Every    int      `toml:"every,omitzero"`  // cycles from one observation to the next; 0: 1
+	Offset   int      `toml:"offset,omitzero"` // first cycle observed; 0: cycle Every
+
+	File      string    `toml:"file,omitempty"` // empty: the truth is observed
+	Delimiter string    `toml:"delimiter,omitempty"`
+	Comment   string    `toml:"comment,omitempty"`
+	Time      RowTime   `toml:"time,omitempty"`
+	Long      *Long     `toml:"long"` // nil: one column per component
+	Missing   []string  `toml:"missing,omitempty"`
+	Location  *Location `toml:"location"` // nil: see Map.Index
+	Map       []Map     `toml:"map,omitempty"`
+	QC        QC        `toml:"qc,omitempty"`
+	HoldOut   *HoldOut  `toml:"hold_out"` // nil: none
+}
+
+// RowTime says how a file tells time.
+type RowTime struct {
+	Column   string `toml:"column"`
+	Format   string `toml:"format,omitempty"` // empty: number or iso, as time.start is
+	Timezone string `toml:"timezone,omitempty"`
+	Calendar string `toml:"calendar,omitempty"` // standard, noleap or 360_day
+}
+
+// Long names the columns of a file with one value a row.
+type Long struct {
+	Name  string `toml:"name"`
+	Value string `toml:"value"`
+}
+
+// Location names the columns that say where a row was observed. Either
+// Coordinates or Index is given.
+type Location struct {
+	Coordinates []string `toml:"coordinates,omitempty"`
+	Within      float64  `toml:"within,omitzero"` // 0: any distance
+	Index       string   `toml:"index,omitempty"`
+}
+
+// Map says which observed value a column holds.
+type Map struct {
+	Column   string  `toml:"column"`
+	Variable string  `toml:"variable,omitempty"` // empty: Column
+	Index    int     `toml:"index,omitzero"`
+	Range    Numbers `toml:"range,omitempty"` // smallest and largest; nil: any
+	SD       string  `toml:"sd,omitempty"`    // column; empty: the law's
+}
+
+// QC says which values are rejected.
+type QC struct {
+	Background float64 `toml:"background,omitzero"` // in standard deviations of the innovation; 0: no check
+	Duplicates string  `toml:"duplicates,omitempty"`
+	Early      string  `toml:"early,omitempty"`
+}
+
+// HoldOut says which values are never assimilated. One of the three is given.
+type HoldOut struct {
+	Fraction float64 `toml:"fraction,omitzero"`
+	Every    int     `toml:"every,omitzero"`
+	Column   string  `toml:"column,omitempty"`
+}
+
 // Ensemble says how many members there are and where they start.
 type Ensemble struct {
 	Size int   `toml:"size"`
@@ -190,6 +255,34 @@ type Verify struct {
 	Baseline string   `toml:"baseline,omitempty"` // label of the filter the others are compared with
 }
 
+// Sweep says which trials a workflow has: on every replicate, every combination
+// of the values of its axes. An axis below filter.LABEL multiplies the trials of
+// that filter alone.
+type Sweep struct {
+	Replicates Replicates       `toml:"replicate,omitempty"`
+	Filters    []string         `toml:"filter,omitempty"`  // labels of those that run; empty: all
+	Axes       map[string]any   `toml:"axes,omitempty"`    // lists of values, by dotted key
+	Exclude    []map[string]any `toml:"exclude,omitempty"` // combinations that are left out
+}
+
+// Replicates are the numbers of the truths, from 1. In a workflow they are a list,
+// or "1..10".
+type Replicates []int
+
+// Setting is the workflow with one value for every axis that concerns all
+// filters.
+type Setting struct {
+	*Workflow
+	Variants []Variant // in the order of the filters; at least one
+}
+
+// Variant is one filter of a setting, with one value for every axis of its own.
+type Variant struct {
+	*Workflow
+	Filter int            // index into Filters
+	Values map[string]any // of the axes that concern the filter, by their keys
+}
+
 // Output says what is written.
 type Output struct {
 	Ensemble  string `toml:"ensemble"`  // none, forecast, analysis or both
@@ -211,4 +304,40 @@ type Score struct {
 	Tolerance float64 `toml:"tolerance,omitzero"` // 0: see Relative
 	Relative  float64 `toml:"relative,omitzero"`  // 0: see Tolerance
 	Note      string  `toml:"note,omitempty"`
+}
+
+// Real says whether the observations come from files.
+func (w *Workflow) Real() bool { return len(w.Observations) > 0 && w.Observations[0].File != "" }
+
+// Labels returns the labels of the filters in their order.
+func (w *Workflow) Labels() []string {
+	var out []string
+	for _, f := range w.Filters {
+		if f.Label != "" {
+			out = append(out, f.Label)
+		}
+	}
+	return out
+}
+
+// Runs says whether the filter with a label has trials: whether the sweep does not
+// leave it out.
+func (w *Workflow) Runs(label string) bool {
+	return w.Sweep == nil || len(w.Sweep.Filters) == 0 || slices.Contains(w.Sweep.Filters, label)
+}
+
+// Axes returns the keys of the axes, sorted.
+func (w *Workflow) Axes() []string {
+	if w.Sweep == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(w.Sweep.Axes))
+}
+
+// Replicates returns the numbers of the replicates: 1 without a sweep.
+func (w *Workflow) Replicates() []int {
+	if w.Sweep == nil || len(w.Sweep.Replicates) == 0 {
+		return []int{1}
+	}
+	return w.Sweep.Replicates
 }

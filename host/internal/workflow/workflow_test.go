@@ -199,6 +199,50 @@ func reload(t *testing.T, w *Workflow) string {
 	return string(text)
 }
 
+// Every way to start comes back from the resolved workflow, files by absolute paths.
+func TestStarts(t *testing.T) {
+	here, err := filepath.Abs(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]Start{
+		`{ dist = "uniform", low = 0, high = { x = [1, 2], "a b" = "=1/2" } }`: {Dist: "uniform", Low: Values{List: Numbers{0}},
+			High: Values{ByVariable: map[string]Numbers{"x": {1, 2}, "a b": {0.5}}}},
+		`{ dist = "lognormal", median = 2, sd = [0.1, 0.2] }`:     {Dist: "lognormal", Median: Values{List: Numbers{2}}, SD: Values{List: Numbers{0.1, 0.2}}},
+		`{ dist = "lognormal", around = "truth_init", sd = 0.5 }`: {Dist: "lognormal", Around: "truth_init", SD: Values{List: Numbers{0.5}}},
+		`{ dist = "samples", file = "m.csv" }`:                    {Dist: "samples", File: filepath.Join(here, "m.csv")},
+		`{ dist = "samples", file = "/m.arrow", columns = { x = "a", y = ["b", "c"] } }`: {Dist: "samples", File: "/m.arrow",
+			Columns: map[string][]string{"x": {"a"}, "y": {"b", "c"}}},
+	} {
+		w, found := Parse("w.toml", []byte(minimal), Options{Set: []string{"ensemble.init=" + text}})
+		if len(found) > 0 {
+			t.Error(found.Text(false))
+			continue
+		}
+		if !reflect.DeepEqual(w.Ensemble.Init, want) {
+			t.Errorf("%s\ngot  %+v\nwant %+v", text, w.Ensemble.Init, want)
+		}
+		reload(t, w)
+	}
+	w, _ := Parse("w.toml", []byte(minimal), Options{})
+	if w.ModelDir() != here || w.Path("d.csv") != filepath.Join(here, "d.csv") {
+		t.Errorf("folder %s, path %s", w.ModelDir(), w.Path("d.csv"))
+	}
+}
+
+// A profile may change one key of a law: it is checked against the law of the file.
+func TestProfileOfLaw(t *testing.T) {
+	text := minimal + "[profile.wide]\nensemble.init.sd = 3\n"
+	w, found := Parse("w.toml", []byte(text), Options{Profile: "wide"})
+	if len(found) > 0 || !reflect.DeepEqual(w.Ensemble.Init.SD.List, Numbers{3}) {
+		t.Errorf("%+v\n%s", w, found.Text(false))
+	}
+	text = minimal + "[profile.wide]\nensemble.init.median = 3\n"
+	if _, found := Parse("w.toml", []byte(text), Options{}); len(found) != 1 || found[0].Code != codeUnknown || found[0].Layer != "profile wide" {
+		t.Errorf("a key of another law: %s", found.Text(false))
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	if _, found := Load("testdata/none.toml", Options{}); len(found) != 1 || found[0].Code != tomltext.CodeUnreadable ||
 		found.Text(false) != "error[E104]: cannot read the workflow: no such file or directory\n  --> testdata/none.toml\n   = help: see that the path is that of a file that you may read; `plume init` writes one to start from\n" {

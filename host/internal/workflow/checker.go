@@ -9,6 +9,17 @@ import (
 	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
+// checker holds a tree against the schema. It evaluates arithmetic in place and,
+// unless partial, fills in defaults. Nodes with findings are marked bad and not
+// looked at again.
+type checker struct {
+	found *diag.Findings
+	// partial: the tree only holds overrides of base, so nothing is missing from it.
+	partial bool
+	base    *tomltext.Node
+	real    bool // observations come from files
+}
+
 // tableName says which table a path leads to, for messages.
 func tableName(path string) string {
 	if path == "" {

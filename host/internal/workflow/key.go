@@ -1,0 +1,113 @@
+package workflow
+
+import "regexp"
+
+// kind is the type of a value in a workflow.
+type kind int
+
+const (
+	text        kind = iota
+	integer          // a whole number
+	number           // arithmetic is allowed, as in the next
+	numbers          // a number, or a list of them
+	values           // a number, a list of them, or a table of either by variable
+	words            // a list of strings
+	duration         // a string such as "60s"
+	table            // of keys
+	tables           // an array of tables of keys
+	named            // a table of tables of keys, by name
+	moment           // a number, or a date
+	extent           // a number, or a duration
+	columns          // a table of column names, or lists of them, by variable
+	law              // a table of the keys of one of its laws, by its key dist
+	start            // a list of numbers, or a law
+	params           // a table that belongs to a plugin
+	overrides        // a table of tables with the keys of the whole workflow, by name
+	replicates       // a list of whole numbers, or "1..10"
+	axes             // a table of lists, by dotted key
+	axisValues       // one of these lists
+	exclusions       // an array of tables of values, by dotted key
+	kindsNumber      // how many kinds there are
+)
+
+// key describes one key of the language. From it the text is checked, defaults
+// are filled in, and messages and the reference are written.
+type key struct {
+	name     string
+	kind     kind
+	doc      string
+	required bool
+	twin     bool     // required unless observations come from files
+	def      any      // default, as in the text; nil: none
+	example  string   // what to write when a required key is missing
+	min      *float64 // inclusive
+	above    *float64 // exclusive
+	max      *float64 // inclusive; with min alone
+	choices  []string
+	form     *form
+	item     bool       // of a list, rather than the whole
+	lone     bool       // of an array of tables: a single one may be a plain table
+	blank    bool       // of a list of strings: they may be empty
+	keys     []key      // of a table
+	oneOf    [][]string // of a table: exactly one of each must be given
+	laws     []key      // of a law: tables, by the value of dist
+}
+
+// form is a rule for the characters of a name.
+type form struct {
+	rule *regexp.Regexp
+	says string
+}
+
+var (
+	slug   = &form{regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`), "lower-case letters, digits, - and _"}
+	sha256 = &form{regexp.MustCompile(`^[0-9a-f]{64}$`), "64 lower-case hexadecimal digits"}
+)
+
+func bound(v float64) *float64 { return &v }
+
+var zero, one, two = bound(0), bound(1), bound(2)
+
+// lookup returns the key called name among keys, or nil.
+func lookup(keys []key, name string) *key {
+	for i := range keys {
+		if keys[i].name == name {
+			return &keys[i]
+		}
+	}
+	return nil
+}
+
+func names(keys []key) []string {
+	out := make([]string, len(keys))
+	for i, k := range keys {
+		out[i] = k.name
+	}
+	return out
+}
+
+// dist returns the key that says which law it is.
+func (k *key) dist() key {
+	return key{name: "dist", kind: text, required: true, choices: names(k.laws), example: `"` + k.laws[0].name + `"`, doc: "which law"}
+}
+
+// under returns the keys of a law called name: those of all laws when there is
+// none of that name.
+func (k *key) under(name string) *key {
+	t := key{name: k.name, kind: table, doc: k.doc, keys: []key{k.dist()}}
+	for _, l := range k.laws {
+		if l.name == name {
+			t.keys, t.oneOf = append(t.keys, l.keys...), l.oneOf
+			return &t
+		}
+	}
+	for _, l := range k.laws {
+		for _, c := range l.keys {
+			if lookup(t.keys, c.name) == nil {
+				c.required = false
+				t.keys = append(t.keys, c)
+			}
+		}
+	}
+	return &t
+}
