@@ -32,7 +32,8 @@ const exitCodes = `
 Exit codes:
   0 ok                     1 failed                  2 wrong usage
   3 invalid workflow       4 plugin trouble          5 some trials failed
-  6 verify found differences                         130, 143 interrupted
+  6 verify found differences
+  129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM; 141 nobody reads the output
 `
 
 // Main runs the command line and returns the exit code.
@@ -113,7 +114,7 @@ func exactly(n int, what string) cobra.PositionalArgs {
 func (a *app) report(err error) {
 	var found *findings
 	switch {
-	case err == nil || err.Error() == "":
+	case err == nil || err.Error() == "" || unread(err):
 		return
 	case errors.As(err, &found):
 		found.print(a)

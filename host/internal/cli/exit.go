@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"slices"
+	"syscall"
 
 	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/plume-da/plume/host/internal/plan"
@@ -19,7 +21,9 @@ const (
 	exitPlugin      = 4 // a plugin is missing, incompatible or not the recorded one
 	exitSomeFailed  = 5 // the run finished, but some trials failed
 	exitDiffers     = 6 // verify found differences
+	exitHungUp      = 129
 	exitInterrupted = 130
+	exitBrokenPipe  = 141
 	exitTerminated  = 143
 )
 
@@ -60,6 +64,8 @@ func exitCode(err error) int {
 		return exitSomeFailed
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
+	case unread(err):
+		return exitBrokenPipe
 	}
 	switch sdk.KindOf(err) {
 	case sdk.KindPlugin:
@@ -70,4 +76,10 @@ func exitCode(err error) int {
 		return exitInterrupted
 	}
 	return exitFailed
+}
+
+// unread says whether err is that a pipe has no reader any more: there is nobody to tell.
+func unread(err error) bool {
+	var file *fs.PathError
+	return errors.As(err, &file) && file.Err == syscall.EPIPE
 }

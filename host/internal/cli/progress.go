@@ -39,7 +39,7 @@ type counters struct {
 const (
 	drawEvery  = 100 * time.Millisecond
 	plainEvery = 5 * time.Second // the shortest time between two plain lines
-	suspension = 2 * time.Second // a longer pause between two drawings is one of the whole process
+	suspension = 2 * time.Second // a longer wait for the next drawing is one of the whole process
 	patience   = time.Second     // with a terminal that does not take the last drawing
 	barWidth   = 40
 )
@@ -126,7 +126,7 @@ func (p *progress) draw() {
 		if pause := time.Since(last); pause < suspension {
 			elapsed += pause
 		}
-		last = time.Now()
+		woken := time.Now()
 		switch c := p.counters(); {
 		case p.terminal != nil:
 			fmt.Fprintf(p.w, "\r%s\x1b[K", c.line(elapsed, columns(p.terminal)))
@@ -134,6 +134,8 @@ func (p *progress) draw() {
 			said = elapsed
 			fmt.Fprintf(p.w, "%s, %d/%d cycles, %s\n", c.trialsText(), c.done, c.cycles, c.rate(elapsed))
 		}
+		last = time.Now()
+		elapsed += last.Sub(woken) // the run went on while the terminal made this wait
 	}
 	if p.terminal != nil {
 		fmt.Fprintln(p.w)

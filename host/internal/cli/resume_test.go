@@ -77,7 +77,7 @@ func TestStops(t *testing.T) {
 	start := time.Now()
 	whole := uninterrupted(t, file, root)
 	length := time.Since(start)
-	means := []string{"SIGINT to the host", "SIGTERM to the host", "SIGKILL to the host", "SIGKILL to a plugin"}
+	means := []string{"SIGINT to the host", "SIGTERM to the host", "SIGHUP to the host", "SIGKILL to the host", "SIGKILL to a plugin"}
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range stops {
 		how, after := means[i%len(means)], time.Duration(random.Float64()*0.8*float64(length))
@@ -269,6 +269,8 @@ func (s *stopped) stop(how string, random *rand.Rand) {
 		_ = s.Process.Signal(syscall.SIGINT)
 	case "SIGTERM to the host":
 		_ = s.Process.Signal(syscall.SIGTERM)
+	case "SIGHUP to the host":
+		_ = s.Process.Signal(syscall.SIGHUP)
 	case "SIGKILL to the host":
 		_ = s.Process.Kill()
 	default:

@@ -21,7 +21,8 @@ observations, and writes a run directory of Arrow tables. It prints the path of
 that directory on standard output; everything else goes to standard error.
 
 The tables are the same, byte for byte, whatever the number of workers.
-Ctrl-C finishes the cycle under way and closes all files; a second one stops at once.
+Ctrl-C finishes the cycle under way and closes all files, and so does a terminal that is
+closed; a second Ctrl-C stops within a second.
 plume resume goes on with a run that was stopped in whatever way.`,
 		Example: `  plume run workflows/lorenz63-quick.toml
   plume run twin.toml --set time.cycles=50 --set experiment.seed=7

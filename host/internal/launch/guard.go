@@ -109,7 +109,7 @@ func call[T any](ctx context.Context, g *guard, what string, do func(context.Con
 			return none, stopped(g.where(what), ctx)
 		}
 	}
-	limited, cancel := context.WithTimeout(ctx, g.timeout)
+	limited, cancel := within(ctx, g.timeout)
 	defer cancel()
 	result, err := do(limited)
 	if err != nil {

@@ -72,7 +72,22 @@ func NewPool(o Options) (*Pool, error) {
 		return nil, sdk.Errorf(sdk.KindResource, "plugin sockets", "cannot make a directory: %v", err)
 	}
 	killed, kill := context.WithCancel(context.Background())
-	return &Pool{options: o, sockets: sockets, slots: map[string][]*slot{}, killed: killed, kill: kill}, nil
+	p := &Pool{options: o, sockets: sockets, slots: map[string][]*slot{}, killed: killed, kill: kill}
+	pools.Store(p, nil)
+	return p, nil
+}
+
+// pools are those that have not been closed.
+var pools sync.Map
+
+// KillAll kills every pool of this program, see [Pool.Kill].
+func KillAll() {
+	var kills sync.WaitGroup
+	pools.Range(func(p, _ any) bool {
+		kills.Go(p.(*Pool).Kill)
+		return true
+	})
+	kills.Wait()
 }
 
 // socketDir makes a directory whose name is short enough: the path of a unix
@@ -112,6 +127,7 @@ func (p *Pool) slotsOf(program *Program, n int) []*slot {
 // Close stops all processes, in parallel, and removes the directory of their
 // sockets. It takes at most a few seconds, whatever state they are in.
 func (p *Pool) Close() error {
+	defer pools.Delete(p)
 	starts := p.close()
 	errs := make([]error, len(starts))
 	var stops sync.WaitGroup

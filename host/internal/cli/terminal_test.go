@@ -1,0 +1,530 @@
+//go:build linux
+
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/creack/pty"
+	"github.com/plume-da/plume/host/internal/archive"
+)
+
+// hangs is how long a program may be silent or stay before it is said to hang.
+const hangs = 30 * time.Second
+
+// terminalRun takes some seconds, and its truth a tenth of that.
+var terminalRun = strings.NewReplacer("100_000", "2000", "interval = 0.05", "interval = 0.05\nstep = 2e-5").Replace(longRun)
+
+// terminal is the program on a pseudo-terminal of its own, which it controls as a shell
+// would, and the person in front of it.
+type terminal struct {
+	*exec.Cmd
+	person *os.File
+	dir    string // the working directory; nobody else's
+	tmp    string // where sockets go
+
+	mu     sync.Mutex
+	text   []byte
+	left   chan struct{} // closed when nothing is read any more
+	exited chan struct{}
+}
+
+// place makes a directory with a workflow, whose name leaves room for the paths of
+// sockets and for lines of 80 columns.
+func place(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pty")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.WriteFile(filepath.Join(dir, "long.toml"), []byte(terminalRun), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// open starts plume in dir on a terminal that is so many columns wide.
+func open(t *testing.T, dir string, columns int, args ...string) *terminal {
+	t.Helper()
+	x := &terminal{Cmd: exec.Command(plumeBinary(t), args...), dir: dir, tmp: filepath.Join(dir, "tmp"), left: make(chan struct{}), exited: make(chan struct{})}
+	if err := os.MkdirAll(x.tmp, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	x.Dir, x.Env = dir, append(os.Environ(), "TMPDIR="+x.tmp, "TERM=xterm-256color")
+	var err error
+	if x.person, err = pty.StartWithSize(x.Cmd, &pty.Winsize{Rows: 24, Cols: uint16(columns)}); err != nil {
+		t.Fatal(err)
+	}
+	go x.read()
+	go func() {
+		_ = x.Wait()
+		close(x.exited)
+	}()
+	t.Cleanup(func() {
+		_ = x.Process.Kill()
+		_ = x.person.Close()
+		<-x.exited
+	})
+	return x
+}
+
+func (x *terminal) read() {
+	defer close(x.left)
+	some := make([]byte, 4096)
+	for {
+		n, err := x.person.Read(some)
+		x.mu.Lock()
+		x.text = append(x.text, some[:n]...)
+		x.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// since returns what was written after the first n bytes.
+func (x *terminal) since(n int) string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return string(x.text[n:])
+}
+
+func (x *terminal) size() int { return len(x.since(0)) }
+
+// end returns what was written last.
+func (x *terminal) end() string { return x.since(max(0, x.size()-1500)) }
+
+// await returns when, after the first n bytes, something matches.
+func (x *terminal) await(t *testing.T, n int, pattern string) {
+	t.Helper()
+	for deadline := time.Now().Add(hangs); !regexp.MustCompile(pattern).MatchString(x.since(n)); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no %q at the end of\n%q", pattern, x.end())
+		}
+	}
+}
+
+func (x *terminal) press(t *testing.T, key string) {
+	t.Helper()
+	if _, err := x.person.WriteString(key); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const ctrlC, ctrlZ = "\x03", "\x1a"
+
+// ends waits for the end of the program, wants an exit code, and nothing to be left of it.
+func (x *terminal) ends(t *testing.T, code int, children map[string]int) {
+	t.Helper()
+	select {
+	case <-x.exited:
+	case <-time.After(hangs):
+		t.Fatalf("plume hangs:\n%s", x.end())
+	}
+	if got := x.ProcessState.ExitCode(); got != code {
+		t.Errorf("exit code %d, want %d (%v)\n%s", got, code, x.ProcessState, x.end())
+	}
+	(&underWay{tmp: x.tmp}).checkLeft(t, children)
+}
+
+var escapes = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
+
+// fits wants no line to be wider than so many columns, neither for a moment.
+func (x *terminal) fits(t *testing.T, columns int) {
+	t.Helper()
+	<-x.left // the last line has been read
+	for line := range strings.FieldsFuncSeq(strings.ReplaceAll(escapes.ReplaceAllString(x.since(0), ""), "^C", ""), func(r rune) bool { return r == '\n' || r == '\r' }) {
+		if n := utf8.RuneCountInString(line); n > columns {
+			t.Errorf("%d columns in a terminal of %d: %s", n, columns, line)
+		}
+	}
+}
+
+// drawing is a command that draws, long enough to do something to it.
+type drawing struct {
+	name string
+	args func(t *testing.T, dir string) []string
+	sign string // of being under way
+	bar  bool   // it draws again and again
+	runs bool   // it writes a run
+}
+
+var drawings = []drawing{
+	{"run", func(*testing.T, string) []string {
+		return []string{"run", "long.toml", "--workers", "2"}
+	}, `trials.*/s`, true, true},
+	{"run in process", func(*testing.T, string) []string {
+		return []string{"run", "long.toml", "--workers", "2", "--in-process"}
+	}, `trials.*/s`, true, true},
+	{"resume", func(t *testing.T, dir string) []string {
+		t.Helper()
+		stopShort(t, dir)
+		return []string{"resume", "@last"}
+	}, `trials.*/s`, true, true},
+	{"plan", func(*testing.T, string) []string {
+		return []string{"plan", "long.toml", "--set", "time.step=1e-7"} // calls take long
+	}, "", false, false},
+	{"report", func(t *testing.T, dir string) []string {
+		t.Helper()
+		r := exec.Command(plumeBinary(t), "run", "long.toml", "-q")
+		r.Dir = dir
+		if err := r.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Process.Kill(); _ = r.Wait() })
+		(&stopped{root: filepath.Join(dir, "runs")}).dir(t)
+		return []string{"report", "@last", "--watch"}
+	}, "report.html", false, false},
+}
+
+// stopShort leaves a run in dir that was interrupted.
+func stopShort(t *testing.T, dir string, options ...string) {
+	t.Helper()
+	x := open(t, dir, 80, append([]string{"run", "long.toml", "--workers", "2"}, options...)...)
+	x.await(t, 0, `trials.*/s`)
+	x.press(t, ctrlC)
+	x.ends(t, exitInterrupted, nil)
+}
+
+func TestTerminal(t *testing.T) {
+	for _, columns := range []int{80, 120} {
+		for _, d := range drawings {
+			for name, do := range map[string]func(*testing.T, *drawing, *terminal){
+				"interrupted once": interruptedOnce, "interrupted twice": interruptedTwice, "resized": resized,
+				"suspended": suspended, "closed": closed, "stuck": stuck,
+			} {
+				t.Run(fmt.Sprintf("%d columns/%s/%s", columns, d.name, name), func(t *testing.T) {
+					t.Parallel()
+					dir := place(t)
+					x := open(t, dir, columns, d.args(t, dir)...)
+					if d.sign != "" {
+						x.await(t, 0, d.sign)
+					} else {
+						x.awaitChildren(t)
+					}
+					do(t, &d, x)
+					x.fits(t, columns)
+				})
+			}
+		}
+	}
+}
+
+// awaitChildren waits until the plugins are there and have got something to do.
+func (x *terminal) awaitChildren(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(hangs); len(childrenOf(x.Process.Pid)) < 4; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no plugins:\n%s", x.since(0))
+		}
+	}
+	time.Sleep(300 * time.Millisecond)
+}
+
+// wants checks how the run of d stands, if it is one.
+func (x *terminal) wants(t *testing.T, d *drawing, want archive.Status) {
+	t.Helper()
+	if !d.runs {
+		return
+	}
+	info, err := archive.ReadInfo(archive.List(filepath.Join(x.dir, "runs"))[0])
+	if err != nil || info.Status != want || info.Resumable != (want == archive.Interrupted) {
+		t.Errorf("status %q, want %q; %v", info.Status, want, err)
+	}
+}
+
+func interruptedOnce(t *testing.T, d *drawing, x *terminal) {
+	children := childrenOf(x.Process.Pid)
+	x.press(t, ctrlC)
+	x.ends(t, exitInterrupted, children)
+	x.wants(t, d, archive.Interrupted)
+	if text := x.since(0); d.bar != strings.Contains(text, "finishing the cycle") || d.bar && !strings.Contains(text, "2 stopped") {
+		t.Errorf("got\n%s", x.end())
+	}
+}
+
+// The first interrupt waits for a plugin that does not move.
+func interruptedTwice(t *testing.T, d *drawing, x *terminal) {
+	children := childrenOf(x.Process.Pid)
+	if d.name == "run in process" {
+		interruptedOnce(t, d, x) // nothing can be stopped
+		return
+	}
+	for _, pid := range children {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.press(t, ctrlC)
+	if d.bar {
+		x.await(t, 0, "once more to stop at once")
+	}
+	time.Sleep(200 * time.Millisecond)
+	start := time.Now()
+	if x.ProcessState == nil {
+		_, _ = x.person.WriteString(ctrlC) // it may have ended
+	}
+	x.ends(t, exitInterrupted, children)
+	t.Logf("%v after the second one", time.Since(start))
+}
+
+func resized(t *testing.T, d *drawing, x *terminal) {
+	for _, columns := range []int{60, 78, 20, 80} {
+		if err := pty.Setsize(x.person, &pty.Winsize{Rows: 24, Cols: uint16(columns)}); err != nil {
+			t.Fatal(err)
+		}
+		if !d.bar {
+			continue
+		}
+		for deadline := time.Now().Add(hangs); ; time.Sleep(5 * time.Millisecond) {
+			frames := strings.Split(escapes.ReplaceAllString(x.end(), ""), "\r")
+			last := frames[len(frames)-2]
+			if len(last) < columns && len(last) >= min(columns-1, 45) {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d columns in a terminal of %d: %q", len(last), columns, last)
+			}
+		}
+	}
+	interruptedOnce(t, d, x)
+}
+
+// Time passes in which the program is not there.
+func suspended(t *testing.T, d *drawing, x *terminal) {
+	const pause = time.Second
+	if err := x.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	n := x.size()
+	time.Sleep(pause)
+	if err := x.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if d.bar {
+		x.await(t, n, `(\r.*K){2}`)
+	}
+	interruptedOnce(t, d, x)
+}
+
+// A terminal that is closed asks a run to stop.
+func closed(t *testing.T, d *drawing, x *terminal) {
+	children := childrenOf(x.Process.Pid)
+	if err := x.person.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // what shells and systems add
+		time.Sleep(5 * time.Millisecond)
+		_ = x.Process.Signal(syscall.SIGHUP)
+	}
+	x.ends(t, exitHungUp, children)
+	x.wants(t, d, archive.Interrupted)
+}
+
+// Nobody reads what the program writes, as after Ctrl-S.
+func stuck(t *testing.T, d *drawing, x *terminal) {
+	children := childrenOf(x.Process.Pid)
+	x.press(t, "\x13")
+	time.Sleep(300 * time.Millisecond)
+	if err := x.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if d.runs {
+		for deadline := time.Now().Add(hangs); ; time.Sleep(5 * time.Millisecond) {
+			info, err := archive.ReadInfo(archive.List(filepath.Join(x.dir, "runs"))[0])
+			if err == nil && info.Status == archive.Interrupted && info.Finished != nil {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the run waits for the terminal: %+v, %v", info, err)
+			}
+		}
+		if err := x.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Fatal(err)
+		}
+	}
+	x.ends(t, exitTerminated, children)
+	_ = x.person.Close()
+}
+
+// A command that waits for a file that nobody writes ends all the same.
+func TestInterruptBlocked(t *testing.T) {
+	dir := place(t)
+	code, run, text := plumeHere(t, nil, "run", filepath.Join(dir, "long.toml"), "--run-dir", dir, "--set", "time.cycles=10", "--set", "time.burn_in=0")
+	if code != exitOK {
+		t.Fatal(text)
+	}
+	blocked := filepath.Join(dir, "blocked.csv")
+	for _, fifo := range []string{filepath.Join(run, "trials.arrow"), blocked} {
+		_ = os.Remove(fifo)
+		if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	real := filepath.Join(dir, "real.toml")
+	if err := os.WriteFile(real, []byte(strings.Replace(realWorkflow, "data.csv", "blocked.csv", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"validate", real}, {"run", real, "--run-dir", dir}, {"report", run}, {"compare", run}, {"verify", run}} {
+		t.Run(args[0], func(t *testing.T) {
+			t.Parallel()
+			x := open(t, place(t), 80, args...)
+			time.Sleep(time.Second)
+			x.press(t, ctrlC)
+			x.ends(t, exitInterrupted, nil)
+		})
+	}
+}
+
+// What nohup protects goes on when the terminal is closed.
+func TestNohup(t *testing.T) {
+	dir := place(t)
+	r := &stopped{Cmd: exec.Command("sh", "-c", `trap "" HUP; exec "$0" run long.toml --set time.cycles=400`, plumeBinary(t)), root: filepath.Join(dir, "runs")}
+	r.Dir = dir
+	r.start(t)
+	r.dir(t)
+	for range 2 {
+		if err := r.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code := r.wait(t); code != exitOK {
+		t.Errorf("exit code %d\n%s", code, r.stderr.String())
+	}
+}
+
+// A run does not need anybody to read what it says; the end of a list of runs does.
+func TestNobodyReads(t *testing.T) {
+	dir := place(t)
+	for _, test := range []struct {
+		command string
+		code    int
+	}{
+		{`{ "$0" run long.toml --set time.cycles=200; echo $? > code; } 2>&1 >run | true`, exitOK},
+		{`{ "$0" runs; echo $? > code; } 2>said | true`, exitBrokenPipe},
+	} {
+		c := exec.Command("sh", "-c", test.command, plumeBinary(t))
+		c.Dir = dir
+		if err := c.Run(); err != nil {
+			t.Fatal(err)
+		}
+		var code int
+		if text, err := os.ReadFile(filepath.Join(dir, "code")); err != nil {
+			t.Fatal(err)
+		} else if _, err := fmt.Sscan(string(text), &code); err != nil || code != test.code {
+			t.Errorf("%s: exit code %d, want %d, %v", test.command, code, test.code, err)
+		}
+	}
+	if said, err := os.ReadFile(filepath.Join(dir, "said")); err != nil || len(said) > 0 && !bytes.Contains(said, []byte("Next:")) {
+		t.Errorf("it said %q, %v", said, err)
+	}
+}
+
+// Time in which a run was suspended is not time that it took.
+func TestSuspendedTime(t *testing.T) {
+	start := time.Now()
+	x := open(t, place(t), 80, "run", "long.toml", "--in-process", "--set", "time.cycles=500")
+	x.await(t, 0, `trials.*/s`)
+	if err := x.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	const pause = 4 * time.Second
+	time.Sleep(pause)
+	if err := x.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	x.ends(t, exitOK, nil)
+	<-x.left
+	last := regexp.MustCompile(`2/2 trials \[=*\] ([0-9.]+m?s)`).FindStringSubmatch(x.since(0))
+	if last == nil {
+		t.Fatalf("got\n%s", x.end())
+	}
+	took, err := time.ParseDuration(last[1])
+	if most := time.Since(start) - pause + time.Second; err != nil || took > most {
+		t.Errorf("it says that it took %v, but it was not there for %v of %v", took, pause, most)
+	}
+}
+
+// A person presses Ctrl-Z in a shell, and goes on.
+func TestTerminalJobControl(t *testing.T) {
+	shell, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("NOT TESTED: there is no bash")
+	}
+	dir := place(t)
+	x := &terminal{Cmd: exec.Command(shell, "--norc", "-i"), dir: dir, tmp: dir, left: make(chan struct{})}
+	x.Dir, x.Env = dir, append(os.Environ(), "TERM=xterm-256color", "PS1=ready> ")
+	if x.person, err = pty.StartWithSize(x.Cmd, &pty.Winsize{Rows: 24, Cols: 80}); err != nil {
+		t.Fatal(err)
+	}
+	go x.read()
+	t.Cleanup(func() { _ = x.Process.Kill(); _ = x.person.Close(); _ = x.Wait() })
+	x.await(t, 0, "ready> ")
+	x.press(t, plumeBinary(t)+" run long.toml --set model.timeout=1s; echo code $?\n")
+	x.await(t, 0, `trials.*/s`)
+	n := x.size()
+	x.press(t, ctrlZ)
+	x.await(t, n, "Stopped[^>]*ready> ")
+	time.Sleep(3 * time.Second) // longer than a call may take
+	n = x.size()
+	x.press(t, "fg\n")
+	x.await(t, n, `(\r.*trials.*/s.*K){3}`)
+	n = x.size()
+	x.press(t, ctrlC)
+	x.await(t, n, `2 stopped(.|\n)*Next:(.|\n)*ready> `)
+	if bytes.Contains(x.text, []byte("no answer within")) {
+		t.Errorf("got\n%s", x.end())
+	}
+}
+
+// TestTerminalUnderLoad runs again and again on a terminal while every processor is busy.
+// PLUME_TERMINAL_RUNS is how often.
+func TestTerminalUnderLoad(t *testing.T) {
+	runs := 10
+	if n, err := strconv.Atoi(os.Getenv("PLUME_TERMINAL_RUNS")); err == nil {
+		runs = n
+	}
+	for range runtime.NumCPU() {
+		busy := exec.Command("sh", "-c", "while :; do :; done")
+		if err := busy.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = busy.Process.Kill(); _ = busy.Wait() })
+	}
+	quick, err := filepath.Abs("../../../workflows/lorenz63-quick.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := place(t)
+	hung := 0
+	for i := range runs {
+		args := []string{"run", quick, "--set", "time.cycles=200", fmt.Sprintf("--in-process=%t", i%2 == 0)}
+		x := open(t, dir, 80, args...)
+		select {
+		case <-x.exited:
+			if code := x.ProcessState.ExitCode(); code != exitOK {
+				t.Errorf("exit code %d\n%s", code, x.end())
+			}
+		case <-time.After(hangs):
+			hung++
+			t.Errorf("%v hangs:\n%s", args, x.end())
+			_ = x.Process.Kill()
+		}
+	}
+	t.Logf("%d of %d runs hung", hung, runs)
+}
