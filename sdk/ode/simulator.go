@@ -52,7 +52,7 @@ func NewSimulator(f Tendency, step float64, o Options) *Simulator {
 // Forecast answers r for a model: every row of r.Ensemble is integrated from
 // r.From to r.To, then noise is added. A row that is not finite afterwards is
 // listed as failed. The noise of member i of the experiment comes from
-// r.Seed.Member(i). Rows are dealt out to all cores; the answer does not depend
+// r.Seed.Member(i). Rows are distributed over all cores; the answer does not depend
 // on how. It stops with an error when ctx ends or the interval is not a whole
 // number of steps.
 func (s *Simulator) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {

@@ -207,13 +207,13 @@ func TestTooManyFailedMembersInARun(t *testing.T) {
 	}
 }
 
-// Members that depend on each other cannot be dealt out or dropped.
+// Members that depend on each other cannot be distributed or dropped.
 func TestCoupledMembersStayTogether(t *testing.T) {
 	t.Parallel()
 	file := faultyWorkflow(t, "on_failure = \"drop_member\"\nmax_failed = 1\nreplicas = 2")
 	code, _, said := plume(t, "plan", file, "--set", "model.plugin=coupled")
 	for _, want := range []string{
-		"error[E310]: the members of `faulty` cannot be dealt out to 2 processes",
+		"error[E310]: the members of `faulty` cannot be distributed over 2 processes",
 		"error[E310]: members of `faulty` cannot be dropped",
 		"= faulty computes members together (independent_members = false)",
 	} {

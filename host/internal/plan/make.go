@@ -137,7 +137,7 @@ func (m *maker) checkReplicas(manifest *sdk.Manifest, r Replication, path ...any
 	}
 	depend := manifest.Name + " computes members together (independent_members = false)"
 	if r.Replicas > 1 {
-		m.add(codeMembers, below(path, "replicas"), "the members of `%s` cannot be dealt out to %d processes", manifest.Name, r.Replicas).
+		m.add(codeMembers, below(path, "replicas"), "the members of `%s` cannot be distributed over %d processes", manifest.Name, r.Replicas).
 			WithLabel("must be 1").WithNote("%s", depend).WithHelp("remove replicas")
 	}
 	if r.MaxFailed > 0 {

@@ -29,7 +29,7 @@ var (
 )
 
 var replicas = key{name: "replicas", kind: integer, def: int64(1), min: one, max: mostReplicas,
-	doc: "processes of the plugin among which members are dealt out; results do not depend on it"}
+	doc: "processes of the plugin over which members are distributed; results do not depend on it"}
 
 // observationKeys are the keys of one stream of observations.
 var observationKeys = component("observation operator", `"NAME"`, retry, replicas,

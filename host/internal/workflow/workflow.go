@@ -95,7 +95,7 @@ type Component struct {
 // Model is the model that makes the forecasts.
 type Model struct {
 	Component
-	Replicas  int                 `toml:"replicas"`            // processes members are dealt out to
+	Replicas  int                 `toml:"replicas"`            // processes over which members are distributed
 	MaxFailed int                 `toml:"max_failed,omitzero"` // members a trial may lose; 0 unless OnFailure is drop_member
 	Dir       string              `toml:"dir,omitempty"`       // absolute: where relative paths among Params start
 	Noise     *Noise              `toml:"noise"`               // nil: none but the model's own
