@@ -59,7 +59,12 @@ func withInterrupts(parent context.Context, stop *experiment.Stop, stderr io.Wri
 		select {
 		case <-ended:
 		case <-time.After(endTime):
+			said := tell(stderr, "\nerror: %v\n", interruptError{s})
 			launch.KillAll()
+			select {
+			case <-said:
+			case <-time.After(endTime / 4):
+			}
 			os.Exit(interruptError{s}.code())
 		}
 	}()
@@ -80,11 +85,22 @@ func decisive(signals <-chan os.Signal, stop *experiment.Stop, stderr io.Writer)
 		return first, ok
 	}
 	stop.Ask(interruptError{first})
-	go fmt.Fprintf(stderr, "\n%v: finishing the cycle and closing files; once more to stop at once\n", first) // may wait for the terminal
+	tell(stderr, "\n%v: finishing the cycle and closing files; once more to stop at once\n", first)
 	for s := range signals {
 		if s != syscall.SIGHUP {
 			return s, true
 		}
 	}
 	return nil, false
+}
+
+// tell writes to w, which may be a terminal that takes no text; nobody has to wait for it.
+// What it returns is closed afterwards.
+func tell(w io.Writer, format string, args ...any) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fmt.Fprintf(w, format, args...)
+	}()
+	return done
 }

@@ -280,6 +280,9 @@ func interruptedTwice(t *testing.T, d *drawing, x *terminal) {
 		_, _ = x.person.WriteString(ctrlC) // it may have ended
 	}
 	x.ends(t, exitInterrupted, children)
+	if text := x.end(); !strings.Contains(text, "stopped by interrupt") {
+		t.Errorf("it says %q", text)
+	}
 	t.Logf("%v after the second one", time.Since(start))
 }
 
@@ -387,6 +390,9 @@ func TestInterruptBlocked(t *testing.T) {
 			time.Sleep(time.Second)
 			x.press(t, ctrlC)
 			x.ends(t, exitInterrupted, nil)
+			if text := x.end(); !strings.Contains(text, "stopped by interrupt") {
+				t.Errorf("it says %q", text)
+			}
 		})
 	}
 }
