@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -49,7 +51,24 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		err = cause
 	}
 	app.report(err)
+	app.sayNext(programName(os.Args[0]))
 	return exitCode(err)
+}
+
+// programName returns what to call this program, which was called so: its name alone where
+// the shell finds it by that.
+func programName(called string) string {
+	name := filepath.Base(called)
+	found, err := exec.LookPath(name)
+	if err != nil {
+		return called
+	}
+	of, err := os.Stat(found)
+	self, err2 := os.Stat(called)
+	if called == name || err == nil && err2 == nil && os.SameFile(of, self) {
+		return name
+	}
+	return called
 }
 
 // app is what the commands share.
@@ -57,12 +76,14 @@ type app struct {
 	stdout, stderr io.Writer
 	quiet, json    bool
 	stop           *experiment.Stop // that a signal asks for
+	following      []string         // commands that may come next
 }
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:                        "plume",
 		Short:                      "Data assimilation experiments with plugins",
+		Version:                    versionText(),
 		Long:                       about,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
@@ -73,6 +94,7 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
+	root.SetVersionTemplate(versionLine())
 	root.SetUsageTemplate(root.UsageTemplate() + exitCodes)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%v; see %s --help", err, c.CommandPath())
@@ -164,13 +186,22 @@ func (a *app) say(format string, args ...any) {
 // plain matches what a shell takes as one word, as it is.
 var plain = regexp.MustCompile(`^[\pL\pN@%+=:,./_-]+$`)
 
-// next says which commands may come next: pairs of a command and what it takes.
-func (a *app) next(pairs ...string) {
-	text := "\nNext:"
-	for i := 0; i < len(pairs); i += 2 {
-		text += "\n  plume " + pairs[i] + " " + word(pairs[i+1])
+// next remembers a command that may come next, which is said when all else has been.
+func (a *app) next(command string, args ...string) {
+	for _, arg := range args {
+		command += " " + word(arg)
 	}
-	a.say("%s", text)
+	a.following = append(a.following, command)
+}
+
+func (a *app) sayNext(program string) {
+	if len(a.following) == 0 {
+		return
+	}
+	a.say("\nNext:")
+	for _, command := range a.following {
+		a.say("  %s %s", word(program), command)
+	}
 }
 
 // word quotes what a shell would not take as one word.

@@ -43,7 +43,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			if stage != archive.Forecast && stage != archive.Analysis {
+			if stage != "" && stage != archive.Forecast && stage != archive.Analysis {
 				return usage("--stage: got %q, want %s or %s", stage, archive.Forecast, archive.Analysis)
 			}
 			printTable := comparisonFormats[format]
@@ -61,6 +61,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 					return err
 				}
 				runs = append(runs, r)
+				metric, stage = r.metric, r.stage // of the first run
 			}
 			table, err := compareScores(runs, against)
 			if err != nil {
@@ -79,8 +80,8 @@ RUN is a path, @last, or the beginning of a run's name.`,
 	}
 	c.ValidArgsFunction = completeRuns(&root)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
-	c.Flags().StringVar(&metric, "metric", "rmse", "the score: "+strings.Join(score.Losses(), ", ")+", or any other in metrics.arrow, without wins")
-	c.Flags().StringVar(&stage, "stage", archive.Analysis, "of the cycle: forecast or analysis")
+	c.Flags().StringVar(&metric, "metric", "", "the score: "+strings.Join(score.Losses(), ", ")+", or any other in metrics.arrow, without wins; the first of the run's when left out")
+	c.Flags().StringVar(&stage, "stage", "", "of the cycle: forecast or analysis; that of which plume run shows the score when left out")
 	c.Flags().StringVar(&against, "against", "", "label of the filter that others are compared with")
 	c.Flags().StringVar(&format, "format", "text", "text, markdown, latex, csv or json")
 	completeFlag(c, "metric", completeMetrics(&root))

@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
+	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/score"
 )
 
@@ -48,15 +48,12 @@ func (c *comparison) cells() [][]string {
 
 // settingText is the values of the axes by the ends of their keys.
 func (r *comparedRow) settingText() string {
-	var parts []string
-	for _, axis := range slices.Sorted(maps.Keys(r.setting)) {
-		if axis == "ensemble.size" { // members says so
-			continue
-		}
-		name := strings.TrimPrefix(axis, "filter."+r.filter+".")
-		parts = append(parts, strings.ReplaceAll(name, "params.", "")+"="+r.setting[axis])
+	axes := slices.Sorted(maps.Keys(r.setting))
+	values := make([]string, len(axes))
+	for k, axis := range axes {
+		values[k] = r.setting[axis]
 	}
-	return strings.Join(parts, " ")
+	return settingText(r.filter, axes, values)
 }
 
 // meanText never hides how many trials a mean leaves out.
@@ -90,11 +87,18 @@ func withError(verb string, m score.Mean) string {
 }
 
 func printText(w io.Writer, c *comparison) error {
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, line := range c.cells() {
-		fmt.Fprintln(out, strings.Join(line, "\t"))
+	lines := c.cells()
+	columns := make([]column, len(lines[0]))
+	for k, head := range lines[0] {
+		columns[k] = column{head: head, fold: head == "setting"}
+		switch {
+		case head == "status" && !slices.ContainsFunc(lines[1:], func(line []string) bool { return line[k] != string(archive.OK) }):
+			columns[k].drop = 1
+		case head == "wins":
+			columns[k].drop = 2
+		}
 	}
-	return out.Flush()
+	return printTable(w, columns, lines[1:])
 }
 
 func printMarkdown(w io.Writer, c *comparison) error {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -63,7 +62,8 @@ func (a *app) initWorkflow(dir string) error {
 	if err != nil {
 		return usage("%v", err)
 	}
-	return a.started(files, "plume run "+word(files[0]))
+	a.next("run", files[0])
+	return a.started(files)
 }
 
 func (a *app) initPlugin(p scaffold.Plugin) error {
@@ -71,16 +71,16 @@ func (a *app) initPlugin(p scaffold.Plugin) error {
 	if err != nil {
 		return usage("%v", err)
 	}
-	return a.started(files, fmt.Sprintf("cd %s, and what %s says", p.Name, filepath.Join(p.Name, "README.md")))
+	defer a.say("next: cd %s, and what %s says", p.Name, filepath.Join(p.Name, "README.md"))
+	return a.started(files)
 }
 
-// started prints what was written, and says what to do next.
-func (a *app) started(files []string, next string) error {
+// started prints what was written.
+func (a *app) started(files []string) error {
 	for _, f := range files {
 		if err := a.printFile(f); err != nil {
 			return err
 		}
 	}
-	a.say("next: %s", next)
 	return nil
 }

@@ -4,15 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"runtime"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/tomltext"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 	"github.com/spf13/cobra"
@@ -39,7 +38,7 @@ estimate the time. It writes nothing.`,
 				err = closed
 			}
 			if err == nil {
-				a.next("run", s.path)
+				a.next("run", s.args()...)
 			}
 			return err
 		},
@@ -60,54 +59,82 @@ func (a *app) showPlan(ctx context.Context, x *experiment.Experiment) error {
 	if a.json {
 		return a.printJSON(e)
 	}
-	axes := x.Sweep.Axes
-	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	a.head(out, x)
-	fmt.Fprintf(out, "\ntrial\tfilter\tplugin\tmembers\t%stime\tstored\n", cell(axes...))
+	rows, err := planned(x)
+	if err != nil {
+		return err
+	}
+	if err := printTable(a.stdout, []column{{}, {fold: true}}, rows); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.stdout)
+	columns, rows := trialTable(e, x.Sweep.Axes, widthOf(a.stdout) > 0)
+	if err := printTable(a.stdout, columns, rows); err != nil {
+		return err
+	}
+	total := fmt.Sprintf("total: %s with one worker", roughly(e.Time()))
+	if workers := min(e.Trials, runtime.GOMAXPROCS(0)); workers > 1 {
+		total += fmt.Sprintf(", about %s with %d", roughly(e.Time()/time.Duration(workers)), workers)
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s; %s\n", total, size(e.Bytes))
+	return err
+}
+
+// trialTable returns a table of the trials of a plan, see [axisColumns] for short.
+func trialTable(e *experiment.Estimate, axes []string, short bool) ([]column, [][]string) {
+	columns := append([]column{{head: "trial"}, {head: "filter"}, {head: "plugin", drop: 1}, {head: "members", right: true}}, axisColumns(axes, short)...)
+	columns = append(columns, column{head: "time", right: true}, column{head: "stored", right: true})
+	row := func(number, filter, plugin, members string, values []string, c experiment.Cost) []string {
+		line := append([]string{number, filter, plugin, members}, axisCells(filter, axes, values, short)...)
+		return append(line, roughly(c.Time()), size(c.Bytes))
+	}
+	var rows [][]string
 	for _, t := range e.Rows[:min(len(e.Rows), shownTrials)] {
 		number := strconv.Itoa(t.Trial)
 		if t.Trial == 0 {
 			number = ""
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%s%s\t%s\n", number, t.Filter, t.Plugin, t.Members, cell(axisValues(axes, t.Axes)...), roughly(t.Time()), size(t.Bytes))
+		rows = append(rows, row(number, t.Filter, t.Plugin, strconv.Itoa(t.Members), axisValues(axes, t.Axes), t.Cost))
 	}
 	if more := len(e.Rows) - shownTrials; more > 0 {
-		fmt.Fprintf(out, "\t... and %d more\n", more)
+		rows = append(rows, []string{"", fmt.Sprintf("... and %d more", more)})
 	}
-	blank := strings.Repeat("\t", len(axes))
 	if e.Replicates > 1 {
-		fmt.Fprintf(out, "\teach replicate\t\t\t%s%s\t%s\n", blank, roughly(e.Each.Time()), size(e.Each.Bytes))
+		rows = append(rows, row("", "each replicate", "", "", make([]string, len(axes)), e.Each))
 	}
-	fmt.Fprintf(out, "\ttotal\t\t\t%s%s with one worker\t%s\n", blank, roughly(e.Time()), size(e.Bytes))
-	if workers := min(e.Trials, runtime.GOMAXPROCS(0)); workers > 1 {
-		fmt.Fprintf(out, "\t\t\t\t%sabout %s with %d\t\n", blank, roughly(e.Time()/time.Duration(workers)), workers)
-	}
-	return out.Flush()
+	return columns, rows
 }
 
-// head prints what all trials have in common.
-func (a *app) head(out io.Writer, x *experiment.Experiment) {
+// planned returns what all trials have in common, line by line.
+func planned(x *experiment.Experiment) (lines [][]string, err error) {
+	line := func(name, format string, args ...any) {
+		lines = append(lines, []string{name, fmt.Sprintf(format, args...)})
+	}
 	w, p := x.Workflow, x.Sweep.Scenarios[0].Plans[0]
-	fmt.Fprintf(out, "experiment\t%s, seed %d\n", w.Experiment.Name, w.Experiment.Seed)
-	fmt.Fprintf(out, "time\t%d cycles %s, burn-in %d%s\n", p.Clock.Cycles, intervalText(p.Clock), p.Clock.BurnIn, stepText(w))
-	fmt.Fprintf(out, "model\t%s: %s%s\n", w.Model.Plugin, layoutText(p.State), careText(&w.Model.Component, w.Model.Replicas, w.Model.MaxFailed))
+	line("experiment", "%s, seed %d", w.Experiment.Name, w.Experiment.Seed)
+	line("time", "%d cycles %s, burn-in %d%s", p.Clock.Cycles, intervalText(p.Clock), p.Clock.BurnIn, stepText(w))
+	line("model", "%s: %s%s", w.Model.Plugin, layoutText(p.State), careText(&w.Model.Component, w.Model.Replicas, w.Model.MaxFailed))
 	for i, o := range w.Observations {
-		fmt.Fprintf(out, "%s\t%s: %s, %s errors%s\n", cmp.Or(o.Label, "observations"), o.Plugin, layoutText(p.Streams[i].Operator.Space().Layout), o.Error.Dist, cadenceText(o)+careText(&o.Component, o.Replicas, 0))
+		line(cmp.Or(o.Label, "observations"), "%s: %s, %s errors%s", o.Plugin, layoutText(p.Streams[i].Operator.Space().Layout), o.Error.Dist, cadenceText(o)+careText(&o.Component, o.Replicas, 0))
 	}
 	if p.Record != nil {
-		fmt.Fprintf(out, "\t%s\n", p.Record.Summary())
+		line("", "%s", p.Record.Summary())
 	}
 	if p.Reference != nil {
-		fmt.Fprintf(out, "reference\t%s: %d members, %d kept\n", w.Reference.Plugin, p.Reference.Size, p.Keep)
+		line("reference", "%s: %d members, %d kept", w.Reference.Plugin, p.Reference.Size, p.Keep)
 	}
 	if w.Sweep == nil {
-		return
+		return lines, nil
 	}
 	trials, _ := x.Sweep.Size()
-	fmt.Fprintf(out, "sweep\t%s on %s of %s\n", plural(trials, "trial"), plural(len(x.Sweep.Scenarios), "truth"), plural(len(w.Replicates()), "replicate"))
+	line("sweep", "%s on %s of %s", plural(trials, "trial"), plural(len(x.Sweep.Scenarios), "truth"), plural(len(w.Replicates()), "replicate"))
 	for _, key := range x.Sweep.Axes {
-		fmt.Fprintf(out, "\t%s = %v\n", key, w.Sweep.Axes[key])
+		values, err := tomltext.Inline(w.Sweep.Axes[key])
+		if err != nil {
+			return nil, err
+		}
+		line("", "%s = %s", key, values)
 	}
+	return lines, nil
 }
 
 // careText says how often a plugin runs and what is done when it fails, where that is
@@ -124,15 +151,6 @@ func careText(c *workflow.Component, replicas, maxFailed int) string {
 		text += fmt.Sprintf(", up to %d retries and then %d members dropped", c.Retries, maxFailed)
 	}
 	return text
-}
-
-// cell returns values as cells of a table.
-func cell(values ...string) string {
-	var b strings.Builder
-	for _, v := range values {
-		b.WriteString(v + "\t")
-	}
-	return b.String()
 }
 
 // axisValues returns the values of a trial in the order of axes; empty where an axis

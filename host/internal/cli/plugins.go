@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/launch"
@@ -74,17 +73,17 @@ func (a *app) pluginsList() *cobra.Command {
 				return nil
 			}
 			var faults []error
-			out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+			var rows [][]string
 			for _, name := range names {
 				faults = append(faults, withPlugin(c.Context(), name, callTimeout, func(p *sdk.Plugin) error {
 					if a.json {
 						return a.printJSON(faceOf(p.Manifest))
 					}
-					_, err := fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", name, p.Manifest.Role, p.Manifest.Version, p.Manifest.Summary)
-					return err
+					rows = append(rows, []string{name, string(p.Manifest.Role), p.Manifest.Version, p.Manifest.Summary})
+					return nil
 				}))
 			}
-			return errors.Join(append(faults, out.Flush())...)
+			return errors.Join(append(faults, printTable(a.stdout, []column{{}, {}, {}, {fold: true}}, rows))...)
 		},
 	}
 }

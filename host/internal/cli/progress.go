@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/experiment"
-	"golang.org/x/term"
 )
 
 // progress shows how far a run is: trials and cycles that are done, the rate and
@@ -19,10 +18,10 @@ import (
 // the counters, and a terminal that takes no more text stops nothing but the bar.
 // It is safe for concurrent use.
 type progress struct {
-	w        io.Writer
-	terminal *os.File // nil: plain lines
-	quit     chan struct{}
-	drawn    chan struct{} // closed after the last drawing
+	w     io.Writer
+	bar   bool // else plain lines
+	quit  chan struct{}
+	drawn chan struct{} // closed after the last drawing
 
 	mu  sync.Mutex // never held across a call
 	now counters
@@ -46,10 +45,7 @@ const (
 
 // newProgress shows a run on w until End is called.
 func newProgress(w io.Writer, quiet bool, trials, cycles int) *progress {
-	p := &progress{w: w, quit: make(chan struct{}), drawn: make(chan struct{}), now: counters{trials: trials, cycles: cycles}}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-		p.terminal = f
-	}
+	p := &progress{w: w, bar: widthOf(w) > 0 && os.Getenv("TERM") != "dumb", quit: make(chan struct{}), drawn: make(chan struct{}), now: counters{trials: trials, cycles: cycles}}
 	if quiet {
 		close(p.drawn)
 	} else {
@@ -128,8 +124,8 @@ func (p *progress) draw() {
 		}
 		woken := time.Now()
 		switch c := p.counters(); {
-		case p.terminal != nil:
-			fmt.Fprintf(p.w, "\r%s\x1b[K", c.line(elapsed, columns(p.terminal)))
+		case p.bar:
+			fmt.Fprintf(p.w, "\r%s\x1b[K", c.line(elapsed, widthOf(p.w)))
 		case !more || elapsed-said >= plainEvery:
 			said = elapsed
 			fmt.Fprintf(p.w, "%s, %d/%d cycles, %s\n", c.trialsText(), c.done, c.cycles, c.rate(elapsed))
@@ -137,17 +133,9 @@ func (p *progress) draw() {
 		last = time.Now()
 		elapsed += last.Sub(woken) // the run went on while the terminal made this wait
 	}
-	if p.terminal != nil {
+	if p.bar {
 		fmt.Fprintln(p.w)
 	}
-}
-
-// columns returns the width of a terminal.
-func columns(terminal *os.File) int {
-	if width, _, err := term.GetSize(int(terminal.Fd())); err == nil && width > 0 {
-		return width
-	}
-	return 80
 }
 
 // line returns the counters as one line that is shorter than width, with a bar where

@@ -77,6 +77,7 @@ func (a *app) nothingLeft(dir string, info *archive.Info) (_ bool, err error) {
 		return true, err
 	}
 	a.say("%s is complete", dir)
-	a.next("report", dir, "compare", dir)
+	a.next("report", dir)
+	a.next("compare", dir)
 	return true, a.printRun(dir, info.Status, nil)
 }

@@ -48,12 +48,21 @@ func (a *app) conclude(r *experiment.Result, err error) error {
 		return err
 	}
 	a.show(r)
-	if err == nil {
-		a.next("report", r.Dir, "compare", r.Dir, "verify", r.Dir)
-	}
 	counts := map[archive.Status]int{}
 	for _, t := range r.Trials {
 		counts[t.Status]++
+	}
+	if r.Resumable {
+		a.next("resume", r.Dir)
+	}
+	if len(r.Metrics) > 0 {
+		a.next("report", r.Dir)
+	}
+	if counts[archive.OK]+counts[archive.Diverged] > 0 {
+		a.next("compare", r.Dir)
+	}
+	if err == nil {
+		a.next("verify", r.Dir)
 	}
 	return errors.Join(err, a.printRun(r.Dir, r.Status, counts))
 }
@@ -99,7 +108,8 @@ first layer that has any are shown, with their place and a remedy.`,
 				}
 			}
 			a.say("%s is valid", s.path)
-			a.next("plan", s.path, "run", s.path)
+			a.next("plan", s.args()...)
+			a.next("run", s.args()...)
 			if a.json {
 				return a.printJSON(struct {
 					Workflow string `json:"workflow"`

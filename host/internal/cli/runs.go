@@ -1,32 +1,53 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
-	"text/tabwriter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/score"
 	"github.com/spf13/cobra"
 )
 
 func (a *app) runs() *cobra.Command {
-	var root string
+	var root, name, status string
 	c := &cobra.Command{
 		Use:   "runs",
 		Short: "List runs",
-		Long: `Runs lists the runs below a directory, oldest first: what they are called, how they
-ended, when they began and how large they are. Stopped means that the program was killed;
-such a run, and one that was interrupted, can be resumed.`,
+		Long: `Runs lists the runs below a directory, newest first: what they are called, how they
+ended, when they began, the first score of the filter that is best in it, and how large
+they are. Each is in the folder DIRECTORY/NAME/RUN. Stopped means that the program was
+killed; such a run, and one that was interrupted, can be resumed.`,
 		Example: `  plume runs
+  plume runs --name lorenz63 --status ok
   plume runs --run-dir results --json`,
 		Args: exactly(0, "no arguments"),
-		RunE: func(*cobra.Command, []string) error { return a.listRuns(root) },
+		RunE: func(*cobra.Command, []string) error {
+			if status != "" && !slices.Contains(runStatuses, status) {
+				return usage("--status: got %q, want one of %s", status, strings.Join(runStatuses, ", "))
+			}
+			return a.listRuns(root, func(r *archive.Info) bool {
+				return strings.Contains(r.Name, name) && (status == "" || status == string(r.Status))
+			})
+		},
 	}
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
+	c.Flags().StringVar(&name, "name", "", "only runs of experiments whose names contain this")
+	c.Flags().StringVar(&status, "status", "", "only runs that are "+strings.Join(runStatuses, ", "))
+	completeFlag(c, "status", words(runStatuses...))
 	return c
+}
+
+// runStatuses are what a run may be.
+var runStatuses = []string{
+	string(archive.Running), string(archive.OK), string(archive.SomeFailed), string(archive.Failed), string(archive.Interrupted), string(archive.Stopped),
 }
 
 // runLine is a run in the list of runs.
@@ -37,12 +58,21 @@ type runLine struct {
 	Started time.Time `json:"started"`
 	Bytes   int64     `json:"bytes"`
 	Dir     string    `json:"dir"`
+	Score   *runScore `json:"score,omitempty"`
 }
 
-func (a *app) listRuns(root string) error {
+// runScore is a score of one filter in a run, the mean over replicates.
+type runScore struct {
+	Metric string  `json:"metric"`
+	Value  float64 `json:"value"`
+	Filter string  `json:"filter"`
+}
+
+func (a *app) listRuns(root string, wanted func(*archive.Info) bool) error {
 	dirs := archive.List(root)
-	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	resumable := ""
+	slices.Reverse(dirs)
+	var rows [][]string
+	newest, resumable := "", ""
 	var unread error // what is wrong with one run hides no other
 	for _, dir := range dirs {
 		info, err := archive.ReadStatus(dir)
@@ -50,31 +80,66 @@ func (a *app) listRuns(root string) error {
 			unread = errors.Join(unread, err)
 			continue
 		}
-		line := runLine{filepath.Base(dir), info.Name, string(info.Status), info.Started, bytesBelow(dir), dir}
-		if info.Status == archive.Stopped || info.Resumable {
-			resumable = dir
+		if !wanted(info) {
+			continue
 		}
+		newest = cmp.Or(newest, dir)
+		if info.Status == archive.Stopped || info.Resumable {
+			resumable = cmp.Or(resumable, dir)
+		}
+		line := runLine{filepath.Base(dir), info.Name, string(info.Status), info.Started, bytesBelow(dir), dir, firstScore(dir)}
 		if a.json {
 			if err := a.printJSON(line); err != nil {
 				return err
 			}
 			continue
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", line.ID, line.Name, line.Status, line.Started.Format(time.DateTime), size(line.Bytes))
+		rows = append(rows, []string{line.ID, line.Name, line.Status, line.Started.Format(time.DateTime), line.Score.String(), size(line.Bytes)})
 	}
-	if err := out.Flush(); err != nil {
-		return err
+	columns := []column{{head: "run"}, {head: "name"}, {head: "status"}, {head: "started", drop: 1}, {head: "score"}, {head: "size", right: true, drop: 2}}
+	if len(rows) > 0 {
+		if err := printTable(a.stdout, columns, rows); err != nil {
+			return err
+		}
 	}
 	switch {
-	case len(dirs) == 0:
+	case newest == "":
 		a.say("there are no runs below %s", root)
 		a.next("run", "WORKFLOW")
 	case resumable != "":
 		a.next("resume", resumable)
 	default:
-		a.next("report", dirs[len(dirs)-1])
+		a.next("report", newest)
 	}
 	return unread
+}
+
+// firstScore returns the first score of a run for the filter in which it is best; nil:
+// there is none, or it cannot be read.
+func firstScore(dir string) *runScore {
+	r, err := readScored(dir, "", "")
+	if err != nil || len(r.groups) == 0 {
+		return nil
+	}
+	best := r.groups[0]
+	for _, g := range r.groups[1:] {
+		if score.IsLoss(r.metric) && g.better(best) {
+			best = g
+		}
+	}
+	ok := best.ok()
+	value := score.IndependentMean(valuesOf(ok)).Value
+	if len(ok) == 0 || math.IsNaN(value) || math.IsInf(value, 0) {
+		return nil
+	}
+	return &runScore{r.metric, value, best.filter}
+}
+
+func (s *runScore) String() string {
+	if s == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %.4g %s", s.Metric, s.Value, s.Filter)
 }
 
 // bytesBelow returns the size of all files below dir; what cannot be read counts

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -54,6 +55,8 @@ func (g *group) ok() []scoredTrial {
 	return slices.DeleteFunc(slices.Clone(g.trials), func(t scoredTrial) bool { return t.status != string(archive.OK) || t.mean.Count == 0 })
 }
 
+// readScored reads a score of a run that has ended. An empty metric is the first that the run
+// shows, and an empty stage that of which it shows the metric.
 func readScored(dir, metric, stage string) (*scored, error) {
 	info, err := archive.ReadStatus(dir)
 	if err != nil {
@@ -74,7 +77,7 @@ func readScored(dir, metric, stage string) (*scored, error) {
 	if !w.Runs(r.baseline) {
 		r.baseline = ""
 	}
-	means, baselines, err := r.readMetrics()
+	means, baselines, err := r.readMetrics(w.Verify.Metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +90,9 @@ type scoredBaseline struct {
 	scoredTrial
 }
 
-// readMetrics returns the time means by trial, and those of baselines.
-func (r *scored) readMetrics() (map[int32]score.Mean, []scoredBaseline, error) {
+// readMetrics returns the time means by trial, and those of baselines. chosen are the
+// scores that the workflow names.
+func (r *scored) readMetrics(chosen []string) (map[int32]score.Mean, []scoredBaseline, error) {
 	t, err := table.Read(filepath.Join(r.dir, "metrics.arrow"))
 	if err != nil {
 		return nil, nil, err
@@ -105,6 +109,16 @@ func (r *scored) readMetrics() (map[int32]score.Mean, []scoredBaseline, error) {
 	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || !ok7 || !ok8 || !ok9 {
 		return nil, nil, fmt.Errorf("%s: metrics.arrow does not have the columns of this version", r.dir)
 	}
+	if r.metric == "" {
+		var all []archive.Metric
+		for i := range t.Rows {
+			all = append(all, archive.Metric{Metric: metric[i], Stage: stage[i]})
+		}
+		if shown := shownMetrics(chosen, all); len(shown) > 0 {
+			r.metric = shown[0]
+		}
+	}
+	r.stage = cmp.Or(r.stage, score.StageOf(r.metric))
 	var baselines []scoredBaseline
 	means, isTrial, known := map[int32]score.Mean{}, t.Valid[slices.Index(t.Names, "trial")], map[string]bool{}
 	for i := range t.Rows {

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/experiment"
@@ -23,26 +22,12 @@ func (a *app) show(r *experiment.Result) {
 	if a.quiet {
 		return
 	}
-	metrics := shownMetrics(r)
-	var b strings.Builder
-	out := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(out, "filter\tmembers\t%s", cell(withoutSeed(r.Axes)...))
-	for _, m := range metrics {
-		fmt.Fprintf(out, "%s\t± se\t", m)
-	}
-	fmt.Fprintln(out, "status\t")
 	rows := tableRows(r)
-	for _, row := range rows[:min(len(rows), shownRows)] {
-		fmt.Fprintf(out, "%s\t%s\t%s", row.filter, row.size, cell(row.axes...))
-		for _, m := range metrics {
-			fmt.Fprint(out, cell(row.mean(m)...))
-		}
-		fmt.Fprintf(out, "%s\t\n", row.statusText())
-	}
-	if out.Flush() != nil {
+	fmt.Fprintln(a.stderr)
+	columns, cells := scoreTable(withoutSeed(r.Axes), shownMetrics(r.Chosen, r.Metrics), rows[:min(len(rows), shownRows)], widthOf(a.stderr) > 0)
+	if printTable(a.stderr, columns, cells) != nil {
 		return
 	}
-	fmt.Fprintf(a.stderr, "\n%s", b.String())
 	if r.Observed != "" {
 		a.say("observations: %s", r.Observed)
 	}
@@ -52,22 +37,84 @@ func (a *app) show(r *experiment.Result) {
 	if more := len(rows) - shownRows; more > 0 {
 		fmt.Fprintf(a.stderr, "... and %s more; all are in metrics.arrow\n", plural(more, "row"))
 	}
-	if r.Resumable {
-		a.next("resume", r.Dir)
-	}
 }
 
-// shownMetrics returns the scores to show: those the workflow has chosen, or the usual
-// ones and the errors of parameters that are estimated.
-func shownMetrics(r *experiment.Result) []string {
-	names := append([]string{"rmse"}, r.Chosen...)
-	if len(r.Chosen) == 0 {
-		if slices.ContainsFunc(r.Metrics, func(m archive.Metric) bool { return m.Metric == "innovation_rms" }) { // there is no truth
+// scoreTable returns the columns of a table of scores and its cells. It is to be short on
+// a terminal; otherwise every axis has a column with its key.
+func scoreTable(axes, metrics []string, rows []*tableRow, short bool) ([]column, [][]string) {
+	columns := append([]column{{head: "filter"}, {head: "members", right: true}}, axisColumns(axes, short)...)
+	for k, m := range metrics {
+		drop := len(metrics) - k // the last ones first
+		if k == 0 {
+			drop = 0
+		}
+		columns = append(columns, column{head: m, right: true, drop: drop}, column{head: "± se", right: true, drop: drop})
+	}
+	columns = append(columns, column{head: "status"})
+	var cells [][]string
+	for _, row := range rows {
+		line := append([]string{row.filter, row.size}, axisCells(row.filter, axes, row.axes, short)...)
+		for _, m := range metrics {
+			line = append(line, row.mean(m)...)
+		}
+		cells = append(cells, append(line, row.statusText()))
+	}
+	return columns, cells
+}
+
+// axisColumns returns the columns for the values of axes: one for each, or a short one for
+// all of them.
+func axisColumns(axes []string, short bool) []column {
+	if short {
+		return []column{{head: settingHead(axes), fold: true}}
+	}
+	columns := make([]column, len(axes))
+	for k, axis := range axes {
+		columns[k] = column{head: axis}
+	}
+	return columns
+}
+
+// axisCells returns the cells in the columns of [axisColumns] for a filter.
+func axisCells(filter string, axes, values []string, short bool) []string {
+	if short {
+		return []string{settingText(filter, axes, values)}
+	}
+	return values
+}
+
+// settingHead is the head of a column of [settingText].
+func settingHead(axes []string) string {
+	if len(axes) == 0 || len(axes) == 1 && axes[0] == "ensemble.size" {
+		return ""
+	}
+	return "setting"
+}
+
+// settingText returns what differs in a sweep, for a filter: the values of axes after the
+// ends of their keys. The number of members has a column of its own.
+func settingText(filter string, axes, values []string) string {
+	var parts []string
+	for k, axis := range axes {
+		if axis != "ensemble.size" && values[k] != "" {
+			name := strings.TrimPrefix(axis, "filter."+filter+".")
+			parts = append(parts, strings.ReplaceAll(name, "params.", "")+"="+values[k])
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// shownMetrics returns which of the scores of a run to show: those the workflow has chosen,
+// or the usual ones and the errors of parameters that are estimated.
+func shownMetrics(chosen []string, metrics []archive.Metric) []string {
+	names := append([]string{"rmse"}, chosen...)
+	if len(chosen) == 0 {
+		if slices.ContainsFunc(metrics, func(m archive.Metric) bool { return m.Metric == "innovation_rms" }) { // there is no truth
 			names = []string{"held_out_rmse", "held_out_spread", "held_out_crps", "innovation_rms", "nis"}
 		} else {
 			names = append(names, "spread", "crps_fair", "weights_ess", "w2_reference")
 		}
-		for _, m := range r.Metrics {
+		for _, m := range metrics {
 			if strings.HasPrefix(m.Metric, "rmse_") && m.Metric != "rmse_total" {
 				names = append(names, m.Metric)
 			}
@@ -77,7 +124,7 @@ func shownMetrics(r *experiment.Result) []string {
 	return slices.DeleteFunc(names, func(name string) bool {
 		again := seen[name]
 		seen[name] = true
-		return again || !slices.ContainsFunc(r.Metrics, func(m archive.Metric) bool { return m.Metric == name && m.Stage == score.StageOf(name) })
+		return again || !slices.ContainsFunc(metrics, func(m archive.Metric) bool { return m.Metric == name && m.Stage == score.StageOf(name) })
 	})
 }
 

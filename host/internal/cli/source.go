@@ -39,6 +39,21 @@ func (s *source) flags(c *cobra.Command) {
 	completeFlag(c, "format", words("human", "json", "github"))
 }
 
+// args returns what names the source on a command line.
+func (s *source) args() []string {
+	args := []string{s.path}
+	if s.profile != "" {
+		args = append(args, "--profile", s.profile)
+	}
+	for _, set := range s.set {
+		args = append(args, "--set", set)
+	}
+	for _, sweep := range s.sweep {
+		args = append(args, "--sweep", sweep)
+	}
+	return args
+}
+
 // linkedFlag adds the flag of inProcess to c.
 func (s *source) linkedFlag(c *cobra.Command) {
 	c.Flags().BoolVar(&s.inProcess, "in-process", false, "run plugins that are built into plume in its own process: the same results sooner, but a plugin that dies takes plume with it")

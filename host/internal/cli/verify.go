@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/score"
@@ -156,17 +155,12 @@ func (a *app) showVerdict(v verdict) error {
 	if len(v.Expected) == 0 {
 		return nil
 	}
-	var b strings.Builder
-	out := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "filter\tmetric\texpected\tgot\t± se\t")
+	var rows [][]string
 	for _, e := range v.Expected {
-		fmt.Fprintf(out, "%s\t%s\t%.4g ± %.2g\t%s\t%s\t%s\n", e.Filter, e.Metric, e.Expected, e.Tolerance, digits("%.4g", e.Got), digits("%.2g", e.SE), e.Verdict)
+		rows = append(rows, []string{e.Filter, e.Metric, fmt.Sprintf("%.4g ± %.2g", e.Expected, e.Tolerance), digits("%.4g", e.Got), digits("%.2g", e.SE), e.Verdict})
 	}
-	if err := out.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintf(a.stderr, "\n%s", b.String())
-	return nil
+	fmt.Fprintln(a.stderr)
+	return printTable(a.stderr, []column{{head: "filter"}, {head: "metric"}, {head: "expected"}, {head: "got"}, {head: "± se"}, {fold: true}}, rows)
 }
 
 // digits formats a number that may be missing.

@@ -23,6 +23,10 @@ func versionText() string {
 	return "devel"
 }
 
+func versionLine() string {
+	return fmt.Sprintf("plume %s, protocol plume.v1, %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 func (a *app) version() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
@@ -38,7 +42,7 @@ func (a *app) version() *cobra.Command {
 					Go       string `json:"go"`
 				}{versionText(), "plume.v1", runtime.Version()})
 			}
-			_, err := fmt.Fprintf(a.stdout, "plume %s, protocol plume.v1, %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprint(a.stdout, versionLine())
 			return err
 		},
 	}

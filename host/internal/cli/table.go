@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// column is a column of a table for people, and what may happen to it where the table is
+// wider than the terminal.
+type column struct {
+	head  string
+	right bool // of numbers, which are never broken
+	drop  int  // columns are left out in this order, from 1, all of one number together; 0: never
+	fold  bool // long cells take several lines, before those of other columns do
+}
+
+const (
+	gap      = 2  // blanks between columns
+	narrowed = 12 // a column that is folded is not narrower
+)
+
+// printTable prints rows below the heads of their columns, or without heads where there
+// are none. On a terminal no line is longer than that is wide; columns that are left out
+// for it are named.
+func printTable(w io.Writer, columns []column, rows [][]string) error {
+	text, left := layOut(columns, rows, widthOf(w))
+	if len(left) > 0 {
+		text += fmt.Sprintf("(no room here for %s)\n", strings.Join(left, ", "))
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// widthOf returns how wide a terminal is; 0: w is none, and lines may have any length.
+func widthOf(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+		return width
+	}
+	return 80
+}
+
+// layOut returns the lines of a table that fits into width, and the heads of what is left
+// out for it; with width 0 anything fits.
+func layOut(columns []column, rows [][]string, width int) (text string, left []string) {
+	lines := rows
+	if slices.ContainsFunc(columns, func(c column) bool { return c.head != "" }) {
+		heads := make([]string, len(columns))
+		for k, c := range columns {
+			heads[k] = c.head
+		}
+		lines = append([][]string{heads}, rows...)
+	}
+	widths := make([]int, len(columns)) // 0: not there
+	for _, line := range lines {
+		for k, cell := range line {
+			widths[k] = max(widths[k], utf8.RuneCountInString(cell))
+		}
+	}
+	for width > 0 && total(widths) > width {
+		if k := nextToDrop(columns, widths); k >= 0 {
+			left = append(left, columns[k].head)
+			for other, c := range columns {
+				if c.drop == columns[k].drop {
+					widths[other] = 0
+				}
+			}
+		} else if k := nextToFold(columns, widths); k >= 0 {
+			widths[k]--
+		} else {
+			break
+		}
+	}
+	var b strings.Builder
+	for _, line := range lines {
+		writeRow(&b, columns, widths, line)
+	}
+	return b.String(), left
+}
+
+// total returns the length of lines whose columns have these widths.
+func total(widths []int) int {
+	sum := -gap
+	for _, n := range widths {
+		if n > 0 {
+			sum += n + gap
+		}
+	}
+	return sum
+}
+
+// nextToDrop returns the first column of those that go next; -1: all have to stay.
+func nextToDrop(columns []column, widths []int) int {
+	next := -1
+	for k, c := range columns {
+		if c.drop > 0 && widths[k] > 0 && (next < 0 || c.drop < columns[next].drop) {
+			next = k
+		}
+	}
+	return next
+}
+
+// nextToFold returns the widest column of those that fold, or else of those that are not
+// numbers; -1: all are as narrow as they may be.
+func nextToFold(columns []column, widths []int) int {
+	next := -1
+	for k, c := range columns {
+		if c.right || widths[k] <= narrowed {
+			continue
+		}
+		if next < 0 || c.fold && !columns[next].fold || c.fold == columns[next].fold && widths[k] > widths[next] {
+			next = k
+		}
+	}
+	return next
+}
+
+// writeRow writes the lines of a row.
+func writeRow(b *strings.Builder, columns []column, widths []int, row []string) {
+	for again := true; again; {
+		again = false
+		line := ""
+		rest := make([]string, len(row))
+		for k, cell := range row {
+			if widths[k] == 0 {
+				continue
+			}
+			cell, rest[k] = cut(cell, widths[k])
+			again = again || rest[k] != ""
+			if pad := strings.Repeat(" ", max(0, widths[k]-utf8.RuneCountInString(cell))); columns[k].right {
+				line += pad + cell
+			} else {
+				line += cell + pad
+			}
+			line += strings.Repeat(" ", gap)
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+		row = rest
+	}
+}
+
+// cut returns the beginning of text that fits into width, up to a blank where there is
+// one, and the rest.
+func cut(text string, width int) (first, rest string) {
+	letters := []rune(text)
+	if len(letters) <= width {
+		return text, ""
+	}
+	at := width
+	for k := width; k > 0; k-- {
+		if letters[k] == ' ' {
+			at = k
+			break
+		}
+	}
+	return strings.TrimRight(string(letters[:at]), " "), strings.TrimLeft(string(letters[at:]), " ")
+}
