@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,9 +20,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite what is generated")
 
-// law lists, for every room of the house, what its packages may import beside
+// law lists, for every room of the house, what its packages may import in addition to
 // the standard library and packages of the room itself. The first rule whose
-// room holds a package counts. Test files may import more; see testOnly.
+// room holds a package counts. Tests may import more. The rules of depguard in
+// .golangci.yml are made from it; see TestLintIsTheLaw.
 var law = []struct {
 	room  string // import path below the module; a trailing slash means everything below, * one element
 	allow []string
@@ -47,21 +49,38 @@ var law = []struct {
 
 	{"host/cmd/plume", []string{"host/internal/cli", "host/internal/launch", "sdk", "sdk/serve", "plugins/*"}},
 	{"host/internal/cli", []string{"host/internal/", "sdk", "sdk/", "github.com/spf13/cobra", "golang.org/x/"}},
-	{"host/internal/diag", nil},
+	{"host/internal/report", []string{"host/internal/compare", "host/internal/archive", "host/internal/score", "host/internal/diag", "sdk/wire/table",
+		"gonum.org/v1/plot", "gonum.org/v1/plot/", "codeberg.org/go-pdf/fpdf"}}, // decision 27
+	{"host/internal/compare", []string{"host/internal/archive", "host/internal/score"}},
+	{"host/internal/experiment", []string{"host/internal/archive", "host/internal/cycle", "host/internal/launch", "host/internal/plan", "host/internal/score",
+		"host/internal/observations", "host/internal/workflow", "host/internal/diag", "sdk", "sdk/ensemble", "gonum.org/v1/gonum/mat"}},
+	{"host/internal/archive", []string{"host/internal/plan", "host/internal/cycle", "host/internal/observations", "host/internal/score",
+		"sdk", "sdk/wire", "sdk/wire/table", "golang.org/x/sync/errgroup", "gonum.org/v1/gonum/"}},
+	{"host/internal/export", []string{"host/internal/archive", "sdk/wire/table"}},
+	{"host/internal/cycle", []string{"host/internal/plan", "host/internal/observations", "host/internal/score",
+		"sdk", "sdk/ensemble", "sdk/rng", "sdk/resample", "gonum.org/v1/gonum/mat"}},
+	{"host/internal/plan", []string{"host/internal/workflow", "host/internal/observations", "host/internal/tabular", "host/internal/diag",
+		"sdk", "sdk/rng", "sdk/wire/table", "gonum.org/v1/gonum/mat"}}, // members may start from a file; decision 21
+	{"host/internal/observations", []string{"host/internal/workflow", "host/internal/tabular", "host/internal/diag",
+		"sdk", "sdk/rng", "sdk/wire/rows", "gonum.org/v1/gonum/mat"}}, // decisions 23 and 24
+	{"host/internal/workflow", []string{"host/internal/tomltext", "host/internal/diag"}},
 	{"host/internal/tomltext", []string{"host/internal/diag", "github.com/BurntSushi/toml"}},
-	{"host/internal/workflow", []string{"host/internal/diag", "host/internal/tomltext"}},
-	{"host/internal/observations", []string{"host/internal/diag", "host/internal/workflow", "sdk", "sdk/rng", "sdk/wire/rows", "gonum.org/v1/gonum/mat"}},                        // decisions 23 and 24
-	{"host/internal/plan", []string{"host/internal/diag", "host/internal/workflow", "host/internal/observations", "sdk", "sdk/rng", "sdk/wire/table", "gonum.org/v1/gonum/mat"}}, // members may start from a file; decision 21
-	{"host/internal/launch", []string{"sdk", "sdk/rpc", "gonum.org/v1/gonum/mat", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc", "golang.org/x/sync/errgroup"}},
-	{"host/internal/launch/", []string{"sdk", "sdk/"}}, // plugins that misbehave, for its tests
-	{"host/internal/cycle", []string{"host/internal/plan", "host/internal/observations", "host/internal/score", "sdk", "sdk/ensemble", "sdk/rng", "sdk/resample", "gonum.org/v1/gonum/mat"}},
+	{"host/internal/tabular", []string{"host/internal/diag", "sdk/wire/rows", "golang.org/x/text/encoding/unicode"}},
+	{"host/internal/diag", nil},
+	{"host/internal/scaffold", nil},
 	{"host/internal/score", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}},
-	{"host/internal/archive", []string{"host/internal/plan", "host/internal/observations", "host/internal/cycle", "host/internal/score", "sdk", "sdk/wire", "sdk/wire/table", "golang.org/x/sync/errgroup", "gonum.org/v1/gonum/"}},
-	{"host/internal/experiment", []string{"host/internal/diag", "host/internal/archive", "host/internal/cycle", "host/internal/launch", "host/internal/plan", "host/internal/score", "host/internal/observations", "host/internal/workflow", "sdk", "sdk/ensemble", "gonum.org/v1/gonum/mat"}},
-	{"host/internal/export", []string{"sdk/wire/table"}},
-	{"host/internal/report", []string{"host/internal/archive", "host/internal/score", "sdk/wire/table", "gonum.org/v1/plot", "gonum.org/v1/plot/", "codeberg.org/go-pdf/fpdf"}}, // decision 27
+	{"host/internal/launch", []string{"sdk", "sdk/rpc", "gonum.org/v1/gonum/mat", "golang.org/x/sync/errgroup",
+		"github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc"}},
+	{"host/internal/launch/", []string{"sdk", "sdk/"}}, // plugins that misbehave, for its tests
 
 	{"bench/", []string{"sdk", "sdk/", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/", "gonum.org/v1/gonum/"}},
+}
+
+// without lists what of the standard library a room may not import: the cycle knows
+// neither files nor processes nor networks, and findings are texts.
+var without = map[string][]string{
+	"host/internal/cycle": {"os", "os/exec", "net", "net/http", "io/fs", "path/filepath"},
+	"host/internal/diag":  {"os", "os/exec", "net", "net/http", "io/fs"},
 }
 
 const module = "github.com/plume-da/plume"
@@ -76,14 +95,15 @@ func TestImportLaw(t *testing.T) {
 	}
 }
 
-// The law must be able to fail: a house that breaks it in four ways is found
-// to break it in four ways.
+// The law must be able to fail: a house that breaks it in five ways is found
+// to break it in five ways.
 func TestImportLawFindsViolations(t *testing.T) {
 	found, err := violations("testdata/crooked-house")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
+		module + "/host/internal/cycle imports os",
 		module + "/host/internal/plan imports " + module + "/sdk/nosy",
 		module + "/plugins/filter-idle imports " + module + "/plugins/model-greedy",
 		module + "/plugins/model-greedy imports " + module + "/host/internal/plan",
@@ -115,9 +135,11 @@ func violations(dir string) ([]string, error) {
 }
 
 func allowed(from, to string) bool {
-	first, _, _ := strings.Cut(to, "/")
-	if !strings.Contains(first, ".") || to == module+"/"+from {
-		return true // the standard library
+	switch {
+	case !external(to):
+		return !slices.Contains(without[from], to)
+	case to == module+"/"+from:
+		return true
 	}
 	for _, rule := range law {
 		if !matches(rule.room, from) {
@@ -130,12 +152,99 @@ func allowed(from, to string) bool {
 	return false
 }
 
+// external says whether a path is not one of the standard library.
+func external(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return strings.Contains(first, ".")
+}
+
 func matches(pattern, path string) bool {
 	if strings.HasSuffix(pattern, "/") {
 		return strings.HasPrefix(path, pattern)
 	}
 	ok, err := filepath.Match(pattern, path)
 	return ok && err == nil
+}
+
+// The rules of depguard are those of the law, so that editors show what breaks it.
+func TestLintIsTheLaw(t *testing.T) {
+	const path, begin, end = "../.golangci.yml", "      rules: # made from the law in host/layout_test.go\n", "    revive:\n"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok1 := strings.Cut(string(text), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok1 || !ok2 {
+		t.Fatalf("%s has no %s ... %s", path, strings.TrimSpace(begin), strings.TrimSpace(end))
+	}
+	want := before + begin + depguard() + end + after
+	if want == string(text) {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s: the rules of depguard are not those of the law; run go test ./host -run Law -update", path)
+	}
+	if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// depguard returns the law as rules of depguard, in YAML. Every rule that holds a file
+// counts there, so a rule leaves out what earlier ones hold.
+func depguard() string {
+	var b strings.Builder
+	for i, rule := range law {
+		files := []string{filesOf(rule.room)}
+		for _, earlier := range law[:i] {
+			if strings.HasSuffix(rule.room, "/") && strings.HasPrefix(earlier.room, rule.room) {
+				files = append(files, "!"+filesOf(earlier.room))
+			}
+		}
+		fmt.Fprintf(&b, "        %q:\n          list-mode: strict\n          files: [%s]\n          allow:\n            - $gostd\n",
+			rule.room, quoted(append(files, "!$test")))
+		for _, path := range rule.allow {
+			fmt.Fprintf(&b, "            - %s\n", prefixOf(path))
+		}
+		if denied := without[rule.room]; len(denied) > 0 {
+			b.WriteString("          deny:\n")
+			for _, path := range denied {
+				fmt.Fprintf(&b, "            - { pkg: %s, desc: the import law }\n", path)
+			}
+		}
+	}
+	return b.String()
+}
+
+// filesOf returns the pattern of the files of a room.
+func filesOf(room string) string {
+	if strings.HasSuffix(room, "/") {
+		return "**/" + room + "**/*.go"
+	}
+	return "**/" + room + "/*.go"
+}
+
+// prefixOf returns what depguard compares an import with: a prefix, or with a dollar
+// sign the whole.
+func prefixOf(path string) string {
+	if !external(path) {
+		path = module + "/" + path
+	}
+	if before, _, ok := strings.Cut(path, "*"); ok {
+		return before
+	}
+	if strings.HasSuffix(path, "/") {
+		return path
+	}
+	return path + "$"
+}
+
+func quoted(items []string) string {
+	out := make([]string, len(items))
+	for i, s := range items {
+		out[i] = strconv.Quote(s)
+	}
+	return strings.Join(out, ", ")
 }
 
 // pluginFolders returns the folders of the plugins: all of plugins/ but internal.

@@ -1,0 +1,4 @@
+// Package cycle reads files.
+package cycle
+
+import _ "os"
