@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// scratch is a directory for what tests build.
-var scratch string
+// scratch is a directory for what tests build, here the one of this package.
+var scratch, here string
 
 // suite gives this program the plugins of the one of buildPlume, which is built when a
 // test first needs it: many need none.
@@ -44,6 +44,9 @@ type suite struct{ m *testing.M }
 
 func (s suite) Run() int {
 	folders, err := filepath.Glob("../../../plugins/*/plugin.toml")
+	if err == nil {
+		here, err = os.Getwd()
+	}
 	if err == nil {
 		scratch, err = os.MkdirTemp("", "plume-cli-")
 	}
@@ -79,10 +82,13 @@ func builtin(names string, program func() (string, error)) {
 // buildPlume builds the real program, once, and returns its path.
 var buildPlume = sync.OnceValues(func() (string, error) { return goBuild(scratch, "../../cmd/plume") })
 
-// goBuild builds the command of a folder into dir and returns its path.
+// goBuild builds the command of a folder, which is relative to that of this package
+// wherever a test has gone, into dir and returns its path.
 func goBuild(dir, folder string) (string, error) {
 	program := filepath.Join(dir, filepath.Base(folder))
-	if out, err := exec.Command("go", "build", "-o", program, folder).CombinedOutput(); err != nil {
+	cmd := exec.Command("go", "build", "-o", program, folder)
+	cmd.Dir = here
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s: %w\n%s", folder, err, out)
 	}
 	return program, nil
