@@ -111,16 +111,20 @@ func (e *Experiment) program(name string) (*launch.Program, error) {
 }
 
 // pluginInfo identifies the plugins for a run's manifest.
-func (e *Experiment) pluginInfo() []archive.PluginInfo {
+func (e *Experiment) pluginInfo() ([]archive.PluginInfo, error) {
 	var list []archive.PluginInfo
 	for _, p := range e.plugins {
 		m := p.Manifest()
+		sum, err := p.Program().SHA256()
+		if err != nil {
+			return nil, err
+		}
 		list = append(list, archive.PluginInfo{
 			Name: m.Name, Version: m.Version, Program: filepath.Base(p.Program().Command[0]),
-			SHA256: p.Program().SHA256, Manifest: p.ManifestSHA256(),
+			SHA256: sum, Manifest: p.ManifestSHA256(),
 		})
 	}
-	return list
+	return list, nil
 }
 
 // keep says what of a trial of p is stored next to its scores.

@@ -32,7 +32,11 @@ func (e *engine) sameAs(info archive.Info, dir string) error {
 		return sdk.Errorf(sdk.KindPlugin, "plume", "is %s, but the run began with %s", now, info.Plume).
 			WithHint("resume with that version, or run the workflow again")
 	}
-	for _, p := range e.pluginInfo() {
+	plugins, err := e.pluginInfo()
+	if err != nil {
+		return err
+	}
+	for _, p := range plugins {
 		i := slices.IndexFunc(info.Plugins, func(was archive.PluginInfo) bool { return was.Name == p.Name })
 		if i < 0 {
 			return sdk.Errorf(sdk.KindPlugin, "plugin "+p.Name, "was no part of the run")

@@ -165,9 +165,13 @@ func (e *engine) create(root string, from Source) error {
 	if err != nil {
 		return err
 	}
+	plugins, err := e.pluginInfo()
+	if err != nil {
+		return err
+	}
 	e.run, err = archive.Create(root, archive.Info{
 		Name: e.Workflow.Experiment.Name, Seed: e.Workflow.Experiment.Seed, Source: from.Path, Profile: from.Profile, Set: from.Set, Sweep: from.Sweep,
-		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Plugins: e.pluginInfo(),
+		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Plugins: plugins,
 	}, given, resolved)
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/plume-da/plume/sdk"
 )
@@ -130,11 +131,11 @@ type Program struct {
 	Command []string // program and arguments; the program is an absolute path
 	Dir     string   // working directory; empty: the host's
 	TCP     bool     // it shall listen on TCP, with mutual TLS, for it may run on another machine
-	SHA256  string   // see Verify; lower-case hexadecimal
 
-	found  bool        // by its name, which its manifest must then bear
-	script bool        // of Python, run by the interpreter Command[0]
-	files  []string    // that SHA256 is taken of
+	found  bool     // by its name, which its manifest must then bear
+	script bool     // of Python, run by the interpreter Command[0]
+	files  []string // that SHA256 is taken of
+	sum    func() (string, error)
 	linked *sdk.Plugin // see InProcess; nil: it has a process of its own
 }
 
@@ -201,13 +202,16 @@ func Script(name, script, dir string) (*Program, error) {
 	return newProgram(&Program{Name: name, Command: []string{interpreter, script}, Dir: dir, script: true}, []string{script})
 }
 
-// newProgram returns p with the checksum of files.
+// newProgram returns p with the checksum that files have now.
 func newProgram(p *Program, files []string) (*Program, error) {
 	p.files = files
-	var err error
-	p.SHA256, err = p.checksum()
+	p.sum = sync.OnceValues(p.checksum)
+	_, err := p.sum()
 	return p, err
 }
+
+// SHA256 returns the checksum of p, see Verify, in lower-case hexadecimal.
+func (p *Program) SHA256() (string, error) { return p.sum() }
 
 // checksum returns the SHA-256 that the files of p have now.
 func (p *Program) checksum() (string, error) {
@@ -253,18 +257,23 @@ func addFile(w io.Writer, file string) error {
 // command names, one after another. An interpreter looked up on $PATH counts
 // only when the command names no file.
 func (p *Program) Verify(want string) error {
-	if strings.EqualFold(want, p.SHA256) {
-		return nil
+	sum, err := p.sum()
+	if err != nil || strings.EqualFold(want, sum) {
+		return err
 	}
-	return sdk.Errorf(sdk.KindPlugin, "plugin "+p.Name, "%s has SHA-256 %s, want %s", p.Command[0], p.SHA256, want).
+	return sdk.Errorf(sdk.KindPlugin, "plugin "+p.Name, "%s has SHA-256 %s, want %s", p.Command[0], sum, want).
 		WithHint("it is not the program that was recorded: restore that one, or record the new checksum")
 }
 
 // unchanged returns an error of kind plugin when the program is no longer the one
 // that was found.
 func (p *Program) unchanged() error {
+	was, err := p.sum()
+	if err != nil {
+		return err
+	}
 	now, err := p.checksum()
-	if err == nil && now != p.SHA256 {
+	if err == nil && now != was {
 		err = sdk.Errorf(sdk.KindPlugin, "plugin "+p.Name, "%s has changed since the run began, and cannot be started again", p.Command[0])
 	}
 	return err

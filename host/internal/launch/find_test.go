@@ -103,6 +103,15 @@ func checkError(t *testing.T, err error, kind sdk.Kind, wants ...string) {
 	}
 }
 
+func sumOfProgram(t *testing.T, p *Program) string {
+	t.Helper()
+	sum, err := p.SHA256()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
 func TestCommand(t *testing.T) {
 	dir := install(t, map[string]string{"bin/sim!": "sim", "lake.py": "print()", "plain": ""})
 	t.Setenv("PATH", filepath.Join(dir, "bin"))
@@ -127,8 +136,8 @@ func TestCommand(t *testing.T) {
 		if !slices.Equal(p.Command[1:], c.argv[1:]) {
 			t.Errorf("%v: arguments became %v", c.argv, p.Command[1:])
 		}
-		if want := sumOf(c.sum); p.SHA256 != want {
-			t.Errorf("%v: checksum %s, want %s", c.argv, p.SHA256, want)
+		if got, want := sumOfProgram(t, p), sumOf(c.sum); got != want {
+			t.Errorf("%v: checksum %s, want %s", c.argv, got, want)
 		}
 	}
 	for _, argv := range [][]string{nil, {""}, {"./none"}, {"none"}, {"./plain"}, {"./bin"}} {

@@ -21,12 +21,14 @@ var builtin struct {
 // this one, except in tests. Builtin is called once, before any plugin is looked for.
 func Builtin(plugins map[string]func() (*sdk.Plugin, error), program func() (string, error)) {
 	builtin.plugins = plugins
-	builtin.program = sync.OnceValues(func() (*Program, error) { // its checksum is taken once for all
+	builtin.program = sync.OnceValues(func() (*Program, error) {
 		file, err := program()
 		if err != nil {
 			return nil, sdk.Errorf(sdk.KindPlugin, "built-in plugins", "cannot find this program: %v", err)
 		}
-		return newProgram(&Program{found: true, Command: []string{file}}, []string{file})
+		p := &Program{Name: "plume", found: true, Command: []string{file}, files: []string{file}}
+		p.sum = sync.OnceValues(p.checksum) // of a large file: once for all plugins, and only for what records it
+		return p, nil
 	})
 }
 
