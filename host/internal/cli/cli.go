@@ -151,8 +151,9 @@ func (a *app) report(err error) {
 	if e.Stderr != "" {
 		fmt.Fprintf(a.stderr, "  last lines of its standard error:\n%s\n", indent(e.Stderr))
 	}
-	if e.Trace != "" {
-		fmt.Fprintf(a.stderr, "  trace:\n%s\n", indent(e.Trace))
+	trace, _ := strings.CutSuffix(strings.TrimRight(e.Trace, "\n"), "\n"+e.What) // has been said
+	if trace != "" {
+		fmt.Fprintf(a.stderr, "  trace:\n%s\n", indent(trace))
 	}
 }
 

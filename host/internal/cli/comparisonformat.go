@@ -21,12 +21,12 @@ var comparisonFormats = map[string]func(w io.Writer, c *comparison) error{
 	"text": printText, "markdown": printMarkdown, "latex": printLaTeX, "csv": printCSV, "json": printJSON,
 }
 
-// cells returns the lines of a table for people, its head first. Columns that say
-// nothing are left out.
-func (c *comparison) cells() [][]string {
+// cells returns the lines of a table for people, its head first, with short names of axes
+// or long ones. Columns that say nothing are left out.
+func (c *comparison) cells(short bool) [][]string {
 	lines := [][]string{{"run", "filter", "members", "setting", c.metric, "difference", "wins", "status"}}
 	for _, r := range c.rows {
-		line := []string{r.run, r.filter, "", r.settingText(), r.meanText(), "", "", r.status}
+		line := []string{r.run, r.filter, "", r.settingText(short), r.meanText(), "", "", r.status}
 		if r.size > 0 {
 			line[2] = fmt.Sprint(r.size)
 		}
@@ -47,13 +47,13 @@ func (c *comparison) cells() [][]string {
 }
 
 // settingText is the values of the axes by the ends of their keys.
-func (r *comparedRow) settingText() string {
+func (r *comparedRow) settingText(short bool) string {
 	axes := slices.Sorted(maps.Keys(r.setting))
 	values := make([]string, len(axes))
 	for k, axis := range axes {
 		values[k] = r.setting[axis]
 	}
-	return settingText(r.filter, axes, values)
+	return settingText(r.filter, axes, values, short)
 }
 
 // meanText never hides how many trials a mean leaves out.
@@ -87,7 +87,7 @@ func withError(verb string, m score.Mean) string {
 }
 
 func printText(w io.Writer, c *comparison) error {
-	lines := c.cells()
+	lines := c.cells(widthOf(w) > 0)
 	columns := make([]column, len(lines[0]))
 	for k, head := range lines[0] {
 		columns[k] = column{head: head, fold: head == "setting"}
@@ -103,7 +103,7 @@ func printText(w io.Writer, c *comparison) error {
 
 func printMarkdown(w io.Writer, c *comparison) error {
 	var err error
-	for i, line := range c.cells() {
+	for i, line := range c.cells(false) {
 		for k := range line {
 			line[k] = strings.ReplaceAll(line[k], "|", `\|`)
 		}
@@ -123,7 +123,7 @@ var latex = strings.NewReplacer(`\`, `\textbackslash{}`, "_", `\_`, "%", `\%`, "
 
 // printLaTeX prints a tabular with the rules of package booktabs.
 func printLaTeX(w io.Writer, c *comparison) error {
-	lines := c.cells()
+	lines := c.cells(false)
 	var b strings.Builder
 	fmt.Fprintf(&b, "\\begin{tabular}{%s}\n\\toprule\n", strings.Repeat("l", len(lines[0])))
 	for i, line := range lines {

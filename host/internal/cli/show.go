@@ -78,7 +78,7 @@ func axisColumns(axes []string, short bool) []column {
 // axisCells returns the cells in the columns of [axisColumns] for a filter.
 func axisCells(filter string, axes, values []string, short bool) []string {
 	if short {
-		return []string{settingText(filter, axes, values)}
+		return []string{settingText(filter, axes, values, true)}
 	}
 	return values
 }
@@ -92,14 +92,24 @@ func settingHead(axes []string) string {
 }
 
 // settingText returns what differs in a sweep, for a filter: the values of axes after the
-// ends of their keys. The number of members has a column of its own.
-func settingText(filter string, axes, values []string) string {
+// ends of their keys; where it is to be short, after the last two words or as many as tell
+// an axis from the others. The number of members has a column of its own.
+func settingText(filter string, axes, values []string, short bool) string {
 	var parts []string
 	for k, axis := range axes {
-		if axis != "ensemble.size" && values[k] != "" {
-			name := strings.TrimPrefix(axis, "filter."+filter+".")
-			parts = append(parts, strings.ReplaceAll(name, "params.", "")+"="+values[k])
+		if axis == "ensemble.size" || values[k] == "" {
+			continue
 		}
+		name := strings.ReplaceAll(strings.TrimPrefix(axis, "filter."+filter+"."), "params.", "")
+		words := strings.Split(name, ".")
+		for n := 2; short && n < len(words); n++ {
+			end := strings.Join(words[len(words)-n:], ".")
+			if !slices.ContainsFunc(axes, func(other string) bool { return other != axis && strings.HasSuffix(other, "."+end) }) {
+				name = end
+				break
+			}
+		}
+		parts = append(parts, name+"="+values[k])
 	}
 	return strings.Join(parts, " ")
 }

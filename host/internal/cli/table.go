@@ -68,7 +68,7 @@ func layOut(columns []column, rows [][]string, width int) (text string, left []s
 	}
 	for width > 0 && total(widths) > width {
 		if k := nextToDrop(columns, widths); k >= 0 {
-			left = append(left, columns[k].head)
+			left = append([]string{columns[k].head}, left...)
 			for other, c := range columns {
 				if c.drop == columns[k].drop {
 					widths[other] = 0
