@@ -59,11 +59,11 @@ var law = []struct {
 	{"host/internal/export", []string{"host/internal/archive", "sdk/wire/table"}},
 	{"host/internal/cycle", []string{"host/internal/plan", "host/internal/observations", "host/internal/score",
 		"sdk", "sdk/ensemble", "sdk/rng", "sdk/resample", "gonum.org/v1/gonum/mat"}},
-	{"host/internal/plan", []string{"host/internal/workflow", "host/internal/observations", "host/internal/tabular", "host/internal/diag",
+	{"host/internal/plan", []string{"host/internal/workflow", "host/internal/observations", "host/internal/tabular", "host/internal/score", "host/internal/diag",
 		"sdk", "sdk/rng", "sdk/wire/table", "gonum.org/v1/gonum/mat"}}, // members may start from a file; decision 21
 	{"host/internal/observations", []string{"host/internal/workflow", "host/internal/tabular", "host/internal/diag",
 		"sdk", "sdk/rng", "sdk/wire/rows", "gonum.org/v1/gonum/mat"}}, // decisions 23 and 24
-	{"host/internal/workflow", []string{"host/internal/tomltext", "host/internal/diag"}},
+	{"host/internal/workflow", []string{"host/internal/tomltext", "host/internal/score", "host/internal/diag"}},
 	{"host/internal/tomltext", []string{"host/internal/diag", "github.com/BurntSushi/toml"}},
 	{"host/internal/tabular", []string{"host/internal/diag", "sdk/wire/rows", "golang.org/x/text/encoding/unicode"}},
 	{"host/internal/diag", nil},

@@ -15,10 +15,11 @@ import (
 func (m *Manifest) CheckWhen(name string, params map[string]any) error {
 	p := m.Param(name)
 	if p == nil {
-		return nil // for Resolve to refuse, as all that is no value of its parameter
+		return nil // for Resolve to refuse
 	}
-	if v, err := p.Check(params[name]); err != nil || reflect.DeepEqual(v, p.Default) {
-		return nil
+	v, err := p.Check(params[name])
+	if err != nil || reflect.DeepEqual(v, p.Default) {
+		return nil //nolint:nilerr // what is no value of the parameter is for Resolve to refuse
 	}
 	for _, q := range m.Params {
 		choices, named := p.When[q.Name]

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/score"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/table"
 	"gonum.org/v1/gonum/mat"
@@ -70,16 +72,22 @@ func appendCycle(t testing.TB, trial *Trial, n, k int, shift float64) {
 	t.Helper()
 	v := float64(100*n + 10*k)
 	e := mat.NewDense(2, 4, []float64{v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6, v + 7 + shift})
-	w2 := 0.5
 	step := &cycle.Step{
 		Cycle: k, Time: times(k), Forecast: cycle.Ensemble{Members: e},
 		Analysis: cycle.Ensemble{Members: e, LogWeights: []float64{math.Log(0.25), math.Log(0.75)}}, Ancestors: []int{0, 0},
 		Metrics: map[string]float64{"b": 2, "a": 1},
 	}
-	err := trial.Append(step, []CycleRow{{Stage: Forecast, RMSE: v}, {Stage: Analysis, RMSE: v / 2, W2Reference: &w2}}, &Innovation{Values: []float64{v, math.NaN(), 2, 3}, NIS: 1.5, Expected: 2}, []Description{described(Forecast, v, nil), described(Analysis, v/2, []float64{v, 1, 2})})
+	err := trial.Append(step, []CycleRow{cycleRow(Forecast, map[string]float64{"rmse": v}), cycleRow(Analysis, map[string]float64{"rmse": v / 2, "w2_reference": 0.5})}, &score.Innovation{Values: []float64{v, math.NaN(), 2, 3}, NIS: 1.5, Expected: 2}, []Description{described(Forecast, v, nil), described(Analysis, v/2, []float64{v, 1, 2})})
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// cycleRow returns a row with those scores and the ones every ensemble has.
+func cycleRow(stage string, scores map[string]float64) CycleRow {
+	row := CycleRow{Stage: stage, Scores: map[string]float64{"spread": 1, "weights_ess": 2}}
+	maps.Copy(row.Scores, scores)
+	return row
 }
 
 // described describes level, and the first and second value of u.
@@ -342,12 +350,12 @@ func BenchmarkAppend40x40(b *testing.B) {
 	}
 	e := cycle.Ensemble{Members: mat.NewDense(40, 40, nil)}
 	step := &cycle.Step{Forecast: e, Analysis: e, Metrics: map[string]float64{"nis": 1}}
-	rows := []CycleRow{{Stage: Forecast}, {Stage: Analysis}}
+	rows := []CycleRow{cycleRow(Forecast, nil), cycleRow(Analysis, nil)}
 	var stages []Description
 	for _, stage := range []string{Forecast, Analysis} {
 		stages = append(stages, Description{stage, make([]float64, 40), make([]float64, 40), make([]float64, 40), make([]float64, 200)})
 	}
-	in := &Innovation{Values: make([]float64, 40)}
+	in := &score.Innovation{Values: make([]float64, 40)}
 	for b.Loop() {
 		step.Cycle++
 		if err := trial.Append(step, rows, in, stages); err != nil {

@@ -39,6 +39,7 @@ type Info struct {
 	Go        string            `json:"go"`
 	Workers   int               `json:"workers"`
 	InProcess bool              `json:"in_process,omitempty"` // plugins that are part of plume ran in its process
+	Notes     []string          `json:"notes,omitempty"`      // what to know of its scores
 	Status    Status            `json:"status"`
 	Error     string            `json:"error,omitempty"`
 	Resumable bool              `json:"resumable,omitempty"` // it has ended, but not all of its trials

@@ -6,17 +6,16 @@ import (
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/score"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
 // HeldOutRow is how well a value that was held out was predicted in one stage.
 type HeldOutRow struct {
-	Stage        string
-	Component    int
-	Value        float64
-	Mean, Spread float64
-	CRPSFair     *float64 // nil when the operator draws no errors
+	Stage     string
+	Component int
+	score.Prediction
 }
 
 // AppendHeldOut writes what became of the values of a cycle that are held out.

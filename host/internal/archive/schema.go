@@ -36,26 +36,12 @@ var (
 		{Name: "trial", Type: table.Int32, Nullable: true, About: "number of the trial; null for a baseline"},
 		replicateColumn, truthColumn,
 		{Name: "filter", Type: table.Text, About: "the filter's label, `climatology` or `persistence`"},
-		{Name: "metric", Type: table.Text, About: "name of a score, see below"},
+		{Name: "metric", Type: table.Text, About: "name of a score, see [Scores](#scores)"},
 		stageColumn,
 		{Name: "value", Type: table.Float64, About: "over the cycles after `burn_in`"},
 		{Name: "se", Type: table.Float64, About: "standard error, allowing for autocorrelation (AR(1)); NaN when not known, 0 when exact"},
 		{Name: "cycles", Type: table.Int32, About: "how many cycles it is taken over"},
 		{Name: "status", Type: table.Text, About: "of the trial"},
-	}
-
-	cyclesColumns = []table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn, stageColumn,
-		{Name: "rmse", Type: table.Float64, Nullable: true, About: "root mean square error of the mean over the state's values; null, as all scores that need the truth, when there is none"},
-		{Name: "bias", Type: table.Float64, Nullable: true, About: "mean error of the mean"},
-		{Name: "spread", Type: table.Float64, About: "root mean variance of the members, N - 1; weighted, 1 - Σw²"},
-		{Name: "crps", Type: table.Float64, Nullable: true, About: "continuous ranked probability score, mean over the state's values"},
-		{Name: "crps_fair", Type: table.Float64, Nullable: true, About: "the same, fair to small ensembles"},
-		{Name: "coverage_50", Type: table.Float64, Nullable: true, About: "share of truths in the central interval of members of level 0.5"},
-		{Name: "coverage_90", Type: table.Float64, Nullable: true, About: "the same for level 0.9"},
-		{Name: "weights_ess", Type: table.Float64, About: "effective sample size, 1 / Σw²"},
-		{Name: "energy_score_fair", Type: table.Float64, Nullable: true, About: "energy score of whole states, fair to small ensembles; null above 1000 members"},
-		{Name: "w2_reference", Type: table.Float64, Nullable: true, About: "2-Wasserstein distance to the reference's members, exact, of samples of 2000 where there are more; null without reference"},
-		{Name: "unique_ancestors", Type: table.Float64, Nullable: true, About: "how many forecast members have descendants; null when the filter moves its members"},
 	}
 
 	variablesColumns = slices.Concat([]table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn, stageColumn,
@@ -127,6 +113,16 @@ var (
 	)
 )
 
+// cyclesColumns returns the columns of cycles.arrow when those variables have scores of
+// their own.
+func cyclesColumns(scored []string) []table.Column {
+	columns := []table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn, stageColumn}
+	for _, s := range score.OfCycles(scored) {
+		columns = append(columns, table.Column{Name: s.Name, Type: table.Float64, Nullable: s.Needs != 0, About: s.About})
+	}
+	return columns
+}
+
 // packed says of columns that they are compressed; decision 12.
 func packed(columns ...table.Column) []table.Column {
 	for i := range columns {
@@ -149,7 +145,7 @@ type file struct {
 var files = []file{
 	{"trials.arrow", "one row per trial; a column for every axis of the sweep, named by its key, follows: int64, float64 or utf8, null where the axis does not concern the filter", trialsColumns, ""},
 	{"metrics.arrow", "one row per trial or baseline, stage and metric", metricsColumns, ""},
-	{"cycles.arrow", "one row per trial, cycle and stage", cyclesColumns, ""},
+	{"cycles.arrow", "one row per trial, cycle and stage, with the scores of cycles, see [Scores](#scores)", cyclesColumns([]string{"NAME"}), ""},
 	{"variables.arrow", "one row per trial, cycle, stage and value of the state: of a variable of up to `output.variables` values all of them, of a longer one so many at even distances", variablesColumns, ""},
 	{"innovations.arrow", "one row per trial and cycle: observation minus the mean prediction of the forecast; no rows when the operator predicts nothing", innovationsColumns, "observed"},
 	{"rank_histogram.arrow", "one row per trial, stage and rank", rankHistogramColumns, ""},
@@ -203,14 +199,40 @@ them as Parquet, CSV and netCDF.
 	for _, f := range files {
 		f.markdown(&b)
 	}
-	b.WriteString("\n## Metrics\n\nThe time mean of every score in `cycles.arrow`, under its name, and:\n\n| metric | |\n|---|---|\n")
+	b.WriteString(scores)
 	for _, s := range score.Catalogue() {
-		if s.Table != "cycles" {
-			fmt.Fprintf(&b, "| `%s` | %s |\n", s.Name, s.About)
+		less := ""
+		if s.Loss {
+			less = "less"
 		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", s.Name, s.About, s.Unit, s.Mean, less)
 	}
 	return b.String()
 }
+
+// scores is the text above the catalogue of scores.
+const scores = `
+## Scores
+
+Every score is described once, in host/internal/score/catalogue.go. Those whose number is a mean are scores of cycles: their values are in
+` + "`cycles.arrow`, `innovations.arrow` or `held_out.arrow`" + `, their means over the cycles after ` + "`burn_in`" + `, by trial and stage, in ` + "`metrics.arrow`" + `.
+Those of a whole series are in ` + "`metrics.arrow`" + ` alone. A score that needs the truth, a reference, values held out or the ancestors of members is
+null, or has no row, where there are none. Where less is better filters win and lose; all others describe, or are best near a value, as ` + "`spread_skill`" + ` and ` + "`nis`" + ` near 1.
+
+` + "`rmse_NAME` and `spread_NAME`" + ` are there for every parameter that is estimated, for every variable of a model whose variables have different units,
+and for every variable whose score a workflow names in ` + "`verify.metrics` or `[[expect.score]]`" + `. A variable whose name would make that of another score,
+` + "`total` of `rmse_total`, has `rmse_total_`" + `.
+
+A mean over values of different units means nothing. Of a model whose variables have different units, scores of the whole state are therefore of
+values divided by the standard deviation in time of the truth, one for each variable (the root of the mean of the variances of its values); their unit is then 1,
+and an rmse of 1 is that of a filter that knows no more than the climatology. A variable that stays constant is left out of them. Parameters that are estimated
+are in none. Without a truth there is nothing to divide by: ` + "`spread`" + ` is then over values as they are, and ` + "`spread_NAME`" + ` says more. Scores of values held
+out and ` + "`innovation_rms`" + ` are likewise of values divided by the standard deviation in time of what is assimilated of their variable, when the observed
+variables have different units. ` + "`notes` in `run.json`" + ` says so of a run.
+
+| score | | unit | number of a trial | better |
+|---|---|---|---|---|
+`
 
 func (f file) markdown(b *strings.Builder) {
 	fmt.Fprintf(b, "\n## %s\n\n%s%s.\n\n| column | type | |\n|---|---|---|\n", f.path, strings.ToUpper(f.about[:1]), f.about[1:])

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/score"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/table"
 	"gonum.org/v1/gonum/mat"
@@ -15,13 +16,14 @@ import (
 
 // Stages of a cycle that a run stores.
 const (
-	Forecast = "forecast"
-	Analysis = "analysis"
+	Forecast = score.Forecast
+	Analysis = score.Analysis
 )
 
-// Keep says what of a trial is stored beside its scores: which ensembles, and how
-// many values of each variable are described.
+// Keep says what of a trial is stored: which variables have scores of their own, which
+// ensembles, and how many values of each variable are described.
 type Keep struct {
+	Scored             []string
 	Forecast, Analysis bool
 	Variables          int
 	HeldOut, Rejected  bool // whether some observations are held out, or may be rejected
@@ -55,28 +57,11 @@ type timing struct {
 	forecast, observe, analyse []float64
 }
 
-// CycleRow is the scores of one stage of one cycle. A score that does not apply is
-// nil; those that need the truth are null when Truthless.
+// CycleRow is the scores of one stage of one cycle, by name. A score that does not apply
+// is not there.
 type CycleRow struct {
-	Stage           string
-	Truthless       bool
-	RMSE            float64
-	Bias            float64
-	Spread          float64
-	CRPS            float64
-	CRPSFair        float64
-	Coverage50      float64
-	Coverage90      float64
-	ESS             float64
-	EnergyScoreFair *float64
-	W2Reference     *float64
-	UniqueAncestors *float64
-}
-
-// Innovation is how the observations of a cycle differ from the forecast.
-type Innovation struct {
-	Values        []float64 // m values; NaN where there is no observation
-	NIS, Expected float64   // see package score
+	Stage  string
+	Scores map[string]float64
 }
 
 // RankHistogram is how often the truth had each rank among the members.
@@ -94,7 +79,7 @@ func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through 
 	t := &Trial{number: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, observed: observed, keep: keep, run: r}
 	o := &opener{run: r, through: through}
 	name := part(t.number)
-	t.cycles = o.open(true, cyclesColumns, "cycles", name)
+	t.cycles = o.open(true, cyclesColumns(keep.Scored), "cycles", name)
 	t.diagnostics = o.open(false, diagnosticsColumns, "diagnostics", name)
 	t.timings = o.open(false, timingsColumns, "timings", name)
 	t.descriptions = &descriptions{table: o.open(keep.Variables > 0, variablesColumns, "variables", name), values: Described(state, keep.Variables)}
@@ -162,11 +147,11 @@ func part(trial int32) string { return fmt.Sprintf("trial=%04d.arrow", trial) }
 // Append writes one cycle: its scores, its innovation, which may be nil, the
 // descriptions of its stages, the filter's diagnostics, where the time went and the
 // ensembles that are kept.
-func (t *Trial) Append(s *cycle.Step, rows []CycleRow, in *Innovation, stages []Description) error {
+func (t *Trial) Append(s *cycle.Step, rows []CycleRow, in *score.Innovation, stages []Description) error {
 	return errors.Join(t.appendCycle(s, rows), t.appendInnovation(s, in), t.appendDescriptions(s, stages), t.appendDiagnostics(s), t.appendTiming(s), t.appendMembers(s))
 }
 
-func (t *Trial) appendInnovation(s *cycle.Step, in *Innovation) error {
+func (t *Trial) appendInnovation(s *cycle.Step, in *score.Innovation) error {
 	if in == nil {
 		return nil
 	}
@@ -191,43 +176,27 @@ func (t *Trial) RankHistograms(histograms []RankHistogram) error {
 
 func (t *Trial) appendCycle(s *cycle.Step, rows []CycleRow) error {
 	n := len(rows)
-	number := func(get func(CycleRow) float64) []float64 {
-		v := make([]float64, n)
-		for i, r := range rows {
-			v[i] = get(r)
-		}
-		return v
-	}
-	truthful := func(get func(CycleRow) float64) table.Nullable[float64] {
-		v := table.Nullable[float64]{Values: number(get), Valid: make([]bool, n)}
-		for i, r := range rows {
-			if v.Valid[i] = !r.Truthless; r.Truthless {
-				v.Values[i] = 0
-			}
-		}
-		return v
-	}
-	optional := func(get func(CycleRow) *float64) table.Nullable[float64] {
-		v := table.Nullable[float64]{Values: make([]float64, n), Valid: make([]bool, n)}
-		for i, r := range rows {
-			if p := get(r); p != nil {
-				v.Values[i], v.Valid[i] = *p, true
-			}
-		}
-		return v
-	}
 	stages := make([]string, n)
 	for i, r := range rows {
 		stages[i] = r.Stage
 	}
-	return t.cycles.Append(n, slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n), slices.Repeat([]string{t.filter}, n),
-		slices.Repeat([]int32{int32(s.Cycle)}, n), slices.Repeat([]float64{s.Time}, n), stages,
-		truthful(func(r CycleRow) float64 { return r.RMSE }), truthful(func(r CycleRow) float64 { return r.Bias }),
-		number(func(r CycleRow) float64 { return r.Spread }),
-		truthful(func(r CycleRow) float64 { return r.CRPS }), truthful(func(r CycleRow) float64 { return r.CRPSFair }),
-		truthful(func(r CycleRow) float64 { return r.Coverage50 }), truthful(func(r CycleRow) float64 { return r.Coverage90 }),
-		number(func(r CycleRow) float64 { return r.ESS }), optional(func(r CycleRow) *float64 { return r.EnergyScoreFair }),
-		optional(func(r CycleRow) *float64 { return r.W2Reference }), optional(func(r CycleRow) *float64 { return r.UniqueAncestors }))
+	values := []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n), slices.Repeat([]string{t.filter}, n),
+		slices.Repeat([]int32{int32(s.Cycle)}, n), slices.Repeat([]float64{s.Time}, n), stages}
+	for _, sc := range score.OfCycles(t.keep.Scored) {
+		column := table.Nullable[float64]{Values: make([]float64, n), Valid: make([]bool, n)}
+		for i, r := range rows {
+			column.Values[i], column.Valid[i] = r.Scores[sc.Name]
+		}
+		switch {
+		case sc.Needs != 0:
+			values = append(values, column)
+		case slices.Contains(column.Valid, false):
+			return fmt.Errorf("cycles.arrow: cycle %d: no %s, which every ensemble has", s.Cycle, sc.Name)
+		default:
+			values = append(values, column.Values)
+		}
+	}
+	return t.cycles.Append(n, values...)
 }
 
 func (t *Trial) appendDiagnostics(s *cycle.Step) error {

@@ -81,5 +81,5 @@ func exitCode(err error) int {
 // unread says whether err is that a pipe has no reader any more: there is nobody to tell.
 func unread(err error) bool {
 	var file *fs.PathError
-	return errors.As(err, &file) && file.Err == syscall.EPIPE
+	return errors.As(err, &file) && errors.Is(file.Err, syscall.EPIPE)
 }

@@ -131,7 +131,23 @@ func (e *Experiment) pluginInfo() ([]archive.PluginInfo, error) {
 func (e *Experiment) keep(p *plan.Plan) archive.Keep {
 	output := e.Workflow.Output
 	return archive.Keep{
+		Scored:   p.Scored,
 		Forecast: output.Ensemble == "forecast" || output.Ensemble == "both", Analysis: output.Ensemble == "analysis" || output.Ensemble == "both",
 		Variables: output.Variables, HeldOut: holdsOut(e.Workflow), Rejected: p.Checked,
 	}
+}
+
+// notes says what to know of the scores of a run.
+func (e *Experiment) notes() []string {
+	var notes []string
+	for _, scenario := range e.Sweep.Scenarios {
+		for _, p := range scenario.Plans {
+			for _, note := range p.ScoreNotes() {
+				if !slices.Contains(notes, note) {
+					notes = append(notes, note)
+				}
+			}
+		}
+	}
+	return notes
 }

@@ -15,22 +15,19 @@ import (
 )
 
 // heldOut scores what both stages of a cycle predict of the values held out.
-func (j *scorer) heldOut(s *cycle.Step) []archive.HeldOutRow {
-	if s.HeldOut == nil {
+func (s *scorer) heldOut(step *cycle.Step) []archive.HeldOutRow {
+	if step.HeldOut == nil {
 		return nil
 	}
 	var list []archive.HeldOutRow
 	for _, stage := range []struct {
 		name string
 		cycle.Prediction
-	}{{archive.Forecast, s.HeldOut.Forecast}, {archive.Analysis, s.HeldOut.Analysis}} {
-		for _, v := range s.HeldOut.Values {
-			row := predicted(stage.Prediction, v)
-			row.Stage = stage.name
+	}{{score.Forecast, step.HeldOut.Forecast}, {score.Analysis, step.HeldOut.Analysis}} {
+		for _, v := range step.HeldOut.Values {
+			row := archive.HeldOutRow{Stage: stage.name, Component: int(v.Component), Prediction: predicted(stage.Prediction, v)}
 			list = append(list, row)
-			if s.Cycle > j.plan.Clock.BurnIn {
-				j.rememberHeldOut(row)
-			}
+			s.rememberHeldOut(step, row)
 		}
 	}
 	return list
@@ -39,23 +36,23 @@ func (j *scorer) heldOut(s *cycle.Step) []archive.HeldOutRow {
 // predicted compares one value with what is predicted of it. The spread is that of
 // the members and of the error law together, or, where the operator states no error
 // variance, that of members with errors drawn.
-func predicted(p cycle.Prediction, v observations.Value) archive.HeldOutRow {
+func predicted(p cycle.Prediction, v observations.Value) score.Prediction {
 	k, weights := int(v.Component), linear(p.LogWeights)
 	m := score.MarginalsOf(nil, column(p.Predicted, k), weights)
-	row := archive.HeldOutRow{Component: k, Value: v.Y, Mean: m.Mean[0], Spread: math.Sqrt(m.Variance[0])}
+	of := score.Prediction{Value: v.Y, Mean: m.Mean[0], Spread: math.Sqrt(m.Variance[0])}
 	if p.ErrorVariance != nil {
-		row.Spread = math.Sqrt(m.Variance[0] + p.ErrorVariance[k])
+		of.Spread = math.Sqrt(m.Variance[0] + p.ErrorVariance[k])
 	}
 	if p.Simulated == nil {
-		return row
+		return of
 	}
 	drawn := score.MarginalsOf(nil, column(p.Simulated, k), weights)
 	if p.ErrorVariance == nil {
-		row.Spread = math.Sqrt(drawn.Variance[0])
+		of.Spread = math.Sqrt(drawn.Variance[0])
 	}
-	crps := score.Of([]float64{v.Y}, drawn).CRPSFair
-	row.CRPSFair = &crps
-	return row
+	_, fair := drawn.CRPS([]float64{v.Y})
+	of.CRPSFair = &fair
+	return of
 }
 
 // holdsOut says whether a stream of w holds values out.
@@ -69,25 +66,17 @@ func column(e *mat.Dense, k int) *mat.Dense {
 	return mat.NewDense(rows, 1, mat.Col(nil, k, e))
 }
 
-func (j *scorer) rememberHeldOut(r archive.HeldOutRow) {
-	add := func(metric string, v float64) {
-		k := series{metric, r.Stage}
-		j.Series[k] = append(j.Series[k], v)
+// rememberHeldOut keeps the scores of one value, in a unit in which those of several
+// variables can be averaged.
+func (s *scorer) rememberHeldOut(step *cycle.Step, r archive.HeldOutRow) {
+	factor := s.observed[r.Component]
+	if math.IsNaN(factor) {
+		return
 	}
-	add("held_out_rmse", r.Mean-r.Value)
-	add("held_out_spread", r.Spread)
-	if r.CRPSFair != nil {
-		add("held_out_crps", *r.CRPSFair)
-	}
-}
-
-// rememberInnovations is for runs without a truth, in which the innovations are the
-// errors there are.
-func (j *scorer) rememberInnovations(values []float64) {
-	k := series{"innovation_rms", archive.Forecast}
-	for _, v := range values {
-		if !math.IsNaN(v) {
-			j.Series[k] = append(j.Series[k], v)
+	comparable := r.Prediction.Scaled(factor)
+	for _, sc := range s.scores {
+		if v, ok := sc.OfPrediction(comparable); ok {
+			s.remember(step, r.Stage, sc, v)
 		}
 	}
 }
@@ -95,28 +84,20 @@ func (j *scorer) rememberInnovations(values []float64) {
 // heldOutBaselines returns how well values held out are predicted by the mean of what
 // is assimilated of the same component, and by what was assimilated of it last.
 func heldOutBaselines(p *plan.Plan, of *plan.Scenario, r *observations.Record) []archive.Metric {
-	m := p.Space.Layout.Size()
-	sum, count, last := make([]float64, m), make([]float64, m), make([]float64, m)
-	for k := 1; k <= p.Clock.Cycles; k++ {
-		for _, v := range r.In(k) {
-			if v.Status == observations.Assimilated {
-				sum[v.Component] += v.Y
-				count[v.Component]++
-			}
-		}
+	factors, means := observedFactors(p, r), []float64(nil)
+	for _, values := range assimilated(p, r) {
+		means = append(means, score.IndependentMean(values).Value)
 	}
-	for j := range last {
-		last[j] = math.NaN()
-	}
+	last := slices.Repeat([]float64{math.NaN()}, len(means))
 	var climatology, persistence []float64
 	for k := 1; k <= p.Clock.Cycles; k++ {
 		for _, v := range r.In(k) {
 			switch j := v.Component; {
 			case v.Status == observations.Assimilated:
 				last[j] = v.Y
-			case k > p.Clock.BurnIn && count[j] > 0 && !math.IsNaN(last[j]):
-				climatology = append(climatology, v.Y-sum[j]/count[j])
-				persistence = append(persistence, v.Y-last[j])
+			case k > p.Clock.BurnIn && !math.IsNaN(last[j]) && !math.IsNaN(factors[j]):
+				climatology = append(climatology, factors[j]*(v.Y-means[j]))
+				persistence = append(persistence, factors[j]*(v.Y-last[j]))
 			}
 		}
 	}

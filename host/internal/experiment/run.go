@@ -73,6 +73,7 @@ type Result struct {
 	Dir       string
 	Status    archive.Status
 	Resumable bool     // there is something that resuming may do
+	Notes     []string // what to know of the scores
 	Axes      []string // keys of the sweep's axes
 	Chosen    []string // scores that the workflow wants; nil: the usual ones
 	Metrics   []archive.Metric
@@ -171,7 +172,7 @@ func (e *engine) create(root string, from Source) error {
 	}
 	e.run, err = archive.Create(root, archive.Info{
 		Name: e.Workflow.Experiment.Name, Seed: e.Workflow.Experiment.Seed, Source: from.Path, Profile: from.Profile, Set: from.Set, Sweep: from.Sweep,
-		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Plugins: plugins,
+		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Notes: e.notes(), Plugins: plugins,
 	}, given, resolved)
 	return err
 }
@@ -363,7 +364,7 @@ func statusOf(ctx context.Context, err error) archive.Status {
 
 // finish writes what concerns all trials and says how the run ended.
 func (e *engine) finish(ctx context.Context) (*Result, error) {
-	r := &Result{Dir: e.run.Dir, Status: archive.OK, Axes: e.Sweep.Axes, Chosen: e.Workflow.Verify.Metrics}
+	r := &Result{Dir: e.run.Dir, Status: archive.OK, Notes: e.notes(), Axes: e.Sweep.Axes, Chosen: e.Workflow.Verify.Metrics}
 	failures := &FailuresError{}
 	for _, planned := range e.Sweep.Scenarios {
 		if e.recallScenario(planned) {

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -44,7 +45,7 @@ func expire(cancel context.CancelCauseFunc, timeout time.Duration) *time.Timer {
 func (b *bounded) Deadline() (time.Time, bool) { return b.deadline, true }
 
 func (b *bounded) Err() error {
-	if context.Cause(b.Context) == context.DeadlineExceeded {
+	if errors.Is(context.Cause(b.Context), context.DeadlineExceeded) {
 		return context.DeadlineExceeded
 	}
 	return b.Context.Err()

@@ -49,7 +49,7 @@ func (m *maker) setting(s workflow.Setting) *setting {
 	m.w, m.variants, m.truthPlugin, m.operatorPlugins, m.filterPlugins, m.plan = s.Workflow, s.Variants, nil, nil, nil, &Plan{
 		Clock: Clock{Start: s.Time.Start.Model, Interval: s.Time.Interval, Cycles: s.Time.Cycles, BurnIn: s.Time.BurnIn},
 	}
-	for _, stage := range []func(){m.findPlugins, m.model, m.observations, m.filters} {
+	for _, stage := range []func(){m.findPlugins, m.model, m.observations, m.filters, m.scores} {
 		if stage(); len(m.found) > m.before {
 			return nil
 		}

@@ -19,16 +19,18 @@ type Plan struct {
 	// Parameters is how many of the last variables of State are parameters that are
 	// estimated.
 	Parameters int
-	Streams    []observations.Stream
-	Space      *sdk.ObservationSpace // of all streams joined
-	Truth      Truth
-	Record     *observations.Record // what files say was observed; nil: the truth is observed
-	Limits     []float64            // of |innovation| / sqrt(S), by component; see Checked
-	Checked    bool                 // whether observations beyond Limits are rejected
-	Model      sdk.Model
-	Operator   sdk.ObservationOperator // of all streams joined
-	Ensemble   Draw                    // where the members start
-	Trials     []Trial                 // in the order of the workflow
+	// Scored lists the variables of State that have scores of their own, in its order.
+	Scored   []string
+	Streams  []observations.Stream
+	Space    *sdk.ObservationSpace // of all streams joined
+	Truth    Truth
+	Record   *observations.Record // what files say was observed; nil: the truth is observed
+	Limits   []float64            // of |innovation| / sqrt(S), by component; see Checked
+	Checked  bool                 // whether observations beyond Limits are rejected
+	Model    sdk.Model
+	Operator sdk.ObservationOperator // of all streams joined
+	Ensemble Draw                    // where the members start
+	Trials   []Trial                 // in the order of the workflow
 	// MaxFailed is how many members a trial may lose; 0: none, a member that cannot
 	// be forecast ends it.
 	MaxFailed int

@@ -1,6 +1,7 @@
 package score
 
 import (
+	"math"
 	"slices"
 	"strings"
 )
@@ -11,15 +12,16 @@ const (
 	Analysis = "analysis"
 )
 
-// Score describes one score. A new one is a function and a row of the catalogue: tables,
-// their documentation, what a workflow can name and what is printed derive from the row.
+// Score describes one score and computes it. A new one is a function and a row of the
+// catalogue: tables and their documentation, what a workflow can name and what is printed
+// derive from the row.
 type Score struct {
 	Name  string
 	About string // what it is
 	Unit  Unit
 	Stage string // whose value is shown; both stages may have one
 	Needs Need   // all of these
-	Table string // with its values of cycles; empty: it follows from a whole series
+	Table string // with its values of cycles; empty: it follows from whole series
 	Mean  Averaging
 
 	// Loss says that less is better, so that filters can win and lose. Of the other scores
@@ -32,9 +34,18 @@ type Score struct {
 	// from 1, with and without a truth; 0: nowhere.
 	Place struct{ Truth, Record int }
 
+	// Probability says that it is a p-value, of which a mean over replicates means nothing.
+	Probability bool
+
 	// ByVariable says that the name ends with NAME, which stands for a variable of the
-	// state that has such a score of its own.
+	// state that has such a score of its own: Variable, once it is known.
 	ByVariable bool
+	Variable   string
+
+	ofCase       func(*Case) float64
+	ofPrediction func(Prediction) (float64, bool)
+	ofInnovation func(Innovation) []float64
+	ofHistory    func(*History) Mean
 }
 
 // Unit is the unit of a score.
@@ -54,80 +65,156 @@ type Need uint
 
 // What scores need.
 const (
-	Truth     Need = 1 << iota
-	Reference      // members of the brute-force posterior
-	Predicted      // observations
-	Parents        // a filter that says which forecast members those of its analysis descend from
-	HeldOut        // observations that were not assimilated
-	Record         // real observations in the place of a truth
+	Truth      Need = 1 << iota
+	Reference       // members of the brute-force posterior
+	Predicted       // observations
+	Parents         // a filter that says which forecast members those of its analysis descend from
+	HeldOut         // observations that were not assimilated
+	Record          // real observations in the place of a truth
+	FewMembers      // no more than 1000, as the cost grows with the square of their number
 )
 
 // Averaging is how the number of a whole trial is made.
-type Averaging int
+type Averaging string
 
 // How the numbers of trials are made.
 const (
-	MeanOverTime     Averaging = iota // mean of the values of cycles
-	RootMeanOverTime                  // root of the mean of their squares
-	WholeSeries                       // from one or more series as a whole
+	MeanOverTime     Averaging = "time mean"
+	RootMeanOverTime Averaging = "root of the time mean of squares"
+	WholeSeries      Averaging = "whole series"
 )
 
 func place(truth, record int) struct{ Truth, Record int } {
 	return struct{ Truth, Record int }{truth, record}
 }
 
-// catalogue holds every score, in the order of the rows of metrics.arrow.
+// catalogue holds every score, in the order of the rows of metrics.arrow and of the
+// columns of cycles.arrow. Scores by variable stand together.
 var catalogue = []Score{
-	{Name: "rmse", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Loss: true, Place: place(1, 0),
-		About: "root mean square error of the mean over the state's values"},
-	{Name: "spread", Unit: UnitState, Stage: Analysis, Table: "cycles", Place: place(2, 0),
-		About: "root mean variance of the members, N - 1; weighted, 1 - Σw²"},
-	{Name: "crps_fair", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Loss: true, Place: place(3, 0),
-		About: "continuous ranked probability score, mean over the state's values, fair to small ensembles"},
-	{Name: "bias", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles",
-		About: "mean error of the mean over the state's values"},
-	{Name: "weights_ess", Unit: UnitMembers, Stage: Analysis, Table: "cycles", Place: place(4, 0),
-		About: "effective sample size, 1 / Σw²"},
-	{Name: "w2_reference", Unit: UnitState, Stage: Analysis, Needs: Truth | Reference, Table: "cycles", Loss: true, Place: place(5, 0),
-		About: "2-Wasserstein distance to the reference's members, exact, of samples of 2000 where there are more"},
-	{Name: "crps", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Loss: true,
-		About: "continuous ranked probability score of the members as they are, mean over the state's values"},
-	{Name: "energy_score_fair", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Loss: true,
-		About: "energy score of whole states, fair to small ensembles; null above 1000 members"},
-	{Name: "coverage_50", Unit: UnitOne, Stage: Analysis, Needs: Truth, Table: "cycles",
-		About: "share of truths in the central interval of members of level 0.5"},
-	{Name: "coverage_90", Unit: UnitOne, Stage: Analysis, Needs: Truth, Table: "cycles",
-		About: "share of truths in the central interval of members of level 0.9"},
-	{Name: "unique_ancestors", Unit: UnitMembers, Stage: Analysis, Needs: Parents, Table: "cycles",
-		About: "how many forecast members have descendants"},
-	{Name: "nis", Unit: UnitOne, Stage: Forecast, Needs: Predicted, Table: "innovations", Place: place(0, 5),
-		About: "normalised innovation squared per observation, 1 on average when spread and observation error explain the innovations; NaN when the operator gives no error variance"},
-	{Name: "held_out_crps", Unit: UnitObserved, Stage: Analysis, Needs: HeldOut, Table: "held_out", Loss: true, Place: place(0, 3),
-		About: "continuous ranked probability score of the predictions of values held out, fair to small ensembles"},
+	{Name: "rmse", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime, Loss: true, Place: place(1, 0),
+		About:  "root mean square error of the mean over the state's values",
+		ofCase: rmseOf},
+	{Name: "spread", Unit: UnitState, Stage: Analysis, Table: "cycles", Mean: MeanOverTime, Place: place(2, 0),
+		About:  "root mean variance of the members, N - 1; weighted, 1 - Σw²",
+		ofCase: spreadOf},
+	{Name: "crps_fair", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime, Loss: true, Place: place(3, 0),
+		About:  "continuous ranked probability score, mean over the state's values, fair to small ensembles",
+		ofCase: func(c *Case) float64 { _, fair := c.both(); return fair }},
+	{Name: "mae", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime, Loss: true,
+		About:  "mean absolute error of the mean over the state's values",
+		ofCase: func(c *Case) float64 { return MAE(c.Mean, c.Truth) }},
+	{Name: "bias", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime,
+		About:  "mean error of the mean over the state's values",
+		ofCase: func(c *Case) float64 { return Bias(c.Mean, c.Truth) }},
+	{Name: "weights_ess", Unit: UnitMembers, Stage: Analysis, Table: "cycles", Mean: MeanOverTime, Place: place(4, 0),
+		About:  "effective sample size, 1 / Σw²",
+		ofCase: func(c *Case) float64 { return c.ess }},
+	{Name: "w2_reference", Unit: UnitState, Stage: Analysis, Needs: Reference, Table: "cycles", Mean: MeanOverTime, Loss: true, Place: place(5, 0),
+		About:  "2-Wasserstein distance to the reference's members, exact, of samples of 2000 where there are more",
+		ofCase: func(c *Case) float64 { return W2(c.Reference()) }},
+	{Name: "crps", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime, Loss: true,
+		About:  "continuous ranked probability score of the members as they are, mean over the state's values",
+		ofCase: func(c *Case) float64 { crps, _ := c.both(); return crps }},
+	{Name: "energy_score_fair", Unit: UnitState, Stage: Analysis, Needs: Truth | FewMembers, Table: "cycles", Mean: MeanOverTime, Loss: true,
+		About:  "energy score of whole states, fair to small ensembles; null above 1000 members",
+		ofCase: func(c *Case) float64 { return EnergyScoreFair(c.Truth, c.Members, c.Weights) }},
+	{Name: "coverage_50", Unit: UnitOne, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime,
+		About:  "share of truths in the central interval of members of level 0.5",
+		ofCase: func(c *Case) float64 { share, _ := Coverage(c.Ranks(), 0.5); return share }},
+	{Name: "coverage_90", Unit: UnitOne, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime,
+		About:  "share of truths in the central interval of members of level 0.9",
+		ofCase: func(c *Case) float64 { share, _ := Coverage(c.Ranks(), 0.9); return share }},
+	{Name: "unique_ancestors", Unit: UnitMembers, Stage: Analysis, Needs: Parents, Table: "cycles", Mean: MeanOverTime,
+		About:  "how many forecast members have descendants; null when the filter moves its members",
+		ofCase: func(c *Case) float64 { return distinct(c.Ancestors) }},
+	{Name: "nis", Unit: UnitOne, Stage: Forecast, Needs: Predicted, Table: "innovations", Mean: MeanOverTime, Place: place(0, 5),
+		About: "normalised innovation squared per observation, 1 on average when spread and observation error explain the innovations; " +
+			"NaN when the operator gives no error variance",
+		ofInnovation: func(in Innovation) []float64 { return defined([]float64{in.NIS}) }},
+	{Name: "held_out_crps", Unit: UnitObserved, Stage: Analysis, Needs: HeldOut, Table: "held_out", Mean: MeanOverTime, Loss: true, Place: place(0, 3),
+		About: "continuous ranked probability score of the predictions of values held out, fair to small ensembles",
+		ofPrediction: func(p Prediction) (float64, bool) {
+			if p.CRPSFair == nil {
+				return 0, false
+			}
+			return *p.CRPSFair, true
+		}},
 	{Name: "held_out_rmse", Unit: UnitObserved, Stage: Analysis, Needs: HeldOut, Table: "held_out", Mean: RootMeanOverTime, Loss: true, Place: place(0, 1),
-		About: "root mean square error of the mean prediction of values held out, whose errors it includes"},
+		About:        "root mean square error of the mean prediction of values held out, whose errors it includes",
+		ofPrediction: func(p Prediction) (float64, bool) { return p.Mean - p.Value, true }},
 	{Name: "held_out_spread", Unit: UnitObserved, Stage: Analysis, Needs: HeldOut, Table: "held_out", Mean: RootMeanOverTime, Place: place(0, 2),
-		About: "what held_out_rmse is on average when the ensemble and the error law account for it"},
+		About:        "what held_out_rmse is on average when the ensemble and the distribution of errors account for it",
+		ofPrediction: func(p Prediction) (float64, bool) { return p.Spread, true }},
 	{Name: "innovation_rms", Unit: UnitObserved, Stage: Forecast, Needs: Predicted | Record, Table: "innovations", Mean: RootMeanOverTime, Loss: true, Place: place(0, 4),
-		About: "root mean square of the innovations"},
-	{Name: "rmse_NAME", Unit: UnitVariable, Stage: Analysis, Needs: Truth, Table: "cycles", Loss: true, Place: place(6, 0), ByVariable: true,
-		About: "root mean square error of the mean over the values of one variable or of a parameter that is estimated"},
-	{Name: "spread_NAME", Unit: UnitVariable, Stage: Analysis, Table: "cycles", ByVariable: true,
-		About: "root mean variance of the members over the values of that variable"},
+		About:        "root mean square of the innovations",
+		ofInnovation: func(in Innovation) []float64 { return defined(in.Values) }},
+	{Name: "rmse_NAME", Unit: UnitVariable, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime, Loss: true, Place: place(6, 0), ByVariable: true,
+		About:  "root mean square error of the mean over the values of one variable, or the absolute error of a parameter that is estimated",
+		ofCase: rmseOf},
+	{Name: "spread_NAME", Unit: UnitVariable, Stage: Analysis, Table: "cycles", Mean: MeanOverTime, ByVariable: true,
+		About:  "root mean variance of the members over the values of that variable",
+		ofCase: spreadOf},
 	{Name: "rmse_total", Unit: UnitState, Stage: Analysis, Needs: Truth, Mean: WholeSeries, Loss: true,
-		About: "root of the time mean of rmse²"},
+		About:     "root of the time mean of rmse²",
+		ofHistory: func(h *History) Mean { return RootTimeMean(h.Series["rmse"]) }},
 	{Name: "spread_skill", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
-		About: "sqrt((N + 1) / N) spread / rmse, of their time means; 1 for a calibrated ensemble"},
+		About: "sqrt((N + 1) / N) spread / rmse, of their time means; 1 for a calibrated ensemble",
+		ofHistory: func(h *History) Mean {
+			return h.number(SpreadSkill(TimeMean(h.Series["spread"]).Value, TimeMean(h.Series["rmse"]).Value, h.Members), math.NaN())
+		}},
 	{Name: "coverage_50_expected", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
-		About: "what coverage_50 is expected to be for N members: the interval ends at members, so that it is not 0.5"},
+		About:     "what coverage_50 is expected to be for N members: the interval ends at members, so that it is not 0.5",
+		ofHistory: func(h *History) Mean { _, half := Coverage(h.Ranks, 0.5); return h.number(half, 0) }},
 	{Name: "coverage_90_expected", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
-		About: "what coverage_90 is expected to be for N members"},
-	{Name: "rank_flatness_p", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
-		About: "p-value of Pearson's chi-square test that the rank histogram is flat, its counts scaled to one independent rank per cycle and its ranks pooled to expect five in each pool"},
+		About:     "what coverage_90 is expected to be for N members",
+		ofHistory: func(h *History) Mean { _, most := Coverage(h.Ranks, 0.9); return h.number(most, 0) }},
+	{Name: "rank_flatness_p", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries, Probability: true,
+		About: "p-value of Pearson's chi-square test that the rank histogram is flat, its counts scaled to one independent rank per cycle and its ranks pooled to expect five in each pool",
+		ofHistory: func(h *History) Mean { // the values of one state count for one rank: neighbours are not independent
+			return h.number(FlatnessOf(h.Ranks, float64(len(h.Series["rmse"]))).P, math.NaN())
+		}},
 }
 
-// Catalogue returns every score, in the order of the rows of metrics.arrow.
+func rmseOf(c *Case) float64 { return RMSE(c.Mean, c.Truth) }
+
+func spreadOf(c *Case) float64 { return Spread(c.Variance) }
+
+// defined returns the values that are not NaN.
+func defined(values []float64) []float64 {
+	return slices.DeleteFunc(slices.Clone(values), math.IsNaN)
+}
+
+// number is a number that follows from the cycles with a truth as a whole.
+func (h *History) number(v, se float64) Mean {
+	return Mean{Value: v, SE: se, Count: len(h.Series["rmse"])}
+}
+
+// Catalogue returns every score, in the order of the rows of metrics.arrow and of the
+// columns of cycles.arrow.
 func Catalogue() []Score { return slices.Clone(catalogue) }
+
+// For returns the scores of a run of which those variables have scores of their own, in
+// the order of [Catalogue]; the scores of one variable stand together.
+func For(variables []string) []Score {
+	first := slices.IndexFunc(catalogue, func(s Score) bool { return s.ByVariable })
+	end := first
+	for catalogue[end].ByVariable {
+		end++
+	}
+	list := slices.Clone(catalogue[:first])
+	for _, v := range variables {
+		for _, s := range catalogue[first:end] {
+			list = append(list, s.For(v))
+		}
+	}
+	return append(list, catalogue[end:]...)
+}
+
+// OfCycles returns the scores that cycles.arrow has a column of, in their order, when
+// those variables have scores of their own.
+func OfCycles(variables []string) []Score {
+	return slices.DeleteFunc(For(variables), func(s Score) bool { return s.Table != "cycles" })
+}
 
 // Find returns the score called name. That of a variable has its name in the place of
 // NAME: Find("rmse_temperature") is one. It is false for what no score is called.
@@ -138,9 +225,11 @@ func Find(name string) (Score, bool) {
 		}
 	}
 	for _, s := range catalogue {
-		if prefix := s.prefix(); s.ByVariable && len(name) > len(prefix) && strings.HasPrefix(name, prefix) {
-			s.Name = name
-			return s, true
+		if variable, ok := strings.CutPrefix(name, s.prefix()); ok && s.ByVariable && variable != "" {
+			if taken(name) {
+				variable = strings.TrimSuffix(variable, "_")
+			}
+			return s.For(variable), true
 		}
 	}
 	return Score{}, false
@@ -189,13 +278,67 @@ func Shown(truth bool) []Score {
 // prefix is what the names of a score by variable begin with.
 func (s Score) prefix() string { return strings.TrimSuffix(s.Name, "NAME") }
 
-// Of returns the name of a score by variable of one variable. A variable whose name would
-// make that of another score, total of rmse_total, is set apart by an underscore at the end.
-func (s Score) Of(variable string) string {
-	name := s.prefix() + variable
-	taken := func(other Score) bool { return !other.ByVariable && other.Name == strings.TrimRight(name, "_") }
-	if slices.ContainsFunc(catalogue, taken) {
-		name += "_"
+// For returns a score by variable of one variable. A variable whose name would make that
+// of another score, total of rmse_total, is set apart by an underscore at the end.
+func (s Score) For(variable string) Score {
+	s.Name, s.Variable = s.prefix()+variable, variable
+	if taken(s.Name) {
+		s.Name += "_"
 	}
-	return name
+	return s
+}
+
+// taken says whether name, but for underscores at its end, is that of a score of all
+// variables.
+func taken(name string) bool {
+	name = strings.TrimRight(name, "_")
+	return slices.ContainsFunc(catalogue, func(s Score) bool { return !s.ByVariable && s.Name == name })
+}
+
+// Costly says that computing the score takes long, so that it is not done for nobody.
+func (s Score) Costly() bool { return s.Needs&(Reference|FewMembers) != 0 }
+
+// Of returns the score of c. It is false when c has not all that it needs, or when it is
+// not a score of cycles.
+func (s Score) Of(c *Case) (float64, bool) {
+	if s.ofCase == nil || s.Needs&^c.given() != 0 {
+		return 0, false
+	}
+	return s.ofCase(c), true
+}
+
+// OfPrediction returns the score of one value that was held out. It is false when p has
+// not what it needs, or when it is not a score of such values.
+func (s Score) OfPrediction(p Prediction) (float64, bool) {
+	if s.ofPrediction == nil {
+		return 0, false
+	}
+	return s.ofPrediction(p)
+}
+
+// OfInnovation returns the values of the score of one cycle, none when it is not a score
+// of innovations or needs a record and there is none.
+func (s Score) OfInnovation(in Innovation, record bool) []float64 {
+	if s.ofInnovation == nil || s.Needs&Record != 0 && !record {
+		return nil
+	}
+	return s.ofInnovation(in)
+}
+
+// OverTime returns the number of a trial. It is false when there is none.
+func (s Score) OverTime(h *History) (Mean, bool) {
+	series := h.Series[s.Name]
+	if s.Mean == WholeSeries {
+		series = h.Series["rmse"]
+	}
+	if len(series) == 0 {
+		return Mean{}, false
+	}
+	switch s.Mean {
+	case MeanOverTime:
+		return TimeMean(series), true
+	case RootMeanOverTime:
+		return RootTimeMean(series), true
+	}
+	return s.ofHistory(h), true
 }

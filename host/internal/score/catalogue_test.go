@@ -17,7 +17,13 @@ func TestCatalogueIsWhole(t *testing.T) {
 		if s.About == "" || s.Unit == "" || s.Stage != Forecast && s.Stage != Analysis {
 			t.Errorf("%s: about %q, unit %q, stage %q", s.Name, s.About, s.Unit, s.Stage)
 		}
-		if (s.Table == "") != (s.Mean == WholeSeries) {
+		tables := map[string]bool{"cycles": s.ofCase != nil, "held_out": s.ofPrediction != nil, "innovations": s.ofInnovation != nil, "": s.ofHistory != nil}
+		for table, computed := range tables {
+			if computed != (table == s.Table) {
+				t.Errorf("%s: is of table %q, but has a function for table %q: %v", s.Name, s.Table, table, computed)
+			}
+		}
+		if s.Mean == "" || (s.Table == "") != (s.Mean == WholeSeries) {
 			t.Errorf("%s: table %q, but mean %v", s.Name, s.Table, s.Mean)
 		}
 		if strings.HasSuffix(s.Name, "NAME") != s.ByVariable {
@@ -49,16 +55,18 @@ func TestFind(t *testing.T) {
 
 // Names of scores by variable are those of no other score, and differ when the variables do.
 func TestNamesByVariable(t *testing.T) {
-	rmse, spread := catalogue[slices.IndexFunc(catalogue, func(s Score) bool { return s.Name == "rmse_NAME" })], Score{Name: "spread_NAME", ByVariable: true}
+	rmse, _ := Find("rmse_x")
+	spread, _ := Find("spread_x")
+	rmse.Name, spread.Name = "rmse_NAME", "spread_NAME"
 	for _, c := range []struct {
 		score          Score
 		variable, want string
 	}{{rmse, "rho", "rmse_rho"}, {rmse, "total", "rmse_total_"}, {rmse, "total_", "rmse_total__"}, {spread, "total", "spread_total"}, {spread, "skill", "spread_skill_"}} {
-		if got := c.score.Of(c.variable); got != c.want {
-			t.Errorf("%s of %s: got %s, want %s", c.score.Name, c.variable, got, c.want)
+		if got := c.score.For(c.variable); got.Name != c.want || got.Variable != c.variable {
+			t.Errorf("%s of %s: got %s of %s, want %s", c.score.Name, c.variable, got.Name, got.Variable, c.want)
 		}
-		if found, ok := Find(c.want); !ok || !found.ByVariable {
-			t.Errorf("%s: found %+v, want a score by variable", c.want, found)
+		if found, ok := Find(c.want); !ok || found.Variable != c.variable {
+			t.Errorf("%s: found %s of %q, want that of %s", c.want, found.Name, found.Variable, c.variable)
 		}
 	}
 }
@@ -78,7 +86,7 @@ func TestShown(t *testing.T) {
 	if got, want := names(Shown(false)), "held_out_rmse held_out_spread held_out_crps innovation_rms nis"; got != want {
 		t.Errorf("without: got %s, want %s", got, want)
 	}
-	if got, want := strings.Join(Losses(), " "), "rmse crps_fair w2_reference crps energy_score_fair held_out_crps held_out_rmse innovation_rms rmse_NAME rmse_total"; got != want {
+	if got, want := strings.Join(Losses(), " "), "rmse crps_fair mae w2_reference crps energy_score_fair held_out_crps held_out_rmse innovation_rms rmse_NAME rmse_total"; got != want {
 		t.Errorf("less is better: got %s, want %s", got, want)
 	}
 	if !IsLoss("rmse_rho") || IsLoss("spread_skill") || IsLoss("bias") || IsLoss("no such score") {

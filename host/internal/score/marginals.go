@@ -69,11 +69,15 @@ func (m *Marginals) sort(weights []float64) {
 	}
 }
 
-// First returns the marginals of the first n values; it shares memory with m.
-func (m *Marginals) First(n int) *Marginals {
-	first := *m
-	first.Mean, first.Variance, first.members = m.Mean[:n], m.Variance[:n], m.members[:n*m.rows]
-	return &first
+// Part returns the marginals of the values from first to before end; it shares memory
+// with m.
+func (m *Marginals) Part(first, end int) *Marginals {
+	part := *m
+	part.Mean, part.Variance, part.members = m.Mean[first:end], m.Variance[first:end], m.members[first*m.rows:end*m.rows]
+	if len(m.weights) > m.rows {
+		part.weights = m.weights[first*m.rows : end*m.rows]
+	}
+	return &part
 }
 
 func byValue(a, b member) int {

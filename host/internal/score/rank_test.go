@@ -137,9 +137,16 @@ func TestInnovate(t *testing.T) {
 func TestUndefinedScoresAreNaN(t *testing.T) {
 	e := normals(1, 5, 2)
 	e.Set(3, 1, math.NaN())
-	s := Of([]float64{0, 0}, MarginalsOf(nil, e, nil))
-	for name, v := range map[string]float64{"rmse": s.RMSE, "bias": s.Bias, "spread": s.Spread, "crps": s.CRPS, "crps_fair": s.CRPSFair,
-		"quantile": quantile(e, nil, 1, 0.5), "energy": EnergyScoreFair([]float64{0, 0}, e, nil), "nis": Innovate([]float64{0, 0}, e, nil, []float64{1, 1}).NIS} {
+	undefined := map[string]float64{"quantile": quantile(e, nil, 1, 0.5), "nis": Innovate([]float64{0, 0}, e, nil, []float64{1, 1}).NIS}
+	for _, s := range OfCycles(nil) {
+		if v, ok := s.Of(caseOf([]float64{0, 0}, e, nil)); ok && s.Unit == UnitState {
+			undefined[s.Name] = v
+		}
+	}
+	if len(undefined) != 9 {
+		t.Errorf("got the scores %v", undefined)
+	}
+	for name, v := range undefined {
 		if !math.IsNaN(v) {
 			t.Errorf("%s of an ensemble with a NaN: got %v", name, v)
 		}

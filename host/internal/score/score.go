@@ -7,29 +7,6 @@ package score
 
 import "math"
 
-// Scores are the scores of one ensemble against one truth.
-type Scores struct {
-	RMSE     float64
-	Bias     float64
-	Spread   float64
-	CRPS     float64
-	CRPSFair float64
-	ESS      float64
-}
-
-// Of returns the scores of an ensemble against truth, n values. Cost: O(n N).
-func Of(truth []float64, m *Marginals) Scores {
-	crps, fair := m.CRPS(truth)
-	return Scores{
-		RMSE:     RMSE(m.Mean, truth),
-		Bias:     Bias(m.Mean, truth),
-		Spread:   Spread(m.Variance),
-		CRPS:     crps,
-		CRPSFair: fair,
-		ESS:      m.ess,
-	}
-}
-
 // RMSE returns the root mean square error of an estimate:
 //
 //	sqrt(1/n sum_j (estimate_j - truth_j)²)
@@ -40,6 +17,15 @@ func RMSE(estimate, truth []float64) float64 {
 		sum += d * d
 	}
 	return math.Sqrt(sum / float64(len(truth)))
+}
+
+// MAE returns the mean absolute error of an estimate, sum_j |estimate_j - truth_j| / n.
+func MAE(estimate, truth []float64) float64 {
+	var sum float64
+	for j, x := range truth {
+		sum += math.Abs(estimate[j] - x)
+	}
+	return sum / float64(len(truth))
 }
 
 // Bias returns the mean error of an estimate, sum_j (estimate_j - truth_j) / n.

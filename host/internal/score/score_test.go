@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -27,11 +28,46 @@ func near(t *testing.T, what string, got, want, tol float64) {
 
 func TestMoments(t *testing.T) {
 	e := mat.NewDense(3, 2, []float64{1, 0, 2, 0, 6, 3})
-	s := Of([]float64{1, 1}, MarginalsOf(nil, e, nil))
-	near(t, "rmse", s.RMSE, math.Sqrt((4+0)/2.0), 1e-15)
-	near(t, "bias", s.Bias, 1, 1e-15)
-	near(t, "spread", s.Spread, math.Sqrt((7+3)/2.0), 1e-15)
-	near(t, "ess", s.ESS, 3, 0)
+	c := caseOf([]float64{1, 3}, e, nil) // of means 3 and 1
+	for name, want := range map[string]float64{"rmse": 2, "mae": 2, "bias": 0, "spread": math.Sqrt((7 + 3) / 2.0), "weights_ess": 3} {
+		near(t, name, scoreOf(t, name, c), want, 1e-15)
+	}
+	for name, want := range map[string]float64{"rmse_x": 2, "spread_x": math.Sqrt(3)} { // of one value, as a parameter is
+		near(t, name, scoreOf(t, name, c.Part(1, 2)), want, 1e-15)
+	}
+}
+
+func caseOf(truth []float64, e *mat.Dense, weights []float64) *Case {
+	return &Case{Marginals: MarginalsOf(nil, e, weights), Members: e, Weights: weights, Truth: truth}
+}
+
+// scoreOf returns the score called name of c, which must have what it needs.
+func scoreOf(t *testing.T, name string, c *Case) float64 {
+	t.Helper()
+	s, _ := Find(name)
+	v, ok := s.Of(c)
+	if !ok {
+		t.Fatalf("there is no %s", name)
+	}
+	return v
+}
+
+// A part of a weighted ensemble has the marginals that an ensemble of those values has.
+func TestPart(t *testing.T) {
+	e, truth := normals(4, 6, 5), []float64{1, 2, 3, 4, 5}
+	for _, weights := range [][]float64{nil, {0.1, 0.2, 0.05, 0.3, 0.15, 0.2}} {
+		for _, cut := range [][2]int{{0, 5}, {1, 3}, {2, 3}, {4, 5}} {
+			part := caseOf(truth, e, weights).Part(cut[0], cut[1])
+			alone := caseOf(truth[cut[0]:cut[1]], mat.DenseCopyOf(e.Slice(0, 6, cut[0], cut[1])), weights)
+			for _, s := range OfCycles([]string{"x"}) {
+				got, ok1 := s.Of(part)
+				want, ok2 := s.Of(alone)
+				if ok1 != ok2 || got != want {
+					t.Errorf("%s of values %v: got %v, want %v", s.Name, cut, got, want)
+				}
+			}
+		}
+	}
 }
 
 // The definition of the fair CRPS as a double sum.
@@ -288,8 +324,12 @@ func benchmarkW2(b *testing.B, rows, cols int) {
 func BenchmarkOf40x40(b *testing.B) {
 	e, truth := normals(1, 40, 40), make([]float64, 40)
 	var m *Marginals
+	list := slices.DeleteFunc(OfCycles(nil), Score.Costly)
 	for b.Loop() {
 		m = MarginalsOf(m, e, nil)
-		Of(truth, m)
+		c := &Case{Marginals: m, Members: e, Truth: truth}
+		for _, s := range list {
+			s.Of(c)
+		}
 	}
 }

@@ -147,7 +147,7 @@ var schema = key{kind: table, keys: []key{
 		key{name: "size", kind: integer, required: true, min: two, max: mostMembers, example: "100_000", doc: "number of members"},
 		key{name: "store", kind: integer, min: two, doc: "members kept of each cycle; all, but at most 1000, when left out"})},
 	{name: "verify", kind: table, doc: "what is scored", keys: []key{
-		{name: "metrics", kind: words, example: `["rmse", "crps_fair"]`, doc: "scores to compute, store and show, beside rmse; all that apply when left out"},
+		{name: "metrics", kind: words, example: `["rmse", "crps_fair"]`, doc: "scores to compute, store and show in addition to rmse, with rmse_NAME of the variable NAME; all that apply when left out"},
 		{name: "baseline", kind: text, doc: "label of the filter the others are compared with"},
 	}},
 	{name: "output", kind: table, doc: "what is written", keys: []key{

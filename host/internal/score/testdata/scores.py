@@ -44,8 +44,8 @@ def scores(case):
         **{name: share for name, share in inside.items() if share is not None},
         **{f"q{100 * p:02.0f} of the last value": float(q[-1]) for p, q in zip(levels, quantiles)},
         "crps": crps, "crps_fair": fair, "energy_score_fair": energy,
-        "ess": 1 / (w**2).sum(),
-        "rmse": np.sqrt((d**2).mean()), "bias": -d.mean(), "spread": np.sqrt(np.diag(cov).mean()),
+        "weights_ess": 1 / (w**2).sum(),
+        "rmse": np.sqrt((d**2).mean()), "mae": abs(d).mean(), "bias": -d.mean(), "spread": np.sqrt(np.diag(cov).mean()),
         "nis": d @ np.linalg.solve(s, d) / len(d), "expected": np.sqrt(np.trace(s) / len(d)),
     }
 

@@ -1,0 +1,286 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/workflow"
+)
+
+// after calls do once when so many cycles have been run.
+type after struct {
+	unobserved
+	cycles atomic.Int64
+	at     int64
+	do     func()
+}
+
+func (a *after) Cycle() {
+	if a.cycles.Add(1) == a.at {
+		a.do()
+	}
+}
+
+// swept is a sweep of two replicates with a reference: 2 truths, 2 references and 12 trials.
+const swept = twin + oneModel + `
+reference = { plugin = "fake-filter", size = 12, store = 4 }
+sweep = { replicate = "1..2", axes = { "ensemble.size" = [6, 8] } }
+`
+
+var threeFilters = filterOf("nudge") + filterOf("weigh") + filterOf("choose")
+
+func TestWorkersDoNotMatter(t *testing.T) {
+	alone := ran(t, swept+threeFilters, Options{Workers: 1})
+	if alone.Status != archive.OK || len(alone.Trials) != 12 || alone.Resumable {
+		t.Fatalf("got %+v", alone)
+	}
+	sameRun(t, alone.Dir, ran(t, swept+threeFilters, Options{Workers: 5}).Dir)
+}
+
+// A run that is asked to stop ends after the cycles under way, and has the bytes of one
+// that was never stopped when it is resumed, wherever the stop came.
+func TestStopAndResume(t *testing.T) {
+	want := ran(t, swept+threeFilters, Options{Workers: 2})
+	for _, at := range []int64{1, 17, 40, 41, 333, 12 * 40} {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			w, root := loadText(t, swept+threeFilters, workflow.Options{}), t.TempDir()
+			o := Options{Workers: 2, InProcess: true, Stop: NewStop()}
+			o.Observer = &after{at: at, do: func() { o.Stop.Ask(errEnough) }}
+			r, err := Run(t.Context(), w, root, Source{}, o)
+			if at == 12*40 { // it came too late
+				if err != nil || r.Status != archive.OK {
+					t.Fatalf("got %v, %v", r.Status, err)
+				}
+				sameRun(t, want.Dir, r.Dir)
+				return
+			}
+			if !errors.As(err, new(*StoppedError)) || !errors.Is(err, errEnough) || r.Status != archive.Interrupted || !r.Resumable {
+				t.Fatalf("got %v, %v, resumable %v", err, r.Status, r.Resumable)
+			}
+			again := resumed(t, w, r.Dir, Options{Workers: 2})
+			if again.Status != archive.OK || again.Resumable {
+				t.Errorf("got %v, resumable %v", again.Status, again.Resumable)
+			}
+			sameRun(t, want.Dir, again.Dir)
+		})
+	}
+}
+
+// A trial goes on from its checkpoint: cycles that were run are not run again.
+func TestResumedTrialGoesOn(t *testing.T) {
+	w := loadText(t, twin+oneModel+filterOf("nudge"), workflow.Options{})
+	o := Options{Workers: 1, InProcess: true, Stop: NewStop()}
+	o.Observer = &after{at: 17, do: func() { o.Stop.Ask(errEnough) }}
+	r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
+	if !errors.Is(err, errEnough) || r.Trials[0].Cycles != 17 || r.Trials[0].Status != archive.Interrupted {
+		t.Fatalf("got %v, %+v", err, r.Trials)
+	}
+	before := analysed.Load()
+	resumed(t, w, r.Dir, Options{})
+	if n := analysed.Load() - before; n != 23 {
+		t.Errorf("%d cycles were run, want 23", n)
+	}
+}
+
+// Checkpoints while a run goes on change nothing, and none is left when it ends.
+func TestCheckpointsLeaveNoTrace(t *testing.T) {
+	r := ran(t, swept+threeFilters, Options{Workers: 2, Checkpoint: time.Nanosecond})
+	sameRun(t, ran(t, swept+threeFilters, Options{Workers: 2, Checkpoint: time.Hour}).Dir, r.Dir)
+	err := filepath.WalkDir(r.Dir, func(path string, _ fs.DirEntry, err error) error {
+		if strings.Contains(path, "checkpoint") {
+			t.Errorf("%s is left", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A run whose context ends is interrupted, for the reason that was given.
+func TestCancelledRunIsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r, err := Run(ctx, loadText(t, twin+oneModel+filterOf("nudge"), workflow.Options{}), t.TempDir(), Source{},
+		Options{Workers: 1, InProcess: true, Observer: &after{at: 17, do: func() { cancel(errEnough) }}})
+	if !errors.Is(err, errEnough) || r.Status != archive.Interrupted || r.Trials[0].Status != archive.Interrupted {
+		t.Errorf("got %v, %+v", err, r)
+	}
+}
+
+// What trials that fail leave: their status and reason, those of the others, and one text
+// that says which they are.
+func TestFailures(t *testing.T) {
+	for name, c := range map[string]struct {
+		text     string
+		status   archive.Status
+		trials   string // their status
+		error    []string
+		resuming bool // may help
+	}{
+		"a plugin that says it was cancelled": {twin + oneModel + faulty("f", "canceled"), archive.Failed, "failed",
+			[]string{`filter "f": plugin fake-filter: cycle 5: analyse: the inner solver: context canceled`}, true},
+		"a model that says it was cancelled": {twin + modelWith("canceled") + filterOf("nudge"), archive.Failed, "failed",
+			[]string{`filter "nudge": truth: plugin fake-model: cycle 5: forecast: context canceled`}, true},
+		"a member": {twin + modelWith("member") + filterOf("nudge"), archive.Failed, "failed",
+			[]string{`filter "nudge": cycle 5: forecast: 1 of 8 members failed; member 2: it boiled over`}, false},
+		"numbers out of range": {twin + oneModel + faulty("f", "diverged") + filterOf("nudge"), archive.SomeFailed, "failed ok",
+			[]string{`filter "f": plugin fake-filter: cycle 5: analyse: weights: all are 0; use more members`}, false},
+		"a panic": {twin + oneModel + faulty("f", "panic"), archive.Failed, "failed", []string{`filter "f": plugin fake-filter: cycle 5: analyse: `, "index out of patience"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := runText(t, c.text, Options{Workers: 1})
+			var failed *FailuresError
+			if !errors.As(err, &failed) {
+				t.Fatalf("got %v", err)
+			}
+			for _, want := range c.error {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got %q, want %q", err, want)
+				}
+			}
+			var trials []string
+			for _, row := range r.Trials {
+				trials = append(trials, string(row.Status))
+				if (row.Error != "") != (row.Status == archive.Failed) {
+					t.Errorf("%s: status %s, error %q", row.Filter, row.Status, row.Error)
+				}
+			}
+			if got := strings.Join(trials, " "); got != c.trials || r.Status != c.status || r.Resumable != c.resuming || failed.Some != (c.status == archive.SomeFailed) {
+				t.Errorf("got %s, trials %s, resumable %v, some %v", r.Status, got, r.Resumable, failed.Some)
+			}
+			if info, err := archive.ReadInfo(r.Dir); err != nil || info.Status != c.status || info.Error != failed.Error() {
+				t.Errorf("run.json: %v, %s, %q", err, info.Status, info.Error)
+			}
+		})
+	}
+}
+
+// A member that is dropped leaves the trial, which goes on with the others.
+func TestDroppedMember(t *testing.T) {
+	text := twin + strings.Replace(modelWith("member"), "}", "}, on_failure = \"drop_member\", max_failed = 1", 1)
+	r := ran(t, text+filterOf("nudge")+filterOf("weigh"), Options{Workers: 2})
+	failures := tableOf(t, r.Dir, "failures.arrow")
+	if failures.Rows != 2 || !slices.Equal(failures.Column("action").([]string), []string{archive.Dropped, archive.Dropped}) ||
+		!slices.Equal(failures.Column("cycle").([]int32), []int32{5, 5}) || !slices.Equal(failures.Column("member").([]int32), []int32{2, 2}) {
+		t.Errorf("got %+v", failures)
+	}
+	cycles := tableOf(t, r.Dir, "cycles.arrow")
+	for i, ess := range cycles.Column("weights_ess").([]float64) {
+		want := 8.0
+		if cycles.Column("cycle").([]int32)[i] >= 5 {
+			want = 7
+		}
+		if cycles.Column("filter").([]string)[i] == "nudge" && ess != want {
+			t.Errorf("cycle %d: %v members, want %v", cycles.Column("cycle").([]int32)[i], ess, want)
+		}
+	}
+}
+
+// The text of many failures shows five, which say what trials they are of.
+func TestManyFailures(t *testing.T) {
+	r, err := runText(t, swept+faulty("f", "diverged")+faulty("g", "diverged"), Options{Workers: 2})
+	if err == nil || r.Status != archive.Failed || len(r.Trials) != 8 {
+		t.Fatalf("got %v, %+v", err, r)
+	}
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) != 6 || lines[5] != "and 3 more failed trials, see trials.arrow" {
+		t.Errorf("got %q", lines)
+	}
+	if want := `trial 1: filter "f", replicate 1`; !strings.HasPrefix(lines[0], want) || !strings.Contains(lines[0], "ensemble.size") {
+		t.Errorf("got %q, want it to begin with %s and to name the size", lines[0], want)
+	}
+}
+
+// A filter that loses the truth has diverged; its numbers are there, and say so.
+func TestDivergence(t *testing.T) {
+	text := strings.Replace(twin, "cycles = 40", "cycles = 80", 1)
+	r := ran(t, text+oneModel+filterOf("lose")+filterOf("nudge"), Options{Workers: 1})
+	if r.Trials[0].Status != archive.Diverged || r.Trials[1].Status != archive.OK || r.Status != archive.OK {
+		t.Errorf("trials %s and %s, run %s", r.Trials[0].Status, r.Trials[1].Status, r.Status)
+	}
+	n := 0
+	for _, m := range r.Metrics {
+		if m.Filter == "lose" {
+			if n++; m.Status != archive.Diverged {
+				t.Errorf("%s has status %s", m.Metric, m.Status)
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("it has no numbers")
+	}
+}
+
+// A truth is made when it is first needed, once for all that share it, and forgotten after
+// the last of them; no trial is dealt out twice.
+func TestSchedule(t *testing.T) {
+	e, err := Open(t.Context(), loadText(t, swept+threeFilters, workflow.Options{}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	skipped := e.Sweep.Scenarios[0].Plans[0].Trials[1].Number
+	work := newSchedule(e.Sweep, func(_ *plan.Scenario, _ *plan.Plan, trial *plan.Trial) bool { return trial.Number != skipped })
+	var order []string
+	var last *scenario
+	for {
+		j, sc := work.next()
+		if j == nil && sc == nil {
+			break
+		}
+		if sc != nil {
+			order, last = append(order, "truth"), sc
+			work.made(sc, nil)
+			continue
+		}
+		if j.scenario != last || j.scenario.state != ready {
+			t.Errorf("trial %d came before its truth, or after that of the next", j.trial.Number)
+		}
+		order = append(order, fmt.Sprint(j.trial.Number))
+		work.ended(j)
+	}
+	want := "truth 1 3 4 5 6 truth 7 8 9 10 11 12"
+	if got := strings.Join(order, " "); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// The estimate of the bytes of a run comes near what its tables take.
+func TestEstimatedBytes(t *testing.T) {
+	text := strings.Replace(twin, "cycles = 40", "cycles = 400", 1) + modelWith("none") + threeFilters + "[output]\nensemble = \"none\"\n"
+	e, err := Open(t.Context(), loadText(t, text, workflow.Options{}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	estimate, err := e.Estimate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var written int64
+	err = filepath.WalkDir(ran(t, text, Options{}).Dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(path) == ".arrow" {
+			info, statErr := d.Info()
+			written, err = written+info.Size(), statErr
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ratio := float64(estimate.Bytes) / float64(written); ratio < 0.95 || ratio > 1.1 {
+		t.Errorf("%d bytes were estimated, %d written: %.2f times", estimate.Bytes, written, ratio)
+	}
+}
+
+func asFindings(err error, found **FindingsError) bool { return errors.As(err, found) }

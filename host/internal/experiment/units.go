@@ -1,0 +1,123 @@
+package experiment
+
+import (
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/observations"
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/score"
+	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/mat"
+)
+
+// stateValues says which values of a state the scores of the whole state are of: those the
+// model moves. When its variables have different units, a mean over them means nothing.
+// The values are then divided by the standard deviation in time of the truth of their
+// variable, and a variable that stays constant is left out. Without a truth there is
+// nothing to divide by.
+type stateValues struct {
+	n       int       // values that the model moves
+	columns []int     // those that are not left out
+	factors []float64 // of these; nil: all values as they are
+}
+
+func newStateValues(p *plan.Plan, truth *mat.Dense) stateValues {
+	v := stateValues{n: modelled(p)}
+	if p.OneUnit() || truth == nil {
+		return v
+	}
+	first := 0
+	for _, variable := range p.State.Variables[:len(p.State.Variables)-p.Parameters] {
+		end := first + variable.Size()
+		of := columnsOf(truth, first, end)
+		factor, moves := 1/timeSpread(of), varies(of)
+		for ; first < end; first++ {
+			if moves {
+				v.columns, v.factors = append(v.columns, first), append(v.factors, factor)
+			}
+		}
+	}
+	return v
+}
+
+// varies says whether the rows of m differ.
+func varies(m *mat.Dense) bool {
+	rows, _ := m.Dims()
+	first := m.RawRowView(0)
+	for i := 1; i < rows; i++ {
+		if !slices.Equal(m.RawRowView(i), first) {
+			return true
+		}
+	}
+	return false
+}
+
+// of returns the comparable values of states, the rows of m.
+func (v stateValues) of(m *mat.Dense) *mat.Dense {
+	if v.factors == nil {
+		return columnsOf(m, 0, v.n)
+	}
+	rows, _ := m.Dims()
+	out := mat.NewDense(rows, len(v.columns), nil)
+	for i := range rows {
+		from, to := m.RawRowView(i), out.RawRowView(i)
+		for k, column := range v.columns {
+			to[k] = from[column] * v.factors[k]
+		}
+	}
+	return out
+}
+
+// timeSpread returns the root mean variance in time of states, the rows of m.
+func timeSpread(m *mat.Dense) float64 {
+	return score.Spread(ensemble.Variance(nil, m, ensemble.Mean(nil, m, nil), nil))
+}
+
+// columnsOf returns the columns of m from first to before end; it shares memory with m.
+func columnsOf(m *mat.Dense, first, end int) *mat.Dense {
+	rows, _ := m.Dims()
+	return m.Slice(0, rows, first, end).(*mat.Dense)
+}
+
+// observedFactors returns the factor of every component observed that makes errors of
+// variables with different units comparable: 1 over the standard deviation in time of
+// what is assimilated of the variable, or NaN when that is 0 or not known: the variable
+// is then left out. All are 1 when there is one unit, or no record.
+func observedFactors(p *plan.Plan, r *observations.Record) []float64 {
+	if r == nil || p.ObservedInOneUnit() {
+		return slices.Repeat([]float64{1}, p.Space.Layout.Size())
+	}
+	values, factors := assimilated(p, r), []float64(nil)
+	for _, variable := range p.Space.Layout.Variables {
+		of := values[len(factors) : len(factors)+variable.Size()]
+		squares, freedom, moves := 0.0, 0, false
+		for _, series := range of {
+			mean := score.IndependentMean(series).Value
+			for _, y := range series {
+				squares += (y - mean) * (y - mean)
+				moves = moves || y != series[0]
+			}
+			freedom += max(0, len(series)-1)
+		}
+		factor := math.NaN()
+		if moves {
+			factor = math.Sqrt(float64(freedom) / squares)
+		}
+		factors = append(factors, slices.Repeat([]float64{factor}, variable.Size())...)
+	}
+	return factors
+}
+
+// assimilated returns what is assimilated of every component, in the order of time.
+func assimilated(p *plan.Plan, r *observations.Record) [][]float64 {
+	values := make([][]float64, p.Space.Layout.Size())
+	for k := 1; k <= p.Clock.Cycles; k++ {
+		for _, v := range r.In(k) {
+			if v.Status == observations.Assimilated {
+				values[v.Component] = append(values[v.Component], v.Y)
+			}
+		}
+	}
+	return values
+}

@@ -1,0 +1,89 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/score"
+	"github.com/plume-da/plume/sdk"
+)
+
+// scores checks the scores of single variables that the workflow names, and finds the
+// variables that have such scores: those it names, parameters that are estimated, and all
+// when they have different units.
+func (m *maker) scores() {
+	named := map[string]bool{}
+	for i, name := range m.w.Verify.Metrics {
+		m.scoreOf(named, name, "verify", "metrics", i)
+	}
+	if m.w.Expect != nil {
+		for i, s := range m.w.Expect.Scores {
+			m.scoreOf(named, s.Metric, "expect", "score", i, "metric")
+		}
+	}
+	first := len(m.plan.State.Variables) - m.plan.Parameters
+	for i, v := range m.plan.State.Variables {
+		if named[v.Name] || i >= first || !m.plan.OneUnit() {
+			m.plan.Scored = append(m.plan.Scored, v.Name)
+		}
+	}
+}
+
+// scoreOf adds the variable that the score called name is of to named, if it is of one.
+func (m *maker) scoreOf(named map[string]bool, name string, path ...any) {
+	s, ok := score.Find(name)
+	if !ok || !s.ByVariable { // the workflow has been checked for other names
+		return
+	}
+	if _, ok := m.plan.State.Offset(s.Variable); ok {
+		named[s.Variable] = true
+		return
+	}
+	all := m.w.Metrics()
+	for _, v := range m.plan.State.Variables {
+		all = append(all, s.For(v.Name).Name)
+	}
+	d := m.add(codeVariable, path, "there is no score %q: the state has no variable `%s`", name, s.Variable).
+		WithLabel("not a variable").WithHelp("it has %s", describe(m.plan.State))
+	if near := diag.Suggest(name, all); near != "" {
+		d.WithLabel("did you mean %q?", near)
+	}
+}
+
+// OneUnit says whether the variables of the model have one unit, so that a mean over the
+// values of a state means something. No unit is that of a dimensionless number.
+func (p *Plan) OneUnit() bool {
+	return oneUnit(p.State.Variables[:len(p.State.Variables)-p.Parameters])
+}
+
+// ObservedInOneUnit says whether the variables observed have one unit.
+func (p *Plan) ObservedInOneUnit() bool { return oneUnit(p.Space.Layout.Variables) }
+
+// ScoreNotes says what the scores over variables of different units are made of.
+func (p *Plan) ScoreNotes() []string {
+	var notes []string
+	switch {
+	case p.OneUnit():
+	case p.Record == nil:
+		notes = append(notes, "The variables of the model have different units. Scores of the whole state are of values divided by the standard deviation in time "+
+			"of the truth of their variable; rmse_NAME and spread_NAME are of single variables, in their units.")
+	default:
+		notes = append(notes, "The variables of the model have different units, and without a truth there is nothing to divide them by: "+
+			"spread is over values as they are; spread_NAME is of a single variable, in its unit.")
+	}
+	if p.Record != nil && !p.ObservedInOneUnit() {
+		notes = append(notes, "The observed variables have different units. Scores of values held out and innovation_rms are of values divided by the standard deviation "+
+			"in time of what is assimilated of their variable.")
+	}
+	return notes
+}
+
+func oneUnit(variables []sdk.Variable) bool {
+	unit := func(v sdk.Variable) string {
+		if v.Unit == "" {
+			return "1"
+		}
+		return v.Unit
+	}
+	return !slices.ContainsFunc(variables, func(v sdk.Variable) bool { return unit(v) != unit(variables[0]) })
+}

@@ -1,0 +1,102 @@
+package score
+
+import (
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// Case is one stage of one cycle, or one variable of it, as scores see it.
+type Case struct {
+	*Marginals            // of n values
+	Members    *mat.Dense // N x n
+	Weights    []float64  // linear; nil when all are equal
+	Truth      []float64  // n values; nil: not known
+	Ancestors  []int      // the forecast members that those of an analysis descend from; nil: not known
+
+	// Reference returns equally weighted members of the analysis and of the brute-force
+	// posterior, to compare them; nil: there is no reference.
+	Reference func() (analysis, posterior *mat.Dense)
+
+	ranks      []float64 // see Ranks
+	crps, fair float64
+	hasCRPS    bool
+}
+
+// Part returns the case of the values from first to before end. It has no reference.
+func (c *Case) Part(first, end int) *Case {
+	rows, _ := c.Members.Dims()
+	part := &Case{Marginals: c.Marginals.Part(first, end), Members: c.Members.Slice(0, rows, first, end).(*mat.Dense), Weights: c.Weights, Ancestors: c.Ancestors}
+	if c.Truth != nil {
+		part.Truth = c.Truth[first:end]
+	}
+	return part
+}
+
+// Ranks returns the ranks of the truth, see [Ranks]; nil when it is not known.
+func (c *Case) Ranks() []float64 {
+	if c.ranks == nil && c.Truth != nil {
+		c.ranks = make([]float64, c.rows+1)
+		Ranks(c.ranks, c.Truth, c.Members, c.Weights)
+	}
+	return c.ranks
+}
+
+// both returns the two kinds of CRPS.
+func (c *Case) both() (crps, fair float64) {
+	if !c.hasCRPS {
+		c.crps, c.fair = c.CRPS(c.Truth)
+		c.hasCRPS = true
+	}
+	return c.crps, c.fair
+}
+
+// fewMembers is the largest ensemble whose energy score is computed: its cost grows
+// with the square of the size, and at 1000 members of 40 values is 20 ms.
+const fewMembers = 1000
+
+// given returns what c has of what scores need.
+func (c *Case) given() Need {
+	var given Need
+	add := func(need Need, there bool) {
+		if there {
+			given |= need
+		}
+	}
+	add(Truth, c.Truth != nil)
+	add(Reference, c.Reference != nil)
+	add(Parents, c.Ancestors != nil)
+	add(FewMembers, c.rows <= fewMembers)
+	return given
+}
+
+// distinct returns how many different numbers there are in a.
+func distinct(a []int) float64 {
+	sorted := slices.Sorted(slices.Values(a))
+	return float64(len(slices.Compact(sorted)))
+}
+
+// Prediction is what one stage of one cycle predicts of a value that was held out.
+type Prediction struct {
+	Value    float64  // what was observed
+	Mean     float64  // of the members
+	Spread   float64  // of members and error law
+	CRPSFair *float64 // nil: the operator draws no errors
+}
+
+// Scaled returns p in a unit that factor makes of its own.
+func (p Prediction) Scaled(factor float64) Prediction {
+	scaled := Prediction{Value: p.Value * factor, Mean: p.Mean * factor, Spread: p.Spread * factor}
+	if p.CRPSFair != nil {
+		fair := *p.CRPSFair * factor
+		scaled.CRPSFair = &fair
+	}
+	return scaled
+}
+
+// History is the scores of one stage of one trial after burn-in.
+type History struct {
+	Members int
+	Series  map[string][]float64 // by name
+	Ranks   []float64            // counts, see Ranks
+}
