@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -66,6 +67,41 @@ func TestScoresOfCycles(t *testing.T) {
 		}
 		if where := strings.TrimSpace(fmt.Sprintln(cell(got, 0, row), cell(got, 1, row), cell(got, 2, row), cell(got, 3, row), cell(got, 4, row), cell(got, 5, row))); where != "7 3 f 4 0.5 "+stage {
 			t.Errorf("got %s", where)
+		}
+	}
+}
+
+// What is written of values held out and of innovations stands under its name too.
+func TestPredictionsAndInnovations(t *testing.T) {
+	r, err := Create(t.TempDir(), Info{Name: "test"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layout := &sdk.Layout{Variables: []sdk.Variable{{Name: "a"}, {Name: "b", Shape: []int{2}}}}
+	trial, err := r.Trial(TrialID{7, 3, "f"}, layout, layout, Keep{HeldOut: true}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	step, fair := &cycle.Step{Cycle: 4, Time: 0.5}, 14.0
+	in := &score.Innovation{Values: []float64{1, 2, 3}, NIS: 21, Expected: 22}
+	err = errors.Join(trial.Append(step, nil, in, nil),
+		trial.AppendHeldOut(step, []HeldOutRow{{Analysis, 2, score.Prediction{Value: 11, Mean: 12, Spread: 13, CRPSFair: &fair}}}), trial.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]map[string]any{
+		"held_out": {"trial": int32(7), "replicate": int32(3), "filter": "f", "cycle": int32(4), "time": 0.5, "stage": Analysis, "variable": "b", "index": int32(1),
+			"value": 11.0, "mean": 12.0, "spread": 13.0, "crps_fair": 14.0},
+		"innovations": {"trial": int32(7), "replicate": int32(3), "filter": "f", "cycle": int32(4), "time": 0.5, "nis": 21.0, "rms_expected": 22.0, "a": 1.0},
+	} {
+		got, err := table.Read(filepath.Join(r.Dir, name, "trial=0007.arrow"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for column, v := range want {
+			if c := slices.Index(got.Names, column); c < 0 || cell(got, c, 0) != v {
+				t.Errorf("%s.arrow: %s is not %v in %v", name, column, v, got.Names)
+			}
 		}
 	}
 }
