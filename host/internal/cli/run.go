@@ -82,19 +82,19 @@ func (a *app) printRun(dir string, status archive.Status, trials map[archive.Sta
 
 func (a *app) validate() *cobra.Command {
 	s := &source{}
-	var offline bool
 	c := &cobra.Command{
 		Use:   "validate WORKFLOW",
 		Short: "Check a workflow without running it",
 		Long: `Validate checks a workflow in three layers: the text, the keys and values, and the
 plugins it names with their parameters, sizes and capabilities. All findings of the
-first layer that has any are shown, with their place and a remedy.`,
+first layer that has any are shown, with their place and a remedy, and with those of the
+second the plugins that are missing.`,
 		Example: `  plume validate twin.toml
   plume validate twin.toml --format github`,
 		Args: exactly(1, "one workflow file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.path = args[0]
-			if offline {
+			if s.offline {
 				if _, err := s.load(); err != nil {
 					return err
 				}
@@ -120,6 +120,6 @@ first layer that has any are shown, with their place and a remedy.`,
 		},
 	}
 	s.flags(c)
-	c.Flags().BoolVar(&offline, "offline", false, "do not start plugins: check text, keys and values alone")
+	c.Flags().BoolVar(&s.offline, "offline", false, "do not start plugins: check text, keys and values alone")
 	return c
 }

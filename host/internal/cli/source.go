@@ -7,7 +7,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/experiment"
+	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/spf13/cobra"
 )
@@ -23,6 +26,7 @@ type source struct {
 	sweep   []string
 	format  string // of findings
 
+	offline   bool // what plugins there are does not matter
 	inProcess bool // plugins that are part of plume run in its process
 }
 
@@ -64,7 +68,15 @@ func (s *source) load() (*workflow.Workflow, error) {
 	if !slices.Contains([]string{"human", "json", "github"}, s.format) {
 		return nil, usage("--format must be human, json or github, but is %q", s.format)
 	}
-	w, found := workflow.Load(s.path, workflow.Options{Profile: s.profile, Set: s.set, Sweep: s.sweep})
+	options := workflow.Options{Profile: s.profile, Set: s.set, Sweep: s.sweep}
+	if !s.offline {
+		options.Plugin = func(found *diag.Findings, name string, at diag.Span) {
+			if _, err := launch.DefaultPath().Find(name); err != nil {
+				plan.AddPluginFault(found, at, err)
+			}
+		}
+	}
+	w, found := workflow.Load(s.path, options)
 	if len(found) > 0 {
 		return nil, &findings{found, s.format}
 	}

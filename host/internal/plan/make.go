@@ -75,6 +75,15 @@ func (m *maker) each(do func(i int, f *workflow.Filter, index int)) {
 // not start, rather than about the workflow.
 func IsPluginFault(f *diag.Finding) bool { return f.Code == codePlugin }
 
+// AddPluginFault adds to found that a plugin, which is named at a place, is missing or does
+// not start.
+func AddPluginFault(found *diag.Findings, at diag.Span, err error) {
+	d := found.Add(codePlugin, at, "%v", err)
+	if sdk.KindOf(err) == sdk.KindPlugin {
+		d.WithHelp("`plume plugins list` shows the plugins there are; [plugins] names others")
+	}
+}
+
 // add records a finding about the value at path and returns it.
 func (m *maker) add(code diag.Code, path []any, format string, args ...any) *diag.Finding {
 	return m.found.Add(code, m.w.At(path...), format, args...)
@@ -113,9 +122,7 @@ func (m *maker) find(c workflow.Component, r Replication, role sdk.Role, path ..
 	p, err := m.open(m.ctx, c, r)
 	at := below(path, "plugin")
 	if err != nil {
-		if d := m.add(codePlugin, at, "%v", err); sdk.KindOf(err) == sdk.KindPlugin {
-			d.WithHelp("`plume plugins list` shows the plugins there are; [plugins] names others")
-		}
+		AddPluginFault(&m.found, m.w.At(at...), err)
 		return nil
 	}
 	if p.Manifest.Role != role {

@@ -13,6 +13,10 @@ type Options struct {
 	Profile string   // name of a [profile.NAME]; empty: none
 	Set     []string // key=value, applied in order over the file and the profile
 	Sweep   []string // key=[values], likewise over axes, or replicate=1..10
+
+	// Plugin, when it is not nil, is told of every plugin that a workflow names in which
+	// something was found, and may add to that. Those in [plugins] are left out.
+	Plugin func(found *diag.Findings, name string, at diag.Span)
 }
 
 var (
@@ -71,9 +75,33 @@ func Parse(name string, text []byte, opt Options) (*Workflow, diag.Findings) {
 	if len(found) == 0 {
 		found = w.expand(given)
 	}
+	if len(found) > 0 && opt.Plugin != nil {
+		eachPlugin(root, func(name string, at diag.Span) { opt.Plugin(&found, name, at) })
+	}
 	found.Sort()
 	if len(found) > 0 {
 		return nil, found
 	}
 	return w, nil
+}
+
+// eachPlugin calls do for every plugin that a tree names and does not say how to start.
+func eachPlugin(root *tomltext.Node, do func(name string, at diag.Span)) {
+	given := map[string]*tomltext.Node{}
+	if plugins := root.Table["plugins"]; plugins != nil {
+		given = plugins.Table
+	}
+	for _, part := range []string{"model", "truth", "observations", "filter", "reference"} {
+		n := root.Table[part]
+		if n == nil {
+			continue
+		}
+		for _, n := range append(n.Items, n) {
+			if plugin := n.Table["plugin"]; plugin != nil && !plugin.Bad {
+				if name, ok := plugin.Value.(string); ok && given[name] == nil {
+					do(name, plugin.Place())
+				}
+			}
+		}
+	}
 }
