@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -21,27 +22,35 @@ const checkpoints = "checkpoint"
 
 // Save stores v, which is what the run needs under that name to be resumed, in one
 // step: after a crash, or a loss of power, there is the old value or the new one.
-func (r *Run) Save(name string, v any) error {
-	var text bytes.Buffer
-	if err := gob.NewEncoder(&text).Encode(v); err != nil {
-		return err
-	}
+func (r *Run) Save(name string, v any) error { return r.save(name, v, true) }
+
+// save writes v behind the sha256 of what is written.
+func (r *Run) save(name string, v any, durable bool) error {
 	path, err := r.Path(checkpoints, name)
 	if err != nil {
 		return err
 	}
-	return replace(path, text.Bytes(), true)
+	text := bytes.NewBuffer(make([]byte, sha256.Size))
+	if err := gob.NewEncoder(text).Encode(v); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(text.Bytes()[sha256.Size:])
+	copy(text.Bytes(), sum[:])
+	return replace(path, text.Bytes(), durable)
 }
 
 // Load reads into v what was saved under that name and says whether there is
-// anything. What cannot be read counts as not there: what it spared is done again.
+// anything. What is not as it was saved counts as not there: what it spared is done again.
 func (r *Run) Load(name string, v any) bool {
-	f, err := os.Open(filepath.Join(r.Dir, checkpoints, name))
-	if err != nil {
+	text, err := os.ReadFile(filepath.Join(r.Dir, checkpoints, name))
+	if err != nil || len(text) < sha256.Size {
 		return false
 	}
-	defer f.Close()
-	return gob.NewDecoder(f).Decode(v) == nil
+	sum, text := text[:sha256.Size], text[sha256.Size:]
+	if got := sha256.Sum256(text); !bytes.Equal(sum, got[:]) {
+		return false
+	}
+	return gob.NewDecoder(bytes.NewReader(text)).Decode(v) == nil
 }
 
 // Forget removes what was saved under that name.

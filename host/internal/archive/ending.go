@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/sdk/wire/table"
 )
 
 // Work is what leaves files of its own in a run and ends: a trial, a truth or a
@@ -56,13 +57,13 @@ type ending struct {
 // leave any part of it, which [Run.Ended] finds out: waiting for the disk takes longer
 // than a short trial.
 func (r *Run) End(w Work, v any, durable bool) error {
-	var value, text bytes.Buffer
+	var value bytes.Buffer
 	if err := gob.NewEncoder(&value).Encode(v); err != nil {
 		return err
 	}
 	e := ending{Sums: map[string]string{}, Value: value.Bytes()}
 	for _, name := range w.files {
-		sum, err := checksum(filepath.Join(r.Dir, name))
+		sum, err := r.sumOf(name)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -75,14 +76,7 @@ func (r *Run) End(w Work, v any, durable bool) error {
 		e.Sums[name] = sum
 	}
 	r.know(e.Sums)
-	if err := gob.NewEncoder(&text).Encode(e); err != nil {
-		return err
-	}
-	path, err := r.Path(checkpoints, w.name+".end")
-	if err != nil {
-		return err
-	}
-	return replace(path, text.Bytes(), durable)
+	return r.save(w.name+".end", e, durable)
 }
 
 // Ended says whether w has ended and all its files are as it left them, and if so
@@ -99,6 +93,28 @@ func (r *Run) Ended(w Work, v any) bool {
 	}
 	r.know(e.Sums)
 	return gob.NewDecoder(bytes.NewReader(e.Value)).Decode(v) == nil
+}
+
+// sumOf returns the checksum of a file of work that has ended.
+func (r *Run) sumOf(name string) (string, error) {
+	r.mu.Lock()
+	sum := r.sums[name]
+	r.mu.Unlock()
+	if sum != "" {
+		return sum, nil
+	}
+	return checksum(filepath.Join(r.Dir, name))
+}
+
+// sumsOf returns the checksums of what has been written of tables, by path below Dir.
+func (r *Run) sumsOf(tables []*table.Writer) map[string]string {
+	sums := map[string]string{}
+	for _, w := range tables {
+		if name, err := filepath.Rel(r.Dir, w.Path()); err == nil {
+			sums[name] = w.Sum()
+		}
+	}
+	return sums
 }
 
 // know keeps the checksums of files that will not change any more.

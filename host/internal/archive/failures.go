@@ -107,6 +107,16 @@ func (f *Failures) Flush() error {
 	return f.table.Append(n, slices.Repeat([]int32{f.trial}, n), slices.Repeat([]int32{f.replicate}, n), slices.Repeat([]string{f.filter}, n), cycle, call, member, members, reason, action)
 }
 
+// Sum returns the sha256 of what has been written; see [Trial.Sums].
+func (f *Failures) Sum() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.table == nil {
+		return ""
+	}
+	return f.table.Sum()
+}
+
 // Close writes what was noted last and finishes the table.
 func (f *Failures) Close() error {
 	err := f.Flush()

@@ -36,7 +36,7 @@ type Run struct {
 	lock *os.File
 
 	mu   sync.Mutex
-	sums map[string]string // sha256 of the files of work that has ended, by path below Dir
+	sums map[string]string // sha256 of the files that are written in full, by path below Dir; not of all
 }
 
 // Create makes a run directory below root, for this process alone, and writes its
@@ -74,9 +74,14 @@ func newDir(parent string, at time.Time) (string, error) {
 	return "", fmt.Errorf("%s: no name is free for %s", parent, stamp)
 }
 
-// Path returns the path of a file of the run, whose folders it makes.
+// Path returns the path of a file of the run that is about to be written, and makes its
+// folders.
 func (r *Run) Path(parts ...string) (string, error) {
-	path := filepath.Join(append([]string{r.Dir}, parts...)...)
+	name := filepath.Join(parts...)
+	r.mu.Lock()
+	delete(r.sums, name)
+	r.mu.Unlock()
+	path := filepath.Join(r.Dir, name)
 	return path, os.MkdirAll(filepath.Dir(path), 0o755)
 }
 

@@ -48,7 +48,8 @@ type Trial struct {
 	heldOut, rejections                       *table.Writer // nil: there are none
 	timing                                    timing        // not written yet
 	descriptions                              *descriptions
-	members                                   *Members // nil when no ensembles are kept
+	members                                   *Members        // nil when no ensembles are kept
+	all                                       []*table.Writer // of these
 }
 
 // timing is where the time of some cycles went, in seconds.
@@ -96,6 +97,7 @@ func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through 
 	if o.err != nil {
 		return nil, errors.Join(o.err, o.abandon())
 	}
+	t.all = o.writers
 	return t, nil
 }
 
@@ -249,16 +251,21 @@ func (t *Trial) appendMembers(s *cycle.Step) error {
 	return t.members.Append(s.Cycle, s.Time, stages...)
 }
 
+// Sums returns the sha256 of what has been written of every table. Tables that go on from
+// a checkpoint have the sums they had when it was made, or do not hold what they held then.
+func (t *Trial) Sums() (map[string]string, error) {
+	err := t.flushTimings()
+	return t.run.sumsOf(t.all), err
+}
+
 // Close finishes the tables of the trial, however far it came.
 func (t *Trial) Close() error {
-	err := errors.Join(t.flushTimings(), t.cycles.Close(), t.descriptions.table.Close(), t.innovations.Close(), t.diagnostics.Close(), t.timings.Close())
-	for _, w := range []*table.Writer{t.heldOut, t.rejections} {
-		if w != nil {
-			err = errors.Join(err, w.Close())
-		}
+	err := t.flushTimings()
+	for _, w := range t.all {
+		err = errors.Join(err, w.Close())
 	}
-	if t.members != nil {
-		err = errors.Join(err, t.members.Close())
+	if err == nil {
+		t.run.know(t.run.sumsOf(t.all))
 	}
 	return err
 }

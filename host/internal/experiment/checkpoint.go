@@ -1,7 +1,9 @@
 package experiment
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -11,29 +13,62 @@ import (
 
 // checkpoint is what a trial goes on from when a run is resumed.
 type checkpoint struct {
-	State cycle.State
-	Tally tally
+	State    cycle.State
+	Tally    tally
+	Sums     map[string]string // of the tables up to here
+	Failures string            // sum of their table
 }
 
 // checkpointOf names the checkpoints of a trial.
 func checkpointOf(t *plan.Trial) string { return fmt.Sprintf("trial=%04d", t.Number) }
 
-// openTrial opens the tables of a trial: where its checkpoint says, or, when there
-// is none that fits what is stored, from the start.
-func (e *engine) openTrial(j *job, scorer *scorer) (*archive.Trial, *cycle.State, error) {
-	open := func(through int) (*archive.Trial, error) {
-		return e.run.Trial(e.idOf(j), j.plan.State, j.plan.Space.Layout, e.keep(j.plan), through)
-	}
+// storage is what a trial writes: its tables and that of its failures.
+type storage struct {
+	*archive.Trial
+	failures *archive.Failures
+}
+
+// sums returns what a checkpoint keeps of the tables.
+func (s *storage) sums() (c checkpoint, err error) {
+	c.Failures = s.failures.Sum()
+	c.Sums, err = s.Trial.Sums()
+	return c, err
+}
+
+// Close finishes the tables.
+func (s *storage) Close() error { return errors.Join(s.Trial.Close(), s.failures.Close()) }
+
+// openTrial opens the tables of a trial: where its checkpoint says, or, when there is
+// none or the tables are not as they were when it was made, from the start.
+func (e *engine) openTrial(j *job, scorer *scorer) (*storage, *cycle.State, error) {
 	var c checkpoint
 	if e.run.Load(checkpointOf(j.trial), &c) {
-		if tables, err := open(c.State.Cycle); err == nil {
-			scorer.remind(c.Tally)
-			e.Observer.Recalled(c.State.Cycle, 0)
-			return tables, &c.State, nil
+		if s, err := e.store(j, c.State.Cycle); err == nil {
+			if now, err := s.sums(); err == nil && now.Failures == c.Failures && maps.Equal(now.Sums, c.Sums) {
+				scorer.remind(c.Tally)
+				e.Observer.Recalled(c.State.Cycle, 0)
+				return s, &c.State, nil
+			}
+			if err := s.Close(); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
-	tables, err := open(0)
-	return tables, nil, err
+	s, err := e.store(j, 0)
+	return s, nil, err
+}
+
+// store opens the tables of a trial after cycle through; 0: from the start.
+func (e *engine) store(j *job, through int) (*storage, error) {
+	tables, err := e.run.Trial(e.idOf(j), j.plan.State, j.plan.Space.Layout, e.keep(j.plan), through)
+	if err != nil {
+		return nil, err
+	}
+	noted, err := e.run.Failures(e.idOf(j), through)
+	if err != nil {
+		return nil, errors.Join(err, tables.Close())
+	}
+	return &storage{tables, noted}, nil
 }
 
 // saver says when the next checkpoint of a trial is due: at even distances, unless

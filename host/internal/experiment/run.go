@@ -308,10 +308,7 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 	if err != nil {
 		return outcome{Status: archive.Failed, err: err}
 	}
-	noted, err := e.run.Failures(e.idOf(j), from.Completed())
-	if err != nil {
-		return outcome{Status: archive.Failed, err: errors.Join(err, tables.Close())}
-	}
+	noted := tables.failures
 	saver := &saver{every: e.Checkpoint, saved: time.Now()}
 	err = cycle.Assimilate(noting(ctx, noted), j.plan, j.trial, j.scenario.made, from, func(s *cycle.Step) error {
 		noted.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
@@ -326,14 +323,16 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 		e.Observer.Cycle()
 		stop := e.Stop.Err()
 		return errors.Join(stop, saver.save(stop != nil, func() error {
-			return e.run.Save(checkpointOf(j.trial), checkpoint{s.State(), scorer.tally})
+			c, err := tables.sums()
+			c.State, c.Tally = s.State(), scorer.tally
+			return errors.Join(err, e.run.Save(checkpointOf(j.trial), c))
 		}))
 	})
 	if scorer.Cycles == j.plan.Clock.Cycles && errors.As(err, new(*StoppedError)) {
 		err = nil // a stop that was asked for in the last cycle came too late
 	}
 	noted.Add(ending(err)...)
-	err = errors.Join(err, tables.RankHistograms(scorer.rankHistograms()), tables.Close(), noted.Close())
+	err = errors.Join(err, tables.RankHistograms(scorer.rankHistograms()), tables.Close())
 	out = outcome{Status: statusOf(ctx, err), Cycles: scorer.Cycles, Rejected: scorer.Rejected, err: err}
 	if err != nil {
 		return out

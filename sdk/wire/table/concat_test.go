@@ -2,6 +2,7 @@ package table
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -140,12 +141,16 @@ func continued(t *testing.T, every []Column) {
 		return w.Append(1, []int32{80}, []int64{1}, []float64{2}, []string{"x"}, []string{"y"}, Block{Matrix: mat.NewDense(1, 5, nil)})
 	}
 	w := writeColumns(t, whole, every, 0, 30, 50)
+	through := w.Sum()
 	if err := errors.Join(more(w), w.Close()); err != nil {
 		t.Fatal(err)
 	}
 	want, err := os.ReadFile(whole)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if sum := fmt.Sprintf("%x", sha256.Sum256(want)); w.Sum() != sum {
+		t.Errorf("got the sum %s, want %s", w.Sum(), sum)
 	}
 	for name, stop := range map[string]func(*Writer) error{"killed": (*Writer).Abandon, "closed": (*Writer).Close} {
 		if err := stop(writeColumns(t, stopped, every, 0, 30, 50, 60, 2)); err != nil {
@@ -154,6 +159,9 @@ func continued(t *testing.T, every []Column) {
 		w, last, err := Continue(stopped, every, 79)
 		if err != nil || last != 79 {
 			t.Fatalf("%s: %d, %v", name, last, err)
+		}
+		if w.Sum() != through {
+			t.Errorf("%s: the sum of what was copied is not that of what was written", name)
 		}
 		if err := errors.Join(more(w), w.Close()); err != nil {
 			t.Fatal(err)

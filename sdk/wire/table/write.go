@@ -1,9 +1,12 @@
 package table
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"maps"
 	"os"
 	"slices"
@@ -27,7 +30,8 @@ type Writer struct {
 	path    string
 	columns []Column
 	file    *os.File
-	at      int64 // length of the file
+	at      int64     // length of the file
+	sum     hash.Hash // of the file
 	blocks  []block
 
 	vectors []vector // of the batch; their memory, where they do not share that of the values, and what follows are used again
@@ -74,7 +78,7 @@ func (e *encoding) create(path, file string, columns []Column) (*Writer, error) 
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{encoding: e, path: path, columns: columns, file: f, vectors: make([]vector, len(e.fields)), own: make([][3][]byte, len(e.fields))}
+	w := &Writer{encoding: e, path: path, columns: columns, file: f, sum: sha256.New(), vectors: make([]vector, len(e.fields)), own: make([][3][]byte, len(e.fields))}
 	w.out = append(w.out, e.start...)
 	return w, nil
 }
@@ -138,6 +142,7 @@ var zeros [8]byte
 func (w *Writer) flush(b []byte) error {
 	n, err := w.file.Write(b)
 	w.at += int64(n)
+	w.sum.Write(b[:n])
 	return err
 }
 
@@ -236,6 +241,13 @@ func (w *Writer) validate(i, n int, there func(k int) bool) {
 		w.vectors[i].nulls, w.vectors[i].validity = nulls, bits
 	}
 }
+
+// Path returns the path of the table.
+func (w *Writer) Path() string { return w.path }
+
+// Sum returns the sha256, in hexadecimal, of what has been handed to the operating system:
+// of all rows so far, and behind Close of the file.
+func (w *Writer) Sum() string { return hex.EncodeToString(w.sum.Sum(nil)) }
 
 // Close ends the stream, so that a file cut in its footer is whole as a stream, adds the
 // footer and gives the file its name. It does not wait until that is on the disk.
