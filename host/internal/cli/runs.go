@@ -103,9 +103,11 @@ func (a *app) listRuns(root string, wanted func(*archive.Info) bool) error {
 		}
 	}
 	switch {
-	case newest == "":
+	case len(dirs) == 0:
 		a.say("there are no runs below %s", root)
 		a.next("run", "WORKFLOW")
+	case newest == "":
+		a.say("of %s below %s none has this name and status", plural(len(dirs), "run"), root)
 	case resumable != "":
 		a.next("resume", resumable)
 	default:

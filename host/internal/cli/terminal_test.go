@@ -65,7 +65,7 @@ func open(t *testing.T, dir string, columns int, args ...string) *terminal {
 	if err := os.MkdirAll(x.tmp, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	x.Dir, x.Env = dir, append(os.Environ(), "TMPDIR="+x.tmp, "TERM=xterm-256color")
+	x.Dir, x.Env = dir, append(os.Environ(), "TMPDIR="+x.tmp, "TERM=xterm-256color", "PATH="+filepath.Dir(plumeBinary(t))+":"+os.Getenv("PATH"))
 	var err error
 	if x.person, err = pty.StartWithSize(x.Cmd, &pty.Winsize{Rows: 24, Cols: uint16(columns)}); err != nil {
 		t.Fatal(err)
@@ -438,6 +438,101 @@ func TestNobodyReads(t *testing.T) {
 	}
 	if said, err := os.ReadFile(filepath.Join(dir, "said")); err != nil || len(said) > 0 && !bytes.Contains(said, []byte("Next:")) {
 		t.Errorf("it said %q, %v", said, err)
+	}
+}
+
+// tableRun is a sweep whose table is 161 columns wide where it may be.
+const tableRun = `include = ["long.toml"]
+time = { cycles = 20, step = 0.01, burn_in = 2 }
+[sweep]
+replicate = "1..2"
+[sweep.axes]
+"ensemble.size" = [10, 20]
+"filter.enkf.params.inflation" = [1.0, 1.05]
+observations.error.sd = [1.0, 2.0]
+`
+
+// Every table fits the terminal that it is shown on, and every command that is said to be
+// next can be typed as it is.
+func TestTerminalTables(t *testing.T) {
+	dir := place(t)
+	nile, err := filepath.Abs("../../../workflows/nile.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"sweep.toml": tableRun,
+		"fails.toml": strings.Replace(tableRun, "[1.0, 1.05]", "[1.0, 1e200]", 1),
+		"check.toml": `include = ["long.toml"]
+time = { cycles = 20, step = 0.01 }
+expect.score = [{ filter = "enkf", metric = "rmse", value = 1, tolerance = 100 }, { filter = "particle", metric = "rmse", value = 1, tolerance = 100 }]`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, columns := range []int{80, 120} {
+		for _, test := range []struct {
+			command, want string
+			code          int
+		}{
+			{"run sweep.toml", `(?m)^enkf +10 +inflation=1.05 error.sd=1 .*ok\r$`, exitOK},
+			{"run fails.toml", `(?m)^enkf +10 +inflation=1e\+200 error.sd=1 .*failed\r$`, exitSomeFailed},
+			{"verify check.toml", `1 ± 1e\+02`, exitOK},
+			{"run " + nile, `held_out_rmse +± se`, exitOK},
+			{"compare @last", `held_out_rmse`, exitOK},
+			{"plan sweep.toml", `observations.error.sd = \[1.0, 2.0\]`, exitOK},
+			{"runs", `(?m)^run .* score`, exitOK},
+			{"runs --name nothing", `of \d+ runs below runs none`, exitOK},
+			{"runs --status ok --name lon", `rmse 0\.`, exitOK},
+			{"plugins list", `filter-enkf`, exitOK},
+			{"plugins describe filter-pf", `scheme = local`, exitOK},
+			{"validate sweep.toml --set time.cycles=10", `sweep.toml --set time.cycles=10\r`, exitOK},
+			{"report @last --watch", `report.html`, exitOK},
+			{"--version", `protocol plume.v1`, exitOK},
+		} {
+			t.Run(fmt.Sprintf("%d columns/%s", columns, test.command), func(t *testing.T) {
+				x := open(t, dir, columns, strings.Fields(test.command)...)
+				x.ends(t, test.code, nil)
+				if test.code == exitOK { // messages of errors are paragraphs
+					x.fits(t, columns)
+				}
+				text := escapes.ReplaceAllString(x.since(0), "")
+				if !regexp.MustCompile(test.want).MatchString(text) {
+					t.Errorf("no %q in\n%s", test.want, text)
+				}
+				_, next, _ := strings.Cut(text, "Next:")
+				for command := range strings.Lines(next) {
+					if command = strings.TrimSpace(command); command != "" && columns == 80 {
+						again := open(t, dir, columns, strings.Fields(strings.TrimPrefix(command, "plume "))...)
+						again.ends(t, exitOK, nil)
+					}
+				}
+			})
+		}
+	}
+}
+
+// The commands that come next name the program as it was called.
+func TestProgramName(t *testing.T) {
+	program := plumeBinary(t)
+	dir := place(t)
+	if err := os.Symlink(program, filepath.Join(dir, "plume")); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ called, path, want string }{
+		{"plume", filepath.Dir(program), "plume"},
+		{program, filepath.Dir(program), "plume"},
+		{program, "/nowhere", program},
+		{"./plume", "/nowhere", "./plume"},
+		{"../" + filepath.Base(dir) + "/plume", "/nowhere", "../" + filepath.Base(dir) + "/plume"},
+	} {
+		c := exec.Command(program, "runs")
+		c.Args[0], c.Dir, c.Env = test.called, dir, append(os.Environ(), "PATH="+test.path)
+		out, err := c.CombinedOutput()
+		if want := "\n  " + test.want + " run WORKFLOW\n"; err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%q with PATH %q: no %q in\n%s", test.called, test.path, want, out)
+		}
 	}
 }
 
