@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/experiment"
+	"golang.org/x/sys/unix"
 )
 
 // progress shows how far a run is: trials and cycles that are done, the rate and
@@ -124,6 +125,7 @@ func (p *progress) draw() {
 		}
 		woken := time.Now()
 		switch c := p.counters(); {
+		case p.bar && more && !inForeground(p.w):
 		case p.bar:
 			fmt.Fprintf(p.w, "\r%s\x1b[K", c.line(elapsed, widthOf(p.w)))
 		case !more || elapsed-said >= plainEvery:
@@ -136,6 +138,13 @@ func (p *progress) draw() {
 	if p.bar {
 		fmt.Fprintln(p.w)
 	}
+}
+
+// inForeground says whether a terminal is this program's to draw on, and not that of a
+// shell which has it in the background.
+func inForeground(terminal io.Writer) bool {
+	group, err := unix.IoctlGetInt(int(terminal.(*os.File).Fd()), unix.TIOCGPGRP)
+	return err != nil || group == unix.Getpgrp()
 }
 
 // line returns the counters as one line that is shorter than width, with a bar where

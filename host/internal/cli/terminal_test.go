@@ -582,7 +582,14 @@ func TestTerminalJobControl(t *testing.T) {
 	x.press(t, ctrlZ)
 	x.await(t, n, "Stopped[^>]*ready> ")
 	time.Sleep(3 * time.Second) // longer than a call may take
+	x.press(t, "bg\n")
+	x.await(t, n, "bg(.|\n)*ready> ")
+	time.Sleep(300 * time.Millisecond)
 	n = x.size()
+	time.Sleep(500 * time.Millisecond)
+	if text := x.since(n); text != "" {
+		t.Errorf("in the background it draws %q", text)
+	}
 	x.press(t, "fg\n")
 	x.await(t, n, `(\r.*trials.*/s.*K){3}`)
 	n = x.size()
