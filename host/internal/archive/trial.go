@@ -42,6 +42,7 @@ type Trial struct {
 	observed          *sdk.Layout
 	filter            string
 	keep              Keep
+	scores            []score.Score // of cycles
 
 	run                                       *Run
 	cycles, innovations, diagnostics, timings *table.Writer
@@ -77,7 +78,7 @@ type RankHistogram struct {
 // With through above 0 they go on after that cycle, which a checkpoint has been made
 // of: later rows are written again. It is an error when they do not reach it.
 func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through int) (*Trial, error) {
-	t := &Trial{number: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, observed: observed, keep: keep, run: r}
+	t := &Trial{number: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, observed: observed, keep: keep, scores: score.OfCycles(keep.Scored), run: r}
 	o := &opener{run: r, through: through}
 	name := part(t.number)
 	t.cycles = o.open(true, cyclesColumns(keep.Scored), "cycles", name)
@@ -184,7 +185,7 @@ func (t *Trial) appendCycle(s *cycle.Step, rows []CycleRow) error {
 	}
 	values := []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n), slices.Repeat([]string{t.filter}, n),
 		slices.Repeat([]int32{int32(s.Cycle)}, n), slices.Repeat([]float64{s.Time}, n), stages}
-	for _, sc := range score.OfCycles(t.keep.Scored) {
+	for _, sc := range t.scores {
 		column := table.Nullable[float64]{Values: make([]float64, n), Valid: make([]bool, n)}
 		for i, r := range rows {
 			column.Values[i], column.Valid[i] = r.Scores[sc.Name]

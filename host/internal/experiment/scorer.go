@@ -60,7 +60,7 @@ func (s *scorer) remind(t tally) {
 func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Reference, described int) *scorer {
 	return &scorer{
 		plan: p, trial: t, scenario: made, reference: r, tally: newTally(t.Size),
-		scores: score.For(p.Scored), values: newStateValues(p, made.Truth), observed: observedFactors(p, made.Record),
+		scores: score.OfRun(p.Scored), values: newStateValues(p, made.Truth), observed: observedFactors(p, made.Record),
 		described: archive.Described(p.State, described), marginals: map[string]*score.Marginals{}, scaled: map[string]*score.Marginals{},
 	}
 }

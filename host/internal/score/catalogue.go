@@ -193,9 +193,9 @@ func (h *History) number(v, se float64) Mean {
 // columns of cycles.arrow.
 func Catalogue() []Score { return slices.Clone(catalogue) }
 
-// For returns the scores of a run of which those variables have scores of their own, in
+// OfRun returns the scores of a run of which those variables have scores of their own, in
 // the order of [Catalogue]; the scores of one variable stand together.
-func For(variables []string) []Score {
+func OfRun(variables []string) []Score {
 	first := slices.IndexFunc(catalogue, func(s Score) bool { return s.ByVariable })
 	end := first
 	for catalogue[end].ByVariable {
@@ -213,7 +213,7 @@ func For(variables []string) []Score {
 // OfCycles returns the scores that cycles.arrow has a column of, in their order, when
 // those variables have scores of their own.
 func OfCycles(variables []string) []Score {
-	return slices.DeleteFunc(For(variables), func(s Score) bool { return s.Table != "cycles" })
+	return slices.DeleteFunc(OfRun(variables), func(s Score) bool { return s.Table != "cycles" })
 }
 
 // Find returns the score called name. That of a variable has its name in the place of

@@ -13,7 +13,7 @@ import (
 // known without the model: those of single variables are of parameters that are estimated.
 func (w *Workflow) Metrics() []string {
 	var names []string
-	for _, s := range score.For(slices.Sorted(maps.Keys(w.Model.Estimate))) {
+	for _, s := range score.OfRun(slices.Sorted(maps.Keys(w.Model.Estimate))) {
 		if w.Real() || s.Needs&(score.HeldOut|score.Record) == 0 {
 			names = append(names, s.Name)
 		}
