@@ -576,7 +576,7 @@ func TestTerminalJobControl(t *testing.T) {
 	go x.read()
 	t.Cleanup(func() { _ = x.Process.Kill(); _ = x.person.Close(); _ = x.Wait() })
 	x.await(t, 0, "ready> ")
-	x.press(t, plumeBinary(t)+" run long.toml --set model.timeout=1s; echo code $?\n")
+	x.press(t, plumeBinary(t)+" run long.toml --set model.timeout=1s --set time.step=1e-6 --set time.cycles=300; echo code $?\n")
 	x.await(t, 0, `trials.*/s`)
 	n := x.size()
 	x.press(t, ctrlZ)
