@@ -66,6 +66,7 @@ fuzz-parsers: ## plume's own parsers; a part of make test
 	$(GO) test ./host/internal/tomltext -run '^$$' -fuzz FuzzArithmetic $(FUZZ)
 	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzParse $(FUZZ)
 	$(GO) test ./host/internal/workflow -run '^$$' -fuzz FuzzInclude $(FUZZ)
+	$(GO) test ./host/internal/tabular -run '^$$' -fuzz FuzzText $(FUZZ)
 	$(GO) test ./host/internal/observations -run '^$$' -fuzz FuzzRead $(FUZZ)
 	$(GO) test ./sdk/wire -run '^$$' -fuzz FuzzDecode $(FUZZ)
 	$(GO) test ./plugins/process -run '^$$' -fuzz FuzzResults $(FUZZ)

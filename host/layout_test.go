@@ -32,8 +32,7 @@ var law = []struct {
 	{"plugins/process", []string{"sdk", "sdk/wire", "gonum.org/v1/gonum/"}}, // its files are Arrow; decision 13
 	{"plugins/", []string{"sdk", "sdk/ensemble", "sdk/ode", "sdk/taper", "sdk/resample", "sdk/rng", "sdk/linalg", "plugins/internal/", "gonum.org/v1/gonum/"}},
 
-	{"sdk/wire/table", []string{"sdk", "sdk/wire", "github.com/apache/arrow/go/v17/", "github.com/pierrec/lz4/v4", "gonum.org/v1/gonum/"}}, // decision 12
-	{"sdk/wire/", []string{"sdk", "sdk/wire", "github.com/apache/arrow/go/v17/", "gonum.org/v1/gonum/"}},
+	{"sdk/wire/", []string{"sdk", "sdk/wire", "github.com/apache/arrow/go/v17/", "github.com/pierrec/lz4/v4", "gonum.org/v1/gonum/"}}, // decisions 12 and 38
 	{"sdk/wire", []string{"sdk", "github.com/apache/arrow/go/v17/", "gonum.org/v1/gonum/"}},
 	{"sdk/proto/", []string{"google.golang.org/grpc", "google.golang.org/grpc/", "google.golang.org/protobuf/"}},
 	{"sdk/rpc", []string{"sdk", "sdk/rng", "sdk/wire", "sdk/proto/", "github.com/hashicorp/go-plugin", "google.golang.org/", "gonum.org/v1/gonum/"}},
@@ -60,12 +59,12 @@ var law = []struct {
 	{"host/internal/cycle", []string{"host/internal/plan", "host/internal/observations", "host/internal/score",
 		"sdk", "sdk/ensemble", "sdk/rng", "sdk/resample", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/plan", []string{"host/internal/workflow", "host/internal/observations", "host/internal/tabular", "host/internal/score", "host/internal/diag",
-		"sdk", "sdk/rng", "sdk/wire/table", "gonum.org/v1/gonum/mat"}}, // members may start from a file; decision 21
+		"sdk", "sdk/rng", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/observations", []string{"host/internal/workflow", "host/internal/tabular", "host/internal/diag",
-		"sdk", "sdk/rng", "sdk/wire/rows", "gonum.org/v1/gonum/mat"}}, // decisions 23 and 24
+		"sdk", "sdk/rng", "gonum.org/v1/gonum/mat"}}, // decisions 23 and 24
 	{"host/internal/workflow", []string{"host/internal/tomltext", "host/internal/score", "host/internal/diag"}},
 	{"host/internal/tomltext", []string{"host/internal/diag", "github.com/BurntSushi/toml"}},
-	{"host/internal/tabular", []string{"host/internal/diag", "sdk/wire/rows", "golang.org/x/text/encoding/unicode"}},
+	{"host/internal/tabular", []string{"sdk/wire/rows", "golang.org/x/text/encoding/unicode"}}, // decision 38
 	{"host/internal/diag", nil},
 	{"host/internal/scaffold", nil},
 	{"host/internal/score", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}},

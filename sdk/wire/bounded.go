@@ -5,6 +5,8 @@ import (
 	"math"
 	"sync/atomic"
 
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
@@ -54,3 +56,34 @@ func (b *bounded) take(size int) {
 	}
 	b.held.Add(int64(size))
 }
+
+// Holds says whether the buffers of a column that Arrow's reader returned hold its values:
+// the reader asks whether they have room for them.
+func Holds(c arrow.Array) bool {
+	data := c.Data()
+	rows := data.Offset() + data.Len()
+	if data.Len() == 0 || c.DataType().ID() == arrow.NULL {
+		return true
+	}
+	bits := 0
+	switch t := c.DataType().(type) {
+	case *arrow.StringType, *arrow.BinaryType:
+		bits = 32 * (rows + 1) // offsets
+	case *arrow.LargeStringType, *arrow.LargeBinaryType:
+		bits = 64 * (rows + 1)
+	case *arrow.StringViewType, *arrow.BinaryViewType:
+		bits = arrow.ViewHeaderSizeBytes * 8 * rows
+	case *arrow.FixedSizeListType:
+		values := c.(*array.FixedSizeList).ListValues()
+		return t.Len() > 0 && values.Len()/int(t.Len()) >= rows && holds(data.Buffers()[0], rows*min(1, data.NullN())) && Holds(values)
+	case arrow.FixedWidthDataType:
+		bits = t.BitWidth() * rows
+	}
+	if d, ok := c.(*array.Dictionary); ok && !Holds(d.Dictionary()) {
+		return false
+	}
+	return holds(data.Buffers()[0], rows*min(1, data.NullN())) && holds(data.Buffers()[1], bits)
+}
+
+// holds says whether b has so many bits. Arrow leaves buffers out that would be empty.
+func holds(b *memory.Buffer, bits int) bool { return b == nil || 8*b.Len() >= bits }

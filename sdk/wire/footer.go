@@ -16,14 +16,14 @@ var errSchema = errors.New("its schema is damaged")
 func CheckFooter(f io.ReaderAt, size int64) error {
 	const tail = 10 // the footer's length, and the magic number
 	if size < 2*tail {
-		return nil // Arrow's reader says so
+		return errors.New("is too short to be an Arrow file")
 	}
 	var end [tail]byte
 	if _, err := f.ReadAt(end[:], size-tail); err != nil {
 		return err
 	}
 	if string(end[4:]) != "ARROW1" {
-		return errors.New("is no Arrow file, or its end is missing; a stream is to be written as a file")
+		return errors.New("is not an Arrow file, or its end is missing; write a stream as a file")
 	}
 	n := int64(binary.LittleEndian.Uint32(end[:4]))
 	if n > size-tail {

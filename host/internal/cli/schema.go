@@ -10,6 +10,7 @@ import (
 	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/tabular"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 	"github.com/spf13/cobra"
@@ -49,7 +50,7 @@ first line of a workflow may be
 
 // referenceText is docs/workflow-reference.md.
 func referenceText() string {
-	return workflow.Markdown(slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes()))
+	return workflow.Markdown(tabular.Formats(), slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes()))
 }
 
 // paramSchemas returns the schemas of the parameters of plugins, by role and name.

@@ -4,30 +4,30 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // for machines that have no zones
 
+	"github.com/plume-da/plume/host/internal/tabular"
 	"github.com/plume-da/plume/host/internal/workflow"
-	"github.com/plume-da/plume/sdk/wire/rows"
 )
 
 // clock turns what a file says about time into model time.
 type clock struct {
-	format   string // number, unix, iso or a pattern with %
+	dialect  tabular.Dialect // of numbers
+	format   string          // number, unix, iso or a pattern with %
 	zone     *time.Location
 	calendar calendar
 	start    time.Time // model time 0, as the calendar places it; zero: the workflow has no dates
 	unit     float64   // seconds; 0: none
 }
 
-func newClock(t workflow.Time, r workflow.RowTime) (*clock, error) {
+func newClock(t workflow.Time, r workflow.RowTime, d tabular.Dialect) (*clock, error) {
 	zone, err := time.LoadLocation(r.Timezone)
 	if err != nil {
 		return nil, err
 	}
-	c := &clock{format: r.Format, zone: zone, calendar: calendar(r.Calendar), start: t.Start.Date, unit: t.Unit.Seconds()}
+	c := &clock{dialect: d, format: r.Format, zone: zone, calendar: calendar(r.Calendar), start: t.Start.Date, unit: t.Unit.Seconds()}
 	switch {
 	case c.format == "" && c.start.IsZero():
 		c.format = "number"
@@ -68,11 +68,11 @@ func checkFormat(pattern string) error {
 }
 
 // model returns the model time of a cell.
-func (c *clock) model(cell rows.Cell) (float64, error) {
+func (c *clock) model(cell tabular.Cell) (float64, error) {
 	switch {
-	case cell.Kind == rows.Null || cell.Kind == rows.Text && cell.Text == "":
+	case cell.Kind == tabular.Null || cell.Kind == tabular.Text && cell.Text == "":
 		return 0, errors.New("there is no time")
-	case cell.Kind == rows.Instant || cell.Kind == rows.Wall:
+	case cell.Kind == tabular.Instant || cell.Kind == tabular.Wall:
 		if c.start.IsZero() {
 			return 0, errors.New("is a date, but `time.start` is no date")
 		}
@@ -80,12 +80,12 @@ func (c *clock) model(cell rows.Cell) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		return c.date(t, cell.Kind == rows.Instant)
+		return c.date(t, cell.Kind == tabular.Instant)
 	case c.format == "number" || c.format == "unix":
 		v := cell.Number
-		if cell.Kind == rows.Text {
+		if cell.Kind == tabular.Text {
 			var err error
-			if v, err = strconv.ParseFloat(cell.Text, 64); err != nil {
+			if v, err = c.dialect.Float(cell.Text); err != nil {
 				return 0, errors.New("is not a number")
 			}
 		}
@@ -100,7 +100,7 @@ func (c *clock) model(cell rows.Cell) (float64, error) {
 		}
 		whole := math.Floor(v)
 		return c.date(time.Unix(int64(whole), int64((v-whole)*1e9)), true)
-	case cell.Kind == rows.Number:
+	case cell.Kind == tabular.Number:
 		return 0, fmt.Errorf("is a number, but the format is %q", c.format)
 	}
 	pattern := c.format

@@ -20,8 +20,8 @@ func Codes() []diag.Entry {
 	return []diag.Entry{
 		{Code: codeFile, Means: "a file of observations cannot be read", Remedy: "see that it is there and whole, and what its name says it is"},
 		{Code: codeColumn, Means: "a column is missing, or there twice", Remedy: "name a column of the file"},
-		{Code: codeValue, Means: "a cell is no number, or not one that can be", Remedy: "mend the row, or add the text to `missing`"},
-		{Code: codeTime, Means: "a cell is no time, or no time that exists", Remedy: "mend the row, or write time.format and time.timezone"},
+		{Code: codeValue, Means: "a cell is not a number, or not one that can be", Remedy: "fix the row, write decimal or thousands, or add the text to `missing`"},
+		{Code: codeTime, Means: "a cell is not a time, or not one that exists", Remedy: "fix the row, or write time.format and time.timezone"},
 		{Code: codeEarly, Means: "an observation is not after the start", Remedy: "let time.start be earlier, or write qc.early = \"reject\""},
 		{Code: codeDuplicate, Means: "one component has two values in one cycle", Remedy: "write qc.duplicates, or a smaller time.window"},
 		{Code: codeMap, Means: "a column is mapped to what is not observed", Remedy: "`plume plan` shows what the operator observes"},

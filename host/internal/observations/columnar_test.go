@@ -80,12 +80,12 @@ observations = { plugin = "o", error.sd = 1, file = "FILE", time = { column = "t
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := load(t, strings.Replace(c.settings, "FILE", "data.csv", 1), c.csv)
-			want := everything(mustRead(t, w, c.layout), c.csv, c.types)
+			want := everything(mustRead(t, w, c.layout), true)
 			dir := filepath.Dir(w.Path("data.csv"))
 			copied(t, python, dir, c.types)
 			for _, file := range []string{"snappy.parquet", "zstd.parquet", "plain.arrow", "lz4.feather"} {
 				w := about(t, dir, c.settings, file)
-				if got := everything(mustRead(t, w, c.layout), "", c.types); got != want {
+				if got := everything(mustRead(t, w, c.layout), false); got != want {
 					t.Errorf("%s: got\n%swant what the text gives\n%s", file, got, want)
 				}
 			}
@@ -163,26 +163,16 @@ observations = { plugin = "o", error.sd = 1, file = "FILE", time.column = "t", q
 }
 
 // everything writes all that a record says. Rows of text are counted without its first
-// line, columns are named; types are those of the file in its order.
-func everything(r *Record, text, types string) string {
+// line.
+func everything(r *Record, isText bool) string {
 	var b strings.Builder
-	names := strings.Fields(types)
-	for i := range names {
-		names[i], _, _ = strings.Cut(names[i], "=")
-	}
-	first, _, isText := strings.Cut(text, "\n")
-	if isText {
-		names = strings.Split(first, ",")
-	}
 	fmt.Fprintln(&b, r.Times)
 	for k := 1; k <= len(r.Times); k++ {
 		for _, v := range append(r.In(k), r.Rejected...) {
-			column := names[v.Column]
 			if isText {
 				v.Row--
 			}
-			v.Column = 0
-			fmt.Fprintf(&b, "cycle %d: %+v of %s\n", k, v, column)
+			fmt.Fprintf(&b, "cycle %d: %+v\n", k, v)
 		}
 	}
 	return b.String()

@@ -1,21 +1,18 @@
 package observations
 
 import (
-	"encoding/csv"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tabular"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/wire/rows"
 )
 
 // maxFindings is how many faults of one file are reported.
@@ -28,7 +25,7 @@ type Value struct {
 	SD        float64 // of its error; 0: what the stream's law says
 	Stream    int32
 	Row       int32 // line of a text file, or row of another; from 1
-	Column    int32 // of the file
+	Column    int32 // of those that are read
 	Component int32 // of the joint observation vector; -1: none
 	Cycle     int32 // 0: none
 	Status    Status
@@ -67,14 +64,13 @@ type reader struct {
 	clock  *clock
 	found  diag.Findings
 
-	source  source
-	columns []int           // of the file, that are read
-	cells   []rows.Cell     // of them
-	missing map[string]bool // texts
-	absent  []float64       // numbers
-	targets []target        // of a wide file by map, of a long one by name
-	names   map[string]int  // long: targets by name
-	places  map[place]int   // nearest value, of places seen
+	table   *tabular.Table
+	where   []int          // cells of location
+	name    int            // cell of long.name
+	holdOut int            // cell of hold_out.column
+	targets []target       // of a wide file by map, of a long one by name
+	names   map[string]int // long: targets by name
+	places  map[place]int  // nearest value, of places seen
 	values  []Value
 	row     int32 // current
 }
@@ -97,35 +93,30 @@ type place struct {
 const maxAxes = 4
 
 // read returns the values of stream i, in the order of the file, with statuses up
-// to Early. What is wrong with the file or with what the workflow says about it is
-// found.
-func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int) ([]Value, diag.Findings) {
+// to Early, and the names of the columns that are read. What is wrong with the file or
+// with what the workflow says about it is found.
+func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int) ([]Value, []string, diag.Findings) {
 	r := &reader{w: w, o: &w.Observations[i], stream: i, first: first, layout: layout, path: w.Path(w.Observations[i].File),
-		missing: map[string]bool{}, names: map[string]int{}, places: map[place]int{}}
-	for _, text := range r.o.Missing {
-		r.missing[text] = true
-		if v, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(v) {
-			r.absent = append(r.absent, v)
-		}
-	}
+		names: map[string]int{}, places: map[place]int{}}
 	var err error
-	if r.clock, err = newClock(w.Time, r.o.Time); err != nil {
+	if r.clock, err = newClock(w.Time, r.o.Time, tabular.Dialect(r.o.Dialect)); err != nil {
 		d := r.add(codeTime, r.at("time", "format"), "`time.format`: %v", err)
 		d.WithHelp("write a pattern such as %%d.%%m.%%Y %%H:%%M, or number, unix or iso")
 		if w.Time.Start.Date.IsZero() {
 			d.WithHelp("write time.start as a date, such as 2026-01-01T00:00:00Z, and time.unit")
 		}
-		return nil, r.found
+		return nil, nil, r.found
 	}
-	if !r.open() {
-		return nil, r.found
+	if r.table, err = tabular.Open(r.path, tabular.Dialect(r.o.Dialect)); err != nil {
+		r.unreadable(err)
+		return nil, nil, r.found
 	}
-	defer func() { _ = r.source.Close() }() // it was only read
+	defer func() { _ = r.table.Close() }() // it was only read
 	if r.resolve(); len(r.found) > 0 {
-		return nil, r.found
+		return nil, nil, r.found
 	}
 	r.readAll()
-	return r.values, r.found
+	return r.values, r.table.Selected(), r.found
 }
 
 func (r *reader) at(path ...any) []any { return append([]any{"observations", r.stream}, path...) }
@@ -134,66 +125,48 @@ func (r *reader) add(code diag.Code, at []any, format string, args ...any) *diag
 	return r.found.Add(code, r.w.At(at...), format, args...)
 }
 
-func (r *reader) open() bool {
-	var err error
-	switch ext := filepath.Ext(r.path); {
-	case ext == ".csv":
-		r.source, err = openCSV(r.path, r.o.Delimiter, r.o.Comment)
-	case slices.Contains(rows.Extensions, ext):
-		r.source, err = rows.Open(r.path)
-	default:
-		r.add(codeFile, r.at("file"), "%q: files of observations end with .csv, %s", r.o.File, strings.Join(rows.Extensions, ", ")).
-			WithLabel("of no known kind").WithHelp("export the data as one of these")
-		return false
+// fault reports what is wrong with the file, in its line where it is about one, and else
+// at a place, with some words before it.
+func (r *reader) fault(code diag.Code, at diag.Span, before string, err error) *diag.Finding {
+	var e *tabular.Error
+	errors.As(err, &e) // as every error of package tabular
+	if e.Line > 0 {
+		at, before = diag.InFile(r.path, e.Text, e.Line, e.Before, e.Width), ""
 	}
-	if err == nil {
-		return true
-	}
-	if d := r.badLine(err); d == nil {
-		var e *fs.PathError
-		help := "see that it is whole, and what its name says it is"
-		if errors.As(err, &e) {
-			err, help = e.Err, "paths are relative to the workflow's folder"
-		}
-		r.add(codeFile, r.at("file"), "cannot read %s: %v", r.path, err).WithLabel("this file").WithHelp("%s", help)
-	}
-	return false
+	return r.found.Add(code, at, "%s%s", before, e.What).WithLabel("%s", e.Label).WithHelp("%s", e.Hint)
 }
 
-// badLine reports a line that is no CSV.
-func (r *reader) badLine(err error) *diag.Finding {
-	var e *csv.ParseError
-	if !errors.As(err, &e) {
-		return nil
+// unreadable reports why the file cannot be read, or cannot be read further.
+func (r *reader) unreadable(err error) {
+	at := r.w.At(r.at("file")...)
+	d := r.fault(codeFile, at, fmt.Sprintf("cannot read %s: ", r.path), err)
+	if d.Span != at {
+		return
 	}
-	at := diag.InFile(r.path, lineOf(r.path, e.Line), e.Line, max(0, e.Column-1), 1)
-	return r.found.Add(codeFile, at, "the line cannot be read: %v", e.Err).
-		WithHelp("every line has as many columns as the first, and quotes come in pairs")
+	help := "see that it is whole, and what its name says it is"
+	if errors.As(err, new(*fs.PathError)) {
+		help = "paths are relative to the workflow's folder"
+	}
+	d.WithLabel("%s", cmp.Or(d.Label, "this file")).WithHelp("%s", cmp.Or(d.Help, help))
 }
 
-// column returns where the cells of a column will be; at is where the workflow
+// column returns which cell of a row is that of a column; at is where the workflow
 // names it.
 func (r *reader) column(name string, at []any) int {
-	names := r.source.Names()
-	i := slices.Index(names, name)
-	switch {
-	case i < 0:
-		d := r.add(codeColumn, at, "%s has no column %q", r.path, name).WithLabel("no such column")
-		if near := diag.Suggest(name, names); near != "" {
-			d.WithHelp("did you mean %q?", near)
-		} else {
-			d.WithHelp("it has %s", strings.Join(names[:min(len(names), 12)], ", "))
-		}
-		return 0
-	case slices.Contains(names[i+1:], name):
-		r.add(codeColumn, at, "%s has two columns %q", r.path, name).WithLabel("which one?").WithHelp("rename one of them")
-		return 0
-	}
-	if k := slices.Index(r.columns, i); k >= 0 {
+	k, err := r.table.Column(name)
+	if err == nil {
 		return k
 	}
-	r.columns = append(r.columns, i)
-	return len(r.columns) - 1
+	d := r.fault(codeColumn, r.w.At(at...), r.path+" ", err)
+	if near := diag.Suggest(name, r.table.Names()); near != "" && errors.Is(err, tabular.ErrNoColumn) {
+		d.WithHelp("did you mean %q?", near)
+	}
+	return 0
+}
+
+// cellFault reports what is wrong with a cell.
+func (r *reader) cellFault(code diag.Code, err error) *diag.Finding {
+	return r.fault(code, diag.InFile(r.path, "", 0, 0, 0), "", err)
 }
 
 // resolve finds columns and what they are mapped to. The first column is the time.
@@ -209,21 +182,14 @@ func (r *reader) resolve() {
 		r.target(j, m)
 	}
 	if r.o.Long != nil {
-		r.column(r.o.Long.Name, r.at("long", "name"))
+		r.name = r.column(r.o.Long.Name, r.at("long", "name"))
 	}
 	if l := r.o.Location; l != nil {
 		r.location(l)
 	}
 	if h := r.o.HoldOut; h != nil && h.Column != "" {
-		r.column(h.Column, r.at("hold_out", "column"))
+		r.holdOut = r.column(h.Column, r.at("hold_out", "column"))
 	}
-	if len(r.found) > 0 {
-		return
-	}
-	if err := r.source.Select(r.columns); err != nil {
-		r.add(codeFile, r.at("file"), "cannot read %s: %v", r.path, err).WithLabel("this file").WithHelp("see that it is whole")
-	}
-	r.cells = make([]rows.Cell, len(r.columns))
 }
 
 func (r *reader) target(j int, m workflow.Map) {
@@ -267,7 +233,7 @@ func (r *reader) target(j int, m workflow.Map) {
 
 func (r *reader) location(l *workflow.Location) {
 	if l.Index != "" {
-		r.column(l.Index, r.at("location", "index"))
+		r.where = []int{r.column(l.Index, r.at("location", "index"))}
 		return
 	}
 	c := r.layout.Coordinates
@@ -282,62 +248,37 @@ func (r *reader) location(l *workflow.Location) {
 		return
 	}
 	for _, name := range l.Coordinates {
-		r.column(name, r.at("location", "coordinates"))
+		r.where = append(r.where, r.column(name, r.at("location", "coordinates")))
 	}
-}
-
-// cell returns the cell of a column that has been resolved.
-func (r *reader) cell(name string) (rows.Cell, int) {
-	k := slices.Index(r.columns, slices.Index(r.source.Names(), name))
-	return r.cells[k], k
 }
 
 func (r *reader) readAll() {
-	for len(r.found) < maxFindings {
-		ok, err := r.source.Next(r.cells)
-		if err != nil {
-			if r.badLine(err) == nil {
-				r.add(codeFile, r.at("file"), "cannot read %s after row %d: %v", r.path, r.row, err).WithLabel("this file").WithHelp("see that it is whole")
-			}
+	for r.table.Next() {
+		r.row = int32(min(r.table.Row(), math.MaxInt32))
+		if r.readRow(); len(r.found) >= maxFindings {
+			r.found[len(r.found)-1].WithNote("reading stopped after %d faults", maxFindings)
 			return
 		}
-		if !ok {
-			return
-		}
-		r.row++
-		if c, ok := r.source.(*csvFile); ok {
-			r.row = int32(min(c.line(), math.MaxInt32))
-		}
-		r.readRow()
 	}
-	r.found[len(r.found)-1].WithNote("reading stopped after %d faults", maxFindings)
-}
-
-// fault reports what is wrong with cell k of the current row.
-func (r *reader) fault(code diag.Code, k int, format string, args ...any) *diag.Finding {
-	name := r.source.Names()[r.columns[k]]
-	what := fmt.Sprintf("column %q ", name) + fmt.Sprintf(format, args...)
-	if c, ok := r.source.(*csvFile); ok {
-		line, from, width := c.field(r.columns[k])
-		text := lineOf(r.path, line)
-		from = min(from, len(text))
-		before, field := text[:from], text[from:min(len(text), from+width)]
-		at := diag.InFile(r.path, text, line, utf8.RuneCountInString(before), utf8.RuneCountInString(field))
-		return r.found.Add(code, at, "%s", what)
+	if err := r.table.Err(); err != nil {
+		r.unreadable(err)
 	}
-	return r.found.Add(code, diag.InFile(r.path, "", 0, 0, 0), "row %d, %s", r.row, what)
 }
 
 // readRow adds the values of the current row.
 func (r *reader) readRow() {
-	at, err := r.clock.model(r.cells[0])
+	at, err := r.clock.model(r.table.Cell(0))
 	if err != nil {
-		r.fault(codeTime, 0, "is no time: %v", err).WithLabel("%s, %s", r.clock.format, r.clock.where()).WithHelp("mend the row, or write another time.format, time.timezone or time.calendar")
+		help := "fix the row, or write another time.format, time.timezone or time.calendar"
+		if len(r.values)+len(r.found) == 0 {
+			help = "if the first rows have no values, write skip_rows; else " + help
+		}
+		r.cellFault(codeTime, r.table.Errorf(0, "is not a time: %v", err)).WithLabel("%s, %s", r.clock.format, r.clock.where()).WithHelp("%s", help)
 		return
 	}
 	early := at <= r.w.Time.Start.Model
 	if early && r.o.QC.Early != "reject" {
-		r.fault(codeEarly, 0, "is not after the start").WithLabel("model time %g; the start is %g", at, r.w.Time.Start.Model).
+		r.cellFault(codeEarly, r.table.Errorf(0, "is not after the start")).WithLabel("model time %g; the start is %g", at, r.w.Time.Start.Model).
 			WithHelp("let time.start be earlier, or write qc.early = \"reject\"")
 		return
 	}
@@ -347,8 +288,7 @@ func (r *reader) readRow() {
 	}
 	targets := r.targets
 	if r.o.Long != nil {
-		name, _ := r.cell(r.o.Long.Name)
-		i, ok := r.names[textOf(name)]
+		i, ok := r.names[textOf(r.table.Cell(r.name))]
 		if !ok {
 			r.values = append(r.values, Value{Time: at, Y: math.NaN(), Stream: int32(r.stream), Row: r.row, Component: -1, Status: Unmapped})
 			return
@@ -374,7 +314,7 @@ func (r *reader) readRow() {
 
 // value reads what t is mapped from; ok is false after a finding.
 func (r *reader) value(t *target) (v Value, ok bool) {
-	v = Value{Stream: int32(r.stream), Row: r.row, Column: int32(r.columns[t.value]), Component: -1}
+	v = Value{Stream: int32(r.stream), Row: r.row, Column: int32(t.value), Component: -1}
 	if v.Y, ok = r.number(t.value); !ok {
 		return v, false
 	}
@@ -402,7 +342,7 @@ func (r *reader) value(t *target) (v Value, ok bool) {
 		return v, false
 	case math.IsNaN(sd): // what the law says
 	case sd <= 0:
-		r.fault(codeValue, t.sd, "is %g, but a standard deviation is above 0", sd).WithLabel("above 0").WithHelp("mend it, or leave it empty where error.sd holds")
+		r.cellFault(codeValue, r.table.Errorf(t.sd, "is %g, but a standard deviation is above 0", sd)).WithLabel("above 0").WithHelp("fix it, or leave it empty where error.sd holds")
 		return v, false
 	default:
 		v.SD = sd
@@ -412,33 +352,11 @@ func (r *reader) value(t *target) (v Value, ok bool) {
 
 // number reads a cell; NaN when it is missing.
 func (r *reader) number(k int) (float64, bool) {
-	c := r.cells[k]
-	v := c.Number
-	switch c.Kind {
-	case rows.Null:
-		return math.NaN(), true
-	case rows.Text:
-		if r.missing[c.Text] {
-			return math.NaN(), true
-		}
-		var err error
-		if v, err = strconv.ParseFloat(c.Text, 64); err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-			r.fault(codeValue, k, "is %q, which is no finite number", shorten(c.Text)).WithLabel("a number").
-				WithHelp("if it stands for no value, add it to `missing`")
-			return 0, false
-		}
-	case rows.Instant, rows.Wall:
-		r.fault(codeValue, k, "is a time, but a number is wanted").WithHelp("map another column")
-		return 0, false
+	v, err := r.table.Number(k)
+	if err != nil {
+		r.cellFault(codeValue, err)
 	}
-	if math.IsNaN(v) || slices.Contains(r.absent, v) {
-		return math.NaN(), true
-	}
-	if math.IsInf(v, 0) {
-		r.fault(codeValue, k, "is %g, which is no finite number", v).WithHelp("mend it, or make it null")
-		return 0, false
-	}
-	return v, true
+	return v, err == nil
 }
 
 // place returns which of the values of t's variable the current row is about; -1
@@ -449,20 +367,19 @@ func (r *reader) place(t *target) (index int, ok bool) {
 		return t.index, true
 	}
 	if l.Index != "" {
-		_, k := r.cell(l.Index)
+		k := r.where[0]
 		v, ok := r.number(k)
 		if ok && !(v >= 0 && v < float64(t.size) && v == math.Trunc(v)) {
-			r.fault(codeValue, k, "is %g, but is to be a whole number from 0 to %d", v, t.size-1).WithLabel("0 to %d", t.size-1).WithHelp("places are counted from 0")
+			r.cellFault(codeValue, r.table.Errorf(k, "is %g, but must be a whole number from 0 to %d", v, t.size-1)).WithLabel("0 to %d", t.size-1).WithHelp("places are counted from 0")
 			ok = false
 		}
 		return int(v), ok
 	}
 	var at [maxAxes]float64
-	for axis, name := range l.Coordinates {
-		_, k := r.cell(name)
+	for axis, k := range r.where {
 		v, ok := r.number(k)
 		if ok && math.IsNaN(v) {
-			r.fault(codeValue, k, "is missing, but says where the row was observed").WithLabel("a position").WithHelp("remove the row, or say where it is")
+			r.cellFault(codeValue, r.table.Errorf(k, "is missing, but says where the row was observed")).WithLabel("a position").WithHelp("remove the row, or say where it is")
 			ok = false
 		}
 		if !ok {
@@ -509,30 +426,23 @@ func (r *reader) heldOut() (held, ok bool) {
 	if h == nil || h.Column == "" {
 		return false, true
 	}
-	c, k := r.cell(h.Column)
-	switch strings.ToLower(textOf(c)) {
+	text := textOf(r.table.Cell(r.holdOut))
+	switch strings.ToLower(text) {
 	case "1", "true", "yes":
 		return true, true
 	case "", "0", "false", "no":
 		return false, true
 	}
-	r.fault(codeValue, k, "is %q, but is to say whether the row is held out", shorten(textOf(c))).WithLabel("true, false, yes, no, 1 or 0").WithHelp("write one of these")
+	r.cellFault(codeValue, r.table.Errorf(r.holdOut, "is %q, but must say whether the row is held out", diag.Shorten(text))).WithLabel("true, false, yes, no, 1 or 0").WithHelp("write one of these")
 	return false, false
 }
 
-func textOf(c rows.Cell) string {
+func textOf(c tabular.Cell) string {
 	switch c.Kind {
-	case rows.Text:
+	case tabular.Text:
 		return c.Text
-	case rows.Number:
+	case tabular.Number:
 		return strconv.FormatFloat(c.Number, 'g', -1, 64)
 	}
 	return ""
-}
-
-func shorten(s string) string {
-	if r := []rune(s); len(r) > 40 {
-		return string(r[:40]) + "…"
-	}
-	return s
 }

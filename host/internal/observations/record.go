@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"path/filepath"
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tabular"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
@@ -37,7 +37,8 @@ type Record struct {
 func Read(w *workflow.Workflow, layouts []*sdk.Layout) (*Record, diag.Findings) {
 	g := &gathering{w: w}
 	for i, l := range layouts {
-		values, found := read(w, i, l, g.size)
+		values, columns, found := read(w, i, l, g.size)
+		g.columns = append(g.columns, columns)
 		if g.found = append(g.found, found...); i == 0 {
 			g.values = values
 		} else {
@@ -74,11 +75,12 @@ func byTime(a, b Value) int { return cmp.Compare(a.Time, b.Time) }
 
 // gathering puts values into cycles.
 type gathering struct {
-	w      *workflow.Workflow
-	size   int
-	values []Value // in the order of time
-	times  []float64
-	found  diag.Findings
+	w       *workflow.Workflow
+	size    int
+	columns [][]string // names of those that are read, by stream
+	values  []Value    // in the order of time
+	times   []float64
+	found   diag.Findings
 }
 
 func usable(v *Value) bool { return v.Status == Assimilated || v.Status == HeldOut }
@@ -232,12 +234,15 @@ func (g *gathering) twice(a, b Value) {
 		return
 	}
 	path := g.w.Path(g.w.Observations[b.Stream].File)
-	what, at := "rows", diag.InFile(path, "", 0, 0, 0)
-	if filepath.Ext(path) == ".csv" {
-		line := lineOf(path, int(b.Row))
-		what, at = "lines", diag.InFile(path, line, int(b.Row), 0, len([]rune(line)))
+	row, at := "row", diag.InFile(path, "", 0, 0, 0)
+	if p := tabular.At(path, int(b.Row)); p.Line > 0 {
+		row, at = "line", diag.InFile(path, p.Text, p.Line, p.Before, p.Width)
 	}
-	g.found.Add(codeDuplicate, at, "%s %d and %d hold the same component in cycle %d: %g and %g", what, a.Row, b.Row, b.Cycle, a.Y, b.Y).
+	where := fmt.Sprintf("%ss %d and %d", row, a.Row, b.Row)
+	if a.Row == b.Row {
+		where = fmt.Sprintf("columns %q and %q of %s %d", g.columns[b.Stream][a.Column], g.columns[b.Stream][b.Column], row, b.Row)
+	}
+	g.found.Add(codeDuplicate, at, "%s hold the same component in cycle %d: %g and %g", where, b.Cycle, a.Y, b.Y).
 		WithLabel("the second one").WithHelp("write qc.duplicates = \"first\", \"last\" or \"mean\", or a smaller time.window")
 }
 

@@ -34,7 +34,7 @@ func Codes() []diag.Entry {
 		{Code: codeCapability, Means: "an operator does not offer what a filter needs", Remedy: "choose other parameters, another operator or another law of errors"},
 		{Code: codeMembers, Means: "members that depend on each other are to be split", Remedy: "remove replicas"},
 		{Code: codeWhen, Means: "a parameter does not apply with the others as they are", Remedy: "leave it out, or choose what it applies with; sweep.exclude leaves combinations of axes out"},
-		{Code: codeSamples, Means: "a file of members cannot be used", Remedy: "mend the file: one member a row, a column for every variable, finite numbers"},
+		{Code: codeSamples, Means: "a file of members cannot be used", Remedy: "fix the file: one member a row, a column for every variable, finite numbers"},
 		{Code: codeVariable, Means: "a name that is no variable of the state, or a variable without a number", Remedy: "name the variables of the state"},
 		{Code: codeEstimate, Means: "a parameter cannot be estimated", Remedy: "`plume plugins describe NAME` says which parameters may differ by member"},
 	}

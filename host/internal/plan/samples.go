@@ -1,182 +1,178 @@
 package plan
 
 import (
-	"encoding/csv"
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tabular"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/wire/table"
 	"gonum.org/v1/gonum/mat"
 )
 
 // samples reads states of layout l from the file that the law at path names, one
 // member a row; nil after a finding.
 func (m *maker) samples(s workflow.Start, l *sdk.Layout, path ...any) *mat.Dense {
-	wanted, ok := m.columns(s, l, below(path, "columns")...)
+	names, ok := m.columns(s, l, below(path, "columns")...)
 	if !ok {
 		return nil
 	}
-	read := readCSV
-	switch filepath.Ext(s.File) {
-	case ".csv":
-	case ".arrow":
-		read = readArrow
-	default:
-		m.add(codeSamples, below(path, "file"), "the name of a file of members must end in .csv or .arrow").
-			WithLabel("neither .csv nor .arrow").WithHelp("write members as .csv with a header, or as an Arrow file")
-		return nil
+	e, left, faults := readMembers(s.File, tabular.Dialect(s.Dialect), names)
+	for _, err := range faults {
+		m.fault(err, s.File, l, below(path, "file"))
 	}
-	e, err := read(s.File, wanted)
-	if err != nil {
-		m.add(codeSamples, below(path, "file"), "%s: %v", filepath.Base(s.File), err).
-			WithNote("it is looked for as %s", s.File).WithHelp("a file of members has one member a row and a column for every variable: %s", describe(l))
+	if len(faults) >= maxFaults {
+		m.found[len(m.found)-1].WithNote("reading stopped after %d faults", maxFaults)
+	}
+	if len(faults) > 0 {
 		return nil
 	}
 	rows, _ := e.Dims()
 	file := below(path, "file")
-	m.enough(rows, m.w.Ensemble.Size, file, "ensemble", "size")
+	m.enough(rows, left, m.w.Ensemble.Size, file, "ensemble", "size")
 	for i, f := range m.w.Filters {
 		if f.Size != m.w.Ensemble.Size && m.w.Runs(f.Label) {
-			m.enough(rows, f.Size, file, "filter", i, "size")
+			m.enough(rows, left, f.Size, file, "filter", i, "size")
 		}
 	}
 	if r := m.w.Reference; r != nil {
-		m.enough(rows, r.Size, file, "reference", "size")
+		m.enough(rows, left, r.Size, file, "reference", "size")
 	}
 	return e
 }
 
-// enough wants at least as many rows as members.
-func (m *maker) enough(rows, size int, file []any, path ...any) {
-	if size > rows {
-		m.add(codeSamples, path, "the file of members has %d rows, but %d members are wanted", rows, size).
-			WithLabel("at most %d", rows).WithNote("the file is given at %s", m.w.At(file...).Where()).WithHelp("lower the size, or add rows")
+// fault reports what is wrong with a file of members: in its line where it is about one,
+// and else at path, where the workflow names the file.
+func (m *maker) fault(err error, file string, l *sdk.Layout, path []any) {
+	var e *tabular.Error
+	errors.As(err, &e) // as every error of package tabular
+	help := cmp.Or(e.Hint, "a file of members has one member a row and a column for every variable: "+describe(l))
+	if e.Line > 0 {
+		m.found.Add(codeSamples, diag.InFile(file, e.Text, e.Line, e.Before, e.Width), "%s", e.What).WithLabel("%s", e.Label).
+			WithNote("members are read from this file at %s", m.w.At(path...).Where()).WithHelp("%s", help)
+		return
+	}
+	m.add(codeSamples, path, "%s: %s", filepath.Base(file), e.What).WithLabel("%s", e.Label).
+		WithNote("it is looked for as %s", file).WithHelp("%s", help)
+}
+
+// enough wants at least as many rows as members; left were left out.
+func (m *maker) enough(rows, left, size int, file []any, path ...any) {
+	if size <= rows {
+		return
+	}
+	d := m.add(codeSamples, path, "the file of members has %d rows, but %d members are wanted", rows, size).
+		WithLabel("at most %d", rows).WithNote("the file is given at %s", m.w.At(file...).Where()).WithHelp("lower the size, or add rows")
+	if left > 0 {
+		d.WithNote("rows that are left out because a value is missing: %d", left)
 	}
 }
 
-// column is where one value of a state is in a file.
-type column struct {
-	name  string
-	value int    // of the state
-	list  string // name of an Arrow column of lists that may hold it instead, at position item
-	item  int
-}
-
-// columns returns where the values of l are: in columns called as the variables are,
-// NAME[0], NAME[1] and so on for those of several values, unless the workflow says
-// otherwise.
-func (m *maker) columns(s workflow.Start, l *sdk.Layout, path ...any) ([]column, bool) {
+// columns returns the names of the columns with the values of l: they are called as the
+// variables are, NAME[0], NAME[1] and so on for those of several values, unless the
+// workflow says otherwise.
+func (m *maker) columns(s workflow.Start, l *sdk.Layout, path ...any) ([]string, bool) {
 	_, sound := m.noVariables(slices.Sorted(maps.Keys(s.Columns)), l, path)
-	var out []column
+	var out []string
 	for _, v := range l.Variables {
-		given := s.Columns[v.Name]
-		if size := v.Size(); len(given) > 1 && len(given) != size {
+		base, given, size := v.Name, s.Columns[v.Name], v.Size()
+		if len(given) == 1 {
+			base = given[0]
+		}
+		switch {
+		case len(given) > 1 && len(given) != size:
 			m.add(codeShape, below(path, v.Name), "%d columns are given, but `%s` is %d", len(given), v.Name, size).
 				WithLabel("%s", upTo(size, "name")).WithHelp("name one column for each value, or one that the others are numbered after: NAME[0], NAME[1]")
 			sound = false
-			continue
-		}
-		for i := range v.Size() {
-			base := v.Name
-			if len(given) == 1 {
-				base = given[0]
+		case len(given) > 1:
+			out = append(out, given...)
+		case len(v.Shape) == 0:
+			out = append(out, base)
+		default:
+			for i := range size {
+				out = append(out, fmt.Sprintf("%s[%d]", base, i))
 			}
-			c := column{name: base, value: len(out), list: base, item: i}
-			if len(v.Shape) > 0 {
-				c.name = fmt.Sprintf("%s[%d]", base, i)
-			}
-			if len(given) > 1 {
-				c.name, c.list = given[i], ""
-			}
-			out = append(out, c)
 		}
 	}
 	return out, sound
 }
 
-// readCSV reads the wanted columns of a file with a header.
-func readCSV(path string, wanted []column) (*mat.Dense, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, cause(err)
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	return parseCSV(f, wanted)
-}
+// maxFaults is how many faults of a file of members are reported.
+const maxFaults = 20
 
-func parseCSV(text io.Reader, wanted []column) (*mat.Dense, error) {
-	r := csv.NewReader(text)
-	r.TrimLeadingSpace, r.ReuseRecord = true, true
-	header, err := r.Read()
-	if errors.Is(err, io.EOF) {
-		return nil, errors.New("is empty; want a header")
-	}
+// readMembers returns the named columns of a file, a member a row, and how many rows were
+// left out because a value is missing, which is a fault unless the dialect says what stands
+// for that.
+func readMembers(path string, d tabular.Dialect, names []string) (e *mat.Dense, left int, faults []error) {
+	t, err := tabular.Open(path, d)
 	if err != nil {
-		return nil, err
+		return nil, 0, []error{err}
 	}
-	header = slices.Clone(header)
-	for i := range header {
-		header[i] = strings.TrimSpace(strings.TrimPrefix(header[i], "\ufeff"))
-	}
-	at, err := find(header, wanted)
+	defer func() { _ = t.Close() }() // it was only read
+	cells, err := find(t, names)
 	if err != nil {
-		return nil, err
+		return nil, 0, []error{err}
 	}
 	var values []float64
-	rows := 0
-	for ; ; rows++ {
-		record, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if errors.Is(err, csv.ErrFieldCount) {
-			line, _ := r.FieldPos(0)
-			return nil, fmt.Errorf("line %d: has %d fields, but the header has %d", line, len(record), len(header))
-		}
-		if err != nil {
-			return nil, err
-		}
-		for j, i := range at {
-			v, err := strconv.ParseFloat(strings.TrimSpace(record[i]), 64)
-			if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-				line, col := r.FieldPos(i)
-				return nil, fmt.Errorf("line %d, column %d: `%s` must be a finite number, but is %q", line, col, wanted[j].name, record[i])
+	for len(faults) < maxFaults && t.Next() {
+		row, whole := len(values), true
+		for _, k := range cells {
+			v, err := t.Number(k)
+			switch {
+			case err == nil && math.IsNaN(v) && d.Missing != nil:
+				whole = false
+			case err == nil && math.IsNaN(v):
+				err = t.Errorf(k, "has no value").With("a number", "fix it; to leave out members without a value, write missing = [\"\"]")
+			}
+			if err != nil && len(faults) < maxFaults {
+				faults = append(faults, err)
 			}
 			values = append(values, v)
 		}
-	}
-	if rows == 0 {
-		return nil, errors.New("has no rows")
-	}
-	return mat.NewDense(rows, len(wanted), values), nil
-}
-
-// find returns the positions of the wanted columns among names.
-func find(names []string, wanted []column) ([]int, error) {
-	var missing []string
-	at := make([]int, len(wanted))
-	for j, w := range wanted {
-		at[j] = slices.Index(names, w.name)
-		if at[j] < 0 {
-			missing = append(missing, w.name)
-		} else if slices.Contains(names[at[j]+1:], w.name) {
-			return nil, fmt.Errorf("line 1: there are several columns `%s`", w.name)
+		if !whole {
+			values = values[:row]
+			left++
 		}
 	}
-	if len(missing) > 0 {
-		return nil, fmt.Errorf("line 1: there is no column %s; there are %s", list(missing), list(names))
+	switch {
+	case t.Err() != nil:
+		faults = append(faults, t.Err())
+	case len(values) == 0 && left > 0:
+		faults = append(faults, &tabular.Error{What: "has no row in which no value is missing"})
+	case len(values) == 0 && len(faults) == 0:
+		faults = append(faults, &tabular.Error{What: "has no rows"})
 	}
-	return at, nil
+	if len(faults) > 0 {
+		return nil, 0, faults
+	}
+	return mat.NewDense(len(values)/len(names), len(names), values), left, nil
+}
+
+// find returns the cells of the named columns.
+func find(t *tabular.Table, names []string) ([]int, error) {
+	cells := make([]int, len(names))
+	var missing []string
+	for i, name := range names {
+		k, err := t.Column(name)
+		switch {
+		case errors.Is(err, tabular.ErrNoColumn):
+			missing = append(missing, name)
+		case err != nil:
+			return nil, err
+		}
+		cells[i] = k
+	}
+	if len(missing) > 0 {
+		return nil, &tabular.Error{What: fmt.Sprintf("there is no column %s; there are %s", list(missing), list(t.Names()))}
+	}
+	return cells, nil
 }
 
 // list joins names, the first of them.
@@ -186,81 +182,4 @@ func list(names []string) string {
 		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
 	}
 	return strings.Join(names, ", ")
-}
-
-// readArrow reads the wanted columns of an Arrow file; a variable of several values
-// may be one column of lists.
-func readArrow(path string, wanted []column) (*mat.Dense, error) {
-	t, err := table.Read(path)
-	if err != nil {
-		return nil, errors.New(strings.TrimPrefix(cause(err).Error(), path+": "))
-	}
-	if t.Rows == 0 {
-		return nil, errors.New("has no rows")
-	}
-	var missing []string
-	get := make([]func(row int) float64, len(wanted))
-	for j, w := range wanted {
-		if get[j], err = values(t, w); err != nil {
-			return nil, err
-		}
-		if get[j] == nil {
-			missing = append(missing, w.name)
-		}
-	}
-	if len(missing) > 0 {
-		return nil, fmt.Errorf("there is no column %s; there are %s", list(missing), list(t.Names))
-	}
-	e := mat.NewDense(t.Rows, len(wanted), nil) // the table has as many values in memory
-	for j, w := range wanted {
-		for i := range t.Rows {
-			v := get[j](i)
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return nil, fmt.Errorf("row %d: `%s` must be a finite number, but is %g", i+1, w.name, v)
-			}
-			e.Set(i, j, v)
-		}
-	}
-	return e, nil
-}
-
-// values returns what w is in the rows of t, NaN for null; nil when there is no such
-// column.
-func values(t *table.Table, w column) (func(row int) float64, error) {
-	if lists, ok := t.Column(w.list).([][]float64); ok && w.list != "" {
-		if len(lists[0]) <= w.item {
-			return nil, fmt.Errorf("the lists of column `%s` have %d items; want %d or more", w.list, len(lists[0]), w.item+1)
-		}
-		return func(i int) float64 { return lists[i][w.item] }, nil
-	}
-	switch c := t.Column(w.name).(type) {
-	case nil:
-		return nil, nil
-	case []float64:
-		return func(i int) float64 { return c[i] }, nil
-	case []int32:
-		return whole(t, w.name, c), nil
-	case []int64:
-		return whole(t, w.name, c), nil
-	}
-	return nil, fmt.Errorf("column `%s` does not hold numbers", w.name)
-}
-
-func whole[T int32 | int64](t *table.Table, name string, c []T) func(int) float64 {
-	valid := t.Valid[slices.Index(t.Names, name)]
-	return func(i int) float64 {
-		if !valid[i] {
-			return math.NaN()
-		}
-		return float64(c[i])
-	}
-}
-
-// cause strips the path, which the finding shows, off an error of package os.
-func cause(err error) error {
-	var e *os.PathError
-	if errors.As(err, &e) {
-		return e.Err
-	}
-	return err
 }

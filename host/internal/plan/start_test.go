@@ -2,12 +2,14 @@ package plan
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/plume-da/plume/host/internal/tabular"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
 	"github.com/plume-da/plume/sdk/wire/table"
@@ -16,20 +18,53 @@ import (
 
 var state = &sdk.Layout{Variables: []sdk.Variable{{Name: "level"}, {Name: "u", Shape: []int{2}}}}
 
-var wanted = []column{{name: "level", list: "level"}, {name: "u[0]", list: "u"}, {name: "u[1]", list: "u", item: 1, value: 1}}
+var wanted = []string{"level", "u[0]", "u[1]"}
 
-func TestCSV(t *testing.T) {
-	e, err := parseCSV(strings.NewReader("\ufeffu[1], other, level,u[0]\n3,x,1,2\n6, y, 4, 5\r\n"), wanted)
-	if err != nil {
+// members writes a file and reads the wanted members from it.
+func members(t *testing.T, name, text string, d tabular.Dialect) (e *mat.Dense, left int, faults []error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if want := mat.NewDense(2, 3, []float64{1, 2, 3, 4, 5, 6}); !mat.Equal(e, want) {
-		t.Errorf("got %v", mat.Formatted(e))
+	return readMembers(path, d, wanted)
+}
+
+func TestMembersOfText(t *testing.T) {
+	want := mat.NewDense(2, 3, []float64{1, 2, 3, 4, 5, 6})
+	for name, text := range map[string]string{
+		"m.csv": "\ufeffu[1], other, level,u[0]\n3,x,1,2\n6, y, 4, \"5\"\r\n",
+		"m.CSV": "level,u[0],u[1]\n1,2,3\n4,5,6",
+		"m.tsv": "level\tu[0]\tu[1]\n1\t2\t3\n4\t5\t6\n",
+	} {
+		if e, left, faults := members(t, name, text, tabular.Dialect{}); len(faults) > 0 || left > 0 || !mat.Equal(e, want) {
+			t.Errorf("%s: got %v, %d, %v", name, e, left, faults)
+		}
+	}
+	d := tabular.Dialect{Delimiter: ";", Comment: "#", Decimal: ",", Thousands: ".", SkipLines: 1, SkipRows: 1, Missing: []string{"-9999"}}
+	const text = "from a logger\nlevel;u[0];u[1]\nm;1;1\n1,5;2;-9999,0\n1.000,5;2;3\n# pause\n4;-9999;-9999\n4;5;6\n"
+	if e, left, faults := members(t, "m.txt", text, d); len(faults) > 0 || left != 2 || !mat.Equal(e, mat.NewDense(2, 3, []float64{1000.5, 2, 3, 4, 5, 6})) {
+		t.Errorf("got %v, %d, %v", e, left, faults)
+	}
+}
+
+// A value that is not there is a fault, unless the dialect says what stands for that. Faults
+// are reported up to a number, with their places.
+func TestMembersWithoutValues(t *testing.T) {
+	_, _, faults := members(t, "m.csv", "level,u[0],u[1]\n1,,3\n4,5,NaN\n", tabular.Dialect{})
+	if got, want := fmt.Sprint(faults), `[column "u[0]" is "", not a finite number column "u[1]" is "NaN", not a finite number]`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if e, left, faults := members(t, "m.csv", "level,u[0],u[1]\n1,,3\n", tabular.Dialect{Missing: []string{""}}); e != nil || left != 0 || fmt.Sprint(faults) != "[has no row in which no value is missing]" {
+		t.Errorf("got %v, %d, %v", e, left, faults)
+	}
+	if _, _, faults := members(t, "m.csv", "level,u[0],u[1]\n"+strings.Repeat("a,b,c\n", 100), tabular.Dialect{}); len(faults) != maxFaults {
+		t.Errorf("%d faults", len(faults))
 	}
 }
 
 // What a run writes of its members starts another one.
-func TestArrow(t *testing.T) {
+func TestMembersOfRuns(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "members.arrow")
 	w, err := table.Create(path, append([]table.Column{{Name: "cycle", Type: table.Int32}}, table.Variables(state)...), nil)
 	if err != nil {
@@ -42,24 +77,24 @@ func TestArrow(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	e, err := readArrow(path, wanted)
-	if err != nil || !mat.Equal(e, want) {
-		t.Errorf("got %v, %v", e, err)
+	e, _, faults := readMembers(path, tabular.Dialect{}, wanted)
+	if len(faults) > 0 || !mat.Equal(e, want) {
+		t.Errorf("got %v, %v", e, faults)
 	}
-	e, err = readArrow(path, []column{{name: "cycle"}})
-	if err != nil || e.At(1, 0) != 8 {
-		t.Errorf("got %v, %v", e, err)
+	e, _, faults = readMembers(path, tabular.Dialect{}, []string{"cycle"})
+	if len(faults) > 0 || e.At(1, 0) != 8 {
+		t.Errorf("got %v, %v", e, faults)
 	}
-	for _, c := range []column{{name: "v"}, {name: "u", list: "u", item: 2}, {name: "u"}} {
-		if _, err := readArrow(path, []column{c}); err == nil {
-			t.Errorf("column %+v was found", c)
+	for name, want := range map[string]string{"v": "there is no column v; there are cycle, level, u[0] to u[1]", "u[2]": "there is no column u[2]; there are cycle, level, u[0] to u[1]",
+		"u": `has lists of 2 values in column "u"`, "u[01]": "there is no column u[01]; there are cycle, level, u[0] to u[1]"} {
+		if _, _, faults := readMembers(path, tabular.Dialect{}, []string{name}); len(faults) != 1 || faults[0].Error() != want {
+			t.Errorf("%s: got %v, want %s", name, faults, want)
 		}
 	}
 	truncated(t, path)
 }
 
-// A file that is cut anywhere is refused, or read up to its last whole batch, which
-// is what a run that has not ended leaves.
+// A file that is cut anywhere is refused.
 func truncated(t *testing.T, path string) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -69,31 +104,10 @@ func truncated(t *testing.T, path string) {
 		if err := os.WriteFile(path, text[:i], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if e, err := readArrow(path, wanted); (e == nil) == (err == nil) {
-			t.Fatalf("cut at byte %d: got %v, %v", i, e, err)
+		if e, _, faults := readMembers(path, tabular.Dialect{}, wanted); e != nil || len(faults) == 0 {
+			t.Fatalf("cut at byte %d: got %v", i, e)
 		}
 	}
-}
-
-// FuzzCSV: no text panics; what is read is finite and has a row for every line.
-func FuzzCSV(f *testing.F) {
-	for _, text := range []string{"level,u[0],u[1]\n1,2,3\n", "\"level\",u[0],u[1]\n1,\"2\",3e400\n", "level\n", "", "\xff,\n", "level,level\n1,2\n"} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		e, err := parseCSV(strings.NewReader(text), wanted)
-		if (e == nil) == (err == nil) {
-			t.Fatalf("got %v, %v", e, err)
-		}
-		if e == nil {
-			return
-		}
-		for _, v := range e.RawMatrix().Data {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				t.Fatalf("read %v", v)
-			}
-		}
-	})
 }
 
 // The mean and the standard deviation of 20,000 draws are within 5 standard errors

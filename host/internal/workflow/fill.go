@@ -74,9 +74,6 @@ func (o *Observations) complete() {
 		o.QC = QC{Background: o.QC.Background}
 		return
 	}
-	if o.Delimiter == "" {
-		o.Delimiter = ","
-	}
 	if o.Missing == nil {
 		o.Missing = []string{"", "NA", "NaN", "nan", "null"}
 	}
@@ -190,11 +187,13 @@ func startOf(n *tomltext.Node) Start {
 	if n.Table == nil {
 		return Start{Mean: valuesOf(n)}
 	}
-	return Start{
+	s := Start{
 		Dist: textOf(n.Table["dist"]), Around: textOf(n.Table["around"]), File: textOf(n.Table["file"]),
 		Mean: valuesOf(n.Table["mean"]), Median: valuesOf(n.Table["median"]), SD: valuesOf(n.Table["sd"]),
 		Low: valuesOf(n.Table["low"]), High: valuesOf(n.Table["high"]), Columns: columnsOf(n.Table["columns"]),
 	}
+	fillStruct(reflect.ValueOf(&s.Dialect).Elem(), n)
+	return s
 }
 
 // textOf returns a string; "" when it is bad.

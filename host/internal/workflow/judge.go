@@ -15,6 +15,7 @@ var reserved = []string{"climatology", "persistence", "reference"}
 func (w *Workflow) judge(found *diag.Findings) {
 	w.judgeTime(found)
 	w.judgeObservations(found)
+	w.judgeDialect(found, w.Ensemble.Init.Dialect, "ensemble", "init")
 	w.judgeLabels(found)
 	w.judgeExpect(found)
 	w.judgeMetrics(found)

@@ -12,11 +12,12 @@ var (
 		{name: "low", kind: values, required: true, example: "0.0", doc: "lower end" + spreadDoc},
 		{name: "high", kind: values, required: true, example: "1.0", doc: "upper end, not below the lower one" + spreadDoc},
 	}}
-	samples = key{name: "samples", keys: []key{
+	samples = key{name: "samples", keys: append([]key{
 		{name: "file", kind: text, required: true, example: `"members.csv"`,
-			doc: "a .csv file with a header, or an .arrow file, with one member a row; the first rows are taken"},
+			doc: "file with one member a row, of which the first are taken; its format is known by its ending"},
 		{name: "columns", kind: columns, doc: "column of each variable that is called otherwise; a list of columns for a variable of several values"},
-	}}
+	}, memberDialect...)}
+	memberDialect = dialectKeys("what stands for no value, texts or numbers: members without a value are left out; none may be when left out")
 
 	meanKey   = key{name: "mean", kind: values, example: "0.0", doc: "mean" + spreadDoc}
 	medianKey = key{name: "median", kind: values, above: zero, example: "1.0", doc: "median" + spreadDoc}

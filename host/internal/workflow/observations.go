@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"strings"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/diag"
@@ -9,7 +8,7 @@ import (
 )
 
 // fileKeys are the keys that only a stream with a file may have.
-var fileKeys = []string{"delimiter", "comment", "time", "long", "missing", "location", "map", "hold_out"}
+var fileKeys = append([]string{"time", "long", "location", "map", "hold_out"}, names(streamDialect)...)
 
 func (w *Workflow) judgeObservations(found *diag.Findings) {
 	seen := map[string]int{}
@@ -64,12 +63,7 @@ func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 				WithLabel("not with file").WithHelp("remove `%s`", name)
 		}
 	}
-	for _, name := range []string{"delimiter", "comment"} {
-		value := map[string]string{"delimiter": o.Delimiter, "comment": o.Comment}[name]
-		if n.Table[name] != nil && (len(value) != 1 || strings.ContainsAny(value, "\"\r\n")) {
-			found.Add(codeRange, w.At("observations", i, name), "`%s` must be one ASCII character, but is %s", name, tomltext.Show(value)).WithLabel("one character").WithHelp("write one such as \";\"")
-		}
-	}
+	w.judgeDialect(found, o.Dialect, "observations", i)
 	for j, m := range o.Map {
 		if m.Range != nil && (len(m.Range) != 2 || m.Range[0] > m.Range[1]) {
 			found.Add(codeRange, w.At("observations", i, "map", j, "range"), "`range` must be two numbers, the smaller one first").WithLabel("[smallest, largest]").WithHelp("write them in this order")

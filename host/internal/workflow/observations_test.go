@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ time = { column = "t" }
 		t.Errorf("time %+v", w.Time)
 	}
 	gauges, towers := w.Observations[0], w.Observations[1]
-	if gauges.Map[1].Variable != "w" || len(gauges.Missing) != 2 || towers.Delimiter != "," || towers.Time.Timezone != "UTC" || towers.Error.SD[0] != 2 {
+	if gauges.Map[1].Variable != "w" || len(gauges.Missing) != 2 || towers.Delimiter != "" || towers.Time.Timezone != "UTC" || towers.Error.SD[0] != 2 {
 		t.Errorf("%+v\n%+v", gauges, towers)
 	}
 	if !w.Real() || w.Truth != nil {
@@ -89,6 +90,39 @@ func TestStreamsAreRefused(t *testing.T) {
 		}
 		if got := string(found[0].Code) + " " + found[0].Message; got != c.want || found[0].Help == "" {
 			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+	}
+}
+
+// A dialect comes back from the resolved workflow, of observations as of members, and also
+// one in which nothing stands for no value.
+func TestDialectsAreResolved(t *testing.T) {
+	for text, want := range map[string]Dialect{
+		`delimiter = ";", comment = "#", decimal = ",", thousands = ".", skip_lines = 2, skip_rows = 1, missing = ["", "-1"]`: {";", "#", ",", ".", 2, 1, []string{"", "-1"}},
+		`missing = []`:                           {Missing: []string{}},
+		`delimiter = "\t", thousands = "\u202f"`: {Delimiter: "\t", Thousands: "\u202f"},
+	} {
+		file := strings.NewReplacer("truth.init = [1, 2]\n", "", "error.sd = 1 }", `error.sd = 1, file = "o.csv", time.column = "t", `+text+" }",
+			`dist = "normal", mean = 0, sd = 1`, `dist = "samples", file = "m.txt", `+text).Replace(minimal)
+		w, found := Parse("w.toml", []byte(file), Options{})
+		if len(found) > 0 {
+			t.Fatal(found.Text(false))
+		}
+		again, found := Parse("/elsewhere/w.toml", []byte(reload(t, w)), Options{})
+		if len(found) > 0 {
+			t.Fatal(found.Text(false))
+		}
+		for _, w := range []*Workflow{w, again} {
+			of := want
+			if of.Missing == nil {
+				of.Missing = []string{"", "NA", "NaN", "nan", "null"} // of observations
+			}
+			if got := w.Observations[0].Dialect; !reflect.DeepEqual(got, of) {
+				t.Errorf("observations: got %+v, want %+v", got, of)
+			}
+			if got := w.Ensemble.Init.Dialect; !reflect.DeepEqual(got, want) {
+				t.Errorf("members: got %+v, want %+v", got, want)
+			}
 		}
 	}
 }

@@ -9,8 +9,9 @@ import (
 )
 
 // Markdown returns the reference of the language, docs/workflow-reference.md, from
-// the table that workflows are checked with; codes are those of all findings.
-func Markdown(codes []diag.Entry) string {
+// the table that workflows are checked with; formats are those of files with rows, each an
+// ending and what it says, and codes are those of all findings.
+func Markdown(formats [][2]string, codes []diag.Entry) string {
 	b := &strings.Builder{}
 	b.WriteString(`# The workflow language
 
@@ -30,6 +31,14 @@ included files, the file itself, the profile that is chosen, and each ` + "`--se
 `)
 	b.WriteString("\n## Keys at the top\n")
 	reference(b, "", &schema)
+	b.WriteString("\n## Files with rows\n\nObservations and members are read from files. What a file is, is known by its ending:\n\n| ending | file |\n|---|---|\n")
+	for _, f := range formats {
+		fmt.Fprintf(b, "| `%s` | %s |\n", f[0], cellText(f[1]))
+	}
+	b.WriteString(`
+Upper-case endings are the same. Text is UTF-8, or UTF-16 that begins with a byte order mark. A column ` + "`u`" + ` of lists which all have the same length
+has the columns ` + "`u[0]`, `u[1]`" + ` and so on.
+`)
 	b.WriteString("\n## Findings\n\nNothing is run when there is one. E1 is about the text, E2 about keys and values, E3 about plugins, files and whether they fit together, E4 about files of observations.\n\n| code | meaning | remedy |\n|---|---|---|\n")
 	for _, c := range codes {
 		fmt.Fprintf(b, "| %s | %s | %s |\n", c.Code, cellText(c.Means), cellText(c.Remedy))

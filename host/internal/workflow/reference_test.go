@@ -13,9 +13,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Every key, every choice and every code is in the reference.
+// Every key, every choice, every format and every code is in the reference.
 func TestMarkdown(t *testing.T) {
-	text := Markdown(Codes())
+	text := Markdown([][2]string{{".csv", "text"}}, Codes())
 	for path, words := range Keys() {
 		name := path[strings.LastIndex(path, ".")+1:]
 		if name != "dist" && !strings.Contains(text, "| `"+name+"` |") {
@@ -31,6 +31,9 @@ func TestMarkdown(t *testing.T) {
 		if !strings.Contains(text, "| "+string(c.Code)+" | "+c.Means+" | "+c.Remedy+" |") {
 			t.Errorf("%s is not in the reference", c.Code)
 		}
+	}
+	if !strings.Contains(text, "| `.csv` | text |") {
+		t.Error("the format .csv is not in the reference")
 	}
 	if keys := Keys(); !slices.Equal(keys["output.ensemble"], []string{"none", "forecast", "analysis", "both"}) ||
 		!slices.Contains(keys["ensemble.init.dist"], "samples") || keys["time.cycles"] != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -110,8 +111,14 @@ func (s Start) MarshalTOML() ([]byte, error) {
 	if s.Columns != nil {
 		given["columns"] = columnNames(s.Columns)
 	}
-	order := slices.DeleteFunc([]string{"dist", "mean", "median", "around", "sd", "low", "high", "file", "columns"},
-		func(name string) bool { return given[name] == nil })
+	for f, v := range reflect.ValueOf(s.Dialect).Fields() {
+		if !v.IsZero() {
+			name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
+			given[name] = v.Interface()
+		}
+	}
+	order := append([]string{"dist", "mean", "median", "around", "sd", "low", "high", "file", "columns"}, names(memberDialect)...)
+	order = slices.DeleteFunc(order, func(name string) bool { return given[name] == nil })
 	return inlineTable(order, func(name string) any { return given[name] })
 }
 

@@ -32,7 +32,7 @@ var replicas = key{name: "replicas", kind: integer, def: int64(1), min: one, max
 	doc: "processes of the plugin over which members are distributed; results do not depend on it"}
 
 // observationKeys are the keys of one stream of observations.
-var observationKeys = component("observation operator", `"NAME"`, retry, replicas,
+var observationKeys = append(component("observation operator", `"NAME"`, retry, replicas,
 	key{name: "label", kind: text, form: slug, example: `"gauges"`, doc: "names the stream; needed in [[observations]]"},
 	key{name: "error", kind: table, required: true, doc: "law of the observation error", oneOf: [][]string{{"sd", "variance"}}, keys: []key{
 		{name: "dist", kind: text, form: slug, def: "normal", doc: "a distribution the operator knows"},
@@ -43,9 +43,7 @@ var observationKeys = component("observation operator", `"NAME"`, retry, replica
 	key{name: "every", kind: integer, min: one, doc: "observe only every so many cycles; 1 when left out"},
 	key{name: "offset", kind: integer, min: zero, doc: "the first cycle observed, instead of cycle `every`; less than every"},
 	key{name: "file", kind: text, example: `"data/gauges.csv"`,
-		doc: "file with real observations, relative to the workflow's folder: .csv, .parquet or .arrow. Without one the truth is observed"},
-	key{name: "delimiter", kind: text, doc: "between the columns of a .csv file, one character; a comma when left out"},
-	key{name: "comment", kind: text, doc: "what lines of a .csv file that are to be skipped begin with, one character"},
+		doc: "file with real observations, relative to the workflow's folder; its format is known by its ending. Without one the truth is observed"},
 	key{name: "time", kind: table, doc: "when each row was observed", keys: []key{
 		{name: "column", kind: text, required: true, example: `"time"`, doc: "column of the file that says when"},
 		{name: "format", kind: text, doc: "`number` for model time, `unix` for seconds since 1970, `iso`, or a pattern such as %d.%m.%Y %H:%M. " +
@@ -58,7 +56,6 @@ var observationKeys = component("observation operator", `"NAME"`, retry, replica
 		{name: "name", kind: text, required: true, example: `"sensor"`, doc: "column that names what was observed"},
 		{name: "value", kind: text, required: true, example: `"value"`, doc: "column with its value"},
 	}},
-	key{name: "missing", kind: words, blank: true, doc: `what stands for no value; "", "NA", "NaN", "nan" and "null" when left out`},
 	key{name: "location", kind: table, doc: "where each row was observed: one of the places of the observed variable", oneOf: [][]string{{"coordinates", "index"}}, keys: []key{
 		{name: "coordinates", kind: words, min: one, example: `["x"]`, doc: "columns with the position, one per axis; the nearest place counts"},
 		{name: "within", kind: number, above: zero, doc: "values further than this from every place are rejected"},
@@ -82,7 +79,9 @@ var observationKeys = component("observation operator", `"NAME"`, retry, replica
 		{name: "every", kind: integer, min: two, example: "10", doc: "every so many of the values, in the order of time"},
 		{name: "column", kind: text, example: `"held_out"`, doc: "column that is true, yes or 1 where a row is held out"},
 	}},
-)
+), streamDialect...)
+
+var streamDialect = dialectKeys(`what stands for no value, texts or numbers; "", "NA", "NaN", "nan" and "null" when left out`)
 
 // schema is the workflow language.
 var schema = key{kind: table, keys: []key{

@@ -137,6 +137,7 @@ type Start struct {
 	Low     Values // of uniform, as is High
 	High    Values
 	File    string              // of samples; absolute
+	Dialect Dialect             // of File; rows without a value are left out unless Missing is nil
 	Columns map[string][]string // of File, by variable; the others are called as the variable is
 }
 
@@ -172,16 +173,14 @@ type Observations struct {
 	Every    int      `toml:"every,omitzero"`  // cycles from one observation to the next; 0: 1
 	Offset   int      `toml:"offset,omitzero"` // first cycle observed; 0: cycle Every
 
-	File      string    `toml:"file,omitempty"` // empty: the truth is observed
-	Delimiter string    `toml:"delimiter,omitempty"`
-	Comment   string    `toml:"comment,omitempty"`
-	Time      RowTime   `toml:"time,omitempty"`
-	Long      *Long     `toml:"long"` // nil: one column per component
-	Missing   []string  `toml:"missing,omitempty"`
-	Location  *Location `toml:"location"` // nil: see Map.Index
-	Map       []Map     `toml:"map,omitempty"`
-	QC        QC        `toml:"qc,omitempty"`
-	HoldOut   *HoldOut  `toml:"hold_out"` // nil: none
+	File string `toml:"file,omitempty"` // empty: the truth is observed
+	Dialect
+	Time     RowTime   `toml:"time,omitempty"`
+	Long     *Long     `toml:"long"`     // nil: one column per component
+	Location *Location `toml:"location"` // nil: see Map.Index
+	Map      []Map     `toml:"map,omitempty"`
+	QC       QC        `toml:"qc,omitempty"`
+	HoldOut  *HoldOut  `toml:"hold_out"` // nil: none
 }
 
 // RowTime says how a file tells time.

@@ -14,7 +14,6 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/plume-da/plume/sdk/wire"
 )
 
@@ -219,7 +218,7 @@ func (t *Table) add(record arrow.Record) (err error) {
 		if t.Columns[i], err = appended(t.Columns[i], c); err != nil {
 			return fmt.Errorf("column %s: %w", t.Names[i], err)
 		}
-		if !isFull(c) {
+		if !wire.Holds(c) {
 			return fmt.Errorf("column %s: %w", t.Names[i], errDamaged)
 		}
 		for k := range c.Len() {
@@ -228,24 +227,6 @@ func (t *Table) add(record arrow.Record) (err error) {
 	}
 	t.Rows += int(record.NumRows())
 	return nil
-}
-
-// isFull says whether the buffers of a column hold its values: Arrow's reader asks whether
-// they have room for them.
-func isFull(c arrow.Array) bool {
-	if list, ok := c.(*array.FixedSizeList); ok {
-		c = list.ListValues()
-	}
-	data := c.Data()
-	rows, bits := data.Offset()+data.Len(), 0
-	switch t := c.DataType().(type) {
-	case *arrow.StringType:
-		bits = 32 * (rows + 1) // offsets
-	case arrow.FixedWidthDataType:
-		bits = t.BitWidth() * rows
-	}
-	holds := func(b *memory.Buffer, bits int) bool { return b == nil || 8*b.Len() >= bits }
-	return data.Len() == 0 || holds(data.Buffers()[0], rows*min(1, data.NullN())) && holds(data.Buffers()[1], bits)
 }
 
 // appended returns values followed by those of c.
@@ -274,9 +255,6 @@ func appended(values any, c arrow.Array) (any, error) {
 		items, ok := c.ListValues().(*array.Float64)
 		if !ok {
 			return nil, fmt.Errorf("is a list of %s", c.ListValues().DataType())
-		}
-		if n := c.DataType().(*arrow.FixedSizeListType).Len(); n < 1 || items.Len()/int(n) < c.Len() {
-			return nil, fmt.Errorf("has %d lists of %d values, but %d values", c.Len(), n, items.Len())
 		}
 		for k := range c.Len() {
 			from, to := c.ValueOffsets(k)

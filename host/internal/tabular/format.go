@@ -1,0 +1,66 @@
+package tabular
+
+import (
+	"os"
+
+	"github.com/plume-da/plume/sdk/wire/rows"
+)
+
+// formats are the formats there are. A new one is a row here, and a source in a file of
+// its own.
+var formats = []format{
+	{".csv", "text, with a line of names and a comma between the columns", text(','), line},
+	{".tsv", "text with tabs between the columns", text('\t'), line},
+	{".txt", "text, as .csv", text(','), line},
+	{".arrow", "Arrow IPC file", columnar(rows.Arrow), nil},
+	{".feather", "Feather, version 2", columnar(rows.Arrow), nil},
+	{".parquet", "Parquet", columnar(rows.Parquet), nil},
+}
+
+// format is one format of files.
+type format struct {
+	ending string // of their names
+	about  string
+	open   func(f *os.File, d Dialect) (source, error) // f is closed by the caller when there is an error
+	line   func(path string, number int) string        // of a text file, where the row of that number begins
+}
+
+// source reads the rows of an open file.
+type source interface {
+	Columns() []rows.Column
+	Select(refs []rows.Ref) error           // what Next returns; once, before it
+	Next(cells []Cell) (ok bool, err error) // false at the end
+	Row() int                               // number of the row that Next returned; see [Table.Row]
+	At(column int) Place                    // of a value of that row
+	Close() error
+}
+
+// Formats returns the endings of the names of files that [Open] takes, each with what they
+// say the file is.
+func Formats() (list [][2]string) {
+	for _, f := range formats {
+		list = append(list, [2]string{f.ending, f.about})
+	}
+	return list
+}
+
+// counted is a source whose rows have no place but their number.
+type counted struct {
+	*rows.Reader
+	row int
+}
+
+func columnar(open func(*os.File) (*rows.Reader, error)) func(*os.File, Dialect) (source, error) {
+	return func(f *os.File, _ Dialect) (source, error) {
+		r, err := open(f)
+		return &counted{Reader: r}, err
+	}
+}
+
+func (c *counted) Next(cells []Cell) (bool, error) {
+	c.row++
+	return c.Reader.Next(cells)
+}
+
+func (c *counted) Row() int     { return c.row }
+func (c *counted) At(int) Place { return Place{} }

@@ -1,0 +1,192 @@
+package tabular
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/plume-da/plume/sdk/wire/rows"
+	utf "golang.org/x/text/encoding/unicode"
+)
+
+// textFile is a source of texts: a line of names, and rows of values below it.
+type textFile struct {
+	file    *os.File
+	reader  *csv.Reader
+	skipped int // lines before the first that reader sees
+	names   []rows.Column
+	columns []rows.Ref
+	row     []string
+}
+
+// text returns how to open text files with a comma of their own where the dialect does
+// not name one.
+func text(comma rune) func(*os.File, Dialect) (source, error) {
+	return func(f *os.File, d Dialect) (source, error) {
+		t := &textFile{file: f, skipped: d.SkipLines}
+		return t, t.open(character(d.Delimiter, comma), d)
+	}
+}
+
+// character returns the only character of s, or other when s is empty.
+func character(s string, other rune) rune {
+	if s == "" {
+		return other
+	}
+	r, _ := utf8.DecodeRuneInString(s)
+	return r
+}
+
+func (t *textFile) open(comma rune, d Dialect) error {
+	lines, err := decoded(t.file, 1<<16)
+	if err != nil {
+		return err
+	}
+	for range d.SkipLines {
+		if err := skipLine(lines); errors.Is(err, io.EOF) {
+			return &Error{What: fmt.Sprintf("has no line of names after the %d lines to skip", d.SkipLines), Hint: "lower skip_lines"}
+		} else if err != nil {
+			return err
+		}
+	}
+	t.reader = csv.NewReader(lines)
+	t.reader.Comma, t.reader.Comment = comma, character(d.Comment, 0)
+	t.reader.TrimLeadingSpace = !unicode.IsSpace(comma) // before quotes
+	t.reader.ReuseRecord = true
+	head, err := t.reader.Read()
+	if errors.Is(err, io.EOF) {
+		return errors.New("is empty: there is no line of names")
+	}
+	if err != nil {
+		return t.misread(err)
+	}
+	for _, name := range head {
+		t.names = append(t.names, rows.Column{Name: strings.TrimSpace(strings.Clone(name))})
+	}
+	for range d.SkipRows {
+		if _, err := t.reader.Read(); err != nil && !errors.Is(err, csv.ErrFieldCount) && !errors.Is(err, io.EOF) {
+			return t.misread(err)
+		}
+	}
+	return nil
+}
+
+func (t *textFile) Columns() []rows.Column { return t.names }
+
+func (t *textFile) Select(refs []rows.Ref) error {
+	t.columns = refs
+	return nil
+}
+
+func (t *textFile) Next(cells []Cell) (bool, error) {
+	var err error
+	if t.row, err = t.reader.Read(); err != nil {
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		return false, t.misread(err)
+	}
+	for i, ref := range t.columns {
+		cells[i].Kind, cells[i].Text = Text, strings.TrimSpace(t.row[ref.Column]) // the rest stays zero
+	}
+	return true, nil
+}
+
+func (t *textFile) Close() error { return t.file.Close() }
+
+func (t *textFile) Row() int {
+	number, _ := t.reader.FieldPos(0)
+	return t.skipped + number
+}
+
+func (t *textFile) At(column int) Place {
+	number, from := t.reader.FieldPos(column)
+	return t.place(number, from, len(t.row[column]))
+}
+
+// place returns the place of so many bytes of a line, as the reader counts them.
+func (t *textFile) place(number, from, width int) Place {
+	number += t.skipped
+	text := line(t.file.Name(), number)
+	from = min(max(from-1, 0), len(text))
+	return Place{Line: number, Text: valid(text), Before: utf8.RuneCountInString(text[:from]),
+		Width: utf8.RuneCountInString(text[from:min(len(text), from+width)])}
+}
+
+// misread says where a line is that is not one of the table.
+func (t *textFile) misread(err error) error {
+	var e *csv.ParseError
+	if !errors.As(err, &e) {
+		return err
+	}
+	out := &Error{Place: t.place(e.Line, e.Column, 1), What: fmt.Sprintf("the line cannot be read: %v", e.Err), err: err,
+		Hint: "every line has as many columns as the first, and quotes come in pairs"}
+	if errors.Is(err, csv.ErrFieldCount) {
+		out.Width = utf8.RuneCountInString(out.Text)
+		out.What = fmt.Sprintf("wrong number of columns: got %d, want %d as in the line of names", len(t.row), len(t.names))
+	}
+	return out
+}
+
+// decoded returns the text of f in UTF-8, without a byte order mark, through a buffer of
+// some size. Text in UTF-16 is known by its mark.
+func decoded(f io.Reader, size int) (*bufio.Reader, error) {
+	r := bufio.NewReaderSize(f, size)
+	head, err := r.Peek(min(size, 1<<10))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
+		_, err = r.Discard(3)
+		return r, err
+	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
+		return bufio.NewReaderSize(utf.UTF16(utf.LittleEndian, utf.ExpectBOM).NewDecoder().Reader(r), size), nil
+	case bytes.IndexByte(head, 0) >= 0:
+		return nil, &Error{What: "has bytes that are 0, as text in UTF-8 has not", Hint: "save it as UTF-8; UTF-16 is read when it begins with a byte order mark"}
+	}
+	return r, nil
+}
+
+func skipLine(r *bufio.Reader) error {
+	for {
+		if _, err := r.ReadSlice('\n'); !errors.Is(err, bufio.ErrBufferFull) {
+			return err
+		}
+	}
+}
+
+// line returns a line of a text file, from 1; empty when it cannot be read.
+func line(path string, number int) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	r, err := decoded(f, 1<<12)
+	if err != nil {
+		return ""
+	}
+	for range number - 1 {
+		if skipLine(r) != nil {
+			return ""
+		}
+	}
+	text, err := r.ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return ""
+	}
+	return strings.TrimRight(text, "\r\n")
+}
+
+// valid returns text with as many characters, each of which is one of UTF-8.
+func valid(text string) string {
+	return strings.ReplaceAll(string([]rune(text)), string(utf8.RuneError), "?")
+}
