@@ -3,6 +3,7 @@ package table
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -19,7 +20,7 @@ import (
 // shapes back. It does not overwrite. Cost: memory for some 100,000 rows.
 func ToParquet(to, from string, layout Layout) error {
 	return convert(to, from, layout, func(f *os.File, s *arrow.Schema) (sink, error) {
-		options := []parquet.WriterProperty{parquet.WithCompression(compress.Codecs.Zstd), parquet.WithMaxRowGroupLength(rowGroup), parquet.WithCreatedBy("plume")}
+		options := []parquet.WriterProperty{parquet.WithCompression(compress.Codecs.Zstd), parquet.WithMaxRowGroupLength(math.MaxInt64), parquet.WithCreatedBy("plume")}
 		for _, f := range s.Fields() { // no dictionary pays for numbers that hardly repeat
 			switch f.Type.ID() {
 			case arrow.FLOAT64:
@@ -33,11 +34,22 @@ func ToParquet(to, from string, layout Layout) error {
 		if err != nil {
 			return sink{}, err
 		}
-		return sink{w.WriteBuffered, w.Close}, nil
+		// Row groups end where batches do: Arrow's writer writes the lists of a part of a batch wrongly.
+		var rows int64
+		write := func(r arrow.Record) error {
+			if rows > 0 && rows+r.NumRows() > rowGroup {
+				w.NewBufferedRowGroup()
+				rows = 0
+			}
+			rows += r.NumRows()
+			return w.WriteBuffered(r)
+		}
+		return sink{write, w.Close}, nil
 	})
 }
 
-// rowGroup is how many rows of a Parquet file are compressed together.
+// rowGroup is how many rows of a Parquet file are compressed together at most, unless a
+// batch has more.
 const rowGroup = 1 << 17
 
 // keepOpen keeps a writer from closing the file.
