@@ -54,8 +54,8 @@ const twice = -1
 // ErrNoColumn is what an [*Error] of [Table.Column] wraps where there is no such column.
 var ErrNoColumn = errors.New("no such column")
 
-// Open opens a file, whose format is known by the end of its name. The dialect concerns
-// text files, but for what is missing. Close the result.
+// Open opens a file, whose format is known by its ending. The dialect says how a text file
+// is written, and of any file how texts are numbers and what is missing. Close the result.
 func Open(path string, d Dialect) (*Table, error) {
 	format, err := formatOf(path)
 	if err != nil {
@@ -91,9 +91,11 @@ func Open(path string, d Dialect) (*Table, error) {
 func (t *Table) Close() error { return t.source.Close() }
 
 // Names returns the names of all columns, for people: of lists, the first and the last.
-func (t *Table) Names() []string {
-	names := make([]string, len(t.columns))
-	for i, c := range t.columns {
+func (t *Table) Names() []string { return namesOf(t.columns) }
+
+func namesOf(columns []rows.Column) []string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
 		if names[i] = c.Name; c.Items > 0 {
 			names[i] = fmt.Sprintf("%s[0] to %s[%d]", c.Name, c.Name, c.Items-1)
 		}
@@ -126,12 +128,11 @@ func (t *Table) find(name string) (rows.Ref, error) {
 		return item, nil
 	case !ok:
 		const most = 12
-		names := t.Names()
 		return item, &Error{What: fmt.Sprintf("has no column %q", name), Label: "no such column", err: ErrNoColumn,
-			Hint: "it has " + strings.Join(names[:min(len(names), most)], ", ")}
+			Hint: "it has " + strings.Join(namesOf(t.columns[:min(len(t.columns), most)]), ", ")}
 	case t.columns[i].Items > 0:
 		return item, &Error{What: fmt.Sprintf("has lists of %d values in column %q", t.columns[i].Items, name), Label: "which of them?",
-			Hint: fmt.Sprintf("name one of %s", t.Names()[i])}
+			Hint: "name one of " + namesOf(t.columns[i : i+1])[0]}
 	}
 	return rows.Ref{Column: i}, nil
 }

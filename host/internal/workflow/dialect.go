@@ -58,7 +58,7 @@ func (w *Workflow) judgeDialect(found *diag.Findings, d Dialect, path ...any) {
 				WithLabel("not the same").WithHelp("write another `%s`", name)
 		}
 	}
-	same("comment", d.Comment, "delimiter", d.Delimiter)
+	same("comment", d.Comment, "delimiter", cmp.Or(d.Delimiter, ","))
 	same("thousands", d.Thousands, "decimal", cmp.Or(d.Decimal, "."))
 }
 
