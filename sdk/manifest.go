@@ -81,6 +81,22 @@ const (
 	Strings ParamType = "strings" // a list of strings
 )
 
+// PathUse is what a plugin does with the paths that a parameter of it holds.
+type PathUse string
+
+// The uses of paths.
+const (
+	// PathInput is of files and directories that are read. A run knows them again by their
+	// checksums.
+	PathInput PathUse = "input"
+	// PathProgram is of a program and its arguments: the first item is a path when it has a
+	// slash, and otherwise looked up on $PATH; another one is a path of a file that is read
+	// when it is absolute and there is such a file.
+	PathProgram PathUse = "program"
+	// PathOutput is of files and directories that are written.
+	PathOutput PathUse = "output"
+)
+
 // Param is one parameter of a plugin.
 type Param struct {
 	Name     string    `toml:"name"`
@@ -100,6 +116,11 @@ type Param struct {
 	// applies: it does when each has one of those listed. Without, it always applies. See
 	// [Manifest.CheckWhen].
 	When map[string][]string `toml:"when"`
+
+	// Path says of a string, or of a list of them, what its values are paths of; empty: they
+	// are none. A relative path starts at the folder of the workflow, see
+	// [ModelConfig]. Models only.
+	Path PathUse `toml:"path"`
 
 	// PerMember says that a model can take a value of the parameter for each member,
 	// so that it can be estimated. Numbers only.
@@ -166,6 +187,9 @@ func (m *Manifest) faults() []string {
 		if p.PerMember && m.Role != RoleModel {
 			add("param %s: per_member is for models", p.Name)
 		}
+		if p.Path != "" && m.Role != RoleModel {
+			add("param %s: path is for models", p.Name)
+		}
 	}
 	return faults
 }
@@ -189,6 +213,15 @@ func (p *Param) faults() []string {
 	}
 	if p.PerMember && p.Type != Float {
 		faults = append(faults, fmt.Sprintf("per_member is for type float, not %s", p.Type))
+	}
+	switch uses := []PathUse{PathInput, PathProgram, PathOutput}; {
+	case p.Path == "":
+	case !slices.Contains(uses, p.Path):
+		faults = append(faults, fmt.Sprintf("path: got %q, want input, program or output", p.Path))
+	case p.Type != String && p.Type != Strings || len(p.Choices) > 0:
+		faults = append(faults, "path is for strings without choices")
+	case p.Path == PathProgram && p.Type != Strings:
+		faults = append(faults, fmt.Sprintf("path: a program is of type strings, not %s", p.Type))
 	}
 	if p.Default != nil {
 		v, err := p.Check(p.Default)

@@ -67,6 +67,9 @@ func TestManifestRefusals(t *testing.T) {
 		{"default of another type", `default = "rk4"`, `default = 4`, "must be one of rk4, euler, but is 4"},
 		{"neither default nor required", "required = true", "", "param depths: wants either a default or required = true"},
 		{"repeated", `name = "layers"`, `name = "area"`, "param area is repeated"},
+		{"use of a path", `doc = "surface"`, `doc = "surface"` + "\n" + `path = "in"`, `param area: path: got "in", want input, program or output`},
+		{"path of a number", `doc = "surface"`, `doc = "surface"` + "\n" + `path = "input"`, "param area: path is for strings without choices"},
+		{"path with choices", `default = "rk4"`, `default = "rk4"` + "\n" + `path = "input"`, "param scheme: path is for strings without choices"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -77,14 +77,17 @@ func Reopen(dir string) (*Run, error) {
 // Info returns the manifest of the run.
 func (r *Run) Info() Info { return r.info }
 
-// Begin marks a reopened run as running again.
-func (r *Run) Begin() error {
+// Begin marks a reopened run as running again, from source with inputs, of which the
+// accepted ones have changed.
+func (r *Run) Begin(source string, inputs []Input, accepted []Change) error {
 	for _, name := range append(parted, "trials", "metrics") {
 		if err := absent(os.Remove(filepath.Join(r.Dir, name+".arrow"))); err != nil {
 			return err
 		}
 	}
-	r.info.Status, r.info.Error, r.info.Finished, r.info.Files, r.info.Resumable = Running, "", nil, nil, false
+	r.info.Status, r.info.Error, r.info.Finished, r.info.Files = Running, "", nil, nil
+	r.info.Resumable, r.info.Retryable = false, false
+	r.info.Source, r.info.Inputs, r.info.Accepted = source, inputs, append(r.info.Accepted, accepted...)
 	r.info.Resumed++
 	return writeInfo(r.Dir, &r.info)
 }

@@ -43,10 +43,13 @@ type Info struct {
 	Status    Status            `json:"status"`
 	Error     string            `json:"error,omitempty"`
 	Resumable bool              `json:"resumable,omitempty"` // it has ended, but not all of its trials
+	Retryable bool              `json:"retryable,omitempty"` // trials have failed that may go on when the cause is cured
 	Started   time.Time         `json:"started"`
 	Finished  *time.Time        `json:"finished,omitempty"`
 	Plugins   []PluginInfo      `json:"plugins"`
-	Files     map[string]string `json:"files,omitempty"` // sha256 by path, when the run has ended
+	Inputs    []Input           `json:"inputs,omitempty"`
+	Accepted  []Change          `json:"accepted,omitempty"` // of inputs, when the run was resumed
+	Files     map[string]string `json:"files,omitempty"`    // sha256 by path, when the run has ended
 }
 
 // PluginInfo identifies a plugin of a run.

@@ -323,14 +323,19 @@ func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status 
 	}
 	sums, sumErr := checksums(r.Dir, r.sums)
 	r.info.Files, r.info.Resumable = sums, resumable
-	if spare := r.spare(); !resumable {
+	kept := resumable || r.info.Retryable
+	if spare := r.spare(); !kept {
 		maps.DeleteFunc(sums, func(name, _ string) bool { return slices.Contains(spare, strings.Split(name, "/")[0]) })
 	}
-	if err := cmp.Or(err, sumErr, r.sync(), writeInfo(r.Dir, &r.info)); err != nil || resumable {
+	if err := cmp.Or(err, sumErr, r.sync(), writeInfo(r.Dir, &r.info)); err != nil || kept {
 		return err
 	}
 	return r.Tidy()
 }
+
+// Retryable says that trials have failed of a cause that may be outside of the run, and be
+// cured. What they need to go on is kept as though the run were resumable.
+func (r *Run) Retryable() { r.info.Retryable = true }
 
 // sync waits until all files of the manifest are on the disk, with their names.
 func (r *Run) sync() error {

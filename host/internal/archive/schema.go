@@ -163,6 +163,17 @@ var files = []file{
 // typeNames says what a column holds as Arrow names it.
 var typeNames = map[table.Type]string{table.Int32: "int32", table.Int64: "int64", table.Float64: "float64", table.Text: "utf8"}
 
+// inputsText says what run.json has of inputs.
+const inputsText = `
+## run.json
+
+` + "`inputs`" + ` lists what the results depend on outside of the run: files of observations and members, files that the workflow includes, and what parameters of
+the model name as paths (` + "`path` in a plugin's manifest" + `), such as program and ` + "`files`" + ` of process. Each has the key that names it, its absolute path, its bytes and its sha256, taken
+when the run began; of a directory that of the names of its files with theirs. ` + "`plume resume`" + ` refuses when one has changed, ` + "`plume verify`" + ` names it.
+` + "`accepted`" + ` lists those that had changed when the run was resumed with ` + "`--accept-changed`" + `, before and after, and when: trials that had ended by then are of
+the old ones, all others of the new ones.
+`
+
 // Markdown returns the description of a run directory: docs/run-directory.md.
 func Markdown() string {
 	var b strings.Builder
@@ -186,7 +197,7 @@ them as Parquet, CSV and netCDF.
 
 | file | |
 |---|---|
-| ` + "`run.json`" + ` | manifest: versions, plugins with checksums, status, sha256 of every file |
+| ` + "`run.json`" + ` | manifest: versions, plugins with checksums, status, inputs, sha256 of every file; see below |
 | ` + "`workflow.toml`" + ` | as given |
 | ` + "`workflow.resolved.toml`" + ` | with every default filled in; can be run again |
 | ` + "`log.jsonl`" + ` | what plugins had to say, one JSON object a line |
@@ -196,6 +207,7 @@ them as Parquet, CSV and netCDF.
 	for _, f := range files {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", f.path, f.about)
 	}
+	b.WriteString(inputsText)
 	for _, f := range files {
 		f.markdown(&b)
 	}

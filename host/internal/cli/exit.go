@@ -58,7 +58,7 @@ func exitCode(err error) int {
 		return interrupt.code()
 	case errors.As(err, &found) && slices.ContainsFunc(found.diagnostics, plan.IsPluginFault):
 		return exitPlugin
-	case errors.As(err, &found) || errors.As(err, new(*experiment.ChangedError)):
+	case errors.As(err, &found) || errors.As(err, new(*experiment.ChangedError)) || errors.As(err, new(*experiment.InputsError)):
 		return exitWorkflow
 	case errors.As(err, &failed) && failed.Some:
 		return exitSomeFailed

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -22,7 +23,8 @@ func (a *app) verify() *cobra.Command {
 		Use:   "verify WORKFLOW | RUN [RUN]",
 		Short: "Check expected scores, a run's files, or that two runs are identical",
 		Long: `Verify WORKFLOW runs the workflow and checks its scores against its [expect] table.
-Verify RUN checks that a run's files are those the run wrote, and its scores.
+Verify RUN checks that a run's files are those the run wrote, that the files it read
+have not changed since, and its scores.
 Verify RUN RUN checks that all tables but timings and failures are the same, byte for byte,
 of runs that have come to their end: one that was killed or interrupted has its tables in
 parts, as far as they came, and has to be resumed first.
@@ -49,7 +51,7 @@ something differs.`,
 				if err != nil {
 					return err
 				}
-				return a.checkRun(r.Dir)
+				return a.checkRun(c.Context(), r.Dir)
 			}
 			dirs := make([]string, len(args))
 			for i, name := range args {
@@ -62,7 +64,7 @@ something differs.`,
 			if len(dirs) == 2 {
 				return a.compareRuns(dirs[0], dirs[1])
 			}
-			return a.checkRun(dirs[0])
+			return a.checkRun(c.Context(), dirs[0])
 		},
 	}
 	s.flags(c)
@@ -113,11 +115,19 @@ type expectation struct {
 	Verdict   string   `json:"verdict"`
 }
 
-// checkRun checks files and expectations of a run.
-func (a *app) checkRun(dir string) error {
+// checkRun checks files, inputs and expectations of a run.
+func (a *app) checkRun(ctx context.Context, dir string) error {
+	changed, remarks, err := archive.CheckInputs(ctx, dir)
+	if err != nil {
+		return err
+	}
 	lines, err := archive.CheckFiles(dir)
 	if err != nil {
 		return err
+	}
+	lines = append(lines, changed...)
+	for _, line := range remarks {
+		a.say("%s", line)
 	}
 	w, found := workflow.Load(filepath.Join(dir, archive.ResolvedFile), workflow.Options{})
 	if len(found) > 0 {

@@ -45,6 +45,7 @@ type FailuresError struct {
 	Some                bool // others did finish
 	failed, interrupted int
 	passing             int // of those that failed: what stopped them may not come again
+	curable             int // likewise, when somebody has cured it
 	first               []error
 }
 
@@ -58,8 +59,11 @@ func (f *FailuresError) add(row archive.TrialRow, name string, err error) {
 		if f.failed++; len(f.first) < shownFailures {
 			f.first = append(f.first, &trialError{name, err})
 		}
-		if mayPass(err) {
+		switch {
+		case mayPass(err):
 			f.passing++
+		case mayBeCured(err):
+			f.curable++
 		}
 	}
 }
@@ -72,6 +76,17 @@ func mayPass(err error) bool {
 		return true // a file
 	}
 	return slices.Contains([]sdk.Kind{sdk.KindCrash, sdk.KindDeadline, sdk.KindResource, sdk.KindTransient, sdk.KindExternal, sdk.KindCanceled}, e.Kind)
+}
+
+// mayBeCured says whether what stopped a trial may be outside of the run: members that a
+// model could not compute, such as with a program whose licence has run out, or an error
+// that a plugin did not foresee.
+func mayBeCured(err error) bool {
+	if errors.As(err, new(*cycle.FailedError)) {
+		return true
+	}
+	kind := sdk.KindOf(err)
+	return kind == sdk.KindBug || kind == sdk.KindPlugin
 }
 
 func (f *FailuresError) Error() string {

@@ -275,7 +275,7 @@ func resumed(t testing.TB, w *workflow.Workflow, dir string, o Options) *Result 
 		t.Fatal(found.Text(false))
 	}
 	o.InProcess = true
-	r, err := Resume(t.Context(), again, dir, o)
+	r, err := Resume(t.Context(), again, dir, Again{}, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,6 +74,7 @@ type Result struct {
 	Status    archive.Status
 	Resumable bool     // there is something that resuming may do
 	Notes     []string // what to know of the scores
+	Retryable bool     // there are failed trials that may go on when the cause is cured
 	Axes      []string // keys of the sweep's axes
 	Chosen    []string // scores that the workflow wants; nil: the usual ones
 	Metrics   []archive.Metric
@@ -91,13 +92,20 @@ type Rejection struct {
 // Run runs w and writes a run directory below root. The result is there even when some
 // trials failed or the run was stopped; the error then says so.
 func Run(ctx context.Context, w *workflow.Workflow, root string, from Source, o Options) (*Result, error) {
-	return perform(ctx, w, o, func(e *engine) error { return e.create(root, from) })
+	return perform(ctx, w, o, func(e *engine) error { return e.create(ctx, root, from) })
+}
+
+// Again says how a run is resumed.
+type Again struct {
+	Path          string // of the workflow, absolute
+	AcceptChanged bool   // go on when inputs have changed
 }
 
 // Resume runs what is left of the run in dir, whose workflow is w. It refuses when
-// plume, the plugins or the workflow are not those that the run began with.
-func Resume(ctx context.Context, w *workflow.Workflow, dir string, o Options) (*Result, error) {
-	return perform(ctx, w, o, func(e *engine) error { return e.reopen(dir) })
+// plume, the plugins or the workflow are not those that the run began with, and, unless
+// a accepts it, when inputs are not.
+func Resume(ctx context.Context, w *workflow.Workflow, dir string, a Again, o Options) (*Result, error) {
+	return perform(ctx, w, o, func(e *engine) error { return e.reopen(ctx, dir, a) })
 }
 
 // engine carries out one run.
@@ -157,7 +165,7 @@ func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*e
 }
 
 // create makes the run directory.
-func (e *engine) create(root string, from Source) error {
+func (e *engine) create(ctx context.Context, root string, from Source) error {
 	given, err := os.ReadFile(e.Workflow.File)
 	if err != nil {
 		return err
@@ -170,9 +178,13 @@ func (e *engine) create(root string, from Source) error {
 	if err != nil {
 		return err
 	}
+	inputs, err := e.inputs(ctx)
+	if err != nil {
+		return err
+	}
 	e.run, err = archive.Create(root, archive.Info{
 		Name: e.Workflow.Experiment.Name, Seed: e.Workflow.Experiment.Seed, Source: from.Path, Profile: from.Profile, Set: from.Set, Sweep: from.Sweep,
-		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Notes: e.notes(), Plugins: plugins,
+		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Notes: e.notes(), Plugins: plugins, Inputs: inputs,
 	}, given, resolved)
 	return err
 }
@@ -398,6 +410,9 @@ func (e *engine) finish(ctx context.Context) (*Result, error) {
 		r.Status, err = archive.Failed, failures
 	}
 	r.Resumable = failures.interrupted+failures.passing > 0
+	if r.Retryable = failures.curable > 0; r.Retryable {
+		e.run.Retryable()
+	}
 	return r, errors.Join(err, e.run.Finish(r.Axes, r.Trials, r.Metrics, r.Status, r.Resumable, err))
 }
 

@@ -31,6 +31,7 @@ type maker struct {
 	before int // how many findings there were when the setting began
 
 	manifests map[string]*sdk.Manifest // of the plugins that play their role, by name
+	inputs    []Input
 	records   map[string]*observations.Record
 
 	w        *workflow.Workflow
@@ -49,6 +50,7 @@ func (m *maker) setting(s workflow.Setting) *setting {
 	m.w, m.variants, m.truthPlugin, m.operatorPlugins, m.filterPlugins, m.plan = s.Workflow, s.Variants, nil, nil, nil, &Plan{
 		Clock: Clock{Start: s.Time.Start.Model, Interval: s.Time.Interval, Cycles: s.Time.Cycles, BurnIn: s.Time.BurnIn},
 	}
+	m.files()
 	for _, stage := range []func(){m.findPlugins, m.model, m.observations, m.filters, m.scores} {
 		if stage(); len(m.found) > m.before {
 			return nil
@@ -281,6 +283,7 @@ func (m *maker) model() {
 		return
 	}
 	w.Time.Step = step
+	m.paths("model", manifest, w.Model.Params)
 	m.plan.MaxFailed = w.Model.MaxFailed
 	m.observed = model.Layout()
 	m.plan.State, m.plan.Parameters = m.augment(m.observed, params), len(params)
@@ -296,11 +299,6 @@ func (m *maker) model() {
 		m.truth(model, params)
 	}
 	m.plan.Ensemble = m.start(m.observed, params)
-}
-
-// mayBePath says whether a parameter can be the path of a file.
-func mayBePath(p sdk.Param) bool {
-	return (p.Type == sdk.String || p.Type == sdk.Strings) && len(p.Choices) == 0
 }
 
 // truth makes the model of the truth: that of the ensemble, another configuration of
@@ -333,6 +331,7 @@ func (m *maker) truth(model sdk.Model, estimated []*sdk.Param) {
 			return
 		}
 	}
+	m.paths("truth", plugin.Manifest, params)
 	if w.Truth.Step != 0 || m.truthPlugin != nil {
 		w.Truth.Step = step
 	}

@@ -20,6 +20,7 @@ import (
 type Sweep struct {
 	Axes      []string    // keys of the axes, sorted
 	Scenarios []*Scenario // in the order of their first trials
+	Inputs    []Input     // but for the files of the workflow itself
 }
 
 // Scenario is a truth with its observations and the plans that share it: those of one
@@ -68,7 +69,9 @@ func Make(ctx context.Context, w *workflow.Workflow, open Open) (*Sweep, diag.Fi
 		return nil, m.found
 	}
 	m.resolve(w)
-	return assemble(w, plans), nil
+	s := assemble(w, plans)
+	s.Inputs = m.inputs
+	return s, nil
 }
 
 // setting is the plan of one setting, without its seed, and what decides who may
@@ -243,7 +246,7 @@ func (m *maker) resolve(w *workflow.Workflow) {
 	if slices.Contains(axes, "model.plugin") {
 		return
 	}
-	if slices.ContainsFunc(m.manifests[w.Model.Plugin].Params, mayBePath) {
+	if slices.ContainsFunc(m.manifests[w.Model.Plugin].Params, func(p sdk.Param) bool { return p.Path != "" }) {
 		w.Model.Dir = w.ModelDir() // so that the resolved workflow runs from anywhere
 	}
 	if step, err := m.manifests[w.Model.Plugin].ResolveStep(w.Time.Step); err == nil {

@@ -1,6 +1,7 @@
 package tomltext
 
 import (
+	"crypto/sha256"
 	"errors"
 	"io"
 	"io/fs"
@@ -68,6 +69,7 @@ func (r *Reader) include(item *Node) *Node {
 			WithNote("it is looked for as %s", path).WithHelp("a relative path starts at the folder of the file that includes it")
 		return nil
 	}
+	r.Included = append(r.Included, Included{Absolute(path), len(text), sha256.Sum256(text)})
 	return r.file(path, includeLayer, text)
 }
 

@@ -11,6 +11,7 @@
 package tomltext
 
 import (
+	"crypto/sha256"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -29,8 +30,17 @@ type Reader struct {
 	Rule  Rule
 	Found *diag.Findings
 
+	Included []Included // files that have been read so far because others include them
+
 	rank  int      // of the file read last
 	chain []string // absolute paths of the files that are being read, outermost first
+}
+
+// Included is a file that another one includes.
+type Included struct {
+	Path   string // absolute
+	Bytes  int
+	SHA256 [sha256.Size]byte
 }
 
 // Flag is an option of the command line whose values are key=value.

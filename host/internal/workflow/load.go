@@ -72,6 +72,7 @@ func Parse(name string, text []byte, opt Options) (*Workflow, diag.Findings) {
 	overlay(&found, root, sets, opt.Profile)
 	given := root.Clone()
 	w := build(&found, root, name, opt.Profile)
+	w.Included = r.Included
 	if len(found) == 0 {
 		found = w.expand(given)
 	}

@@ -1,7 +1,10 @@
 package workflow
 
 import (
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/tomltext"
@@ -68,4 +71,31 @@ func (w *Workflow) folder(place ...any) string {
 		file = w.File
 	}
 	return tomltext.Absolute(filepath.Dir(file))
+}
+
+// File is a file that a workflow names.
+type File struct {
+	Key  string // that names it
+	Path string // absolute
+}
+
+// Files returns the files of observations and of members, not those that are included.
+func (w *Workflow) Files() []File {
+	var files []File
+	add := func(key, file string, place ...any) {
+		if file != "" {
+			files = append(files, File{key, w.resolve(file, place...)})
+		}
+	}
+	for i, o := range w.Observations {
+		add(strings.TrimSuffix("observations."+o.Label, ".")+".file", o.File, "observations", i, "file")
+	}
+	add("ensemble.init.file", w.Ensemble.Init.File, "ensemble", "init", "file")
+	for _, name := range slices.Sorted(maps.Keys(w.Model.Estimate)) {
+		add("model.estimate."+name+".init.file", w.Model.Estimate[name].Init.File, "model", "estimate", name, "init", "file")
+	}
+	if w.Truth != nil {
+		add("truth.init.file", w.Truth.Init.File, "truth", "init", "file")
+	}
+	return files
 }

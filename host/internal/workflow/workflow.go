@@ -40,6 +40,8 @@ type Workflow struct {
 	File    string `toml:"-"` // as it was named when loading
 	Profile string `toml:"-"` // the profile in force; may be empty
 
+	Included []tomltext.Included `toml:"-"` // files below this one, in the order they were read
+
 	root     *tomltext.Node
 	settings []Setting
 }

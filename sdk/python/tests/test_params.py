@@ -41,6 +41,32 @@ def test_only_a_number_may_be_auto():
         declarations(Whole)
 
 
+class Meshed(Model):
+    """A model on a mesh."""
+
+    variables = {"x": "1"}
+    mesh: str = Param(path="input", doc="file of the mesh")
+    command: list[str] = Param(["mesher"], path="program", doc="and its arguments")
+
+    def forecast(self, x, t0, t1, rng):
+        return x
+
+
+def test_a_parameter_says_that_it_is_a_path():
+    text = manifest(Meshed, declarations(Meshed))
+    assert '\nrequired = true\npath = "input"\n' in text
+    assert '\npath = "program"\n' in text
+    for hint, path in ((float, "input"), (str, "program"), (str, "in")):
+
+        class Bad(Model):
+            """A model."""
+
+            parameter: hint = Param(path=path, doc="of something")
+
+        with pytest.raises(ContractError, match="param parameter: path is "):
+            declarations(Bad)
+
+
 class Transform(Filter):
     """A filter with two schemes."""
 

@@ -35,6 +35,7 @@ class Declaration:
     choices: list[str] = field(default_factory=list)
     auto: bool = False
     per_member: bool = False
+    path: str = ""
     when: dict[str, list[str]] = field(default_factory=dict)
     name: str = ""
     type: str = ""
@@ -95,6 +96,7 @@ def Param(
     choices: list[str] | None = None,
     auto: bool = False,
     per_member: bool = False,
+    path: str = "",
     when: dict[str, list[str]] | None = None,
 ) -> Any:
     """Declares a parameter of a plugin::
@@ -111,6 +113,13 @@ def Param(
     With per_member a number of a model can be estimated: the model is then called for
     one member after the other, with the member's own value set and setup called again.
 
+    path says of a str or a list of them that its values are paths: of files and
+    directories that a model reads, "input", or writes, "output", or of a program with its
+    arguments, "program". A run refuses to be resumed when what it reads has changed.
+    Relative paths start at dir::
+
+        mesh: str = Param(path="input", doc="file of the mesh")
+
     when lists, by the names of parameters before this one, the choices with which it
     applies. Where it does not, it stays at its default; plume refuses any other value::
 
@@ -118,7 +127,7 @@ def Param(
     """
     limits = {"min": ge, "above": gt, "max": le, "below": lt}
     bounds = {k: v for k, v in limits.items() if v is not None}
-    return Declaration(default, doc, unit, bounds, choices or [], auto, per_member, when or {})
+    return Declaration(default, doc, unit, bounds, choices or [], auto, per_member, path, when or {})
 
 
 def declarations(cls: type) -> dict[str, Declaration]:
@@ -141,6 +150,10 @@ def declarations(cls: type) -> dict[str, Declaration]:
             faults.append(f"param {name}: type hint is {hints.get(name)}; want float, int, bool, str or a list of them")
         elif p.per_member and p.type != "float":
             faults.append(f"param {name}: per_member is for float, not {p.type}")
+        elif p.path and (p.type not in ("string", "strings") or p.choices):
+            faults.append(f"param {name}: path is for str and list[str] without choices")
+        elif p.path not in ("", "input", "output") and (p.path, p.type) != ("program", "strings"):
+            faults.append(f'param {name}: path is {_literal(p.path)}; want "input", "output" or, of list[str], "program"')
         elif p.auto and p.type != "float":
             faults.append(f"param {name}: auto is for float | None, not {p.type}")
         elif p.default is not _REQUIRED:
@@ -260,6 +273,7 @@ def manifest(cls: Any, declared: dict[str, Declaration]) -> str:
         entries |= {"choices": p.choices} if p.choices else {}
         entries |= {"auto": True} if p.auto else {}
         entries |= {"per_member": True} if p.per_member else {}
+        entries |= {"path": p.path} if p.path else {}
         entries |= {"when": p.when} if p.when else {}
         entries |= {"unit": p.unit} if p.unit else {}
         text += _table("[[param]]", entries | {"doc": p.doc})
