@@ -136,6 +136,7 @@ func (x *terminal) ends(t *testing.T, code int, children map[string]int) {
 	case <-time.After(hangs):
 		t.Fatalf("plume hangs:\n%s", x.end())
 	}
+	<-x.left
 	if got := x.ProcessState.ExitCode(); got != code {
 		t.Errorf("exit code %d, want %d (%v)\n%s", got, code, x.ProcessState, x.end())
 	}
@@ -147,7 +148,6 @@ var escapes = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
 // fits wants no line to be wider than so many columns, neither for a moment.
 func (x *terminal) fits(t *testing.T, columns int) {
 	t.Helper()
-	<-x.left // the last line has been read
 	for line := range strings.FieldsFuncSeq(strings.ReplaceAll(escapes.ReplaceAllString(x.since(0), ""), "^C", ""), func(r rune) bool { return r == '\n' || r == '\r' }) {
 		if n := utf8.RuneCountInString(line); n > columns {
 			t.Errorf("%d columns in a terminal of %d: %s", n, columns, line)
@@ -550,7 +550,6 @@ func TestSuspendedTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	x.ends(t, exitOK, nil)
-	<-x.left
 	last := regexp.MustCompile(`2/2 trials \[=*\] ([0-9.]+m?s)`).FindStringSubmatch(x.since(0))
 	if last == nil {
 		t.Fatalf("got\n%s", x.end())
