@@ -3,6 +3,7 @@
 plugin_pb2 is what protoc makes of sdk/proto/plume/v1/plugin.proto; put it on $PYTHONPATH.
 The model is x' = -x in two variables."""
 
+import contextlib
 import io
 import math
 import os
@@ -25,7 +26,24 @@ summary = "Exponential decay, without a kit"
 concurrent_calls = false
 """
 VARIABLES = ["u", "v"]
+SOCKET = os.path.join(os.environ.get("PLUGIN_UNIX_SOCKET_DIR", ""), f"plugin{os.getpid()}")
 SCHEMA = pa.schema([pa.field("member", pa.int32(), nullable=False), *((v, pa.float64()) for v in VARIABLES)])
+
+
+def leave():
+    """Ends the process; its socket goes, and the directory of sockets when it was the last one there."""
+    with contextlib.suppress(OSError):
+        os.unlink(SOCKET)
+        os.rmdir(os.path.dirname(SOCKET))
+    os._exit(0)
+
+
+def watch():
+    """Waits for the end of standard input, whose other end the host holds for as long as it lives."""
+    with contextlib.suppress(OSError):
+        while os.read(0, 1024):
+            pass
+    leave()
 
 
 def describe(request, context):
@@ -51,9 +69,11 @@ def configure(request, context):
 
 
 def session(requests, context):
-    for _ in requests:
-        pass
-    os._exit(0)  # the host is gone
+    try:
+        for _ in requests:
+            pass
+    finally:  # the host has closed the stream or, when it was killed, the connection, which raises
+        leave()
     yield  # a generator: it has no log records to send
 
 
@@ -93,13 +113,13 @@ def main():
         "plugin.GRPCController": {"Shutdown": unary(lambda request, context: stopped.set() or b"")},
     }.items():
         server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, methods)])
-    path = os.path.join(os.environ["PLUGIN_UNIX_SOCKET_DIR"], f"plugin{os.getpid()}")
-    server.add_insecure_port(f"unix:{path}")
+    server.add_insecure_port(f"unix:{SOCKET}")
     server.start()
-    print(f"1|1|unix|{path}|grpc|", flush=True)
+    threading.Thread(target=watch, daemon=True).start()
+    print(f"1|1|unix|{SOCKET}|grpc|", flush=True)
     stopped.wait()
     server.stop(0.1).wait()
-    os._exit(0)
+    leave()
 
 
 if __name__ == "__main__":

@@ -329,3 +329,65 @@ func TestInterruptBeforeCycles(t *testing.T) {
 		})
 	}
 }
+
+// The example of a plugin without a kit, which others are written after, ends with its
+// host, and leaves nothing behind.
+func TestRawPluginEndsWithItsHost(t *testing.T) {
+	python := os.Getenv("PLUME_PYTHON")
+	if python == "" {
+		t.Skip("PLUME_PYTHON does not name a python with grpc and pyarrow; make test sets it")
+	}
+	script, err1 := filepath.Abs("../../../examples/python/raw.py")
+	modules, err2 := filepath.Abs("../../../sdk/python/src/plume/_proto")
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		root := t.TempDir()
+		file := filepath.Join(root, "raw.toml")
+		if err := os.WriteFile(file, fmt.Appendf(nil, rawWorkflow, python, script), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := &underWay{Cmd: exec.Command(plumeBinary(t), "run", file, "--run-dir", root), tmp: filepath.Join(root, "tmp")}
+		if err := os.Mkdir(r.tmp, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		r.Env, r.Stderr = append(os.Environ(), "TMPDIR="+r.tmp, "PYTHONPATH="+modules), &r.stderr
+		if err := r.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Process.Kill(); _ = r.Wait() })
+		for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			if parts, _ := filepath.Glob(filepath.Join(root, "raw", "*", "ensemble", "*", "*.part")); len(parts) == 1 && sizeOf(parts[0]) > 20_000 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the run does not get going:\n%s", r.stderr.String())
+			}
+		}
+		children := r.children(t)
+		if len(children) != 3 {
+			t.Fatalf("children: %v", children)
+		}
+		time.Sleep(time.Duration(i) * 3 * time.Millisecond) // another moment of a call
+		if err := r.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		r.end(t, 5*time.Second)
+		r.checkLeft(t, children)
+	}
+}
+
+const rawWorkflow = `format = 1
+experiment = { name = "raw", seed = 1 }
+time = { cycles = 1000, interval = 0.01 }
+model = { plugin = "raw-python" }
+truth = { init = [1.0, 2.0] }
+ensemble = { size = 10, init = { dist = "normal", around = "truth", sd = 1.0 } }
+filter = [{ label = "enkf", plugin = "filter-enkf" }]
+output = { ensemble = "analysis" }
+plugins.raw-python.command = [%q, %q]
+[observations]
+plugin = "obs-nonlinear"
+error = { sd = 1.0 }
+`

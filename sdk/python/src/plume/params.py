@@ -153,7 +153,9 @@ def declarations(cls: type) -> dict[str, Declaration]:
         elif p.path and (p.type not in ("string", "strings") or p.choices):
             faults.append(f"param {name}: path is for str and list[str] without choices")
         elif p.path not in ("", "input", "output") and (p.path, p.type) != ("program", "strings"):
-            faults.append(f'param {name}: path is {_literal(p.path)}; want "input", "output" or, of list[str], "program"')
+            faults.append(
+                f'param {name}: path is {_literal(p.path)}; want "input", "output" or, of list[str], "program"'
+            )
         elif p.auto and p.type != "float":
             faults.append(f"param {name}: auto is for float | None, not {p.type}")
         elif p.default is not _REQUIRED:
