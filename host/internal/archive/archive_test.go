@@ -2,7 +2,6 @@ package archive
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -164,6 +163,16 @@ func TestCompareNamesTheDifference(t *testing.T) {
 	}
 }
 
+// checkFiles compares the files of a run with their checksums.
+func checkFiles(t *testing.T, dir string) ([]string, error) {
+	t.Helper()
+	r, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.CheckFiles()
+}
+
 func TestCheckFiles(t *testing.T) {
 	r := write(t, t.TempDir(), []int{1, 2}, 0)
 	link := filepath.Join(t.TempDir(), "link")
@@ -171,7 +180,7 @@ func TestCheckFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{r.Dir, link} {
-		if lines, err := CheckFiles(dir); err != nil || len(lines) > 0 {
+		if lines, err := checkFiles(t, dir); err != nil || len(lines) > 0 {
 			t.Errorf("%s, untouched: %v, %v", dir, lines, err)
 		}
 	}
@@ -183,7 +192,7 @@ func TestCheckFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if lines, err := CheckFiles(r.Dir); err != nil || len(lines) > 0 {
+	if lines, err := checkFiles(t, r.Dir); err != nil || len(lines) > 0 {
 		t.Errorf("with a report: %v, %v", lines, err)
 	}
 	if err := os.WriteFile(filepath.Join(r.Dir, "workflow.toml"), []byte("format = 2\n"), 0o600); err != nil {
@@ -192,7 +201,7 @@ func TestCheckFiles(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(r.Dir, "notes.txt"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	lines, err := CheckFiles(r.Dir)
+	lines, err := checkFiles(t, r.Dir)
 	if got := strings.Join(lines, "; "); err != nil || got != "workflow.toml is not as the run left it; notes.txt was added" {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -217,14 +226,29 @@ func TestInnovationsAndRanks(t *testing.T) {
 	}
 }
 
-func TestTable(t *testing.T) {
+func TestReadWhileWritten(t *testing.T) {
 	r, err := Create(t.TempDir(), Info{Name: "test"}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Table(r.Dir, "cycles"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("no trial: %v", err)
+	check := func(when string, want ...int32) {
+		t.Helper()
+		reader, err := Open(r.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []int32
+		for b, err := range reader.Cycles() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, b.Trial...)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: trials %v, want %v", when, got, want)
+		}
 	}
+	check("no trial")
 	var trials []*Trial
 	for n := 1; n <= 2; n++ {
 		trial, err := r.Trial(TrialID{n, 1, "f"}, state, state, Keep{}, 0)
@@ -235,12 +259,6 @@ func TestTable(t *testing.T) {
 	}
 	for n, trial := range trials {
 		appendCycle(t, trial, n+1, 1, 0)
-	}
-	check := func(when string, want ...int32) {
-		t.Helper()
-		if got, err := Table(r.Dir, "cycles"); err != nil || !slices.Equal(got.Column("trial").([]int32), want) {
-			t.Errorf("%s: %+v, %v", when, got, err)
-		}
 	}
 	check("under way", 1, 1, 2, 2)
 	if err := trials[0].Close(); err != nil {

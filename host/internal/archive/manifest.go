@@ -124,6 +124,9 @@ func checksums(dir string, known map[string]string) (map[string]string, error) {
 var buffers = sync.Pool{New: func() any { return new([1 << 16]byte) }}
 
 func checksum(path string) (string, error) {
+	if err := regular(path); err != nil {
+		return "", err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err

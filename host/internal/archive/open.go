@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/plume-da/plume/sdk/wire/table"
 )
 
 // Last is how a user names the newest run.
@@ -66,6 +64,10 @@ func newest(root string, runs []string) (string, error) {
 
 // ReadInfo reads the manifest of a run.
 func ReadInfo(dir string) (*Info, error) {
+	err := regular(filepath.Join(dir, infoFile))
+	if err != nil {
+		return nil, err
+	}
 	text, err := os.ReadFile(filepath.Join(dir, infoFile))
 	if err != nil {
 		return nil, err
@@ -91,53 +93,6 @@ func ReadStatus(dir string) (*Info, error) {
 		info.Status = Stopped
 	}
 	return info, err
-}
-
-// Table reads a table of a run that holds all trials, such as "cycles": while the run
-// goes on, what there is of the parts of its trials, in their order. Of a table that
-// is not there the error is [os.ErrNotExist].
-func Table(dir, name string) (*table.Table, error) {
-	paths, err := Files(dir, name)
-	if err != nil {
-		return nil, err
-	}
-	return table.Read(paths...)
-}
-
-// Files returns the files that hold a table: itself, or the parts of the trials in
-// their order, under the names they will have when they are closed. When there is
-// none the error is [os.ErrNotExist].
-func Files(dir, name string) ([]string, error) {
-	whole := filepath.Join(dir, name+".arrow")
-	if _, err := os.Stat(whole); err == nil {
-		return []string{whole}, nil
-	}
-	parts, err := filepath.Glob(filepath.Join(dir, name, "*.arrow*"))
-	if err != nil || len(parts) == 0 {
-		return nil, errors.Join(err, fmt.Errorf("%s: %w", whole, os.ErrNotExist))
-	}
-	for i := range parts {
-		parts[i] = strings.TrimSuffix(parts[i], table.Part)
-	}
-	slices.Sort(parts)
-	return slices.Compact(parts), nil
-}
-
-// CheckFiles compares the files of a run with the checksums in its manifest and
-// returns what differs, one line each.
-func CheckFiles(dir string) ([]string, error) {
-	info, err := ReadInfo(dir)
-	if err != nil {
-		return nil, err
-	}
-	if info.Files == nil {
-		return nil, fmt.Errorf("%s: the run is %q: it has no checksums yet", dir, info.Status)
-	}
-	now, err := checksums(dir, nil)
-	if err != nil {
-		return nil, err
-	}
-	return differences(info.Files, now, "is not as the run left it"), nil
 }
 
 func differences(a, b map[string]string, changed string) []string {

@@ -231,6 +231,9 @@ Every score is described once, in host/internal/score/catalogue.go. Those whose 
 Those of a whole series are in ` + "`metrics.arrow`" + ` alone. A score that needs the truth, a reference, values held out or the ancestors of members is
 null, or has no row, where there are none. Where less is better filters win and lose; all others describe, or are best near a value, as ` + "`spread_skill`" + ` and ` + "`nis`" + ` near 1.
 
+` + "`plume run`, `compare`, `verify` and `report`" + ` show means over the trials that differ in the replicate or the seed alone. A trial that diverged or failed is in no mean,
+and has none of its own. ` + "`rank_flatness_p`" + ` is not averaged: of several trials they show the p-value of their rank histograms together.
+
 ` + "`rmse_NAME` and `spread_NAME`" + ` are there for every parameter that is estimated, for every variable of a model whose variables have different units,
 and for every variable whose score a workflow names in ` + "`verify.metrics` or `[[expect.score]]`" + `. A variable whose name would make that of another score,
 ` + "`total` of `rmse_total`, has `rmse_total_`" + `.

@@ -276,7 +276,7 @@ func TestReportOfSeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for want, times := range map[string]int{`"replicate":"1, seed 5"`: 2, `"axes":[]`: 1, ">3 ok<": 4} { // of two filters, in two stages
+	for want, times := range map[string]int{`"replicate":"1, seed 5"`: 2, `"axes":[]`: 1, "<td>ok</td>": 6} { // of two filters in two stages, and two estimates
 		if n := strings.Count(string(text), want); n != times {
 			t.Errorf("%s: %d times, want %d", want, n, times)
 		}
@@ -292,8 +292,8 @@ func TestReportOfSeeds(t *testing.T) {
 	}
 }
 
-// withoutFiles makes of a run one that never had the files.
-func withoutFiles(t *testing.T, dir string, names ...string) {
+// withoutFiles makes of a run one that never had the files, and that ended as status says.
+func withoutFiles(t *testing.T, dir string, status archive.Status, names ...string) {
 	t.Helper()
 	info, err := archive.ReadInfo(dir)
 	if err != nil {
@@ -305,6 +305,7 @@ func withoutFiles(t *testing.T, dir string, names ...string) {
 			t.Fatal(err)
 		}
 	}
+	info.Status = status
 	text, err := json.Marshal(info)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, "run.json"), text, 0o600)
@@ -330,7 +331,7 @@ func TestReportInBrowser(t *testing.T) {
 	})
 	t.Run("without truth", func(t *testing.T) {
 		path := reported(t, withoutTruth(t))
-		b.check(t, path, "rmse", "score", "innovations", "ess", "trajectory", "timings")
+		b.check(t, path, "rmse", "score", "innovations", "ess", "differences", "trajectory", "timings")
 		if text := eval[string](t, b, `document.body.innerText`); strings.Contains(text, "RMSE") || strings.Contains(text, "truth") || !strings.Contains(text, "Spread") {
 			t.Errorf("nothing is known of a truth, but got\n%s", text)
 		}
@@ -356,7 +357,7 @@ func TestReportInBrowser(t *testing.T) {
 		// while it goes on nothing but the workflow says what its trials are
 		dir := filepath.Dir(path)
 		rows := eval[int](t, b, `document.querySelectorAll("#scores-analysis tbody tr").length`)
-		withoutFiles(t, dir, "trials.arrow", "metrics.arrow")
+		withoutFiles(t, dir, archive.Running, "trials.arrow", "metrics.arrow")
 		b.check(t, page(t, dir), charts...)
 		if got := eval[int](t, b, `document.querySelectorAll("#scores-analysis tbody tr").length`); got != rows-2 { // without baselines
 			t.Errorf("%d rows of scores, want %d", got, rows-2)
@@ -380,7 +381,7 @@ func TestReportInBrowser(t *testing.T) {
 	})
 	t.Run("old", func(t *testing.T) {
 		dir := filepath.Dir(reported(t, reportedTwin))
-		withoutFiles(t, dir, "variables.arrow", "innovations.arrow", "timings.arrow", "rank_histogram.arrow", "workflow.resolved.toml")
+		withoutFiles(t, dir, archive.OK, "variables.arrow", "innovations.arrow", "timings.arrow", "rank_histogram.arrow", "workflow.resolved.toml")
 		b.check(t, page(t, dir), "rmse", "score", "ess", "differences")
 	})
 	t.Run("empty", func(t *testing.T) {
@@ -533,7 +534,7 @@ func (b *browser) checkWithoutScript(t *testing.T, path string) {
 	b.open(t, path, 800)
 	text := eval[string](t, b, `document.body.innerText`)
 	call(t, b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{})
-	for _, want := range []string{"Scores of the analysis", "climatology", "This chart needs JavaScript", "Plugins of the run", "plume.open_run", "Paired differences of the analysis to enkf"} {
+	for _, want := range []string{"Scores of the analysis", "climatology", "This chart needs JavaScript", "Plugins of the run", "plume.open_run", "Paired differences to enkf"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("without JavaScript there is no %q", want)
 		}
@@ -651,7 +652,7 @@ func TestReportWatch(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	reloading, sizes := []bool{}, []int{}
-	err := report.Watch(ctx, r.dir, nil, 200*time.Millisecond, func(path string) {
+	_, err := report.Watch(ctx, r.dir, nil, 200*time.Millisecond, func(path string) {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Error(err)
@@ -682,7 +683,7 @@ func TestReportWatchOfKilled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	var last string
-	if err := report.Watch(ctx, r.dir, nil, 100*time.Millisecond, func(path string) { last = path }); err != nil {
+	if _, err := report.Watch(ctx, r.dir, nil, 100*time.Millisecond, func(path string) { last = path }); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(last)

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/plume-da/plume/host/internal/score"
 	"github.com/spf13/cobra"
 )
@@ -22,10 +25,11 @@ than the scores are.
 
 With replicates a score is the mean over them ± its standard error, a difference is the
 mean of those within replicates, and wins counts the replicates in which the filter is
-better. A trial that diverged or failed is in no mean: 0.31 (8/10) is the mean of the
-eight of ten that did not. With a single replicate standard errors are those of time
-means, allowing for autocorrelation, differences are cycle by cycle, and wins is the
-share of cycles. Ties are halves.
+better. With a single replicate standard errors are those of time means, allowing for
+autocorrelation, differences are cycle by cycle, and wins is the share of cycles. Ties are
+halves. A trial that diverged or failed is in no mean: 0.31 (8/10) is the mean of the
+eight of ten that did not. rank_flatness_p, which is a p-value, is that of the rank
+histograms of all replicates together.
 
 The other filter is the one --against names, else the baseline of the workflow's
 [verify], else the first, with the same values of the axes that concern both, and with
@@ -50,27 +54,39 @@ RUN is a path, @last, or the beginning of a run's name.`,
 			if printTable == nil {
 				return usage("--format: got %q, want one of %s", format, strings.Join(slices.Sorted(maps.Keys(comparisonFormats)), ", "))
 			}
-			var runs []*scored
+			var runs []*compare.Run
 			for _, name := range args {
 				dir, err := archive.Find(root, name)
 				if err != nil {
 					return usage("%v", err)
 				}
-				r, err := readScored(dir, metric, stage)
+				s, err := endedRun(dir)
+				if err != nil {
+					return err
+				}
+				r, err := s.scores()
+				a.sayNotes(s)
 				if err != nil {
 					return err
 				}
 				runs = append(runs, r)
-				metric, stage = r.metric, r.stage // of the first run
 			}
-			table, err := compareScores(runs, against)
+			m := runs[0].Opening()
+			if metric != "" {
+				m = compare.Metric{Name: metric, Stage: score.StageOf(metric)}
+			}
+			m.Stage = cmp.Or(stage, m.Stage)
+			table, err := compare.Compare(runs, m, against)
+			if errors.Is(err, compare.ErrChoice) {
+				return usage("--%v", err)
+			}
 			if err != nil {
 				return err
 			}
 			if !a.json {
 				return printTable(a.stdout, table)
 			}
-			for _, line := range table.objects() {
+			for _, line := range comparisonObjects(table) {
 				if err := a.printJSON(line); err != nil {
 					return err
 				}
@@ -80,8 +96,8 @@ RUN is a path, @last, or the beginning of a run's name.`,
 	}
 	c.ValidArgsFunction = completeRuns(&root)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
-	c.Flags().StringVar(&metric, "metric", "", "the score: "+strings.Join(score.Losses(), ", ")+", or any other in metrics.arrow, without wins; the first of the run's when left out")
-	c.Flags().StringVar(&stage, "stage", "", "of the cycle: forecast or analysis; that of which plume run shows the score when left out")
+	c.Flags().StringVar(&metric, "metric", "", "the score, one of those in metrics.arrow; without it w2_reference, rmse, held_out_rmse or another, the first that the run has")
+	c.Flags().StringVar(&stage, "stage", "", "of the cycle: forecast or analysis; without it the one that plume run shows the score of")
 	c.Flags().StringVar(&against, "against", "", "label of the filter that others are compared with")
 	c.Flags().StringVar(&format, "format", "text", "text, markdown, latex, csv or json")
 	completeFlag(c, "metric", completeMetrics(&root))

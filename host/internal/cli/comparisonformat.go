@@ -6,32 +6,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
-	"github.com/plume-da/plume/host/internal/score"
+	"github.com/plume-da/plume/host/internal/compare"
 )
 
 // comparisonFormats are the ways to print a comparison.
-var comparisonFormats = map[string]func(w io.Writer, c *comparison) error{
+var comparisonFormats = map[string]func(w io.Writer, c *compare.Comparison) error{
 	"text": printText, "markdown": printMarkdown, "latex": printLaTeX, "csv": printCSV, "json": printJSON,
 }
 
-// cells returns the lines of a table for people, its head first, with short names of axes
-// or long ones. Columns that say nothing are left out.
-func (c *comparison) cells(short bool) [][]string {
-	lines := [][]string{{"run", "filter", "members", "setting", c.metric, "difference", "wins", "status"}}
-	for _, r := range c.rows {
-		line := []string{r.run, r.filter, "", r.settingText(short), r.meanText(), "", "", r.status}
-		if r.size > 0 {
-			line[2] = fmt.Sprint(r.size)
-		}
-		if d := r.difference; d != nil {
-			line[5], line[6] = withError("%+.4g", d.mean), d.winsText()
+// comparisonLines returns the lines of a table for people, its head first, with short names
+// of axes or long ones. Columns that say nothing are left out.
+func comparisonLines(c *compare.Comparison, short bool) [][]string {
+	lines := [][]string{{"run", "filter", "members", "setting", c.Name, "difference", "wins", "status"}}
+	for _, r := range c.Rows {
+		line := []string{runOf(c, r), r.Filter, sizeText(r.Group), settingText(r.Filter, r.Run.Axes, r.Values, short), r.Mean.Text(), "", "", r.Status()}
+		if d := r.Difference; d != nil {
+			line[5], line[6] = d.Text(), d.WinsText()
 		}
 		lines = append(lines, line)
 	}
@@ -46,48 +43,43 @@ func (c *comparison) cells(short bool) [][]string {
 	return lines
 }
 
-// settingText is the values of the axes by the ends of their keys.
-func (r *comparedRow) settingText(short bool) string {
-	axes := slices.Sorted(maps.Keys(r.setting))
-	values := make([]string, len(axes))
-	for k, axis := range axes {
-		values[k] = r.setting[axis]
-	}
-	return settingText(r.filter, axes, values, short)
-}
-
-// meanText never hides how many trials a mean leaves out.
-func (r *comparedRow) meanText() string {
-	switch {
-	case r.trials == 1 && r.mean.Count == 0:
+// runOf names the run of a row, where there are several.
+func runOf(c *compare.Comparison, r compare.Row) string {
+	if c.Rows[0].Run == c.Rows[len(c.Rows)-1].Run {
 		return ""
-	case r.ok == r.trials || r.trials == 1:
-		return withError("%.4g", r.mean)
-	case r.ok == 0:
-		return fmt.Sprintf("- (0/%d)", r.trials)
 	}
-	return fmt.Sprintf("%s (%d/%d)", withError("%.4g", r.mean), r.ok, r.trials)
+	return filepath.Base(r.Run.Dir)
 }
 
-func (d *difference) winsText() string {
-	switch {
-	case math.IsNaN(d.wins):
-		return ""
-	case d.times:
-		return fmt.Sprintf("%.0f %%", 100*d.wins/float64(d.mean.Count))
+// settingOf returns the values of a group by axis.
+func settingOf(r *compare.Run, g *compare.Group) map[string]string {
+	setting := map[string]string{}
+	for k, v := range g.Values {
+		if v != "" {
+			setting[r.Axes[k]] = v
+		}
 	}
-	return fmt.Sprintf("%g/%d", d.wins, d.mean.Count)
+	return setting
 }
 
-func withError(verb string, m score.Mean) string {
-	if math.IsNaN(m.SE) {
-		return fmt.Sprintf(verb, m.Value)
+// sizeAxis is the axis that the column members says.
+const sizeAxis = "ensemble.size"
+
+// axesOf returns the axes of all runs, but for those that other columns say.
+func axesOf(c *compare.Comparison) []string {
+	var axes []string
+	for _, r := range c.Rows {
+		for _, axis := range r.Run.Axes {
+			if axis != sizeAxis && !slices.Contains(axes, axis) {
+				axes = append(axes, axis)
+			}
+		}
 	}
-	return fmt.Sprintf(verb+" ± %.2g", m.Value, m.SE)
+	return axes
 }
 
-func printText(w io.Writer, c *comparison) error {
-	lines := c.cells(widthOf(w) > 0)
+func printText(w io.Writer, c *compare.Comparison) error {
+	lines := comparisonLines(c, widthOf(w) > 0)
 	columns := make([]column, len(lines[0]))
 	for k, head := range lines[0] {
 		columns[k] = column{head: head, fold: head == "setting"}
@@ -101,9 +93,9 @@ func printText(w io.Writer, c *comparison) error {
 	return printTable(w, columns, lines[1:])
 }
 
-func printMarkdown(w io.Writer, c *comparison) error {
+func printMarkdown(w io.Writer, c *compare.Comparison) error {
 	var err error
-	for i, line := range c.cells(false) {
+	for i, line := range comparisonLines(c, false) {
 		for k := range line {
 			line[k] = strings.ReplaceAll(line[k], "|", `\|`)
 		}
@@ -122,8 +114,8 @@ var latex = strings.NewReplacer(`\`, `\textbackslash{}`, "_", `\_`, "%", `\%`, "
 	"~", `\textasciitilde{}`, "^", `\textasciicircum{}`, "±", `$\pm$`)
 
 // printLaTeX prints a tabular with the rules of package booktabs.
-func printLaTeX(w io.Writer, c *comparison) error {
-	lines := c.cells(false)
+func printLaTeX(w io.Writer, c *compare.Comparison) error {
+	lines := comparisonLines(c, false)
 	var b strings.Builder
 	fmt.Fprintf(&b, "\\begin{tabular}{%s}\n\\toprule\n", strings.Repeat("l", len(lines[0])))
 	for i, line := range lines {
@@ -144,7 +136,7 @@ func printLaTeX(w io.Writer, c *comparison) error {
 }
 
 // printCSV prints all digits, with a column for every axis; what is not known is empty.
-func printCSV(w io.Writer, c *comparison) error {
+func printCSV(w io.Writer, c *compare.Comparison) error {
 	digits := func(v float64) string {
 		if math.IsNaN(v) {
 			return ""
@@ -152,52 +144,49 @@ func printCSV(w io.Writer, c *comparison) error {
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
 	out := csv.NewWriter(w)
-	lines := [][]string{slices.Concat([]string{"run", "filter", "members"}, c.axes,
+	axes := axesOf(c)
+	lines := [][]string{slices.Concat([]string{"run", "filter", "members"}, axes,
 		[]string{"metric", "value", "se", "trials", "trials_ok", "baseline", "difference", "difference_se", "wins", "pairs", "status"})}
-	for _, r := range c.rows {
-		line := []string{r.run, r.filter, fmt.Sprint(r.size)}
-		for _, axis := range c.axes {
-			line = append(line, r.setting[axis])
+	for _, r := range c.Rows {
+		line, setting := []string{runOf(c, r), r.Filter, fmt.Sprint(r.Size)}, settingOf(r.Run, r.Group)
+		for _, axis := range axes {
+			line = append(line, setting[axis])
 		}
-		line = append(line, c.metric, digits(r.mean.Value), digits(r.mean.SE), fmt.Sprint(r.trials), fmt.Sprint(r.ok), r.baseline)
-		if d := r.difference; d != nil {
-			line = append(line, digits(d.mean.Value), digits(d.mean.SE), digits(d.wins), fmt.Sprint(d.mean.Count))
+		line = append(line, c.Name, digits(r.Mean.Value), digits(r.Mean.SE), fmt.Sprint(r.Mean.Trials), fmt.Sprint(r.Mean.OK))
+		if d := r.Difference; d != nil {
+			line = append(line, d.Partner.Filter, digits(d.Value), digits(d.SE), digits(d.Wins), fmt.Sprint(d.Count))
 		} else {
-			line = append(line, "", "", "", "")
+			line = append(line, "", "", "", "", "")
 		}
-		lines = append(lines, append(line, r.status))
+		lines = append(lines, append(line, r.Status()))
 	}
 	return out.WriteAll(lines)
 }
 
 // printJSON prints the objects as one array.
-func printJSON(w io.Writer, c *comparison) error {
+func printJSON(w io.Writer, c *compare.Comparison) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	return e.Encode(c.objects())
+	return e.Encode(comparisonObjects(c))
 }
 
-// objects returns the lines of a table for machines, with all digits; what is not known is
-// null.
-func (c *comparison) objects() []any {
-	number := func(v float64) *float64 {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil
-		}
-		return &v
-	}
+// comparisonObjects returns the lines of a table for machines, with all digits; what is not
+// known is null.
+func comparisonObjects(c *compare.Comparison) []any {
 	type paired struct {
-		Baseline string   `json:"baseline"`
-		Value    *float64 `json:"value"`
-		SE       *float64 `json:"se"`
-		Wins     *float64 `json:"wins"`
-		Pairs    int      `json:"pairs"`
-		Of       string   `json:"of"`
+		Baseline string            `json:"baseline"`
+		Members  int               `json:"baseline_members"`
+		Setting  map[string]string `json:"baseline_setting,omitempty"`
+		Value    *float64          `json:"value"`
+		SE       *float64          `json:"se"`
+		Wins     *float64          `json:"wins"`
+		Pairs    int               `json:"pairs"`
+		Of       string            `json:"of"`
 	}
 	type line struct {
 		Run        string            `json:"run,omitempty"`
 		Filter     string            `json:"filter"`
-		Members    int32             `json:"members,omitempty"`
+		Members    int               `json:"members,omitempty"`
 		Setting    map[string]string `json:"setting,omitempty"`
 		Metric     string            `json:"metric"`
 		Value      *float64          `json:"value"`
@@ -208,15 +197,23 @@ func (c *comparison) objects() []any {
 		Difference *paired           `json:"difference,omitempty"`
 	}
 	lines := []any{}
-	for _, r := range c.rows {
-		l := line{r.run, r.filter, r.size, r.setting, c.metric, number(r.mean.Value), number(r.mean.SE), r.trials, r.ok, r.status, nil}
-		if d := r.difference; d != nil {
-			l.Difference = &paired{r.baseline, number(d.mean.Value), number(d.mean.SE), number(d.wins), d.mean.Count, "replicates"}
-			if d.times {
+	for _, r := range c.Rows {
+		l := line{runOf(c, r), r.Filter, r.Size, settingOf(r.Run, r.Group), c.Name, finite(r.Mean.Value), finite(r.Mean.SE), r.Mean.Trials, r.Mean.OK, r.Status(), nil}
+		if d := r.Difference; d != nil {
+			l.Difference = &paired{d.Partner.Filter, d.Partner.Size, settingOf(c.Rows[0].Run, d.Partner), finite(d.Value), finite(d.SE), finite(d.Wins), d.Count, "replicates"}
+			if d.Cycles {
 				l.Difference.Of = "cycles"
 			}
 		}
 		lines = append(lines, l)
 	}
 	return lines
+}
+
+// finite returns a number for machines; nil, which is null, when it is not finite.
+func finite(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
 }

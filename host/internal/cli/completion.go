@@ -104,11 +104,11 @@ func completeOfRun(root *string, words func(*workflow.Workflow) []string) cobra.
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		w, found := workflow.Load(filepath.Join(dir, archive.ResolvedFile), workflow.Options{})
-		if len(found) > 0 {
+		s, err := openRun(dir)
+		if err != nil || s.workflow == nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return words(w), cobra.ShellCompDirectiveNoFileComp
+		return words(s.workflow), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 

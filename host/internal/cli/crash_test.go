@@ -235,9 +235,7 @@ func TestFilterIsKilled(t *testing.T) {
 	if n := checkCycles(t, filepath.Join(r.dir, "ensemble", "trial=0001", "part-00000.arrow"), 10); n < 20 {
 		t.Errorf("%d cycles", n)
 	}
-	if differ, err := archive.CheckFiles(r.dir); err != nil || len(differ) > 0 {
-		t.Errorf("%v, %v", differ, err)
-	}
+	out(t, exitOK, "verify", r.dir)
 }
 
 func TestModelIsKilled(t *testing.T) {

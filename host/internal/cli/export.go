@@ -42,7 +42,11 @@ RUN is a path, @last, or the beginning of a run's name.`,
 			if err != nil {
 				return usage("%v", err)
 			}
-			written, err := export.Run(c.Context(), dir, to, export.Options{
+			r, err := archive.Open(dir)
+			if err != nil {
+				return err
+			}
+			written, err := export.Run(c.Context(), r, to, export.Options{
 				Format: export.Format(format), Layout: table.Layout(layout), Tables: tables, Source: "plume " + versionText(),
 			})
 			if errors.Is(err, export.ErrChoice) {

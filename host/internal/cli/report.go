@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -8,7 +9,6 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/report"
-	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/spf13/cobra"
 )
 
@@ -36,20 +36,11 @@ RUN is a path, @last, or the beginning of a run's name.`,
 			if err != nil {
 				return usage("%v", err)
 			}
-			setup := reportSetup(dir)
-			path := filepath.Join(dir, archive.ReportFile)
-			if watch {
-				err = report.Watch(c.Context(), dir, setup, watchEvery, func(path string) { a.say("%s  %s", time.Now().Format(time.TimeOnly), path) })
-			} else {
-				path, err = report.Write(dir, setup)
-			}
-			if err == nil {
-				err = a.printFile(path)
-			}
+			r, err := a.writeReport(c.Context(), dir, watch)
 			if err != nil || figures == "" {
 				return err
 			}
-			paths, err := report.Figures(dir, setup, figures)
+			paths, err := r.Figures(figures)
 			for _, path := range paths {
 				err = errors.Join(err, a.printFile(path))
 			}
@@ -67,29 +58,46 @@ RUN is a path, @last, or the beginning of a run's name.`,
 	return c
 }
 
-// reportSetup takes from a run's workflow what the report needs; nil when this version
-// cannot read it.
-func reportSetup(dir string) *report.Setup {
-	w, found := workflow.Load(filepath.Join(dir, archive.ResolvedFile), workflow.Options{})
-	if len(found) > 0 {
+// writeReport writes the page of a run, once or until the run has ended, and prints its
+// path.
+func (a *app) writeReport(ctx context.Context, dir string, watch bool) (*report.Report, error) {
+	s, err := openRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	var r *report.Report
+	if watch {
+		r, err = report.Watch(ctx, dir, s.reported(), watchEvery, func(path string) { a.say("%s  %s", time.Now().Format(time.TimeOnly), path) })
+	} else if r, err = report.Read(s.Reader, s.reported()); err == nil {
+		_, err = r.Write()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, a.printFile(filepath.Join(dir, archive.ReportFile))
+}
+
+// reported returns what a report takes from the workflow; nil when this version cannot
+// read it.
+func (s *storedRun) reported() *report.Setup {
+	w := s.workflow
+	if w == nil {
 		return nil
 	}
-	s := &report.Setup{
-		Description: w.Experiment.Description, Model: w.Model.Plugin,
-		Cycles: w.Time.Cycles, BurnIn: w.Time.BurnIn, Interval: w.Time.Interval, Baseline: w.Verify.Baseline, Axes: w.Axes(),
-	}
+	to := &report.Setup{Setup: s.setup(), Description: w.Experiment.Description, Model: w.Model.Plugin, Cycles: w.Time.Cycles, Interval: w.Time.Interval}
 	for _, o := range w.Observations {
 		if o.Plugin != "" {
-			s.Operators = append(s.Operators, o.Plugin)
+			to.Operators = append(to.Operators, o.Plugin)
 		}
 	}
 	for _, replicate := range w.Replicates() { // in the order of plan.Make
 		for _, setting := range w.Settings() {
 			for _, v := range setting.Variants {
 				f := v.Filters[v.Filter]
-				s.Trials = append(s.Trials, report.Trial{Number: len(s.Trials) + 1, Replicate: replicate, Filter: f.Label, Plugin: f.Plugin, Size: f.Size, Values: v.Values})
+				id := archive.TrialID{Trial: len(to.Trials) + 1, Replicate: replicate, Filter: f.Label}
+				to.Trials = append(to.Trials, archive.TrialRow{TrialID: id, Plugin: f.Plugin, Size: f.Size, Values: v.Values})
 			}
 		}
 	}
-	return s
+	return to
 }

@@ -177,9 +177,7 @@ func checkStop(t *testing.T, file, root, whole, how string, after time.Duration,
 	if err != nil || len(lines) > 0 {
 		t.Fatalf("%v %s\n%s", err, strings.Join(lines, "\n"), r.stderr.String())
 	}
-	if lines, err := archive.CheckFiles(dir); err != nil || len(lines) > 0 {
-		t.Errorf("%v %v", err, lines)
-	}
+	out(t, exitOK, "verify", dir)
 	if left, _ := filepath.Glob(filepath.Join(dir, "c*", "*")); len(left) > 0 { // of cycles and checkpoints
 		t.Errorf("left: %v", left)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -47,7 +48,8 @@ func (a *app) conclude(r *experiment.Result, err error) error {
 	if r == nil {
 		return err
 	}
-	a.show(r)
+	_, shown := a.show(r)
+	err = cmp.Or(err, shown)
 	counts := map[archive.Status]int{}
 	for _, t := range r.Trials {
 		counts[t.Status]++

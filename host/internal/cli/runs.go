@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
-	"github.com/plume-da/plume/host/internal/score"
 	"github.com/spf13/cobra"
 )
 
@@ -116,25 +114,23 @@ func (a *app) listRuns(root string, wanted func(*archive.Info) bool) error {
 	return unread
 }
 
-// firstScore returns the first score of a run for the filter in which it is best; nil:
-// there is none, or it cannot be read.
+// firstScore returns the score that a comparison of the run opens at, for the filter in
+// which it is best; nil: there is none, or it cannot be read.
 func firstScore(dir string) *runScore {
-	r, err := readScored(dir, "", "")
-	if err != nil || len(r.groups) == 0 {
+	s, err := endedRun(dir)
+	if err != nil {
 		return nil
 	}
-	best := r.groups[0]
-	for _, g := range r.groups[1:] {
-		if score.IsLoss(r.metric) && g.better(best) {
-			best = g
-		}
-	}
-	ok := best.ok()
-	value := score.IndependentMean(valuesOf(ok)).Value
-	if len(ok) == 0 || math.IsNaN(value) || math.IsInf(value, 0) {
+	r, err := s.scores()
+	if err != nil {
 		return nil
 	}
-	return &runScore{r.metric, value, best.filter}
+	m := r.Opening()
+	best, mean, err := r.Best(m)
+	if v := finite(mean.Value); err == nil && v != nil && mean.OK > 0 {
+		return &runScore{m.Name, *v, best.Filter}
+	}
+	return nil
 }
 
 func (s *runScore) String() string {

@@ -2,31 +2,42 @@ package cli
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
-	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/plume-da/plume/host/internal/experiment"
-	"github.com/plume-da/plume/host/internal/score"
 )
 
 // shownRows bounds the result table.
 const shownRows = 60
 
-// show prints the result table: one row for every filter and combination of axis
-// values, and one per baseline. Scores are time means after burn-in with their
-// standard errors; of several replicates or seeds means over them, with the standard
-// error that follows from how they differ.
-func (a *app) show(r *experiment.Result) {
-	if a.quiet {
-		return
+// show prints the result table of a run and opens its directory. The table has one row for
+// every filter and combination of axis values, and one for every estimate that knows no
+// observations.
+func (a *app) show(r *experiment.Result) (*storedRun, error) {
+	s, err := openRun(r.Dir)
+	if err != nil || a.quiet {
+		return s, err
 	}
-	rows := tableRows(r)
+	return s, a.showScores(r, s)
+}
+
+func (a *app) showScores(r *experiment.Result, s *storedRun) error {
+	scores, err := s.scores()
+	if err != nil {
+		return err
+	}
+	columns, rows, err := scoreTable(scores, scores.Shown(s.workflow.Verify.Metrics), widthOf(a.stderr) > 0)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintln(a.stderr)
-	columns, cells := scoreTable(withoutSeed(r.Axes), shownMetrics(r.Chosen, r.Metrics), rows[:min(len(rows), shownRows)], widthOf(a.stderr) > 0)
-	if printTable(a.stderr, columns, cells) != nil {
-		return
+	if err := printTable(a.stderr, columns, rows[:min(len(rows), shownRows)]); err != nil {
+		return err
+	}
+	for _, note := range r.Notes {
+		a.say("%s", note)
 	}
 	if r.Observed != "" {
 		a.say("observations: %s", r.Observed)
@@ -35,31 +46,44 @@ func (a *app) show(r *experiment.Result) {
 		a.say("%s: the background check rejected %s", rejected.Trial, plural(rejected.Count, "observation"))
 	}
 	if more := len(rows) - shownRows; more > 0 {
-		fmt.Fprintf(a.stderr, "... and %s more; all are in metrics.arrow\n", plural(more, "row"))
+		a.say("... and %s more; all are in metrics.arrow", plural(more, "row"))
 	}
+	return nil
 }
 
-// scoreTable returns the columns of a table of scores and its cells. It is to be short on
-// a terminal; otherwise every axis has a column with its key.
-func scoreTable(axes, metrics []string, rows []*tableRow, short bool) ([]column, [][]string) {
-	columns := append([]column{{head: "filter"}, {head: "members", right: true}}, axisColumns(axes, short)...)
+// scoreTable returns the columns of a table of the scores of a run, and its cells. It is to
+// be short on a terminal; otherwise every axis has a column with its key.
+func scoreTable(r *compare.Run, metrics []compare.Metric, short bool) ([]column, [][]string, error) {
+	columns := append([]column{{head: "filter"}, {head: "members", right: true}}, axisColumns(r.Axes, short)...)
 	for k, m := range metrics {
 		drop := len(metrics) - k // the last ones first
 		if k == 0 {
 			drop = 0
 		}
-		columns = append(columns, column{head: m, right: true, drop: drop}, column{head: "± se", right: true, drop: drop})
+		columns = append(columns, column{head: m.Name, right: true, drop: drop})
 	}
 	columns = append(columns, column{head: "status"})
 	var cells [][]string
-	for _, row := range rows {
-		line := append([]string{row.filter, row.size}, axisCells(row.filter, axes, row.axes, short)...)
+	for _, g := range slices.Concat(r.Groups, r.Baselines) {
+		line := append([]string{g.Filter, sizeText(g)}, axisCells(g.Filter, r.Axes, g.Values, short)...)
 		for _, m := range metrics {
-			line = append(line, row.mean(m)...)
+			mean, err := r.Mean(g, m)
+			if err != nil {
+				return nil, nil, err
+			}
+			line = append(line, mean.Text())
 		}
-		cells = append(cells, append(line, row.statusText()))
+		cells = append(cells, append(line, g.Status()))
 	}
-	return columns, cells
+	return columns, cells, nil
+}
+
+// sizeText is the number of members of a group; empty of an estimate that has none.
+func sizeText(g *compare.Group) string {
+	if g.Size == 0 {
+		return ""
+	}
+	return fmt.Sprint(g.Size)
 }
 
 // axisColumns returns the columns for the values of axes: one for each, or a short one for
@@ -85,7 +109,7 @@ func axisCells(filter string, axes, values []string, short bool) []string {
 
 // settingHead is the head of a column of [settingText].
 func settingHead(axes []string) string {
-	if len(axes) == 0 || len(axes) == 1 && axes[0] == "ensemble.size" {
+	if len(axes) == 0 || len(axes) == 1 && axes[0] == sizeAxis {
 		return ""
 	}
 	return "setting"
@@ -97,7 +121,7 @@ func settingHead(axes []string) string {
 func settingText(filter string, axes, values []string, short bool) string {
 	var parts []string
 	for k, axis := range axes {
-		if axis == "ensemble.size" || values[k] == "" {
+		if axis == sizeAxis || values[k] == "" {
 			continue
 		}
 		name := strings.ReplaceAll(strings.TrimPrefix(axis, "filter."+filter+"."), "params.", "")
@@ -112,116 +136,4 @@ func settingText(filter string, axes, values []string, short bool) string {
 		parts = append(parts, name+"="+values[k])
 	}
 	return strings.Join(parts, " ")
-}
-
-// shownMetrics returns which of the scores of a run to show: those the workflow has chosen,
-// or the usual ones and the errors of parameters that are estimated.
-func shownMetrics(chosen []string, metrics []archive.Metric) []string {
-	names := append([]string{"rmse"}, chosen...)
-	if len(chosen) == 0 {
-		if slices.ContainsFunc(metrics, func(m archive.Metric) bool { return m.Metric == "innovation_rms" }) { // there is no truth
-			names = []string{"held_out_rmse", "held_out_spread", "held_out_crps", "innovation_rms", "nis"}
-		} else {
-			names = append(names, "spread", "crps_fair", "weights_ess", "w2_reference")
-		}
-		for _, m := range metrics {
-			if strings.HasPrefix(m.Metric, "rmse_") && m.Metric != "rmse_total" {
-				names = append(names, m.Metric)
-			}
-		}
-	}
-	seen := map[string]bool{}
-	return slices.DeleteFunc(names, func(name string) bool {
-		again := seen[name]
-		seen[name] = true
-		return again || !slices.ContainsFunc(metrics, func(m archive.Metric) bool { return m.Metric == name && m.Stage == score.StageOf(name) })
-	})
-}
-
-// tableRow is the trials that differ in their replicate or seed alone, or a baseline.
-type tableRow struct {
-	filter, size string
-	axes         []string
-	status       []archive.Status
-	values       map[string][]archive.Metric // of the analysis, of the trials that have it
-}
-
-// tableRows returns the trials in their order, then the baselines.
-func tableRows(r *experiment.Result) []*tableRow {
-	var rows []*tableRow
-	byKey, byTrial, axes := map[string]*tableRow{}, map[int]*tableRow{}, withoutSeed(r.Axes)
-	row := func(filter, size string, axes []string) *tableRow {
-		key := fmt.Sprintf("%q", append([]string{filter, size}, axes...))
-		if byKey[key] == nil {
-			byKey[key] = &tableRow{filter: filter, size: size, axes: axes, values: map[string][]archive.Metric{}}
-			rows = append(rows, byKey[key])
-		}
-		return byKey[key]
-	}
-	for _, t := range r.Trials {
-		of := row(t.Filter, fmt.Sprint(t.Size), axisValues(axes, t.Values))
-		of.status = append(of.status, t.Status)
-		byTrial[t.Trial] = of
-	}
-	for _, m := range r.Metrics {
-		if m.Stage != score.StageOf(m.Metric) {
-			continue
-		}
-		of := byTrial[m.Trial]
-		if m.Trial == 0 {
-			of = row(m.Filter, "", make([]string, len(axes)))
-		}
-		of.values[m.Metric] = append(of.values[m.Metric], m)
-	}
-	return rows
-}
-
-// mean returns the cells of a score and its standard error.
-func (r *tableRow) mean(metric string) []string {
-	values := r.values[metric]
-	if len(values) == 0 {
-		return []string{"", ""}
-	}
-	mean, se := meanOf(values)
-	if math.IsNaN(se) {
-		return []string{fmt.Sprintf("%.4g", mean), ""}
-	}
-	return []string{fmt.Sprintf("%.4g", mean), fmt.Sprintf("%.2g", se)}
-}
-
-// statusText says how many trials ended in a way, when not all did in one.
-func (r *tableRow) statusText() string {
-	var texts []string
-	for _, s := range []archive.Status{archive.OK, archive.Diverged, archive.Failed, archive.Interrupted} {
-		n := 0
-		for _, status := range r.status {
-			if status == s {
-				n++
-			}
-		}
-		switch {
-		case n > 0 && n == len(r.status):
-			return string(s)
-		case n > 0:
-			texts = append(texts, fmt.Sprintf("%d %s", n, s))
-		}
-	}
-	return strings.Join(texts, ", ")
-}
-
-// meanOf returns the mean of a score over replicates and its standard error, which
-// follows from how they differ. One replicate has the standard error in time.
-func meanOf(values []archive.Metric) (mean, se float64) {
-	n := float64(len(values))
-	if n == 1 {
-		return values[0].Value, values[0].SE
-	}
-	var squares float64
-	for _, m := range values {
-		mean += m.Value / n
-	}
-	for _, m := range values {
-		squares += (m.Value - mean) * (m.Value - mean)
-	}
-	return mean, math.Sqrt(squares / (n - 1) / n)
 }

@@ -1,17 +1,15 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
-	"github.com/plume-da/plume/host/internal/score"
-	"github.com/plume-da/plume/host/internal/workflow"
-	"github.com/plume-da/plume/sdk/wire/table"
+	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/spf13/cobra"
 )
 
@@ -47,11 +45,11 @@ something differs.`,
 				if r == nil {
 					return err
 				}
-				a.show(r)
-				if err != nil {
+				s, shown := a.show(r)
+				if err := cmp.Or(err, shown); err != nil {
 					return err
 				}
-				return a.checkRun(c.Context(), r.Dir)
+				return a.checkRun(c.Context(), s)
 			}
 			dirs := make([]string, len(args))
 			for i, name := range args {
@@ -64,7 +62,11 @@ something differs.`,
 			if len(dirs) == 2 {
 				return a.compareRuns(dirs[0], dirs[1])
 			}
-			return a.checkRun(c.Context(), dirs[0])
+			r, err := archive.Open(dirs[0])
+			if err != nil {
+				return err
+			}
+			return a.checkRun(c.Context(), &storedRun{Reader: r})
 		},
 	}
 	s.flags(c)
@@ -104,7 +106,7 @@ type verdict struct {
 	Expected    []expectation `json:"expected,omitempty"`
 }
 
-// expectation is an expected score beside that of the run.
+// expectation is an expected score next to that of the run.
 type expectation struct {
 	Filter    string   `json:"filter"`
 	Metric    string   `json:"metric"`
@@ -113,33 +115,30 @@ type expectation struct {
 	Got       *float64 `json:"got"` // null: there is none
 	SE        *float64 `json:"se"`  // null: not known
 	Verdict   string   `json:"verdict"`
+	text      string   // what was got, for people
 }
 
 // checkRun checks files, inputs and expectations of a run.
-func (a *app) checkRun(ctx context.Context, dir string) error {
-	changed, remarks, err := archive.CheckInputs(ctx, dir)
+func (a *app) checkRun(ctx context.Context, s *storedRun) error {
+	changed, remarks, err := archive.CheckInputs(ctx, s.Dir)
 	if err != nil {
 		return err
 	}
-	lines, err := archive.CheckFiles(dir)
+	lines, err := s.CheckFiles()
 	if err != nil {
 		return err
 	}
-	lines = append(lines, changed...)
+	expected, err := a.checkExpected(s)
+	if err != nil && len(lines) == 0 { // else it is a file of lines that is damaged
+		return err
+	}
 	for _, line := range remarks {
 		a.say("%s", line)
 	}
-	w, found := workflow.Load(filepath.Join(dir, archive.ResolvedFile), workflow.Options{})
-	if len(found) > 0 {
-		return &findings{found, "human"}
-	}
-	expected, err := a.checkExpected(w, dir)
-	if err != nil {
-		return err
-	}
+	lines = append(lines, changed...)
 	n := len(lines)
 	for _, e := range expected {
-		if e.Verdict != "ok" {
+		if e.Verdict != compare.OK {
 			n++
 		}
 	}
@@ -147,10 +146,10 @@ func (a *app) checkRun(ctx context.Context, dir string) error {
 		return err
 	}
 	if n > 0 {
-		return &exitError{exitDiffers, fmt.Errorf("%s: %s", dir, plural(n, "difference"))}
+		return &exitError{exitDiffers, fmt.Errorf("%s: %s", s.Dir, plural(n, "difference"))}
 	}
-	a.say("%s: all files are as the run left them", dir)
-	a.next("report", dir)
+	a.say("%s: all files are as the run left them", s.Dir)
+	a.next("report", s.Dir)
 	return nil
 }
 
@@ -167,22 +166,23 @@ func (a *app) showVerdict(v verdict) error {
 	}
 	var rows [][]string
 	for _, e := range v.Expected {
-		rows = append(rows, []string{e.Filter, e.Metric, fmt.Sprintf("%.4g ± %.2g", e.Expected, e.Tolerance), digits("%.4g", e.Got), digits("%.2g", e.SE), e.Verdict})
+		rows = append(rows, []string{e.Filter, e.Metric, fmt.Sprintf("%.4g ± %.2g", e.Expected, e.Tolerance), e.text, e.Verdict})
 	}
 	fmt.Fprintln(a.stderr)
-	return printTable(a.stderr, []column{{head: "filter"}, {head: "metric"}, {head: "expected"}, {head: "got"}, {head: "± se"}, {fold: true}}, rows)
+	return printTable(a.stderr, []column{{head: "filter"}, {head: "metric"}, {head: "expected"}, {head: "got"}, {fold: true}}, rows)
 }
 
-// digits formats a number that may be missing.
-func digits(format string, v *float64) string {
-	if v == nil {
-		return ""
+// checkExpected returns the expected scores next to the run's.
+func (a *app) checkExpected(s *storedRun) ([]expectation, error) {
+	if s.workflow == nil {
+		if err := s.load(); err != nil {
+			return nil, err
+		}
 	}
-	return fmt.Sprintf(format, *v)
-}
-
-// checkExpected returns the expected scores beside the run's, means over replicates.
-func (a *app) checkExpected(w *workflow.Workflow, dir string) ([]expectation, error) {
+	w := s.workflow
+	if w == nil {
+		return nil, s.findings
+	}
 	if w.Expect == nil {
 		a.say("the workflow expects no scores")
 		return nil, nil
@@ -191,7 +191,7 @@ func (a *app) checkExpected(w *workflow.Workflow, dir string) ([]expectation, er
 		a.say("the expected scores are those of the workflow without its axes; they are not checked")
 		return nil, nil
 	}
-	metrics, err := readMetrics(dir)
+	r, err := s.scores()
 	if err != nil {
 		return nil, err
 	}
@@ -201,73 +201,15 @@ func (a *app) checkExpected(w *workflow.Workflow, dir string) ([]expectation, er
 			a.say("%s is no part of the sweep; its %s is not checked", s.Filter, s.Metric)
 			continue
 		}
-		e := expectation{Filter: s.Filter, Metric: s.Metric, Expected: s.Value, Tolerance: s.Tolerance, Verdict: "ok"}
+		want := compare.Expected{Filter: s.Filter, Metric: s.Metric, Value: s.Value, Tolerance: s.Tolerance}
 		if s.Relative > 0 {
-			e.Tolerance = s.Relative * math.Abs(s.Value)
+			want.Tolerance = s.Relative * math.Abs(s.Value)
 		}
-		m := metrics[metricKey{s.Filter, s.Metric}]
-		if m.count > 0 && !math.IsNaN(m.value) && !math.IsInf(m.value, 0) {
-			e.Got = &m.value
+		got, verdict, err := r.Judge(want)
+		if err != nil {
+			return nil, err
 		}
-		if m.count > 0 && !math.IsNaN(m.se) && !math.IsInf(m.se, 0) {
-			e.SE = &m.se
-		}
-		switch {
-		case m.count == 0:
-			e.Verdict = "there is no such score"
-		case m.count < len(w.Replicates()):
-			e.Verdict = "the filter has failed in a replicate"
-		case m.status != archive.OK:
-			e.Verdict = fmt.Sprintf("the filter has %s", m.status)
-		case !(math.Abs(m.value-s.Value) <= e.Tolerance):
-			e.Verdict = "outside"
-		}
-		list = append(list, e)
+		list = append(list, expectation{want.Filter, want.Metric, want.Value, want.Tolerance, finite(got.Value), finite(got.SE), verdict, got.Text()})
 	}
 	return list, nil
-}
-
-type metricKey struct{ filter, metric string }
-
-// storedMetric is a score, the mean of those of all replicates.
-type storedMetric struct {
-	value, se float64 // se: of one replicate the standard error in time
-	count     int
-	status    archive.Status // the first one that is not ok
-}
-
-// readMetrics returns the metrics of the stages they are shown of of a run without axes.
-func readMetrics(dir string) (map[metricKey]storedMetric, error) {
-	t, err := table.Read(filepath.Join(dir, "metrics.arrow"))
-	if err != nil {
-		return nil, err
-	}
-	filter, ok1 := t.Column("filter").([]string)
-	metric, ok2 := t.Column("metric").([]string)
-	stage, ok3 := t.Column("stage").([]string)
-	value, ok4 := t.Column("value").([]float64)
-	se, ok5 := t.Column("se").([]float64)
-	status, ok6 := t.Column("status").([]string)
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 {
-		return nil, fmt.Errorf("%s: metrics.arrow does not have the columns of this version", dir)
-	}
-	rows := map[metricKey][]archive.Metric{}
-	for i := range t.Rows {
-		if stage[i] == score.StageOf(metric[i]) {
-			key := metricKey{filter[i], metric[i]}
-			rows[key] = append(rows[key], archive.Metric{Value: value[i], SE: se[i], Status: archive.Status(status[i])})
-		}
-	}
-	metrics := map[metricKey]storedMetric{}
-	for key, of := range rows {
-		m := storedMetric{count: len(of), status: archive.OK}
-		m.value, m.se = meanOf(of)
-		for _, r := range of {
-			if m.status == archive.OK {
-				m.status = r.Status
-			}
-		}
-		metrics[key] = m
-	}
-	return metrics, nil
 }

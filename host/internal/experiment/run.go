@@ -75,8 +75,6 @@ type Result struct {
 	Resumable bool     // there is something that resuming may do
 	Notes     []string // what to know of the scores
 	Retryable bool     // there are failed trials that may go on when the cause is cured
-	Axes      []string // keys of the sweep's axes
-	Chosen    []string // scores that the workflow wants; nil: the usual ones
 	Metrics   []archive.Metric
 	Trials    []archive.TrialRow
 	Observed  string      // what became of real observations; empty: the truth is observed
@@ -375,7 +373,7 @@ func statusOf(ctx context.Context, err error) archive.Status {
 
 // finish writes what concerns all trials and says how the run ended.
 func (e *engine) finish(ctx context.Context) (*Result, error) {
-	r := &Result{Dir: e.run.Dir, Status: archive.OK, Notes: e.notes(), Axes: e.Sweep.Axes, Chosen: e.Workflow.Verify.Metrics}
+	r := &Result{Dir: e.run.Dir, Status: archive.OK, Notes: e.notes()}
 	failures := &FailuresError{}
 	for _, planned := range e.Sweep.Scenarios {
 		if e.recallScenario(planned) {
@@ -413,7 +411,7 @@ func (e *engine) finish(ctx context.Context) (*Result, error) {
 	if r.Retryable = failures.curable > 0; r.Retryable {
 		e.run.Retryable()
 	}
-	return r, errors.Join(err, e.run.Finish(r.Axes, r.Trials, r.Metrics, r.Status, r.Resumable, err))
+	return r, errors.Join(err, e.run.Finish(e.Sweep.Axes, r.Trials, r.Metrics, r.Status, r.Resumable, err))
 }
 
 // row describes a trial and how it ended.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
@@ -48,14 +49,14 @@ type Options struct {
 	Source string   // says in files where they come from
 }
 
-// Run exports the tables of the run directory dir into the new directory to, with the
-// names they have there, and returns their paths below it. The directory appears when
-// all is written.
-func Run(ctx context.Context, dir, to string, o Options) ([]string, error) {
+// Run exports the tables of a run into the new directory to, with the names they have in
+// the run directory, and returns their paths below it. The directory appears when all is
+// written.
+func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string, error) {
 	if _, err := os.Lstat(to); err == nil {
 		return nil, fmt.Errorf("%s: is there already; an export does not overwrite", to)
 	}
-	names, err := o.choose(dir)
+	names, err := o.choose(r)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func Run(ctx context.Context, dir, to string, o Options) ([]string, error) {
 	for _, name := range names {
 		err := ctx.Err()
 		if err == nil {
-			err = o.one(filepath.Join(dir, name), filepath.Join(part, strings.TrimSuffix(name, ".arrow")))
+			err = o.one(r, strings.TrimSuffix(name, ".arrow"), part)
 		}
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", name, err), os.RemoveAll(part))
@@ -77,26 +78,23 @@ func Run(ctx context.Context, dir, to string, o Options) ([]string, error) {
 	if err := os.Rename(part, to); err != nil {
 		return nil, err
 	}
-	return files(to, func(string) bool { return true })
+	return files(to)
 }
 
 // choose returns the tables of the run to export, by path.
-func (o Options) choose(dir string) ([]string, error) {
+func (o Options) choose(r *archive.Reader) ([]string, error) {
 	if _, ok := Layouts[o.Format]; !ok {
 		return nil, fmt.Errorf("format: got %q, %w %v", o.Format, ErrChoice, slices.Sorted(maps.Keys(Layouts)))
 	}
 	if !slices.Contains(Layouts[o.Format], o.Layout) {
 		return nil, fmt.Errorf("layout: got %q, %w %v", o.Layout, ErrChoice, Layouts[o.Format])
 	}
-	all, err := files(dir, func(name string) bool {
-		return strings.HasSuffix(strings.TrimSuffix(name, table.Part), ".arrow") &&
-			(o.Format != NetCDF || slices.Contains(gridded, tableOf(name))) && begun(filepath.Join(dir, name))
-	})
+	all, err := r.Tables()
 	if err != nil {
 		return nil, err
 	}
-	for i, name := range all {
-		all[i] = strings.TrimSuffix(name, table.Part) // of a run that goes on: what there is
+	if o.Format == NetCDF {
+		all = slices.DeleteFunc(all, func(path string) bool { return !slices.Contains(gridded, tableOf(path)) })
 	}
 	for _, name := range o.Tables {
 		if !slices.ContainsFunc(all, func(path string) bool { return tableOf(path) == name }) {
@@ -111,46 +109,39 @@ func (o Options) choose(dir string) ([]string, error) {
 		all = slices.DeleteFunc(all, func(path string) bool { return !slices.Contains(o.Tables, tableOf(path)) })
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("%s: there is nothing to export", dir)
+		return nil, fmt.Errorf("%s: there is nothing to export", r.Dir)
 	}
 	return all, nil
 }
 
-// begun says whether a table has come to its first batch, before which its part is empty.
-func begun(path string) bool {
-	info, err := os.Stat(path)
-	return err != nil || info.Size() > 0 || !strings.HasSuffix(path, table.Part)
-}
-
 // tableOf returns the name of the table a file belongs to.
 func tableOf(path string) string {
-	name, _, _ := strings.Cut(filepath.ToSlash(path), "/")
-	return strings.TrimSuffix(strings.TrimSuffix(name, table.Part), ".arrow")
+	name, _, _ := strings.Cut(path, "/")
+	return strings.TrimSuffix(name, ".arrow")
 }
 
-// files returns the paths of the files below dir that are wanted, sorted.
-func files(dir string, wanted func(name string) bool) ([]string, error) {
-	dir, err := filepath.EvalSymlinks(dir) // WalkDir does not follow one
-	if err != nil {
-		return nil, err
-	}
+// files returns the paths of the files below dir, sorted.
+func files(dir string) ([]string, error) {
 	var list []string
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		name, err := filepath.Rel(dir, path)
-		if err == nil && wanted(name) {
-			list = append(list, name)
-		}
+		list = append(list, name)
 		return err
 	})
 	slices.Sort(list)
 	return list, err
 }
 
-// one exports one table to a path without its extension.
-func (o Options) one(from, to string) error {
+// one exports the table called name below the directory dir.
+func (o Options) one(r *archive.Reader, name, dir string) error {
+	from, to := name+".arrow", filepath.Join(dir, name)
+	if err := r.Check(from); err != nil {
+		return err
+	}
+	from = filepath.Join(r.Dir, from)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
@@ -158,7 +149,7 @@ func (o Options) one(from, to string) error {
 	case CSV:
 		return table.ToCSV(to+".csv", from, o.Layout)
 	case NetCDF:
-		return toNetCDF(to, from, o.Source)
+		return toNetCDF(to, r, name, o.Source)
 	}
 	return table.ToParquet(to+".parquet", from, o.Layout)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/table"
 	"gonum.org/v1/gonum/mat"
@@ -20,7 +21,17 @@ func column(name string, kind table.Type) table.Column {
 	return table.Column{Name: name, Type: kind, Nullable: true}
 }
 
-// writeRun makes the tables of a small run: three cycles of two stages of two members,
+// open opens the run directory dir.
+func open(t *testing.T, dir string) *archive.Reader {
+	t.Helper()
+	r, err := archive.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// writeRun makes the tables of a small run that has no checksums yet: three cycles of two stages of two members,
 // with weights and parents, and observations some of which are missing.
 func writeRun(t *testing.T) string {
 	t.Helper()
@@ -51,6 +62,7 @@ func writeRun(t *testing.T) string {
 		return m
 	}
 	clock := []table.Column{column("cycle", table.Int32), column("time", table.Float64)}
+	done(os.WriteFile(filepath.Join(dir, "run.json"), []byte(`{"format": 1, "name": "small", "status": "ok"}`), 0o600))
 
 	w := create([]table.Column{column("cycle", table.Int32), column("stage", table.Text), column("w2_reference", table.Float64)}, "cycles.arrow")
 	done(w.Append(3, []int32{1, 2, 3}, []string{"forecast", "analysis", `a,"b"`},
@@ -86,7 +98,7 @@ func TestExportsHoldTheRun(t *testing.T) {
 	dir, out := writeRun(t), t.TempDir()
 	for format, layouts := range Layouts {
 		for _, l := range layouts {
-			written, err := Run(t.Context(), dir, filepath.Join(out, string(format)+"-"+string(l)), Options{Format: format, Layout: l, Source: "plume test"})
+			written, err := Run(t.Context(), open(t, dir), filepath.Join(out, string(format)+"-"+string(l)), Options{Format: format, Layout: l, Source: "plume test"})
 			if err != nil || len(written) != 4 {
 				t.Fatalf("%s %s: %v, %v", format, l, written, err)
 			}
@@ -119,12 +131,12 @@ func TestExportOfParts(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "diagnostics.arrow"+table.Part), nil, 0o600); err != nil { // no batch yet
 		t.Fatal(err)
 	}
-	written, err := Run(t.Context(), dir, filepath.Join(t.TempDir(), "all"), Options{Format: Parquet, Layout: table.Native})
+	written, err := Run(t.Context(), open(t, dir), filepath.Join(t.TempDir(), "all"), Options{Format: Parquet, Layout: table.Native})
 	if err != nil || len(written) != 4 || slices.Contains(written, "diagnostics.parquet") {
 		t.Errorf("got %v, %v", written, err)
 	}
 	to := filepath.Join(t.TempDir(), "csv")
-	if _, err := Run(t.Context(), dir, to, Options{Format: CSV, Layout: table.Wide, Tables: []string{"observations"}}); err != nil {
+	if _, err := Run(t.Context(), open(t, dir), to, Options{Format: CSV, Layout: table.Wide, Tables: []string{"observations"}}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(filepath.Join(to, "observations.csv"))
@@ -149,7 +161,7 @@ func TestRefusals(t *testing.T) {
 		if to == "x" {
 			to = filepath.Join(out, "x")
 		}
-		if _, err := Run(t.Context(), dir, to, tt.o); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := Run(t.Context(), open(t, dir), to, tt.o); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -161,6 +173,9 @@ func TestRefusals(t *testing.T) {
 // Members that change in number from cycle to cycle make no array.
 func TestRaggedMembers(t *testing.T) {
 	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "run.json"), []byte(`{"format": 1, "name": "ragged", "status": "ok"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(dir, "reference.arrow")
 	w, err := table.Create(file, slices.Concat([]table.Column{column("cycle", table.Int32), column("time", table.Float64), column("member", table.Int32)}, table.Variables(layout)), nil)
 	if err != nil {
@@ -173,7 +188,7 @@ func TestRaggedMembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := filepath.Join(t.TempDir(), "nc")
-	if _, err := Run(t.Context(), dir, to, Options{Format: NetCDF, Layout: table.Tensor}); err == nil || !strings.Contains(err.Error(), "between 1 and 2 members") {
+	if _, err := Run(t.Context(), open(t, dir), to, Options{Format: NetCDF, Layout: table.Tensor}); err == nil || !strings.Contains(err.Error(), "between 1 and 2 members") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(to + table.Part); err == nil {

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/plume-da/plume/sdk/wire/table"
+	"github.com/plume-da/plume/host/internal/archive"
 )
 
 // grid is the rows of a table that make one array: those of one stage and one truth.
@@ -19,82 +18,54 @@ type grid struct {
 	counts []int // members, by cycle
 }
 
-// scanner reads the columns that say where a row belongs.
-type scanner struct {
-	stage  []string
-	which  [][]int32 // replicate and truth, where the table has them
-	cycle  []int32
-	time   []float64
-	member []int32 // nil: no ensemble
-}
-
-func newScanner(t *table.Table) (*scanner, error) {
-	s := &scanner{}
-	var ok1, ok2 bool
-	s.cycle, ok1 = t.Column("cycle").([]int32)
-	s.time, ok2 = t.Column("time").([]float64)
-	if !ok1 || !ok2 {
-		return nil, errors.New("has no columns cycle and time")
-	}
-	s.stage, _ = t.Column("stage").([]string)
-	s.member, _ = t.Column("member").([]int32)
-	for _, name := range []string{"replicate", "truth"} {
-		if c, ok := t.Column(name).([]int32); ok {
-			s.which = append(s.which, c)
+// key names the grid of a row.
+func key(s *archive.States, row int) string {
+	var parts []string
+	for _, which := range [][]int32{s.Replicate, s.Truth} {
+		if which != nil {
+			parts = append(parts, fmt.Sprintf("%03d", which[row]))
 		}
 	}
-	return s, nil
-}
-
-// key names the grid of a row.
-func (s *scanner) key(row int) string {
-	var parts []string
-	for _, c := range s.which {
-		parts = append(parts, fmt.Sprintf("%03d", c[row]))
-	}
-	if s.stage != nil {
-		parts = append(parts, s.stage[row])
+	if s.Stage != nil {
+		parts = append(parts, s.Stage[row])
 	}
 	return strings.Join(parts, "-")
 }
 
 // survey finds the grids of a table.
-func survey(path string) (grids map[string]*grid, head *table.Table, err error) {
+func survey(r *archive.Reader, name string) (grids map[string]*grid, head *archive.States, err error) {
 	grids = map[string]*grid{}
-	err = table.Scan(path, func(t *table.Table) error {
-		head = t
-		s, err := newScanner(t)
+	for s, err := range r.States(name) {
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		for row := range t.Rows {
-			key := s.key(row)
-			g := grids[key]
+		head = s
+		for row, cycle := range s.Cycle {
+			g := grids[key(s, row)]
 			if g == nil {
 				g = &grid{}
-				if s.stage != nil {
-					g.stage = s.stage[row]
+				if s.Stage != nil {
+					g.stage = s.Stage[row]
 				}
-				grids[key] = g
+				grids[key(s, row)] = g
 			}
-			if n := len(g.cycles); n == 0 || g.cycles[n-1] != s.cycle[row] {
-				g.cycles, g.times, g.counts = append(g.cycles, s.cycle[row]), append(g.times, s.time[row]), append(g.counts, 0)
+			if n := len(g.cycles); n == 0 || g.cycles[n-1] != cycle {
+				g.cycles, g.times, g.counts = append(g.cycles, cycle), append(g.times, s.Time[row]), append(g.counts, 0)
 			}
 			g.counts[len(g.counts)-1]++
 		}
-		return nil
-	})
-	if err == nil && len(grids) == 0 {
+	}
+	if len(grids) == 0 {
 		err = errors.New("has no rows")
 	}
 	return grids, head, err
 }
 
-// toNetCDF writes the grids of a table as one file each: to.nc, or to.KEY.nc where there
-// are several or a table says what stage it is of. Variables are (cycle, ...), or
-// (cycle, member, ...) in tables of members.
-func toNetCDF(to, from, source string) (err error) {
-	grids, head, err := survey(from)
+// toNetCDF writes the grids of a table of the run as one file each: to.nc, or to.KEY.nc
+// where there are several or a table says what stage it is of. Variables are (cycle, ...),
+// or (cycle, member, ...) in tables of members.
+func toNetCDF(to string, r *archive.Reader, name, source string) (err error) {
+	grids, head, err := survey(r, name)
 	if err != nil {
 		return err
 	}
@@ -114,69 +85,64 @@ func toNetCDF(to, from, source string) (err error) {
 			return err
 		}
 	}
-	return table.Scan(from, func(t *table.Table) error {
-		s, err := newScanner(t)
+	for s, err := range r.States(name) {
 		if err != nil {
 			return err
 		}
-		for row := range t.Rows {
-			if err := out[s.key(row)].add(t, row); err != nil {
+		for row := range s.Cycle {
+			if err := out[key(s, row)].add(s, row); err != nil {
 				return err
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // arrays is the file of one grid.
 type arrays struct {
-	file   *netCDF
-	values map[int]*cdfVariable // by column of the table
-	parent *cdfVariable         // nil: none
+	file              *netCDF
+	logWeight, parent *cdfVariable   // nil: none
+	fields            []*cdfVariable // as in the table
 }
 
 // newArrays starts the file of g, for tables like head.
-func newArrays(path string, g *grid, head *table.Table, source string) (*arrays, error) {
+func newArrays(path string, g *grid, head *archive.States, source string) (*arrays, error) {
 	if low, high := slices.Min(g.counts), slices.Max(g.counts); low != high {
 		return nil, fmt.Errorf("cycles have between %d and %d members, which make no array; export it as Parquet", low, high)
 	}
 	dims := []dimension{{"cycle", len(g.cycles)}}
 	lead := []int{0}
-	if head.Column("member") != nil {
+	if head.Member != nil {
 		dims, lead = append(dims, dimension{"member", g.counts[0]}), []int{0, 1}
 	}
 	cycle := &cdfVariable{name: "cycle", kind: cdfInt, dims: []int{0}, attributes: []attribute{{"long_name", "assimilation cycle"}}}
 	time := &cdfVariable{name: "time", kind: cdfDouble, dims: []int{0}, attributes: []attribute{{"long_name", "model time"}}}
 	variables := []*cdfVariable{cycle, time}
-	a := &arrays{values: map[int]*cdfVariable{}}
-	for c, name := range head.Names {
-		meta := head.Metadata[c]
-		shape, isVariable := meta["shape"]
-		v := &cdfVariable{name: strings.ReplaceAll(name, "/", "_"), kind: cdfDouble, dims: slices.Clone(lead)}
-		switch {
-		case name == "parent":
-			v.kind, v.attributes = cdfInt, []attribute{{"long_name", "forecast member it descends from"}, {"_FillValue", int32(-1)}}
-			a.parent = v
-		case name == "log_weight":
-			v.attributes = []attribute{{"long_name", "logarithm of the member's weight"}, {"units", "1"}}
-			a.values[c] = v
-		case isVariable:
-			extra, err := extraDimensions(name, shape, meta["dims"], head.Names)
-			if err != nil {
-				return nil, err
-			}
-			for _, d := range extra {
-				v.dims, dims = place(v.dims, dims, d, name)
-			}
-			v.attributes = []attribute{{"coordinates", "time"}}
-			if unit := meta["unit"]; unit != "" {
-				v.attributes = append(v.attributes, attribute{"units", unit})
-			}
-			a.values[c] = v
-		default:
-			continue
+	a := &arrays{}
+	if head.LogWeight != nil {
+		a.logWeight = &cdfVariable{name: "log_weight", kind: cdfDouble, dims: lead, attributes: []attribute{{"long_name", "logarithm of the member's weight"}, {"units", "1"}}}
+		variables = append(variables, a.logWeight)
+	}
+	if head.Parent.Values != nil {
+		a.parent = &cdfVariable{name: "parent", kind: cdfInt, dims: lead, attributes: []attribute{{"long_name", "forecast member it descends from"}, {"_FillValue", int32(-1)}}}
+		variables = append(variables, a.parent)
+	}
+	names := []string{"member"}
+	for _, v := range variables {
+		names = append(names, v.name)
+	}
+	for _, f := range head.Fields {
+		names = append(names, f.Name)
+	}
+	for _, f := range head.Fields {
+		v := &cdfVariable{name: strings.ReplaceAll(f.Name, "/", "_"), kind: cdfDouble, dims: slices.Clone(lead), attributes: []attribute{{"coordinates", "time"}}}
+		for _, d := range extraDimensions(f, names) {
+			v.dims, dims = place(v.dims, dims, d, f.Name)
 		}
-		variables = append(variables, v)
+		if f.Unit != "" {
+			v.attributes = append(v.attributes, attribute{"units", f.Unit})
+		}
+		a.fields, variables = append(a.fields, v), append(variables, v)
 	}
 	attributes := []attribute{{"Conventions", "CF-1.11"}, {"source", source}}
 	if g.stage != "" {
@@ -192,24 +158,19 @@ func newArrays(path string, g *grid, head *table.Table, source string) (*arrays,
 	return a, errors.Join(err, time.doubles(g.times...))
 }
 
-// extraDimensions returns the dimensions of a variable beside cycle and member. One that
-// has no name, or that of a variable, which netCDF takes for its coordinate, is called
-// after its variable.
-func extraDimensions(name, shape, dims string, variables []string) ([]dimension, error) {
+// extraDimensions returns the dimensions of a variable next to cycle and member. One that
+// has no name, or one that is taken by a variable, whose coordinate netCDF would take it
+// for, is called after its variable.
+func extraDimensions(f archive.Field, taken []string) []dimension {
 	var list []dimension
-	names := strings.Split(dims, ",")
-	for i, text := range strings.FieldsFunc(shape, func(r rune) bool { return r == ',' }) {
-		length, err := strconv.Atoi(text)
-		if err != nil {
-			return nil, fmt.Errorf("variable %s has shape %q", name, shape)
-		}
-		d := dimension{fmt.Sprintf("%s_%d", name, i), length}
-		if i < len(names) && names[i] != "" && !slices.Contains(variables, names[i]) {
-			d.name = names[i]
+	for i, length := range f.Shape {
+		d := dimension{fmt.Sprintf("%s_%d", f.Name, i), length}
+		if i < len(f.Dims) && f.Dims[i] != "" && !slices.Contains(taken, f.Dims[i]) {
+			d.name = f.Dims[i]
 		}
 		list = append(list, d)
 	}
-	return list, nil
+	return list
 }
 
 // place adds d, of variable name, to those of a variable, and to those of the file when
@@ -226,26 +187,20 @@ func place(of []int, dims []dimension, d dimension, name string) ([]int, []dimen
 }
 
 // add writes one row.
-func (a *arrays) add(t *table.Table, row int) error {
-	for c, v := range a.values {
-		var err error
-		switch values := t.Columns[c].(type) {
-		case []float64:
-			err = v.doubles(values[row])
-		case [][]float64:
-			err = v.doubles(values[row]...)
+func (a *arrays) add(s *archive.States, row int) error {
+	var err error
+	if a.logWeight != nil {
+		err = a.logWeight.doubles(s.LogWeight[row])
+	}
+	if a.parent != nil {
+		parent := int32(-1)
+		if s.Parent.Valid[row] {
+			parent = s.Parent.Values[row]
 		}
-		if err != nil {
-			return err
-		}
+		err = errors.Join(err, a.parent.integer(parent))
 	}
-	if a.parent == nil {
-		return nil
+	for i, v := range a.fields {
+		err = errors.Join(err, v.doubles(s.Fields[i].Row(row)...))
 	}
-	c := slices.Index(t.Names, "parent")
-	parent := int32(-1)
-	if t.Valid[c][row] {
-		parent = t.Columns[c].([]int32)[row]
-	}
-	return a.parent.integer(parent)
+	return err
 }

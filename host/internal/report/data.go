@@ -2,22 +2,23 @@ package report
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
 )
 
-// pageData is what the charts of the page draw. Numbers have five digits; what is not
-// a finite number is null.
+// pageData is what the charts of the page draw. Series have five digits, scores and
+// differences all; what is not a finite number is null.
 type pageData struct {
 	Axes        []dataAxis       `json:"axes"`
 	Filters     []string         `json:"filters"`
 	Trials      []dataTrial      `json:"trials"`
 	Points      []dataPoint      `json:"points"` // scores of settings
 	Metrics     []string         `json:"metrics"`
+	Opening     string           `json:"opening"`          // the score that charts open at
 	BurnIn      *number          `json:"burnIn,omitempty"` // model time at its end
 	Baseline    string           `json:"baseline"`
 	Differences []dataDifference `json:"differences"`
@@ -69,15 +70,16 @@ type dataRanks struct {
 }
 
 type dataPoint struct {
-	Filter  int                           `json:"filter"`
-	Setting []int                         `json:"setting"`
-	Scores  map[string]map[string]numbers `json:"scores"` // by stage and metric: value, standard error, used, of
+	Filter  int                          `json:"filter"`
+	Setting []int                        `json:"setting"`
+	Scores  map[string]map[string]scores `json:"scores"` // by stage and metric: value, standard error, used, of
 }
 
 type dataDifference struct {
-	Label  string             `json:"label"`
-	Filter int                `json:"filter"`
-	Scores map[string]numbers `json:"scores"` // by metric: value, standard error
+	Label   string            `json:"label"`
+	Filter  int               `json:"filter"`
+	Scores  map[string]scores `json:"scores"`  // by metric: value, standard error, wins, pairs
+	Against map[string]string `json:"against"` // by metric: the setting it is compared with
 }
 
 type dataComponent struct {
@@ -134,8 +136,21 @@ func appendNumber(text []byte, v float64) []byte {
 	return strconv.AppendFloat(text, v, 'g', 5, 64)
 }
 
-func (r *run) data() *pageData {
-	d := &pageData{Filters: r.filters(), Baseline: r.baselineLabel(), Trials: []dataTrial{}, Points: []dataPoint{}, Differences: []dataDifference{}, Shown: []dataComponent{}, Axes: []dataAxis{}}
+// scores are numbers with all their digits.
+type scores []float64
+
+func (n scores) MarshalJSON() ([]byte, error) {
+	finite := make([]*float64, len(n))
+	for i := range n {
+		if !math.IsNaN(n[i]) && !math.IsInf(n[i], 0) {
+			finite[i] = &n[i]
+		}
+	}
+	return json.Marshal(finite)
+}
+
+func (r *Report) data() *pageData {
+	d := &pageData{Filters: r.scores.Filters(), Baseline: r.scores.Baseline(), Opening: r.opening, Trials: []dataTrial{}, Shown: []dataComponent{}, Axes: []dataAxis{}}
 	for _, a := range r.axes {
 		d.Axes = append(d.Axes, dataAxis{a.name, a.label, a.values, a.numbers})
 	}
@@ -150,80 +165,79 @@ func (r *run) data() *pageData {
 	}
 	points := r.budget()
 	for _, t := range r.trials {
-		d.Trials = append(d.Trials, t.data(slices.Index(d.Filters, t.filter), points))
-		for _, s := range t.stages {
-			d.Thinned = d.Thinned || len(s.time) > points
-			if at := slices.IndexFunc(s.cycle, func(k int32) bool { return int(k) > r.setup.BurnIn }); at > 0 && d.BurnIn == nil {
-				end := number(s.time[at-1])
+		d.Trials = append(d.Trials, t.data(slices.Index(d.Filters, t.Filter), points))
+		for _, stage := range stages {
+			s := t.Series(stage)
+			if s == nil {
+				continue
+			}
+			d.Thinned = d.Thinned || len(s.Time) > points
+			if at := slices.IndexFunc(s.Cycle, func(k int32) bool { return int(k) > r.setup.BurnIn }); at > 0 && d.BurnIn == nil {
+				end := number(s.Time[at-1])
 				d.BurnIn = &end
 			}
 		}
 	}
-	d.Metrics = r.addPoints(d)
-	for _, x := range r.differences(archive.Analysis) {
-		list := dataDifference{Label: r.label(x.row), Filter: slices.Index(d.Filters, x.row.filter), Scores: map[string]numbers{}}
-		for metric, p := range x.scores {
-			list.Scores[metric] = numbers{p.mean.Value, p.mean.SE}
-		}
-		d.Differences = append(d.Differences, list)
-	}
+	d.Points, d.Metrics = r.points(d.Filters)
+	d.Differences = r.differences(d.Filters)
 	return d
 }
 
-// addPoints adds the scores of all settings and returns the names of the scores.
-func (r *run) addPoints(d *pageData) []string {
-	names := []string{}
-	for _, w := range r.rows() {
-		p := dataPoint{Filter: slices.Index(d.Filters, w.filter), Setting: w.trials[0].setting, Scores: map[string]map[string]numbers{}}
-		for _, stage := range []string{archive.Forecast, archive.Analysis} {
-			p.Scores[stage] = map[string]numbers{}
-			for _, m := range metricAbout {
-				c := w.cell(stage, m.Text)
-				if c.used == 0 {
-					continue
-				}
-				p.Scores[stage][m.Text] = numbers{c.mean.Value, c.mean.SE, float64(c.used), float64(c.of)}
-				if !slices.Contains(names, m.Text) {
-					names = append(names, m.Text)
-				}
+// points returns the scores of all settings and the names of the scores.
+func (r *Report) points(filters []string) (points []dataPoint, names []string) {
+	points, names = []dataPoint{}, []string{}
+	for _, m := range r.metrics {
+		if !slices.Contains(names, m.Name) {
+			names = append(names, m.Name)
+		}
+	}
+	for _, w := range r.rows {
+		p := dataPoint{Filter: slices.Index(filters, w.Filter), Setting: w.setting, Scores: map[string]map[string]scores{archive.Forecast: {}, archive.Analysis: {}}}
+		for m, c := range w.cells {
+			if c.Applies {
+				p.Scores[m.Stage][m.Name] = scores{c.Value, c.SE, float64(c.OK), float64(c.Trials)}
 			}
 		}
-		d.Points = append(d.Points, p)
+		points = append(points, p)
 	}
-	return names
+	return points, names
 }
 
-// label names a setting in a few words.
-func (r *run) label(w *row) string {
-	text := w.filter
-	for i, a := range r.axes {
-		if v := r.at(w.trials[0], i); v != "" {
-			name := strings.TrimPrefix(a.label, w.filter+" ")
-			if a.name == sizeAxis {
-				name = "N"
+// differences returns how settings differ from their partners.
+func (r *Report) differences(filters []string) []dataDifference {
+	list := []dataDifference{}
+	for _, w := range r.rows {
+		d := dataDifference{Label: r.label(w), Filter: slices.Index(filters, w.Filter), Scores: map[string]scores{}, Against: map[string]string{}}
+		for _, c := range r.comparisons {
+			if x := c.Of(w.Group); x != nil {
+				d.Scores[c.Name], d.Against[c.Name] = scores{x.Value, x.SE, x.Wins, float64(x.Count)}, r.labelOf(x.Partner)
 			}
-			text += ", " + name + " " + v
+		}
+		if len(d.Scores) > 0 {
+			list = append(list, d)
 		}
 	}
-	return text
+	return list
 }
 
 func (k truthKey) String() string { return strconv.Itoa(k.replicate) + "/" + strconv.Itoa(k.truth) }
 
 func (t *trial) data(filter, points int) dataTrial {
-	d := dataTrial{Number: t.number, Replicate: t.repetition(), Truth: truthKey{t.replicate, t.truth}.String(), Filter: filter, Size: t.size, Setting: t.setting, Status: t.status,
+	d := dataTrial{Number: t.Trial.Trial, Replicate: t.Repetition(), Truth: t.truthKey().String(), Filter: filter, Size: t.Size, Setting: t.row.setting, Status: t.Status,
 		Scores: map[string]*dataSeries{}, Seconds: t.seconds[:]}
-	for stage, s := range t.stages {
-		d.Scores[stage] = s.data(points, shownScores)
+	for _, stage := range stages {
+		if s := t.Series(stage); s != nil {
+			d.Scores[stage] = dataOf(s, points)
+		}
 	}
 	if t.innovations != nil {
-		d.Innovations = t.innovations.data(points, nil)
+		d.Innovations = dataOf(t.innovations, points)
 	}
-	for stage, counts := range t.ranks {
+	for stage, counts := range t.Ranks {
 		if d.Ranks == nil {
 			d.Ranks = map[string]*dataRanks{}
 		}
-		h := histogramOf(counts, t.metrics[stage]["spread"].Count)
+		h := histogramOf(counts, t.Scored(stage))
 		d.Ranks[stage] = &dataRanks{len(counts) - 1, h.centres(), h.heights, number(h.low), number(h.high)}
 	}
 	for stage, curves := range t.curves {
@@ -231,7 +245,7 @@ func (t *trial) data(filter, points int) dataTrial {
 			d.Curves = map[string][]*dataSeries{}
 		}
 		for _, c := range curves {
-			d.Curves[stage] = append(d.Curves[stage], c.data(points, nil))
+			d.Curves[stage] = append(d.Curves[stage], dataOf(c, points))
 		}
 	}
 	for stage, p := range t.phase {
@@ -253,14 +267,12 @@ func (t *trial) data(filter, points int) dataTrial {
 	return d
 }
 
-// data returns the shortened series with the values of those names, or all.
-func (s *series) data(points int, names []string) *dataSeries {
-	thin := s.thin(points)
-	d := &dataSeries{Time: thin.time, Values: map[string]numbers{}}
-	for name, values := range thin.values {
-		if names == nil || slices.Contains(names, name) {
-			d.Values[name] = values
-		}
+// dataOf returns a series, shortened.
+func dataOf(s *series, points int) *dataSeries {
+	short := thin(s, points)
+	d := &dataSeries{Time: short.Time, Values: map[string]numbers{}}
+	for name, values := range short.Values {
+		d.Values[name] = values
 	}
 	return d
 }

@@ -17,6 +17,8 @@ import (
 
 	"codeberg.org/go-pdf/fpdf"
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/compare"
+	"github.com/plume-da/plume/host/internal/score"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
@@ -39,18 +41,14 @@ type figure struct {
 // figurePoints is how many points of a series a figure shows.
 const figurePoints = 1000
 
-// Figures writes the figures that apply to the run in dir into its folder figures and
-// returns their paths. Figures of single trials are of the first replicate and the
-// first value of every axis. The same run gives the same bytes.
-func Figures(dir string, setup *Setup, format string) ([]string, error) {
+// Figures writes the figures that apply into the folder figures of the run and returns
+// their paths. Figures of single trials are of the first replicate and the first value of
+// every axis. The same run gives the same bytes.
+func (r *Report) Figures(format string) ([]string, error) {
 	if !slices.Contains([]string{"svg", "png", "pdf"}, format) {
 		return nil, fmt.Errorf("%w: %q", ErrFormat, format)
 	}
-	r, err := read(dir, setup)
-	if err != nil {
-		return nil, fmt.Errorf("figures of %s: %w", dir, err)
-	}
-	folder := filepath.Join(dir, archive.FiguresDir)
+	folder := filepath.Join(r.reader.Dir, archive.FiguresDir)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
@@ -103,7 +101,7 @@ func (f *figure) write(path, format string) error {
 }
 
 // figures makes all that apply.
-func (r *run) figures() []figure {
+func (r *Report) figures() []figure {
 	var list []figure
 	add := func(f *figure) {
 		if f != nil {
@@ -111,7 +109,9 @@ func (r *run) figures() []figure {
 		}
 	}
 	for at := range r.axes {
-		for _, metric := range []string{"rmse", "crps_fair", "w2_reference"} {
+		metrics := []string{r.opening, "rmse", "crps_fair", "w2_reference"}
+		slices.Sort(metrics)
+		for _, metric := range slices.Compact(metrics) {
 			add(r.axisFigure(at, metric))
 		}
 	}
@@ -120,14 +120,14 @@ func (r *run) figures() []figure {
 	if !r.truthful() {
 		name, label, scores = "spread", "spread", scores[1:]
 	}
-	add(r.overTime(name, label, first, func(t *trial) (*series, []string) { return t.stages[archive.Analysis], scores }))
-	add(r.overTime("ess", "effective sample size", first, func(t *trial) (*series, []string) {
-		if s := t.stages[archive.Analysis]; s != nil && varies(s.values["weights_ess"]) {
+	add(r.timeFigure(name, label, first, func(t *trial) (*series, []string) { return t.Series(archive.Analysis), scores }))
+	add(r.timeFigure("ess", "effective sample size", first, func(t *trial) (*series, []string) {
+		if s := t.Series(archive.Analysis); s != nil && varies(s.Values["weights_ess"]) {
 			return s, []string{"weights_ess"}
 		}
 		return nil, nil
 	}))
-	add(r.overTime("innovations", "RMS innovation (solid), expected (dashed)", first, func(t *trial) (*series, []string) { return t.innovations, []string{"rms", "expected"} }))
+	add(r.timeFigure("innovations", "RMS innovation (solid), expected (dashed)", first, func(t *trial) (*series, []string) { return t.innovations, []string{"rms", "expected"} }))
 	add(r.differencesFigure())
 	add(r.ranksFigure(first))
 	for _, t := range first {
@@ -140,10 +140,10 @@ func (r *run) figures() []figure {
 }
 
 // first returns the trials of the first replicate and the first value of every axis.
-func (r *run) first() []*trial {
+func (r *Report) first() []*trial {
 	var list []*trial
 	for _, t := range r.trials {
-		if t.repetition() == r.trials[0].repetition() && !slices.ContainsFunc(t.setting, func(v int) bool { return v > 0 }) {
+		if t.Repetition() == r.trials[0].Repetition() && !slices.ContainsFunc(t.row.setting, func(v int) bool { return v > 0 }) {
 			list = append(list, t)
 		}
 	}
@@ -160,8 +160,8 @@ var (
 	pale = color.RGBA{0xe2, 0xe5, 0xe9, 255}
 )
 
-func (r *run) style(filter string) draw.LineStyle {
-	i := slices.Index(r.filters(), filter)
+func (r *Report) style(filter string) draw.LineStyle {
+	i := slices.Index(r.scores.Filters(), filter)
 	s := draw.LineStyle{Color: palette[i%len(palette)], Width: vg.Points(1)}
 	if i >= len(palette) {
 		s.Dashes = []vg.Length{vg.Points(4), vg.Points(2)}
@@ -245,25 +245,25 @@ func (t thumb) Thumbnail(c *draw.Canvas) {
 
 const timeLabel = "model time"
 
-// overTime draws series of the trials, the second of a trial dashed.
-func (r *run) overTime(name, label string, trials []*trial, of func(*trial) (*series, []string)) *figure {
+// timeFigure draws series of the trials, the second of a trial dashed.
+func (r *Report) timeFigure(name, label string, trials []*trial, of func(*trial) (*series, []string)) *figure {
 	p := panel("", timeLabel, label)
 	drawn := 0
 	for _, t := range trials {
 		s, names := of(t)
-		if s == nil || len(s.time) < 2 || drawn == len(palette) {
+		if s == nil || len(s.Time) < 2 {
 			continue
 		}
 		drawn++
-		s, style := s.thin(figurePoints), r.style(t.filter)
+		s, style := thin(s, figurePoints), r.style(t.Filter)
 		for i, n := range names {
 			l := style
 			if i > 0 {
 				l.Width, l.Dashes = vg.Points(.6), []vg.Length{vg.Points(2), vg.Points(1.5)}
 			}
-			addLine(p, s.time, s.values[n], l)
+			addLine(p, s.Time, s.Values[n], l)
 		}
-		p.Legend.Add(t.filter, thumb(style))
+		p.Legend.Add(t.Filter, thumb(style))
 	}
 	if drawn == 0 {
 		return nil
@@ -274,7 +274,7 @@ func (r *run) overTime(name, label string, trials []*trial, of func(*trial) (*se
 
 // axisFigure draws a score of all filters against an axis, with standard errors; the
 // other axes have their first values.
-func (r *run) axisFigure(at int, metric string) *figure {
+func (r *Report) axisFigure(at int, metric string) *figure {
 	a := r.axes[at]
 	xs := a.numbers
 	if xs == nil {
@@ -282,7 +282,7 @@ func (r *run) axisFigure(at int, metric string) *figure {
 			xs = append(xs, float64(i))
 		}
 	}
-	p := panel("", a.label, metric+" of the analysis")
+	p := panel("", a.label, metric+" of the "+score.StageOf(metric))
 	ticks := make(plot.ConstantTicks, len(xs))
 	for i, x := range xs {
 		ticks[i] = plot.Tick{Value: x, Label: a.values[i]}
@@ -292,7 +292,7 @@ func (r *run) axisFigure(at int, metric string) *figure {
 		p.X.Scale = plot.LogScale{}
 	}
 	drawn := 0
-	for _, label := range r.filters() {
+	for _, label := range r.scores.Filters() {
 		points := r.along(at, label, metric, xs)
 		if len(points.XYs) == 0 {
 			continue
@@ -334,21 +334,20 @@ type errorPoints struct {
 	plotter.YErrors
 }
 
-func (r *run) along(at int, label, metric string, xs []float64) errorPoints {
+func (r *Report) along(at int, label, metric string, xs []float64) errorPoints {
 	var e errorPoints
 	type point struct {
 		x, y, se float64
 	}
 	var list []point
-	for _, w := range r.rows() {
-		setting := w.trials[0].setting
-		others := slices.Clone(setting)
+	for _, w := range r.rows {
+		others := slices.Clone(w.setting)
 		others[at] = 0
-		if w.filter != label || setting[at] < 0 || slices.ContainsFunc(others, func(v int) bool { return v > 0 }) {
+		if w.Filter != label || w.setting[at] < 0 || slices.ContainsFunc(others, func(v int) bool { return v > 0 }) {
 			continue
 		}
-		if m := w.cell(archive.Analysis, metric).mean; !math.IsNaN(m.Value) && !math.IsInf(m.Value, 0) {
-			list = append(list, point{xs[setting[at]], m.Value, m.SE})
+		if m := w.cell(metric); m.OK > 0 && !math.IsNaN(m.Value) && !math.IsInf(m.Value, 0) {
+			list = append(list, point{xs[w.setting[at]], m.Value, m.SE})
 		}
 	}
 	slices.SortFunc(list, func(a, b point) int { return cmp.Compare(a.x, b.x) })
@@ -362,24 +361,24 @@ func (r *run) along(at int, label, metric string, xs []float64) errorPoints {
 	return e
 }
 
-func (r *run) ranksFigure(trials []*trial) *figure {
-	const columns, most = 3, 9
+func (r *Report) ranksFigure(trials []*trial) *figure {
+	const columns = 3
 	var panels [][]*plot.Plot
 	n := 0
 	for _, t := range trials {
-		counts := t.ranks[archive.Analysis]
-		if n == most || !slices.ContainsFunc(counts, func(c float64) bool { return c > 0 }) {
+		counts := t.Ranks[archive.Analysis]
+		if !slices.ContainsFunc(counts, func(c float64) bool { return c > 0 }) {
 			continue
 		}
-		h := histogramOf(counts, t.metrics[archive.Analysis]["spread"].Count)
-		p := panel(fmt.Sprintf("%s, N = %d", t.filter, len(counts)-1), "rank of the truth", "relative frequency")
+		h := histogramOf(counts, t.Scored(archive.Analysis))
+		p := panel(fmt.Sprintf("%s, N = %d", t.Filter, len(counts)-1), "rank of the truth", "relative frequency")
 		low, high := -0.5, float64(len(counts))-0.5
 		if h.high > 0 {
 			p.Add(filled(pale, plotter.XYs{{X: low, Y: h.low}, {X: high, Y: h.low}, {X: high, Y: h.high}, {X: low, Y: h.high}}))
 		}
 		for i, y := range h.heights {
 			a, b := h.edges[i]+0.02*(h.edges[i+1]-h.edges[i]), h.edges[i+1]
-			p.Add(filled(faded(r.style(t.filter).Color, 0.75), plotter.XYs{{X: a, Y: 0}, {X: b, Y: 0}, {X: b, Y: y}, {X: a, Y: y}}))
+			p.Add(filled(faded(r.style(t.Filter).Color, 0.75), plotter.XYs{{X: a, Y: 0}, {X: b, Y: 0}, {X: b, Y: y}, {X: a, Y: y}}))
 		}
 		addLine(p, []float64{low, high}, []float64{1, 1}, draw.LineStyle{Color: ink, Width: vg.Points(.6), Dashes: []vg.Length{vg.Points(3), vg.Points(2)}})
 		p.X.Min, p.X.Max, p.Y.Min = low, high, 0
@@ -415,23 +414,23 @@ func faded(c color.Color, share float64) color.Color {
 // trajectoryCycles is how many of the last cycles a trajectory shows.
 const trajectoryCycles = 100
 
-func (r *run) trajectoryFigure(t *trial) *figure {
+func (r *Report) trajectoryFigure(t *trial) *figure {
 	var panels [][]*plot.Plot
 	for k, s := range t.curves[archive.Analysis] {
-		if k == 3 || len(s.time) < 2 {
+		if k == 3 || len(s.Time) < 2 {
 			break
 		}
-		from := max(0, len(s.time)-trajectoryCycles)
-		xs := s.time[from:]
+		from := max(0, len(s.Time)-trajectoryCycles)
+		xs := s.Time[from:]
 		part := func(name string) []float64 {
-			if s.values[name] == nil {
+			if s.Values[name] == nil {
 				return nil
 			}
-			return s.values[name][from:]
+			return s.Values[name][from:]
 		}
 		c := r.shown[k]
 		p := panel("", "", withUnit(c.label(), c.unit))
-		own := r.style(t.filter).Color
+		own := r.style(t.Filter).Color
 		band(p, xs, part("q05"), part("q95"), faded(own, 0.25))
 		band(p, xs, part("q25"), part("q75"), faded(own, 0.5))
 		if observed := part("observed"); observed != nil {
@@ -442,9 +441,9 @@ func (r *run) trajectoryFigure(t *trial) *figure {
 		addLine(p, xs, part("mean"), mean)
 		room(p, 0.03, 0.03)
 		if k == 0 {
-			p.Title.Text = t.filter + ": mean, 50 and 90 % of the members"
+			p.Title.Text = t.Filter + ": mean, 50 and 90 % of the members"
 			if slices.ContainsFunc(part("truth"), func(v float64) bool { return !math.IsNaN(v) }) {
-				p.Title.Text = t.filter + ": truth (black), mean, 50 and 90 % of the members"
+				p.Title.Text = t.Filter + ": truth (black), mean, 50 and 90 % of the members"
 			}
 		}
 		panels = append(panels, []*plot.Plot{p})
@@ -453,7 +452,7 @@ func (r *run) trajectoryFigure(t *trial) *figure {
 		return nil
 	}
 	panels[len(panels)-1][0].X.Label.Text = timeLabel
-	return &figure{"trajectory-" + fileName(t.filter), panels, 16 * vg.Centimeter, 4.6 * vg.Centimeter}
+	return &figure{"trajectory-" + fileName(t.Filter), panels, 16 * vg.Centimeter, 4.6 * vg.Centimeter}
 }
 
 func band(p *plot.Plot, xs, low, high []float64, c color.Color) {
@@ -496,38 +495,38 @@ func fileName(label string) string {
 	}, label)
 }
 
-func (r *run) phaseFigure(t *trial) *figure {
+func (r *Report) phaseFigure(t *trial) *figure {
 	f, ok := t.phase[archive.Analysis]
 	if !ok || r.field != nil {
 		return nil
 	}
 	last := len(f.truth) - 1 // the first and the last of three: x and z of Lorenz-63
-	p := panel(t.filter+": truth (black) and mean", withUnit(r.shown[0].label(), r.shown[0].unit), withUnit(r.shown[last].label(), r.shown[last].unit))
+	p := panel(t.Filter+": truth (black) and mean", withUnit(r.shown[0].label(), r.shown[0].unit), withUnit(r.shown[last].label(), r.shown[last].unit))
 	addLine(p, f.truth[0], f.truth[last], draw.LineStyle{Color: ink, Width: vg.Points(.5)})
-	addLine(p, f.mean[0], f.mean[last], draw.LineStyle{Color: r.style(t.filter).Color, Width: vg.Points(.6)})
-	return &figure{"phase-" + fileName(t.filter), [][]*plot.Plot{{p}}, 9 * vg.Centimeter, 7.5 * vg.Centimeter}
+	addLine(p, f.mean[0], f.mean[last], draw.LineStyle{Color: r.style(t.Filter).Color, Width: vg.Points(.6)})
+	return &figure{"phase-" + fileName(t.Filter), [][]*plot.Plot{{p}}, 9 * vg.Centimeter, 7.5 * vg.Centimeter}
 }
 
-func (r *run) fieldFigure(t *trial) *figure {
+func (r *Report) fieldFigure(t *trial) *figure {
 	m := t.fields[archive.Analysis]
 	if m == nil || m.mean.cols < 2 {
 		return nil
 	}
 	low, high := m.mean.span()
 	var panels [][]*plot.Plot
-	if truth := r.truths[truthKey{t.replicate, t.truth}]; truth != nil && truth.cols > 1 && len(truth.values) == truth.cols*truth.rows {
+	if truth := r.truths[t.truthKey()]; truth != nil && truth.cols > 1 && len(truth.values) == truth.cols*truth.rows {
 		if a, b := truth.span(); a < b {
 			low, high = min(low, a), max(high, b)
 			panels = append(panels, []*plot.Plot{r.raster(truth, fmt.Sprintf("truth: %s from %.3g (dark) to %.3g", r.field.variable, low, high), low, high, sequential)})
 		}
 	}
-	panels = append(panels, []*plot.Plot{r.raster(m.mean, "mean of "+t.filter+", same colours", low, high, sequential)})
+	panels = append(panels, []*plot.Plot{r.raster(m.mean, "mean of "+t.Filter+", same colours", low, high, sequential)})
 	if a, b := m.error.span(); a < b {
 		most := max(math.Abs(a), math.Abs(b))
 		panels = append(panels, []*plot.Plot{r.raster(m.error, fmt.Sprintf("mean minus truth, ±%.3g (blue, red)", most), -most, most, diverging)})
 	}
 	panels[len(panels)-1][0].X.Label.Text = timeLabel
-	return &figure{"field-" + fileName(t.filter), panels, 16 * vg.Centimeter, 4.2 * vg.Centimeter}
+	return &figure{"field-" + fileName(t.Filter), panels, 16 * vg.Centimeter, 4.2 * vg.Centimeter}
 }
 
 // span returns the smallest and largest finite value.
@@ -541,7 +540,7 @@ func (h *heat) span() (low, high float64) {
 	return low, high
 }
 
-func (r *run) raster(h *heat, title string, low, high float64, ramp []color.RGBA) *plot.Plot {
+func (r *Report) raster(h *heat, title string, low, high float64, ramp []color.RGBA) *plot.Plot {
 	const tall = 4 // pixels a value, so that viewers that smooth do not blur rows
 	img := image.NewRGBA(image.Rect(0, 0, h.cols, h.rows*tall))
 	for k := range h.cols {
@@ -581,34 +580,42 @@ func shade(ramp []color.RGBA, share float64) color.RGBA {
 	return color.RGBA{mix(a.R, b.R), mix(a.G, b.G), mix(a.B, b.B), 255}
 }
 
-// differencesFigure draws the paired differences of the rmse with 95 % intervals.
-func (r *run) differencesFigure() *figure {
-	list := r.differences(archive.Analysis)
-	list = slices.DeleteFunc(list, func(d difference) bool {
-		return math.IsNaN(d.scores["rmse"].mean.Value) || d.scores["rmse"].mean.Count == 0
-	})
-	if len(list) == 0 {
+// mostDifferences is how many differences a figure shows.
+const mostDifferences = 30
+
+// differencesFigure draws the paired differences of the opening score with 95 % intervals.
+func (r *Report) differencesFigure() *figure {
+	at := slices.IndexFunc(r.comparisons, func(c *compare.Comparison) bool { return c.Name == r.opening })
+	if at < 0 {
 		return nil
 	}
-	list = list[:min(len(list), 30)]
-	p := panel("", "rmse of the analysis minus that of "+r.baselineLabel()+", 95 % interval", "")
-	ticks := make(plot.ConstantTicks, len(list))
-	for i, d := range list {
-		m, y, c := d.scores["rmse"].mean, float64(len(list)-1-i), r.style(d.row.filter).Color
-		ticks[i] = plot.Tick{Value: y, Label: r.label(d.row)}
-		if !math.IsNaN(m.SE) {
-			addLine(p, []float64{m.Value - 1.96*m.SE, m.Value + 1.96*m.SE}, []float64{y, y}, draw.LineStyle{Color: c, Width: vg.Points(1.4)})
-		}
-		p.Add(&plotter.Scatter{XYs: plotter.XYs{{X: m.Value, Y: y}}, GlyphStyle: draw.GlyphStyle{Color: c, Radius: vg.Points(2.5), Shape: draw.CircleGlyph{}}})
+	c := r.comparisons[at]
+	rows := slices.DeleteFunc(slices.Clone(r.rows), func(w *row) bool { d := c.Of(w.Group); return d == nil || math.IsNaN(d.Value) })
+	if len(rows) == 0 {
+		return nil
 	}
-	addLine(p, []float64{0, 0}, []float64{-0.6, float64(len(list)) - 0.4}, draw.LineStyle{Color: soft, Width: vg.Points(.6), Dashes: []vg.Length{vg.Points(3), vg.Points(2)}})
+	p := panel("", c.Name+" of the "+c.Stage+" minus that of "+r.scores.Baseline()+", 95 % interval", "")
+	if all := len(rows); all > mostDifferences {
+		rows = rows[:mostDifferences]
+		p.Title.Text = fmt.Sprintf("the first %d of %d settings", mostDifferences, all)
+	}
+	ticks := make(plot.ConstantTicks, len(rows))
+	for i, w := range rows {
+		m, y, own := c.Of(w.Group).Mean, float64(len(rows)-1-i), r.style(w.Filter).Color
+		ticks[i] = plot.Tick{Value: y, Label: r.label(w)}
+		if !math.IsNaN(m.SE) {
+			addLine(p, []float64{m.Value - 1.96*m.SE, m.Value + 1.96*m.SE}, []float64{y, y}, draw.LineStyle{Color: own, Width: vg.Points(1.4)})
+		}
+		p.Add(&plotter.Scatter{XYs: plotter.XYs{{X: m.Value, Y: y}}, GlyphStyle: draw.GlyphStyle{Color: own, Radius: vg.Points(2.5), Shape: draw.CircleGlyph{}}})
+	}
+	addLine(p, []float64{0, 0}, []float64{-0.6, float64(len(rows)) - 0.4}, draw.LineStyle{Color: soft, Width: vg.Points(.6), Dashes: []vg.Length{vg.Points(3), vg.Points(2)}})
 	p.Y.Tick.Marker = ticks
-	p.Y.Min, p.Y.Max = -0.6, float64(len(list))-0.4
-	return &figure{"differences", [][]*plot.Plot{{p}}, 14 * vg.Centimeter, vg.Length(1.6+0.55*float64(len(list))) * vg.Centimeter}
+	p.Y.Min, p.Y.Max = -0.6, float64(len(rows))-0.4
+	return &figure{"differences", [][]*plot.Plot{{p}}, 14 * vg.Centimeter, vg.Length(1.6+0.55*float64(len(rows))) * vg.Centimeter}
 }
 
 // timingsFigure draws the medians of the parts of a cycle.
-func (r *run) timingsFigure(trials []*trial) *figure {
+func (r *Report) timingsFigure(trials []*trial) *figure {
 	trials = slices.DeleteFunc(slices.Clone(trials), func(t *trial) bool { return math.IsNaN(t.seconds[0] + t.seconds[1] + t.seconds[2]) })
 	if len(trials) == 0 {
 		return nil
@@ -617,7 +624,7 @@ func (r *run) timingsFigure(trials []*trial) *figure {
 	ticks := make(plot.ConstantTicks, len(trials))
 	for i, t := range trials {
 		y, from := float64(len(trials)-1-i), 0.0
-		ticks[i] = plot.Tick{Value: y, Label: t.filter}
+		ticks[i] = plot.Tick{Value: y, Label: t.Filter}
 		for part, s := range t.seconds {
 			to := from + 1e3*s
 			p.Add(filled(palette[[3]int{0, 3, 1}[part]], plotter.XYs{{X: from, Y: y - .32}, {X: to, Y: y - .32}, {X: to, Y: y + .32}, {X: from, Y: y + .32}}))

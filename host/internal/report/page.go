@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/plume-da/plume/host/internal/score"
 )
 
@@ -99,7 +100,7 @@ type textCell struct {
 }
 
 // page returns the page. With reload it loads itself again after so long.
-func (r *run) page(reload time.Duration) ([]byte, error) {
+func (r *Report) page(reload time.Duration) ([]byte, error) {
 	data, err := json.Marshal(r.data())
 	if err != nil {
 		return nil, err
@@ -123,16 +124,16 @@ func hash(text string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-func (r *run) view() *view {
-	id := filepath.Base(r.dir)
+func (r *Report) view() *view {
+	id := filepath.Base(r.reader.Dir)
 	v := &view{
-		Name: r.info.Name, Description: r.setup.Description, ID: id, Status: string(r.info.Status), Error: r.info.Error, Notes: r.notes,
-		Bad: slices.Contains([]archive.Status{archive.Failed, archive.SomeFailed, archive.Interrupted, archive.Stopped}, r.info.Status), License: uplotLicense,
-		Given: r.given, Resolved: r.resolved, Overrides: r.info.Set, Plugins: r.pluginsTable(), Failures: r.failuresTable(), Events: r.eventsTable(), Timings: r.timingsTable(),
+		Name: r.reader.Info.Name, Description: r.setup.Description, ID: id, Status: string(r.reader.Info.Status), Error: r.reader.Info.Error, Notes: r.notes,
+		Bad: slices.Contains([]archive.Status{archive.Failed, archive.SomeFailed, archive.Interrupted, archive.Stopped}, r.reader.Info.Status), License: uplotLicense,
+		Given: r.given, Resolved: r.resolved, Overrides: r.reader.Info.Set, Plugins: r.pluginsTable(), Failures: r.failuresTable(), Events: r.eventsTable(), Timings: r.timingsTable(),
 		Differences: r.differencesTable(), Pivots: r.pivots(), Has: r.has(),
 	}
-	path := "runs/" + r.info.Name + "/" + id
-	v.Python = fmt.Sprintf("import plume\n\nrun = plume.open_run(%q)\nmetrics = run.table(\"metrics\").to_pandas()\ncycles = run.table(\"cycles\").to_pandas()\n", path)
+	path := "runs/" + r.reader.Info.Name + "/" + id
+	v.Python = fmt.Sprintf("import plume\n\nrun = plume.open_run(%q)\nmetrics = run.table(\"metrics\")\ncycles = run.table(\"cycles\")\n", path)
 	v.Arrow = fmt.Sprintf("import pyarrow as pa, pyarrow.ipc\n\nmetrics = pa.ipc.open_file(%q).read_all().to_pandas()\n", path+"/metrics.arrow")
 	for _, stage := range []string{archive.Analysis, archive.Forecast} {
 		if t := r.scoresTable(stage); t != nil {
@@ -144,7 +145,7 @@ func (r *run) view() *view {
 }
 
 // facts are what the head of the page says in a few words.
-func (r *run) facts() [][2]string {
+func (r *Report) facts() [][2]string {
 	var list [][2]string
 	add := func(name, text string) {
 		if text != "" {
@@ -153,7 +154,7 @@ func (r *run) facts() [][2]string {
 	}
 	add("model", r.setup.Model)
 	add("observed by", strings.Join(r.setup.Operators, ", "))
-	add("filters", strconv.Itoa(len(r.filters())))
+	add("filters", strconv.Itoa(len(r.scores.Filters())))
 	add("trials", strconv.Itoa(len(r.trials)))
 	if r.setup.Cycles > 0 {
 		add("cycles", fmt.Sprintf("%d, the first %d not scored", r.setup.Cycles, r.setup.BurnIn))
@@ -161,100 +162,86 @@ func (r *run) facts() [][2]string {
 	if r.setup.Interval > 0 {
 		add("interval", fmt.Sprintf("%g time units", r.setup.Interval))
 	}
-	add("seed", strconv.FormatInt(r.info.Seed, 10))
-	add("profile", r.info.Profile)
-	add("started", r.info.Started.UTC().Format("2006-01-02 15:04 UTC"))
-	if r.info.Finished != nil {
-		add("took", r.info.Finished.Sub(r.info.Started).Round(100*time.Millisecond).String())
+	add("seed", strconv.FormatInt(r.reader.Info.Seed, 10))
+	add("profile", r.reader.Info.Profile)
+	add("started", r.reader.Info.Started.UTC().Format("2006-01-02 15:04 UTC"))
+	if r.reader.Info.Finished != nil {
+		add("took", r.reader.Info.Finished.Sub(r.reader.Info.Started).Round(100*time.Millisecond).String())
 	}
-	add("plume", r.info.Plume)
+	add("plume", r.reader.Info.Plume)
 	return list
 }
 
+// stages are those of a cycle.
+var stages = []string{archive.Forecast, archive.Analysis}
+
 // has says which charts apply.
-func (r *run) has() map[string]bool {
-	has := map[string]bool{"axis": len(r.axes) > 0, "curves": len(r.shown) > 0, "field": r.field != nil, "differences": len(r.differences(archive.Analysis)) > 0}
+func (r *Report) has() map[string]bool {
+	has := map[string]bool{"axis": len(r.axes) > 0, "curves": len(r.shown) > 0, "field": r.field != nil, "differences": len(r.comparisons) > 0}
 	has["truth"] = r.truthful()
 	has["phase"] = r.field == nil && len(r.shown) >= 2 && !slices.ContainsFunc(r.shown, func(c component) bool { return !c.scalar })
 	for _, t := range r.trials {
-		has["scores"] = has["scores"] || len(t.stages) > 0
 		has["innovations"] = has["innovations"] || t.innovations != nil
-		has["ranks"] = has["ranks"] || has["truth"] && len(t.ranks) > 0
+		has["ranks"] = has["ranks"] || has["truth"] && len(t.Ranks) > 0
 		has["timings"] = has["timings"] || t.seconds[2] > 0
-		for _, s := range t.stages {
-			has["ess"] = has["ess"] || varies(s.values["weights_ess"])
+		for _, stage := range stages {
+			if s := t.Series(stage); s != nil {
+				has["scores"], has["ess"] = true, has["ess"] || varies(s.Values["weights_ess"])
+			}
 		}
 	}
 	return has
 }
 
 // truthful says whether the truth is known.
-func (r *run) truthful() bool {
-	return slices.ContainsFunc(r.trials, func(t *trial) bool {
-		for _, s := range t.stages {
-			if slices.ContainsFunc(s.values["rmse"], func(v float64) bool { return !math.IsNaN(v) }) {
-				return true
-			}
-		}
-		return false
-	})
-}
+func (r *Report) truthful() bool { return slices.Contains(r.overTime, "rmse") }
 
 // varies says whether a series has two different values.
 func varies(values []float64) bool {
 	return slices.ContainsFunc(values, func(v float64) bool { return v != values[0] })
 }
 
-// metricAbout says what the columns of the score table hold, in their order.
-var metricAbout = []headCell{
-	{"rmse", "root mean square error of the ensemble mean, time mean"},
-	{"spread", "standard deviation of the members, time mean"},
-	{"spread_skill", "spread over rmse, 1 for a calibrated ensemble"},
-	{"crps_fair", "continuous ranked probability score, fair to small ensembles"},
-	{"w2_reference", "2-Wasserstein distance to the reference posterior"},
-	{"held_out_rmse", "root mean square error of predictions of observations that were held out"},
-	{"held_out_spread", "what that should be when spread and observation error explain it"},
-	{"innovation_rms", "root mean square innovation"},
-	{"nis", "normalised innovation squared, 1 for a consistent forecast"},
-	{"coverage_90", "share of truths inside the central 90 % of members"},
-	{"weights_ess", "effective sample size of the weights"},
-	{"rank_flatness_p", "p-value of a flat rank histogram"},
-}
-
-// scoresTable is the table of filters and their scores at one stage.
-func (r *run) scoresTable(stage string) *textTable {
-	rows := r.rows()
-	var shown []headCell
-	for _, m := range metricAbout {
-		if slices.ContainsFunc(rows, func(w *row) bool { return w.cell(stage, m.Text).used > 0 }) {
-			shown = append(shown, m)
+// scoresTable is the table of filters and their scores at one stage: all that the run has.
+func (r *Report) scoresTable(stage string) *textTable {
+	t := &textTable{ID: "scores-" + stage, Caption: "Scores of the " + stage, Head: r.settingHead()}
+	var shown []compare.Metric
+	for _, m := range r.metrics {
+		if m.Stage == stage {
+			shown, t.Head = append(shown, m), append(t.Head, headCell{m.Name, about(m.Name)})
 		}
 	}
 	if len(shown) == 0 {
 		return nil
 	}
-	t := &textTable{ID: "scores-" + stage, Caption: "Scores of the " + stage, Head: r.settingHead()}
-	t.Head = append(append(t.Head, shown...), headCell{"status", ""})
+	t.Head = append(t.Head, headCell{"status", ""})
 	several := false
-	for _, w := range rows {
-		line := r.settingCells(w)
-		several = several || len(w.trials) > 1
-		for _, m := range shown {
-			line = append(line, cellOf(w.cell(stage, m.Text)))
+	for _, w := range slices.Concat(r.rows, r.baselines) {
+		if !slices.ContainsFunc(shown, func(m compare.Metric) bool { return w.cells[m].Applies }) {
+			continue // an estimate that has no score of this stage
 		}
-		bad := slices.ContainsFunc(w.trials, (*trial).lost)
-		t.Rows = append(t.Rows, append(line, textCell{Text: w.status(), Flag: bad}))
+		line := r.settingCells(w)
+		several = several || len(w.Trials) > 1
+		for _, m := range shown {
+			line = append(line, cellOf(w.cells[m]))
+		}
+		t.Rows = append(t.Rows, append(line, textCell{Text: w.Status(), Flag: w.Lost()}))
 	}
-	t.Rows = append(t.Rows, r.baselineRows(stage, shown)...)
-	t.Note = "Time means after burn-in ± standard error, which allows for autocorrelation."
+	t.Note = "Time means after burn-in ± standard error, which allows for autocorrelation. A trial that diverged or failed has none: – (0/1)."
 	if several {
-		t.Note = "Means over replicates of time means after burn-in ± standard error over replicates; (8/10) says that two of ten failed or diverged and are left out."
+		t.Note = "Means over replicates of time means after burn-in ± standard error over replicates; (8/10) says that two of ten did not end well and are left out. " +
+			"rank_flatness_p is that of the rank histograms of all replicates together."
 	}
 	return t
 }
 
+// about says what a score is.
+func about(metric string) string {
+	s, _ := score.Find(metric)
+	return s.About
+}
+
 // settingHead is the head of the columns that name a setting.
-func (r *run) settingHead() []headCell {
+func (r *Report) settingHead() []headCell {
 	head := []headCell{{"filter", ""}, {"N", "ensemble size"}}
 	for _, a := range r.axes {
 		if a.name != sizeAxis {
@@ -264,12 +251,11 @@ func (r *run) settingHead() []headCell {
 	return head
 }
 
-func (r *run) settingCells(w *row) []textCell {
-	t := w.trials[0]
-	line := []textCell{{Text: w.filter, Head: true}, {Text: sizeText(t.size), Number: true}}
+func (r *Report) settingCells(w *row) []textCell {
+	line := []textCell{{Text: w.Filter, Head: true}, {Text: sizeText(w.Size), Number: true}}
 	for i, a := range r.axes {
 		if a.name != sizeAxis {
-			line = append(line, textCell{Text: r.at(t, i), Number: a.numbers != nil})
+			line = append(line, textCell{Text: r.at(w, i), Number: a.numbers != nil})
 		}
 	}
 	return line
@@ -282,49 +268,12 @@ func sizeText(size int) string {
 	return strconv.Itoa(size)
 }
 
-// baselineRows are the estimates that know no observations, averaged over replicates.
-func (r *run) baselineRows(stage string, shown []headCell) [][]textCell {
-	var names []string
-	for _, b := range r.baselines {
-		if b.stage == stage && !slices.Contains(names, b.name) {
-			names = append(names, b.name)
-		}
+func cellOf(c compare.Mean) textCell {
+	cell := textCell{Number: true}
+	if c.Applies {
+		cell.Text, cell.Key = plusMinus(c.Mean)+c.Of(), key(c.Value)
 	}
-	var rows [][]textCell
-	for _, name := range names {
-		line := append([]textCell{{Text: name, Head: true}}, make([]textCell, len(r.settingHead())-1)...)
-		for _, m := range shown {
-			line = append(line, cellOf(r.baseline(name, stage, m.Text)))
-		}
-		rows = append(rows, append(line, textCell{}))
-	}
-	return rows
-}
-
-func (r *run) baseline(name, stage, metric string) cell {
-	var values []float64
-	c := cell{mean: score.Mean{Value: math.NaN(), SE: math.NaN()}}
-	for _, b := range r.baselines {
-		if b.name == name && b.stage == stage && b.metric == metric {
-			values, c.mean = append(values, b.mean.Value), b.mean
-		}
-	}
-	if len(values) > 1 {
-		c.mean = over(values)
-	}
-	c.used, c.of = len(values), len(values)
-	return c
-}
-
-func cellOf(c cell) textCell {
-	if c.used == 0 && c.of <= 1 {
-		return textCell{Number: true}
-	}
-	text := plusMinus(c.mean)
-	if c.used < c.of {
-		text += fmt.Sprintf(" (%d/%d)", c.used, c.of)
-	}
-	return textCell{Text: strings.TrimSpace(text), Key: key(c.mean.Value), Number: true}
+	return cell
 }
 
 func key(v float64) string {
@@ -348,12 +297,12 @@ func plusMinus(m score.Mean) string {
 
 // pivots are tables of filters by the values of the first axis, ensemble size if it
 // is one, of the main score.
-func (r *run) pivots() []*textTable {
+func (r *Report) pivots() []*textTable {
 	if len(r.axes) == 0 {
 		return nil
 	}
 	var list []*textTable
-	for _, metric := range []string{"w2_reference", "rmse"} {
+	for _, metric := range slices.Compact([]string{r.opening, "rmse"}) {
 		if t := r.pivot(0, metric); t != nil {
 			list = append(list, t)
 		}
@@ -361,9 +310,9 @@ func (r *run) pivots() []*textTable {
 	return list
 }
 
-func (r *run) pivot(at int, metric string) *textTable {
+func (r *Report) pivot(at int, metric string) *textTable {
 	a := r.axes[at]
-	t := &textTable{ID: "pivot-" + metric, Caption: fmt.Sprintf("%s of the analysis by %s", metric, a.label), Head: []headCell{{"filter", ""}}}
+	t := &textTable{ID: "pivot-" + metric, Caption: fmt.Sprintf("%s of the %s by %s", metric, score.StageOf(metric), a.label), Head: []headCell{{"filter", ""}}}
 	for i, b := range r.axes {
 		if i != at {
 			t.Head = append(t.Head, headCell{b.label, b.name})
@@ -374,27 +323,26 @@ func (r *run) pivot(at int, metric string) *textTable {
 	}
 	lines := map[string]int{}
 	filled := false
-	for _, w := range r.rows() {
-		first := w.trials[0]
-		if first.setting[at] < 0 {
+	for _, w := range r.rows {
+		if w.setting[at] < 0 {
 			continue
 		}
-		others := slices.Clone(first.setting)
+		others := slices.Clone(w.setting)
 		others[at] = 0
-		name := fmt.Sprint(w.filter, others)
+		name := fmt.Sprint(w.Filter, others)
 		if _, ok := lines[name]; !ok {
 			lines[name] = len(t.Rows)
-			line := []textCell{{Text: w.filter, Head: true}}
+			line := []textCell{{Text: w.Filter, Head: true}}
 			for i, b := range r.axes {
 				if i != at {
-					line = append(line, textCell{Text: r.at(first, i), Number: b.numbers != nil})
+					line = append(line, textCell{Text: r.at(w, i), Number: b.numbers != nil})
 				}
 			}
 			t.Rows = append(t.Rows, append(line, make([]textCell, len(a.values))...))
 		}
-		c := w.cell(archive.Analysis, metric)
-		filled = filled || c.used > 0
-		t.Rows[lines[name]][len(t.Head)-len(a.values)+first.setting[at]] = cellOf(c)
+		c := w.cell(metric)
+		filled = filled || c.OK > 0
+		t.Rows[lines[name]][len(t.Head)-len(a.values)+w.setting[at]] = cellOf(c)
 	}
 	if !filled {
 		return nil
@@ -402,43 +350,53 @@ func (r *run) pivot(at int, metric string) *textTable {
 	return t
 }
 
-func (r *run) differencesTable() *textTable {
-	list := r.differences(archive.Analysis)
-	if len(list) == 0 {
+func (r *Report) differencesTable() *textTable {
+	if len(r.comparisons) == 0 {
 		return nil
 	}
-	t := &textTable{ID: "differences-table", Caption: "Paired differences of the analysis to " + r.baselineLabel(), Head: r.settingHead(),
-		Note: "Negative: better than the baseline on the same truth and observations. Wins: share of cycles, or of replicates where there are several, in which it is."}
-	var shown []string
-	for _, m := range losses {
-		if slices.ContainsFunc(list, func(d difference) bool { _, ok := d.scores[m]; return ok }) {
-			shown = append(shown, m)
-			t.Head = append(t.Head, headCell{"Δ " + m, ""}, headCell{"wins", "share of pairs in which " + m + " is smaller than the baseline's"})
+	t := &textTable{ID: "differences-table", Caption: "Paired differences to " + r.scores.Baseline(), Head: r.settingHead(),
+		Note: "Negative: better than the baseline on the same observations. Wins: share of cycles, or how many replicates where there are several, in which it is."}
+	several := len(slices.DeleteFunc(slices.Clone(r.rows), func(w *row) bool { return w.Filter != r.scores.Baseline() })) > 1
+	if several {
+		t.Note += " Of several settings of the baseline it is the best, with as many members where there is one."
+	}
+	for _, c := range r.comparisons {
+		t.Head = append(t.Head, headCell{"Δ " + c.Name, ""}, headCell{"wins", "pairs in which " + c.Name + " is smaller than the baseline's"})
+		if several {
+			t.Head = append(t.Head, headCell{"to", "the setting of the baseline"})
 		}
 	}
-	for _, d := range list {
-		line := r.settingCells(d.row)
-		for _, m := range shown {
-			p, ok := d.scores[m]
-			if !ok {
-				line = append(line, textCell{}, textCell{})
-				continue
+	for _, w := range r.rows {
+		line, there := r.settingCells(w), false
+		for _, c := range r.comparisons {
+			cells := make([]textCell, 2, 3)
+			if several {
+				cells = cells[:3]
 			}
-			line = append(line, textCell{Text: plusMinus(p.mean), Key: key(p.mean.Value), Number: true},
-				textCell{Text: fmt.Sprintf("%.0f %%", 100*p.wins), Key: key(p.wins), Number: true})
+			if d := c.Of(w.Group); d != nil {
+				there = true
+				cells[0] = textCell{Text: plusMinus(d.Mean), Key: key(d.Value), Number: true}
+				cells[1] = textCell{Text: d.WinsText(), Key: key(d.Wins / float64(d.Count)), Number: true}
+				if several {
+					cells[2].Text = r.labelOf(d.Partner)
+				}
+			}
+			line = append(line, cells...)
 		}
-		t.Rows = append(t.Rows, line)
+		if there {
+			t.Rows = append(t.Rows, line)
+		}
 	}
 	return t
 }
 
-func (r *run) timingsTable() *textTable {
+func (r *Report) timingsTable() *textTable {
 	t := &textTable{ID: "timings-table", Caption: "Wall time of a cycle, median", Head: append(r.settingHead(),
 		headCell{"forecast", "milliseconds"}, headCell{"observe", "milliseconds"}, headCell{"analyse", "milliseconds"}), Note: "In milliseconds; medians over cycles, then over replicates."}
 	filled := false
-	for _, w := range r.rows() {
+	for _, w := range r.rows {
 		line := r.settingCells(w)
-		for _, s := range w.seconds() {
+		for _, s := range r.seconds(w) {
 			cell := textCell{Number: true}
 			if s > 0 {
 				cell.Text, cell.Key, filled = fmt.Sprintf("%.3g", 1e3*s), key(s), true
@@ -454,13 +412,13 @@ func (r *run) timingsTable() *textTable {
 }
 
 // seconds returns the medians of the parts of a cycle over the trials of a setting.
-func (w *row) seconds() [3]float64 {
+func (r *Report) seconds(w *row) [3]float64 {
 	var out [3]float64
 	for part := range out {
 		var values []float64
-		for _, t := range w.trials {
-			if !math.IsNaN(t.seconds[part]) {
-				values = append(values, t.seconds[part])
+		for _, t := range w.Trials {
+			if s := r.trial(int32(t.Trial)).seconds[part]; !math.IsNaN(s) {
+				values = append(values, s)
 			}
 		}
 		out[part] = median(values)
@@ -468,16 +426,16 @@ func (w *row) seconds() [3]float64 {
 	return out
 }
 
-func (r *run) failuresTable() *textTable {
+func (r *Report) failuresTable() *textTable {
 	t := &textTable{ID: "failures-table", Caption: "Trials that did not end well"}
 	t.Head = append([]headCell{{"trial", ""}, {"replicate", ""}}, append(r.settingHead(), headCell{"status", ""}, headCell{"cycles", "completed"}, headCell{"error", ""})...)
 	for _, failed := range r.trials {
-		if failed.status == archive.OK || failed.status == archive.Running || failed.status == waiting {
+		if slices.Contains([]archive.Status{archive.OK, archive.Running, compare.Waiting}, failed.Status) {
 			continue
 		}
-		line := []textCell{{Text: strconv.Itoa(failed.number), Head: true, Number: true}, {Text: failed.repetition(), Number: true}}
-		line = append(line, r.settingCells(&row{failed.filter, []*trial{failed}})...)
-		t.Rows = append(t.Rows, append(line, textCell{Text: string(failed.status), Flag: true}, textCell{Text: strconv.Itoa(failed.cycles), Number: true}, textCell{Text: failed.failure}))
+		line := []textCell{{Text: strconv.Itoa(failed.Trial.Trial), Head: true, Number: true}, {Text: failed.Repetition(), Number: true}}
+		line = append(line, r.settingCells(failed.row)...)
+		t.Rows = append(t.Rows, append(line, textCell{Text: string(failed.Status), Flag: true}, textCell{Text: strconv.Itoa(failed.Cycles), Number: true}, textCell{Text: failed.Error}))
 	}
 	if len(t.Rows) == 0 {
 		return nil
@@ -489,35 +447,30 @@ func (r *run) failuresTable() *textTable {
 const mostEvents = 100
 
 // eventsTable lists the failures of which on_failure decided.
-func (r *run) eventsTable() *textTable {
-	f := r.failures
-	if f.Rows == 0 {
+func (r *Report) eventsTable() *textTable {
+	if len(r.failures) == 0 {
 		return nil
 	}
 	t := &textTable{ID: "events-table", Caption: "Failures that the workflow says what to do about"}
-	for _, name := range f.Names {
+	for _, name := range []string{"trial", "replicate", "filter", "cycle", "call", "member", "members", "reason", "action"} {
 		t.Head = append(t.Head, headCell{name, ""})
 	}
-	for i := range min(f.Rows, mostEvents) {
-		var line []textCell
-		for _, values := range f.Columns {
-			_, whole := values.([]int32)
-			line = append(line, textCell{Text: texts(values)[i], Number: whole})
-		}
-		t.Rows = append(t.Rows, line)
+	whole := func(n int) textCell { return textCell{Text: strconv.Itoa(n), Number: true} }
+	for _, f := range r.failures[:min(len(r.failures), mostEvents)] {
+		t.Rows = append(t.Rows, []textCell{whole(f.Trial), whole(f.Replicate), {Text: f.Filter}, whole(f.Cycle), {Text: f.Call}, whole(f.Member), whole(f.Members), {Text: f.Reason}, {Text: f.Action}})
 	}
-	if f.Rows > mostEvents {
-		t.Note = fmt.Sprintf("The first %d of %d; all are in failures.arrow.", mostEvents, f.Rows)
+	if len(r.failures) > mostEvents {
+		t.Note = fmt.Sprintf("The first %d of %d; all are in failures.arrow.", mostEvents, len(r.failures))
 	}
 	return t
 }
 
-func (r *run) pluginsTable() *textTable {
-	if len(r.info.Plugins) == 0 {
+func (r *Report) pluginsTable() *textTable {
+	if len(r.reader.Info.Plugins) == 0 {
 		return nil
 	}
 	t := &textTable{ID: "plugins-table", Caption: "Plugins of the run", Head: []headCell{{"plugin", ""}, {"version", ""}, {"SHA-256 of the program", ""}, {"SHA-256 of the manifest", ""}}}
-	for _, p := range r.info.Plugins {
+	for _, p := range r.reader.Info.Plugins {
 		t.Rows = append(t.Rows, []textCell{{Text: p.Name, Head: true}, {Text: p.Version}, {Text: p.SHA256}, {Text: p.Manifest}})
 	}
 	return t

@@ -4,8 +4,9 @@
 //
 // The way of the data:
 //
-//	read        tables of the run directory -> run: trials, settings, series
-//	scores      time means by setting, paired differences
+//	compare     means and paired differences, which report only shows
+//	read        tables of the run directory -> Report: trials and their series
+//	axes        settings as places on the axes of a sweep
 //	trajectory  quantiles of ensembles, fields over time
 //	thin        long series shortened without losing extremes
 //	page        all of it as HTML; the charts are drawn by web/page.js
@@ -22,70 +23,64 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/compare"
 )
 
 // Setup is what a report takes from the workflow of a run.
 type Setup struct {
+	compare.Setup
 	Description string
 	Model       string   // plugin
 	Operators   []string // plugins
 	Cycles      int      // 0: as many as there are observations for
-	BurnIn      int      // cycles left out of every time mean
 	Interval    float64  // 0: when there are observations
-	Axes        []string // keys of the sweep's axes
-	Trials      []Trial  // all that were asked for: while a run goes on no table lists them
-	Baseline    string   // label of the filter the others are compared with; empty: the first
 }
 
-// Trial is one trial that a workflow asks for.
-type Trial struct {
-	Number, Replicate int
-	Filter, Plugin    string
-	Size              int
-	Values            map[string]any // of the axes that concern it
-}
+// Write writes the page and returns its path. A page that is there is replaced in one step.
+func (r *Report) Write() (string, error) { return r.write(0) }
 
-// Write writes the page of the run in dir and returns its path. setup may be nil when
-// the workflow cannot be read; the page says what is missing for that. A page that is
-// there is replaced in one step.
-func Write(dir string, setup *Setup) (string, error) { return write(dir, setup, 0) }
-
-// Watch writes the page of a run again and again, every so often, until the run has
-// ended, in whatever way, or ctx is done. Such a page loads itself again. written is called after each.
-func Watch(ctx context.Context, dir string, setup *Setup, every time.Duration, written func(path string)) error {
+// Watch writes the page of the run in dir again and again, every so often, until the run
+// has ended, in whatever way, or ctx is done. Such a page loads itself again. written is
+// called after each. It returns the report of the run that has ended.
+func Watch(ctx context.Context, dir string, setup *Setup, every time.Duration, written func(path string)) (*Report, error) {
 	for {
-		info, err := archive.ReadStatus(dir)
+		reader, err := archive.Open(dir)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if info.Status != archive.Running {
-			path, err := write(dir, setup, 0)
+		r, err := Read(reader, setup)
+		if reader.Info.Status != archive.Running {
 			if err == nil {
-				written(path)
+				err = r.writeAnd(0, written)
 			}
-			return err
+			return r, err
 		}
-		if path, err := write(dir, setup, every); err == nil {
-			written(path)
-		} // else a table was being renamed or merged; the next round reads it
+		if err == nil {
+			err = r.writeAnd(every, written)
+		}
+		_ = err // a table was being renamed or merged: the next round reads it
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		case <-time.After(every):
 		}
 	}
 }
 
-func write(dir string, setup *Setup, reload time.Duration) (string, error) {
-	r, err := read(dir, setup)
-	if err != nil {
-		return "", fmt.Errorf("report of %s: %w", dir, err)
+func (r *Report) writeAnd(reload time.Duration, written func(path string)) error {
+	path, err := r.write(reload)
+	if err == nil {
+		written(path)
 	}
+	return err
+}
+
+func (r *Report) write(reload time.Duration) (string, error) {
 	text, err := r.page(reload)
 	if err != nil {
-		return "", fmt.Errorf("report of %s: %w", dir, err)
+		return "", fmt.Errorf("report of %s: %w", r.reader.Dir, err)
 	}
-	path := filepath.Join(dir, archive.ReportFile)
+	path := filepath.Join(r.reader.Dir, archive.ReportFile)
 	return path, replace(path, text)
 }
 

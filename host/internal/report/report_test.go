@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -11,7 +12,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/archive/archivetest"
+	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/plume-da/plume/host/internal/score"
 )
 
@@ -34,27 +39,27 @@ func TestVendoredFiles(t *testing.T) {
 func TestThinKeepsExtremes(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	const n = 100_003
-	s := &series{values: map[string][]float64{}}
+	s := &series{Values: map[string][]float64{}}
 	for k := range n {
-		s.cycle, s.time = append(s.cycle, int32(k+1)), append(s.time, 0.5*float64(k+1))
-		s.add("a", r.NormFloat64())
-		s.add("b", r.NormFloat64())
+		s.Cycle, s.Time = append(s.Cycle, int32(k+1)), append(s.Time, 0.5*float64(k+1))
+		add(s, "a", r.NormFloat64())
+		add(s, "b", r.NormFloat64())
 	}
-	a, b := s.values["a"], s.values["b"]
+	a, b := s.Values["a"], s.Values["b"]
 	a[17], a[n-1], b[50_001] = 99, -98, 97 // one cycle wide
 	for k := 60_000; k < 70_000; k++ {
 		b[k] = math.NaN()
 	}
 	for _, points := range []int{60, 1000, 4000} {
-		out := s.thin(points)
-		if len(out.time) != points || len(out.cycle) != points || !slices.IsSorted(out.time) {
-			t.Fatalf("%d points: %d times", points, len(out.time))
+		out := thin(s, points)
+		if len(out.Time) != points || len(out.Cycle) != points || !slices.IsSorted(out.Time) {
+			t.Fatalf("%d points: %d times", points, len(out.Time))
 		}
 		for _, name := range []string{"a", "b"} {
-			values := out.values[name]
+			values := out.Values[name]
 			for bucket := range points / 2 {
 				from, to := bucket*n/(points/2), (bucket+1)*n/(points/2)
-				there := slices.DeleteFunc(slices.Clone(s.values[name][from:to]), math.IsNaN)
+				there := slices.DeleteFunc(slices.Clone(s.Values[name][from:to]), math.IsNaN)
 				low, high := math.NaN(), math.NaN()
 				if len(there) > 0 {
 					low, high = slices.Min(there), slices.Max(there)
@@ -65,11 +70,11 @@ func TestThinKeepsExtremes(t *testing.T) {
 				}
 			}
 		}
-		if !slices.Contains(out.values["a"], 99) || !slices.Contains(out.values["a"], -98) || !slices.Contains(out.values["b"], 97) {
+		if !slices.Contains(out.Values["a"], 99) || !slices.Contains(out.Values["a"], -98) || !slices.Contains(out.Values["b"], 97) {
 			t.Errorf("%d points: an extreme is lost", points)
 		}
 	}
-	if short := (&series{time: []float64{1, 2, 3}}); short.thin(4) != short {
+	if short := (&series{Time: []float64{1, 2, 3}}); thin(short, 4) != short {
 		t.Error("a short series is changed")
 	}
 	if first, second := extremes([]float64{3, 9, 1, 5}); first != 9 || second != 1 {
@@ -131,57 +136,241 @@ func TestPlusMinus(t *testing.T) {
 	}
 }
 
-// A sweep of two sizes with three replicates, of which one diverged: its scores do not
-// enter means, and are counted as missing.
-func TestSettings(t *testing.T) {
-	r := &run{setup: Setup{BurnIn: 1}}
-	number := 0
+// sweep is a run of filters a and b at two sizes with three replicates. The rmse of a trial
+// is its replicate, and a half more for b. In the first group a trial has diverged, in the
+// second one has failed after three cycles.
+func sweep() archivetest.Run {
+	run := archivetest.Run{BurnIn: 1, Axes: []string{sizeAxis, "same"}, Workflow: "# the workflow\n"}
 	for _, size := range []int{10, 20} {
 		for _, filter := range []string{"a", "b"} {
 			for replicate := 1; replicate <= 3; replicate++ {
-				number++
-				x := &trial{number: number, replicate: replicate, filter: filter, size: size, status: "ok"}
+				id := archive.TrialID{Trial: len(run.Trials) + 1, Replicate: replicate, Filter: filter}
+				t := archivetest.Trial{TrialRow: archive.TrialRow{TrialID: id, Reference: -1, Plugin: "filter", Size: size, Status: archive.OK, Cycles: 6, Values: map[string]any{sizeAxis: int64(size), "same": "x"}}}
 				v := float64(replicate)
 				if filter == "b" {
 					v += 0.5
 				}
-				if number == 3 { // a, size 10
-					x.status = "diverged"
-					v = 1e9
+				switch id.Trial {
+				case 3:
+					t.Status, v = archive.Diverged, 1e9
+				case 6:
+					t.Status, t.Cycles, t.Error = archive.Failed, 3, "it broke"
 				}
-				x.set("analysis", "rmse", score.Mean{Value: v, SE: 0.1, Count: 9})
-				r.trials = append(r.trials, x)
+				t.Scores, t.Ranks = map[string][]map[string]float64{}, map[string][]float64{archive.Analysis: slices.Repeat([]float64{1}, size+1)}
+				for _, stage := range stages {
+					for range t.Cycles {
+						t.Scores[stage] = append(t.Scores[stage], map[string]float64{"rmse": v, "spread": 1, "weights_ess": float64(size)})
+					}
+				}
+				run.Trials = append(run.Trials, t)
 			}
 		}
 	}
-	r.addAxis(sizeAxis, "N", strings.Fields("10 10 10 10 10 10 20 20 20 20 20 20"), nil)
-	r.addAxis("same", "same", slices.Repeat([]string{"x"}, 12), nil)
+	run.Baselines = []archive.Metric{{TrialID: archive.TrialID{Replicate: 1, Filter: "climatology"}, Metric: "rmse", Stage: archive.Analysis, Value: 7, SE: math.NaN(), Status: archive.OK}}
+	return run
+}
+
+// open reads the report of the run in dir.
+func open(t *testing.T, dir string, setup *Setup) (*Report, error) {
+	t.Helper()
+	reader, err := archive.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Read(reader, setup)
+}
+
+func mustOpen(t *testing.T, dir string, setup *Setup) *Report {
+	t.Helper()
+	r, err := open(t, dir, setup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// lines returns a table as text.
+func lines(t *textTable) []string {
+	var out []string
+	for _, row := range t.Rows {
+		var cells []string
+		for _, c := range row {
+			cells = append(cells, c.Text)
+		}
+		out = append(out, strings.Join(cells, " | "))
+	}
+	return out
+}
+
+// A trial that diverged or failed is in no cell, whatever it wrote, and is counted as
+// missing; the table has all metrics of the run.
+func TestTables(t *testing.T) {
+	run := sweep()
+	r := mustOpen(t, run.Write(t, t.TempDir()), &Setup{Setup: compare.Setup{BurnIn: 1}})
 	if len(r.axes) != 1 || !slices.Equal(r.axes[0].numbers, []float64{10, 20}) {
 		t.Fatalf("axes %+v", r.axes)
 	}
-	rows := r.rows()
-	if len(rows) != 4 {
-		t.Fatalf("%d rows", len(rows))
+	v := r.view()
+	var head []string
+	for _, h := range v.Scores[0].Head {
+		head = append(head, h.Text)
 	}
-	c := rows[0].cell("analysis", "rmse")
-	if c.mean.Value != 1.5 || math.Abs(c.mean.SE-0.5) > 1e-15 || c.used != 2 || c.of != 3 {
-		t.Errorf("got %+v", c)
+	if got := strings.Join(head, " "); got != "filter N rmse spread weights_ess rank_flatness_p status" {
+		t.Errorf("head %s", got)
 	}
-	if got := cellOf(c).Text; got != "1.50 ± 0.50 (2/3)" {
-		t.Errorf("got %q", got)
+	scores := lines(v.Scores[0])
+	want := []string{"a | 10 | 1.50 ± 0.50 (2/3) | 1 (2/3) | 10 (2/3) | 1 (2/3) | 2 ok, 1 diverged", "b | 10 | 2.00 ± 0.50 (2/3) | 1 (2/3) | 10 (2/3) | 1 (2/3) | 2 ok, 1 failed",
+		"a | 20 | 2.00 ± 0.58 | 1 | 20 | 1 | ok", "b | 20 | 2.50 ± 0.58 | 1 | 20 | 1 | ok", "climatology |  | 7 |  |  |  | ok"}
+	if !slices.Equal(scores, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(scores, "\n"), strings.Join(want, "\n"))
 	}
-	list := r.differences("analysis")
-	if len(list) != 2 {
-		t.Fatalf("%d differences", len(list))
+	if got, want := lines(v.Differences), []string{"b | 10 | 0.5 | 0/2 | a, N 10", "b | 20 | 0.5 | 0/3 | a, N 20"}; !slices.Equal(got, want) {
+		t.Errorf("differences %q", got)
 	}
-	for i, d := range list { // the pairs are the replicates in which neither is lost
-		p := d.scores["rmse"]
-		if p.mean.Value != 0.5 || p.mean.SE != 0 || p.wins != 0 || p.mean.Count != []int{2, 3}[i] {
-			t.Errorf("difference %d: %+v", i, p)
+	if got := lines(v.Pivots[0]); len(v.Pivots) != 1 || got[1] != "b | 2.00 ± 0.50 (2/3) | 2.50 ± 0.58" {
+		t.Errorf("pivots %q", got)
+	}
+	if got, want := lines(v.Failures), []string{"3 | 3 | a | 10 | diverged | 6 | ", "6 | 3 | b | 10 | failed | 3 | it broke"}; !slices.Equal(got, want) {
+		t.Errorf("failures %q", got)
+	}
+}
+
+// A page holds all filters and no number that a table of scores does not have.
+func TestData(t *testing.T) {
+	run := sweep()
+	dir := run.Write(t, t.TempDir())
+	path, err := mustOpen(t, dir, &Setup{Setup: compare.Setup{BurnIn: 1}}).Write()
+	if err != nil || path != filepath.Join(dir, "report.html") {
+		t.Fatalf("%s, %v", path, err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), `id="data">`)
+	encoded, _, _ := strings.Cut(rest, "</script>")
+	var d struct {
+		Opening, Baseline string
+		Trials            []struct{ Scores map[string]any }
+		Points            []struct {
+			Scores map[string]map[string][4]*float64
+		}
+		Differences []struct {
+			Scores  map[string][4]float64
+			Against map[string]string
 		}
 	}
-	if got := r.pivots(); len(got) != 1 || len(got[0].Rows) != 2 || got[0].Rows[1][2].Text != "2.50 ± 0.58" {
-		t.Errorf("pivots %+v", got[0].Rows)
+	if err := json.Unmarshal([]byte(encoded), &d); err != nil {
+		t.Fatal(err)
+	}
+	if d.Opening != "rmse" || d.Baseline != "a" || len(d.Trials) != 12 || len(d.Points) != 4 || len(d.Differences) != 2 {
+		t.Errorf("got %+v", d)
+	}
+	if p := d.Points[1].Scores["analysis"]["rmse"]; *p[0] != 2 || *p[1] != 0.5 || *p[2] != 2 || *p[3] != 3 {
+		t.Errorf("got %v", p)
+	}
+	if x := d.Differences[1]; x.Scores["rmse"] != [4]float64{0.5, 0, 0, 3} || x.Against["rmse"] != "a, N 20" {
+		t.Errorf("got %v", x)
+	}
+}
+
+// No filter is left out of a figure or page because there are many.
+func TestManyFilters(t *testing.T) {
+	run := sweep()
+	run.Trials, run.Axes = run.Trials[:3], nil
+	for i := range run.Trials {
+		run.Trials[i].Values, run.Trials[i].Replicate, run.Trials[i].Status = nil, 1, archive.OK
+	}
+	for k := range 12 {
+		run.Trials = append(run.Trials, run.Trials[k%3])
+		run.Trials[3+k].Trial = 4 + k
+	}
+	for i := range run.Trials {
+		run.Trials[i].Filter = fmt.Sprintf("filter-%c", 'a'+i)
+	}
+	r := mustOpen(t, run.Write(t, t.TempDir()), nil)
+	if text, err := json.Marshal(r.data()); err != nil || strings.Contains(string(text), `"setting":null`) { // charts go through it
+		t.Errorf("a setting is null, %v", err)
+	}
+	paths, err := r.Figures("svg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name := filepath.Base(path); name == "rmse.svg" || name == "rank-histograms.svg" || name == "timings.svg" {
+			for _, label := range r.scores.Filters() {
+				if !strings.Contains(string(text), label) {
+					t.Errorf("%s does not show %s", name, label)
+				}
+			}
+		}
+	}
+	if !strings.Contains(pageScript, "filters: D.filters.map(() => true)") {
+		t.Error("the page does not begin with all filters")
+	}
+}
+
+// While a run goes on the workflow says what its trials are, and their scores are those of
+// the cycles so far.
+func TestUnfinished(t *testing.T) {
+	run := sweep()
+	run.Trials, run.Open = run.Trials[6:8], true
+	planned := []archive.TrialRow{run.Trials[0].TrialRow, run.Trials[1].TrialRow, run.Trials[1].TrialRow}
+	planned[2].Trial, planned[2].Filter = 9, "c"
+	for i := range planned {
+		planned[i].Status, planned[i].Cycles = "", 0
+	}
+	dir := run.Write(t, t.TempDir())
+	r := mustOpen(t, dir, &Setup{Setup: compare.Setup{BurnIn: 1, Trials: planned}})
+	if got := lines(r.scoresTable(archive.Analysis)); !slices.Equal(got, []string{"a | 20 | 1.50 ± 0.50 | 1 | 20 | 1.50 ± 0.50 | 0.77 ± 0.26 | 2 stopped", "c | 20 | – (0/1) | – (0/1) | – (0/1) | – (0/1) | – (0/1) | waiting"}) {
+		t.Errorf("got %q", got)
+	}
+	if r := mustOpen(t, dir, nil); len(r.notes) != 1 || len(r.rows) != 1 { // without a workflow those with cycles are all there are
+		t.Errorf("notes %q, %d rows", r.notes, len(r.rows))
+	}
+}
+
+// A damaged table is an error that names it; a run of another version is a note.
+func TestDamagedRun(t *testing.T) {
+	run := sweep()
+	dir := run.Write(t, t.TempDir())
+	path := filepath.Join(dir, "variables.arrow")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)/2] ^= 1
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t, dir, nil); err == nil || !strings.Contains(err.Error(), path+": damaged: its sha256 is ") {
+		t.Errorf("got %v", err)
+	}
+	reader, err := archive.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(reader.Info.Files, "variables.arrow")
+	r, err := Read(reader, &Setup{})
+	if err != nil || !slices.Equal(r.notes, []string{"The run is of another version of plume, devel: there is no variables.arrow."}) {
+		t.Errorf("notes %v, %v", r, err)
+	}
+}
+
+// Watch writes the page of a run that has ended once, and gives its report for figures.
+func TestWatchOfEnded(t *testing.T) {
+	run := sweep()
+	var written []string
+	r, err := Watch(t.Context(), run.Write(t, t.TempDir()), nil, time.Hour, func(path string) { written = append(written, path) })
+	if err != nil || r == nil || len(written) != 1 {
+		t.Fatalf("%v, %v, %v", r, err, written)
+	}
+	if text, err := os.ReadFile(written[0]); err != nil || strings.Contains(string(text), "data-reload=") {
+		t.Errorf("the page of a run that has ended loads itself again, %v", err)
 	}
 }
 
@@ -206,22 +395,22 @@ func TestRoundTicks(t *testing.T) {
 func TestForeignObservations(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, known := range []bool{true, false} {
-		direct, foreign := &series{values: map[string][]float64{}}, &series{values: map[string][]float64{}}
+		direct, foreign := &series{Values: map[string][]float64{}}, &series{Values: map[string][]float64{}}
 		for range 500 {
 			x, truth := 3*r.NormFloat64(), math.NaN()
 			if known {
 				truth = x
 			}
-			direct.add("observed", x+1.4*r.NormFloat64())
-			foreign.add("observed", math.Abs(x))
+			add(direct, "observed", x+1.4*r.NormFloat64())
+			add(foreign, "observed", math.Abs(x))
 			for _, s := range []*series{direct, foreign} {
-				s.add("truth", truth)
-				s.add("mean", x+0.3*r.NormFloat64())
+				add(s, "truth", truth)
+				add(s, "mean", x+0.3*r.NormFloat64())
 			}
 		}
-		direct.withoutForeignObservations()
-		foreign.withoutForeignObservations()
-		if direct.values["observed"] == nil || foreign.values["observed"] != nil {
+		withoutForeignObservations(direct)
+		withoutForeignObservations(foreign)
+		if direct.Values["observed"] == nil || foreign.Values["observed"] != nil {
 			t.Errorf("truth known %v: the wrong ones are dropped", known)
 		}
 	}

@@ -7,21 +7,21 @@ import "math"
 // value, in the order in which they occurred. The times and cycles are those of the
 // first and the middle one of the bucket. NaN are kept where a bucket has nothing
 // else. A series that is short enough is returned as it is. Cost: O(n).
-func (s *series) thin(points int) *series {
-	n := len(s.time)
+func thin(s *series, points int) *series {
+	n := len(s.Time)
 	if n <= points {
 		return s
 	}
 	buckets := points / 2
-	out := &series{values: map[string][]float64{}}
+	out := &series{Values: map[string][]float64{}}
 	for b := range buckets {
 		from, to := b*n/buckets, (b+1)*n/buckets
 		middle := (from + to) / 2
-		out.cycle = append(out.cycle, s.cycle[from], s.cycle[middle])
-		out.time = append(out.time, s.time[from], s.time[middle])
-		for name, values := range s.values {
+		out.Cycle = append(out.Cycle, s.Cycle[from], s.Cycle[middle])
+		out.Time = append(out.Time, s.Time[from], s.Time[middle])
+		for name, values := range s.Values {
 			first, second := extremes(values[from:to])
-			out.values[name] = append(out.values[name], first, second)
+			out.Values[name] = append(out.Values[name], first, second)
 		}
 	}
 	return out

@@ -1,15 +1,26 @@
 package report
 
 import (
-	"errors"
 	"fmt"
 	"math"
-	"path/filepath"
 	"slices"
-	"strings"
 
-	"github.com/plume-da/plume/sdk/wire/table"
+	"github.com/plume-da/plume/host/internal/archive"
 )
+
+// trajectories is what the trajectories of all trials share.
+type trajectories struct {
+	shown  []component        // values whose trajectories are shown
+	field  *field             // nil: no variable is one
+	truths map[truthKey]*heat // of the field
+}
+
+// trajectory is the states of one trial, by stage.
+type trajectory struct {
+	curves map[string][]*series // by shown value
+	fields map[string]*fieldMap
+	phase  map[string]phase
+}
 
 // component is one value of the state.
 type component struct {
@@ -62,244 +73,223 @@ const (
 )
 
 // readVariables reads the trajectories of the values that are shown and of the field.
-func (r *run) readVariables() error {
-	units, err := r.describeState()
-	if err != nil {
-		return err
-	}
-	observations, err := r.readObservations()
-	if err != nil {
-		return err
-	}
+func (r *Report) readVariables() error {
+	v := &variablesReader{report: r, observations: observations{}}
 	r.truths = map[truthKey]*heat{}
-	reader := &variablesReader{run: r, units: units, observations: observations}
-	if err := r.scan("variables", reader.batch); err != nil {
+	if err := v.describeState(); err != nil {
 		return err
 	}
-	reader.finish()
+	if err := v.readObservations(); err != nil {
+		return err
+	}
+	for b, err := range r.reader.Variables() {
+		if err != nil {
+			return err
+		}
+		v.batch(b)
+	}
+	v.finish()
 	return nil
 }
 
-// stateVariable is what the truth's table says of a variable of the state.
-type stateVariable struct {
-	unit, dim string
-	size      int // 0: a scalar
-	one       bool
-}
-
-// describeState reads units and shapes from the first truth there is.
-func (r *run) describeState() (map[string]stateVariable, error) {
-	found, err := filepath.Glob(filepath.Join(r.dir, "truth", "*", "part-*.arrow"))
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	units, done := map[string]stateVariable{}, errors.New("done")
-	err = table.Scan(found[0], func(t *table.Table) error {
-		for i, m := range t.Metadata {
-			if _, ok := m["shape"]; !ok {
-				continue
-			}
-			v := stateVariable{unit: m["unit"], dim: m["dims"], one: !strings.Contains(m["shape"], ",")}
-			if lists, ok := t.Columns[i].([][]float64); ok && len(lists) > 0 {
-				v.size = len(lists[0])
-			}
-			units[t.Names[i]] = v
-		}
-		return done
-	})
-	if err != nil && !errors.Is(err, done) {
-		return nil, err
-	}
-	return units, nil
-}
-
-// observations holds what was observed, by truth, cycle and variable.
-type observations map[truthKey]map[int32]map[string][]float64
-
-func (r *run) readObservations() (observations, error) {
-	all := observations{}
-	return all, r.scan("observations", func(t *table.Table) error {
-		cycle := column[int32](t, "cycle")
-		if cycle == nil {
-			return nil
-		}
-		replicate, truth := column[int32](t, "replicate"), column[int32](t, "truth")
-		for i := range t.Rows {
-			key := truthKey{replicate: 1}
-			if replicate != nil && truth != nil {
-				key = truthKey{int(replicate[i]), int(truth[i])}
-			}
-			if all[key] == nil {
-				all[key] = map[int32]map[string][]float64{}
-			}
-			row := map[string][]float64{}
-			for c, m := range t.Metadata {
-				if _, ok := m["shape"]; !ok {
-					continue
-				}
-				switch values := t.Columns[c].(type) {
-				case []float64:
-					row[t.Names[c]] = values[i : i+1]
-				case [][]float64:
-					row[t.Names[c]] = values[i]
-				}
-			}
-			all[key][cycle[i]] = row
-		}
-		return nil
-	})
-}
-
-// of returns the observation that has the name and shape of a value of the state;
-// NaN when there is none.
-func (o observations) of(key truthKey, cycle int32, c component, size int) float64 {
-	values := o[key][cycle][c.variable]
-	if len(values) == max(1, size) {
-		return values[c.index]
-	}
-	return math.NaN()
-}
-
-// variablesReader goes through variables.arrow, in which the rows of a trial follow
-// one another.
+// variablesReader goes through descriptions, in which the rows of a trial follow one
+// another.
 type variablesReader struct {
-	run          *run
-	units        map[string]stateVariable
+	report       *Report
+	state        map[string]archive.Field // variables; empty when no truth says what they are
 	observations observations
 
 	trial   *trial
 	columns int // keep every so many cycles of the field
 }
 
-var curveColumns = []string{"truth", "mean", "q05", "q25", "q75", "q95"}
+// describeState reads units and shapes from the first truth there is.
+func (v *variablesReader) describeState() error {
+	v.state = map[string]archive.Field{}
+	for b, err := range v.report.reader.States("truth") {
+		if err != nil {
+			return err
+		}
+		for _, f := range b.Fields {
+			v.state[f.Name] = f
+		}
+		break
+	}
+	return nil
+}
 
-func (v *variablesReader) batch(t *table.Table) error {
-	number, filter, replicate := column[int32](t, "trial"), column[string](t, "filter"), column[int32](t, "replicate")
-	cycle, time, stage := column[int32](t, "cycle"), column[float64](t, "time"), column[string](t, "stage")
-	variable, index := column[string](t, "variable"), column[int32](t, "index")
-	values := map[string][]float64{}
-	for _, name := range curveColumns {
-		if values[name] = column[float64](t, name); values[name] == nil {
-			return nil
+// observations holds what was observed, by truth, cycle and variable.
+type observations map[truthKey]map[int32]map[string][]float64
+
+func (v *variablesReader) readObservations() error {
+	for b, err := range v.report.reader.States("observations") {
+		if err != nil {
+			return err
 		}
-	}
-	if t.Rows == 0 || number == nil || filter == nil || replicate == nil || cycle == nil || time == nil || stage == nil || variable == nil || index == nil {
-		return nil
-	}
-	if v.run.shown == nil {
-		v.choose(t, variable, index)
-	}
-	for i := range t.Rows {
-		if v.trial == nil || v.trial.number != int(number[i]) {
-			v.finish()
-			v.begin(v.run.trial(number[i], filter[i], int(replicate[i])))
-		}
-		if len(v.run.trials) > manyTrials && stage[i] == "forecast" {
-			continue
-		}
-		v.addToField(i, cycle[i], time[i], stage[i], variable[i], int(index[i]), values)
-		for k, c := range v.run.shown {
-			if c.variable == variable[i] && c.index == int(index[i]) {
-				v.addToCurve(k, i, cycle[i], time[i], stage[i], values)
+		for i, cycle := range b.Cycle {
+			key := truthKey{replicate: 1}
+			if b.Replicate != nil && b.Truth != nil {
+				key = truthKey{int(b.Replicate[i]), int(b.Truth[i])}
 			}
+			if v.observations[key] == nil {
+				v.observations[key] = map[int32]map[string][]float64{}
+			}
+			row := map[string][]float64{}
+			for _, f := range b.Fields {
+				row[f.Name] = f.Row(i)
+			}
+			v.observations[key][cycle] = row
 		}
 	}
 	return nil
 }
 
-// choose takes from the first batch which values are shown, and the field.
-func (v *variablesReader) choose(t *table.Table, variable []string, index []int32) {
-	byVariable, order := map[string][]int{}, []string{}
-	for i := range t.Rows {
-		if byVariable[variable[i]] == nil {
-			order = append(order, variable[i])
+// of returns the observation that has the name and shape of a value of the state;
+// NaN when there is none.
+func (o observations) of(key truthKey, cycle int32, c component, size int) float64 {
+	values := o[key][cycle][c.variable]
+	if len(values) == size {
+		return values[c.index]
+	}
+	return math.NaN()
+}
+
+// curve is what of descriptions a curve shows, by the names that the page uses.
+var curve = []struct {
+	name   string
+	column func(*archive.Descriptions) []float64
+}{
+	{"truth", func(d *archive.Descriptions) []float64 { return d.Truth }},
+	{"mean", func(d *archive.Descriptions) []float64 { return d.Mean }},
+	{"q05", func(d *archive.Descriptions) []float64 { return d.Q05 }},
+	{"q25", func(d *archive.Descriptions) []float64 { return d.Q25 }},
+	{"q75", func(d *archive.Descriptions) []float64 { return d.Q75 }},
+	{"q95", func(d *archive.Descriptions) []float64 { return d.Q95 }},
+}
+
+func (v *variablesReader) batch(b *archive.Descriptions) {
+	if len(b.Trial) > 0 && v.report.shown == nil {
+		v.choose(b.Variable, b.Index)
+	}
+	for i, number := range b.Trial {
+		if v.trial == nil || v.trial.Trial.Trial != int(number) {
+			v.finish()
+			if v.trial = v.report.trial(number); v.trial == nil {
+				continue
+			}
+			v.begin()
 		}
-		if !slices.Contains(byVariable[variable[i]], int(index[i])) {
-			byVariable[variable[i]] = append(byVariable[variable[i]], int(index[i]))
+		if len(v.report.trials) > manyTrials && b.Stage[i] == archive.Forecast {
+			continue
+		}
+		v.addToField(b, i)
+		for k, c := range v.report.shown {
+			if c.variable == b.Variable[i] && c.index == int(b.Index[i]) {
+				v.addToCurve(k, b, i)
+			}
+		}
+	}
+}
+
+// choose takes from the first batch which values are shown, and the field.
+func (v *variablesReader) choose(variable []string, index []int32) {
+	byVariable, order := map[string][]int{}, []string{}
+	for i, name := range variable {
+		if byVariable[name] == nil {
+			order = append(order, name)
+		}
+		if !slices.Contains(byVariable[name], int(index[i])) {
+			byVariable[name] = append(byVariable[name], int(index[i]))
 		}
 	}
 	most := mostComponents
-	if len(v.run.trials) > manyTrials {
+	if len(v.report.trials) > manyTrials {
 		most = fewComponents
 	}
 	each := max(1, most/len(order))
 	for _, name := range order {
-		s, described := v.units[name], byVariable[name]
-		if v.run.field == nil && s.one && len(described) >= fieldValues {
-			dim := s.dim
-			if dim == "" {
-				dim = "index"
+		s, described := v.state[name], byVariable[name]
+		if v.report.field == nil && len(s.Shape) == 1 && len(described) >= fieldValues {
+			dim := "index"
+			if len(s.Dims) > 0 {
+				dim = s.Dims[0]
 			}
-			v.run.field = &field{name, s.unit, dim, described}
+			v.report.field = &field{name, s.Unit, dim, described}
 		}
 		for k := range min(each, len(described)) {
-			if len(v.run.shown) < most {
+			if len(v.report.shown) < most {
 				at := described[k*len(described)/min(each, len(described))]
-				v.run.shown = append(v.run.shown, component{name, s.unit, at, s.size == 0})
+				v.report.shown = append(v.report.shown, component{name, s.Unit, at, s.Shape == nil})
 			}
 		}
 	}
 }
 
-func (v *variablesReader) begin(t *trial) {
-	v.trial = t
-	t.curves, t.fields = map[string][]*series{}, map[string]*fieldMap{}
-	cycles := t.cycles
-	for _, s := range t.stages {
-		cycles = max(cycles, len(s.cycle))
-	}
+// begin prepares for the trajectory of the next trial.
+func (v *variablesReader) begin() {
+	t := v.trial
+	t.curves, t.fields, t.phase = map[string][]*series{}, map[string]*fieldMap{}, map[string]phase{}
 	v.columns = 1
-	if v.run.field != nil {
-		perColumn := 2 * len(v.run.field.rows) * len(v.run.trials)
-		if len(v.run.trials) <= manyTrials {
-			perColumn *= 2 // both stages
-		}
-		most := min(mostColumns, max(20, cellBudget/perColumn))
-		v.columns = max(1, (cycles+most-1)/most)
-	}
-}
-
-func (v *variablesReader) addToCurve(k, row int, cycle int32, time float64, stage string, values map[string][]float64) {
-	curves := v.trial.curves[stage]
-	if curves == nil {
-		curves = make([]*series, len(v.run.shown))
-		for i := range curves {
-			curves[i] = &series{values: map[string][]float64{}}
-		}
-		v.trial.curves[stage] = curves
-	}
-	s, c := curves[k], v.run.shown[k]
-	s.cycle, s.time = append(s.cycle, cycle), append(s.time, time)
-	for _, name := range curveColumns {
-		s.add(name, values[name][row])
-	}
-	s.add("observed", v.observations.of(truthKey{v.trial.replicate, v.trial.truth}, cycle, c, v.units[c.variable].size))
-}
-
-func (v *variablesReader) addToField(row int, cycle int32, time float64, stage, variable string, index int, values map[string][]float64) {
-	f := v.run.field
-	if f == nil || f.variable != variable || int(cycle-1)%v.columns != 0 {
+	if v.report.field == nil {
 		return
 	}
-	m := v.trial.fields[stage]
+	cycles := t.Cycles
+	if s := t.Series(archive.Analysis); s != nil {
+		cycles = max(cycles, len(s.Cycle))
+	}
+	perColumn := 2 * len(v.report.field.rows) * len(v.report.trials)
+	if len(v.report.trials) <= manyTrials {
+		perColumn *= 2 // both stages
+	}
+	most := min(mostColumns, max(20, cellBudget/perColumn))
+	v.columns = max(1, (cycles+most-1)/most)
+}
+
+// addToCurve appends row i of b to the curve of the shown value k.
+func (v *variablesReader) addToCurve(k int, b *archive.Descriptions, i int) {
+	curves := v.trial.curves[b.Stage[i]]
+	if curves == nil {
+		curves = make([]*series, len(v.report.shown))
+		for i := range curves {
+			curves[i] = &series{Values: map[string][]float64{}}
+		}
+		v.trial.curves[b.Stage[i]] = curves
+	}
+	s, c := curves[k], v.report.shown[k]
+	s.Cycle, s.Time = append(s.Cycle, b.Cycle[i]), append(s.Time, b.Time[i])
+	for _, part := range curve {
+		add(s, part.name, part.column(b)[i])
+	}
+	add(s, "observed", v.observations.of(v.trial.truthKey(), b.Cycle[i], c, v.state[c.variable].Size()))
+}
+
+// addToField appends row i of b to the field.
+func (v *variablesReader) addToField(b *archive.Descriptions, i int) {
+	f := v.report.field
+	if f == nil || f.variable != b.Variable[i] || int(b.Cycle[i]-1)%v.columns != 0 {
+		return
+	}
+	m := v.trial.fields[b.Stage[i]]
 	if m == nil {
 		m = &fieldMap{&heat{rows: len(f.rows)}, &heat{rows: len(f.rows)}}
-		v.trial.fields[stage] = m
+		v.trial.fields[b.Stage[i]] = m
 	}
-	first := index == f.rows[0]
-	mean, truth := values["mean"][row], values["truth"][row]
+	first, time, mean, truth := int(b.Index[i]) == f.rows[0], b.Time[i], b.Mean[i], b.Truth[i]
 	m.mean.add(first, time, mean)
 	m.error.add(first, time, mean-truth)
-	key := truthKey{v.trial.replicate, v.trial.truth}
-	t := v.run.truths[key]
+	key := v.trial.truthKey()
+	t := v.report.truths[key]
 	if t == nil {
 		t = &heat{rows: len(f.rows)}
-		v.run.truths[key] = t
+		v.report.truths[key] = t
 	}
 	if len(t.times) == 0 || time > t.times[len(t.times)-1] || !first && len(t.values) < t.cols*t.rows {
 		t.add(first, time, truth)
 	}
 }
+
+// truthKey names the truth of the trial.
+func (t *trial) truthKey() truthKey { return truthKey{t.Replicate, t.Truth} }
 
 // add appends a value, in a new column when it is the first of one.
 func (h *heat) add(first bool, time, v float64) {
@@ -317,8 +307,8 @@ func (v *variablesReader) finish() {
 	for stage, curves := range v.trial.curves {
 		v.keepPhase(stage, curves)
 		for i := range curves {
-			curves[i].withoutForeignObservations()
-			curves[i] = curves[i].thin(v.run.budget())
+			withoutForeignObservations(curves[i])
+			curves[i] = thin(curves[i], v.report.budget())
 		}
 	}
 	v.trial = nil
@@ -327,21 +317,18 @@ func (v *variablesReader) finish() {
 // keepPhase keeps the last cycles of the first scalars.
 func (v *variablesReader) keepPhase(stage string, curves []*series) {
 	most := phaseCycles
-	if len(v.run.trials) > manyTrials {
+	if len(v.report.trials) > manyTrials {
 		most = phaseCycles / 2
 	}
 	var p phase
 	for i, c := range curves {
-		if n := len(c.time); v.run.shown[i].scalar && len(p.truth) < phaseValues {
+		if n := len(c.Time); v.report.shown[i].scalar && len(p.truth) < phaseValues {
 			from := max(0, n-most)
-			p.truth, p.mean = append(p.truth, c.values["truth"][from:]), append(p.mean, c.values["mean"][from:])
+			p.truth, p.mean = append(p.truth, c.Values["truth"][from:]), append(p.mean, c.Values["mean"][from:])
 		}
 	}
 	if len(p.truth) < 2 {
 		return
-	}
-	if v.trial.phase == nil {
-		v.trial.phase = map[string]phase{}
 	}
 	v.trial.phase[stage] = p
 }
@@ -350,10 +337,10 @@ func (v *variablesReader) keepPhase(stage string, curves []*series) {
 // variable because an operator is between them: those that are further from the truth
 // on average than half its scatter or, where no truth is known, further from the mean
 // than their own scatter.
-func (s *series) withoutForeignObservations() {
-	observed, near, scatter, share := s.values["observed"], s.values["truth"], s.values["truth"], 0.25
+func withoutForeignObservations(s *series) {
+	observed, near, scatter, share := s.Values["observed"], s.Values["truth"], s.Values["truth"], 0.25
 	if !slices.ContainsFunc(near, func(x float64) bool { return !math.IsNaN(x) }) {
-		near, scatter, share = s.values["mean"], observed, 1
+		near, scatter, share = s.Values["mean"], observed, 1
 	}
 	var sum, square, distance, n float64
 	for i, y := range observed {
@@ -362,21 +349,16 @@ func (s *series) withoutForeignObservations() {
 		}
 	}
 	if n == 0 || distance/n > share*(square/n-sum/n*sum/n) {
-		delete(s.values, "observed")
+		delete(s.Values, "observed")
 	}
 }
 
 // budget returns how many points of every series the page can hold.
-func (r *run) budget() int {
-	if r.points > 0 {
-		return r.points
-	}
-	perPoint := 2*len(shownScores) + 3
-	stages := 2
+func (r *Report) budget() int {
+	kept := 2
 	if len(r.trials) > manyTrials {
-		stages = 1
+		kept = 1
 	}
-	perPoint += stages * len(r.shown) * (len(curveColumns) + 2)
-	r.points = min(4000, max(60, valueBudget/max(1, perPoint*len(r.trials)))) &^ 1
-	return r.points
+	perPoint := 2*len(r.overTime) + 3 + kept*len(r.shown)*(len(curve)+2)
+	return min(4000, max(60, valueBudget/max(1, perPoint*len(r.trials)))) &^ 1
 }

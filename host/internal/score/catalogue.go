@@ -250,17 +250,6 @@ func StageOf(name string) string {
 	return Analysis
 }
 
-// Losses returns the names of the scores of which less is better.
-func Losses() []string {
-	var names []string
-	for _, s := range catalogue {
-		if s.Loss {
-			names = append(names, s.Name)
-		}
-	}
-	return names
-}
-
 // Shown returns the scores that are shown when nobody has chosen any, in their order, the
 // main one first: of a run with a truth, or without.
 func Shown(truth bool) []Score {

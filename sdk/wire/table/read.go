@@ -24,6 +24,9 @@ type Table struct {
 	Rows     int
 	Columns  []any // []int32, []int64, []float64, []string, or [][]float64 of lists
 	Valid    [][]bool
+
+	only   []string // names of the columns that are read; none: all
+	stored []int    // where the columns are in the file
 }
 
 // Column returns the values of the column called name, or nil.
@@ -56,12 +59,13 @@ func Read(paths ...string) (*Table, error) {
 func (t *Table) read(path string) error { return scan(path, t.name, t.add) }
 
 // Scan calls each with the record batches of the table path in turn, or, when that
-// is not there, with those that have been written so far. Of a table it keeps one
-// batch in memory. An error of each ends it.
-func Scan(path string, each func(batch *Table) error) error {
-	head := &Table{}
+// is not there, with those that have been written so far. When columns are named, those
+// of them that the table has are read, and no others. Of a table it keeps one batch in
+// memory. An error of each ends it.
+func Scan(path string, each func(batch *Table) error, columns ...string) error {
+	head := &Table{only: columns}
 	return scan(path, head.name, func(record arrow.Record) error {
-		t := &Table{Names: head.Names, Metadata: head.Metadata, Columns: make([]any, len(head.Names)), Valid: make([][]bool, len(head.Names))}
+		t := &Table{Names: head.Names, Metadata: head.Metadata, stored: head.stored, Columns: make([]any, len(head.Names)), Valid: make([][]bool, len(head.Names))}
 		if err := t.add(record); err != nil {
 			return err
 		}
@@ -197,8 +201,12 @@ func scanPart(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Reco
 func (t *Table) name(s *arrow.Schema) error {
 	var names []string
 	var metadata []map[string]string
-	for _, f := range s.Fields() {
-		names, metadata = append(names, f.Name), append(metadata, f.Metadata.ToMap())
+	t.stored = nil
+	for i, f := range s.Fields() {
+		if len(t.only) > 0 && !slices.Contains(t.only, f.Name) {
+			continue
+		}
+		names, metadata, t.stored = append(names, f.Name), append(metadata, f.Metadata.ToMap()), append(t.stored, i)
 	}
 	if t.Names != nil && !slices.Equal(names, t.Names) {
 		return fmt.Errorf("columns: got %v, want %v", names, t.Names)
@@ -211,7 +219,8 @@ func (t *Table) name(s *arrow.Schema) error {
 
 // add appends the rows of a record batch.
 func (t *Table) add(record arrow.Record) (err error) {
-	for i, c := range record.Columns() {
+	for i, at := range t.stored {
+		c := record.Column(at)
 		if int64(c.Len()) != record.NumRows() {
 			return fmt.Errorf("column %s: has %d rows, but the batch has %d", t.Names[i], c.Len(), record.NumRows())
 		}
@@ -221,12 +230,20 @@ func (t *Table) add(record arrow.Record) (err error) {
 		if !wire.Holds(c) {
 			return fmt.Errorf("column %s: %w", t.Names[i], errDamaged)
 		}
-		for k := range c.Len() {
-			t.Valid[i] = append(t.Valid[i], c.IsValid(k))
-		}
+		t.Valid[i] = appendValid(t.Valid[i], c)
 	}
 	t.Rows += int(record.NumRows())
 	return nil
+}
+
+// appendValid returns valid followed by which values of c are not null.
+func appendValid(valid []bool, c arrow.Array) []bool {
+	from := len(valid)
+	valid = slices.Grow(valid, c.Len())[:from+c.Len()]
+	for k, some := 0, c.NullN() > 0; k < c.Len(); k++ {
+		valid[from+k] = !some || c.IsValid(k)
+	}
+	return valid
 }
 
 // appended returns values followed by those of c.
@@ -240,12 +257,16 @@ func appended(values any, c arrow.Array) (any, error) {
 		return append(v, c.Int64Values()...), nil
 	case *array.Float64:
 		v, _ := values.([]float64)
+		if c.NullN() == 0 {
+			return append(v, c.Float64Values()...), nil
+		}
 		for k := range c.Len() {
 			v = append(v, orNaN(c, k))
 		}
 		return v, nil
 	case *array.String:
 		v, _ := values.([]string)
+		v = slices.Grow(v, c.Len())
 		for k := range c.Len() {
 			v = append(v, c.Value(k))
 		}

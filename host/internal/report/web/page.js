@@ -21,8 +21,8 @@
   const stages = ["analysis", "forecast"].filter(s => D.trials.some(t => t.scores[s]));
   const replicates = [...new Set(D.trials.map(t => t.replicate))];
   const state = {
-    stage: stages[0], replicate: replicates[0], setting: D.axes.map(() => 0), filters: D.filters.map((_, i) => i < 6),
-    axis: 0, metric: D.metrics[0], score: "", difference: "rmse", component: 0, plane: "0,1", trial: -1,
+    stage: stages[0], replicate: replicates[0], setting: D.axes.map(() => 0), filters: D.filters.map(() => true),
+    axis: 0, metric: D.opening, score: "", difference: D.opening, component: 0, plane: "0,1", trial: -1,
   };
   try { Object.assign(state, JSON.parse(sessionStorage.getItem(memory) || "{}")); } catch { /* without it all is as at first */ }
   const remember = () => { try { sessionStorage.setItem(memory, JSON.stringify(state)); } catch { /* a page without storage forgets */ } };
@@ -229,12 +229,13 @@
       const picks = [select("score", D.metrics.map(m => [m, m]), state.metric, v => { state.metric = v; redraw(figure); })];
       if (D.axes.length > 1) picks.push(select("against", D.axes.map((x, i) => [i, x.label]), at, v => { state.axis = +v; redraw(figure); }));
       pick(figure, ...picks);
+      const stage = [state.stage, "analysis", "forecast"].find(s => D.points.some(p => p.scores[s]?.[state.metric])) || state.stage;
       const xs = a.numbers || a.values.map((_, i) => i);
       const lines = D.filters.map((_, f) => {
         const means = xs.map(() => null), errors = xs.map(() => null), notes = xs.map(() => "");
         let constant = false;
         for (const p of D.points) {
-          const s = p.scores[state.stage]?.[state.metric];
+          const s = p.scores[stage][state.metric];
           if (p.filter !== f || !s || !chosen(p.setting, at)) continue;
           const where = p.setting[at] < 0 ? xs.map((_, i) => i) : [p.setting[at]];
           constant = constant || p.setting[at] < 0;
@@ -247,7 +248,7 @@
       const reach = padded(lines.flatMap(l => l.means.flatMap((m, i) => finite(m) ? [m - (l.errors[i] || 0), m + (l.errors[i] || 0)] : [])), 0.06);
       const room = (xs[xs.length - 1] - xs[0]) * 0.04 || 1, spare = (xs[xs.length - 1] / xs[0]) ** 0.05;
       uplot(div, {
-        data: [xs, ...lines.map(l => l.means)], xLabel: a.label, yLabel: state.metric, height: Math.max(260, Math.min(380, div.clientWidth * 0.5)),
+        data: [xs, ...lines.map(l => l.means)], xLabel: a.label, yLabel: `${state.metric} of the ${stage}`, height: Math.max(260, Math.min(380, div.clientWidth * 0.5)),
         x: { distr: logarithmic ? 3 : 1, range: () => logarithmic ? [xs[0] / spare, xs[xs.length - 1] * spare] : [xs[0] - room, xs[xs.length - 1] + room] },
         y: { range: () => reach },
         xAxis: { splits: () => xs, filter: (_, splits) => splits, values: () => a.values },
@@ -274,15 +275,16 @@
     },
 
     differences(div, figure) {
-      const names = [...new Set(D.differences.flatMap(d => Object.keys(d.scores)))].sort();
-      if (!names.includes(state.difference)) state.difference = names.includes("rmse") ? "rmse" : names[0];
+      const there = new Set(D.differences.flatMap(d => Object.keys(d.scores))), names = D.metrics.filter(m => there.has(m));
+      if (!there.has(state.difference)) state.difference = names[0];
       if (names.length > 1) pick(figure, select("score", names.map(n => [n, n]), state.difference, v => { state.difference = v; redraw(figure); }));
-      const rows = D.differences.filter(d => d.scores[state.difference] && finite(d.scores[state.difference][0]) && state.filters[d.filter]).slice(0, 60);
+      const all = D.differences.filter(d => d.scores[state.difference] && finite(d.scores[state.difference][0]) && state.filters[d.filter]), rows = all.slice(0, 60);
       if (!rows.length) return nothing(div, "No differences for this choice.");
+      const partners = new Set(rows.map(d => d.against[state.difference])), against = partners.size > 1 ? `the best ${D.baseline}` : [...partners][0];
       const width = div.clientWidth, labels = Math.min(width * 0.36, 240), height = 26 * rows.length + 52;
       const g = sheet(div, width, height), box = { left: labels + 8, top: 6, width: width - labels - 20, height: 26 * rows.length };
       const reach = padded([0, ...rows.flatMap(d => { const [m, se] = d.scores[state.difference]; return [m - 1.96 * (se || 0), m + 1.96 * (se || 0)]; })], 0.06);
-      const [X] = frame(g, box, reach, [0, 1, 0], `${state.difference} minus that of ${D.baseline}`, "");
+      const [X] = frame(g, box, reach, [0, 1, 0], `${state.difference} minus that of ${against}`, "");
       g.strokeStyle = colour("--soft"); g.setLineDash([4, 3]); line(g, X(0), box.top, X(0), box.top + box.height); g.setLineDash([]);
       rows.forEach((d, i) => {
         const [m, se] = d.scores[state.difference], y = box.top + 26 * i + 13;
@@ -291,6 +293,7 @@
         if (finite(se)) line(g, X(m - 1.96 * se), y, X(m + 1.96 * se), y);
         g.beginPath(); g.arc(X(m), y, 4.5, 0, 7); g.fill();
       });
+      if (all.length > rows.length) div.append(make("p", { className: "note", textContent: `The first ${rows.length} of ${all.length}; all are in the table.` }));
     },
 
     trajectory(div, figure) {

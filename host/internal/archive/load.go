@@ -1,0 +1,364 @@
+package archive
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// Reader reads the tables of a run directory. Of a run that has ended these are the files
+// that its manifest lists, and each is compared with its checksum before it is first
+// read; of a run that goes on, or was killed, they are what has been written so far.
+//
+// A run of another version may lack something. There is one rule for that: a column that
+// a table does not have reads as null, a table that the run does not have has no rows,
+// and [Reader.Missing] says so. Without the columns that say what its rows are about a
+// table is an error. It is not safe for concurrent use.
+type Reader struct {
+	Dir  string
+	Info *Info // with the status that [ReadStatus] gives
+
+	checked map[string]error // by path below Dir
+	missing []string
+}
+
+// Open opens the run directory dir for reading.
+func Open(dir string) (*Reader, error) {
+	info, err := ReadStatus(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{Dir: dir, Info: info, checked: map[string]error{}}, nil
+}
+
+// Missing says, one line each, what tables that have been read should hold and do not: the
+// run is of another version.
+func (r *Reader) Missing() []string { return r.missing }
+
+func (r *Reader) miss(format string, args ...any) {
+	if line := fmt.Sprintf(format, args...); !slices.Contains(r.missing, line) {
+		r.missing = append(r.missing, line)
+	}
+}
+
+// Check returns an error when a file of the run, which file names by its path below Dir, is
+// not a regular file or not as the run left it. The file is read for that once.
+func (r *Reader) Check(file string) error {
+	err, done := r.checked[file]
+	if !done {
+		err = r.check(file)
+		r.checked[file] = err
+	}
+	return err
+}
+
+func (r *Reader) check(file string) error {
+	path := filepath.Join(r.Dir, file)
+	if r.Info.Files == nil { // the file may be a part
+		return cmp.Or(absent(regular(path)), absent(regular(path+table.Part)))
+	}
+	sum, err := checksum(path)
+	if want := r.Info.Files[filepath.ToSlash(file)]; err == nil && sum != want {
+		err = fmt.Errorf("%s: damaged: its sha256 is %.12s, and %.12s in %s; restore it, or run the workflow again", path, sum, want, infoFile)
+	}
+	return err
+}
+
+// CheckFiles compares all files of the run with the checksums in its manifest, those that
+// have not been compared yet, and returns what differs, one line each.
+func (r *Reader) CheckFiles() ([]string, error) {
+	if r.Info.Files == nil {
+		return nil, fmt.Errorf("%s: the run is %q: it has no checksums yet", r.Dir, r.Info.Status)
+	}
+	known := map[string]string{}
+	for file, err := range r.checked {
+		if err == nil {
+			known[file] = r.Info.Files[filepath.ToSlash(file)]
+		}
+	}
+	now, err := checksums(r.Dir, known)
+	if err != nil {
+		return nil, err
+	}
+	for file, sum := range now {
+		if sum == r.Info.Files[file] {
+			r.checked[filepath.FromSlash(file)] = nil
+		}
+	}
+	return differences(r.Info.Files, now, "is not as the run left it"), nil
+}
+
+// regular returns an error when a file is something else than a file: to open a named pipe
+// would wait for its writer.
+func regular(path string) error {
+	info, err := os.Lstat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		kind := map[fs.FileMode]string{fs.ModeNamedPipe: "a named pipe", fs.ModeSymlink: "a link", fs.ModeDir: "a directory", fs.ModeSocket: "a socket"}[info.Mode().Type()]
+		err = fmt.Errorf("%s: got %s, want a regular file", path, cmp.Or(kind, "a device"))
+	}
+	return err
+}
+
+// Tables returns the tables of the run by their paths below Dir, sorted; those of a run
+// that has not ended under the names they will have.
+func (r *Reader) Tables() ([]string, error) {
+	if r.Info.Files == nil {
+		return r.written(".")
+	}
+	names := slices.DeleteFunc(slices.Collect(maps.Keys(r.Info.Files)), func(name string) bool { return filepath.Ext(name) != ".arrow" })
+	slices.Sort(names)
+	return names, nil
+}
+
+// written returns the tables below a folder of the run, as far as they have been written.
+func (r *Reader) written(folder string) ([]string, error) {
+	dir, err := filepath.EvalSymlinks(r.Dir) // WalkDir does not follow one
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	err = filepath.WalkDir(filepath.Join(dir, folder), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return absent(err)
+		}
+		info, err := d.Info()
+		if err != nil || info.Size() == 0 && strings.HasSuffix(path, table.Part) { // its writer has not come to the first batch
+			return absent(err)
+		}
+		name, err := filepath.Rel(dir, strings.TrimSuffix(path, table.Part))
+		if filepath.Ext(name) == ".arrow" {
+			names = append(names, filepath.ToSlash(name))
+		}
+		return err
+	})
+	slices.Sort(names)
+	return slices.Compact(names), err
+}
+
+// files returns the files that hold a table such as cycles: itself, or its parts in their
+// order.
+func (r *Reader) files(name string) (parts []string, err error) {
+	whole := name + ".arrow"
+	there := func(file string) bool { _, err := os.Lstat(filepath.Join(r.Dir, file)); return err == nil }
+	if r.Info.Files == nil {
+		if there(whole) {
+			return []string{whole}, nil
+		}
+		if parts, err = r.written(name); len(parts) == 0 && there(whole+table.Part) {
+			return []string{whole}, err
+		}
+	} else {
+		if _, ok := r.Info.Files[whole]; ok {
+			return []string{whole}, nil
+		}
+		parts, err = r.Tables()
+		parts = slices.DeleteFunc(parts, func(file string) bool { return !strings.HasPrefix(file, name+"/") })
+		if len(parts) == 0 && !slices.Contains(optional, name) {
+			r.miss("there is no %s", whole)
+		}
+	}
+	slices.SortFunc(parts, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+	return parts, err
+}
+
+// optional are the tables that not every run has.
+var optional = []string{"truth", "ensemble", "reference", "held_out", "rejections"}
+
+// Text returns a text file of the run; nothing when it has none of that name.
+func (r *Reader) Text(name string) (string, error) {
+	path := filepath.Join(r.Dir, name)
+	err := regular(path)
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(path)
+	}
+	return string(text), absent(err)
+}
+
+// errStop ends a scan whose reader wants no more rows.
+var errStop = errors.New("no more rows are wanted")
+
+// scan yields the record batches of a table as T, a struct whose fields are tagged with
+// the names of columns:
+//
+//	column:"cycle"     the table must have it
+//	column:"nis,null"  reads as null when the table does not have it, which Missing says
+//	column:"stage,nil" is nil then, for some tables do not have it
+//	column:"*"         a []Field of the variables, or a map of the other numbers; the last
+//
+// Only these columns are read; of the other numbers those that more names, or all.
+func scan[T any](r *Reader, name string, more ...string) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		columns := wanted(reflect.TypeFor[T](), more)
+		files, err := r.files(name)
+		for _, file := range files {
+			if err = cmp.Or(err, r.Check(file)); err != nil {
+				break
+			}
+			err = table.Scan(filepath.Join(r.Dir, file), func(t *table.Table) error {
+				batch := new(T)
+				if err := r.fill(reflect.ValueOf(batch).Elem(), file, t); err != nil {
+					return err
+				}
+				if !yield(batch, nil) {
+					return errStop
+				}
+				return nil
+			}, columns...)
+			if errors.Is(err, errStop) {
+				return
+			}
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// wanted returns the names of the columns of a batch, or none when all are.
+func wanted(batch reflect.Type, more []string) []string {
+	names := slices.Clone(more)
+	for i := range batch.NumField() {
+		name, _, _ := strings.Cut(batch.Field(i).Tag.Get("column"), ",")
+		if name == "*" && more == nil {
+			return nil
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// fill sets the fields of a batch to the columns of t.
+func (r *Reader) fill(batch reflect.Value, file string, t *table.Table) error {
+	var named, lacking []string
+	for i := range batch.NumField() {
+		name, rule, _ := strings.Cut(batch.Type().Field(i).Tag.Get("column"), ",")
+		named = append(named, name)
+		field, k := batch.Field(i), slices.Index(t.Names, name)
+		switch {
+		case name == "*":
+			if err := rest(field.Addr().Interface(), t, named); err != nil {
+				return err
+			}
+		case k >= 0 && set(field, reflect.ValueOf(t.Columns[k]), t.Valid[k]):
+		case rule == "nil":
+		case rule == "null":
+			r.miss("%s has no column %s", file, name)
+			set(field, nulls(field.Type(), t.Rows), make([]bool, t.Rows))
+		default:
+			lacking = append(lacking, name)
+		}
+	}
+	if len(lacking) > 0 {
+		return fmt.Errorf("columns: got %s, want also %s; the run was written by plume %s", strings.Join(t.Names, ", "), strings.Join(lacking, ", "), cmp.Or(r.Info.Plume, "of another version"))
+	}
+	return nil
+}
+
+// set sets a field, a slice or a [table.Nullable], to a column and says whether that has
+// its type.
+func set(field, column reflect.Value, valid []bool) bool {
+	if field.Kind() == reflect.Struct {
+		field.FieldByName("Valid").Set(reflect.ValueOf(valid))
+		field = field.FieldByName("Values")
+	}
+	if field.Type() != column.Type() {
+		return false
+	}
+	field.Set(column)
+	return true
+}
+
+// nulls returns a column for a field with that many nulls, as [table.Scan] reads them.
+func nulls(field reflect.Type, rows int) reflect.Value {
+	if field.Kind() == reflect.Struct {
+		values, _ := field.FieldByName("Values")
+		field = values.Type
+	}
+	if field == reflect.TypeFor[[]float64]() {
+		return reflect.ValueOf(slices.Repeat([]float64{math.NaN()}, rows))
+	}
+	return reflect.MakeSlice(field, rows, rows)
+}
+
+// rest sets a field to the variables of a table, its numbers but those that have a field of
+// their own, or all of it.
+func rest(field any, t *table.Table, named []string) (err error) {
+	switch to := field.(type) {
+	case *[]Field:
+		*to, err = fieldsOf(t)
+	case *map[string]table.Nullable[float64]:
+		*to = map[string]table.Nullable[float64]{}
+		for i, name := range t.Names {
+			if values, ok := t.Columns[i].([]float64); ok && !slices.Contains(named, name) {
+				(*to)[name] = table.Nullable[float64]{Values: values, Valid: t.Valid[i]}
+			}
+		}
+	case **table.Table:
+		*to = t
+	}
+	return err
+}
+
+// Field is the values of one variable in some rows.
+type Field struct {
+	sdk.Variable
+	values any // []float64, or [][]float64
+}
+
+// Row returns the values in a row, row-major; NaN are null.
+func (f Field) Row(i int) []float64 {
+	if values, ok := f.values.([]float64); ok {
+		return values[i : i+1]
+	}
+	return f.values.([][]float64)[i]
+}
+
+// fieldsOf returns the variables of a table: its columns that have a shape.
+func fieldsOf(t *table.Table) ([]Field, error) {
+	var list []Field
+	for i, meta := range t.Metadata {
+		text, ok := meta["shape"]
+		if !ok {
+			continue
+		}
+		f := Field{Variable: sdk.Variable{Name: t.Names[i], Unit: meta["unit"]}, values: t.Columns[i]}
+		split := func(text string) []string { return strings.FieldsFunc(text, func(c rune) bool { return c == ',' }) }
+		for _, k := range split(text) {
+			n, err := strconv.Atoi(k)
+			if err != nil {
+				return nil, fmt.Errorf("variable %s: shape: got %q", f.Name, text)
+			}
+			f.Shape = append(f.Shape, n)
+		}
+		if meta["dims"] != "" {
+			f.Dims = strings.Split(meta["dims"], ",")
+		}
+		switch values := f.values.(type) {
+		case []float64:
+			ok = f.Shape == nil
+		case [][]float64:
+			ok = f.Shape != nil && (len(values) == 0 || len(values[0]) == f.Size())
+		default:
+			ok = false
+		}
+		if !ok {
+			return nil, fmt.Errorf("variable %s: shape: got %q, which its values do not have", f.Name, text)
+		}
+		list = append(list, f)
+	}
+	return list, nil
+}

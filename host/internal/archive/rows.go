@@ -1,0 +1,315 @@
+package archive
+
+import (
+	"iter"
+	"slices"
+
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// Trials returns the trials of the run in their order and the keys of the axes of its sweep.
+// A run under way has none: the table is written when it ends.
+func (r *Reader) Trials() (rows []TrialRow, axes []string, err error) {
+	type batch struct {
+		Trial     []int32               `column:"trial"`
+		Replicate []int32               `column:"replicate"`
+		Truth     []int32               `column:"truth,null"`
+		Reference table.Nullable[int32] `column:"reference,null"`
+		Filter    []string              `column:"filter"`
+		Plugin    []string              `column:"plugin,null"`
+		Size      []int32               `column:"size"`
+		Status    []string              `column:"status"`
+		Cycles    []int32               `column:"cycles,null"`
+		Error     []string              `column:"error,null"`
+		All       *table.Table          `column:"*"`
+	}
+	for b, err := range scan[batch](r, "trials") {
+		if err != nil {
+			return nil, nil, err
+		}
+		axes = slices.DeleteFunc(slices.Clone(b.All.Names), func(name string) bool {
+			return slices.ContainsFunc(trialsColumns, func(c table.Column) bool { return c.Name == name })
+		})
+		for i := range b.Trial {
+			t := TrialRow{TrialID: TrialID{int(b.Trial[i]), int(b.Replicate[i]), b.Filter[i]}, Truth: int(b.Truth[i]), Reference: -1, Plugin: b.Plugin[i],
+				Size: int(b.Size[i]), Values: map[string]any{}, Status: Status(b.Status[i]), Error: b.Error[i], Cycles: int(b.Cycles[i])}
+			if b.Reference.Valid[i] {
+				t.Reference = int(b.Reference.Values[i])
+			}
+			for _, axis := range axes {
+				if k := slices.Index(b.All.Names, axis); b.All.Valid[k][i] {
+					t.Values[axis] = cell(b.All, k, i)
+				}
+			}
+			rows = append(rows, t)
+		}
+	}
+	return rows, axes, nil
+}
+
+// Metrics yields the time means of the run in the order of the table. An estimate that
+// knows no observations has trial 0.
+func (r *Reader) Metrics() iter.Seq2[Metric, error] {
+	type batch struct {
+		Trial     []int32   `column:"trial"`
+		Replicate []int32   `column:"replicate"`
+		Truth     []int32   `column:"truth,null"`
+		Filter    []string  `column:"filter"`
+		Metric    []string  `column:"metric"`
+		Stage     []string  `column:"stage"`
+		Value     []float64 `column:"value"`
+		SE        []float64 `column:"se"`
+		Cycles    []int32   `column:"cycles"`
+		Status    []string  `column:"status,null"`
+	}
+	return func(yield func(Metric, error) bool) {
+		for b, err := range scan[batch](r, "metrics") {
+			if err != nil {
+				yield(Metric{}, err)
+				return
+			}
+			for i := range b.Trial {
+				m := Metric{TrialID{int(b.Trial[i]), int(b.Replicate[i]), b.Filter[i]}, int(b.Truth[i]),
+					b.Metric[i], b.Stage[i], b.Value[i], b.SE[i], int(b.Cycles[i]), Status(b.Status[i])}
+				if !yield(m, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Begun returns the trials that have cycles, with how many: what is known of them while the
+// run goes on.
+func (r *Reader) Begun() (rows []TrialRow, err error) {
+	type batch struct {
+		Trial     []int32  `column:"trial"`
+		Replicate []int32  `column:"replicate"`
+		Filter    []string `column:"filter"`
+		Cycle     []int32  `column:"cycle"`
+	}
+	for b, err := range scan[batch](r, "cycles") {
+		if err != nil {
+			return nil, err
+		}
+		for i, number := range b.Trial {
+			if len(rows) == 0 || rows[len(rows)-1].Trial != int(number) {
+				rows = append(rows, TrialRow{TrialID: TrialID{int(number), int(b.Replicate[i]), b.Filter[i]}, Reference: -1})
+			}
+			rows[len(rows)-1].Cycles = int(b.Cycle[i])
+		}
+	}
+	return rows, nil
+}
+
+// CycleScores is scores of stages of cycles.
+type CycleScores struct {
+	Trial  []int32                            `column:"trial"`
+	Cycle  []int32                            `column:"cycle"`
+	Time   []float64                          `column:"time"`
+	Stage  []string                           `column:"stage"`
+	Scores map[string]table.Nullable[float64] `column:"*"` // by name
+}
+
+// Cycles yields the scores of all cycles, in the order of trials and cycles: those that are
+// named, or all.
+func (r *Reader) Cycles(scores ...string) iter.Seq2[*CycleScores, error] {
+	return scan[CycleScores](r, "cycles", scores...)
+}
+
+// RankHistograms yields the rank histograms of trials, each as a whole.
+func (r *Reader) RankHistograms() iter.Seq2[*TrialRanks, error] {
+	type batch struct {
+		Trial     []int32   `column:"trial"`
+		Replicate []int32   `column:"replicate"`
+		Filter    []string  `column:"filter"`
+		Stage     []string  `column:"stage"`
+		Count     []float64 `column:"count"`
+	}
+	return func(yield func(*TrialRanks, error) bool) {
+		var h *TrialRanks
+		for b, err := range scan[batch](r, "rank_histogram") {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for i, trial := range b.Trial {
+				if h == nil || h.Trial != int(trial) || h.Stage != b.Stage[i] {
+					if h != nil && !yield(h, nil) {
+						return
+					}
+					h = &TrialRanks{TrialID{int(trial), int(b.Replicate[i]), b.Filter[i]}, RankHistogram{Stage: b.Stage[i]}}
+				}
+				h.Counts = append(h.Counts, b.Count[i])
+			}
+		}
+		if h != nil {
+			yield(h, nil)
+		}
+	}
+}
+
+// TrialRanks is a rank histogram of a trial.
+type TrialRanks struct {
+	TrialID
+	RankHistogram
+}
+
+// Descriptions is marginal distributions of described values, a row each.
+type Descriptions struct {
+	Trial     []int32   `column:"trial"`
+	Replicate []int32   `column:"replicate"`
+	Filter    []string  `column:"filter"`
+	Cycle     []int32   `column:"cycle"`
+	Time      []float64 `column:"time"`
+	Stage     []string  `column:"stage"`
+	Variable  []string  `column:"variable"`
+	Index     []int32   `column:"index"`
+	Truth     []float64 `column:"truth,null"` // NaN where it is not known
+	Mean      []float64 `column:"mean,null"`
+	Spread    []float64 `column:"spread,null"`
+	Q05       []float64 `column:"q05,null"` // quantiles
+	Q25       []float64 `column:"q25,null"`
+	Q50       []float64 `column:"q50,null"`
+	Q75       []float64 `column:"q75,null"`
+	Q95       []float64 `column:"q95,null"`
+}
+
+// Variables yields the descriptions of the values of states.
+func (r *Reader) Variables() iter.Seq2[*Descriptions, error] {
+	return scan[Descriptions](r, "variables")
+}
+
+// Innovations is innovations of cycles.
+type Innovations struct {
+	Trial     []int32   `column:"trial"`
+	Replicate []int32   `column:"replicate"`
+	Filter    []string  `column:"filter"`
+	Cycle     []int32   `column:"cycle"`
+	Time      []float64 `column:"time"`
+	NIS       []float64 `column:"nis,null"`
+	Expected  []float64 `column:"rms_expected,null"`
+	Fields    []Field   `column:"*"` // observation minus prediction; NaN where there is none
+}
+
+// Innovations yields the innovations of all cycles. Trials may observe different variables.
+func (r *Reader) Innovations() iter.Seq2[*Innovations, error] {
+	return scan[Innovations](r, "innovations")
+}
+
+// HeldOutValues is values held out and what was predicted of them.
+type HeldOutValues struct {
+	Trial     []int32                 `column:"trial"`
+	Replicate []int32                 `column:"replicate"`
+	Filter    []string                `column:"filter"`
+	Cycle     []int32                 `column:"cycle"`
+	Time      []float64               `column:"time"`
+	Stage     []string                `column:"stage"`
+	Variable  []string                `column:"variable"`
+	Index     []int32                 `column:"index"`
+	Value     []float64               `column:"value"`
+	Mean      []float64               `column:"mean"`
+	Spread    []float64               `column:"spread"`
+	CRPSFair  table.Nullable[float64] `column:"crps_fair,null"`
+}
+
+// HeldOut yields the values that were held out.
+func (r *Reader) HeldOut() iter.Seq2[*HeldOutValues, error] {
+	return scan[HeldOutValues](r, "held_out")
+}
+
+// Rejections is values that were not used.
+type Rejections struct {
+	Trial     table.Nullable[int32]   `column:"trial"` // null: for all trials
+	Replicate []int32                 `column:"replicate"`
+	Stream    []string                `column:"stream"`
+	Row       table.Nullable[int32]   `column:"row"`
+	Cycle     table.Nullable[int32]   `column:"cycle"`
+	Time      []float64               `column:"time"`
+	Variable  table.Nullable[string]  `column:"variable"`
+	Index     table.Nullable[int32]   `column:"index"`
+	Value     table.Nullable[float64] `column:"value"`
+	Reason    []string                `column:"reason"`
+}
+
+// Rejections yields the values that were not used.
+func (r *Reader) Rejections() iter.Seq2[*Rejections, error] {
+	return scan[Rejections](r, "rejections")
+}
+
+// Diagnostics is numbers that filters report.
+type Diagnostics struct {
+	Trial  []int32   `column:"trial"`
+	Filter []string  `column:"filter"`
+	Cycle  []int32   `column:"cycle"`
+	Name   []string  `column:"name"`
+	Value  []float64 `column:"value"`
+}
+
+// Diagnostics yields what filters report.
+func (r *Reader) Diagnostics() iter.Seq2[*Diagnostics, error] {
+	return scan[Diagnostics](r, "diagnostics")
+}
+
+// Timings is where the time of cycles went, in seconds.
+type Timings struct {
+	Trial    []int32   `column:"trial"`
+	Filter   []string  `column:"filter"`
+	Cycle    []int32   `column:"cycle"`
+	Forecast []float64 `column:"forecast_s,null"`
+	Observe  []float64 `column:"observe_s,null"`
+	Analyse  []float64 `column:"analyse_s,null"`
+}
+
+// Timings yields where the time of all cycles went.
+func (r *Reader) Timings() iter.Seq2[*Timings, error] { return scan[Timings](r, "timings") }
+
+// TrialFailure is a failure in a trial.
+type TrialFailure struct {
+	TrialID // trial 0: of the reference
+	Failure
+}
+
+// Failures returns the failures of plugins and members of which on_failure decided.
+func (r *Reader) Failures() ([]TrialFailure, error) {
+	type batch struct {
+		Trial     []int32  `column:"trial"`
+		Replicate []int32  `column:"replicate"`
+		Filter    []string `column:"filter"`
+		Cycle     []int32  `column:"cycle"`
+		Call      []string `column:"call"`
+		Member    []int32  `column:"member"`
+		Members   []int32  `column:"members"`
+		Reason    []string `column:"reason"`
+		Action    []string `column:"action"`
+	}
+	var list []TrialFailure
+	for b, err := range scan[batch](r, "failures") {
+		if err != nil {
+			return nil, err
+		}
+		for i := range b.Trial {
+			list = append(list, TrialFailure{TrialID{int(b.Trial[i]), int(b.Replicate[i]), b.Filter[i]},
+				Failure{int(b.Cycle[i]), b.Call[i], int(b.Member[i]), int(b.Members[i]), b.Reason[i], b.Action[i]}})
+		}
+	}
+	return list, nil
+}
+
+// States is rows of a table of states or observations. What such a table does not have is
+// nil.
+type States struct {
+	Replicate []int32               `column:"replicate,nil"`
+	Truth     []int32               `column:"truth,nil"`
+	Cycle     []int32               `column:"cycle"`
+	Time      []float64             `column:"time"`
+	Stage     []string              `column:"stage,nil"`
+	Member    []int32               `column:"member,nil"`
+	LogWeight []float64             `column:"log_weight,nil"`
+	Parent    table.Nullable[int32] `column:"parent,nil"`
+	Fields    []Field               `column:"*"`
+}
+
+// States yields the rows of a table of states or observations: truth, observations,
+// ensemble or reference for all parts, or a part such as truth/replicate=001/part-00000.
+func (r *Reader) States(name string) iter.Seq2[*States, error] { return scan[States](r, name) }

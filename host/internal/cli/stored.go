@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/compare"
+	"github.com/plume-da/plume/host/internal/workflow"
+)
+
+// storedRun is a run directory and what its workflow says of it.
+type storedRun struct {
+	*archive.Reader
+	workflow *workflow.Workflow // nil: this version cannot read it
+	findings error              // says why
+}
+
+// openRun opens the run directory dir and reads its workflow.
+func openRun(dir string) (*storedRun, error) {
+	r, err := archive.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &storedRun{Reader: r}
+	return s, s.load()
+}
+
+// load reads the workflow, of which a report can do without.
+func (s *storedRun) load() error {
+	if err := s.Check(archive.ResolvedFile); errors.Is(err, os.ErrNotExist) {
+		s.findings = err
+		return nil
+	} else if err != nil {
+		return err
+	}
+	w, found := workflow.Load(filepath.Join(s.Dir, archive.ResolvedFile), workflow.Options{})
+	if len(found) > 0 {
+		s.findings = &findings{found, "human"}
+		return nil
+	}
+	s.workflow = w
+	return nil
+}
+
+// endedRun opens a run directory for a comparison, which takes a run that has ended.
+func endedRun(dir string) (*storedRun, error) {
+	s, err := openRun(dir)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.Info.Status == archive.Stopped:
+		return nil, fmt.Errorf("%s: the run was stopped; plume resume %s goes on with it, and compare takes one that has ended", dir, dir)
+	case s.Info.Status == archive.Running:
+		return nil, fmt.Errorf("%s: the run is %q; compare takes one that has ended", dir, s.Info.Status)
+	}
+	return s, nil
+}
+
+// scores reads the scores of a run whose workflow can be read.
+func (s *storedRun) scores() (*compare.Run, error) {
+	if s.workflow == nil {
+		return nil, s.findings
+	}
+	return compare.Read(s.Reader, s.setup())
+}
+
+func (s *storedRun) setup() compare.Setup {
+	return compare.Setup{BurnIn: s.workflow.Time.BurnIn, Baseline: s.workflow.Verify.Baseline, Axes: s.workflow.Axes()}
+}
+
+// sayNotes says what to know of the scores of a run, and what tables that have been read
+// do not hold.
+func (a *app) sayNotes(s *storedRun) {
+	for _, note := range s.Info.Notes {
+		a.say("%s: %s", s.Dir, note)
+	}
+	for _, line := range s.Missing() {
+		a.say("%s: %s: the run is of another version of plume, %s", s.Dir, line, s.Info.Plume)
+	}
+}

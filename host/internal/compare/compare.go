@@ -1,0 +1,150 @@
+package compare
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/plume-da/plume/host/internal/score"
+)
+
+// ErrChoice is the error of a choice that a run does not have.
+var ErrChoice = errors.New("it has")
+
+// Comparison is a score of all groups of runs, each with how it differs from its partner.
+type Comparison struct {
+	Metric
+	Against string // the filter whose groups are partners; empty: the same one of the first run
+	Rows    []Row
+
+	differences map[*Group]*Difference
+}
+
+// Of returns how a group differs from its partner, or nil.
+func (c *Comparison) Of(g *Group) *Difference { return c.differences[g] }
+
+// Row is a group of a run.
+type Row struct {
+	*Group
+	Run        *Run
+	Mean       Mean
+	Difference *Difference // nil: it has no partner, or no pair
+}
+
+// Difference is how a group differs from its partner on the same truths and observations.
+// Of groups of one trial each the pairs are cycles and the standard error allows for
+// autocorrelation; else the pairs are the trials and their time means.
+type Difference struct {
+	score.Mean         // Count: of pairs
+	Wins       float64 // pairs in which the score is smaller, ties are halves; NaN when less is not better
+	Cycles     bool    // the pairs are cycles
+	Partner    *Group
+}
+
+// WinsText writes the wins: of cycles their share.
+func (d *Difference) WinsText() string {
+	switch {
+	case math.IsNaN(d.Wins):
+		return ""
+	case d.Cycles:
+		return fmt.Sprintf("%.0f %%", 100*d.Wins/float64(d.Count))
+	}
+	return fmt.Sprintf("%g/%d", d.Wins, d.Count)
+}
+
+// Text writes the difference with its sign, and its standard error.
+func (d *Difference) Text() string { return withError("%+.4g", d.Mean) }
+
+// Compare compares every group of runs with its partner in the first of them: one of the
+// filter against, with the same values of the axes that concern both, and with as many
+// members where there is one. Of several it is the best, which itself has no partner. When
+// against is empty it is, of one run, the baseline that its workflow names, else its
+// first filter; of several, the filter of the group.
+func Compare(runs []*Run, m Metric, against string) (*Comparison, error) {
+	first := runs[0]
+	for _, r := range runs {
+		if !maps.Equal(first.truths(), r.truths()) {
+			return nil, fmt.Errorf("%s and %s have different truths; their scores cannot be paired", first.Dir, r.Dir)
+		}
+		if err := r.has(m); err != nil {
+			return nil, err
+		}
+	}
+	if against == "" && len(runs) == 1 {
+		against = first.Baseline()
+	}
+	if against != "" && !first.runs(against) {
+		return nil, fmt.Errorf("against: %s has no filter %q; %w %s", first.Dir, against, ErrChoice, strings.Join(first.Filters(), ", "))
+	}
+	c := &Comparison{Metric: m, Against: against, differences: map[*Group]*Difference{}}
+	candidates, err := first.candidates(m)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range runs {
+		for i, g := range slices.Concat(r.Groups, r.Baselines) {
+			row := Row{Group: g, Run: r}
+			if row.Mean, err = r.Mean(g, m); err != nil {
+				return nil, err
+			}
+			if i < len(r.Groups) {
+				row.Difference, err = r.minus(g, first, r.partner(g, first, candidates, against), m)
+			}
+			if err != nil {
+				return nil, err
+			}
+			c.Rows, c.differences[g] = append(c.Rows, row), row.Difference
+		}
+	}
+	return c, nil
+}
+
+// truths returns the checksums of the truths of a run by path.
+func (r *Run) truths() map[string]string {
+	sums := maps.Clone(r.reader.Info.Files)
+	maps.DeleteFunc(sums, func(name, _ string) bool { return !strings.HasPrefix(name, "truth/") })
+	return sums
+}
+
+// has returns an error when no trial has a score.
+func (r *Run) has(m Metric) error {
+	all := r.Metrics()
+	if slices.Contains(all, m) {
+		return nil
+	}
+	var names []string
+	for _, there := range all {
+		if there.Stage == m.Stage {
+			names = append(names, there.Name)
+		}
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("%s: there is nothing to compare: no trial has finished", r.Dir)
+	}
+	slices.Sort(names)
+	return fmt.Errorf("metric: %s has no %s of the %s; %w %s", r.Dir, m.Name, m.Stage, ErrChoice, strings.Join(names, ", "))
+}
+
+// Filters returns the labels of the filters in the order of the trials.
+func (r *Run) Filters() []string {
+	labels := []string{}
+	for _, t := range r.Trials {
+		if !slices.Contains(labels, t.Filter) {
+			labels = append(labels, t.Filter)
+		}
+	}
+	return labels
+}
+
+func (r *Run) runs(filter string) bool { return slices.Contains(r.Filters(), filter) }
+
+// Baseline is the label of the filter that others are compared with when nobody names one.
+func (r *Run) Baseline() string {
+	if len(r.Groups) > 0 && !r.runs(r.setup.Baseline) {
+		return r.Groups[0].Filter
+	}
+	return r.setup.Baseline
+}

@@ -1,0 +1,38 @@
+package compare
+
+import (
+	"math"
+	"slices"
+)
+
+// Expected is a score that a filter, or an estimate that knows no observations, should have.
+type Expected struct {
+	Filter, Metric   string
+	Value, Tolerance float64
+}
+
+// OK is the verdict on a score that is as expected.
+const OK = "ok"
+
+// Judge returns the mean that a run without axes has where e is expected, and a verdict on
+// it. A mean that leaves trials out is not as expected, whatever it is.
+func (r *Run) Judge(e Expected) (Mean, string, error) {
+	for _, g := range slices.Concat(r.Groups, r.Baselines) {
+		if g.Filter != e.Filter {
+			continue
+		}
+		m, err := r.Mean(g, shown(e.Metric))
+		switch {
+		case err != nil || !m.Applies:
+			return m, noScore, err
+		case m.OK < m.Trials:
+			return m, "trials: " + g.Status(), nil
+		case !(math.Abs(m.Value-e.Value) <= e.Tolerance):
+			return m, "outside", nil
+		}
+		return m, OK, nil
+	}
+	return Mean{}, noScore, nil
+}
+
+const noScore = "there is no such score"

@@ -1,0 +1,91 @@
+package compare
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/score"
+)
+
+// Metric names a score of one stage.
+type Metric struct{ Name, Stage string }
+
+// shown returns a metric of the stage that its score is shown of.
+func shown(name string) Metric { return Metric{name, score.StageOf(name)} }
+
+// Metrics returns the metrics that trials of the run have, in the order of the catalogue of
+// scores.
+func (r *Run) Metrics() []Metric {
+	there, place := map[Metric]bool{}, map[string]int{}
+	for _, t := range r.Trials {
+		for m := range t.means {
+			if there[m] = true; place[m.Name] == 0 {
+				place[m.Name] = placeOf(m.Name)
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(there), func(a, b Metric) int {
+		return cmp.Or(cmp.Compare(place[a.Name], place[b.Name]), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Stage, b.Stage))
+	})
+}
+
+// placeOf returns the place of a score in the catalogue, from 1. A score of a variable has
+// the description of its row.
+func placeOf(name string) int {
+	s, ok := score.Find(name)
+	if !ok {
+		return len(score.Catalogue()) + 1
+	}
+	return 1 + slices.IndexFunc(score.Catalogue(), func(row score.Score) bool { return row.About == s.About })
+}
+
+// Opening returns the metric that a comparison opens at, the first of these that the run
+// has: the distance to the reference, which an experiment that has one is about; the
+// scores that are shown when nobody has chosen any, in their order; any other.
+func (r *Run) Opening() Metric {
+	all := r.Metrics()
+	for _, name := range append([]string{"w2_reference"}, usual(all)...) {
+		if m := shown(name); slices.Contains(all, m) {
+			return m
+		}
+	}
+	return append(all, shown("rmse"))[0]
+}
+
+// Shown returns the metrics that the table of a run shows: the error and those that are
+// chosen, or the usual ones.
+func (r *Run) Shown(chosen []string) []Metric {
+	all := r.Metrics()
+	names := append([]string{"rmse"}, chosen...)
+	if len(chosen) == 0 {
+		names = usual(all)
+	}
+	var list []Metric
+	for _, name := range names {
+		if m := shown(name); slices.Contains(all, m) && !slices.Contains(list, m) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// usual returns the scores that are shown when nobody has chosen any, of a run with these
+// metrics.
+func usual(all []Metric) []string {
+	var names []string
+	truth := slices.ContainsFunc(all, func(m Metric) bool { return m.Name == "rmse" })
+	for _, s := range score.Shown(truth) {
+		if !s.ByVariable {
+			names = append(names, s.Name)
+			continue
+		}
+		for _, m := range all {
+			if of, _ := score.Find(m.Name); of.ByVariable && of.About == s.About && m.Stage == archive.Analysis {
+				names = append(names, m.Name)
+			}
+		}
+	}
+	return names
+}

@@ -1,0 +1,216 @@
+// Package compare says which filter is better. It makes groups of the trials of a run,
+// those that differ in nothing but the replicate or the seed, takes means of their scores,
+// and pairs groups with those of a baseline on the same truths and observations. What
+// plume run, compare, verify and report show of scores all comes from here.
+//
+// The rule of every mean: a trial that has not ended well, because it diverged, failed or
+// was interrupted, is in none.
+package compare
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/score"
+)
+
+// Setup is what a comparison takes from the workflow of a run.
+type Setup struct {
+	BurnIn   int                // cycles left out of every time mean
+	Baseline string             // label of the filter that others are compared with; empty: the first
+	Axes     []string           // keys of the axes of the sweep
+	Trials   []archive.TrialRow // all that were asked for: while a run goes on no table lists them
+}
+
+// Run is the scores of a run.
+type Run struct {
+	Dir       string
+	Axes      []string // keys of the axes that make settings: all but that of seeds
+	Trials    []*Trial // in the order of their numbers
+	Groups    []*Group // in the order of their first trials
+	Baselines []*Group // estimates that know no observations
+
+	reader   *archive.Reader
+	setup    Setup
+	byNumber map[int]*Trial
+	read     map[string]bool // scores whose series have been read; "": all
+	ranked   bool            // the rank histograms have been read
+}
+
+// Trial is one trial, or an estimate that knows no observations in one truth.
+type Trial struct {
+	archive.TrialRow
+	Ranks map[string][]float64 // counts by stage; see [Run.ReadRanks]
+
+	means  map[Metric]score.Mean
+	series [2]*Series // of the forecast and the analysis
+}
+
+// Group is the trials that differ in the replicate or the seed alone.
+type Group struct {
+	Filter string
+	Size   int      // number of members; 0: an estimate that knows no observations
+	Values []string // by axis; empty where the axis does not concern the filter
+	Trials []*Trial
+}
+
+// Waiting is the status of a trial that has not begun.
+const Waiting archive.Status = "waiting"
+
+// Read reads the trials of a run and their time means.
+func Read(reader *archive.Reader, setup Setup) (*Run, error) {
+	r := &Run{Dir: reader.Dir, reader: reader, setup: setup, byNumber: map[int]*Trial{}, read: map[string]bool{}}
+	rows, axes, err := reader.Trials()
+	if err != nil {
+		return nil, err
+	}
+	planned := rows == nil
+	if planned {
+		rows, axes = setup.Trials, setup.Axes
+	}
+	r.Axes = slices.DeleteFunc(slices.Clone(axes), func(axis string) bool { return axis == archive.SeedAxis })
+	for _, row := range rows {
+		r.add(row)
+	}
+	if planned {
+		err = r.findBegun()
+	}
+	if err != nil {
+		return nil, err
+	}
+	var baselines []*Trial
+	size := 0 // of the trial with the most
+	for m, err := range reader.Metrics() {
+		if err != nil {
+			return nil, err
+		}
+		t := r.byNumber[m.Trial]
+		if m.Trial == 0 {
+			t = baselineOf(&baselines, m)
+		}
+		if t == nil {
+			continue
+		}
+		if t.means == nil {
+			t.means = make(map[Metric]score.Mean, size)
+		}
+		t.means[Metric{m.Metric, m.Stage}] = score.Mean{Value: m.Value, SE: m.SE, Count: m.Cycles}
+		size = max(size, len(t.means))
+	}
+	r.group(baselines)
+	return r, nil
+}
+
+func (r *Run) add(row archive.TrialRow) *Trial {
+	t := &Trial{TrialRow: row}
+	r.byNumber[t.Trial], r.Trials = t, append(r.Trials, t)
+	return t
+}
+
+// findBegun gives trials that no table lists the status they have: those with cycles have
+// begun. Without a workflow they are the only ones that are known.
+func (r *Run) findBegun() error {
+	begun, err := r.reader.Begun()
+	for _, row := range begun {
+		t := r.byNumber[row.Trial]
+		if t == nil {
+			t = r.add(row)
+		}
+		t.Status, t.Cycles = r.reader.Info.Status, row.Cycles
+	}
+	for _, t := range r.Trials {
+		t.Status = cmp.Or(t.Status, Waiting)
+	}
+	slices.SortStableFunc(r.Trials, func(a, b *Trial) int { return a.Trial - b.Trial })
+	return err
+}
+
+// baselineOf returns the estimate that m is of, which stands last in list or is added to it.
+func baselineOf(list *[]*Trial, m archive.Metric) *Trial {
+	for _, t := range slices.Backward(*list) {
+		if t.TrialID == m.TrialID && t.Truth == m.Truth {
+			return t
+		}
+	}
+	t := &Trial{TrialRow: archive.TrialRow{TrialID: m.TrialID, Truth: m.Truth, Status: archive.OK}}
+	*list = append(*list, t)
+	return t
+}
+
+// group makes the groups of trials and of baselines. Baselines of truths that differ in the
+// replicate or the seed alone, those that the same settings met first, are one.
+func (r *Run) group(baselines []*Trial) {
+	type truth struct{ replicate, number int }
+	byKey, met := map[string]*Group{}, map[truth][]*Group{}
+	for _, t := range r.Trials {
+		values := r.values(t)
+		key := fmt.Sprintf("%q %d %q", t.Filter, t.Size, values)
+		g := byKey[key]
+		if g == nil {
+			g = &Group{Filter: t.Filter, Size: t.Size, Values: values}
+			byKey[key], r.Groups = g, append(r.Groups, g)
+		}
+		g.Trials = append(g.Trials, t)
+		at := truth{t.Replicate, t.Truth}
+		met[at] = append(met[at], g)
+	}
+	type key struct {
+		filter string
+		first  *Group
+	}
+	byFirst := map[key]*Group{}
+	for _, t := range baselines {
+		groups := met[truth{t.Replicate, t.Truth}]
+		k := key{filter: t.Filter}
+		if len(groups) > 0 {
+			k.first = groups[0]
+		}
+		if byFirst[k] == nil {
+			byFirst[k] = &Group{Filter: t.Filter, Values: r.common(groups)}
+			r.Baselines = append(r.Baselines, byFirst[k])
+		}
+		byFirst[k].Trials = append(byFirst[k].Trials, t)
+	}
+}
+
+// values returns the values of a trial by axis as text.
+func (r *Run) values(t *Trial) []string {
+	values := make([]string, len(r.Axes))
+	for k, axis := range r.Axes {
+		if v, ok := t.Values[axis]; ok {
+			values[k] = fmt.Sprint(v)
+		}
+	}
+	return values
+}
+
+// common returns the values of the axes that all groups have, but those of the filters' own
+// axes: what a truth was made with, if it was made with one value of an axis.
+func (r *Run) common(groups []*Group) []string {
+	values := make([]string, len(r.Axes))
+	for k, axis := range r.Axes {
+		if len(groups) > 0 && !ofFilter(axis) && !slices.ContainsFunc(groups, func(g *Group) bool { return g.Values[k] != groups[0].Values[k] }) {
+			values[k] = groups[0].Values[k]
+		}
+	}
+	return values
+}
+
+// ofFilter says whether an axis concerns one filter alone.
+func ofFilter(axis string) bool { return strings.HasPrefix(axis, "filter.") }
+
+// Scored returns over how many cycles of a stage the time means of a trial are taken.
+func (t *Trial) Scored(stage string) int { return t.means[Metric{"spread", stage}].Count }
+
+// Repetition names what a trial differs in from others of its group: the replicate and,
+// where there are several, the seed.
+func (t *Trial) Repetition() string {
+	seed, ok := t.Values[archive.SeedAxis]
+	if !ok {
+		return fmt.Sprint(t.Replicate)
+	}
+	return fmt.Sprintf("%d, seed %v", t.Replicate, seed)
+}

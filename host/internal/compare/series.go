@@ -1,0 +1,207 @@
+package compare
+
+import (
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/score"
+)
+
+// Series is the scores of one stage of a trial by cycle.
+type Series struct {
+	Cycle  []int32
+	Time   []float64
+	Values map[string][]float64 // by score, of those that apply; NaN: null or undefined
+
+	valid map[string][]bool // which are not null, of scores of which some are
+	batch []int             // its rows in the batch that is being read
+}
+
+// Series returns the series of a stage of a trial that [Run.ReadSeries] has read; nil: none.
+func (t *Trial) Series(stage string) *Series { return t.series[at(stage)] }
+
+// at is where the series of a stage stand.
+func at(stage string) int {
+	if stage == archive.Forecast {
+		return 0
+	}
+	return 1
+}
+
+// ReadSeries reads the series of one score, or of all when name is empty, unless that has
+// been done.
+func (r *Run) ReadSeries(name string) error {
+	if r.read[name] || r.read[""] {
+		return nil
+	}
+	var names []string
+	if name != "" {
+		names = []string{name}
+	}
+	r.read = map[string]bool{name: true}
+	for _, t := range r.Trials {
+		t.series = [2]*Series{}
+	}
+	for b, err := range r.reader.Cycles(names...) {
+		if err != nil {
+			return err
+		}
+		r.addSeries(b)
+	}
+	for _, t := range r.Trials {
+		for _, s := range t.series {
+			s.finish()
+		}
+	}
+	return nil
+}
+
+// addSeries appends a batch of cycles to the series of its trials.
+func (r *Run) addSeries(b *archive.CycleScores) {
+	var touched []*Series
+	var t *Trial
+	for i, number := range b.Trial {
+		if t == nil || t.Trial != int(number) {
+			if t = r.byNumber[int(number)]; t == nil {
+				continue // it began after the trials were read
+			}
+		}
+		s := t.series[at(b.Stage[i])]
+		if s == nil {
+			s = &Series{Values: map[string][]float64{}, valid: map[string][]bool{}}
+			t.series[at(b.Stage[i])] = s
+		}
+		if len(s.batch) == 0 {
+			touched = append(touched, s)
+		}
+		s.batch = append(s.batch, i)
+	}
+	for _, s := range touched {
+		for _, i := range s.batch {
+			s.Cycle, s.Time = append(s.Cycle, b.Cycle[i]), append(s.Time, b.Time[i])
+		}
+		for name, column := range b.Scores {
+			s.add(name, column.Values, column.Valid)
+		}
+		s.batch = s.batch[:0]
+	}
+}
+
+// add appends the rows of the batch to a score.
+func (s *Series) add(name string, column []float64, valid []bool) {
+	values, known := slices.Grow(s.Values[name], len(s.batch)), s.valid[name]
+	for _, i := range s.batch {
+		if !valid[i] && known == nil {
+			known = slices.Repeat([]bool{true}, len(values))
+		}
+		if values = append(values, column[i]); known != nil {
+			known = append(known, valid[i])
+		}
+	}
+	s.Values[name] = values
+	if known != nil {
+		s.valid[name] = known
+	}
+}
+
+// finish leaves out the scores that do not apply: those that are null in every cycle.
+func (s *Series) finish() {
+	if s == nil {
+		return
+	}
+	for name, valid := range s.valid {
+		if !slices.Contains(valid, true) {
+			delete(s.Values, name)
+			delete(s.valid, name)
+		}
+	}
+}
+
+// scored returns the cycles after burn-in in which a score is not null, and its values.
+func (s *Series) scored(name string, burnIn int) (cycles []int32, values []float64) {
+	if s == nil || s.Values[name] == nil {
+		return nil, nil
+	}
+	from, _ := slices.BinarySearch(s.Cycle, int32(burnIn+1))
+	cycles, values = s.Cycle[from:], s.Values[name][from:]
+	valid := s.valid[name]
+	if valid == nil {
+		return cycles, values
+	}
+	cycles, values = slices.Clone(cycles), slices.Clone(values)
+	n := 0
+	for i, ok := range valid[from:] {
+		if ok {
+			cycles[n], values[n] = cycles[i], values[i]
+			n++
+		}
+	}
+	return cycles[:n], values[:n]
+}
+
+// FillMeans gives the trials that the run stored no means of, because it goes on or was
+// stopped, means over the cycles they have, unless they diverged or failed.
+func (r *Run) FillMeans() error {
+	for _, t := range r.Trials {
+		if len(t.means) > 0 || t.lost() {
+			continue
+		}
+		if err := r.ReadSeries(""); err != nil {
+			return err
+		}
+		t.means = map[Metric]score.Mean{}
+		for _, stage := range []string{archive.Forecast, archive.Analysis} {
+			t.takeMeans(stage, r.setup.BurnIn)
+		}
+	}
+	return nil
+}
+
+// lost says whether a trial has diverged or failed.
+func (t *Trial) lost() bool { return t.Status == archive.Diverged || t.Status == archive.Failed }
+
+// takeMeans takes the means of a stage.
+func (t *Trial) takeMeans(stage string, burnIn int) {
+	s := t.Series(stage)
+	if s == nil {
+		return
+	}
+	history, names := &score.History{Series: map[string][]float64{}, Members: t.Size}, []string{}
+	for name := range s.Values {
+		_, history.Series[name] = s.scored(name, burnIn)
+		names = append(names, name)
+	}
+	for _, whole := range score.Catalogue() {
+		if whole.Mean == score.WholeSeries {
+			names = append(names, whole.Name)
+		}
+	}
+	for _, name := range names {
+		if of, ok := score.Find(name); ok {
+			if m, ok := of.OverTime(history); ok && !math.IsNaN(m.Value) {
+				t.means[Metric{name, stage}] = m
+			}
+		}
+	}
+}
+
+// ReadRanks reads the rank histograms, unless that has been done.
+func (r *Run) ReadRanks() error {
+	if r.ranked {
+		return nil
+	}
+	r.ranked = true
+	for h, err := range r.reader.RankHistograms() {
+		if err != nil {
+			return err
+		}
+		if t := r.byNumber[h.Trial]; t != nil {
+			if t.Ranks == nil {
+				t.Ranks = map[string][]float64{}
+			}
+			t.Ranks[h.Stage] = h.Counts
+		}
+	}
+	return nil
+}
