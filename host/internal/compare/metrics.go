@@ -18,27 +18,15 @@ func shown(name string) Metric { return Metric{name, score.StageOf(name)} }
 // Metrics returns the metrics that trials of the run have, in the order of the catalogue of
 // scores.
 func (r *Run) Metrics() []Metric {
-	there, place := map[Metric]bool{}, map[string]int{}
+	there := map[Metric]bool{}
 	for _, t := range r.Trials {
 		for m := range t.means {
-			if there[m] = true; place[m.Name] == 0 {
-				place[m.Name] = placeOf(m.Name)
-			}
+			there[m] = true
 		}
 	}
 	return slices.SortedFunc(maps.Keys(there), func(a, b Metric) int {
-		return cmp.Or(cmp.Compare(place[a.Name], place[b.Name]), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Stage, b.Stage))
+		return cmp.Or(score.Order(a.Name, b.Name), cmp.Compare(a.Stage, b.Stage))
 	})
-}
-
-// placeOf returns the place of a score in the catalogue, from 1. A score of a variable has
-// the description of its row.
-func placeOf(name string) int {
-	s, ok := score.Find(name)
-	if !ok {
-		return len(score.Catalogue()) + 1
-	}
-	return 1 + slices.IndexFunc(score.Catalogue(), func(row score.Score) bool { return row.About == s.About })
 }
 
 // Opening returns the metric that a comparison opens at, the first of these that the run

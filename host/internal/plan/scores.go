@@ -39,9 +39,9 @@ func (m *maker) scoreOf(named map[string]bool, name string, path ...any) {
 		named[s.Variable] = true
 		return
 	}
-	all := m.w.Metrics()
-	for _, v := range m.plan.State.Variables {
-		all = append(all, s.For(v.Name).Name)
+	var all []string
+	for _, s := range score.OfRun(variables(m.plan.State)) {
+		all = append(all, s.Name)
 	}
 	d := m.add(codeVariable, path, "there is no score %q: the state has no variable `%s`", name, s.Variable).
 		WithLabel("not a variable").WithHelp("it has %s", describe(m.plan.State))

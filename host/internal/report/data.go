@@ -19,6 +19,7 @@ type pageData struct {
 	Points      []dataPoint      `json:"points"` // scores of settings
 	Metrics     []string         `json:"metrics"`
 	Opening     string           `json:"opening"`          // the score that charts open at
+	OverTime    []string         `json:"overTime"`         // scores of cycles that have no chart of their own
 	BurnIn      *number          `json:"burnIn,omitempty"` // model time at its end
 	Baseline    string           `json:"baseline"`
 	Differences []dataDifference `json:"differences"`
@@ -150,7 +151,7 @@ func (n scores) MarshalJSON() ([]byte, error) {
 }
 
 func (r *Report) data() *pageData {
-	d := &pageData{Filters: r.scores.Filters(), Baseline: r.scores.Baseline(), Opening: r.opening, Trials: []dataTrial{}, Shown: []dataComponent{}, Axes: []dataAxis{}}
+	d := &pageData{Filters: r.scores.Filters(), Baseline: r.scores.Baseline(), Opening: r.opening, OverTime: r.withoutChart(), Trials: []dataTrial{}, Shown: []dataComponent{}, Axes: []dataAxis{}}
 	for _, a := range r.axes {
 		d.Axes = append(d.Axes, dataAxis{a.name, a.label, a.values, a.numbers})
 	}
@@ -181,6 +182,11 @@ func (r *Report) data() *pageData {
 	d.Points, d.Metrics = r.points(d.Filters)
 	d.Differences = r.differences(d.Filters)
 	return d
+}
+
+// withoutChart returns the scores of cycles that have no chart of their own.
+func (r *Report) withoutChart() []string {
+	return slices.DeleteFunc(slices.Clone(r.overTime), func(name string) bool { return name == "rmse" || name == "spread" || name == "weights_ess" })
 }
 
 // points returns the scores of all settings and the names of the scores.

@@ -109,9 +109,7 @@ func (r *Report) figures() []figure {
 		}
 	}
 	for at := range r.axes {
-		metrics := []string{r.opening, "rmse", "crps_fair", "w2_reference"}
-		slices.Sort(metrics)
-		for _, metric := range slices.Compact(metrics) {
+		for _, metric := range r.losses() {
 			add(r.axisFigure(at, metric))
 		}
 	}
@@ -137,6 +135,17 @@ func (r *Report) figures() []figure {
 	}
 	add(r.timingsFigure(first))
 	return list
+}
+
+// losses returns the score that charts open at and the usual ones of which less is better.
+func (r *Report) losses() []string {
+	names := []string{r.opening}
+	for _, s := range score.Shown(r.truthful()) {
+		if s.Loss && !s.ByVariable && s.Name != r.opening {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 // first returns the trials of the first replicate and the first value of every axis.

@@ -231,6 +231,7 @@ func (r *Report) scoresTable(stage string) *textTable {
 		t.Note = "Means over replicates of time means after burn-in ± standard error over replicates; (8/10) says that two of ten did not end well and are left out. " +
 			"rank_flatness_p is that of the rank histograms of all replicates together."
 	}
+	t.Note = strings.Join(append([]string{t.Note}, r.reader.Info.Notes...), " ")
 	return t
 }
 

@@ -123,7 +123,7 @@ func (r *Report) readScores() (err error) {
 			}
 		}
 	}
-	slices.Sort(r.overTime)
+	slices.SortFunc(r.overTime, score.Order)
 	r.overTime = slices.Compact(r.overTime)
 	return r.compare()
 }

@@ -1,6 +1,7 @@
 package score
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -33,9 +34,6 @@ type Score struct {
 	// Place says where the score stands in tables of results when nobody has chosen any,
 	// from 1, with and without a truth; 0: nowhere.
 	Place struct{ Truth, Record int }
-
-	// Probability says that it is a p-value, of which a mean over replicates means nothing.
-	Probability bool
 
 	// ByVariable says that the name ends with NAME, which stands for a variable of the
 	// state that has such a score of its own: Variable, once it is known.
@@ -168,7 +166,7 @@ var catalogue = []Score{
 	{Name: "coverage_90_expected", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
 		About:     "what coverage_90 is expected to be for N members",
 		ofHistory: func(h *History) Mean { _, most := Coverage(h.Ranks, 0.9); return h.number(most, 0) }},
-	{Name: "rank_flatness_p", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries, Probability: true,
+	{Name: "rank_flatness_p", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
 		About: "p-value of Pearson's chi-square test that the rank histogram is flat, its counts scaled to one independent rank per cycle and its ranks pooled to expect five in each pool",
 		ofHistory: func(h *History) Mean { // the values of one state count for one rank: neighbours are not independent
 			return h.number(FlatnessOf(h.Ranks, float64(len(h.Series["rmse"]))).P, math.NaN())
@@ -204,7 +202,7 @@ func OfRun(variables []string) []Score {
 	list := slices.Clone(catalogue[:first])
 	for _, v := range variables {
 		for _, s := range catalogue[first:end] {
-			list = append(list, s.For(v))
+			list = append(list, s.of(v))
 		}
 	}
 	return append(list, catalogue[end:]...)
@@ -219,21 +217,38 @@ func OfCycles(variables []string) []Score {
 // Find returns the score called name. That of a variable has its name in the place of
 // NAME: Find("rmse_temperature") is one. It is false for what no score is called.
 func Find(name string) (Score, bool) {
-	for _, s := range catalogue {
-		if !s.ByVariable && s.Name == name {
-			return s, true
-		}
+	row := rowOf(name)
+	switch {
+	case row == len(catalogue):
+		return Score{}, false
+	case !catalogue[row].ByVariable:
+		return catalogue[row], true
 	}
-	for _, s := range catalogue {
-		if variable, ok := strings.CutPrefix(name, s.prefix()); ok && s.ByVariable && variable != "" {
-			if taken(name) {
-				variable = strings.TrimSuffix(variable, "_")
-			}
-			return s.For(variable), true
-		}
+	s := catalogue[row]
+	variable := strings.TrimPrefix(name, s.prefix())
+	if taken(name) {
+		variable = strings.TrimSuffix(variable, "_")
 	}
-	return Score{}, false
+	return s.of(variable), true
 }
+
+// rowOf returns the row of the score called name, or the number of rows.
+func rowOf(name string) int {
+	row := slices.IndexFunc(catalogue, func(s Score) bool { return s.Name == name })
+	if row < 0 {
+		row = slices.IndexFunc(catalogue, func(s Score) bool {
+			return s.ByVariable && strings.HasPrefix(name, s.prefix()) && name != s.prefix()
+		})
+	}
+	if row < 0 {
+		return len(catalogue)
+	}
+	return row
+}
+
+// Order compares the places of two scores in the catalogue, by their names: it is negative
+// when a comes first. What is no score comes last.
+func Order(a, b string) int { return cmp.Or(rowOf(a)-rowOf(b), cmp.Compare(a, b)) }
 
 // IsLoss says whether less is better of the score called name.
 func IsLoss(name string) bool {
@@ -267,9 +282,9 @@ func Shown(truth bool) []Score {
 // prefix is what the names of a score by variable begin with.
 func (s Score) prefix() string { return strings.TrimSuffix(s.Name, "NAME") }
 
-// For returns a score by variable of one variable. A variable whose name would make that
+// of returns a score by variable of one variable. A variable whose name would make that
 // of another score, total of rmse_total, is set apart by an underscore at the end.
-func (s Score) For(variable string) Score {
+func (s Score) of(variable string) Score {
 	s.Name, s.Variable = s.prefix()+variable, variable
 	if taken(s.Name) {
 		s.Name += "_"

@@ -62,7 +62,7 @@ func TestNamesByVariable(t *testing.T) {
 		score          Score
 		variable, want string
 	}{{rmse, "rho", "rmse_rho"}, {rmse, "total", "rmse_total_"}, {rmse, "total_", "rmse_total__"}, {spread, "total", "spread_total"}, {spread, "skill", "spread_skill_"}} {
-		if got := c.score.For(c.variable); got.Name != c.want || got.Variable != c.variable {
+		if got := c.score.of(c.variable); got.Name != c.want || got.Variable != c.variable {
 			t.Errorf("%s of %s: got %s of %s, want %s", c.score.Name, c.variable, got.Name, got.Variable, c.want)
 		}
 		if found, ok := Find(c.want); !ok || found.Variable != c.variable {
@@ -95,5 +95,13 @@ func TestShown(t *testing.T) {
 	}
 	if StageOf("nis") != Forecast || StageOf("innovation_rms") != Forecast || StageOf("rmse_rho") != Analysis || StageOf("of an older run") != Analysis {
 		t.Error("innovations are of the forecast, the rest of the analysis")
+	}
+}
+
+func TestOrder(t *testing.T) {
+	got := []string{"temperature", "rmse_total", "spread_x", "bias", "rmse_y", "rmse", "rmse_x", "humidity"}
+	slices.SortFunc(got, Order)
+	if want := "rmse bias rmse_x rmse_y spread_x rmse_total humidity temperature"; strings.Join(got, " ") != want {
+		t.Errorf("got %v, want %s", got, want)
 	}
 }

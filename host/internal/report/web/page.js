@@ -208,9 +208,9 @@
     },
 
     score(div, figure) {
-      const names = [...new Set(D.trials.flatMap(t => Object.keys(t.scores[state.stage]?.values || {})))].filter(m => !["rmse", "spread", "weights_ess"].includes(m)).sort();
+      const names = D.overTime.filter(m => D.trials.some(t => t.scores[state.stage]?.values[m]));
       if (!names.length) return nothing(div, "No other score.");
-      if (!names.includes(state.score)) state.score = names.includes("w2_reference") ? "w2_reference" : names.includes("crps_fair") ? "crps_fair" : names[0];
+      if (!names.includes(state.score)) state.score = names.includes(D.opening) ? D.opening : names[0];
       pick(figure, select("", names.map(n => [n, n]), state.score, v => { state.score = v; redraw(figure); }));
       overTime(div, state.score, scoreParts(state.score));
     },
