@@ -72,7 +72,8 @@ func (r *Reader) check(file string) error {
 	}
 	sum, err := checksum(path)
 	if want := r.Info.Files[filepath.ToSlash(file)]; err == nil && sum != want {
-		err = fmt.Errorf("%s: damaged: its sha256 is %.12s, and %.12s in %s; restore it, or run the workflow again", path, sum, want, infoFile)
+		err = fmt.Errorf("%s: damaged: its sha256 is %.12s, and %.12s in %s; restore it, or run the workflow again",
+			path, sum, want, infoFile)
 	}
 	return err
 }
@@ -106,8 +107,10 @@ func (r *Reader) CheckFiles() ([]string, error) {
 func regular(path string) error {
 	info, err := os.Lstat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		kind := map[fs.FileMode]string{fs.ModeNamedPipe: "a named pipe", fs.ModeSymlink: "a link", fs.ModeDir: "a directory", fs.ModeSocket: "a socket"}[info.Mode().Type()]
-		err = fmt.Errorf("%s: got %s, want a regular file", path, cmp.Or(kind, "a device"))
+		kinds := map[fs.FileMode]string{
+			fs.ModeNamedPipe: "a named pipe", fs.ModeSymlink: "a link", fs.ModeDir: "a directory", fs.ModeSocket: "a socket",
+		}
+		err = fmt.Errorf("%s: got %s, want a regular file", path, cmp.Or(kinds[info.Mode().Type()], "a device"))
 	}
 	return err
 }
@@ -263,7 +266,8 @@ func (r *Reader) fill(batch reflect.Value, file string, t *table.Table) error {
 		}
 	}
 	if len(lacking) > 0 {
-		return fmt.Errorf("columns: got %s, want also %s; the run was written by plume %s", strings.Join(t.Names, ", "), strings.Join(lacking, ", "), cmp.Or(r.Info.Plume, "of another version"))
+		return fmt.Errorf("columns: got %s, want also %s; the run was written by plume %s",
+			strings.Join(t.Names, ", "), strings.Join(lacking, ", "), cmp.Or(r.Info.Plume, "of another version"))
 	}
 	return nil
 }

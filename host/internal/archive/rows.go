@@ -31,8 +31,11 @@ func (r *Reader) Trials() (rows []TrialRow, axes []string, err error) {
 			return slices.ContainsFunc(trialsColumns, func(c table.Column) bool { return c.Name == name })
 		})
 		for i := range b.Trial {
-			t := TrialRow{TrialID: TrialID{int(b.Trial[i]), int(b.Replicate[i]), b.Filter[i]}, Truth: int(b.Truth[i]), Reference: -1, Plugin: b.Plugin[i],
-				Size: int(b.Size[i]), Values: map[string]any{}, Status: Status(b.Status[i]), Error: b.Error[i], Cycles: int(b.Cycles[i])}
+			t := TrialRow{
+				TrialID: TrialID{int(b.Trial[i]), int(b.Replicate[i]), b.Filter[i]}, Truth: int(b.Truth[i]), Reference: -1,
+				Plugin: b.Plugin[i], Size: int(b.Size[i]), Values: map[string]any{},
+				Status: Status(b.Status[i]), Error: b.Error[i], Cycles: int(b.Cycles[i]),
+			}
 			if b.Reference.Valid[i] {
 				t.Reference = int(b.Reference.Values[i])
 			}

@@ -96,8 +96,10 @@ RUN is a path, @last, or the beginning of a run's name.`,
 	}
 	c.ValidArgsFunction = completeRuns(&root)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
-	c.Flags().StringVar(&metric, "metric", "", "the score, one of those in metrics.arrow; without it w2_reference, rmse, held_out_rmse or another, the first that the run has")
-	c.Flags().StringVar(&stage, "stage", "", "of the cycle: forecast or analysis; without it the one that plume run shows the score of")
+	c.Flags().StringVar(&metric, "metric", "",
+		"the score, one of those in metrics.arrow; without it w2_reference, rmse, held_out_rmse or another, the first that the run has")
+	c.Flags().StringVar(&stage, "stage", "",
+		"of the cycle: forecast or analysis; without it the one that plume run shows the score of")
 	c.Flags().StringVar(&against, "against", "", "label of the filter that others are compared with")
 	c.Flags().StringVar(&format, "format", "text", "text, markdown, latex, csv or json")
 	completeFlag(c, "metric", completeMetrics(&root))

@@ -26,7 +26,8 @@ var comparisonFormats = map[string]func(w io.Writer, c *compare.Comparison) erro
 func comparisonLines(c *compare.Comparison, short bool) [][]string {
 	lines := [][]string{{"run", "filter", "members", "setting", c.Name, "difference", "wins", "status"}}
 	for _, r := range c.Rows {
-		line := []string{runOf(c, r), r.Filter, sizeText(r.Group), settingText(r.Filter, r.Run.Axes, r.Values, short), r.Mean.Text(), "", "", r.Status()}
+		setting := settingText(r.Filter, r.Run.Axes, r.Values, short)
+		line := []string{runOf(c, r), r.Filter, sizeText(r.Group), setting, r.Mean.Text(), "", "", r.Status()}
 		if d := r.Difference; d != nil {
 			line[5], line[6] = d.Text(), d.WinsText()
 		}
@@ -198,9 +199,11 @@ func comparisonObjects(c *compare.Comparison) []any {
 	}
 	lines := []any{}
 	for _, r := range c.Rows {
-		l := line{runOf(c, r), r.Filter, r.Size, settingOf(r.Run, r.Group), c.Name, finite(r.Mean.Value), finite(r.Mean.SE), r.Mean.Trials, r.Mean.OK, r.Status(), nil}
+		l := line{runOf(c, r), r.Filter, r.Size, settingOf(r.Run, r.Group), c.Name,
+			finite(r.Mean.Value), finite(r.Mean.SE), r.Mean.Trials, r.Mean.OK, r.Status(), nil}
 		if d := r.Difference; d != nil {
-			l.Difference = &paired{d.Partner.Filter, d.Partner.Size, settingOf(c.Rows[0].Run, d.Partner), finite(d.Value), finite(d.SE), finite(d.Wins), d.Count, "replicates"}
+			l.Difference = &paired{d.Partner.Filter, d.Partner.Size, settingOf(c.Rows[0].Run, d.Partner),
+				finite(d.Value), finite(d.SE), finite(d.Wins), d.Count, "replicates"}
 			if d.Cycles {
 				l.Difference.Of = "cycles"
 			}

@@ -67,7 +67,8 @@ func (a *app) writeReport(ctx context.Context, dir string, watch bool) (*report.
 	}
 	var r *report.Report
 	if watch {
-		r, err = report.Watch(ctx, dir, s.reported(), watchEvery, func(path string) { a.say("%s  %s", time.Now().Format(time.TimeOnly), path) })
+		written := func(path string) { a.say("%s  %s", time.Now().Format(time.TimeOnly), path) }
+		r, err = report.Watch(ctx, dir, s.reported(), watchEvery, written)
 	} else if r, err = report.Read(s.Reader, s.reported()); err == nil {
 		_, err = r.Write()
 	}
@@ -84,7 +85,10 @@ func (s *storedRun) reported() *report.Setup {
 	if w == nil {
 		return nil
 	}
-	to := &report.Setup{Setup: s.setup(), Description: w.Experiment.Description, Model: w.Model.Plugin, Cycles: w.Time.Cycles, Interval: w.Time.Interval}
+	to := &report.Setup{
+		Setup: s.setup(), Description: w.Experiment.Description,
+		Model: w.Model.Plugin, Cycles: w.Time.Cycles, Interval: w.Time.Interval,
+	}
 	for _, o := range w.Observations {
 		if o.Plugin != "" {
 			to.Operators = append(to.Operators, o.Plugin)

@@ -42,9 +42,6 @@ func (a *app) showScores(r *experiment.Result, s *storedRun) error {
 	if r.Observed != "" {
 		a.say("observations: %s", r.Observed)
 	}
-	for _, note := range r.Notes {
-		a.say("%s", note)
-	}
 	for _, rejected := range r.Rejected {
 		a.say("%s: the background check rejected %s", rejected.Trial, plural(rejected.Count, "observation"))
 	}

@@ -52,7 +52,8 @@ func endedRun(dir string) (*storedRun, error) {
 	case err != nil:
 		return nil, err
 	case s.Info.Status == archive.Stopped:
-		return nil, fmt.Errorf("%s: the run was stopped; plume resume %s goes on with it, and compare takes one that has ended", dir, dir)
+		return nil, fmt.Errorf("%s: the run was stopped; plume resume %s goes on with it, and compare takes one that has ended",
+			dir, dir)
 	case s.Info.Status == archive.Running:
 		return nil, fmt.Errorf("%s: the run is %q; compare takes one that has ended", dir, s.Info.Status)
 	}

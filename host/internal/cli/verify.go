@@ -209,7 +209,8 @@ func (a *app) checkExpected(s *storedRun) ([]expectation, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, expectation{want.Filter, want.Metric, want.Value, want.Tolerance, finite(got.Value), finite(got.SE), verdict, got.Text()})
+		list = append(list, expectation{want.Filter, want.Metric, want.Value, want.Tolerance,
+			finite(got.Value), finite(got.SE), verdict, got.Text()})
 	}
 	return list, nil
 }

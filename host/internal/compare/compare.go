@@ -77,7 +77,8 @@ func Compare(runs []*Run, m Metric, against string) (*Comparison, error) {
 		against = first.Baseline()
 	}
 	if against != "" && !first.runs(against) {
-		return nil, fmt.Errorf("against: %s has no filter %q; %w %s", first.Dir, against, ErrChoice, strings.Join(first.Filters(), ", "))
+		return nil, fmt.Errorf("against: %s has no filter %q; %w %s",
+			first.Dir, against, ErrChoice, strings.Join(first.Filters(), ", "))
 	}
 	c := &Comparison{Metric: m, Against: against, differences: map[*Group]*Difference{}}
 	candidates, err := first.candidates(m)

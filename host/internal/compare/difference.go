@@ -114,7 +114,8 @@ func (r *Run) minus(g *Group, first *Run, b *Group, m Metric) (*Difference, erro
 		if err := first.ReadSeries(m.Name); err != nil {
 			return nil, err
 		}
-		if differences := d.byCycle(mine[0].Series(m.Stage), r.setup.BurnIn, its[0].Series(m.Stage), first.setup.BurnIn, m); len(differences) > 0 {
+		differences := d.byCycle(mine[0].Series(m.Stage), r.setup.BurnIn, its[0].Series(m.Stage), first.setup.BurnIn, m)
+		if len(differences) > 0 {
 			d.Cycles, d.Mean = true, score.TimeMean(differences)
 			return d.judged(m), nil
 		}

@@ -88,8 +88,8 @@ func values(trials []*Trial, m Metric) []float64 {
 	return list
 }
 
-// Text writes a mean, its value in the form of verb and its standard error with two
-// digits. It never hides how many trials a mean leaves out: 0.31 (8/10) is that of eight of ten.
+// Text writes a mean with four digits and its standard error with two. It never hides how
+// many trials the mean leaves out: 0.31 (8/10) is that of eight of ten.
 func (m Mean) Text() string {
 	switch {
 	case !m.Applies:
@@ -116,7 +116,9 @@ func withError(verb string, m score.Mean) string {
 }
 
 // statuses is the order in which they are counted.
-var statuses = []archive.Status{archive.OK, archive.Diverged, archive.Failed, archive.Interrupted, archive.Stopped, archive.Running, Waiting}
+var statuses = []archive.Status{
+	archive.OK, archive.Diverged, archive.Failed, archive.Interrupted, archive.Stopped, archive.Running, Waiting,
+}
 
 // Status says how the trials of a group have ended: in a word when there is one of them or
 // all are ok, else how many in which way.

@@ -192,7 +192,8 @@ func (r *Run) values(t *Trial) []string {
 func (r *Run) common(groups []*Group) []string {
 	values := make([]string, len(r.Axes))
 	for k, axis := range r.Axes {
-		if len(groups) > 0 && !ofFilter(axis) && !slices.ContainsFunc(groups, func(g *Group) bool { return g.Values[k] != groups[0].Values[k] }) {
+		others := func(g *Group) bool { return g.Values[k] != groups[0].Values[k] }
+		if len(groups) > 0 && !ofFilter(axis) && !slices.ContainsFunc(groups, others) {
 			values[k] = groups[0].Values[k]
 		}
 	}

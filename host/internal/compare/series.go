@@ -39,7 +39,6 @@ func (r *Run) ReadSeries(name string) error {
 	if name != "" {
 		names = []string{name}
 	}
-	r.read = map[string]bool{name: true}
 	for _, t := range r.Trials {
 		t.series = [2]*Series{}
 	}
@@ -54,6 +53,7 @@ func (r *Run) ReadSeries(name string) error {
 			s.finish()
 		}
 	}
+	r.read = map[string]bool{name: true}
 	return nil
 }
 
@@ -191,7 +191,6 @@ func (r *Run) ReadRanks() error {
 	if r.ranked {
 		return nil
 	}
-	r.ranked = true
 	for h, err := range r.reader.RankHistograms() {
 		if err != nil {
 			return err
@@ -203,5 +202,6 @@ func (r *Run) ReadRanks() error {
 			t.Ranks[h.Stage] = h.Counts
 		}
 	}
+	r.ranked = true
 	return nil
 }

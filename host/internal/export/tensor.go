@@ -120,11 +120,13 @@ func newArrays(path string, g *grid, head *archive.States, source string) (*arra
 	variables := []*cdfVariable{cycle, time}
 	a := &arrays{}
 	if head.LogWeight != nil {
-		a.logWeight = &cdfVariable{name: "log_weight", kind: cdfDouble, dims: lead, attributes: []attribute{{"long_name", "logarithm of the member's weight"}, {"units", "1"}}}
+		about := []attribute{{"long_name", "logarithm of the member's weight"}, {"units", "1"}}
+		a.logWeight = &cdfVariable{name: "log_weight", kind: cdfDouble, dims: lead, attributes: about}
 		variables = append(variables, a.logWeight)
 	}
 	if head.Parent.Values != nil {
-		a.parent = &cdfVariable{name: "parent", kind: cdfInt, dims: lead, attributes: []attribute{{"long_name", "forecast member it descends from"}, {"_FillValue", int32(-1)}}}
+		about := []attribute{{"long_name", "forecast member it descends from"}, {"_FillValue", int32(-1)}}
+		a.parent = &cdfVariable{name: "parent", kind: cdfInt, dims: lead, attributes: about}
 		variables = append(variables, a.parent)
 	}
 	names := []string{"member"}

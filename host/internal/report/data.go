@@ -151,7 +151,10 @@ func (n scores) MarshalJSON() ([]byte, error) {
 }
 
 func (r *Report) data() *pageData {
-	d := &pageData{Filters: r.scores.Filters(), Baseline: r.scores.Baseline(), Opening: r.opening, OverTime: r.withoutChart(), Trials: []dataTrial{}, Shown: []dataComponent{}, Axes: []dataAxis{}}
+	d := &pageData{
+		Filters: r.scores.Filters(), Baseline: r.scores.Baseline(), Opening: r.opening, OverTime: r.withoutChart(),
+		Trials: []dataTrial{}, Shown: []dataComponent{}, Axes: []dataAxis{},
+	}
 	for _, a := range r.axes {
 		d.Axes = append(d.Axes, dataAxis{a.name, a.label, a.values, a.numbers})
 	}
@@ -198,7 +201,10 @@ func (r *Report) points(filters []string) (points []dataPoint, names []string) {
 		}
 	}
 	for _, w := range r.rows {
-		p := dataPoint{Filter: slices.Index(filters, w.Filter), Setting: w.setting, Scores: map[string]map[string]scores{archive.Forecast: {}, archive.Analysis: {}}}
+		p := dataPoint{
+			Filter: slices.Index(filters, w.Filter), Setting: w.setting,
+			Scores: map[string]map[string]scores{archive.Forecast: {}, archive.Analysis: {}},
+		}
 		for m, c := range w.cells {
 			if c.Applies {
 				p.Scores[m.Stage][m.Name] = scores{c.Value, c.SE, float64(c.OK), float64(c.Trials)}
@@ -213,7 +219,9 @@ func (r *Report) points(filters []string) (points []dataPoint, names []string) {
 func (r *Report) differences(filters []string) []dataDifference {
 	list := []dataDifference{}
 	for _, w := range r.rows {
-		d := dataDifference{Label: r.label(w), Filter: slices.Index(filters, w.Filter), Scores: map[string]scores{}, Against: map[string]string{}}
+		d := dataDifference{
+			Label: r.label(w), Filter: slices.Index(filters, w.Filter), Scores: map[string]scores{}, Against: map[string]string{},
+		}
 		for _, c := range r.comparisons {
 			if x := c.Of(w.Group); x != nil {
 				d.Scores[c.Name], d.Against[c.Name] = scores{x.Value, x.SE, x.Wins, float64(x.Count)}, r.labelOf(x.Partner)
@@ -229,8 +237,10 @@ func (r *Report) differences(filters []string) []dataDifference {
 func (k truthKey) String() string { return strconv.Itoa(k.replicate) + "/" + strconv.Itoa(k.truth) }
 
 func (t *trial) data(filter, points int) dataTrial {
-	d := dataTrial{Number: t.Trial.Trial, Replicate: t.Repetition(), Truth: t.truthKey().String(), Filter: filter, Size: t.Size, Setting: t.row.setting, Status: t.Status,
-		Scores: map[string]*dataSeries{}, Seconds: t.seconds[:]}
+	d := dataTrial{
+		Number: t.Trial.Trial, Replicate: t.Repetition(), Truth: t.truthKey().String(), Filter: filter, Size: t.Size,
+		Setting: t.row.setting, Status: t.Status, Scores: map[string]*dataSeries{}, Seconds: t.seconds[:],
+	}
 	for _, stage := range stages {
 		if s := t.Series(stage); s != nil {
 			d.Scores[stage] = dataOf(s, points)

@@ -228,7 +228,8 @@ func (r *Report) scoresTable(stage string) *textTable {
 	}
 	t.Note = "Time means after burn-in ± standard error, which allows for autocorrelation. A trial that diverged or failed has none: – (0/1)."
 	if several {
-		t.Note = "Means over replicates of time means after burn-in ± standard error over replicates; (8/10) says that two of ten did not end well and are left out. " +
+		t.Note = "Means over replicates of time means after burn-in ± standard error over replicates; " +
+			"(8/10) says that two of ten did not end well and are left out. " +
 			"rank_flatness_p is that of the rank histograms of all replicates together."
 	}
 	t.Note = strings.Join(append([]string{t.Note}, r.reader.Info.Notes...), " ")
@@ -357,7 +358,8 @@ func (r *Report) differencesTable() *textTable {
 	}
 	t := &textTable{ID: "differences-table", Caption: "Paired differences to " + r.scores.Baseline(), Head: r.settingHead(),
 		Note: "Negative: better than the baseline on the same observations. Wins: share of cycles, or how many replicates where there are several, in which it is."}
-	several := len(slices.DeleteFunc(slices.Clone(r.rows), func(w *row) bool { return w.Filter != r.scores.Baseline() })) > 1
+	others := func(w *row) bool { return w.Filter != r.scores.Baseline() }
+	several := len(slices.DeleteFunc(slices.Clone(r.rows), others)) > 1
 	if several {
 		t.Note += " Of several settings of the baseline it is the best, with as many members where there is one."
 	}
@@ -458,7 +460,10 @@ func (r *Report) eventsTable() *textTable {
 	}
 	whole := func(n int) textCell { return textCell{Text: strconv.Itoa(n), Number: true} }
 	for _, f := range r.failures[:min(len(r.failures), mostEvents)] {
-		t.Rows = append(t.Rows, []textCell{whole(f.Trial), whole(f.Replicate), {Text: f.Filter}, whole(f.Cycle), {Text: f.Call}, whole(f.Member), whole(f.Members), {Text: f.Reason}, {Text: f.Action}})
+		t.Rows = append(t.Rows, []textCell{
+			whole(f.Trial), whole(f.Replicate), {Text: f.Filter}, whole(f.Cycle), {Text: f.Call},
+			whole(f.Member), whole(f.Members), {Text: f.Reason}, {Text: f.Action},
+		})
 	}
 	if len(r.failures) > mostEvents {
 		t.Note = fmt.Sprintf("The first %d of %d; all are in failures.arrow.", mostEvents, len(r.failures))

@@ -58,20 +58,22 @@ type series = compare.Series
 // Read reads what there is of a run. setup may be nil when the workflow cannot be read; the
 // page then says what is missing for that.
 func Read(reader *archive.Reader, setup *Setup) (*Report, error) {
-	r := &Report{reader: reader, notes: slices.Clone(reader.Info.Notes)}
+	r := &Report{reader: reader}
 	if setup != nil {
 		r.setup = *setup
 	} else {
 		r.notes = append(r.notes, "The workflow cannot be read by this version of plume: the burn-in is taken to be 0 where the run did not store time means.")
 	}
-	steps := []func() error{r.readTexts, r.readScores, r.readInnovations, r.readTimings, r.readVariables, r.readFailures}
-	for _, step := range steps {
+	for _, step := range []func() error{
+		r.readTexts, r.readScores, r.readInnovations, r.readTimings, r.readVariables, r.readFailures,
+	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("report of %s: %w", reader.Dir, err)
 		}
 	}
 	if missing := reader.Missing(); len(missing) > 0 {
-		r.notes = append(r.notes, fmt.Sprintf("The run is of another version of plume, %s: %s.", reader.Info.Plume, strings.Join(missing, "; ")))
+		r.notes = append(r.notes, fmt.Sprintf("The run is of another version of plume, %s: %s.",
+			reader.Info.Plume, strings.Join(missing, "; ")))
 	}
 	return r, nil
 }
@@ -94,7 +96,8 @@ func (r *Report) readScores() (err error) {
 	if r.scores, err = compare.Read(r.reader, r.setup.Setup); err != nil {
 		return err
 	}
-	for _, step := range []func() error{func() error { return r.scores.ReadSeries("") }, r.scores.FillMeans, r.scores.ReadRanks} {
+	all := func() error { return r.scores.ReadSeries("") }
+	for _, step := range []func() error{all, r.scores.FillMeans, r.scores.ReadRanks} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -48,31 +48,26 @@ func Watch(ctx context.Context, dir string, setup *Setup, every time.Duration, w
 		if err != nil {
 			return nil, err
 		}
+		running, reload := reader.Info.Status == archive.Running, time.Duration(0)
+		if running {
+			reload = every
+		}
 		r, err := Read(reader, setup)
-		if reader.Info.Status != archive.Running {
-			if err == nil {
-				err = r.writeAnd(0, written)
+		if err == nil {
+			var path string
+			if path, err = r.write(reload); err == nil {
+				written(path)
 			}
+		}
+		if !running {
 			return r, err
 		}
-		if err == nil {
-			err = r.writeAnd(every, written)
-		}
-		_ = err // a table was being renamed or merged: the next round reads it
-		select {
+		select { // after an error too: a table was being renamed or merged, and the next round reads it
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-time.After(every):
 		}
 	}
-}
-
-func (r *Report) writeAnd(reload time.Duration, written func(path string)) error {
-	path, err := r.write(reload)
-	if err == nil {
-		written(path)
-	}
-	return err
 }
 
 func (r *Report) write(reload time.Duration) (string, error) {

@@ -360,5 +360,5 @@ func (r *Report) budget() int {
 		kept = 1
 	}
 	perPoint := 2*len(r.overTime) + 3 + kept*len(r.shown)*(len(curve)+2)
-	return min(4000, max(60, valueBudget/max(1, perPoint*len(r.trials)))) &^ 1
+	return min(4000, max(48, valueBudget/max(1, perPoint*len(r.trials)))) &^ 1
 }

@@ -38,7 +38,9 @@ type Trial struct {
 
 // State is the layout of the states of all runs, Observed that of the observations.
 var (
-	State    = &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Unit: "m"}, {Name: "u", Shape: []int{2}, Dims: []string{"site"}, Unit: "m/s"}}}
+	State = &sdk.Layout{Variables: []sdk.Variable{
+		{Name: "x", Unit: "m"}, {Name: "u", Shape: []int{2}, Dims: []string{"site"}, Unit: "m/s"},
+	}}
 	Observed = &sdk.Layout{Variables: State.Variables[:1]}
 )
 
@@ -61,7 +63,8 @@ ensemble = { size = 10, init = { dist = "normal", around = "truth", sd = 1 } }
 // Write writes the run below root and returns its directory.
 func (r *Run) Write(t testing.TB, root string) string {
 	t.Helper()
-	run, err := archive.Create(root, archive.Info{Name: "test", Seed: 1, Plume: "devel"}, []byte(r.Workflow), []byte(r.Workflow))
+	info, text := archive.Info{Name: "test", Seed: 1, Plume: "devel"}, []byte(r.Workflow)
+	run, err := archive.Create(root, info, text, text)
 	check(t, err)
 	made := map[[2]int]bool{}
 	var rows []archive.TrialRow
@@ -99,7 +102,8 @@ func scenario(run *archive.Run, replicate, number int) error {
 		truth.RawMatrix().Data[i] = float64(100*replicate + 10*number + i)
 	}
 	p := &plan.Plan{State: State, Space: &sdk.ObservationSpace{Layout: Observed}, Clock: plan.Clock{Interval: 1, Cycles: 2}}
-	return run.Scenario(&plan.Scenario{Replicate: replicate, Number: number, Plans: []*plan.Plan{p}}, &cycle.Scenario{Truth: truth, Observations: observed})
+	planned := &plan.Scenario{Replicate: replicate, Number: number, Plans: []*plan.Plan{p}}
+	return run.Scenario(planned, &cycle.Scenario{Truth: truth, Observations: observed})
 }
 
 func (r *Run) write(t testing.TB, run *archive.Run, trial *Trial) {
@@ -146,7 +150,8 @@ func (t *Trial) Metrics(burnIn int) []archive.Metric {
 			}
 		}
 		add := func(name string, m score.Mean) {
-			list = append(list, archive.Metric{TrialID: t.TrialID, Truth: t.Truth, Metric: name, Stage: stage, Value: m.Value, SE: m.SE, Cycles: m.Count, Status: t.Status})
+			list = append(list, archive.Metric{TrialID: t.TrialID, Truth: t.Truth, Metric: name, Stage: stage,
+				Value: m.Value, SE: m.SE, Cycles: m.Count, Status: t.Status})
 		}
 		for _, name := range slices.Sorted(maps.Keys(series)) {
 			add(name, score.TimeMean(series[name]))
