@@ -85,7 +85,7 @@ func fromStatus(err error) error {
 	case codes.DeadlineExceeded:
 		kind, what = sdk.KindDeadline, "did not answer in time"
 	case codes.Canceled:
-		kind, what = sdk.KindCanceled, "the call was canceled"
+		kind, what = sdk.KindCanceled, fmt.Sprintf("the call was canceled: %s", s.Message())
 	case codes.Unavailable:
 		kind, what = sdk.KindCrash, fmt.Sprintf("the connection is gone: %s", s.Message())
 	case codes.Unimplemented:

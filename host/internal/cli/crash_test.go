@@ -389,3 +389,61 @@ plugins.raw-python.command = [%q, %q]
 plugin = "obs-nonlinear"
 error = { sd = 1.0 }
 `
+
+// A plugin that says that a call was canceled, when nobody has stopped the run, has failed:
+// with the kit or without it, and with what it said.
+func TestPluginSaysCanceled(t *testing.T) {
+	python := os.Getenv("PLUME_PYTHON")
+	if python == "" {
+		t.Skip("PLUME_PYTHON does not name a python with grpc and pyarrow; make test sets it")
+	}
+	raw, err := os.ReadFile("../../../examples/python/raw.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules, err := filepath.Abs("../../../sdk/python/src")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const header = "    header = next(frames).header\n"
+	for name, script := range map[string]string{
+		"raw": strings.Replace(string(raw), header, header+`    if header.cycle == 5:
+        context.abort(grpc.StatusCode.CANCELLED, "the licence is gone")
+`, 1),
+		"kit": `from asyncio import CancelledError
+from plume import Model, serve
+
+class RawPython(Model):
+    """Decay."""
+
+    name = "raw-python"
+    variables = {"u": "1", "v": "1"}
+
+    def forecast(self, x, t0, t1, rng):
+        if t1 > 0.045:
+            raise CancelledError("the licence is gone")
+        return x
+
+serve(RawPython)
+`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			plugin, file := filepath.Join(root, "plugin.py"), filepath.Join(root, "raw.toml")
+			workflow := fmt.Sprintf(rawWorkflow, python, plugin)
+			for path, text := range map[string]string{plugin: script, file: workflow} {
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			env := []string{"PYTHONPATH=" + modules + ":" + filepath.Join(modules, "plume", "_proto")}
+			code, dir, text := plumeHere(t, env, "run", file, "--run-dir", root, "--set", "time.cycles=10")
+			if code != exitFailed || !strings.Contains(text, "the licence is gone") {
+				t.Errorf("exit code %d, want %d\n%s", code, exitFailed, text)
+			}
+			if info, err := archive.ReadInfo(dir); err != nil || info.Status != archive.Failed {
+				t.Errorf("got %+v, %v", info, err)
+			}
+		})
+	}
+}

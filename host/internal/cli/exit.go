@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"slices"
@@ -62,8 +61,6 @@ func exitCode(err error) int {
 		return exitWorkflow
 	case errors.As(err, &failed) && failed.Some:
 		return exitSomeFailed
-	case errors.Is(err, context.Canceled):
-		return exitInterrupted
 	case unread(err):
 		return exitBrokenPipe
 	}
@@ -72,8 +69,6 @@ func exitCode(err error) int {
 		return exitPlugin
 	case sdk.KindConfig, sdk.KindShape:
 		return exitWorkflow
-	case sdk.KindCanceled:
-		return exitInterrupted
 	}
 	return exitFailed
 }

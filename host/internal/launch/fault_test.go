@@ -26,6 +26,7 @@ func TestFaultsInACall(t *testing.T) {
 		alive   bool // and well, for the next call
 	}{
 		{fault: "error", kind: sdk.KindDiverged, text: []string{"x: is beyond bounds"}, code: -1, alive: true},
+		{fault: "canceled", kind: sdk.KindCanceled, text: []string{"the inner solver: context canceled"}, code: -1, alive: true},
 		{fault: "panic", kind: sdk.KindBug, text: []string{"boom"}, code: -1, alive: true},
 		{fault: "panic-elsewhere", kind: sdk.KindCrash, text: []string{"exited with code 2"}, code: 2,
 			stderr: []string{"panic: boom in the background", "goroutine"}},

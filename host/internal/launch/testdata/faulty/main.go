@@ -141,6 +141,8 @@ func (m *model) misbehave(mine bool) error {
 		}
 	case "error":
 		return sdk.Errorf(sdk.KindDiverged, "x", "is beyond bounds")
+	case "canceled":
+		return fmt.Errorf("the inner solver: %w", context.Canceled)
 	case "panic":
 		panic("boom")
 	case "panic-elsewhere":
