@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -206,6 +207,33 @@ def test_the_reader_on_whole_runs(folder):
         run.reference()
     with pytest.raises(ValueError, match="library: got 'excel'"):
         run.table("metrics", "excel")
+
+
+def test_damaged_files_are_not_read(folder, tmp_path):
+    path = tmp_path / "copy"
+    shutil.copytree(folder / "RUN", path)
+    run = kit.open_run(path)
+    run.table("metrics")
+    run.ensemble(trial=None)
+    file = path / "metrics.arrow"
+    whole = file.read_bytes()
+    for byte in (len(whole) // 3, len(whole) // 2):
+        file.write_bytes(whole[:byte] + bytes([whole[byte] ^ 4]) + whole[byte + 1 :])
+        with pytest.raises(
+            ValueError, match=r"metrics.arrow: is damaged: its sha256 is \w{12}, and \w{12} in run.json"
+        ):
+            run.table("metrics")
+    file.write_bytes(whole)
+    run.table("metrics")
+    members = path / "ensemble" / "trial=0001" / "part-00000.arrow"
+    members.write_bytes(members.read_bytes()[:-1] + b"?")
+    for read in (run.ensemble, lambda: run.table("ensemble")):
+        with pytest.raises(ValueError, match=r"part-00000.arrow: is damaged"):
+            read()
+    shutil.copy(members, path / "ensemble" / "trial=0001" / "part-00001.arrow")
+    members.unlink()
+    with pytest.raises(ValueError, match=r"part-00001.arrow: is not a file of the run"):
+        run.table("ensemble")
 
 
 def test_dropped_members_are_nan(tmp_path):

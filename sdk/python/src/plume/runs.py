@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import numbers
 import operator
@@ -10,10 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+_checked: set[tuple[str, int, int, str]] = set()  # path, size, time and sum of files that are as their run left them
+
 
 class Run:
-    """A run directory. Tables are read anew at every call, so that a run that goes on
-    can be followed."""
+    """A run directory. Tables are read at every call, so that a run that goes on can be
+    followed. Those of a run that has ended are compared with their checksums when they are
+    first read; one that differs raises ValueError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -105,11 +109,41 @@ class Run:
         done, part = self.path / f"{name}.arrow", self.path / f"{name}.arrow.part"
         try:
             if done.exists():
+                self._check(done)
                 with pa.memory_map(str(done)) as source:
                     return pa.ipc.open_file(source).read_all()
             return _whole_batches(part)
         except FileNotFoundError:
             return None
+
+    def _check(self, file: Path) -> None:
+        """Raises ValueError when a file is not as the run left it."""
+        try:
+            sums = self.manifest.get("files")
+        except FileNotFoundError:  # not a run: a folder of tables
+            return
+        if not sums:  # it has not ended
+            return
+        name = file.relative_to(self.path)
+        want = sums.get(name.as_posix())
+        if want is None:
+            if f"{name.parts[0]}.arrow" in sums:
+                raise FileNotFoundError(file)  # it has just been put together with others
+            raise ValueError(f"{file}: is not a file of the run: run.json does not list it")
+        stat = file.stat()
+        key = (str(file), stat.st_size, stat.st_mtime_ns, want)
+        if key in _checked:
+            return
+        digest = hashlib.sha256()
+        with file.open("rb") as content:
+            while block := content.read(1 << 20):
+                digest.update(block)
+        if digest.hexdigest() != want:
+            raise ValueError(
+                f"{file}: is damaged: its sha256 is {digest.hexdigest()[:12]}, and {want[:12]} in run.json; "
+                "restore it, or run the workflow again"
+            )
+        _checked.add(key)
 
     def _folder(self, name: str) -> Any | None:
         """Returns the rows of all files below a folder, in the order of their names."""
