@@ -184,6 +184,15 @@ func (a *app) say(format string, args ...any) {
 	}
 }
 
+// warn prints what is not as it should be and changes no result, also for those who asked
+// for quiet.
+func (a *app) warn(lines ...string) {
+	c := a.colours()
+	for _, line := range lines {
+		fmt.Fprintf(a.stderr, "%swarning:%s %s\n", c.bold, c.off, line)
+	}
+}
+
 // plain matches what a shell takes as one word, as it is.
 var plain = regexp.MustCompile(`^[\pL\pN@%+=:,./_-]+$`)
 

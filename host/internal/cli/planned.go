@@ -34,9 +34,7 @@ estimate the time. It writes nothing.`,
 				return err
 			}
 			err = a.showPlan(c.Context(), e)
-			if closed := e.Close(); err == nil {
-				err = closed
-			}
+			a.close(e)
 			if err == nil {
 				a.next("run", s.args()...)
 			}

@@ -50,12 +50,15 @@ func (a *app) conclude(r *experiment.Result, err error) error {
 	}
 	_, shown := a.show(r)
 	err = cmp.Or(err, shown)
+	a.warn(r.Warnings...)
 	counts := map[archive.Status]int{}
 	for _, t := range r.Trials {
 		counts[t.Status]++
 	}
 	if r.Resumable {
 		a.next("resume", r.Dir)
+	} else if r.Retryable {
+		a.next("resume", r.Dir, "--retry-failed")
 	}
 	if len(r.Metrics) > 0 {
 		a.next("report", r.Dir)
@@ -105,9 +108,7 @@ second the plugins that are missing.`,
 				if err != nil {
 					return err
 				}
-				if err := e.Close(); err != nil {
-					return err
-				}
+				a.close(e)
 			}
 			a.say("%s is valid", s.path)
 			a.next("plan", s.args()...)

@@ -93,6 +93,14 @@ func (s *source) open(ctx context.Context) (*experiment.Experiment, error) {
 	return e, s.shown(err)
 }
 
+// close stops the plugins of e. One that does not end is a warning: what was to be known is
+// known.
+func (a *app) close(e *experiment.Experiment) {
+	if err := e.Close(); err != nil {
+		a.warn(err.Error())
+	}
+}
+
 // shown gives findings the format they are shown in.
 func (s *source) shown(err error) error {
 	var found *experiment.FindingsError

@@ -75,6 +75,7 @@ type Result struct {
 	Resumable bool     // there is something that resuming may do
 	Notes     []string // what to know of the scores
 	Retryable bool     // there are failed trials that may go on when the cause is cured
+	Warnings  []string // of what does not concern the results, such as a plugin that has not ended
 	Metrics   []archive.Metric
 	Trials    []archive.TrialRow
 	Observed  string      // what became of real observations; empty: the truth is observed
@@ -129,7 +130,7 @@ type outcome struct {
 
 // perform opens w and the run directory that claim makes or takes, and runs what is
 // left of it.
-func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*engine) error) (_ *Result, err error) {
+func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*engine) error) (r *Result, err error) {
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
@@ -141,7 +142,13 @@ func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*e
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, x.Close(), log.close()) }()
+	defer func() {
+		left := x.Close()
+		if r != nil && left != nil {
+			r.Warnings, left = append(r.Warnings, left.Error()), nil
+		}
+		err = errors.Join(err, left, log.close())
+	}()
 	e := &engine{Experiment: x, Options: o, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}, written: map[*plan.Scenario]bool{}}
 	if err := claim(e); err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 
 const (
 	grace          = 2 * time.Second        // between asking and forcing a child to end
+	deathTime      = 15 * time.Second       // for a child that is forced: the kernel gives back its memory, gigabytes in seconds
 	exitDelay      = 500 * time.Millisecond // between the end of its output and its own
 	handshakeBytes = 4096                   // longest handshake line
 )
@@ -161,15 +162,18 @@ func (r *childRunner) signal(send func(Child)) {
 // Kill asks the child to end, and after a grace period forces it. It returns when the
 // child has ended, or an error if it does not.
 func (r *childRunner) Kill(context.Context) error {
-	for _, send := range []func(Child){Child.Terminate, Child.Kill} {
-		r.signal(send)
+	for _, step := range []struct {
+		send func(Child)
+		wait time.Duration
+	}{{Child.Terminate, grace}, {Child.Kill, deathTime}} {
+		r.signal(step.send)
 		select {
 		case <-r.done:
 			return nil
-		case <-time.After(grace):
+		case <-time.After(step.wait):
 		}
 	}
-	return fmt.Errorf("%s did not end", r.ID())
+	return fmt.Errorf("%s has not ended, %v after it was killed", r.ID(), deathTime)
 }
 
 // Start does nothing: the child has been started.

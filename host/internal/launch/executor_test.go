@@ -245,3 +245,59 @@ func TestExecutorDoesNotStart(t *testing.T) {
 		t.Errorf("%s is still there: %v", pool.sockets, err)
 	}
 }
+
+// undying is an executor of children that take long to end.
+type undying struct {
+	*inMemory
+	longer time.Duration
+}
+
+// Start implements Executor.
+func (u undying) Start(ctx context.Context, p *Program, env []string) (Child, error) {
+	c, err := u.inMemory.Start(ctx, p, env)
+	return &undyingChild{c, u.longer}, err
+}
+
+type undyingChild struct {
+	Child
+	longer time.Duration
+}
+
+// Wait implements Child.
+func (c *undyingChild) Wait() Exit {
+	exit := c.Child.Wait()
+	time.Sleep(c.longer)
+	return exit
+}
+
+// A process that was killed and holds gigabytes takes seconds to end; it is waited for. One
+// that does not end at all is an error that names it.
+func TestSlowDeath(t *testing.T) {
+	for name, test := range map[string]struct {
+		longer time.Duration
+		want   string
+	}{
+		"slow":  {3 * grace, ""},
+		"never": {time.Hour, "plugin lake: a server in memory has not ended, 15s after it was killed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			executor, _ := newInMemory(t)
+			pool, err := NewPool(Options{Executor: undying{executor, test.longer}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := pool.Start(t.Context(), lakeProgram(t)); err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			err = pool.Close()
+			if got := fmt.Sprint(err); test.want == "" && err != nil || !strings.Contains(got, test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+			if took := time.Since(start); took > 4*grace+deathTime {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}

@@ -125,7 +125,8 @@ func (p *Pool) slotsOf(program *Program, n int) []*slot {
 }
 
 // Close stops all processes, in parallel, and removes the directory of their
-// sockets. It takes at most a few seconds, whatever state they are in.
+// sockets. It takes a few seconds at most, unless the kernel takes long to end a process
+// that was killed. An error says what is left; it is no reason to doubt a result.
 func (p *Pool) Close() error {
 	defer pools.Delete(p)
 	starts := p.close()

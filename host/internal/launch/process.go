@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -236,7 +237,8 @@ func (p *Process) kill(why string) {
 }
 
 // stop ends the process: it is asked over the socket, then by signal, then
-// forced. It returns within four times the grace period.
+// forced. It returns within three times the grace period and the time of a death; an error
+// says that the process may still be there.
 func (p *Process) stop() error {
 	var err error
 	why := "plume stopped it"
@@ -256,12 +258,15 @@ func (p *Process) stop() error {
 	}
 	select {
 	case <-stopped:
+		if p.cutLifeline != nil {
+			p.cutLifeline()
+		}
+		p.lifeline.Wait()
 	case <-time.After(grace):
-		return fmt.Errorf("plugin %s: %w", p.program.Name, errors.Join(err, errors.New("go-plugin did not release it")))
+		err = cmp.Or(err, errors.New("the process has ended, but its connection has not"))
 	}
-	if p.cutLifeline != nil {
-		p.cutLifeline()
+	if err != nil {
+		err = fmt.Errorf("plugin %s: %w", p.program.Name, err)
 	}
-	p.lifeline.Wait()
 	return err
 }

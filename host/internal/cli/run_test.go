@@ -1,0 +1,28 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/experiment"
+)
+
+// A plugin that has not ended is a word about the machine: the results are whole, and so
+// is the exit code.
+func TestWarningsAreNoFailure(t *testing.T) {
+	var stdout, stderr strings.Builder
+	a := &app{stdout: &stdout, stderr: &stderr, quiet: true}
+	r := &experiment.Result{Dir: "runs/t/1", Status: archive.OK, Warnings: []string{"plugin lake: process 7 has not ended, 15s after it was killed"},
+		Trials: []archive.TrialRow{{TrialID: archive.TrialID{Trial: 1, Replicate: 1, Filter: "enkf"}, Size: 2, Status: archive.OK}}}
+	err := a.conclude(r, nil)
+	if code := exitCode(err); code != exitOK {
+		t.Errorf("exit code %d, %v", code, err)
+	}
+	if want := "warning: plugin lake: process 7 has not ended, 15s after it was killed\n"; !strings.Contains(stderr.String(), want) {
+		t.Errorf("got %q, want %q", stderr.String(), want)
+	}
+	if stdout.String() != "runs/t/1\n" {
+		t.Errorf("got %q", stdout.String())
+	}
+}
