@@ -31,25 +31,25 @@ type Finding struct {
 	Help  string   `json:"help,omitempty"` // what to do
 }
 
-// WithLabel returns f after setting what stands at the caret.
+// WithLabel sets the text at the caret and returns f.
 func (f *Finding) WithLabel(format string, args ...any) *Finding {
 	f.Label = fmt.Sprintf(format, args...)
 	return f
 }
 
-// WithNote returns f after adding a note.
+// WithNote adds a note and returns f.
 func (f *Finding) WithNote(format string, args ...any) *Finding {
 	f.Notes = append(f.Notes, fmt.Sprintf(format, args...))
 	return f
 }
 
-// WithHelp returns f after saying what to do.
+// WithHelp sets the text that says what to do and returns f.
 func (f *Finding) WithHelp(format string, args ...any) *Finding {
 	f.Help = fmt.Sprintf(format, args...)
 	return f
 }
 
-// Findings are what one layer finds.
+// Findings are the findings of one layer.
 type Findings []*Finding
 
 // Add appends a finding and returns it.

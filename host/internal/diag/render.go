@@ -113,8 +113,8 @@ func (s Span) Where() string {
 // maxExcerpt bounds how many characters of a line are shown.
 const maxExcerpt = 120
 
-// window returns the part of the line to show, the blanks that stand before the
-// caret, and the caret's width in terminal cells.
+// window returns the part of the line to show, the blanks in front of the
+// caret, and the width of the caret in terminal cells.
 func (s Span) window() (before string, marked int, line string) {
 	runes := []rune(s.excerpt)
 	start, end := min(s.Column-1, len(runes)), min(s.Column-1+s.Width, len(runes))
@@ -170,7 +170,7 @@ func printable(s string) string {
 	}, s)
 }
 
-// Shorten bounds what of a user's text is repeated in a message.
+// Shorten returns the part of a user's text that a message repeats.
 func Shorten(s string) string {
 	if r := []rune(s); len(r) > 40 {
 		return string(r[:40]) + "…"

@@ -8,7 +8,7 @@ import (
 
 // Source is one text that findings are about: a file, or a value of the command line.
 type Source struct {
-	File  string // empty: it is no file
+	File  string // empty if the text is not in a file
 	Layer string // see Span
 	Rank  int    // orders the findings of several sources
 	Text  string
@@ -16,8 +16,8 @@ type Source struct {
 	lines []int // where each line starts
 }
 
-// FileLayer is the layer of the file that was asked for. Its places are shown without
-// naming a layer.
+// FileLayer is the layer of the file that was asked for. Its positions are shown without
+// the name of a layer.
 const FileLayer = "file"
 
 // NewSource returns the source of a text.
@@ -34,7 +34,7 @@ func NewSource(file, layer string, rank int, text string) *Source {
 // Span is a place in a text, with lines and columns from 1. Columns and widths count
 // characters.
 type Span struct {
-	File   string `json:"file,omitempty"` // empty: it is no file
+	File   string `json:"file,omitempty"` // empty if the text is not in a file
 	Layer  string `json:"layer"`          // FileLayer, or what the text is, such as "include" or "--set KEY=VALUE"
 	Line   int    `json:"line"`           // 0: the whole file
 	Column int    `json:"column"`
@@ -44,8 +44,8 @@ type Span struct {
 	excerpt string // the whole line
 }
 
-// Locate returns the place of the bytes from start to end. A place over several lines
-// ends with its first.
+// Locate returns the span of the bytes from start to end. A span of several lines ends
+// with its first line.
 func (s *Source) Locate(start, end int) Span {
 	start = min(max(start, 0), len(s.Text))
 	end = min(max(end, start), len(s.Text))
@@ -65,10 +65,10 @@ func (s *Source) Locate(start, end int) Span {
 	}
 }
 
-// InFile returns a place in a file that the sources name: line, from 1, whose text is
-// excerpt, with before characters in front of the width characters that are meant.
-// Line 0 means the whole file. Findings there come after those of the file named by
-// [FileLayer].
+// InFile returns a span in a file that a source refers to, such as a data file: width
+// characters after the first before characters of a line, whose number is counted from 1
+// and whose text is excerpt. Line 0 means the whole file. Findings in such a file are
+// sorted after those of the layer [FileLayer].
 func InFile(file, excerpt string, line, before, width int) Span {
 	return Span{File: file, Layer: FileLayer, Line: line, Column: before + 1, Width: max(1, width), rank: 1, excerpt: excerpt}
 }

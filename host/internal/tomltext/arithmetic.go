@@ -61,8 +61,8 @@ func (c *calculator) space() {
 	}
 }
 
-// accept returns the next byte that is not a space, and moves past it, when it
-// is one of bytes; else 0.
+// accept returns the next byte that is not a space and moves past it if it is one of
+// bytes. Otherwise it returns 0.
 func (c *calculator) accept(bytes string) byte {
 	c.space()
 	if c.pos < len(c.text) && strings.IndexByte(bytes, c.text[c.pos]) >= 0 {

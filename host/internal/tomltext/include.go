@@ -16,10 +16,10 @@ import (
 const includeLayer = "include"
 
 // File decodes text, which findings call name, and lays it over the files it includes,
-// whose relative paths start at the folder of name. The tree is nil when text itself
-// cannot be decoded. The rank of the file is 0, that of included ones is less: a file is
-// laid over what it includes, and of two that one file includes the later one over the
-// earlier.
+// whose relative paths start at the folder of name. The tree is nil if text itself
+// cannot be decoded. The rank of the file is 0 and those of included files are lower: a
+// file overrides the files that it includes, and of two included files the later one
+// overrides the earlier.
 func (r *Reader) File(name string, text []byte) *Node {
 	r.rank = 0
 	return r.file(name, diag.FileLayer, text)
@@ -44,44 +44,44 @@ func (r *Reader) file(name, layer string, text []byte) *Node {
 	for _, n := range slices.Backward(layers) {
 		root = Merge(r.Rule, root, n)
 	}
-	root.src, root.layer, root.key, root.text = over.src, over.layer, over.key, over.text // what is missing is missing there
+	root.src, root.layer, root.key, root.text = over.src, over.layer, over.key, over.text // missing keys are reported there
 	return root
 }
 
 // include reads the file that item, a string, names.
 func (r *Reader) include(item *Node) *Node {
 	name := item.Value.(string)
-	path := beside(item.src.File, name)
+	path := relativeTo(item.src.File, name)
 	switch {
 	case slices.Contains(r.chain, Absolute(path)):
 		r.Found.Add(CodeInclude, item.Place(), "%s includes itself", Show(name)).
-			WithLabel("is being read already").WithHelp("remove it, here or from one of the files between")
+			WithLabel("is being read already").WithHelp("remove it, here or from one of the files in between")
 		return nil
 	case -r.rank+1 >= maxFiles:
-		r.Found.Add(CodeTooLarge, item.Place(), "the %s is spread over more than %d files", r.Noun, maxFiles).
-			WithHelp("put what belongs together into one file")
+		r.Found.Add(CodeTooLarge, item.Place(), "the %s includes more than %d files", r.Noun, maxFiles).
+			WithHelp("merge files that belong together")
 		return nil
 	}
 	r.rank--
 	text, err := ReadFile(path)
 	if err != nil {
 		r.Found.Add(CodeUnreadable, item.Place(), "cannot read the included file %s: %v", Show(name), err).
-			WithNote("it is looked for as %s", path).WithHelp("a relative path starts at the folder of the file that includes it")
+			WithNote("the path resolves to %s", path).WithHelp("a relative path starts at the folder of the file that includes it")
 		return nil
 	}
 	r.Included = append(r.Included, Included{Absolute(path), len(text), sha256.Sum256(text)})
 	return r.file(path, includeLayer, text)
 }
 
-// beside returns path, which starts at the folder of file when it is relative.
-func beside(file, path string) string {
+// relativeTo returns path, which is relative to the folder of file unless it is absolute.
+func relativeTo(file, path string) string {
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path)
 	}
 	return filepath.Join(filepath.Dir(file), path)
 }
 
-// Absolute returns path as an absolute one.
+// Absolute returns path as an absolute path.
 func Absolute(path string) string {
 	abs, err := filepath.Abs(path)
 	if err != nil { // the working directory is gone
@@ -91,10 +91,10 @@ func Absolute(path string) string {
 }
 
 // errNotFile is the cause of a path that names a folder, a device or a pipe.
-var errNotFile = errors.New("is no regular file")
+var errNotFile = errors.New("is not a regular file")
 
-// ReadFile returns the text of a file. It reads no more than is needed to see that it is
-// too long. Its errors do not name the path.
+// ReadFile returns the text of a file. It reads at most one byte more than a text may
+// have. Its errors do not name the path.
 func ReadFile(path string) ([]byte, error) {
 	text, err := readFile(path)
 	var e *fs.PathError

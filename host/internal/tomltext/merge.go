@@ -5,22 +5,23 @@ import (
 	"slices"
 )
 
-// Rule is what putting trees together must know about the language they are in.
+// Rule is what merging must know about the language of the trees.
 type Rule interface {
-	// Prepare brings the tree of a file into the form in which trees merge. It takes out
-	// the names of the files that this one is laid over, strings, the lowest first.
+	// Prepare brings the tree of a file into the form in which trees are merged. It removes
+	// the names of the files that this one includes and returns them: strings, the lowest
+	// layer first.
 	Prepare(tree *Node) (files []*Node)
 	// Label returns the label of an item of an array of tables, or "".
 	Label(item *Node) string
-	// UnknownLabel reports that the array at path, whose items have the labels given, has
-	// no item for the one that is to be laid over it.
+	// UnknownLabel reports that the array at path, whose items have the given labels, has
+	// no item that item, with another label, could be merged into.
 	UnknownLabel(item *Node, path, label string, labels []string)
 }
 
-// Merge lays over on top of base and returns the result, which may share nodes with
-// both; base may be nil. Tables merge key by key. Arrays of tables that all have a
-// label merge by it, and a table over them is read as one by label: in
-// filter.enkf.size = 10, enkf is a label. All else is replaced.
+// Merge returns base with the values of over in addition to its own or in their place.
+// The result may share nodes with both; base may be nil. Tables merge key by key. Arrays
+// of tables that all have a label merge by label, and so does a table over such an array:
+// in filter.enkf.size = 10, enkf is a label. Everything else is replaced.
 func Merge(rule Rule, base, over *Node) *Node { return (&merger{rule}).merge(base, over, "") }
 
 type merger struct{ Rule }
@@ -48,7 +49,7 @@ func (m *merger) merge(base, over *Node, path string) *Node {
 	return over
 }
 
-// mergeByLabel lays the values of a table over the items of an array with their labels.
+// mergeByLabel merges the values of a table into the items of an array, by label.
 func (m *merger) mergeByLabel(base, over *Node, path string) {
 	for _, label := range slices.Sorted(maps.Keys(over.Table)) {
 		item := over.Table[label]
@@ -63,7 +64,8 @@ func (m *merger) mergeByLabel(base, over *Node, path string) {
 	}
 }
 
-// mergeItem lays item over the one of an array with a label, if there is one.
+// mergeItem merges item into the item of an array that has a label, and returns false if
+// there is none.
 func (m *merger) mergeItem(base, item *Node, path, label string) bool {
 	i := slices.IndexFunc(base.Items, func(b *Node) bool { return m.Label(b) == label })
 	if i < 0 {
@@ -73,7 +75,7 @@ func (m *merger) mergeItem(base, item *Node, path, label string) bool {
 	return true
 }
 
-// labelled says whether n is an array of tables that all have a label.
+// labelled reports whether n is an array of tables that all have a label.
 func (m *merger) labelled(n *Node) bool {
 	return len(n.Items) > 0 && !slices.ContainsFunc(n.Items, func(item *Node) bool { return m.Label(item) == "" })
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/plume-da/plume/host/internal/diag"
 )
 
-// maxFiles bounds how many files are read for one.
+// maxFiles bounds the number of files that one file may include, directly or not.
 const maxFiles = 100
 
 // Node is a value with its place in the text. At most one of Value, Table and Items
@@ -17,10 +17,10 @@ type Node struct {
 	Items []*Node
 	Bad   bool // a finding about it has been reported
 
-	src       *diag.Source // nil: it is in no text, such as a default
+	src       *diag.Source // nil if it is in no text, as a default is
 	layer     string
 	key, text span // of a table with a header, text is the header
-	top       bool // it stands over all layers
+	top       bool // it overrides all layers
 }
 
 // newNode puts the decoded values and their positions into one tree.
@@ -82,13 +82,13 @@ func (n *Node) Listed() *Node {
 	return l
 }
 
-// bare returns nothing, at the place of n.
+// bare returns a node without a value, at the place of n.
 func (n *Node) bare() *Node {
 	return &Node{src: n.src, layer: n.layer, key: n.key, text: n.text}
 }
 
 // Pick returns a copy of item i of a list as a value of its own, which has the key of
-// the list and stands over all layers.
+// the list and overrides all layers.
 func (n *Node) Pick(i int) *Node {
 	c := n.Items[i].Clone()
 	c.key, c.top = n.key, true
@@ -106,9 +106,9 @@ func (n *Node) SetLayer(layer string) {
 	}
 }
 
-// Height returns how high n lies over other layers: included files, the file,
-// layers that were set by [Node.SetLayer] in the same order, then values of the command
-// line, then what was picked.
+// Height returns the precedence of n. From low to high it is that of included files, the
+// file, layers that were set by [Node.SetLayer] in the same order, values of the command
+// line, and items that were picked.
 func (n *Node) Height() int {
 	switch {
 	case n.top:
@@ -119,8 +119,8 @@ func (n *Node) Height() int {
 	return maxFiles + n.src.Rank
 }
 
-// Find returns the node a path of keys and of indices from 0 leads to, or the last
-// one on the way that is written in the text; exact says which.
+// Find returns the node that a path of keys and of indices from 0 leads to, or else the
+// last node on the way that is written in the text; exact says which.
 func (n *Node) Find(path []any) (found *Node, exact bool) {
 	found = n
 	for i, step := range path {
@@ -144,13 +144,13 @@ func (n *Node) Find(path []any) (found *Node, exact bool) {
 	return found, exact || len(path) == 0
 }
 
-// File returns the name of the file n is written in; empty for one of the command line.
+// File returns the name of the file that n is written in; empty for the command line.
 func (n *Node) File() string { return n.src.File }
 
-// Place returns where the value is; of a table with a header, the header.
+// Place returns the place of the value; for a table with a header, that of the header.
 func (n *Node) Place() diag.Span { return n.located(n.text) }
 
-// KeyPlace returns where the key is.
+// KeyPlace returns the place of the key.
 func (n *Node) KeyPlace() diag.Span { return n.located(n.key) }
 
 // Inside returns the place of the byte at offset of a string whose value is text.

@@ -1,8 +1,8 @@
 // Package tomltext reads TOML into trees whose values know their place in the text. It
-// lays texts over each other: a file over the files it includes, and values of the
-// command line over all of them. What is wrong with a text is found with its place and
-// a remedy. What the keys mean is for the packages that use it to judge: they state a
-// [Rule] for merging.
+// merges layers of texts: a file overrides the files it includes, and values of the
+// command line override all of them. Faults in a text are reported with their place and
+// a remedy. The packages that use this one know what the keys mean, and state a [Rule]
+// for merging.
 //
 //	diag.Source   a file, or a value of the command line
 //	scan          finds the position of every key and value, next to the decoder
@@ -26,13 +26,13 @@ const maxText = 1 << 20
 
 // Reader reads the texts that make up one document.
 type Reader struct {
-	Noun  string // what findings call the document, such as "workflow"
+	Noun  string // what findings call the document: "workflow", for example
 	Rule  Rule
 	Found *diag.Findings
 
 	Included []Included // files that have been read so far because others include them
 
-	rank  int      // of the file read last
+	rank  int      // of the file that was read last
 	chain []string // absolute paths of the files that are being read, outermost first
 }
 
@@ -46,11 +46,11 @@ type Included struct {
 // Flag is an option of the command line whose values are key=value.
 type Flag struct {
 	Name    string // with its dashes, such as "--set"
-	Example string // how a right one looks, such as "--set key=1"
+	Example string // a correct one, such as "--set key=1"
 }
 
-// Values decodes values that were given with flag, whose ranks start with rank. What is
-// not TOML after the equals sign is a string.
+// Values decodes values that were given with flag, whose ranks start with rank. A value
+// after the equals sign that is not TOML is taken as a string.
 func (r *Reader) Values(flag Flag, values []string, rank int) []*Node {
 	var out []*Node
 	for i, text := range values {
@@ -73,7 +73,7 @@ func (r *Reader) value(flag Flag, src *diag.Source) *Node {
 	return r.bareString(flag, src)
 }
 
-// bareString reads key=value with all of value as a string.
+// bareString reads key=value, taking all of value as a string.
 func (r *Reader) bareString(flag Flag, src *diag.Source) *Node {
 	s := &scanner{text: src.Text}
 	parts := s.key(0)
@@ -124,8 +124,8 @@ func (r *Reader) decode(src *diag.Source) *Node {
 	return newNode(values, marks.root, src)
 }
 
-// notText returns where text has a byte that is not UTF-8 or a control character,
-// or -1. The decoder would refuse them as well, but less clearly.
+// notText returns the offset of the first control character or byte that is not UTF-8,
+// or -1. The decoder would also refuse these, but less clearly.
 func notText(text string) int {
 	for i, r := range text {
 		if r == utf8.RuneError {

@@ -17,18 +17,18 @@ type span struct{ start, end int }
 
 func (s span) in(src *diag.Source) diag.Span { return src.Locate(s.start, s.end) }
 
-// mark is where a key and its value stand in the text. Marks form the same tree
+// mark is the position of a key and its value in the text. Marks form the same tree
 // as the decoded values.
 type mark struct {
 	key   span // the last part of the key
 	value span // of a table with a header: the header
 	table map[string]*mark
 	items []*mark
-	named bool // by a header or a value, not only on the way to one
+	named bool // by a header or a value of its own, not only as a part of a longer key
 }
 
-// child returns the mark of a key. A mark that is not there is a bug of the
-// scanner; the position of the table is then the best there is.
+// child returns the mark of a key. A missing mark is a bug of the scanner; the position
+// of the table is then the best available.
 func (m *mark) child(name string) *mark {
 	if c := m.table[name]; c != nil {
 		return c
@@ -56,7 +56,7 @@ type scanner struct {
 	repeats []repeat
 	count   int  // of headers and top-level keys
 	stopped bool // at pos, before the end
-	open    int  // where the innermost value begins that was not read to its end; 0: none
+	open    int  // start of the innermost value that was not read to its end; 0: none
 	tooDeep bool
 }
 
@@ -105,7 +105,7 @@ func (s *scanner) expect(token string) {
 	}
 }
 
-// blank skips white space, comments and the bytes in also.
+// blank skips white space, comments and the bytes of also.
 func (s *scanner) blank(also string) {
 	for {
 		c := s.peek()
@@ -198,7 +198,7 @@ func (s *scanner) header() (*mark, int) {
 	return m, len(parts)
 }
 
-// name gives a table that was only on the way to others its own place.
+// name gives a table that was only a part of longer keys a place of its own.
 func (s *scanner) name(m *mark, key, value span) {
 	if m.named {
 		s.repeats = append(s.repeats, repeat{m.key, key})
@@ -207,7 +207,7 @@ func (s *scanner) name(m *mark, key, value span) {
 	m.key, m.value = key, value
 }
 
-// descend returns the table all but the last of parts lead to.
+// descend returns the table that all but the last of parts lead to.
 func (s *scanner) descend(m *mark, parts []part) *mark {
 	for _, p := range parts[:len(parts)-1] {
 		next := m.table[p.name]
@@ -319,8 +319,8 @@ func (s *scanner) skipString(quote byte) {
 	s.until(q, 1, "\n")
 }
 
-// until skips past n quotes in a row. In double quotes a backslash hides what
-// follows it; a byte of barrier stops the scan.
+// until skips past n quotes in a row. In double quotes a backslash escapes the byte
+// after it; a byte of barrier stops the scan.
 func (s *scanner) until(quote string, n int, barrier string) {
 	for {
 		s.pos += lengthUntil(s.text[s.pos:], quote+`\`+barrier)

@@ -9,13 +9,13 @@ import (
 	"github.com/plume-da/plume/host/internal/diag"
 )
 
-// remedies says what to do about what the TOML decoder says.
+// remedies says what to do about the messages of the TOML decoder.
 var remedies = []struct{ says, help string }{
 	{"expected value but found \"", "text goes in quotes: \"...\"; true and false do not"},
 	{"expected value but found '\\n'", "write a value after the ="},
 	{"unexpected EOF; expected value", "write a value after the ="},
-	{"expected '.' or '='", "a line is a [table], or key = value; a key with other characters than letters, digits, - and _ goes in quotes"},
-	{"to end with a newline", "write one key = value a line; text goes in quotes, and a number has no spaces, units or commas in it"},
+	{"expected '.' or '='", "a line is a [table], or key = value; a key with characters other than letters, digits, - and _ goes in quotes"},
+	{"to end with a newline", "write one key = value per line; text goes in quotes, and a number contains no spaces, units or commas"},
 	{"cannot contain newlines", "close the quotes on the same line; text of several lines goes in \"\"\"...\"\"\""},
 	{"unexpected EOF; expected '", "close the quotes"},
 	{"invalid escape", "write \\\\ for a backslash, or put the text in single quotes: '...'"},
@@ -34,14 +34,14 @@ var remedies = []struct{ says, help string }{
 	{"out of range", "write a number that fits in 64 bits"},
 	{"as a hash", "a key has one value: a table or something else"},
 	{"used as an array", "write the table everywhere as [name], or everywhere as [[name]]"},
-	{"already been defined", "remove one of them; settings of one table stand together"},
+	{"already been defined", "remove one of them, or put their keys into one table"},
 }
 
 // closers say what ends a value that may span lines, by its first character.
 var closers = map[byte]string{'[': "]", '{': "}", '"': `"""`, '\'': "'''"}
 
-// reportSyntax reports that src is not TOML. The decoder says where it noticed; the
-// marks know more about where the trouble began.
+// reportSyntax reports that src is not TOML. The decoder says where it noticed the
+// fault; the marks know more about where it began.
 func reportSyntax(found *diag.Findings, src *diag.Source, err error, marks *scanner) {
 	var e toml.ParseError
 	if !errors.As(err, &e) {
@@ -60,7 +60,7 @@ func reportSyntax(found *diag.Findings, src *diag.Source, err error, marks *scan
 	d := found.Add(CodeSyntax, at, "not valid TOML: %s", reword(e.Message))
 	if began := src.Locate(marks.open, marks.open); marks.stopped && marks.open > 0 && began.Line < at.Line {
 		what := closers[src.Text[marks.open]]
-		d.WithNote("the value that is not closed began at %s", began.Where()).WithHelp("close it with %s", what)
+		d.WithNote("the value that is not closed begins at %s", began.Where()).WithHelp("close it with %s", what)
 		return
 	}
 	for _, r := range remedies {
@@ -71,10 +71,10 @@ func reportSyntax(found *diag.Findings, src *diag.Source, err error, marks *scan
 	}
 }
 
-// reword turns a message of the decoder into the style of ours.
+// reword rewrites a message of the decoder in our style.
 func reword(s string) string {
 	if _, got, ok := strings.Cut(s, "or EOF, but got "); ok {
-		return "the value ends here, but the line goes on with " + strings.TrimSuffix(got, " instead")
+		return "the value ends here, but the line continues with " + strings.TrimSuffix(got, " instead")
 	}
 	s = strings.ReplaceAll(s, "unexpected EOF; expected", "the file ends before")
 	s = strings.ReplaceAll(strings.TrimSuffix(s, "."), `'\n'`, "the end of the line")

@@ -143,9 +143,9 @@ func TestFileRefuses(t *testing.T) {
 		"self.toml":   `E107 self.toml:1:10 "./self.toml" includes itself`,
 		"circle.toml": `E107 back.toml:1:10 (include) "circle.toml" includes itself`,
 		"none.toml":   `E107 self.toml:1:10 (include) "./self.toml" includes itself` + "\n" + `E104 none.toml:1:10 cannot read the included file "missing.toml": no such file or directory`,
-		"folder.toml": `E104 folder.toml:1:10 cannot read the included file ".": is no regular file`,
+		"folder.toml": `E104 folder.toml:1:10 cannot read the included file ".": is not a regular file`,
 		"bad.toml":    `E101 broken.toml:2:5 (include) not valid TOML: expected value but found '=' instead`,
-		"many.toml":   `E103 many.toml:1:10 the letter is spread over more than 100 files`,
+		"many.toml":   `E103 many.toml:1:10 the letter includes more than 100 files`,
 		"plain.toml":  "",
 	} {
 		n, found := readFrom(t, filepath.Join(dir, name))
@@ -168,14 +168,14 @@ func TestReadFile(t *testing.T) {
 	if text, err := ReadFile(filepath.Join(dir, "long")); err != nil || len(text) != maxText+1 {
 		t.Errorf("%d bytes, %v", len(text), err)
 	}
-	for path, want := range map[string]string{dir: "is no regular file", "/dev/zero": "is no regular file", dir + "/none": "no such file or directory"} {
+	for path, want := range map[string]string{dir: "is not a regular file", "/dev/zero": "is not a regular file", dir + "/none": "no such file or directory"} {
 		if _, err := ReadFile(path); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
 }
 
-// What is no TOML at all is refused before the decoder sees it.
+// Text that is not TOML at all is refused before the decoder sees it.
 func TestDecodeRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		strings.Repeat("# so long\n", maxText/5): "E103 f:1:1 the letter is longer than 1048576 bytes",
@@ -198,11 +198,11 @@ func TestSyntax(t *testing.T) {
 		"a = 1\n[t]\nb = 1\nb = 2": "E102 f:4:1 `b` is defined twice; the first one is at f:3:1; remove one of them",
 		"[t]\n[s]\n[t]":            "E102 f:3:2 `t` is defined twice; the first one is at f:1:2; remove one of them",
 		"a = [1,\n2\nb = 1": "E101 f:3:1 not valid TOML: expected a comma (',') or array terminator (']'), but got 'b'; " +
-			"the value that is not closed began at f:1:5; close it with ]",
-		"a = \"\"\"x\n\n": "E101 f:2:1 not valid TOML: the file ends before '\"\"\"'; the value that is not closed began at f:1:5; close it with \"\"\"",
+			"the value that is not closed begins at f:1:5; close it with ]",
+		"a = \"\"\"x\n\n": "E101 f:2:1 not valid TOML: the file ends before '\"\"\"'; the value that is not closed begins at f:1:5; close it with \"\"\"",
 		"a = \"x":         "E101 f:1:6 not valid TOML: the file ends before '\"'; close the quotes",
 		"a = 01":          "E101 f:1:5 not valid TOML: invalid integer \"01\": cannot have leading zeroes; write the number without the zeros in front",
-		"a = 1 m":         "E101 f:1:6 not valid TOML: the value ends here, but the line goes on with 'm'; write one key = value a line; text goes in quotes, and a number has no spaces, units or commas in it",
+		"a = 1 m":         "E101 f:1:6 not valid TOML: the value ends here, but the line continues with 'm'; write one key = value per line; text goes in quotes, and a number contains no spaces, units or commas",
 		"\"a\\qb\" = 1":   "E101 f:1:2 not valid TOML: invalid escape in string '\\q'; write \\\\ for a backslash, or put the text in single quotes: '...'",
 	} {
 		r := newReader()

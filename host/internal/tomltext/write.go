@@ -20,7 +20,7 @@ func Encode(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// Inline returns v as it stands after a key.
+// Inline returns v as TOML, as it is written after a key.
 func Inline(v any) ([]byte, error) {
 	b, err := Encode(map[string]any{"v": v})
 	if err != nil {
@@ -29,7 +29,7 @@ func Inline(v any) ([]byte, error) {
 	return bytes.TrimSpace(bytes.TrimPrefix(b, []byte("v = "))), nil
 }
 
-// Show returns a scalar as it is written in a text, shortened for messages.
+// Show returns a scalar as it is written in TOML, shortened for messages.
 func Show(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -40,8 +40,8 @@ func Show(v any) string {
 	return fmt.Sprint(v)
 }
 
-// Dotted returns the path of a key in the table at a path, which is empty for the
-// whole text.
+// Dotted returns the path of a key in the table whose path is table; that of the whole
+// text is empty.
 func Dotted(table, name string) string {
 	if table == "" {
 		return name

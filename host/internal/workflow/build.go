@@ -8,7 +8,7 @@ import (
 )
 
 // build checks a tree, fills in the defaults and returns it as a workflow, which
-// is to be used only when nothing was found.
+// must be used only if nothing was found.
 func build(found *diag.Findings, root *tomltext.Node, name, profile string) *Workflow {
 	(&checker{found: found, real: hasFile(root)}).table(root, "", &settings)
 	if o := root.Table["observations"]; o != nil && o.Table != nil {
@@ -20,7 +20,7 @@ func build(found *diag.Findings, root *tomltext.Node, name, profile string) *Wor
 	return w
 }
 
-// hasFile says whether n, a workflow, has observations from a file.
+// hasFile reports whether n, a workflow, has observations from a file.
 func hasFile(n *tomltext.Node) bool {
 	o := n.Table["observations"]
 	if o == nil {

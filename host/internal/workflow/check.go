@@ -29,8 +29,8 @@ func (c *checker) table(n *tomltext.Node, path string, t *key) {
 	}
 }
 
-// complete fills in the default of k when n does not have it, or reports it as
-// missing. meant are the keys that were probably meant by unknown ones.
+// complete fills in the default of k if n does not have it, or reports it as missing.
+// meant holds the keys that were probably meant by unknown ones.
 func (c *checker) complete(n *tomltext.Node, path string, k *key, meant map[string]bool) {
 	switch {
 	case n.Table[k.name] != nil || meant[k.name]:
@@ -45,7 +45,7 @@ func (c *checker) complete(n *tomltext.Node, path string, k *key, meant map[stri
 	}
 }
 
-// hasDefaults says whether an absent table is the same as an empty one.
+// hasDefaults reports whether an absent table is the same as an empty one.
 func hasDefaults(k *key) bool {
 	return len(k.oneOf) == 0 && !slices.ContainsFunc(k.keys, func(k key) bool { return k.required }) &&
 		slices.ContainsFunc(k.keys, func(k key) bool { return k.def != nil })
@@ -73,7 +73,7 @@ func (c *checker) value(n *tomltext.Node, path string, k *key) {
 		c.axes(n, path, k)
 	case exclusions:
 		c.exclusions(n, path, k)
-	case start, law:
+	case start, distribution:
 		c.start(n, path, k)
 	case values, columns:
 		c.valuesOf(n, path, k)
@@ -159,17 +159,17 @@ func (c *checker) overrides(n *tomltext.Node, path string, k *key) {
 	}
 }
 
-// start checks a law, or, where k allows it, a list of numbers.
+// start checks a distribution or, where k allows it, a list of numbers.
 func (c *checker) start(n *tomltext.Node, path string, k *key) {
 	switch {
 	case n.Table != nil:
-		c.law(n, path, k)
+		c.distribution(n, path, k)
 	case c.is(n, path, k, k.kind == start && n.Items != nil):
 		c.list(n, path, &key{kind: numbers, doc: k.doc})
 	}
 }
 
-// valuesOf checks what may be given by variable.
+// valuesOf checks values that may be given by variable.
 func (c *checker) valuesOf(n *tomltext.Node, path string, k *key) {
 	switch {
 	case n.Table != nil:
@@ -181,8 +181,8 @@ func (c *checker) valuesOf(n *tomltext.Node, path string, k *key) {
 	}
 }
 
-// law checks a table against the keys of the law it names.
-func (c *checker) law(n *tomltext.Node, path string, k *key) {
+// distribution checks a table against the keys of the distribution that it names.
+func (c *checker) distribution(n *tomltext.Node, path string, k *key) {
 	name := ""
 	if d := n.Table["dist"]; d != nil {
 		name, _ = d.Value.(string)
@@ -194,9 +194,9 @@ func (c *checker) law(n *tomltext.Node, path string, k *key) {
 	c.table(n, path, t)
 }
 
-// foreign looks at the keys of n that belong to another law of k than t. What is of
-// a lower layer than dist was meant for the law that dist has replaced, and is left
-// out; anything else is reported.
+// foreign looks for keys of n that belong to another distribution of k than t. A key of
+// a lower layer than dist was meant for the distribution that dist has replaced, and is
+// removed; any other is reported.
 func (c *checker) foreign(n *tomltext.Node, path string, t, k *key) {
 	d := n.Table["dist"]
 	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
@@ -209,12 +209,12 @@ func (c *checker) foreign(n *tomltext.Node, path string, t, k *key) {
 			continue
 		}
 		child.Bad = true
-		c.found.Add(codeUnknown, child.KeyPlace(), "`%s` does not belong to the law of [%s]", name, path).
-			WithLabel("not a key of this law").WithHelp("this law takes %s", list(backquoted(names(t.keys)), "and"))
+		c.found.Add(codeUnknown, child.KeyPlace(), "`%s` does not belong to the distribution of [%s]", name, path).
+			WithLabel("not a key of this distribution").WithHelp("this distribution takes %s", list(backquoted(names(t.keys)), "and"))
 	}
 }
 
-// distAt returns the dist of the law at path, or nil.
+// distAt returns the dist of the distribution at path, or nil.
 func distAt(n *tomltext.Node, path string) *tomltext.Node {
 	for part := range strings.SplitSeq(path, ".") {
 		if n == nil {
@@ -228,7 +228,7 @@ func distAt(n *tomltext.Node, path string) *tomltext.Node {
 	return n.Table["dist"]
 }
 
-// byVariable checks a table of what one variable has, by variable.
+// byVariable checks a table of values by variable.
 func (c *checker) byVariable(n *tomltext.Node, path string, k *key) {
 	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
 		child, one := n.Table[name], *k

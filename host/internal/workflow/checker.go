@@ -9,18 +9,18 @@ import (
 	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
-// checker holds a tree against the schema. It evaluates arithmetic in place and,
+// checker checks a tree against the schema. It evaluates arithmetic in place and,
 // unless partial, fills in defaults. Nodes with findings are marked bad and not
-// looked at again.
+// checked again.
 type checker struct {
 	found *diag.Findings
-	// partial: the tree only holds overrides of base, so nothing is missing from it.
+	// partial means that the tree holds only overrides of base, so that no key is missing.
 	partial bool
 	base    *tomltext.Node
 	real    bool // observations come from files
 }
 
-// tableName says which table a path leads to, for messages.
+// tableName returns the name of the table at a path, for messages.
 func tableName(path string) string {
 	if path == "" {
 		return "the workflow"
@@ -69,7 +69,7 @@ func (c *checker) unknown(n *tomltext.Node, name, path string, t *key) string {
 	return ""
 }
 
-// homes says where a key called name belongs, in the tables at the top.
+// homes returns the places, among the tables at the top, where a key called name belongs.
 func homes(name string) []string {
 	var out []string
 	for i := range settings.keys {
@@ -84,8 +84,8 @@ func homes(name string) []string {
 	return out
 }
 
-// missing reports that n lacks k. What the whole workflow lacks is nowhere, so no
-// line is shown.
+// missing reports that n lacks k. A key that the whole workflow lacks has no place, so
+// no line is shown.
 func (c *checker) missing(n *tomltext.Node, path string, k *key) {
 	full := tomltext.Dotted(path, k.name)
 	what, help := "`"+k.name+"`", "add "+k.name+" = "+k.example
@@ -118,8 +118,8 @@ func requiredOf(t *key) []string {
 	return out
 }
 
-// oneOf reports when not exactly one of the two keys of group is given. A key of a
-// higher layer stands instead of the other one of a lower layer.
+// oneOf reports if not exactly one of the two keys of group is given. A key of a
+// higher layer replaces the other one of a lower layer.
 func (c *checker) oneOf(n *tomltext.Node, path string, t *key, group []string, meant map[string]bool) {
 	var given, examples []string
 	for _, name := range group {
@@ -150,7 +150,7 @@ func (c *checker) oneOf(n *tomltext.Node, path string, t *key, group []string, m
 	}
 }
 
-// is reports n as of the wrong type unless ok.
+// is reports that n has the wrong type unless ok. It returns ok.
 func (c *checker) is(n *tomltext.Node, path string, k *key, ok bool) bool {
 	if ok {
 		return true
@@ -180,7 +180,7 @@ func (c *checker) misnamed(n *tomltext.Node, at diag.Span, subject, path, s stri
 	}
 }
 
-// remedy says how to write what was probably meant, or "".
+// remedy says how to write the value that was probably meant, or returns "".
 func remedy(n *tomltext.Node, path string, k *key) string {
 	s, isText := n.Value.(string)
 	_, isBool := n.Value.(bool)

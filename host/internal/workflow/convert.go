@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// convert returns v in the Go type of k. An integer is taken for a number, and a
-// number without a fraction for an integer. What has been converted stays.
+// convert returns v in the Go type of k. An integer is accepted as a number, and a
+// number without a fraction as an integer. A value that has been converted is returned
+// as it is.
 func convert(v any, k kind) (any, bool) {
 	switch v := v.(type) {
 	case string:
@@ -35,7 +36,7 @@ func convert(v any, k kind) (any, bool) {
 	return v, false
 }
 
-// isReal says whether a value of kind k may be a real number.
+// isReal reports whether a value of kind k may be a real number.
 func isReal(k kind) bool { return k == number || k == numbers || k == moment || k == extent }
 
 // inUTC returns t, which is in UTC when the text gives no offset. The decoder
@@ -48,10 +49,10 @@ func inUTC(t time.Time) time.Time {
 	return t
 }
 
-// longUnits are units of a duration beside those of package time.
+// longUnits are units of a duration in addition to those of package time.
 var longUnits = regexp.MustCompile(`(\d*\.?\d+)(w|d|min)`)
 
-// parseDuration takes what [time.ParseDuration] does, and "min", "d" of 24 hours
+// parseDuration accepts what [time.ParseDuration] does, and "min", "d" of 24 hours
 // and "w" of 7 days.
 func parseDuration(s string) (time.Duration, error) {
 	return time.ParseDuration(longUnits.ReplaceAllStringFunc(s, func(part string) string {

@@ -9,8 +9,8 @@ import (
 	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
-// fill sets the fields of w from its tree. What is missing or bad stays zero;
-// findings tell of it.
+// fill sets the fields of w from its tree. Fields of values that are missing or bad stay
+// zero; there are findings about these.
 func (w *Workflow) fill() {
 	fillStruct(reflect.ValueOf(w).Elem(), w.root)
 	for name, p := range w.Plugins {
@@ -52,10 +52,10 @@ func (w *Workflow) fill() {
 	}
 }
 
-// defaultRetries is how often a call is repeated when a workflow does not say.
+// defaultRetries is how often a call is repeated if the workflow does not say.
 const defaultRetries = 2
 
-// settle fills in what to do about failures, which depends on other keys.
+// settle fills in the defaults of the keys about failures, which depend on other keys.
 func (c *Component) settle(replicas int) {
 	if c.OnFailure == "" {
 		c.OnFailure = "fail"
@@ -68,7 +68,7 @@ func (c *Component) settle(replicas int) {
 	}
 }
 
-// complete fills in what has a default only when there is a file.
+// complete fills in the keys that have a default only if there is a file.
 func (o *Observations) complete() {
 	if o.File == "" {
 		o.QC = QC{Background: o.QC.Background}
@@ -153,7 +153,7 @@ func fillKind(dst reflect.Value, n *tomltext.Node) {
 	}
 }
 
-// numbersOf returns a number or a list of them; nil when one of them is bad.
+// numbersOf returns a number or a list of them; nil if one of them is bad.
 func numbersOf(n *tomltext.Node) Numbers {
 	if n == nil || n.Bad {
 		return nil
@@ -168,7 +168,7 @@ func numbersOf(n *tomltext.Node) Numbers {
 	return out
 }
 
-// valuesOf returns numbers for a state; none when one of them is bad.
+// valuesOf returns numbers for a state; none if one of them is bad.
 func valuesOf(n *tomltext.Node) Values {
 	if n == nil || n.Bad {
 		return Values{}
@@ -196,7 +196,7 @@ func startOf(n *tomltext.Node) Start {
 	return s
 }
 
-// textOf returns a string; "" when it is bad.
+// textOf returns a string; "" if it is bad.
 func textOf(n *tomltext.Node) string {
 	if n == nil || n.Bad {
 		return ""
@@ -204,7 +204,7 @@ func textOf(n *tomltext.Node) string {
 	return n.Value.(string)
 }
 
-// columnsOf returns names of columns by variable; nil when one of them is bad.
+// columnsOf returns names of columns by variable; nil if one of them is bad.
 func columnsOf(n *tomltext.Node) map[string][]string {
 	if n == nil || n.Bad {
 		return nil

@@ -16,14 +16,14 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected texts of testdata/bad")
 
-// TestBad refuses every file of testdata/bad with the exact text beside it. A
+// TestBad refuses every file of testdata/bad with the exact text next to it. A
 // first line "#! --profile NAME --set KEY=VALUE --sweep KEY=LIST" holds the options.
 func TestBad(t *testing.T) {
 	files, err := filepath.Glob("testdata/bad/*.toml")
 	if err != nil || len(files) < 35 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
-	t.Chdir("testdata/bad") // included files lie beside
+	t.Chdir("testdata/bad") // included files are here
 	for _, file := range files {
 		file = filepath.Base(file)
 		t.Run(strings.TrimSuffix(file, ".toml"), func(t *testing.T) {

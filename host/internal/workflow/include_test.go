@@ -65,7 +65,7 @@ func TestIncludeAt(t *testing.T) {
 	}
 }
 
-// A profile's law replaces that of the file as a whole.
+// A profile's distribution replaces that of the file as a whole.
 func TestIncludedProfile(t *testing.T) {
 	w := included(t, Options{Profile: "quick"})
 	want := Start{Dist: "normal", Mean: Values{ByVariable: map[string]Numbers{"level": {1}}}, SD: Values{List: Numbers{0.5}}}

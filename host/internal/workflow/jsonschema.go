@@ -9,8 +9,8 @@ import (
 
 // JSONSchema returns the language as JSON Schema, draft 2020-12, for editors that
 // complete and check TOML. params holds the schemas of the parameters of plugins, by
-// role (model, operator or filter) and name. A file that includes others may leave
-// out what they have.
+// role (model, operator or filter) and name. A file that includes others may omit
+// required keys.
 func JSONSchema(params map[string]map[string]any) map[string]any {
 	g := &generator{plugins: params}
 	whole, partial := g.table("", &schema, false), g.table("", &schema, true)
@@ -23,13 +23,13 @@ func JSONSchema(params map[string]map[string]any) map[string]any {
 	}
 }
 
-// generator makes schemas. partial ones are of overrides: nothing is required, and
-// an array of tables may be a table by label.
+// generator makes schemas. Partial ones are for overrides: no key is required, and an
+// array of tables may be a table by label.
 type generator struct {
 	plugins map[string]map[string]any
 }
 
-// roleAt is the role of the plugins that a table of a workflow names.
+// roleAt holds the roles of the plugins that the tables of a workflow name.
 var roleAt = map[string]string{"model": "model", "truth": "model", "observations": "operator", "filter": "filter", "reference": "filter"}
 
 type object = map[string]any
@@ -71,7 +71,7 @@ func (g *generator) table(path string, t *key, partial bool) object {
 	return s
 }
 
-// described returns the schema of k with what is said of it.
+// described returns the schema of k with its description and default.
 func (g *generator) described(path string, k *key, partial bool) object {
 	s := g.of(path, k, partial)
 	s["description"] = k.doc
@@ -109,11 +109,11 @@ func (g *generator) of(path string, k *key, partial bool) object {
 		return anyOf(all, object{"type": "object", "additionalProperties": all, "minProperties": 1})
 	case columns:
 		return object{"type": "object", "additionalProperties": anyOf(object{"type": "string"}, texts())}
-	case law:
-		return g.law(path, k, partial)
+	case distribution:
+		return g.distribution(path, k, partial)
 	case start:
 		item.kind, item.min, item.above = numbers, nil, nil
-		return anyOf(object{"type": "array", "items": anyOf(object{"type": "number"}, arithmeticText()), "minItems": 1}, g.law(path, k, partial))
+		return anyOf(object{"type": "array", "items": anyOf(object{"type": "number"}, arithmeticText()), "minItems": 1}, g.distribution(path, k, partial))
 	case overrides:
 		return object{"type": "object", "additionalProperties": g.table("", &settings, true)}
 	case exclusions:
@@ -124,21 +124,21 @@ func (g *generator) of(path string, k *key, partial bool) object {
 	return simple(k)
 }
 
-// law returns the schema of a table of one of the laws of k.
-func (g *generator) law(path string, k *key, partial bool) object {
+// distribution returns the schema of a table of one of the distributions of k.
+func (g *generator) distribution(path string, k *key, partial bool) object {
 	if partial {
 		return g.table(path, k.under(""), true)
 	}
-	var laws []any
-	for _, l := range k.laws {
+	var dists []any
+	for _, l := range k.dists {
 		s := g.table(path, k.under(l.name), false)
-		s["properties"].(object)["dist"] = object{"const": l.name, "description": "the law"}
-		laws = append(laws, s)
+		s["properties"].(object)["dist"] = object{"const": l.name, "description": "the distribution"}
+		dists = append(dists, s)
 	}
-	return anyOf(laws...)
+	return anyOf(dists...)
 }
 
-// simple returns the schema of what is no table.
+// simple returns the schema of a value that is not a table.
 func simple(k *key) object {
 	switch k.kind {
 	case integer, number:

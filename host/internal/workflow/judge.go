@@ -6,12 +6,12 @@ import (
 	"github.com/plume-da/plume/host/internal/diag"
 )
 
-// reserved are the rows of the result tables that are no filter's. A score may
-// be expected of them, and no filter may take their names.
+// reserved are the rows of the result tables that do not belong to a filter. A score may
+// be expected of them, and no filter may have their names.
 var reserved = []string{"climatology", "persistence", "reference"}
 
-// judge reports values that are right by themselves but not together. A zero
-// field is one with a finding of its own.
+// judge reports values that are right by themselves but not together. A field that is
+// zero has a finding of its own.
 func (w *Workflow) judge(found *diag.Findings) {
 	w.judgeTime(found)
 	w.judgeObservations(found)
@@ -50,7 +50,7 @@ func (w *Workflow) judgeLabels(found *diag.Findings) {
 		case f.Label == "":
 		case slices.Contains(reserved, f.Label):
 			found.Add(codeName, at, "`filter.label` must not be %q", f.Label).
-				WithLabel("a name of the result tables").WithHelp("choose another label")
+				WithLabel("a name in the result tables").WithHelp("choose another label")
 		case taken:
 			found.Add(codeDuplicate, at, "two filters have the label %q", f.Label).WithLabel("the second one").
 				WithNote("the first one is at %s", w.At("filter", first, "label").Where()).WithHelp("choose another label")
@@ -88,7 +88,7 @@ func (w *Workflow) judgeExpect(found *diag.Findings) {
 	}
 }
 
-// judgeFailures wants the keys about failures to agree.
+// judgeFailures reports keys about failures that contradict each other.
 func (w *Workflow) judgeFailures(found *diag.Findings) {
 	w.judgeRetries(found, &w.Model.Component, "model")
 	for i := range w.Observations {

@@ -6,32 +6,32 @@ import "regexp"
 type kind int
 
 const (
-	text        kind = iota
-	integer          // a whole number
-	number           // arithmetic is allowed, as in the next
-	numbers          // a number, or a list of them
-	values           // a number, a list of them, or a table of either by variable
-	words            // a list of strings
-	duration         // a string such as "60s"
-	table            // of keys
-	tables           // an array of tables of keys
-	named            // a table of tables of keys, by name
-	moment           // a number, or a date
-	extent           // a number, or a duration
-	columns          // a table of column names, or lists of them, by variable
-	law              // a table of the keys of one of its laws, by its key dist
-	start            // a list of numbers, or a law
-	params           // a table that belongs to a plugin
-	overrides        // a table of tables with the keys of the whole workflow, by name
-	replicates       // a list of whole numbers, or "1..10"
-	axes             // a table of lists, by dotted key
-	axisValues       // one of these lists
-	exclusions       // an array of tables of values, by dotted key
-	kindsNumber      // how many kinds there are
+	text         kind = iota
+	integer           // without a fraction
+	number            // arithmetic is allowed, as in the next
+	numbers           // a number, or a list of them
+	values            // a number, a list of them, or a table of either by variable
+	words             // a list of strings
+	duration          // a string such as "60s"
+	table             // of keys
+	tables            // an array of tables of keys
+	named             // a table of tables of keys, by name
+	moment            // a number, or a date
+	extent            // a number, or a duration
+	columns           // a table of column names, or lists of them, by variable
+	distribution      // a table of the keys of one of its distributions, named by its key dist
+	start             // a list of numbers, or a distribution
+	params            // a table that belongs to a plugin
+	overrides         // a table of tables with the keys of the whole workflow, by name
+	replicates        // a list of whole numbers, or "1..10"
+	axes              // a table of lists, by dotted key
+	axisValues        // one of these lists
+	exclusions        // an array of tables of values, by dotted key
+	kindsNumber       // the number of kinds
 )
 
-// key describes one key of the language. From it the text is checked, defaults
-// are filled in, and messages and the reference are written.
+// key describes one key of the language. It is used to check the text, to fill in
+// defaults, and to write messages and the reference.
 type key struct {
 	name     string
 	kind     kind
@@ -50,7 +50,7 @@ type key struct {
 	blank    bool       // of a list of strings: they may be empty
 	keys     []key      // of a table
 	oneOf    [][]string // of a table: exactly one of each must be given
-	laws     []key      // of a law: tables, by the value of dist
+	dists    []key      // of a distribution: tables, by the value of dist
 }
 
 // form is a rule for the characters of a name.
@@ -86,22 +86,22 @@ func names(keys []key) []string {
 	return out
 }
 
-// dist returns the key that says which law it is.
+// dist returns the key that names the distribution.
 func (k *key) dist() key {
-	return key{name: "dist", kind: text, required: true, choices: names(k.laws), example: `"` + k.laws[0].name + `"`, doc: "which law"}
+	return key{name: "dist", kind: text, required: true, choices: names(k.dists), example: `"` + k.dists[0].name + `"`, doc: "name of the distribution"}
 }
 
-// under returns the keys of a law called name: those of all laws when there is
-// none of that name.
+// under returns the keys of the distribution called name: those of all distributions
+// of k if there is none with that name.
 func (k *key) under(name string) *key {
 	t := key{name: k.name, kind: table, doc: k.doc, keys: []key{k.dist()}}
-	for _, l := range k.laws {
+	for _, l := range k.dists {
 		if l.name == name {
 			t.keys, t.oneOf = append(t.keys, l.keys...), l.oneOf
 			return &t
 		}
 	}
-	for _, l := range k.laws {
+	for _, l := range k.dists {
 		for _, c := range l.keys {
 			if lookup(t.keys, c.name) == nil {
 				c.required = false

@@ -27,13 +27,13 @@ func labels(array *tomltext.Node) []string {
 	return out
 }
 
-// labelled says whether n, which may be nil, is an array of tables that all have a label.
+// labelled reports whether n, which may be nil, is an array of tables that all have a label.
 func labelled(n *tomltext.Node) bool {
 	all := labels(n)
 	return len(all) > 0 && !slices.Contains(all, "")
 }
 
-// unknownLabel reports a label nothing has.
+// unknownLabel reports a label that no item has.
 func unknownLabel(found *diag.Findings, at diag.Span, path, label string, labels []string) {
 	d := found.Add(codeReference, at, "there is no %s with the label %s", path, tomltext.Show(label))
 	if meant := diag.Suggest(label, labels); meant != "" {

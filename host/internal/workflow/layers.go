@@ -8,8 +8,8 @@ import (
 	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
-// rule says how the layers of a workflow are put together: arrays of tables by their
-// labels, files by include.
+// rule says how the layers of a workflow are merged: arrays of tables by their labels,
+// files by include.
 type rule struct{ found *diag.Findings }
 
 // Prepare implements [tomltext.Rule].
@@ -35,8 +35,8 @@ func (r rule) UnknownLabel(item *tomltext.Node, path, label string, labels []str
 }
 
 // flatten brings the axes and exclusions of a layer and of its profiles into the form
-// that layers are merged in: a table of dotted keys. In [sweep.axes] ensemble.size = [1,
-// 2] means the same as "ensemble.size" = [1, 2].
+// in which layers are merged: a table of dotted keys. In [sweep.axes], ensemble.size =
+// [1, 2] means the same as "ensemble.size" = [1, 2].
 func flatten(n *tomltext.Node) {
 	if profiles := n.Table["profile"]; profiles != nil {
 		for _, p := range profiles.Table {
@@ -59,7 +59,7 @@ func flatten(n *tomltext.Node) {
 	}
 }
 
-// leaves returns what is not a table in n, by dotted key.
+// leaves returns the values in n that are not tables, by dotted key.
 func leaves(n *tomltext.Node, path string) map[string]*tomltext.Node {
 	out := map[string]*tomltext.Node{}
 	for name, child := range n.Table {
@@ -82,8 +82,8 @@ func asSweep(n *tomltext.Node) *tomltext.Node {
 	return n.Wrap("sweep", n.Wrap("axes", n))
 }
 
-// overlay takes the profiles out of root and lays the chosen one and the sets
-// over it. Overrides are checked here, the chosen ones and the others.
+// overlay removes the profiles from root and merges the chosen one and the sets into it.
+// All overrides are checked here, whether they are chosen or not.
 func overlay(found *diag.Findings, root *tomltext.Node, sets []*tomltext.Node, profile string) {
 	profiles := root.Table["profile"]
 	if profiles != nil {

@@ -12,10 +12,10 @@ import (
 type Options struct {
 	Profile string   // name of a [profile.NAME]; empty: none
 	Set     []string // key=value, applied in order over the file and the profile
-	Sweep   []string // key=[values], likewise over axes, or replicate=1..10
+	Sweep   []string // key=[values], applied likewise over the axes, or replicate=1..10
 
-	// Plugin, when it is not nil, is told of every plugin that a workflow names in which
-	// something was found, and may add to that. Those in [plugins] are left out.
+	// Plugin, if it is not nil, is called for every plugin that a workflow with findings
+	// names, and may add findings. Plugins in [plugins] are omitted.
 	Plugin func(found *diag.Findings, name string, at diag.Span)
 }
 
@@ -31,7 +31,7 @@ func Load(path string, opt Options) (*Workflow, diag.Findings) {
 	if err != nil {
 		var found diag.Findings
 		found.Add(tomltext.CodeUnreadable, diag.Span{File: path, Layer: diag.FileLayer}, "cannot read the workflow: %v", err).
-			WithHelp("see that the path is that of a file that you may read; `plume init` writes one to start from")
+			WithHelp("check that the file exists and that you may read it; `plume init` writes a workflow to start from")
 		return nil, found
 	}
 	return Parse(path, text, opt)
@@ -41,8 +41,8 @@ func newReader(found *diag.Findings) *tomltext.Reader {
 	return &tomltext.Reader{Noun: "workflow", Rule: rule{found}, Found: found}
 }
 
-// Profiles returns the names of the profiles of the workflow file at path and of what it
-// includes; none when it cannot be read.
+// Profiles returns the names of the profiles of the workflow file at path and of the files
+// it includes; none if it cannot be read.
 func Profiles(path string) []string {
 	text, err := tomltext.ReadFile(path)
 	if err != nil {
@@ -86,7 +86,7 @@ func Parse(name string, text []byte, opt Options) (*Workflow, diag.Findings) {
 	return w, nil
 }
 
-// eachPlugin calls do for every plugin that a tree names and does not say how to start.
+// eachPlugin calls do for every plugin that a tree names without saying how to start it.
 func eachPlugin(root *tomltext.Node, do func(name string, at diag.Span)) {
 	given := map[string]*tomltext.Node{}
 	if plugins := root.Table["plugins"]; plugins != nil {

@@ -9,8 +9,9 @@ import (
 	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
-// Metrics returns the names of the scores that a run of w may have, as far as they can be
-// known without the model: those of single variables are of parameters that are estimated.
+// Metrics returns the names of the scores that a run of w may have, as far as they are
+// known without the model: of the scores of single variables, only those of estimated
+// parameters.
 func (w *Workflow) Metrics() []string {
 	var names []string
 	for _, s := range score.OfRun(slices.Sorted(maps.Keys(w.Model.Estimate))) {
@@ -21,8 +22,8 @@ func (w *Workflow) Metrics() []string {
 	return names
 }
 
-// judgeMetrics reports scores that there are not, and those that are expected but
-// not chosen. Scores of single variables are for package plan to judge.
+// judgeMetrics reports scores that do not exist, and scores that are expected but not
+// chosen. Package plan checks scores of single variables.
 func (w *Workflow) judgeMetrics(found *diag.Findings) {
 	all := w.Metrics()
 	var ofVariables []string

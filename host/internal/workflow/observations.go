@@ -31,12 +31,12 @@ func (w *Workflow) judgeObservations(found *diag.Findings) {
 	w.judgeTruth(found)
 }
 
-// judgeSimulated is for a stream whose observations are made of the truth.
+// judgeSimulated judges a stream whose observations are simulated from the truth.
 func (w *Workflow) judgeSimulated(found *diag.Findings, i int) {
 	o, n := &w.Observations[i], w.root.Table["observations"].Items[i]
 	for _, name := range fileKeys {
 		if n.Table[name] != nil && !n.Bad {
-			found.Add(codeConflict, w.KeyAt("observations", i, name), "`%s` is about a file, but the stream has none", name).
+			found.Add(codeConflict, w.KeyAt("observations", i, name), "`%s` applies to a file, but the stream has none", name).
 				WithLabel("only with file").WithHelp("add file = ..., or remove `%s`", name)
 		}
 	}
@@ -45,12 +45,12 @@ func (w *Workflow) judgeSimulated(found *diag.Findings, i int) {
 			WithLabel("less than %d", max(1, o.Every)).WithHelp("lower offset, or raise every")
 	}
 	if w.Real() {
-		found.Add(codeConflict, w.At("observations", i), "a stream without a file beside one with a file").WithLabel("no file").
-			WithNote("observations are either all of the truth or all real").WithHelp("add file = ... to this stream")
+		found.Add(codeConflict, w.At("observations", i), "this stream has no file, but another one has").WithLabel("no file").
+			WithNote("the observations of all streams are simulated, or all are real").WithHelp("add file = ... to this stream")
 	}
 }
 
-// judgeFile is for a stream with a file.
+// judgeFile judges a stream with a file.
 func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 	o, n := &w.Observations[i], w.root.Table["observations"].Items[i]
 	if n.Table["time"] == nil {
@@ -59,14 +59,14 @@ func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 	}
 	for _, name := range []string{"every", "offset"} {
 		if n.Table[name] != nil {
-			found.Add(codeConflict, w.KeyAt("observations", i, name), "`%s` is for observations of the truth; a file says itself when there are any", name).
+			found.Add(codeConflict, w.KeyAt("observations", i, name), "`%s` is for simulated observations; a file gives the times of its observations", name).
 				WithLabel("not with file").WithHelp("remove `%s`", name)
 		}
 	}
 	w.judgeDialect(found, o.Dialect, "observations", i)
 	for j, m := range o.Map {
 		if m.Range != nil && (len(m.Range) != 2 || m.Range[0] > m.Range[1]) {
-			found.Add(codeRange, w.At("observations", i, "map", j, "range"), "`range` must be two numbers, the smaller one first").WithLabel("[smallest, largest]").WithHelp("write them in this order")
+			found.Add(codeRange, w.At("observations", i, "map", j, "range"), "`range` must be two numbers, the smaller one first").WithLabel("[smallest, largest]").WithHelp("write two numbers in this order")
 		}
 	}
 	if _, err := time.LoadLocation(o.Time.Timezone); err != nil || o.Time.Timezone == "Local" {
@@ -75,30 +75,30 @@ func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 	}
 	if o.Time.Calendar != "standard" && o.Time.Timezone != "" && o.Time.Timezone != "UTC" {
 		found.Add(codeConflict, w.At("observations", i, "time", "timezone"), "times of the calendar %s have no time zone", o.Time.Calendar).
-			WithLabel("no clock shows them").WithHelp("remove timezone")
+			WithLabel("not with this calendar").WithHelp("remove timezone")
 	}
 	if h := o.HoldOut; h != nil && h.Fraction >= 1 {
-		found.Add(codeRange, w.At("observations", i, "hold_out", "fraction"), "`fraction` must be below 1, but is %s", tomltext.Show(h.Fraction)).WithLabel("below 1").WithHelp("write a share such as 0.1")
+		found.Add(codeRange, w.At("observations", i, "hold_out", "fraction"), "`fraction` must be below 1, but is %s", tomltext.Show(h.Fraction)).WithLabel("below 1").WithHelp("write a fraction such as 0.1")
 	}
 }
 
-// judgeTruth wants no truth where observations come from files.
+// judgeTruth reports a truth where observations come from files.
 func (w *Workflow) judgeTruth(found *diag.Findings) {
 	if !w.Real() {
 		return
 	}
 	if w.Truth != nil {
-		found.Add(codeConflict, w.At("truth"), "observations come from a file, but the workflow has a [truth]").WithLabel("no truth is made").
+		found.Add(codeConflict, w.At("truth"), "observations come from a file, but the workflow has a [truth]").WithLabel("no truth is simulated").
 			WithNote("the file is given at %s", w.At("observations", 0, "file").Where()).WithHelp("remove [truth], or file")
 	}
 	for name, e := range w.Model.Estimate {
 		if e.Init.Around != "" {
 			found.Add(codeConflict, w.At("model", "estimate", name, "init", "around"), "`%s` cannot start around the truth: there is none", name).
-				WithLabel("observations come from a file").WithHelp("write mean = ... in the place of around")
+				WithLabel("observations come from a file").WithHelp("write mean = ... instead of around")
 		}
 	}
 	if around := w.Ensemble.Init.Around; around != "" {
 		found.Add(codeConflict, w.At("ensemble", "init", "around"), "the members cannot start around the truth: there is none").
-			WithLabel("observations come from a file").WithHelp("write mean = ... in the place of around")
+			WithLabel("observations come from a file").WithHelp("write mean = ... instead of around")
 	}
 }

@@ -63,11 +63,11 @@ func TestStreamsAreRefused(t *testing.T) {
 	}
 	const second = `observations = [{ plugin = "b", error.sd = 1, label = "p" }, { plugin = "b", error.sd = 1, label = "p" }]`
 	for _, c := range []struct{ text, old, new, want string }{
-		{minimal, "error.sd = 1", `error.sd = 1, missing = ["x"]`, "E211 `missing` is about a file, but the stream has none"},
+		{minimal, "error.sd = 1", `error.sd = 1, missing = ["x"]`, "E211 `missing` applies to a file, but the stream has none"},
 		{minimal, "error.sd = 1", "error.sd = 1, every = 2, offset = 2", "E211 `offset` must be less than `every`, 2, but is 2"},
 		{minimal, `observations = { plugin = "b", error.sd = 1 }`, second, `E209 two streams have the label "p"`},
 		{minimal, `observations = { plugin = "b", error.sd = 1 }`, strings.ReplaceAll(second, `, label = "p" }]`, " }]"), "E202 [observations] needs `label`"},
-		{fromFile, "error.sd = 1", "error.sd = 1, every = 2", "E211 `every` is for observations of the truth; a file says itself when there are any"},
+		{fromFile, "error.sd = 1", "error.sd = 1, every = 2", "E211 `every` is for simulated observations; a file gives the times of its observations"},
 		{fromFile, `, time = { column = "t" }`, "", "E202 a stream with a file needs `time`"},
 		{fromFile, "error.sd = 1", `error.sd = 1, delimiter = "tab"`, "E204 `delimiter` must be one ASCII character, but is \"tab\""},
 		{fromFile, "error.sd = 1", `error.sd = 1, map = [{ column = "a", range = [1, 0] }]`, "E204 `range` must be two numbers, the smaller one first"},

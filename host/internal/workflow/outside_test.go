@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Names become folders and files of a run. None of them leads out of it: what is no
-// plain name is refused before anything is written.
+// Names become folders and files of a run. None of them leads out of it: a name that is not
+// plain is refused before anything is written.
 func TestNamesStayInside(t *testing.T) {
 	for _, name := range []string{"..", "../x", "a/b", "/tmp/x", `a\\b`, "a b", "A", ".", "~", "x\\u0000", "", "-x", "é"} {
 		for _, c := range [][2]string{

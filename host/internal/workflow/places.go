@@ -10,9 +10,9 @@ import (
 	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
-// At returns the place of a value, by a path of keys and of indices from 0, such
-// as At("filter", 2, "params", "inflation"). Of a table it is its header. What is
-// not written in the text is looked for in the table that would hold it.
+// At returns the place of a value, by a path of keys and of indices from 0, such as
+// At("filter", 2, "params", "inflation"). The place of a table is its header; that of a
+// value that is not written in the text is the innermost table above it that is.
 func (w *Workflow) At(path ...any) diag.Span {
 	n, _ := w.root.Find(path)
 	return n.Place()
@@ -27,14 +27,14 @@ func (w *Workflow) KeyAt(path ...any) diag.Span {
 	return n.KeyPlace()
 }
 
-// bad says whether the value at path has a finding of its own.
+// bad reports whether the value at path has a finding of its own.
 func (w *Workflow) bad(path ...any) bool {
 	n, exact := w.root.Find(path)
 	return exact && n.Bad
 }
 
 // Path returns the path of a file of observations: a relative one starts at the
-// folder of the text it stands in.
+// folder of the text that contains it.
 func (w *Workflow) Path(file string) string {
 	for i, o := range w.Observations {
 		if o.File == file {
@@ -44,8 +44,8 @@ func (w *Workflow) Path(file string) string {
 	return w.resolve(file)
 }
 
-// resolve returns the file that stands at a place in the workflow as an absolute
-// path: a relative one starts at the folder of the text it stands in.
+// resolve returns the absolute path of the file that is named at a place in the
+// workflow: a relative path starts at the folder of the text that contains it.
 func (w *Workflow) resolve(file string, place ...any) string {
 	if filepath.IsAbs(file) {
 		return file
@@ -53,8 +53,8 @@ func (w *Workflow) resolve(file string, place ...any) string {
 	return filepath.Join(w.folder(place...), file)
 }
 
-// ModelDir returns the folder, absolute, that relative paths among the parameters of
-// the model start at.
+// ModelDir returns the folder, as an absolute path, at which relative paths among the
+// parameters of the model start.
 func (w *Workflow) ModelDir() string {
 	if w.Model.Dir != "" {
 		return w.Model.Dir
@@ -62,8 +62,8 @@ func (w *Workflow) ModelDir() string {
 	return w.folder("model", "plugin")
 }
 
-// folder returns the folder, absolute, that relative paths at a place start at:
-// that of the file the value is written in, or of the workflow for a --set.
+// folder returns the folder, as an absolute path, at which relative paths at a place
+// start: that of the file that contains the value, or of the workflow for a --set.
 func (w *Workflow) folder(place ...any) string {
 	n, _ := w.root.Find(place)
 	file := n.File()

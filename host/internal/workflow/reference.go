@@ -9,37 +9,37 @@ import (
 )
 
 // Markdown returns the reference of the language, docs/workflow-reference.md, from
-// the table that workflows are checked with; formats are those of files with rows, each an
-// ending and what it says, and codes are those of all findings.
+// the table that workflows are checked with. The formats are those of files with rows, each
+// an extension and its meaning; codes are those of all findings.
 func Markdown(formats [][2]string, codes []diag.Entry) string {
 	b := &strings.Builder{}
 	b.WriteString(`# The workflow language
 
 <!-- Made from host/internal/workflow/schema.go by plume schema --markdown; go test ./host/internal/cli -run Reference -update writes it. -->
 
-A workflow is a TOML 1.0 file that holds data only. Unknown keys are errors. Values come in layers: the defaults below, then
-included files, the file itself, the profile that is chosen, and each ` + "`--set KEY=VALUE`" + `; a finding names the layer and the file it is about.
+A workflow is a TOML 1.0 file that holds only data. Unknown keys are errors. Values come in layers: the defaults below, then
+included files, the file itself, the chosen profile, and each ` + "`--set KEY=VALUE`" + `. A finding names the layer and the file that it is about.
 
-* Tables of two layers merge key by key. Arrays of tables that have labels merge by label; anything else is replaced. Over such an array a
-  table is read by label: ` + "`--set filter.enkf.size=10`" + `.
+* Tables of two layers merge key by key. Arrays of tables that have labels merge by label. Anything else is replaced. The items of such an
+  array can be set by label: ` + "`--set filter.enkf.size=10`" + `.
 * A number may be arithmetic: ` + "`beta = \"=8/3\"`" + `, with + - * / ( ) pi sqrt exp log sin cos.
-* A relative path starts at the folder of the file it is written in.
-* Parameters of plugins stand in ` + "`params`" + ` and are checked against the plugin: ` + "`plume plugins describe NAME`" + `.
-* ` + "`plume schema`" + ` prints the language, with the parameters of the plugins there are, as JSON Schema for editors.
+* A relative path starts at the folder of the file that contains it.
+* Parameters of plugins are in ` + "`params`" + ` and are checked against the plugin: ` + "`plume plugins describe NAME`" + `.
+* ` + "`plume schema`" + ` prints the language, with the parameters of the available plugins, as JSON Schema for editors.
 
-` + "`workflow.resolved.toml`" + ` in a run directory is the workflow with all layers applied and every default filled in. It runs from anywhere.
+` + "`workflow.resolved.toml`" + ` in a run directory is the workflow with all layers applied and every default filled in. It can be run from any folder.
 `)
 	b.WriteString("\n## Keys at the top\n")
 	reference(b, "", &schema)
-	b.WriteString("\n## Files with rows\n\nObservations and members are read from files. What a file is, is known by its ending:\n\n| ending | file |\n|---|---|\n")
+	b.WriteString("\n## Files with rows\n\nObservations and members are read from files. The extension of a file tells its format:\n\n| extension | file |\n|---|---|\n")
 	for _, f := range formats {
 		fmt.Fprintf(b, "| `%s` | %s |\n", f[0], cellText(f[1]))
 	}
 	b.WriteString(`
-Upper-case endings are the same. Text is UTF-8, or UTF-16 that begins with a byte order mark. A column ` + "`u`" + ` of lists which all have the same length
+Upper-case extensions mean the same. Text is UTF-8, or UTF-16 that begins with a byte order mark. A column ` + "`u`" + ` of lists of one length
 has the columns ` + "`u[0]`, `u[1]`" + ` and so on.
 `)
-	b.WriteString("\n## Findings\n\nNothing is run when there is one. E1 is about the text, E2 about keys and values, E3 about plugins, files and whether they fit together, E4 about files of observations.\n\n| code | meaning | remedy |\n|---|---|---|\n")
+	b.WriteString("\n## Findings\n\nA workflow with a finding is not run. E1 is about the text, E2 about keys and values, E3 about plugins, files and whether they fit together, E4 about files of observations.\n\n| code | meaning | remedy |\n|---|---|---|\n")
 	for _, c := range codes {
 		fmt.Fprintf(b, "| %s | %s | %s |\n", c.Code, cellText(c.Means), cellText(c.Remedy))
 	}
@@ -56,9 +56,9 @@ func reference(b *strings.Builder, path string, t *key) {
 		k := &t.keys[i]
 		full := tomltext.Dotted(path, k.name)
 		switch {
-		case len(k.laws) > 0:
+		case len(k.dists) > 0:
 			fmt.Fprintf(b, "\n### %s\n\n%s.\n", full, sentence(k.doc))
-			for _, l := range k.laws {
+			for _, l := range k.dists {
 				fmt.Fprintf(b, "\n`dist = %q`", l.name)
 				for _, group := range l.oneOf {
 					fmt.Fprintf(b, ", with exactly one of %s", list(backquoted(group), "and"))
@@ -107,13 +107,13 @@ func rows(b *strings.Builder, keys []key) {
 	}
 }
 
-// cellText returns s as it may stand in a cell of a table.
+// cellText returns s escaped for a cell of a table.
 func cellText(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-// Keys returns the words that the value of a key may be, none where it is no choice, by
-// the path of every key of the language: time.cycles, filter.plugin and so on.
+// Keys returns every key of the language by its path, such as time.cycles or
+// filter.plugin, with the words that its value may be; none if it is not a choice.
 func Keys() map[string][]string {
 	out := map[string][]string{}
 	var walk func(path string, keys []key)
@@ -122,7 +122,7 @@ func Keys() map[string][]string {
 			full := tomltext.Dotted(path, k.name)
 			out[full] = k.choices
 			walk(full, k.keys)
-			for _, l := range k.laws {
+			for _, l := range k.dists {
 				out[tomltext.Dotted(full, "dist")] = append(out[tomltext.Dotted(full, "dist")], l.name)
 				walk(full, l.keys)
 			}

@@ -14,7 +14,7 @@ import (
 // Resolved returns w as a workflow file: every default filled in, profile and
 // --set applied, arithmetic evaluated. Loading it gives w again.
 //
-// What follows from a value that an axis may change is left out.
+// Values that are derived from a value that an axis may change are omitted.
 func (w *Workflow) Resolved() ([]byte, error) {
 	if len(w.Axes()) > 0 {
 		w = w.withoutDerived()
@@ -27,7 +27,7 @@ func (w *Workflow) Resolved() ([]byte, error) {
 	if len(w.Observations) == 1 && w.Observations[0].Label == "" {
 		text = bytes.Replace(text, []byte("\n[[observations]]\n"), []byte("\n[observations]\n"), 1)
 	}
-	return append([]byte("# The workflow as it was run: every default filled in.\n\n"), text...), nil
+	return append([]byte("# The workflow as it was run, with every default filled in.\n\n"), text...), nil
 }
 
 // withPaths returns a copy of w whose files of observations are named by absolute

@@ -12,8 +12,8 @@ import (
 	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
-// Settings returns what a run of w does: one setting when it has no axes. The
-// first axis in the order of their names varies most slowly.
+// Settings returns the settings of a run of w: one if it has no axes. The first axis in
+// the order of their names varies most slowly.
 func (w *Workflow) Settings() []Setting {
 	if w.settings != nil {
 		return w.settings
@@ -27,7 +27,7 @@ func (w *Workflow) Settings() []Setting {
 	return []Setting{s}
 }
 
-// Fingerprint returns a text that two workflows share when they say the same.
+// Fingerprint returns a text that is the same for two workflows that mean the same.
 func (w Workflow) Fingerprint() string {
 	text, err := json.Marshal(w)
 	if err != nil { // a parameter is infinite
@@ -39,7 +39,8 @@ func (w Workflow) Fingerprint() string {
 // maxTrials bounds the trials of a sweep.
 const maxTrials = 100_000
 
-// sweepable are the tables an axis may lead into; experiment.seed is allowed too.
+// sweepable are the tables that the key of an axis may lead into; experiment.seed is
+// allowed too.
 var sweepable = []string{"time", "model", "truth", "observations", "ensemble", "filter", "reference"}
 
 // axis is a key and the values it takes.
@@ -52,8 +53,8 @@ type axis struct {
 // combination is an index into the values of every axis.
 type combination []int
 
-// expand makes the settings of w. given is its tree before defaults were filled
-// in, so that every value is judged as though it stood in the file.
+// expand makes the settings of w. given is its tree before defaults were filled in, so
+// that every value is judged as if it were written in the file.
 func (w *Workflow) expand(given *tomltext.Node) diag.Findings {
 	var found diag.Findings
 	common, own := w.axes(&found)
@@ -84,7 +85,7 @@ func (w *Workflow) expand(given *tomltext.Node) diag.Findings {
 	return found.Distinct()
 }
 
-// variants adds those of filter i to s.
+// variants adds the variants of filter i to s.
 func (w *Workflow) variants(s *Setting, i int, given *tomltext.Node, common []axis, c combination, own []axis, shared map[string]any, found *diag.Findings) {
 	if len(own) == 0 {
 		if !w.excluded(shared) {
@@ -100,7 +101,7 @@ func (w *Workflow) variants(s *Setting, i int, given *tomltext.Node, common []ax
 	}
 }
 
-// axes returns the axes for all filters, and those of single filters by label.
+// axes returns the axes of all filters, and those of single filters by label.
 func (w *Workflow) axes(found *diag.Findings) (common []axis, own map[string][]axis) {
 	own = map[string][]axis{}
 	for _, key := range w.Axes() {
@@ -127,7 +128,7 @@ func (a axis) judge(found *diag.Findings) {
 	}
 	good := slices.Contains(sweepable, parts[0]) && len(parts) >= atLeast && !slices.Contains(parts, "") && parts[len(parts)-1] != "label"
 	if !good && a.key != "experiment.seed" {
-		found.Add(codeUnknown, a.list.KeyPlace(), "`%s` cannot be an axis", diag.Shorten(a.key)).WithLabel("no key of an axis").
+		found.Add(codeUnknown, a.list.KeyPlace(), "`%s` cannot be an axis", diag.Shorten(a.key)).WithLabel("not a key of an axis").
 			WithHelp("an axis is a key such as ensemble.size, model.params.NAME or filter.LABEL.params.NAME")
 	}
 	for i, item := range a.list.Items {
@@ -203,8 +204,8 @@ func combinations(axes []axis) func(yield func(combination) bool) {
 	}
 }
 
-// with returns the workflow of given with one combination of values in it, and
-// the values as they are taken.
+// with returns the workflow of given with one combination of values in it, and the
+// values in the form that was accepted.
 func (w *Workflow) with(given *tomltext.Node, axes []axis, c combination, found *diag.Findings) (*Workflow, map[string]any) {
 	root := given.Clone()
 	leaves := make([]*tomltext.Node, len(axes))
@@ -222,7 +223,7 @@ func (w *Workflow) with(given *tomltext.Node, axes []axis, c combination, found 
 	return v, values
 }
 
-// overlay returns a tree that holds the value with index i alone, and that value.
+// overlay returns a tree that holds only the value with index i, and the node of that value.
 // Findings about it are shown in the list of values.
 func (a axis) overlay(i int) (root, leaf *tomltext.Node) {
 	leaf = a.list.Pick(i)
@@ -233,7 +234,7 @@ func (a axis) overlay(i int) (root, leaf *tomltext.Node) {
 	return root, leaf
 }
 
-// excluded says whether an exclusion concerns a trial with these values.
+// excluded reports whether an exclusion matches a trial with these values.
 func (w *Workflow) excluded(values map[string]any) bool {
 	if w.Sweep == nil {
 		return false

@@ -108,8 +108,8 @@ func (c *checker) params(n *tomltext.Node, path string) {
 	c.evaluate(n, path)
 }
 
-// evaluate replaces an arithmetic string by its value and says whether n may be
-// looked at further.
+// evaluate replaces an arithmetic string by its value and reports whether n may be
+// checked further.
 func (c *checker) evaluate(n *tomltext.Node, path string) bool {
 	s, ok := n.Value.(string)
 	if !ok || !strings.HasPrefix(s, "=") || n.Bad {
@@ -126,8 +126,8 @@ func (c *checker) evaluate(n *tomltext.Node, path string) bool {
 	return true
 }
 
-// axes checks that n is a table of lists; what they hold is judged when every
-// value has its place in the workflow.
+// axes checks that n is a table of lists; their values are checked later, each in its
+// place in the workflow.
 func (c *checker) axes(n *tomltext.Node, path string, k *key) {
 	if !c.is(n, path, k, n.Table != nil) {
 		return
@@ -171,7 +171,7 @@ func (c *checker) replicates(n *tomltext.Node, path string, k *key) {
 		}
 		if a < 1 || b < a || b > maxReplicates {
 			n.Bad = true
-			c.found.Add(codeRange, n.Place(), "`%s` must go up from 1 or more to %d at most, but is %s", path, maxReplicates, tomltext.Show(v)).
+			c.found.Add(codeRange, n.Place(), "`%s` must ascend, from at least 1 to at most %d, but is %s", path, maxReplicates, tomltext.Show(v)).
 				WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write a range such as \"1..10\"")
 			return
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
-// noun says what k wants, without its range.
+// noun says what the value of k must be, without its range.
 func (k *key) noun() string {
 	if k.lone {
 		return "a table or an array of tables"
@@ -21,13 +21,13 @@ func (k *key) noun() string {
 		text: "a string", integer: "an integer", number: "a number", numbers: "a number or a list of numbers", words: "a list of strings",
 		duration: `a duration such as "60s"`, table: "a table", tables: "an array of tables", named: "a table of tables",
 		values: "a number, a list of numbers, or a table of them by variable", columns: "a table of column names by variable",
-		law: "a table", start: "a list of numbers or a table", moment: "a number or a date", extent: `a number or a duration such as "10min"`, params: "a table", overrides: "a table of tables",
-		replicates: `a list of integers of at least 1, or a range such as "1..10"`, axes: "a table of lists", axisValues: "a list of values",
+		distribution: "a table", start: "a list of numbers or a table", moment: "a number or a date", extent: `a number or a duration such as "10min"`, params: "a table", overrides: "a table of tables",
+		replicates: `a list of integers >= 1, or a range such as "1..10"`, axes: "a table of lists", axisValues: "a list of values",
 		exclusions: "an array of tables of axis values",
 	}[k.kind]
 }
 
-// bounds says the range of a number, or "".
+// bounds returns the range of a number in words, or "".
 func (k *key) bounds() string {
 	switch {
 	case k.max != nil && *k.min == *k.max:
@@ -35,14 +35,14 @@ func (k *key) bounds() string {
 	case k.max != nil:
 		return "from " + tomltext.Show(*k.min) + " to " + strconv.FormatFloat(*k.max, 'f', -1, 64)
 	case k.min != nil:
-		return "at least " + tomltext.Show(*k.min)
+		return ">= " + tomltext.Show(*k.min)
 	case k.above != nil:
-		return "above " + tomltext.Show(*k.above)
+		return "> " + tomltext.Show(*k.above)
 	}
 	return ""
 }
 
-// limits says what else than its type k asks of a value, or "".
+// limits returns what k requires of a value in addition to its type, or "".
 func (k *key) limits() string {
 	switch {
 	case k.kind == words && k.min != nil:
@@ -53,18 +53,25 @@ func (k *key) limits() string {
 		return "of " + k.form.says
 	case k.max != nil && *k.min == *k.max:
 		return "equal to " + k.bounds()
-	case k.max != nil:
-		return k.bounds()
-	case k.min != nil:
-		return "of " + k.bounds()
 	}
 	return k.bounds()
 }
 
-// asked says what k may be.
-func (k *key) asked() string { return strings.TrimSpace(k.noun() + " " + k.limits()) }
+// asked says what the value of k may be.
+func (k *key) asked() string {
+	switch limits := k.limits(); {
+	case limits == "":
+		return k.noun()
+	case k.kind == numbers || k.kind == values:
+		return k.noun() + ", each " + limits
+	case k.kind == extent:
+		return k.noun() + ", " + limits
+	default:
+		return k.noun() + " " + limits
+	}
+}
 
-// wants says what k may be, and its default.
+// wants says what the value of k may be, and its default.
 func (k *key) wants() string {
 	s := k.asked()
 	if k.def != nil {
@@ -73,7 +80,7 @@ func (k *key) wants() string {
 	return s
 }
 
-// subject and is begin and end a sentence about a value.
+// subject and is return the beginning and the verb of a sentence about a value.
 func (k *key) subject(path string) string {
 	if k.item {
 		return "every item of `" + path + "`"
@@ -88,7 +95,7 @@ func (k *key) is() string {
 	return "is"
 }
 
-// describe says what kind of value n is, and its value when that is short.
+// describe says what kind of value n is, with the value itself if that is short.
 func describe(n *tomltext.Node) string {
 	switch v := n.Value.(type) {
 	case string:
@@ -111,7 +118,7 @@ func describe(n *tomltext.Node) string {
 	return "a list"
 }
 
-// list joins items as a sentence does, with a last word "and", "or" or ",".
+// list joins items as in a sentence; last is "and", "or" or ",".
 func list(items []string, last string) string {
 	if last != "," {
 		last = " " + last

@@ -1,13 +1,13 @@
 // Package workflow is the language of workflow files: it turns their text into a typed
 // [Workflow]. It is strict: unknown keys, wrong types and values out of range are
-// refused, all at once, each with its place in the text. It knows no plugins; what a
-// params table may hold is for package plan to judge, with [Workflow.At] to say where.
+// refused, all at once, each with its place in the text. It knows no plugins: package
+// plan checks the params tables and uses [Workflow.At] to say where they are.
 //
-// From the bottom up: key, laws and schema are the table of the language; checker, value
-// and check hold a tree of values against it and fill in the defaults; fill makes plain
-// structs of the tree; judge reports what is right by itself but not together; sweep
-// makes a workflow of every combination of values; load lays the layers over each other,
-// include < file < profile < --set, and does all of this in order.
+// From the bottom up: key, distributions and schema are the table of the language;
+// checker, value and check check a tree of values against it and fill in the defaults;
+// fill makes plain structs of the tree; judge reports values that are right by themselves
+// but not together; sweep makes a workflow of every combination of values; load merges
+// the layers, include < file < profile < --set, and does all of this in order.
 package workflow
 
 import (
@@ -19,7 +19,7 @@ import (
 )
 
 // Workflow is one experiment as its author wrote it, with every default of
-// the host filled in. Parameters of plugins are as given, with arithmetic
+// the host filled in. Parameters of plugins are as they were given, with arithmetic
 // evaluated: float64, int64, bool, string, time.Time, []any or map[string]any.
 type Workflow struct {
 	Format       int               `toml:"format"`
@@ -28,7 +28,7 @@ type Workflow struct {
 	Plugins      map[string]Plugin `toml:"plugins,omitempty"` // by name
 	Model        Model             `toml:"model"`
 	Truth        *Truth            `toml:"truth"`        // nil: observations come from files
-	Observations []Observations    `toml:"observations"` // by stream; of a lone one the label may be empty
+	Observations []Observations    `toml:"observations"` // by stream; the label of a single one may be empty
 	Ensemble     Ensemble          `toml:"ensemble"`
 	Filters      []Filter          `toml:"filter"`
 	Reference    *Reference        `toml:"reference"` // nil: none
@@ -46,7 +46,7 @@ type Workflow struct {
 	settings []Setting
 }
 
-// Experiment names the experiment and its seed.
+// Experiment is the name of the experiment and its seed.
 type Experiment struct {
 	Name        string `toml:"name"`
 	Description string `toml:"description,omitempty"`
@@ -55,29 +55,29 @@ type Experiment struct {
 
 // Time says when observations are made.
 type Time struct {
-	Cycles   int           `toml:"cycles,omitzero"`   // 0: as many as files have observations for
-	Interval float64       `toml:"interval,omitzero"` // model time between cycles; 0: when files have observations
+	Cycles   int           `toml:"cycles,omitzero"`   // 0: as many as the files have observations for
+	Interval float64       `toml:"interval,omitzero"` // model time between cycles; 0: the cycles are at the observations of files
 	Step     float64       `toml:"step,omitzero"`     // of the integrator; 0: the model's own
 	Start    Moment        `toml:"start"`             // of the initial ensemble
-	Unit     time.Duration `toml:"unit,omitzero"`     // of model time; 0: none is needed
+	Unit     time.Duration `toml:"unit,omitzero"`     // duration of one unit of model time; 0: not needed
 	Window   Extent        `toml:"window,omitempty"`  // how far apart observations of one cycle may be
-	BurnIn   int           `toml:"burn_in"`           // cycles left out of every time mean
+	BurnIn   int           `toml:"burn_in"`           // first cycles, which no time mean includes
 }
 
-// Moment is a point in model time, or a date, which is model time 0.
+// Moment is a point in model time, or the date that is model time 0.
 type Moment struct {
 	Model float64
 	Date  time.Time // zero: none
 }
 
-// Extent is a length of model time, or of time, in which case Model is 0.
+// Extent is a length of model time, or a duration; Model is then 0.
 type Extent struct {
 	Model float64
 	Wall  time.Duration
 }
 
 // Plugin says how to start a plugin that is not on the plugin path. A command
-// that is a relative path is resolved against the workflow's folder.
+// that is a relative path starts at the workflow's folder.
 type Plugin struct {
 	Command []string `toml:"command,omitempty"`
 	Python  string   `toml:"python,omitempty"` // a script; absolute
@@ -85,12 +85,12 @@ type Plugin struct {
 	SHA256  string   `toml:"sha256,omitempty"` // lower case
 }
 
-// Component is a plugin and how it is configured.
+// Component is a plugin and its configuration.
 type Component struct {
 	Plugin    string         `toml:"plugin"`
 	Timeout   time.Duration  `toml:"timeout"`
 	OnFailure string         `toml:"on_failure"`       // fail, retry or drop_member
-	Retries   int            `toml:"retries,omitzero"` // 0 when OnFailure is fail
+	Retries   int            `toml:"retries,omitzero"` // 0 if OnFailure is fail
 	Params    map[string]any `toml:"params,omitempty"`
 }
 
@@ -100,7 +100,7 @@ type Model struct {
 	Replicas  int                 `toml:"replicas"`            // processes over which members are distributed
 	MaxFailed int                 `toml:"max_failed,omitzero"` // members a trial may lose; 0 unless OnFailure is drop_member
 	Dir       string              `toml:"dir,omitempty"`       // absolute: where relative paths among Params start
-	Noise     *Noise              `toml:"noise"`               // nil: none but the model's own
+	Noise     *Noise              `toml:"noise"`               // nil: only the model's own
 	Estimate  map[string]Estimate `toml:"estimate,omitempty"`  // by parameter
 }
 
@@ -124,12 +124,12 @@ type Truth struct {
 	Plugin  string         `toml:"plugin,omitempty"` // empty: that of the model
 	Step    float64        `toml:"step,omitzero"`    // 0: see Plugin; resolved by the plan
 	Timeout time.Duration  `toml:"timeout,omitzero"` // of Plugin; 0 without
-	Noise   *Noise         `toml:"noise"`            // nil: none but the model's own
+	Noise   *Noise         `toml:"noise"`            // nil: only the model's own
 	Params  map[string]any `toml:"params,omitempty"` // of Plugin; without, those of the model that differ
 }
 
-// Start is a law of initial states: exactly Mean, or one with independent values,
-// or the rows of a file.
+// Start is a distribution of initial states: exactly Mean, independent values, or the
+// rows of a file.
 type Start struct {
 	Dist    string // normal, lognormal, uniform or samples; empty: exactly Mean
 	Around  string // "truth" or "truth_init", instead of Mean or Median
@@ -139,41 +139,41 @@ type Start struct {
 	Low     Values // of uniform, as is High
 	High    Values
 	File    string              // of samples; absolute
-	Dialect Dialect             // of File; rows without a value are left out unless Missing is nil
-	Columns map[string][]string // of File, by variable; the others are called as the variable is
+	Dialect Dialect             // of File; rows with a missing value are skipped unless Missing is nil
+	Columns map[string][]string // of File, by variable; the others have the name of the variable
 }
 
 // Values are numbers for the values of a state: one for all or one for each in
-// List, or by variable.
+// List, or numbers by variable.
 type Values struct {
 	List       Numbers
 	ByVariable map[string]Numbers // nil when List is given
 }
 
-// IsZero says whether v is not given.
+// IsZero reports that v is not given.
 func (v Values) IsZero() bool { return len(v.List) == 0 && v.ByVariable == nil }
 
-// ErrorLaw is the law of the observation error. Either SD or Variance is given;
-// one value stands for all components.
-type ErrorLaw struct {
+// ErrorModel is the distribution of the observation error. Either SD or Variance is
+// given; a single value applies to all components.
+type ErrorModel struct {
 	Dist     string  `toml:"dist"`
 	SD       Numbers `toml:"sd,omitempty"`
 	Variance Numbers `toml:"variance,omitempty"`
 	DF       float64 `toml:"df,omitzero"` // degrees of freedom; 0: not given
 }
 
-// Numbers is a number, or a list of them. One value stands for all.
+// Numbers is a number, or a list of them. A single value applies to all.
 type Numbers []float64
 
-// Observations is one stream of observations: an operator, the law of its errors,
-// and when or from which file there are any.
+// Observations is one stream of observations: an operator, the distribution of its
+// errors, and the cycles that are observed or the file with the observations.
 type Observations struct {
 	Label string `toml:"label,omitempty"`
 	Component
-	Replicas int      `toml:"replicas"` // as of Model
-	Error    ErrorLaw `toml:"error"`
-	Every    int      `toml:"every,omitzero"`  // cycles from one observation to the next; 0: 1
-	Offset   int      `toml:"offset,omitzero"` // first cycle observed; 0: cycle Every
+	Replicas int        `toml:"replicas"` // as of Model
+	Error    ErrorModel `toml:"error"`
+	Every    int        `toml:"every,omitzero"`  // cycles from one observation to the next; 0: 1
+	Offset   int        `toml:"offset,omitzero"` // first cycle observed; 0: cycle Every
 
 	File string `toml:"file,omitempty"` // empty: the truth is observed
 	Dialect
@@ -185,7 +185,7 @@ type Observations struct {
 	HoldOut  *HoldOut  `toml:"hold_out"` // nil: none
 }
 
-// RowTime says how a file tells time.
+// RowTime says how a file states times.
 type RowTime struct {
 	Column   string `toml:"column"`
 	Format   string `toml:"format,omitempty"` // empty: number or iso, as time.start is
@@ -213,7 +213,7 @@ type Map struct {
 	Variable string  `toml:"variable,omitempty"` // empty: Column
 	Index    int     `toml:"index,omitzero"`
 	Range    Numbers `toml:"range,omitempty"` // smallest and largest; nil: any
-	SD       string  `toml:"sd,omitempty"`    // column; empty: the law's
+	SD       string  `toml:"sd,omitempty"`    // column; empty: that of the error model
 }
 
 // QC says which values are rejected.
@@ -236,42 +236,41 @@ type Ensemble struct {
 	Init Start `toml:"init"`
 }
 
-// Filter is one contestant.
+// Filter is one of the filters to compare.
 type Filter struct {
 	Label string `toml:"label"`
 	Component
 	Size int `toml:"size,omitzero"` // members
 }
 
-// Reference is the brute-force filter the others are scored against.
+// Reference is the brute-force filter that the others are scored against.
 type Reference struct {
 	Component
 	Size  int `toml:"size"`
-	Store int `toml:"store,omitzero"` // members kept of each cycle
+	Store int `toml:"store,omitzero"` // members that are stored for each cycle
 }
 
 // Verify says what is scored.
 type Verify struct {
 	Metrics  []string `toml:"metrics,omitempty"`  // empty: all that apply
-	Baseline string   `toml:"baseline,omitempty"` // label of the filter the others are compared with
+	Baseline string   `toml:"baseline,omitempty"` // label of the filter that the others are compared with
 }
 
-// Sweep says which trials a workflow has: on every replicate, every combination
+// Sweep says which trials a workflow has: for every replicate, all combinations
 // of the values of its axes. An axis below filter.LABEL multiplies the trials of
 // that filter alone.
 type Sweep struct {
 	Replicates Replicates       `toml:"replicate,omitempty"`
-	Filters    []string         `toml:"filter,omitempty"`  // labels of those that run; empty: all
+	Filters    []string         `toml:"filter,omitempty"`  // labels of the filters that run; empty: all
 	Axes       map[string]any   `toml:"axes,omitempty"`    // lists of values, by dotted key
 	Exclude    []map[string]any `toml:"exclude,omitempty"` // combinations that are left out
 }
 
-// Replicates are the numbers of the truths, from 1. In a workflow they are a list,
+// Replicates are the numbers of the replicates, from 1. In a workflow they are a list,
 // or "1..10".
 type Replicates []int
 
-// Setting is the workflow with one value for every axis that concerns all
-// filters.
+// Setting is the workflow with one value for every axis of all filters.
 type Setting struct {
 	*Workflow
 	Variants []Variant // in the order of the filters; at least one
@@ -281,7 +280,7 @@ type Setting struct {
 type Variant struct {
 	*Workflow
 	Filter int            // index into Filters
-	Values map[string]any // of the axes that concern the filter, by their keys
+	Values map[string]any // of the axes that apply to the filter, by their keys
 }
 
 // Output says what is written.
@@ -290,7 +289,7 @@ type Output struct {
 	Variables int    `toml:"variables"` // values of each variable that are described
 }
 
-// Expect is the numbers the experiment must give.
+// Expect is the numbers that the experiment must give.
 type Expect struct {
 	Source string  `toml:"source,omitempty"`
 	Scores []Score `toml:"score"`
@@ -307,7 +306,7 @@ type Score struct {
 	Note      string  `toml:"note,omitempty"`
 }
 
-// Real says whether the observations come from files.
+// Real reports whether the observations come from files.
 func (w *Workflow) Real() bool { return len(w.Observations) > 0 && w.Observations[0].File != "" }
 
 // Labels returns the labels of the filters in their order.
@@ -321,8 +320,7 @@ func (w *Workflow) Labels() []string {
 	return out
 }
 
-// Runs says whether the filter with a label has trials: whether the sweep does not
-// leave it out.
+// Runs reports whether the filter with a label has trials; the sweep may leave it out.
 func (w *Workflow) Runs(label string) bool {
 	return w.Sweep == nil || len(w.Sweep.Filters) == 0 || slices.Contains(w.Sweep.Filters, label)
 }

@@ -51,7 +51,7 @@ func TestFull(t *testing.T) {
 			Replicas: 3,
 			Component: Component{Plugin: "obs-nonlinear", Timeout: time.Minute, OnFailure: "retry", Retries: 2,
 				Params: map[string]any{"operator": "arctan", "variables": []any{"x", "y"}}},
-			Error: ErrorLaw{Dist: "student_t", Variance: Numbers{1, 2}, DF: 4},
+			Error: ErrorModel{Dist: "student_t", Variance: Numbers{1, 2}, DF: 4},
 		}},
 		Ensemble: Ensemble{Size: 100, Init: Start{Dist: "normal", Around: "truth", SD: Values{List: Numbers{2}}}},
 		Filters: []Filter{
@@ -230,8 +230,8 @@ func TestStarts(t *testing.T) {
 	}
 }
 
-// A profile may change one key of a law: it is checked against the law of the file.
-func TestProfileOfLaw(t *testing.T) {
+// A profile may change one key of a distribution: it is checked against the distribution of the file.
+func TestProfileOfDistribution(t *testing.T) {
 	text := minimal + "[profile.wide]\nensemble.init.sd = 3\n"
 	w, found := Parse("w.toml", []byte(text), Options{Profile: "wide"})
 	if len(found) > 0 || !reflect.DeepEqual(w.Ensemble.Init.SD.List, Numbers{3}) {
@@ -239,13 +239,13 @@ func TestProfileOfLaw(t *testing.T) {
 	}
 	text = minimal + "[profile.wide]\nensemble.init.median = 3\n"
 	if _, found := Parse("w.toml", []byte(text), Options{}); len(found) != 1 || found[0].Code != codeUnknown || found[0].Layer != "profile wide" {
-		t.Errorf("a key of another law: %s", found.Text(false))
+		t.Errorf("a key of another distribution: %s", found.Text(false))
 	}
 }
 
 func TestLoadRefuses(t *testing.T) {
 	if _, found := Load("testdata/none.toml", Options{}); len(found) != 1 || found[0].Code != tomltext.CodeUnreadable ||
-		found.Text(false) != "error[E104]: cannot read the workflow: no such file or directory\n  --> testdata/none.toml\n   = help: see that the path is that of a file that you may read; `plume init` writes one to start from\n" {
+		found.Text(false) != "error[E104]: cannot read the workflow: no such file or directory\n  --> testdata/none.toml\n   = help: check that the file exists and that you may read it; `plume init` writes a workflow to start from\n" {
 		t.Error(found.Text(false))
 	}
 	long := filepath.Join(t.TempDir(), "long.toml")

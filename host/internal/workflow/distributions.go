@@ -2,7 +2,7 @@ package workflow
 
 const spreadDoc = "; one for all values, a list with one for each, or a table by variable"
 
-// The laws of initial states, of independent values.
+// The distributions of initial states, of independent values.
 var (
 	normal          = key{name: "normal", keys: []key{required(meanKey), sdKey}}
 	normalAround    = key{name: "normal", keys: []key{meanKey, aroundKey, sdKey}, oneOf: [][]string{{"mean", "around"}}}
@@ -14,17 +14,17 @@ var (
 	}}
 	samples = key{name: "samples", keys: append([]key{
 		{name: "file", kind: text, required: true, example: `"members.csv"`,
-			doc: "file with one member a row, of which the first are taken; its format is known by its ending"},
-		{name: "columns", kind: columns, doc: "column of each variable that is called otherwise; a list of columns for a variable of several values"},
+			doc: "file with one member per row, of which the first are taken; its extension tells the format"},
+		{name: "columns", kind: columns, doc: "column of each variable whose column has another name; a list of columns for a variable of several values"},
 	}, memberDialect...)}
-	memberDialect = dialectKeys("what stands for no value, texts or numbers: members without a value are left out; none may be when left out")
+	memberDialect = dialectKeys("texts or numbers that mean a missing value: members with a missing value are skipped; if omitted, no value may be missing")
 
 	meanKey   = key{name: "mean", kind: values, example: "0.0", doc: "mean" + spreadDoc}
 	medianKey = key{name: "median", kind: values, above: zero, example: "1.0", doc: "median" + spreadDoc}
 	sdKey     = key{name: "sd", kind: values, required: true, min: zero, example: "1.0", doc: "standard deviation" + spreadDoc}
 	logSDKey  = key{name: "sd", kind: values, required: true, min: zero, example: "0.1", doc: "standard deviation of the logarithm" + spreadDoc}
 	aroundKey = key{name: "around", kind: text, choices: []string{"truth", "truth_init"}, example: `"truth"`,
-		doc: "the middle is the truth at the start, or the truth before its spin-up"}
+		doc: "centre of the distribution: the truth at the start, or the truth before its spin-up"}
 )
 
 func required(k key) key {
@@ -32,13 +32,13 @@ func required(k key) key {
 	return k
 }
 
-// The keys of noise that the host adds.
+// The keys of the noise that the host adds.
 var (
 	noiseKeys = []key{
 		{name: "sd", kind: values, min: zero, example: "0.1", doc: "standard deviation" + spreadDoc},
 		{name: "variance", kind: values, min: zero, example: "0.01", doc: "variance, instead of sd"},
 		{name: "per", kind: text, def: "cycle", choices: []string{"cycle", "sqrt_time"},
-			doc: "what sd refers to: one cycle whatever its length, or the square root of model time; variance is then per unit of time"},
+			doc: "what sd refers to: one cycle of any length, or the square root of model time; variance is then per unit of time"},
 	}
 	oneSpread = [][]string{{"sd", "variance"}}
 )
