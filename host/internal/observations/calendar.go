@@ -2,9 +2,9 @@ package observations
 
 import "time"
 
-// calendar says which days there are, by its name in the CF conventions. Times of a
-// calendar that is not standard are placed so far from each other as they are in it: on
-// a line of days that is no date of ours.
+// calendar is the name of a calendar in the CF conventions. Times of a calendar that is
+// not standard are represented by [time.Time] values that are as far apart as the times
+// are in their calendar; these values are not dates.
 type calendar string
 
 const (
@@ -13,8 +13,8 @@ const (
 	days360  calendar = "360_day"  // twelve months of 30 days
 )
 
-// day returns the start of a day; of month 0 it is the number of the day in the year.
-// It returns false when the calendar has no such day.
+// day returns the start of a day. If month is 0, day is the number of the day in the year.
+// It returns false if the calendar has no such day.
 func (c calendar) day(year, month, day int) (time.Time, bool) {
 	switch c {
 	case noleap:
@@ -36,7 +36,7 @@ func (c calendar) day(year, month, day int) (time.Time, bool) {
 	return t, int(t.Month()) == month && t.Day() == day
 }
 
-// where says what times without an offset belong to: a zone, or a calendar that has none.
+// where names the time zone of times without an offset, or the calendar if it has no zones.
 func (c *clock) where() string {
 	if c.calendar == standard {
 		return c.zone.String()
@@ -44,7 +44,7 @@ func (c *clock) where() string {
 	return string(c.calendar)
 }
 
-// place returns where the calendar has the date and the time of day of t.
+// place returns the representation of the date and the time of day of t in the calendar.
 func (c calendar) place(t time.Time) (time.Time, error) {
 	if c == standard {
 		return t, nil

@@ -12,13 +12,13 @@ import (
 	"github.com/plume-da/plume/host/internal/workflow"
 )
 
-// clock turns what a file says about time into model time.
+// clock converts the times of a file into model times.
 type clock struct {
 	dialect  tabular.Dialect // of numbers
 	format   string          // number, unix, iso or a pattern with %
 	zone     *time.Location
 	calendar calendar
-	start    time.Time // model time 0, as the calendar places it; zero: the workflow has no dates
+	start    time.Time // model time 0, as the calendar represents it; zero: the workflow has no dates
 	unit     float64   // seconds; 0: none
 }
 
@@ -38,13 +38,13 @@ func newClock(t workflow.Time, r workflow.RowTime, d tabular.Dialect) (*clock, e
 		return c, nil
 	}
 	if c.start.IsZero() {
-		return nil, errors.New("the file has dates, but `time.start` is no date")
+		return nil, errors.New("the file has dates, but `time.start` is not a date")
 	}
 	if c.start, err = c.calendar.place(c.start.UTC()); err != nil {
 		return nil, fmt.Errorf("`time.start`: %w", err)
 	}
 	if c.calendar != standard && c.format == "unix" {
-		return nil, fmt.Errorf("seconds since 1970 are no times of the calendar %s", c.calendar)
+		return nil, fmt.Errorf("unix times cannot be used with the calendar %s", c.calendar)
 	}
 	if c.format != "iso" && c.format != "unix" {
 		return c, checkFormat(c.format)
@@ -52,16 +52,16 @@ func newClock(t workflow.Time, r workflow.RowTime, d tabular.Dialect) (*clock, e
 	return c, nil
 }
 
-// timeFields are the fields a pattern may have.
+// timeFields are the fields that a pattern may have.
 const timeFields = "YmdjbHMSfz%"
 
 func checkFormat(pattern string) error {
 	if !strings.Contains(pattern, "%") {
-		return fmt.Errorf("the format %q has no field such as %%Y; others are number, unix and iso", pattern)
+		return fmt.Errorf("the format %q has no field such as %%Y; want a pattern with fields, number, unix or iso", pattern)
 	}
 	for _, rest := range strings.Split(strings.ReplaceAll(pattern, "%%", ""), "%")[1:] {
 		if rest == "" || !strings.Contains(timeFields, rest[:1]) {
-			return fmt.Errorf("the format %q has a field %%%s; known are %%Y %%m %%d %%j %%b %%H %%M %%S %%f %%z", pattern, rest[:min(1, len(rest))])
+			return fmt.Errorf("the format %q has an unknown field %%%s; want %%Y %%m %%d %%j %%b %%H %%M %%S %%f %%z", pattern, rest[:min(1, len(rest))])
 		}
 	}
 	return nil
@@ -71,10 +71,10 @@ func checkFormat(pattern string) error {
 func (c *clock) model(cell tabular.Cell) (float64, error) {
 	switch {
 	case cell.Kind == tabular.Null || cell.Kind == tabular.Text && cell.Text == "":
-		return 0, errors.New("there is no time")
+		return 0, errors.New("the cell is empty")
 	case cell.Kind == tabular.Instant || cell.Kind == tabular.Wall:
 		if c.start.IsZero() {
-			return 0, errors.New("is a date, but `time.start` is no date")
+			return 0, errors.New("it is a date, but `time.start` is not a date")
 		}
 		t, err := c.calendar.place(cell.Time)
 		if err != nil {
@@ -86,22 +86,22 @@ func (c *clock) model(cell tabular.Cell) (float64, error) {
 		if cell.Kind == tabular.Text {
 			var err error
 			if v, err = c.dialect.Float(cell.Text); err != nil {
-				return 0, errors.New("is not a number")
+				return 0, errors.New("it is not a number")
 			}
 		}
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return 0, errors.New("is not a finite number")
+			return 0, errors.New("it is not a finite number")
 		}
 		if c.format == "number" {
 			return v, nil
 		}
 		if math.Abs(v) > 1e15 {
-			return 0, errors.New("is beyond every calendar")
+			return 0, errors.New("it is out of range")
 		}
 		whole := math.Floor(v)
 		return c.date(time.Unix(int64(whole), int64((v-whole)*1e9)), true)
 	case cell.Kind == tabular.Number:
-		return 0, fmt.Errorf("is a number, but the format is %q", c.format)
+		return 0, fmt.Errorf("it is a number, but the format is %q", c.format)
 	}
 	pattern := c.format
 	if pattern == "iso" {
@@ -114,8 +114,8 @@ func (c *clock) model(cell tabular.Cell) (float64, error) {
 	return c.date(t.wall.Add(-t.offset), t.zoned)
 }
 
-// date returns the model time of t, which is an instant, or else what a clock in
-// the file's zone showed.
+// date returns the model time of t, which is an instant or else a local time in the
+// file's zone.
 func (c *clock) date(t time.Time, instant bool) (float64, error) {
 	if !instant && c.zone != time.UTC {
 		var err error
@@ -127,9 +127,9 @@ func (c *clock) date(t time.Time, instant bool) (float64, error) {
 	return seconds / c.unit, nil
 }
 
-// instantOf returns when clocks in zone showed wall. It is an error when they never
-// did, or did twice. Two changes of the zone's offset are taken to be more than two
-// days apart.
+// instantOf returns the instant of the local time wall in zone. It is an error if that
+// local time never occurred or occurred twice. Two changes of the zone's offset are
+// assumed to be more than two days apart.
 func instantOf(wall time.Time, zone *time.Location) (time.Time, error) {
 	offset := func(t time.Time) time.Duration {
 		_, seconds := t.In(zone).Zone()
@@ -141,17 +141,17 @@ func instantOf(wall time.Time, zone *time.Location) (time.Time, error) {
 	isEarly, isLate := offset(early) == before, offset(late) == after
 	switch {
 	case isEarly && isLate && before != after:
-		return time.Time{}, fmt.Errorf("happened twice in %s, %s and %s; give it with its offset", zone, early.Format(time.RFC3339), late.Format(time.RFC3339))
+		return time.Time{}, fmt.Errorf("it occurred twice in %s, at %s and at %s; write it with its offset", zone, early.Format(time.RFC3339), late.Format(time.RFC3339))
 	case isEarly:
 		return early, nil
 	case isLate:
 		return late, nil
 	}
-	return time.Time{}, fmt.Errorf("never happened in %s, where clocks were changed", zone)
+	return time.Time{}, fmt.Errorf("it never occurred in %s, because of a clock change", zone)
 }
 
-// isoPattern returns the pattern of a date or time of ISO 8601 in its extended form,
-// by its length and marks.
+// isoPattern returns the pattern of a date or time of ISO 8601 in the extended format,
+// by its length and separators.
 func isoPattern(s string) string {
 	if len(s) <= len("2006-01-02") {
 		return "%Y-%m-%d"
@@ -173,8 +173,8 @@ func isoPattern(s string) string {
 	return pattern
 }
 
-// scanned is what a text says: what a clock showed and, when it says that too, how
-// far that clock is ahead of UTC.
+// scanned is the meaning of a text: a local time and, if the text has one, its offset
+// from UTC.
 type scanned struct {
 	wall   time.Time
 	offset time.Duration
@@ -186,8 +186,8 @@ var months = []string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "s
 // parts are the numbers of a time by the letter of their field.
 type parts [128]int
 
-// scan reads s by a pattern that checkFormat accepts. All that is no field must
-// stand in s as it stands in the pattern.
+// scan reads s by a pattern that checkFormat accepts. Characters of the pattern that do
+// not belong to a field must be the same in s.
 func (c calendar) scan(s, pattern string) (scanned, error) {
 	var out scanned
 	f := parts{'Y': 1970, 'm': 1, 'd': 1}
@@ -196,7 +196,7 @@ func (c calendar) scan(s, pattern string) (scanned, error) {
 		mark := pattern[i]
 		if mark != '%' {
 			if rest == "" || rest[0] != mark {
-				return scanned{}, fmt.Errorf("%q does not fit %s: %q is missing", s, pattern, string(mark))
+				return scanned{}, fmt.Errorf("%q does not match %s: %q is missing", s, pattern, string(mark))
 			}
 			rest = rest[1:]
 			continue
@@ -215,21 +215,21 @@ func (c calendar) scan(s, pattern string) (scanned, error) {
 			f[mark], rest, ok = digits(rest, mark)
 		}
 		if !ok {
-			return scanned{}, fmt.Errorf("%q does not fit %s: there is no %%%c", s, pattern, mark)
+			return scanned{}, fmt.Errorf("%q does not match %s: %%%c is missing", s, pattern, mark)
 		}
 	}
 	if rest != "" {
-		return scanned{}, fmt.Errorf("%q does not fit %s: %q is left over", s, pattern, rest)
+		return scanned{}, fmt.Errorf("%q does not match %s: %q is left over", s, pattern, rest)
 	}
 	var err error
 	out.wall, err = c.time(&f)
 	return out, err
 }
 
-// time returns when the parts are, which must exist in the calendar.
+// time returns the time with these parts. It must exist in the calendar.
 func (c calendar) time(f *parts) (time.Time, error) {
 	if f['H'] > 23 || f['M'] > 59 || f['S'] > 59 {
-		return time.Time{}, fmt.Errorf("%02d:%02d:%02d is on no clock", f['H'], f['M'], f['S'])
+		return time.Time{}, fmt.Errorf("%02d:%02d:%02d is not a time of day", f['H'], f['M'], f['S'])
 	}
 	day, month := f['d'], f['m']
 	if f['j'] > 0 {
@@ -240,9 +240,9 @@ func (c calendar) time(f *parts) (time.Time, error) {
 	case !ok && f['j'] > 0:
 		return time.Time{}, fmt.Errorf("%d has no day %d", f['Y'], f['j'])
 	case !ok && c == standard:
-		return time.Time{}, fmt.Errorf("%04d-%02d-%02d is in no calendar", f['Y'], f['m'], f['d'])
+		return time.Time{}, fmt.Errorf("%04d-%02d-%02d does not exist", f['Y'], f['m'], f['d'])
 	case !ok:
-		return time.Time{}, fmt.Errorf("%04d-%02d-%02d is not in the calendar %s", f['Y'], f['m'], f['d'], c)
+		return time.Time{}, fmt.Errorf("%04d-%02d-%02d does not exist in the calendar %s", f['Y'], f['m'], f['d'], c)
 	}
 	return first.Add(time.Duration(f['H'])*time.Hour + time.Duration(f['M'])*time.Minute + time.Duration(f['S'])*time.Second + time.Duration(f['f'])), nil
 }

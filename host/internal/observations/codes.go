@@ -2,7 +2,7 @@ package observations
 
 import "github.com/plume-da/plume/host/internal/diag"
 
-// The codes of what is found in files and in what the workflow says about them.
+// The codes of the findings in files and in the keys of the workflow about them.
 const (
 	codeFile      diag.Code = "E401"
 	codeColumn    diag.Code = "E402"
@@ -18,14 +18,14 @@ const (
 // Codes are the findings of this package.
 func Codes() []diag.Entry {
 	return []diag.Entry{
-		{Code: codeFile, Means: "a file of observations cannot be read", Remedy: "see that it is there and whole, and what its name says it is"},
-		{Code: codeColumn, Means: "a column is missing, or there twice", Remedy: "name a column of the file"},
-		{Code: codeValue, Means: "a cell is not a number, or not one that can be", Remedy: "fix the row, write decimal or thousands, or add the text to `missing`"},
-		{Code: codeTime, Means: "a cell is not a time, or not one that exists", Remedy: "fix the row, or write time.format and time.timezone"},
-		{Code: codeEarly, Means: "an observation is not after the start", Remedy: "let time.start be earlier, or write qc.early = \"reject\""},
+		{Code: codeFile, Means: "a file of observations cannot be read", Remedy: "check that it exists, is complete and has the format of its extension"},
+		{Code: codeColumn, Means: "a column is missing, or two have its name", Remedy: "name a column of the file"},
+		{Code: codeValue, Means: "a cell is not a number, or the number is not possible", Remedy: "fix the row, write decimal or thousands, or add the text to `missing`"},
+		{Code: codeTime, Means: "a cell is not a time, or the time does not exist", Remedy: "fix the row, or write time.format and time.timezone"},
+		{Code: codeEarly, Means: "an observation is not after the start", Remedy: "choose an earlier time.start, or write qc.early = \"reject\""},
 		{Code: codeDuplicate, Means: "one component has two values in one cycle", Remedy: "write qc.duplicates, or a smaller time.window"},
-		{Code: codeMap, Means: "a column is mapped to what is not observed", Remedy: "`plume plan` shows what the operator observes"},
-		{Code: codeNothing, Means: "no observation is left", Remedy: "see the columns, ranges and places that are mapped"},
-		{Code: codeCycles, Means: "there would be too many cycles", Remedy: "see the times of the file, or give a longer time.interval, or none"},
+		{Code: codeMap, Means: "a column is mapped to something that is not observed", Remedy: "`plume plan` shows what the operator observes"},
+		{Code: codeNothing, Means: "no observation is left", Remedy: "check the columns, ranges and locations in the map"},
+		{Code: codeCycles, Means: "there would be too many cycles", Remedy: "check the times in the file, or choose a longer time.interval, or none"},
 	}
 }

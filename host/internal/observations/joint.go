@@ -10,16 +10,16 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Stream is a part of the observations that has an operator of its own.
+// Stream is a part of the observations, with an operator of its own.
 type Stream struct {
 	Label    string // empty only when there is no other stream
 	Operator sdk.ObservationOperator
-	// In returns the operator of a cycle, or nil when the stream has no
-	// observations in it.
+	// In returns the operator for a cycle, or nil if the stream has no observations in
+	// that cycle.
 	In func(cycle int) sdk.ObservationOperator
 }
 
-// Every returns the cadence of a stream that is observed in the cycles first,
+// Every returns the function In of a stream that is observed in the cycles first,
 // first + every, first + 2 every, ...
 func Every(op sdk.ObservationOperator, first, every int) func(cycle int) sdk.ObservationOperator {
 	return func(cycle int) sdk.ObservationOperator {
@@ -30,7 +30,7 @@ func Every(op sdk.ObservationOperator, first, every int) func(cycle int) sdk.Obs
 	}
 }
 
-// Mark makes the components of y that no stream observes in a cycle NaN.
+// Mark sets the components of y that no stream observes in a cycle to NaN.
 func Mark(streams []Stream, cycle int, y []float64) {
 	first := 0
 	for _, s := range streams {
@@ -44,7 +44,7 @@ func Mark(streams []Stream, cycle int, y []float64) {
 	}
 }
 
-// StreamOf returns which of streams observes a component of the joint vector.
+// StreamOf returns the index of the stream that observes a component of the joint vector.
 func StreamOf(streams []Stream, component int) int {
 	for i, s := range streams {
 		if component -= s.Operator.Space().Layout.Size(); component < 0 {
@@ -54,14 +54,14 @@ func StreamOf(streams []Stream, component int) int {
 	panic("observations: no stream observes the component")
 }
 
-// Join returns one operator for all streams. Its observation vector is theirs side
-// by side, in every cycle; the components of a stream that is absent from a cycle
-// are missing from it. It offers what all of them offer. Variables are called
-// LABEL.NAME when there are several streams.
+// Join returns one operator for all streams. In every cycle its observation vector holds
+// those of the streams one after the other; the components of a stream without
+// observations in that cycle are missing. It offers what all of the streams offer. With
+// several streams the variables are called LABEL.NAME.
 //
-// Streams: a stream with a label uses branch (label, 0) of the call's seed, so that
-// the errors of two streams are independent and those of one do not depend on
-// which others there are.
+// Random streams: a stream with a label uses branch (label, 0) of the call's seed, so
+// that the errors of two streams are independent and those of one stream do not depend
+// on the others.
 func Join(streams []Stream) sdk.ObservationOperator {
 	j := &joint{streams: streams, space: &sdk.ObservationSpace{Layout: &sdk.Layout{}}}
 	for i, s := range streams {
@@ -89,11 +89,11 @@ func Join(streams []Stream) sdk.ObservationOperator {
 
 type joint struct {
 	streams []Stream
-	sizes   []int // values of each stream
+	sizes   []int // number of values of each stream
 	space   *sdk.ObservationSpace
 }
 
-// coordinates joins the positions; nil when the streams use different axes.
+// coordinates joins the coordinates; nil if the streams use different axes.
 func (j *joint) coordinates() *sdk.Coordinates {
 	var all *sdk.Coordinates
 	row := 0
@@ -113,10 +113,9 @@ func (j *joint) coordinates() *sdk.Coordinates {
 
 func (j *joint) Space() *sdk.ObservationSpace { return j.space }
 
-// Observe asks the streams that the cycle has. Of the others predictions and
-// simulations are 0, which says nothing, since the wire takes only finite numbers;
-// log-likelihoods are 0 and error variances infinite, which is what a missing
-// observation tells.
+// Observe asks the streams that the cycle has. For the others, predictions and
+// simulations are 0, which has no meaning, since the wire takes only finite numbers;
+// log-likelihoods are 0 and error variances infinite, as for missing observations.
 func (j *joint) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
 	all := &sdk.ObserveResult{}
 	if slices.Contains(j.space.Offers, sdk.ErrorVariance) {
@@ -144,7 +143,7 @@ func (j *joint) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Observ
 	return all, nil
 }
 
-// part asks one stream, whose m components begin at first.
+// part asks one stream, whose m components start at first.
 func (j *joint) part(ctx context.Context, r *sdk.ObserveRequest, s Stream, op sdk.ObservationOperator, first, m int) (*sdk.ObserveResult, error) {
 	one := *r
 	if s.Label != "" {

@@ -15,37 +15,37 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// maxFindings is how many faults of one file are reported.
+// maxFindings is the number of faults of one file that are reported.
 const maxFindings = 20
 
 // Value is one value of a file.
 type Value struct {
 	Time      float64 // model time
 	Y         float64 // NaN when missing
-	SD        float64 // of its error; 0: what the stream's law says
+	SD        float64 // of its error; 0: that of the stream's error model
 	Stream    int32
 	Row       int32 // line of a text file, or row of another; from 1
-	Column    int32 // of those that are read
+	Column    int32 // index among the columns that are read
 	Component int32 // of the joint observation vector; -1: none
 	Cycle     int32 // 0: none
 	Status    Status
 }
 
-// Status says what became of a value.
+// Status says what happened to a value.
 type Status uint8
 
-// What becomes of a value.
+// What can happen to a value.
 const (
 	Assimilated Status = iota
 	HeldOut
 	Missing    // there is no value
-	Unmapped   // a long file names what the workflow does not
-	OutOfRange // outside the range believed
-	Elsewhere  // too far from every place
+	Unmapped   // its name in a long file is not in the workflow
+	OutOfRange // outside the plausible range
+	Elsewhere  // too far from every location
 	Early      // not after the start
 	Late       // after the last cycle
-	OffWindow  // in no cycle's window
-	Duplicate  // another value stands for the component in its cycle
+	OffWindow  // not in the window of any cycle
+	Duplicate  // another value of its component is used in its cycle
 	Background // too far from the forecast
 )
 
@@ -70,7 +70,7 @@ type reader struct {
 	holdOut int            // cell of hold_out.column
 	targets []target       // of a wide file by map, of a long one by name
 	names   map[string]int // long: targets by name
-	places  map[place]int  // nearest value, of places seen
+	places  map[place]int  // nearest value, by the places seen so far
 	values  []Value
 	row     int32 // current
 }
@@ -79,11 +79,11 @@ type reader struct {
 type target struct {
 	value, sd   int // among cells; sd -1: none
 	first, size int // values of the variable, within the stream
-	index       int // among them, when there is no location
+	index       int // among them, if there is no location
 	low, high   float64
 }
 
-// place is a position, and where the variable that is looked for there begins.
+// place is a position, and the first value of the variable that is observed there.
 type place struct {
 	at    [maxAxes]float64
 	first int
@@ -92,9 +92,9 @@ type place struct {
 // maxAxes bounds the axes of positions.
 const maxAxes = 4
 
-// read returns the values of stream i, in the order of the file, with statuses up
-// to Early, and the names of the columns that are read. What is wrong with the file or
-// with what the workflow says about it is found.
+// read returns the values of stream i, in the order of the file, with statuses up to
+// Early, and the names of the columns that are read. Faults of the file, and of what the
+// workflow says about it, are in the findings.
 func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int) ([]Value, []string, diag.Findings) {
 	r := &reader{w: w, o: &w.Observations[i], stream: i, first: first, layout: layout, path: w.Path(w.Observations[i].File),
 		names: map[string]int{}, places: map[place]int{}}
@@ -125,11 +125,11 @@ func (r *reader) add(code diag.Code, at []any, format string, args ...any) *diag
 	return r.found.Add(code, r.w.At(at...), format, args...)
 }
 
-// fault reports what is wrong with the file, in its line where it is about one, and else
-// at a place, with some words before it.
+// fault reports what is wrong with the file: at its line if err is about one, and
+// otherwise at a place, with the text before in front of it.
 func (r *reader) fault(code diag.Code, at diag.Span, before string, err error) *diag.Finding {
 	var e *tabular.Error
-	errors.As(err, &e) // as every error of package tabular
+	errors.As(err, &e) // every error of package tabular is one
 	if e.Line > 0 {
 		at, before = diag.InFile(r.path, e.Text, e.Line, e.Before, e.Width), ""
 	}
@@ -143,15 +143,15 @@ func (r *reader) unreadable(err error) {
 	if d.Span != at {
 		return
 	}
-	help := "see that it is whole, and what its name says it is"
+	help := "check that it is complete and has the format of its extension"
 	if errors.As(err, new(*fs.PathError)) {
 		help = "paths are relative to the workflow's folder"
 	}
 	d.WithLabel("%s", cmp.Or(d.Label, "this file")).WithHelp("%s", cmp.Or(d.Help, help))
 }
 
-// column returns which cell of a row is that of a column; at is where the workflow
-// names it.
+// column returns the index of the cell of a column; at is the path in the workflow where
+// it is named.
 func (r *reader) column(name string, at []any) int {
 	k, err := r.table.Column(name)
 	if err == nil {
@@ -169,7 +169,8 @@ func (r *reader) cellFault(code diag.Code, err error) *diag.Finding {
 	return r.fault(code, diag.InFile(r.path, "", 0, 0, 0), "", err)
 }
 
-// resolve finds columns and what they are mapped to. The first column is the time.
+// resolve finds the columns and the values that they are mapped to. The first column is
+// the time.
 func (r *reader) resolve() {
 	r.column(r.o.Time.Column, r.at("time", "column"))
 	entries := r.o.Map
@@ -238,12 +239,12 @@ func (r *reader) location(l *workflow.Location) {
 	}
 	c := r.layout.Coordinates
 	if c == nil {
-		r.add(codeMap, r.at("location"), "%s gives its observations no positions, so that rows cannot be placed", r.o.Plugin).
-			WithLabel("no positions").WithHelp("use location.index or map.index")
+		r.add(codeMap, r.at("location"), "%s has no coordinates for its observations, so rows cannot be assigned to locations", r.o.Plugin).
+			WithLabel("no coordinates").WithHelp("use location.index or map.index")
 		return
 	}
 	if len(l.Coordinates) != len(c.Dims) || len(c.Dims) > maxAxes {
-		r.add(codeMap, r.at("location", "coordinates"), "%d columns for positions on %d axes: %s", len(l.Coordinates), len(c.Dims), strings.Join(c.Dims, ", ")).
+		r.add(codeMap, r.at("location", "coordinates"), "%d columns for coordinates on %d axes: %s", len(l.Coordinates), len(c.Dims), strings.Join(c.Dims, ", ")).
 			WithLabel("one column per axis, at most %d", maxAxes).WithHelp("name as many columns as there are axes")
 		return
 	}
@@ -271,15 +272,15 @@ func (r *reader) readRow() {
 	if err != nil {
 		help := "fix the row, or write another time.format, time.timezone or time.calendar"
 		if len(r.values)+len(r.found) == 0 {
-			help = "if the first rows have no values, write skip_rows; else " + help
+			help = "if the first rows have no values, write skip_rows; otherwise " + help
 		}
-		r.cellFault(codeTime, r.table.Errorf(0, "is not a time: %v", err)).WithLabel("%s, %s", r.clock.format, r.clock.where()).WithHelp("%s", help)
+		r.cellFault(codeTime, r.table.Errorf(0, "is not a valid time: %v", err)).WithLabel("%s, %s", r.clock.format, r.clock.where()).WithHelp("%s", help)
 		return
 	}
 	early := at <= r.w.Time.Start.Model
 	if early && r.o.QC.Early != "reject" {
 		r.cellFault(codeEarly, r.table.Errorf(0, "is not after the start")).WithLabel("model time %g; the start is %g", at, r.w.Time.Start.Model).
-			WithHelp("let time.start be earlier, or write qc.early = \"reject\"")
+			WithHelp("choose an earlier time.start, or write qc.early = \"reject\"")
 		return
 	}
 	held, ok := r.heldOut()
@@ -312,7 +313,7 @@ func (r *reader) readRow() {
 	}
 }
 
-// value reads what t is mapped from; ok is false after a finding.
+// value reads the value of t; ok is false after a finding.
 func (r *reader) value(t *target) (v Value, ok bool) {
 	v = Value{Stream: int32(r.stream), Row: r.row, Column: int32(t.value), Component: -1}
 	if v.Y, ok = r.number(t.value); !ok {
@@ -340,9 +341,9 @@ func (r *reader) value(t *target) (v Value, ok bool) {
 	switch {
 	case !ok:
 		return v, false
-	case math.IsNaN(sd): // what the law says
+	case math.IsNaN(sd): // that of the error model
 	case sd <= 0:
-		r.cellFault(codeValue, r.table.Errorf(t.sd, "is %g, but a standard deviation is above 0", sd)).WithLabel("above 0").WithHelp("fix it, or leave it empty where error.sd holds")
+		r.cellFault(codeValue, r.table.Errorf(t.sd, "is %g, but a standard deviation must be > 0", sd)).WithLabel("> 0").WithHelp("fix it, or leave it empty where error.sd applies")
 		return v, false
 	default:
 		v.SD = sd
@@ -350,7 +351,7 @@ func (r *reader) value(t *target) (v Value, ok bool) {
 	return v, true
 }
 
-// number reads a cell; NaN when it is missing.
+// number reads a cell; NaN if it is missing.
 func (r *reader) number(k int) (float64, bool) {
 	v, err := r.table.Number(k)
 	if err != nil {
@@ -359,8 +360,8 @@ func (r *reader) number(k int) (float64, bool) {
 	return v, err == nil
 }
 
-// place returns which of the values of t's variable the current row is about; -1
-// when it is too far from all.
+// place returns the index, among the values of t's variable, of the value that the
+// current row is about; -1 if the row is too far from all of them.
 func (r *reader) place(t *target) (index int, ok bool) {
 	l := r.o.Location
 	if l == nil {
@@ -370,7 +371,7 @@ func (r *reader) place(t *target) (index int, ok bool) {
 		k := r.where[0]
 		v, ok := r.number(k)
 		if ok && !(v >= 0 && v < float64(t.size) && v == math.Trunc(v)) {
-			r.cellFault(codeValue, r.table.Errorf(k, "is %g, but must be a whole number from 0 to %d", v, t.size-1)).WithLabel("0 to %d", t.size-1).WithHelp("places are counted from 0")
+			r.cellFault(codeValue, r.table.Errorf(k, "is %g, but must be a whole number from 0 to %d", v, t.size-1)).WithLabel("0 to %d", t.size-1).WithHelp("locations are counted from 0")
 			ok = false
 		}
 		return int(v), ok
@@ -379,7 +380,7 @@ func (r *reader) place(t *target) (index int, ok bool) {
 	for axis, k := range r.where {
 		v, ok := r.number(k)
 		if ok && math.IsNaN(v) {
-			r.cellFault(codeValue, r.table.Errorf(k, "is missing, but says where the row was observed")).WithLabel("a position").WithHelp("remove the row, or say where it is")
+			r.cellFault(codeValue, r.table.Errorf(k, "is missing, so the location of the row is unknown")).WithLabel("a coordinate").WithHelp("remove the row, or fill in the coordinate")
 			ok = false
 		}
 		if !ok {
@@ -396,8 +397,8 @@ func (r *reader) place(t *target) (index int, ok bool) {
 	return index, true
 }
 
-// nearest returns which of the size values from first on is nearest to a position, or
-// -1 when none is within location.within.
+// nearest returns the index, among the size values from first on, of the one that is
+// nearest to a position; -1 if none is within location.within.
 func (r *reader) nearest(at [maxAxes]float64, first, size int) int {
 	c, best, least := r.layout.Coordinates, -1, math.Inf(1)
 	if r.o.Location.Within > 0 {
@@ -420,7 +421,7 @@ func (r *reader) nearest(at [maxAxes]float64, first, size int) int {
 	return best
 }
 
-// heldOut says whether the current row is marked as held out.
+// heldOut reports whether the current row is marked as held out.
 func (r *reader) heldOut() (held, ok bool) {
 	h := r.o.HoldOut
 	if h == nil || h.Column == "" {
@@ -433,7 +434,7 @@ func (r *reader) heldOut() (held, ok bool) {
 	case "", "0", "false", "no":
 		return false, true
 	}
-	r.cellFault(codeValue, r.table.Errorf(r.holdOut, "is %q, but must say whether the row is held out", diag.Shorten(text))).WithLabel("true, false, yes, no, 1 or 0").WithHelp("write one of these")
+	r.cellFault(codeValue, r.table.Errorf(r.holdOut, "is %q, but must say whether the row is held out", diag.Shorten(text))).WithLabel("true, false, yes, no, 1 or 0").WithHelp("write one of these values")
 	return false, false
 }
 

@@ -16,24 +16,24 @@ import (
 // Record is the real observations of an experiment, in cycles. It is immutable.
 type Record struct {
 	Times []float64 // model time of every cycle, in order
-	// Rejected are the values that are neither assimilated nor held out, in the order
-	// of time.
+	// Rejected are the values that are neither assimilated nor held out, in order of time.
 	Rejected []Value
 
 	size   int     // m
-	values []Value // in the order of cycle and component, one for each
+	values []Value // in order of cycle and component, one for each
 	first  []int   // values of cycle k are values[first[k-1]:first[k]]
 }
 
 // Read reads the observations of all streams of w, whose observation vectors have
-// the given layouts, and puts them into cycles. Faults of the files, and of what the
-// workflow says about them, are found.
+// the given layouts, and assigns them to cycles. Faults of the files, and of what the
+// workflow says about them, are in the findings.
 //
-// Without time.interval the cycles follow the data: the first observation that is in
-// no cycle yet opens one, which takes in all that are at most time.window later, and
-// is at the time of the last of them, so that nothing is assimilated before it was
-// observed. With time.interval cycle k is at start + k interval and takes in what was
-// observed in the last time.window before, by default all since the cycle before.
+// Without time.interval the cycles follow the data: the first observation that is not
+// in a cycle yet opens one, which contains all observations that are at most time.window
+// later. The cycle is at the time of the last of them, so that nothing is assimilated
+// before it was observed. With time.interval, cycle k is at start + k interval and
+// contains the observations of the last time.window before it, by default all since the
+// previous cycle.
 func Read(w *workflow.Workflow, layouts []*sdk.Layout) (*Record, diag.Findings) {
 	g := &gathering{w: w}
 	for i, l := range layouts {
@@ -63,7 +63,7 @@ func Read(w *workflow.Workflow, layouts []*sdk.Layout) (*Record, diag.Findings) 
 	r := g.record()
 	if len(g.found) == 0 && len(r.values) == 0 {
 		g.found.Add(codeNothing, w.At("observations", 0, "file"), "no observation is left: %s", counts(r.Rejected)).
-			WithLabel("%d values", len(r.Rejected)).WithHelp("see the columns, ranges and places that are mapped")
+			WithLabel("%d values", len(r.Rejected)).WithHelp("check the columns, ranges and locations in the map")
 	}
 	if len(g.found) > 0 {
 		return nil, g.found
@@ -73,11 +73,11 @@ func Read(w *workflow.Workflow, layouts []*sdk.Layout) (*Record, diag.Findings) 
 
 func byTime(a, b Value) int { return cmp.Compare(a.Time, b.Time) }
 
-// gathering puts values into cycles.
+// gathering assigns values to cycles.
 type gathering struct {
 	w       *workflow.Workflow
 	size    int
-	columns [][]string // names of those that are read, by stream
+	columns [][]string // names of the columns that are read, by stream
 	values  []Value    // in the order of time
 	times   []float64
 	found   diag.Findings
@@ -85,7 +85,7 @@ type gathering struct {
 
 func usable(v *Value) bool { return v.Status == Assimilated || v.Status == HeldOut }
 
-// slack is a part of an interval or window that rounding may cost.
+// slack allows for rounding, as a fraction of an interval or window.
 const slack = 1e-9
 
 func (g *gathering) window() float64 {
@@ -116,10 +116,10 @@ func (g *gathering) atData() {
 	}
 }
 
-// maxCycles bounds the cycles of a fixed interval where nothing else does.
+// maxCycles bounds the number of cycles of a fixed interval if nothing else does.
 const maxCycles = 10_000_000
 
-// atIntervals puts values into the cycles of a fixed interval.
+// atIntervals assigns values to the cycles of a fixed interval.
 func (g *gathering) atIntervals() {
 	start, interval := g.w.Time.Start.Model, g.w.Time.Interval
 	window := g.window()
@@ -138,7 +138,7 @@ func (g *gathering) atIntervals() {
 		if cycles > maxCycles {
 			g.found.Add(codeCycles, g.w.At("time", "interval"), "there are %.3g intervals of %g until the last observation, at model time %g; at most %d are possible",
 				cycles, interval, last, int(maxCycles)).
-				WithLabel("too short").WithHelp("see the times of the file, or give a longer interval, or none, or time.cycles")
+				WithLabel("too short").WithHelp("check the times in the file, or choose a longer interval, or none, or set time.cycles")
 			return
 		}
 		n = int(cycles)
@@ -163,7 +163,7 @@ func (g *gathering) atIntervals() {
 	}
 }
 
-// record settles duplicates and orders the values by cycle and component.
+// record resolves duplicates and orders the values by cycle and component.
 func (g *gathering) record() *Record {
 	r := &Record{Times: g.times, size: g.size}
 	for _, v := range g.values {
@@ -192,7 +192,7 @@ func (g *gathering) record() *Record {
 	return r
 }
 
-// settle leaves one value per cycle and component.
+// settle keeps one value per cycle and component.
 func (g *gathering) settle(values []Value) []Value {
 	kept := values[:0]
 	for from := 0; from < len(values); {
@@ -219,7 +219,7 @@ func (g *gathering) settle(values []Value) []Value {
 			for _, v := range same {
 				if v.Row != keep.Row || v.Column != keep.Column {
 					v.Status, v.Cycle = Duplicate, 0
-					g.values = append(g.values, v) // as one that is not usable
+					g.values = append(g.values, v) // as a rejected value
 				}
 			}
 		}
@@ -246,9 +246,9 @@ func (g *gathering) twice(a, b Value) {
 		WithLabel("the second one").WithHelp("write qc.duplicates = \"first\", \"last\" or \"mean\", or a smaller time.window")
 }
 
-// HoldOut returns r with the values held out that the streams ask for.
+// HoldOut returns r after holding out the values that the streams ask for.
 //
-// Streams: branch "hold_out" of seed, below it one child per stream.
+// Random streams: branch "hold_out" of seed, below it one child per stream.
 func (r *Record) HoldOut(streams []workflow.Observations, seed rng.Seed) *Record {
 	held := *r
 	held.values = slices.Clone(r.values)
@@ -271,10 +271,10 @@ func (r *Record) HoldOut(streams []workflow.Observations, seed rng.Seed) *Record
 	return &held
 }
 
-// In returns the values of a cycle, from 1, in the order of their components.
+// In returns the values of a cycle, from 1, in order of their components.
 func (r *Record) In(cycle int) []Value { return r.values[r.first[cycle-1]:r.first[cycle]] }
 
-// Observation returns y of a cycle, from 1: what is assimilated, NaN elsewhere.
+// Observation returns y of a cycle, from 1: the assimilated values, NaN elsewhere.
 func (r *Record) Observation(cycle int) []float64 {
 	y := slices.Repeat([]float64{math.NaN()}, r.size)
 	for _, v := range r.In(cycle) {
@@ -285,7 +285,7 @@ func (r *Record) Observation(cycle int) []float64 {
 	return y
 }
 
-// HeldOut returns the values of a cycle, from 1, that are held out.
+// HeldOut returns the held-out values of a cycle, from 1.
 func (r *Record) HeldOut(cycle int) []Value {
 	var list []Value
 	for _, v := range r.In(cycle) {
@@ -296,10 +296,10 @@ func (r *Record) HeldOut(cycle int) []Value {
 	return list
 }
 
-// Summary says in one line what became of all values of the files.
+// Summary says in one line what happened to all values of the files.
 func (r *Record) Summary() string { return counts(r.values, r.Rejected) }
 
-// counts says how many values have each status.
+// counts returns the number of values by status, in words.
 func counts(lists ...[]Value) string {
 	var n [Background + 1]int
 	total := 0
@@ -318,5 +318,5 @@ func counts(lists ...[]Value) string {
 	return s
 }
 
-var statusTexts = []string{"assimilated", "held out", "missing", "not mapped", "out of range", "too far from every place", "not after the start", "after the last cycle",
-	"in no window", "duplicates", "too far from the forecast"}
+var statusTexts = []string{"assimilated", "held out", "missing", "not mapped", "out of range", "too far from every location", "not after the start", "after the last cycle",
+	"outside every window", "duplicates", "too far from the forecast"}

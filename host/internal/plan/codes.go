@@ -2,7 +2,7 @@ package plan
 
 import "github.com/plume-da/plume/host/internal/diag"
 
-// The codes of what a plan finds; see package workflow for the others.
+// The codes of the findings of a plan; see package workflow for the others.
 const (
 	codePlugin       diag.Code = "E301"
 	codeRole         diag.Code = "E302"
@@ -23,19 +23,19 @@ const (
 // Codes are the findings of this package.
 func Codes() []diag.Entry {
 	return []diag.Entry{
-		{Code: codePlugin, Means: "a plugin is missing or does not start", Remedy: "`plume plugins list` shows those there are; [plugins] names others"},
-		{Code: codeRole, Means: "a plugin plays another role", Remedy: "name a plugin of the role that is wanted"},
-		{Code: codeUnknownParam, Means: "a plugin has no such parameter", Remedy: "`plume plugins describe NAME` lists those it has"},
-		{Code: codeParam, Means: "a parameter has the wrong type or is out of range", Remedy: "write what the message wants, or leave it out for the default"},
+		{Code: codePlugin, Means: "a plugin is missing or does not start", Remedy: "`plume plugins list` shows the available plugins; [plugins] can name others"},
+		{Code: codeRole, Means: "a plugin has another role", Remedy: "name a plugin of the role in the message"},
+		{Code: codeUnknownParam, Means: "a plugin has no such parameter", Remedy: "`plume plugins describe NAME` lists its parameters"},
+		{Code: codeParam, Means: "a parameter has the wrong type or is out of range", Remedy: "write a value as in the message, or omit the parameter to get the default"},
 		{Code: codeMissingParam, Means: "a plugin needs a parameter", Remedy: "add it to params"},
-		{Code: codeConfigure, Means: "a plugin refused its configuration", Remedy: "change what its message names"},
+		{Code: codeConfigure, Means: "a plugin refused its configuration", Remedy: "change the key that its message names"},
 		{Code: codeShape, Means: "a list or a state has the wrong length", Remedy: "give one number for all, or one for each value"},
-		{Code: codeStep, Means: "a span of time is no whole number of time steps, or more than 5e8", Remedy: "change the span or the step"},
-		{Code: codeCapability, Means: "an operator does not offer what a filter needs", Remedy: "choose other parameters, another operator or another law of errors"},
-		{Code: codeMembers, Means: "members that depend on each other are to be split", Remedy: "remove replicas"},
-		{Code: codeWhen, Means: "a parameter does not apply with the others as they are", Remedy: "leave it out, or choose what it applies with; sweep.exclude leaves combinations of axes out"},
-		{Code: codeSamples, Means: "a file of members cannot be used", Remedy: "fix the file: one member a row, a column for every variable, finite numbers"},
-		{Code: codeVariable, Means: "a name that is no variable of the state, or a variable without a number", Remedy: "name the variables of the state"},
+		{Code: codeStep, Means: "a span of time is not a whole number of time steps, or is more than 5e8 of them", Remedy: "change the span or the step"},
+		{Code: codeCapability, Means: "an operator does not offer what a filter needs", Remedy: "choose other parameters, another operator or another error model"},
+		{Code: codeMembers, Means: "members that depend on each other cannot be split", Remedy: "remove replicas"},
+		{Code: codeWhen, Means: "a parameter does not apply to these values of the others", Remedy: "remove it, or choose values that it applies to; sweep.exclude removes combinations of axes"},
+		{Code: codeSamples, Means: "a file of members cannot be used", Remedy: "fix the file: one member per row, a column for every variable, finite numbers"},
+		{Code: codeVariable, Means: "a name that is not a variable of the state, or a variable without a number", Remedy: "name the variables of the state"},
 		{Code: codeEstimate, Means: "a parameter cannot be estimated", Remedy: "`plume plugins describe NAME` says which parameters may differ by member"},
 	}
 }

@@ -11,12 +11,12 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// State augmentation: parameters that are to be estimated follow the variables of
-// the model in every state, one value each. Filters see them like any other value;
-// the model gets them as parameters by member; an operator does not see them.
+// State augmentation: parameters to be estimated follow the variables of the model in
+// every state, one value each. Filters see them like any other value; the model gets
+// them as parameters by member; an operator does not see them.
 
-// estimates checks what the workflow has to estimate and returns the names of the
-// parameters, sorted, and what the manifest says of them.
+// estimates checks the parameters that the workflow estimates and returns their names,
+// sorted, and their entries in the manifest.
 func (m *maker) estimates(manifest *sdk.Manifest) (names []string, params []*sdk.Param) {
 	names = slices.Sorted(maps.Keys(m.w.Model.Estimate))
 	var offers []string
@@ -46,7 +46,7 @@ func (m *maker) estimates(manifest *sdk.Manifest) (names []string, params []*sdk
 }
 
 // augment returns l followed by one value for each parameter. Parameters have no
-// place in space, so the result has no coordinates.
+// location, so the result has no coordinates.
 func (m *maker) augment(l *sdk.Layout, params []*sdk.Param) *sdk.Layout {
 	if len(params) == 0 {
 		return l
@@ -54,7 +54,7 @@ func (m *maker) augment(l *sdk.Layout, params []*sdk.Param) *sdk.Layout {
 	whole := &sdk.Layout{Variables: slices.Clone(l.Variables)}
 	for _, p := range params {
 		if _, taken := l.Offset(p.Name); taken {
-			m.found.Add(codeEstimate, m.w.KeyAt("model", "estimate", p.Name), "the state has a variable `%s` already", p.Name).
+			m.found.Add(codeEstimate, m.w.KeyAt("model", "estimate", p.Name), "the state already has a variable `%s`", p.Name).
 				WithLabel("name is taken").WithHelp("remove it; a parameter with the name of a variable cannot be estimated")
 		}
 		whole.Variables = append(whole.Variables, sdk.Variable{Name: p.Name, Unit: p.Unit})
@@ -62,29 +62,29 @@ func (m *maker) augment(l *sdk.Layout, params []*sdk.Param) *sdk.Layout {
 	return whole
 }
 
-// start returns the law of states and parameters at the start.
+// start returns the distribution of states and parameters at the start.
 func (m *maker) start(l *sdk.Layout, params []*sdk.Param) Draw {
 	d := m.draw(m.w.Ensemble.Init, l, "ensemble", "init")
 	for _, p := range params {
 		one := &sdk.Layout{Variables: []sdk.Variable{{Name: p.Name}}}
 		at := []any{"model", "estimate", p.Name, "init"}
-		law := m.draw(m.w.Model.Estimate[p.Name].Init, one, at...)
-		if len(law.Laws) == 0 {
+		own := m.draw(m.w.Model.Estimate[p.Name].Init, one, at...)
+		if len(own.Dists) == 0 {
 			continue
 		}
-		if _, err := p.Check(law.Laws[0].Middle); err != nil && law.Laws[0].Around == Given {
-			m.add(codeParam, at, "%s", what(err, p.Name)).WithLabel("%s", p.Wants()).WithHelp("choose a law within the limits of the parameter")
+		if _, err := p.Check(own.Dists[0].Middle); err != nil && own.Dists[0].Around == Given {
+			m.add(codeParam, at, "%s", what(err, p.Name)).WithLabel("%s", p.Wants()).WithHelp("choose a distribution within the limits of the parameter")
 		}
-		if truth := m.plan.Truth.Init.Laws; law.Laws[0].Around != Given && len(d.Laws) < len(truth) && math.IsNaN(truth[len(d.Laws)].Middle) {
+		if truth := m.plan.Truth.Init.Dists; own.Dists[0].Around != Given && len(d.Dists) < len(truth) && math.IsNaN(truth[len(d.Dists)].Middle) {
 			m.add(codeEstimate, below(at, "around"), "the truth has no parameter `%s`", p.Name).
-				WithLabel("%s is the truth's plugin", m.w.Truth.Plugin).WithHelp("write mean = ... in the place of around")
+				WithLabel("%s is the truth's plugin", m.w.Truth.Plugin).WithHelp("write mean = ... instead of around")
 		}
-		d.Laws = append(d.Laws, law.Laws...)
+		d.Dists = append(d.Dists, own.Dists...)
 	}
 	return d
 }
 
-// estimating is a model whose states hold parameters, which make a random walk.
+// estimating is a model whose states hold parameters, which perform a random walk.
 // Streams: branch "walk" of a request's seed, by member.
 type estimating struct {
 	sdk.Model // configured with parameters by member
@@ -97,7 +97,7 @@ type estimating struct {
 func (m *estimating) Layout() *sdk.Layout { return m.state }
 
 // Forecast implements sdk.Model. A parameter outside its limits is an error of kind
-// diverged: no honest forecast can be made with it.
+// diverged: no valid forecast can be made with it.
 func (m *estimating) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	rows, whole := r.Ensemble.Dims()
 	n := whole - len(m.params)
@@ -126,13 +126,13 @@ func (m *estimating) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk
 	return res, nil
 }
 
-// within wants every parameter of every member within its limits.
+// within returns an error if a parameter of a member is outside its limits.
 func (m *estimating) within(r *sdk.ForecastRequest, parameters *mat.Dense) error {
 	for j, p := range m.params {
 		for i := range parameters.RawMatrix().Rows {
 			if v := parameters.At(i, j); math.IsInf(v, 0) || p.Outside(v) {
 				return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: member %d", r.Cycle, r.First+i), "the estimate of %s has left its limits: got %g, want %s", p.Name, v, p.Wants()).
-					WithHint("a smaller walk_sd, a narrower law at the start or less inflation may help")
+					WithHint("a smaller walk_sd, a narrower initial distribution or less inflation may help")
 			}
 		}
 	}
@@ -148,10 +148,10 @@ func columnsOf(m *mat.Dense, from, to int) *mat.Dense {
 // blind is an observation operator that sees the first variables of a state only.
 type blind struct {
 	sdk.ObservationOperator
-	sees int // values
+	sees int // number of values
 }
 
-// Observe implements sdk.ObservationOperator. What is not seen has no gradient.
+// Observe implements sdk.ObservationOperator. Values that are not seen have gradient 0.
 func (o *blind) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
 	inner := *r
 	inner.Ensemble = columnsOf(r.Ensemble, 0, o.sees)
@@ -169,8 +169,8 @@ func (o *blind) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Observ
 	return res, err
 }
 
-// fixed is the model of the truth where parameters are estimated: those in its
-// states are what they are.
+// fixed is the model of the truth where parameters are estimated: the parameters in its
+// states do not change.
 type fixed struct {
 	sdk.Model
 	state *sdk.Layout
@@ -196,15 +196,15 @@ func (m *fixed) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	return res, nil
 }
 
-// trueParameters returns laws that give the parameters the truth has; NaN for one
-// that the truth's own plugin does not have.
-func trueParameters(params []*sdk.Param, of sdk.Params) []Law {
-	laws := make([]Law, len(params))
+// trueParameters returns distributions of width 0 at the parameters of the truth; NaN
+// for a parameter that the truth's own plugin does not have.
+func trueParameters(params []*sdk.Param, of sdk.Params) []Distribution {
+	dists := make([]Distribution, len(params))
 	for i, p := range params {
-		laws[i].Middle = math.NaN()
+		dists[i].Middle = math.NaN()
 		if v, ok := of[p.Name].(float64); ok {
-			laws[i].Middle = v
+			dists[i].Middle = v
 		}
 	}
-	return laws
+	return dists
 }

@@ -46,7 +46,7 @@ func TestEstimating(t *testing.T) {
 	}
 	e.Set(1, 3, -0.25)
 	_, err = estimatingForecast(t, 0, e)
-	if sdk.KindOf(err) != sdk.KindDiverged || !strings.Contains(err.Error(), "cycle 7: member 1: the estimate of rate has left its limits: got -0.25, want a number of at least 0") {
+	if sdk.KindOf(err) != sdk.KindDiverged || !strings.Contains(err.Error(), "cycle 7: member 1: the estimate of rate has left its limits: got -0.25, want a number >= 0") {
 		t.Errorf("outside its limits: got %v", err)
 	}
 }

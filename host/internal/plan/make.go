@@ -15,22 +15,22 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// Open returns the plugin of c, with its members over as many processes as r says.
+// Open returns the plugin of c, with its members distributed over processes as r says.
 type Open func(ctx context.Context, c workflow.Component, r Replication) (*sdk.Plugin, error)
 
-// Replication says over how many processes members are distributed, and how many of them
-// may be given up. The zero value is for a filter.
+// Replication says over how many processes members are distributed, and how many members
+// may be dropped. The zero value is for a filter.
 type Replication struct{ Replicas, MaxFailed int }
 
-// maker makes plans, one setting after the other. It is in one workflow at a time:
+// maker makes plans, one setting after the other. It works on one workflow at a time:
 // that of a setting, or of a variant with values of a filter's own axes.
 type maker struct {
 	ctx    context.Context
 	open   Open
 	found  diag.Findings
-	before int // how many findings there were when the setting began
+	before int // number of findings when the setting began
 
-	manifests map[string]*sdk.Manifest // of the plugins that play their role, by name
+	manifests map[string]*sdk.Manifest // of the plugins that have the right role, by name
 	inputs    []Input
 	records   map[string]*observations.Record
 
@@ -40,11 +40,11 @@ type maker struct {
 
 	modelPlugin, referencePlugin   *sdk.Plugin
 	truthPlugin                    *sdk.Plugin   // nil: that of the model
-	observed                       *sdk.Layout   // what operators see of a state: all but parameters
+	observed                       *sdk.Layout   // the part of a state that operators see: all but parameters
 	operatorPlugins, filterPlugins []*sdk.Plugin // by stream, and by variant
 }
 
-// setting makes the plan of one setting; nil when something was found.
+// setting makes the plan of one setting; nil if there are findings.
 func (m *maker) setting(s workflow.Setting) *setting {
 	m.before = len(m.found)
 	m.w, m.variants, m.truthPlugin, m.operatorPlugins, m.filterPlugins, m.plan = s.Workflow, s.Variants, nil, nil, nil, &Plan{
@@ -73,16 +73,16 @@ func (m *maker) each(do func(i int, f *workflow.Filter, index int)) {
 	m.w = shared
 }
 
-// IsPluginFault says whether a finding is about a plugin that is missing or does
+// IsPluginFault reports whether a finding is about a plugin that is missing or does
 // not start, rather than about the workflow.
 func IsPluginFault(f *diag.Finding) bool { return f.Code == codePlugin }
 
-// AddPluginFault adds to found that a plugin, which is named at a place, is missing or does
+// AddPluginFault adds to found that the plugin that is named at a place is missing or does
 // not start.
 func AddPluginFault(found *diag.Findings, at diag.Span, err error) {
 	d := found.Add(codePlugin, at, "%v", err)
 	if sdk.KindOf(err) == sdk.KindPlugin {
-		d.WithHelp("`plume plugins list` shows the plugins there are; [plugins] names others")
+		d.WithHelp("`plume plugins list` shows the available plugins; [plugins] can name others")
 	}
 }
 
@@ -110,7 +110,7 @@ func (m *maker) findPlugins() {
 	case t == nil:
 	case t.Plugin != "":
 		c := m.w.Model.Component
-		if c.OnFailure == "drop_member" { // there is but one
+		if c.OnFailure == "drop_member" { // there is only one
 			c.OnFailure = "retry"
 		}
 		c.Plugin, c.Timeout, c.Params = t.Plugin, t.Timeout, t.Params
@@ -139,7 +139,7 @@ func (m *maker) find(c workflow.Component, r Replication, role sdk.Role, path ..
 	return p
 }
 
-// checkReplicas refuses to take apart an ensemble whose members depend on each other.
+// checkReplicas refuses to split an ensemble whose members depend on each other.
 func (m *maker) checkReplicas(manifest *sdk.Manifest, r Replication, path ...any) {
 	if manifest.Threading.IndependentMembers {
 		return
@@ -156,7 +156,7 @@ func (m *maker) checkReplicas(manifest *sdk.Manifest, r Replication, path ...any
 }
 
 // checkParams reports every parameter that the manifest does not accept.
-// complete says whether required ones must be there.
+// If complete, the required ones must be there.
 func (m *maker) checkParams(manifest *sdk.Manifest, params map[string]any, complete bool, path ...any) {
 	face := manifest.Name + " " + manifest.Version
 	for _, name := range slices.Sorted(maps.Keys(params)) {
@@ -180,7 +180,7 @@ func (m *maker) checkParams(manifest *sdk.Manifest, params map[string]any, compl
 	}
 }
 
-// checkWhen reports every parameter that does not apply with the others.
+// checkWhen reports every parameter that does not apply to the values of the others.
 func (m *maker) checkWhen(manifest *sdk.Manifest, params map[string]any, path ...any) {
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		var refused *sdk.Error
@@ -189,14 +189,14 @@ func (m *maker) checkWhen(manifest *sdk.Manifest, params map[string]any, path ..
 		}
 		help := refused.Hint
 		if len(m.w.Axes()) > 0 {
-			help += "; sweep.exclude leaves combinations out"
+			help += "; sweep.exclude removes combinations"
 		}
 		m.add(codeWhen, below(path, "params", name), "%s", what(refused, name)).WithLabel("does not apply").
 			WithNote("%s %s: %s, %s", manifest.Name, manifest.Version, name, manifest.Param(name).Doc).WithHelp("%s", help)
 	}
 }
 
-// overlaid returns the values of over, and those of under that it has none for.
+// overlaid returns the values of over, and those of under for the keys that over lacks.
 func overlaid(under, over map[string]any) map[string]any {
 	all := map[string]any{}
 	maps.Copy(all, under)
@@ -220,12 +220,12 @@ func defaultText(p *sdk.Param) string {
 	return fmt.Sprintf("; default %v", p.Default)
 }
 
-// leaveOut says what happens without p, if it can be left out.
+// leaveOut says what happens without p, if p may be omitted.
 func leaveOut(p *sdk.Param) string {
 	if p.Required {
 		return ""
 	}
-	return fmt.Sprintf(", or leave it out for the default, %v", p.Default)
+	return fmt.Sprintf(", or omit it to get the default, %v", p.Default)
 }
 
 func suggestParam(manifest *sdk.Manifest, name string) string {
@@ -242,8 +242,8 @@ func suggestParam(manifest *sdk.Manifest, name string) string {
 	return "it has " + strings.Join(names, ", ")
 }
 
-// refused reports an error a plugin answered to its configuration, at the
-// parameter it names if it names one.
+// refused reports an error that a plugin returned for its configuration, at the
+// parameter that the error names, if any.
 func (m *maker) refused(manifest *sdk.Manifest, err error, path ...any) {
 	at := below(path, "plugin")
 	var e *sdk.Error
@@ -258,11 +258,11 @@ func (m *maker) refused(manifest *sdk.Manifest, err error, path ...any) {
 	case sdk.KindBug, sdk.KindContract:
 		m.add(codeConfigure, at, "%v", err).WithHelp("%s", notTheWorkflow)
 	default:
-		m.add(codeConfigure, at, "%v", err).WithHelp("`plume plugins describe %s` says what it takes", manifest.Name)
+		m.add(codeConfigure, at, "%v", err).WithHelp("`plume plugins describe %s` shows what it accepts", manifest.Name)
 	}
 }
 
-const notTheWorkflow = "the plugin is at fault here, not the workflow; `plume plugins test` may find more"
+const notTheWorkflow = "this is a fault of the plugin, not of the workflow; `plume plugins test` may find more"
 
 func (m *maker) model() {
 	w, manifest := m.w, m.modelPlugin.Manifest
@@ -348,18 +348,18 @@ func (m *maker) truth(model sdk.Model, estimated []*sdk.Param) {
 	truth.Init = m.draw(w.Truth.Init, m.observed, "truth", "init")
 	if len(estimated) > 0 {
 		truth.Model = &fixed{truth.Model, m.plan.State}
-		truth.Init.Laws = append(truth.Init.Laws, trueParameters(estimated, resolve(plugin.Manifest, params))...)
+		truth.Init.Dists = append(truth.Init.Dists, trueParameters(estimated, resolve(plugin.Manifest, params))...)
 	}
 }
 
-// sameVariables says whether two layouts have the same variables in the same order.
+// sameVariables reports whether two layouts have the same variables in the same order.
 func sameVariables(a, b *sdk.Layout) bool {
 	return slices.EqualFunc(a.Variables, b.Variables, func(a, b sdk.Variable) bool {
 		return a.Name == b.Name && slices.Equal(a.Shape, b.Shape)
 	})
 }
 
-// checkStep wants a time span of the workflow to be a whole number of steps.
+// checkStep reports a time span of the workflow that is not a whole number of steps.
 func (m *maker) checkStep(step float64, path ...any) {
 	if step == 0 {
 		return
@@ -370,11 +370,11 @@ func (m *maker) checkStep(step float64, path ...any) {
 	}
 	if nearest, whole := sdk.WholeSteps(value, step); !whole && !m.reported(path) {
 		m.add(codeStep, path, "`%s` must be a whole number of time steps, but %g / %g = %.6g", name, value, step, value/step).
-			WithHelp("the nearest that fits is %.6g", float64(nearest)*step)
+			WithHelp("the nearest multiple is %.6g", float64(nearest)*step)
 	}
 }
 
-// reported says whether there is a finding about the value at path.
+// reported reports whether there is a finding about the value at path.
 func (m *maker) reported(path []any) bool {
 	at := m.w.At(path...)
 	return slices.ContainsFunc(m.found, func(f *diag.Finding) bool { return f.Span == at })
@@ -395,8 +395,7 @@ func (m *maker) filters() {
 	}
 }
 
-// trial returns a trial of a filter with size members. What does not fit is a
-// finding.
+// trial returns a trial of a filter with size members. It reports what does not fit.
 func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any) Trial {
 	config := sdk.FilterConfig{Params: c.Params, State: m.plan.State, Observations: m.plan.Space}
 	resize := func(ctx context.Context, members int) (sdk.Filter, error) {
@@ -413,7 +412,7 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 		if !slices.Contains(m.plan.Space.Offers, need) {
 			m.add(codeCapability, below(path, "plugin"), "%s needs `%s`, which %s not offer here", c.Plugin, need, m.observers("does", "do")).
 				WithNote("%s %s", m.observers("offers", "offer"), join(m.plan.Space.Offers)).
-				WithHelp("choose other parameters for the filter, another operator or another error distribution")
+				WithHelp("choose other parameters for the filter, another operator or another error model")
 		}
 	}
 	return Trial{Plugin: c.Plugin, Filter: f, Size: size, Resize: resize}

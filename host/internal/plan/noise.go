@@ -8,15 +8,15 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// noisy is a model to whose forecasts independent normal noise is added, whatever
-// its plugin is. Streams: branch "noise" of a request's seed, by member.
+// noisy is a model of any plugin with independent normal noise added to its forecasts.
+// Streams: branch "noise" of a request's seed, by member.
 type noisy struct {
 	sdk.Model
 	sd      []float64 // n values
-	perTime bool      // sd is that of noise over a unit of model time, not over a forecast
+	perTime bool      // sd is that of the noise over a unit of model time, not over a forecast
 }
 
-// Forecast implements sdk.Model. A forecast of no length has no noise.
+// Forecast implements sdk.Model. A forecast of length 0 has no noise.
 func (m *noisy) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	res, err := m.Model.Forecast(ctx, r)
 	if err != nil || r.From == r.To {

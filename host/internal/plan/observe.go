@@ -15,8 +15,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// observations configures the operators of all streams, joins them, and reads what
-// files say was observed.
+// observations configures the operators of all streams, joins them, and reads the
+// observations in files.
 func (m *maker) observations() {
 	real := m.w.Real()
 	streams := make([]observations.Stream, len(m.w.Observations))
@@ -44,14 +44,14 @@ func (m *maker) observations() {
 	m.plan.Space = m.plan.Operator.Space()
 }
 
-// quality sets the limits of the background check for the components of stream i,
-// and wants the operator to predict what is checked or held out.
+// quality sets the limits of the background check for the components of stream i. It
+// reports an operator that cannot predict the values that are checked or held out.
 func (m *maker) quality(i int, space *sdk.ObservationSpace) {
 	o := &m.w.Observations[i]
 	wants := func(key string, c sdk.Capability) {
 		if !slices.Contains(space.Offers, c) {
 			m.add(codeCapability, []any{"observations", i, key}, "`%s` needs `%s`, which %s does not offer here", key, c, o.Plugin).
-				WithHelp("remove %s, or choose another operator or error law", key)
+				WithHelp("remove %s, or choose another operator or error model", key)
 		}
 	}
 	if o.QC.Background > 0 {
@@ -66,7 +66,7 @@ func (m *maker) quality(i int, space *sdk.ObservationSpace) {
 	m.plan.Checked = m.plan.Checked || o.QC.Background > 0
 }
 
-// read reads the files of all streams, which say when the cycles are.
+// read reads the files of all streams, which determine the times of the cycles.
 func (m *maker) read(streams []observations.Stream) bool {
 	w := m.w
 	layouts := make([]*sdk.Layout, len(streams))
@@ -90,8 +90,8 @@ func (m *maker) read(streams []observations.Stream) bool {
 	return len(m.found) == m.before
 }
 
-// record returns what files say for streams of the given layouts. Settings that ask
-// the same share the answer.
+// record returns the observations in files for streams of the given layouts. Settings
+// that ask for the same share the result.
 func (m *maker) record(layouts []*sdk.Layout) (*observations.Record, diag.Findings) {
 	key := (&workflow.Workflow{Time: m.w.Time, Observations: m.w.Observations}).Fingerprint()
 	for _, l := range layouts {
@@ -111,14 +111,14 @@ func (m *maker) record(layouts []*sdk.Layout) (*observations.Record, diag.Findin
 	return r, found
 }
 
-// checkTimes wants the time between cycles to be a whole number of steps.
+// checkTimes reports times between cycles that are not a whole number of steps.
 func (m *maker) checkTimes() {
 	c, step := m.plan.Clock, m.w.Time.Step
 	for k := 1; k <= c.Cycles && step > 0 && c.Interval == 0; k++ {
 		span := c.Time(k) - c.Time(k-1)
 		if _, ok := sdk.WholeSteps(span, step); !ok {
 			m.add(codeStep, []any{"time", "step"}, "the time from cycle %d to cycle %d must be a whole number of time steps, but (%.9g - %.9g) / %g = %.6g",
-				k-1, k, c.Time(k), c.Time(k-1), step, span/step).WithLabel("does not divide the times of the observations").
+				k-1, k, c.Time(k), c.Time(k-1), step, span/step).WithLabel("does not divide the times between observations").
 				WithHelp("choose a step that divides them, or a fixed time.interval")
 			return
 		}
@@ -133,24 +133,24 @@ func (m *maker) inRecord(i int, op sdk.ObservationOperator, layouts []*sdk.Layou
 	for _, l := range layouts[:i] {
 		first += l.Size()
 	}
-	law := m.law(i)
-	if len(law.SD) == 1 {
-		law.SD = slices.Repeat(law.SD, size)
+	model := m.errorModel(i)
+	if len(model.SD) == 1 {
+		model.SD = slices.Repeat(model.SD, size)
 	}
 	own := map[int]sdk.ObservationOperator{} // by cycle
 	for k := 1; k <= len(record.Times); k++ {
-		sds := slices.Clone(law.SD)
+		sds := slices.Clone(model.SD)
 		for _, v := range record.In(k) {
 			if int(v.Stream) == i && v.SD > 0 {
 				sds[int(v.Component)-first] = v.SD
 			}
 		}
-		if slices.Equal(sds, law.SD) {
+		if slices.Equal(sds, model.SD) {
 			continue
 		}
-		special, err := m.configured(i, sdk.ErrorModel{Dist: law.Dist, SD: sds, DF: law.DF})
+		special, err := m.configured(i, sdk.ErrorModel{Dist: model.Dist, SD: sds, DF: model.DF})
 		if err != nil {
-			m.refusedLaw(m.operatorPlugins[i].Manifest, fmt.Errorf("cycle %d: %w", k, err), []any{"observations", i, "map"})
+			m.refusedErrorModel(m.operatorPlugins[i].Manifest, fmt.Errorf("cycle %d: %w", k, err), []any{"observations", i, "map"})
 			return nil
 		}
 		own[k] = special
@@ -166,7 +166,8 @@ func (m *maker) inRecord(i int, op sdk.ObservationOperator, layouts []*sdk.Layou
 	}
 }
 
-// observers names the operators, followed by one or the other form of a verb.
+// observers returns the names of the operators, followed by a verb: one for a single
+// operator, several for more.
 func (m *maker) observers(one, several string) string {
 	var names []string
 	for _, o := range m.w.Observations {
@@ -180,47 +181,48 @@ func (m *maker) observers(one, several string) string {
 	return strings.Join(names, " and ") + " together " + several
 }
 
-// law returns the error law of stream i.
-func (m *maker) law(i int) sdk.ErrorModel {
+// errorModel returns the error model of stream i.
+func (m *maker) errorModel(i int) sdk.ErrorModel {
 	e := m.w.Observations[i].Error
-	law := sdk.ErrorModel{Dist: e.Dist, SD: e.SD, DF: e.DF}
+	model := sdk.ErrorModel{Dist: e.Dist, SD: e.SD, DF: e.DF}
 	for _, v := range e.Variance {
-		law.SD = append(law.SD, math.Sqrt(v))
+		model.SD = append(model.SD, math.Sqrt(v))
 	}
-	return law
+	return model
 }
 
 // operator configures the operator of stream i; nil when it was refused.
 func (m *maker) operator(i int) sdk.ObservationOperator {
 	o, manifest := &m.w.Observations[i], m.operatorPlugins[i].Manifest
 	o.Params = resolve(manifest, o.Params)
-	law, at := m.law(i), []any{"observations", i, "error", "sd"}
+	model, at := m.errorModel(i), []any{"observations", i, "error", "sd"}
 	if len(o.Error.Variance) > 0 {
 		at[3] = "variance"
 	}
-	if err := manifest.CheckError(law); err != nil {
-		m.errorLaw(i, err)
+	if err := manifest.CheckError(model); err != nil {
+		m.unknownDistribution(i, err)
 		return nil
 	}
-	op, err := m.configured(i, law)
+	op, err := m.configured(i, model)
 	if err != nil {
-		m.refusedLaw(manifest, err, at)
+		m.refusedErrorModel(manifest, err, at)
 		return nil
 	}
 	return op
 }
 
-// configured returns the operator of stream i for a law of its errors.
-func (m *maker) configured(i int, law sdk.ErrorModel) (sdk.ObservationOperator, error) {
-	op, err := m.operatorPlugins[i].NewOperator(m.ctx, sdk.OperatorConfig{Params: m.w.Observations[i].Params, State: m.observed, Error: law})
+// configured returns the operator of stream i, configured with an error model.
+func (m *maker) configured(i int, model sdk.ErrorModel) (sdk.ObservationOperator, error) {
+	op, err := m.operatorPlugins[i].NewOperator(m.ctx, sdk.OperatorConfig{Params: m.w.Observations[i].Params, State: m.observed, Error: model})
 	if err == nil && m.plan.Parameters > 0 {
 		return &blind{op, m.observed.Size()}, nil
 	}
 	return op, err
 }
 
-// errorLaw reports a law that the manifest does not know, at its own key.
-func (m *maker) errorLaw(i int, err error) {
+// unknownDistribution reports an error model that the manifest does not have, at the key
+// that is wrong.
+func (m *maker) unknownDistribution(i int, err error) {
 	at := []any{"observations", i, "error"}
 	var e *sdk.Error
 	if errors.As(err, &e) {
@@ -229,12 +231,12 @@ func (m *maker) errorLaw(i int, err error) {
 		}
 	}
 	m.add(codeConfigure, at, "%s: %v", m.w.Observations[i].Plugin, err).
-		WithHelp("`plume plugins describe %s` lists the laws it knows", m.w.Observations[i].Plugin)
+		WithHelp("`plume plugins describe %s` lists the distributions that it supports", m.w.Observations[i].Plugin)
 }
 
-// refusedLaw reports what an operator refused: at the error law, which is at at,
-// when it is about that, as any other configuration otherwise.
-func (m *maker) refusedLaw(manifest *sdk.Manifest, err error, at []any) {
+// refusedErrorModel reports the refusal of an operator: at the path at of the error model
+// if it is about that, and otherwise as for any other configuration.
+func (m *maker) refusedErrorModel(manifest *sdk.Manifest, err error, at []any) {
 	var e *sdk.Error
 	if errors.As(err, &e) && strings.HasPrefix(e.Where, "error.") {
 		m.add(codeShape, at, "%v", err).WithHelp("give one number for all, or one for each observed value")

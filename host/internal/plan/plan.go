@@ -1,6 +1,6 @@
 // Package plan turns a workflow and the plugins it names into a Plan: parts
-// that are configured and known to fit together. What does not fit is found
-// here, before the first time step.
+// that are configured and known to fit together. Parts that do not fit are
+// reported here, before the first time step.
 package plan
 
 import (
@@ -11,43 +11,43 @@ import (
 	"github.com/plume-da/plume/sdk/rng"
 )
 
-// Plan is the trials that agree in all but their filters, ready to run.
+// Plan holds trials that differ only in their filters, ready to run.
 type Plan struct {
 	Clock Clock
 	Seed  rng.Seed // of the replicate; every stream of the run is below it
 	State *sdk.Layout
-	// Parameters is how many of the last variables of State are parameters that are
-	// estimated.
+	// Parameters is the number of estimated parameters, which are the last variables of
+	// State.
 	Parameters int
 	// Scored lists the variables of State that have scores of their own, in its order.
 	Scored   []string
 	Streams  []observations.Stream
 	Space    *sdk.ObservationSpace // of all streams joined
 	Truth    Truth
-	Record   *observations.Record // what files say was observed; nil: the truth is observed
+	Record   *observations.Record // the observations in files; nil: the truth is observed
 	Limits   []float64            // of |innovation| / sqrt(S), by component; see Checked
 	Checked  bool                 // whether observations beyond Limits are rejected
 	Model    sdk.Model
 	Operator sdk.ObservationOperator // of all streams joined
 	Ensemble Draw                    // where the members start
 	Trials   []Trial                 // in the order of the workflow
-	// MaxFailed is how many members a trial may lose; 0: none, a member that cannot
-	// be forecast ends it.
+	// MaxFailed is how many members a trial may lose. If it is 0, a member that cannot be
+	// forecast ends the trial.
 	MaxFailed int
-	// Reference is the brute-force filter the others are scored against; nil
-	// when the workflow has none. Keep says how many of its members are kept. Plans
+	// Reference is the brute-force filter that the others are scored against; nil
+	// if the workflow has none. Keep is the number of its members that are stored. Plans
 	// with the same reference, of one scenario, hold the same pointer.
 	Reference *Trial
 	Keep      int
 }
 
-// Clock says when the cycles are.
+// Clock holds the times of the cycles.
 type Clock struct {
 	Start    float64 // model time of the initial ensemble
-	Interval float64 // between cycles; 0 when Times says when they are
+	Interval float64 // between cycles; 0 if Times holds their times
 	Times    []float64
 	Cycles   int
-	BurnIn   int // cycles left out of every time mean
+	BurnIn   int // number of first cycles, which no time mean includes
 }
 
 // Time returns the model time of a cycle; cycle 0 is the start.
@@ -67,12 +67,12 @@ type Truth struct {
 
 // Trial is one filter with its ensemble.
 type Trial struct {
-	Number int // from 1; of a reference: among those of the replicate, from 0
+	Number int // from 1; for a reference: among those of the replicate, from 0
 	Label  string
 	Plugin string // its name
 	Filter sdk.Filter
 	Size   int
-	Values map[string]any // of the axes that concern it, by their keys
+	Values map[string]any // of the axes that apply to it, by their keys
 	// Resize returns the filter configured for another number of members.
 	Resize func(ctx context.Context, members int) (sdk.Filter, error)
 }

@@ -17,8 +17,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// samples reads states of layout l from the file that the law at path names, one
-// member a row; nil after a finding.
+// samples reads states of layout l from the file that is named at path, one member per
+// row; nil after a finding.
 func (m *maker) samples(s workflow.Start, l *sdk.Layout, path ...any) *mat.Dense {
 	names, ok := m.columns(s, l, below(path, "columns")...)
 	if !ok {
@@ -48,35 +48,36 @@ func (m *maker) samples(s workflow.Start, l *sdk.Layout, path ...any) *mat.Dense
 	return e
 }
 
-// fault reports what is wrong with a file of members: in its line where it is about one,
-// and else at path, where the workflow names the file.
+// fault reports what is wrong with a file of members: at the line of the file if it is
+// about one, and otherwise at path, where the workflow names the file.
 func (m *maker) fault(err error, file string, l *sdk.Layout, path []any) {
 	var e *tabular.Error
-	errors.As(err, &e) // as every error of package tabular
-	help := cmp.Or(e.Hint, "a file of members has one member a row and a column for every variable: "+describe(l))
+	errors.As(err, &e) // every error of package tabular is one
+	help := cmp.Or(e.Hint, "a file of members has one member per row and a column for every variable: "+describe(l))
 	if e.Line > 0 {
 		m.found.Add(codeSamples, diag.InFile(file, e.Text, e.Line, e.Before, e.Width), "%s", e.What).WithLabel("%s", e.Label).
 			WithNote("members are read from this file at %s", m.w.At(path...).Where()).WithHelp("%s", help)
 		return
 	}
 	m.add(codeSamples, path, "%s: %s", filepath.Base(file), e.What).WithLabel("%s", e.Label).
-		WithNote("it is looked for as %s", file).WithHelp("%s", help)
+		WithNote("the path resolves to %s", file).WithHelp("%s", help)
 }
 
-// enough wants at least as many rows as members; left were left out.
+// enough reports too few rows for the members; left is the number of rows that were
+// skipped.
 func (m *maker) enough(rows, left, size int, file []any, path ...any) {
 	if size <= rows {
 		return
 	}
-	d := m.add(codeSamples, path, "the file of members has %d rows, but %d members are wanted", rows, size).
+	d := m.add(codeSamples, path, "the file of members has %d rows, but %d members are needed", rows, size).
 		WithLabel("at most %d", rows).WithNote("the file is given at %s", m.w.At(file...).Where()).WithHelp("lower the size, or add rows")
 	if left > 0 {
-		d.WithNote("rows that are left out because a value is missing: %d", left)
+		d.WithNote("rows that were skipped because a value is missing: %d", left)
 	}
 }
 
-// columns returns the names of the columns with the values of l: they are called as the
-// variables are, NAME[0], NAME[1] and so on for those of several values, unless the
+// columns returns the names of the columns with the values of l. They are the names of the
+// variables, or NAME[0], NAME[1] and so on for a variable of several values, unless the
 // workflow says otherwise.
 func (m *maker) columns(s workflow.Start, l *sdk.Layout, path ...any) ([]string, bool) {
 	_, sound := m.noVariables(slices.Sorted(maps.Keys(s.Columns)), l, path)
@@ -88,8 +89,8 @@ func (m *maker) columns(s workflow.Start, l *sdk.Layout, path ...any) ([]string,
 		}
 		switch {
 		case len(given) > 1 && len(given) != size:
-			m.add(codeShape, below(path, v.Name), "%d columns are given, but `%s` is %d", len(given), v.Name, size).
-				WithLabel("%s", upTo(size, "name")).WithHelp("name one column for each value, or one that the others are numbered after: NAME[0], NAME[1]")
+			m.add(codeShape, below(path, v.Name), "%d columns are given, but `%s` has %d", len(given), v.Name, size).
+				WithLabel("%s", upTo(size, "name")).WithHelp("name one column for each value, or a single NAME for columns NAME[0], NAME[1] and so on")
 			sound = false
 		case len(given) > 1:
 			out = append(out, given...)
@@ -104,12 +105,12 @@ func (m *maker) columns(s workflow.Start, l *sdk.Layout, path ...any) ([]string,
 	return out, sound
 }
 
-// maxFaults is how many faults of a file of members are reported.
+// maxFaults is the number of faults of a file of members that are reported.
 const maxFaults = 20
 
-// readMembers returns the named columns of a file, a member a row, and how many rows were
-// left out because a value is missing, which is a fault unless the dialect says what stands
-// for that.
+// readMembers returns the named columns of a file, one member per row, and how many rows
+// were skipped because a value is missing. A missing value is a fault unless the dialect
+// says which texts mean one.
 func readMembers(path string, d tabular.Dialect, names []string) (e *mat.Dense, left int, faults []error) {
 	t, err := tabular.Open(path, d)
 	if err != nil {
@@ -129,7 +130,7 @@ func readMembers(path string, d tabular.Dialect, names []string) (e *mat.Dense, 
 			case err == nil && math.IsNaN(v) && d.Missing != nil:
 				whole = false
 			case err == nil && math.IsNaN(v):
-				err = t.Errorf(k, "has no value").With("a number", "fix it; to leave out members without a value, write missing = [\"\"]")
+				err = t.Errorf(k, "has no value").With("a number", "fix it; to skip members with a missing value, write missing = [\"\"]")
 			}
 			if err != nil && len(faults) < maxFaults {
 				faults = append(faults, err)
@@ -145,7 +146,7 @@ func readMembers(path string, d tabular.Dialect, names []string) (e *mat.Dense, 
 	case t.Err() != nil:
 		faults = append(faults, t.Err())
 	case len(values) == 0 && left > 0:
-		faults = append(faults, &tabular.Error{What: "has no row in which no value is missing"})
+		faults = append(faults, &tabular.Error{What: "has no row without a missing value"})
 	case len(values) == 0 && len(faults) == 0:
 		faults = append(faults, &tabular.Error{What: "has no rows"})
 	}
@@ -175,7 +176,7 @@ func find(t *tabular.Table, names []string) ([]int, error) {
 	return cells, nil
 }
 
-// list joins names, the first of them.
+// list joins the first of names.
 func list(names []string) string {
 	const most = 12
 	if len(names) > most {

@@ -9,8 +9,8 @@ import (
 )
 
 // scores checks the scores of single variables that the workflow names, and finds the
-// variables that have such scores: those it names, parameters that are estimated, and all
-// when they have different units.
+// variables that have such scores: those it names, estimated parameters, and all variables
+// if they have different units.
 func (m *maker) scores() {
 	named := map[string]bool{}
 	for i, name := range m.w.Verify.Metrics {
@@ -29,7 +29,7 @@ func (m *maker) scores() {
 	}
 }
 
-// scoreOf adds the variable that the score called name is of to named, if it is of one.
+// scoreOf adds the variable of the score called name, if it has one, to named.
 func (m *maker) scoreOf(named map[string]bool, name string, path ...any) {
 	s, ok := score.Find(name)
 	if !ok || !s.ByVariable { // the workflow has been checked for other names
@@ -50,30 +50,30 @@ func (m *maker) scoreOf(named map[string]bool, name string, path ...any) {
 	}
 }
 
-// OneUnit says whether the variables of the model have one unit, so that a mean over the
-// values of a state means something. No unit is that of a dimensionless number.
+// OneUnit reports whether the variables of the model have one unit, so that a mean over the
+// values of a state is meaningful. A missing unit is that of a dimensionless number.
 func (p *Plan) OneUnit() bool {
 	return oneUnit(p.State.Variables[:len(p.State.Variables)-p.Parameters])
 }
 
-// ObservedInOneUnit says whether the variables observed have one unit.
+// ObservedInOneUnit reports whether the observed variables have one unit.
 func (p *Plan) ObservedInOneUnit() bool { return oneUnit(p.Space.Layout.Variables) }
 
-// ScoreNotes says what the scores over variables of different units are made of.
+// ScoreNotes explains the scores over variables of different units.
 func (p *Plan) ScoreNotes() []string {
 	var notes []string
 	switch {
 	case p.OneUnit():
 	case p.Record == nil:
-		notes = append(notes, "The variables of the model have different units. Scores of the whole state are of values divided by the standard deviation in time "+
-			"of the truth of their variable; rmse_NAME and spread_NAME are of single variables, in their units.")
+		notes = append(notes, "The variables of the model have different units. For scores of the whole state, values are divided by the standard deviation in time "+
+			"of the truth of their variable; rmse_NAME and spread_NAME are those of single variables, in their units.")
 	default:
 		notes = append(notes, "The variables of the model have different units, and without a truth there is nothing to divide them by: "+
-			"spread is over values as they are; spread_NAME is of a single variable, in its unit.")
+			"spread is that of the unscaled values; spread_NAME is that of a single variable, in its unit.")
 	}
 	if p.Record != nil && !p.ObservedInOneUnit() {
-		notes = append(notes, "The observed variables have different units. Scores of values held out and innovation_rms are of values divided by the standard deviation "+
-			"in time of what is assimilated of their variable.")
+		notes = append(notes, "The observed variables have different units. For scores of held-out values and for innovation_rms, values are divided by the standard deviation "+
+			"in time of the assimilated values of their variable.")
 	}
 	return notes
 }

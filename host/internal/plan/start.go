@@ -11,12 +11,12 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// draw makes the law of states of layout l from what the workflow has at path.
+// draw makes the distribution of states of layout l from the table of the workflow at path.
 func (m *maker) draw(s workflow.Start, l *sdk.Layout, path ...any) Draw {
 	if s.Dist == "samples" {
-		return Draw{Laws: make([]Law, l.Size()), Samples: m.samples(s, l, path...)}
+		return Draw{Dists: make([]Distribution, l.Size()), Samples: m.samples(s, l, path...)}
 	}
-	laws := make([]Law, l.Size())
+	dists := make([]Distribution, l.Size())
 	around := map[string]Origin{"": Given, "truth": Truth0, "truth_init": TruthInit}[s.Around]
 	var middle, width []float64
 	switch s.Dist {
@@ -29,17 +29,17 @@ func (m *maker) draw(s workflow.Start, l *sdk.Layout, path ...any) Draw {
 	default:
 		middle, width = m.broadcast(s.Mean, l, math.NaN(), below(path, "mean")...), m.broadcast(s.SD, l, math.NaN(), below(path, "sd")...)
 	}
-	if middle == nil || width == nil { // a finding tells of it
+	if middle == nil || width == nil { // there is a finding
 		return Draw{}
 	}
 	dist := map[string]Dist{"lognormal": LogNormal, "uniform": Uniform}[s.Dist]
-	for j := range laws {
-		laws[j] = Law{Dist: dist, Around: around, Middle: middle[j], Width: width[j]}
+	for j := range dists {
+		dists[j] = Distribution{Dist: dist, Around: around, Middle: middle[j], Width: width[j]}
 	}
-	return Draw{Laws: laws}
+	return Draw{Dists: dists}
 }
 
-// interval returns the lower ends of a uniform law and the lengths.
+// interval returns the lower ends and the lengths of uniform distributions.
 func (m *maker) interval(s workflow.Start, l *sdk.Layout, path ...any) (low, length []float64) {
 	low, high := m.broadcast(s.Low, l, math.NaN(), below(path, "low")...), m.broadcast(s.High, l, math.NaN(), below(path, "high")...)
 	if low == nil || high == nil {
@@ -48,7 +48,7 @@ func (m *maker) interval(s workflow.Start, l *sdk.Layout, path ...any) (low, len
 	for j := range high {
 		if high[j] < low[j] {
 			m.add(codeShape, below(path, "high"), "`high` must not be below `low`, but is %g where low is %g", high[j], low[j]).
-				WithLabel("%g or more", low[j]).WithHelp("exchange them")
+				WithLabel("%g or more", low[j]).WithHelp("swap them")
 			return nil, nil
 		}
 		high[j] -= low[j]
@@ -56,9 +56,9 @@ func (m *maker) interval(s workflow.Start, l *sdk.Layout, path ...any) (low, len
 	return low, high
 }
 
-// broadcast returns one number for every value of l; nil after a finding. What is not
-// given at all is 0. rest is for variables that a table by variable leaves out; NaN
-// says that it must not.
+// broadcast returns one number for every value of l; nil after a finding. If v is not
+// given, all are 0. rest is for variables that a table by variable omits; if it is NaN,
+// none may be omitted.
 func (m *maker) broadcast(v workflow.Values, l *sdk.Layout, rest float64, path ...any) []float64 {
 	if v.ByVariable == nil {
 		return m.vector(v.List, l, path...)
@@ -91,7 +91,7 @@ func (m *maker) broadcast(v workflow.Values, l *sdk.Layout, rest float64, path .
 	return out
 }
 
-// noVariables reports the names that are no variables of l. It returns the variables
+// noVariables reports the names that are not variables of l. It returns the variables
 // that were probably meant, and whether there is nothing to report.
 func (m *maker) noVariables(names []string, l *sdk.Layout, path []any) (meant []string, sound bool) {
 	sound = true
@@ -110,7 +110,7 @@ func (m *maker) noVariables(names []string, l *sdk.Layout, path []any) (meant []
 	return meant, sound
 }
 
-// upTo says that there may be one of something, or n.
+// upTo returns "1 or n" of something in words.
 func upTo(n int, what string) string {
 	if n == 1 {
 		return "1 " + what

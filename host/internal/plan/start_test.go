@@ -55,7 +55,7 @@ func TestMembersWithoutValues(t *testing.T) {
 	if got, want := fmt.Sprint(faults), `[column "u[0]" is "", not a finite number column "u[1]" is "NaN", not a finite number]`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if e, left, faults := members(t, "m.csv", "level,u[0],u[1]\n1,,3\n", tabular.Dialect{Missing: []string{""}}); e != nil || left != 0 || fmt.Sprint(faults) != "[has no row in which no value is missing]" {
+	if e, left, faults := members(t, "m.csv", "level,u[0],u[1]\n1,,3\n", tabular.Dialect{Missing: []string{""}}); e != nil || left != 0 || fmt.Sprint(faults) != "[has no row without a missing value]" {
 		t.Errorf("got %v, %d, %v", e, left, faults)
 	}
 	if _, _, faults := members(t, "m.csv", "level,u[0],u[1]\n"+strings.Repeat("a,b,c\n", 100), tabular.Dialect{}); len(faults) != maxFaults {
@@ -111,11 +111,11 @@ func truncated(t *testing.T, path string) {
 }
 
 // The mean and the standard deviation of 20,000 draws are within 5 standard errors
-// of those of the law: 5 sd/sqrt(N), and 5 sd sqrt(k/4N) with the kurtosis term
+// of those of the distribution: 5 sd/sqrt(N), and 5 sd sqrt(k/4N) with the kurtosis term
 // k - 1, at most 8 for a lognormal of sd 0.5.
 func TestLaws(t *testing.T) {
 	const n = 20_000
-	d := Draw{Laws: []Law{
+	d := Draw{Dists: []Distribution{
 		{Dist: Normal, Middle: 3, Width: 2},
 		{Dist: LogNormal, Middle: 2, Width: 0.5},
 		{Dist: Uniform, Middle: -1, Width: 4},
@@ -142,7 +142,7 @@ func TestLaws(t *testing.T) {
 		}
 		sd := math.Sqrt(squares / (n - 1))
 		if math.Abs(mean-want.mean) > 5*want.sd/math.Sqrt(n) || math.Abs(sd-want.sd) > 5*want.sd*math.Sqrt(8.0/4/n) {
-			t.Errorf("law %d: mean %v, sd %v; want %+v", j, mean, sd, want)
+			t.Errorf("distribution %d: mean %v, sd %v; want %+v", j, mean, sd, want)
 		}
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/plume-da/plume/sdk/rng"
 )
 
-// Sweep is all that a workflow asks for: truths, each with the plans whose
-// trials meet it.
+// Sweep is everything that a workflow asks for: scenarios, each with the plans of its
+// trials.
 type Sweep struct {
 	Axes      []string    // keys of the axes, sorted
 	Scenarios []*Scenario // in the order of their first trials
@@ -24,16 +24,16 @@ type Sweep struct {
 }
 
 // Scenario is a truth with its observations and the plans that share it: those of one
-// replicate that differ in nothing the truth depends on.
+// replicate that agree in everything that the truth depends on.
 type Scenario struct {
 	Replicate int // from 1
 	Number    int // among the truths of the replicate, from 0
 	Plans     []*Plan
 
-	record *observations.Record // with what this replicate holds out
+	record *observations.Record // with the values that this replicate holds out
 }
 
-// Size returns how many trials there are, and how many cycles they have together.
+// Size returns the number of trials and the number of cycles of all of them.
 func (s *Sweep) Size() (trials, cycles int) {
 	for _, t := range s.Scenarios {
 		for _, p := range t.Plans {
@@ -48,9 +48,8 @@ func (s *Sweep) Size() (trials, cycles int) {
 // time step of w are replaced by the resolved ones, defaults filled in, so that w
 // says what will run.
 //
-// All findings of one part are reported; a part that rests on another is
-// looked at when that one is sound. Nothing has been integrated when Make
-// returns.
+// All findings of one part are reported; a part that depends on another is
+// checked only if that one is sound. Make does not integrate any model.
 //
 // Trials are numbered by replicate, then by the values of the axes for all filters,
 // then by filter, then by the values of the filter's own axes. Parts that are the
@@ -74,8 +73,8 @@ func Make(ctx context.Context, w *workflow.Workflow, open Open) (*Sweep, diag.Fi
 	return s, nil
 }
 
-// setting is the plan of one setting, without its seed, and what decides who may
-// share its truth and its reference.
+// setting is the plan of one setting, without its seed, and the keys that decide which
+// settings share its truth and its reference.
 type setting struct {
 	*Plan
 	seed             int64
@@ -123,8 +122,8 @@ func assemble(w *workflow.Workflow, settings []*setting) *Sweep {
 	return s
 }
 
-// truthKey returns a text that two settings share when they have the same truth
-// and observations. What is not known to be irrelevant counts.
+// truthKey returns a text that two settings share if they have the same truth and
+// observations. Everything that is not known to be irrelevant is part of it.
 func truthKey(w workflow.Workflow) string {
 	if w.Real() {
 		w.Model = workflow.Model{}
@@ -146,23 +145,22 @@ func truthKey(w workflow.Workflow) string {
 	return conditions(w)
 }
 
-// referenceKey returns a text that two settings of one truth share when they have
-// the same reference.
+// referenceKey returns a text that two settings of one truth share if they have the
+// same reference.
 func referenceKey(w workflow.Workflow) string {
 	w.Ensemble.Size = 0
 	return conditions(w)
 }
 
-// conditions is the fingerprint of w without what concerns single filters and
-// scores.
+// conditions is the fingerprint of w without the parts for single filters and scores.
 func conditions(w workflow.Workflow) string {
 	w.Filters, w.Verify, w.Sweep, w.Output, w.Expect = nil, workflow.Verify{}, nil, workflow.Output{}, nil
 	w.Time.BurnIn = 0
 	return w.Fingerprint()
 }
 
-// once returns open so that it finds every plugin once, and plugins so that they
-// configure the same thing once.
+// once returns open with its results remembered: it opens every plugin once, and the
+// plugins return the same object for the same configuration.
 func once(open Open) Open {
 	type answer struct {
 		plugin *sdk.Plugin
@@ -188,8 +186,8 @@ func once(open Open) Open {
 	}
 }
 
-// remembered returns configure so that it is called once for each configuration.
-// Layouts in a configuration count as the same when they are one object.
+// remembered returns configure with its results remembered: it is called once for each
+// configuration. Layouts in a configuration are the same if they are one object.
 func remembered[C, T any](configure func(context.Context, C) (T, error)) func(context.Context, C) (T, error) {
 	if configure == nil {
 		return nil
@@ -210,8 +208,8 @@ func remembered[C, T any](configure func(context.Context, C) (T, error)) func(co
 	}
 }
 
-// resolve fills the defaults of the plugins into w itself, as far as they can be:
-// a parameter that must be given may be given by an axis alone.
+// resolve fills the defaults of the plugins into w itself, as far as possible: a
+// required parameter may be given only by an axis.
 func (m *maker) resolve(w *workflow.Workflow) {
 	axes := w.Axes()
 	fill := func(path string, c *workflow.Component) {

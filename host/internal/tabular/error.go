@@ -7,31 +7,31 @@ import (
 	"github.com/plume-da/plume/sdk/wire/rows"
 )
 
-// Error is what is wrong with a file, for people.
+// Error describes a fault of a file, for people.
 type Error struct {
 	Place
 	What  string // one line
-	Label string // at the place: what is wanted
-	Hint  string // what to do, where this package knows
+	Label string // at the place: what is expected
+	Hint  string // what to do, if this package knows
 
 	err error
 }
 
-// Place is a place in a text file. Line 0 means the whole file, or a place in one that is
-// not text.
+// Place is a place in a text file. Line 0 means the whole file, or a file that is not
+// text.
 type Place struct {
 	Line   int    // from 1
 	Text   string // of the line
-	Before int    // characters in front of those that are meant
-	Width  int    // of these
+	Before int    // number of characters in front of the place
+	Width  int    // number of characters of the place
 }
 
 func (e *Error) Error() string { return e.What }
 
-// Unwrap returns the cause, where there is one.
+// Unwrap returns the cause, if there is one.
 func (e *Error) Unwrap() error { return e.err }
 
-// With returns e after setting its label and hint.
+// With sets the label and the hint of e and returns e.
 func (e *Error) With(label, hint string) *Error {
 	e.Label, e.Hint = label, hint
 	return e
@@ -45,7 +45,7 @@ func wrong(err error) error {
 	switch {
 	case errors.As(err, &known):
 		return known
-	case errors.As(err, &path): // the caller knows which
+	case errors.As(err, &path): // the caller knows the path
 		return &Error{What: path.Err.Error(), err: err}
 	case errors.As(err, &unsupported):
 		return &Error{What: err.Error(), Hint: unsupported.Hint, err: err}

@@ -6,7 +6,7 @@ import (
 	"github.com/plume-da/plume/sdk/wire/rows"
 )
 
-// formats are the formats there are. A new one is a row here, and a source in a file of
+// formats are the supported formats. A new one is a row here, and a source in a file of
 // its own.
 var formats = []format{
 	{".csv", "text, with a line of names and a comma between the columns", text(','), line},
@@ -19,24 +19,24 @@ var formats = []format{
 
 // format is one format of files.
 type format struct {
-	ending string // of their names
+	ending string // extension of their names
 	about  string
-	open   func(f *os.File, d Dialect) (source, error) // f is closed by the caller when there is an error
-	line   func(path string, number int) string        // of a text file, where the row of that number begins
+	open   func(f *os.File, d Dialect) (source, error) // f is closed by the caller if there is an error
+	line   func(path string, number int) string        // of a text file: the line where the row of that number begins
 }
 
 // source reads the rows of an open file.
 type source interface {
 	Columns() []rows.Column
-	Select(refs []rows.Ref) error           // what Next returns; once, before it
+	Select(refs []rows.Ref) error           // chooses what Next returns; called once, before Next
 	Next(cells []Cell) (ok bool, err error) // false at the end
 	Row() int                               // number of the row that Next returned; see [Table.Row]
 	At(column int) Place                    // of a value of that row
 	Close() error
 }
 
-// Formats returns the endings of the names of files that [Open] takes, each with what they
-// say the file is.
+// Formats returns the extensions of the files that [Open] reads, each with a description
+// of the format.
 func Formats() (list [][2]string) {
 	for _, f := range formats {
 		list = append(list, [2]string{f.ending, f.about})
@@ -44,7 +44,7 @@ func Formats() (list [][2]string) {
 	return list
 }
 
-// counted is a source whose rows have no place but their number.
+// counted is a source whose rows have no other place than their number.
 type counted struct {
 	*rows.Reader
 	row int

@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// Dialect is how a file is written. Its zero value stands for what most files are.
+// Dialect is how a file is written. Its zero value fits most files.
 type Dialect struct {
 	Delimiter string   // between columns, one character; empty: that of the file's format
-	Comment   string   // what lines that are to be skipped begin with, one character; empty: nothing
+	Comment   string   // at the start of lines to skip, one character; empty: none
 	Decimal   string   // before the fraction of a number; empty: a point
 	Thousands string   // between groups of three digits; empty: nothing
 	SkipLines int      // before the line of names
 	SkipRows  int      // after it
-	Missing   []string // what stands for no value, texts or numbers
+	Missing   []string // texts or numbers that mean a missing value
 }
 
 // numbers reads numbers of one dialect.
@@ -28,12 +28,12 @@ type numbers struct {
 	absent             []float64
 }
 
-// isMissing says whether text stands for no value.
+// isMissing reports whether text means a missing value.
 func (n *numbers) isMissing(text string) bool {
 	return n.lengths&(1<<(len(text)%64)) != 0 && n.missing[text]
 }
 
-// isAbsent says whether v stands for no value.
+// isAbsent reports whether v means a missing value.
 func (n *numbers) isAbsent(v float64) bool { return len(n.absent) > 0 && slices.Contains(n.absent, v) }
 
 func (d Dialect) numbers() numbers {
@@ -48,7 +48,7 @@ func (d Dialect) numbers() numbers {
 	return n
 }
 
-// Float returns the number that text is in the dialect.
+// Float returns the number that text means in the dialect.
 func (d Dialect) Float(text string) (float64, error) {
 	return (&numbers{decimal: d.Decimal, thousands: d.Thousands}).parse(text)
 }
@@ -74,8 +74,8 @@ func (n *numbers) parse(text string) (float64, error) {
 	return strconv.ParseFloat(whole, 64)
 }
 
-// ungrouped returns digits without the marks between groups of three, and whether they
-// stand where they may.
+// ungrouped returns digits without the separators of groups of three, and whether all
+// separators are in the right places.
 func (n *numbers) ungrouped(digits string) (string, bool) {
 	if n.thousands == "" || !strings.Contains(digits, n.thousands) {
 		return digits, true
@@ -93,7 +93,7 @@ func (n *numbers) ungrouped(digits string) (string, bool) {
 	return strings.Join(groups, ""), true
 }
 
-// others are how numbers are written where not as n has it.
+// others are other ways to write numbers, for hints.
 var others = []Dialect{{Decimal: ","}, {Decimal: ",", Thousands: "."}, {Thousands: ","}, {Thousands: " "}}
 
 // hint says what to do about a text that is not a number.
@@ -110,5 +110,5 @@ func (n *numbers) hint(text string) string {
 		}
 		return "if it is a number, write " + keys
 	}
-	return "fix it; if it stands for no value, add it to `missing`"
+	return "fix it; if it means a missing value, add it to `missing`"
 }

@@ -1,8 +1,7 @@
 // Package tabular reads the rows of files that others wrote: text, Arrow and Parquet.
 //
-// It finds columns by their names and numbers in cells, and knows where each cell
-// stands, so that a fault can be shown where it is. What a column means is for its
-// callers to say.
+// It finds columns by their names and numbers in cells, and knows the place of each cell,
+// so that a fault can be shown where it is. Its callers know what a column means.
 package tabular
 
 import (
@@ -17,7 +16,7 @@ import (
 	"github.com/plume-da/plume/sdk/wire/rows"
 )
 
-// Cell is one value of a row. Those of text files are texts without blanks around them.
+// Cell is one value of a row. Cells of text files are texts without surrounding blanks.
 type Cell = rows.Cell
 
 // The kinds of cells.
@@ -29,18 +28,18 @@ const (
 	Wall    = rows.Wall
 )
 
-// Table reads the rows of one file, of the columns that [Table.Column] was asked for:
+// Table reads the rows of one file, with the columns that [Table.Column] was asked for:
 //
 //	for t.Next() {
 //		t.Number(k)
 //	}
 //	t.Err()
 //
-// Every error of it is an [*Error]. It is not safe for concurrent use.
+// Every error it returns is an [*Error]. It is not safe for concurrent use.
 type Table struct {
 	source   source
 	columns  []rows.Column
-	index    map[string]int // of columns; twice where two have the name
+	index    map[string]int // of columns; twice if two have the name
 	numbers  numbers
 	refs     []rows.Ref // by cell
 	selected map[rows.Ref]int
@@ -51,11 +50,12 @@ type Table struct {
 
 const twice = -1
 
-// ErrNoColumn is what an [*Error] of [Table.Column] wraps where there is no such column.
+// ErrNoColumn is the cause of an [*Error] of [Table.Column] if there is no such column.
 var ErrNoColumn = errors.New("no such column")
 
-// Open opens a file, whose format is known by its ending. The dialect says how a text file
-// is written, and of any file how texts are numbers and what is missing. Close the result.
+// Open opens a file, whose extension determines its format. The dialect says how a text file is
+// written and, for any file, how numbers are written in texts and which values are missing.
+// Close the result.
 func Open(path string, d Dialect) (*Table, error) {
 	format, err := formatOf(path)
 	if err != nil {
@@ -90,7 +90,8 @@ func Open(path string, d Dialect) (*Table, error) {
 // Close closes the file.
 func (t *Table) Close() error { return t.source.Close() }
 
-// Names returns the names of all columns, for people: of lists, the first and the last.
+// Names returns the names of all columns, for people: for lists, those of the first and
+// the last item.
 func (t *Table) Names() []string { return namesOf(t.columns) }
 
 func namesOf(columns []rows.Column) []string {
@@ -103,8 +104,8 @@ func namesOf(columns []rows.Column) []string {
 	return names
 }
 
-// Column returns which cell of every row is that of the column called name, or, for
-// NAME[3], that of item 3 of a column of lists. It comes before the first Next.
+// Column returns the index in every row of the cell of the column called name or, for
+// NAME[3], of item 3 of a column of lists. Call it before the first Next.
 func (t *Table) Column(name string) (cell int, err error) {
 	ref, err := t.find(name)
 	if err != nil {
@@ -131,13 +132,13 @@ func (t *Table) find(name string) (rows.Ref, error) {
 		return item, &Error{What: fmt.Sprintf("has no column %q", name), Label: "no such column", err: ErrNoColumn,
 			Hint: "it has " + strings.Join(namesOf(t.columns[:min(len(t.columns), most)]), ", ")}
 	case t.columns[i].Items > 0:
-		return item, &Error{What: fmt.Sprintf("has lists of %d values in column %q", t.columns[i].Items, name), Label: "which of them?",
+		return item, &Error{What: fmt.Sprintf("has lists of %d values in column %q", t.columns[i].Items, name), Label: "which item?",
 			Hint: "name one of " + namesOf(t.columns[i : i+1])[0]}
 	}
 	return rows.Ref{Column: i}, nil
 }
 
-// item returns what a name such as u[3] refers to, when u is a column of lists.
+// item returns what a name such as u[3] refers to, if u is a column of lists.
 func (t *Table) item(name string) (ref rows.Ref, ok bool) {
 	at := strings.LastIndexByte(name, '[')
 	if at < 0 {
@@ -188,18 +189,18 @@ func (t *Table) Next() bool {
 	return ok
 }
 
-// Err returns why [Table.Next] returned false; nil at the end of the file.
+// Err returns the error that made [Table.Next] return false; nil at the end of the file.
 func (t *Table) Err() error { return t.err }
 
-// Row returns the number of the current row: its line in a text file, else its place among
-// the rows, from 1.
+// Row returns the number of the current row: its line in a text file, otherwise its index
+// among the rows, from 1.
 func (t *Table) Row() int { return t.source.Row() }
 
 // Cell returns a cell of the current row.
 func (t *Table) Cell(cell int) Cell { return t.cells[cell] }
 
-// Number returns the number in a cell of the current row; NaN where there is no value. What
-// is neither is an error.
+// Number returns the number in a cell of the current row; NaN if the value is missing. Any
+// other cell is an error.
 func (t *Table) Number(cell int) (float64, error) {
 	c := &t.cells[cell]
 	switch c.Kind {
@@ -218,7 +219,7 @@ func (t *Table) Number(cell int) (float64, error) {
 	}
 }
 
-// numberIn returns the number that the text of a cell is.
+// numberIn returns the number that the text of a cell means.
 func (t *Table) numberIn(cell int, text string) (float64, error) {
 	if t.numbers.isMissing(text) {
 		return math.NaN(), nil
@@ -233,8 +234,8 @@ func (t *Table) numberIn(cell int, text string) (float64, error) {
 	return v, nil
 }
 
-// Errorf returns an error about a cell of the current row. The text goes on after the
-// column's name.
+// Errorf returns an error about a cell of the current row. The text follows the name of
+// the column.
 func (t *Table) Errorf(cell int, format string, args ...any) *Error {
 	e := &Error{Place: t.source.At(t.refs[cell].Column), What: fmt.Sprintf("column %q ", t.name(cell)) + fmt.Sprintf(format, args...)}
 	if e.Line == 0 {
@@ -243,8 +244,8 @@ func (t *Table) Errorf(cell int, format string, args ...any) *Error {
 	return e
 }
 
-// At returns where a row is in the file at path, all of its line; see [Table.Row]. The Line
-// is 0 when the rows of the file have none.
+// At returns the place of a row in the file at path, which is all of its line; see
+// [Table.Row]. Line is 0 if the file is not text.
 func At(path string, row int) Place {
 	format, err := formatOf(path)
 	if err != nil || format.line == nil {
@@ -265,7 +266,7 @@ func formatOf(path string) (*format, error) {
 	for _, f := range formats {
 		endings = append(endings, f.ending)
 	}
-	return nil, &Error{What: fmt.Sprintf("files ending in %q are not supported", ending), Label: "unknown format",
+	return nil, &Error{What: fmt.Sprintf("unsupported file extension %q", ending), Label: "unknown format",
 		Hint: "export it as one of " + strings.Join(endings, ", ")}
 }
 

@@ -16,18 +16,18 @@ import (
 	utf "golang.org/x/text/encoding/unicode"
 )
 
-// textFile is a source of texts: a line of names, and rows of values below it.
+// textFile is a source of texts: a line of names, followed by rows of values.
 type textFile struct {
 	file    *os.File
 	reader  *csv.Reader
-	skipped int // lines before the first that reader sees
+	skipped int // lines before the first that reader reads
 	names   []rows.Column
 	columns []rows.Ref
 	row     []string
 }
 
-// text returns how to open text files with a comma of their own where the dialect does
-// not name one.
+// text returns a function that opens text files, with comma as the separator if the
+// dialect does not name one.
 func text(comma rune) func(*os.File, Dialect) (source, error) {
 	return func(f *os.File, d Dialect) (source, error) {
 		t := &textFile{file: f, skipped: d.SkipLines}
@@ -35,7 +35,7 @@ func text(comma rune) func(*os.File, Dialect) (source, error) {
 	}
 }
 
-// character returns the only character of s, or other when s is empty.
+// character returns the only character of s, or other if s is empty.
 func character(s string, other rune) rune {
 	if s == "" {
 		return other
@@ -94,7 +94,7 @@ func (t *textFile) Next(cells []Cell) (bool, error) {
 		return false, t.misread(err)
 	}
 	for i, ref := range t.columns {
-		cells[i].Kind, cells[i].Text = Text, strings.TrimSpace(t.row[ref.Column]) // the rest stays zero
+		cells[i].Kind, cells[i].Text = Text, strings.TrimSpace(t.row[ref.Column]) // the other fields stay zero
 	}
 	return true, nil
 }
@@ -111,7 +111,7 @@ func (t *textFile) At(column int) Place {
 	return t.place(number, from, len(t.row[column]))
 }
 
-// place returns the place of so many bytes of a line, as the reader counts them.
+// place returns the place of width bytes of a line, counted as the reader does.
 func (t *textFile) place(number, from, width int) Place {
 	number += t.skipped
 	text := line(t.file.Name(), number)
@@ -120,14 +120,14 @@ func (t *textFile) place(number, from, width int) Place {
 		Width: utf8.RuneCountInString(text[from:min(len(text), from+width)])}
 }
 
-// misread says where a line is that is not one of the table.
+// misread returns err with the place of the line that is wrong.
 func (t *textFile) misread(err error) error {
 	var e *csv.ParseError
 	if !errors.As(err, &e) {
 		return err
 	}
 	out := &Error{Place: t.place(e.Line, e.Column, 1), What: fmt.Sprintf("the line cannot be read: %v", e.Err), err: err,
-		Hint: "every line has as many columns as the first, and quotes come in pairs"}
+		Hint: "every line must have as many columns as the first, and quotes come in pairs"}
 	if errors.Is(err, csv.ErrFieldCount) {
 		out.Width = utf8.RuneCountInString(out.Text)
 		out.What = fmt.Sprintf("wrong number of columns: got %d, want %d as in the line of names", len(t.row), len(t.names))
@@ -136,7 +136,7 @@ func (t *textFile) misread(err error) error {
 }
 
 // decoded returns the text of f in UTF-8, without a byte order mark, through a buffer of
-// some size. Text in UTF-16 is known by its mark.
+// size bytes. Text in UTF-16 is recognised by its mark.
 func decoded(f io.Reader, size int) (*bufio.Reader, error) {
 	r := bufio.NewReaderSize(f, size)
 	head, err := r.Peek(min(size, 1<<10))
@@ -150,7 +150,7 @@ func decoded(f io.Reader, size int) (*bufio.Reader, error) {
 	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
 		return bufio.NewReaderSize(utf.UTF16(utf.LittleEndian, utf.ExpectBOM).NewDecoder().Reader(r), size), nil
 	case bytes.IndexByte(head, 0) >= 0:
-		return nil, &Error{What: "has bytes that are 0, as text in UTF-8 has not", Hint: "save it as UTF-8; UTF-16 is read when it begins with a byte order mark"}
+		return nil, &Error{What: "contains zero bytes, which UTF-8 text does not have", Hint: "save it as UTF-8; UTF-16 is read if it begins with a byte order mark"}
 	}
 	return r, nil
 }
@@ -163,7 +163,7 @@ func skipLine(r *bufio.Reader) error {
 	}
 }
 
-// line returns a line of a text file, from 1; empty when it cannot be read.
+// line returns a line of a text file, from 1; empty if it cannot be read.
 func line(path string, number int) string {
 	f, err := os.Open(path)
 	if err != nil {
@@ -186,7 +186,7 @@ func line(path string, number int) string {
 	return strings.TrimRight(text, "\r\n")
 }
 
-// valid returns text with as many characters, each of which is one of UTF-8.
+// valid returns text with every byte that is not UTF-8 replaced by one character.
 func valid(text string) string {
 	return strings.ReplaceAll(string([]rune(text)), string(utf8.RuneError), "?")
 }

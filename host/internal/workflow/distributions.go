@@ -14,7 +14,7 @@ var (
 	}}
 	samples = key{name: "samples", keys: append([]key{
 		{name: "file", kind: text, required: true, example: `"members.csv"`,
-			doc: "file with one member per row, of which the first are taken; its extension tells the format"},
+			doc: "file with one member per row, of which the first are taken; its extension determines the format"},
 		{name: "columns", kind: columns, doc: "column of each variable whose column has another name; a list of columns for a variable of several values"},
 	}, memberDialect...)}
 	memberDialect = dialectKeys("texts or numbers that mean a missing value: members with a missing value are skipped; if omitted, no value may be missing")

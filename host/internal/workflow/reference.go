@@ -31,7 +31,7 @@ included files, the file itself, the chosen profile, and each ` + "`--set KEY=VA
 `)
 	b.WriteString("\n## Keys at the top\n")
 	reference(b, "", &schema)
-	b.WriteString("\n## Files with rows\n\nObservations and members are read from files. The extension of a file tells its format:\n\n| extension | file |\n|---|---|\n")
+	b.WriteString("\n## Files with rows\n\nObservations and members are read from files. The extension of a file determines its format:\n\n| extension | file |\n|---|---|\n")
 	for _, f := range formats {
 		fmt.Fprintf(b, "| `%s` | %s |\n", f[0], cellText(f[1]))
 	}

@@ -43,7 +43,7 @@ var observationKeys = append(component("observation operator", `"NAME"`, retry, 
 	key{name: "every", kind: integer, min: one, doc: "number of cycles from one observation to the next; if omitted, 1"},
 	key{name: "offset", kind: integer, min: zero, doc: "first observed cycle, if it is not cycle `every`; must be less than `every`"},
 	key{name: "file", kind: text, example: `"data/gauges.csv"`,
-		doc: "file with real observations, relative to the workflow's folder; its extension tells the format. Without a file the truth is observed"},
+		doc: "file with real observations, relative to the workflow's folder; its extension determines the format. Without a file the truth is observed"},
 	key{name: "time", kind: table, doc: "when each row was observed", keys: []key{
 		{name: "column", kind: text, required: true, example: `"time"`, doc: "column of the file with the times"},
 		{name: "format", kind: text, doc: "`number` for model time, `unix` for seconds since 1970, `iso`, or a pattern such as %d.%m.%Y %H:%M. " +
