@@ -34,7 +34,7 @@ func TestAuto(t *testing.T) {
 		}
 	}
 	for _, bad := range []any{"Auto", 0.0, "1"} {
-		if _, err := m.Resolve(map[string]any{"width": bad}); err == nil || !strings.Contains(err.Error(), `must be "auto" or a number above 0, but is`) {
+		if _, err := m.Resolve(map[string]any{"width": bad}); err == nil || !strings.Contains(err.Error(), `must be "auto" or a number > 0, but is`) {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}

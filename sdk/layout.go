@@ -112,7 +112,7 @@ func (c *Coordinates) check(size int) error {
 	}
 	for i, p := range c.Period {
 		if !(p >= 0) || math.IsInf(p, 1) {
-			return Errorf(KindContract, "layout: coordinates", "the period of axis %q is %v; want a finite number of at least 0", c.Dims[i], p)
+			return Errorf(KindContract, "layout: coordinates", "the period of axis %q is %v; want a finite number >= 0", c.Dims[i], p)
 		}
 	}
 	for i := range rows {

@@ -17,7 +17,7 @@ func TestCoordinatesAreFinite(t *testing.T) {
 	}{
 		"open":            {0, -3, ""},
 		"periodic":        {2, 5, ""},
-		"period below 0":  {-1, 0, `the period of axis "x" is -1; want a finite number of at least 0`},
+		"period below 0":  {-1, 0, `the period of axis "x" is -1; want a finite number >= 0`},
 		"period NaN":      {math.NaN(), 0, `the period of axis "x" is NaN`},
 		"period infinite": {math.Inf(1), 0, `the period of axis "x" is +Inf`},
 		"place NaN":       {0, math.NaN(), "point 1 is at x = NaN; want a finite number"},

@@ -404,13 +404,13 @@ func (p *Param) interval() string {
 	case lowest != nil && highest != nil:
 		return fmt.Sprintf(" in %s%g, %g%s", open, *lowest, *highest, end)
 	case p.Above != nil:
-		return fmt.Sprintf(" above %g", *lowest)
+		return fmt.Sprintf(" > %g", *lowest)
 	case lowest != nil:
-		return fmt.Sprintf(" of at least %g", *lowest)
+		return fmt.Sprintf(" >= %g", *lowest)
 	case p.Below != nil:
-		return fmt.Sprintf(" below %g", *highest)
+		return fmt.Sprintf(" < %g", *highest)
 	case highest != nil:
-		return fmt.Sprintf(" of at most %g", *highest)
+		return fmt.Sprintf(" <= %g", *highest)
 	}
 	return ""
 }

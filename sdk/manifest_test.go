@@ -115,15 +115,15 @@ func TestResolveRefusals(t *testing.T) {
 		given map[string]any
 		want  string
 	}{
-		{"missing", nil, "depths: is required: a list of numbers of at least 0"},
+		{"missing", nil, "depths: is required: a list of numbers >= 0"},
 		{"unknown", map[string]any{"depths": depths, "aera": 1.0}, "aera: lake has no such parameter"},
-		{"type", map[string]any{"depths": depths, "area": "big"}, `area: must be a number above 0, but is the string "big"`},
-		{"range", map[string]any{"depths": depths, "area": 0.0}, "area: must be a number above 0, but is 0"},
-		{"infinite", map[string]any{"depths": depths, "area": math.Inf(1)}, "area: must be a number above 0, but is +Inf"},
+		{"type", map[string]any{"depths": depths, "area": "big"}, `area: must be a number > 0, but is the string "big"`},
+		{"range", map[string]any{"depths": depths, "area": 0.0}, "area: must be a number > 0, but is 0"},
+		{"infinite", map[string]any{"depths": depths, "area": math.Inf(1)}, "area: must be a number > 0, but is +Inf"},
 		{"fraction", map[string]any{"depths": depths, "layers": 2.5}, "layers: must be an integer in [1, 9], but is 2.5"},
 		{"choice", map[string]any{"depths": depths, "scheme": "rk5"}, `scheme: must be one of rk4, euler, but is the string "rk5"`},
-		{"item", map[string]any{"depths": []any{1.0, -1.0}}, "depths: must be a list of numbers of at least 0, but item 2 is -1"},
-		{"no list", map[string]any{"depths": 1.0}, "depths: must be a list of numbers of at least 0, but is 1"},
+		{"item", map[string]any{"depths": []any{1.0, -1.0}}, "depths: must be a list of numbers >= 0, but item 2 is -1"},
+		{"no list", map[string]any{"depths": 1.0}, "depths: must be a list of numbers >= 0, but is 1"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

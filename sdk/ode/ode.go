@@ -22,7 +22,7 @@ type Stepper interface {
 // Steps is [sdk.WholeSteps] with an error that says what is wrong.
 func Steps(interval, step float64) (int, error) {
 	if !(step > 0) || !(interval >= 0) || math.IsInf(interval, 0) {
-		return 0, sdk.Errorf(sdk.KindConfig, "step", "got a step of %g for an interval of %g, want a step above 0 and an interval of at least 0", step, interval)
+		return 0, sdk.Errorf(sdk.KindConfig, "step", "got a step of %g for an interval of %g, want a step > 0 and an interval >= 0", step, interval)
 	}
 	steps, whole := sdk.WholeSteps(interval, step)
 	if !whole {

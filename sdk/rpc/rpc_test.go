@@ -286,7 +286,7 @@ func TestConfigureRefusals(t *testing.T) {
 	p, err := growing(nil)
 	remote := over(t, p, err)
 	_, err = remote.NewModel(t.Context(), sdk.ModelConfig{Params: sdk.Params{"rate": -1.0}})
-	if sdk.KindOf(err) != sdk.KindConfig || !strings.Contains(err.Error(), "must be a number of at least 0, but is -1") {
+	if sdk.KindOf(err) != sdk.KindConfig || !strings.Contains(err.Error(), "must be a number >= 0, but is -1") {
 		t.Errorf("got %v of kind %q", err, sdk.KindOf(err))
 	}
 }

@@ -156,7 +156,7 @@ BROKEN = {
     ),
     "default out of range": (
         model("return x", "rate: float = Param(-1.0, gt=0, doc='a rate')"),
-        "param rate: default: must be a number above 0, but is -1.0",
+        "param rate: default: must be a number > 0, but is -1.0",
     ),
     "no summary": ("class Broken(Model):\n    variables = {'x': '1'}\n\nserve(Broken)\n", "has no docstring"),
     "no forecast": (

@@ -25,7 +25,7 @@ def test_a_number_may_be_left_to_the_plugin():
     for given, want in (({}, None), ({"width": "auto"}, None), ({"width": 2}, 2.0)):
         assert resolve(declared, given)["width"] == want
     for bad in ("Auto", 0.0, "1"):
-        with pytest.raises(ConfigError, match='must be "auto" or a number above 0, but is'):
+        with pytest.raises(ConfigError, match='must be "auto" or a number > 0, but is'):
             resolve(declared, {"width": bad})
     with pytest.raises(ConfigError, match="must be a number, but is"):
         resolve(declared, {"power": "auto"})

@@ -44,7 +44,7 @@ class Declaration:
         """Says in words what values the parameter takes."""
         if self.choices:
             return ("one of " if self.type == "string" else "a list of ") + ", ".join(self.choices)
-        words = {"min": "of at least", "above": "above", "max": "of at most", "below": "below"}
+        words = {"min": ">=", "above": ">", "max": "<=", "below": "<"}
         return (
             ('"auto" or ' if self.auto else "")
             + _WANTS[self.type]
