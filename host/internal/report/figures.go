@@ -100,43 +100,6 @@ func (f *figure) write(path, format string) error {
 	return replace(path, text)
 }
 
-// figures makes all that apply.
-func (r *Report) figures() []figure {
-	var list []figure
-	add := func(f *figure) {
-		if f != nil {
-			list = append(list, *f)
-		}
-	}
-	for at := range r.axes {
-		for _, metric := range r.losses() {
-			add(r.axisFigure(at, metric))
-		}
-	}
-	first := r.first()
-	name, label, scores := "rmse", "RMSE (solid), spread (dashed)", []string{"rmse", "spread"}
-	if !r.truthful() {
-		name, label, scores = "spread", "spread", scores[1:]
-	}
-	add(r.timeFigure(name, label, first, func(t *trial) (*series, []string) { return t.Series(archive.Analysis), scores }))
-	add(r.timeFigure("ess", "effective sample size", first, func(t *trial) (*series, []string) {
-		if s := t.Series(archive.Analysis); s != nil && varies(s.Values["weights_ess"]) {
-			return s, []string{"weights_ess"}
-		}
-		return nil, nil
-	}))
-	add(r.timeFigure("innovations", "RMS innovation (solid), expected (dashed)", first, func(t *trial) (*series, []string) { return t.innovations, []string{"rms", "expected"} }))
-	add(r.differencesFigure())
-	add(r.ranksFigure(first))
-	for _, t := range first {
-		add(r.trajectoryFigure(t))
-		add(r.phaseFigure(t))
-		add(r.fieldFigure(t))
-	}
-	add(r.timingsFigure(first))
-	return list
-}
-
 // losses returns the score that charts open at and the usual ones of which less is better.
 func (r *Report) losses() []string {
 	names := []string{r.opening}

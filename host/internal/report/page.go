@@ -3,7 +3,7 @@ package report
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -35,6 +35,8 @@ var (
 	pageStyle string
 	//go:embed web/page.js
 	pageScript string
+	//go:embed web/charts/*.js
+	chartScripts embed.FS
 )
 
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
@@ -66,7 +68,7 @@ type view struct {
 	Overrides   []string
 	Python      string
 	Arrow       string
-	Has         map[string]bool // charts that apply
+	Charts      map[string][]shownChart // that apply, by section
 	Data        template.JS
 }
 
@@ -108,7 +110,7 @@ func (r *Report) page(reload time.Duration) ([]byte, error) {
 	v := r.view()
 	v.Data = template.JS(data) // json.Marshal escapes <, > and &
 	v.Reload = int(math.Ceil(reload.Seconds()))
-	style, script := uplotStyle+"\n"+pageStyle, uplotScript+"\n"+pageScript
+	style, script := uplotStyle+"\n"+pageStyle, uplotScript+"\n"+script()
 	v.Style, v.Script = template.CSS(style), template.JS(script)
 	v.Policy = fmt.Sprintf("default-src 'none'; script-src %s; style-src %s; base-uri 'none'; form-action 'none'", hash(script), hash(style))
 	var b bytes.Buffer
@@ -116,6 +118,19 @@ func (r *Report) page(reload time.Duration) ([]byte, error) {
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// script returns the page's own script: page.js with the drawings of all charts in it.
+func script() string {
+	var drawings strings.Builder
+	for _, c := range charts {
+		text, err := chartScripts.ReadFile("web/charts/" + c.name + ".js")
+		if err != nil {
+			panic(err) // it is part of the program
+		}
+		drawings.Write(text)
+	}
+	return strings.Replace(pageScript, "  // CHARTS\n", drawings.String(), 1)
 }
 
 // hash names a script or style for a Content-Security-Policy.
@@ -130,7 +145,7 @@ func (r *Report) view() *view {
 		Name: r.reader.Info.Name, Description: r.setup.Description, ID: id, Status: string(r.reader.Info.Status), Error: r.reader.Info.Error, Notes: r.notes,
 		Bad: slices.Contains([]archive.Status{archive.Failed, archive.SomeFailed, archive.Interrupted, archive.Stopped}, r.reader.Info.Status), License: uplotLicense,
 		Given: r.given, Resolved: r.resolved, Overrides: r.reader.Info.Set, Plugins: r.pluginsTable(), Failures: r.failuresTable(), Events: r.eventsTable(), Timings: r.timingsTable(),
-		Differences: r.differencesTable(), Pivots: r.pivots(), Has: r.has(),
+		Differences: r.differencesTable(), Pivots: r.pivots(), Charts: r.charts(),
 	}
 	path := "runs/" + r.reader.Info.Name + "/" + id
 	v.Python = fmt.Sprintf("import plume\n\nrun = plume.open_run(%q)\nmetrics = run.table(\"metrics\")\ncycles = run.table(\"cycles\")\n", path)
@@ -174,24 +189,6 @@ func (r *Report) facts() [][2]string {
 
 // stages are those of a cycle.
 var stages = []string{archive.Forecast, archive.Analysis}
-
-// has says which charts apply.
-func (r *Report) has() map[string]bool {
-	has := map[string]bool{"axis": len(r.axes) > 0, "curves": len(r.shown) > 0, "field": r.field != nil, "differences": len(r.comparisons) > 0}
-	has["truth"] = r.truthful()
-	has["phase"] = r.field == nil && len(r.shown) >= 2 && !slices.ContainsFunc(r.shown, func(c component) bool { return !c.scalar })
-	for _, t := range r.trials {
-		has["innovations"] = has["innovations"] || t.innovations != nil
-		has["ranks"] = has["ranks"] || has["truth"] && len(t.Ranks) > 0
-		has["timings"] = has["timings"] || t.seconds[2] > 0
-		for _, stage := range stages {
-			if s := t.Series(stage); s != nil {
-				has["scores"], has["ess"] = true, has["ess"] || varies(s.Values["weights_ess"])
-			}
-		}
-	}
-	return has
-}
 
 // truthful says whether the truth is known.
 func (r *Report) truthful() bool { return slices.Contains(r.overTime, "rmse") }

@@ -1,0 +1,203 @@
+package report
+
+import (
+	"html/template"
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/archive"
+)
+
+// chart is a chart of the page and the figures that show the same. It is drawn by
+// web/charts/NAME.js, which is all that a new one needs next to its row below.
+type chart struct {
+	name    string
+	section string // of the page
+	caption func(r *Report) template.HTML
+	label   func(r *Report) string // what it shows, for those who do not see it
+	note    string                 // above it
+	applies func(r *Report) bool
+	figures func(r *Report, first []*trial) []*figure // nil: none; first is what [Report.first] returns
+}
+
+// charts are all charts, in the order of their sections.
+var charts = []chart{
+	{
+		name: "axis", section: "scores", caption: html(`Score by setting <span class="pick"></span>`),
+		label:   text("Score of every filter against the values of an axis, with standard errors; the numbers are in the tables of scores"),
+		applies: func(r *Report) bool { return len(r.axes) > 0 },
+		figures: func(r *Report, _ []*trial) (list []*figure) {
+			for at := range r.axes {
+				for _, metric := range r.losses() {
+					list = append(list, r.axisFigure(at, metric))
+				}
+			}
+			return list
+		},
+	},
+	{
+		name: "differences", section: "differences", caption: html(`Difference to the baseline, with 95 % intervals <span class="pick"></span>`),
+		label:   text("Differences of filters to the baseline with 95 % intervals; the numbers are in the table of differences"),
+		applies: func(r *Report) bool { return len(r.comparisons) > 0 },
+		figures: func(r *Report, _ []*trial) []*figure { return []*figure{r.differencesFigure()} },
+	},
+	{
+		name: "rmse", section: "time", applies: (*Report).scored,
+		caption: func(r *Report) template.HTML {
+			if r.truthful() {
+				return "RMSE (solid) and spread (dashed)"
+			}
+			return "Spread"
+		},
+		label: func(r *Report) string {
+			if r.truthful() {
+				return "RMSE and spread of the filters over time; their time means are in the table of scores"
+			}
+			return "Spread of the filters over time; its time means are in the table of scores"
+		},
+		figures: func(r *Report, first []*trial) []*figure {
+			name, label, scores := "rmse", "RMSE (solid), spread (dashed)", []string{"rmse", "spread"}
+			if !r.truthful() {
+				name, label, scores = "spread", "spread", scores[1:]
+			}
+			of := func(t *trial) (*series, []string) { return t.Series(archive.Analysis), scores }
+			return []*figure{r.timeFigure(name, label, first, of)}
+		},
+	},
+	{
+		name: "score", section: "time", caption: html(`Score <span class="pick"></span>`), applies: (*Report).scored,
+		label: text("A score of the filters over time; its time means are in the table of scores"),
+	},
+	{
+		name: "innovations", section: "time", caption: html("Innovations: root mean square (solid) and what it should be (dashed)"),
+		label: text("Root mean square innovation of the filters over time and what it should be on average"),
+		applies: func(r *Report) bool {
+			return slices.ContainsFunc(r.trials, func(t *trial) bool { return t.innovations != nil })
+		},
+		figures: func(r *Report, first []*trial) []*figure {
+			of := func(t *trial) (*series, []string) { return t.innovations, []string{"rms", "expected"} }
+			return []*figure{r.timeFigure("innovations", "RMS innovation (solid), expected (dashed)", first, of)}
+		},
+	},
+	{
+		name: "ess", section: "time", caption: html("Effective sample size of the weights"),
+		label: text("Effective sample size of the filters' weights over time; its time mean is in the table of scores"),
+		applies: func(r *Report) bool {
+			return slices.ContainsFunc(r.trials, func(t *trial) bool { return slices.ContainsFunc(stages, t.weighted) })
+		},
+		figures: func(r *Report, first []*trial) []*figure {
+			return []*figure{r.timeFigure("ess", "effective sample size", first, func(t *trial) (*series, []string) {
+				if !t.weighted(archive.Analysis) {
+					return nil, nil
+				}
+				return t.Series(archive.Analysis), []string{"weights_ess"}
+			})}
+		},
+	},
+	{
+		name: "trajectory", section: "trajectories", applies: func(r *Report) bool { return len(r.shown) > 0 },
+		caption: keyed(`<span class="pick"></span>`, `<span class="k half">50 %</span><span class="k most">90 %</span><span class="k observed">observations</span>`),
+		label:   text("Trajectory of the ensemble mean, bands of 50 and 90 % of the members, and the truth and observations where they are known"),
+		figures: ofEach((*Report).trajectoryFigure),
+	},
+	{
+		name: "phase", section: "trajectories", caption: keyed(`Phase plane <span class="pick"></span>`, ""),
+		label: text("Truth and ensemble mean in the plane of two variables"),
+		applies: func(r *Report) bool {
+			return r.field == nil && len(r.shown) >= 2 && !slices.ContainsFunc(r.shown, func(c component) bool { return !c.scalar })
+		},
+		figures: ofEach((*Report).phaseFigure),
+	},
+	{
+		name: "field", section: "trajectories", caption: html("Field over time: truth, mean, and mean minus truth"),
+		label:   text("Hovmöller diagrams of the true field, its ensemble mean and the error of the mean"),
+		applies: func(r *Report) bool { return r.field != nil },
+		figures: ofEach((*Report).fieldFigure),
+	},
+	{
+		name: "ranks", section: "calibration", caption: html("Rank histograms of the truth among the members"),
+		label: text("Rank histograms of the filters with the band in which a flat histogram lies; p-values are in the table of scores"),
+		note: "Frequency relative to a flat histogram; neighbouring ranks are pooled where there are many. A bar of a calibrated ensemble is in the grey band 19 times out of 20 " +
+			"when a cycle counts as one independent rank; the values of a state are not independent.",
+		applies: func(r *Report) bool {
+			return r.truthful() && slices.ContainsFunc(r.trials, func(t *trial) bool { return len(t.Ranks) > 0 })
+		},
+		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.ranksFigure(first)} },
+	},
+	{
+		name: "timings", section: "timing",
+		caption: html(`Wall time of a cycle <span class="key" aria-hidden="true"><span class="k t0">forecast</span><span class="k t1">observe</span><span class="k t2">analyse</span></span>`),
+		label:   text("Median wall time of the parts of a cycle by filter; the numbers are in the table of timings"),
+		applies: func(r *Report) bool {
+			return slices.ContainsFunc(r.trials, func(t *trial) bool { return t.seconds[2] > 0 })
+		},
+		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.timingsFigure(first)} },
+	},
+}
+
+func html(s template.HTML) func(*Report) template.HTML {
+	return func(*Report) template.HTML { return s }
+}
+
+func text(s string) func(*Report) string { return func(*Report) string { return s } }
+
+// keyed is a caption with a key of the lines: truth where it is known, mean, and more.
+func keyed(caption, more template.HTML) func(*Report) template.HTML {
+	return func(r *Report) template.HTML {
+		truth := template.HTML("")
+		if r.truthful() {
+			truth = `<span class="k truth">truth</span>`
+		}
+		return caption + ` <span class="key" aria-hidden="true">` + truth + `<span class="k mean">mean</span>` + more + `</span>`
+	}
+}
+
+// ofEach makes a figure of each trial.
+func ofEach(of func(*Report, *trial) *figure) func(*Report, []*trial) []*figure {
+	return func(r *Report, first []*trial) (list []*figure) {
+		for _, t := range first {
+			list = append(list, of(r, t))
+		}
+		return list
+	}
+}
+
+// scored says whether any cycle has scores.
+func (r *Report) scored() bool {
+	return slices.ContainsFunc(r.trials, func(t *trial) bool {
+		return slices.ContainsFunc(stages, func(stage string) bool { return t.Series(stage) != nil })
+	})
+}
+
+// weighted says whether the members of a stage have weights that change.
+func (t *trial) weighted(stage string) bool {
+	s := t.Series(stage)
+	return s != nil && varies(s.Values["weights_ess"])
+}
+
+// shownChart is a chart as the page's template takes it.
+type shownChart struct {
+	Name, Label, Note string
+	Caption           template.HTML
+}
+
+// charts returns the charts that apply, by section.
+func (r *Report) charts() map[string][]shownChart {
+	by := map[string][]shownChart{}
+	for _, c := range charts {
+		if c.applies(r) {
+			by[c.section] = append(by[c.section], shownChart{c.name, c.label(r), c.note, c.caption(r)})
+		}
+	}
+	return by
+}
+
+// figures makes all figures that apply.
+func (r *Report) figures() (list []*figure) {
+	first := r.first()
+	for _, c := range charts {
+		if c.figures != nil {
+			list = append(list, c.figures(r, first)...)
+		}
+	}
+	return slices.DeleteFunc(list, func(f *figure) bool { return f == nil })
+}

@@ -1,0 +1,25 @@
+  charts.field = (div) => {
+    const list = trials().filter(t => t.fields?.[state.stage]);
+    const t = list.find(t => t.number === state.trial) || list.find(t => t.filter === D.trials.find(x => x.number === state.trial)?.filter) || list[0];
+    if (!t) return nothing(div, "No field for this choice.");
+    const f = t.fields[state.stage], truth = D.field.truths[t.truth], panels = [];
+    const low = Math.min(f.mean.low ?? Infinity, truth?.low ?? Infinity), high = Math.max(f.mean.high ?? -Infinity, truth?.high ?? -Infinity);
+    const unit = withUnit(D.field.name, D.field.unit);
+    if (truth?.low !== null && truth) panels.push([truth, "truth", low, high, sequential, unit]);
+    panels.push([f.mean, `mean of ${name(t)}, ${state.stage}`, low, high, sequential, unit]);
+    if (f.error.low !== null) {
+      const most = Math.max(Math.abs(f.error.low), Math.abs(f.error.high)) || 1;
+      panels.push([f.error, "mean minus truth", -most, most, diverging, unit]);
+    }
+    const width = div.clientWidth, one = 168, height = one * panels.length + 34;
+    const g = sheet(div, width, height);
+    panels.forEach(([h, title, lo, hi, map, label], i) => {
+      const box = { left: 48, top: one * i + 24, width: width - 48 - 78, height: one - 42 };
+      g.fillStyle = colour("--ink"); g.textAlign = "left"; g.fillText(fit(g, title, width - 50), box.left, box.top - 11);
+      raster(g, h, box, lo, hi, map);
+      const last = i === panels.length - 1, times = h.time.length > 1 ? [h.time[0], h.time[h.time.length - 1]] : [0, 1];
+      frame(g, box, times, [D.field.rows[0], D.field.rows[D.field.rows.length - 1] + 1], last ? TIME : "", D.field.dim, false);
+      bar(g, { left: box.left + box.width + 12, top: box.top, width: 12, height: box.height }, lo, hi, map, label);
+    });
+  };
+
