@@ -41,7 +41,7 @@ Exit codes:
 // Main runs the command line and returns the exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
 	pace.Heap()
-	app := &app{stdout: stdout, stderr: stderr, stop: experiment.NewStop()}
+	app := &app{stdout: clean(stdout), stderr: clean(stderr), stop: experiment.NewStop()}
 	ctx, done := withInterrupts(context.Background(), app.stop, stderr)
 	defer done()
 	root := app.root()
@@ -73,7 +73,7 @@ func programName(called string) string {
 
 // app is what the commands share.
 type app struct {
-	stdout, stderr io.Writer
+	stdout, stderr io.Writer // cleaned
 	quiet, json    bool
 	stop           *experiment.Stop // that a signal asks for
 	following      []string         // commands that may come next
@@ -173,7 +173,7 @@ func (a *app) colours() colours {
 }
 
 func (a *app) colourful() bool {
-	f, ok := a.stderr.(*os.File)
+	f, ok := raw(a.stderr).(*os.File)
 	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(f.Fd()))
 }
 

@@ -98,7 +98,7 @@ func printMarkdown(w io.Writer, c *compare.Comparison) error {
 	var err error
 	for i, line := range comparisonLines(c, false) {
 		for k := range line {
-			line[k] = strings.ReplaceAll(line[k], "|", `\|`)
+			line[k] = strings.ReplaceAll(oneLine(line[k]), "|", `\|`)
 		}
 		_, e := fmt.Fprintf(w, "| %s |\n", strings.Join(line, " | "))
 		err = errors.Join(err, e)
@@ -121,7 +121,7 @@ func printLaTeX(w io.Writer, c *compare.Comparison) error {
 	fmt.Fprintf(&b, "\\begin{tabular}{%s}\n\\toprule\n", strings.Repeat("l", len(lines[0])))
 	for i, line := range lines {
 		for k := range line {
-			line[k] = latex.Replace(line[k])
+			line[k] = latex.Replace(oneLine(line[k]))
 			if negative, ok := strings.CutPrefix(line[k], "-"); ok {
 				line[k] = "$-$" + negative
 			}

@@ -64,7 +64,7 @@ type watcher struct {
 // Begin implements [experiment.Observer].
 func (w *watcher) Begin(b experiment.Beginning) {
 	w.app.say("%s: %s of %s, %d at a time\nresults: %s", b.Name, plural(b.Trials, "trial"), plural(b.Cycles/b.Trials, "cycle"), b.Workers, b.Dir)
-	w.progress = newProgress(w.app.stderr, w.app.quiet, b.Trials, b.Cycles)
+	w.progress = newProgress(raw(w.app.stderr), w.app.quiet, b.Trials, b.Cycles)
 }
 
 // Cycle counts one cycle.

@@ -29,6 +29,11 @@ const (
 // are none. On a terminal no line is longer than that is wide; columns that are left out
 // for it are named.
 func printTable(w io.Writer, columns []column, rows [][]string) error {
+	for _, row := range rows {
+		for k := range row {
+			row[k] = oneLine(row[k])
+		}
+	}
 	text, left := layOut(columns, rows, widthOf(w))
 	if len(left) > 0 {
 		text += fmt.Sprintf("(no room here for %s)\n", strings.Join(left, ", "))
@@ -39,7 +44,7 @@ func printTable(w io.Writer, columns []column, rows [][]string) error {
 
 // widthOf returns how wide a terminal is; 0: w is none, and lines may have any length.
 func widthOf(w io.Writer) int {
-	f, ok := w.(*os.File)
+	f, ok := raw(w).(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return 0
 	}
