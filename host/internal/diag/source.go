@@ -12,6 +12,9 @@ type Source struct {
 	Layer string // see Span
 	Rank  int    // orders the findings of several sources
 	Text  string
+	// Secret says that no line of Text is shown: it may be a file that who asks for it may
+	// read and who wrote the workflow may not.
+	Secret bool
 
 	lines []int // where each line starts
 }
@@ -57,8 +60,12 @@ func (s *Source) Locate(start, end int) Span {
 	excerpt := strings.TrimSuffix(s.Text[first:last], "\r")
 	last = first + len(excerpt)
 	start = min(start, last)
+	shown := excerpt
+	if s.Secret {
+		shown = ""
+	}
 	return Span{
-		File: s.File, Layer: s.Layer, rank: s.Rank, excerpt: excerpt,
+		File: s.File, Layer: s.Layer, rank: s.Rank, excerpt: shown,
 		Line:   line + 1,
 		Column: utf8.RuneCountInString(s.Text[first:start]) + 1,
 		Width:  max(1, utf8.RuneCountInString(s.Text[start:max(start, min(end, last))])),

@@ -21,12 +21,14 @@ const includeLayer = "include"
 // file overrides the files that it includes, and of two included files the later one
 // overrides the earlier.
 func (r *Reader) File(name string, text []byte) *Node {
-	r.rank = 0
+	r.rank, r.folder = 0, realPath(filepath.Dir(name))
 	return r.file(name, diag.FileLayer, text)
 }
 
 func (r *Reader) file(name, layer string, text []byte) *Node {
-	over := r.decode(diag.NewSource(name, layer, r.rank, strings.TrimPrefix(string(text), "\ufeff")))
+	src := diag.NewSource(name, layer, r.rank, strings.TrimPrefix(string(text), "\ufeff"))
+	src.Secret = layer == includeLayer && !r.inFolder(name)
+	over := r.decode(src)
 	if over == nil {
 		return nil
 	}
@@ -71,6 +73,23 @@ func (r *Reader) include(item *Node) *Node {
 	}
 	r.Included = append(r.Included, Included{Absolute(path), len(text), sha256.Sum256(text)})
 	return r.file(path, includeLayer, text)
+}
+
+// inFolder says whether a file is in the folder of the document, with all its links
+// followed, or below it.
+func (r *Reader) inFolder(file string) bool {
+	below, err := filepath.Rel(r.folder, realPath(file))
+	return err == nil && filepath.IsLocal(below)
+}
+
+// realPath returns the absolute path of a file without links; where that cannot be told,
+// with them.
+func realPath(file string) string {
+	path := Absolute(file)
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
 }
 
 // relativeTo returns path, which is relative to the folder of file unless it is absolute.

@@ -32,8 +32,9 @@ type Reader struct {
 
 	Included []Included // files that have been read so far because others include them
 
-	rank  int      // of the file that was read last
-	chain []string // absolute paths of the files that are being read, outermost first
+	rank   int      // of the file that was read last
+	folder string   // of the document
+	chain  []string // absolute paths of the files that are being read, outermost first
 }
 
 // Included is a file that another one includes.
@@ -118,7 +119,7 @@ func (r *Reader) decode(src *diag.Source) *Node {
 	}
 	var values map[string]any
 	if _, err := toml.Decode(src.Text, &values); err != nil {
-		reportSyntax(r.Found, src, err, marks)
+		r.reportSyntax(src, err, marks)
 		return nil
 	}
 	return newNode(values, marks.root, src)

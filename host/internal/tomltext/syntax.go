@@ -42,13 +42,18 @@ var closers = map[byte]string{'[': "]", '{': "}", '"': `"""`, '\'': "'''"}
 
 // reportSyntax reports that src is not TOML. The decoder says where it noticed the
 // fault; the marks know more about where it began.
-func reportSyntax(found *diag.Findings, src *diag.Source, err error, marks *scanner) {
+func (r *Reader) reportSyntax(src *diag.Source, err error, marks *scanner) {
+	found := r.Found
 	var e toml.ParseError
 	if !errors.As(err, &e) {
 		found.Add(CodeSyntax, src.Locate(0, 0), "not valid TOML: %v", err)
 		return
 	}
 	at := src.Locate(e.Position.Start, e.Position.Start+max(1, e.Position.Len))
+	if src.Secret { // the decoder quotes it
+		found.Add(CodeSyntax, at, "not valid TOML").WithHelp("put the file into the folder of the %s, and the line is shown", r.Noun)
+		return
+	}
 	for _, r := range marks.repeats {
 		if second := r.second.in(src); second.Line == at.Line && strings.Contains(e.Message, "already") {
 			found.Add(CodeRepeated, second, "`%s` is defined twice", diag.Shorten(src.Text[r.second.start:r.second.end])).

@@ -1,9 +1,12 @@
 package workflow
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -81,6 +84,33 @@ func TestIncludeResolved(t *testing.T) {
 		w := included(t, opt)
 		if text := reload(t, w); strings.Contains(text, "include") && !strings.Contains(text, "testdata/include") {
 			t.Error(text)
+		}
+	}
+}
+
+// Who writes a workflow may not read every file that who checks it may: of an included file
+// outside of the folder of the workflow no line is shown, and nothing is quoted.
+func TestIncludeShowsNoSecret(t *testing.T) {
+	dir := t.TempDir()
+	secret := "root:$y$j9T$hunter2:19000:0:99999\n"
+	for name, text := range map[string]string{
+		"shadow": secret, "settings.toml": "token = \"hunter2\" hunter2\n", "repeated.toml": "hunter2 = 1\nhunter2 = 2\n",
+		"in/below/shadow": secret,
+	} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("../shadow", filepath.Join(dir, "in", "link")); err != nil {
+		t.Fatal(err)
+	}
+	for name, shown := range map[string]bool{"../shadow": false, "../settings.toml": false, "../repeated.toml": false, filepath.Join(dir, "shadow"): false, "link": false, "below/shadow": true} {
+		text := strings.Replace("format = 1\ninclude = [NAME]\n", "NAME", strconv.Quote(name), 1)
+		_, found := Parse(filepath.Join(dir, "in", "w.toml"), []byte(text), Options{})
+		got := found.Text(false) + found.JSON() + found.GitHub()
+		if len(found) != 1 || strings.Contains(got, "hunter2") != shown || !strings.Contains(got, "not valid TOML") {
+			t.Errorf("%s: got\n%s", name, got)
 		}
 	}
 }
