@@ -4,23 +4,35 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// build is the version the Makefile stamps in.
+// version is that of the release that these sources are or become. It stands here alone:
+// the Makefile and the Python package read it from this line.
+const version = "0.1.0"
+
+// build is what the Makefile stamps in: version, or one under way to it with its commit.
 var build string
 
-// versionText returns the version of this build: the stamp, the module version,
-// or "devel".
+// versionText returns the version of this build: the stamp, or else version, marked as
+// being under way unless go install built the release.
 func versionText() string {
 	if build != "" {
 		return build
 	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
+	installed := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		installed = strings.TrimPrefix(info.Main.Version, "v")
 	}
-	return "devel"
+	switch installed {
+	case version:
+		return version
+	case "", "(devel)":
+		return version + "-dev"
+	}
+	return version + "-dev+" + installed
 }
 
 func versionLine() string {

@@ -33,7 +33,9 @@ def _certificate() -> tuple[bytes, bytes, bytes]:
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.x509.oid import NameOID
     except ImportError as e:
-        raise ConfigError(f"needs the package cryptography: {e}", where="TLS", hint='pip install "plume[tls]"') from e
+        raise ConfigError(
+            f"needs the package cryptography: {e}", where="TLS", hint='pip install "plume-da[tls]"'
+        ) from e
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.timezone.utc)

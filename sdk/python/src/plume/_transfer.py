@@ -13,10 +13,7 @@ from .errors import ContractError
 
 class Incoming:
     """A request that begins with the message first: its header, and its channels one
-    after the other, as pyarrow reads them.
-
-    Values are copied once on their way out of the frames, into room that the next
-    read but one uses again; what fits into one frame is a window on it."""
+    after the other."""
 
     def __init__(self, first_message: bytes, messages: Iterator[bytes], memories: dict[str, Memory]) -> None:
         self._messages = messages
@@ -30,7 +27,6 @@ class Incoming:
         self._frame = _frames.Frame()
         self._frames = deque(first.parts())  # that came joined
         self._piece, self._at = self._frame.ipc, 0
-        self._rooms = [bytearray(), bytearray()]
 
     def _more(self, channel: int) -> bool:
         """Says whether there is more of a channel, and goes to the next frame for it."""
@@ -65,22 +61,16 @@ class Incoming:
                 raise ContractError("a payload in shared memory was taken back before it was read", where="call")
             self._frame = _frames.Frame()
 
-    def read(self, channel: int, n: int) -> memoryview:
-        """Returns the next n bytes of a channel, or what is left of it."""
-        if self._more(channel) and self._frame.shm is None and self._at + n <= len(self._piece):
-            whole = self._piece[self._at : self._at + n]
-            self._passed(n)
-            return whole
-        self._rooms.reverse()
-        if len(self._rooms[0]) < n:
-            self._rooms[0] = bytearray(n)
-        room, filled = memoryview(self._rooms[0])[:n], 0
-        while filled < n and self._more(channel):
-            k = min(n - filled, len(self._piece) - self._at)
+    def readinto(self, channel: int, room: memoryview) -> int:
+        """Fills room with what comes next of a channel, and returns how much that was:
+        less than there is room for at its end alone."""
+        filled = 0
+        while filled < len(room) and self._more(channel):
+            k = min(len(room) - filled, len(self._piece) - self._at)
             room[filled : filled + k] = self._piece[self._at : self._at + k]
             filled += k
             self._passed(k)
-        return room[:filled]
+        return filled
 
     def ended(self, channel: int, name: str) -> None:
         """Checks that nothing follows the end of a channel."""
@@ -94,23 +84,20 @@ class Incoming:
 
 
 class Source:
-    """One channel of a request as the file that pyarrow wants to read."""
-
-    closed = False
+    """One channel of a request as the file that nanoarrow wants to read, which keeps of an
+    exception no more than its text."""
 
     def __init__(self, request: Incoming, channel: int) -> None:
         self._request, self._channel = request, channel
+        self.failed: Exception | None = None
 
-    def read(self, n: int) -> memoryview:
-        """Returns the next n bytes."""
-        return self._request.read(self._channel, n)
-
-    def readable(self) -> bool:
-        """Says yes."""
-        return True
-
-    def close(self) -> None:
-        """Does nothing."""
+    def readinto(self, room: Any) -> int:
+        """Fills room with the next bytes, and returns how many there were."""
+        try:
+            return self._request.readinto(self._channel, memoryview(room).cast("B"))
+        except Exception as e:
+            self.failed = e
+            raise
 
 
 class Outgoing:

@@ -7,14 +7,16 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import nanoarrow as na
 import numpy as np
-import pyarrow as pa
+from nanoarrow.ipc import InputStream, StreamWriter
 from numpy.typing import NDArray
 
 from .errors import ContractError
 from .layout import Layout
 
 _BATCH_BYTES = 1 << 20
+_END = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 class Space:
@@ -22,6 +24,8 @@ class Space:
 
     def __init__(self, layout: Layout) -> None:
         self.layout, self.schema = layout, _schema(layout)
+        self._columns = _columns(self.schema)
+        self._heads: dict[int, tuple[bytes, bytes]] = {}
         self._turn = threading.Lock()
         self._matrices: list[NDArray[np.float64]] = []
 
@@ -39,81 +43,116 @@ class Space:
 
     def decode(self, source: Any, rows: int, name: str) -> NDArray[np.float64]:
         """Returns the (rows, n) matrix whose stream source holds; raises ContractError."""
-        matrix, at = self.empty(rows), 0
+        matrix, at, where = self.empty(rows), 0, f"channel {name}"
         try:
-            reader = pa.ipc.open_stream(pa.PythonFile(source, mode="r"))
-            if not reader.schema.equals(self.schema, check_metadata=False):
-                raise ContractError(f"has the columns {reader.schema.names}", where=f"channel {name}")
-            for batch in reader:
-                if at + batch.num_rows > rows:
-                    raise ContractError(f"got more than {rows} members", where=f"channel {name}")
-                self._take(batch, matrix[at : at + batch.num_rows])
-                at += batch.num_rows
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as e:
-            raise ContractError(f"is not an Arrow stream of its layout: {e}", where=f"channel {name}") from e
+            stream = na.c_array_stream(InputStream.from_readable(source))
+            columns = _columns(stream.get_schema())
+            if columns != self._columns:
+                raise ContractError(f"has the columns {[c[0] for c in columns]}", where=where)
+            for batch in stream:
+                if at + batch.length > rows:
+                    raise ContractError(f"got more than {rows} members", where=where)
+                self._take(batch.view(), matrix[at : at + batch.length])
+                at += batch.length
+        except (RuntimeError, ValueError) as e:  # nanoarrow's errors are of the first kind
+            if (failed := getattr(source, "failed", None)) is not None:
+                raise failed from None
+            raise ContractError(f"is not an Arrow stream of its layout: {e}", where=where) from e
         if at != rows:
-            raise ContractError(f"got {at} members, want {rows}", where=f"channel {name}")
+            raise ContractError(f"got {at} members, want {rows}", where=where)
         return matrix
 
     def _take(self, batch: Any, into: NDArray[np.float64]) -> None:
         offset = 0
-        for v, column in zip(self.layout.variables, batch.columns[1:], strict=True):
-            values = column.flatten() if v.shape else column
-            into[:, offset : offset + v.size] = values.to_numpy(zero_copy_only=True).reshape(len(into), v.size)
+        for i, v in enumerate(self.layout.variables, 1):
+            column = batch.child(i)
+            values = column.child(0) if v.shape else column
+            if column.null_count or values.null_count:
+                raise ValueError(f"{v.name} has nulls")
+            into[:, offset : offset + v.size] = np.asarray(values.buffer(1)).reshape(len(into), v.size)
             offset += v.size
 
     def encode(self, matrix: NDArray[np.float64]) -> Iterator[Any]:
         """Returns the stream of matrix as buffers, windows on it where its layout has a
         single variable."""
-        sink, step = _Sink(), max(1, _BATCH_BYTES // (8 * self.layout.size))
-        with pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), self.schema) as writer:
-            for start in range(0, len(matrix), step):
-                writer.write_batch(self._batch(matrix[start : start + step], start))
-                yield from sink.drain()
-        yield from sink.drain()
+        step = max(1, _BATCH_BYTES // (8 * self.layout.size))
+        yield self._head(1)[0]
+        for start in range(0, len(matrix), step):
+            rows = matrix[start : start + step]
+            yield self._head(len(rows))[1]
+            yield _members(start, len(rows))
+            at = 0
+            for v in self.layout.variables:
+                yield np.ascontiguousarray(rows[:, at : at + v.size])
+                at += v.size
+        yield _END
 
-    def _batch(self, rows: NDArray[np.float64], start: int) -> Any:
-        columns, at = [pa.array(np.arange(start, start + len(rows), dtype=np.int32))], 0
-        for v, f in zip(self.layout.variables, list(self.schema)[1:], strict=True):
-            values = pa.array(np.ascontiguousarray(rows[:, at : at + v.size]).reshape(-1))
-            columns.append(pa.FixedSizeListArray.from_arrays(values, type=f.type) if v.shape else values)
-            at += v.size
-        return pa.record_batch(columns, schema=self.schema)
+    def _head(self, rows: int) -> tuple[bytes, bytes]:
+        """Returns the messages before the values of a batch of so many rows: that of the
+        schema, and that of the lengths, which all batches of as many rows have in common."""
+        if rows not in self._heads:
+            written = _Sink()
+            with StreamWriter.from_writable(written) as writer:
+                writer.write_array(_zeros(self.schema, rows))
+            schema = _message(written.data, 0)
+            batch = _message(written.data, len(schema))
+            body = len(_members(0, rows).tobytes()) + 8 * rows * self.layout.size
+            if len(written.data) != len(schema) + len(batch) + body + len(_END):
+                raise AssertionError(f"nanoarrow {na.__version__} lays out batches in another way")
+            self._heads[rows] = schema, batch
+        return self._heads[rows]
 
 
 class _Sink:
-    """Holds what pyarrow writes; large buffers are not copied."""
-
-    closed = False
+    """Holds what nanoarrow writes."""
 
     def __init__(self) -> None:
-        self._buffers: list[Any] = []
+        self.data = b""
 
     def write(self, buffer: Any) -> int:
-        self._buffers.append(buffer)
+        self.data += bytes(buffer)
         return len(buffer)
 
-    def drain(self) -> list[Any]:
-        drained, self._buffers = self._buffers, []
-        return drained
 
-    def writable(self) -> bool:
-        return True
+def _message(stream: bytes, at: int) -> bytes:
+    """Returns the message that begins there: a mark, a length, and so many bytes."""
+    return stream[at : at + 8 + int.from_bytes(stream[at + 4 : at + 8], "little")]
 
-    def flush(self) -> None:
-        pass
 
-    def close(self) -> None:
-        pass
+def _members(start: int, rows: int) -> NDArray[np.int32]:
+    """Returns the numbers of members from start on, filled up to eight bytes."""
+    numbers = np.zeros(rows + rows % 2, np.int32)
+    numbers[:rows] = np.arange(start, start + rows)
+    return numbers
 
 
 def _schema(layout: Layout) -> Any:
-    fields = [pa.field("member", pa.int32(), nullable=False)]
+    fields = [na.c_schema(na.int32(nullable=False)).modify(name="member")]
     for v in layout.variables:
-        kind = pa.list_(pa.field("item", pa.float64()), v.size) if v.shape else pa.float64()
+        kind = na.fixed_size_list(na.float64(), v.size) if v.shape else na.float64()
         meta = {"shape": ",".join(map(str, v.shape)), "dims": ",".join(v.dims), "unit": v.unit}
-        fields.append(pa.field(v.name, kind, metadata=meta))
-    return pa.schema(fields)
+        fields.append(na.c_schema(kind).modify(name=v.name, metadata=meta))
+    return na.c_schema(na.struct(fields, nullable=False))
+
+
+def _columns(schema: Any) -> list[tuple[str, str, int, list[str]]]:
+    """Returns what counts of a schema: names, types, and which columns may have nulls."""
+    return [(c.name, c.format, c.flags, [k.format for k in c.children]) for c in schema.children]
+
+
+_TYPES = {"i": np.int32, "g": np.float64}
+
+
+def _zeros(schema: Any, rows: int) -> Any:
+    kind = schema.format
+    inner = rows * int(kind[3:]) if kind.startswith("+w:") else rows
+    return na.c_array_from_buffers(
+        schema,
+        rows,
+        [None] if kind.startswith("+") else [None, np.zeros(rows, _TYPES[kind])],
+        null_count=0,
+        children=[_zeros(child, inner) for child in schema.children],
+    )
 
 
 def _unused(items: list[Any], i: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import numbers
 import operator
@@ -10,6 +11,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from . import _tables
+from ._tables import Column, Table
 
 _checked: set[tuple[str, int, int, str]] = set()  # path, size, time and sum of files that are as their run left them
 
@@ -36,21 +42,23 @@ class Run:
         return sorted({f.relative_to(self.path).parts[0].split(".")[0] for f in self.path.rglob("*.arrow*")})
 
     def table(self, name: str, library: str = "pandas") -> Any:
-        """Returns a table, such as "metrics" or "cycles", as "pyarrow", "pandas" or "polars".
+        """Returns a table, such as "metrics" or "cycles", for a library: "pandas", "polars",
+        "pyarrow", or "numpy", a dict of arrays by column, with NaN and None for null.
 
         Of a table with one file per trial or truth, such as "ensemble", it is the rows of all
         of them, with the columns their folders name, trial or replicate, and part. One file is
         "ensemble/trial=0001/part-00000". Raises FileNotFoundError with the names there are."""
         table = self._read(name)
         if library == "pyarrow":
-            return table
-        if library == "pandas":
-            return table.to_pandas()
+            return _needed("pyarrow").table(table)
         if library == "polars":
-            import polars
-
-            return polars.from_arrow(table)
-        raise ValueError(f"library: got {library!r}, want pyarrow, pandas or polars")
+            return _needed("polars").DataFrame(table)
+        columns = {key: column.plain() for key, column in table.columns.items()}
+        if library == "numpy":
+            return columns
+        if library == "pandas":
+            return _needed("pandas").DataFrame({key: list(c) if c.ndim > 1 else c for key, c in columns.items()})
+        raise ValueError(f"library: got {library!r}, want pandas, polars, pyarrow or numpy")
 
     def ensemble(self, stage: str = "analysis", trial: int | Iterable[int] | None = 1) -> Any:
         """Returns the members of a trial as an xarray.Dataset: one variable per variable of
@@ -62,8 +70,7 @@ class Run:
         trial lacks is NaN. Raises ValueError when the run stored none of that stage."""
         if isinstance(trial, (int, numbers.Integral)):
             return self._dataset(f"ensemble/trial={trial:04d}/part-00000", stage=stage)
-        import xarray
-
+        xarray = _needed("xarray")
         if trial is None:
             found = (re.fullmatch(r"trial=(\d+)", d.name) for d in self.path.glob("ensemble/*"))
             trial = sorted(int(m[1]) for m in found if m)
@@ -72,10 +79,10 @@ class Run:
             raise ValueError(f"{self.path} stored no ensembles; see output.ensemble in the workflow")
         data = [self.ensemble(stage, n) for n in chosen]
         joined = xarray.concat(data, xarray.DataArray(chosen, dims="trial", name="trial"), join="outer")
-        keys = ["trial", "filter", "replicate"]
-        rows = {row["trial"]: row for row in self._read("cycles").group_by(keys).aggregate([]).to_pylist()}
+        cycles = self._read("cycles").columns
+        rows = {n: i for i, n in reversed(list(enumerate(cycles["trial"].values.tolist())))}
         return joined.assign_coords(
-            {name: ("trial", [rows[n][name] for n in chosen]) for name in ("filter", "replicate")}
+            {name: ("trial", [cycles[name].values[rows[n]] for n in chosen]) for name in ("filter", "replicate")}
         )
 
     def truth(self, replicate: int = 1, number: int = 0) -> Any:
@@ -92,27 +99,24 @@ class Run:
         """Returns the observations of a truth as an xarray.Dataset, (cycle, ...); NaN is missing."""
         return self._dataset("observations", replicate=replicate, truth=number)
 
-    def _read(self, name: str) -> Any:
-        """Returns a pyarrow.Table: of a whole file, of the batches written so far, or of all
-        files below a folder."""
+    def _read(self, name: str, **wanted: Any) -> Table:
+        """Returns those rows of a whole file, of the batches written so far, or of all files
+        below a folder."""
         for _ in range(3):  # a part may be renamed, and parts be put together, between two looks
-            table = self._file(name)
+            table = self._file(name, **wanted)
             if table is None:
                 table = self._folder(name)
             if table is not None:
-                return table
+                return table.where(wanted)
         raise FileNotFoundError(f"{self.path} holds no table {name}; it holds {', '.join(self.tables())}")
 
-    def _file(self, name: str) -> Any | None:
-        import pyarrow as pa
-
+    def _file(self, name: str, **wanted: Any) -> Table | None:
         done, part = self.path / f"{name}.arrow", self.path / f"{name}.arrow.part"
         try:
             if done.exists():
                 self._check(done)
-                with pa.memory_map(str(done)) as source:
-                    return pa.ipc.open_file(source).read_all()
-            return _whole_batches(part)
+                return _tables.read(done, wanted)
+            return _tables.read(part, wanted)
         except FileNotFoundError:
             return None
 
@@ -145,10 +149,8 @@ class Run:
             )
         _checked.add(key)
 
-    def _folder(self, name: str) -> Any | None:
+    def _folder(self, name: str) -> Table | None:
         """Returns the rows of all files below a folder, in the order of their names."""
-        import pyarrow as pa
-
         names = {str(f.relative_to(self.path)).split(".arrow")[0] for f in (self.path / name).rglob("*.arrow*")}
         tables = []
         for file in sorted(names):
@@ -159,47 +161,37 @@ class Run:
                     continue  # its writer has not come to the first batch
                 return None
             for key, value in re.findall(r"(trial|replicate|part)[=-](\d+)", file):
-                if key not in table.column_names:
-                    table = table.append_column(key, pa.array([int(value)] * len(table), pa.int32()))
+                table.columns.setdefault(key, Column("i", {}, np.full(len(table), int(value), np.int32)))
             tables.append(table)
-        if not tables:
-            return None
-        return pa.concat_tables(tables, promote_options="default")
+        return _tables.together(tables) if tables else None
 
     def _dataset(self, name: str, **where: Any) -> Any:
-        import numpy as np
-        import pyarrow as pa
-        import xarray
-
-        table = self._read(name)
-        for column, value in where.items():
-            if column in table.column_names:
-                table = table.filter(pa.compute.field(column) == value)
-        if table.num_rows == 0:
+        xarray = _needed("xarray")
+        table = self._read(name, **where)
+        columns = table.columns
+        if not len(table):
             wanted = where.get("stage") or ", ".join(f"{k} {v}" for k, v in where.items()) or "rows"
             raise ValueError(f"{name}: holds no {wanted}; see output.ensemble in the workflow")
-        cycles, at = np.unique(table["cycle"].to_numpy(), return_inverse=True)
+        cycles, at = np.unique(columns["cycle"].values, return_inverse=True)
         lead, where_to = {"cycle": len(cycles)}, [at]
-        if "member" in table.column_names:
-            where_to.append(table["member"].to_numpy())
+        if "member" in columns:
+            where_to.append(columns["member"].values)
             lead["member"] = int(where_to[1].max()) + 1
         variables = {}
-        for field in table.schema:
-            meta = {k.decode(): v.decode() for k, v in (field.metadata or {}).items()}
-            if "shape" not in meta and field.name not in ("log_weight", "parent"):
+        for key, column in columns.items():
+            if "shape" not in column.meta and key not in ("log_weight", "parent"):
                 continue
-            shape = [int(k) for k in meta.get("shape", "").split(",") if k]
-            column = table[field.name].combine_chunks()
-            values = (column.flatten() if shape else column).to_numpy(zero_copy_only=False).reshape(-1, *shape)
-            if table.num_rows < np.prod(list(lead.values())):  # members have been dropped
+            shape = [int(k) for k in column.meta.get("shape", "").split(",") if k]
+            values = column.plain().reshape(-1, *shape)
+            if len(table) < np.prod(list(lead.values())):  # members have been dropped
                 ragged = np.full((*lead.values(), *shape), np.nan)
                 ragged[tuple(where_to)] = values
                 values = ragged
-            dims = _dimensions(field.name, shape, meta.get("dims", ""), table.column_names)
-            units = {"units": meta["unit"]} if meta.get("unit") else {}
-            variables[field.name] = ((*lead, *dims), values.reshape(*lead.values(), *shape), units)
+            dims = _dimensions(key, shape, column.meta.get("dims", ""), list(columns))
+            units = {"units": column.meta["unit"]} if column.meta.get("unit") else {}
+            variables[key] = ((*lead, *dims), values.reshape(*lead.values(), *shape), units)
         times = np.empty(len(cycles))
-        times[at] = table["time"].to_numpy()
+        times[at] = columns["time"].values
         coords: dict[str, Any] = {"cycle": cycles, "time": ("cycle", times)}
         if "member" in lead:
             coords["member"] = np.arange(lead["member"])
@@ -216,22 +208,12 @@ def _dimensions(name: str, shape: list[int], dims: str, taken: list[str]) -> lis
     ]
 
 
-def _whole_batches(path: Path) -> Any:
-    """Returns what a file without its end holds: it is a stream from byte 8 on, and
-    its last batch may be cut."""
-    import pyarrow as pa
-
-    with path.open("rb") as file:
-        file.seek(8)
-        try:
-            reader, batches = pa.ipc.open_stream(file), []
-        except (OSError, pa.ArrowInvalid):
-            raise FileNotFoundError(f"{path} has no batch yet") from None
-        try:
-            while True:
-                batches.append(reader.read_next_batch())
-        except (StopIteration, OSError, pa.ArrowInvalid):
-            return pa.Table.from_batches(batches, reader.schema)
+def _needed(package: str) -> Any:
+    """Returns a package that a plain installation does not bring, but an extra."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as e:
+        raise ImportError(f'{e}; pip install "plume-da[{package}]"', name=package) from e
 
 
 def open_run(run: str | Path = "@last", runs: str | Path = "runs") -> Run:

@@ -1,0 +1,170 @@
+"""Arrow tables as numpy columns: files of a run, whole, under way or cut."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import nanoarrow as na
+import numpy as np
+from nanoarrow.c_array_stream import CArrayStream
+from nanoarrow.ipc import InputStream
+from numpy.typing import NDArray
+
+_LIST = "+w:"  # of a fixed size, which follows
+_TYPES = {"i": (na.int32(), np.int32), "l": (na.int64(), np.int64), "g": (na.float64(), np.float64)}
+
+
+@dataclass(frozen=True)
+class Column:
+    """The values of a column: one a row, or several where a variable has a shape. Where
+    null says so, a value means nothing."""
+
+    type: str  # as Arrow's C interface writes it: i, l, g, u or +w:SIZE
+    meta: dict[str, str]  # unit, shape and dims of a variable
+    values: NDArray[Any]
+    null: NDArray[np.bool_] | None = None
+
+    def plain(self) -> NDArray[Any]:
+        """Returns the values; null is NaN, or None in a column of texts."""
+        if self.null is None:
+            return self.values
+        return np.where(self.null, np.array(None if self.type == "u" else np.nan), self.values)
+
+    def where(self, rows: NDArray[np.bool_]) -> Column:
+        """Returns those rows."""
+        return replace(self, values=self.values[rows], null=None if self.null is None else self.null[rows])
+
+    def absent(self, rows: int) -> Column:
+        """Returns a column like this one in which all is null."""
+        values = np.zeros((rows, *self.values.shape[1:]), self.values.dtype)
+        return replace(self, values=values, null=np.ones(values.shape, bool))
+
+    def arrow(self, name: str) -> tuple[Any, Any]:
+        """Returns the column as an Arrow array, and its field."""
+        valid = None if self.null is None else np.packbits(~self.null.reshape(-1), bitorder="little")
+        if self.type == "u":
+            texts = [str(text or "").encode() for text in self.values]
+            kind, buffers = na.string(), [np.cumsum([0, *map(len, texts)], dtype=np.int32), b"".join(texts)]
+        else:
+            kind, buffers = _TYPES[self.type.split(":")[0].replace("+w", "g")][0], [self.values.reshape(-1)]
+        array = na.c_array_from_buffers(kind, self.values.size, [valid, *buffers])
+        if self.type.startswith(_LIST):
+            kind = na.fixed_size_list(kind, self.values.shape[1])
+            array = na.c_array_from_buffers(kind, len(self.values), [None], children=[array])
+        return array, na.c_schema(kind).modify(name=name, metadata=self.meta)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns by name, all of as many rows. Whatever knows Arrow takes it over: pyarrow,
+    polars, DuckDB."""
+
+    columns: dict[str, Column]
+
+    def __len__(self) -> int:
+        return next((len(c.values) for c in self.columns.values()), 0)
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        arrays, fields = zip(*(c.arrow(name) for name, c in self.columns.items()), strict=True)
+        schema = na.c_schema(na.struct(list(fields), nullable=False))
+        whole = na.c_array_from_buffers(schema, len(self), [None], children=arrays)
+        return CArrayStream.from_c_arrays([whole], schema).__arrow_c_stream__(requested_schema)
+
+    def where(self, wanted: Mapping[str, Any]) -> Table:
+        """Returns the rows in which the columns of wanted, if there are such, hold what it says."""
+        rows = np.ones(len(self), bool)
+        for name, value in wanted.items():
+            if name in self.columns:
+                rows &= self.columns[name].values == value
+        return self if rows.all() else Table({name: c.where(rows) for name, c in self.columns.items()})
+
+
+def read(path: Path, wanted: Mapping[str, Any]) -> Table:
+    """Returns the rows of a file that are as wanted says, see [Table.where]. A file under
+    way, NAME.part, is a stream from byte 8 on, and its last batch may be cut. Raises
+    FileNotFoundError where that has no batch yet, and ValueError where a file is damaged."""
+    under_way, batches = path.suffix == ".part", []
+    with path.open("rb") as file:
+        try:
+            if not (under_way or _ended(file)):
+                raise RuntimeError("it does not end as a file of Arrow does")
+            file.seek(8)
+            stream = na.c_array_stream(InputStream.from_readable(file))
+            batches.append(_table(stream.get_schema(), None))
+            for batch in stream:
+                batches.append(_table(stream.get_schema(), batch).where(wanted))
+        except RuntimeError as e:  # nanoarrow's own error is one
+            if not under_way:
+                raise ValueError(f"{path} is damaged: {e}") from e
+            if not batches:
+                raise FileNotFoundError(f"{path} has no batch yet") from None
+    return together(batches)
+
+
+def together(tables: list[Table]) -> Table:
+    """Returns the rows of all tables; a column that one of them lacks is null there. Raises
+    ValueError where columns of one name have two types."""
+    first: dict[str, Column] = {}
+    for table in tables:
+        for name, column in table.columns.items():
+            if first.setdefault(name, column).type != column.type:
+                raise ValueError(f"column {name}: differs in type or size between parts; read them one by one")
+    return Table(
+        {name: _joined([t.columns.get(name) or like.absent(len(t)) for t in tables]) for name, like in first.items()}
+    )
+
+
+def _joined(parts: list[Column]) -> Column:
+    null = [np.zeros(p.values.shape, bool) if p.null is None else p.null for p in parts]
+    some = any(p.null is not None and len(p.null) for p in parts)
+    values = np.concatenate([p.values for p in parts])
+    return replace(parts[0], values=values, null=np.concatenate(null) if some else None)
+
+
+def _ended(file: Any) -> bool:
+    """Says whether a file begins and ends as one that Arrow has finished."""
+    begin, size = file.read(6), file.seek(0, 2)
+    file.seek(max(0, size - 6))
+    return bool(begin == file.read(6) == b"ARROW1")
+
+
+def _table(schema: Any, batch: Any) -> Table:
+    view = None if batch is None else batch.view()
+    return Table({c.name: _column(c, view and view.child(i)) for i, c in enumerate(schema.children)})
+
+
+def _column(schema: Any, data: Any) -> Column:
+    """Returns a column of a batch; of none when data is None."""
+    meta = {k.decode(): v.decode() for k, v in schema.metadata.items()} if schema.metadata else {}
+    if schema.format.startswith(_LIST):
+        size = int(schema.format[len(_LIST) :])
+        items = _column(schema.child(0), data and data.child(0))
+        null = None if items.null is None else items.null.reshape(-1, size)
+        if (rows := _nulls(data)) is not None:
+            null = rows[:, None] | (np.zeros((len(rows), size), bool) if null is None else null)
+        return Column(schema.format, meta, items.values.reshape(-1, size), null)
+    if schema.format == "u":
+        return Column("u", meta, _texts(data), _nulls(data))
+    kind = _TYPES[schema.format][1]
+    return Column(schema.format, meta, np.array(data.buffer(1)) if data else np.empty(0, kind), _nulls(data))
+
+
+def _nulls(data: Any) -> NDArray[np.bool_] | None:
+    if data is None or not data.null_count:
+        return None
+    bits: NDArray[np.uint8] = np.frombuffer(data.buffer(0), np.uint8)
+    return ~np.unpackbits(bits, count=data.length, bitorder="little").view(np.bool_)
+
+
+def _texts(data: Any) -> NDArray[Any]:
+    if data is None:
+        return np.empty(0, object)
+    ends, raw = np.asarray(data.buffer(1)).tolist(), bytes(data.buffer(2))
+    text = raw.decode()
+    if len(text) == len(raw):  # a letter is a byte
+        return np.array([text[a:b] for a, b in itertools.pairwise(ends)], object)
+    return np.array([raw[a:b].decode() for a, b in itertools.pairwise(ends)], object)
