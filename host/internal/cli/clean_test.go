@@ -19,13 +19,13 @@ import (
 func TestClean(t *testing.T) {
 	for given, want := range map[string]string{
 		"plain, naïve, 日本, 👩‍🔬\n\ttab": "plain, naïve, 日本, 👩‍🔬\n\ttab",
-		"\x1b[1;31merror:\x1b[0m it": "\x1b[1;31merror:\x1b[0m it",
-		"\x1b[31mred\x1b[2J\x1b[8m":  "\ufffd[31mred\ufffd[2J\ufffd[8m",
-		"\x1b]0;owned\x07":           "\ufffd]0;owned\ufffd",
-		"\u009b2J\x7f\r\x00":         "\ufffd2J\ufffd\ufffd\ufffd",
-		"\x9b2J\xff":                 "\ufffd2J\ufffd",
-		"user\u202egpj.exe\u2069":    "user\ufffdgpj.exe\ufffd",
-		"one\u2028two":               "one\ufffdtwo",
+		"\x1b[1;31merror:\x1b[0m it":   "\x1b[1;31merror:\x1b[0m it",
+		"\x1b[31mred\x1b[2J\x1b[8m":    "\ufffd[31mred\ufffd[2J\ufffd[8m",
+		"\x1b]0;owned\x07":             "\ufffd]0;owned\ufffd",
+		"\u009b2J\x7f\r\x00":           "\ufffd2J\ufffd\ufffd\ufffd",
+		"\x9b2J\xff":                   "\ufffd2J\ufffd",
+		"user\u202egpj.exe\u2069":      "user\ufffdgpj.exe\ufffd",
+		"one\u2028two":                 "one\ufffdtwo",
 	} {
 		for cut := range len(given) + 1 { // in two writes, wherever the first one ends
 			var got strings.Builder
