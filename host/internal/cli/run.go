@@ -93,9 +93,13 @@ func (a *app) validate() *cobra.Command {
 		Long: `Validate checks a workflow in three layers: the text, the keys and values, and the
 plugins it names with their parameters, sizes and capabilities. All findings of the
 first layer that has any are shown, with their place and a remedy, and with those of the
-second the plugins that are missing.`,
+second the plugins that are missing.
+
+The third layer starts the plugins, and so the programs that [plugins] names. Check a
+workflow that you do not trust with --offline: that starts nothing.`,
 		Example: `  plume validate twin.toml
-  plume validate twin.toml --format github`,
+  plume validate twin.toml --format github
+  plume validate stranger.toml --offline`,
 		Args: exactly(1, "one workflow file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.path = args[0]
