@@ -96,12 +96,3 @@ func TestBuiltinPlugins(t *testing.T) {
 		}
 	}
 }
-
-func infoOf(t *testing.T, dir string) *archive.Info {
-	t.Helper()
-	info, err := archive.ReadInfo(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info
-}

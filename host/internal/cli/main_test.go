@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -15,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/sdk"
@@ -197,4 +199,25 @@ func checkFormats(t *testing.T, code int, text string, named ...string) {
 			t.Errorf("for GitHub %q is %s", want[1:], commands[i])
 		}
 	}
+}
+
+// plumeHere runs the program to its end and returns its exit code and what it wrote.
+func plumeHere(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	c := exec.Command(plumeBinary(t), args...)
+	c.Env, c.Stdout, c.Stderr = append(os.Environ(), env...), &out, &errs
+	if err := c.Run(); err != nil && c.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return c.ProcessState.ExitCode(), strings.TrimSpace(out.String()), errs.String()
+}
+
+func infoOf(t *testing.T, dir string) *archive.Info {
+	t.Helper()
+	info, err := archive.ReadInfo(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
 }

@@ -291,18 +291,6 @@ func (s *stopped) wait(t *testing.T) int {
 	return u.end(t, 120*time.Second)
 }
 
-// plumeHere runs the program to its end and returns its exit code and what it wrote.
-func plumeHere(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	c := exec.Command(plumeBinary(t), args...)
-	c.Env, c.Stdout, c.Stderr = append(os.Environ(), env...), &out, &errs
-	if err := c.Run(); err != nil && c.ProcessState == nil {
-		t.Fatal(err)
-	}
-	return c.ProcessState.ExitCode(), strings.TrimSpace(out.String()), errs.String()
-}
-
 // A run is resumed by one process at a time, and with what it began with.
 func TestResumeRefuses(t *testing.T) {
 	root := t.TempDir()
