@@ -202,7 +202,7 @@ func TestCheckFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines, err := checkFiles(t, r.Dir)
-	if got := strings.Join(lines, "; "); err != nil || got != "workflow.toml is not as the run left it; notes.txt was added" {
+	if got := strings.Join(lines, "; "); err != nil || got != "workflow.toml has changed since the run wrote it; notes.txt was added" {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
@@ -307,7 +307,7 @@ func TestFind(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(b.Dir, infoFile), later, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadInfo(b.Dir); err == nil || !strings.HasSuffix(err.Error(), "run.json: format: got 2, want 1; take the version of plume that wrote the run") {
+	if _, err := ReadInfo(b.Dir); err == nil || !strings.HasSuffix(err.Error(), "run.json: format: got 2, want 1; use the version of plume that wrote the run") {
 		t.Errorf("a run of another version: %v", err)
 	}
 }

@@ -16,15 +16,15 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// checkpoints is the folder of what a run needs to be resumed. It is removed when
-// the run has nothing left to do.
+// checkpoints is the folder of the files that a run needs to be resumed. It is removed
+// when the run has nothing left to do.
 const checkpoints = "checkpoint"
 
-// Save stores v, which is what the run needs under that name to be resumed, in one
-// step: after a crash, or a loss of power, there is the old value or the new one.
+// Save stores v, which the run needs to be resumed, under a name. It is atomic: after a
+// crash or a loss of power there is the old value or the new one.
 func (r *Run) Save(name string, v any) error { return r.save(name, v, true) }
 
-// save writes v behind the sha256 of what is written.
+// save writes v, preceded by the sha256 of its encoding.
 func (r *Run) save(name string, v any, durable bool) error {
 	path, err := r.Path(checkpoints, name)
 	if err != nil {
@@ -39,8 +39,8 @@ func (r *Run) save(name string, v any, durable bool) error {
 	return replace(path, text.Bytes(), durable)
 }
 
-// Load reads into v what was saved under that name and says whether there is
-// anything. What is not as it was saved counts as not there: what it spared is done again.
+// Load reads into v the value that was saved under a name. It returns false if there is
+// none. A damaged value counts as missing: its work is done again.
 func (r *Run) Load(name string, v any) bool {
 	text, err := os.ReadFile(filepath.Join(r.Dir, checkpoints, name))
 	if err != nil || len(text) < sha256.Size {
@@ -53,13 +53,13 @@ func (r *Run) Load(name string, v any) bool {
 	return gob.NewDecoder(bytes.NewReader(text)).Decode(v) == nil
 }
 
-// Forget removes what was saved under that name.
+// Forget removes the value that was saved under a name.
 func (r *Run) Forget(name string) error {
 	return absent(os.Remove(filepath.Join(r.Dir, checkpoints, name)))
 }
 
-// Reopen goes on with the run directory dir, for this process alone. Tables that were
-// put together when the run was stopped are removed; their parts are there.
+// Reopen opens the run directory dir to continue it, for this process alone. Tables that
+// were joined when the run was stopped are removed; their parts still exist.
 func Reopen(dir string) (*Run, error) {
 	lock, err := lock(dir)
 	if err != nil {
@@ -77,8 +77,8 @@ func Reopen(dir string) (*Run, error) {
 // Info returns the manifest of the run.
 func (r *Run) Info() Info { return r.info }
 
-// Begin marks a reopened run as running again, from source with inputs, of which the
-// accepted ones have changed.
+// Begin marks a reopened run as running again, with its source, its inputs, and the
+// accepted changes of these.
 func (r *Run) Begin(source string, inputs []Input, accepted []Change) error {
 	for _, name := range append(parted, "trials", "metrics") {
 		if err := absent(os.Remove(filepath.Join(r.Dir, name+".arrow"))); err != nil {
@@ -92,11 +92,11 @@ func (r *Run) Begin(source string, inputs []Input, accepted []Change) error {
 	return writeInfo(r.Dir, &r.info)
 }
 
-// Release ends the claim on the run directory. Whatever ends the process does so too.
+// Release ends the claim on the run directory. The end of the process also ends it.
 func (r *Run) Release() error { return r.lock.Close() }
 
 // StoredReference returns the members of every cycle of a reference that has been
-// written in full, or nil.
+// written completely, or nil.
 func (r *Run) StoredReference(t *plan.Scenario, p *plan.Plan) *cycle.Reference {
 	stored, err := table.Read(filepath.Join(r.Dir, "reference", replicate(t), partName(p.Reference.Number)))
 	n := p.State.Size()

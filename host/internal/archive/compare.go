@@ -14,7 +14,7 @@ func where(pathA, pathB string) string {
 	b, errB := table.Read(pathB)
 	switch {
 	case errA != nil || errB != nil:
-		return "" // the bytes differ; more cannot be said
+		return "" // the bytes differ; nothing more is known
 	case !reflect.DeepEqual(a.Names, b.Names):
 		return fmt.Sprintf(": columns %v and %v", a.Names, b.Names)
 	case a.Rows != b.Rows:

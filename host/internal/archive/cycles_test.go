@@ -43,7 +43,7 @@ func TestScoresOfCycles(t *testing.T) {
 	}
 	without := maps.Clone(want[Analysis])
 	delete(without, "spread")
-	if err := trial.Append(&cycle.Step{Cycle: 5}, []CycleRow{{Analysis, without}}, nil, nil); err == nil || err.Error() != "cycles.arrow: cycle 5: no spread, which every ensemble has" {
+	if err := trial.Append(&cycle.Step{Cycle: 5}, []CycleRow{{Analysis, without}}, nil, nil); err == nil || err.Error() != "cycles.arrow: cycle 5: spread is missing, which every ensemble has" {
 		t.Errorf("got %v", err)
 	}
 	if err := trial.Close(); err != nil {

@@ -13,14 +13,14 @@ import (
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
-// Work is what leaves files of its own in a run and ends: a trial, a truth or a
+// Work is a piece of work that writes files of its own in a run: a trial, a truth or a
 // reference.
 type Work struct {
 	name  string
-	files []string // paths below the run directory; not all of them need be there
+	files []string // paths below the run directory; some of them may not exist
 }
 
-// TrialWork is the trial of that number.
+// TrialWork returns the work of the trial with a number.
 func TrialWork(number int) Work {
 	w := Work{name: fmt.Sprintf("trial=%04d", number)}
 	for _, table := range parted {
@@ -30,13 +30,13 @@ func TrialWork(number int) Work {
 	return w
 }
 
-// ScenarioWork is making a truth and its observations.
+// ScenarioWork returns the work of a truth and its observations.
 func ScenarioWork(t *plan.Scenario) Work {
 	return Work{fmt.Sprintf("truth=%03d-%05d", t.Replicate, t.Number), []string{
 		filepath.Join("truth", replicate(t), partName(t.Number)), filepath.Join("observations", scenarioPart(t)), filepath.Join("rejections", scenarioPart(t))}}
 }
 
-// ReferenceWork is the reference that trials of p are scored against.
+// ReferenceWork returns the work of the reference that trials of p are scored against.
 func ReferenceWork(t *plan.Scenario, p *plan.Plan) Work {
 	name := referenceName(t, p)
 	return Work{name, []string{filepath.Join("reference", replicate(t), partName(p.Reference.Number)), filepath.Join("failures", name+".arrow")}}
@@ -46,16 +46,15 @@ func referenceName(t *plan.Scenario, p *plan.Plan) string {
 	return fmt.Sprintf("reference=%03d-%05d", t.Replicate, p.Reference.Number)
 }
 
-// ending is what is kept of work that has ended.
+// ending is the record of work that has ended.
 type ending struct {
 	Sums  map[string]string // sha256 of its files by path
 	Value []byte
 }
 
-// End keeps v, what came of w, with the checksums of the files that w left. When it
-// returns from a durable end all of that is on the disk. Otherwise a loss of power may
-// leave any part of it, which [Run.Ended] finds out: waiting for the disk takes longer
-// than a short trial.
+// End stores v, the result of w, with the checksums of the files of w. If durable, all of
+// this is on the disk when End returns. Otherwise a loss of power may leave any part of
+// it, which [Run.Ended] detects: waiting for the disk takes longer than a short trial.
 func (r *Run) End(w Work, v any, durable bool) error {
 	var value bytes.Buffer
 	if err := gob.NewEncoder(&value).Encode(v); err != nil {
@@ -79,8 +78,8 @@ func (r *Run) End(w Work, v any, durable bool) error {
 	return r.save(w.name+".end", e, durable)
 }
 
-// Ended says whether w has ended and all its files are as it left them, and if so
-// reads into v what came of it.
+// Ended reports whether w has ended and its files have not changed since. If so it reads
+// the result of w into v.
 func (r *Run) Ended(w Work, v any) bool {
 	var e ending
 	if !r.Load(w.name+".end", &e) {
@@ -106,7 +105,7 @@ func (r *Run) sumOf(name string) (string, error) {
 	return checksum(filepath.Join(r.Dir, name))
 }
 
-// sumsOf returns the checksums of what has been written of tables, by path below Dir.
+// sumsOf returns the checksums of the bytes of tables written so far, by path below Dir.
 func (r *Run) sumsOf(tables []*table.Writer) map[string]string {
 	sums := map[string]string{}
 	for _, w := range tables {
@@ -117,15 +116,15 @@ func (r *Run) sumsOf(tables []*table.Writer) map[string]string {
 	return sums
 }
 
-// know keeps the checksums of files that will not change any more.
+// know stores the checksums of files that will not change any more.
 func (r *Run) know(sums map[string]string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	maps.Copy(r.sums, sums)
 }
 
-// replace writes a file in one step: after a crash there is the old one or the new
-// one; after a loss of power too when it is durable.
+// replace writes a file atomically: after a crash there is the old file or the new one;
+// if durable, also after a loss of power.
 func replace(path string, text []byte, durable bool) error {
 	next := path + ".next"
 	if err := os.WriteFile(next, text, 0o644); err != nil {
@@ -137,7 +136,7 @@ func replace(path string, text []byte, durable bool) error {
 	return errors.Join(syncFile(next), os.Rename(next, path), syncFile(filepath.Dir(path)))
 }
 
-// syncFile waits until a file or the names in a folder are on the disk.
+// syncFile waits until a file, or the names in a folder, are on the disk.
 func syncFile(path string) error {
 	f, err := os.Open(path)
 	if err != nil {

@@ -11,25 +11,25 @@ import (
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
-// What was done about a failure.
+// The actions after a failure.
 const (
 	Repeated = "repeated" // the same call was made again
 	Dropped  = "dropped"  // the member has left the ensemble for the rest of the trial
 	Ended    = "ended"    // the trial has ended
 )
 
-// Failure is members that could not be computed at once, or not at all.
+// Failure is the failure of some members in one call.
 type Failure struct {
 	Cycle   int
 	Call    string // forecast, observe or analyse
 	Member  int    // the first
-	Members int    // how many, from Member
+	Members int    // number of members, from Member on
 	Reason  string
 	Action  string // Repeated, Dropped or Ended
 }
 
-// Failures is the table of the failures of one trial, which has no file while there are
-// none. It is safe for concurrent use.
+// Failures is the table of the failures of one trial. It has no file until there is a
+// failure. It is safe for concurrent use.
 type Failures struct {
 	trial, replicate int32
 	filter           string
@@ -37,10 +37,10 @@ type Failures struct {
 
 	mu    sync.Mutex
 	table *table.Writer // nil: there are none
-	cycle []Failure     // of the cycle under way: the replicas of a model fail in any order
+	cycle []Failure     // of the current cycle: the replicas of a model fail in any order
 }
 
-// Failures opens the table of the failures of a trial, or goes on with it after cycle
+// Failures opens the table of the failures of a trial, or continues it after cycle
 // through; see [Run.Trial].
 func (r *Run) Failures(id TrialID, through int) (*Failures, error) {
 	return r.failures(id, through, part(int32(id.Trial)))
@@ -65,7 +65,7 @@ func (r *Run) failures(id TrialID, through int, part string) (*Failures, error) 
 	return f, absent(err)
 }
 
-// absent returns err unless it says that a file is not there.
+// absent returns err unless it says that a file does not exist.
 func absent(err error) error {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -73,14 +73,14 @@ func absent(err error) error {
 	return err
 }
 
-// Add notes failures of the cycle under way.
+// Add records failures of the current cycle.
 func (f *Failures) Add(failures ...Failure) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.cycle = append(f.cycle, failures...)
 }
 
-// Flush writes what was noted. Call it when a cycle has ended.
+// Flush writes the recorded failures. Call it at the end of a cycle.
 func (f *Failures) Flush() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -107,7 +107,7 @@ func (f *Failures) Flush() error {
 	return f.table.Append(n, slices.Repeat([]int32{f.trial}, n), slices.Repeat([]int32{f.replicate}, n), slices.Repeat([]string{f.filter}, n), cycle, call, member, members, reason, action)
 }
 
-// Sum returns the sha256 of what has been written; see [Trial.Sums].
+// Sum returns the sha256 of the bytes written so far; see [Trial.Sums].
 func (f *Failures) Sum() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -117,7 +117,7 @@ func (f *Failures) Sum() string {
 	return f.table.Sum()
 }
 
-// Close writes what was noted last and finishes the table.
+// Close writes the last recorded failures and finishes the table.
 func (f *Failures) Close() error {
 	err := f.Flush()
 	if f.table == nil {

@@ -21,23 +21,23 @@ import (
 
 // Input is a file or a directory that the results of a run depend on.
 type Input struct {
-	Key    string `json:"key"`  // of the workflow, that names it; [Include] for a file that is included
+	Key    string `json:"key"`  // key of the workflow that names it; [Include] for an included file
 	Path   string `json:"path"` // absolute
 	Bytes  int64  `json:"bytes"`
-	SHA256 string `json:"sha256"` // of a directory that of the names in it with their checksums
+	SHA256 string `json:"sha256"` // for a directory: of the names in it with their checksums
 
-	Info os.FileInfo `json:"-"` // what it was when it was first read; nil: the checksum is known
+	Info os.FileInfo `json:"-"` // before it was first read; nil if the checksum is known
 }
 
-// Include is the key of files that a workflow includes.
+// Include is the key of the files that a workflow includes.
 const Include = "include"
 
-// Change is an input that is not what it was.
+// Change is an input that has changed.
 type Change struct {
 	Key  string    `json:"key"`
-	Path string    `json:"path"` // where it is now, or was
-	Was  string    `json:"was"`  // sha256; empty: it was no input
-	Now  string    `json:"now"`  // empty: it is none any more
+	Path string    `json:"path"` // its path now, or its former path
+	Was  string    `json:"was"`  // sha256; empty if it was not an input
+	Now  string    `json:"now"`  // empty if it is no longer an input
 	At   time.Time `json:"at"`   // of an accepted change
 }
 
@@ -45,16 +45,16 @@ type Change struct {
 func (c Change) String() string {
 	switch {
 	case c.Now == "":
-		return fmt.Sprintf("%s (%s): is not there any more; its sha256 was %.12s", c.Path, c.Key, c.Was)
+		return fmt.Sprintf("%s (%s): no longer exists; its sha256 was %.12s", c.Path, c.Key, c.Was)
 	case c.Was == "":
-		return fmt.Sprintf("%s (%s): was not there; its sha256 is %.12s", c.Path, c.Key, c.Now)
+		return fmt.Sprintf("%s (%s): did not exist; its sha256 is %.12s", c.Path, c.Key, c.Now)
 	}
-	return fmt.Sprintf("%s (%s): has changed since the run began: its sha256 was %.12s, and is %.12s", c.Path, c.Key, c.Was, c.Now)
+	return fmt.Sprintf("%s (%s): has changed since the run began: its sha256 was %.12s and is %.12s", c.Path, c.Key, c.Was, c.Now)
 }
 
-// Sum computes the checksums of those inputs that have none, several at a time. Each is
-// read once, at the speed of the disk or at some 1.5 GB/s and processor. One that is not
-// what it was when it was first read is an error.
+// Sum computes the checksums of the inputs that have none, several at a time. Each is
+// read once, at the speed of the disk or at about 1.5 GB/s per processor. It is an error
+// if an input has changed since it was first read.
 func Sum(ctx context.Context, inputs []Input) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
@@ -72,7 +72,7 @@ func (in *Input) sum(ctx context.Context) (err error) {
 		return fmt.Errorf("%s: %w", in.Key, err)
 	}
 	if was := in.Info; was != nil && (info.Size() != was.Size() || !info.ModTime().Equal(was.ModTime())) {
-		return fmt.Errorf("%s: %s: has changed while it was read; run again when nobody writes to it", in.Key, in.Path)
+		return fmt.Errorf("%s: %s: changed while it was read; run again when no program writes to it", in.Key, in.Path)
 	}
 	if info.IsDir() {
 		in.SHA256, in.Bytes, err = sumFolder(ctx, in.Path)
@@ -85,9 +85,9 @@ func (in *Input) sum(ctx context.Context) (err error) {
 	return nil
 }
 
-// sumFolder returns the sha256 of the paths of all files below a folder, in their order,
-// with their own, and how many bytes they have together. Links to files are followed,
-// links to folders are not.
+// sumFolder returns the sha256 of the paths and checksums of all files below a folder, in
+// their order, and the total size of the files. Links to files are followed, links to
+// folders are not.
 func sumFolder(ctx context.Context, dir string) (sum string, size int64, err error) {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return "", 0, err
@@ -131,7 +131,7 @@ func sumFile(ctx context.Context, path string, info os.FileInfo) (string, int64,
 	return hexOf(h), n, err
 }
 
-// reader reads until ctx ends.
+// reader reads until ctx is done.
 type reader struct {
 	ctx context.Context
 	io.Reader
@@ -147,10 +147,11 @@ func (r reader) Read(b []byte) (int, error) {
 
 func hexOf(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
-// Pair is an input as it was and as it is.
+// Pair is an input as it was and as it is now.
 type Pair struct{ Was, Now Input } // one of the two may be zero
 
-// Pairs puts together what the same keys named and name, in their order: files may have moved.
+// Pairs pairs the former and the present inputs of each key, in their order: files may have
+// moved.
 func Pairs(was, now []Input) []Pair {
 	var pairs []Pair
 	left := slices.Clone(now)
@@ -168,7 +169,7 @@ func Pairs(was, now []Input) []Pair {
 	return pairs
 }
 
-// Changes returns those of pairs that differ.
+// Changes returns the pairs that differ.
 func Changes(pairs []Pair) []Change {
 	var changes []Change
 	for _, p := range pairs {
@@ -179,22 +180,22 @@ func Changes(pairs []Pair) []Change {
 	return changes
 }
 
-// CheckInputs compares the inputs of a run with what is at their paths now. It returns
-// what has changed since the run read it last, and what else there is to know of them, one
-// line each: what is not there to be compared, and what had changed when the run was resumed.
+// CheckInputs compares the inputs of a run with the files at their paths now. It returns
+// the inputs that have changed since the run last read them, and remarks, one line each:
+// inputs that cannot be compared, and inputs that had changed when the run was resumed.
 func CheckInputs(ctx context.Context, dir string) (changed, remarks []string, err error) {
 	info, err := ReadInfo(dir)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, c := range info.Accepted {
-		remarks = append(remarks, fmt.Sprintf("resumed when %s (%s) had changed: what had ended before %v is of sha256 %.12s, the rest of %.12s", c.Path, c.Key, c.At.Format(time.DateTime), c.Was, c.Now))
+		remarks = append(remarks, fmt.Sprintf("%s (%s) had changed when the run was resumed: trials that ended before %v used sha256 %.12s, the others %.12s", c.Path, c.Key, c.At.Format(time.DateTime), c.Was, c.Now))
 	}
 	var now []Input
 	var was []string
 	for _, in := range info.Inputs {
 		if _, err := os.Stat(in.Path); err != nil {
-			remarks = append(remarks, fmt.Sprintf("%s (%s): cannot be compared with what the run read: %v", in.Path, in.Key, pathless(err)))
+			remarks = append(remarks, fmt.Sprintf("%s (%s): cannot be compared with the file that the run read: %v", in.Path, in.Key, pathless(err)))
 			continue
 		}
 		now, was = append(now, Input{Key: in.Key, Path: in.Path}), append(was, in.SHA256)

@@ -84,7 +84,7 @@ func TestSumRefuses(t *testing.T) {
 		in   Input
 		want string
 	}{
-		"changed":  {t.Context(), Input{Key: "k", Path: file, Info: info}, "k: " + file + ": has changed while it was read"},
+		"changed":  {t.Context(), Input{Key: "k", Path: file, Info: info}, "k: " + file + ": changed while it was read"},
 		"pipe":     {t.Context(), Input{Key: "k", Path: pipe}, "k: " + pipe + ": is not a regular file"},
 		"gone":     {t.Context(), Input{Key: "k", Path: file + "s"}, "no such file"},
 		"canceled": {canceled, Input{Key: "k", Path: file}, "context canceled"},
@@ -104,9 +104,9 @@ func TestChanges(t *testing.T) {
 		got = append(got, c.String())
 	}
 	want := []string{
-		"/2 (b): has changed since the run began: its sha256 was y, and is Y",
-		"/4 (c): is not there any more; its sha256 was c",
-		"/6 (d): was not there; its sha256 is d",
+		"/2 (b): has changed since the run began: its sha256 was y and is Y",
+		"/4 (c): no longer exists; its sha256 was c",
+		"/6 (d): did not exist; its sha256 is d",
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -19,14 +19,14 @@ import (
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
-// Reader reads the tables of a run directory. Of a run that has ended these are the files
+// Reader reads the tables of a run directory. For a run that has ended these are the files
 // that its manifest lists, and each is compared with its checksum before it is first
-// read; of a run that goes on, or was killed, they are what has been written so far.
+// read; for a run that is running or was killed they are what has been written so far.
 //
-// A run of another version may lack something. There is one rule for that: a column that
-// a table does not have reads as null, a table that the run does not have has no rows,
-// and [Reader.Missing] says so. Without the columns that say what its rows are about a
-// table is an error. It is not safe for concurrent use.
+// A run of another version may lack columns or tables. There is one rule for that: a
+// missing column reads as null, a missing table has no rows, and [Reader.Missing] reports
+// both. A table without the columns that identify its rows is an error. A Reader is not
+// safe for concurrent use.
 type Reader struct {
 	Dir  string
 	Info *Info // with the status that [ReadStatus] gives
@@ -44,8 +44,8 @@ func Open(dir string) (*Reader, error) {
 	return &Reader{Dir: dir, Info: info, checked: map[string]error{}}, nil
 }
 
-// Missing says, one line each, what tables that have been read should hold and do not: the
-// run is of another version.
+// Missing returns, one line each, what is missing from the tables that have been read,
+// because the run was written by another version.
 func (r *Reader) Missing() []string { return r.missing }
 
 func (r *Reader) miss(format string, args ...any) {
@@ -54,8 +54,8 @@ func (r *Reader) miss(format string, args ...any) {
 	}
 }
 
-// Check returns an error when a file of the run, which file names by its path below Dir, is
-// not a regular file or not as the run left it. The file is read for that once.
+// Check returns an error if a file of the run, named by its path below Dir, is not a
+// regular file or has changed since the run wrote it. The file is read only once for this.
 func (r *Reader) Check(file string) error {
 	err, done := r.checked[file]
 	if !done {
@@ -72,17 +72,17 @@ func (r *Reader) check(file string) error {
 	}
 	sum, err := checksum(path)
 	if want := r.Info.Files[filepath.ToSlash(file)]; err == nil && sum != want {
-		err = fmt.Errorf("%s: damaged: its sha256 is %.12s, and %.12s in %s; restore it, or run the workflow again",
+		err = fmt.Errorf("%s: damaged: its sha256 is %.12s, but %.12s in %s; restore it, or run the workflow again",
 			path, sum, want, infoFile)
 	}
 	return err
 }
 
-// CheckFiles compares all files of the run with the checksums in its manifest, those that
-// have not been compared yet, and returns what differs, one line each.
+// CheckFiles compares all files of the run that have not been compared yet with the
+// checksums in its manifest, and returns the differences, one line each.
 func (r *Reader) CheckFiles() ([]string, error) {
 	if r.Info.Files == nil {
-		return nil, fmt.Errorf("%s: the run is %q: it has no checksums yet", r.Dir, r.Info.Status)
+		return nil, fmt.Errorf("%s: the run is %q, so it has no checksums yet", r.Dir, r.Info.Status)
 	}
 	known := map[string]string{}
 	for file, err := range r.checked {
@@ -99,11 +99,11 @@ func (r *Reader) CheckFiles() ([]string, error) {
 			r.checked[filepath.FromSlash(file)] = nil
 		}
 	}
-	return differences(r.Info.Files, now, "is not as the run left it"), nil
+	return differences(r.Info.Files, now, "has changed since the run wrote it"), nil
 }
 
-// regular returns an error when a file is something else than a file: to open a named pipe
-// would wait for its writer.
+// regular returns an error if path is not a regular file: opening a named pipe would wait
+// for its writer.
 func regular(path string) error {
 	info, err := os.Lstat(path)
 	if err == nil && !info.Mode().IsRegular() {
@@ -115,8 +115,8 @@ func regular(path string) error {
 	return err
 }
 
-// Tables returns the tables of the run by their paths below Dir, sorted; those of a run
-// that has not ended under the names they will have.
+// Tables returns the tables of the run by their paths below Dir, sorted. Tables of a run
+// that has not ended have their final names.
 func (r *Reader) Tables() ([]string, error) {
 	if r.Info.Files == nil {
 		return r.written(".")
@@ -126,7 +126,7 @@ func (r *Reader) Tables() ([]string, error) {
 	return names, nil
 }
 
-// written returns the tables below a folder of the run, as far as they have been written.
+// written returns the tables below a folder of the run that have been started.
 func (r *Reader) written(folder string) ([]string, error) {
 	dir, err := filepath.EvalSymlinks(r.Dir) // WalkDir does not follow one
 	if err != nil {
@@ -138,7 +138,7 @@ func (r *Reader) written(folder string) ([]string, error) {
 			return absent(err)
 		}
 		info, err := d.Info()
-		if err != nil || info.Size() == 0 && strings.HasSuffix(path, table.Part) { // its writer has not come to the first batch
+		if err != nil || info.Size() == 0 && strings.HasSuffix(path, table.Part) { // its writer has not reached the first batch
 			return absent(err)
 		}
 		name, err := filepath.Rel(dir, strings.TrimSuffix(path, table.Part))
@@ -151,8 +151,8 @@ func (r *Reader) written(folder string) ([]string, error) {
 	return slices.Compact(names), err
 }
 
-// files returns the files that hold a table such as cycles: itself, or its parts in their
-// order.
+// files returns the files that hold a table such as cycles: a single file, or its parts in
+// their order.
 func (r *Reader) files(name string) (parts []string, err error) {
 	whole := name + ".arrow"
 	there := func(file string) bool { _, err := os.Lstat(filepath.Join(r.Dir, file)); return err == nil }
@@ -180,7 +180,7 @@ func (r *Reader) files(name string) (parts []string, err error) {
 // optional are the tables that not every run has.
 var optional = []string{"truth", "ensemble", "reference", "held_out", "rejections"}
 
-// Text returns a text file of the run; nothing when it has none of that name.
+// Text returns a text file of the run; empty if there is none of that name.
 func (r *Reader) Text(name string) (string, error) {
 	path := filepath.Join(r.Dir, name)
 	err := regular(path)
@@ -191,18 +191,18 @@ func (r *Reader) Text(name string) (string, error) {
 	return string(text), absent(err)
 }
 
-// errStop ends a scan whose reader wants no more rows.
+// errStop ends a scan whose caller wants no more rows.
 var errStop = errors.New("no more rows are wanted")
 
 // scan yields the record batches of a table as T, a struct whose fields are tagged with
 // the names of columns:
 //
 //	column:"cycle"     the table must have it
-//	column:"nis,null"  reads as null when the table does not have it, which Missing says
-//	column:"stage,nil" is nil then, for some tables do not have it
+//	column:"nis,null"  reads as null if the table does not have it, which Missing reports
+//	column:"stage,nil" is nil if the table does not have it, as some tables do not
 //	column:"*"         a []Field of the variables, or a map of the other numbers; the last
 //
-// Only these columns are read; of the other numbers those that more names, or all.
+// Only these columns are read, and of the other numbers those that more names, or all.
 func scan[T any](r *Reader, name string, more ...string) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		columns := wanted(reflect.TypeFor[T](), more)
@@ -231,7 +231,7 @@ func scan[T any](r *Reader, name string, more ...string) iter.Seq2[*T, error] {
 	}
 }
 
-// wanted returns the names of the columns of a batch, or none when all are.
+// wanted returns the names of the columns to read for a batch; none means all.
 func wanted(batch reflect.Type, more []string) []string {
 	names := slices.Clone(more)
 	for i := range batch.NumField() {
@@ -266,14 +266,14 @@ func (r *Reader) fill(batch reflect.Value, file string, t *table.Table) error {
 		}
 	}
 	if len(lacking) > 0 {
-		return fmt.Errorf("columns: got %s, want also %s; the run was written by plume %s",
+		return fmt.Errorf("columns: got %s, missing %s; the run was written by plume %s",
 			strings.Join(t.Names, ", "), strings.Join(lacking, ", "), cmp.Or(r.Info.Plume, "of another version"))
 	}
 	return nil
 }
 
-// set sets a field, a slice or a [table.Nullable], to a column and says whether that has
-// its type.
+// set sets a field, a slice or a [table.Nullable], to a column. It reports whether the
+// column has the type of the field.
 func set(field, column reflect.Value, valid []bool) bool {
 	if field.Kind() == reflect.Struct {
 		field.FieldByName("Valid").Set(reflect.ValueOf(valid))
@@ -286,7 +286,7 @@ func set(field, column reflect.Value, valid []bool) bool {
 	return true
 }
 
-// nulls returns a column for a field with that many nulls, as [table.Scan] reads them.
+// nulls returns a column of nulls for a field, as [table.Scan] reads them.
 func nulls(field reflect.Type, rows int) reflect.Value {
 	if field.Kind() == reflect.Struct {
 		values, _ := field.FieldByName("Values")
@@ -298,8 +298,8 @@ func nulls(field reflect.Type, rows int) reflect.Value {
 	return reflect.MakeSlice(field, rows, rows)
 }
 
-// rest sets a field to the variables of a table, its numbers but those that have a field of
-// their own, or all of it.
+// rest sets a field to the variables of a table, to its numbers without those that have a
+// field of their own, or to all of it.
 func rest(field any, t *table.Table, named []string) (err error) {
 	switch to := field.(type) {
 	case *[]Field:
@@ -323,7 +323,7 @@ type Field struct {
 	values any // []float64, or [][]float64
 }
 
-// Row returns the values in a row, row-major; NaN are null.
+// Row returns the values in a row, row-major; NaN means null.
 func (f Field) Row(i int) []float64 {
 	if values, ok := f.values.([]float64); ok {
 		return values[i : i+1]
@@ -360,7 +360,7 @@ func fieldsOf(t *table.Table) ([]Field, error) {
 			ok = false
 		}
 		if !ok {
-			return nil, fmt.Errorf("variable %s: shape: got %q, which its values do not have", f.Name, text)
+			return nil, fmt.Errorf("variable %s: shape: got %q, which does not match its values", f.Name, text)
 		}
 		list = append(list, f)
 	}

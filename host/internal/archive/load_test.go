@@ -290,7 +290,7 @@ func TestCheckedOnce(t *testing.T) {
 			t.Errorf("sum %s: got %v", step.sum, err)
 		}
 	}
-	if lines, err := r.CheckFiles(); err != nil || !slices.Equal(lines, []string{"trials.arrow is not as the run left it"}) {
+	if lines, err := r.CheckFiles(); err != nil || !slices.Equal(lines, []string{"trials.arrow has changed since the run wrote it"}) {
 		t.Errorf("got %q, %v", lines, err)
 	}
 	path := filepath.Join(dir, "metrics.arrow") // which CheckFiles has read
@@ -395,7 +395,7 @@ func TestRunOfAnotherVersion(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	for _, err := range r.Cycles() {
-		if err == nil || !strings.HasSuffix(err.Error(), "cycles.arrow: columns: got trial, rmse, want also cycle, time, stage; the run was written by plume 0.1") {
+		if err == nil || !strings.HasSuffix(err.Error(), "cycles.arrow: columns: got trial, rmse, missing cycle, time, stage; the run was written by plume 0.1") {
 			t.Errorf("got %v", err)
 		}
 	}

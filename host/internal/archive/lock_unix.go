@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// lock claims a run directory for this process, or says that another one has it. The
-// claim is on the open directory, so that it ends with the process at the latest.
+// lock claims a run directory for this process, or returns an error if another process
+// has it. The claim is on the open directory, so it ends with the process at the latest.
 func lock(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -26,7 +26,7 @@ func lock(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// Claimed says whether a process is writing the run dir.
+// Claimed reports whether a process is writing the run dir.
 func Claimed(dir string) bool {
 	f, err := lock(dir)
 	if err != nil {

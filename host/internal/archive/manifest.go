@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Status says how a run or a trial stands.
+// Status is the status of a run or a trial.
 type Status string
 
-// The states of runs and trials.
+// The statuses of runs and trials.
 const (
 	Running     Status = "running"
 	OK          Status = "ok"
@@ -25,7 +25,7 @@ const (
 	Stopped     Status = "stopped"     // its program was killed; not in a manifest
 )
 
-// Info is what a run says of itself: the content of run.json.
+// Info is the manifest of a run: the content of run.json.
 type Info struct {
 	Format    int               `json:"format"`
 	Name      string            `json:"name"`
@@ -34,21 +34,21 @@ type Info struct {
 	Set       []string          `json:"set,omitempty"`
 	Sweep     []string          `json:"sweep,omitempty"`
 	Source    string            `json:"source"`            // absolute path of the workflow file
-	Resumed   int               `json:"resumed,omitempty"` // how often
+	Resumed   int               `json:"resumed,omitempty"` // number of times
 	Plume     string            `json:"plume"`
 	Go        string            `json:"go"`
 	Workers   int               `json:"workers"`
 	InProcess bool              `json:"in_process,omitempty"` // plugins that are part of plume ran in its process
-	Notes     []string          `json:"notes,omitempty"`      // what to know of its scores
+	Notes     []string          `json:"notes,omitempty"`      // remarks on its scores
 	Status    Status            `json:"status"`
 	Error     string            `json:"error,omitempty"`
 	Resumable bool              `json:"resumable,omitempty"` // it has ended, but not all of its trials
-	Retryable bool              `json:"retryable,omitempty"` // trials have failed that may go on when the cause is cured
+	Retryable bool              `json:"retryable,omitempty"` // trials have failed that may continue when the cause is fixed
 	Started   time.Time         `json:"started"`
 	Finished  *time.Time        `json:"finished,omitempty"`
 	Plugins   []PluginInfo      `json:"plugins"`
 	Inputs    []Input           `json:"inputs,omitempty"`
-	Accepted  []Change          `json:"accepted,omitempty"` // of inputs, when the run was resumed
+	Accepted  []Change          `json:"accepted,omitempty"` // changes of inputs that were accepted when the run was resumed
 	Files     map[string]string `json:"files,omitempty"`    // sha256 by path, when the run has ended
 }
 
@@ -61,26 +61,26 @@ type PluginInfo struct {
 	Manifest string `json:"manifest_sha256"`
 }
 
-// format is the version of run directories this package writes and reads.
+// format is the version of run directories that this package reads and writes.
 const format = 1
 
 // infoFile is the manifest's name.
 const infoFile = "run.json"
 
-// ResolvedFile is the name of the workflow with all that was in force.
+// ResolvedFile is the name of the workflow with all layers and defaults applied.
 const ResolvedFile = "workflow.resolved.toml"
 
-// LogFile is the name of what plugins had to say, one JSON object a line.
+// LogFile is the name of the messages of plugins, one JSON object per line.
 const LogFile = "log.jsonl"
 
-// ReportFile and FiguresDir are the names of what `plume report` makes of a run. They
-// are no results of it and have no checksums.
+// ReportFile and FiguresDir are the names of the output of `plume report`. It is not a
+// result of the run and has no checksums.
 const (
 	ReportFile = "report.html"
 	FiguresDir = "figures"
 )
 
-// writeInfo replaces run.json in one step.
+// writeInfo replaces run.json atomically.
 func writeInfo(dir string, info *Info) error {
 	text, err := json.MarshalIndent(info, "", "  ")
 	if err != nil {
@@ -89,9 +89,9 @@ func writeInfo(dir string, info *Info) error {
 	return replace(filepath.Join(dir, infoFile), append(text, '\n'), true)
 }
 
-// checksums returns the sha256 of every file below dir, by path with forward
-// slashes, but of run.json, which holds the sums, of the log, to which plugins
-// add until they have ended, and of the report. Those that are known are not computed.
+// checksums returns the sha256 of every file below dir, by path with forward slashes,
+// except for run.json, which holds the sums, the log, to which plugins write until they
+// end, and the report. Sums that are known are not computed again.
 func checksums(dir string, known map[string]string) (map[string]string, error) {
 	dir, err := filepath.EvalSymlinks(dir) // WalkDir does not follow one
 	if err != nil {
@@ -135,7 +135,7 @@ func checksum(path string) (string, error) {
 	buffer := buffers.Get().(*[1 << 16]byte)
 	defer buffers.Put(buffer)
 	h := sha256.New()
-	if _, err := io.CopyBuffer(h, struct{ io.Reader }{f}, buffer[:]); err != nil { // a file alone would bring a buffer of its own
+	if _, err := io.CopyBuffer(h, struct{ io.Reader }{f}, buffer[:]); err != nil { // a plain *os.File would use a buffer of its own
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil

@@ -11,14 +11,14 @@ import (
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
-// HeldOutRow is how well a value that was held out was predicted in one stage.
+// HeldOutRow is a held-out value with its prediction and scores in one stage.
 type HeldOutRow struct {
 	Stage     string
 	Component int
 	score.Prediction
 }
 
-// AppendHeldOut writes what became of the values of a cycle that are held out.
+// AppendHeldOut writes the rows of the held-out values of a cycle.
 func (t *Trial) AppendHeldOut(s *cycle.Step, list []HeldOutRow) error {
 	if len(list) == 0 {
 		return nil
@@ -39,7 +39,7 @@ func (t *Trial) AppendHeldOut(s *cycle.Step, list []HeldOutRow) error {
 	return t.heldOut.Append(n, trial, replicate, filter, cycles, times, stage, variable, index, value, mean, spread, crps)
 }
 
-// componentOf returns the variable and the index in it of a value of a layout.
+// componentOf returns the variable of a component of a layout and its index in the variable.
 func componentOf(l *sdk.Layout, component int) (variable string, index int32) {
 	for _, v := range l.Variables {
 		if component < v.Size() {

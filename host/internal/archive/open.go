@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// Last is how a user names the newest run.
+// Last is the user's name for the newest run.
 const Last = "@last"
 
-// Find returns the run directory that name means: a path, [Last], or the
-// beginning of the name of exactly one run below root.
+// Find returns the run directory for a name: a path, [Last], or the beginning of the name
+// of exactly one run below root.
 func Find(root, name string) (string, error) {
 	if _, err := os.Stat(filepath.Join(name, infoFile)); err == nil {
 		return name, nil
@@ -34,16 +34,16 @@ func Find(root, name string) (string, error) {
 	}
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("there is no run %q: want a run directory, %s, or the beginning of the name of one below %s", name, Last, root)
+		return "", fmt.Errorf("there is no run %q: want a run directory, %s, or the first characters of the name of a run below %s", name, Last, root)
 	case 1:
 		return found[0], nil
 	}
-	return "", fmt.Errorf("%q could be %s; write more of it", name, strings.Join(found, " or "))
+	return "", fmt.Errorf("%q could be %s; write more of the name", name, strings.Join(found, " or "))
 }
 
 // List returns the directories of the runs below root, oldest first.
 func List(root string) []string {
-	runs, _ := filepath.Glob(filepath.Join(root, "*", "*", infoFile)) // the pattern is well formed
+	runs, _ := filepath.Glob(filepath.Join(root, "*", "*", infoFile)) // the pattern is valid
 	for i := range runs {
 		runs[i] = filepath.Dir(runs[i])
 	}
@@ -53,8 +53,7 @@ func List(root string) []string {
 	return runs
 }
 
-// newest returns the run whose name, which begins with the time of its start, is
-// the last.
+// newest returns the run with the last name: names begin with the time of the start.
 func newest(root string, runs []string) (string, error) {
 	if len(runs) == 0 {
 		return "", fmt.Errorf("there are no runs below %s", root)
@@ -74,22 +73,22 @@ func ReadInfo(dir string) (*Info, error) {
 	}
 	info := &Info{}
 	if err := json.Unmarshal(text, info); err != nil {
-		return nil, fmt.Errorf("%s: is no manifest of a run: %w", filepath.Join(dir, infoFile), err)
+		return nil, fmt.Errorf("%s: not the manifest of a run: %w", filepath.Join(dir, infoFile), err)
 	}
 	if info.Format != format {
-		return nil, fmt.Errorf("%s: format: got %d, want %d; take the version of plume that wrote the run", filepath.Join(dir, infoFile), info.Format, format)
+		return nil, fmt.Errorf("%s: format: got %d, want %d; use the version of plume that wrote the run", filepath.Join(dir, infoFile), info.Format, format)
 	}
 	return info, nil
 }
 
-// ReadStatus is [ReadInfo], but for the status of a run that no process is writing any more:
-// Stopped.
+// ReadStatus is like [ReadInfo], but a run that is not finished and that no process is
+// writing has the status Stopped.
 func ReadStatus(dir string) (*Info, error) {
 	info, err := ReadInfo(dir)
 	if err != nil || info.Status != Running || Claimed(dir) {
 		return info, err
 	}
-	if info, err = ReadInfo(dir); err == nil && info.Status == Running { // it may have ended meanwhile
+	if info, err = ReadInfo(dir); err == nil && info.Status == Running { // it may have ended in the meantime
 		info.Status = Stopped
 	}
 	return info, err

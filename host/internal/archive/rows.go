@@ -8,7 +8,7 @@ import (
 )
 
 // Trials returns the trials of the run in their order and the keys of the axes of its sweep.
-// A run under way has none: the table is written when it ends.
+// There are none while the run is running: the table is written at its end.
 func (r *Reader) Trials() (rows []TrialRow, axes []string, err error) {
 	type batch struct {
 		Trial     []int32               `column:"trial"`
@@ -50,8 +50,8 @@ func (r *Reader) Trials() (rows []TrialRow, axes []string, err error) {
 	return rows, axes, nil
 }
 
-// Metrics yields the time means of the run in the order of the table. An estimate that
-// knows no observations has trial 0.
+// Metrics yields the time means of the run in the order of the table. Baselines, which do
+// not use observations, have trial 0.
 func (r *Reader) Metrics() iter.Seq2[Metric, error] {
 	type batch struct {
 		Trial     []int32   `column:"trial"`
@@ -82,8 +82,8 @@ func (r *Reader) Metrics() iter.Seq2[Metric, error] {
 	}
 }
 
-// Begun returns the trials that have cycles, with how many: what is known of them while the
-// run goes on.
+// Begun returns the trials that have cycles, with the number of these: what is known of
+// them while the run is running.
 func (r *Reader) Begun() (rows []TrialRow, err error) {
 	type batch struct {
 		Trial     []int32  `column:"trial"`
@@ -105,7 +105,7 @@ func (r *Reader) Begun() (rows []TrialRow, err error) {
 	return rows, nil
 }
 
-// CycleScores is scores of stages of cycles.
+// CycleScores holds scores of stages of cycles.
 type CycleScores struct {
 	Trial  []int32                            `column:"trial"`
 	Cycle  []int32                            `column:"cycle"`
@@ -114,13 +114,13 @@ type CycleScores struct {
 	Scores map[string]table.Nullable[float64] `column:"*"` // by name
 }
 
-// Cycles yields the scores of all cycles, in the order of trials and cycles: those that are
-// named, or all.
+// Cycles yields the named scores, or all scores, of all cycles, in the order of trials and
+// cycles.
 func (r *Reader) Cycles(scores ...string) iter.Seq2[*CycleScores, error] {
 	return scan[CycleScores](r, "cycles", scores...)
 }
 
-// RankHistograms yields the rank histograms of trials, each as a whole.
+// RankHistograms yields the rank histograms of trials.
 func (r *Reader) RankHistograms() iter.Seq2[*TrialRanks, error] {
 	type batch struct {
 		Trial     []int32   `column:"trial"`
@@ -158,7 +158,7 @@ type TrialRanks struct {
 	RankHistogram
 }
 
-// Descriptions is marginal distributions of described values, a row each.
+// Descriptions holds the marginal distributions of described values, one per row.
 type Descriptions struct {
 	Trial     []int32   `column:"trial"`
 	Replicate []int32   `column:"replicate"`
@@ -168,7 +168,7 @@ type Descriptions struct {
 	Stage     []string  `column:"stage"`
 	Variable  []string  `column:"variable"`
 	Index     []int32   `column:"index"`
-	Truth     []float64 `column:"truth,null"` // NaN where it is not known
+	Truth     []float64 `column:"truth,null"` // NaN if it is not known
 	Mean      []float64 `column:"mean,null"`
 	Spread    []float64 `column:"spread,null"`
 	Q05       []float64 `column:"q05,null"` // quantiles
@@ -183,7 +183,7 @@ func (r *Reader) Variables() iter.Seq2[*Descriptions, error] {
 	return scan[Descriptions](r, "variables")
 }
 
-// Innovations is innovations of cycles.
+// Innovations holds innovations of cycles.
 type Innovations struct {
 	Trial     []int32   `column:"trial"`
 	Replicate []int32   `column:"replicate"`
@@ -200,7 +200,7 @@ func (r *Reader) Innovations() iter.Seq2[*Innovations, error] {
 	return scan[Innovations](r, "innovations")
 }
 
-// HeldOutValues is values held out and what was predicted of them.
+// HeldOutValues holds held-out values and their predictions.
 type HeldOutValues struct {
 	Trial     []int32                 `column:"trial"`
 	Replicate []int32                 `column:"replicate"`
@@ -216,12 +216,12 @@ type HeldOutValues struct {
 	CRPSFair  table.Nullable[float64] `column:"crps_fair,null"`
 }
 
-// HeldOut yields the values that were held out.
+// HeldOut yields the held-out values.
 func (r *Reader) HeldOut() iter.Seq2[*HeldOutValues, error] {
 	return scan[HeldOutValues](r, "held_out")
 }
 
-// Rejections is values that were not used.
+// Rejections holds values that were not used.
 type Rejections struct {
 	Trial     table.Nullable[int32]   `column:"trial"` // null: for all trials
 	Replicate []int32                 `column:"replicate"`
@@ -240,7 +240,7 @@ func (r *Reader) Rejections() iter.Seq2[*Rejections, error] {
 	return scan[Rejections](r, "rejections")
 }
 
-// Diagnostics is numbers that filters report.
+// Diagnostics holds numbers that filters report.
 type Diagnostics struct {
 	Trial  []int32   `column:"trial"`
 	Filter []string  `column:"filter"`
@@ -249,12 +249,12 @@ type Diagnostics struct {
 	Value  []float64 `column:"value"`
 }
 
-// Diagnostics yields what filters report.
+// Diagnostics yields the numbers that filters report.
 func (r *Reader) Diagnostics() iter.Seq2[*Diagnostics, error] {
 	return scan[Diagnostics](r, "diagnostics")
 }
 
-// Timings is where the time of cycles went, in seconds.
+// Timings holds the times of cycles, in seconds.
 type Timings struct {
 	Trial    []int32   `column:"trial"`
 	Filter   []string  `column:"filter"`
@@ -264,7 +264,7 @@ type Timings struct {
 	Analyse  []float64 `column:"analyse_s,null"`
 }
 
-// Timings yields where the time of all cycles went.
+// Timings yields the times of all cycles.
 func (r *Reader) Timings() iter.Seq2[*Timings, error] { return scan[Timings](r, "timings") }
 
 // TrialFailure is a failure in a trial.
@@ -273,7 +273,7 @@ type TrialFailure struct {
 	Failure
 }
 
-// Failures returns the failures of plugins and members of which on_failure decided.
+// Failures returns the failures of plugins and members that on_failure applied to.
 func (r *Reader) Failures() ([]TrialFailure, error) {
 	type batch struct {
 		Trial     []int32  `column:"trial"`
@@ -299,8 +299,8 @@ func (r *Reader) Failures() ([]TrialFailure, error) {
 	return list, nil
 }
 
-// States is rows of a table of states or observations. What such a table does not have is
-// nil.
+// States holds rows of a table of states or observations. A column that the table does not
+// have is nil.
 type States struct {
 	Replicate []int32               `column:"replicate,nil"`
 	Truth     []int32               `column:"truth,nil"`

@@ -1,9 +1,9 @@
-// Package archive is the run directory: the tables a run leaves, its manifest, and
-// how to find and compare runs. Its files and their columns are listed in schema.go,
+// Package archive reads and writes run directories: the tables and the manifest of a
+// run. It also finds and compares runs. Files and columns are listed in schema.go,
 // from which docs/run-directory.md is made.
 //
-// Files under way are called NAME.part, see package table. Tables of all trials
-// are written as one part per trial and put together in the order of trials when
+// A file that is being written is called NAME.part, see package table. Tables of all
+// trials are written as one part per trial and joined in the order of trials when
 // the run ends, so that their bytes do not depend on which trial was faster.
 package archive
 
@@ -36,7 +36,7 @@ type Run struct {
 	lock *os.File
 
 	mu   sync.Mutex
-	sums map[string]string // sha256 of the files that are written in full, by path below Dir; not of all
+	sums map[string]string // sha256 of some of the complete files, by path below Dir
 }
 
 // Create makes a run directory below root, for this process alone, and writes its
@@ -58,8 +58,8 @@ func Create(root string, info Info, given, resolved []byte) (*Run, error) {
 	)
 }
 
-// newDir makes a directory that nobody else has, named by the time: the second, and
-// which part of it, so that names are in the order of time.
+// newDir makes a new directory, named by the time: the second and a fraction of it, so
+// that names are in order of time.
 func newDir(parent string, at time.Time) (string, error) {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return "", err
@@ -71,7 +71,7 @@ func newDir(parent string, at time.Time) (string, error) {
 			return dir, err
 		}
 	}
-	return "", fmt.Errorf("%s: no name is free for %s", parent, stamp)
+	return "", fmt.Errorf("%s: no free name for %s", parent, stamp)
 }
 
 // Path returns the path of a file of the run that is about to be written, and makes its
@@ -101,8 +101,8 @@ func (r *Run) write(columns []table.Column, rows int, values []any, path ...stri
 	return w.Close()
 }
 
-// Scenario writes a true trajectory, from cycle 0, and the observations; of real
-// observations those assimilated, and those that were not used.
+// Scenario writes a true trajectory, from cycle 0, and the observations. Of real
+// observations it writes the assimilated ones and those that were not used.
 func (r *Run) Scenario(p *plan.Scenario, t *cycle.Scenario) error {
 	first := p.Plans[0]
 	rows, state, times := first.Clock.Cycles+1, first.State, first.Clock.Time
@@ -172,7 +172,7 @@ func (r *Run) Reference(t *plan.Scenario, p *plan.Plan) (*Members, error) {
 type Members struct {
 	table *table.Writer
 
-	rows      int // there is room for
+	rows      int // capacity
 	cycle     []int32
 	time      []float64
 	stage     []string
@@ -199,11 +199,11 @@ type Stage struct {
 	Parents []int // nil: the filter moves its members
 }
 
-// stackedValues is the largest size of stages that are copied to stand in one batch. Of
-// larger ones each has its own, and its members are not copied.
+// stackedValues is the largest size of stages that are copied into one batch. Larger stages
+// have a batch each, and their members are not copied.
 const stackedValues = 1 << 16
 
-// Append writes the members of one cycle: as one batch, or one for each stage when
+// Append writes the members of one cycle: as one batch, or as one for each stage if
 // they are large.
 func (m *Members) Append(k int, time float64, stages ...Stage) error {
 	rows, n := 0, 0
@@ -242,7 +242,8 @@ func (m *Members) resize(rows int) {
 	m.logWeight, m.parent = make([]float64, rows), table.Nullable[int32]{Values: make([]int32, rows), Valid: make([]bool, rows)}
 }
 
-// describe fills the columns that say what the rows members of s from at on are.
+// describe fills the columns in front of the values for the rows members of s, from row at
+// on.
 func (m *Members) describe(at, rows, k int, time float64, s Stage) {
 	equal := -math.Log(float64(rows))
 	for i := range rows {
@@ -257,7 +258,7 @@ func (m *Members) describe(at, rows, k int, time float64, s Stage) {
 	}
 }
 
-// stacked returns the members of all stages, one below the other.
+// stacked returns the members of all stages, one stage below the other.
 func (m *Members) stacked(rows, n int, stages []Stage) *mat.Dense {
 	if m.values == nil || m.values.RawMatrix().Rows != rows {
 		m.values = mat.NewDense(rows, n, nil)
@@ -294,22 +295,22 @@ type Metric struct {
 	Metric string
 	Stage  string
 	Value  float64
-	SE     float64 // NaN: not known
-	Cycles int     // averaged over
+	SE     float64 // NaN if not known
+	Cycles int     // number of cycles averaged over
 	Status Status
 }
 
 // parted are the tables that are written as one part per trial or truth.
 var parted = []string{"cycles", "variables", "innovations", "held_out", "rejections", "rank_histogram", "diagnostics", "timings", "failures", "observations"}
 
-// Finish writes trials and metrics, puts the tables of all trials together, and
-// closes the manifest with the checksums of all files. axes are the keys of the axes of
-// the sweep. resumable says that trials are left: what resuming needs is then kept,
-// the parts of the tables among it. Of a run that the user stopped these are all there
-// is. Until the manifest is closed nothing is removed, so that a run whose end was
-// interrupted, or for whose end there was no room, can be resumed.
+// Finish writes trials and metrics, joins the tables of all trials, and completes the
+// manifest with the checksums of all files. axes are the keys of the axes of the sweep.
+// resumable says that trials are left: the files that resuming needs are then kept, among
+// them the parts of the tables. The tables of a run that the user stopped are not joined.
+// Nothing is removed before the manifest is complete, so that a run can be resumed if its
+// end was interrupted or the disk was full.
 func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status Status, resumable bool, cause error) error {
-	err := cmp.Or(r.writeTrials(axes, trials), r.writeMetrics(metrics)) // one says it all
+	err := cmp.Or(r.writeTrials(axes, trials), r.writeMetrics(metrics)) // one error is enough
 	if status != Interrupted {
 		err = cmp.Or(err, r.mergeAll())
 	}
@@ -333,8 +334,8 @@ func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status 
 	return r.Tidy()
 }
 
-// Retryable says that trials have failed of a cause that may be outside of the run, and be
-// cured. What they need to go on is kept as though the run were resumable.
+// Retryable says that trials have failed for a reason that may be outside of the run and
+// may be fixed. The files that they need to continue are kept, as for a resumable run.
 func (r *Run) Retryable() { r.info.Retryable = true }
 
 // sync waits until all files of the manifest are on the disk, with their names.
@@ -354,16 +355,16 @@ func (r *Run) sync() error {
 // together calls do for all names, several at a time, and returns the first error.
 func together(names []string, do func(name string) error) error {
 	var g errgroup.Group
-	g.SetLimit(max(8, runtime.GOMAXPROCS(0))) // file systems write what several wait for in one go
+	g.SetLimit(max(8, runtime.GOMAXPROCS(0))) // file systems write the data of several waiting calls together
 	for _, name := range names {
 		g.Go(func() error { return do(name) })
 	}
 	return g.Wait()
 }
 
-// mergeAll puts all tables together. Parts whose columns differ, because an axis
-// changes what is observed, stay as they are. Failures, of which most trials have none,
-// are always a table.
+// mergeAll joins the parts of all tables. Parts whose columns differ, because an axis
+// changes what is observed, are not joined. The table of failures always exists, though
+// most trials have none.
 func (r *Run) mergeAll() error {
 	if parts, err := filepath.Glob(filepath.Join(r.Dir, "failures", "*.arrow")); err != nil || len(parts) == 0 {
 		w, err := table.Create(filepath.Join(r.Dir, "failures.arrow"), failuresColumns, nil)
@@ -384,7 +385,7 @@ func (r *Run) mergeAll() error {
 }
 
 // spare returns the folders that a finished run does not need: parts that have been
-// put together, and checkpoints.
+// joined, and checkpoints.
 func (r *Run) spare() []string {
 	var names []string
 	for _, name := range parted {
@@ -395,7 +396,7 @@ func (r *Run) spare() []string {
 	return append(names, checkpoints)
 }
 
-// Tidy removes what a finished run does not need.
+// Tidy removes the folders that a finished run does not need.
 func (r *Run) Tidy() error {
 	return together(r.spare(), func(name string) error { return os.RemoveAll(filepath.Join(r.Dir, name)) })
 }
@@ -431,8 +432,8 @@ func (r *Run) writeTrials(axes []string, trials []TrialRow) error {
 	return r.write(columns, n, values, "trials.arrow")
 }
 
-// axisColumn returns the values of an axis: as int64 when all are whole numbers,
-// as float64 when all are numbers, and as text otherwise.
+// axisColumn returns the values of an axis: as int64 if all are whole numbers, as float64
+// if all are numbers, and as text otherwise.
 func axisColumn(key string, trials []TrialRow) (table.Column, any) {
 	kind := table.Int64
 	for _, t := range trials {

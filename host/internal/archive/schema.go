@@ -10,110 +10,110 @@ import (
 )
 
 // The columns of the tables. The variables of the model or of the observations
-// follow where a file says so.
+// follow if the entry of the file says so.
 var (
 	trialColumn     = table.Column{Name: "trial", Type: table.Int32, About: "number of the trial, from 1"}
-	replicateColumn = table.Column{Name: "replicate", Type: table.Int32, About: "number of the replicate, from 1; all random numbers differ between replicates"}
-	truthColumn     = table.Column{Name: "truth", Type: table.Int32, About: "number of the truth among those of the replicate, from 0: more than one when an axis of the sweep changes it"}
-	filterColumn    = table.Column{Name: "filter", Type: table.Text, About: "the filter's label in the workflow"}
-	cycleColumn     = table.Column{Name: "cycle", Type: table.Int32, About: "number of the cycle; observations begin with 1"}
+	replicateColumn = table.Column{Name: "replicate", Type: table.Int32, About: "number of the replicate, from 1; replicates have different random numbers"}
+	truthColumn     = table.Column{Name: "truth", Type: table.Int32, About: "number of the truth among those of the replicate, from 0; there is more than one if an axis of the sweep changes the truth"}
+	filterColumn    = table.Column{Name: "filter", Type: table.Text, About: "label of the filter in the workflow"}
+	cycleColumn     = table.Column{Name: "cycle", Type: table.Int32, About: "number of the cycle; observations start with cycle 1"}
 	timeColumn      = table.Column{Name: "time", Type: table.Float64, About: "model time at the end of the cycle"}
 	stageColumn     = table.Column{Name: "stage", Type: table.Text, About: "`forecast` or `analysis`"}
 
 	clockColumns = []table.Column{cycleColumn, timeColumn}
 
 	trialsColumns = []table.Column{trialColumn, replicateColumn, truthColumn,
-		{Name: "reference", Type: table.Int32, Nullable: true, About: "number of the reference among those of the replicate, from 0; null without reference"},
+		{Name: "reference", Type: table.Int32, Nullable: true, About: "number of the reference among those of the replicate, from 0; null without a reference"},
 		filterColumn,
-		{Name: "plugin", Type: table.Text, About: "the filter's plugin"},
+		{Name: "plugin", Type: table.Text, About: "plugin of the filter"},
 		{Name: "size", Type: table.Int32, About: "number of members, N"},
-		{Name: "status", Type: table.Text, About: "`ok`, `diverged` (an error not finite, or above the truth's spread in time for 50 cycles in a row), `failed` or `interrupted`"},
+		{Name: "status", Type: table.Text, About: "`ok`, `diverged` (an error was not finite, or errors exceeded the spread of the truth in time for 50 cycles in a row), `failed` or `interrupted`"},
 		{Name: "cycles", Type: table.Int32, About: "completed"},
-		{Name: "error", Type: table.Text, Nullable: true, About: "what stopped it"},
+		{Name: "error", Type: table.Text, Nullable: true, About: "the error that stopped it"},
 	}
 
 	metricsColumns = []table.Column{
 		{Name: "trial", Type: table.Int32, Nullable: true, About: "number of the trial; null for a baseline"},
 		replicateColumn, truthColumn,
-		{Name: "filter", Type: table.Text, About: "the filter's label, `climatology` or `persistence`"},
+		{Name: "filter", Type: table.Text, About: "label of the filter, `climatology` or `persistence`"},
 		{Name: "metric", Type: table.Text, About: "name of a score, see [Scores](#scores)"},
 		stageColumn,
-		{Name: "value", Type: table.Float64, About: "over the cycles after `burn_in`"},
-		{Name: "se", Type: table.Float64, About: "standard error, allowing for autocorrelation (AR(1)); NaN when not known, 0 when exact"},
-		{Name: "cycles", Type: table.Int32, About: "how many cycles it is taken over"},
-		{Name: "status", Type: table.Text, About: "of the trial"},
+		{Name: "value", Type: table.Float64, About: "mean over the cycles after `burn_in`, or the number that follows from all of them"},
+		{Name: "se", Type: table.Float64, About: "standard error, corrected for autocorrelation (AR(1)); NaN if not known, 0 if exact"},
+		{Name: "cycles", Type: table.Int32, About: "number of cycles that the value is taken over"},
+		{Name: "status", Type: table.Text, About: "status of the trial"},
 	}
 
 	variablesColumns = slices.Concat([]table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn, stageColumn,
-		{Name: "variable", Type: table.Text, About: "of the model"},
-		{Name: "index", Type: table.Int32, About: "of the value in the variable, row-major from 0; 0 for a scalar"},
-		{Name: "truth", Type: table.Float64, Nullable: true, About: "null when it is not known"},
-		{Name: "mean", Type: table.Float64, About: "of the members, weighted"},
-		{Name: "spread", Type: table.Float64, About: "standard deviation of the members, N - 1; weighted, 1 - Σw²"},
+		{Name: "variable", Type: table.Text, About: "variable of the model"},
+		{Name: "index", Type: table.Int32, About: "index of the value in the variable, row-major from 0; 0 for a scalar"},
+		{Name: "truth", Type: table.Float64, Nullable: true, About: "true value; null if it is not known"},
+		{Name: "mean", Type: table.Float64, About: "weighted mean of the members"},
+		{Name: "spread", Type: table.Float64, About: "standard deviation of the members, with N - 1 or, for weights, 1 - Σw²"},
 	}, quantileColumns())
 
 	innovationsColumns = []table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn,
-		{Name: "nis", Type: table.Float64, About: "normalised innovation squared per observation, 1 on average when spread and observation error explain the innovations; NaN when the operator gives no error variance"},
-		{Name: "rms_expected", Type: table.Float64, About: "what the root mean square of the innovations should be on average"},
+		{Name: "nis", Type: table.Float64, About: "normalised innovation squared per observation, 1 on average if spread and observation error explain the innovations; NaN if the operator gives no error variance"},
+		{Name: "rms_expected", Type: table.Float64, About: "expected root mean square of the innovations"},
 	}
 
 	heldOutColumns = []table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn, stageColumn,
 		{Name: "variable", Type: table.Text, About: "observed variable"},
-		{Name: "index", Type: table.Int32, About: "of the value in the variable, row-major from 0; 0 for a scalar"},
-		{Name: "value", Type: table.Float64, About: "what was observed"},
-		{Name: "mean", Type: table.Float64, About: "what was predicted, mean of the members"},
-		{Name: "spread", Type: table.Float64, About: "standard deviation of the prediction, that of the observation error included"},
-		{Name: "crps_fair", Type: table.Float64, Nullable: true, About: "of members with errors drawn by the operator; null when it draws none"},
+		{Name: "index", Type: table.Int32, About: "index of the value in the variable, row-major from 0; 0 for a scalar"},
+		{Name: "value", Type: table.Float64, About: "observed value"},
+		{Name: "mean", Type: table.Float64, About: "predicted value, mean of the members"},
+		{Name: "spread", Type: table.Float64, About: "standard deviation of the prediction, which includes the observation error"},
+		{Name: "crps_fair", Type: table.Float64, Nullable: true, About: "score of members with errors drawn by the operator; null if it draws none"},
 	}
 
 	rejectionsColumns = []table.Column{
-		{Name: "trial", Type: table.Int32, Nullable: true, About: "number of the trial; null when rejected for all"},
+		{Name: "trial", Type: table.Int32, Nullable: true, About: "number of the trial; null if rejected for all"},
 		replicateColumn,
-		{Name: "stream", Type: table.Text, About: "label of the stream; empty when it has none"},
-		{Name: "row", Type: table.Int32, Nullable: true, About: "line of a text file, from 1, or row of another, from 1; null when the truth is observed"},
-		{Name: "cycle", Type: table.Int32, Nullable: true, About: "null when in none"},
+		{Name: "stream", Type: table.Text, About: "label of the stream; empty if it has none"},
+		{Name: "row", Type: table.Int32, Nullable: true, About: "line of a text file or row of any other file, from 1; null if the truth is observed"},
+		{Name: "cycle", Type: table.Int32, Nullable: true, About: "number of the cycle; null if the value is not in a cycle"},
 		timeColumn,
-		{Name: "variable", Type: table.Text, Nullable: true, About: "observed variable; null when it is none"},
-		{Name: "index", Type: table.Int32, Nullable: true, About: "of the value in the variable"},
-		{Name: "value", Type: table.Float64, Nullable: true, About: "null when missing"},
+		{Name: "variable", Type: table.Text, Nullable: true, About: "observed variable; null if it is not one"},
+		{Name: "index", Type: table.Int32, Nullable: true, About: "index of the value in the variable"},
+		{Name: "value", Type: table.Float64, Nullable: true, About: "rejected value; null if missing"},
 		{Name: "reason", Type: table.Text, About: "`missing`, `unmapped`, `range`, `location`, `early`, `late` (after the last cycle), `window`, `duplicate` or `background` (too far from the forecast)"},
 	}
 
 	rankHistogramColumns = []table.Column{trialColumn, replicateColumn, filterColumn, stageColumn,
 		{Name: "rank", Type: table.Int32, About: "number of members below the truth, 0 to N"},
-		{Name: "count", Type: table.Float64, About: "how often, over the state's values and the cycles after `burn_in`; ties count in parts"},
+		{Name: "count", Type: table.Float64, About: "how often the truth had this rank, over the state's values and the cycles after `burn_in`; ties are counted in fractions"},
 	}
 
 	diagnosticsColumns = []table.Column{trialColumn, filterColumn, cycleColumn,
-		{Name: "name", Type: table.Text, About: "of the diagnostic; the filter's README says what it means"},
-		{Name: "value", Type: table.Float64, About: "as the filter reports it"},
+		{Name: "name", Type: table.Text, About: "name of the diagnostic; the README of the filter explains it"},
+		{Name: "value", Type: table.Float64, About: "value that the filter reports"},
 	}
 
 	timingsColumns = []table.Column{trialColumn, filterColumn, cycleColumn,
 		{Name: "forecast_s", Type: table.Float64, About: "wall time of the forecast, in seconds"},
-		{Name: "observe_s", Type: table.Float64, About: "of the predicted and simulated observations"},
-		{Name: "analyse_s", Type: table.Float64, About: "of the analysis"},
+		{Name: "observe_s", Type: table.Float64, About: "wall time of the predicted and simulated observations, in seconds"},
+		{Name: "analyse_s", Type: table.Float64, About: "wall time of the analysis, in seconds"},
 	}
 
 	failuresColumns = []table.Column{
 		{Name: "trial", Type: table.Int32, About: "number of the trial, from 1; 0 for the reference"}, replicateColumn, filterColumn, cycleColumn,
 		{Name: "call", Type: table.Text, About: "`forecast`, `observe` or `analyse`"},
-		{Name: "member", Type: table.Int32, About: "the first member concerned: its row, from 0, in the analysis of the cycle before"},
-		{Name: "members", Type: table.Int32, About: "how many members are concerned, from that one"},
-		{Name: "reason", Type: table.Text, About: "what the plugin said of them, or how its process ended"},
+		{Name: "member", Type: table.Int32, About: "first of the members: its row, from 0, in the analysis of the previous cycle"},
+		{Name: "members", Type: table.Int32, About: "number of members, from that one on"},
+		{Name: "reason", Type: table.Text, About: "the plugin's message about them, or how its process ended"},
 		{Name: "action", Type: table.Text, About: "`repeated`: the same call was made again; `dropped`: the member left the ensemble for the rest of the trial; `ended`: the trial ended"},
 	}
 
 	observationsColumns = []table.Column{replicateColumn, truthColumn, cycleColumn, timeColumn}
 
 	membersColumns = packed(cycleColumn, timeColumn, stageColumn,
-		table.Column{Name: "member", Type: table.Int32, About: "from 0"},
-		table.Column{Name: "log_weight", Type: table.Float64, About: "normalised: the weights of a cycle and stage sum to 1"},
-		table.Column{Name: "parent", Type: table.Int32, Nullable: true, About: "the forecast member it descends from; null when the filter moves its members"},
+		table.Column{Name: "member", Type: table.Int32, About: "number of the member, from 0"},
+		table.Column{Name: "log_weight", Type: table.Float64, About: "logarithm of the weight; the weights of a cycle and stage sum to 1"},
+		table.Column{Name: "parent", Type: table.Int32, Nullable: true, About: "forecast member that it descends from; null if the filter moves its members"},
 	)
 )
 
-// cyclesColumns returns the columns of cycles.arrow when those variables have scores of
+// cyclesColumns returns the columns of cycles.arrow if the scored variables have scores of
 // their own.
 func cyclesColumns(scored []string) []table.Column {
 	columns := []table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn, stageColumn}
@@ -123,7 +123,7 @@ func cyclesColumns(scored []string) []table.Column {
 	return columns
 }
 
-// packed says of columns that they are compressed; decision 12.
+// packed marks columns as compressed; see decision 12.
 func packed(columns ...table.Column) []table.Column {
 	for i := range columns {
 		columns[i].Packed = true
@@ -131,8 +131,8 @@ func packed(columns ...table.Column) []table.Column {
 	return columns
 }
 
-// SeedAxis is the column of trials.arrow that an axis of seeds has. Trials that differ in
-// it alone are one experiment repeated, as replicates are.
+// SeedAxis is the column of trials.arrow for an axis of seeds. Trials that differ only in
+// it are repetitions of one experiment, as replicates are.
 const SeedAxis = "experiment.seed"
 
 // file is one table of a run directory.
@@ -143,35 +143,35 @@ type file struct {
 }
 
 var files = []file{
-	{"trials.arrow", "one row per trial; a column for every axis of the sweep, named by its key, follows: int64, float64 or utf8, null where the axis does not concern the filter", trialsColumns, ""},
+	{"trials.arrow", "one row per trial; after these columns every axis of the sweep has one, named by its key: int64, float64 or utf8, null if the axis does not apply to the filter", trialsColumns, ""},
 	{"metrics.arrow", "one row per trial or baseline, stage and metric", metricsColumns, ""},
-	{"cycles.arrow", "one row per trial, cycle and stage, with the scores of cycles, see [Scores](#scores)", cyclesColumns([]string{"NAME"}), ""},
-	{"variables.arrow", "one row per trial, cycle, stage and value of the state: of a variable of up to `output.variables` values all of them, of a longer one so many at even distances", variablesColumns, ""},
-	{"innovations.arrow", "one row per trial and cycle: observation minus the mean prediction of the forecast; no rows when the operator predicts nothing", innovationsColumns, "observed"},
+	{"cycles.arrow", "one row per trial, cycle and stage, with the scores by cycle, see [Scores](#scores)", cyclesColumns([]string{"NAME"}), ""},
+	{"variables.arrow", "one row per trial, cycle, stage and value of the state: all values of a variable with up to `output.variables` values, this many at even distances of a longer one", variablesColumns, ""},
+	{"innovations.arrow", "one row per trial and cycle: observation minus the mean prediction of the forecast; no rows if the operator makes no predictions", innovationsColumns, "observed"},
 	{"rank_histogram.arrow", "one row per trial, stage and rank", rankHistogramColumns, ""},
-	{"held_out.arrow", "one row per trial, cycle, stage and value held out; only with `hold_out`", heldOutColumns, ""},
+	{"held_out.arrow", "one row per trial, cycle, stage and held-out value; only with `hold_out`", heldOutColumns, ""},
 	{"rejections.arrow", "one row per value of a file that was not used, and one per trial and value that the background check rejected", rejectionsColumns, ""},
-	{"diagnostics.arrow", "one row per number a filter reports", diagnosticsColumns, ""},
+	{"diagnostics.arrow", "one row per number that a filter reports", diagnosticsColumns, ""},
 	{"timings.arrow", "one row per trial and cycle; it differs between identical runs", timingsColumns, ""},
-	{"failures.arrow", "one row per failure of a plugin or a member of which `on_failure` decided; what was repeated may differ between identical runs", failuresColumns, ""},
-	{"observations.arrow", "one row per truth and cycle; what was not observed is null", observationsColumns, "observed"},
-	{"truth/replicate=001/part-00000.arrow", "one row per cycle, from cycle 0; none when observations come from files; the part is the number of the truth in the replicate", clockColumns, "model"},
-	{"ensemble/trial=0001/part-00000.arrow", "one row per cycle, stage and member, of the stages that `output.ensemble` names", membersColumns, "model"},
-	{"reference/replicate=001/part-00000.arrow", "one row per cycle and member kept of the brute-force posterior; the part is the number of the reference in the replicate", membersColumns, "model"},
+	{"failures.arrow", "one row per failure of a plugin or a member that `on_failure` applied to; the repeated calls may differ between identical runs", failuresColumns, ""},
+	{"observations.arrow", "one row per truth and cycle; values that were not observed are null", observationsColumns, "observed"},
+	{"truth/replicate=001/part-00000.arrow", "one row per cycle, from cycle 0; absent if observations come from files; the part is the number of the truth in the replicate", clockColumns, "model"},
+	{"ensemble/trial=0001/part-00000.arrow", "one row per cycle, stage and member, for the stages that `output.ensemble` names", membersColumns, "model"},
+	{"reference/replicate=001/part-00000.arrow", "one row per cycle and stored member of the brute-force posterior; the part is the number of the reference in the replicate", membersColumns, "model"},
 }
 
-// typeNames says what a column holds as Arrow names it.
+// typeNames holds Arrow's names of the types of columns.
 var typeNames = map[table.Type]string{table.Int32: "int32", table.Int64: "int64", table.Float64: "float64", table.Text: "utf8"}
 
-// inputsText says what run.json has of inputs.
+// inputsText describes the inputs in run.json.
 const inputsText = `
 ## run.json
 
-` + "`inputs`" + ` lists what the results depend on outside of the run: files of observations and members, files that the workflow includes, and what parameters of
-the model name as paths (` + "`path` in a plugin's manifest" + `), such as program and ` + "`files`" + ` of process. Each has the key that names it, its absolute path, its bytes and its sha256, taken
-when the run began; of a directory that of the names of its files with theirs. ` + "`plume resume`" + ` refuses when one has changed, ` + "`plume verify`" + ` names it.
-` + "`accepted`" + ` lists those that had changed when the run was resumed with ` + "`--accept-changed`" + `, before and after, and when: trials that had ended by then are of
-the old ones, all others of the new ones.
+` + "`inputs`" + ` lists everything outside of the run that the results depend on: files of observations and members, files that the workflow includes, and files that
+parameters of the model name as paths (` + "`path` in a plugin's manifest" + `), such as program and ` + "`files`" + ` of process. Each has the key that names it, its absolute path, its size in bytes and
+its sha256 at the start of the run; the sha256 of a directory is that of the names and checksums of its files. If one has changed, ` + "`plume resume`" + ` refuses and
+` + "`plume verify`" + ` names it. ` + "`accepted`" + ` lists the inputs that had changed when the run was resumed with ` + "`--accept-changed`" + `, with the checksums before and after and the time:
+trials that had ended by then used the old inputs, all others the new ones.
 `
 
 // Markdown returns the description of a run directory: docs/run-directory.md.
@@ -181,28 +181,28 @@ func Markdown() string {
 
 <!-- Made from host/internal/archive/schema.go; go test ./host/internal/archive -run Documented -update writes it. -->
 
-` + "`plume run` leaves a directory `runs/<name>/<UTC start>-<4 hex>/`. All tables are Arrow IPC files." + `
-Null means not applicable, NaN computed and undefined. While a table is written it is called ` + "`NAME.part`" + ` and has no footer;
-it can be read as an Arrow stream from byte 8, and a crash costs at most the batch under way. Tables of several trials are written as
-one part per trial, ` + "`cycles/trial=0001.arrow`" + `, and put together when the run ends; those that differ in their
-columns, because an axis of the sweep changes what is observed, stay parts.
+` + "`plume run` writes a directory `runs/<name>/<UTC start>-<4 hex>/`. All tables are Arrow IPC files." + `
+Null means not applicable, NaN means computed but undefined. While a table is being written it is called ` + "`NAME.part`" + ` and has no footer;
+it can be read as an Arrow stream from byte 8, and a crash loses at most the batch being written. Tables of several trials are written as
+one part per trial, ` + "`cycles/trial=0001.arrow`" + `, and joined when the run ends. Parts whose columns differ, because an axis of the sweep
+changes what is observed, are not joined.
 
-Tables are uncompressed, but for those of members, in ` + "`ensemble/` and `reference/`" + `: the columns before the values are compressed there (LZ4),
-where that makes them shorter. The values are stored as they are, so that pyarrow maps them into memory without a copy:
-` + "`pa.ipc.open_file(pa.memory_map(file)).read_all()`" + `. What reads them has to know Arrow's buffers that a compressed table leaves as they are: polars does from
-1.34 on, pyarrow in all versions we support.
+Tables are uncompressed, except for those of members, in ` + "`ensemble/` and `reference/`" + `: there the columns before the values are compressed (LZ4)
+if that makes them shorter. The values are stored uncompressed, so that pyarrow maps them into memory without a copy:
+` + "`pa.ipc.open_file(pa.memory_map(file)).read_all()`" + `. A reader must support uncompressed buffers in a compressed Arrow table: polars does since
+1.34, pyarrow in all versions we support.
 
-[examples/analysis](../examples/analysis) shows how pyarrow, pandas, polars, DuckDB, xarray and plume's own reader open them; ` + "`plume export`" + ` copies
-them as Parquet, CSV and netCDF.
+[examples/analysis](../examples/analysis) shows how to open them with pyarrow, pandas, polars, DuckDB, xarray and plume's own reader; ` + "`plume export`" + ` copies
+them to Parquet, CSV and netCDF.
 
 | file | |
 |---|---|
 | ` + "`run.json`" + ` | manifest: versions, plugins with checksums, status, inputs, sha256 of every file; see below |
-| ` + "`workflow.toml`" + ` | as given |
-| ` + "`workflow.resolved.toml`" + ` | with every default filled in; can be run again |
-| ` + "`log.jsonl`" + ` | what plugins had to say, one JSON object a line |
-| ` + "`checkpoint/`" + ` | what ` + "`plume resume`" + ` needs, until all trials have ended |
-| ` + "`report.html`, `figures/`" + ` | what ` + "`plume report`" + ` made of it; not results, without checksums |
+| ` + "`workflow.toml`" + ` | the workflow as given |
+| ` + "`workflow.resolved.toml`" + ` | the workflow with every default filled in; can be run again |
+| ` + "`log.jsonl`" + ` | messages of plugins, one JSON object per line |
+| ` + "`checkpoint/`" + ` | the data that ` + "`plume resume`" + ` needs, until all trials have ended |
+| ` + "`report.html`, `figures/`" + ` | output of ` + "`plume report`" + `; not results, without checksums |
 `)
 	for _, f := range files {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", f.path, f.about)
@@ -226,24 +226,24 @@ them as Parquet, CSV and netCDF.
 const scores = `
 ## Scores
 
-Every score is described once, in host/internal/score/catalogue.go. Those whose number is a mean are scores of cycles: their values are in
-` + "`cycles.arrow`, `innovations.arrow` or `held_out.arrow`" + `, their means over the cycles after ` + "`burn_in`" + `, by trial and stage, in ` + "`metrics.arrow`" + `.
-Those of a whole series are in ` + "`metrics.arrow`" + ` alone. A score that needs the truth, a reference, values held out or the ancestors of members is
-null, or has no row, where there are none. Where less is better filters win and lose; all others describe, or are best near a value, as ` + "`spread_skill`" + ` and ` + "`nis`" + ` near 1.
+Every score is described once, in host/internal/score/catalogue.go. Scores whose number is a mean are computed for every cycle: their values are in
+` + "`cycles.arrow`, `innovations.arrow` or `held_out.arrow`" + `, and their means over the cycles after ` + "`burn_in`" + `, by trial and stage, in ` + "`metrics.arrow`" + `.
+Scores of a whole series are only in ` + "`metrics.arrow`" + `. A score that needs the truth, a reference, held-out values or the ancestors of members is
+null, or has no row, if these are missing. Filters win and lose by scores for which less is better; the other scores describe, or are best near a value, as ` + "`spread_skill`" + ` and ` + "`nis`" + ` near 1.
 
-` + "`plume run`, `compare`, `verify` and `report`" + ` show means over the trials that differ in the replicate or the seed alone. A trial that diverged or failed is in no mean,
-and has none of its own. ` + "`rank_flatness_p`" + ` is not averaged: of several trials they show the p-value of their rank histograms together.
+` + "`plume run`, `compare`, `verify` and `report`" + ` show means over the trials that differ only in the replicate or the seed. A trial that diverged or failed is not part of any mean,
+and has no mean of its own. ` + "`rank_flatness_p`" + ` is not averaged: for several trials it is the p-value of the sum of their rank histograms.
 
-` + "`rmse_NAME` and `spread_NAME`" + ` are there for every parameter that is estimated, for every variable of a model whose variables have different units,
-and for every variable whose score a workflow names in ` + "`verify.metrics` or `[[expect.score]]`" + `. A variable whose name would make that of another score,
-` + "`total` of `rmse_total`, has `rmse_total_`" + `.
+` + "`rmse_NAME` and `spread_NAME`" + ` exist for every estimated parameter, for every variable of a model whose variables have different units,
+and for every variable whose score a workflow names in ` + "`verify.metrics` or `[[expect.score]]`" + `. If the result would be the name of another score, an underscore
+is appended: a variable ` + "`total` has `rmse_total_`" + `.
 
-A mean over values of different units means nothing. Of a model whose variables have different units, scores of the whole state are therefore of
-values divided by the standard deviation in time of the truth, one for each variable (the root of the mean of the variances of its values); their unit is then 1,
-and an rmse of 1 is that of a filter that knows no more than the climatology. A variable that stays constant is left out of them. Parameters that are estimated
-are in none. Without a truth there is nothing to divide by: ` + "`spread`" + ` is then over values as they are, and ` + "`spread_NAME`" + ` says more. Scores of values held
-out and ` + "`innovation_rms`" + ` are likewise of values divided by the standard deviation in time of what is assimilated of their variable, when the observed
-variables have different units. ` + "`notes` in `run.json`" + ` says so of a run.
+A mean over values of different units is meaningless. If the variables of a model have different units, the values are therefore divided by the standard
+deviation in time of the truth of their variable (the root of the mean of the variances of its values) before scores of the whole state are computed. The unit of these
+scores is then 1, and an rmse of 1 is that of a filter that knows no more than the climatology. Variables that stay constant are excluded from these scores, and so are
+estimated parameters. Without a truth there is nothing to divide by: ` + "`spread`" + ` is then that of the unscaled values, and ` + "`spread_NAME`" + ` says more. Likewise, if the observed
+variables have different units, the values for scores of held-out values and for ` + "`innovation_rms`" + ` are divided by the standard deviation in time of the assimilated
+values of their variable. ` + "`notes` in `run.json`" + ` mentions this for a run.
 
 | score | | unit | number of a trial | better |
 |---|---|---|---|---|
@@ -259,6 +259,6 @@ func (f file) markdown(b *strings.Builder) {
 		fmt.Fprintf(b, "| `%s` | %s | %s |\n", c.Name, kind, c.About)
 	}
 	if f.variables != "" {
-		fmt.Fprintf(b, "| one per %s variable | float64, or fixed_size_list of float64 | its values; unit, shape and dimensions are in the field's metadata |\n", f.variables)
+		fmt.Fprintf(b, "| one per %s variable | float64, or fixed_size_list of float64 | values of the variable; unit, shape and dimensions are in the metadata of the field |\n", f.variables)
 	}
 }

@@ -14,13 +14,13 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Stages of a cycle that a run stores.
+// The stages of a cycle that a run stores.
 const (
 	Forecast = score.Forecast
 	Analysis = score.Analysis
 )
 
-// Keep says what of a trial is stored: which variables have scores of their own, which
+// Keep says what is stored for a trial: which variables have scores of their own, which
 // ensembles, and how many values of each variable are described.
 type Keep struct {
 	Scored             []string
@@ -29,14 +29,14 @@ type Keep struct {
 	HeldOut, Rejected  bool // whether some observations are held out, or may be rejected
 }
 
-// TrialID is what tables call a trial by.
+// TrialID identifies a trial in tables.
 type TrialID struct {
-	Trial     int // from 1; 0: a baseline that is no trial
+	Trial     int // from 1; 0: a baseline
 	Replicate int // from 1
 	Filter    string
 }
 
-// Trial is the tables of one trial under way.
+// Trial is the tables of one trial that are being written.
 type Trial struct {
 	number, replicate int32
 	observed          *sdk.Layout
@@ -49,18 +49,18 @@ type Trial struct {
 	heldOut, rejections                       *table.Writer // nil: there are none
 	timing                                    timing        // not written yet
 	descriptions                              *descriptions
-	members                                   *Members        // nil when no ensembles are kept
+	members                                   *Members        // nil if no ensembles are stored
 	all                                       []*table.Writer // of these
 }
 
-// timing is where the time of some cycles went, in seconds.
+// timing is the times of some cycles, in seconds.
 type timing struct {
 	cycle                      []int32
 	forecast, observe, analyse []float64
 }
 
-// CycleRow is the scores of one stage of one cycle, by name. A score that does not apply
-// is not there.
+// CycleRow is the scores of one stage of one cycle, by name, without those that do not
+// apply.
 type CycleRow struct {
 	Stage  string
 	Scores map[string]float64
@@ -75,8 +75,8 @@ type RankHistogram struct {
 // Trial opens the tables of a trial. Trials may be written at the same time, each
 // by one goroutine.
 //
-// With through above 0 they go on after that cycle, which a checkpoint has been made
-// of: later rows are written again. It is an error when they do not reach it.
+// If through is above 0, the tables are continued after that cycle, for which there is a
+// checkpoint: later rows are written again. It is an error if they do not reach that cycle.
 func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through int) (*Trial, error) {
 	t := &Trial{number: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, observed: observed, keep: keep, scores: score.OfCycles(keep.Scored), run: r}
 	o := &opener{run: r, through: through}
@@ -102,7 +102,7 @@ func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through 
 	return t, nil
 }
 
-// opener opens tables one after the other, until one cannot be.
+// opener opens tables one after the other, until the first error.
 type opener struct {
 	run     *Run
 	through int
@@ -118,7 +118,7 @@ func (o *opener) abandon() error {
 	return err
 }
 
-// open opens a table; every says that it has rows of every cycle.
+// open opens a table; every says that it has rows for every cycle.
 func (o *opener) open(every bool, columns []table.Column, path ...string) *table.Writer {
 	if o.err != nil {
 		return nil
@@ -148,8 +148,8 @@ func (o *opener) open(every bool, columns []table.Column, path ...string) *table
 func part(trial int32) string { return fmt.Sprintf("trial=%04d.arrow", trial) }
 
 // Append writes one cycle: its scores, its innovation, which may be nil, the
-// descriptions of its stages, the filter's diagnostics, where the time went and the
-// ensembles that are kept.
+// descriptions of its stages, the diagnostics of the filter, the times and the
+// ensembles to store.
 func (t *Trial) Append(s *cycle.Step, rows []CycleRow, in *score.Innovation, stages []Description) error {
 	return errors.Join(t.appendCycle(s, rows), t.appendInnovation(s, in), t.appendDescriptions(s, stages), t.appendDiagnostics(s), t.appendTiming(s), t.appendMembers(s))
 }
@@ -194,7 +194,7 @@ func (t *Trial) appendCycle(s *cycle.Step, rows []CycleRow) error {
 		case sc.Needs != 0:
 			values = append(values, column)
 		case slices.Contains(column.Valid, false):
-			return fmt.Errorf("cycles.arrow: cycle %d: no %s, which every ensemble has", s.Cycle, sc.Name)
+			return fmt.Errorf("cycles.arrow: cycle %d: %s is missing, which every ensemble has", s.Cycle, sc.Name)
 		default:
 			values = append(values, column.Values)
 		}
@@ -215,7 +215,7 @@ func (t *Trial) appendDiagnostics(s *cycle.Step) error {
 	return t.diagnostics.Append(n, slices.Repeat([]int32{t.number}, n), slices.Repeat([]string{t.filter}, n), slices.Repeat([]int32{int32(s.Cycle)}, n), names, values)
 }
 
-// timed is how many cycles of timings, which are no results, make one batch.
+// timed is the number of cycles whose timings, which are not results, are one batch.
 const timed = 100
 
 func (t *Trial) appendTiming(s *cycle.Step) error {
@@ -252,14 +252,14 @@ func (t *Trial) appendMembers(s *cycle.Step) error {
 	return t.members.Append(s.Cycle, s.Time, stages...)
 }
 
-// Sums returns the sha256 of what has been written of every table. Tables that go on from
-// a checkpoint have the sums they had when it was made, or do not hold what they held then.
+// Sums returns the sha256 of the bytes written so far, by table. Tables that are continued
+// from a checkpoint must have the sums that they had then; otherwise their content differs.
 func (t *Trial) Sums() (map[string]string, error) {
 	err := t.flushTimings()
 	return t.run.sumsOf(t.all), err
 }
 
-// Close finishes the tables of the trial, however far it came.
+// Close finishes the tables of the trial, even if it has not run to its end.
 func (t *Trial) Close() error {
 	err := t.flushTimings()
 	for _, w := range t.all {

@@ -19,8 +19,8 @@ type Value struct {
 	Column   int // in the state
 }
 
-// Described returns the values of l that are described: of each variable all, or,
-// when there are more, limit at even distances from the first on.
+// Described returns the values of l that are described: all values of each variable or,
+// if there are more than limit, limit values at even distances from the first on.
 func Described(l *sdk.Layout, limit int) []Value {
 	var list []Value
 	from := 0
@@ -36,14 +36,14 @@ func Described(l *sdk.Layout, limit int) []Value {
 	return list
 }
 
-// Description is the marginal distributions of the described values at one stage,
-// in the order of [Described].
+// Description is the marginal distributions of the described values at one stage, in
+// the order of [Described].
 type Description struct {
 	Stage  string
-	Truth  []float64 // nil when it is not known
+	Truth  []float64 // nil if it is not known
 	Mean   []float64
 	Spread []float64
-	// Quantiles holds len(Quantiles) numbers a value.
+	// Quantiles holds len(Quantiles) numbers per value.
 	Quantiles []float64
 }
 
@@ -76,7 +76,7 @@ func (d *descriptions) fixed(t *Trial, rows int) {
 	}
 }
 
-// appendDescriptions writes those of one cycle as one batch.
+// appendDescriptions writes the descriptions of one cycle as one batch.
 func (t *Trial) appendDescriptions(s *cycle.Step, stages []Description) error {
 	d := t.descriptions
 	rows, k := len(stages)*len(d.values), len(d.values)
@@ -108,7 +108,7 @@ func (t *Trial) appendDescriptions(s *cycle.Step, stages []Description) error {
 func quantileColumns() []table.Column {
 	var list []table.Column
 	for _, p := range Quantiles {
-		about := fmt.Sprintf("quantile %g of the members: half-way between two where both would do", p)
+		about := fmt.Sprintf("quantile %g of the members; the midpoint if any point between two members would do", p)
 		list = append(list, table.Column{Name: fmt.Sprintf("q%02.0f", 100*p), Type: table.Float64, About: about})
 	}
 	return list

@@ -6,16 +6,16 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Case is one stage of one cycle, or one variable of it, as scores see it.
+// Case holds what scores need of one stage of one cycle, or of one variable of it.
 type Case struct {
 	*Marginals            // of n values
 	Members    *mat.Dense // N x n
-	Weights    []float64  // linear; nil when all are equal
+	Weights    []float64  // linear; nil if all are equal
 	Truth      []float64  // n values; nil: not known
 	Ancestors  []int      // the forecast members that those of an analysis descend from; nil: not known
 
 	// Reference returns equally weighted members of the analysis and of the brute-force
-	// posterior, to compare them; nil: there is no reference.
+	// posterior, for comparison; nil if there is no reference.
 	Reference func() (analysis, posterior *mat.Dense)
 
 	ranks      []float64 // see Ranks
@@ -33,7 +33,7 @@ func (c *Case) Part(first, end int) *Case {
 	return part
 }
 
-// Ranks returns the ranks of the truth, see [Ranks]; nil when it is not known.
+// Ranks returns the ranks of the truth, see [Ranks]; nil if the truth is not known.
 func (c *Case) Ranks() []float64 {
 	if c.ranks == nil && c.Truth != nil {
 		c.ranks = make([]float64, c.rows+1)
@@ -55,7 +55,7 @@ func (c *Case) both() (crps, fair float64) {
 // with the square of the size, and at 1000 members of 40 values is 20 ms.
 const fewMembers = 1000
 
-// given returns what c has of what scores need.
+// given returns the needs of scores that c meets.
 func (c *Case) given() Need {
 	var given Need
 	add := func(need Need, there bool) {
@@ -76,15 +76,15 @@ func distinct(a []int) float64 {
 	return float64(len(slices.Compact(sorted)))
 }
 
-// Prediction is what one stage of one cycle predicts of a value that was held out.
+// Prediction is the prediction of a held-out value by one stage of one cycle.
 type Prediction struct {
 	Value    float64  // what was observed
 	Mean     float64  // of the members
-	Spread   float64  // of members and error law
+	Spread   float64  // of members and observation error together
 	CRPSFair *float64 // nil: the operator draws no errors
 }
 
-// Scaled returns p in a unit that factor makes of its own.
+// Scaled returns p with its values multiplied by factor.
 func (p Prediction) Scaled(factor float64) Prediction {
 	scaled := Prediction{Value: p.Value * factor, Mean: p.Mean * factor, Spread: p.Spread * factor}
 	if p.CRPSFair != nil {
@@ -94,7 +94,7 @@ func (p Prediction) Scaled(factor float64) Prediction {
 	return scaled
 }
 
-// History is the scores of one stage of one trial after burn-in.
+// History holds the scores of one stage of one trial after burn-in.
 type History struct {
 	Members int
 	Series  map[string][]float64 // by name

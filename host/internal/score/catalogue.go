@@ -14,29 +14,29 @@ const (
 )
 
 // Score describes one score and computes it. A new one is a function and a row of the
-// catalogue: tables and their documentation, what a workflow can name and what is printed
-// derive from the row.
+// catalogue: the columns of tables, their documentation, the names in workflows and the
+// printed scores derive from the row.
 type Score struct {
 	Name  string
-	About string // what it is
+	About string // description
 	Unit  Unit
-	Stage string // whose value is shown; both stages may have one
+	Stage string // stage whose value is shown; both may have one
 	Needs Need   // all of these
-	Table string // with its values of cycles; empty: it follows from whole series
+	Table string // table with its values by cycle; empty: it follows from whole series
 	Mean  Averaging
 
-	// Loss says that less is better, so that filters can win and lose. Of the other scores
-	// some are best near a value, which a mean over cycles hides (1 for spread_skill and
-	// nis, 0 for bias, the expected share for coverage), and some only describe: a filter
-	// that ignores observations has the largest weights_ess.
+	// Loss says that less is better, so that filters can win and lose. Some of the other
+	// scores are best near a value, which a mean over cycles hides (1 for spread_skill and
+	// nis, 0 for bias, the expected share for coverage), and some are only descriptive: a
+	// filter that ignores observations has the largest weights_ess.
 	Loss bool
 
-	// Place says where the score stands in tables of results when nobody has chosen any,
-	// from 1, with and without a truth; 0: nowhere.
+	// Place is the position of the score in tables of results if the workflow does not
+	// choose scores, from 1, with and without a truth; 0: it is not shown.
 	Place struct{ Truth, Record int }
 
-	// ByVariable says that the name ends with NAME, which stands for a variable of the
-	// state that has such a score of its own: Variable, once it is known.
+	// ByVariable says that the name ends with NAME, a placeholder for a variable of the
+	// state that has a score of its own: Variable, once it is known.
 	ByVariable bool
 	Variable   string
 
@@ -52,13 +52,13 @@ type Unit string
 // The units of scores.
 const (
 	UnitOne      Unit = "1"
-	UnitState    Unit = "that of the state"
-	UnitVariable Unit = "that of the variable"
-	UnitObserved Unit = "that of the observations"
+	UnitState    Unit = "unit of the state"
+	UnitVariable Unit = "unit of the variable"
+	UnitObserved Unit = "unit of the observations"
 	UnitMembers  Unit = "members"
 )
 
-// Need is what a score needs next to an ensemble.
+// Need is what a score needs in addition to an ensemble.
 type Need uint
 
 // What scores need.
@@ -68,14 +68,14 @@ const (
 	Predicted       // observations
 	Parents         // a filter that says which forecast members those of its analysis descend from
 	HeldOut         // observations that were not assimilated
-	Record          // real observations in the place of a truth
-	FewMembers      // no more than 1000, as the cost grows with the square of their number
+	Record          // real observations instead of a truth
+	FewMembers      // no more than 1000, because the cost grows with the square of their number
 )
 
-// Averaging is how the number of a whole trial is made.
+// Averaging says how the number of a whole trial is computed.
 type Averaging string
 
-// How the numbers of trials are made.
+// The ways to compute the numbers of trials.
 const (
 	MeanOverTime     Averaging = "time mean"
 	RootMeanOverTime Averaging = "root of the time mean of squares"
@@ -87,50 +87,50 @@ func place(truth, record int) struct{ Truth, Record int } {
 }
 
 // catalogue holds every score, in the order of the rows of metrics.arrow and of the
-// columns of cycles.arrow. Scores by variable stand together.
+// columns of cycles.arrow. Scores by variable are next to each other.
 var catalogue = []Score{
 	{Name: "rmse", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime, Loss: true, Place: place(1, 0),
-		About:  "root mean square error of the mean over the state's values",
+		About:  "root mean square error of the ensemble mean, over the state's values",
 		ofCase: rmseOf},
 	{Name: "spread", Unit: UnitState, Stage: Analysis, Table: "cycles", Mean: MeanOverTime, Place: place(2, 0),
-		About:  "root mean variance of the members, N - 1; weighted, 1 - Σw²",
+		About:  "root of the mean variance of the members, with N - 1 or, for weights, 1 - Σw²",
 		ofCase: spreadOf},
 	{Name: "crps_fair", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime, Loss: true, Place: place(3, 0),
-		About:  "continuous ranked probability score, mean over the state's values, fair to small ensembles",
+		About:  "fair continuous ranked probability score, mean over the state's values; its expectation does not depend on N",
 		ofCase: func(c *Case) float64 { _, fair := c.both(); return fair }},
 	{Name: "mae", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime, Loss: true,
-		About:  "mean absolute error of the mean over the state's values",
+		About:  "mean absolute error of the ensemble mean, over the state's values",
 		ofCase: func(c *Case) float64 { return MAE(c.Mean, c.Truth) }},
 	{Name: "bias", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime,
-		About:  "mean error of the mean over the state's values",
+		About:  "mean error of the ensemble mean, over the state's values",
 		ofCase: func(c *Case) float64 { return Bias(c.Mean, c.Truth) }},
 	{Name: "weights_ess", Unit: UnitMembers, Stage: Analysis, Table: "cycles", Mean: MeanOverTime, Place: place(4, 0),
 		About:  "effective sample size, 1 / Σw²",
 		ofCase: func(c *Case) float64 { return c.ess }},
 	{Name: "w2_reference", Unit: UnitState, Stage: Analysis, Needs: Reference, Table: "cycles", Mean: MeanOverTime, Loss: true, Place: place(5, 0),
-		About:  "2-Wasserstein distance to the reference's members, exact, of samples of 2000 where there are more",
+		About:  "exact 2-Wasserstein distance to the members of the reference, from samples of 2000 if there are more",
 		ofCase: func(c *Case) float64 { return W2(c.Reference()) }},
 	{Name: "crps", Unit: UnitState, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime, Loss: true,
-		About:  "continuous ranked probability score of the members as they are, mean over the state's values",
+		About:  "continuous ranked probability score of the ensemble as a distribution, mean over the state's values",
 		ofCase: func(c *Case) float64 { crps, _ := c.both(); return crps }},
 	{Name: "energy_score_fair", Unit: UnitState, Stage: Analysis, Needs: Truth | FewMembers, Table: "cycles", Mean: MeanOverTime, Loss: true,
-		About:  "energy score of whole states, fair to small ensembles; null above 1000 members",
+		About:  "fair energy score of whole states; null for more than 1000 members",
 		ofCase: func(c *Case) float64 { return EnergyScoreFair(c.Truth, c.Members, c.Weights) }},
 	{Name: "coverage_50", Unit: UnitOne, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime,
-		About:  "share of truths in the central interval of members of level 0.5",
+		About:  "fraction of true values in the central interval of the members with level 0.5",
 		ofCase: func(c *Case) float64 { share, _ := Coverage(c.Ranks(), 0.5); return share }},
 	{Name: "coverage_90", Unit: UnitOne, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime,
-		About:  "share of truths in the central interval of members of level 0.9",
+		About:  "fraction of true values in the central interval of the members with level 0.9",
 		ofCase: func(c *Case) float64 { share, _ := Coverage(c.Ranks(), 0.9); return share }},
 	{Name: "unique_ancestors", Unit: UnitMembers, Stage: Analysis, Needs: Parents, Table: "cycles", Mean: MeanOverTime,
-		About:  "how many forecast members have descendants; null when the filter moves its members",
+		About:  "number of forecast members that have descendants; null if the filter moves its members",
 		ofCase: func(c *Case) float64 { return distinct(c.Ancestors) }},
 	{Name: "nis", Unit: UnitOne, Stage: Forecast, Needs: Predicted, Table: "innovations", Mean: MeanOverTime, Place: place(0, 5),
-		About: "normalised innovation squared per observation, 1 on average when spread and observation error explain the innovations; " +
-			"NaN when the operator gives no error variance",
+		About: "normalised innovation squared per observation, 1 on average if spread and observation error explain the innovations; " +
+			"NaN if the operator gives no error variance",
 		ofInnovation: func(in Innovation) []float64 { return defined([]float64{in.NIS}) }},
 	{Name: "held_out_crps", Unit: UnitObserved, Stage: Analysis, Needs: HeldOut, Table: "held_out", Mean: MeanOverTime, Loss: true, Place: place(0, 3),
-		About: "continuous ranked probability score of the predictions of values held out, fair to small ensembles",
+		About: "fair continuous ranked probability score of the predictions of held-out values",
 		ofPrediction: func(p Prediction) (float64, bool) {
 			if p.CRPSFair == nil {
 				return 0, false
@@ -138,36 +138,36 @@ var catalogue = []Score{
 			return *p.CRPSFair, true
 		}},
 	{Name: "held_out_rmse", Unit: UnitObserved, Stage: Analysis, Needs: HeldOut, Table: "held_out", Mean: RootMeanOverTime, Loss: true, Place: place(0, 1),
-		About:        "root mean square error of the mean prediction of values held out, whose errors it includes",
+		About:        "root mean square error of the mean prediction of held-out values, which includes their observation errors",
 		ofPrediction: func(p Prediction) (float64, bool) { return p.Mean - p.Value, true }},
 	{Name: "held_out_spread", Unit: UnitObserved, Stage: Analysis, Needs: HeldOut, Table: "held_out", Mean: RootMeanOverTime, Place: place(0, 2),
-		About:        "what held_out_rmse is on average when the ensemble and the distribution of errors account for it",
+		About:        "expected held_out_rmse if the ensemble and the error distribution are right",
 		ofPrediction: func(p Prediction) (float64, bool) { return p.Spread, true }},
 	{Name: "innovation_rms", Unit: UnitObserved, Stage: Forecast, Needs: Predicted | Record, Table: "innovations", Mean: RootMeanOverTime, Loss: true, Place: place(0, 4),
 		About:        "root mean square of the innovations",
 		ofInnovation: func(in Innovation) []float64 { return defined(in.Values) }},
 	{Name: "rmse_NAME", Unit: UnitVariable, Stage: Analysis, Needs: Truth, Table: "cycles", Mean: MeanOverTime, Loss: true, Place: place(6, 0), ByVariable: true,
-		About:  "root mean square error of the mean over the values of one variable, or the absolute error of a parameter that is estimated",
+		About:  "root mean square error of the ensemble mean, over the values of one variable; for an estimated parameter its absolute error",
 		ofCase: rmseOf},
 	{Name: "spread_NAME", Unit: UnitVariable, Stage: Analysis, Table: "cycles", Mean: MeanOverTime, ByVariable: true,
-		About:  "root mean variance of the members over the values of that variable",
+		About:  "root of the mean variance of the members, over the values of one variable",
 		ofCase: spreadOf},
 	{Name: "rmse_total", Unit: UnitState, Stage: Analysis, Needs: Truth, Mean: WholeSeries, Loss: true,
 		About:     "root of the time mean of rmse²",
 		ofHistory: func(h *History) Mean { return RootTimeMean(h.Series["rmse"]) }},
 	{Name: "spread_skill", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
-		About: "sqrt((N + 1) / N) spread / rmse, of their time means; 1 for a calibrated ensemble",
+		About: "sqrt((N + 1) / N) spread / rmse, from their time means; 1 for a calibrated ensemble",
 		ofHistory: func(h *History) Mean {
 			return h.number(SpreadSkill(TimeMean(h.Series["spread"]).Value, TimeMean(h.Series["rmse"]).Value, h.Members), math.NaN())
 		}},
 	{Name: "coverage_50_expected", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
-		About:     "what coverage_50 is expected to be for N members: the interval ends at members, so that it is not 0.5",
+		About:     "expected coverage_50 of N members: the interval ends at members, so it is not 0.5",
 		ofHistory: func(h *History) Mean { _, half := Coverage(h.Ranks, 0.5); return h.number(half, 0) }},
 	{Name: "coverage_90_expected", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
-		About:     "what coverage_90 is expected to be for N members",
+		About:     "expected coverage_90 of N members",
 		ofHistory: func(h *History) Mean { _, most := Coverage(h.Ranks, 0.9); return h.number(most, 0) }},
 	{Name: "rank_flatness_p", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
-		About: "p-value of Pearson's chi-square test that the rank histogram is flat, its counts scaled to one independent rank per cycle and its ranks pooled to expect five in each pool",
+		About: "p-value of Pearson's chi-square test that the rank histogram is flat, with counts scaled to one independent rank per cycle and ranks pooled to at least five expected counts",
 		ofHistory: func(h *History) Mean { // the values of one state count for one rank: neighbours are not independent
 			return h.number(FlatnessOf(h.Ranks, float64(len(h.Series["rmse"]))).P, math.NaN())
 		}},
@@ -182,7 +182,7 @@ func defined(values []float64) []float64 {
 	return slices.DeleteFunc(slices.Clone(values), math.IsNaN)
 }
 
-// number is a number that follows from the cycles with a truth as a whole.
+// number returns a number that follows from all cycles with a truth.
 func (h *History) number(v, se float64) Mean {
 	return Mean{Value: v, SE: se, Count: len(h.Series["rmse"])}
 }
@@ -191,8 +191,8 @@ func (h *History) number(v, se float64) Mean {
 // columns of cycles.arrow.
 func Catalogue() []Score { return slices.Clone(catalogue) }
 
-// OfRun returns the scores of a run of which those variables have scores of their own, in
-// the order of [Catalogue]; the scores of one variable stand together.
+// OfRun returns the scores of a run in which the given variables have scores of their own,
+// in the order of [Catalogue]; the scores of one variable are next to each other.
 func OfRun(variables []string) []Score {
 	first := slices.IndexFunc(catalogue, func(s Score) bool { return s.ByVariable })
 	end := first
@@ -208,14 +208,14 @@ func OfRun(variables []string) []Score {
 	return append(list, catalogue[end:]...)
 }
 
-// OfCycles returns the scores that cycles.arrow has a column of, in their order, when
-// those variables have scores of their own.
+// OfCycles returns the scores that have a column in cycles.arrow, in their order, if the
+// given variables have scores of their own.
 func OfCycles(variables []string) []Score {
 	return slices.DeleteFunc(OfRun(variables), func(s Score) bool { return s.Table != "cycles" })
 }
 
-// Find returns the score called name. That of a variable has its name in the place of
-// NAME: Find("rmse_temperature") is one. It is false for what no score is called.
+// Find returns the score called name. The name of a score by variable has the variable in
+// place of NAME, as in Find("rmse_temperature"). It returns false if there is no such score.
 func Find(name string) (Score, bool) {
 	row := rowOf(name)
 	switch {
@@ -247,17 +247,17 @@ func rowOf(name string) int {
 }
 
 // Order compares the places of two scores in the catalogue, by their names: it is negative
-// when a comes first. What is no score comes last.
+// if a comes first. Names that are not scores come last.
 func Order(a, b string) int { return cmp.Or(rowOf(a)-rowOf(b), cmp.Compare(a, b)) }
 
-// IsLoss says whether less is better of the score called name.
+// IsLoss reports whether less is better for the score called name.
 func IsLoss(name string) bool {
 	s, ok := Find(name)
 	return ok && s.Loss
 }
 
-// StageOf returns the stage that the score called name is shown of: the analysis, but for
-// what compares forecasts with observations.
+// StageOf returns the stage for which the score called name is shown: the analysis, except
+// for scores that compare forecasts with observations.
 func StageOf(name string) string {
 	if s, ok := Find(name); ok {
 		return s.Stage
@@ -265,8 +265,8 @@ func StageOf(name string) string {
 	return Analysis
 }
 
-// Shown returns the scores that are shown when nobody has chosen any, in their order, the
-// main one first: of a run with a truth, or without.
+// Shown returns the scores that are shown by default, in their order, the main one first,
+// for a run with or without a truth.
 func Shown(truth bool) []Score {
 	place := func(s Score) int {
 		if truth {
@@ -279,11 +279,11 @@ func Shown(truth bool) []Score {
 	return shown
 }
 
-// prefix is what the names of a score by variable begin with.
+// prefix returns the beginning of the names of a score by variable.
 func (s Score) prefix() string { return strings.TrimSuffix(s.Name, "NAME") }
 
-// of returns a score by variable of one variable. A variable whose name would make that
-// of another score, total of rmse_total, is set apart by an underscore at the end.
+// of returns a score by variable for one variable. If the result would have the name of
+// another score, as rmse_total for the variable total, an underscore is appended.
 func (s Score) of(variable string) Score {
 	s.Name, s.Variable = s.prefix()+variable, variable
 	if taken(s.Name) {
@@ -292,18 +292,19 @@ func (s Score) of(variable string) Score {
 	return s
 }
 
-// taken says whether name, but for underscores at its end, is that of a score of all
-// variables.
+// taken reports whether name, without underscores at its end, is the name of a score of
+// all variables.
 func taken(name string) bool {
 	name = strings.TrimRight(name, "_")
 	return slices.ContainsFunc(catalogue, func(s Score) bool { return !s.ByVariable && s.Name == name })
 }
 
-// Costly says that computing the score takes long, so that it is not done for nobody.
+// Costly reports whether computing the score takes long, so that it is computed only if
+// it is used.
 func (s Score) Costly() bool { return s.Needs&(Reference|FewMembers) != 0 }
 
-// Of returns the score of c. It is false when c has not all that it needs, or when it is
-// not a score of cycles.
+// Of returns the score of c. It returns false if c does not have all that the score needs,
+// or if it is not a score of cycles.
 func (s Score) Of(c *Case) (float64, bool) {
 	if s.ofCase == nil || s.Needs&^c.given() != 0 {
 		return 0, false
@@ -311,8 +312,8 @@ func (s Score) Of(c *Case) (float64, bool) {
 	return s.ofCase(c), true
 }
 
-// OfPrediction returns the score of one value that was held out. It is false when p has
-// not what it needs, or when it is not a score of such values.
+// OfPrediction returns the score of one held-out value. It returns false if p does not have
+// what the score needs, or if it is not a score of such values.
 func (s Score) OfPrediction(p Prediction) (float64, bool) {
 	if s.ofPrediction == nil {
 		return 0, false
@@ -320,8 +321,8 @@ func (s Score) OfPrediction(p Prediction) (float64, bool) {
 	return s.ofPrediction(p)
 }
 
-// OfInnovation returns the values of the score of one cycle, none when it is not a score
-// of innovations or needs a record and there is none.
+// OfInnovation returns the values of the score of one cycle; none if it is not a score of
+// innovations, or if it needs a record and there is none.
 func (s Score) OfInnovation(in Innovation, record bool) []float64 {
 	if s.ofInnovation == nil || s.Needs&Record != 0 && !record {
 		return nil
@@ -329,7 +330,7 @@ func (s Score) OfInnovation(in Innovation, record bool) []float64 {
 	return s.ofInnovation(in)
 }
 
-// OverTime returns the number of a trial. It is false when there is none.
+// OverTime returns the number of a trial. It returns false if there is none.
 func (s Score) OverTime(h *History) (Mean, bool) {
 	series := h.Series[s.Name]
 	if s.Mean == WholeSeries {

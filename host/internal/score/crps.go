@@ -8,13 +8,13 @@ import (
 )
 
 // CRPS returns the continuous ranked probability score against truth, n values,
-// averaged over the state's values, as it is and fair to small ensembles. With the
-// mean distances
+// averaged over the state's values, of the ensemble as a distribution and in its fair
+// form. With the mean distances
 //
 //	D = sum_i w_i |e_i - x|,  G = 1/2 sum_ik w_i w_k |e_i - e_k|
 //
 // the score of the ensemble as a distribution is D - G (Gneiting and Raftery 2007,
-// doi:10.1198/016214506000001437, equation 21). The fair one is
+// doi:10.1198/016214506000001437, equation 21). The fair score is
 // D - G / (1 - sum_i w_i²), which for equal weights divides by 2 N (N - 1) instead
 // of 2 N², so that its expectation does not depend on N (Ferro 2014,
 // doi:10.1002/qj.2270, equation 9). One member has no fair score: NaN. G comes from
@@ -31,7 +31,7 @@ func (m *Marginals) CRPS(truth []float64) (score, fair float64) {
 }
 
 // EnergyScoreFair returns the fair energy score of e, N x n, which is the CRPS with
-// the distance of whole states in place of that of single values:
+// distances of whole states instead of single values:
 //
 //	sum_i w_i |e_i - x| - 1/2 sum_ik w_i w_k |e_i - e_k| / (1 - sum_i w_i²)
 //

@@ -7,23 +7,23 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Innovation is how the observations of a cycle differ from what a forecast
-// ensemble predicted.
+// Innovation is the difference between the observations of a cycle and the predictions
+// of the forecast ensemble.
 type Innovation struct {
 	Values []float64 // y minus the mean prediction, m values; NaN where y is missing
 	// NIS is the normalised innovation squared per observation, d' S^-1 d / m with
-	// S = cov(HE) + R. It is 1 on average when the ensemble and R account for the
-	// innovations, larger when the filter is too sure of itself.
+	// S = cov(HE) + R. It is 1 on average if the ensemble and R explain the innovations,
+	// and larger if the filter is overconfident.
 	NIS float64
-	// Expected is the root of the mean of S's diagonal: what the root mean square
-	// of Values should be on average.
+	// Expected is the root of the mean of S's diagonal: the expected root mean square of
+	// Values.
 	Expected float64
 }
 
 // Innovate returns the innovation of observations y, m values, for predicted
 // observations of N members, N x m, and error variances, m positive values of a
-// diagonal R. Missing observations, NaN, are left out. S is of size m, or, when there
-// are fewer members, its inverse is taken in their space by the Woodbury identity
+// diagonal R. Missing observations, NaN, are skipped. S has size m; if there are fewer
+// members, its inverse is computed in their space by the Woodbury identity
 //
 //	S^-1 = R^-1 - R^-1 Y' (I + Y R^-1 Y')^-1 Y R^-1
 //
@@ -59,7 +59,7 @@ func Innovate(y []float64, predicted *mat.Dense, weights, variance []float64) In
 	return in
 }
 
-// normalised returns d' (I + Y'Y)^-1 d for Y, N x m; NaN when that is singular.
+// normalised returns d' (I + Y'Y)^-1 d for Y, N x m; NaN if the matrix is singular.
 func normalised(y *mat.Dense, d *mat.VecDense) float64 {
 	rows, m := y.Dims()
 	var z mat.VecDense

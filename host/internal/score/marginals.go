@@ -8,8 +8,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Marginals is an ensemble value by value: the mean and the unbiased variance of
-// each value of the state, see [ensemble.Variance], and its members in order.
+// Marginals holds the marginal distributions of an ensemble: the mean and the unbiased
+// variance of each value of the state, see [ensemble.Variance], and its sorted members.
 type Marginals struct {
 	Mean, Variance []float64 // n values
 
@@ -17,7 +17,7 @@ type Marginals struct {
 	ess      float64
 	unbiased float64   // 1 - sum_i w_i²; NaN for one member
 	members  []float64 // N of each value, sorted
-	weights  []float64 // that belong to them; N for all values where they are equal
+	weights  []float64 // of the sorted members; N for all values if they are equal
 	sorter   sorter
 }
 
@@ -99,13 +99,13 @@ func (m *Marginals) column(j int) (members, weights []float64) {
 }
 
 // Quantiles fills dst with the quantiles of value j at the given levels, each in
-// (0, 1) and none below the one before. The quantile at level p halves the
+// (0, 1) and none below the one before. The quantile at level p splits the
 // ensemble's distribution: no more than p of the weight lies below it and no more
-// than 1 - p above. Where that leaves a choice between two members it is the point
-// half-way, so that the median of an even number is what it should be and mirrored
-// ensembles have mirrored quantiles (Hyndman and Fan 1996, doi:10.2307/2684934,
-// definition 2). Weights whose sum is p but for rounding, N 2⁻⁵³, count as p. An
-// ensemble with a NaN has no quantiles: NaN. Cost: O(N).
+// than 1 - p above. If any point between two members would do, it is the midpoint, so
+// that the median of an even number is the usual one and mirrored ensembles have mirrored
+// quantiles (Hyndman and Fan 1996, doi:10.2307/2684934, definition 2). Weights whose sum
+// is p within rounding, N 2⁻⁵³, count as p. An ensemble with a NaN has no quantiles: NaN.
+// Cost: O(N).
 func (m *Marginals) Quantiles(dst []float64, j int, levels []float64) {
 	if math.IsNaN(m.Mean[j]) {
 		for k := range dst {
@@ -128,7 +128,7 @@ func (m *Marginals) Quantiles(dst []float64, j int, levels []float64) {
 	}
 }
 
-// after returns the first member after i that has weight.
+// after returns the first member after i whose weight is not 0.
 func after(weights []float64, i int) int {
 	for i++; i < len(weights) && weights[i] == 0; i++ {
 	}

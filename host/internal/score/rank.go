@@ -7,14 +7,14 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Ranks adds the ranks of the truth among the members of e, N x n, to counts, of
-// which there are N + 1: counts[r] is how often r members lay below the truth
-// (Hamill 2001, doi:10.1175/1520-0493(2001)129<0550:IORHFV>2.0.CO;2). A truth equal
-// to members counts in equal parts for all ranks it could have, which is the
-// expectation of drawing lots. For weights the rank is the weight below the truth
-// in units of 1 / (N + 1), rounded down; that is the same for equal weights and
-// near enough to flat for a calibrated ensemble whose effective size is large. A
-// value with a NaN in truth or members has no rank and is not counted. Cost: O(n N).
+// Ranks adds the ranks of the truth among the members of e, N x n, to the N + 1 counts:
+// counts[r] is how often r members are below the truth (Hamill 2001,
+// doi:10.1175/1520-0493(2001)129<0550:IORHFV>2.0.CO;2). A truth that is equal to members
+// counts in equal parts for all ranks it could have, which is the expectation of breaking
+// ties at random. For weights the rank is the weight below the truth in units of
+// 1 / (N + 1), rounded down; this is the same for equal weights and nearly flat for a
+// calibrated ensemble whose effective size is large. A value with a NaN in truth or
+// members has no rank and is not counted. Cost: O(n N).
 func Ranks(counts, truth []float64, e *mat.Dense, weights []float64) {
 	rows, n := e.Dims()
 	for j := range n {
@@ -32,9 +32,9 @@ func Ranks(counts, truth []float64, e *mat.Dense, weights []float64) {
 	}
 }
 
-// AddCounts adds counts of [Ranks] to a histogram whose ensemble has another size, or
-// the same: rank r of N + 1 covers the share from r / (N + 1) to (r + 1) / (N + 1) of the
-// histogram, so that a flat one stays flat and the total is kept. Cost: O(N).
+// AddCounts adds counts of [Ranks] to a histogram for an ensemble of any size: rank r of
+// N + 1 covers the histogram from the fraction r / (N + 1) to (r + 1) / (N + 1), so that a
+// flat histogram stays flat and the total is preserved. Cost: O(N).
 func AddCounts(histogram, counts []float64) {
 	if len(histogram) == len(counts) {
 		for r, c := range counts {
@@ -51,8 +51,8 @@ func AddCounts(histogram, counts []float64) {
 	}
 }
 
-// ranks returns the number or weight of the members below x, and of those not
-// above it.
+// ranks returns the number or weight of the members below x, and of the members that are
+// not above x.
 func ranks(x float64, e *mat.Dense, column int, weights []float64) (low, high float64, ok bool) {
 	raw := e.RawMatrix()
 	for i := range raw.Rows {
@@ -82,7 +82,7 @@ func ranks(x float64, e *mat.Dense, column int, weights []float64) (low, high fl
 //	(N + 1 - 2 k) / (N + 1)
 //
 // for every distribution: 1/3 for N = 2 and 0.488 for N = 40 at level 0.5. Without
-// counts, or when one member leaves no interval, the share is NaN.
+// counts, or for one member, which has no interval, the share is NaN.
 func Coverage(counts []float64, level float64) (share, expected float64) {
 	bins := len(counts)
 	k := max(1, int(math.Round(float64(bins)*(1-level)/2)))
@@ -99,19 +99,19 @@ func Coverage(counts []float64, level float64) (share, expected float64) {
 	return inside / total, float64(bins-2*k) / float64(bins)
 }
 
-// Flatness is the result of a test whether a rank histogram is flat.
+// Flatness is the result of a test of the flatness of a rank histogram.
 type Flatness struct {
 	ChiSquare float64
 	Freedom   int     // degrees of freedom
-	P         float64 // probability of a larger one when the histogram is flat
+	P         float64 // probability of a larger one if the histogram is flat
 }
 
 // FlatnessOf returns Pearson's chi-square test of counts against a flat histogram
 // (Jolliffe and Primo 2008, doi:10.1175/2007MWR2219.1, equation 1). independent is
-// how many independent ranks the counts are worth: neighbours in space and time are
-// not, and a test that took them for it would reject every filter. Neighbouring
-// ranks are pooled until each pool expects at least five independent ranks, as the
-// chi-square distribution needs. With fewer than two pools all is NaN.
+// the number of independent ranks that the counts are worth: ranks of neighbours in space
+// and time are not independent, and a test that assumed so would reject every filter.
+// Neighbouring ranks are pooled until each pool expects at least five independent ranks,
+// as the chi-square approximation requires. With fewer than two pools all fields are NaN.
 func FlatnessOf(counts []float64, independent float64) Flatness {
 	var total float64
 	for _, c := range counts {

@@ -1,7 +1,7 @@
-// Package score judges ensembles against the truth. All functions are pure.
+// Package score compares ensembles with the truth. All functions are pure.
 //
 // Rows of an ensemble are members; weights are linear, sum to one, and are nil
-// when all are equal. NaN in, NaN out: a score that cannot be computed is NaN,
+// if all are equal. NaN in, NaN out: a score that cannot be computed is NaN,
 // never a guess.
 package score
 

@@ -2,10 +2,10 @@ package score
 
 import "math"
 
-// sorter sorts numbers without branches that depend on them: half of those would be
-// predicted wrongly, which costs several times as much as the comparison. It compares
-// the integers whose order is that of the numbers, sorts eights of them by a network
-// and merges. The zero value is ready; it keeps memory for the next call.
+// sorter sorts numbers without branches that depend on them: half of these branches would
+// be mispredicted, which costs several times as much as the comparison. It compares
+// integers with the same order as the numbers, sorts groups of eight by a network and
+// merges them. The zero value is ready to use; it keeps its memory for the next call.
 type sorter struct{ keys, other []uint64 }
 
 // sort sorts values; NaNs come first or last. Cost: O(N log N).
@@ -20,7 +20,7 @@ func (s *sorter) sort(values []float64) {
 		from[i] = orderKey(v)
 	}
 	for i := n; i < whole; i++ {
-		from[i] = math.MaxUint64 // behind all numbers
+		from[i] = math.MaxUint64 // after all numbers
 	}
 	for i := 0; i < whole; i += 8 {
 		sortEight((*[8]uint64)(from[i:]))
@@ -73,7 +73,7 @@ func sortEight(k *[8]uint64) {
 	k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7] = a, b, c, d, e, f, g, h
 }
 
-// merge merges the sorted a and b into dst, which has room for both.
+// merge merges the sorted a and b into dst, which is long enough for both.
 func merge(dst, a, b []uint64) {
 	i, j, k := 0, 0, 0
 	for i < len(a) && j < len(b) {

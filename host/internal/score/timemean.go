@@ -5,7 +5,7 @@ import "math"
 // Mean is a time mean with its standard error.
 type Mean struct {
 	Value float64
-	SE    float64 // NaN with fewer than three values
+	SE    float64 // NaN for fewer than three values
 	Count int
 }
 
@@ -74,10 +74,10 @@ func IndependentMean(values []float64) Mean {
 	return m
 }
 
-// RootTimeMean returns the root of the time mean of the squares of a series, which
-// makes rmse_total of the errors of cycles: errors of one long time series, in which
-// a bad cycle counts more than in the mean of the errors. Its standard error is that
-// of the mean square, divided by twice the root.
+// RootTimeMean returns the root of the time mean of the squares of a series. Applied to
+// the errors of cycles it gives rmse_total, in which a bad cycle counts more than in the
+// mean of the errors. Its standard error is that of the mean square, divided by twice the
+// root.
 func RootTimeMean(series []float64) Mean {
 	squares := make([]float64, len(series))
 	for i, v := range series {
@@ -91,8 +91,8 @@ func RootTimeMean(series []float64) Mean {
 	return m
 }
 
-// SpreadSkill returns the ratio of spread to error of an ensemble of N members that
-// is 1 when it is calibrated:
+// SpreadSkill returns the ratio of spread to error of an ensemble of N members, which
+// is 1 for a calibrated ensemble:
 //
 //	sqrt((N + 1) / N) spread / rmse
 //
@@ -102,12 +102,12 @@ func SpreadSkill(spread, rmse float64, members int) float64 {
 	return math.Sqrt((n+1)/n) * spread / rmse
 }
 
-// divergedCycles is how many cycles in a row a filter may be worse than
+// divergedCycles is the number of cycles in a row that a filter may be worse than
 // climatology before it counts as diverged.
 const divergedCycles = 50
 
-// Diverged says whether a series of errors shows a filter that has lost the truth:
-// an error that is not finite, or errors above the climatological one for 50
+// Diverged reports whether a series of errors is that of a filter that has lost the
+// truth: an error is not finite, or the errors are above the climatological one for 50
 // cycles in a row.
 func Diverged(rmse []float64, climatology float64) bool {
 	run := 0

@@ -7,10 +7,10 @@ package score
 // that the tree stays strongly feasible (Cunningham 1976, doi:10.1007/BF01580667),
 // which rules out cycling.
 //
-// Sources are the nodes 0 to rows-1, sinks follow, and the root is last. A node hangs
-// on its parent by an arc, which is a pair or, on the root, an artificial arc. That
-// costs as much as the dearest pair, and a way over the root takes two of them, so
-// that nothing goes there in the end.
+// Sources are the nodes 0 to rows-1, sinks follow, and the root is last. An arc joins a
+// node to its parent; it is a pair or, at the root, an artificial arc. An artificial arc
+// costs as much as the most expensive pair, and a path through the root has two of them,
+// so that there is no flow through the root in the end.
 type transport struct {
 	distance   []float64 // source by sink
 	rows, cols int
@@ -21,7 +21,7 @@ type transport struct {
 	before, after []int // siblings; -1: none
 	flow          []int // on the arc to the parent
 	price         []float64
-	cursor        int   // the source whose pairs are looked at next
+	cursor        int   // the source whose pairs are searched next
 	unvisited     []int // scratch of reprice
 }
 
@@ -62,8 +62,8 @@ func (t *transport) solve() {
 	}
 }
 
-// entering returns a pair that would lower the cost: the best of the first source,
-// going around from where the last search ended, that has one.
+// entering returns a pair that would lower the cost: the best one of the first source that
+// has any, in cyclic order from where the last search ended.
 func (t *transport) entering() (source, sink int) {
 	tolerance := -0x1p-46 * t.largest // prices are sums of distances
 	prices := t.price[t.rows:t.root()]
@@ -83,8 +83,8 @@ func (t *transport) entering() (source, sink int) {
 	return none, none
 }
 
-// pivot sends as much as possible along the pair and back through the tree, whose arc
-// that empties first leaves it.
+// pivot sends as much as possible along the pair and back through the tree. The arc that
+// is emptied first leaves the tree.
 func (t *transport) pivot(source, sink int) {
 	join := t.join(source, sink)
 	// Mass goes down from join to the source and from the sink up to join.
@@ -110,7 +110,7 @@ func (t *transport) pivot(source, sink int) {
 	t.reprice(below)
 }
 
-// up says whether the arc of v leads to its parent: that of a source does.
+// up reports whether the arc of v leads to its parent, as that of a source does.
 func (t *transport) up(v int) bool { return v < t.rows }
 
 // add adds mass that goes up to the arc of v.
@@ -131,8 +131,8 @@ func (t *transport) join(u, v int) int {
 	return u
 }
 
-// rehang cuts the subtree at the arc of leaving and hangs it on other by its node
-// below, with flow on the new arc. The arcs between below and leaving turn round.
+// rehang cuts the subtree at the arc of leaving and attaches it to other at its node
+// below, with flow on the new arc. The arcs between below and leaving are reversed.
 func (t *transport) rehang(below, leaving, other, flow int) {
 	on := other
 	for v := below; ; {
@@ -168,8 +168,8 @@ func (t *transport) unhang(v int) {
 	}
 }
 
-// reprice sets depths and prices in the subtree of top so that pairs in the tree are
-// worth their price: price[source] - price[sink] is their distance.
+// reprice sets depths and prices in the subtree of top so that for pairs in the tree
+// price[source] - price[sink] is their distance.
 func (t *transport) reprice(top int) {
 	t.unvisited = append(t.unvisited[:0], top)
 	for len(t.unvisited) > 0 {
