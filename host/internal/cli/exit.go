@@ -73,7 +73,7 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// unread says whether err is that a pipe has no reader any more: there is nobody to tell.
+// unread reports whether err is that a pipe has no reader any more: there is nobody to tell.
 func unread(err error) bool {
 	var file *fs.PathError
 	return errors.As(err, &file) && errors.Is(file.Err, syscall.EPIPE)

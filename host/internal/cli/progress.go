@@ -140,7 +140,7 @@ func (p *progress) draw() {
 	}
 }
 
-// inForeground says whether a terminal is this program's to draw on, and not that of a
+// inForeground reports whether a terminal is this program's to draw on, and not that of a
 // shell which has it in the background.
 func inForeground(terminal io.Writer) bool {
 	group, err := unix.IoctlGetInt(int(terminal.(*os.File).Fd()), unix.TIOCGPGRP)

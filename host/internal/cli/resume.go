@@ -102,7 +102,7 @@ func withChoice(err error, dir string) error {
 		"trials that have ended keep what the old files gave, all others begin again with the new ones", err, word(dir))
 }
 
-// nothingLeft says whether a run has nothing to resume. When it was stopped while it
+// nothingLeft reports whether a run has nothing to resume. When it was stopped while it
 // removed what it did not need any more, that is done now.
 func (a *app) nothingLeft(dir string, info *archive.Info) (_ bool, err error) {
 	if info.Finished == nil || info.Resumable {

@@ -66,7 +66,7 @@ func (r *Run) partner(g *Group, first *Run, candidates map[string][]candidate, a
 	return best.Group
 }
 
-// better says whether more trials of c are ok, or as many and its score is less.
+// better reports whether more trials of c are ok, or as many and its score is less.
 func (c candidate) better(than candidate) bool {
 	if c.ok != than.ok {
 		return c.ok > than.ok
@@ -74,7 +74,7 @@ func (c candidate) better(than candidate) bool {
 	return c.value < than.value
 }
 
-// agree says whether g and a group of the first run have the same values of the axes that
+// agree reports whether g and a group of the first run have the same values of the axes that
 // concern both; of the filters' own axes only when own is true.
 func (r *Run) agree(g *Group, first *Run, b *Group, own bool) bool {
 	for k, axis := range r.Axes {
@@ -135,7 +135,7 @@ func (r *Run) minus(g *Group, first *Run, b *Group, m Metric) (*Difference, erro
 	return d.judged(m), nil
 }
 
-// paired says whether two trials met the same truth and observations.
+// paired reports whether two trials met the same truth and observations.
 func (t *Trial) paired(o *Trial) bool { return t.Replicate == o.Replicate && t.Truth == o.Truth }
 
 // byCycle returns the differences in the cycles that both series have, which are in order.

@@ -59,7 +59,7 @@ func flatnessOf(trials []*Trial, stage string) score.Mean {
 
 // scored returns the trials of g that a mean is taken over: those that have ended well and
 // have the score. In a group in which none has ended those under way stand in.
-// ok says whether some trial has ended well.
+// ok reports whether some trial has ended well.
 func (g *Group) scored(m Metric) (trials []*Trial, ok bool) {
 	var underWay []*Trial
 	for _, t := range g.Trials {
@@ -139,5 +139,5 @@ func (g *Group) Status() string {
 	return strings.Join(parts, ", ")
 }
 
-// Lost says whether some trial of the group has diverged or failed.
+// Lost reports whether some trial of the group has diverged or failed.
 func (g *Group) Lost() bool { return slices.ContainsFunc(g.Trials, (*Trial).lost) }

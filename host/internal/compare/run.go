@@ -200,7 +200,7 @@ func (r *Run) common(groups []*Group) []string {
 	return values
 }
 
-// ofFilter says whether an axis concerns one filter alone.
+// ofFilter reports whether an axis concerns one filter alone.
 func ofFilter(axis string) bool { return strings.HasPrefix(axis, "filter.") }
 
 // Scored returns over how many cycles of a stage the time means of a trial are taken.

@@ -158,7 +158,7 @@ func (r *Run) FillMeans() error {
 	return nil
 }
 
-// lost says whether a trial has diverged or failed.
+// lost reports whether a trial has diverged or failed.
 func (t *Trial) lost() bool { return t.Status == archive.Diverged || t.Status == archive.Failed }
 
 // takeMeans takes the means of a stage.

@@ -21,34 +21,34 @@ type Step struct {
 	Time     float64
 	Forecast Ensemble
 	Analysis Ensemble
-	// Ancestors holds the forecast row each analysis row descends from; nil when
+	// Ancestors holds the forecast row that each analysis row descends from; nil if
 	// the filter moves its members.
 	Ancestors []int
 	// Predicted holds h(x) of the forecast, N x m, and ErrorVariance the variance of
-	// each observation's error; nil when the operator does not offer them.
+	// each observation's error; nil if the operator does not offer them.
 	Predicted     *mat.Dense
 	ErrorVariance []float64
-	Observation   []float64            // y as the filter saw it: without what was rejected
+	Observation   []float64            // y as the filter saw it: without rejected values
 	Rejected      []observations.Value // by the background check
-	HeldOut       *HeldOut             // nil: nothing of this cycle
+	HeldOut       *HeldOut             // nil: no value of this cycle
 	Metrics       map[string]float64   // the filter's diagnostics
-	Carry         []byte               // what the filter wants back in the next cycle
+	Carry         []byte               // the bytes that the filter gets back in the next cycle
 	// Dropped lists the members that could not be forecast and have left the
-	// ensemble, by their row in the analysis before; Forecast is without them.
+	// ensemble, by their row in the previous analysis; they are not in Forecast.
 	Dropped []sdk.MemberFailure
 	Timing  Timing
 }
 
-// State is where a trial goes on: what it holds at the end of a cycle. A trial that
-// goes on from it has the results of one that was never stopped.
+// State is the state of a trial at the end of a cycle. A trial that is continued from it
+// has the same results as one that was never stopped.
 type State struct {
 	Cycle      int
 	Members    []float64 // N x n, row-major
-	LogWeights []float64 // nil when all are equal
+	LogWeights []float64 // nil if all are equal
 	Carry      []byte
 }
 
-// Completed returns the last cycle before s; 0 when s is nil.
+// Completed returns the number of cycles that s has behind it; 0 if s is nil.
 func (s *State) Completed() int {
 	if s == nil {
 		return 0
@@ -56,7 +56,7 @@ func (s *State) Completed() int {
 	return s.Cycle
 }
 
-// State returns where the trial goes on after s. It shares memory with s.
+// State returns the state of the trial after s. It shares memory with s.
 func (s *Step) State() State {
 	return State{s.Cycle, s.Analysis.Members.RawMatrix().Data, s.Analysis.LogWeights, s.Carry}
 }
@@ -64,18 +64,18 @@ func (s *Step) State() State {
 // Ensemble is a weighted set of states.
 type Ensemble struct {
 	Members    *mat.Dense // N x n
-	LogWeights []float64  // N values, normalised; nil when all are equal
+	LogWeights []float64  // N values, normalised; nil if all are equal
 }
 
-// Timing says where the wall time of a cycle went.
+// Timing is the wall time of the parts of a cycle.
 type Timing struct{ Forecast, Observe, Analyse time.Duration }
 
-// Assimilate runs trial over all cycles of p, or over those after from, and hands
-// every cycle to each. It stops at the first error, of a plugin or of each.
+// Assimilate runs trial over all cycles of p, or over those after from, and calls each
+// with every cycle. It stops at the first error, of a plugin or of each.
 //
-// Streams: branch "assimilation" of p.Seed, below it "init", and "forecast",
-// "observe" and "analyse" by cycle. They do not depend on the trial: filters of
-// one replicate meet the same model noise, so that their scores can be paired.
+// Random streams: branch "assimilation" of p.Seed, below it "init", and "forecast",
+// "observe" and "analyse" by cycle. They do not depend on the trial: the filters of
+// one replicate get the same model noise, so that their scores can be paired.
 func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, scenario *Scenario, from *State, each func(*Step) error) error {
 	a := newAssimilation(p, trial, scenario)
 	if err := a.goOn(ctx, from); err != nil {
@@ -103,7 +103,7 @@ type assimilation struct {
 	ahead    *mat.Dense
 	observe  sdk.ObserveRequest // its matrices are reused from cycle to cycle
 	carry    []byte
-	dropped  int // members so far
+	dropped  int // number of members so far
 }
 
 func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assimilation {
@@ -116,7 +116,7 @@ func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assim
 	return a
 }
 
-// goOn puts a in the state from, unless that is nil.
+// goOn sets a to the state from, unless that is nil.
 func (a *assimilation) goOn(ctx context.Context, from *State) error {
 	if from == nil {
 		return nil
@@ -134,7 +134,7 @@ func (a *assimilation) goOn(ctx context.Context, from *State) error {
 	return nil
 }
 
-// allot makes room for size members and what the filter needs to know of them.
+// allot allocates memory for size members and for the fields that the filter needs.
 func (a *assimilation) allot(size int) {
 	n, m := a.plan.State.Size(), a.plan.Space.Layout.Size()
 	a.state.Members, a.ahead = mat.NewDense(size, n, nil), mat.NewDense(size, n, nil)
@@ -180,8 +180,8 @@ func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
 	return s, a.holdOut(ctx, s)
 }
 
-// analyse compares the forecast of s with the observations and has the filter make
-// the analysis of it.
+// analyse compares the forecast of s with the observations and calls the filter for
+// the analysis.
 func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 	start := time.Now()
 	if s.Observation = a.scenario.Observation(s.Cycle); !observed(s.Observation) {
@@ -200,7 +200,7 @@ func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 			a.keep(s)
 			return nil
 		}
-		if a.observe.LogLikelihood != nil || a.observe.Gradient != nil { // of what is left
+		if a.observe.LogLikelihood != nil || a.observe.Gradient != nil { // without the rejected values
 			a.observe.Observation = s.Observation
 			if predicted, err = a.plan.Operator.Observe(ctx, &a.observe); err != nil {
 				return err
@@ -220,20 +220,20 @@ func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 	return nil
 }
 
-// observed says whether anything of y is not missing.
+// observed reports whether any value of y is not missing.
 func observed(y []float64) bool {
 	return slices.ContainsFunc(y, func(v float64) bool { return !math.IsNaN(v) })
 }
 
-// keep makes the forecast the analysis, which it is when nothing is observed. The
-// filter is not called: what inflates or jitters must not do so without data.
+// keep makes the forecast the analysis of a cycle without observations. The filter is
+// not called, because it must not inflate or jitter without data.
 func (a *assimilation) keep(s *Step) {
 	a.state.Members.Copy(a.ahead)
 	s.Analysis, s.Carry = a.state, a.carry
 }
 
-// problem reuses the last analysis as the answer matrix: the forecast has been
-// made from it and nothing reads it any more.
+// problem reuses the last analysis as the matrix for the answer: the forecast has been
+// computed from it and it is no longer read.
 func (a *assimilation) problem(s *Step, observed *sdk.ObserveResult) *sdk.Problem {
 	p := &sdk.Problem{
 		Call: a.call("analyse", s.Cycle), Time: s.Time,

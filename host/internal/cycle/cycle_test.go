@@ -264,8 +264,8 @@ func TestTooManyDroppedMembers(t *testing.T) {
 		size, most int
 		want       string
 	}{
-		{5, 2, "cycle 4: forecast: 1 of 3 members failed, 3 of the trial so far, but at most max_failed = 2 may; member 1: burst"},
-		{3, 9, "cycle 3: forecast: 1 of 2 members failed, which leaves 1: an ensemble has at least 2; member 1: burst"},
+		{5, 2, "cycle 4: forecast: 1 of 3 members failed, 3 in the trial so far, but at most max_failed = 2 may fail; member 1: burst"},
+		{3, 9, "cycle 3: forecast: 1 of 2 members failed, which leaves 1; an ensemble needs at least 2; member 1: burst"},
 	} {
 		p := newPlan()
 		p.Model, p.MaxFailed = doubling{layout: p.State, failAt: 2, often: true}, c.most

@@ -21,17 +21,18 @@ func (e *FailedError) Error() string { return e.err.Error() }
 
 func (e *FailedError) Unwrap() error { return e.err }
 
-// failed returns the error of failures among rows members, which why does not allow.
+// failed returns the error of failures among rows members; why says why the members may
+// not be dropped.
 func failed(call sdk.Call, rows int, failures []sdk.MemberFailure, why string) error {
 	first := failures[0]
 	return &FailedError{call.Cycle, failures, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: forecast", call.Cycle),
 		"%d of %d members failed%s; member %d: %s", len(failures), rows, why, call.First+first.Member, first.Reason)}
 }
 
-// drop leaves members out of the forecast, and of the trial from now on: the rows
+// drop removes members from the forecast, and from the rest of the trial: the rows
 // after them move up, the weights of the others are normalised, and the filter is
-// configured for those that are left. Nothing is put in the place of a member: a copy
-// of another one would be counted twice by filter and scores.
+// configured for the members that are left. Nothing replaces a member: filter and scores
+// would count a copy of another member twice.
 func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.MemberFailure) error {
 	rows, _ := a.ahead.Dims()
 	a.dropped += len(failures)
@@ -41,9 +42,9 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	case most == 0:
 		return failed(call, rows, failures, "")
 	case a.dropped > most:
-		return failed(call, rows, failures, fmt.Sprintf(", %d of the trial so far, but at most max_failed = %d may", a.dropped, most))
+		return failed(call, rows, failures, fmt.Sprintf(", %d in the trial so far, but at most max_failed = %d may fail", a.dropped, most))
 	case left < 2:
-		return failed(call, rows, failures, fmt.Sprintf(", which leaves %d: an ensemble has at least 2", left))
+		return failed(call, rows, failures, fmt.Sprintf(", which leaves %d; an ensemble needs at least 2", left))
 	}
 	gone := make([]bool, rows)
 	for _, f := range failures {
@@ -72,7 +73,7 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	return a.reweigh(call, rows, failures)
 }
 
-// reweigh normalises the weights of those that are left.
+// reweigh normalises the weights of the members that are left.
 func (a *assimilation) reweigh(call sdk.Call, rows int, failures []sdk.MemberFailure) error {
 	w := a.state.LogWeights
 	if w == nil {

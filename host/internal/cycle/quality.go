@@ -15,7 +15,7 @@ import (
 //
 //	|y - mean h(x)| > limit sqrt(S),   S = var h(x) + R
 //
-// over the forecast ensemble, and says whether there were any. Cost: O(N m). Source:
+// over the forecast ensemble, and reports whether there were any. Cost: O(N m). Source:
 // Daley 1991, Atmospheric Data Analysis, section 1.8.
 func (a *assimilation) check(s *Step) bool {
 	weights := linear(s.Forecast.LogWeights)
@@ -43,22 +43,22 @@ func (a *assimilation) rejected(s *Step, j int, v float64) observations.Value {
 	return value
 }
 
-// HeldOut is the observations of a cycle that are not assimilated, and what both
-// ensembles predict of them.
+// HeldOut holds the observations of a cycle that are not assimilated, and the predictions
+// of both ensembles.
 type HeldOut struct {
 	Values             []observations.Value
 	Forecast, Analysis Prediction
 }
 
-// Prediction is what an ensemble predicts of all observations, N x m.
+// Prediction is the predictions of all observations by an ensemble, N x m.
 type Prediction struct {
 	Predicted     *mat.Dense
-	Simulated     *mat.Dense // with errors; nil when the operator does not offer them
-	ErrorVariance []float64  // nil when the operator does not offer it
+	Simulated     *mat.Dense // with errors; nil if the operator does not offer them
+	ErrorVariance []float64  // nil if the operator does not offer it
 	LogWeights    []float64
 }
 
-// holdOut predicts the values of s that are held out. Streams: branches
+// holdOut predicts the held-out values of s. Random streams: branches
 // "held_out_forecast" and "held_out_analysis" of the assimilation's, by cycle.
 func (a *assimilation) holdOut(ctx context.Context, s *Step) (err error) {
 	if a.scenario.Record == nil {

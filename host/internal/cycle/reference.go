@@ -11,22 +11,22 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Reference is what is kept of a brute-force posterior: a few equally weighted
-// members of every cycle.
+// Reference holds some members of a brute-force posterior: a few, with equal weights, for
+// every cycle.
 type Reference struct {
 	members []*mat.Dense // one per cycle, keep x n
 }
 
-// At returns the members kept of a cycle, from 1.
+// At returns the stored members of a cycle, from 1.
 func (r *Reference) At(cycle int) *mat.Dense { return r.members[cycle-1] }
 
-// Kept returns the reference that consists of members, one matrix per cycle.
+// Kept returns the reference with the given members, one matrix per cycle.
 func Kept(members []*mat.Dense) *Reference { return &Reference{members} }
 
 // NewReference runs the reference filter of p and keeps p.Keep members of every
 // analysis, drawn in proportion to their weights; see [Draw]. each is called after
-// every cycle with the step and what is kept of it. Memory: cycles x keep x n
-// values. Streams: branch "reference" of p.Seed, by cycle.
+// every cycle with the step and the members that are kept. Memory: cycles x keep x n
+// values. Random streams: branch "reference" of p.Seed, by cycle.
 func NewReference(ctx context.Context, p *plan.Plan, scenario *Scenario, each func(s *Step, kept Ensemble) error) (*Reference, error) {
 	r := &Reference{}
 	seed := p.Seed.Child("reference", 0)

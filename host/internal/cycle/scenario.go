@@ -13,16 +13,16 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Scenario is a true trajectory and the observations made of it; or, when there is no
-// truth, real observations.
+// Scenario is a true trajectory and its observations or, without a truth, real
+// observations.
 type Scenario struct {
 	Init         []float64            // the truth before its spin-up, n values
 	Truth        *mat.Dense           // (cycles+1) x n; row k is the truth at cycle k, row 0 at the start; nil: not known
-	Observations *mat.Dense           // cycles x m; row k-1 belongs to cycle k; nil when they are in Record
+	Observations *mat.Dense           // cycles x m; row k-1 belongs to cycle k; nil if they are in Record
 	Record       *observations.Record // nil: observations are those of the truth
 }
 
-// Observation returns y of a cycle, from 1. It is not to be changed.
+// Observation returns y of a cycle, from 1. It must not be modified.
 func (t *Scenario) Observation(cycle int) []float64 {
 	if t.Record != nil {
 		return t.Record.Observation(cycle)
@@ -30,7 +30,7 @@ func (t *Scenario) Observation(cycle int) []float64 {
 	return t.Observations.RawRowView(cycle - 1)
 }
 
-// At returns the truth at a cycle, from 0, n values; nil when it is not known.
+// At returns the truth at a cycle, from 0, n values; nil if it is not known.
 func (t *Scenario) At(cycle int) []float64 {
 	if t.Truth == nil {
 		return nil
@@ -38,10 +38,9 @@ func (t *Scenario) At(cycle int) []float64 {
 	return t.Truth.RawRowView(cycle)
 }
 
-// Simulate integrates the truth over all cycles of p and observes it after each. When
-// p has real observations it returns those. done is called after every
-// cycle; its error ends the truth. Streams:
-// branch "truth" of p.Seed.
+// Simulate integrates the truth over all cycles of p and observes it after each. If p has
+// real observations it returns those. done is called after every cycle; its error stops
+// the simulation. Random streams: branch "truth" of p.Seed.
 func Simulate(ctx context.Context, p *plan.Plan, done func() error) (*Scenario, error) {
 	if p.Record != nil {
 		return &Scenario{Record: p.Record}, nil

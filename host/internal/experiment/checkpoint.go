@@ -11,7 +11,7 @@ import (
 	"github.com/plume-da/plume/host/internal/plan"
 )
 
-// checkpoint is what a trial goes on from when a run is resumed.
+// checkpoint is what a trial is continued from when a run is resumed.
 type checkpoint struct {
 	State    cycle.State
 	Tally    tally
@@ -22,13 +22,13 @@ type checkpoint struct {
 // checkpointOf names the checkpoints of a trial.
 func checkpointOf(t *plan.Trial) string { return fmt.Sprintf("trial=%04d", t.Number) }
 
-// storage is what a trial writes: its tables and that of its failures.
+// storage is the tables that a trial writes, with the table of its failures.
 type storage struct {
 	*archive.Trial
 	failures *archive.Failures
 }
 
-// sums returns what a checkpoint keeps of the tables.
+// sums returns a checkpoint with the checksums of the tables.
 func (s *storage) sums() (c checkpoint, err error) {
 	c.Failures = s.failures.Sum()
 	c.Sums, err = s.Trial.Sums()
@@ -38,8 +38,8 @@ func (s *storage) sums() (c checkpoint, err error) {
 // Close finishes the tables.
 func (s *storage) Close() error { return errors.Join(s.Trial.Close(), s.failures.Close()) }
 
-// openTrial opens the tables of a trial: where its checkpoint says, or, when there is
-// none or the tables are not as they were when it was made, from the start.
+// openTrial opens the tables of a trial at its checkpoint or, if there is none or the
+// tables have changed since it was made, from the start.
 func (e *engine) openTrial(j *job, scorer *scorer) (*storage, *cycle.State, error) {
 	var c checkpoint
 	if e.run.Load(checkpointOf(j.trial), &c) {
@@ -72,7 +72,7 @@ func (e *engine) store(j *job, through int) (*storage, error) {
 }
 
 // saver says when the next checkpoint of a trial is due: at even distances, unless
-// checkpoints are so dear that they would take more than a twentieth of the time.
+// checkpoints are so expensive that they would take more than a twentieth of the time.
 type saver struct {
 	every time.Duration
 	saved time.Time

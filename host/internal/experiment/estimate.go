@@ -10,7 +10,7 @@ import (
 	"github.com/plume-da/plume/host/internal/plan"
 )
 
-// Estimate is what a run would do, how long it would take with one worker, and how
+// Estimate says what a run would do, how long it would take with one worker, and how
 // much it would store.
 type Estimate struct {
 	Experiment string         `json:"experiment"`
@@ -22,7 +22,7 @@ type Estimate struct {
 	Each Cost `json:"-"` // replicate
 }
 
-// Cost is what something takes.
+// Cost is the time and the storage that something takes.
 type Cost struct {
 	Seconds float64 `json:"seconds"`
 	Bytes   int64   `json:"bytes"`
@@ -35,7 +35,7 @@ func (c Cost) times(n int) Cost { return Cost{c.Seconds * float64(n), c.Bytes * 
 
 func (c *Cost) add(o Cost) { c.Seconds, c.Bytes = c.Seconds+o.Seconds, c.Bytes+o.Bytes }
 
-// EstimatedRow is a trial, or, with number 0, a truth or a reference.
+// EstimatedRow is a trial or, with number 0, a truth or a reference.
 type EstimatedRow struct {
 	Trial   int            `json:"trial,omitempty"`
 	Filter  string         `json:"filter"`
@@ -69,8 +69,8 @@ func (e *Experiment) Estimate(ctx context.Context) (*Estimate, error) {
 	return est, nil
 }
 
-// probe tries the trials of p, its reference unless that is among references, and,
-// when it is the first of its truth, the truth.
+// probe tries the trials of p, its reference unless that is among references, and the
+// truth if p is the first plan of its truth.
 func (e *Experiment) probe(ctx context.Context, planned *plan.Scenario, p *plan.Plan, first bool, references map[*plan.Trial]bool) ([]EstimatedRow, error) {
 	start := time.Now()
 	probe, err := newProbe(ctx, p, e.Workflow.Output.Variables)
@@ -110,7 +110,7 @@ type probe struct {
 	described int
 }
 
-// probeCycles is how many cycles a probe runs; the first ones pay for memory
+// probeCycles is the number of cycles that a probe runs; the first ones pay for memory
 // and caches, so the fastest counts.
 const probeCycles = 4
 

@@ -1,6 +1,6 @@
-// Package experiment runs workflows: it starts their plugins, deals out the trials, scores
-// every cycle, keeps checkpoints, and says beforehand what a run would cost. It prints
-// nothing: who wants to know how far a run is gives an [Observer].
+// Package experiment runs workflows: it starts their plugins, schedules the trials, scores
+// every cycle, writes checkpoints, and estimates the cost of a run. It prints nothing: a
+// caller that wants to follow the progress of a run gives an [Observer].
 package experiment
 
 import (
@@ -24,8 +24,8 @@ type Experiment struct {
 	Sweep    *plan.Sweep
 
 	pool    *launch.Pool
-	linked  bool              // plugins that are built in run in this process
-	plugins []*launch.Process // in the order they were first needed
+	linked  bool              // built-in plugins run in this process
+	plugins []*launch.Process // in the order in which they were first needed
 }
 
 // FindingsError is the error of a workflow whose plugins do not fit.
@@ -35,13 +35,14 @@ type FindingsError struct {
 
 func (e *FindingsError) Error() string { return fmt.Sprintf("%d findings", len(e.Diagnostics)) }
 
-// Open starts the plugins of w and makes the plan. With inProcess those that are built in
-// run in this process. What does not fit is a [*FindingsError]. Close the result.
+// Open starts the plugins of w and makes the plan. If inProcess, built-in plugins run in
+// this process. If parts do not fit together the error is a [*FindingsError]. Close the
+// result.
 func Open(ctx context.Context, w *workflow.Workflow, inProcess bool) (*Experiment, error) {
 	return open(ctx, w, inProcess, nil)
 }
 
-// open is Open with a receiver of what plugins log; nil: nobody wants it.
+// open is Open with a function that receives the log records of plugins; it may be nil.
 func open(ctx context.Context, w *workflow.Workflow, inProcess bool, log func(launch.Record)) (*Experiment, error) {
 	pool, err := launch.NewPool(launch.Options{Log: log})
 	if err != nil {
@@ -70,7 +71,7 @@ func (e *Experiment) plugin(ctx context.Context, c workflow.Component, s plan.Re
 	if err != nil {
 		return nil, err
 	}
-	process, err := e.pool.Start(ctx, program) // has been started
+	process, err := e.pool.Start(ctx, program) // already started
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +81,9 @@ func (e *Experiment) plugin(ctx context.Context, c workflow.Component, s plan.Re
 	return p, nil
 }
 
-// program finds the program of a plugin: what the workflow says, plume itself where
-// the plugin is built in and shall run there, or what [launch.Path.Find] finds.
+// program finds the program of a plugin: the one in the workflow, plume itself if the
+// plugin is built in and is to run in this process, or the one that [launch.Path.Find]
+// finds.
 func (e *Experiment) program(name string) (*launch.Program, error) {
 	given, ok := e.Workflow.Plugins[name]
 	if !ok {
@@ -127,7 +129,7 @@ func (e *Experiment) pluginInfo() ([]archive.PluginInfo, error) {
 	return list, nil
 }
 
-// keep says what of a trial of p is stored next to its scores.
+// keep says what is stored for a trial of p in addition to its scores.
 func (e *Experiment) keep(p *plan.Plan) archive.Keep {
 	output := e.Workflow.Output
 	return archive.Keep{
@@ -137,7 +139,7 @@ func (e *Experiment) keep(p *plan.Plan) archive.Keep {
 	}
 }
 
-// notes says what to know of the scores of a run.
+// notes returns remarks on the scores of a run.
 func (e *Experiment) notes() []string {
 	var notes []string
 	for _, scenario := range e.Sweep.Scenarios {

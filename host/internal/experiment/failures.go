@@ -13,15 +13,15 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// noting returns a context whose repeated calls are noted in failures.
+// noting returns a context whose repeated calls are recorded in failures.
 func noting(ctx context.Context, failures *archive.Failures) context.Context {
 	return launch.OnRepeat(ctx, func(r launch.Repeat) {
 		failures.Add(archive.Failure{Cycle: r.Cycle, Call: r.Call, Member: r.First, Members: r.Members, Reason: r.Reason, Action: archive.Repeated})
 	})
 }
 
-// membersOf returns members whose forecast failed in a cycle, and what was done about
-// it.
+// membersOf returns the failures of members whose forecast failed in a cycle, with the
+// action that was taken.
 func membersOf(cycle int, members []sdk.MemberFailure, action string) []archive.Failure {
 	var list []archive.Failure
 	for _, m := range members {
@@ -30,8 +30,8 @@ func membersOf(cycle int, members []sdk.MemberFailure, action string) []archive.
 	return list
 }
 
-// ending returns the members that ended a trial, which err is the end of; nil or
-// another end has none.
+// ending returns the failures of the members that ended a trial with err; none if err is
+// nil or has another cause.
 func ending(err error) []archive.Failure {
 	var failed *cycle.FailedError
 	if !errors.As(err, &failed) {
@@ -42,10 +42,10 @@ func ending(err error) []archive.Failure {
 
 // FailuresError is the error of the trials that did not finish; it shows the first few.
 type FailuresError struct {
-	Some                bool // others did finish
+	Some                bool // others finished
 	failed, interrupted int
-	passing             int // of those that failed: what stopped them may not come again
-	curable             int // likewise, when somebody has cured it
+	passing             int // failed trials whose cause may not occur again
+	curable             int // failed trials whose cause the user may be able to fix
 	first               []error
 }
 
@@ -68,7 +68,7 @@ func (f *FailuresError) add(row archive.TrialRow, name string, err error) {
 	}
 }
 
-// mayPass says whether what stopped a trial may have gone when it is tried again. A
+// mayPass reports whether the cause of err may be gone when a trial is tried again. A
 // trial that leaves the range of numbers does so each time.
 func mayPass(err error) bool {
 	var e *sdk.Error
@@ -78,9 +78,9 @@ func mayPass(err error) bool {
 	return slices.Contains([]sdk.Kind{sdk.KindCrash, sdk.KindDeadline, sdk.KindResource, sdk.KindTransient, sdk.KindExternal, sdk.KindCanceled}, e.Kind)
 }
 
-// mayBeCured says whether what stopped a trial may be outside of the run: members that a
-// model could not compute, such as with a program whose licence has run out, or an error
-// that a plugin did not foresee.
+// mayBeCured reports whether the cause of err may be outside of the run: members that a
+// model could not compute, for example with a program whose licence has expired, or an
+// error that a plugin did not expect.
 func mayBeCured(err error) bool {
 	if errors.As(err, new(*cycle.FailedError)) {
 		return true
@@ -108,8 +108,8 @@ type trialError struct {
 	err  error
 }
 
-// Error takes the first of several errors: where one table cannot be written or closed
-// the others cannot either. trials.arrow has them all.
+// Error returns the first of several errors: if one table cannot be written or closed,
+// the others cannot either. trials.arrow has all of them.
 func (e *trialError) Error() string {
 	first, _, _ := strings.Cut(e.err.Error(), "\n")
 	return e.name + ": " + first

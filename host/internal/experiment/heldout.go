@@ -14,7 +14,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// heldOut scores what both stages of a cycle predict of the values held out.
+// heldOut scores the predictions of held-out values by both stages of a cycle.
 func (s *scorer) heldOut(step *cycle.Step) []archive.HeldOutRow {
 	if step.HeldOut == nil {
 		return nil
@@ -33,9 +33,9 @@ func (s *scorer) heldOut(step *cycle.Step) []archive.HeldOutRow {
 	return list
 }
 
-// predicted compares one value with what is predicted of it. The spread is that of
-// the members and of the error law together, or, where the operator states no error
-// variance, that of members with errors drawn.
+// predicted compares one value with its prediction. The spread is that of the members and
+// of the observation error together or, if the operator states no error variance, that of
+// members with simulated errors.
 func predicted(p cycle.Prediction, v observations.Value) score.Prediction {
 	k, weights := int(v.Component), linear(p.LogWeights)
 	m := score.MarginalsOf(nil, column(p.Predicted, k), weights)
@@ -55,7 +55,7 @@ func predicted(p cycle.Prediction, v observations.Value) score.Prediction {
 	return of
 }
 
-// holdsOut says whether a stream of w holds values out.
+// holdsOut reports whether a stream of w holds values out.
 func holdsOut(w *workflow.Workflow) bool {
 	return slices.ContainsFunc(w.Observations, func(o workflow.Observations) bool { return o.HoldOut != nil })
 }
@@ -66,7 +66,7 @@ func column(e *mat.Dense, k int) *mat.Dense {
 	return mat.NewDense(rows, 1, mat.Col(nil, k, e))
 }
 
-// rememberHeldOut keeps the scores of one value, in a unit in which those of several
+// rememberHeldOut stores the scores of one value, in a unit in which the scores of several
 // variables can be averaged.
 func (s *scorer) rememberHeldOut(step *cycle.Step, r archive.HeldOutRow) {
 	factor := s.observed[r.Component]
@@ -81,8 +81,8 @@ func (s *scorer) rememberHeldOut(step *cycle.Step, r archive.HeldOutRow) {
 	}
 }
 
-// heldOutBaselines returns how well values held out are predicted by the mean of what
-// is assimilated of the same component, and by what was assimilated of it last.
+// heldOutBaselines returns the scores of two predictions of held-out values: the mean of
+// the assimilated values of the same component, and the last assimilated value before.
 func heldOutBaselines(p *plan.Plan, of *plan.Scenario, r *observations.Record) []archive.Metric {
 	factors, means := observedFactors(p, r), []float64(nil)
 	for _, values := range assimilated(p, r) {
@@ -108,7 +108,7 @@ func heldOutBaselines(p *plan.Plan, of *plan.Scenario, r *observations.Record) [
 		baseline("persistence", "held_out_rmse", of, score.RootTimeMean(persistence))}
 }
 
-// finite says whether all values of e are finite numbers.
+// finite reports whether all values of e are finite numbers.
 func finite(e *mat.Dense) bool {
 	_, _, found := ensemble.NonFinite(e)
 	return !found

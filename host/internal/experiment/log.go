@@ -9,8 +9,8 @@ import (
 	"github.com/plume-da/plume/host/internal/launch"
 )
 
-// logFile keeps what plugins have to say: in memory until the run has a
-// directory, then in a file with one JSON object a line.
+// logFile stores the messages of plugins: in memory until the run has a directory, then in
+// a file with one JSON object per line.
 type logFile struct {
 	mu    sync.Mutex
 	early []logLine
@@ -37,7 +37,7 @@ func (l *logFile) record(r launch.Record) {
 	l.write(line)
 }
 
-// write appends a line; the first failure is kept for close.
+// write appends a line; close returns the first error.
 func (l *logFile) write(line logLine) {
 	if err := json.NewEncoder(l.file).Encode(line); err != nil && l.err == nil {
 		l.err = err

@@ -16,7 +16,7 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// reopen claims the run directory dir and checks that the run can go on with what is
+// reopen claims the run directory dir and checks that the run can be continued with what is
 // there now.
 func (e *engine) reopen(ctx context.Context, dir string, a Again) error {
 	run, err := archive.Reopen(dir)
@@ -30,7 +30,7 @@ func (e *engine) reopen(ctx context.Context, dir string, a Again) error {
 	return nil
 }
 
-// goOn marks the run as running again, unless something is not what it began with.
+// goOn marks the run as running again, unless something differs from what it began with.
 func (e *engine) goOn(ctx context.Context, dir string, a Again) error {
 	inputs, err := e.inputs(ctx)
 	if err != nil {
@@ -41,7 +41,7 @@ func (e *engine) goOn(ctx context.Context, dir string, a Again) error {
 	if err := e.sameAs(info, dir, a.Path, pairs); err != nil {
 		return err
 	}
-	changed := slices.DeleteFunc(archive.Changes(pairs), func(c archive.Change) bool { return c.Key == archive.Include }) // the workflow says the same
+	changed := slices.DeleteFunc(archive.Changes(pairs), func(c archive.Change) bool { return c.Key == archive.Include }) // the comparison of workflows covers these
 	if len(changed) > 0 && !a.AcceptChanged {
 		return &InputsError{changed}
 	}
@@ -51,8 +51,8 @@ func (e *engine) goOn(ctx context.Context, dir string, a Again) error {
 	return e.run.Begin(a.Path, inputs, changed)
 }
 
-// accept dates changes and forgets the checkpoints of trials: what has not ended begins
-// again, so that each trial is of one state of the inputs.
+// accept dates changes and removes the checkpoints of trials: trials that have not ended
+// start again, so that every trial uses one state of the inputs.
 func (e *engine) accept(changed []archive.Change) error {
 	if len(changed) == 0 {
 		return nil
@@ -72,7 +72,7 @@ func (e *engine) accept(changed []archive.Change) error {
 	return nil
 }
 
-// InputsError is the error of inputs that are not those a run began with.
+// InputsError is the error of inputs that have changed since a run began.
 type InputsError struct{ Changed []archive.Change }
 
 func (e *InputsError) Error() string {
@@ -83,7 +83,7 @@ func (e *InputsError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// inputs returns what the results depend on, with checksums.
+// inputs returns the inputs that the results depend on, with checksums.
 func (e *engine) inputs(ctx context.Context) ([]archive.Input, error) {
 	var inputs []archive.Input
 	for _, f := range e.Workflow.Included {
@@ -95,8 +95,8 @@ func (e *engine) inputs(ctx context.Context) ([]archive.Input, error) {
 	return inputs, archive.Sum(ctx, inputs)
 }
 
-// sameAs names what is not what the run began with. pairs are its inputs; the workflow is
-// at path.
+// sameAs returns an error if plume, a plugin or the workflow differs from what the run began
+// with. pairs are its inputs; the workflow is at path.
 func (e *engine) sameAs(info archive.Info, dir, path string, pairs []archive.Pair) error {
 	if now := e.Plume; now != info.Plume {
 		return sdk.Errorf(sdk.KindPlugin, "plume", "is %s, but the run began with %s", now, info.Plume).
@@ -109,11 +109,11 @@ func (e *engine) sameAs(info archive.Info, dir, path string, pairs []archive.Pai
 	for _, p := range plugins {
 		i := slices.IndexFunc(info.Plugins, func(was archive.PluginInfo) bool { return was.Name == p.Name })
 		if i < 0 {
-			return sdk.Errorf(sdk.KindPlugin, "plugin "+p.Name, "was no part of the run")
+			return sdk.Errorf(sdk.KindPlugin, "plugin "+p.Name, "was not part of the run")
 		}
 		if was := info.Plugins[i]; p != was {
 			return sdk.Errorf(sdk.KindPlugin, "plugin "+p.Name, "has changed: version %s with checksum %.12s, but the run began with version %s, checksum %.12s", p.Version, p.SHA256, was.Version, was.SHA256).
-				WithHint("put that one back, or run the workflow again")
+				WithHint("restore that plugin, or run the workflow again")
 		}
 	}
 	was, err := os.ReadFile(filepath.Join(dir, archive.ResolvedFile))
@@ -130,8 +130,8 @@ func (e *engine) sameAs(info archive.Info, dir, path string, pairs []archive.Pai
 	return nil
 }
 
-// moved returns a resolved workflow with the paths of its inputs, and of all that is in the
-// folder of the workflow, as they are now.
+// moved returns a resolved workflow with the present paths of its inputs and of everything
+// in the folder of the workflow.
 func moved(text, from, to string, pairs []archive.Pair) string {
 	from, to = filepath.Dir(from), filepath.Dir(to)
 	var change []string
@@ -145,8 +145,7 @@ func moved(text, from, to string, pairs []archive.Pair) string {
 	return strings.NewReplacer(change...).Replace(text)
 }
 
-// changedFile returns the file, the workflow or one that it includes, that is to blame
-// for a workflow that has changed.
+// changedFile returns the file, the workflow or one that it includes, that has changed.
 func (e *engine) changedFile(pairs []archive.Pair) string {
 	for _, p := range pairs {
 		if p.Was.Key == archive.Include && p.Now.Path != "" && p.Was.SHA256 != p.Now.SHA256 {
@@ -156,18 +155,19 @@ func (e *engine) changedFile(pairs []archive.Pair) string {
 	return e.Workflow.File
 }
 
-// ChangedError is the error of a workflow that is not the one a run began with.
+// ChangedError is the error of a workflow that has changed since a run began.
 type ChangedError struct {
 	File   string
 	Change string // the first line that differs
-	Own    string // the run's copy of the workflow
+	Own    string // the copy of the workflow in the run directory
 }
 
 func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s has changed since the run began: %s; the run's own is %s", e.File, e.Change, e.Own)
+	return fmt.Sprintf("%s has changed since the run began: %s; the workflow of the run is %s", e.File, e.Change, e.Own)
 }
 
-// firstChange describes the first line of two TOML texts that differs, or is empty.
+// firstChange describes the first line that differs between two TOML texts; empty if there
+// is none.
 func firstChange(was, now string) string {
 	before, after := strings.Split(was, "\n"), strings.Split(now, "\n")
 	table := ""

@@ -17,33 +17,34 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// Options says how a run is carried out; its results do not depend on it.
+// Options says how a run is executed; the results do not depend on it.
 type Options struct {
 	Workers    int           // trials at a time; 0: one per processor
 	Checkpoint time.Duration // between checkpoints of a trial
-	InProcess  bool          // plugins that are built in run in this process
+	InProcess  bool          // built-in plugins run in this process
 	Plume      string        // the version of this program
-	Stop       *Stop         // nil: nobody asks the run to stop
-	Observer   Observer      // nil: nobody watches
+	Stop       *Stop         // asks the run to stop; may be nil
+	Observer   Observer      // may be nil
 }
 
-// Observer watches a run. Begin is called first and End last; the others are called
-// between them, by several goroutines at once, and should return soon.
+// Observer follows a run. Begin is called first and End last; the other methods are called
+// in between, by several goroutines at once, and should return quickly.
 type Observer interface {
-	// Begin says that the run directory is there and trials are about to run.
+	// Begin says that the run directory exists and that trials are about to run.
 	Begin(Beginning)
 	// Cycle says that a trial has run one more cycle.
 	Cycle()
-	// Recalled says that so many cycles and whole trials were run before the run was resumed.
+	// Recalled gives the numbers of cycles and complete trials that were run before the run
+	// was resumed.
 	Recalled(cycles, trials int)
-	// Ended says that a trial has ended, and that so many of its cycles will not be run;
-	// err is what stopped it.
+	// Ended says that a trial has ended; missing is the number of its cycles that will not
+	// be run, and err is the error that stopped it.
 	Ended(missing int, err error)
-	// End says that no trial is left to run. Tables are then put together.
+	// End says that no trial is left to run. After that tables are joined.
 	End()
 }
 
-// Beginning is what is known when a run begins.
+// Beginning describes a run at its beginning.
 type Beginning struct {
 	Name           string // of the experiment
 	Dir            string // the run directory
@@ -51,7 +52,7 @@ type Beginning struct {
 	Workers        int
 }
 
-// unobserved is the observer of a run that nobody watches.
+// unobserved is the observer of a run without one.
 type unobserved struct{}
 
 func (unobserved) Begin(Beginning)   {}
@@ -60,36 +61,36 @@ func (unobserved) Recalled(_, _ int) {}
 func (unobserved) Ended(int, error)  {}
 func (unobserved) End()              {}
 
-// Source is where a workflow came from, for the manifest of its run: with it the run can
+// Source says where a workflow came from, for the manifest of its run, so that the run can
 // be resumed.
 type Source struct {
 	Path       string // absolute
 	Profile    string
-	Set, Sweep []string // what was given on the command line
+	Set, Sweep []string // from the command line
 }
 
-// Result is what a run leaves.
+// Result is the result of a run.
 type Result struct {
 	Dir       string
 	Status    archive.Status
-	Resumable bool     // there is something that resuming may do
-	Notes     []string // what to know of the scores
-	Retryable bool     // there are failed trials that may go on when the cause is cured
-	Warnings  []string // of what does not concern the results, such as a plugin that has not ended
+	Resumable bool     // resuming has something to do
+	Notes     []string // remarks on the scores
+	Retryable bool     // there are failed trials that may continue when the cause is fixed
+	Warnings  []string // about problems that do not affect the results, such as a plugin that has not ended
 	Metrics   []archive.Metric
 	Trials    []archive.TrialRow
-	Observed  string      // what became of real observations; empty: the truth is observed
+	Observed  string      // what happened to real observations; empty: the truth is observed
 	Rejected  []Rejection // by the background check
 }
 
-// Rejection is how many observations the background check of a trial rejected.
+// Rejection is the number of observations that the background check of a trial rejected.
 type Rejection struct {
 	Trial string // its name
 	Count int
 }
 
-// Run runs w and writes a run directory below root. The result is there even when some
-// trials failed or the run was stopped; the error then says so.
+// Run runs w and writes a run directory below root. If some trials failed or the run was
+// stopped, it returns a result and an error.
 func Run(ctx context.Context, w *workflow.Workflow, root string, from Source, o Options) (*Result, error) {
 	return perform(ctx, w, o, func(e *engine) error { return e.create(ctx, root, from) })
 }
@@ -97,17 +98,17 @@ func Run(ctx context.Context, w *workflow.Workflow, root string, from Source, o 
 // Again says how a run is resumed.
 type Again struct {
 	Path          string // of the workflow, absolute
-	AcceptChanged bool   // go on when inputs have changed
+	AcceptChanged bool   // continue even if inputs have changed
 }
 
-// Resume runs what is left of the run in dir, whose workflow is w. It refuses when
-// plume, the plugins or the workflow are not those that the run began with, and, unless
-// a accepts it, when inputs are not.
+// Resume runs the trials that are left of the run in dir, whose workflow is w. It refuses
+// if plume, the plugins or the workflow have changed since the run began and, unless a
+// accepts it, if inputs have.
 func Resume(ctx context.Context, w *workflow.Workflow, dir string, a Again, o Options) (*Result, error) {
 	return perform(ctx, w, o, func(e *engine) error { return e.reopen(ctx, dir, a) })
 }
 
-// engine carries out one run.
+// engine executes one run.
 type engine struct {
 	*Experiment
 	Options
@@ -116,7 +117,7 @@ type engine struct {
 	mu        sync.Mutex
 	outcomes  map[int]outcome                     // of the trials that have ended, by number
 	baselines map[*plan.Scenario][]archive.Metric // of the truths that were needed
-	written   map[*plan.Scenario]bool             // truths whose files are there
+	written   map[*plan.Scenario]bool             // truths whose files exist
 }
 
 // outcome is how a trial ended.
@@ -128,8 +129,8 @@ type outcome struct {
 	err      error
 }
 
-// perform opens w and the run directory that claim makes or takes, and runs what is
-// left of it.
+// perform opens w and the run directory that claim makes or reopens, and runs the trials
+// that are left.
 func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*engine) error) (r *Result, err error) {
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
@@ -194,10 +195,10 @@ func (e *engine) create(ctx context.Context, root string, from Source) error {
 	return err
 }
 
-// execute runs the trials that have not ended, several at a time. They share nothing
-// but truths, references and plugin processes, and a plugin is a pure function of its
-// requests, so their results do not depend on how many run at once. What stops one
-// trial does not stop the others; it is in its outcome.
+// execute runs the trials that have not ended, several at a time. They share only truths,
+// references and plugin processes, and a plugin is a pure function of its requests, so
+// their results do not depend on how many run at once. An error that stops one trial does
+// not stop the others; it is in the outcome of the trial.
 func (e *engine) execute(ctx context.Context) {
 	work := newSchedule(e.Sweep, func(planned *plan.Scenario, p *plan.Plan, t *plan.Trial) bool { return !e.recall(planned, p, t) })
 	var wg sync.WaitGroup
@@ -223,8 +224,8 @@ func (e *engine) execute(ctx context.Context) {
 	wg.Wait()
 }
 
-// recall says whether a trial ended before the run was resumed, and what it shares with
-// others is whole too; its outcome is then known.
+// recall reports whether a trial ended before the run was resumed and the files that it
+// shares with others are complete too. If so, it stores the outcome of the trial.
 func (e *engine) recall(planned *plan.Scenario, p *plan.Plan, t *plan.Trial) bool {
 	var out outcome
 	if !e.run.Ended(archive.TrialWork(t.Number), &out) || !e.recallScenario(planned) ||
@@ -236,7 +237,7 @@ func (e *engine) recall(planned *plan.Scenario, p *plan.Plan, t *plan.Trial) boo
 	return true
 }
 
-// recallScenario says whether a truth has been made; its baselines are then known.
+// recallScenario reports whether a truth has been made. If so, it stores its baselines.
 func (e *engine) recallScenario(planned *plan.Scenario) bool {
 	if _, known := e.baselines[planned]; known {
 		return true
@@ -249,7 +250,7 @@ func (e *engine) recallScenario(planned *plan.Scenario) bool {
 	return true
 }
 
-// makeScenario makes truth and observations, and the reference when there is one.
+// makeScenario makes truth and observations, and the reference if there is one.
 func (e *engine) makeScenario(ctx context.Context, sc *scenario) (err error) {
 	if sc.made, err = cycle.Simulate(ctx, sc.plan, func() error { return e.Stop.Err() }); err != nil {
 		return err
@@ -280,7 +281,8 @@ func (e *engine) writeScenario(sc *scenario) error {
 	return e.run.End(archive.ScenarioWork(sc.planned), e.baselines[sc.planned], false)
 }
 
-// makeReference runs the reference, or reads what it left before the run was resumed.
+// makeReference runs the reference, or reads the one that was stored before the run was
+// resumed.
 func (e *engine) makeReference(ctx context.Context, sc *scenario) (_ *cycle.Reference, err error) {
 	work := archive.ReferenceWork(sc.planned, sc.plan)
 	if e.run.Ended(work, new(bool)) {
@@ -346,7 +348,7 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 		}))
 	})
 	if scorer.Cycles == j.plan.Clock.Cycles && errors.As(err, new(*StoppedError)) {
-		err = nil // a stop that was asked for in the last cycle came too late
+		err = nil // the stop was asked for in the last cycle: the trial is complete
 	}
 	noted.Add(ending(err)...)
 	err = errors.Join(err, tables.RankHistograms(scorer.rankHistograms()), tables.Close())
@@ -366,8 +368,8 @@ func (e *engine) idOf(j *job) archive.TrialID {
 	return archive.TrialID{Trial: j.trial.Number, Replicate: j.scenario.planned.Replicate, Filter: j.trial.Label}
 }
 
-// statusOf returns how a trial stands that ended with err. A plugin that says of itself
-// that it was cancelled, when nobody has stopped the run, has failed.
+// statusOf returns the status of a trial that ended with err. If a plugin says that it was
+// cancelled although the run was not stopped, it has failed.
 func statusOf(ctx context.Context, err error) archive.Status {
 	switch {
 	case err == nil:
@@ -378,7 +380,7 @@ func statusOf(ctx context.Context, err error) archive.Status {
 	return archive.Failed
 }
 
-// finish writes what concerns all trials and says how the run ended.
+// finish writes the tables of all trials and returns the result of the run.
 func (e *engine) finish(ctx context.Context) (*Result, error) {
 	r := &Result{Dir: e.run.Dir, Status: archive.OK, Notes: e.notes()}
 	failures := &FailuresError{}
@@ -441,8 +443,8 @@ func (e *engine) row(planned *plan.Scenario, p *plan.Plan, t *plan.Trial, f *Fai
 	return row
 }
 
-// trialName says which trial t is: its filter and, in a sweep, its number, replicate
-// and axis values.
+// trialName returns a name for t: its filter and, in a sweep, its number, replicate and
+// axis values.
 func (e *Experiment) trialName(planned *plan.Scenario, t *plan.Trial) string {
 	name := fmt.Sprintf("filter %q", t.Label)
 	if e.Workflow.Sweep == nil {

@@ -14,12 +14,12 @@ type job struct {
 	trial    *plan.Trial
 }
 
-// scenario is what some trials share: a truth and, when the workflow has one, a
-// reference. It is made when it is first needed and forgotten after its last trial.
+// scenario is what some trials share: a truth and, if the workflow has one, a
+// reference. It is made when it is first needed and discarded after its last trial.
 type scenario struct {
 	planned *plan.Scenario
 	plan    *plan.Plan // one of those that share it
-	jobs    []job      // not begun
+	jobs    []job      // not started
 
 	state scenarioState
 	left  int   // trials that have not ended
@@ -37,17 +37,17 @@ const (
 	ready
 )
 
-// schedule deals out the work of a run. Trials of scenarios that are there come
-// first, so that few scenarios are in memory at a time: at most one being made and one
-// being used per worker. It is safe for concurrent use.
+// schedule distributes the work of a run. Trials of scenarios that exist come first, so
+// that few scenarios are in memory at a time: at most one being made and one being used
+// per worker. It is safe for concurrent use.
 type schedule struct {
 	mu        sync.Mutex
 	changed   *sync.Cond
-	scenarios []*scenario // that have trials not begun
+	scenarios []*scenario // that have trials that have not started
 	making    int
 }
 
-// newSchedule takes the trials of s that are wanted.
+// newSchedule returns a schedule of the trials of s that are wanted.
 func newSchedule(s *plan.Sweep, wanted func(*plan.Scenario, *plan.Plan, *plan.Trial) bool) *schedule {
 	sch := &schedule{}
 	sch.changed = sync.NewCond(&sch.mu)
@@ -72,7 +72,7 @@ func newSchedule(s *plan.Sweep, wanted func(*plan.Scenario, *plan.Plan, *plan.Tr
 	return sch
 }
 
-// next returns a trial to run or a scenario to make, or neither when no work is left.
+// next returns a trial to run or a scenario to make, or neither if no work is left.
 func (s *schedule) next() (*job, *scenario) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +86,7 @@ func (s *schedule) next() (*job, *scenario) {
 				sc.jobs = sc.jobs[1:]
 				return &j, nil
 			}
-			if sc.state == unmade { // so are all after it
+			if sc.state == unmade { // as are all scenarios after it
 				sc.state = making
 				s.making++
 				return nil, sc
@@ -99,7 +99,7 @@ func (s *schedule) next() (*job, *scenario) {
 	}
 }
 
-// made says that sc has been made, or why it could not be.
+// made records that sc has been made, or the error that prevented it.
 func (s *schedule) made(sc *scenario, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +108,7 @@ func (s *schedule) made(sc *scenario, err error) {
 	s.changed.Broadcast()
 }
 
-// ended says that a trial has ended.
+// ended records that a trial has ended.
 func (s *schedule) ended(j *job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 // stages lists the stages of a cycle that have scores, in the order of their rows.
 var stages = []string{score.Forecast, score.Analysis}
 
-// scorer scores the cycles of one trial and remembers them for the time means.
+// scorer scores the cycles of one trial and stores the scores for the time means.
 type scorer struct {
 	plan      *plan.Plan
 	trial     *plan.Trial
@@ -25,18 +25,18 @@ type scorer struct {
 	chosen    []string         // scores in addition to rmse; nil: all that apply
 	scores    []score.Score    // of the run
 	values    stateValues
-	observed  []float64 // factors that make observations comparable, see observedFactors
+	observed  []float64 // factors that make observed variables comparable, see observedFactors
 	tally
 	described []archive.Value
 	marginals map[string]*score.Marginals // of the cycle, by stage; reused
 	scaled    map[string]*score.Marginals // likewise, of comparable values
 }
 
-// tally is what a scorer remembers from cycle to cycle.
+// tally is what a scorer stores from cycle to cycle.
 type tally struct {
 	Cycles   int
-	Rejected int                             // observations, by the background check
-	Lost     bool                            // some analysis was not finite
+	Rejected int                             // number of observations rejected by the background check
+	Lost     bool                            // an analysis was not finite
 	Series   map[string]map[string][]float64 // by stage and score, after burn-in
 	RMSE     []float64                       // of every analysis
 	Ranks    map[string][]float64            // by stage, after burn-in
@@ -50,11 +50,11 @@ func newTally(members int) tally {
 	return t
 }
 
-// remind gives s the tally of a checkpoint.
+// remind sets the tally of s to that of a checkpoint.
 func (s *scorer) remind(t tally) {
 	series := s.Series
 	maps.Copy(series, t.Series)
-	s.tally, s.Series = t, series // a checkpoint has no empty maps
+	s.tally, s.Series = t, series // a checkpoint does not store empty maps
 }
 
 func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Reference, described int) *scorer {
@@ -77,8 +77,8 @@ func (s *scorer) rows(step *cycle.Step) []archive.CycleRow {
 	return []archive.CycleRow{forecast, analysis}
 }
 
-// row scores one stage of a cycle: the whole state, of values that can be compared where
-// the score has their unit, and single variables.
+// row scores one stage of a cycle: the whole state, with comparable values if the score has
+// the unit of the state, and single variables.
 func (s *scorer) row(stage string, step *cycle.Step, e cycle.Ensemble) archive.CycleRow {
 	all := s.caseOf(stage, step, e)
 	state := all.Part(0, modelled(s.plan))
@@ -107,7 +107,7 @@ func (s *scorer) row(stage string, step *cycle.Step, e cycle.Ensemble) archive.C
 	return row
 }
 
-// caseOf returns a stage of a cycle as scores see it, with parameters that are estimated.
+// caseOf returns the case of a stage of a cycle, including estimated parameters.
 func (s *scorer) caseOf(stage string, step *cycle.Step, e cycle.Ensemble) *score.Case {
 	weights := linear(e.LogWeights)
 	s.marginals[stage] = score.MarginalsOf(s.marginals[stage], e.Members, weights)
@@ -123,7 +123,7 @@ func (s *scorer) caseOf(stage string, step *cycle.Step, e cycle.Ensemble) *score
 	return c
 }
 
-// comparable returns state with the values that scores of the whole state are of.
+// comparable returns state with the values that scores of the whole state use.
 func (s *scorer) comparable(stage string, state *score.Case) *score.Case {
 	if s.values.factors == nil {
 		return state
@@ -137,21 +137,22 @@ func (s *scorer) comparable(stage string, state *score.Case) *score.Case {
 	return c
 }
 
-// scored says whether time means are taken over the cycle of step.
+// scored reports whether time means include the cycle of step.
 func (s *scorer) scored(step *cycle.Step) bool { return step.Cycle > s.plan.Clock.BurnIn }
 
-// remember keeps values of a score for its time mean.
+// remember stores values of a score for its time mean.
 func (s *scorer) remember(step *cycle.Step, stage string, sc score.Score, values ...float64) {
 	if s.scored(step) && len(values) > 0 {
 		s.Series[stage][sc.Name] = append(s.Series[stage][sc.Name], values...)
 	}
 }
 
-// modelled returns how many values of a state the model moves: all but the
-// parameters that are estimated, which scores of the state leave out.
+// modelled returns the number of values of a state that the model moves: all but the
+// estimated parameters, which scores of the state exclude.
 func modelled(p *plan.Plan) int { return p.State.Size() - p.Parameters }
 
-// extent returns the first value of a variable of the state, and the one after its last.
+// extent returns the index of the first value of a variable of the state, and that after
+// its last.
 func extent(p *plan.Plan, variable string) (first, end int) {
 	for _, v := range p.State.Variables {
 		if end = first + v.Size(); v.Name == variable {
@@ -185,8 +186,8 @@ func (s *scorer) descriptions(step *cycle.Step) []archive.Description {
 	return list
 }
 
-// innovation compares the observations with the forecast; nil when the operator
-// predicts none.
+// innovation compares the observations with the forecast; nil if the operator makes no
+// predictions.
 func (s *scorer) innovation(step *cycle.Step) *score.Innovation {
 	if step.Predicted == nil {
 		return nil
@@ -211,13 +212,13 @@ func (s *scorer) rankHistograms() []archive.RankHistogram {
 	return list
 }
 
-// wants says whether the workflow has chosen a score.
+// wants reports whether the workflow has chosen a score.
 func (s *scorer) wants(metric string) bool {
 	return len(s.chosen) == 0 || metric == "rmse" || slices.Contains(s.chosen, metric)
 }
 
-// metrics returns the numbers of the trial that apply: time means, and what follows from
-// the whole of its series.
+// metrics returns the numbers of the trial: time means, and numbers that follow from whole
+// series.
 func (s *scorer) metrics(id archive.TrialID, truth int, status archive.Status) []archive.Metric {
 	var list []archive.Metric
 	for _, stage := range stages {
@@ -231,8 +232,8 @@ func (s *scorer) metrics(id archive.TrialID, truth int, status archive.Status) [
 	return list
 }
 
-// diverged says whether the trial has lost the truth, or without one the range of
-// numbers.
+// diverged reports whether the trial has lost the truth or, without a truth, whether an
+// analysis was not finite.
 func (s *scorer) diverged() bool {
 	if s.scenario.Truth == nil {
 		return s.Lost
@@ -240,8 +241,8 @@ func (s *scorer) diverged() bool {
 	return score.Diverged(s.RMSE, climatologySpread(s.plan, s.scenario))
 }
 
-// baselines returns the time means of estimates that know no observations: the
-// time mean of the truth over the scored cycles, and the truth of the cycle before.
+// baselines returns the time means of estimates that do not use observations: the
+// time mean of the truth over the scored cycles, and the truth of the previous cycle.
 func baselines(p *plan.Plan, of *plan.Scenario, made *cycle.Scenario) []archive.Metric {
 	if made.Record != nil {
 		return heldOutBaselines(p, of, made.Record)
@@ -279,9 +280,9 @@ func linear(logWeights []float64) []float64 {
 }
 
 // sample returns equally weighted members to compare with the reference: those of
-// the analysis, or a draw from it when they have weights or are more than the
-// reference has or an exact distance can be had of.
-// Streams: branch "score" of the plan's seed.
+// the analysis, or a draw from it if they have weights, are more than the reference has,
+// or are too many for an exact distance.
+// Random streams: branch "score" of the plan's seed.
 func (s *scorer) sample(step *cycle.Step) *mat.Dense {
 	rows, _ := step.Analysis.Members.Dims()
 	n := min(rows, s.plan.Keep, score.W2Points)
@@ -291,8 +292,8 @@ func (s *scorer) sample(step *cycle.Step) *mat.Dense {
 	return cycle.Draw(step.Analysis, n, s.plan.Seed.Child("score", step.Cycle))
 }
 
-// posterior returns the members of the reference, or a draw from them when an exact
-// distance cannot be had of so many. Streams: branch "score-reference".
+// posterior returns the members of the reference, or a draw from them if they are too many
+// for an exact distance. Random streams: branch "score-reference".
 func (s *scorer) posterior(k int) *mat.Dense {
 	members := s.reference.At(k)
 	if s.plan.Keep <= score.W2Points {

@@ -2,16 +2,16 @@ package experiment
 
 import "sync/atomic"
 
-// Stop asks a run to stop after the cycles under way, which then closes its files and
-// can be resumed. The zero value is not ready; a nil Stop never asks. It is safe for
+// Stop asks a run to stop after the current cycles. The run then closes its files and can
+// be resumed. The zero value is not ready to use; a nil Stop never asks. It is safe for
 // concurrent use.
 type Stop struct {
 	heeded atomic.Bool
-	asked  chan struct{} // closed when it is asked
-	cause  error         // to be read after asked is closed
+	asked  chan struct{} // closed when the stop is asked for
+	cause  error         // may be read after asked is closed
 }
 
-// NewStop returns a Stop that has not been asked.
+// NewStop returns a Stop that has not been asked for.
 func NewStop() *Stop { return &Stop{asked: make(chan struct{})} }
 
 // StoppedError is the error of a run that was asked to stop.
@@ -22,17 +22,17 @@ func (e *StoppedError) Error() string { return e.Cause.Error() }
 // Unwrap returns the cause.
 func (e *StoppedError) Unwrap() error { return e.Cause }
 
-// Heeded says whether a run is under way that stops when it is asked. Before, and where
-// no run has cycles to finish, its context has to be cancelled.
+// Heeded reports whether there is a run that stops when it is asked to. Before that, or if
+// the run has no cycles to finish, its context must be cancelled.
 func (s *Stop) Heeded() bool { return s.heeded.Load() }
 
-// Ask asks for the stop because of cause. It must be called once at most.
+// Ask asks for the stop because of cause. It must be called at most once.
 func (s *Stop) Ask(cause error) {
 	s.cause = cause
 	close(s.asked)
 }
 
-// Err returns a [*StoppedError] when the stop has been asked for, and nil before.
+// Err returns a [*StoppedError] if the stop has been asked for, and nil otherwise.
 func (s *Stop) Err() error {
 	if s == nil {
 		return nil
@@ -45,7 +45,7 @@ func (s *Stop) Err() error {
 	}
 }
 
-// heed says that a run is under way.
+// heed records that a run is in progress.
 func (s *Stop) heed() {
 	if s != nil {
 		s.heeded.Store(true)

@@ -11,15 +11,15 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// stateValues says which values of a state the scores of the whole state are of: those the
-// model moves. When its variables have different units, a mean over them means nothing.
-// The values are then divided by the standard deviation in time of the truth of their
-// variable, and a variable that stays constant is left out. Without a truth there is
-// nothing to divide by.
+// stateValues says which values of a state the scores of the whole state use: those that the
+// model moves. If the variables have different units, a mean over them is meaningless. The
+// values are then divided by the standard deviation in time of the truth of their variable,
+// and variables that stay constant are excluded. Without a truth there is nothing to divide
+// by.
 type stateValues struct {
-	n       int       // values that the model moves
-	columns []int     // those that are not left out
-	factors []float64 // of these; nil: all values as they are
+	n       int       // number of values that the model moves
+	columns []int     // those that are not excluded
+	factors []float64 // of these; nil: the values are not scaled
 }
 
 func newStateValues(p *plan.Plan, truth *mat.Dense) stateValues {
@@ -41,7 +41,7 @@ func newStateValues(p *plan.Plan, truth *mat.Dense) stateValues {
 	return v
 }
 
-// varies says whether the rows of m differ.
+// varies reports whether the rows of m differ.
 func varies(m *mat.Dense) bool {
 	rows, _ := m.Dims()
 	first := m.RawRowView(0)
@@ -74,16 +74,16 @@ func timeSpread(m *mat.Dense) float64 {
 	return score.Spread(ensemble.Variance(nil, m, ensemble.Mean(nil, m, nil), nil))
 }
 
-// columnsOf returns the columns of m from first to before end; it shares memory with m.
+// columnsOf returns columns [first, end) of m; it shares memory with m.
 func columnsOf(m *mat.Dense, first, end int) *mat.Dense {
 	rows, _ := m.Dims()
 	return m.Slice(0, rows, first, end).(*mat.Dense)
 }
 
-// observedFactors returns the factor of every component observed that makes errors of
-// variables with different units comparable: 1 over the standard deviation in time of
-// what is assimilated of the variable, or NaN when that is 0 or not known: the variable
-// is then left out. All are 1 when there is one unit, or no record.
+// observedFactors returns, for every observed component, the factor that makes errors of
+// variables with different units comparable: 1 over the standard deviation in time of the
+// assimilated values of the variable, or NaN if that is 0 or not known; the variable is
+// then excluded. All factors are 1 if there is only one unit, or no record.
 func observedFactors(p *plan.Plan, r *observations.Record) []float64 {
 	if r == nil || p.ObservedInOneUnit() {
 		return slices.Repeat([]float64{1}, p.Space.Layout.Size())
@@ -109,7 +109,7 @@ func observedFactors(p *plan.Plan, r *observations.Record) []float64 {
 	return factors
 }
 
-// assimilated returns what is assimilated of every component, in the order of time.
+// assimilated returns the assimilated values of every component, in order of time.
 func assimilated(p *plan.Plan, r *observations.Record) [][]float64 {
 	values := make([][]float64, p.Space.Layout.Size())
 	for k := 1; k <= p.Clock.Cycles; k++ {

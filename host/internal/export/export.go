@@ -1,5 +1,5 @@
 // Package export writes the tables of a run in formats of other programs: Parquet, CSV
-// and netCDF. Exports are copies: a run directory is not changed.
+// and netCDF. Exports are copies: a run directory is not modified.
 package export
 
 import (
@@ -27,8 +27,8 @@ const (
 	NetCDF  Format = "netcdf"
 )
 
-// Layouts are the layouts each format has, the default first; see package table. Of a
-// run netCDF takes what makes arrays: truth, observations, ensembles and reference.
+// Layouts are the layouts of each format, the default first; see package table. netCDF
+// takes only the tables that are arrays: truth, observations, ensembles and reference.
 var Layouts = map[Format][]table.Layout{
 	Parquet: {table.Native, table.Wide, table.Tidy, table.Tensor},
 	CSV:     {table.Wide, table.Tidy},
@@ -38,7 +38,7 @@ var Layouts = map[Format][]table.Layout{
 // gridded are the tables that netCDF takes.
 var gridded = []string{"truth", "observations", "ensemble", "reference"}
 
-// ErrChoice is the error of options that the format, or the run, does not have.
+// ErrChoice is the error of an option that the format, or the run, does not have.
 var ErrChoice = errors.New("want one of")
 
 // Options say what is exported and how.
@@ -46,15 +46,15 @@ type Options struct {
 	Format Format
 	Layout table.Layout
 	Tables []string // names such as metrics or ensemble; empty: all that the format takes
-	Source string   // says in files where they come from
+	Source string   // written to the files, to say where they come from
 }
 
-// Run exports the tables of a run into the new directory to, with the names they have in
-// the run directory, and returns their paths below it. The directory appears when all is
-// written.
+// Run exports the tables of a run into the new directory to, under the names that they have
+// in the run directory, and returns their paths below it. The directory appears when all
+// files have been written.
 func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string, error) {
 	if _, err := os.Lstat(to); err == nil {
-		return nil, fmt.Errorf("%s: is there already; an export does not overwrite", to)
+		return nil, fmt.Errorf("%s: already exists; an export does not overwrite", to)
 	}
 	names, err := o.choose(r)
 	if err != nil {
@@ -62,7 +62,7 @@ func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string
 	}
 	part := to + table.Part
 	if err := os.Mkdir(part, 0o755); errors.Is(err, os.ErrExist) {
-		return nil, fmt.Errorf("%s: is there already: another export is under way, or was killed; remove it if so", part)
+		return nil, fmt.Errorf("%s: already exists: another export is running, or was killed; if so, remove it", part)
 	} else if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (o Options) choose(r *archive.Reader) ([]string, error) {
 	return all, nil
 }
 
-// tableOf returns the name of the table a file belongs to.
+// tableOf returns the name of the table that a file belongs to.
 func tableOf(path string) string {
 	name, _, _ := strings.Cut(path, "/")
 	return strings.TrimSuffix(name, ".arrow")

@@ -12,7 +12,7 @@ import (
 
 // netCDF is a file in netCDF's classic format with 64-bit offsets (CDF-2), which every
 // netCDF library reads. Its variables have fixed shapes and are written from their first
-// value to their last, each at its own pace.
+// value to their last, independently of each other.
 // Format: https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html
 type netCDF struct {
 	file      *os.File
@@ -54,7 +54,7 @@ const (
 	tagDimension, tagVariable, tagAttribute = 0x0A, 0x0B, 0x0C
 )
 
-// largest is the largest variable the format holds.
+// largest is the size of the largest variable that the format supports.
 const largest = math.MaxUint32 - 3
 
 func (k cdfType) size() int64 {
@@ -75,7 +75,7 @@ func createNetCDF(path string, dims []dimension, attributes []attribute, variabl
 			v.left *= int64(dims[d].length)
 		}
 		if v.size = v.left * v.kind.size(); v.size > largest {
-			return nil, fmt.Errorf("variable %s holds %d bytes, a netCDF file at most %d; export it as Parquet", v.name, v.size, largest)
+			return nil, fmt.Errorf("variable %s has %d bytes, but netCDF supports at most %d; export it as Parquet", v.name, v.size, largest)
 		}
 	}
 	header := cdfHeader(dims, attributes, variables)
@@ -174,7 +174,7 @@ func (v *cdfVariable) integer(x int32) error {
 	return binary.Write(v.out, binary.BigEndian, x)
 }
 
-// close finishes the file, all of whose values must have been written.
+// close finishes the file. All values must have been written.
 func (n *netCDF) close() error {
 	var err error
 	for _, v := range n.variables {

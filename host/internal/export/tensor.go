@@ -10,7 +10,7 @@ import (
 	"github.com/plume-da/plume/host/internal/archive"
 )
 
-// grid is the rows of a table that make one array: those of one stage and one truth.
+// grid is the rows of a table that form one array: those of one stage and one truth.
 type grid struct {
 	stage  string
 	cycles []int32
@@ -62,8 +62,8 @@ func survey(r *archive.Reader, name string) (grids map[string]*grid, head *archi
 }
 
 // toNetCDF writes the grids of a table of the run as one file each: to.nc, or to.KEY.nc
-// where there are several or a table says what stage it is of. Variables are (cycle, ...),
-// or (cycle, member, ...) in tables of members.
+// if there are several or the table has stages. Variables are (cycle, ...), or
+// (cycle, member, ...) in tables of members.
 func toNetCDF(to string, r *archive.Reader, name, source string) (err error) {
 	grids, head, err := survey(r, name)
 	if err != nil {
@@ -108,7 +108,7 @@ type arrays struct {
 // newArrays starts the file of g, for tables like head.
 func newArrays(path string, g *grid, head *archive.States, source string) (*arrays, error) {
 	if low, high := slices.Min(g.counts), slices.Max(g.counts); low != high {
-		return nil, fmt.Errorf("cycles have between %d and %d members, which make no array; export it as Parquet", low, high)
+		return nil, fmt.Errorf("cycles have between %d and %d members, which do not form an array; export it as Parquet", low, high)
 	}
 	dims := []dimension{{"cycle", len(g.cycles)}}
 	lead := []int{0}
@@ -160,9 +160,9 @@ func newArrays(path string, g *grid, head *archive.States, source string) (*arra
 	return a, errors.Join(err, time.doubles(g.times...))
 }
 
-// extraDimensions returns the dimensions of a variable next to cycle and member. One that
-// has no name, or one that is taken by a variable, whose coordinate netCDF would take it
-// for, is called after its variable.
+// extraDimensions returns the dimensions of a variable in addition to cycle and member. A
+// dimension without a name, or with the name of a variable, whose coordinate it would be in
+// netCDF, is named after its variable.
 func extraDimensions(f archive.Field, taken []string) []dimension {
 	var list []dimension
 	for i, length := range f.Shape {
@@ -175,8 +175,8 @@ func extraDimensions(f archive.Field, taken []string) []dimension {
 	return list
 }
 
-// place adds d, of variable name, to those of a variable, and to those of the file when
-// it is new. A dimension of that name but another length is not the same.
+// place adds d, of variable name, to the dimensions of a variable, and to those of the file
+// if it is new. A dimension with the same name but another length is not the same.
 func place(of []int, dims []dimension, d dimension, name string) ([]int, []dimension) {
 	k := slices.IndexFunc(dims, func(o dimension) bool { return o.name == d.name })
 	if k >= 0 && dims[k].length != d.length {

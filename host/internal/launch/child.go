@@ -122,7 +122,7 @@ func (r *childRunner) firstLine() string {
 	return ""
 }
 
-// isDone says whether the child has ended and its output has been read.
+// isDone reports whether the child has ended and its output has been read.
 func (r *childRunner) isDone() bool {
 	select {
 	case <-r.done:
@@ -132,7 +132,7 @@ func (r *childRunner) isDone() bool {
 	}
 }
 
-// died says whether the child has ended without the host having asked for it.
+// died reports whether the child has ended without the host having asked for it.
 func (r *childRunner) died() bool {
 	if !r.isDone() || r.startErr != nil {
 		return false

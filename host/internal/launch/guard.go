@@ -160,7 +160,7 @@ func (g *guard) explain(ctx, limited context.Context, what string, err error) er
 	return e
 }
 
-// missed says whether a call ended because of its deadline. The plugin watches the
+// missed reports whether a call ended because of its deadline. The plugin watches the
 // deadline too, and may give up a moment before the host's clock gets there.
 func missed(limited context.Context, err error) bool {
 	if limited.Err() != nil {

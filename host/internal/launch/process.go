@@ -192,14 +192,14 @@ func (p *Process) awaitExit(err error) {
 	}
 }
 
-// maybeDead says whether err may be due to the death of the plugin: it comes from
+// maybeDead reports whether err may be due to the death of the plugin: it comes from
 // the transport, not from the plugin.
 func maybeDead(err error) bool {
 	var e *sdk.Error
 	return !errors.As(err, &e) || e.Kind == sdk.KindCrash || e.Cause != nil
 }
 
-// gone says whether the process has ended or is about to.
+// gone reports whether the process has ended or is about to.
 func (p *Process) gone() bool { return p.runner.isDone() || p.exitReason.Load() != nil }
 
 // cleanUp clears away what is left of a process that is gone.

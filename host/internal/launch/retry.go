@@ -147,7 +147,7 @@ func retry[S, T any](ctx context.Context, s *session[S], a attempts, do func(con
 	}
 }
 
-// isTransient says whether a call that failed with err may succeed when repeated.
+// isTransient reports whether a call that failed with err may succeed when repeated.
 func isTransient(err error) bool {
 	kind := sdk.KindOf(err)
 	return kind == sdk.KindCrash || kind == sdk.KindTransient

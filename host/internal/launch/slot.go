@@ -104,7 +104,7 @@ func (s *slot) process(ctx context.Context, again bool) (*Process, error) {
 	}
 }
 
-// over says whether a start has failed, or its process is gone.
+// over reports whether a start has failed, or its process is gone.
 func (s *start) over() bool {
 	select {
 	case <-s.done:

@@ -79,10 +79,10 @@ type textTable struct {
 	Rows              [][]textCell
 }
 
-// Long says whether a table is better folded.
+// Long reports whether a table is better folded.
 func (t *textTable) Long() bool { return len(t.Rows) > 40 }
 
-// Numeric says whether column i holds numbers.
+// Numeric reports whether column i holds numbers.
 func (t *textTable) Numeric(i int) bool {
 	return slices.ContainsFunc(t.Rows, func(row []textCell) bool { return row[i].Number && row[i].Text != "" })
 }
@@ -193,7 +193,7 @@ var stages = []string{archive.Forecast, archive.Analysis}
 // truthful says whether the truth is known.
 func (r *Report) truthful() bool { return slices.Contains(r.overTime, "rmse") }
 
-// varies says whether a series has two different values.
+// varies reports whether a series has two different values.
 func varies(values []float64) bool {
 	return slices.ContainsFunc(values, func(v float64) bool { return v != values[0] })
 }

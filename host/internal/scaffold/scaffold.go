@@ -1,6 +1,6 @@
-// Package scaffold writes what a user starts from: a workflow that runs as it is,
-// or a plugin with its tests, a workflow that uses it and a page about it. Everything
-// is made from the files below templates; see decision 20.
+// Package scaffold writes files to start from: a workflow that can be run, or a plugin
+// with its tests, a workflow that uses it and a page about it. Everything is made from
+// the files below templates; see decision 20.
 package scaffold
 
 import (
@@ -21,7 +21,8 @@ import (
 //go:embed all:templates
 var templates embed.FS
 
-// Roles and Langs are what a plugin may be and be written in.
+// Roles and Langs are the roles that a plugin may have and the languages it may be
+// written in.
 var (
 	Roles = []string{"model", "obs", "filter"}
 	Langs = []string{"go", "python"}
@@ -35,7 +36,8 @@ type Plugin struct {
 	Plume string // a checkout of plume to build against, checksums of its modules and all; empty: the published one
 }
 
-// nameRule is what a plugin, a Go module and a Python script may be called.
+// nameRule is the rule for the name of a plugin, which is also that of a Go module or a
+// Python script.
 var nameRule = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
 // Workflow writes dir/workflow.toml and returns its path.
@@ -43,11 +45,11 @@ func Workflow(dir string) ([]string, error) {
 	return write(dir, map[string]string{"templates/workflow/workflow.toml": "workflow.toml"}, view{})
 }
 
-// Write writes p below dir and returns the paths of its files. It writes nothing when
-// one of them is there already.
+// Write writes p below dir and returns the paths of its files. It writes nothing if one
+// of them already exists.
 func (p Plugin) Write(dir string) ([]string, error) {
 	if !nameRule.MatchString(p.Name) {
-		return nil, fmt.Errorf("%q cannot name a plugin: want lower-case letters and digits, in words joined by -", p.Name)
+		return nil, fmt.Errorf("%q cannot be the name of a plugin: want words of lower-case letters and digits, joined by -", p.Name)
 	}
 	files := map[string]string{}
 	v := view{Plugin: p, Script: strings.ReplaceAll(p.Name, "-", "_"), Class: camel(p.Name)}
@@ -57,7 +59,7 @@ func (p Plugin) Write(dir string) ([]string, error) {
 			return nil, err
 		}
 		if _, err := os.Stat(filepath.Join(v.Plume, "sdk", "plugin.go")); err != nil {
-			return nil, fmt.Errorf("%s is no checkout of plume: %w", p.Plume, err)
+			return nil, fmt.Errorf("%s is not a checkout of plume: %w", p.Plume, err)
 		}
 	}
 	for _, from := range []string{path.Join("templates", p.Lang), path.Join("templates", p.Lang, p.Role)} {
@@ -83,14 +85,14 @@ func (p Plugin) Write(dir string) ([]string, error) {
 	return append(written, file), create(file, string(sums))
 }
 
-// view is what templates see.
+// view is the data of the templates.
 type view struct {
 	Plugin
 	Script string // the name as a Python identifier
-	Class  string // the name as that of a type
+	Class  string // the name as the name of a type
 }
 
-// Command returns how a workflow names the program.
+// Command returns the entry of a workflow for the program.
 func (v view) Command() string {
 	if v.Lang == "go" {
 		return fmt.Sprintf(`{ command = ["./%s"] }`, v.Name)
@@ -98,7 +100,7 @@ func (v view) Command() string {
 	return fmt.Sprintf(`{ python = "%s.py" }`, v.Script)
 }
 
-// camel returns a name as that of a type: my-lake becomes MyLake.
+// camel returns a name in camel case: my-lake becomes MyLake.
 func camel(name string) string {
 	var b strings.Builder
 	for _, word := range strings.Split(name, "-") {
@@ -107,8 +109,8 @@ func camel(name string) string {
 	return b.String()
 }
 
-// write fills in templates and writes them below dir, all or, when one of the files is
-// there already, none. It returns their paths, sorted.
+// write fills in templates and writes them below dir: all of them or, if one of the files
+// already exists, none. It returns their paths, sorted.
 func write(dir string, files map[string]string, v view) ([]string, error) {
 	texts := map[string]string{}
 	for from, to := range files {
@@ -127,9 +129,9 @@ func write(dir string, files map[string]string, v view) ([]string, error) {
 		}
 		file := filepath.Join(dir, to)
 		if _, err := os.Lstat(file); errors.Is(err, syscall.ENOTDIR) {
-			return nil, fmt.Errorf("%s: want a directory, which may be a new one; %w", dir, err)
+			return nil, fmt.Errorf("%s: want a directory, which may be new: %w", dir, err)
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%s is there already, and is not overwritten", file)
+			return nil, fmt.Errorf("%s already exists and is not overwritten", file)
 		}
 		texts[file] = b.String()
 	}
@@ -147,7 +149,7 @@ func write(dir string, files map[string]string, v view) ([]string, error) {
 	return written, nil
 }
 
-// create writes a file that is not there.
+// create writes a new file.
 func create(file, text string) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
