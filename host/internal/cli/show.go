@@ -33,9 +33,7 @@ func (a *app) showScores(r *experiment.Result, s *storedRun) error {
 		return err
 	}
 	fmt.Fprintln(a.stderr)
-	if err := printTable(a.stderr, columns, rows[:min(len(rows), shownRows)]); err != nil {
-		return err
-	}
+	_ = printTable(a.stderr, columns, rows[:min(len(rows), shownRows)]) // nobody has to look
 	for _, note := range r.Notes {
 		a.say("%s", note)
 	}
