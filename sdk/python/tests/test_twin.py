@@ -106,7 +106,7 @@ def test_tables_in_every_library(tmp_path):
 
 
 def test_a_run_is_readable_while_it_goes_on_and_after_a_crash(tmp_path):
-    file = workflow(tmp_path / "long.toml", "lorenz63", 5000)
+    file = workflow(tmp_path / "long.toml", "lorenz63", 50_000)
     env = os.environ | {"PLUME_PYTHON": sys.executable}
     process = subprocess.Popen([PLUME, "run", str(file), "--run-dir", str(tmp_path / "runs")], env=env)
     try:
