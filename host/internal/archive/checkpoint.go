@@ -6,6 +6,7 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -67,11 +68,29 @@ func Reopen(dir string) (*Run, error) {
 	}
 	r := &Run{Dir: dir, lock: lock, sums: map[string]string{}}
 	info, err := ReadInfo(dir)
+	if err == nil {
+		err = onlyFiles(dir)
+	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	r.info = *info
 	return r, nil
+}
+
+// onlyFiles returns an error when there is something else than files and folders below
+// dir: to go on would write through links, and wait for pipes.
+func onlyFiles(dir string) error {
+	dir, err := filepath.EvalSymlinks(dir) // WalkDir does not follow one
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Type().IsRegular() {
+			return absent(err)
+		}
+		return regular(path)
+	})
 }
 
 // Info returns the manifest of the run.

@@ -1,9 +1,12 @@
 package archive
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/plume-da/plume/host/internal/plan"
@@ -101,5 +104,81 @@ func TestSumsOfDamagedTables(t *testing.T) {
 	}
 	if tested < 7 {
 		t.Errorf("%d tables", tested)
+	}
+}
+
+// A run directory that a stranger has made is gone on with only when it holds files and
+// folders: what plume writes must not go elsewhere, and nothing may wait for a pipe.
+func TestReopenRefusesLinks(t *testing.T) {
+	for what, plant := range map[string]func(path, target string) error{
+		"a link":       func(path, target string) error { return os.Symlink(target, path) },
+		"a named pipe": func(path, _ string) error { return syscall.Mkfifo(path, 0o600) },
+	} {
+		for _, name := range []string{"run.json.next", "trials.arrow.part", "checkpoint/trial=0001", "cycles", "log.jsonl"} {
+			root := t.TempDir()
+			r, err := Create(root, Info{Name: "test"}, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Release(); err != nil {
+				t.Fatal(err)
+			}
+			target := filepath.Join(root, "target")
+			writeFile(t, target, "precious")
+			path := filepath.Join(r.Dir, name)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), plant(path, target)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Reopen(r.Dir); err == nil || !strings.HasSuffix(err.Error(), name+": got "+what+", want a regular file") {
+				t.Errorf("%s is %s: got %v", name, what, err)
+			}
+			if text, err := os.ReadFile(target); err != nil || string(text) != "precious" {
+				t.Errorf("%s: the target of the link is %q, %v", name, text, err)
+			}
+		}
+	}
+}
+
+// Where a link waits for a file that plume makes, the file takes its place.
+func TestNewFilesFollowNoLinks(t *testing.T) {
+	r, err := Create(t.TempDir(), Info{Name: "test"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := filepath.Join(t.TempDir(), "target")
+	writeFile(t, target, "precious")
+	for _, name := range []string{"run.json.next", "trials.arrow.part", "metrics.arrow.part"} {
+		if err := os.Symlink(target, filepath.Join(r.Dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(writeInfo(r.Dir, &r.info), r.Finish(nil, nil, nil, OK, false, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(target); err != nil || string(text) != "precious" {
+		t.Errorf("the target of the links is %q, %v", text, err)
+	}
+	if err := onlyFiles(r.Dir); err != nil {
+		t.Error(err)
+	}
+}
+
+// A run directory that was removed stays away.
+func TestRemovedRun(t *testing.T) {
+	r, err := Create(t.TempDir(), Info{Name: "test"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(r.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Save("trial=0001", 1); err == nil {
+		t.Error("a checkpoint was saved")
+	}
+	if err := r.Finish(nil, nil, nil, OK, false, nil); err == nil {
+		t.Error("the run was finished")
+	}
+	if _, err := os.Stat(r.Dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory is back: %v", err)
 	}
 }

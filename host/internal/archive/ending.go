@@ -127,13 +127,23 @@ func (r *Run) know(sums map[string]string) {
 // if durable, also after a loss of power.
 func replace(path string, text []byte, durable bool) error {
 	next := path + ".next"
-	if err := os.WriteFile(next, text, 0o644); err != nil {
+	if err := errors.Join(absent(os.Remove(next)), writeNew(next, text)); err != nil {
 		return err
 	}
 	if !durable {
 		return os.Rename(next, path)
 	}
 	return errors.Join(syncFile(next), os.Rename(next, path), syncFile(filepath.Dir(path)))
+}
+
+// writeNew writes a file that is not there, also not as a link to somewhere else.
+func writeNew(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
 }
 
 // syncFile waits until a file, or the names in a folder, are on the disk.

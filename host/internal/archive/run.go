@@ -53,8 +53,8 @@ func Create(root string, info Info, given, resolved []byte) (*Run, error) {
 	}
 	return r, errors.Join(
 		writeInfo(r.Dir, &r.info),
-		os.WriteFile(filepath.Join(r.Dir, "workflow.toml"), given, 0o644),
-		os.WriteFile(filepath.Join(r.Dir, ResolvedFile), resolved, 0o644),
+		writeNew(filepath.Join(r.Dir, "workflow.toml"), given),
+		writeNew(filepath.Join(r.Dir, ResolvedFile), resolved),
 	)
 }
 
@@ -75,14 +75,20 @@ func newDir(parent string, at time.Time) (string, error) {
 }
 
 // Path returns the path of a file of the run that is about to be written, and makes its
-// folders.
+// folders, unless the directory of the run is not there any more.
 func (r *Run) Path(parts ...string) (string, error) {
 	name := filepath.Join(parts...)
 	r.mu.Lock()
 	delete(r.sums, name)
 	r.mu.Unlock()
-	path := filepath.Join(r.Dir, name)
-	return path, os.MkdirAll(filepath.Dir(path), 0o755)
+	folder := r.Dir
+	for _, part := range parts[:len(parts)-1] {
+		folder = filepath.Join(folder, part)
+		if err := os.Mkdir(folder, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			return "", err
+		}
+	}
+	return filepath.Join(r.Dir, name), nil
 }
 
 // write writes a table in one go.

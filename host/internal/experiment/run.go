@@ -138,7 +138,7 @@ func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*e
 	if o.Observer == nil {
 		o.Observer = unobserved{}
 	}
-	log := &logFile{}
+	log := &logFile{room: map[string]int{}}
 	x, err := open(ctx, w, o.InProcess, log.record)
 	if err != nil {
 		return nil, err

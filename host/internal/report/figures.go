@@ -52,6 +52,9 @@ func (r *Report) Figures(format string) ([]string, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
+	if info, err := os.Lstat(folder); err != nil || !info.IsDir() {
+		return nil, cmp.Or(err, fmt.Errorf("%s: got a link, want a folder; remove it", folder))
+	}
 	var paths []string
 	for _, f := range r.figures() {
 		path := filepath.Join(folder, f.name+"."+format)

@@ -72,9 +72,13 @@ func create(path, file string, columns []Column, metadata map[string]string) (*W
 	return e.create(path, file, columns)
 }
 
-// create starts the table path in a file of another name.
+// create starts the table path in a new file of another name, which takes the place of an
+// old one: a link with that name is not followed.
 func (e *encoding) create(path, file string, columns []Column) (*Writer, error) {
-	f, err := os.Create(file)
+	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, err
 	}
