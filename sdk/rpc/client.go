@@ -20,7 +20,7 @@ import (
 func Describe(ctx context.Context, conn grpc.ClientConnInterface) (*sdk.Plugin, error) {
 	c := &client{conn: conn, plugin: pb.NewPluginClient(conn), memory: &memory{}}
 	from := &peer.Peer{}
-	res, err := c.plugin.Describe(ctx, &pb.DescribeRequest{}, grpc.Peer(from))
+	res, err := c.plugin.Describe(ctx, &pb.DescribeRequest{}, grpc.Peer(from), grpc.MaxCallRecvMsgSize(manifestBytes))
 	if err != nil {
 		return nil, fromStatus(err)
 	}
@@ -95,7 +95,7 @@ func (c *client) configure(ctx context.Context, params sdk.Params, r *pb.Configu
 		return nil, nil, err
 	}
 	r.Configuration, r.Params = c.takeName(), s
-	res, err := c.plugin.Configure(ctx, r)
+	res, err := c.plugin.Configure(ctx, r, grpc.MaxCallRecvMsgSize(layoutBytes))
 	if err != nil {
 		c.putName(r.Configuration)
 		return nil, nil, fromStatus(err)

@@ -88,6 +88,8 @@ func fromStatus(err error) error {
 		kind, what = sdk.KindCanceled, fmt.Sprintf("the call was canceled: %s", s.Message())
 	case codes.Unavailable:
 		kind, what = sdk.KindCrash, fmt.Sprintf("the connection is gone: %s", s.Message())
+	case codes.ResourceExhausted:
+		kind, what = sdk.KindContract, fmt.Sprintf("sent more than fits in a message: %s", s.Message())
 	case codes.Unimplemented:
 		kind, what = sdk.KindContract, fmt.Sprintf("does not serve its role: %s", s.Message())
 	}

@@ -42,6 +42,15 @@ const (
 	bufferBytes = 128 << 10
 )
 
+// Limits of what a host takes from a plugin in one message. A frame has a payload of 1 MiB
+// at most, and next to it numbers that there is one of for each member or observation. The
+// layout of a state has its coordinates.
+const (
+	messageBytes  = 64 << 20
+	layoutBytes   = 512 << 20
+	manifestBytes = 1 << 20
+)
+
 // ServerOptions are the gRPC options of a plugin.
 func ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
@@ -61,7 +70,7 @@ func DialOptions() []grpc.DialOption {
 // connection to go-plugin.
 func TLSDialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(newCodec()), grpc.MaxCallRecvMsgSize(math.MaxInt32), grpc.MaxCallSendMsgSize(math.MaxInt32)),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(newCodec()), grpc.MaxCallRecvMsgSize(messageBytes), grpc.MaxCallSendMsgSize(math.MaxInt32)),
 		grpc.WithStaticStreamWindowSize(windowBytes), grpc.WithStaticConnWindowSize(windowBytes),
 		grpc.WithReadBufferSize(bufferBytes), grpc.WithWriteBufferSize(bufferBytes),
 		experimental.WithBufferPool(&buffers{}),

@@ -436,3 +436,27 @@ func benchmark(b *testing.B, width, rows int) {
 		}
 	}
 }
+
+// What a plugin can send in one message has a bound, which is seen before there is memory
+// for it.
+func TestMessagesAreBounded(t *testing.T) {
+	const want = "sent more than fits in a message"
+	p, err := growing(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Manifest.Text += strings.Repeat("# a remark\n", manifestBytes/10)
+	_, conn := serving(t, p, nil)
+	if _, err := Describe(t.Context(), conn); sdk.KindOf(err) != sdk.KindContract || !strings.Contains(err.Error(), want) {
+		t.Errorf("manifest: got %v", err)
+	}
+	for size, fits := range map[int]bool{messageBytes - 1<<20: true, messageBytes + 1: false} {
+		m := configure(t, func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+			return &sdk.ForecastResult{Metrics: map[string]float64{strings.Repeat("x", size): 1}}, nil
+		}, sdk.Params{"width": 1})
+		_, err := m.Forecast(t.Context(), request(m, 3))
+		if fits && err != nil || !fits && (sdk.KindOf(err) != sdk.KindContract || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%d bytes: got %v", size, err)
+		}
+	}
+}
