@@ -49,7 +49,8 @@ func (o *Options) log(r Record) {
 // its processes. A Pool is safe for concurrent use.
 type Pool struct {
 	options Options
-	sockets string // the directory of all sockets, readable by this user alone
+	sockets string   // the directory of all sockets, readable by this user alone
+	claim   *os.File // on it
 
 	mu       sync.Mutex
 	slots    map[string][]*slot // by program
@@ -67,12 +68,12 @@ func NewPool(o Options) (*Pool, error) {
 	if o.Executor == nil {
 		o.Executor = local{}
 	}
-	sockets, err := socketDir()
+	sockets, claim, err := socketDir()
 	if err != nil {
 		return nil, sdk.Errorf(sdk.KindResource, "plugin sockets", "cannot make a directory: %v", err)
 	}
 	killed, kill := context.WithCancel(context.Background())
-	p := &Pool{options: o, sockets: sockets, slots: map[string][]*slot{}, killed: killed, kill: kill}
+	p := &Pool{options: o, sockets: sockets, claim: claim, slots: map[string][]*slot{}, killed: killed, kill: kill}
 	pools.Store(p, nil)
 	return p, nil
 }
@@ -88,17 +89,6 @@ func KillAll() {
 		return true
 	})
 	kills.Wait()
-}
-
-// socketDir makes a directory whose name is short enough: the path of a unix
-// socket has at most 104 bytes (macOS; 108 on Linux).
-func socketDir() (string, error) {
-	const most = 104 - len("/plume-1234567890/plugin-dir1234567890/plugin1234567890") - 1
-	tmp := os.TempDir()
-	if len(tmp) > most {
-		tmp = "/tmp"
-	}
-	return os.MkdirTemp(tmp, "plume-")
 }
 
 // Start returns the first process that runs program, which it starts unless it has
@@ -143,7 +133,18 @@ func (p *Pool) Close() error {
 	stops.Wait()
 	p.cleanups.Wait()
 	p.kill() // nothing is left
-	return errors.Join(errors.Join(errs...), os.RemoveAll(p.sockets))
+	return errors.Join(errors.Join(errs...), os.RemoveAll(p.sockets), p.release())
+}
+
+// release gives up the claim on the directory of the sockets. It may be called again.
+func (p *Pool) release() error {
+	if p.claim == nil {
+		return nil
+	}
+	if err := p.claim.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // killTime is how long Kill waits for the kernel to end what it has killed.
