@@ -8,20 +8,20 @@ import (
 	"unicode/utf8"
 )
 
-// cleaned is where plume writes to people. What a terminal would act on is replaced, for
-// much of the text is by strangers: errors and manifests of plugins, names in run
-// directories. Of escape sequences plume's own colours alone get through.
+// cleaned is a writer for text to people. It replaces characters that a terminal would act
+// on, because much of the text comes from others: errors and manifests of plugins, names
+// in run directories. The only escape sequences that pass are plume's own colours.
 type cleaned struct {
 	to io.Writer
 
 	mu   sync.Mutex
-	left []byte // the beginning of a character whose end comes with the next write
+	left []byte // the first bytes of a character that the next write completes
 }
 
 // clean returns a writer to w that cleans what is written.
 func clean(w io.Writer) io.Writer { return &cleaned{to: w} }
 
-// raw returns what a writer writes to in the end.
+// raw returns the writer below a cleaned one.
 func raw(w io.Writer) io.Writer {
 	if c, ok := w.(*cleaned); ok {
 		return c.to
@@ -75,7 +75,7 @@ func printable(text string) string {
 	return b.String()
 }
 
-// prefixOf returns the one of prefixes that text begins with; empty: none.
+// prefixOf returns the first of prefixes that text begins with; empty if there is none.
 func prefixOf(text string, prefixes []string) string {
 	for _, p := range prefixes {
 		if strings.HasPrefix(text, p) {
@@ -85,14 +85,14 @@ func prefixOf(text string, prefixes []string) string {
 	return ""
 }
 
-// isControl says whether a terminal may act on r: control characters but for the end of a
-// line and the tabulator, and those that change the direction of text.
+// isControl reports whether a terminal may act on r: a control character other than newline
+// and tab, or a character that changes the direction of text.
 func isControl(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
 }
 
-// oneLine returns text for a cell of a table, or another place that has one line: with
-// blanks in place of what ends a line, and of tabulators.
+// oneLine returns text for a cell of a table, or for another place that has one line: with
+// blanks instead of line breaks and tabs.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\r' || r == '\t' || r == '\u2028' || r == '\u2029' || r == '\u0085' {

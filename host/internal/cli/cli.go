@@ -24,7 +24,7 @@ import (
 
 const about = `plume runs data assimilation experiments written in TOML.
 
-Models, observation operators and filters are plugins, each a process of its own;
+Models, observation operators and filters are plugins, each in its own process;
 results are Arrow tables. Start with:
 
   plume init
@@ -33,9 +33,9 @@ results are Arrow tables. Start with:
 const exitCodes = `
 Exit codes:
   0 ok                     1 failed                  2 wrong usage
-  3 invalid workflow       4 plugin trouble          5 some trials failed
+  3 invalid workflow       4 plugin failure          5 some trials failed
   6 verify found differences
-  129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM; 141 nobody reads the output
+  129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM; 141 the output pipe is closed
 `
 
 // Main runs the command line and returns the exit code.
@@ -55,8 +55,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	return exitCode(err)
 }
 
-// programName returns what to call this program, which was called so: its name alone where
-// the shell finds it by that.
+// programName returns the name of this program for commands: only its base name if the
+// shell finds the program by that.
 func programName(called string) string {
 	name := filepath.Base(called)
 	found, err := exec.LookPath(name)
@@ -71,12 +71,12 @@ func programName(called string) string {
 	return called
 }
 
-// app is what the commands share.
+// app holds what the commands share.
 type app struct {
 	stdout, stderr io.Writer // cleaned
 	quiet, json    bool
-	stop           *experiment.Stop // that a signal asks for
-	following      []string         // commands that may come next
+	stop           *experiment.Stop // asked for by a signal
+	following      []string         // commands that may follow
 }
 
 func (a *app) root() *cobra.Command {
@@ -99,8 +99,8 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%v; see %s --help", err, c.CommandPath())
 	})
-	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
-	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results for machines, one JSON object a line, on standard output")
+	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "print only results and errors")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results on standard output as JSON, one object per line")
 	root.AddCommand(a.init(), a.validate(), a.plan(), a.run(), a.resume(), a.runs(), a.verify(), a.compare(), a.reportCommand(), a.export(), a.plugins(), a.schema(), a.completion(), a.version())
 	return root
 }
@@ -109,7 +109,8 @@ func usage(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
-// noSuchCommand takes no arguments, which only a mistyped command would be.
+// noSuchCommand refuses arguments, because an argument of a group of commands is a
+// mistyped command.
 func noSuchCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -121,7 +122,7 @@ func noSuchCommand(c *cobra.Command, args []string) error {
 	return usage("%s has no command %q; %ssee %s --help", c.CommandPath(), args[0], hint, c.CommandPath())
 }
 
-// exactly is cobra.ExactArgs with an error that says what was wanted.
+// exactly is cobra.ExactArgs with an error that says which arguments are expected.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
@@ -131,8 +132,8 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// report prints err for people: findings with their place, anything else as one
-// line and what a plugin had to say about it.
+// report prints err for people: findings with their place, any other error as one line
+// with the output of the plugin about it.
 func (a *app) report(err error) {
 	var found *findings
 	switch {
@@ -151,7 +152,7 @@ func (a *app) report(err error) {
 	if e.Stderr != "" {
 		fmt.Fprintf(a.stderr, "  last lines of its standard error:\n%s\n", indent(e.Stderr))
 	}
-	trace, _ := strings.CutSuffix(strings.TrimRight(e.Trace, "\n"), "\n"+e.What) // has been said
+	trace, _ := strings.CutSuffix(strings.TrimRight(e.Trace, "\n"), "\n"+e.What) // already printed
 	if trace != "" {
 		fmt.Fprintf(a.stderr, "  trace:\n%s\n", indent(trace))
 	}
@@ -163,8 +164,8 @@ func indent(text string) string {
 
 type colours struct{ red, bold, dim, off string }
 
-// colours returns terminal colours when standard error is a terminal that wants
-// them (https://no-color.org).
+// colours returns terminal colours if standard error is a terminal that accepts them
+// (https://no-color.org).
 func (a *app) colours() colours {
 	if !a.colourful() {
 		return colours{}
@@ -177,15 +178,14 @@ func (a *app) colourful() bool {
 	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(f.Fd()))
 }
 
-// say prints a line for people unless they asked for quiet.
+// say prints a line for people, unless --quiet is set.
 func (a *app) say(format string, args ...any) {
 	if !a.quiet {
 		fmt.Fprintf(a.stderr, format+"\n", args...)
 	}
 }
 
-// warn prints what is not as it should be and changes no result, also for those who asked
-// for quiet.
+// warn prints problems that do not affect the results, even if --quiet is set.
 func (a *app) warn(lines ...string) {
 	c := a.colours()
 	for _, line := range lines {
@@ -193,10 +193,10 @@ func (a *app) warn(lines ...string) {
 	}
 }
 
-// plain matches what a shell takes as one word, as it is.
+// plain matches text that a shell takes as one word without quotes.
 var plain = regexp.MustCompile(`^[\pL\pN@%+=:,./_-]+$`)
 
-// next remembers a command that may come next, which is said when all else has been.
+// next stores a command that may follow, which is printed after everything else.
 func (a *app) next(command string, args ...string) {
 	for _, arg := range args {
 		command += " " + word(arg)
@@ -214,7 +214,7 @@ func (a *app) sayNext(program string) {
 	}
 }
 
-// word quotes what a shell would not take as one word.
+// word quotes text that a shell would not take as one word.
 func word(s string) string {
 	if plain.MatchString(s) {
 		return s
@@ -246,7 +246,7 @@ func (f *findings) print(a *app) {
 	}
 }
 
-// printJSON prints v for machines, as one line.
+// printJSON prints v as JSON on one line.
 func (a *app) printJSON(v any) error {
 	e := json.NewEncoder(a.stdout)
 	e.SetEscapeHTML(false)

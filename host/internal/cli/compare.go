@@ -19,30 +19,32 @@ func (a *app) compare() *cobra.Command {
 		Use:   "compare RUN [RUN...]",
 		Short: "Compare filters by their paired scores",
 		Long: `Compare prints the time mean of a score for every filter, number of members and
-setting of a sweep, and how it differs from another filter. Filters of a replicate meet
-the same truth, observations and model noise, so that the difference is known better
-than the scores are.
+setting of a sweep, and its difference from that of another filter. The filters of a
+replicate have the same truth, observations and model noise, so the difference is more
+precise than the scores.
 
-With replicates a score is the mean over them ± its standard error, a difference is the
-mean of those within replicates, and wins counts the replicates in which the filter is
-better. With a single replicate standard errors are those of time means, allowing for
-autocorrelation, differences are cycle by cycle, and wins is the share of cycles. Ties are
-halves. A trial that diverged or failed is in no mean: 0.31 (8/10) is the mean of the
-eight of ten that did not. rank_flatness_p, which is a p-value, is that of the rank
-histograms of all replicates together.
+With several replicates, a score is the mean over them ± its standard error, a difference
+is the mean of the differences within replicates, and wins is the number of replicates in
+which the filter is better. With a single replicate, standard errors are those of time
+means, corrected for autocorrelation, differences are taken cycle by cycle, and wins is
+the share of cycles. A tie counts as half a win. A trial that diverged or failed is not
+part of any mean: 0.31 (8/10) is the mean of the eight of ten trials that did not.
+rank_flatness_p is a p-value: for several replicates it is that of the sum of their rank
+histograms.
 
-The other filter is the one --against names, else the baseline of the workflow's
-[verify], else the first, with the same values of the axes that concern both, and with
-as many members where it has been run so. Of several settings of it the best is taken.
-With several runs and without --against it is the filter of the same name in the first
-run. Truths must be the same. An axis experiment.seed counts as replicates do.
+The other filter is the one that --against names, otherwise the baseline in [verify] of
+the workflow, otherwise the first filter. It has the same values of the axes that apply to
+both and, if there is such a trial, as many members. If several of its settings match,
+the best one is taken. With several runs and without --against, it is the filter of the
+same name in the first run; the truths must be the same. Values of an axis
+experiment.seed count as replicates.
 
-RUN is a path, @last, or the beginning of a run's name.`,
+RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume compare @last
   plume compare @last --metric crps_fair --against enkf --format latex`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) < 1 {
-				return usage("%s takes one run or more; see %s --help", c.CommandPath(), c.CommandPath())
+				return usage("%s takes one or more runs; see %s --help", c.CommandPath(), c.CommandPath())
 			}
 			return nil
 		},
@@ -95,7 +97,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 		},
 	}
 	c.ValidArgsFunction = completeRuns(&root)
-	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
+	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory that contains the runs")
 	c.Flags().StringVar(&metric, "metric", "",
 		"the score, one of those in metrics.arrow; without it w2_reference, rmse, held_out_rmse or another, the first that the run has")
 	c.Flags().StringVar(&stage, "stage", "",

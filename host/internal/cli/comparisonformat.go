@@ -21,8 +21,8 @@ var comparisonFormats = map[string]func(w io.Writer, c *compare.Comparison) erro
 	"text": printText, "markdown": printMarkdown, "latex": printLaTeX, "csv": printCSV, "json": printJSON,
 }
 
-// comparisonLines returns the lines of a table for people, its head first, with short names
-// of axes or long ones. Columns that say nothing are left out.
+// comparisonLines returns the lines of a table for people, its head first, with short or
+// long names of axes. Columns without information are omitted.
 func comparisonLines(c *compare.Comparison, short bool) [][]string {
 	lines := [][]string{{"run", "filter", "members", "setting", c.Name, "difference", "wins", "status"}}
 	for _, r := range c.Rows {
@@ -44,7 +44,7 @@ func comparisonLines(c *compare.Comparison, short bool) [][]string {
 	return lines
 }
 
-// runOf names the run of a row, where there are several.
+// runOf returns the name of the run of a row if there are several runs.
 func runOf(c *compare.Comparison, r compare.Row) string {
 	if c.Rows[0].Run == c.Rows[len(c.Rows)-1].Run {
 		return ""
@@ -63,10 +63,10 @@ func settingOf(r *compare.Run, g *compare.Group) map[string]string {
 	return setting
 }
 
-// sizeAxis is the axis that the column members says.
+// sizeAxis is the axis whose values are in the column members.
 const sizeAxis = "ensemble.size"
 
-// axesOf returns the axes of all runs, but for those that other columns say.
+// axesOf returns the axes of all runs, without those whose values are in other columns.
 func axesOf(c *compare.Comparison) []string {
 	var axes []string
 	for _, r := range c.Rows {
@@ -110,7 +110,7 @@ func printMarkdown(w io.Writer, c *compare.Comparison) error {
 	return err
 }
 
-// latex escapes the characters that mean something to LaTeX.
+// latex escapes the characters that are special in LaTeX.
 var latex = strings.NewReplacer(`\`, `\textbackslash{}`, "_", `\_`, "%", `\%`, "&", `\&`, "#", `\#`, "$", `\$`, "{", `\{`, "}", `\}`,
 	"~", `\textasciitilde{}`, "^", `\textasciicircum{}`, "±", `$\pm$`)
 
@@ -136,7 +136,7 @@ func printLaTeX(w io.Writer, c *compare.Comparison) error {
 	return err
 }
 
-// printCSV prints all digits, with a column for every axis; what is not known is empty.
+// printCSV prints all digits, with a column for every axis; unknown values are empty.
 func printCSV(w io.Writer, c *compare.Comparison) error {
 	digits := func(v float64) string {
 		if math.IsNaN(v) {
@@ -171,8 +171,8 @@ func printJSON(w io.Writer, c *compare.Comparison) error {
 	return e.Encode(comparisonObjects(c))
 }
 
-// comparisonObjects returns the lines of a table for machines, with all digits; what is not
-// known is null.
+// comparisonObjects returns the lines of a table as objects for JSON, with all digits;
+// unknown values are null.
 func comparisonObjects(c *compare.Comparison) []any {
 	type paired struct {
 		Baseline string            `json:"baseline"`
@@ -213,7 +213,7 @@ func comparisonObjects(c *compare.Comparison) []any {
 	return lines
 }
 
-// finite returns a number for machines; nil, which is null, when it is not finite.
+// finite returns a number for JSON; nil, which is null, if it is not finite.
 func finite(v float64) *float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return nil

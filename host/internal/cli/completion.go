@@ -20,10 +20,9 @@ func (a *app) completion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
 		Short: "Print the completion script of a shell",
-		Long: `Completion prints a script that lets a shell complete commands, flags and their words,
-workflow files, their profiles, their keys for --set and --sweep and the words that go
-with them, plugins and runs.
-Name the workflow first: plume run twin.toml --set TAB.`,
+		Long: `Completion prints a script with which a shell completes commands, flags and their
+values, workflow files, profiles, keys and values for --set and --sweep, plugins and runs.
+Profiles and keys are those of the workflow, so name it first: plume run twin.toml --set TAB.`,
 		Example: `  source <(plume completion bash)
   plume completion zsh > "${fpath[1]}/_plume"
   plume completion fish > ~/.config/fish/completions/plume.fish`,
@@ -39,7 +38,7 @@ Name the workflow first: plume run twin.toml --set TAB.`,
 			case "fish":
 				return root.GenFishCompletion(a.stdout, true)
 			}
-			return usage("%s knows %s, not %q", c.CommandPath(), strings.Join(shells, ", "), args[0])
+			return usage("%s supports %s, not %q", c.CommandPath(), strings.Join(shells, ", "), args[0])
 		},
 	}
 }
@@ -60,12 +59,12 @@ func completeRuns(root *string) cobra.CompletionFunc {
 	}
 }
 
-// completeWorkflowsAndRuns completes what verify takes.
+// completeWorkflowsAndRuns completes the arguments of verify.
 func completeWorkflowsAndRuns(root *string) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 		names, files := completeRuns(root)(c, args, toComplete)
 		workflows, err := filepath.Glob(toComplete + "*.toml")
-		if err != nil { // toComplete is no pattern
+		if err != nil { // toComplete is not a valid pattern
 			return names, files
 		}
 		return append(names, workflows...), files
@@ -77,7 +76,7 @@ func completePlugins(*cobra.Command, []string, string) ([]string, cobra.ShellCom
 	return launch.DefaultPath().List(), cobra.ShellCompDirectiveDefault
 }
 
-// completeProfiles completes the profiles of the workflow a command line names.
+// completeProfiles completes the profiles of the workflow on the command line.
 func completeProfiles(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -85,12 +84,12 @@ func completeProfiles(_ *cobra.Command, args []string, _ string) ([]string, cobr
 	return workflow.Profiles(args[0]), cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeLabels completes the filters of the run a command line names.
+// completeLabels completes the filters of the run on the command line.
 func completeLabels(root *string) cobra.CompletionFunc {
 	return completeOfRun(root, (*workflow.Workflow).Labels)
 }
 
-// completeMetrics completes the scores of the run a command line names.
+// completeMetrics completes the scores of the run on the command line.
 func completeMetrics(root *string) cobra.CompletionFunc {
 	return completeOfRun(root, (*workflow.Workflow).Metrics)
 }
@@ -112,21 +111,20 @@ func completeOfRun(root *string, words func(*workflow.Workflow) []string) cobra.
 	}
 }
 
-// completeFlag lets flag name of c be completed by complete.
+// completeFlag sets the function that completes the flag name of c.
 func completeFlag(c *cobra.Command, name string, complete cobra.CompletionFunc) {
 	if err := c.RegisterFlagCompletionFunc(name, complete); err != nil {
-		panic(err) // a mistake in this package: there is no such flag, or it has one
+		panic(err) // a bug in this package: the flag does not exist, or already has one
 	}
 }
 
-// words completes one of a few words.
+// words completes one of the words in list.
 func words(list ...string) cobra.CompletionFunc {
 	return cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp)
 }
 
-// completeKeys completes the keys of the workflow a command line names, each
-// followed by an equals sign. Of parameters it completes those of plugins on the plugin
-// path.
+// completeKeys completes the keys of the workflow on the command line, each followed by an
+// equals sign. It completes parameters only of plugins on the plugin path.
 func completeKeys(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 	var keys []string
 	for key := range settingsOf(c, args, toComplete) {
@@ -139,8 +137,8 @@ func completeKeys(c *cobra.Command, args []string, toComplete string) ([]string,
 	return keys, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeSettings is [completeKeys] and, after the equals sign, completes the words that
-// the value of the key may be.
+// completeSettings completes keys as [completeKeys] does and, after the equals sign, the
+// words that the value of the key may be.
 func completeSettings(c *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 	key, _, valued := strings.Cut(toComplete, "=")
 	if !valued {
@@ -153,9 +151,9 @@ func completeSettings(c *cobra.Command, args []string, toComplete string) ([]str
 	return settings, cobra.ShellCompDirectiveNoFileComp
 }
 
-// settingsOf returns the words that the values of keys may be, none where they are no
-// choice, by the keys that a beginning may become. Keys end in a point where parameters
-// of a plugin follow; these are there when the beginning goes so far.
+// settingsOf returns the keys that start with beginning, each with the words that its value
+// may be; none if it is not a choice. Keys before the parameters of a plugin end in a
+// point; the parameters themselves are included if beginning has that point.
 func settingsOf(c *cobra.Command, args []string, beginning string) map[string][]string {
 	w := &workflow.Workflow{}
 	if len(args) > 0 {
@@ -210,11 +208,11 @@ func pluginsByKey(w *workflow.Workflow) map[string]string {
 	return plugins
 }
 
-// completionTimeout is how long a plugin may take to say which parameters it has.
+// completionTimeout is how long a plugin may take to return its parameters.
 const completionTimeout = 3 * time.Second
 
-// paramSettings returns the words that a plugin's parameters may be, by key; nothing when
-// it is not on the plugin path: completion runs no program of a workflow's.
+// paramSettings returns the words that the parameters of a plugin may be, by key; none if
+// the plugin is not on the plugin path: completion does not run programs of a workflow.
 func paramSettings(ctx context.Context, prefix, plugin string) map[string][]string {
 	if !slices.Contains(launch.DefaultPath().List(), plugin) {
 		return nil
@@ -222,7 +220,7 @@ func paramSettings(ctx context.Context, prefix, plugin string) map[string][]stri
 	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
 	defer cancel()
 	settings := map[string][]string{}
-	_ = withPlugin(ctx, plugin, completionTimeout, func(p *sdk.Plugin) error { // one that does not start has none
+	_ = withPlugin(ctx, plugin, completionTimeout, func(p *sdk.Plugin) error { // a plugin that does not start has none
 		for _, param := range p.Manifest.Params {
 			switch param.Type {
 			case sdk.String:

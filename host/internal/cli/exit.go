@@ -26,8 +26,8 @@ const (
 	exitTerminated  = 143
 )
 
-// exitError carries an exit code past cobra; its text may be empty when all has
-// been said.
+// exitError carries an exit code past cobra; its text may be empty if everything has
+// been printed.
 type exitError struct {
 	code int
 	err  error
@@ -42,7 +42,7 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// exitCode is the one place where an error becomes an exit code.
+// exitCode returns the exit code for an error. It is the only place that does.
 func exitCode(err error) int {
 	var exit *exitError
 	var interrupt interruptError
@@ -73,7 +73,7 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// unread reports whether err is that a pipe has no reader any more: there is nobody to tell.
+// unread reports whether err says that a pipe no longer has a reader.
 func unread(err error) bool {
 	var file *fs.PathError
 	return errors.As(err, &file) && errors.Is(file.Err, syscall.EPIPE)

@@ -15,8 +15,9 @@ func (a *app) export() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export RUN --to DIR",
 		Short: "Copy a run's tables as Parquet, CSV or netCDF",
-		Long: `Export copies the tables of a run into a new directory, under the names they have in
-the run, and prints the files. A run that is still going is exported as far as it is.
+		Long: `Export copies the tables of a run into a new directory, under the names that they have
+in the run, and prints the names of the files. For a run that has not ended it copies
+what has been written so far.
 
 Formats and their layouts, the default first:
   parquet  native  as stored: one column of lists per variable; zstd
@@ -27,13 +28,13 @@ Formats and their layouts, the default first:
   netcdf   tensor  arrays (cycle, member, ...) of truth, observations, ensembles and
                    reference, with units, in files that every netCDF library reads
 
-RUN is a path, @last, or the beginning of a run's name.`,
+RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume export @last --to l63-parquet
   plume export @last --to l63-nc --format netcdf --tables ensemble,truth`,
 		Args: exactly(1, "one run"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if to == "" {
-				return usage("--to: want the directory to make")
+				return usage("--to: want the name of a new directory")
 			}
 			if layouts := export.Layouts[export.Format(format)]; layout == "" && len(layouts) > 0 {
 				layout = string(layouts[0])
@@ -62,11 +63,11 @@ RUN is a path, @last, or the beginning of a run's name.`,
 		},
 	}
 	c.ValidArgsFunction = completeRuns(&root)
-	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
+	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory that contains the runs")
 	c.Flags().StringVar(&to, "to", "", "the new `directory`")
 	c.Flags().StringVar(&format, "format", string(export.Parquet), "parquet, csv or netcdf")
-	c.Flags().StringVar(&layout, "layout", "", "native, wide, tidy or tensor (default the first of the format)")
-	c.Flags().StringSliceVar(&tables, "tables", nil, "tables to export, such as metrics,ensemble (default all)")
+	c.Flags().StringVar(&layout, "layout", "", "native, wide, tidy or tensor (default: the first of the format)")
+	c.Flags().StringSliceVar(&tables, "tables", nil, "tables to export, such as metrics,ensemble (default: all)")
 	completeFlag(c, "format", words("parquet", "csv", "netcdf"))
 	completeFlag(c, "layout", words("native", "wide", "tidy", "tensor"))
 	return c

@@ -14,13 +14,13 @@ func (a *app) init() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "init [DIR | --plugin ROLE --lang LANGUAGE NAME]",
 		Short: "Write a workflow to start from, or a plugin",
-		Long: `Init writes DIR/workflow.toml, a workflow that runs as it is. DIR is the working
-directory when left out.
+		Long: `Init writes DIR/workflow.toml, a workflow that can be run as it is. The default for DIR
+is the working directory.
 
 Init --plugin writes a plugin into a new folder NAME: its code, its tests, a workflow
-that uses it and a page about it. It passes plume's conformance suite as it is.
+that uses it and a page about it. The plugin passes plume's conformance suite.
 
-Nothing is overwritten.`,
+Existing files are not overwritten.`,
 		Example: `  plume init my-experiment
   plume init --plugin model --lang python lake
   plume init --plugin obs --lang go gauge`,
@@ -29,7 +29,7 @@ Nothing is overwritten.`,
 			case p.Role == "" && (p.Lang != "" || p.Plume != ""):
 				return usage("--lang and --plume are for plugins: add --plugin %s", strings.Join(scaffold.Roles, "|"))
 			case p.Role == "" && len(args) > 1:
-				return usage("plume init takes one directory at most, got %d arguments; see plume init --help", len(args))
+				return usage("plume init takes at most one directory, got %d arguments; see plume init --help", len(args))
 			case p.Role == "":
 				return nil
 			case !slices.Contains(scaffold.Roles, p.Role):
@@ -51,7 +51,7 @@ Nothing is overwritten.`,
 	}
 	c.Flags().StringVar(&p.Role, "plugin", "", "write a plugin: `model`, obs or filter")
 	c.Flags().StringVar(&p.Lang, "lang", "", "language of the plugin: `go` or python")
-	c.Flags().StringVar(&p.Plume, "plume", "", "build the plugin against the checkout of plume in `DIR`; the published one when left out")
+	c.Flags().StringVar(&p.Plume, "plume", "", "build the plugin against the checkout of plume in `DIR` instead of the published version")
 	completeFlag(c, "plugin", words(scaffold.Roles...))
 	completeFlag(c, "lang", words(scaffold.Langs...))
 	return c
@@ -71,11 +71,11 @@ func (a *app) initPlugin(p scaffold.Plugin) error {
 	if err != nil {
 		return usage("%v", err)
 	}
-	defer a.say("next: cd %s, and what %s says", p.Name, filepath.Join(p.Name, "README.md"))
+	defer a.say("next: cd %s, and follow %s", p.Name, filepath.Join(p.Name, "README.md"))
 	return a.started(files)
 }
 
-// started prints what was written.
+// started prints the names of the files that were written.
 func (a *app) started(files []string) error {
 	for _, f := range files {
 		if err := a.printFile(f); err != nil {

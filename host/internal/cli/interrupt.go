@@ -28,19 +28,19 @@ func (e interruptError) code() int {
 	return exitInterrupted
 }
 
-// endTime is how long a canceled command has to end by itself. The rest of a second is
-// for the end of its plugins.
+// endTime is how long a canceled command may take to end by itself. The rest of a second
+// is for its plugins to end.
 const endTime = 400 * time.Millisecond
 
-// withInterrupts returns a context that knows of signals until the returned function is
-// called. The first signal while a run heeds stop asks it to stop after the cycles under
-// way; the next cancels the context, which ends calls under way, and one before does so at
-// once. A command that does not end then, whatever it waits for, is ended here, with its
-// plugins.
+// withInterrupts returns a context that handles signals until the returned function is
+// called. The first signal while a run heeds stop asks it to stop after the current cycles.
+// The next one cancels the context, which ends calls in progress; without a run that heeds
+// stop the first one does so. If the command does not end then, whatever it waits for, the
+// process is ended here, with its plugins.
 //
-// SIGHUP, which may come several times from a terminal that is closed, asks for a stop and
-// nothing more. A closed pipe is an error of the write and no signal. What the program was
-// told to ignore when it was started, as by nohup, stays ignored.
+// SIGHUP, which a closed terminal may send several times, only asks for a stop. A closed
+// pipe is an error of the write and not a signal. Signals that were ignored when the
+// program was started, as by nohup, stay ignored.
 func withInterrupts(parent context.Context, stop *experiment.Stop, stderr io.Writer) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals, pipes, ended := make(chan os.Signal, 2), make(chan os.Signal, 1), make(chan struct{})
@@ -77,7 +77,7 @@ func withInterrupts(parent context.Context, stop *experiment.Stop, stderr io.Wri
 	}
 }
 
-// decisive returns the signal that ends the command at once; false: signals was closed
+// decisive returns the signal that ends the command at once; false if signals was closed
 // before there was one.
 func decisive(signals <-chan os.Signal, stop *experiment.Stop, stderr io.Writer) (os.Signal, bool) {
 	first, ok := <-signals
@@ -85,7 +85,7 @@ func decisive(signals <-chan os.Signal, stop *experiment.Stop, stderr io.Writer)
 		return first, ok
 	}
 	stop.Ask(interruptError{first})
-	tell(stderr, "\n%v: finishing the cycle and closing files; once more to stop at once\n", first)
+	tell(stderr, "\n%v: finishing the current cycle and closing files; interrupt again to stop at once\n", first)
 	for s := range signals {
 		if s != syscall.SIGHUP {
 			return s, true
@@ -94,8 +94,8 @@ func decisive(signals <-chan os.Signal, stop *experiment.Stop, stderr io.Writer)
 	return nil, false
 }
 
-// tell writes to w, which may be a terminal that takes no text; nobody has to wait for it.
-// What it returns is closed afterwards.
+// tell writes to w, which may be a terminal that accepts no more text, without waiting. The
+// returned channel is closed after the write.
 func tell(w io.Writer, format string, args ...any) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {

@@ -46,7 +46,7 @@ that the workflow names: check one that you do not trust with validate --offline
 	return c
 }
 
-// shownTrials bounds how many trials plan lists.
+// shownTrials bounds the number of trials that plan lists.
 const shownTrials = 40
 
 // showPlan prints what x would do.
@@ -136,8 +136,8 @@ func planned(x *experiment.Experiment) (lines [][]string, err error) {
 	return lines, nil
 }
 
-// careText says how often a plugin runs and what is done when it fails, where that is
-// not once and nothing.
+// careText says how many processes of a plugin there are and what is done if it fails,
+// unless there is one and nothing is done.
 func careText(c *workflow.Component, replicas, maxFailed int) string {
 	text := ""
 	if replicas > 1 {
@@ -152,8 +152,8 @@ func careText(c *workflow.Component, replicas, maxFailed int) string {
 	return text
 }
 
-// axisValues returns the values of a trial in the order of axes; empty where an axis
-// does not concern it.
+// axisValues returns the values of a trial in the order of axes; empty if an axis does not
+// apply to it.
 func axisValues(axes []string, values map[string]any) []string {
 	out := make([]string, len(axes))
 	for i, key := range axes {

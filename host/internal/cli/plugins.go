@@ -13,14 +13,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// callTimeout bounds the calls of commands that know no workflow.
+// callTimeout bounds the calls of commands that do not have a workflow.
 const callTimeout = 30 * time.Second
 
 func (a *app) plugins() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plugins",
 		Short: "List, describe and test plugins",
-		Long: `Plugins are looked for in the directories of $PLUME_PLUGINS, in the folder plugins
+		Long: `Plume looks for plugins in the directories of $PLUME_PLUGINS, in the folder plugins
 next to the plume program, and in plume itself.`,
 		Example: `  plume plugins list
   plume plugins describe lorenz63`,
@@ -32,8 +32,8 @@ next to the plume program, and in plume itself.`,
 	return c
 }
 
-// withPlugin starts the plugin called name, or the program or Python script at
-// that path, for do.
+// withPlugin starts the plugin called name, or the program or Python script at that path,
+// and calls do with it.
 func withPlugin(ctx context.Context, name string, timeout time.Duration, do func(*sdk.Plugin) error) (err error) {
 	var program *launch.Program
 	switch {
@@ -88,7 +88,7 @@ func (a *app) pluginsList() *cobra.Command {
 	}
 }
 
-// pluginFace is a plugin for machines.
+// pluginFace is a plugin in JSON.
 type pluginFace struct {
 	Name    string      `json:"name"`
 	Role    sdk.Role    `json:"role"`
@@ -152,7 +152,7 @@ func (a *app) pluginsDescribe() *cobra.Command {
 	return c
 }
 
-// showTested says what the conformance suite found of a plugin.
+// showTested prints the result of the conformance suite for a plugin.
 func (a *app) showTested(name string, found error) error {
 	if a.json {
 		faults := []string{}
@@ -177,7 +177,7 @@ func (a *app) pluginsTest() *cobra.Command {
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "test NAME|PROGRAM...",
-		Short: "Put plugins through the conformance suite, over their sockets",
+		Short: "Run the conformance suite on plugins, over their sockets",
 		Example: `  plume plugins test filter-enkf
   plume plugins test ./my-model my_model.py`,
 		ValidArgsFunction: completePlugins,
@@ -204,6 +204,6 @@ func (a *app) pluginsTest() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().DurationVar(&timeout, "timeout", callTimeout, "longest time of one call")
+	c.Flags().DurationVar(&timeout, "timeout", callTimeout, "time limit of one call")
 	return c
 }

@@ -12,15 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// progress shows how far a run is: trials and cycles that are done, the rate and
-// the time left, as a bar on a terminal and as a plain line now and then elsewhere.
+// progress shows the progress of a run: trials and cycles that are done, the rate and the
+// time left, as a bar on a terminal and otherwise as a plain line every few seconds.
 //
-// Those who count never wait for those who look: one goroutine draws, from a copy of
-// the counters, and a terminal that takes no more text stops nothing but the bar.
-// It is safe for concurrent use.
+// Counting never waits for drawing: one goroutine draws, from a copy of the counters, and
+// a terminal that accepts no more text stops only the bar. It is safe for concurrent use.
 type progress struct {
 	w     io.Writer
-	bar   bool // else plain lines
+	bar   bool // otherwise plain lines
 	quit  chan struct{}
 	drawn chan struct{} // closed after the last drawing
 
@@ -28,7 +27,7 @@ type progress struct {
 	now counters
 }
 
-// counters is how far a run is.
+// counters is the progress of a run.
 type counters struct {
 	trials, cycles      int // of the run
 	trialsDone, stopped int
@@ -39,8 +38,8 @@ type counters struct {
 const (
 	drawEvery  = 100 * time.Millisecond
 	plainEvery = 5 * time.Second // the shortest time between two plain lines
-	suspension = 2 * time.Second // a longer wait for the next drawing is one of the whole process
-	patience   = time.Second     // with a terminal that does not take the last drawing
+	suspension = 2 * time.Second // a longer wait for the next drawing means that the process was suspended
+	patience   = time.Second     // how long to wait for a terminal that does not accept the last drawing
 	barWidth   = 40
 )
 
@@ -55,7 +54,7 @@ func newProgress(w io.Writer, quiet bool, trials, cycles int) *progress {
 	return p
 }
 
-// watcher shows a run to the person who began it.
+// watcher shows a run to the person who started it.
 type watcher struct {
 	app *app
 	*progress
@@ -98,7 +97,7 @@ func (p *progress) counters() counters {
 	return p.now
 }
 
-// End returns when the run has been shown for the last time.
+// End returns after the run has been shown for the last time.
 func (p *progress) End() {
 	close(p.quit)
 	select {
@@ -107,8 +106,8 @@ func (p *progress) End() {
 	}
 }
 
-// draw shows the run again and again. Time in which the process was suspended is not
-// time that the run has taken. What cannot be written is lost: the results are in files.
+// draw shows the run repeatedly. Time in which the process was suspended is not counted.
+// Text that cannot be written is lost: the results are in files.
 func (p *progress) draw() {
 	defer close(p.drawn)
 	ticker := time.NewTicker(drawEvery)
@@ -133,22 +132,22 @@ func (p *progress) draw() {
 			fmt.Fprintf(p.w, "%s, %d/%d cycles, %s\n", c.trialsText(), c.done, c.cycles, c.rate(elapsed))
 		}
 		last = time.Now()
-		elapsed += last.Sub(woken) // the run went on while the terminal made this wait
+		elapsed += last.Sub(woken) // the run continued while this goroutine waited for the terminal
 	}
 	if p.bar {
 		fmt.Fprintln(p.w)
 	}
 }
 
-// inForeground reports whether a terminal is this program's to draw on, and not that of a
-// shell which has it in the background.
+// inForeground reports whether this program may draw on a terminal, because no shell has
+// it in the background.
 func inForeground(terminal io.Writer) bool {
 	group, err := unix.IoctlGetInt(int(terminal.(*os.File).Fd()), unix.TIOCGPGRP)
 	return err != nil || group == unix.Getpgrp()
 }
 
-// line returns the counters as one line that is shorter than width, with a bar where
-// there is room.
+// line returns the counters as one line that is shorter than width, with a bar if there
+// is room.
 func (c counters) line(elapsed time.Duration, width int) string {
 	before, after := c.trialsText()+" ", " "+c.rate(elapsed)
 	room := min(barWidth, width-1-len(before)-len(after)-len("[]"))
@@ -172,7 +171,7 @@ func (c counters) trialsText() string {
 	return text
 }
 
-// rate says how fast it goes and how long the rest takes at this rate.
+// rate returns the rate and the time that the rest takes at this rate, in words.
 func (c counters) rate(elapsed time.Duration) string {
 	rest := c.cycles - c.done - c.missing
 	if c.counted == 0 || rest == 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// watchEvery is how often the report of a run under way is written again.
+// watchEvery is the time between two reports of a run in progress.
 const watchEvery = 5 * time.Second
 
 func (a *app) reportCommand() *cobra.Command {
@@ -20,13 +20,13 @@ func (a *app) reportCommand() *cobra.Command {
 	var watch bool
 	c := &cobra.Command{
 		Use:   "report RUN",
-		Short: "Make a page and figures of a run",
+		Short: "Write a page and figures about a run",
 		Long: `Report writes one self-contained HTML page into the run directory, report.html, and
-prints its path. It needs no network and can be sent by mail. With --figures it also writes
-figures for a paper into the folder figures of the run. A run that goes on, was killed or
-was stopped gives a report of what it holds.
+prints its path. The page needs no network and can be sent by mail. With --figures it also
+writes figures for a paper into the folder figures of the run. For a run that is running,
+was killed or was stopped, the report shows what has been written so far.
 
-RUN is a path, @last, or the beginning of a run's name.`,
+RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume report @last
   plume report @last --figures svg
   plume report @last --watch`,
@@ -51,7 +51,7 @@ RUN is a path, @last, or the beginning of a run's name.`,
 		},
 	}
 	c.ValidArgsFunction = completeRuns(&root)
-	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
+	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory that contains the runs")
 	c.Flags().StringVar(&figures, "figures", "", "also write figures: svg, png or pdf")
 	completeFlag(c, "figures", words("svg", "png", "pdf"))
 	c.Flags().BoolVar(&watch, "watch", false, fmt.Sprintf("write the page again every %v until the run has ended", watchEvery))
@@ -78,8 +78,8 @@ func (a *app) writeReport(ctx context.Context, dir string, watch bool) (*report.
 	return r, a.printFile(filepath.Join(dir, archive.ReportFile))
 }
 
-// reported returns what a report takes from the workflow; nil when this version cannot
-// read it.
+// reported returns what a report takes from the workflow; nil if this version cannot read
+// the workflow.
 func (s *storedRun) reported() *report.Setup {
 	w := s.workflow
 	if w == nil {

@@ -19,23 +19,23 @@ func (a *app) resume() *cobra.Command {
 	var retry bool
 	c := &cobra.Command{
 		Use:   "resume RUN",
-		Short: "Go on with a run that was stopped",
-		Long: `Resume does what is left of a run that was interrupted or killed, or some of whose trials
-stopped because a plugin died or the disk was full. Trials go on from their last
-checkpoint; truths, and a reference that was not finished, are made again. The finished
-run has the tables of one that was never stopped, byte for byte but for the timings.
-With --retry-failed trials go on, too, that failed because of something outside of the
-run, such as a program that a model runs, once that is cured.
+		Short: "Continue a run that was stopped",
+		Long: `Resume completes a run that was interrupted or killed, or that has trials that stopped
+because a plugin died or the disk was full. Trials continue from their last checkpoint;
+truths, and a reference that was not finished, are computed again. The tables of the
+finished run are those of a run that was never stopped, byte for byte, except for the
+timings. With --retry-failed, resume also continues trials that failed because of something
+outside of the run, such as a program that a model runs, after you have fixed the cause.
 
 The workflow file, the plugins, plume, and the files that the results depend on must be
-those the run began with; what differs is named. Those files are the ones of
-observations and members, and what parameters of the model name, such as the program
-that plugin process runs and its files. With --accept-changed a run goes on although
-some have changed: trials that have ended keep what the old ones gave, all others begin
-again with the new ones, and run.json says so. --workflow says where the workflow is
-when it has moved, or when the run was copied from another machine.
+the same as when the run began; resume names those that differ. The files are those of
+observations and members, and those that parameters of the model name, such as the
+program that plugin process runs and its files. With --accept-changed, a run continues
+although some of them have changed: trials that have ended keep their results, all others
+start again with the new files, and run.json records this. --workflow says where the
+workflow is if it has moved, or if the run was copied from another machine.
 
-RUN is a path, @last, or the beginning of a run's name.`,
+RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume resume @last
   plume resume runs/l63-twin/20260102T030405Z-1a2b --workers 4
   plume resume copied/20260102T030405Z-1a2b --workflow twin.toml`,
@@ -71,21 +71,21 @@ RUN is a path, @last, or the beginning of a run's name.`,
 			return a.conclude(r, s.shown(withChoice(err, dir)))
 		},
 	}
-	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
-	c.Flags().StringVar(&moved, "workflow", "", "the workflow `FILE`, when it is not where it was")
-	c.Flags().BoolVar(&retry, "retry-failed", false, "go on with trials that have failed of a cause outside of the run, which is cured")
-	c.Flags().BoolVar(&again.AcceptChanged, "accept-changed", false, "go on although input files have changed; see above")
+	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory that contains the runs")
+	c.Flags().StringVar(&moved, "workflow", "", "the workflow `FILE`, if it has moved")
+	c.Flags().BoolVar(&retry, "retry-failed", false, "also continue trials that failed for a reason outside of the run that you have fixed")
+	c.Flags().BoolVar(&again.AcceptChanged, "accept-changed", false, "continue although input files have changed; see above")
 	how.flags(c)
 	return c
 }
 
-// missing says what to do about a workflow that is not where it was.
+// missing says what to do about a workflow that has moved.
 func missing(err error, dir string, info *archive.Info) error {
 	var found *findings
 	if errors.As(err, &found) {
 		for _, f := range found.diagnostics {
 			if f.Code == tomltext.CodeUnreadable && f.File == info.Source {
-				f.WithNote("the run began with it; its own copy is %s", filepath.Join(dir, "workflow.toml")).
+				f.WithNote("the run began with it; the copy in the run directory is %s", filepath.Join(dir, "workflow.toml")).
 					WithHelp("say where it is now: plume resume %s --workflow FILE", word(dir))
 			}
 		}
@@ -98,12 +98,12 @@ func withChoice(err error, dir string) error {
 	if !errors.As(err, new(*experiment.InputsError)) {
 		return err
 	}
-	return fmt.Errorf("%w\nput back what has changed, or run the workflow again; plume resume %s --accept-changed goes on all the same:\n"+
-		"trials that have ended keep what the old files gave, all others begin again with the new ones", err, word(dir))
+	return fmt.Errorf("%w\nrestore the files, or run the workflow again; plume resume %s --accept-changed continues with the changed files:\n"+
+		"trials that have ended keep their results, all others start again with the new files", err, word(dir))
 }
 
-// nothingLeft reports whether a run has nothing to resume. When it was stopped while it
-// removed what it did not need any more, that is done now.
+// nothingLeft reports whether a run has nothing to resume. If it was stopped while it
+// removed files that it no longer needed, they are removed now.
 func (a *app) nothingLeft(dir string, info *archive.Info) (_ bool, err error) {
 	if info.Finished == nil || info.Resumable {
 		return false, nil
@@ -119,9 +119,9 @@ func (a *app) nothingLeft(dir string, info *archive.Info) (_ bool, err error) {
 		return true, err
 	}
 	if info.Status != archive.OK {
-		err := fmt.Errorf("%s: what is left would fail again: %s", dir, info.Error)
+		err := fmt.Errorf("%s: the trials that are left would fail again: %s", dir, info.Error)
 		if info.Retryable {
-			err = fmt.Errorf("%w\nwhen the cause was outside of the run and is cured: plume resume %s --retry-failed", err, word(dir))
+			err = fmt.Errorf("%w\nif the cause was outside of the run and you have fixed it: plume resume %s --retry-failed", err, word(dir))
 		}
 		if info.Status == archive.SomeFailed {
 			err = &exitError{exitSomeFailed, err}

@@ -21,10 +21,10 @@ func (a *app) run() *cobra.Command {
 observations, and writes a run directory of Arrow tables. It prints the path of
 that directory on standard output; everything else goes to standard error.
 
-The tables are the same, byte for byte, whatever the number of workers.
-Ctrl-C finishes the cycle under way and closes all files, and so does a terminal that is
-closed; a second Ctrl-C stops within a second.
-plume resume goes on with a run that was stopped in whatever way.`,
+The tables are the same, byte for byte, for any number of workers.
+Ctrl-C finishes the current cycle and closes all files, and so does closing the terminal;
+a second Ctrl-C stops within a second.
+plume resume continues a run, however it was stopped.`,
 		Example: `  plume run workflows/lorenz63-quick.toml
   plume run twin.toml --set time.cycles=50 --set experiment.seed=7
   plume run twin.toml --profile short --workers 1
@@ -36,14 +36,14 @@ plume resume goes on with a run that was stopped in whatever way.`,
 		},
 	}
 	s.flags(c)
-	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are written")
+	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory for the run directories")
 	how.flags(c)
 	s.linkedFlag(c)
 	return c
 }
 
-// conclude prints the result of a run: its directory on standard output, the rest for
-// people.
+// conclude prints the result of a run: its directory on standard output, the rest on
+// standard error.
 func (a *app) conclude(r *experiment.Result, err error) error {
 	if r == nil {
 		return err
@@ -72,7 +72,7 @@ func (a *app) conclude(r *experiment.Result, err error) error {
 	return errors.Join(err, a.printRun(r.Dir, r.Status, counts))
 }
 
-// printRun prints a run that has ended, and how many of its trials ended how.
+// printRun prints a run that has ended, and the number of its trials by status.
 func (a *app) printRun(dir string, status archive.Status, trials map[archive.Status]int) error {
 	if a.json {
 		return a.printJSON(struct {
@@ -92,11 +92,11 @@ func (a *app) validate() *cobra.Command {
 		Short: "Check a workflow without running it",
 		Long: `Validate checks a workflow in three layers: the text, the keys and values, and the
 plugins it names with their parameters, sizes and capabilities. All findings of the
-first layer that has any are shown, with their place and a remedy, and with those of the
-second the plugins that are missing.
+first layer that has any are shown, with their place and a remedy; findings of the second
+layer are shown together with missing plugins.
 
-The third layer starts the plugins, and so the programs that [plugins] names. Check a
-workflow that you do not trust with --offline: that starts nothing.`,
+The third layer starts the plugins, among them the programs that [plugins] names. To check
+a workflow that you do not trust, use --offline, which starts nothing.`,
 		Example: `  plume validate twin.toml
   plume validate twin.toml --format github
   plume validate stranger.toml --offline`,
@@ -127,6 +127,6 @@ workflow that you do not trust with --offline: that starts nothing.`,
 		},
 	}
 	s.flags(c)
-	c.Flags().BoolVar(&s.offline, "offline", false, "do not start plugins: check text, keys and values alone")
+	c.Flags().BoolVar(&s.offline, "offline", false, "do not start plugins: check only text, keys and values")
 	return c
 }

@@ -19,10 +19,10 @@ func (a *app) runs() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "runs",
 		Short: "List runs",
-		Long: `Runs lists the runs below a directory, newest first: what they are called, how they
-ended, when they began, the first score of the filter that is best in it, and how large
-they are. Each is in the folder DIRECTORY/NAME/RUN. Stopped means that the program was
-killed; such a run, and one that was interrupted, can be resumed.`,
+		Long: `Runs lists the runs below a directory, newest first: name, status, start, the first
+score of the best filter, and size. Every run is in the folder DIRECTORY/NAME/RUN. The
+status "stopped" means that the program was killed; such a run, and one that was
+interrupted, can be resumed.`,
 		Example: `  plume runs
   plume runs --name lorenz63 --status ok
   plume runs --run-dir results --json`,
@@ -36,14 +36,14 @@ killed; such a run, and one that was interrupted, can be resumed.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
-	c.Flags().StringVar(&name, "name", "", "only runs of experiments whose names contain this")
-	c.Flags().StringVar(&status, "status", "", "only runs that are "+strings.Join(runStatuses, ", "))
+	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory that contains the runs")
+	c.Flags().StringVar(&name, "name", "", "only runs of experiments whose name contains this text")
+	c.Flags().StringVar(&status, "status", "", "only runs with this status: "+strings.Join(runStatuses, ", "))
 	completeFlag(c, "status", words(runStatuses...))
 	return c
 }
 
-// runStatuses are what a run may be.
+// runStatuses are the statuses that a run may have.
 var runStatuses = []string{
 	string(archive.Running), string(archive.OK), string(archive.SomeFailed), string(archive.Failed), string(archive.Interrupted), string(archive.Stopped),
 }
@@ -71,7 +71,7 @@ func (a *app) listRuns(root string, wanted func(*archive.Info) bool) error {
 	slices.Reverse(dirs)
 	var rows [][]string
 	newest, resumable := "", ""
-	var unread error // what is wrong with one run hides no other
+	var unread error // an error in one run does not hide the others
 	for _, dir := range dirs {
 		info, err := archive.ReadStatus(dir)
 		if err != nil {
@@ -105,7 +105,7 @@ func (a *app) listRuns(root string, wanted func(*archive.Info) bool) error {
 		a.say("there are no runs below %s", root)
 		a.next("run", "WORKFLOW")
 	case newest == "":
-		a.say("of %s below %s none has this name and status", plural(len(dirs), "run"), root)
+		a.say("none of %s below %s has this name and status", plural(len(dirs), "run"), root)
 	case resumable != "":
 		a.next("resume", resumable)
 	default:
@@ -114,8 +114,8 @@ func (a *app) listRuns(root string, wanted func(*archive.Info) bool) error {
 	return unread
 }
 
-// firstScore returns the score that a comparison of the run opens at, for the filter in
-// which it is best; nil: there is none, or it cannot be read.
+// firstScore returns the score that a comparison of the run shows first, for the filter for
+// which it is best; nil if there is none or it cannot be read.
 func firstScore(dir string) *runScore {
 	s, err := endedRun(dir)
 	if err != nil {
@@ -140,8 +140,8 @@ func (s *runScore) String() string {
 	return fmt.Sprintf("%s %.4g %s", s.Metric, s.Value, s.Filter)
 }
 
-// bytesBelow returns the size of all files below dir; what cannot be read counts
-// as 0, for a run may be under way.
+// bytesBelow returns the size of all files below dir; files that cannot be read count as
+// 0, because the run may be running.
 func bytesBelow(dir string) int64 {
 	var sum int64
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {

@@ -22,8 +22,8 @@ func (a *app) schema() *cobra.Command {
 		Use:   "schema",
 		Short: "Print the workflow language as JSON Schema, for editors",
 		Long: `Schema prints the workflow language with the parameters of the plugins on the plugin
-path as JSON Schema, draft 2020-12. Editors complete and check workflows with it: the
-first line of a workflow may be
+path as JSON Schema, draft 2020-12. Editors use it to complete and check workflows that
+have the first line
 
   #:schema ./plume.schema.json`,
 		Example: `  plume schema > plume.schema.json
@@ -44,11 +44,11 @@ first line of a workflow may be
 			return e.Encode(workflow.JSONSchema(params))
 		},
 	}
-	c.Flags().BoolVar(&markdown, "markdown", false, "print the reference of the language for people instead")
+	c.Flags().BoolVar(&markdown, "markdown", false, "print the reference of the language as Markdown instead")
 	return c
 }
 
-// referenceText is docs/workflow-reference.md.
+// referenceText returns docs/workflow-reference.md.
 func referenceText() string {
 	return workflow.Markdown(tabular.Formats(), slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes()))
 }
@@ -92,8 +92,8 @@ func paramsSchema(m *sdk.Manifest) map[string]any {
 	return s
 }
 
-// unlessSchema says that p stays at its default when the parameter called name is there
-// and none of choices. When that one is not there an axis or a profile may set it.
+// unlessSchema says that p stays at its default if the parameter called name is given and
+// is none of choices. If that one is not given, an axis or a profile may set it.
 func unlessSchema(name string, choices []string, p *sdk.Param) map[string]any {
 	others := map[string]any{"not": map[string]any{"enum": choices}}
 	return map[string]any{
@@ -102,8 +102,8 @@ func unlessSchema(name string, choices []string, p *sdk.Param) map[string]any {
 	}
 }
 
-// paramSchema returns the schema of a parameter as it stands in a workflow, where a
-// number may be arithmetic.
+// paramSchema returns the schema of a parameter in a workflow, where a number may be
+// arithmetic.
 func paramSchema(p *sdk.Param) map[string]any {
 	one := map[string]any{"type": map[sdk.ParamType]string{
 		sdk.Float: "number", sdk.Floats: "number", sdk.Int: "integer", sdk.Ints: "integer",

@@ -13,8 +13,8 @@ import (
 const shownRows = 60
 
 // show prints the result table of a run and opens its directory. The table has one row for
-// every filter and combination of axis values, and one for every estimate that knows no
-// observations.
+// every filter and combination of axis values, and one for every baseline that does not
+// use observations.
 func (a *app) show(r *experiment.Result) (*storedRun, error) {
 	s, err := openRun(r.Dir)
 	if err != nil || a.quiet {
@@ -49,8 +49,8 @@ func (a *app) showScores(r *experiment.Result, s *storedRun) error {
 	return nil
 }
 
-// scoreTable returns the columns of a table of the scores of a run, and its cells. It is to
-// be short on a terminal; otherwise every axis has a column with its key.
+// scoreTable returns the columns of a table of the scores of a run, and its cells. If short,
+// as on a terminal, names of axes are short; otherwise every axis has a column with its key.
 func scoreTable(r *compare.Run, metrics []compare.Metric, short bool) ([]column, [][]string, error) {
 	columns := append([]column{{head: "filter"}, {head: "members", right: true}}, axisColumns(r.Axes, short)...)
 	for k, m := range metrics {
@@ -76,7 +76,7 @@ func scoreTable(r *compare.Run, metrics []compare.Metric, short bool) ([]column,
 	return columns, cells, nil
 }
 
-// sizeText is the number of members of a group; empty of an estimate that has none.
+// sizeText returns the number of members of a group; empty for a baseline without members.
 func sizeText(g *compare.Group) string {
 	if g.Size == 0 {
 		return ""
@@ -84,8 +84,8 @@ func sizeText(g *compare.Group) string {
 	return fmt.Sprint(g.Size)
 }
 
-// axisColumns returns the columns for the values of axes: one for each, or a short one for
-// all of them.
+// axisColumns returns the columns for the values of axes: one for each or, if short, a
+// single one for all of them.
 func axisColumns(axes []string, short bool) []column {
 	if short {
 		return []column{{head: settingHead(axes), fold: true}}
@@ -113,9 +113,9 @@ func settingHead(axes []string) string {
 	return "setting"
 }
 
-// settingText returns what differs in a sweep, for a filter: the values of axes after the
-// ends of their keys; where it is to be short, after the last two words or as many as tell
-// an axis from the others. The number of members has a column of its own.
+// settingText returns the setting of a filter in a sweep: the values of axes with their
+// keys. If short, only the last two words of a key are written, or as many as distinguish
+// the axis from the others. The number of members has a column of its own.
 func settingText(filter string, axes, values []string, short bool) string {
 	var parts []string
 	for k, axis := range axes {

@@ -15,10 +15,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// defaultRoot is where runs go: below the working directory.
+// defaultRoot is the directory for runs, below the working directory.
 const defaultRoot = "runs"
 
-// source is how a user names a workflow: a file and what goes over it.
+// source is a workflow on the command line: a file with profile, --set and --sweep.
 type source struct {
 	path    string
 	profile string
@@ -26,8 +26,8 @@ type source struct {
 	sweep   []string
 	format  string // of findings
 
-	offline   bool // what plugins there are does not matter
-	inProcess bool // plugins that are part of plume run in its process
+	offline   bool // plugins are not started
+	inProcess bool // built-in plugins run in this process
 }
 
 // flags adds the flags of a source to c.
@@ -43,7 +43,7 @@ func (s *source) flags(c *cobra.Command) {
 	completeFlag(c, "format", words("human", "json", "github"))
 }
 
-// args returns what names the source on a command line.
+// args returns the arguments of a command line for the source.
 func (s *source) args() []string {
 	args := []string{s.path}
 	if s.profile != "" {
@@ -60,10 +60,10 @@ func (s *source) args() []string {
 
 // linkedFlag adds the flag of inProcess to c.
 func (s *source) linkedFlag(c *cobra.Command) {
-	c.Flags().BoolVar(&s.inProcess, "in-process", false, "run plugins that are built into plume in its own process: the same results sooner, but a plugin that dies takes plume with it")
+	c.Flags().BoolVar(&s.inProcess, "in-process", false, "run the built-in plugins in plume's own process: faster, with the same results, but if such a plugin crashes, plume does too")
 }
 
-// load reads the workflow; an error is a *findings.
+// load reads the workflow; its error is a *findings.
 func (s *source) load() (*workflow.Workflow, error) {
 	if !slices.Contains([]string{"human", "json", "github"}, s.format) {
 		return nil, usage("--format must be human, json or github, but is %q", s.format)
@@ -93,15 +93,15 @@ func (s *source) open(ctx context.Context) (*experiment.Experiment, error) {
 	return e, s.shown(err)
 }
 
-// close stops the plugins of e. One that does not end is a warning: what was to be known is
-// known.
+// close stops the plugins of e. It only warns about a plugin that does not end, because the
+// result of the command is known.
 func (a *app) close(e *experiment.Experiment) {
 	if err := e.Close(); err != nil {
 		a.warn(err.Error())
 	}
 }
 
-// shown gives findings the format they are shown in.
+// shown sets the format in which findings are shown.
 func (s *source) shown(err error) error {
 	var found *experiment.FindingsError
 	if errors.As(err, &found) {
@@ -110,19 +110,19 @@ func (s *source) shown(err error) error {
 	return err
 }
 
-// running says how a run is carried out; its results do not depend on it.
+// running says how a run is executed; the results do not depend on it.
 type running struct {
 	workers    int           // trials at a time; 0: one per processor
 	checkpoint time.Duration // between checkpoints of a trial
 }
 
 func (r *running) flags(c *cobra.Command) {
-	c.Flags().IntVar(&r.workers, "workers", 0, "trials that run at once; 0 means one per processor")
-	c.Flags().DurationVar(&r.checkpoint, "checkpoint", 5*time.Second, "time between two checkpoints of a trial, from which resume goes on")
+	c.Flags().IntVar(&r.workers, "workers", 0, "number of trials that run at the same time; 0 means one per processor")
+	c.Flags().DurationVar(&r.checkpoint, "checkpoint", 5*time.Second, "time between two checkpoints of a trial, from which resume continues")
 }
 
-// perform runs s and writes a run directory below root. The result is there even when
-// some trials failed; the error then says so.
+// perform runs s and writes a run directory below root. If some trials failed, it returns
+// a result and an error.
 func (a *app) perform(ctx context.Context, s *source, root string, how running) (*experiment.Result, error) {
 	o, err := a.options(s, how)
 	if err != nil {
@@ -140,7 +140,7 @@ func (a *app) perform(ctx context.Context, s *source, root string, how running) 
 	return r, s.shown(err)
 }
 
-// options returns what s and r ask of a run.
+// options returns the options of a run that s and r ask for.
 func (a *app) options(s *source, r running) (experiment.Options, error) {
 	if r.workers < 0 || r.checkpoint < 0 {
 		return experiment.Options{}, usage("--workers and --checkpoint: got %d and %v, want 0 or more", r.workers, r.checkpoint)

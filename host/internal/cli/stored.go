@@ -11,11 +11,11 @@ import (
 	"github.com/plume-da/plume/host/internal/workflow"
 )
 
-// storedRun is a run directory and what its workflow says of it.
+// storedRun is a run directory with its workflow.
 type storedRun struct {
 	*archive.Reader
-	workflow *workflow.Workflow // nil: this version cannot read it
-	findings error              // says why
+	workflow *workflow.Workflow // nil if this version cannot read it
+	findings error              // the reason
 }
 
 // openRun opens the run directory dir and reads its workflow.
@@ -28,7 +28,7 @@ func openRun(dir string) (*storedRun, error) {
 	return s, s.load()
 }
 
-// load reads the workflow, of which a report can do without.
+// load reads the workflow, which a report does not need.
 func (s *storedRun) load() error {
 	if err := s.Check(archive.ResolvedFile); errors.Is(err, os.ErrNotExist) {
 		s.findings = err
@@ -45,17 +45,17 @@ func (s *storedRun) load() error {
 	return nil
 }
 
-// endedRun opens a run directory for a comparison, which takes a run that has ended.
+// endedRun opens a run directory for a comparison; the run must have ended.
 func endedRun(dir string) (*storedRun, error) {
 	s, err := openRun(dir)
 	switch {
 	case err != nil:
 		return nil, err
 	case s.Info.Status == archive.Stopped:
-		return nil, fmt.Errorf("%s: the run was stopped; plume resume %s goes on with it, and compare takes one that has ended",
+		return nil, fmt.Errorf("%s: the run was stopped, but compare needs a run that has ended; plume resume %s continues it",
 			dir, dir)
 	case s.Info.Status == archive.Running:
-		return nil, fmt.Errorf("%s: the run is %q; compare takes one that has ended", dir, s.Info.Status)
+		return nil, fmt.Errorf("%s: the run is %q, but compare needs a run that has ended", dir, s.Info.Status)
 	}
 	return s, nil
 }
@@ -72,13 +72,13 @@ func (s *storedRun) setup() compare.Setup {
 	return compare.Setup{BurnIn: s.workflow.Time.BurnIn, Baseline: s.workflow.Verify.Baseline, Axes: s.workflow.Axes()}
 }
 
-// sayNotes says what to know of the scores of a run, and what tables that have been read
-// do not hold.
+// sayNotes prints the notes on the scores of a run, and what is missing from the tables
+// that have been read.
 func (a *app) sayNotes(s *storedRun) {
 	for _, note := range s.Info.Notes {
 		a.say("%s: %s", s.Dir, note)
 	}
 	for _, line := range s.Missing() {
-		a.say("%s: %s: the run is of another version of plume, %s", s.Dir, line, s.Info.Plume)
+		a.say("%s: %s: the run was written by another version of plume, %s", s.Dir, line, s.Info.Plume)
 	}
 }

@@ -11,23 +11,23 @@ import (
 	"golang.org/x/term"
 )
 
-// column is a column of a table for people, and what may happen to it where the table is
-// wider than the terminal.
+// column is a column of a table for people. It says what may happen to the column if the
+// table is wider than the terminal.
 type column struct {
 	head  string
 	right bool // of numbers, which are never broken
-	drop  int  // columns are left out in this order, from 1, all of one number together; 0: never
+	drop  int  // columns are dropped in this order, from 1, all of one number together; 0: never
 	fold  bool // long cells take several lines, before those of other columns do
 }
 
 const (
 	gap      = 2  // blanks between columns
-	narrowed = 12 // a column that is folded is not narrower
+	narrowed = 12 // the smallest width of a folded column
 )
 
-// printTable prints rows below the heads of their columns, or without heads where there
-// are none. On a terminal no line is longer than that is wide; columns that are left out
-// for it are named.
+// printTable prints rows below the heads of their columns, or without heads if there are
+// none. On a terminal no line is longer than the terminal is wide; the columns that are
+// dropped for this are named.
 func printTable(w io.Writer, columns []column, rows [][]string) error {
 	for _, row := range rows {
 		for k := range row {
@@ -36,13 +36,14 @@ func printTable(w io.Writer, columns []column, rows [][]string) error {
 	}
 	text, left := layOut(columns, rows, widthOf(w))
 	if len(left) > 0 {
-		text += fmt.Sprintf("(no room here for %s)\n", strings.Join(left, ", "))
+		text += fmt.Sprintf("not shown at this width: %s\n", strings.Join(left, ", "))
 	}
 	_, err := io.WriteString(w, text)
 	return err
 }
 
-// widthOf returns how wide a terminal is; 0: w is none, and lines may have any length.
+// widthOf returns the width of a terminal; 0 if w is not one, so that lines may have any
+// length.
 func widthOf(w io.Writer) int {
 	f, ok := raw(w).(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
@@ -54,8 +55,8 @@ func widthOf(w io.Writer) int {
 	return 80
 }
 
-// layOut returns the lines of a table that fits into width, and the heads of what is left
-// out for it; with width 0 anything fits.
+// layOut returns the lines of a table that fits into width, and the heads of the columns
+// that are dropped for it; with width 0 anything fits.
 func layOut(columns []column, rows [][]string, width int) (text string, left []string) {
 	lines := rows
 	if slices.ContainsFunc(columns, func(c column) bool { return c.head != "" }) {
@@ -65,7 +66,7 @@ func layOut(columns []column, rows [][]string, width int) (text string, left []s
 		}
 		lines = append([][]string{heads}, rows...)
 	}
-	widths := make([]int, len(columns)) // 0: not there
+	widths := make([]int, len(columns)) // 0: dropped
 	for _, line := range lines {
 		for k, cell := range line {
 			widths[k] = max(widths[k], utf8.RuneCountInString(cell))
@@ -103,7 +104,7 @@ func total(widths []int) int {
 	return sum
 }
 
-// nextToDrop returns the first column of those that go next; -1: all have to stay.
+// nextToDrop returns the first of the columns that are dropped next; -1 if all must stay.
 func nextToDrop(columns []column, widths []int) int {
 	next := -1
 	for k, c := range columns {
@@ -114,8 +115,8 @@ func nextToDrop(columns []column, widths []int) int {
 	return next
 }
 
-// nextToFold returns the widest column of those that fold, or else of those that are not
-// numbers; -1: all are as narrow as they may be.
+// nextToFold returns the widest of the columns that fold, or else of those that are not
+// numbers; -1 if all are as narrow as allowed.
 func nextToFold(columns []column, widths []int) int {
 	next := -1
 	for k, c := range columns {
@@ -153,8 +154,8 @@ func writeRow(b *strings.Builder, columns []column, widths []int, row []string) 
 	}
 }
 
-// cut returns the beginning of text that fits into width, up to a blank where there is
-// one, and the rest.
+// cut returns the beginning of text that fits into width, up to a blank if there is one,
+// and the rest.
 func cut(text string, width int) (first, rest string) {
 	letters := []rune(text)
 	if len(letters) <= width {

@@ -19,15 +19,15 @@ func (a *app) verify() *cobra.Command {
 	var how running
 	c := &cobra.Command{
 		Use:   "verify WORKFLOW | RUN [RUN]",
-		Short: "Check expected scores, a run's files, or that two runs are identical",
+		Short: "Check expected scores, the files of a run, or that two runs are identical",
 		Long: `Verify WORKFLOW runs the workflow and checks its scores against its [expect] table.
-Verify RUN checks that a run's files are those the run wrote, that the files it read
-have not changed since, and its scores.
-Verify RUN RUN checks that all tables but timings and failures are the same, byte for byte,
-of runs that have come to their end: one that was killed or interrupted has its tables in
-parts, as far as they came, and has to be resumed first.
+Verify RUN checks that the files of a run, and the files that it read, have not changed
+since, and checks its scores.
+Verify RUN RUN checks that all tables of two runs except timings and failures are the same,
+byte for byte. Both runs must have ended: a run that was killed or interrupted has
+incomplete tables, in parts, and must be resumed first.
 
-RUN is a path, @last, or the beginning of a run's name. Exit code 6 means that
+RUN is a path, @last, or the first characters of the name of a run. Exit code 6 means that
 something differs.`,
 		Example: `  plume verify workflows/sakov2008-lorenz96.toml --profile short
   plume verify @last
@@ -71,7 +71,7 @@ something differs.`,
 	}
 	s.flags(c)
 	c.ValidArgsFunction = completeWorkflowsAndRuns(&root)
-	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory below which runs are")
+	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory that contains the runs")
 	how.flags(c)
 	return c
 }
@@ -83,7 +83,7 @@ func (a *app) compareRuns(first, second string) error {
 			return err
 		}
 		if info.Status == archive.Running || info.Status == archive.Interrupted {
-			return fmt.Errorf("%s: the run is %q: want one that has come to its end; plume resume goes on with it", dir, info.Status)
+			return fmt.Errorf("%s: the run is %q, but verify needs a run that has ended; plume resume continues it", dir, info.Status)
 		}
 	}
 	lines, err := archive.Compare(first, second)
@@ -100,7 +100,7 @@ func (a *app) compareRuns(first, second string) error {
 	return nil
 }
 
-// verdict is what verify found.
+// verdict is the result of verify.
 type verdict struct {
 	Differences []string      `json:"differences"` // one line each
 	Expected    []expectation `json:"expected,omitempty"`
@@ -112,8 +112,8 @@ type expectation struct {
 	Metric    string   `json:"metric"`
 	Expected  float64  `json:"expected"`
 	Tolerance float64  `json:"tolerance"`
-	Got       *float64 `json:"got"` // null: there is none
-	SE        *float64 `json:"se"`  // null: not known
+	Got       *float64 `json:"got"` // null if there is none
+	SE        *float64 `json:"se"`  // null if not known
 	Verdict   string   `json:"verdict"`
 	text      string   // what was got, for people
 }
@@ -129,7 +129,7 @@ func (a *app) checkRun(ctx context.Context, s *storedRun) error {
 		return err
 	}
 	expected, err := a.checkExpected(s)
-	if err != nil && len(lines) == 0 { // else it is a file of lines that is damaged
+	if err != nil && len(lines) == 0 { // otherwise it is a file of lines that is damaged
 		return err
 	}
 	for _, line := range remarks {
@@ -148,7 +148,7 @@ func (a *app) checkRun(ctx context.Context, s *storedRun) error {
 	if n > 0 {
 		return &exitError{exitDiffers, fmt.Errorf("%s: %s", s.Dir, plural(n, "difference"))}
 	}
-	a.say("%s: all files are as the run left them", s.Dir)
+	a.say("%s: no file has changed since the run wrote it", s.Dir)
 	a.next("report", s.Dir)
 	return nil
 }
@@ -172,7 +172,7 @@ func (a *app) showVerdict(v verdict) error {
 	return printTable(a.stderr, []column{{head: "filter"}, {head: "metric"}, {head: "expected"}, {head: "got"}, {fold: true}}, rows)
 }
 
-// checkExpected returns the expected scores next to the run's.
+// checkExpected returns the expected scores with those of the run.
 func (a *app) checkExpected(s *storedRun) ([]expectation, error) {
 	if s.workflow == nil {
 		if err := s.load(); err != nil {
@@ -188,7 +188,7 @@ func (a *app) checkExpected(s *storedRun) ([]expectation, error) {
 		return nil, nil
 	}
 	if len(w.Axes()) > 0 {
-		a.say("the expected scores are those of the workflow without its axes; they are not checked")
+		a.say("the expected scores are for the workflow without axes, so they are not checked")
 		return nil, nil
 	}
 	r, err := s.scores()
@@ -198,7 +198,7 @@ func (a *app) checkExpected(s *storedRun) ([]expectation, error) {
 	var list []expectation
 	for _, s := range w.Expect.Scores {
 		if !w.Runs(s.Filter) && slices.Contains(w.Labels(), s.Filter) {
-			a.say("%s is no part of the sweep; its %s is not checked", s.Filter, s.Metric)
+			a.say("%s is not part of the sweep; its %s is not checked", s.Filter, s.Metric)
 			continue
 		}
 		want := compare.Expected{Filter: s.Filter, Metric: s.Metric, Value: s.Value, Tolerance: s.Tolerance}

@@ -9,15 +9,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is that of the release that these sources are or become. It stands here alone:
-// the Makefile and the Python package read it from this line.
+// version is the version of the release that these sources are or will become. It is only
+// stated here: the Makefile and the Python package read it from this line.
 const version = "0.1.0"
 
-// build is what the Makefile stamps in: version, or one under way to it with its commit.
+// build is set by the Makefile: version, or a development version with its commit.
 var build string
 
-// versionText returns the version of this build: the stamp, or else version, marked as
-// being under way unless go install built the release.
+// versionText returns the version of this build: build if it is set, otherwise version,
+// marked as a development version unless go install built the release.
 func versionText() string {
 	if build != "" {
 		return build

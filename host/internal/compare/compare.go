@@ -11,19 +11,19 @@ import (
 	"github.com/plume-da/plume/host/internal/score"
 )
 
-// ErrChoice is the error of a choice that a run does not have.
+// ErrChoice is the error of a choice that does not exist in a run.
 var ErrChoice = errors.New("it has")
 
-// Comparison is a score of all groups of runs, each with how it differs from its partner.
+// Comparison is a score of all groups of runs, each with its difference from a partner.
 type Comparison struct {
 	Metric
-	Against string // the filter whose groups are partners; empty: the same one of the first run
+	Against string // the filter whose groups are partners; empty: the same filter of the first run
 	Rows    []Row
 
 	differences map[*Group]*Difference
 }
 
-// Of returns how a group differs from its partner, or nil.
+// Of returns the difference of a group from its partner, or nil.
 func (c *Comparison) Of(g *Group) *Difference { return c.differences[g] }
 
 // Row is a group of a run.
@@ -31,20 +31,20 @@ type Row struct {
 	*Group
 	Run        *Run
 	Mean       Mean
-	Difference *Difference // nil: it has no partner, or no pair
+	Difference *Difference // nil if it has no partner, or no pair
 }
 
-// Difference is how a group differs from its partner on the same truths and observations.
-// Of groups of one trial each the pairs are cycles and the standard error allows for
-// autocorrelation; else the pairs are the trials and their time means.
+// Difference is the difference of a group from its partner on the same truths and
+// observations. If both groups have one trial, the pairs are cycles and the standard error
+// is corrected for autocorrelation; otherwise the pairs are the time means of trials.
 type Difference struct {
-	score.Mean         // Count: of pairs
-	Wins       float64 // pairs in which the score is smaller, ties are halves; NaN when less is not better
+	score.Mean         // Count is the number of pairs
+	Wins       float64 // pairs in which the score is smaller, a tie is half; NaN if less is not better
 	Cycles     bool    // the pairs are cycles
 	Partner    *Group
 }
 
-// WinsText writes the wins: of cycles their share.
+// WinsText returns the wins as text: a share if the pairs are cycles.
 func (d *Difference) WinsText() string {
 	switch {
 	case math.IsNaN(d.Wins):
@@ -55,14 +55,14 @@ func (d *Difference) WinsText() string {
 	return fmt.Sprintf("%g/%d", d.Wins, d.Count)
 }
 
-// Text writes the difference with its sign, and its standard error.
+// Text returns the difference with its sign and its standard error as text.
 func (d *Difference) Text() string { return withError("%+.4g", d.Mean) }
 
-// Compare compares every group of runs with its partner in the first of them: one of the
-// filter against, with the same values of the axes that concern both, and with as many
-// members where there is one. Of several it is the best, which itself has no partner. When
-// against is empty it is, of one run, the baseline that its workflow names, else its
-// first filter; of several, the filter of the group.
+// Compare compares every group of runs with its partner in the first run. The partner is a
+// group of the filter against, with the same values of the axes that apply to both and, if
+// there is one, with as many members. If there are several such groups it is the best one,
+// which itself has no partner. If against is empty, it is the baseline that the workflow
+// names or else the first filter for one run, and the filter of the group for several.
 func Compare(runs []*Run, m Metric, against string) (*Comparison, error) {
 	first := runs[0]
 	for _, r := range runs {
@@ -110,7 +110,7 @@ func (r *Run) truths() map[string]string {
 	return sums
 }
 
-// has returns an error when no trial has a score.
+// has returns an error if no trial has a score.
 func (r *Run) has(m Metric) error {
 	all := r.Metrics()
 	if slices.Contains(all, m) {
@@ -142,7 +142,7 @@ func (r *Run) Filters() []string {
 
 func (r *Run) runs(filter string) bool { return slices.Contains(r.Filters(), filter) }
 
-// Baseline is the label of the filter that others are compared with when nobody names one.
+// Baseline returns the label of the filter that others are compared with by default.
 func (r *Run) Baseline() string {
 	if len(r.Groups) > 0 && !r.runs(r.setup.Baseline) {
 		return r.Groups[0].Filter

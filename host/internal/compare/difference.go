@@ -7,15 +7,15 @@ import (
 	"github.com/plume-da/plume/host/internal/score"
 )
 
-// candidate is a group that others may be compared with.
+// candidate is a group that may be a partner of others.
 type candidate struct {
 	*Group
 	ok    int
 	value float64
 }
 
-// candidates returns the groups by filter with what their choice goes by: the score, or, of
-// scores that are not better when they are less, the one that the run opens at.
+// candidates returns the groups by filter with the mean by which the best is chosen: that of
+// the score or, if less is not better for it, that of the run's opening score.
 func (r *Run) candidates(m Metric) (map[string][]candidate, error) {
 	if !score.IsLoss(m.Name) {
 		m = r.Opening()
@@ -31,8 +31,8 @@ func (r *Run) candidates(m Metric) (map[string][]candidate, error) {
 	return list, nil
 }
 
-// Best returns the group of the run in which a score is best and its mean; of scores that are
-// not better when they are less the first group.
+// Best returns the group of the run with the best mean of a score, and this mean. If less is
+// not better for the score, it returns the first group.
 func (r *Run) Best(m Metric) (best *Group, mean Mean, err error) {
 	for _, g := range r.Groups {
 		its, err := r.Mean(g, m)
@@ -66,7 +66,7 @@ func (r *Run) partner(g *Group, first *Run, candidates map[string][]candidate, a
 	return best.Group
 }
 
-// better reports whether more trials of c are ok, or as many and its score is less.
+// better reports whether c has more trials that are ok, or as many and a smaller score.
 func (c candidate) better(than candidate) bool {
 	if c.ok != than.ok {
 		return c.ok > than.ok
@@ -75,7 +75,7 @@ func (c candidate) better(than candidate) bool {
 }
 
 // agree reports whether g and a group of the first run have the same values of the axes that
-// concern both; of the filters' own axes only when own is true.
+// apply to both; axes of single filters count only if own is true.
 func (r *Run) agree(g *Group, first *Run, b *Group, own bool) bool {
 	for k, axis := range r.Axes {
 		i := k
@@ -92,8 +92,8 @@ func (r *Run) agree(g *Group, first *Run, b *Group, own bool) bool {
 	return true
 }
 
-// minus returns how g of r differs from b of first; nil when there is no b or no pair, and
-// of p-values.
+// minus returns the difference of g of r from b of first; nil if there is no b or no pair,
+// and for p-values.
 func (r *Run) minus(g *Group, first *Run, b *Group, m Metric) (*Difference, error) {
 	if b == nil || m.Name == flatness {
 		return nil, nil
@@ -135,7 +135,7 @@ func (r *Run) minus(g *Group, first *Run, b *Group, m Metric) (*Difference, erro
 	return d.judged(m), nil
 }
 
-// paired reports whether two trials met the same truth and observations.
+// paired reports whether two trials have the same truth and observations.
 func (t *Trial) paired(o *Trial) bool { return t.Replicate == o.Replicate && t.Truth == o.Truth }
 
 // byCycle returns the differences in the cycles that both series have, which are in order.
@@ -155,7 +155,7 @@ func (d *Difference) byCycle(mine *Series, burnIn int, its *Series, itsBurnIn in
 	return differences
 }
 
-// pair counts a pair and returns its difference. A smaller score wins; what is undefined
+// pair counts a pair and returns its difference. The smaller score wins; an undefined score
 // does not.
 func (d *Difference) pair(v, other float64) float64 {
 	switch {
@@ -167,7 +167,7 @@ func (d *Difference) pair(v, other float64) float64 {
 	return v - other
 }
 
-// judged takes the wins away where less is not better.
+// judged removes the wins if less is not better.
 func (d *Difference) judged(m Metric) *Difference {
 	if !score.IsLoss(m.Name) {
 		d.Wins = math.NaN()

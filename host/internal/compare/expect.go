@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Expected is a score that a filter, or an estimate that knows no observations, should have.
+// Expected is a score that a filter, or a baseline without observations, should have.
 type Expected struct {
 	Filter, Metric   string
 	Value, Tolerance float64
@@ -14,8 +14,8 @@ type Expected struct {
 // OK is the verdict on a score that is as expected.
 const OK = "ok"
 
-// Judge returns the mean that a run without axes has where e is expected, and a verdict on
-// it. A mean that leaves trials out is not as expected, whatever it is.
+// Judge returns the mean for which e is expected, in a run without axes, and a verdict on
+// it. A mean that excludes trials is never as expected.
 func (r *Run) Judge(e Expected) (Mean, string, error) {
 	for _, g := range slices.Concat(r.Groups, r.Baselines) {
 		if g.Filter != e.Filter {

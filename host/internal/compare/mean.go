@@ -10,17 +10,17 @@ import (
 	"github.com/plume-da/plume/host/internal/score"
 )
 
-// Mean is a score of a group: of a single trial its time mean, and of several the mean of
-// theirs with the standard error that follows from how they differ.
+// Mean is a score of a group: for a single trial its time mean, and for several trials the
+// mean of their time means, with a standard error from the differences between them.
 type Mean struct {
-	score.Mean      // Value is NaN when there is none
-	OK         int  // trials that it is taken over
-	Trials     int  // of the group
-	Applies    bool // some trial that has ended well has such a score, or none has ended well
+	score.Mean      // Value is NaN if there is none
+	OK         int  // number of trials that it is taken over
+	Trials     int  // number of trials of the group
+	Applies    bool // a trial that has ended well has such a score, or none has ended well
 }
 
-// Mean returns a score of a group. Of p-values it is not the mean, which means nothing, but
-// the p-value of the trials' rank histograms together.
+// Mean returns a score of a group. For p-values, whose mean is meaningless, it returns the
+// p-value of the sum of the rank histograms of the trials.
 func (r *Run) Mean(g *Group, m Metric) (Mean, error) {
 	trials, ok := g.scored(m)
 	mean := Mean{Trials: len(g.Trials), OK: len(trials), Applies: len(trials) > 0 || !ok}
@@ -41,8 +41,8 @@ func (r *Run) Mean(g *Group, m Metric) (Mean, error) {
 // flatness is the score that is a p-value.
 const flatness = "rank_flatness_p"
 
-// flatnessOf returns the p-value of the rank histograms of all trials together, which are
-// worth as many independent ranks as they have cycles that are scored.
+// flatnessOf returns the p-value of the sum of the rank histograms of all trials, which is
+// worth as many independent ranks as there are scored cycles.
 func flatnessOf(trials []*Trial, stage string) score.Mean {
 	var counts []float64
 	cycles := 0
@@ -58,8 +58,8 @@ func flatnessOf(trials []*Trial, stage string) score.Mean {
 }
 
 // scored returns the trials of g that a mean is taken over: those that have ended well and
-// have the score. In a group in which none has ended those under way stand in.
-// ok reports whether some trial has ended well.
+// have the score. If no trial of the group has ended, running trials are taken instead.
+// ok reports whether any trial has ended well.
 func (g *Group) scored(m Metric) (trials []*Trial, ok bool) {
 	var underWay []*Trial
 	for _, t := range g.Trials {
@@ -88,8 +88,8 @@ func values(trials []*Trial, m Metric) []float64 {
 	return list
 }
 
-// Text writes a mean with four digits and its standard error with two. It never hides how
-// many trials the mean leaves out: 0.31 (8/10) is that of eight of ten.
+// Text returns a mean with four digits and its standard error with two. It always shows how
+// many trials the mean excludes: 0.31 (8/10) is that of eight of ten.
 func (m Mean) Text() string {
 	switch {
 	case !m.Applies:
@@ -100,7 +100,7 @@ func (m Mean) Text() string {
 	return withError("%.4g", m.Mean) + m.Of()
 }
 
-// Of says how many trials a mean is taken over, when it leaves some out.
+// Of returns the number of trials that a mean is taken over as text, if it excludes some.
 func (m Mean) Of() string {
 	if m.OK == m.Trials || !m.Applies {
 		return ""
@@ -115,13 +115,13 @@ func withError(verb string, m score.Mean) string {
 	return fmt.Sprintf(verb+" ± %.2g", m.Value, m.SE)
 }
 
-// statuses is the order in which they are counted.
+// statuses holds the statuses in the order in which they are listed.
 var statuses = []archive.Status{
 	archive.OK, archive.Diverged, archive.Failed, archive.Interrupted, archive.Stopped, archive.Running, Waiting,
 }
 
-// Status says how the trials of a group have ended: in a word when there is one of them or
-// all are ok, else how many in which way.
+// Status says how the trials of a group have ended: with one word if there is one trial or
+// all are ok, otherwise with the number of trials by status.
 func (g *Group) Status() string {
 	counts := map[archive.Status]int{}
 	for _, t := range g.Trials {
@@ -139,5 +139,5 @@ func (g *Group) Status() string {
 	return strings.Join(parts, ", ")
 }
 
-// Lost reports whether some trial of the group has diverged or failed.
+// Lost reports whether any trial of the group has diverged or failed.
 func (g *Group) Lost() bool { return slices.ContainsFunc(g.Trials, (*Trial).lost) }

@@ -9,10 +9,10 @@ import (
 	"github.com/plume-da/plume/host/internal/score"
 )
 
-// Metric names a score of one stage.
+// Metric is a score of one stage.
 type Metric struct{ Name, Stage string }
 
-// shown returns a metric of the stage that its score is shown of.
+// shown returns the metric of a score for the stage for which the score is shown.
 func shown(name string) Metric { return Metric{name, score.StageOf(name)} }
 
 // Metrics returns the metrics that trials of the run have, in the order of the catalogue of
@@ -29,9 +29,9 @@ func (r *Run) Metrics() []Metric {
 	})
 }
 
-// Opening returns the metric that a comparison opens at, the first of these that the run
-// has: the distance to the reference, which an experiment that has one is about; the
-// scores that are shown when nobody has chosen any, in their order; any other.
+// Opening returns the metric that a comparison shows first. It is the first of these that
+// the run has: the distance to the reference, because an experiment with a reference is
+// about that; the scores that are shown by default, in their order; any other.
 func (r *Run) Opening() Metric {
 	all := r.Metrics()
 	for _, name := range append([]string{"w2_reference"}, usual(all)...) {
@@ -42,8 +42,8 @@ func (r *Run) Opening() Metric {
 	return append(all, shown("rmse"))[0]
 }
 
-// Shown returns the metrics that the table of a run shows: the error and those that are
-// chosen, or the usual ones.
+// Shown returns the metrics that the table of a run shows: the error and the chosen ones, or
+// the usual ones.
 func (r *Run) Shown(chosen []string) []Metric {
 	all := r.Metrics()
 	names := append([]string{"rmse"}, chosen...)
@@ -59,8 +59,7 @@ func (r *Run) Shown(chosen []string) []Metric {
 	return list
 }
 
-// usual returns the scores that are shown when nobody has chosen any, of a run with these
-// metrics.
+// usual returns the scores that are shown by default for a run with the given metrics.
 func usual(all []Metric) []string {
 	var names []string
 	truth := slices.ContainsFunc(all, func(m Metric) bool { return m.Name == "rmse" })

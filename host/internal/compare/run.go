@@ -1,10 +1,10 @@
-// Package compare says which filter is better. It makes groups of the trials of a run,
-// those that differ in nothing but the replicate or the seed, takes means of their scores,
-// and pairs groups with those of a baseline on the same truths and observations. What
-// plume run, compare, verify and report show of scores all comes from here.
+// Package compare says which filter is better. It groups the trials of a run that differ
+// only in the replicate or the seed, takes means of their scores, and pairs groups with
+// those of a baseline on the same truths and observations. All scores that plume run,
+// compare, verify and report show come from here.
 //
-// The rule of every mean: a trial that has not ended well, because it diverged, failed or
-// was interrupted, is in none.
+// The rule for every mean: a trial that has not ended well, because it diverged, failed or
+// was interrupted, is not part of it.
 package compare
 
 import (
@@ -19,10 +19,10 @@ import (
 
 // Setup is what a comparison takes from the workflow of a run.
 type Setup struct {
-	BurnIn   int                // cycles left out of every time mean
+	BurnIn   int                // number of first cycles, which no time mean includes
 	Baseline string             // label of the filter that others are compared with; empty: the first
 	Axes     []string           // keys of the axes of the sweep
-	Trials   []archive.TrialRow // all that were asked for: while a run goes on no table lists them
+	Trials   []archive.TrialRow // all that were asked for: no table lists them while a run is running
 }
 
 // Run is the scores of a run.
@@ -31,7 +31,7 @@ type Run struct {
 	Axes      []string // keys of the axes that make settings: all but that of seeds
 	Trials    []*Trial // in the order of their numbers
 	Groups    []*Group // in the order of their first trials
-	Baselines []*Group // estimates that know no observations
+	Baselines []*Group // estimates that do not use observations
 
 	reader   *archive.Reader
 	setup    Setup
@@ -40,7 +40,7 @@ type Run struct {
 	ranked   bool            // the rank histograms have been read
 }
 
-// Trial is one trial, or an estimate that knows no observations in one truth.
+// Trial is one trial, or a baseline for one truth.
 type Trial struct {
 	archive.TrialRow
 	Ranks map[string][]float64 // counts by stage; see [Run.ReadRanks]
@@ -49,15 +49,15 @@ type Trial struct {
 	series [2]*Series // of the forecast and the analysis
 }
 
-// Group is the trials that differ in the replicate or the seed alone.
+// Group is the trials that differ only in the replicate or the seed.
 type Group struct {
 	Filter string
-	Size   int      // number of members; 0: an estimate that knows no observations
-	Values []string // by axis; empty where the axis does not concern the filter
+	Size   int      // number of members; 0 for a baseline
+	Values []string // by axis; empty if the axis does not apply to the filter
 	Trials []*Trial
 }
 
-// Waiting is the status of a trial that has not begun.
+// Waiting is the status of a trial that has not started.
 const Waiting archive.Status = "waiting"
 
 // Read reads the trials of a run and their time means.
@@ -110,8 +110,8 @@ func (r *Run) add(row archive.TrialRow) *Trial {
 	return t
 }
 
-// findBegun gives trials that no table lists the status they have: those with cycles have
-// begun. Without a workflow they are the only ones that are known.
+// findBegun sets the status of trials that no table lists: those with cycles have started.
+// Without a workflow they are the only trials that are known.
 func (r *Run) findBegun() error {
 	begun, err := r.reader.Begun()
 	for _, row := range begun {
@@ -128,7 +128,7 @@ func (r *Run) findBegun() error {
 	return err
 }
 
-// baselineOf returns the estimate that m is of, which stands last in list or is added to it.
+// baselineOf returns the baseline of m, which is the last one in list or is added to it.
 func baselineOf(list *[]*Trial, m archive.Metric) *Trial {
 	for _, t := range slices.Backward(*list) {
 		if t.TrialID == m.TrialID && t.Truth == m.Truth {
@@ -140,8 +140,8 @@ func baselineOf(list *[]*Trial, m archive.Metric) *Trial {
 	return t
 }
 
-// group makes the groups of trials and of baselines. Baselines of truths that differ in the
-// replicate or the seed alone, those that the same settings met first, are one.
+// group makes the groups of trials and of baselines. Baselines of truths that differ only in
+// the replicate or the seed, as the settings that first use them show, are one group.
 func (r *Run) group(baselines []*Trial) {
 	type truth struct{ replicate, number int }
 	byKey, met := map[string]*Group{}, map[truth][]*Group{}
@@ -187,8 +187,8 @@ func (r *Run) values(t *Trial) []string {
 	return values
 }
 
-// common returns the values of the axes that all groups have, but those of the filters' own
-// axes: what a truth was made with, if it was made with one value of an axis.
+// common returns the values of axes that all groups share, without the axes of single
+// filters: the values that a truth was made with, if it has a single value of an axis.
 func (r *Run) common(groups []*Group) []string {
 	values := make([]string, len(r.Axes))
 	for k, axis := range r.Axes {
@@ -200,14 +200,14 @@ func (r *Run) common(groups []*Group) []string {
 	return values
 }
 
-// ofFilter reports whether an axis concerns one filter alone.
+// ofFilter reports whether an axis applies to a single filter.
 func ofFilter(axis string) bool { return strings.HasPrefix(axis, "filter.") }
 
-// Scored returns over how many cycles of a stage the time means of a trial are taken.
+// Scored returns the number of cycles of a stage that the time means of a trial include.
 func (t *Trial) Scored(stage string) int { return t.means[Metric{"spread", stage}].Count }
 
-// Repetition names what a trial differs in from others of its group: the replicate and,
-// where there are several, the seed.
+// Repetition returns what distinguishes a trial from others of its group: the replicate and,
+// if there are several, the seed.
 func (t *Trial) Repetition() string {
 	seed, ok := t.Values[archive.SeedAxis]
 	if !ok {

@@ -12,16 +12,16 @@ import (
 type Series struct {
 	Cycle  []int32
 	Time   []float64
-	Values map[string][]float64 // by score, of those that apply; NaN: null or undefined
+	Values map[string][]float64 // by score, of those that apply; NaN means null or undefined
 
-	valid map[string][]bool // which are not null, of scores of which some are
+	valid map[string][]bool // which values are not null, for scores with nulls
 	batch []int             // its rows in the batch that is being read
 }
 
-// Series returns the series of a stage of a trial that [Run.ReadSeries] has read; nil: none.
+// Series returns the series of a stage of a trial that [Run.ReadSeries] has read, or nil.
 func (t *Trial) Series(stage string) *Series { return t.series[at(stage)] }
 
-// at is where the series of a stage stand.
+// at returns the index of the series of a stage.
 func at(stage string) int {
 	if stage == archive.Forecast {
 		return 0
@@ -29,8 +29,8 @@ func at(stage string) int {
 	return 1
 }
 
-// ReadSeries reads the series of one score, or of all when name is empty, unless that has
-// been done.
+// ReadSeries reads the series of one score, or of all if name is empty, unless they have
+// already been read.
 func (r *Run) ReadSeries(name string) error {
 	if r.read[name] || r.read[""] {
 		return nil
@@ -64,7 +64,7 @@ func (r *Run) addSeries(b *archive.CycleScores) {
 	for i, number := range b.Trial {
 		if t == nil || t.Trial != int(number) {
 			if t = r.byNumber[int(number)]; t == nil {
-				continue // it began after the trials were read
+				continue // it started after the trials were read
 			}
 		}
 		s := t.series[at(b.Stage[i])]
@@ -105,7 +105,7 @@ func (s *Series) add(name string, column []float64, valid []bool) {
 	}
 }
 
-// finish leaves out the scores that do not apply: those that are null in every cycle.
+// finish removes the scores that do not apply: those that are null in every cycle.
 func (s *Series) finish() {
 	if s == nil {
 		return
@@ -140,8 +140,8 @@ func (s *Series) scored(name string, burnIn int) (cycles []int32, values []float
 	return cycles[:n], values[:n]
 }
 
-// FillMeans gives the trials that the run stored no means of, because it goes on or was
-// stopped, means over the cycles they have, unless they diverged or failed.
+// FillMeans computes means over the existing cycles for trials without stored means, because
+// the run is running or was stopped, unless they diverged or failed.
 func (r *Run) FillMeans() error {
 	for _, t := range r.Trials {
 		if len(t.means) > 0 || t.lost() {
@@ -161,7 +161,7 @@ func (r *Run) FillMeans() error {
 // lost reports whether a trial has diverged or failed.
 func (t *Trial) lost() bool { return t.Status == archive.Diverged || t.Status == archive.Failed }
 
-// takeMeans takes the means of a stage.
+// takeMeans computes the means of a stage.
 func (t *Trial) takeMeans(stage string, burnIn int) {
 	s := t.Series(stage)
 	if s == nil {
@@ -186,7 +186,7 @@ func (t *Trial) takeMeans(stage string, burnIn int) {
 	}
 }
 
-// ReadRanks reads the rank histograms, unless that has been done.
+// ReadRanks reads the rank histograms, unless they have already been read.
 func (r *Run) ReadRanks() error {
 	if r.ranked {
 		return nil

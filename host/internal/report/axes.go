@@ -13,7 +13,7 @@ type axis struct {
 	name    string // as in the workflow
 	label   string
 	values  []string  // in order
-	numbers []float64 // of values; nil when some are not numbers
+	numbers []float64 // of values; nil if some are not numbers
 }
 
 // The axis of ensemble sizes.
@@ -22,7 +22,7 @@ const (
 	sizeLabel = "ensemble size N"
 )
 
-// addAxes finds the axes in which settings differ, and where the settings are on them.
+// addAxes finds the axes in which settings differ, and the values of the settings on them.
 func (r *Report) addAxes() {
 	r.addAxis(sizeAxis, sizeLabel, func(g *compare.Group) string { return sizeText(g.Size) })
 	for k, key := range r.scores.Axes {
@@ -48,8 +48,8 @@ func axisLabel(key string) string {
 	return strings.Join(words, " ")
 }
 
-// addAxis adds an axis unless every filter has but one value on it. A setting that the axis
-// does not concern has no value.
+// addAxis adds an axis unless every filter has only one value on it. A setting that the axis
+// does not apply to has no value.
 func (r *Report) addAxis(name, label string, value func(*compare.Group) string) {
 	a, first, differs := axis{name: name, label: label}, map[string]string{}, false
 	for _, w := range r.rows {
@@ -75,8 +75,8 @@ func (r *Report) addAxis(name, label string, value func(*compare.Group) string) 
 	}
 }
 
-// sort orders the values by size when they are numbers; else they stay in the order
-// of the trials.
+// sort orders the values by size if they are numbers; otherwise they stay in the order of
+// the trials.
 func (a *axis) sort() {
 	numbers := make(map[string]float64, len(a.values))
 	for _, v := range a.values {
@@ -100,7 +100,7 @@ func (a *axis) sort() {
 	}
 }
 
-// at returns the value of a row on axis i, or nothing.
+// at returns the value of a row on axis i; empty if there is none.
 func (r *Report) at(w *row, i int) string {
 	if w.setting[i] < 0 {
 		return ""

@@ -8,12 +8,12 @@ import (
 )
 
 // chart is a chart of the page and the figures that show the same. It is drawn by
-// web/charts/NAME.js, which is all that a new one needs next to its row below.
+// web/charts/NAME.js. A new chart needs only that file and a row below.
 type chart struct {
 	name    string
 	section string // of the page
 	caption func(r *Report) template.HTML
-	label   func(r *Report) string // what it shows, for those who do not see it
+	label   func(r *Report) string // description for readers who cannot see it
 	note    string                 // above it
 	applies func(r *Report) bool
 	figures func(r *Report, first []*trial) []*figure // nil: none; first is what [Report.first] returns
@@ -68,8 +68,8 @@ var charts = []chart{
 		label: text("A score of the filters over time; its time means are in the table of scores"),
 	},
 	{
-		name: "innovations", section: "time", caption: html("Innovations: root mean square (solid) and what it should be (dashed)"),
-		label: text("Root mean square innovation of the filters over time and what it should be on average"),
+		name: "innovations", section: "time", caption: html("Innovations: root mean square (solid) and its expected value (dashed)"),
+		label: text("Root mean square innovation of the filters over time and its expected value"),
 		applies: func(r *Report) bool {
 			return slices.ContainsFunc(r.trials, func(t *trial) bool { return t.innovations != nil })
 		},
@@ -96,7 +96,7 @@ var charts = []chart{
 	{
 		name: "trajectory", section: "trajectories", applies: func(r *Report) bool { return len(r.shown) > 0 },
 		caption: keyed(`<span class="pick"></span>`, `<span class="k half">50 %</span><span class="k most">90 %</span><span class="k observed">observations</span>`),
-		label:   text("Trajectory of the ensemble mean, bands of 50 and 90 % of the members, and the truth and observations where they are known"),
+		label:   text("Trajectory of the ensemble mean, bands of 50 and 90 % of the members, and the truth and observations if they are known"),
 		figures: ofEach((*Report).trajectoryFigure),
 	},
 	{
@@ -115,9 +115,9 @@ var charts = []chart{
 	},
 	{
 		name: "ranks", section: "calibration", caption: html("Rank histograms of the truth among the members"),
-		label: text("Rank histograms of the filters with the band in which a flat histogram lies; p-values are in the table of scores"),
-		note: "Frequency relative to a flat histogram; neighbouring ranks are pooled where there are many. A bar of a calibrated ensemble is in the grey band 19 times out of 20 " +
-			"when a cycle counts as one independent rank; the values of a state are not independent.",
+		label: text("Rank histograms of the filters with the band of a flat histogram; p-values are in the table of scores"),
+		note: "Frequency relative to a flat histogram; if there are many ranks, neighbours are pooled. A bar of a calibrated ensemble is in the grey band 19 times out of 20 " +
+			"if a cycle counts as one independent rank; the values of a state are not independent.",
 		applies: func(r *Report) bool {
 			return r.truthful() && slices.ContainsFunc(r.trials, func(t *trial) bool { return len(t.Ranks) > 0 })
 		},
@@ -140,7 +140,7 @@ func html(s template.HTML) func(*Report) template.HTML {
 
 func text(s string) func(*Report) string { return func(*Report) string { return s } }
 
-// keyed is a caption with a key of the lines: truth where it is known, mean, and more.
+// keyed returns a caption with a key of the lines: truth if it is known, mean, and more.
 func keyed(caption, more template.HTML) func(*Report) template.HTML {
 	return func(r *Report) template.HTML {
 		truth := template.HTML("")
@@ -161,20 +161,20 @@ func ofEach(of func(*Report, *trial) *figure) func(*Report, []*trial) []*figure 
 	}
 }
 
-// scored says whether any cycle has scores.
+// scored reports whether any cycle has scores.
 func (r *Report) scored() bool {
 	return slices.ContainsFunc(r.trials, func(t *trial) bool {
 		return slices.ContainsFunc(stages, func(stage string) bool { return t.Series(stage) != nil })
 	})
 }
 
-// weighted says whether the members of a stage have weights that change.
+// weighted reports whether the members of a stage have weights that change.
 func (t *trial) weighted(stage string) bool {
 	s := t.Series(stage)
 	return s != nil && varies(s.Values["weights_ess"])
 }
 
-// shownChart is a chart as the page's template takes it.
+// shownChart is a chart for the template of the page.
 type shownChart struct {
 	Name, Label, Note string
 	Caption           template.HTML

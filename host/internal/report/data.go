@@ -10,15 +10,15 @@ import (
 	"github.com/plume-da/plume/host/internal/archive"
 )
 
-// pageData is what the charts of the page draw. Series have five digits, scores and
-// differences all; what is not a finite number is null.
+// pageData is the data of the charts of the page. Series have five digits, scores and
+// differences all digits; values that are not finite numbers are null.
 type pageData struct {
 	Axes        []dataAxis       `json:"axes"`
 	Filters     []string         `json:"filters"`
 	Trials      []dataTrial      `json:"trials"`
 	Points      []dataPoint      `json:"points"` // scores of settings
 	Metrics     []string         `json:"metrics"`
-	Opening     string           `json:"opening"`          // the score that charts open at
+	Opening     string           `json:"opening"`          // the score that charts show first
 	OverTime    []string         `json:"overTime"`         // scores of cycles that have no chart of their own
 	BurnIn      *number          `json:"burnIn,omitempty"` // model time at its end
 	Baseline    string           `json:"baseline"`
@@ -101,8 +101,8 @@ type dataFieldMap struct {
 	Error dataHeat `json:"error"`
 }
 
-// dataHeat is a field in 255 steps between low and high, a byte a value, column by
-// column; the byte 255 stands for a value that is not finite.
+// dataHeat is a field in 255 steps between low and high, one byte per value, column by
+// column; the byte 255 means a value that is not finite.
 type dataHeat struct {
 	Time numbers `json:"time"`
 	Low  number  `json:"low"`
@@ -215,7 +215,7 @@ func (r *Report) points(filters []string) (points []dataPoint, names []string) {
 	return points, names
 }
 
-// differences returns how settings differ from their partners.
+// differences returns the differences of settings from their partners.
 func (r *Report) differences(filters []string) []dataDifference {
 	list := []dataDifference{}
 	for _, w := range r.rows {

@@ -28,8 +28,8 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// ErrFormat is the error of a format there are no figures in.
-var ErrFormat = errors.New("got another format than svg, png or pdf")
+// ErrFormat is the error of an unsupported format of figures.
+var ErrFormat = errors.New("want svg, png or pdf")
 
 // figure is panels below one another or side by side, and the size of one.
 type figure struct {
@@ -46,7 +46,7 @@ const figurePoints = 1000
 // every axis. The same run gives the same bytes.
 func (r *Report) Figures(format string) ([]string, error) {
 	if !slices.Contains([]string{"svg", "png", "pdf"}, format) {
-		return nil, fmt.Errorf("%w: %q", ErrFormat, format)
+		return nil, fmt.Errorf("got %q, %w", format, ErrFormat)
 	}
 	folder := filepath.Join(r.reader.Dir, archive.FiguresDir)
 	if err := os.MkdirAll(folder, 0o755); err != nil {

@@ -41,7 +41,7 @@ var (
 
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
-// view is what the page's template shows.
+// view is the data of the page's template.
 type view struct {
 	Policy      string
 	Style       template.CSS
@@ -52,7 +52,7 @@ type view struct {
 	Description string
 	ID          string
 	Status      string
-	Bad         bool // the status is one to look at
+	Bad         bool // the status needs attention
 	Error       string
 	Facts       [][2]string
 	Notes       []string
@@ -72,14 +72,14 @@ type view struct {
 	Data        template.JS
 }
 
-// textTable is a table for people.
+// textTable is a table of text.
 type textTable struct {
 	ID, Caption, Note string
 	Head              []headCell
 	Rows              [][]textCell
 }
 
-// Long reports whether a table is better folded.
+// Long reports whether a table should be folded.
 func (t *textTable) Long() bool { return len(t.Rows) > 40 }
 
 // Numeric reports whether column i holds numbers.
@@ -89,19 +89,19 @@ func (t *textTable) Numeric(i int) bool {
 
 type headCell struct{ Text, About string }
 
-// Parts returns the text cut where a line may end.
+// Parts returns the text split at the points where a line may break.
 func (c headCell) Parts() []string { return strings.SplitAfter(c.Text, "_") }
 
-// textCell is a cell and what it is sorted by.
+// textCell is a cell with its key for sorting.
 type textCell struct {
 	Text   string
 	Key    string
 	Head   bool
 	Number bool
-	Flag   bool // to look at
+	Flag   bool // needs attention
 }
 
-// page returns the page. With reload it loads itself again after so long.
+// page returns the page. If reload is not 0, the page reloads itself after that time.
 func (r *Report) page(reload time.Duration) ([]byte, error) {
 	data, err := json.Marshal(r.data())
 	if err != nil {
@@ -133,7 +133,7 @@ func script() string {
 	return strings.Replace(pageScript, "  // CHARTS\n", drawings.String(), 1)
 }
 
-// hash names a script or style for a Content-Security-Policy.
+// hash returns the hash of a script or style for a Content-Security-Policy.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
@@ -159,7 +159,7 @@ func (r *Report) view() *view {
 	return v
 }
 
-// facts are what the head of the page says in a few words.
+// facts returns the names and values in the head of the page.
 func (r *Report) facts() [][2]string {
 	var list [][2]string
 	add := func(name, text string) {
@@ -190,7 +190,7 @@ func (r *Report) facts() [][2]string {
 // stages are those of a cycle.
 var stages = []string{archive.Forecast, archive.Analysis}
 
-// truthful says whether the truth is known.
+// truthful reports whether the truth is known.
 func (r *Report) truthful() bool { return slices.Contains(r.overTime, "rmse") }
 
 // varies reports whether a series has two different values.
@@ -198,7 +198,7 @@ func varies(values []float64) bool {
 	return slices.ContainsFunc(values, func(v float64) bool { return v != values[0] })
 }
 
-// scoresTable is the table of filters and their scores at one stage: all that the run has.
+// scoresTable returns the table of filters and all their scores at one stage.
 func (r *Report) scoresTable(stage string) *textTable {
 	t := &textTable{ID: "scores-" + stage, Caption: "Scores of the " + stage, Head: r.settingHead()}
 	var shown []compare.Metric
@@ -223,23 +223,23 @@ func (r *Report) scoresTable(stage string) *textTable {
 		}
 		t.Rows = append(t.Rows, append(line, textCell{Text: w.Status(), Flag: w.Lost()}))
 	}
-	t.Note = "Time means after burn-in ± standard error, which allows for autocorrelation. A trial that diverged or failed has none: – (0/1)."
+	t.Note = "Time means after burn-in ± standard error, corrected for autocorrelation. A trial that diverged or failed has none: – (0/1)."
 	if several {
 		t.Note = "Means over replicates of time means after burn-in ± standard error over replicates; " +
-			"(8/10) says that two of ten did not end well and are left out. " +
-			"rank_flatness_p is that of the rank histograms of all replicates together."
+			"(8/10) means that two of ten did not end well and are not included. " +
+			"rank_flatness_p is that of the sum of the rank histograms of all replicates."
 	}
 	t.Note = strings.Join(append([]string{t.Note}, r.reader.Info.Notes...), " ")
 	return t
 }
 
-// about says what a score is.
+// about returns the description of a score.
 func about(metric string) string {
 	s, _ := score.Find(metric)
 	return s.About
 }
 
-// settingHead is the head of the columns that name a setting.
+// settingHead returns the head of the columns that identify a setting.
 func (r *Report) settingHead() []headCell {
 	head := []headCell{{"filter", ""}, {"N", "ensemble size"}}
 	for _, a := range r.axes {
@@ -282,7 +282,7 @@ func key(v float64) string {
 	return strconv.FormatFloat(v, 'g', 8, 64)
 }
 
-// plusMinus writes a mean with two digits of its standard error.
+// plusMinus returns a mean with two digits of its standard error as text.
 func plusMinus(m score.Mean) string {
 	switch {
 	case math.IsNaN(m.Value):
@@ -294,8 +294,8 @@ func plusMinus(m score.Mean) string {
 	return strings.Replace(fmt.Sprintf("%.*f ± %.*f", digits, m.Value, digits, m.SE), "-", "−", 1)
 }
 
-// pivots are tables of filters by the values of the first axis, ensemble size if it
-// is one, of the main score.
+// pivots returns tables of the main score by filter and by the values of the first axis,
+// which is the ensemble size if that is an axis.
 func (r *Report) pivots() []*textTable {
 	if len(r.axes) == 0 {
 		return nil
@@ -354,11 +354,11 @@ func (r *Report) differencesTable() *textTable {
 		return nil
 	}
 	t := &textTable{ID: "differences-table", Caption: "Paired differences to " + r.scores.Baseline(), Head: r.settingHead(),
-		Note: "Negative: better than the baseline on the same observations. Wins: share of cycles, or how many replicates where there are several, in which it is."}
+		Note: "Negative: better than the baseline on the same observations. Wins: share of cycles or, with several replicates, number of replicates in which the filter is better."}
 	others := func(w *row) bool { return w.Filter != r.scores.Baseline() }
 	several := len(slices.DeleteFunc(slices.Clone(r.rows), others)) > 1
 	if several {
-		t.Note += " Of several settings of the baseline it is the best, with as many members where there is one."
+		t.Note += " If the baseline has several settings, the best one is used, with as many members if there is one."
 	}
 	for _, c := range r.comparisons {
 		t.Head = append(t.Head, headCell{"Δ " + c.Name, ""}, headCell{"wins", "pairs in which " + c.Name + " is smaller than the baseline's"})
@@ -443,15 +443,15 @@ func (r *Report) failuresTable() *textTable {
 	return t
 }
 
-// mostEvents is how many failures of members and calls are listed.
+// mostEvents is the number of failures of members and calls that are listed.
 const mostEvents = 100
 
-// eventsTable lists the failures of which on_failure decided.
+// eventsTable lists the failures that on_failure applied to.
 func (r *Report) eventsTable() *textTable {
 	if len(r.failures) == 0 {
 		return nil
 	}
-	t := &textTable{ID: "events-table", Caption: "Failures that the workflow says what to do about"}
+	t := &textTable{ID: "events-table", Caption: "Failures handled by on_failure"}
 	for _, name := range []string{"trial", "replicate", "filter", "cycle", "call", "member", "members", "reason", "action"} {
 		t.Head = append(t.Head, headCell{name, ""})
 	}

@@ -6,19 +6,19 @@ import "math"
 type histogram struct {
 	heights   []float64 // of the bars; a flat histogram has height 1
 	edges     []float64 // of the bars in ranks, one more; rank r reaches from r - 1/2 to r + 1/2
-	low, high float64   // band of a calibrated ensemble; NaN: not known
+	low, high float64   // band of a calibrated ensemble; NaN if not known
 }
 
-// Ranks are put together when there are more than mostRanks.
+// Ranks are pooled if there are more than mostRanks.
 const (
 	mostRanks = 60
 	fewBars   = 25
 )
 
-// histogramOf puts many ranks together to few bars. In the band are 95 %
-// of the heights of a bar when the truth has every rank with the same probability and
-// the counts are worth so many independent ranks: by the normal approximation of a
-// binomial, for the mean width of a bar.
+// histogramOf pools many ranks into few bars. The band contains the height of a bar with
+// probability 95 % if the truth has every rank with the same probability and the counts
+// are worth the given number of independent ranks: by the normal approximation of a
+// binomial distribution, for the mean width of a bar.
 func histogramOf(counts []float64, independent int) histogram {
 	n := len(counts)
 	bars := n

@@ -12,7 +12,7 @@ import (
 	"github.com/plume-da/plume/host/internal/score"
 )
 
-// Report is what the page and the figures of a run show.
+// Report holds what the page and the figures of a run show.
 type Report struct {
 	reader          *archive.Reader
 	setup           Setup
@@ -20,25 +20,25 @@ type Report struct {
 	given, resolved string   // the workflow
 	scores          *compare.Run
 	metrics         []compare.Metric // that the run has
-	opening         string           // the score that charts open at
+	opening         string           // the score that charts show first
 	overTime        []string         // the scores that cycles have
 	axes            []axis
 	rows            []*row // the settings of filters
-	baselines       []*row // estimates that know no observations
+	baselines       []*row // estimates that do not use observations
 	trials          []*trial
 	comparisons     []*compare.Comparison // of the scores of which less is better
 	failures        []archive.TrialFailure
 	trajectories
 }
 
-// row is one setting of a filter: the trials that differ in the replicate or the seed alone.
+// row is one setting of a filter: the trials that differ only in the replicate or the seed.
 type row struct {
 	*compare.Group
 	setting []int // index of its value on every axis; -1: the axis is of other filters
 	cells   map[compare.Metric]compare.Mean
 }
 
-// cell returns a score of a setting, of the stage it is shown of.
+// cell returns a score of a setting, for the stage for which it is shown.
 func (w *row) cell(metric string) compare.Mean {
 	return w.cells[compare.Metric{Name: metric, Stage: score.StageOf(metric)}]
 }
@@ -55,14 +55,14 @@ type trial struct {
 // series is values by cycle.
 type series = compare.Series
 
-// Read reads what there is of a run. setup may be nil when the workflow cannot be read; the
-// page then says what is missing for that.
+// Read reads what has been written of a run. setup may be nil if the workflow cannot be read;
+// the page then says what is missing for that reason.
 func Read(reader *archive.Reader, setup *Setup) (*Report, error) {
 	r := &Report{reader: reader}
 	if setup != nil {
 		r.setup = *setup
 	} else {
-		r.notes = append(r.notes, "The workflow cannot be read by this version of plume: the burn-in is taken to be 0 where the run did not store time means.")
+		r.notes = append(r.notes, "This version of plume cannot read the workflow. The burn-in is assumed to be 0 for trials without stored time means.")
 	}
 	for _, step := range []func() error{
 		r.readTexts, r.readScores, r.readInnovations, r.readTimings, r.readVariables, r.readFailures,
@@ -72,7 +72,7 @@ func Read(reader *archive.Reader, setup *Setup) (*Report, error) {
 		}
 	}
 	if missing := reader.Missing(); len(missing) > 0 {
-		r.notes = append(r.notes, fmt.Sprintf("The run is of another version of plume, %s: %s.",
+		r.notes = append(r.notes, fmt.Sprintf("The run was written by another version of plume, %s: %s.",
 			reader.Info.Plume, strings.Join(missing, "; ")))
 	}
 	return r, nil
@@ -131,8 +131,8 @@ func (r *Report) readScores() (err error) {
 	return r.compare()
 }
 
-// compare compares the settings by every score of which less is better, of the stage it is
-// shown of.
+// compare compares the settings by every score for which less is better, for the stage for
+// which it is shown.
 func (r *Report) compare() error {
 	for _, m := range r.metrics {
 		if m.Stage != score.StageOf(m.Name) || !score.IsLoss(m.Name) {
@@ -164,7 +164,7 @@ func (r *Report) rowsOf(groups []*compare.Group) ([]*row, error) {
 	return rows, nil
 }
 
-// trial returns the trial of a number; nil: it began after the trials were read.
+// trial returns the trial with a number; nil if it started after the trials were read.
 func (r *Report) trial(number int32) *trial {
 	if at, ok := slices.BinarySearchFunc(r.trials, int(number), func(t *trial, n int) int { return t.Trial.Trial - n }); ok {
 		return r.trials[at]
@@ -172,8 +172,8 @@ func (r *Report) trial(number int32) *trial {
 	return nil
 }
 
-// readInnovations keeps the root mean square of the innovations of a cycle, what it
-// should be, and the normalised square. Trials may observe different variables.
+// readInnovations stores the root mean square of the innovations of every cycle, its
+// expected value, and the normalised square. Trials may observe different variables.
 func (r *Report) readInnovations() error {
 	for b, err := range r.reader.Innovations() {
 		if err != nil {
@@ -198,7 +198,7 @@ func (r *Report) readInnovations() error {
 
 func add(s *series, name string, v float64) { s.Values[name] = append(s.Values[name], v) }
 
-// rms returns the root mean square of the values of a row that are there.
+// rms returns the root mean square of the values of a row that are not missing.
 func rms(fields []archive.Field, row int) float64 {
 	sum, n := 0.0, 0.0
 	for _, f := range fields {

@@ -1,12 +1,12 @@
-// Package report makes figures of a run directory: one self-contained HTML page, and
-// figures for a paper as SVG, PNG or PDF. It reads what there is: a run that goes on,
-// was killed, or is of an older version gives a report of what it holds.
+// Package report presents a run directory: as one self-contained HTML page, and as
+// figures for a paper in SVG, PNG or PDF. If a run is running, was killed, or was written
+// by an older version, the report shows what has been written.
 //
 // The way of the data:
 //
 //	compare     means and paired differences, which report only shows
 //	read        tables of the run directory -> Report: trials and their series
-//	axes        settings as places on the axes of a sweep
+//	axes        settings as positions on the axes of a sweep
 //	trajectory  quantiles of ensembles, fields over time
 //	thin        long series shortened without losing extremes
 //	page        all of it as HTML; the charts are drawn by web/page.js
@@ -36,12 +36,12 @@ type Setup struct {
 	Interval    float64  // 0: when there are observations
 }
 
-// Write writes the page and returns its path. A page that is there is replaced in one step.
+// Write writes the page and returns its path. An existing page is replaced atomically.
 func (r *Report) Write() (string, error) { return r.write(0) }
 
-// Watch writes the page of the run in dir again and again, every so often, until the run
-// has ended, in whatever way, or ctx is done. Such a page loads itself again. written is
-// called after each. It returns the report of the run that has ended.
+// Watch writes the page of the run in dir repeatedly, at intervals of every, until the run
+// has ended, in any way, or ctx is done. Such a page reloads itself. written is called
+// after each page. It returns the report of the run that has ended.
 func Watch(ctx context.Context, dir string, setup *Setup, every time.Duration, written func(path string)) (*Report, error) {
 	for {
 		reader, err := archive.Open(dir)
@@ -62,7 +62,7 @@ func Watch(ctx context.Context, dir string, setup *Setup, every time.Duration, w
 		if !running {
 			return r, err
 		}
-		select { // after an error too: a table was being renamed or merged, and the next round reads it
+		select { // also after an error: a table was being renamed or merged, and can be read in the next round
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-time.After(every):
@@ -79,7 +79,7 @@ func (r *Report) write(reload time.Duration) (string, error) {
 	return path, replace(path, text)
 }
 
-// replace writes a file in one step.
+// replace writes a file atomically.
 func replace(path string, text []byte) error {
 	next, err := os.CreateTemp(filepath.Dir(path), ".report-*")
 	if err != nil {

@@ -356,7 +356,7 @@ func TestDamagedRun(t *testing.T) {
 	}
 	delete(reader.Info.Files, "variables.arrow")
 	r, err := Read(reader, &Setup{})
-	if err != nil || !slices.Equal(r.notes, []string{"The run is of another version of plume, devel: there is no variables.arrow."}) {
+	if err != nil || !slices.Equal(r.notes, []string{"The run was written by another version of plume, devel: there is no variables.arrow."}) {
 		t.Errorf("notes %v, %v", r, err)
 	}
 }
@@ -408,8 +408,8 @@ func TestForeignObservations(t *testing.T) {
 				add(s, "mean", x+0.3*r.NormFloat64())
 			}
 		}
-		withoutForeignObservations(direct)
-		withoutForeignObservations(foreign)
+		dropUnrelated(direct)
+		dropUnrelated(foreign)
 		if direct.Values["observed"] == nil || foreign.Values["observed"] != nil {
 			t.Errorf("truth known %v: the wrong ones are dropped", known)
 		}

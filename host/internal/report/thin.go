@@ -3,10 +3,10 @@ package report
 import "math"
 
 // thin returns a series of at most points values, points even, that shows the same
-// extremes: of every bucket of cycles each score keeps its smallest and its largest
+// extremes: for every bucket of cycles each score keeps its smallest and its largest
 // value, in the order in which they occurred. The times and cycles are those of the
-// first and the middle one of the bucket. NaN are kept where a bucket has nothing
-// else. A series that is short enough is returned as it is. Cost: O(n).
+// first and the middle one of the bucket. NaN is kept if a bucket has nothing else. A
+// series that is short enough is returned unchanged. Cost: O(n).
 func thin(s *series, points int) *series {
 	n := len(s.Time)
 	if n <= points {
@@ -28,7 +28,7 @@ func thin(s *series, points int) *series {
 }
 
 // extremes returns the smallest and the largest value, in the order in which they
-// occur; NaN when there is none.
+// occur; NaN if there are none.
 func extremes(values []float64) (first, second float64) {
 	low, high := -1, -1
 	for i, v := range values {

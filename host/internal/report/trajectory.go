@@ -56,14 +56,14 @@ type heat struct {
 type fieldMap struct{ mean, error *heat }
 
 // phase is consecutive cycles of the scalars of a state, which must not be shortened:
-// a point is of one cycle.
+// every point belongs to one cycle.
 type phase struct{ truth, mean [][]float64 }
 
-// How much of the trajectories is kept. Page budgets count values.
+// Limits on the trajectories that are stored. Page budgets count values.
 const (
 	valueBudget    = 1_500_000 // of all series: about 10 MB of text
 	cellBudget     = 3_000_000 // of all fields: about 4 MB
-	manyTrials     = 24        // from here on only analyses and few values have trajectories
+	manyTrials     = 24        // from this number on only analyses and few values have trajectories
 	mostComponents = 6
 	fewComponents  = 3
 	mostColumns    = 600
@@ -92,18 +92,17 @@ func (r *Report) readVariables() error {
 	return nil
 }
 
-// variablesReader goes through descriptions, in which the rows of a trial follow one
-// another.
+// variablesReader reads descriptions, in which the rows of a trial follow one another.
 type variablesReader struct {
 	report       *Report
-	state        map[string]archive.Field // variables; empty when no truth says what they are
+	state        map[string]archive.Field // variables; empty if there is no truth to read them from
 	observations observations
 
 	trial   *trial
-	columns int // keep every so many cycles of the field
+	columns int // the field stores one cycle of this many
 }
 
-// describeState reads units and shapes from the first truth there is.
+// describeState reads units and shapes from the first truth.
 func (v *variablesReader) describeState() error {
 	v.state = map[string]archive.Field{}
 	for b, err := range v.report.reader.States("truth") {
@@ -118,7 +117,7 @@ func (v *variablesReader) describeState() error {
 	return nil
 }
 
-// observations holds what was observed, by truth, cycle and variable.
+// observations holds the observed values, by truth, cycle and variable.
 type observations map[truthKey]map[int32]map[string][]float64
 
 func (v *variablesReader) readObservations() error {
@@ -144,8 +143,8 @@ func (v *variablesReader) readObservations() error {
 	return nil
 }
 
-// of returns the observation that has the name and shape of a value of the state;
-// NaN when there is none.
+// of returns the observation with the name and shape of a value of the state; NaN if there
+// is none.
 func (o observations) of(key truthKey, cycle int32, c component, size int) float64 {
 	values := o[key][cycle][c.variable]
 	if len(values) == size {
@@ -154,7 +153,7 @@ func (o observations) of(key truthKey, cycle int32, c component, size int) float
 	return math.NaN()
 }
 
-// curve is what of descriptions a curve shows, by the names that the page uses.
+// curve lists what a curve shows of descriptions, by the names that the page uses.
 var curve = []struct {
 	name   string
 	column func(*archive.Descriptions) []float64
@@ -191,7 +190,7 @@ func (v *variablesReader) batch(b *archive.Descriptions) {
 	}
 }
 
-// choose takes from the first batch which values are shown, and the field.
+// choose chooses the values that are shown, and the field, from the first batch.
 func (v *variablesReader) choose(variable []string, index []int32) {
 	byVariable, order := map[string][]int{}, []string{}
 	for i, name := range variable {
@@ -225,7 +224,7 @@ func (v *variablesReader) choose(variable []string, index []int32) {
 	}
 }
 
-// begin prepares for the trajectory of the next trial.
+// begin starts the trajectory of the next trial.
 func (v *variablesReader) begin() {
 	t := v.trial
 	t.curves, t.fields, t.phase = map[string][]*series{}, map[string]*fieldMap{}, map[string]phase{}
@@ -288,10 +287,10 @@ func (v *variablesReader) addToField(b *archive.Descriptions, i int) {
 	}
 }
 
-// truthKey names the truth of the trial.
+// truthKey returns the key of the truth of the trial.
 func (t *trial) truthKey() truthKey { return truthKey{t.Replicate, t.Truth} }
 
-// add appends a value, in a new column when it is the first of one.
+// add appends a value, in a new column if it is the first of one.
 func (h *heat) add(first bool, time, v float64) {
 	if first {
 		h.times, h.cols = append(h.times, time), h.cols+1
@@ -299,7 +298,7 @@ func (h *heat) add(first bool, time, v float64) {
 	h.values = append(h.values, v)
 }
 
-// finish shortens what was read of a trial.
+// finish shortens the trajectory of a trial that has been read.
 func (v *variablesReader) finish() {
 	if v.trial == nil {
 		return
@@ -307,14 +306,14 @@ func (v *variablesReader) finish() {
 	for stage, curves := range v.trial.curves {
 		v.keepPhase(stage, curves)
 		for i := range curves {
-			withoutForeignObservations(curves[i])
+			dropUnrelated(curves[i])
 			curves[i] = thin(curves[i], v.report.budget())
 		}
 	}
 	v.trial = nil
 }
 
-// keepPhase keeps the last cycles of the first scalars.
+// keepPhase stores the last cycles of the first scalars.
 func (v *variablesReader) keepPhase(stage string, curves []*series) {
 	most := phaseCycles
 	if len(v.report.trials) > manyTrials {
@@ -333,11 +332,10 @@ func (v *variablesReader) keepPhase(stage string, curves []*series) {
 	v.trial.phase[stage] = p
 }
 
-// withoutForeignObservations drops observations that do not lie on the scale of the
-// variable because an operator is between them: those that are further from the truth
-// on average than half its scatter or, where no truth is known, further from the mean
-// than their own scatter.
-func withoutForeignObservations(s *series) {
+// dropUnrelated drops observations that are not on the scale of the variable, because an
+// operator transforms it: those that are further from the truth on average than half its
+// standard deviation or, if no truth is known, further from the mean than their own.
+func dropUnrelated(s *series) {
 	observed, near, scatter, share := s.Values["observed"], s.Values["truth"], s.Values["truth"], 0.25
 	if !slices.ContainsFunc(near, func(x float64) bool { return !math.IsNaN(x) }) {
 		near, scatter, share = s.Values["mean"], observed, 1
@@ -353,7 +351,7 @@ func withoutForeignObservations(s *series) {
 	}
 }
 
-// budget returns how many points of every series the page can hold.
+// budget returns the number of points of every series that the page can hold.
 func (r *Report) budget() int {
 	kept := 2
 	if len(r.trials) > manyTrials {
