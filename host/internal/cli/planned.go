@@ -23,8 +23,8 @@ func (a *app) plan() *cobra.Command {
 		Use:   "plan WORKFLOW",
 		Short: "Show what a run would do, how long it would take and how much it would store",
 		Long: `Plan checks a workflow like validate, then tries the first cycles of every trial to
-estimate the time. It writes nothing, but it starts the plugins, and so the programs
-that the workflow names: check one that you do not trust with validate --offline.`,
+estimate the time. It writes nothing, but it starts the plugins, among them the programs
+that the workflow names: check a workflow that you do not trust with validate --offline.`,
 		Example: `  plume plan twin.toml --set ensemble.size=1000
   plume plan twin.toml --sweep 'ensemble.size=[20, 50, 100]' --sweep replicate=1..10`,
 		Args: exactly(1, "one workflow file"),

@@ -26,7 +26,7 @@ included files, the file itself, the chosen profile, and each ` + "`--set KEY=VA
 * A relative path starts at the folder of the file that contains it.
 * Parameters of plugins are in ` + "`params`" + ` and are checked against the plugin: ` + "`plume plugins describe NAME`" + `.
 * A workflow runs programs: those of [plugins], and those that parameters name, such as ` + "`command`" + ` of process. ` + "`plume validate` and `plume plan`" + `
-  start its plugins as ` + "`plume run`" + ` does. Check one that you do not trust with ` + "`plume validate --offline`" + `, which starts nothing.
+  start its plugins as ` + "`plume run`" + ` does. Check a workflow that you do not trust with ` + "`plume validate --offline`" + `, which starts nothing.
 * ` + "`plume schema`" + ` prints the language, with the parameters of the available plugins, as JSON Schema for editors.
 
 ` + "`workflow.resolved.toml`" + ` in a run directory is the workflow with all layers applied and every default filled in. It can be run from any folder.

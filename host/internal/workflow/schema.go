@@ -102,7 +102,7 @@ var schema = key{kind: table, keys: []key{
 		{name: "window", kind: extent, min: zero, doc: "observations from files that are at most this far apart form one cycle; with interval, how long before a cycle its observations may be"},
 		{name: "burn_in", kind: integer, def: int64(0), min: zero, doc: "number of first cycles that are excluded from every time mean; must be less than cycles"},
 	}},
-	{name: "plugins", kind: named, form: slug, doc: "plugins that are not on the plugin path, by name; checks start them too, but for plume validate --offline", oneOf: [][]string{{"command", "python"}}, keys: []key{
+	{name: "plugins", kind: named, form: slug, doc: "plugins that are not on the plugin path, by name; checks start them too, except for plume validate --offline", oneOf: [][]string{{"command", "python"}}, keys: []key{
 		{name: "command", kind: words, min: one, example: `["./sim", "--serve"]`,
 			doc: "program and its arguments; a relative program path starts at the workflow's folder"},
 		{name: "python", kind: text, example: `"sim/lake.py"`, doc: "Python script, relative to the workflow's folder"},
