@@ -16,14 +16,14 @@ import (
 // most 104 bytes (macOS; 108 on Linux). The host holds a lock on it, which ends with the
 // process: that is how another one knows that it is in use.
 func socketDir() (dir string, claim *os.File, err error) {
-	const most = 104 - len("/plume-1234567890/plugin-dir1234567890/plugin1234567890") - 1
+	const most = 104 - len("/plume-s1234567890/plugin-dir1234567890/plugin1234567890") - 1
 	tmp := os.TempDir()
 	if len(tmp) > most {
 		tmp = "/tmp"
 	}
 	removeLeft(tmp)
 	for range 100 { // another host may take it for a left one before it is claimed
-		if dir, err = os.MkdirTemp(tmp, "plume-"); err != nil {
+		if dir, err = os.MkdirTemp(tmp, socketPrefix); err != nil {
 			return "", nil, err
 		}
 		claim, err = claimDir(dir)
@@ -47,7 +47,11 @@ func claimDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-var socketDirName = regexp.MustCompile(`^plume-[0-9]+$`)
+// socketPrefix begins the names of directories whose hosts hold a lock on them. Those of
+// versions that hold none are called plume-N; nobody can tell when they are in use.
+const socketPrefix = "plume-s"
+
+var socketDirName = regexp.MustCompile("^" + socketPrefix + "[0-9]+$")
 
 // removeLeft removes directories of sockets whose hosts are gone. Plugins that have not
 // noticed yet, and whatever else is in such a directory, stay.

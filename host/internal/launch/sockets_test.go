@@ -17,7 +17,7 @@ func TestLeftSocketsAreRemoved(t *testing.T) {
 	}
 	defer os.RemoveAll(tmp)
 	t.Setenv("TMPDIR", tmp)
-	for _, folder := range []string{"plume-1", "plume-2/plugin-dir3", "plume-4/plugin-dir5", "plume-6", "plume-process-7", "plume-8/plugin-dir9", "plume-10/plugin-dir11"} {
+	for _, folder := range []string{"plume-s1", "plume-s2/plugin-dir3", "plume-s4/plugin-dir5", "plume-s6", "plume-process-7", "plume-12", "plume-s8/plugin-dir9", "plume-s10/plugin-dir11"} {
 		if err := os.MkdirAll(filepath.Join(tmp, folder), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -30,17 +30,17 @@ func TestLeftSocketsAreRemoved(t *testing.T) {
 		l.SetUnlinkOnClose(false)
 		return l
 	}
-	dead := listen("plume-4/plugin-dir5/plugin1")
+	dead := listen("plume-s4/plugin-dir5/plugin1")
 	if err := dead.Close(); err != nil {
 		t.Fatal(err)
 	}
-	defer listen("plume-8/plugin-dir9/plugin1").Close()
-	claim, err := claimDir(filepath.Join(tmp, "plume-6"))
+	defer listen("plume-s8/plugin-dir9/plugin1").Close()
+	claim, err := claimDir(filepath.Join(tmp, "plume-s6"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer claim.Close()
-	if err := os.WriteFile(filepath.Join(tmp, "plume-10/plugin-dir11/notes"), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(tmp, "plume-s10/plugin-dir11/notes"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	pool, err := NewPool(Options{})
@@ -54,7 +54,7 @@ func TestLeftSocketsAreRemoved(t *testing.T) {
 			got = append(got, e.Name())
 		}
 	}
-	if want := []string{"plume-10", "plume-6", "plume-8", "plume-process-7"}; err != nil || !slices.Equal(got, want) {
+	if want := []string{"plume-12", "plume-process-7", "plume-s10", "plume-s6", "plume-s8"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("left: got %v, want %v", got, want)
 	}
 	removeLeft(tmp)
