@@ -498,7 +498,7 @@ func TestCombinations(t *testing.T) {
 		{map[string]any{"scheme": "serial", "cutoff": 3.0}, ring(4), bare, "have no coordinates"},
 		{map[string]any{"scheme": "letkf", "cutoff": 3.0}, ring(4), ring(5), "want the same"},
 		{map[string]any{"scheme": "letkf", "cutoff": 3.0}, nowhere, layoutAt([]float64{0}, 0), "state: coordinates of point 2: axis 0 is NaN"},
-		{map[string]any{"scheme": "letkf", "cutoff": -1.0}, ring(4), ring(4), "at least 0"},
+		{map[string]any{"scheme": "letkf", "cutoff": -1.0}, ring(4), ring(4), "must be a number >= 0"},
 		{map[string]any{"scheme": "letkf", "observations": "simulated"}, ring(4), ring(4), `observations: applies only with scheme = "stochastic", but scheme is "letkf"`},
 		{map[string]any{"scheme": "stochastic", "observations": "simulated", "adaptive_inflation": true}, ring(4), ring(4), `adaptive_inflation: applies only with observations = "predicted"`},
 		{map[string]any{"scheme": "enkf-n", "adaptive_inflation": true}, ring(4), ring(4), `adaptive_inflation: applies only with scheme = "stochastic", "etkf", "denkf", "letkf" or "serial", but scheme is "enkf-n"`},

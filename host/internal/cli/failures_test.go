@@ -194,7 +194,7 @@ func TestTooManyFailedMembersInARun(t *testing.T) {
 	file := faultyWorkflow(t, "on_failure = \"drop_member\"\nmax_failed = 1")
 	root := t.TempDir()
 	code, _, said := plume(t, "run", file, "--run-dir", root, "--set", "model.params.fault=dry")
-	if want := "cycle 4: forecast: 2 of 10 members failed, 2 of the trial so far, but at most max_failed = 1 may; member 3: the lake ran dry"; code != exitFailed ||
+	if want := "cycle 4: forecast: 2 of 10 members failed, 2 in the trial so far, but at most max_failed = 1 may fail; member 3: the lake ran dry"; code != exitFailed ||
 		!strings.Contains(said, want) {
 		t.Errorf("exit code %d, want %q:\n%s", code, want, said)
 	}

@@ -85,7 +85,7 @@ func decisive(signals <-chan os.Signal, stop *experiment.Stop, stderr io.Writer)
 		return first, ok
 	}
 	stop.Ask(interruptError{first})
-	tell(stderr, "\n%v: finishing the current cycle and closing files; interrupt again to stop at once\n", first)
+	tell(stderr, "\n%v: finishing the cycle; interrupt again to stop at once\n", first)
 	for s := range signals {
 		if s != syscall.SIGHUP {
 			return s, true

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/archive/archivetest"
 	"github.com/plume-da/plume/host/internal/experiment"
 )
 
@@ -13,8 +14,10 @@ import (
 func TestWarningsAreNoFailure(t *testing.T) {
 	var stdout, stderr strings.Builder
 	a := &app{stdout: &stdout, stderr: &stderr, quiet: true}
-	r := &experiment.Result{Dir: "runs/t/1", Status: archive.OK, Warnings: []string{"plugin lake: process 7 has not ended, 15s after it was killed"},
-		Trials: []archive.TrialRow{{TrialID: archive.TrialID{Trial: 1, Replicate: 1, Filter: "enkf"}, Size: 2, Status: archive.OK}}}
+	row := archive.TrialRow{TrialID: archive.TrialID{Trial: 1, Replicate: 1, Filter: "enkf"}, Reference: -1, Plugin: "filter", Size: 2, Status: archive.OK}
+	run := archivetest.Run{Workflow: archivetest.Workflow(0, []string{"enkf"}, ""), Trials: []archivetest.Trial{{TrialRow: row}}}
+	r := &experiment.Result{Dir: run.Write(t, t.TempDir()), Status: archive.OK, Trials: []archive.TrialRow{row},
+		Warnings: []string{"plugin lake: process 7 has not ended, 15s after it was killed"}}
 	err := a.conclude(r, nil)
 	if code := exitCode(err); code != exitOK {
 		t.Errorf("exit code %d, %v", code, err)
@@ -22,7 +25,7 @@ func TestWarningsAreNoFailure(t *testing.T) {
 	if want := "warning: plugin lake: process 7 has not ended, 15s after it was killed\n"; !strings.Contains(stderr.String(), want) {
 		t.Errorf("got %q, want %q", stderr.String(), want)
 	}
-	if stdout.String() != "runs/t/1\n" {
+	if stdout.String() != r.Dir+"\n" {
 		t.Errorf("got %q", stdout.String())
 	}
 }
