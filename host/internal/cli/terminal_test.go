@@ -137,7 +137,11 @@ func (x *terminal) ends(t *testing.T, code int, children map[string]int) {
 		t.Fatalf("plume hangs:\n%s", x.end())
 	}
 	<-x.left
-	if got := x.ProcessState.ExitCode(); got != code {
+	got := x.ProcessState.ExitCode()
+	if status := x.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
+		got = 128 + int(status.Signal()) // as a shell has it: a signal came when all had been done
+	}
+	if got != code {
 		t.Errorf("exit code %d, want %d (%v)\n%s", got, code, x.ProcessState, x.end())
 	}
 	(&underWay{tmp: x.tmp}).checkLeft(t, children)
