@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// EncodeCarry returns values as an [Analysis] may carry them to the next cycle: a byte
-// that says in which version of the filter they mean what they do, and the values as
+// EncodeCarry returns values in a form that an [Analysis] can carry to the next cycle: a
+// byte with the version of the filter that gives them their meaning, and the values as
 // float64, big-endian.
 func EncodeCarry(version byte, values ...float64) []byte {
 	carry := append(make([]byte, 0, 1+8*len(values)), version)
@@ -16,13 +16,13 @@ func EncodeCarry(version byte, values ...float64) []byte {
 	return carry
 }
 
-// DecodeCarry returns the values of a carry that is not empty. It refuses one that
-// [EncodeCarry] has not made of that version and number of values, and values that are not
-// finite, with KindContract.
+// DecodeCarry returns the values of a carry that is not empty. It returns an error of
+// KindContract if the carry was not made by [EncodeCarry] with the same version and number
+// of values, or if a value is not finite.
 func DecodeCarry(carry []byte, version byte, count int) ([]float64, error) {
 	if size := 1 + 8*count; len(carry) != size || carry[0] != version {
 		return nil, Errorf(KindContract, "carry", "got %d bytes of version %d, want %d of version %d", len(carry), carry[0], size, version).
-			WithHint("it comes from another filter or another release; start the run anew")
+			WithHint("it comes from another filter or another release; start a new run")
 	}
 	values := make([]float64, count)
 	for k := range values {

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Describe returns what the manifest says, for people: lines of at most 80 columns,
-// the parameters under when they apply.
+// Describe returns the manifest as text for people: lines of at most 80 columns, the
+// parameters grouped by the conditions under which they apply.
 func (m *Manifest) Describe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s, a %s plugin\n%s\n", m.Name, m.Version, m.Role, wrap("", m.Summary))
@@ -33,8 +33,8 @@ func (m *Manifest) Describe() string {
 	return b.String()
 }
 
-// wrap returns text in lines of at most 80 columns, each behind indent. A longer word is
-// a line of its own.
+// wrap returns text in lines of at most 80 columns, each preceded by indent. A longer word
+// has a line of its own.
 func wrap(indent, text string) string {
 	var lines []string
 	line := indent
@@ -50,8 +50,8 @@ func wrap(indent, text string) string {
 	return strings.Join(append(lines, line), "\n")
 }
 
-// Markdown returns the parameters as the table that stands in a plugin's README, under
-// when they apply.
+// Markdown returns the parameters as the table in the README of a plugin, grouped by the
+// conditions under which they apply.
 func (m *Manifest) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, "| parameter | values | default | unit | meaning |")
@@ -78,7 +78,7 @@ func (p *Param) standing() string {
 	return "default " + literal(p.Default)
 }
 
-// suffix returns prefix and text, or nothing when there is no text.
+// suffix returns prefix and text, or nothing if text is empty.
 func suffix(prefix, text string) string {
 	if text == "" {
 		return ""
@@ -101,7 +101,7 @@ func literal(v any) string {
 	return fmt.Sprint(v)
 }
 
-// meaning says what the parameter is, and whether it can be estimated.
+// meaning describes the parameter, and says whether it can be estimated.
 func (p *Param) meaning() string {
 	if p.PerMember {
 		return p.Doc + "; may differ by member"

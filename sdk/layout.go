@@ -16,7 +16,7 @@ type Variable struct {
 	Unit  string   // in the notation of UDUNITS; "1" is dimensionless
 }
 
-// Size returns how many values the variable holds.
+// Size returns the number of values of the variable.
 func (v Variable) Size() int {
 	n := 1
 	for _, k := range v.Shape {
@@ -25,11 +25,11 @@ func (v Variable) Size() int {
 	return n
 }
 
-// Layout says what the n values of one row of a matrix are: its variables side
-// by side, each in row-major order of its shape. Layouts are immutable.
+// Layout describes the n values of one row of a matrix: its variables one after the
+// other, each in row-major order of its shape. Layouts are immutable.
 type Layout struct {
 	Variables   []Variable
-	Coordinates *Coordinates // nil: the values have no position
+	Coordinates *Coordinates // nil: the values have no coordinates
 }
 
 // Size returns n, the number of values in one row.
@@ -53,13 +53,13 @@ func (l *Layout) Offset(name string) (int, bool) {
 	return 0, false
 }
 
-// maxSize bounds the values of a layout: a row of so many fills an Arrow column of
-// lists, whose lengths are 32-bit numbers, and takes 16 GiB.
+// maxSize bounds the number of values of a layout: a row of this size fills an Arrow column
+// of lists, whose lengths are 32-bit numbers, and takes 16 GiB.
 const maxSize = math.MaxInt32
 
 // Check reports the first fault of l: no variables, an empty or repeated name, a
 // shape with a length below one, dimension names that do not match the shape, more
-// than 2³¹ - 1 values, coordinates of another length, or ones that are not finite.
+// than 2³¹ - 1 values, coordinates of another length, or coordinates that are not finite.
 func (l *Layout) Check() error {
 	if len(l.Variables) == 0 {
 		return Errorf(KindContract, "layout", "no variables")
@@ -97,7 +97,7 @@ func (l *Layout) Check() error {
 	return nil
 }
 
-// Coordinates places every value of a layout in space, for localization.
+// Coordinates gives every value of a layout a position, for localization.
 type Coordinates struct {
 	Dims   []string   // names of the axes
 	Period []float64  // per axis; 0 is not periodic

@@ -10,7 +10,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Role is the part a plugin plays.
+// Role is the role of a plugin.
 type Role string
 
 // The roles.
@@ -32,21 +32,21 @@ type Manifest struct {
 	Threading Threading  `toml:"threading"`
 	Example   Example    `toml:"example"`
 
-	// Step is the default of the workflow's time.step; 0 for a model that has no
-	// time step of its own, which then refuses the key. Models only.
+	// Step is the default of the workflow's time.step; 0 for a model without a time step,
+	// which refuses the key. Models only.
 	Step float64 `toml:"step"`
-	// Errors lists the error distributions an operator knows. Operators only.
+	// Errors lists the error distributions that an operator supports. Operators only.
 	Errors []string `toml:"errors"`
 
-	// External says that the plugin starts programs or asks servers, so that what it
-	// finds around it matters: it has a process of its own, always.
+	// External says that the plugin starts programs or uses servers, so that its environment
+	// matters: it always has a process of its own.
 	External bool `toml:"external"`
 
 	// Text is the source the manifest was parsed from.
 	Text string `toml:"-"`
 }
 
-// Citation is a source a plugin rests on.
+// Citation is a source of the method of a plugin.
 type Citation struct {
 	Text string `toml:"text"`
 	DOI  string `toml:"doi"`
@@ -55,8 +55,8 @@ type Citation struct {
 // Example is a small case that works, for documentation and for the conformance
 // suite. A plugin that works with its defaults on any state needs none.
 type Example struct {
-	Params   map[string]any `toml:"params"`   // required parameters at least
-	State    []float64      `toml:"state"`    // a state a model may start from; one value stands for all
+	Params   map[string]any `toml:"params"`   // at least the required parameters
+	State    []float64      `toml:"state"`    // a state from which a model may start; a single value applies to all
 	Interval float64        `toml:"interval"` // length of a forecast; 0: one time step, or 1 for a model without
 }
 
@@ -64,7 +64,7 @@ type Example struct {
 type Threading struct {
 	ConcurrentCalls    bool `toml:"concurrent_calls"`     // several calls at once are safe
 	IndependentMembers bool `toml:"independent_members"`  // members may be split over calls
-	MaxMembersPerCall  int  `toml:"max_members_per_call"` // more are split over calls; 0: any number in one call
+	MaxMembersPerCall  int  `toml:"max_members_per_call"` // larger ensembles are split over calls; 0: any number in one call
 }
 
 // ParamType is the type of a parameter.
@@ -81,19 +81,19 @@ const (
 	Strings ParamType = "strings" // a list of strings
 )
 
-// PathUse is what a plugin does with the paths that a parameter of it holds.
+// PathUse says what a plugin does with the paths in a parameter.
 type PathUse string
 
 // The uses of paths.
 const (
-	// PathInput is of files and directories that are read. A run knows them again by their
+	// PathInput is for files and directories that are read. A run identifies them by their
 	// checksums.
 	PathInput PathUse = "input"
-	// PathProgram is of a program and its arguments: the first item is a path when it has a
-	// slash, and otherwise looked up on $PATH; another one is a path of a file that is read
-	// when it is absolute and there is such a file.
+	// PathProgram is for a program and its arguments: the first item is a path if it has a
+	// slash, and otherwise looked up on $PATH; another item is the path of a file that is
+	// read if it is absolute and the file exists.
 	PathProgram PathUse = "program"
-	// PathOutput is of files and directories that are written.
+	// PathOutput is for files and directories that are written.
 	PathOutput PathUse = "output"
 )
 
@@ -108,32 +108,32 @@ type Param struct {
 	Max      *float64  `toml:"max"`     // inclusive
 	Above    *float64  `toml:"above"`   // exclusive lower limit
 	Below    *float64  `toml:"below"`   // exclusive upper limit
-	Auto     bool      `toml:"auto"`    // of a number: the word auto leaves it to the plugin, see [IsAuto]
+	Auto     bool      `toml:"auto"`    // of a number: with the word auto the plugin chooses it, see [IsAuto]
 	Unit     string    `toml:"unit"`
 	Doc      string    `toml:"doc"`
 
-	// When lists, by the names of parameters before this one, the choices with which it
-	// applies: it does when each has one of those listed. Without, it always applies. See
-	// [Manifest.CheckWhen].
+	// When lists, by the names of parameters before this one, the choices with which this
+	// one applies: each of them must have one of the listed choices. Without When it always
+	// applies. See [Manifest.CheckWhen].
 	When map[string][]string `toml:"when"`
 
-	// Path says of a string, or of a list of them, what its values are paths of; empty: they
-	// are none. A relative path starts at the folder of the workflow, see
+	// Path says, for a string or a list of strings, what its values are paths of; empty if
+	// they are not paths. A relative path starts at the folder of the workflow, see
 	// [ModelConfig]. Models only.
 	Path PathUse `toml:"path"`
 
-	// PerMember says that a model can take a value of the parameter for each member,
-	// so that it can be estimated. Numbers only.
+	// PerMember says that the parameter of a model can have a value for each member, so that
+	// it can be estimated. Numbers only.
 	PerMember bool `toml:"per_member"`
 }
 
-// auto is the word a number with Auto may be.
+// auto is the word that may replace a number with Auto.
 const auto = "auto"
 
 var nameRule = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 
 // ParseManifest reads the text of a plugin.toml. Unknown keys, defaults outside
-// their own range and other slips are errors; all are reported, one a line.
+// their own range and other mistakes are errors; all are reported, one per line.
 func ParseManifest(text string) (*Manifest, error) {
 	m := &Manifest{Text: text, Threading: Threading{ConcurrentCalls: true, IndependentMembers: true}}
 	meta, err := toml.Decode(text, m)
@@ -203,7 +203,7 @@ func (p *Param) faults() []string {
 		faults = append(faults, "doc is missing")
 	}
 	if p.Required == (p.Default != nil) {
-		faults = append(faults, "wants either a default or required = true")
+		faults = append(faults, "want either a default or required = true")
 	}
 	if !slices.Contains([]ParamType{Float, Int, Bool, String, Floats, Ints, Strings}, p.Type) {
 		return append(faults, fmt.Sprintf("type: got %q, want float, int, bool, string, floats, ints or strings", p.Type))
@@ -234,22 +234,23 @@ func (p *Param) faults() []string {
 }
 
 // ResolveStep returns the time step to integrate with: step, or the manifest's
-// default when step is 0.
+// default if step is 0.
 func (m *Manifest) ResolveStep(step float64) (float64, error) {
 	switch {
 	case step == 0:
 		return m.Step, nil
 	case m.Step == 0:
-		return 0, Errorf(KindConfig, "step", "%s has no time step, but %g was given", m.Name, step).WithHint("leave the step out")
+		return 0, Errorf(KindConfig, "step", "%s has no time step, but %g was given", m.Name, step).WithHint("remove the step")
 	case step < 0 || math.IsNaN(step) || math.IsInf(step, 0):
 		return 0, Errorf(KindConfig, "step", "must be a number above 0, but is %g", step)
 	}
 	return step, nil
 }
 
-// WholeSteps returns how many time steps make up a span of model time, and whether their
-// ratio is whole to 1e-9, relative. Of more than 5e8 steps that cannot be told, and none
-// make up a span above 0. Where it is not whole, the number is the nearest there can be.
+// WholeSteps returns the number of time steps in a span of model time, and whether their
+// ratio is a whole number within a relative error of 1e-9. It is not whole for more than
+// 5e8 steps, where this cannot be decided, nor for less than one step in a span above 0. If
+// it is not whole, the number is the nearest possible one.
 func WholeSteps(span, step float64) (steps int, whole bool) {
 	const most = 5e8
 	ratio := span / step
@@ -260,8 +261,8 @@ func WholeSteps(span, step float64) (steps int, whole bool) {
 	return int(nearest), whole
 }
 
-// CheckError says whether the operator knows the error distribution of e and its
-// numbers are usable.
+// CheckError returns an error unless the operator supports the error distribution of e and
+// its numbers are valid.
 func (m *Manifest) CheckError(e ErrorModel) error {
 	if !slices.Contains(m.Errors, e.Dist) {
 		return Errorf(KindConfig, "error.dist", "must be one of %s, but is %q", strings.Join(m.Errors, ", "), e.Dist)
@@ -280,13 +281,13 @@ func (m *Manifest) CheckError(e ErrorModel) error {
 	return nil
 }
 
-// CheckPerMember says whether names are parameters that may have a value for each
-// member, each named once.
+// CheckPerMember returns an error unless names are distinct parameters that may have a
+// value for each member.
 func (m *Manifest) CheckPerMember(names []string) error {
 	for i, name := range names {
 		switch p := m.Param(name); {
 		case p == nil:
-			return Errorf(KindConfig, name, "is no parameter of %s", m.Name)
+			return Errorf(KindConfig, name, "is not a parameter of %s", m.Name)
 		case !p.PerMember:
 			return Errorf(KindConfig, name, "cannot have a value for each member of the ensemble; %s does not offer it", m.Name)
 		case slices.Contains(names[:i], name):
@@ -306,11 +307,10 @@ func (m *Manifest) Param(name string) *Param {
 	return nil
 }
 
-// Check returns value in the parameter's own Go type (float64, int64, bool,
-// string, []float64, []int64, []string; the string "auto" where that is allowed) or
-// says what was wanted instead. An
-// integer is accepted where a float is wanted, and an integral float where an
-// integer is wanted; nothing else is converted.
+// Check returns value in the Go type of the parameter (float64, int64, bool, string,
+// []float64, []int64, []string; the string "auto" if that is allowed) or an error that
+// says what is expected. An integer is accepted for a float, and an integral float for an
+// integer; nothing else is converted.
 func (p *Param) Check(value any) (any, error) {
 	switch p.Type {
 	case Floats, Ints, Strings:
@@ -359,8 +359,8 @@ func (p *Param) checkList(value any) (any, error) {
 	return strs, nil
 }
 
-// Wants says in words what values the parameter takes, such as "a number in
-// (0, 1]" or "one of rk4, euler".
+// Wants describes the values that the parameter takes, such as "a number in (0, 1]" or
+// "one of rk4, euler".
 func (p *Param) Wants() string {
 	var s string
 	switch p.Type {
@@ -415,7 +415,7 @@ func (p *Param) interval() string {
 	return ""
 }
 
-// Outside says whether v is outside the limits of a number.
+// Outside reports whether v is outside the limits of a number.
 func (p *Param) Outside(v float64) bool { return !p.inRange(v) }
 
 func (p *Param) inRange(v any) bool {

@@ -65,7 +65,7 @@ func TestManifestRefusals(t *testing.T) {
 		{"type", `type = "floats"`, `type = "vector"`, `param depths: type: got "vector", want float`},
 		{"default out of range", "default = 3", "default = 10", "param layers: default: layers: must be an integer in [1, 9], but is 10"},
 		{"default of another type", `default = "rk4"`, `default = 4`, "must be one of rk4, euler, but is 4"},
-		{"neither default nor required", "required = true", "", "param depths: wants either a default or required = true"},
+		{"neither default nor required", "required = true", "", "param depths: want either a default or required = true"},
 		{"repeated", `name = "layers"`, `name = "area"`, "param area is repeated"},
 		{"use of a path", `doc = "surface"`, `doc = "surface"` + "\n" + `path = "in"`, `param area: path: got "in", want input, program or output`},
 		{"path of a number", `doc = "surface"`, `doc = "surface"` + "\n" + `path = "input"`, "param area: path is for strings without choices"},
@@ -174,7 +174,7 @@ func TestResolveStep(t *testing.T) {
 		t.Error("a negative step is accepted")
 	}
 	m.Step = 0
-	if _, err := m.ResolveStep(0.1); err == nil || !strings.Contains(err.Error(), "lake has no time step, but 0.1 was given; leave the step out") {
+	if _, err := m.ResolveStep(0.1); err == nil || !strings.Contains(err.Error(), "lake has no time step, but 0.1 was given; remove the step") {
 		t.Errorf("got %v", err)
 	}
 }

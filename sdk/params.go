@@ -15,7 +15,7 @@ type Params map[string]any
 
 // Resolve checks given against m and fills in the defaults. All faults are
 // reported together: parameters m does not have, values of the wrong type or
-// outside their range, required ones that are missing. It takes each parameter by
+// outside their range, required parameters that are missing. It checks each parameter by
 // itself; see [Manifest.CheckWhen].
 func (m *Manifest) Resolve(given map[string]any) (Params, error) {
 	var faults []error
@@ -46,7 +46,7 @@ func (m *Manifest) Resolve(given map[string]any) (Params, error) {
 	return out, errors.Join(faults...)
 }
 
-// accept is [Manifest.Resolve] for parameters that all have to apply.
+// accept is [Manifest.Resolve] for parameters that must all apply.
 func (m *Manifest) accept(given map[string]any) (Params, error) {
 	params, err := m.Resolve(given)
 	faults := []error{err}
@@ -56,12 +56,11 @@ func (m *Manifest) accept(given map[string]any) (Params, error) {
 	return params, errors.Join(faults...)
 }
 
-// Decode stores the parameters in the struct dst points to, by the names in its
-// `param:"..."` tags; embedded structs are part of it. Fields are of type float64,
-// int, bool, string, []float64, []int, []string or a named type of these; what is
-// "auto" becomes a float64 that [IsAuto] knows. It
-// panics when a tag and the manifest disagree: that is a bug in the plugin, found
-// by its first test.
+// Decode stores the parameters in the struct that dst points to, by the names in its
+// `param:"..."` tags; embedded structs are included. Fields are of type float64,
+// int, bool, string, []float64, []int, []string or a named type of these; "auto" becomes
+// a float64 for which [IsAuto] is true. Decode panics if a tag and the manifest disagree:
+// that is a bug in the plugin, found by its first test.
 func (p Params) Decode(dst any) {
 	v := reflect.ValueOf(dst).Elem()
 	seen := 0
@@ -82,13 +81,13 @@ func (p Params) Decode(dst any) {
 	}
 }
 
-// IsAuto says whether a parameter that may be "auto" is, and is for the plugin to
-// choose.
+// IsAuto reports whether the value of a parameter is "auto", so that the plugin must choose
+// the number.
 func IsAuto(value float64) bool { return math.IsNaN(value) }
 
 func assign(dst, src reflect.Value, name string) {
 	if dst.Kind() == reflect.Float64 && src.Kind() == reflect.String && src.String() == auto {
-		dst.SetFloat(math.NaN()) // no other parameter is: ranges exclude it
+		dst.SetFloat(math.NaN()) // ranges exclude NaN for all other parameters
 		return
 	}
 	if dst.Kind() == reflect.Slice && src.Kind() == reflect.Slice {

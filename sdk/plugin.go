@@ -4,7 +4,7 @@ import "context"
 
 // ModelPlugin returns the model plugin described by manifest, the text of its
 // plugin.toml. new receives parameters that have been checked against the
-// manifest, defaults filled in. The error is about the manifest.
+// manifest, with defaults filled in. The error is about the manifest.
 func ModelPlugin(manifest string, new func(ModelConfig) (Model, error)) (*Plugin, error) {
 	m, err := manifestOf(manifest, RoleModel)
 	if err != nil {

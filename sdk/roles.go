@@ -9,7 +9,7 @@ import (
 
 // Plugin is a plugin before configuration: its manifest and the constructor of
 // its role. Exactly one constructor is set. A constructor may be called several
-// times; what it returns is immutable.
+// times; its results are immutable.
 type Plugin struct {
 	Manifest    *Manifest
 	NewModel    func(context.Context, ModelConfig) (Model, error)
@@ -17,7 +17,7 @@ type Plugin struct {
 	NewFilter   func(context.Context, FilterConfig) (Filter, error)
 }
 
-// Call is what every request carries.
+// Call holds the fields of every request.
 type Call struct {
 	Cycle int      // number of the assimilation cycle, from 1; 0 before the first
 	Seed  rng.Seed // of this call; member i of the experiment uses Seed.Member(i)
@@ -27,11 +27,11 @@ type Call struct {
 // ModelConfig configures a model.
 type ModelConfig struct {
 	Params Params
-	Step   float64 // time step to integrate with; 0 for a model that has none
-	Dir    string  // what relative paths among Params are relative to: the workflow's directory, absolute; empty: the working directory
+	Step   float64 // time step to integrate with; 0 for a model without one
+	Dir    string  // absolute path of the directory at which relative paths in Params start, that of the workflow; empty: the working directory
 
-	// PerMember names parameters that every forecast gives for each member; see
-	// ForecastRequest.Parameters. The manifest allows it for each of them.
+	// PerMember names the parameters for which every forecast has a value for each member;
+	// see ForecastRequest.Parameters. The manifest allows it for each of them.
 	PerMember []string
 }
 
@@ -52,13 +52,13 @@ type ForecastRequest struct {
 	Ensemble *mat.Dense // N x n
 	Into     *mat.Dense // N x n, the answer
 
-	// Parameters holds in row i the values that member i has of the parameters
-	// ModelConfig.PerMember, N x p, within their limits; nil when there are none.
-	// They stand instead of those in ModelConfig.Params.
+	// Parameters holds in row i the values of the parameters ModelConfig.PerMember for
+	// member i, N x p, within their limits; nil if there are none. They replace the values
+	// in ModelConfig.Params.
 	Parameters *mat.Dense
 }
 
-// ForecastResult says how a forecast went.
+// ForecastResult is the result of a forecast, in addition to the ensemble.
 type ForecastResult struct {
 	Failures []MemberFailure // these rows of Into are undefined
 	Metrics  map[string]float64
@@ -78,10 +78,10 @@ type OperatorConfig struct {
 	Error  ErrorModel
 }
 
-// ErrorModel is the law of the observation error as a workflow states it.
+// ErrorModel is the distribution of the observation error in a workflow.
 type ErrorModel struct {
-	Dist string    // normal, laplace, student_t, uniform, lognormal: the operator's manifest lists its own
-	SD   []float64 // standard deviation; one value, or one per observed component. Of the logarithm for lognormal
+	Dist string    // normal, laplace, student_t, uniform, lognormal: the operator's manifest lists those it supports
+	SD   []float64 // standard deviation: one value, or one per observed component; for lognormal that of the logarithm
 	DF   float64   // degrees of freedom of student_t
 }
 
@@ -112,12 +112,12 @@ type ObservationOperator interface {
 	// Space describes the observations.
 	Space() *ObservationSpace
 
-	// Observe fills those of r.Predicted, r.Simulated, r.LogLikelihood and
-	// r.Gradient that are not nil.
+	// Observe fills the matrices r.Predicted, r.Simulated, r.LogLikelihood and r.Gradient
+	// that are not nil.
 	Observe(ctx context.Context, r *ObserveRequest) (*ObserveResult, error)
 }
 
-// ObserveRequest asks what would be observed of each member.
+// ObserveRequest asks for the observations of each member.
 type ObserveRequest struct {
 	Call
 	Time        float64
@@ -126,13 +126,13 @@ type ObserveRequest struct {
 
 	Predicted     *mat.Dense // N x m, h(x_i)
 	Simulated     *mat.Dense // N x m, a draw from p(y | x_i)
-	LogLikelihood *mat.Dense // N x m, log p(y_j | x_i); 0 where y is missing, -Inf where it is impossible; a row's sum is log p(y | x_i)
+	LogLikelihood *mat.Dense // N x m, log p(y_j | x_i); 0 if y is missing, -Inf if it is impossible; the sum of a row is log p(y | x_i)
 	Gradient      *mat.Dense // N x n, gradient of log p(y | x_i) with respect to x_i
 }
 
-// ObserveResult says how an observation went.
+// ObserveResult is the result of an observation, in addition to the matrices.
 type ObserveResult struct {
-	ErrorVariance []float64 // m values; nil when the operator does not offer it
+	ErrorVariance []float64 // m values; nil if the operator does not offer it
 	Metrics       map[string]float64
 }
 
@@ -153,26 +153,26 @@ type Filter interface {
 	Analyse(ctx context.Context, p *Problem) (*Analysis, error)
 }
 
-// Problem is all a filter knows in one cycle.
+// Problem is everything that a filter knows in one cycle.
 type Problem struct {
 	Call
 	Time          float64
 	Ensemble      *mat.Dense // N x n, the forecast
-	LogWeights    []float64  // N values, normalised; nil when all are equal
+	LogWeights    []float64  // N values, normalised; nil if all are equal
 	Observation   []float64  // y, m values, NaN where missing
 	ErrorVariance []float64  // m values; nil unless needed
-	Predicted     *mat.Dense // N x m; nil unless needed, as the next three
+	Predicted     *mat.Dense // N x m; nil unless needed, as are the next three
 	Simulated     *mat.Dense // N x m
 	LogLikelihood *mat.Dense // N x m
 	Gradient      *mat.Dense // N x n
-	Carry         []byte     // what the last Analysis asked to carry over; empty in the first cycle
+	Carry         []byte     // the Carry of the last Analysis; empty in the first cycle
 	Into          *mat.Dense // N x n, the answer
 }
 
-// Analysis is what a filter says beside the ensemble itself.
+// Analysis is the result of a filter, in addition to the ensemble.
 type Analysis struct {
-	LogWeights []float64          // N values, normalised; nil when all are equal
-	Ancestors  []int              // forecast row each analysis row descends from; nil when the filter moves members without resampling
-	Carry      []byte             // to be handed over in the next cycle, also to a configuration that differs in Members alone
+	LogWeights []float64          // N values, normalised; nil if all are equal
+	Ancestors  []int              // forecast row that each analysis row descends from; nil if the filter moves members without resampling
+	Carry      []byte             // passed to the filter in the next cycle, also to a configuration that differs only in Members
 	Metrics    map[string]float64 // diagnostics, such as the bandwidth or the number of steps
 }

@@ -8,10 +8,9 @@ import (
 	"strings"
 )
 
-// CheckWhen says whether the parameter called name applies with params, given or
-// resolved: whether each parameter its when names has one of the choices listed
-// there. At its default a parameter always passes, and what is missing is at its
-// default.
+// CheckWhen returns an error unless the parameter called name applies to params, given or
+// resolved: each parameter that its when names must have one of the choices listed there.
+// A parameter at its default always passes, and missing parameters are at their defaults.
 func (m *Manifest) CheckWhen(name string, params map[string]any) error {
 	p := m.Param(name)
 	if p == nil {
@@ -19,7 +18,7 @@ func (m *Manifest) CheckWhen(name string, params map[string]any) error {
 	}
 	v, err := p.Check(params[name])
 	if err != nil || reflect.DeepEqual(v, p.Default) {
-		return nil //nolint:nilerr // what is no value of the parameter is for Resolve to refuse
+		return nil //nolint:nilerr // Resolve refuses a value that is not valid
 	}
 	for _, q := range m.Params {
 		choices, named := p.When[q.Name]
@@ -37,11 +36,11 @@ func (m *Manifest) CheckWhen(name string, params map[string]any) error {
 	return nil
 }
 
-// When says in words when p applies, such as "scheme = letkf or serial"; nothing when
-// it always does.
+// When says in words when p applies, such as "scheme = letkf or serial"; empty if it always
+// does.
 func (m *Manifest) When(p *Param) string {
 	var all []string
-	for _, q := range m.Params { // in their order, which a map does not have
+	for _, q := range m.Params { // in their order, which the map lacks
 		if choices := p.When[q.Name]; len(choices) > 0 {
 			all = append(all, q.Name+" = "+either(choices, ""))
 		}
@@ -62,13 +61,13 @@ func either(choices []string, quote string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// whenFaults lists what is wrong with the when of a parameter, given those before it.
-// None can name itself, or one that a reader has not met.
+// whenFaults returns the faults of the when of a parameter, given the parameters before it.
+// A parameter can name neither itself nor one after it.
 func (p *Param) whenFaults(before []Param) []string {
 	var faults []string
 	add := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	if p.Required && len(p.When) > 0 {
-		add("when is for a parameter with a default, at which it stays where it does not apply")
+		add("when requires a default, which the parameter has where it does not apply")
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.When)) {
 		of := slices.IndexFunc(before, func(q Param) bool { return q.Name == name })
@@ -80,7 +79,7 @@ func (p *Param) whenFaults(before []Param) []string {
 			add("when: %s has no choices", name)
 			continue
 		case len(p.When[name]) == 0:
-			add("when: %s wants a list of its choices", name)
+			add("when: want a list of choices for %s", name)
 		}
 		for _, c := range p.When[name] {
 			if !slices.Contains(before[of].Choices, c) {
@@ -97,9 +96,9 @@ type group struct {
 	params []*Param
 }
 
-// groups returns the parameters by when they apply, in the order in which their conditions
-// first appear. The first group always applies: before its first parameter there is none to
-// name.
+// groups returns the parameters grouped by the conditions under which they apply, in the
+// order in which the conditions first appear. The first group always applies: there is no
+// parameter before its first one to name.
 func (m *Manifest) groups() []group {
 	var groups []group
 	for i := range m.Params {

@@ -115,8 +115,8 @@ func TestWhenRefusals(t *testing.T) {
 		{"later", `when = { scheme = ["serial"] }`, `when = { inflation = ["serial"] }`, "param order: when: inflation is not a parameter listed before it"},
 		{"no choices", `when = { input = ["predicted"], scheme`, `when = { order = ["1"], scheme`, "param cutoff: when: order has no choices"},
 		{"unknown choice", `["local", "serial"] }`, `["local", "seriell"] }`, `param cutoff: when: scheme has no choice "seriell", it has global, local, serial`},
-		{"no list", `when = { scheme = ["serial"] }`, `when = { scheme = [] }`, "param order: when: scheme wants a list of its choices"},
-		{"required", "default = 0\n", "required = true\n", "param cutoff: when is for a parameter with a default"},
+		{"no list", `when = { scheme = ["serial"] }`, `when = { scheme = [] }`, "param order: when: want a list of choices for scheme"},
+		{"required", "default = 0\n", "required = true\n", "param cutoff: when requires a default"},
 		{"a word", `when = { scheme = ["serial"] }`, `when = { scheme = "serial" }`, "plugin.toml: toml: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,12 +6,12 @@ import (
 	"sync/atomic"
 )
 
-// InBlocks deals out the numbers from 0 to n-1, rows or columns of a matrix, to all
+// InBlocks distributes the numbers from 0 to n-1, rows or columns of a matrix, over all
 // processors in consecutive blocks of at most width, and returns when all are done.
-// It calls worker once for each processor it uses, and what that returns for one
-// block after the other, so that buffers made in worker are reused. One block runs
-// without a goroutine. Which processor gets which block is not determined: what is
-// computed for a block must not depend on it.
+// It calls worker once for each processor that it uses, and the function that worker
+// returns for one block after the other, so that buffers made in worker are reused. A
+// single block runs without a goroutine. Which processor gets which block is not
+// determined: the result for a block must not depend on it.
 func InBlocks(n, width int, worker func() func(from, to int)) {
 	blocks := (n + width - 1) / width
 	var next atomic.Int64

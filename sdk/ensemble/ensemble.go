@@ -1,9 +1,9 @@
-// Package ensemble holds what filters share: the moments of weighted ensembles, their
-// rotation and the scale of their spread. Rows are members.
+// Package ensemble has the functions on ensembles that filters share: the moments of
+// weighted ensembles, their rotation and the scale of their spread. Rows are members.
 //
-// Functions fill and return dst, which may be nil, in which case it is made. They
-// do not modify their other arguments. A nil slice of weights means equal weights;
-// other weights are linear, not logarithmic, and sum to one.
+// Functions fill and return dst; they allocate it if it is nil. They do not modify their
+// other arguments. A nil slice of weights means equal weights; other weights are linear,
+// not logarithmic, and sum to one.
 package ensemble
 
 import (
@@ -59,7 +59,7 @@ func Anomalies(dst, e *mat.Dense, mean []float64) *mat.Dense {
 //
 //	var_j = sum_i w_i (e_ij - mean_j)² / (1 - sum_i w_i²)
 //
-// which for equal weights divides by N - 1. It is NaN when all weight is on one
+// which for equal weights divides by N - 1. It is NaN if all weight is on one
 // member. Cost: N n.
 func Variance(dst []float64, e *mat.Dense, mean, weights []float64) []float64 {
 	rows, n := e.Dims()
@@ -89,7 +89,7 @@ func Variance(dst []float64, e *mat.Dense, mean, weights []float64) []float64 {
 }
 
 // ESS returns the effective sample size 1 / sum_i w_i² of n weights (Kish 1965);
-// n when weights is nil.
+// n if weights is nil.
 func ESS(weights []float64, n int) float64 {
 	if weights == nil {
 		return float64(n)
@@ -101,10 +101,10 @@ func ESS(weights []float64, n int) float64 {
 	return 1 / squares
 }
 
-// Normalise returns the linear weights that belong to logWeights, which may have
-// any common offset and may be -Inf, and the logarithm of their sum. The sum is
-// taken relative to the largest, so nothing underflows that matters. When all are
-// -Inf, or one is NaN or +Inf, that is the sum and the weights are NaN.
+// Normalise returns the linear weights for logWeights, which may have any common offset
+// and may be -Inf, and the logarithm of their sum. The sum is computed relative to the
+// largest weight, so that no relevant weight underflows. If all are -Inf, or one is NaN
+// or +Inf, the sum is that value and the weights are NaN.
 func Normalise(dst, logWeights []float64) (weights []float64, logSum float64) {
 	if dst == nil {
 		dst = make([]float64, len(logWeights))
@@ -132,8 +132,8 @@ func Normalise(dst, logWeights []float64) (weights []float64, logSum float64) {
 	return dst, largest + math.Log(sum)
 }
 
-// NonFinite returns where the first value of e that is NaN or infinite stands,
-// or false. Cost: N n.
+// NonFinite returns the position of the first value of e that is NaN or infinite, or
+// false. Cost: N n.
 func NonFinite(e *mat.Dense) (member, value int, found bool) {
 	rows, _ := e.Dims()
 	for i := range rows {
@@ -154,9 +154,9 @@ func NonFinite(e *mat.Dense) (member, value int, found bool) {
 	return 0, 0, false
 }
 
-// Unequal finds the first of N members whose weight is not 1/N and returns it with its
-// weight. Normalised log-weights that are off by the rounding of a sum, 1e-9, are
-// equal; so are nil ones.
+// Unequal returns the first of N members whose weight is not 1/N, and its weight.
+// Normalised log-weights that differ by no more than the rounding of a sum, 1e-9, count
+// as equal; so do nil ones.
 func Unequal(logWeights []float64) (member int, weight float64, found bool) {
 	equal := -math.Log(float64(len(logWeights)))
 	for i, w := range logWeights {

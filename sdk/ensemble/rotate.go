@@ -14,24 +14,24 @@ import (
 //
 //	W = H diag(1, Q) H
 //
-// H is the reflection that exchanges the first unit vector with the vector of ones over
+// H is the reflection that swaps the first unit vector with the vector of ones over
 // sqrt(N), and Q is uniform (Haar) on the orthogonal group of order N - 1. Both are
-// products of Householder reflections, N + 1 in all, and W is not formed while n ≤ 2 N: a
+// products of Householder reflections, N + 1 in all, and W is not formed for n ≤ 2 N: a
 // uniform Q_k of order k has a uniform first column and, given that, a uniform Q_(k-1),
 //
 //	Q_k = P_k diag(1, Q_(k-1)),   Q_1 = ±1,
 //
-// where P_k is any orthogonal matrix with the first column x / |x|, x being k normals.
-// Here it is the reflection that exchanges the first unit vector with x / |x|. Those of a
-// usual QR decomposition take it to -x / |x| where x_1 > 0, and need signs to be uniform.
+// where P_k is any orthogonal matrix with the first column x / |x|, and x is k normals.
+// Here it is the reflection that swaps the first unit vector with x / |x|. The reflections
+// of a usual QR decomposition map it to -x / |x| if x_1 > 0, and need signs to be uniform.
 //
-// As W keeps means, it is anomalies that are multiplied: an element is off by roundings of
-// its own and of its column's anomalies, however large the mean is beside these.
+// Because W preserves means, only anomalies are multiplied: the error of an element is the
+// rounding of its own and its column's anomalies, however large the mean is in comparison.
 //
-// Randomness: N (N - 1) / 2 normals, those of P_k from member k of seed. Columns are worked
-// on in parallel, each by one goroutine in one order. Cost: 2 N² n, and 2 N² for the
-// reflections; with n > 2 N, when W is formed to multiply by it with [linalg.Factor],
-// 2 N³ more. Scratch memory: N² / 2 numbers, with n > 2 N five times that, and blocks.
+// Randomness: N (N - 1) / 2 normals, those of P_k from member k of seed. Columns are
+// processed in parallel, each by one goroutine in one order. Cost: 2 N² n, and 2 N² for the
+// reflections; for n > 2 N, where W is formed to multiply by it with [linalg.Factor],
+// 2 N³ more. Scratch memory: N² / 2 numbers, for n > 2 N five times that, and blocks.
 //
 // Sources: Sakov and Oke 2008, doi:10.1175/2007MWR2021.1, section 2, for W; Stewart 1980,
 // doi:10.1137/0717034, theorem 3.3, and Mezzadri 2007, arXiv:math-ph/0609050, for Q.
@@ -55,8 +55,8 @@ func Rotate(e *mat.Dense, seed rng.Seed) {
 	})
 }
 
-// transformAnomalies replaces the anomalies of e by what transform makes of them, in blocks
-// with a row for a column of e, at most width of them. It may work in place.
+// transformAnomalies replaces the anomalies of e by their images under transform, in blocks
+// with one row for each of at most width columns of e. transform may work in place.
 func transformAnomalies(e *mat.Dense, width int, transform func(block *mat.Dense) *mat.Dense) {
 	members, n := e.Dims()
 	width = min(n, width)
@@ -129,8 +129,8 @@ func (w *rotation) turn(block *mat.Dense) *mat.Dense {
 }
 
 // toReflection turns x into the vector v of length sqrt(2) along x - |x| (1, 0, ..., 0), for
-// which I - v v' exchanges the first unit vector with x / |x|; zero where they are the same.
-// The difference is taken without cancellation: Golub and Van Loan 2013, algorithm 5.1.1.
+// which I - v v' swaps the first unit vector with x / |x|; zero if they are the same. The
+// difference is computed without cancellation: Golub and Van Loan 2013, algorithm 5.1.1.
 func toReflection(x []float64) {
 	rest := floats.Dot(x[1:], x[1:])
 	length := math.Sqrt(x[0]*x[0] + rest)

@@ -1,11 +1,10 @@
-// Package linalg has the linear algebra that filters share: products and exponentials
-// that use the processor's vectors, with the same bits on every processor.
+// Package linalg has linear algebra for filters: products and exponentials that use the
+// processor's vector instructions, with the same bits on every processor.
 package linalg
 
 import "gonum.org/v1/gonum/mat"
 
-// Factor is a matrix laid out to be the right factor of many products. It is
-// immutable.
+// Factor is a matrix stored as the right factor of many products. It is immutable.
 type Factor struct {
 	depth, columns int
 	panels         []float64 // blocks of depthBlock rows, in panels
@@ -23,8 +22,8 @@ const (
 	rowBlock    = 64
 )
 
-// NewFactor returns b laid out as a right factor. Memory: that of b, with columns
-// rounded up to eights.
+// NewFactor returns b stored as a right factor. Memory: that of b, with the number of
+// columns rounded up to a multiple of 8.
 func NewFactor(b mat.Matrix) *Factor {
 	depth, columns := b.Dims()
 	f := &Factor{depth, columns, make([]float64, depth*roundUp(columns))}
@@ -37,8 +36,8 @@ func NewFactor(b mat.Matrix) *Factor {
 	return f
 }
 
-// MulTo sets dst to a times the factor. dst must not overlap a, and is made where it
-// is empty. For bits and cost see [Mul].
+// MulTo sets dst to a times the factor. dst must not overlap a; it is allocated if it is
+// empty. For bits and cost see [Mul].
 func (f *Factor) MulTo(dst, a *mat.Dense) {
 	rows, depth := a.Dims()
 	fit(dst, rows, f.columns, depth, f.depth)
@@ -50,13 +49,13 @@ func (f *Factor) MulTo(dst, a *mat.Dense) {
 	}
 }
 
-// Mul sets dst to the product a b. dst must not overlap either, and is made where it
-// is empty. Every number of it is a chain of fused multiply-adds,
+// Mul sets dst to the product a b. dst must not overlap either; it is allocated if it is
+// empty. Every number of it is a chain of fused multiply-adds,
 //
 //	dst_ij = fma(a_im, b_mj, ... fma(a_i1, b_1j, fma(a_i0, b_0j, 0)) ... ),
 //
-// whatever the processor and however a product is divided among several calls by rows
-// and columns. It runs on one processor: callers divide.
+// for any processor and any division of a product among several calls by rows and
+// columns. It runs on one processor: callers divide the work.
 //
 // Cost: rows x depth x columns multiply-adds, and two passes over b.
 func Mul(dst *mat.Dense, a, b mat.Matrix) {
@@ -89,8 +88,8 @@ func fit(dst *mat.Dense, rows, columns, depth, rowsOfB int) {
 	}
 }
 
-// passPanels adds to columns from to to-1 of dst what rows first to next-1 of the right factor
-// give, laid out in panels. The first rows overwrite dst.
+// passPanels adds the contribution of rows first to next-1 of the right factor, stored in
+// panels, to columns from to to-1 of dst. The first rows overwrite dst.
 func passPanels(dst, a *mat.Dense, panels []float64, first, next, from, to int) {
 	out, left := dst.RawMatrix(), a.RawMatrix()
 	depth := next - first
@@ -104,7 +103,7 @@ func passPanels(dst, a *mat.Dense, panels []float64, first, next, from, to int) 
 }
 
 // layOut writes rows first to next-1 and columns from to to-1 of b into panels, with zeros
-// beside the last column.
+// after the last column.
 func layOut(panels []float64, b mat.Matrix, first, next, from, to int) {
 	depth := next - first
 	clear(panels[depth*((to-from)/panelColumns*panelColumns) : depth*roundUp(to-from)])

@@ -11,7 +11,7 @@ import (
 )
 
 // Simulator forecasts ensembles of a model that is an ordinary differential
-// equation with additive noise. It is safe for concurrent use when Tendency is.
+// equation with additive noise. It is safe for concurrent use if Tendency is.
 type Simulator struct {
 	Tendency   Tendency
 	NewStepper func(n int) Stepper
@@ -19,15 +19,15 @@ type Simulator struct {
 	Noise      Noise
 
 	// With returns the tendency for parameters by member, a row of
-	// sdk.ForecastRequest.Parameters; nil for a model that has none.
+	// sdk.ForecastRequest.Parameters; nil for a model without such parameters.
 	With func(parameters []float64) Tendency
 }
 
 // Noise is additive, normal and independent in every value.
 type Noise struct {
 	SD float64
-	// PerTime makes the noise of a forecast over an interval T have variance SD² T,
-	// whatever the observations' interval; otherwise it is SD² for every forecast.
+	// If PerTime, the noise of a forecast over an interval T has variance SD² T; otherwise
+	// it has variance SD² for every forecast.
 	PerTime bool
 }
 
@@ -53,8 +53,8 @@ func NewSimulator(f Tendency, step float64, o Options) *Simulator {
 // r.From to r.To, then noise is added. A row that is not finite afterwards is
 // listed as failed. The noise of member i of the experiment comes from
 // r.Seed.Member(i). Rows are distributed over all cores; the answer does not depend
-// on how. It stops with an error when ctx ends or the interval is not a whole
-// number of steps.
+// on the distribution. It returns an error if ctx is done or the interval is not a
+// whole number of steps.
 func (s *Simulator) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	if r.To < r.From {
 		return nil, sdk.Errorf(sdk.KindConfig, "time", "got a forecast from %g back to %g, want one forward in time", r.From, r.To)
@@ -96,7 +96,7 @@ func (s *Simulator) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.
 	return res, nil
 }
 
-// add draws the noise of row i. A forecast of no length has none.
+// add draws the noise of row i. A forecast of length 0 has none.
 func (v Noise) add(row []float64, r *sdk.ForecastRequest, i, steps int) {
 	if v.SD == 0 || steps == 0 {
 		return
@@ -119,8 +119,8 @@ func finite(x []float64) bool {
 	return zero == 0
 }
 
-// blockWidth returns how many rows to deal to a processor at a time, given the
-// work in value updates: all of them where that is not worth a goroutine.
+// blockWidth returns the number of rows to give to a processor at a time for an amount of
+// work in value updates: all of them if the work is too small for a goroutine.
 func blockWidth(rows, work int) int {
 	const worthwhile = 20_000 // about 50 microseconds
 	blocks := min(rows, runtime.GOMAXPROCS(0), 1+work/worthwhile)

@@ -6,32 +6,33 @@ import (
 	"time"
 )
 
-// Calls gives a plugin as many processors as its calls are worth: one while they leave
-// it idle most of the time, all it may have when they do not. Go's scheduler wakes
-// and parks threads for processors that a short call has no work for, which takes longer than
-// the call. It is safe for concurrent use.
+// Calls gives a plugin as many processors as its calls can use: one while the plugin is
+// idle most of the time, all that are allowed otherwise. Go's scheduler wakes and parks
+// threads for processors that a short call has no work for, which takes longer than the
+// call. It is safe for concurrent use.
 type Calls struct {
 	most int // processors, as the process was started with
 
 	mu   sync.Mutex
-	from time.Time     // when busy began to be counted
-	busy time.Duration // in calls, added up over those at the same time
+	from time.Time     // when counting of busy started
+	busy time.Duration // time in calls, summed over concurrent calls
 }
 
-// The load is the time in calls by the time there was. It is taken over a period, and has
-// to fall well below where it rose to for processors to be given back.
+// The load is the time in calls divided by the elapsed time. It is measured over a period,
+// and must fall well below the level at which processors were added before they are
+// removed.
 const (
 	period     = 50 * time.Millisecond
 	busyLoad   = 0.6
 	idlingLoad = 0.3
 )
 
-// NewCalls leaves one processor to the process, until its calls are worth more.
+// NewCalls restricts the process to one processor until its calls can use more.
 func NewCalls() *Calls {
 	return &Calls{most: runtime.GOMAXPROCS(1), from: time.Now()}
 }
 
-// Ended counts a call that has just ended, after the time took.
+// Ended counts a call that has just ended and lasted for took.
 func (c *Calls) Ended(took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,5 +1,4 @@
-// Package pace fits what a process takes of its machine to what it does: processors and
-// memory. Go's own choices are made for one program that has the machine to itself;
-// an experiment is half a dozen small ones that call each other. Results never depend
-// on it.
+// Package pace adapts the processors and the memory that a process uses to its work. Go's
+// own choices are made for a single program on a machine; an experiment consists of half a
+// dozen small programs that call each other. Results never depend on it.
 package pace

@@ -8,18 +8,18 @@ import (
 	"sync"
 )
 
-// What may be allocated from one collection to the next, and what Go does when told
-// nothing: collect when what was alive has doubled, but not below 4 MiB.
+// The memory that may be allocated between two collections, and Go's default: collect when
+// the live heap has doubled, but not below 4 MiB.
 const (
 	garbage      = 32 << 20
 	usualPercent = 100
 	usualLeast   = 4 << 20
 )
 
-// Heap lets 32 MiB be allocated between two collections of garbage where less is alive,
-// and as much as is alive, as ever, where more is. A process that keeps one or two MiB
-// would otherwise collect after every few dozen calls. With $GOGC it does nothing;
-// $GOMEMLIMIT holds as ever.
+// Heap allows 32 MiB to be allocated between two garbage collections if the live heap is
+// smaller than that; a larger live heap may double, as usual. A process with one or two MiB
+// would otherwise collect after every few dozen calls. If $GOGC is set, Heap does nothing;
+// $GOMEMLIMIT has its usual effect.
 var Heap = sync.OnceFunc(func() {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -29,7 +29,7 @@ var Heap = sync.OnceFunc(func() {
 	runtime.SetFinalizer(s, (*sentinel).collected)
 })
 
-// sentinel is garbage that comes back: its finalizer runs after every collection.
+// sentinel is an object whose finalizer runs after every collection.
 type sentinel struct {
 	percent int
 	live    []metrics.Sample
@@ -44,8 +44,8 @@ func (s *sentinel) collected() {
 	runtime.SetFinalizer(s, (*sentinel).collected)
 }
 
-// percentFor returns how much may be allocated until the next collection, as a
-// percentage of what is alive.
+// percentFor returns the memory that may be allocated until the next collection, as a
+// percentage of the live heap.
 func percentFor(live uint64) int {
 	return int(max(usualPercent, usualPercent*garbage/max(live, usualLeast)))
 }

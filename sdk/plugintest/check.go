@@ -1,8 +1,8 @@
-// Package plugintest says what a correct plugin is.
+// Package plugintest defines what a correct plugin is.
 //
-// [Check] puts a plugin through the promises of package sdk and returns one
-// error that lists every promise it broke. It judges a plugin linked into the
-// test and a plugin behind a socket alike, whatever language that is written in.
+// [Check] tests the promises of package sdk on a plugin and returns one error that lists
+// every broken promise. It tests a plugin that is linked into the test and a plugin
+// behind a socket, in any language, in the same way.
 package plugintest
 
 import (
@@ -22,9 +22,9 @@ import (
 // The size of every ensemble of the suite: enough to split in uneven parts.
 const members = 12
 
-// Check returns nil when p keeps the promises of package sdk, and otherwise an
-// error with one line for every promise it broke. err is handed through, so that
-// a test needs one expression:
+// Check returns nil if p keeps the promises of package sdk, and otherwise an error with
+// one line for every broken promise. If err is not nil it returns err, so that a test
+// needs only one expression:
 //
 //	plugintest.Check(sdk.ModelPlugin(manifest, newModel))
 //
@@ -60,7 +60,7 @@ type suite struct {
 	faults []error
 }
 
-// fault records a broken promise. Calls repeat, so a promise may be found broken
+// fault records a broken promise. Calls are repeated, so a broken promise may be found
 // more than once; it is listed once.
 func (s *suite) fault(check, format string, args ...any) {
 	f := fmt.Errorf("%s: %s", check, fmt.Sprintf(format, args...))
@@ -112,7 +112,7 @@ func (s *suite) checkRefusals(configure func(sdk.Params) error) {
 	for _, p := range s.plugin.Manifest.Params {
 		refuse("a value of the wrong type", p.Name, wrongType(p.Type))
 		if p.Type == sdk.String && len(p.Choices) > 0 {
-			refuse("a value that is no choice", p.Name, "no such choice")
+			refuse("a value that is not one of the choices", p.Name, "no such choice")
 		}
 		if v, ok := outOfRange(&p); ok {
 			refuse("a value out of range", p.Name, v)
@@ -130,7 +130,7 @@ func (s *suite) checkRefusals(configure func(sdk.Params) error) {
 	}
 }
 
-// notDefault returns one of a few values that p takes and that is not its default.
+// notDefault returns a value that p accepts and that is not its default.
 func notDefault(p *sdk.Param) (any, bool) {
 	values := []any{true, false, 0.5, 1.0, 2.0, "other", []any{1.0}, []any{"other"}}
 	for _, c := range p.Choices {
@@ -173,7 +173,7 @@ func outOfRange(p *sdk.Param) (float64, bool) {
 	return 0, false
 }
 
-// answer is all that a call gave back, for comparison bit by bit.
+// answer is everything that a call returned, for comparison bit by bit.
 type answer struct {
 	matrices map[string]*mat.Dense
 	other    string
@@ -183,9 +183,9 @@ type answer struct {
 // matrices and reports whether it changed its input.
 type call func() (answer, error)
 
-// checkPure makes a and b in turns and all at once; every answer to a must be
-// the same, bit by bit. It returns false when they are not even in turns: what other
-// checks compare would differ for that reason alone.
+// checkPure makes the calls a and b in turn and concurrently; every answer to a must be
+// the same, bit by bit. It returns false if the answers differ even for calls in turn:
+// other checks would then find differences for that reason alone.
 func (s *suite) checkPure(role string, a, b call, concurrent bool) bool {
 	first, err := a()
 	if err != nil {
@@ -197,10 +197,10 @@ func (s *suite) checkPure(role string, a, b call, concurrent bool) bool {
 	}
 	again, err := a()
 	if err != nil {
-		s.fault(role, "the same call for the second time: %v", err)
+		s.fault(role, "the same call a second time: %v", err)
 		return false
 	} else if d := difference(first, again); d != "" {
-		s.fault(role, "the same call gives another answer for the second time: %s; every random draw must come from the request's seed, and nothing may be kept between calls", d)
+		s.fault(role, "the same call gives a different answer the second time: %s; every random draw must come from the seed of the request, and nothing may be kept between calls", d)
 		return false
 	}
 	if concurrent {
@@ -273,7 +273,8 @@ func matrixDifference(a, b *mat.Dense) string {
 	return ""
 }
 
-// unwritten marks what a plugin has to fill: no plugin answers this NaN.
+// unwritten returns a matrix of a NaN that no plugin returns, to detect values that a plugin
+// does not fill.
 func unwritten(rows, cols int) *mat.Dense {
 	m := mat.NewDense(rows, cols, nil)
 	data := m.RawMatrix().Data
@@ -321,11 +322,11 @@ func ensembleAround(centre []float64, stream int) *mat.Dense {
 	return e
 }
 
-// hintStreams says how a member's numbers are drawn, in the words of both kits.
+// hintStreams says how to draw the numbers of a member, with the names of both kits.
 const hintStreams = "draw member i's numbers from its own stream: seed.Member(first + i) in Go, rng.member(i) in Python"
 
-// misplaced says which member's answer stands in the wrong row of whole, if one does;
-// alone returns the answer of one member called by itself.
+// misplaced returns a member whose answer is in the wrong row of whole, and that row, if
+// there is one; alone returns the answer for a member by itself.
 func misplaced(whole *mat.Dense, alone func(i int) []float64) (row, member int, ok bool) {
 	rows, _ := whole.Dims()
 	answers := make([][]float64, rows)

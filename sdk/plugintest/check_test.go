@@ -71,9 +71,9 @@ func TestModelFindings(t *testing.T) {
 	}{
 		{"correct", nil, nil},
 		{"unseeded randomness", func(r *sdk.ForecastRequest) { r.Into.Set(0, 0, rand.Float64()) },
-			[]string{"the same call gives another answer for the second time"}},
+			[]string{"the same call gives a different answer the second time"}},
 		{"memory of earlier calls", func(r *sdk.ForecastRequest) { r.Into.Set(0, 0, float64(calls.Add(1))) },
-			[]string{"the same call gives another answer for the second time"}},
+			[]string{"the same call gives a different answer the second time"}},
 		{"mixed-up calls", func(r *sdk.ForecastRequest) {
 			n := running.Add(1)
 			time.Sleep(time.Millisecond)
@@ -87,7 +87,7 @@ func TestModelFindings(t *testing.T) {
 				first[j], last[j] = last[j], first[j]
 			}
 		},
-			[]string{"order: row 0 of the answer is what member 11 gives alone"}},
+			[]string{"order: row 0 of the answer is the answer for member 11 by itself"}},
 		{"NaN", func(r *sdk.ForecastRequest) { r.Into.Set(min(3, r.Into.RawMatrix().Rows-1), 1, math.NaN()) },
 			[]string{"member 3, value 1 is NaN"}},
 		{"a row left out", func(r *sdk.ForecastRequest) {
@@ -101,7 +101,7 @@ func TestModelFindings(t *testing.T) {
 				r.Into.Set(i, 0, r.Seed.Member(i).NormFloat64())
 			}
 		},
-			[]string{"members 5 to 11 alone give another answer"}},
+			[]string{"members 5 to 11 by themselves give a different answer"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { expect(t, checkDecay(tt.spoil), tt.want) })
@@ -242,7 +242,7 @@ func TestFilterFindings(t *testing.T) {
 		{"carry differs", func(_ *sdk.Problem, a *sdk.Analysis) {
 			a.Carry = []byte{byte(rand.N(256)), byte(rand.N(256)), byte(rand.N(256)), byte(rand.N(256))}
 		},
-			[]string{"the same call gives another answer"}},
+			[]string{"the same call gives a different answer"}},
 		{"metric is not finite", func(_ *sdk.Problem, a *sdk.Analysis) { a.Metrics["gain"] = math.Inf(1) },
 			[]string{"metric gain is +Inf"}},
 	}
@@ -324,7 +324,7 @@ func TestOperatorFindings(t *testing.T) {
 		{"variance too short", func(_ *sdk.ObserveRequest, a *sdk.ObserveResult) { a.ErrorVariance = a.ErrorVariance[:2] },
 			[]string{"error_variance holds 2 values; want 6"}},
 		{"simulated is the same in every block", func(r *sdk.ObserveRequest, _ *sdk.ObserveResult) { put(r.Simulated, 0, 0, float64(r.First)) },
-			[]string{"simulated: members 5 to 11 alone give another answer"}},
+			[]string{"simulated: members 5 to 11 by themselves give a different answer"}},
 		{"infinite prediction", func(r *sdk.ObserveRequest, _ *sdk.ObserveResult) { put(r.Predicted, 0, 3, math.Inf(1)) },
 			[]string{"predicted: member 0, value 3 is +Inf"}},
 	}

@@ -10,7 +10,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// observed are the state values the filters are shown, with an error variance.
+// observed are the indices of the state values that are observed.
 var observed = []int{0, 2, 3}
 
 const errorVariance = 0.25
@@ -52,7 +52,7 @@ func (s *suite) checkFilter() {
 	s.checkBadForecast(filter)
 }
 
-// newProblem returns a problem with all that filter needs and nothing else.
+// newProblem returns a problem with everything that filter needs and nothing else.
 func newProblem(filter sdk.Filter, stream int) *sdk.Problem {
 	e := ensembleAround(stateCentre, stream)
 	y := make([]float64, len(observed))
@@ -64,7 +64,7 @@ func newProblem(filter sdk.Filter, stream int) *sdk.Problem {
 	return p
 }
 
-// fill computes what a linear operator with normal errors answers for p.
+// fill computes the answer of a linear operator with normal errors for p.
 func fill(p *sdk.Problem, needs []sdk.Capability) {
 	rows, n := p.Ensemble.Dims()
 	m := len(observed)
@@ -149,7 +149,7 @@ func firstError(a, b error) error {
 	return b
 }
 
-// checkWeights wants normalised log-weights: the sum of rows numbers near 1 is
+// checkWeights checks that log-weights are normalised: the sum of rows numbers near 1 is
 // exact to rows ulps.
 func (c analyseCall) checkWeights(logWeights []float64, rows int) {
 	if logWeights == nil {
@@ -184,7 +184,7 @@ func (c analyseCall) checkAncestors(ancestors []int, rows int) {
 }
 
 // checkMissing hides one observed component, then all of them. Both must give a
-// finite analysis; whatever the hidden components predict must not matter.
+// finite analysis that does not depend on the predictions of the hidden components.
 func (s *suite) checkMissing(filter sdk.Filter) {
 	for hidden := 1; hidden <= len(observed); hidden += len(observed) - 1 {
 		p := newProblem(filter, 6)
@@ -198,8 +198,8 @@ func (s *suite) checkMissing(filter sdk.Filter) {
 	}
 }
 
-// checkBadForecast hands over a forecast with a NaN: the filter must refuse it
-// rather than spread it.
+// checkBadForecast passes a forecast with a NaN: the filter must refuse it rather than
+// propagate it.
 func (s *suite) checkBadForecast(filter sdk.Filter) {
 	p := newProblem(filter, 6)
 	p.Ensemble.Set(1, 0, math.NaN())

@@ -20,7 +20,7 @@ func (s *suite) checkModel() {
 	})
 	if s.plugin.Manifest.Step == 0 {
 		if _, err := s.plugin.NewModel(s.ctx, sdk.ModelConfig{Params: s.params(), Step: 0.1}); err == nil {
-			s.fault("refusals", "a time step is accepted, but the manifest names none")
+			s.fault("refusals", "a time step is accepted, but the manifest has none")
 		}
 	}
 	if err := model.Layout().Check(); err != nil {
@@ -125,10 +125,10 @@ func (s *suite) checkSplit(whole forecastCall) {
 			continue
 		}
 		if row, member, ok := misplaced(want.matrices["ensemble"], whole.alone); ok {
-			s.fault("order", "row %d of the answer is what member %d gives alone; a row of the answer belongs to the same row of the request", row, member)
+			s.fault("order", "row %d of the answer is the answer for member %d by itself; a row of the answer must belong to the same row of the request", row, member)
 			return
 		}
-		s.fault("split", "members %d to %d alone give another answer: %s; %s, or set threading.independent_members = false",
+		s.fault("split", "members %d to %d by themselves give a different answer: %s; %s, or set threading.independent_members = false",
 			part[0], part[1]-1, d, hintStreams)
 	}
 }

@@ -33,7 +33,7 @@ func (s *suite) operator(params sdk.Params, dist string) (sdk.ObservationOperato
 func (s *suite) checkOperator() {
 	dists := s.plugin.Manifest.Errors
 	if len(dists) == 0 {
-		s.fault("manifest", "errors is empty; want the error distributions the operator knows")
+		s.fault("manifest", "errors is empty; want the error distributions that the operator supports")
 		return
 	}
 	s.checkRefusals(func(p sdk.Params) error {
@@ -66,7 +66,7 @@ func (s *suite) checkObserve(op sdk.ObservationOperator, dist string) {
 		}
 	}
 	if !slices.Contains(space.Offers, sdk.Predicted) {
-		s.fault("space", "does not offer %q, which every operator can", sdk.Predicted)
+		s.fault("space", "does not offer %q, which every operator must offer", sdk.Predicted)
 	}
 	role := "observe (" + dist + " errors)"
 	a := observeCall{s, op, role, ensembleAround(stateCentre, 3), 0, members}
@@ -110,7 +110,7 @@ func (c observeCall) run() (answer, error) {
 	return got, unchanged("ensemble", r.Ensemble, in)
 }
 
-// observation is near what the operator predicts at the centre, with its first
+// observation returns an observation near the prediction at the centre, with its first
 // component missing.
 func (c observeCall) observation(m int) []float64 {
 	r := &sdk.ObserveRequest{Ensemble: mat.NewDense(1, len(stateCentre), slices.Clone(stateCentre)), Predicted: mat.NewDense(1, m, nil)}
@@ -177,16 +177,16 @@ func (s *suite) checkObserveSplit(whole observeCall) {
 	}
 	for name, m := range want.matrices {
 		if d := matrixDifference(rowsOf(m, cut, members), got.matrices[name]); d != "" {
-			s.fault(whole.role, "%s: members %d to %d alone give another answer: %s; %s", name, cut, members-1, d, hintStreams)
+			s.fault(whole.role, "%s: members %d to %d by themselves give a different answer: %s; %s", name, cut, members-1, d, hintStreams)
 		}
 	}
 }
 
-// The step of the differences that a gradient is compared with, and how far it may be
-// from them, in units of the larger of the two and 1: rounding makes an error of 1e-16
-// of the log-likelihood divided by the step, 1e-9 where that is near 10, and the
-// third derivative one of the squared step, 1e-10. The rest is for operators whose
-// arithmetic is less exact.
+// The step of the differences that a gradient is compared with, and the tolerance in units
+// of the larger of the two and 1. Rounding causes an error of 1e-16 times the
+// log-likelihood divided by the step, 1e-9 for a log-likelihood near 10; the third
+// derivative causes one of the squared step, 1e-10. The rest is for operators with less
+// exact arithmetic.
 const (
 	gradientStep      = 1e-5
 	gradientTolerance = 1e-5
@@ -232,8 +232,8 @@ func moved(ensemble *mat.Dense, j int, by float64) *mat.Dense {
 	return m
 }
 
-// logLikelihood returns log p(y | x) of every member, and its gradient if there is
-// room for it.
+// logLikelihood returns log p(y | x) of every member, and computes its gradient unless
+// gradient is nil.
 func (c observeCall) logLikelihood(ensemble *mat.Dense, y []float64, gradient *mat.Dense) ([]float64, error) {
 	terms := unwritten(members, len(y))
 	r := &sdk.ObserveRequest{

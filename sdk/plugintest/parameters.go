@@ -6,9 +6,9 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// checkParameters puts parameters by member to the test: the values of the
-// configuration, given for each member, change nothing; other values give what a
-// model configured with them gives; and members do not see each other's.
+// checkParameters tests parameters by member: the values of the configuration, given for
+// each member, change nothing; other values give the same forecast as a model configured
+// with them; and members do not affect each other.
 func (s *suite) checkParameters(start []float64) {
 	var names []string
 	var values, others []float64
@@ -64,7 +64,7 @@ func (s *suite) checkParameters(start []float64) {
 		}
 	}
 	if d := matrixDifference(want, got); d != "" {
-		s.fault("parameters", "%v by member give another forecast than in the configuration: %s", names, d)
+		s.fault("parameters", "%v by member give a different forecast than in the configuration: %s", names, d)
 	}
 	_, n := e.Dims()
 	const cut = 5
@@ -72,14 +72,14 @@ func (s *suite) checkParameters(start []float64) {
 		part := s.forecastWith(by, mat.DenseCopyOf(e.Slice(cut, members, 0, n)), mat.DenseCopyOf(given.Slice(cut, members, 0, len(names))), cut)
 		if part != nil {
 			if d := matrixDifference(rowsOf(got, cut, members), part); d != "" {
-				s.fault("parameters", "members %d to %d alone give another answer: %s", cut, members-1, d)
+				s.fault("parameters", "members %d to %d by themselves give a different answer: %s", cut, members-1, d)
 			}
 		}
 	}
 }
 
-// refusesPerMember wants a parameter that may not differ by member, and one that is
-// none, to be refused.
+// refusesPerMember checks that the model refuses a parameter that may not differ by member
+// and one that does not exist.
 func (s *suite) refusesPerMember() {
 	refused := []string{"no-such-parameter"}
 	for _, p := range s.plugin.Manifest.Params {
@@ -104,7 +104,7 @@ func (s *suite) newModel(params sdk.Params, perMember []string) sdk.Model {
 	return m
 }
 
-// forecastWith returns the forecast of e, zeros where a member failed; nil after a
+// forecastWith returns the forecast of e, with zeros for failed members; nil after a
 // fault.
 func (s *suite) forecastWith(m sdk.Model, e, parameters *mat.Dense, first int) *mat.Dense {
 	rows, n := e.Dims()

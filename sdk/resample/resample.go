@@ -1,9 +1,9 @@
 // Package resample draws ancestors in proportion to weights.
 //
 // Every scheme is unbiased: the expected number of copies of member i is n w_i.
-// They differ in how much the numbers scatter around that. Ancestors come in
-// ascending order. Weights are linear and sum to one to rounding; they are not
-// modified. Cost: O(N + n).
+// They differ in how much the numbers vary around that. Ancestors are in ascending
+// order. Weights are linear and sum to one within rounding; they are not modified.
+// Cost: O(N + n).
 //
 // A comparison is in Douc, Cappé and Moulines (2005, doi:10.1109/ISPA.2005.195385).
 package resample
@@ -41,8 +41,8 @@ func Multinomial(dst []int, weights []float64, r *rand.Rand) []int {
 }
 
 // Residual draws floor(n w_i) copies of every member and the rest with
-// Multinomial in proportion to what is left (Liu and Chen 1998,
-// doi:10.1080/01621459.1998.10473765). A systematic rest would make the whole
+// Multinomial in proportion to the remaining weights (Liu and Chen 1998,
+// doi:10.1080/01621459.1998.10473765). With a systematic rest the whole scheme would be
 // systematic.
 func Residual(dst []int, weights []float64, r *rand.Rand) []int {
 	n := len(dst)
@@ -82,8 +82,8 @@ func merge(dst []int, n int, extra []int) []int {
 }
 
 // invert maps ascending numbers u(k) in [0, 1) through the inverse of the
-// cumulative weights. Rounding may leave the sum of the weights below the last of
-// them, which then goes to the last member that has weight.
+// cumulative weights. If rounding leaves the sum of the weights below the last number,
+// that number is mapped to the last member whose weight is not 0.
 func invert(dst []int, weights []float64, u func(k int) float64) []int {
 	last := len(weights) - 1
 	for last > 0 && weights[last] == 0 {

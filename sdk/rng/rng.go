@@ -17,7 +17,7 @@ import (
 // valid seed.
 type Seed struct{ Hi, Lo uint64 }
 
-// New returns the root of the tree that belongs to the number a user wrote.
+// New returns the root of the tree for a seed in a workflow.
 func New(seed int64) Seed { return Seed{Lo: uint64(seed)}.Child("plume", 0) }
 
 // Child returns the seed of branch (name, index) below s: the first 128 bits of

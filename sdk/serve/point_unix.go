@@ -4,5 +4,5 @@ package serve
 
 import "golang.org/x/sys/unix"
 
-// point makes file descriptor to mean what from means.
+// point makes file descriptor to a copy of from.
 func point(from, to int) error { return unix.Dup2(from, to) }

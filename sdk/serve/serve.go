@@ -1,8 +1,8 @@
-// Package serve runs a plugin: its one call is all of a plugin's main function.
+// Package serve runs a plugin: its one call is the whole main function of a plugin.
 //
-// Standard output belongs to the handshake with the host, so this package points
-// it at standard error before any of the plugin's own code runs. The plugin ends
-// when its host does, whatever happened to it.
+// Standard output is reserved for the handshake with the host, so this package redirects
+// it to standard error before any of the plugin's own code runs. The plugin ends when its
+// host ends, for whatever reason.
 package serve
 
 import (
@@ -25,16 +25,16 @@ import (
 	"google.golang.org/grpc"
 )
 
-// handshakeOut is where the handshake goes: standard output as the host gave it.
-// It is nil in a process that is no plugin.
+// handshakeOut is the original standard output, for the handshake. It is nil in a process
+// that is not a plugin.
 var handshakeOut = protectStdout()
 
-// Main serves p until the host ends. It takes what [sdk.ModelPlugin] and its kin
-// return:
+// Main serves p until the host ends. Its arguments are the results of [sdk.ModelPlugin],
+// [sdk.OperatorPlugin] or [sdk.FilterPlugin]:
 //
 //	func main() { serve.Main(sdk.ModelPlugin(manifest, newModel)) }
 //
-// Started by hand, the program says what it is and exits with code 2.
+// If it is started by hand, the program describes itself and exits with code 2.
 func Main(p *sdk.Plugin, err error) {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "this plugin is broken: %v\n", err)
@@ -63,17 +63,16 @@ func Main(p *sdk.Plugin, err error) {
 	leave()
 }
 
-// registered is told of the server of the plugin before its first call.
+// registered is called with the server of the plugin before the first call.
 func registered(s *rpc.Server) {
 	_ = os.Unsetenv(rpc.Handshake.MagicCookieKey)
 	watchHost(s)
 	s.Timed(pace.NewCalls().Ended)
 }
 
-// undoing returns an interceptor that calls restore before the first request is
-// answered. go-plugin has then replaced os.Stdout and os.Stderr by pipes to the
-// host that lose what is written just before the process ends; those are the
-// words one wants to read.
+// undoing returns an interceptor that calls restore before the first request is answered.
+// By then go-plugin has replaced os.Stdout and os.Stderr by pipes to the host, which lose
+// text that is written just before the process ends, and that text matters most.
 func undoing(restore func()) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 		restore()
@@ -81,8 +80,8 @@ func undoing(restore func()) grpc.UnaryServerInterceptor {
 	}
 }
 
-// watchHost ends the plugin when the host is gone: when standard input, a pipe
-// the host holds, ends; when the session ends; or when a signal says so.
+// watchHost ends the plugin when the host is gone: when standard input, a pipe from the
+// host, is closed; when the session ends; or on a signal.
 func watchHost(s *rpc.Server) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
@@ -105,9 +104,8 @@ func watchHost(s *rpc.Server) {
 	}()
 }
 
-// leave removes the plugin's socket, the directory the host made for it, and the
-// host's own directory when this was the last plugin: the host may not be there
-// to do it.
+// leave removes the socket of the plugin, the directory that the host made for it, and the
+// host's own directory if this was the last plugin: the host may no longer be able to.
 func leave() {
 	if dir := os.Getenv(plugin.EnvUnixSocketDir); dir != "" {
 		sockets, _ := filepath.Glob(filepath.Join(dir, "plugin*"))
@@ -116,7 +114,7 @@ func leave() {
 		}
 		_ = os.Remove(dir)
 		if parent := filepath.Dir(dir); strings.HasPrefix(filepath.Base(parent), "plume-") {
-			_ = os.Remove(parent) // fails while others are there
+			_ = os.Remove(parent) // fails while it is not empty
 		}
 	}
 	os.Exit(0)

@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// protectStdout returns standard output under another number and points number 1
-// at standard error, in a process that a host has started as a plugin. Anything
-// printed there before the handshake would break it, and 64 KiB without a newline
-// would block for ever. Programs that the plugin starts are not plugins: their
-// standard output is their own.
+// protectStdout returns standard output under another file descriptor and redirects
+// descriptor 1 to standard error, in a process that a host has started as a plugin. Text
+// printed there before the handshake would break it, and 64 KiB without a newline would
+// block forever. Programs that the plugin starts are not plugins: their standard output
+// is not redirected.
 func protectStdout() *os.File {
 	if os.Getenv(rpc.Handshake.MagicCookieKey) != rpc.Handshake.MagicCookieValue {
 		return nil

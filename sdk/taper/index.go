@@ -16,20 +16,19 @@ type Neighbour struct {
 	Weight float64 // Gaspari and Cohn's correlation at its distance
 }
 
-// negligible is the weight below which a neighbour is dropped, as DAPPER's local
-// filters do: it would cost as much as the others and change nothing that counts.
-// From about 0.88 cutoff on there are no neighbours.
+// negligible is the weight below which a neighbour is dropped, as in DAPPER's local
+// filters: it would cost as much as the others and change almost nothing. Beyond about
+// 0.88 cutoff there are no neighbours.
 const negligible = 1e-3
 
-// Index finds the points that lie near a position. It is immutable and safe for
-// concurrent use.
+// Index finds the points near a position. It is immutable and safe for concurrent use.
 //
 // The points are sorted into a grid of cells, whose sides are about half the cutoff,
-// or longer where the points are too sparse to fill so many.
+// or longer if the points are too sparse to fill so many cells.
 type Index struct {
 	cutoff float64
 	axes   []axis
-	points *mat.Dense // one row a point; on periodic axes moved into [0, period)
+	points *mat.Dense // one row per point; on periodic axes moved into [0, period)
 	order  []int      // points by cell, ascending within a cell
 	start  []int      // points of cell c: order[start[c]:start[c+1]]
 }
@@ -42,17 +41,17 @@ type axis struct {
 	cells  int
 }
 
-// NewIndex returns an index of points, of which any number may coincide, for
-// searches up to cutoff, which is in the unit of the coordinates. The distance is
-// Euclidean, on a periodic axis the shortest way around. Errors: a cutoff that is
-// not above 0 and finite, a point or period that is not finite, a period below 0.
-// points is not modified. Cost: linear in the number of points, in time and memory.
+// NewIndex returns an index of points for searches up to cutoff, which is in the unit of
+// the coordinates. Any number of points may coincide. The distance is Euclidean, on a
+// periodic axis the shortest way around. Errors: a cutoff that is not above 0 and finite,
+// a point or period that is not finite, a period below 0. points is not modified. Cost:
+// linear in the number of points, in time and memory.
 func NewIndex(points *sdk.Coordinates, cutoff float64) (*Index, error) {
 	if !(cutoff > 0) || math.IsInf(cutoff, 1) {
 		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "got %v, want a finite distance above 0", cutoff)
 	}
 	if points == nil || points.Points == nil {
-		return nil, sdk.Errorf(sdk.KindConfig, "coordinates", "there are none, so nothing can be found by its position")
+		return nil, sdk.Errorf(sdk.KindConfig, "coordinates", "there are none, so localization is not possible")
 	}
 	count, dims := points.Points.Dims()
 	if len(points.Period) != dims {
@@ -74,7 +73,7 @@ func NewIndex(points *sdk.Coordinates, cutoff float64) (*Index, error) {
 	return x, nil
 }
 
-// newAxis moves coordinate k of all points into the period and lays cells over it.
+// newAxis moves coordinate k of all points into the period and divides it into cells.
 func (x *Index) newAxis(k int, period float64) (axis, error) {
 	count, _ := x.points.Dims()
 	low, high := math.Inf(1), math.Inf(-1)
@@ -94,7 +93,7 @@ func (x *Index) newAxis(k int, period float64) (axis, error) {
 	return axis{period: period, origin: low, width: (high - low) / float64(cells), cells: cells}, nil
 }
 
-// limitCells doubles the sides of cells until there are no more of them than points.
+// limitCells doubles the sides of cells until there are no more cells than points.
 func (x *Index) limitCells(count int) {
 	for {
 		total, most := 1.0, 0
@@ -114,7 +113,7 @@ func (x *Index) limitCells(count int) {
 	}
 }
 
-// sort counts the points of every cell and puts them into its place.
+// sort counts the points of every cell and sorts the points by cell.
 func (x *Index) sort(count int) {
 	total := 1
 	for _, a := range x.axes {
@@ -139,10 +138,10 @@ func (x *Index) sort(count int) {
 	}
 }
 
-// Near returns the points within the cutoff of position at, one value an axis,
-// ordered by index, each once and with the weight of its distance. Points with a
-// weight below 1e-3 are left out. The answer fills dst from its start, which is
-// reused when it has room. Near a position that is not finite there is nothing.
+// Near returns the points within the cutoff of position at, which has one value per axis.
+// The points are ordered by index, each once and with the weight of its distance. Points
+// with a weight below 1e-3 are omitted. The answer fills dst from its start; its memory is
+// reused if it is large enough. A position that is not finite has no neighbours.
 // Cost: linear in the number of points in cells that the cutoff touches, and
 // k log k for the k that are returned.
 func (x *Index) Near(dst []Neighbour, at []float64) []Neighbour {
@@ -151,8 +150,8 @@ func (x *Index) Near(dst []Neighbour, at []float64) []Neighbour {
 	return dst
 }
 
-// search goes through the cells that the cutoff touches along axis k and those after
-// it; cell is the number of the cell along those before it.
+// search visits the cells that the cutoff touches along axis k and the axes after it; cell
+// is the number of the cell along the axes before it.
 func (x *Index) search(dst []Neighbour, at []float64, k, cell int) []Neighbour {
 	if k == len(x.axes) {
 		return x.appendCell(dst, at, cell)
@@ -181,8 +180,8 @@ func (x *Index) appendCell(dst []Neighbour, at []float64, cell int) []Neighbour 
 	return dst
 }
 
-// touched returns the cells, from <= c < to, that points within cutoff of v are in.
-// On a periodic axis they are numbered on beyond the last, which is their remainder.
+// touched returns the cells, from <= c < to, that contain the points within cutoff of v.
+// On a periodic axis numbers beyond the last cell continue with the first one.
 func (a axis) touched(v, cutoff float64) (from, to int) {
 	if a.period == 0 {
 		if !(v+cutoff >= a.origin && v-cutoff <= a.origin+a.width*float64(a.cells)) {
@@ -205,7 +204,7 @@ func (a axis) touched(v, cutoff float64) (from, to int) {
 	return from, min(to, from+a.cells)
 }
 
-// clamped returns the cell of v, or the one at the end beyond which v lies.
+// clamped returns the cell of v, or the last cell on its side if v is outside.
 func (a axis) clamped(v float64) int {
 	if a.width == 0 { // all points have one coordinate
 		return 0
@@ -224,7 +223,7 @@ func (a axis) distance(v, w float64) float64 {
 	return min(d, a.period-d)
 }
 
-// wrapped returns v moved into [0, period), or v when period is 0.
+// wrapped returns v moved into [0, period), or v if period is 0.
 func wrapped(v, period float64) float64 {
 	if period == 0 {
 		return v

@@ -8,29 +8,29 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Localization says which components of an observation count for a state value, and
-// how much. It is immutable and safe for concurrent use.
+// Localization gives the components of an observation that affect a state value, and
+// their weights. It is immutable and safe for concurrent use.
 type Localization struct {
-	state, observations *mat.Dense // positions, one row a value
+	state, observations *mat.Dense // positions, one row per value
 	values, components  *Index
 	order               []int
 }
 
-// NewLocalization indexes the positions of state and observations, which count up to
-// cutoff, in the unit of the coordinates. A cutoff of 0 is none: the localization is nil.
-// Errors: state or observations without coordinates, or on other axes than the other;
-// positions that are not finite; those of [NewIndex]. Cost: n log n + m, in memory n + m.
+// NewLocalization indexes the positions of state and observations, for distances up to
+// cutoff, in the unit of the coordinates. If cutoff is 0 the localization is nil. Errors:
+// state or observations without coordinates, or with different axes; positions that are
+// not finite; those of [NewIndex]. Cost: n log n + m, in memory n + m.
 func NewLocalization(state *sdk.Layout, space *sdk.ObservationSpace, cutoff float64) (*Localization, error) {
 	if cutoff == 0 {
 		return nil, nil
 	}
 	if state == nil || state.Coordinates == nil || space == nil || space.Layout.Coordinates == nil {
-		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but the state or the observations have no coordinates, so no distances", cutoff).
-			WithHint("leave the cutoff out, or choose a model and an operator that offer coordinates")
+		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but the state or the observations have no coordinates", cutoff).
+			WithHint("remove the cutoff, or choose a model and an operator that offer coordinates")
 	}
 	s, o := state.Coordinates, space.Layout.Coordinates
 	if !slices.Equal(s.Dims, o.Dims) || !slices.Equal(s.Period, o.Period) {
-		return nil, sdk.Errorf(sdk.KindShape, "cutoff", "the state is placed on axes %v with periods %v and the observations on %v with %v, want the same",
+		return nil, sdk.Errorf(sdk.KindShape, "cutoff", "the state has axes %v with periods %v and the observations %v with %v, want the same",
 			s.Dims, s.Period, o.Dims, o.Period)
 	}
 	l := &Localization{state: s.Points, observations: o.Points, order: make([]int, state.Size())}
@@ -50,12 +50,12 @@ func NewLocalization(state *sdk.Layout, space *sdk.ObservationSpace, cutoff floa
 	return l, nil
 }
 
-// Order returns the numbers of the state values, those in one place after each other.
-// It must not be modified.
+// Order returns the indices of the state values, with values at the same position next to
+// each other. It must not be modified.
 func (l *Localization) Order() []int { return l.order }
 
-// SamePlace says whether two state values are in one place, so that the same
-// observations count for them.
+// SamePlace reports whether two state values have the same position, so that the same
+// observations affect them.
 func (l *Localization) SamePlace(i, j int) bool {
 	return slices.Equal(l.state.RawRowView(i), l.state.RawRowView(j))
 }
@@ -66,8 +66,8 @@ func (l *Localization) NearValue(dst []Neighbour, j int) []Neighbour {
 	return l.components.Near(dst, l.state.RawRowView(j))
 }
 
-// ValuesNear returns the state values near state value j, itself among them, in the
-// same way.
+// ValuesNear returns the state values near state value j, including itself, in the same
+// way.
 func (l *Localization) ValuesNear(dst []Neighbour, j int) []Neighbour {
 	return l.values.Near(dst, l.state.RawRowView(j))
 }

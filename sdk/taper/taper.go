@@ -1,5 +1,5 @@
-// Package taper has what localization needs: a correlation that ends at a finite
-// distance, and the points that lie within it.
+// Package taper has the parts of localization: a correlation that is 0 beyond a finite
+// distance, and a search for the points within it.
 package taper
 
 // GaspariCohn returns the correlation at distance (at least 0) that is 0 from

@@ -10,29 +10,29 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
-// What a file may unpack to: so many times its size, and so much in any case. Columns of
-// one value pack a thousandfold, but then they are short.
+// Limits on the unpacked size of a file: a multiple of its size, and a size that is always
+// allowed. Columns with a single value pack a thousandfold, but then they are short.
 const (
 	unpacked = 64
 	leastMax = 1 << 30
 )
 
-// Bounded returns an allocator for the reader of a file of size bytes. It panics when
-// more is held than such a file can be believed to unpack to, which is 64 times its size
-// or 1 GiB if that is more, but not more than packing times its size: what a damaged file
-// says of its own sizes may be anything. It is safe for concurrent use.
+// Bounded returns an allocator for the reader of a file of size bytes. It panics if more is
+// held than such a file can plausibly unpack to, which is 64 times its size or 1 GiB if
+// that is more, but not more than packing times its size: the sizes in a damaged file may
+// be anything. It is safe for concurrent use.
 func Bounded(size, packing int64) memory.Allocator {
 	times := func(n int64) int64 { return n * min(size, math.MaxInt64/n) }
 	return &bounded{Allocator: memory.DefaultAllocator, most: min(max(leastMax, times(unpacked)), times(packing))}
 }
 
-// AnyPacking is for [Bounded] of files that may be packed in any way.
+// AnyPacking is the packing of files for [Bounded] that may be packed in any way.
 const AnyPacking = math.MaxInt64
 
 type bounded struct {
 	memory.Allocator
 	most int64
-	held atomic.Int64 // buffers are freed by finalizers too
+	held atomic.Int64 // finalizers free buffers too
 }
 
 func (b *bounded) Allocate(size int) []byte {
@@ -52,13 +52,13 @@ func (b *bounded) Free(old []byte) {
 
 func (b *bounded) take(size int) {
 	if held := b.held.Load(); int64(size) > b.most-held {
-		panic(fmt.Sprintf("it asks for %d bytes of memory beside %d, but at most %d are believed of a file of its size", size, held, b.most))
+		panic(fmt.Sprintf("it asks for %d bytes of memory in addition to %d; want at most %d for a file of its size", size, held, b.most))
 	}
 	b.held.Add(int64(size))
 }
 
-// Holds says whether the buffers of a column that Arrow's reader returned hold its values:
-// the reader asks whether they have room for them.
+// Holds reports whether the buffers of a column that Arrow's reader returned are long enough
+// for its values: the reader only checks their capacity.
 func Holds(c arrow.Array) bool {
 	data := c.Data()
 	rows := data.Offset() + data.Len()
@@ -85,5 +85,5 @@ func Holds(c arrow.Array) bool {
 	return holds(data.Buffers()[0], rows*min(1, data.NullN())) && holds(data.Buffers()[1], bits)
 }
 
-// holds says whether b has so many bits. Arrow leaves buffers out that would be empty.
+// holds reports whether b has this many bits. Arrow omits buffers that would be empty.
 func holds(b *memory.Buffer, bits int) bool { return b == nil || 8*b.Len() >= bits }

@@ -13,9 +13,9 @@ import (
 // about 300 bytes per variable.
 const maxMetadata = 1 << 24
 
-// Decoder reads the Arrow IPC stream of one matrix, handed to it in pieces cut
-// anywhere. It never panics, and allocates no more than the matrix and the
-// metadata that was received call for, whatever the bytes say.
+// Decoder reads the Arrow IPC stream of one matrix, which it gets in arbitrary pieces. It
+// never panics, and never allocates more than the matrix and the received metadata need,
+// whatever the bytes say.
 type Decoder struct {
 	layout *sdk.Layout
 	width  []int
@@ -24,7 +24,7 @@ type Decoder struct {
 	max    int // rows
 
 	stage   stage
-	want    int    // bytes of the current stage that are still to come
+	want    int    // bytes of the current stage that have not arrived yet
 	buf     []byte // prefix or metadata collected so far
 	batch   batch
 	column  int    // whose values come next
@@ -44,7 +44,7 @@ type stage int
 const (
 	prefix   stage = iota // continuation marker and metadata length
 	metadata              // of a message
-	gap                   // bytes of a body that hold nothing we read
+	gap                   // bytes of a body that are not read
 	values                // of a column
 	ended
 )
@@ -54,7 +54,7 @@ func NewDecoder(l *sdk.Layout) *Decoder {
 	return &Decoder{layout: l, width: widths(l), n: l.Size()}
 }
 
-// Watch makes d look at the values as they come, for Finite.
+// Watch makes d check the values as they arrive, for Finite.
 func (d *Decoder) Watch() { d.watch = true }
 
 // Reset prepares d for a stream of at most the rows of into, which must have the
@@ -101,7 +101,7 @@ func (d *Decoder) Write(p []byte) (int, error) {
 	return total - len(p), d.err
 }
 
-// advance leaves a stage whose bytes have all come.
+// advance ends a stage whose bytes have all arrived.
 func (d *Decoder) advance() error {
 	switch d.stage {
 	case prefix:
@@ -154,7 +154,7 @@ func (d *Decoder) endMetadata() error {
 		d.stage, d.want = gap, 0
 		return nil
 	}
-	return contract("a message of kind %d stands where the schema or a record batch is wanted", m.kind)
+	return contract("got a message of kind %d, want the schema or a record batch", m.kind)
 }
 
 // nextColumn moves on to the values of the next column, to the gap before them,
@@ -173,7 +173,7 @@ func (d *Decoder) nextColumn() {
 	switch {
 	case d.at < e.offset:
 		d.next(gap, e.offset-d.at)
-	case d.column == 0: // the member column: the order of rows says it all
+	case d.column == 0: // the member column: the order of rows is enough
 		d.column++
 		d.next(gap, e.length)
 	case e.length == 0:
@@ -185,11 +185,11 @@ func (d *Decoder) nextColumn() {
 	}
 }
 
-// direct says whether the column is the matrix.
+// direct reports whether the column is the matrix.
 func (d *Decoder) direct() bool { return len(d.width) == 1 }
 
-// values returns where the values of the current column go first: the matrix
-// itself, or memory from which endColumn deals them out.
+// values returns the memory for the values of the current column: the matrix itself, or
+// memory from which endColumn distributes them.
 func (d *Decoder) values() []float64 {
 	size := d.batch.rows * d.width[d.column-1]
 	if d.direct() {
@@ -217,8 +217,8 @@ func (d *Decoder) endColumn() {
 	}
 }
 
-// look notes whether the values of the column from one index to another, which
-// have just come and are still in the processor's cache, are finite.
+// look records whether the values of the column from one index to another, which have
+// just arrived and are still in the processor's cache, are finite.
 func (d *Decoder) look(from, to int) {
 	const exponent, lowest = 0x7ff << 52, 1 << 52
 	bits := d.bits
@@ -228,10 +228,10 @@ func (d *Decoder) look(from, to int) {
 	d.bits = bits
 }
 
-// Finite says whether no value so far is infinite or NaN; see Watch.
+// Finite reports whether all values so far are finite; see Watch.
 func (d *Decoder) Finite() bool { return d.bits>>63 == 0 }
 
-// Close says how many rows the stream held, or that it ended too early.
+// Close returns the number of rows of the stream, or an error if it ended too early.
 func (d *Decoder) Close() (rows int, err error) {
 	if d.err == nil && d.stage != ended {
 		d.err = contract("the stream is cut: it has no end marker")

@@ -14,8 +14,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// batchBytes is about how much one record batch holds: enough for the metadata
-// not to count, little enough for a reader to start early.
+// batchBytes is the approximate size of a record batch: large enough that the metadata
+// does not matter, small enough that a reader can start early.
 const batchBytes = 1 << 20
 
 // endOfStream closes a stream.
@@ -33,8 +33,7 @@ type Encoder struct {
 	headers map[int]*header // by rows
 }
 
-// header is the metadata of a record batch, which depends on nothing but its
-// number of rows.
+// header is the metadata of a record batch, which depends only on its number of rows.
 type header struct {
 	bytes []byte
 	batch batch
@@ -54,9 +53,9 @@ func NewEncoder(l *sdk.Layout) (*Encoder, error) {
 }
 
 // Segments returns the stream of m as byte slices to be sent one after the other.
-// Where the layout is a single variable they are windows on m, which must not
-// change until they have been sent; otherwise the values are copied once, into
-// scratch if that is large enough. scratch is returned for the next call.
+// If the layout is a single variable they share the memory of m, which must not change
+// until they have been sent; otherwise the values are copied once, into scratch if that
+// is large enough. scratch is returned for the next call.
 //
 // A nil matrix has no rows.
 func (e *Encoder) Segments(m *mat.Dense, scratch []float64) ([][]byte, []float64, error) {

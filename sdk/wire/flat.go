@@ -3,14 +3,14 @@ package wire
 import "encoding/binary"
 
 // table is a FlatBuffers table inside a message of another process. Its methods
-// check every offset; what lies outside the buffer reads as absent.
+// check every offset; data outside the buffer reads as absent.
 // Format: https://flatbuffers.dev/internals/
 type table struct {
 	buf []byte
 	pos int
 }
 
-// root returns the table a buffer starts with.
+// root returns the table at the start of a buffer.
 func root(buf []byte) (table, bool) {
 	return table{buf, 0}.at(0)
 }
@@ -36,7 +36,7 @@ func (t table) at(pos int) (table, bool) {
 	return table{t.buf, to}, ok
 }
 
-// slot returns where field number i is stored, or false when it is absent.
+// slot returns the position of field number i, or false if it is absent.
 func (t table) slot(i int) (int, bool) {
 	back, ok := t.word(t.pos, 4)
 	if !ok {
@@ -44,7 +44,7 @@ func (t table) slot(i int) (int, bool) {
 	}
 	vtable := t.pos - int(int32(back))
 	size, ok := t.word(vtable, 2)
-	if !ok || 4+2*i >= int(size) { // as FlatBuffers' own readers see it, also for a size that is odd
+	if !ok || 4+2*i >= int(size) { // as FlatBuffers' own readers do, also for an odd size
 		return 0, false
 	}
 	off, ok := t.word(vtable+4+2*i, 2)
@@ -54,7 +54,7 @@ func (t table) slot(i int) (int, bool) {
 	return t.pos + int(off), true
 }
 
-// number returns scalar field i of n bytes, zero when absent.
+// number returns scalar field i of n bytes, zero if absent.
 func (t table) number(i, n int) (uint64, bool) {
 	pos, ok := t.slot(i)
 	if !ok {

@@ -7,12 +7,12 @@ import (
 	"io"
 )
 
-// errSchema is the error of an Arrow schema that Arrow's readers must not see: they make
-// room for as many columns and names as it announces.
+// errSchema is the error of an Arrow schema that must not reach Arrow's readers: they
+// allocate memory for as many columns and names as it announces.
 var errSchema = errors.New("its schema is damaged")
 
-// CheckFooter looks at what the footer of an Arrow IPC file of size bytes says of its
-// columns, before Arrow's reader believes it.
+// CheckFooter checks the columns in the footer of an Arrow IPC file of size bytes, before
+// Arrow's reader trusts them.
 func CheckFooter(f io.ReaderAt, size int64) error {
 	const tail = 10 // the footer's length, and the magic number
 	if size < 2*tail {
@@ -23,7 +23,7 @@ func CheckFooter(f io.ReaderAt, size int64) error {
 		return err
 	}
 	if string(end[4:]) != "ARROW1" {
-		return errors.New("is not an Arrow file, or its end is missing; write a stream as a file")
+		return errors.New("is not an Arrow file, or is incomplete; write a stream as a file")
 	}
 	n := int64(binary.LittleEndian.Uint32(end[:4]))
 	if n > size-tail {
@@ -44,10 +44,10 @@ func CheckFooter(f io.ReaderAt, size int64) error {
 	return announced(schema)
 }
 
-// StreamEnd returns where the last whole message ends of the Arrow IPC stream of a schema
-// and record batches that starts at offset in a file of size bytes. It looks at what its
-// messages say of their sizes before Arrow's reader believes it. A message that the file
-// ends in is no error: its writer was stopped.
+// StreamEnd returns the end of the last complete message of the Arrow IPC stream of a schema
+// and record batches that starts at offset in a file of size bytes. It checks the sizes in
+// its messages before Arrow's reader trusts them. An incomplete message at the end of the
+// file is not an error: its writer was stopped.
 func StreamEnd(f io.ReaderAt, offset, size int64) (end int64, err error) {
 	end = offset
 	for k := 0; ; k++ {
@@ -58,7 +58,7 @@ func StreamEnd(f io.ReaderAt, offset, size int64) (end int64, err error) {
 		case err == nil && k == 0 && m.kind == headerSchema:
 			err = announced(m.head)
 		case err == nil && (k == 0 || m.kind != headerRecordBatch):
-			err = errors.New("it is not what follows in a stream")
+			err = errors.New("it must not follow in a stream")
 		}
 		if err != nil {
 			return 0, fmt.Errorf("message %d is damaged: %w", k, err)
@@ -67,8 +67,8 @@ func StreamEnd(f io.ReaderAt, offset, size int64) (end int64, err error) {
 	}
 }
 
-// messageAt returns the message at offset and where it ends. The error is io.EOF where the
-// stream ends before, or the file does.
+// messageAt returns the message at offset and its end. The error is io.EOF if the stream or
+// the file ends before that.
 func messageAt(f io.ReaderAt, offset, size int64) (m message, end int64, err error) {
 	var start [8]byte
 	if _, err := f.ReadAt(start[:], offset); err != nil {
@@ -94,9 +94,9 @@ func messageAt(f io.ReaderAt, offset, size int64) (m message, end int64, err err
 	return m, size - left + int64(m.body), err
 }
 
-// announced wants every list of a schema to lie inside its buffer, and no more columns,
-// nested ones included, than there are bytes: tables may be shared, and then a short
-// schema would be a large one.
+// announced checks that every list of a schema is inside its buffer, and that there are no
+// more columns, including nested ones, than bytes: tables may be shared, and then a short
+// schema could be a large one.
 func announced(schema table) error {
 	left := len(schema.buf)
 	var walk func(parent table, list, metadata, depth int) bool

@@ -4,12 +4,12 @@
 // end-of-stream marker. A row is a member. The first column, member int32, is the
 // row's index; then comes one column per variable of the layout, float64 for a
 // scalar and FixedSizeList<float64>[k] otherwise, with shape, dimension names and
-// unit in the field's metadata. When a layout is a single variable the column's
-// buffer is the matrix itself, in both directions, and nothing is transposed.
+// unit in the field's metadata. If a layout is a single variable, the column's buffer is
+// the matrix itself, in both directions, and nothing is transposed.
 //
 // Streams are written with Arrow's own library. They are read by [Decoder], which
-// accepts exactly these layouts: a stream comes from another process, and what
-// another process sends must never end this one.
+// accepts exactly these layouts: a stream comes from another process, and bytes from
+// another process must never crash this one.
 package wire
 
 import (
@@ -51,7 +51,7 @@ func schemaOf(l *sdk.Layout) *arrow.Schema {
 	return arrow.NewSchema(fields, nil)
 }
 
-// widths returns how many values each variable of l holds.
+// widths returns the number of values of each variable of l.
 func widths(l *sdk.Layout) []int {
 	w := make([]int, len(l.Variables))
 	for i, v := range l.Variables {

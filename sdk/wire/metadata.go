@@ -46,7 +46,7 @@ func parseMessage(metadata []byte) (message, error) {
 	return message{kind, int(body), head}, nil
 }
 
-// checkSchema wants exactly the columns of l.
+// checkSchema checks that a schema has exactly the columns of l.
 func checkSchema(schema table, l *sdk.Layout) error {
 	endianness, ok := schema.number(schemaEndianness, 2)
 	if !ok || endianness != 0 {
@@ -81,7 +81,7 @@ func describeColumn(l *sdk.Layout, i int) string {
 	return f.Name + ": " + f.Type.String()
 }
 
-// isColumn says whether f has this name and type and no dictionary.
+// isColumn reports whether f has this name and type and no dictionary.
 func isColumn(f table, name string, kind uint64) bool {
 	got, ok1 := f.text(fieldName)
 	k, ok2 := f.number(fieldTypeType, 1)
@@ -128,8 +128,8 @@ func isVariable(f table, v sdk.Variable) bool {
 // extent is a part of a message's body, in bytes.
 type extent struct{ offset, length int }
 
-// batch is the metadata of one record batch of a layout: its rows and where the
-// values of the member column and of each variable stand in the body.
+// batch is the metadata of one record batch of a layout: its rows and the positions in
+// the body of the values of the member column and of each variable.
 type batch struct {
 	rows   int
 	values []extent // column 0 is member
@@ -166,8 +166,8 @@ func (b *batch) parse(m message, l *sdk.Layout, w []int, maxRows int) error {
 	return r.close()
 }
 
-// batchReader walks the nodes and buffers of a record batch in the order the
-// columns have. Its first fault is kept.
+// batchReader reads the nodes and buffers of a record batch in the order of the columns.
+// It keeps its first fault.
 type batchReader struct {
 	head           table
 	body           int
@@ -221,7 +221,7 @@ func (r *batchReader) extent() extent {
 	return extent{int(offset), int(length)}
 }
 
-// validity skips a validity bitmap: the node has said that there are no nulls.
+// validity skips a validity bitmap: according to the node there are no nulls.
 func (r *batchReader) validity() { r.extent() }
 
 func (r *batchReader) data(size int) extent {
@@ -230,7 +230,7 @@ func (r *batchReader) data(size int) extent {
 		r.fail("a buffer holds %d bytes, want %d", e.length, size)
 		return extent{}
 	}
-	e.length = size // writers may count the padding
+	e.length = size // writers may include the padding
 	return e
 }
 

@@ -1,19 +1,19 @@
 package wire
 
-// The numbers of a record batch stand in its metadata in places that depend on its
-// columns alone. Who writes many batches of the same columns has Arrow make one and
-// then changes the numbers.
+// The positions of the numbers of a record batch in its metadata depend only on its
+// columns. A writer of many batches with the same columns lets Arrow make one and then
+// changes the numbers.
 
-// BatchNumbers is where numbers stand in the metadata of a record batch: byte
+// BatchNumbers holds the positions of numbers in the metadata of a record batch: byte
 // positions of 64-bit little-endian integers.
 type BatchNumbers struct {
-	Rows, Body int // the number of rows, and of bytes that follow the metadata
-	Nodes      int // of the first of pairs: length and null count, one a column, and one more for the items of a list
-	Buffers    int // of the first of pairs: offset in the body, and length
+	Rows, Body int // number of rows, and number of bytes after the metadata
+	Nodes      int // first of the pairs of length and null count: one per column, and one more for the items of a list
+	Buffers    int // first of the pairs of offset in the body and length
 }
 
-// FindBatchNumbers returns where the numbers of a record batch stand in metadata made by
-// Arrow, of a batch that has rows and a body, and whether it is such.
+// FindBatchNumbers returns the positions of the numbers of a record batch in metadata made
+// by Arrow, of a batch that has rows and a body. It returns false for other metadata.
 func FindBatchNumbers(metadata []byte) (n BatchNumbers, ok bool) {
 	m, ok := root(metadata)
 	if !ok {

@@ -45,9 +45,9 @@ BROKEN = {
     ),
     "one stream for all members": (
         model("return x + rng.member(0).normal(size=x.shape)"),
-        "members 5 to 11 alone give another answer",
+        "members 5 to 11 by themselves give a different answer",
     ),
-    "wrong member order": (model("return x[::-1]"), "order: row 0 of the answer is what member 11 gives alone"),
+    "wrong member order": (model("return x[::-1]"), "order: row 0 of the answer is the answer for member 11 by itself"),
     "state kept between calls": (
         model("self.calls = getattr(self, 'calls', 0) + 1; return x + self.calls"),
         "and nothing may be kept between calls",

@@ -98,8 +98,8 @@ def test_a_parameter_says_when_it_applies():
         ({"schema": ["local"]}, "schema is not a parameter listed before it"),
         ({"cutoff": ["local"]}, "cutoff is not a parameter listed before it"),
         ({"length": ["local"]}, "length has no choices"),
-        ({"scheme": []}, "scheme wants a list of its choices"),
-        ({"scheme": "local"}, "scheme wants a list of its choices"),
+        ({"scheme": []}, "want a list of choices for scheme"),
+        ({"scheme": "local"}, "want a list of choices for scheme"),
         ({"scheme": ["lokal"]}, 'scheme has no choice "lokal", it has global, local'),
     ],
 )
@@ -122,5 +122,5 @@ def test_a_required_parameter_always_applies():
         scheme: str = Param("global", choices=["global", "local"], doc="of the analysis")
         cutoff: float = Param(when={"scheme": ["local"]}, doc="of the taper")
 
-    with pytest.raises(ContractError, match="param cutoff: when is for a parameter with a default"):
+    with pytest.raises(ContractError, match="param cutoff: when requires a default"):
         declarations(Broken)

@@ -9,8 +9,7 @@ import (
 	"github.com/plume-da/plume/sdk/wire"
 )
 
-// Arrow returns a reader of an Arrow IPC file, which takes over f unless there is an
-// error.
+// Arrow returns a reader of an Arrow IPC file. It takes over f unless there is an error.
 func Arrow(f *os.File) (*Reader, error) { return open(f, (*Reader).arrow) }
 
 func (r *Reader) arrow() error {
@@ -28,7 +27,7 @@ func (r *Reader) arrow() error {
 	return nil
 }
 
-// chosen is the batches of an IPC file, of some columns.
+// chosen is the batches of an IPC file with some of its columns.
 type chosen struct {
 	in     *ipc.FileReader
 	fields []int

@@ -9,10 +9,10 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 )
 
-// cellsOf are the cells of one column of a batch.
+// cellsOf is the cells of one column of a batch.
 type cellsOf struct {
 	array arrow.Array
-	value func(row int) Cell // of one that is not null
+	value func(row int) Cell // for a cell that is not null
 }
 
 func (c *cellsOf) at(row int) Cell {
@@ -22,7 +22,7 @@ func (c *cellsOf) at(row int) Cell {
 	return c.value(row)
 }
 
-// cellsIn returns the cells of a column, or those that its lists have at item.
+// cellsIn returns the cells of a column or, for lists, those at item.
 func cellsIn(a arrow.Array, item int) (cellsOf, error) {
 	list, ok := a.(*array.FixedSizeList)
 	if !ok {
@@ -37,16 +37,16 @@ func cellsIn(a arrow.Array, item int) (cellsOf, error) {
 	}}, err
 }
 
-// unread is the error of a type that is not read.
+// unread returns the error of a type that is not supported.
 func unread(t arrow.DataType) error {
-	e := &UnsupportedError{What: fmt.Sprintf("is of type %s, which holds no numbers, texts or times", t), Hint: "choose another column, or write it as numbers or texts"}
+	e := &UnsupportedError{What: fmt.Sprintf("is of type %s, which does not hold numbers, texts or times", t), Hint: "choose another column, or write it as numbers or texts"}
 	if _, ok := t.(arrow.NestedType); ok {
 		e.Hint = "write a column for each value, or lists of the type fixed_size_list"
 	}
 	return e
 }
 
-// reading returns how to read a value of a that is not null.
+// reading returns a function that reads a value of a that is not null.
 func reading(a arrow.Array) (func(row int) Cell, error) {
 	switch a := a.(type) {
 	case *array.Float64:
@@ -109,7 +109,7 @@ func numbers[T float32 | float64 | int8 | int16 | int32 | int64 | uint8 | uint16
 	return func(row int) Cell { return Cell{Kind: Number, Number: float64(value(row))} }
 }
 
-// texts copies, so that a text does not keep its batch in memory.
+// texts copies each text, so that it does not keep its batch in memory.
 func texts(value func(int) string) func(int) Cell {
 	return func(row int) Cell { return Cell{Kind: Text, Text: strings.Clone(value(row))} }
 }

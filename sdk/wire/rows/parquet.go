@@ -20,8 +20,7 @@ import (
 	"github.com/plume-da/plume/sdk/wire"
 )
 
-// Parquet returns a reader of a Parquet file, which takes over f unless there is an
-// error.
+// Parquet returns a reader of a Parquet file. It takes over f unless there is an error.
 func Parquet(f *os.File) (*Reader, error) { return open(f, (*Reader).parquet) }
 
 func (r *Reader) parquet() error {
@@ -40,7 +39,7 @@ func (r *Reader) parquet() error {
 		}
 	}
 	if announced != 0 {
-		return errors.New("the file is damaged: its row groups do not have as many rows as it says")
+		return errors.New("the file is damaged: its row groups do not have the number of rows in its footer")
 	}
 	p, err := pqarrow.NewFileReader(in, pqarrow.ArrowReadProperties{}, memory)
 	if err != nil {
@@ -71,8 +70,8 @@ func (r *Reader) parquet() error {
 	return nil
 }
 
-// leafOf returns where the values of a column are among all that the file holds: one of
-// lists holds its values below it.
+// leafOf returns the index of the leaf with the values of a column: a column of lists has
+// its values below it.
 func leafOf(f *pqarrow.SchemaField) (int, error) {
 	at := f
 	if _, ok := f.Field.Type.(*arrow.FixedSizeListType); ok && len(f.Children) == 1 {
@@ -84,19 +83,19 @@ func leafOf(f *pqarrow.SchemaField) (int, error) {
 	return at.ColIndex, nil
 }
 
-// always are the encodings that are read of any type. RLE and BitPacked are those of the
-// levels that say where values are null.
+// always are the encodings that are supported for any type. RLE and BitPacked are those of
+// the levels that say which values are null.
 var always = []parquet.Encoding{parquet.Encodings.Plain, parquet.Encodings.PlainDict, parquet.Encodings.RLEDict, parquet.Encodings.RLE, parquet.Encodings.BitPacked}
 
-// encodings are the others by type, as Arrow's decoders have them.
+// encodings are the others by type, as Arrow's decoders support them.
 var encodings = map[parquet.Type][]parquet.Encoding{
 	parquet.Types.Int32:     {parquet.Encodings.DeltaBinaryPacked},
 	parquet.Types.Int64:     {parquet.Encodings.DeltaBinaryPacked},
 	parquet.Types.ByteArray: {parquet.Encodings.DeltaLengthByteArray, parquet.Encodings.DeltaByteArray},
 }
 
-// supported returns an error when values of a leaf are encoded or compressed in a way
-// that Arrow's reader does not know: of some it would return no values and no error.
+// supported returns an error if the values of a leaf are encoded or compressed in a way
+// that Arrow's reader does not support: for some it would return no values and no error.
 func supported(m *metadata.FileMetaData, leaf int) error {
 	for i := range m.RowGroups {
 		c, err := m.RowGroup(i).ColumnChunk(leaf)
@@ -117,9 +116,9 @@ func supported(m *metadata.FileMetaData, leaf int) error {
 	return nil
 }
 
-// groups are the batches of a Parquet file. Each row group has a reader of its own: Arrow's
-// reader passes over what it cannot read of a group without an error, and the column would
-// then be shifted against the others.
+// groups is the batches of a Parquet file. Each row group has a reader of its own: Arrow's
+// reader skips values of a group that it cannot read without an error, and the column
+// would then be shifted against the others.
 type groups struct {
 	in     *pqarrow.FileReader
 	of     *metadata.FileMetaData
@@ -130,10 +129,10 @@ type groups struct {
 	err    error
 }
 
-// What a batch holds at most: mostValues in all, but leastRows of every column in any case.
-// Pages should not be parts of two batches: of integers with nulls that are packed as
-// differences, Arrow's reader cannot read them then. Row groups have 2^20 rows at most unless
-// their writer was told otherwise.
+// Limits of a batch: mostValues in total, but at least leastRows of every column. A page
+// should not be split over two batches: Arrow's reader cannot read integers with nulls that
+// are packed as differences then. Row groups have at most 2^20 rows unless their writer was
+// told otherwise.
 const (
 	mostValues = 1 << 22
 	leastRows  = 1 << 14
@@ -166,7 +165,7 @@ func (g *groups) Next() bool {
 	return g.err == nil
 }
 
-// encodings names those of the current row group.
+// encodings returns the names of the encodings of the current row group.
 func (g *groups) encodings() string {
 	var names []string
 	for _, leaf := range g.leaves {
@@ -178,8 +177,8 @@ func (g *groups) encodings() string {
 	return strings.Join(slices.Compact(names), ", ")
 }
 
-// patience is how long the reader of a Parquet file may take for a batch: in damaged
-// pages it may go in circles for ever.
+// patience is how long the reader of a Parquet file may take for a batch: with damaged
+// pages it may loop forever.
 var patience = time.Minute
 
 // patiently reads the next batch of a row group.
@@ -200,7 +199,7 @@ func (g *groups) patiently() (more bool, err error) {
 	case a := <-done:
 		return a.more, a.err
 	case <-time.After(patience):
-		return false, fmt.Errorf("the file is damaged: its reader makes no progress for %v", patience)
+		return false, fmt.Errorf("the file is damaged: its reader has made no progress for %v", patience)
 	}
 }
 
@@ -212,8 +211,8 @@ func (g *groups) Record() arrow.Record {
 
 func (g *groups) Err() error { return g.err }
 
-// lz4Raw decompresses pages of LZ4 blocks, a codec that Arrow's reader does not have. Nothing
-// is written with it.
+// lz4Raw decompresses pages of LZ4 blocks, a codec that Arrow's reader does not have. It is
+// not used for writing.
 type lz4Raw struct{ compress.Codec }
 
 func init() {
@@ -221,7 +220,7 @@ func init() {
 	compress.RegisterCodec(codec, lz4Raw{})
 }
 
-// Decode fills dst, which has the size that the page says it unpacks to.
+// Decode fills dst, which has the unpacked size that is stored in the page.
 func (lz4Raw) Decode(dst, src []byte) []byte {
 	n, err := lz4.UncompressBlock(src, dst)
 	if err == nil && n != len(dst) {

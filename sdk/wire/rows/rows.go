@@ -1,9 +1,9 @@
 // Package rows reads tables that others wrote, Parquet files and Arrow IPC files,
-// row by row: numbers, texts and times, whatever their physical type.
+// row by row: numbers, texts and times of any physical type.
 //
-// Files are read by Arrow's own readers, which trust them. A panic of theirs
-// becomes an error, what they hold is bounded by the size of the file, see
-// [wire.Bounded], and so is the time for one batch.
+// Files are read by Arrow's own readers, which trust them. Their panics become errors,
+// their memory is bounded by the size of the file, see [wire.Bounded], and the time for
+// one batch is bounded too.
 package rows
 
 import (
@@ -25,7 +25,7 @@ const (
 	Number       // Cell.Number; a truth value is 0 or 1
 	Text         // Cell.Text
 	Instant      // Cell.Time
-	Wall         // Cell.Time, of a clock on a wall: in UTC, but of an unknown zone
+	Wall         // Cell.Time, a local time: in UTC, but of an unknown zone
 )
 
 // Cell is one value of a row.
@@ -36,18 +36,18 @@ type Cell struct {
 	Time   time.Time
 }
 
-// Column is one column of a file. Each of its values is a cell or, where Items is
-// not 0, a list of so many.
+// Column is one column of a file. Each of its values is a cell or, if Items is not 0, a
+// list of Items cells.
 type Column struct {
 	Name  string
 	Items int
 }
 
-// Ref names a cell of every row: that of a column, or one item of its list.
+// Ref refers to a cell of every row: that of a column, or one item of its list.
 type Ref struct{ Column, Item int }
 
-// UnsupportedError is the error of a file that may be whole, but is written in a way
-// that this package does not read.
+// UnsupportedError is the error of a file that may be intact, but is written in a way
+// that this package does not support.
 type UnsupportedError struct {
 	What string
 	Hint string // how to write it instead
@@ -63,7 +63,7 @@ type Reader struct {
 	open    func(fields []int) (batches, error)
 	batches batches
 
-	refs   []Ref // what is selected; Column is the place among the columns of a batch
+	refs   []Ref // selected cells; Column is the index among the columns of a batch
 	record arrow.Record
 	cells  []cellsOf // of record, by refs
 	row    int       // next one of the batch
@@ -77,8 +77,8 @@ type batches interface {
 	Err() error
 }
 
-// open prepares a reader of f by prepare, which trusts the file. f stays open when
-// there is an error, and else is closed by the reader.
+// open prepares a reader of f by prepare, which trusts the file. If there is an error f
+// stays open; otherwise the reader closes it.
 func open(f *os.File, prepare func(*Reader) error) (_ *Reader, err error) {
 	defer rescue(&err)
 	info, err := f.Stat()
@@ -99,7 +99,7 @@ func rescue(err *error) {
 	}
 }
 
-// columnOf returns what a field says of its column.
+// columnOf returns the column of a field.
 func columnOf(f arrow.Field) Column {
 	c := Column{Name: f.Name}
 	if list, ok := f.Type.(*arrow.FixedSizeListType); ok {
@@ -111,7 +111,7 @@ func columnOf(f arrow.Field) Column {
 // Columns returns all columns of the file.
 func (r *Reader) Columns() []Column { return r.columns }
 
-// Select says which cells Next returns. It comes before the first Next.
+// Select chooses the cells that Next returns. Call it before the first Next.
 func (r *Reader) Select(refs []Ref) (err error) {
 	defer rescue(&err)
 	var fields []int
@@ -128,13 +128,13 @@ func (r *Reader) Select(refs []Ref) (err error) {
 	return err
 }
 
-// Next fills cells with the next row, one for every cell that is selected. It
-// returns false at the end. Where the file says how many rows it has, fewer are an error.
+// Next fills cells with the next row, one for every selected cell. It returns false at the
+// end. If the file states its number of rows, fewer rows are an error.
 func (r *Reader) Next(cells []Cell) (ok bool, err error) {
 	defer rescue(&err)
 	for r.row == r.rows {
 		if r.record != nil {
-			r.record.Release() // no cell keeps it
+			r.record.Release() // no cell refers to it
 			r.record = nil
 		}
 		if !r.batches.Next() {
@@ -168,9 +168,9 @@ func (r *Reader) load(record arrow.Record) error {
 	for i, a := range record.Columns() {
 		switch {
 		case a.Len() != r.rows:
-			return fmt.Errorf("the file is damaged: column %q has %d values where others have %d", record.ColumnName(i), a.Len(), r.rows)
+			return fmt.Errorf("the file is damaged: column %q has %d values, but others have %d", record.ColumnName(i), a.Len(), r.rows)
 		case !wire.Holds(a):
-			return fmt.Errorf("the file is damaged: column %q is shorter than it says", record.ColumnName(i))
+			return fmt.Errorf("the file is damaged: column %q is shorter than its stated length", record.ColumnName(i))
 		}
 	}
 	return nil

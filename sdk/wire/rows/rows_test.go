@@ -357,7 +357,7 @@ func TestAnnouncedSizes(t *testing.T) {
 func TestCircles(t *testing.T) {
 	defer func(was time.Duration) { patience = was }(patience)
 	patience = 300 * time.Millisecond
-	if _, err := read("testdata/circles.parquet"); err == nil || !strings.Contains(err.Error(), "makes no progress for 300ms") {
+	if _, err := read("testdata/circles.parquet"); err == nil || !strings.Contains(err.Error(), "has made no progress for 300ms") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -13,7 +13,7 @@ import (
 var ErrColumns = errors.New("the columns differ")
 
 // Concat writes the rows of parts, in order, as one table with one record batch
-// per part that has rows. No column may be Packed. When their columns differ it writes
+// per part that has rows. No column may be Packed. If their columns differ it writes
 // nothing and returns ErrColumns. Cost: one part in memory.
 func Concat(path string, parts []string) (err error) {
 	e, err := encodingOf(parts[0])

@@ -11,14 +11,14 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 )
 
-// next is what is added to the name of a part that is being copied.
+// next is the suffix of the name of a part that is being copied.
 const next = ".next"
 
-// Continue goes on with a table that was written in part or closed too early: it
-// copies the record batches whose rows are of cycles up to through into a new part,
-// which then stands for the old one, and returns its writer. columns must be those the
-// table has, one of them "cycle". What was stored is not touched before the copy is
-// whole. It returns the cycle of the last row, 0 without rows.
+// Continue continues a table that was written in part or closed too early: it copies the
+// record batches with rows of cycles up to through into a new part, which then replaces
+// the old one, and returns its writer. columns must be those of the table, one of them
+// "cycle". The old file is not modified before the copy is complete. Continue also returns
+// the cycle of the last row; 0 without rows.
 func Continue(path string, columns []Column, through int) (_ *Writer, last int, err error) {
 	f, err := openTable(path)
 	if err != nil {
@@ -49,7 +49,7 @@ func (w *Writer) copyThrough(f *os.File, through int) (last int, err error) {
 	}
 	s, err := openStored(f, w.encoding)
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return 0, nil // the writer did not come to its first batch
+		return 0, nil // the writer did not reach its first batch
 	}
 	for err == nil {
 		if err = s.next(w.vectors); err != nil {

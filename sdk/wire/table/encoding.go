@@ -14,41 +14,41 @@ import (
 	"github.com/plume-da/plume/sdk/wire"
 )
 
-// encoding is what the file of a table consists of beside its values. Arrow makes it,
-// once, by writing a table of one row: the metadata of other batches of the same columns
-// differs in numbers alone.
+// encoding is the content of the file of a table in addition to its values. Arrow makes it
+// once, by writing a table of one row: the metadata of other batches with the same columns
+// differs only in numbers.
 type encoding struct {
 	fields []field
 	start  []byte // magic number and schema
 	batch  []byte // metadata of a record batch, with its length before it
 	at     wire.BatchNumbers
 	footer []byte
-	blocks int // where the footer says how far away its list of batches is
-	prefix int // bytes before every buffer that is not empty: none when no column is packed
+	blocks int // position in the footer of the offset of its list of batches
+	prefix int // bytes before every buffer that is not empty: none if no column is packed
 }
 
 // field is how the values of a column are stored.
 type field struct {
 	name  string
 	id    arrow.Type // of the column
-	width int        // bytes a value; 0: text
-	items int        // values a row
+	width int        // bytes per value; 0: text
+	items int        // values per row
 	pack  bool
 }
 
 // vector is the values of a column in some rows, as a record batch holds them.
 type vector struct {
 	nulls    int
-	validity []byte // a bit a value; nil: none is null
-	values   []byte // of texts their offsets
+	validity []byte // one bit per value; nil: none is null
+	values   []byte // for texts their offsets
 	text     []byte
 }
 
-// metadataPrefix is what stands before metadata: a marker and the length.
+// metadataPrefix is the size of a marker and the length, which precede metadata.
 const metadataPrefix = 8
 
-// newEncoding returns how a table is stored of which some columns, by their numbers, are
-// packed.
+// newEncoding returns the encoding of a table in which some columns, given by their numbers,
+// are packed.
 func newEncoding(schema *arrow.Schema, packed ...int) (*encoding, error) {
 	e := &encoding{}
 	columns := make([]arrow.Array, schema.NumFields())
@@ -92,11 +92,11 @@ func (e *encoding) cut(text []byte) error {
 	return nil
 }
 
-// memoryFile is a file in memory that knows its position, which is all the seeking
-// that Arrow's writer does.
+// memoryFile is a file in memory that returns its position, which is the only seeking that
+// Arrow's writer does.
 type memoryFile struct{ bytes.Buffer }
 
-// Seek implements io.Seeker for the current position alone.
+// Seek implements io.Seeker only for the current position.
 func (f *memoryFile) Seek(offset int64, whence int) (int64, error) {
 	if offset != 0 || whence != io.SeekCurrent {
 		return 0, errors.ErrUnsupported
@@ -132,7 +132,7 @@ func zero(t arrow.DataType) arrow.Array {
 // padded returns n rounded up to the alignment of buffers.
 func padded(n int) int { return (n + 7) &^ 7 }
 
-// numbers goes through the pairs of numbers of a record batch, in their order.
+// numbers visits the pairs of numbers of a record batch, in their order.
 type numbers struct {
 	nodes, buffers []byte
 }
@@ -154,7 +154,7 @@ func get(pairs *[]byte) (a, b uint64) {
 	return a, b
 }
 
-// length returns how long a buffer is with what stands before it.
+// length returns the length of a buffer with its prefix.
 func (e *encoding) length(c chunk) int {
 	if len(c.data) == 0 {
 		return 0
@@ -162,8 +162,7 @@ func (e *encoding) length(c chunk) int {
 	return e.prefix + len(c.data)
 }
 
-// appendMetadata appends the metadata of a record batch and returns how long its body
-// is.
+// appendMetadata appends the metadata of a record batch and returns the length of its body.
 func (e *encoding) appendMetadata(out []byte, rows int, columns []vector, buffers []chunk) (_ []byte, body int) {
 	from := len(out)
 	out = append(out, e.batch...)
@@ -184,9 +183,9 @@ func (e *encoding) appendMetadata(out []byte, rows int, columns []vector, buffer
 	return out, body
 }
 
-// appendFooter appends what follows the last batch: the marker of the end of the
-// stream, which Arrow's writer of files leaves out, and the footer, behind whose other
-// content the list of batches is put.
+// appendFooter appends the bytes after the last batch: the marker of the end of the
+// stream, which Arrow's writer of files omits, and the footer, with the list of batches
+// after its other content.
 func (e *encoding) appendFooter(out []byte, blocks []block) []byte {
 	out = append(out, endOfStream...)
 	from := len(out)
@@ -205,8 +204,8 @@ func (e *encoding) appendFooter(out []byte, blocks []block) []byte {
 	return append(out, ipc.Magic...)
 }
 
-// block is where a record batch stands in a file.
+// block is the position of a record batch in a file.
 type block struct{ offset, body int64 }
 
-// endOfStream is what ends an Arrow stream.
+// endOfStream is the marker at the end of an Arrow stream.
 var endOfStream = []byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}

@@ -16,12 +16,12 @@ import (
 )
 
 // ToParquet writes the table from as the Parquet file to, compressed with zstd, in one of
-// the layouts. The Arrow schema goes with it, so that readers that know it get units and
-// shapes back. It does not overwrite. Cost: memory for some 100,000 rows.
+// the layouts. The file includes the Arrow schema, so that readers that support it get
+// units and shapes back. ToParquet does not overwrite. Cost: memory for about 100,000 rows.
 func ToParquet(to, from string, layout Layout) error {
 	return convert(to, from, layout, func(f *os.File, s *arrow.Schema) (sink, error) {
 		options := []parquet.WriterProperty{parquet.WithCompression(compress.Codecs.Zstd), parquet.WithMaxRowGroupLength(math.MaxInt64), parquet.WithCreatedBy("plume")}
-		for _, f := range s.Fields() { // no dictionary pays for numbers that hardly repeat
+		for _, f := range s.Fields() { // a dictionary does not pay for numbers that hardly repeat
 			switch f.Type.ID() {
 			case arrow.FLOAT64:
 				options = append(options, parquet.WithDictionaryFor(f.Name, false))
@@ -34,7 +34,7 @@ func ToParquet(to, from string, layout Layout) error {
 		if err != nil {
 			return sink{}, err
 		}
-		// Row groups end where batches do: Arrow's writer writes the lists of a part of a batch wrongly.
+		// Row groups end with batches: Arrow's writer writes the lists of a part of a batch wrongly.
 		var rows int64
 		write := func(r arrow.Record) error {
 			if rows > 0 && rows+r.NumRows() > rowGroup {
@@ -48,8 +48,8 @@ func ToParquet(to, from string, layout Layout) error {
 	})
 }
 
-// rowGroup is how many rows of a Parquet file are compressed together at most, unless a
-// batch has more.
+// rowGroup is the largest number of rows of a Parquet file that are compressed together,
+// unless a batch has more.
 const rowGroup = 1 << 17
 
 // keepOpen keeps a writer from closing the file.
@@ -58,11 +58,11 @@ type keepOpen struct{ *os.File }
 func (keepOpen) Close() error { return nil }
 
 // ToCSV writes the table from as the file to, comma-separated with a header line, in
-// layout [Wide] or [Tidy]. Null is an empty field, and numbers have as many digits as
-// they need to be read back exactly. It does not overwrite.
+// layout [Wide] or [Tidy]. Null is an empty field, and numbers have as many digits as are
+// needed to read them back exactly. It does not overwrite.
 func ToCSV(to, from string, layout Layout) error {
 	if layout != Wide && layout != Tidy {
-		return fmt.Errorf("layout: got %q, want %s or %s: a field of a CSV file holds no list", layout, Wide, Tidy)
+		return fmt.Errorf("layout: got %q, want %s or %s: a field of a CSV file cannot hold a list", layout, Wide, Tidy)
 	}
 	return convert(to, from, layout, func(f *os.File, s *arrow.Schema) (sink, error) {
 		w := csv.NewWriter(f, s, csv.WithHeader(true), csv.WithNullWriter(""))
@@ -70,17 +70,17 @@ func ToCSV(to, from string, layout Layout) error {
 		for c := range columns {
 			columns[c] = array.MakeArrayOfNull(memory.DefaultAllocator, s.Field(c).Type, 0)
 		}
-		return sink{w.Write, w.Flush}, w.Write(array.NewRecord(s, columns, 0)) // the header, also of a table without rows
+		return sink{w.Write, w.Flush}, w.Write(array.NewRecord(s, columns, 0)) // the header, also for a table without rows
 	})
 }
 
-// sink takes record batches.
+// sink writes record batches.
 type sink struct {
 	write func(arrow.Record) error
 	close func() error
 }
 
-// convert writes the batches of a table to what open makes of a new file.
+// convert writes the batches of a table to the sink that open makes for a new file.
 func convert(to, from string, layout Layout, open func(*os.File, *arrow.Schema) (sink, error)) (err error) {
 	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {

@@ -12,18 +12,17 @@ import (
 // chunk is a buffer of a record batch as it is stored.
 type chunk struct {
 	data []byte
-	size int // of what data unpacks to; asItIs: it is not packed
+	size int // unpacked size of data; asItIs: it is not packed
 }
 
-// asItIs stands before buffers of packed batches that are not packed, in place of their
-// size.
+// asItIs precedes buffers of packed batches that are not packed, instead of their size.
 const asItIs = -1
 
-// sizePrefix is the size that stands before the buffers of packed batches.
+// sizePrefix is the length of the size that precedes the buffers of packed batches.
 const sizePrefix = 8
 
-// chunks appends the buffers of a record batch in their order; frames holds those that
-// are packed, behind what it held.
+// chunks appends the buffers of a record batch in their order; the packed ones are appended
+// to frames.
 func (e *encoding) chunks(out []chunk, frames []byte, columns []vector) ([]chunk, []byte) {
 	add := func(b []byte, pack bool) {
 		c := chunk{b, asItIs}
@@ -47,20 +46,20 @@ func (e *encoding) chunks(out []chunk, frames []byte, columns []vector) ([]chunk
 	return out, frames
 }
 
-// leastPacked is the size from which buffers are tried: a frame has 15 bytes beside its
-// content.
+// leastPacked is the size from which packing is tried: a frame has 15 bytes in addition to
+// its content.
 const leastPacked = 64
 
-// What the frames of LZ4 consist of: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md.
-// These have independent blocks and no checksums, as Arrow's own in Go.
+// The parts of LZ4 frames: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md.
+// These have independent blocks and no checksums, like Arrow's own in Go.
 const (
 	blockSize   = 1 << 16
 	unpacked    = 1 << 31 // set in the size of a block that is not compressed
-	mostPacking = 255     // times smaller than its content can a block be
+	mostPacking = 255     // a block can be this many times smaller than its content
 )
 
-// frameStart is the magic number, the flags, the greatest size of a block and a check of
-// these two.
+// frameStart is the magic number, the flags, the largest size of a block and a checksum of
+// the last two.
 var frameStart = []byte{0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82}
 
 // appendFrame appends b as an LZ4 frame. The same bytes give the same frame.
@@ -83,8 +82,8 @@ func appendFrame(out, b []byte) []byte {
 	return append(out, 0, 0, 0, 0)
 }
 
-// appendContent appends the content of a frame that appendFrame made, of size bytes, and
-// says whether it is such.
+// appendContent appends the content of a frame of appendFrame, of size bytes. It returns
+// false if frame is not one.
 func appendContent(out, frame []byte, size int) ([]byte, bool) {
 	if !bytes.HasPrefix(frame, frameStart) || size < 0 || size/mostPacking > len(frame) {
 		return out, false
@@ -103,7 +102,7 @@ func appendContent(out, frame []byte, size int) ([]byte, bool) {
 		}
 		into := out[len(out):][:min(blockSize, size-(len(out)-from))]
 		raw := n&unpacked != 0
-		if n &^= unpacked; uint64(n) > uint64(len(frame)) || len(into) == 0 { // the library wants room for something
+		if n &^= unpacked; uint64(n) > uint64(len(frame)) || len(into) == 0 { // the library needs room for at least one byte
 			return out, false
 		}
 		block := frame[:n]

@@ -26,7 +26,7 @@ type Table struct {
 	Valid    [][]bool
 
 	only   []string // names of the columns that are read; none: all
-	stored []int    // where the columns are in the file
+	stored []int    // positions of the columns in the file
 }
 
 // Column returns the values of the column called name, or nil.
@@ -39,13 +39,13 @@ func (t *Table) Column(name string) any {
 	return nil
 }
 
-// header is what an Arrow file starts with: its magic number, padded to 8 bytes.
+// header is the length of the start of an Arrow file: its magic number, padded to 8 bytes.
 const header = 8
 
-// Read reads the table path, or, when that is not there, what has been written
-// of it so far; several paths are read as one table, of which all must have the
-// columns. Null numbers read as NaN or 0; Valid tells them apart. A damaged file is
-// an error: Arrow's reader panics over some.
+// Read reads the table path or, if it does not exist, the part that has been written so
+// far. Several paths are read as one table; they must have the same columns. Null numbers
+// read as NaN or 0; Valid tells them apart. A damaged file is an error, also if Arrow's
+// reader panics.
 func Read(paths ...string) (*Table, error) {
 	t := &Table{}
 	for _, path := range paths {
@@ -58,10 +58,9 @@ func Read(paths ...string) (*Table, error) {
 
 func (t *Table) read(path string) error { return scan(path, t.name, t.add) }
 
-// Scan calls each with the record batches of the table path in turn, or, when that
-// is not there, with those that have been written so far. When columns are named, those
-// of them that the table has are read, and no others. Of a table it keeps one batch in
-// memory. An error of each ends it.
+// Scan calls each with the record batches of the table path in turn or, if it does not
+// exist, with those that have been written so far. If columns are named, only those of
+// them that the table has are read. It keeps one batch in memory. An error of each ends it.
 func Scan(path string, each func(batch *Table) error, columns ...string) error {
 	head := &Table{only: columns}
 	return scan(path, head.name, func(record arrow.Record) error {
@@ -75,8 +74,8 @@ func Scan(path string, each func(batch *Table) error, columns ...string) error {
 
 // scan opens a table and calls schema once and then each with its batches.
 //
-// What Arrow's readers hold of it is bounded by its size, see [wire.Bounded], and a panic
-// of theirs becomes an error.
+// The memory of Arrow's readers is bounded by its size, see [wire.Bounded], and their
+// panics become errors.
 func scan(path string, schema func(*arrow.Schema) error, each func(arrow.Record) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -91,7 +90,7 @@ func scan(path string, schema func(*arrow.Schema) error, each func(arrow.Record)
 	whole, err := isWhole(f)
 	switch {
 	case errors.Is(err, errEmpty) && strings.HasSuffix(f.Name(), Part):
-		return nil // its writer has not come to the first batch
+		return nil // its writer has not reached the first batch
 	case err != nil:
 	case !whole && !strings.HasSuffix(f.Name(), Part):
 		err = errors.New("is damaged: its end is missing")
@@ -106,8 +105,8 @@ func scan(path string, schema func(*arrow.Schema) error, each func(arrow.Record)
 	return nil
 }
 
-// openTable opens the table path or, when that is not there, its part, which may be
-// renamed meanwhile.
+// openTable opens the table path or, if it does not exist, its part, which may be renamed
+// in the meantime.
 func openTable(path string) (f *os.File, err error) {
 	for _, name := range []string{path, path + Part, path} {
 		if f, err = os.Open(name); !errors.Is(err, os.ErrNotExist) {
@@ -117,10 +116,10 @@ func openTable(path string) (f *os.File, err error) {
 	return f, err
 }
 
-// errEmpty is the error of a file that does not hold a header.
-var errEmpty = errors.New("is no Arrow file")
+// errEmpty is the error of a file without a header.
+var errEmpty = errors.New("is not an Arrow file")
 
-// isWhole says whether a file has its footer.
+// isWhole reports whether a file has its footer.
 func isWhole(f *os.File) (bool, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -137,11 +136,11 @@ func isWhole(f *os.File) (bool, error) {
 	return bytes.Equal(tail, ipc.Magic), err
 }
 
-// heldTimes is how many times the size of a table Arrow's reader may hold: what it read, and
-// what that unpacks to.
+// heldTimes is the memory that Arrow's reader may hold, as a multiple of the size of a table:
+// the bytes that it reads and those that they unpack to.
 const heldTimes = 1 + mostPacking
 
-// scanFile reads a file that has its footer.
+// scanFile reads a file with a footer.
 func scanFile(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Record) error) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -170,14 +169,14 @@ func scanFile(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Reco
 	return nil
 }
 
-// scanPart reads a file without footer up to its last whole batch.
+// scanPart reads a file without a footer up to its last complete batch.
 func scanPart(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Record) error) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
 	end, err := wire.StreamEnd(f, header, info.Size())
-	if err != nil || end == header { // the schema was cut
+	if err != nil || end == header { // the schema is incomplete
 		return err
 	}
 	stream := bufio.NewReaderSize(io.NewSectionReader(f, header, end-header), 1<<16)
@@ -197,7 +196,7 @@ func scanPart(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Reco
 	return r.Err()
 }
 
-// name takes the columns of the first file and wants those of others to be the same.
+// name takes the columns of the first file, and checks that those of others are the same.
 func (t *Table) name(s *arrow.Schema) error {
 	var names []string
 	var metadata []map[string]string
@@ -236,7 +235,7 @@ func (t *Table) add(record arrow.Record) (err error) {
 	return nil
 }
 
-// appendValid returns valid followed by which values of c are not null.
+// appendValid appends to valid whether each value of c is not null.
 func appendValid(valid []bool, c arrow.Array) []bool {
 	from := len(valid)
 	valid = slices.Grow(valid, c.Len())[:from+c.Len()]
@@ -246,7 +245,7 @@ func appendValid(valid []bool, c arrow.Array) []bool {
 	return valid
 }
 
-// appended returns values followed by those of c.
+// appended returns values followed by the values of c.
 func appended(values any, c arrow.Array) (any, error) {
 	switch c := c.(type) {
 	case *array.Int32:

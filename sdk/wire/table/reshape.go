@@ -12,15 +12,15 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
-// Layout says how an export lays out variables, which are lists in the files of a run.
+// Layout says how variables are arranged in an export; in the files of a run they are lists.
 type Layout string
 
 // The layouts of exports.
 const (
 	Native Layout = "native" // as stored: one column of lists per variable
-	Wide   Layout = "wide"   // one column per value: u_0, u_1, or u_0_0 where it has two dimensions
+	Wide   Layout = "wide"   // one column per value: u_0, u_1, or u_0_0 for two dimensions
 	Tidy   Layout = "tidy"   // one row per value: columns variable, index and value
-	Tensor Layout = "tensor" // native, and columns say that they are arrow.fixed_shape_tensor
+	Tensor Layout = "tensor" // native, with columns marked as arrow.fixed_shape_tensor
 )
 
 // reshaper turns record batches of one schema into batches of another.
@@ -43,8 +43,8 @@ func newReshaper(s *arrow.Schema, layout Layout) (*reshaper, error) {
 	return nil, fmt.Errorf("layout: got %q, want %s, %s, %s or %s", layout, Native, Wide, Tidy, Tensor)
 }
 
-// shapeOf returns the shape of a variable, which is empty for a scalar, or false for a
-// column that is none.
+// shapeOf returns the shape of a variable, which is empty for a scalar, or false if a column
+// is not a variable.
 func shapeOf(f arrow.Field) ([]int, bool) {
 	text, ok := f.Metadata.GetValue("shape")
 	if !ok {
@@ -71,8 +71,8 @@ func indices(shape []int, i int) string {
 	return text
 }
 
-// every returns value i of every list, null where the list or the value is. An array of
-// numbers is one of lists of one.
+// every returns value i of every list, null if the list or the value is. An array of
+// numbers counts as one of lists with one value.
 func every(lists arrow.Array, i int) arrow.Array {
 	items, list := lists, (*array.FixedSizeList)(nil)
 	if l, ok := lists.(*array.FixedSizeList); ok {
@@ -140,7 +140,7 @@ func tidy(s *arrow.Schema) *reshaper {
 		}
 	}
 	if len(variables) == 0 {
-		return &reshaper{s, func(r arrow.Record) arrow.Record { return r }} // it is tidy
+		return &reshaper{s, func(r arrow.Record) arrow.Record { return r }} // it is already tidy
 	}
 	fields = append(fields, arrow.Field{Name: "variable", Type: arrow.BinaryTypes.String}, arrow.Field{Name: "index", Type: arrow.PrimitiveTypes.Int32},
 		arrow.Field{Name: "value", Type: arrow.PrimitiveTypes.Float64, Nullable: true})
@@ -179,7 +179,7 @@ func concatenated(arrays []arrow.Array) arrow.Array {
 	return a
 }
 
-// tensor names the extension type of Arrow in the metadata of the columns of lists.
+// tensor adds the name of Arrow's extension type to the metadata of the columns of lists.
 // https://arrow.apache.org/docs/format/CanonicalExtensions.html#fixed-shape-tensor
 func tensor(s *arrow.Schema) (*reshaper, error) {
 	fields := slices.Clone(s.Fields())

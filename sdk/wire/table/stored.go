@@ -14,22 +14,22 @@ import (
 )
 
 // stored reads the record batches of a file of this package one after the other, as
-// they are, whether or not it has its footer.
+// they are stored, with or without a footer.
 type stored struct {
 	*encoding
 	file     *bufio.Reader
-	left     int64 // bytes of the file behind what has been read
+	left     int64 // bytes of the file that have not been read
 	rows     int
 	text     []byte // of the batch
 	chunks   []chunk
-	unpacked []byte // the buffers of the batch that were packed
+	unpacked []byte // unpacked buffers of the batch
 }
 
-// errDamaged is the error of a file that this package has not written.
+// errDamaged is the error of a file that this package did not write.
 var errDamaged = errors.New("is damaged")
 
-// openStored reads the beginning of a file, of which the error is ErrColumns when it is
-// that of other columns.
+// openStored reads the beginning of a file. The error is ErrColumns if it is that of other
+// columns.
 func openStored(f *os.File, e *encoding) (*stored, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -46,9 +46,8 @@ func openStored(f *os.File, e *encoding) (*stored, error) {
 	return s, nil
 }
 
-// next reads a record batch; its columns are windows on memory that the next call uses
-// again. The error is io.EOF behind the last one, and io.ErrUnexpectedEOF where the file
-// is cut.
+// next reads a record batch; its columns share memory that the next call reuses. The error
+// is io.EOF after the last batch, and io.ErrUnexpectedEOF if the file is truncated.
 func (s *stored) next(columns []vector) error {
 	s.text = append(s.text[:0], s.batch...)
 	if err := s.fill(s.text[:metadataPrefix]); err != nil {
@@ -76,7 +75,7 @@ func (s *stored) next(columns []vector) error {
 	return s.parse(columns, s.text[len(s.batch):])
 }
 
-// fill reads b in full.
+// fill fills b.
 func (s *stored) fill(b []byte) error {
 	_, err := io.ReadFull(s.file, b)
 	if errors.Is(err, io.EOF) {
@@ -122,8 +121,7 @@ func (s *stored) parse(columns []vector, body []byte) error {
 	return nil
 }
 
-// buffer returns the content of a buffer with what stands before it, and whether it has
-// one.
+// buffer returns the content of a buffer with its prefix, and false if it is damaged.
 func (s *stored) buffer(b []byte) ([]byte, bool) {
 	c := chunk{b, asItIs}
 	if s.prefix > 0 && len(b) > 0 {

@@ -1,11 +1,10 @@
 // Package table reads and writes the tables of a run as Arrow IPC files.
 //
-// A file has one record batch per [Writer.Append], of which the buffers of columns that
-// are Packed are compressed with LZ4 and all others stored as they are. While it is
-// written it is called NAME.part and has no footer yet; it is then readable as an
-// Arrow stream from byte 8, and a crash costs at most the batch under way. On
-// [Writer.Close] it gets its footer and its name. The same rows give the same
-// bytes.
+// A file has one record batch per [Writer.Append]. The buffers of columns that are Packed
+// are compressed with LZ4, all others are stored uncompressed. While a file is being
+// written it is called NAME.part and has no footer; it can then be read as an Arrow stream
+// from byte 8, and a crash loses at most the batch being written. On [Writer.Close] it
+// gets its footer and its name. The same rows give the same bytes.
 package table
 
 import (
@@ -34,8 +33,8 @@ type Column struct {
 	Type     Type
 	Nullable bool
 	Variable sdk.Variable // of type Values
-	Packed   bool         // its values repeat from row to row: they are compressed where that makes them shorter
-	About    string       // what it holds, for documentation; not written
+	Packed   bool         // its values repeat from row to row: they are compressed if that makes them shorter
+	About    string       // description for documentation; not written
 }
 
 // Variables returns one column of type Values for every variable of l.
@@ -63,7 +62,7 @@ func (c Column) field() arrow.Field {
 	panic(fmt.Sprintf("table: column %s has no type", c.Name))
 }
 
-// Nullable is a column of which some values are not applicable.
+// Nullable is a column in which some values are not applicable.
 type Nullable[T int32 | int64 | float64 | string] struct {
 	Values []T
 	Valid  []bool

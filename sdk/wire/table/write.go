@@ -16,11 +16,10 @@ import (
 )
 
 // Block is the values of a layout in some rows, N x n. A column of type Values
-// takes those of its variable.
+// takes the values of its variable.
 type Block struct {
 	Matrix *mat.Dense
-	// Null says which values are null instead of NaN: those that are NaN. It is
-	// for observations, where NaN means missing.
+	// Null says that NaN is written as null, for observations, where NaN means missing.
 	Null bool
 }
 
@@ -34,14 +33,14 @@ type Writer struct {
 	sum     hash.Hash // of the file
 	blocks  []block
 
-	vectors []vector // of the batch; their memory, where they do not share that of the values, and what follows are used again
+	vectors []vector // of the batch; their memory, unless they share that of the values, and the fields below are reused
 	own     [][3][]byte
 	buffers []chunk
 	frames  []byte // of buffers that are packed
 	out     []byte
 }
 
-// Part is what is added to a file's name while it is written.
+// Part is the suffix of the name of a file while it is being written.
 const Part = ".part"
 
 // Create starts the table path. metadata goes into the schema, in the order of
@@ -88,10 +87,10 @@ func (e *encoding) create(path, file string, columns []Column) (*Writer, error) 
 }
 
 // Append writes one record batch of rows rows. There is one item of values per
-// column, of the Go type that belongs to its Type, of Nullable of that, or, for
-// columns of type Values, a Block; a Block may stand for several columns that
-// follow one another, which take its columns in order. The values have been handed
-// to the operating system when Append returns.
+// column: a slice of the Go type for its Type, a Nullable of that type or, for columns of
+// type Values, a Block. A Block may be given for several consecutive columns, which take
+// its columns in order. The values have been passed to the operating system when Append
+// returns.
 func (w *Writer) Append(rows int, values ...any) error {
 	offset, next := 0, 0 // in the current block; of values
 	for i, c := range w.columns {
@@ -115,13 +114,13 @@ func (w *Writer) Append(rows int, values ...any) error {
 	return w.writeBatch(rows)
 }
 
-// directly is the size from which buffers are written from where they are.
+// directly is the size from which buffers are written without a copy.
 const directly = 1 << 18
 
 // writeBatch writes rows rows of the vectors.
 func (w *Writer) writeBatch(rows int) error {
 	w.buffers, w.frames = w.chunks(w.buffers[:0], w.frames[:0], w.vectors)
-	from := len(w.out) // the first time behind the beginning of the file
+	from := len(w.out) // the first time after the beginning of the file
 	var body int
 	w.out, body = w.appendMetadata(w.out, rows, w.vectors, w.buffers)
 	w.blocks = append(w.blocks, block{w.at + int64(from), int64(body)})
@@ -156,8 +155,8 @@ func (w *Writer) flushOut() error {
 	return err
 }
 
-// column sets vector i to v and returns the number of values, or -1 when the column is of
-// another type. Numbers are windows on the memory they come in.
+// column sets vector i to v and returns the number of values, or -1 if the column is of
+// another type. Numbers share the memory of v.
 func (w *Writer) column(i int, v any) int {
 	switch v := v.(type) {
 	case []int32:
@@ -204,8 +203,8 @@ func (w *Writer) texts(i int, values []string, valid []bool) int {
 	return len(values)
 }
 
-// variable sets vector i to the columns of b from offset on that it takes, and returns the
-// number of rows. Where the variable is all of the matrix its memory is used as it is.
+// variable sets vector i to its columns of b, from offset on, and returns the number of
+// rows. If the variable is all of the matrix, it shares its memory.
 func (w *Writer) variable(i int, b Block, offset int) int {
 	raw, width := b.Matrix.RawMatrix(), w.fields[i].items
 	if width == raw.Cols && raw.Stride == raw.Cols {
@@ -227,7 +226,7 @@ func (w *Writer) variable(i int, b Block, offset int) int {
 	return raw.Rows
 }
 
-// validate says which of n values of vector i are there.
+// validate sets which of the n values of vector i are not null.
 func (w *Writer) validate(i, n int, there func(k int) bool) {
 	bits, nulls := w.own[i][0][:0], 0
 	for k := range n {
@@ -249,12 +248,13 @@ func (w *Writer) validate(i, n int, there func(k int) bool) {
 // Path returns the path of the table.
 func (w *Writer) Path() string { return w.path }
 
-// Sum returns the sha256, in hexadecimal, of what has been handed to the operating system:
-// of all rows so far, and behind Close of the file.
+// Sum returns the sha256, in hexadecimal, of the bytes passed to the operating system: those
+// of all rows so far and, after Close, of the file.
 func (w *Writer) Sum() string { return hex.EncodeToString(w.sum.Sum(nil)) }
 
-// Close ends the stream, so that a file cut in its footer is whole as a stream, adds the
-// footer and gives the file its name. It does not wait until that is on the disk.
+// Close ends the stream, so that a file that is truncated in its footer is complete as a
+// stream, adds the footer and gives the file its name. It does not wait until that is on
+// the disk.
 func (w *Writer) Close() error {
 	w.out = w.appendFooter(w.out, w.blocks)
 	if err := errors.Join(w.flushOut(), w.file.Close()); err != nil {
@@ -263,5 +263,5 @@ func (w *Writer) Close() error {
 	return os.Rename(w.path+Part, w.path)
 }
 
-// Abandon closes the file as it is, without footer and under the name of a part.
+// Abandon closes the file as it is, without a footer and under the name of a part.
 func (w *Writer) Abandon() error { return w.file.Close() }

@@ -173,7 +173,7 @@ def _when_faults(p: Declaration, declared: dict[str, Declaration]) -> list[str]:
     """Returns what is wrong with the when of p, given all parameters in their order."""
     faults = []
     if p.when and p.default is _REQUIRED:
-        faults.append("when is for a parameter with a default, at which it stays where it does not apply")
+        faults.append("when requires a default, which the parameter has where it does not apply")
     before = list(declared)[: list(declared).index(p.name)]
     for name, choices in p.when.items():
         if name not in before:
@@ -181,7 +181,7 @@ def _when_faults(p: Declaration, declared: dict[str, Declaration]) -> list[str]:
         elif declared[name].type != "string" or not declared[name].choices:
             faults.append(f"when: {name} has no choices")
         elif not choices or not isinstance(choices, list):
-            faults.append(f"when: {name} wants a list of its choices")
+            faults.append(f"when: want a list of choices for {name}")
         else:
             there = declared[name].choices
             faults += [
