@@ -20,7 +20,7 @@ func (m *Manifest) Describe() string {
 	for _, g := range m.groups() {
 		fmt.Fprintf(&b, "\n%s\n", wrap("", "parameters"+suffix(" with ", g.when)))
 		for _, p := range g.params {
-			values := p.Wants() + "; " + p.standing() + suffix("; unit ", p.Unit)
+			values := p.Wants() + "; " + p.standing() + p.inUnit()
 			fmt.Fprintf(&b, "  %s\n%s\n%s\n", p.Name, wrap("      ", values), wrap("      ", p.meaning()))
 		}
 	}
@@ -99,6 +99,14 @@ func literal(v any) string {
 		return fmt.Sprintf("%q", s)
 	}
 	return fmt.Sprint(v)
+}
+
+// inUnit returns the unit in words, to follow the values and the default.
+func (p *Param) inUnit() string {
+	if p.Unit == "1" {
+		return "; dimensionless"
+	}
+	return suffix("; unit: ", p.Unit)
 }
 
 // meaning describes the parameter, and says whether it can be estimated.

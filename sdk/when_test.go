@@ -155,7 +155,7 @@ parameters with scheme = serial
 
 parameters with scheme = local or serial and input = predicted
   cutoff
-      a number; default 0; unit km
+      a number; default 0; unit: km
       of the taper
 `
 	got := parse(t, conditional).Describe()

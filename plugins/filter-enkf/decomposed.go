@@ -9,7 +9,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// decomposed is the observed side as the thin singular value decomposition
+// decomposed is the thin singular value decomposition of the observed side,
 //
 //	S = U diag(sigma) V'
 //
@@ -18,8 +18,8 @@ import (
 //
 //	K' = diag(1/s) V diag(gain) U' A / sqrt(N-1),  gain = sigma / (1 + sigma^2)
 //
-// so that no covariance is formed, and, the anomalies not being squared,
-// observations far more accurate than the forecast lose no digits.
+// so that no covariance is formed. Because the anomalies are not squared, observations
+// that are far more accurate than the forecast do not lose digits.
 //
 // For a black box the gain is that of a pseudo-inverse, 1/sigma.
 type decomposed struct {
@@ -45,14 +45,14 @@ func decompose(o *observed) (*decomposed, error) {
 	return d, nil
 }
 
-// inflate multiplies the forecast's anomalies by factor, on the observed side.
+// inflate multiplies the anomalies of the forecast by factor, on the observed side.
 func (d *decomposed) inflate(factor float64) {
 	floats.Scale(factor, d.sigma)
 	d.setGain()
 }
 
-// setGain computes the gain of every singular value. Values of a black box that
-// are rounding relative to the largest count as zero and are left out.
+// setGain computes the gain of every singular value. Values of a black box that are
+// within rounding of zero, relative to the largest, are skipped.
 func (d *decomposed) setGain() {
 	for j, s := range d.sigma {
 		switch {
@@ -77,7 +77,8 @@ func (d *decomposed) finiteSizeScale() float64 {
 	return ensemble.FiniteSizeScale(d.projected[:len(variance)], variance, float64(members))
 }
 
-// rounding returns the size up to which singular values are rounding relative to the largest.
+// rounding returns the size below which singular values are rounding errors, relative to
+// the largest.
 func (d *decomposed) rounding() float64 {
 	members, m := d.anomalies.Dims()
 	return float64(max(members, m)) * 0x1p-52 * d.sigma[0]
@@ -92,19 +93,19 @@ func (d *decomposed) meanWeights() []float64 {
 	return c
 }
 
-// metrics returns the normalised innovation squared, which is 1 on average when
-// the ensemble's spread and the error variance are right,
+// metrics returns the normalised innovation squared, which is 1 on average if the
+// ensemble's spread and the error variance are right,
 //
 //	nis = d' (S'S + I)^-1 d / m
 //
 // and the degrees of freedom for signal, the number of observed directions in
-// which the observation counts more than the forecast (Rodgers 2000,
+// which the observation has more weight than the forecast (Rodgers 2000,
 // doi:10.1142/3171, equation 2.57):
 //
 //	signal_dof = tr(HK) = sum_j sigma_j^2 / (1 + sigma_j^2)
 //
-// For a black box the error is inside the sample covariance: its nis has the
-// pseudo-inverse of S'S, averaged over its rank, and no degrees of freedom.
+// For a black box the sample covariance includes the error: nis uses the pseudo-inverse of
+// S'S, averaged over its rank, and there are no degrees of freedom.
 func (d *decomposed) metrics() map[string]float64 {
 	nis, signal, rank := 0.0, 0.0, 0
 	for j, g := range d.gain {
@@ -122,7 +123,7 @@ func (d *decomposed) metrics() map[string]float64 {
 		return map[string]float64{"nis": nis / float64(max(rank, 1))}
 	}
 	m := len(d.innovation)
-	if m > len(d.sigma) { // the part of d that no member predicts
+	if m > len(d.sigma) { // the part of d outside the span of the members
 		nis += max(0, floats.Dot(d.innovation, d.innovation)-floats.Dot(d.projected, d.projected))
 	}
 	return map[string]float64{"nis": nis / float64(m), "signal_dof": signal}

@@ -11,8 +11,8 @@ import (
 //
 //	T = (S S' + I)^(-1/2) = I + U diag(1/sqrt(1 + sigma^2) - 1) U'
 //
-// It gives the Kalman filter's covariance and keeps the mean, T 1 = 1, since the
-// columns of U sum to zero where sigma is not. No randomness. Cost: N k.
+// It gives the covariance of the Kalman filter and preserves the mean, T 1 = 1, because the
+// columns of U with sigma > 0 sum to zero. No randomness. Cost: N k.
 //
 // Sources: Bishop et al. 2001,
 // doi:10.1175/1520-0493(2001)129<0420:ASWTET>2.0.CO;2; Hunt et al. 2007,
@@ -26,23 +26,21 @@ func etkf(d *decomposed) *mat.Dense {
 //
 //	Aa = A - 1/2 A (K H)',  G = -1/2 U diag(sigma gain)
 //
-// a first-order expansion of the square root. Its covariance exceeds the Kalman
-// filter's, (I - K H) P, by the term of second order K H P H' K' / 4. No
-// randomness. Cost: N k. Source: Sakov and Oke 2008a,
-// doi:10.1111/j.1600-0870.2007.00299.x.
+// a first-order expansion of the square root. Its covariance exceeds that of the Kalman
+// filter, (I - K H) P, by the second-order term K H P H' K' / 4. No randomness. Cost: N k.
+// Source: Sakov and Oke 2008a, doi:10.1111/j.1600-0870.2007.00299.x.
 func denkf(d *decomposed) *mat.Dense {
 	return d.weights(func(sigma, gain float64) float64 { return -sigma * gain / 2 })
 }
 
-// blackBox returns the anomaly weights (N x k) of the EnKF that knows the
-// observation error through its own simulated observations y_i alone
-// (arXiv:2603.21291, section 4):
+// blackBox returns the anomaly weights (N x k) of the EnKF that knows the observation error
+// only from simulated observations y_i (arXiv:2603.21291, section 4):
 //
 //	x_i + K (y - y_i),  K = Cxy Cyy^+,  G = -U diag(sigma gain)
 //
-// The pseudo-inverse leaves out directions in which the sample does not vary.
-// From N - 1 components on it fits every y_i exactly, and the members collapse
-// onto the observation. Cost: N k.
+// The pseudo-inverse omits directions in which the sample does not vary. With N - 1
+// components or more it fits every y_i exactly, and the members collapse onto the
+// observation. Cost: N k.
 func blackBox(d *decomposed) *mat.Dense {
 	return d.weights(func(sigma, gain float64) float64 { return -sigma * gain })
 }

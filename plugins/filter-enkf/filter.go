@@ -19,7 +19,7 @@ type filter struct {
 	Rotation          bool    `param:"rotation"`
 	Observations      string  `param:"observations"`
 
-	localization *taper.Localization // nil without cutoff
+	localization *taper.Localization // nil without a cutoff
 }
 
 func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
@@ -48,9 +48,9 @@ func (f *filter) Needs() []sdk.Capability {
 	return []sdk.Capability{sdk.Predicted, sdk.ErrorVariance}
 }
 
-// Analyse implements sdk.Filter. Global schemes turn what is observed into an update
-// of all anomalies, local ones go from state value to state value. Without
-// observations the analysis is the forecast, without any inflation.
+// Analyse implements sdk.Filter. Global schemes compute one update of all anomalies, local
+// schemes update one state value after the other. Without observations the analysis is the
+// forecast, without any inflation.
 func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	if err := check(p); err != nil {
 		return nil, err
@@ -91,12 +91,12 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 	return &sdk.Analysis{Carry: carry, Metrics: metrics}, nil
 }
 
-// local says whether state values are updated one by one. The LETKF without cutoff
+// local reports whether state values are updated one by one. The LETKF without a cutoff
 // has the same transform everywhere: it is the ETKF.
 func (f *filter) local() bool { return f.Scheme == "serial" || f.localization != nil }
 
-// priorInflation returns the factor on the forecast's anomalies that the cycles before
-// have led to, and what to carry to the next.
+// priorInflation returns the factor on the forecast's anomalies from the previous cycles,
+// and the carry for the next one.
 func (f *filter) priorInflation(carry []byte, o *observed) (float64, []byte, error) {
 	if !f.AdaptiveInflation {
 		return 1, nil, nil
@@ -127,7 +127,7 @@ func (f *filter) updateGlobally(p *sdk.Problem, o *observed, prior float64) (flo
 		u.anomalies = stochastic(d, p.Seed.Child("perturbations", 0), p.First)
 	case f.Scheme == "denkf":
 		u.anomalies = denkf(d)
-	default: // etkf, and what becomes one: letkf without cutoff, enkf-n after its inflation
+	default: // etkf, and schemes that reduce to it: letkf without a cutoff, enkf-n after its inflation
 		u.anomalies = etkf(d)
 	}
 	u.anomalies.Scale(1-f.RTPP, u.anomalies)
@@ -135,7 +135,7 @@ func (f *filter) updateGlobally(p *sdk.Problem, o *observed, prior float64) (flo
 	return prior, d.metrics(), nil
 }
 
-// updateLocally does the same value by value.
+// updateLocally does the same, value by value.
 func (f *filter) updateLocally(p *sdk.Problem, o *observed, prior float64) (float64, map[string]float64, error) {
 	metrics := map[string]float64{"nis": o.nis(prior)}
 	o.anomalies.Scale(prior, o.anomalies)
@@ -150,14 +150,14 @@ func (f *filter) updateLocally(p *sdk.Problem, o *observed, prior float64) (floa
 	return prior, metrics, nil
 }
 
-// check refuses what an EnKF cannot use.
+// check returns an error for a problem that an EnKF cannot use.
 func check(p *sdk.Problem) error {
 	if i, j, found := ensemble.NonFinite(p.Ensemble); found {
 		return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", i), "value %d is %v, want a finite number", j, p.Ensemble.At(i, j))
 	}
 	if i, weight, found := ensemble.Unequal(p.LogWeights); found {
 		return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, want equal weights", i, weight).
-			WithHint("an EnKF cannot take over from a filter that leaves weights; let that one resample in every cycle")
+			WithHint("an EnKF cannot continue from a filter with unequal weights; make that filter resample in every cycle")
 	}
 	return nil
 }

@@ -16,14 +16,14 @@ import (
 //	the mean grows by a' (I + S~ S~')^(-1) S~ d~ / sqrt(N-1)
 //	a becomes (I + S~ S~')^(-1/2) a
 //
-// The symmetric root changes little from place to place, so that members stay smooth.
-// Only its product with a is needed, for which see [shrinkage]. No randomness.
+// The symmetric root varies smoothly in space, so that members stay smooth. Only its
+// product with a is needed, see [shrinkage]. No randomness.
 //
 // Source: Hunt et al. 2007, doi:10.1016/j.physd.2006.11.008, equations 20 to 25.
 type letkf struct {
 	*locals
 	shrinkage  shrinkage
-	scaled     []float64 // S~', one row an observation
+	scaled     []float64 // S~', one row per observation
 	innovation []float64 // d~
 }
 

@@ -17,14 +17,14 @@ func numbers(n int) []int {
 	return all
 }
 
-// locals is the observed side for schemes that update one state value at a time:
-// S' and d, and which of their rows lie near a value. A nil localization means that
-// all do, with weight 1.
+// locals is the observed side for schemes that update one state value at a time: S' and d,
+// and the rows that are near a value. With a nil localization all rows are near every
+// value, with weight 1.
 type locals struct {
 	*taper.Localization
 	anomalies  *mat.Dense // S', m x N
 	innovation []float64
-	row        []int             // of an observation component; -1 where it is missing
+	row        []int             // of an observation component; -1 if it is missing
 	all        []taper.Neighbour // without localization
 }
 
@@ -44,8 +44,8 @@ func newLocals(o *observed, components int, l *taper.Localization) *locals {
 	return s
 }
 
-// nearValue returns the rows near state value j, in the order of the observation. The
-// answer fills dst when there is localization.
+// nearValue returns the rows near state value j, in the order of the observation. With
+// localization the result fills dst.
 func (s *locals) nearValue(dst []taper.Neighbour, j int) []taper.Neighbour {
 	if s.Localization == nil {
 		return s.all
@@ -61,7 +61,7 @@ func (s *locals) nearObservation(dst []taper.Neighbour, component int) []taper.N
 	return s.present(s.NearObservation(dst, component))
 }
 
-// present leaves out what is missing and numbers the others as rows.
+// present removes missing components and replaces the others by their rows.
 func (s *locals) present(near []taper.Neighbour) []taper.Neighbour {
 	kept := near[:0]
 	for _, p := range near {
@@ -72,13 +72,13 @@ func (s *locals) present(near []taper.Neighbour) []taper.Neighbour {
 	return kept
 }
 
-// sweep is what a local scheme does to state values. One goroutine uses one.
+// sweep updates state values for a local scheme. It is used by one goroutine.
 type sweep interface {
-	// place sets the observations for the updates to come.
+	// place sets the observations for the next updates.
 	place(near []taper.Neighbour)
 
-	// update replaces the anomalies of one value, N of them, by those of the analysis
-	// and returns what the mean grows by.
+	// update replaces the N anomalies of one value by those of the analysis and returns the
+	// increment of the mean.
 	update(anomalies []float64) float64
 }
 
@@ -91,9 +91,10 @@ type localUpdate struct {
 	inflation  float64 // multiplies the analysis anomalies
 }
 
-// apply writes the analysis of e into into. State values pass in blocks, in parallel;
-// every one is computed by one goroutine in one order. Those in one place share their
-// observations. Cost: a search for every place, and what the scheme needs for every value.
+// apply writes the analysis of e into into. State values are processed in blocks, in
+// parallel; every value is computed by one goroutine in one order. Values at the same
+// position share their observations. Cost: a search for every position, and the cost of
+// the scheme for every value.
 func (u *localUpdate) apply(into, e *mat.Dense) {
 	const width = 32
 	members, n := e.Dims()
@@ -130,7 +131,7 @@ func (u *localUpdate) apply(into, e *mat.Dense) {
 	})
 }
 
-// gather stores means and anomalies of state values, a row a value.
+// gather stores means and anomalies of state values, one row per value.
 func gather(anomalies *mat.Dense, mean []float64, e *mat.Dense, values []int, factor float64) {
 	members, _ := e.Dims()
 	clear(mean)

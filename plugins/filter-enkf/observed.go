@@ -16,17 +16,16 @@ import (
 //
 //	S = (HE - mean) diag(1/s) / sqrt(N-1),  d = (y - mean) / s
 //
-// For a black box, whose error is known through simulated observations alone, S
-// holds these and s is their own spread.
+// For a black box, whose error is known only from simulated observations, S holds these
+// and s is their spread.
 type observed struct {
-	present    []int      // which components of the observation these are
+	present    []int      // indices of the components in the observation
 	anomalies  *mat.Dense // S, N x m
 	innovation []float64  // d, m values
 	blackBox   bool
 }
 
-// observed gathers the components that are not missing. It returns nil when there
-// are none.
+// observed collects the components that are not missing. It returns nil if there are none.
 func (f *filter) observed(p *sdk.Problem) (*observed, error) {
 	given, what := p.Predicted, "predicted observation"
 	if f.blackBox() {
@@ -70,7 +69,7 @@ func presentComponents(y []float64) ([]int, error) {
 	var present []int
 	for j, v := range y {
 		if math.IsInf(v, 0) {
-			return nil, sdk.Errorf(sdk.KindConfig, "observation", "component %d is %v, want a finite number, or NaN where it is missing", j, v)
+			return nil, sdk.Errorf(sdk.KindConfig, "observation", "component %d is %v, want a finite number, or NaN if it is missing", j, v)
 		}
 		if !math.IsNaN(v) {
 			present = append(present, j)
@@ -79,7 +78,7 @@ func presentComponents(y []float64) ([]int, error) {
 	return present, nil
 }
 
-// chosen returns the columns of e that are listed.
+// chosen returns the listed columns of e.
 func chosen(e *mat.Dense, which []int) *mat.Dense {
 	rows, _ := e.Dims()
 	out := mat.NewDense(rows, len(which), nil)
@@ -96,9 +95,9 @@ func chosen(e *mat.Dense, which []int) *mat.Dense {
 // observation error, so that their products do not overflow.
 const largest = 1e300
 
-// normalise turns anomalies and innovation from their own units into those of the
-// standard deviation. A component without variance, which only a black box can
-// have, says nothing about the state: it gets no innovation.
+// normalise divides anomalies and innovation by the standard deviation. A component without
+// variance, which only a black box can have, has no information about the state: its
+// innovation is set to 0.
 func (o *observed) normalise(variance []float64) error {
 	members, m := o.anomalies.Dims()
 	scale := make([]float64, m)
@@ -116,7 +115,7 @@ func (o *observed) normalise(variance []float64) error {
 		size += floats.Dot(row, row)
 	}
 	if !(size < largest) {
-		return sdk.Errorf(sdk.KindDiverged, "observed anomalies", "they or the innovation are too large, in units of the observation error, to compute with").
+		return sdk.Errorf(sdk.KindDiverged, "observed anomalies", "they or the innovation are too large to compute with, in units of the observation error").
 			WithHint("the forecast has left the range of the observations; check inflation and time step")
 	}
 	return nil
@@ -140,8 +139,8 @@ func (o *observed) variance() []float64 {
 //	nis = 1/m sum_k d_k^2 / (prior^2 v_k + 1)
 //
 // with v the ensemble's variances and prior the factor on its anomalies. It is 1 on
-// average when spread and error variance are right. Unlike that of [decomposed.metrics]
-// it does not take the ensemble's covariances at their word, as localization does not.
+// average if spread and error variance are right. Unlike that of [decomposed.metrics] it
+// does not use the covariances of the ensemble, which localization does not trust.
 func (o *observed) nis(prior float64) float64 {
 	sum := 0.0
 	for k, v := range o.variance() {

@@ -8,14 +8,14 @@ import (
 )
 
 // relaxSpread multiplies the anomalies of the analysis, into (N x n), so that the
-// standard deviation of every state value becomes a mean of those of analysis and
+// standard deviation of every state value becomes a weighted mean of those of analysis and
 // forecast:
 //
 //	(1 - share) analysis + share target forecast
 //
-// where e is the forecast and target the factor between its anomalies and those that
-// the analysis would have without observations. A value that has lost all spread is
-// left as it is. Both matrices pass in blocks of columns, in parallel. Cost: 6 N n.
+// where e is the forecast and target the factor between its anomalies and those that the
+// analysis would have without observations. A value without spread is not changed. Both
+// matrices are processed in blocks of columns, in parallel. Cost: 6 N n.
 //
 // Source: RTPS, Whitaker and Hamill 2012, doi:10.1175/MWR-D-11-00276.1.
 func relaxSpread(into, e *mat.Dense, share, target float64) {

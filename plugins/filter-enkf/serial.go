@@ -7,19 +7,19 @@ import (
 	"gonum.org/v1/gonum/floats"
 )
 
-// serial is the ensemble adjustment Kalman filter, one observation after the other.
-// After those before it observation k has anomalies S_k (N), variance v = S_k'S_k and
+// serial is the ensemble adjustment Kalman filter, one observation after the other. After
+// the observations before it, observation k has anomalies S_k (N), variance v = S_k'S_k and
 // innovation d_k, in units of its error. Its mean moves by v d_k / (1 + v), its anomalies
-// shrink by q = sqrt(1 + v), and a value with anomalies a follows by regression, times
-// the taper rho:
+// shrink by q = sqrt(1 + v), and a value with anomalies a follows by regression, times the
+// taper rho:
 //
 //	the mean grows by rho a'S_k d_k / ((1 + v) sqrt(N-1))
 //	a falls by rho a'S_k S_k / (q (1 + q))
 //
-// The state does not act back on the observed side, so that this is worked through
-// once, here, and every state value then by itself. Without taper the result is the
-// Kalman filter's whatever the order; with it, it depends on the order of the
-// observations a little. No randomness.
+// The state does not affect the observed side, so the observed side is updated once, here,
+// and every state value by itself after that. Without a taper the result is that of the
+// Kalman filter for any order of the observations; with a taper it depends slightly on the
+// order. No randomness.
 //
 // Sources: Anderson 2003, doi:10.1175/1520-0493(2003)131<0634:ALLSFF>2.0.CO;2; for
 // the shrinking of all anomalies by one product, Whitaker and Hamill 2002,
@@ -30,9 +30,8 @@ type serial struct {
 	anomalyLoss []float64 // 1 / (q (1 + q))
 }
 
-// newSerial overwrites the anomalies and innovations of s by those that each
-// observation finds when its turn comes. Cost: 4 N for every pair of observations
-// within the cutoff.
+// newSerial overwrites the anomalies and innovations of s by those before each observation
+// is assimilated. Cost: 4 N for every pair of observations within the cutoff.
 func newSerial(s *locals, present []int) *serial {
 	m, members := s.anomalies.Dims()
 	f := &serial{locals: s, meanGain: make([]float64, m), anomalyLoss: make([]float64, m)}

@@ -13,10 +13,10 @@ import (
 //
 //	x_i + K (y + e_i - h(x_i)),  K = A' Y (Y'Y + (N-1) R)^-1
 //
-// with the exact R. The perturbations e_i ~ N(0, R) are centred, so that the
-// analysis mean is that of the Kalman filter with the ensemble's moments; with
-// the divisor N - 1 their sample covariance is unbiased for R. With rows e_i/s of
-// a matrix D the anomalies change by G U'A,
+// with the exact R. The perturbations e_i ~ N(0, R) are centred, so that the analysis mean
+// is that of the Kalman filter with the moments of the ensemble; with the divisor N - 1
+// their sample covariance is unbiased for R. With a matrix D whose rows are e_i/s, the
+// anomalies change by G U'A,
 //
 //	G = D V diag(gain) / sqrt(N-1) - U diag(sigma gain)
 //

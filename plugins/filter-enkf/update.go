@@ -7,15 +7,15 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// update is what a global scheme decides. With A the forecast anomalies (N x n),
-// already multiplied by the factor on the forecast,
+// update is the result of a global scheme. With A the forecast anomalies (N x n), already
+// multiplied by the factor on the forecast,
 //
 //	analysis mean      = forecast mean + c' U' A
 //	analysis anomalies = A + G U' A
 //
 // where the columns of G sum to zero. Relaxation to the forecast's anomalies by r
 // (RTPP: Zhang et al. 2004, doi:10.1175/1520-0493(2004)132<1238:IOIEAO>2.0.CO;2,
-// equation 5), r A + (1 - r) (A + G U' A), is to multiply G by 1 - r.
+// equation 5), r A + (1 - r) (A + G U' A), means to multiply G by 1 - r.
 type update struct {
 	left      *mat.Dense // U, N x k
 	mean      []float64  // c, k values
@@ -27,9 +27,9 @@ type update struct {
 //
 //	into = 1 mean' + prior (1 c' U' + inflation (I + G U')) A
 //
-// The state passes in blocks of columns, in parallel; every value is computed by
-// one goroutine in one order. Cost: 4 N k n with k < N/2, else 2 N^2 n. Scratch
-// memory: a few blocks for every processor.
+// The state is processed in blocks of columns, in parallel; every value is computed by one
+// goroutine in one order. Cost: 4 N k n for k < N/2, otherwise 2 N^2 n. Scratch memory: a
+// few blocks for every processor.
 func (u *update) apply(into, e *mat.Dense, prior, inflation float64) {
 	members, n := e.Dims()
 	left, right := u.factors(prior, inflation)
@@ -76,8 +76,8 @@ func (u *update) factors(prior, inflation float64) (left, right *mat.Dense) {
 	return whole, nil
 }
 
-// blockWidth returns how many of n columns to work on at a time: few enough that a
-// block stays in a cache of a megabyte, and enough that a row of it is worth a loop.
+// blockWidth returns how many of n columns to process at a time: few enough that a block
+// fits in a cache of a megabyte, and enough that a loop over a row is efficient.
 func blockWidth(members, n int) int { return min(n, max(32, min(256, 1<<15/members))) }
 
 // columns returns a view of columns from to to-1 of m.

@@ -30,7 +30,7 @@ func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
 		return nil, sdk.Errorf(sdk.KindConfig, "ensemble.size", "got %d members, want at least 2", c.Members)
 	}
 	if f.Scheme == "local" && f.Cutoff == 0 {
-		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "scheme = \"local\" needs one").WithHint("set cutoff to the distance from which on an observation does not count")
+		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "scheme = \"local\" needs one").WithHint("set cutoff to the distance beyond which an observation has no effect")
 	}
 	var err error
 	if f.localization, err = taper.NewLocalization(c.State, c.Observations, f.Cutoff); err != nil {
@@ -47,8 +47,7 @@ func (f *filter) Needs() []sdk.Capability {
 	return []sdk.Capability{sdk.LogLikelihood}
 }
 
-// Analyse implements sdk.Filter. What it does is said at [filter.analyseWhole] and
-// [filter.analyseLocally].
+// Analyse implements sdk.Filter; see [filter.analyseWhole] and [filter.analyseLocally].
 func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	if err := check(p); err != nil {
 		return nil, err
@@ -59,7 +58,7 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 	return f.analyseWhole(p)
 }
 
-// check refuses members and likelihoods that cannot be computed with.
+// check returns an error for members and likelihoods that are not finite.
 func check(p *sdk.Problem) error {
 	if i, j, found := ensemble.NonFinite(p.Ensemble); found {
 		return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", i), "value %d is %v, want a finite number", j, p.Ensemble.At(i, j))

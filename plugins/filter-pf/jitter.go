@@ -18,7 +18,7 @@ import (
 // (Musso, Oudjane and Le Gland 2001, doi:10.1007/978-1-4757-3437-9_12, whose
 // optimal factor jitter is about 1 for Gaussian kernels).
 //
-// Randomness: min(N, n) normals for each member that is moved, from its own stream. Cost:
+// Randomness: min(N, n) normals for each moved member, from its own stream. Cost:
 // N n min(N, n), in parallel over members.
 func (f *filter) jitter(p *sdk.Problem, ancestors []int, weights []float64) {
 	if f.Jitter == 0 {
@@ -52,7 +52,7 @@ func (f *filter) bandwidth(members, n int) float64 {
 	return f.Jitter * math.Pow(float64(members), -1/float64(n+4))
 }
 
-// jitters says whether member i, of members whose ancestors ascend, is moved.
+// jitters reports whether member i is moved. The ancestors are in ascending order.
 func (f *filter) jitters(ancestors []int, i int) bool {
 	copied := i > 0 && ancestors[i-1] == ancestors[i]
 	first := !copied && i < len(ancestors)-1 && ancestors[i+1] == ancestors[i]
@@ -65,14 +65,14 @@ func (f *filter) jitters(ancestors []int, i int) bool {
 	return true
 }
 
-// covarianceFactor returns L, r x n with L'L = C, the unbiased weighted
-// covariance of e. With N <= n that is the weighted anomalies themselves, so that
-// no covariance is formed; else r is the rank of C.
+// covarianceFactor returns L, r x n with L'L = C, the unbiased weighted covariance of e.
+// For N <= n these are the weighted anomalies themselves, so that no covariance is formed;
+// otherwise r is the rank of C.
 //
-// With an effective sample size below 2 the weights leave C less than one degree
-// of freedom, and one heavy member none; all members then count alike. Otherwise
-// an ensemble that has lost the truth shrinks to a point: on Lorenz-63 that
-// happened in 5 of 20 runs of 10,000 cycles, in 3 of them for good, and so in none.
+// With an effective sample size below 2, C has less than one degree of freedom, and none if
+// one member has all weight; all members are then weighted equally. Otherwise an ensemble
+// that has lost the truth shrinks to a point: on Lorenz-63 that happened in 5 of 20 runs of
+// 10,000 cycles, in 3 of them permanently; with equal weights it happened in none.
 func covarianceFactor(e *mat.Dense, weights []float64) *mat.Dense {
 	members, n := e.Dims()
 	if ensemble.ESS(weights, members) < 2 {
@@ -100,9 +100,9 @@ func scaleRows(a *mat.Dense, weights []float64, correction float64) {
 	}
 }
 
-// rootOf returns L, r x n with L'L = c of rank r: a Cholesky factor with
-// pivoting of the correlation matrix, for which the units of the state do not
-// matter, times the standard deviations.
+// rootOf returns L, r x n with L'L = c of rank r: a pivoted Cholesky factor of the
+// correlation matrix, which does not depend on the units of the state, times the standard
+// deviations.
 func rootOf(c *mat.SymDense) *mat.Dense {
 	n := c.SymmetricDim()
 	sd := make([]float64, n)
@@ -118,7 +118,7 @@ func rootOf(c *mat.SymDense) *mat.Dense {
 		}
 	}
 	var chol mat.PivotedCholesky
-	chol.Factorize(correlation, -1) // reports whether the rank is full
+	chol.Factorize(correlation, -1) // returns whether the rank is full
 	upper, pivots := chol.RawU(), chol.ColumnPivots(nil)
 	l := mat.NewDense(max(1, chol.Rank()), n, nil)
 	for i := range chol.Rank() {

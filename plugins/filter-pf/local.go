@@ -12,7 +12,7 @@ import (
 )
 
 // analyseLocally is the local nonlinear ensemble transform filter (Toedter,
-// Kirchgessner, Nerger and Ahrens 2016, doi:10.1175/MWR-D-15-0073.1): in every place
+// Kirchgessner, Nerger and Ahrens 2016, doi:10.1175/MWR-D-15-0073.1): at every location
 // the members have weights of their own, from the observations nearby,
 //
 //	log w_i = gamma sum_k taper_k log p(y_k | x_i),
@@ -22,16 +22,16 @@ import (
 //
 //	mean + A' w,   anomalies sqrt(N - 1) T A,   T = C^(1/2),   C = (diag(w) - w w') / (1 - w' w).
 //
-// The root is the symmetric one, which moves members the least and alike in places near
-// each other: nothing is resampled, and members stay smooth in space. gamma is the
-// largest power of at most 1 that leaves an effective sample size of minimum_ess N.
-// jitter widens the anomalies as kernels of that width would, sqrt(1 + h²), and with
-// rotation one random rotation of the members that keeps their mean mixes the
-// anomalies of all places.
+// The root is the symmetric one, which moves members the least and similarly at nearby
+// locations: nothing is resampled, and members stay smooth in space. gamma is the largest
+// power, at most 1, with an effective sample size of at least minimum_ess N. jitter widens
+// the anomalies as kernels of that width would, by sqrt(1 + h²), and with rotation a single
+// random rotation of the members, which preserves their mean, mixes the anomalies at all
+// locations.
 //
-// Randomness: the rotation, see [ensemble.Rotate]. Cost: for every place a search, N for
+// Randomness: the rotation, see [ensemble.Rotate]. Cost: for every location a search, N for
 // every neighbour and a decomposition of N³; for every value N², with rotation twice that.
-// In parallel, linear in n.
+// Locations are processed in parallel; the cost is linear in n.
 func (f *filter) analyseLocally(p *sdk.Problem) (*sdk.Analysis, error) {
 	if err := checkEqualWeights(p.LogWeights); err != nil {
 		return nil, err
@@ -75,16 +75,16 @@ func keepUnobserved(into, forecast *mat.Dense, found []placed) {
 	}
 }
 
-// checkEqualWeights refuses the weights that another filter has left.
+// checkEqualWeights returns an error if another filter has left unequal weights.
 func checkEqualWeights(logWeights []float64) error {
 	if i, weight, found := ensemble.Unequal(logWeights); found {
-		return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, but scheme = \"local\" wants equal ones", i, weight).
-			WithHint("let the filter before resample in every cycle")
+		return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, but scheme = \"local\" needs equal weights", i, weight).
+			WithHint("make the previous filter resample in every cycle")
 	}
 	return nil
 }
 
-// placed is what was found in a place.
+// placed holds the diagnostics of one location.
 type placed struct {
 	observed   bool
 	ess, gamma float64
@@ -110,7 +110,7 @@ func summary(found []placed) (map[string]float64, error) {
 	return map[string]float64{"weights_ess": ess / count, "tempering": gamma / count}, nil
 }
 
-// place is the analysis in one place. One goroutine uses one.
+// place is the analysis at one location. It is used by one goroutine.
 type place struct {
 	*filter
 	problem *sdk.Problem
@@ -131,7 +131,7 @@ func newPlace(f *filter, p *sdk.Problem) *place {
 		widening: math.Sqrt(1 + h*h), anomalies: mat.NewVecDense(members, nil), moved: mat.NewVecDense(members, nil)}
 }
 
-// moveTo prepares the analysis of state value j and those in its place.
+// moveTo prepares the analysis of state value j and the others at its location.
 func (p *place) moveTo(j int) {
 	p.placed = placed{}
 	clear(p.logWeights)
@@ -173,7 +173,7 @@ func (p *place) temper(j int) error {
 	scaled := make([]float64, len(p.logWeights))
 	try := func(gamma float64) float64 {
 		for i, l := range p.logWeights {
-			if scaled[i] = l; !math.IsInf(l, -1) { // what is impossible stays so
+			if scaled[i] = l; !math.IsInf(l, -1) { // impossible members stay impossible
 				scaled[i] = gamma * l
 			}
 		}
@@ -182,7 +182,7 @@ func (p *place) temper(j int) error {
 		}
 		return ensemble.ESS(p.weights, len(p.weights))
 	}
-	least := max(p.MinimumESS*float64(len(p.weights)), 1+1e-6) // one member alone has no covariance
+	least := max(p.MinimumESS*float64(len(p.weights)), 1+1e-6) // a single member has no covariance
 	p.gamma = 1
 	if p.ess = try(1); p.ess < least {
 		low, high := 0.0, 1.0
@@ -195,15 +195,15 @@ func (p *place) temper(j int) error {
 		}
 		p.gamma = low
 		if p.ess = try(low); p.ess < least {
-			return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("weights at state value %d", j), "the observations nearby are impossible for too many of the %d members: %.3g of them are left, want %.3g", len(p.weights), p.ess, least).
+			return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("weights at state value %d", j), "the observations nearby are impossible for too many of the %d members: the effective sample size is %.3g, want %.3g", len(p.weights), p.ess, least).
 				WithHint("use more members, a smaller cutoff or a wider observation error")
 		}
 	}
 	return nil
 }
 
-// transform sets the root. The matrix is singular, its null vector being 1, and what
-// rounding makes negative counts as zero.
+// transform sets the root. The matrix is singular with the null vector 1; eigenvalues that
+// rounding makes negative count as zero.
 func (p *place) transform() error {
 	members := len(p.weights)
 	scale := float64(members-1) / (1 - floats.Dot(p.weights, p.weights))
@@ -216,7 +216,7 @@ func (p *place) transform() error {
 	}
 	var e mat.EigenSym
 	if !e.Factorize(c, true) {
-		return sdk.Errorf(sdk.KindDiverged, "weights", "their matrix has no eigenvalues in float64")
+		return sdk.Errorf(sdk.KindDiverged, "weights", "the eigenvalues of their matrix cannot be computed in float64")
 	}
 	var vectors, scaled mat.Dense
 	e.VectorsTo(&vectors)

@@ -16,7 +16,7 @@ import (
 //
 //	log w_i = log w_i(before) + log p(y | x_i),
 //
-// and, when too few of them carry the weight, resamples. Metrics: weights_ess before
+// and resamples if too few of them have most of the weight. Metrics: weights_ess before
 // resampling, the number of different ancestors and whether it resampled. Errors: an
 // observation that is impossible for every member.
 //
@@ -27,7 +27,7 @@ func (f *filter) analyseWhole(p *sdk.Problem) (*sdk.Analysis, error) {
 	weights, logSum := ensemble.Normalise(nil, logWeights)
 	members := len(weights)
 	if math.IsInf(logSum, -1) {
-		return nil, sdk.Errorf(sdk.KindDiverged, "weights", "the observation is impossible for every one of the %d members", members).
+		return nil, sdk.Errorf(sdk.KindDiverged, "weights", "the observation is impossible for all %d members", members).
 			WithHint("the ensemble has lost the truth: use more members, jitter or a wider observation error")
 	}
 	ess := ensemble.ESS(weights, members)
@@ -61,9 +61,9 @@ func reweight(p *sdk.Problem) []float64 {
 	return logWeights
 }
 
-// resamples says whether the effective sample size is too small. A threshold of 1
-// means every cycle, also when all weights are equal. A cycle without
-// observations changes nothing.
+// resamples reports whether the effective sample size is too small. A threshold of 1
+// means every cycle, even if all weights are equal. A cycle without observations changes
+// nothing.
 func (f *filter) resamples(ess float64, p *sdk.Problem) bool {
 	observed := slices.ContainsFunc(p.Observation, func(y float64) bool { return !math.IsNaN(y) })
 	members, _ := p.Ensemble.Dims()

@@ -309,7 +309,7 @@ func TestOutliers(t *testing.T) {
 	for i := range 20 {
 		far.LogLikelihood.Set(i, 0, math.Inf(-1))
 	}
-	if _, err := f.Analyse(t.Context(), far); sdk.KindOf(err) != sdk.KindDiverged || !strings.Contains(err.Error(), "impossible for every one of the 20 members") {
+	if _, err := f.Analyse(t.Context(), far); sdk.KindOf(err) != sdk.KindDiverged || !strings.Contains(err.Error(), "impossible for all 20 members") {
 		t.Errorf("got %v", err)
 	}
 	far.LogLikelihood.Set(3, 0, -1)

@@ -50,7 +50,7 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 func (m *model) Layout() *sdk.Layout { return m.layout }
 
 // Forecast implements sdk.Model: x(To) = exp(A (To - From)) x(From). Cost: n³ for the
-// exponential and n² a member.
+// exponential and n² per member.
 func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	if len(m.Matrix) == 0 {
 		r.Into.Copy(r.Ensemble)

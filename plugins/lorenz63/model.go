@@ -32,7 +32,7 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	return m, nil
 }
 
-// parameter returns where a parameter that may differ by member is.
+// parameter returns the address of a parameter that may differ by member.
 func (m *model) parameter(name string) *float64 {
 	return map[string]*float64{"sigma": &m.Sigma, "rho": &m.Rho, "beta": &m.Beta}[name]
 }

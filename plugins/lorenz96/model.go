@@ -47,8 +47,8 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	return m.simulator.Forecast(ctx, r)
 }
 
-// tendency is dx_j/dt = (x_{j+1} - x_{j-2}) x_{j-1} - x_j + F. The sites next to
-// the seam of the ring are written out, so that the loop needs no modulo.
+// tendency is dx_j/dt = (x_{j+1} - x_{j-2}) x_{j-1} - x_j + F. The sites at the ends of
+// the slice are written out, so that the loop needs no modulo.
 func (m *model) tendency(dst []float64, _ float64, x []float64) {
 	n, f := len(x), m.Forcing
 	dst[0] = (x[1]-x[n-2])*x[n-1] - x[0] + f

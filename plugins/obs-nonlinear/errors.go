@@ -7,18 +7,18 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// distribution is that of one component's observation error.
+// distribution is the distribution of the observation error of one component.
 type distribution interface {
 	// draw returns an observation of h.
 	draw(h float64, r *rand.Rand) float64
 	// logDensity returns log p(y | h) and its derivative with respect to h.
 	logDensity(y, h float64) (l, dl float64)
-	// variance returns the variance of y - h, or false when it depends on h.
+	// variance returns the variance of y - h, or false if it depends on h.
 	variance() (float64, bool)
 }
 
-// distributions returns that of each of m components. The standard deviation is that of
-// y - h, whatever the distribution; for lognormal that of log(y / h).
+// distributions returns the distribution of each of m components. The standard deviation is
+// that of y - h for every distribution except lognormal, where it is that of log(y / h).
 func distributions(e sdk.ErrorModel, m int) ([]distribution, error) {
 	if len(e.SD) != 1 && len(e.SD) != m {
 		return nil, sdk.Errorf(sdk.KindConfig, "error.sd", "got %d values for %d observed values, want 1 or %d", len(e.SD), m, m)
@@ -87,8 +87,8 @@ func newStudent(sd, nu float64) student {
 	return student{s, nu, a - b - 0.5*math.Log(nu*math.Pi) - math.Log(s)}
 }
 
-// draw divides a normal number by the root of a chi-square one over its degrees
-// of freedom.
+// draw divides a normal number by the root of a chi-square number divided by its degrees of
+// freedom.
 func (e student) draw(h float64, r *rand.Rand) float64 {
 	return h + e.s*r.NormFloat64()/math.Sqrt(2*gamma(e.nu/2, r)/e.nu)
 }
@@ -137,7 +137,7 @@ func (e uniform) variance() (float64, bool) { return e.a * e.a / 3, true }
 //
 //	p = exp(-log(u)²/2s²) / (|y| s sqrt(2 pi))
 //
-// and an observation of the other sign is impossible.
+// and an observation of the opposite sign is impossible.
 type lognormal struct{ sd float64 }
 
 func (e lognormal) draw(h float64, r *rand.Rand) float64 {

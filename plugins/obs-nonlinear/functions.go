@@ -7,8 +7,8 @@ type function struct {
 	value, slope func(u float64) float64
 }
 
-// functions by the value of the parameter operator. At 0, abs has the slope 0, one
-// of its subgradients.
+// functions holds the functions by the value of the parameter operator. At 0, abs has the
+// slope 0, one of its subgradients.
 var functions = map[string]function{
 	"identity": {func(u float64) float64 { return u }, func(float64) float64 { return 1 }},
 	"abs":      {math.Abs, sign},

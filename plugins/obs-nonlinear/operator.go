@@ -45,8 +45,7 @@ func newOperator(c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
 	return o, nil
 }
 
-// offers says what can be computed for this function, this error distribution and this
-// state.
+// offers returns the capabilities for this function, this error distribution and this state.
 func (o *operator) offers(state *sdk.Layout) []sdk.Capability {
 	offers := []sdk.Capability{sdk.Predicted, sdk.Simulated, sdk.LogLikelihood}
 	if _, ok := o.errors[0].variance(); ok {
@@ -86,7 +85,7 @@ func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Obs
 	return res, nil
 }
 
-// observe fills row i of all that is asked for.
+// observe fills row i of all requested matrices.
 func (o *operator) observe(r *sdk.ObserveRequest, i int) error {
 	x := r.Ensemble.RawRowView(i)
 	predicted, simulated := rowOf(r.Predicted, i), rowOf(r.Simulated, i)

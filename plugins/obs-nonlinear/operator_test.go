@@ -83,10 +83,10 @@ func TestRefusals(t *testing.T) {
 		want   string
 	}{
 		{map[string]any{"scale": 0.0}, unit, "scale: got 0, want a finite number other than 0"},
-		{map[string]any{"variables": []any{"v"}}, unit, `variables: the state has no variable "v", it has level, u, t`},
+		{map[string]any{"variables": []any{"v"}}, unit, `variables: the state has no variable "v"; it has level, u, t`},
 		{map[string]any{"variables": []any{"u", "u"}}, unit, `variables: "u" is named twice`},
 		{map[string]any{"indices": []any{8}}, unit, "indices: item 1 is 8, want at most 7"},
-		{map[string]any{"indices": []any{1, 1}}, unit, "indices: 1 is there twice"},
+		{map[string]any{"indices": []any{1, 1}}, unit, "indices: 1 is listed twice"},
 		{map[string]any{"indices": []any{1}, "stride": 2}, unit, "indices: cannot be combined with start, stop or stride"},
 		{map[string]any{"stop": 9}, unit, "stop: got 9, want at most 8"},
 		{map[string]any{"start": 3, "stop": 3}, unit, "start: got 3, want less than stop, which is 3"},

@@ -16,7 +16,7 @@ func (o *operator) selectValues(state *sdk.Layout) ([]int, error) {
 	}
 	if len(o.Indices) > 0 {
 		if o.Start != 0 || o.Stop != 0 || o.Stride != 1 {
-			return nil, sdk.Errorf(sdk.KindConfig, "indices", "cannot be combined with start, stop or stride").WithHint("leave out one or the other")
+			return nil, sdk.Errorf(sdk.KindConfig, "indices", "cannot be combined with start, stop or stride").WithHint("remove one or the other")
 		}
 		return pick(candidates, o.Indices)
 	}
@@ -50,7 +50,7 @@ func (o *operator) candidates(state *sdk.Layout) ([]int, error) {
 	for _, name := range names {
 		first, ok := state.Offset(name)
 		if !ok {
-			return nil, sdk.Errorf(sdk.KindConfig, "variables", "the state has no variable %q, it has %s", name, variableNames(state))
+			return nil, sdk.Errorf(sdk.KindConfig, "variables", "the state has no variable %q; it has %s", name, variableNames(state))
 		}
 		if seen[name] {
 			return nil, sdk.Errorf(sdk.KindConfig, "variables", "%q is named twice", name)
@@ -91,7 +91,7 @@ func pick(candidates, indices []int) ([]int, error) {
 			return nil, sdk.Errorf(sdk.KindConfig, "indices", "item %d is %d, want at most %d", k+1, i, len(candidates)-1)
 		}
 		if seen[i] {
-			return nil, sdk.Errorf(sdk.KindConfig, "indices", "%d is there twice", i)
+			return nil, sdk.Errorf(sdk.KindConfig, "indices", "%d is listed twice", i)
 		}
 		seen[i] = true
 		at[k] = candidates[i]
@@ -99,14 +99,14 @@ func pick(candidates, indices []int) ([]int, error) {
 	return at, nil
 }
 
-// observedLayout describes the observations: one variable for every run of values
-// of one state variable, named like it, with the positions of those values. A
-// variable whose values come in several runs is counted: u, u_2, u_3.
+// observedLayout describes the observations: one variable for every run of values of one
+// state variable, with its name and the positions of those values. The runs of a variable
+// with several runs are numbered: u, u_2, u_3.
 func observedLayout(state *sdk.Layout, at []int) *sdk.Layout {
 	l := &sdk.Layout{}
 	last, taken := "", map[string]bool{}
 	for _, v := range state.Variables {
-		taken[v.Name] = true // also by variables that are not observed
+		taken[v.Name] = true // variables that are not observed count too
 	}
 	runs := map[string]int{}
 	for _, j := range at {
@@ -133,8 +133,8 @@ func observedLayout(state *sdk.Layout, at []int) *sdk.Layout {
 	return l
 }
 
-// runName returns the name of the next run of values of a variable, which no
-// other run and no state variable has.
+// runName returns a name for the next run of values of a variable that no other run and no
+// state variable has.
 func runName(variable string, runs map[string]int, taken map[string]bool) string {
 	for {
 		runs[variable]++

@@ -7,7 +7,7 @@ import (
 	"github.com/plume-da/plume/plugins/internal/umbridge"
 )
 
-// pullBack writes the sensitivity to the state into gradient, given that to the
+// pullBack writes the sensitivity to the state into gradient, given the sensitivity to the
 // observed values: the sum of sens J over all output and input vectors.
 func (o *operator) pullBack(ctx context.Context, input []umbridge.Vector, sens umbridge.Vector, time umbridge.Values, gradient []float64) error {
 	clear(gradient)

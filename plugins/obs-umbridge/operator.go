@@ -83,7 +83,7 @@ func (o *operator) newLayout(state *sdk.Layout) (*sdk.Layout, error) {
 	}
 	axes := state.Coordinates
 	if axes == nil {
-		return nil, config("positions", "is given, but the state has no coordinates")
+		return nil, config("positions", "is set, but the state has no coordinates")
 	}
 	if want := l.Size() * len(axes.Dims); len(o.Positions) != want {
 		return nil, config("positions", "got %d numbers, want %d: %d for each of %d observed values", len(o.Positions), want, len(axes.Dims), l.Size())
@@ -95,10 +95,10 @@ func (o *operator) newLayout(state *sdk.Layout) (*sdk.Layout, error) {
 // Space implements sdk.ObservationOperator.
 func (o *operator) Space() *sdk.ObservationSpace { return o.space }
 
-// Observe implements sdk.ObservationOperator. Every member is one request, and one
-// more for every pair of input and output vectors where a gradient is asked for.
-// Simulated errors of member i of the experiment come from r.Seed.Member(i). The
-// first member whose requests fail ends the call.
+// Observe implements sdk.ObservationOperator. Every member takes one request, and for a
+// gradient one more for every pair of input and output vectors. Simulated errors of member
+// i of the experiment come from r.Seed.Member(i). The first member whose requests fail ends
+// the call.
 func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
 	started, stop := context.WithCancel(ctx)
 	defer stop()
@@ -125,7 +125,7 @@ func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Obs
 	return res, nil
 }
 
-// ofMember says whose error err is.
+// ofMember returns err with the member that it is about.
 func ofMember(err error, member int) error {
 	var e *sdk.Error
 	if !errors.As(err, &e) {
@@ -135,7 +135,7 @@ func ofMember(err error, member int) error {
 	return e
 }
 
-// observe fills row i of all that is asked for.
+// observe fills row i of all requested matrices.
 func (o *operator) observe(ctx context.Context, r *sdk.ObserveRequest, i int) error {
 	time := umbridge.Values{"time": r.Time}
 	input := umbridge.Pack(o.inputs, r.Ensemble.RawRowView(i), time)

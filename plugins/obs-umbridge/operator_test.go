@@ -225,7 +225,7 @@ func TestRefusals(t *testing.T) {
 		{"model", "has no \"n\"", line(), nil, params{"model": "n"}},
 		{"inputs", "got 2, want one for each of the 1 vectors", line(), nil, params{"inputs": []string{"x", "time"}}},
 		{"inputs", `got "y", want a number or one of state, x, time`, line(), nil, params{"inputs": []string{"y"}}},
-		{"inputs", "does not make the 6 values", line(), nil, params{"inputs": []string{"x, time"}}},
+		{"inputs", "does not describe the 6 values", line(), nil, params{"inputs": []string{"x, time"}}},
 		{"outputs", "got 1, want one for each of the 2 output vectors", line(), nil, params{"outputs": []string{"a"}}},
 		{"outputs", "no variables", line(), nil, params{"outputs": []string{"skip", "skip"}}},
 		{"outputs", "name is repeated", line(), nil, params{"outputs": []string{"a", "a"}}},

@@ -18,13 +18,13 @@ import (
 type codec interface {
 	// encode writes the states of t.
 	encode(w io.Writer, t *task) error
-	// decode fills into, one row per member of t, with the results in a file. It
-	// accepts what encode would write and says what differs.
+	// decode fills into, one row per member of t, with the results in a file. It accepts
+	// the format that encode writes, and returns an error for anything else.
 	decode(r io.Reader, t *task, into *mat.Dense) error
 }
 
-// codecOf returns the codec for states of layout l that belongs to the name of a
-// file; text is what an input of no known format is made from.
+// codecOf returns the codec for states of layout l and the name of a file; text is the
+// template of an input of any other format.
 func codecOf(name string, l *sdk.Layout, text *template.Template) codec {
 	switch filepath.Ext(name) {
 	case ".csv":
@@ -39,7 +39,7 @@ func codecOf(name string, l *sdk.Layout, text *template.Template) codec {
 	return textCodec{text}
 }
 
-// textCodec makes files from a template and reads numbers between white space.
+// textCodec makes files from a template and reads numbers separated by white space.
 type textCodec struct{ template *template.Template }
 
 func (c textCodec) encode(w io.Writer, t *task) error { return c.template.Execute(w, t.values()) }
@@ -68,8 +68,8 @@ func (c textCodec) decode(r io.Reader, _ *task, into *mat.Dense) error {
 	return nil
 }
 
-// arrowCodec writes and reads Arrow IPC streams as they pass between plume and its
-// plugins; see package wire.
+// arrowCodec writes and reads Arrow IPC streams like those between plume and its plugins;
+// see package wire.
 type arrowCodec struct{}
 
 func (arrowCodec) encode(w io.Writer, t *task) error {
@@ -141,7 +141,7 @@ func parseNumber(text string) (float64, error) {
 	return v, nil
 }
 
-// brief returns text, cut when it is long.
+// brief returns text, cut if it is long.
 func brief(text string) string {
 	const most = 200
 	if len(text) > most {

@@ -10,7 +10,7 @@ import (
 )
 
 // csvCodec writes and reads a header with the names of the values and one line per
-// member. Numbers have as many digits as it takes to read them back unchanged.
+// member. Numbers have as many digits as are needed to read them back unchanged.
 type csvCodec struct{ names []string }
 
 func (c csvCodec) encode(w io.Writer, t *task) error {

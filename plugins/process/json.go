@@ -10,15 +10,15 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// jsonCodec writes the values of a task as one JSON object and reads states from
-// where they stand in it; what else a result holds is not looked at.
+// jsonCodec writes the values of a task as one JSON object and reads states from the same
+// places; it ignores other content of a result.
 type jsonCodec struct{}
 
 func (jsonCodec) encode(w io.Writer, t *task) error { return json.NewEncoder(w).Encode(t.values()) }
 
 // jsonMember is one member in a result.
 type jsonMember struct {
-	Member *int                       `json:"member"` // checked where it is given
+	Member *int                       `json:"member"` // checked if it is given
 	State  map[string]json.RawMessage `json:"state"`
 }
 
@@ -32,7 +32,7 @@ func (jsonCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
 		return err
 	}
 	if _, err := in.Token(); err != io.EOF {
-		return fmt.Errorf("goes on after its object")
+		return fmt.Errorf("continues after its object")
 	}
 	members := result.Members
 	if !t.batch {
@@ -43,7 +43,7 @@ func (jsonCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
 	}
 	for i, m := range members {
 		if m.Member != nil && *m.Member != t.first+i {
-			return fmt.Errorf("member %d stands in the place of member %d", *m.Member, t.first+i)
+			return fmt.Errorf("got member %d, want member %d", *m.Member, t.first+i)
 		}
 		if err := decodeState(m.State, t.layout, into.RawRowView(i)); err != nil {
 			return err
@@ -55,7 +55,7 @@ func (jsonCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
 func decodeState(state map[string]json.RawMessage, l *sdk.Layout, row []float64) error {
 	for name := range state {
 		if _, ok := l.Offset(name); !ok {
-			return fmt.Errorf("state: %s is no variable", name)
+			return fmt.Errorf("state: %s is not a variable", name)
 		}
 	}
 	for _, v := range l.Variables {

@@ -79,27 +79,27 @@ func variable(text string, names []string, lengths []int) (sdk.Variable, error) 
 			return v, config("variables", "%s has the dimension %s twice", v.Name, name)
 		}
 		if i < 0 {
-			return v, config("variables", "%s has the dimension %s, whose length dimensions does not give", v.Name, name)
+			return v, config("variables", "%s has the dimension %s, whose length is not in dimensions", v.Name, name)
 		}
 		v.Dims, v.Shape = append(v.Dims, name), append(v.Shape, lengths[i])
 	}
 	return v, nil
 }
 
-// coordinates returns where the values of l are: on a regular grid, at points read
-// from a file, or nil for nowhere.
+// coordinates returns the coordinates of the values of l: a regular grid, points from a
+// file, or nil if there are none.
 func (m *model) coordinates(l *sdk.Layout, names []string) (*sdk.Coordinates, error) {
 	var c *sdk.Coordinates
 	var err error
 	switch {
 	case len(m.Spacing) > 0 && m.Points != "":
-		return nil, config("points", "stands beside spacing; want one of them")
+		return nil, config("points", "cannot be combined with spacing; want one of them")
 	case len(m.Spacing) > 0:
 		c, err = m.grid(l, names)
 	case m.Points != "":
 		c, err = readPoints(m.path(m.Points), l.Size())
 	case len(m.Period) > 0:
-		return nil, config("period", "is given, but no coordinates are; want spacing or points as well")
+		return nil, config("period", "is set without coordinates; want spacing or points too")
 	}
 	if c == nil || err != nil {
 		return nil, err
@@ -122,10 +122,10 @@ func (m *model) grid(l *sdk.Layout, names []string) (*sdk.Coordinates, error) {
 	row := 0
 	for _, v := range l.Variables {
 		if len(v.Dims) != len(names) {
-			return nil, config("spacing", "%s has no position along some of %s", v.Name, strings.Join(names, ", ")).WithHint("give points instead")
+			return nil, config("spacing", "%s lacks some of the dimensions %s, so its position is unknown", v.Name, strings.Join(names, ", ")).WithHint("use points instead")
 		}
 		for k := range v.Size() {
-			rest := k // the last dimension runs fastest
+			rest := k // the last dimension varies fastest
 			for d := len(v.Dims) - 1; d >= 0; d-- {
 				axis := slices.Index(names, v.Dims[d])
 				c.Points.Set(row, axis, m.Spacing[axis]*float64(rest%v.Shape[d]))

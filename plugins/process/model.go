@@ -39,7 +39,7 @@ type model struct {
 	Keep       string    `param:"keep"`
 	WorkDir    string    `param:"work_dir"`
 
-	dir       string // what relative paths are relative to
+	dir       string // directory at which relative paths start
 	layout    *sdk.Layout
 	program   string // absolute
 	arguments []*template.Template
@@ -47,7 +47,7 @@ type model struct {
 	files     []string // absolute
 	input     codec
 	output    codec
-	turns     chan struct{} // one token for every run under way
+	turns     chan struct{} // one token for every current run
 }
 
 func newModel(c sdk.ModelConfig) (sdk.Model, error) {
@@ -110,7 +110,7 @@ func (m *model) setEnvironment() error {
 	return err
 }
 
-// The files that hold what a command prints.
+// The files with the output of a command.
 const stdoutFile, stderrFile = "stdout.txt", "stderr.txt"
 
 func (m *model) setFiles() error {
@@ -121,7 +121,7 @@ func (m *model) setFiles() error {
 			return config(f.where, "got %q, want the name of a file in the working directory", f.name)
 		case slices.Contains(taken, filepath.Clean(f.name)):
 			return config(f.where, "the name %q is taken", f.name).
-				WithHint("%s and %s hold what the command prints; input and output are different files", stdoutFile, stderrFile)
+				WithHint("%s and %s hold the output of the command; input and output must be different files", stdoutFile, stderrFile)
 		}
 		top, _, _ := strings.Cut(filepath.Clean(f.name), string(filepath.Separator))
 		taken = append(taken, filepath.Clean(f.name), top)
@@ -143,9 +143,9 @@ func (m *model) setCodecs() error {
 	m.input, m.output = codecOf(m.Input, m.layout, nil), codecOf(m.Output, m.layout, nil)
 	if _, text := m.input.(textCodec); text != (m.Template != "") {
 		if text {
-			return config("template", "is missing: %s is made from one", m.Input).WithHint("known formats are .csv, .npy, .json and .arrows")
+			return config("template", "is missing: %s needs one", m.Input).WithHint("known formats are .csv, .npy, .json and .arrows")
 		}
-		return config("template", "is given, but %s has a format of its own", m.Input)
+		return config("template", "is set, but %s has a format of its own", m.Input)
 	}
 	if m.Template == "" {
 		return nil
@@ -173,8 +173,8 @@ func (m *model) setWorkDir() error {
 	return nil
 }
 
-// rehearse executes all templates for a state of zeros, so that their slips are
-// found before anything runs.
+// rehearse executes all templates for a state of zeros, so that their mistakes are found
+// before anything runs.
 func (m *model) rehearse() error {
 	zeros := &sdk.ForecastRequest{To: 1, Ensemble: mat.NewDense(1, m.layout.Size(), nil)}
 	t := m.tasks(zeros)[0]
@@ -202,7 +202,7 @@ func templates(where string, texts []string) ([]*template.Template, error) {
 	return all, nil
 }
 
-// expand executes templates for a task. Beside its values they see the names of
+// expand executes templates for a task. In addition to its values they see the names of
 // the files input and output.
 func (m *model) expand(all []*template.Template, t *task) ([]string, error) {
 	values := t.values()
@@ -221,9 +221,9 @@ func (m *model) expand(all []*template.Template, t *task) ([]string, error) {
 // Layout implements sdk.Model.
 func (m *model) Layout() *sdk.Layout { return m.layout }
 
-// Forecast implements sdk.Model. It runs the command for every member, or once
-// for all of them, m.Parallel runs at a time. A member whose runs all failed is
-// listed; in batch mode that is the error of the call.
+// Forecast implements sdk.Model. It runs the command for every member, or once for all of
+// them, m.Parallel runs at a time. A member whose runs all failed is listed as failed; in
+// batch mode the call returns an error.
 func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	if r.To < r.From {
 		return nil, config("time", "got a forecast from %g back to %g, want one forward in time", r.From, r.To)

@@ -15,8 +15,8 @@ import (
 )
 
 // npyCodec writes and reads numpy arrays of float64 (NEP 1, format 1.0 and later).
-// The array of a single variable has its shape, that of several all values side by
-// side; in batch mode members come first.
+// The array of a single variable has its shape; the array of several variables holds all
+// values in one dimension. In batch mode members are the first dimension.
 type npyCodec struct{}
 
 const npyMagic = "\x93NUMPY"
@@ -62,7 +62,7 @@ func (npyCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
 		values[k] = math.Float64frombits(binary.LittleEndian.Uint64(bits))
 	}
 	if _, err := in.ReadByte(); err != io.EOF {
-		return fmt.Errorf("goes on after its %d values", len(values))
+		return fmt.Errorf("continues after its %d values", len(values))
 	}
 	return nil
 }
@@ -71,7 +71,7 @@ func (npyCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
 func readNpyHeader(in io.Reader) (descr, order string, shape []int, err error) {
 	start := make([]byte, len(npyMagic)+2)
 	if _, err := io.ReadFull(in, start); err != nil || string(start[:len(npyMagic)]) != npyMagic {
-		return "", "", nil, fmt.Errorf("is no .npy file")
+		return "", "", nil, fmt.Errorf("is not a .npy file")
 	}
 	size := make([]byte, 2)
 	if start[len(npyMagic)] > 1 {
@@ -91,7 +91,7 @@ func readNpyHeader(in io.Reader) (descr, order string, shape []int, err error) {
 	}
 	parts := npyHeader.FindSubmatch(text)
 	if parts == nil {
-		return "", "", nil, fmt.Errorf("has the header %q, which is no array of numbers", brief(string(text)))
+		return "", "", nil, fmt.Errorf("has the header %q, which is not that of an array of numbers", brief(string(text)))
 	}
 	for _, k := range strings.FieldsFunc(string(parts[3]), func(c rune) bool { return c == ',' || c == ' ' }) {
 		length, err := strconv.Atoi(k)

@@ -10,7 +10,7 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// place is the directory of one call; every run has one of its own in it.
+// place is the directory of one call; every run has a directory of its own in it.
 type place struct {
 	dir string
 	m   *model
@@ -24,14 +24,14 @@ func (m *model) newPlace(cycle int) (*place, error) {
 	return &place{dir, m}, nil
 }
 
-// leave removes the directory unless files are kept in it.
+// leave removes the directory unless it contains files that are kept.
 func (p *place) leave() { _ = os.Remove(p.dir) }
 
-// prepare returns the working directory of a run, which is empty but for the state
-// and the linked files.
+// prepare returns the working directory of a run, which contains only the state and the
+// linked files.
 func (p *place) prepare(t *task) (string, error) {
 	dir := filepath.Join(p.dir, t.name())
-	if err := os.RemoveAll(dir); err != nil { // of the run that is repeated
+	if err := os.RemoveAll(dir); err != nil { // of a previous attempt
 		return "", resource(err)
 	}
 	input := filepath.Join(dir, p.m.Input)
@@ -62,7 +62,7 @@ func (p *place) write(path string, t *task) error {
 	return errors.Join(b.Flush(), f.Close())
 }
 
-// clear removes the working directory of a run unless its files are to be kept.
+// clear removes the working directory of a run unless its files are kept.
 func (p *place) clear(dir string, failed bool) error {
 	if p.m.Keep == "all" || failed && p.m.Keep == "failed" {
 		return nil

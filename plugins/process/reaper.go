@@ -12,17 +12,17 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// A command must not outlive the plugin, whatever ends that: a signal that nobody
-// can catch ends no children. So the plugin starts its program a second time as a
-// reaper, which hears over a pipe of every process group that runs and, when the
-// pipe ends, ends those that still do. Host and terminal signal the plugin's
-// group; the reaper is in another.
+// A command must not outlive the plugin, however the plugin ends: a signal that cannot be
+// caught does not end children. So the plugin starts its program a second time as a reaper.
+// The reaper is told over a pipe of every process group that runs and, when the pipe is
+// closed, ends those that still run. Host and terminal signal the plugin's group; the
+// reaper is in another.
 type reaper struct{ pipe io.Writer }
 
-// reaperVariable is set for a process that is to be a reaper.
+// reaperVariable is set for a process that must be a reaper.
 const reaperVariable = "PLUME_PROCESS_REAPER"
 
-// theReaper returns the reaper of this process, which it starts when there is none.
+// theReaper returns the reaper of this process. It starts it if there is none.
 var theReaper = sync.OnceValues(startReaper)
 
 func startReaper() (*reaper, error) {
@@ -47,7 +47,7 @@ func startReaper() (*reaper, error) {
 // adopt puts the process group under watch.
 func (r *reaper) adopt(group int) error { return r.say('+', group) }
 
-// release says that the group has ended.
+// release tells the reaper that the group has ended.
 func (r *reaper) release(group int) error { return r.say('-', group) }
 
 func (r *reaper) say(op rune, group int) error {
@@ -58,10 +58,10 @@ func (r *reaper) say(op rune, group int) error {
 }
 
 func noReaper(err error) error {
-	return sdk.Errorf(sdk.KindResource, "reaper", "nobody watches over the commands: %v", err)
+	return sdk.Errorf(sdk.KindResource, "reaper", "cannot supervise the commands: %v", err)
 }
 
-// A process that was started as a reaper is nothing else, whichever program holds this
+// A process that was started as a reaper does nothing else, whichever program contains this
 // plugin.
 func init() {
 	if os.Getenv(reaperVariable) != "" {
@@ -70,7 +70,7 @@ func init() {
 	}
 }
 
-// reap hears of groups until told ends, and then ends those that still run.
+// reap reads groups from told until it ends, and then ends those that still run.
 func reap(told io.Reader) {
 	running := map[int]bool{}
 	lines := bufio.NewScanner(told)
@@ -90,7 +90,7 @@ func reap(told io.Reader) {
 
 // kill ends every process of the group led by leader at once.
 func kill(leader int) {
-	if leader > 1 { // 1 would stand for every process there is
+	if leader > 1 { // 1 would mean every process
 		_ = syscall.Kill(-leader, syscall.SIGKILL)
 	}
 }

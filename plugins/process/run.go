@@ -24,9 +24,9 @@ type failure struct {
 	command   string
 	what      string
 	exitCode  *int     // of a command that ended by itself
-	last      []string // lines it printed
-	dir       string   // where its files are; empty: they are removed
-	retryable bool     // what ended it came from outside
+	last      []string // last lines that it printed
+	dir       string   // directory of its files; empty if they were removed
+	retryable bool     // the cause was outside of the command
 }
 
 // String returns the failure in one line.
@@ -50,8 +50,8 @@ func (f *failure) err(t *task) error {
 	return e
 }
 
-// try runs the command for t until it succeeds or has been repeated often enough,
-// and leaves the results in into. An error is about this machine or the end of ctx.
+// try runs the command for t until it succeeds or has been repeated m.Retries times, and
+// writes the results to into. An error is about this machine or the end of ctx.
 func (m *model) try(ctx context.Context, p *place, t *task, into *mat.Dense) (*failure, error) {
 	for attempt := 0; ; attempt++ {
 		dir, err := p.prepare(t)
@@ -103,8 +103,8 @@ func (m *model) run(ctx context.Context, dir string, t *task, into *mat.Dense) (
 	return f, nil
 }
 
-// gate is a shell that waits for a line of input and then becomes the command that
-// follows. When the input ends before, it leaves.
+// gate is a shell that waits for a line of input and then executes the command after it.
+// If the input ends before that, it exits.
 var gate = []string{"/bin/sh", "-c", `read -r go && exec "$@"`, "sh"}
 
 // command returns the command for t behind its gate, ready to start in dir.
@@ -122,18 +122,18 @@ func (m *model) command(dir string, t *task) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// inherited returns the environment of the plugin without what makes it one.
+// inherited returns the environment of the plugin without the variables that make it one.
 func inherited() []string {
 	return slices.DeleteFunc(os.Environ(), func(e string) bool {
 		return strings.HasPrefix(e, "PLUGIN_") || strings.HasPrefix(e, "PLUME_")
 	})
 }
 
-// execute runs cmd as the leader of a process group of its own, with its output
-// in files and nothing to read. When it has ended, or ctx has, nothing of the group is
-// left. Its gate opens when the reaper has heard of it: there is no moment at which the
-// command would outlive the plugin. An error of type *sdk.Error is about this machine,
-// any other about the command.
+// execute runs cmd as the leader of a process group of its own, with its output in files
+// and no input. When it has ended, or ctx is done, no process of the group is left. Its
+// gate opens after the reaper has been told of it, so that the command can never outlive
+// the plugin. An error of type *sdk.Error is about this machine, any other about the
+// command.
 func execute(ctx context.Context, cmd *exec.Cmd, dir string) error {
 	for name, to := range map[string]*io.Writer{stdoutFile: &cmd.Stdout, stderrFile: &cmd.Stderr} {
 		f, err := os.Create(filepath.Join(dir, name))
@@ -174,11 +174,11 @@ func execute(ctx context.Context, cmd *exec.Cmd, dir string) error {
 	exit := cmd.Wait()
 	close(ended)
 	watch.Wait()
-	kill(group) // what it left behind
+	kill(group) // processes that it left behind
 	return errors.Join(err, reaper.release(group), exit)
 }
 
-// judge says what is wrong with how a command ended, or nil.
+// judge returns the failure of a command that has ended, or nil.
 func (m *model) judge(limited context.Context, cmd *exec.Cmd, err error) *failure {
 	state := cmd.ProcessState
 	if state == nil {
@@ -197,7 +197,7 @@ func (m *model) judge(limited context.Context, cmd *exec.Cmd, err error) *failur
 	return nil
 }
 
-// collect reads the results a command left in dir.
+// collect reads the results that a command left in dir.
 func (m *model) collect(dir string, t *task, into *mat.Dense) *failure {
 	f, err := os.Open(filepath.Join(dir, m.Output))
 	if err != nil {
@@ -205,7 +205,7 @@ func (m *model) collect(dir string, t *task, into *mat.Dense) *failure {
 	}
 	defer f.Close()
 	if err := m.output.decode(f, t, into); err != nil {
-		return &failure{what: fmt.Sprintf("left a %s that is wrong: %v", m.Output, err)}
+		return &failure{what: fmt.Sprintf("left an invalid %s: %v", m.Output, err)}
 	}
 	for i := range t.seeds {
 		if v, j, found := nonFinite(into.RawRowView(i)); found {

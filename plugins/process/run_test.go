@@ -83,7 +83,7 @@ func TestFailedMembers(t *testing.T) {
 		{"exit code", "exit 3", `exited with code 3; it printed "3 | 4 | 5 | 6 | 7"`, false},
 		{"signal", "kill -SEGV $$", "was ended by signal 11 (segmentation fault)", true},
 		{"no result", "exit 0", "left no result.csv", false},
-		{"bad result", "echo x,y > result.csv; exit 0", "left a result.csv that is wrong: holds 0 lines", false},
+		{"bad result", "echo x,y > result.csv; exit 0", "left an invalid result.csv: holds 0 lines", false},
 		{"timeout", "sleep 100", "was ended after 1 s", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// task is what one run of the command has to do: to forecast one member, or in
-// batch mode all members of a call. It is not modified.
+// task is the task of one run of the command: to forecast one member or, in batch mode, all
+// members of a call. It is not modified.
 type task struct {
 	layout   *sdk.Layout
 	batch    bool
@@ -19,7 +19,7 @@ type task struct {
 	states   *mat.Dense // one row per member
 }
 
-// tasks splits a request into what the runs of the command have to do.
+// tasks splits a request into the tasks of the runs of the command.
 func (m *model) tasks(r *sdk.ForecastRequest) []*task {
 	rows, n := r.Ensemble.Dims()
 	size := 1
@@ -40,13 +40,13 @@ func (m *model) tasks(r *sdk.ForecastRequest) []*task {
 	return all
 }
 
-// values returns what templates and JSON see of the task:
+// values returns the values of the task for templates and JSON:
 //
 //	cycle, from, to, interval, member, seed, state      a single member
 //	cycle, from, to, interval, members                  batch mode, where members
 //	                                                    lists member, seed, state
 //
-// state holds every variable by name, nested as its shape.
+// state holds every variable by name, nested according to its shape.
 func (t *task) values() map[string]any {
 	v := map[string]any{"cycle": t.cycle, "from": t.from, "to": t.to, "interval": t.to - t.from}
 	rows := t.states.RawMatrix().Rows
@@ -73,7 +73,7 @@ func stateOf(l *sdk.Layout, row []float64) map[string]any {
 	return state
 }
 
-// nested returns values as lists of lists of a shape, a number for none.
+// nested returns values as nested lists of a shape, or a number for a scalar.
 func nested(shape []int, values []float64) any {
 	switch len(shape) {
 	case 0:
@@ -89,7 +89,7 @@ func nested(shape []int, values []float64) any {
 	return out
 }
 
-// nonFinite returns the first value that is NaN or infinite and where it stands.
+// nonFinite returns the first value that is NaN or infinite, and its index.
 func nonFinite(values []float64) (v float64, at int, found bool) {
 	for i, v := range values {
 		if math.IsNaN(v) || math.IsInf(v, 0) {

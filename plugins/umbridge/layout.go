@@ -17,8 +17,8 @@ var (
 	commaRule     = regexp.MustCompile(`\s*,\s*`)
 )
 
-// newLayout returns the layout that the parameters of m describe, or where they do
-// not, that of one vector of the server.
+// newLayout returns the layout that the parameters of m describe or, if they do not, that
+// of a single variable with the length that the server states.
 func (m *model) newLayout() (*sdk.Layout, error) {
 	names, lengths, err := m.dimensions()
 	if err != nil {
@@ -44,7 +44,7 @@ func (m *model) newLayout() (*sdk.Layout, error) {
 			v.Unit = m.Units[i]
 		}
 		if slices.Contains(slices.Concat(inputWords, outputWords), v.Name) || v.Name == "state" && len(m.Variables) > 1 {
-			return nil, config("variables", "the name %s means something else in inputs and outputs", v.Name)
+			return nil, config("variables", "the name %s has another meaning in inputs and outputs", v.Name)
 		}
 		l.Variables = append(l.Variables, v)
 	}
@@ -55,7 +55,7 @@ func (m *model) newLayout() (*sdk.Layout, error) {
 	return l, err
 }
 
-// served returns how many values the server leaves for the word state in inputs.
+// served returns the number of values of the server's vector for the word state in inputs.
 func (m *model) served() (int, error) {
 	for i, text := range m.Inputs[:min(len(m.Inputs), len(m.InputSizes))] {
 		words := commaRule.Split(strings.TrimSpace(text), -1)
@@ -63,7 +63,7 @@ func (m *model) served() (int, error) {
 			return n, nil
 		}
 	}
-	return 0, config("inputs", "none has room for the state").WithHint("the input vectors of %s have %v values", m.Model, m.InputSizes)
+	return 0, config("inputs", "no item has space for the state").WithHint("the input vectors of %s have %v values", m.Model, m.InputSizes)
 }
 
 func (m *model) dimensions() (names []string, lengths []int, err error) {
@@ -82,7 +82,7 @@ func (m *model) dimensions() (names []string, lengths []int, err error) {
 		names, lengths = append(names, parts[1]), append(lengths, k)
 	}
 	if len(names) > 0 && len(m.Variables) == 0 {
-		return nil, nil, config("dimensions", "stands without variables")
+		return nil, nil, config("dimensions", "is set without variables")
 	}
 	return names, lengths, nil
 }
@@ -102,19 +102,19 @@ func variable(text string, names []string, lengths []int) (sdk.Variable, error) 
 			return v, config("variables", "%s has the dimension %s twice", v.Name, name)
 		}
 		if i < 0 {
-			return v, config("variables", "%s has the dimension %s, whose length dimensions does not give", v.Name, name)
+			return v, config("variables", "%s has the dimension %s, whose length is not in dimensions", v.Name, name)
 		}
 		v.Dims, v.Shape = append(v.Dims, name), append(v.Shape, lengths[i])
 	}
 	return v, nil
 }
 
-// grid places value (i, j, ...) of every variable at i, j, ... times the spacing, or
-// nowhere where there is none.
+// grid places value (i, j, ...) of every variable at i, j, ... times the spacing. It returns
+// nil if there is no spacing.
 func (m *model) grid(l *sdk.Layout, names []string) (*sdk.Coordinates, error) {
 	if len(m.Spacing) == 0 {
 		if len(m.Period) > 0 {
-			return nil, config("period", "stands without spacing")
+			return nil, config("period", "is set without spacing")
 		}
 		return nil, nil
 	}
@@ -131,10 +131,10 @@ func (m *model) grid(l *sdk.Layout, names []string) (*sdk.Coordinates, error) {
 	row := 0
 	for _, v := range l.Variables {
 		if len(v.Dims) != len(names) {
-			return nil, config("spacing", "%s has no position along some of %s", v.Name, strings.Join(names, ", "))
+			return nil, config("spacing", "%s lacks some of the dimensions %s, so its position is unknown", v.Name, strings.Join(names, ", "))
 		}
 		for k := range v.Size() {
-			rest := k // the last dimension runs fastest
+			rest := k // the last dimension varies fastest
 			for d := len(v.Dims) - 1; d >= 0; d-- {
 				axis := slices.Index(names, v.Dims[d])
 				c.Points.Set(row, axis, m.Spacing[axis]*float64(rest%v.Shape[d]))

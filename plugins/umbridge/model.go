@@ -11,8 +11,8 @@ import (
 //
 //	x(to) = F(x(from), from, to)
 //
-// with states and times in the server's input and output vectors as inputs and
-// outputs say.
+// where inputs and outputs say which input and output vectors of the server hold states
+// and times.
 type model struct {
 	umbridge.Server
 	Inputs     []string  `param:"inputs"`
@@ -28,7 +28,7 @@ type model struct {
 	outputs [][]umbridge.Part // of every output vector
 }
 
-// What may stand in inputs and outputs beside state, its variables and numbers.
+// The words in inputs and outputs in addition to state, its variables and numbers.
 var (
 	inputWords  = []string{"from", "to", "interval", "seed"}
 	outputWords = []string{umbridge.Skip}
@@ -53,8 +53,8 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	return m, m.checkUse()
 }
 
-// checkUse returns an error when outputs hold a value of the state twice or
-// something that is no answer, or when a value is in no vector at all.
+// checkUse returns an error if outputs hold a value of the state twice or a word that is
+// not part of an answer, or if a value is not in any vector.
 func (m *model) checkUse() error {
 	goes, comes := make([]int, m.layout.Size()), make([]int, m.layout.Size())
 	for _, use := range []struct {
@@ -80,16 +80,16 @@ func (m *model) checkUse() error {
 	for _, v := range m.layout.Variables {
 		switch {
 		case comes[first] > 1:
-			return config("outputs", "%s is in more than one", v.Name)
+			return config("outputs", "%s is in more than one item", v.Name)
 		case goes[first]+comes[first] == 0:
-			return config("inputs", "%s is in none, and in no output either", v.Name)
+			return config("inputs", "%s is neither in an input nor in an output", v.Name)
 		}
 		first += v.Size()
 	}
 	return nil
 }
 
-// timesOf returns what words mean in a forecast.
+// timesOf returns the values of words in a forecast.
 func timesOf(from, to float64, seed int64) umbridge.Values {
 	return umbridge.Values{"from": from, "to": to, "interval": to - from, "seed": seed}
 }
@@ -97,9 +97,9 @@ func timesOf(from, to float64, seed int64) umbridge.Values {
 // Layout implements sdk.Model.
 func (m *model) Layout() *sdk.Layout { return m.layout }
 
-// Forecast implements sdk.Model. Every member is one request, m.Parallel at a time;
-// members whose requests fail are listed. The seed a server is given is below 2^53,
-// so that a number in JSON holds it, and comes from r.Seed.Member(i).
+// Forecast implements sdk.Model. Every member takes one request, m.Parallel at a time;
+// members whose requests fail are listed as failed. The seed for the server comes from
+// r.Seed.Member(i) and is below 2^53, so that a number in JSON can hold it.
 func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	rows, _ := r.Ensemble.Dims()
 	errs := m.Each(ctx, rows, func(ctx context.Context, i int) error {
@@ -109,7 +109,7 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 		if err != nil {
 			return err
 		}
-		copy(into, x) // what no output holds stays as it is
+		copy(into, x) // values that are not in an output do not change
 		for k, ps := range m.outputs {
 			umbridge.Unpack(ps, output[k], func(first int, values []float64) { copy(into[first:], values) })
 		}

@@ -1,4 +1,4 @@
-// Package umbridge is a client of UM-Bridge servers, for the plugins that speak to one.
+// Package umbridge is a client of UM-Bridge servers, for the plugins that use one.
 package umbridge
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// Server is one model of an UM-Bridge server, spoken to in version 1.0 of the
+// Server is one model of an UM-Bridge server, with version 1.0 of the
 // protocol (Seelinger et al. 2023, doi:10.21105/joss.04748;
 // https://um-bridge-benchmarks.readthedocs.io). Set the parameters, then call Connect.
 type Server struct {
@@ -29,9 +29,9 @@ type Server struct {
 	Model    string  `param:"model"`
 	Config   string  `param:"config"`   // a template of a JSON object, executed with the Values of a request
 	Timeout  float64 `param:"timeout"`  // of one request, in seconds; 0: none
-	Parallel int     `param:"parallel"` // requests in flight, at most
+	Parallel int     `param:"parallel"` // largest number of requests in flight
 
-	// Connect learns these from the server.
+	// Connect gets these from the server.
 	InputSizes  []int // of every input vector
 	OutputSizes []int // of every output vector
 	HasGradient bool  // Gradient may be called
@@ -93,7 +93,7 @@ func (s *Server) Connect(ctx context.Context, v Values) error {
 	}
 	s.InputSizes, s.OutputSizes = in.InputSizes, out.OutputSizes
 	if len(s.InputSizes) == 0 || len(s.OutputSizes) == 0 {
-		return s.fault("/InputSizes", "%s has %d input and %d output vectors, want one at least of each", s.Model, len(s.InputSizes), len(s.OutputSizes))
+		return s.fault("/InputSizes", "%s has %d input and %d output vectors, want at least one of each", s.Model, len(s.InputSizes), len(s.OutputSizes))
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func (s *Server) checkInfo(ctx context.Context, r request) error {
 	return nil
 }
 
-// request returns what all requests to the model hold.
+// request returns the common fields of all requests to the model.
 func (s *Server) request(v Values) (request, error) {
 	var b bytes.Buffer
 	if err := s.config.Execute(&b, v); err != nil {
@@ -178,8 +178,8 @@ func (s *Server) Gradient(ctx context.Context, out, in int, input []Vector, sens
 	return answer.Output, nil
 }
 
-// Each calls do for every row, s.Parallel at a time, and returns their errors.
-// Rows that ctx keeps from starting have its error.
+// Each calls do for every row, s.Parallel at a time, and returns the errors. Rows that are
+// not started because ctx is done have its error.
 func (s *Server) Each(ctx context.Context, rows int, do func(ctx context.Context, i int) error) []error {
 	errs := make([]error, rows)
 	var next atomic.Int64
@@ -197,15 +197,15 @@ func (s *Server) Each(ctx context.Context, rows int, do func(ctx context.Context
 	return errs
 }
 
-// client keeps as many connections open as requests were ever in flight.
+// client keeps as many connections open as there were requests in flight at any time.
 var client = func() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 1000
 	return &http.Client{Transport: t}
 }()
 
-// ask sends a message, or none, when the server's turn has come, and reads the
-// answer, of so many numbers about. The error is ctx's own when that has ended.
+// ask sends a message, or none, when a slot of the server is free, and reads the answer,
+// which has about the given number of numbers. If ctx is done the error is that of ctx.
 func (s *Server) ask(ctx context.Context, path string, message, answer any, numbers int) error {
 	select {
 	case s.turns <- struct{}{}:
@@ -252,7 +252,7 @@ func (s *Server) exchange(ctx context.Context, path string, message any, numbers
 		return 0, nil, s.fault(path, "%v", err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	r.Header["Idempotency-Key"] = nil // may be sent again when the server has closed an idle connection
+	r.Header["Idempotency-Key"] = nil // may be sent again if the server has closed an idle connection
 	answer, err := client.Do(r)
 	if err != nil {
 		return 0, nil, err
@@ -266,7 +266,7 @@ func (s *Server) exchange(ctx context.Context, path string, message any, numbers
 	return answer.StatusCode, text, err
 }
 
-// read stores the server's answer, or returns the error it is.
+// read stores the answer of the server, or returns the error that it contains.
 func (s *Server) read(path string, status int, text []byte, answer any) error {
 	var no refusal
 	if err := json.Unmarshal(text, &no); err == nil && no.Error != nil {
@@ -283,15 +283,15 @@ func (s *Server) read(path string, status int, text []byte, answer any) error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		from, to := max(0, int(syntax.Offset)-20), min(len(text), int(syntax.Offset)+20)
-		return s.fault(path, "%s: the answer is no JSON: %v, near %q", s.Model, err, text[from:to])
+		return s.fault(path, "%s: the answer is not JSON: %v, near %q", s.Model, err, text[from:to])
 	}
 	if err != nil {
-		return s.fault(path, "%s: the answer is not as UM-Bridge wants it: %v", s.Model, err)
+		return s.fault(path, "%s: the answer does not follow the protocol of UM-Bridge: %v", s.Model, err)
 	}
 	return nil
 }
 
-// fault is an error of the server.
+// fault returns an error of the server.
 func (s *Server) fault(path, format string, args ...any) *sdk.Error {
 	return sdk.Errorf(sdk.KindExternal, s.URL+path, format, args...)
 }
@@ -300,7 +300,7 @@ func config(where, format string, args ...any) *sdk.Error {
 	return sdk.Errorf(sdk.KindConfig, where, format, args...)
 }
 
-// brief returns text on one line of some length.
+// brief returns text on one line, cut if it is long.
 func brief(text string) string {
 	const longest = 500
 	text = strings.Join(strings.Fields(text), " ")
@@ -318,9 +318,9 @@ func sum(numbers []int) int {
 	return total
 }
 
-// Vector is a list of numbers in JSON. Servers in dynamic languages take numbers
-// without a point for integers, so all are written with one, or with an exponent.
-// They are written and read with all their bits.
+// Vector is a list of numbers in JSON. Servers in dynamic languages read numbers without a
+// point as integers, so all are written with a point or an exponent. They are written and
+// read with all their bits.
 type Vector []float64
 
 // MarshalJSON implements json.Marshaler.

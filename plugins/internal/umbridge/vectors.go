@@ -10,24 +10,24 @@ import (
 
 // Part is a piece of a vector of the server's model.
 type Part struct {
-	Word     string // what it holds: a key of Values, or Skip; empty: the state, or a number
+	Word     string // its content: a key of Values, or Skip; empty: the state, or a number
 	Number   float64
 	From, To int // the values of the state, From < To
 	size     int
 }
 
-// Values are what words other than those of the state stand for.
+// Values are the values of words other than those of the state.
 type Values map[string]any // float64, or int64
 
-// Skip is the word for what is left of a vector.
+// Skip is the word for the rest of a vector.
 const Skip = "skip"
 
 // skipped is the size of a Skip until that of its vector is known.
 const skipped = -1
 
-// parts reads what a text says of one vector: words between commas, each the word
-// state, the name of a variable, one of words, or a number. An empty text is for an
-// empty vector.
+// parts parses the description of one vector: words separated by commas, each the word
+// state, the name of a variable, one of words, or a number. An empty text is for an empty
+// vector.
 func parts(text string, state *sdk.Layout, words []string) ([]Part, *sdk.Error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
@@ -67,8 +67,8 @@ func names(l *sdk.Layout) []string {
 	return all
 }
 
-// Parts reads what texts say of vectors of these sizes: one text for each, the words of
-// which stand side by side in it. where names the parameter in errors.
+// Parts parses the descriptions of vectors with the given sizes: one text for each, whose
+// words are concatenated in the vector. where names the parameter in errors.
 func Parts(where string, texts []string, sizes []int, state *sdk.Layout, words []string) ([][]Part, error) {
 	if len(texts) != len(sizes) {
 		return nil, config(where, "got %d, want one for each of the %d vectors of the server's model", len(texts), len(sizes))
@@ -81,7 +81,7 @@ func Parts(where string, texts []string, sizes []int, state *sdk.Layout, words [
 			return nil, err
 		}
 		if !fit(ps, sizes[i]) {
-			return nil, config(where, "item %d, %q, does not make the %d values that vector %d of the server's model has", i+1, text, sizes[i], i).
+			return nil, config(where, "item %d, %q, does not describe the %d values of vector %d of the server's model", i+1, text, sizes[i], i).
 				WithHint("state has %d values: %s", state.Size(), strings.Join(names(state), ", "))
 		}
 		all = append(all, ps)
@@ -89,8 +89,7 @@ func Parts(where string, texts []string, sizes []int, state *sdk.Layout, words [
 	return all, nil
 }
 
-// fit lets one Skip take what the other parts leave of a size, and says whether
-// they make that size.
+// fit gives one Skip the rest of a size, and reports whether the parts have that size.
 func fit(ps []Part, size int) bool {
 	rest, hole := size, -1
 	for i, p := range ps {
@@ -109,7 +108,7 @@ func fit(ps []Part, size int) bool {
 	return rest == 0
 }
 
-// HoldsState says whether p is a piece of the state.
+// HoldsState reports whether p is a piece of the state.
 func (p Part) HoldsState() bool { return p.To > p.From }
 
 // Pack returns the input vectors for state x.
@@ -139,8 +138,8 @@ func (v Values) number(word string) float64 {
 	return v[word].(float64)
 }
 
-// Unpack hands the pieces of the state that a vector holds to use: values of the
-// state from index first on.
+// Unpack calls use with the pieces of the state in a vector: values of the state from index
+// first on.
 func Unpack(ps []Part, v Vector, use func(first int, values []float64)) {
 	for _, p := range ps {
 		if p.HoldsState() {

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Model is a model on a server of the test, which is strict about what it is asked.
+// Model is a model on a server of the test, which checks its requests strictly.
 type Model struct {
 	Inputs, Outputs []int // sizes of its vectors
 	NoEvaluate      bool  // it says that it cannot be evaluated
@@ -78,7 +78,7 @@ type message struct {
 	Sens          []float64
 }
 
-// read reads a request, which has to be one for this model.
+// read reads a request, which must be one for this model.
 func (s Model) read(t testing.TB, r *http.Request) message {
 	text, err := io.ReadAll(r.Body)
 	if err != nil {

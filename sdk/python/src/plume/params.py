@@ -234,11 +234,11 @@ def resolve(declared: dict[str, Declaration], given: dict[str, Any]) -> dict[str
 
 
 def explain(declared: dict[str, Declaration]) -> list[str]:
-    """Returns what there is to know of parameters, in lines for people."""
+    """Returns descriptions of parameters, as lines for people."""
     groups: dict[str, list[str]] = {}
     for name, p in declared.items():
         standing = "required" if p.default is _REQUIRED else f"default {_default(p)}"
-        unit = f"; unit {p.unit}" if p.unit else ""
+        unit = "; dimensionless" if p.unit == "1" else f"; unit: {p.unit}" if p.unit else ""
         heading = "parameters" + (f" with {_condition(p)}" if p.when else "") + ":"
         lines = groups.setdefault(heading, [])
         lines += [f"  {name}", f"      {p.wants()}; {standing}{unit}", f"      {p.doc}"]
