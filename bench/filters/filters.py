@@ -167,7 +167,7 @@ def main():
         print(f"{pool['internal_api']} {pool['version']}, {pool['num_threads']} threads, {pool.get('architecture', '')}")
     best = peak()
     print(f"numpy {np.__version__}; product of 2000 x 2000: {best / 1e9:.0f} Gflop/s; load {os.getloadavg()[0]:.1f}\n")
-    print("| case | beside | steps | differ by, spreads | plume | other | ratio (range) | target | products, of peak |")
+    print("| case | compared with | steps | difference, spreads | plume | other | ratio (range) | target | products, of peak |")
     print("|---|---|---|---|---|---|---|---|---|")
     slow, missed = max(1, rounds // 3), []
     with tempfile.TemporaryDirectory() as folder:

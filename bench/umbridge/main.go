@@ -120,7 +120,7 @@ func measure(python, dir string) error {
 // report prints the table and returns an error when the target is missed.
 func report(took map[string][]time.Duration) error {
 	fmt.Printf("%d members of a model of %d values, %d rounds of %d steps; medians\n\n", members, values, rounds, steps)
-	fmt.Println("| | ms a step | members a second | in units of the last |\n|---|---|---|---|")
+	fmt.Println("| | ms per step | members per second | relative to the last |\n|---|---|---|---|")
 	plume := perStep(took[own])
 	least := math.Inf(1)
 	for _, way := range slices.Concat(ways, []string{inTurns, parallel, own}) {
