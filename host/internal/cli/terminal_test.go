@@ -276,7 +276,7 @@ func interruptedTwice(t *testing.T, d *drawing, x *terminal) {
 	}
 	x.press(t, ctrlC)
 	if d.bar {
-		x.await(t, 0, "repeat to stop at once")
+		x.await(t, 0, "interrupt again to stop at once")
 	}
 	time.Sleep(200 * time.Millisecond)
 	start := time.Now()
