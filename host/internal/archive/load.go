@@ -54,6 +54,9 @@ func (r *Reader) miss(format string, args ...any) {
 	}
 }
 
+// ErrDamaged is the error of a file that has changed since the run wrote it.
+var ErrDamaged = errors.New("damaged")
+
 // Check returns an error if a file of the run, named by its path below Dir, is not a
 // regular file or has changed since the run wrote it. The file is read only once for this.
 func (r *Reader) Check(file string) error {
@@ -72,8 +75,8 @@ func (r *Reader) check(file string) error {
 	}
 	sum, err := checksum(path)
 	if want := r.Info.Files[filepath.ToSlash(file)]; err == nil && sum != want {
-		err = fmt.Errorf("%s: damaged: its sha256 is %.12s, but %.12s in %s; restore it, or run the workflow again",
-			path, sum, want, infoFile)
+		err = fmt.Errorf("%s: %w: its sha256 is %.12s, but %.12s in %s; restore it, or run the workflow again",
+			path, ErrDamaged, sum, want, infoFile)
 	}
 	return err
 }
@@ -184,6 +187,9 @@ var optional = []string{"truth", "ensemble", "reference", "held_out", "rejection
 func (r *Reader) Text(name string) (string, error) {
 	path := filepath.Join(r.Dir, name)
 	err := regular(path)
+	if _, summed := r.Info.Files[name]; err == nil && summed {
+		err = r.Check(name)
+	}
 	var text []byte
 	if err == nil {
 		text, err = os.ReadFile(path)

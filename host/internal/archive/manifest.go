@@ -1,12 +1,15 @@
 package archive
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 	"time"
 )
@@ -50,6 +53,7 @@ type Info struct {
 	Inputs    []Input           `json:"inputs,omitempty"`
 	Accepted  []Change          `json:"accepted,omitempty"` // changes of inputs that were accepted when the run was resumed
 	Files     map[string]string `json:"files,omitempty"`    // sha256 by path, when the run has ended
+	Seal      string            `json:"seal,omitempty"`     // sha256 of the manifest itself, see sealed; the last field
 }
 
 // PluginInfo identifies a plugin of a run.
@@ -82,11 +86,36 @@ const (
 
 // writeInfo replaces run.json atomically.
 func writeInfo(dir string, info *Info) error {
+	info.Seal = unsealed
 	text, err := json.MarshalIndent(info, "", "  ")
 	if err != nil {
 		return err
 	}
-	return replace(filepath.Join(dir, infoFile), append(text, '\n'), true)
+	return replace(filepath.Join(dir, infoFile), sealed(append(text, '\n')), true)
+}
+
+// unsealed stands for the seal in the text that the seal is the checksum of.
+var unsealed = strings.Repeat("0", hex.EncodedLen(sha256.Size))
+
+// sealed sets the seal at the end of a manifest, which is unsealed, to the sha256 of text.
+func sealed(text []byte) []byte {
+	sum := sha256.Sum256(text)
+	hex.Encode(text[bytes.LastIndex(text, []byte(unsealed)):], sum[:])
+	return text
+}
+
+var sealRule = regexp.MustCompile(`"seal": ?"([0-9a-f]{64})"\s*}\s*$`)
+
+// intact says whether a manifest is as it was sealed. One without a seal is of an older
+// version, or was written by hand.
+func intact(text []byte) bool {
+	at := sealRule.FindSubmatchIndex(text)
+	if at == nil {
+		return true
+	}
+	again := bytes.Clone(text)
+	copy(again[at[2]:], unsealed)
+	return bytes.Equal(sealed(again), text)
 }
 
 // checksums returns the sha256 of every file below dir, by path with forward slashes,

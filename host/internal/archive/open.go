@@ -78,6 +78,9 @@ func ReadInfo(dir string) (*Info, error) {
 	if info.Format != format {
 		return nil, fmt.Errorf("%s: format: got %d, want %d; use the version of plume that wrote the run", filepath.Join(dir, infoFile), info.Format, format)
 	}
+	if !intact(text) {
+		return nil, fmt.Errorf("%s: %w: its seal, a sha256, does not fit; restore it, or remove the seal if you have edited the file", filepath.Join(dir, infoFile), ErrDamaged)
+	}
 	return info, nil
 }
 

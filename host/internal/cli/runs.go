@@ -85,7 +85,11 @@ func (a *app) listRuns(root string, wanted func(*archive.Info) bool) error {
 		if info.Status == archive.Stopped || info.Resumable {
 			resumable = cmp.Or(resumable, dir)
 		}
-		line := runLine{filepath.Base(dir), info.Name, string(info.Status), info.Started, bytesBelow(dir), dir, firstScore(dir)}
+		score, err := firstScore(dir)
+		if errors.Is(err, archive.ErrDamaged) {
+			unread = errors.Join(unread, err)
+		}
+		line := runLine{filepath.Base(dir), info.Name, string(info.Status), info.Started, bytesBelow(dir), dir, score}
 		if a.json {
 			if err := a.printJSON(line); err != nil {
 				return err
@@ -116,21 +120,21 @@ func (a *app) listRuns(root string, wanted func(*archive.Info) bool) error {
 
 // firstScore returns the score that a comparison of the run shows first, for the filter for
 // which it is best; nil if there is none or it cannot be read.
-func firstScore(dir string) *runScore {
+func firstScore(dir string) (*runScore, error) {
 	s, err := endedRun(dir)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	r, err := s.scores()
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	m := r.Opening()
 	best, mean, err := r.Best(m)
 	if v := finite(mean.Value); err == nil && v != nil && mean.OK > 0 {
-		return &runScore{m.Name, *v, best.Filter}
+		return &runScore{m.Name, *v, best.Filter}, nil
 	}
-	return nil
+	return nil, err
 }
 
 func (s *runScore) String() string {

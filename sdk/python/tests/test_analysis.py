@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -234,6 +235,34 @@ def test_damaged_files_are_not_read(folder, tmp_path):
     members.unlink()
     with pytest.raises(ValueError, match=r"part-00001.arrow: is not a file of the run"):
         run.table("ensemble")
+
+
+def test_flipped_bits_change_no_number(folder, tmp_path):
+    """The reader returns what the run wrote, or raises: with one bit flipped in any of the files of a run.
+    PLUME_FLIPS says how many in a long form."""
+    path = tmp_path / "copy"
+    shutil.copytree(folder / "RUN", path)
+    run = kit.open_run(path)
+
+    def everything():
+        tables = {name: run.table(name, "numpy") for name in run.tables()}
+        return pickle.dumps((tables, run.manifest))
+
+    whole, random, refused = everything(), np.random.default_rng(15), 0
+    files = sorted(f for f in path.rglob("*") if f.is_file() and f.stat().st_size > 0)
+    number = int(os.environ.get("PLUME_FLIPS", "30"))
+    for _ in range(number):
+        file = files[random.integers(len(files))]
+        was = file.read_bytes()
+        at = int(random.integers(len(was)))
+        file.write_bytes(was[:at] + bytes([was[at] ^ 1 << int(random.integers(8))]) + was[at + 1 :])
+        try:
+            assert everything() == whole, (file, at)
+        except (ValueError, FileNotFoundError):
+            refused += 1
+        file.write_bytes(was)
+    assert everything() == whole
+    print(f"{number} flips: {refused} refused, {number - refused} the same")
 
 
 def test_dropped_members_are_nan(tmp_path):

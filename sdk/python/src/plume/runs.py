@@ -17,6 +17,7 @@ import numpy as np
 from . import _tables
 from ._tables import Column, Table
 
+_SEAL = re.compile(rb'"seal": ?"([0-9a-f]{64})"\s*}\s*\Z')
 _checked: set[tuple[str, int, int, str]] = set()  # path, size, time and sum of files that are as their run left them
 
 
@@ -33,8 +34,14 @@ class Run:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What run.json says: versions, plugins, status, files."""
-        content: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        """What run.json says: versions, plugins, status, files. Raises ValueError when it is
+        damaged: it ends with a checksum of itself."""
+        text = (self.path / "run.json").read_bytes()
+        if seal := _SEAL.search(text):
+            unsealed = text[: seal.start(1)] + b"0" * 64 + text[seal.end(1) :]
+            if hashlib.sha256(unsealed).hexdigest().encode() != seal[1]:
+                raise ValueError(f"{self.path / 'run.json'}: is damaged: its seal does not fit; restore it")
+        content: dict[str, Any] = json.loads(text)
         return content
 
     def tables(self) -> list[str]:
