@@ -33,19 +33,19 @@ type Finding struct {
 
 // WithLabel sets the text at the caret and returns f.
 func (f *Finding) WithLabel(format string, args ...any) *Finding {
-	f.Label = fmt.Sprintf(format, args...)
+	f.Label = clipped(fmt.Sprintf(format, args...))
 	return f
 }
 
 // WithNote adds a note and returns f.
 func (f *Finding) WithNote(format string, args ...any) *Finding {
-	f.Notes = append(f.Notes, fmt.Sprintf(format, args...))
+	f.Notes = append(f.Notes, clipped(fmt.Sprintf(format, args...)))
 	return f
 }
 
 // WithHelp sets the text that says what to do and returns f.
 func (f *Finding) WithHelp(format string, args ...any) *Finding {
-	f.Help = fmt.Sprintf(format, args...)
+	f.Help = clipped(fmt.Sprintf(format, args...))
 	return f
 }
 
@@ -54,9 +54,25 @@ type Findings []*Finding
 
 // Add appends a finding and returns it.
 func (fs *Findings) Add(code Code, at Span, format string, args ...any) *Finding {
-	f := &Finding{Code: code, Span: at, Message: fmt.Sprintf(format, args...)}
+	f := &Finding{Code: code, Span: at, Message: clipped(fmt.Sprintf(format, args...))}
 	*fs = append(*fs, f)
 	return f
+}
+
+// maxText bounds the characters of one text of a finding.
+const maxText = 2000
+
+// clipped returns text; a long one, which may quote a value of a megabyte, without its
+// middle.
+func clipped(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	runes := []rune(text)
+	if len(runes) <= maxText {
+		return text
+	}
+	return string(runes[:maxText*3/4]) + " … " + string(runes[len(runes)-maxText/4:])
 }
 
 // Sort orders fs by position: sources by rank, then lines and columns.

@@ -179,3 +179,19 @@ func TestShorten(t *testing.T) {
 		t.Error("not 40 characters")
 	}
 }
+
+// A finding about a value of a megabyte does not print it.
+func TestLongTexts(t *testing.T) {
+	long := strings.Repeat("é9", 500_000)
+	src := NewSource("w.toml", FileLayer, 0, "seed = "+long)
+	var fs Findings
+	fs.Add("E1", at(t, src, "seed"), "%s is out of range", long).WithLabel("%s", long).WithNote("got %s", long).WithHelp("not %s", long)
+	for _, text := range []string{fs.Text(false), fs.JSON(), fs.GitHub()} {
+		if len(text) > 20*maxText {
+			t.Errorf("%d bytes", len(text))
+		}
+	}
+	if m := fs[0].Message; !strings.HasSuffix(m, "9 is out of range") || !strings.HasPrefix(m, "é9") {
+		t.Errorf("got %.40s...", m)
+	}
+}

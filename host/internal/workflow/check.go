@@ -137,7 +137,7 @@ func (c *checker) named(n *tomltext.Node, path string, k *key) {
 	inner.kind = table
 	for _, name := range slices.Sorted(maps.Keys(n.Table)) {
 		child := n.Table[name]
-		if !k.form.rule.MatchString(name) {
+		if !k.form.fits(name) {
 			c.misnamed(child, child.KeyPlace(), "a name in `"+path+"`", path, name, k)
 		}
 		if c.is(child, tomltext.Dotted(path, name), &inner, child.Table != nil) {

@@ -172,6 +172,11 @@ func (c *checker) is(n *tomltext.Node, path string, k *key, ok bool) bool {
 
 func (c *checker) misnamed(n *tomltext.Node, at diag.Span, subject, path, s string, k *key) {
 	n.Bad = true
+	if k.form.tooLong(s) {
+		c.found.Add(codeName, at, "%s must have at most %d characters, but has %d", subject, k.form.most, len(s)).
+			WithLabel("too long").WithNote("%s: %s", path, k.doc).WithHelp("shorten it")
+		return
+	}
 	d := c.found.Add(codeName, at, "%s must consist of %s, but is %s", subject, k.form.says, tomltext.Show(s)).
 		WithLabel("%s", k.form.says).WithNote("%s: %s", path, k.doc)
 	d.WithHelp("write %s", k.form.says)

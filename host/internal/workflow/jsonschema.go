@@ -160,6 +160,9 @@ func simple(k *key) object {
 	}
 	if k.form != nil {
 		s["pattern"] = k.form.rule.String()
+		if k.form.most > 0 {
+			s["maxLength"] = k.form.most
+		}
 	}
 	return s
 }

@@ -57,12 +57,18 @@ type key struct {
 type form struct {
 	rule *regexp.Regexp
 	says string
+	most int // characters; 0: the rule says it
 }
 
 var (
-	slug   = &form{regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`), "lower-case letters, digits, - and _"}
-	sha256 = &form{regexp.MustCompile(`^[0-9a-f]{64}$`), "64 lower-case hexadecimal digits"}
+	slug   = &form{regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`), "lower-case letters, digits, - and _", 100} // names of files are made of it
+	sha256 = &form{regexp.MustCompile(`^[0-9a-f]{64}$`), "64 lower-case hexadecimal digits", 0}
 )
+
+// fits says whether s has the form.
+func (f *form) fits(s string) bool { return f.rule.MatchString(s) && !f.tooLong(s) }
+
+func (f *form) tooLong(s string) bool { return f.most > 0 && len(s) > f.most }
 
 func bound(v float64) *float64 { return &v }
 

@@ -89,7 +89,7 @@ func (c *checker) checkText(n *tomltext.Node, path, s string, k *key) {
 		if meant := diag.Suggest(s, k.choices); meant != "" {
 			d.WithHelp("did you mean %q?", meant)
 		}
-	case k.form != nil && !k.form.rule.MatchString(s):
+	case k.form != nil && !k.form.fits(s):
 		c.misnamed(n, n.Place(), k.subject(path), path, s, k)
 	case (k.required || k.item && !k.blank) && strings.TrimSpace(s) == "":
 		n.Bad = true
