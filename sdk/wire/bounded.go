@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -24,6 +25,15 @@ const (
 func Bounded(size, packing int64) memory.Allocator {
 	times := func(n int64) int64 { return n * min(size, math.MaxInt64/n) }
 	return &bounded{Allocator: memory.DefaultAllocator, most: min(max(leastMax, times(unpacked)), times(packing))}
+}
+
+// Damaged returns the error of a file, called name, over which one of Arrow's readers has
+// panicked. What Go says of slices and indices is of no use to who has the file.
+func Damaged(name string, panicked any) error {
+	if _, ok := panicked.(runtime.Error); ok {
+		return fmt.Errorf("%s is damaged", name)
+	}
+	return fmt.Errorf("%s is damaged: %v", name, panicked)
 }
 
 // AnyPacking is the packing of files for [Bounded] that may be packed in any way.

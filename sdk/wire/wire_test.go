@@ -311,3 +311,20 @@ func benchmarkDecode(b *testing.B, l *sdk.Layout, rows int) {
 		}
 	}
 }
+
+// What Go says of its slices is not said of a file.
+func TestDamaged(t *testing.T) {
+	for want, cause := range map[string]func(){
+		"f is damaged":           func() { _ = make([]int, 3)[:len(t.Name())] },
+		"f is damaged: too deep": func() { panic("too deep") },
+	} {
+		func() {
+			defer func() {
+				if got := Damaged("f", recover()).Error(); got != want {
+					t.Errorf("got %q, want %q", got, want)
+				}
+			}()
+			cause()
+		}()
+	}
+}

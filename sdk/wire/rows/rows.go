@@ -95,7 +95,7 @@ func open(f *os.File, prepare func(*Reader) error) (_ *Reader, err error) {
 // rescue turns a panic of Arrow's readers into an error.
 func rescue(err *error) {
 	if fault := recover(); fault != nil {
-		*err = fmt.Errorf("the file is damaged: %v", fault)
+		*err = wire.Damaged("the file", fault)
 	}
 }
 

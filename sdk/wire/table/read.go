@@ -79,7 +79,7 @@ func Scan(path string, each func(batch *Table) error, columns ...string) error {
 func scan(path string, schema func(*arrow.Schema) error, each func(arrow.Record) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%s: is damaged: %v", path, p)
+			err = wire.Damaged(path+":", p)
 		}
 	}()
 	f, err := openTable(path)
