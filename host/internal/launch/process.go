@@ -167,6 +167,9 @@ func (p *Process) startError(ctx, started context.Context, err error, timeout ti
 	default:
 		e = sdk.Errorf(sdk.KindPlugin, where, "did not start: %v", err)
 	}
+	if p.program.TCP && e.Hint == "" {
+		e.Hint = "if it runs on another machine, compare the clocks of the two: a certificate of the future is refused"
+	}
 	e.Stderr = r.tail.String()
 	return e
 }
