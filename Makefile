@@ -11,7 +11,7 @@ BINARY  := $(BIN)/plume $(foreach p,$(PLUGINS),$(BIN)/plugins/$(p))
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: demo build test short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files flips terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper gallery results proto builtin kernels clean FORCE
+.PHONY: demo build test short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files flips stops terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper gallery results proto builtin kernels clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -81,6 +81,9 @@ fuzz-files: ## damaged files of observations, members and results
 flips: build $(VENV)/ready ## 1,000 bits flipped in files of stopped runs, of finished ones, and for the Python reader; half an hour
 	PLUME_FLIPS=1000 $(GO) test ./host/internal/cli -run 'TestFlippedBits' -timeout 3h -v
 	cd sdk/python && PLUME_FLIPS=1000 PYTHONPATH=src $(abspath $(VENV))/bin/python -m pytest -q -s tests/test_analysis.py -k flipped
+
+stops: ## 160 runs stopped at random, some of them again when they are resumed; two thirds of an hour
+	PLUME_STOPS=160 $(GO) test ./host/internal/cli -run 'TestStops$$' -timeout 3h -v
 
 terminal: ## 200 runs on a pseudo-terminal while every processor is busy
 	PLUME_TERMINAL_RUNS=200 $(GO) test ./host/internal/cli -run 'TestTerminalUnderLoad$$' -timeout 2h -v

@@ -77,10 +77,10 @@ func flips(short int) int {
 	return short
 }
 
-// tally counts how flips end.
-type flipTally map[string]int
+// tally counts what a test has seen.
+type tally map[string]int
 
-func (c flipTally) log(t *testing.T) {
+func (c tally) log(t *testing.T) {
 	var text []string
 	for what, n := range c {
 		text = append(text, fmt.Sprintf("%s: %d", what, n))
@@ -106,7 +106,7 @@ func TestFlippedBitsInStoppedRuns(t *testing.T) {
 	for _, how := range []string{"SIGINT to the host", "SIGKILL to the host"} {
 		from = append(from, newFlipped(t, halfDone(t, file, filepath.Join(root, how), how), random))
 	}
-	count := flipTally{}
+	count := tally{}
 	for i := range flips(16) {
 		dir := filepath.Join(root, "copy", "stops", "20260102T030405Z-0001")
 		what := from[i%len(from)].copyTo(t, dir)
@@ -202,7 +202,7 @@ func TestFlippedBitsInFinishedRuns(t *testing.T) {
 		}
 		want = append(want, sight{code, shown, said})
 	}
-	count := flipTally{}
+	count := tally{}
 	for range flips(24) {
 		what := from.copyTo(t, dir)
 		for k, args := range commands {

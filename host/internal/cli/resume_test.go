@@ -85,6 +85,7 @@ func TestStops(t *testing.T) {
 			checkStop(t, file, filepath.Join(root, fmt.Sprintf("stop-%02d", i)), whole.dir(t), how, after, random)
 		})
 	}
+	stopsMade.log(t)
 }
 
 // A run whose plugins are part of plume goes on in the same way, to the tables of one whose
@@ -146,6 +147,9 @@ hold_out.fraction = 0.2
 qc.background = 2
 `
 
+// stopsMade counts how runs were stopped, also those that were resumed.
+var stopsMade = tally{}
+
 // checkStop stops a run, and then half the times its continuation, and wants what
 // comes out in the end to be the same as whole.
 func checkStop(t *testing.T, file, root, whole, how string, after time.Duration, random *rand.Rand, options ...string) {
@@ -154,7 +158,10 @@ func checkStop(t *testing.T, file, root, whole, how string, after time.Duration,
 	for attempt := range 10 {
 		if attempt == 0 || random.IntN(2) == 0 && attempt < 3 {
 			time.Sleep(after)
+			children := childrenOf(r.Process.Pid)
 			r.stop(how, random)
+			stopsMade[how]++
+			defer (&underWay{tmp: t.TempDir()}).checkLeft(t, children)
 		}
 		code := r.wait(t)
 		if attempt == 0 && code == exitOK && after > time.Millisecond { // it was faster this time
@@ -170,7 +177,7 @@ func checkStop(t *testing.T, file, root, whole, how string, after time.Duration,
 		if info.Status == archive.OK && code == exitOK {
 			break
 		}
-		r = &stopped{Cmd: exec.Command(plumeBinary(t), "resume", dir, "--checkpoint", "20ms", "--workers", "2"), root: root}
+		r = &stopped{Cmd: exec.Command(plumeBinary(t), "resume", dir, "--checkpoint", "20ms", "--workers", "2"), root: root, tmp: r.tmp}
 		r.start(t)
 	}
 	lines, err := archive.Compare(whole, dir)
@@ -178,6 +185,7 @@ func checkStop(t *testing.T, file, root, whole, how string, after time.Duration,
 		t.Fatalf("%v %s\n%s", err, strings.Join(lines, "\n"), r.stderr.String())
 	}
 	out(t, exitOK, "verify", dir)
+	(&underWay{tmp: r.tmp}).checkLeft(t, nil) // also nothing of those that were killed
 	if left, _ := filepath.Glob(filepath.Join(dir, "c*", "*")); len(left) > 0 { // of cycles and checkpoints
 		t.Errorf("left: %v", left)
 	}
@@ -209,6 +217,7 @@ func checkOpens(t *testing.T, dir string) {
 type stopped struct {
 	*exec.Cmd
 	root   string
+	tmp    string // for its temporary files; empty: one of its own
 	stderr bytes.Buffer
 }
 
@@ -242,11 +251,28 @@ func stopsRun(t *testing.T, file, root string, options ...string) *stopped {
 
 func (s *stopped) start(t *testing.T) {
 	t.Helper()
-	s.Stderr = &s.stderr
+	if s.tmp == "" {
+		s.tmp = shortTemp(t)
+	}
+	if s.Env == nil {
+		s.Env = os.Environ()
+	}
+	s.Env, s.Stderr = append(s.Env, "TMPDIR="+s.tmp), &s.stderr
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Process.Kill(); _ = s.Wait() })
+}
+
+// shortTemp makes a folder for temporary files whose name leaves room for that of a socket.
+func shortTemp(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // dir waits for the run directory.
