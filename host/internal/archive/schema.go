@@ -172,6 +172,9 @@ parameters of the model name as paths (` + "`path` in a plugin's manifest" + `),
 its sha256 at the start of the run; the sha256 of a directory is that of the names and checksums of its files. If one has changed, ` + "`plume resume`" + ` refuses and
 ` + "`plume verify`" + ` names it. ` + "`accepted`" + ` lists the inputs that had changed when the run was resumed with ` + "`--accept-changed`" + `, with the checksums before and after and the time:
 trials that had ended by then used the old inputs, all others the new ones.
+
+` + "`retryable`" + ` says that trials have failed that ` + "`plume resume --retry-failed`" + ` continues once the cause is fixed; what they need is kept until then.
+` + "`seal`" + `, the last key, is the sha256 of the file itself with 64 zeros in place of the seal. Remove it if you edit the file.
 `
 
 // Markdown returns the description of a run directory: docs/run-directory.md.
@@ -200,7 +203,7 @@ them to Parquet, CSV and netCDF.
 | ` + "`run.json`" + ` | manifest: versions, plugins with checksums, status, inputs, sha256 of every file; see below |
 | ` + "`workflow.toml`" + ` | the workflow as given |
 | ` + "`workflow.resolved.toml`" + ` | the workflow with every default filled in; can be run again |
-| ` + "`log.jsonl`" + ` | messages of plugins, one JSON object per line |
+| ` + "`log.jsonl`" + ` | messages of plugins, one JSON object per line; of each plugin at most 16 MiB, of each message 8 KiB |
 | ` + "`checkpoint/`" + ` | the data that ` + "`plume resume`" + ` needs, until all trials have ended |
 | ` + "`report.html`, `figures/`" + ` | output of ` + "`plume report`" + `; not results, without checksums |
 `)

@@ -125,6 +125,9 @@ func (a *app) checkRun(ctx context.Context, s *storedRun) error {
 		return err
 	}
 	lines, err := s.CheckFiles()
+	if err != nil && len(changed) > 0 { // the run has not ended
+		return fmt.Errorf("%s\n%w", strings.Join(changed, "\n"), err)
+	}
 	if err != nil {
 		return err
 	}
