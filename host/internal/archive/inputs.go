@@ -71,13 +71,16 @@ func (in *Input) sum(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%s: %w", in.Key, err)
 	}
-	if was := in.Info; was != nil && (info.Size() != was.Size() || !info.ModTime().Equal(was.ModTime())) {
+	if was := in.Info; was != nil && info.Mode().IsRegular() && (info.Size() != was.Size() || !info.ModTime().Equal(was.ModTime())) {
 		return fmt.Errorf("%s: %s: changed while it was read; run again when no program writes to it", in.Key, in.Path)
 	}
 	if info.IsDir() {
 		in.SHA256, in.Bytes, err = sumFolder(ctx, in.Path)
 	} else {
 		in.SHA256, in.Bytes, err = sumFile(ctx, in.Path, info)
+	}
+	if errors.Is(err, fs.ErrPermission) { // a program that may be run and not read
+		in.SHA256, err = "", nil
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", in.Key, err)
@@ -87,29 +90,30 @@ func (in *Input) sum(ctx context.Context) (err error) {
 
 // sumFolder returns the sha256 of the paths and checksums of all files below a folder, in
 // their order, and the total size of the files. Links to files are followed, links to
-// folders are not.
+// folders are not. What is not a file, or cannot be read, counts with its name.
 func sumFolder(ctx context.Context, dir string) (sum string, size int64, err error) {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return "", 0, err
 	}
 	h := sha256.New()
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
+		if err == nil && d.IsDir() {
+			return nil
 		}
 		name, _ := filepath.Rel(dir, path)
-		if info.IsDir() {
-			_, err := fmt.Fprintf(h, "%q\n", name)
-			return err
+		sum := "not a file"
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			var n int64
+			if sum, n, err = sumFile(ctx, path, info); err != nil {
+				sum = "cannot be read"
+			}
+			size += n
 		}
-		sum, n, err := sumFile(ctx, path, info)
-		size += n
 		fmt.Fprintf(h, "%q %s\n", name, sum)
-		return err
+		if d != nil && d.IsDir() { // a folder that cannot be read
+			return fs.SkipDir
+		}
+		return ctx.Err()
 	})
 	return hexOf(h), size, err
 }

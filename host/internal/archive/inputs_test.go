@@ -50,6 +50,8 @@ func TestSum(t *testing.T) {
 		"content": func() error { return os.WriteFile(filepath.Join(folder, "below", "b"), []byte("23"), 0o600) },
 		"a name":  func() error { return os.Rename(filepath.Join(folder, "a"), filepath.Join(folder, "c")) },
 		"a file":  func() error { return os.WriteFile(filepath.Join(folder, "d"), nil, 0o600) },
+		"a pipe":  func() error { return syscall.Mkfifo(filepath.Join(folder, "pipe"), 0o600) },
+		"nowhere": func() error { return os.Symlink("/no such file", filepath.Join(folder, "nowhere")) },
 		"a link":  func() error { return os.Symlink(file, filepath.Join(folder, "e")) },
 	} {
 		if err := change(); err != nil {

@@ -41,6 +41,9 @@ func (e *engine) goOn(ctx context.Context, dir string, a Again) error {
 	if err := e.sameAs(info, dir, a.Path, pairs); err != nil {
 		return err
 	}
+	if info.Inputs == nil { // the run is of a version that did not keep them, or has none
+		pairs = nil
+	}
 	changed := slices.DeleteFunc(archive.Changes(pairs), func(c archive.Change) bool { return c.Key == archive.Include }) // the comparison of workflows covers these
 	if len(changed) > 0 && !a.AcceptChanged {
 		return &InputsError{changed}
