@@ -3,7 +3,6 @@ package launch
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -131,7 +130,7 @@ func (s *slot) begin(ctx context.Context, last *start) (*Process, error) {
 			s.pool.cleanups.Go(last.process.cleanUp)
 		}
 	}
-	if err := os.MkdirAll(s.pool.sockets, 0o700); err != nil {
+	if err := s.pool.makeSockets(); err != nil {
 		return nil, sdk.Errorf(sdk.KindResource, "plugin sockets", "cannot make a directory: %v", err)
 	}
 	return startProcess(ctx, s.program, s.pool.sockets, &s.options)

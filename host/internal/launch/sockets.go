@@ -34,6 +34,29 @@ func socketDir() (dir string, claim *os.File, err error) {
 	return "", nil, err
 }
 
+// makeSockets makes the directory of the sockets again, and claims it, after the last
+// plugin has removed it.
+func (p *Pool) makeSockets() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var err error
+	for range 100 { // as in socketDir
+		if err = os.Mkdir(p.sockets, 0o700); errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var claim *os.File
+		if claim, err = claimDir(p.sockets); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.EWOULDBLOCK) {
+			_ = p.release()
+			p.claim = claim
+			return nil
+		}
+	}
+	return err
+}
+
 // claimDir claims a directory for this process. An error says that it is gone or another
 // one's.
 func claimDir(dir string) (*os.File, error) {

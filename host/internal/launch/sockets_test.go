@@ -57,6 +57,9 @@ func TestLeftSocketsAreRemoved(t *testing.T) {
 	if want := []string{"plume-12", "plume-process-7", "plume-s10", "plume-s6", "plume-s8"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("left: got %v, want %v", got, want)
 	}
+	if err := errors.Join(os.Remove(pool.sockets), pool.makeSockets(), pool.makeSockets()); err != nil { // the last plugin removes it
+		t.Fatal(err)
+	}
 	removeLeft(tmp)
 	if _, err := os.Stat(pool.sockets); err != nil {
 		t.Errorf("the directory of a host that lives: %v", err)
