@@ -9,9 +9,15 @@ VENV    := .venv
 PLUGINS := $(notdir $(patsubst %/plugin.toml,%,$(wildcard plugins/*/plugin.toml)))
 BINARY  := $(BIN)/plume $(foreach p,$(PLUGINS),$(BIN)/plugins/$(p))
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: demo build test short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files flips stops terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper gallery results proto builtin kernels clean FORCE
+# The version of a commit that has the tag of its version, such as 0.1.0; of any other
+# 0.1.0-dev+COMMIT.
+STATED  := $(shell sed -n 's/^const version = "\(.*\)"$$/\1/p' host/internal/cli/version.go)
+COMMIT  := $(shell git describe --tags --always --dirty --match 'v$(STATED)' 2>/dev/null)
+VERSION := $(if $(filter v$(STATED),$(COMMIT)),$(STATED),$(STATED)-dev$(addprefix +,$(COMMIT)))
+STAMP   := -X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)
+
+.PHONY: demo build test test-dist dist short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files flips stops terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper gallery results proto builtin kernels clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -21,7 +27,7 @@ build: $(BINARY) ## build plume and its plugins into bin/
 # Go decides what is out of date. plume holds the plugins as well, and takes the programs
 # in bin/plugins first; see docs/decisions/0035-one-program.md.
 $(BIN)/plume: FORCE
-	$(GO) build -ldflags "-X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)" -o $@ ./host/cmd/plume
+	$(GO) build -ldflags "$(STAMP)" -o $@ ./host/cmd/plume
 
 $(BIN)/plugins/%: FORCE
 	$(GO) build -o $@ ./plugins/$*/cmd/$*
@@ -159,5 +165,44 @@ builtin: ## generate the list of plugins that plume holds from the folders of pl
 kernels: ## generate the assembly of sdk/linalg from its generator
 	$(GO) generate ./sdk/linalg
 
+# What is released, cross-compiled on Linux for all platforms; docs/decisions/0045-distribution.md.
+DIST      := dist
+PLATFORMS ?= linux-amd64 linux-arm64 darwin-amd64 darwin-arm64
+CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+# The time of the commit: what is built twice has the same bytes.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+dist: $(VENV)-dist/ready $(BIN)/plume ## the archives, wheels, SBOMs and checksums of a release, into dist/
+	rm -rf $(DIST) && mkdir -p $(addprefix $(DIST)/share/,man/man1 bash-completion/completions zsh/site-functions fish/vendor_completions.d doc/plume)
+	$(GO) test ./host/internal/cli -run ManPages -man $(abspath $(DIST))/share/man/man1
+	$(BIN)/plume completion bash > $(DIST)/share/bash-completion/completions/plume
+	$(BIN)/plume completion zsh > $(DIST)/share/zsh/site-functions/_plume
+	$(BIN)/plume completion fish > $(DIST)/share/fish/vendor_completions.d/plume.fish
+	cp LICENSE README.md CHANGELOG.md CITATION.cff $(DIST)/share/doc/plume
+	GOBIN=$(abspath $(DIST))/tools $(GO) install $(CYCLONEDX)
+	for p in $(PLATFORMS); do $(MAKE) dist-$$p || exit 1; done
+	cd $(DIST) && sha256sum plume* > SHA256SUMS
+
+dist-%: TREE = $(DIST)/$*
+dist-%: DOC = $(TREE)/share/doc/plume
+dist-%:
+	mkdir -p $(TREE)/bin && cp -r $(DIST)/share $(TREE)
+	CGO_ENABLED=0 GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(GO) build -trimpath -ldflags "-s -w $(STAMP)" -o $(TREE)/bin/plume ./host/cmd/plume
+	$(PYTHON) host/packaging/licences.py $(TREE)/bin/plume > $(DOC)/THIRD-PARTY-LICENSES.txt
+	GOPROXY=off $(DIST)/tools/cyclonedx-gomod bin -json -licenses -std -noserial -version $(VERSION) -output $(DIST)/sbom $(TREE)/bin/plume
+	sed '/"timestamp"/d' $(DIST)/sbom > $(DOC)/plume.cdx.json && cp $(DOC)/plume.cdx.json $(DIST)/plume-$(VERSION)-$*.cdx.json
+	cd $(DIST) && tar --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner --mode=u+w,go-w,a+rX \
+	  --transform 's,^$*,plume-$(VERSION)-$*,' -cf plume.tar $* && gzip -9nc plume.tar > plume-$(VERSION)-$*.tar.gz && rm plume.tar
+	cd sdk/python && PLUME_VERSION=$(VERSION) PLUME_BUILD=$(abspath $(TREE)) $(abspath $(VENV)-dist)/bin/python -m hatchling build -t wheel -d $(abspath $(DIST))
+
+$(VENV)-dist/ready: host/packaging/requirements.txt
+	$(PYTHON) -m venv $(VENV)-dist
+	$(VENV)-dist/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+test-dist: ## what a release of this platform gives, installed where there is no Go
+	$(MAKE) dist PLATFORMS=$(shell $(GO) env GOOS)-$(shell $(GO) env GOARCH)
+	$(VENV)-dist/bin/python -m pytest -q -p no:cacheprovider host/packaging
+
 clean: ## remove what was built
-	rm -rf $(BIN) $(VENV) $(VENV)-proto $(RESULTS)
+	rm -rf $(BIN) $(DIST) $(VENV) $(VENV)-dist $(VENV)-proto $(RESULTS)

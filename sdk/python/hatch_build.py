@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from packaging.version import Version
 
 SOURCE = Path(__file__).parents[2] / "host" / "internal" / "cli" / "version.go"
 
@@ -21,17 +22,18 @@ PLATFORMS = {
 
 
 def version() -> str:
-    """Returns what make dist stamps into plume too, or the version under way."""
+    """Returns what make dist stamps into plume too, or the version under way, as Python
+    writes it: 0.1.0.dev0 for 0.1.0-dev."""
     if given := os.environ.get("PLUME_VERSION"):
-        return given
+        return str(Version(given))
     stated = re.search(r'^const version = "(.*)"$', SOURCE.read_text(encoding="utf-8"), re.MULTILINE)
     assert stated, f"{SOURCE} states no version"
-    return f"{stated[1]}-dev"
+    return str(Version(f"{stated[1]}-dev"))
 
 
 class ProgramHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Makes a wheel for one platform of what lies in $PLUME_BUILD, whose last folder names
-    it, such as linux-amd64. Without that the wheel is the Python package alone."""
+    """Makes a wheel for one platform of the folder $PLUME_BUILD, which make dist fills and
+    names after the platform. Without that the wheel is the Python package alone."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if not (given := os.environ.get("PLUME_BUILD")):
@@ -39,6 +41,7 @@ class ProgramHook(BuildHookInterface):  # type: ignore[type-arg]
         build = Path(given).resolve()
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{PLATFORMS[build.name]}"
-        build_data["shared_scripts"] = {str(build / "plume"): "plume"}
-        build_data["extra_metadata"] = {str(build / "THIRD-PARTY-LICENSES.txt"): "THIRD-PARTY-LICENSES.txt"}
-        build_data["sbom_files"] = [str(build / "plume.cdx.json")]
+        about = build / "share" / "doc" / "plume"
+        build_data["shared_scripts"] = {str(build / "bin" / "plume"): "plume"}
+        build_data["extra_metadata"] = {str(about / "THIRD-PARTY-LICENSES.txt"): "THIRD-PARTY-LICENSES.txt"}
+        build_data["sbom_files"] = [str(about / "plume.cdx.json")]

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -175,14 +176,12 @@ func Command(name string, argv []string, dir string) (*Program, error) {
 }
 
 // Script returns the program that runs a Python script of dir: with the
-// interpreter $PLUME_PYTHON, or else the first python3 on $PATH, which is that of
-// an active virtual environment. An error is of kind plugin.
+// interpreter $PLUME_PYTHON, that of the virtual environment which holds plume
+// when no environment is active, or else the first python3 on $PATH. An error is
+// of kind plugin.
 func Script(name, script, dir string) (*Program, error) {
-	python := os.Getenv("PLUME_PYTHON")
-	if python == "" {
-		python = "python3"
-	}
-	interpreter, err := exec.LookPath(python)
+	self, _ := os.Executable()
+	interpreter, err := exec.LookPath(cmp.Or(os.Getenv("PLUME_PYTHON"), ownPython(self), "python3"))
 	if err == nil {
 		interpreter, err = filepath.Abs(interpreter)
 	}
@@ -200,6 +199,23 @@ func Script(name, script, dir string) (*Program, error) {
 		return nil, sdk.Errorf(sdk.KindPlugin, "plugin "+name, "no Python script: %v", err)
 	}
 	return newProgram(&Program{Name: name, Command: []string{interpreter, script}, Dir: dir, script: true}, []string{script})
+}
+
+// ownPython returns the interpreter of the virtual environment into which pip, pipx or
+// uv has put the program self; "" when it is in none, or when an environment is active.
+func ownPython(self string) string {
+	if os.Getenv("VIRTUAL_ENV") != "" || os.Getenv("CONDA_PREFIX") != "" {
+		return ""
+	}
+	if real, err := filepath.EvalSymlinks(self); err == nil {
+		self = real
+	}
+	bin := filepath.Dir(self)
+	python := filepath.Join(bin, "python3")
+	if _, err := os.Stat(filepath.Join(bin, "..", "pyvenv.cfg")); err != nil || executable(python) != nil {
+		return ""
+	}
+	return python
 }
 
 // newProgram returns p with the checksum that files have now.

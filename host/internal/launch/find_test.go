@@ -195,3 +195,42 @@ func TestScript(t *testing.T) {
 		}
 	}
 }
+
+// Plume in a virtual environment runs scripts in it, but not when the user has activated
+// another.
+func TestOwnPython(t *testing.T) {
+	env, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, python := filepath.Join(env, "bin", "plume"), filepath.Join(env, "bin", "python3")
+	t.Setenv("VIRTUAL_ENV", "")
+	t.Setenv("CONDA_PREFIX", "")
+	check := func(when, want string) {
+		t.Helper()
+		if got := ownPython(self); got != want {
+			t.Errorf("%s: got %q, want %q", when, got, want)
+		}
+	}
+	for _, file := range []string{self, python} {
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("of a system", "")
+	if err := os.WriteFile(filepath.Join(env, "pyvenv.cfg"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check("of an environment", python)
+	link := filepath.Join(t.TempDir(), "plume")
+	if err := os.Symlink(self, link); err != nil {
+		t.Fatal(err)
+	}
+	self = link
+	check("linked to", python)
+	t.Setenv("VIRTUAL_ENV", "/another")
+	check("next to an active one", "")
+}

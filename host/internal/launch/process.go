@@ -149,9 +149,10 @@ func (p *Process) startError(ctx, started context.Context, err error, timeout ti
 		e = p.crash(where, fmt.Sprintf("the process %s before it was ready", r.exit.What))
 		switch lines := strings.Split(e.Stderr, "\n"); {
 		case e.Stderr != "":
-			e.Hint = fmt.Sprintf("the last line of its standard error: %s", lines[len(lines)-1])
-			if p.program.script && strings.HasPrefix(lines[len(lines)-1], "ModuleNotFoundError") {
-				e.Hint += fmt.Sprintf("; install it for %s, or choose another interpreter with $PLUME_PYTHON", p.program.Command[0])
+			last := lines[len(lines)-1]
+			e.Hint = fmt.Sprintf("the last line of its standard error: %s", last)
+			if what := missingPackage(last); p.program.script && what != "" {
+				e.Hint += fmt.Sprintf("; install %s for %s, or choose another interpreter with $PLUME_PYTHON", what, p.program.Command[0])
 			}
 		case e.ExitCode != nil && *e.ExitCode == 0:
 			e.Hint = "a plugin runs until it is asked to end: its program must end with the call that serves it"
@@ -172,6 +173,20 @@ func (p *Process) startError(ctx, started context.Context, err error, timeout ti
 	}
 	e.Stderr = r.tail.String()
 	return e
+}
+
+// missingPackage says what to install after Python has ended with line; "" when that is
+// about something else. A package called plume that lacks a name is not this project's.
+func missingPackage(line string) string {
+	const kit = "plume-da (the package plume on PyPI is another project)"
+	module, missing := strings.CutPrefix(line, "ModuleNotFoundError: No module named ")
+	switch {
+	case module == "'plume'", strings.HasPrefix(line, "ImportError: cannot import name") && strings.Contains(line, "from 'plume'"):
+		return kit
+	case missing:
+		return "it"
+	}
+	return ""
 }
 
 // brief returns the beginning of text.

@@ -62,3 +62,11 @@ __all__ = [
     "open_run",
     "serve",
 ]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("plume-da")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
