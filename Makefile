@@ -9,6 +9,7 @@ VENV    := .venv
 PLUGINS := $(notdir $(patsubst %/plugin.toml,%,$(wildcard plugins/*/plugin.toml)))
 BINARY  := $(BIN)/plume $(foreach p,$(PLUGINS),$(BIN)/plugins/$(p))
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 # The version of a commit that has the tag of its version, such as 0.1.0; of any other
 # 0.1.0-dev+COMMIT.
@@ -39,9 +40,12 @@ test: build $(VENV)/ready lint python ## every check and test
 short: build ## the Go tests alone
 	$(GO) test ./...
 
-lint: ## formatting, vet, also for macOS, and the import law
+# For Windows plume builds as a program that says to use WSL.
+lint: ## formatting, vet, also for macOS, the import law, and what runs on GitHub
 	$(GO) vet ./...
 	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
+	GOOS=windows $(GO) vet ./host/cmd/plume
+	$(GO) run $(ACTIONLINT) .github/workflows/*.yml
 	$(GO) run $(LINT) run ./...
 
 python: build $(VENV)/ready ## the Python kit and the examples that use it: linter, strict types, tests

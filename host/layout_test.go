@@ -312,6 +312,8 @@ func TestBuiltinPlugins(t *testing.T) {
 	}
 	want, err := format.Source(fmt.Appendf(nil, `// Code generated from the folders of plugins/ by go generate ./host/cmd/plume; DO NOT EDIT.
 
+//go:build unix
+
 package main
 
 import (

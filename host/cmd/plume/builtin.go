@@ -1,5 +1,7 @@
 // Code generated from the folders of plugins/ by go generate ./host/cmd/plume; DO NOT EDIT.
 
+//go:build unix
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command plume runs data assimilation experiments written in TOML over models,
 // observation operators and filters that are processes of their own. The plugins of
 // this project are part of it: started as

@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Runs that earlier versions of plume wrote, testdata/runs/FORMAT/NAME/RUN, are read by
+// every command that reads runs. A format that has been released keeps its folder.
+func TestOldRuns(t *testing.T) {
+	root := t.TempDir()
+	if err := os.CopyFS(root, os.DirFS("testdata/runs")); err != nil {
+		t.Fatal(err)
+	}
+	const complete, began = "is complete", "but the run began with f7a2f49; resume with that version, or run the workflow again"
+	runs := map[string]struct{ metric, compared, resumed string }{
+		"format-1/twin":    {"rmse", `"value": 0.28372002191614953`, complete}, // as that version printed it
+		"format-1/real":    {"held_out_rmse", `"value": 162.63501132860415`, complete},
+		"format-1/stopped": {"rmse", "there is nothing to compare: no trial has finished", began},
+	}
+	if all, err := filepath.Glob(filepath.Join(root, "*", "*")); err != nil || len(all) != len(runs) {
+		t.Errorf("%v, %v: want the %d that are tested", all, err, len(runs))
+	}
+	for name, want := range runs {
+		t.Run(name, func(t *testing.T) {
+			found, err := filepath.Glob(filepath.Join(root, name, "*"))
+			if err != nil || len(found) != 1 {
+				t.Fatalf("runs: %v, %v", found, err)
+			}
+			dir, to := found[0], t.TempDir()
+			check := func(code int, said string, args ...string) {
+				t.Helper()
+				var stdout, stderr strings.Builder
+				got := Main(args, &stdout, &stderr)
+				if all := stdout.String() + stderr.String(); got != code || !strings.Contains(all, said) {
+					t.Errorf("%v: exit code %d, want %d and %q:\n%s", args, got, code, said, all)
+				}
+			}
+			check(exitOK, "report.html", "report", dir)
+			check(exitOK, ".svg", "report", dir, "--figures", "svg")
+			check(exitOK, "all files are as the run left them", "verify", dir)
+			check(exitOK, filepath.Base(dir), "runs", "--run-dir", filepath.Dir(filepath.Dir(dir)))
+			for format, file := range map[string]string{"parquet": "metrics.parquet", "csv": "metrics.csv", "netcdf": ".nc"} {
+				check(exitOK, file, "export", dir, "--to", filepath.Join(to, format), "--format", format)
+			}
+			compared, resumed := exitOK, exitOK
+			if want.resumed == began {
+				compared, resumed = exitFailed, exitPlugin
+			}
+			check(compared, want.compared, "compare", dir, "--metric", want.metric, "--format", "json")
+			check(resumed, want.resumed, "resume", dir)
+		})
+	}
+}
