@@ -184,7 +184,7 @@ dist: $(VENV)-dist/ready $(BIN)/plume ## the archives, wheels, SBOMs and checksu
 	$(BIN)/plume completion fish > $(DIST)/share/fish/vendor_completions.d/plume.fish
 	cp LICENSE README.md CHANGELOG.md CITATION.cff $(DIST)/share/doc/plume
 	GOBIN=$(abspath $(DIST))/tools $(GO) install $(CYCLONEDX)
-	for p in $(PLATFORMS); do $(MAKE) dist-$$p || exit 1; done
+	for p in $(PLATFORMS); do $(MAKE) dist-$$p VERSION=$(VERSION) || exit 1; done
 	cd $(DIST) && sha256sum plume* > SHA256SUMS
 
 dist-%: TREE = $(DIST)/$*

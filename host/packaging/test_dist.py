@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
@@ -126,6 +127,24 @@ def test_a_plugin_without_the_kit_is_told_its_name(place):
     assert "install plume-da (the package plume on PyPI is another project) for" in said
 
 
+def check_kind(program, tag):
+    """Checks that a program is for the system and the processor of a tag."""
+    intel = "x86_64" in tag
+    if program.startswith(b"\x7fELF\x02"):
+        assert "manylinux" in tag
+        assert int.from_bytes(program[18:20], "little") == (0x3E if intel else 0xB7)
+        return
+    assert program.startswith(b"\xcf\xfa\xed\xfe"), "neither of Linux nor of macOS"
+    processor, commands = struct.unpack_from("<I8xI", program, 4)
+    assert processor == (0x01000007 if intel else 0x0100000C)
+    at, oldest = 32, None
+    for _ in range(commands):
+        command, size, _, version = struct.unpack_from("<4I", program, at)
+        oldest = f"macosx_{version >> 16}_{version >> 8 & 255}" if command == 0x32 else oldest  # LC_BUILD_VERSION
+        at += size
+    assert tag.startswith(f"{oldest}_")
+
+
 @pytest.mark.parametrize("wheel", WHEELS, ids=lambda w: w.stem.split("-")[-1])
 def test_wheels(wheel):
     assert wheel.stat().st_size < 25 * MB
@@ -138,12 +157,7 @@ def test_wheels(wheel):
         assert [n for n in names if n.endswith(f".dist-info/{wanted}")]
     assert "plume/py.typed" in names
     assert not [n for n in names if "test" in n]
-    head = whole.read(program)[:20]
-    kind = {"macosx": b"\xcf\xfa\xed\xfe", "manylinux": b"\x7fELF\x02"}[re.split(r"[_2]", wheel.stem.split("-")[-1])[0]]
-    machine = b"\x3e\x00" if "x86_64" in wheel.name else b"\xb7\x00"  # of an ELF file
-    darwin = b"\x07\x00\x00\x01" if "x86_64" in wheel.name else b"\x0c\x00\x00\x01"
-    assert head.startswith(kind)
-    assert (head[4:8] == darwin) if kind[0] == 0xCF else (head[18:20] == machine)
+    check_kind(whole.read(program), wheel.stem.split("-")[-1])
     subprocess.run([TOOLS / "twine", "check", "--strict", wheel], check=True)
 
 
@@ -170,7 +184,13 @@ def test_the_archive(tmp_path):
         assert said is None or said.returncode == 0
     assert (tree / "share/fish/vendor_completions.d/plume.fish").stat().st_size > 1000
     licences = (tree / "share/doc/plume/THIRD-PARTY-LICENSES.txt").read_text(encoding="utf-8")
-    for holder in ("The Go Authors", "Leon Sorokin", "github.com/apache/arrow/go/v17", "gonum.org/v1/gonum", "SIL OPEN FONT LICENSE"):
+    for holder in (
+        "The Go Authors",
+        "Leon Sorokin",
+        "github.com/apache/arrow/go/v17",
+        "gonum.org/v1/gonum",
+        "SIL OPEN FONT LICENSE",
+    ):
         assert holder in licences, holder
     assert (tree / "share/doc/plume/LICENSE").read_text().startswith("                                 Apache License")
 
