@@ -49,8 +49,8 @@ lint: ## formatting, vet, also for macOS, the import law, and what runs on GitHu
 	$(GO) run $(LINT) run ./...
 
 python: build $(VENV)/ready ## the Python kit and the examples that use it: linter, strict types, tests
-	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python examples/python examples/analysis
-	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python examples/python examples/analysis
+	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python host/packaging examples/python examples/analysis
+	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python host/packaging examples/python examples/analysis
 	cd sdk/python && $(abspath $(VENV))/bin/mypy
 	cd sdk/python && $(abspath $(VENV))/bin/python -m pytest -q
 
