@@ -239,6 +239,71 @@ func rowsOf(t *table.Table, label string) (rows []int) {
 	return rows
 }
 
+// TestNileTable compares the table of docs/real-observations.md with the scores of a run and
+// of the exact Kalman filter; -update rewrites it.
+func TestNileTable(t *testing.T) {
+	metrics := read(t, runQuietly(t, "../../../workflows/nile.toml"), "metrics.arrow")
+	names, stages := metrics.Column("metric").([]string), metrics.Column("stage").([]string)
+	values := metrics.Column("value").([]float64)
+	score := func(filter, metric string) string {
+		for _, i := range rowsOf(metrics, filter) {
+			if names[i] == metric && stages[i] == "analysis" {
+				return fmt.Sprintf(" %.1f", values[i])
+			}
+		}
+		return ""
+	}
+	rmse, spread := exactNile(t)
+	table := fmt.Sprintf("| | RMSE | expected from spread and error variance | CRPS |\n|---|---|---|---|\n"+
+		"| exact Kalman filter | %.1f | %.1f | |\n", rmse, spread)
+	for _, row := range [][2]string{{"etkf", "`etkf`"}, {"joint", "`joint`"}, {"particle", "`particle`"},
+		{"persistence", "the flow of the previous year"}, {"climatology", "mean of all assimilated flows"}} {
+		line := "| " + row[1]
+		for _, metric := range []string{"held_out_rmse", "held_out_spread", "held_out_crps"} {
+			line += " |" + score(row[0], metric)
+		}
+		table += line + " |\n"
+	}
+
+	const path, begin, end = "../../../docs/real-observations.md", "<!-- nile -->\n", "<!-- /nile -->"
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(page), begin)
+	got, after, ended := strings.Cut(rest, end)
+	switch {
+	case !found || !ended:
+		t.Errorf("%s has no %s ... %s", path, strings.TrimSpace(begin), end)
+	case got == table:
+	case *update:
+		if err := os.WriteFile(path, []byte(before+begin+table+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("%s: got the table\n%swant\n%srun go test ./host/internal/cli -run NileTable -update", path, got, table)
+	}
+}
+
+// exactNile returns the root mean square of the errors and of the standard deviations with
+// which the Kalman filter predicts the held-out flows after the burn-in of ten years.
+func exactNile(t *testing.T) (rmse, spread float64) {
+	t.Helper()
+	const q, r, burnIn = 1469.1, 15099, 10
+	g, n := gaussian{mean: 1000, variance: 300 * 300}, 0.0
+	for i, y := range nile(t) {
+		switch g.grow(q, math.Inf(1)); {
+		case (i+1)%5 != 0:
+			g.meet(y, r)
+		case i >= burnIn:
+			rmse += (y - g.mean) * (y - g.mean)
+			spread += g.variance + r
+			n++
+		}
+	}
+	return math.Sqrt(rmse / n), math.Sqrt(spread / n)
+}
+
 // nile returns the flows in the order of time.
 func nile(t *testing.T) []float64 {
 	t.Helper()
