@@ -120,7 +120,7 @@ def test_the_readme(folder, scores, monkeypatch):
             assert len(found["cycles"]) > 5
         assert {"rmse", "mean", "cycles"} & set(found), section
     assert set(seen) == {"pyarrow", "pandas", "polars", "DuckDB", "xarray", "CSV", "plume", *seen[-1:]}
-    assert seen[-1].startswith("A run that is still going")
+    assert seen[-1].startswith("A run that is running")
 
 
 @pytest.mark.parametrize("script", ["pyarrow", "pandas", "polars", "duckdb", "plume", "xarray"])

@@ -41,7 +41,7 @@ BROKEN = {
     "mutated input": (model("x += 1; return x"), "the call modifies its input"),
     "unseeded randomness": (
         model("return x + np.random.default_rng().normal(size=x.shape)"),
-        "every random draw must come from the request's seed",
+        "every random draw must come from the seed of the request",
     ),
     "one stream for all members": (
         model("return x + rng.member(0).normal(size=x.shape)"),
