@@ -148,14 +148,18 @@ func TestVectorsDoNotMatter(t *testing.T) {
 	const asked = "FILTER_DIFFUSION_DIGEST"
 	if os.Getenv(asked) != "" {
 		digest := sha256.New()
+		add := func(f *filter, p *sdk.Problem) {
+			analyse(t, f, p)
+			if err := binary.Write(digest, binary.LittleEndian, p.Into.RawMatrix().Data); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, size := range [][3]int{{50, 3, 2}, {20, 300, 7}, {40, 40, 40}} {
 			for _, scheme := range []string{"kde", "joint"} {
-				f, p := configure(t, map[string]any{"scheme": scheme}), twinProblem(size[0], size[1], size[2])
-				analyse(t, f, p)
-				if err := binary.Write(digest, binary.LittleEndian, p.Into.RawMatrix().Data); err != nil {
-					t.Fatal(err)
-				}
+				add(configure(t, map[string]any{"scheme": scheme}), twinProblem(size[0], size[1], size[2]))
 			}
+			p := twinProblem(size[0], size[1], size[2])
+			add(mustLocal(t, map[string]any{"cutoff": 5.0}, p, 40), p)
 		}
 		fmt.Printf("digest %x\n", digest.Sum(nil))
 		return

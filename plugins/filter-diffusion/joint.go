@@ -56,7 +56,7 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	if err != nil {
 		return nil, err
 	}
-	gamma := temper(posterior.weights, posterior.logWeights, prior, 1, f.Tempering)
+	gamma := temper(posterior.weights, posterior.logWeights, logarithms(prior), 1, f.Tempering)
 	if sdk.IsAuto(f.Tempering) {
 		modes.hold(posterior.logWeights, prior)
 		_, logSum := ensemble.Normalise(posterior.weights, posterior.logWeights)
@@ -131,9 +131,8 @@ func (w *whitened) given(o *observedSpace, b float64, prior []float64) (*conditi
 		precision[j] = 1 / (b*b*s2 + o.floor(b))
 	}
 	innovations := mat.NewDense(members, k, nil)
-	logWeights := make([]float64, members)
+	logWeights := logarithms(prior)
 	for i := range members {
-		logWeights[i] = math.Log(prior[i])
 		row := innovations.RawRowView(i)
 		floats.AddScaledTo(row, o.innovation, -a, o.anomalies.RawRowView(i))
 		for j, d := range row {
@@ -167,17 +166,16 @@ func (w *whitened) given(o *observedSpace, b float64, prior []float64) (*conditi
 // temper raises the likelihoods in logWeights to the power gamma and returns it: the
 // given one, or for auto the largest up to limit that leaves an effective sample size of
 // [leastESS]. The weights become what logWeights say, normalised.
-func temper(weights, logWeights, prior []float64, limit, given float64) (gamma float64) {
-	likelihood := make([]float64, len(prior))
+func temper(weights, logWeights, logPrior []float64, limit, given float64) (gamma float64) {
+	likelihood := make([]float64, len(logPrior))
 	for i, l := range logWeights {
-		likelihood[i] = l - math.Log(prior[i])
-		if prior[i] == 0 {
-			likelihood[i] = 0
+		if !math.IsInf(logPrior[i], -1) {
+			likelihood[i] = l - logPrior[i]
 		}
 	}
 	try := func(g float64) float64 {
 		for i := range logWeights {
-			logWeights[i] = math.Log(prior[i]) + g*likelihood[i]
+			logWeights[i] = logPrior[i] + g*likelihood[i]
 		}
 		_, logSum := ensemble.Normalise(weights, logWeights)
 		floats.AddConst(-logSum, logWeights)
@@ -187,7 +185,7 @@ func temper(weights, logWeights, prior []float64, limit, given float64) (gamma f
 		try(given)
 		return given
 	}
-	low, high, least := 0.0, limit, leastESS(len(prior))
+	low, high, least := 0.0, limit, leastESS(len(logPrior))
 	if try(high) >= least {
 		return high
 	}

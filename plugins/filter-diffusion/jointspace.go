@@ -239,8 +239,7 @@ func (f *filter) observe(p *sdk.Problem, observed []int, weights []float64) (*ob
 	size := floats.Dot(innovation, innovation)
 	if _, _, overflow := ensemble.NonFinite(anomalies); overflow || math.IsInf(size, 0) ||
 		!svd.Factorize(rootWeightedRows(anomalies, weights), mat.SVDThin) {
-		return nil, sdk.Errorf(sdk.KindDiverged, "observation", "is too far from every member for float64").
-			WithHint("check the observation and its units")
+		return nil, errFar()
 	}
 	var axes mat.Dense
 	svd.VTo(&axes)
@@ -291,6 +290,14 @@ func equalWeights(n int) []float64 {
 		w[i] = 1 / float64(n)
 	}
 	return w
+}
+
+func logarithms(weights []float64) []float64 {
+	logs := make([]float64, len(weights))
+	for i, w := range weights {
+		logs[i] = math.Log(w)
+	}
+	return logs
 }
 
 // rootWeights returns sqrt(w_i / (1 - sum w²)), the factors of anomalies whose

@@ -212,11 +212,15 @@ func moments(e *mat.Dense, weights []float64) (mean, sd []float64) {
 func normaliseLogs(l []float64) error {
 	_, logSum := ensemble.Normalise(nil, l)
 	if math.IsInf(logSum, 0) || math.IsNaN(logSum) {
-		return sdk.Errorf(sdk.KindDiverged, "observation", "is too far from every member for float64").
-			WithHint("check the observation and its units")
+		return errFar()
 	}
 	floats.AddConst(-logSum, l)
 	return nil
+}
+
+func errFar() error {
+	return sdk.Errorf(sdk.KindDiverged, "observation", "is too far from every member for float64").
+		WithHint("check the observation and its units")
 }
 
 // columns returns a copy of the given columns of e.

@@ -2,6 +2,7 @@ package filterdiffusion
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"math"
 	"runtime"
@@ -61,66 +62,147 @@ func mustLocal(t testing.TB, params map[string]any, p *sdk.Problem, length float
 	return f
 }
 
-// Value by value the analysis is the joint scheme in the space of the members with
-// error variances divided by their tapers, here with the formulas as they are
-// written, in the space of the observations and with inverses. Tolerance: the
-// condition of the matrices, below 1e4, times rounding, with room for sums.
+// Value by value the analysis is the joint scheme in the space of the members with error variances divided
+// by their tapers, here with the formulas as they are written, in the space of the observations and with
+// inverses: with few components near by and more than members, with given parameters and by the rules, with
+// several values in a place, and far from what was predicted. Tolerance: rounding, times the condition of the
+// matrices, below 1e4, and what a weight's logarithm is, below 100, with room for sums.
 func TestLocalIsJointWithTaperedObservations(t *testing.T) {
-	const members, n, m, length, cutoff = 7, 24, 12, 24.0, 9.0
-	for _, params := range []map[string]any{{"bandwidth": 0.6, "tempering": 0.7}, {"bandwidth": 1.0, "tempering": 1.0}} {
-		p := twinProblem(members, n, m)
-		p.Observation[3] = math.NaN()
-		f := mustLocal(t, with(with(params, "cutoff", cutoff), "finite_size", false), p, length)
-		analyse(t, f, p)
-		b, gamma := params["bandwidth"].(float64), params["tempering"].(float64)
-		a := math.Sqrt(1 - b*b)
-		state, space := ring(n, length), ring(m, length)
-		xm, ym := ensemble.Mean(nil, p.Ensemble, nil), ensemble.Mean(nil, p.Predicted, nil)
-		for j := range n {
-			var y mat.Dense // N x k
-			var d []float64
-			for k := range m {
-				w := ringTaper(state, space, j, k, cutoff)
-				if k == 3 || w == 0 {
-					continue
-				}
-				unit := math.Sqrt(w / p.ErrorVariance[k])
-				column := mat.NewDense(members, 1, nil)
-				for i := range members {
-					column.Set(i, 0, unit*(p.Predicted.At(i, k)-ym[k]))
-				}
-				if d == nil {
-					y.CloneFrom(column)
-				} else {
-					var wider mat.Dense
-					wider.Augment(&y, column)
-					y.CloneFrom(&wider)
-				}
-				d = append(d, unit*(p.Observation[k]-ym[k]))
+	given := map[string]any{"bandwidth": 0.6, "tempering": 0.7, "finite_size": false}
+	for _, tt := range []struct {
+		members, n, m int
+		cutoff, far   float64
+		modes         bool // two of them
+		params        map[string]any
+	}{
+		{7, 24, 12, 9, 0, false, given},
+		{7, 24, 12, 9, 0, false, map[string]any{"bandwidth": 1.0, "tempering": 1.0, "finite_size": false}},
+		{7, 24, 12, 9, 0, false, nil},
+		{7, 24, 12, 9, 0, false, map[string]any{"finite_size": false}},
+		{5, 24, 24, 20, 0, false, nil}, // more components near by than members
+		{5, 24, 24, 20, 0, false, given},
+		{2, 6, 6, 4, 0, false, nil},
+		{12, 24, 24, 9, 8, false, nil}, // tempered and inflated
+		{12, 24, 3, 5, 0, true, nil},   // tempered by the rule
+	} {
+		t.Run(fmt.Sprint(tt), func(t *testing.T) {
+			p := twinProblem(tt.members, tt.n, tt.m)
+			for k := range p.Observation {
+				p.Observation[k] += tt.far * math.Sin(float64(k))
 			}
-			mean, covariance := mixtureOfMembers(t, &y, d, a, b, gamma)
-			root, _, err := roots(covariance)
+			if tt.m > 3 {
+				p.Observation[3] = math.NaN()
+			}
+			if tt.modes {
+				for i := 0; i < tt.members; i += 2 {
+					floats.AddConst(3, p.Ensemble.RawRowView(i))
+				}
+			}
+			length := float64(tt.n)
+			state, space := ring(tt.n, length), ring(tt.m, length)
+			state.Coordinates.Points.Set(1, 0, 0) // in the place of value 0
+			f, err := configureLocal(with(tt.params, "cutoff", tt.cutoff), tt.members, state, space)
 			if err != nil {
 				t.Fatal(err)
 			}
-			anomalies := mat.Col(nil, j, p.Ensemble)
-			floats.AddConst(-xm[j], anomalies)
-			var moved mat.VecDense
-			moved.MulVec(root, mat.NewVecDense(members, anomalies))
-			for i := range members {
-				want := xm[j] + floats.Dot(mean, anomalies) + math.Sqrt(members-1)*moved.AtVec(i)
-				if got := p.Into.At(i, j); math.Abs(got-want) > 1e-10 {
-					t.Fatalf("%v: member %d, value %d: %.14g, want %.14g", params, i, j, got, want)
+			a := analyse(t, f, p)
+			var rules placed
+			for j := range tt.n {
+				want, used := localReference(t, f, p, state, space, j)
+				rules.scale += used.scale / float64(tt.n)
+				rules.tempering += used.tempering / float64(tt.n)
+				for i, w := range want {
+					if got := p.Into.At(i, j); math.Abs(got-w) > 1e-10 {
+						t.Fatalf("member %d, value %d: %.14g, want %.14g", i, j, got, w)
+					}
 				}
 			}
-		}
+			for name, want := range map[string]float64{"inflation": rules.scale, "tempering": rules.tempering} {
+				if got := a.Metrics[name]; math.Abs(got-want) > 1e-8 { // what a power is found to
+					t.Errorf("%s %v, want %v", name, got, want)
+				}
+			}
+		})
 	}
 }
 
-// mixtureOfMembers returns the moments of the mixture in the space of the members.
-func mixtureOfMembers(t *testing.T, y *mat.Dense, d []float64, a, b, gamma float64) ([]float64, *mat.SymDense) {
+// localReference returns the members' analyses of value j, which some component is near.
+func localReference(t *testing.T, f *filter, p *sdk.Problem, state, space *sdk.Layout, j int) ([]float64, placed) {
+	t.Helper()
+	members, n := p.Ensemble.Dims()
+	prior := equalWeights(members)
+	xm, ym := ensemble.Mean(nil, p.Ensemble, nil), ensemble.Mean(nil, p.Predicted, nil)
+	var columns, d []float64
+	for k, v := range p.Observation {
+		if w := ringTaper(state, space, j, k, f.Cutoff); w > 0 && !math.IsNaN(v) {
+			unit := math.Sqrt(w / p.ErrorVariance[k])
+			for i := range members {
+				columns = append(columns, unit*(p.Predicted.At(i, k)-ym[k]))
+			}
+			d = append(d, unit*(v-ym[k]))
+		}
+	}
+	y := mat.DenseCopyOf(mat.NewDense(len(d), members, columns).T())
+	used := placed{scale: 1}
+	if f.FiniteSize {
+		used.scale = min(largestLocalScale, finiteSizeReference(t, y, d))
+		y.Scale(used.scale, y)
+	}
+	mean, sd := moments(p.Ensemble, prior)
+	kurtosis := excessKurtosis(p.Ensemble, mean, sd, prior)
+	r, excess := 0.0, 0.0
+	for k := range n {
+		w := ringTaper(state, state, j, k, f.Cutoff)
+		r += w
+		excess += w * kurtosis[k]
+	}
+	excess /= r
+	b := f.Bandwidth
+	if sdk.IsAuto(b) {
+		b = bandwidthRule(withinModes(excess), members, min(r, float64(members-1)))
+	}
+	m, covariance, gamma := mixtureOfMembers(t, y, d, b, temperingRule(excess, members, r), f.Tempering)
+	used.tempering = gamma
+	root, _, err := roots(covariance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anomalies := mat.Col(nil, j, p.Ensemble)
+	floats.AddConst(-xm[j], anomalies)
+	floats.Scale(used.scale, anomalies)
+	var moved mat.VecDense
+	moved.MulVec(root, mat.NewVecDense(members, anomalies))
+	moved.ScaleVec(math.Sqrt(float64(members-1)), &moved)
+	floats.AddConst(xm[j]+floats.Dot(m, anomalies), moved.RawVector().Data)
+	return moved.RawVector().Data, used
+}
+
+// finiteSizeReference returns the scale for the singular values of the anomalies.
+func finiteSizeReference(t *testing.T, y *mat.Dense, d []float64) float64 {
 	t.Helper()
 	members, k := y.Dims()
+	var svd mat.SVD
+	if !svd.Factorize(y, mat.SVDThin) {
+		t.Fatal("no singular values")
+	}
+	var v mat.Dense
+	svd.VTo(&v)
+	var innovation, variance []float64
+	for c, s := range svd.Values(nil) {
+		if s > 1e-7 {
+			innovation = append(innovation, mat.Dot(v.ColView(c), mat.NewVecDense(k, d)))
+			variance = append(variance, s*s/float64(members-1))
+		}
+	}
+	return ensemble.FiniteSizeScale(innovation, variance, float64(members))
+}
+
+// mixtureOfMembers returns the moments of the mixture in the space of the members, and the power
+// of the weights.
+func mixtureOfMembers(t *testing.T, y *mat.Dense, d []float64, b, limit, given float64) ([]float64, *mat.SymDense, float64) {
+	t.Helper()
+	members, k := y.Dims()
+	a := math.Sqrt(1 - b*b)
 	forecast := mat.NewDense(members, members, nil)
 	forecast.Apply(func(i, l int, _ float64) float64 {
 		v := -1 / float64(members)
@@ -150,12 +232,13 @@ func mixtureOfMembers(t *testing.T, y *mat.Dense, d []float64, a, b, gamma float
 		for q := range k {
 			innovation.SetVec(q, d[q]-a*y.At(i, q))
 		}
-		logs[i] = -gamma * mat.Inner(innovation, &inverse, innovation) / 2
+		logs[i] = -mat.Inner(innovation, &inverse, innovation) / 2
 		var shift mat.VecDense
 		shift.MulVec(&gain, innovation)
 		floats.Add(row, shift.RawVector().Data)
 	}
-	weights, _ := ensemble.Normalise(nil, logs)
+	weights := make([]float64, members)
+	gamma := temper(weights, logs, make([]float64, members), limit, given)
 	mean := ensemble.Mean(nil, centres, weights)
 	covariance := mat.NewSymDense(members, nil)
 	for i := range members {
@@ -167,7 +250,7 @@ func mixtureOfMembers(t *testing.T, y *mat.Dense, d []float64, a, b, gamma float
 	known.Mul(&gain, cross.T())
 	known.Sub(forecast, &known)
 	covariance.AddSym(covariance, symmetric(&known))
-	return mean, covariance
+	return mean, covariance, gamma
 }
 
 // A value that no observation is near keeps its members to the last bit, as does one

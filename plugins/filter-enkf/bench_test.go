@@ -120,6 +120,19 @@ func BenchmarkLargeRing(b *testing.B) {
 	}
 }
 
+// BenchmarkLocalRing measures the LETKF alone. bench/filters compares the local form of filter-diffusion with it.
+func BenchmarkLocalRing(b *testing.B) {
+	for _, members := range []int{20, 40} {
+		b.Run(fmt.Sprintf("N=%d", members), func(b *testing.B) {
+			p, f := ringProblem(members, 10_000), onRing(b, members, 10_000, map[string]any{"scheme": "letkf", "cutoff": 14.56})
+			for b.Loop() {
+				analyse(b, f, p)
+			}
+			record(b, p)
+		})
+	}
+}
+
 // The pass of the global schemes over the state, with as many observations as members and
 // with few.
 func BenchmarkUpdate(b *testing.B) {

@@ -3,6 +3,7 @@ package filterenkf
 import (
 	"math"
 
+	"github.com/plume-da/plume/sdk/linalg"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
 )
@@ -18,7 +19,7 @@ import (
 //
 //	|a| U (I + B B')^(-1/2) e_1  and  |a| V B' (I + B B')^(-1) e_1
 //
-// the root being a sum of [resolvents]. Nothing is squared before it is added to 1,
+// the root being a sum of resolvents, see [linalg.InverseRoot]. Nothing is squared before it is added to 1,
 // so that a large S loses no digits. Buffers are reused: one goroutine uses one.
 //
 // Cost of a vector: r steps of 4 N m + 4 r (N + m) operations, r being at most
@@ -35,7 +36,7 @@ type shrinkage struct {
 	alpha, below []float64      // the diagonal of B and what is below it; below[0] = 0
 	coefficients []float64
 	inner        []float64
-	resolvents   resolvents
+	ratio        []float64
 }
 
 // apply replaces a by (I + S S')^(-1/2) a and returns S' (I + S S')^(-1) a, which is
@@ -54,7 +55,7 @@ func (q *shrinkage) apply(a []float64) []float64 {
 	q.coefficients = resized(q.coefficients, steps)
 	q.solve()
 	blas64.Gemv(blas.Trans, norm, stacked(q.right, steps, m), vector(q.coefficients), 0, vector(q.inner))
-	q.resolvents.inverseRoot(q.coefficients, q.alpha, q.below)
+	q.inverseRoot(q.coefficients, q.alpha, q.below)
 	blas64.Gemv(blas.Trans, norm, stacked(q.left, steps, n), vector(q.coefficients), 0, vector(a))
 	return q.inner
 }
@@ -128,28 +129,15 @@ func (q *shrinkage) solve() {
 	}
 }
 
-// resolvents is the inverse square root of a matrix I + C with eigenvalues from 1 to
-// bound as a weighted sum of resolvents,
-//
-//	(I + C)^(-1/2) = sum_j weight_j (shift_j I + C)^(-1),  shift_j > 1
-//
-// to rounding: with p terms the error is exp(-2 pi^2 p / (3 + log bound)). Source: Hale,
-// Higham and Trefethen 2008, doi:10.1137/070700607, method 3.
-type resolvents struct {
-	exponent       int // log2 of the bound
-	shift, weights []float64
-	ratio          []float64
-}
-
 // inverseRoot stores (I + B B')^(-1/2) e_1 in dst for the bidiagonal matrix B.
 // Elimination from the last row on, as in [shrinkage.solve], needs no difference
 // either: with B B' of diagonal alpha^2 + below^2 the pivots are below^2 + rest.
-// Cost: for every row 8 terms when the bound is 2 and 4 more when it is 10 times that.
-func (r *resolvents) inverseRoot(dst, alpha, below []float64) {
-	r.prepare(alpha, below)
-	r.ratio = resized(r.ratio, len(dst))
+// Cost: for every row the terms of [linalg.InverseRoot].
+func (q *shrinkage) inverseRoot(dst, alpha, below []float64) {
+	q.ratio = resized(q.ratio, len(dst))
 	clear(dst)
-	for j, shift := range r.shift {
+	root := linalg.InverseRoot(bound(alpha, below))
+	for j, shift := range root.Shifts {
 		rest, pivot := shift, 0.0
 		for k := len(dst) - 1; k >= 0; k-- {
 			a, b := alpha[k], below[k]
@@ -159,20 +147,19 @@ func (r *resolvents) inverseRoot(dst, alpha, below []float64) {
 				rest = shift + a*(a*rest/pivot)
 			}
 			pivot = b*b + rest
-			r.ratio[k] = b / pivot
+			q.ratio[k] = b / pivot
 		}
-		x := r.weights[j] / pivot
+		x := root.Weights[j] / pivot
 		dst[0] += x
 		for k := 1; k < len(dst); k++ {
-			x *= -alpha[k-1] * r.ratio[k]
+			x *= -alpha[k-1] * q.ratio[k]
 			dst[k] += x
 		}
 	}
 }
 
-// prepare computes shifts and weights for the bound on I + B B' that the sums of rows
-// and columns give, rounded up to a power of two.
-func (r *resolvents) prepare(alpha, below []float64) {
+// bound returns that on I + B B' which the sums of rows and columns give.
+func bound(alpha, below []float64) float64 {
 	rows, columns := 0.0, 0.0
 	for k, a := range alpha {
 		rows = max(rows, a+below[k])
@@ -181,79 +168,7 @@ func (r *resolvents) prepare(alpha, below []float64) {
 		}
 		columns = max(columns, a)
 	}
-	_, exponent := math.Frexp(1 + rows*columns)
-	if exponent == r.exponent {
-		return
-	}
-	r.exponent = exponent
-	terms := int(math.Ceil(37 * (3 + float64(exponent)*math.Ln2) / (2 * math.Pi * math.Pi)))
-	terms += terms % 2
-	r.shift, r.weights = resized(r.shift, terms), resized(r.weights, terms)
-	root := math.Ldexp(1, -exponent/2) * []float64{1, math.Sqrt2 / 2}[exponent%2] // 1/sqrt(bound)
-	e := newElliptic(root)
-	for j := range terms / 2 {
-		sn, cn, dn := e.at((float64(j) + 0.5) / float64(terms))
-		r.set(j, terms, e.quarter, cn, dn)
-		r.set(terms-1-j, terms, e.quarter, root*sn/dn, root/dn) // at the quarter period less that
-	}
-}
-
-func (r *resolvents) set(j, terms int, quarter, cn, dn float64) {
-	r.shift[j] = 1 / (cn * cn)
-	r.weights[j] = 2 * quarter / (math.Pi * float64(terms)) * dn / (cn * cn)
-}
-
-// elliptic holds what Jacobi's elliptic functions of a modulus near 1 have in common
-// for all arguments.
-type elliptic struct {
-	complement, modulus float64
-	quarter             float64 // the quarter period
-	scale               float64 // of the argument of theta functions, per quarter period
-	nome                float64 // its logarithm, for the complement
-}
-
-// newElliptic takes the complementary modulus, in (0, 1).
-func newElliptic(complement float64) *elliptic {
-	e := &elliptic{complement: complement, modulus: math.Sqrt(1 - complement*complement)}
-	e.quarter = math.Pi / 2 / geometricMean(complement)
-	ratio := e.quarter * 2 / math.Pi * geometricMean(e.modulus)
-	e.scale, e.nome = math.Pi/2*ratio, -math.Pi*ratio
-	return e
-}
-
-// at returns sn, cn and dn at a fraction, up to 1/2, of the quarter period: Jacobi's
-// imaginary transformation and theta functions of the complement, whose series
-// converge the faster the nearer the modulus is to 1. Source: Whittaker and Watson 1927,
-// sections 21.1 and 22.4.
-func (e *elliptic) at(fraction float64) (sn, cn, dn float64) {
-	v := fraction * e.scale
-	theta1, theta2, theta3, theta4 := 0.0, 0.0, 1.0, 1.0 // the first two over nome^(1/4)
-	sign := 1.0
-	for n := 0.0; ; n++ {
-		odd, even := n*(n+1)*e.nome, (n+1)*(n+1)*e.nome
-		up, down := math.Exp(odd+(2*n+1)*v), math.Exp(odd-(2*n+1)*v)
-		theta1 += sign * (up - down)
-		theta2 += up + down
-		term := math.Exp(even+2*(n+1)*v) + math.Exp(even-2*(n+1)*v)
-		sign = -sign
-		theta3 += term
-		theta4 += sign * term
-		if term < 0x1p-60 {
-			break
-		}
-	}
-	root := math.Sqrt(e.modulus)
-	cn = theta4 / (theta2 * math.Exp(e.nome/4)) * math.Sqrt(e.complement) / root
-	return theta1 / (root * theta2), cn, root * theta3 / theta4 * cn
-}
-
-// geometricMean returns the arithmetic-geometric mean of 1 and b in (0, 1].
-func geometricMean(b float64) float64 {
-	a := 1.0
-	for a-b > 0x1p-51*a {
-		a, b = (a+b)/2, math.Sqrt(a*b)
-	}
-	return a
+	return 1 + rows*columns
 }
 
 func resized(s []float64, n int) []float64 {

@@ -58,8 +58,16 @@ func newDualCost(innovation, variance []float64, size float64) *dualCost {
 	for _, s2 := range variance {
 		unseen += 1 / (1 + s2)
 	}
+	e, c := FiniteSizeTerms(unseen, size)
+	return &dualCost{innovation, variance, degrees, e, c}
+}
+
+// FiniteSizeTerms returns e and c of the cost of [FiniteSizeScale] for unseen = (N - 1) h, the sum of
+// 1 / (1 + s²) over all directions.
+func FiniteSizeTerms(unseen, size float64) (e, c float64) {
+	degrees := size - 1
 	q := math.Pow(1-1/(size*size), min(1, unseen/degrees)/2)
-	return &dualCost{innovation, variance, degrees, (1 + 1/size) / q, q * size / degrees}
+	return (1 + 1/size) / q, q * size / degrees
 }
 
 // at returns the cost and its derivative.

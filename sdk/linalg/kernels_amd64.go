@@ -23,3 +23,33 @@ func productAVX512(rows int, cols int, depth int, a []float64, lda int, panels [
 //
 //go:noescape
 func exponentialsAVX512(w []float64, offsets []float64, slope float64, table *[68]float64) float64
+
+// addDotAVX2 is the kernel addDot.
+//
+//go:noescape
+func addDotAVX2(sum *[4]float64, x [][4]float64, y [][4]float64)
+
+// scaleAVX2 is the kernel scale.
+//
+//go:noescape
+func scaleAVX2(dst [][4]float64, s *[4]float64)
+
+// addScaledAVX2 is the kernel addScaled.
+//
+//go:noescape
+func addScaledAVX2(dst [][4]float64, s *[4]float64, x [][4]float64)
+
+// subtractAllAVX2 is the kernel subtractAll.
+//
+//go:noescape
+func subtractAllAVX2(dst [][4]float64, factors [][4]float64, rows [][][4]float64)
+
+// updateMultiplyAVX2 is the kernel updateMultiply.
+//
+//go:noescape
+func updateMultiplyAVX2(a [][4]float64, x [][4]float64, y [][4]float64, u [][4]float64, p [][4]float64)
+
+// addResolventsAVX2 is the kernel addResolvents.
+//
+//go:noescape
+func addResolventsAVX2(sum [][4]float64, weights [][4]float64, shifts [][4]float64, alpha [][4]float64, below [][4]float64, x [][4]float64, work [][4]float64)

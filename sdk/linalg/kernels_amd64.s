@@ -1035,3 +1035,668 @@ expend:
 	MOVSD         X1, ret+64(FP)
 	VZEROUPPER
 	RET
+
+// func addDotAVX2(sum *[4]float64, x [][4]float64, y [][4]float64)
+// Requires: AVX, FMA3
+TEXT ·addDotAVX2(SB), NOSPLIT, $0-56
+	MOVQ   x_base+8(FP), AX
+	MOVQ   y_base+32(FP), CX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	MOVQ   sum+0(FP), DX
+	MOVQ   x_len+16(FP), BX
+	MOVQ   BX, SI
+	SHRQ   $0x02, SI
+	JZ     rest
+
+round:
+	VMOVUPD     (AX), Y4
+	VFMADD231PD (CX), Y4, Y0
+	VMOVUPD     32(AX), Y4
+	VFMADD231PD 32(CX), Y4, Y1
+	VMOVUPD     64(AX), Y4
+	VFMADD231PD 64(CX), Y4, Y2
+	VMOVUPD     96(AX), Y4
+	VFMADD231PD 96(CX), Y4, Y3
+	ADDQ        $+128, AX
+	ADDQ        $+128, CX
+	DECQ        SI
+	JNZ         round
+
+rest:
+	TESTQ       $0x00000003, BX
+	JZ          end
+	VMOVUPD     (AX), Y4
+	VFMADD231PD (CX), Y4, Y0
+	DECQ        BX
+	TESTQ       $0x00000003, BX
+	JZ          end
+	VMOVUPD     32(AX), Y4
+	VFMADD231PD 32(CX), Y4, Y1
+	DECQ        BX
+	TESTQ       $0x00000003, BX
+	JZ          end
+	VMOVUPD     64(AX), Y4
+	VFMADD231PD 64(CX), Y4, Y2
+	DECQ        BX
+
+end:
+	VADDPD  Y2, Y0, Y0
+	VADDPD  Y3, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VADDPD  (DX), Y0, Y0
+	VMOVUPD Y0, (DX)
+	VZEROUPPER
+	RET
+
+// func scaleAVX2(dst [][4]float64, s *[4]float64)
+// Requires: AVX
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    s+24(FP), CX
+	VMOVUPD (CX), Y0
+	MOVQ    dst_len+8(FP), CX
+	MOVQ    CX, DX
+	SHRQ    $0x02, DX
+	JZ      rest
+
+round:
+	VMULPD  (AX), Y0, Y1
+	VMOVUPD Y1, (AX)
+	VMULPD  32(AX), Y0, Y1
+	VMOVUPD Y1, 32(AX)
+	VMULPD  64(AX), Y0, Y1
+	VMOVUPD Y1, 64(AX)
+	VMULPD  96(AX), Y0, Y1
+	VMOVUPD Y1, 96(AX)
+	ADDQ    $+128, AX
+	DECQ    DX
+	JNZ     round
+
+rest:
+	TESTQ   $0x00000003, CX
+	JZ      end
+	VMULPD  (AX), Y0, Y1
+	VMOVUPD Y1, (AX)
+	DECQ    CX
+	TESTQ   $0x00000003, CX
+	JZ      end
+	VMULPD  32(AX), Y0, Y1
+	VMOVUPD Y1, 32(AX)
+	DECQ    CX
+	TESTQ   $0x00000003, CX
+	JZ      end
+	VMULPD  64(AX), Y0, Y0
+	VMOVUPD Y0, 64(AX)
+	DECQ    CX
+
+end:
+	VZEROUPPER
+	RET
+
+// func addScaledAVX2(dst [][4]float64, s *[4]float64, x [][4]float64)
+// Requires: AVX, FMA3
+TEXT ·addScaledAVX2(SB), NOSPLIT, $0-56
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    x_base+32(FP), CX
+	MOVQ    s+24(FP), DX
+	VMOVUPD (DX), Y0
+	MOVQ    dst_len+8(FP), DX
+	MOVQ    DX, BX
+	SHRQ    $0x02, BX
+	JZ      rest
+
+round:
+	VMOVUPD     (AX), Y1
+	VFMADD231PD (CX), Y0, Y1
+	VMOVUPD     Y1, (AX)
+	VMOVUPD     32(AX), Y1
+	VFMADD231PD 32(CX), Y0, Y1
+	VMOVUPD     Y1, 32(AX)
+	VMOVUPD     64(AX), Y1
+	VFMADD231PD 64(CX), Y0, Y1
+	VMOVUPD     Y1, 64(AX)
+	VMOVUPD     96(AX), Y1
+	VFMADD231PD 96(CX), Y0, Y1
+	VMOVUPD     Y1, 96(AX)
+	ADDQ        $+128, AX
+	ADDQ        $+128, CX
+	DECQ        BX
+	JNZ         round
+
+rest:
+	TESTQ       $0x00000003, DX
+	JZ          end
+	VMOVUPD     (AX), Y1
+	VFMADD231PD (CX), Y0, Y1
+	VMOVUPD     Y1, (AX)
+	DECQ        DX
+	TESTQ       $0x00000003, DX
+	JZ          end
+	VMOVUPD     32(AX), Y1
+	VFMADD231PD 32(CX), Y0, Y1
+	VMOVUPD     Y1, 32(AX)
+	DECQ        DX
+	TESTQ       $0x00000003, DX
+	JZ          end
+	VMOVUPD     64(AX), Y1
+	VFMADD231PD 64(CX), Y0, Y1
+	VMOVUPD     Y1, 64(AX)
+	DECQ        DX
+
+end:
+	VZEROUPPER
+	RET
+
+// func subtractAllAVX2(dst [][4]float64, factors [][4]float64, rows [][][4]float64)
+// Requires: AVX, FMA3
+TEXT ·subtractAllAVX2(SB), NOSPLIT, $0-72
+	MOVQ  dst_base+0(FP), AX
+	MOVQ  dst_len+8(FP), CX
+	MOVQ  factors_base+24(FP), DX
+	MOVQ  rows_base+48(FP), BX
+	MOVQ  factors_len+32(FP), SI
+	XORQ  DI, DI
+	TESTQ SI, SI
+	JZ    end
+
+stretch8:
+	CMPQ    CX, $0x08
+	JL      less8
+	VMOVUPD (AX)(DI*1), Y0
+	VMOVUPD 32(AX)(DI*1), Y1
+	VMOVUPD 64(AX)(DI*1), Y2
+	VMOVUPD 96(AX)(DI*1), Y3
+	VMOVUPD 128(AX)(DI*1), Y4
+	VMOVUPD 160(AX)(DI*1), Y5
+	VMOVUPD 192(AX)(DI*1), Y6
+	VMOVUPD 224(AX)(DI*1), Y7
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	MOVQ    SI, R10
+
+term8:
+	MOVQ         (R9), R11
+	VMOVUPD      (R8), Y8
+	VFNMADD231PD (R11)(DI*1), Y8, Y0
+	VFNMADD231PD 32(R11)(DI*1), Y8, Y1
+	VFNMADD231PD 64(R11)(DI*1), Y8, Y2
+	VFNMADD231PD 96(R11)(DI*1), Y8, Y3
+	VFNMADD231PD 128(R11)(DI*1), Y8, Y4
+	VFNMADD231PD 160(R11)(DI*1), Y8, Y5
+	VFNMADD231PD 192(R11)(DI*1), Y8, Y6
+	VFNMADD231PD 224(R11)(DI*1), Y8, Y7
+	ADDQ         $0x20, R8
+	ADDQ         $0x18, R9
+	DECQ         R10
+	JNZ          term8
+	VMOVUPD      Y0, (AX)(DI*1)
+	VMOVUPD      Y1, 32(AX)(DI*1)
+	VMOVUPD      Y2, 64(AX)(DI*1)
+	VMOVUPD      Y3, 96(AX)(DI*1)
+	VMOVUPD      Y4, 128(AX)(DI*1)
+	VMOVUPD      Y5, 160(AX)(DI*1)
+	VMOVUPD      Y6, 192(AX)(DI*1)
+	VMOVUPD      Y7, 224(AX)(DI*1)
+	ADDQ         $+256, DI
+	SUBQ         $0x08, CX
+	JMP          stretch8
+
+less8:
+stretch7:
+	CMPQ    CX, $0x07
+	JL      less7
+	VMOVUPD (AX)(DI*1), Y0
+	VMOVUPD 32(AX)(DI*1), Y1
+	VMOVUPD 64(AX)(DI*1), Y2
+	VMOVUPD 96(AX)(DI*1), Y3
+	VMOVUPD 128(AX)(DI*1), Y4
+	VMOVUPD 160(AX)(DI*1), Y5
+	VMOVUPD 192(AX)(DI*1), Y6
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	MOVQ    SI, R10
+
+term7:
+	MOVQ         (R9), R11
+	VMOVUPD      (R8), Y7
+	VFNMADD231PD (R11)(DI*1), Y7, Y0
+	VFNMADD231PD 32(R11)(DI*1), Y7, Y1
+	VFNMADD231PD 64(R11)(DI*1), Y7, Y2
+	VFNMADD231PD 96(R11)(DI*1), Y7, Y3
+	VFNMADD231PD 128(R11)(DI*1), Y7, Y4
+	VFNMADD231PD 160(R11)(DI*1), Y7, Y5
+	VFNMADD231PD 192(R11)(DI*1), Y7, Y6
+	ADDQ         $0x20, R8
+	ADDQ         $0x18, R9
+	DECQ         R10
+	JNZ          term7
+	VMOVUPD      Y0, (AX)(DI*1)
+	VMOVUPD      Y1, 32(AX)(DI*1)
+	VMOVUPD      Y2, 64(AX)(DI*1)
+	VMOVUPD      Y3, 96(AX)(DI*1)
+	VMOVUPD      Y4, 128(AX)(DI*1)
+	VMOVUPD      Y5, 160(AX)(DI*1)
+	VMOVUPD      Y6, 192(AX)(DI*1)
+	ADDQ         $+224, DI
+	SUBQ         $0x07, CX
+	JMP          stretch7
+
+less7:
+stretch6:
+	CMPQ    CX, $0x06
+	JL      less6
+	VMOVUPD (AX)(DI*1), Y0
+	VMOVUPD 32(AX)(DI*1), Y1
+	VMOVUPD 64(AX)(DI*1), Y2
+	VMOVUPD 96(AX)(DI*1), Y3
+	VMOVUPD 128(AX)(DI*1), Y4
+	VMOVUPD 160(AX)(DI*1), Y5
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	MOVQ    SI, R10
+
+term6:
+	MOVQ         (R9), R11
+	VMOVUPD      (R8), Y6
+	VFNMADD231PD (R11)(DI*1), Y6, Y0
+	VFNMADD231PD 32(R11)(DI*1), Y6, Y1
+	VFNMADD231PD 64(R11)(DI*1), Y6, Y2
+	VFNMADD231PD 96(R11)(DI*1), Y6, Y3
+	VFNMADD231PD 128(R11)(DI*1), Y6, Y4
+	VFNMADD231PD 160(R11)(DI*1), Y6, Y5
+	ADDQ         $0x20, R8
+	ADDQ         $0x18, R9
+	DECQ         R10
+	JNZ          term6
+	VMOVUPD      Y0, (AX)(DI*1)
+	VMOVUPD      Y1, 32(AX)(DI*1)
+	VMOVUPD      Y2, 64(AX)(DI*1)
+	VMOVUPD      Y3, 96(AX)(DI*1)
+	VMOVUPD      Y4, 128(AX)(DI*1)
+	VMOVUPD      Y5, 160(AX)(DI*1)
+	ADDQ         $+192, DI
+	SUBQ         $0x06, CX
+	JMP          stretch6
+
+less6:
+stretch5:
+	CMPQ    CX, $0x05
+	JL      less5
+	VMOVUPD (AX)(DI*1), Y0
+	VMOVUPD 32(AX)(DI*1), Y1
+	VMOVUPD 64(AX)(DI*1), Y2
+	VMOVUPD 96(AX)(DI*1), Y3
+	VMOVUPD 128(AX)(DI*1), Y4
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	MOVQ    SI, R10
+
+term5:
+	MOVQ         (R9), R11
+	VMOVUPD      (R8), Y5
+	VFNMADD231PD (R11)(DI*1), Y5, Y0
+	VFNMADD231PD 32(R11)(DI*1), Y5, Y1
+	VFNMADD231PD 64(R11)(DI*1), Y5, Y2
+	VFNMADD231PD 96(R11)(DI*1), Y5, Y3
+	VFNMADD231PD 128(R11)(DI*1), Y5, Y4
+	ADDQ         $0x20, R8
+	ADDQ         $0x18, R9
+	DECQ         R10
+	JNZ          term5
+	VMOVUPD      Y0, (AX)(DI*1)
+	VMOVUPD      Y1, 32(AX)(DI*1)
+	VMOVUPD      Y2, 64(AX)(DI*1)
+	VMOVUPD      Y3, 96(AX)(DI*1)
+	VMOVUPD      Y4, 128(AX)(DI*1)
+	ADDQ         $+160, DI
+	SUBQ         $0x05, CX
+	JMP          stretch5
+
+less5:
+stretch4:
+	CMPQ    CX, $0x04
+	JL      less4
+	VMOVUPD (AX)(DI*1), Y0
+	VMOVUPD 32(AX)(DI*1), Y1
+	VMOVUPD 64(AX)(DI*1), Y2
+	VMOVUPD 96(AX)(DI*1), Y3
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	MOVQ    SI, R10
+
+term4:
+	MOVQ         (R9), R11
+	VMOVUPD      (R8), Y4
+	VFNMADD231PD (R11)(DI*1), Y4, Y0
+	VFNMADD231PD 32(R11)(DI*1), Y4, Y1
+	VFNMADD231PD 64(R11)(DI*1), Y4, Y2
+	VFNMADD231PD 96(R11)(DI*1), Y4, Y3
+	ADDQ         $0x20, R8
+	ADDQ         $0x18, R9
+	DECQ         R10
+	JNZ          term4
+	VMOVUPD      Y0, (AX)(DI*1)
+	VMOVUPD      Y1, 32(AX)(DI*1)
+	VMOVUPD      Y2, 64(AX)(DI*1)
+	VMOVUPD      Y3, 96(AX)(DI*1)
+	ADDQ         $+128, DI
+	SUBQ         $0x04, CX
+	JMP          stretch4
+
+less4:
+stretch3:
+	CMPQ    CX, $0x03
+	JL      less3
+	VMOVUPD (AX)(DI*1), Y0
+	VMOVUPD 32(AX)(DI*1), Y1
+	VMOVUPD 64(AX)(DI*1), Y2
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	MOVQ    SI, R10
+
+term3:
+	MOVQ         (R9), R11
+	VMOVUPD      (R8), Y3
+	VFNMADD231PD (R11)(DI*1), Y3, Y0
+	VFNMADD231PD 32(R11)(DI*1), Y3, Y1
+	VFNMADD231PD 64(R11)(DI*1), Y3, Y2
+	ADDQ         $0x20, R8
+	ADDQ         $0x18, R9
+	DECQ         R10
+	JNZ          term3
+	VMOVUPD      Y0, (AX)(DI*1)
+	VMOVUPD      Y1, 32(AX)(DI*1)
+	VMOVUPD      Y2, 64(AX)(DI*1)
+	ADDQ         $+96, DI
+	SUBQ         $0x03, CX
+	JMP          stretch3
+
+less3:
+stretch2:
+	CMPQ    CX, $0x02
+	JL      less2
+	VMOVUPD (AX)(DI*1), Y0
+	VMOVUPD 32(AX)(DI*1), Y1
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	MOVQ    SI, R10
+
+term2:
+	MOVQ         (R9), R11
+	VMOVUPD      (R8), Y2
+	VFNMADD231PD (R11)(DI*1), Y2, Y0
+	VFNMADD231PD 32(R11)(DI*1), Y2, Y1
+	ADDQ         $0x20, R8
+	ADDQ         $0x18, R9
+	DECQ         R10
+	JNZ          term2
+	VMOVUPD      Y0, (AX)(DI*1)
+	VMOVUPD      Y1, 32(AX)(DI*1)
+	ADDQ         $+64, DI
+	SUBQ         $0x02, CX
+	JMP          stretch2
+
+less2:
+stretch1:
+	CMPQ    CX, $0x01
+	JL      less1
+	VMOVUPD (AX)(DI*1), Y0
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	MOVQ    SI, R10
+
+term1:
+	MOVQ         (R9), R11
+	VMOVUPD      (R8), Y1
+	VFNMADD231PD (R11)(DI*1), Y1, Y0
+	ADDQ         $0x20, R8
+	ADDQ         $0x18, R9
+	DECQ         R10
+	JNZ          term1
+	VMOVUPD      Y0, (AX)(DI*1)
+	ADDQ         $+32, DI
+	SUBQ         $0x01, CX
+	JMP          stretch1
+
+less1:
+end:
+	VZEROUPPER
+	RET
+
+// func updateMultiplyAVX2(a [][4]float64, x [][4]float64, y [][4]float64, u [][4]float64, p [][4]float64)
+// Requires: AVX, FMA3
+TEXT ·updateMultiplyAVX2(SB), NOSPLIT, $0-120
+	MOVQ a_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_base+48(FP), DX
+	MOVQ u_base+72(FP), BX
+	MOVQ p_base+96(FP), SI
+	MOVQ u_len+80(FP), R8
+	XORQ R9, R9
+
+row:
+	TESTQ   R8, R8
+	JZ      end
+	MOVQ    R9, DI
+	VMOVUPD (CX)(DI*1), Y0
+	VMOVUPD (DX)(DI*1), Y1
+	VMOVUPD (BX)(DI*1), Y2
+	VXORPD  Y3, Y3, Y3
+	VXORPD  Y4, Y4, Y4
+	VXORPD  Y5, Y5, Y5
+	VXORPD  Y6, Y6, Y6
+	XORQ    DI, DI
+	MOVQ    R9, R10
+	SHRQ    $0x07, R10
+	JZ      rest
+
+round:
+	VMOVUPD      (AX)(DI*1), Y7
+	VFNMADD231PD (DX)(DI*1), Y0, Y7
+	VFNMADD231PD (CX)(DI*1), Y1, Y7
+	VMOVUPD      Y7, (AX)(DI*1)
+	VFMADD231PD  (BX)(DI*1), Y7, Y3
+	VMOVUPD      (SI)(DI*1), Y8
+	VFMADD231PD  Y2, Y7, Y8
+	VMOVUPD      Y8, (SI)(DI*1)
+	VMOVUPD      32(AX)(DI*1), Y7
+	VFNMADD231PD 32(DX)(DI*1), Y0, Y7
+	VFNMADD231PD 32(CX)(DI*1), Y1, Y7
+	VMOVUPD      Y7, 32(AX)(DI*1)
+	VFMADD231PD  32(BX)(DI*1), Y7, Y4
+	VMOVUPD      32(SI)(DI*1), Y8
+	VFMADD231PD  Y2, Y7, Y8
+	VMOVUPD      Y8, 32(SI)(DI*1)
+	VMOVUPD      64(AX)(DI*1), Y7
+	VFNMADD231PD 64(DX)(DI*1), Y0, Y7
+	VFNMADD231PD 64(CX)(DI*1), Y1, Y7
+	VMOVUPD      Y7, 64(AX)(DI*1)
+	VFMADD231PD  64(BX)(DI*1), Y7, Y5
+	VMOVUPD      64(SI)(DI*1), Y8
+	VFMADD231PD  Y2, Y7, Y8
+	VMOVUPD      Y8, 64(SI)(DI*1)
+	VMOVUPD      96(AX)(DI*1), Y7
+	VFNMADD231PD 96(DX)(DI*1), Y0, Y7
+	VFNMADD231PD 96(CX)(DI*1), Y1, Y7
+	VMOVUPD      Y7, 96(AX)(DI*1)
+	VFMADD231PD  96(BX)(DI*1), Y7, Y6
+	VMOVUPD      96(SI)(DI*1), Y8
+	VFMADD231PD  Y2, Y7, Y8
+	VMOVUPD      Y8, 96(SI)(DI*1)
+	ADDQ         $+128, DI
+	DECQ         R10
+	JNZ          round
+
+rest:
+	MOVQ         R9, R10
+	ANDQ         $0x0000007f, R10
+	CMPQ         R10, $0x00
+	JE           diagonal0
+	VMOVUPD      (AX)(DI*1), Y7
+	VFNMADD231PD (DX)(DI*1), Y0, Y7
+	VFNMADD231PD (CX)(DI*1), Y1, Y7
+	VMOVUPD      Y7, (AX)(DI*1)
+	VFMADD231PD  (BX)(DI*1), Y7, Y3
+	VMOVUPD      (SI)(DI*1), Y8
+	VFMADD231PD  Y2, Y7, Y8
+	VMOVUPD      Y8, (SI)(DI*1)
+	CMPQ         R10, $0x20
+	JE           diagonal1
+	VMOVUPD      32(AX)(DI*1), Y7
+	VFNMADD231PD 32(DX)(DI*1), Y0, Y7
+	VFNMADD231PD 32(CX)(DI*1), Y1, Y7
+	VMOVUPD      Y7, 32(AX)(DI*1)
+	VFMADD231PD  32(BX)(DI*1), Y7, Y4
+	VMOVUPD      32(SI)(DI*1), Y8
+	VFMADD231PD  Y2, Y7, Y8
+	VMOVUPD      Y8, 32(SI)(DI*1)
+	CMPQ         R10, $0x40
+	JE           diagonal2
+	VMOVUPD      64(AX)(DI*1), Y7
+	VFNMADD231PD 64(DX)(DI*1), Y0, Y7
+	VFNMADD231PD 64(CX)(DI*1), Y1, Y7
+	VMOVUPD      Y7, 64(AX)(DI*1)
+	VFMADD231PD  64(BX)(DI*1), Y7, Y5
+	VMOVUPD      64(SI)(DI*1), Y8
+	VFMADD231PD  Y2, Y7, Y8
+	VMOVUPD      Y8, 64(SI)(DI*1)
+	VMOVUPD      96(AX)(DI*1), Y2
+	VFNMADD231PD 96(DX)(DI*1), Y0, Y2
+	VFNMADD231PD 96(CX)(DI*1), Y1, Y2
+	VMOVUPD      Y2, 96(AX)(DI*1)
+	VFMADD231PD  96(BX)(DI*1), Y2, Y6
+	JMP          sum
+
+diagonal2:
+	VMOVUPD      64(AX)(DI*1), Y2
+	VFNMADD231PD 64(DX)(DI*1), Y0, Y2
+	VFNMADD231PD 64(CX)(DI*1), Y1, Y2
+	VMOVUPD      Y2, 64(AX)(DI*1)
+	VFMADD231PD  64(BX)(DI*1), Y2, Y5
+	JMP          sum
+
+diagonal1:
+	VMOVUPD      32(AX)(DI*1), Y2
+	VFNMADD231PD 32(DX)(DI*1), Y0, Y2
+	VFNMADD231PD 32(CX)(DI*1), Y1, Y2
+	VMOVUPD      Y2, 32(AX)(DI*1)
+	VFMADD231PD  32(BX)(DI*1), Y2, Y4
+	JMP          sum
+
+diagonal0:
+	VMOVUPD      (AX)(DI*1), Y2
+	VFNMADD231PD (DX)(DI*1), Y0, Y2
+	VFNMADD231PD (CX)(DI*1), Y1, Y2
+	VMOVUPD      Y2, (AX)(DI*1)
+	VFMADD231PD  (BX)(DI*1), Y2, Y3
+
+sum:
+	MOVQ    R9, DI
+	VADDPD  Y5, Y3, Y3
+	VADDPD  Y6, Y4, Y4
+	VADDPD  Y4, Y3, Y3
+	VADDPD  (SI)(DI*1), Y3, Y3
+	VMOVUPD Y3, (SI)(DI*1)
+	ADDQ    R9, AX
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, R9
+	DECQ    R8
+	JMP     row
+
+end:
+	VZEROUPPER
+	RET
+
+// func addResolventsAVX2(sum [][4]float64, weights [][4]float64, shifts [][4]float64, alpha [][4]float64, below [][4]float64, x [][4]float64, work [][4]float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·addResolventsAVX2(SB), NOSPLIT, $0-168
+	MOVQ         sum_base+0(FP), AX
+	MOVQ         alpha_base+72(FP), CX
+	MOVQ         below_base+96(FP), DX
+	MOVQ         x_base+120(FP), BX
+	MOVQ         work_base+144(FP), SI
+	MOVQ         weights_base+24(FP), DI
+	MOVQ         shifts_base+48(FP), R8
+	MOVQ         weights_len+32(FP), R9
+	MOVQ         sum_len+8(FP), R10
+	SHLQ         $0x05, R10
+	SHRQ         $0x01, R9
+	JZ           end
+	MOVQ         $0x3ff0000000000000, R11
+	VMOVQ        R11, X0
+	VBROADCASTSD X0, Y0
+
+pair:
+	VMOVUPD (R8), Y1
+	VXORPD  Y3, Y3, Y3
+	VXORPD  Y5, Y5, Y5
+	VXORPD  Y7, Y7, Y7
+	VXORPD  Y9, Y9, Y9
+	VMOVUPD 32(R8), Y2
+	VXORPD  Y4, Y4, Y4
+	VXORPD  Y6, Y6, Y6
+	VXORPD  Y8, Y8, Y8
+	VXORPD  Y10, Y10, Y10
+	MOVQ    SI, R12
+	XORQ    R11, R11
+
+down:
+	VMOVUPD      (DX)(R11*1), Y11
+	VMOVUPD      (CX)(R11*1), Y12
+	VMULPD       Y5, Y11, Y7
+	VMOVUPD      Y7, (R12)
+	VMOVUPD      (BX)(R11*1), Y8
+	VFNMADD231PD Y3, Y7, Y8
+	VMOVAPD      Y8, Y3
+	VADDPD       Y1, Y12, Y5
+	VFNMADD231PD Y11, Y7, Y5
+	VDIVPD       Y5, Y0, Y5
+	VMULPD       Y5, Y3, Y8
+	VMOVUPD      Y8, 32(R12)
+	VMULPD       Y6, Y11, Y8
+	VMOVUPD      Y8, 64(R12)
+	VMOVUPD      (BX)(R11*1), Y7
+	VFNMADD231PD Y4, Y8, Y7
+	VMOVAPD      Y7, Y4
+	VADDPD       Y2, Y12, Y6
+	VFNMADD231PD Y11, Y8, Y6
+	VDIVPD       Y6, Y0, Y6
+	VMULPD       Y6, Y4, Y7
+	VMOVUPD      Y7, 96(R12)
+	ADDQ         $+128, R12
+	ADDQ         $0x20, R11
+	CMPQ         R11, R10
+	JL           down
+	VMOVUPD      (DI), Y1
+	VXORPD       Y7, Y7, Y7
+	VMOVUPD      32(DI), Y2
+	VXORPD       Y8, Y8, Y8
+
+up:
+	SUBQ         $+128, R12
+	SUBQ         $0x20, R11
+	VMOVUPD      (AX)(R11*1), Y3
+	VMOVUPD      32(R12), Y4
+	VFNMADD231PD Y9, Y7, Y4
+	VMOVAPD      Y4, Y9
+	VMOVUPD      (R12), Y7
+	VFMADD231PD  Y9, Y1, Y3
+	VMOVUPD      96(R12), Y4
+	VFNMADD231PD Y10, Y8, Y4
+	VMOVAPD      Y4, Y10
+	VMOVUPD      64(R12), Y8
+	VFMADD231PD  Y10, Y2, Y3
+	VMOVUPD      Y3, (AX)(R11*1)
+	TESTQ        R11, R11
+	JNZ          up
+	ADDQ         $+64, R8
+	ADDQ         $+64, DI
+	DECQ         R9
+	JNZ          pair
+
+end:
+	VZEROUPPER
+	RET

@@ -1,5 +1,6 @@
-// Package linalg has linear algebra for filters: products and exponentials that use the
-// processor's vector instructions, with the same bits on every processor.
+// Package linalg has linear algebra for filters: products, exponentials and loops over four problems
+// at a time that use the processor's vector instructions, with the same bits on every processor, and
+// inverse roots as sums of resolvents.
 package linalg
 
 import "gonum.org/v1/gonum/mat"

@@ -21,6 +21,7 @@ func main() {
 		product(v)
 		exponentials(v)
 	}
+	fours()
 	Generate()
 }
 
