@@ -29,7 +29,7 @@ import (
 //	<!-- manifest -->         tables of a plugin.toml
 //	<!-- serves: PORT -->     run in the background of the page until it answers on PORT, which stands for a free one
 //	<!-- shown: WHY -->       not looked at
-var pages = []string{"tutorial.md", "real-observations.md", "write-a-plugin.md"}
+var pages = []string{"tutorial.md", "how-to/real-observations.md", "how-to/write-a-plugin.md"}
 
 // base is the workflow that the tables on a page are laid over: where one of them
 // stands in both, that of the page counts.

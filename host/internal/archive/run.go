@@ -1,6 +1,6 @@
 // Package archive reads and writes run directories: the tables and the manifest of a
 // run. It also finds and compares runs. Files and columns are listed in schema.go,
-// from which docs/run-directory.md is made.
+// from which docs/reference/run-directory.md is made.
 //
 // A file that is being written is called NAME.part, see package table. Tables of all
 // trials are written as one part per trial and joined in the order of trials when

@@ -177,7 +177,7 @@ trials that had ended by then used the old inputs, all others the new ones.
 ` + "`seal`" + `, the last key, is the sha256 of the file itself with 64 zeros in place of the seal. Remove it if you edit the file.
 `
 
-// Markdown returns the description of a run directory: docs/run-directory.md.
+// Markdown returns the description of a run directory: docs/reference/run-directory.md.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString(`# The run directory
@@ -195,7 +195,7 @@ if that makes them shorter. The values are stored uncompressed, so that pyarrow 
 ` + "`pa.ipc.open_file(pa.memory_map(file)).read_all()`" + `. A reader must support uncompressed buffers in a compressed Arrow table: polars does since
 1.34, pyarrow in all versions we support.
 
-[examples/analysis](../examples/analysis) shows how to open them with pyarrow, pandas, polars, DuckDB, xarray and plume's own reader; ` + "`plume export`" + ` copies
+[examples/analysis](../../examples/analysis) shows how to open them with pyarrow, pandas, polars, DuckDB, xarray and plume's own reader; ` + "`plume export`" + ` copies
 them to Parquet, CSV and netCDF.
 
 | file | |

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/run-directory.md")
+var update = flag.Bool("update", false, "rewrite docs/reference/run-directory.md")
 
 func TestRunDirectoryIsDocumented(t *testing.T) {
-	const path = "../../../docs/run-directory.md"
+	const path = "../../../docs/reference/run-directory.md"
 	if *update {
 		if err := os.WriteFile(path, []byte(Markdown()), 0o600); err != nil {
 			t.Fatal(err)

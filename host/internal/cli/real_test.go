@@ -239,7 +239,7 @@ func rowsOf(t *table.Table, label string) (rows []int) {
 	return rows
 }
 
-// TestNileTable compares the table of docs/real-observations.md with the scores of a run and
+// TestNileTable compares the table of docs/how-to/real-observations.md with the scores of a run and
 // of the exact Kalman filter; -update rewrites it.
 func TestNileTable(t *testing.T) {
 	metrics := read(t, runQuietly(t, "../../../workflows/nile.toml"), "metrics.arrow")
@@ -265,7 +265,7 @@ func TestNileTable(t *testing.T) {
 		table += line + " |\n"
 	}
 
-	const path, begin, end = "../../../docs/real-observations.md", "<!-- nile -->\n", "<!-- /nile -->"
+	const path, begin, end = "../../../docs/how-to/real-observations.md", "<!-- nile -->\n", "<!-- /nile -->"
 	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

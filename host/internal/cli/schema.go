@@ -48,7 +48,7 @@ have the first line
 	return c
 }
 
-// referenceText returns docs/workflow-reference.md.
+// referenceText returns docs/reference/workflow-language.md.
 func referenceText() string {
 	return workflow.Markdown(tabular.Formats(), slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes()))
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// TestReference holds docs/workflow-reference.md to the language; -update writes it.
+// TestReference holds docs/reference/workflow-language.md to the language; -update writes it.
 func TestReference(t *testing.T) {
-	const path = "../../../docs/workflow-reference.md"
+	const path = "../../../docs/reference/workflow-language.md"
 	text := referenceText()
 	if *update {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -28,7 +28,7 @@ func TestReference(t *testing.T) {
 	}
 	got, err := os.ReadFile(path)
 	if err != nil || string(got) != text {
-		t.Errorf("docs/workflow-reference.md is not what plume schema --markdown prints (%v); run go test ./host/internal/cli -run Reference -update", err)
+		t.Errorf("docs/reference/workflow-language.md is not what plume schema --markdown prints (%v); run go test ./host/internal/cli -run Reference -update", err)
 	}
 	for key := range workflow.Keys() {
 		name := key[strings.LastIndex(key, ".")+1:]

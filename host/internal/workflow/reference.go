@@ -8,7 +8,7 @@ import (
 	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
-// Markdown returns the reference of the language, docs/workflow-reference.md, from
+// Markdown returns the reference of the language, docs/reference/workflow-language.md, from
 // the table that workflows are checked with. The formats are those of files with rows, each
 // an extension and its meaning; codes are those of all findings.
 func Markdown(formats [][2]string, codes []diag.Entry) string {
