@@ -25,6 +25,7 @@ const (
 	Failed      Status = "failed"      // stopped by an error
 	SomeFailed  Status = "some failed" // of a run: other trials finished
 	Interrupted Status = "interrupted" // stopped by the user
+	Waiting     Status = "waiting"     // of a trial: it has not begun
 	Stopped     Status = "stopped"     // its program was killed; not in a manifest
 )
 

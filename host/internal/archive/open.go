@@ -38,8 +38,16 @@ func Find(root, name string) (string, error) {
 	case 1:
 		return found[0], nil
 	}
-	return "", fmt.Errorf("%q could be %s; write more of the name", name, strings.Join(found, " or "))
+	most := found[max(0, len(found)-shownRuns):]
+	text := fmt.Sprintf("%q could be one of %d runs; write more of the name, or %s for the last one:\n  %s", name, len(found), Last, strings.Join(most, "\n  "))
+	if len(most) < len(found) {
+		text += "\n  ... and earlier ones"
+	}
+	return "", errors.New(text)
 }
+
+// shownRuns bounds the runs that an error lists.
+const shownRuns = 10
 
 // List returns the directories of the runs below root, oldest first.
 func List(root string) []string {

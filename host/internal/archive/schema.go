@@ -27,7 +27,7 @@ var (
 		filterColumn,
 		{Name: "plugin", Type: table.Text, About: "plugin of the filter"},
 		{Name: "size", Type: table.Int32, About: "number of members, N"},
-		{Name: "status", Type: table.Text, About: "`ok`, `diverged` (an error was not finite, or errors exceeded the spread of the truth in time for 50 cycles in a row), `failed` or `interrupted`"},
+		{Name: "status", Type: table.Text, About: "`ok`, `diverged` (an error was not finite, or errors exceeded the spread of the truth in time for 50 cycles in a row), `failed`, `interrupted`, or `waiting` (it had not begun when the run was stopped)"},
 		{Name: "cycles", Type: table.Int32, About: "completed"},
 		{Name: "error", Type: table.Text, Nullable: true, About: "the error that stopped it"},
 	}

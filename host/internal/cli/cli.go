@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 
 	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/experiment"
@@ -30,19 +31,23 @@ results are Arrow tables. Start with:
   plume init
   plume run workflow.toml`
 
+// helpWidth is the width of help texts.
+const helpWidth = 80
+
 const exitCodes = `
 Exit codes:
   0 ok                     1 failed                  2 wrong usage
   3 invalid workflow       4 plugin failure          5 some trials failed
   6 verify found differences
-  129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM; 141 the output pipe is closed
+  129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM
+  141 the output pipe is closed
 `
 
 // Main runs the command line and returns the exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
 	pace.Heap()
 	app := &app{stdout: clean(stdout), stderr: clean(stderr), stop: experiment.NewStop()}
-	ctx, done := withInterrupts(context.Background(), app.stop, stderr)
+	ctx, done := app.withInterrupts(context.Background())
 	defer done()
 	root := app.root()
 	root.SetArgs(args)
@@ -75,8 +80,18 @@ func programName(called string) string {
 type app struct {
 	stdout, stderr io.Writer // cleaned
 	quiet, json    bool
-	stop           *experiment.Stop // asked for by a signal
-	following      []string         // commands that may follow
+	stop           *experiment.Stop       // asked for by a signal
+	following      []string               // commands that may follow
+	unfinished     atomic.Pointer[string] // the directory of the run in progress
+}
+
+// lastWords returns the text about a command that is ended, whatever it waits for.
+func (a *app) lastWords(err error) string {
+	text := fmt.Sprintf("\nerror: %v\n", err)
+	if dir := a.unfinished.Load(); dir != nil && !a.quiet {
+		text += fmt.Sprintf("\nNext:\n  %s resume %s\n", word(programName(os.Args[0])), word(*dir))
+	}
+	return text
 }
 
 func (a *app) root() *cobra.Command {
@@ -95,7 +110,7 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetVersionTemplate(versionLine())
-	root.SetUsageTemplate(root.UsageTemplate() + exitCodes)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages", fmt.Sprintf("Flags.FlagUsagesWrapped %d", helpWidth)) + exitCodes)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%v; see %s --help", err, c.CommandPath())
 	})
@@ -144,7 +159,7 @@ func (a *app) report(err error) {
 		return
 	}
 	c := a.colours()
-	fmt.Fprintf(a.stderr, "%serror:%s %v\n", c.red, c.off, err)
+	fmt.Fprintln(a.stderr, fold(fmt.Sprintf("%serror:%s %v", c.red, c.off, err), widthOf(a.stderr)))
 	var e *sdk.Error
 	if !errors.As(err, &e) {
 		return
@@ -181,7 +196,7 @@ func (a *app) colourful() bool {
 // say prints a line for people, unless --quiet is set.
 func (a *app) say(format string, args ...any) {
 	if !a.quiet {
-		fmt.Fprintf(a.stderr, format+"\n", args...)
+		fmt.Fprintln(a.stderr, fold(fmt.Sprintf(format, args...), widthOf(a.stderr)))
 	}
 }
 
@@ -189,7 +204,7 @@ func (a *app) say(format string, args ...any) {
 func (a *app) warn(lines ...string) {
 	c := a.colours()
 	for _, line := range lines {
-		fmt.Fprintf(a.stderr, "%swarning:%s %s\n", c.bold, c.off, line)
+		fmt.Fprintln(a.stderr, fold(fmt.Sprintf("%swarning:%s %s", c.bold, c.off, line), widthOf(a.stderr)))
 	}
 }
 
@@ -241,7 +256,7 @@ func (f *findings) print(a *app) {
 	case "github":
 		fmt.Fprint(a.stdout, f.diagnostics.GitHub())
 	default:
-		fmt.Fprint(a.stderr, f.diagnostics.Text(a.colourful()))
+		fmt.Fprint(a.stderr, fold(f.diagnostics.Text(a.colourful()), widthOf(a.stderr)))
 		fmt.Fprintf(a.stderr, "\n%s; nothing was run\n", plural(len(f.diagnostics), "finding"))
 	}
 }

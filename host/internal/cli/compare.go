@@ -19,25 +19,26 @@ func (a *app) compare() *cobra.Command {
 		Use:   "compare RUN [RUN...]",
 		Short: "Compare filters by their paired scores",
 		Long: `Compare prints the time mean of a score for every filter, number of members and
-setting of a sweep, and its difference from that of another filter. The filters of a
-replicate have the same truth, observations and model noise, so the difference is more
-precise than the scores.
+setting of a sweep, and its difference from that of another filter. The filters
+of a replicate have the same truth, observations and model noise, so the
+difference is more precise than the scores.
 
-With several replicates, a score is the mean over them ± its standard error, a difference
-is the mean of the differences within replicates, and wins is the number of replicates in
-which the filter is better. With a single replicate, standard errors are those of time
-means, corrected for autocorrelation, differences are taken cycle by cycle, and wins is
-the share of cycles. A tie counts as half a win. A trial that diverged or failed is not
-part of any mean: 0.31 (8/10) is the mean of the eight of ten trials that did not.
-rank_flatness_p is a p-value: for several replicates it is that of the sum of their rank
+With several replicates, a score is the mean over them ± its standard error, a
+difference is the mean of the differences within replicates, and wins is the
+number of replicates in which the filter is better. With a single replicate,
+standard errors are those of time means, corrected for autocorrelation,
+differences are taken cycle by cycle, and wins is the share of cycles. A tie
+counts as half a win. A trial that diverged or failed is not part of any mean:
+0.31 (8/10) is the mean of the eight of ten trials that did not. rank_flatness_p
+is a p-value: for several replicates it is that of the sum of their rank
 histograms.
 
-The other filter is the one that --against names, otherwise the baseline in [verify] of
-the workflow, otherwise the first filter. It has the same values of the axes that apply to
-both and, if there is such a trial, as many members. If several of its settings match,
-the best one is taken. With several runs and without --against, it is the filter of the
-same name in the first run; the truths must be the same. Values of an axis
-experiment.seed count as replicates.
+The other filter is the one that --against names, otherwise the baseline in
+[verify] of the workflow, otherwise the first filter. It has the same values of
+the axes that apply to both and, if there is such a trial, as many members. If
+several of its settings match, the best one is taken. With several runs and
+without --against, it is the filter of the same name in the first run; the
+truths must be the same. Values of an axis experiment.seed count as replicates.
 
 RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume compare @last

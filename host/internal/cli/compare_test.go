@@ -62,11 +62,11 @@ func out(t testing.TB, want int, args ...string) (stdout, stderr string) {
 func TestComparisonFormats(t *testing.T) {
 	dir := sweep(t, 3, 1, 0)
 	for format, wants := range map[string][]string{
-		"text":     {"joint        20                       3 ± 1 (2/3)   -10 ± 0     2/2   2 ok, 1 diverged", "enkf         20       inflation=1.02  13 ± 0.58"},
-		"markdown": {"| joint | 20 |  | 3 ± 1 (2/3) | -10 ± 0 | 2/2 | 2 ok, 1 diverged |"},
-		"latex":    {`joint & 20 &  & 3 $\pm$ 1 (2/3) & $-$10 $\pm$ 0 & 2/2 & 2 ok, 1 diverged \\`},
-		"csv": {",joint,20,,rmse,3,1,3,2,enkf,-10,0,2,2,\"2 ok, 1 diverged\"", ",enkf,20,1.02,rmse,13,0.5773502691896", ",climatology,0,,rmse,7,0,3,3,,,,,,ok",
-			"run,filter,members,filter.enkf.params.inflation,metric,value,se,trials,trials_ok,baseline,difference,difference_se,wins,pairs,status"},
+		"text":     {"joint        20                       3.0 ± 1.0 (2/3)  -10 ± 0     2/2   2 ok, 1 diverged", "enkf         20       inflation=1.02  13.00 ± 0.58"},
+		"markdown": {"| joint | 20 |  | 3.0 ± 1.0 (2/3) | -10 ± 0 | 2/2 | 2 ok, 1 diverged |"},
+		"latex":    {`joint & 20 &  & 3.0 $\pm$ 1.0 (2/3) & $-$10 $\pm$ 0 & 2/2 & 2 ok, 1 diverged \\`},
+		"csv": {",joint,20,,rmse,3,1,3,2,enkf,20,-10,0,2,2,\"2 ok, 1 diverged\"", ",enkf,20,1.02,rmse,13,0.5773502691896", ",climatology,0,,rmse,7,0,3,3,,,,,,,ok",
+			"run,filter,members,filter.enkf.params.inflation,metric,value,se,trials,trials_ok,baseline,baseline_members,difference,difference_se,wins,pairs,status"},
 	} {
 		got, _ := out(t, exitOK, "compare", dir, "--against", "enkf", "--format", format)
 		for _, want := range wants {
@@ -90,7 +90,7 @@ func TestComparisonFormats(t *testing.T) {
 	if d := l.Difference; l.Filter != "joint" || *l.Value != 3 || l.OK != 2 || d.Baseline != "enkf" || d.BaselineSetting["filter.enkf.params.inflation"] != "1.02" || d.Of != "replicates" || *d.Wins != 2 {
 		t.Errorf("got %+v, %+v", l, d)
 	}
-	if _, text := out(t, exitUsage, "compare", dir, "--metric", "crps"); !strings.Contains(text, "--metric: "+dir+" has no crps of the analysis; it has rmse, spread") {
+	if _, text := out(t, exitUsage, "compare", dir, "--metric", "crps"); !strings.Contains(text, "--metric: "+dir+" has no score crps of the analysis; it has rmse, spread") {
 		t.Errorf("got %s", text)
 	}
 	if _, text := out(t, exitUsage, "compare", dir, "--against", "etkf"); !strings.Contains(text, "--against: "+dir+` has no filter "etkf"; it has joint, enkf`) {

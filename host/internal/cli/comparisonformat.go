@@ -112,7 +112,7 @@ func printMarkdown(w io.Writer, c *compare.Comparison) error {
 
 // latex escapes the characters that are special in LaTeX.
 var latex = strings.NewReplacer(`\`, `\textbackslash{}`, "_", `\_`, "%", `\%`, "&", `\&`, "#", `\#`, "$", `\$`, "{", `\{`, "}", `\}`,
-	"~", `\textasciitilde{}`, "^", `\textasciicircum{}`, "±", `$\pm$`)
+	"~", `\textasciitilde{}`, "^", `\textasciicircum{}`, "±", `$\pm$`, "–", "--")
 
 // printLaTeX prints a tabular with the rules of package booktabs.
 func printLaTeX(w io.Writer, c *compare.Comparison) error {
@@ -147,7 +147,7 @@ func printCSV(w io.Writer, c *compare.Comparison) error {
 	out := csv.NewWriter(w)
 	axes := axesOf(c)
 	lines := [][]string{slices.Concat([]string{"run", "filter", "members"}, axes,
-		[]string{"metric", "value", "se", "trials", "trials_ok", "baseline", "difference", "difference_se", "wins", "pairs", "status"})}
+		[]string{"metric", "value", "se", "trials", "trials_ok", "baseline", "baseline_members", "difference", "difference_se", "wins", "pairs", "status"})}
 	for _, r := range c.Rows {
 		line, setting := []string{runOf(c, r), r.Filter, fmt.Sprint(r.Size)}, settingOf(r.Run, r.Group)
 		for _, axis := range axes {
@@ -155,9 +155,9 @@ func printCSV(w io.Writer, c *compare.Comparison) error {
 		}
 		line = append(line, c.Name, digits(r.Mean.Value), digits(r.Mean.SE), fmt.Sprint(r.Mean.Trials), fmt.Sprint(r.Mean.OK))
 		if d := r.Difference; d != nil {
-			line = append(line, d.Partner.Filter, digits(d.Value), digits(d.SE), digits(d.Wins), fmt.Sprint(d.Count))
+			line = append(line, d.Partner.Filter, fmt.Sprint(d.Partner.Size), digits(d.Value), digits(d.SE), digits(d.Wins), fmt.Sprint(d.Count))
 		} else {
-			line = append(line, "", "", "", "", "")
+			line = append(line, "", "", "", "", "", "")
 		}
 		lines = append(lines, append(line, r.Status()))
 	}

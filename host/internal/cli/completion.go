@@ -20,9 +20,10 @@ func (a *app) completion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
 		Short: "Print the completion script of a shell",
-		Long: `Completion prints a script with which a shell completes commands, flags and their
-values, workflow files, profiles, keys and values for --set and --sweep, plugins and runs.
-Profiles and keys are those of the workflow, so name it first: plume run twin.toml --set TAB.`,
+		Long: `Completion prints a script with which a shell completes commands, flags and
+their values, workflow files, profiles, keys and values for --set and --sweep,
+plugins and runs. Profiles and keys are those of the workflow, so name it first:
+plume run twin.toml --set TAB.`,
 		Example: `  source <(plume completion bash)
   plume completion zsh > "${fpath[1]}/_plume"
   plume completion fish > ~/.config/fish/completions/plume.fish`,

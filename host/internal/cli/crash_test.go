@@ -264,7 +264,7 @@ func TestInterrupt(t *testing.T) {
 			t.Errorf("%v: exit code %d, want %d\n%s", signal, code, want, r.stderr.String())
 		}
 		r.checkLeft(t, children)
-		if text := r.stderr.String(); !strings.Contains(text, "2 stopped, ") || strings.Contains(text, "30000/30000") {
+		if text := r.stderr.String(); !strings.Contains(text, "2 interrupted, ") || strings.Contains(text, "30000/30000") {
 			t.Errorf("%v: cycles that were not run are counted:\n%s", signal, text)
 		}
 		if n := checkCycles(t, filepath.Join(r.dir, "ensemble", "trial=0001", "part-00000.arrow"), 10); n < 20 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
@@ -55,7 +56,7 @@ func exitCode(err error) int {
 		return exit.code
 	case errors.As(err, &interrupt):
 		return interrupt.code()
-	case errors.As(err, &found) && slices.ContainsFunc(found.diagnostics, plan.IsPluginFault):
+	case errors.As(err, &found) && !slices.ContainsFunc(found.diagnostics, isOther):
 		return exitPlugin
 	case errors.As(err, &found) || errors.As(err, new(*experiment.ChangedError)) || errors.As(err, new(*experiment.InputsError)):
 		return exitWorkflow
@@ -72,6 +73,9 @@ func exitCode(err error) int {
 	}
 	return exitFailed
 }
+
+// isOther reports whether a finding is about the workflow and not about a plugin.
+func isOther(f *diag.Finding) bool { return !plan.IsPluginFault(f) }
 
 // unread reports whether err says that a pipe no longer has a reader.
 func unread(err error) bool {

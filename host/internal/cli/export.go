@@ -15,9 +15,9 @@ func (a *app) export() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export RUN --to DIR",
 		Short: "Copy a run's tables as Parquet, CSV or netCDF",
-		Long: `Export copies the tables of a run into a new directory, under the names that they have
-in the run, and prints the names of the files. For a run that has not ended it copies
-what has been written so far.
+		Long: `Export copies the tables of a run into a new directory, under the names that
+they have in the run, and prints the names of the files. For a run that has not
+ended it copies what has been written so far.
 
 Formats and their layouts, the default first:
   parquet  native  as stored: one column of lists per variable; zstd
@@ -25,8 +25,9 @@ Formats and their layouts, the default first:
            tidy    one row per value: columns variable, index and value
            tensor  native, marked as arrow.fixed_shape_tensor
   csv      wide, tidy
-  netcdf   tensor  arrays (cycle, member, ...) of truth, observations, ensembles and
-                   reference, with units, in files that every netCDF library reads
+  netcdf   tensor  arrays (cycle, member, ...) of truth, observations, ensembles
+                   and reference, with units, in files that every netCDF library
+                   reads
 
 RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume export @last --to l63-parquet

@@ -14,11 +14,12 @@ func (a *app) init() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "init [DIR | --plugin ROLE --lang LANGUAGE NAME]",
 		Short: "Write a workflow to start from, or a plugin",
-		Long: `Init writes DIR/workflow.toml, a workflow that can be run as it is. The default for DIR
-is the working directory.
+		Long: `Init writes DIR/workflow.toml, a workflow that can be run as it is. The default
+for DIR is the working directory.
 
-Init --plugin writes a plugin into a new folder NAME: its code, its tests, a workflow
-that uses it and a page about it. The plugin passes plume's conformance suite.
+Init --plugin writes a plugin into a new folder NAME: its code, its tests, a
+workflow that uses it and a page about it. The plugin passes plume's conformance
+suite.
 
 Existing files are not overwritten.`,
 		Example: `  plume init my-experiment

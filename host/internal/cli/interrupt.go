@@ -3,13 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
-	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/plume-da/plume/host/internal/launch"
 )
 
@@ -41,7 +39,7 @@ const endTime = 400 * time.Millisecond
 // SIGHUP, which a closed terminal may send several times, only asks for a stop. A closed
 // pipe is an error of the write and not a signal. Signals that were ignored when the
 // program was started, as by nohup, stay ignored.
-func withInterrupts(parent context.Context, stop *experiment.Stop, stderr io.Writer) (context.Context, func()) {
+func (a *app) withInterrupts(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals, pipes, ended := make(chan os.Signal, 2), make(chan os.Signal, 1), make(chan struct{})
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
@@ -51,7 +49,7 @@ func withInterrupts(parent context.Context, stop *experiment.Stop, stderr io.Wri
 	}
 	signal.Notify(pipes, syscall.SIGPIPE)
 	go func() {
-		s, ok := decisive(signals, stop, stderr)
+		s, ok := a.decisive(signals)
 		if !ok {
 			return
 		}
@@ -59,7 +57,7 @@ func withInterrupts(parent context.Context, stop *experiment.Stop, stderr io.Wri
 		select {
 		case <-ended:
 		case <-time.After(endTime):
-			said := tell(stderr, "\nerror: %v\n", interruptError{s})
+			said := a.tell("%s", a.lastWords(interruptError{s}))
 			launch.KillAll()
 			select {
 			case <-said:
@@ -79,13 +77,13 @@ func withInterrupts(parent context.Context, stop *experiment.Stop, stderr io.Wri
 
 // decisive returns the signal that ends the command at once; false if signals was closed
 // before there was one.
-func decisive(signals <-chan os.Signal, stop *experiment.Stop, stderr io.Writer) (os.Signal, bool) {
+func (a *app) decisive(signals <-chan os.Signal) (os.Signal, bool) {
 	first, ok := <-signals
-	if !ok || !stop.Heeded() {
+	if !ok || !a.stop.Heeded() {
 		return first, ok
 	}
-	stop.Ask(interruptError{first})
-	tell(stderr, "\n%v: finishing the cycle; interrupt again to stop at once\n", first)
+	a.stop.Ask(interruptError{first})
+	a.tell("\n%v: finishing the current step; interrupt again to stop at once\n", first)
 	for s := range signals {
 		if s != syscall.SIGHUP {
 			return s, true
@@ -94,13 +92,13 @@ func decisive(signals <-chan os.Signal, stop *experiment.Stop, stderr io.Writer)
 	return nil, false
 }
 
-// tell writes to w, which may be a terminal that accepts no more text, without waiting. The
-// returned channel is closed after the write.
-func tell(w io.Writer, format string, args ...any) <-chan struct{} {
+// tell writes to standard error, which may be a terminal that accepts no more text, without
+// waiting. The returned channel is closed after the write.
+func (a *app) tell(format string, args ...any) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		fmt.Fprintf(w, format, args...)
+		fmt.Fprint(raw(a.stderr), printable(fmt.Sprintf(format, args...)))
 	}()
 	return done
 }

@@ -40,15 +40,15 @@ func TestOldRuns(t *testing.T) {
 			}
 			check(exitOK, "report.html", "report", dir)
 			check(exitOK, ".svg", "report", dir, "--figures", "svg")
-			check(exitOK, dir, "verify", dir)
 			check(exitOK, filepath.Base(dir), "runs", "--run-dir", filepath.Dir(filepath.Dir(dir)))
 			for format, file := range map[string]string{"parquet": "metrics.parquet", "csv": "metrics.csv", "netcdf": ".nc"} {
 				check(exitOK, file, "export", dir, "--to", filepath.Join(to, format), "--format", format)
 			}
-			compared, resumed := exitOK, exitOK
+			verified, compared, resumed := exitOK, exitOK, exitOK
 			if want.resumed == began {
-				compared, resumed = exitFailed, exitPlugin
+				verified, compared, resumed = exitFailed, exitFailed, exitPlugin
 			}
+			check(verified, "no file has changed", "verify", dir)
 			check(compared, want.compared, "compare", dir, "--metric", want.metric, "--format", "json")
 			check(resumed, want.resumed, "resume", dir)
 		})

@@ -21,12 +21,13 @@ func (a *app) plan() *cobra.Command {
 	s := &source{}
 	c := &cobra.Command{
 		Use:   "plan WORKFLOW",
-		Short: "Show what a run would do, how long it would take and how much it would store",
-		Long: `Plan checks a workflow like validate, then tries the first cycles of every trial to
-estimate the time. It writes nothing, but it starts the plugins, among them the programs
-that the workflow names: check a workflow that you do not trust with validate --offline.`,
+		Short: "Show what a run would do, how long it takes and what it stores",
+		Long: `Plan checks a workflow like validate, then tries the first cycles of every trial
+to estimate the time. It writes nothing, but it starts the plugins, among them
+the programs that the workflow names: check a workflow that you do not trust
+with validate --offline.`,
 		Example: `  plume plan twin.toml --set ensemble.size=1000
-  plume plan twin.toml --sweep 'ensemble.size=[20, 50, 100]' --sweep replicate=1..10`,
+  plume plan twin.toml --sweep 'ensemble.size=[20, 50]' --sweep replicate=1..10`,
 		Args: exactly(1, "one workflow file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.path = args[0]

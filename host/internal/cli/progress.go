@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/experiment"
 	"golang.org/x/sys/unix"
 )
@@ -29,21 +30,21 @@ type progress struct {
 
 // counters is the progress of a run.
 type counters struct {
-	trials, cycles      int // of the run
-	trialsDone, stopped int
-	done, missing       int // cycles; missing ones will not be run
-	counted             int // cycles done in this process
+	trials, cycles             int // of the run
+	ended, failed, interrupted int // trials; failed ones have ended
+	done, missing              int // cycles; missing ones will not be run
+	counted                    int // cycles done in this process
 }
 
 const (
 	drawEvery  = 100 * time.Millisecond
 	plainEvery = 5 * time.Second // the shortest time between two plain lines
 	suspension = 2 * time.Second // a longer wait for the next drawing means that the process was suspended
-	patience   = time.Second     // how long to wait for a terminal that does not accept the last drawing
+	patience   = time.Second     // how long to wait for a terminal that does not accept the last drawing, or to say nothing
 	barWidth   = 40
 )
 
-// newProgress shows a run on w until End is called.
+// newProgress shows a run on w until end is called.
 func newProgress(w io.Writer, quiet bool, trials, cycles int) *progress {
 	p := &progress{w: w, bar: widthOf(w) > 0 && os.Getenv("TERM") != "dumb", quit: make(chan struct{}), drawn: make(chan struct{}), now: counters{trials: trials, cycles: cycles}}
 	if quiet {
@@ -58,27 +59,41 @@ func newProgress(w io.Writer, quiet bool, trials, cycles int) *progress {
 type watcher struct {
 	app *app
 	*progress
+	joining *time.Timer
 }
 
 // Begin implements [experiment.Observer].
 func (w *watcher) Begin(b experiment.Beginning) {
 	w.app.say("%s: %s of %s, %d at a time\nresults: %s", b.Name, plural(b.Trials, "trial"), plural(b.Cycles/b.Trials, "cycle"), b.Workers, b.Dir)
+	w.app.unfinished.Store(&b.Dir)
 	w.progress = newProgress(raw(w.app.stderr), w.app.quiet, b.Trials, b.Cycles)
 }
+
+// Joining implements [experiment.Observer].
+func (w *watcher) Joining() {
+	w.progress.end()
+	w.joining = time.AfterFunc(patience, func() { w.app.say("joining the tables of all trials") })
+}
+
+// End implements [experiment.Observer].
+func (w *watcher) End() { w.joining.Stop() }
 
 // Cycle counts one cycle.
 func (p *progress) Cycle() { p.count(counters{done: 1, counted: 1}) }
 
 // Recalled counts what was done before the run was resumed.
-func (p *progress) Recalled(cycles, trials int) { p.count(counters{done: cycles, trialsDone: trials}) }
+func (p *progress) Recalled(cycles, trials int) { p.count(counters{done: cycles, ended: trials}) }
 
 // Ended counts a trial; missing cycles of it were not run.
-func (p *progress) Ended(missing int, err error) {
-	more := counters{missing: missing, trialsDone: 1}
-	if err != nil {
-		more.stopped = 1
+func (p *progress) Ended(status archive.Status, missing int) {
+	switch status {
+	case archive.Interrupted:
+		p.count(counters{missing: missing, interrupted: 1})
+	case archive.Failed:
+		p.count(counters{missing: missing, ended: 1, failed: 1})
+	default:
+		p.count(counters{ended: 1})
 	}
-	p.count(more)
 }
 
 func (p *progress) count(more counters) {
@@ -87,8 +102,9 @@ func (p *progress) count(more counters) {
 	p.now.done += more.done
 	p.now.counted += more.counted
 	p.now.missing += more.missing
-	p.now.trialsDone += more.trialsDone
-	p.now.stopped += more.stopped
+	p.now.ended += more.ended
+	p.now.failed += more.failed
+	p.now.interrupted += more.interrupted
 }
 
 func (p *progress) counters() counters {
@@ -97,8 +113,8 @@ func (p *progress) counters() counters {
 	return p.now
 }
 
-// End returns after the run has been shown for the last time.
-func (p *progress) End() {
+// end returns after the run has been shown for the last time.
+func (p *progress) end() {
 	close(p.quit)
 	select {
 	case <-p.drawn:
@@ -113,6 +129,7 @@ func (p *progress) draw() {
 	ticker := time.NewTicker(drawEvery)
 	defer ticker.Stop()
 	var elapsed, said time.Duration
+	var first pacer
 	for last, more := time.Now(), true; more; {
 		select {
 		case <-ticker.C:
@@ -123,13 +140,15 @@ func (p *progress) draw() {
 			elapsed += pause
 		}
 		woken := time.Now()
-		switch c := p.counters(); {
+		c := p.counters()
+		pace := first.text(c, elapsed)
+		switch {
 		case p.bar && more && !inForeground(p.w):
 		case p.bar:
-			fmt.Fprintf(p.w, "\r%s\x1b[K", c.line(elapsed, widthOf(p.w)))
+			fmt.Fprintf(p.w, "\r%s\x1b[K", c.line(pace, widthOf(p.w)))
 		case !more || elapsed-said >= plainEvery:
 			said = elapsed
-			fmt.Fprintf(p.w, "%s, %d/%d cycles, %s\n", c.trialsText(), c.done, c.cycles, c.rate(elapsed))
+			fmt.Fprintf(p.w, "%s, %d/%d cycles, %s\n", c.trialsText(), c.done, c.cycles, pace)
 		}
 		last = time.Now()
 		elapsed += last.Sub(woken) // the run continued while this goroutine waited for the terminal
@@ -148,8 +167,8 @@ func inForeground(terminal io.Writer) bool {
 
 // line returns the counters as one line that is shorter than width, with a bar if there
 // is room.
-func (c counters) line(elapsed time.Duration, width int) string {
-	before, after := c.trialsText()+" ", " "+c.rate(elapsed)
+func (c counters) line(pace string, width int) string {
+	before, after := c.trialsText()+" ", " "+pace
 	room := min(barWidth, width-1-len(before)-len(after)-len("[]"))
 	if room < barWidth/4 {
 		text := before + after[1:]
@@ -164,19 +183,42 @@ func (c counters) line(elapsed time.Duration, width int) string {
 }
 
 func (c counters) trialsText() string {
-	text := fmt.Sprintf("%d/%d trials", c.trialsDone, c.trials)
-	if c.stopped > 0 {
-		text += fmt.Sprintf(", %d stopped", c.stopped)
+	text := fmt.Sprintf("%d/%d trials", c.ended, c.trials)
+	if c.failed > 0 {
+		text += fmt.Sprintf(", %d failed", c.failed)
+	}
+	if c.interrupted > 0 {
+		text += fmt.Sprintf(", %d interrupted", c.interrupted)
 	}
 	return text
 }
 
-// rate returns the rate and the time that the rest takes at this rate, in words.
-func (c counters) rate(elapsed time.Duration) string {
+// pacer estimates how fast a run is. It ignores the time before the first cycle, in which
+// plugins start and truths are made.
+type pacer struct {
+	begun   bool
+	elapsed time.Duration // when it saw the first cycles
+	counted int           // how many it saw
+}
+
+// settled is the time after which a pacer estimates.
+const settled = time.Second
+
+// text returns the rate and the time that the rest takes at this rate, in words; without an
+// estimate or a rest, the time that has elapsed.
+func (p *pacer) text(c counters, elapsed time.Duration) string {
+	if !p.begun && c.counted > 0 {
+		*p = pacer{true, elapsed, c.counted}
+	}
+	counted, since := c.counted-p.counted, elapsed-p.elapsed
 	rest := c.cycles - c.done - c.missing
-	if c.counted == 0 || rest == 0 {
+	if counted == 0 || since < settled || rest == 0 {
 		return roughly(elapsed)
 	}
-	left := time.Duration(float64(elapsed) / float64(c.counted) * float64(rest))
-	return fmt.Sprintf("%.0f/s, %s left", float64(c.counted)/elapsed.Seconds(), left.Round(time.Second))
+	left := time.Duration(float64(since) / float64(counted) * float64(rest)).Round(time.Second)
+	rate := float64(counted) / since.Seconds()
+	if rate < 10 {
+		return fmt.Sprintf("%.2g/s, %s left", rate, left)
+	}
+	return fmt.Sprintf("%.0f/s, %s left", rate, left)
 }

@@ -21,10 +21,11 @@ func (a *app) reportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report RUN",
 		Short: "Write a page and figures about a run",
-		Long: `Report writes one self-contained HTML page into the run directory, report.html, and
-prints its path. The page needs no network and can be sent by mail. With --figures it also
-writes figures for a paper into the folder figures of the run. For a run that is running,
-was killed or was stopped, the report shows what has been written so far.
+		Long: `Report writes one self-contained HTML page into the run directory, report.html,
+and prints its path. The page needs no network and can be sent by mail. With
+--figures it also writes figures for a paper into the folder figures of the run.
+For a run that is running, was killed or was stopped, the report shows what has
+been written so far.
 
 RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume report @last

@@ -20,20 +20,22 @@ func (a *app) resume() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "resume RUN",
 		Short: "Continue a run that was stopped",
-		Long: `Resume completes a run that was interrupted or killed, or that has trials that stopped
-because a plugin died or the disk was full. Trials continue from their last checkpoint;
-truths, and a reference that was not finished, are computed again. The tables of the
-finished run are those of a run that was never stopped, byte for byte, except for the
-timings. With --retry-failed, resume also continues trials that failed because of something
-outside of the run, such as a program that a model runs, after you have fixed the cause.
+		Long: `Resume completes a run that was interrupted or killed, or that has trials that
+stopped because a plugin died or the disk was full. Trials continue from their
+last checkpoint; truths, and a reference that was not finished, are computed
+again. The tables of the finished run are those of a run that was never stopped,
+byte for byte, except for the timings. With --retry-failed, resume also
+continues trials that failed because of something outside of the run, such as a
+program that a model runs, after you have fixed the cause.
 
-The workflow file, the plugins, plume, and the files that the results depend on must be
-the same as when the run began; resume names those that differ. The files are those of
-observations and members, and those that parameters of the model name, such as the
-program that plugin process runs and its files. With --accept-changed, a run continues
-although some of them have changed: trials that have ended keep their results, all others
-start again with the new files, and run.json records this. --workflow says where the
-workflow is if it has moved, or if the run was copied from another machine.
+The workflow file, the plugins, plume, and the files that the results depend on
+must be the same as when the run began; resume names those that differ. The
+files are those of observations and members, and those that parameters of the
+model name, such as the program that plugin process runs and its files. With
+--accept-changed, a run continues although some of them have changed: trials
+that have ended keep their results, all others start again with the new files,
+and run.json records this. --workflow says where the workflow is if it has
+moved, or if the run was copied from another machine.
 
 RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume resume @last

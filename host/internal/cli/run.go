@@ -17,18 +17,18 @@ func (a *app) run() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run WORKFLOW",
 		Short: "Run a workflow and write a run directory",
-		Long: `Run checks a workflow, starts its plugins, runs every filter on the same truth and
-observations, and writes a run directory of Arrow tables. It prints the path of
-that directory on standard output; everything else goes to standard error.
+		Long: `Run checks a workflow, starts its plugins, runs every filter on the same truth
+and observations, and writes a run directory of Arrow tables. It prints the path
+of that directory on standard output; everything else goes to standard error.
 
-The tables are the same, byte for byte, for any number of workers.
-Ctrl-C finishes the current cycle and closes all files, and so does closing the terminal;
-a second Ctrl-C stops within a second.
-plume resume continues a run, however it was stopped.`,
+The tables are the same, byte for byte, for any number of workers. Ctrl-C
+finishes the current cycle and closes all files, and so does closing the
+terminal; a second Ctrl-C stops within a second. plume resume continues a run,
+however it was stopped.`,
 		Example: `  plume run workflows/lorenz63-quick.toml
   plume run twin.toml --set time.cycles=50 --set experiment.seed=7
   plume run twin.toml --profile short --workers 1
-  plume run twin.toml --sweep 'ensemble.size=[20, 50]' --sweep replicate=1..5 --sweep 'filter=["enkf"]'`,
+  plume run twin.toml --sweep replicate=1..5 --sweep 'filter=["enkf"]'`,
 		Args: exactly(1, "one workflow file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.path = args[0]
@@ -48,7 +48,7 @@ func (a *app) conclude(r *experiment.Result, err error) error {
 	if r == nil {
 		return err
 	}
-	_, shown := a.show(r)
+	s, shown := a.show(r)
 	err = cmp.Or(err, shown)
 	a.warn(r.Warnings...)
 	counts := map[archive.Status]int{}
@@ -66,7 +66,7 @@ func (a *app) conclude(r *experiment.Result, err error) error {
 	if counts[archive.OK]+counts[archive.Diverged] > 0 {
 		a.next("compare", r.Dir)
 	}
-	if err == nil {
+	if err == nil && s.workflow != nil && s.workflow.Expect != nil && len(s.workflow.Axes()) == 0 {
 		a.next("verify", r.Dir)
 	}
 	return errors.Join(err, a.printRun(r.Dir, r.Status, counts))
@@ -90,13 +90,14 @@ func (a *app) validate() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "validate WORKFLOW",
 		Short: "Check a workflow without running it",
-		Long: `Validate checks a workflow in three layers: the text, the keys and values, and the
-plugins it names with their parameters, sizes and capabilities. All findings of the
-first layer that has any are shown, with their place and a remedy; findings of the second
-layer are shown together with missing plugins.
+		Long: `Validate checks a workflow in three layers: the text, the keys and values, and
+the plugins it names with their parameters, sizes and capabilities. All findings
+of the first layer that has any are shown, with their place and a remedy;
+findings of the second layer are shown together with missing plugins.
 
-The third layer starts the plugins, among them the programs that [plugins] names. To check
-a workflow that you do not trust, use --offline, which starts nothing.`,
+The third layer starts the plugins, among them the programs that [plugins]
+names. To check a workflow that you do not trust, use --offline, which starts
+nothing.`,
 		Example: `  plume validate twin.toml
   plume validate twin.toml --format github
   plume validate stranger.toml --offline`,

@@ -19,10 +19,10 @@ func (a *app) runs() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "runs",
 		Short: "List runs",
-		Long: `Runs lists the runs below a directory, newest first: name, status, start, the first
-score of the best filter, and size. Every run is in the folder DIRECTORY/NAME/RUN. The
-status "stopped" means that the program was killed; such a run, and one that was
-interrupted, can be resumed.`,
+		Long: `Runs lists the runs below a directory, newest first: name, status, start, the
+first score of the best filter, and size. Every run is in the folder
+DIRECTORY/NAME/RUN. The status "stopped" means that the program was killed; such
+a run, and one that was interrupted, can be resumed.`,
 		Example: `  plume runs
   plume runs --name lorenz63 --status ok
   plume runs --run-dir results --json`,

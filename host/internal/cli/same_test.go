@@ -322,24 +322,28 @@ func equal(a, b *float64) bool {
 }
 
 // meanText writes a mean as all tables for people do.
-func meanText(row comparedJSON, of func(v float64) string) string {
+func meanText(row comparedJSON) string {
 	switch {
 	case row.Value == nil && row.OK == 0:
-		return fmt.Sprintf("- (0/%d)", row.Trials)
+		return fmt.Sprintf("– (0/%d)", row.Trials)
 	case row.Value == nil:
 		return "?" // not finite: JSON does not say what it is
 	}
-	text := of(*row.Value)
-	if row.SE != nil {
-		text += fmt.Sprintf(" ± %.2g", *row.SE)
-	}
+	text := withError(*row.Value, row.SE)
 	if row.OK < row.Trials {
 		text += fmt.Sprintf(" (%d/%d)", row.OK, row.Trials)
 	}
 	return text
 }
 
-func short(v float64) string { return fmt.Sprintf("%.4g", v) }
+// withError writes numbers of JSON, where an unknown standard error is null.
+func withError(value float64, se *float64) string {
+	m := score.Mean{Value: value, SE: math.NaN()}
+	if se != nil {
+		m.SE = *se
+	}
+	return m.Text()
+}
 
 // sameAsText holds the rows to the table for people. A cell is empty where a score does not
 // apply.
@@ -351,7 +355,7 @@ func sameAsText(t *testing.T, rows []comparedJSON, args []string) {
 	mean := slices.Index(head, "difference") - 1
 	for i, line := range lines[2:] {
 		got, row := cells(line), rows[i]
-		if want := meanText(row, short); got[mean] != want && got[mean] != "" && want != "?" || got[mean] == "" && row.OK > 0 {
+		if want := meanText(row); got[mean] != want && got[mean] != "" && want != "?" || got[mean] == "" && row.OK > 0 {
 			t.Errorf("%s, row %d: got %q, want %q", args[3], i, got[mean], want)
 		}
 		if got[0] != row.Filter || got[len(got)-1] != row.Status {
@@ -364,9 +368,9 @@ func sameAsText(t *testing.T, rows []comparedJSON, args []string) {
 		if d == nil || d.Value == nil {
 			continue
 		}
-		want := fmt.Sprintf("%+.4g", *d.Value)
-		if d.SE != nil {
-			want += fmt.Sprintf(" ± %.2g", *d.SE)
+		want := withError(*d.Value, d.SE)
+		if *d.Value > 0 {
+			want = "+" + want
 		}
 		wins := ""
 		switch {
@@ -437,7 +441,7 @@ func sameAsTable(t *testing.T, rows []comparedJSON, metric string, table [][]str
 		if line[0] != row.Filter || line[len(line)-1] != row.Status {
 			t.Errorf("row %d: got %q, want %+v", i, line, row)
 		}
-		if want := meanText(row, short); k >= 0 && line[k] != "" && line[k] != want && want != "?" {
+		if want := meanText(row); k >= 0 && line[k] != "" && line[k] != want && want != "?" {
 			t.Errorf("row %d: got %q, want %q", i, line, want)
 		}
 	}

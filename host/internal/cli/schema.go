@@ -21,9 +21,9 @@ func (a *app) schema() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "schema",
 		Short: "Print the workflow language as JSON Schema, for editors",
-		Long: `Schema prints the workflow language with the parameters of the plugins on the plugin
-path as JSON Schema, draft 2020-12. Editors use it to complete and check workflows that
-have the first line
+		Long: `Schema prints the workflow language with the parameters of the plugins on the
+plugin path as JSON Schema, draft 2020-12. Editors use it to complete and check
+workflows that have the first line
 
   #:schema ./plume.schema.json`,
 		Example: `  plume schema > plume.schema.json

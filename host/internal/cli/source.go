@@ -142,8 +142,11 @@ func (a *app) perform(ctx context.Context, s *source, root string, how running) 
 
 // options returns the options of a run that s and r ask for.
 func (a *app) options(s *source, r running) (experiment.Options, error) {
-	if r.workers < 0 || r.checkpoint < 0 {
-		return experiment.Options{}, usage("--workers and --checkpoint: got %d and %v, want 0 or more", r.workers, r.checkpoint)
+	switch {
+	case r.workers < 0:
+		return experiment.Options{}, usage("--workers: got %d, want 0 or more", r.workers)
+	case r.checkpoint < 0:
+		return experiment.Options{}, usage("--checkpoint: got %v, want 0 or more", r.checkpoint)
 	}
 	return experiment.Options{
 		Workers: r.workers, Checkpoint: r.checkpoint, InProcess: s.inProcess, Plume: versionText(), Stop: a.stop, Observer: &watcher{app: a},

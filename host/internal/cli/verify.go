@@ -10,6 +10,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/compare"
+	"github.com/plume-da/plume/host/internal/score"
 	"github.com/spf13/cobra"
 )
 
@@ -19,19 +20,19 @@ func (a *app) verify() *cobra.Command {
 	var how running
 	c := &cobra.Command{
 		Use:   "verify WORKFLOW | RUN [RUN]",
-		Short: "Check expected scores, the files of a run, or that two runs are identical",
-		Long: `Verify WORKFLOW runs the workflow and checks its scores against its [expect] table.
-Verify RUN checks that the files of a run, and the files that it read, have not changed
-since, and checks its scores.
-Verify RUN RUN checks that all tables of two runs except timings and failures are the same,
-byte for byte. Both runs must have ended: a run that was killed or interrupted has
-incomplete tables, in parts, and must be resumed first.
+		Short: "Check expected scores, the files of a run, or two runs",
+		Long: `Verify WORKFLOW runs the workflow and checks its scores against its [expect]
+table. Verify RUN checks that the files of a run, and the files that it read,
+have not changed since, and checks its scores. Verify RUN RUN checks that all
+tables of two runs except timings and failures are the same, byte for byte. Both
+runs must have ended: a run that was killed or interrupted has incomplete
+tables, in parts, and must be resumed first.
 
-RUN is a path, @last, or the first characters of the name of a run. Exit code 6 means that
-something differs.`,
+RUN is a path, @last, or the first characters of the name of a run. Exit code 6
+means that something differs.`,
 		Example: `  plume verify workflows/sakov2008-lorenz96.toml --profile short
   plume verify @last
-  plume verify runs/l63-twin/20260102T030405Z-1a2b runs/l63-twin/20260102T030512Z-9f00`,
+  plume verify 20260102T030405Z-1a2b @last`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return usage("%s takes a workflow, a run or two runs, got %d arguments; see %s --help", c.CommandPath(), len(args), c.CommandPath())
@@ -125,6 +126,10 @@ func (a *app) checkRun(ctx context.Context, s *storedRun) error {
 		return err
 	}
 	lines, err := s.CheckFiles()
+	if err == nil && len(lines)+len(changed) == 0 && s.Info.Status == archive.Interrupted {
+		a.next("resume", s.Dir)
+		return fmt.Errorf("%s: no file has changed, but the run was %s; it has scores when it is complete", s.Dir, s.Info.Error)
+	}
 	if err != nil && len(changed) > 0 { // the run has not ended
 		return fmt.Errorf("%s\n%w", strings.Join(changed, "\n"), err)
 	}
@@ -169,7 +174,7 @@ func (a *app) showVerdict(v verdict) error {
 	}
 	var rows [][]string
 	for _, e := range v.Expected {
-		rows = append(rows, []string{e.Filter, e.Metric, fmt.Sprintf("%.4g ± %.2g", e.Expected, e.Tolerance), e.text, e.Verdict})
+		rows = append(rows, []string{e.Filter, e.Metric, score.Mean{Value: e.Expected, SE: e.Tolerance}.Text(), e.text, e.Verdict})
 	}
 	fmt.Fprintln(a.stderr)
 	return printTable(a.stderr, []column{{head: "filter"}, {head: "metric"}, {head: "expected"}, {head: "got"}, {fold: true}}, rows)
@@ -187,7 +192,7 @@ func (a *app) checkExpected(s *storedRun) ([]expectation, error) {
 		return nil, s.findings
 	}
 	if w.Expect == nil {
-		a.say("the workflow expects no scores")
+		a.say("the workflow has no [expect] table, so no score is checked")
 		return nil, nil
 	}
 	if len(w.Axes()) > 0 {

@@ -56,7 +56,12 @@ func (d *Difference) WinsText() string {
 }
 
 // Text returns the difference with its sign and its standard error as text.
-func (d *Difference) Text() string { return withError("%+.4g", d.Mean) }
+func (d *Difference) Text() string {
+	if d.Value > 0 {
+		return "+" + d.Mean.Text()
+	}
+	return d.Mean.Text()
+}
 
 // Compare compares every group of runs with its partner in the first run. The partner is a
 // group of the filter against, with the same values of the axes that apply to both and, if
@@ -126,7 +131,7 @@ func (r *Run) has(m Metric) error {
 		return fmt.Errorf("%s: there is nothing to compare: no trial has finished", r.Dir)
 	}
 	slices.Sort(names)
-	return fmt.Errorf("metric: %s has no %s of the %s; %w %s", r.Dir, m.Name, m.Stage, ErrChoice, strings.Join(names, ", "))
+	return fmt.Errorf("metric: %s has no score %s of the %s; %w %s", r.Dir, m.Name, m.Stage, ErrChoice, strings.Join(names, ", "))
 }
 
 // Filters returns the labels of the filters in the order of the trials.

@@ -102,7 +102,7 @@ func TestMeansLeaveOutWhatDidNotEndWell(t *testing.T) {
 	r := read(t, compare.Setup{},
 		trial(1, 1, "a", 2), ended(trial(2, 2, "a", 1e6), archive.Diverged), trial(3, 3, "a", 4), ended(trial(4, 4, "a", 9), archive.Failed),
 		ended(trial(5, 1, "b", 7, 8, 9), archive.Diverged), ended(trial(6, 1, "c"), archive.Interrupted), trial(7, 1, "d", 1, 2, 3, 4, 5))
-	want(t, rows(t, rmse, "", r), "a[]: 3 ± 1 (2/4); 2 ok, 1 diverged, 1 failed", "b[]: - (0/1); diverged", "c[]: - (0/1); interrupted", "d[]: 3 ± 3.5; ok; +1, 0/1 to a[]")
+	want(t, rows(t, rmse, "", r), "a[]: 3.0 ± 1.0 (2/4); 2 ok, 1 diverged, 1 failed", "b[]: – (0/1); diverged", "c[]: – (0/1); interrupted", "d[]: 3.0 ± 3.5; ok; +1, 0/1 to a[]")
 }
 
 // The pairs of single trials are cycles: here their differences are constant, so that they
@@ -117,14 +117,14 @@ func TestDifferencesByCycle(t *testing.T) {
 	want(t, rows(t, rmse, "", short)[1:], "b[]: 2.5; ok; -0.5, 100 % to a[]")
 
 	other := read(t, setup, trial(1, 1, "a", 99, 1, 4, 4, math.NaN()))
-	want(t, rows(t, rmse, "", r, other)[2:], "a[]: NaN; ok; +NaN, 38 % to a[]") // a tie, a win, a loss, and what is undefined
+	want(t, rows(t, rmse, "", r, other)[2:], "a[]: –; ok; –, 38 % to a[]") // a tie, a win, a loss, and what is undefined
 	want(t, rows(t, rmse, "b", r, other)[:1], "a[]: 2.75 ± 0.85; ok; +0.5 ± 0, 0 % to b[]")
 }
 
 // A mean over trials is that of their means, and pairs are of the same truth.
 func TestDifferencesByTrial(t *testing.T) {
 	r := read(t, compare.Setup{}, trial(1, 1, "a", 1), trial(2, 2, "a", 2), trial(3, 3, "a", 6), trial(4, 1, "b", 2), trial(5, 2, "b", 2), ended(trial(6, 3, "b", 1), archive.Diverged))
-	want(t, rows(t, rmse, "b", r), "a[]: 3 ± 1.5; ok; -0.5 ± 0.5, 1.5/2 to b[]", "b[]: 2 ± 0 (2/3); 2 ok, 1 diverged")
+	want(t, rows(t, rmse, "b", r), "a[]: 3.0 ± 1.5; ok; -0.50 ± 0.50, 1.5/2 to b[]", "b[]: 2 ± 0 (2/3); 2 ok, 1 diverged")
 }
 
 // The partner is the best setting of the baseline, of as many members, that has the same
@@ -161,7 +161,7 @@ func TestSeedsAndBaselines(t *testing.T) {
 	}
 	run.Trials = trials
 	r := open(t, run.Write(t, t.TempDir()), compare.Setup{})
-	want(t, rows(t, rmse, "", r), "a[1]: 2 ± 1; ok", "a[2]: 20 ± 10; ok", "climatology[1]: 4 ± 2; ok", "climatology[2]: 40 ± 20; ok")
+	want(t, rows(t, rmse, "", r), "a[1]: 2.0 ± 1.0; ok", "a[2]: 20 ± 10; ok", "climatology[1]: 4.0 ± 2.0; ok", "climatology[2]: 40 ± 20; ok")
 	if got := r.Trials[1].Repetition(); got != "1, seed 1" {
 		t.Errorf("got %q", got)
 	}
@@ -207,7 +207,7 @@ func TestUnfinishedRun(t *testing.T) {
 		m, err := r.Mean(g, rmse)
 		got = append(got, fmt.Sprint(g.Filter, " ", m.Text(), " ", g.Status(), " ", err))
 	}
-	want(t, got, "a 2 ± 0.82 stopped <nil>", "b 5 (1/2) 1 stopped, 1 waiting <nil>")
+	want(t, got, "a 2.00 ± 0.82 stopped <nil>", "b 5 (1/2) 1 stopped, 1 waiting <nil>")
 	if m, _ := r.Mean(r.Groups[0], compare.Metric{Name: "spread_skill", Stage: archive.Analysis}); m.Value != score.SpreadSkill(1, 2, 10) {
 		t.Errorf("spread_skill %v", m)
 	}
@@ -217,7 +217,7 @@ func TestUnfinishedRun(t *testing.T) {
 func TestChoices(t *testing.T) {
 	r := read(t, compare.Setup{}, trial(1, 1, "a", 1), trial(2, 1, "b", 1))
 	for text, choose := range map[string]func() error{
-		"metric: " + r.Dir + " has no crps of the analysis; it has rmse, spread, weights_ess": func() error {
+		"metric: " + r.Dir + " has no score crps of the analysis; it has rmse, spread, weights_ess": func() error {
 			_, err := compare.Compare([]*compare.Run{r}, compare.Metric{Name: "crps", Stage: archive.Analysis}, "")
 			return err
 		},
@@ -274,8 +274,8 @@ func TestJudge(t *testing.T) {
 		value, tolerance float64
 		want             string
 	}{
-		{"a", "rmse", 1.45, 0.1, "1.5 ± 0.5: ok"}, {"a", "rmse", 1.3, 0.1, "1.5 ± 0.5: outside"}, {"b", "rmse", 1, 0.1, "1 (1/2): trials: 1 ok, 1 diverged"},
-		{"c", "rmse", 1, 0.1, "- (0/1): trials: failed"}, {"climatology", "rmse", 7, 0.1, "7 ± 0.5: ok"}, {"climatology", "spread", 7, 0.1, ": there is no such score"},
+		{"a", "rmse", 1.45, 0.1, "1.50 ± 0.50: ok"}, {"a", "rmse", 1.3, 0.1, "1.50 ± 0.50: outside"}, {"b", "rmse", 1, 0.1, "1 (1/2): trials: 1 ok, 1 diverged"},
+		{"c", "rmse", 1, 0.1, "– (0/1): trials: failed"}, {"climatology", "rmse", 7, 0.1, "7.00 ± 0.50: ok"}, {"climatology", "spread", 7, 0.1, ": there is no such score"},
 		{"a", "crps", 1, 1, ": there is no such score"}, {"d", "rmse", 1, 1, ": there is no such score"},
 	} {
 		m, verdict, err := r.Judge(compare.Expected{Filter: tt.filter, Metric: tt.metric, Value: tt.value, Tolerance: tt.tolerance})

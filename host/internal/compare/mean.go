@@ -88,16 +88,16 @@ func values(trials []*Trial, m Metric) []float64 {
 	return list
 }
 
-// Text returns a mean with four digits and its standard error with two. It always shows how
-// many trials the mean excludes: 0.31 (8/10) is that of eight of ten.
+// Text returns a mean and its standard error as text. It always shows how many trials the
+// mean excludes: 0.31 (8/10) is that of eight of ten.
 func (m Mean) Text() string {
 	switch {
 	case !m.Applies:
 		return ""
 	case m.OK == 0:
-		return "-" + m.Of()
+		return "–" + m.Of()
 	}
-	return withError("%.4g", m.Mean) + m.Of()
+	return m.Mean.Text() + m.Of()
 }
 
 // Of returns the number of trials that a mean is taken over as text, if it excludes some.
@@ -108,16 +108,9 @@ func (m Mean) Of() string {
 	return fmt.Sprintf(" (%d/%d)", m.OK, m.Trials)
 }
 
-func withError(verb string, m score.Mean) string {
-	if math.IsNaN(m.SE) {
-		return fmt.Sprintf(verb, m.Value)
-	}
-	return fmt.Sprintf(verb+" ± %.2g", m.Value, m.SE)
-}
-
 // statuses holds the statuses in the order in which they are listed.
 var statuses = []archive.Status{
-	archive.OK, archive.Diverged, archive.Failed, archive.Interrupted, archive.Stopped, archive.Running, Waiting,
+	archive.OK, archive.Diverged, archive.Failed, archive.Interrupted, archive.Stopped, archive.Running, archive.Waiting,
 }
 
 // Status says how the trials of a group have ended: with one word if there is one trial or

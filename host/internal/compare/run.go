@@ -57,9 +57,6 @@ type Group struct {
 	Trials []*Trial
 }
 
-// Waiting is the status of a trial that has not started.
-const Waiting archive.Status = "waiting"
-
 // Read reads the trials of a run and their time means.
 func Read(reader *archive.Reader, setup Setup) (*Run, error) {
 	r := &Run{Dir: reader.Dir, reader: reader, setup: setup, byNumber: map[int]*Trial{}, read: map[string]bool{}}
@@ -122,7 +119,7 @@ func (r *Run) findBegun() error {
 		t.Status, t.Cycles = r.reader.Info.Status, row.Cycles
 	}
 	for _, t := range r.Trials {
-		t.Status = cmp.Or(t.Status, Waiting)
+		t.Status = cmp.Or(t.Status, archive.Waiting)
 	}
 	slices.SortStableFunc(r.Trials, func(a, b *Trial) int { return a.Trial - b.Trial })
 	return err

@@ -53,7 +53,7 @@ const shownFailures = 5
 
 func (f *FailuresError) add(row archive.TrialRow, name string, err error) {
 	switch row.Status {
-	case archive.Interrupted:
+	case archive.Interrupted, archive.Waiting:
 		f.interrupted++
 	case archive.Failed:
 		if f.failed++; len(f.first) < shownFailures {

@@ -37,10 +37,13 @@ type Observer interface {
 	// Recalled gives the numbers of cycles and complete trials that were run before the run
 	// was resumed.
 	Recalled(cycles, trials int)
-	// Ended says that a trial has ended; missing is the number of its cycles that will not
-	// be run, and err is the error that stopped it.
-	Ended(missing int, err error)
-	// End says that no trial is left to run. After that tables are joined.
+	// Ended says how a trial has ended; missing is the number of its cycles that will not be
+	// run.
+	Ended(status archive.Status, missing int)
+	// Joining says that no trial is left to run, and that the tables of all trials are
+	// being joined.
+	Joining()
+	// End says that the run directory is complete, or that it cannot be completed.
 	End()
 }
 
@@ -55,11 +58,12 @@ type Beginning struct {
 // unobserved is the observer of a run without one.
 type unobserved struct{}
 
-func (unobserved) Begin(Beginning)   {}
-func (unobserved) Cycle()            {}
-func (unobserved) Recalled(_, _ int) {}
-func (unobserved) Ended(int, error)  {}
-func (unobserved) End()              {}
+func (unobserved) Begin(Beginning)           {}
+func (unobserved) Cycle()                    {}
+func (unobserved) Recalled(_, _ int)         {}
+func (unobserved) Ended(archive.Status, int) {}
+func (unobserved) Joining()                  {}
+func (unobserved) End()                      {}
 
 // Source says where a workflow came from, for the manifest of its run, so that the run can
 // be resumed.
@@ -166,7 +170,8 @@ func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*e
 	o.Observer.Begin(Beginning{Name: w.Experiment.Name, Dir: e.run.Dir, Trials: trials, Cycles: cycles, Workers: o.Workers})
 	o.Stop.heed()
 	e.execute(ctx)
-	o.Observer.End()
+	o.Observer.Joining()
+	defer o.Observer.End()
 	return e.finish(ctx)
 }
 
@@ -317,7 +322,7 @@ func (e *engine) makeReference(ctx context.Context, sc *scenario) (_ *cycle.Refe
 }
 
 func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
-	defer func() { e.Observer.Ended(j.plan.Clock.Cycles-out.Cycles, out.err) }()
+	defer func() { e.Observer.Ended(out.Status, j.plan.Clock.Cycles-out.Cycles) }()
 	if j.scenario.err != nil {
 		return outcome{Status: statusOf(ctx, j.scenario.err), err: j.scenario.err}
 	}
@@ -427,14 +432,16 @@ func (e *engine) finish(ctx context.Context) (*Result, error) {
 func (e *engine) row(planned *plan.Scenario, p *plan.Plan, t *plan.Trial, f *FailuresError) archive.TrialRow {
 	row := archive.TrialRow{
 		TrialID: archive.TrialID{Trial: t.Number, Replicate: planned.Replicate, Filter: t.Label},
-		Truth:   planned.Number, Reference: -1, Plugin: t.Plugin, Size: t.Size, Values: t.Values, Status: archive.Interrupted,
+		Truth:   planned.Number, Reference: -1, Plugin: t.Plugin, Size: t.Size, Values: t.Values, Status: archive.Waiting,
 	}
 	if p.Reference != nil {
 		row.Reference = p.Reference.Number
 	}
-	out, begun := e.outcomes[t.Number]
-	if begun {
+	out, known := e.outcomes[t.Number]
+	if known {
 		row.Status, row.Cycles = out.Status, out.Cycles
+	} else if c := new(checkpoint); e.run.Load(checkpointOf(t), c) { // it had begun before the run was resumed
+		row.Status, row.Cycles = archive.Interrupted, c.Tally.Cycles
 	}
 	if out.err != nil {
 		row.Error = out.err.Error()

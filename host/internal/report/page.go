@@ -226,7 +226,7 @@ func (r *Report) scoresTable(stage string) *textTable {
 	t.Note = "Time means after burn-in ± standard error, corrected for autocorrelation. A trial that diverged or failed has none: – (0/1)."
 	if several {
 		t.Note = "Means over replicates of time means after burn-in ± standard error over replicates; " +
-			"(8/10) means that two of ten did not end well and are not included. " +
+			"(8/10) means that two of ten diverged, failed or were stopped, and are not included. " +
 			"rank_flatness_p is that of the sum of the rank histograms of all replicates."
 	}
 	t.Note = strings.Join(append([]string{t.Note}, r.reader.Info.Notes...), " ")
@@ -270,7 +270,7 @@ func sizeText(size int) string {
 func cellOf(c compare.Mean) textCell {
 	cell := textCell{Number: true}
 	if c.Applies {
-		cell.Text, cell.Key = plusMinus(c.Mean)+c.Of(), key(c.Value)
+		cell.Text, cell.Key = typeset(c.Text()), key(c.Value)
 	}
 	return cell
 }
@@ -282,17 +282,8 @@ func key(v float64) string {
 	return strconv.FormatFloat(v, 'g', 8, 64)
 }
 
-// plusMinus returns a mean with two digits of its standard error as text.
-func plusMinus(m score.Mean) string {
-	switch {
-	case math.IsNaN(m.Value):
-		return "–"
-	case math.IsNaN(m.SE) || m.SE == 0 || math.IsInf(m.SE, 0) || math.IsInf(m.Value, 0):
-		return strings.Replace(fmt.Sprintf("%.3g", m.Value), "-", "−", 1)
-	}
-	digits := min(8, max(0, 1-int(math.Floor(math.Log10(m.SE)))))
-	return strings.Replace(fmt.Sprintf("%.*f ± %.*f", digits, m.Value, digits, m.SE), "-", "−", 1)
-}
+// typeset replaces hyphens with minus signs.
+func typeset(number string) string { return strings.ReplaceAll(number, "-", "−") }
 
 // pivots returns tables of the main score by filter and by the values of the first axis,
 // which is the ensemble size if that is an axis.
@@ -375,7 +366,7 @@ func (r *Report) differencesTable() *textTable {
 			}
 			if d := c.Of(w.Group); d != nil {
 				there = true
-				cells[0] = textCell{Text: plusMinus(d.Mean), Key: key(d.Value), Number: true}
+				cells[0] = textCell{Text: typeset(d.Text()), Key: key(d.Value), Number: true}
 				cells[1] = textCell{Text: d.WinsText(), Key: key(d.Wins / float64(d.Count)), Number: true}
 				if several {
 					cells[2].Text = r.labelOf(d.Partner)
@@ -427,10 +418,10 @@ func (r *Report) seconds(w *row) [3]float64 {
 }
 
 func (r *Report) failuresTable() *textTable {
-	t := &textTable{ID: "failures-table", Caption: "Trials that did not end well"}
+	t := &textTable{ID: "failures-table", Caption: "Trials that diverged, failed or were stopped"}
 	t.Head = append([]headCell{{"trial", ""}, {"replicate", ""}}, append(r.settingHead(), headCell{"status", ""}, headCell{"cycles", "completed"}, headCell{"error", ""})...)
 	for _, failed := range r.trials {
-		if slices.Contains([]archive.Status{archive.OK, archive.Running, compare.Waiting}, failed.Status) {
+		if slices.Contains([]archive.Status{archive.OK, archive.Running, archive.Waiting}, failed.Status) {
 			continue
 		}
 		line := []textCell{{Text: strconv.Itoa(failed.Trial.Trial), Head: true, Number: true}, {Text: failed.Repetition(), Number: true}}

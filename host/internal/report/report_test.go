@@ -17,7 +17,6 @@ import (
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/archive/archivetest"
 	"github.com/plume-da/plume/host/internal/compare"
-	"github.com/plume-da/plume/host/internal/score"
 )
 
 // The vendored files are those of the package uplot 1.6.32 of the npm registry.
@@ -124,18 +123,6 @@ func TestHistogramPutsRanksTogether(t *testing.T) {
 	}
 }
 
-func TestPlusMinus(t *testing.T) {
-	nan := math.NaN()
-	for want, m := range map[string]score.Mean{
-		"0.504 ± 0.048": {Value: 0.50379, SE: 0.0481}, "−12.3 ± 1.5": {Value: -12.34, SE: 1.52}, "123 ± 45": {Value: 123.4, SE: 45.4},
-		"0.504": {Value: 0.5041, SE: nan}, "–": {Value: nan, SE: nan}, "100": {Value: 100}, "+Inf": {Value: math.Inf(1), SE: nan},
-	} {
-		if got := plusMinus(m); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-}
-
 // sweep is a run of filters a and b at two sizes with three replicates. The rmse of a trial
 // is its replicate, and a half more for b. In the first group a trial has diverged, in the
 // second one has failed after three cycles.
@@ -219,12 +206,12 @@ func TestTables(t *testing.T) {
 		t.Errorf("head %s", got)
 	}
 	scores := lines(v.Scores[0])
-	want := []string{"a | 10 | 1.50 ± 0.50 (2/3) | 1 (2/3) | 10 (2/3) | 1 (2/3) | 2 ok, 1 diverged", "b | 10 | 2.00 ± 0.50 (2/3) | 1 (2/3) | 10 (2/3) | 1 (2/3) | 2 ok, 1 failed",
-		"a | 20 | 2.00 ± 0.58 | 1 | 20 | 1 | ok", "b | 20 | 2.50 ± 0.58 | 1 | 20 | 1 | ok", "climatology |  | 7 |  |  |  | ok"}
+	want := []string{"a | 10 | 1.50 ± 0.50 (2/3) | 1 ± 0 (2/3) | 10 ± 0 (2/3) | 1 (2/3) | 2 ok, 1 diverged", "b | 10 | 2.00 ± 0.50 (2/3) | 1 ± 0 (2/3) | 10 ± 0 (2/3) | 1 (2/3) | 2 ok, 1 failed",
+		"a | 20 | 2.00 ± 0.58 | 1 ± 0 | 20 ± 0 | 1 | ok", "b | 20 | 2.50 ± 0.58 | 1 ± 0 | 20 ± 0 | 1 | ok", "climatology |  | 7 |  |  |  | ok"}
 	if !slices.Equal(scores, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(scores, "\n"), strings.Join(want, "\n"))
 	}
-	if got, want := lines(v.Differences), []string{"b | 10 | 0.5 | 0/2 | a, N 10", "b | 20 | 0.5 | 0/3 | a, N 20"}; !slices.Equal(got, want) {
+	if got, want := lines(v.Differences), []string{"b | 10 | +0.5 ± 0 | 0/2 | a, N 10", "b | 20 | +0.5 ± 0 | 0/3 | a, N 20"}; !slices.Equal(got, want) {
 		t.Errorf("differences %q", got)
 	}
 	if got := lines(v.Pivots[0]); len(v.Pivots) != 1 || got[1] != "b | 2.00 ± 0.50 (2/3) | 2.50 ± 0.58" {
@@ -326,7 +313,7 @@ func TestUnfinished(t *testing.T) {
 	}
 	dir := run.Write(t, t.TempDir())
 	r := mustOpen(t, dir, &Setup{Setup: compare.Setup{BurnIn: 1, Trials: planned}})
-	if got := lines(r.scoresTable(archive.Analysis)); !slices.Equal(got, []string{"a | 20 | 1.50 ± 0.50 | 1 | 20 | 1.50 ± 0.50 | 0.77 ± 0.26 | 2 stopped", "c | 20 | – (0/1) | – (0/1) | – (0/1) | – (0/1) | – (0/1) | waiting"}) {
+	if got := lines(r.scoresTable(archive.Analysis)); !slices.Equal(got, []string{"a | 20 | 1.50 ± 0.50 | 1 ± 0 | 20 ± 0 | 1.50 ± 0.50 | 0.77 ± 0.26 | 2 stopped", "c | 20 | – (0/1) | – (0/1) | – (0/1) | – (0/1) | – (0/1) | waiting"}) {
 		t.Errorf("got %q", got)
 	}
 	if r := mustOpen(t, dir, nil); len(r.notes) != 1 || len(r.rows) != 1 { // without a workflow those with cycles are all there are

@@ -1,12 +1,37 @@
 package score
 
-import "math"
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
 
 // Mean is a time mean with its standard error.
 type Mean struct {
 	Value float64
 	SE    float64 // NaN for fewer than three values
 	Count int
+}
+
+// Text returns a mean and its standard error, both to the second digit of the standard
+// error: 0.504 ± 0.048. Without one it returns four digits, and for NaN a dash.
+func (m Mean) Text() string {
+	switch {
+	case math.IsNaN(m.Value):
+		return "–"
+	case math.IsNaN(m.SE) || math.IsInf(m.SE, 0) || math.IsInf(m.Value, 0):
+		return fmt.Sprintf("%.4g", m.Value)
+	case m.SE == 0:
+		return fmt.Sprintf("%.4g ± 0", m.Value)
+	}
+	_, exponent, _ := strings.Cut(fmt.Sprintf("%.1e", m.SE), "e")
+	power, _ := strconv.Atoi(exponent) // Sprintf wrote it
+	digits := max(0, 1-power)
+	if digits > 8 || math.Abs(m.Value) >= 1e8 || m.SE >= 1e8 {
+		return fmt.Sprintf("%.4g ± %.2g", m.Value, m.SE)
+	}
+	return fmt.Sprintf("%.*f ± %.*f", digits, m.Value, digits, m.SE)
 }
 
 // TimeMean returns the mean of a series and a standard error that allows for

@@ -27,7 +27,7 @@ var remedies = []struct{ says, help string }{
 	{"expected a comma", "separate items with commas"},
 	{"unexpected comma", "remove one comma"},
 	{"delimiter ']'", "close an array of tables with two brackets: [[filter]]"},
-	{"to end table name", "close the table name with a bracket: [model]"},
+	{"to end table name", "close the name of the table with a bracket, as in [model]"},
 	{"cannot be empty", "write a name between the brackets: [model]"},
 	{"key name appears blank", "write a key before the ="},
 	{"invalid datetime", "write a date as 2026-01-31, a time as 12:00:00, both as 2026-01-31T12:00:00Z; text goes in quotes"},
