@@ -29,7 +29,7 @@ var law = []struct {
 	allow []string
 }{
 	{"plugins/*/cmd/*", []string{"plugins/*", "sdk/serve"}},
-	{"plugins/process", []string{"sdk", "sdk/wire", "gonum.org/v1/gonum/"}}, // its files are Arrow; decision 13
+	{"plugins/process", []string{"sdk", "sdk/number", "sdk/wire", "gonum.org/v1/gonum/"}}, // its files are Arrow; decision 13
 	{"plugins/", []string{"sdk", "sdk/ensemble", "sdk/ode", "sdk/taper", "sdk/resample", "sdk/rng", "sdk/linalg", "plugins/internal/", "gonum.org/v1/gonum/"}},
 
 	{"sdk/wire/", []string{"sdk", "sdk/wire", "github.com/apache/arrow/go/v17/", "github.com/pierrec/lz4/v4", "gonum.org/v1/gonum/"}}, // decisions 12 and 38
@@ -39,6 +39,7 @@ var law = []struct {
 	{"sdk/serve", []string{"sdk", "sdk/pace", "sdk/rpc", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/grpc", "golang.org/x/sys/unix"}},
 	{"sdk/plugintest", []string{"sdk", "sdk/rng", "gonum.org/v1/gonum/"}},
 	{"sdk/pace", nil},
+	{"sdk/number", nil},
 	{"sdk/rng", nil},
 	{"sdk/linalg", []string{"gonum.org/v1/gonum/", "golang.org/x/sys/cpu"}}, // it has loops for several kinds of processor; decision 15
 	{"sdk/ode", []string{"sdk", "sdk/ensemble", "sdk/rng", "gonum.org/v1/gonum/"}},
@@ -61,12 +62,14 @@ var law = []struct {
 		"sdk", "sdk/ensemble", "sdk/rng", "sdk/resample", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/plan", []string{"host/internal/workflow", "host/internal/observations", "host/internal/tabular", "host/internal/score", "host/internal/diag",
 		"sdk", "sdk/rng", "gonum.org/v1/gonum/mat"}},
-	{"host/internal/observations", []string{"host/internal/workflow", "host/internal/tabular", "host/internal/diag",
+	{"host/internal/observations", []string{"host/internal/workflow", "host/internal/tabular", "host/internal/pattern", "host/internal/zone", "host/internal/diag",
 		"sdk", "sdk/rng", "gonum.org/v1/gonum/mat"}}, // decisions 23 and 24
-	{"host/internal/workflow", []string{"host/internal/tomltext", "host/internal/score", "host/internal/diag"}},
+	{"host/internal/workflow", []string{"host/internal/tomltext", "host/internal/pattern", "host/internal/zone", "host/internal/score", "host/internal/diag"}},
 	{"host/internal/tomltext", []string{"host/internal/diag", "github.com/BurntSushi/toml"}},
-	{"host/internal/tabular", []string{"sdk/wire/rows", "golang.org/x/text/encoding/unicode"}}, // decision 38
+	{"host/internal/tabular", []string{"host/internal/pattern", "sdk/number", "sdk/wire/rows", "golang.org/x/text/encoding/unicode", "golang.org/x/text/unicode/norm"}}, // decisions 38 and 50
 	{"host/internal/diag", nil},
+	{"host/internal/pattern", nil},
+	{"host/internal/zone", nil},
 	{"host/internal/scaffold", nil},
 	{"host/internal/score", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}},
 	{"host/internal/launch", []string{"sdk", "sdk/rpc", "gonum.org/v1/gonum/mat", "golang.org/x/sync/errgroup",

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"text/template"
 
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/number"
 	"github.com/plume-da/plume/sdk/wire"
 	"gonum.org/v1/gonum/mat"
 )
@@ -134,7 +134,7 @@ func parseNumbers(dst []float64, fields []string) error {
 }
 
 func parseNumber(text string) (float64, error) {
-	v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	v, err := number.Parse(strings.TrimSpace(text))
 	if err != nil {
 		return 0, fmt.Errorf("got %q, want a number", brief(text))
 	}

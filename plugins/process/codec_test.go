@@ -77,6 +77,23 @@ func TestConformanceOfFormats(t *testing.T) {
 	}
 }
 
+// Numbers as Fortran programs write them: with D or Q for E, and without a letter if the
+// exponent has three digits.
+func TestNumbersOfFortran(t *testing.T) {
+	for file, text := range map[string]string{
+		"a.txt": "  0.105000000000D+02  1.05+100\n-.5Q-01\n",
+		"a.csv": "a,b,c\n  0.105000000000D+02,  1.05+100, -.5Q-01\n",
+	} {
+		m := configured(t, params{"command": []string{"true"}, "variables": []string{"a", "b", "c"}, "output": file})
+		into := mat.NewDense(1, 3, nil)
+		if err := m.output.decode(strings.NewReader(text), m.tasks(request(m, 1))[0], into); err != nil {
+			t.Errorf("%s: %v", file, err)
+		} else if got := fmt.Sprint(into.RawMatrix().Data); got != "[10.5 1.05e+100 -0.05]" {
+			t.Errorf("%s: got %s", file, got)
+		}
+	}
+}
+
 // What the files look like to the programs that read them.
 func TestFilesAreReadable(t *testing.T) {
 	layout := params{"variables": []string{"h(y, x)", "drag"}, "dimensions": []string{"y = 2", "x = 2"}, "command": []string{"true"}}

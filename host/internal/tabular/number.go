@@ -1,12 +1,14 @@
 package tabular
 
 import (
-	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/plume-da/plume/host/internal/pattern"
+	"github.com/plume-da/plume/sdk/number"
 )
 
 // Dialect is how a file is written. Its zero value fits most files.
@@ -17,35 +19,32 @@ type Dialect struct {
 	Thousands string   // between groups of three digits; empty: nothing
 	SkipLines int      // before the line of names
 	SkipRows  int      // after it
-	Missing   []string // texts or numbers that mean a missing value
+	Missing   []string // texts, patterns of texts (see package pattern) and numbers that mean a missing value
 }
 
 // numbers reads numbers of one dialect.
 type numbers struct {
 	decimal, thousands string
-	missing            map[string]bool
-	lengths            uint64 // bit n: one of missing has n bytes, which saves most look-ups
+	missing            *pattern.Set
 	absent             []float64
-}
-
-// isMissing reports whether text means a missing value.
-func (n *numbers) isMissing(text string) bool {
-	return n.lengths&(1<<(len(text)%64)) != 0 && n.missing[text]
 }
 
 // isAbsent reports whether v means a missing value.
 func (n *numbers) isAbsent(v float64) bool { return len(n.absent) > 0 && slices.Contains(n.absent, v) }
 
-func (d Dialect) numbers() numbers {
-	n := numbers{decimal: d.Decimal, thousands: d.Thousands, missing: map[string]bool{}}
+// numbers returns the reader of numbers in the dialect. A number that means a missing value
+// also does as a value of single precision, which is how many files store it.
+func (d Dialect) numbers() (n numbers, err error) {
+	n = numbers{decimal: d.Decimal, thousands: d.Thousands}
+	if n.missing, err = pattern.New(d.Missing); err != nil {
+		return n, &Error{What: fmt.Sprintf("cannot be read with this `missing`: %v", err), Hint: "fix the pattern"}
+	}
 	for _, text := range d.Missing {
-		n.missing[text] = true
-		n.lengths |= 1 << (len(text) % 64)
 		if v, err := n.parse(text); err == nil && !math.IsNaN(v) {
-			n.absent = append(n.absent, v)
+			n.absent = append(n.absent, v, float64(float32(v)))
 		}
 	}
-	return n
+	return n, nil
 }
 
 // Float returns the number that text means in the dialect.
@@ -53,11 +52,9 @@ func (d Dialect) Float(text string) (float64, error) {
 	return (&numbers{decimal: d.Decimal, thousands: d.Thousands}).parse(text)
 }
 
-var errNumber = errors.New("not a number")
-
 func (n *numbers) parse(text string) (float64, error) {
 	if n.decimal == "" && n.thousands == "" {
-		return strconv.ParseFloat(text, 64)
+		return number.Parse(text)
 	}
 	mark := n.decimal
 	if mark == "" {
@@ -66,12 +63,12 @@ func (n *numbers) parse(text string) (float64, error) {
 	whole, fraction, marked := strings.Cut(text, mark)
 	whole, ok := n.ungrouped(whole)
 	if !ok || strings.Contains(fraction, ".") || mark != "." && strings.Contains(whole, ".") {
-		return 0, errNumber
+		return 0, number.ErrSyntax
 	}
 	if marked {
 		whole += "." + fraction
 	}
-	return strconv.ParseFloat(whole, 64)
+	return number.Parse(whole)
 }
 
 // ungrouped returns digits without the separators of groups of three, and whether all
@@ -110,5 +107,23 @@ func (n *numbers) hint(text string) string {
 		}
 		return "if it is a number, write " + keys
 	}
+	if _, err := number.Parse(text); err == nil && (n.decimal != "" || n.thousands != "") {
+		return "if it is a number, fix it, or write other marks as decimal and thousands"
+	}
+	if mark := n.mark(text); mark != "" {
+		return fmt.Sprintf("fix it; if numbers with this mark are not to be used, add the pattern '/.*%s/' to `missing`", regexp.QuoteMeta(mark))
+	}
 	return "fix it; if it means a missing value, add it to `missing`"
+}
+
+// mark returns what follows a number in a text, such as "*" in "57.1*"; it is empty if no
+// number does, or more than a mark.
+func (n *numbers) mark(text string) string {
+	const most = 3
+	rest := strings.TrimLeft(text, "+-0123456789.,eEdD")
+	before := strings.TrimSpace(strings.TrimSuffix(text, rest))
+	if _, err := n.parse(before); err != nil || len(rest) > most || strings.ContainsAny(rest, "0123456789") {
+		return ""
+	}
+	return strings.TrimSpace(rest)
 }

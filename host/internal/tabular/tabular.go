@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/plume-da/plume/sdk/wire/rows"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Cell is one value of a row. Cells of text files are texts without surrounding blanks.
@@ -68,6 +70,10 @@ func Open(path string, d Dialect) (*Table, error) {
 	if !info.Mode().IsRegular() { // reading a pipe or a device may never end
 		return nil, &Error{What: "is not a regular file", Hint: "name a file; folders, pipes and devices are not read"}
 	}
+	numbers, err := d.numbers()
+	if err != nil {
+		return nil, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, wrong(err)
@@ -77,12 +83,13 @@ func Open(path string, d Dialect) (*Table, error) {
 		_ = f.Close() // it was only read
 		return nil, wrong(err)
 	}
-	t := &Table{source: s, columns: s.Columns(), index: map[string]int{}, numbers: d.numbers(), selected: map[rows.Ref]int{}}
+	t := &Table{source: s, columns: s.Columns(), index: map[string]int{}, numbers: numbers, selected: map[rows.Ref]int{}}
 	for i, c := range t.columns {
-		if _, taken := t.index[c.Name]; taken {
+		name := norm.NFC.String(c.Name)
+		if _, taken := t.index[name]; taken {
 			i = twice
 		}
-		t.index[c.Name] = i
+		t.index[name] = i
 	}
 	return t, nil
 }
@@ -105,7 +112,8 @@ func namesOf(columns []rows.Column) []string {
 }
 
 // Column returns the index in every row of the cell of the column called name or, for
-// NAME[3], of item 3 of a column of lists. Call it before the first Next.
+// NAME[3], of item 3 of a column of lists. A letter with an accent may be one character in one
+// of the names and two in the other. Call it before the first Next.
 func (t *Table) Column(name string) (cell int, err error) {
 	ref, err := t.find(name)
 	if err != nil {
@@ -120,6 +128,7 @@ func (t *Table) Column(name string) (cell int, err error) {
 }
 
 func (t *Table) find(name string) (rows.Ref, error) {
+	name = norm.NFC.String(name)
 	i, ok := t.index[name]
 	item, isItem := t.item(name)
 	switch {
@@ -129,8 +138,11 @@ func (t *Table) find(name string) (rows.Ref, error) {
 		return item, nil
 	case !ok:
 		const most = 12
-		return item, &Error{What: fmt.Sprintf("has no column %q", name), Label: "no such column", err: ErrNoColumn,
-			Hint: "it has " + strings.Join(namesOf(t.columns[:min(len(t.columns), most)]), ", ")}
+		hint := "it has " + strings.Join(namesOf(t.columns[:min(len(t.columns), most)]), ", ")
+		if !utf8.ValidString(hint) {
+			hint = valid(hint) + "; these are not UTF-8: save the file as UTF-8"
+		}
+		return item, &Error{What: fmt.Sprintf("has no column %q", name), Label: "no such column", err: ErrNoColumn, Hint: hint}
 	case t.columns[i].Items > 0:
 		return item, &Error{What: fmt.Sprintf("has lists of %d values in column %q", t.columns[i].Items, name), Label: "which item?",
 			Hint: "name one of " + namesOf(t.columns[i : i+1])[0]}
@@ -213,7 +225,7 @@ func (t *Table) Number(cell int) (float64, error) {
 	case c.Kind == Null || math.IsNaN(v) || t.numbers.isAbsent(v):
 		return math.NaN(), nil
 	case math.IsInf(v, 0):
-		return 0, t.Errorf(cell, "is %g, not a finite number", v).With("a number", "fix it, or make it null")
+		return 0, t.Errorf(cell, "is %g, not a finite number", v).With("a number", fmt.Sprintf("fix it; if it means a missing value, add \"%g\" to `missing`", v))
 	default:
 		return v, nil
 	}
@@ -221,7 +233,7 @@ func (t *Table) Number(cell int) (float64, error) {
 
 // numberIn returns the number that the text of a cell means.
 func (t *Table) numberIn(cell int, text string) (float64, error) {
-	if t.numbers.isMissing(text) {
+	if t.numbers.missing.Has(text) {
 		return math.NaN(), nil
 	}
 	v, err := t.numbers.parse(text)

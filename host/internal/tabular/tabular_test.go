@@ -99,6 +99,8 @@ func TestText(t *testing.T) {
 		"rows after":              {text: "b,other,a\nm,,m\n5s,6s\n1.5,x,-2\n,y,1e3\n", dialect: Dialect{SkipRows: 2}, rows: "4 5"},
 		"decimal comma":           {text: "b;other;a\n1,5;x;-2\n;y;1000,0\n", dialect: Dialect{Delimiter: ";", Decimal: ","}},
 		"groups of digits":        {text: "b;other;a\n1,50;x;-2\n;y;1.000,0\n", dialect: Dialect{Delimiter: ";", Decimal: ",", Thousands: "."}},
+		"numbers of Fortran":      {text: "b,other,a\n0.15D+01,x,-2.D0\n,y,1.0Q3\n"},
+		"patterns":                {text: "b,other,a\n1.5,x,-2\n57.1*,y,1e3\n", dialect: Dialect{Missing: []string{`/.*\*/`}}},
 		"groups after blanks":     {text: "b;other;a\n1.5;x;-2\n;y;1\u202f000\n", dialect: Dialect{Delimiter: ";", Thousands: "\u202f"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,7 +108,7 @@ func TestText(t *testing.T) {
 			if _, err := fmt.Sscan(c.rows, &first, &second); err != nil {
 				first, second = 2, 3
 			}
-			c.dialect.Missing = []string{""}
+			c.dialect.Missing = append(c.dialect.Missing, "")
 			if c.file == "" {
 				c.file = "t.csv"
 			}
@@ -145,8 +147,13 @@ func TestRefusals(t *testing.T) {
 		"decimal comma":     {path: put(t, "t.csv", "a;b\n1,5;2\n"), dialect: Dialect{Delimiter: ";"}, what: `column "a" is "1,5", not a finite number`, hint: `if it is a number, write decimal = ","`},
 		"decimal, groups":   {path: put(t, "t.csv", "a;b\n1.234,5;2\n"), dialect: Dialect{Delimiter: ";"}, what: `column "a" is "1.234,5", not a finite number`, hint: `if it is a number, write decimal = "," and thousands = "."`},
 		"groups":            {path: put(t, "t.csv", "a;b\n1,234.5;2\n"), dialect: Dialect{Delimiter: ";"}, what: `column "a" is "1,234.5", not a finite number`, hint: `if it is a number, write thousands = ","`},
-		"a point for comma": {path: put(t, "t.csv", "a;b\n1.5;2\n"), dialect: Dialect{Delimiter: ";", Decimal: ","}, what: `column "a" is "1.5", not a finite number`, hint: "fix it; if it means a missing value, add it to `missing`"},
-		"not a group":       {path: put(t, "t.csv", "a;b\n1.5;2\n"), dialect: Dialect{Delimiter: ";", Decimal: ",", Thousands: "."}, what: `column "a" is "1.5", not a finite number`, hint: "fix it; if it means a missing value, add it to `missing`"},
+		"a point for comma": {path: put(t, "t.csv", "a;b\n1.5;2\n"), dialect: Dialect{Delimiter: ";", Decimal: ","}, what: `column "a" is "1.5", not a finite number`, hint: "if it is a number, fix it, or write other marks as decimal and thousands"},
+		"not a group":       {path: put(t, "t.csv", "a;b\n1.5;2\n"), dialect: Dialect{Delimiter: ";", Decimal: ",", Thousands: "."}, what: `column "a" is "1.5", not a finite number`, hint: "if it is a number, fix it, or write other marks as decimal and thousands"},
+		"a mark":            {path: put(t, "t.csv", "a\n57.1*\n"), what: `column "a" is "57.1*", not a finite number`, hint: "fix it; if numbers with this mark are not to be used, add the pattern '/.*\\*/' to `missing`"},
+		"a word as a mark":  {path: put(t, "t.csv", "a\n-3 e\n"), what: `column "a" is "-3 e", not a finite number`, hint: "fix it; if numbers with this mark are not to be used, add the pattern '/.*e/' to `missing`"},
+		"a date":            {path: put(t, "t.csv", "a\n2026-105\n"), what: `column "a" is "2026-105", not a finite number`, hint: "fix it; if it means a missing value, add it to `missing`"},
+		"a broken pattern":  {path: put(t, "t.csv", "a\n1\n"), dialect: Dialect{Missing: []string{"/(/"}}, what: "cannot be read with this `missing`: error parsing regexp: missing closing ): `(`", hint: "fix the pattern"},
+		"Latin-1":           {path: put(t, "t.csv", "b [\xb0C]\n1\n"), what: `has no column "a"`, hint: "it has b [?C]; these are not UTF-8: save the file as UTF-8"},
 		"a word":            {path: put(t, "t.csv", "a\nIce\n"), what: `column "a" is "Ice", not a finite number`, hint: "fix it; if it means a missing value, add it to `missing`"},
 		"infinity":          {path: put(t, "t.csv", "a\ninf\n"), what: `column "a" is "inf", not a finite number`, hint: "fix it; if it means a missing value, add it to `missing`"},
 	} {
@@ -250,6 +257,41 @@ func TestColumnar(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := numbersOf(upper, Dialect{}, "s"); !strings.HasSuffix(got, "not a finite number") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// What stands for no value does so in single precision too, and letters with accents are the
+// same in one character or in two.
+func TestSinglePrecision(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.arrow")
+	w, err := table.Create(path, []table.Column{{Name: "caf\u0065\u0301", Type: table.Float64}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fills := []float64{-9999.9, 1e20, 9.96921e36, -3.4028235e38, 1e-5}
+	var values []float64
+	for _, v := range fills {
+		values = append(values, v, float64(float32(v)), 1.001*v)
+	}
+	if err := w.Append(len(values), values); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got := numbersOf(path, Dialect{Missing: []string{"-9999.9", "1e20", "9.96921e36", "-3.4028235e38", "1e-5"}}, "caf\u00e9")
+	want := ""
+	for i, v := range fills {
+		want += fmt.Sprintf("%d: NaN\n%d: NaN\n%d: %g\n", 3*i+1, 3*i+2, 3*i+3, 1.001*v)
+	}
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if got := numbersOf(put(t, "t.csv", "caf\u00e9,b\n1,2\n"), Dialect{}, "cafe\u0301"); got != "2: 1\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := numbersOf(put(t, "t.csv", "caf\u00e9,cafe\u0301\n1,2\n"), Dialect{}, "cafe\u0301"); got != "has two columns \"caf\u00e9\"" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/pattern"
 	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
@@ -19,7 +20,7 @@ type Dialect struct {
 	Thousands string   `toml:"thousands,omitempty"` // between groups of three digits, one character
 	SkipLines int      `toml:"skip_lines,omitzero"` // before the line of names
 	SkipRows  int      `toml:"skip_rows,omitzero"`  // after it
-	Missing   []string `toml:"missing"`             // texts and numbers that mean a missing value; nil: see Observations and Start
+	Missing   []string `toml:"missing"`             // texts, patterns and numbers that mean a missing value; nil: see Observations and Start
 }
 
 // dialectKeys returns the keys of a [Dialect]; missing is the doc of the key missing.
@@ -57,8 +58,19 @@ func (w *Workflow) judgeDialect(found *diag.Findings, d Dialect, path ...any) {
 				WithLabel("must differ").WithHelp("choose another `%s`", name)
 		}
 	}
+	w.judgePatterns(found, d.Missing, at("missing"))
 	same("comment", d.Comment, "delimiter", cmp.Or(d.Delimiter, ","))
 	same("thousands", d.Thousands, "decimal", cmp.Or(d.Decimal, "."))
+}
+
+// judgePatterns reports items of the list at path that are not valid patterns.
+func (w *Workflow) judgePatterns(found *diag.Findings, list []string, path []any) {
+	for i, item := range list {
+		if _, err := pattern.New([]string{item}); err != nil {
+			found.Add(codeRange, w.At(append(slices.Clone(path), i)...), "%s is not a pattern: %v", tomltext.Show(item), err).
+				WithLabel("a regular expression between slashes").WithHelp("fix it; a pattern such as '/[0-9.]+\\*/' must match the whole text")
+		}
+	}
 }
 
 // given reports whether there is a value at path that has no finding of its own.

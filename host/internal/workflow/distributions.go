@@ -17,7 +17,7 @@ var (
 			doc: "file with one member per row, of which the first are taken; its extension determines the format"},
 		{name: "columns", kind: columns, doc: "column of each variable whose column has another name; a list of columns for a variable of several values"},
 	}, memberDialect...)}
-	memberDialect = dialectKeys("texts or numbers that mean a missing value: members with a missing value are skipped; if omitted, no value may be missing")
+	memberDialect = dialectKeys("texts, numbers or patterns, such as '/.*\\*/', that mean a missing value: members with a missing value are skipped; if omitted, no value may be missing")
 
 	meanKey   = key{name: "mean", kind: values, example: "0.0", doc: "mean" + spreadDoc}
 	medianKey = key{name: "median", kind: values, above: zero, example: "1.0", doc: "median" + spreadDoc}

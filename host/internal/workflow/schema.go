@@ -81,7 +81,7 @@ var observationKeys = append(component("observation operator", `"NAME"`, retry, 
 	}},
 ), streamDialect...)
 
-var streamDialect = dialectKeys(`texts or numbers that mean a missing value; if omitted, "", "NA", "NaN", "nan" and "null"`)
+var streamDialect = dialectKeys(`texts, numbers or patterns, such as '/.*\*/', that mean a missing value; if omitted, "", "NA", "NaN", "nan" and "null"`)
 
 // schema is the workflow language.
 var schema = key{kind: table, keys: []key{

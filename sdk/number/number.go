@@ -1,0 +1,34 @@
+// Package number reads numbers from text as programs in many languages write them.
+package number
+
+import (
+	"errors"
+	"regexp"
+	"strconv"
+)
+
+// ErrSyntax is the error of a text that is not a number.
+var ErrSyntax = errors.New("not a number")
+
+// fortran matches the numbers of Fortran programs that others cannot read: with D or Q for
+// E, and, if the exponent has three digits, without a letter. They always have a point, so
+// that dates, ranges and codes such as 12-105 or 1D2 do not match.
+var fortran = regexp.MustCompile(`^([+-]?(?:\d+\.\d*|\.\d+))(?:[dDqQ]([+-]?\d+)|([+-]\d{3}))$`)
+
+// Parse returns the number that text means: one that [strconv.ParseFloat] reads, or one in
+// the style of Fortran, such as 0.105D+02 or 1.05+100. The error is [ErrSyntax], or
+// [strconv.ErrRange] if the number is too large.
+func Parse(text string) (float64, error) {
+	v, err := strconv.ParseFloat(text, 64)
+	if errors.Is(err, strconv.ErrSyntax) {
+		parts := fortran.FindStringSubmatch(text)
+		if parts == nil {
+			return 0, ErrSyntax
+		}
+		v, err = strconv.ParseFloat(parts[1]+"e"+parts[2]+parts[3], 64)
+	}
+	if err != nil {
+		return 0, strconv.ErrRange
+	}
+	return v, nil
+}
