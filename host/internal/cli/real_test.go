@@ -93,6 +93,56 @@ qc.background = 3
 	near(t, "held-out spread", held.Column("spread"), math.Sqrt(3), math.Sqrt(3), math.Sqrt(2.5), math.Sqrt(2.5))
 }
 
+// Values of one component that are assimilated and held out at the same time have errors of
+// their own, and neither is taken for the other: as in TestExactRealRun, variance 2 meets
+// error variance 1, while the variances of the held-out values are 4 and, by the error
+// model, 9. The last value is rejected by the background check, not the one held out.
+func TestHeldOutAndAssimilated(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"members.csv": "x\n-1\n1\n",
+		"data.csv":    "t,x,e,h\n1,9,2,yes\n1,3,1,\n2,3,,yes\n2,2,0.5,\n3,8,,yes\n3,99,0.5,\n",
+		"exact.toml": `format = 1
+experiment = { name = "exact", seed = 1 }
+time = {}
+model = { plugin = "linear", params = { variables = ["x"] } }
+ensemble = { size = 2, init = { dist = "samples", file = "members.csv" } }
+filter = [{ label = "etkf", plugin = "filter-enkf", params = { scheme = "etkf" } }]
+[observations]
+plugin = "obs-nonlinear"
+error = { sd = 3 }
+file = "data.csv"
+time.column = "t"
+map = [{ column = "x", sd = "e" }]
+hold_out.column = "h"
+qc.background = 9
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := runQuietly(t, filepath.Join(dir, "exact.toml"))
+	held := read(t, run, "held_out.arrow")
+	// 2 meets 1 and becomes 2/3, the mean 2; 2/3 meets 1/4 and becomes 2/11
+	near(t, "held-out value", held.Column("value"), 9, 9, 3, 3, 8, 8)
+	near(t, "held-out mean", held.Column("mean"), 0, 2, 2, 2, 2, 2)
+	near(t, "held-out spread", held.Column("spread"), math.Sqrt(2+4), math.Sqrt(2./3+4), math.Sqrt(2./3+9), math.Sqrt(2./11+9), math.Sqrt(2./11+9), math.Sqrt(2./11+9))
+	rejections := read(t, run, "rejections.arrow")
+	near(t, "rejected value", rejections.Column("value"), 99)
+	if got := rejections.Column("row"); !reflect.DeepEqual(got, []int32{7}) {
+		t.Errorf("rows %v are rejected", got)
+	}
+	// persistence is the last value assimilated before: 3 for 3, then 2 for 8
+	metrics, persistence := read(t, run, "metrics.arrow"), []float64(nil)
+	for i, name := range metrics.Column("metric").([]string) {
+		if filter := metrics.Column("filter").([]string)[i]; filter == "persistence" && name == "held_out_rmse" {
+			persistence = append(persistence, metrics.Column("value").([]float64)[i])
+		}
+	}
+	near(t, "persistence", persistence, math.Sqrt(18))
+}
+
 // A truth at 100 and members at -1 and 1: what the checked stream observes is too far away,
 // so that nothing moves them until the other stream, which is not checked, observes.
 func TestBackgroundCheckOfOneStream(t *testing.T) {

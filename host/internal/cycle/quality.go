@@ -37,7 +37,7 @@ func (a *assimilation) rejected(s *Step, j int, v float64) observations.Value {
 	value := observations.Value{Time: s.Time, Y: v, Component: int32(j), Stream: int32(observations.StreamOf(a.plan.Streams, j))}
 	if a.scenario.Record != nil {
 		in := a.scenario.Record.In(s.Cycle)
-		value = in[slices.IndexFunc(in, func(v observations.Value) bool { return int(v.Component) == j })]
+		value = in[slices.IndexFunc(in, func(v observations.Value) bool { return int(v.Component) == j && v.Status == observations.Assimilated })]
 	}
 	value.Cycle, value.Status = int32(s.Cycle), observations.Background
 	return value

@@ -38,15 +38,27 @@ func (s *scorer) heldOut(step *cycle.Step) []archive.HeldOutRow {
 // members with simulated errors.
 func predicted(p cycle.Prediction, v observations.Value) score.Prediction {
 	k, weights := int(v.Component), linear(p.LogWeights)
-	m := score.MarginalsOf(nil, column(p.Predicted, k), weights)
+	members := column(p.Predicted, k)
+	m := score.MarginalsOf(nil, members, weights)
 	of := score.Prediction{Value: v.Y, Mean: m.Mean[0], Spread: math.Sqrt(m.Variance[0])}
+	ratio := 1.0 // of the standard deviation of this error to that of the operator's
 	if p.ErrorVariance != nil {
-		of.Spread = math.Sqrt(m.Variance[0] + p.ErrorVariance[k])
+		variance := p.ErrorVariance[k]
+		if own := v.SD * v.SD; own > 0 && math.Abs(own/variance-1) > 1e-9 { // the operator has that of a value that is assimilated
+			ratio, variance = math.Sqrt(own/variance), own
+		}
+		of.Spread = math.Sqrt(m.Variance[0] + variance)
 	}
 	if p.Simulated == nil {
 		return of
 	}
-	drawn := score.MarginalsOf(nil, column(p.Simulated, k), weights)
+	simulated := column(p.Simulated, k)
+	if ratio != 1 {
+		simulated.Sub(simulated, members)
+		simulated.Scale(ratio, simulated)
+		simulated.Add(simulated, members)
+	}
+	drawn := score.MarginalsOf(nil, simulated, weights)
 	if p.ErrorVariance == nil {
 		of.Spread = math.Sqrt(drawn.Variance[0])
 	}
@@ -91,13 +103,15 @@ func heldOutBaselines(p *plan.Plan, of *plan.Scenario, r *observations.Record) [
 	last := slices.Repeat([]float64{math.NaN()}, len(means))
 	var climatology, persistence []float64
 	for k := 1; k <= p.Clock.Cycles; k++ {
-		for _, v := range r.In(k) {
-			switch j := v.Component; {
-			case v.Status == observations.Assimilated:
-				last[j] = v.Y
-			case k > p.Clock.BurnIn && !math.IsNaN(last[j]) && !math.IsNaN(factors[j]):
+		for _, v := range r.HeldOut(k) {
+			if j := v.Component; k > p.Clock.BurnIn && !math.IsNaN(last[j]) && !math.IsNaN(factors[j]) {
 				climatology = append(climatology, factors[j]*(v.Y-means[j]))
 				persistence = append(persistence, factors[j]*(v.Y-last[j]))
+			}
+		}
+		for _, v := range r.In(k) {
+			if v.Status == observations.Assimilated {
+				last[v.Component] = v.Y
 			}
 		}
 	}

@@ -18,6 +18,9 @@ import (
 // maxFindings is the number of faults of one file that are reported.
 const maxFindings = 20
 
+// mostValue bounds the values, as [workflow.MostSD] does their errors.
+const mostValue = 1e100
+
 // Value is one value of a file.
 type Value struct {
 	Time      float64 // model time
@@ -41,7 +44,7 @@ const (
 	Missing    // there is no value
 	Unmapped   // its name in a long file is not in the workflow
 	OutOfRange // outside the plausible range
-	Elsewhere  // too far from every location
+	Elsewhere  // too far from every location, or without one
 	Early      // not after the start
 	Late       // after the last cycle
 	OffWindow  // not in the window of any cycle
@@ -334,6 +337,11 @@ func (r *reader) value(t *target) (v Value, ok bool) {
 	if v.Status == Assimilated && (v.Y < t.low || v.Y > t.high) {
 		v.Status = OutOfRange
 	}
+	if v.Status == Assimilated && math.Abs(v.Y) > mostValue {
+		r.cellFault(codeValue, r.table.Errorf(t.value, "is %g, which is too large to compute with", v.Y)).WithLabel("at most %g", float64(mostValue)).
+			WithHelp("fix it, or write a plausible range; if it means a missing value, add it to `missing`")
+		return v, false
+	}
 	if t.sd < 0 || v.Status == Missing {
 		return v, true
 	}
@@ -344,6 +352,10 @@ func (r *reader) value(t *target) (v Value, ok bool) {
 	case math.IsNaN(sd): // that of the error model
 	case sd <= 0:
 		r.cellFault(codeValue, r.table.Errorf(t.sd, "is %g, but a standard deviation must be > 0", sd)).WithLabel("> 0").WithHelp("fix it, or leave it empty where error.sd applies")
+		return v, false
+	case sd < workflow.LeastSD || sd > workflow.MostSD:
+		r.cellFault(codeValue, r.table.Errorf(t.sd, "is %g, but the variance of an error must be a number that can be computed with", sd)).
+			WithLabel("from %g to %g", workflow.LeastSD, workflow.MostSD).WithHelp("fix it, or leave it empty where error.sd applies")
 		return v, false
 	default:
 		v.SD = sd
@@ -361,7 +373,7 @@ func (r *reader) number(k int) (float64, bool) {
 }
 
 // place returns the index, among the values of t's variable, of the value that the
-// current row is about; -1 if the row is too far from all of them.
+// current row is about; -1 if the row is too far from all of them, or nowhere.
 func (r *reader) place(t *target) (index int, ok bool) {
 	l := r.o.Location
 	if l == nil {
@@ -370,6 +382,9 @@ func (r *reader) place(t *target) (index int, ok bool) {
 	if l.Index != "" {
 		k := r.where[0]
 		v, ok := r.number(k)
+		if math.IsNaN(v) {
+			return -1, ok
+		}
 		if ok && !(v >= 0 && v < float64(t.size) && v == math.Trunc(v)) {
 			r.cellFault(codeValue, r.table.Errorf(k, "is %g, but must be a whole number from 0 to %d", v, t.size-1)).WithLabel("0 to %d", t.size-1).WithHelp("locations are counted from 0")
 			ok = false
@@ -379,12 +394,8 @@ func (r *reader) place(t *target) (index int, ok bool) {
 	var at [maxAxes]float64
 	for axis, k := range r.where {
 		v, ok := r.number(k)
-		if ok && math.IsNaN(v) {
-			r.cellFault(codeValue, r.table.Errorf(k, "is missing, so the location of the row is unknown")).WithLabel("a coordinate").WithHelp("remove the row, or fill in the coordinate")
-			ok = false
-		}
-		if !ok {
-			return 0, false
+		if !ok || math.IsNaN(v) {
+			return -1, ok
 		}
 		at[axis] = v
 	}

@@ -97,6 +97,12 @@ observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t
 		"nearest place, on a ring": {`time = {}
 observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", location = { coordinates = ["x"], within = 0.4 }, map = [{ column = "v", variable = "u" }] }`,
 			"t,x,v\n1,3.7,10\n1,1.1,11\n1,0.5,12\n2,-0.2,13\n", "1: 0=10 1=11\n2: 0=13\nrow 4 location\n", ring},
+		"no place": {`time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", location = { coordinates = ["x"] }, map = [{ column = "v", variable = "u" }] }`,
+			"t,x,v\n1,1,10\n1,,11\n1,,\n", "1: 1=10\nrow 3 location\nrow 4 missing\n", ring},
+		"no number of the place": {`time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", location = { index = "site" }, map = [{ column = "v", variable = "u" }] }`,
+			"t,site,v\n1,3,10\n1,NA,11\n", "1: 3=10\nrow 3 location\n", ring},
 		"number of the place": {`time = {}
 observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", location = { index = "site" }, map = [{ column = "v", variable = "u" }] }`,
 			"t,site,v\n1,3,10\n1,0,11\n", "1: 0=11 3=10\n", ring},
@@ -155,6 +161,71 @@ observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t
 		if want := "3 values, 1 assimilated, 2 duplicates"; r.Summary() != want {
 			t.Errorf("got %s, want %s", r.Summary(), want)
 		}
+	}
+}
+
+// What is held out has no influence on what is assimilated, whatever becomes of duplicates.
+func TestDuplicatesOfHeldOut(t *testing.T) {
+	for policy, want := range map[string]string{
+		"refuse": "1: 0=10 0=20*\n2: 0=5*\n3: 0=7\n",
+		"first":  "1: 0=10 0=20*\n2: 0=5*\n3: 0=7\nrow 5 duplicate\nrow 6 duplicate\n",
+		"last":   "1: 0=12 0=40*\n2: 0=5*\n3: 0=7\nrow 2 duplicate\nrow 3 duplicate\n",
+		"mean":   "1: 0=11 0=30*\n2: 0=5*\n3: 0=7\nrow 5 duplicate\nrow 6 duplicate\n",
+	} {
+		rows := "1,10,no\n1,20,yes\n2,5,yes\n"
+		if policy != "refuse" {
+			rows += "1,12,no\n1,40,yes\n"
+		}
+		w := load(t, `time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", map = [{ column = "level" }], hold_out.column = "h", qc.duplicates = "`+policy+`" }`,
+			"t,level,h\n"+rows+"3,7,no\n")
+		r := mustRead(t, w, scalars)
+		if got := lines(r); got != want {
+			t.Errorf("%s: got\n%swant\n%s", policy, got, want)
+		}
+		if y := r.Observation(1); y[0] != r.In(1)[0].Y || len(r.HeldOut(1)) != 1 {
+			t.Errorf("%s: y = %v", policy, y)
+		}
+	}
+	w := load(t, `time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", map = [{ column = "level" }], hold_out.column = "h" }`,
+		"t,level,h\n1,1,no\n1,2,yes\n1,3,yes\n")
+	if _, found := Read(w, []*sdk.Layout{scalars}); len(found) != 1 || !strings.Contains(found.Text(false), "lines 3 and 4 hold the same component in cycle 1: 2 and 3") {
+		t.Errorf("two held-out values: %s", found.Text(false))
+	}
+}
+
+// The mean of duplicates is that of their precisions, with the error that they share.
+func TestMeanOfDuplicates(t *testing.T) {
+	for name, c := range map[string]struct{ error, rows, want string }{
+		"one is far better":                    {"sd = 1", "1,10,0.01,,\n1,20,100,,\n", "0=10.0000001±0.010001"},
+		"alike":                                {"sd = 1", "1,10,0.5,,\n1,11,0.5,,\n1,15,0.5,,\n", "0=12±0.5"},
+		"those of the error model":             {"sd = 1", "1,10,,,\n1,11,,,\n", "0=10.5"},
+		"one is that of the model":             {"sd = 0.5", "1,10,,,\n1,15,1,,\n", "0=11±0.6"},
+		"the model's, by component":            {"sd = [7, 0.5]", "1,,,10,\n1,,1,15,\n", "1=11±0.6"},
+		"the model's variance":                 {"variance = 0.25", "1,10,,,\n1,15,1,,\n", "0=11±0.6"},
+		"held out and assimilated":             {"sd = 0.5", "1,10,,,\n1,15,1,,\n1,20,2,,yes\n", "0=11±0.6 0=20±2*"},
+		"the model's for one that is held out": {"sd = 0.5", "1,10,1,,\n1,20,,,yes\n", "0=10±1 0=20±0.5*"},
+		"the same for both":                    {"sd = 0.5", "1,10,,,\n1,20,,,yes\n", "0=10 0=20*"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := load(t, `time = {}
+observations = { plugin = "o", error = { `+c.error+` }, file = "data.csv", time.column = "t", hold_out.column = "h", qc.duplicates = "mean", map = [{ column = "level", sd = "sd" }, { column = "flow", sd = "sd" }] }`,
+				"t,level,sd,flow,h\n"+c.rows)
+			got := ""
+			for _, v := range mustRead(t, w, scalars).In(1) {
+				got += fmt.Sprintf(" %d=%.9g", v.Component, v.Y)
+				if v.SD > 0 {
+					got += fmt.Sprintf("±%.6g", v.SD)
+				}
+				if v.Status == HeldOut {
+					got += "*"
+				}
+			}
+			if got != " "+c.want {
+				t.Errorf("got%s, want %s", got, c.want)
+			}
+		})
 	}
 }
 

@@ -20,7 +20,7 @@ type Record struct {
 	Rejected []Value
 
 	size   int     // m
-	values []Value // in order of cycle and component, one for each
+	values []Value // in order of cycle and component, at most one assimilated and one held-out for each
 	first  []int   // values of cycle k are values[first[k-1]:first[k]]
 }
 
@@ -38,6 +38,7 @@ func Read(w *workflow.Workflow, layouts []*sdk.Layout) (*Record, diag.Findings) 
 	g := &gathering{w: w}
 	for i, l := range layouts {
 		values, columns, found := read(w, i, l, g.size)
+		g.firsts = append(g.firsts, g.size)
 		g.columns = append(g.columns, columns)
 		if g.found = append(g.found, found...); i == 0 {
 			g.values = values
@@ -71,12 +72,19 @@ func Read(w *workflow.Workflow, layouts []*sdk.Layout) (*Record, diag.Findings) 
 	return r, nil
 }
 
+// compare puts the values of a component in a cycle next to each other, assimilated ones
+// first.
+func compare(a, b Value) int {
+	return cmp.Or(cmp.Compare(a.Cycle, b.Cycle), cmp.Compare(a.Component, b.Component), cmp.Compare(a.Status, b.Status))
+}
+
 func byTime(a, b Value) int { return cmp.Compare(a.Time, b.Time) }
 
 // gathering assigns values to cycles.
 type gathering struct {
 	w       *workflow.Workflow
 	size    int
+	firsts  []int      // component of all, by stream
 	columns [][]string // names of the columns that are read, by stream
 	values  []Value    // in the order of time
 	times   []float64
@@ -171,9 +179,7 @@ func (g *gathering) record() *Record {
 			r.values = append(r.values, v)
 		}
 	}
-	slices.SortStableFunc(r.values, func(a, b Value) int {
-		return cmp.Or(cmp.Compare(a.Cycle, b.Cycle), cmp.Compare(a.Component, b.Component))
-	})
+	slices.SortStableFunc(r.values, compare)
 	r.values = g.settle(r.values)
 	for _, v := range g.values {
 		if !usable(&v) {
@@ -192,29 +198,25 @@ func (g *gathering) record() *Record {
 	return r
 }
 
-// settle keeps one value per cycle and component.
+// settle keeps one assimilated and one held-out value per cycle and component: what is held
+// out has no influence on what is assimilated.
 func (g *gathering) settle(values []Value) []Value {
 	kept := values[:0]
 	for from := 0; from < len(values); {
 		to := from + 1
-		for to < len(values) && values[to].Cycle == values[from].Cycle && values[to].Component == values[from].Component {
+		for to < len(values) && compare(values[from], values[to]) == 0 {
 			to++
 		}
 		same := values[from:to]
 		keep := same[0]
 		if len(same) > 1 {
-			o := g.w.Observations[keep.Stream]
-			var sum float64
-			for _, v := range same {
-				sum += v.Y
-			}
-			switch o.QC.Duplicates {
+			switch g.w.Observations[keep.Stream].QC.Duplicates {
 			case "refuse":
 				g.twice(same[0], same[1])
 			case "last":
 				keep = same[len(same)-1]
 			case "mean":
-				keep.Y = sum / float64(len(same))
+				keep.Y, keep.SD = g.mean(same)
 			}
 			for _, v := range same {
 				if v.Row != keep.Row || v.Column != keep.Column {
@@ -226,7 +228,59 @@ func (g *gathering) settle(values []Value) []Value {
 		kept = append(kept, keep)
 		from = to
 	}
+	g.state(kept)
 	return kept
+}
+
+// mean returns the mean of values of one component, weighted by the precision of their
+// errors, and its standard deviation if the errors are the same one, not independent:
+//
+//	y = sum y_i/sd_i^2 / sum 1/sd_i^2,   sd = sum 1/sd_i / sum 1/sd_i^2
+//
+// If it is that of the error model for all of the values, sd is 0.
+func (g *gathering) mean(same []Value) (y, sd float64) {
+	alike := !slices.ContainsFunc(same, func(v Value) bool { return v.SD != same[0].SD })
+	var weights, values, sds float64
+	for _, v := range same {
+		weight := 1.0
+		if !alike {
+			sd := g.sd(v)
+			weight = 1 / (sd * sd)
+			sds += 1 / sd
+		}
+		weights += weight
+		values += weight * v.Y
+	}
+	if alike {
+		return values / weights, same[0].SD
+	}
+	return values / weights, sds / weights
+}
+
+// sd returns the standard deviation of the error of v.
+func (g *gathering) sd(v Value) float64 {
+	if v.SD > 0 {
+		return v.SD
+	}
+	e := g.w.Observations[v.Stream].Error
+	of := func(list workflow.Numbers) float64 {
+		return list[min(int(v.Component)-g.firsts[v.Stream], len(list)-1)]
+	}
+	if len(e.Variance) > 0 {
+		return math.Sqrt(of(e.Variance))
+	}
+	return of(e.SD)
+}
+
+// state sets the standard deviations of two values of one component in a cycle, of which
+// one is held out, unless they are the same.
+func (g *gathering) state(kept []Value) {
+	for i := 1; i < len(kept); i++ {
+		a, b := &kept[i-1], &kept[i]
+		if a.Cycle == b.Cycle && a.Component == b.Component && a.SD != b.SD {
+			a.SD, b.SD = g.sd(*a), g.sd(*b)
+		}
+	}
 }
 
 func (g *gathering) twice(a, b Value) {
@@ -271,7 +325,8 @@ func (r *Record) HoldOut(streams []workflow.Observations, seed rng.Seed) *Record
 	return &held
 }
 
-// In returns the values of a cycle, from 1, in order of their components.
+// In returns the values of a cycle, from 1, in order of their components. If a component has
+// two, the first is assimilated and the second held out.
 func (r *Record) In(cycle int) []Value { return r.values[r.first[cycle-1]:r.first[cycle]] }
 
 // Observation returns y of a cycle, from 1: the assimilated values, NaN elsewhere.
@@ -318,5 +373,5 @@ func counts(lists ...[]Value) string {
 	return s
 }
 
-var statusTexts = []string{"assimilated", "held out", "missing", "not mapped", "out of range", "too far from every location", "not after the start", "after the last cycle",
+var statusTexts = []string{"assimilated", "held out", "missing", "not mapped", "out of range", "not at any location", "not after the start", "after the last cycle",
 	"outside every window", "duplicates", "too far from the forecast"}

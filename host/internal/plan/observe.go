@@ -140,7 +140,7 @@ func (m *maker) inRecord(i int, op sdk.ObservationOperator, layouts []*sdk.Layou
 	own := map[int]sdk.ObservationOperator{} // by cycle
 	for k := 1; k <= len(record.Times); k++ {
 		sds := slices.Clone(model.SD)
-		for _, v := range record.In(k) {
+		for _, v := range slices.Backward(record.In(k)) { // an assimilated value counts, rather than one that is held out
 			if int(v.Stream) == i && v.SD > 0 {
 				sds[int(v.Component)-first] = v.SD
 			}

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"slices"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/diag"
@@ -22,6 +23,7 @@ func (w *Workflow) judgeObservations(found *diag.Findings) {
 		if len(w.Observations) > 1 && n.Table["label"] == nil {
 			(&checker{found: found}).missing(n, "observations", lookup(observationKeys, "label"))
 		}
+		w.judgeError(found, i)
 		if o.File == "" {
 			w.judgeSimulated(found, i)
 		} else {
@@ -29,6 +31,25 @@ func (w *Workflow) judgeObservations(found *diag.Findings) {
 		}
 	}
 	w.judgeTruth(found)
+}
+
+// LeastSD and MostSD are the limits of the standard deviation of an observation error:
+// computations with its square, and with quotients by it, must not leave the range of
+// numbers.
+const LeastSD, MostSD = 1e-100, 1e100
+
+// judgeError reports standard deviations and variances that cannot be computed with.
+func (w *Workflow) judgeError(found *diag.Findings, i int) {
+	e := w.Observations[i].Error
+	for name, of := range map[string]struct {
+		values      Numbers
+		least, most float64
+	}{"sd": {e.SD, LeastSD, MostSD}, "variance": {e.Variance, LeastSD * LeastSD, MostSD * MostSD}} {
+		if slices.ContainsFunc(of.values, func(v float64) bool { return v < of.least || v > of.most }) {
+			found.Add(codeRange, w.At("observations", i, "error", name), "`error.%s` must be a number that can be computed with", name).
+				WithLabel("from %g to %g", of.least, of.most).WithHelp("write it in another unit")
+		}
+	}
 }
 
 // judgeSimulated judges a stream whose observations are simulated from the truth.

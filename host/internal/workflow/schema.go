@@ -71,7 +71,7 @@ var observationKeys = append(component("observation operator", `"NAME"`, retry, 
 	key{name: "qc", kind: table, doc: "quality control: which values are rejected", keys: []key{
 		{name: "background", kind: number, above: zero, doc: "reject a value if |innovation| exceeds this times sqrt(S), where S is the variance of the innovation"},
 		{name: "duplicates", kind: text, choices: []string{"refuse", "first", "last", "mean"}, def: "refuse",
-			doc: "several values for one component in one cycle: refuse the file, or keep the first, the last or their mean"},
+			doc: "several values for one component in one cycle: refuse the file, or keep the first, the last or their mean, weighted by 1/sd²; those held out are settled apart"},
 		{name: "early", kind: text, choices: []string{"refuse", "reject"}, def: "refuse", doc: "values at or before time.start: refuse the file, or reject these values"},
 	}},
 	key{name: "hold_out", kind: table, doc: "values that are never assimilated, only used for scores", oneOf: [][]string{{"fraction", "every", "column"}}, keys: []key{
