@@ -18,7 +18,7 @@ COMMIT  := $(shell git describe --tags --always --dirty --match 'v$(STATED)' 2>/
 VERSION := $(if $(filter v$(STATED),$(COMMIT)),$(STATED),$(STATED)-dev$(addprefix +,$(COMMIT)))
 STAMP   := -X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)
 
-.PHONY: demo build test test-dist dist short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files flips stops terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper gallery results proto builtin kernels clean FORCE
+.PHONY: demo build test test-dist dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files flips stops terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper gallery results proto builtin kernels clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -49,8 +49,8 @@ lint: ## formatting, vet, also for macOS, the import law, and what runs on GitHu
 	$(GO) run $(LINT) run ./...
 
 python: build $(VENV)/ready ## the Python kit and the examples that use it: linter, strict types, tests
-	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python host/packaging examples/python examples/analysis
-	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python host/packaging examples/python examples/analysis
+	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/analysis
+	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/analysis
 	cd sdk/python && $(abspath $(VENV))/bin/mypy
 	cd sdk/python && $(abspath $(VENV))/bin/python -m pytest -q
 
@@ -121,17 +121,23 @@ bench-dapper: build ## whole experiments beside DAPPER; several minutes
 	bench/.venv-dapper/bin/python bench/dapper/compare.py
 
 GALLERY := docs/gallery
-gallery: build ## the runs and figures of docs/gallery.md; about a minute
+gallery: build ## the runs and figures of docs/gallery.md and docs/concepts.md; about two minutes
 	rm -rf $(BIN)/gallery && mkdir -p $(BIN)/gallery
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery $(GALLERY)/lorenz63.toml
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery $(GALLERY)/lorenz96.toml
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery workflows/sakov2008-lorenz96.toml --set time.cycles=1000
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery workflows/nile.toml
+	$(BIN)/plume run -q --run-dir $(BIN)/gallery docs/concepts/inflation.toml
+	$(BIN)/plume run -q --run-dir $(BIN)/gallery docs/concepts/localization.toml
 	for r in $(BIN)/gallery/*/*; do $(BIN)/plume report $$r --figures svg > $$r/figures.txt || exit 1; done
 	for f in w2-reference-by-ensemble-size trajectory-joint phase-joint; do cp $(BIN)/gallery/gallery-lorenz63/*/figures/$$f.svg $(GALLERY)/lorenz63-$$f.svg || exit 1; done
 	for f in rmse-by-ensemble-size differences field-joint; do cp $(BIN)/gallery/gallery-lorenz96/*/figures/$$f.svg $(GALLERY)/lorenz96-$$f.svg || exit 1; done
 	cp $(BIN)/gallery/nile/*/figures/trajectory-etkf.svg $(GALLERY)/nile-trajectory-etkf.svg
 	cp $(BIN)/gallery/sakov2008-lorenz96/*/figures/rank-histograms.svg $(GALLERY)/sakov2008-rank-histograms.svg
+	cp $(BIN)/gallery/concepts-inflation/*/figures/rmse-by-filter-etkf-params-inflation.svg docs/concepts/inflation.svg
+	cp $(BIN)/gallery/concepts-inflation/*/figures/rmse.svg docs/concepts/divergence.svg
+	cp $(BIN)/gallery/concepts-inflation/*/figures/rank-histograms.svg docs/concepts/ranks.svg
+	cp $(BIN)/gallery/concepts-localization/*/figures/rmse-by-filter-etkf-params-cutoff.svg docs/concepts/localization.svg
 
 RESULTS := $(VENV)-results
 results: build $(RESULTS)/ready ## the sweeps, tables and figures of docs/results; many hours, goes on where it stopped
@@ -142,6 +148,14 @@ results: build $(RESULTS)/ready ## the sweeps, tables and figures of docs/result
 $(RESULTS)/ready: bench/results/requirements.txt
 	$(PYTHON) -m venv $(RESULTS)
 	$(RESULTS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+site: $(VENV)-site/ready ## the documentation site, into bin/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict --clean
+
+$(VENV)-site/ready: docs/requirements.txt
+	$(PYTHON) -m venv $(VENV)-site
+	$(VENV)-site/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 # The Python side of the tests: real readers of the tables plume writes, other
@@ -209,4 +223,4 @@ test-dist: ## what a release of this platform gives, installed where there is no
 	$(VENV)-dist/bin/python -m pytest -q -p no:cacheprovider host/packaging
 
 clean: ## remove what was built
-	rm -rf $(BIN) $(DIST) $(VENV) $(VENV)-dist $(VENV)-proto $(RESULTS)
+	rm -rf $(BIN) $(DIST) $(VENV) $(VENV)-dist $(VENV)-proto $(VENV)-site $(RESULTS)

@@ -5,7 +5,9 @@ package docs
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -19,17 +21,42 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// pages lists the pages that are held to what they say. What is done with a block of code
+// A page is held to what it says block by block. What is done with a block of code
 // follows from its language and from the comment above it:
 //
 //	sh                        run, each line must succeed
 //	toml                      tables of a workflow: laid over base, and run
 //	<!-- file: PATH -->       written; a shell script or an extensionless one is made executable
 //	<!-- from: PATH -->       must stand in this file, of the session or of the checkout
+//	<!-- printed -->          must stand in what the block that ran last printed
+//	<!-- printed: COMMAND --> must stand in what COMMAND prints
 //	<!-- manifest -->         tables of a plugin.toml
 //	<!-- serves: PORT -->     run in the background of the page until it answers on PORT, which stands for a free one
 //	<!-- shown: WHY -->       not looked at
-var pages = []string{"tutorial.md", "how-to/real-observations.md", "how-to/write-a-plugin.md"}
+//
+// A text with neither is a formula.
+
+// pages returns the pages of the site, relative to this folder: all of it but the records of
+// decisions, those of the plugins, and the README.
+func pages(t *testing.T) []string {
+	t.Helper()
+	list, err := filepath.Glob("../plugins/*/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if filepath.Ext(path) == ".md" && filepath.Dir(path) != "decisions" {
+			list = append(list, path)
+		}
+		return err
+	})
+	if err != nil || len(list) < 30 {
+		t.Fatalf("got %d pages (%v), want those of the site", len(list), err)
+	}
+	return append(list, "../README.md")
+}
+
+var update = flag.Bool("update", false, "rewrite what pages say was printed")
 
 // base is the workflow that the tables on a page are laid over: where one of them
 // stands in both, that of the page counts.
@@ -94,7 +121,7 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, page := range pages {
+	for _, page := range pages(t) {
 		t.Run(page, func(t *testing.T) {
 			text, err := os.ReadFile(page)
 			if err != nil {
@@ -125,6 +152,7 @@ type session struct {
 	dir, path string
 	ports     map[string]string // free ones, by those that the page names
 	workflows int
+	said      string // by the block that ran last
 }
 
 // serve finds a free port for b when b serves one.
@@ -156,6 +184,11 @@ func (s *session) do(b block) {
 		}
 	case b.comment == "from":
 		s.from(b, fail)
+	case b.comment == "printed":
+		if b.about != "" {
+			s.shell(block{text: b.about}, fail)
+		}
+		s.printed(b, fail)
 	case b.comment == "manifest":
 		manifest := "name = \"page\"\nversion = \"1\"\nrole = \"model\"\nsummary = \"of a page\"\n" + b.text
 		if _, err := sdk.ParseManifest(manifest); err != nil {
@@ -165,6 +198,7 @@ func (s *session) do(b block) {
 		s.shell(b, fail)
 	case b.language == "toml":
 		s.workflow(b, fail)
+	case b.language == "text" && b.comment == "":
 	default:
 		fail("nobody knows what to do with this block: got language %q and comment %q", b.language, b.comment)
 	}
@@ -181,6 +215,28 @@ func (s *session) from(b block, fail func(string, ...any)) {
 	} else if !strings.Contains(string(text), b.text) {
 		fail("this does not stand in %s", b.about)
 	}
+}
+
+// printed wants the text of b in what was printed; -update rewrites the page: as many lines,
+// from the first one that begins with the same word.
+func (s *session) printed(b block, fail func(string, ...any)) {
+	if strings.Contains(s.said, b.text) {
+		return
+	}
+	first, _, _ := strings.Cut(b.text, " ")
+	_, now, found := strings.Cut("\n"+s.said, "\n"+first+" ")
+	lines := strings.SplitAfter(first+" "+now, "\n")
+	if n := strings.Count(b.text, "\n"); *update && found && len(lines) > n {
+		text, err := os.ReadFile(s.page)
+		if err == nil {
+			err = os.WriteFile(s.page, []byte(strings.Replace(string(text), b.text, strings.Join(lines[:n], ""), 1)), 0o644)
+		}
+		if err != nil {
+			fail("%v", err)
+		}
+		return
+	}
+	fail("this was not printed; run go test ./docs -update, or change it; what was printed is\n%s", s.said)
 }
 
 // shell runs the lines of b in the session's folder. What it leaves in the background is
@@ -207,8 +263,8 @@ func (s *session) shell(b block, fail func(string, ...any)) {
 	if err == nil && b.comment == "serves" {
 		err = answers(s.ports[b.about])
 	}
-	if err != nil {
-		said, _ := os.ReadFile(out.Name())
+	said, _ := os.ReadFile(out.Name())
+	if s.said = string(said); err != nil {
 		fail("%v\n%s", err, said)
 	}
 }

@@ -48,7 +48,7 @@ var law = []struct {
 	{"sdk", []string{"sdk/rng", "github.com/BurntSushi/toml", "gonum.org/v1/gonum/mat"}},
 
 	{"host/cmd/plume", []string{"host/internal/cli", "host/internal/launch", "sdk", "sdk/serve", "plugins/*"}},
-	{"host/internal/cli", []string{"host/internal/", "sdk", "sdk/", "github.com/spf13/cobra", "golang.org/x/"}},
+	{"host/internal/cli", []string{"docs", "host/internal/", "sdk", "sdk/", "github.com/spf13/cobra", "golang.org/x/"}},
 	{"host/internal/report", []string{"host/internal/compare", "host/internal/archive", "host/internal/score", "host/internal/diag",
 		"gonum.org/v1/plot", "gonum.org/v1/plot/", "codeberg.org/go-pdf/fpdf"}}, // decision 27
 	{"host/internal/compare", []string{"host/internal/archive", "host/internal/score"}},
@@ -76,6 +76,7 @@ var law = []struct {
 		"github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc"}},
 	{"host/internal/launch/", []string{"sdk", "sdk/"}}, // plugins that misbehave, for its tests
 
+	{"docs", nil}, // pages that the program quotes
 	{"bench/", []string{"sdk", "sdk/", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/", "gonum.org/v1/gonum/"}},
 }
 
@@ -406,8 +407,10 @@ func TestNobodyNamesAPlugin(t *testing.T) {
 	}
 }
 
-// The parameter table of a plugin's README is the one its manifest gives.
-func TestPluginReadmes(t *testing.T) {
+// The parameter table of a plugin's README is the one its manifest gives, and the table of
+// plugins in the documentation is that of their manifests.
+func TestPluginPages(t *testing.T) {
+	all := "| plugin | role | |\n|---|---|---|\n"
 	for _, folder := range pluginFolders(t) {
 		text, err := os.ReadFile(filepath.Join(folder, "plugin.toml"))
 		if err != nil {
@@ -417,28 +420,30 @@ func TestPluginReadmes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join(folder, "README.md")
-		readme, err := os.ReadFile(path)
-		if err != nil {
+		all += fmt.Sprintf("| [`%s`](../../plugins/%[1]s) | %s | %s |\n", m.Name, m.Role, m.Summary)
+		between(t, filepath.Join(folder, "README.md"), "<!-- params -->\n", m.Markdown(), "<!-- /params -->")
+	}
+	between(t, "../docs/reference/plugins.md", "<!-- plugins -->\n", all, "<!-- /plugins -->")
+}
+
+// between holds what a page has between two marks to a text that is made; -update writes it.
+func between(t *testing.T, path, begin, text, end string) {
+	t.Helper()
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok1 := strings.Cut(string(page), begin)
+	got, after, ok2 := strings.Cut(rest, end)
+	switch {
+	case !ok1 || !ok2:
+		t.Errorf("%s has no %s ... %s", path, strings.TrimSpace(begin), end)
+	case got == text:
+	case *update:
+		if err := os.WriteFile(path, []byte(before+begin+text+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		const begin, end = "<!-- params -->\n", "<!-- /params -->"
-		before, rest, ok1 := strings.Cut(string(readme), begin)
-		_, after, ok2 := strings.Cut(rest, end)
-		if !ok1 || !ok2 {
-			t.Errorf("%s has no %s ... %s", path, strings.TrimSpace(begin), end)
-			continue
-		}
-		want := before + begin + m.Markdown() + end + after
-		if want == string(readme) {
-			continue
-		}
-		if *update {
-			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		t.Errorf("%s: the parameter table is not that of plugin.toml; run go test ./host -run Readmes -update", path)
+	default:
+		t.Errorf("%s: the table is not that of plugin.toml; run go test ./host -run PluginPages -update", path)
 	}
 }

@@ -208,7 +208,8 @@ def page(workflow, rows):
         cells.append(f"{statistics.fmean(paired):+.2g} ± {standard_error(paired):.2g} ({label})")
     out += ["| joint less the best of SIR and EnKFs, paired | " + " | ".join(cells) + " |", ""]
     out += ["Spread over error of joint: " + ", ".join(f"{ratio(rows, size):.2f} at N = {size}" for size in sizes) + ".",
-            "", f"Every filter and replicate: [{workflow}.csv]({workflow}.csv). Made by `make results`, or by", "", "```sh", "make build",
+            "", f"Every filter and replicate: [{workflow}.csv]({workflow}.csv). Made by `make results`, or by", "",
+            "<!-- shown: takes hours -->", "```sh", "make build",
             f"bench/results/sweeps {workflow}", f"python bench/results/results.py {workflow}", "```", ""]
     return "\n".join(out)
 

@@ -1,4 +1,4 @@
-"""A model plugin without plume's kit: the protocol of docs/how-to/write-a-plugin.md and nothing else.
+"""A model plugin without plume's kit: the protocol of docs/reference/protocol.md and nothing else.
 
 plugin_pb2 is what protoc makes of sdk/proto/plume/v1/plugin.proto; put it on $PYTHONPATH.
 The model is x' = -x in two variables."""

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"fmt"
+	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -28,4 +31,46 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	all((&app{}).root())
+}
+
+// TestCommandsPage holds docs/reference/commands.md to the help of all commands; -update
+// writes it.
+func TestCommandsPage(t *testing.T) {
+	const path = "../../../docs/reference/commands.md"
+	text := commandsText()
+	if *update {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != text {
+		t.Errorf("%s is not what the commands say (%v); run go test ./host/internal/cli -run CommandsPage -update", path, err)
+	}
+}
+
+// commandsText returns the page of all commands.
+func commandsText() string {
+	root := (&app{stdout: io.Discard}).root()
+	root.InitDefaultHelpFlag()
+	b := &strings.Builder{}
+	b.WriteString("# Commands\n\n<!-- Made from the help of the commands; go test ./host/internal/cli -run CommandsPage -update writes it. -->\n\n" +
+		"`plume COMMAND --help` prints the same, and releases have it as man pages.\n\n```text" + exitCodes + "```\n")
+	var section func(c *cobra.Command)
+	section = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			if sub.Hidden {
+				continue
+			}
+			about := sub.Long
+			if about == "" {
+				about = sub.Short + "."
+			}
+			usage := strings.TrimSuffix(sub.UsageString(), exitCodes)
+			fmt.Fprintf(b, "\n## %s\n\n%s.\n\n```text\n%s\n\n%s\n```\n", sub.CommandPath(), sub.Short, about, strings.TrimSpace(usage))
+			section(sub)
+		}
+	}
+	section(root)
+	return b.String()
 }

@@ -8,8 +8,6 @@ import (
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/launch"
-	"github.com/plume-da/plume/host/internal/observations"
-	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/tabular"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
@@ -50,7 +48,7 @@ workflows that have the first line
 
 // referenceText returns docs/reference/workflow-language.md.
 func referenceText() string {
-	return workflow.Markdown(tabular.Formats(), slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes()))
+	return workflow.Markdown(tabular.Formats(), codes())
 }
 
 // paramSchemas returns the schemas of the parameters of plugins, by role and name.

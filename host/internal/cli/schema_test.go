@@ -11,8 +11,7 @@ import (
 	"testing"
 
 	"github.com/BurntSushi/toml"
-	"github.com/plume-da/plume/host/internal/observations"
-	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/docs"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -41,7 +40,7 @@ func TestReference(t *testing.T) {
 // Every code in the sources is documented, once.
 func TestCodesAreDocumented(t *testing.T) {
 	var documented []string
-	for _, c := range slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes()) {
+	for _, c := range codes() {
 		if documented = append(documented, string(c.Code)); c.Means == "" || c.Remedy == "" {
 			t.Errorf("%s has no meaning or no remedy", c.Code)
 		}
@@ -56,6 +55,35 @@ func TestCodesAreDocumented(t *testing.T) {
 	slices.Sort(documented)
 	if used = slices.Compact(used); !slices.Equal(used, documented) {
 		t.Errorf("documented %v\nused %v", documented, used)
+	}
+}
+
+// Every code has a section in docs/troubleshooting.md, which says what it means, shows a
+// finding that plume prints, and says what to do.
+func TestCodesAreExplained(t *testing.T) {
+	corpus := ""
+	for _, text := range textsOf(t, "testdata/bad/*.txt", "../workflow/testdata/bad/*.txt", "failures_test.go") {
+		corpus += strings.NewReplacer("HERE/", "", "BIN/", "").Replace(text)
+	}
+	words := func(text string) string { return strings.Join(strings.Fields(text), " ") }
+	for _, c := range codes() {
+		text := explanation(string(c.Code))
+		means := strings.ToUpper(c.Means[:1]) + c.Means[1:] + ". "
+		if !strings.HasPrefix(words(text), string(c.Code)+" "+means) {
+			t.Errorf("%s: want a section that begins with %q, got\n%s", c.Code, means, text)
+		}
+		if !strings.HasSuffix(words(text), " Remedy: "+words(c.Remedy)+".") {
+			t.Errorf("%s: want a section that ends with %q, got\n%s", c.Code, "Remedy: "+c.Remedy+".", text)
+		}
+		_, example, _ := strings.Cut(text, "\n  error["+string(c.Code)+"]")
+		example, _, _ = strings.Cut(example, "\n\n")
+		example = "error[" + string(c.Code) + "]" + strings.ReplaceAll(example, "\n  ", "\n")
+		if !strings.Contains(corpus, example) {
+			t.Errorf("%s: this finding is not in the corpus of testdata/bad:\n%s", c.Code, example)
+		}
+	}
+	if sections := strings.Count(docs.Troubleshooting, "\n### E"); sections != len(codes()) {
+		t.Errorf("%d sections for %d codes", sections, len(codes()))
 	}
 }
 
@@ -85,7 +113,7 @@ func TestCodesAreTested(t *testing.T) {
 	for _, text := range textsOf(t, "testdata/bad/*.txt", "../workflow/testdata/bad/*.txt") {
 		corpus += text
 	}
-	for _, c := range slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes()) {
+	for _, c := range codes() {
 		if c.Code != "E310" && !strings.Contains(corpus, "error["+string(c.Code)+"]") { // E310: TestCoupledMembersStayTogether
 			t.Errorf("no workflow of testdata/bad has %s, %s", c.Code, c.Means)
 		}
