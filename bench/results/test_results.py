@@ -1,0 +1,151 @@
+"""The pages of docs/results are what their CSV files give, and what README.md and the pages say of them is so.
+
+    python -m pytest bench/results
+"""
+
+import csv
+import re
+import statistics
+import tomllib
+from pathlib import Path
+
+import pytest
+import results
+
+PAGES = sorted(path.stem for path in results.OUT.glob("*.csv"))
+README, FINDINGS = "README.md", "docs/results/README.md"
+
+
+def rows_of(name):
+    with open(results.OUT / f"{name}.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+ROWS = {name: rows_of(name) for name in PAGES}
+L63 = results.by_filter("paper-lorenz63", ROWS["paper-lorenz63"])[0]
+
+
+def best(family, size, scores=L63):
+    return results.champion(scores, size, family)[1]
+
+
+def mean(family, size):
+    return statistics.fmean(best(family, size))
+
+
+def rivals(scores, size):
+    """Returns the scores of the best rival of joint, by seed."""
+    found = [results.champion(scores, size, family) for family in results.RIVALS]
+    return min((f[1] for f in found if f), key=statistics.fmean)
+
+
+def leads():
+    """Yields, for every page and size, joint's mean lead over its best rival in standard errors of the difference."""
+    for name in PAGES:
+        scores, sizes = results.by_filter(name, ROWS[name])
+        for size in sizes:
+            lead = [b - a for a, b in zip(best("joint, defaults", size, scores), rivals(scores, size), strict=True)]
+            yield name, statistics.fmean(lead) / results.standard_error(lead)
+
+
+def calibration():
+    """Returns the rows of docs/results/calibration.md: by set-up N, spread over error, and tenths."""
+    text = (results.OUT / "calibration.md").read_text()
+    found = re.findall(r"^\| (\S+) \| (\d+) \| ([0-9.]+) \| ([0-9. ]+) \| (within|outside by [0-9.]+) \|", text, re.MULTILINE)
+    return {name: (int(n), float(ratio), [float(t) for t in tenths.split()], band) for name, n, ratio, tenths, band in found}
+
+
+def span(values):
+    return f"{min(values):.2f} to {max(values):.2f}"
+
+
+def claims():
+    """Yields what pages must say, with the numbers of today."""
+    printed = results.PRINTED["paper-lorenz63"]
+    at_100 = results.SIZES_PRINTED.index(100)
+    yield README, (
+        f"On the paper's Lorenz-63 with 100 members, its 2-Wasserstein distance to a reference posterior is {mean('joint, defaults', 100):.1f}; "
+        f"the paper prints {printed['diffusion'][at_100]:.1f} for its own filter and {printed['EnKF'][at_100]:.1f} for its EnKF."
+    )
+
+    sizes = [20, 50, 100, 250, 500, 1000]
+    for label, values in [
+        ("`joint`", [mean("joint, defaults", n) for n in sizes]),
+        ("best rival", [statistics.fmean(rivals(L63, n)) for n in sizes]),
+    ]:
+        yield FINDINGS, f"| {label} | " + " | ".join(f"{v:.1f}" for v in values) + " |"
+    kde = {n: f"{mean('kde, best bandwidths', n):.1f}" for n in sizes}
+    theirs = dict(zip(results.SIZES_PRINTED, printed["diffusion"], strict=True))
+    yield FINDINGS, (
+        f"Lorenz-63: {kde[20]}, {kde[50]}, {kde[100]} at N = 20, 50, 100 (printed: {theirs[20]}, {theirs[50]}, {theirs[100]}) and {kde[1000]} at N = 1000 ({theirs[1000]}). "
+        f"At N = 250 it stays at {kde[250]} ± {results.standard_error(best('kde, best bandwidths', 250)):.1f} where the paper prints {theirs[250]}"
+    )
+    exact = list(L63[250, "kde-exact-0_6-4"].values())
+    yield FINDINGS, f"`kde-exact-0_6-4`: {statistics.fmean(exact):.1f} ± {results.standard_error(exact):.1f} in the ten replicates"
+    first = [best(f, 1000)[0] for f in ("joint, defaults", "kde, best bandwidths", "SIR, best jitter")]
+    means = [mean(f, 1000) for f in ("joint, defaults", "kde, best bandwidths", "SIR, best jitter")]
+    yield FINDINGS, (
+        f"in seed 1 at N = 1000, `joint` is at {first[0]:.1f}, `kde` at {first[1]:.1f} and the regularised particle filter at {first[2]:.1f}, "
+        f"against means of {means[0]:.1f}, {means[1]:.1f} and {means[2]:.1f}"
+    )
+
+    every = list(leads())
+    close = [name for name, lead in every if lead < 1]
+    assert all(lead > 0 for _, lead in every)
+    assert all("lorenz96" in name for name in close)
+    words = {1: "one", 2: "two", 3: "three", 4: "four"}
+    yield FINDINGS, (
+        f"Its mean is the lowest in all {len(every)} cells. In {words[len(close)]} of them, all on Lorenz-96, the lead is less than one standard error of the paired difference."
+    )
+
+    judged = calibration()
+    others = [
+        results.ratio(ROWS[name], size)
+        for name in PAGES
+        for size in results.by_filter(name, ROWS[name])[1]
+        if size != judged[name][0]
+    ]
+    ratios = [row[1] for name, row in judged.items() if name != "paper-lorenz63-1000-cycles"]
+    assert len(ratios) == 8
+    yield FINDINGS, f"Spread over error is {span(ratios)} in all eight set-ups, and {span(others)} for the other sizes of the tables."
+    outside = {name: row for name, row in judged.items() if row[3] != "within"}
+    assert list(outside) == ["paper-lorenz63"]
+    yield FINDINGS, f"outside ({min(outside['paper-lorenz63'][2]):.2f}, {outside['paper-lorenz63'][3].split()[-1]} of its"
+    tenths = judged["sakov2008-lorenz96"][2]
+    assert tenths[0] == tenths[-1]
+    yield FINDINGS, f"On `sakov2008-lorenz96` the outer tenths are hit {tenths[0]:.2f} times as often"
+    yield FINDINGS, f"over 1000 cycles the tenths are {span(judged['paper-lorenz63-1000-cycles'][2])}"
+
+    pf = expected("sakov2008-lorenz96")["local-pf"]
+    yield "plugins/filter-pf/README.md", f"(`sakov2008-lorenz96`) is {pf['value']:.2f}"
+
+
+def expected(workflow):
+    """Returns the expected scores of a workflow by filter, which make experiments checks."""
+    text = (results.ROOT / "workflows" / f"{workflow}.toml").read_text()
+    return {score["filter"]: score for score in tomllib.loads(text)["expect"]["score"] if score["metric"] == "rmse"}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_are_those_of_their_data(name):
+    assert (results.OUT / f"{name}.md").read_text() == results.page(name, ROWS[name])
+
+
+@pytest.mark.parametrize(("page", "claim"), list(claims()))
+def test_pages_say_what_the_data_give(page, claim):
+    text = " ".join((results.ROOT / page).read_text().split())
+    assert " ".join(claim.split()) in text
+
+
+def test_long_runs_are_within_what_workflows_expect():
+    """The RMSE of joint over 10,000 cycles in docs/results/README.md."""
+    text = (results.ROOT / FINDINGS).read_text()
+    rows = re.findall(r"^\| `(\w+-lorenz\d+)`, N = (\d+) \| ([0-9.]+), ([0-9.]+) \| ([0-9.]+), ([0-9.]+) \((\w+)\) \|", text, re.MULTILINE)
+    assert len(rows) == 3
+    for workflow, size, *values, rival in rows:
+        scores = expected(workflow)
+        for label, pair in (("joint", values[:2]), (rival.lower(), values[2:])):
+            want = next((s for s in (f"{label}-{size}", label) if s in scores), None)
+            assert want, f"{workflow} expects nothing of {label} with {size} members"
+            bound = scores[want].get("tolerance") or scores[want]["relative"] * scores[want]["value"]
+            assert all(abs(float(v) - scores[want]["value"]) <= bound for v in pair), (workflow, want)
