@@ -6,66 +6,93 @@ import (
 	"math"
 	"strings"
 	"time"
-	_ "time/tzdata" // for machines that have no zones
 
 	"github.com/plume-da/plume/host/internal/tabular"
 	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/host/internal/zone"
 )
 
 // clock converts the times of a file into model times.
 type clock struct {
 	dialect  tabular.Dialect // of numbers
-	format   string          // number, unix, iso or a pattern with %
+	format   string          // number, iso, excel, the name of an epoch, or a pattern with %
 	zone     *time.Location
 	calendar calendar
-	start    time.Time // model time 0, as the calendar represents it; zero: the workflow has no dates
+	dated    bool      // the workflow has dates
+	start    time.Time // model time 0, as the calendar represents it
 	unit     float64   // seconds; 0: none
 }
 
+// epochs are the formats that count from 1970, in units of which a second has perSecond.
+var epochs = []struct {
+	format    string
+	perSecond float64
+	unit      string
+}{{"unix", 1, "seconds"}, {"unix_ms", 1e3, "milliseconds"}, {"unix_us", 1e6, "microseconds"}, {"unix_ns", 1e9, "nanoseconds"}}
+
+// perSecond returns how many units of an epoch's format a second has; 0 if the format is not
+// that of an epoch.
+func perSecond(format string) float64 {
+	for _, e := range epochs {
+		if e.format == format {
+			return e.perSecond
+		}
+	}
+	return 0
+}
+
 func newClock(t workflow.Time, r workflow.RowTime, d tabular.Dialect) (*clock, error) {
-	zone, err := time.LoadLocation(r.Timezone)
+	home, err := zone.Load(r.Timezone)
 	if err != nil {
 		return nil, err
 	}
-	c := &clock{dialect: d, format: r.Format, zone: zone, calendar: calendar(r.Calendar), start: t.Start.Date, unit: t.Unit.Seconds()}
+	c := &clock{dialect: d, format: r.Format, zone: home, calendar: calendar(r.Calendar), dated: t.Start.Dated, start: t.Start.Date, unit: t.Unit.Seconds()}
 	switch {
-	case c.format == "" && c.start.IsZero():
-		c.format = "number"
-	case c.format == "":
+	case c.format == "" && (c.dated || len(r.Columns) > 0):
 		c.format = "iso"
+	case c.format == "":
+		c.format = "number"
 	}
-	if c.format == "number" {
+	if c.format == "number" && !c.dated {
 		return c, nil
 	}
-	if c.start.IsZero() {
+	if !c.dated {
 		return nil, errors.New("the file has dates, but `time.start` is not a date")
 	}
 	if c.start, err = c.calendar.place(c.start.UTC()); err != nil {
 		return nil, fmt.Errorf("`time.start`: %w", err)
 	}
-	if c.calendar != standard && c.format == "unix" {
-		return nil, fmt.Errorf("unix times cannot be used with the calendar %s", c.calendar)
+	switch counted := c.format == "excel" || perSecond(c.format) > 0; {
+	case counted && c.calendar != standard:
+		return nil, fmt.Errorf("the format %s cannot be used with the calendar %s", c.format, c.calendar)
+	case counted || c.format == "number" || c.format == "iso":
+		return c, nil
 	}
-	if c.format != "iso" && c.format != "unix" {
-		return c, checkFormat(c.format)
-	}
-	return c, nil
+	return c, checkFormat(c.format)
 }
 
 // timeFields are the fields that a pattern may have.
-const timeFields = "YmdjbHMSfz%"
+const timeFields = "YymdjbHIpMSfzZ%"
 
 func checkFormat(pattern string) error {
 	if !strings.Contains(pattern, "%") {
-		return fmt.Errorf("the format %q has no field such as %%Y; want a pattern with fields, number, unix or iso", pattern)
+		return fmt.Errorf("the format %q has no field such as %%Y; want a pattern with fields, iso, number, unix, unix_ms, unix_us, unix_ns or excel", pattern)
 	}
 	for _, rest := range strings.Split(strings.ReplaceAll(pattern, "%%", ""), "%")[1:] {
 		if rest == "" || !strings.Contains(timeFields, rest[:1]) {
-			return fmt.Errorf("the format %q has an unknown field %%%s; want %%Y %%m %%d %%j %%b %%H %%M %%S %%f %%z", pattern, rest[:min(1, len(rest))])
+			return fmt.Errorf("the format %q has an unknown field %%%s; want %%Y %%y %%m %%d %%j %%b %%H %%I %%p %%M %%S %%f %%z %%Z", pattern, rest[:min(1, len(rest))])
 		}
+	}
+	if strings.Contains(pattern, "%I") != strings.Contains(pattern, "%p") {
+		return fmt.Errorf("the format %q has only one of %%I and %%p, which say together what time it is", pattern)
 	}
 	return nil
 }
+
+// remedyError is an error with its remedy.
+type remedyError struct{ text, remedy string }
+
+func (e *remedyError) Error() string { return e.text }
 
 // model returns the model time of a cell.
 func (c *clock) model(cell tabular.Cell) (float64, error) {
@@ -73,7 +100,7 @@ func (c *clock) model(cell tabular.Cell) (float64, error) {
 	case cell.Kind == tabular.Null || cell.Kind == tabular.Text && cell.Text == "":
 		return 0, errors.New("the cell is empty")
 	case cell.Kind == tabular.Instant || cell.Kind == tabular.Wall:
-		if c.start.IsZero() {
+		if !c.dated {
 			return 0, errors.New("it is a date, but `time.start` is not a date")
 		}
 		t, err := c.calendar.place(cell.Time)
@@ -81,7 +108,7 @@ func (c *clock) model(cell tabular.Cell) (float64, error) {
 			return 0, err
 		}
 		return c.date(t, cell.Kind == tabular.Instant)
-	case c.format == "number" || c.format == "unix":
+	case c.format == "number" || c.format == "excel" || perSecond(c.format) > 0:
 		v := cell.Number
 		if cell.Kind == tabular.Text {
 			var err error
@@ -92,34 +119,78 @@ func (c *clock) model(cell tabular.Cell) (float64, error) {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return 0, errors.New("it is not a finite number")
 		}
-		if c.format == "number" {
-			return v, nil
-		}
-		if math.Abs(v) > 1e15 {
-			return 0, errors.New("it is out of range")
-		}
-		whole := math.Floor(v)
-		return c.date(time.Unix(int64(whole), int64((v-whole)*1e9)), true)
-	case cell.Kind == tabular.Number:
-		return 0, fmt.Errorf("it is a number, but the format is %q", c.format)
+		return c.counted(v)
+	case cell.Kind == tabular.Number && c.format == "iso":
+		return 0, errors.New("it is a number, but the format is \"iso\"")
 	}
-	pattern := c.format
+	text, pattern := textOf(cell), c.format
 	if pattern == "iso" {
-		pattern = isoPattern(cell.Text)
+		pattern = isoPattern(text)
 	}
-	t, err := c.calendar.scan(cell.Text, pattern)
+	t, err := c.calendar.scan(text, pattern)
 	if err != nil {
 		return 0, err
 	}
+	if t.zone != "" {
+		at, err := zone.Resolve(t.wall, t.zone, c.zone)
+		if err != nil {
+			return 0, &remedyError{err.Error(), "write the time.timezone that the abbreviations belong to, such as America/New_York"}
+		}
+		return c.date(at, true)
+	}
 	return c.date(t.wall.Add(-t.offset), t.zoned)
+}
+
+// counted returns the model time of a number.
+func (c *clock) counted(v float64) (float64, error) {
+	const day, lastYear = 86400, 9999
+	seconds := v // since 1970
+	switch per := perSecond(c.format); {
+	case c.format == "number":
+		seconds = float64(c.start.Unix()) + v*c.unit
+	case c.format == "excel":
+		seconds = (v - 25569) * day
+	default:
+		seconds = v / per
+	}
+	if year := 1970 + math.Floor(seconds/(365.2425*day)); c.dated && math.Abs(year) > lastYear {
+		return 0, c.farAway(v, year)
+	}
+	switch c.format {
+	case "number":
+		return v, nil
+	case "excel": // milliseconds are as exact as its numbers
+		if v < 61 {
+			return 0, errors.New("it is before March 1900, where Excel has a day that never was")
+		}
+		return c.date(time.UnixMilli(int64(math.Round(1000*seconds))).UTC(), false)
+	}
+	per := perSecond(c.format)
+	whole := math.Floor(v / per)
+	return c.date(time.Unix(int64(whole), int64((v-whole*per)*(1e9/per))), true)
+}
+
+// farAway returns the error of a number that means a year beyond 9999.
+func (c *clock) farAway(v, year float64) error {
+	e := &remedyError{fmt.Sprintf("it is in the year %.0f", year), "write the format in which the file has its times"}
+	for _, other := range epochs {
+		if y := 1970 + v/other.perSecond/(365.2425*86400); y > 1900 && y < 2200 {
+			e.remedy = fmt.Sprintf("if it is in %s since 1970, write time.format = %q", other.unit, other.format)
+			break
+		}
+	}
+	return e
 }
 
 // date returns the model time of t, which is an instant or else a local time in the
 // file's zone.
 func (c *clock) date(t time.Time, instant bool) (float64, error) {
+	if year := t.Year(); year > 9999 || year < -9999 {
+		return 0, &remedyError{fmt.Sprintf("it is in the year %d", year), "check the unit of the column's times"}
+	}
 	if !instant && c.zone != time.UTC {
 		var err error
-		if t, err = instantOf(t, c.zone); err != nil {
+		if t, err = zone.Instant(t, c.zone); err != nil {
 			return 0, err
 		}
 	}
@@ -127,58 +198,42 @@ func (c *clock) date(t time.Time, instant bool) (float64, error) {
 	return seconds / c.unit, nil
 }
 
-// instantOf returns the instant of the local time wall in zone. It is an error if that
-// local time never occurred or occurred twice. Two changes of the zone's offset are
-// assumed to be more than two days apart.
-func instantOf(wall time.Time, zone *time.Location) (time.Time, error) {
-	offset := func(t time.Time) time.Duration {
-		_, seconds := t.In(zone).Zone()
-		return time.Duration(seconds) * time.Second
-	}
-	const far = 26 * time.Hour // more than any offset
-	before, after := offset(wall.Add(-far)), offset(wall.Add(far))
-	early, late := wall.Add(-before), wall.Add(-after)
-	isEarly, isLate := offset(early) == before, offset(late) == after
-	switch {
-	case isEarly && isLate && before != after:
-		return time.Time{}, fmt.Errorf("it occurred twice in %s, at %s and at %s; write it with its offset", zone, early.Format(time.RFC3339), late.Format(time.RFC3339))
-	case isEarly:
-		return early, nil
-	case isLate:
-		return late, nil
-	}
-	return time.Time{}, fmt.Errorf("it never occurred in %s, because of a clock change", zone)
-}
-
 // isoPattern returns the pattern of a date or time of ISO 8601 in the extended format,
-// by its length and separators.
+// by its length and separators. The name of a zone may follow after a blank.
 func isoPattern(s string) string {
 	if len(s) <= len("2006-01-02") {
 		return "%Y-%m-%d"
+	}
+	if i := strings.LastIndexByte(s, ' '); i > 0 && i+1 < len(s) && (s[i+1] < '0' || s[i+1] > '9') {
+		return isoPattern(s[:i]) + " %Z"
 	}
 	pattern := "%Y-%m-%d" + s[10:11] + "%H:%M"
 	if s[10] != 'T' && s[10] != ' ' {
 		pattern = "%Y-%m-%dT%H:%M"
 	}
-	rest := s[11:]
-	if strings.Count(rest, ":") > 1 && len(rest) > 5 && rest[5] == ':' {
+	clock, zoned := s[11:], false
+	if i := strings.IndexAny(clock, "Zz+-"); i >= 0 {
+		clock, zoned = clock[:i], true
+	}
+	if strings.Count(clock, ":") > 1 {
 		pattern += ":%S"
-		if len(rest) > 8 && rest[8] == '.' {
+		if strings.Contains(clock, ".") {
 			pattern += ".%f"
 		}
 	}
-	if strings.ContainsAny(rest, "Zz+-") {
+	if zoned {
 		pattern += "%z"
 	}
 	return pattern
 }
 
 // scanned is the meaning of a text: a local time and, if the text has one, its offset
-// from UTC.
+// from UTC or the name of its zone.
 type scanned struct {
 	wall   time.Time
 	offset time.Duration
 	zoned  bool
+	zone   string
 }
 
 var months = []string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
@@ -207,10 +262,17 @@ func (c calendar) scan(s, pattern string) (scanned, error) {
 		case 'b':
 			f['m'], rest, ok = monthName(rest)
 		case 'z':
-			out.offset, rest, ok = zoneOffset(rest)
+			out.offset, rest, ok = zone.Offset(rest)
 			out.zoned = true
+		case 'Z':
+			out.zone, rest = zoneName(rest)
+			ok = out.zone != ""
+		case 'p':
+			f['p'], rest, ok = halfDay(rest)
 		case '%':
 			rest, ok = strings.CutPrefix(rest, "%")
+		case 'y':
+			f['Y'], rest, ok = digits(rest, mark)
 		default:
 			f[mark], rest, ok = digits(rest, mark)
 		}
@@ -228,6 +290,12 @@ func (c calendar) scan(s, pattern string) (scanned, error) {
 
 // time returns the time with these parts. It must exist in the calendar.
 func (c calendar) time(f *parts) (time.Time, error) {
+	if f['I'] > 12 || f['p'] > 0 && f['I'] == 0 {
+		return time.Time{}, fmt.Errorf("%02d is not an hour of a clock with 12", f['I'])
+	}
+	if f['p'] > 0 {
+		f['H'] = f['I']%12 + 12*(f['p']-1)
+	}
 	if f['H'] > 23 || f['M'] > 59 || f['S'] > 59 {
 		return time.Time{}, fmt.Errorf("%02d:%02d:%02d is not a time of day", f['H'], f['M'], f['S'])
 	}
@@ -266,7 +334,33 @@ func digits(s string, field byte) (v int, rest string, ok bool) {
 	for k := n; field == 'f' && k < width; k++ {
 		v *= 10
 	}
-	return v, s[n:], n > 0 && (field != 'Y' || n == width)
+	if field == 'y' { // as in POSIX
+		v += 1900
+		if v < 1969 {
+			v += 100
+		}
+	}
+	return v, s[n:], n > 0 && (field != 'Y' && field != 'y' || n == width)
+}
+
+// zoneName reads a name, an abbreviation or an offset of a time zone.
+func zoneName(s string) (name, rest string) {
+	n := 0
+	for n < len(s) && (s[n] == '+' || s[n] == '-' || s[n] == ':' || s[n] == '/' || s[n] == '_' ||
+		s[n] >= '0' && s[n] <= '9' || s[n] >= 'A' && s[n] <= 'Z' || s[n] >= 'a' && s[n] <= 'z') {
+		n++
+	}
+	return s[:n], s[n:]
+}
+
+// halfDay reads AM or PM, as 1 or 2.
+func halfDay(s string) (half int, rest string, ok bool) {
+	for i, name := range []string{"AM", "PM"} {
+		if len(s) >= 2 && strings.EqualFold(s[:2], name) {
+			return i + 1, s[2:], true
+		}
+	}
+	return 0, s, false
 }
 
 func monthName(s string) (month int, rest string, ok bool) {
@@ -279,29 +373,4 @@ func monthName(s string) (month int, rest string, ok bool) {
 		}
 	}
 	return 0, s, false
-}
-
-// zoneOffset reads Z, +01, +0100 or +01:00.
-func zoneOffset(s string) (offset time.Duration, rest string, ok bool) {
-	if strings.HasPrefix(s, "Z") || strings.HasPrefix(s, "z") {
-		return 0, s[1:], true
-	}
-	if s == "" || s[0] != '+' && s[0] != '-' {
-		return 0, s, false
-	}
-	hours, rest, ok := digits(s[1:], 'H')
-	if !ok || hours > 14 {
-		return 0, s, false
-	}
-	minutes := 0
-	if rest != "" {
-		if minutes, rest, ok = digits(strings.TrimPrefix(rest, ":"), 'M'); !ok || minutes > 59 {
-			return 0, s, false
-		}
-	}
-	offset = time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
-	if s[0] == '-' {
-		offset = -offset
-	}
-	return offset, rest, true
 }

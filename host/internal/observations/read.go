@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/tabular"
@@ -68,6 +69,7 @@ type reader struct {
 	found  diag.Findings
 
 	table   *tabular.Table
+	when    []int          // cells of time
 	where   []int          // cells of location
 	name    int            // cell of long.name
 	holdOut int            // cell of hold_out.column
@@ -104,8 +106,8 @@ func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int) ([]Value, 
 	var err error
 	if r.clock, err = newClock(w.Time, r.o.Time, tabular.Dialect(r.o.Dialect)); err != nil {
 		d := r.add(codeTime, r.at("time", "format"), "`time.format`: %v", err)
-		d.WithHelp("write a pattern such as %%d.%%m.%%Y %%H:%%M, or number, unix or iso")
-		if w.Time.Start.Date.IsZero() {
+		d.WithHelp("write a pattern such as %%d.%%m.%%Y %%H:%%M, or iso, number, unix, unix_ms or excel")
+		if !w.Time.Start.Dated {
 			d.WithHelp("write time.start as a date, such as 2026-01-01T00:00:00Z, and time.unit")
 		}
 		return nil, nil, r.found
@@ -172,10 +174,14 @@ func (r *reader) cellFault(code diag.Code, err error) *diag.Finding {
 	return r.fault(code, diag.InFile(r.path, "", 0, 0, 0), "", err)
 }
 
-// resolve finds the columns and the values that they are mapped to. The first column is
-// the time.
+// resolve finds the columns and the values that they are mapped to.
 func (r *reader) resolve() {
-	r.column(r.o.Time.Column, r.at("time", "column"))
+	if r.o.Time.Column != "" {
+		r.when = []int{r.column(r.o.Time.Column, r.at("time", "column"))}
+	}
+	for i, name := range r.o.Time.Columns {
+		r.when = append(r.when, r.column(name, r.at("time", "columns", i)))
+	}
 	entries := r.o.Map
 	if len(entries) == 0 {
 		for _, v := range r.layout.Variables {
@@ -271,18 +277,23 @@ func (r *reader) readAll() {
 
 // readRow adds the values of the current row.
 func (r *reader) readRow() {
-	at, err := r.clock.model(r.table.Cell(0))
+	cell, k := r.time()
+	at, err := r.clock.model(cell)
 	if err != nil {
 		help := "fix the row, or write another time.format, time.timezone or time.calendar"
-		if len(r.values)+len(r.found) == 0 {
+		var known *remedyError
+		switch {
+		case errors.As(err, &known):
+			help = known.remedy
+		case len(r.values)+len(r.found) == 0:
 			help = "if the first rows have no values, write skip_rows; otherwise " + help
 		}
-		r.cellFault(codeTime, r.table.Errorf(0, "is not a valid time: %v", err)).WithLabel("%s, %s", r.clock.format, r.clock.where()).WithHelp("%s", help)
+		r.cellFault(codeTime, r.table.Errorf(k, "is not a valid time: %v", err)).WithLabel("%s, %s", r.clock.format, r.clock.where()).WithHelp("%s", help)
 		return
 	}
 	early := at <= r.w.Time.Start.Model
 	if early && r.o.QC.Early != "reject" {
-		r.cellFault(codeEarly, r.table.Errorf(0, "is not after the start")).WithLabel("model time %g; the start is %g", at, r.w.Time.Start.Model).
+		r.cellFault(codeEarly, r.table.Errorf(k, "is not after the start")).WithLabel("model time %g; the start is %g", at, r.w.Time.Start.Model).
 			WithHelp("choose an earlier time.start, or write qc.early = \"reject\"")
 		return
 	}
@@ -314,6 +325,22 @@ func (r *reader) readRow() {
 		}
 		r.values = append(r.values, v)
 	}
+}
+
+// time returns the time of the current row and the index of its cell. The texts of several
+// cells are joined by blanks, unless one of them is empty.
+func (r *reader) time() (tabular.Cell, int) {
+	first := r.when[0]
+	if len(r.when) == 1 {
+		return r.table.Cell(first), first
+	}
+	texts := make([]string, len(r.when))
+	for i, k := range r.when {
+		if texts[i] = textOf(r.table.Cell(k)); texts[i] == "" {
+			return tabular.Cell{}, k
+		}
+	}
+	return tabular.Cell{Kind: tabular.Text, Text: strings.Join(texts, " ")}, first
 }
 
 // value reads the value of t; ok is false after a finding.
@@ -449,12 +476,18 @@ func (r *reader) heldOut() (held, ok bool) {
 	return false, false
 }
 
+// textOf returns the text of a cell: of a time at midnight its date alone, so that a time of
+// day can follow.
 func textOf(c tabular.Cell) string {
 	switch c.Kind {
 	case tabular.Text:
 		return c.Text
 	case tabular.Number:
-		return strconv.FormatFloat(c.Number, 'g', -1, 64)
+		return strconv.FormatFloat(c.Number, 'f', -1, 64)
+	case tabular.Wall:
+		return strings.TrimSuffix(c.Time.Format("2006-01-02 15:04:05.999999999"), " 00:00:00")
+	case tabular.Instant:
+		return c.Time.Format(time.RFC3339Nano)
 	}
 	return ""
 }

@@ -235,12 +235,24 @@ func TestDates(t *testing.T) {
 		"iso":           {"", "2026-03-28T12:00:00Z,1", "[12]"},
 		"offset":        {"", "2026-03-28 14:30:00.5+02:00,1", "[12.50013888888889]"},
 		"a date":        {"", "2026-03-29,1", "[24]"},
-		"summer time":   {`, timezone = "Europe/Oslo"`, "2026-03-29 01:59,1\n2026-03-29 03:00,1", "[24.983333333333334 25]"},
-		"winter time":   {`, timezone = "Europe/Oslo"`, "2026-10-25 01:59,1\n2026-10-25 03:00,1", "[5063.983333333334 5066]"},
+		"summer time":   {`, timezone = "Europe/Oslo"`, "2026-03-29 01:59,1\n2026-03-29 03:00,1", "[25.983333333333334 26]"},
+		"winter time":   {`, timezone = "Europe/Oslo"`, "2026-10-25 01:59,1\n2026-10-25 03:00,1", "[5064.983333333334 5067]"},
 		"pattern":       {`, format = "%d.%m.%Y %H.%M"`, "29.03.2026 06.30,1", "[30.5]"},
 		"day of year":   {`, format = "%Y-%j"`, "2026-088,1", "[24]"},
 		"name of month": {`, format = "%d %b %Y"`, "29 MAR 2026,1", "[24]"},
 		"unix":          {`, format = "unix"`, "1774742400.5,1", "[24.000138888888888]"},
+		"unix_ms":       {`, format = "unix_ms"`, "1774742400125,1", "[24.00003472222222]"},
+		"unix_us":       {`, format = "unix_us"`, "1774742400500000,1", "[24.000138888888888]"},
+		"unix_ns":       {`, format = "unix_ns"`, "1774742400000000000,1", "[24]"},
+		"excel":         {`, format = "excel", timezone = "Europe/Oslo"`, "46110.25,1\n46110.291666666664,1", "[29 30]"},
+		"excel, clocks": {`, format = "excel", timezone = "-08:00"`, "46109.0416666667,1", "[1]"},
+		"number":        {`, format = "number"`, "24,1", "[24]"},
+		"an offset":     {`, timezone = "-08:00"`, "2026-03-28 12:00,1", "[12]"},
+		"half a day":    {`, format = "%m/%d/%y %I:%M:%S %p"`, "03/28/26 12:15:00 AM,1\n3/28/26 1:15:00 PM,1", "[0.25 13.25]"},
+		"noon":          {`, format = "%m/%d/%y %I%p"`, "03/28/26 12pm,1", "[12]"},
+		"a zone":        {`, timezone = "America/New_York"`, "2026-03-28 12:00 EST,1\n2026-03-28 12:00 UTC,1", "[8 13]"},
+		"in a pattern":  {`, format = "%d.%m.%Y (%Z) %H"`, "29.03.2026 (Europe/Oslo) 12,1", "[34]"},
+		"without blank": {`, format = "%Y%m%d"`, "20260329,1", "[24]"},
 		"far in time":   {"", "9999-01-01T00:00:00Z,1", "[6.9887808e+07]"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -248,6 +260,65 @@ func TestDates(t *testing.T) {
 time = { start = 2026-03-28, unit = "1h" }`, "t,level\n"+c.rows+"\n")
 			if got := fmt.Sprint(mustRead(t, w, scalars).Times); got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// Times may be in several columns, whose texts are joined.
+func TestColumnsOfTimes(t *testing.T) {
+	for name, c := range map[string]struct{ time, csv, want string }{
+		"date and time":       {`columns = ["date", "time"]`, "date,time,level\n2026-03-29,01:30,1\n2026-03-29,2:30:15,2\n", "[25.5 26.504166666666666]"},
+		"time first":          {`columns = ["time", "date"], format = "%H:%M %d.%m.%Y"`, "date,time,level\n29.03.2026,01:30,1\n", "[25.5]"},
+		"a time and its zone": {`columns = ["t", "tz"], timezone = "America/New_York"`, "t,tz,level\n2026-06-08 01:45,EST,1\n2026-06-08 03:00,EDT,2\n", "[1730.75 1731]"},
+		"zones by name":       {`columns = ["t", "tz"]`, "t,tz,level\n2026-03-29 02:00,Europe/Lisbon,1\n2026-03-29 03:00,+01:00,2\n2026-03-29 03:00,UTC,3\n", "[25 26 27]"},
+		"a date and its zone": {`columns = ["t", "tz"]`, "t,tz,level\n2026-03-29,-08:00,1\n", "[32]"},
+		"five columns":        {`columns = ["Y", "M", "D", "h", "m"], format = "%Y %m %d %H %M"`, "level,Y,M,D,h,m\n1,2026,3,29,1,30\n", "[25.5]"},
+		"one column":          {`columns = ["t"]`, "t,level\n2026-03-29,1\n", "[24]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := load(t, `observations = { plugin = "o", error.sd = 1, file = "data.csv", time = { `+c.time+` }, map = [{ column = "level" }] }
+time = { start = 2026-03-28, unit = "1h" }`, c.csv)
+			if got := fmt.Sprint(mustRead(t, w, scalars).Times); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// Model time 0 is any date of any calendar, the first day of year 1 among them.
+func TestFirstYear(t *testing.T) {
+	for calendar, want := range map[string]string{"standard": "[1 59]", "noleap": "[1 59]", "360_day": "[1 60]"} {
+		for _, year := range []string{"0001", "0002", "9998"} {
+			w := load(t, `observations = { plugin = "o", error.sd = 1, file = "data.csv", time = { column = "t", calendar = "`+calendar+`" }, map = [{ column = "level" }] }
+time = { start = `+year+`-01-01T00:00:00Z, unit = "24h" }`, "t,level\n"+year+"-01-02,1\n"+year+"-03-01,2\n")
+			if got := fmt.Sprint(mustRead(t, w, scalars).Times); got != want {
+				t.Errorf("%s, %s: got %s, want %s", calendar, year, got, want)
+			}
+		}
+	}
+}
+
+// Times that cannot be meant are refused, with what is probably meant.
+func TestImpossibleTimes(t *testing.T) {
+	for name, c := range map[string]struct{ time, row, want, help string }{
+		"milliseconds":         {`, format = "unix"`, "1767229200000", "it is in the year 57971", `if it is in milliseconds since 1970, write time.format = "unix_ms"`},
+		"microseconds":         {`, format = "unix_ms"`, "1767229200000000", "it is in the year 57971", `if it is in microseconds since 1970, write time.format = "unix_us"`},
+		"nanoseconds":          {`, format = "unix"`, "1767229200000000000", "it is in the year 56", `if it is in nanoseconds since 1970, write time.format = "unix_ns"`},
+		"seconds for hours":    {`, format = "number"`, "1767229200", "it is in the year 20", `if it is in seconds since 1970, write time.format = "unix"`},
+		"seconds for days":     {`, format = "excel"`, "1767229200", "it is in the year 48", `if it is in seconds since 1970, write time.format = "unix"`},
+		"far in the past":      {`, format = "unix"`, "-1e22", "it is in the year -316", "write the format in which the file has its times"},
+		"too large for a time": {`, format = "unix"`, "1e300", "it is in the year 3168", "write the format in which the file has its times"},
+		"no day of Excel":      {`, format = "excel"`, "60", "it is before March 1900", "another time.format"},
+		"not of the zone":      {`, timezone = "Europe/Oslo"`, "2026-05-01 12:00 EST", "EST is not an abbreviation of Europe/Oslo, where clocks show CEST and CET", "write the time.timezone that the abbreviations belong to"},
+		"half without day":     {`, format = "%Y-%m-%d %I:%M %p"`, "2026-05-01 13:00 PM", "13 is not an hour of a clock with 12", "another time.format"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := load(t, `observations = { plugin = "o", error.sd = 1, file = "data.csv", time = { column = "t"`+c.time+` }, map = [{ column = "level" }] }
+time = { start = 2026-03-28T00:00:00Z, unit = "1h" }`, "t,level\n"+c.row+",1\n")
+			_, found := Read(w, []*sdk.Layout{scalars})
+			if len(found) != 1 || !strings.Contains(found[0].Message, c.want) || !strings.Contains(found[0].Help, c.help) {
+				t.Errorf("got %s", found.Text(false))
 			}
 		})
 	}

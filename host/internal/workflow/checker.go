@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"math"
 	"strconv"
 	"strings"
@@ -203,6 +204,8 @@ func remedy(n *tomltext.Node, path string, k *key) string {
 		return "write the unit: \"" + tomltext.Show(n.Value) + `s"`
 	case k.kind == duration && isText:
 		return durationRemedy(s)
+	case k.kind == extent && isText:
+		return cmp.Or(numberRemedy(s, k), durationRemedy(s))
 	case k.kind == words && isText:
 		return "write a list: [" + list(quoted(strings.Fields(s)), ",") + "]"
 	case isText:
@@ -223,7 +226,7 @@ func durationRemedy(s string) string {
 
 func numberRemedy(s string, k *key) string {
 	v, fault := tomltext.Arithmetic(s)
-	if fault != nil || k.kind == integer && v != math.Trunc(v) || k.kind != number && k.kind != integer && k.kind != numbers {
+	if fault != nil || k.kind == integer && v != math.Trunc(v) || k.kind != number && k.kind != integer && k.kind != numbers && k.kind != extent {
 		return ""
 	}
 	if k.kind == integer && math.Abs(v) >= 1<<63 {

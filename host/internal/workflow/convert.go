@@ -21,7 +21,7 @@ func convert(v any, k kind) (any, bool) {
 	case time.Duration:
 		return v, k == duration || k == extent
 	case time.Time:
-		return inUTC(v), k == moment && v.Location().String() != "time-local"
+		return dated(v), k == moment && v.Location().String() != "time-local"
 	case int64:
 		if k == integer {
 			return v, true
@@ -39,12 +39,15 @@ func convert(v any, k kind) (any, bool) {
 // isReal reports whether a value of kind k may be a real number.
 func isReal(k kind) bool { return k == number || k == numbers || k == moment || k == extent }
 
-// inUTC returns t, which is in UTC when the text gives no offset. The decoder
-// marks such times by locations of its own.
-func inUTC(t time.Time) time.Time {
+// unzoned is the zone of dates without an offset, until the zone that they are in is known.
+var unzoned = time.FixedZone("without offset", 0)
+
+// dated returns t, which is in unzoned when the text gives no offset. The decoder marks such
+// times by locations of its own.
+func dated(t time.Time) time.Time {
 	switch t.Location().String() {
 	case "datetime-local", "date-local":
-		return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+		return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), unzoned)
 	}
 	return t
 }

@@ -1,17 +1,20 @@
 package workflow
 
 import (
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/tomltext"
+	"github.com/plume-da/plume/host/internal/zone"
 )
 
 // fill sets the fields of w from its tree. Fields of values that are missing or bad stay
 // zero; there are findings about these.
 func (w *Workflow) fill() {
+	w.inModelTime()
 	fillStruct(reflect.ValueOf(w).Elem(), w.root)
 	for name, p := range w.Plugins {
 		if len(p.Command) > 0 && strings.ContainsRune(p.Command[0], filepath.Separator) { // else a name on the search path
@@ -40,6 +43,7 @@ func (w *Workflow) fill() {
 		w.Observations[i].complete()
 		w.Observations[i].settle(w.Observations[i].Replicas)
 	}
+	w.Time.Start.Date, _ = w.instant(w.Time.Start.Date) // see judgeTime
 	if r := w.Reference; r != nil && r.Store == 0 {
 		r.Store = min(r.Size, 1000)
 	}
@@ -50,6 +54,55 @@ func (w *Workflow) fill() {
 	if w.Reference != nil {
 		w.Reference.settle(1)
 	}
+}
+
+// modelTimes are the paths of the durations that are stored in model time.
+var modelTimes = [][]any{{"time", "interval"}, {"time", "step"}, {"truth", "spin_up"}, {"truth", "step"}}
+
+// inModelTime replaces durations by model times. Without time.unit, whose absence judgeTime
+// reports, they are bad.
+func (w *Workflow) inModelTime() {
+	unit, _ := w.root.Find([]any{"time", "unit"})
+	for _, path := range modelTimes {
+		n, given := w.root.Find(path)
+		d, isDuration := n.Value.(time.Duration)
+		if !given || n.Bad || !isDuration {
+			continue
+		}
+		if one, known := unit.Value.(time.Duration); known && !unit.Bad {
+			n.Value = d.Seconds() / one.Seconds()
+		} else {
+			n.Bad = true
+		}
+	}
+}
+
+// instant returns the instant of a date. Without an offset it is a local time in the zone of
+// the observations, whose zones must then be the same.
+func (w *Workflow) instant(date time.Time) (time.Time, error) {
+	if date.Location() != unzoned {
+		return date, nil
+	}
+	date = time.Date(date.Year(), date.Month(), date.Day(), date.Hour(), date.Minute(), date.Second(), date.Nanosecond(), time.UTC)
+	home, name := time.UTC, "UTC"
+	for i, o := range w.Observations {
+		if o.File == "" {
+			continue
+		}
+		loc, err := zone.Load(o.Time.Timezone)
+		if err != nil { // see judgeFile
+			return date, nil
+		}
+		if i > 0 && o.Time.Timezone != name {
+			return date, fmt.Errorf("it could be in %s or in %s, which are zones of observations", name, o.Time.Timezone)
+		}
+		home, name = loc, o.Time.Timezone
+	}
+	at, err := zone.Instant(date, home)
+	if err != nil {
+		return date, err
+	}
+	return at.UTC(), nil
 }
 
 // defaultRetries is how often a call is repeated if the workflow does not say.
@@ -111,7 +164,7 @@ func fillValue(dst reflect.Value, n *tomltext.Node) {
 	case *Numbers:
 		*p = numbersOf(n)
 	case *Moment:
-		p.Date, _ = n.Value.(time.Time)
+		p.Date, p.Dated = n.Value.(time.Time)
 		p.Model, _ = n.Value.(float64)
 	case *Extent:
 		p.Wall, _ = n.Value.(time.Duration)

@@ -16,7 +16,7 @@ func JSONSchema(params map[string]map[string]any) map[string]any {
 	whole, partial := g.table("", &schema, false), g.table("", &schema, true)
 	return map[string]any{
 		"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "plume workflow",
-		"$defs": map[string]any{"workflow": whole, "part": partial},
+		"$defs": map[string]any{"workflow": whole, "part": partial, "axes": axesSchema()},
 		"if":    map[string]any{"required": []string{"include"}},
 		"then":  map[string]any{"$ref": "#/$defs/part"},
 		"else":  map[string]any{"$ref": "#/$defs/workflow"},
@@ -119,9 +119,15 @@ func (g *generator) of(path string, k *key, partial bool) object {
 	case exclusions:
 		return object{"type": "array", "items": object{"type": "object"}}
 	case axes:
-		return object{"type": "object", "additionalProperties": object{"type": "array", "minItems": 1}}
+		return axesSchema()
 	}
 	return simple(k)
+}
+
+// axesSchema returns the schema of the axes: lists by dotted key, whose parts are tables
+// below each other if it is not in quotes.
+func axesSchema() object {
+	return object{"type": "object", "additionalProperties": anyOf(object{"type": "array", "minItems": 1}, object{"$ref": "#/$defs/axes"})}
 }
 
 // distribution returns the schema of a table of one of the distributions of k.
@@ -174,7 +180,7 @@ func arithmeticText() object { return object{"type": "string", "pattern": "^="} 
 func numeric(k *key, kind string) object {
 	s := object{"type": kind}
 	for name, limit := range map[string]*float64{"minimum": k.min, "exclusiveMinimum": k.above, "maximum": k.max} {
-		if limit != nil && k.kind != extent {
+		if limit != nil {
 			s[name] = *limit
 		}
 	}

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"slices"
+	"time"
 
 	"github.com/plume-da/plume/host/internal/diag"
 )
@@ -36,8 +37,19 @@ func (w *Workflow) judgeTime(found *diag.Findings) {
 	if n == nil || n.Table == nil {
 		return
 	}
-	if t.Unit == 0 && n.Table["unit"] == nil && (!t.Start.Date.IsZero() || t.Window.Wall > 0) {
+	durations := t.Start.Dated || t.Window.Wall > 0
+	for _, path := range modelTimes {
+		of, _ := w.root.Find(path)
+		_, isDuration := of.Value.(time.Duration)
+		durations = durations || isDuration
+	}
+	if t.Unit == 0 && n.Table["unit"] == nil && durations {
 		(&checker{found: found}).missing(n, "time", lookup(lookup(schema.keys, "time").keys, "unit"))
+	}
+	date, _ := n.Table["start"].Value.(time.Time)
+	if at, err := w.instant(date); err != nil {
+		found.Add(codeConflict, n.Table["start"].Place(), "`time.start` has no offset: %v", err).WithLabel("which instant?").
+			WithHelp("write it with its offset, such as %s", at.Format("2006-01-02T15:04:05-07:00"))
 	}
 }
 

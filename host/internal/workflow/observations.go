@@ -2,10 +2,11 @@ package workflow
 
 import (
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/tomltext"
+	"github.com/plume-da/plume/host/internal/zone"
 )
 
 // fileKeys are the keys that only a stream with a file may have.
@@ -90,9 +91,13 @@ func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 			found.Add(codeRange, w.At("observations", i, "map", j, "range"), "`range` must be two numbers, the smaller one first").WithLabel("[smallest, largest]").WithHelp("write two numbers in this order")
 		}
 	}
-	if _, err := time.LoadLocation(o.Time.Timezone); err != nil || o.Time.Timezone == "Local" {
+	if _, err := zone.Load(o.Time.Timezone); err != nil {
 		found.Add(codeChoice, w.At("observations", i, "time", "timezone"), "there is no time zone %s", tomltext.Show(o.Time.Timezone)).
-			WithLabel("an IANA name").WithHelp("write a name such as Europe/Oslo, or UTC")
+			WithLabel("an IANA name, or an offset").WithHelp("%v", err)
+	}
+	if f := o.Time.Format; len(o.Time.Columns) > 0 && f != "" && f != "iso" && !strings.Contains(f, "%") {
+		found.Add(codeConflict, w.At("observations", i, "time", "format"), "the format %s is for one column, but `columns` are joined", tomltext.Show(f)).
+			WithLabel("iso, or a pattern").WithHelp("write column = ..., or a pattern such as %%d.%%m.%%Y %%H:%%M")
 	}
 	if o.Time.Calendar != "standard" && o.Time.Timezone != "" && o.Time.Timezone != "UTC" {
 		found.Add(codeConflict, w.At("observations", i, "time", "timezone"), "times of the calendar %s have no time zone", o.Time.Calendar).

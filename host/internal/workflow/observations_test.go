@@ -52,6 +52,48 @@ time = { column = "t" }
 	}
 }
 
+// Durations are model times by time.unit, wherever a workflow states a model time.
+func TestDurationsAreModelTimes(t *testing.T) {
+	text := strings.NewReplacer("interval = 1", `interval = "6h", step = "10min", unit = "1d"`,
+		"truth.init = [1, 2]", `truth = { init = [1, 2], spin_up = "1w", step = "15min", plugin = "d" }`).Replace(minimal)
+	w, found := Parse("w.toml", []byte(text+"sweep.axes.time.interval = [\"12h\", 0.25]\n"), Options{Set: []string{`time.step="20min"`}})
+	if len(found) > 0 {
+		t.Fatal(found.Text(false))
+	}
+	if w.Time.Interval != 0.25 || w.Time.Step != 1./72 || w.Truth.SpinUp != 7 || w.Truth.Step != 1./96 {
+		t.Errorf("got %+v, %+v", w.Time, w.Truth)
+	}
+	if s := w.Settings(); len(s) != 2 || s[0].Time.Interval != 0.5 || s[1].Time.Interval != 0.25 {
+		t.Errorf("settings %+v", s)
+	}
+	reload(t, w)
+}
+
+// A start without an offset is in the time zone of the observations.
+func TestStartWithoutOffset(t *testing.T) {
+	for _, c := range []struct{ start, zone, want string }{
+		{"2026-05-01T00:00:00", "America/New_York", "2026-05-01T04:00:00Z"},
+		{"2026-05-01", "America/New_York", "2026-05-01T04:00:00Z"},
+		{"2026-05-01T00:00:00Z", "America/New_York", "2026-05-01T00:00:00Z"},
+		{"2026-05-01T00:00:00+01:00", "America/New_York", "2026-04-30T23:00:00Z"},
+		{"2026-05-01", "-08:00", "2026-05-01T08:00:00Z"},
+		{"2026-05-01 12:00:00", "UTC", "2026-05-01T12:00:00Z"},
+		{"0001-01-01", "UTC", "0001-01-01T00:00:00Z"},
+	} {
+		text := strings.NewReplacer("start = 0", `unit = "1h", start = `+c.start, `column = "t"`, `column = "t", timezone = "`+c.zone+`"`).Replace(fromFile)
+		w, found := Parse("w.toml", []byte(text), Options{})
+		if len(found) > 0 {
+			t.Fatal(found.Text(false))
+		}
+		if got := w.Time.Start.Date.UTC().Format(time.RFC3339); got != c.want || !w.Time.Start.Dated {
+			t.Errorf("%s in %s: got %s, want %s", c.start, c.zone, got, c.want)
+		}
+		if again, _ := Parse("w.toml", []byte(reload(t, w)), Options{}); !again.Time.Start.Date.Equal(w.Time.Start.Date) {
+			t.Errorf("%s in %s: got %s again", c.start, c.zone, again.Time.Start.Date)
+		}
+	}
+}
+
 // fromFile is a workflow whose observations come from a file.
 var fromFile = strings.NewReplacer("truth.init = [1, 2]\n", "", "time = { cycles = 10, interval = 1 }", "time = { start = 0 }",
 	`observations = { plugin = "b", error.sd = 1 }`, `observations = { plugin = "b", error.sd = 1, file = "data.csv", time = { column = "t" } }`).Replace(minimal)

@@ -91,7 +91,14 @@ func TestJSONSchema(t *testing.T) {
 		}
 	}
 	known := strings.Replace(minimal, `model.plugin = "a"`, `model = { plugin = "tested", params = { rho = 28 } }`, 1)
-	for _, text := range []string{minimal, known} {
+	joined := strings.Replace(fromFile, `column = "t"`, `columns = ["d", "t"], format = "%d %H", timezone = "-08:00"`, 1)
+	for _, text := range []string{minimal, known, fromFile, joined,
+		minimal + "[sweep.axes]\nensemble.size = [20, 50]\nmodel.params.rho = [1]\n\"filter.f.size\" = [3]\n",
+		minimal + "sweep.axes.ensemble.size = [20, 50]\n",
+		strings.Replace(minimal, "interval = 1", `interval = "1h", step = "10min", unit = "1d"`, 1)} {
+		if _, found := Parse("w.toml", []byte(strings.Replace(text, "rho = 28", "", 1)), Options{}); len(found) > 0 {
+			t.Errorf("plume refuses %s", found.Text(false))
+		}
 		if err := accepts(text); err != nil {
 			t.Errorf("%v\n%s", err, text)
 		}
@@ -100,6 +107,7 @@ func TestJSONSchema(t *testing.T) {
 		{"cycles", "cycels"}, {"rho", "roh"}, {"28", `"x"`}, {`"normal"`, `"gaussian"`}, {"interval = 1", "interval = -1"}, {"seed = 0", `seed = "none"`},
 		{"format = 1", "format = 2"}, {"error.sd = 1", "error = { sd = 1, variance = 1 }"}, {"size = 20", "size = 1"}, {`label = "f"`, `label = "F!"`},
 		{"mean = 0", "average = 0"}, {`, seed = 0`, ""},
+		{"format = 1", "format = 1\nsweep.axes.ensemble.size = 20"},
 	} {
 		bad := strings.Replace(known, fault[0], fault[1], 1)
 		if bad == known {

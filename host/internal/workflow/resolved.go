@@ -70,10 +70,10 @@ func (n Numbers) MarshalTOML() ([]byte, error) {
 
 // MarshalTOML writes m as a number, or as a date.
 func (m Moment) MarshalTOML() ([]byte, error) {
-	if m.Date.IsZero() {
-		return tomltext.Inline(m.Model)
+	if m.Dated {
+		return tomltext.Inline(m.Date)
 	}
-	return tomltext.Inline(m.Date)
+	return tomltext.Inline(m.Model)
 }
 
 // MarshalTOML writes e as a number, or as a duration.

@@ -64,10 +64,11 @@ type Time struct {
 	BurnIn   int           `toml:"burn_in"`           // first cycles, which no time mean includes
 }
 
-// Moment is a point in model time, or the date that is model time 0.
+// Moment is a point in model time or, if it is dated, the date that is model time 0.
 type Moment struct {
 	Model float64
-	Date  time.Time // zero: none
+	Date  time.Time
+	Dated bool
 }
 
 // Extent is a length of model time, or a duration; Model is then 0.
@@ -187,10 +188,11 @@ type Observations struct {
 
 // RowTime says how a file states times.
 type RowTime struct {
-	Column   string `toml:"column"`
-	Format   string `toml:"format,omitempty"` // empty: number or iso, as time.start is
-	Timezone string `toml:"timezone,omitempty"`
-	Calendar string `toml:"calendar,omitempty"` // standard, noleap or 360_day
+	Column   string   `toml:"column,omitempty"`
+	Columns  []string `toml:"columns,omitempty"` // instead of Column: their texts are joined
+	Format   string   `toml:"format,omitempty"`  // empty: number or iso, as time.start is
+	Timezone string   `toml:"timezone,omitempty"`
+	Calendar string   `toml:"calendar,omitempty"` // standard, noleap or 360_day
 }
 
 // Long names the columns of a file with one value a row.
