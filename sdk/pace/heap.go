@@ -8,23 +8,26 @@ import (
 	"sync"
 )
 
-// The memory that may be allocated between two collections, and Go's default: collect when
-// the live heap has doubled, but not below 4 MiB.
+// A collection costs what it has to scan: the part of the live heap that may hold pointers,
+// which matrices do not. As much may be allocated between two collections, but at least
+// garbage, and at least leastPercent of the live heap. Go's default is all of the live heap,
+// and at least 4 MiB.
 const (
 	garbage      = 32 << 20
-	usualPercent = 100
+	leastPercent = 10
 	usualLeast   = 4 << 20
 )
 
-// Heap allows 32 MiB to be allocated between two garbage collections if the live heap is
-// smaller than that; a larger live heap may double, as usual. A process with one or two MiB
-// would otherwise collect after every few dozen calls. If $GOGC is set, Heap does nothing;
-// $GOMEMLIMIT has its usual effect.
+// Heap allows 32 MiB to be allocated between two garbage collections, or as much as a
+// collection has to scan if that is more, or a tenth of the live heap if that is more still.
+// A process with one or two MiB would otherwise collect after every few dozen calls, and one
+// that holds large matrices would take twice their memory. If $GOGC is set, Heap does
+// nothing; $GOMEMLIMIT has its usual effect.
 var Heap = sync.OnceFunc(func() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	s := &sentinel{percentFor(0), []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
+	s := &sentinel{percentFor(0, 0), []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}}
 	debug.SetGCPercent(s.percent)
 	runtime.SetFinalizer(s, (*sentinel).collected)
 })
@@ -32,12 +35,12 @@ var Heap = sync.OnceFunc(func() {
 // sentinel is an object whose finalizer runs after every collection.
 type sentinel struct {
 	percent int
-	live    []metrics.Sample
+	heap    []metrics.Sample
 }
 
 func (s *sentinel) collected() {
-	metrics.Read(s.live)
-	if percent := percentFor(s.live[0].Value.Uint64()); percent != s.percent {
+	metrics.Read(s.heap)
+	if percent := percentFor(s.heap[0].Value.Uint64(), s.heap[1].Value.Uint64()); percent != s.percent {
 		s.percent = percent
 		debug.SetGCPercent(percent) // stops the process for some microseconds
 	}
@@ -45,7 +48,8 @@ func (s *sentinel) collected() {
 }
 
 // percentFor returns the memory that may be allocated until the next collection, as a
-// percentage of the live heap.
-func percentFor(live uint64) int {
-	return int(max(usualPercent, usualPercent*garbage/max(live, usualLeast)))
+// percentage of the live heap, part of which has to be scanned.
+func percentFor(live, scanned uint64) int {
+	live = max(live, usualLeast)
+	return int(max(leastPercent, 100*max(garbage, min(scanned, live))/live))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 
 	"github.com/plume-da/plume/sdk"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
@@ -18,9 +17,6 @@ type remote struct {
 	configuration       string
 	state, observations *space
 	parameters          *space // of models: one value for each parameter by member; nil: none
-
-	mu      sync.Mutex
-	scratch [][][]float64 // memory of calls that have ended
 }
 
 func (r *remote) release() { r.client.putName(r.configuration) }
@@ -104,7 +100,7 @@ func (r *remote) callSmall(ctx context.Context, h *pb.CallHeader, out []*channel
 		return nil, err
 	}
 	asked := &outgoing{stream: l.stream, memory: answer.memory, joined: h.Series}
-	scratch, sent := asked.send(h, out, &pb.CallEnd{Members: h.Members}, r.takeScratch())
+	scratch, sent := asked.send(h, out, &pb.CallEnd{Members: h.Members}, r.client.takeScratch())
 	if sent != nil && !errors.Is(sent, io.EOF) { // else the answer says why it ended
 		return nil, l.fail(ctx, sent)
 	}
@@ -112,7 +108,7 @@ func (r *remote) callSmall(ctx context.Context, h *pb.CallHeader, out []*channel
 	if err != nil {
 		return nil, l.fail(ctx, err)
 	}
-	r.putScratch(scratch)
+	r.client.putScratch(scratch)
 	switch {
 	case !h.Series:
 		l.release()
@@ -132,7 +128,7 @@ func (r *remote) callLarge(ctx context.Context, h *pb.CallHeader, out []*channel
 		cancel()
 		return nil, fromStatus(err)
 	}
-	scratch := r.takeScratch()
+	scratch := r.client.takeScratch()
 	asked := &outgoing{stream: stream, memory: answer.memory}
 	defer asked.takeBack()
 	sent := make(chan error, 1)
@@ -150,7 +146,7 @@ func (r *remote) callLarge(ctx context.Context, h *pb.CallHeader, out []*channel
 		cancel()
 		return nil, fromStatus(err)
 	}
-	r.putScratch(scratch)
+	r.client.putScratch(scratch)
 	if answer.lost {
 		defer cancel()
 		return nil, whyLost(stream)
@@ -204,20 +200,20 @@ func firstCause(sent, received error) error {
 	return received
 }
 
-func (r *remote) takeScratch() [][]float64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := len(r.scratch)
+func (c *client) takeScratch() [][]float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.scratch)
 	if n == 0 {
 		return nil
 	}
-	s := r.scratch[n-1]
-	r.scratch = r.scratch[:n-1]
+	s := c.scratch[n-1]
+	c.scratch = c.scratch[:n-1]
 	return s
 }
 
-func (r *remote) putScratch(s [][]float64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.scratch = append(r.scratch, s)
+func (c *client) putScratch(s [][]float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.scratch = append(c.scratch, s)
 }

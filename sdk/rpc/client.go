@@ -87,6 +87,8 @@ type client struct {
 	shares bool     // memory can be shared, which has not been tried yet
 	memory *memory
 	idle   []*line // streams that are waiting for their next call
+
+	scratch [][][]float64 // memory of calls that have ended
 }
 
 func (c *client) configure(ctx context.Context, params sdk.Params, r *pb.ConfigureRequest) (*remote, *pb.ConfigureResponse, error) {

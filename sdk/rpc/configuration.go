@@ -3,7 +3,6 @@ package rpc
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"github.com/plume-da/plume/sdk"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
@@ -12,14 +11,11 @@ import (
 )
 
 // configuration is a configured role on the server, with the spaces of its
-// matrices and the memory of calls that have ended.
+// matrices.
 type configuration struct {
 	state, observations *space
 	parameters          *space // of a model: see ConfigureRequest.per_member; nil: none
 	run                 func(context.Context, *job, *pb.CallHeader) (*pb.CallEnd, error)
-
-	mu       sync.Mutex
-	answered []chan *job // calls that have sent their answer
 }
 
 func (c *configuration) model(ctx context.Context, p *sdk.Plugin, r *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
@@ -135,18 +131,19 @@ func callOf(h *pb.CallHeader) sdk.Call {
 	return sdk.Call{Cycle: int(h.Cycle), Seed: rng.Seed{Hi: h.SeedHi, Lo: h.SeedLo}, First: int(h.FirstMember)}
 }
 
-// takeJob returns the memory for a call: that of an earlier one, as soon as its answer
-// has arrived, or new memory. Without the wait a second set of matrices would be made
-// for a host that calls again at once.
-func (c *configuration) takeJob(ctx context.Context) *job {
+// takeJob returns the memory for a call of c: that of an earlier call of any configuration,
+// as soon as its answer has arrived, or new memory. Without the wait a second set of
+// matrices would be made for a host that calls again at once.
+func (s *Server) takeJob(ctx context.Context, c *configuration) *job {
 	for {
-		earlier := c.takeAnswered()
+		earlier := s.takeAnswered()
 		if earlier == nil {
 			return &job{c: c}
 		}
 		select {
 		case j := <-earlier:
 			if j != nil {
+				j.c = c
 				return j
 			}
 		case <-ctx.Done():
@@ -155,24 +152,24 @@ func (c *configuration) takeJob(ctx context.Context) *job {
 	}
 }
 
-func (c *configuration) takeAnswered() <-chan *job {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.answered) == 0 {
+func (s *Server) takeAnswered() <-chan *job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.answered) == 0 {
 		return nil
 	}
-	earlier := c.answered[0]
-	c.answered = c.answered[1:]
+	earlier := s.answered[0]
+	s.answered = s.answered[1:]
 	return earlier
 }
 
 // putJob offers the memory of an answered call to the next one. It returns the channel
 // to send it on when nothing reads it any longer; send nil if that cannot be known.
-func (c *configuration) putJob() chan<- *job {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (s *Server) putJob() chan<- *job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	answered := make(chan *job, 1)
-	c.answered = append(c.answered, answered)
+	s.answered = append(s.answered, answered)
 	return answered
 }
 

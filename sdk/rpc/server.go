@@ -28,6 +28,7 @@ type Server struct {
 	mu             sync.Mutex
 	configurations map[string]*configuration
 	memories       map[string]*memory // shared with the host; "" is none
+	answered       []chan *job        // the memory of calls that have sent their answer
 }
 
 // Register makes s answer the services of p: Plugin and that of its role.
@@ -173,6 +174,7 @@ func (s *Server) answer(stream grpc.ServerStream) (again bool, err error) {
 
 // pending is a call that has been announced.
 type pending struct {
+	server *Server
 	header *pb.CallHeader
 	c      *configuration
 	memory *memory
@@ -191,11 +193,11 @@ func (s *Server) open(ctx context.Context, h *pb.CallHeader) (*pending, error) {
 	case shared == nil:
 		return nil, contract("call", "there is no shared memory %q", h.Shm)
 	}
-	j := c.takeJob(ctx)
+	j := s.takeJob(ctx, c)
 	if err := j.prepare(h); err != nil {
 		return nil, err
 	}
-	return &pending{h, c, shared, j, newIncoming(j.in, shared, false)}, nil // the host has checked what it sends
+	return &pending{s, h, c, shared, j, newIncoming(j.in, shared, false)}, nil // the host has checked what it sends
 }
 
 // run does what is asked and sends the answer.
@@ -210,7 +212,7 @@ func (a *pending) run(ctx context.Context, out *outgoing) error {
 
 // release gives the memory of the call to the next one when nothing reads it any longer.
 func (a *pending) release(stream grpc.ServerStream) error {
-	next, j := a.c.putJob(), a.job
+	next, j := a.server.putJob(), a.job
 	if !a.header.Series {
 		// The transport may still be sending j's memory, and the host may still be
 		// reading shared memory. The host closes its side when it has the whole answer;

@@ -1,12 +1,16 @@
 package archive
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -21,37 +25,90 @@ import (
 // when the run has nothing left to do.
 const checkpoints = "checkpoint"
 
-// Save stores v, which the run needs to be resumed, under a name. It is atomic: after a
-// crash or a loss of power there is the old value or the new one.
-func (r *Run) Save(name string, v any) error { return r.save(name, v, true) }
+// Save stores v and numbers, which the run needs to be resumed, under a name. It is atomic:
+// after a crash or a loss of power there is the old value or the new one. The numbers are
+// not copied: they may be as large as an ensemble.
+func (r *Run) Save(name string, v any, numbers []float64) error {
+	return r.save(name, v, numbers, true)
+}
 
-// save writes v, preceded by the sha256 of its encoding.
-func (r *Run) save(name string, v any, durable bool) error {
+// save writes a checksum of what follows: the length of the encoding of v, this encoding,
+// and numbers.
+func (r *Run) save(name string, v any, numbers []float64, durable bool) error {
 	path, err := r.Path(checkpoints, name)
 	if err != nil {
 		return err
 	}
-	text := bytes.NewBuffer(make([]byte, sha256.Size))
-	if err := gob.NewEncoder(text).Encode(v); err != nil {
+	var text bytes.Buffer
+	if err := gob.NewEncoder(&text).Encode(v); err != nil {
 		return err
 	}
-	sum := sha256.Sum256(text.Bytes()[sha256.Size:])
-	copy(text.Bytes(), sum[:])
-	return replace(path, text.Bytes(), durable)
+	return replace(path, durable, func(f *os.File) error {
+		if _, err := f.Seek(sha256.Size, io.SeekStart); err != nil {
+			return err
+		}
+		sum := sha256.New()
+		out := bufio.NewWriterSize(io.MultiWriter(f, sum), 1<<16)
+		length := binary.LittleEndian.AppendUint64(nil, uint64(text.Len()))
+		_, _ = out.Write(append(length, text.Bytes()...))
+		for _, x := range numbers {
+			_, _ = out.Write(binary.LittleEndian.AppendUint64(out.AvailableBuffer(), math.Float64bits(x)))
+		}
+		if err := out.Flush(); err != nil { // also that of an earlier write
+			return err
+		}
+		_, err := f.WriteAt(sum.Sum(nil), 0)
+		return err
+	})
 }
 
-// Load reads into v the value that was saved under a name. It returns false if there is
-// none. A damaged value counts as missing: its work is done again.
-func (r *Run) Load(name string, v any) bool {
-	text, err := os.ReadFile(filepath.Join(r.Dir, checkpoints, name))
-	if err != nil || len(text) < sha256.Size {
-		return false
+// Load reads into v the value that was saved under a name, and returns the numbers that
+// were saved with it. It returns false if there is none. A damaged value counts as missing:
+// its work is done again.
+func (r *Run) Load(name string, v any) (numbers []float64, ok bool) {
+	f, err := os.Open(filepath.Join(r.Dir, checkpoints, name))
+	if err != nil {
+		return nil, false
 	}
-	sum, text := text[:sha256.Size], text[sha256.Size:]
-	if got := sha256.Sum256(text); !bytes.Equal(sum, got[:]) {
-		return false
+	defer func() { _ = f.Close() }() // it was only read
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, false
 	}
-	return gob.NewDecoder(bytes.NewReader(text)).Decode(v) == nil
+	want, sum := make([]byte, sha256.Size), sha256.New()
+	if _, err := io.ReadFull(f, want); err != nil {
+		return nil, false
+	}
+	text, numbers, err := saved(bufio.NewReaderSize(io.TeeReader(f, sum), 1<<16), info.Size()-sha256.Size)
+	if err != nil || !bytes.Equal(sum.Sum(nil), want) {
+		return nil, false
+	}
+	return numbers, gob.NewDecoder(bytes.NewReader(text)).Decode(v) == nil
+}
+
+// saved reads what save writes after the checksum, of size bytes.
+func saved(in io.Reader, size int64) (text []byte, numbers []float64, err error) {
+	var word [8]byte
+	next := func() uint64 {
+		_, err = io.ReadFull(in, word[:])
+		return binary.LittleEndian.Uint64(word[:])
+	}
+	length := next()
+	left := size - int64(len(word))
+	if err != nil || length > uint64(left) {
+		return nil, nil, io.ErrUnexpectedEOF
+	}
+	text = make([]byte, length)
+	if _, err := io.ReadFull(in, text); err != nil {
+		return nil, nil, err
+	}
+	if left -= int64(length); left > 0 {
+		numbers = make([]float64, 0, left/int64(len(word)))
+	}
+	for ; left > 0 && err == nil; left -= int64(len(word)) {
+		numbers = append(numbers, math.Float64frombits(next()))
+	}
+	return text, numbers, err
 }
 
 // Forget removes the value that was saved under a name.

@@ -20,17 +20,22 @@ func TestDamagedCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	type value struct {
-		Members []float64
+		Numbers []float64 // stored next to the value
 		Carry   []byte
 		Status  Status
 	}
 	want := value{[]float64{0.2626, -1.5, 3}, []byte("carried"), OK}
+	apart := func(v value) value { v.Numbers = nil; return v }
 	work := ScenarioWork(&plan.Scenario{Replicate: 1})
 	for name, test := range map[string]struct {
 		save func() error
 		load func(v *value) bool
 	}{
-		"trial=0001":       {func() error { return r.Save("trial=0001", want) }, func(v *value) bool { return r.Load("trial=0001", v) }},
+		"trial=0001": {func() error { return r.Save("trial=0001", apart(want), want.Numbers) }, func(v *value) (ok bool) {
+			numbers, ok := r.Load("trial=0001", v)
+			v.Numbers = numbers
+			return ok
+		}},
 		work.name + ".end": {func() error { return r.End(work, want, false) }, func(v *value) bool { return r.Ended(work, v) }},
 	} {
 		if err := test.save(); err != nil {
@@ -172,7 +177,7 @@ func TestRemovedRun(t *testing.T) {
 	if err := os.RemoveAll(r.Dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Save("trial=0001", 1); err == nil {
+	if err := r.Save("trial=0001", 1, nil); err == nil {
 		t.Error("a checkpoint was saved")
 	}
 	if err := r.Finish(nil, nil, nil, OK, false, nil); err == nil {

@@ -75,14 +75,14 @@ func (r *Run) End(w Work, v any, durable bool) error {
 		e.Sums[name] = sum
 	}
 	r.know(e.Sums)
-	return r.save(w.name+".end", e, durable)
+	return r.save(w.name+".end", e, nil, durable)
 }
 
 // Ended reports whether w has ended and its files have not changed since. If so it reads
 // the result of w into v.
 func (r *Run) Ended(w Work, v any) bool {
 	var e ending
-	if !r.Load(w.name+".end", &e) {
+	if _, ok := r.Load(w.name+".end", &e); !ok {
 		return false
 	}
 	for name, want := range e.Sums {
@@ -125,9 +125,9 @@ func (r *Run) know(sums map[string]string) {
 
 // replace writes a file atomically: after a crash there is the old file or the new one;
 // if durable, also after a loss of power.
-func replace(path string, text []byte, durable bool) error {
+func replace(path string, durable bool, write func(*os.File) error) error {
 	next := path + ".next"
-	if err := errors.Join(absent(os.Remove(next)), writeNew(next, text)); err != nil {
+	if err := errors.Join(absent(os.Remove(next)), makeNew(next, write)); err != nil {
 		return err
 	}
 	if !durable {
@@ -137,13 +137,23 @@ func replace(path string, text []byte, durable bool) error {
 }
 
 // writeNew writes a file that is not there, also not as a link to somewhere else.
-func writeNew(path string, text []byte) error {
+func writeNew(path string, text []byte) error { return makeNew(path, whole(text)) }
+
+// whole returns a function that writes text to a file.
+func whole(text []byte) func(*os.File) error {
+	return func(f *os.File) error {
+		_, err := f.Write(text)
+		return err
+	}
+}
+
+// makeNew makes a file that is not there, and has write write it.
+func makeNew(path string, write func(*os.File) error) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Close())
+	return errors.Join(write(f), f.Close())
 }
 
 // syncFile waits until a file, or the names in a folder, are on the disk.

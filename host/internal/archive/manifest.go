@@ -92,7 +92,7 @@ func writeInfo(dir string, info *Info) error {
 	if err != nil {
 		return err
 	}
-	return replace(filepath.Join(dir, infoFile), sealed(append(text, '\n')), true)
+	return replace(filepath.Join(dir, infoFile), true, whole(sealed(append(text, '\n'))))
 }
 
 // unsealed stands for the seal in the text that the seal is the checksum of.

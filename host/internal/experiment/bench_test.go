@@ -132,7 +132,8 @@ func BenchmarkWriting(b *testing.B) {
 	b.ResetTimer()
 	err = cycle.Assimilate(b.Context(), plan, trial, made, nil, func(s *cycle.Step) error {
 		start := time.Now()
-		rows, in, stages := j.rows(s), j.innovation(s), j.descriptions(s)
+		rows, stages := j.rows(s)
+		in := j.innovation(s)
 		scored := time.Now()
 		err := tables.Append(s, rows, in, stages)
 		scoring, writing = scoring+scored.Sub(start), writing+time.Since(scored)

@@ -13,7 +13,7 @@ import (
 
 // checkpoint is what a trial is continued from when a run is resumed.
 type checkpoint struct {
-	State    cycle.State
+	State    cycle.State // its members are stored next to the checkpoint
 	Tally    tally
 	Sums     map[string]string // of the tables up to here
 	Failures string            // sum of their table
@@ -42,7 +42,8 @@ func (s *storage) Close() error { return errors.Join(s.Trial.Close(), s.failures
 // tables have changed since it was made, from the start.
 func (e *engine) openTrial(j *job, scorer *scorer) (*storage, *cycle.State, error) {
 	var c checkpoint
-	if e.run.Load(checkpointOf(j.trial), &c) {
+	if members, ok := e.run.Load(checkpointOf(j.trial), &c); ok {
+		c.State.Members = members
 		if s, err := e.store(j, c.State.Cycle); err == nil {
 			if now, err := s.sums(); err == nil && now.Failures == c.Failures && maps.Equal(now.Sums, c.Sums) {
 				scorer.remind(c.Tally)

@@ -339,7 +339,8 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 		if err := noted.Flush(); err != nil {
 			return err
 		}
-		err := errors.Join(tables.Append(s, scorer.rows(s), scorer.innovation(s), scorer.descriptions(s)),
+		rows, descriptions := scorer.rows(s)
+		err := errors.Join(tables.Append(s, rows, scorer.innovation(s), descriptions),
 			tables.AppendHeldOut(s, scorer.heldOut(s)), tables.AppendRejections(s, j.plan.Streams))
 		if err != nil {
 			return err
@@ -349,7 +350,9 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 		return errors.Join(stop, saver.save(stop != nil, func() error {
 			c, err := tables.sums()
 			c.State, c.Tally = s.State(), scorer.tally
-			return errors.Join(err, e.run.Save(checkpointOf(j.trial), c))
+			members := c.State.Members
+			c.State.Members = nil
+			return errors.Join(err, e.run.Save(checkpointOf(j.trial), c, members))
 		}))
 	})
 	if scorer.Cycles == j.plan.Clock.Cycles && errors.As(err, new(*StoppedError)) {

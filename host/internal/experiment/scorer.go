@@ -28,8 +28,8 @@ type scorer struct {
 	observed  []float64 // factors that make observed variables comparable, see observedFactors
 	tally
 	described []archive.Value
-	marginals map[string]*score.Marginals // of the cycle, by stage; reused
-	scaled    map[string]*score.Marginals // likewise, of comparable values
+	marginals *score.Marginals // of the stage that is being scored; reused
+	scaled    *score.Marginals // likewise, of comparable values
 }
 
 // tally is what a scorer stores from cycle to cycle.
@@ -61,20 +61,24 @@ func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Refer
 	return &scorer{
 		plan: p, trial: t, scenario: made, reference: r, tally: newTally(t.Size),
 		scores: score.OfRun(p.Scored), values: newStateValues(p, made.Truth), observed: observedFactors(p, made.Record),
-		described: archive.Described(p.State, described), marginals: map[string]*score.Marginals{}, scaled: map[string]*score.Marginals{},
+		described: archive.Described(p.State, described),
 	}
 }
 
-// rows scores both stages of a cycle.
-func (s *scorer) rows(step *cycle.Step) []archive.CycleRow {
+// rows scores and describes both stages of a cycle.
+func (s *scorer) rows(step *cycle.Step) ([]archive.CycleRow, []archive.Description) {
 	s.Cycles++
 	s.Rejected += len(step.Rejected)
 	s.Lost = s.Lost || !finite(step.Analysis.Members)
-	forecast, analysis := s.row(score.Forecast, step, step.Forecast), s.row(score.Analysis, step, step.Analysis)
-	if rmse, ok := analysis.Scores["rmse"]; ok {
+	rows, descriptions := make([]archive.CycleRow, len(stages)), make([]archive.Description, len(stages))
+	for i, e := range []cycle.Ensemble{step.Forecast, step.Analysis} { // the second one takes the memory of the first
+		rows[i] = s.row(stages[i], step, e)
+		descriptions[i] = s.describe(stages[i], step)
+	}
+	if rmse, ok := rows[1].Scores["rmse"]; ok {
 		s.RMSE = append(s.RMSE, rmse)
 	}
-	return []archive.CycleRow{forecast, analysis}
+	return rows, descriptions
 }
 
 // row scores one stage of a cycle: the whole state, with comparable values if the score has
@@ -83,7 +87,7 @@ func (s *scorer) row(stage string, step *cycle.Step, e cycle.Ensemble) archive.C
 	all := s.caseOf(stage, step, e)
 	state := all.Part(0, modelled(s.plan))
 	state.Reference = all.Reference
-	comparable := s.comparable(stage, state)
+	comparable := s.comparable(state)
 	row := archive.CycleRow{Stage: stage, Scores: map[string]float64{}}
 	for _, sc := range s.scores {
 		if sc.Costly() && !s.wants(sc.Name) {
@@ -110,8 +114,8 @@ func (s *scorer) row(stage string, step *cycle.Step, e cycle.Ensemble) archive.C
 // caseOf returns the case of a stage of a cycle, including estimated parameters.
 func (s *scorer) caseOf(stage string, step *cycle.Step, e cycle.Ensemble) *score.Case {
 	weights := linear(e.LogWeights)
-	s.marginals[stage] = score.MarginalsOf(s.marginals[stage], e.Members, weights)
-	c := &score.Case{Marginals: s.marginals[stage], Members: e.Members, Weights: weights, Truth: s.scenario.At(step.Cycle)}
+	s.marginals = score.MarginalsOf(s.marginals, e.Members, weights)
+	c := &score.Case{Marginals: s.marginals, Members: e.Members, Weights: weights, Truth: s.scenario.At(step.Cycle)}
 	if stage == score.Analysis {
 		c.Ancestors = step.Ancestors
 		if s.reference != nil {
@@ -124,13 +128,13 @@ func (s *scorer) caseOf(stage string, step *cycle.Step, e cycle.Ensemble) *score
 }
 
 // comparable returns state with the values that scores of the whole state use.
-func (s *scorer) comparable(stage string, state *score.Case) *score.Case {
+func (s *scorer) comparable(state *score.Case) *score.Case {
 	if s.values.factors == nil {
 		return state
 	}
 	members := s.values.of(state.Members)
-	s.scaled[stage] = score.MarginalsOf(s.scaled[stage], members, state.Weights)
-	c := &score.Case{Marginals: s.scaled[stage], Members: members, Weights: state.Weights, Ancestors: state.Ancestors, Reference: state.Reference}
+	s.scaled = score.MarginalsOf(s.scaled, members, state.Weights)
+	c := &score.Case{Marginals: s.scaled, Members: members, Weights: state.Weights, Ancestors: state.Ancestors, Reference: state.Reference}
 	if state.Truth != nil {
 		c.Truth = s.values.of(mat.NewDense(1, len(state.Truth), state.Truth)).RawRowView(0)
 	}
@@ -163,27 +167,22 @@ func extent(p *plan.Plan, variable string) (first, end int) {
 	return first, end
 }
 
-// descriptions describes both stages of the cycle that rows has scored.
-func (s *scorer) descriptions(step *cycle.Step) []archive.Description {
-	var list []archive.Description
-	truth := s.scenario.At(step.Cycle)
-	for _, stage := range stages {
-		m, k := s.marginals[stage], len(s.described)
-		d := archive.Description{Stage: stage, Mean: make([]float64, k), Spread: make([]float64, k),
-			Quantiles: make([]float64, k*len(archive.Quantiles))}
-		if truth != nil {
-			d.Truth = make([]float64, k)
-		}
-		for i, v := range s.described {
-			if truth != nil {
-				d.Truth[i] = truth[v.Column]
-			}
-			d.Mean[i], d.Spread[i] = m.Mean[v.Column], math.Sqrt(m.Variance[v.Column])
-			m.Quantiles(d.Quantiles[i*len(archive.Quantiles):(i+1)*len(archive.Quantiles)], v.Column, archive.Quantiles)
-		}
-		list = append(list, d)
+// describe describes the stage that has just been scored.
+func (s *scorer) describe(stage string, step *cycle.Step) archive.Description {
+	m, k, truth := s.marginals, len(s.described), s.scenario.At(step.Cycle)
+	d := archive.Description{Stage: stage, Mean: make([]float64, k), Spread: make([]float64, k),
+		Quantiles: make([]float64, k*len(archive.Quantiles))}
+	if truth != nil {
+		d.Truth = make([]float64, k)
 	}
-	return list
+	for i, v := range s.described {
+		if truth != nil {
+			d.Truth[i] = truth[v.Column]
+		}
+		d.Mean[i], d.Spread[i] = m.Mean[v.Column], math.Sqrt(m.Variance[v.Column])
+		m.Quantiles(d.Quantiles[i*len(archive.Quantiles):(i+1)*len(archive.Quantiles)], v.Column, archive.Quantiles)
+	}
+	return d
 }
 
 // innovation compares the observations with the forecast; nil if the operator makes no
