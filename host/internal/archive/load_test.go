@@ -60,6 +60,7 @@ func full(t *testing.T) string {
 	run, err := Create(t.TempDir(), Info{Name: "test", Plume: "devel"}, nil, nil)
 	done(err)
 	layout := &sdk.Layout{Variables: []sdk.Variable{{Name: "level", Unit: "m"}, {Name: "u", Shape: []int{2}, Dims: []string{"site"}}}}
+	layout.Coordinates = &sdk.Coordinates{Dims: []string{"site"}, Period: []float64{40}, Points: mat.NewDense(3, 1, []float64{1, 2, 3})}
 	streams := []observations.Stream{{Label: "gauge"}}
 	p := &plan.Plan{State: layout, Space: &sdk.ObservationSpace{Layout: layout}, Clock: plan.Clock{Interval: 0.5, Cycles: 1}, Streams: streams}
 	rejected := []observations.Value{{Row: 7, Cycle: 1, Time: 0.25, Component: 2, Y: 9, Status: observations.OutOfRange}}
@@ -85,6 +86,8 @@ func full(t *testing.T) string {
 	done(tables.Append(step, []CycleRow{row}, &score.Innovation{Values: []float64{63, 64, 65}, NIS: 66, Expected: 67}, []Description{described}))
 	done(tables.AppendHeldOut(step, []HeldOutRow{{Forecast, 2, score.Prediction{Value: 71, Mean: 72, Spread: 73, CRPSFair: &crps}}}))
 	done(tables.AppendRejections(step, streams))
+	done(tables.Observed(score.InnovationSums{Count: []int{0, 1, 4}, Forecast: []float64{0, 4, 16}, Error: []float64{0, 9, 36}, First: []float64{math.NaN(), 5, 6},
+		Largest: []float64{0, -7, 8}, At: []int{0, 9, 10}}))
 	done(tables.RankHistograms([]RankHistogram{{Forecast, []float64{1, 2, 3}}, {Analysis, []float64{4, 5, 6}}}))
 	done(tables.Close())
 	failures, err := run.Failures(id, 0)
@@ -144,6 +147,8 @@ func TestReadersReadWhatWritersWrite(t *testing.T) {
 		"Truth:[81 82 83] Mean:[84 85 86] Spread:[87 88 89] Q05:[90 95 100] Q25:[91 96 101] Q50:[92 97 102] Q75:[93 98 103] Q95:[94 99 104]}")
 	const fields = " Fields:[{Variable:{Name:level Shape:[] Dims:[] Unit:m} values:[%v]} {Variable:{Name:u Shape:[2] Dims:[site] Unit:} values:[[%v]]}]}"
 	equal("innovations", collect(t, r.Innovations()), "{Trial:[2] Replicate:[3] Filter:[f] Cycle:[1] Time:[0.5] NIS:[66] Expected:[67]"+fmt.Sprintf(fields, 63, "64 65"))
+	equal("observed", collect(t, r.Observed()), "{Trial:[2 2 2] Variable:[level u u] Index:[0 0 1] Count:[0 1 4] Spread:[NaN 2 2] Error:[NaN 3 3] First:[NaN 5 6] Largest:[NaN -7 8] At:[0 9 10] "+
+		"Fields:[{Variable:{Name:position Shape:[1] Dims:[] Unit:} values:[[1] [2] [3]]} {Variable:{Name:period Shape:[1] Dims:[] Unit:} values:[[40] [40] [40]]}]}")
 	equal("held out", collect(t, r.HeldOut()), "{Trial:[2] Replicate:[3] Filter:[f] Cycle:[1] Time:[0.5] Stage:[forecast] Variable:[u] Index:[1] Value:[71] Mean:[72] Spread:[73] CRPSFair:{Values:[74] Valid:[true]}}")
 	equal("rejections", collect(t, r.Rejections()), "{Trial:{Values:[2 0] Valid:[true false]} Replicate:[3 3] Stream:[gauge gauge] Row:{Values:[7 7] Valid:[true true]} Cycle:{Values:[1 1] Valid:[true true]} "+
 		"Time:[0.25 0.25] Variable:{Values:[u u] Valid:[true true]} Index:{Values:[1 1] Valid:[true true]} Value:{Values:[9 9] Valid:[true true]} Reason:[range range]}")
@@ -200,6 +205,9 @@ func readAll(r *Reader) []error {
 	for _, err := range r.Innovations() {
 		errs = append(errs, err)
 	}
+	for _, err := range r.Observed() {
+		errs = append(errs, err)
+	}
 	for _, err := range r.HeldOut() {
 		errs = append(errs, err)
 	}
@@ -229,7 +237,7 @@ func TestDamagedTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	tables, err := r.Tables()
-	if err != nil || len(tables) != 14 {
+	if err != nil || len(tables) != 15 {
 		t.Fatalf("%d tables, %v: %v", len(tables), tables, err)
 	}
 	for _, name := range tables {

@@ -200,6 +200,26 @@ func (r *Reader) Innovations() iter.Seq2[*Innovations, error] {
 	return scan[Innovations](r, "innovations")
 }
 
+// ObservedValues holds what is known of the innovations of observed values.
+type ObservedValues struct {
+	Trial    []int32   `column:"trial"`
+	Variable []string  `column:"variable"`
+	Index    []int32   `column:"index"`
+	Count    []int32   `column:"count"`
+	Spread   []float64 `column:"spread"`
+	Error    []float64 `column:"error"`
+	First    []float64 `column:"first"`
+	Largest  []float64 `column:"largest"`
+	At       []int32   `column:"largest_cycle"`
+	Fields   []Field   `column:"*"` // position and period; none without coordinates
+}
+
+// Observed yields what is known of the innovations of every observed value of the trials
+// that have ended.
+func (r *Reader) Observed() iter.Seq2[*ObservedValues, error] {
+	return scan[ObservedValues](r, "observed")
+}
+
 // HeldOutValues holds held-out values and their predictions.
 type HeldOutValues struct {
 	Trial     []int32                 `column:"trial"`

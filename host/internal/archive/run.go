@@ -101,8 +101,10 @@ func (r *Run) write(columns []table.Column, rows int, values []any, path ...stri
 	if err != nil {
 		return err
 	}
-	if err := w.Append(rows, values...); err != nil {
-		return errors.Join(err, w.Abandon())
+	if rows > 0 {
+		if err := w.Append(rows, values...); err != nil {
+			return errors.Join(err, w.Abandon())
+		}
 	}
 	return w.Close()
 }
@@ -307,7 +309,7 @@ type Metric struct {
 }
 
 // parted are the tables that are written as one part per trial or truth.
-var parted = []string{"cycles", "variables", "innovations", "held_out", "rejections", "rank_histogram", "diagnostics", "timings", "failures", "observations"}
+var parted = []string{"cycles", "variables", "innovations", "observed", "held_out", "rejections", "rank_histogram", "diagnostics", "timings", "failures", "observations"}
 
 // Finish writes trials and metrics, joins the tables of all trials, and completes the
 // manifest with the checksums of all files. axes are the keys of the axes of the sweep.

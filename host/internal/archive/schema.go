@@ -79,6 +79,17 @@ var (
 		{Name: "reason", Type: table.Text, About: "`missing`, `unmapped`, `range`, `location`, `early`, `late` (after the last cycle), `window`, `duplicate` or `background` (too far from the forecast)"},
 	}
 
+	observedColumns = []table.Column{trialColumn, replicateColumn, filterColumn,
+		{Name: "variable", Type: table.Text, About: "observed variable"},
+		{Name: "index", Type: table.Int32, About: "index of the value in the variable, row-major from 0; 0 for a scalar"},
+		{Name: "count", Type: table.Int32, About: "number of innovations in the cycles after `burn_in`"},
+		{Name: "spread", Type: table.Float64, About: "root mean variance of the members' predictions in these cycles; NaN without any"},
+		{Name: "error", Type: table.Float64, About: "root mean variance of the observation error in these cycles; NaN without any"},
+		{Name: "first", Type: table.Float64, About: "first innovation of all, divided by its expected standard deviation; NaN without any"},
+		{Name: "largest", Type: table.Float64, About: "innovation after `burn_in` that is the largest in absolute value, likewise"},
+		{Name: "largest_cycle", Type: table.Int32, About: "its cycle; 0 without any"},
+	}
+
 	rankHistogramColumns = []table.Column{trialColumn, replicateColumn, filterColumn, stageColumn,
 		{Name: "rank", Type: table.Int32, About: "number of members below the truth, 0 to N"},
 		{Name: "count", Type: table.Float64, About: "how often the truth had this rank, over the state's values and the cycles after `burn_in`; ties are counted in fractions"},
@@ -148,6 +159,7 @@ var files = []file{
 	{"cycles.arrow", "one row per trial, cycle and stage, with the scores by cycle, see [Scores](#scores)", cyclesColumns([]string{"NAME"}), ""},
 	{"variables.arrow", "one row per trial, cycle, stage and value of the state: all values of a variable with up to `output.variables` values, this many at even distances of a longer one", variablesColumns, ""},
 	{"innovations.arrow", "one row per trial and cycle: observation minus the mean prediction of the forecast; no rows if the operator makes no predictions", innovationsColumns, "observed"},
+	{"observed.arrow", "one row per trial and observed value: how large its innovations are expected to be, from the members and the observation error. `position` and `period` are its coordinates and the periods of their axes, 0 if they have none; absent if the observations have no coordinates. No rows if the operator gives no error variance", observedColumns, ""},
 	{"rank_histogram.arrow", "one row per trial, stage and rank", rankHistogramColumns, ""},
 	{"held_out.arrow", "one row per trial, cycle, stage and held-out value; only with `hold_out`", heldOutColumns, ""},
 	{"rejections.arrow", "one row per value of a file that was not used, and one per trial and value that the background check rejected", rejectionsColumns, ""},

@@ -48,7 +48,7 @@ func TrialBytes(keep Keep, p *plan.Plan, t *plan.Trial) int64 {
 	each := 2*rowBytes(cyclesColumns(keep.Scored)) + 2*described*rowBytes(variablesColumns) +
 		rowBytes(innovationsColumns) + int64(8*p.Space.Layout.Size()) +
 		diagnostics*rowBytes(diagnosticsColumns) + rowBytes(timingsColumns) + kept*MemberBytes(p, t.Size)
-	return int64(p.Clock.Cycles)*each + int64(2*(t.Size+1))*rowBytes(rankHistogramColumns)
+	return int64(p.Clock.Cycles)*each + int64(2*(t.Size+1))*rowBytes(rankHistogramColumns) + int64(p.Space.Layout.Size())*rowBytes(observedColumns)
 }
 
 // TruthBytes estimates the size of a truth and its observations.

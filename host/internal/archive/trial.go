@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 
@@ -175,6 +176,36 @@ func (t *Trial) RankHistograms(histograms []RankHistogram) error {
 	n := len(rank)
 	return t.run.write(rankHistogramColumns, n, []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n),
 		slices.Repeat([]string{t.filter}, n), stage, rank, count}, "rank_histogram", part(t.number))
+}
+
+// Observed writes what is known of the innovations of every observed value of the trial.
+func (t *Trial) Observed(sums score.InnovationSums) error {
+	n := len(sums.Count)
+	count, at, index, variable := make([]int32, n), make([]int32, n), make([]int32, n), make([]string, n)
+	spread, deviation, first, largest := make([]float64, n), make([]float64, n), slices.Clone(sums.First), make([]float64, n)
+	for j, c := range sums.Count {
+		count[j], at[j] = int32(c), int32(sums.At[j])
+		variable[j], index[j] = componentOf(t.observed, j)
+		spread[j], deviation[j], largest[j] = math.Sqrt(sums.Forecast[j]/float64(c)), math.Sqrt(sums.Error[j]/float64(c)), sums.Largest[j]
+		if c == 0 {
+			largest[j] = math.NaN()
+		}
+	}
+	columns := slices.Clone(observedColumns)
+	values := []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n), slices.Repeat([]string{t.filter}, n),
+		variable, index, count, spread, deviation, first, largest, at}
+	if c := t.observed.Coordinates; c != nil {
+		axes := len(c.Dims)
+		columns = append(columns, table.Variables(&sdk.Layout{Variables: []sdk.Variable{{Name: "position", Shape: []int{axes}}, {Name: "period", Shape: []int{axes}}}})...)
+		where := make([]float64, 0, 2*axes*n)
+		for j := range n {
+			where = append(append(where, c.Points.RawRowView(j)...), c.Period...)
+		}
+		if n > 0 {
+			values = append(values, table.Block{Matrix: mat.NewDense(n, 2*axes, where)})
+		}
+	}
+	return t.run.write(columns, n, values, "observed", part(t.number))
 }
 
 func (t *Trial) appendCycle(s *cycle.Step, rows []CycleRow) error {

@@ -83,6 +83,14 @@ qc.background = 3
 	half := math.Sqrt(0.5)
 	near(t, "spread", states.Column("spread"), math.Sqrt2, 1, 1, 1, 1, 1, 1, half, half, half)
 
+	observed := read(t, run, "observed.arrow") // innovations 0 at time 1 and 2 at time 4; that at time 2 was rejected
+	for column, want := range map[string]float64{"spread": math.Sqrt(1.5), "error": math.Sqrt(1.5), "first": 0, "largest": math.Sqrt2} {
+		near(t, "observed: "+column, observed.Column(column), want)
+	}
+	if !reflect.DeepEqual(observed.Column("count"), []int32{2}) || !reflect.DeepEqual(observed.Column("largest_cycle"), []int32{4}) {
+		t.Errorf("observed: %v, cycle %v", observed.Column("count"), observed.Column("largest_cycle"))
+	}
+
 	held := read(t, run, "held_out.arrow")
 	if got, want := held.Column("stage"), []string{"forecast", "analysis", "forecast", "analysis"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("held out: stages %v", got)

@@ -359,7 +359,7 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 		err = nil // the stop was asked for in the last cycle: the trial is complete
 	}
 	noted.Add(ending(err)...)
-	err = errors.Join(err, tables.RankHistograms(scorer.rankHistograms()), tables.Close())
+	err = errors.Join(err, tables.RankHistograms(scorer.rankHistograms()), tables.Observed(scorer.Sums), tables.Close())
 	out = outcome{Status: statusOf(ctx, err), Cycles: scorer.Cycles, Rejected: scorer.Rejected, err: err}
 	if err != nil {
 		return out

@@ -40,6 +40,7 @@ type tally struct {
 	Series   map[string]map[string][]float64 // by stage and score, after burn-in
 	RMSE     []float64                       // of every analysis
 	Ranks    map[string][]float64            // by stage, after burn-in
+	Sums     score.InnovationSums
 }
 
 func newTally(members int) tally {
@@ -192,6 +193,7 @@ func (s *scorer) innovation(step *cycle.Step) *score.Innovation {
 		return nil
 	}
 	in := score.Innovate(step.Observation, step.Predicted, linear(step.Forecast.LogWeights), step.ErrorVariance)
+	s.Sums.Add(in, step.Cycle, s.scored(step))
 	comparable := score.Innovation{Values: make([]float64, len(in.Values)), NIS: in.NIS}
 	for k, v := range in.Values {
 		comparable.Values[k] = v * s.observed[k]

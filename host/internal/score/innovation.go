@@ -2,6 +2,7 @@ package score
 
 import (
 	"math"
+	"slices"
 
 	"github.com/plume-da/plume/sdk/ensemble"
 	"gonum.org/v1/gonum/mat"
@@ -18,6 +19,10 @@ type Innovation struct {
 	// Expected is the root of the mean of S's diagonal: the expected root mean square of
 	// Values.
 	Expected float64
+	// Forecast and Error hold the variances of the members' predictions and of the
+	// observation errors, whose sums are the diagonal of S; nil if they are not known,
+	// meaningless where y is missing.
+	Forecast, Error []float64
 }
 
 // Innovate returns the innovation of observations y, m values, for predicted
@@ -55,7 +60,7 @@ func Innovate(y []float64, predicted *mat.Dense, weights, variance []float64) In
 		}
 	}
 	in.NIS = normalised(anomalies, d) / float64(len(there))
-	in.Expected = expected(anomalies, variance, there)
+	in.expect(anomalies, variance, there)
 	return in
 }
 
@@ -89,9 +94,10 @@ func solve(z *mat.VecDense, a mat.Matrix, b *mat.VecDense) bool {
 	return chol.Factorize(&s) && chol.SolveVecTo(z, b) == nil
 }
 
-// expected returns sqrt(trace(S) / m) from the scaled anomalies.
-func expected(y *mat.Dense, variance []float64, there []int) float64 {
+// expect sets what is expected of the innovation from the scaled anomalies.
+func (in *Innovation) expect(y *mat.Dense, variance []float64, there []int) {
 	rows, _ := y.Dims()
+	in.Forecast, in.Error = make([]float64, len(variance)), variance
 	var sum float64
 	for k, j := range there {
 		s := 1.0
@@ -99,6 +105,47 @@ func expected(y *mat.Dense, variance []float64, there []int) float64 {
 			s += y.At(i, k) * y.At(i, k)
 		}
 		sum += s * variance[j]
+		in.Forecast[j] = (s - 1) * variance[j]
 	}
-	return math.Sqrt(sum / float64(len(there)))
+	in.Expected = math.Sqrt(sum / float64(len(there)))
+}
+
+// InnovationSums summarises the innovations of a trial by observed value.
+type InnovationSums struct {
+	Count           []int     // of scored innovations
+	Forecast, Error []float64 // sums of their expected variances
+	First           []float64 // first innovation, divided by its expected standard deviation; NaN: none
+	Largest         []float64 // scored innovation that is the largest in absolute value, likewise
+	At              []int     // its cycle; 0: none
+}
+
+// Add adds an innovation. scored says that its cycle is part of time means. An innovation
+// of which nothing is expected is not counted.
+func (s *InnovationSums) Add(in Innovation, cycle int, scored bool) {
+	if in.Forecast == nil {
+		return
+	}
+	if m := len(in.Values); s.Count == nil {
+		s.Count, s.At = make([]int, m), make([]int, m)
+		s.Forecast, s.Error, s.Largest = make([]float64, m), make([]float64, m), make([]float64, m)
+		s.First = slices.Repeat([]float64{math.NaN()}, m)
+	}
+	for j, d := range in.Values {
+		if math.IsNaN(d) {
+			continue
+		}
+		d /= math.Sqrt(in.Forecast[j] + in.Error[j])
+		if math.IsNaN(s.First[j]) {
+			s.First[j] = d
+		}
+		if !scored {
+			continue
+		}
+		s.Count[j]++
+		s.Forecast[j] += in.Forecast[j]
+		s.Error[j] += in.Error[j]
+		if math.Abs(d) > math.Abs(s.Largest[j]) {
+			s.Largest[j], s.At[j] = d, cycle
+		}
+	}
 }

@@ -134,6 +134,28 @@ func TestInnovate(t *testing.T) {
 	}
 }
 
+// What is expected of an innovation is the diagonal of S. The first innovation counts from
+// the first cycle on, all others after burn-in; missing ones do not count.
+func TestInnovationSums(t *testing.T) {
+	two := mat.NewDense(2, 2, []float64{1, 0, 3, 0}) // means 2 and 0, variances 2 and 0
+	in := Innovate([]float64{6, math.NaN()}, two, nil, []float64{2, 1})
+	if in.Forecast[0] != 2 || in.Error[0] != 2 || in.Expected != 2 {
+		t.Errorf("got %+v", in)
+	}
+	var s InnovationSums
+	s.Add(Innovation{Values: []float64{1}}, 1, true) // nothing is expected
+	s.Add(in, 2, false)
+	s.Add(Innovate([]float64{0, 3}, two, nil, []float64{2, 1}), 3, true)
+	s.Add(Innovate([]float64{3, -4}, two, nil, []float64{7, 4}), 4, true)
+	near(t, "forecast", s.Forecast[0], 4, 1e-14)
+	near(t, "largest", s.Largest[0], -1, 1e-14)
+	near(t, "largest", s.Largest[1], 3, 1e-14)
+	got := fmt.Sprint(s.Count, s.Error, s.First, s.At)
+	if want := "[2 2] [9 5] [2 3] [3 3]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestUndefinedScoresAreNaN(t *testing.T) {
 	e := normals(1, 5, 2)
 	e.Set(3, 1, math.NaN())
