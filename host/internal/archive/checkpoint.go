@@ -161,7 +161,7 @@ func (r *Run) Begin(source string, inputs []Input, accepted []Change) error {
 			return err
 		}
 	}
-	r.info.Status, r.info.Error, r.info.Finished, r.info.Files = Running, "", nil, nil
+	r.info.Status, r.info.Trials, r.info.Error, r.info.Finished, r.info.Files = Running, nil, "", nil, nil
 	r.info.Resumable, r.info.Retryable = false, false
 	r.info.Source, r.info.Inputs, r.info.Accepted = source, inputs, append(r.info.Accepted, accepted...)
 	r.info.Resumed++

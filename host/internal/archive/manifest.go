@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,7 +22,7 @@ type Status string
 const (
 	Running     Status = "running"
 	OK          Status = "ok"
-	Diverged    Status = "diverged"    // of a trial: finished, but it lost the truth
+	Diverged    Status = "diverged"    // of a trial: finished, but it lost the truth or the observations
 	Failed      Status = "failed"      // stopped by an error
 	SomeFailed  Status = "some failed" // of a run: other trials finished
 	Interrupted Status = "interrupted" // stopped by the user
@@ -45,6 +46,7 @@ type Info struct {
 	InProcess bool              `json:"in_process,omitempty"` // plugins that are part of plume ran in its process
 	Notes     []string          `json:"notes,omitempty"`      // remarks on its scores
 	Status    Status            `json:"status"`
+	Trials    map[Status]int    `json:"trials,omitempty"` // number of trials by status, when the run has ended
 	Error     string            `json:"error,omitempty"`
 	Resumable bool              `json:"resumable,omitempty"` // it has ended, but not all of its trials
 	Retryable bool              `json:"retryable,omitempty"` // trials have failed that may continue when the cause is fixed
@@ -55,6 +57,33 @@ type Info struct {
 	Accepted  []Change          `json:"accepted,omitempty"` // changes of inputs that were accepted when the run was resumed
 	Files     map[string]string `json:"files,omitempty"`    // sha256 by path, when the run has ended
 	Seal      string            `json:"seal,omitempty"`     // sha256 of the manifest itself, see sealed; the last field
+}
+
+// StatusText returns the status for people. Trials that diverged are results, so that a run
+// with such trials is ok; the text says how many there are.
+func (i *Info) StatusText() string {
+	text := DivergedText(i.Trials)
+	if text != "" {
+		text = ", " + text
+	}
+	return string(i.Status) + text
+}
+
+// DivergedText says how many of some trials, counted by status, have diverged; it is empty
+// if none has.
+func DivergedText(trials map[Status]int) string {
+	all := 0
+	for _, n := range trials {
+		all += n
+	}
+	switch n := trials[Diverged]; {
+	case n == 0:
+		return ""
+	case all == 1:
+		return "the trial diverged"
+	default:
+		return fmt.Sprintf("%d of %d trials diverged", n, all)
+	}
 }
 
 // PluginInfo identifies a plugin of a run.

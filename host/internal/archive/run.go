@@ -326,7 +326,10 @@ func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status 
 		status, resumable, cause = Failed, true, errors.Join(cause, err)
 	}
 	now := time.Now().UTC()
-	r.info.Status, r.info.Finished = status, &now
+	r.info.Status, r.info.Finished, r.info.Trials = status, &now, map[Status]int{}
+	for _, t := range trials {
+		r.info.Trials[t.Status]++
+	}
 	if cause != nil {
 		r.info.Error = cause.Error()
 	}

@@ -27,7 +27,7 @@ var (
 		filterColumn,
 		{Name: "plugin", Type: table.Text, About: "plugin of the filter"},
 		{Name: "size", Type: table.Int32, About: "number of members, N"},
-		{Name: "status", Type: table.Text, About: "`ok`, `diverged` (an error was not finite, or errors exceeded the spread of the truth in time for 50 cycles in a row), `failed`, `interrupted`, or `waiting` (it had not begun when the run was stopped)"},
+		{Name: "status", Type: table.Text, About: "`ok`, `diverged` (see [Scores](#scores)), `failed`, `interrupted`, or `waiting` (it had not begun when the run was stopped)"},
 		{Name: "cycles", Type: table.Int32, About: "completed"},
 		{Name: "error", Type: table.Text, Nullable: true, About: "the error that stopped it"},
 	}
@@ -248,6 +248,11 @@ null, or has no row, if these are missing. Filters win and lose by scores for wh
 
 ` + "`plume run`, `compare`, `verify` and `report`" + ` show means over the trials that differ only in the replicate or the seed. A trial that diverged or failed is not part of any mean,
 and has no mean of its own. ` + "`rank_flatness_p`" + ` is not averaged: for several trials it is the p-value of the sum of their rank histograms.
+
+A trial has diverged if an error is not finite or if the rmse of the analysis was above the spread of the truth in time for 50 cycles in a row. Without a truth
+it has diverged if an analysis is not finite, or if the mean square of the innovations over 50 cycles with observations in a row was above 1.5; each innovation is
+divided by the standard deviation of its assimilated observations in time. The mean of the observations would have 1 as a forecast, and a filter that follows
+another trajectory of the same model has 2. The run is ` + "`ok`" + ` all the same, because a filter that diverges is a result; ` + "`trials` in `run.json`" + ` counts trials by status.
 
 ` + "`rmse_NAME` and `spread_NAME`" + ` exist for every estimated parameter, for every variable of a model whose variables have different units,
 and for every variable whose score a workflow names in ` + "`verify.metrics` or `[[expect.score]]`" + `. If the result would be the name of another score, an underscore

@@ -133,5 +133,5 @@ func (a *app) nothingLeft(dir string, info *archive.Info) (_ bool, err error) {
 	a.say("%s is complete", dir)
 	a.next("report", dir)
 	a.next("compare", dir)
-	return true, a.printRun(dir, info.Status, nil)
+	return true, a.printRun(dir, info.Status, info.Trials)
 }

@@ -22,7 +22,8 @@ func (a *app) runs() *cobra.Command {
 		Long: `Runs lists the runs below a directory, newest first: name, status, start, the
 first score of the best filter, and size. Every run is in the folder
 DIRECTORY/NAME/RUN. The status "stopped" means that the program was killed; such
-a run, and one that was interrupted, can be resumed.`,
+a run, and one that was interrupted, can be resumed. A run in which trials
+diverged is ok, and its status says how many did.`,
 		Example: `  plume runs
   plume runs --name lorenz63 --status ok
   plume runs --run-dir results --json`,
@@ -50,13 +51,14 @@ var runStatuses = []string{
 
 // runLine is a run in the list of runs.
 type runLine struct {
-	ID      string    `json:"id"`
-	Name    string    `json:"name"`
-	Status  string    `json:"status"`
-	Started time.Time `json:"started"`
-	Bytes   int64     `json:"bytes"`
-	Dir     string    `json:"dir"`
-	Score   *runScore `json:"score,omitempty"`
+	ID      string                 `json:"id"`
+	Name    string                 `json:"name"`
+	Status  string                 `json:"status"`
+	Trials  map[archive.Status]int `json:"trials,omitempty"`
+	Started time.Time              `json:"started"`
+	Bytes   int64                  `json:"bytes"`
+	Dir     string                 `json:"dir"`
+	Score   *runScore              `json:"score,omitempty"`
 }
 
 // runScore is a score of one filter in a run, the mean over replicates.
@@ -89,16 +91,16 @@ func (a *app) listRuns(root string, wanted func(*archive.Info) bool) error {
 		if errors.Is(err, archive.ErrDamaged) {
 			unread = errors.Join(unread, err)
 		}
-		line := runLine{filepath.Base(dir), info.Name, string(info.Status), info.Started, bytesBelow(dir), dir, score}
+		line := runLine{filepath.Base(dir), info.Name, string(info.Status), info.Trials, info.Started, bytesBelow(dir), dir, score}
 		if a.json {
 			if err := a.printJSON(line); err != nil {
 				return err
 			}
 			continue
 		}
-		rows = append(rows, []string{line.ID, line.Name, line.Status, line.Started.Format(time.DateTime), line.Score.String(), size(line.Bytes)})
+		rows = append(rows, []string{line.ID, line.Name, info.StatusText(), line.Started.Format(time.DateTime), line.Score.String(), size(line.Bytes)})
 	}
-	columns := []column{{head: "run"}, {head: "name"}, {head: "status"}, {head: "started", drop: 1}, {head: "score"}, {head: "size", right: true, drop: 2}}
+	columns := []column{{head: "run"}, {head: "name"}, {head: "status", fold: true}, {head: "started", drop: 1}, {head: "score"}, {head: "size", right: true, drop: 2}}
 	if len(rows) > 0 {
 		if err := printTable(a.stdout, columns, rows); err != nil {
 			return err

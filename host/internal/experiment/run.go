@@ -443,7 +443,7 @@ func (e *engine) row(planned *plan.Scenario, p *plan.Plan, t *plan.Trial, f *Fai
 	out, known := e.outcomes[t.Number]
 	if known {
 		row.Status, row.Cycles = out.Status, out.Cycles
-	} else if c := new(checkpoint); e.run.Load(checkpointOf(t), c) { // it had begun before the run was resumed
+	} else if c := new(checkpoint); e.begun(t, c) { // before the run was resumed
 		row.Status, row.Cycles = archive.Interrupted, c.Tally.Cycles
 	}
 	if out.err != nil {
@@ -451,6 +451,12 @@ func (e *engine) row(planned *plan.Scenario, p *plan.Plan, t *plan.Trial, f *Fai
 	}
 	f.add(row, e.trialName(planned, t), out.err)
 	return row
+}
+
+// begun reports whether a trial that was not continued has a checkpoint, and reads it.
+func (e *engine) begun(t *plan.Trial, c *checkpoint) bool {
+	_, ok := e.run.Load(checkpointOf(t), c)
+	return ok
 }
 
 // trialName returns a name for t: its filter and, in a sweep, its number, replicate and

@@ -221,6 +221,24 @@ func TestDivergence(t *testing.T) {
 	}
 }
 
+// Without a truth a filter has diverged if its innovations are larger than what the
+// observations vary; the manifest counts such trials, and its status text names them.
+func TestDivergenceFromRecord(t *testing.T) {
+	for cycles, want := range map[int]archive.Status{60: archive.OK, 90: archive.Diverged} { // a third is held out: 40 and 60 are left
+		r := ran(t, recordedFor(t, cycles, "x")+oneModel+filterOf("lose")+filterOf("nudge"), Options{Workers: 1})
+		if r.Trials[0].Status != want || r.Trials[1].Status != archive.OK || r.Status != archive.OK {
+			t.Errorf("%d cycles: trials %s and %s, run %s", cycles, r.Trials[0].Status, r.Trials[1].Status, r.Status)
+		}
+		text := "ok"
+		if want == archive.Diverged {
+			text = "ok, 1 of 2 trials diverged"
+		}
+		if info, err := archive.ReadInfo(r.Dir); err != nil || info.StatusText() != text || info.Trials[want] == 0 {
+			t.Errorf("%d cycles: %q, %v, %v", cycles, info.StatusText(), info.Trials, err)
+		}
+	}
+}
+
 // A truth is made when it is first needed, once for all that share it, and forgotten after
 // the last of them; no trial is dealt out twice.
 func TestSchedule(t *testing.T) {

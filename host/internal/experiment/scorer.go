@@ -26,6 +26,7 @@ type scorer struct {
 	scores    []score.Score    // of the run
 	values    stateValues
 	observed  []float64 // factors that make observed variables comparable, see observedFactors
+	variances []float64 // of the assimilated values of every component in time; nil with a truth
 	tally
 	described []archive.Value
 	marginals *score.Marginals // of the stage that is being scored; reused
@@ -38,7 +39,8 @@ type tally struct {
 	Rejected int                             // number of observations rejected by the background check
 	Lost     bool                            // an analysis was not finite
 	Series   map[string]map[string][]float64 // by stage and score, after burn-in
-	RMSE     []float64                       // of every analysis
+	RMSE     []float64                       // of every analysis; none without a truth
+	Squares  []float64                       // mean square innovations, see squareInnovation; none with a truth
 	Ranks    map[string][]float64            // by stage, after burn-in
 	Sums     score.InnovationSums
 }
@@ -61,7 +63,7 @@ func (s *scorer) remind(t tally) {
 func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Reference, described int) *scorer {
 	return &scorer{
 		plan: p, trial: t, scenario: made, reference: r, tally: newTally(t.Size),
-		scores: score.OfRun(p.Scored), values: newStateValues(p, made.Truth), observed: observedFactors(p, made.Record),
+		scores: score.OfRun(p.Scored), values: newStateValues(p, made.Truth), observed: observedFactors(p, made.Record), variances: observedVariances(p, made.Record),
 		described: archive.Described(p.State, described),
 	}
 }
@@ -194,6 +196,9 @@ func (s *scorer) innovation(step *cycle.Step) *score.Innovation {
 	}
 	in := score.Innovate(step.Observation, step.Predicted, linear(step.Forecast.LogWeights), step.ErrorVariance)
 	s.Sums.Add(in, step.Cycle, s.scored(step))
+	if v, ok := s.squareInnovation(in); ok {
+		s.Squares = append(s.Squares, v)
+	}
 	comparable := score.Innovation{Values: make([]float64, len(in.Values)), NIS: in.NIS}
 	for k, v := range in.Values {
 		comparable.Values[k] = v * s.observed[k]
@@ -233,11 +238,24 @@ func (s *scorer) metrics(id archive.TrialID, truth int, status archive.Status) [
 	return list
 }
 
-// diverged reports whether the trial has lost the truth or, without a truth, whether an
-// analysis was not finite.
+// squareInnovation returns the mean square of an innovation whose values are divided by the
+// standard deviations of the observations in time. It returns false if there is no such
+// value.
+func (s *scorer) squareInnovation(in score.Innovation) (float64, bool) {
+	var sum, n float64
+	for j, variance := range s.variances {
+		if d := in.Values[j]; variance > 0 && !math.IsNaN(d) {
+			sum, n = sum+d*d/variance, n+1
+		}
+	}
+	return sum / n, n > 0
+}
+
+// diverged reports whether the trial has lost the truth or, without a truth, the
+// observations.
 func (s *scorer) diverged() bool {
 	if s.scenario.Truth == nil {
-		return s.Lost
+		return s.Lost || score.DivergedInnovations(s.Squares)
 	}
 	return score.Diverged(s.RMSE, climatologySpread(s.plan, s.scenario))
 }

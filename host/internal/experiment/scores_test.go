@@ -174,9 +174,14 @@ walk_sd = 0.01
 // some cycles held out.
 func recorded(t *testing.T, variables ...string) string {
 	t.Helper()
+	return recordedFor(t, 41, variables...)
+}
+
+func recordedFor(t *testing.T, cycles int, variables ...string) string {
+	t.Helper()
 	text := strings.Builder{}
 	text.WriteString("time," + strings.Join(variables, ",") + "\n")
-	for k := range 41 {
+	for k := range cycles {
 		fmt.Fprintf(&text, "%d", k+1)
 		for i := range variables {
 			fmt.Fprintf(&text, ",%g", math.Pow(1000, float64(i))*math.Sin(0.7*float64(k)+float64(i)))

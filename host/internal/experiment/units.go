@@ -109,6 +109,20 @@ func observedFactors(p *plan.Plan, r *observations.Record) []float64 {
 	return factors
 }
 
+// observedVariances returns the variances in time of the assimilated values of every
+// component; NaN for fewer than two, and nil if the truth is observed.
+func observedVariances(p *plan.Plan, r *observations.Record) []float64 {
+	if r == nil {
+		return nil
+	}
+	var variances []float64
+	for _, values := range assimilated(p, r) {
+		m := score.IndependentMean(values)
+		variances = append(variances, m.SE*m.SE*float64(m.Count))
+	}
+	return variances
+}
+
 // assimilated returns the assimilated values of every component, in order of time.
 func assimilated(p *plan.Plan, r *observations.Record) [][]float64 {
 	values := make([][]float64, p.Space.Layout.Size())

@@ -142,7 +142,7 @@ func hash(text string) string {
 func (r *Report) view() *view {
 	id := filepath.Base(r.reader.Dir)
 	v := &view{
-		Name: r.reader.Info.Name, Description: r.setup.Description, ID: id, Status: string(r.reader.Info.Status), Error: r.reader.Info.Error, Notes: r.notes,
+		Name: r.reader.Info.Name, Description: r.setup.Description, ID: id, Status: r.reader.Info.StatusText(), Error: r.reader.Info.Error, Notes: r.notes,
 		Bad: slices.Contains([]archive.Status{archive.Failed, archive.SomeFailed, archive.Interrupted, archive.Stopped}, r.reader.Info.Status), License: uplotLicense,
 		Given: r.given, Resolved: r.resolved, Overrides: r.reader.Info.Set, Plugins: r.pluginsTable(), Failures: r.failuresTable(), Events: r.eventsTable(), Timings: r.timingsTable(),
 		Differences: r.differencesTable(), Pivots: r.pivots(), Charts: r.charts(),

@@ -235,6 +235,31 @@ func TestDiverged(t *testing.T) {
 	}
 }
 
+// 50 cycles count, and a good one among them; of a filter that knows nothing, whose squares
+// are 1 on average, nothing is said.
+func TestDivergedInnovations(t *testing.T) {
+	squares := make([]float64, 200)
+	for i := range squares {
+		squares[i] = float64(i%2) * 2
+	}
+	if DivergedInnovations(squares) {
+		t.Error("a filter that knows nothing has diverged")
+	}
+	for i := 120; i < 169; i++ {
+		squares[i] = float64(i%2) * 3.02
+	}
+	if DivergedInnovations(squares) {
+		t.Error("49 bad cycles are enough")
+	}
+	squares[169] = 3.02
+	if !DivergedInnovations(squares) {
+		t.Error("50 bad cycles are not enough")
+	}
+	if DivergedInnovations(slices.Repeat([]float64{9}, 49)) || !DivergedInnovations([]float64{0, math.NaN()}) || !DivergedInnovations([]float64{math.Inf(1)}) {
+		t.Error("the rule for few cycles, or for what is not finite, is another")
+	}
+}
+
 // A translation costs its length; in one dimension the sorted points are coupled.
 func TestW2ClosedForms(t *testing.T) {
 	a := normals(1, 40, 3)

@@ -151,3 +151,32 @@ func Diverged(rmse []float64, climatology float64) bool {
 	}
 	return false
 }
+
+// divergedRatio is the limit of [DivergedInnovations]. Forecasts that know nothing, the mean
+// of the observations for example, have 1, and those of a filter that follows another
+// trajectory of the same model have 2.
+const divergedRatio = 1.5
+
+// DivergedInnovations is [Diverged] without a truth. squares holds the mean square
+// innovation of every cycle with observations, divided by the variance of the observations
+// in time. The filter has lost track if one is not finite, or if their mean over 50 cycles
+// in a row is above 1.5. The mean counts because a cycle may have a single observation, which
+// may be near a forecast that knows nothing.
+func DivergedInnovations(squares []float64) bool {
+	var sum float64
+	for k, v := range squares {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return true
+		}
+		if sum += v; k < divergedCycles-1 {
+			continue
+		}
+		if k >= divergedCycles {
+			sum -= squares[k-divergedCycles]
+		}
+		if sum > divergedRatio*divergedCycles {
+			return true
+		}
+	}
+	return false
+}
