@@ -37,6 +37,7 @@ PRINTED = {
     "paper-lorenz96-10": {"diffusion": [3.07, 2.05, 1.69, 1.14, 0.95], "EnKF": [4.90, 4.66, 4.02, 2.20, 0.59]},
     "paper-lorenz96-20": {"diffusion": [3.55, 2.90, 2.46, 2.07, 1.44], "EnKF": [5.25, 5.07, 4.84, 3.91, 0.75]},
 }
+READINGS, BOXED = [1, 2, 5, 10], [20, 50, 100]  # of the page of the black box: readings of a member, ensemble sizes
 METRIC = {"paper-lorenz63": "w2_reference"}  # of the others: rmse
 
 # The families of the tables, by how the labels of their filters begin.
@@ -78,7 +79,7 @@ def read(run, name):
         if row["stage"] == "analysis":
             rows[row["trial"]].append(row)
     for trial in rows_of(run / "trials.arrow"):
-        if trial["status"] != "interrupted":
+        if trial["status"] not in ("interrupted", "waiting"):
             trial.setdefault("experiment.seed", workflow["experiment"]["seed"])
             yield workflow, trial, rows[trial["trial"]]
 
@@ -104,6 +105,14 @@ def scores(run, name):
 
 def table(name):
     """Brings the files of a page up to date."""
+    rows = gather(name)
+    (OUT / f"{name}.md").write_text(page(name, rows))
+    figure(name, rows)
+    print(OUT / f"{name}.md")
+
+
+def gather(name):
+    """Brings the CSV file of a page up to date, and returns its rows."""
     path = OUT / f"{name}.csv"
     rows, order = {}, []
     if path.exists():
@@ -119,9 +128,7 @@ def table(name):
     if not rows:
         sys.exit(f"there are no runs of {name} below {RUNS / name}, and no {path}")
     write_csv(path, rows)
-    (OUT / f"{name}.md").write_text(page(name, rows))
-    figure(name, rows)
-    print(OUT / f"{name}.md")
+    return rows
 
 
 def write_csv(path, rows):
@@ -183,35 +190,90 @@ def page(workflow, rows):
     for family, values in PRINTED.get(workflow, {}).items():
         printed = dict(zip(SIZES_PRINTED, values))
         out.append(f"| {family}, printed by the paper | " + " | ".join(f"{printed[s]:.2f}" if s in printed else "" for s in sizes) + " |")
-    best = {}
     for family in FAMILIES:
-        cells = []
-        for size in sizes:
-            found = champion(scores, size, family)
-            best[family, size] = found
-            if not found:
-                cells.append(failures(scores, size, family))
-                continue
-            label, values = found
-            setting = "" if len(labels(scores, size, family)) == 1 else f" ({label})"
-            cells.append(f"{statistics.fmean(values):.3g} ± {standard_error(values):.2g}{setting}")
+        cells = [cell(scores, size, family) for size in sizes]
         if any(cells):
             out.append(f"| {family} | " + " | ".join(cells) + " |")
-    cells = []
-    for size in sizes:
-        rivals = [best[f, size] for f in RIVALS if best[f, size]]
-        if not best["joint, defaults", size] or not rivals:
-            cells.append("")
-            continue
-        label, values = min(rivals, key=lambda r: statistics.fmean(r[1]))
-        paired = [a - b for a, b in zip(best["joint, defaults", size][1], values)]
-        cells.append(f"{statistics.fmean(paired):+.2g} ± {standard_error(paired):.2g} ({label})")
-    out += ["| joint less the best of SIR and EnKFs, paired | " + " | ".join(cells) + " |", ""]
+    out += ["| joint less the best of SIR and EnKFs, paired | " + " | ".join(lead(scores, size) for size in sizes) + " |", ""]
     out += ["Spread over error of joint: " + ", ".join(f"{ratio(rows, size):.2f} at N = {size}" for size in sizes) + ".",
             "", f"Every filter and replicate: [{workflow}.csv]({workflow}.csv). Made by `make results`, or by", "",
             "<!-- shown: takes hours -->", "```sh", "make build",
             f"bench/results/sweeps {workflow}", f"python bench/results/results.py {workflow}", "```", ""]
     return "\n".join(out)
+
+
+def cell(scores, size, family):
+    """Returns the mean score of the best filter of a family, or in how many replicates it fails."""
+    found = champion(scores, size, family)
+    if not found:
+        return failures(scores, size, family)
+    label, values = found
+    setting = "" if len(labels(scores, size, family)) == 1 else f" ({label})"
+    return f"{statistics.fmean(values):.3g} ± {standard_error(values):.2g}{setting}"
+
+
+def lead(scores, size):
+    """Returns the mean of joint's scores less those of the best rival, replicate by replicate."""
+    joint = champion(scores, size, "joint, defaults")
+    rivals = [found for found in (champion(scores, size, f) for f in RIVALS) if found]
+    if not joint or not rivals:
+        return ""
+    label, values = min(rivals, key=lambda r: statistics.fmean(r[1]))
+    paired = [a - b for a, b in zip(joint[1], values)]
+    return f"{statistics.fmean(paired):+.2g} ± {standard_error(paired):.2g} ({label})"
+
+
+def black_box():
+    """Brings the files of the page of the black box up to date."""
+    scores = {k: by_filter("black-box", gather(f"black-box-{k}"))[0] for k in READINGS}
+    (OUT / "black-box.md").write_text(black_box_page(scores))
+    black_box_figure(scores)
+    print(OUT / "black-box.md")
+
+
+def black_box_page(scores):
+    """Returns the page of the black box from scores by number of readings: for each ensemble size, the
+    best of every family by the number of readings of each member and cycle."""
+    out = ["# A black box", "", "![RMSE of the analysis mean by the number of readings](black-box.svg)", "",
+           "Lorenz-96 with 10 sites, as in [paper-lorenz96-10](paper-lorenz96-10.md), with an operator that only gives readings: the absolute value of each site",
+           "with an error of standard deviation 2, which no filter knows. Each member is read k times a cycle, and the model runs once. With k = 1 the filters know the",
+           "error through the sample alone. From k = 2 on the mean of the readings is the prediction and their scatter the error variance",
+           "([decision 56](../decisions/0056-black-boxes-that-are-read-again.md)), for all filters alike.", "",
+           "RMSE of the analysis mean, mean over 10 replicates ± its standard error. Lower is better. Of a family the filter with the lowest mean counts, named in",
+           "brackets. `joint` runs with defaults.", ""]
+    for size in BOXED:
+        out += [f"N = {size}:", "", "| | " + " | ".join(f"k = {k}" for k in READINGS) + " |", "|---" * (len(READINGS) + 1) + "|"]
+        for family in FAMILIES:
+            cells = [cell(scores[k], size, family) for k in READINGS]
+            if any(cells):
+                out.append(f"| {family} | " + " | ".join(cells) + " |")
+        out += ["| joint less the best EnKF, paired | " + " | ".join(lead(scores[k], size) for k in READINGS) + " |", ""]
+    files = ", ".join(f"[k = {k}](black-box-{k}.csv)" for k in READINGS)
+    out += [f"Every filter and replicate: {files}. Made by `make results`, or by", "", "<!-- shown: takes ten minutes -->", "```sh", "make build",
+            "bench/results/sweeps " + " ".join(f"black-box-{k}" for k in READINGS), "python bench/results/results.py black-box", "```", ""]
+    return "\n".join(out)
+
+
+def black_box_figure(scores):
+    plt.rcParams.update({"svg.hashsalt": "black-box", "svg.fonttype": "none", "font.size": 10})
+    fig, axes = plt.subplots(1, len(BOXED), figsize=(10, 3.8), layout="constrained", sharey=True)
+    for ax, size in zip(axes, BOXED):
+        for colour, family in zip(COLOURS, FAMILIES):
+            points = [(k, champion(scores[k], size, family)) for k in READINGS]
+            points = [(k, found[1]) for k, found in points if found]
+            if points:
+                ax.errorbar([k for k, _ in points], [statistics.fmean(v) for _, v in points], [standard_error(v) for _, v in points],
+                            color=colour, marker="o", markersize=4, capsize=3, linewidth=2.4 if family.startswith("joint, d") else 1.2, label=family)
+        ax.set(xscale="log", yscale="log", xlabel="readings of a member, k", title=f"N = {size}")
+        ax.set_xticks(READINGS, [str(k) for k in READINGS])
+        ax.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+        ax.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        ax.yaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        ax.grid(which="both", alpha=0.25)
+    axes[0].set_ylabel(axis_name("black-box"))
+    axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    fig.savefig(OUT / "black-box.svg", metadata={"Date": None})
+    plt.close(fig)
 
 
 def labels(scores, size, family):
@@ -260,5 +322,8 @@ def span(counts):
 
 
 if __name__ == "__main__":
-    for argument in sys.argv[1:] or sorted(path.stem for path in OUT.glob("*.csv")):
-        table(argument)
+    for argument in sys.argv[1:] or ["black-box", *sorted(path.stem for path in OUT.glob("*.csv") if not path.stem.startswith("black-box"))]:
+        if argument == "black-box":
+            black_box()
+        else:
+            table(argument)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import results
 
-PAGES = sorted(path.stem for path in results.OUT.glob("*.csv"))
+FILES = sorted(path.stem for path in results.OUT.glob("*.csv"))
+PAGES = [name for name in FILES if not name.startswith("black-box")]  # those with one table
 README, FINDINGS = "README.md", "docs/results/README.md"
 
 
@@ -21,7 +22,8 @@ def rows_of(name):
         return list(csv.DictReader(file))
 
 
-ROWS = {name: rows_of(name) for name in PAGES}
+ROWS = {name: rows_of(name) for name in FILES}
+BOX = {k: results.by_filter("black-box", ROWS[f"black-box-{k}"])[0] for k in results.READINGS}
 L63 = results.by_filter("paper-lorenz63", ROWS["paper-lorenz63"])[0]
 
 
@@ -98,6 +100,11 @@ def claims():
         f"Its mean is the lowest in all {len(every)} cells. In {words[len(close)]} of them, all on Lorenz-96, the lead is less than one standard error of the paired difference."
     )
 
+    of_box = {k: [f"{statistics.fmean(best('joint, defaults', n, BOX[k])):.2f}" for n in results.BOXED] for k in (1, 2, 10)}
+    yield FINDINGS, (
+        f"At N = 20, 50, 100 the RMSE of `joint` is {', '.join(of_box[1])} with one reading of each member, {', '.join(of_box[2])} with two and {', '.join(of_box[10])} with ten"
+    )
+
     judged = calibration()
     others = [
         results.ratio(ROWS[name], size)
@@ -129,6 +136,10 @@ def expected(workflow):
 @pytest.mark.parametrize("name", PAGES)
 def test_pages_are_those_of_their_data(name):
     assert (results.OUT / f"{name}.md").read_text() == results.page(name, ROWS[name])
+
+
+def test_the_page_of_the_black_box_is_that_of_its_data():
+    assert (results.OUT / "black-box.md").read_text() == results.black_box_page(BOX)
 
 
 @pytest.mark.parametrize(("page", "claim"), list(claims()))

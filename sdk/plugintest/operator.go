@@ -65,8 +65,8 @@ func (s *suite) checkObserve(op sdk.ObservationOperator, dist string) {
 			s.fault("space", "offers %q; want some of %v", c, known)
 		}
 	}
-	if !slices.Contains(space.Offers, sdk.Predicted) {
-		s.fault("space", "does not offer %q, which every operator must offer", sdk.Predicted)
+	if !slices.Contains(space.Offers, sdk.Predicted) && !slices.Contains(space.Offers, sdk.Simulated) {
+		s.fault("space", "offers neither %q nor, for a black box, %q", sdk.Predicted, sdk.Simulated)
 	}
 	role := "observe (" + dist + " errors)"
 	a := observeCall{s, op, role, ensembleAround(stateCentre, 3), 0, members}
@@ -110,14 +110,20 @@ func (c observeCall) run() (answer, error) {
 	return got, unchanged("ensemble", r.Ensemble, in)
 }
 
-// observation returns an observation near the prediction at the centre, with its first
-// component missing.
+// observation returns an observation near the prediction at the centre, or what a black box
+// reads there, with its first component missing.
 func (c observeCall) observation(m int) []float64 {
-	r := &sdk.ObserveRequest{Ensemble: mat.NewDense(1, len(stateCentre), slices.Clone(stateCentre)), Predicted: mat.NewDense(1, m, nil)}
+	near := mat.NewDense(1, m, nil)
+	r := &sdk.ObserveRequest{Ensemble: mat.NewDense(1, len(stateCentre), slices.Clone(stateCentre))}
+	if slices.Contains(c.op.Space().Offers, sdk.Predicted) {
+		r.Predicted = near
+	} else {
+		r.Simulated = near
+	}
 	if _, err := c.op.Observe(c.s.ctx, r); err != nil {
 		return make([]float64, m) // the call that follows reports why
 	}
-	y := slices.Clone(r.Predicted.RawRowView(0))
+	y := slices.Clone(near.RawRowView(0))
 	y[0] = math.NaN()
 	return y
 }

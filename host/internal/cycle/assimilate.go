@@ -37,6 +37,8 @@ type Step struct {
 	// ensemble, by their row in the previous analysis; they are not in Forecast.
 	Dropped []sdk.MemberFailure
 	Timing  Timing
+
+	errors *Errors
 }
 
 // State is the state of a trial at the end of a cycle. A trial that is continued from it
@@ -46,6 +48,7 @@ type State struct {
 	Members    []float64 // N x n, row-major
 	LogWeights []float64 // nil if all are equal
 	Carry      []byte
+	Errors     *Errors // nil if no error variance is estimated
 }
 
 // Completed returns the number of cycles that s has behind it; 0 if s is nil.
@@ -58,7 +61,7 @@ func (s *State) Completed() int {
 
 // State returns the state of the trial after s. It shares memory with s.
 func (s *Step) State() State {
-	return State{s.Cycle, s.Analysis.Members.RawMatrix().Data, s.Analysis.LogWeights, s.Carry}
+	return State{s.Cycle, s.Analysis.Members.RawMatrix().Data, s.Analysis.LogWeights, s.Carry, s.errors}
 }
 
 // Ensemble is a weighted set of states.
@@ -103,12 +106,16 @@ type assimilation struct {
 	ahead    *mat.Dense
 	observe  sdk.ObserveRequest // its matrices are reused from cycle to cycle
 	carry    []byte
-	dropped  int // number of members so far
+	errors   *Errors // estimated so far; nil if none are
+	dropped  int     // number of members so far
 }
 
 func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assimilation {
 	a := &assimilation{plan: p, trial: trial, scenario: scenario, filter: trial.Filter, seed: p.Seed.Child("assimilation", 0)}
 	a.allot(trial.Size)
+	if slices.ContainsFunc(p.Draws, func(k int) bool { return k > 0 }) {
+		a.errors = newErrors(len(p.Draws))
+	}
 	init := a.seed.Child("init", 0)
 	for i := range trial.Size {
 		p.Ensemble.Into(a.state.Members.RawRowView(i), i, scenario.At(0), scenario.Init, init.Member(i))
@@ -130,7 +137,7 @@ func (a *assimilation) goOn(ctx context.Context, from *State) error {
 		a.dropped = a.trial.Size - left
 	}
 	copy(a.state.Members.RawMatrix().Data, from.Members)
-	a.state.LogWeights, a.carry = from.LogWeights, from.Carry
+	a.state.LogWeights, a.carry, a.errors = from.LogWeights, from.Carry, from.Errors
 	return nil
 }
 
@@ -157,7 +164,7 @@ func (a *assimilation) allot(size int) {
 }
 
 func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
-	s := &Step{Cycle: k, Time: a.plan.Clock.Time(k)}
+	s := &Step{Cycle: k, Time: a.plan.Clock.Time(k), errors: a.errors}
 	start := time.Now()
 	call := a.call("forecast", k)
 	ahead, err := a.plan.Model.Forecast(ctx, &sdk.ForecastRequest{
@@ -194,6 +201,11 @@ func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 	if err != nil {
 		return err
 	}
+	if a.errors != nil {
+		if predicted.ErrorVariance, err = a.errors.pool(a.plan, predicted.ErrorVariance, s); err != nil {
+			return err
+		}
+	}
 	s.Predicted, s.ErrorVariance = a.observe.Predicted, predicted.ErrorVariance
 	if a.plan.Checked && a.check(s) {
 		if !observed(s.Observation) {
@@ -215,6 +227,7 @@ func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 	}
 	s.Timing.Analyse = time.Since(start)
 	s.Ancestors, s.Metrics, a.carry = analysis.Ancestors, analysis.Metrics, analysis.Carry
+	a.errors.report(a.plan, s)
 	a.state.LogWeights = analysis.LogWeights
 	s.Analysis, s.Carry = a.state, a.carry
 	return nil

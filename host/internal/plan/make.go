@@ -410,9 +410,13 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 	}
 	for _, need := range f.Needs() {
 		if !slices.Contains(m.plan.Space.Offers, need) {
+			help := "choose other parameters for the filter, another operator or another error model"
+			if slices.Contains(m.plan.Space.Offers, sdk.Simulated) && (need == sdk.Predicted || need == sdk.ErrorVariance) {
+				help += "; or ask the operator several times: [observations] repeats = 5"
+			}
 			m.add(codeCapability, below(path, "plugin"), "%s needs `%s`, which %s not offer here", c.Plugin, need, m.observers("does", "do")).
 				WithNote("%s %s", m.observers("offers", "offer"), join(m.plan.Space.Offers)).
-				WithHelp("choose other parameters for the filter, another operator or another error model")
+				WithHelp("%s", help)
 		}
 	}
 	return Trial{Plugin: c.Plugin, Filter: f, Size: size, Resize: resize}

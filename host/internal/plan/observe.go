@@ -30,6 +30,15 @@ func (m *maker) observations() {
 			m.add(codeCapability, []any{"observations", i, "plugin"}, "%s cannot simulate observations, which a twin experiment needs", o.Plugin).
 				WithHelp("choose another operator; `plume plugins list` shows them")
 		}
+		if o.Repeats > 1 && !slices.Contains(op.Space().Offers, sdk.Simulated) {
+			m.add(codeCapability, []any{"observations", i, "repeats"}, "%s cannot simulate observations, which `repeats` needs", o.Plugin).
+				WithHelp("remove repeats, or choose another operator")
+		}
+		draws := o.Repeats
+		if draws == 1 { // nothing is estimated from one
+			draws = 0
+		}
+		m.plan.Draws = append(m.plan.Draws, slices.Repeat([]int{draws}, op.Space().Layout.Size())...)
 		every := max(1, o.Every)
 		streams[i] = observations.Stream{Label: o.Label, Operator: op, In: observations.Every(op, cmp.Or(o.Offset, every), every)}
 		m.quality(i, op.Space())
@@ -214,10 +223,16 @@ func (m *maker) operator(i int) sdk.ObservationOperator {
 // configured returns the operator of stream i, configured with an error model.
 func (m *maker) configured(i int, model sdk.ErrorModel) (sdk.ObservationOperator, error) {
 	op, err := m.operatorPlugins[i].NewOperator(m.ctx, sdk.OperatorConfig{Params: m.w.Observations[i].Params, State: m.observed, Error: model})
-	if err == nil && m.plan.Parameters > 0 {
-		return &blind{op, m.observed.Size()}, nil
+	if err != nil {
+		return nil, err
 	}
-	return op, err
+	if m.plan.Parameters > 0 {
+		op = &blind{op, m.observed.Size()}
+	}
+	if times := m.w.Observations[i].Repeats; times > 1 && slices.Contains(op.Space().Offers, sdk.Simulated) {
+		op = newRepeated(op, times)
+	}
+	return op, nil
 }
 
 // unknownDistribution reports an error model that the manifest does not have, at the key

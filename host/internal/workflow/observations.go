@@ -87,6 +87,10 @@ func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 	}
 	w.judgeDialect(found, o.Dialect, "observations", i)
 	for j, m := range o.Map {
+		if m.SD != "" && o.Repeats > 1 {
+			found.Add(codeConflict, w.KeyAt("observations", i, "map", j, "sd"), "`sd` cannot be combined with `repeats`, which estimates one error variance for all rows").
+				WithLabel("not with repeats").WithHelp("remove sd, or remove repeats")
+		}
 		if m.Range != nil && (len(m.Range) != 2 || m.Range[0] > m.Range[1]) {
 			found.Add(codeRange, w.At("observations", i, "map", j, "range"), "`range` must be two numbers, the smaller one first").WithLabel("[smallest, largest]").WithHelp("write two numbers in this order")
 		}

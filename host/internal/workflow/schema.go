@@ -40,6 +40,8 @@ var observationKeys = append(component("observation operator", `"NAME"`, retry, 
 		{name: "variance", kind: numbers, above: zero, example: "1.0", doc: "variance, instead of sd"},
 		{name: "df", kind: number, above: two, doc: "degrees of freedom of student_t"},
 	}},
+	key{name: "repeats", kind: integer, min: one, example: "5", doc: "number of simulated observations of each member in a cycle, for an operator that only simulates. With two or more, " +
+		"their mean is the prediction and their scatter gives the error variance, so that filters that need these can be used; if omitted, 1"},
 	key{name: "every", kind: integer, min: one, doc: "number of cycles from one observation to the next; if omitted, 1"},
 	key{name: "offset", kind: integer, min: zero, doc: "first observed cycle, if it is not cycle `every`; must be less than `every`"},
 	key{name: "file", kind: text, example: `"data/gauges.csv"`,

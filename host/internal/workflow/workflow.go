@@ -171,7 +171,8 @@ type Numbers []float64
 type Observations struct {
 	Label string `toml:"label,omitempty"`
 	Component
-	Replicas int        `toml:"replicas"` // as of Model
+	Replicas int        `toml:"replicas"`         // as of Model
+	Repeats  int        `toml:"repeats,omitzero"` // simulated observations of each member; 0: 1
 	Error    ErrorModel `toml:"error"`
 	Every    int        `toml:"every,omitzero"`  // cycles from one observation to the next; 0: 1
 	Offset   int        `toml:"offset,omitzero"` // first cycle observed; 0: cycle Every

@@ -94,3 +94,31 @@ serve(Flaky)
 def test_members_may_fail(script):
     code, said = plume("plugins", "test", script(RETRYABLE))
     assert code == 0, said
+
+
+BLACK_BOX = '''
+class Gauge(ObservationOperator):
+    """Reads x, and says nothing of its error."""
+
+    def setup(self):
+        self.variables = [Variable("x", "1", (self.state.size,))]
+
+    def read(self, x, t, rng):
+        return {reading}
+
+serve(Gauge)
+'''
+
+
+@pytest.mark.parametrize(
+    ("reading", "want"),
+    [
+        ("x + rng.normal(x.shape[1])", None),
+        ("x + np.random.normal(size=x.shape)", "every random draw must come from the seed of the request"),
+        ("x[:, :2]", "read: got shape (12, 2), want (members, values) ="),
+    ],
+)
+def test_black_boxes(script, reading, want):
+    code, said = plume("plugins", "test", script(BLACK_BOX.format(reading=reading)))
+    assert code == (0 if want is None else 1), said
+    assert want is None or want in said

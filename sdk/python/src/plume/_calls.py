@@ -193,6 +193,10 @@ def _observe(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]
             answer[channel] = np.where(np.isnan(y), 0.0, answer[channel])
         check_finite(answer[channel], like, where, h.first_member, impossible=channel == LOG_LIKELIHOOD)
 
+    if p._is_black_box():
+        if SIMULATED in h.wants:
+            put(SIMULATED, "read", p.read(x, t, _streams(h)))
+        return answer, pb.CallEnd(members=h.members)
     result = p.observe(x, t) if p._has_own("observe") else p._observe_members(x, t, h.first_member)
     result = result if isinstance(result, Observed) else Observed(result)
     put(PREDICTED, "", result.predicted)

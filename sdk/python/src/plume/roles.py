@@ -120,7 +120,8 @@ class Observed:
 
 
 class ObservationOperator(Plugin):
-    """Says what would be observed of a state. Override observe or observe_member.
+    """Says what would be observed of a state. Override observe or observe_member, or read
+    for an instrument that is a black box.
 
     variables says what an observation is, and may be set in setup; state is the layout
     observed. With normal errors the kit draws observations and computes likelihoods,
@@ -132,7 +133,7 @@ class ObservationOperator(Plugin):
     errors: ClassVar[Sequence[str]] = ("normal",)
     state: Layout
     error: ErrorModel
-    _role, _one_of = "operator", ("observe", "observe_member")
+    _role, _one_of = "operator", ("observe", "observe_member", "read")
 
     @classmethod
     def _face(cls) -> dict[str, Any]:
@@ -154,6 +155,12 @@ class ObservationOperator(Plugin):
 
     def observe_member(self, x: Array, t: float) -> ArrayLike:
         """Returns h(x), (m,), of one state."""
+        raise NotImplementedError
+
+    def read(self, x: Array, t: float, rng: Streams) -> ArrayLike:
+        """Returns a reading of every member, with its error, (members, m). Override it in
+        place of observe if neither a prediction nor the distribution of the error is known.
+        A workflow with repeats predicts with such an operator."""
         raise NotImplementedError
 
     def simulate(self, predicted: Array, x: Array, t: float, rng: Streams) -> ArrayLike:
@@ -180,9 +187,16 @@ class ObservationOperator(Plugin):
         """Returns the variance of y - h(x), (m,)."""
         return self.error.sd**2
 
+    @classmethod
+    def _is_black_box(cls) -> bool:
+        return not cls._has_own("observe") and not cls._has_own("observe_member")
+
     def _offers(self, layout: Layout) -> list[str]:
         own, normal = self._has_own, self.error.dist == "normal"
-        offers = ["predicted"]
+        if self._is_black_box():
+            offers, own, normal = ["simulated"], lambda _: False, False
+        else:
+            offers = ["predicted"]
         for name, key in (
             ("simulate", "simulated"), ("log_likelihood", "log_likelihood"), ("error_variance", "error_variance"),
         ):  # fmt: skip
