@@ -76,7 +76,7 @@ var (
 		{Name: "variable", Type: table.Text, Nullable: true, About: "observed variable; null if it is not one"},
 		{Name: "index", Type: table.Int32, Nullable: true, About: "index of the value in the variable"},
 		{Name: "value", Type: table.Float64, Nullable: true, About: "rejected value; null if missing"},
-		{Name: "reason", Type: table.Text, About: "`missing`, `unmapped`, `range`, `location`, `early`, `late` (after the last cycle), `window`, `duplicate` or `background` (too far from the forecast)"},
+		{Name: "reason", Type: table.Text, About: "`missing`, `unmapped`, `flag` (marked as not good), `range`, `location`, `early`, `late` (after the last cycle), `window`, `duplicate` or `background` (too far from the forecast)"},
 	}
 
 	observedColumns = []table.Column{trialColumn, replicateColumn, filterColumn,

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/pattern"
 	"github.com/plume-da/plume/host/internal/tabular"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
@@ -44,6 +45,7 @@ const (
 	HeldOut
 	Missing    // there is no value
 	Unmapped   // its name in a long file is not in the workflow
+	Flagged    // marked by the file as not good
 	OutOfRange // outside the plausible range
 	Elsewhere  // too far from every location, or without one
 	Early      // not after the start
@@ -53,7 +55,7 @@ const (
 	Background // too far from the forecast
 )
 
-var statusNames = []string{"assimilated", "held_out", "missing", "unmapped", "range", "location", "early", "late", "window", "duplicate", "background"}
+var statusNames = []string{"assimilated", "held_out", "missing", "unmapped", "flag", "range", "location", "early", "late", "window", "duplicate", "background"}
 
 func (s Status) String() string { return statusNames[s] }
 
@@ -73,6 +75,7 @@ type reader struct {
 	where   []int          // cells of location
 	name    int            // cell of long.name
 	holdOut int            // cell of hold_out.column
+	good    *pattern.Set   // flags of good values
 	targets []target       // of a wide file by map, of a long one by name
 	names   map[string]int // long: targets by name
 	places  map[place]int  // nearest value, by the places seen so far
@@ -82,7 +85,8 @@ type reader struct {
 
 // target is what a column is mapped to.
 type target struct {
-	value, sd   int // among cells; sd -1: none
+	value       int // among cells, as the next two
+	sd, flag    int // -1: none
 	first, size int // values of the variable, within the stream
 	index       int // among them, if there is no location
 	low, high   float64
@@ -176,6 +180,9 @@ func (r *reader) cellFault(code diag.Code, err error) *diag.Finding {
 
 // resolve finds the columns and the values that they are mapped to.
 func (r *reader) resolve() {
+	if f := r.o.QC.Flag; f != nil {
+		r.good, _ = pattern.New(f.Accept) // package workflow has checked it
+	}
 	if r.o.Time.Column != "" {
 		r.when = []int{r.column(r.o.Time.Column, r.at("time", "column"))}
 	}
@@ -213,7 +220,7 @@ func (r *reader) target(j int, m workflow.Map) {
 			WithLabel("not observed").WithHelp("it observes %s", strings.Join(names, ", "))
 		return
 	}
-	t := target{first: offset, index: m.Index, sd: -1, low: math.Inf(-1), high: math.Inf(1)}
+	t := target{first: offset, index: m.Index, sd: -1, flag: -1, low: math.Inf(-1), high: math.Inf(1)}
 	for _, v := range r.layout.Variables {
 		if v.Name == m.Variable {
 			t.size = v.Size()
@@ -237,6 +244,11 @@ func (r *reader) target(j int, m workflow.Map) {
 	}
 	if m.SD != "" {
 		t.sd = r.column(m.SD, r.at("map", j, "sd"))
+	}
+	if f := r.o.QC.Flag; m.Flag != "" {
+		t.flag = r.column(m.Flag, r.at("map", j, "flag"))
+	} else if f != nil && f.Column != "" {
+		t.flag = r.column(f.Column, r.at("qc", "flag", "column"))
 	}
 	r.targets = append(r.targets, t)
 }
@@ -346,11 +358,18 @@ func (r *reader) time() (tabular.Cell, int) {
 // value reads the value of t; ok is false after a finding.
 func (r *reader) value(t *target) (v Value, ok bool) {
 	v = Value{Stream: int32(r.stream), Row: r.row, Column: int32(t.value), Component: -1}
-	if v.Y, ok = r.number(t.value); !ok {
+	flagged := t.flag >= 0 && !r.good.Has(textOf(r.table.Cell(t.flag)))
+	var err error
+	switch v.Y, err = r.table.Number(t.value); {
+	case err != nil && flagged: // whatever it says
+		v.Y, v.Status = math.NaN(), Flagged
+	case err != nil:
+		r.cellFault(codeValue, err)
 		return v, false
-	}
-	if math.IsNaN(v.Y) {
+	case math.IsNaN(v.Y):
 		v.Status = Missing
+	case flagged:
+		v.Status = Flagged
 	}
 	index, ok := r.place(t)
 	switch {
@@ -369,7 +388,7 @@ func (r *reader) value(t *target) (v Value, ok bool) {
 			WithHelp("fix it, or write a plausible range; if it means a missing value, add it to `missing`")
 		return v, false
 	}
-	if t.sd < 0 || v.Status == Missing {
+	if t.sd < 0 || v.Status != Assimilated {
 		return v, true
 	}
 	sd, ok := r.number(t.sd)

@@ -106,6 +106,16 @@ observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t
 		"number of the place": {`time = {}
 observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", location = { index = "site" }, map = [{ column = "v", variable = "u" }] }`,
 			"t,site,v\n1,3,10\n1,0,11\n", "1: 0=11 3=10\n", ring},
+		"flags by row": {`time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", map = [{ column = "level", sd = "e" }, { column = "flow" }], qc.flag = { column = "q", accept = ["A", "/P.*/"] } }`,
+			"t,level,flow,q,e\n1,2,3,A,1\n2,---,4,X,---\n3,4,,P:e,2\n4,5,6,,0\n5,,7,X,\n",
+			"1: 0=2±1 1=3\n3: 0=4±2\nrow 3 flag\nrow 3 flag\nrow 4 missing\nrow 5 flag\nrow 5 flag\nrow 6 missing\nrow 6 flag\n", scalars},
+		"flags by column": {`time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", map = [{ column = "level", flag = "ql" }, { column = "flow", flag = "qf", range = [0, 5] }], qc.flag.accept = ["", "0"] }`,
+			"t,level,ql,flow,qf\n1,2,0,3,1\n2,4,9,5,\n3,,,6,0\n", "1: 0=2\n2: 1=5\nrow 2 flag\nrow 3 flag\nrow 4 missing\nrow 4 range\n", scalars},
+		"some have flags, others held out": {`time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", long = { name = "n", value = "v" }, map = [{ column = "A", variable = "level", flag = "q" }, { column = "B", variable = "flow" }], qc.flag.accept = ["good"], hold_out.column = "h" }`,
+			"t,n,v,q,h\n1,A,2,good,\n1,B,3,bad,yes\n2,A,4,bad,yes\n", "1: 0=2 1=3*\nrow 4 flag\n", scalars},
 		"held out by column": {`time = {}
 observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", map = [{ column = "level" }], hold_out.column = "h" }`,
 			"t,level,h\n1,2,no\n2,3,yes\n3,4,\n", "1: 0=2\n2: 0=3*\n3: 0=4\n", scalars},

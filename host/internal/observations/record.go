@@ -373,5 +373,5 @@ func counts(lists ...[]Value) string {
 	return s
 }
 
-var statusTexts = []string{"assimilated", "held out", "missing", "not mapped", "out of range", "not at any location", "not after the start", "after the last cycle",
+var statusTexts = []string{"assimilated", "held out", "missing", "not mapped", "not accepted by their flags", "out of range", "not at any location", "not after the start", "after the last cycle",
 	"outside every window", "duplicates", "too far from the forecast"}

@@ -9,9 +9,10 @@ import (
 // formats are the supported formats. A new one is a row here, and a source in a file of
 // its own.
 var formats = []format{
-	{".csv", "text, with a line of names and a comma between the columns", text(','), line},
-	{".tsv", "text with tabs between the columns", text('\t'), line},
-	{".txt", "text, as .csv", text(','), line},
+	{".csv", "text, with a line of names and a comma between the columns", text(Dialect{Delimiter: ","}), line},
+	{".tsv", "text with tabs between the columns", text(Dialect{Delimiter: "\t"}), line},
+	{".txt", "text, as .csv", text(Dialect{Delimiter: ","}), line},
+	{".rdb", "text with tabs, comments after # and a row of formats after the line of names, as of the USGS", text(Dialect{Delimiter: "\t", Comment: "#", SkipRows: 1}), line},
 	{".arrow", "Arrow IPC file", columnar(rows.Arrow), nil},
 	{".feather", "Feather, version 2", columnar(rows.Arrow), nil},
 	{".parquet", "Parquet", columnar(rows.Parquet), nil},

@@ -3,6 +3,7 @@ package tabular
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -26,25 +27,26 @@ type textFile struct {
 	row     []string
 }
 
-// text returns a function that opens text files, with comma as the separator if the
-// dialect does not name one.
-func text(comma rune) func(*os.File, Dialect) (source, error) {
+// text returns a function that opens text files of a format, whose usual form holds where
+// the dialect says nothing.
+func text(usual Dialect) func(*os.File, Dialect) (source, error) {
 	return func(f *os.File, d Dialect) (source, error) {
+		d.Delimiter, d.Comment, d.SkipRows = cmp.Or(d.Delimiter, usual.Delimiter), cmp.Or(d.Comment, usual.Comment), cmp.Or(d.SkipRows, usual.SkipRows)
 		t := &textFile{file: f, skipped: d.SkipLines}
-		return t, t.open(character(d.Delimiter, comma), d)
+		return t, t.open(d)
 	}
 }
 
-// character returns the only character of s, or other if s is empty.
-func character(s string, other rune) rune {
+// character returns the only character of s, or 0 if s is empty.
+func character(s string) rune {
 	if s == "" {
-		return other
+		return 0
 	}
 	r, _ := utf8.DecodeRuneInString(s)
 	return r
 }
 
-func (t *textFile) open(comma rune, d Dialect) error {
+func (t *textFile) open(d Dialect) error {
 	lines, err := decoded(t.file, 1<<16)
 	if err != nil {
 		return err
@@ -57,8 +59,8 @@ func (t *textFile) open(comma rune, d Dialect) error {
 		}
 	}
 	t.reader = csv.NewReader(lines)
-	t.reader.Comma, t.reader.Comment = comma, character(d.Comment, 0)
-	t.reader.TrimLeadingSpace = !unicode.IsSpace(comma) // before quotes
+	t.reader.Comma, t.reader.Comment = character(d.Delimiter), character(d.Comment)
+	t.reader.TrimLeadingSpace = !unicode.IsSpace(t.reader.Comma) // before quotes
 	t.reader.ReuseRecord = true
 	head, err := t.reader.Read()
 	if errors.Is(err, io.EOF) {

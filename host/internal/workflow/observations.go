@@ -107,8 +107,26 @@ func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 		found.Add(codeConflict, w.At("observations", i, "time", "timezone"), "times of the calendar %s have no time zone", o.Time.Calendar).
 			WithLabel("not with this calendar").WithHelp("remove timezone")
 	}
+	w.judgeFlags(found, i)
 	if h := o.HoldOut; h != nil && h.Fraction >= 1 {
 		found.Add(codeRange, w.At("observations", i, "hold_out", "fraction"), "`fraction` must be below 1, but is %s", tomltext.Show(h.Fraction)).WithLabel("below 1").WithHelp("write a fraction such as 0.1")
+	}
+}
+
+// judgeFlags reports columns of flags without flags to accept, and the reverse.
+func (w *Workflow) judgeFlags(found *diag.Findings, i int) {
+	o := &w.Observations[i]
+	flagged := slices.IndexFunc(o.Map, func(m Map) bool { return m.Flag != "" })
+	switch f := o.QC.Flag; {
+	case f == nil && flagged >= 0:
+		found.Add(codeMissing, w.At("observations", i, "map", flagged, "flag"), "`map.flag` needs `qc.flag`, which says what flags good values have").
+			WithLabel("which are good?").WithHelp("add qc.flag.accept = [\"A\"]")
+	case f != nil && f.Column == "" && flagged < 0 && !w.bad("observations", i, "qc", "flag"):
+		found.Add(codeMissing, w.At("observations", i, "qc", "flag"), "`qc.flag` has no column").
+			WithLabel("column is missing").WithHelp("add column = \"flag\", or flag to the entries of `map`")
+	}
+	if o.QC.Flag != nil {
+		w.judgePatterns(found, o.QC.Flag.Accept, []any{"observations", i, "qc", "flag", "accept"})
 	}
 }
 

@@ -23,8 +23,8 @@ time = { column = "t", format = "%d.%m.%Y", timezone = "Europe/Oslo" }
 long = { name = "sensor", value = "v" }
 missing = ["", "-9999"]
 location = { coordinates = ["x"], within = 0.5 }
-map = [{ column = "A", variable = "u", range = [0, 5], sd = "e" }, { column = "w", index = 2 }]
-qc = { background = 4, duplicates = "mean", early = "reject" }
+map = [{ column = "A", variable = "u", range = [0, 5], sd = "e", flag = "qA" }, { column = "w", index = 2 }]
+qc = { background = 4, duplicates = "mean", early = "reject", flag = { column = "q", accept = ["", "/A.*/"] } }
 hold_out = { every = 7 }
 
 [[observations]]
@@ -32,7 +32,7 @@ label = "towers"
 plugin = "b"
 error = { sd = 0.5 }
 file = "towers.parquet"
-time = { column = "t" }
+time = { columns = ["d", "t"], timezone = "Europe/Oslo" }
 `
 	w, found := Parse("w.toml", []byte(text), Options{Set: []string{"observations.towers.error.sd=2"}})
 	if len(found) > 0 {
@@ -44,7 +44,7 @@ time = { column = "t" }
 		t.Errorf("time %+v", w.Time)
 	}
 	gauges, towers := w.Observations[0], w.Observations[1]
-	if gauges.Map[1].Variable != "w" || len(gauges.Missing) != 2 || towers.Delimiter != "" || towers.Time.Timezone != "UTC" || towers.Error.SD[0] != 2 {
+	if gauges.Map[1].Variable != "w" || len(gauges.Missing) != 2 || towers.Delimiter != "" || len(towers.Time.Columns) != 2 || gauges.QC.Flag.Accept[1] != "/A.*/" || gauges.Map[0].Flag != "qA" || towers.Error.SD[0] != 2 {
 		t.Errorf("%+v\n%+v", gauges, towers)
 	}
 	if !w.Real() || w.Truth != nil {

@@ -70,11 +70,16 @@ var observationKeys = append(component("observation operator", `"NAME"`, retry, 
 		{name: "index", kind: integer, min: zero, doc: "which of the variable's values, from 0; if omitted, the one at the location of the row, or 0 without `location`"},
 		{name: "range", kind: numbers, doc: "smallest and largest plausible value; others are rejected"},
 		{name: "sd", kind: text, doc: "column with the standard deviation of the error of each value, instead of error.sd"},
+		{name: "flag", kind: text, example: `"stage_flag"`, doc: "column with the flag of each value, instead of qc.flag.column"},
 	}},
 	key{name: "qc", kind: table, doc: "quality control: which values are rejected", keys: []key{
 		{name: "background", kind: number, above: zero, doc: "reject a value if |innovation| exceeds this times sqrt(S), where S is the variance of the innovation"},
 		{name: "duplicates", kind: text, choices: []string{"refuse", "first", "last", "mean"}, def: "refuse",
 			doc: "several values for one component in one cycle: refuse the file, or keep the first, the last or their mean, weighted by 1/sd²; those held out are settled apart"},
+		{name: "flag", kind: table, doc: "values that the file marks as good; others are rejected", keys: []key{
+			{name: "column", kind: text, example: `"flag"`, doc: "column with the flags; if omitted, only columns with a flag in `map` have flags"},
+			{name: "accept", kind: words, min: one, blank: true, required: true, example: `["A"]`, doc: "flags of good values: texts, or patterns such as '/A.*/'"},
+		}},
 		{name: "early", kind: text, choices: []string{"refuse", "reject"}, def: "refuse", doc: "values at or before time.start: refuse the file, or reject these values"},
 	}},
 	key{name: "hold_out", kind: table, doc: "values that are never assimilated, only used for scores", oneOf: [][]string{{"fraction", "every", "column"}}, keys: []key{

@@ -91,7 +91,7 @@ func (c *checker) checkText(n *tomltext.Node, path, s string, k *key) {
 		}
 	case k.form != nil && !k.form.fits(s):
 		c.misnamed(n, n.Place(), k.subject(path), path, s, k)
-	case (k.required || k.item && !k.blank) && strings.TrimSpace(s) == "":
+	case (k.required && !k.item || k.item && !k.blank) && strings.TrimSpace(s) == "":
 		n.Bad = true
 		c.found.Add(codeRange, n.Place(), "%s must not be empty", k.subject(path)).WithLabel("%s", k.wants()).WithNote("%s: %s", path, k.doc).WithHelp("write %s", k.asked())
 	}

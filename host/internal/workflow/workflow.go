@@ -217,6 +217,7 @@ type Map struct {
 	Index    int     `toml:"index,omitzero"`
 	Range    Numbers `toml:"range,omitempty"` // smallest and largest; nil: any
 	SD       string  `toml:"sd,omitempty"`    // column; empty: that of the error model
+	Flag     string  `toml:"flag,omitempty"`  // column; empty: that of QC.Flag
 }
 
 // QC says which values are rejected.
@@ -224,6 +225,13 @@ type QC struct {
 	Background float64 `toml:"background,omitzero"` // in standard deviations of the innovation; 0: no check
 	Duplicates string  `toml:"duplicates,omitempty"`
 	Early      string  `toml:"early,omitempty"`
+	Flag       *Flag   `toml:"flag"` // nil: values have no flags
+}
+
+// Flag says which values a file marks as good.
+type Flag struct {
+	Column string   `toml:"column,omitempty"` // empty: see Map.Flag
+	Accept []string `toml:"accept"`           // texts and patterns
 }
 
 // HoldOut says which values are never assimilated. One of the three is given.
