@@ -95,8 +95,9 @@ var others = []Dialect{{Decimal: ","}, {Decimal: ",", Thousands: "."}, {Thousand
 
 // hint says what to do about a text that is not a number.
 func (n *numbers) hint(text string) string {
+	usual := n.thousands == "" && (n.decimal == "" || n.decimal == ".")
 	for _, d := range others {
-		if v, err := d.Float(text); err != nil || math.IsNaN(v) || math.IsInf(v, 0) || n.decimal != "" || n.thousands != "" {
+		if v, err := d.Float(text); err != nil || math.IsNaN(v) || math.IsInf(v, 0) || !usual {
 			continue
 		}
 		keys := fmt.Sprintf("decimal = %q", d.Decimal)
