@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/compress"
 	"github.com/apache/arrow/go/v17/parquet/file"
@@ -24,8 +25,9 @@ import (
 func Parquet(f *os.File) (*Reader, error) { return open(f, (*Reader).parquet) }
 
 func (r *Reader) parquet() error {
-	memory := wire.Bounded(r.size, wire.AnyPacking)
-	in, err := file.NewParquetReader(r.file, file.WithReadProps(parquet.NewReaderProperties(memory)))
+	bounded := wire.Bounded(r.size, wire.AnyPacking)
+	whole := &extended{File: r.file, size: r.size, added: memory.NewResizableBuffer(bounded)}
+	in, err := file.NewParquetReader(whole, file.WithReadProps(parquet.NewReaderProperties(bounded)))
 	if err != nil {
 		return err
 	}
@@ -41,7 +43,7 @@ func (r *Reader) parquet() error {
 	if announced != 0 {
 		return errors.New("the file is damaged: its row groups do not have the number of rows in its footer")
 	}
-	p, err := pqarrow.NewFileReader(in, pqarrow.ArrowReadProperties{}, memory)
+	p, err := pqarrow.NewFileReader(in, pqarrow.ArrowReadProperties{}, bounded)
 	if err != nil {
 		return err
 	}
@@ -54,7 +56,7 @@ func (r *Reader) parquet() error {
 		}
 	}
 	r.open = func(fields []int) (batches, error) {
-		g := &groups{in: p, of: in.MetaData()}
+		g := &groups{in: p, file: in, whole: whole, of: in.MetaData()}
 		for _, k := range fields {
 			leaf, err := leafOf(&p.Manifest.Fields[k])
 			if err == nil {
@@ -103,9 +105,9 @@ func supported(m *metadata.FileMetaData, leaf int) error {
 			return err
 		}
 		for _, e := range c.Encodings() {
-			if !slices.Contains(always, e) && !slices.Contains(encodings[c.Type()], e) {
+			if !slices.Contains(always, e) && !slices.Contains(encodings[c.Type()], e) && !(e == byteStreamSplit && slices.Contains(splitTypes, c.Type())) {
 				return &UnsupportedError{What: fmt.Sprintf("is encoded as %s, which is not supported for %s", e, c.Type()),
-					Hint: "write it in plain or dictionary encoding; in pyarrow without use_byte_stream_split and column_encoding"}
+					Hint: "write it in plain or dictionary encoding; in pyarrow without column_encoding"}
 			}
 		}
 		if _, err := compress.GetCodec(c.Compression()); err != nil {
@@ -121,6 +123,8 @@ func supported(m *metadata.FileMetaData, leaf int) error {
 // would then be shifted against the others.
 type groups struct {
 	in     *pqarrow.FileReader
+	file   *file.Reader
+	whole  *extended
 	of     *metadata.FileMetaData
 	leaves []int
 	next   int   // row group
@@ -145,6 +149,9 @@ func (g *groups) Next() bool {
 		}
 		if g.reader != nil {
 			g.reader.Release()
+		}
+		if g.err = g.whole.join(g.file, g.next, g.leaves); g.err != nil {
+			return false
 		}
 		g.left = g.of.RowGroups[g.next].NumRows
 		g.in.Props.BatchSize = min(g.left, max(leastRows, mostValues/int64(len(g.leaves))))
