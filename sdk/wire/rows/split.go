@@ -75,53 +75,75 @@ func (e *extended) join(in *file.Reader, group int, leaves []int) error {
 
 // add appends a page, with its values joined if they are split.
 func (e *extended) add(p file.Page, of *schema.Column) error {
-	data, encoding, levels := p.Data(), parquet.Encoding(p.Encoding()), 0
+	data, encoding := p.Data(), parquet.Encoding(p.Encoding())
+	plain := encoding
+	if encoding == byteStreamSplit {
+		plain = parquet.Encodings.Plain
+	}
 	var h header
+	size, levels := int32(len(data)), 0
 	switch p := p.(type) {
 	case *file.DictionaryPage:
-		h.i32s(1, 2, int32(len(data)), int32(len(data))).inside(4).i32s(1, p.NumValues(), int32(encoding)).end().end()
+		h.i32s(1, 2, size, size).inside(4).i32s(1, p.NumValues(), int32(plain)).end().end()
 	case *file.DataPageV1:
-		for _, max := range []struct {
-			level    int16
-			encoding parquet.Encoding
-		}{{of.MaxRepetitionLevel(), p.RepetitionLevelEncoding()}, {of.MaxDefinitionLevel(), p.DefinitionLevelEncoding()}} {
-			if max.level == 0 {
-				continue
-			}
-			if max.encoding != parquet.Encodings.RLE || len(data) < levels+4 {
-				return errors.New("a page whose levels cannot be read")
-			}
-			levels += 4 + int(binary.LittleEndian.Uint32(data[levels:]))
+		var err error
+		if levels, err = levelsOf(p, of); err != nil {
+			return err
 		}
-		h.i32s(1, 0, int32(len(data)), int32(len(data))).inside(2).
-			i32s(1, p.NumValues(), int32(joined(encoding)), int32(p.DefinitionLevelEncoding()), int32(p.RepetitionLevelEncoding())).end().end()
+		h.i32s(1, 0, size, size).inside(2).i32s(1, p.NumValues(), int32(plain), int32(p.DefinitionLevelEncoding()), int32(p.RepetitionLevelEncoding())).end().end()
 	case *file.DataPageV2:
-		levels = int(p.DefinitionLevelByteLen() + p.RepetitionLevelByteLen())
-		h.i32s(1, 3, int32(len(data)), int32(len(data))).inside(5).
-			i32s(1, p.NumValues(), p.NumNulls(), p.NumRows(), int32(joined(encoding)), p.DefinitionLevelByteLen(), p.RepetitionLevelByteLen()).no().end().end()
+		levels = int(p.DefinitionLevelByteLen()) + int(p.RepetitionLevelByteLen())
+		h.i32s(1, 3, size, size).inside(5).
+			i32s(1, p.NumValues(), p.NumNulls(), p.NumRows(), int32(plain), p.DefinitionLevelByteLen(), p.RepetitionLevelByteLen()).no().end().end()
 	}
 	if levels > len(data) {
-		return errors.New("a page whose levels are longer than it")
+		return errors.New("a page is shorter than its levels")
 	}
-	at := e.added.Len() + len(h)
-	e.reserve(at + len(data))
-	copy(e.added.Bytes()[at-len(h):], h)
-	values := e.added.Bytes()[at+copy(e.added.Bytes()[at:], data[:levels]):]
-	if data = data[levels:]; encoding != byteStreamSplit {
-		copy(values, data)
+	at := e.added.Len()
+	e.reserve(at + len(h) + len(data))
+	to := e.added.Bytes()[at:]
+	to = to[copy(to, h):]
+	to = to[copy(to, data[:levels]):]
+	if encoding != byteStreamSplit {
+		copy(to, data[levels:])
 		return nil
 	}
 	width := of.TypeLength()
 	if of.PhysicalType() != parquet.Types.FixedLenByteArray {
 		width = of.PhysicalType().ByteSize()
 	}
-	if width <= 0 || len(data)%width != 0 {
-		return fmt.Errorf("a page of %d bytes for values of %d bytes", len(data), width)
+	return joinBytes(to, data[levels:], width)
+}
+
+// levelsOf returns the number of bytes of the levels in front of the values of a page.
+func levelsOf(p *file.DataPageV1, of *schema.Column) (n int, err error) {
+	for _, levels := range []struct {
+		most     int16
+		encoding parquet.Encoding
+	}{{of.MaxRepetitionLevel(), p.RepetitionLevelEncoding()}, {of.MaxDefinitionLevel(), p.DefinitionLevelEncoding()}} {
+		switch {
+		case levels.most == 0:
+		case levels.encoding != parquet.Encodings.RLE || n < 0 || len(p.Data()) < n+4:
+			return 0, errors.New("the levels of a page cannot be read")
+		default:
+			n += 4 + int(int32(binary.LittleEndian.Uint32(p.Data()[n:])))
+		}
 	}
-	n := len(data) / width
+	if n < 0 {
+		return 0, errors.New("the levels of a page have a negative length")
+	}
+	return n, nil
+}
+
+// joinBytes joins split values of width bytes each.
+func joinBytes(to, split []byte, width int) error {
+	if width <= 0 || len(split)%width != 0 {
+		return fmt.Errorf("a page has %d bytes for values of %d bytes", len(split), width)
+	}
+	n := len(split) / width
 	for k := range width {
-		for i, b := range data[k*n : (k+1)*n] {
-			values[i*width+k] = b
+		for i, b := range split[k*n : (k+1)*n] {
+			to[i*width+k] = b
 		}
 	}
 	return nil
@@ -133,13 +155,6 @@ func (e *extended) reserve(n int) {
 		e.added.Reserve(max(n, 2*e.added.Cap()))
 	}
 	e.added.ResizeNoShrink(n)
-}
-
-func joined(e parquet.Encoding) parquet.Encoding {
-	if e == byteStreamSplit {
-		return parquet.Encodings.Plain
-	}
-	return e
 }
 
 // header is the header of a page in the compact protocol of Thrift, see PageHeader in
