@@ -51,6 +51,7 @@ var law = []struct {
 	{"host/internal/cli", []string{"docs", "host/internal/", "sdk", "sdk/", "github.com/spf13/cobra", "golang.org/x/"}},
 	{"host/internal/report", []string{"host/internal/compare", "host/internal/archive", "host/internal/score", "host/internal/diag",
 		"gonum.org/v1/plot", "gonum.org/v1/plot/", "codeberg.org/go-pdf/fpdf"}}, // decision 27
+	{"host/internal/why", []string{"host/internal/archive", "host/internal/compare", "host/internal/score"}}, // decision 53
 	{"host/internal/compare", []string{"host/internal/archive", "host/internal/score"}},
 	{"host/internal/experiment", []string{"host/internal/archive", "host/internal/cycle", "host/internal/launch", "host/internal/plan", "host/internal/score",
 		"host/internal/observations", "host/internal/workflow", "host/internal/diag", "sdk", "sdk/ensemble", "gonum.org/v1/gonum/mat"}},

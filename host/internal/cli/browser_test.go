@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -289,30 +288,6 @@ func TestReportOfSeeds(t *testing.T) {
 	code := Main([]string{"report", filepath.Dir(path), "--figures", "svg", "--json"}, &stdout, &stderr)
 	if want := fmt.Sprintf("{\"file\":%q}\n", filepath.Join(filepath.Dir(path), "figures", "rmse.svg")); code != exitOK || !strings.Contains(stdout.String(), want) {
 		t.Errorf("figures: exit code %d, no %s in\n%s%s", code, want, stdout.String(), stderr.String())
-	}
-}
-
-// withoutFiles makes of a run one that never had the files, and that ended as status says.
-func withoutFiles(t *testing.T, dir string, status archive.Status, names ...string) {
-	t.Helper()
-	info, err := archive.ReadInfo(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		delete(info.Files, name)
-		if err := os.Remove(filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	info.Status = status
-	info.Seal = ""
-	text, err := json.Marshal(info)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "run.json"), text, 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

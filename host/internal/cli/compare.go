@@ -58,6 +58,7 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 				return usage("--format: got %q, want one of %s", format, strings.Join(slices.Sorted(maps.Keys(comparisonFormats)), ", "))
 			}
 			var runs []*compare.Run
+			var first *storedRun
 			for _, name := range args {
 				dir, err := archive.Find(root, name)
 				if err != nil {
@@ -72,7 +73,7 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 				if err != nil {
 					return err
 				}
-				runs = append(runs, r)
+				runs, first = append(runs, r), cmp.Or(first, s)
 			}
 			m := runs[0].Opening()
 			if metric != "" {
@@ -87,7 +88,7 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 				return err
 			}
 			if !a.json {
-				return printTable(a.stdout, table)
+				return errors.Join(printTable(a.stdout, table), a.hint(first))
 			}
 			for _, line := range comparisonObjects(table) {
 				if err := a.printJSON(line); err != nil {

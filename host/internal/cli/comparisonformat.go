@@ -53,11 +53,11 @@ func runOf(c *compare.Comparison, r compare.Row) string {
 }
 
 // settingOf returns the values of a group by axis.
-func settingOf(r *compare.Run, g *compare.Group) map[string]string {
+func settingOf(axes []string, g *compare.Group) map[string]string {
 	setting := map[string]string{}
 	for k, v := range g.Values {
 		if v != "" {
-			setting[r.Axes[k]] = v
+			setting[axes[k]] = v
 		}
 	}
 	return setting
@@ -149,7 +149,7 @@ func printCSV(w io.Writer, c *compare.Comparison) error {
 	lines := [][]string{slices.Concat([]string{"run", "filter", "members"}, axes,
 		[]string{"metric", "value", "se", "trials", "trials_ok", "baseline", "baseline_members", "difference", "difference_se", "wins", "pairs", "status"})}
 	for _, r := range c.Rows {
-		line, setting := []string{runOf(c, r), r.Filter, fmt.Sprint(r.Size)}, settingOf(r.Run, r.Group)
+		line, setting := []string{runOf(c, r), r.Filter, fmt.Sprint(r.Size)}, settingOf(r.Run.Axes, r.Group)
 		for _, axis := range axes {
 			line = append(line, setting[axis])
 		}
@@ -199,10 +199,10 @@ func comparisonObjects(c *compare.Comparison) []any {
 	}
 	lines := []any{}
 	for _, r := range c.Rows {
-		l := line{runOf(c, r), r.Filter, r.Size, settingOf(r.Run, r.Group), c.Name,
+		l := line{runOf(c, r), r.Filter, r.Size, settingOf(r.Run.Axes, r.Group), c.Name,
 			finite(r.Mean.Value), finite(r.Mean.SE), r.Mean.Trials, r.Mean.OK, r.Status(), nil}
 		if d := r.Difference; d != nil {
-			l.Difference = &paired{d.Partner.Filter, d.Partner.Size, settingOf(c.Rows[0].Run, d.Partner),
+			l.Difference = &paired{d.Partner.Filter, d.Partner.Size, settingOf(c.Rows[0].Run.Axes, d.Partner),
 				finite(d.Value), finite(d.SE), finite(d.Wins), d.Count, "replicates"}
 			if d.Cycles {
 				l.Difference.Of = "cycles"

@@ -46,7 +46,7 @@ func (a *app) showScores(r *experiment.Result, s *storedRun) error {
 	if more := len(rows) - shownRows; more > 0 {
 		a.say("... and %s more; all are in metrics.arrow", plural(more, "row"))
 	}
-	return nil
+	return a.hint(s)
 }
 
 // scoreTable returns the columns of a table of the scores of a run, and its cells. If short,

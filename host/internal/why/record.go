@@ -1,0 +1,290 @@
+package why
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"strings"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/compare"
+	"github.com/plume-da/plume/host/internal/score"
+)
+
+// most is the largest number of observed values that are looked at: of more, this many at
+// even distances.
+const most = 500
+
+// value is an observed value.
+type value struct {
+	name             string // with its index
+	variable         string
+	stream           int
+	checked          bool
+	spread, error    float64 // root mean variances; NaN: not known
+	first, largest   float64 // innovations, in expected standard deviations
+	at               int     // cycle of the largest
+	position, period []float64
+}
+
+// scale returns the expected standard deviation of the innovations.
+func (v *value) scale() float64 { return math.Hypot(v.spread, v.error) }
+
+// record is the innovations of a trial.
+type record struct {
+	*compare.Trial
+	values     []value
+	cycle      []int32
+	nis        []float64
+	expected   []float64   // root mean square of the innovations
+	innovation [][]float64 // by cycle, in the order of values; NaN: none
+	observed   [][]float64 // likewise
+	scored     int         // index of the first cycle after burn-in
+}
+
+// truth identifies the truth, or the record of observations, of a trial.
+type truth struct{ replicate, number int }
+
+// studyAll studies the trials of a run, by number.
+func studyAll(reader *archive.Reader, scores *compare.Run, setup Setup) (map[int]*study, error) {
+	observations, err := readObservations(reader)
+	if err != nil {
+		return nil, err
+	}
+	known, err := readObserved(reader, setup)
+	if err != nil {
+		return nil, err
+	}
+	rejected, err := readRejected(reader)
+	if err != nil {
+		return nil, err
+	}
+	unmoved, err := readUnmoved(reader)
+	if err != nil {
+		return nil, err
+	}
+	cutoffs := map[int]float64{}
+	trials := map[int]*compare.Trial{}
+	for _, g := range scores.Groups {
+		cutoff, _ := paramOf(setup, scores.Axes, g, "cutoff").(float64)
+		for _, t := range g.Trials {
+			trials[t.Trial], cutoffs[t.Trial] = t, cutoff
+		}
+	}
+	studies := map[int]*study{}
+	var r *record
+	end := func() {
+		if r == nil {
+			return
+		}
+		s := r.study(setup, cutoffs[r.Trial.Trial])
+		if n := rejected[r.Trial.Trial]; n > 0 {
+			s.rejected = float64(n) / float64(n+s.used)
+		}
+		s.unmoved = unmoved[r.Trial.Trial]
+		studies[r.Trial.Trial], r = s, nil
+	}
+	for b, err := range reader.Innovations() {
+		if err != nil {
+			return nil, err
+		}
+		for i, number := range b.Trial {
+			t := trials[int(number)]
+			if t == nil {
+				continue // it started after the trials were read
+			}
+			if r == nil || r.Trial != t {
+				end()
+				r = &record{Trial: t, values: known[t.Trial]}
+				if r.values == nil {
+					r.values = valuesOf(b.Fields, setup)
+				}
+			}
+			if int(b.Cycle[i]) <= setup.BurnIn {
+				r.scored = len(r.cycle) + 1
+			}
+			r.cycle, r.nis, r.expected = append(r.cycle, b.Cycle[i]), append(r.nis, b.NIS[i]), append(r.expected, b.Expected[i])
+			r.innovation = append(r.innovation, thinned(b.Fields, i))
+			r.observed = append(r.observed, observations[truth{t.Replicate, t.Truth}][b.Cycle[i]])
+		}
+	}
+	end()
+	return studies, nil
+}
+
+// thinned returns the values in a row of fields, at most so many.
+func thinned(fields []archive.Field, row int) []float64 {
+	m := 0
+	for _, f := range fields {
+		m += f.Size()
+	}
+	list := make([]float64, 0, min(m, most))
+	j := 0
+	for _, f := range fields {
+		for _, v := range f.Row(row) {
+			if kept(j, m) {
+				list = append(list, v)
+			}
+			j++
+		}
+	}
+	return list
+}
+
+// kept reports whether value j of m is looked at.
+func kept(j, m int) bool { return m <= most || j*most/m != (j-1)*most/m || j == 0 }
+
+func readObservations(reader *archive.Reader) (map[truth]map[int32][]float64, error) {
+	all := map[truth]map[int32][]float64{}
+	for b, err := range reader.States("observations") {
+		if err != nil {
+			return nil, err
+		}
+		for i, k := range b.Cycle {
+			of := truth{int(b.Replicate[i]), int(b.Truth[i])}
+			if all[of] == nil {
+				all[of] = map[int32][]float64{}
+			}
+			all[of][k] = thinned(b.Fields, i)
+		}
+	}
+	return all, nil
+}
+
+// readObserved returns the observed values of the trials that have ended, by trial.
+func readObserved(reader *archive.Reader, setup Setup) (map[int][]value, error) {
+	all := map[int][]value{}
+	for b, err := range reader.Observed() {
+		if err != nil {
+			return nil, err
+		}
+		for i, number := range b.Trial {
+			v := newValue(b.Variable[i], int(b.Index[i]), setup)
+			v.spread, v.error, v.first, v.largest, v.at = b.Spread[i], b.Error[i], b.First[i], b.Largest[i], int(b.At[i])
+			for _, f := range b.Fields {
+				switch f.Name {
+				case "position":
+					v.position = f.Row(i)
+				case "period":
+					v.period = f.Row(i)
+				}
+			}
+			all[int(number)] = append(all[int(number)], v)
+		}
+	}
+	for number, list := range all {
+		all[number] = some(list)
+	}
+	return all, nil
+}
+
+// newValue names a value. Variables of several streams are called LABEL.NAME.
+func newValue(variable string, index int, setup Setup) value {
+	v := value{name: variable, variable: variable}
+	if index > 0 {
+		v.name = fmt.Sprintf("%s[%d]", variable, index)
+	}
+	for k, s := range setup.Streams {
+		if len(setup.Streams) == 1 || strings.HasPrefix(variable, s.Label+".") {
+			v.stream, v.checked = k, s.Checked
+		}
+	}
+	return v
+}
+
+// valuesOf returns the values of a trial of which no table says more.
+func valuesOf(fields []archive.Field, setup Setup) []value {
+	var all []value
+	for _, f := range fields {
+		for k := range f.Size() {
+			v := newValue(f.Name, k, setup)
+			v.spread, v.error, v.first, v.largest = math.NaN(), math.NaN(), math.NaN(), math.NaN()
+			all = append(all, v)
+		}
+	}
+	return some(all)
+}
+
+// some returns the values that are looked at, with index 0 in the name of those of variables
+// with several.
+func some(all []value) []value {
+	several := map[string]bool{}
+	for _, v := range all {
+		several[v.variable] = several[v.variable] || v.name != v.variable
+	}
+	var list []value
+	for j, v := range all {
+		if several[v.variable] && v.name == v.variable {
+			v.name += "[0]"
+		}
+		if kept(j, len(all)) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// readRejected returns the number of values that the background check rejected, by trial.
+func readRejected(reader *archive.Reader) (map[int]int, error) {
+	counts := map[int]int{}
+	for b, err := range reader.Rejections() {
+		if err != nil {
+			return nil, err
+		}
+		for i, reason := range b.Reason {
+			if reason == "background" && b.Trial.Valid[i] {
+				counts[int(b.Trial.Values[i])]++
+			}
+		}
+	}
+	return counts, nil
+}
+
+// readUnmoved returns the trials in which the analysis is the forecast in all cycles.
+func readUnmoved(reader *archive.Reader) (map[int]bool, error) {
+	same, forecast := map[int]bool{}, map[int]float64{}
+	for b, err := range reader.Cycles("spread") {
+		if err != nil {
+			return nil, err
+		}
+		for i, number := range b.Trial {
+			t, v := int(number), b.Scores["spread"].Values[i]
+			if b.Stage[i] == score.Forecast {
+				forecast[t] = v
+				continue
+			}
+			if v != forecast[t] {
+				same[t] = false
+			} else if _, known := same[t]; !known {
+				same[t] = true
+			}
+		}
+	}
+	maps.DeleteFunc(same, func(_ int, is bool) bool { return !is })
+	if len(same) == 0 {
+		return same, nil
+	}
+	described := map[int]bool{} // the means of the states of these trials are stored
+	type place struct {
+		trial    int
+		variable string
+		index    int32
+	}
+	means := map[place]float64{}
+	for b, err := range reader.Variables() {
+		if err != nil {
+			return nil, err
+		}
+		for i, number := range b.Trial {
+			at := place{int(number), b.Variable[i], b.Index[i]}
+			described[at.trial] = true
+			if b.Stage[i] == score.Forecast {
+				means[at] = b.Mean[i]
+			} else if b.Mean[i] != means[at] {
+				delete(same, at.trial)
+			}
+		}
+	}
+	maps.DeleteFunc(same, func(t int, _ bool) bool { return !described[t] })
+	return same, nil
+}

@@ -1,0 +1,279 @@
+package why
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/plume-da/plume/host/internal/compare"
+	"github.com/plume-da/plume/host/internal/score"
+)
+
+// walk is the record of the exact Kalman filter of m independent random walks with
+// variances of the step and of the observation error that are not those of the truth.
+func walk(m, cycles int, step, error, trueStep, trueError float64) *record {
+	r := rand.New(rand.NewPCG(1, 2))
+	p := (step + math.Sqrt(step*step+4*step*error)) / 2 // variance of the forecast, steady
+	rec := &record{Trial: &compare.Trial{}}
+	state, estimate := make([]float64, m), make([]float64, m)
+	for j := range m {
+		rec.values = append(rec.values, value{name: fmt.Sprintf("x[%d]", j), variable: "x", spread: math.Sqrt(p), error: math.Sqrt(error), first: 1})
+	}
+	for k := range cycles {
+		d, y := make([]float64, m), make([]float64, m)
+		var nis float64
+		for j := range m {
+			state[j] += math.Sqrt(trueStep) * r.NormFloat64()
+			y[j] = state[j] + math.Sqrt(trueError)*r.NormFloat64()
+			d[j] = y[j] - estimate[j]
+			estimate[j] += p / (p + error) * d[j]
+			nis += d[j] * d[j] / (p + error) / float64(m)
+		}
+		rec.cycle, rec.nis, rec.expected = append(rec.cycle, int32(k+1)), append(rec.nis, nis), append(rec.expected, math.Sqrt(p+error))
+		rec.innovation, rec.observed = append(rec.innovation, d), append(rec.observed, y)
+	}
+	return rec
+}
+
+// For random walks the variances that the innovations ask for are exact, whatever the
+// filter believes: here within four standard errors of 40,000 innovations.
+func TestAskedVariancesAreExact(t *testing.T) {
+	for _, c := range []struct{ step, error, trueStep, trueError float64 }{
+		{1, 1, 1, 1}, {1, 0.1, 1, 1}, {1, 9, 1, 1}, {0.01, 1, 1, 1}, {10, 1, 1, 1}, {0.1, 4, 1, 0.25},
+	} {
+		n := walk(20, 2000, c.step, c.error, c.trueStep, c.trueError).study(Setup{}, 0).all
+		error, spread := n.asked()
+		// of the filter with the wrong gain g the forecast error has the variance
+		// p = (1-g)² p + g² r + q
+		p := (c.step + math.Sqrt(c.step*c.step+4*c.step*c.error)) / 2
+		g := p / (p + c.error)
+		variance := (g*g*c.trueError + c.trueStep) / (g * (2 - g))
+		tolerance := 4 * (n.ratio.SE/n.share + n.lagged.SE/n.share) * c.error
+		if got := error * c.error; math.Abs(got-c.trueError) > tolerance {
+			t.Errorf("%+v: error variance: got %v, want %v ± %v", c, got, c.trueError, tolerance)
+		}
+		tolerance = 4 * (n.ratio.SE + n.lagged.SE) / (1 - n.share) * p
+		if got := spread * p; math.Abs(got-variance) > tolerance {
+			t.Errorf("%+v: forecast variance: got %v, want %v ± %v", c, got, variance, tolerance)
+		}
+	}
+}
+
+// decided returns the verdict on a record.
+func decided(t *testing.T, r *record) Verdict {
+	t.Helper()
+	setup := Setup{Streams: []Stream{{Error: "observations.error.variance"}}, Params: map[string]map[string]any{"f": {"inflation": int64(1)}}}
+	j := &judge{Verdict: Verdict{Group: &compare.Group{Filter: "f", Size: 100}, Cause: None}, setup: setup, study: r.study(setup, 0)}
+	if err := j.decide(&compare.Run{}); err != nil {
+		t.Fatal(err)
+	}
+	return j.Verdict
+}
+
+// The same two numbers tell four causes apart.
+func TestBalance(t *testing.T) {
+	for _, c := range []struct {
+		step, error float64
+		cause       Cause
+		try         string
+	}{
+		{1, 1, None, ""},
+		{1, 0.1, ErrorSmall, "--set observations.error.variance=1"},
+		{1, 20, ErrorLarge, "--set observations.error.variance=1"},
+		{0.003, 1, SpreadSmall, "--set filter.f.params.inflation=1.05 (it is 1)"},
+		{30, 1, SpreadLarge, "less [model.noise], or less jitter or relaxation of the filter"},
+	} {
+		v := decided(t, walk(20, 2000, c.step, c.error, 1, 1))
+		if v.Cause != c.cause || (c.try == "") != (len(v.Try) == 0) || c.try != "" && v.Try[0] != c.try {
+			t.Errorf("%+v: got %s, %q\n%+v", c, v.Cause, v.Try, v.Evidence)
+		}
+	}
+}
+
+// Every conversion is recognised in the first innovations of 40 values, and none where
+// there is none, where the first ensemble is far too wide, or far away but good later.
+func TestConversions(t *testing.T) {
+	made := func(factor, offset, scale float64) *record {
+		r := rand.New(rand.NewPCG(3, 4))
+		rec := &record{Trial: &compare.Trial{}}
+		var d, y []float64
+		for j := range 40 {
+			x := 10 + r.NormFloat64()*scale
+			forecast := x + r.NormFloat64()
+			rec.values = append(rec.values, value{name: fmt.Sprint(j), variable: "x", spread: 1, error: 1})
+			y = append(y, factor*x+offset)
+			d = append(d, y[j]-forecast)
+			rec.values[j].first = d[j] / math.Sqrt2
+		}
+		rec.cycle, rec.innovation, rec.observed = []int32{1}, [][]float64{d}, [][]float64{y}
+		return rec
+	}
+	for _, c := range conversions {
+		if c.factor == 1/1.8 { // the record is of around 10, which is near 0 degrees Celsius
+			continue
+		}
+		got := made(c.factor, c.offset, 5).conversion()
+		if got == nil || got.about != c.about {
+			t.Errorf("%v, %v: got %+v, want %s", c.factor, c.offset, got, c.about)
+		}
+	}
+	if got := made(1, 0, 5).conversion(); got != nil {
+		t.Errorf("got %+v without a fault", got)
+	}
+	if r := walk(20, 200, 1, 1, 1, 1); true {
+		for j := range r.values {
+			r.values[j].first = r.innovation[0][j] / 300 // the first ensemble was that wide
+		}
+		if v := decided(t, r); v.Cause != None {
+			t.Errorf("a wide first ensemble: got %s: %s", v.Cause, v.Text)
+		}
+	}
+}
+
+// What does not change is stuck only if others do and if the forecasts say that it should:
+// rounded values, and a dry season, are not.
+func TestStandstill(t *testing.T) {
+	set := func(change func(r *record)) *standstill {
+		r := walk(10, 300, 1, 1, 1, 1)
+		change(r)
+		return r.standstill()
+	}
+	hold := func(r *record, from, n int) {
+		for k := from; k < from+n; k++ {
+			r.innovation[k][4] += r.observed[from][4] - r.observed[k][4] // the forecast stays
+			r.observed[k][4] = r.observed[from][4]
+		}
+	}
+	if s := set(func(r *record) { hold(r, 100, 60) }); s == nil || s.name != "x[4]" || s.length != 60 || s.from != 101 {
+		t.Errorf("60 of 300: got %+v", s)
+	}
+	if s := set(func(r *record) { hold(r, 100, shortest-1) }); s != nil {
+		t.Errorf("a few: got %+v", s)
+	}
+	if s := set(func(*record) {}); s != nil {
+		t.Errorf("none: got %+v", s)
+	}
+	rounded := func(r *record) {
+		for k := range r.observed {
+			for j, y := range r.observed[k] {
+				r.observed[k][j] = 40 * math.Round(y/40)
+			}
+		}
+	}
+	if s := set(rounded); s != nil {
+		t.Errorf("rounded: got %+v", s)
+	}
+	dry := func(r *record) {
+		hold(r, 100, 60)
+		for k := 100; k < 160; k++ {
+			r.innovation[k][4] = 0.1 // as forecast
+		}
+	}
+	if s := set(dry); s != nil {
+		t.Errorf("a state at rest: got %+v", s)
+	}
+}
+
+// A spike is an outlier, and the start of a series of large innovations is not.
+func TestOutlier(t *testing.T) {
+	r := walk(10, 300, 1, 1, 1, 1)
+	r.innovation[50][3] += 40
+	r.values[3].largest, r.values[3].at = r.innovation[50][3]/r.values[3].scale(), 51
+	if v := decided(t, r); v.Cause != Outlier || v.Text != "x[3] is 24 standard deviations from its forecast in cycle 51" {
+		t.Errorf("got %s: %s", v.Cause, v.Text)
+	}
+	r.innovation[51][3] += 30
+	if v := decided(t, r); v.Cause != None {
+		t.Errorf("got %s: %s", v.Cause, v.Text)
+	}
+}
+
+// One sensor of many with an offset is named; a filter that does nothing too, and nothing
+// is said about means of a few cycles.
+func TestOtherCauses(t *testing.T) {
+	r := walk(10, 400, 1, 1, 1, 1)
+	for k := range r.innovation {
+		r.innovation[k][7] += 2
+	}
+	if v := decided(t, r); v.Cause != Bias || v.Text != "one of the 10 observed values is biased, or its operator: x[7]" {
+		t.Errorf("got %s: %s", v.Cause, v.Text)
+	}
+	for k := range r.innovation {
+		for j := range r.innovation[k] {
+			r.innovation[k][j]++
+		}
+	}
+	if v := decided(t, r); v.Cause != Bias || v.Brief != "the forecasts are biased" {
+		t.Errorf("got %s: %s", v.Cause, v.Text)
+	}
+	if v := decided(t, walk(10, fewest-1, 1, 1, 1, 100)); v.Cause != Unknown {
+		t.Errorf("few cycles: got %s", v.Cause)
+	}
+	j := &judge{Verdict: Verdict{Group: &compare.Group{}}, study: &study{unmoved: true}}
+	if !j.idle() || j.Cause != Idle {
+		t.Errorf("got %s", j.Cause)
+	}
+}
+
+// Directions are those of the innovations, within the cutoff or in all.
+func TestModes(t *testing.T) {
+	r := walk(12, 4000, 1, 1, 1, 1)
+	for j := range r.values {
+		r.values[j].position, r.values[j].period = []float64{float64(j)}, []float64{12}
+	}
+	for cutoff, want := range map[float64]float64{0: 12, 3: 3, 7: 5} { // a third of it to both sides
+		if got := r.modes(cutoff); math.Abs(got-want) > 0.3 {
+			t.Errorf("cutoff %g: got %v, want %v", cutoff, got, want)
+		}
+	}
+	for k := range r.innovation { // two directions
+		for j := range r.innovation[k] {
+			r.innovation[k][j] = r.innovation[k][j%2]
+		}
+	}
+	if got := r.modes(0); math.Abs(got-2) > 0.05 {
+		t.Errorf("two directions: got %v", got)
+	}
+}
+
+// Of many observed values, most are looked at, at even distances.
+func TestKept(t *testing.T) {
+	for _, m := range []int{1, most, most + 1, 1999, 123456} {
+		n, last, widest := 0, 0, 0
+		for j := range m {
+			if kept(j, m) {
+				widest, last, n = max(widest, j-last), j, n+1
+			}
+		}
+		if n != min(m, most) || widest > (m+most-1)/most {
+			t.Errorf("of %d: %d, up to %d apart", m, n, widest)
+		}
+	}
+}
+
+func TestHint(t *testing.T) {
+	named := func(filter, brief string, weight float64) Verdict {
+		return Verdict{Group: &compare.Group{Filter: filter}, Brief: brief, weight: weight}
+	}
+	none, a, b, c := named("n", "", 9), named("a", "is a", 1), named("b", "is b", 2), named("c", "is c", 0)
+	for want, list := range map[string][]Verdict{
+		"": {none}, "a: is a": {none, a}, "b: is b; another one stands out too": {a, b}, "b: is b; 2 others stand out too": {c, none, a, b},
+	} {
+		if got := Hint(list); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// The mean of trials has the error of independent ones.
+func TestMeanOf(t *testing.T) {
+	m := meanOf([]score.Mean{{Value: 1, SE: 3, Count: 5}, {Value: 3, SE: 4, Count: 6}})
+	if m.Value != 2 || m.SE != 2.5 || m.Count != 11 {
+		t.Errorf("got %+v", m)
+	}
+	if got := slices.Contains([]bool{far(score.Mean{Value: 3, SE: 1}, 2, 0.4), far(score.Mean{Value: 1.9, SE: 0}, 2, 0.4)}, true); got {
+		t.Error("what may be by chance is far")
+	}
+}
