@@ -18,6 +18,7 @@ const (
 	codeSamples      diag.Code = "E320"
 	codeVariable     diag.Code = "E321"
 	codeEstimate     diag.Code = "E322"
+	codeBounds       diag.Code = "E323"
 )
 
 // Codes are the findings of this package.
@@ -36,6 +37,7 @@ func Codes() []diag.Entry {
 		{Code: codeWhen, Means: "a parameter does not apply to these values of the others", Remedy: "remove it, or choose values that it applies to; sweep.exclude removes combinations of axes"},
 		{Code: codeSamples, Means: "a file of members cannot be used", Remedy: "fix the file: one member per row, a column for every variable, finite numbers"},
 		{Code: codeVariable, Means: "a name that is not a variable of the state, or a variable without a number", Remedy: "name the variables of the state"},
+		{Code: codeBounds, Means: "bounds of a variable do not make sense", Remedy: "give a lower bound, an upper one above it, or both, to a variable of the state"},
 		{Code: codeEstimate, Means: "a parameter cannot be estimated", Remedy: "`plume plugins describe NAME` says which parameters may differ by member"},
 	}
 }

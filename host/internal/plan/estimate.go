@@ -91,6 +91,7 @@ type estimating struct {
 	state     *sdk.Layout
 	params    []*sdk.Param
 	walk      []float64 // standard deviation of a step, by parameter
+	bounded   []bounded
 }
 
 // Layout implements sdk.Model.
@@ -119,11 +120,22 @@ func (m *estimating) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk
 		stream := seed.Member(r.First + i)
 		for j, sd := range m.walk {
 			if sd > 0 && r.To != r.From {
-				row[n+j] += sd * stream.NormFloat64()
+				row[n+j] = m.stepped(n+j, row[n+j], sd*stream.NormFloat64())
 			}
 		}
 	}
 	return res, nil
+}
+
+// stepped returns a parameter, value j of the state, after a step. A step of a bounded
+// parameter is taken in its coordinate, where it has the same length near the value.
+func (m *estimating) stepped(j int, x, step float64) float64 {
+	for _, b := range m.bounded {
+		if b.first == j {
+			return b.from(b.to(x) + step/b.slope(x))
+		}
+	}
+	return x + step
 }
 
 // within returns an error if a parameter of a member is outside its limits.

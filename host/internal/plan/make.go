@@ -40,6 +40,7 @@ type maker struct {
 
 	modelPlugin, referencePlugin   *sdk.Plugin
 	truthPlugin                    *sdk.Plugin   // nil: that of the model
+	bounded                        []bounded     // variables of a state
 	observed                       *sdk.Layout   // the part of a state that operators see: all but parameters
 	operatorPlugins, filterPlugins []*sdk.Plugin // by stream, and by variant
 }
@@ -299,6 +300,10 @@ func (m *maker) model() {
 		m.truth(model, params)
 	}
 	m.plan.Ensemble = m.start(m.observed, params)
+	m.bounded = m.bounds(params)
+	if e, ok := m.plan.Model.(*estimating); ok {
+		e.bounded = m.bounded
+	}
 }
 
 // truth makes the model of the truth: that of the ensemble, another configuration of
@@ -401,7 +406,11 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 	resize := func(ctx context.Context, members int) (sdk.Filter, error) {
 		config := config
 		config.Members = members
-		return p.NewFilter(ctx, config)
+		f, err := p.NewFilter(ctx, config)
+		if err != nil {
+			return nil, err
+		}
+		return withBounds(f, m.bounded), nil
 	}
 	f, err := resize(m.ctx, size)
 	if err != nil {

@@ -139,7 +139,7 @@ func truthKey(w workflow.Workflow) string {
 		for name := range w.Model.Estimate {
 			estimated[name] = workflow.Estimate{Init: workflow.Start{Dist: "normal"}}
 		}
-		w.Model.Estimate = estimated
+		w.Model.Estimate, w.Model.Bounds = estimated, nil
 	}
 	w.Ensemble, w.Reference = workflow.Ensemble{}, nil
 	return conditions(w)

@@ -188,7 +188,7 @@ func fillKind(dst reflect.Value, n *tomltext.Node) {
 		fillStruct(dst, n)
 	case reflect.Pointer:
 		dst.Set(reflect.New(dst.Type().Elem()))
-		fillStruct(dst.Elem(), n)
+		fillValue(dst.Elem(), n)
 	case reflect.Slice:
 		dst.Set(reflect.MakeSlice(dst.Type(), len(n.Items), len(n.Items)))
 		for i, item := range n.Items {

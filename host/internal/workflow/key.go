@@ -62,6 +62,7 @@ type form struct {
 
 var (
 	slug   = &form{regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`), "lower-case letters, digits, - and _", 100} // names of files are made of it
+	anyOne = &form{regexp.MustCompile(`.`), "a name", 100}
 	sha256 = &form{regexp.MustCompile(`^[0-9a-f]{64}$`), "64 lower-case hexadecimal digits", 0}
 )
 

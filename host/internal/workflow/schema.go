@@ -127,6 +127,12 @@ var schema = key{kind: table, keys: []key{
 			{name: "init", kind: distribution, required: true, dists: []key{normalAround, lognormalAround, uniform},
 				example: `{ dist = "normal", mean = 8.0, sd = 0.5 }`, doc: "distribution that its initial values are drawn from"},
 			{name: "walk_sd", kind: number, def: 0.0, min: zero, doc: "standard deviation of the random step that the parameter takes in every cycle"},
+		}},
+		key{name: "bounds", kind: named, form: anyOne, doc: "bounds of variables of the state, estimated parameters among them: filters get such a variable as the logarithm of its distance from the bound, " +
+			"or as log-odds between two bounds, so that analyses stay inside", keys: []key{
+			{name: "lower", kind: number, doc: "values are above this; if omitted, the limit of the parameter, which is 0 if its `init` is lognormal, and otherwise none"},
+			{name: "upper", kind: number, doc: "values are below this; if omitted, the limit of the parameter, or none"},
+			{name: "transform", kind: text, def: "auto", choices: []string{"auto", "none"}, doc: "auto, or none: a parameter is not transformed although it has limits"},
 		}})},
 	{name: "truth", kind: table, twin: true, doc: "the true trajectory of the twin experiment", keys: []key{
 		{name: "init", kind: start, required: true, example: "[1.0, 1.0, 1.0]",

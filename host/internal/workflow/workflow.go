@@ -103,6 +103,7 @@ type Model struct {
 	Dir       string              `toml:"dir,omitempty"`       // absolute: where relative paths among Params start
 	Noise     *Noise              `toml:"noise"`               // nil: only the model's own
 	Estimate  map[string]Estimate `toml:"estimate,omitempty"`  // by parameter
+	Bounds    map[string]Bounds   `toml:"bounds,omitempty"`    // by variable of the state
 }
 
 // Noise is normal, with independent values. Either SD or Variance is given.
@@ -116,6 +117,13 @@ type Noise struct {
 type Estimate struct {
 	Init   Start   `toml:"init"`
 	WalkSD float64 `toml:"walk_sd"` // of the random step in every cycle
+}
+
+// Bounds are those of a variable, between which analyses stay.
+type Bounds struct {
+	Lower     *float64 `toml:"lower,omitempty"`
+	Upper     *float64 `toml:"upper,omitempty"`
+	Transform string   `toml:"transform,omitempty"` // auto or none
 }
 
 // Truth says how the true trajectory is made.
