@@ -144,7 +144,7 @@ func (c *clock) model(cell tabular.Cell) (float64, error) {
 // counted returns the model time of a number.
 func (c *clock) counted(v float64) (float64, error) {
 	const day, lastYear = 86400, 9999
-	seconds := v // since 1970
+	var seconds float64 // since 1970
 	switch per := perSecond(c.format); {
 	case c.format == "number":
 		seconds = float64(c.start.Unix()) + v*c.unit

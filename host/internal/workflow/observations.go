@@ -34,10 +34,12 @@ func (w *Workflow) judgeObservations(found *diag.Findings) {
 	w.judgeTruth(found)
 }
 
-// LeastSD and MostSD are the limits of the standard deviation of an observation error:
-// computations with its square, and with quotients by it, must not leave the range of
-// numbers.
-const LeastSD, MostSD = 1e-100, 1e100
+// The limits of the standard deviation of an observation error: computations with its
+// square, and with quotients by it, must not leave the range of numbers.
+const (
+	LeastSD = 1e-100
+	MostSD  = 1e100
+)
 
 // judgeError reports standard deviations and variances that cannot be computed with.
 func (w *Workflow) judgeError(found *diag.Findings, i int) {
