@@ -64,12 +64,12 @@ var law = []struct {
 	{"host/internal/plan", []string{"host/internal/workflow", "host/internal/observations", "host/internal/tabular", "host/internal/score", "host/internal/diag",
 		"sdk", "sdk/rng", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/observations", []string{"host/internal/workflow", "host/internal/tabular", "host/internal/pattern", "host/internal/zone", "host/internal/diag",
-		"sdk", "sdk/rng", "gonum.org/v1/gonum/mat"}}, // decisions 23 and 24
+		"sdk", "sdk/rng", "gonum.org/v1/gonum/mat", "golang.org/x/text/unicode/norm"}}, // decisions 23, 24 and 50
 	{"host/internal/workflow", []string{"host/internal/tomltext", "host/internal/pattern", "host/internal/zone", "host/internal/score", "host/internal/diag"}},
 	{"host/internal/tomltext", []string{"host/internal/diag", "github.com/BurntSushi/toml"}},
 	{"host/internal/tabular", []string{"host/internal/pattern", "sdk/number", "sdk/wire/rows", "golang.org/x/text/encoding/unicode", "golang.org/x/text/unicode/norm"}}, // decisions 38 and 50
 	{"host/internal/diag", nil},
-	{"host/internal/pattern", nil},
+	{"host/internal/pattern", []string{"golang.org/x/text/unicode/norm"}}, // decision 50
 	{"host/internal/zone", nil},
 	{"host/internal/scaffold", nil},
 	{"host/internal/score", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}},

@@ -29,18 +29,27 @@ observations = { plugin = "o", error.sd = 1, file = "data.csv", time = { column 
 observations = { plugin = "o", error.sd = 1, file = "data.csv", delimiter = ";", comment = "#", time = { column = "t", format = "%d.%m.%Y %H:%M:%S.%f" }, location.index = "site", map = [{ column = "u" }], qc.duplicates = "first" }`, ring},
 	{`time = { start = 2026-03-28, unit = "1s", cycles = 5 }
 observations = { plugin = "o", error.sd = 1, file = "data.csv", time = { column = "t", format = "unix" }, map = [{ column = "u", index = 3 }], qc.early = "reject" }`, ring},
+	{`time = { start = 2026-03-28, unit = "1h" }
+observations = { plugin = "o", error.sd = [1, 2], file = "data.csv", time = { columns = ["t", "z"], timezone = "America/New_York" }, map = [{ column = "level", sd = "e", flag = "q" }, { column = "flow" }], hold_out.column = "h", missing = ["", '/.*\*/'], qc = { early = "reject", duplicates = "mean", flag.accept = ["A", "/P.?/"] } }`, scalars},
+	{`time = { start = 0001-01-01, unit = "1d", cycles = 5 }
+observations = { plugin = "o", error.sd = 1, file = "data.csv", decimal = ",", time = { column = "t", format = "excel", timezone = "-08:00" }, map = [{ column = "u" }], location.index = "site" }`, ring},
+	{`time = { start = 2026-03-28, unit = "1h" }
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time = { column = "t", format = "%m/%d/%y %I:%M %p %Z" }, map = [{ column = "level" }] }`, scalars},
 }
 
 // FuzzRead holds the reader of text files to its promises on any text: it does not
 // panic, it returns a record or findings and not both, what it holds is finite, in
-// order and once per component and cycle, and it allocates in proportion to the text.
+// order and once per component and cycle, or once assimilated and once held out, and it
+// allocates in proportion to the text.
 func FuzzRead(f *testing.F) {
 	for _, text := range []string{
 		"t,level,flow,e,h\n1,2,3,0.5,no\n2,NA,4,,yes\n2.2,9,\"5\",1,\n",
 		"t,level,flow\n1,2,3\n1,2,4\n-1,2,\n1e300,2,3\n",
 		"t,n,v,x\n2026-03-29 01:59,gauge,1,3.8\n2026-03-29T03:00:00.5+02:00,gauge,2,1\n2026-03-29 02:30,gauge,1,0\n2026-10-25 02:30,other,1,0\n",
 		"\ufefft;site;u\r\n# pause\r\n29.03.2026 06:30:00.25;3;1\r\n30.02.2026 06:30:00.0;0;x\r\n",
-		"t,u\n1774742400.5,1\n1e18,2\n-5,3\n", "t,level,flow\n1,2\n", "t,\"level\nt\",flow\n\"1\n,2", "", "\xff,\x00\n",
+		"t,u\n1774742400.5,1\n1e18,2\n-5,3\n",
+		"t,z,level,e,q,flow,h\n2026-03-29 01:30,EST,2,0.5,A,3,no\n2026-03-29 01:30,EST,5,,P1,0.1D+02,yes\n2026-03-29 01:30,EST,4*,1e-300,X,1.05+100,\n2026-03-30,Europe/Oslo,1,2,A,,1\n",
+		"t,u,site\n\"46110,25\",\"1,5\",0\n60,1,1\n\"3e6\",2,2\n", "t,level\n03/29/26 01:30 PM CET,1\n3/30/26 12:00 am UTC+1,2\n3/30/26 13:00 am +01:00,2\n", "t,level,flow\n1,2\n", "t,\"level\nt\",flow\n\"1\n,2", "", "\xff,\x00\n",
 	} {
 		for setting := range fuzzed {
 			f.Add(text, uint8(setting))
@@ -97,13 +106,14 @@ func inOrder(t *testing.T, r *Record, m, lines int) {
 			t.Fatalf("cycle %d at %g comes after %g", k, now, last)
 		}
 		last = r.Times[k-1]
-		component := int32(-1)
+		component, status := int32(-1), HeldOut
 		for _, v := range r.In(k) {
-			if v.Component <= component || int(v.Component) >= m || math.IsNaN(v.Y) || math.IsInf(v.Y, 0) || v.SD < 0 ||
+			both := v.Component == component && status == Assimilated && v.Status == HeldOut
+			if v.Component <= component && !both || int(v.Component) >= m || math.IsNaN(v.Y) || math.IsInf(v.Y, 0) || v.SD < 0 ||
 				int(v.Cycle) != k || v.Time > last*(1+1e-9)+1e-9 || int(v.Row) > lines || v.Status > HeldOut {
 				t.Fatalf("cycle %d: %+v", k, v)
 			}
-			component = v.Component
+			component, status = v.Component, v.Status
 		}
 	}
 	for _, v := range r.Rejected {

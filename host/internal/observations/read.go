@@ -15,6 +15,7 @@ import (
 	"github.com/plume-da/plume/host/internal/tabular"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
+	"golang.org/x/text/unicode/norm"
 )
 
 // maxFindings is the number of faults of one file that are reported.
@@ -235,10 +236,11 @@ func (r *reader) target(j int, m workflow.Map) {
 	}
 	if r.o.Long != nil {
 		t.value = r.column(r.o.Long.Value, r.at("long", "value"))
-		if _, taken := r.names[m.Column]; taken {
+		name := norm.NFC.String(m.Column)
+		if _, taken := r.names[name]; taken {
 			r.add(codeMap, r.at("map", j, "column"), "%q is mapped twice", m.Column).WithLabel("the second one").WithHelp("remove one of them")
 		}
-		r.names[m.Column] = len(r.targets)
+		r.names[name] = len(r.targets)
 	} else {
 		t.value = r.column(m.Column, r.at("map", j, "column"))
 	}
@@ -315,7 +317,7 @@ func (r *reader) readRow() {
 	}
 	targets := r.targets
 	if r.o.Long != nil {
-		i, ok := r.names[textOf(r.table.Cell(r.name))]
+		i, ok := r.names[norm.NFC.String(textOf(r.table.Cell(r.name)))]
 		if !ok {
 			r.values = append(r.values, Value{Time: at, Y: math.NaN(), Stream: int32(r.stream), Row: r.row, Component: -1, Status: Unmapped})
 			return

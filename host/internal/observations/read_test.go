@@ -94,6 +94,9 @@ observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t
 		"long": {`time = {}
 observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", long = { name = "n", value = "v" }, map = [{ column = "A", variable = "level" }, { column = "B", variable = "flow" }] }`,
 			"t,n,v\n1,A,2\n1,B,3\n1,C,4\n2,B,5\n", "1: 0=2 1=3\n2: 1=5\nrow 4 unmapped\n", scalars},
+		"long, accents, numbers as names": {`time = {}
+observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", long = { name = "n", value = "v" }, map = [{ column = "Brug\u00e8s", variable = "level" }, { column = "1013500", variable = "flow" }] }`,
+			"t,n,v\n1,Bruge\u0300s,2\n1,1013500,3\n", "1: 0=2 1=3\n", scalars},
 		"nearest place, on a ring": {`time = {}
 observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", location = { coordinates = ["x"], within = 0.4 }, map = [{ column = "v", variable = "u" }] }`,
 			"t,x,v\n1,3.7,10\n1,1.1,11\n1,0.5,12\n2,-0.2,13\n", "1: 0=10 1=11\n2: 0=13\nrow 4 location\n", ring},

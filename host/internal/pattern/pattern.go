@@ -5,6 +5,8 @@ package pattern
 import (
 	"regexp"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Set is a set of texts.
@@ -19,6 +21,7 @@ type Set struct {
 func New(list []string) (*Set, error) {
 	s := &Set{texts: map[string]bool{}}
 	for _, item := range list {
+		item = norm.NFC.String(item)
 		if !isPattern(item) {
 			s.texts[item] = true
 			s.lengths |= 1 << (len(item) % 64)
@@ -39,8 +42,10 @@ func isPattern(item string) bool {
 	return strings.HasPrefix(item, "/") && strings.HasSuffix(item, "/") && strings.Trim(item, "/") != ""
 }
 
-// Has reports whether text is in the set.
+// Has reports whether text is in the set. Letters with accents are the same in one character
+// and in two.
 func (s *Set) Has(text string) bool {
+	text = norm.NFC.String(text)
 	if s.lengths&(1<<(len(text)%64)) != 0 && s.texts[text] {
 		return true
 	}

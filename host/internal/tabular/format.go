@@ -12,6 +12,7 @@ var formats = []format{
 	{".csv", "text, with a line of names and a comma between the columns", text(Dialect{Delimiter: ","}), line},
 	{".tsv", "text with tabs between the columns", text(Dialect{Delimiter: "\t"}), line},
 	{".txt", "text, as .csv", text(Dialect{Delimiter: ","}), line},
+	{".dat", "text, as .csv", text(Dialect{Delimiter: ","}), line},
 	{".rdb", "text with tabs, comments after # and a row of formats after the line of names, as of the USGS", text(Dialect{Delimiter: "\t", Comment: "#", SkipRows: 1}), line},
 	{".arrow", "Arrow IPC file", columnar(rows.Arrow), nil},
 	{".feather", "Feather, version 2", columnar(rows.Arrow), nil},

@@ -90,6 +90,7 @@ func TestText(t *testing.T) {
 		"upper-case ending":       {file: "t.CSV", text: plain},
 		".txt":                    {file: "t.txt", text: plain},
 		".tsv":                    {file: "t.Tsv", text: strings.ReplaceAll(plain, ",", "\t")},
+		".dat of a data logger":   {file: "t.dat", text: "\"TOA5\",\"station\",\"CR1000\"\n\"b\",\"other\",\"a\"\n\"m\",\"\",\"RN\"\n\"Avg\",\"Smp\",\"Smp\"\n1.5,\"x\",-2\n,y,1e3\n", dialect: Dialect{SkipLines: 1, SkipRows: 2}, rows: "5 6"},
 		".rdb":                    {file: "t.rdb", text: "# by an agency\n#\nb\tother\ta\n14n\t10s\t20d\n" + strings.ReplaceAll("1.5,x,-2\n,y,1e3\n", ",", "\t"), rows: "5 6"},
 		"semicolons":              {text: strings.ReplaceAll(plain, ",", ";"), dialect: Dialect{Delimiter: ";"}},
 		"semicolons in .tsv":      {file: "t.tsv", text: strings.ReplaceAll(plain, ",", ";"), dialect: Dialect{Delimiter: ";"}},
@@ -135,8 +136,8 @@ func TestRefusals(t *testing.T) {
 	}{
 		"no file":       {path: "nowhere.csv", what: "no such file or directory"},
 		"a pipe":        {path: pipe, what: "is not a regular file", hint: "name a file; folders, pipes and devices are not read"},
-		"a folder":      {path: t.TempDir(), what: `unsupported file extension ""`, hint: "export it as one of .csv, .tsv, .txt, .rdb, .arrow, .feather, .parquet"},
-		"ending":        {path: put(t, "t.xlsx", ""), what: `unsupported file extension ".xlsx"`, hint: "export it as one of .csv, .tsv, .txt, .rdb, .arrow, .feather, .parquet"},
+		"a folder":      {path: t.TempDir(), what: `unsupported file extension ""`, hint: "export it as one of .csv, .tsv, .txt, .dat, .rdb, .arrow, .feather, .parquet"},
+		"ending":        {path: put(t, "t.xlsx", ""), what: `unsupported file extension ".xlsx"`, hint: "export it as one of .csv, .tsv, .txt, .dat, .rdb, .arrow, .feather, .parquet"},
 		"empty":         {path: put(t, "t.csv", ""), what: "is empty: there is no line of names"},
 		"lines to skip": {path: put(t, "t.csv", "a\n1\n"), dialect: Dialect{SkipLines: 3}, what: "has no line of names after the 3 lines to skip", hint: "lower skip_lines"},
 		"UTF-16 without a mark": {path: put(t, "t.csv", utf16Of("a\n1\n", false)[2:]), what: "contains zero bytes, which UTF-8 text does not have",

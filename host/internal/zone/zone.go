@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	_ "time/tzdata" // for machines that have no zones
 )
@@ -91,6 +92,9 @@ func Instant(wall time.Time, zone *time.Location) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("it never occurred in %s, because of a clock change", zone)
 }
 
+// named holds the zones that rows have named, since reading one takes a while.
+var named sync.Map
+
 // Resolve returns the instant of the local time wall by the name of its zone in the row of a
 // file: an offset, UTC, GMT or both, an IANA name with a slash, or an abbreviation that clocks
 // in the zone home show at some time within a year, such as EST in America/New_York.
@@ -102,11 +106,15 @@ func Resolve(wall time.Time, name string, home *time.Location) (time.Time, error
 		return wall.Add(-offset), nil
 	}
 	if strings.Contains(name, "/") {
-		loc, err := time.LoadLocation(name)
-		if err != nil {
-			return time.Time{}, fmt.Errorf("there is no time zone %q", name)
+		loc, known := named.Load(name)
+		if !known {
+			var err error
+			if loc, err = time.LoadLocation(name); err != nil {
+				return time.Time{}, fmt.Errorf("there is no time zone %q", name)
+			}
+			named.Store(name, loc)
 		}
-		return Instant(wall, loc)
+		return Instant(wall, loc.(*time.Location))
 	}
 	var seen []string
 	for months := range 13 {
