@@ -112,6 +112,9 @@ func planned(x *experiment.Experiment) (lines [][]string, err error) {
 	w, p := x.Workflow, x.Sweep.Scenarios[0].Plans[0]
 	line("experiment", "%s, seed %d", w.Experiment.Name, w.Experiment.Seed)
 	line("time", "%d cycles %s, burn-in %d%s", p.Clock.Cycles, intervalText(p.Clock), p.Clock.BurnIn, stepText(w))
+	if start := w.Time.Start; start.Dated {
+		line("", "0 is %s, 1 is %v later", start.Date.UTC().Format(time.RFC3339), w.Time.Unit)
+	}
 	line("model", "%s: %s%s", w.Model.Plugin, layoutText(p.State), careText(&w.Model.Component, w.Model.Replicas, w.Model.MaxFailed))
 	for i, o := range w.Observations {
 		line(cmp.Or(o.Label, "observations"), "%s: %s, %s errors%s", o.Plugin, layoutText(p.Streams[i].Operator.Space().Layout), o.Error.Dist, cadenceText(o)+careText(&o.Component, o.Replicas, 0))
