@@ -191,7 +191,7 @@ func (c *clock) date(t time.Time, instant bool) (float64, error) {
 	if !instant && c.zone != time.UTC {
 		var err error
 		if t, err = zone.Instant(t, c.zone); err != nil {
-			return 0, err
+			return 0, &remedyError{err.Error(), "write it with its offset; if the clock is never changed, write its offset as time.timezone, such as -08:00"}
 		}
 	}
 	seconds := float64(t.Unix()-c.start.Unix()) + float64(t.Nanosecond()-c.start.Nanosecond())/1e9

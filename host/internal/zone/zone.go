@@ -83,7 +83,7 @@ func Instant(wall time.Time, zone *time.Location) (time.Time, error) {
 	isEarly, isLate := offset(early) == before, offset(late) == after
 	switch {
 	case isEarly && isLate && before != after:
-		return time.Time{}, fmt.Errorf("it occurred twice in %s, at %s and at %s; write it with its offset", zone, early.Format(time.RFC3339), late.Format(time.RFC3339))
+		return time.Time{}, fmt.Errorf("it occurred twice in %s, at %s and at %s", zone, early.Format(time.RFC3339), late.Format(time.RFC3339))
 	case isEarly:
 		return early, nil
 	case isLate:
