@@ -40,6 +40,8 @@ def array(name, kind):
         return pa.array(texts).cast(pa.decimal128(12, 3))
     if kind in ("string", "string_view", "large_string"):
         return pa.array(texts, getattr(pa, kind)())
+    if kind.startswith("time"):
+        return pa.array([t and datetime.time.fromisoformat(t) for t in texts], {"time32": pa.time32("s"), "time64": pa.time64("us")}[kind])
     return pa.array([t and float(t) for t in texts], pa.float64()).cast(getattr(pa, kind)())
 
 table = pa.table({name: array(name, kind) for name, kind in (c.split("=") for c in columns)})
@@ -63,10 +65,19 @@ observations = { plugin = "o", error.sd = 1, file = "FILE", time = { column = "t
 	const walls = "t,n,v,site\n2026-03-29 01:59:00,gauge,1,0\n2026-03-29 03:00:00,gauge,2,3\n2026-03-29 03:00:00,other,2,3\n2026-03-30 00:00:00,gauge,,1\n"
 	const instants = "t,n,v,site\n2026-03-28T12:00:00.25+00:00,gauge,1,0\n2026-03-28T14:00:00.5+01:00,gauge,2,3\n2026-10-25T00:30:00+00:00,gauge,3,1\n"
 	const days = "t,n,v,site\n2026-03-29,gauge,1,0\n2026-03-30,gauge,2,3\n"
+	const joined = `time = { start = 2026-03-28, unit = "1h" }
+observations = { plugin = "o", error.sd = 1, file = "FILE", time = { columns = ["t", "z"], timezone = "America/New_York" }, map = [{ column = "level" }], qc.flag = { column = "q", accept = ["0", "1"] }, missing = ["-9999.9"] }`
+	const zones = "t,z,level,q\n2026-06-08 01:45:00,EST,1,0\n2026-06-08 00:00:00,EDT,2,1\n2026-06-08 03:00:00.5,UTC,3,2\n2026-06-09 00:00:00,EDT,-9999.9,0\n"
+	const clocks = "t,z,level,q\n2026-06-08,01:45,1,1\n2026-06-09,13:00:30,2,0\n"
 	for name, c := range map[string]struct {
 		settings, csv, types string
 		layout               *sdk.Layout
 	}{
+		"times and zones":       {joined, zones, "t=timestamp_ms z=dictionary level=float32 q=int8", scalars},
+		"texts and zones":       {joined, zones, "t=string z=string level=float64 q=string", scalars},
+		"days and clocks":       {joined, clocks, "t=date32 z=string level=float32 q=int64", scalars},
+		"days and times":        {joined, clocks, "t=date32 z=time32 level=float32 q=int64", scalars},
+		"days and fine times":   {joined, clocks, "t=date64 z=time64 level=float32 q=int64", scalars},
 		"doubles":               {wide, numbers, "t=float64 level=float64 flow=float64 e=float64 h=string", scalars},
 		"singles, integers":     {wide, numbers, "t=float32 level=float32 flow=int16 e=float32 h=bool", scalars},
 		"unsigned, other order": {wide, numbers, "h=dictionary e=float64 flow=uint8 level=float64 t=float64", scalars},

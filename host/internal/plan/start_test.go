@@ -41,9 +41,9 @@ func TestMembersOfText(t *testing.T) {
 			t.Errorf("%s: got %v, %d, %v", name, e, left, faults)
 		}
 	}
-	d := tabular.Dialect{Delimiter: ";", Comment: "#", Decimal: ",", Thousands: ".", SkipLines: 1, SkipRows: 1, Missing: []string{"-9999"}}
-	const text = "from a logger\nlevel;u[0];u[1]\nm;1;1\n1,5;2;-9999,0\n1.000,5;2;3\n# pause\n4;-9999;-9999\n4;5;6\n"
-	if e, left, faults := members(t, "m.txt", text, d); len(faults) > 0 || left != 2 || !mat.Equal(e, mat.NewDense(2, 3, []float64{1000.5, 2, 3, 4, 5, 6})) {
+	d := tabular.Dialect{Delimiter: ";", Comment: "#", Decimal: ",", Thousands: ".", SkipLines: 1, SkipRows: 1, Missing: []string{"-9999", `/.*\*/`}}
+	const text = "from a logger\nlevel;u[0];u[1]\nm;1;1\n1,5;2;-9999,0\n1.000,5;2;3\n# pause\n4;-9999;-9999\n1*;2;3\n4;0,5D+01;6\n"
+	if e, left, faults := members(t, "m.txt", text, d); len(faults) > 0 || left != 3 || !mat.Equal(e, mat.NewDense(2, 3, []float64{1000.5, 2, 3, 4, 5, 6})) {
 		t.Errorf("got %v, %d, %v", e, left, faults)
 	}
 }

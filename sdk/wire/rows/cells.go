@@ -96,6 +96,12 @@ func reading(a arrow.Array) (func(row int) Cell, error) {
 			kind = Wall
 		}
 		return times(kind, func(row int) time.Time { return a.Value(row).ToTime(t.Unit) }), nil
+	case *array.Time32:
+		unit := a.DataType().(*arrow.Time32Type).Unit
+		return clocks(func(row int) time.Time { return a.Value(row).ToTime(unit) }), nil
+	case *array.Time64:
+		unit := a.DataType().(*arrow.Time64Type).Unit
+		return clocks(func(row int) time.Time { return a.Value(row).ToTime(unit) }), nil
 	case *array.Null:
 		return func(int) Cell { return Cell{} }, nil
 	case *array.Dictionary:
@@ -116,4 +122,9 @@ func texts(value func(int) string) func(int) Cell {
 
 func times(kind Kind, value func(int) time.Time) func(int) Cell {
 	return func(row int) Cell { return Cell{Kind: kind, Time: value(row).UTC()} }
+}
+
+// clocks reads times of day, as texts.
+func clocks(value func(int) time.Time) func(int) Cell {
+	return func(row int) Cell { return Cell{Kind: Text, Text: value(row).UTC().Format("15:04:05.999999999")} }
 }
