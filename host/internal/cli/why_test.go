@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/archive/archivetest"
 	"github.com/plume-da/plume/host/internal/why"
 )
 
@@ -199,5 +200,78 @@ func withoutFiles(t *testing.T, dir string, status archive.Status, names ...stri
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A run that was killed has parts of tables and no list of its trials; one that was
+// interrupted lacks some. Both are explained as far as they go, by filter.
+func TestWhyOfRunsThatDidNotEnd(t *testing.T) {
+	for _, open := range []bool{true, false} {
+		run := archivetest.Run{Open: open, Workflow: archivetest.Workflow(2, []string{"a", "b"}, "")}
+		for i, filter := range []string{"a", "b"} {
+			row := archive.TrialRow{TrialID: archive.TrialID{Trial: i + 1, Replicate: 1, Filter: filter}, Size: 10, Status: archive.Interrupted, Cycles: 20 * i}
+			trial := archivetest.Trial{TrialRow: row, Scores: map[string][]map[string]float64{}}
+			for range row.Cycles {
+				for _, stage := range []string{archive.Forecast, archive.Analysis} {
+					trial.Scores[stage] = append(trial.Scores[stage], map[string]float64{"rmse": 1, "spread": 1, "weights_ess": 10})
+				}
+			}
+			run.Trials = append(run.Trials, trial)
+		}
+		list := whyJSON(t, run.Write(t, t.TempDir()))
+		if len(list) != 2 || list[0].Filter != "a" || list[0].Cause != why.Unknown || list[1].Filter != "b" || list[1].Cause != why.Idle { // its stages are the same
+			t.Errorf("open %v: got %+v", open, list)
+		}
+	}
+}
+
+// For people, filters of which nothing stands out are in one line, and a sweep's settings
+// are named. The line below the scores is there only if something stands out.
+func TestWhyForPeople(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "twin.toml")
+	text := `format = 1
+experiment = { name = "twin", seed = 1 }
+time = { cycles = 200, interval = 0.05, step = 0.05, burn_in = 50 }
+model = { plugin = "lorenz96", params = { n = 20 } }
+truth = { init = { dist = "normal", mean = 2, sd = 3 }, spin_up = 5 }
+observations = { plugin = "obs-nonlinear", error = { sd = 1.0 } }
+ensemble = { size = 20, init = { dist = "normal", around = "truth", sd = 1 } }
+filter = [
+  { label = "good", plugin = "filter-enkf", params = { scheme = "etkf", inflation = 1.05 } },
+  { label = "bad", plugin = "filter-enkf", params = { scheme = "etkf", inflation = 0.9 } },
+]
+sweep = { axes = { "filter.bad.params.inflation" = [0.9, 1.05] } }
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr strings.Builder
+	if code := Main([]string{"run", path, "--run-dir", dir}, &stdout, &stderr); code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, stderr.String())
+	}
+	run := strings.TrimSpace(stdout.String())
+	hint := "\nbad: innovations are "
+	if !strings.Contains(stderr.String(), hint) || !strings.Contains(stderr.String(), " why "+run+"\n") || strings.Count(stderr.String(), "bad: ") != 1 {
+		t.Errorf("run: got\n%s", stderr.String())
+	}
+	stdout.Reset()
+	if code := Main([]string{"why", run}, &stdout, &stderr); code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, stderr.String())
+	}
+	for _, want := range []string{"bad, inflation=0.9:  the spread is too small\n  nis ", "\n  try   --set filter.bad.params.inflation=1.05 (it is 0.9), or adaptive_inflation=true\n",
+		"\n\nnothing stands out:  good; bad, inflation=1.05\n"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("got\n%s\nwant %q", stdout.String(), want)
+		}
+	}
+	stdout.Reset()
+	stderr.Reset()
+	if code := Main([]string{"compare", run}, &stdout, &stderr); code != exitOK || !strings.Contains("\n"+stderr.String(), hint) {
+		t.Errorf("compare: exit code %d\n%s", code, stderr.String())
+	}
+	stderr.Reset()
+	if code := Main([]string{"run", path, "--run-dir", dir, "--sweep", "filter.bad.params.inflation=[1.05]"}, &stdout, &stderr); code != exitOK || strings.Contains(stderr.String(), " why ") {
+		t.Errorf("exit code %d, a hint without a reason:\n%s", code, stderr.String())
 	}
 }
