@@ -1,15 +1,19 @@
 package why
 
 import (
+	"cmp"
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // conversion is the unit that the values of a variable seem to have.
 type conversion struct {
-	variable      string
+	variable      string // or several
 	about         string
-	before, after float64 // root mean square of the first innovations, as given and converted
+	values        int     // number of first innovations
+	before, after float64 // their root mean square, as given and converted
 }
 
 // conversions are the usual mistakes: y = factor x + offset for x in the unit that is
@@ -45,18 +49,43 @@ var conversions = []struct {
 	{-1, 0, "of the opposite sign"},
 }
 
-// conversion returns the most likely conversion of a variable, from its first innovations,
-// before anything was assimilated; nil if none is much more likely than the unit that is
-// expected. Later innovations do not tell: a filter follows observations in any unit.
+// conversion returns the most likely conversion of a stream or of one of its variables, from
+// the first innovations, before anything was assimilated; nil if none is much more likely
+// than the unit that is expected. Later innovations do not tell: a filter follows
+// observations in any unit.
 func (r *record) conversion() *conversion {
-	var variables []string
+	type group struct {
+		stream   int
+		variable string // empty: all of the stream
+	}
+	var groups []group
 	for _, v := range r.values {
-		if !slices.Contains(variables, v.variable) {
-			variables = append(variables, v.variable)
+		for _, g := range []group{{v.stream, ""}, {v.stream, v.variable}} {
+			if !slices.Contains(groups, g) {
+				groups = append(groups, g)
+			}
 		}
 	}
-	for _, variable := range variables {
-		if c := r.conversionOf(variable); c != nil {
+	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(min(1, len(a.variable)), min(1, len(b.variable))) })
+	for _, g := range groups {
+		var list []first
+		var names []string
+		for j, v := range r.values {
+			if v.stream != g.stream || g.variable != "" && v.variable != g.variable {
+				continue
+			}
+			if f, ok := r.first(j); ok {
+				list = append(list, f)
+			}
+			if !slices.Contains(names, v.variable) {
+				names = append(names, v.variable)
+			}
+		}
+		if c := conversionOf(list); c != nil {
+			c.variable = strings.Join(names, ", ")
+			if len(names) > 3 {
+				c.variable = fmt.Sprintf("%s and %d more", names[0], len(names)-1)
+			}
 			return c
 		}
 	}
@@ -79,25 +108,26 @@ func fit(list []first, factor, offset float64) (square, normalised, density floa
 	return squares.mean(), all.mean(), -all.mean()/2 - math.Log(math.Abs(factor))
 }
 
-func (r *record) conversionOf(variable string) *conversion {
-	var list []first
-	for j, v := range r.values {
-		k := slices.IndexFunc(r.innovation, func(d []float64) bool { return !math.IsNaN(d[j]) })
-		if v.variable != variable || k < 0 || r.observed[k] == nil {
-			continue
-		}
-		d, y := r.innovation[k][j], r.observed[k][j]
-		scale := v.scale()
-		if d != 0 && !math.IsNaN(v.first) {
-			scale = d / v.first
-		}
-		list = append(list, first{y, y - d, scale})
+// first returns the first observation of value j.
+func (r *record) first(j int) (f first, ok bool) {
+	k := slices.IndexFunc(r.innovation, func(d []float64) bool { return !math.IsNaN(d[j]) })
+	if k < 0 || r.observed[k] == nil {
+		return f, false
 	}
+	d, y, v := r.innovation[k][j], r.observed[k][j], r.values[j]
+	scale := v.scale()
+	if d != 0 && !math.IsNaN(v.first) {
+		scale = d / v.first
+	}
+	return first{y, y - d, scale}, true
+}
+
+func conversionOf(list []first) *conversion {
 	before, normalised, given := fit(list, 1, 0)
 	if len(list) < 3 && !(normalised > 100) { // anything fits a few values
 		return nil
 	}
-	best, most := conversion{variable: variable, before: math.Sqrt(before)}, math.Inf(-1)
+	best, most := conversion{values: len(list), before: math.Sqrt(before)}, math.Inf(-1)
 	for _, c := range conversions {
 		if after, normalised, density := fit(list, c.factor, c.offset); density > most && normalised < 9 {
 			best.after, best.about, most = math.Sqrt(after), c.about, density

@@ -32,15 +32,21 @@ type numbers struct {
 	bias          score.Mean // mean
 	share         float64    // of the observation error in what is expected; NaN: not known
 	spread, error float64    // root mean squares, in the unit of the observations
-	lost          float64    // mean square of all in their unit, divided by the variance of the observations in time
+	unexplained   float64    // mean square of all in their unit, divided by the variance of the observations in time
 	climate       score.Mean // variance of the forecasts in time, divided by that of the observations without error
 	modes         float64    // number of directions in which they vary
 }
 
-// asked returns the variances of error and spread that the innovations ask for, divided by
-// those that are given.
+// asked returns the variances of error and spread that the innovations ask for, in units of
+// the variance that is expected of them.
 func (n *numbers) asked() (error, spread float64) {
-	return n.ratio.Value - n.lagged.Value/n.share, n.ratio.Value + n.lagged.Value/(1-n.share)
+	return n.share*n.ratio.Value - n.lagged.Value, (1-n.share)*n.ratio.Value + n.lagged.Value
+}
+
+// deviation returns the standard deviation of a variance that asked returns, in the unit of
+// the observations.
+func (n *numbers) deviation(asked float64) float64 {
+	return math.Hypot(n.spread, n.error) * math.Sqrt(max(0, asked))
 }
 
 // culprit is what spread and error do not explain the innovations for.
@@ -52,21 +58,35 @@ const (
 	theSpread
 )
 
-// blame returns which of the variances is to blame: the one that most of what is not
-// explained is missing from, or else the one that is further from what is asked for. If
-// the gain is wrong because of the error, more spread is asked for too.
+// blame returns which of the variances is to blame. With the variances R' and P' that the
+// innovations ask for, it is the error if
+//
+//	log |R' - R| / |P' - P| + 1/2 |log R'/R| - 1/2 |log P'/P|
+//
+// is positive: most is missing from it, or it is further from what it should be. The second
+// part counts because a filter with a wrong error has a wrong gain, so that more spread is
+// asked for too. A variance that is wrong in the other direction is not to blame, and
+// neither is the error for innovations that are larger than the observations vary.
 func (n *numbers) blame() culprit {
 	error, spread := n.asked()
-	share := n.share * (error - 1) / (n.ratio.Value - 1)
-	further := math.Abs(math.Log(error)) - math.Abs(math.Log(spread))
+	larger := math.Copysign(1, n.ratio.Value-1)
+	missing, lacking := larger*(error-n.share), larger*(spread-(1-n.share))
+	const least = 1e-6 // for logarithms
+	further := math.Abs(math.Log(max(error, least)/n.share)) - math.Abs(math.Log(max(spread, least)/max(1-n.share, least)))
 	switch {
-	case n.lost > lost && n.ratio.Value > 1:
-		return theSpread
 	case n.ratio.Value < n.share: // the innovations vary less than the error alone
 		return theError
-	case share > 0.6 || share > 0.4 && further > math.Ln2:
+	case lacking <= 0 && missing <= 0:
+		return both
+	case lacking <= 0:
 		return theError
-	case share < 0.4 || share < 0.6 && further < -math.Ln2:
+	case missing <= 0 || n.unexplained > lost && larger > 0:
+		return theSpread
+	}
+	switch balance := math.Log(missing/lacking) + further/2; {
+	case balance > 0.1:
+		return theError
+	case balance < -0.1:
 		return theSpread
 	}
 	return both
@@ -219,7 +239,7 @@ func (r *record) numbers(columns []int) *numbers {
 
 // climatology compares the variances in time of innovations, observations and forecasts.
 func (n *numbers) climatology(r *record, columns []int) {
-	var lost tally
+	var left tally
 	var forecasts, observations []float64
 	for _, j := range columns {
 		v := r.values[j]
@@ -232,13 +252,13 @@ func (n *numbers) climatology(r *record, columns []int) {
 			}
 		}
 		if variance := y.variance(); y.n >= fewest && variance > 0 {
-			lost.add(d.mean() / variance)
+			left.add(d.mean() / variance)
 			if of := variance - v.error*v.error; of > 0.2*variance {
 				observations, forecasts = append(observations, of), append(forecasts, x.variance()+v.spread*v.spread)
 			}
 		}
 	}
-	n.lost = lost.mean()
+	n.unexplained = left.mean()
 	n.climate = score.Mean{Value: math.NaN(), SE: math.NaN()}
 	if len(observations) < 5 {
 		return
@@ -423,7 +443,7 @@ func poolNumbers(list []*numbers) *numbers {
 	all.climate = over(func(n *numbers) score.Mean { return n.climate })
 	for _, field := range []func(*numbers) *float64{
 		func(n *numbers) *float64 { return &n.share }, func(n *numbers) *float64 { return &n.spread }, func(n *numbers) *float64 { return &n.error },
-		func(n *numbers) *float64 { return &n.lost }, func(n *numbers) *float64 { return &n.modes },
+		func(n *numbers) *float64 { return &n.unexplained }, func(n *numbers) *float64 { return &n.modes },
 	} {
 		var t tally
 		for _, n := range list {

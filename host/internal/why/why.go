@@ -198,12 +198,15 @@ func (j *judge) units() bool {
 	if u == nil || !failed && !far(j.nis, 4, 0.25) && !(j.rejected > 0.2) { // an initial ensemble may be far away too
 		return false
 	}
-	j.say(Unit, "%s seems to be in another unit: %s", u.variable, u.about)
-	j.Brief = fmt.Sprintf("%s seems to be in another unit", u.variable)
+	j.say(Unit, "observations of %s seem to be in another unit: %s", u.variable, u.about)
+	j.Brief = fmt.Sprintf("observations of %s seem to be in another unit", u.variable)
 	j.add("first innovations", number(u.before), "root mean square, before anything was assimilated")
-	j.add("converted", number(u.after), "the same if %s is converted", u.variable)
+	j.add("converted", number(u.after), "the same, in the other unit")
 	j.add("nis", j.nis, aboutNIS)
 	j.try("convert %s in the file, or choose an operator that predicts it in the unit of the file", u.variable)
+	if u.values < 10 {
+		j.doubt("other units fit %d first values nearly as well", u.values)
+	}
 	j.doubt("other numbers of this filter say nothing as long as the unit is wrong")
 	return true
 }
@@ -274,7 +277,7 @@ func (j *judge) biased() bool {
 		j.say(Bias, "the forecasts are biased: the model, or all observations")
 		j.Brief = "the forecasts are biased"
 		j.add("mean innovation", a.bias, "in expected standard deviations; 0 is expected")
-	} else if a.climate.SE > 0 && a.lost > lost && math.Abs(a.climate.Value-1) > max(5*a.climate.SE, 0.33) {
+	} else if a.climate.SE > 0 && a.unexplained > weak && math.Abs(a.climate.Value-1) > max(5*a.climate.SE, 0.33) {
 		j.say(Bias, "the model does not vary as the observations do: it is biased or has a wrong parameter")
 		j.Brief = "the model does not vary as the observations do"
 		j.add("forecast variance", a.climate, "in time, of that of the observations without error; 1 is expected")
@@ -318,9 +321,10 @@ func (j *judge) again() {
 	j.add("correlation", score.Mean{Value: a.lagged.Value / a.ratio.Value, SE: a.lagged.SE / a.ratio.Value}, aboutAgain)
 }
 
-// lost is the variance of innovations, divided by that of the observations in time, from
-// which on the forecasts count as no better than the mean of the observations.
-const lost = 0.7
+// The variance of innovations, divided by that of the observations in time, is 1 for
+// forecasts that know nothing, and 2 for another trajectory of the same model: above lost
+// the filter has lost track. Above weak it may have.
+const lost, weak = 1.1, 0.7
 
 // far reports whether a normalised square is far from 1, beyond its sampling error.
 func far(m score.Mean, large, small float64) bool {
@@ -377,13 +381,13 @@ func (j *judge) blame(a *numbers, square score.Mean) {
 		j.add("the same"+of, a.ratio, "without covariances")
 	}
 	j.again()
-	if a.lost > 0 {
-		j.add("unexplained", number(a.lost), "share of the observations' variance in time; from 0.7 on the filter has lost track")
+	if a.unexplained > 0 {
+		j.add("unexplained", number(a.unexplained), "share of the observations' variance in time; above 1 the filter has lost track")
 	}
 	if !math.IsNaN(a.share) {
 		asked, wanted := a.asked()
-		j.add("error sd", number(a.error*math.Sqrt(max(0, asked))), "that the innovations ask for; given is %.3g", a.error)
-		j.add("forecast spread", number(a.spread*math.Sqrt(max(0, wanted))), "that the innovations ask for; it is %.3g", a.spread)
+		j.add("error sd", number(a.deviation(asked)), "that the innovations ask for; given is %.3g", a.error)
+		j.add("forecast spread", number(a.deviation(wanted)), "that the innovations ask for; it is %.3g", a.spread)
 	}
 	if j.Cause == Localization {
 		j.add("directions", number(j.all.modes), "of the innovations%s; the members span %d", j.within(), j.Size-1)
@@ -428,6 +432,7 @@ func (j *judge) remedy(a *numbers) {
 	key := "filter." + j.Filter + ".params."
 	inflation, inflates := j.param("inflation").(float64)
 	cutoff, localizes := j.param("cutoff").(float64)
+	jitter, jitters := j.param("jitter").(float64)
 	switch j.Cause {
 	case Localization:
 		switch {
@@ -447,10 +452,12 @@ func (j *judge) remedy(a *numbers) {
 			j.try("--set %sinflation=%.4g (it is %g), or adaptive_inflation=true", key, max(inflation, 1)+0.05, inflation)
 		case inflates:
 			j.try("--set %sinflation=%.4g (it is %g)", key, max(inflation, 1)+0.05, inflation)
+		case jitters:
+			j.try("--set %sjitter=%.2g (it is %g), or more members: --set ensemble.size=%d", key, max(0.1, 1.5*jitter), jitter, 2*j.Size)
 		default:
 			j.try("more members: --set ensemble.size=%d", 2*j.Size)
 		}
-		if a.lost > lost {
+		if a.unexplained > weak {
 			j.doubt("a filter that has lost track looks like this for any reason: the model may be wrong too")
 		}
 		j.doubt("[model.noise] tells the filter that the model is imperfect")
@@ -474,10 +481,10 @@ func (j *judge) tryError(a *numbers) {
 	k := slices.IndexFunc(j.setup.Streams, func(s Stream) bool { return s.Label == a.name || len(j.setup.Streams) == 1 })
 	asked, _ := a.asked()
 	if k < 0 || j.setup.Streams[k].Error == "" || !(asked > 0) {
-		j.try("multiply the standard deviations of the error by %.2g", math.Sqrt(max(0, asked)))
+		j.try("multiply the standard deviations of the error by %.2g", math.Sqrt(max(0, asked/a.share)))
 		return
 	}
-	v := a.error * math.Sqrt(asked)
+	v := a.deviation(asked)
 	if strings.HasSuffix(j.setup.Streams[k].Error, ".variance") {
 		v *= v
 	}

@@ -50,12 +50,12 @@ func TestAskedVariancesAreExact(t *testing.T) {
 		p := (c.step + math.Sqrt(c.step*c.step+4*c.step*c.error)) / 2
 		g := p / (p + c.error)
 		variance := (g*g*c.trueError + c.trueStep) / (g * (2 - g))
-		tolerance := 4 * (n.ratio.SE/n.share + n.lagged.SE/n.share) * c.error
-		if got := error * c.error; math.Abs(got-c.trueError) > tolerance {
+		tolerance := 4 * (n.share*n.ratio.SE + n.lagged.SE) * (p + c.error)
+		if got := error * (p + c.error); math.Abs(got-c.trueError) > tolerance {
 			t.Errorf("%+v: error variance: got %v, want %v ± %v", c, got, c.trueError, tolerance)
 		}
-		tolerance = 4 * (n.ratio.SE + n.lagged.SE) / (1 - n.share) * p
-		if got := spread * p; math.Abs(got-variance) > tolerance {
+		tolerance = 4 * ((1-n.share)*n.ratio.SE + n.lagged.SE) * (p + c.error)
+		if got := spread * (p + c.error); math.Abs(got-variance) > tolerance {
 			t.Errorf("%+v: forecast variance: got %v, want %v ± %v", c, got, variance, tolerance)
 		}
 	}
