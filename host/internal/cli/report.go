@@ -70,13 +70,29 @@ func (a *app) writeReport(ctx context.Context, dir string, watch bool) (*report.
 	if watch {
 		written := func(path string) { a.say("%s  %s", time.Now().Format(time.TimeOnly), path) }
 		r, err = report.Watch(ctx, dir, s.reported(), watchEvery, written)
-	} else if r, err = report.Read(s.Reader, s.reported()); err == nil {
-		_, err = r.Write()
+	} else {
+		r, err = s.page()
 	}
 	if err != nil {
 		return nil, err
 	}
 	return r, a.printFile(filepath.Join(dir, archive.ReportFile))
+}
+
+// page writes the page of a run with what stands out.
+func (s *storedRun) page() (*report.Report, error) {
+	setup, err := s.reported(), error(nil)
+	if setup != nil {
+		if setup.Hint, err = s.hint(); err != nil {
+			return nil, err
+		}
+	}
+	r, err := report.Read(s.Reader, setup)
+	if err != nil {
+		return nil, err
+	}
+	_, err = r.Write()
+	return r, err
 }
 
 // reported returns what a report takes from the workflow; nil if this version cannot read

@@ -70,20 +70,28 @@ func (s *storedRun) why() (verdicts []why.Verdict, axes []string, err error) {
 // hinted bounds the tables that are read for a hint. Longer ones take seconds.
 const hinted = 1 << 28
 
-// hint prints one line below a table of scores if something stands out.
-func (a *app) hint(s *storedRun) error {
-	if a.quiet || bytesBelow(filepath.Join(s.Dir, "innovations.arrow"))+bytesBelow(filepath.Join(s.Dir, "innovations")) > hinted {
-		return nil
+// hint returns what stands out in one line; empty if nothing does, or if the tables are
+// long.
+func (s *storedRun) hint() (string, error) {
+	size := bytesBelow(filepath.Join(s.Dir, "innovations.arrow")) + bytesBelow(filepath.Join(s.Dir, "innovations"))
+	if s.workflow == nil || size > hinted {
+		return "", nil
 	}
 	verdicts, _, err := s.why()
-	if err != nil {
-		return err
+	return why.Hint(verdicts), err
+}
+
+// hint prints one line below a table of scores if something stands out.
+func (a *app) hint(s *storedRun) error {
+	if a.quiet {
+		return nil
 	}
-	if line := why.Hint(verdicts); line != "" {
+	line, err := s.hint()
+	if line != "" {
 		a.say("%s", line)
 		a.next("why", s.Dir)
 	}
-	return nil
+	return err
 }
 
 // explained returns what an explanation takes from the workflow.

@@ -265,6 +265,12 @@ sweep = { axes = { "filter.bad.params.inflation" = [0.9, 1.05] } }
 			t.Errorf("got\n%s\nwant %q", stdout.String(), want)
 		}
 	}
+	if code := Main([]string{"report", run, "--quiet"}, &stdout, &stderr); code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, stderr.String())
+	}
+	if page, err := os.ReadFile(filepath.Join(run, archive.ReportFile)); err != nil || !strings.Contains(string(page), `role="note">`+hint[1:]) {
+		t.Errorf("the page does not say what stands out (%v)", err)
+	}
 	stdout.Reset()
 	stderr.Reset()
 	if code := Main([]string{"compare", run}, &stdout, &stderr); code != exitOK || !strings.Contains("\n"+stderr.String(), hint) {

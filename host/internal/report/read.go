@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -63,6 +64,9 @@ func Read(reader *archive.Reader, setup *Setup) (*Report, error) {
 		r.setup = *setup
 	} else {
 		r.notes = append(r.notes, "This version of plume cannot read the workflow. The burn-in is assumed to be 0 for trials without stored time means.")
+	}
+	if r.setup.Hint != "" {
+		r.notes = append(r.notes, fmt.Sprintf("%s. plume why %s says what is likely to be wrong.", r.setup.Hint, filepath.Base(reader.Dir)))
 	}
 	for _, step := range []func() error{
 		r.readTexts, r.readScores, r.readInnovations, r.readTimings, r.readVariables, r.readFailures,

@@ -34,6 +34,7 @@ type Setup struct {
 	Operators   []string // plugins
 	Cycles      int      // 0: as many as there are observations for
 	Interval    float64  // 0: when there are observations
+	Hint        string   // what stands out, as plume why says; empty: nothing
 }
 
 // Write writes the page and returns its path. An existing page is replaced atomically.
