@@ -34,6 +34,7 @@ type filter struct {
 	ATol              float64 `param:"atol"`
 	Steps             int     `param:"steps"`
 
+	layout       *sdk.Layout         // of the state, nil if it is not known
 	localization *taper.Localization // nil without cutoff
 }
 
@@ -47,6 +48,7 @@ func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
 		return nil, sdk.Errorf(sdk.KindConfig, "second_order", "is false, but with a cutoff members are moved to the moments of the density").
 			WithHint("leave second_order out, or the cutoff")
 	}
+	f.layout = c.State
 	var err error
 	if f.localization, err = taper.NewLocalization(c.State, c.Observations, f.Cutoff); err != nil {
 		return nil, err

@@ -64,7 +64,7 @@ type surroundings struct {
 	*taper.Localization
 	*filter
 	problem         *sdk.Problem
-	mean            []float64  // of the state
+	mean, farthest  []float64  // of the state, and how far the analysis may move it, see [filter.farthest]
 	prior, logPrior []float64  // weights, and their logarithms
 	kurtosis        []float64  // the excess of every state value, see [excessKurtosis]
 	predicted       *mat.Dense // anomalies in units of the error, a row a component that is not missing
@@ -88,7 +88,7 @@ func (f *filter) surround(p *sdk.Problem, observed []int) (*surroundings, error)
 		return nil, err
 	}
 	s := &surroundings{
-		Localization: f.localization, filter: f, problem: p, mean: mean,
+		Localization: f.localization, filter: f, problem: p, mean: mean, farthest: f.farthest(sd),
 		prior: prior, logPrior: logarithms(prior), kurtosis: excessKurtosis(p.Ensemble, mean, sd, prior),
 		predicted: mat.NewDense(len(observed), members, nil), innovation: make([]float64, len(observed)),
 		row: slices.Repeat([]int{-1}, len(p.Observation)), found: make([]placed, n),
@@ -106,6 +106,26 @@ func (f *filter) surround(p *sdk.Problem, observed []int) (*surroundings, error)
 		}
 	}
 	return s, nil
+}
+
+// largestMove bounds how far the analysis moves the mean of a value, in typical spreads of its variable,
+// and largestOwnMove in its own. Where an operator saturates, all members may predict nearly the same for an
+// observation far away; their regression is a quotient of small numbers then, and moves beyond what
+// the model can integrate. Ten typical spreads still let members that have lost the truth find it again.
+const largestMove, largestOwnMove = 10, 3
+
+// farthest returns how far the mean of each value may move: [largestMove] times the root mean square of the
+// spreads of its variable, or [largestOwnMove] times its own spread where that is more.
+func (f *filter) farthest(sd []float64) []float64 {
+	limits := make([]float64, 0, len(sd))
+	for _, v := range f.layout.Variables {
+		own := sd[len(limits):][:v.Size()]
+		typical := floats.Norm(own, 2) / math.Sqrt(float64(len(own)))
+		for _, s := range own {
+			limits = append(limits, max(largestMove*typical, largestOwnMove*s))
+		}
+	}
+	return limits
 }
 
 // nearValue returns the rows of the components near state value j, without those that are missing.

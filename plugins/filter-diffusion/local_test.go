@@ -274,6 +274,53 @@ func TestLocalLeavesFarValuesAlone(t *testing.T) {
 	}
 }
 
+// Predictions that hardly differ and an observation that is far from them move no mean farther than the bounds,
+// in the units of each variable; the distances of members from their mean are not bounded.
+func TestLocalMoveIsBounded(t *testing.T) {
+	const members, n, cutoff, unit = 8, 20, 6.0, 1000.0
+	p := twinProblem(members, n, n)
+	for k := range n { // saturated
+		for i := range members {
+			p.Predicted.Set(i, k, 1+1e-3*p.Predicted.At(i, k))
+		}
+		p.Observation[k], p.ErrorVariance[k] = -1, 1e-6
+	}
+	for i := range members { // a second variable in another unit, and a value that is better known than the others
+		for j := n / 2; j < n; j++ {
+			p.Ensemble.Set(i, j, unit*p.Ensemble.At(i, j))
+		}
+		p.Ensemble.Set(i, 3, 1e-3*p.Ensemble.At(i, 3))
+	}
+	state := ring(n, n)
+	state.Variables = []sdk.Variable{{Name: "a", Shape: []int{n / 2}}, {Name: "b", Shape: []int{n / 2}}}
+	f, err := configureLocal(map[string]any{"cutoff": cutoff}, members, state, ring(n, n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	analyse(t, f, p)
+	before, sd := moments(p.Ensemble, equalWeights(members))
+	after, _ := moments(p.Into, equalWeights(members))
+	bounded := map[bool]int{}
+	for j := range n {
+		own := sd[:n/2]
+		if j >= n/2 {
+			own = sd[n/2:]
+		}
+		typical := floats.Norm(own, 2) / math.Sqrt(n/2)
+		limit := max(10*typical, 3*sd[j])
+		move := math.Abs(after[j] - before[j])
+		if move > limit*(1+1e-12) {
+			t.Errorf("value %d moves by %g, more than %g", j, move, limit)
+		}
+		if move > limit*(1-1e-12) {
+			bounded[j < n/2]++
+		}
+	}
+	if bounded[true] == 0 || bounded[false] == 0 {
+		t.Errorf("%d and %d values of the variables reach the bound, want some", bounded[true], bounded[false])
+	}
+}
+
 // Far beyond the size of the domain all tapers are 1 to (length / cutoff)², and every
 // value is moved by one matrix: the analysis of two domains side by side, and of each
 // alone, are the same then when both see all observations. So is the one of all

@@ -388,8 +388,9 @@ func (q *quartet) transform(r int) (more bool) {
 	for l, p := range q.places[:q.count] {
 		if r < len(p.values) {
 			j := p.values[r]
+			centre := q.mean[j] + max(-q.farthest[j], min(growth[l], q.farthest[j]))
 			for i, x := range q.x {
-				q.problem.Into.Set(i, j, q.mean[j]+growth[l]+x[l])
+				q.problem.Into.Set(i, j, centre+x[l])
 			}
 		}
 	}
