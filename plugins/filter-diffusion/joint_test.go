@@ -307,6 +307,40 @@ func TestWithinModes(t *testing.T) {
 	}
 }
 
+// A single component far from its prediction counts as though it were at the bound, however far it is. Where most
+// components are far the forecast is wrong, and all of them count in full.
+func TestJointBoundsSingleInnovations(t *testing.T) {
+	const outlier, members, m = 2, 12, 5
+	f := configure(t, joint(nil))
+	analysis := func(shift func(k int) float64) *mat.Dense {
+		p := twinProblem(members, 6, m)
+		mean, sd := moments(p.Predicted, equalWeights(members))
+		for k := range m {
+			p.Observation[k] = mean[k] + shift(k)*math.Sqrt(sd[k]*sd[k]+p.ErrorVariance[k])
+		}
+		analyse(t, f, p)
+		return p.Into
+	}
+	at := func(distance float64) *mat.Dense {
+		return analysis(func(k int) float64 {
+			if k == outlier {
+				return distance
+			}
+			return 0.3
+		})
+	}
+	if diff := largestDifference(at(100), at(2.5)); diff > 1e-12 { // rounding of an innovation of 2.5
+		t.Errorf("100 standard deviations count for more than 2.5: the analyses differ by %g", diff)
+	}
+	if diff := largestDifference(at(2.5), at(2.4)); diff < 1e-3 {
+		t.Errorf("2.4 and 2.5 standard deviations count the same: the analyses differ by %g", diff)
+	}
+	all := func(distance float64) *mat.Dense { return analysis(func(int) float64 { return distance }) }
+	if diff := largestDifference(all(8), all(6)); diff < 0.1 {
+		t.Errorf("an ensemble that has lost the truth does not follow it: the analyses differ by %g", diff)
+	}
+}
+
 // Far observations temper the weights and widen the forecast; the ensemble keeps
 // its spread.
 func TestJointFarObservationKeepsEnsemble(t *testing.T) {

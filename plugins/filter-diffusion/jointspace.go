@@ -234,6 +234,8 @@ func (f *filter) observe(p *sdk.Problem, observed []int, weights []float64) (*ob
 	}
 	if o.blackBox {
 		o.ridge = ridge(anomalies, weights)
+	} else {
+		bound(innovation, anomalies, weights)
 	}
 	var svd mat.SVD
 	size := floats.Dot(innovation, innovation)
@@ -253,6 +255,36 @@ func (f *filter) observe(p *sdk.Problem, observed []int, weights []float64) (*ob
 	o.innovation = make([]float64, k)
 	mat.NewVecDense(k, o.innovation).MulVec(predicted.T(), mat.NewVecDense(len(innovation), innovation))
 	return o, nil
+}
+
+// largestInnovation is how many standard deviations an innovation may count for, those of prediction and
+// error together. Of normal ones one in eighty is larger, so that the bound costs next to nothing, while an error
+// with heavy tails neither moves all that the component is correlated with nor inflates the forecast.
+const largestInnovation = 2.5
+
+// medianNormal is the median of the absolute value of a standard normal number.
+const medianNormal = 0.6745
+
+// bound limits innovations, in units of the error, to [largestInnovation]. Where the median is larger than that
+// of normal ones it is the forecast that is wrong, not a few values observed: the limit grows in proportion, so that one or two
+// components are never limited. Cost: N m + m log m.
+func bound(innovation []float64, anomalies *mat.Dense, weights []float64) {
+	sd := slices.Repeat([]float64{1}, len(innovation))
+	for i, r := range rootWeights(weights) {
+		for k, a := range anomalies.RawRowView(i) {
+			sd[k] += r * r * a * a
+		}
+	}
+	sizes := make([]float64, len(sd))
+	for k, d := range innovation {
+		sd[k] = math.Sqrt(sd[k])
+		sizes[k] = math.Abs(d) / sd[k]
+	}
+	slices.Sort(sizes)
+	limit := largestInnovation * max(1, sizes[len(sizes)/2]/medianNormal)
+	for k, d := range innovation {
+		innovation[k] = max(-limit*sd[k], min(d, limit*sd[k]))
+	}
 }
 
 // ridge returns how badly a correlation matrix is known from standardised
