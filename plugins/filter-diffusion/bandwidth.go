@@ -74,9 +74,10 @@ func temperingRule(excess float64, members int, values float64) float64 {
 	return within * within
 }
 
-// leastESS returns the effective sample size that weights are to leave whatever the
-// rule says, a quarter of the degrees of freedom N - 1: with fewer, moments are not known.
-func leastESS(members int) float64 { return 1 + float64(members-1)/4 }
+// leastESS returns the effective sample size that weights are to leave whatever the rule says: a quarter of the
+// degrees of freedom N - 1, but not more than ten for each of the mean and r directions. With fewer, moments are not known; with
+// a share of the members alone, the weights would be too flat however many there are.
+func leastESS(members int, r float64) float64 { return 1 + min(float64(members-1)/4, 10*(r+1)) }
 
 // largestScale bounds the scale of a forecast. A larger one is not sampling error: the
 // forecast has lost the truth.

@@ -24,8 +24,8 @@ import (
 //
 // and the state given the observation has the density sum_i w_i g(xi; mu_i, P),
 // noised along the path sum_i w_i g(xi; mu_i, (1 + sigma²) P). b = 1 is an
-// ensemble Kalman filter, b towards 0 a particle filter. b, see [bandwidthRule];
-// gamma, see [temper].
+// ensemble Kalman filter, b towards 0 a particle filter. b, see [bandwidthRule] and
+// [observedSpace.wideEnough]; gamma, see [temper].
 //
 // Cost: two passes over the state of 2 N² n, and O(N² (m + r) + r³) with
 // r = min(N - 1, n).
@@ -47,16 +47,20 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	if err != nil {
 		return nil, err
 	}
+	cross := mat.NewDense(w.rank(), len(o.variance), nil) // Cxy
+	linalg.Mul(cross, weightedRows(w.scores, prior).T(), o.anomalies)
+	least := leastESS(members, float64(w.rank()))
 	modes := split(w.scores.ColView(0), prior)
 	b := f.Bandwidth
 	if sdk.IsAuto(b) {
 		b = bandwidthRule(modes.within, members, float64(w.rank()))
+		b = o.wideEnough(b, o.widest(modes.within, cross), least, prior)
 	}
-	posterior, err := w.given(o, b, prior)
+	posterior, err := w.given(o, cross, b, prior)
 	if err != nil {
 		return nil, err
 	}
-	gamma := temper(posterior.weights, posterior.logWeights, logarithms(prior), 1, f.Tempering)
+	gamma := temper(posterior.weights, posterior.logWeights, logarithms(prior), least, 1, f.Tempering)
 	if sdk.IsAuto(f.Tempering) {
 		modes.hold(posterior.logWeights, prior)
 		_, logSum := ensemble.Normalise(posterior.weights, posterior.logWeights)
@@ -119,28 +123,20 @@ type conditional struct {
 }
 
 // given returns the density of the state given the observation, with gamma = 1.
-func (w *whitened) given(o *observedSpace, b float64, prior []float64) (*conditional, error) {
+func (w *whitened) given(o *observedSpace, cross *mat.Dense, b float64, prior []float64) (*conditional, error) {
 	members, r := w.scores.Dims()
 	_, k := o.anomalies.Dims()
 	a := math.Sqrt(1 - b*b)
-	cross := mat.NewDense(r, k, nil) // Cxy
-	linalg.Mul(cross, weightedRows(w.scores, prior).T(), o.anomalies)
-
-	precision := make([]float64, k) // of b² Cyy + R, which is diagonal here
-	for j, s2 := range o.variance {
-		precision[j] = 1 / (b*b*s2 + o.floor(b))
-	}
+	precision := o.precision(b)
 	innovations := mat.NewDense(members, k, nil)
-	logWeights := logarithms(prior)
 	for i := range members {
 		row := innovations.RawRowView(i)
 		floats.AddScaledTo(row, o.innovation, -a, o.anomalies.RawRowView(i))
-		for j, d := range row {
-			logWeights[i] -= d * d * precision[j] / 2
+		for j := range row {
 			row[j] *= b * b * precision[j]
 		}
 	}
-	c := &conditional{centres: mat.NewDense(members, r, nil), logWeights: logWeights, weights: make([]float64, members)}
+	c := &conditional{centres: mat.NewDense(members, r, nil), logWeights: o.logWeights(b, prior), weights: make([]float64, members)}
 	linalg.Mul(c.centres, innovations, cross.T())
 	for i := range members {
 		floats.AddScaled(c.centres.RawRowView(i), a, w.scores.RawRowView(i))
@@ -160,13 +156,13 @@ func (w *whitened) given(o *observedSpace, b float64, prior []float64) (*conditi
 	if c.root, c.inverse, err = roots(c.covariance); err != nil {
 		return nil, err
 	}
-	return c, normaliseLogs(logWeights)
+	return c, normaliseLogs(c.logWeights)
 }
 
 // temper raises the likelihoods in logWeights to the power gamma and returns it: the
 // given one, or for auto the largest up to limit that leaves an effective sample size of
-// [leastESS]. The weights become what logWeights say, normalised.
-func temper(weights, logWeights, logPrior []float64, limit, given float64) (gamma float64) {
+// least. The weights become what logWeights say, normalised.
+func temper(weights, logWeights, logPrior []float64, least, limit, given float64) (gamma float64) {
 	likelihood := make([]float64, len(logPrior))
 	for i, l := range logWeights {
 		if !math.IsInf(logPrior[i], -1) {
@@ -185,7 +181,7 @@ func temper(weights, logWeights, logPrior []float64, limit, given float64) (gamm
 		try(given)
 		return given
 	}
-	low, high, least := 0.0, limit, leastESS(len(logPrior))
+	low, high := 0.0, limit
 	if try(high) >= least {
 		return high
 	}

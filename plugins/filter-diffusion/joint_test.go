@@ -347,7 +347,7 @@ func TestJointFarObservationKeepsEnsemble(t *testing.T) {
 	p := twinProblem(12, 3, 2)
 	p.Observation[0] = 1000
 	a := analyse(t, configure(t, joint(nil)), p)
-	if ess := a.Metrics["weights_ess"]; ess < leastESS(12)-1e-6 {
+	if ess := a.Metrics["weights_ess"]; ess < leastESS(12, 3)-1e-6 {
 		t.Errorf("effective sample size %g of 12 members", ess)
 	}
 	if v := variances(p.Into); slices.Min(v) < 1e-3 {

@@ -238,7 +238,7 @@ func mixtureOfMembers(t *testing.T, y *mat.Dense, d []float64, b, limit, given f
 		floats.Add(row, shift.RawVector().Data)
 	}
 	weights := make([]float64, members)
-	gamma := temper(weights, logs, make([]float64, members), limit, given)
+	gamma := temper(weights, logs, make([]float64, members), leastESS(members, float64(members-1)), limit, given)
 	mean := ensemble.Mean(nil, centres, weights)
 	covariance := mat.NewSymDense(members, nil)
 	for i := range members {
@@ -369,7 +369,7 @@ func TestLocalRule(t *testing.T) {
 	if scale := a.Metrics["inflation"]; !(scale > 0.5 && scale <= largestLocalScale) {
 		t.Errorf("inflation %g", scale)
 	}
-	if ess := a.Metrics["weights_ess"]; !(ess >= leastESS(members) && ess <= members) {
+	if ess := a.Metrics["weights_ess"]; !(ess >= leastESS(members, float64(members-1)) && ess <= members) {
 		t.Errorf("effective sample size %g", ess)
 	}
 }

@@ -64,7 +64,7 @@ type place struct {
 	values              []int // of the state, there
 	near, around        []taper.Neighbour
 	weights, logWeights []float64
-	limit               float64 // of the power of the likelihoods
+	limit, least        float64 // of the power of the likelihoods, and of the effective sample size
 }
 
 func newQuartet(s *surroundings) *quartet {
@@ -112,7 +112,7 @@ func (q *quartet) setRules(p *place) {
 	if p.bandwidth = q.Bandwidth; sdk.IsAuto(p.bandwidth) {
 		p.bandwidth = bandwidthRule(withinModes(excess), q.members, min(r, float64(q.members-1)))
 	}
-	p.limit = temperingRule(excess, q.members, count)
+	p.limit, p.least = temperingRule(excess, q.members, count), leastESS(q.members, r)
 }
 
 // finish moves the values of the places that were added, and forgets them.
@@ -265,7 +265,7 @@ func (q *quartet) weigh() {
 				p.logWeights[i] = q.logPrior[i] + log[l]
 			}
 			p.scale = q.scale[l]
-			p.tempering = temper(p.weights, p.logWeights, q.logPrior, p.limit, q.Tempering)
+			p.tempering = temper(p.weights, p.logWeights, q.logPrior, p.least, p.limit, q.Tempering)
 			p.ess = ensemble.ESS(p.weights, q.members)
 			weights = p.weights
 		}
