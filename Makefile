@@ -48,11 +48,12 @@ lint: ## formatting, vet, also for macOS, the import law, and what runs on GitHu
 	$(GO) run $(ACTIONLINT) .github/workflows/*.yml
 	$(GO) run $(LINT) run ./...
 
-python: build $(VENV)/ready ## the Python kit, the examples that use it, the pages of results: linter, strict types, tests
+python: build $(VENV)/ready ## the Python kit, the examples that use it, workflows as editors see them, the pages of results: linter, strict types, tests
 	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/analysis
 	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/analysis
 	cd sdk/python && $(abspath $(VENV))/bin/mypy
 	cd sdk/python && $(abspath $(VENV))/bin/python -m pytest -q
+	$(VENV)/bin/taplo lint --colors never $(wildcard $(addsuffix /*.toml,workflows docs/* bench/dapper examples/* examples/*/*)) 2>&1
 	cd bench/results && $(abspath $(VENV))/bin/python -m pytest -q -p no:cacheprovider
 
 # These need a server; the tests of examples/umbridge-lorenz63 start one for them.

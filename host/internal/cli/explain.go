@@ -17,8 +17,8 @@ func (a *app) explain() *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain [CODE...]",
 		Short: "Explain the codes of findings, such as E404",
-		Long: `Explain says what the code of a finding means, what usually causes it, how it looks,
-and what to do about it. Without a code it lists all codes.`,
+		Long: `Explain says what the code of a finding means, what usually causes it, how it
+looks, and what to do about it. Without a code it lists all codes.`,
 		Example: `  plume explain E404
   plume explain`,
 		ValidArgsFunction: words(codeNames()...),

@@ -103,26 +103,25 @@ func unlessSchema(name string, choices []string, p *sdk.Param) map[string]any {
 // paramSchema returns the schema of a parameter in a workflow, where a number may be
 // arithmetic.
 func paramSchema(p *sdk.Param) map[string]any {
-	one := map[string]any{"type": map[sdk.ParamType]string{
+	kind := map[sdk.ParamType]string{
 		sdk.Float: "number", sdk.Floats: "number", sdk.Int: "integer", sdk.Ints: "integer",
 		sdk.Bool: "boolean", sdk.String: "string", sdk.Strings: "string",
-	}[p.Type]}
+	}[p.Type]
+	s := map[string]any{"type": kind}
+	if kind == "number" || kind == "integer" {
+		s["type"], s["pattern"] = []string{kind, "string"}, "^="
+		if p.Auto {
+			s["pattern"] = "^(=|auto$)"
+		}
+	}
 	for name, limit := range map[string]*float64{"minimum": p.Min, "maximum": p.Max, "exclusiveMinimum": p.Above, "exclusiveMaximum": p.Below} {
 		if limit != nil {
-			one[name] = *limit
+			s[name] = *limit
 		}
 	}
 	if len(p.Choices) > 0 {
-		one["enum"] = p.Choices
+		s["enum"] = p.Choices
 	}
-	forms := []any{one}
-	if one["type"] == "number" || one["type"] == "integer" {
-		forms = append(forms, map[string]any{"type": "string", "pattern": "^="})
-	}
-	if p.Auto {
-		forms = append(forms, map[string]any{"const": "auto"})
-	}
-	s := map[string]any{"anyOf": forms}
 	if p.Type == sdk.Floats || p.Type == sdk.Ints || p.Type == sdk.Strings {
 		s = map[string]any{"type": "array", "items": s}
 	}

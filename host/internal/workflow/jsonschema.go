@@ -11,20 +11,39 @@ import (
 // complete and check TOML. params holds the schemas of the parameters of plugins, by
 // role (model, operator or filter) and name. A file that includes others may omit
 // required keys.
+//
+// A value with several forms, such as a number that may be arithmetic, has one schema with
+// several types rather than a choice of schemas, so that an editor says which limit it
+// misses.
+//
+// Editors complete keys from the part of the schema that holds for every file. What a file
+// must have unless it includes others is a part of its own, without values.
 func JSONSchema(params map[string]map[string]any) map[string]any {
 	g := &generator{plugins: params}
-	whole, partial := g.table("", &schema, false), g.table("", &schema, true)
-	return map[string]any{
+	defs := object{"file": g.table("", &schema), "profile": g.table("", &settings), "axes": axesSchema()}
+	for role, plugins := range params {
+		for name, s := range plugins {
+			defs[role+"-"+name] = s
+		}
+	}
+	return object{
 		"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "plume workflow",
-		"$defs": map[string]any{"workflow": whole, "part": partial, "axes": axesSchema()},
-		"if":    map[string]any{"required": []string{"include"}},
-		"then":  map[string]any{"$ref": "#/$defs/part"},
-		"else":  map[string]any{"$ref": "#/$defs/workflow"},
+		"$defs": defs,
+		"allOf": []any{ref("file")},
+		"if":    object{"not": object{"required": []string{"include"}}},
+		"then":  needs(&schema),
 	}
 }
 
-// generator makes schemas. Partial ones are for overrides: no key is required, and an
-// array of tables may be a table by label.
+func ref(name string) object { return object{"$ref": "#/$defs/" + name} }
+
+// axesSchema returns the schema of a table of lists by dotted key: a key without quotes
+// is a table in tables.
+func axesSchema() object {
+	return object{"type": []string{"array", "object"}, "minItems": 1, "minProperties": 1, "additionalProperties": ref("axes")}
+}
+
+// generator makes schemas of tables in which no key is required.
 type generator struct {
 	plugins map[string]map[string]any
 }
@@ -34,46 +53,103 @@ var roleAt = map[string]string{"model": "model", "truth": "model", "observations
 
 type object = map[string]any
 
-func (g *generator) table(path string, t *key, partial bool) object {
+func (g *generator) table(path string, t *key) object {
 	properties := object{}
-	var required []string
 	for i := range t.keys {
 		k := &t.keys[i]
-		properties[k.name] = g.described(tomltext.Dotted(path, k.name), k, partial)
-		if k.required && !partial {
-			required = append(required, k.name)
-		}
+		properties[k.name] = g.described(tomltext.Dotted(path, k.name), k)
 	}
 	s := object{"type": "object", "properties": properties, "additionalProperties": false}
-	if len(required) > 0 {
-		s["required"] = required
-	}
-	var all []any
-	if !partial {
-		for _, group := range t.oneOf {
-			var one []any
-			for _, name := range group {
-				one = append(one, object{"required": []string{name}})
-			}
-			all = append(all, object{"oneOf": one})
-		}
-	}
-	plugins := g.plugins[roleAt[path]]
-	for _, name := range slices.Sorted(maps.Keys(plugins)) {
+	var all, offered []any
+	for _, name := range slices.Sorted(maps.Keys(g.plugins[roleAt[path]])) {
+		params := ref(roleAt[path] + "-" + name)
 		all = append(all, object{
 			"if":   object{"properties": object{"plugin": object{"const": name}}, "required": []string{"plugin"}},
-			"then": object{"properties": object{"params": plugins[name]}},
+			"then": object{"properties": object{"params": params}},
 		})
+		offered = append(offered, params)
 	}
 	if len(all) > 0 {
 		s["allOf"] = all
+		properties["params"].(object)["anyOf"] = append(offered, true) // refuses nothing; editors complete from it
 	}
 	return s
 }
 
+// needs returns the schema of what t must have: keys, exactly one of some keys, and of a
+// distribution its own keys. It is nil if that is nothing.
+func needs(t *key) object {
+	s, properties := object{}, object{}
+	var required []string
+	for i := range t.keys {
+		k := &t.keys[i]
+		if k.required {
+			required = append(required, k.name)
+		}
+		var inner object
+		switch k.kind {
+		case table:
+			inner = needs(k)
+		case tables:
+			inner = object{"items": needs(k)}
+			if k.lone {
+				maps.Copy(inner, needs(k))
+			} else {
+				inner["type"] = "array" // rather than a table by label
+			}
+		case named:
+			if n := needs(k); n != nil {
+				inner = object{"additionalProperties": n}
+			}
+		case distribution, start:
+			inner = needsOfDistribution(k)
+		}
+		if inner != nil {
+			properties[k.name] = inner
+		}
+	}
+	if len(required) > 0 {
+		s["required"] = required
+	}
+	if len(properties) > 0 {
+		s["properties"] = properties
+	}
+	var groups []any
+	for _, group := range t.oneOf {
+		var one []any
+		for _, name := range group {
+			one = append(one, object{"required": []string{name}})
+		}
+		groups = append(groups, object{"oneOf": one})
+	}
+	if len(groups) > 0 {
+		s["allOf"] = groups
+	}
+	if len(s) == 0 {
+		return nil
+	}
+	return s
+}
+
+// needsOfDistribution is needs for a table whose keys depend on dist.
+func needsOfDistribution(k *key) object {
+	var each []any
+	for _, l := range k.dists {
+		one := k.under(l.name)
+		var names []string
+		for _, c := range one.keys {
+			names = append(names, c.name)
+		}
+		then := object{"propertyNames": object{"enum": names}}
+		maps.Copy(then, needs(one))
+		each = append(each, object{"if": object{"properties": object{"dist": object{"const": l.name}}, "required": []string{"dist"}}, "then": then})
+	}
+	return object{"required": []string{"dist"}, "allOf": each}
+}
+
 // described returns the schema of k with its description and default.
-func (g *generator) described(path string, k *key, partial bool) object {
-	s := g.of(path, k, partial)
+func (g *generator) described(path string, k *key) object {
+	s := g.of(path, k)
 	s["description"] = k.doc
 	if k.def != nil {
 		s["default"] = k.def
@@ -81,80 +157,65 @@ func (g *generator) described(path string, k *key, partial bool) object {
 	return s
 }
 
-func anyOf(schemas ...any) object { return object{"anyOf": schemas} }
-
-func (g *generator) of(path string, k *key, partial bool) object {
+func (g *generator) of(path string, k *key) object {
 	item := *k
 	switch k.kind {
 	case table:
-		return g.table(path, k, partial)
+		return g.table(path, k)
 	case tables:
-		one := g.table(path, k, partial)
-		many := object{"type": "array", "items": one, "minItems": 1}
-		switch {
-		case partial:
-			return anyOf(many, object{"type": "object", "additionalProperties": g.table(path, k, true)}, g.table(path, k, true))
-		case k.lone:
-			return anyOf(one, many)
-		}
-		return many
+		return oneOrMore(g.table(path, k))
 	case named:
 		item.kind = table
-		return object{"type": "object", "additionalProperties": g.table(path, &item, partial), "propertyNames": object{"pattern": k.form.rule.String()}}
+		return object{"type": "object", "additionalProperties": g.table(path, &item), "propertyNames": object{"pattern": k.form.rule.String()}}
 	case numbers:
-		return anyOf(numeric(k, "number"), arithmeticText(), object{"type": "array", "items": anyOf(numeric(k, "number"), arithmeticText()), "minItems": 1})
+		return numberOrList(k)
 	case values:
-		item.kind = numbers
-		all := g.of(path, &item, partial)
-		return anyOf(all, object{"type": "object", "additionalProperties": all, "minProperties": 1})
+		s := numberOrList(k)
+		s["type"], s["additionalProperties"], s["minProperties"] = []string{"number", "string", "array", "object"}, numberOrList(k), 1
+		return s
 	case columns:
-		return object{"type": "object", "additionalProperties": anyOf(object{"type": "string"}, texts())}
+		return object{"type": "object", "additionalProperties": object{"type": []string{"string", "array"}, "items": object{"type": "string"}}}
 	case distribution:
-		return g.distribution(path, k, partial)
+		return g.table(path, k.under(""))
 	case start:
-		item.kind, item.min, item.above = numbers, nil, nil
-		return anyOf(object{"type": "array", "items": anyOf(object{"type": "number"}, arithmeticText()), "minItems": 1}, g.distribution(path, k, partial))
+		s := g.table(path, k.under(""))
+		s["type"], s["items"], s["minItems"] = []string{"array", "object"}, arithmetic("number"), 1
+		return s
 	case overrides:
-		return object{"type": "object", "additionalProperties": g.table("", &settings, true)}
+		return object{"type": "object", "additionalProperties": ref("profile")}
 	case exclusions:
 		return object{"type": "array", "items": object{"type": "object"}}
 	case axes:
-		return axesSchema()
+		return object{"type": "object", "additionalProperties": ref("axes")}
 	}
 	return simple(k)
 }
 
-// axesSchema returns the schema of the axes: lists by dotted key, whose parts are tables
-// below each other if it is not in quotes.
-func axesSchema() object {
-	return object{"type": "object", "additionalProperties": anyOf(object{"type": "array", "minItems": 1}, object{"$ref": "#/$defs/axes"})}
-}
-
-// distribution returns the schema of a table of one of the distributions of k.
-func (g *generator) distribution(path string, k *key, partial bool) object {
-	if partial {
-		return g.table(path, k.under(""), true)
-	}
-	var dists []any
-	for _, l := range k.dists {
-		s := g.table(path, k.under(l.name), false)
-		s["properties"].(object)["dist"] = object{"const": l.name, "description": "the distribution"}
-		dists = append(dists, s)
-	}
-	return anyOf(dists...)
+// oneOrMore returns the schema of an array of tables such as one, or one of them, or a table
+// of them by label. What is neither has keys of no table.
+func oneOrMore(one object) object {
+	keys := object{"enum": slices.Sorted(maps.Keys(one["properties"].(object)))}
+	s := maps.Clone(one)
+	delete(s, "additionalProperties")
+	s["type"], s["items"], s["minItems"] = []string{"array", "object"}, one, 1
+	byLabel := object{"not": object{"propertyNames": keys}, "type": "object", "additionalProperties": object{"type": "object"}}
+	s["if"], s["then"], s["else"] = byLabel, object{"additionalProperties": one}, object{"propertyNames": keys}
+	return s
 }
 
 // simple returns the schema of a value that is not a table.
 func simple(k *key) object {
 	switch k.kind {
-	case integer, number:
-		return anyOf(numeric(k, map[kind]string{integer: "integer", number: "number"}[k.kind]), arithmeticText())
+	case integer:
+		return limited(k, arithmetic("integer"))
+	case number:
+		return limited(k, arithmetic("number"))
 	case words:
-		return texts()
+		return object{"type": "array", "items": object{"type": "string"}}
 	case moment, extent:
-		return anyOf(numeric(k, "number"), object{"type": "string"})
+		return limited(k, object{"type": []string{"number", "string"}})
 	case replicates:
-		return anyOf(object{"type": "array", "items": object{"type": "integer"}}, object{"type": "string"})
+		return object{"type": []string{"array", "string"}, "items": object{"type": "integer"}}
 	case params:
 		return object{"type": "object"}
 	case duration:
@@ -173,12 +234,21 @@ func simple(k *key) object {
 	return s
 }
 
-func texts() object { return object{"type": "array", "items": object{"type": "string"}} }
+// arithmetic returns the schema of a number of a type, which may be arithmetic: a text that
+// begins with an equals sign.
+func arithmetic(kind string) object {
+	return object{"type": []string{kind, "string"}, "pattern": "^="}
+}
 
-func arithmeticText() object { return object{"type": "string", "pattern": "^="} }
+// numberOrList returns the schema of a number or a list of numbers within the limits of k.
+func numberOrList(k *key) object {
+	s := limited(k, arithmetic("number"))
+	s["type"], s["items"], s["minItems"] = []string{"number", "string", "array"}, limited(k, arithmetic("number")), 1
+	return s
+}
 
-func numeric(k *key, kind string) object {
-	s := object{"type": kind}
+// limited adds the limits of k to s; they concern numbers only.
+func limited(k *key, s object) object {
 	for name, limit := range map[string]*float64{"minimum": k.min, "exclusiveMinimum": k.above, "maximum": k.max} {
 		if limit != nil {
 			s[name] = *limit
