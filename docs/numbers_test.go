@@ -1,18 +1,16 @@
 package docs
 
 import (
-	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 )
 
-// origins matches what has to stand above a table with numbers of results, or in its page:
-// the number comes from a test that compares it with a run or with data, or it was measured
+// origins matches what has to stand above a table with numbers of results, unless the
+// whole page is made: a test compares them with a run or with data, or they were measured
 // once, with the set-up in the comment or in the text around it.
-var origins = regexp.MustCompile(`^<!-- (params|nile|checked: .+|measured: .+) -->$|Made by .make results.|^<!-- Made from .* -update writes it\. -->$`)
+var origins = regexp.MustCompile(`^<!-- (params|nile|checked: .+|measured: .+) -->$`)
 
 // number matches a cell that begins with a number such as a run gives.
 var number = regexp.MustCompile(`\| *[-+]?\d+\.\d`)
@@ -20,23 +18,13 @@ var number = regexp.MustCompile(`\| *[-+]?\d+\.\d`)
 // Tables of numbers say where they come from, so that none is typed and forgotten.
 func TestNumbersHaveASource(t *testing.T) {
 	var tables int
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") && len(d.Name()) > 2 || d.Name() == "decisions" || d.Name() == "bin" || d.Name() == "dist" || d.Name() == "runs"):
-			return filepath.SkipDir
-		case filepath.Ext(path) != ".md":
-			return nil
+	err := eachText(func(path, text string) {
+		if filepath.Ext(path) != ".md" || filepath.Base(filepath.Dir(path)) == "decisions" {
+			return
 		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
+		for _, row := range unsourced(text, &tables) {
+			t.Errorf("%s: no comment says where the numbers of the table with this row come from, such as <!-- checked: TEST --> or <!-- measured: SET-UP -->:\n%s", path, row)
 		}
-		for _, place := range unsourced(string(text), &tables) {
-			t.Errorf("%s: no comment says where the numbers of the table with this row come from, such as <!-- checked: TEST --> or <!-- measured: SET-UP -->:\n%s", path, place)
-		}
-		return nil
 	})
 	if err != nil || tables < 20 {
 		t.Errorf("got %d tables with numbers (%v)", tables, err)
@@ -47,10 +35,7 @@ func TestNumbersHaveASource(t *testing.T) {
 // adds to tables how many there are.
 func unsourced(text string, tables *int) []string {
 	lines := strings.Split(regexp.MustCompile("(?ms)^```.*?^```$").ReplaceAllString(text, ""), "\n")
-	whole := false
-	for _, line := range lines {
-		whole = whole || origins.MatchString(line) && !strings.HasPrefix(line, "<!-- p") && strings.Contains(line, "Made")
-	}
+	whole := strings.Contains(text, "<!-- Made from ") || strings.Contains(text, "Made by `make results`")
 	var found []string
 	above := "" // the last line with text above the table
 	for i := 0; i < len(lines); i++ {

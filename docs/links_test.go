@@ -1,0 +1,75 @@
+package docs
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var (
+	link   = regexp.MustCompile(`\]\(([^)\s#]+)(?:#[^)\s]*)?\)`)
+	onMain = regexp.MustCompile(`https://(?:github\.com/plume-da/plume/(?:blob|tree)|raw\.githubusercontent\.com/plume-da/plume)/main/([\w./-]+)`)
+)
+
+// Links from a page of the repository, of the site or not, end at something; so do
+// addresses of files of the repository in whatever text.
+func TestLinks(t *testing.T) {
+	var links int
+	err := eachText(func(path, text string) {
+		check := func(target, of string) {
+			if links++; !exists(of) {
+				t.Errorf("%s: nothing is at %s", path, target)
+			}
+		}
+		for _, m := range onMain.FindAllStringSubmatch(text, -1) {
+			check(m[0], filepath.Join("..", m[1]))
+		}
+		if filepath.Ext(path) != ".md" {
+			return
+		}
+		code := regexp.MustCompile("(?ms)^```.*?^```$|`[^`\n]*`")
+		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(text, ""), -1) {
+			if !strings.Contains(m[1], ":") {
+				check(m[1], filepath.Join(filepath.Dir(path), m[1]))
+			}
+		}
+	})
+	if err != nil || links < 200 {
+		t.Errorf("got %d links (%v)", links, err)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// eachText calls do for the pages of the repository and the files that may name it.
+func eachText(do func(path, text string)) error {
+	return filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			switch name := d.Name(); {
+			case name == ".github":
+			case strings.HasPrefix(name, ".") && len(name) > 2, name == "node_modules", name == "bin", name == "dist", name == "runs":
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		switch filepath.Ext(path) {
+		case ".md", ".toml", ".tmpl", ".yml", ".yaml", ".cff", ".py", ".go":
+		default:
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err == nil {
+			do(path, string(text))
+		}
+		return err
+	})
+}
