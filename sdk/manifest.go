@@ -31,6 +31,7 @@ type Manifest struct {
 	Citations []Citation `toml:"citation"`
 	Threading Threading  `toml:"threading"`
 	Example   Example    `toml:"example"`
+	Memory    []Memory   `toml:"memory"`
 
 	// Step is the default of the workflow's time.step; 0 for a model without a time step,
 	// which refuses the key. Models only.
@@ -191,7 +192,7 @@ func (m *Manifest) faults() []string {
 			add("param %s: path is for models", p.Name)
 		}
 	}
-	return faults
+	return append(faults, m.memoryFaults()...)
 }
 
 func (p *Param) faults() []string {

@@ -205,3 +205,37 @@ func TestErrorText(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// The first memory that applies counts.
+func TestMemory(t *testing.T) {
+	const filter = `name = "f"
+version = "1"
+role = "filter"
+summary = "a filter"
+[[param]]
+name = "scheme"
+type = "string"
+default = "a"
+choices = ["a", "b"]
+doc = "a scheme"
+`
+	m, err := ParseManifest(filter + "[[memory]]\nwhen = { scheme = [\"b\"] }\nstate = 2.0\n[[memory]]\nobserved = 1.5\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for scheme, want := range map[string][2]float64{"a": {0, 1.5}, "b": {2, 0}} {
+		if got := m.MemoryWith(Params{"scheme": scheme}); [2]float64{got.State, got.Observed} != want {
+			t.Errorf("%s: got %+v, want %v", scheme, got, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"state = -1.0":                "memory 1: want numbers >= 0, got -1",
+		"observed = inf":              "memory 1: want numbers >= 0, got +Inf",
+		"when = { scheme = [\"c\"] }": "memory 1: when: scheme has no choice \"c\", it has a, b",
+		"size = 3":                    "unknown key memory.size",
+	} {
+		if _, err := ParseManifest(filter + "[[memory]]\n" + text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+	}
+}

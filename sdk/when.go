@@ -64,12 +64,18 @@ func either(choices []string, quote string) string {
 // whenFaults returns the faults of the when of a parameter, given the parameters before it.
 // A parameter can name neither itself nor one after it.
 func (p *Param) whenFaults(before []Param) []string {
+	faults := whenFaults(p.When, before)
+	if p.Required && len(p.When) > 0 {
+		faults = append(faults, "when requires a default, which the parameter has where it does not apply")
+	}
+	return faults
+}
+
+// whenFaults returns the faults of a when that can name the parameters before.
+func whenFaults(when map[string][]string, before []Param) []string {
 	var faults []string
 	add := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
-	if p.Required && len(p.When) > 0 {
-		add("when requires a default, which the parameter has where it does not apply")
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.When)) {
+	for _, name := range slices.Sorted(maps.Keys(when)) {
 		of := slices.IndexFunc(before, func(q Param) bool { return q.Name == name })
 		switch {
 		case of < 0:
@@ -78,10 +84,10 @@ func (p *Param) whenFaults(before []Param) []string {
 		case before[of].Type != String || len(before[of].Choices) == 0:
 			add("when: %s has no choices", name)
 			continue
-		case len(p.When[name]) == 0:
+		case len(when[name]) == 0:
 			add("when: want a list of choices for %s", name)
 		}
-		for _, c := range p.When[name] {
+		for _, c := range when[name] {
 			if !slices.Contains(before[of].Choices, c) {
 				add("when: %s has no choice %q, it has %s", name, c, strings.Join(before[of].Choices, ", "))
 			}

@@ -1,12 +1,18 @@
 package archive
 
 import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"syscall"
+
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
 // The sizes of parts of a run's tables in bytes, as Arrow stores them. They are estimates:
-// the lengths of texts and the number of diagnostics vary.
+// the lengths of texts and the number of diagnostics vary. They are of type float64 because
+// no product of sizes overflows it.
 const (
 	batchBytes  = 1300 // of metadata, for every batch of members
 	textBytes   = 8
@@ -14,10 +20,13 @@ const (
 )
 
 // rowBytes estimates the size of a row of columns: 8 bytes for a number, 4 for an integer
-// or the offset of a text, and the bytes of texts.
-func rowBytes(columns []table.Column) int64 {
-	var n int64
+// or the offset of a text, and the bytes of texts. Packed columns take next to nothing.
+func rowBytes(columns []table.Column) float64 {
+	var n float64
 	for _, c := range columns {
+		if c.Packed {
+			continue
+		}
 		switch c.Type {
 		case table.Int32:
 			n += 4
@@ -31,28 +40,63 @@ func rowBytes(columns []table.Column) int64 {
 }
 
 // MemberBytes estimates the size of the members of one cycle and stage.
-func MemberBytes(p *plan.Plan, members int) int64 {
-	return int64(members)*(rowBytes(membersColumns)+int64(8*p.State.Size())) + batchBytes
+func MemberBytes(p *plan.Plan, members int) float64 {
+	return float64(members)*(rowBytes(membersColumns)+8*float64(p.State.Size())) + batchBytes
 }
 
 // TrialBytes estimates the size of the tables of a trial: scores, innovations,
 // diagnostics, timings, rank histograms and the ensembles that are stored.
-func TrialBytes(keep Keep, p *plan.Plan, t *plan.Trial) int64 {
-	kept := int64(0)
+func TrialBytes(keep Keep, p *plan.Plan, t *plan.Trial) float64 {
+	kept := 0.0
 	for _, stage := range []bool{keep.Forecast, keep.Analysis} {
 		if stage {
 			kept++
 		}
 	}
-	described := int64(len(Described(p.State, keep.Variables)))
+	return partBytes(keep, p, t) + float64(p.Clock.Cycles)*kept*MemberBytes(p, t.Size)
+}
+
+// partBytes estimates the size of the tables of a trial that are joined with those of other
+// trials when the run ends.
+func partBytes(keep Keep, p *plan.Plan, t *plan.Trial) float64 {
+	described := float64(len(Described(p.State, keep.Variables)))
 	each := 2*rowBytes(cyclesColumns(keep.Scored)) + 2*described*rowBytes(variablesColumns) +
-		rowBytes(innovationsColumns) + int64(8*p.Space.Layout.Size()) +
-		diagnostics*rowBytes(diagnosticsColumns) + rowBytes(timingsColumns) + kept*MemberBytes(p, t.Size)
-	return int64(p.Clock.Cycles)*each + int64(2*(t.Size+1))*rowBytes(rankHistogramColumns) + int64(p.Space.Layout.Size())*rowBytes(observedColumns)
+		rowBytes(innovationsColumns) + 8*float64(p.Space.Layout.Size()) +
+		diagnostics*rowBytes(diagnosticsColumns) + rowBytes(timingsColumns)
+	return float64(p.Clock.Cycles)*each + 2*float64(t.Size+1)*rowBytes(rankHistogramColumns) + float64(p.Space.Layout.Size())*rowBytes(observedColumns)
+}
+
+// PassingBytes estimates the size of what a trial stores until the run has ended, in
+// addition to [TrialBytes]: two checkpoints, of which one takes the place of the other, and
+// tables before they are joined.
+func PassingBytes(keep Keep, p *plan.Plan, t *plan.Trial) (checkpoints, parts float64) {
+	return 2 * 8 * float64(t.Size) * float64(p.State.Size()), partBytes(keep, p, t)
 }
 
 // TruthBytes estimates the size of a truth and its observations.
-func TruthBytes(p *plan.Plan) int64 {
-	return int64(p.Clock.Cycles+1)*(rowBytes(clockColumns)+int64(8*p.State.Size())) +
-		int64(p.Clock.Cycles)*(rowBytes(observationsColumns)+int64(8*p.Space.Layout.Size()))
+func TruthBytes(p *plan.Plan) float64 {
+	cycles := float64(p.Clock.Cycles)
+	return (cycles+1)*(rowBytes(clockColumns)+8*float64(p.State.Size())) +
+		cycles*(rowBytes(observationsColumns)+8*float64(p.Space.Layout.Size()))
+}
+
+// Free returns the bytes that the file system of dir, which need not exist, has left for
+// this user.
+func Free(dir string) (float64, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return 0, err
+	}
+	for {
+		var s syscall.Statfs_t
+		err := syscall.Statfs(dir, &s)
+		switch parent := filepath.Dir(dir); {
+		case err == nil:
+			return float64(s.Bavail) * float64(s.Bsize), nil
+		case !errors.Is(err, fs.ErrNotExist) || parent == dir:
+			return 0, err
+		default:
+			dir = parent
+		}
+	}
 }

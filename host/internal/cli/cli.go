@@ -46,6 +46,9 @@ Exit codes:
 // Main runs the command line and returns the exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
 	pace.Heap()
+	if code, done := watched(args, stderr); done {
+		return code
+	}
 	app := &app{stdout: clean(stdout), stderr: clean(stderr), stop: experiment.NewStop()}
 	ctx, done := app.withInterrupts(context.Background())
 	defer done()

@@ -296,7 +296,7 @@ func TestInterruptBeforeCycles(t *testing.T) {
 		patient bool
 	}{
 		"a plugin that does not start": {[]string{"validate", hanging}, false},
-		"a long truth":                 {[]string{"run", file, "--run-dir", root, "--set", "time.cycles=10_000_000"}, true},
+		"a long truth":                 {[]string{"run", file, "--run-dir", root, "--set", "time.cycles=1_000_000"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &underWay{Cmd: exec.Command(plumeBinary(t), test.args...)}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/plume-da/plume/docs"
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/workflow"
@@ -45,7 +46,7 @@ looks, and what to do about it. Without a code it lists all codes.`,
 
 // codes returns the codes of all findings.
 func codes() []diag.Entry {
-	return slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes())
+	return slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes(), experiment.Codes())
 }
 
 func codeNames() []string {

@@ -21,11 +21,14 @@ func (a *app) plan() *cobra.Command {
 	s := &source{}
 	c := &cobra.Command{
 		Use:   "plan WORKFLOW",
-		Short: "Show what a run would do, how long it takes and what it stores",
+		Short: "Show what a run would do, and its time, memory and disk",
 		Long: `Plan checks a workflow like validate, then tries the first cycles of every trial
-to estimate the time. It writes nothing, but it starts the plugins, among them
-the programs that the workflow names: check a workflow that you do not trust
-with validate --offline.`,
+to estimate the time. The most memory that plume and each plugin will hold
+follows from the sizes of the matrices, as in run. A run that cannot fit into
+the memory that is left is refused before anything is tried: that of the
+machine, of the control group (a container or a job), and of ulimit -v. Plan
+writes nothing, but it starts the plugins, among them the programs that the
+workflow names: check a workflow that you do not trust with validate --offline.`,
 		Example: `  plume plan twin.toml --set ensemble.size=1000
   plume plan twin.toml --sweep 'ensemble.size=[20, 50]' --sweep replicate=1..10`,
 		Args: exactly(1, "one workflow file"),
@@ -35,7 +38,7 @@ with validate --offline.`,
 			if err != nil {
 				return err
 			}
-			err = a.showPlan(c.Context(), e)
+			err = s.shown(a.showPlan(c.Context(), e))
 			a.close(e)
 			if err == nil {
 				a.next("run", s.args()...)
@@ -75,7 +78,7 @@ func (a *app) showPlan(ctx context.Context, x *experiment.Experiment) error {
 	if workers := min(e.Trials, runtime.GOMAXPROCS(0)); workers > 1 {
 		total += fmt.Sprintf(", about %s with %d", roughly(e.Time()/time.Duration(workers)), workers)
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s; %s\n", total, size(e.Bytes))
+	_, err = fmt.Fprintf(a.stdout, "%s; %s\nwith %s at a time: %s\n", total, experiment.Bytes(e.Bytes), plural(e.Memory.Workers, "trial"), needs(e.Memory, e.Bytes))
 	return err
 }
 
@@ -85,7 +88,7 @@ func trialTable(e *experiment.Estimate, axes []string, short bool) ([]column, []
 	columns = append(columns, column{head: "time", right: true}, column{head: "stored", right: true})
 	row := func(number, filter, plugin, members string, values []string, c experiment.Cost) []string {
 		line := append([]string{number, filter, plugin, members}, axisCells(filter, axes, values, short)...)
-		return append(line, roughly(c.Time()), size(c.Bytes))
+		return append(line, roughly(c.Time()), experiment.Bytes(c.Bytes))
 	}
 	var rows [][]string
 	for _, t := range e.Rows[:min(len(e.Rows), shownTrials)] {
@@ -209,14 +212,4 @@ func roughly(d time.Duration) string {
 		return d.Round(100 * time.Millisecond).String()
 	}
 	return d.Round(time.Second).String()
-}
-
-func size(bytes int64) string {
-	switch {
-	case bytes < 1e6:
-		return fmt.Sprintf("%.0f kB", float64(bytes)/1e3)
-	case bytes < 1e9:
-		return fmt.Sprintf("%.1f MB", float64(bytes)/1e6)
-	}
-	return fmt.Sprintf("%.1f GB", float64(bytes)/1e9)
 }

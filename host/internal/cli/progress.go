@@ -64,7 +64,7 @@ type watcher struct {
 
 // Begin implements [experiment.Observer].
 func (w *watcher) Begin(b experiment.Beginning) {
-	w.app.say("%s: %s of %s, %d at a time\nresults: %s", b.Name, plural(b.Trials, "trial"), plural(b.Cycles/b.Trials, "cycle"), b.Workers, b.Dir)
+	w.app.say("%s: %s of %s, %d at a time\n%s\nresults: %s", b.Name, plural(b.Trials, "trial"), plural(b.Cycles/b.Trials, "cycle"), b.Workers, needs(b.Memory, b.Stored), b.Dir)
 	w.app.unfinished.Store(&b.Dir)
 	w.progress = newProgress(raw(w.app.stderr), w.app.quiet, b.Trials, b.Cycles)
 }
@@ -77,6 +77,20 @@ func (w *watcher) Joining() {
 
 // End implements [experiment.Observer].
 func (w *watcher) End() { w.joining.Stop() }
+
+// needs says how much memory a run needs and how much it stores.
+func needs(m *experiment.Memory, stored float64) string {
+	text := fmt.Sprintf("memory: about %s, disk: about %s", experiment.Bytes(m.Total()), experiment.Bytes(stored))
+	for i, process := range m.List() {
+		switch last := text[strings.LastIndexByte(text, '\n')+1:]; {
+		case i == 0 || len(last)+len(process) > 75:
+			text += strings.Repeat(",", min(i, 1)) + "\n  " + process
+		default:
+			text += ", " + process
+		}
+	}
+	return text
+}
 
 // Cycle counts one cycle.
 func (p *progress) Cycle() { p.count(counters{done: 1, counted: 1}) }

@@ -386,7 +386,10 @@ func TestDiskIsFull(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	code, _, text := plumeHere(t, nil, "run", file, "--run-dir", disk, "--checkpoint", "20ms")
+	if code, _, text := plumeHere(t, nil, "run", file, "--run-dir", disk); code != exitWorkflow || !strings.Contains(text, "error[E331]: the run stores about 5.") {
+		t.Errorf("exit code %d, want %d and E331\n%s", code, exitWorkflow, text)
+	}
+	code, _, text := plumeHere(t, nil, "run", file, "--run-dir", disk, "--checkpoint", "20ms", "--accept-size")
 	if code != exitFailed && code != exitSomeFailed || !strings.Contains(text, "no space left on device") {
 		t.Fatalf("exit code %d\n%s", code, text)
 	}

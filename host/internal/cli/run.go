@@ -21,6 +21,10 @@ func (a *app) run() *cobra.Command {
 and observations, and writes a run directory of Arrow tables. It prints the path
 of that directory on standard output; everything else goes to standard error.
 
+Run first says how much memory and disk it needs, see plume plan, and refuses if
+there is less; --accept-size runs all the same. What a plugin needs for its own
+work is known only if its manifest says so.
+
 The tables are the same, byte for byte, for any number of workers. Ctrl-C
 finishes the current cycle and closes all files, and so does closing the
 terminal; a second Ctrl-C stops within a second. plume resume continues a run,

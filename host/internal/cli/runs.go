@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/spf13/cobra"
 )
 
@@ -98,7 +99,7 @@ func (a *app) listRuns(root string, wanted func(*archive.Info) bool) error {
 			}
 			continue
 		}
-		rows = append(rows, []string{line.ID, line.Name, info.StatusText(), line.Started.Format(time.DateTime), line.Score.String(), size(line.Bytes)})
+		rows = append(rows, []string{line.ID, line.Name, info.StatusText(), line.Started.Format(time.DateTime), line.Score.String(), experiment.Bytes(float64(line.Bytes))})
 	}
 	columns := []column{{head: "run"}, {head: "name"}, {head: "status", fold: true}, {head: "started", drop: 1}, {head: "score"}, {head: "size", right: true, drop: 2}}
 	if len(rows) > 0 {

@@ -114,11 +114,13 @@ func (s *source) shown(err error) error {
 type running struct {
 	workers    int           // trials at a time; 0: one per processor
 	checkpoint time.Duration // between checkpoints of a trial
+	acceptSize bool          // run even if memory or disk are estimated to be too small
 }
 
 func (r *running) flags(c *cobra.Command) {
 	c.Flags().IntVar(&r.workers, "workers", 0, "number of trials that run at the same time; 0 means one per processor")
 	c.Flags().DurationVar(&r.checkpoint, "checkpoint", 5*time.Second, "time between two checkpoints of a trial, from which resume continues")
+	c.Flags().BoolVar(&r.acceptSize, "accept-size", false, "run although more memory or disk is estimated to be needed than there is")
 }
 
 // perform runs s and writes a run directory below root. If some trials failed, it returns
@@ -149,6 +151,6 @@ func (a *app) options(s *source, r running) (experiment.Options, error) {
 		return experiment.Options{}, usage("--checkpoint: got %v, want 0 or more", r.checkpoint)
 	}
 	return experiment.Options{
-		Workers: r.workers, Checkpoint: r.checkpoint, InProcess: s.inProcess, Plume: versionText(), Stop: a.stop, Observer: &watcher{app: a},
+		Workers: r.workers, Checkpoint: r.checkpoint, AcceptSize: r.acceptSize, InProcess: s.inProcess, Plume: versionText(), Stop: a.stop, Observer: &watcher{app: a},
 	}, nil
 }

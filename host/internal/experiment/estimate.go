@@ -10,8 +10,8 @@ import (
 	"github.com/plume-da/plume/host/internal/plan"
 )
 
-// Estimate says what a run would do, how long it would take with one worker, and how
-// much it would store.
+// Estimate says what a run would do, how long it would take with one worker, how much
+// memory it would need, and how much it would store.
 type Estimate struct {
 	Experiment string         `json:"experiment"`
 	Trials     int            `json:"trials"`
@@ -19,19 +19,20 @@ type Estimate struct {
 	Replicates int            `json:"replicates"`
 	Rows       []EstimatedRow `json:"rows"` // of the first replicate; the others take as long
 	Cost
-	Each Cost `json:"-"` // replicate
+	Each   Cost    `json:"-"` // replicate
+	Memory *Memory `json:"memory"`
 }
 
 // Cost is the time and the storage that something takes.
 type Cost struct {
 	Seconds float64 `json:"seconds"`
-	Bytes   int64   `json:"bytes"`
+	Bytes   float64 `json:"bytes"`
 }
 
 // Time returns how long it takes.
 func (c Cost) Time() time.Duration { return time.Duration(c.Seconds * float64(time.Second)) }
 
-func (c Cost) times(n int) Cost { return Cost{c.Seconds * float64(n), c.Bytes * int64(n)} }
+func (c Cost) times(n int) Cost { return Cost{c.Seconds * float64(n), c.Bytes * float64(n)} }
 
 func (c *Cost) add(o Cost) { c.Seconds, c.Bytes = c.Seconds+o.Seconds, c.Bytes+o.Bytes }
 
@@ -46,21 +47,26 @@ type EstimatedRow struct {
 }
 
 // Estimate tries the first cycles of all trials of the first replicate. It writes nothing.
+// If a run needs more memory than there is the error is a [*FindingsError].
 func (e *Experiment) Estimate(ctx context.Context) (*Estimate, error) {
-	est := &Estimate{Experiment: e.Workflow.Experiment.Name, Truths: len(e.Sweep.Scenarios), Replicates: len(e.Workflow.Replicates())}
+	if _, err := e.checkRoom(1); err != nil {
+		return nil, err
+	}
+	est := &Estimate{Experiment: e.Workflow.Experiment.Name, Truths: len(e.Sweep.Scenarios), Replicates: len(e.Workflow.Replicates()), Memory: e.Memory(0)}
 	est.Trials, _ = e.Sweep.Size()
-	for _, planned := range e.Sweep.Scenarios {
-		if planned.Replicate != e.Workflow.Replicates()[0] {
-			break
-		}
-		references := map[*plan.Trial]bool{}
-		for i, p := range planned.Plans {
-			rows, err := e.probe(ctx, planned, p, i == 0, references)
-			if err != nil {
+	var tried *probe
+	for _, part := range e.parts() {
+		if tried == nil || tried.of != part.plan {
+			var err error
+			if tried, err = newProbe(ctx, part.plan, e.Workflow.Output.Variables); err != nil {
 				return nil, err
 			}
-			est.Rows = append(est.Rows, rows...)
 		}
+		row, err := e.try(ctx, tried, part)
+		if err != nil {
+			return nil, err
+		}
+		est.Rows = append(est.Rows, row)
 	}
 	for _, r := range est.Rows {
 		est.Each.add(r.Cost)
@@ -69,44 +75,88 @@ func (e *Experiment) Estimate(ctx context.Context) (*Estimate, error) {
 	return est, nil
 }
 
-// probe tries the trials of p, its reference unless that is among references, and the
-// truth if p is the first plan of its truth.
-func (e *Experiment) probe(ctx context.Context, planned *plan.Scenario, p *plan.Plan, first bool, references map[*plan.Trial]bool) ([]EstimatedRow, error) {
-	start := time.Now()
-	probe, err := newProbe(ctx, p, e.Workflow.Output.Variables)
-	if err != nil {
-		return nil, err
-	}
-	var rows []EstimatedRow
-	if first && p.Record == nil {
-		seconds := time.Since(start).Seconds() * float64(p.Clock.Cycles) / float64(probe.plan.Clock.Cycles)
-		rows = append(rows, EstimatedRow{Filter: "truth", Plugin: e.Workflow.Model.Plugin, Members: 1, Cost: Cost{seconds, archive.TruthBytes(p)}})
-	}
-	for i := range p.Trials {
-		t := &p.Trials[i]
-		each, err := probe.perCycle(ctx, t)
-		if err != nil {
-			return nil, &trialError{e.trialName(planned, t), err}
+// part is a truth, a trial or a reference of the first replicate.
+type part struct {
+	planned *plan.Scenario
+	plan    *plan.Plan
+	trial   *plan.Trial // nil: the truth
+	bytes   float64     // that it stores
+}
+
+// parts lists what the first replicate consists of.
+func (e *Experiment) parts() []part {
+	var list []part
+	references := map[*plan.Trial]bool{}
+	for _, planned := range e.Sweep.Scenarios {
+		if planned.Replicate != e.Workflow.Replicates()[0] {
+			break
 		}
-		cost := Cost{each.Seconds() * float64(p.Clock.Cycles), archive.TrialBytes(e.keep(p), p, t)}
-		rows = append(rows, EstimatedRow{t.Number, t.Label, t.Plugin, t.Size, t.Values, cost})
+		for i, p := range planned.Plans {
+			if i == 0 && p.Record == nil {
+				list = append(list, part{planned, p, nil, archive.TruthBytes(p)})
+			}
+			for j := range p.Trials {
+				list = append(list, part{planned, p, &p.Trials[j], archive.TrialBytes(e.keep(p), p, &p.Trials[j])})
+			}
+			if p.Reference != nil && !references[p.Reference] {
+				references[p.Reference] = true
+				list = append(list, part{planned, p, p.Reference, float64(p.Clock.Cycles) * archive.MemberBytes(p, p.Keep)})
+			}
+		}
 	}
-	if p.Reference == nil || references[p.Reference] {
-		return rows, nil
+	return list
+}
+
+// stores returns how many bytes a run stores.
+func (e *Experiment) stores() float64 {
+	var sum float64
+	for _, part := range e.parts() {
+		sum += part.bytes
 	}
-	references[p.Reference] = true
-	each, err := probe.perCycle(ctx, p.Reference)
+	return sum * float64(len(e.Workflow.Replicates()))
+}
+
+// passing returns how many bytes a run with some trials at a time stores, at most, in
+// addition to that until it has ended.
+func (e *Experiment) passing(workers int) float64 {
+	var sum float64
+	var checkpoints []float64
+	for _, part := range e.parts() {
+		if part.trial != nil && part.trial != part.plan.Reference {
+			c, tables := archive.PassingBytes(e.keep(part.plan), part.plan, part.trial)
+			checkpoints, sum = append(checkpoints, c), sum+tables
+		}
+	}
+	return sum*float64(len(e.Workflow.Replicates())) + largest(checkpoints, workers)
+}
+
+// try tries the first cycles of a part of the plan of probe.
+func (e *Experiment) try(ctx context.Context, probe *probe, part part) (EstimatedRow, error) {
+	p, t := part.plan, part.trial
+	cycles := float64(p.Clock.Cycles)
+	if t == nil {
+		seconds := probe.took.Seconds() * cycles / float64(probe.plan.Clock.Cycles)
+		return EstimatedRow{Filter: "truth", Plugin: e.Workflow.Model.Plugin, Members: 1, Cost: Cost{seconds, part.bytes}}, nil
+	}
+	each, err := probe.perCycle(ctx, t)
+	cost := Cost{each.Seconds() * cycles, part.bytes}
+	if t == p.Reference {
+		if err != nil {
+			err = fmt.Errorf("reference: %w", err)
+		}
+		return EstimatedRow{0, "reference", t.Plugin, t.Size, nil, cost}, err
+	}
 	if err != nil {
-		return nil, fmt.Errorf("reference: %w", err)
+		err = &trialError{e.trialName(part.planned, t), err}
 	}
-	cost := Cost{each.Seconds(), archive.MemberBytes(p, p.Keep)}.times(p.Clock.Cycles)
-	return append(rows, EstimatedRow{0, "reference", p.Reference.Plugin, p.Reference.Size, nil, cost}), nil
+	return EstimatedRow{t.Number, t.Label, t.Plugin, t.Size, t.Values, cost}, err
 }
 
 // probe runs the first cycles of trials to see how long they take.
 type probe struct {
-	plan      *plan.Plan
+	of, plan  *plan.Plan // what is tried, and with the first cycles only
 	made      *cycle.Scenario
+	took      time.Duration // to make made
 	described int
 }
 
@@ -117,8 +167,9 @@ const probeCycles = 4
 func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) {
 	short := *p
 	short.Clock.Cycles = min(probeCycles, p.Clock.Cycles)
+	start := time.Now()
 	made, err := cycle.Simulate(ctx, &short, func() error { return nil })
-	return &probe{&short, made, described}, err
+	return &probe{p, &short, made, time.Since(start), described}, err
 }
 
 // perCycle returns how long a cycle of t takes, with its scores.

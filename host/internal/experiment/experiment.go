@@ -4,10 +4,12 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -24,8 +26,9 @@ type Experiment struct {
 	Sweep    *plan.Sweep
 
 	pool    *launch.Pool
-	linked  bool              // built-in plugins run in this process
-	plugins []*launch.Process // in the order in which they were first needed
+	linked  bool                       // built-in plugins run in this process
+	plugins []*launch.Process          // in the order in which they were first needed
+	names   map[*launch.Process]string // by which the workflow calls them
 }
 
 // FindingsError is the error of a workflow whose plugins do not fit.
@@ -48,7 +51,7 @@ func open(ctx context.Context, w *workflow.Workflow, inProcess bool, log func(la
 	if err != nil {
 		return nil, err
 	}
-	e := &Experiment{Workflow: w, pool: pool, linked: inProcess}
+	e := &Experiment{Workflow: w, pool: pool, linked: inProcess, names: map[*launch.Process]string{}}
 	sweep, found := plan.Make(ctx, w, e.plugin)
 	if len(found) > 0 {
 		return nil, errors.Join(e.Close(), &FindingsError{found})
@@ -56,6 +59,9 @@ func open(ctx context.Context, w *workflow.Workflow, inProcess bool, log func(la
 	e.Sweep = sweep
 	return e, nil
 }
+
+// workers returns how many trials run at a time where n are asked for; 0: one per processor.
+func (e *Experiment) workers(n int) int { return cmp.Or(n, runtime.GOMAXPROCS(0)) }
 
 // Close stops the plugins.
 func (e *Experiment) Close() error { return e.pool.Close() }
@@ -76,7 +82,7 @@ func (e *Experiment) plugin(ctx context.Context, c workflow.Component, s plan.Re
 		return nil, err
 	}
 	if !slices.Contains(e.plugins, process) {
-		e.plugins = append(e.plugins, process)
+		e.plugins, e.names[process] = append(e.plugins, process), c.Plugin
 	}
 	return p, nil
 }

@@ -22,6 +22,7 @@ type Options struct {
 	Workers    int           // trials at a time; 0: one per processor
 	Checkpoint time.Duration // between checkpoints of a trial
 	InProcess  bool          // built-in plugins run in this process
+	AcceptSize bool          // the run may need more memory or disk than there is
 	Plume      string        // the version of this program
 	Stop       *Stop         // asks the run to stop; may be nil
 	Observer   Observer      // may be nil
@@ -53,6 +54,8 @@ type Beginning struct {
 	Dir            string // the run directory
 	Trials, Cycles int    // of all trials together
 	Workers        int
+	Memory         *Memory
+	Stored         float64 // bytes that the run stores, about
 }
 
 // unobserved is the observer of a run without one.
@@ -136,9 +139,6 @@ type outcome struct {
 // perform opens w and the run directory that claim makes or reopens, and runs the trials
 // that are left.
 func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*engine) error) (r *Result, err error) {
-	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
-	}
 	if o.Observer == nil {
 		o.Observer = unobserved{}
 	}
@@ -154,6 +154,11 @@ func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*e
 		}
 		err = errors.Join(err, left, log.close())
 	}()
+	o.Workers = x.workers(o.Workers)
+	memory, err := x.checkRoom(o.Workers)
+	if err != nil && !o.AcceptSize {
+		return nil, err
+	}
 	e := &engine{Experiment: x, Options: o, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}, written: map[*plan.Scenario]bool{}}
 	if err := claim(e); err != nil {
 		return nil, err
@@ -167,7 +172,7 @@ func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*e
 		return nil, err
 	}
 	trials, cycles := e.Sweep.Size()
-	o.Observer.Begin(Beginning{Name: w.Experiment.Name, Dir: e.run.Dir, Trials: trials, Cycles: cycles, Workers: o.Workers})
+	o.Observer.Begin(Beginning{Name: w.Experiment.Name, Dir: e.run.Dir, Trials: trials, Cycles: cycles, Workers: o.Workers, Memory: memory, Stored: x.stores()})
 	o.Stop.heed()
 	e.execute(ctx)
 	o.Observer.Joining()
@@ -177,6 +182,9 @@ func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*e
 
 // create makes the run directory.
 func (e *engine) create(ctx context.Context, root string, from Source) error {
+	if err := e.checkDisk(root, e.Workers); err != nil && !e.AcceptSize {
+		return err
+	}
 	given, err := os.ReadFile(e.Workflow.File)
 	if err != nil {
 		return err

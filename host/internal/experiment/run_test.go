@@ -297,7 +297,7 @@ func TestEstimatedBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if ratio := float64(estimate.Bytes) / float64(written); ratio < 0.95 || ratio > 1.1 {
-		t.Errorf("%d bytes were estimated, %d written: %.2f times", estimate.Bytes, written, ratio)
+		t.Errorf("%.0f bytes were estimated, %d written: %.2f times", estimate.Bytes, written, ratio)
 	}
 }
 

@@ -238,10 +238,26 @@ func (p *Process) crash(where, what string) *sdk.Error {
 	}
 	exit := p.runner.exit
 	e.ExitCode, e.Signal, e.Hint = exit.Code, exit.Signal, exit.Hint
+	if outOfMemory(e.Stderr) {
+		e.What += ": it is out of memory" // where it was then does not help
+		e.Stderr, e.Hint = "", "plume plan says how much memory a run needs; fewer members or state values, or --workers 1, need less"
+	}
 	if exit.Code != nil && *exit.Code == 0 {
 		e.Hint = "a plugin exits like this when it is asked to end, for example by SIGTERM: someone or something outside plume may have ended it"
 	}
 	return e
+}
+
+// outOfMemory reports whether a plugin, in Go or Python, says at its end that it was refused
+// memory.
+func outOfMemory(text string) bool {
+	for line := range strings.Lines(text) {
+		refused := slices.ContainsFunc([]string{"out of memory", "cannot allocate memory", "newosproc", "failed to reserve"}, func(what string) bool { return strings.Contains(line, what) })
+		if strings.HasPrefix(line, "fatal error: ") && refused || strings.HasPrefix(line, "MemoryError") || strings.HasPrefix(line, "runtime/cgo: pthread_create failed") {
+			return true
+		}
+	}
+	return false
 }
 
 // kill ends the process at once and records why. It returns when the process has

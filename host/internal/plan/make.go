@@ -255,7 +255,9 @@ func (m *maker) refused(manifest *sdk.Manifest, err error, path ...any) {
 	case sdk.KindDeadline, sdk.KindPlugin:
 		m.add(codePlugin, at, "%v", err)
 	case sdk.KindCrash:
-		m.add(codePlugin, at, "%v", err).WithHelp("%s", notTheWorkflow)
+		crash := *e
+		crash.Hint = "" // it is the help
+		m.add(codePlugin, at, "%v", &crash).WithHelp("%s", cmp.Or(e.Hint, notTheWorkflow))
 	case sdk.KindBug, sdk.KindContract:
 		m.add(codeConfigure, at, "%v", err).WithHelp("%s", notTheWorkflow)
 	default:
@@ -284,6 +286,7 @@ func (m *maker) model() {
 		return
 	}
 	w.Time.Step = step
+	m.plan.ModelCalls = called(manifest, w.Model.Component, w.Model.Replicas)
 	m.paths("model", manifest, w.Model.Params)
 	m.plan.MaxFailed = w.Model.MaxFailed
 	m.observed = model.Layout()
@@ -428,7 +431,7 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 				WithHelp("%s", help)
 		}
 	}
-	return Trial{Plugin: c.Plugin, Filter: f, Size: size, Resize: resize}
+	return Trial{Plugin: c.Plugin, Filter: f, Size: size, Calls: called(p.Manifest, c, 1), Resize: resize}
 }
 
 func join(offers []sdk.Capability) string {

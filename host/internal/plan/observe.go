@@ -41,6 +41,7 @@ func (m *maker) observations() {
 		m.plan.Draws = append(m.plan.Draws, slices.Repeat([]int{draws}, op.Space().Layout.Size())...)
 		every := max(1, o.Every)
 		streams[i] = observations.Stream{Label: o.Label, Operator: op, In: observations.Every(op, cmp.Or(o.Offset, every), every)}
+		m.plan.StreamCalls = append(m.plan.StreamCalls, called(m.operatorPlugins[i].Manifest, o.Component, o.Replicas))
 		m.quality(i, op.Space())
 	}
 	if len(m.found) > m.before {

@@ -33,7 +33,10 @@ type Plan struct {
 	Model    sdk.Model
 	Operator sdk.ObservationOperator // of all streams joined
 	Ensemble Draw                    // where the members start
-	Trials   []Trial                 // in the order of the workflow
+
+	ModelCalls  Called
+	StreamCalls []Called // in the order of Streams
+	Trials      []Trial  // in the order of the workflow
 	// MaxFailed is how many members a trial may lose. If it is 0, a member that cannot be
 	// forecast ends the trial.
 	MaxFailed int
@@ -75,6 +78,7 @@ type Trial struct {
 	Plugin string // its name
 	Filter sdk.Filter
 	Size   int
+	Calls  Called
 	Values map[string]any // of the axes that apply to it, by their keys
 	// Resize returns the filter configured for another number of members.
 	Resize func(ctx context.Context, members int) (sdk.Filter, error)

@@ -1,0 +1,175 @@
+//go:build linux
+
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// largeRun is a twin experiment on n values with N members; filters replace FILTERS.
+func largeRun(t *testing.T, n, members int, filters string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "large.toml")
+	text := fmt.Sprintf(`format = 1
+[experiment]
+name = "large"
+seed = 1
+[time]
+cycles = 3
+interval = 0.05
+[model]
+plugin = "lorenz96"
+params = { n = %d }
+[truth]
+init = { dist = "normal", mean = 2.0, sd = 1.0 }
+[observations]
+plugin = "obs-nonlinear"
+error = { sd = 1.0 }
+[ensemble]
+size = %d
+init = { dist = "normal", around = "truth", sd = 1.0 }
+`, n, members) + filters
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+const etkf = "[[filter]]\nlabel = \"etkf\"\nplugin = \"filter-enkf\"\n"
+
+// What a run says that it needs is within 30 % of what each process then takes at most.
+func TestMemoryIsForeseen(t *testing.T) {
+	filters := map[string]string{
+		"letkf":    "plugin = \"filter-enkf\"\nparams = { scheme = \"letkf\", cutoff = 4.0 }\n",
+		"particle": "plugin = \"filter-pf\"\n",
+		"joint":    "plugin = \"filter-diffusion\"\n",
+		"kde":      "plugin = \"filter-diffusion\"\nparams = { scheme = \"kde\" }\n",
+	}
+	for label, filter := range filters {
+		for _, n := range []int{10_000, 100_000} {
+			file := largeRun(t, n, 20, fmt.Sprintf("[[filter]]\nlabel = %q\n%s", label, filter))
+			c := exec.Command(plumeBinary(t), "run", file, "--run-dir", t.TempDir(), "--workers", "1")
+			var stderr bytes.Buffer
+			c.Stderr = &stderr
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- c.Wait() }()
+			peaks, err := peaksOf(c.Process.Pid, ended)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, stderr.String())
+			}
+			_, list, _ := strings.Cut(stderr.String(), "disk: about ")
+			said := regexp.MustCompile(`([a-z0-9-]*[a-z0-9]) ([0-9.]+) MB`).FindAllStringSubmatch(list, -1)
+			if len(said) != 4 || len(peaks) != 4 {
+				t.Fatalf("got estimates %v and peaks %v, want 4\n%s", said, peaks, stderr.String())
+			}
+			for _, s := range said {
+				estimate, err := strconv.ParseFloat(s[2], 64)
+				if ratio := estimate / peaks[s[1]]; err != nil || ratio < 0.7 || ratio > 1.3 {
+					t.Errorf("%s, n = %d: %s: estimated %s MB, took %.1f MB", label, n, s[1], s[2], peaks[s[1]])
+				}
+			}
+		}
+	}
+}
+
+// peaksOf returns the largest memory of a process and of its children, in MB by name, when
+// it has ended.
+func peaksOf(pid int, ended <-chan error) (map[string]float64, error) {
+	peaks := map[string]float64{}
+	status := regexp.MustCompile(`(?s)^Name:\s*(\S+).*\nPid:\s*(\d+)\nPPid:\s*(\d+)\n.*VmHWM:\s*(\d+) kB`)
+	for {
+		select {
+		case err := <-ended:
+			return peaks, err
+		case <-time.After(10 * time.Millisecond):
+		}
+		files, _ := filepath.Glob("/proc/[0-9]*/status")
+		for _, file := range files {
+			text, _ := os.ReadFile(file) // it may be gone
+			s := status.FindSubmatch(text)
+			if s == nil {
+				continue
+			}
+			name, own := string(s[1]), string(s[2]) == strconv.Itoa(pid)
+			if !own && (string(s[3]) != strconv.Itoa(pid) || name == "plume") { // plume: it has not started the plugin yet
+				continue
+			}
+			if peak, err := strconv.ParseFloat(string(s[4]), 64); err == nil {
+				if name = fullName(name); own {
+					name = "plume"
+				}
+				peaks[name] = peak * 1.024e-3
+			}
+		}
+	}
+}
+
+// fullName completes a name of which the kernel keeps 15 bytes.
+func fullName(name string) string {
+	if strings.HasPrefix("filter-diffusion", name) {
+		return "filter-diffusion"
+	}
+	return name
+}
+
+// What cannot fit is refused at once, before memory is asked for.
+func TestTooLarge(t *testing.T) {
+	for _, c := range []struct{ n, members int }{{1_000_000, 1_000_000}, {1000, 10_000_000}} {
+		file := largeRun(t, c.n, c.members, etkf)
+		for _, args := range [][]string{{"plan", file}, {"run", file, "--run-dir", t.TempDir()}} {
+			code, stdout, stderr := plumeHere(t, nil, args...)
+			if code != exitWorkflow || stdout != "" || !regexp.MustCompile(`error\[E330\]: the run needs about [0-9.]+ TB of memory, but [a-z (),]+ leaves [0-9.]+ GB`).MatchString(stderr) {
+				t.Errorf("%s with n = %d, N = %d: exit code %d\n%s%s", args[0], c.n, c.members, code, stdout, stderr)
+			}
+		}
+	}
+}
+
+// Whatever the limit of address space is, a command ends with a line and a code that are
+// documented, and never with the stacks of goroutines.
+func TestLimitedAddresses(t *testing.T) {
+	file := largeRun(t, 100_000, 40, etkf)
+	codes := map[int]int{}
+	for megabytes := 1200; megabytes <= 3000; megabytes += 300 {
+		c := exec.Command("sh", "-c", `ulimit -v $0 && exec "$@"`, strconv.Itoa(1000*megabytes), plumeBinary(t), "run", file, "--run-dir", t.TempDir(), "--accept-size")
+		text, _ := c.CombinedOutput()
+		code := c.ProcessState.ExitCode()
+		codes[code]++
+		if bytes.Contains(text, []byte("goroutine ")) || code != exitOK && code != exitFailed && code != exitPlugin {
+			t.Errorf("%d MB: exit code %d\n%s", megabytes, code, text)
+		}
+	}
+	if codes[exitOK] == 0 || codes[exitFailed]+codes[exitPlugin] == 0 {
+		t.Errorf("exit codes %v: want a limit that is too low, and one that is not", codes)
+	}
+}
+
+// What Go writes when it is refused memory becomes one line.
+func TestPassOn(t *testing.T) {
+	for text, want := range map[string]struct {
+		passed string
+		short  bool
+	}{
+		"results: x\nerror: y\n": {"results: x\nerror: y\n", false},
+		"results: x\nruntime: out of memory: cannot allocate 4194304-byte block\nfatal error: out of memory\n\ngoroutine 1\n": {"results: x\n", true},
+		"fatal error: all goroutines are asleep\n\ngoroutine 1\n":                                                             {"fatal error: all goroutines are asleep\n\ngoroutine 1\n", false},
+		"no end": {"no end", false},
+	} {
+		var passed bytes.Buffer
+		if short := passOn(&passed, strings.NewReader(text)); short != want.short || passed.String() != want.passed {
+			t.Errorf("%q: got %q, %v", text, passed.String(), short)
+		}
+	}
+}

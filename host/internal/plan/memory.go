@@ -1,0 +1,147 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+)
+
+// Called says how a plugin is called, and what a call takes.
+type Called struct {
+	Plugin    string // as the workflow names it
+	Processes int    // over which members are distributed
+	most      int    // members in a call; 0: any number
+	work      sdk.Memory
+}
+
+// called returns how the plugin of c is called, whose parameters have been resolved.
+func called(manifest *sdk.Manifest, c workflow.Component, replicas int) Called {
+	return Called{c.Plugin, max(1, replicas), manifest.Threading.MaxMembersPerCall, manifest.MemoryWith(c.Params)}
+}
+
+// Large matrices go through memory that a plugin shares with the host; decision 9.
+const (
+	leastShared = 32 << 10
+	shared      = 6 << 20
+)
+
+// rows returns the number of members in the largest call for an ensemble.
+func (c Called) rows(members int) float64 {
+	rows := (members + c.Processes - 1) / c.Processes
+	if c.most > 0 {
+		rows = min(rows, c.most)
+	}
+	return float64(rows)
+}
+
+// Memory is how many bytes a trial takes. They are of type float64 because no product of
+// sizes overflows it.
+type Memory struct {
+	Host    float64
+	Plugins map[string]CallMemory // by name
+}
+
+// CallMemory is how many bytes a call takes in one process of a plugin.
+type CallMemory struct {
+	Matrices float64 // of request and answer, which are kept for the next call
+	Work     float64 // of the plugin, given up after each call
+}
+
+// Memory estimates what t holds while it runs, in addition to what is there before the first
+// trial: by the matrices that the host and the plugins have at the same time. In what
+// follows, an ensemble has N x n values and its observations have N x m.
+func (p *Plan) Memory(t *Trial) Memory {
+	size, n, m := float64(t.Size), float64(p.State.Size()), float64(p.Space.Layout.Size())
+	needs, offers := t.Filter.Needs(), p.Space.Offers
+	predicts := slices.Contains(offers, sdk.Predicted)
+	several := len(p.State.Variables) > 1 // then they are copied to be sent and stored, one after the other
+
+	states := 3.0     // analysis, forecast, and the sorted members of a stage that is scored
+	observed := 0.0   // as many as the filter needs
+	var gradient bool // which has the size of the ensemble
+	for _, need := range needs {
+		switch need {
+		case sdk.Predicted, sdk.Simulated:
+			observed++
+		case sdk.LogLikelihood:
+			observed++
+			states++ // the weights of sorted members: such a filter weights them
+		case sdk.Gradient:
+			gradient = true
+			states++
+		}
+	}
+	sent := observed // to the filter
+	if predicts && !slices.Contains(needs, sdk.Predicted) {
+		observed++ // for the innovations
+	}
+	asked := observed // of the operator
+
+	if !p.OneUnit() && p.Record == nil {
+		states += 2 // comparable values and their sorted members
+	}
+	if several {
+		states += 2 // to send them, and to store them
+	}
+	if p.Parameters > 0 {
+		states += 3 // the part of the model before and after a forecast, and that of the operator
+	}
+	if predicts {
+		observed++ // scaled for the innovations
+	}
+	if p.Record != nil {
+		observed += 4 // predicted and simulated, of both stages, for values that are held out
+	}
+	if len(p.Streams) > 1 {
+		observed++ // the part of a stream
+	}
+	const vectors = 6 // of n or m values: means, variances, coordinates and the like; half as many in a plugin
+	host := 8 * (size*(states*n+observed*m) + vectors*(n+m))
+
+	plugins := map[string]CallMemory{}
+	add := func(c Called, columns, n, m float64) {
+		rows, had := c.rows(t.Size), plugins[c.Plugin]
+		matrices := 8 * (rows*columns + vectors/2*(n+m))
+		if matrices > leastShared {
+			matrices += shared
+		}
+		plugins[c.Plugin] = CallMemory{max(had.Matrices, matrices), max(had.Work, 8*rows*(c.work.State*n+c.work.Observed*m))}
+	}
+	answer := n
+	if several {
+		answer = 2 * n
+	}
+	add(p.ModelCalls, n+answer, n, 0)
+	for i, c := range p.StreamCalls {
+		m := float64(p.Streams[i].Operator.Space().Layout.Size())
+		columns := n + asked*m
+		if gradient {
+			columns += n
+		}
+		add(c, columns, n, m)
+	}
+	columns := n + answer + sent*m
+	if gradient {
+		columns += n
+	}
+	add(t.Calls, columns, n, m)
+	return Memory{host, plugins}
+}
+
+// SharedMemory estimates what a truth with its observations holds while its trials run, and
+// the reference, if there is one.
+func (p *Plan) SharedMemory() float64 {
+	cycles, n, m := float64(p.Clock.Cycles), float64(p.State.Size()), float64(p.Space.Layout.Size())
+	var values float64
+	if p.Record == nil {
+		values = (cycles+1)*n + cycles*m
+		if !p.OneUnit() {
+			values += (cycles + 1) * n // comparable values
+		}
+	}
+	if p.Reference != nil {
+		values += cycles * float64(p.Keep) * n
+	}
+	return 8 * values
+}
