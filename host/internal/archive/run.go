@@ -255,13 +255,13 @@ func (m *Members) resize(rows int) {
 func (m *Members) describe(at, rows, k int, time float64, s Stage) {
 	equal := -math.Log(float64(rows))
 	for i := range rows {
-		m.cycle[at+i], m.time[at+i], m.stage[at+i], m.index[at+i] = int32(k), time, s.Name, int32(i)
+		m.cycle[at+i], m.time[at+i], m.stage[at+i], m.index[at+i] = int32(k), time, s.Name, int32(s.Number(i))
 		m.logWeight[at+i], m.parent.Values[at+i], m.parent.Valid[at+i] = equal, 0, s.Parents != nil
 		if s.LogWeights != nil {
 			m.logWeight[at+i] = s.LogWeights[i]
 		}
 		if s.Parents != nil {
-			m.parent.Values[at+i] = int32(s.Parents[i])
+			m.parent.Values[at+i] = int32(s.Number(s.Parents[i]))
 		}
 	}
 }

@@ -118,9 +118,9 @@ var (
 	observationsColumns = []table.Column{replicateColumn, truthColumn, cycleColumn, timeColumn}
 
 	membersColumns = packed(cycleColumn, timeColumn, stageColumn,
-		table.Column{Name: "member", Type: table.Int32, About: "number of the member, from 0"},
+		table.Column{Name: "member", Type: table.Int32, About: "number of the member, from 0, which it keeps when others are dropped"},
 		table.Column{Name: "log_weight", Type: table.Float64, About: "logarithm of the weight; the weights of a cycle and stage sum to 1"},
-		table.Column{Name: "parent", Type: table.Int32, Nullable: true, About: "forecast member that it descends from; null if the filter moves its members"},
+		table.Column{Name: "parent", Type: table.Int32, Nullable: true, About: "number of the forecast member that it descends from; null if the filter moves its members"},
 	)
 )
 

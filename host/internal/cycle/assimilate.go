@@ -34,7 +34,7 @@ type Step struct {
 	Metrics       map[string]float64   // the filter's diagnostics
 	Carry         []byte               // the bytes that the filter gets back in the next cycle
 	// Dropped lists the members that could not be forecast and have left the
-	// ensemble, by their row in the previous analysis; they are not in Forecast.
+	// ensemble, by their numbers; they are not in Forecast.
 	Dropped []sdk.MemberFailure
 	Timing  Timing
 
@@ -47,6 +47,7 @@ type State struct {
 	Cycle      int
 	Members    []float64 // N x n, row-major
 	LogWeights []float64 // nil if all are equal
+	Numbers    []int     // of the members; see [Ensemble]
 	Carry      []byte
 	Errors     *Errors // nil if no error variance is estimated
 }
@@ -61,13 +62,24 @@ func (s *State) Completed() int {
 
 // State returns the state of the trial after s. It shares memory with s.
 func (s *Step) State() State {
-	return State{s.Cycle, s.Analysis.Members.RawMatrix().Data, s.Analysis.LogWeights, s.Carry, s.errors}
+	return State{s.Cycle, s.Analysis.Members.RawMatrix().Data, s.Analysis.LogWeights, s.Analysis.Numbers, s.Carry, s.errors}
 }
 
 // Ensemble is a weighted set of states.
 type Ensemble struct {
 	Members    *mat.Dense // N x n
 	LogWeights []float64  // N values, normalised; nil if all are equal
+	// Numbers are those that the members had at the start, which they keep when others are
+	// dropped; nil: the member in row i has number i.
+	Numbers []int
+}
+
+// Number returns the number of the member in row i.
+func (e Ensemble) Number(i int) int {
+	if e.Numbers == nil {
+		return i
+	}
+	return e.Numbers[i]
 }
 
 // Timing is the wall time of the parts of a cycle.
@@ -137,7 +149,7 @@ func (a *assimilation) goOn(ctx context.Context, from *State) error {
 		a.dropped = a.trial.Size - left
 	}
 	copy(a.state.Members.RawMatrix().Data, from.Members)
-	a.state.LogWeights, a.carry, a.errors = from.LogWeights, from.Carry, from.Errors
+	a.state.LogWeights, a.state.Numbers, a.carry, a.errors = from.LogWeights, from.Numbers, from.Carry, from.Errors
 	return nil
 }
 
@@ -174,12 +186,13 @@ func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
 		return nil, err
 	}
 	if len(ahead.Failures) > 0 {
+		before := a.state
 		if err := a.drop(ctx, call, ahead.Failures); err != nil {
 			return nil, err
 		}
-		s.Dropped = ahead.Failures
+		s.Dropped = numbered(ahead.Failures, before)
 	}
-	s.Forecast = Ensemble{a.ahead, a.state.LogWeights}
+	s.Forecast = Ensemble{a.ahead, a.state.LogWeights, a.state.Numbers}
 	s.Timing.Forecast = time.Since(start)
 	if err := a.analyse(ctx, s); err != nil {
 		return nil, err

@@ -233,6 +233,9 @@ func TestDroppedMembers(t *testing.T) {
 	err := Assimilate(t.Context(), p, trial, scenario, nil, func(s *Step) error {
 		rows, _ := s.Analysis.Members.Dims()
 		dropped = append(dropped, len(s.Dropped))
+		if want := map[bool][]int{true: nil, false: {0, 2, 3}}[s.Cycle < 2]; !slices.Equal(s.Analysis.Numbers, want) || !slices.Equal(s.State().Numbers, want) {
+			t.Errorf("cycle %d: the members have the numbers %v, want %v", s.Cycle, s.Analysis.Numbers, want)
+		}
 		if want := map[bool]int{true: 4, false: 3}[s.Cycle < 2]; rows != want || s.Predicted.RawMatrix().Rows != want {
 			t.Errorf("cycle %d: %d members, want %d", s.Cycle, rows, want)
 		}
@@ -264,8 +267,8 @@ func TestTooManyDroppedMembers(t *testing.T) {
 		size, most int
 		want       string
 	}{
-		{5, 2, "cycle 4: forecast: 1 of 3 members failed, 3 in the trial so far, but at most max_failed = 2 may fail; member 1: burst"},
-		{3, 9, "cycle 3: forecast: 1 of 2 members failed, which leaves 1; an ensemble needs at least 2; member 1: burst"},
+		{5, 2, "cycle 4: forecast: 1 of 3 members failed, 3 in the trial so far, but at most max_failed = 2 may fail; member 3: burst"},
+		{3, 9, "cycle 3: forecast: 1 of 2 members failed, which leaves 1; an ensemble needs at least 2; member 2: burst"},
 	} {
 		p := newPlan()
 		p.Model, p.MaxFailed = doubling{layout: p.State, failAt: 2, often: true}, c.most

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
@@ -13,7 +14,7 @@ import (
 // dropped.
 type FailedError struct {
 	Cycle   int
-	Members []sdk.MemberFailure // at least one; by row
+	Members []sdk.MemberFailure // at least one; by number
 	err     *sdk.Error
 }
 
@@ -29,22 +30,32 @@ func failed(call sdk.Call, rows int, failures []sdk.MemberFailure, why string) e
 		"%d of %d members failed%s; member %d: %s", len(failures), rows, why, call.First+first.Member, first.Reason)}
 }
 
+// numbered returns failures, which are by the rows of e, by the numbers of the members.
+func numbered(failures []sdk.MemberFailure, e Ensemble) []sdk.MemberFailure {
+	named := slices.Clone(failures)
+	for i, f := range failures {
+		named[i].Member = e.Number(f.Member)
+	}
+	return named
+}
+
 // drop removes members from the forecast, and from the rest of the trial: the rows
 // after them move up, the weights of the others are normalised, and the filter is
-// configured for the members that are left. Nothing replaces a member: filter and scores
+// configured for the members that are left, which keep their numbers. Nothing replaces a member: filter and scores
 // would count a copy of another member twice.
 func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.MemberFailure) error {
 	rows, _ := a.ahead.Dims()
+	named := numbered(failures, a.state)
 	a.dropped += len(failures)
 	left := rows - len(failures)
 	most := a.plan.MaxFailed
 	switch {
 	case most == 0:
-		return failed(call, rows, failures, "")
+		return failed(call, rows, named, "")
 	case a.dropped > most:
-		return failed(call, rows, failures, fmt.Sprintf(", %d in the trial so far, but at most max_failed = %d may fail", a.dropped, most))
+		return failed(call, rows, named, fmt.Sprintf(", %d in the trial so far, but at most max_failed = %d may fail", a.dropped, most))
 	case left < 2:
-		return failed(call, rows, failures, fmt.Sprintf(", which leaves %d; an ensemble needs at least 2", left))
+		return failed(call, rows, named, fmt.Sprintf(", which leaves %d; an ensemble needs at least 2", left))
 	}
 	gone := make([]bool, rows)
 	for _, f := range failures {
@@ -59,29 +70,30 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	if weights != nil {
 		a.state.LogWeights = make([]float64, 0, left)
 	}
-	to := 0
+	numbers := make([]int, 0, left)
 	for i := range rows {
 		if gone[i] {
 			continue
 		}
-		a.ahead.SetRow(to, before.RawRowView(i))
+		a.ahead.SetRow(len(numbers), before.RawRowView(i))
+		numbers = append(numbers, a.state.Number(i))
 		if weights != nil {
 			a.state.LogWeights = append(a.state.LogWeights, weights[i])
 		}
-		to++
 	}
-	return a.reweigh(call, rows, failures)
+	a.state.Numbers = numbers
+	return a.reweigh(call, rows, named)
 }
 
 // reweigh normalises the weights of the members that are left.
-func (a *assimilation) reweigh(call sdk.Call, rows int, failures []sdk.MemberFailure) error {
+func (a *assimilation) reweigh(call sdk.Call, rows int, named []sdk.MemberFailure) error {
 	w := a.state.LogWeights
 	if w == nil {
 		return nil
 	}
 	_, sum := ensemble.Normalise(nil, w)
 	if math.IsInf(sum, -1) {
-		return failed(call, rows, failures, ", which had all of the weight")
+		return failed(call, rows, named, ", which had all of the weight")
 	}
 	for i := range w {
 		w[i] -= sum

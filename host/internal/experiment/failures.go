@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/cycle"
@@ -13,11 +14,28 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// noting returns a context whose repeated calls are recorded in failures.
-func noting(ctx context.Context, failures *archive.Failures) context.Context {
+// noted records the failures of a trial.
+type noted struct {
+	*archive.Failures
+	members atomic.Pointer[cycle.Ensemble] // of the last cycle, whose numbers those of calls are; nil: their rows are
+}
+
+// noting returns a context whose repeated calls are recorded in n.
+func (n *noted) noting(ctx context.Context) context.Context {
 	return launch.OnRepeat(ctx, func(r launch.Repeat) {
-		failures.Add(archive.Failure{Cycle: r.Cycle, Call: r.Call, Member: r.First, Members: r.Members, Reason: r.Reason, Action: archive.Repeated})
+		first := r.First
+		if e := n.members.Load(); e != nil {
+			first = e.Number(first)
+		}
+		n.Add(archive.Failure{Cycle: r.Cycle, Call: r.Call, Member: first, Members: r.Members, Reason: r.Reason, Action: archive.Repeated})
 	})
+}
+
+// end records the members that have been dropped in a cycle, and those that are left.
+func (n *noted) end(s *cycle.Step) error {
+	n.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
+	n.members.Store(&cycle.Ensemble{Numbers: s.Analysis.Numbers})
+	return n.Flush()
 }
 
 // membersOf returns the failures of members whose forecast failed in a cycle, with the

@@ -307,19 +307,19 @@ func (e *engine) makeReference(ctx context.Context, sc *scenario) (_ *cycle.Refe
 	if err != nil {
 		return nil, err
 	}
-	noted, err := e.run.ReferenceFailures(sc.planned, sc.plan)
+	failures, err := e.run.ReferenceFailures(sc.planned, sc.plan)
 	if err != nil {
 		return nil, errors.Join(err, members.Close())
 	}
+	noted := &noted{Failures: failures}
 	defer func() {
 		noted.Add(ending(err)...)
 		if err = errors.Join(err, members.Close(), noted.Close()); err == nil {
 			err = e.run.End(work, true, true)
 		}
 	}()
-	return cycle.NewReference(noting(ctx, noted), sc.plan, sc.made, func(s *cycle.Step, kept cycle.Ensemble) error {
-		noted.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
-		if err := noted.Flush(); err != nil {
+	return cycle.NewReference(noted.noting(ctx), sc.plan, sc.made, func(s *cycle.Step, kept cycle.Ensemble) error {
+		if err := noted.end(s); err != nil {
 			return err
 		}
 		if err := members.Append(s.Cycle, s.Time, archive.Stage{Name: archive.Analysis, Ensemble: kept}); err != nil {
@@ -340,11 +340,13 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 	if err != nil {
 		return outcome{Status: archive.Failed, err: err}
 	}
-	noted := tables.failures
+	noted := &noted{Failures: tables.failures}
+	if from != nil {
+		noted.members.Store(&cycle.Ensemble{Numbers: from.Numbers})
+	}
 	saver := &saver{every: e.Checkpoint, saved: time.Now()}
-	err = cycle.Assimilate(noting(ctx, noted), j.plan, j.trial, j.scenario.made, from, func(s *cycle.Step) error {
-		noted.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
-		if err := noted.Flush(); err != nil {
+	err = cycle.Assimilate(noted.noting(ctx), j.plan, j.trial, j.scenario.made, from, func(s *cycle.Step) error {
+		if err := noted.end(s); err != nil {
 			return err
 		}
 		rows, descriptions := scorer.rows(s)
