@@ -81,11 +81,13 @@ func (a *app) writeReport(ctx context.Context, dir string, watch bool) (*report.
 
 // page writes the page of a run with what stands out.
 func (s *storedRun) page() (*report.Report, error) {
-	setup, err := s.reported(), error(nil)
+	setup := s.reported()
 	if setup != nil {
-		if setup.Hint, err = s.hint(); err != nil {
+		hint, err := s.hint()
+		if err != nil {
 			return nil, err
 		}
+		setup.Hint = hint
 	}
 	r, err := report.Read(s.Reader, setup)
 	if err != nil {

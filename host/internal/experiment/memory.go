@@ -213,12 +213,9 @@ func Bytes(bytes float64) string {
 
 // checkDisk returns a finding if dir has no room for what a run stores.
 func (e *Experiment) checkDisk(dir string, workers int) error {
-	free, err := archive.Free(dir)
-	if err != nil {
-		return nil // not known here
-	}
 	need := e.stores() + e.passing(e.workers(workers))
-	if need <= free {
+	free, err := archive.Free(dir)
+	if known := err == nil; !known || need <= free {
 		return nil
 	}
 	at := e.Workflow.At("output", "ensemble")
