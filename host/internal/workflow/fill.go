@@ -90,8 +90,8 @@ func (w *Workflow) instant(date time.Time) (time.Time, error) {
 			continue
 		}
 		loc, err := zone.Load(o.Time.Timezone)
-		if unknown := err != nil; unknown { // judgeFile reports it
-			return date, nil
+		if err != nil {
+			return date, nil //nolint:nilerr // judgeFile reports the zone
 		}
 		if i > 0 && o.Time.Timezone != name {
 			return date, fmt.Errorf("it could be in %s or in %s, which are zones of observations", name, o.Time.Timezone)
