@@ -95,17 +95,23 @@ func studyAll(reader *archive.Reader, scores *compare.Run, setup Setup) (map[int
 			}
 			if r == nil || r.Trial != t {
 				end()
-				r = &record{Trial: t, values: known[t.Trial]}
-				if r.values == nil {
-					r.values = valuesOf(b.Fields, setup)
+				r = &record{Trial: t, values: valuesOf(b.Fields, setup)}
+				if of := known[t.Trial]; len(of) == len(r.values) {
+					r.values = of
 				}
 			}
 			if int(b.Cycle[i]) <= setup.BurnIn {
 				r.scored = len(r.cycle) + 1
 			}
 			r.cycle, r.nis, r.expected = append(r.cycle, b.Cycle[i]), append(r.nis, b.NIS[i]), append(r.expected, b.Expected[i])
-			r.innovation = append(r.innovation, thinned(b.Fields, i))
-			r.observed = append(r.observed, observations[truth{t.Replicate, t.Truth}][b.Cycle[i]])
+			d, y := thinned(b.Fields, i), observations[truth{t.Replicate, t.Truth}][b.Cycle[i]]
+			if len(d) != len(r.values) {
+				return nil, fmt.Errorf("%s: innovations: trial %d: got %d values in a row, want %d", reader.Dir, number, len(d), len(r.values))
+			}
+			if len(y) != len(d) {
+				y = nil // of a run of another version
+			}
+			r.innovation, r.observed = append(r.innovation, d), append(r.observed, y)
 		}
 	}
 	end()
