@@ -281,3 +281,25 @@ sweep = { axes = { "filter.bad.params.inflation" = [0.9, 1.05] } }
 		t.Errorf("exit code %d, a hint without a reason:\n%s", code, stderr.String())
 	}
 }
+
+// Nothing stands out in the workflows of this repository whose filters all work.
+func TestNothingStandsOutInWorkflows(t *testing.T) {
+	names := []string{"nile", "co2", "lorenz63-quick", "parameter-lorenz63"}
+	if !testing.Short() {
+		names = append(names, "nonlinear-lorenz96-40", "sakov2012-lorenz63")
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr strings.Builder
+			args := []string{"run", "../../../workflows/" + name + ".toml", "--profile", "short", "--run-dir", t.TempDir()}
+			if code := Main(args, &stdout, &stderr); code != exitOK || strings.Contains(stderr.String(), " why ") {
+				t.Errorf("exit code %d\n%s", code, stderr.String())
+			}
+			for _, v := range whyJSON(t, strings.TrimSpace(stdout.String())) {
+				if v.Cause != why.None || len(v.Evidence) > 0 {
+					t.Errorf("got %+v", v)
+				}
+			}
+		})
+	}
+}
