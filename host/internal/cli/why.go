@@ -106,7 +106,7 @@ func (s *storedRun) explained() why.Setup {
 		if o.Label != "" {
 			key += o.Label + "."
 		}
-		stream := why.Stream{Label: o.Label, Checked: o.QC.Background > 0}
+		stream := why.Stream{Label: o.Label, Checked: o.QC.Background > 0, Tails: !slices.Contains([]string{"normal", "uniform"}, o.Error.Dist)}
 		switch {
 		case slices.ContainsFunc(o.Map, func(m workflow.Map) bool { return m.SD != "" }): // each row has its own
 		case len(o.Error.SD) == 1:

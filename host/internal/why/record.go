@@ -20,7 +20,7 @@ type value struct {
 	name             string // with its index
 	variable         string
 	stream           int
-	checked          bool
+	checked, tails   bool    // its stream, see Stream
 	spread, error    float64 // root mean variances; NaN: not known
 	first, largest   float64 // innovations, in expected standard deviations
 	at               int     // cycle of the largest
@@ -192,7 +192,7 @@ func newValue(variable string, index int, setup Setup) value {
 	}
 	for k, s := range setup.Streams {
 		if len(setup.Streams) == 1 || strings.HasPrefix(variable, s.Label+".") {
-			v.stream, v.checked = k, s.Checked
+			v.stream, v.checked, v.tails = k, s.Checked, s.Tails
 		}
 	}
 	return v

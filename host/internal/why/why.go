@@ -42,6 +42,7 @@ type Stream struct {
 	Label   string // empty: the only one
 	Error   string // key of the error, such as observations.error.sd; empty: none that one number sets
 	Checked bool   // by the background check
+	Tails   bool   // the distribution of the error has heavier tails than the normal one
 }
 
 // Cause is what a verdict says is wrong.
@@ -221,7 +222,7 @@ func (j *judge) stuck() bool {
 	j.Brief = fmt.Sprintf("%s has not changed since cycle %d", s.name, s.from)
 	j.add("unchanged", number(float64(s.length)), "observations in a row; of the others %.2g %% equal the one before", 100*s.usual)
 	j.add("its innovations", number(s.ratio), "mean square there, in expected variances; 1 is expected")
-	j.try("remove these values from the file, give them a text of missing, or try qc.background = 5")
+	j.try("remove these values from the file, mark them as missing, or try qc.background = 5")
 	j.doubt("other numbers of this filter say little as long as these values are assimilated")
 	return true
 }
@@ -300,19 +301,12 @@ func (j *judge) biasedValues() bool {
 	if n := len(j.few) - 1; n > 0 {
 		names = fmt.Sprintf("%s and %d more", names, n)
 	}
-	j.say(Bias, "%s of the %d observed values is biased, or its operator: %s", plural(len(j.few)), j.all.values, names)
+	j.say(Bias, "%d of %d observed values have a bias, or their operator: %s", len(j.few), j.all.values, names)
 	j.Brief = fmt.Sprintf("observations of %s are biased", names)
 	j.add("mean innovation", b.mean, "of %s, in expected standard deviations; 0 is expected", b.name)
 	j.add("nis", j.nis, aboutNIS)
 	j.try("correct the offset in the file, or leave the value out of map")
 	return true
-}
-
-func plural(n int) string {
-	if n == 1 {
-		return "one"
-	}
-	return fmt.Sprint(n)
 }
 
 // again adds the correlation of innovations.
@@ -494,7 +488,7 @@ func (j *judge) tryError(a *numbers) {
 // outlier says that a value is far from its forecast where all others are not.
 func (j *judge) outlier() bool {
 	o := j.extreme
-	if o == nil || j.Cause != None {
+	if o == nil || o.tails || j.Cause != None {
 		return false
 	}
 	j.say(Outlier, "%s is %.0f standard deviations from its forecast in cycle %d", o.name, math.Abs(o.largest), o.at)

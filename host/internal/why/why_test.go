@@ -184,6 +184,11 @@ func TestOutlier(t *testing.T) {
 	if v := decided(t, r); v.Cause != Outlier || v.Text != "x[3] is 24 standard deviations from its forecast in cycle 51" {
 		t.Errorf("got %s: %s", v.Cause, v.Text)
 	}
+	r.values[3].tails = true // errors are that large at times
+	if v := decided(t, r); v.Cause != None {
+		t.Errorf("heavy tails: got %s: %s", v.Cause, v.Text)
+	}
+	r.values[3].tails = false
 	r.innovation[51][3] += 30
 	if v := decided(t, r); v.Cause != None {
 		t.Errorf("got %s: %s", v.Cause, v.Text)
@@ -197,7 +202,7 @@ func TestOtherCauses(t *testing.T) {
 	for k := range r.innovation {
 		r.innovation[k][7] += 2
 	}
-	if v := decided(t, r); v.Cause != Bias || v.Text != "one of the 10 observed values is biased, or its operator: x[7]" {
+	if v := decided(t, r); v.Cause != Bias || v.Text != "1 of 10 observed values have a bias, or their operator: x[7]" {
 		t.Errorf("got %s: %s", v.Cause, v.Text)
 	}
 	for k := range r.innovation {
