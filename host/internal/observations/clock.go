@@ -120,11 +120,12 @@ func (c *clock) model(cell tabular.Cell) (float64, error) {
 			return 0, errors.New("it is not a finite number")
 		}
 		return c.counted(v)
-	case cell.Kind == tabular.Number && c.format == "iso":
-		return 0, errors.New("it is a number, but the format is \"iso\"")
 	}
 	text, pattern := textOf(cell), c.format
 	if pattern == "iso" {
+		if v, err := c.dialect.Float(text); err == nil {
+			return 0, &remedyError{"it is a number, but the format is \"iso\"", meant(v)}
+		}
 		pattern = isoPattern(text)
 	}
 	t, err := c.calendar.scan(text, pattern)
@@ -141,51 +142,56 @@ func (c *clock) model(cell tabular.Cell) (float64, error) {
 	return c.date(t.wall.Add(-t.offset), t.zoned)
 }
 
+const day, meanYear = 86400, 365.2425 * 86400 // seconds
+
 // counted returns the model time of a number.
 func (c *clock) counted(v float64) (float64, error) {
-	const day, lastYear = 86400, 9999
-	var seconds float64 // since 1970
-	switch per := perSecond(c.format); {
-	case c.format == "number":
-		seconds = float64(c.start.Unix()) + v*c.unit
-	case c.format == "excel":
-		seconds = (v - 25569) * day
-	default:
-		seconds = v / per
-	}
-	if year := 1970 + math.Floor(seconds/(365.2425*day)); c.dated && math.Abs(year) > lastYear {
-		return 0, c.farAway(v, year)
-	}
+	per := perSecond(c.format)
+	seconds := v / per // since 1970
 	switch c.format {
 	case "number":
+		seconds = float64(c.start.Unix()) + v*c.unit
+	case "excel":
+		seconds = (v - 25569) * day
+	}
+	if year := 1970 + math.Floor(seconds/meanYear); c.dated && math.Abs(year) > lastYear {
+		return 0, &remedyError{fmt.Sprintf("it is in the year %.0f", year), meant(v)}
+	}
+	switch {
+	case c.format == "number":
 		return v, nil
-	case "excel": // milliseconds are as exact as its numbers
-		if v < 61 {
-			return 0, errors.New("it is before March 1900, where Excel has a day that never was")
-		}
+	case c.format == "excel" && v < 61:
+		return 0, errors.New("it is before March 1900, where Excel has a day that never was")
+	case c.format == "excel": // its numbers are exact to a millisecond
 		return c.date(time.UnixMilli(int64(math.Round(1000*seconds))).UTC(), false)
 	}
-	per := perSecond(c.format)
-	whole := math.Floor(v / per)
+	whole := math.Floor(seconds)
 	return c.date(time.Unix(int64(whole), int64((v-whole*per)*(1e9/per))), true)
 }
 
-// farAway returns the error of a number that means a year beyond 9999.
-func (c *clock) farAway(v, year float64) error {
-	e := &remedyError{fmt.Sprintf("it is in the year %.0f", year), "write the format in which the file has its times"}
-	for _, other := range epochs {
-		if y := 1970 + v/other.perSecond/(365.2425*86400); y > 1900 && y < 2200 {
-			e.remedy = fmt.Sprintf("if it is in %s since 1970, write time.format = %q", other.unit, other.format)
-			break
+// meant says which format a number has, if it means a time of this age in it.
+func meant(v float64) string {
+	for _, e := range epochs {
+		if year := 1970 + v/e.perSecond/meanYear; year > 1972 && year < 2200 {
+			return fmt.Sprintf("if it is in %s since 1970, write time.format = %q", e.unit, e.format)
 		}
 	}
-	return e
+	switch {
+	case v > 18264 && v < 73051: // 1950 to 2100
+		return `if it is in days as Excel counts them, write time.format = "excel"`
+	case v > 19000101 && v < 21000101:
+		return `if it is a date, write a pattern such as time.format = "%Y%m%d"`
+	}
+	return "write the time.format that the file has; years beyond 9999 need a time.start that is a number"
 }
+
+// lastYear is that of the dates in workflows.
+const lastYear = 9999
 
 // date returns the model time of t, which is an instant or else a local time in the
 // file's zone.
 func (c *clock) date(t time.Time, instant bool) (float64, error) {
-	if year := t.Year(); year > 9999 || year < -9999 {
+	if year := t.Year(); year > lastYear || year < -lastYear {
 		return 0, &remedyError{fmt.Sprintf("it is in the year %d", year), "check the unit of the column's times"}
 	}
 	if !instant && c.zone != time.UTC {
