@@ -1,7 +1,9 @@
 package rows
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +45,9 @@ func (r *Reader) parquet() error {
 	if announced != 0 {
 		return errors.New("the file is damaged: its row groups do not have the number of rows in its footer")
 	}
+	if err := checkStored(in.MetaData()); err != nil {
+		return fmt.Errorf("the file is damaged: its schema: %w", err)
+	}
 	p, err := pqarrow.NewFileReader(in, pqarrow.ArrowReadProperties{}, bounded)
 	if err != nil {
 		return err
@@ -70,6 +75,24 @@ func (r *Reader) parquet() error {
 		return g, nil
 	}
 	return nil
+}
+
+// checkStored checks the Arrow schema that may be stored in a file, a stream without
+// batches, before Arrow's reader makes room for what it announces.
+func checkStored(m *metadata.FileMetaData) error {
+	stored := m.KeyValueMetadata().FindValue("ARROW:schema")
+	if stored == nil {
+		return nil
+	}
+	text, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(*stored, "="))
+	if err != nil {
+		return err
+	}
+	end, err := wire.StreamEnd(bytes.NewReader(text), 0, int64(len(text)))
+	if err == nil && end == 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // leafOf returns the index of the leaf with the values of a column: a column of lists has

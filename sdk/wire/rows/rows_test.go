@@ -331,6 +331,37 @@ func TestDamagedSplit(t *testing.T) {
 	}
 }
 
+// The Arrow schema in a Parquet file may be damaged in any bit: Arrow's reader would ask for
+// as much memory as it announces, without a limit.
+func TestDamagedStoredSchema(t *testing.T) {
+	var b bytes.Buffer
+	if err := pqarrow.WriteTable(sample(4), &b, 4, parquet.NewWriterProperties(), pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema())); err != nil {
+		t.Fatal(err)
+	}
+	text := b.Bytes()
+	at := bytes.Index(text, []byte("ARROW:schema"))
+	if at < 0 {
+		t.Fatal("no schema is stored")
+	}
+	refused := 0
+	for ; at < len(text)-8; at++ {
+		for bit := 0; bit < 8; bit += 2 {
+			damaged := bytes.Clone(text)
+			damaged[at] ^= 1 << bit
+			rows, err := read(put(t, "damaged.parquet", damaged))
+			if err == nil && len(rows) != 4 {
+				t.Errorf("bit %d of byte %d: got %d rows", bit, at, len(rows))
+			}
+			if err != nil {
+				refused++
+			}
+		}
+	}
+	if refused == 0 {
+		t.Error("nothing is refused")
+	}
+}
+
 // A fault in the header of a page, at which Arrow's reader ends quietly, is noticed by
 // the number of rows.
 func TestRowsAreCounted(t *testing.T) {
