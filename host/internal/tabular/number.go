@@ -13,7 +13,7 @@ import (
 
 // Dialect is how a file is written. Its zero value fits most files.
 type Dialect struct {
-	Delimiter string   // between columns, one character; empty: that of the file's format
+	Delimiter string   // between columns, one character, where a blank stands for any number of blanks; empty: that of the file's format
 	Comment   string   // at the start of lines to skip, one character; empty: none
 	Decimal   string   // before the fraction of a number; empty: a point
 	Thousands string   // between groups of three digits; empty: nothing

@@ -92,6 +92,8 @@ func TestText(t *testing.T) {
 		".tsv":                    {file: "t.Tsv", text: strings.ReplaceAll(plain, ",", "\t")},
 		".dat of a data logger":   {file: "t.dat", text: "\"TOA5\",\"station\",\"CR1000\"\n\"b\",\"other\",\"a\"\n\"m\",\"\",\"RN\"\n\"Avg\",\"Smp\",\"Smp\"\n1.5,\"x\",-2\n,y,1e3\n", dialect: Dialect{SkipLines: 1, SkipRows: 2}, rows: "5 6"},
 		".rdb":                    {file: "t.rdb", text: "# by an agency\n#\nb\tother\ta\n14n\t10s\t20d\n" + strings.ReplaceAll("1.5,x,-2\n,y,1e3\n", ",", "\t"), rows: "5 6"},
+		"blanks between columns":  {text: "  b   other\ta\n\n# a comment\n 1.5  x    -2 \r\nNA\t\"y, y\"   1e3", dialect: Dialect{Delimiter: " ", Comment: "#", Missing: []string{"NA"}}, rows: "4 5"},
+		"blanks, lines, rows":     {text: "a Fortran program\n\"b\" \"other\" \"a\"\n m - m m\n  0.15D+01 x -2\n NA y 1.0+003\n", dialect: Dialect{Delimiter: " ", SkipLines: 1, SkipRows: 1, Missing: []string{"NA"}}, rows: "4 5"},
 		"semicolons":              {text: strings.ReplaceAll(plain, ",", ";"), dialect: Dialect{Delimiter: ";"}},
 		"semicolons in .tsv":      {file: "t.tsv", text: strings.ReplaceAll(plain, ",", ";"), dialect: Dialect{Delimiter: ";"}},
 		"tabs":                    {text: strings.ReplaceAll(plain, ",", "\t"), dialect: Dialect{Delimiter: "\t"}},
@@ -145,6 +147,9 @@ func TestRefusals(t *testing.T) {
 		"no column":         {path: put(t, "t.csv", "b,c\n1,2\n"), what: `has no column "a"`, hint: "it has b, c"},
 		"two columns":       {path: put(t, "t.csv", "a,a\n1,2\n"), what: `has two columns "a"`, hint: "rename one of them"},
 		"ragged":            {path: put(t, "t.csv", "a,b\n1,2\n3\n"), what: "wrong number of columns: got 1, want 2 as in the line of names", hint: "every line must have as many columns as the first, and quotes come in pairs"},
+		"ragged words":      {path: put(t, "t.csv", "a b\n1  2\n 3\n"), dialect: Dialect{Delimiter: " "}, what: "wrong number of columns: got 1, want 2 as in the line of names", hint: "every line must have as many columns as the first, and quotes come in pairs"},
+		"quotes of words":   {path: put(t, "t.csv", "a b\n1 \"2\n"), dialect: Dialect{Delimiter: " "}, what: `the line cannot be read: extraneous or missing " in quoted-field`, hint: "every line must have as many columns as the first, and quotes come in pairs"},
+		"no words":          {path: put(t, "t.csv", "  \n\n"), dialect: Dialect{Delimiter: " "}, what: "is empty: there is no line of names"},
 		"quotes":            {path: put(t, "t.csv", "a,b\n1,\"2\n"), what: `the line cannot be read: extraneous or missing " in quoted-field`, hint: "every line must have as many columns as the first, and quotes come in pairs"},
 		"decimal comma":     {path: put(t, "t.csv", "a;b\n1,5;2\n"), dialect: Dialect{Delimiter: ";"}, what: `column "a" is "1,5", not a finite number`, hint: `if it is a number, write decimal = ","`},
 		"decimal, groups":   {path: put(t, "t.csv", "a;b\n1.234,5;2\n"), dialect: Dialect{Delimiter: ";"}, what: `column "a" is "1.234,5", not a finite number`, hint: `if it is a number, write decimal = "," and thousands = "."`},
@@ -214,6 +219,8 @@ func TestPlaces(t *testing.T) {
 		"lines before":          {text: "-\n-\nb,a\n1,x\n", dialect: Dialect{SkipLines: 2}, want: Place{4, "1,x", 2, 1}},
 		"comments, blank lines": {text: "#\n\nb,a\n\n#\n1,x\n", dialect: Dialect{Comment: "#"}, want: Place{6, "1,x", 2, 1}},
 		"UTF-16":                {text: utf16Of("b,a\r\næ,øø\r\n", false), want: Place{2, "æ,øø", 2, 2}},
+		"words":                 {text: " b  a\n\n\t1   xy  \n", dialect: Dialect{Delimiter: " "}, want: Place{3, "\t1   xy  ", 5, 2}},
+		"words in quotes":       {text: "b a\n\"æ ø\" \"x y\"\n", dialect: Dialect{Delimiter: " "}, want: Place{2, "\"æ ø\" \"x y\"", 7, 3}},
 		"leading blanks":        {text: "b,a\n1,  x\n", want: Place{2, "1,  x", 4, 1}},
 		"first line, ragged":    {text: "\ufeffa\n\"\n", want: Place{2, "\"", 1, 0}},
 		"ragged":                {text: "b,a\n1,2\n1,2,3\n", want: Place{3, "1,2,3", 0, 5}},
@@ -326,7 +333,7 @@ func TestColumns(t *testing.T) {
 // in the file.
 func FuzzText(f *testing.F) {
 	dialects := []Dialect{{}, {Delimiter: ";", Comment: "#", Missing: []string{"", "-9999"}}, {Decimal: ",", Thousands: ".", Delimiter: "\t"},
-		{SkipLines: 1, SkipRows: 1, Delimiter: "|"}, {Thousands: "\u202f", Missing: []string{"1\u202f000"}}}
+		{SkipLines: 1, SkipRows: 1, Delimiter: "|"}, {Thousands: "\u202f", Missing: []string{"1\u202f000"}}, {Delimiter: " ", Comment: "#", SkipRows: 1}}
 	for _, text := range []string{"a,b\n1,2\n", "\"a\n\",b\r\n1,\"2\"\"\"\n", "#\na;b\n-9999;x\n", "a\tb\n1.000,5\t1.0,5\n", "\na|b\nm|m\n1|2\n", "a\n1\u202f000\n",
 		utf16Of("a,b\n1,æ\n", true), "\ufeff\n", "", "a,b\n1\n", "\xff,\x00\n", "\xff\xfe\x00"} {
 		for i := range dialects {

@@ -20,7 +20,7 @@ import (
 // textFile is a source of texts: a line of names, followed by rows of values.
 type textFile struct {
 	file    *os.File
-	reader  *csv.Reader
+	reader  records
 	skipped int // lines before the first that reader reads
 	names   []rows.Column
 	columns []rows.Ref
@@ -58,10 +58,13 @@ func (t *textFile) open(d Dialect) error {
 			return err
 		}
 	}
-	t.reader = csv.NewReader(lines)
-	t.reader.Comma, t.reader.Comment = character(d.Delimiter), character(d.Comment)
-	t.reader.TrimLeadingSpace = !unicode.IsSpace(t.reader.Comma) // before quotes
-	t.reader.ReuseRecord = true
+	t.reader = &words{in: lines, comment: d.Comment}
+	if d.Delimiter != " " {
+		r := csv.NewReader(lines)
+		r.Comma, r.Comment, r.ReuseRecord = character(d.Delimiter), character(d.Comment), true
+		r.TrimLeadingSpace = !unicode.IsSpace(r.Comma) // before quotes
+		t.reader = r
+	}
 	head, err := t.reader.Read()
 	if errors.Is(err, io.EOF) {
 		return errors.New("is empty: there is no line of names")

@@ -26,7 +26,7 @@ type Dialect struct {
 // dialectKeys returns the keys of a [Dialect]; missing is the doc of the key missing.
 func dialectKeys(missing string) []key {
 	return []key{
-		{name: "delimiter", kind: text, doc: "separator of the columns of a text file, one character; if omitted, a tab for .tsv and .rdb and a comma otherwise"},
+		{name: "delimiter", kind: text, doc: "separator of the columns of a text file, one character; a blank stands for any number of blanks and tabs; if omitted, a tab for .tsv and .rdb and a comma otherwise"},
 		{name: "comment", kind: text, doc: "start of the lines of a text file that are skipped, one character"},
 		{name: "decimal", kind: text, example: `","`, doc: "decimal mark of the numbers of a text file, one character; if omitted, a point"},
 		{name: "thousands", kind: text, example: `"."`, doc: "separator of groups of three digits in a text file, one character; if omitted, nothing"},
