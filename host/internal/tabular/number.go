@@ -19,6 +19,7 @@ type Dialect struct {
 	Thousands string   // between groups of three digits; empty: nothing
 	SkipLines int      // before the line of names
 	SkipRows  int      // after it
+	Names     []string // of the columns, if no line has them
 	Missing   []string // texts, patterns of texts (see package pattern) and numbers that mean a missing value
 }
 

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -141,6 +142,9 @@ func (t *Table) find(name string) (rows.Ref, error) {
 		hint := "it has " + strings.Join(namesOf(t.columns[:min(len(t.columns), most)]), ", ")
 		if !utf8.ValidString(hint) {
 			hint = valid(hint) + "; these are not UTF-8: save the file as UTF-8"
+		}
+		if slices.ContainsFunc(t.columns, func(c rows.Column) bool { _, err := t.numbers.parse(c.Name); return err == nil }) {
+			hint += "; if its first line has values, write the names of the columns as names = [...]"
 		}
 		return item, &Error{What: fmt.Sprintf("has no column %q", name), Label: "no such column", err: ErrNoColumn, Hint: hint}
 	case t.columns[i].Items > 0:

@@ -23,6 +23,7 @@ type textFile struct {
 	reader  records
 	skipped int // lines before the first that reader reads
 	names   []rows.Column
+	named   string // where they are
 	columns []rows.Ref
 	row     []string
 }
@@ -58,19 +59,21 @@ func (t *textFile) open(d Dialect) error {
 			return err
 		}
 	}
-	t.reader = &words{in: lines, comment: d.Comment}
+	t.reader = &words{in: lines, comment: d.Comment, columns: len(d.Names)}
 	if d.Delimiter != " " {
 		r := csv.NewReader(lines)
-		r.Comma, r.Comment, r.ReuseRecord = character(d.Delimiter), character(d.Comment), true
+		r.Comma, r.Comment, r.ReuseRecord, r.FieldsPerRecord = character(d.Delimiter), character(d.Comment), true, len(d.Names)
 		r.TrimLeadingSpace = !unicode.IsSpace(r.Comma) // before quotes
 		t.reader = r
 	}
-	head, err := t.reader.Read()
-	if errors.Is(err, io.EOF) {
-		return errors.New("is empty: there is no line of names")
-	}
-	if err != nil {
-		return t.misread(err)
+	head := d.Names
+	if t.named = "names"; head == nil {
+		t.named = "the line of names"
+		if head, err = t.reader.Read(); errors.Is(err, io.EOF) {
+			return errors.New("is empty: there is no line of names")
+		} else if err != nil {
+			return t.misread(err)
+		}
 	}
 	for _, name := range head {
 		t.names = append(t.names, rows.Column{Name: strings.TrimSpace(strings.Clone(name))})
@@ -135,7 +138,7 @@ func (t *textFile) misread(err error) error {
 		Hint: "every line must have as many columns as the first, and quotes come in pairs"}
 	if errors.Is(err, csv.ErrFieldCount) {
 		out.Width = utf8.RuneCountInString(out.Text)
-		out.What = fmt.Sprintf("wrong number of columns: got %d, want %d as in the line of names", len(t.row), len(t.names))
+		out.What = fmt.Sprintf("wrong number of columns: got %d, want %d as in %s", len(t.row), len(t.names), t.named)
 	}
 	return out
 }

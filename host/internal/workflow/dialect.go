@@ -20,6 +20,7 @@ type Dialect struct {
 	Thousands string   `toml:"thousands,omitempty"` // between groups of three digits, one character
 	SkipLines int      `toml:"skip_lines,omitzero"` // before the line of names
 	SkipRows  int      `toml:"skip_rows,omitzero"`  // after it
+	Names     []string `toml:"names,omitempty"`     // of the columns, if no line has them
 	Missing   []string `toml:"missing"`             // texts, patterns and numbers that mean a missing value; nil: see Observations and Start
 }
 
@@ -32,6 +33,7 @@ func dialectKeys(missing string) []key {
 		{name: "thousands", kind: text, example: `"."`, doc: "separator of groups of three digits in a text file, one character; if omitted, nothing"},
 		{name: "skip_lines", kind: integer, min: zero, doc: "lines of a text file before the line of names"},
 		{name: "skip_rows", kind: integer, min: zero, doc: "rows of a text file after the line of names that have no values, such as a row of units"},
+		{name: "names", kind: words, min: one, example: `["t", "level"]`, doc: "names of the columns of a text file without a line of names"},
 		{name: "missing", kind: words, blank: true, doc: missing},
 	}
 }

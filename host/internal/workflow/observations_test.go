@@ -140,7 +140,7 @@ func TestStreamsAreRefused(t *testing.T) {
 // one in which nothing stands for no value.
 func TestDialectsAreResolved(t *testing.T) {
 	for text, want := range map[string]Dialect{
-		`delimiter = ";", comment = "#", decimal = ",", thousands = ".", skip_lines = 2, skip_rows = 1, missing = ["", "-1", '/.*\*/']`: {";", "#", ",", ".", 2, 1, []string{"", "-1", `/.*\*/`}},
+		`delimiter = ";", comment = "#", decimal = ",", thousands = ".", skip_lines = 2, skip_rows = 1, names = ["a", "b"], missing = ["", "-1", '/.*\*/']`: {";", "#", ",", ".", 2, 1, []string{"a", "b"}, []string{"", "-1", `/.*\*/`}},
 		`missing = []`:                           {Missing: []string{}},
 		`delimiter = "\t", thousands = "\u202f"`: {Delimiter: "\t", Thousands: "\u202f"},
 	} {
