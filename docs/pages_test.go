@@ -4,6 +4,7 @@
 package docs
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -34,6 +35,7 @@ import (
 //	<!-- serves: PORT -->     run in the background of the page until it answers on PORT, which stands for a free one
 //	<!-- shown: WHY -->       not looked at
 //
+// An image below <!-- figure: PATH --> is this file of the session, where * stands for a name.
 // A text with neither is a formula.
 
 // pages returns the pages of the site, relative to this folder: all of it but the records of
@@ -92,6 +94,8 @@ type block struct {
 	text     string
 }
 
+var figure = regexp.MustCompile(`(?m)^<!-- figure: (.+) -->\n!\[.*\]\((.+)\)$`)
+
 var fence = regexp.MustCompile("(?ms)^(?:<!-- (\\w+)(?:: ([^\n]*?))? -->\n)?```(\\w*)\n(.*?)^```$")
 
 func blocks(text string) []block {
@@ -139,6 +143,9 @@ func TestPages(t *testing.T) {
 				if !t.Failed() {
 					s.do(b)
 				}
+			}
+			for _, m := range figure.FindAllStringSubmatch(string(text), -1) {
+				s.figure(m[1], filepath.Join(filepath.Dir(page), m[2]))
 			}
 		})
 	}
@@ -237,6 +244,30 @@ func (s *session) printed(b block, fail func(string, ...any)) {
 		return
 	}
 	fail("this was not printed; run go test ./docs -update, or change it; what was printed is\n%s", s.said)
+}
+
+// figure wants the image of a page to be the file of the session that a pattern matches;
+// -update copies it.
+func (s *session) figure(pattern, image string) {
+	s.t.Helper()
+	found, err := filepath.Glob(filepath.Join(s.dir, pattern))
+	if err != nil || len(found) == 0 {
+		s.t.Errorf("%s: nothing is at %s (%v)", s.page, pattern, err)
+		return
+	}
+	want, err := os.ReadFile(found[len(found)-1])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	got, err := os.ReadFile(image)
+	if err == nil && bytes.Equal(got, want) {
+		return
+	}
+	if !*update {
+		s.t.Errorf("%s: %s is not the figure of the run (%v); run go test ./docs -update", s.page, image, err)
+	} else if err := os.WriteFile(image, want, 0o644); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // shell runs the lines of b in the session's folder. What it leaves in the background is
