@@ -10,6 +10,7 @@ import (
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/resample"
 	"github.com/plume-da/plume/sdk/rng"
 	"gonum.org/v1/gonum/mat"
 )
@@ -129,10 +130,25 @@ func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assim
 		a.errors = newErrors(len(p.Draws))
 	}
 	init := a.seed.Child("init", 0)
+	rows := startRows(p.Ensemble.Weights, trial.Size, a.seed)
 	for i := range trial.Size {
-		p.Ensemble.Into(a.state.Members.RawRowView(i), i, scenario.At(0), scenario.Init, init.Member(i))
+		p.Ensemble.Into(a.state.Members.RawRowView(i), rows[i], scenario.At(0), scenario.Init, init.Member(i))
 	}
 	return a
+}
+
+// startRows returns the rows of a file of members from which size members start: the first
+// ones, or a draw from all in proportion to their weights.
+// Random streams: branch "resample" of seed.
+func startRows(weights []float64, size int, seed rng.Seed) []int {
+	rows := make([]int, size)
+	if weights != nil {
+		return resample.Systematic(rows, weights, seed.Child("resample", 0).Rand())
+	}
+	for i := range rows {
+		rows[i] = i
+	}
+	return rows
 }
 
 // goOn sets a to the state from, unless that is nil.

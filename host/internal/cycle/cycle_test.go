@@ -305,3 +305,27 @@ func TestDrawInProportion(t *testing.T) {
 		t.Errorf("got %v and %v", a, b)
 	}
 }
+
+// Members start from the rows of a file, or from a draw in proportion to their weights: row i
+// is drawn floor(N w) or ceil(N w) times.
+func TestStartFromRows(t *testing.T) {
+	p := newPlan()
+	p.Ensemble = plan.Draw{Dists: p.Ensemble.Dists, Samples: mat.NewDense(3, 2, []float64{1, math.NaN(), 2, 20, 3, 30})}
+	scenario := simulate(t, p)
+	a := newAssimilation(p, &plan.Trial{Filter: &recorder{}, Size: 3}, scenario)
+	if got := mat.Col(nil, 0, a.state.Members); !slices.Equal(got, []float64{1, 2, 3}) {
+		t.Errorf("got %v", got)
+	}
+	if got := mat.Col(nil, 1, a.state.Members); math.IsNaN(got[0]) || !slices.Equal(got[1:], []float64{20, 30}) {
+		t.Errorf("got %v, want a draw and the values of the rows", got)
+	}
+	p.Ensemble.Weights = []float64{0.25, 0, 0.75}
+	a = newAssimilation(p, &plan.Trial{Filter: &recorder{}, Size: 8}, scenario)
+	counts := map[float64]int{}
+	for _, v := range mat.Col(nil, 0, a.state.Members) {
+		counts[v]++
+	}
+	if counts[1] != 2 || counts[3] != 6 || len(counts) != 2 {
+		t.Errorf("rows are drawn %v times, want 2, 0 and 6", counts)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/plume-da/plume/host/internal/tabular"
+	"github.com/plume-da/plume/host/internal/workflow"
 )
 
 func BenchmarkMillionMembers(b *testing.B) {
@@ -21,7 +22,7 @@ func BenchmarkMillionMembers(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if _, _, faults := readMembers(path, tabular.Dialect{}, wanted); len(faults) > 0 {
+		if _, faults := readMembers(path, tabular.Dialect{}, workflow.Choice{}, wanted); len(faults) > 0 {
 			b.Fatal(faults)
 		}
 	}

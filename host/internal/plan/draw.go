@@ -35,21 +35,26 @@ type Distribution struct {
 	Width  float64 // standard deviation, that of the logarithm, or the length of the interval
 }
 
-// Draw says where states start: the first values of member i are row i of Samples;
-// value j of the others is drawn from Dists[j], independently.
+// Draw says where states start: the first values of member i are row i of Samples, or of a
+// row that is drawn by Weights; value j of the others, and of those that are NaN there, is
+// drawn from Dists[j], independently.
 type Draw struct {
 	Dists   []Distribution // n values
 	Samples *mat.Dense     // N or more x any number of values up to n; nil: none
+	Weights []float64      // linear, of the rows of Samples; nil: all are equal
 }
 
-// Into fills dst with the state of one member. truth and init are the truth at the
+// Into fills dst with the state of a member that starts from a row. truth and init are the truth at the
 // start and before its spin-up; nil if no distribution is around them.
-func (d Draw) Into(dst []float64, member int, truth, init []float64, r *rand.Rand) {
-	first := 0
+func (d Draw) Into(dst []float64, row int, truth, init []float64, r *rand.Rand) {
+	known := 0
 	if d.Samples != nil {
-		first = copy(dst, d.Samples.RawRowView(member))
+		known = copy(dst, d.Samples.RawRowView(row))
 	}
-	for j := first; j < len(dst); j++ {
+	for j := range dst {
+		if j < known && !math.IsNaN(dst[j]) {
+			continue
+		}
 		dist := d.Dists[j]
 		middle := dist.Middle
 		switch dist.Around {

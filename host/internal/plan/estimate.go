@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
 )
@@ -62,26 +63,85 @@ func (m *maker) augment(l *sdk.Layout, params []*sdk.Param) *sdk.Layout {
 	return whole
 }
 
-// start returns the distribution of states and parameters at the start.
+// start returns the distribution of states and parameters at the start. A parameter without
+// a distribution is in the file of the members.
 func (m *maker) start(l *sdk.Layout, params []*sdk.Param) Draw {
-	d := m.draw(m.w.Ensemble.Init, l, "ensemble", "init")
+	init, read := m.w.Ensemble.Init, &sdk.Layout{Variables: slices.Clone(l.Variables)}
 	for _, p := range params {
-		one := &sdk.Layout{Variables: []sdk.Variable{{Name: p.Name}}}
-		at := []any{"model", "estimate", p.Name, "init"}
-		own := m.draw(m.w.Model.Estimate[p.Name].Init, one, at...)
-		if len(own.Dists) == 0 {
+		if m.w.Model.Estimate[p.Name].Init != nil {
 			continue
 		}
-		if _, err := p.Check(own.Dists[0].Middle); err != nil && own.Dists[0].Around == Given {
-			m.add(codeParam, at, "%s", what(err, p.Name)).WithLabel("%s", p.Wants()).WithHelp("choose a distribution within the limits of the parameter")
+		if init.Dist != "samples" {
+			m.found.Add(codeEstimate, m.w.KeyAt("model", "estimate", p.Name), "`%s` has no initial distribution", p.Name).WithLabel("where does it start?").
+				WithHelp("write init = { dist = \"normal\", ... }; it is omitted only where ensemble.init names a file with a column %s", p.Name)
+			return Draw{}
 		}
-		if truth := m.plan.Truth.Init.Dists; own.Dists[0].Around != Given && len(d.Dists) < len(truth) && math.IsNaN(truth[len(d.Dists)].Middle) {
-			m.add(codeEstimate, below(at, "around"), "the truth has no parameter `%s`", p.Name).
-				WithLabel("%s is the truth's plugin", m.w.Truth.Plugin).WithHelp("write mean = ... instead of around")
+		read.Variables = append(read.Variables, sdk.Variable{Name: p.Name})
+	}
+	d := m.draw(init, read, "ensemble", "init")
+	dists := d.Dists[:min(len(d.Dists), l.Size())]
+	for _, p := range params {
+		if own := m.w.Model.Estimate[p.Name].Init; own != nil {
+			dists = m.startOf(dists, p, *own)
+		} else {
+			dists = append(dists, Distribution{})
 		}
-		d.Dists = append(d.Dists, own.Dists...)
+	}
+	d.Dists = dists
+	if d.Samples != nil && read.Size() > l.Size() {
+		d.Samples = m.withParameters(d.Samples, l.Size(), params)
 	}
 	return d
+}
+
+// startOf adds to dists the distribution of an estimated parameter.
+func (m *maker) startOf(dists []Distribution, p *sdk.Param, init workflow.Start) []Distribution {
+	one := &sdk.Layout{Variables: []sdk.Variable{{Name: p.Name}}}
+	at := []any{"model", "estimate", p.Name, "init"}
+	own := m.draw(init, one, at...)
+	if len(own.Dists) == 0 {
+		return dists
+	}
+	first := own.Dists[0]
+	if _, err := p.Check(first.Middle); err != nil && first.Around == Given {
+		m.add(codeParam, at, "%s", what(err, p.Name)).WithLabel("%s", p.Wants()).WithHelp("choose a distribution within the limits of the parameter")
+	}
+	if truth := m.plan.Truth.Init.Dists; first.Around != Given && len(dists) < len(truth) && math.IsNaN(truth[len(dists)].Middle) {
+		m.add(codeEstimate, below(at, "around"), "the truth has no parameter `%s`", p.Name).
+			WithLabel("%s is the truth's plugin", m.w.Truth.Plugin).WithHelp("write mean = ... instead of around")
+	}
+	if first.Dist == LogNormal {
+		m.plan.remarks = append(m.plan.remarks, fmt.Sprintf("Estimates of %s start from a lognormal distribution, but an analysis may make them negative: init says nothing about later values.", p.Name))
+	}
+	return append(dists, own.Dists...)
+}
+
+// withParameters returns samples, of which the first n columns are those of the model, with
+// a column for each parameter: that of the file, or NaN if it is drawn. It reports values
+// outside of the limits of a parameter.
+func (m *maker) withParameters(samples *mat.Dense, n int, params []*sdk.Param) *mat.Dense {
+	rows, _ := samples.Dims()
+	all := mat.NewDense(rows, n+len(params), nil)
+	all.Slice(0, rows, 0, n).(*mat.Dense).Copy(samples.Slice(0, rows, 0, n))
+	from := n
+	for j, p := range params {
+		drawn := m.w.Model.Estimate[p.Name].Init != nil
+		for i := range rows {
+			if drawn {
+				all.Set(i, n+j, math.NaN())
+				continue
+			}
+			v := samples.At(i, from)
+			if all.Set(i, n+j, v); p.Outside(v) && !m.reported([]any{"ensemble", "init", "file"}) {
+				m.add(codeSamples, []any{"ensemble", "init", "file"}, "`%s` of member %d is %g, which is outside of its limits", p.Name, i, v).
+					WithLabel("%s", p.Wants()).WithHelp("fix the file, or give the parameter an init")
+			}
+		}
+		if !drawn {
+			from++
+		}
+	}
+	return all
 }
 
 // estimating is a model whose states hold parameters, which perform a random walk.

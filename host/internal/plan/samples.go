@@ -17,14 +17,14 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// samples reads states of layout l from the file that is named at path, one member per
-// row; nil after a finding.
-func (m *maker) samples(s workflow.Start, l *sdk.Layout, path ...any) *mat.Dense {
+// samples reads states of layout l from the file that is named at path, one member per row;
+// nil after a finding. weights are those of the rows; nil: all are equal.
+func (m *maker) samples(s workflow.Start, l *sdk.Layout, path ...any) (e *mat.Dense, weights []float64) {
 	names, ok := m.columns(s, l, below(path, "columns")...)
 	if !ok {
-		return nil
+		return nil, nil
 	}
-	e, left, faults := readMembers(s.File, tabular.Dialect(s.Dialect), names)
+	read, faults := readMembers(s.File, tabular.Dialect(s.Dialect), s.Choice, names)
 	for _, err := range faults {
 		m.fault(err, s.File, l, below(path, "file"))
 	}
@@ -32,20 +32,20 @@ func (m *maker) samples(s workflow.Start, l *sdk.Layout, path ...any) *mat.Dense
 		m.found[len(m.found)-1].WithNote("reading stopped after %d faults", maxFaults)
 	}
 	if len(faults) > 0 {
-		return nil
+		return nil, nil
 	}
-	rows, _ := e.Dims()
+	rows := len(read.values) / len(names)
 	file := below(path, "file")
-	m.enough(rows, left, m.w.Ensemble.Size, file, "ensemble", "size")
+	m.enough(rows, read.left, m.w.Ensemble.Size, file, "ensemble", "size")
 	for i, f := range m.w.Filters {
 		if f.Size != m.w.Ensemble.Size && m.w.Runs(f.Label) {
-			m.enough(rows, left, f.Size, file, "filter", i, "size")
+			m.enough(rows, read.left, f.Size, file, "filter", i, "size")
 		}
 	}
 	if r := m.w.Reference; r != nil {
-		m.enough(rows, left, r.Size, file, "reference", "size")
+		m.enough(rows, read.left, r.Size, file, "reference", "size")
 	}
-	return e
+	return mat.NewDense(rows, len(names), read.values), read.weights()
 }
 
 // fault reports what is wrong with a file of members: at the line of the file if it is
@@ -108,22 +108,61 @@ func (m *maker) columns(s workflow.Start, l *sdk.Layout, path ...any) ([]string,
 // maxFaults is the number of faults of a file of members that are reported.
 const maxFaults = 20
 
-// readMembers returns the named columns of a file, one member per row, and how many rows
-// were skipped because a value is missing. A missing value is a fault unless the dialect
-// says which texts mean one.
-func readMembers(path string, d tabular.Dialect, names []string) (e *mat.Dense, left int, faults []error) {
+// read is the members that were read from a file.
+type read struct {
+	values     []float64 // row by row
+	logWeights []float64 // of the rows; nil: the file has none
+	left       int       // rows that were skipped because a value is missing
+}
+
+// weights returns the linear weights of the rows; nil if they are equal to within rounding.
+func (r *read) weights() []float64 {
+	if len(r.logWeights) == 0 {
+		return nil
+	}
+	low, high := slices.Min(r.logWeights), slices.Max(r.logWeights)
+	if high-low < 1e-12 {
+		return nil
+	}
+	weights, sum := make([]float64, len(r.logWeights)), 0.0
+	for i, w := range r.logWeights {
+		weights[i] = math.Exp(w - high)
+		sum += weights[i]
+	}
+	for i := range weights {
+		weights[i] /= sum
+	}
+	return weights
+}
+
+// readMembers returns the named columns of a file, one member per row. A missing value is a
+// fault unless the dialect says which texts mean one. Of a file of a run it takes the rows of
+// one cycle and stage.
+func readMembers(path string, d tabular.Dialect, choice workflow.Choice, names []string) (*read, []error) {
 	t, err := tabular.Open(path, d)
 	if err != nil {
-		return nil, 0, []error{err}
+		return nil, []error{inRun(path, err)}
 	}
 	defer func() { _ = t.Close() }() // it was only read
 	cells, err := find(t, names)
 	if err != nil {
-		return nil, 0, []error{err}
+		return nil, []error{err}
 	}
-	var values []float64
+	chosen, err := newChooser(t, choice, names)
+	if err != nil {
+		return nil, []error{err}
+	}
+	r := &read{}
+	var faults []error
 	for len(faults) < maxFaults && t.Next() {
-		row, whole := len(values), true
+		switch keep, err := chosen.row(r); {
+		case err != nil:
+			faults = append(faults, err)
+			continue
+		case !keep:
+			continue
+		}
+		row, whole := len(r.values), true
 		for _, k := range cells {
 			v, err := t.Number(k)
 			switch {
@@ -135,25 +174,34 @@ func readMembers(path string, d tabular.Dialect, names []string) (e *mat.Dense, 
 			if err != nil && len(faults) < maxFaults {
 				faults = append(faults, err)
 			}
-			values = append(values, v)
+			r.values = append(r.values, v)
 		}
 		if !whole {
-			values = values[:row]
-			left++
+			r.values = r.values[:row]
+			r.left++
+			continue
+		}
+		if err := chosen.weigh(r); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if len(faults) == 0 && t.Err() == nil {
+		if err := chosen.fault(); err != nil {
+			faults = append(faults, err)
 		}
 	}
 	switch {
 	case t.Err() != nil:
 		faults = append(faults, t.Err())
-	case len(values) == 0 && left > 0:
+	case len(r.values) == 0 && r.left > 0:
 		faults = append(faults, &tabular.Error{What: "has no row without a missing value"})
-	case len(values) == 0 && len(faults) == 0:
+	case len(r.values) == 0 && len(faults) == 0:
 		faults = append(faults, &tabular.Error{What: "has no rows"})
 	}
 	if len(faults) > 0 {
-		return nil, 0, faults
+		return nil, faults
 	}
-	return mat.NewDense(len(values)/len(names), len(names), values), left, nil
+	return r, nil
 }
 
 // find returns the cells of the named columns.

@@ -14,7 +14,8 @@ import (
 // draw makes the distribution of states of layout l from the table of the workflow at path.
 func (m *maker) draw(s workflow.Start, l *sdk.Layout, path ...any) Draw {
 	if s.Dist == "samples" {
-		return Draw{Dists: make([]Distribution, l.Size()), Samples: m.samples(s, l, path...)}
+		samples, weights := m.samples(s, l, path...)
+		return Draw{Dists: make([]Distribution, l.Size()), Samples: samples, Weights: weights}
 	}
 	dists := make([]Distribution, l.Size())
 	around := map[string]Origin{"": Given, "truth": Truth0, "truth_init": TruthInit}[s.Around]

@@ -137,7 +137,7 @@ func truthKey(w workflow.Workflow) string {
 		}
 		estimated := map[string]workflow.Estimate{} // their names are those of values of the truth
 		for name := range w.Model.Estimate {
-			estimated[name] = workflow.Estimate{Init: workflow.Start{Dist: "normal"}}
+			estimated[name] = workflow.Estimate{}
 		}
 		w.Model.Estimate, w.Model.Bounds = estimated, nil
 	}

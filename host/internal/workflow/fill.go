@@ -30,6 +30,9 @@ func (w *Workflow) fill() {
 	}
 	if f := &w.Ensemble.Init.File; *f != "" {
 		*f = w.resolve(*f, "ensemble", "init", "file")
+		if trial := &w.Ensemble.Init.Trial; *trial > 0 {
+			*f, *trial = filepath.Join(*f, "ensemble", fmt.Sprintf("trial=%04d", *trial), "part-00000.arrow"), 0
+		}
 	}
 	if t := w.Truth; t != nil && t.Plugin != "" && t.Timeout == 0 {
 		t.Timeout = w.Model.Timeout
@@ -246,6 +249,7 @@ func startOf(n *tomltext.Node) Start {
 		Low: valuesOf(n.Table["low"]), High: valuesOf(n.Table["high"]), Columns: columnsOf(n.Table["columns"]),
 	}
 	fillStruct(reflect.ValueOf(&s.Dialect).Elem(), n)
+	fillStruct(reflect.ValueOf(&s.Choice).Elem(), n)
 	return s
 }
 

@@ -73,7 +73,7 @@ func (f *form) tooLong(s string) bool { return f.most > 0 && len(s) > f.most }
 
 func bound(v float64) *float64 { return &v }
 
-var zero, one, two = bound(0), bound(1), bound(2)
+var minusOne, zero, one, two = bound(-1), bound(0), bound(1), bound(2)
 
 // lookup returns the key called name among keys, or nil.
 func lookup(keys []key, name string) *key {

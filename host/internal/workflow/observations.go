@@ -142,7 +142,7 @@ func (w *Workflow) judgeTruth(found *diag.Findings) {
 			WithNote("the file is given at %s", w.At("observations", 0, "file").Where()).WithHelp("remove [truth], or file")
 	}
 	for name, e := range w.Model.Estimate {
-		if e.Init.Around != "" {
+		if e.Init != nil && e.Init.Around != "" {
 			found.Add(codeConflict, w.At("model", "estimate", name, "init", "around"), "`%s` cannot start around the truth: there is none", name).
 				WithLabel("observations come from a file").WithHelp("write mean = ... instead of around")
 		}

@@ -1,9 +1,7 @@
 package workflow
 
 import (
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/diag"
@@ -91,9 +89,6 @@ func (w *Workflow) Files() []File {
 		add(strings.TrimSuffix("observations."+o.Label, ".")+".file", o.File, "observations", i, "file")
 	}
 	add("ensemble.init.file", w.Ensemble.Init.File, "ensemble", "init", "file")
-	for _, name := range slices.Sorted(maps.Keys(w.Model.Estimate)) {
-		add("model.estimate."+name+".init.file", w.Model.Estimate[name].Init.File, "model", "estimate", name, "init", "file")
-	}
 	if w.Truth != nil {
 		add("truth.init.file", w.Truth.Init.File, "truth", "init", "file")
 	}

@@ -111,13 +111,15 @@ func (s Start) MarshalTOML() ([]byte, error) {
 	if s.Columns != nil {
 		given["columns"] = columnNames(s.Columns)
 	}
-	for f, v := range reflect.ValueOf(s.Dialect).Fields() {
-		if !v.IsZero() {
-			name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
-			given[name] = v.Interface()
+	for _, part := range []any{s.Dialect, s.Choice} {
+		for f, v := range reflect.ValueOf(part).Fields() {
+			if !v.IsZero() {
+				name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
+				given[name] = v.Interface()
+			}
 		}
 	}
-	order := append([]string{"dist", "mean", "median", "around", "sd", "low", "high", "file", "columns"}, names(memberDialect)...)
+	order := append([]string{"dist", "mean", "median", "around", "sd", "low", "high", "file", "cycle", "stage", "ignore", "columns"}, names(memberDialect)...)
 	order = slices.DeleteFunc(order, func(name string) bool { return given[name] == nil })
 	return inlineTable(order, func(name string) any { return given[name] })
 }

@@ -115,7 +115,7 @@ type Noise struct {
 
 // Estimate makes a parameter of the model a variable of the state.
 type Estimate struct {
-	Init   Start   `toml:"init"`
+	Init   *Start  `toml:"init"`    // nil: the file of the ensemble has its values
 	WalkSD float64 `toml:"walk_sd"` // of the random step in every cycle
 }
 
@@ -150,6 +150,15 @@ type Start struct {
 	File    string              // of samples; absolute
 	Dialect Dialect             // of File; rows with a missing value are skipped unless Missing is nil
 	Columns map[string][]string // of File, by variable; the others have the name of the variable
+	Choice                      // of File
+}
+
+// Choice says which rows of a file of members are taken, and which columns are not.
+type Choice struct {
+	Cycle  int      `toml:"cycle,omitzero"`   // -1: the last one; 0: not given
+	Stage  string   `toml:"stage,omitempty"`  // empty: not given
+	Ignore []string `toml:"ignore,omitempty"` // columns that no variable has
+	Trial  int      `toml:"trial,omitzero"`   // of a run, whose directory was File; 0 when File is that of its members
 }
 
 // Values are numbers for the values of a state: one for all or one for each in
