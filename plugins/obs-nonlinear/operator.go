@@ -41,8 +41,13 @@ func newOperator(c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
 	if o.errors, err = distributions(c.Error, len(o.at)); err != nil {
 		return nil, err
 	}
-	o.space = &sdk.ObservationSpace{Layout: observedLayout(c.State, o.at), Offers: o.offers(c.State)}
+	o.space = &sdk.ObservationSpace{Layout: observedLayout(c.State, o.at, o.keepsUnit()), Offers: o.offers(c.State)}
 	return o, nil
+}
+
+// keepsUnit reports whether observations have the unit of what is observed.
+func (o *operator) keepsUnit() bool {
+	return o.Scale == 1 && (o.Operator == "identity" || o.Operator == "abs")
 }
 
 // offers returns the capabilities for this function, this error distribution and this state.

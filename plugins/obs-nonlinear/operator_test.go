@@ -292,3 +292,24 @@ func BenchmarkObserve100x3(b *testing.B) {
 		}
 	}
 }
+
+// What is observed as it is keeps its unit; that of a function of it is not known.
+func TestUnits(t *testing.T) {
+	for _, c := range []struct {
+		params map[string]any
+		want   []string
+	}{
+		{map[string]any{"operator": "identity"}, []string{"m", "", ""}},
+		{map[string]any{"operator": "abs"}, []string{"m", "", ""}},
+		{map[string]any{"operator": "square"}, []string{"1", "1", "1"}},
+		{map[string]any{"operator": "identity", "scale": 2.0}, []string{"1", "1", "1"}},
+	} {
+		var got []string
+		for _, v := range configured(t, unit, c.params).Space().Layout.Variables {
+			got = append(got, v.Unit)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%v: got %q, want %q", c.params, got, c.want)
+		}
+	}
+}

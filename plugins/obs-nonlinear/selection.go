@@ -101,8 +101,9 @@ func pick(candidates, indices []int) ([]int, error) {
 
 // observedLayout describes the observations: one variable for every run of values of one
 // state variable, with its name and the positions of those values. The runs of a variable
-// with several runs are numbered: u, u_2, u_3.
-func observedLayout(state *sdk.Layout, at []int) *sdk.Layout {
+// with several runs are numbered: u, u_2, u_3. They have the unit of the variable or, if
+// that is not sameUnit, none.
+func observedLayout(state *sdk.Layout, at []int, sameUnit bool) *sdk.Layout {
 	l := &sdk.Layout{}
 	last, taken := "", map[string]bool{}
 	for _, v := range state.Variables {
@@ -112,7 +113,11 @@ func observedLayout(state *sdk.Layout, at []int) *sdk.Layout {
 	for _, j := range at {
 		v := variableAt(state, j)
 		if v.Name != last {
-			l.Variables = append(l.Variables, sdk.Variable{Name: runName(v.Name, runs, taken), Unit: "1"})
+			unit := "1"
+			if sameUnit {
+				unit = v.Unit
+			}
+			l.Variables = append(l.Variables, sdk.Variable{Name: runName(v.Name, runs, taken), Unit: unit})
 			last = v.Name
 			if len(v.Shape) > 0 {
 				current := &l.Variables[len(l.Variables)-1]

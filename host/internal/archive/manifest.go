@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -45,6 +46,7 @@ type Info struct {
 	Workers   int               `json:"workers"`
 	InProcess bool              `json:"in_process,omitempty"` // plugins that are part of plume ran in its process
 	Notes     []string          `json:"notes,omitempty"`      // remarks on its scores
+	Dates     *Dates            `json:"dates,omitempty"`      // what model time means; nil: nothing
 	Status    Status            `json:"status"`
 	Trials    map[Status]int    `json:"trials,omitempty"` // number of trials by status, when the run has ended
 	Error     string            `json:"error,omitempty"`
@@ -84,6 +86,29 @@ func DivergedText(trials map[Status]int) string {
 	default:
 		return fmt.Sprintf("%d of %d trials diverged", n, all)
 	}
+}
+
+// Dates says which dates model times are.
+type Dates struct {
+	Start    time.Time `json:"start"`        // of model time 0
+	Seconds  float64   `json:"unit_seconds"` // of one unit of model time
+	Calendar string    `json:"calendar"`     // in the CF conventions
+}
+
+// Units returns the largest unit of time in which a unit of model time is a whole number,
+// in words of the CF conventions such as "hours since 2026-01-01T00:00:00Z", and this
+// number.
+func (d *Dates) Units() (units string, each float64) {
+	for _, u := range []struct {
+		name    string
+		seconds float64
+	}{{"days", 86400}, {"hours", 3600}, {"minutes", 60}, {"seconds", 1}} {
+		if each = d.Seconds / u.seconds; each == math.Trunc(each) || u.seconds == 1 {
+			units = u.name
+			break
+		}
+	}
+	return units + " since " + d.Start.UTC().Format("2006-01-02T15:04:05.999999999Z"), each
 }
 
 // PluginInfo identifies a plugin of a run.

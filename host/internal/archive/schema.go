@@ -185,6 +185,8 @@ its sha256 at the start of the run; the sha256 of a directory is that of the nam
 ` + "`plume verify`" + ` names it. ` + "`accepted`" + ` lists the inputs that had changed when the run was resumed with ` + "`--accept-changed`" + `, with the checksums before and after and the time:
 trials that had ended by then used the old inputs, all others the new ones.
 
+` + "`dates`" + ` is there if ` + "`time.start`" + ` is a date: the date that is model time 0, the seconds in a unit of model time, and the calendar in the CF conventions. netCDF files have such times.
+
 ` + "`retryable`" + ` says that trials have failed that ` + "`plume resume --retry-failed`" + ` continues once the cause is fixed; what they need is kept until then.
 ` + "`seal`" + `, the last key, is the sha256 of the file itself with 64 zeros in place of the seal. Remove it if you edit the file.
 `

@@ -203,9 +203,23 @@ func (e *engine) create(ctx context.Context, root string, from Source) error {
 	}
 	e.run, err = archive.Create(root, archive.Info{
 		Name: e.Workflow.Experiment.Name, Seed: e.Workflow.Experiment.Seed, Source: from.Path, Profile: from.Profile, Set: from.Set, Sweep: from.Sweep,
-		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Notes: e.notes(), Plugins: plugins, Inputs: inputs,
+		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Notes: e.notes(), Dates: dates(e.Workflow), Plugins: plugins, Inputs: inputs,
 	}, given, resolved)
 	return err
+}
+
+// dates says which dates the model times of w are; nil: its start has no date.
+func dates(w *workflow.Workflow) *archive.Dates {
+	if w.Time.Start.Date.IsZero() || w.Time.Unit == 0 {
+		return nil
+	}
+	d := &archive.Dates{Start: w.Time.Start.Date, Seconds: w.Time.Unit.Seconds(), Calendar: "proleptic_gregorian"}
+	for _, o := range w.Observations {
+		if c := o.Time.Calendar; c != "" && c != "standard" {
+			d.Calendar = c
+		}
+	}
+	return d
 }
 
 // execute runs the trials that have not ended, several at a time. They share only truths,

@@ -149,7 +149,7 @@ func (o Options) one(r *archive.Reader, name, dir string) error {
 	case CSV:
 		return table.ToCSV(to+".csv", from, o.Layout)
 	case NetCDF:
-		return toNetCDF(to, r, name, o.Source)
+		return toNetCDF(to, r, name, o.Source, r.Info.Dates)
 	}
 	return table.ToParquet(to+".parquet", from, o.Layout)
 }

@@ -1,6 +1,8 @@
 package export
 
 import (
+	"bytes"
+	"encoding/binary"
 	"math"
 	"os"
 	"os/exec"
@@ -8,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/sdk"
@@ -193,5 +196,30 @@ func TestRaggedMembers(t *testing.T) {
 	}
 	if _, err := os.Stat(to + table.Part); err == nil {
 		t.Error("a part is left")
+	}
+}
+
+// Where model times are dates, arrays say which.
+func TestDatesOfArrays(t *testing.T) {
+	r := open(t, writeRun(t))
+	r.Info.Dates = &archive.Dates{Start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Seconds: 600, Calendar: "noleap"}
+	to := filepath.Join(t.TempDir(), "nc")
+	written, err := Run(t.Context(), r, to, Options{Format: NetCDF, Layout: table.Tensor})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range written {
+		text, err := os.ReadFile(filepath.Join(to, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"minutes since 2026-01-01T00:00:00Z", "noleap", "standard_name"} {
+			if !bytes.Contains(text, []byte(want)) {
+				t.Errorf("%s does not say %q", name, want)
+			}
+		}
+		if second := binary.BigEndian.AppendUint64(nil, math.Float64bits(10*1)); !bytes.Contains(text, second) { // cycle 2 is at model time 1
+			t.Errorf("%s has no time of 10 minutes", name)
+		}
 	}
 }

@@ -64,7 +64,7 @@ func survey(r *archive.Reader, name string) (grids map[string]*grid, head *archi
 // toNetCDF writes the grids of a table of the run as one file each: to.nc, or to.KEY.nc
 // if there are several or the table has stages. Variables are (cycle, ...), or
 // (cycle, member, ...) in tables of members.
-func toNetCDF(to string, r *archive.Reader, name, source string) (err error) {
+func toNetCDF(to string, r *archive.Reader, name, source string, dates *archive.Dates) (err error) {
 	grids, head, err := survey(r, name)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func toNetCDF(to string, r *archive.Reader, name, source string) (err error) {
 		if g := grids[key]; len(grids) > 1 || g.stage != "" {
 			path = to + "." + key + ".nc"
 		}
-		if out[key], err = newArrays(path, grids[key], head, source); err != nil {
+		if out[key], err = newArrays(path, grids[key], head, source, dates); err != nil {
 			delete(out, key)
 			return err
 		}
@@ -105,8 +105,9 @@ type arrays struct {
 	fields            []*cdfVariable // as in the table
 }
 
-// newArrays starts the file of g, for tables like head.
-func newArrays(path string, g *grid, head *archive.States, source string) (*arrays, error) {
+// newArrays starts the file of g, for tables like head. If dates is not nil it says which
+// dates the model times are.
+func newArrays(path string, g *grid, head *archive.States, source string, dates *archive.Dates) (*arrays, error) {
 	if low, high := slices.Min(g.counts), slices.Max(g.counts); low != high {
 		return nil, fmt.Errorf("cycles have between %d and %d members, which do not form an array; export it as Parquet", low, high)
 	}
@@ -117,6 +118,15 @@ func newArrays(path string, g *grid, head *archive.States, source string) (*arra
 	}
 	cycle := &cdfVariable{name: "cycle", kind: cdfInt, dims: []int{0}, attributes: []attribute{{"long_name", "assimilation cycle"}}}
 	time := &cdfVariable{name: "time", kind: cdfDouble, dims: []int{0}, attributes: []attribute{{"long_name", "model time"}}}
+	times := g.times
+	if dates != nil {
+		units, each := dates.Units()
+		time.attributes = []attribute{{"standard_name", "time"}, {"units", units}, {"calendar", dates.Calendar}}
+		times = make([]float64, len(g.times))
+		for i, t := range g.times {
+			times[i] = t * each
+		}
+	}
 	variables := []*cdfVariable{cycle, time}
 	a := &arrays{}
 	if head.LogWeight != nil {
@@ -157,7 +167,7 @@ func newArrays(path string, g *grid, head *archive.States, source string) (*arra
 	for _, k := range g.cycles {
 		err = errors.Join(err, cycle.integer(k))
 	}
-	return a, errors.Join(err, time.doubles(g.times...))
+	return a, errors.Join(err, time.doubles(times...))
 }
 
 // extraDimensions returns the dimensions of a variable in addition to cycle and member. A
