@@ -9,6 +9,7 @@ VENV    := .venv
 PLUGINS := $(notdir $(patsubst %/plugin.toml,%,$(wildcard plugins/*/plugin.toml)))
 BINARY  := $(BIN)/plume $(foreach p,$(PLUGINS),$(BIN)/plugins/$(p))
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 # The version of a commit that has the tag of its version, such as 0.1.0; of any other
@@ -18,7 +19,7 @@ COMMIT  := $(shell git describe --tags --always --dirty --match 'v$(STATED)' 2>/
 VERSION := $(if $(filter v$(STATED),$(COMMIT)),$(STATED),$(STATED)-dev$(addprefix +,$(COMMIT)))
 STAMP   := -X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)
 
-.PHONY: demo build test test-dist dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files flips stops terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper gallery results proto builtin kernels clean FORCE
+.PHONY: demo build test test-dist dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files vuln flips stops terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper gallery results proto builtin kernels clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -89,6 +90,11 @@ fuzz-files: ## damaged files of observations, members and results
 	$(GO) test ./host/internal/plan -run '^$$' -fuzz FuzzSamples $(FUZZ)
 	$(GO) test ./sdk/wire/rows -run '^$$' -fuzz FuzzRows $(FUZZ)
 	$(GO) test ./sdk/wire/table -run '^$$' -fuzz FuzzTable $(FUZZ)
+
+# It asks vuln.go.dev for what is known, so it is not a part of make test, which needs no
+# network; .github/workflows/vulnerabilities.yml runs it.
+vuln: ## known vulnerabilities in what plume calls, also of Go itself; needs the network
+	$(GO) run $(VULN) ./...
 
 flips: build $(VENV)/ready ## 1,000 bits flipped in files of stopped runs, of finished ones, and for the Python reader; half an hour
 	PLUME_FLIPS=1000 $(GO) test ./host/internal/cli -run 'TestFlippedBits' -timeout 3h -v
