@@ -28,14 +28,7 @@ looks, and what to do about it. Without a code it lists all codes.`,
 				return a.listCodes()
 			}
 			for i, code := range args {
-				text := explanation(strings.ToUpper(code))
-				if text == "" {
-					return usage("there is no code %q; plume explain lists all codes", code)
-				}
-				if i > 0 {
-					text = "\n" + text
-				}
-				if _, err := fmt.Fprint(a.stdout, text); err != nil {
+				if err := a.explainCode(strings.ToUpper(code), i > 0); err != nil {
 					return err
 				}
 			}
@@ -44,9 +37,29 @@ looks, and what to do about it. Without a code it lists all codes.`,
 	}
 }
 
-// codes returns the codes of all findings.
+// explainCode prints what there is to say about a code, below a line if it is not the first.
+func (a *app) explainCode(code string, below bool) error {
+	text := explanation(code)
+	switch {
+	case text == "":
+		return usage("there is no code %q; plume explain lists all codes", code)
+	case a.json:
+		return a.printJSON(struct {
+			Code string `json:"code"`
+			Text string `json:"text"`
+		}{code, text})
+	case below:
+		text = "\n" + text
+	}
+	_, err := fmt.Fprint(a.stdout, text)
+	return err
+}
+
+// codes returns the codes of all findings, in order.
 func codes() []diag.Entry {
-	return slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes(), experiment.Codes())
+	list := slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes(), experiment.Codes())
+	slices.SortFunc(list, func(a, b diag.Entry) int { return strings.Compare(string(a.Code), string(b.Code)) })
+	return list
 }
 
 func codeNames() []string {
@@ -54,13 +67,21 @@ func codeNames() []string {
 	for _, c := range codes() {
 		names = append(names, string(c.Code))
 	}
-	slices.Sort(names)
 	return names
 }
 
 func (a *app) listCodes() error {
 	for _, c := range codes() {
-		if _, err := fmt.Fprintf(a.stdout, "%s  %s\n", c.Code, c.Means); err != nil {
+		var err error
+		if a.json {
+			err = a.printJSON(struct {
+				Code  diag.Code `json:"code"`
+				Means string    `json:"means"`
+			}{c.Code, c.Means})
+		} else {
+			_, err = fmt.Fprintf(a.stdout, "%s  %s\n", c.Code, c.Means)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -41,7 +41,7 @@ included files, the file itself, the chosen profile, and each ` + "`--set KEY=VA
 Upper-case extensions mean the same. Text is UTF-8, or UTF-16 that begins with a byte order mark. A column ` + "`u`" + ` of lists of one length
 has the columns ` + "`u[0]`, `u[1]`" + ` and so on.
 `)
-	b.WriteString("\n## Findings\n\nA workflow with a finding is not run. E1 is about the text, E2 about keys and values, E3 about plugins, files and whether they fit together, E4 about files of observations.\n\n| code | meaning | remedy |\n|---|---|---|\n")
+	b.WriteString("\n## Findings\n\nA workflow with a finding is not run. E1 is about the text, E2 about keys and values, E3 about plugins, files and whether they fit together, E4 about files of observations.\n[Troubleshooting](../troubleshooting.md#codes) has a cause and an example for each, and `plume explain CODE` prints them.\n\n| code | meaning | remedy |\n|---|---|---|\n")
 	for _, c := range codes {
 		fmt.Fprintf(b, "| %s | %s | %s |\n", c.Code, cellText(c.Means), cellText(c.Remedy))
 	}
