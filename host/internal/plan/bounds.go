@@ -89,7 +89,7 @@ func (m *maker) bounds(params []*sdk.Param) []bounded {
 	for _, v := range m.plan.State.Variables {
 		b := interval{math.Inf(-1), math.Inf(1)}
 		if i := slices.IndexFunc(params, func(p *sdk.Param) bool { return p.Name == v.Name }); i >= 0 {
-			b = limits(params[i], m.w.Model.Estimate[v.Name].Init.Dist)
+			b = limits(params[i], m.w.Model.Estimate[v.Name].Init)
 		}
 		if of, ok := given[v.Name]; ok {
 			b = m.stated(v.Name, of, b)
@@ -109,8 +109,9 @@ func (m *maker) bounds(params []*sdk.Param) []bounded {
 	return found
 }
 
-// limits returns the limits of a parameter whose initial distribution has this name.
-func limits(p *sdk.Param, dist string) interval {
+// limits returns the limits of a parameter that begins with a distribution; nil: its values
+// are read from a file.
+func limits(p *sdk.Param, init *workflow.Start) interval {
 	b := interval{math.Inf(-1), math.Inf(1)}
 	for _, lower := range []*float64{p.Min, p.Above} {
 		if lower != nil {
@@ -122,7 +123,7 @@ func limits(p *sdk.Param, dist string) interval {
 			b.upper = min(b.upper, *upper)
 		}
 	}
-	if dist == "lognormal" {
+	if init != nil && init.Dist == "lognormal" {
 		b.lower = max(b.lower, 0)
 	}
 	return b
