@@ -299,6 +299,32 @@ time = { start = 2026-03-28, unit = "1h" }`, c.csv)
 	}
 }
 
+// Files of some sources are read as they come; docs/how-to/real-observations.md lists them.
+func TestKnownFiles(t *testing.T) {
+	for name, c := range map[string]struct{ settings, text, want string }{
+		"HOBO logger": {`skip_lines = 1, time = { column = "Date Time, GMT-05:00", format = "%m/%d/%y %I:%M:%S %p", timezone = "-05:00" }, map = [{ column = "Temp, \u00b0F (LGR S/N: 1)", variable = "level" }]`,
+			"\ufeff\"Plot Title: 1\"\n\"#\",\"Date Time, GMT-05:00\",\"Temp, \u00b0F (LGR S/N: 1)\",\"End Of File (LGR S/N: 1)\"\n1,06/08/26 12:45:00 AM,70.1,\n2,06/08/26 01:00:00 PM,70.2,\n3,06/08/26 01:15:00 PM,,Logged\n",
+			"0.75: 0=70.1\n13: 0=70.2\nrow 5 missing\n"},
+		"DWD station": {`delimiter = ";", missing = ["-999"], time = { column = "MESS_DATUM", format = "%Y%m%d%H" }, map = [{ column = "TT_TU", variable = "level" }], qc.flag = { column = "QN_9", accept = ["3", "10"] }`,
+			"STATIONS_ID;MESS_DATUM;QN_9;TT_TU;RF_TU;eor\n          3;2026060801;    3;   5.7;  83.0;eor\n          3;2026060802;    1;   5.6;  83.0;eor\n          3;2026060803;   10;-999;  83.0;eor\n",
+			"1: 0=5.7\nrow 3 flag\nrow 4 missing\n"},
+		"NDBC buoy": {`delimiter = " ", skip_rows = 1, missing = ["MM", "99.0"], time = { columns = ["#YY", "MM", "DD", "hh", "mm"], format = "%Y %m %d %H %M" }, map = [{ column = "WVHT", variable = "level" }, { column = "WSPD", variable = "flow" }]`,
+			"#YY  MM DD hh mm WDIR WSPD GST  WVHT\n#yr  mo dy hr mn degT m/s  m/s     m\n2026 06 08 01 30  MM   5.0  6.0   1.2\n2026 06 08 02 30 230  99.0  6.0    MM\n",
+			"1.5: 0=1.2 1=5\nrow 4 missing\nrow 4 missing\n"},
+		"Campbell TOA5": {`skip_lines = 1, skip_rows = 2, missing = ["NAN"], time.column = "TIMESTAMP", map = [{ column = "Level_Avg", variable = "level" }]`,
+			"\"TOA5\",\"site\",\"CR1000\"\n\"TIMESTAMP\",\"RECORD\",\"Level_Avg\"\n\"TS\",\"RN\",\"m\"\n\"\",\"\",\"Avg\"\n\"2026-06-08 01:00:00\",1,2.5\n\"2026-06-08 02:00:00\",2,\"NAN\"\n",
+			"1: 0=2.5\nrow 6 missing\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := load(t, `observations = { plugin = "o", error.sd = 1, file = "data.csv", `+c.settings+` }
+time = { start = 2026-06-08, unit = "1h" }`, c.text)
+			if got := lines(mustRead(t, w, scalars)); got != c.want {
+				t.Errorf("got\n%swant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
 // Model time 0 is any date of any calendar, the first day of year 1 among them.
 func TestFirstYear(t *testing.T) {
 	for calendar, want := range map[string]string{"standard": "[1 59]", "noleap": "[1 59]", "360_day": "[1 60]"} {

@@ -138,20 +138,33 @@ func (t *Table) find(name string) (rows.Ref, error) {
 	case isItem:
 		return item, nil
 	case !ok:
-		const most = 12
-		hint := "it has " + strings.Join(namesOf(t.columns[:min(len(t.columns), most)]), ", ")
-		if !utf8.ValidString(hint) {
-			hint = valid(hint) + "; these are not UTF-8: save the file as UTF-8"
-		}
-		if slices.ContainsFunc(t.columns, func(c rows.Column) bool { _, err := t.numbers.parse(c.Name); return err == nil }) {
-			hint += "; if its first line has values, write the names of the columns as names = [...]"
-		}
+		hint := t.hint()
 		return item, &Error{What: fmt.Sprintf("has no column %q", name), Label: "no such column", err: ErrNoColumn, Hint: hint}
 	case t.columns[i].Items > 0:
 		return item, &Error{What: fmt.Sprintf("has lists of %d values in column %q", t.columns[i].Items, name), Label: "which item?",
 			Hint: "name one of " + namesOf(t.columns[i : i+1])[0]}
 	}
 	return rows.Ref{Column: i}, nil
+}
+
+// hint says what columns there are and, if they are probably not those of the file, why.
+func (t *Table) hint() string {
+	const most = 12
+	hint := "it has " + strings.Join(namesOf(t.columns[:min(len(t.columns), most)]), ", ")
+	if !utf8.ValidString(hint) {
+		return valid(hint) + "; these are not UTF-8: save the file as UTF-8"
+	}
+	if slices.ContainsFunc(t.columns, func(c rows.Column) bool { _, err := t.numbers.parse(c.Name); return err == nil }) {
+		hint += "; if its first line has values, write the names of the columns as names = [...]"
+	}
+	if len(t.columns) == 1 {
+		for _, delimiter := range []string{";", "\t", "|", ",", " "} {
+			if strings.Contains(t.columns[0].Name, delimiter) {
+				return hint + fmt.Sprintf("; if it has more, write delimiter = %q, or skip_lines", delimiter)
+			}
+		}
+	}
+	return hint
 }
 
 // item returns what a name such as u[3] refers to, if u is a column of lists.

@@ -147,6 +147,8 @@ func TestRefusals(t *testing.T) {
 		"UTF-16 without a mark": {path: put(t, "t.csv", utf16Of("a\n1\n", false)[2:]), what: "contains zero bytes, which UTF-8 text does not have",
 			hint: "save it as UTF-8; UTF-16 is read if it begins with a byte order mark"},
 		"no column":         {path: put(t, "t.csv", "b,c\n1,2\n"), what: `has no column "a"`, hint: "it has b, c"},
+		"semicolons":        {path: put(t, "t.csv", "b;a\n1;2\n"), what: `has no column "a"`, hint: `it has b;a; if it has more, write delimiter = ";", or skip_lines`},
+		"a title":           {path: put(t, "t.csv", "by a logger\nb,a\n1,2\n"), what: `has no column "a"`, hint: `it has by a logger; if it has more, write delimiter = " ", or skip_lines`},
 		"no line of names":  {path: put(t, "t.csv", "2026-01-01,1.5\n"), what: `has no column "a"`, hint: "it has 2026-01-01, 1.5; if its first line has values, write the names of the columns as names = [...]"},
 		"two columns":       {path: put(t, "t.csv", "a,a\n1,2\n"), what: `has two columns "a"`, hint: "rename one of them"},
 		"ragged":            {path: put(t, "t.csv", "a,b\n1,2\n3\n"), what: "wrong number of columns: got 1, want 2 as in the line of names", hint: "every line must have as many columns as the first, and quotes come in pairs"},
