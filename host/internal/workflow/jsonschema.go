@@ -212,8 +212,10 @@ func simple(k *key) object {
 		return limited(k, arithmetic("number"))
 	case words:
 		return object{"type": "array", "items": object{"type": "string"}}
-	case moment, extent:
+	case moment:
 		return limited(k, object{"type": []string{"number", "string"}})
+	case extent:
+		return limited(k, object{"type": []string{"number", "string"}, "pattern": `^[=.0-9]`})
 	case replicates:
 		return object{"type": []string{"array", "string"}, "items": object{"type": "integer"}}
 	case params:

@@ -104,7 +104,7 @@ func TestJSONSchema(t *testing.T) {
 		}
 	}
 	for _, fault := range [][2]string{
-		{"cycles", "cycels"}, {"rho", "roh"}, {"28", `"x"`}, {`"normal"`, `"gaussian"`}, {"interval = 1", "interval = -1"}, {"seed = 0", `seed = "none"`},
+		{"cycles", "cycels"}, {"rho", "roh"}, {"28", `"x"`}, {`"normal"`, `"gaussian"`}, {"interval = 1", "interval = -1"}, {"interval = 1", `interval = "often"`}, {"seed = 0", `seed = "none"`},
 		{"format = 1", "format = 2"}, {"error.sd = 1", "error = { sd = 1, variance = 1 }"}, {"size = 20", "size = 1"}, {`label = "f"`, `label = "F!"`},
 		{"mean = 0", "average = 0"}, {`, seed = 0`, ""},
 		{"format = 1", "format = 1\nsweep.axes.ensemble.size = 20"},
