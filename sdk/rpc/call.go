@@ -123,7 +123,11 @@ func (r *remote) callSmall(ctx context.Context, h *pb.CallHeader, out []*channel
 // side waits for the other to empty the transport's buffers.
 func (r *remote) callLarge(ctx context.Context, h *pb.CallHeader, out []*channel, answer *incoming) (*pb.CallEnd, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	stream, err := r.client.newStream(ctx)
+	observed := 0
+	if r.observations != nil {
+		observed = r.observations.layout.Size()
+	}
+	stream, err := r.client.newStream(ctx, grpc.MaxCallRecvMsgSize(answerBytes(h.Members, observed)))
 	if err != nil {
 		cancel()
 		return nil, fromStatus(err)

@@ -12,6 +12,7 @@ package rpc
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"math"
 
@@ -43,13 +44,21 @@ const (
 )
 
 // Limits of what a host takes from a plugin in one message. A frame has a payload of 1 MiB
-// at most, and next to it numbers that there is one of for each member or observation. The
-// layout of a state has its coordinates.
+// at most, and next to it numbers that there is one of for each member or observation, see
+// answerBytes. The layout of a state has its coordinates.
 const (
 	messageBytes  = 64 << 20
 	layoutBytes   = 512 << 20
 	manifestBytes = 1 << 20
 )
+
+// answerBytes is the limit of a message that answers a call: messageBytes, and what the
+// numbers take that there is one of for each member (a weight and an ancestor) and for each
+// observation (an error variance).
+func answerBytes(members int64, observed int) int {
+	const member, observation = 8 + binary.MaxVarintLen64, 8
+	return int(min(math.MaxInt32, messageBytes+float64(members)*member+float64(observed)*observation))
+}
 
 // ServerOptions are the gRPC options of a plugin.
 func ServerOptions() []grpc.ServerOption {

@@ -48,8 +48,8 @@ func (c *client) takeLine(ctx context.Context) (*line, error) {
 	return l, nil
 }
 
-func (c *client) newStream(ctx context.Context) (grpc.ClientStream, error) {
-	return c.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, c.method.path())
+func (c *client) newStream(ctx context.Context, options ...grpc.CallOption) (grpc.ClientStream, error) {
+	return c.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, c.method.path(), options...)
 }
 
 func (c *client) idleLine() *line {
