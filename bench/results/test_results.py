@@ -14,6 +14,7 @@ import results
 
 FILES = sorted(path.stem for path in results.OUT.glob("*.csv"))
 PAGES = [name for name in FILES if not name.startswith("black-box")]  # those with one table
+WRONG = "wrong-model-lorenz96-10"
 README, FINDINGS = "README.md", "docs/results/README.md"
 
 
@@ -42,8 +43,11 @@ def rivals(scores, size):
 
 
 def leads():
-    """Yields, for every page and size, joint's mean lead over its best rival in standard errors of the difference."""
+    """Yields, for every page with a model that is right and every size, joint's mean lead over its best rival in standard errors
+    of the difference."""
     for name in PAGES:
+        if name == WRONG:
+            continue
         scores, sizes = results.by_filter(name, ROWS[name])
         for size in sizes:
             lead = [b - a for a, b in zip(best("joint, defaults", size, scores), rivals(scores, size), strict=True)]
@@ -92,13 +96,20 @@ def claims():
     )
 
     every = list(leads())
-    close = [name for name, lead in every if lead < 1]
-    assert all(lead > 0 for _, lead in every)
+    close = [name for name, lead in every if -1 < lead < 1]
+    behind = [name for name, lead in every if lead < 0]
+    assert all(lead > -1 for _, lead in every)
     assert all("lorenz96" in name for name in close)
     words = {1: "one", 2: "two", 3: "three", 4: "four"}
     yield FINDINGS, (
-        f"Its mean is the lowest in all {len(every)} cells. In {words[len(close)]} of them, all on Lorenz-96, the lead is less than one standard error of the paired difference."
+        f"Its mean is the lowest in {len(every) - len(behind)} of {len(every)} cells. In {words[len(close)]}, both on Lorenz-96, the difference to the best rival is less than one standard error "
+        f"of it, and in {words[len(behind)]} of these `joint` is behind."
     )
+
+    scores, sizes = results.by_filter(WRONG, ROWS[WRONG])
+    ours = [f"{statistics.fmean(best('joint, defaults', n, scores)):.3f}" for n in sizes]
+    theirs = [f"{statistics.fmean(rivals(scores, n)):.3f}" for n in sizes]
+    yield FINDINGS, f"With N = {', '.join(map(str, sizes))} the RMSE of `joint` is {', '.join(ours)}, that of the best ETKF {', '.join(theirs)}"
 
     of_box = {k: [f"{statistics.fmean(best('joint, defaults', n, BOX[k])):.2f}" for n in results.BOXED] for k in (1, 2, 10)}
     yield FINDINGS, (
