@@ -79,31 +79,3 @@ func estimates(t *testing.T, dir string, cycle int32, stage string) []float64 {
 	}
 	return values
 }
-
-// The distribution that a parameter starts from does not bound its estimates, and a run says
-// so when the distribution suggests it.
-func TestLognormalEstimate(t *testing.T) {
-	root := t.TempDir()
-	file := filepath.Join(root, "w.toml")
-	text := `format = 1
-experiment = { name = "positive", seed = 2 }
-time = { cycles = 2, interval = 0.1 }
-model.plugin = "lorenz63"
-model.estimate.beta = { init = INIT }
-truth = { init = [1.5, -1.5, 25] }
-observations = { plugin = "obs-nonlinear", error = { sd = 0.5 } }
-ensemble = { size = 10, init = { dist = "normal", around = "truth", sd = 2.0 } }
-filter = [{ label = "f", plugin = "filter-enkf" }]
-`
-	for init, said := range map[string]bool{`{ dist = "lognormal", median = 2.0, sd = 0.1 }`: true, `{ dist = "normal", mean = 2.0, sd = 0.1 }`: false} {
-		if err := os.WriteFile(file, []byte(strings.Replace(text, "INIT", init, 1)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		code, dir, stderr := plumeHere(t, nil, "run", file, "--run-dir", root)
-		const remark = "Estimates of beta start from a lognormal distribution, but an analysis may make them negative"
-		noted := slices.ContainsFunc(infoOf(t, dir).Notes, func(n string) bool { return strings.HasPrefix(n, remark) })
-		if code != exitOK || noted != said || strings.Contains(strings.Join(strings.Fields(stderr), " "), remark) != said {
-			t.Errorf("%s: exit code %d, noted: %v\n%s", init, code, noted, stderr)
-		}
-	}
-}

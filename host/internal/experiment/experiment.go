@@ -150,7 +150,7 @@ func (e *Experiment) notes() []string {
 	var notes []string
 	for _, scenario := range e.Sweep.Scenarios {
 		for _, p := range scenario.Plans {
-			for _, note := range p.Notes() {
+			for _, note := range p.ScoreNotes() {
 				if !slices.Contains(notes, note) {
 					notes = append(notes, note)
 				}

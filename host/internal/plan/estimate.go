@@ -110,9 +110,6 @@ func (m *maker) startOf(dists []Distribution, p *sdk.Param, init workflow.Start)
 		m.add(codeEstimate, below(at, "around"), "the truth has no parameter `%s`", p.Name).
 			WithLabel("%s is the truth's plugin", m.w.Truth.Plugin).WithHelp("write mean = ... instead of around")
 	}
-	if first.Dist == LogNormal {
-		m.plan.remarks = append(m.plan.remarks, fmt.Sprintf("Estimates of %s start from a lognormal distribution, but an analysis may make them negative: init says nothing about later values.", p.Name))
-	}
 	return append(dists, own.Dists...)
 }
 

@@ -84,6 +84,9 @@ func (p *Plan) Memory(t *Trial) Memory {
 	if several {
 		states += 2 // to send them, and to store them
 	}
+	if _, ok := t.Filter.(*unbounded); ok {
+		states++ // in coordinates without bounds
+	}
 	if p.Parameters > 0 {
 		states += 3 // the part of the model before and after a forecast, and that of the operator
 	}

@@ -45,8 +45,6 @@ type Plan struct {
 	// with the same reference, of one scenario, hold the same pointer.
 	Reference *Trial
 	Keep      int
-
-	remarks []string // on the scores and estimates of a run
 }
 
 // Clock holds the times of the cycles.

@@ -59,9 +59,9 @@ func (p *Plan) OneUnit() bool {
 // ObservedInOneUnit reports whether the observed variables have one unit.
 func (p *Plan) ObservedInOneUnit() bool { return oneUnit(p.Space.Layout.Variables) }
 
-// Notes explains the scores over variables of different units, and what estimates may do.
-func (p *Plan) Notes() []string {
-	notes := slices.Clone(p.remarks)
+// ScoreNotes explains the scores over variables of different units.
+func (p *Plan) ScoreNotes() []string {
+	var notes []string
 	switch {
 	case p.OneUnit():
 	case p.Record == nil:

@@ -125,7 +125,7 @@ var schema = key{kind: table, keys: []key{
 			doc: "normal noise that plume adds to every forecast member of any model, in addition to the noise of the model itself"},
 		key{name: "estimate", kind: named, form: slug, doc: "parameters of the model to estimate: each becomes a variable of the state with the name of the parameter", keys: []key{
 			{name: "init", kind: distribution, dists: []key{normalAround, lognormalAround, uniform},
-				example: `{ dist = "normal", mean = 8.0, sd = 0.5 }`, doc: "distribution that its initial values are drawn from; it does not bound later values. If omitted, the file of ensemble.init has a column with the name of the parameter"},
+				example: `{ dist = "normal", mean = 8.0, sd = 0.5 }`, doc: "distribution that its initial values are drawn from. If omitted, the file of ensemble.init has a column with the name of the parameter"},
 			{name: "walk_sd", kind: number, def: 0.0, min: zero, doc: "standard deviation of the random step that the parameter takes in every cycle"},
 		}},
 		key{name: "bounds", kind: named, form: anyOne, doc: "bounds of variables of the state, estimated parameters among them: filters get such a variable as the logarithm of its distance from the bound, " +
