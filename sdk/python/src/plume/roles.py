@@ -193,10 +193,10 @@ class ObservationOperator(Plugin):
 
     def _offers(self, layout: Layout) -> list[str]:
         own, normal = self._has_own, self.error.dist == "normal"
+        located = ["coordinates"] if layout.coordinates is not None and self.state.coordinates is not None else []
         if self._is_black_box():
-            offers, own, normal = ["simulated"], lambda _: False, False
-        else:
-            offers = ["predicted"]
+            return ["simulated", *located]
+        offers = ["predicted"]
         for name, key in (
             ("simulate", "simulated"), ("log_likelihood", "log_likelihood"), ("error_variance", "error_variance"),
         ):  # fmt: skip
@@ -204,9 +204,7 @@ class ObservationOperator(Plugin):
                 offers.append(key)
         if own("gradient") or (normal and own("adjoint") and not own("log_likelihood")):
             offers.append("gradient")
-        if layout.coordinates is not None and self.state.coordinates is not None:
-            offers.append("coordinates")
-        return offers
+        return offers + located
 
 
 @dataclass(frozen=True)
