@@ -99,10 +99,9 @@ def claims():
     close = [name for name, lead in every if -1 < lead < 1]
     behind = [name for name, lead in every if lead < 0]
     assert all(lead > -1 for _, lead in every)
-    assert all("lorenz96" in name for name in close)
     words = {1: "one", 2: "two", 3: "three", 4: "four"}
     yield FINDINGS, (
-        f"Its mean is the lowest in {len(every) - len(behind)} of {len(every)} cells. In {words[len(close)]}, both on Lorenz-96, the difference to the best rival is less than one standard error "
+        f"Its mean is the lowest in {len(every) - len(behind)} of {len(every)} cells. In {words[len(close)]} the difference to the best rival is less than one standard error "
         f"of it, and in {words[len(behind)]} of these `joint` is behind."
     )
 
