@@ -55,7 +55,9 @@ const shownTrials = 40
 
 // showPlan prints what x would do.
 func (a *app) showPlan(ctx context.Context, x *experiment.Experiment) error {
+	trying := time.AfterFunc(patience, func() { a.say("trying the first cycles of every trial") })
 	e, err := x.Estimate(ctx)
+	trying.Stop()
 	if err != nil {
 		return err
 	}
@@ -76,7 +78,7 @@ func (a *app) showPlan(ctx context.Context, x *experiment.Experiment) error {
 	}
 	total := fmt.Sprintf("total: %s with one worker", roughly(e.Time()))
 	if workers := min(e.Trials, runtime.GOMAXPROCS(0)); workers > 1 {
-		total += fmt.Sprintf(", about %s with %d", roughly(e.Time()/time.Duration(workers)), workers)
+		total += fmt.Sprintf(", about %s with %d", roughly(e.TimeWith(workers)), workers)
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s; %s\nwith %s at a time: %s\n", total, experiment.Bytes(e.Bytes), plural(e.Memory.Workers, "trial"), needs(e.Memory, e.Bytes))
 	return err

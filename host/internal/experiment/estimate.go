@@ -36,6 +36,23 @@ func (c Cost) times(n int) Cost { return Cost{c.Seconds * float64(n), c.Bytes * 
 
 func (c *Cost) add(o Cost) { c.Seconds, c.Bytes = c.Seconds+o.Seconds, c.Bytes+o.Bytes }
 
+// TimeWith returns how long the run takes with several trials at a time. It cannot take less
+// than the longest trial after what has to be made first, the truth and the reference.
+func (e *Estimate) TimeWith(workers int) time.Duration {
+	first, longest := map[string]float64{}, 0.0
+	for _, r := range e.Rows {
+		if r.Trial == 0 {
+			first[r.Filter] = max(first[r.Filter], r.Seconds)
+		} else {
+			longest = max(longest, r.Seconds)
+		}
+	}
+	for _, seconds := range first {
+		longest += seconds
+	}
+	return Cost{Seconds: max(longest, e.Seconds/float64(workers))}.Time()
+}
+
 // EstimatedRow is a trial or, with number 0, a truth or a reference.
 type EstimatedRow struct {
 	Trial   int            `json:"trial,omitempty"`

@@ -95,6 +95,7 @@ func (m *maker) bounds(params []*sdk.Param) []bounded {
 			b = m.stated(v.Name, of, b)
 		}
 		if !math.IsInf(b.lower, -1) || !math.IsInf(b.upper, 1) {
+			m.checkTruth(v.Name, first, b)
 			found = append(found, bounded{v.Name, first, v.Size(), b})
 		}
 		first += v.Size()
@@ -107,6 +108,18 @@ func (m *maker) bounds(params []*sdk.Param) []bounded {
 		}
 	}
 	return found
+}
+
+// checkTruth reports a true parameter, value j of the state, that is outside its bounds.
+func (m *maker) checkTruth(name string, j int, b interval) {
+	dists := m.plan.Truth.Init.Dists
+	if j < m.plan.State.Size()-m.plan.Parameters || j >= len(dists) {
+		return
+	}
+	if v := dists[j].Middle; !math.IsNaN(v) && !b.contains(v) {
+		m.add(codeBounds, []any{"model", "bounds", name}, "the true value of `%s` is %g, which is not %s", name, v, b.wants()).
+			WithLabel("the truth is outside").WithHelp("no estimate can reach it; choose other bounds, or another truth")
+	}
 }
 
 // limits returns the limits of a parameter that begins with a distribution; nil: its values
@@ -188,7 +201,7 @@ func (u *unbounded) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis,
 			for j, x := range row {
 				if !v.contains(x) {
 					return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: forecast", p.Cycle), "member %d: %s is %.6g, want %s", i, v.name, x, v.wants()).
-						WithHint("it has bounds; if the model may reach them, widen them a little in [model.bounds]")
+						WithHint("members must stay within [model.bounds], also their initial distribution and with [model.noise]; if the model may reach a bound, place it a little further out")
 				}
 				if p.Gradient != nil {
 					g := p.Gradient.RawRowView(i)

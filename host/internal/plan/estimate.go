@@ -165,6 +165,9 @@ func (m *estimating) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk
 	if err := m.within(r, inner.Parameters); err != nil {
 		return nil, err
 	}
+	if err := m.inside(r); err != nil {
+		return nil, err
+	}
 	res, err := m.Model.Forecast(ctx, &inner)
 	if err != nil {
 		return nil, err
@@ -182,6 +185,21 @@ func (m *estimating) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk
 		}
 	}
 	return res, nil
+}
+
+// inside returns an error if a parameter of a member is outside its bounds. After an
+// analysis none is, so that it is the initial value.
+func (m *estimating) inside(r *sdk.ForecastRequest) error {
+	rows, n := r.Ensemble.Dims()
+	for _, b := range m.bounded {
+		for i := 0; i < rows && b.first >= n-len(m.params); i++ {
+			if v := r.Ensemble.At(i, b.first); !b.contains(v) {
+				return sdk.Errorf(sdk.KindConfig, "model.estimate."+b.name+".init", "member %d: the initial value is %.6g, want %s", r.First+i, v, b.wants()).
+					WithHint("choose a distribution within the bounds, such as lognormal or uniform, or other bounds in [model.bounds]")
+			}
+		}
+	}
+	return nil
 }
 
 // stepped returns a parameter, value j of the state, after a step. A step of a bounded
