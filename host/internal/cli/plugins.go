@@ -169,7 +169,7 @@ func (a *app) showTested(name string, found error) error {
 	if found != nil {
 		text = fmt.Sprintf("FAIL  %s\n%s", name, indent(found.Error()))
 	}
-	_, err := fmt.Fprintln(a.stdout, text)
+	_, err := fmt.Fprintln(a.stdout, fold(text, widthOf(a.stdout)))
 	return err
 }
 

@@ -167,7 +167,7 @@ func (a *app) showVerdict(v verdict) error {
 		return a.printJSON(v)
 	}
 	for _, line := range v.Differences {
-		fmt.Fprintln(a.stdout, line)
+		fmt.Fprintln(a.stdout, fold(line, widthOf(a.stdout)))
 	}
 	if len(v.Expected) == 0 {
 		return nil
