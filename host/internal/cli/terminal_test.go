@@ -539,7 +539,7 @@ func TestProgramName(t *testing.T) {
 func TestSuspendedTime(t *testing.T) {
 	start := time.Now()
 	x := open(t, place(t), 80, "run", "long.toml", "--in-process", "--set", "time.cycles=500")
-	x.await(t, 0, `trials.*/s`)
+	x.await(t, 0, `0/2 trials \[=*>`)
 	if err := x.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
