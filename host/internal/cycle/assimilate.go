@@ -126,7 +126,7 @@ type assimilation struct {
 func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assimilation {
 	a := &assimilation{plan: p, trial: trial, scenario: scenario, filter: trial.Filter, seed: p.Seed.Child("assimilation", 0)}
 	a.allot(trial.Size)
-	if slices.ContainsFunc(p.Draws, func(k int) bool { return k > 0 }) {
+	if slices.ContainsFunc(p.Draws, func(k int) bool { return k > 1 }) {
 		a.errors = newErrors(len(p.Draws))
 	}
 	init := a.seed.Child("init", 0)

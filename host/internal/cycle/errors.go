@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
@@ -31,9 +32,9 @@ const remembered = 200
 // Cost: O(m).
 func (e *Errors) pool(p *plan.Plan, now []float64, s *Step) ([]float64, error) {
 	rows, _ := s.Forecast.Members.Dims()
-	pooled := append([]float64(nil), now...)
+	pooled := slices.Clone(now)
 	for j, draws := range p.Draws {
-		if draws == 0 || math.IsInf(now[j], 1) { // the stream has no observations in this cycle
+		if draws < 2 || math.IsInf(now[j], 1) { // the stream has no observations in this cycle
 			continue
 		}
 		more := float64(rows * (draws - 1))

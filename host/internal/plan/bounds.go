@@ -21,6 +21,9 @@ import (
 // interval is an open interval of numbers; an end may be infinite, but not both.
 type interval struct{ lower, upper float64 }
 
+// everywhere is the interval of what has no bounds.
+var everywhere = interval{math.Inf(-1), math.Inf(1)}
+
 // contains reports whether x lies between the bounds.
 func (b interval) contains(x float64) bool { return b.lower < x && x < b.upper }
 
@@ -87,15 +90,14 @@ func (m *maker) bounds(params []*sdk.Param) []bounded {
 	var names []string
 	given, first := m.w.Model.Bounds, 0
 	for _, v := range m.plan.State.Variables {
-		b := interval{math.Inf(-1), math.Inf(1)}
+		b := everywhere
 		if i := slices.IndexFunc(params, func(p *sdk.Param) bool { return p.Name == v.Name }); i >= 0 {
 			b = limits(params[i], m.w.Model.Estimate[v.Name].Init)
 		}
 		if of, ok := given[v.Name]; ok {
 			b = m.stated(v.Name, of, b)
 		}
-		if !math.IsInf(b.lower, -1) || !math.IsInf(b.upper, 1) {
-			m.checkTruth(v.Name, first, b)
+		if b != everywhere {
 			found = append(found, bounded{v.Name, first, v.Size(), b})
 		}
 		first += v.Size()
@@ -110,22 +112,34 @@ func (m *maker) bounds(params []*sdk.Param) []bounded {
 	return found
 }
 
-// checkTruth reports a true parameter, value j of the state, that is outside its bounds.
-func (m *maker) checkTruth(name string, j int, b interval) {
-	dists := m.plan.Truth.Init.Dists
-	if j < m.plan.State.Size()-m.plan.Parameters || j >= len(dists) {
-		return
+// parameters returns those of variables that are parameters, which follow the n values of the
+// model in a state.
+func parameters(variables []bounded, n int) []bounded {
+	i := slices.IndexFunc(variables, func(b bounded) bool { return b.first >= n })
+	if i < 0 {
+		return nil
 	}
-	if v := dists[j].Middle; !math.IsNaN(v) && !b.contains(v) {
-		m.add(codeBounds, []any{"model", "bounds", name}, "the true value of `%s` is %g, which is not %s", name, v, b.wants()).
-			WithLabel("the truth is outside").WithHelp("no estimate can reach it; choose other bounds, or another truth")
+	return variables[i:]
+}
+
+// checkTruth reports true parameters that are outside their bounds.
+func (m *maker) checkTruth() {
+	dists := m.plan.Truth.Init.Dists
+	for _, b := range parameters(m.bounded, m.observed.Size()) {
+		if b.first >= len(dists) {
+			return
+		}
+		if v := dists[b.first].Middle; !math.IsNaN(v) && !b.contains(v) {
+			m.add(codeBounds, []any{"model", "bounds", b.name}, "the true value of `%s` is %g, which is not %s", b.name, v, b.wants()).
+				WithLabel("the truth is outside").WithHelp("no estimate can reach it; choose other bounds, or another truth")
+		}
 	}
 }
 
 // limits returns the limits of a parameter that begins with a distribution; nil: its values
 // are read from a file.
 func limits(p *sdk.Param, init *workflow.Start) interval {
-	b := interval{math.Inf(-1), math.Inf(1)}
+	b := everywhere
 	for _, lower := range []*float64{p.Min, p.Above} {
 		if lower != nil {
 			b.lower = max(b.lower, *lower)
@@ -151,7 +165,7 @@ func (m *maker) stated(name string, of workflow.Bounds, b interval) interval {
 			m.add(codeBounds, below(at, "transform"), "bounds need a transform, but it is \"none\"").
 				WithLabel("without effect").WithHelp("remove transform, or lower and upper")
 		}
-		return interval{math.Inf(-1), math.Inf(1)}
+		return everywhere
 	}
 	if of.Lower != nil {
 		b.lower = *of.Lower
@@ -163,7 +177,7 @@ func (m *maker) stated(name string, of workflow.Bounds, b interval) interval {
 	case !(b.lower < b.upper):
 		m.add(codeBounds, at, "the lower bound of `%s` must be less than the upper one, but they are %g and %g", name, b.lower, b.upper).
 			WithLabel("empty").WithHelp("lower it, or raise the upper one")
-	case math.IsInf(b.lower, -1) && math.IsInf(b.upper, 1):
+	case b == everywhere:
 		m.add(codeBounds, at, "`%s` needs a bound", name).WithLabel("no bound").WithHelp("add lower = ..., or upper = ...")
 	}
 	return b

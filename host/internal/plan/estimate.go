@@ -148,7 +148,7 @@ type estimating struct {
 	state     *sdk.Layout
 	params    []*sdk.Param
 	walk      []float64 // standard deviation of a step, by parameter
-	bounded   []bounded
+	bounded   []bounded // those of the parameters that have bounds
 }
 
 // Layout implements sdk.Model.
@@ -190,9 +190,8 @@ func (m *estimating) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk
 // inside returns an error if a parameter of a member is outside its bounds. After an
 // analysis none is, so that it is the initial value.
 func (m *estimating) inside(r *sdk.ForecastRequest) error {
-	rows, n := r.Ensemble.Dims()
 	for _, b := range m.bounded {
-		for i := 0; i < rows && b.first >= n-len(m.params); i++ {
+		for i := range r.Ensemble.RawMatrix().Rows {
 			if v := r.Ensemble.At(i, b.first); !b.contains(v) {
 				return sdk.Errorf(sdk.KindConfig, "model.estimate."+b.name+".init", "member %d: the initial value is %.6g, want %s", r.First+i, v, b.wants()).
 					WithHint("choose a distribution within the bounds, such as lognormal or uniform, or other bounds in [model.bounds]")

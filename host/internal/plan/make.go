@@ -291,9 +291,10 @@ func (m *maker) model() {
 	m.plan.MaxFailed = w.Model.MaxFailed
 	m.observed = model.Layout()
 	m.plan.State, m.plan.Parameters = m.augment(m.observed, params), len(params)
+	m.bounded = m.bounds(params)
 	m.plan.Model = m.withNoise(model, w.Model.Noise, "model")
 	if len(params) > 0 {
-		estimating := &estimating{Model: m.plan.Model, state: m.plan.State, params: params}
+		estimating := &estimating{Model: m.plan.Model, state: m.plan.State, params: params, bounded: parameters(m.bounded, m.observed.Size())}
 		for _, name := range names {
 			estimating.walk = append(estimating.walk, w.Model.Estimate[name].WalkSD)
 		}
@@ -302,11 +303,8 @@ func (m *maker) model() {
 	if w.Truth != nil {
 		m.truth(model, params)
 	}
+	m.checkTruth()
 	m.plan.Ensemble = m.start(m.observed, params)
-	m.bounded = m.bounds(params)
-	if e, ok := m.plan.Model.(*estimating); ok {
-		e.bounded = m.bounded
-	}
 }
 
 // truth makes the model of the truth: that of the ensemble, another configuration of

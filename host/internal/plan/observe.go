@@ -34,11 +34,7 @@ func (m *maker) observations() {
 			m.add(codeCapability, []any{"observations", i, "repeats"}, "%s cannot simulate observations, which `repeats` needs", o.Plugin).
 				WithHelp("remove repeats, or choose another operator")
 		}
-		draws := o.Repeats
-		if draws == 1 { // nothing is estimated from one
-			draws = 0
-		}
-		m.plan.Draws = append(m.plan.Draws, slices.Repeat([]int{draws}, op.Space().Layout.Size())...)
+		m.plan.Draws = append(m.plan.Draws, slices.Repeat([]int{o.Repeats}, op.Space().Layout.Size())...)
 		every := max(1, o.Every)
 		streams[i] = observations.Stream{Label: o.Label, Operator: op, In: observations.Every(op, cmp.Or(o.Offset, every), every)}
 		m.plan.StreamCalls = append(m.plan.StreamCalls, called(m.operatorPlugins[i].Manifest, o.Component, o.Replicas))

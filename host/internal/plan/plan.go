@@ -28,7 +28,7 @@ type Plan struct {
 	Limits  []float64            // of |innovation| / sqrt(S), by component; see Checked
 	Checked bool                 // whether observations beyond Limits are rejected
 	// Draws is, by component, how many simulated observations of each member the error
-	// variance is estimated from in a cycle; 0 where the operator gives it.
+	// variance is estimated from in a cycle; fewer than 2 where the operator gives it.
 	Draws    []int
 	Model    sdk.Model
 	Operator sdk.ObservationOperator // of all streams joined
