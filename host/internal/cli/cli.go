@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/experiment"
@@ -201,6 +202,11 @@ func (a *app) say(format string, args ...any) {
 	if !a.quiet {
 		fmt.Fprintln(a.stderr, fold(fmt.Sprintf(format, args...), widthOf(a.stderr)))
 	}
+}
+
+// sayIfSlow prints a line for people unless the timer is stopped before they wonder.
+func (a *app) sayIfSlow(line string) *time.Timer {
+	return time.AfterFunc(patience, func() { a.say("%s", line) })
 }
 
 // warn prints problems that do not affect the results, even if --quiet is set.

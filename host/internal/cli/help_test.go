@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"testing"
 
@@ -36,17 +35,7 @@ func TestHelp(t *testing.T) {
 // TestCommandsPage holds docs/reference/commands.md to the help of all commands; -update
 // writes it.
 func TestCommandsPage(t *testing.T) {
-	const path = "../../../docs/reference/commands.md"
-	text := commandsText()
-	if *update {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil || string(got) != text {
-		t.Errorf("%s is not what the commands say (%v); run go test ./host/internal/cli -run CommandsPage -update", path, err)
-	}
+	isMade(t, "../../../docs/reference/commands.md", commandsText())
 }
 
 // commandsText returns the page of all commands.

@@ -55,7 +55,7 @@ const shownTrials = 40
 
 // showPlan prints what x would do.
 func (a *app) showPlan(ctx context.Context, x *experiment.Experiment) error {
-	trying := time.AfterFunc(patience, func() { a.say("trying the first cycles of every trial") })
+	trying := a.sayIfSlow("trying the first cycles of every trial")
 	e, err := x.Estimate(ctx)
 	trying.Stop()
 	if err != nil {

@@ -72,7 +72,7 @@ func (w *watcher) Begin(b experiment.Beginning) {
 // Joining implements [experiment.Observer].
 func (w *watcher) Joining() {
 	w.progress.end()
-	w.joining = time.AfterFunc(patience, func() { w.app.say("joining the tables of all trials") })
+	w.joining = w.app.sayIfSlow("joining the tables of all trials")
 }
 
 // End implements [experiment.Observer].

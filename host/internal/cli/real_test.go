@@ -29,14 +29,15 @@ func runQuietly(t *testing.T, workflow string, settings ...string) string {
 	return strings.TrimSpace(stdout.String())
 }
 
-// Two members at -1 and 1, of variance 2, that stay where they are: every number is
-// known. The observation at time 2 is 10 > 3 sqrt(1 + 2) from the mean; that at time
-// 4 has an error of its own.
-func TestExactRealRun(t *testing.T) {
+// exactRun runs an ETKF of two members at -1 and 1, of variance 2, that stay where they are:
+// every number is known. The columns of data are t, x, e and, of what is held out, h; stream
+// has more keys of the stream. It returns the run directory.
+func exactRun(t *testing.T, data, stream string) string {
+	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"members.csv": "x\n-1\n1\n",
-		"data.csv":    "t,x,e,h\n1,0,,\n2,10,,\n3,1,,yes\n4,2,1,\n4.5,99,,\n5,NA,,\n6,1,,yes\n",
+		"data.csv":    data,
 		"exact.toml": `format = 1
 experiment = { name = "exact", seed = 1 }
 time = {}
@@ -45,19 +46,25 @@ ensemble = { size = 2, init = { dist = "samples", file = "members.csv" } }
 filter = [{ label = "etkf", plugin = "filter-enkf", params = { scheme = "etkf" } }]
 [observations]
 plugin = "obs-nonlinear"
-error = { variance = 2 }
 file = "data.csv"
 time.column = "t"
-map = [{ column = "x", sd = "e", range = [-20, 20] }]
 hold_out.column = "h"
-qc.background = 3
-`,
+` + stream,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	run := runQuietly(t, filepath.Join(dir, "exact.toml"))
+	return runQuietly(t, filepath.Join(dir, "exact.toml"))
+}
+
+// The observation at time 2 is 10 > 3 sqrt(1 + 2) from the mean; that at time 4 has an error
+// of its own.
+func TestExactRealRun(t *testing.T) {
+	run := exactRun(t, "t,x,e,h\n1,0,,\n2,10,,\n3,1,,yes\n4,2,1,\n4.5,99,,\n5,NA,,\n6,1,,yes\n",
+		`error = { variance = 2 }
+map = [{ column = "x", sd = "e", range = [-20, 20] }]
+qc.background = 3`)
 
 	rejections := read(t, run, "rejections.arrow")
 	for column, want := range map[string]any{
@@ -106,31 +113,10 @@ qc.background = 3
 // error variance 1, while the variances of the held-out values are 4 and, by the error
 // model, 9. The last value is rejected by the background check, not the one held out.
 func TestHeldOutAndAssimilated(t *testing.T) {
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"members.csv": "x\n-1\n1\n",
-		"data.csv":    "t,x,e,h\n1,9,2,yes\n1,3,1,\n2,3,,yes\n2,2,0.5,\n3,8,,yes\n3,99,0.5,\n",
-		"exact.toml": `format = 1
-experiment = { name = "exact", seed = 1 }
-time = {}
-model = { plugin = "linear", params = { variables = ["x"] } }
-ensemble = { size = 2, init = { dist = "samples", file = "members.csv" } }
-filter = [{ label = "etkf", plugin = "filter-enkf", params = { scheme = "etkf" } }]
-[observations]
-plugin = "obs-nonlinear"
-error = { sd = 3 }
-file = "data.csv"
-time.column = "t"
+	run := exactRun(t, "t,x,e,h\n1,9,2,yes\n1,3,1,\n2,3,,yes\n2,2,0.5,\n3,8,,yes\n3,99,0.5,\n",
+		`error = { sd = 3 }
 map = [{ column = "x", sd = "e" }]
-hold_out.column = "h"
-qc.background = 9
-`,
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	run := runQuietly(t, filepath.Join(dir, "exact.toml"))
+qc.background = 9`)
 	held := read(t, run, "held_out.arrow")
 	// 2 meets 1 and becomes 2/3, the mean 2; 2/3 meets 1/4 and becomes 2/11
 	near(t, "held-out value", held.Column("value"), 9, 9, 3, 3, 8, 8)

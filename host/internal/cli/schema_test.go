@@ -20,17 +20,8 @@ import (
 
 // TestReference holds docs/reference/workflow-language.md to the language; -update writes it.
 func TestReference(t *testing.T) {
-	const path = "../../../docs/reference/workflow-language.md"
 	text := referenceText()
-	if *update {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil || string(got) != text {
-		t.Errorf("docs/reference/workflow-language.md is not what plume schema --markdown prints (%v); run go test ./host/internal/cli -run Reference -update", err)
-	}
+	isMade(t, "../../../docs/reference/workflow-language.md", text)
 	for key := range workflow.Keys() {
 		name := key[strings.LastIndex(key, ".")+1:]
 		if !strings.Contains(text, "| `"+name+"` |") {
@@ -152,14 +143,19 @@ func TestSchemaFile(t *testing.T) {
 	if code := Main([]string{"schema"}, &stdout, &stderr); code != exitOK {
 		t.Fatal(stderr.String())
 	}
+	isMade(t, schemaFile, stdout.String())
+}
+
+// isMade holds a file to the text that it is made of; -update writes it.
+func isMade(t *testing.T, path, text string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(schemaFile, stdout.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	text, err := os.ReadFile(schemaFile)
-	if err != nil || !bytes.Equal(text, stdout.Bytes()) {
-		t.Errorf("%s is not what plume schema prints (%v); run go test ./host/internal/cli -run SchemaFile -update", schemaFile, err)
+	if got, err := os.ReadFile(path); err != nil || string(got) != text {
+		t.Errorf("%s is not what it is made of (%v); run go test ./host/internal/cli -run %s -update", path, err, t.Name())
 	}
 }
 
