@@ -160,24 +160,40 @@ def figure(workflow, rows):
     scores, sizes = by_filter(workflow, rows)
     plt.rcParams.update({"svg.hashsalt": workflow, "svg.fonttype": "none", "font.size": 10})
     fig, ax = plt.subplots(figsize=(8, 4.8), layout="constrained")
-    for colour, family in zip(COLOURS, FAMILIES):
-        points = [(size, champion(scores, size, family)) for size in sizes]
-        points = [(size, found[1]) for size, found in points if found]
-        if points:
-            ax.errorbar([size for size, _ in points], [statistics.fmean(v) for _, v in points], [standard_error(v) for _, v in points],
-                        color=colour, marker="o", markersize=4, capsize=3, linewidth=2.4 if family.startswith("joint, d") else 1.2, label=family)
+    draw(ax, {size: (scores, size) for size in sizes})
     for name, values in PRINTED.get(workflow, {}).items():
         shown = [(size, v) for size, v in zip(SIZES_PRINTED, values) if size in sizes]
         ax.plot(*zip(*shown), linestyle=":", marker="x", color="#777777", linewidth=1)
         ax.annotate(f"{name}, printed", shown[-1], xytext=(-4, 4), textcoords="offset points", ha="right", fontsize=8, color="#555555")
-    ax.set(xscale="log", yscale="log", xlabel="ensemble size N", ylabel=axis_name(workflow), title=workflow)
-    ax.set_xticks(sizes, [str(size) for size in sizes])
+    dress(ax, sizes, xlabel="ensemble size N", ylabel=axis_name(workflow), title=workflow)
+    save(fig, ax, workflow)
+
+
+def draw(ax, cells):
+    """Draws the best of every family over x, with standard errors over twins; cells holds, by x, the
+    scores and the size of the ensemble of a cell of the table."""
+    for colour, family in zip(COLOURS, FAMILIES):
+        points = [(x, champion(*cell, family)) for x, cell in cells.items()]
+        points = [(x, found[1]) for x, found in points if found]
+        if points:
+            ax.errorbar([x for x, _ in points], [statistics.fmean(v) for _, v in points], [standard_error(v) for _, v in points],
+                        color=colour, marker="o", markersize=4, capsize=3, linewidth=2.4 if family.startswith("joint, d") else 1.2, label=family)
+
+
+def dress(ax, ticks, **texts):
+    """Makes both axes logarithmic, with these ticks on that of x."""
+    ax.set(xscale="log", yscale="log", **texts)
+    ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
     ax.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     ax.yaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     ax.grid(which="both", alpha=0.25)
-    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    fig.savefig(OUT / f"{workflow}.svg", metadata={"Date": None})
+
+
+def save(fig, last, name):
+    """Writes a figure with a legend to the right of its last axes."""
+    last.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    fig.savefig(OUT / f"{name}.svg", metadata={"Date": None})
     plt.close(fig)
 
 
@@ -258,22 +274,10 @@ def black_box_figure(scores):
     plt.rcParams.update({"svg.hashsalt": "black-box", "svg.fonttype": "none", "font.size": 10})
     fig, axes = plt.subplots(1, len(BOXED), figsize=(10, 3.8), layout="constrained", sharey=True)
     for ax, size in zip(axes, BOXED):
-        for colour, family in zip(COLOURS, FAMILIES):
-            points = [(k, champion(scores[k], size, family)) for k in READINGS]
-            points = [(k, found[1]) for k, found in points if found]
-            if points:
-                ax.errorbar([k for k, _ in points], [statistics.fmean(v) for _, v in points], [standard_error(v) for _, v in points],
-                            color=colour, marker="o", markersize=4, capsize=3, linewidth=2.4 if family.startswith("joint, d") else 1.2, label=family)
-        ax.set(xscale="log", yscale="log", xlabel="readings of a member, k", title=f"N = {size}")
-        ax.set_xticks(READINGS, [str(k) for k in READINGS])
-        ax.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-        ax.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-        ax.yaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-        ax.grid(which="both", alpha=0.25)
+        draw(ax, {k: (scores[k], size) for k in READINGS})
+        dress(ax, READINGS, xlabel="readings of a member, k", title=f"N = {size}")
     axes[0].set_ylabel(axis_name("black-box"))
-    axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    fig.savefig(OUT / "black-box.svg", metadata={"Date": None})
-    plt.close(fig)
+    save(fig, axes[-1], "black-box")
 
 
 def labels(scores, size, family):
