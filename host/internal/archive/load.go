@@ -183,6 +183,23 @@ func (r *Reader) files(name string) (parts []string, err error) {
 // optional are the tables that not every run has.
 var optional = []string{"truth", "ensemble", "reference", "held_out", "rejections"}
 
+// Size returns the bytes of the files that hold a table; 0 if there are none.
+func (r *Reader) Size(name string) (sum int64, err error) {
+	files, err := r.files(name)
+	for _, file := range files {
+		path := filepath.Join(r.Dir, file)
+		info, failed := os.Lstat(path)
+		if errors.Is(failed, fs.ErrNotExist) {
+			info, failed = os.Lstat(path + table.Part)
+		}
+		if failed != nil {
+			return 0, failed
+		}
+		sum += info.Size()
+	}
+	return sum, err
+}
+
 // Text returns a text file of the run; empty if there is none of that name.
 func (r *Reader) Text(name string) (string, error) {
 	path := filepath.Join(r.Dir, name)

@@ -294,8 +294,8 @@ func TestReportOfSeeds(t *testing.T) {
 func TestReportInBrowser(t *testing.T) {
 	b := openBrowser(t)
 	t.Run("lorenz63", func(t *testing.T) {
-		path := reported(t, reportedTwin)
-		b.check(t, path, "rmse", "score", "innovations", "ess", "differences", "trajectory", "phase", "ranks", "timings")
+		path := reported(t, strings.Replace(reportedTwin, "cycles = 60", "cycles = 200", 1)) // for means over blocks of cycles
+		b.check(t, path, "rmse", "score", "innovations", "ess", "differences", "diagnostics", "trajectory", "phase", "members", "ranks", "skill", "timings")
 		b.checkControls(t)
 		b.checkTables(t)
 		b.checkPrint(t)
@@ -303,11 +303,11 @@ func TestReportInBrowser(t *testing.T) {
 		b.checkPolicy(t, path)
 	})
 	t.Run("lorenz96", func(t *testing.T) {
-		b.check(t, reported(t, reportedField), "rmse", "score", "innovations", "trajectory", "field", "ranks", "timings")
+		b.check(t, reported(t, reportedField), "rmse", "score", "innovations", "diagnostics", "trajectory", "members", "field", "ranks", "skill", "timings")
 	})
 	t.Run("without truth", func(t *testing.T) {
 		path := reported(t, withoutTruth(t))
-		b.check(t, path, "rmse", "score", "innovations", "ess", "differences", "trajectory", "timings")
+		b.check(t, path, "rmse", "score", "innovations", "ess", "diagnostics", "differences", "trajectory", "timings")
 		if text := eval[string](t, b, `document.body.innerText`); strings.Contains(text, "RMSE") || strings.Contains(text, "truth") || !strings.Contains(text, "Spread") {
 			t.Errorf("nothing is known of a truth, but got\n%s", text)
 		}
@@ -323,12 +323,16 @@ func TestReportInBrowser(t *testing.T) {
 	})
 	t.Run("sweep", func(t *testing.T) {
 		path := reported(t, reportedTwin+reportedSweep)
-		charts := []string{"axis", "rmse", "score", "innovations", "ess", "differences", "trajectory", "phase", "ranks", "timings"}
+		charts := []string{"axis", "heat", "rmse", "score", "innovations", "ess", "diagnostics", "differences", "trajectory", "phase", "members", "ranks", "skill", "timings"}
 		b.check(t, path, charts...)
 		before := eval[string](t, b, shown("axis"))
 		b.choose(t, `figure[data-chart=axis] label:nth-of-type(2) select`, "1")
 		if eval[string](t, b, shown("axis")) == before {
 			t.Error("another axis gives the same chart")
+		}
+		best := eval[string](t, b, `document.querySelector("figure[data-chart=heat] .note").textContent`)
+		if lowest := eval[string](t, b, `(cells => String(+Math.min(...cells).toPrecision(4)))([...document.querySelectorAll("#scores-analysis tbody tr")].filter(r => r.cells[0].textContent === "enkf").map(r => +r.cells[3].dataset.key))`); !strings.HasSuffix(best, ", "+lowest+".") {
+			t.Errorf("the map says %q, but the lowest is %s", best, lowest)
 		}
 		// while it goes on nothing but the workflow says what its trials are
 		dir := filepath.Dir(path)
@@ -346,7 +350,7 @@ func TestReportInBrowser(t *testing.T) {
 		}
 		r.end(t, 10*time.Second)
 		path := page(t, r.dir)
-		charts := []string{"rmse", "score", "innovations", "ess", "differences", "trajectory", "phase"} // no rank histogram before the end of a trial
+		charts := []string{"rmse", "score", "innovations", "ess", "diagnostics", "differences", "trajectory", "phase", "members", "skill"} // no rank histogram before the end of a trial
 		if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), `data-chart="timings"`) {
 			charts = append(charts, "timings") // they are written many cycles at a time
 		}
@@ -358,7 +362,7 @@ func TestReportInBrowser(t *testing.T) {
 	t.Run("old", func(t *testing.T) {
 		dir := filepath.Dir(reported(t, reportedTwin))
 		withoutFiles(t, dir, archive.OK, "variables.arrow", "innovations.arrow", "timings.arrow", "rank_histogram.arrow", "workflow.resolved.toml")
-		b.check(t, page(t, dir), "rmse", "score", "ess", "differences")
+		b.check(t, page(t, dir), "rmse", "score", "ess", "diagnostics", "differences", "skill")
 	})
 	t.Run("empty", func(t *testing.T) {
 		dir := t.TempDir()
@@ -383,7 +387,7 @@ func TestReportInBrowser(t *testing.T) {
 		if best > 2*time.Second {
 			t.Errorf("opens in %v, want 2 s", best)
 		}
-		b.check(t, path, "axis", "rmse", "score", "innovations", "differences", "trajectory", "phase")
+		b.check(t, path, "axis", "heat", "rmse", "score", "innovations", "differences", "skill", "trajectory", "phase")
 	})
 }
 
@@ -392,22 +396,30 @@ func shown(chart string) string {
 	return fmt.Sprintf(`[...document.querySelectorAll("figure[data-chart=%s] canvas")].map(c => c.toDataURL()).join()`, chart)
 }
 
-// choose sets a select as a reader does.
+// choose sets a select or a slider, or ticks a box, as a reader does.
 func (b *browser) choose(t *testing.T, selector, value string) {
 	t.Helper()
-	eval[any](t, b, fmt.Sprintf(`(s => { s.value = %q; s.dispatchEvent(new Event("change", { bubbles: true })); })(document.querySelector(%q))`, value, selector))
+	eval[any](t, b, fmt.Sprintf(`(s => {
+		if (s.type === "checkbox") return s.click();
+		s.value = %q;
+		for (const event of ["input", "change"]) s.dispatchEvent(new Event(event, { bubbles: true }));
+	})(document.querySelector(%q))`, value, selector))
 	b.settle(t)
 }
 
 // checkControls wants every control to change what it is about.
 func (b *browser) checkControls(t *testing.T) {
 	for _, c := range []struct{ chart, selector, value string }{
+		{"members", `figure[data-chart=members] label:nth-of-type(2) select`, "2"},
+		{"members", `figure[data-chart=members] input`, "0"},
 		{"rmse", `#controls select`, "forecast"},
 		{"trajectory", `figure[data-chart=trajectory] label:nth-of-type(1) select`, "2"},
 		{"trajectory", `figure[data-chart=trajectory] label:nth-of-type(2) select`, "2"},
 		{"phase", `figure[data-chart=phase] select`, "1,2"},
 		{"score", `figure[data-chart=score] select`, "bias"},
 		{"differences", `figure[data-chart=differences] select`, "crps_fair"},
+		{"rmse", `#time-controls label:nth-of-type(1) input`, ""},
+		{"innovations", `#time-controls label:nth-of-type(2) input`, ""},
 	} {
 		before := eval[string](t, b, shown(c.chart))
 		b.choose(t, c.selector, c.value)

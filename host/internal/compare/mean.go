@@ -80,6 +80,12 @@ func (g *Group) scored(m Metric) (trials []*Trial, ok bool) {
 	return trials, ok
 }
 
+// Each returns the time means of the trials that the mean of m is taken over.
+func (g *Group) Each(m Metric) []float64 {
+	trials, _ := g.scored(m)
+	return values(trials, m)
+}
+
 func values(trials []*Trial, m Metric) []float64 {
 	list := make([]float64, len(trials))
 	for i, t := range trials {

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -116,6 +117,68 @@ func (s *Series) finish() {
 			delete(s.valid, name)
 		}
 	}
+}
+
+// Blocks returns the means over that many blocks of consecutive cycles, at the middle cycle
+// of each; s itself if it has no more cycles. Values that are NaN are in no mean.
+func (s *Series) Blocks(blocks int) *Series {
+	n := len(s.Cycle)
+	if n <= blocks {
+		return s
+	}
+	out := &Series{Values: map[string][]float64{}}
+	for b := range blocks {
+		from, to := b*n/blocks, (b+1)*n/blocks
+		middle := (from + to) / 2
+		out.Cycle, out.Time = append(out.Cycle, s.Cycle[middle]), append(out.Time, s.Time[middle])
+		for name, values := range s.Values {
+			out.Values[name] = append(out.Values[name], meanOf(values[from:to]))
+		}
+	}
+	return out
+}
+
+// meanOf returns the mean of the values that are not NaN; NaN if there are none.
+func meanOf(values []float64) float64 {
+	sum, n := 0.0, 0.0
+	for _, v := range values {
+		if !math.IsNaN(v) {
+			sum, n = sum+v, n+1
+		}
+	}
+	return sum / n
+}
+
+// skillBins is into how many bins of equal counts the cycles are put by their spread.
+const skillBins = 10
+
+// Skill compares the spread of the cycles after burn-in of a stage with the error of the
+// mean: both in bins of cycles with similar spread, as root mean squares. An ensemble that
+// knows its error has both equal in every bin. It returns nil without a truth or with too few
+// cycles to fill the bins twice.
+func (r *Run) Skill(t *Trial, stage string) (spread, rmse []float64) {
+	s := t.Series(stage)
+	cycles, errors := s.scored("rmse", r.setup.BurnIn)
+	if len(cycles) < 2*skillBins || t.lost() {
+		return nil, nil
+	}
+	_, spreads := s.scored("spread", r.setup.BurnIn)
+	order := make([]int, len(cycles))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(spreads[a], spreads[b]) })
+	for b := range skillBins {
+		var square [2]float64
+		bin := order[b*len(order)/skillBins : (b+1)*len(order)/skillBins]
+		for _, i := range bin {
+			square[0] += spreads[i] * spreads[i]
+			square[1] += errors[i] * errors[i]
+		}
+		spread = append(spread, math.Sqrt(square[0]/float64(len(bin))))
+		rmse = append(rmse, math.Sqrt(square[1]/float64(len(bin))))
+	}
+	return spread, rmse
 }
 
 // scored returns the cycles after burn-in in which a score is not null, and its values.

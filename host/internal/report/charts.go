@@ -35,6 +35,11 @@ var charts = []chart{
 		},
 	},
 	{
+		name: "heat", section: "scores", caption: html(`Score over two axes <span class="pick"></span>`),
+		label:   text("A score of one filter over two axes of the sweep; the best setting is framed; the numbers are in the tables of scores"),
+		applies: func(r *Report) bool { return len(r.axes) > 1 },
+	},
+	{
 		name: "differences", section: "differences", caption: html(`Difference to the baseline, with 95 % intervals <span class="pick"></span>`),
 		label:   text("Differences of filters to the baseline with 95 % intervals; the numbers are in the table of differences"),
 		applies: func(r *Report) bool { return len(r.comparisons) > 0 },
@@ -94,6 +99,13 @@ var charts = []chart{
 		},
 	},
 	{
+		name: "diagnostics", section: "time", caption: html(`Reported by the filters <span class="pick"></span>`),
+		label: text("A number that the filters report, over time"),
+		applies: func(r *Report) bool {
+			return slices.ContainsFunc(r.trials, func(t *trial) bool { return t.reports != nil })
+		},
+	},
+	{
 		name: "trajectory", section: "trajectories", applies: func(r *Report) bool { return len(r.shown) > 0 },
 		caption: keyed(`<span class="pick"></span>`, `<span class="k half">50 %</span><span class="k most">90 %</span><span class="k observed">observations</span>`),
 		label:   text("Trajectory of the ensemble mean, bands of 50 and 90 % of the members, and the truth and observations if they are known"),
@@ -106,6 +118,14 @@ var charts = []chart{
 			return r.field == nil && len(r.shown) >= 2 && !slices.ContainsFunc(r.shown, func(c component) bool { return !c.scalar })
 		},
 		figures: ofEach((*Report).phaseFigure),
+	},
+	{
+		name: "members", section: "trajectories", caption: html(`Members in the plane <span class="pick"></span>`),
+		label: text("Members of the ensembles in the plane of two variables at a cycle, with the truth and the reference if they are known"),
+		applies: func(r *Report) bool {
+			return slices.ContainsFunc(r.trials, func(t *trial) bool { return t.members != nil })
+		},
+		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.membersFigure(first)} },
 	},
 	{
 		name: "field", section: "trajectories", caption: html("Field over time: truth, mean, and mean minus truth"),
@@ -122,6 +142,15 @@ var charts = []chart{
 			return r.truthful() && slices.ContainsFunc(r.trials, func(t *trial) bool { return len(t.Ranks) > 0 })
 		},
 		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.ranksFigure(first)} },
+	},
+	{
+		name: "skill", section: "calibration", caption: html("Error against spread"),
+		label: text("Root mean square error of the mean against spread, in bins of cycles with similar spread"),
+		note:  "Each point is a tenth of the cycles after burn-in, those of similar spread. Points below the dashed line have more spread than error, points above it less.",
+		applies: func(r *Report) bool {
+			return slices.ContainsFunc(r.trials, func(t *trial) bool { spread, _ := r.scores.Skill(t.Trial, archive.Analysis); return spread != nil })
+		},
+		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.skillFigure(first)} },
 	},
 	{
 		name: "timings", section: "timing",

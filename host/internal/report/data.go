@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/score"
 )
 
 // pageData is the data of the charts of the page. Series have five digits, scores and
@@ -18,6 +19,7 @@ type pageData struct {
 	Trials      []dataTrial      `json:"trials"`
 	Points      []dataPoint      `json:"points"` // scores of settings
 	Metrics     []string         `json:"metrics"`
+	Losses      []string         `json:"losses"`           // those of which less is better
 	Opening     string           `json:"opening"`          // the score that charts show first
 	OverTime    []string         `json:"overTime"`         // scores of cycles that have no chart of their own
 	BurnIn      *number          `json:"burnIn,omitempty"` // model time at its end
@@ -25,7 +27,9 @@ type pageData struct {
 	Differences []dataDifference `json:"differences"`
 	Shown       []dataComponent  `json:"shown"`
 	Field       *dataField       `json:"field,omitempty"`
+	Members     *dataMembers     `json:"members,omitempty"`
 	Thinned     bool             `json:"thinned"`
+	Block       int              `json:"block"` // cycles of a mean of series; 0: none are long
 }
 
 type dataAxis struct {
@@ -43,13 +47,29 @@ type dataTrial struct {
 	Size        int                      `json:"size"`
 	Setting     []int                    `json:"setting"`
 	Status      archive.Status           `json:"status"`
-	Scores      map[string]*dataSeries   `json:"scores"` // by stage
+	Scores      map[string]*dataSeries   `json:"scores"`            // by stage
+	Means       map[string]*dataSeries   `json:"means,omitempty"`   // likewise, over blocks of cycles
+	Skill       map[string][2]numbers    `json:"skill,omitempty"`   // by stage: spread and error of bins of cycles
+	Reports     *dataSeries              `json:"reports,omitempty"` // diagnostics of the filter
 	Innovations *dataSeries              `json:"innovations,omitempty"`
 	Ranks       map[string]*dataRanks    `json:"ranks,omitempty"`
 	Curves      map[string][]*dataSeries `json:"curves,omitempty"`
 	Fields      map[string]dataFieldMap  `json:"fields,omitempty"`
 	Phase       map[string]dataPhase     `json:"phase,omitempty"`
+	Members     map[string][]*dataCloud  `json:"members,omitempty"`
+	Reference   int                      `json:"reference"` // which of the members' references
 	Seconds     numbers                  `json:"seconds"`
+}
+
+type dataMembers struct {
+	Cycles     []int32                 `json:"cycles"`
+	Truths     map[string][]*dataCloud `json:"truths"`
+	References map[int][]*dataCloud    `json:"references"`
+}
+
+type dataCloud struct {
+	Values  []numbers `json:"values"`  // of every shown value
+	Weights numbers   `json:"weights"` // null: all are equal
 }
 
 type dataSeries struct {
@@ -71,9 +91,10 @@ type dataRanks struct {
 }
 
 type dataPoint struct {
-	Filter  int                          `json:"filter"`
-	Setting []int                        `json:"setting"`
-	Scores  map[string]map[string]scores `json:"scores"` // by stage and metric: value, standard error, used, of
+	Filter  int                           `json:"filter"`
+	Setting []int                         `json:"setting"`
+	Scores  map[string]map[string]scores  `json:"scores"` // by stage and metric: value, standard error, used, of
+	Each    map[string]map[string]numbers `json:"each"`   // the values of the trials, if there are several
 }
 
 type dataDifference struct {
@@ -150,6 +171,9 @@ func (n scores) MarshalJSON() ([]byte, error) {
 	return json.Marshal(finite)
 }
 
+// blocks is the number of means of a long series.
+const blocks = 80
+
 func (r *Report) data() *pageData {
 	d := &pageData{
 		Filters: r.scores.Filters(), Baseline: r.scores.Baseline(), Opening: r.opening, OverTime: r.withoutChart(),
@@ -167,13 +191,22 @@ func (r *Report) data() *pageData {
 			d.Field.Truths[k.String()] = h.data()
 		}
 	}
+	d.Members = r.members.data()
 	points := r.budget()
 	for _, t := range r.trials {
-		d.Trials = append(d.Trials, t.data(slices.Index(d.Filters, t.Filter), points))
+		data := t.data(slices.Index(d.Filters, t.Filter), points)
+		d.Trials = append(d.Trials, data)
 		for _, stage := range stages {
 			s := t.Series(stage)
 			if s == nil {
 				continue
+			}
+			if len(s.Cycle) > 2*blocks {
+				data.Means[stage] = dataOf(s.Blocks(blocks), blocks)
+				d.Block = max(d.Block, len(s.Cycle)/blocks)
+			}
+			if spread, rmse := r.scores.Skill(t.Trial, stage); spread != nil {
+				data.Skill[stage] = [2]numbers{spread, rmse}
 			}
 			d.Thinned = d.Thinned || len(s.Time) > points
 			if at := slices.IndexFunc(s.Cycle, func(k int32) bool { return int(k) > r.setup.BurnIn }); at > 0 && d.BurnIn == nil {
@@ -183,6 +216,7 @@ func (r *Report) data() *pageData {
 		}
 	}
 	d.Points, d.Metrics = r.points(d.Filters)
+	d.Losses = slices.DeleteFunc(slices.Clone(d.Metrics), func(name string) bool { return !score.IsLoss(name) })
 	d.Differences = r.differences(d.Filters)
 	return d
 }
@@ -204,10 +238,14 @@ func (r *Report) points(filters []string) (points []dataPoint, names []string) {
 		p := dataPoint{
 			Filter: slices.Index(filters, w.Filter), Setting: w.setting,
 			Scores: map[string]map[string]scores{archive.Forecast: {}, archive.Analysis: {}},
+			Each:   map[string]map[string]numbers{archive.Forecast: {}, archive.Analysis: {}},
 		}
 		for m, c := range w.cells {
 			if c.Applies {
 				p.Scores[m.Stage][m.Name] = scores{c.Value, c.SE, float64(c.OK), float64(c.Trials)}
+			}
+			if values := w.Each(m); len(values) > 1 {
+				p.Each[m.Stage][m.Name] = values
 			}
 		}
 		points = append(points, p)
@@ -239,12 +277,15 @@ func (k truthKey) String() string { return strconv.Itoa(k.replicate) + "/" + str
 func (t *trial) data(filter, points int) dataTrial {
 	d := dataTrial{
 		Number: t.Trial.Trial, Replicate: t.Repetition(), Truth: t.truthKey().String(), Filter: filter, Size: t.Size,
-		Setting: t.row.setting, Status: t.Status, Scores: map[string]*dataSeries{}, Seconds: t.seconds[:],
+		Setting: t.row.setting, Status: t.Status, Scores: map[string]*dataSeries{}, Means: map[string]*dataSeries{}, Skill: map[string][2]numbers{}, Seconds: t.seconds[:], Reference: t.Reference,
 	}
 	for _, stage := range stages {
 		if s := t.Series(stage); s != nil {
 			d.Scores[stage] = dataOf(s, points)
 		}
+	}
+	if t.reports != nil {
+		d.Reports = dataOf(t.reports, points)
 	}
 	if t.innovations != nil {
 		d.Innovations = dataOf(t.innovations, points)
@@ -273,6 +314,12 @@ func (t *trial) data(filter, points int) dataTrial {
 			q.Truth, q.Mean = append(q.Truth, p.truth[i]), append(q.Mean, p.mean[i])
 		}
 		d.Phase[stage] = q
+	}
+	for stage, c := range t.members {
+		if d.Members == nil {
+			d.Members = map[string][]*dataCloud{}
+		}
+		d.Members[stage] = c.data()
 	}
 	for stage, m := range t.fields {
 		if d.Fields == nil {

@@ -374,6 +374,31 @@ func (r *Report) ranksFigure(trials []*trial) *figure {
 	return &figure{"rank-histograms", panels, 5.6 * vg.Centimeter, 4.6 * vg.Centimeter}
 }
 
+// skillFigure draws error against spread.
+func (r *Report) skillFigure(trials []*trial) *figure {
+	p := panel("", "spread", "RMSE")
+	low, high, drawn := math.Inf(1), math.Inf(-1), 0
+	for _, t := range trials {
+		spread, rmse := r.scores.Skill(t.Trial, archive.Analysis)
+		if spread == nil {
+			continue
+		}
+		drawn++
+		style := r.style(t.Filter)
+		addLine(p, spread, rmse, style)
+		for i := range spread {
+			low, high = min(low, spread[i], rmse[i]), max(high, spread[i], rmse[i])
+		}
+		p.Legend.Add(t.Filter, thumb(style))
+	}
+	if drawn == 0 {
+		return nil
+	}
+	addLine(p, []float64{low, high}, []float64{low, high}, draw.LineStyle{Color: ink, Width: vg.Points(.6), Dashes: []vg.Length{vg.Points(3), vg.Points(2)}})
+	room(p, 0.03, 0.07*float64(drawn)) // for the legend
+	return &figure{"error-against-spread", [][]*plot.Plot{{p}}, 9 * vg.Centimeter, 7.5 * vg.Centimeter}
+}
+
 func filled(c color.Color, corners plotter.XYs) *plotter.Polygon {
 	return &plotter.Polygon{XYs: []plotter.XYs{corners}, Color: c}
 }

@@ -30,6 +30,7 @@ type Report struct {
 	comparisons     []*compare.Comparison // of the scores of which less is better
 	failures        []archive.TrialFailure
 	trajectories
+	members members
 }
 
 // row is one setting of a filter: the trials that differ only in the replicate or the seed.
@@ -49,8 +50,10 @@ type trial struct {
 	*compare.Trial
 	row         *row
 	innovations *series    // of the forecast
+	reports     *series    // diagnostics of the filter; nil: none
 	seconds     [3]float64 // medians of forecast, observe, analyse; NaN: not known
 	trajectory
+	members map[string]clouds // by stage; nil: not shown
 }
 
 // series is values by cycle.
@@ -69,7 +72,7 @@ func Read(reader *archive.Reader, setup *Setup) (*Report, error) {
 		r.notes = append(r.notes, fmt.Sprintf("%s. plume why %s says what is likely to be wrong.", r.setup.Hint, filepath.Base(reader.Dir)))
 	}
 	for _, step := range []func() error{
-		r.readTexts, r.readScores, r.readInnovations, r.readTimings, r.readVariables, r.readFailures,
+		r.readTexts, r.readScores, r.readInnovations, r.readDiagnostics, r.readTimings, r.readVariables, r.readMembers, r.readFailures,
 	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("report of %s: %w", reader.Dir, err)
@@ -195,6 +198,38 @@ func (r *Report) readInnovations() error {
 			add(t.innovations, "rms", rms(b.Fields, i))
 			add(t.innovations, "expected", b.Expected[i])
 			add(t.innovations, "nis", b.NIS[i])
+		}
+	}
+	return nil
+}
+
+// readDiagnostics reads the numbers that filters report. A filter may report a number in
+// some cycles only.
+func (r *Report) readDiagnostics() error {
+	for b, err := range r.reader.Diagnostics() {
+		if err != nil {
+			return err
+		}
+		for i, number := range b.Trial {
+			t := r.trial(number)
+			if t == nil {
+				continue
+			}
+			s := t.Series(archive.Analysis)
+			if s == nil {
+				continue
+			}
+			at, ok := slices.BinarySearch(s.Cycle, b.Cycle[i])
+			if !ok {
+				continue // written after the scores were read
+			}
+			if t.reports == nil {
+				t.reports = &series{Cycle: s.Cycle, Time: s.Time, Values: map[string][]float64{}}
+			}
+			if t.reports.Values[b.Name[i]] == nil {
+				t.reports.Values[b.Name[i]] = slices.Repeat([]float64{math.NaN()}, len(s.Cycle))
+			}
+			t.reports.Values[b.Name[i]][at] = b.Value[i]
 		}
 	}
 	return nil

@@ -357,6 +357,12 @@ func (r *Report) budget() int {
 	if len(r.trials) > manyTrials {
 		kept = 1
 	}
-	perPoint := 2*len(r.overTime) + 3 + kept*len(r.shown)*(len(curve)+2)
+	reports := 0
+	for _, t := range r.trials {
+		if t.reports != nil {
+			reports = max(reports, len(t.reports.Values))
+		}
+	}
+	perPoint := 2*len(r.overTime) + reports + 3 + kept*len(r.shown)*(len(curve)+2)
 	return min(4000, max(48, valueBudget/max(1, perPoint*len(r.trials)))) &^ 1
 }

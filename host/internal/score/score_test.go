@@ -210,6 +210,9 @@ func TestIndependentMean(t *testing.T) {
 	if m := IndependentMean([]float64{1}); m.Value != 1 || !math.IsNaN(m.SE) {
 		t.Errorf("one value: %+v", m)
 	}
+	if m := IndependentMean([]float64{0.1, 0.1, 0.1}); m.Value != 0.1 || m.SE != 0 { // their sum is not 0.3
+		t.Errorf("equal values: %+v", m)
+	}
 	if m := IndependentMean(nil); !math.IsNaN(m.Value) || m.Count != 0 {
 		t.Errorf("no value: %+v", m)
 	}

@@ -78,18 +78,19 @@ func TimeMean(series []float64) Mean {
 
 // IndependentMean returns the mean of independent values, such as the scores of
 // replicates, and its standard error s / sqrt(R), with the sample standard deviation s;
-// NaN for fewer than two. Cost: O(R).
+// NaN for fewer than two. Of equal values the mean is exactly that value, and the standard
+// error 0. Cost: O(R).
 func IndependentMean(values []float64) Mean {
 	n := float64(len(values))
 	m := Mean{Value: math.NaN(), SE: math.NaN(), Count: len(values)}
 	if n == 0 {
 		return m
 	}
-	var sum, squares float64
+	var sum, squares float64 // of the differences from the first value, which are exact if all are equal
 	for _, v := range values {
-		sum += v
+		sum += v - values[0]
 	}
-	m.Value = sum / n
+	m.Value = values[0] + sum/n
 	for _, v := range values {
 		squares += (v - m.Value) * (v - m.Value)
 	}

@@ -22,7 +22,8 @@
   const replicates = [...new Set(D.trials.map(t => t.replicate))];
   const state = {
     stage: stages[0], replicate: replicates[0], setting: D.axes.map(() => 0), filters: D.filters.map(() => true),
-    axis: 0, metric: D.opening, score: "", difference: D.opening, component: 0, plane: "0,1", trial: -1,
+    axis: 0, metric: D.opening, score: "", difference: D.opening, component: 0, plane: "0,1", trial: -1, across: 0, up: 1, cycle: 1e9,
+    heat: 0, heatX: 0, heatY: 1, report: "", smooth: true, log: false,
   };
   try { Object.assign(state, JSON.parse(sessionStorage.getItem(memory) || "{}")); } catch { /* without it all is as at first */ }
   const remember = () => { try { sessionStorage.setItem(memory, JSON.stringify(state)); } catch { /* a page without storage forgets */ } };
@@ -48,6 +49,16 @@
     if (stages.length > 1) controls.append(select("stage", stages.map(s => [s, s]), state.stage, v => { state.stage = v; draw(); }));
     if (replicates.length > 1) controls.append(select("replicate", replicates.map(r => [r, r]), state.replicate, v => { state.replicate = v; draw(); }));
     D.axes.forEach((a, i) => controls.append(select(a.label, a.values.map((v, k) => [k, v]), state.setting[i], v => { state.setting[i] = +v; draw(); })));
+    const toggle = (label, key) => {
+      const box = make("input", { type: "checkbox", checked: state[key] });
+      box.addEventListener("change", () => { state[key] = box.checked; draw(); remember(); });
+      return make("label", {}, box, label);
+    };
+    const overTimeControls = document.getElementById("time-controls");
+    if (overTimeControls) {
+      if (D.block) overTimeControls.append(toggle(`means over ${D.block} cycles`, "smooth"));
+      overTimeControls.append(toggle("logarithmic", "log"));
+    }
     const set = make("fieldset", {}, make("legend", { textContent: "filters" }));
     D.filters.forEach((f, i) => {
       const box = make("input", { type: "checkbox", checked: state.filters[i] });
@@ -134,14 +145,27 @@
     return text + "…";
   };
 
+  // keyOf returns the key of lines, each with room for a value
+  const keyOf = lines => {
+    const key = make("p", { className: "readout" });
+    key.setAttribute("aria-hidden", "true");
+    for (const [label, paint, dash] of lines) {
+      const k = make("span", { className: dash?.length ? "k dashed" : "k" }, label + " ", make("b"));
+      k.style.setProperty("--k", paint);
+      key.append(k);
+    }
+    return key;
+  };
+
   // ---- lines over an axis, by uPlot
 
   let plots = [];
   const uplot = (div, o) => {
     const width = div.clientWidth, height = o.height || Math.max(220, Math.min(300, width * 0.45));
     const soft = colour("--soft"), grid = { stroke: colour("--grid"), width: 1 }, tick = { ...grid, size: 4 };
-    const readout = make("p", { className: "readout" });
-    readout.setAttribute("aria-hidden", "true");
+    const named = o.series.map((x, k) => [x, k + 1]).filter(([x]) => x.label && !o.quiet);
+    const readout = keyOf(named.map(([x]) => [x.label, x.stroke, x.dash])), where = make("span", { className: "at" }), values = all(".k b", readout);
+    readout.append(where);
     const axis = more => ({ stroke: soft, font: FONT, labelFont: FONT, grid, ticks: tick, ...more });
     const u = new uPlot({
       width, height,
@@ -157,10 +181,9 @@
       hooks: {
         ...o.hooks,
         setCursor: [u => {
-          const i = u.cursor.idx;
-          if (i === null || i === undefined) { readout.textContent = ""; return; }
-          const parts = u.series.slice(1).map((s, k) => [s.label, u.data[k + 1][i]]).filter(([l, v]) => l && finite(v)).map(([l, v]) => `${l} ${short(v)}`);
-          readout.textContent = `${o.at ? o.at(i, u.data[0][i]) : short(u.data[0][i])}:  ${parts.join("   ")}`;
+          const i = u.cursor.idx, on = i !== null && i !== undefined;
+          where.textContent = on ? o.at ? o.at(i, u.data[0][i]) : short(u.data[0][i]) : "";
+          named.forEach(([, k], n) => { values[n].textContent = on && finite(u.data[k][i]) ? short(u.data[k][i]) : ""; });
         }],
       },
     }, o.data, div);
@@ -183,14 +206,17 @@
   const overTime = (div, label, parts) => {
     parts = parts.filter(p => p.series && p.values && p.values.some(finite));
     if (!parts.length) return nothing(div, "No such values for this choice.");
+    const logarithmic = state.log && parts.every(p => p.values.every(v => !finite(v) || v > 0));
     const data = uPlot.join(parts.map(p => [p.series.time, p.values]));
     uplot(div, {
-      data, xLabel: TIME, yLabel: label, sync: "time", hooks: { drawClear: [burnIn] }, at: (_, t) => `t ${short(t)}`,
+      data, xLabel: TIME, yLabel: label, sync: "time", hooks: { drawClear: [burnIn] }, at: (_, t) => `t ${short(t)}`, y: logarithmic ? { distr: 3 } : {},
       series: parts.map(p => ({ label: p.label, stroke: ofFilter(p.trial.filter), dash: p.dash || dashOf(p.trial.filter), width: p.dash ? 1 : 1.4 })),
     });
   };
   const scored = () => trials().filter(t => t.scores[state.stage]);
-  const scoreParts = metric => scored().map(t => ({ trial: t, label: name(t), series: t.scores[state.stage], values: t.scores[state.stage].values[metric] }));
+  // scoresOf returns the scores of a trial by cycle, or their means over blocks of cycles
+  const scoresOf = t => state.smooth && t.means?.[state.stage] || t.scores[state.stage];
+  const scoreParts = metric => scored().map(t => ({ trial: t, label: name(t), series: scoresOf(t), values: scoresOf(t).values[metric] }));
 
   const pick = (figure, ...labels) => figure.querySelector(".pick").replaceChildren(...labels);
   const redraw = figure => { drawOne(figure); remember(); };

@@ -12,7 +12,7 @@
     const mix = share => mine + Math.round(255 * share).toString(16).padStart(2, "0");
     const series = [
       { stroke: clear, width: 0 }, { stroke: clear, width: 0 }, { stroke: clear, width: 0 }, { stroke: clear, width: 0 },
-      { label: "truth", stroke: colour("--ink"), width: 1.2 }, { label: "mean", stroke: mine, width: 1.6 },
+      { label: v.truth.some(finite) ? "truth" : "", stroke: colour("--ink"), width: 1.2 }, { label: "mean", stroke: mine, width: 1.6 },
     ];
     const data = [c.time, v.q95, v.q05, v.q75, v.q25, v.truth, v.mean];
     if (v.observed) {

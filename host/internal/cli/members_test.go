@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/plume-da/plume/host/internal/archive"
+)
+
+// The members in a page are those in the tables of the run, to the five digits of the page.
+func TestMembersOfThePage(t *testing.T) {
+	path := reported(t, reportedTwin)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), `id="data">`)
+	encoded, _, _ := strings.Cut(rest, "</script>")
+	var page struct {
+		Members struct{ Cycles []int32 }
+		Trials  []struct {
+			Members map[string][]struct{ Values [][]float64 }
+		}
+	}
+	if err := json.Unmarshal([]byte(encoded), &page); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int32{5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60}; !slices.Equal(page.Members.Cycles, want) {
+		t.Fatalf("cycles %v, want %v", page.Members.Cycles, want)
+	}
+	reader, err := archive.Open(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for i, trial := range page.Trials {
+		row := 0
+		for b, err := range reader.States(fmt.Sprintf("ensemble/trial=%04d/part-00000", i+1)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for k, cycle := range b.Cycle {
+				at := slices.Index(page.Members.Cycles, cycle)
+				if at < 0 {
+					continue
+				}
+				for v, f := range b.Fields { // x, y, z
+					if got, want := trial.Members[b.Stage[k]][at].Values[v][row%10], f.Row(k)[0]; math.Abs(got-want) > 5e-5*math.Abs(want) {
+						t.Errorf("trial %d, cycle %d, %s: got %v, want %v", i+1, cycle, f.Name, got, want)
+					}
+					compared++
+				}
+				row++
+			}
+		}
+	}
+	if compared != 2*12*10*3 {
+		t.Errorf("%d values compared", compared)
+	}
+}

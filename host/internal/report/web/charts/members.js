@@ -1,0 +1,43 @@
+  charts.members = (div, figure) => {
+    const list = trials().filter(t => t.members?.[state.stage]), cycles = D.members.cycles;
+    const values = D.shown.map((c, i) => [i, c.label]), valid = i => Math.min(i, D.shown.length - 1);
+    const i = valid(state.across), k = valid(state.up), at = Math.min(state.cycle, cycles.length - 1);
+    const slider = make("input", { type: "range", min: 0, max: cycles.length - 1, value: at });
+    slider.addEventListener("input", () => { state.cycle = +slider.value; redraw(figure); figure.querySelector("input").focus(); });
+    pick(figure,
+      select("of", values, i, v => { state.across = +v; redraw(figure); }),
+      select("and", values, k, v => { state.up = +v; redraw(figure); }),
+      make("label", {}, `after cycle ${cycles[at]} `, slider));
+    if (!list.length) return nothing(div, "No members for this choice.");
+    const layers = list.map(t => [[D.members.references[t.reference], colour("--soft"), 0.35, 1.5], [t.members[state.stage], ofFilter(t.filter), 0.75, 2.6]]
+      .map(([all, paint, alpha, radius]) => ({ c: all?.[at], paint, alpha, radius })).filter(l => l.c));
+    const truths = list.map(t => D.members.truths[t.truth]?.[at]);
+    const reach = v => padded([...layers.flat().map(l => l.c), ...truths.filter(Boolean)].flatMap(c => c.values[v]));
+    const xs = reach(i), ys = reach(k), many = make("div", { className: "many" });
+    div.append(many);
+    list.forEach((t, n) => {
+      const cell = make("div", {}, make("h3", { textContent: `${name(t)}, N = ${t.size}` })), plot = make("div");
+      cell.append(plot); many.append(cell);
+      const width = cell.clientWidth, height = Math.min(width * 0.85, 320);
+      const g = sheet(plot, width, height), box = { left: 52, top: 6, width: width - 62, height: height - 46 };
+      const label = v => withUnit(D.shown[v].label, D.shown[v].unit), [X, Y] = frame(g, box, xs, ys, label(i), label(k));
+      for (const { c, paint, alpha, radius } of layers[n]) {
+        const most = c.weights ? Math.max(...c.weights) : 1;
+        g.fillStyle = paint; g.globalAlpha = alpha;
+        c.values[i].forEach((x, m) => {
+          if (!finite(x) || !finite(c.values[k][m])) return;
+          g.beginPath(); g.arc(X(x), Y(c.values[k][m]), radius * Math.sqrt(c.weights ? c.weights[m] / most : 1), 0, 2 * Math.PI); g.fill();
+        });
+      }
+      g.globalAlpha = 1;
+      const truth = truths[n];
+      if (truth) {
+        const x = X(truth.values[i][0]), y = Y(truth.values[k][0]);
+        g.strokeStyle = colour("--ink"); g.lineWidth = 2;
+        line(g, x - 6, y, x + 6, y); line(g, x, y - 6, x, y + 6);
+      }
+    });
+    const said = ["coloured: the members, larger ones with more weight", layers.some(l => l.length > 1) && "grey: the reference", truths.some(Boolean) && "cross: the truth"];
+    div.append(make("p", { className: "note", textContent: said.filter(Boolean).join("; ") + "." }));
+  };
+
