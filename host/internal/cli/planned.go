@@ -123,6 +123,9 @@ func planned(x *experiment.Experiment) (lines [][]string, err error) {
 	line("model", "%s: %s%s", w.Model.Plugin, layoutText(p.State), careText(&w.Model.Component, w.Model.Replicas, w.Model.MaxFailed))
 	for i, o := range w.Observations {
 		line(cmp.Or(o.Label, "observations"), "%s: %s, %s errors%s", o.Plugin, layoutText(p.Streams[i].Operator.Space().Layout), o.Error.Dist, cadenceText(o)+careText(&o.Component, o.Replicas, 0))
+		if t := twinText(o); t != "" {
+			line("", "simulated with %s", t)
+		}
 	}
 	if p.Record != nil {
 		line("", "%s", p.Record.Summary())
@@ -181,10 +184,32 @@ func intervalText(c plan.Clock) string {
 }
 
 func cadenceText(o workflow.Observations) string {
-	if o.Every <= 1 {
-		return ""
+	text := ""
+	if o.Every > 1 {
+		text = fmt.Sprintf(", every %d cycles", o.Every)
 	}
-	return fmt.Sprintf(", every %d cycles", o.Every)
+	if o.From > 0 {
+		text += fmt.Sprintf(", from cycle %d", o.From)
+	}
+	if o.Until > 0 {
+		text += fmt.Sprintf(", until cycle %d", o.Until)
+	}
+	return text
+}
+
+// twinText says what filters do not know about simulated observations; empty if nothing.
+func twinText(o workflow.Observations) string {
+	var parts []string
+	if e := o.TrueError; e != nil {
+		parts = append(parts, e.Dist+" errors")
+	}
+	if t := o.Outliers; t != nil {
+		parts = append(parts, fmt.Sprintf("%.3g %% outliers", 100*t.Fraction))
+	}
+	if d := o.Dropout; d != nil {
+		parts = append(parts, fmt.Sprintf("%.3g %% missing, %.3g cycles at a time", 100*d.Fraction, d.Length()))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func stepText(w *workflow.Workflow) string {

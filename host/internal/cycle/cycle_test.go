@@ -93,7 +93,7 @@ func newPlan() *plan.Plan {
 		Seed:     rng.New(1),
 		State:    state,
 		Space:    &sdk.ObservationSpace{Layout: &sdk.Layout{Variables: []sdk.Variable{{Name: "x"}}}},
-		Truth:    plan.Truth{Model: model, Init: plan.Draw{Dists: []plan.Distribution{{Middle: 1}, {Middle: 2}}}, SpinUp: 2},
+		Truth:    plan.Truth{Operator: first{}, Model: model, Init: plan.Draw{Dists: []plan.Distribution{{Middle: 1}, {Middle: 2}}}, SpinUp: 2},
 		Model:    model,
 		Operator: first{},
 		Ensemble: plan.Draw{Dists: []plan.Distribution{{Around: plan.Truth0, Width: 1}, {Around: plan.Truth0, Width: 1}}},

@@ -69,6 +69,7 @@ func Simulate(ctx context.Context, p *plan.Plan, done func() error) (*Scenario, 
 		}
 	}
 	t.Truth.SetRow(0, state.RawRowView(0))
+	arriving := observations.NewFallible(p.Streams)
 	for k := 1; k <= cycles; k++ {
 		if err := forecast(k, p.Clock.Time(k-1), p.Clock.Time(k)); err != nil {
 			return nil, err
@@ -78,10 +79,10 @@ func Simulate(ctx context.Context, p *plan.Plan, done func() error) (*Scenario, 
 			Call: sdk.Call{Cycle: k, Seed: seed.Child("observe", k)}, Time: p.Clock.Time(k),
 			Ensemble: state, Simulated: mat.NewDense(1, m, t.Observation(k)),
 		}
-		if _, err := p.Operator.Observe(ctx, r); err != nil {
+		if _, err := p.Truth.Operator.Observe(ctx, r); err != nil {
 			return nil, fmt.Errorf("truth: %w", err)
 		}
-		observations.Mark(p.Streams, k, t.Observation(k))
+		arriving.Next(seed, k, t.Observation(k))
 		if err := done(); err != nil {
 			return nil, err
 		}

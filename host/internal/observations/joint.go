@@ -16,31 +16,18 @@ type Stream struct {
 	Operator sdk.ObservationOperator
 	// In returns the operator for a cycle, or nil if the stream has no observations in
 	// that cycle.
-	In func(cycle int) sdk.ObservationOperator
+	In   func(cycle int) sdk.ObservationOperator
+	Twin Twin // of simulated observations
 }
 
-// Every returns the function In of a stream that is observed in the cycles first,
-// first + every, first + 2 every, ...
-func Every(op sdk.ObservationOperator, first, every int) func(cycle int) sdk.ObservationOperator {
+// Every returns the function In of a stream that is observed in those of the cycles first,
+// first + every, first + 2 every, ... that lie between from and until.
+func Every(op sdk.ObservationOperator, first, every, from, until int) func(cycle int) sdk.ObservationOperator {
 	return func(cycle int) sdk.ObservationOperator {
-		if cycle >= first && (cycle-first)%every == 0 {
+		if cycle >= max(first, from) && cycle <= until && (cycle-first)%every == 0 {
 			return op
 		}
 		return nil
-	}
-}
-
-// Mark sets the components of y that no stream observes in a cycle to NaN.
-func Mark(streams []Stream, cycle int, y []float64) {
-	first := 0
-	for _, s := range streams {
-		m := s.Operator.Space().Layout.Size()
-		if s.In(cycle) == nil {
-			for k := range m {
-				y[first+k] = math.NaN()
-			}
-		}
-		first += m
 	}
 }
 

@@ -51,7 +51,7 @@ func request() *sdk.ObserveRequest {
 
 func TestJoin(t *testing.T) {
 	a, b := newScaled(1, offers...), newScaled(10, offers[:4]...)
-	op := Join([]Stream{{"a", a, Every(a, 2, 1)}, {"b", b, Every(b, 2, 2)}})
+	op := Join([]Stream{{Label: "a", Operator: a, In: Every(a, 2, 1, 0, math.MaxInt)}, {Label: "b", Operator: b, In: Every(b, 2, 2, 0, math.MaxInt)}})
 	l := op.Space().Layout
 	if l.Size() != 2 || l.Variables[1].Name != "b.h" || l.Coordinates != nil || len(op.Space().Offers) != 4 {
 		t.Errorf("space %+v, offers %v", l, op.Space().Offers)
@@ -81,10 +81,10 @@ func TestJoinKeepsErrors(t *testing.T) {
 	a, b := newScaled(1, offers...), newScaled(10, offers...)
 	both, alone := request(), request()
 	alone.Predicted, alone.Simulated, alone.Observation = mat.NewDense(2, 1, nil), mat.NewDense(2, 1, nil), []float64{5}
-	if _, err := Join([]Stream{{"a", a, Every(a, 1, 1)}, {"b", b, Every(b, 1, 1)}}).Observe(t.Context(), both); err != nil {
+	if _, err := Join([]Stream{{Label: "a", Operator: a, In: Every(a, 1, 1, 0, math.MaxInt)}, {Label: "b", Operator: b, In: Every(b, 1, 1, 0, math.MaxInt)}}).Observe(t.Context(), both); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Join([]Stream{{"b", b, Every(b, 1, 1)}}).Observe(t.Context(), alone); err != nil {
+	if _, err := Join([]Stream{{Label: "b", Operator: b, In: Every(b, 1, 1, 0, math.MaxInt)}}).Observe(t.Context(), alone); err != nil {
 		t.Fatal(err)
 	}
 	if both.Simulated.At(1, 1) != alone.Simulated.At(1, 0) {
@@ -94,7 +94,7 @@ func TestJoinKeepsErrors(t *testing.T) {
 
 func TestJoinAbsent(t *testing.T) {
 	a, b := newScaled(1, offers...), newScaled(10, offers...)
-	streams := []Stream{{"a", a, Every(a, 1, 1)}, {"b", b, Every(b, 3, 3)}}
+	streams := []Stream{{Label: "a", Operator: a, In: Every(a, 1, 1, 0, math.MaxInt)}, {Label: "b", Operator: b, In: Every(b, 3, 3, 0, math.MaxInt)}}
 	op, r := Join(streams), request()
 	if c := op.Space().Layout.Coordinates; c == nil || c.Points.At(1, 0) != 10 {
 		t.Errorf("coordinates %+v", c)
@@ -108,13 +108,13 @@ func TestJoinAbsent(t *testing.T) {
 		t.Errorf("predicted %v, gradient %v, variance %v", r.Predicted.At(0, 1), r.Gradient.At(0, 0), res.ErrorVariance)
 	}
 	y := []float64{1, 2}
-	if Mark(streams, 2, y); y[0] != 1 || !math.IsNaN(y[1]) {
+	if NewFallible(streams).Next(rng.New(1), 2, y); y[0] != 1 || !math.IsNaN(y[1]) {
 		t.Errorf("marked %v", y)
 	}
 }
 
 func TestEvery(t *testing.T) {
-	in := Every(newScaled(1), 2, 5)
+	in := Every(newScaled(1), 2, 5, 0, math.MaxInt)
 	for cycle, want := range map[int]bool{1: false, 2: true, 3: false, 6: false, 7: true, 12: true} {
 		if got := in(cycle) != nil; got != want {
 			t.Errorf("cycle %d: %v", cycle, got)

@@ -18,36 +18,64 @@ import (
 // observations configures the operators of all streams, joins them, and reads the
 // observations in files.
 func (m *maker) observations() {
-	real := m.w.Real()
 	streams := make([]observations.Stream, len(m.w.Observations))
-	for i := range m.w.Observations {
-		o := &m.w.Observations[i]
-		op := m.operator(i)
-		if op == nil {
-			continue
-		}
-		if !real && !slices.Contains(op.Space().Offers, sdk.Simulated) {
-			m.add(codeCapability, []any{"observations", i, "plugin"}, "%s cannot simulate observations, which a twin experiment needs", o.Plugin).
-				WithHelp("choose another operator; `plume plugins list` shows them")
-		}
-		if o.Repeats > 1 && !slices.Contains(op.Space().Offers, sdk.Simulated) {
-			m.add(codeCapability, []any{"observations", i, "repeats"}, "%s cannot simulate observations, which `repeats` needs", o.Plugin).
-				WithHelp("remove repeats, or choose another operator")
-		}
-		m.plan.Draws = append(m.plan.Draws, slices.Repeat([]int{o.Repeats}, op.Space().Layout.Size())...)
-		every := max(1, o.Every)
-		streams[i] = observations.Stream{Label: o.Label, Operator: op, In: observations.Every(op, cmp.Or(o.Offset, every), every)}
-		m.plan.StreamCalls = append(m.plan.StreamCalls, called(m.operatorPlugins[i].Manifest, o.Component, o.Replicas))
-		m.quality(i, op.Space())
+	simulated := make([]observations.Stream, len(streams))
+	for i := range streams {
+		streams[i], simulated[i] = m.stream(i)
 	}
-	if len(m.found) > m.before {
-		return
-	}
-	if real && !m.read(streams) {
+	if len(m.found) > m.before || m.w.Real() && !m.read(streams) {
 		return
 	}
 	m.plan.Streams, m.plan.Operator = streams, observations.Join(streams)
 	m.plan.Space = m.plan.Operator.Space()
+	if !m.w.Real() {
+		m.plan.Truth.Operator = observations.Join(simulated)
+	}
+}
+
+// stream configures the operator of stream i. It returns the stream as filters know it and, in
+// a twin experiment, as the truth is observed.
+func (m *maker) stream(i int) (known, simulated observations.Stream) {
+	o := &m.w.Observations[i]
+	o.Params = resolve(m.operatorPlugins[i].Manifest, o.Params)
+	op := m.operator(i, "error", o.Error)
+	truly := op
+	if o.TrueError != nil {
+		truly = m.operator(i, "true_error", *o.TrueError)
+	}
+	if op == nil || truly == nil {
+		return known, simulated
+	}
+	if !m.w.Real() && !slices.Contains(truly.Space().Offers, sdk.Simulated) {
+		m.add(codeCapability, []any{"observations", i, "plugin"}, "%s cannot simulate observations, which a twin experiment needs", o.Plugin).
+			WithHelp("choose another operator; `plume plugins list` shows them")
+	}
+	if o.Repeats > 1 && !slices.Contains(op.Space().Offers, sdk.Simulated) {
+		m.add(codeCapability, []any{"observations", i, "repeats"}, "%s cannot simulate observations, which `repeats` needs", o.Plugin).
+			WithHelp("remove repeats, or choose another operator")
+	}
+	m.plan.Draws = append(m.plan.Draws, slices.Repeat([]int{o.Repeats}, op.Space().Layout.Size())...)
+	m.plan.StreamCalls = append(m.plan.StreamCalls, called(m.operatorPlugins[i].Manifest, o.Component, o.Replicas))
+	m.quality(i, op.Space())
+	every := max(1, o.Every)
+	in := func(op sdk.ObservationOperator) func(int) sdk.ObservationOperator {
+		return observations.Every(op, cmp.Or(o.Offset, every), every, o.From, cmp.Or(o.Until, math.MaxInt))
+	}
+	known = observations.Stream{Label: o.Label, Operator: op, In: in(op), Twin: twinOf(o)}
+	simulated = observations.Stream{Label: o.Label, Operator: truly, In: in(truly)}
+	return known, simulated
+}
+
+// twinOf says what happens to the simulated observations of a stream.
+func twinOf(o *workflow.Observations) observations.Twin {
+	t := observations.Twin{}
+	if o.Outliers != nil {
+		t.Outliers, t.OutlierSD = o.Outliers.Fraction, o.Outliers.SD
+	}
+	if d := o.Dropout; d != nil {
+		t.Dropout, t.Outage, t.Together = d.Fraction, d.Length(), d.Per == "stream"
+	}
+	return t
 }
 
 // quality sets the limits of the background check for the components of stream i. It
@@ -139,7 +167,7 @@ func (m *maker) inRecord(i int, op sdk.ObservationOperator, layouts []*sdk.Layou
 	for _, l := range layouts[:i] {
 		first += l.Size()
 	}
-	model := m.errorModel(i)
+	model := errorModel(m.w.Observations[i].Error)
 	if len(model.SD) == 1 {
 		model.SD = slices.Repeat(model.SD, size)
 	}
@@ -187,9 +215,8 @@ func (m *maker) observers(one, several string) string {
 	return strings.Join(names, " and ") + " together " + several
 }
 
-// errorModel returns the error model of stream i.
-func (m *maker) errorModel(i int) sdk.ErrorModel {
-	e := m.w.Observations[i].Error
+// errorModel returns the error model that a workflow states.
+func errorModel(e workflow.ErrorModel) sdk.ErrorModel {
 	model := sdk.ErrorModel{Dist: e.Dist, SD: e.SD, DF: e.DF}
 	for _, v := range e.Variance {
 		model.SD = append(model.SD, math.Sqrt(v))
@@ -197,16 +224,16 @@ func (m *maker) errorModel(i int) sdk.ErrorModel {
 	return model
 }
 
-// operator configures the operator of stream i; nil when it was refused.
-func (m *maker) operator(i int) sdk.ObservationOperator {
-	o, manifest := &m.w.Observations[i], m.operatorPlugins[i].Manifest
-	o.Params = resolve(manifest, o.Params)
-	model, at := m.errorModel(i), []any{"observations", i, "error", "sd"}
-	if len(o.Error.Variance) > 0 {
+// operator configures the operator of stream i for the errors that the workflow states at a
+// key; nil when it was refused.
+func (m *maker) operator(i int, key string, stated workflow.ErrorModel) sdk.ObservationOperator {
+	manifest := m.operatorPlugins[i].Manifest
+	model, at := errorModel(stated), []any{"observations", i, key, "sd"}
+	if len(stated.Variance) > 0 {
 		at[3] = "variance"
 	}
 	if err := manifest.CheckError(model); err != nil {
-		m.unknownDistribution(i, err)
+		m.unknownDistribution(i, key, err)
 		return nil
 	}
 	op, err := m.configured(i, model)
@@ -234,8 +261,8 @@ func (m *maker) configured(i int, model sdk.ErrorModel) (sdk.ObservationOperator
 
 // unknownDistribution reports an error model that the manifest does not have, at the key
 // that is wrong.
-func (m *maker) unknownDistribution(i int, err error) {
-	at := []any{"observations", i, "error"}
+func (m *maker) unknownDistribution(i int, key string, err error) {
+	at := []any{"observations", i, key}
 	var e *sdk.Error
 	if errors.As(err, &e) {
 		if _, key, ok := strings.Cut(e.Where, "."); ok {

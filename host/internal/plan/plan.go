@@ -69,6 +69,8 @@ type Truth struct {
 	Model  sdk.Model
 	Init   Draw
 	SpinUp float64 // model time integrated before the start
+	// Operator simulates the observations of all streams, with the errors that they really have.
+	Operator sdk.ObservationOperator
 }
 
 // Trial is one filter with its ensemble.

@@ -9,8 +9,12 @@ import (
 	"github.com/plume-da/plume/host/internal/zone"
 )
 
-// fileKeys are the keys that only a stream with a file may have.
-var fileKeys = append([]string{"time", "long", "location", "map", "hold_out"}, names(streamDialect)...)
+// fileKeys are the keys that only a stream with a file may have, and twinKeys those that
+// only one without may have.
+var (
+	fileKeys = append([]string{"time", "long", "location", "map", "hold_out"}, names(streamDialect)...)
+	twinKeys = []string{"every", "offset", "from", "until", "true_error", "outliers", "dropout"}
+)
 
 func (w *Workflow) judgeObservations(found *diag.Findings) {
 	seen := map[string]int{}
@@ -24,7 +28,10 @@ func (w *Workflow) judgeObservations(found *diag.Findings) {
 		if len(w.Observations) > 1 && n.Table["label"] == nil {
 			(&checker{found: found}).missing(n, "observations", lookup(observationKeys, "label"))
 		}
-		w.judgeError(found, i)
+		w.judgeError(found, &o.Error, "observations", i, "error")
+		if o.TrueError != nil {
+			w.judgeError(found, o.TrueError, "observations", i, "true_error")
+		}
 		if o.File == "" {
 			w.judgeSimulated(found, i)
 		} else {
@@ -42,14 +49,13 @@ const (
 )
 
 // judgeError reports standard deviations and variances that cannot be computed with.
-func (w *Workflow) judgeError(found *diag.Findings, i int) {
-	e := w.Observations[i].Error
+func (w *Workflow) judgeError(found *diag.Findings, e *ErrorModel, path ...any) {
 	for name, of := range map[string]struct {
 		values      Numbers
 		least, most float64
 	}{"sd": {e.SD, LeastSD, MostSD}, "variance": {e.Variance, LeastSD * LeastSD, MostSD * MostSD}} {
 		if slices.ContainsFunc(of.values, func(v float64) bool { return v < of.least || v > of.most }) {
-			found.Add(codeRange, w.At("observations", i, "error", name), "`error.%s` must be a number that can be computed with", name).
+			found.Add(codeRange, w.At(append(path, name)...), "`%s.%s` must be a number that can be computed with", path[2], name).
 				WithLabel("from %g to %g", of.least, of.most).WithHelp("write it in another unit")
 		}
 	}
@@ -68,9 +74,37 @@ func (w *Workflow) judgeSimulated(found *diag.Findings, i int) {
 		found.Add(codeConflict, w.At("observations", i, "offset"), "`offset` must be less than `every`, %d, but is %d", max(1, o.Every), o.Offset).
 			WithLabel("less than %d", max(1, o.Every)).WithHelp("lower offset, or raise every")
 	}
+	if o.Until > 0 && o.Until < o.From {
+		found.Add(codeConflict, w.At("observations", i, "until"), "`until` must not be before `from`, %d, but is %d", o.From, o.Until).
+			WithLabel("nothing is observed").WithHelp("lower from, or raise until")
+	}
+	w.judgeFractions(found, i)
 	if w.Real() {
 		found.Add(codeConflict, w.At("observations", i), "this stream has no file, but another one has").WithLabel("no file").
 			WithNote("the observations of all streams are simulated, or all are real").WithHelp("add file = ... to this stream")
+	}
+}
+
+// judgeFractions judges what happens to simulated observations at random.
+func (w *Workflow) judgeFractions(found *diag.Findings, i int) {
+	whole := func(fraction float64, name string) bool {
+		if fraction >= 1 {
+			found.Add(codeRange, w.At("observations", i, name, "fraction"), "`fraction` must be below 1, but is %s", tomltext.Show(fraction)).
+				WithLabel("below 1").WithHelp("write a fraction such as 0.1")
+		}
+		return fraction >= 1
+	}
+	o := &w.Observations[i]
+	if o.Outliers != nil {
+		whole(o.Outliers.Fraction, "outliers")
+	}
+	d := o.Dropout
+	if d == nil || whole(d.Fraction, "dropout") || d.Outage == 0 {
+		return
+	}
+	if least := d.Fraction / (1 - d.Fraction); d.Outage < least {
+		found.Add(codeConflict, w.At("observations", i, "dropout", "outage"), "outages of %g cycles are too short for a `fraction` of %g", d.Outage, d.Fraction).
+			WithLabel("at least %.6g", least).WithNote("values are present for at least one cycle between two outages").WithHelp("raise outage, or lower fraction")
 	}
 }
 
@@ -81,9 +115,9 @@ func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 		found.Add(codeMissing, n.Place(), "a stream with a file needs `time`").WithLabel("time is missing").
 			WithHelp("add time = { column = \"time\" }")
 	}
-	for _, name := range []string{"every", "offset"} {
+	for _, name := range twinKeys {
 		if n.Table[name] != nil {
-			found.Add(codeConflict, w.KeyAt("observations", i, name), "`%s` is for simulated observations; a file gives the times of its observations", name).
+			found.Add(codeConflict, w.KeyAt("observations", i, name), "`%s` is for simulated observations, but the stream has a file", name).
 				WithLabel("not with file").WithHelp("remove `%s`", name)
 		}
 	}

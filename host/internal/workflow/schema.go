@@ -31,15 +31,30 @@ var (
 var replicas = key{name: "replicas", kind: integer, def: int64(1), min: one, max: mostReplicas,
 	doc: "number of processes of the plugin, which share the members; results do not depend on it"}
 
+// errorKeys are the keys of the distribution of observation errors.
+var errorKeys = []key{
+	{name: "dist", kind: text, form: slug, def: "normal", doc: "a distribution that the operator supports"},
+	{name: "sd", kind: numbers, above: zero, example: "1.0", doc: "standard deviation: one number, or one per observed component"},
+	{name: "variance", kind: numbers, above: zero, example: "1.0", doc: "variance, instead of sd"},
+	{name: "df", kind: number, above: two, doc: "degrees of freedom of student_t"},
+}
+
 // observationKeys are the keys of one stream of observations.
 var observationKeys = append(component("observation operator", `"NAME"`, retry, replicas,
 	key{name: "label", kind: text, form: slug, example: `"gauges"`, doc: "name of the stream; required in [[observations]]"},
-	key{name: "error", kind: table, required: true, doc: "distribution of the observation error", oneOf: [][]string{{"sd", "variance"}}, keys: []key{
-		{name: "dist", kind: text, form: slug, def: "normal", doc: "a distribution that the operator supports"},
-		{name: "sd", kind: numbers, above: zero, example: "1.0", doc: "standard deviation: one number, or one per observed component"},
-		{name: "variance", kind: numbers, above: zero, example: "1.0", doc: "variance, instead of sd"},
-		{name: "df", kind: number, above: two, doc: "degrees of freedom of student_t"},
+	key{name: "error", kind: table, required: true, doc: "distribution of the observation error", oneOf: oneSpread, keys: errorKeys},
+	key{name: "true_error", kind: table, doc: "distribution of the errors of simulated observations, if it is not `error`, which is what filters believe", oneOf: oneSpread, keys: errorKeys},
+	key{name: "outliers", kind: table, doc: "gross errors that plume adds to simulated observations", keys: []key{
+		{name: "fraction", kind: number, required: true, above: zero, example: "0.02", doc: "fraction of the values that have one; must be below 1"},
+		{name: "sd", kind: number, required: true, above: zero, example: "10.0", doc: "standard deviation of these normal errors, which add to the other error"},
 	}},
+	key{name: "dropout", kind: table, doc: "simulated observations that are missing at random", keys: []key{
+		{name: "fraction", kind: number, required: true, above: zero, example: "0.2", doc: "fraction of the values that are missing in the long run; must be below 1"},
+		{name: "outage", kind: number, min: one, doc: "mean number of cycles that a value is missing for; at least fraction / (1 - fraction). If omitted, cycles are independent"},
+		{name: "per", kind: text, choices: []string{"value", "stream"}, def: "value", doc: "what drops out: each value by itself, or all of the stream's values together"},
+	}},
+	key{name: "from", kind: integer, min: one, doc: "first cycle in which the truth may be observed; if omitted, 1"},
+	key{name: "until", kind: integer, min: one, doc: "last cycle in which the truth may be observed; if omitted, the last one"},
 	key{name: "repeats", kind: integer, min: one, example: "5", doc: "number of simulated observations of each member in a cycle, for an operator that only simulates. With two or more, " +
 		"their mean is the prediction and their scatter gives the error variance, so that filters that need these can be used; if omitted, 1"},
 	key{name: "every", kind: integer, min: one, doc: "number of cycles from one observation to the next; if omitted, 1"},

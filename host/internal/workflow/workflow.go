@@ -11,6 +11,7 @@
 package workflow
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -193,6 +194,12 @@ type Observations struct {
 	Error    ErrorModel `toml:"error"`
 	Every    int        `toml:"every,omitzero"`  // cycles from one observation to the next; 0: 1
 	Offset   int        `toml:"offset,omitzero"` // first cycle observed; 0: cycle Every
+	From     int        `toml:"from,omitzero"`   // first cycle that may be observed
+	Until    int        `toml:"until,omitzero"`  // last cycle that may be observed; 0: any
+
+	TrueError *ErrorModel `toml:"true_error"` // of simulated observations; nil: Error
+	Outliers  *Outliers   `toml:"outliers"`   // nil: none
+	Dropout   *Dropout    `toml:"dropout"`    // nil: none
 
 	File string `toml:"file,omitempty"` // empty: the truth is observed
 	Dialect
@@ -203,6 +210,22 @@ type Observations struct {
 	QC       QC        `toml:"qc,omitempty"`
 	HoldOut  *HoldOut  `toml:"hold_out"` // nil: none
 }
+
+// Outliers are gross errors of some simulated observations, in addition to the others.
+type Outliers struct {
+	Fraction float64 `toml:"fraction"`
+	SD       float64 `toml:"sd"`
+}
+
+// Dropout says which fraction of the simulated observations is missing.
+type Dropout struct {
+	Fraction float64 `toml:"fraction"`
+	Outage   float64 `toml:"outage,omitzero"` // mean number of cycles; 0: cycles are independent
+	Per      string  `toml:"per"`             // value or stream
+}
+
+// Length returns the mean number of cycles of an outage.
+func (d *Dropout) Length() float64 { return cmp.Or(d.Outage, 1/(1-d.Fraction)) }
 
 // RowTime says how a file states times.
 type RowTime struct {
