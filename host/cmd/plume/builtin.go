@@ -8,6 +8,7 @@ import (
 	filterdiffusion "github.com/plume-da/plume/plugins/filter-diffusion"
 	filterenkf "github.com/plume-da/plume/plugins/filter-enkf"
 	filterpf "github.com/plume-da/plume/plugins/filter-pf"
+	kuramotosivashinsky "github.com/plume-da/plume/plugins/kuramoto-sivashinsky"
 	"github.com/plume-da/plume/plugins/linear"
 	"github.com/plume-da/plume/plugins/lorenz63"
 	"github.com/plume-da/plume/plugins/lorenz96"
@@ -20,14 +21,15 @@ import (
 
 // builtin are the plugins of this project, by name.
 var builtin = map[string]func() (*sdk.Plugin, error){
-	"filter-diffusion": filterdiffusion.Plugin,
-	"filter-enkf":      filterenkf.Plugin,
-	"filter-pf":        filterpf.Plugin,
-	"linear":           linear.Plugin,
-	"lorenz63":         lorenz63.Plugin,
-	"lorenz96":         lorenz96.Plugin,
-	"obs-nonlinear":    obsnonlinear.Plugin,
-	"obs-umbridge":     obsumbridge.Plugin,
-	"process":          process.Plugin,
-	"umbridge":         umbridge.Plugin,
+	"filter-diffusion":     filterdiffusion.Plugin,
+	"filter-enkf":          filterenkf.Plugin,
+	"filter-pf":            filterpf.Plugin,
+	"kuramoto-sivashinsky": kuramotosivashinsky.Plugin,
+	"linear":               linear.Plugin,
+	"lorenz63":             lorenz63.Plugin,
+	"lorenz96":             lorenz96.Plugin,
+	"obs-nonlinear":        obsnonlinear.Plugin,
+	"obs-umbridge":         obsumbridge.Plugin,
+	"process":              process.Plugin,
+	"umbridge":             umbridge.Plugin,
 }
