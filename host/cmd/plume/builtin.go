@@ -10,6 +10,7 @@ import (
 	filterpf "github.com/plume-da/plume/plugins/filter-pf"
 	kuramotosivashinsky "github.com/plume-da/plume/plugins/kuramoto-sivashinsky"
 	"github.com/plume-da/plume/plugins/linear"
+	"github.com/plume-da/plume/plugins/lorenz05"
 	"github.com/plume-da/plume/plugins/lorenz63"
 	"github.com/plume-da/plume/plugins/lorenz96"
 	obsnonlinear "github.com/plume-da/plume/plugins/obs-nonlinear"
@@ -26,6 +27,7 @@ var builtin = map[string]func() (*sdk.Plugin, error){
 	"filter-pf":            filterpf.Plugin,
 	"kuramoto-sivashinsky": kuramotosivashinsky.Plugin,
 	"linear":               linear.Plugin,
+	"lorenz05":             lorenz05.Plugin,
 	"lorenz63":             lorenz63.Plugin,
 	"lorenz96":             lorenz96.Plugin,
 	"obs-nonlinear":        obsnonlinear.Plugin,
