@@ -39,6 +39,11 @@ type Manifest struct {
 	// Errors lists the error distributions that an operator supports. Operators only.
 	Errors []string `toml:"errors"`
 
+	// Fractions says that a filter can assimilate observations in several calls, with a
+	// fraction of the likelihood each time (tempering, or multiple data assimilation), and
+	// inflates and learns from innovations once; see [Problem.Fresh]. Filters only.
+	Fractions bool `toml:"fractions"`
+
 	// External says that the plugin starts programs or uses servers, so that its environment
 	// matters: it always has a process of its own.
 	External bool `toml:"external"`
@@ -174,6 +179,9 @@ func (m *Manifest) faults() []string {
 		add("threading.max_members_per_call is for models and operators: a filter needs all members in one call")
 	case most > 0 && !m.Threading.IndependentMembers:
 		add("threading.max_members_per_call contradicts independent_members = false")
+	}
+	if m.Fractions && m.Role != RoleFilter {
+		add("fractions is for filters")
 	}
 	seen := map[string]bool{}
 	for i := range m.Params {

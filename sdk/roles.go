@@ -2,6 +2,8 @@ package sdk
 
 import (
 	"context"
+	"math"
+	"slices"
 
 	"github.com/plume-da/plume/sdk/rng"
 	"gonum.org/v1/gonum/mat"
@@ -153,7 +155,10 @@ type Filter interface {
 	Analyse(ctx context.Context, p *Problem) (*Analysis, error)
 }
 
-// Problem is everything that a filter knows in one cycle.
+// Problem is everything that a filter knows in one call. Most filters are called once a
+// cycle. One whose manifest says that it takes fractions may be called several times, with
+// a part of the likelihood each time (tempering, or multiple data assimilation), and with
+// observations of several cycles, the oldest first.
 type Problem struct {
 	Call
 	Time          float64
@@ -167,6 +172,42 @@ type Problem struct {
 	Gradient      *mat.Dense // N x n
 	Carry         []byte     // the Carry of the last Analysis; empty in the first cycle
 	Into          *mat.Dense // N x n, the answer
+
+	// Fraction holds the power of each component's likelihood that this call assimilates, m
+	// values in (0, 1]; nil: all are 1. ErrorVariance is that of the error divided by it,
+	// LogLikelihood and Gradient are multiplied by it, and the errors in Simulated have the
+	// larger variance, so a filter uses them as they are.
+	Fraction []float64
+	// Seen is the number of components, the first ones, that an earlier call has used; see
+	// [Problem.Fresh].
+	Seen int
+}
+
+// Fresh returns what a filter inflates by and learns from: p with the components that no
+// earlier call has used, the others missing, and the variances of their errors in full.
+// It returns nil if none are left, and p itself if all are and count in full. Inflation and
+// records of innovations belong to the call in which an observation is fresh: a filter
+// that inflates in every call of a cycle does it too often. It shares memory with p.
+func (p *Problem) Fresh() *Problem {
+	if p.Seen == 0 && p.Fraction == nil {
+		return p
+	}
+	fresh := *p
+	fresh.Fraction, fresh.Seen = nil, 0
+	fresh.Observation = slices.Clone(p.Observation)
+	for j := range p.Seen {
+		fresh.Observation[j] = math.NaN()
+	}
+	if !slices.ContainsFunc(fresh.Observation, func(y float64) bool { return !math.IsNaN(y) }) {
+		return nil
+	}
+	if p.Fraction != nil && p.ErrorVariance != nil {
+		fresh.ErrorVariance = slices.Clone(p.ErrorVariance)
+		for j, f := range p.Fraction {
+			fresh.ErrorVariance[j] *= f
+		}
+	}
+	return &fresh
 }
 
 // Analysis is the result of a filter, in addition to the ensemble.

@@ -127,10 +127,8 @@ func (f *filter) check(p *sdk.Problem) (observed []int, err error) {
 		if math.IsInf(y, 0) {
 			return nil, sdk.Errorf(sdk.KindContract, "observation", "component %d is %g, want a finite number, or NaN where missing", j, y)
 		}
-		if !math.IsNaN(y) {
-			observed = append(observed, j)
-		}
 	}
+	observed = present(p.Observation)
 	name, y := f.kernels(p)
 	if rows, cols := dims(y); rows != members || cols != m {
 		return nil, sdk.Errorf(sdk.KindContract, name, "are %d x %d, want %d x %d", rows, cols, members, m)

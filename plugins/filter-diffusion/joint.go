@@ -43,7 +43,7 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	if err != nil {
 		return nil, err
 	}
-	inflation, calibration, carry, err := f.widen(o, p.Carry, ensemble.ESS(prior, members))
+	inflation, calibration, carry, err := f.widenOnce(p, o, prior)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +79,36 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	metrics["within_modes"], metrics["bandwidth"], metrics["tempering"] = modes.within, b, gamma
 	metrics["inflation"], metrics["calibration"], metrics["rank"] = inflation, calibration, float64(w.rank())
 	return &sdk.Analysis{Ancestors: ancestors, Carry: carry, Metrics: metrics}, nil
+}
+
+// widenOnce is [filter.widen] by the components that no earlier call has used, which applies to
+// all of them: it belongs to the call in which an observation is fresh.
+func (f *filter) widenOnce(p *sdk.Problem, o *observedSpace, prior []float64) (factor, calibration float64, carry []byte, err error) {
+	fresh, size := p.Fresh(), ensemble.ESS(prior, len(prior))
+	if fresh == nil {
+		return 1, 1, p.Carry, nil
+	}
+	if fresh == p {
+		return f.widen(o, p.Carry, size)
+	}
+	seen, err := f.observe(fresh, present(fresh.Observation), prior)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	if factor, calibration, carry, err = f.widen(seen, p.Carry, size); err == nil {
+		o.scale(factor)
+	}
+	return factor, calibration, carry, err
+}
+
+// present returns the indices of the components that are not missing.
+func present(y []float64) (indices []int) {
+	for j, v := range y {
+		if !math.IsNaN(v) {
+			indices = append(indices, j)
+		}
+	}
+	return indices
 }
 
 // widen multiplies the spread of the predictions by what the last analysis took from it and by

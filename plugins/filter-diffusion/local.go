@@ -71,6 +71,7 @@ type surroundings struct {
 	innovation      []float64  // in the same units
 	row             []int      // of a component; -1 where it is missing
 	found           []placed   // by state values
+	seen            bool       // whether nothing is fresh; see [sdk.Problem.Fresh]
 }
 
 // largestSquares bounds the sums of squares of anomalies and innovations, in units of the error, so that
@@ -91,7 +92,7 @@ func (f *filter) surround(p *sdk.Problem, observed []int) (*surroundings, error)
 		Localization: f.localization, filter: f, problem: p, mean: mean, farthest: f.farthest(sd),
 		prior: prior, logPrior: logarithms(prior), kurtosis: excessKurtosis(p.Ensemble, mean, sd, prior),
 		predicted: mat.NewDense(len(observed), members, nil), innovation: make([]float64, len(observed)),
-		row: slices.Repeat([]int{-1}, len(p.Observation)), found: make([]placed, n),
+		row: slices.Repeat([]int{-1}, len(p.Observation)), found: make([]placed, n), seen: p.Fresh() == nil,
 	}
 	for k, j := range observed {
 		s.row[j] = k

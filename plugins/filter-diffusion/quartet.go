@@ -202,7 +202,7 @@ func (q *quartet) decompose() {
 	}
 	copy(q.cholesky, q.gram)
 	q.spectrum.reduce(q.gram, k+1)
-	if q.FiniteSize {
+	if q.FiniteSize && !q.seen {
 		q.inflate()
 	}
 	for l, largest := range q.spectrum.largest(k) {

@@ -63,7 +63,7 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 		p.Into.Copy(p.Ensemble)
 		return &sdk.Analysis{Carry: p.Carry}, nil
 	}
-	prior, carry, err := f.priorInflation(p.Carry, o)
+	w, err := f.widening(p, o)
 	if err != nil {
 		return nil, err
 	}
@@ -71,54 +71,47 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 	if f.local() {
 		update = f.updateLocally
 	}
-	prior, metrics, err := update(p, o, prior)
+	metrics, err := update(p, o, w)
 	if err != nil {
 		return nil, err
 	}
-	if f.Rotation {
+	if f.Rotation && w.fresh != nil {
 		ensemble.Rotate(p.Into, p.Seed.Child("rotation", 0))
 	}
-	if f.RTPS > 0 {
-		relaxSpread(p.Into, p.Ensemble, f.RTPS, prior*f.Inflation)
+	if w.spread > 0 {
+		relaxSpread(p.Into, p.Ensemble, w.spread, w.prior*w.inflation)
 	}
 	if i, j, found := ensemble.NonFinite(p.Into); found {
 		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("analysis member %d", i), "value %d overflows to %v", j, p.Into.At(i, j)).
 			WithHint("the forecast is too large to compute with; check inflation and time step")
 	}
 	if f.AdaptiveInflation || f.Scheme == "enkf-n" {
-		metrics["inflation"] = prior
+		metrics["inflation"] = w.prior
 	}
-	return &sdk.Analysis{Carry: carry, Metrics: metrics}, nil
+	return &sdk.Analysis{Carry: w.carry, Metrics: metrics}, nil
 }
 
 // local reports whether state values are updated one by one. The LETKF without a cutoff
 // has the same transform everywhere: it is the ETKF.
 func (f *filter) local() bool { return f.Scheme == "serial" || f.localization != nil }
 
-// priorInflation returns the factor on the forecast's anomalies from the previous cycles,
-// and the carry for the next one.
-func (f *filter) priorInflation(carry []byte, o *observed) (float64, []byte, error) {
-	if !f.AdaptiveInflation {
-		return 1, nil, nil
-	}
-	e, err := carried(carry)
-	if err != nil {
-		return 0, nil, err
-	}
-	return e.inflation(), e.updated(o).carry(), nil
-}
-
-// updateGlobally writes the analysis and returns the factor on the forecast's
-// anomalies, which is enkf-n's own or prior, and the diagnostics.
-func (f *filter) updateGlobally(p *sdk.Problem, o *observed, prior float64) (float64, map[string]float64, error) {
+// updateGlobally writes the analysis and returns the diagnostics. With enkf-n it sets the
+// factor on the forecast's anomalies in w.
+func (f *filter) updateGlobally(p *sdk.Problem, o *observed, w *widening) (map[string]float64, error) {
 	d, err := decompose(o)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	if f.Scheme == "enkf-n" {
-		prior = d.finiteSizeScale()
+	if f.Scheme == "enkf-n" && w.fresh != nil {
+		fresh := d
+		if w.fresh != o {
+			if fresh, err = decompose(w.fresh); err != nil {
+				return nil, err
+			}
+		}
+		w.prior = fresh.finiteSizeScale()
 	}
-	d.inflate(prior)
+	d.inflate(w.prior)
 	u := &update{left: d.u, mean: d.meanWeights()}
 	switch {
 	case f.blackBox():
@@ -130,24 +123,24 @@ func (f *filter) updateGlobally(p *sdk.Problem, o *observed, prior float64) (flo
 	default: // etkf, and schemes that reduce to it: letkf without a cutoff, enkf-n after its inflation
 		u.anomalies = etkf(d)
 	}
-	u.anomalies.Scale(1-f.RTPP, u.anomalies)
-	u.apply(p.Into, p.Ensemble, prior, f.Inflation)
-	return prior, d.metrics(), nil
+	u.anomalies.Scale(1-w.anomalies, u.anomalies)
+	u.apply(p.Into, p.Ensemble, w.prior, w.inflation)
+	return d.metrics(), nil
 }
 
 // updateLocally does the same, value by value.
-func (f *filter) updateLocally(p *sdk.Problem, o *observed, prior float64) (float64, map[string]float64, error) {
-	metrics := map[string]float64{"nis": o.nis(prior)}
-	o.anomalies.Scale(prior, o.anomalies)
+func (f *filter) updateLocally(p *sdk.Problem, o *observed, w *widening) (map[string]float64, error) {
+	metrics := map[string]float64{"nis": o.nis(w.prior)}
+	o.anomalies.Scale(w.prior, o.anomalies)
 	s := newLocals(o, len(p.Observation), f.localization)
 	newSweep := func() sweep { return newLETKF(s) }
 	if f.Scheme == "serial" {
 		once := newSerial(s, o.present)
 		newSweep = func() sweep { return &serialSweep{serial: once} }
 	}
-	u := &localUpdate{locals: s, newSweep: newSweep, prior: prior, relaxation: f.RTPP, inflation: f.Inflation}
+	u := &localUpdate{locals: s, newSweep: newSweep, prior: w.prior, relaxation: w.anomalies, inflation: w.inflation}
 	u.apply(p.Into, p.Ensemble)
-	return prior, metrics, nil
+	return metrics, nil
 }
 
 // check returns an error for a problem that an EnKF cannot use.

@@ -2,6 +2,7 @@ package filterpf
 
 import (
 	"math"
+	"slices"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
@@ -26,7 +27,7 @@ func (f *filter) jitter(p *sdk.Problem, ancestors []int, weights []float64) {
 	}
 	members, n := p.Into.Dims()
 	factor := covarianceFactor(p.Ensemble, weights)
-	factor.Scale(f.bandwidth(members, n), factor)
+	factor.Scale(f.bandwidth(members, n)*math.Sqrt(share(p)), factor)
 	seed := p.Seed.Child("jitter", 0)
 	rank, _ := factor.Dims()
 	const work = 1 << 13 // multiply-adds; fewer are not worth a goroutine
@@ -45,6 +46,15 @@ func (f *filter) jitter(p *sdk.Problem, ancestors []int, weights []float64) {
 			}
 		}
 	})
+}
+
+// share returns the part of the variance of jitter that belongs to the call of p: the largest
+// fraction of a likelihood. Over the calls of a cycle it is added once, and copies part in each.
+func share(p *sdk.Problem) float64 {
+	if p.Fraction == nil {
+		return 1
+	}
+	return slices.Max(p.Fraction)
 }
 
 // bandwidth returns h of [filter.jitter].

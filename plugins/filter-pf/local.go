@@ -55,7 +55,7 @@ func (f *filter) analyseLocally(p *sdk.Problem) (*sdk.Analysis, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.Rotation {
+	if f.Rotation && p.Fresh() != nil {
 		ensemble.Rotate(p.Into, p.Seed.Child("rotation", 0))
 	}
 	keepUnobserved(p.Into, p.Ensemble, found)
@@ -128,7 +128,7 @@ func newPlace(f *filter, p *sdk.Problem) *place {
 	members, n := p.Ensemble.Dims()
 	h := f.bandwidth(members, n)
 	return &place{filter: f, problem: p, logWeights: make([]float64, members), weights: make([]float64, members),
-		widening: math.Sqrt(1 + h*h), anomalies: mat.NewVecDense(members, nil), moved: mat.NewVecDense(members, nil)}
+		widening: math.Sqrt(1 + h*h*share(p)), anomalies: mat.NewVecDense(members, nil), moved: mat.NewVecDense(members, nil)}
 }
 
 // moveTo prepares the analysis of state value j and the others at its location.

@@ -255,6 +255,38 @@ func TestFilterFindings(t *testing.T) {
 	}
 }
 
+// A filter that takes fractions and counts one twice, or learns in every call, is found out.
+func TestFractionFindings(t *testing.T) {
+	tests := []struct {
+		name  string
+		spoil func(*sdk.Problem, *sdk.Analysis)
+		want  []string
+	}{
+		{"correct", nil, nil},
+		{"learns when it is fresh", func(p *sdk.Problem, a *sdk.Analysis) {
+			if a.Carry = p.Carry; p.Fresh() != nil {
+				a.Carry = append(a.Carry[:len(a.Carry):len(a.Carry)], 1)
+			}
+		}, nil},
+		{"the fraction counts twice", func(p *sdk.Problem, _ *sdk.Analysis) {
+			if p.Fraction != nil {
+				p.Into.Scale(p.Fraction[0], p.Into)
+			}
+		}, []string{"half of the likelihood does not count as an error of twice the variance"}},
+		{"a fraction of 1 matters", func(p *sdk.Problem, _ *sdk.Analysis) { p.Into.Set(0, 0, float64(len(p.Fraction))) },
+			[]string{"a fraction of 1 changes the answer"}},
+		{"learns in every call", func(p *sdk.Problem, a *sdk.Analysis) { a.Carry = append(p.Carry[:len(p.Carry):len(p.Carry)], 1) },
+			[]string{"changes what is carried over"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			expect(t, plugintest.Check(sdk.FilterPlugin(filterManifest+"fractions = true\n", func(sdk.FilterConfig) (sdk.Filter, error) {
+				return nudge{tt.spoil}, nil
+			})), tt.want)
+		})
+	}
+}
+
 const operatorManifest = `
 name = "look"
 version = "1"

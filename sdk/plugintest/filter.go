@@ -1,6 +1,7 @@
 package plugintest
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"slices"
@@ -50,6 +51,9 @@ func (s *suite) checkFilter() {
 	s.checkPure("analyse", a.run, b.run, s.plugin.Manifest.Threading.ConcurrentCalls)
 	s.checkMissing(filter)
 	s.checkBadForecast(filter)
+	if s.plugin.Manifest.Fractions {
+		s.checkFractions(filter)
+	}
 }
 
 // newProblem returns a problem with everything that filter needs and nothing else.
@@ -65,7 +69,9 @@ func newProblem(filter sdk.Filter, stream int) *sdk.Problem {
 }
 
 // fill computes the answer of a linear operator with normal errors for p.
-func fill(p *sdk.Problem, needs []sdk.Capability) {
+func fill(p *sdk.Problem, needs []sdk.Capability) { fillWith(p, needs, errorVariance) }
+
+func fillWith(p *sdk.Problem, needs []sdk.Capability, errorVariance float64) {
 	rows, n := p.Ensemble.Dims()
 	m := len(observed)
 	predicted, simulated := mat.NewDense(rows, m, nil), mat.NewDense(rows, m, nil)
@@ -105,6 +111,11 @@ type analyseCall struct {
 }
 
 func (c analyseCall) run() (answer, error) {
+	got, _, err := c.analyse()
+	return got, err
+}
+
+func (c analyseCall) analyse() (answer, *sdk.Analysis, error) {
 	rows, n := c.given.Ensemble.Dims()
 	p := *c.given
 	p.Ensemble, p.Observation = mat.DenseCopyOf(c.given.Ensemble), slices.Clone(c.given.Observation)
@@ -113,7 +124,7 @@ func (c analyseCall) run() (answer, error) {
 	p.Into = unwritten(rows, n)
 	a, err := c.filter.Analyse(c.s.ctx, &p)
 	if err != nil {
-		return answer{}, err
+		return answer{}, nil, err
 	}
 	c.s.checkFinite("analyse", "the ensemble", p.Into, nil, false)
 	c.checkWeights(a.LogWeights, rows)
@@ -132,7 +143,7 @@ func (c analyseCall) run() (answer, error) {
 			err = firstError(err, unchanged(name, pair[0], pair[1]))
 		}
 	}
-	return got, err
+	return got, a, err
 }
 
 func clone(m *mat.Dense) *mat.Dense {
@@ -180,6 +191,45 @@ func (c analyseCall) checkAncestors(ancestors []int, rows int) {
 			c.s.fault("analyse", "member %d descends from row %d; want 0 to %d", i, a, rows-1)
 			return
 		}
+	}
+}
+
+// checkFractions calls a filter twice in a cycle, with the first half of the likelihood and
+// with the other. What the filter uses in a call is already that of the fraction, so the
+// second answer is that to a problem with an error as large; and what it learns from
+// innovations it has learnt in the first call.
+func (s *suite) checkFractions(filter sdk.Filter) {
+	run := func(what string, seen int, fraction, variance float64, carry []byte) (answer, *sdk.Analysis) {
+		c := analyseCall{s, filter, newProblem(filter, 6)}
+		p := c.given
+		fillWith(p, filter.Needs(), variance)
+		p.Fraction, p.Seen, p.Carry = slices.Repeat([]float64{fraction}, len(observed)), seen, carry
+		got, a, err := c.analyse()
+		if err != nil {
+			s.fault("fractions", "%s: %v", what, err)
+			return answer{}, nil
+		}
+		return got, a
+	}
+	m := len(observed)
+	whole, first := run("the first call", 0, 1, errorVariance, nil)
+	plain, err := analyseCall{s, filter, newProblem(filter, 6)}.run()
+	if first == nil || err != nil {
+		return
+	}
+	if d := difference(plain, whole); d != "" {
+		s.fault("fractions", "a fraction of 1 changes the answer: %s", d)
+	}
+	half, second := run("a later call", m, 0.5, 2*errorVariance, first.Carry)
+	large, other := run("a later call", m, 1, 2*errorVariance, first.Carry)
+	if second == nil || other == nil {
+		return
+	}
+	if d := matrixDifference(large.matrices["ensemble"], half.matrices["ensemble"]); d != "" {
+		s.fault("fractions", "half of the likelihood does not count as an error of twice the variance: ensemble %s; error variance, simulated observations and log-likelihoods of a call are already those of its fraction", d)
+	}
+	if !bytes.Equal(second.Carry, first.Carry) {
+		s.fault("fractions", "a later call of the same cycle changes what is carried over; what is learnt from innovations is learnt when they are fresh")
 	}
 }
 

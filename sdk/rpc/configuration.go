@@ -94,7 +94,11 @@ func (c *configuration) filter(ctx context.Context, p *sdk.Plugin, r *pb.Configu
 	if err := c.spaces(state, observations.Layout); err != nil {
 		return nil, err
 	}
+	m := observations.Layout.Size()
 	c.run = func(ctx context.Context, j *job, h *pb.CallHeader) (*pb.CallEnd, error) {
+		if len(h.Fraction) != 0 && len(h.Fraction) != m || h.Seen < 0 || h.Seen > int64(m) {
+			return nil, contract("call", "%d fractions and %d components seen before, for %d observed values", len(h.Fraction), h.Seen, m)
+		}
 		a, err := filter.Analyse(ctx, &sdk.Problem{
 			Call: callOf(h), Time: h.TimeFrom,
 			Ensemble: j.matrixIn(pb.Channel_CHANNEL_ENSEMBLE), LogWeights: h.LogWeights,
@@ -102,6 +106,7 @@ func (c *configuration) filter(ctx context.Context, p *sdk.Plugin, r *pb.Configu
 			Predicted: j.matrixIn(pb.Channel_CHANNEL_PREDICTED), Simulated: j.matrixIn(pb.Channel_CHANNEL_SIMULATED),
 			LogLikelihood: j.matrixIn(pb.Channel_CHANNEL_LOG_LIKELIHOOD), Gradient: j.matrixIn(pb.Channel_CHANNEL_GRADIENT),
 			Carry: h.Carry, Into: j.matrixOut(pb.Channel_CHANNEL_ENSEMBLE),
+			Fraction: h.Fraction, Seen: int(h.Seen),
 		})
 		if err != nil {
 			return nil, err

@@ -152,6 +152,7 @@ func (f *filter) Needs() []sdk.Capability { return f.needs }
 func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	h := f.header(p.Call, p.Ensemble)
 	h.TimeFrom, h.Carry, h.LogWeights, h.ErrorVariance = p.Time, p.Carry, p.LogWeights, p.ErrorVariance
+	h.Fraction, h.Seen = p.Fraction, int64(p.Seen)
 	end, err := f.call(ctx, h,
 		join(f.observation(p.Observation),
 			f.channel(pb.Channel_CHANNEL_PREDICTED, f.observations, p.Predicted),

@@ -1041,7 +1041,12 @@ type CallHeader struct {
 	LogWeights    []float64              `protobuf:"fixed64,13,rep,packed,name=log_weights,json=logWeights,proto3" json:"log_weights,omitempty"`          // empty: equal
 	ErrorVariance []float64              `protobuf:"fixed64,14,rep,packed,name=error_variance,json=errorVariance,proto3" json:"error_variance,omitempty"` // empty: unknown
 	Shm           string                 `protobuf:"bytes,15,opt,name=shm,proto3" json:"shm,omitempty"`                                                   // the name of shared memory that frames of this call may use; empty: none
-	Series        bool                   `protobuf:"varint,16,opt,name=series,proto3" json:"series,omitempty"`                                            // see Model: another call may follow, and frames of the answer may be joined
+	// Filters that take fractions (protocol_minor 3): the power of the likelihood of each
+	// component that this call assimilates; empty: all are 1. error_variance, simulated
+	// observations, log-likelihoods and gradients are already those of this power.
+	Fraction      []float64 `protobuf:"fixed64,17,rep,packed,name=fraction,proto3" json:"fraction,omitempty"`
+	Seen          int64     `protobuf:"varint,18,opt,name=seen,proto3" json:"seen,omitempty"`     // components, the first ones, that an earlier call has used
+	Series        bool      `protobuf:"varint,16,opt,name=series,proto3" json:"series,omitempty"` // see Model: another call may follow, and frames of the answer may be joined
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1179,6 +1184,20 @@ func (x *CallHeader) GetShm() string {
 		return x.Shm
 	}
 	return ""
+}
+
+func (x *CallHeader) GetFraction() []float64 {
+	if x != nil {
+		return x.Fraction
+	}
+	return nil
+}
+
+func (x *CallHeader) GetSeen() int64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
 }
 
 func (x *CallHeader) GetSeries() bool {
@@ -1503,7 +1522,7 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x06length\x18\x02 \x01(\rR\x06length\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x04R\n" +
-	"generation\"\xe3\x03\n" +
+	"generation\"\x97\x04\n" +
 	"\n" +
 	"CallHeader\x12$\n" +
 	"\rconfiguration\x18\x01 \x01(\tR\rconfiguration\x12\x12\n" +
@@ -1522,7 +1541,9 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\vlog_weights\x18\r \x03(\x01B\x02\x10\x01R\n" +
 	"logWeights\x12)\n" +
 	"\x0eerror_variance\x18\x0e \x03(\x01B\x02\x10\x01R\rerrorVariance\x12\x10\n" +
-	"\x03shm\x18\x0f \x01(\tR\x03shm\x12\x16\n" +
+	"\x03shm\x18\x0f \x01(\tR\x03shm\x12\x1e\n" +
+	"\bfraction\x18\x11 \x03(\x01B\x02\x10\x01R\bfraction\x12\x12\n" +
+	"\x04seen\x18\x12 \x01(\x03R\x04seen\x12\x16\n" +
 	"\x06series\x18\x10 \x01(\bR\x06series\"\xd6\x02\n" +
 	"\aCallEnd\x12\x18\n" +
 	"\amembers\x18\x01 \x01(\x03R\amembers\x123\n" +

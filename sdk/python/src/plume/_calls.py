@@ -226,6 +226,7 @@ def _analyse(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]
         ensemble=inputs[ENSEMBLE], observation=inputs[OBSERVATIONS][0], predicted=inputs.get(PREDICTED),
         simulated=inputs.get(SIMULATED), log_likelihood=inputs.get(LOG_LIKELIHOOD), gradient=inputs.get(GRADIENT),
         error_variance=np.array(h.error_variance) if h.error_variance else None, log_weights=weights,
+        fraction=np.array(h.fraction) if h.fraction else np.ones(inputs[OBSERVATIONS].shape[1]), seen=h.seen,
         carry=h.carry, cycle=h.cycle, time=h.time_from, rng=generator((h.seed_hi, h.seed_lo), 0),
     )  # fmt: skip
     result = c.plugin.analyse(problem)

@@ -66,7 +66,7 @@ class Server:
         """Says what the plugin is."""
         # A stream that waits for its next call has a thread; where calls take turns there is one.
         series = [] if self.cls.concurrent_calls else ["series.v1"]
-        return pb.DescribeResponse(manifest=self.manifest, protocol_minor=2, features=series + _shared.features())
+        return pb.DescribeResponse(manifest=self.manifest, protocol_minor=3, features=series + _shared.features())
 
     def share(self, request: Any, context: Any) -> Any:
         """Maps memory of the host."""

@@ -265,7 +265,8 @@ def _table(header: str, entries: dict[str, Any]) -> str:
 
 def manifest(cls: Any, declared: dict[str, Declaration]) -> str:
     """Returns the text of the plugin.toml that cls stands for."""
-    text = "".join(f"{k} = {_literal(v)}\n" for k, v in cls._face().items())
+    face = cls._face() | ({"fractions": True} if getattr(cls, "fractions", False) else {})
+    text = "".join(f"{k} = {_literal(v)}\n" for k, v in face.items())
     for p in declared.values():
         entries: dict[str, Any] = {"name": p.name, "type": p.type}
         entries |= (

@@ -209,7 +209,7 @@ class ObservationOperator(Plugin):
 
 @dataclass(frozen=True)
 class Problem:
-    """All a filter knows in one cycle. What it does not need is None."""
+    """All a filter knows in one call. What it does not need is None."""
 
     ensemble: Array  # (N, n), the forecast
     observation: Array  # (m,), NaN where missing
@@ -223,6 +223,16 @@ class Problem:
     cycle: int
     time: float
     rng: np.random.Generator
+    fraction: Array  # (m,), power of each likelihood in this call; 1 unless the filter says fractions = True
+    seen: int  # components, the first ones, that an earlier call has used
+
+    def fresh(self) -> Array:
+        """Returns which components are not missing and used for the first time.
+
+        A filter with fractions = True is called several times a cycle. What it is given
+        is already that of the fraction; inflation, and all that is learnt from innovations,
+        belongs to the call in which they are fresh, with error_variance * fraction."""
+        return ~np.isnan(self.observation) & (np.arange(self.observation.size) >= self.seen)
 
     def observed(self) -> tuple[Array, Array, Array]:
         """Returns y, h(x) and the error variances of the components not missing.
@@ -250,8 +260,10 @@ class Filter(Plugin):
 
     needs names what has to be filled in a Problem: predicted, simulated,
     log_likelihood, gradient, error_variance, coordinates. It may be set in setup, from
-    what the operator offers."""
+    what the operator offers. fractions says that the filter may be called several times a
+    cycle, with a fraction of the likelihood each time; see Problem.fresh."""
 
+    fractions: ClassVar[bool] = False
     needs: Sequence[str] = ("predicted",)
     state: Layout
     observations: Layout

@@ -185,7 +185,7 @@ class Shared(_message.Message):
     def __init__(self, slot: _Optional[int] = ..., length: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class CallHeader(_message.Message):
-    __slots__ = ("configuration", "call", "cycle", "time_from", "time_to", "members", "first_member", "seed_hi", "seed_lo", "sends", "wants", "carry", "log_weights", "error_variance", "shm", "series")
+    __slots__ = ("configuration", "call", "cycle", "time_from", "time_to", "members", "first_member", "seed_hi", "seed_lo", "sends", "wants", "carry", "log_weights", "error_variance", "shm", "fraction", "seen", "series")
     CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
     CYCLE_FIELD_NUMBER: _ClassVar[int]
@@ -201,6 +201,8 @@ class CallHeader(_message.Message):
     LOG_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     ERROR_VARIANCE_FIELD_NUMBER: _ClassVar[int]
     SHM_FIELD_NUMBER: _ClassVar[int]
+    FRACTION_FIELD_NUMBER: _ClassVar[int]
+    SEEN_FIELD_NUMBER: _ClassVar[int]
     SERIES_FIELD_NUMBER: _ClassVar[int]
     configuration: str
     call: int
@@ -217,8 +219,10 @@ class CallHeader(_message.Message):
     log_weights: _containers.RepeatedScalarFieldContainer[float]
     error_variance: _containers.RepeatedScalarFieldContainer[float]
     shm: str
+    fraction: _containers.RepeatedScalarFieldContainer[float]
+    seen: int
     series: bool
-    def __init__(self, configuration: _Optional[str] = ..., call: _Optional[int] = ..., cycle: _Optional[int] = ..., time_from: _Optional[float] = ..., time_to: _Optional[float] = ..., members: _Optional[int] = ..., first_member: _Optional[int] = ..., seed_hi: _Optional[int] = ..., seed_lo: _Optional[int] = ..., sends: _Optional[_Iterable[_Union[Channel, str]]] = ..., wants: _Optional[_Iterable[_Union[Channel, str]]] = ..., carry: _Optional[bytes] = ..., log_weights: _Optional[_Iterable[float]] = ..., error_variance: _Optional[_Iterable[float]] = ..., shm: _Optional[str] = ..., series: _Optional[bool] = ...) -> None: ...
+    def __init__(self, configuration: _Optional[str] = ..., call: _Optional[int] = ..., cycle: _Optional[int] = ..., time_from: _Optional[float] = ..., time_to: _Optional[float] = ..., members: _Optional[int] = ..., first_member: _Optional[int] = ..., seed_hi: _Optional[int] = ..., seed_lo: _Optional[int] = ..., sends: _Optional[_Iterable[_Union[Channel, str]]] = ..., wants: _Optional[_Iterable[_Union[Channel, str]]] = ..., carry: _Optional[bytes] = ..., log_weights: _Optional[_Iterable[float]] = ..., error_variance: _Optional[_Iterable[float]] = ..., shm: _Optional[str] = ..., fraction: _Optional[_Iterable[float]] = ..., seen: _Optional[int] = ..., series: _Optional[bool] = ...) -> None: ...
 
 class CallEnd(_message.Message):
     __slots__ = ("members", "failures", "metrics", "carry", "log_weights", "ancestors", "error_variance")
