@@ -321,6 +321,40 @@ func TestReportInBrowser(t *testing.T) {
 			}
 		}
 	})
+	t.Run("dates", func(t *testing.T) {
+		workflow, err := os.ReadFile("../../../workflows/co2.toml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := filepath.Abs("../../../workflows/data")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.open(t, reported(t, strings.ReplaceAll(string(workflow), `"data/`, `"`+data+`/`)), 1280)
+		eval[any](t, b, `(() => {
+			const draw = CanvasRenderingContext2D.prototype.fillText;
+			window.texts = new Set();
+			CanvasRenderingContext2D.prototype.fillText = function (text, ...more) { texts.add(text); return draw.call(this, text, ...more); };
+		})()`)
+		b.choose(t, `#time-controls label:last-of-type input`, "") // all is drawn again
+		texts := eval[[]string](t, b, `[...texts]`)
+		for _, want := range []string{"1960", "1990", "co2 (ppm)"} {
+			if !slices.Contains(texts, want) {
+				t.Errorf("no chart says %q: %q", want, texts)
+			}
+		}
+		if slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(s, "model time") }) {
+			t.Errorf("an axis is of model time: %q", texts)
+		}
+		at := eval[string](t, b, `(over => {
+			const box = over.getBoundingClientRect();
+			over.dispatchEvent(new MouseEvent("mousemove", { clientX: box.x + box.width / 2, clientY: box.y + 20, bubbles: true }));
+			return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(document.querySelector("figure[data-chart=rmse] .at").textContent))));
+		})(document.querySelector("figure[data-chart=rmse] .u-over"))`)
+		if !strings.HasPrefix(at, "19") { // of 1958 to 2001
+			t.Errorf("under the cursor: %q", at)
+		}
+	})
 	t.Run("sweep", func(t *testing.T) {
 		path := reported(t, reportedTwin+reportedSweep)
 		charts := []string{"axis", "heat", "rmse", "score", "innovations", "ess", "diagnostics", "differences", "trajectory", "phase", "members", "ranks", "skill", "timings"}

@@ -11,7 +11,7 @@ import (
 	"github.com/plume-da/plume/host/internal/score"
 )
 
-// pageData is the data of the charts of the page. Series have five digits, scores and
+// pageData is the data of the charts of the page. Series have five digits, times ten, scores and
 // differences all digits; values that are not finite numbers are null.
 type pageData struct {
 	Axes        []dataAxis       `json:"axes"`
@@ -22,14 +22,15 @@ type pageData struct {
 	Losses      []string         `json:"losses"`           // those of which less is better
 	Opening     string           `json:"opening"`          // the score that charts show first
 	OverTime    []string         `json:"overTime"`         // scores of cycles that have no chart of their own
-	BurnIn      *number          `json:"burnIn,omitempty"` // model time at its end
+	BurnIn      *float64         `json:"burnIn,omitempty"` // model time at its end
 	Baseline    string           `json:"baseline"`
 	Differences []dataDifference `json:"differences"`
 	Shown       []dataComponent  `json:"shown"`
 	Field       *dataField       `json:"field,omitempty"`
 	Members     *dataMembers     `json:"members,omitempty"`
 	Thinned     bool             `json:"thinned"`
-	Block       int              `json:"block"` // cycles of a mean of series; 0: none are long
+	Dates       *dataDates       `json:"dates,omitempty"` // nil: times are not dates
+	Block       int              `json:"block"`           // cycles of a mean of series; 0: none are long
 }
 
 type dataAxis struct {
@@ -48,7 +49,6 @@ type dataTrial struct {
 	Setting     []int                    `json:"setting"`
 	Status      archive.Status           `json:"status"`
 	Scores      map[string]*dataSeries   `json:"scores"`            // by stage
-	Means       map[string]*dataSeries   `json:"means,omitempty"`   // likewise, over blocks of cycles
 	Skill       map[string][2]numbers    `json:"skill,omitempty"`   // by stage: spread and error of bins of cycles
 	Reports     *dataSeries              `json:"reports,omitempty"` // diagnostics of the filter
 	Innovations *dataSeries              `json:"innovations,omitempty"`
@@ -72,9 +72,16 @@ type dataCloud struct {
 	Weights numbers   `json:"weights"` // null: all are equal
 }
 
+// dataDates says which dates times are, both in seconds, the start since 1970.
+type dataDates struct {
+	Start float64 `json:"start"`
+	Unit  float64 `json:"unit"`
+}
+
 type dataSeries struct {
-	Time   numbers            `json:"time"`
+	Time   times              `json:"time"`
 	Values map[string]numbers `json:"values"`
+	Means  *dataSeries        `json:"means,omitempty"` // over blocks of cycles
 }
 
 type dataPhase struct {
@@ -125,37 +132,44 @@ type dataFieldMap struct {
 // dataHeat is a field in 255 steps between low and high, one byte per value, column by
 // column; the byte 255 means a value that is not finite.
 type dataHeat struct {
-	Time numbers `json:"time"`
-	Low  number  `json:"low"`
-	High number  `json:"high"`
-	Data string  `json:"data"`
+	Time times  `json:"time"`
+	Low  number `json:"low"`
+	High number `json:"high"`
+	Data string `json:"data"`
 }
 
 type number float64
 
-func (n number) MarshalJSON() ([]byte, error) { return appendNumber(nil, float64(n)), nil }
+func (n number) MarshalJSON() ([]byte, error) { return appendNumber(nil, float64(n), 5), nil }
 
 type numbers []float64
 
-func (n numbers) MarshalJSON() ([]byte, error) {
-	if n == nil {
+func (n numbers) MarshalJSON() ([]byte, error) { return listOf(n, 5) }
+
+// times are numbers with as many digits as tell a second of ten years.
+type times []float64
+
+func (n times) MarshalJSON() ([]byte, error) { return listOf(n, 10) }
+
+func listOf(values []float64, digits int) ([]byte, error) {
+	if values == nil {
 		return []byte("null"), nil
 	}
 	text := []byte{'['}
-	for i, v := range n {
+	for i, v := range values {
 		if i > 0 {
 			text = append(text, ',')
 		}
-		text = appendNumber(text, v)
+		text = appendNumber(text, v, digits)
 	}
 	return append(text, ']'), nil
 }
 
-func appendNumber(text []byte, v float64) []byte {
+func appendNumber(text []byte, v float64, digits int) []byte {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return append(text, "null"...)
 	}
-	return strconv.AppendFloat(text, v, 'g', 5, 64)
+	return strconv.AppendFloat(text, v, 'g', digits, 64)
 }
 
 // scores are numbers with all their digits.
@@ -192,6 +206,9 @@ func (r *Report) data() *pageData {
 		}
 	}
 	d.Members = r.members.data()
+	if dates := r.dates(); dates != nil {
+		d.Dates = &dataDates{float64(dates.Start.Unix()), dates.Seconds}
+	}
 	points := r.budget()
 	for _, t := range r.trials {
 		data := t.data(slices.Index(d.Filters, t.Filter), points)
@@ -202,7 +219,6 @@ func (r *Report) data() *pageData {
 				continue
 			}
 			if len(s.Cycle) > 2*blocks {
-				data.Means[stage] = dataOf(s.Blocks(blocks), blocks)
 				d.Block = max(d.Block, len(s.Cycle)/blocks)
 			}
 			if spread, rmse := r.scores.Skill(t.Trial, stage); spread != nil {
@@ -210,7 +226,7 @@ func (r *Report) data() *pageData {
 			}
 			d.Thinned = d.Thinned || len(s.Time) > points
 			if at := slices.IndexFunc(s.Cycle, func(k int32) bool { return int(k) > r.setup.BurnIn }); at > 0 && d.BurnIn == nil {
-				end := number(s.Time[at-1])
+				end := s.Time[at-1]
 				d.BurnIn = &end
 			}
 		}
@@ -277,18 +293,18 @@ func (k truthKey) String() string { return strconv.Itoa(k.replicate) + "/" + str
 func (t *trial) data(filter, points int) dataTrial {
 	d := dataTrial{
 		Number: t.Trial.Trial, Replicate: t.Repetition(), Truth: t.truthKey().String(), Filter: filter, Size: t.Size,
-		Setting: t.row.setting, Status: t.Status, Scores: map[string]*dataSeries{}, Means: map[string]*dataSeries{}, Skill: map[string][2]numbers{}, Seconds: t.seconds[:], Reference: t.Reference,
+		Setting: t.row.setting, Status: t.Status, Scores: map[string]*dataSeries{}, Skill: map[string][2]numbers{}, Seconds: t.seconds[:], Reference: t.Reference,
 	}
 	for _, stage := range stages {
 		if s := t.Series(stage); s != nil {
-			d.Scores[stage] = dataOf(s, points)
+			d.Scores[stage] = withMeans(s, points)
 		}
 	}
 	if t.reports != nil {
-		d.Reports = dataOf(t.reports, points)
+		d.Reports = withMeans(t.reports, points)
 	}
 	if t.innovations != nil {
-		d.Innovations = dataOf(t.innovations, points)
+		d.Innovations = withMeans(t.innovations, points)
 	}
 	for stage, counts := range t.Ranks {
 		if d.Ranks == nil {
@@ -326,6 +342,15 @@ func (t *trial) data(filter, points int) dataTrial {
 			d.Fields = map[string]dataFieldMap{}
 		}
 		d.Fields[stage] = dataFieldMap{m.mean.data(), m.error.data()}
+	}
+	return d
+}
+
+// withMeans returns a series, shortened, and its means over blocks if it is long.
+func withMeans(s *series, points int) *dataSeries {
+	d := dataOf(s, points)
+	if len(s.Cycle) > 2*blocks {
+		d.Means = dataOf(s.Blocks(blocks), blocks)
 	}
 	return d
 }

@@ -218,11 +218,10 @@ func (t thumb) Thumbnail(c *draw.Canvas) {
 	c.StrokeLine2(draw.LineStyle(t), c.Min.X, y, c.Max.X, y)
 }
 
-const timeLabel = "model time"
-
 // timeFigure draws series of the trials, the second of a trial dashed.
 func (r *Report) timeFigure(name, label string, trials []*trial, of func(*trial) (*series, []string)) *figure {
-	p := panel("", timeLabel, label)
+	p := panel("", r.timeLabel(), label)
+	r.timeAxis(p)
 	drawn := 0
 	for _, t := range trials {
 		s, names := of(t)
@@ -451,7 +450,7 @@ func (r *Report) trajectoryFigure(t *trial) *figure {
 	if panels == nil {
 		return nil
 	}
-	panels[len(panels)-1][0].X.Label.Text = timeLabel
+	r.timeAxes(panels)
 	return &figure{"trajectory-" + fileName(t.Filter), panels, 16 * vg.Centimeter, 4.6 * vg.Centimeter}
 }
 
@@ -525,7 +524,7 @@ func (r *Report) fieldFigure(t *trial) *figure {
 		most := max(math.Abs(a), math.Abs(b))
 		panels = append(panels, []*plot.Plot{r.raster(m.error, fmt.Sprintf("mean minus truth, ±%.3g (blue, red)", most), -most, most, diverging)})
 	}
-	panels[len(panels)-1][0].X.Label.Text = timeLabel
+	r.timeAxes(panels)
 	return &figure{"field-" + fileName(t.Filter), panels, 16 * vg.Centimeter, 4.2 * vg.Centimeter}
 }
 

@@ -102,17 +102,19 @@ type variablesReader struct {
 	columns int // the field stores one cycle of this many
 }
 
-// describeState reads units and shapes from the first truth.
+// describeState reads units and shapes from the first truth or, if none is known, ensemble.
 func (v *variablesReader) describeState() error {
 	v.state = map[string]archive.Field{}
-	for b, err := range v.report.reader.States("truth") {
-		if err != nil {
-			return err
+	for _, table := range []string{"truth", "ensemble"} {
+		for b, err := range v.report.reader.States(table) {
+			if err != nil {
+				return err
+			}
+			for _, f := range b.Fields {
+				v.state[f.Name] = f
+			}
+			return nil
 		}
-		for _, f := range b.Fields {
-			v.state[f.Name] = f
-		}
-		break
 	}
 	return nil
 }

@@ -14,7 +14,27 @@
   const finite = v => typeof v === "number";
   const short = v => !finite(v) ? "–" : Math.abs(v) >= 1e5 || v !== 0 && Math.abs(v) < 1e-3 ? v.toExponential(1) : String(+v.toPrecision(4)).replace("-", "−");
   const withUnit = (name, unit) => unit && unit !== "1" ? `${name} (${unit})` : name;
-  const TIME = "model time";
+  // Axes of time show dates if the run has some.
+  const TIME = D.dates ? "" : "model time";
+  const dateOf = t => new Date(1000 * (D.dates.start + t * D.dates.unit));
+  const DAY = 86400, dateSteps = [[0, 1, 19], [0, 10, 19], [0, 60, 16], [0, 300, 16], [0, 900, 16], [0, 3600, 16], [0, 10800, 16], [0, 43200, 16],
+    [0, DAY, 10], [0, 2 * DAY, 10], [0, 7 * DAY, 10], [1, 0, 7], [3, 0, 7], [6, 0, 7], ...[12, 24, 60, 120, 240, 600, 1200, 2400, 6000, 12000].map(m => [m, 0, 4])];
+  // dateTicks returns round dates between two times, as pairs of time and text
+  const dateTicks = (low, high, most) => {
+    const first = dateOf(low), last = dateOf(high);
+    for (const [months, seconds, length] of dateSteps) {
+      const list = [], month = 12 * first.getUTCFullYear() + first.getUTCMonth(), second = Math.floor(first / 1000);
+      for (let k = 0; list.length <= most; k++) {
+        const at = new Date(1000 * (second - (second % seconds + seconds) % seconds + k * seconds) || 0);
+        if (months) at.setUTCFullYear(0, month - month % months + k * months, 1);
+        if (at > last) break;
+        if (at >= first) list.push([(at / 1000 - D.dates.start) / D.dates.unit, at.toISOString().replace("T", " ").slice(length === 16 || length === 19 ? 5 : 0, length)]);
+      }
+      if (list.length <= most) return list;
+    }
+    return [];
+  };
+  const timeText = t => D.dates ? dateOf(t).toISOString().replace("T", " ").slice(0, D.dates.unit < DAY ? 16 : 10) : `t ${short(t)}`;
 
   // What the reader has chosen; it survives the page's loading itself again.
   const memory = "plume " + body.dataset.run;
@@ -103,15 +123,15 @@
     return g;
   };
   // frame draws axes around a box and returns how values become positions
-  const frame = (g, box, xs, ys, xLabel, yLabel, grid = true) => {
+  const frame = (g, box, xs, ys, xLabel, yLabel, grid = true, dated = false) => {
     const X = v => box.left + (v - xs[0]) / (xs[1] - xs[0]) * box.width;
     const Y = v => box.top + box.height - (v - ys[0]) / (ys[1] - ys[0]) * box.height;
     g.lineWidth = 1; g.setLineDash([]);
     g.fillStyle = colour("--soft"); g.strokeStyle = colour("--grid");
     g.textAlign = "center";
-    for (const t of ticks(xs[0], xs[1], box.width / 80)) {
+    for (const [t, text] of dated ? dateTicks(xs[0], xs[1], box.width / 90) : ticks(xs[0], xs[1], box.width / 80).map(t => [t, short(t)])) {
       if (grid) line(g, X(t), box.top, X(t), box.top + box.height);
-      g.fillText(short(t), X(t), box.top + box.height + 12);
+      g.fillText(text, X(t), box.top + box.height + 12);
     }
     g.textAlign = "right";
     for (const t of ys.length > 2 ? [] : ticks(ys[0], ys[1], box.height / 40)) {
@@ -202,6 +222,12 @@
     u.ctx.fillRect(u.bbox.left, u.bbox.top, x - u.bbox.left, u.bbox.height);
   };
 
+  // timeAxis is the horizontal axis of a plot over time
+  const timeAxis = !D.dates ? {} : {
+    splits: (u, _, low, high) => dateTicks(low, high, u.bbox.width / (window.devicePixelRatio || 1) / 90).map(([t]) => t),
+    values: (u, splits) => { const known = new Map(dateTicks(u.scales.x.min, u.scales.x.max, u.bbox.width / (window.devicePixelRatio || 1) / 90)); return splits.map(t => known.get(t) ?? ""); },
+  };
+
   // overTime draws series of trials, of which each has its own times
   const overTime = (div, label, parts) => {
     parts = parts.filter(p => p.series && p.values && p.values.some(finite));
@@ -209,13 +235,14 @@
     const logarithmic = state.log && parts.every(p => p.values.every(v => !finite(v) || v > 0));
     const data = uPlot.join(parts.map(p => [p.series.time, p.values]));
     uplot(div, {
-      data, xLabel: TIME, yLabel: label, sync: "time", hooks: { drawClear: [burnIn] }, at: (_, t) => `t ${short(t)}`, y: logarithmic ? { distr: 3 } : {},
+      data, xLabel: TIME, yLabel: label, sync: "time", hooks: { drawClear: [burnIn] }, at: (_, t) => timeText(t), xAxis: timeAxis, y: logarithmic ? { distr: 3 } : {},
       series: parts.map(p => ({ label: p.label, stroke: ofFilter(p.trial.filter), dash: p.dash || dashOf(p.trial.filter), width: p.dash ? 1 : 1.4 })),
     });
   };
   const scored = () => trials().filter(t => t.scores[state.stage]);
-  // scoresOf returns the scores of a trial by cycle, or their means over blocks of cycles
-  const scoresOf = t => state.smooth && t.means?.[state.stage] || t.scores[state.stage];
+  // smooth returns a series or, if they are wanted, its means over blocks of cycles
+  const smooth = s => state.smooth && s.means || s;
+  const scoresOf = t => smooth(t.scores[state.stage]);
   const scoreParts = metric => scored().map(t => ({ trial: t, label: name(t), series: scoresOf(t), values: scoresOf(t).values[metric] }));
 
   const pick = (figure, ...labels) => figure.querySelector(".pick").replaceChildren(...labels);

@@ -3,6 +3,6 @@
     if (!names.length) return nothing(div, "Nothing for this choice.");
     if (!names.includes(state.report)) state.report = names[0];
     pick(figure, select("", names.map(n => [n, n]), state.report, v => { state.report = v; redraw(figure); }));
-    overTime(div, state.report, list.map(t => ({ trial: t, label: name(t), series: t.reports, values: t.reports.values[state.report] })));
+    overTime(div, state.report, list.map(t => ({ trial: t, label: name(t), series: smooth(t.reports), values: smooth(t.reports).values[state.report] })));
   };
 

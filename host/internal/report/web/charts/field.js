@@ -18,7 +18,7 @@
       g.fillStyle = colour("--ink"); g.textAlign = "left"; g.fillText(fit(g, title, width - 50), box.left, box.top - 11);
       raster(g, h, box, lo, hi, map);
       const last = i === panels.length - 1, times = h.time.length > 1 ? [h.time[0], h.time[h.time.length - 1]] : [0, 1];
-      frame(g, box, times, [D.field.rows[0], D.field.rows[D.field.rows.length - 1] + 1], last ? TIME : "", D.field.dim, false);
+      frame(g, box, times, [D.field.rows[0], D.field.rows[D.field.rows.length - 1] + 1], last ? TIME : "", D.field.dim, false, !!D.dates);
       bar(g, { left: box.left + box.width + 12, top: box.top, width: 12, height: box.height }, lo, hi, map, label);
     });
   };

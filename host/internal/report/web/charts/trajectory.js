@@ -20,10 +20,16 @@
       data.push(v.observed);
     }
     const u = uplot(div, {
-      data, series, xLabel: TIME, yLabel: withUnit(D.shown[k].label, D.shown[k].unit), height: Math.max(260, Math.min(360, div.clientWidth * 0.4)), at: (_, t) => `t ${short(t)}`,
+      data, series, xLabel: TIME, yLabel: withUnit(D.shown[k].label, D.shown[k].unit), height: Math.max(260, Math.min(360, div.clientWidth * 0.4)), at: (_, t) => timeText(t), xAxis: timeAxis,
       bands: [{ series: [1, 2], fill: mix(0.2) }, { series: [3, 4], fill: mix(0.35) }], hooks: { drawClear: [burnIn] },
     });
     const n = c.time.length;
-    if (!D.thinned && n > 150) u.setScale("x", { min: c.time[n - 101], max: c.time[n - 1] });
+    if (D.thinned || n <= 150) return;
+    const last = () => u.setScale("x", { min: c.time[n - 101], max: c.time[n - 1] }), whole = () => u.setScale("x", { min: c.time[0], max: c.time[n - 1] });
+    const toggle = make("button", { type: "button" }), show = part => { part ? last() : whole(); toggle.textContent = part ? `the last 100 of ${n} cycles; show all` : `all ${n} cycles; show the last 100`; };
+    let part = true;
+    toggle.addEventListener("click", () => show(part = !part));
+    div.append(make("p", { className: "note script" }, toggle));
+    show(part);
   };
 
