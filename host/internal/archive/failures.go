@@ -13,9 +13,10 @@ import (
 
 // The actions after a failure.
 const (
-	Repeated = "repeated" // the same call was made again
-	Dropped  = "dropped"  // the member has left the ensemble for the rest of the trial
-	Ended    = "ended"    // the trial has ended
+	Repeated  = "repeated"  // the same call was made again
+	Dropped   = "dropped"   // the member has left the ensemble for the rest of the trial
+	Restarted = "restarted" // the trial has gone on with new members
+	Ended     = "ended"     // the trial has ended
 )
 
 // Failure is the failure of some members in one call.
@@ -25,7 +26,7 @@ type Failure struct {
 	Member  int    // the first
 	Members int    // number of members, from Member on
 	Reason  string
-	Action  string // Repeated, Dropped or Ended
+	Action  string // Repeated, Dropped, Restarted or Ended
 }
 
 // Failures is the table of the failures of one trial. It has no file until there is a

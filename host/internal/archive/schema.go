@@ -112,7 +112,7 @@ var (
 		{Name: "member", Type: table.Int32, About: "first of the members: its row, from 0, in the analysis of the previous cycle"},
 		{Name: "members", Type: table.Int32, About: "number of members, from that one on"},
 		{Name: "reason", Type: table.Text, About: "the plugin's message about them, or how its process ended"},
-		{Name: "action", Type: table.Text, About: "`repeated`: the same call was made again; `dropped`: the member left the ensemble for the rest of the trial; `ended`: the trial ended"},
+		{Name: "action", Type: table.Text, About: "`repeated`: the same call was made again; `dropped`: the member left the ensemble for the rest of the trial; `restarted`: the trial went on with new members; `ended`: the trial ended"},
 	}
 
 	observationsColumns = []table.Column{replicateColumn, truthColumn, cycleColumn, timeColumn}

@@ -29,9 +29,10 @@ number of replicates in which the filter is better. With a single replicate,
 standard errors are those of time means, corrected for autocorrelation,
 differences are taken cycle by cycle, and wins is the share of cycles. A tie
 counts as half a win. A trial that diverged or failed is not part of any mean:
-0.31 (8/10) is the mean of the eight of ten trials that did not. rank_flatness_p
-is a p-value: for several replicates it is that of the sum of their rank
-histograms.
+0.31 (8/10) is the mean of the eight of ten trials that did not. If trials are
+restarted when they diverge ([ensemble] on_divergence), divergences is how often
+that was, per 1000 cycles. rank_flatness_p is a p-value: for several replicates
+it is that of the sum of their rank histograms.
 
 The other filter is the one that --against names, otherwise the baseline in
 [verify] of the workflow, otherwise the first filter. It has the same values of

@@ -66,7 +66,7 @@ func TestComparisonFormats(t *testing.T) {
 		"markdown": {"| joint | 20 |  | 3.0 ± 1.0 (2/3) | -10 ± 0 | 2/2 | 2 ok, 1 diverged |"},
 		"latex":    {`joint & 20 &  & 3.0 $\pm$ 1.0 (2/3) & $-$10 $\pm$ 0 & 2/2 & 2 ok, 1 diverged \\`},
 		"csv": {",joint,20,,rmse,3,1,3,2,enkf,20,-10,0,2,2,\"2 ok, 1 diverged\"", ",enkf,20,1.02,rmse,13,0.5773502691896", ",climatology,0,,rmse,7,0,3,3,,,,,,,ok",
-			"run,filter,members,filter.enkf.params.inflation,metric,value,se,trials,trials_ok,baseline,baseline_members,difference,difference_se,wins,pairs,status"},
+			"run,filter,members,filter.enkf.params.inflation,metric,value,se,trials,trials_ok,baseline,baseline_members,difference,difference_se,wins,pairs,divergences,status"},
 	} {
 		got, _ := out(t, exitOK, "compare", dir, "--against", "enkf", "--format", format)
 		for _, want := range wants {

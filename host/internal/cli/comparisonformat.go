@@ -21,24 +21,30 @@ var comparisonFormats = map[string]func(w io.Writer, c *compare.Comparison) erro
 	"text": printText, "markdown": printMarkdown, "latex": printLaTeX, "csv": printCSV, "json": printJSON,
 }
 
+// restarts is the score that is shown next to any other, of runs that have it.
+const restarts = "divergences"
+
 // comparisonLines returns the lines of a table for people, its head first, with short or
 // long names of axes. Columns without information are omitted.
 func comparisonLines(c *compare.Comparison, short bool) [][]string {
-	lines := [][]string{{"run", "filter", "members", "setting", c.Name, "difference", "wins", "status"}}
+	lines := [][]string{{"run", "filter", "members", "setting", c.Name, restarts, "difference", "wins", "status"}}
 	for _, r := range c.Rows {
 		setting := settingText(r.Filter, r.Run.Axes, r.Values, short)
-		line := []string{runOf(c, r), r.Filter, sizeText(r.Group), setting, r.Mean.Text(), "", "", r.Status()}
+		line := []string{runOf(c, r), r.Filter, sizeText(r.Group), setting, r.Mean.Text(), "", "", "", r.Status()}
+		if c.Name != restarts && r.Divergences.OK > 0 {
+			line[5] = r.Divergences.Text()
+		}
 		if d := r.Difference; d != nil {
-			line[5], line[6] = d.Text(), d.WinsText()
+			line[6], line[7] = d.Text(), d.WinsText()
 		}
 		lines = append(lines, line)
 	}
-	for k := len(lines[0]) - 1; k >= 0; k-- {
-		empty := !slices.ContainsFunc(lines[1:], func(line []string) bool { return line[k] != "" })
-		if name := lines[0][k]; empty && (name == "run" || name == "setting") {
-			for i := range lines {
-				lines[i] = slices.Delete(lines[i], k, k+1)
-			}
+	for _, k := range []int{5, 3, 0} { // divergences, setting and run
+		if slices.ContainsFunc(lines[1:], func(line []string) bool { return line[k] != "" }) {
+			continue
+		}
+		for i := range lines {
+			lines[i] = slices.Delete(lines[i], k, k+1)
 		}
 	}
 	return lines
@@ -147,7 +153,7 @@ func printCSV(w io.Writer, c *compare.Comparison) error {
 	out := csv.NewWriter(w)
 	axes := axesOf(c)
 	lines := [][]string{slices.Concat([]string{"run", "filter", "members"}, axes,
-		[]string{"metric", "value", "se", "trials", "trials_ok", "baseline", "baseline_members", "difference", "difference_se", "wins", "pairs", "status"})}
+		[]string{"metric", "value", "se", "trials", "trials_ok", "baseline", "baseline_members", "difference", "difference_se", "wins", "pairs", restarts, "status"})}
 	for _, r := range c.Rows {
 		line, setting := []string{runOf(c, r), r.Filter, fmt.Sprint(r.Size)}, settingOf(r.Run.Axes, r.Group)
 		for _, axis := range axes {
@@ -159,7 +165,7 @@ func printCSV(w io.Writer, c *compare.Comparison) error {
 		} else {
 			line = append(line, "", "", "", "", "", "")
 		}
-		lines = append(lines, append(line, r.Status()))
+		lines = append(lines, append(line, digits(r.Divergences.Value), r.Status()))
 	}
 	return out.WriteAll(lines)
 }
@@ -194,13 +200,14 @@ func comparisonObjects(c *compare.Comparison) []any {
 		SE         *float64          `json:"se"`
 		Trials     int               `json:"trials"`
 		OK         int               `json:"trials_ok"`
+		Restarts   *float64          `json:"divergences,omitempty"`
 		Status     string            `json:"status"`
 		Difference *paired           `json:"difference,omitempty"`
 	}
 	lines := []any{}
 	for _, r := range c.Rows {
 		l := line{runOf(c, r), r.Filter, r.Size, settingOf(r.Run.Axes, r.Group), c.Name,
-			finite(r.Mean.Value), finite(r.Mean.SE), r.Mean.Trials, r.Mean.OK, r.Status(), nil}
+			finite(r.Mean.Value), finite(r.Mean.SE), r.Mean.Trials, r.Mean.OK, finite(r.Divergences.Value), r.Status(), nil}
 		if d := r.Difference; d != nil {
 			l.Difference = &paired{d.Partner.Filter, d.Partner.Size, settingOf(c.Rows[0].Run.Axes, d.Partner),
 				finite(d.Value), finite(d.SE), finite(d.Wins), d.Count, "replicates"}

@@ -32,6 +32,9 @@ type Row struct {
 	Run        *Run
 	Mean       Mean
 	Difference *Difference // nil if it has no partner, or no pair
+	// Divergences is the score divergences, which qualifies all others; it applies only to runs
+	// that restart trials.
+	Divergences Mean
 }
 
 // Difference is the difference of a group from its partner on the same truths and
@@ -96,6 +99,9 @@ func Compare(runs []*Run, m Metric, against string) (*Comparison, error) {
 			if row.Mean, err = r.Mean(g, m); err != nil {
 				return nil, err
 			}
+			if row.Divergences, err = r.Mean(g, divergences); err != nil {
+				return nil, err
+			}
 			if i < len(r.Groups) {
 				row.Difference, err = r.minus(g, first, r.partner(g, first, candidates, against), m)
 			}
@@ -107,6 +113,9 @@ func Compare(runs []*Run, m Metric, against string) (*Comparison, error) {
 	}
 	return c, nil
 }
+
+// divergences is the score that counts restarts.
+var divergences = shown("divergences")
 
 // truths returns the checksums of the truths of a run by path.
 func (r *Run) truths() map[string]string {

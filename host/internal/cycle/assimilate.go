@@ -37,7 +37,9 @@ type Step struct {
 	// Dropped lists the members that could not be forecast and have left the
 	// ensemble, by their numbers; they are not in Forecast.
 	Dropped []sdk.MemberFailure
-	Timing  Timing
+	// Diverged is why the members of the forecast were drawn again; nil: they were not.
+	Diverged error
+	Timing   Timing
 
 	errors *Errors
 }
@@ -98,7 +100,7 @@ func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, scenario *
 		return err
 	}
 	for k := from.Completed() + 1; k <= p.Clock.Cycles; k++ {
-		step, err := a.step(ctx, k)
+		step, err := a.surviving(ctx, k)
 		if err != nil {
 			return err
 		}
@@ -129,12 +131,17 @@ func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assim
 	if slices.ContainsFunc(p.Draws, func(k int) bool { return k > 1 }) {
 		a.errors = newErrors(len(p.Draws))
 	}
-	init := a.seed.Child("init", 0)
-	rows := startRows(p.Ensemble.Weights, trial.Size, a.seed)
-	for i := range trial.Size {
-		p.Ensemble.Into(a.state.Members.RawRowView(i), rows[i], scenario.At(0), scenario.Init, init.Member(i))
-	}
+	a.start(a.state.Members, a.seed)
 	return a
+}
+
+// start draws the members of the start.
+func (a *assimilation) start(members *mat.Dense, seed rng.Seed) {
+	init := seed.Child("init", 0)
+	rows := startRows(a.plan.Ensemble.Weights, a.trial.Size, seed)
+	for i := range a.trial.Size {
+		a.plan.Ensemble.Into(members.RawRowView(i), rows[i], a.scenario.At(0), a.scenario.Init, init.Member(i))
+	}
 }
 
 // startRows returns the rows of a file of members from which size members start: the first

@@ -216,6 +216,48 @@ func TestErrorsStopTheTrial(t *testing.T) {
 	}
 }
 
+// A trial that is restarted goes on with members that are states of the truth, or that are
+// drawn as at the start; the reference is not restarted.
+func TestRestart(t *testing.T) {
+	p := newPlan()
+	p.Model = doubling{layout: p.State, failAt: 3}
+	scenario := simulate(t, p)
+	for how, want := range map[plan.Restart]func(x, y float64) bool{
+		plan.FromClimatology: func(x, y float64) bool {
+			return slices.ContainsFunc([]int{1, 2, 3, 4}, func(k int) bool { return scenario.Truth.At(k, 0) == x && scenario.Truth.At(k, 1) == y })
+		},
+		plan.FromInit: func(x, y float64) bool { // N(4, 1) and N(8, 1)
+			return math.Abs(x-4) < 6 && math.Abs(y-8) < 6 && x != 4
+		},
+	} {
+		p.Restart = how
+		trial, cycles := &plan.Trial{Filter: &recorder{}, Size: 20}, 0
+		err := Assimilate(t.Context(), p, trial, scenario, nil, func(s *Step) error {
+			cycles++
+			if (s.Diverged != nil) != (s.Cycle == 3) {
+				t.Errorf("cycle %d: %v", s.Cycle, s.Diverged)
+			}
+			for i := range 20 {
+				if x, y := s.Forecast.Members.At(i, 0), s.Forecast.Members.At(i, 1); s.Cycle == 3 && !want(x, y) {
+					t.Errorf("%v: member %d is (%v, %v)", how, i, x, y)
+				}
+			}
+			if s.Cycle == 3 && s.Forecast.LogWeights != nil || s.Cycle == 4 && len(s.Carry) != 1 {
+				t.Errorf("cycle %d: the weights are %v, and %d bytes are carried over", s.Cycle, s.Forecast.LogWeights, len(s.Carry))
+			}
+			return nil
+		})
+		if err != nil || cycles != 4 {
+			t.Errorf("%d cycles, %v", cycles, err)
+		}
+		p.Reference = trial
+		if err := Assimilate(t.Context(), p, trial, scenario, nil, func(*Step) error { return nil }); sdk.KindOf(err) != sdk.KindDiverged {
+			t.Errorf("the reference ends with %v", err)
+		}
+		p.Reference = nil
+	}
+}
+
 // A member that is dropped leaves the others as they were, and is missed by nobody: the
 // filter is configured for those that are left, and their weights sum to 1.
 func TestDroppedMembers(t *testing.T) {

@@ -34,8 +34,23 @@ func (n *noted) noting(ctx context.Context) context.Context {
 // end records the members that have been dropped in a cycle, and those that are left.
 func (n *noted) end(s *cycle.Step) error {
 	n.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
+	n.Add(divergence(s)...)
 	n.members.Store(&cycle.Ensemble{Numbers: s.Analysis.Numbers})
 	return n.Flush()
+}
+
+// divergence returns the failures of members after which a trial was restarted: those that
+// could not be forecast, or all of them if it was the analysis that could not be made.
+func divergence(s *cycle.Step) []archive.Failure {
+	var failed *cycle.FailedError
+	if errors.As(s.Diverged, &failed) {
+		return membersOf(s.Cycle, failed.Members, archive.Restarted)
+	}
+	if s.Diverged == nil {
+		return nil
+	}
+	rows, _ := s.Forecast.Members.Dims()
+	return []archive.Failure{{Cycle: s.Cycle, Call: "analyse", Members: rows, Reason: s.Diverged.Error(), Action: archive.Restarted}}
 }
 
 // membersOf returns the failures of members whose forecast failed in a cycle, with the

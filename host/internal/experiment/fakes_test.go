@@ -173,6 +173,9 @@ func (f *fakeFilter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis
 		case "canceled":
 			return nil, fmt.Errorf("the inner solver: %w", context.Canceled)
 		case "diverged":
+			if p.Carry == nil { // it was restarted
+				break
+			}
 			return nil, sdk.Errorf(sdk.KindDiverged, "weights", "all are 0").WithHint("use more members")
 		case "panic":
 			panic("index out of patience")
@@ -223,6 +226,11 @@ truth      = { init = { dist = "normal", mean = 0.0, sd = 1.0 } }
 ensemble   = { size = 8, init = { dist = "normal", mean = 0.0, sd = 1.0 } }
 observations = { plugin = "fake-operator", error = { sd = 0.5 } }
 `
+
+// restarting is twin with a word for on_divergence.
+func restarting(how string) string {
+	return strings.Replace(twin, "size = 8,", fmt.Sprintf("size = 8, on_divergence = %q,", how), 1)
+}
 
 const oneModel = "model = { plugin = \"fake-model\" }\n"
 

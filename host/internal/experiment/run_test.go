@@ -186,6 +186,31 @@ func TestDroppedMember(t *testing.T) {
 	}
 }
 
+// A trial that is restarted says when and why, and gives the same bytes when it is resumed
+// after it.
+func TestRestart(t *testing.T) {
+	for text, want := range map[string]archive.Failure{
+		modelWith("member") + filterOf("weigh"): {Call: "forecast", Member: 2, Members: 1, Reason: "it boiled over"},
+		oneModel + faulty("f", "diverged"):      {Call: "analyse", Members: 8, Reason: "plugin fake-filter: cycle 5: analyse: weights: all are 0; use more members"},
+	} {
+		text = restarting("climatology") + text
+		whole := ran(t, text, Options{Workers: 1})
+		f := tableOf(t, whole.Dir, "failures.arrow")
+		got := archive.Failure{Call: f.Column("call").([]string)[0], Member: int(f.Column("member").([]int32)[0]), Members: int(f.Column("members").([]int32)[0]), Reason: f.Column("reason").([]string)[0]}
+		if f.Rows != 1 || got != want || f.Column("action").([]string)[0] != archive.Restarted || f.Column("cycle").([]int32)[0] != 5 {
+			t.Errorf("%d failures: %+v, want %+v", f.Rows, got, want)
+		}
+		w, o := loadText(t, text, workflow.Options{}), Options{Workers: 1, InProcess: true, Stop: NewStop()}
+		o.Observer = &after{at: 7, do: func() { o.Stop.Ask(errEnough) }}
+		r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
+		if !errors.Is(err, errEnough) {
+			t.Fatalf("got %v, %+v", err, r)
+		}
+		resumed(t, w, r.Dir, Options{Workers: 1})
+		sameRun(t, whole.Dir, r.Dir)
+	}
+}
+
 // The text of many failures shows five, which say what trials they are of.
 func TestManyFailures(t *testing.T) {
 	r, err := runText(t, swept+faulty("f", "diverged")+faulty("g", "diverged"), Options{Workers: 2})

@@ -37,6 +37,7 @@ type scorer struct {
 type tally struct {
 	Cycles   int
 	Rejected int                             // number of observations rejected by the background check
+	Diverged int                             // number of restarts
 	Lost     bool                            // an analysis was not finite
 	Series   map[string]map[string][]float64 // by stage and score, after burn-in
 	RMSE     []float64                       // of every analysis; none without a truth
@@ -72,6 +73,9 @@ func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Refer
 func (s *scorer) rows(step *cycle.Step) ([]archive.CycleRow, []archive.Description) {
 	s.Cycles++
 	s.Rejected += len(step.Rejected)
+	if step.Diverged != nil {
+		s.Diverged++
+	}
 	s.Lost = s.Lost || !finite(step.Analysis.Members)
 	rows, descriptions := make([]archive.CycleRow, len(stages)), make([]archive.Description, len(stages))
 	for i, e := range []cycle.Ensemble{step.Forecast, step.Analysis} { // the second one takes the memory of the first
@@ -228,7 +232,10 @@ func (s *scorer) wants(metric string) bool {
 func (s *scorer) metrics(id archive.TrialID, truth int, status archive.Status) []archive.Metric {
 	var list []archive.Metric
 	for _, stage := range stages {
-		h := &score.History{Members: s.trial.Size, Series: s.Series[stage], Ranks: s.Ranks[stage]}
+		h := &score.History{Members: s.trial.Size, Series: s.Series[stage], Ranks: s.Ranks[stage], Cycles: s.Cycles}
+		if s.plan.Restart != plan.Never {
+			h.Divergences = &s.Diverged
+		}
 		for _, sc := range s.scores {
 			if m, ok := sc.OverTime(h); ok && s.wants(sc.Name) {
 				list = append(list, archive.Metric{TrialID: id, Truth: truth, Metric: sc.Name, Stage: stage, Value: m.Value, SE: m.SE, Cycles: m.Count, Status: status})

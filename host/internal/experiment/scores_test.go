@@ -65,7 +65,7 @@ func equal(a, b score.Mean) bool {
 // The number of a trial in metrics.arrow is the one that its values of cycles give, of
 // every score in the catalogue.
 func TestNumbersFollowFromCycles(t *testing.T) {
-	seen := map[string]bool{}
+	seen, restarted := map[string]bool{}, false
 	check := func(dir string, scored []string) {
 		t.Helper()
 		got := metricsOf(t, dir)
@@ -110,6 +110,16 @@ func TestNumbersFollowFromCycles(t *testing.T) {
 			number("coverage_90_expected", most, 0)
 			number("rank_flatness_p", score.FlatnessOf(counts, float64(len(rmse))).P, math.NaN())
 		}
+		if failures := tableOf(t, dir, "failures.arrow"); restarted {
+			for i, action := range failures.Column("action").([]string) {
+				if action != archive.Restarted {
+					t.Errorf("failure %d: %s", i, action)
+				}
+				for _, stage := range stages { // one in 40 cycles
+					want[metricKey{failures.Column("trial").([]int32)[i], "divergences", stage}] = score.Mean{Value: 25, SE: math.NaN(), Count: 40}
+				}
+			}
+		}
 		for k, m := range want {
 			if found, ok := got[k]; !ok || !equal(found, m) {
 				t.Errorf("%s of the %s of trial %d: metrics.arrow has %v, its cycles give %v", k.metric, k.stage, k.trial, found, m)
@@ -128,6 +138,9 @@ func TestNumbersFollowFromCycles(t *testing.T) {
 	check(ran(t, twin+oneModel+reference+filters, Options{Workers: 2}).Dir, nil)
 	check(ran(t, twin+estimated+filters, Options{Workers: 2}).Dir, []string{"memory"})
 	check(ran(t, recorded(t, "x")+oneModel+filters, Options{Workers: 2}).Dir, nil)
+	restarted = true
+	check(ran(t, restarting("restart")+modelWith("member")+filters, Options{Workers: 2}).Dir, nil)
+	check(ran(t, restarting("climatology")+oneModel+faulty("f", "diverged"), Options{Workers: 2}).Dir, nil)
 	for _, s := range score.Catalogue() {
 		if !seen[strings.TrimSuffix(s.Name, "NAME")] {
 			t.Errorf("no run had the score %s", s.Name)

@@ -289,6 +289,7 @@ func (m *maker) model() {
 	m.plan.ModelCalls = called(manifest, w.Model.Component, w.Model.Replicas)
 	m.paths("model", manifest, w.Model.Params)
 	m.plan.MaxFailed = w.Model.MaxFailed
+	m.plan.Restart = map[string]Restart{"restart": FromInit, "climatology": FromClimatology}[w.Ensemble.OnDivergence]
 	m.observed = model.Layout()
 	m.plan.State, m.plan.Parameters = m.augment(m.observed, params), len(params)
 	m.bounded = m.bounds(params)

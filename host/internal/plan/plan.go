@@ -40,12 +40,24 @@ type Plan struct {
 	// MaxFailed is how many members a trial may lose. If it is 0, a member that cannot be
 	// forecast ends the trial.
 	MaxFailed int
+	Restart   Restart // what happens when a trial diverges
 	// Reference is the brute-force filter that the others are scored against; nil
 	// if the workflow has none. Keep is the number of its members that are stored. Plans
 	// with the same reference, of one scenario, hold the same pointer.
 	Reference *Trial
 	Keep      int
 }
+
+// Restart says from where members start again when members or filter have left the range in
+// which they can be computed.
+type Restart int
+
+// The ways to restart.
+const (
+	Never           Restart = iota // the trial ends
+	FromInit                       // from the distribution of the start
+	FromClimatology                // from states of the truth in time
+)
 
 // Clock holds the times of the cycles.
 type Clock struct {

@@ -437,12 +437,12 @@ func (r *Report) failuresTable() *textTable {
 // mostEvents is the number of failures of members and calls that are listed.
 const mostEvents = 100
 
-// eventsTable lists the failures that on_failure applied to.
+// eventsTable lists the failures that on_failure and on_divergence applied to.
 func (r *Report) eventsTable() *textTable {
 	if len(r.failures) == 0 {
 		return nil
 	}
-	t := &textTable{ID: "events-table", Caption: "Failures handled by on_failure"}
+	t := &textTable{ID: "events-table", Caption: "Failures handled by on_failure and on_divergence"}
 	for _, name := range []string{"trial", "replicate", "filter", "cycle", "call", "member", "members", "reason", "action"} {
 		t.Head = append(t.Head, headCell{name, ""})
 	}

@@ -99,4 +99,7 @@ type History struct {
 	Members int
 	Series  map[string][]float64 // by name
 	Ranks   []float64            // counts, see Ranks
+	// Divergences is how often the trial was restarted in Cycles cycles; nil: it never is.
+	Divergences *int
+	Cycles      int
 }

@@ -70,6 +70,7 @@ const (
 	HeldOut         // observations that were not assimilated
 	Record          // real observations instead of a truth
 	FewMembers      // no more than 1000, because the cost grows with the square of their number
+	Restarts        // when a trial diverges
 )
 
 // Averaging says how the number of a whole trial is computed.
@@ -170,6 +171,11 @@ var catalogue = []Score{
 		About: "p-value of Pearson's chi-square test that the rank histogram is flat, with counts scaled to one independent rank per cycle and ranks pooled to at least five expected counts",
 		ofHistory: func(h *History) Mean { // the values of one state count for one rank: neighbours are not independent
 			return h.number(FlatnessOf(h.Ranks, float64(len(h.Series["rmse"]))).P, math.NaN())
+		}},
+	{Name: "divergences", Unit: UnitOne, Stage: Analysis, Needs: Restarts, Mean: WholeSeries, Loss: true, Place: place(7, 6),
+		About: "number of restarts after the model or the filter could not compute with the members, per 1000 cycles, burn-in included",
+		ofHistory: func(h *History) Mean {
+			return Mean{1000 * float64(*h.Divergences) / float64(h.Cycles), math.NaN(), h.Cycles}
 		}},
 }
 
@@ -336,7 +342,12 @@ func (s Score) OverTime(h *History) (Mean, bool) {
 	if s.Mean == WholeSeries {
 		series = h.Series["rmse"]
 	}
-	if len(series) == 0 {
+	switch {
+	case s.Needs&Restarts != 0:
+		if h.Divergences == nil {
+			return Mean{}, false
+		}
+	case len(series) == 0:
 		return Mean{}, false
 	}
 	switch s.Mean {

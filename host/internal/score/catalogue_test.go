@@ -80,14 +80,14 @@ func TestShown(t *testing.T) {
 		}
 		return strings.Join(all, " ")
 	}
-	if got, want := names(Shown(true)), "rmse spread crps_fair weights_ess w2_reference rmse_NAME"; got != want {
+	if got, want := names(Shown(true)), "rmse spread crps_fair weights_ess w2_reference rmse_NAME divergences"; got != want {
 		t.Errorf("with a truth: got %s, want %s", got, want)
 	}
-	if got, want := names(Shown(false)), "held_out_rmse held_out_spread held_out_crps innovation_rms nis"; got != want {
+	if got, want := names(Shown(false)), "held_out_rmse held_out_spread held_out_crps innovation_rms nis divergences"; got != want {
 		t.Errorf("without: got %s, want %s", got, want)
 	}
 	losses := slices.DeleteFunc(Catalogue(), func(s Score) bool { return !s.Loss })
-	if got, want := names(losses), "rmse crps_fair mae w2_reference crps energy_score_fair held_out_crps held_out_rmse innovation_rms rmse_NAME rmse_total"; got != want {
+	if got, want := names(losses), "rmse crps_fair mae w2_reference crps energy_score_fair held_out_crps held_out_rmse innovation_rms rmse_NAME rmse_total divergences"; got != want {
 		t.Errorf("less is better: got %s, want %s", got, want)
 	}
 	if !IsLoss("rmse_rho") || IsLoss("spread_skill") || IsLoss("bias") || IsLoss("no such score") {

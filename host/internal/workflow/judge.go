@@ -115,6 +115,14 @@ func (w *Workflow) judgeFailures(found *diag.Findings) {
 	if w.bad("model", "on_failure") || w.bad("model", "max_failed") {
 		return
 	}
+	switch on := w.Ensemble.OnDivergence; {
+	case on == "climatology" && w.Real():
+		found.Add(codeConflict, w.At("ensemble", "on_divergence"), "there is no truth to take states from").
+			WithLabel("observations come from a file").WithHelp("write on_divergence = \"restart\"")
+	case on != "fail" && on != "" && w.Model.OnFailure == "drop_member":
+		found.Add(codeConflict, w.At("ensemble", "on_divergence"), "`on_divergence = %q` cannot be combined with `model.on_failure = \"drop_member\"`", on).
+			WithLabel("members are dropped instead").WithHelp("remove one of them")
+	}
 	switch m := w.Model; {
 	case m.OnFailure == "drop_member" && m.MaxFailed == 0:
 		found.Add(codeMissing, w.At("model", "on_failure"), "`model.max_failed` is missing: dropping members needs a limit").

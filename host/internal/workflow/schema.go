@@ -166,6 +166,8 @@ var schema = key{kind: table, keys: []key{
 		{name: "size", kind: integer, required: true, min: two, max: mostMembers, example: "100", doc: "number of members"},
 		{name: "init", kind: distribution, required: true, dists: []key{normalAround, lognormalAround, uniform, samples},
 			example: `{ dist = "normal", around = "truth", sd = 1.0 }`, doc: "distribution that the members are drawn from, or file that they are read from"},
+		{name: "on_divergence", kind: text, choices: []string{"fail", "restart", "climatology"}, doc: "what to do if the model cannot integrate a member, or a filter cannot compute with the numbers: " +
+			"fail, as without it, ends the trial; restart draws new members as at the start in place of the forecast; climatology takes states of the truth at random times. The score divergences counts the restarts"},
 	}},
 	{name: "filter", kind: tables, required: true, doc: "the filters to compare", keys: append([]key{
 		{name: "label", kind: text, form: slug, required: true, example: `"enkf"`, doc: "name of the filter in results and in --set filter.LABEL.size=10"},

@@ -283,8 +283,9 @@ type HoldOut struct {
 
 // Ensemble says how many members there are and where they start.
 type Ensemble struct {
-	Size int   `toml:"size"`
-	Init Start `toml:"init"`
+	Size         int    `toml:"size"`
+	Init         Start  `toml:"init"`
+	OnDivergence string `toml:"on_divergence,omitempty"` // fail, restart or climatology; empty: fail
 }
 
 // Filter is one of the filters to compare.
