@@ -177,7 +177,10 @@ func axisValues(axes []string, values map[string]any) []string {
 }
 
 func intervalText(c plan.Clock) string {
-	if c.Interval > 0 {
+	switch {
+	case c.Interval > 0 && c.Lead != 0:
+		return fmt.Sprintf("of %g, the first at %g", c.Interval, c.Time(1))
+	case c.Interval > 0:
 		return fmt.Sprintf("of %g", c.Interval)
 	}
 	return fmt.Sprintf("at the times of the observations, %g to %g", c.Time(1), c.Time(c.Cycles))

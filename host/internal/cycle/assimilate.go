@@ -202,7 +202,7 @@ func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
 	s := &Step{Cycle: k, Time: a.plan.Clock.Time(k), errors: a.errors}
 	start := time.Now()
 	call := a.call("forecast", k)
-	ahead, err := a.plan.Model.Forecast(ctx, &sdk.ForecastRequest{
+	ahead, err := integrate(ctx, a.plan.Model, &sdk.ForecastRequest{
 		Call: call, From: a.plan.Clock.Time(k - 1), To: s.Time, Ensemble: a.state.Members, Into: a.ahead,
 	})
 	if err != nil {

@@ -216,6 +216,36 @@ func TestErrorsStopTheTrial(t *testing.T) {
 	}
 }
 
+// Observations at the start are analysed before any forecast, and those of later cycles are
+// one interval apart; the rest of the truth does not change.
+func TestObservationsAtTheStart(t *testing.T) {
+	p := newPlan()
+	later := simulate(t, p)
+	p.Clock.Lead = 1
+	scenario := simulate(t, p)
+	for k := range 4 {
+		if scenario.Truth.At(k+1, 0) != later.Truth.At(k, 0) {
+			t.Errorf("cycle %d: the truth is %v, want %v", k+1, scenario.Truth.At(k+1, 0), later.Truth.At(k, 0))
+		}
+	}
+	model := p.Model.(doubling)
+	model.noise, model.failAt = 1, 1 // it is not called in cycle 1
+	p.Model = model
+	f := &recorder{}
+	err := Assimilate(t.Context(), p, &plan.Trial{Filter: f, Size: 3}, scenario, nil, func(s *Step) error {
+		if s.Time != 9+float64(s.Cycle) {
+			t.Errorf("cycle %d: time %v", s.Cycle, s.Time)
+		}
+		if s.Cycle == 1 && s.Forecast.Members.At(0, 0) != 2*s.Analysis.Members.At(0, 0) {
+			t.Error("the initial ensemble is not what is analysed")
+		}
+		return nil
+	})
+	if err != nil || len(f.problems) != 4 {
+		t.Errorf("%d analyses, %v", len(f.problems), err)
+	}
+}
+
 // A trial that is restarted goes on with members that are states of the truth, or that are
 // drawn as at the start; the reference is not restarted.
 func TestRestart(t *testing.T) {

@@ -90,9 +90,18 @@ func Simulate(ctx context.Context, p *plan.Plan, done func() error) (*Scenario, 
 	return t, nil
 }
 
+// integrate calls model, unless the time of the forecast is that of the ensemble.
+func integrate(ctx context.Context, model sdk.Model, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	if r.From == r.To {
+		r.Into.Copy(r.Ensemble)
+		return &sdk.ForecastResult{}, nil
+	}
+	return model.Forecast(ctx, r)
+}
+
 // forecast calls model and turns failed members into an error.
 func forecast(ctx context.Context, model sdk.Model, r *sdk.ForecastRequest) error {
-	res, err := model.Forecast(ctx, r)
+	res, err := integrate(ctx, model, r)
 	if err == nil && len(res.Failures) > 0 {
 		err = failed(r.Call, r.Ensemble.RawMatrix().Rows, res.Failures, "")
 	}

@@ -51,6 +51,9 @@ func (m *maker) setting(s workflow.Setting) *setting {
 	m.w, m.variants, m.truthPlugin, m.operatorPlugins, m.filterPlugins, m.plan = s.Workflow, s.Variants, nil, nil, nil, &Plan{
 		Clock: Clock{Start: s.Time.Start.Model, Interval: s.Time.Interval, Cycles: s.Time.Cycles, BurnIn: s.Time.BurnIn},
 	}
+	if s.Time.First != nil {
+		m.plan.Clock.Lead = s.Time.Interval - *s.Time.First
+	}
 	m.files()
 	for _, stage := range []func(){m.findPlugins, m.model, m.observations, m.filters, m.scores} {
 		if stage(); len(m.found) > m.before {
@@ -275,6 +278,7 @@ func (m *maker) model() {
 		return
 	}
 	m.checkStep(step, "time", "interval")
+	m.checkStep(step, "time", "first")
 	w.Model.Params = resolve(manifest, w.Model.Params)
 	names, params := m.estimates(manifest)
 	if len(m.found) > m.before {
@@ -327,6 +331,7 @@ func (m *maker) truth(model sdk.Model, estimated []*sdk.Param) {
 		return
 	}
 	m.checkStep(step, "time", "interval")
+	m.checkStep(step, "time", "first")
 	m.checkStep(step, "truth", "spin_up")
 	if m.truthPlugin != nil {
 		w.Truth.Params = resolve(plugin.Manifest, params)
@@ -372,8 +377,13 @@ func (m *maker) checkStep(step float64, path ...any) {
 		return
 	}
 	name, value := path[1].(string), m.w.Time.Interval
-	if name == "spin_up" {
+	switch {
+	case name == "spin_up":
 		value = m.w.Truth.SpinUp
+	case name == "first" && m.w.Time.First == nil:
+		return
+	case name == "first":
+		value = *m.w.Time.First
 	}
 	if nearest, whole := sdk.WholeSteps(value, step); !whole && !m.reported(path) {
 		m.add(codeStep, path, "`%s` must be a whole number of time steps, but %g / %g = %.6g", name, value, step, value/step).

@@ -63,6 +63,7 @@ const (
 type Clock struct {
 	Start    float64 // model time of the initial ensemble
 	Interval float64 // between cycles; 0 if Times holds their times
+	Lead     float64 // model time by which the cycles come before Start + k Interval
 	Times    []float64
 	Cycles   int
 	BurnIn   int // number of first cycles, which no time mean includes
@@ -70,8 +71,11 @@ type Clock struct {
 
 // Time returns the model time of a cycle; cycle 0 is the start.
 func (c Clock) Time(cycle int) float64 {
-	if c.Times == nil || cycle == 0 {
-		return c.Start + float64(cycle)*c.Interval
+	if cycle == 0 {
+		return c.Start
+	}
+	if c.Times == nil {
+		return c.Start + (float64(cycle)*c.Interval - c.Lead)
 	}
 	return c.Times[cycle-1]
 }

@@ -171,6 +171,10 @@ func (w *Workflow) judgeTruth(found *diag.Findings) {
 	if !w.Real() {
 		return
 	}
+	if w.Time.First != nil {
+		found.Add(codeConflict, w.KeyAt("time", "first"), "`first` is for twin experiments, but observations come from a file").
+			WithLabel("not with file").WithHelp("remove `first`")
+	}
 	if w.Truth != nil {
 		found.Add(codeConflict, w.At("truth"), "observations come from a file, but the workflow has a [truth]").WithLabel("no truth is simulated").
 			WithNote("the file is given at %s", w.At("observations", 0, "file").Where()).WithHelp("remove [truth], or file")

@@ -125,6 +125,7 @@ func TestStreamsAreRefused(t *testing.T) {
 		{fromFile, "ensemble =", "truth.init = [1]\nensemble =", "E211 observations come from a file, but the workflow has a [truth]"},
 		{fromFile, "mean = 0", `around = "truth"`, "E211 the members cannot start around the truth: there is none"},
 		{fromFile, "ensemble =", "model.estimate.a.init = { dist = \"normal\", around = \"truth\", sd = 1 }\nensemble =", "E211 `a` cannot start around the truth: there is none"},
+		{fromFile, "start = 0", `start = 0, first = 0`, "E211 `first` is for twin experiments, but observations come from a file"},
 		{fromFile, "start = 0", `start = 0, window = "1h"`, "E202 [time] needs `unit`"},
 	} {
 		text := strings.Replace(c.text, c.old, c.new, 1)

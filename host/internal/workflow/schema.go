@@ -119,6 +119,7 @@ var schema = key{kind: table, keys: []key{
 	{name: "time", kind: table, required: true, doc: "when observations are made", keys: []key{
 		{name: "cycles", kind: integer, twin: true, min: one, max: mostCycles, example: "1000", doc: "number of assimilation cycles"},
 		{name: "interval", kind: extent, twin: true, above: zero, example: "0.1", doc: "model time between observations"},
+		{name: "first", kind: extent, min: zero, example: "0.0", doc: "model time from the start to the first cycle of a twin experiment; if omitted, interval. With 0 the initial ensemble is analysed before any forecast"},
 		{name: "step", kind: extent, above: zero, doc: "time step of the model; if omitted, the default of the plugin"},
 		{name: "start", kind: moment, def: 0.0, doc: "model time of the initial ensemble, or the date that is model time 0; without an offset, a date is in observations.time.timezone"},
 		{name: "unit", kind: duration, above: zero, example: `"1h"`, doc: "duration of one unit of model time; required with dates and durations"},

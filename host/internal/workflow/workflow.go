@@ -58,6 +58,7 @@ type Experiment struct {
 type Time struct {
 	Cycles   int           `toml:"cycles,omitzero"`   // 0: as many as the files have observations for
 	Interval float64       `toml:"interval,omitzero"` // model time between cycles; 0: the cycles are at the observations of files
+	First    *float64      `toml:"first"`             // model time before the first cycle; nil: Interval
 	Step     float64       `toml:"step,omitzero"`     // of the integrator; 0: the model's own
 	Start    Moment        `toml:"start"`             // of the initial ensemble
 	Unit     time.Duration `toml:"unit,omitzero"`     // duration of one unit of model time; 0: not needed
