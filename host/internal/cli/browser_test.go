@@ -330,7 +330,34 @@ func TestReportInBrowser(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.open(t, reported(t, strings.ReplaceAll(string(workflow), `"data/`, `"`+data+`/`)), 1280)
+		path := reported(t, strings.NewReplacer(`"data/`, `"`+data+`/`, "background = 5.0", "background = 2.5").Replace(string(workflow)))
+		b.open(t, path, 1280)
+		r, err := archive.Open(filepath.Dir(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		held, rejected := 0, 0 // of the first trial
+		for h, err := range r.HeldOut() {
+			for i := range h.Trial {
+				if err == nil && h.Trial[i] == 1 && h.Stage[i] == archive.Analysis {
+					held++
+				}
+			}
+		}
+		for b, err := range r.Rejections() {
+			for i := range b.Trial.Values {
+				if err == nil && b.Trial.Values[i] == 1 {
+					rejected++
+				}
+			}
+		}
+		drawn := eval[[]int](t, b, `(v => ["held_out", "rejected"].map(name => v[name].filter(x => x !== null).length))(JSON.parse(document.getElementById("data").textContent).trials[0].curves.analysis[0].values)`)
+		if held == 0 || rejected == 0 || drawn[0] != held || drawn[1] != rejected {
+			t.Errorf("%v held out and rejected values are drawn, want %d and %d", drawn, held, rejected)
+		}
+		if hidden := eval[int](t, b, `document.querySelectorAll(".key .held[hidden], .key .rejected[hidden]").length`); hidden > 0 {
+			t.Errorf("%d of two keys are hidden", hidden)
+		}
 		eval[any](t, b, `(() => {
 			const draw = CanvasRenderingContext2D.prototype.fillText;
 			window.texts = new Set();

@@ -107,7 +107,7 @@ var charts = []chart{
 	},
 	{
 		name: "trajectory", section: "trajectories", applies: func(r *Report) bool { return len(r.shown) > 0 },
-		caption: keyed(`<span class="pick"></span>`, `<span class="k half">50 %</span><span class="k most">90 %</span><span class="k observed">observations</span>`),
+		caption: keyed(`<span class="pick"></span>`, `<span class="k half">50 %</span><span class="k most">90 %</span><span class="k observed">observations</span><span class="k held">held out</span><span class="k rejected">rejected</span>`),
 		label:   text("Trajectory of the ensemble mean, bands of 50 and 90 % of the members, and the truth and observations if they are known"),
 		figures: ofEach((*Report).trajectoryFigure),
 	},

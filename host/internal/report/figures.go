@@ -432,8 +432,15 @@ func (r *Report) trajectoryFigure(t *trial) *figure {
 		own := r.style(t.Filter).Color
 		band(p, xs, part("q05"), part("q95"), faded(own, 0.25))
 		band(p, xs, part("q25"), part("q75"), faded(own, 0.5))
-		if observed := part("observed"); observed != nil {
-			dots(p, xs, observed)
+		for _, d := range []struct {
+			name  string
+			style draw.GlyphStyle
+		}{
+			{"observed", draw.GlyphStyle{Color: soft, Radius: vg.Points(1), Shape: draw.CircleGlyph{}}},
+			{"held_out", draw.GlyphStyle{Color: soft, Radius: vg.Points(1.8), Shape: draw.RingGlyph{}}},
+			{"rejected", draw.GlyphStyle{Color: palette[1], Radius: vg.Points(2), Shape: draw.CrossGlyph{}}},
+		} {
+			dots(p, xs, part(d.name), d.style)
 		}
 		truth, mean := draw.LineStyle{Color: ink, Width: vg.Points(.8)}, draw.LineStyle{Color: own, Width: vg.Points(1)}
 		addLine(p, xs, part("truth"), truth)
@@ -467,14 +474,16 @@ func band(p *plot.Plot, xs, low, high []float64, c color.Color) {
 	}
 }
 
-func dots(p *plot.Plot, xs, ys []float64) {
+func dots(p *plot.Plot, xs, ys []float64, style draw.GlyphStyle) {
 	var there plotter.XYs
 	for i, y := range ys {
 		if !math.IsNaN(y) {
 			there = append(there, plotter.XY{X: xs[i], Y: y})
 		}
 	}
-	p.Add(&plotter.Scatter{XYs: there, GlyphStyle: draw.GlyphStyle{Color: soft, Radius: vg.Points(1), Shape: draw.CircleGlyph{}}})
+	if there != nil {
+		p.Add(&plotter.Scatter{XYs: there, GlyphStyle: style})
+	}
 }
 
 func withUnit(name, unit string) string {

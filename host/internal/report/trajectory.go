@@ -74,13 +74,15 @@ const (
 
 // readVariables reads the trajectories of the values that are shown and of the field.
 func (r *Report) readVariables() error {
-	v := &variablesReader{report: r, observations: observations{}}
+	v := &variablesReader{report: r, observations: observations{}, apart: map[string]map[value]float64{"held_out": {}, "rejected": {}}}
 	r.truths = map[truthKey]*heat{}
 	if err := v.describeState(); err != nil {
 		return err
 	}
-	if err := v.readObservations(); err != nil {
-		return err
+	for _, step := range []func() error{v.readObservations, v.readHeldOut, v.readRejections} {
+		if err := step(); err != nil {
+			return err
+		}
 	}
 	for b, err := range r.reader.Variables() {
 		if err != nil {
@@ -97,6 +99,7 @@ type variablesReader struct {
 	report       *Report
 	state        map[string]archive.Field // variables; empty if there is no truth to read them from
 	observations observations
+	apart        map[string]map[value]float64 // values that no filter used, by why: held_out or rejected
 
 	trial   *trial
 	columns int // the field stores one cycle of this many
@@ -140,6 +143,39 @@ func (v *variablesReader) readObservations() error {
 				row[f.Name] = f.Row(i)
 			}
 			v.observations[key][cycle] = row
+		}
+	}
+	return nil
+}
+
+// value names a value of a variable in a trial; those of trial 0 are the same in all.
+type value struct {
+	trial, cycle int32
+	variable     string
+	index        int32
+}
+
+func (v *variablesReader) readHeldOut() error {
+	for b, err := range v.report.reader.HeldOut() {
+		if err != nil {
+			return err
+		}
+		for i := range b.Trial {
+			v.apart["held_out"][value{b.Trial[i], b.Cycle[i], b.Variable[i], b.Index[i]}] = b.Value[i]
+		}
+	}
+	return nil
+}
+
+func (v *variablesReader) readRejections() error {
+	for b, err := range v.report.reader.Rejections() {
+		if err != nil {
+			return err
+		}
+		for i, at := range b.Cycle.Values { // nulls are 0 or empty
+			if b.Value.Valid == nil || b.Value.Valid[i] {
+				v.apart["rejected"][value{b.Trial.Values[i], at, b.Variable.Values[i], b.Index.Values[i]}] = b.Value.Values[i]
+			}
 		}
 	}
 	return nil
@@ -262,6 +298,22 @@ func (v *variablesReader) addToCurve(k int, b *archive.Descriptions, i int) {
 		add(s, part.name, part.column(b)[i])
 	}
 	add(s, "observed", v.observations.of(v.trial.truthKey(), b.Cycle[i], c, v.state[c.variable].Size()))
+	for why, values := range v.apart {
+		if len(values) > 0 {
+			add(s, why, v.valueApart(values, b.Trial[i], b.Cycle[i], c))
+		}
+	}
+}
+
+// valueApart returns the value of a trial, or of all trials, that no filter used; NaN if there
+// is none.
+func (v *variablesReader) valueApart(values map[value]float64, trial, cycle int32, c component) float64 {
+	for _, of := range []int32{trial, 0} {
+		if x, ok := values[value{of, cycle, c.variable, int32(c.index)}]; ok {
+			return x
+		}
+	}
+	return math.NaN()
 }
 
 // addToField appends row i of b to the field.
@@ -334,7 +386,7 @@ func (v *variablesReader) keepPhase(stage string, curves []*series) {
 	v.trial.phase[stage] = p
 }
 
-// dropUnrelated drops observations that are not on the scale of the variable, because an
+// dropUnrelated drops observations, used or not, that are not on the scale of the variable, because an
 // operator transforms it: those that are further from the truth on average than half its
 // standard deviation or, if no truth is known, further from the mean than their own.
 func dropUnrelated(s *series) {
@@ -349,7 +401,9 @@ func dropUnrelated(s *series) {
 		}
 	}
 	if n == 0 || distance/n > share*(square/n-sum/n*sum/n) {
-		delete(s.Values, "observed")
+		for _, name := range []string{"observed", "held_out", "rejected"} {
+			delete(s.Values, name)
+		}
 	}
 }
 
@@ -365,6 +419,6 @@ func (r *Report) budget() int {
 			reports = max(reports, len(t.reports.Values))
 		}
 	}
-	perPoint := 2*len(r.overTime) + reports + 3 + kept*len(r.shown)*(len(curve)+2)
+	perPoint := 2*len(r.overTime) + reports + 3 + kept*len(r.shown)*(len(curve)+4)
 	return min(4000, max(48, valueBudget/max(1, perPoint*len(r.trials)))) &^ 1
 }

@@ -9,6 +9,8 @@
     figure.style.setProperty("--k", mine);
     figure.querySelector(".key .truth")?.style.setProperty("--k", colour("--ink"));
     figure.querySelector(".key .observed").hidden = !v.observed;
+    figure.querySelector(".key .held").hidden = !v.held_out?.some(finite);
+    figure.querySelector(".key .rejected").hidden = !v.rejected?.some(finite);
     const mix = share => mine + Math.round(255 * share).toString(16).padStart(2, "0");
     const series = [
       { stroke: clear, width: 0 }, { stroke: clear, width: 0 }, { stroke: clear, width: 0 }, { stroke: clear, width: 0 },
@@ -18,6 +20,22 @@
     if (v.observed) {
       series.push({ label: "observed", stroke: colour("--soft"), width: 0, paths: () => null, points: { show: true, size: 4.5, width: 0, fill: colour("--soft") } });
       data.push(v.observed);
+    }
+    for (const [key, label] of [["held_out", "held out"], ["rejected", "rejected"]]) {
+      if (!v[key]?.some(finite)) continue;
+      const cross = (u, at) => {
+        const g = u.ctx, r = 4 * (window.devicePixelRatio || 1);
+        g.save(); g.strokeStyle = colour("--bad"); g.lineWidth = r / 3;
+        u.data[at].forEach((y, i) => {
+          const x = u.valToPos(u.data[0][i], "x", true), h = u.valToPos(y, "y", true);
+          if (finite(y) && x >= u.bbox.left && x <= u.bbox.left + u.bbox.width) { line(g, x - r, h - r, x + r, h + r); line(g, x - r, h + r, x + r, h - r); }
+        });
+        g.restore();
+        return false;
+      };
+      series.push({ label, stroke: colour(key === "rejected" ? "--bad" : "--soft"), width: 0, paths: () => null,
+        points: key === "rejected" ? { show: cross } : { show: true, size: 6, width: 1.2, stroke: colour("--soft"), fill: colour("--ground") } });
+      data.push(v[key]);
     }
     const u = uplot(div, {
       data, series, xLabel: TIME, yLabel: withUnit(D.shown[k].label, D.shown[k].unit), height: Math.max(260, Math.min(360, div.clientWidth * 0.4)), at: (_, t) => timeText(t), xAxis: timeAxis,
