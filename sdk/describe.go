@@ -24,11 +24,31 @@ func (m *Manifest) Describe() string {
 			fmt.Fprintf(&b, "  %s\n%s\n%s\n", p.Name, wrap("      ", values), wrap("      ", p.meaning()))
 		}
 	}
+	if len(m.Example.Params) > 0 {
+		fmt.Fprintf(&b, "\nexample\n%s", m.example())
+	}
 	if len(m.Citations) > 0 {
 		fmt.Fprintln(&b, "\nreferences")
 	}
 	for _, c := range m.Citations {
 		fmt.Fprintln(&b, "  "+strings.TrimSpace(wrap("      ", c.Text+suffix(", doi:", c.DOI))))
+	}
+	return b.String()
+}
+
+// example returns the parameters of the example as in a workflow, in the order of the
+// manifest.
+func (m *Manifest) example() string {
+	var b strings.Builder
+	for _, p := range m.Params {
+		v, given := m.Example.Params[p.Name]
+		text := literal(v)
+		if s, ok := v.(string); ok && strings.Contains(s, "\n") {
+			text = "\"\"\"\n" + s + "\"\"\""
+		}
+		if given {
+			fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(p.Name+" = "+text, "\n", "\n  "))
+		}
 	}
 	return b.String()
 }

@@ -1,8 +1,10 @@
-// Package number reads numbers from text as programs in many languages write them.
+// Package number reads numbers from text as programs in many languages write them, and
+// writes numbers that all of them read.
 package number
 
 import (
 	"errors"
+	"math"
 	"regexp"
 	"strconv"
 )
@@ -31,4 +33,15 @@ func Parse(text string) (float64, error) {
 		return 0, strconv.ErrRange
 	}
 	return v, nil
+}
+
+// Append appends v to b with as many digits as are needed to read it back unchanged. It has
+// an exponent only below 1e-6 and from 1e21 on, as in JSON: many programs read a whole number
+// up to the first character that is not a digit, so that they would take 1e+06 for 1.
+func Append(b []byte, v float64) []byte {
+	format := byte('f')
+	if size := math.Abs(v); size != 0 && (size < 1e-6 || size >= 1e21) {
+		format = 'g'
+	}
+	return strconv.AppendFloat(b, v, format, -1, 64)
 }

@@ -30,6 +30,17 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestAppend(t *testing.T) {
+	for v, want := range map[float64]string{
+		1e6: "1000000", -12345678: "-12345678", 1e15: "1000000000000000", 123456789.25: "123456789.25", 1e20: "100000000000000000000", 1e21: "1e+21",
+		0: "0", math.Copysign(0, -1): "-0", 0.00001: "0.00001", 1e-7: "1e-07", 0.1: "0.1", math.Inf(1): "+Inf",
+	} {
+		if got := string(Append(nil, v)); got != want {
+			t.Errorf("%g: got %s, want %s", v, got, want)
+		}
+	}
+}
+
 // Every finite number that Fortran writes in its styles is read back.
 func FuzzParse(f *testing.F) {
 	f.Add(10.5)
@@ -38,6 +49,9 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, v float64) {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return
+		}
+		if got, err := Parse(string(Append(nil, v))); err != nil || got != v {
+			t.Errorf("%s: got %g, %v, want %g", Append(nil, v), got, err, v)
 		}
 		text := strconv.FormatFloat(v, 'E', 17, 64)
 		mantissa, exponent := text[:len(text)-len("E+00")], text[len(text)-len("+00"):]
