@@ -1,10 +1,12 @@
 package process
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 
@@ -23,12 +25,12 @@ type codec interface {
 	decode(r io.Reader, t *task, into *mat.Dense) error
 }
 
-// codecOf returns the codec for states of layout l and the name of a file; text is the
-// template of an input of any other format.
-func codecOf(name string, l *sdk.Layout, text *template.Template) codec {
+// codecOf returns the codec for states of layout l and the name of a file, without what
+// parameters say of texts.
+func codecOf(name string, l *sdk.Layout) codec {
 	switch filepath.Ext(name) {
 	case ".csv":
-		return csvCodec{valueNames(l)}
+		return csvCodec{names: valueNames(l)}
 	case ".npy":
 		return npyCodec{}
 	case ".json":
@@ -36,36 +38,76 @@ func codecOf(name string, l *sdk.Layout, text *template.Template) codec {
 	case ".arrows":
 		return arrowCodec{}
 	}
-	return textCodec{text}
+	return textCodec{}
 }
 
-// textCodec makes files from a template and reads numbers separated by white space.
-type textCodec struct{ template *template.Template }
+// textCodec makes files from a template, and reads numbers separated by white space: all,
+// or those that a table picks.
+type textCodec struct {
+	template *template.Template
+	table    *table // nil: all numbers
+	last     bool   // of the last lines
+}
 
 func (c textCodec) encode(w io.Writer, t *task) error { return c.template.Execute(w, t.values()) }
 
-func (c textCodec) decode(r io.Reader, _ *task, into *mat.Dense) error {
-	values := into.RawMatrix().Data
-	words := bufio.NewScanner(r)
-	words.Split(bufio.ScanWords)
-	k := 0
-	for ; words.Scan(); k++ {
-		if k == len(values) {
-			return fmt.Errorf("holds more than %d numbers", len(values))
-		}
-		v, err := parseNumber(words.Text())
-		if err != nil {
-			return fmt.Errorf("number %d: %w", k+1, err)
-		}
-		values[k] = v
+func (c textCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
+	if c.table != nil {
+		return c.table.decode(r, t, into)
 	}
-	if err := words.Err(); err != nil {
+	text, err := readText(r)
+	if err != nil {
 		return err
 	}
-	if k < len(values) {
+	values := into.RawMatrix().Data
+	lines := numbersIn(text)
+	if c.last {
+		lines = tail(lines, len(values))
+	}
+	k := 0
+	for _, l := range lines {
+		for _, f := range l.fields {
+			v, err := parseNumber(f)
+			if err != nil {
+				return fmt.Errorf("line %d: %w; columns and names can be given in read", l.line, err)
+			}
+			if k < len(values) {
+				values[k] = v
+			}
+			k++
+		}
+	}
+	switch {
+	case k > len(values) && c.last:
+		return fmt.Errorf("its last lines hold %d numbers, want %d; columns can be given in read", k, len(values))
+	case k > len(values):
+		return fmt.Errorf("holds %d numbers, want %d; rows = \"last\" takes the last, and read gives columns", k, len(values))
+	case k < len(values):
 		return fmt.Errorf("holds %d numbers, want %d", k, len(values))
 	}
 	return nil
+}
+
+// numbersIn returns the lines of text that are not comments, split at blanks.
+func numbersIn(text string) []record {
+	var lines []record
+	number := 0
+	for line := range strings.Lines(text) {
+		if number++; !isComment(strings.TrimSpace(line)) {
+			lines = append(lines, record{line: number, fields: strings.Fields(line)})
+		}
+	}
+	return lines
+}
+
+// tail returns the last lines that together have at least n fields.
+func tail(lines []record, n int) []record {
+	for i, l := range slices.Backward(lines) {
+		if n -= len(l.fields); n <= 0 {
+			return lines[i:]
+		}
+	}
+	return lines
 }
 
 // arrowCodec writes and reads Arrow IPC streams like those between plume and its plugins;
@@ -126,7 +168,7 @@ func parseNumbers(dst []float64, fields []string) error {
 	for i, f := range fields {
 		v, err := parseNumber(f)
 		if err != nil {
-			return fmt.Errorf("value %d: %w", i+1, err)
+			return fmt.Errorf("column %d: %w", i+1, err)
 		}
 		dst[i] = v
 	}
@@ -135,10 +177,17 @@ func parseNumbers(dst []float64, fields []string) error {
 
 func parseNumber(text string) (float64, error) {
 	v, err := number.Parse(strings.TrimSpace(text))
-	if err != nil {
-		return 0, fmt.Errorf("got %q, want a number", brief(text))
+	switch {
+	case err == nil:
+		return v, nil
+	case errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("got %q, which is out of range", brief(text))
+	case strings.Count(text, ",") == 1 && !strings.Contains(text, "."):
+		if _, err := number.Parse(strings.Replace(strings.TrimSpace(text), ",", ".", 1)); err == nil {
+			return 0, fmt.Errorf("got %q, want a number with a decimal point", brief(text))
+		}
 	}
-	return v, nil
+	return 0, fmt.Errorf("got %q, want a number", brief(text))
 }
 
 // brief returns text, cut if it is long.

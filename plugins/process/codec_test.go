@@ -119,31 +119,6 @@ func TestFilesAreReadable(t *testing.T) {
 	}
 }
 
-// Templates: a namelist for one member, a grid for several.
-func TestTemplates(t *testing.T) {
-	for _, tt := range []struct{ mode, template, want string }{
-		{"member", "&run h = {{range .state.h}}{{range .}}{{.}} {{end}}{{end}}, drag = {{printf \"%.3e\" .state.drag}} /",
-			"&run h = 1 2 3 4 , drag = 1.000e-01 /"},
-		{"batch", "{{len .members}}{{range .members}}\n{{.member}}: {{index .state.h 1 0}}{{end}}", "2\n40: 3\n41: 7"},
-	} {
-		dir := t.TempDir()
-		if err := os.WriteFile(dir+"/in.template", []byte(tt.template), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		m, err := configureIn(dir, params{"variables": []string{"h(y, x)", "drag"}, "dimensions": []string{"y = 2", "x = 2"},
-			"command": []string{"true"}, "mode": tt.mode, "input": "in.nml", "template": "in.template"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := request(m, 2)
-		copy(r.Ensemble.RawMatrix().Data, []float64{1, 2, 3, 4, 0.1, 5, 6, 7, 8, 0.2})
-		var b bytes.Buffer
-		if err := m.input.encode(&b, m.tasks(r)[0]); err != nil || b.String() != tt.want {
-			t.Errorf("got %q, want %q: %v", b.String(), tt.want, err)
-		}
-	}
-}
-
 // npy returns a file with so many bytes of zeros below its header.
 func npy(descr, order, shape string, bytes int) string {
 	header := fmt.Sprintf("{'descr': '%s', 'fortran_order': %s, 'shape': %s, }", descr, order, shape)
@@ -154,16 +129,24 @@ func npy(descr, order, shape string, bytes int) string {
 func TestWrongResults(t *testing.T) {
 	for _, tt := range []struct{ file, text, want string }{
 		{"r.csv", "", "is empty"},
-		{"r.csv", "x\n1\n", "header: got 1 names, want 2, such as x"},
-		{"r.csv", "y,x\n1,2\n", `header: got "y", want x`},
-		{"r.csv", "x,y\n", "holds 0 lines below its header, want 1"},
-		{"r.csv", "x,y\n1,2\n3,4\n", "holds more than 1 lines"},
-		{"r.csv", "x,y\n1\n", "wrong number of fields"},
-		{"r.csv", "x,y\n1,two\n", `line 2: value 2: got "two", want a number`},
-		{"r.csv", "x,y\n1,1d5\n", `value 2: got "1d5", want a number`},
+		{"r.csv", "# nothing\n\n", `no line has the names x, y with commas between them; line 1 is "nothing"`},
+		{"r.csv", "x\n1\n", `no line has the names x, y with commas between them; line 1 is "x"`},
+		{"r.csv", "x;y\n1;2\n", `line 1 is "x;y"`},
+		{"r.csv", "x,y\n", "holds 0 rows, want 1"},
+		{"r.csv", "x,y\n1,2\n3,4\n", `holds 2 rows, want 1; rows = "last" takes the last`},
+		{"r.csv", "x,y\n1\n", "line 2: has 1 column, and the header, in line 1, 2"},
+		{"r.csv", "x,y\n1,2,3\n", "line 2: has 3 columns, and the header, in line 1, 2"},
+		{"r.csv", "x,y,x\n1,2,3\n", "x is the name of columns 1 and 3"},
+		{"r.csv", "x,y\n1,two\n", `line 2: column 2: got "two", want a number`},
+		{"r.csv", "x,y\n1,1d5\n", `column 2: got "1d5", want a number`},
+		{"r.csv", "x,y\n1,\n", `column 2: got "", want a number`},
+		{"r.csv", "x,y\n1,\"\n", "line 2:"},
 		{"r.txt", "1", "holds 1 numbers, want 2"},
-		{"r.txt", "1 2 3", "holds more than 2 numbers"},
-		{"r.txt", "1 ***", `number 2: got "***", want a number`},
+		{"r.txt", "1 2 3", `holds 3 numbers, want 2; rows = "last" takes the last`},
+		{"r.txt", "1 ***", `line 1: got "***", want a number`},
+		{"r.txt", "1\n3,061692", `line 2: got "3,061692", want a number with a decimal point`},
+		{"r.txt", "1 1e400", `got "1e400", which is out of range`},
+		{"r.txt", "cell T\n1 2", `line 1: got "cell", want a number; columns and names can be given in read`},
 		{"r.json", `{"state": {"x": 1, "y": `, "unexpected EOF"},
 		{"r.json", `{"x": 1, "y": 2}`, "state: x is missing"},
 		{"r.json", `{"state": {"x": 1, "y": 2, "z": 3}}`, "state: z is not a variable"},
@@ -241,11 +224,20 @@ with pyarrow.ipc.new_stream("out.arrows", t.schema) as out:
 	}
 }
 
+// csvOf returns the codec of .csv without any choice of columns.
+func csvOf(l *sdk.Layout) codec {
+	m := &model{layout: l, Output: "a.csv", Rows: "all"}
+	if err := m.setOutput(); err != nil {
+		panic(err)
+	}
+	return m.output
+}
+
 // Whatever a program leaves behind is an answer or an error, and an answer is what
 // the format says it is: written again, it reads the same.
 func FuzzResults(f *testing.F) {
 	l := &sdk.Layout{Variables: []sdk.Variable{{Name: "x"}, {Name: "h", Shape: []int{2}, Dims: []string{"i"}}}}
-	codecs := []codec{csvCodec{valueNames(l)}, npyCodec{}, jsonCodec{}, arrowCodec{}}
+	codecs := []codec{csvOf(l), npyCodec{}, jsonCodec{}, arrowCodec{}}
 	one := &task{layout: l, seeds: []int64{1}, states: mat.NewDense(1, 3, []float64{1, 2.5, -3e-300})}
 	for i, c := range codecs {
 		var b bytes.Buffer
@@ -279,7 +271,7 @@ func BenchmarkCodecs(b *testing.B) {
 	for j := range t.states.RawRowView(0) {
 		t.states.Set(0, j, math.Sin(float64(j)))
 	}
-	for name, c := range map[string]codec{"csv": csvCodec{valueNames(l)}, "npy": npyCodec{}, "json": jsonCodec{}, "arrows": arrowCodec{}} {
+	for name, c := range map[string]codec{"csv": csvOf(l), "npy": npyCodec{}, "json": jsonCodec{}, "arrows": arrowCodec{}} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(8 * 100_000)
 			into := mat.NewDense(1, 100_000, nil)

@@ -2,13 +2,11 @@ package process
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"text/template"
@@ -30,7 +28,10 @@ type model struct {
 	Input      string    `param:"input"`
 	Template   string    `param:"template"`
 	Output     string    `param:"output"`
+	Read       []string  `param:"read"`
+	Rows       string    `param:"rows"`
 	Files      []string  `param:"files"`
+	Copies     []string  `param:"copies"`
 	Env        []string  `param:"env"`
 	ExitCodes  []int     `param:"exit_codes"`
 	Timeout    float64   `param:"timeout"`
@@ -44,11 +45,17 @@ type model struct {
 	program   string // absolute
 	arguments []*template.Template
 	env       []*template.Template
-	files     []string // absolute
+	files     []string         // absolute
+	copies    []string         // absolute
+	traces    map[string]trace // of the linked files, by path
 	input     codec
 	output    codec
 	turns     chan struct{} // one token for every current run
 }
+
+// processors is the number of processors that this process was started with. It uses fewer
+// while its calls are short, which says nothing about those that programs may use.
+var processors = runtime.GOMAXPROCS(0)
 
 func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	m := &model{dir: c.Dir}
@@ -66,7 +73,7 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 		}
 	}
 	if m.Parallel == 0 {
-		m.Parallel = runtime.GOMAXPROCS(0)
+		m.Parallel = processors
 	}
 	m.turns = make(chan struct{}, m.Parallel)
 	return m, nil
@@ -93,7 +100,7 @@ func (m *model) setCommand() error {
 		return config("command", "cannot run %q: %v", m.Command[0], err).
 			WithHint("a program with a slash is relative to %s, one without is looked up on $PATH", m.dir)
 	}
-	m.arguments, err = templates("command", m.Command[1:])
+	m.arguments, err = m.parse("command", m.Command[1:])
 	return err
 }
 
@@ -106,59 +113,64 @@ func (m *model) setEnvironment() error {
 		}
 	}
 	var err error
-	m.env, err = templates("env", m.Env)
+	m.env, err = m.parse("env", m.Env)
 	return err
 }
 
-// The files with the output of a command.
-const stdoutFile, stderrFile = "stdout.txt", "stderr.txt"
-
-func (m *model) setFiles() error {
-	taken := []string{stdoutFile, stderrFile}
-	for _, f := range []struct{ where, name string }{{"input", m.Input}, {"output", m.Output}} {
-		switch {
-		case !filepath.IsLocal(f.name) || filepath.Clean(f.name) == ".":
-			return config(f.where, "got %q, want the name of a file in the working directory", f.name)
-		case slices.Contains(taken, filepath.Clean(f.name)):
-			return config(f.where, "the name %q is taken", f.name).
-				WithHint("%s and %s hold the output of the command; input and output must be different files", stdoutFile, stderrFile)
-		}
-		top, _, _ := strings.Cut(filepath.Clean(f.name), string(filepath.Separator))
-		taken = append(taken, filepath.Clean(f.name), top)
-	}
-	for _, f := range m.Files {
-		f = m.path(f)
-		if _, err := os.Stat(f); err != nil {
-			return config("files", "%v", err)
-		}
-		if slices.Contains(taken, filepath.Base(f)) {
-			return config("files", "the name %s is taken", filepath.Base(f))
-		}
-		taken, m.files = append(taken, filepath.Base(f)), append(m.files, f)
-	}
-	return nil
-}
-
 func (m *model) setCodecs() error {
-	m.input, m.output = codecOf(m.Input, m.layout, nil), codecOf(m.Output, m.layout, nil)
+	if err := m.setOutput(); err != nil {
+		return err
+	}
+	m.input = codecOf(m.Input, m.layout)
 	if _, text := m.input.(textCodec); text != (m.Template != "") {
 		if text {
 			return config("template", "is missing: %s needs one", m.Input).WithHint("known formats are .csv, .npy, .json and .arrows")
 		}
-		return config("template", "is set, but %s has a format of its own", m.Input)
+		return config("template", "is set, but %s has a format of its own", m.Input).WithHint("set input to the name of the file that the program reads")
 	}
 	if m.Template == "" {
 		return nil
 	}
-	text, err := os.ReadFile(m.path(m.Template))
-	if err != nil {
-		return config("template", "%v", err)
+	text := m.Template
+	if !inline(text) {
+		read, err := os.ReadFile(m.path(text))
+		if err != nil {
+			return config("template", "%v", err).WithHint("template is the name of a file, or a text with {{ or several lines")
+		}
+		text = string(read)
 	}
-	parsed, err := templates("template", []string{string(text)})
+	parsed, err := m.parse("template", []string{text})
 	if err == nil {
-		m.input = codecOf(m.Input, m.layout, parsed[0])
+		m.input = textCodec{template: parsed[0]}
 	}
 	return err
+}
+
+func (m *model) setOutput() error {
+	m.output = codecOf(m.Output, m.layout)
+	switch c := m.output.(type) {
+	case csvCodec:
+		t, err := m.newTable(true)
+		m.output = csvCodec{c.names, t}
+		return err
+	case textCodec:
+		c.last = m.Rows == "last"
+		m.output = c
+		if len(m.Read) == 0 {
+			return nil
+		}
+		t, err := m.newTable(false)
+		c.table = t
+		m.output = c
+		return err
+	}
+	switch {
+	case len(m.Read) > 0:
+		return config("read", "is set, but %s has a format of its own", m.Output)
+	case m.Rows != "all":
+		return config("rows", "is set, but %s has a format of its own", m.Output)
+	}
+	return nil
 }
 
 func (m *model) setWorkDir() error {
@@ -173,57 +185,13 @@ func (m *model) setWorkDir() error {
 	return nil
 }
 
-// rehearse executes all templates for a state of zeros, so that their mistakes are found
-// before anything runs.
-func (m *model) rehearse() error {
-	zeros := &sdk.ForecastRequest{To: 1, Ensemble: mat.NewDense(1, m.layout.Size(), nil)}
-	t := m.tasks(zeros)[0]
-	if err := m.input.encode(io.Discard, t); err != nil {
-		return config("template", "%v", err)
-	}
-	if _, err := m.expand(m.arguments, t); err != nil {
-		return config("command", "%v", err)
-	}
-	if _, err := m.expand(m.env, t); err != nil {
-		return config("env", "%v", err)
-	}
-	return nil
-}
-
-func templates(where string, texts []string) ([]*template.Template, error) {
-	var all []*template.Template
-	for _, text := range texts {
-		t, err := template.New(where).Option("missingkey=error").Parse(text)
-		if err != nil {
-			return nil, config(where, "%v", err)
-		}
-		all = append(all, t)
-	}
-	return all, nil
-}
-
-// expand executes templates for a task. In addition to its values they see the names of
-// the files input and output.
-func (m *model) expand(all []*template.Template, t *task) ([]string, error) {
-	values := t.values()
-	values["input"], values["output"] = m.Input, m.Output
-	var texts []string
-	for _, one := range all {
-		var b strings.Builder
-		if err := one.Execute(&b, values); err != nil {
-			return nil, err
-		}
-		texts = append(texts, b.String())
-	}
-	return texts, nil
-}
-
 // Layout implements sdk.Model.
 func (m *model) Layout() *sdk.Layout { return m.layout }
 
 // Forecast implements sdk.Model. It runs the command for every member, or once for all of
 // them, m.Parallel runs at a time. A member whose runs all failed is listed as failed; in
-// batch mode the call returns an error.
+// batch mode the call returns an error. So it does if the runs take longer than the call may,
+// and if a linked file has changed.
 func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	if r.To < r.From {
 		return nil, config("time", "got a forecast from %g back to %g, want one forward in time", r.From, r.To)
@@ -233,9 +201,10 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 		return nil, err
 	}
 	defer place.leave()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	tasks := m.tasks(r)
+	progress := m.newProgress(len(tasks))
+	ctx, cancel := progress.limit(ctx)
+	defer cancel(nil)
 	failures := make([]*failure, len(tasks))
 	var runs sync.WaitGroup
 	for i, t := range tasks {
@@ -247,11 +216,13 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 				return
 			}
 			into := mat.NewDense(len(t.seeds), m.layout.Size(), nil)
+			ended := progress.begin()
 			f, err := m.try(ctx, place, t, into)
 			if err != nil {
 				cancel(err)
 				return
 			}
+			ended()
 			if failures[i] = f; f == nil {
 				rowsOf(r.Into, t.first-r.First, len(t.seeds)).Copy(into)
 			}
@@ -260,6 +231,9 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	runs.Wait()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
+	}
+	if err := m.unchanged(); err != nil {
+		return nil, err
 	}
 	return m.result(tasks, failures)
 }

@@ -27,8 +27,8 @@ func (m *model) newPlace(cycle int) (*place, error) {
 // leave removes the directory unless it contains files that are kept.
 func (p *place) leave() { _ = os.Remove(p.dir) }
 
-// prepare returns the working directory of a run, which contains only the state and the
-// linked files.
+// prepare returns the working directory of a run, which contains only the state, the
+// linked files and the copies.
 func (p *place) prepare(t *task) (string, error) {
 	dir := filepath.Join(p.dir, t.name())
 	if err := os.RemoveAll(dir); err != nil { // of a previous attempt
@@ -38,10 +38,8 @@ func (p *place) prepare(t *task) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(input), 0o755); err != nil {
 		return "", resource(err)
 	}
-	for _, f := range p.m.files {
-		if err := os.Symlink(f, filepath.Join(dir, filepath.Base(f))); err != nil {
-			return "", resource(err)
-		}
+	if err := p.m.furnish(dir); err != nil {
+		return "", resource(err)
 	}
 	if err := p.write(input, t); err != nil {
 		return "", resource(err)

@@ -201,7 +201,7 @@ func (m *model) judge(limited context.Context, cmd *exec.Cmd, err error) *failur
 func (m *model) collect(dir string, t *task, into *mat.Dense) *failure {
 	f, err := os.Open(filepath.Join(dir, m.Output))
 	if err != nil {
-		return &failure{what: fmt.Sprintf("left no %s", m.Output)}
+		return &failure{what: fmt.Sprintf("left no %s: %s", m.Output, m.contents(dir))}
 	}
 	defer f.Close()
 	if err := m.output.decode(f, t, into); err != nil {

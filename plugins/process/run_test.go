@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -82,8 +83,8 @@ func TestFailedMembers(t *testing.T) {
 	}{
 		{"exit code", "exit 3", `exited with code 3; it printed "3 | 4 | 5 | 6 | 7"`, false},
 		{"signal", "kill -SEGV $$", "was ended by signal 11 (segmentation fault)", true},
-		{"no result", "exit 0", "left no result.csv", false},
-		{"bad result", "echo x,y > result.csv; exit 0", "left an invalid result.csv: holds 0 lines", false},
+		{"no result", "touch made; exit 0", "left no result.csv: it left made; it printed", false},
+		{"bad result", "echo x,y > result.csv; exit 0", "left an invalid result.csv: holds 0 rows", false},
 		{"timeout", "sleep 100", "was ended after 1 s", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -214,18 +215,107 @@ func TestNoGrandchildIsLeft(t *testing.T) {
 	}
 }
 
-// A call that reaches its deadline ends at once, and the files of what was running
-// are kept.
+// A call that reaches its deadline ends, says how far it has come, and keeps the files of
+// what was running.
 func TestDeadline(t *testing.T) {
-	m := configured(t, scalars(params{"command": shell("echo busy; sleep 1004")}))
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	_, err := m.Forecast(ctx, request(m, 1))
-	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v", err)
+	for name, tt := range map[string]struct{ program, want, kept string }{
+		"none": {"echo busy; sleep 1004", `0 of 4 runs of "sh" ended within 2s, the timeout of the call, 2 at a time; raise the timeout of [model], which is for all runs`, "/stdout.txt"},
+		"some": {"[ {{.member}} -gt 41 ] && sleep 1004; sleep 0.2; cp state.csv result.csv", `2 of 4 runs of "sh" ended within 2s`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := configured(t, scalars(params{"command": shell(tt.program), "parallel": 2}))
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			_, err := m.Forecast(ctx, request(m, 4))
+			if !errors.Is(err, context.DeadlineExceeded) || sdk.KindOf(err) != sdk.KindDeadline || !strings.Contains(err.Error(), tt.want) || ctx.Err() != nil {
+				t.Errorf("got %v, want %s; the time was over: %v", err, tt.want, ctx.Err())
+			}
+			if files := fmt.Sprint(left(t, m)); !strings.Contains(files, tt.kept) {
+				t.Errorf("got %v, want %s", files, tt.kept)
+			}
+		})
 	}
-	if files := left(t, m); files["member00040/stdout.txt"] == "" {
-		t.Errorf("got %v", files)
+}
+
+// The timeout that is proposed is enough for all runs, with a margin of half.
+func TestProposedTimeout(t *testing.T) {
+	for _, tt := range []struct {
+		runs, parallel, ended int
+		took                  time.Duration
+		want                  string
+	}{
+		{20, 2, 12, 96 * time.Second, `a run takes about 8s: set the timeout of [model], which is for all of them, to at least "2m0s"`},
+		{20, 1, 7, 56 * time.Second, `to at least "4m0s"`},
+		{1, 2, 1, 30 * time.Second, `to at least "45s"`},
+		{1000, 4, 3, 30 * time.Millisecond, `a run takes about 10ms: set the timeout of [model], which is for all of them, to at least "3.8s"`},
+	} {
+		p := &progress{m: &model{Command: []string{"sim"}, Parallel: tt.parallel}, runs: tt.runs, ended: tt.ended, took: tt.took}
+		if got := p.late(time.Minute).Error(); !strings.Contains(got, tt.want) {
+			t.Errorf("got %s, want %s", got, tt.want)
+		}
+	}
+}
+
+// A process has one processor until its calls are known to need more, which is when models
+// are configured.
+func TestRunsUseAllProcessors(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	m := configured(t, scalars(params{"command": []string{"true"}}))
+	if m.Parallel != processors {
+		t.Errorf("got %d runs at a time, want %d", m.Parallel, processors)
+	}
+}
+
+// A program that changes a linked file changes it for all members: an error. A copy it may
+// change, and a linked directory it may add files to.
+func TestFilesThatChange(t *testing.T) {
+	const answer = "; cp state.csv result.csv"
+	for name, tt := range map[string]struct{ program, key, want string }{
+		"appended":       {"echo '# x' >> restart.dat", "files", "restart.dat has changed while the model ran: by sh, whose link leads to it"},
+		"same size":      {"echo new > restart.dat", "files", "restart.dat has changed"},
+		"in a directory": {"echo more >> mesh/grid.dat", "files", "mesh/grid.dat has changed"},
+		"removed":        {"rm mesh/grid.dat", "files", "mesh/grid.dat has been removed"},
+		"not changed":    {"cat restart.dat mesh/grid.dat", "files", ""},
+		"link replaced":  {"rm restart.dat; echo mine > restart.dat", "files", ""},
+		"cache":          {"mkdir -p mesh/cache; echo x > mesh/cache/a", "files", ""},
+		"copied":         {"[ $(cat restart.dat) = old ] || exit 3; [ $(cat mesh/grid.dat) = grid ] || exit 4; echo new > restart.dat; echo more >> mesh/grid.dat", "copies", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			texts := map[string]string{"restart.dat": "old\n", "mesh/grid.dat": "grid\n"}
+			if err := os.Mkdir(filepath.Join(dir, "mesh"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for file, text := range texts {
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				before := time.Now().Add(-time.Hour)
+				if err := os.Chtimes(filepath.Join(dir, file), before, before); err != nil {
+					t.Fatal(err)
+				}
+			}
+			m, err := configureIn(dir, scalars(params{"command": shell(tt.program + answer), tt.key: []string{"restart.dat", "mesh"}, "keep": "none", "work_dir": "work"}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := m.Forecast(t.Context(), request(m, 3))
+			if tt.want != "" {
+				if sdk.KindOf(err) != sdk.KindExternal || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "in copies instead") {
+					t.Errorf("got %v, want %s", err, tt.want)
+				}
+				return
+			}
+			if err != nil || len(res.Failures) > 0 {
+				t.Fatalf("got %v, %v", res, err)
+			}
+			for file, want := range texts {
+				if text, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(text) != want {
+					t.Errorf("%s holds %q: %v", file, text, err)
+				}
+			}
+		})
 	}
 }
 

@@ -48,7 +48,7 @@ func (m *model) tasks(r *sdk.ForecastRequest) []*task {
 //
 // state holds every variable by name, nested according to its shape.
 func (t *task) values() map[string]any {
-	v := map[string]any{"cycle": t.cycle, "from": t.from, "to": t.to, "interval": t.to - t.from}
+	v := map[string]any{"cycle": t.cycle, "from": plain(t.from), "to": plain(t.to), "interval": plain(t.to - t.from)}
 	rows := t.states.RawMatrix().Rows
 	members := make([]map[string]any, rows)
 	for i := range members {
@@ -77,12 +77,16 @@ func stateOf(l *sdk.Layout, row []float64) map[string]any {
 func nested(shape []int, values []float64) any {
 	switch len(shape) {
 	case 0:
-		return values[0]
+		return plain(values[0])
 	case 1:
-		return values
+		row := make(line, len(values))
+		for i, v := range values {
+			row[i] = plain(v)
+		}
+		return row
 	}
 	width := len(values) / shape[0]
-	out := make([]any, shape[0])
+	out := make(lines, shape[0])
 	for i := range out {
 		out[i] = nested(shape[1:], values[i*width:(i+1)*width])
 	}
