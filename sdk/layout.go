@@ -92,7 +92,7 @@ func (l *Layout) Check() error {
 		room -= size
 	}
 	if c := l.Coordinates; c != nil {
-		return c.check(l.Size())
+		return c.Check(l.Size())
 	}
 	return nil
 }
@@ -101,10 +101,16 @@ func (l *Layout) Check() error {
 type Coordinates struct {
 	Dims   []string   // names of the axes
 	Period []float64  // per axis; 0 is not periodic
-	Points *mat.Dense // one row per value of the layout, one column per axis
+	Points mat.Matrix // one row per value of the layout, one column per axis: a [Grid], or a [mat.Dense]
 }
 
-func (c *Coordinates) check(size int) error {
+// Check reports the first fault of c as the positions of size values.
+func (c *Coordinates) Check(size int) error {
+	if g, ok := c.Points.(Grid); ok {
+		if err := g.check(len(c.Dims)); err != nil {
+			return err
+		}
+	}
 	rows, cols := c.Points.Dims()
 	if rows != size || cols != len(c.Dims) || len(c.Period) != len(c.Dims) {
 		return Errorf(KindContract, "layout: coordinates", "%d points of %d axes with %d periods: want %d points of %d axes",
@@ -115,10 +121,12 @@ func (c *Coordinates) check(size int) error {
 			return Errorf(KindContract, "layout: coordinates", "the period of axis %q is %v; want a finite number >= 0", c.Dims[i], p)
 		}
 	}
-	for i := range rows {
-		for j, v := range c.Points.RawRowView(i) {
-			if math.IsNaN(v - v) {
-				return Errorf(KindContract, "layout: coordinates", "point %d is at %s = %v; want a finite number", i, c.Dims[j], v)
+	if points, ok := c.Points.(*mat.Dense); ok {
+		for i := range rows {
+			for j, v := range points.RawRowView(i) {
+				if math.IsNaN(v - v) {
+					return Errorf(KindContract, "layout: coordinates", "point %d is at %s = %v; want a finite number", i, c.Dims[j], v)
+				}
 			}
 		}
 	}

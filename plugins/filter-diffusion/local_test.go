@@ -100,7 +100,7 @@ func TestLocalIsJointWithTaperedObservations(t *testing.T) {
 			}
 			length := float64(tt.n)
 			state, space := ring(tt.n, length), ring(tt.m, length)
-			state.Coordinates.Points.Set(1, 0, 0) // in the place of value 0
+			state.Coordinates.Points.(*mat.Dense).Set(1, 0, 0) // in the place of value 0
 			f, err := configureLocal(with(tt.params, "cutoff", tt.cutoff), tt.members, state, space)
 			if err != nil {
 				t.Fatal(err)

@@ -175,7 +175,7 @@ func TestVariablesInOnePlace(t *testing.T) {
 	const rows, n, m = 6, 50, 30
 	l, e := newLinear(m, 2*n), forecast(rows, 2*n, 3)
 	grid, space := scattered(n, 1), scattered(m, 2)
-	at := grid.Coordinates.Points.RawMatrix().Data
+	at := grid.Coordinates.Points.(*mat.Dense).RawMatrix().Data
 	state := layoutAt([]float64{10, 0}, slices.Concat(at, at)...)
 	for _, scheme := range []string{"letkf", "serial"} {
 		params := map[string]any{"scheme": scheme, "cutoff": 4.0}

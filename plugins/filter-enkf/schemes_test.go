@@ -209,7 +209,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	for k, from := range observations {
 		other.h.SetRow(k, l.h.RawRowView(from))
 		other.variance, other.y = append(other.variance, l.variance[from]), append(other.y, l.y[from])
-		at.SetRow(k, space.Coordinates.Points.RawRowView(from))
+		at.SetRow(k, mat.Row(nil, from, space.Coordinates.Points))
 	}
 	moved := layoutAt([]float64{10, 0}, at.RawMatrix().Data...)
 	for _, params := range everyScheme(false) {
@@ -237,7 +237,7 @@ func TestMissingForEveryScheme(t *testing.T) {
 	h := mat.NewDense(m-1, n, nil)
 	h.Stack(l.h.Slice(0, 3, 0, n), l.h.Slice(4, m, 0, n))
 	short := linear{h: h, variance: slices.Delete(slices.Clone(l.variance), 3, 4), y: slices.Delete(slices.Clone(l.y), 3, 4)}
-	points := space.Coordinates.Points.RawMatrix().Data
+	points := space.Coordinates.Points.(*mat.Dense).RawMatrix().Data
 	shortSpace := layoutAt([]float64{10, 0}, slices.Delete(slices.Clone(points), 6, 8)...)
 	for _, params := range everyScheme(false) {
 		p, q := l.problem(e, 1), short.problem(e, 1)
@@ -497,7 +497,7 @@ func TestCombinations(t *testing.T) {
 		{map[string]any{"scheme": "letkf", "cutoff": 3.0}, bare, ring(4), "have no coordinates"},
 		{map[string]any{"scheme": "serial", "cutoff": 3.0}, ring(4), bare, "have no coordinates"},
 		{map[string]any{"scheme": "letkf", "cutoff": 3.0}, ring(4), ring(5), "want the same"},
-		{map[string]any{"scheme": "letkf", "cutoff": 3.0}, nowhere, layoutAt([]float64{0}, 0), "state: coordinates of point 2: axis 0 is NaN"},
+		{map[string]any{"scheme": "letkf", "cutoff": 3.0}, nowhere, layoutAt([]float64{0}, 0), "state: layout: coordinates: point 2 is at axis = NaN"},
 		{map[string]any{"scheme": "letkf", "cutoff": -1.0}, ring(4), ring(4), "must be a number >= 0"},
 		{map[string]any{"scheme": "letkf", "observations": "simulated"}, ring(4), ring(4), `observations: applies only with scheme = "stochastic", but scheme is "letkf"`},
 		{map[string]any{"scheme": "stochastic", "observations": "simulated", "adaptive_inflation": true}, ring(4), ring(4), `adaptive_inflation: applies only with observations = "predicted"`},

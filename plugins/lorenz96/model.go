@@ -5,7 +5,6 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ode"
-	"gonum.org/v1/gonum/mat"
 )
 
 // model is the system of Lorenz (1996, doi:10.1017/CBO9780511617652.004,
@@ -28,15 +27,11 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 		own.Forcing = values[0] // the only parameter by member
 		return own.tendency
 	}
-	points := mat.NewDense(m.N, 1, nil)
-	for i := range m.N {
-		points.Set(i, 0, float64(i))
-	}
-	m.layout = &sdk.Layout{
-		Variables:   []sdk.Variable{{Name: "x", Shape: []int{m.N}, Dims: []string{"site"}, Unit: "1"}},
-		Coordinates: &sdk.Coordinates{Dims: []string{"site"}, Period: []float64{float64(m.N)}, Points: points},
-	}
-	return m, nil
+	site := []string{"site"}
+	x := []sdk.Variable{{Name: "x", Shape: []int{m.N}, Dims: site, Unit: "1"}}
+	points, err := sdk.NewGrid(x, site, []float64{1})
+	m.layout = &sdk.Layout{Variables: x, Coordinates: &sdk.Coordinates{Dims: site, Period: []float64{float64(m.N)}, Points: points}}
+	return m, err
 }
 
 // Layout implements sdk.Model.

@@ -17,18 +17,15 @@ type distribution interface {
 	variance() (float64, bool)
 }
 
-// distributions returns the distribution of each of m components. The standard deviation is
-// that of y - h for every distribution except lognormal, where it is that of log(y / h).
+// distributions returns the distribution of all m components, or that of each. The standard
+// deviation is that of y - h for every distribution except lognormal, where it is that of
+// log(y / h).
 func distributions(e sdk.ErrorModel, m int) ([]distribution, error) {
 	if len(e.SD) != 1 && len(e.SD) != m {
 		return nil, sdk.Errorf(sdk.KindConfig, "error.sd", "got %d values for %d observed values, want 1 or %d", len(e.SD), m, m)
 	}
-	out := make([]distribution, m)
-	for k := range out {
-		sd := e.SD[0]
-		if len(e.SD) > 1 {
-			sd = e.SD[k]
-		}
+	out := make([]distribution, len(e.SD))
+	for k, sd := range e.SD {
 		switch e.Dist {
 		case "normal":
 			out[k] = normal{sd}

@@ -22,8 +22,8 @@ type operator struct {
 	Stride    int      `param:"stride"`
 
 	function function
-	at       []int          // state value of each observed component
-	errors   []distribution // of each observed component
+	observed []run          // the state values of the observed components
+	errors   []distribution // of all components, or of each
 	space    *sdk.ObservationSpace
 }
 
@@ -35,13 +35,14 @@ func newOperator(c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
 	}
 	o.function = functions[o.Operator]
 	var err error
-	if o.at, err = o.selectValues(c.State); err != nil {
+	if o.observed, err = o.selectValues(c.State); err != nil {
 		return nil, err
 	}
-	if o.errors, err = distributions(c.Error, len(o.at)); err != nil {
+	o.space = &sdk.ObservationSpace{Layout: observedLayout(c.State, o.observed, o.keepsUnit())}
+	if o.errors, err = distributions(c.Error, o.space.Layout.Size()); err != nil {
 		return nil, err
 	}
-	o.space = &sdk.ObservationSpace{Layout: observedLayout(c.State, o.at, o.keepsUnit()), Offers: o.offers(c.State)}
+	o.space.Offers = o.offers(c.State)
 	return o, nil
 }
 
@@ -82,9 +83,9 @@ func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Obs
 	}
 	res := &sdk.ObserveResult{}
 	if slices.Contains(o.space.Offers, sdk.ErrorVariance) {
-		res.ErrorVariance = make([]float64, len(o.at))
-		for k, e := range o.errors {
-			res.ErrorVariance[k], _ = e.variance()
+		res.ErrorVariance = make([]float64, o.space.Layout.Size())
+		for k := range res.ErrorVariance {
+			res.ErrorVariance[k], _ = o.errorOf(k).variance()
 		}
 	}
 	return res, nil
@@ -100,34 +101,41 @@ func (o *operator) observe(r *sdk.ObserveRequest, i int) error {
 	if simulated != nil {
 		stream = r.Seed.Member(r.First + i)
 	}
-	for k, j := range o.at {
-		h := o.function.value(o.Scale * x[j])
-		if math.IsInf(h, 0) || math.IsNaN(h) {
-			return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("member %d", r.First+i), "%s of state value %d, which is %g, is %g", o.Operator, j, x[j], h).
-				WithHint("choose another operator or scale, or keep the states in its range")
-		}
-		if predicted != nil {
-			predicted[k] = h
-		}
-		if simulated != nil {
-			simulated[k] = o.errors[k].draw(h, stream)
-		}
-		if logLikelihood == nil && gradient == nil {
-			continue
-		}
-		l, dl := 0.0, 0.0
-		if y := r.Observation[k]; !math.IsNaN(y) {
-			l, dl = o.errors[k].logDensity(y, h)
-		}
-		if logLikelihood != nil {
-			logLikelihood[k] = l
-		}
-		if gradient != nil && dl != 0 {
-			gradient[j] += dl * o.Scale * o.function.slope(o.Scale*x[j])
+	k := 0
+	for p := range o.observed {
+		part := &o.observed[p]
+		for j := part.first; j < part.first+part.count*part.stride; j += part.stride {
+			h := o.function.value(o.Scale * x[j])
+			if math.IsInf(h, 0) || math.IsNaN(h) {
+				return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("member %d", r.First+i), "%s of state value %d, which is %g, is %g", o.Operator, j, x[j], h).
+					WithHint("choose another operator or scale, or keep the states in its range")
+			}
+			if predicted != nil {
+				predicted[k] = h
+			}
+			if simulated != nil {
+				simulated[k] = o.errorOf(k).draw(h, stream)
+			}
+			if logLikelihood != nil || gradient != nil {
+				l, dl := 0.0, 0.0
+				if y := r.Observation[k]; !math.IsNaN(y) {
+					l, dl = o.errorOf(k).logDensity(y, h)
+				}
+				if logLikelihood != nil {
+					logLikelihood[k] = l
+				}
+				if gradient != nil && dl != 0 {
+					gradient[j] += dl * o.Scale * o.function.slope(o.Scale*x[j])
+				}
+			}
+			k++
 		}
 	}
 	return nil
 }
+
+// errorOf returns the distribution of the error of component k.
+func (o *operator) errorOf(k int) distribution { return o.errors[min(k, len(o.errors)-1)] }
 
 func rowOf(m *mat.Dense, i int) []float64 {
 	if m == nil {

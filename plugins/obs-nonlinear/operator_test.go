@@ -42,6 +42,16 @@ func configured(t testing.TB, e sdk.ErrorModel, params map[string]any) *operator
 
 var unit = sdk.ErrorModel{Dist: "normal", SD: []float64{1}}
 
+// stateValues returns the state value of each component that o observes.
+func stateValues(o *operator) (at []int) {
+	for _, r := range o.observed {
+		for i := range r.count {
+			at = append(at, r.first+i*r.stride)
+		}
+	}
+	return at
+}
+
 func TestSelection(t *testing.T) {
 	tests := []struct {
 		params map[string]any
@@ -65,8 +75,9 @@ func TestSelection(t *testing.T) {
 			}
 			names = append(names, name)
 		}
-		if !slices.Equal(o.at, tt.at) || strings.Join(names, " ") != tt.names {
-			t.Errorf("%v: got %v, %v", tt.params, o.at, names)
+		at := stateValues(o)
+		if !slices.Equal(at, tt.at) || strings.Join(names, " ") != tt.names {
+			t.Errorf("%v: got %v, %v", tt.params, at, names)
 		}
 		for k, j := range tt.at {
 			if got := o.space.Layout.Coordinates.Points.At(k, 0); got != float64(10*j) {
@@ -209,7 +220,7 @@ func TestGradient(t *testing.T) {
 				continue
 			}
 			y := make([]float64, 3)
-			for k, j := range o.at {
+			for k, j := range stateValues(o) {
 				y[k] = functions[name].value(0.8*x[j]) * 1.3
 			}
 			y[1] = math.NaN()

@@ -1,16 +1,24 @@
 package obsnonlinear
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
 )
 
-// selectValues returns the state values that are observed: of the named
-// variables, one after the other, those of indices or of start, stop and stride.
-func (o *operator) selectValues(state *sdk.Layout) ([]int, error) {
-	candidates, err := o.candidates(state)
+// run is some values of one state variable: first, first + stride, and so on.
+type run struct {
+	variable             sdk.Variable
+	first, stride, count int
+}
+
+// selectValues returns the state values that are observed: of the named variables, one
+// after the other, those of indices or of start, stop and stride.
+func (o *operator) selectValues(state *sdk.Layout) ([]run, error) {
+	candidates, total, err := o.candidates(state)
 	if err != nil {
 		return nil, err
 	}
@@ -18,49 +26,50 @@ func (o *operator) selectValues(state *sdk.Layout) ([]int, error) {
 		if o.Start != 0 || o.Stop != 0 || o.Stride != 1 {
 			return nil, sdk.Errorf(sdk.KindConfig, "indices", "cannot be combined with start, stop or stride").WithHint("remove one or the other")
 		}
-		return pick(candidates, o.Indices)
+		return pick(candidates, total, o.Indices)
 	}
-	stop := o.Stop
-	if stop == 0 {
-		stop = len(candidates)
-	}
-	if stop > len(candidates) {
-		return nil, sdk.Errorf(sdk.KindConfig, "stop", "got %d, want at most %d, the number of values", stop, len(candidates))
+	stop := cmp.Or(o.Stop, total)
+	if stop > total {
+		return nil, sdk.Errorf(sdk.KindConfig, "stop", "got %d, want at most %d, the number of values", stop, total)
 	}
 	if o.Start >= stop {
 		return nil, sdk.Errorf(sdk.KindConfig, "start", "got %d, want less than stop, which is %d", o.Start, stop)
 	}
-	var at []int
-	for j := o.Start; j < stop; j += o.Stride {
-		at = append(at, candidates[j])
+	var runs []run
+	from := o.Start // relative to the first value of c
+	for _, c := range candidates {
+		if count := (min(c.count, stop) - from + o.Stride - 1) / o.Stride; count > 0 {
+			runs = append(runs, run{c.variable, c.first + from, o.Stride, count})
+			from += count * o.Stride
+		}
+		from, stop = from-c.count, stop-c.count
 	}
-	return at, nil
+	return runs, nil
 }
 
-// candidates returns the state values of the named variables.
-func (o *operator) candidates(state *sdk.Layout) ([]int, error) {
+// candidates returns the values of the named variables, and how many there are.
+func (o *operator) candidates(state *sdk.Layout) (runs []run, total int, err error) {
 	names := o.Variables
 	if len(names) == 0 {
 		for _, v := range state.Variables {
 			names = append(names, v.Name)
 		}
 	}
-	var at []int
 	seen := map[string]bool{}
 	for _, name := range names {
 		first, ok := state.Offset(name)
 		if !ok {
-			return nil, sdk.Errorf(sdk.KindConfig, "variables", "the state has no variable %q; it has %s", name, variableNames(state))
+			return nil, 0, sdk.Errorf(sdk.KindConfig, "variables", "the state has no variable %q; it has %s", name, variableNames(state))
 		}
 		if seen[name] {
-			return nil, sdk.Errorf(sdk.KindConfig, "variables", "%q is named twice", name)
+			return nil, 0, sdk.Errorf(sdk.KindConfig, "variables", "%q is named twice", name)
 		}
 		seen[name] = true
-		for j := range sizeOf(state, name) {
-			at = append(at, first+j)
-		}
+		i := slices.IndexFunc(state.Variables, func(v sdk.Variable) bool { return v.Name == name })
+		v := state.Variables[i]
+		runs, total = append(runs, run{v, first, 1, v.Size()}), total+v.Size()
 	}
-	return at, nil
+	return runs, total, nil
 }
 
 func variableNames(l *sdk.Layout) string {
@@ -74,50 +83,48 @@ func variableNames(l *sdk.Layout) string {
 	return s
 }
 
-func sizeOf(l *sdk.Layout, name string) int {
-	for _, v := range l.Variables {
-		if v.Name == name {
-			return v.Size()
-		}
-	}
-	return 0
-}
-
-func pick(candidates, indices []int) ([]int, error) {
-	at := make([]int, len(indices))
+// pick returns the values of total candidates that have indices, each a run of its own.
+func pick(candidates []run, total int, indices []int) ([]run, error) {
+	runs := make([]run, len(indices))
 	seen := map[int]bool{}
 	for k, i := range indices {
-		if i >= len(candidates) {
-			return nil, sdk.Errorf(sdk.KindConfig, "indices", "item %d is %d, want at most %d", k+1, i, len(candidates)-1)
+		if i >= total {
+			return nil, sdk.Errorf(sdk.KindConfig, "indices", "item %d is %d, want at most %d", k+1, i, total-1)
 		}
 		if seen[i] {
 			return nil, sdk.Errorf(sdk.KindConfig, "indices", "%d is listed twice", i)
 		}
 		seen[i] = true
-		at[k] = candidates[i]
+		for _, c := range candidates {
+			if i < c.count {
+				runs[k] = run{c.variable, c.first + i, 1, 1}
+				break
+			}
+			i -= c.count
+		}
 	}
-	return at, nil
+	return runs, nil
 }
 
-// observedLayout describes the observations: one variable for every run of values of one
-// state variable, with its name and the positions of those values. The runs of a variable
-// with several runs are numbered: u, u_2, u_3. They have the unit of the variable or, if
-// that is not sameUnit, none.
-func observedLayout(state *sdk.Layout, at []int, sameUnit bool) *sdk.Layout {
+// observedLayout describes the observations: one variable for runs of one state variable
+// that follow each other, with its name and the positions of their values. Several variables
+// for one state variable are numbered: u, u_2, u_3. They have the unit of the state variable
+// or, if that is not sameUnit, none.
+func observedLayout(state *sdk.Layout, runs []run, sameUnit bool) *sdk.Layout {
 	l := &sdk.Layout{}
 	last, taken := "", map[string]bool{}
 	for _, v := range state.Variables {
 		taken[v.Name] = true // variables that are not observed count too
 	}
-	runs := map[string]int{}
-	for _, j := range at {
-		v := variableAt(state, j)
+	times := map[string]int{}
+	for _, r := range runs {
+		v := r.variable
 		if v.Name != last {
 			unit := "1"
 			if sameUnit {
 				unit = v.Unit
 			}
-			l.Variables = append(l.Variables, sdk.Variable{Name: runName(v.Name, runs, taken), Unit: unit})
+			l.Variables = append(l.Variables, sdk.Variable{Name: runName(v.Name, times, taken), Unit: unit})
 			last = v.Name
 			if len(v.Shape) > 0 {
 				current := &l.Variables[len(l.Variables)-1]
@@ -125,17 +132,34 @@ func observedLayout(state *sdk.Layout, at []int, sameUnit bool) *sdk.Layout {
 			}
 		}
 		if current := &l.Variables[len(l.Variables)-1]; len(current.Shape) > 0 {
-			current.Shape[0]++
+			current.Shape[0] += r.count
 		}
 	}
 	if c := state.Coordinates; c != nil {
-		points := mat.NewDense(len(at), len(c.Dims), nil)
-		for k, j := range at {
-			points.SetRow(k, c.Points.RawRowView(j))
-		}
-		l.Coordinates = &sdk.Coordinates{Dims: c.Dims, Period: c.Period, Points: points}
+		l.Coordinates = &sdk.Coordinates{Dims: c.Dims, Period: c.Period, Points: positions(c.Points, runs, l.Size())}
 	}
 	return l
+}
+
+// positions returns those of the size values of runs: by rule where all are by rule, unless
+// the runs are single values, for which a rule would take more memory.
+func positions(all mat.Matrix, runs []run, size int) mat.Matrix {
+	if grid, ok := all.(sdk.Grid); ok && 2*len(runs) <= size {
+		var part sdk.Grid
+		for _, r := range runs {
+			part = append(part, grid.Part(r.first, r.stride, r.count)...)
+		}
+		return part
+	}
+	_, axes := all.Dims()
+	points, k := mat.NewDense(size, axes, nil), 0
+	for _, r := range runs {
+		for i := range r.count {
+			mat.Row(points.RawRowView(k), r.first+i*r.stride, all)
+			k++
+		}
+	}
+	return points
 }
 
 // runName returns a name for the next run of values of a variable that no other run and no
@@ -152,15 +176,4 @@ func runName(variable string, runs map[string]int, taken map[string]bool) string
 			return name
 		}
 	}
-}
-
-// variableAt returns the variable that state value j belongs to.
-func variableAt(l *sdk.Layout, j int) sdk.Variable {
-	for _, v := range l.Variables {
-		if j < v.Size() {
-			return v
-		}
-		j -= v.Size()
-	}
-	return sdk.Variable{}
 }

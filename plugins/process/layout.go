@@ -2,6 +2,7 @@ package process
 
 import (
 	"encoding/csv"
+	"errors"
 	"os"
 	"regexp"
 	"slices"
@@ -118,23 +119,12 @@ func (m *model) grid(l *sdk.Layout, names []string) (*sdk.Coordinates, error) {
 	if len(m.Spacing) != len(names) {
 		return nil, config("spacing", "got %d, want one for each of %d dimensions", len(m.Spacing), len(names))
 	}
-	c := &sdk.Coordinates{Dims: names, Points: mat.NewDense(l.Size(), len(names), nil)}
-	row := 0
-	for _, v := range l.Variables {
-		if len(v.Dims) != len(names) {
-			return nil, config("spacing", "%s lacks some of the dimensions %s, so its position is unknown", v.Name, strings.Join(names, ", ")).WithHint("use points instead")
-		}
-		for k := range v.Size() {
-			rest := k // the last dimension varies fastest
-			for d := len(v.Dims) - 1; d >= 0; d-- {
-				axis := slices.Index(names, v.Dims[d])
-				c.Points.Set(row, axis, m.Spacing[axis]*float64(rest%v.Shape[d]))
-				rest /= v.Shape[d]
-			}
-			row++
-		}
+	points, err := sdk.NewGrid(l.Variables, names, m.Spacing)
+	var lacking *sdk.Error
+	if errors.As(err, &lacking) {
+		return nil, lacking.WithHint("use points instead")
 	}
-	return c, nil
+	return &sdk.Coordinates{Dims: names, Points: points}, nil
 }
 
 func readPoints(path string, size int) (*sdk.Coordinates, error) {
@@ -150,15 +140,16 @@ func readPoints(path string, size int) (*sdk.Coordinates, error) {
 	if len(rows) != size+1 {
 		return nil, config("points", "%s: got %d lines, want a header and one for each of %d values", path, len(rows), size)
 	}
-	c := &sdk.Coordinates{Points: mat.NewDense(size, len(rows[0]), nil)}
+	places := mat.NewDense(size, len(rows[0]), nil)
+	c := &sdk.Coordinates{Points: places}
 	for _, name := range rows[0] {
 		c.Dims = append(c.Dims, strings.TrimSpace(name))
 	}
 	for i, row := range rows[1:] {
-		if err := parseNumbers(c.Points.RawRowView(i), row); err != nil {
+		if err := parseNumbers(places.RawRowView(i), row); err != nil {
 			return nil, config("points", "%s: line %d: %v", path, i+2, err)
 		}
-		if _, j, bad := nonFinite(c.Points.RawRowView(i)); bad {
+		if _, j, bad := nonFinite(places.RawRowView(i)); bad {
 			return nil, config("points", "%s: line %d: %s is not finite", path, i+2, c.Dims[j])
 		}
 	}

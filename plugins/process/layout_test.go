@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
 )
 
 func TestLayout(t *testing.T) {
@@ -27,7 +28,7 @@ func TestLayout(t *testing.T) {
 		value int // h[1][2], v[2][1]: both at y = 10, x = 1
 	}{{"h[1][2]", 5}, {"v[2][1]", 6 + 5}} {
 		if valueNames(l)[tt.value] != tt.name || c.Points.At(tt.value, 0) != 10 || c.Points.At(tt.value, 1) != 1 {
-			t.Errorf("%s is %s at %v", tt.name, valueNames(l)[tt.value], c.Points.RawRowView(tt.value))
+			t.Errorf("%s is %s at %v", tt.name, valueNames(l)[tt.value], mat.Row(nil, tt.value, c.Points))
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/plume-da/plume/sdk"
-	"gonum.org/v1/gonum/mat"
 )
 
 // The notation of variables and dimensions is that of netCDF's CDL.
@@ -121,27 +120,14 @@ func (m *model) grid(l *sdk.Layout, names []string) (*sdk.Coordinates, error) {
 	if len(m.Spacing) != len(names) {
 		return nil, config("spacing", "got %d, want one for each of %d dimensions", len(m.Spacing), len(names))
 	}
-	c := &sdk.Coordinates{Dims: names, Period: m.Period, Points: mat.NewDense(l.Size(), len(names), nil)}
+	c := &sdk.Coordinates{Dims: names, Period: m.Period}
 	if len(m.Period) == 0 {
 		c.Period = make([]float64, len(names))
 	}
 	if len(c.Period) != len(names) {
 		return nil, config("period", "got %d, want one for each of %s", len(m.Period), strings.Join(names, ", "))
 	}
-	row := 0
-	for _, v := range l.Variables {
-		if len(v.Dims) != len(names) {
-			return nil, config("spacing", "%s lacks some of the dimensions %s, so its position is unknown", v.Name, strings.Join(names, ", "))
-		}
-		for k := range v.Size() {
-			rest := k // the last dimension varies fastest
-			for d := len(v.Dims) - 1; d >= 0; d-- {
-				axis := slices.Index(names, v.Dims[d])
-				c.Points.Set(row, axis, m.Spacing[axis]*float64(rest%v.Shape[d]))
-				rest /= v.Shape[d]
-			}
-			row++
-		}
-	}
-	return c, nil
+	var err error
+	c.Points, err = sdk.NewGrid(l.Variables, names, m.Spacing)
+	return c, err
 }

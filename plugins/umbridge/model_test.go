@@ -117,7 +117,7 @@ func TestGrid(t *testing.T) {
 		t.Errorf("got %+v: %v", l.Variables, err)
 	}
 	for _, value := range []int{5, 6 + 5} { // h[1][2] and v[2][1] are both at y = 10, x = 1
-		if p := l.Coordinates.Points.RawRowView(value); !slices.Equal(p, []float64{10, 1}) || l.Coordinates.Period[1] != 1.5 {
+		if p := mat.Row(nil, value, l.Coordinates.Points); !slices.Equal(p, []float64{10, 1}) || l.Coordinates.Period[1] != 1.5 {
 			t.Errorf("value %d: got %v", value, p)
 		}
 	}

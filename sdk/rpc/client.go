@@ -30,6 +30,7 @@ func Describe(ctx context.Context, conn grpc.ClientConnInterface) (*sdk.Plugin, 
 	}
 	c.method = methodOf[m.Role]
 	c.shares = from.Addr != nil && from.Addr.Network() == "unix" && slices.Contains(res.Features, featureShared)
+	c.grid = slices.Contains(res.Features, featureGrid)
 	c.series = from.Addr != nil && slices.Contains(res.Features, featureSeries) // within a process streams are free
 	p := &sdk.Plugin{Manifest: m}
 	switch m.Role {
@@ -80,6 +81,7 @@ type client struct {
 	calls  atomic.Uint64
 
 	series bool // the plugin takes several calls on a stream
+	grid   bool // and positions by rule
 
 	mu     sync.Mutex
 	names  int      // of configurations, made so far
@@ -96,7 +98,7 @@ func (c *client) configure(ctx context.Context, params sdk.Params, r *pb.Configu
 	if err != nil {
 		return nil, nil, err
 	}
-	r.Configuration, r.Params = c.takeName(), s
+	r.Configuration, r.Params, r.Grid = c.takeName(), s, true
 	res, err := c.plugin.Configure(ctx, r, grpc.MaxCallRecvMsgSize(layoutBytes))
 	if err != nil {
 		c.putName(r.Configuration)

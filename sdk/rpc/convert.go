@@ -7,7 +7,12 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-func layoutToProto(l *sdk.Layout) *pb.Layout {
+// featureGrid is the feature of plugins that take positions by rule.
+const featureGrid = "grid.v1"
+
+// layoutToProto returns the message of l for a receiver that takes positions by rule, or for
+// one that does not.
+func layoutToProto(l *sdk.Layout, grid bool) *pb.Layout {
 	if l == nil {
 		return nil
 	}
@@ -20,9 +25,36 @@ func layoutToProto(l *sdk.Layout) *pb.Layout {
 		out.Variables = append(out.Variables, p)
 	}
 	if c := l.Coordinates; c != nil {
-		out.Coordinates = &pb.Coordinates{Dims: c.Dims, Period: c.Period, Points: mat.DenseCopyOf(c.Points).RawMatrix().Data}
+		out.Coordinates = &pb.Coordinates{Dims: c.Dims, Period: c.Period}
+		if rule, ok := c.Points.(sdk.Grid); ok && grid {
+			out.Coordinates.Grid = gridToProto(rule)
+		} else {
+			out.Coordinates.Points = mat.DenseCopyOf(c.Points).RawMatrix().Data
+		}
 	}
 	return out
+}
+
+func gridToProto(g sdk.Grid) (parts []*pb.GridPart) {
+	for _, p := range g {
+		part := &pb.GridPart{Count: int64(p.Count), First: int64(p.First), Stride: int64(p.Stride)}
+		for _, a := range p.Axes {
+			part.Axes = append(part.Axes, &pb.GridAxis{Spacing: a.Spacing, Every: int64(a.Every), Length: int64(a.Length)})
+		}
+		parts = append(parts, part)
+	}
+	return parts
+}
+
+func gridFromProto(parts []*pb.GridPart) (g sdk.Grid) {
+	for _, p := range parts {
+		part := sdk.GridPart{Count: int(p.Count), First: int(p.First), Stride: int(p.Stride)}
+		for _, a := range p.Axes {
+			part.Axes = append(part.Axes, sdk.GridAxis{Spacing: a.Spacing, Every: int(a.Every), Length: int(a.Length)})
+		}
+		g = append(g, part)
+	}
+	return g
 }
 
 // layoutFromProto returns the layout a plugin described, checked.
@@ -39,17 +71,20 @@ func layoutFromProto(p *pb.Layout) (*sdk.Layout, error) {
 		l.Variables = append(l.Variables, variable)
 	}
 	if c := p.Coordinates; c != nil {
-		axes := len(c.Dims)
-		if axes == 0 || len(c.Points) == 0 || len(c.Points)%axes != 0 {
-			return nil, contract("layout: coordinates", "%d numbers for %d axes", len(c.Points), axes)
+		l.Coordinates = &sdk.Coordinates{Dims: c.Dims, Period: c.Period, Points: gridFromProto(c.Grid)}
+		if len(c.Grid) == 0 {
+			axes := len(c.Dims)
+			if axes == 0 || len(c.Points) == 0 || len(c.Points)%axes != 0 {
+				return nil, contract("layout: coordinates", "%d numbers for %d axes", len(c.Points), axes)
+			}
+			l.Coordinates.Points = mat.NewDense(len(c.Points)/axes, axes, c.Points)
 		}
-		l.Coordinates = &sdk.Coordinates{Dims: c.Dims, Period: c.Period, Points: mat.NewDense(len(c.Points)/axes, axes, c.Points)}
 	}
 	return l, l.Check()
 }
 
-func spaceToProto(s *sdk.ObservationSpace) *pb.ObservationSpace {
-	out := &pb.ObservationSpace{Layout: layoutToProto(s.Layout)}
+func spaceToProto(s *sdk.ObservationSpace, grid bool) *pb.ObservationSpace {
+	out := &pb.ObservationSpace{Layout: layoutToProto(s.Layout, grid)}
 	for _, o := range s.Offers {
 		out.Offers = append(out.Offers, string(o))
 	}

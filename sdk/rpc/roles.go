@@ -78,7 +78,7 @@ type operator struct {
 
 func (c *client) newOperator(ctx context.Context, config sdk.OperatorConfig) (sdk.ObservationOperator, error) {
 	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{
-		State: layoutToProto(config.State),
+		State: layoutToProto(config.State, c.grid),
 		Error: &pb.ErrorModel{Dist: config.Error.Dist, Sd: config.Error.SD, Df: config.Error.DF},
 	})
 	if err != nil {
@@ -132,7 +132,7 @@ type filter struct {
 
 func (c *client) newFilter(ctx context.Context, config sdk.FilterConfig) (sdk.Filter, error) {
 	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{
-		State: layoutToProto(config.State), Observations: spaceToProto(config.Observations), Members: int64(config.Members),
+		State: layoutToProto(config.State, c.grid), Observations: spaceToProto(config.Observations, c.grid), Members: int64(config.Members),
 	})
 	if err != nil {
 		return nil, err

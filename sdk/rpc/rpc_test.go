@@ -460,3 +460,28 @@ func TestMessagesAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// Positions by rule arrive as a rule, and as the same numbers where that is not understood.
+func TestGridsCross(t *testing.T) {
+	dims := []string{"y", "x"}
+	v := []sdk.Variable{{Name: "h", Shape: []int{2, 3}, Dims: dims}, {Name: "u", Shape: []int{3, 2}, Dims: []string{"x", "y"}}}
+	g, err := sdk.NewGrid(v, dims, []float64{10, 0.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := &sdk.Layout{Variables: v, Coordinates: &sdk.Coordinates{Dims: dims, Period: []float64{0, 1.5}, Points: g}}
+	for _, understood := range []bool{true, false} {
+		got, err := layoutFromProto(layoutToProto(sent, understood))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, rule := got.Coordinates.Points.(sdk.Grid); rule != understood || !mat.Equal(got.Coordinates.Points, g) {
+			t.Errorf("understood: %v, got %v", understood, got.Coordinates.Points)
+		}
+	}
+	absurd := layoutToProto(sent, true)
+	absurd.Coordinates.Grid[0].Axes[1].Length = 0
+	if _, err := layoutFromProto(absurd); sdk.KindOf(err) != sdk.KindContract {
+		t.Errorf("got %v", err)
+	}
+}

@@ -2,7 +2,6 @@ package taper
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 
@@ -47,42 +46,40 @@ type axis struct {
 // a point or period that is not finite, a period below 0. points is not modified. Cost:
 // linear in the number of points, in time and memory.
 func NewIndex(points *sdk.Coordinates, cutoff float64) (*Index, error) {
+	if err := check(points, cutoff); err != nil {
+		return nil, err
+	}
+	return newIndex(points, cutoff), nil
+}
+
+func check(points *sdk.Coordinates, cutoff float64) error {
 	if !(cutoff > 0) || math.IsInf(cutoff, 1) {
-		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "got %v, want a finite distance above 0", cutoff)
+		return sdk.Errorf(sdk.KindConfig, "cutoff", "got %v, want a finite distance above 0", cutoff)
 	}
 	if points == nil || points.Points == nil {
-		return nil, sdk.Errorf(sdk.KindConfig, "coordinates", "there are none, so localization is not possible")
+		return sdk.Errorf(sdk.KindConfig, "coordinates", "there are none, so localization is not possible")
 	}
-	count, dims := points.Points.Dims()
-	if len(points.Period) != dims {
-		return nil, sdk.Errorf(sdk.KindContract, "coordinates", "%d periods, want one for each of %d axes", len(points.Period), dims)
-	}
+	count, _ := points.Points.Dims()
+	return points.Check(count)
+}
+
+func newIndex(points *sdk.Coordinates, cutoff float64) *Index {
 	x := &Index{cutoff: cutoff, points: mat.DenseCopyOf(points.Points)}
 	for k, period := range points.Period {
-		if !(period >= 0) || math.IsInf(period, 1) {
-			return nil, sdk.Errorf(sdk.KindContract, "coordinates", "axis %d has period %v, want a finite number above 0, or 0 for none", k, period)
-		}
-		a, err := x.newAxis(k, period)
-		if err != nil {
-			return nil, err
-		}
-		x.axes = append(x.axes, a)
+		x.axes = append(x.axes, x.newAxis(k, period))
 	}
+	count, _ := x.points.Dims()
 	x.limitCells(count)
 	x.sort(count)
-	return x, nil
+	return x
 }
 
 // newAxis moves coordinate k of all points into the period and divides it into cells.
-func (x *Index) newAxis(k int, period float64) (axis, error) {
+func (x *Index) newAxis(k int, period float64) axis {
 	count, _ := x.points.Dims()
 	low, high := math.Inf(1), math.Inf(-1)
 	for i := range count {
-		v := x.points.At(i, k)
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return axis{}, sdk.Errorf(sdk.KindContract, fmt.Sprintf("coordinates of point %d", i), "axis %d is %v, want a finite number", k, v)
-		}
-		v = wrapped(v, period)
+		v := wrapped(x.points.At(i, k), period)
 		x.points.Set(i, k, v)
 		low, high = min(low, v), max(high, v)
 	}
@@ -90,7 +87,7 @@ func (x *Index) newAxis(k int, period float64) (axis, error) {
 		low, high = 0, period
 	}
 	cells := int(min(max(1, (high-low)/(x.cutoff/2)), float64(count)))
-	return axis{period: period, origin: low, width: (high - low) / float64(cells), cells: cells}, nil
+	return axis{period: period, origin: low, width: (high - low) / float64(cells), cells: cells}
 }
 
 // limitCells doubles the sides of cells until there are no more cells than points.

@@ -66,14 +66,14 @@ func TestGaspariCohnIsPositiveDefinite(t *testing.T) {
 
 func scattered(count int, period []float64, seed uint64) *sdk.Coordinates {
 	r := rand.New(rand.NewPCG(seed, 3))
-	c := &sdk.Coordinates{Dims: make([]string, len(period)), Period: period, Points: mat.NewDense(count, len(period), nil)}
-	for i := range c.Points.RawMatrix().Data {
-		c.Points.RawMatrix().Data[i] = 40*r.Float64() - 15 // periods are below 40: some points are not in their first
+	points := mat.NewDense(count, len(period), nil)
+	for i := range points.RawMatrix().Data {
+		points.RawMatrix().Data[i] = 40*r.Float64() - 15 // periods are below 40: some points are not in their first
 	}
 	if count > 3 {
-		c.Points.SetRow(1, c.Points.RawRowView(3)) // two in one place
+		points.SetRow(1, points.RawRowView(3)) // two in one place
 	}
-	return c
+	return &sdk.Coordinates{Dims: make([]string, len(period)), Period: period, Points: points}
 }
 
 // bruteForce tries seven images of each point. Points and positions are less than 40
@@ -83,7 +83,7 @@ func bruteForce(c *sdk.Coordinates, cutoff float64, at []float64) []Neighbour {
 	var near []Neighbour
 	for i := range count {
 		square := 0.0
-		for k, v := range c.Points.RawRowView(i) {
+		for k, v := range mat.Row(nil, i, c.Points) {
 			best := math.Abs(v - at[k])
 			for image := -3.0; image <= 3; image++ {
 				best = min(best, math.Abs(v-at[k]+image*c.Period[k]))
@@ -112,10 +112,10 @@ func TestNearFindsAll(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					queries := scattered(60, period, 99).Points
+					queries := scattered(60, period, 99).Points.(*mat.Dense)
 					var got []Neighbour
 					for q := range 60 + min(count, 20) {
-						at := c.Points.RawRowView(max(0, q-60))
+						at := mat.Row(nil, max(0, q-60), c.Points)
 						if q < 60 {
 							at = queries.RawRowView(q)
 						}
@@ -142,10 +142,11 @@ func expect(t *testing.T, got, want []Neighbour, tol float64) {
 // A ring of 40 sites, as Lorenz-96 has: at cutoff 14.56 the sites up to 12 away have
 // weights from 1e-3 on, the same 25 from every site and its images.
 func TestNearOnARing(t *testing.T) {
-	c := &sdk.Coordinates{Dims: []string{"site"}, Period: []float64{40}, Points: mat.NewDense(40, 1, nil)}
+	points := mat.NewDense(40, 1, nil)
 	for j := range 40 {
-		c.Points.Set(j, 0, float64(j))
+		points.Set(j, 0, float64(j))
 	}
+	c := &sdk.Coordinates{Dims: []string{"site"}, Period: []float64{40}, Points: points}
 	x, err := NewIndex(c, 14.56)
 	if err != nil {
 		t.Fatal(err)
@@ -206,9 +207,9 @@ func TestRefusals(t *testing.T) {
 		{"not a number", ok(), math.NaN(), sdk.KindConfig, "cutoff: got NaN"},
 		{"none", nil, 1, sdk.KindConfig, "coordinates: there are none"},
 		{"empty", &sdk.Coordinates{}, 1, sdk.KindConfig, "coordinates: there are none"},
-		{"periods", spoiled(func(c *sdk.Coordinates) { c.Period = []float64{0} }), 1, sdk.KindContract, "1 periods, want one for each of 2 axes"},
-		{"period", spoiled(func(c *sdk.Coordinates) { c.Period[1] = -1 }), 1, sdk.KindContract, "axis 1 has period -1"},
-		{"point", spoiled(func(c *sdk.Coordinates) { c.Points.Set(2, 1, math.NaN()) }), 1, sdk.KindContract, "coordinates of point 2: axis 1 is NaN"},
+		{"periods", spoiled(func(c *sdk.Coordinates) { c.Period = []float64{0} }), 1, sdk.KindContract, "4 points of 2 axes with 1 periods"},
+		{"period", spoiled(func(c *sdk.Coordinates) { c.Period[1] = -1 }), 1, sdk.KindContract, "is -1; want a finite number >= 0"},
+		{"point", spoiled(func(c *sdk.Coordinates) { c.Points.(*mat.Dense).Set(2, 1, math.NaN()) }), 1, sdk.KindContract, "point 2 is at  = NaN"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -224,17 +225,18 @@ func TestRefusals(t *testing.T) {
 func BenchmarkNear(b *testing.B) {
 	for _, count := range []int{100, 10_000, 1_000_000} {
 		b.Run(fmt.Sprint(count), func(b *testing.B) {
-			c := &sdk.Coordinates{Period: []float64{float64(count)}, Points: mat.NewDense(count, 1, nil)}
+			points := mat.NewDense(count, 1, nil)
 			for j := range count {
-				c.Points.Set(j, 0, float64(j))
+				points.Set(j, 0, float64(j))
 			}
+			c := &sdk.Coordinates{Period: []float64{float64(count)}, Points: points}
 			x, err := NewIndex(c, 14.56)
 			if err != nil {
 				b.Fatal(err)
 			}
 			var near []Neighbour
 			for k := 0; b.Loop(); k++ {
-				near = x.Near(near, c.Points.RawRowView(k*7919%count))
+				near = x.Near(near, mat.Row(nil, k*7919%count, c.Points))
 			}
 		})
 	}

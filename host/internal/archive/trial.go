@@ -199,7 +199,7 @@ func (t *Trial) Observed(sums score.InnovationSums) error {
 		columns = append(columns, table.Variables(&sdk.Layout{Variables: []sdk.Variable{{Name: "position", Shape: []int{axes}}, {Name: "period", Shape: []int{axes}}}})...)
 		where := make([]float64, 0, 2*axes*n)
 		for j := range n {
-			where = append(append(where, c.Points.RawRowView(j)...), c.Period...)
+			where = append(append(where, mat.Row(nil, j, c.Points)...), c.Period...)
 		}
 		if n > 0 {
 			values = append(values, table.Block{Matrix: mat.NewDense(n, 2*axes, where)})

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -81,6 +82,32 @@ func TestMemoryIsForeseen(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What validate needs does not grow with the state, and plan refuses in a moment what cannot
+// fit, however large it is.
+func TestLargeStatesAreChecked(t *testing.T) {
+	for _, filter := range []string{etkf, "[[filter]]\nlabel = \"letkf\"\nplugin = \"filter-enkf\"\nparams = { scheme = \"letkf\", cutoff = 4.0 }\n"} {
+		for _, every := range []string{"", "observations.params.stride=3"} {
+			c := exec.Command(plumeBinary(t), "validate", largeRun(t, 10_000_000, 20, filter))
+			if every != "" {
+				c.Args = append(c.Args, "--set", every)
+			}
+			if out, err := c.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			used := c.ProcessState.SysUsage().(*syscall.Rusage)
+			if peak := float64(used.Maxrss) * 1.024e-3; peak > 100 { // of plume and of each plugin
+				t.Errorf("%s %s: validate of 10 million values took %.0f MB", filter, every, peak)
+			}
+		}
+	}
+	start := time.Now()
+	c := exec.Command(plumeBinary(t), "plan", largeRun(t, 100_000_000, 10_000, etkf))
+	out, err := c.CombinedOutput()
+	if took := time.Since(start); c.ProcessState.ExitCode() != exitWorkflow || !strings.Contains(string(out), "error[E330]") || took > 5*time.Second { // a second, and the load of a machine that runs tests
+		t.Errorf("after %v: %v\n%s", took, err, out)
 	}
 }
 

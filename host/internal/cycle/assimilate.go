@@ -128,8 +128,8 @@ type assimilation struct {
 func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assimilation {
 	a := &assimilation{plan: p, trial: trial, scenario: scenario, filter: trial.Filter, seed: p.Seed.Child("assimilation", 0)}
 	a.allot(trial.Size)
-	if slices.ContainsFunc(p.Draws, func(k int) bool { return k > 1 }) {
-		a.errors = newErrors(len(p.Draws))
+	if slices.ContainsFunc(p.Streams, func(s observations.Stream) bool { return s.Draws > 1 }) {
+		a.errors = newErrors(p.Space.Layout.Size())
 	}
 	a.start(a.state.Members, a.seed)
 	return a

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
 	"github.com/plume-da/plume/sdk/rng"
@@ -87,16 +88,16 @@ func (f *recorder) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, er
 
 func newPlan() *plan.Plan {
 	state := &sdk.Layout{Variables: []sdk.Variable{{Name: "x"}, {Name: "y"}}}
-	model := doubling{layout: state}
+	model, one := doubling{layout: state}, workflow.Numbers{1}
 	return &plan.Plan{
 		Clock:    plan.Clock{Start: 10, Interval: 1, Cycles: 4},
 		Seed:     rng.New(1),
 		State:    state,
 		Space:    &sdk.ObservationSpace{Layout: &sdk.Layout{Variables: []sdk.Variable{{Name: "x"}}}},
-		Truth:    plan.Truth{Operator: first{}, Model: model, Init: plan.Draw{Dists: []plan.Distribution{{Middle: 1}, {Middle: 2}}}, SpinUp: 2},
+		Truth:    plan.Truth{Operator: first{}, Model: model, Init: plan.Draw{Dists: []plan.Distribution{{Size: 1, Middle: one, Width: workflow.Numbers{0}}, {Size: 1, Middle: workflow.Numbers{2}, Width: workflow.Numbers{0}}}}, SpinUp: 2},
 		Model:    model,
 		Operator: first{},
-		Ensemble: plan.Draw{Dists: []plan.Distribution{{Around: plan.Truth0, Width: 1}, {Around: plan.Truth0, Width: 1}}},
+		Ensemble: plan.Draw{Dists: []plan.Distribution{{Size: 1, Around: plan.Truth0, Width: one}, {Size: 1, Around: plan.Truth0, Width: one}}},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
 )
@@ -33,11 +34,11 @@ const remembered = 200
 func (e *Errors) pool(p *plan.Plan, now []float64, s *Step) ([]float64, error) {
 	rows, _ := s.Forecast.Members.Dims()
 	pooled := slices.Clone(now)
-	for j, draws := range p.Draws {
-		if draws < 2 || math.IsInf(now[j], 1) { // the stream has no observations in this cycle
+	for j, stream := range observations.Components(p.Streams) {
+		if stream.Draws < 2 || math.IsInf(now[j], 1) { // the stream has no observations in this cycle
 			continue
 		}
-		more := float64(rows * (draws - 1))
+		more := float64(rows * (stream.Draws - 1))
 		kept := e.Freedom[j] * max(0, 1-more/remembered)
 		e.Variance[j] = (kept*e.Variance[j] + more*now[j]) / (kept + more)
 		e.Freedom[j] = kept + more
@@ -65,7 +66,8 @@ func (e *Errors) report(p *plan.Plan, s *Step) {
 		sum, n := 0.0, 0
 		for j := first; j < first+v.Size(); j++ {
 			if e.Freedom[j] > 0 {
-				sum += e.Variance[j] * float64(p.Draws[j]) / float64(p.Draws[j]-1)
+				draws := float64(p.Streams[observations.StreamOf(p.Streams, j)].Draws)
+				sum += e.Variance[j] * draws / (draws - 1)
 				n++
 			}
 		}

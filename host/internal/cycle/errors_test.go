@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
@@ -18,10 +19,20 @@ func stepOf(members int) *Step {
 	return &Step{Forecast: Ensemble{Members: mat.NewDense(members, 1, nil)}, Observation: []float64{0, 0, 0}}
 }
 
+// knownFirst is a plan with two streams: one value whose error variance is known, and two
+// whose is not.
+func knownFirst() *plan.Plan {
+	return &plan.Plan{Streams: []observations.Stream{{Operator: first{valuesOf(1)}}, {Operator: first{valuesOf(2)}, Draws: 2}}}
+}
+
+func valuesOf(n int) *sdk.Layout {
+	return &sdk.Layout{Variables: []sdk.Variable{{Name: "y", Shape: []int{n}}}}
+}
+
 // What is known is not touched; what is estimated is the mean over cycles at first, and has
 // no more than 200 degrees of freedom in the end.
 func TestErrorVariancesArePooled(t *testing.T) {
-	p := &plan.Plan{Draws: []int{0, 2, 2}}
+	p := knownFirst()
 	e := newErrors(3)
 	inf := math.Inf(1)
 	for i, step := range []struct{ now, want []float64 }{
@@ -55,7 +66,7 @@ func TestErrorVariancesArePooled(t *testing.T) {
 }
 
 func TestOperatorThatDoesNotSimulateItsError(t *testing.T) {
-	e, p := newErrors(3), &plan.Plan{Draws: []int{0, 2, 2}}
+	e, p := newErrors(3), knownFirst()
 	s := stepOf(10)
 	s.Observation[2] = math.NaN() // missing: nobody needs its error
 	if _, err := e.pool(p, []float64{0, 1, 0}, s); err != nil {
@@ -82,7 +93,7 @@ func (o scattered) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Obs
 func TestEstimatedErrorsAreContinued(t *testing.T) {
 	run := func(from *State) (variances []float64, states []State) {
 		p := newPlan()
-		p.Operator, p.Draws, p.Clock.Cycles = scattered{}, []int{2}, 6
+		p.Operator, p.Streams, p.Clock.Cycles = scattered{}, []observations.Stream{{Operator: first{valuesOf(1)}, In: observations.Every(first{}, 1, 1, 0, math.MaxInt), Draws: 2}}, 6
 		f := &recorder{needs: []sdk.Capability{sdk.ErrorVariance}}
 		err := Assimilate(t.Context(), p, &plan.Trial{Filter: f, Size: 10}, simulate(t, p), from, func(s *Step) error {
 			state := s.State()

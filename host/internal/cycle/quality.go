@@ -22,8 +22,9 @@ func (a *assimilation) check(s *Step) bool {
 	mean := ensemble.Mean(nil, s.Predicted, weights)
 	variance := ensemble.Variance(nil, s.Predicted, mean, weights)
 	y := slices.Clone(s.Observation)
-	for j, v := range y {
-		if d := v - mean[j]; d*d > a.plan.Limits[j]*a.plan.Limits[j]*(variance[j]+s.ErrorVariance[j]) {
+	for j, stream := range observations.Components(a.plan.Streams) {
+		v := y[j]
+		if d := v - mean[j]; stream.Limit > 0 && d*d > stream.Limit*stream.Limit*(variance[j]+s.ErrorVariance[j]) {
 			s.Rejected = append(s.Rejected, a.rejected(s, j, v))
 			y[j] = math.NaN()
 		}

@@ -3,6 +3,7 @@ package observations
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 
@@ -18,6 +19,28 @@ type Stream struct {
 	// that cycle.
 	In   func(cycle int) sdk.ObservationOperator
 	Twin Twin // of simulated observations
+	// Draws is how many simulated observations of each member the error variance is estimated
+	// from in a cycle; fewer than 2 where the operator gives it.
+	Draws int
+	// Limit is that of |innovation| / sqrt(S) in the background check; 0: nothing is checked.
+	Limit float64
+}
+
+// Components yields the components of the joint vector with their streams.
+func Components(streams []Stream) iter.Seq2[int, *Stream] {
+	return func(yield func(int, *Stream) bool) {
+		first := 0
+		for i := range streams {
+			s := &streams[i]
+			m := s.Operator.Space().Layout.Size()
+			for j := range m {
+				if !yield(first+j, s) {
+					return
+				}
+			}
+			first += m
+		}
+	}
 }
 
 // Every returns the function In of a stream that is observed in those of the cycles first,
@@ -82,19 +105,26 @@ type joint struct {
 
 // coordinates joins the coordinates; nil if the streams use different axes.
 func (j *joint) coordinates() *sdk.Coordinates {
-	var all *sdk.Coordinates
-	row := 0
-	for _, s := range j.streams {
+	first := j.streams[0].Operator.Space().Layout.Coordinates
+	all := &sdk.Coordinates{Dims: first.Dims, Period: first.Period, Points: first.Points}
+	for _, s := range j.streams[1:] {
 		c := s.Operator.Space().Layout.Coordinates
-		if all == nil {
-			all = &sdk.Coordinates{Dims: c.Dims, Period: c.Period, Points: mat.NewDense(j.space.Layout.Size(), len(c.Dims), nil)}
-		} else if !slices.Equal(c.Dims, all.Dims) || !slices.Equal(c.Period, all.Period) {
+		if !slices.Equal(c.Dims, all.Dims) || !slices.Equal(c.Period, all.Period) {
 			return nil
 		}
-		rows, cols := c.Points.Dims()
-		all.Points.Slice(row, row+rows, 0, cols).(*mat.Dense).Copy(c.Points)
-		row += rows
+		all.Points = stacked(all.Points, c.Points)
 	}
+	return all
+}
+
+// stacked returns the rows of a and then those of b, by rule if both are.
+func stacked(a, b mat.Matrix) mat.Matrix {
+	first, byRule := a.(sdk.Grid)
+	if second, ok := b.(sdk.Grid); ok && byRule {
+		return slices.Concat(first, second)
+	}
+	all := &mat.Dense{}
+	all.Stack(a, b)
 	return all
 }
 

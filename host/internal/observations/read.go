@@ -465,9 +465,9 @@ func (r *reader) nearest(at [maxAxes]float64, first, size int) int {
 	}
 	for j := range size {
 		var sum float64
-		for axis, p := range c.Points.RawRowView(first + j) {
-			d := math.Abs(p - at[axis])
-			if period := c.Period[axis]; period > 0 {
+		for axis, period := range c.Period {
+			d := math.Abs(c.Points.At(first+j, axis) - at[axis])
+			if period > 0 {
 				d = math.Mod(d, period)
 				d = min(d, period-d)
 			}

@@ -95,7 +95,7 @@ func TestOutliers(t *testing.T) {
 func TestDropoutKeepsStreamsApart(t *testing.T) {
 	op := wide{}
 	of := func(label string) Stream {
-		return Stream{label, op, Every(op, 1, 1, 0, math.MaxInt), Twin{Dropout: 0.5, Outage: 2, Outliers: 0.5, OutlierSD: 1}}
+		return Stream{Label: label, Operator: op, In: Every(op, 1, 1, 0, math.MaxInt), Twin: Twin{Dropout: 0.5, Outage: 2, Outliers: 0.5, OutlierSD: 1}}
 	}
 	both, alone := NewFallible([]Stream{of("a"), of("b")}), NewFallible([]Stream{of("b")})
 	for k := range 10 {

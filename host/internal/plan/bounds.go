@@ -126,10 +126,11 @@ func parameters(variables []bounded, n int) []bounded {
 func (m *maker) checkTruth() {
 	dists := m.plan.Truth.Init.Dists
 	for _, b := range parameters(m.bounded, m.observed.Size()) {
-		if b.first >= len(dists) {
+		i := len(m.observed.Variables) + b.first - m.observed.Size() // of its variable; a parameter is one value
+		if i >= len(dists) {
 			return
 		}
-		if v := dists[b.first].Middle; !math.IsNaN(v) && !b.contains(v) {
+		if v := dists[i].Middle[0]; !math.IsNaN(v) && !b.contains(v) {
 			m.add(codeBounds, []any{"model", "bounds", b.name}, "the true value of `%s` is %g, which is not %s", b.name, v, b.wants()).
 				WithLabel("the truth is outside").WithHelp("no estimate can reach it; choose other bounds, or another truth")
 		}

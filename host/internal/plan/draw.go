@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/plume-da/plume/host/internal/workflow"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -27,19 +28,20 @@ const (
 	TruthInit               // the truth before its spin-up
 )
 
-// Distribution is the distribution of one value.
+// Distribution is the distribution of the values of a variable, which are independent.
 type Distribution struct {
+	Size   int // number of values
 	Dist   Dist
 	Around Origin
-	Middle float64 // mean of Normal, median of LogNormal, lower end of Uniform; unless Around says otherwise
-	Width  float64 // standard deviation, that of the logarithm, or the length of the interval
+	Middle workflow.Numbers // mean of Normal, median of LogNormal, lower end of Uniform; unless Around says otherwise
+	Width  workflow.Numbers // standard deviation, that of the logarithm, or the length of the interval
 }
 
 // Draw says where states start: the first values of member i are row i of Samples, or of a
-// row that is drawn by Weights; value j of the others, and of those that are NaN there, is
-// drawn from Dists[j], independently.
+// row that is drawn by Weights; the others, and those that are NaN there, are drawn from
+// the distribution of their variable.
 type Draw struct {
-	Dists   []Distribution // n values
+	Dists   []Distribution // of the variables of the state, in its order
 	Samples *mat.Dense     // N or more x any number of values up to n; nil: none
 	Weights []float64      // linear, of the rows of Samples; nil: all are equal
 }
@@ -51,25 +53,34 @@ func (d Draw) Into(dst []float64, row int, truth, init []float64, r *rand.Rand) 
 	if d.Samples != nil {
 		known = copy(dst, d.Samples.RawRowView(row))
 	}
-	for j := range dst {
-		if j < known && !math.IsNaN(dst[j]) {
-			continue
+	first := 0
+	for _, dist := range d.Dists {
+		for k := range dist.Size {
+			j := first + k
+			if j < known && !math.IsNaN(dst[j]) {
+				continue
+			}
+			var middle float64
+			switch dist.Around {
+			case Given:
+				middle = dist.Middle.At(k)
+			case Truth0:
+				middle = truth[j]
+			case TruthInit:
+				middle = init[j]
+			}
+			dst[j] = dist.draw(middle, dist.Width.At(k), r)
 		}
-		dist := d.Dists[j]
-		middle := dist.Middle
-		switch dist.Around {
-		case Truth0:
-			middle = truth[j]
-		case TruthInit:
-			middle = init[j]
-		}
-		switch dist.Dist {
-		case Normal:
-			dst[j] = middle + dist.Width*r.NormFloat64()
-		case LogNormal:
-			dst[j] = middle * math.Exp(dist.Width*r.NormFloat64())
-		case Uniform:
-			dst[j] = middle + dist.Width*r.Float64()
-		}
+		first += dist.Size
 	}
+}
+
+func (d *Distribution) draw(middle, width float64, r *rand.Rand) float64 {
+	switch d.Dist {
+	case LogNormal:
+		return middle * math.Exp(width*r.NormFloat64())
+	case Uniform:
+		return middle + width*r.Float64()
+	}
+	return middle + width*r.NormFloat64()
 }

@@ -79,12 +79,12 @@ func (m *maker) start(l *sdk.Layout, params []*sdk.Param) Draw {
 		read.Variables = append(read.Variables, sdk.Variable{Name: p.Name})
 	}
 	d := m.draw(init, read, "ensemble", "init")
-	dists := d.Dists[:min(len(d.Dists), l.Size())]
+	dists := d.Dists[:min(len(d.Dists), len(l.Variables))]
 	for _, p := range params {
 		if own := m.w.Model.Estimate[p.Name].Init; own != nil {
 			dists = m.startOf(dists, p, *own)
 		} else {
-			dists = append(dists, Distribution{})
+			dists = append(dists, Distribution{Size: 1})
 		}
 	}
 	d.Dists = dists
@@ -103,10 +103,10 @@ func (m *maker) startOf(dists []Distribution, p *sdk.Param, init workflow.Start)
 		return dists
 	}
 	first := own.Dists[0]
-	if _, err := p.Check(first.Middle); err != nil && first.Around == Given {
+	if _, err := p.Check(first.Middle[0]); err != nil && first.Around == Given {
 		m.add(codeParam, at, "%s", what(err, p.Name)).WithLabel("%s", p.Wants()).WithHelp("choose a distribution within the limits of the parameter")
 	}
-	if truth := m.plan.Truth.Init.Dists; first.Around != Given && len(dists) < len(truth) && math.IsNaN(truth[len(dists)].Middle) {
+	if truth := m.plan.Truth.Init.Dists; first.Around != Given && len(dists) < len(truth) && math.IsNaN(truth[len(dists)].Middle[0]) {
 		m.add(codeEstimate, below(at, "around"), "the truth has no parameter `%s`", p.Name).
 			WithLabel("%s is the truth's plugin", m.w.Truth.Plugin).WithHelp("write mean = ... instead of around")
 	}
@@ -287,9 +287,9 @@ func (m *fixed) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 func trueParameters(params []*sdk.Param, of sdk.Params) []Distribution {
 	dists := make([]Distribution, len(params))
 	for i, p := range params {
-		dists[i].Middle = math.NaN()
+		dists[i] = Distribution{Size: 1, Middle: workflow.Numbers{math.NaN()}, Width: workflow.Numbers{0}}
 		if v, ok := of[p.Name].(float64); ok {
-			dists[i].Middle = v
+			dists[i].Middle[0] = v
 		}
 	}
 	return dists

@@ -18,6 +18,13 @@ import (
 // Open returns the plugin of c, with its members distributed over processes as r says.
 type Open func(ctx context.Context, c workflow.Component, r Replication) (*sdk.Plugin, error)
 
+// recorded is the observations in files for what was asked for.
+type recorded struct {
+	*observations.Record
+	asked   string // fingerprint
+	layouts []*sdk.Layout
+}
+
 // Replication says over how many processes members are distributed, and how many members
 // may be dropped. The zero value is for a filter.
 type Replication struct{ Replicas, MaxFailed int }
@@ -32,7 +39,7 @@ type maker struct {
 
 	manifests map[string]*sdk.Manifest // of the plugins that have the right role, by name
 	inputs    []Input
-	records   map[string]*observations.Record
+	records   []recorded
 
 	w        *workflow.Workflow
 	variants []workflow.Variant

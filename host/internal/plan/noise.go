@@ -12,8 +12,8 @@ import (
 // Streams: branch "noise" of a request's seed, by member.
 type noisy struct {
 	sdk.Model
-	sd      []float64 // n values
-	perTime bool      // sd is that of the noise over a unit of model time, not over a forecast
+	sd      []workflow.Numbers // of the variables of the state
+	perTime bool               // sd is that of the noise over a unit of model time, not over a forecast
 }
 
 // Forecast implements sdk.Model. A forecast of length 0 has no noise.
@@ -30,16 +30,19 @@ func (m *noisy) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	if m.perTime {
 		scale = math.Sqrt(r.To - r.From)
 	}
-	seed := r.Seed.Child("noise", 0)
+	seed, variables := r.Seed.Child("noise", 0), m.Layout().Variables
 	for i := range r.Into.RawMatrix().Rows {
 		if failed[i] {
 			continue
 		}
 		row, stream := r.Into.RawRowView(i), seed.Member(r.First+i)
-		for j, sd := range m.sd {
-			if sd > 0 {
-				row[j] += scale * sd * stream.NormFloat64()
+		for v, variable := range variables {
+			for j := range variable.Size() {
+				if sd := m.sd[v].At(j); sd > 0 {
+					row[j] += scale * sd * stream.NormFloat64()
+				}
 			}
+			row = row[variable.Size():]
 		}
 	}
 	return res, nil
@@ -56,8 +59,11 @@ func (m *maker) withNoise(model sdk.Model, n *workflow.Noise, path ...any) sdk.M
 	}
 	noise := &noisy{Model: model, perTime: n.Per == "sqrt_time", sd: m.broadcast(given, model.Layout(), 0, below(path, "noise", key)...)}
 	if key == "variance" {
-		for j, v := range noise.sd {
-			noise.sd[j] = math.Sqrt(v)
+		for i, variances := range noise.sd {
+			noise.sd[i] = make(workflow.Numbers, len(variances))
+			for j, v := range variances {
+				noise.sd[i][j] = math.Sqrt(v)
+			}
 		}
 	}
 	return noise

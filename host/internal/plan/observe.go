@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -12,7 +13,6 @@ import (
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
-	"gonum.org/v1/gonum/mat"
 )
 
 // observations configures the operators of all streams, joins them, and reads the
@@ -54,14 +54,13 @@ func (m *maker) stream(i int) (known, simulated observations.Stream) {
 		m.add(codeCapability, []any{"observations", i, "repeats"}, "%s cannot simulate observations, which `repeats` needs", o.Plugin).
 			WithHelp("remove repeats, or choose another operator")
 	}
-	m.plan.Draws = append(m.plan.Draws, slices.Repeat([]int{o.Repeats}, op.Space().Layout.Size())...)
 	m.plan.StreamCalls = append(m.plan.StreamCalls, called(m.operatorPlugins[i].Manifest, o.Component, o.Replicas))
 	m.quality(i, op.Space())
 	every := max(1, o.Every)
 	in := func(op sdk.ObservationOperator) func(int) sdk.ObservationOperator {
 		return observations.Every(op, cmp.Or(o.Offset, every), every, o.From, cmp.Or(o.Until, math.MaxInt))
 	}
-	known = observations.Stream{Label: o.Label, Operator: op, In: in(op), Twin: twinOf(o)}
+	known = observations.Stream{Label: o.Label, Operator: op, In: in(op), Twin: twinOf(o), Draws: o.Repeats, Limit: o.QC.Background}
 	simulated = observations.Stream{Label: o.Label, Operator: truly, In: in(truly)}
 	return known, simulated
 }
@@ -78,8 +77,8 @@ func twinOf(o *workflow.Observations) observations.Twin {
 	return t
 }
 
-// quality sets the limits of the background check for the components of stream i. It
-// reports an operator that cannot predict the values that are checked or held out.
+// quality reports an operator of stream i that cannot predict the values that are checked or
+// held out.
 func (m *maker) quality(i int, space *sdk.ObservationSpace) {
 	o := &m.w.Observations[i]
 	wants := func(key string, c sdk.Capability) {
@@ -95,8 +94,6 @@ func (m *maker) quality(i int, space *sdk.ObservationSpace) {
 	if o.HoldOut != nil {
 		wants("hold_out", sdk.Predicted)
 	}
-	limit := cmp.Or(o.QC.Background, math.Inf(1))
-	m.plan.Limits = append(m.plan.Limits, slices.Repeat([]float64{limit}, space.Layout.Size())...)
 	m.plan.Checked = m.plan.Checked || o.QC.Background > 0
 }
 
@@ -127,21 +124,16 @@ func (m *maker) read(streams []observations.Stream) bool {
 // record returns the observations in files for streams of the given layouts. Settings
 // that ask for the same share the result.
 func (m *maker) record(layouts []*sdk.Layout) (*observations.Record, diag.Findings) {
-	key := (&workflow.Workflow{Time: m.w.Time, Observations: m.w.Observations}).Fingerprint()
-	for _, l := range layouts {
-		key += fmt.Sprintf("%+v", l.Variables)
-		if c := l.Coordinates; c != nil {
-			key += fmt.Sprint(c.Dims, c.Period, mat.Formatted(c.Points, mat.Excerpt(0)))
+	asked := (&workflow.Workflow{Time: m.w.Time, Observations: m.w.Observations}).Fingerprint()
+	for _, r := range m.records {
+		if r.asked == asked && reflect.DeepEqual(r.layouts, layouts) {
+			return r.Record, nil
 		}
 	}
-	if m.records == nil {
-		m.records = map[string]*observations.Record{}
-	}
-	if r := m.records[key]; r != nil {
-		return r, nil
-	}
 	r, found := observations.Read(m.w, layouts)
-	m.records[key] = r
+	if r != nil {
+		m.records = append(m.records, recorded{r, asked, layouts})
+	}
 	return r, found
 }
 

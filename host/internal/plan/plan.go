@@ -20,16 +20,12 @@ type Plan struct {
 	// State.
 	Parameters int
 	// Scored lists the variables of State that have scores of their own, in its order.
-	Scored  []string
-	Streams []observations.Stream
-	Space   *sdk.ObservationSpace // of all streams joined
-	Truth   Truth
-	Record  *observations.Record // the observations in files; nil: the truth is observed
-	Limits  []float64            // of |innovation| / sqrt(S), by component; see Checked
-	Checked bool                 // whether observations beyond Limits are rejected
-	// Draws is, by component, how many simulated observations of each member the error
-	// variance is estimated from in a cycle; fewer than 2 where the operator gives it.
-	Draws    []int
+	Scored   []string
+	Streams  []observations.Stream
+	Space    *sdk.ObservationSpace // of all streams joined
+	Truth    Truth
+	Record   *observations.Record // the observations in files; nil: the truth is observed
+	Checked  bool                 // whether observations beyond the limit of a stream are rejected
 	Model    sdk.Model
 	Operator sdk.ObservationOperator // of all streams joined
 	Ensemble Draw                    // where the members start

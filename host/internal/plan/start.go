@@ -15,14 +15,14 @@ import (
 func (m *maker) draw(s workflow.Start, l *sdk.Layout, path ...any) Draw {
 	if s.Dist == "samples" {
 		samples, weights := m.samples(s, l, path...)
-		return Draw{Dists: make([]Distribution, l.Size()), Samples: samples, Weights: weights}
+		return Draw{Dists: sized(l), Samples: samples, Weights: weights}
 	}
-	dists := make([]Distribution, l.Size())
+	dists := sized(l)
 	around := map[string]Origin{"": Given, "truth": Truth0, "truth_init": TruthInit}[s.Around]
-	var middle, width []float64
+	var middle, width []workflow.Numbers
 	switch s.Dist {
 	case "": // exactly
-		middle, width = m.broadcast(s.Mean, l, math.NaN(), path...), make([]float64, l.Size())
+		middle, width = m.broadcast(s.Mean, l, math.NaN(), path...), m.broadcast(workflow.Values{}, l, math.NaN())
 	case "uniform":
 		middle, width = m.interval(s, l, path...)
 	case "lognormal":
@@ -34,45 +34,58 @@ func (m *maker) draw(s workflow.Start, l *sdk.Layout, path ...any) Draw {
 		return Draw{}
 	}
 	dist := map[string]Dist{"lognormal": LogNormal, "uniform": Uniform}[s.Dist]
-	for j := range dists {
-		dists[j] = Distribution{Dist: dist, Around: around, Middle: middle[j], Width: width[j]}
+	for i := range dists {
+		d := &dists[i]
+		d.Dist, d.Around, d.Middle, d.Width = dist, around, middle[i], width[i]
 	}
 	return Draw{Dists: dists}
 }
 
+// sized returns distributions, to be completed, of the variables of l.
+func sized(l *sdk.Layout) []Distribution {
+	dists := make([]Distribution, len(l.Variables))
+	for i, v := range l.Variables {
+		dists[i].Size = v.Size()
+	}
+	return dists
+}
+
 // interval returns the lower ends and the lengths of uniform distributions.
-func (m *maker) interval(s workflow.Start, l *sdk.Layout, path ...any) (low, length []float64) {
+func (m *maker) interval(s workflow.Start, l *sdk.Layout, path ...any) (low, length []workflow.Numbers) {
 	low, high := m.broadcast(s.Low, l, math.NaN(), below(path, "low")...), m.broadcast(s.High, l, math.NaN(), below(path, "high")...)
 	if low == nil || high == nil {
 		return nil, nil
 	}
-	for j := range high {
-		if high[j] < low[j] {
-			m.add(codeShape, below(path, "high"), "`high` must not be below `low`, but is %g where low is %g", high[j], low[j]).
-				WithLabel("%g or more", low[j]).WithHelp("swap them")
-			return nil, nil
+	for i := range high {
+		of := make(workflow.Numbers, max(len(low[i]), len(high[i])))
+		for j := range of {
+			from, to := low[i].At(j), high[i].At(j)
+			if to < from {
+				m.add(codeShape, below(path, "high"), "`high` must not be below `low`, but is %g where low is %g", to, from).
+					WithLabel("%g or more", from).WithHelp("swap them")
+				return nil, nil
+			}
+			of[j] = to - from
 		}
-		high[j] -= low[j]
+		length = append(length, of)
 	}
-	return low, high
+	return low, length
 }
 
-// broadcast returns one number for every value of l; nil after a finding. If v is not
+// broadcast returns the numbers for every variable of l; nil after a finding. If v is not
 // given, all are 0. rest is for variables that a table by variable omits; if it is NaN,
 // none may be omitted.
-func (m *maker) broadcast(v workflow.Values, l *sdk.Layout, rest float64, path ...any) []float64 {
+func (m *maker) broadcast(v workflow.Values, l *sdk.Layout, rest float64, path ...any) []workflow.Numbers {
 	if v.ByVariable == nil {
 		return m.vector(v.List, l, path...)
 	}
 	meant, sound := m.noVariables(slices.Sorted(maps.Keys(v.ByVariable)), l, path)
-	var out []float64
+	var out []workflow.Numbers
 	for _, variable := range l.Variables {
 		values, given := v.ByVariable[variable.Name]
 		switch {
-		case len(values) == variable.Size():
-			out = append(out, values...)
-		case len(values) == 1:
-			out = append(out, slices.Repeat(values, variable.Size())...)
+		case len(values) == variable.Size(), len(values) == 1:
+			out = append(out, values)
 		case given:
 			m.add(codeShape, below(path, variable.Name), "%d values are given, but `%s` has %d", len(values), variable.Name, variable.Size()).
 				WithLabel("%s", upTo(variable.Size(), "number")).WithHelp("give one number for all, or one for each")
@@ -83,7 +96,7 @@ func (m *maker) broadcast(v workflow.Values, l *sdk.Layout, rest float64, path .
 				WithLabel("`%s` is missing", variable.Name).WithHelp("add %s = 1.0", variable.Name)
 			sound = false
 		default:
-			out = append(out, slices.Repeat([]float64{rest}, variable.Size())...)
+			out = append(out, workflow.Numbers{rest})
 		}
 	}
 	if !sound {
@@ -119,16 +132,20 @@ func upTo(n int, what string) string {
 	return fmt.Sprintf("1 or %d %ss", n, what)
 }
 
-// vector repeats one value over a state, or checks that there is one for each.
-func (m *maker) vector(values []float64, l *sdk.Layout, path ...any) []float64 {
+// vector gives every variable one value, or its part of the values of a whole state.
+func (m *maker) vector(values []float64, l *sdk.Layout, path ...any) []workflow.Numbers {
 	n := l.Size()
 	switch len(values) {
 	case 0:
-		return make([]float64, n)
+		return slices.Repeat([]workflow.Numbers{{0}}, len(l.Variables))
 	case 1:
-		return slices.Repeat(values, n)
+		return slices.Repeat([]workflow.Numbers{values}, len(l.Variables))
 	case n:
-		return slices.Clone(values)
+		parts := make([]workflow.Numbers, len(l.Variables))
+		for i, v := range l.Variables {
+			parts[i], values = values[:v.Size()], values[v.Size():]
+		}
+		return parts
 	}
 	m.add(codeShape, path, "%d values are given, but %s has %d state values", len(values), m.w.Model.Plugin, n).
 		WithLabel("%s", upTo(n, "number")).WithNote("state: %s", describe(l)).WithHelp("give one number for all, or one for each")

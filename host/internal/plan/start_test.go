@@ -126,11 +126,11 @@ func truncated(t *testing.T, path string) {
 func TestLaws(t *testing.T) {
 	const n = 20_000
 	d := Draw{Dists: []Distribution{
-		{Dist: Normal, Middle: 3, Width: 2},
-		{Dist: LogNormal, Middle: 2, Width: 0.5},
-		{Dist: Uniform, Middle: -1, Width: 4},
-		{Dist: Normal, Around: Truth0, Width: 1},
-		{Dist: LogNormal, Around: TruthInit, Width: 0},
+		{Size: 1, Dist: Normal, Middle: workflow.Numbers{3}, Width: workflow.Numbers{2}},
+		{Size: 1, Dist: LogNormal, Middle: workflow.Numbers{2}, Width: workflow.Numbers{0.5}},
+		{Size: 1, Dist: Uniform, Middle: workflow.Numbers{-1}, Width: workflow.Numbers{4}},
+		{Size: 1, Dist: Normal, Around: Truth0, Width: workflow.Numbers{1}},
+		{Size: 1, Dist: LogNormal, Around: TruthInit, Width: workflow.Numbers{0}},
 	}}
 	truth, init := []float64{0, 0, 0, 10, 0}, []float64{0, 0, 0, 0, 7}
 	e := mat.NewDense(n, 5, nil)
@@ -189,7 +189,7 @@ func TestNoise(t *testing.T) {
 		to      float64
 		scale   float64
 	}{{false, 2, 1}, {false, 5, 1}, {true, 5, 2}, {true, 1, 0}} {
-		m := &noisy{Model: still{}, sd: []float64{0.5, 0, 2}, perTime: c.perTime}
+		m := &noisy{Model: still{}, sd: []workflow.Numbers{{0.5}, {0, 2}}, perTime: c.perTime}
 		e := noisyForecast(t, m, 0, n, c.to)
 		for j, sd := range []float64{0.5, 0, 2} {
 			squares := 0.0
@@ -205,7 +205,7 @@ func TestNoise(t *testing.T) {
 			t.Errorf("%+v: members 100 to 102 alone differ", c)
 		}
 	}
-	if e := noisyForecast(t, &noisy{Model: still{}, sd: []float64{1, 1, 1}}, 0, 3, 3); e.At(1, 0) != 0 || e.At(2, 0) == 0 {
+	if e := noisyForecast(t, &noisy{Model: still{}, sd: []workflow.Numbers{{1}, {1}}}, 0, 3, 3); e.At(1, 0) != 0 || e.At(2, 0) == 0 {
 		t.Errorf("a member that is lost, and the next: %v", mat.Formatted(e))
 	}
 }

@@ -185,6 +185,9 @@ type ErrorModel struct {
 // Numbers is a number, or a list of them. A single value applies to all.
 type Numbers []float64
 
+// At returns the number for value j.
+func (n Numbers) At(j int) float64 { return n[min(j, len(n)-1)] }
+
 // Observations is one stream of observations: an operator, the distribution of its
 // errors, and the cycles that are observed or the file with the observations.
 type Observations struct {

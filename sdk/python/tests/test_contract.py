@@ -2,6 +2,8 @@
 
 import pytest
 from conftest import EXAMPLES, plume
+from plume._calls import layout_from
+from plume._proto import plugin_pb2 as pb
 
 OPERATOR = '''
 class Square(ObservationOperator):
@@ -122,3 +124,17 @@ def test_black_boxes(script, reading, want):
     code, said = plume("plugins", "test", script(BLACK_BOX.format(reading=reading)))
     assert code == (0 if want is None else 1), said
     assert want is None or want in said
+
+
+def test_positions_by_rule():
+    def axes(every):
+        return [pb.GridAxis(spacing=10, every=every, length=2), pb.GridAxis(spacing=0.5, every=1, length=3)]
+
+    h, one = pb.GridPart(count=3, first=1, stride=2, axes=axes(3)), pb.GridPart(count=1, stride=1, axes=axes(3))
+    message = pb.Layout(variables=[pb.Variable(name="h", shape=[3]), pb.Variable(name="s")])
+    message.coordinates.dims.extend(["y", "x"])
+    message.coordinates.period.extend([0, 1.5])
+    message.coordinates.grid.extend([h, one])
+    coordinates = layout_from(message).coordinates
+    assert coordinates is not None
+    assert coordinates.points.tolist() == [[0, 0.5], [10, 0], [10, 1], [0, 0]]

@@ -196,6 +196,7 @@ type ConfigureRequest struct {
 	Members       int64                  `protobuf:"varint,7,opt,name=members,proto3" json:"members,omitempty"`                     // filters
 	Dir           string                 `protobuf:"bytes,8,opt,name=dir,proto3" json:"dir,omitempty"`                              // models: what relative paths in params are relative to
 	PerMember     []string               `protobuf:"bytes,9,rep,name=per_member,json=perMember,proto3" json:"per_member,omitempty"` // models: parameters that every forecast gives for each member, in the order of CHANNEL_PARAMETERS
+	Grid          bool                   `protobuf:"varint,10,opt,name=grid,proto3" json:"grid,omitempty"`                          // the answer may have positions by rule, see GridPart
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -291,6 +292,13 @@ func (x *ConfigureRequest) GetPerMember() []string {
 		return x.PerMember
 	}
 	return nil
+}
+
+func (x *ConfigureRequest) GetGrid() bool {
+	if x != nil {
+		return x.Grid
+	}
+	return false
 }
 
 type ConfigureResponse struct {
@@ -576,6 +584,7 @@ type Coordinates struct {
 	Dims          []string               `protobuf:"bytes,1,rep,name=dims,proto3" json:"dims,omitempty"`
 	Period        []float64              `protobuf:"fixed64,2,rep,packed,name=period,proto3" json:"period,omitempty"` // per axis; 0 is not periodic
 	Points        []float64              `protobuf:"fixed64,3,rep,packed,name=points,proto3" json:"points,omitempty"` // one row per value of the layout, one column per axis, row-major
+	Grid          []*GridPart            `protobuf:"bytes,4,rep,name=grid,proto3" json:"grid,omitempty"`              // in place of points, for a receiver with the feature grid.v1: the positions of one part after the other
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -631,6 +640,144 @@ func (x *Coordinates) GetPoints() []float64 {
 	return nil
 }
 
+func (x *Coordinates) GetGrid() []*GridPart {
+	if x != nil {
+		return x.Grid
+	}
+	return nil
+}
+
+// GridPart is positions by rule (the feature grid.v1, protocol_minor 3). Value k of count,
+// from 0, is value i = first + k stride of an array in row-major order, and lies on each
+// axis at spacing * (i / every mod length), where / leaves out the remainder.
+type GridPart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Count         int64                  `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	First         int64                  `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`
+	Stride        int64                  `protobuf:"varint,3,opt,name=stride,proto3" json:"stride,omitempty"`
+	Axes          []*GridAxis            `protobuf:"bytes,4,rep,name=axes,proto3" json:"axes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GridPart) Reset() {
+	*x = GridPart{}
+	mi := &file_plume_v1_plugin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GridPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GridPart) ProtoMessage() {}
+
+func (x *GridPart) ProtoReflect() protoreflect.Message {
+	mi := &file_plume_v1_plugin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GridPart.ProtoReflect.Descriptor instead.
+func (*GridPart) Descriptor() ([]byte, []int) {
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GridPart) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *GridPart) GetFirst() int64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *GridPart) GetStride() int64 {
+	if x != nil {
+		return x.Stride
+	}
+	return 0
+}
+
+func (x *GridPart) GetAxes() []*GridAxis {
+	if x != nil {
+		return x.Axes
+	}
+	return nil
+}
+
+type GridAxis struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Spacing       float64                `protobuf:"fixed64,1,opt,name=spacing,proto3" json:"spacing,omitempty"`
+	Every         int64                  `protobuf:"varint,2,opt,name=every,proto3" json:"every,omitempty"`
+	Length        int64                  `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GridAxis) Reset() {
+	*x = GridAxis{}
+	mi := &file_plume_v1_plugin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GridAxis) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GridAxis) ProtoMessage() {}
+
+func (x *GridAxis) ProtoReflect() protoreflect.Message {
+	mi := &file_plume_v1_plugin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GridAxis.ProtoReflect.Descriptor instead.
+func (*GridAxis) Descriptor() ([]byte, []int) {
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GridAxis) GetSpacing() float64 {
+	if x != nil {
+		return x.Spacing
+	}
+	return 0
+}
+
+func (x *GridAxis) GetEvery() int64 {
+	if x != nil {
+		return x.Every
+	}
+	return 0
+}
+
+func (x *GridAxis) GetLength() int64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
 type ErrorModel struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Dist          string                 `protobuf:"bytes,1,opt,name=dist,proto3" json:"dist,omitempty"`
@@ -642,7 +789,7 @@ type ErrorModel struct {
 
 func (x *ErrorModel) Reset() {
 	*x = ErrorModel{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[9]
+	mi := &file_plume_v1_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +801,7 @@ func (x *ErrorModel) String() string {
 func (*ErrorModel) ProtoMessage() {}
 
 func (x *ErrorModel) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[9]
+	mi := &file_plume_v1_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +814,7 @@ func (x *ErrorModel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorModel.ProtoReflect.Descriptor instead.
 func (*ErrorModel) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{9}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ErrorModel) GetDist() string {
@@ -701,7 +848,7 @@ type ObservationSpace struct {
 
 func (x *ObservationSpace) Reset() {
 	*x = ObservationSpace{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[10]
+	mi := &file_plume_v1_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +860,7 @@ func (x *ObservationSpace) String() string {
 func (*ObservationSpace) ProtoMessage() {}
 
 func (x *ObservationSpace) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[10]
+	mi := &file_plume_v1_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +873,7 @@ func (x *ObservationSpace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservationSpace.ProtoReflect.Descriptor instead.
 func (*ObservationSpace) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{10}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ObservationSpace) GetLayout() *Layout {
@@ -751,7 +898,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[11]
+	mi := &file_plume_v1_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +910,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[11]
+	mi := &file_plume_v1_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +923,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 type SessionEvent struct {
@@ -788,7 +935,7 @@ type SessionEvent struct {
 
 func (x *SessionEvent) Reset() {
 	*x = SessionEvent{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[12]
+	mi := &file_plume_v1_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +947,7 @@ func (x *SessionEvent) String() string {
 func (*SessionEvent) ProtoMessage() {}
 
 func (x *SessionEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[12]
+	mi := &file_plume_v1_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +960,7 @@ func (x *SessionEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEvent.ProtoReflect.Descriptor instead.
 func (*SessionEvent) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{12}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SessionEvent) GetLog() *LogRecord {
@@ -834,7 +981,7 @@ type LogRecord struct {
 
 func (x *LogRecord) Reset() {
 	*x = LogRecord{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[13]
+	mi := &file_plume_v1_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -846,7 +993,7 @@ func (x *LogRecord) String() string {
 func (*LogRecord) ProtoMessage() {}
 
 func (x *LogRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[13]
+	mi := &file_plume_v1_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -859,7 +1006,7 @@ func (x *LogRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRecord.ProtoReflect.Descriptor instead.
 func (*LogRecord) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{13}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *LogRecord) GetLevel() string {
@@ -900,7 +1047,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[14]
+	mi := &file_plume_v1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1059,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[14]
+	mi := &file_plume_v1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1072,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{14}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Frame) GetHeader() *CallHeader {
@@ -975,7 +1122,7 @@ type Shared struct {
 
 func (x *Shared) Reset() {
 	*x = Shared{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[15]
+	mi := &file_plume_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -987,7 +1134,7 @@ func (x *Shared) String() string {
 func (*Shared) ProtoMessage() {}
 
 func (x *Shared) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[15]
+	mi := &file_plume_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1000,7 +1147,7 @@ func (x *Shared) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shared.ProtoReflect.Descriptor instead.
 func (*Shared) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Shared) GetSlot() uint32 {
@@ -1053,7 +1200,7 @@ type CallHeader struct {
 
 func (x *CallHeader) Reset() {
 	*x = CallHeader{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[16]
+	mi := &file_plume_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1212,7 @@ func (x *CallHeader) String() string {
 func (*CallHeader) ProtoMessage() {}
 
 func (x *CallHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[16]
+	mi := &file_plume_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1225,7 @@ func (x *CallHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallHeader.ProtoReflect.Descriptor instead.
 func (*CallHeader) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CallHeader) GetConfiguration() string {
@@ -1222,7 +1369,7 @@ type CallEnd struct {
 
 func (x *CallEnd) Reset() {
 	*x = CallEnd{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[17]
+	mi := &file_plume_v1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1234,7 +1381,7 @@ func (x *CallEnd) String() string {
 func (*CallEnd) ProtoMessage() {}
 
 func (x *CallEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[17]
+	mi := &file_plume_v1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1247,7 +1394,7 @@ func (x *CallEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEnd.ProtoReflect.Descriptor instead.
 func (*CallEnd) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{17}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CallEnd) GetMembers() int64 {
@@ -1310,7 +1457,7 @@ type MemberFailure struct {
 
 func (x *MemberFailure) Reset() {
 	*x = MemberFailure{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[18]
+	mi := &file_plume_v1_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1469,7 @@ func (x *MemberFailure) String() string {
 func (*MemberFailure) ProtoMessage() {}
 
 func (x *MemberFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[18]
+	mi := &file_plume_v1_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1482,7 @@ func (x *MemberFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberFailure.ProtoReflect.Descriptor instead.
 func (*MemberFailure) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *MemberFailure) GetMember() int64 {
@@ -1375,7 +1522,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[19]
+	mi := &file_plume_v1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1387,7 +1534,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[19]
+	mi := &file_plume_v1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1400,7 +1547,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Error) GetKind() string {
@@ -1461,7 +1608,7 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x10DescribeResponse\x12\x1a\n" +
 	"\bmanifest\x18\x01 \x01(\tR\bmanifest\x12%\n" +
 	"\x0eprotocol_minor\x18\x02 \x01(\rR\rprotocolMinor\x12\x1a\n" +
-	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\xdc\x02\n" +
+	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\xf0\x02\n" +
 	"\x10ConfigureRequest\x12$\n" +
 	"\rconfiguration\x18\x01 \x01(\tR\rconfiguration\x12/\n" +
 	"\x06params\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06params\x12\x12\n" +
@@ -1472,7 +1619,9 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\amembers\x18\a \x01(\x03R\amembers\x12\x10\n" +
 	"\x03dir\x18\b \x01(\tR\x03dir\x12\x1d\n" +
 	"\n" +
-	"per_member\x18\t \x03(\tR\tperMember\"\x91\x01\n" +
+	"per_member\x18\t \x03(\tR\tperMember\x12\x12\n" +
+	"\x04grid\x18\n" +
+	" \x01(\bR\x04grid\"\x91\x01\n" +
 	"\x11ConfigureResponse\x12&\n" +
 	"\x05state\x18\x01 \x01(\v2\x10.plume.v1.LayoutR\x05state\x12>\n" +
 	"\fobservations\x18\x02 \x01(\v2\x1a.plume.v1.ObservationSpaceR\fobservations\x12\x14\n" +
@@ -1488,11 +1637,21 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05shape\x18\x02 \x03(\x03R\x05shape\x12\x12\n" +
 	"\x04dims\x18\x03 \x03(\tR\x04dims\x12\x12\n" +
-	"\x04unit\x18\x04 \x01(\tR\x04unit\"Q\n" +
+	"\x04unit\x18\x04 \x01(\tR\x04unit\"y\n" +
 	"\vCoordinates\x12\x12\n" +
 	"\x04dims\x18\x01 \x03(\tR\x04dims\x12\x16\n" +
 	"\x06period\x18\x02 \x03(\x01R\x06period\x12\x16\n" +
-	"\x06points\x18\x03 \x03(\x01R\x06points\"@\n" +
+	"\x06points\x18\x03 \x03(\x01R\x06points\x12&\n" +
+	"\x04grid\x18\x04 \x03(\v2\x12.plume.v1.GridPartR\x04grid\"v\n" +
+	"\bGridPart\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x03R\x05count\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\x03R\x05first\x12\x16\n" +
+	"\x06stride\x18\x03 \x01(\x03R\x06stride\x12&\n" +
+	"\x04axes\x18\x04 \x03(\v2\x12.plume.v1.GridAxisR\x04axes\"R\n" +
+	"\bGridAxis\x12\x18\n" +
+	"\aspacing\x18\x01 \x01(\x01R\aspacing\x12\x14\n" +
+	"\x05every\x18\x02 \x01(\x03R\x05every\x12\x16\n" +
+	"\x06length\x18\x03 \x01(\x03R\x06length\"@\n" +
 	"\n" +
 	"ErrorModel\x12\x12\n" +
 	"\x04dist\x18\x01 \x01(\tR\x04dist\x12\x0e\n" +
@@ -1605,7 +1764,7 @@ func file_plume_v1_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_plume_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_plume_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_plume_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_plume_v1_plugin_proto_goTypes = []any{
 	(Channel)(0),              // 0: plume.v1.Channel
 	(*DescribeRequest)(nil),   // 1: plume.v1.DescribeRequest
@@ -1617,60 +1776,64 @@ var file_plume_v1_plugin_proto_goTypes = []any{
 	(*Layout)(nil),            // 7: plume.v1.Layout
 	(*Variable)(nil),          // 8: plume.v1.Variable
 	(*Coordinates)(nil),       // 9: plume.v1.Coordinates
-	(*ErrorModel)(nil),        // 10: plume.v1.ErrorModel
-	(*ObservationSpace)(nil),  // 11: plume.v1.ObservationSpace
-	(*SessionRequest)(nil),    // 12: plume.v1.SessionRequest
-	(*SessionEvent)(nil),      // 13: plume.v1.SessionEvent
-	(*LogRecord)(nil),         // 14: plume.v1.LogRecord
-	(*Frame)(nil),             // 15: plume.v1.Frame
-	(*Shared)(nil),            // 16: plume.v1.Shared
-	(*CallHeader)(nil),        // 17: plume.v1.CallHeader
-	(*CallEnd)(nil),           // 18: plume.v1.CallEnd
-	(*MemberFailure)(nil),     // 19: plume.v1.MemberFailure
-	(*Error)(nil),             // 20: plume.v1.Error
-	nil,                       // 21: plume.v1.LogRecord.FieldsEntry
-	nil,                       // 22: plume.v1.CallEnd.MetricsEntry
-	(*structpb.Struct)(nil),   // 23: google.protobuf.Struct
+	(*GridPart)(nil),          // 10: plume.v1.GridPart
+	(*GridAxis)(nil),          // 11: plume.v1.GridAxis
+	(*ErrorModel)(nil),        // 12: plume.v1.ErrorModel
+	(*ObservationSpace)(nil),  // 13: plume.v1.ObservationSpace
+	(*SessionRequest)(nil),    // 14: plume.v1.SessionRequest
+	(*SessionEvent)(nil),      // 15: plume.v1.SessionEvent
+	(*LogRecord)(nil),         // 16: plume.v1.LogRecord
+	(*Frame)(nil),             // 17: plume.v1.Frame
+	(*Shared)(nil),            // 18: plume.v1.Shared
+	(*CallHeader)(nil),        // 19: plume.v1.CallHeader
+	(*CallEnd)(nil),           // 20: plume.v1.CallEnd
+	(*MemberFailure)(nil),     // 21: plume.v1.MemberFailure
+	(*Error)(nil),             // 22: plume.v1.Error
+	nil,                       // 23: plume.v1.LogRecord.FieldsEntry
+	nil,                       // 24: plume.v1.CallEnd.MetricsEntry
+	(*structpb.Struct)(nil),   // 25: google.protobuf.Struct
 }
 var file_plume_v1_plugin_proto_depIdxs = []int32{
-	23, // 0: plume.v1.ConfigureRequest.params:type_name -> google.protobuf.Struct
+	25, // 0: plume.v1.ConfigureRequest.params:type_name -> google.protobuf.Struct
 	7,  // 1: plume.v1.ConfigureRequest.state:type_name -> plume.v1.Layout
-	10, // 2: plume.v1.ConfigureRequest.error:type_name -> plume.v1.ErrorModel
-	11, // 3: plume.v1.ConfigureRequest.observations:type_name -> plume.v1.ObservationSpace
+	12, // 2: plume.v1.ConfigureRequest.error:type_name -> plume.v1.ErrorModel
+	13, // 3: plume.v1.ConfigureRequest.observations:type_name -> plume.v1.ObservationSpace
 	7,  // 4: plume.v1.ConfigureResponse.state:type_name -> plume.v1.Layout
-	11, // 5: plume.v1.ConfigureResponse.observations:type_name -> plume.v1.ObservationSpace
+	13, // 5: plume.v1.ConfigureResponse.observations:type_name -> plume.v1.ObservationSpace
 	8,  // 6: plume.v1.Layout.variables:type_name -> plume.v1.Variable
 	9,  // 7: plume.v1.Layout.coordinates:type_name -> plume.v1.Coordinates
-	7,  // 8: plume.v1.ObservationSpace.layout:type_name -> plume.v1.Layout
-	14, // 9: plume.v1.SessionEvent.log:type_name -> plume.v1.LogRecord
-	21, // 10: plume.v1.LogRecord.fields:type_name -> plume.v1.LogRecord.FieldsEntry
-	17, // 11: plume.v1.Frame.header:type_name -> plume.v1.CallHeader
-	18, // 12: plume.v1.Frame.end:type_name -> plume.v1.CallEnd
-	0,  // 13: plume.v1.Frame.channel:type_name -> plume.v1.Channel
-	16, // 14: plume.v1.Frame.shm:type_name -> plume.v1.Shared
-	0,  // 15: plume.v1.CallHeader.sends:type_name -> plume.v1.Channel
-	0,  // 16: plume.v1.CallHeader.wants:type_name -> plume.v1.Channel
-	19, // 17: plume.v1.CallEnd.failures:type_name -> plume.v1.MemberFailure
-	22, // 18: plume.v1.CallEnd.metrics:type_name -> plume.v1.CallEnd.MetricsEntry
-	1,  // 19: plume.v1.Plugin.Describe:input_type -> plume.v1.DescribeRequest
-	3,  // 20: plume.v1.Plugin.Configure:input_type -> plume.v1.ConfigureRequest
-	5,  // 21: plume.v1.Plugin.Share:input_type -> plume.v1.ShareRequest
-	12, // 22: plume.v1.Plugin.Session:input_type -> plume.v1.SessionRequest
-	15, // 23: plume.v1.Model.Forecast:input_type -> plume.v1.Frame
-	15, // 24: plume.v1.ObservationOperator.Observe:input_type -> plume.v1.Frame
-	15, // 25: plume.v1.Filter.Analyse:input_type -> plume.v1.Frame
-	2,  // 26: plume.v1.Plugin.Describe:output_type -> plume.v1.DescribeResponse
-	4,  // 27: plume.v1.Plugin.Configure:output_type -> plume.v1.ConfigureResponse
-	6,  // 28: plume.v1.Plugin.Share:output_type -> plume.v1.ShareResponse
-	13, // 29: plume.v1.Plugin.Session:output_type -> plume.v1.SessionEvent
-	15, // 30: plume.v1.Model.Forecast:output_type -> plume.v1.Frame
-	15, // 31: plume.v1.ObservationOperator.Observe:output_type -> plume.v1.Frame
-	15, // 32: plume.v1.Filter.Analyse:output_type -> plume.v1.Frame
-	26, // [26:33] is the sub-list for method output_type
-	19, // [19:26] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	10, // 8: plume.v1.Coordinates.grid:type_name -> plume.v1.GridPart
+	11, // 9: plume.v1.GridPart.axes:type_name -> plume.v1.GridAxis
+	7,  // 10: plume.v1.ObservationSpace.layout:type_name -> plume.v1.Layout
+	16, // 11: plume.v1.SessionEvent.log:type_name -> plume.v1.LogRecord
+	23, // 12: plume.v1.LogRecord.fields:type_name -> plume.v1.LogRecord.FieldsEntry
+	19, // 13: plume.v1.Frame.header:type_name -> plume.v1.CallHeader
+	20, // 14: plume.v1.Frame.end:type_name -> plume.v1.CallEnd
+	0,  // 15: plume.v1.Frame.channel:type_name -> plume.v1.Channel
+	18, // 16: plume.v1.Frame.shm:type_name -> plume.v1.Shared
+	0,  // 17: plume.v1.CallHeader.sends:type_name -> plume.v1.Channel
+	0,  // 18: plume.v1.CallHeader.wants:type_name -> plume.v1.Channel
+	21, // 19: plume.v1.CallEnd.failures:type_name -> plume.v1.MemberFailure
+	24, // 20: plume.v1.CallEnd.metrics:type_name -> plume.v1.CallEnd.MetricsEntry
+	1,  // 21: plume.v1.Plugin.Describe:input_type -> plume.v1.DescribeRequest
+	3,  // 22: plume.v1.Plugin.Configure:input_type -> plume.v1.ConfigureRequest
+	5,  // 23: plume.v1.Plugin.Share:input_type -> plume.v1.ShareRequest
+	14, // 24: plume.v1.Plugin.Session:input_type -> plume.v1.SessionRequest
+	17, // 25: plume.v1.Model.Forecast:input_type -> plume.v1.Frame
+	17, // 26: plume.v1.ObservationOperator.Observe:input_type -> plume.v1.Frame
+	17, // 27: plume.v1.Filter.Analyse:input_type -> plume.v1.Frame
+	2,  // 28: plume.v1.Plugin.Describe:output_type -> plume.v1.DescribeResponse
+	4,  // 29: plume.v1.Plugin.Configure:output_type -> plume.v1.ConfigureResponse
+	6,  // 30: plume.v1.Plugin.Share:output_type -> plume.v1.ShareResponse
+	15, // 31: plume.v1.Plugin.Session:output_type -> plume.v1.SessionEvent
+	17, // 32: plume.v1.Model.Forecast:output_type -> plume.v1.Frame
+	17, // 33: plume.v1.ObservationOperator.Observe:output_type -> plume.v1.Frame
+	17, // 34: plume.v1.Filter.Analyse:output_type -> plume.v1.Frame
+	28, // [28:35] is the sub-list for method output_type
+	21, // [21:28] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_plume_v1_plugin_proto_init() }
@@ -1678,14 +1841,14 @@ func file_plume_v1_plugin_proto_init() {
 	if File_plume_v1_plugin_proto != nil {
 		return
 	}
-	file_plume_v1_plugin_proto_msgTypes[19].OneofWrappers = []any{}
+	file_plume_v1_plugin_proto_msgTypes[21].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plume_v1_plugin_proto_rawDesc), len(file_plume_v1_plugin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

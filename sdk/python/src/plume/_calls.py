@@ -69,8 +69,18 @@ def layout_from(message: Any) -> Layout:
     if not message.HasField("coordinates"):
         return Layout(variables)
     c = message.coordinates
-    points = np.array(c.points).reshape(-1, len(c.dims))
-    return Layout(variables, Coordinates(tuple(c.dims), points, tuple(c.period)))
+    return Layout(variables, Coordinates(tuple(c.dims), _points(c), tuple(c.period)))
+
+
+def _points(c: Any) -> Any:
+    """Returns the points of coordinates: those that are listed, or those of the rule, see GridPart in plugin.proto."""
+    if not c.grid:
+        return np.array(c.points).reshape(-1, len(c.dims))
+    parts = []
+    for part in c.grid:
+        value = part.first + part.stride * np.arange(part.count)
+        parts.append(np.column_stack([a.spacing * (value // a.every % a.length) for a in part.axes]))
+    return np.concatenate(parts)
 
 
 def layout_to(layout: Layout) -> Any:

@@ -42,7 +42,7 @@ class DescribeResponse(_message.Message):
     def __init__(self, manifest: _Optional[str] = ..., protocol_minor: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ConfigureRequest(_message.Message):
-    __slots__ = ("configuration", "params", "step", "state", "error", "observations", "members", "dir", "per_member")
+    __slots__ = ("configuration", "params", "step", "state", "error", "observations", "members", "dir", "per_member", "grid")
     CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +52,7 @@ class ConfigureRequest(_message.Message):
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     DIR_FIELD_NUMBER: _ClassVar[int]
     PER_MEMBER_FIELD_NUMBER: _ClassVar[int]
+    GRID_FIELD_NUMBER: _ClassVar[int]
     configuration: str
     params: _struct_pb2.Struct
     step: float
@@ -61,7 +62,8 @@ class ConfigureRequest(_message.Message):
     members: int
     dir: str
     per_member: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, configuration: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., step: _Optional[float] = ..., state: _Optional[_Union[Layout, _Mapping]] = ..., error: _Optional[_Union[ErrorModel, _Mapping]] = ..., observations: _Optional[_Union[ObservationSpace, _Mapping]] = ..., members: _Optional[int] = ..., dir: _Optional[str] = ..., per_member: _Optional[_Iterable[str]] = ...) -> None: ...
+    grid: bool
+    def __init__(self, configuration: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., step: _Optional[float] = ..., state: _Optional[_Union[Layout, _Mapping]] = ..., error: _Optional[_Union[ErrorModel, _Mapping]] = ..., observations: _Optional[_Union[ObservationSpace, _Mapping]] = ..., members: _Optional[int] = ..., dir: _Optional[str] = ..., per_member: _Optional[_Iterable[str]] = ..., grid: _Optional[bool] = ...) -> None: ...
 
 class ConfigureResponse(_message.Message):
     __slots__ = ("state", "observations", "needs")
@@ -106,14 +108,38 @@ class Variable(_message.Message):
     def __init__(self, name: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., dims: _Optional[_Iterable[str]] = ..., unit: _Optional[str] = ...) -> None: ...
 
 class Coordinates(_message.Message):
-    __slots__ = ("dims", "period", "points")
+    __slots__ = ("dims", "period", "points", "grid")
     DIMS_FIELD_NUMBER: _ClassVar[int]
     PERIOD_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
+    GRID_FIELD_NUMBER: _ClassVar[int]
     dims: _containers.RepeatedScalarFieldContainer[str]
     period: _containers.RepeatedScalarFieldContainer[float]
     points: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, dims: _Optional[_Iterable[str]] = ..., period: _Optional[_Iterable[float]] = ..., points: _Optional[_Iterable[float]] = ...) -> None: ...
+    grid: _containers.RepeatedCompositeFieldContainer[GridPart]
+    def __init__(self, dims: _Optional[_Iterable[str]] = ..., period: _Optional[_Iterable[float]] = ..., points: _Optional[_Iterable[float]] = ..., grid: _Optional[_Iterable[_Union[GridPart, _Mapping]]] = ...) -> None: ...
+
+class GridPart(_message.Message):
+    __slots__ = ("count", "first", "stride", "axes")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    STRIDE_FIELD_NUMBER: _ClassVar[int]
+    AXES_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    first: int
+    stride: int
+    axes: _containers.RepeatedCompositeFieldContainer[GridAxis]
+    def __init__(self, count: _Optional[int] = ..., first: _Optional[int] = ..., stride: _Optional[int] = ..., axes: _Optional[_Iterable[_Union[GridAxis, _Mapping]]] = ...) -> None: ...
+
+class GridAxis(_message.Message):
+    __slots__ = ("spacing", "every", "length")
+    SPACING_FIELD_NUMBER: _ClassVar[int]
+    EVERY_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
+    spacing: float
+    every: int
+    length: int
+    def __init__(self, spacing: _Optional[float] = ..., every: _Optional[int] = ..., length: _Optional[int] = ...) -> None: ...
 
 class ErrorModel(_message.Message):
     __slots__ = ("dist", "sd", "df")
