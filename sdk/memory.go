@@ -11,6 +11,8 @@ import (
 type Memory struct {
 	State    float64 `toml:"state"`    // as a multiple of an N x n matrix of states
 	Observed float64 `toml:"observed"` // as a multiple of an N x m matrix of observations
+	Members  float64 `toml:"members"`  // as a multiple of an N x N matrix
+	Core     float64 `toml:"core"`     // likewise, for each processor core
 
 	// When lists, by the names of parameters, the choices with which this applies, as for
 	// [Param]. Without When it always applies.
@@ -37,7 +39,7 @@ func (m *Manifest) MemoryWith(params Params) Memory {
 func (m *Manifest) memoryFaults() []string {
 	var faults []string
 	for i, memory := range m.Memory {
-		for _, factor := range []float64{memory.State, memory.Observed} {
+		for _, factor := range []float64{memory.State, memory.Observed, memory.Members, memory.Core} {
 			if !(factor >= 0) || math.IsInf(factor, 1) {
 				faults = append(faults, fmt.Sprintf("memory %d: want numbers >= 0, got %g", i+1, factor))
 			}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -23,11 +22,12 @@ func (a *app) plan() *cobra.Command {
 		Use:   "plan WORKFLOW",
 		Short: "Show what a run would do, and its time, memory and disk",
 		Long: `Plan checks a workflow like validate, then tries the first cycles of every trial
-to estimate the time. The most memory that plume and each plugin will hold
-follows from the sizes of the matrices, as in run. A run that cannot fit into
-the memory that is left is refused before anything is tried: that of the
-machine, of the control group (a container or a job), and of ulimit -v. Plan
-writes nothing, but it starts the plugins, among them the programs that the
+to estimate the time, or one cycle if that takes more than a second. The most
+memory that plume and each plugin will hold follows from the sizes of the
+matrices. It is that of as many trials at a time as fit, up to one per
+processor, as in run. A run of which no trial fits into the memory that is left
+is refused before anything is tried: that of the machine, of the control group
+(a container or a job), and of ulimit -v. Plan writes nothing, but it starts the plugins, among them the programs that the
 workflow names: check a workflow that you do not trust with validate --offline.`,
 		Example: `  plume plan twin.toml --set ensemble.size=1000
   plume plan twin.toml --sweep 'ensemble.size=[20, 50]' --sweep replicate=1..10`,
@@ -56,7 +56,11 @@ const shownTrials = 40
 // showPlan prints what x would do.
 func (a *app) showPlan(ctx context.Context, x *experiment.Experiment) error {
 	trying := a.sayIfSlow("trying the first cycles of every trial")
-	e, err := x.Estimate(ctx)
+	e, err := x.Estimate(ctx, func(left time.Duration) {
+		if trying.Stop(); left > patience {
+			a.say("trying a cycle of every other trial takes about %s", roughly(left))
+		}
+	})
 	trying.Stop()
 	if err != nil {
 		return err
@@ -77,7 +81,7 @@ func (a *app) showPlan(ctx context.Context, x *experiment.Experiment) error {
 		return err
 	}
 	total := fmt.Sprintf("total: %s with one worker", roughly(e.Time()))
-	if workers := min(e.Trials, runtime.GOMAXPROCS(0)); workers > 1 {
+	if workers := e.Memory.Workers; workers > 1 {
 		total += fmt.Sprintf(", about %s with %d", roughly(e.TimeWith(workers)), workers)
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s; %s\nwith %s at a time: %s\n", total, experiment.Bytes(e.Bytes), plural(e.Memory.Workers, "trial"), needs(e.Memory, e.Bytes))

@@ -112,13 +112,13 @@ func (s *source) shown(err error) error {
 
 // running says how a run is executed; the results do not depend on it.
 type running struct {
-	workers    int           // trials at a time; 0: one per processor
+	workers    int           // trials at a time; 0: as many as fit
 	checkpoint time.Duration // between checkpoints of a trial
 	acceptSize bool          // run even if memory or disk are estimated to be too small
 }
 
 func (r *running) flags(c *cobra.Command) {
-	c.Flags().IntVar(&r.workers, "workers", 0, "number of trials that run at the same time; 0 means one per processor")
+	c.Flags().IntVar(&r.workers, "workers", 0, "number of trials that run at the same time; 0 means as many as memory allows, up to one per processor")
 	c.Flags().DurationVar(&r.checkpoint, "checkpoint", 5*time.Second, "time between two checkpoints of a trial, from which resume continues")
 	c.Flags().BoolVar(&r.acceptSize, "accept-size", false, "run although more memory or disk is estimated to be needed than there is")
 }

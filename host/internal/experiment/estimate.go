@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -63,16 +64,21 @@ type EstimatedRow struct {
 	Cost
 }
 
-// Estimate tries the first cycles of all trials of the first replicate. It writes nothing.
-// If a run needs more memory than there is the error is a [*FindingsError].
-func (e *Experiment) Estimate(ctx context.Context) (*Estimate, error) {
-	if _, err := e.checkRoom(1); err != nil {
+// Estimate tries the first cycles of all trials of the first replicate, or the first one if
+// that takes more than a second. It writes nothing. After the first trial it says to left how
+// long the others will take. If a run needs more memory than there is the error is a
+// [*FindingsError].
+func (e *Experiment) Estimate(ctx context.Context, left func(time.Duration)) (*Estimate, error) {
+	memory, err := e.checkRoom(0)
+	if err != nil {
 		return nil, err
 	}
-	est := &Estimate{Experiment: e.Workflow.Experiment.Name, Truths: len(e.Sweep.Scenarios), Replicates: len(e.Workflow.Replicates()), Memory: e.Memory(0)}
+	est := &Estimate{Experiment: e.Workflow.Experiment.Name, Truths: len(e.Sweep.Scenarios), Replicates: len(e.Workflow.Replicates()), Memory: memory}
 	est.Trials, _ = e.Sweep.Size()
 	var tried *probe
-	for _, part := range e.parts() {
+	parts := e.parts()
+	for i, part := range parts {
+		start := time.Now()
 		if tried == nil || tried.of != part.plan {
 			var err error
 			if tried, err = newProbe(ctx, part.plan, e.Workflow.Output.Variables); err != nil {
@@ -83,7 +89,9 @@ func (e *Experiment) Estimate(ctx context.Context) (*Estimate, error) {
 		if err != nil {
 			return nil, err
 		}
-		est.Rows = append(est.Rows, row)
+		if est.Rows = append(est.Rows, row); i == 1 { // part 0 is the truth
+			left(time.Since(start) * time.Duration(len(parts)-2))
+		}
 	}
 	for _, r := range est.Rows {
 		est.Each.add(r.Cost)
@@ -175,18 +183,21 @@ type probe struct {
 	made      *cycle.Scenario
 	took      time.Duration // to make made
 	described int
+	enough    time.Duration // for a cycle; after a longer one no other is tried
 }
 
 // probeCycles is the number of cycles that a probe runs; the first ones pay for memory
 // and caches, so the fastest counts.
 const probeCycles = 4
 
+var errLong = errors.New("a cycle took long")
+
 func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) {
 	short := *p
 	short.Clock.Cycles = min(probeCycles, p.Clock.Cycles)
 	start := time.Now()
 	made, err := cycle.Simulate(ctx, &short, func() error { return nil })
-	return &probe{p, &short, made, time.Since(start), described}, err
+	return &probe{p, &short, made, time.Since(start), described, time.Second}, err
 }
 
 // perCycle returns how long a cycle of t takes, with its scores.
@@ -199,8 +210,13 @@ func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (time.Duration, err
 		if took := time.Since(start); fastest < 0 || took < fastest {
 			fastest = took
 		}
-		start = time.Now()
+		if start = time.Now(); fastest > p.enough {
+			return errLong
+		}
 		return nil
 	})
+	if errors.Is(err, errLong) {
+		err = nil
+	}
 	return fastest, err
 }

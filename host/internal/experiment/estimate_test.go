@@ -1,9 +1,62 @@
 package experiment
 
 import (
+	"math"
+	"runtime"
 	"testing"
 	"time"
+
+	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/host/internal/workflow"
 )
+
+// A trial whose cycles take long is tried for one cycle.
+func TestLongCyclesAreTriedOnce(t *testing.T) {
+	e, err := Open(t.Context(), loadText(t, twin+oneModel+filterOf("nudge"), workflow.Options{}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	p := e.Sweep.Scenarios[0].Plans[0]
+	for enough, want := range map[time.Duration]int64{0: 1, time.Hour: probeCycles} {
+		probe, err := newProbe(t.Context(), p, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		probe.enough = enough
+		before := analysed.Load()
+		if took, err := probe.perCycle(t.Context(), &p.Trials[0]); err != nil || took <= 0 || analysed.Load() != before+want {
+			t.Errorf("enough: %v: got %v, %v after %d cycles, want %d", enough, took, err, analysed.Load()-before, want)
+		}
+	}
+}
+
+// As many trials run at a time as there is memory for, unless a number is asked for.
+func TestTrialsThatFit(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(3))
+	e, err := Open(t.Context(), loadText(t, twin+oneModel+threeFilters, workflow.Options{Set: []string{"ensemble.size=1_000_000"}}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	grows := func(workers int) float64 { return e.Memory(workers).Host - launch.Self().Resident }
+	for _, c := range []struct {
+		workers, want int
+		all           float64
+		fits          bool
+	}{
+		{0, 3, math.Inf(1), true},
+		{0, 2, (grows(2) + grows(3)) / 2, true},
+		{0, 1, (grows(1) + grows(2)) / 2, true},
+		{0, 1, grows(1) / 2, false},
+		{2, 2, (grows(1) + grows(2)) / 2, false},
+	} {
+		m, why := e.fitting(c.workers, launch.Room{All: c.all, Each: math.Inf(1)})
+		if m.Workers != c.want || (why == "") != c.fits {
+			t.Errorf("%d workers in %s: got %d, %q", c.workers, Bytes(c.all), m.Workers, why)
+		}
+	}
+}
 
 // However many trials run at a time, the longest one comes after what it needs.
 func TestTimeWithSeveralWorkers(t *testing.T) {

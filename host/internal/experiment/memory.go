@@ -75,9 +75,9 @@ const mostGarbage = 32 << 20
 // unknownHeld is what a plugin holds before the first call where that is not known.
 const unknownHeld = 32 << 20
 
-// Memory estimates the memory of a run with some trials at a time; 0: as many as [Run] takes
-// by default. It adds up the matrices that are there at the same time and what the processes
-// hold now. What a plugin needs for its own work is what its manifest says.
+// Memory estimates the memory of a run with some trials at a time; 0: one per processor. It
+// adds up the matrices that are there at the same time and what the processes hold now. What
+// a plugin needs for its own work is what its manifest says.
 func (e *Experiment) Memory(workers int) *Memory {
 	trials, _ := e.Sweep.Size()
 	m := &Memory{Workers: min(e.workers(workers), trials)}
@@ -146,11 +146,20 @@ func largest(values []float64, n int) float64 {
 // beyond is more memory than any machine can address.
 const beyond = 1 << 47
 
+// fitting returns the memory of a run with so many trials at a time; 0: as many as fit into
+// room, up to one per processor. It says why it is more than room; "" if it is not.
+func (e *Experiment) fitting(workers int, room launch.Room) (m *Memory, why string) {
+	m = e.Memory(workers)
+	for why = m.tooLarge(room); why != "" && workers == 0 && m.Workers > 1; why = m.tooLarge(room) {
+		m = e.Memory(m.Workers - 1)
+	}
+	return m, why
+}
+
 // checkRoom returns the memory that a run needs, and an error with a finding if it is not
 // there.
 func (e *Experiment) checkRoom(workers int) (*Memory, error) {
-	m := e.Memory(workers)
-	why := m.tooLarge(launch.Machine())
+	m, why := e.fitting(workers, launch.Machine())
 	if why == "" {
 		return m, nil
 	}
@@ -158,7 +167,7 @@ func (e *Experiment) checkRoom(workers int) (*Memory, error) {
 	t := e.Sweep.Scenarios[0].Plans[0]
 	d := found.Add(codeMemory, e.Workflow.At("ensemble", "size"), "the run needs about %s of memory, but %s", Bytes(m.Total()), why).
 		WithLabel("members of %d values", t.State.Size()).WithNote("estimated: %s, with %s at a time", m, trialsText(m.Workers))
-	if one := e.Memory(1); m.Workers > 1 && one.tooLarge(launch.Machine()) == "" {
+	if one, why := e.fitting(1, launch.Machine()); m.Workers > 1 && why == "" {
 		d.WithHelp("--workers 1 needs %s; --accept-size runs it all the same", Bytes(one.Total()))
 	} else {
 		d.WithHelp("lower the number of members or of state values, or use a machine with more memory; --accept-size runs it all the same")

@@ -154,11 +154,11 @@ func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*e
 		}
 		err = errors.Join(err, left, log.close())
 	}()
-	o.Workers = x.workers(o.Workers)
 	memory, err := x.checkRoom(o.Workers)
 	if err != nil && !o.AcceptSize {
 		return nil, err
 	}
+	o.Workers = memory.Workers
 	e := &engine{Experiment: x, Options: o, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}, written: map[*plan.Scenario]bool{}}
 	if err := claim(e); err != nil {
 		return nil, err

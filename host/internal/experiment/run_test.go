@@ -306,7 +306,7 @@ func TestEstimatedBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	estimate, err := e.Estimate(t.Context())
+	estimate, err := e.Estimate(t.Context(), func(time.Duration) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"runtime"
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/workflow"
@@ -59,6 +60,7 @@ func (p *Plan) Memory(t *Trial) Memory {
 
 	states := 3.0     // analysis, forecast, and the sorted members of a stage that is scored
 	observed := 0.0   // as many as the filter needs
+	located := 0.0    // values of the index of places of a filter that localizes
 	var gradient bool // which has the size of the ensemble
 	for _, need := range needs {
 		switch need {
@@ -70,6 +72,8 @@ func (p *Plan) Memory(t *Trial) Memory {
 		case sdk.Gradient:
 			gradient = true
 			states++
+		case sdk.HasPositions:
+			located = 3*n + 4*m
 		}
 	}
 	sent := observed // to the filter
@@ -99,8 +103,14 @@ func (p *Plan) Memory(t *Trial) Memory {
 	if len(p.Streams) > 1 {
 		observed++ // the part of a stream
 	}
+	drawn := 0.0 // the first reading and another one, of a stream that is read repeatedly
+	for _, s := range p.Streams {
+		if s.Draws > 1 {
+			drawn = max(drawn, 2*float64(s.Operator.Space().Layout.Size()))
+		}
+	}
 	const vectors = 6 // of n or m values: means, variances, coordinates and the like; half as many in a plugin
-	host := 8 * (size*(states*n+observed*m) + vectors*(n+m))
+	host := 8 * (size*(states*n+observed*m+drawn) + vectors*(n+m))
 
 	plugins := map[string]CallMemory{}
 	add := func(c Called, columns, n, m float64) {
@@ -109,7 +119,8 @@ func (p *Plan) Memory(t *Trial) Memory {
 		if matrices > leastShared {
 			matrices += shared
 		}
-		plugins[c.Plugin] = CallMemory{max(had.Matrices, matrices), max(had.Work, 8*rows*(c.work.State*n+c.work.Observed*m))}
+		square := c.work.Members + c.work.Core*float64(runtime.GOMAXPROCS(0))
+		plugins[c.Plugin] = CallMemory{max(had.Matrices, matrices), max(had.Work, 8*rows*(c.work.State*n+c.work.Observed*m+square*rows))}
 	}
 	answer := n
 	if several {
@@ -129,6 +140,9 @@ func (p *Plan) Memory(t *Trial) Memory {
 		columns += n
 	}
 	add(t.Calls, columns, n, m)
+	filter := plugins[t.Calls.Plugin]
+	filter.Matrices += 8 * located
+	plugins[t.Calls.Plugin] = filter
 	return Memory{host, plugins}
 }
 
