@@ -149,12 +149,17 @@ func (a *app) printVerdicts(verdicts []why.Verdict, axes []string) error {
 		return nil
 	}
 	short := widthOf(a.stdout) > 0
-	var fine []string
+	fine := map[string][]string{} // by what would stand out
+	var kinds []string
 	first := true
 	for _, v := range verdicts {
 		name := groupText(v.Group, axes, short)
 		if v.Cause == why.None && len(v.Evidence) == 0 {
-			fine = append(fine, name)
+			notes := strings.Join(v.Doubts, "\n")
+			if fine[notes] == nil {
+				kinds = append(kinds, notes)
+			}
+			fine[notes] = append(fine[notes], name)
 			continue
 		}
 		if !first {
@@ -165,14 +170,21 @@ func (a *app) printVerdicts(verdicts []why.Verdict, axes []string) error {
 			return err
 		}
 	}
-	if len(fine) == 0 {
-		return nil
+	for _, notes := range kinds {
+		if !first {
+			fmt.Fprintln(a.stdout)
+		}
+		first = false
+		if err := printTable(a.stdout, []column{{}, {fold: true}}, [][]string{{"nothing stands out:", strings.Join(fine[notes], "; ")}}); err != nil {
+			return err
+		}
+		if notes != "" {
+			if err := printTable(a.stdout, []column{{}, {fold: true}}, [][]string{{"  note", notes}}); err != nil {
+				return err
+			}
+		}
 	}
-	if !first {
-		fmt.Fprintln(a.stdout)
-	}
-	rows := [][]string{{"nothing stands out:", strings.Join(fine, "; ")}}
-	return printTable(a.stdout, []column{{}, {fold: true}}, rows)
+	return nil
 }
 
 func (a *app) printVerdict(name string, v why.Verdict) error {

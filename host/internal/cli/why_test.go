@@ -259,8 +259,8 @@ sweep = { axes = { "filter.bad.params.inflation" = [0.9, 1.05] } }
 	if code := Main([]string{"why", run}, &stdout, &stderr); code != exitOK {
 		t.Fatalf("exit code %d\n%s", code, stderr.String())
 	}
-	for _, want := range []string{"bad, inflation=0.9:  the spread is too small\n  nis ", "\n  try   --set filter.bad.params.inflation=1.05 (it is 0.9), or adaptive_inflation=true\n",
-		"\n\nnothing stands out:  good; bad, inflation=1.05\n"} {
+	for _, want := range []string{"bad, inflation=0.9:  the trial diverged; the spread is too small\n  nis ", "\n  try   --set filter.bad.params.inflation=1.05 (it is 0.9), or adaptive_inflation=true\n",
+		"\n\nnothing stands out:  good; bad, inflation=1.05\n  note  3000 innovations in 150 cycles; what would stand out: "} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("got\n%s\nwant %q", stdout.String(), want)
 		}

@@ -406,10 +406,12 @@ func pool(list []*study) *study {
 		return nil
 	}
 	all := *list[0]
+	all.used = 0
 	nis := make([]score.Mean, len(list))
 	over := make([]*numbers, len(list))
 	for i, s := range list {
 		nis[i], over[i] = s.nis, s.all
+		all.used += s.used
 		all.unit, all.still = cmp.Or(all.unit, s.unit), cmp.Or(all.still, s.still)
 		all.unmoved = all.unmoved && s.unmoved
 		all.rejected = max(all.rejected, s.rejected)

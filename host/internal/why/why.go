@@ -92,13 +92,21 @@ func Explain(reader *archive.Reader, scores *compare.Run, setup Setup) ([]Verdic
 	}
 	var list []Verdict
 	for _, g := range scores.Groups {
-		var of []*study
+		var of, diverged []*study // a filter that has lost track looks the same for any reason
 		for _, t := range g.Trials {
-			if s := studies[t.Trial]; s != nil {
+			switch s := studies[t.Trial]; {
+			case s == nil:
+			case t.Status == archive.Diverged:
+				diverged = append(diverged, s)
+			default:
 				of = append(of, s)
 			}
 		}
-		j := &judge{Verdict: Verdict{Group: g, Cause: None, Text: "nothing stands out"}, setup: setup, axes: scores.Axes, study: pool(of)}
+		where := "in the others "
+		if len(diverged) > len(of) {
+			of, where = diverged, ""
+		}
+		j := &judge{Verdict: Verdict{Group: g, Cause: None, Text: "nothing stands out"}, setup: setup, axes: scores.Axes, study: pool(of), where: where}
 		if err := j.decide(scores); err != nil {
 			return nil, err
 		}
@@ -132,6 +140,7 @@ type judge struct {
 	*study
 	setup Setup
 	axes  []string
+	where string // before what is said, if trials diverged: the study is of the others
 }
 
 // fewest is the number of cycles that are needed to say anything about means.
@@ -154,6 +163,12 @@ func (j *judge) decide(run *compare.Run) error {
 			break
 		}
 	}
+	if text := j.diverged(); text != "" && !strings.HasPrefix(j.Text, text) {
+		j.Text = text + "; " + j.where + j.Text
+	}
+	if j.Cause == None {
+		j.doubt("%s", j.shows())
+	}
 	return j.scores(run)
 }
 
@@ -174,19 +189,36 @@ func (j *judge) doubt(format string, args ...any) {
 	j.Doubts = append(j.Doubts, fmt.Sprintf(format, args...))
 }
 
-// status says what trials that have not ended well say themselves.
-func (j *judge) status() {
+// diverged says how many trials diverged; empty: none.
+func (j *judge) diverged() string {
 	counts := map[archive.Status]int{}
 	for _, t := range j.Trials {
 		counts[t.Status]++
 	}
+	return archive.DivergedText(counts)
+}
+
+// shows says how large a fault the numbers could show. The standard error of a mean square
+// grows with it: with the relative standard error r, a mean square v is beyond three of them
+// if v > 1/(1 - 3r), or v < 1/(1 + 3r).
+func (j *judge) shows() string {
+	r, text := 3*j.nis.SE/j.nis.Value, "however large"
+	if r < 1 {
+		text = fmt.Sprintf("%.2g times as large as expected or more", math.Sqrt(max(2, 1/(1-r))))
+	}
+	return fmt.Sprintf("%d innovations in %d cycles; what would stand out: innovations %s, or %.2g times or less; a mean of %.1g expected standard deviations",
+		j.used, j.nis.Count, text, math.Sqrt(min(0.4, 1/(1+r))), max(5*j.all.bias.SE, 0.3))
+}
+
+// status says what trials that have not ended well say themselves.
+func (j *judge) status() {
 	for _, t := range j.Trials {
 		if t.Status == archive.Failed {
 			j.say(Unknown, "it failed: %s", t.Error)
 			break
 		}
 	}
-	if text := archive.DivergedText(counts); text != "" {
+	if text := j.diverged(); text != "" {
 		j.say(Unknown, "%s, for a reason that the innovations do not show", text)
 		j.Brief = text
 	}
@@ -452,7 +484,7 @@ func (j *judge) remedy(a *numbers) {
 			j.try("more members: --set ensemble.size=%d", 2*j.Size)
 		}
 		if a.unexplained > weak {
-			j.doubt("a filter that has lost track looks like this for any reason: the model may be wrong too")
+			j.doubt("a filter that has lost track looks like this for any reason: the model may be wrong too, or the observation error too small")
 		}
 		j.doubt("[model.noise] tells the filter that the model is imperfect")
 	case SpreadLarge:

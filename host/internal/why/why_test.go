@@ -5,8 +5,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/plume-da/plume/host/internal/score"
 )
@@ -280,5 +282,39 @@ func TestMeanOf(t *testing.T) {
 	}
 	if got := slices.Contains([]bool{far(score.Mean{Value: 3, SE: 1}, 2, 0.4), far(score.Mean{Value: 1.9, SE: 0}, 2, 0.4)}, true); got {
 		t.Error("what may be by chance is far")
+	}
+}
+
+// A verdict says how many trials diverged, and is about the kind of trials that there are
+// more of.
+func TestDivergedTrialsAreNamed(t *testing.T) {
+	for where, want := range map[string]string{
+		"in the others ": "1 of 2 trials diverged; in the others the observation error is too small",
+		"":               "1 of 2 trials diverged; the observation error is too small",
+	} {
+		r := walk(20, 2000, 1, 0.1, 1, 1)
+		trials := []*compare.Trial{{TrialRow: archive.TrialRow{Status: archive.Diverged}}, {TrialRow: archive.TrialRow{Status: archive.OK}}}
+		j := &judge{Verdict: Verdict{Group: &compare.Group{Filter: "f", Size: 100, Trials: trials}, Cause: None}, study: r.study(Setup{}, 0), where: where}
+		if err := j.decide(&compare.Run{}); err != nil || j.Text != want || j.Cause != ErrorSmall {
+			t.Errorf("got %v, %q (%s), want %q", err, j.Text, j.Cause, want)
+		}
+	}
+}
+
+// What nothing stands out of could show follows from how well its numbers are known: of
+// many, the limits of the rules; of a few, only large faults.
+func TestWhatCouldStandOut(t *testing.T) {
+	for cycles, want := range map[int]string{
+		2000: "40000 innovations in 2000 cycles; what would stand out: innovations 1.4 times as large as expected or more, or 0.63 times or less; a mean of 0.3 expected standard deviations",
+		12:   "24 innovations in 12 cycles; what would stand out: innovations however large, or ",
+	} {
+		m := 20
+		if cycles < 100 {
+			m = 2
+		}
+		v := decided(t, walk(m, cycles, 1, 1, 1, 1))
+		if v.Cause != None || len(v.Doubts) != 1 || !strings.HasPrefix(v.Doubts[0], want) {
+			t.Errorf("got %s, %q, want %q", v.Cause, v.Doubts, want)
+		}
 	}
 }
