@@ -231,6 +231,8 @@ doc = "a scheme"
 	for text, want := range map[string]string{
 		"state = -1.0":                "memory 1: want numbers >= 0, got -1",
 		"observed = inf":              "memory 1: want numbers >= 0, got +Inf",
+		"members = -2.0":              "memory 1: want numbers >= 0, got -2",
+		"core = nan":                  "memory 1: want numbers >= 0, got NaN",
 		"when = { scheme = [\"c\"] }": "memory 1: when: scheme has no choice \"c\", it has a, b",
 		"size = 3":                    "unknown key memory.size",
 	} {

@@ -50,15 +50,26 @@ const etkf = "[[filter]]\nlabel = \"etkf\"\nplugin = \"filter-enkf\"\n"
 // What a run says that it needs is within 30 % of what each process then takes at most.
 func TestMemoryIsForeseen(t *testing.T) {
 	filters := map[string]string{
+		"etkf":     "plugin = \"filter-enkf\"\n",
 		"letkf":    "plugin = \"filter-enkf\"\nparams = { scheme = \"letkf\", cutoff = 4.0 }\n",
 		"particle": "plugin = \"filter-pf\"\n",
 		"joint":    "plugin = \"filter-diffusion\"\n",
 		"kde":      "plugin = \"filter-diffusion\"\nparams = { scheme = \"kde\" }\n",
 	}
 	for label, filter := range filters {
-		for _, n := range []int{10_000, 100_000} {
-			file := largeRun(t, n, 20, fmt.Sprintf("[[filter]]\nlabel = %q\n%s", label, filter))
+		for _, size := range []struct {
+			n, members int
+			set        string
+		}{{10_000, 20, ""}, {100_000, 20, ""}, {100_000, 20, "observations.repeats=3"}, {400, 1500, ""}} {
+			n := size.n
+			if label != "etkf" && (size.set != "" || n == 400) {
+				continue
+			}
+			file := largeRun(t, n, size.members, fmt.Sprintf("[[filter]]\nlabel = %q\n%s", label, filter))
 			c := exec.Command(plumeBinary(t), "run", file, "--run-dir", t.TempDir(), "--workers", "1")
+			if size.set != "" {
+				c.Args = append(c.Args, "--set", size.set)
+			}
 			var stderr bytes.Buffer
 			c.Stderr = &stderr
 			if err := c.Start(); err != nil {

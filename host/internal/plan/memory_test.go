@@ -1,0 +1,49 @@
+package plan
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/plume-da/plume/host/internal/observations"
+	"github.com/plume-da/plume/sdk"
+)
+
+// idle is an operator, or a filter, of which only the sizes matter.
+type idle struct {
+	sdk.Filter
+	needs []sdk.Capability
+	space *sdk.ObservationSpace
+}
+
+func (i idle) Needs() []sdk.Capability      { return i.needs }
+func (i idle) Space() *sdk.ObservationSpace { return i.space }
+func (i idle) Observe(context.Context, *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+	return nil, nil
+}
+
+// An estimate grows by the matrices that there are more of: two of readings of a stream that
+// is read repeatedly, those of N x N values that a manifest names, and the index of places.
+func TestMemoryOfMatrices(t *testing.T) {
+	const members, n, m = 1000, 4000, 500
+	values := func(size int) *sdk.Layout {
+		return &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{size}}}}
+	}
+	memory := func(draws int, work sdk.Memory, needs ...sdk.Capability) Memory {
+		op := idle{space: &sdk.ObservationSpace{Layout: values(m)}}
+		p := &Plan{State: values(n), Space: op.space, Streams: []observations.Stream{{Operator: op, Draws: draws}}, StreamCalls: []Called{{Plugin: "o", Processes: 1}},
+			ModelCalls: Called{Plugin: "m", Processes: 1}}
+		return p.Memory(&Trial{Size: members, Filter: idle{needs: append(needs, sdk.Predicted)}, Calls: Called{Plugin: "f", Processes: 1, work: work}})
+	}
+	base := memory(0, sdk.Memory{})
+	if got, want := memory(3, sdk.Memory{}).Host-base.Host, float64(8*2*members*m); got != want {
+		t.Errorf("repeats: got %v more, want %v", got, want)
+	}
+	cores := float64(runtime.GOMAXPROCS(0))
+	if got, want := memory(0, sdk.Memory{Members: 1.5, Core: 2}).Plugins["f"].Work, 8*members*members*(1.5+2*cores); got != want {
+		t.Errorf("N x N: got %v, want %v", got, want)
+	}
+	if got, want := memory(0, sdk.Memory{}, sdk.HasPositions).Plugins["f"].Matrices-base.Plugins["f"].Matrices, float64(8*(3*n+4*m)); got != want {
+		t.Errorf("places: got %v more, want %v", got, want)
+	}
+}
