@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -357,6 +359,18 @@ func (r *reader) time() (tabular.Cell, int) {
 	return tabular.Cell{Kind: tabular.Text, Text: strings.Join(texts, " ")}, first
 }
 
+// named matches names of columns that probably have flags.
+var named = regexp.MustCompile(`(?i)(^|[^a-z])(flags?|qc|quality|qualifier|cd)([^a-z]|$)`)
+
+// flags returns the name of a column that probably has flags, which nobody has named; empty
+// if there is none.
+func (r *reader) flags() string {
+	if i := slices.IndexFunc(r.table.Names(), named.MatchString); i >= 0 && r.o.QC.Flag == nil {
+		return r.table.Names()[i]
+	}
+	return ""
+}
+
 // value reads the value of t; ok is false after a finding.
 func (r *reader) value(t *target) (v Value, ok bool) {
 	v = Value{Stream: int32(r.stream), Row: r.row, Column: int32(t.value), Component: -1}
@@ -366,7 +380,10 @@ func (r *reader) value(t *target) (v Value, ok bool) {
 	case err != nil && flagged: // whatever it says
 		v.Y, v.Status = math.NaN(), Flagged
 	case err != nil:
-		r.cellFault(codeValue, err)
+		d := r.cellFault(codeValue, err)
+		if f := r.flags(); f != "" {
+			d.WithHelp("%s; if %s has flags: qc.flag = { column = %q, accept = [...] }", d.Help, f, f)
+		}
 		return v, false
 	case math.IsNaN(v.Y):
 		v.Status = Missing

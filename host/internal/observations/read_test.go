@@ -467,3 +467,16 @@ observations = { plugin = "o", error.sd = 1, file = "data.csv", time = { column 
 		t.Errorf("days of the year: got\n%swant\n%s", got, want)
 	}
 }
+
+// What is not a number may be marked by flags in a column of its own: the key for it is named.
+func TestFlagColumnIsNamed(t *testing.T) {
+	for name, want := range map[string]string{
+		"level_flag": `; if level_flag has flags: qc.flag = { column = "level_flag", accept = [...] }`, "QC": `; if QC has flags: qc.flag = { column = "QC", accept = [...] }`,
+		"00060_cd": `; if 00060_cd has flags`, "flow2": "add it to `missing`", "qcumber": "add it to `missing`",
+	} {
+		_, found := Read(load(t, "time = {}"+plain, "t,level,flow,"+name+"\n1,2,3,A\n2,Ice,4,e\n"), []*sdk.Layout{scalars})
+		if len(found) != 1 || !strings.Contains(found[0].Help, want) || strings.Contains(found[0].Help, "qc.flag") != strings.Contains(want, "flags") {
+			t.Errorf("%s: got\n%s", name, found.Text(false))
+		}
+	}
+}

@@ -92,7 +92,7 @@ func (n *numbers) ungrouped(digits string) (string, bool) {
 }
 
 // others are other ways to write numbers, for hints.
-var others = []Dialect{{Decimal: ","}, {Decimal: ",", Thousands: "."}, {Thousands: ","}, {Thousands: " "}}
+var others = []Dialect{{Decimal: ","}, {Decimal: ",", Thousands: "."}, {Thousands: ","}, {Thousands: " "}, {Thousands: "'"}, {Decimal: ",", Thousands: " "}}
 
 // hint says what to do about a text that is not a number.
 func (n *numbers) hint(text string) string {

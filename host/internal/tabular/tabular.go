@@ -5,6 +5,7 @@
 package tabular
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -139,6 +140,9 @@ func (t *Table) find(name string) (rows.Ref, error) {
 		return item, nil
 	case !ok:
 		hint := t.hint()
+		if text, ok := t.source.(*textFile); ok {
+			hint = cmp.Or(text.below(name), hint)
+		}
 		return item, &Error{What: fmt.Sprintf("has no column %q", name), Label: "no such column", err: ErrNoColumn, Hint: hint}
 	case t.columns[i].Items > 0:
 		return item, &Error{What: fmt.Sprintf("has lists of %d values in column %q", t.columns[i].Items, name), Label: "which item?",

@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/plume-da/plume/sdk/wire/rows"
 	utf "golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/unicode/norm"
 )
 
 // textFile is a source of texts: a line of names, followed by rows of values.
@@ -86,6 +88,32 @@ func (t *textFile) open(d Dialect) error {
 	return nil
 }
 
+// below says which line after the first is that of the names: one that has a column called
+// name.
+func (t *textFile) below(name string) string {
+	const most = 200
+	if t.named == "names" { // there is none
+		return ""
+	}
+	f, err := os.Open(t.file.Name())
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	r, err := decoded(f, 1<<12)
+	for number := 1; err == nil && number < most; number++ {
+		var text string
+		if text, err = r.ReadString('\n'); number < t.skipped+2 {
+			continue
+		}
+		fields := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(";,\t|", r) })
+		if slices.ContainsFunc(fields, func(f string) bool { return norm.NFC.String(strings.Trim(f, " \"\r\n")) == name }) {
+			return fmt.Sprintf("line %d has it: write skip_lines = %d", number, number-1)
+		}
+	}
+	return ""
+}
+
 func (t *textFile) Columns() []rows.Column { return t.names }
 
 func (t *textFile) Select(refs []rows.Ref) error {
@@ -137,6 +165,9 @@ func (t *textFile) misread(err error) error {
 	out := &Error{Place: t.place(e.Line, e.Column, 1), What: fmt.Sprintf("the line cannot be read: %v", e.Err), err: err,
 		Hint: "every line must have as many columns as the first, and quotes come in pairs"}
 	if errors.Is(err, csv.ErrFieldCount) {
+		if r, ok := t.reader.(*csv.Reader); ok && r.Comma == ',' && len(t.row) > len(t.names) {
+			out.Hint += "; a number with a comma in it has to be in quotes"
+		}
 		out.Width = utf8.RuneCountInString(out.Text)
 		out.What = fmt.Sprintf("wrong number of columns: got %d, want %d as in %s", len(t.row), len(t.names), t.named)
 	}
