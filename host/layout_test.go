@@ -48,7 +48,7 @@ var law = []struct {
 	{"sdk", []string{"sdk/rng", "github.com/BurntSushi/toml", "gonum.org/v1/gonum/mat"}},
 
 	{"host/cmd/plume", []string{"host/internal/cli", "host/internal/launch", "sdk", "sdk/serve", "plugins/*"}},
-	{"host/internal/cli", []string{"docs", "host/internal/", "sdk", "sdk/", "github.com/spf13/cobra", "golang.org/x/"}},
+	{"host/internal/cli", []string{"docs", "workflows", "host/internal/", "sdk", "sdk/", "github.com/spf13/cobra", "golang.org/x/"}},
 	{"host/internal/report", []string{"host/internal/compare", "host/internal/archive", "host/internal/score", "host/internal/diag",
 		"gonum.org/v1/plot", "gonum.org/v1/plot/", "codeberg.org/go-pdf/fpdf"}}, // decision 27
 	{"host/internal/why", []string{"host/internal/archive", "host/internal/compare", "host/internal/score"}}, // decision 53
@@ -77,7 +77,8 @@ var law = []struct {
 		"github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc"}},
 	{"host/internal/launch/", []string{"sdk", "sdk/"}}, // plugins that misbehave, for its tests
 
-	{"docs", nil}, // pages that the program quotes
+	{"docs", nil},      // pages that the program quotes
+	{"workflows", nil}, // experiments that the program runs; decision 62
 	{"bench/", []string{"sdk", "sdk/", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/", "gonum.org/v1/gonum/"}},
 }
 

@@ -14,7 +14,8 @@ import (
 )
 
 func (a *app) compare() *cobra.Command {
-	var root, metric, stage, against, format string
+	var root string
+	var how comparing
 	c := &cobra.Command{
 		Use:   "compare RUN [RUN...]",
 		Short: "Compare filters by their paired scores",
@@ -41,6 +42,9 @@ several of its settings match, the best one is taken. With several runs and
 without --against, it is the filter of the same name in the first run; the
 truths must be the same. Values of an axis experiment.seed count as replicates.
 
+The column published has the numbers in [published] of the workflow: what others
+got for the same filter, or with a method that the run does not have.
+
 RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume compare @last
   plume compare @last --metric crps_fair --against enkf --format latex`,
@@ -51,65 +55,102 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			if stage != "" && stage != archive.Forecast && stage != archive.Analysis {
-				return usage("--stage: got %q, want %s or %s", stage, archive.Forecast, archive.Analysis)
+			if err := how.check(); err != nil {
+				return err
 			}
-			printTable := comparisonFormats[format]
-			if printTable == nil {
-				return usage("--format: got %q, want one of %s", format, strings.Join(slices.Sorted(maps.Keys(comparisonFormats)), ", "))
-			}
-			var runs []*compare.Run
-			var first *storedRun
-			for _, name := range args {
+			dirs := make([]string, len(args))
+			for i, name := range args {
 				dir, err := archive.Find(root, name)
 				if err != nil {
 					return usage("%v", err)
 				}
-				s, err := endedRun(dir)
-				if err != nil {
-					return err
-				}
-				r, err := s.scores()
-				a.sayNotes(s)
-				if err != nil {
-					return err
-				}
-				runs, first = append(runs, r), cmp.Or(first, s)
+				dirs[i] = dir
 			}
-			m := runs[0].Opening()
-			if metric != "" {
-				m = compare.Metric{Name: metric, Stage: score.StageOf(metric)}
-			}
-			m.Stage = cmp.Or(stage, m.Stage)
-			table, err := compare.Compare(runs, m, against)
-			if errors.Is(err, compare.ErrChoice) {
-				return usage("--%v", err)
-			}
-			if err != nil {
-				return err
-			}
-			if !a.json {
-				return errors.Join(printTable(a.stdout, table), a.hint(first))
-			}
-			for _, line := range comparisonObjects(table) {
-				if err := a.printJSON(line); err != nil {
-					return err
-				}
-			}
-			return nil
+			return a.printComparison(dirs, how)
 		},
 	}
 	c.ValidArgsFunction = completeRuns(&root)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory that contains the runs")
-	c.Flags().StringVar(&metric, "metric", "",
+	c.Flags().StringVar(&how.metric, "metric", "",
 		"the score, one of those in metrics.arrow; without it w2_reference, rmse, held_out_rmse or another, the first that the run has")
-	c.Flags().StringVar(&stage, "stage", "",
+	c.Flags().StringVar(&how.stage, "stage", "",
 		"of the cycle: forecast or analysis; without it the one that plume run shows the score of")
-	c.Flags().StringVar(&against, "against", "", "label of the filter that others are compared with")
-	c.Flags().StringVar(&format, "format", "text", "text, markdown, latex, csv or json")
+	c.Flags().StringVar(&how.against, "against", "", "label of the filter that others are compared with")
+	how.formatFlag(c)
 	completeFlag(c, "metric", completeMetrics(&root))
 	completeFlag(c, "stage", words(archive.Forecast, archive.Analysis))
 	completeFlag(c, "against", completeLabels(&root))
-	completeFlag(c, "format", words(slices.Sorted(maps.Keys(comparisonFormats))...))
 	return c
+}
+
+// comparing says what is compared, and how the table is printed. Empty strings are defaults.
+type comparing struct{ metric, stage, against, format string }
+
+func (h *comparing) formatFlag(c *cobra.Command) {
+	c.Flags().StringVar(&h.format, "format", "text", "text, markdown, latex, csv or json")
+	completeFlag(c, "format", words(slices.Sorted(maps.Keys(comparisonFormats))...))
+}
+
+// check reports wrong usage.
+func (h *comparing) check() error {
+	if h.stage != "" && h.stage != archive.Forecast && h.stage != archive.Analysis {
+		return usage("--stage: got %q, want %s or %s", h.stage, archive.Forecast, archive.Analysis)
+	}
+	if comparisonFormats[h.format] == nil {
+		return usage("--format: got %q, want one of %s", h.format, strings.Join(slices.Sorted(maps.Keys(comparisonFormats)), ", "))
+	}
+	return nil
+}
+
+// printComparison compares the runs in directories.
+func (a *app) printComparison(dirs []string, how comparing) error {
+	var runs []*compare.Run
+	var first *storedRun
+	for _, dir := range dirs {
+		s, err := endedRun(dir)
+		if err != nil {
+			return err
+		}
+		r, err := s.scores()
+		a.sayNotes(s)
+		if err != nil {
+			return err
+		}
+		runs, first = append(runs, r), cmp.Or(first, s)
+	}
+	m := runs[0].Opening()
+	if how.metric != "" {
+		m = compare.Metric{Name: how.metric, Stage: score.StageOf(how.metric)}
+	}
+	m.Stage = cmp.Or(how.stage, m.Stage)
+	table, err := compare.Compare(runs, m, how.against)
+	if errors.Is(err, compare.ErrChoice) {
+		return usage("--%v", err)
+	}
+	if err != nil {
+		return err
+	}
+	if !a.json {
+		err := comparisonFormats[how.format](a.stdout, table)
+		a.sayPublished(first)
+		return errors.Join(err, a.hint(first))
+	}
+	for _, line := range comparisonObjects(table) {
+		if err := a.printJSON(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sayPublished says where the published numbers of a table are from.
+func (a *app) sayPublished(s *storedRun) {
+	p := s.workflow.Published
+	if p == nil {
+		return
+	}
+	a.say("published: %s", p.Source)
+	if p.Differs != "" {
+		a.say("there: %s", p.Differs)
+	}
 }

@@ -27,19 +27,19 @@ const restarts = "divergences"
 // comparisonLines returns the lines of a table for people, its head first, with short or
 // long names of axes. Columns without information are omitted.
 func comparisonLines(c *compare.Comparison, short bool) [][]string {
-	lines := [][]string{{"run", "filter", "members", "setting", c.Name, restarts, "difference", "wins", "status"}}
+	lines := [][]string{{"run", "filter", "members", "setting", c.Name, "published", restarts, "difference", "wins", "status"}}
 	for _, r := range c.Rows {
 		setting := settingText(r.Filter, r.Run.Axes, r.Values, short)
-		line := []string{runOf(c, r), r.Filter, sizeText(r.Group), setting, r.Mean.Text(), "", "", "", r.Status()}
+		line := []string{runOf(c, r), r.Filter, sizeText(r.Group), setting, r.Mean.Text(), publishedText(r), "", "", "", r.Status()}
 		if c.Name != restarts && r.Divergences.OK > 0 {
-			line[5] = r.Divergences.Text()
+			line[6] = r.Divergences.Text()
 		}
 		if d := r.Difference; d != nil {
-			line[6], line[7] = d.Text(), d.WinsText()
+			line[7], line[8] = d.Text(), d.WinsText()
 		}
 		lines = append(lines, line)
 	}
-	for _, k := range []int{5, 3, 0} { // divergences, setting and run
+	for _, k := range []int{6, 5, 3, 0} { // divergences, published, setting and run
 		if slices.ContainsFunc(lines[1:], func(line []string) bool { return line[k] != "" }) {
 			continue
 		}
@@ -58,6 +58,15 @@ func runOf(c *compare.Comparison, r compare.Row) string {
 	return filepath.Base(r.Run.Dir)
 }
 
+// publishedText returns the published score of a row with the digits that it was published
+// with; empty if there is none.
+func publishedText(r compare.Row) string {
+	if r.Published == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*r.Published, 'g', -1, 64)
+}
+
 // settingOf returns the values of a group by axis.
 func settingOf(axes []string, g *compare.Group) map[string]string {
 	setting := map[string]string{}
@@ -69,15 +78,12 @@ func settingOf(axes []string, g *compare.Group) map[string]string {
 	return setting
 }
 
-// sizeAxis is the axis whose values are in the column members.
-const sizeAxis = "ensemble.size"
-
 // axesOf returns the axes of all runs, without those whose values are in other columns.
 func axesOf(c *compare.Comparison) []string {
 	var axes []string
 	for _, r := range c.Rows {
 		for _, axis := range r.Run.Axes {
-			if axis != sizeAxis && !slices.Contains(axes, axis) {
+			if !compare.IsSize(axis) && !slices.Contains(axes, axis) {
 				axes = append(axes, axis)
 			}
 		}
@@ -153,7 +159,7 @@ func printCSV(w io.Writer, c *compare.Comparison) error {
 	out := csv.NewWriter(w)
 	axes := axesOf(c)
 	lines := [][]string{slices.Concat([]string{"run", "filter", "members"}, axes,
-		[]string{"metric", "value", "se", "trials", "trials_ok", "baseline", "baseline_members", "difference", "difference_se", "wins", "pairs", restarts, "status"})}
+		[]string{"metric", "value", "se", "trials", "trials_ok", "baseline", "baseline_members", "difference", "difference_se", "wins", "pairs", restarts, "status", "published"})}
 	for _, r := range c.Rows {
 		line, setting := []string{runOf(c, r), r.Filter, fmt.Sprint(r.Size)}, settingOf(r.Run.Axes, r.Group)
 		for _, axis := range axes {
@@ -165,7 +171,7 @@ func printCSV(w io.Writer, c *compare.Comparison) error {
 		} else {
 			line = append(line, "", "", "", "", "", "")
 		}
-		lines = append(lines, append(line, digits(r.Divergences.Value), r.Status()))
+		lines = append(lines, append(line, digits(r.Divergences.Value), r.Status(), publishedText(r)))
 	}
 	return out.WriteAll(lines)
 }
@@ -202,12 +208,13 @@ func comparisonObjects(c *compare.Comparison) []any {
 		OK         int               `json:"trials_ok"`
 		Restarts   *float64          `json:"divergences,omitempty"`
 		Status     string            `json:"status"`
+		Published  *float64          `json:"published,omitempty"`
 		Difference *paired           `json:"difference,omitempty"`
 	}
 	lines := []any{}
 	for _, r := range c.Rows {
 		l := line{runOf(c, r), r.Filter, r.Size, settingOf(r.Run.Axes, r.Group), c.Name,
-			finite(r.Mean.Value), finite(r.Mean.SE), r.Mean.Trials, r.Mean.OK, finite(r.Divergences.Value), r.Status(), nil}
+			finite(r.Mean.Value), finite(r.Mean.SE), r.Mean.Trials, r.Mean.OK, finite(r.Divergences.Value), r.Status(), r.Published, nil}
 		if d := r.Difference; d != nil {
 			l.Difference = &paired{d.Partner.Filter, d.Partner.Size, settingOf(c.Rows[0].Run.Axes, d.Partner),
 				finite(d.Value), finite(d.SE), finite(d.Wins), d.Count, "replicates"}

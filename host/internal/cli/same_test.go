@@ -15,6 +15,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/archive/archivetest"
+	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/plume-da/plume/host/internal/score"
 )
 
@@ -422,7 +423,7 @@ func sameAsCSV(t *testing.T, rows []comparedJSON, args []string) {
 			t.Errorf("row %d: got %v, want %+v", i, got, row)
 		}
 		for axis, v := range row.Setting {
-			if axis != sizeAxis && got[axis] != v {
+			if !compare.IsSize(axis) && got[axis] != v {
 				t.Errorf("row %d, %s: got %s, want %s", i, axis, got[axis], v)
 			}
 		}
@@ -456,7 +457,7 @@ func sameAsPage(t *testing.T, rows []comparedJSON, metric, stage string, page *p
 		}
 		for k, axis := range page.Axes {
 			want := row.Setting[axis.Name]
-			if axis.Name == sizeAxis {
+			if compare.IsSize(axis.Name) {
 				want = fmt.Sprint(row.Members)
 			}
 			if at := p.Setting[k]; at < 0 && want != "" || at >= 0 && axis.Values[at] != want {
@@ -536,7 +537,7 @@ func bestPartners(t *testing.T, rows []comparedJSON) {
 		}
 		agrees := func(o comparedJSON) bool {
 			for axis, v := range row.Setting {
-				if w, ok := o.Setting[axis]; ok && v != w && !strings.HasPrefix(axis, "filter.") && axis != sizeAxis {
+				if w, ok := o.Setting[axis]; ok && v != w && !strings.HasPrefix(axis, "filter.") && !compare.IsSize(axis) {
 					return false
 				}
 			}

@@ -107,7 +107,7 @@ func axisCells(filter string, axes, values []string, short bool) []string {
 
 // settingHead is the head of a column of [settingText].
 func settingHead(axes []string) string {
-	if len(axes) == 0 || len(axes) == 1 && axes[0] == sizeAxis {
+	if !slices.ContainsFunc(axes, func(axis string) bool { return !compare.IsSize(axis) }) {
 		return ""
 	}
 	return "setting"
@@ -119,7 +119,7 @@ func settingHead(axes []string) string {
 func settingText(filter string, axes, values []string, short bool) string {
 	var parts []string
 	for k, axis := range axes {
-		if axis == sizeAxis || values[k] == "" {
+		if compare.IsSize(axis) || values[k] == "" {
 			continue
 		}
 		name := strings.ReplaceAll(strings.TrimPrefix(axis, "filter."+filter+"."), "params.", "")

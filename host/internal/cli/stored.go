@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -69,7 +70,20 @@ func (s *storedRun) scores() (*compare.Run, error) {
 }
 
 func (s *storedRun) setup() compare.Setup {
-	return compare.Setup{BurnIn: s.workflow.Time.BurnIn, Baseline: s.workflow.Verify.Baseline, Axes: s.workflow.Axes()}
+	setup := compare.Setup{BurnIn: s.workflow.Time.BurnIn, Baseline: s.workflow.Verify.Baseline, Axes: s.workflow.Axes()}
+	if s.workflow.Published == nil {
+		return setup
+	}
+	for _, p := range s.workflow.Published.Scores {
+		of := compare.Published{Filter: cmp.Or(p.Filter, p.Method), Size: p.Size, Metric: p.Metric, Value: p.Value, Absent: p.Method != ""}
+		for _, f := range s.workflow.Filters {
+			if f.Label == p.Filter {
+				of.Size = cmp.Or(of.Size, f.Size)
+			}
+		}
+		setup.Published = append(setup.Published, of)
+	}
+	return setup
 }
 
 // sayNotes prints the notes on the scores of a run, and what is missing from the tables

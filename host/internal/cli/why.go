@@ -217,7 +217,7 @@ func (a *app) printVerdict(name string, v why.Verdict) error {
 // groupText names a group: its filter, members and setting.
 func groupText(g *compare.Group, axes []string, short bool) string {
 	text := g.Filter
-	if slices.Contains(axes, sizeAxis) {
+	if slices.ContainsFunc(axes, compare.IsSize) {
 		text += fmt.Sprintf(", %d members", g.Size)
 	}
 	if setting := settingText(g.Filter, axes, g.Values, short); setting != "" {

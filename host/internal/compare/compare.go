@@ -31,10 +31,21 @@ type Row struct {
 	*Group
 	Run        *Run
 	Mean       Mean
+	Published  *float64    // what others published for it; nil if that is not known
 	Difference *Difference // nil if it has no partner, or no pair
 	// Divergences is the score divergences, which qualifies all others; it applies only to runs
 	// that restart trials.
 	Divergences Mean
+}
+
+// Published is a score that others published for a filter, or a baseline without
+// observations, or for a method that is not part of the run.
+type Published struct {
+	Filter string
+	Size   int // 0 for a baseline
+	Metric string
+	Value  float64
+	Absent bool // not part of the run
 }
 
 // Difference is the difference of a group from its partner on the same truths and
@@ -102,6 +113,7 @@ func Compare(runs []*Run, m Metric, against string) (*Comparison, error) {
 			if row.Divergences, err = r.Mean(g, divergences); err != nil {
 				return nil, err
 			}
+			row.Published = r.published(g, m)
 			if i < len(r.Groups) {
 				row.Difference, err = r.minus(g, first, r.partner(g, first, candidates, against), m)
 			}
@@ -110,12 +122,40 @@ func Compare(runs []*Run, m Metric, against string) (*Comparison, error) {
 			}
 			c.Rows, c.differences[g] = append(c.Rows, row), row.Difference
 		}
+		for _, p := range r.setup.Published {
+			if p.Absent && shown(p.Metric) == m {
+				none := Mean{Mean: score.IndependentMean(nil)}
+				g := &Group{Filter: p.Filter, Size: p.Size, Values: make([]string, len(r.Axes))}
+				c.Rows = append(c.Rows, Row{Group: g, Run: r, Mean: none, Published: &p.Value, Divergences: none})
+			}
+		}
 	}
 	return c, nil
 }
 
 // divergences is the score that counts restarts.
 var divergences = shown("divergences")
+
+// published returns the published score of a group, or nil. The published experiment is that
+// of the workflow: a group at values of axes is another one, but for the number of members.
+func (r *Run) published(g *Group, m Metric) *float64 {
+	for k, value := range g.Values {
+		if value != "" && !IsSize(r.Axes[k]) {
+			return nil
+		}
+	}
+	for _, p := range r.setup.Published {
+		if !p.Absent && p.Filter == g.Filter && p.Size == g.Size && shown(p.Metric) == m {
+			return &p.Value
+		}
+	}
+	return nil
+}
+
+// IsSize reports whether an axis is that of the number of members, of all filters or of one.
+func IsSize(axis string) bool {
+	return axis == "ensemble.size" || ofFilter(axis) && strings.Count(axis, ".") == 2 && strings.HasSuffix(axis, ".size")
+}
 
 // truths returns the checksums of the truths of a run by path.
 func (r *Run) truths() map[string]string {

@@ -213,6 +213,40 @@ func TestUnfinishedRun(t *testing.T) {
 	}
 }
 
+// A published number is next to the score of its filter with as many members, of a baseline, or of
+// nothing; at values of other axes than that of sizes it is that of another experiment.
+func TestPublished(t *testing.T) {
+	const sd, size = "observations.error.sd", "filter.b.size"
+	if !compare.IsSize(size) || !compare.IsSize("ensemble.size") || compare.IsSize("filter.b.params.size") || compare.IsSize("size") {
+		t.Error("sizes are taken for other axes, or other axes for sizes")
+	}
+	setup := compare.Setup{Published: []compare.Published{
+		{Filter: "a", Size: 10, Metric: "rmse", Value: 0.5}, {Filter: "b", Size: 20, Metric: "rmse", Value: 0.25}, {Filter: "a", Size: 10, Metric: "crps", Value: 9},
+		{Filter: "climatology", Metric: "rmse", Value: 3.5}, {Filter: "other", Size: 25, Metric: "rmse", Value: 0.125, Absent: true},
+	}}
+	larger := func(x archivetest.Trial) archivetest.Trial { x.Size = 20; return x }
+	run := archivetest.Run{Axes: []string{sd, size}, Trials: []archivetest.Trial{trial(1, 1, "a", 1), with(trial(2, 1, "b", 2), size, int64(10)),
+		with(larger(trial(3, 1, "b", 2)), size, int64(20)), with(trial(4, 1, "a", 3), sd, 2.0)},
+		Baselines: []archive.Metric{{TrialID: archive.TrialID{Replicate: 1, Filter: "climatology"}, Metric: "rmse", Stage: archive.Analysis, Value: 4, Status: archive.OK}}}
+	c, err := compare.Compare([]*compare.Run{open(t, run.Write(t, t.TempDir()), setup)}, rmse, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range c.Rows {
+		line := fmt.Sprintf("%s %d%v: %s, %s", r.Filter, r.Size, r.Values, r.Mean.Text(), r.Status())
+		if r.Published != nil {
+			line += fmt.Sprintf("; %v", *r.Published)
+		}
+		got = append(got, line)
+	}
+	want(t, got, "a 10[ ]: 1, ok; 0.5", "b 10[ 10]: 2, ok", "b 20[ 20]: 2, ok; 0.25", "a 10[2 ]: 3, ok",
+		"climatology 0[ ]: 4 ± 0, ok; 3.5", "other 25[ ]: , ; 0.125")
+	if last := c.Rows[len(c.Rows)-1].Mean; !math.IsNaN(last.Value) {
+		t.Errorf("a method that did not run has the score %v", last.Value)
+	}
+}
+
 // What a run does not have is named, with what it has.
 func TestChoices(t *testing.T) {
 	r := read(t, compare.Setup{}, trial(1, 1, "a", 1), trial(2, 1, "b", 1))

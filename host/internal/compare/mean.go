@@ -126,6 +126,9 @@ func (g *Group) Status() string {
 	for _, t := range g.Trials {
 		counts[t.Status]++
 	}
+	if len(g.Trials) == 0 { // see Published
+		return ""
+	}
 	if len(g.Trials) == 1 || counts[archive.OK] == len(g.Trials) {
 		return string(g.Trials[0].Status)
 	}

@@ -19,10 +19,11 @@ import (
 
 // Setup is what a comparison takes from the workflow of a run.
 type Setup struct {
-	BurnIn   int                // number of first cycles, which no time mean includes
-	Baseline string             // label of the filter that others are compared with; empty: the first
-	Axes     []string           // keys of the axes of the sweep
-	Trials   []archive.TrialRow // all that were asked for: no table lists them while a run is running
+	BurnIn    int                // number of first cycles, which no time mean includes
+	Baseline  string             // label of the filter that others are compared with; empty: the first
+	Axes      []string           // keys of the axes of the sweep
+	Published []Published        // numbers that others published
+	Trials    []archive.TrialRow // all that were asked for: no table lists them while a run is running
 }
 
 // Run is the scores of a run.

@@ -83,19 +83,26 @@ func (w *Workflow) judgeLabels(found *diag.Findings) {
 }
 
 func (w *Workflow) judgeExpect(found *diag.Findings) {
-	if w.Expect == nil {
-		return
-	}
 	rows := append(w.Labels(), reserved...)
-	for i, s := range w.Expect.Scores {
-		at := w.At("expect", "score", i, "filter")
+	judge := func(filter, what string, i int) {
+		at := w.At(what, "score", i, "filter")
 		switch {
-		case s.Filter == "":
-		case s.Filter == "reference" && w.Reference == nil:
-			found.Add(codeReference, at, "a score of the reference is expected, but the workflow has none").
+		case filter == "":
+		case filter == "reference" && w.Reference == nil:
+			found.Add(codeReference, at, "there is a score of the reference in [%s], but the workflow has none", what).
 				WithLabel("no [reference]").WithHelp("add [reference], or remove this score")
-		case !slices.Contains(rows, s.Filter):
-			unknownLabel(found, at, "filter", s.Filter, rows)
+		case !slices.Contains(rows, filter):
+			unknownLabel(found, at, "filter", filter, rows)
+		}
+	}
+	if w.Expect != nil {
+		for i, s := range w.Expect.Scores {
+			judge(s.Filter, "expect", i)
+		}
+	}
+	if w.Published != nil {
+		for i, s := range w.Published.Scores {
+			judge(s.Filter, "published", i)
 		}
 	}
 }

@@ -46,6 +46,11 @@ func (w *Workflow) judgeMetrics(found *diag.Findings) {
 	for i, name := range w.Verify.Metrics {
 		exists(w.At("verify", "metrics", i), name)
 	}
+	if w.Published != nil {
+		for i, s := range w.Published.Scores {
+			exists(w.At("published", "score", i, "metric"), s.Metric)
+		}
+	}
 	if w.Expect == nil {
 		return
 	}

@@ -197,6 +197,17 @@ var schema = key{kind: table, keys: []key{
 			{name: "note", kind: text, doc: "how the tolerance is derived"},
 		}},
 	}},
+	{name: "published", kind: table, doc: "numbers that others published for the experiment; plume compare shows them next to those of the run", keys: []key{
+		{name: "source", kind: text, required: true, example: `"NAMES (YEAR), doi:..."`, doc: "where the numbers come from"},
+		{name: "differs", kind: text, doc: "what is different there"},
+		{name: "score", kind: tables, required: true, doc: "one published number", oneOf: [][]string{{"filter", "method"}}, keys: []key{
+			{name: "filter", kind: text, example: `"enkf"`, doc: "label of a filter, or climatology, persistence or reference"},
+			{name: "method", kind: text, example: `"iEnKS"`, doc: "name of a method that is not run here"},
+			{name: "size", kind: integer, min: two, max: mostMembers, doc: "number of members; if omitted, that of the filter"},
+			{name: "metric", kind: text, def: "rmse", doc: "a score of the result table"},
+			{name: "value", kind: number, required: true, example: "0.5", doc: "published value"},
+		}},
+	}},
 	{name: "sweep", kind: table, doc: "trials in addition to one of every filter", keys: []key{
 		{name: "replicate", kind: replicates, doc: "numbers of the replicates, each with a truth, observations and members of its own; if omitted, 1"},
 		{name: "filter", kind: words, min: one, example: `["enkf"]`, doc: "labels of the filters that run; if omitted, all"},

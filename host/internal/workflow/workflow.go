@@ -36,7 +36,8 @@ type Workflow struct {
 	Verify       Verify            `toml:"verify,omitempty"`
 	Sweep        *Sweep            `toml:"sweep"` // nil: one trial of every filter
 	Output       Output            `toml:"output"`
-	Expect       *Expect           `toml:"expect"` // nil: nothing is expected
+	Expect       *Expect           `toml:"expect"`    // nil: nothing is expected
+	Published    *Published        `toml:"published"` // nil: nothing is known
 
 	File    string `toml:"-"` // as it was named when loading
 	Profile string `toml:"-"` // the profile in force; may be empty
@@ -360,6 +361,22 @@ type Score struct {
 	Tolerance float64 `toml:"tolerance,omitzero"` // 0: see Relative
 	Relative  float64 `toml:"relative,omitzero"`  // 0: see Tolerance
 	Note      string  `toml:"note,omitempty"`
+}
+
+// Published is the numbers that others published for the experiment.
+type Published struct {
+	Source  string           `toml:"source"`
+	Differs string           `toml:"differs,omitempty"` // what is different there
+	Scores  []PublishedScore `toml:"score"`
+}
+
+// PublishedScore is one published number. Either Filter or Method is given.
+type PublishedScore struct {
+	Filter string  `toml:"filter,omitempty"` // a label, or climatology, persistence, reference
+	Method string  `toml:"method,omitempty"` // one that is not run
+	Size   int     `toml:"size,omitzero"`    // members; 0: those of the filter
+	Metric string  `toml:"metric"`
+	Value  float64 `toml:"value"`
 }
 
 // Real reports whether the observations come from files.

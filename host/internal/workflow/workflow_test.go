@@ -67,6 +67,9 @@ func TestFull(t *testing.T) {
 			{Filter: "enkf", Metric: "rmse", Value: 0.56, Tolerance: 0.03, Note: "three standard errors over four seeds"},
 			{Filter: "climatology", Metric: "rmse", Value: 7.6, Relative: 0.05},
 		}},
+		Published: &Published{Source: "Sakov, Oliver & Bertino 2012, table 1", Differs: "100,000 cycles", Scores: []PublishedScore{
+			{Filter: "enkf", Metric: "rmse", Value: 0.56}, {Method: "iEnKF", Size: 10, Metric: "rmse", Value: 0.31},
+		}},
 		File: "testdata/good/full.toml", root: w.root,
 	}
 	if !reflect.DeepEqual(w, want) {
