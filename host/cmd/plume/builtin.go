@@ -16,6 +16,7 @@ import (
 	obsnonlinear "github.com/plume-da/plume/plugins/obs-nonlinear"
 	obsumbridge "github.com/plume-da/plume/plugins/obs-umbridge"
 	"github.com/plume-da/plume/plugins/process"
+	shallowwater "github.com/plume-da/plume/plugins/shallow-water"
 	"github.com/plume-da/plume/plugins/umbridge"
 	"github.com/plume-da/plume/sdk"
 )
@@ -33,5 +34,6 @@ var builtin = map[string]func() (*sdk.Plugin, error){
 	"obs-nonlinear":        obsnonlinear.Plugin,
 	"obs-umbridge":         obsumbridge.Plugin,
 	"process":              process.Plugin,
+	"shallow-water":        shallowwater.Plugin,
 	"umbridge":             umbridge.Plugin,
 }
