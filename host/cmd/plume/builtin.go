@@ -13,6 +13,7 @@ import (
 	"github.com/plume-da/plume/plugins/lorenz05"
 	"github.com/plume-da/plume/plugins/lorenz63"
 	"github.com/plume-da/plume/plugins/lorenz96"
+	lorenz96tracer "github.com/plume-da/plume/plugins/lorenz96-tracer"
 	obsnonlinear "github.com/plume-da/plume/plugins/obs-nonlinear"
 	obsumbridge "github.com/plume-da/plume/plugins/obs-umbridge"
 	"github.com/plume-da/plume/plugins/process"
@@ -31,6 +32,7 @@ var builtin = map[string]func() (*sdk.Plugin, error){
 	"lorenz05":             lorenz05.Plugin,
 	"lorenz63":             lorenz63.Plugin,
 	"lorenz96":             lorenz96.Plugin,
+	"lorenz96-tracer":      lorenz96tracer.Plugin,
 	"obs-nonlinear":        obsnonlinear.Plugin,
 	"obs-umbridge":         obsumbridge.Plugin,
 	"process":              process.Plugin,
