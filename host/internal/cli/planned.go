@@ -126,7 +126,7 @@ func planned(x *experiment.Experiment) (lines [][]string, err error) {
 	}
 	line("model", "%s: %s%s", w.Model.Plugin, layoutText(p.State), careText(&w.Model.Component, w.Model.Replicas, w.Model.MaxFailed))
 	for i, o := range w.Observations {
-		line(cmp.Or(o.Label, "observations"), "%s: %s, %s errors%s", o.Plugin, layoutText(p.Streams[i].Operator.Space().Layout), o.Error.Dist, cadenceText(o)+careText(&o.Component, o.Replicas, 0))
+		line(cmp.Or(o.Label, "observations"), "%s: %s, %s errors%s", o.Plugin, layoutText(p.Streams[i].Operator.Space().Layout), errorText(&o.Error), cadenceText(o)+careText(&o.Component, o.Replicas, 0))
 		if t := twinText(o); t != "" {
 			line("", "simulated with %s", t)
 		}
@@ -204,11 +204,19 @@ func cadenceText(o workflow.Observations) string {
 	return text
 }
 
+// errorText says which distribution errors have.
+func errorText(e *workflow.ErrorModel) string {
+	if e.Correlation != nil {
+		return "correlated " + e.Dist
+	}
+	return e.Dist
+}
+
 // twinText says what filters do not know about simulated observations; empty if nothing.
 func twinText(o workflow.Observations) string {
 	var parts []string
 	if e := o.TrueError; e != nil {
-		parts = append(parts, e.Dist+" errors")
+		parts = append(parts, errorText(e)+" errors")
 	}
 	if t := o.Outliers; t != nil {
 		parts = append(parts, fmt.Sprintf("%.3g %% outliers", 100*t.Fraction))

@@ -48,6 +48,7 @@ type maker struct {
 	modelPlugin, referencePlugin   *sdk.Plugin
 	truthPlugin                    *sdk.Plugin   // nil: that of the model
 	bounded                        []bounded     // variables of a state
+	blocks                         []block       // streams with correlated errors
 	observed                       *sdk.Layout   // the part of a state that operators see: all but parameters
 	operatorPlugins, filterPlugins []*sdk.Plugin // by stream, and by variant
 }
@@ -429,11 +430,13 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 		if err != nil {
 			return nil, err
 		}
-		return withBounds(f, m.bounded), nil
+		return withBounds(withWhitening(f, m.blocks), m.bounded), nil
 	}
 	f, err := resize(m.ctx, size)
 	if err != nil {
-		m.refused(p.Manifest, err, path...)
+		if m.refused(p.Manifest, err, path...); len(m.blocks) > 0 {
+			m.found[len(m.found)-1].WithNote("%s", noPlaces)
+		}
 		return Trial{}
 	}
 	for _, need := range f.Needs() {
@@ -442,6 +445,9 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 			if slices.Contains(m.plan.Space.Offers, sdk.Simulated) && (need == sdk.Predicted || need == sdk.ErrorVariance) {
 				help += "; or ask the operator several times: [observations] repeats = 5"
 			}
+			if len(m.blocks) > 0 && (need == sdk.HasPositions || need == sdk.Gradient) {
+				help = noPlaces
+			}
 			m.add(codeCapability, below(path, "plugin"), "%s needs `%s`, which %s not offer here", c.Plugin, need, m.observers("does", "do")).
 				WithNote("%s %s", m.observers("offers", "offer"), join(m.plan.Space.Offers)).
 				WithHelp("%s", help)
@@ -449,6 +455,8 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 	}
 	return Trial{Plugin: c.Plugin, Filter: f, Size: size, Calls: called(p.Manifest, c, 1), Resize: resize}
 }
+
+const noPlaces = "observations with correlated errors are for filters that neither localize nor use a gradient: remove the cutoff, or [observations] error.correlation"
 
 func join(offers []sdk.Capability) string {
 	names := make([]string, len(offers))

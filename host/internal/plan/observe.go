@@ -28,6 +28,15 @@ func (m *maker) observations() {
 	}
 	m.plan.Streams, m.plan.Operator = streams, observations.Join(streams)
 	m.plan.Space = m.plan.Operator.Space()
+	m.blocks = nil
+	first := 0
+	for _, s := range streams {
+		size := s.Operator.Space().Layout.Size()
+		if c, ok := s.Operator.(*correlated); ok {
+			m.blocks = append(m.blocks, block{first, size, c.correlation})
+		}
+		first += size
+	}
 	if !m.w.Real() {
 		m.plan.Truth.Operator = observations.Join(simulated)
 	}
@@ -179,6 +188,9 @@ func (m *maker) inRecord(i int, op sdk.ObservationOperator, layouts []*sdk.Layou
 			m.refusedErrorModel(m.operatorPlugins[i].Manifest, fmt.Errorf("cycle %d: %w", k, err), []any{"observations", i, "map"})
 			return nil
 		}
+		if c, ok := op.(*correlated); ok {
+			special = newCorrelated(special, c.correlation)
+		}
 		own[k] = special
 	}
 	return func(cycle int) sdk.ObservationOperator {
@@ -232,6 +244,13 @@ func (m *maker) operator(i int, key string, stated workflow.ErrorModel) sdk.Obse
 	if err != nil {
 		m.refusedErrorModel(manifest, err, at)
 		return nil
+	}
+	if stated.Correlation != nil {
+		c := m.correlation(i, key, stated.Correlation, op.Space())
+		if c == nil {
+			return nil
+		}
+		return newCorrelated(op, c)
 	}
 	return op
 }

@@ -28,9 +28,9 @@ func (w *Workflow) judgeObservations(found *diag.Findings) {
 		if len(w.Observations) > 1 && n.Table["label"] == nil {
 			(&checker{found: found}).missing(n, "observations", lookup(observationKeys, "label"))
 		}
-		w.judgeError(found, &o.Error, "observations", i, "error")
+		w.judgeError(found, &o.Error, i, "error")
 		if o.TrueError != nil {
-			w.judgeError(found, o.TrueError, "observations", i, "true_error")
+			w.judgeError(found, o.TrueError, i, "true_error")
 		}
 		if o.File == "" {
 			w.judgeSimulated(found, i)
@@ -49,15 +49,30 @@ const (
 )
 
 // judgeError reports standard deviations and variances that cannot be computed with.
-func (w *Workflow) judgeError(found *diag.Findings, e *ErrorModel, path ...any) {
+func (w *Workflow) judgeError(found *diag.Findings, e *ErrorModel, i int, key string) {
+	w.judgeCorrelation(found, i, e, key)
 	for name, of := range map[string]struct {
 		values      Numbers
 		least, most float64
 	}{"sd": {e.SD, LeastSD, MostSD}, "variance": {e.Variance, LeastSD * LeastSD, MostSD * MostSD}} {
 		if slices.ContainsFunc(of.values, func(v float64) bool { return v < of.least || v > of.most }) {
-			found.Add(codeRange, w.At(append(path, name)...), "`%s.%s` must be a number that can be computed with", path[2], name).
+			found.Add(codeRange, w.At("observations", i, key, name), "`%s.%s` must be a number that can be computed with", key, name).
 				WithLabel("from %g to %g", of.least, of.most).WithHelp("write it in another unit")
 		}
+	}
+}
+
+// judgeCorrelation reports correlations that do not fit the rest of the stream.
+func (w *Workflow) judgeCorrelation(found *diag.Findings, i int, e *ErrorModel, key string) {
+	c, at := e.Correlation, []any{"observations", i, key, "correlation"}
+	switch {
+	case c == nil:
+	case e.Dist != "normal" && e.Dist != "":
+		found.Add(codeConflict, w.At(at...), "only normal errors can be correlated, but they are %s", e.Dist).
+			WithLabel("not with this distribution").WithHelp("remove correlation, or dist")
+	case w.Observations[i].Repeats > 1:
+		found.Add(codeConflict, w.At(at...), "`correlation` cannot be combined with `repeats`, which estimates error variances alone").
+			WithLabel("not with repeats").WithHelp("remove correlation, or repeats")
 	}
 }
 

@@ -37,6 +37,10 @@ var errorKeys = []key{
 	{name: "sd", kind: numbers, above: zero, example: "1.0", doc: "standard deviation: one number, or one per observed component"},
 	{name: "variance", kind: numbers, above: zero, example: "1.0", doc: "variance, instead of sd"},
 	{name: "df", kind: number, above: two, doc: "degrees of freedom of student_t"},
+	{name: "correlation", kind: table, oneOf: [][]string{{"length", "lags"}}, doc: "correlations of the errors of a stream in one cycle, which are normal. Filters that localize cannot use them", keys: []key{
+		{name: "length", kind: number, above: zero, example: "2.0", doc: "the correlation is exp(-d/length) for observations at a distance of d"},
+		{name: "lags", kind: numbers, example: "[0.5, 0.2]", doc: "correlations of values that are one, two and so on places apart in the order of the components; 0 beyond"},
+	}},
 }
 
 // observationKeys are the keys of one stream of observations.

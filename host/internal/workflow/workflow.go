@@ -181,6 +181,14 @@ type ErrorModel struct {
 	SD       Numbers `toml:"sd,omitempty"`
 	Variance Numbers `toml:"variance,omitempty"`
 	DF       float64 `toml:"df,omitzero"` // degrees of freedom; 0: not given
+
+	Correlation *Correlation `toml:"correlation"` // nil: errors are independent
+}
+
+// Correlation is that of the errors of a stream in one cycle. One of the two is given.
+type Correlation struct {
+	Length float64 `toml:"length,omitzero"` // of an exponential correlation
+	Lags   Numbers `toml:"lags,omitempty"`  // by the number of places apart
 }
 
 // Numbers is a number, or a list of them. A single value applies to all.
