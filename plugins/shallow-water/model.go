@@ -62,8 +62,9 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 // cell to their south (Arakawa's grid C).
 func layout(rows, columns int) *sdk.Layout {
 	size := rows * columns
+	points := mat.NewDense(3*size, 2, nil)
 	l := &sdk.Layout{Coordinates: &sdk.Coordinates{
-		Dims: []string{"y", "x"}, Period: []float64{float64(rows), float64(columns)}, Points: mat.NewDense(3*size, 2, nil),
+		Dims: []string{"y", "x"}, Period: []float64{float64(rows), float64(columns)}, Points: points,
 	}}
 	for k, at := range []struct {
 		name string
@@ -71,7 +72,7 @@ func layout(rows, columns int) *sdk.Layout {
 	}{{"h", 0, 0}, {"u", 0, -0.5}, {"v", -0.5, 0}} {
 		l.Variables = append(l.Variables, sdk.Variable{Name: at.name, Shape: []int{rows, columns}, Dims: []string{"y", "x"}, Unit: "1"})
 		for i := range size {
-			l.Coordinates.Points.SetRow(k*size+i, []float64{float64(i/columns) + at.y, float64(i%columns) + at.x})
+			points.SetRow(k*size+i, []float64{float64(i/columns) + at.y, float64(i%columns) + at.x})
 		}
 	}
 	return l

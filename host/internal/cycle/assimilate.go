@@ -42,6 +42,7 @@ type Step struct {
 	Timing   Timing
 
 	errors *Errors
+	noise  []float64
 }
 
 // State is the state of a trial at the end of a cycle. A trial that is continued from it
@@ -52,7 +53,8 @@ type State struct {
 	LogWeights []float64 // nil if all are equal
 	Numbers    []int     // of the members; see [Ensemble]
 	Carry      []byte
-	Errors     *Errors // nil if no error variance is estimated
+	Errors     *Errors   // nil if no error variance is estimated
+	Noise      []float64 // of the last forecast, N rows; nil if it has no memory
 }
 
 // Completed returns the number of cycles that s has behind it; 0 if s is nil.
@@ -65,7 +67,7 @@ func (s *State) Completed() int {
 
 // State returns the state of the trial after s. It shares memory with s.
 func (s *Step) State() State {
-	return State{s.Cycle, s.Analysis.Members.RawMatrix().Data, s.Analysis.LogWeights, s.Analysis.Numbers, s.Carry, s.errors}
+	return State{s.Cycle, s.Analysis.Members.RawMatrix().Data, s.Analysis.LogWeights, s.Analysis.Numbers, s.Carry, s.errors, s.noise}
 }
 
 // Ensemble is a weighted set of states.
@@ -104,6 +106,9 @@ func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, scenario *
 		if err != nil {
 			return err
 		}
+		if a.noise != nil {
+			step.noise = a.noise.RawMatrix().Data
+		}
 		if err := each(step); err != nil {
 			return err
 		}
@@ -121,8 +126,9 @@ type assimilation struct {
 	ahead    *mat.Dense
 	observe  sdk.ObserveRequest // its matrices are reused from cycle to cycle
 	carry    []byte
-	errors   *Errors // estimated so far; nil if none are
-	dropped  int     // number of members so far
+	errors   *Errors    // estimated so far; nil if none are
+	noise    *mat.Dense // of the last forecast, if it has a memory
+	dropped  int        // number of members so far
 }
 
 func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assimilation {
@@ -173,6 +179,9 @@ func (a *assimilation) goOn(ctx context.Context, from *State) error {
 	}
 	copy(a.state.Members.RawMatrix().Data, from.Members)
 	a.state.LogWeights, a.state.Numbers, a.carry, a.errors = from.LogWeights, from.Numbers, from.Carry, from.Errors
+	if a.noise != nil {
+		copy(a.noise.RawMatrix().Data, from.Noise)
+	}
 	return nil
 }
 
@@ -180,6 +189,7 @@ func (a *assimilation) goOn(ctx context.Context, from *State) error {
 func (a *assimilation) allot(size int) {
 	n, m := a.plan.State.Size(), a.plan.Space.Layout.Size()
 	a.state.Members, a.ahead = mat.NewDense(size, n, nil), mat.NewDense(size, n, nil)
+	a.noise = a.plan.Noise.Memory(size)
 	a.observe = sdk.ObserveRequest{}
 	for _, need := range a.filter.Needs() {
 		switch need {
@@ -202,7 +212,7 @@ func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
 	s := &Step{Cycle: k, Time: a.plan.Clock.Time(k), errors: a.errors}
 	start := time.Now()
 	call := a.call("forecast", k)
-	ahead, err := integrate(ctx, a.plan.Model, &sdk.ForecastRequest{
+	ahead, err := integrate(ctx, a.plan.Model, a.plan.Noise, a.noise, &sdk.ForecastRequest{
 		Call: call, From: a.plan.Clock.Time(k - 1), To: s.Time, Ensemble: a.state.Members, Into: a.ahead,
 	})
 	if err != nil {
@@ -264,9 +274,22 @@ func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 	s.Timing.Analyse = time.Since(start)
 	s.Ancestors, s.Metrics, a.carry = analysis.Ancestors, analysis.Metrics, analysis.Carry
 	a.errors.report(a.plan, s)
+	if a.noise != nil && s.Ancestors != nil {
+		a.noise = rowsOf(a.noise, s.Ancestors)
+	}
 	a.state.LogWeights = analysis.LogWeights
 	s.Analysis, s.Carry = a.state, a.carry
 	return nil
+}
+
+// rowsOf returns a matrix of some rows of m.
+func rowsOf(m *mat.Dense, rows []int) *mat.Dense {
+	_, n := m.Dims()
+	of := mat.NewDense(len(rows), n, nil)
+	for i, from := range rows {
+		of.SetRow(i, m.RawRowView(from))
+	}
+	return of
 }
 
 // observed reports whether any value of y is not missing.

@@ -247,6 +247,30 @@ func TestObservationsAtTheStart(t *testing.T) {
 	}
 }
 
+// choosing is a filter whose members all descend from the last one.
+type choosing struct{ recorder }
+
+func (f *choosing) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
+	rows, _ := p.Ensemble.Dims()
+	for i := range rows {
+		p.Into.SetRow(i, p.Ensemble.RawRowView(rows-1))
+	}
+	return &sdk.Analysis{Ancestors: slices.Repeat([]int{rows - 1}, rows)}, nil
+}
+
+// A member has the noise of the one that it descends from.
+func TestNoiseFollowsAncestors(t *testing.T) {
+	p := newPlan()
+	a := newAssimilation(p, &plan.Trial{Filter: &choosing{}, Size: 3}, simulate(t, p))
+	a.noise = mat.NewDense(3, 2, []float64{1, 2, 3, 4, 5, 6})
+	if _, err := a.step(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if want := mat.NewDense(3, 2, []float64{5, 6, 5, 6, 5, 6}); !mat.Equal(a.noise, want) {
+		t.Errorf("got %v", mat.Formatted(a.noise))
+	}
+}
+
 // A trial that is restarted goes on with members that are states of the truth, or that are
 // drawn as at the start; the reference is not restarted.
 func TestRestart(t *testing.T) {

@@ -61,7 +61,7 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	for _, f := range failures {
 		gone[f.Member] = true
 	}
-	before, weights := a.ahead, a.state.LogWeights
+	before, weights, noise := a.ahead, a.state.LogWeights, a.noise
 	var err error
 	if a.filter, err = a.trial.Resize(ctx, left); err != nil {
 		return fmt.Errorf("cycle %d: with %d members left: %w", call.Cycle, left, err)
@@ -74,6 +74,9 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	for i := range rows {
 		if gone[i] {
 			continue
+		}
+		if noise != nil {
+			a.noise.SetRow(len(numbers), noise.RawRowView(i))
 		}
 		a.ahead.SetRow(len(numbers), before.RawRowView(i))
 		numbers = append(numbers, a.state.Number(i))

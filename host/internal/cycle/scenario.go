@@ -51,13 +51,13 @@ func Simulate(ctx context.Context, p *plan.Plan, done func() error) (*Scenario, 
 	p.Truth.Init.Into(t.Init, 0, nil, nil, seed.Child("init", 0).Rand())
 
 	state := mat.NewDense(1, n, append([]float64(nil), t.Init...))
-	next := mat.NewDense(1, n, nil)
+	next, last := mat.NewDense(1, n, nil), p.Truth.Noise.Memory(1)
 	forecast := func(cycle int, from, to float64) error {
 		r := &sdk.ForecastRequest{
 			Call: sdk.Call{Cycle: cycle, Seed: seed.Child("forecast", cycle)},
 			From: from, To: to, Ensemble: state, Into: next,
 		}
-		if err := forecast(ctx, p.Truth.Model, r); err != nil {
+		if err := forecast(ctx, p.Truth, last, r); err != nil {
 			return fmt.Errorf("truth: %w", err)
 		}
 		state, next = next, state
@@ -90,18 +90,23 @@ func Simulate(ctx context.Context, p *plan.Plan, done func() error) (*Scenario, 
 	return t, nil
 }
 
-// integrate calls model, unless the time of the forecast is that of the ensemble.
-func integrate(ctx context.Context, model sdk.Model, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+// integrate calls model, unless the time of the forecast is that of the ensemble, and adds noise
+// that has a memory: last is that of the last forecast.
+func integrate(ctx context.Context, model sdk.Model, noise *plan.Noise, last *mat.Dense, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	if r.From == r.To {
 		r.Into.Copy(r.Ensemble)
 		return &sdk.ForecastResult{}, nil
 	}
-	return model.Forecast(ctx, r)
+	res, err := model.Forecast(ctx, r)
+	if err == nil && noise != nil {
+		noise.Add(r, res.Failures, last)
+	}
+	return res, err
 }
 
-// forecast calls model and turns failed members into an error.
-func forecast(ctx context.Context, model sdk.Model, r *sdk.ForecastRequest) error {
-	res, err := integrate(ctx, model, r)
+// forecast integrates the truth and turns failed members into an error.
+func forecast(ctx context.Context, of plan.Truth, last *mat.Dense, r *sdk.ForecastRequest) error {
+	res, err := integrate(ctx, of.Model, of.Noise, last, r)
 	if err == nil && len(res.Failures) > 0 {
 		err = failed(r.Call, r.Ensemble.RawMatrix().Rows, res.Failures, "")
 	}

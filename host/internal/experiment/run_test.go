@@ -76,6 +76,21 @@ func TestStopAndResume(t *testing.T) {
 	}
 }
 
+// Noise with a memory is part of what a trial goes on from, also of members that have moved.
+func TestResumedNoise(t *testing.T) {
+	const model = "model = { plugin = \"fake-model\", noise = { sd = 1, memory = 0.9 }, on_failure = \"drop_member\", max_failed = 1, params = { fault = \"member\" } }\n"
+	text := strings.Replace(twin, "truth      = {", "truth      = { noise = { sd = 1, memory = 0.5 },", 1) + model + filterOf("choose") + filterOf("nudge")
+	w := loadText(t, text, workflow.Options{})
+	o := Options{Workers: 1, InProcess: true, Stop: NewStop()}
+	o.Observer = &after{at: 57, do: func() { o.Stop.Ask(errEnough) }}
+	r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
+	if !errors.Is(err, errEnough) {
+		t.Fatalf("got %v", err)
+	}
+	resumed(t, w, r.Dir, Options{})
+	sameRun(t, ran(t, text, Options{Workers: 2}).Dir, r.Dir)
+}
+
 // A trial goes on from its checkpoint: cycles that were run are not run again.
 func TestResumedTrialGoesOn(t *testing.T) {
 	w := loadText(t, twin+oneModel+filterOf("nudge"), workflow.Options{})

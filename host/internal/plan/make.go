@@ -305,7 +305,7 @@ func (m *maker) model() {
 	m.observed = model.Layout()
 	m.plan.State, m.plan.Parameters = m.augment(m.observed, params), len(params)
 	m.bounded = m.bounds(params)
-	m.plan.Model = m.withNoise(model, w.Model.Noise, "model")
+	m.plan.Model, m.plan.Noise = m.withNoise(model, w.Model.Noise, "model")
 	if len(params) > 0 {
 		estimating := &estimating{Model: m.plan.Model, state: m.plan.State, params: params, bounded: parameters(m.bounded, m.observed.Size())}
 		for _, name := range names {
@@ -364,7 +364,8 @@ func (m *maker) truth(model sdk.Model, estimated []*sdk.Param) {
 			WithLabel("%s", describe(got)).WithHelp("choose parameters or plugins whose states have the same variables and shapes")
 		return
 	}
-	truth.Model, truth.SpinUp = m.withNoise(model, w.Truth.Noise, "truth"), w.Truth.SpinUp
+	truth.SpinUp = w.Truth.SpinUp
+	truth.Model, truth.Noise = m.withNoise(model, w.Truth.Noise, "truth")
 	truth.Init = m.draw(w.Truth.Init, m.observed, "truth", "init")
 	if len(estimated) > 0 {
 		truth.Model = &fixed{truth.Model, m.plan.State}

@@ -2,62 +2,152 @@ package plan
 
 import (
 	"context"
+	"iter"
 	"math"
+	"math/rand/v2"
+	"slices"
 
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
 )
 
-// noisy is a model of any plugin with independent normal noise added to its forecasts.
-// Streams: branch "noise" of a request's seed, by member.
-type noisy struct {
-	sdk.Model
+// Noise is normal noise that the host adds to forecasts. From one forecast to the next it is an
+// autoregression of first order with stationary variance,
+//
+//	e_k = r e_(k-1) + sqrt(1 - r²) w_k,   x_k = M(x_(k-1)) + D e_k,
+//
+// where w_k has variance 1, and D holds the standard deviations.
+type Noise struct {
 	sd      []workflow.Numbers // of the variables of the state
+	sizes   []int              // likewise
 	perTime bool               // sd is that of the noise over a unit of model time, not over a forecast
+	memory  float64            // r
+	within  *mat.TriDense
 }
 
-// Forecast implements sdk.Model. A forecast of length 0 has no noise.
-func (m *noisy) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
-	res, err := m.Model.Forecast(ctx, r)
-	if err != nil || r.From == r.To {
-		return res, err
+// size returns the number of values of a member.
+func (n *Noise) size() (sum int) {
+	for _, size := range n.sizes {
+		sum += size
+	}
+	return sum
+}
+
+// all yields the standard deviations of the values of a member.
+func (n *Noise) all() iter.Seq2[int, float64] {
+	return func(yield func(int, float64) bool) {
+		first := 0
+		for v, size := range n.sizes {
+			for j := range size {
+				if !yield(first+j, n.sd[v].At(j)) {
+					return
+				}
+			}
+			first += size
+		}
+	}
+}
+
+// Add adds noise to the members of an answered request that have not failed; a forecast of
+// length 0 has none. last holds e of the last forecast, N x n, NaN where there was none, and is
+// replaced by that of this one; nil if there is no memory.
+//
+// Streams: branch "noise" of the request's seed, by member.
+func (n *Noise) Add(r *sdk.ForecastRequest, failures []sdk.MemberFailure, last *mat.Dense) {
+	if r.From == r.To {
+		return
 	}
 	failed := map[int]bool{}
-	for _, f := range res.Failures {
+	for _, f := range failures {
 		failed[f.Member] = true
 	}
 	scale := 1.0
-	if m.perTime {
+	if n.perTime {
 		scale = math.Sqrt(r.To - r.From)
 	}
-	seed, variables := r.Seed.Child("noise", 0), m.Layout().Variables
+	seed, w := r.Seed.Child("noise", 0), make([]float64, n.size())
 	for i := range r.Into.RawMatrix().Rows {
 		if failed[i] {
 			continue
 		}
-		row, stream := r.Into.RawRowView(i), seed.Member(r.First+i)
-		for v, variable := range variables {
-			for j := range variable.Size() {
-				if sd := m.sd[v].At(j); sd > 0 {
-					row[j] += scale * sd * stream.NormFloat64()
-				}
+		n.draw(w, seed.Member(r.First+i))
+		if last != nil {
+			n.remember(w, last.RawRowView(i))
+		}
+		row := r.Into.RawRowView(i)
+		for j, sd := range n.all() {
+			if sd > 0 {
+				row[j] += scale * sd * w[j]
 			}
-			row = row[variable.Size():]
 		}
 	}
-	return res, nil
 }
 
-// withNoise returns model with the noise that the workflow has at path, if any.
-func (m *maker) withNoise(model sdk.Model, n *workflow.Noise, path ...any) sdk.Model {
+// draw fills w with normal values of variance 1 that have the correlations of n.
+func (n *Noise) draw(w []float64, stream *rand.Rand) {
+	for j, sd := range n.all() {
+		if sd > 0 || n.within != nil {
+			w[j] = stream.NormFloat64()
+		}
+	}
+	if n.within != nil {
+		v := mat.NewVecDense(len(w), w)
+		v.MulVec(n.within, v)
+	}
+}
+
+// remember turns fresh values into those of the autoregression.
+func (n *Noise) remember(w, last []float64) {
+	fresh := math.Sqrt(1 - n.memory*n.memory)
+	for j := range w {
+		if !math.IsNaN(last[j]) {
+			w[j] = n.memory*last[j] + fresh*w[j]
+		}
+		last[j] = w[j]
+	}
+}
+
+// Memory returns the matrix for the noise of the last forecast of some members; nil if n has no
+// memory, or is nil.
+func (n *Noise) Memory(members int) *mat.Dense {
 	if n == nil {
-		return model
+		return nil
+	}
+	return mat.NewDense(members, n.size(), slices.Repeat([]float64{math.NaN()}, members*n.size()))
+}
+
+// noisy is a model of any plugin with noise without memory.
+type noisy struct {
+	sdk.Model
+	noise *Noise
+}
+
+// Forecast implements sdk.Model.
+func (m *noisy) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	res, err := m.Model.Forecast(ctx, r)
+	if err == nil {
+		m.noise.Add(r, res.Failures, nil)
+	}
+	return res, err
+}
+
+// withNoise returns model with the noise that the workflow has at path, if any. Noise with a
+// memory is not part of a model, whose forecasts follow from their requests: the second
+// result, if it is not nil, is to be added to them.
+func (m *maker) withNoise(model sdk.Model, n *workflow.Noise, path ...any) (sdk.Model, *Noise) {
+	if n == nil {
+		return model, nil
 	}
 	given, key := n.SD, "sd"
 	if given.IsZero() {
 		given, key = n.Variance, "variance"
 	}
-	noise := &noisy{Model: model, perTime: n.Per == "sqrt_time", sd: m.broadcast(given, model.Layout(), 0, below(path, "noise", key)...)}
+	l := model.Layout()
+	noise := &Noise{perTime: n.Per == "sqrt_time", memory: n.Memory, sd: m.broadcast(given, l, 0, below(path, "noise", key)...)}
+	for _, v := range l.Variables {
+		noise.sizes = append(noise.sizes, v.Size())
+	}
 	if key == "variance" {
 		for i, variances := range noise.sd {
 			noise.sd[i] = make(workflow.Numbers, len(variances))
@@ -66,5 +156,42 @@ func (m *maker) withNoise(model sdk.Model, n *workflow.Noise, path ...any) sdk.M
 			}
 		}
 	}
-	return noise
+	if n.Length > 0 {
+		noise.within = m.smooth(l, n.Length, below(path, "noise", "length"))
+	}
+	if n.Memory > 0 {
+		return model, noise
+	}
+	return &noisy{model, noise}, nil
+}
+
+// smooth returns the Cholesky factor of correlations exp(-d/length) between the values of each
+// variable; nil after a finding.
+func (m *maker) smooth(l *sdk.Layout, length float64, at []any) *mat.TriDense {
+	n := l.Size()
+	switch {
+	case l.Coordinates == nil:
+		m.add(codeShape, at, "the state of %s has no coordinates", m.w.Model.Plugin).WithLabel("a distance between what?").
+			WithHelp("remove length, or choose a model with coordinates")
+		return nil
+	case n > mostCorrelated:
+		m.add(codeShape, at, "the noise of %d values cannot be correlated, only of up to %d", n, mostCorrelated).
+			WithLabel("too many values").WithHelp("remove length")
+		return nil
+	}
+	matrix, first := mat.NewSymDense(n, nil), 0
+	for _, v := range l.Variables {
+		end := first + v.Size()
+		for ; first < end; first++ {
+			for k := first; k < end; k++ {
+				matrix.SetSym(first, k, math.Exp(-distance(l.Coordinates, first, k)/length))
+			}
+		}
+	}
+	factor := lower(matrix)
+	if factor == nil {
+		m.add(codeShape, at, "no distribution has these correlations: their matrix is not positive definite").
+			WithLabel("not possible").WithHelp("choose another length")
+	}
+	return factor
 }

@@ -27,6 +27,7 @@ type Plan struct {
 	Record   *observations.Record // the observations in files; nil: the truth is observed
 	Checked  bool                 // whether observations beyond the limit of a stream are rejected
 	Model    sdk.Model
+	Noise    *Noise                  // with a memory, of the model; nil: none
 	Operator sdk.ObservationOperator // of all streams joined
 	Ensemble Draw                    // where the members start
 
@@ -79,6 +80,7 @@ func (c Clock) Time(cycle int) float64 {
 // Truth says how the true trajectory is made.
 type Truth struct {
 	Model  sdk.Model
+	Noise  *Noise // with a memory; nil: none
 	Init   Draw
 	SpinUp float64 // model time integrated before the start
 	// Operator simulates the observations of all streams, with the errors that they really have.

@@ -189,7 +189,7 @@ func TestNoise(t *testing.T) {
 		to      float64
 		scale   float64
 	}{{false, 2, 1}, {false, 5, 1}, {true, 5, 2}, {true, 1, 0}} {
-		m := &noisy{Model: still{}, sd: []workflow.Numbers{{0.5}, {0, 2}}, perTime: c.perTime}
+		m := &noisy{still{}, &Noise{sd: []workflow.Numbers{{0.5}, {0, 2}}, sizes: []int{1, 2}, perTime: c.perTime}}
 		e := noisyForecast(t, m, 0, n, c.to)
 		for j, sd := range []float64{0.5, 0, 2} {
 			squares := 0.0
@@ -205,7 +205,7 @@ func TestNoise(t *testing.T) {
 			t.Errorf("%+v: members 100 to 102 alone differ", c)
 		}
 	}
-	if e := noisyForecast(t, &noisy{Model: still{}, sd: []workflow.Numbers{{1}, {1}}}, 0, 3, 3); e.At(1, 0) != 0 || e.At(2, 0) == 0 {
+	if e := noisyForecast(t, &noisy{still{}, &Noise{sd: []workflow.Numbers{{1}, {1}}, sizes: []int{1, 2}}}, 0, 3, 3); e.At(1, 0) != 0 || e.At(2, 0) == 0 {
 		t.Errorf("a member that is lost, and the next: %v", mat.Formatted(e))
 	}
 }

@@ -21,9 +21,20 @@ func (w *Workflow) judge(found *diag.Findings) {
 	w.judgeExpect(found)
 	w.judgeMetrics(found)
 	w.judgeFailures(found)
+	w.judgeNoise(found, w.Model.Noise, "model")
+	if w.Truth != nil {
+		w.judgeNoise(found, w.Truth.Noise, "truth")
+	}
 	if r := w.Reference; r != nil && r.Store > r.Size && r.Size > 0 {
 		found.Add(codeConflict, w.At("reference", "store"), "`reference.store` must be at most `reference.size`, %d, but is %d", r.Size, r.Store).
 			WithLabel("at most %d", r.Size).WithHelp("lower store, or raise size")
+	}
+}
+
+func (w *Workflow) judgeNoise(found *diag.Findings, n *Noise, of string) {
+	if n != nil && n.Memory >= 1 {
+		found.Add(codeRange, w.At(of, "noise", "memory"), "`memory` must be below 1, but is %g", n.Memory).
+			WithLabel("below 1").WithHelp("write a correlation such as 0.9; noise that never changes is a wrong parameter, see truth.params")
 	}
 }
 

@@ -109,11 +109,13 @@ type Model struct {
 	Bounds    map[string]Bounds   `toml:"bounds,omitempty"`    // by variable of the state
 }
 
-// Noise is normal, with independent values. Either SD or Variance is given.
+// Noise is normal. Either SD or Variance is given.
 type Noise struct {
-	SD       Values `toml:"sd,omitempty"`
-	Variance Values `toml:"variance,omitempty"`
-	Per      string `toml:"per"` // cycle or sqrt_time
+	SD       Values  `toml:"sd,omitempty"`
+	Variance Values  `toml:"variance,omitempty"`
+	Per      string  `toml:"per"`             // cycle or sqrt_time
+	Memory   float64 `toml:"memory,omitzero"` // correlation from one cycle to the next
+	Length   float64 `toml:"length,omitzero"` // of the correlation in space; 0: values are independent
 }
 
 // Estimate makes a parameter of the model a variable of the state.
