@@ -217,8 +217,7 @@ func TestCoordinates(t *testing.T) {
 	l := configured(t, 0.5, map[string]any{"rows": 3, "columns": 4}).Layout()
 	at := func(name string, i int) [2]float64 {
 		first, _ := l.Offset(name)
-		p := l.Coordinates.Points.RawRowView(first + i)
-		return [2]float64{p[0], p[1]}
+		return [2]float64{l.Coordinates.Points.At(first+i, 0), l.Coordinates.Points.At(first+i, 1)}
 	}
 	if err := l.Check(); err != nil || l.Size() != 36 || l.Coordinates.Period[0] != 3 || l.Coordinates.Period[1] != 4 ||
 		at("h", 6) != [2]float64{1, 2} || at("u", 6) != [2]float64{1, 1.5} || at("v", 6) != [2]float64{0.5, 2} {

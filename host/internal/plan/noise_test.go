@@ -34,7 +34,7 @@ func TestNoiseWithMemory(t *testing.T) {
 	all := run(0, members)
 	column := func(k, j int) []float64 { return mat.Col(nil, j, all[k]) }
 	for k := range cycles {
-		for j, sd := range noise.sd {
+		for j, sd := range noise.all() {
 			if got := stat.StdDev(column(k, j), nil); math.Abs(got-sd) > 5*sd/math.Sqrt(2*members) {
 				t.Errorf("cycle %d, value %d: sd %v, want %v", k, j, got, sd)
 			}
