@@ -8,88 +8,102 @@ import (
 	"gonum.org/v1/gonum/floats"
 )
 
-// innovations is a record of those of the cycles so far, in units of the observation error. It
-// holds sums over the components of the last cycles: of their squares, of the variances predicted
-// for the observations without their error, and of their number, where a cycle counts forgetting
-// times as much as the next one; and sums over all cycles, the score and the information of
-// [innovations.calibration]. It is carried from cycle to cycle.
+// innovations is a record of those of the cycles so far, carried from cycle to cycle.
 type innovations struct {
-	squares, predicted, weight, weightSquares float64
-	score, information                        float64
+	recent evidence // of the last cycles, of which each counts forgetting times as much as the next one
+	all    evidence // of all cycles
 }
 
 // forgetting makes (1 + 0.9) / (1 - 0.9) = 19 cycles count.
 const forgetting = 0.9
 
-// largestCounted bounds the squares of a cycle relative to their expectation: as though no
-// innovation exceeded two standard deviations. Where a forecast has lost the truth, large
+// evidence is what innovations say of the spread of forecasts. With innovations d and predictions of variance s², both in units of the
+// observation error, it holds sums over components: of the excess d² / (1 + s²) - 1, of the forecast's share s² / (1 + s²) in the variance
+// expected, and of the variance of the excess, 2 for normal innovations.
+type evidence struct{ excess, share, variance float64 }
+
+// What squares of a cycle count for at most, relative to their expectation: as though no
+// innovation exceeded two standard deviations, or three where all cycles count. Where a forecast has lost the truth, large
 // innovations return cycle after cycle; a single one, however large, is not to inflate all the
 // cycles that count.
-const largestCounted = 4
+const largestOfRecent, largestOfAll = 4, 9
 
-// with returns r after one more cycle, with the spread of the forecast as it is kept.
-func (r innovations) with(o *observedSpace) innovations {
+// with returns e, which counts memory times, after one more cycle, with the spread of the forecast as it is kept and squares that
+// count for at most largest.
+func (e evidence) with(o *observedSpace, memory, largest float64) evidence {
 	components := float64(len(o.variance))
-	squares, predicted := floats.Dot(o.innovation, o.innovation), floats.Sum(o.variance)
-	mean := predicted / components
-	share := mean / (1 + mean) // of the forecast in the variance of an innovation
-	return innovations{
-		squares:       forgetting*r.squares + min(squares, largestCounted*components*(1+mean)),
-		predicted:     forgetting*r.predicted + predicted,
-		weight:        forgetting*r.weight + components,
-		weightSquares: forgetting*forgetting*r.weightSquares + components,
-		score:         r.score + share/2*(squares/(1+mean)-components),
-		information:   r.information + share*share/2*components,
+	predicted := floats.Sum(o.variance) / components // the mean of s²
+	squares := floats.Dot(o.innovation, o.innovation) / (1 + predicted)
+	return evidence{
+		excess:   memory*e.excess + min(squares, largest*components) - components,
+		share:    memory*e.share + components*predicted/(1+predicted),
+		variance: memory*memory*e.variance + 2*components,
 	}
 }
 
-// A scale is believed when the innovations are this many standard errors larger than
-// expected with it, up to a largest one: members far from where they have been may
-// leave the range of numbers. So an ensemble that is right is seldom inflated, and one
-// that has lost the truth is inflated until it finds it again.
-const believed, largestBelieved = 2, 1.3
+// with returns r after one more cycle.
+func (r innovations) with(o *observedSpace) innovations {
+	return innovations{recent: r.recent.with(o, forgetting, largestOfRecent), all: r.all.with(o, 1, largestOfAll)}
+}
 
-// scale returns by how much the spread of the forecast is to be multiplied at least:
-// with n = (sum w)² / sum w² components, the largest l for which
-//
-//	mean(d²) >= (1 + believed sqrt(2/n)) (1 + l² mean(s²)),
-//
-// the right-hand side being what normal innovations have on average and two standard
-// errors of it more; 0 where not even l = 0 is unlikely. The condition on the mean
-// is that of Li, Kalnay and Miyoshi (2009), doi:10.1002/qj.371, equation 4, for one
-// known error.
-func (r innovations) scale() float64 {
-	if !(r.predicted > 0) {
+// relative returns the most likely q if errors have the variance of the forecast times 1 + q, so that the excess is
+// normal with mean q times the share, and q has a normal prior of mean 0 and variance 1 / trust; 0 before any innovation.
+func (e evidence) relative(trust float64) float64 {
+	if information := trust*e.variance + e.share*e.share; information > 0 {
+		return e.excess * e.share / information
+	}
+	return 0
+}
+
+// certain is how many standard errors the excess is to have before the evidence for a spread that is too small counts.
+const certain = 2.5
+
+// believed returns how much of that evidence counts: 1 - (certain / t)² where the excess is t standard errors.
+func (e evidence) believed() float64 {
+	if !(e.excess > 0) {
 		return 0
 	}
-	n := r.weight * r.weight / r.weightSquares
-	unexplained := r.squares/(1+believed*math.Sqrt(2/n)) - r.weight
-	return min(largestBelieved, math.Sqrt(max(0, unexplained/r.predicted)))
+	return max(0, 1-certain*certain*e.variance/(e.excess*e.excess))
 }
 
-// tightest bounds [innovations.calibration]; trusted is the information that the kept spread counts
-// for before any innovation is seen, that of a variance known to a standard error of
-// sqrt(1 / trusted) = 0.32.
-const tightest, trusted = 0.9, 10
+// scale returns by how much the spread of forecasts is to be multiplied, 1 at least: as [evidence.relative] says, as far as it
+// is [evidence.believed].
+func (e evidence) scale(trust float64) float64 {
+	if believed := e.believed(); believed > 0 {
+		return math.Sqrt(1 + believed*e.relative(trust))
+	}
+	return 1
+}
+
+// trusted is how much the kept spread counts for before any innovation is seen, where the truth is not lost: the relative
+// error of its variance has a standard deviation of sqrt(1 / trusted) = 0.32.
+const trusted = 10
+
+// largestScaleAtOnce bounds the factor of a cycle: members far from where they have been may leave the range of numbers.
+const largestScaleAtOnce = 1.3
+
+// scale returns by how much the spread of the forecast is to be multiplied because of the innovations. An
+// ensemble that has lost the truth may have any spread, and a few cycles show it. One whose model is a little wrong
+// has nearly the right spread, and it takes many cycles to see that. An ensemble that is right is seldom inflated, and little, also
+// where the spread is so small a part of the innovations that chance would ask for any factor.
+func (r innovations) scale() float64 {
+	return min(largestScaleAtOnce, max(r.recent.scale(0), r.all.scale(trusted)))
+}
+
+// tightest bounds [innovations.calibration].
+const tightest = 0.9
 
 // calibration returns by how much the spread of an analysis is to be multiplied to be that of its
 // error, no more than 1: the spread that tracks the truth best is often larger than the errors.
-// Its square is the step of Fisher's scoring from 1 towards the most likely factor of the
-// variances predicted, with a normal prior of mean 1,
-//
-//	1 + sum_t score_t / (trusted + sum_t information_t),
-//	score = k/2 s² (d² - 1 - s²) / (1 + s²)²,   information = k/2 (s² / (1 + s²))²
-//
-// of a cycle with k components, mean square innovation d² and mean predicted variance s².
 func (r innovations) calibration() float64 {
-	return min(1, max(tightest, math.Sqrt(max(0, 1+r.score/(trusted+r.information)))))
+	return min(1, max(tightest, math.Sqrt(max(0, 1+r.all.relative(trusted)))))
 }
 
-const carryVersion = 2
+const carryVersion = 3
 
-// carry returns the six numbers of r; the last one may be negative.
+// carry returns the six numbers of r, of which the last two may be negative.
 func (r innovations) carry() []byte {
-	return sdk.EncodeCarry(carryVersion, r.squares, r.predicted, r.weight, r.weightSquares, r.information, r.score)
+	return sdk.EncodeCarry(carryVersion, r.recent.share, r.recent.variance, r.all.share, r.all.variance, r.recent.excess, r.all.excess)
 }
 
 // carried returns the record of the cycles before, an empty one before the first.
@@ -101,8 +115,11 @@ func carried(carry []byte) (innovations, error) {
 	if err != nil {
 		return innovations{}, err
 	}
-	if k := slices.IndexFunc(v[:5], func(x float64) bool { return x < 0 }); k >= 0 {
+	if k := slices.IndexFunc(v[:4], func(x float64) bool { return x < 0 }); k >= 0 {
 		return innovations{}, sdk.Errorf(sdk.KindContract, "carry", "value %d of the record of innovations is %v, want at least 0", k, v[k])
 	}
-	return innovations{squares: v[0], predicted: v[1], weight: v[2], weightSquares: v[3], information: v[4], score: v[5]}, nil
+	return innovations{
+		recent: evidence{share: v[0], variance: v[1], excess: v[4]},
+		all:    evidence{share: v[2], variance: v[3], excess: v[5]},
+	}, nil
 }

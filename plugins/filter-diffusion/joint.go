@@ -24,8 +24,8 @@ import (
 //
 // and the state given the observation has the density sum_i w_i g(xi; mu_i, P),
 // noised along the path sum_i w_i g(xi; mu_i, (1 + sigma²) P). b = 1 is an
-// ensemble Kalman filter, b towards 0 a particle filter. b, see [bandwidthRule] and
-// [observedSpace.wideEnough]; gamma, see [temper].
+// ensemble Kalman filter, b towards 0 a particle filter. b, see [bandwidthRule],
+// [observedSpace.wideEnough] and [observedSpace.lost]; gamma, see [temper].
 //
 // Cost: two passes over the state of 2 N² n, and O(N² (m + r) + r³) with
 // r = min(N - 1, n).
@@ -54,7 +54,8 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	b := f.Bandwidth
 	if sdk.IsAuto(b) {
 		b = bandwidthRule(modes.within, members, float64(w.rank()))
-		b = o.wideEnough(b, o.widest(modes.within, cross), least, prior)
+		widest := o.widest(modes.within, cross)
+		b = max(o.wideEnough(b, widest, least, prior), o.lost*widest)
 	}
 	posterior, err := w.given(o, cross, b, prior)
 	if err != nil {
@@ -97,6 +98,7 @@ func (f *filter) widenOnce(p *sdk.Problem, o *observedSpace, prior []float64) (f
 	}
 	if factor, calibration, carry, err = f.widen(seen, p.Carry, size); err == nil {
 		o.scale(factor)
+		o.lost = seen.lost
 	}
 	return factor, calibration, carry, err
 }
@@ -111,9 +113,9 @@ func present(y []float64) (indices []int) {
 	return indices
 }
 
-// widen multiplies the spread of the predictions by what the last analysis took from it and by
-// the most likely factor for an ensemble of this size, or more where the innovations of the last
-// cycles demand it, see [observedSpace.finiteSize] and [innovations.scale]. It returns the factor,
+// widen multiplies the spread of the predictions by what the last analysis took from it, by
+// the most likely factor for an ensemble of this size, see [observedSpace.finiteSize], and by what the innovations
+// so far demand, see [innovations.scale]. It returns the factor,
 // the one that brings the spread of the analysis down to that of its error, see
 // [innovations.calibration], and what is to be carried over. The predictions of a black box, whose
 // error is not known, stay as they are.
@@ -121,7 +123,7 @@ func (f *filter) widen(o *observedSpace, carry []byte, size float64) (factor, ca
 	if f.Observations != "predicted" {
 		return 1, 1, nil, nil
 	}
-	kept, least, calibration := 1.0, 0.0, 1.0
+	kept, factor, calibration := 1.0, 1.0, 1.0
 	if f.AdaptiveInflation {
 		seen, err := carried(carry)
 		if err != nil {
@@ -130,13 +132,12 @@ func (f *filter) widen(o *observedSpace, carry []byte, size float64) (factor, ca
 		kept = 1 / seen.calibration()
 		o.scale(kept)
 		seen = seen.with(o)
-		least, calibration, carry = seen.scale(), seen.calibration(), seen.carry()
+		factor, calibration, carry = seen.scale(), seen.calibration(), seen.carry()
+		o.lost = seen.recent.believed()
 	}
-	factor = 1
 	if f.FiniteSize {
-		factor = o.finiteSize(size)
+		factor *= o.finiteSize(size)
 	}
-	factor = max(factor, least)
 	o.scale(factor)
 	return kept * factor, calibration, carry, nil
 }

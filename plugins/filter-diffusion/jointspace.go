@@ -194,6 +194,11 @@ type observedSpace struct {
 	innovation []float64  // k values
 	ridge      float64    // 0 where the error variance is known
 	blackBox   bool
+
+	// lost is how certain it is from the innovations of the last cycles that the forecast has lost the truth, from 0 to 1: see
+	// [evidence.believed]. Then the kernels are this much of the widest. Weights would choose the members that are least wrong, and leave
+	// less spread in every cycle.
+	lost float64
 }
 
 // floor returns the part of the variance of an innovation that does not depend on
