@@ -36,6 +36,7 @@ type filter struct {
 
 	layout       *sdk.Layout         // of the state, nil if it is not known
 	localization *taper.Localization // nil without cutoff
+	rings        *taper.Rings        // nil unless the cutoff is chosen
 }
 
 func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
@@ -44,24 +45,41 @@ func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
 	if c.Members < 2 {
 		return nil, sdk.Errorf(sdk.KindConfig, "ensemble.size", "is %d, but a density needs at least 2 members", c.Members)
 	}
-	if f.Cutoff > 0 && !f.SecondOrder {
+	if f.local() && !f.SecondOrder {
 		return nil, sdk.Errorf(sdk.KindConfig, "second_order", "is false, but with a cutoff members are moved to the moments of the density").
 			WithHint("leave second_order out, or the cutoff")
 	}
 	f.layout = c.State
+	cutoff, auto := f.Cutoff, sdk.IsAuto(f.Cutoff)
+	if auto {
+		if !f.FiniteSize {
+			return nil, sdk.Errorf(sdk.KindConfig, "finite_size", "is false, but cutoff = \"auto\" is chosen by the finite-size scale").
+				WithHint("leave finite_size out, or give the cutoff as a number")
+		}
+		cutoff = math.SmallestNonzeroFloat64 // as many cells as points, for searches of any length
+	}
 	var err error
-	if f.localization, err = taper.NewLocalization(c.State, c.Observations, f.Cutoff); err != nil {
+	if f.localization, err = taper.NewLocalization(c.State, c.Observations, cutoff); err != nil {
 		return nil, err
+	}
+	if auto {
+		if f.rings = taper.NewRings(c.State); len(f.rings.Distances()) == 0 {
+			return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "is \"auto\", but no variable of the state has values in two places").
+				WithHint("give the cutoff as a number, or leave it out")
+		}
 	}
 	return f, nil
 }
+
+// local reports whether the analysis is made place by place.
+func (f *filter) local() bool { return f.Cutoff > 0 || sdk.IsAuto(f.Cutoff) }
 
 // Needs lists what the kernels in the observation are made of.
 func (f *filter) Needs() []sdk.Capability {
 	switch {
 	case f.Observations == "simulated":
 		return []sdk.Capability{sdk.Simulated}
-	case f.Cutoff > 0:
+	case f.local():
 		return []sdk.Capability{sdk.Predicted, sdk.ErrorVariance, sdk.HasPositions}
 	}
 	return []sdk.Capability{sdk.Predicted, sdk.ErrorVariance}

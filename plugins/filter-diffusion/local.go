@@ -27,6 +27,13 @@ func (f *filter) analyseLocally(p *sdk.Problem, observed []int) (*sdk.Analysis, 
 	if err != nil {
 		return nil, err
 	}
+	var cutoff *reach
+	if f.rings != nil {
+		if cutoff, err = f.reach(p); err != nil {
+			return nil, err
+		}
+		s.Localization = f.localization.Within(cutoff.cutoff())
+	}
 	p.Into.Copy(p.Ensemble)
 	order := s.Order()
 	ensemble.InBlocks(n, 32, func() func(from, to int) {
@@ -47,7 +54,11 @@ func (f *filter) analyseLocally(p *sdk.Problem, observed []int) (*sdk.Analysis, 
 	if err != nil {
 		return nil, err
 	}
-	return &sdk.Analysis{Metrics: metrics}, checkFinite("analysis ensemble", p.Into, allOf(n))
+	a := &sdk.Analysis{Metrics: metrics}
+	if cutoff != nil {
+		a.Carry = cutoff.found(metrics)
+	}
+	return a, checkFinite("analysis ensemble", p.Into, allOf(n))
 }
 
 // checkEqualWeights refuses the weights that another filter has left.

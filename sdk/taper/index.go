@@ -74,6 +74,13 @@ func newIndex(points *sdk.Coordinates, cutoff float64) *Index {
 	return x
 }
 
+// within returns x with another cutoff and the same cells.
+func (x *Index) within(cutoff float64) *Index {
+	other := *x
+	other.cutoff = cutoff
+	return &other
+}
+
 // newAxis moves coordinate k of all points into the period and divides it into cells.
 func (x *Index) newAxis(k int, period float64) axis {
 	count, _ := x.points.Dims()

@@ -27,7 +27,7 @@ func NewLocalization(state *sdk.Layout, space *sdk.ObservationSpace, cutoff floa
 		return nil, nil
 	}
 	if state == nil || state.Coordinates == nil || space == nil || space.Layout.Coordinates == nil {
-		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "got %g, but the state or the observations have no coordinates", cutoff).
+		return nil, sdk.Errorf(sdk.KindConfig, "cutoff", "is set, but the state or the observations have no coordinates").
 			WithHint("remove the cutoff, or choose a model and an operator that offer coordinates")
 	}
 	s, o := state.Coordinates, space.Layout.Coordinates
@@ -62,6 +62,15 @@ func ordered(points *mat.Dense) []int {
 		return slices.Compare(points.RawRowView(i), points.RawRowView(j))
 	})
 	return order
+}
+
+// Within returns l with another cutoff, above 0 and finite. What is indexed is shared; a search is fastest with
+// the cutoff that l was made for, or a longer one.
+func (l *Localization) Within(cutoff float64) *Localization {
+	other := *l
+	other.values = sync.OnceValue(func() *Index { return l.values().within(cutoff) })
+	other.components = sync.OnceValue(func() *Index { return l.components().within(cutoff) })
+	return &other
 }
 
 // Order returns the indices of the state values, with values at the same position next to

@@ -464,6 +464,8 @@ func (j *judge) remedy(a *numbers) {
 		switch {
 		case localizes && cutoff > 0:
 			j.try("--set %scutoff=%.2g (it is %g), or more members: --set ensemble.size=%d", key, cutoff/2, cutoff, 2*j.Size)
+		case j.param("cutoff") == "auto":
+			j.try("more members: --set ensemble.size=%d; the cutoff is chosen", 2*j.Size)
 		case localizes:
 			j.try("localize: set %scutoff (it is 0, which is none), or more members: --set ensemble.size=%d", key, 2*j.Size)
 		default:
