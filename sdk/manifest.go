@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/BurntSushi/toml"
 )
@@ -319,7 +320,8 @@ func (m *Manifest) Param(name string) *Param {
 // Check returns value in the Go type of the parameter (float64, int64, bool, string,
 // []float64, []int64, []string; the string "auto" if that is allowed) or an error that
 // says what is expected. An integer is accepted for a float, and an integral float for an
-// integer; nothing else is converted.
+// integer; so is a duration such as "1m30s" for a float in seconds. Nothing else is
+// converted.
 func (p *Param) Check(value any) (any, error) {
 	switch p.Type {
 	case Floats, Ints, Strings:
@@ -327,6 +329,11 @@ func (p *Param) Check(value any) (any, error) {
 	}
 	if p.Auto && value == auto {
 		return auto, nil
+	}
+	if text, isText := value.(string); isText && p.Type == Float && p.Unit == "s" {
+		if d, err := time.ParseDuration(text); err == nil {
+			value = d.Seconds()
+		}
 	}
 	v, ok := scalar(p.Type, value)
 	if !ok {

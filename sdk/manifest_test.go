@@ -107,6 +107,24 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// A time in seconds may be written as durations are elsewhere in workflows.
+func TestDurationsInSeconds(t *testing.T) {
+	seconds, metres := &Param{Name: "timeout", Type: Float, Unit: "s", Min: new(float64)}, &Param{Name: "depth", Type: Float, Unit: "m"}
+	for text, want := range map[string]float64{"2s": 2, "1m30s": 90, "250ms": 0.25} {
+		if got, err := seconds.Check(text); err != nil || got != want {
+			t.Errorf("%s: got %v, %v, want %g", text, got, err, want)
+		}
+		if got, err := metres.Check(text); err == nil {
+			t.Errorf("%s for metres: got %v", text, got)
+		}
+	}
+	for _, text := range []string{"-2s", "2", "two"} {
+		if got, err := seconds.Check(text); err == nil {
+			t.Errorf("%s: got %v", text, got)
+		}
+	}
+}
+
 func TestResolveRefusals(t *testing.T) {
 	m := parse(t, sound)
 	depths := []any{1.0}

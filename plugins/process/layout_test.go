@@ -80,6 +80,8 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"command", "is empty", params{"command": []string{}}},
 		{"command", "cannot run \"no-such-program\"", params{"command": []string{"no-such-program"}}},
+		{"command", "make it executable with chmod +x", params{"command": []string{"./bad.template"}}},
+		{"command", `each argument is an item of the list: ["sh", "./run.sh"]`, params{"command": []string{"sh ./run.sh"}}},
 		{"command", "relative to " + dir, params{"command": []string{"./no-such-program"}}},
 		{"command", "there is no {{.imput}}; there are .cycle", params{"command": []string{"true", "{{.imput}}"}}},
 		{"command", "there is no {{.member}}; there are .cycle, .from, .input, .interval, .output, .to, .members, and in {{range .members}} ... {{end}} .member, .seed, .state.x", params{"command": []string{"true", "{{.member}}"}, "mode": "batch"}},

@@ -2,6 +2,9 @@ package process
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -97,11 +100,21 @@ func (m *model) setCommand() error {
 	}
 	var err error
 	if m.program, err = exec.LookPath(m.program); err != nil {
-		return config("command", "cannot run %q: %v", m.Command[0], err).
-			WithHint("a program with a slash is relative to %s, one without is looked up on $PATH", m.dir)
+		return config("command", "cannot run %q: %v", m.Command[0], err).WithHint("%s", m.remedy(err))
 	}
 	m.arguments, err = m.parse("command", m.Command[1:])
 	return err
+}
+
+// remedy says what to do about a program that cannot be run.
+func (m *model) remedy(err error) string {
+	switch words := strings.Fields(m.Command[0]); {
+	case errors.Is(err, fs.ErrPermission):
+		return "make it executable with chmod +x, or name its interpreter first, as in [\"sh\", \"run.sh\"]"
+	case len(words) > 1:
+		return fmt.Sprintf("each argument is an item of the list: [\"%s\"]", strings.Join(words, "\", \""))
+	}
+	return fmt.Sprintf("a program with a slash is relative to %s, one without is looked up on $PATH", m.dir)
 }
 
 var assignmentRule = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
@@ -228,11 +229,25 @@ func lastLines(paths ...string) []string {
 		}
 		text, _ := io.ReadAll(io.LimitReader(f, most))
 		_ = f.Close()
+		if isBinary(string(text)) {
+			return []string{"binary data, in " + filepath.Base(path)}
+		}
 		if all := strings.FieldsFunc(printable(string(text)), func(c rune) bool { return c == '\n' }); len(all) > 0 {
 			return all[max(0, len(all)-lines):]
 		}
 	}
 	return nil
+}
+
+// isBinary reports whether text is none: a fifth of it cannot be shown.
+func isBinary(text string) bool {
+	odd, all := 0, 0
+	for _, c := range text {
+		if all++; c == utf8.RuneError || unicode.IsControl(c) && !unicode.IsSpace(c) {
+			odd++
+		}
+	}
+	return 5*odd > all
 }
 
 // printable returns text without control characters and empty lines.

@@ -127,6 +127,26 @@ func checkKept(t *testing.T, m *model, keep, reason string) {
 	}
 }
 
+// What a program prints is shown if it is text, from the first character that was not cut.
+func TestLastLines(t *testing.T) {
+	for text, want := range map[string]string{
+		"one\n\x1b[31mtwo\x1b[0m\n\n":        "one [31mtwo[0m",
+		strings.Repeat("grün\n", 2000):       "grün grün grün grün grün",
+		"x" + strings.Repeat("ü", 2500):      strings.Repeat("ü", 2047),
+		"in Latin-1: gr\xfcn":                "in Latin-1: gr\ufffdn",
+		strings.Repeat("\x00\x01AB", 70_000): "binary data, in stderr.txt",
+		strings.Repeat("\xff\xfeAB", 70_000): "binary data, in stderr.txt",
+	} {
+		path := filepath.Join(t.TempDir(), stderrFile)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(lastLines(path), " "); !strings.HasSuffix(got, want) || len(got) > 4096 {
+			t.Errorf("%.20q: got %.80q, want %.80q", text, got, want)
+		}
+	}
+}
+
 // In batch mode a failure is the error of the call.
 func TestFailedBatch(t *testing.T) {
 	m := configured(t, scalars(params{"command": shell("echo no licence >&2; exit 9"), "mode": "batch"}))

@@ -29,6 +29,9 @@ Formats and their layouts, the default first:
                    and reference, with units, in files that every netCDF library
                    reads
 
+A table with parts for several truths or trials is a folder, such as
+truth/replicate=001/part-00000.csv, which pyarrow and DuckDB read as one table.
+
 RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume export @last --to l63-parquet
   plume export @last --to l63-nc --format netcdf --tables ensemble,truth`,

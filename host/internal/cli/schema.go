@@ -113,6 +113,9 @@ func paramSchema(p *sdk.Param) map[string]any {
 		if p.Auto {
 			s["pattern"] = "^(=|auto$)"
 		}
+		if p.Unit == "s" { // or a duration
+			s["pattern"] = `^(=|([0-9.]+(ms|s|m|h))+$)`
+		}
 	}
 	for name, limit := range map[string]*float64{"minimum": p.Min, "maximum": p.Max, "exclusiveMinimum": p.Above, "exclusiveMaximum": p.Below} {
 		if limit != nil {

@@ -164,9 +164,15 @@ func (c *checker) start(n *tomltext.Node, path string, k *key) {
 	switch {
 	case n.Table != nil:
 		c.distribution(n, path, k)
-	case c.is(n, path, k, k.kind == start && n.Items != nil):
+	case c.is(n, path, k, k.kind == start && (n.Items != nil || numeric(n))):
 		c.list(n, path, &key{kind: numbers, doc: k.doc})
 	}
+}
+
+// numeric reports whether n is a number, or arithmetic.
+func numeric(n *tomltext.Node) bool {
+	text, _ := n.Value.(string)
+	return isNumber(n) || strings.HasPrefix(text, "=")
 }
 
 // valuesOf checks values that may be given by variable.

@@ -179,7 +179,7 @@ func (g *generator) of(path string, k *key) object {
 		return g.table(path, k.under(""))
 	case start:
 		s := g.table(path, k.under(""))
-		s["type"], s["items"], s["minItems"] = []string{"array", "object"}, arithmetic("number"), 1
+		s["type"], s["pattern"], s["items"], s["minItems"] = []string{"number", "string", "array", "object"}, "^=", arithmetic("number"), 1
 		return s
 	case overrides:
 		return object{"type": "object", "additionalProperties": ref("profile")}

@@ -20,7 +20,7 @@ const (
 	extent            // a number, or a duration
 	columns           // a table of column names, or lists of them, by variable
 	distribution      // a table of the keys of one of its distributions, named by its key dist
-	start             // a list of numbers, or a distribution
+	start             // a number, a list of numbers, or a distribution
 	params            // a table that belongs to a plugin
 	overrides         // a table of tables with the keys of the whole workflow, by name
 	replicates        // a list of whole numbers, or "1..10"

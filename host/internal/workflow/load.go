@@ -2,6 +2,8 @@ package workflow
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/diag"
@@ -30,11 +32,20 @@ func Load(path string, opt Options) (*Workflow, diag.Findings) {
 	text, err := tomltext.ReadFile(path)
 	if err != nil {
 		var found diag.Findings
+		help := "check that the file exists and that you may read it; `plume init` writes a workflow to start from"
+		if inside := filepath.Join(path, "workflow.toml"); isFile(inside) {
+			help = "this is a folder; the workflow in it is " + inside
+		}
 		found.Add(tomltext.CodeUnreadable, diag.Span{File: path, Layer: diag.FileLayer}, "cannot read the workflow: %v", err).
-			WithHelp("check that the file exists and that you may read it; `plume init` writes a workflow to start from")
+			WithHelp("%s", help)
 		return nil, found
 	}
 	return Parse(path, text, opt)
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 func newReader(found *diag.Findings) *tomltext.Reader {

@@ -13,7 +13,7 @@ func component(role, example string, remedies []string, others ...key) []key {
 		{name: "plugin", kind: text, form: slug, required: true, example: example,
 			doc: "name of the " + role + " plugin: one of [plugins], or one on the plugin path"},
 		{name: "params", kind: params, doc: "parameters of the plugin; see its own reference"},
-		{name: "timeout", kind: duration, def: "60s", above: zero, doc: "how long one call of the plugin may take"},
+		{name: "timeout", kind: duration, def: "60s", above: zero, doc: "how long one call of the plugin, which is for all members, may take"},
 		{name: "on_failure", kind: text, choices: append([]string{"fail"}, remedies...),
 			doc: "what to do if the plugin dies or fails for a reason that may be temporary: fail ends the trial, retry repeats the call, drop_member repeats it and then " +
 				"drops the members that still fail; if omitted, retry with replicas and fail without"},
@@ -157,7 +157,7 @@ var schema = key{kind: table, keys: []key{
 	{name: "truth", kind: table, twin: true, doc: "the true trajectory of the twin experiment", keys: []key{
 		{name: "init", kind: start, required: true, example: "[1.0, 1.0, 1.0]",
 			dists: []key{normal, lognormal, uniform},
-			doc:   "initial state: a list of numbers, the same in every replicate, or the distribution that it is drawn from"},
+			doc:   "initial state: a number for each value, or one for all, the same in every replicate; or the distribution that it is drawn from"},
 		{name: "spin_up", kind: extent, def: 0.0, min: zero, doc: "model time to integrate before the start"},
 		{name: "params", kind: params, doc: "parameters of the model that differ for the truth (model error); if the truth has its own plugin, all parameters of that plugin"},
 		{name: "plugin", kind: text, form: slug, doc: "another model plugin that simulates the truth; its state must have the same variables"},

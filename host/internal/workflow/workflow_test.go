@@ -246,9 +246,35 @@ func TestProfileOfDistribution(t *testing.T) {
 	}
 }
 
+// The truth may start from one number for all values, as the members may.
+func TestTruthFromOneNumber(t *testing.T) {
+	for given, want := range map[string]string{"20": "[20.0]", `"=4 * 5"`: "[20.0]", "[1, 2]": "[1.0, 2.0]", `"warm"`: "", "true": ""} {
+		w, found := Parse("w.toml", []byte(strings.Replace(minimal, "truth.init = [1, 2]", "truth.init = "+given, 1)), Options{})
+		if want == "" {
+			if len(found) != 1 || found[0].Code != codeType || !strings.Contains(found.Text(false), "must be a number, a list of numbers or a table") {
+				t.Errorf("%s: %s", given, found.Text(false))
+			}
+			continue
+		}
+		if len(found) > 0 {
+			t.Errorf("%s: %s", given, found.Text(false))
+		} else if text, err := w.Truth.Init.MarshalTOML(); err != nil || string(text) != want {
+			t.Errorf("%s: got %s, %v, want %s", given, text, err, want)
+		}
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	if _, found := Load("testdata/none.toml", Options{}); len(found) != 1 || found[0].Code != tomltext.CodeUnreadable ||
 		found.Text(false) != "error[E104]: cannot read the workflow: no such file or directory\n  --> testdata/none.toml\n   = help: check that the file exists and that you may read it; `plume init` writes a workflow to start from\n" {
+		t.Error(found.Text(false))
+	}
+	dir := t.TempDir()
+	inside := filepath.Join(dir, "workflow.toml")
+	if err := os.WriteFile(inside, []byte(minimal), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, found := Load(dir, Options{}); len(found) != 1 || !strings.Contains(found.Text(false), "= help: this is a folder; the workflow in it is "+inside) {
 		t.Error(found.Text(false))
 	}
 	long := filepath.Join(t.TempDir(), "long.toml")
