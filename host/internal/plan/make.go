@@ -305,7 +305,8 @@ func (m *maker) model() {
 	m.observed = model.Layout()
 	m.plan.State, m.plan.Parameters = m.augment(m.observed, params), len(params)
 	m.bounded = m.bounds(params)
-	m.plan.Model, m.plan.Noise = m.withNoise(model, w.Model.Noise, "model")
+	m.plan.watched = &watched{Model: model}
+	m.plan.Model, m.plan.Noise = m.withNoise(m.plan.watched, w.Model.Noise, "model")
 	if len(params) > 0 {
 		estimating := &estimating{Model: m.plan.Model, state: m.plan.State, params: params, bounded: parameters(m.bounded, m.observed.Size())}
 		for _, name := range names {

@@ -43,6 +43,8 @@ type Plan struct {
 	// with the same reference, of one scenario, hold the same pointer.
 	Reference *Trial
 	Keep      int
+
+	watched *watched
 }
 
 // Restart says from where members start again when members or filter have left the range in
