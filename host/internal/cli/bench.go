@@ -172,7 +172,7 @@ func (a *app) runTable(ctx context.Context, name string, b benching) error {
 	}
 	r, err := a.perform(ctx, &b.source, b.root, b.how)
 	if r == nil || r.Resumable {
-		return a.conclude(r, err)
+		return a.conclude(&b.source, r, err)
 	}
 	a.warn(r.Warnings...)
 	a.say("")

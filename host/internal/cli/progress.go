@@ -226,6 +226,9 @@ func (p *pacer) text(c counters, elapsed time.Duration) string {
 	}
 	counted, since := c.counted-p.counted, elapsed-p.elapsed
 	rest := c.cycles - c.done - c.missing
+	if c.done == 0 && c.ended == 0 && elapsed >= settled {
+		return "no cycle yet, " + roughly(elapsed)
+	}
 	if counted == 0 || since < settled || rest == 0 {
 		return roughly(elapsed)
 	}

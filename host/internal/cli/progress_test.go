@@ -26,6 +26,11 @@ func TestTrialsThatAreInterruptedHaveNotEnded(t *testing.T) {
 // nothing about how fast it is.
 func TestTimeLeft(t *testing.T) {
 	var p pacer
+	for after, want := range map[time.Duration]string{200 * time.Millisecond: "200ms", 12 * time.Second: "no cycle yet, 12s"} {
+		if got := p.text(counters{cycles: 9, trials: 1}, after); got != want { // while the truth is made
+			t.Errorf("after %v: got %q, want %q", after, got, want)
+		}
+	}
 	c := counters{cycles: 1000, done: 400} // recalled
 	for _, step := range []struct {
 		after   time.Duration

@@ -70,7 +70,7 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 				return missing(err, dir, info)
 			}
 			r, err := experiment.Resume(c.Context(), w, dir, again, o)
-			return a.conclude(r, s.shown(withChoice(err, dir)))
+			return a.conclude(s, r, s.shown(withChoice(err, dir)))
 		},
 	}
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory that contains the runs")

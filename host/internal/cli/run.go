@@ -36,7 +36,8 @@ however it was stopped.`,
 		Args: exactly(1, "one workflow file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.path = args[0]
-			return a.conclude(a.perform(c.Context(), s, root, how))
+			r, err := a.perform(c.Context(), s, root, how)
+			return a.conclude(s, r, err)
 		},
 	}
 	s.flags(c)
@@ -46,9 +47,9 @@ however it was stopped.`,
 	return c
 }
 
-// conclude prints the result of a run: its directory on standard output, the rest on
+// conclude prints the result of a run of a workflow: its directory on standard output, the rest on
 // standard error.
-func (a *app) conclude(r *experiment.Result, err error) error {
+func (a *app) conclude(from *source, r *experiment.Result, err error) error {
 	if r == nil {
 		return err
 	}
@@ -56,10 +57,14 @@ func (a *app) conclude(r *experiment.Result, err error) error {
 	err = cmp.Or(err, shown)
 	a.warn(r.Warnings...)
 	counts := map[archive.Status]int{}
+	begun := false
 	for _, t := range r.Trials {
 		counts[t.Status]++
+		begun = begun || t.Cycles > 0
 	}
-	if r.Resumable {
+	if counts[archive.Failed] > 0 && counts[archive.Interrupted] == 0 && !begun {
+		a.next("run", from.args()...) // with the cause fixed; resume would refuse a program that has changed
+	} else if r.Resumable {
 		a.next("resume", r.Dir)
 	} else if r.Retryable {
 		a.next("resume", r.Dir, "--retry-failed")

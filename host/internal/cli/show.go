@@ -43,6 +43,9 @@ func (a *app) showScores(r *experiment.Result, s *storedRun) error {
 	for _, rejected := range r.Rejected {
 		a.say("%s: the background check rejected %s", rejected.Trial, plural(rejected.Count, "observation"))
 	}
+	for _, dropped := range r.Dropped {
+		a.say("%s: %s could not be forecast and left the ensemble, see failures.arrow", dropped.Trial, plural(dropped.Count, "member"))
+	}
 	if more := len(rows) - shownRows; more > 0 {
 		a.say("... and %s more; all are in metrics.arrow", plural(more, "row"))
 	}
@@ -62,7 +65,11 @@ func scoreTable(r *compare.Run, metrics []compare.Metric, short bool) ([]column,
 	}
 	columns = append(columns, column{head: "status"})
 	var cells [][]string
-	for _, g := range slices.Concat(r.Groups, r.Baselines) {
+	groups := r.Groups
+	if len(metrics) > 0 { // without scores there is nothing to compare
+		groups = slices.Concat(groups, r.Baselines)
+	}
+	for _, g := range groups {
 		line := append([]string{g.Filter, sizeText(g)}, axisCells(g.Filter, r.Axes, g.Values, short)...)
 		for _, m := range metrics {
 			mean, err := r.Mean(g, m)

@@ -209,7 +209,7 @@ func TestErrorsStopTheTrial(t *testing.T) {
 	}
 	p.Model = doubling{layout: p.State, failAt: 3}
 	err := run(t.Context(), &recorder{})
-	if err == nil || !strings.Contains(err.Error(), "cycle 3: forecast: 1 of 3 members failed; member 1: burst") || count != 2 {
+	if err == nil || !strings.Contains(err.Error(), "cycle 3: forecast: 1 of 3 members failed; member 1: burst; to continue without them, write on_failure = \"drop_member\"") || count != 2 {
 		t.Errorf("got %v after %d cycles", err, count)
 	}
 	if sdk.KindOf(err) != sdk.KindDiverged {

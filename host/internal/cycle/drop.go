@@ -23,11 +23,11 @@ func (e *FailedError) Error() string { return e.err.Error() }
 func (e *FailedError) Unwrap() error { return e.err }
 
 // failed returns the error of failures among rows members; why says why the members may
-// not be dropped.
-func failed(call sdk.Call, rows int, failures []sdk.MemberFailure, why string) error {
+// not be dropped, and hint what to do.
+func failed(call sdk.Call, rows int, failures []sdk.MemberFailure, why, hint string) error {
 	first := failures[0]
 	return &FailedError{call.Cycle, failures, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: forecast", call.Cycle),
-		"%d of %d members failed%s; member %d: %s", len(failures), rows, why, call.First+first.Member, first.Reason)}
+		"%d of %d members failed%s; member %d: %s", len(failures), rows, why, call.First+first.Member, first.Reason).WithHint("%s", hint)}
 }
 
 // numbered returns failures, which are by the rows of e, by the numbers of the members.
@@ -51,11 +51,11 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	most := a.plan.MaxFailed
 	switch {
 	case most == 0:
-		return failed(call, rows, named, "")
+		return failed(call, rows, named, "", `to continue without them, write on_failure = "drop_member" and max_failed in [model]`)
 	case a.dropped > most:
-		return failed(call, rows, named, fmt.Sprintf(", %d in the trial so far, but at most max_failed = %d may fail", a.dropped, most))
+		return failed(call, rows, named, fmt.Sprintf(", %d in the trial so far, but at most max_failed = %d may fail", a.dropped, most), "")
 	case left < 2:
-		return failed(call, rows, named, fmt.Sprintf(", which leaves %d; an ensemble needs at least 2", left))
+		return failed(call, rows, named, fmt.Sprintf(", which leaves %d; an ensemble needs at least 2", left), "")
 	}
 	gone := make([]bool, rows)
 	for _, f := range failures {
@@ -96,7 +96,7 @@ func (a *assimilation) reweigh(call sdk.Call, rows int, named []sdk.MemberFailur
 	}
 	_, sum := ensemble.Normalise(nil, w)
 	if math.IsInf(sum, -1) {
-		return failed(call, rows, named, ", which had all of the weight")
+		return failed(call, rows, named, ", which had all of the weight", "")
 	}
 	for i := range w {
 		w[i] -= sum

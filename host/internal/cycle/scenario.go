@@ -108,7 +108,7 @@ func integrate(ctx context.Context, model sdk.Model, noise *plan.Noise, last *ma
 func forecast(ctx context.Context, of plan.Truth, last *mat.Dense, r *sdk.ForecastRequest) error {
 	res, err := integrate(ctx, of.Model, of.Noise, last, r)
 	if err == nil && len(res.Failures) > 0 {
-		err = failed(r.Call, r.Ensemble.RawMatrix().Rows, res.Failures, "")
+		err = failed(r.Call, r.Ensemble.RawMatrix().Rows, res.Failures, "", "")
 	}
 	return err
 }

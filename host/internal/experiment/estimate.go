@@ -172,7 +172,7 @@ func (e *Experiment) try(ctx context.Context, probe *probe, part part) (Estimate
 		return EstimatedRow{0, "reference", t.Plugin, t.Size, nil, cost}, err
 	}
 	if err != nil {
-		err = &trialError{e.trialName(part.planned, t), err}
+		err = &trialError{name: e.trialName(part.planned, t), err: err}
 	}
 	return EstimatedRow{t.Number, t.Label, t.Plugin, t.Size, t.Values, cost}, err
 }

@@ -79,7 +79,8 @@ type FailuresError struct {
 	failed, interrupted int
 	passing             int // failed trials whose cause may not occur again
 	curable             int // failed trials whose cause the user may be able to fix
-	first               []error
+	first               []*trialError
+	shown               int // trials that first counts
 }
 
 const shownFailures = 5
@@ -89,9 +90,8 @@ func (f *FailuresError) add(row archive.TrialRow, name string, err error) {
 	case archive.Interrupted, archive.Waiting:
 		f.interrupted++
 	case archive.Failed:
-		if f.failed++; len(f.first) < shownFailures {
-			f.first = append(f.first, &trialError{name, err})
-		}
+		f.failed++
+		f.show(name, err)
 		switch {
 		case mayPass(err):
 			f.passing++
@@ -99,6 +99,21 @@ func (f *FailuresError) add(row archive.TrialRow, name string, err error) {
 			f.curable++
 		}
 	}
+}
+
+// show adds a failed trial to those that are shown. An error that several trials share, such
+// as that of their truth, is shown once.
+func (f *FailuresError) show(name string, err error) {
+	at := slices.IndexFunc(f.first, func(e *trialError) bool { return errors.Is(err, e.err) })
+	switch {
+	case at >= 0:
+		f.first[at].also++
+	case len(f.first) < shownFailures:
+		f.first = append(f.first, &trialError{name: name, err: err})
+	default:
+		return
+	}
+	f.shown++
 }
 
 // mayPass reports whether the cause of err may be gone when a trial is tried again. A
@@ -123,8 +138,8 @@ func mayBeCured(err error) bool {
 }
 
 func (f *FailuresError) Error() string {
-	text := errors.Join(f.first...).Error()
-	switch more := f.failed - len(f.first); {
+	text := errors.Join(f.Unwrap()...).Error()
+	switch more := f.failed - f.shown; {
 	case more == 1:
 		text += "\nand 1 more failed trial, see trials.arrow"
 	case more > 1:
@@ -133,11 +148,18 @@ func (f *FailuresError) Error() string {
 	return text
 }
 
-func (f *FailuresError) Unwrap() []error { return f.first }
+func (f *FailuresError) Unwrap() []error {
+	errs := make([]error, len(f.first))
+	for i, e := range f.first {
+		errs[i] = e
+	}
+	return errs
+}
 
 // trialError says which trial an error stopped.
 type trialError struct {
 	name string
+	also int // other trials that it stopped
 	err  error
 }
 
@@ -145,6 +167,9 @@ type trialError struct {
 // the others cannot either. trials.arrow has all of them.
 func (e *trialError) Error() string {
 	first, _, _ := strings.Cut(e.err.Error(), "\n")
+	if e.also > 0 {
+		return fmt.Sprintf("%s and %d more: %s", e.name, e.also, first)
+	}
 	return e.name + ": " + first
 }
 

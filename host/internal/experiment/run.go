@@ -83,15 +83,16 @@ type Result struct {
 	Resumable bool     // resuming has something to do
 	Notes     []string // remarks on the scores
 	Retryable bool     // there are failed trials that may continue when the cause is fixed
-	Warnings  []string // about problems that do not affect the results, such as a plugin that has not ended
+	Warnings  []string // about what makes no trial fail, such as a plugin that has not ended
 	Metrics   []archive.Metric
 	Trials    []archive.TrialRow
-	Observed  string      // what happened to real observations; empty: the truth is observed
-	Rejected  []Rejection // by the background check
+	Observed  string  // what happened to real observations; empty: the truth is observed
+	Rejected  []Count // observations that the background check rejected
+	Dropped   []Count // members that could not be forecast and left the ensemble
 }
 
-// Rejection is the number of observations that the background check of a trial rejected.
-type Rejection struct {
+// Count is how often something happened in a trial.
+type Count struct {
 	Trial string // its name
 	Count int
 }
@@ -132,6 +133,7 @@ type outcome struct {
 	Status   archive.Status
 	Cycles   int // completed
 	Rejected int // observations, by the background check
+	Dropped  int // members
 	Metrics  []archive.Metric
 	err      error
 }
@@ -384,7 +386,7 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 	}
 	noted.Add(ending(err)...)
 	err = errors.Join(err, tables.RankHistograms(scorer.rankHistograms()), tables.Observed(scorer.Sums), tables.Close())
-	out = outcome{Status: statusOf(ctx, err), Cycles: scorer.Cycles, Rejected: scorer.Rejected, err: err}
+	out = outcome{Status: statusOf(ctx, err), Cycles: scorer.Cycles, Rejected: scorer.Rejected, Dropped: scorer.Dropped, err: err}
 	if err != nil {
 		return out
 	}
@@ -421,11 +423,17 @@ func (e *engine) finish(ctx context.Context) (*Result, error) {
 			r.Metrics = append(r.Metrics, e.baselines[planned]...)
 		}
 		for _, p := range planned.Plans {
+			if w := p.Warning(); w != "" && !slices.Contains(r.Warnings, w) {
+				r.Warnings = append(r.Warnings, w)
+			}
 			for i := range p.Trials {
 				t := &p.Trials[i]
 				r.Trials = append(r.Trials, e.row(planned, p, t, failures))
 				if n := e.outcomes[t.Number].Rejected; n > 0 {
-					r.Rejected = append(r.Rejected, Rejection{e.trialName(planned, t), n})
+					r.Rejected = append(r.Rejected, Count{e.trialName(planned, t), n})
+				}
+				if n := e.outcomes[t.Number].Dropped; n > 0 {
+					r.Dropped = append(r.Dropped, Count{e.trialName(planned, t), n})
 				}
 			}
 		}

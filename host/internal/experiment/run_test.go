@@ -146,6 +146,8 @@ func TestFailures(t *testing.T) {
 			[]string{`filter "f": plugin fake-filter: cycle 5: analyse: the inner solver: context canceled`}, true},
 		"a model that says it was cancelled": {twin + modelWith("canceled") + filterOf("nudge"), archive.Failed, "failed",
 			[]string{`filter "nudge": truth: plugin fake-model: cycle 5: forecast: context canceled`}, true},
+		"a truth of two filters": {twin + modelWith("canceled") + filterOf("nudge") + filterOf("lose"), archive.Failed, "failed failed",
+			[]string{`filter "nudge" and 1 more: truth: plugin fake-model: cycle 5: forecast: context canceled`}, true},
 		"a member": {twin + modelWith("member") + filterOf("nudge"), archive.Failed, "failed",
 			[]string{`filter "nudge": cycle 5: forecast: 1 of 8 members failed; member 2: it boiled over`}, false},
 		"numbers out of range": {twin + oneModel + faulty("f", "diverged") + filterOf("nudge"), archive.SomeFailed, "failed ok",
@@ -157,6 +159,9 @@ func TestFailures(t *testing.T) {
 			var failed *FailuresError
 			if !errors.As(err, &failed) {
 				t.Fatalf("got %v", err)
+			}
+			if n := strings.Count(err.Error(), "context canceled"); n > 1 {
+				t.Errorf("%q says it %d times", err, n)
 			}
 			for _, want := range c.error {
 				if !strings.Contains(err.Error(), want) {

@@ -37,6 +37,7 @@ type scorer struct {
 type tally struct {
 	Cycles   int
 	Rejected int                             // number of observations rejected by the background check
+	Dropped  int                             // number of members that left the ensemble
 	Diverged int                             // number of restarts
 	Lost     bool                            // an analysis was not finite
 	Series   map[string]map[string][]float64 // by stage and score, after burn-in
@@ -73,6 +74,7 @@ func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Refer
 func (s *scorer) rows(step *cycle.Step) ([]archive.CycleRow, []archive.Description) {
 	s.Cycles++
 	s.Rejected += len(step.Rejected)
+	s.Dropped += len(step.Dropped)
 	if step.Diverged != nil {
 		s.Diverged++
 	}

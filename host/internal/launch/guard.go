@@ -97,6 +97,11 @@ type guard struct {
 	timeout time.Duration
 }
 
+// timeoutOf names the key of the workflow that limits the calls of a plugin.
+var timeoutOf = map[sdk.Role]string{
+	sdk.RoleModel: "timeout in [model]", sdk.RoleOperator: "timeout in [observations]", sdk.RoleFilter: "timeout in its [[filter]]",
+}
+
 // call makes one call with the deadline of g. It waits for the call before it if
 // calls must not overlap.
 func call[T any](ctx context.Context, g *guard, what string, do func(context.Context) (T, error)) (T, error) {
@@ -142,7 +147,7 @@ func (g *guard) explain(ctx, limited context.Context, what string, err error) er
 		if p.program.linked != nil {
 			fate = "it still runs in this process, but is not called again"
 		}
-		e = sdk.Errorf(sdk.KindDeadline, where, "no answer within %v", g.timeout).WithHint("raise the timeout if it is only slow; %s", fate)
+		e = sdk.Errorf(sdk.KindDeadline, where, "no answer within %v", g.timeout).WithHint("raise %s if it is only slow; %s", timeoutOf[p.plugin.Manifest.Role], fate)
 		p.kill(fmt.Sprintf("it was ended because it gave no answer within %v in %s", g.timeout, what))
 	case errors.As(err, &e):
 		if what == "configure" && (e.Kind == sdk.KindConfig || e.Kind == sdk.KindShape) {
