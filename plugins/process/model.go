@@ -218,6 +218,7 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	progress := m.newProgress(len(tasks))
 	ctx, cancel := progress.limit(ctx)
 	defer cancel(nil)
+	defer progress.announce(os.Stderr, r.Cycle, firstWord)()
 	failures := make([]*failure, len(tasks))
 	var runs sync.WaitGroup
 	for i, t := range tasks {

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -15,26 +16,44 @@ type progress struct {
 	m    *model
 	runs int
 
-	mu      sync.Mutex
-	started int
-	ended   int
-	took    time.Duration // by the runs that ended
+	mu    sync.Mutex
+	ended int
+	took  time.Duration // by the runs that ended
 }
 
 func (m *model) newProgress(runs int) *progress { return &progress{m: m, runs: runs} }
 
-// begin counts a run; the function that it returns counts its end.
+// begin begins a run; the function that it returns counts it.
 func (p *progress) begin() (ended func()) {
 	start := time.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.started++
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.ended++
 		p.took += time.Since(start)
 	}
+}
+
+// firstWord is how long a call takes before a word is said about it.
+const firstWord = 10 * time.Second
+
+// announce says in w how far the runs of a cycle have come: after first, twice as long, and
+// so on, until stop is called. Plume logs what a plugin writes to standard error, and shows
+// the last of it when the plugin does not answer in time.
+func (p *progress) announce(w io.Writer, cycle int, first time.Duration) (stop func()) {
+	start, done := time.Now(), make(chan struct{})
+	go func() {
+		for at := first; ; at *= 2 {
+			select {
+			case <-time.After(time.Until(start.Add(at))):
+				state, remedy := p.text()
+				fmt.Fprintf(w, "cycle %d, after %v: %s; %s\n", cycle, at, state, remedy)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done) }
 }
 
 // limit returns a context that ends shortly before ctx has to, with an error that says how
@@ -55,17 +74,24 @@ func (p *progress) limit(ctx context.Context) (context.Context, context.CancelCa
 
 // late returns the error of a call that was allowed to take so long.
 func (p *progress) late(allowed time.Duration) error {
+	state, remedy := p.text()
+	e := sdk.Errorf(sdk.KindDeadline, "", "no answer within %v: %s", allowed.Round(time.Second/10), state).WithHint("%s", remedy)
+	e.Cause = context.DeadlineExceeded
+	return e
+}
+
+// text says how far the runs have come, and how much time a call needs.
+func (p *progress) text() (state, remedy string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	parallel := min(p.m.Parallel, p.runs)
-	e := sdk.Errorf(sdk.KindDeadline, "", "%d of %d runs of %q ended within %v, the timeout of the call, %d at a time", p.ended, p.runs, brief(p.m.Command[0]), allowed.Round(time.Second/10), parallel)
-	e.Cause = context.DeadlineExceeded
+	state = fmt.Sprintf("%d of %d runs of %q have ended, %d at a time", p.ended, p.runs, brief(p.m.Command[0]), parallel)
 	if p.ended == 0 {
-		return e.WithHint("raise the timeout of [model], which is for all runs of a call; timeout in [model.params] limits a single run")
+		return state, "timeout in [model] is for all of them, timeout in [model.params] for one"
 	}
 	each := p.took / time.Duration(p.ended)
 	rounds := (p.runs + parallel - 1) / parallel
-	return e.WithHint("a run takes about %s: set the timeout of [model], which is for all of them, to at least %q", short(each), short(time.Duration(rounds)*each*3/2))
+	return state, fmt.Sprintf("a run takes about %s: timeout in [model], which is for all of them, should be at least %q", short(each), short(time.Duration(rounds)*each*3/2))
 }
 
 // short returns a duration with two digits or so.

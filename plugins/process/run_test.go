@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/plume-da/plume/sdk"
@@ -239,8 +240,8 @@ func TestNoGrandchildIsLeft(t *testing.T) {
 // what was running.
 func TestDeadline(t *testing.T) {
 	for name, tt := range map[string]struct{ program, want, kept string }{
-		"none": {"echo busy; sleep 1004", `0 of 4 runs of "sh" ended within 2s, the timeout of the call, 2 at a time; raise the timeout of [model], which is for all runs`, "/stdout.txt"},
-		"some": {"[ {{.member}} -gt 41 ] && sleep 1004; sleep 0.2; cp state.csv result.csv", `2 of 4 runs of "sh" ended within 2s`, ""},
+		"none": {"echo busy; sleep 1004", `no answer within 2s: 0 of 4 runs of "sh" have ended, 2 at a time; timeout in [model] is for all of them`, "/stdout.txt"},
+		"some": {"[ {{.member}} -gt 41 ] && sleep 1004; sleep 0.2; cp state.csv result.csv", `no answer within 2s: 2 of 4 runs of "sh" have ended`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -265,16 +266,42 @@ func TestProposedTimeout(t *testing.T) {
 		took                  time.Duration
 		want                  string
 	}{
-		{20, 2, 12, 96 * time.Second, `a run takes about 8s: set the timeout of [model], which is for all of them, to at least "2m0s"`},
-		{20, 1, 7, 56 * time.Second, `to at least "4m0s"`},
-		{1, 2, 1, 30 * time.Second, `to at least "45s"`},
-		{1000, 4, 3, 30 * time.Millisecond, `a run takes about 10ms: set the timeout of [model], which is for all of them, to at least "3.8s"`},
+		{20, 2, 12, 96 * time.Second, `12 of 20 runs of "sim" have ended, 2 at a time; a run takes about 8s: timeout in [model], which is for all of them, should be at least "2m0s"`},
+		{20, 1, 7, 56 * time.Second, `should be at least "4m0s"`},
+		{1, 2, 1, 30 * time.Second, `should be at least "45s"`},
+		{1000, 4, 3, 30 * time.Millisecond, `a run takes about 10ms: timeout in [model], which is for all of them, should be at least "3.8s"`},
 	} {
 		p := &progress{m: &model{Command: []string{"sim"}, Parallel: tt.parallel}, runs: tt.runs, ended: tt.ended, took: tt.took}
 		if got := p.late(time.Minute).Error(); !strings.Contains(got, tt.want) {
 			t.Errorf("got %s, want %s", got, tt.want)
 		}
 	}
+}
+
+// Calls that take long say how far they have come, more and more rarely.
+func TestAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said strings.Builder
+		p := &progress{m: &model{Command: []string{"sim"}, Parallel: 2}, runs: 20}
+		stop := p.announce(&said, 3, firstWord)
+		time.Sleep(15 * time.Second)
+		for range 4 {
+			ended := p.begin()
+			time.Sleep(2 * time.Second)
+			ended()
+		}
+		time.Sleep(time.Minute)
+		stop()
+		synctest.Wait()
+		time.Sleep(time.Hour)
+		want := `cycle 3, after 10s: 0 of 20 runs of "sim" have ended, 2 at a time; timeout in [model] is for all of them, timeout in [model.params] for one
+cycle 3, after 20s: 2 of 20 runs of "sim" have ended, 2 at a time; a run takes about 2s: timeout in [model], which is for all of them, should be at least "30s"
+cycle 3, after 40s: 4 of 20 runs of "sim" have ended, 2 at a time; a run takes about 2s: timeout in [model], which is for all of them, should be at least "30s"
+cycle 3, after 1m20s: 4 of 20`
+		if got := said.String(); !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 4 {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	})
 }
 
 // A process has one processor until its calls are known to need more, which is when models
