@@ -71,6 +71,7 @@ type MemberFailure struct {
 	Member    int // row in the request
 	Reason    string
 	Retryable bool // the same call may succeed when repeated
+	Kind      Kind // of the error; KindDiverged if the member left the range of numbers; empty: not known
 }
 
 // OperatorConfig configures an observation operator for states of one layout.

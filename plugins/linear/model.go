@@ -70,7 +70,7 @@ func failures(e *mat.Dense, at float64) []sdk.MemberFailure {
 	rows, _ := e.Dims()
 	for i := range rows {
 		if j := slices.IndexFunc(e.RawRowView(i), func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }); j >= 0 {
-			list = append(list, sdk.MemberFailure{Member: i, Reason: fmt.Sprintf("value %d is %g at time %g", j, e.At(i, j), at)})
+			list = append(list, sdk.MemberFailure{Member: i, Kind: sdk.KindDiverged, Reason: fmt.Sprintf("value %d is %g at time %g", j, e.At(i, j), at)})
 		}
 	}
 	return list

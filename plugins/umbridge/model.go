@@ -122,7 +122,7 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	for i, err := range errs {
 		if err != nil {
 			kind := sdk.KindOf(err)
-			res.Failures = append(res.Failures, sdk.MemberFailure{Member: i, Reason: err.Error(), Retryable: kind == sdk.KindTransient || kind == sdk.KindDeadline})
+			res.Failures = append(res.Failures, sdk.MemberFailure{Member: i, Kind: kind, Reason: err.Error(), Retryable: kind == sdk.KindTransient || kind == sdk.KindDeadline})
 		}
 	}
 	return res, nil

@@ -89,7 +89,7 @@ func (s *Simulator) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.
 	res := &sdk.ForecastResult{}
 	for i, bad := range failed {
 		if bad {
-			res.Failures = append(res.Failures, sdk.MemberFailure{Member: i,
+			res.Failures = append(res.Failures, sdk.MemberFailure{Member: i, Kind: sdk.KindDiverged,
 				Reason: fmt.Sprintf("left the range of numbers between time %.10g and %.10g; the time step of %g is too long for this state", r.From, r.To, s.Step)})
 		}
 	}

@@ -276,7 +276,7 @@ func (j *job) leaveOut(failures []sdk.MemberFailure, end *pb.CallEnd) *pb.CallEn
 	failed := map[int]bool{}
 	for _, f := range failures {
 		failed[f.Member] = true
-		end.Failures = append(end.Failures, &pb.MemberFailure{Member: int64(f.Member), Reason: f.Reason, Retryable: f.Retryable})
+		end.Failures = append(end.Failures, &pb.MemberFailure{Member: int64(f.Member), Reason: f.Reason, Retryable: f.Retryable, Kind: string(f.Kind)})
 	}
 	kept := 0
 	for i := range rows {

@@ -42,7 +42,7 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	}
 	res := &sdk.ForecastResult{Metrics: end.Metrics}
 	for _, f := range end.Failures {
-		res.Failures = append(res.Failures, sdk.MemberFailure{Member: int(f.Member), Reason: f.Reason, Retryable: f.Retryable})
+		res.Failures = append(res.Failures, sdk.MemberFailure{Member: int(f.Member), Reason: f.Reason, Retryable: f.Retryable, Kind: sdk.Kind(f.Kind)})
 	}
 	return res, openGaps(r.Into, res.Failures)
 }

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -254,6 +255,18 @@ type findings struct {
 
 func (f *findings) Error() string { return fmt.Sprintf("%d findings", len(f.diagnostics)) }
 
+// codes lists the codes of the findings, each once and not more than a few.
+func (f *findings) codes() string {
+	const most = 5
+	var codes []string
+	for _, d := range f.diagnostics {
+		if len(codes) < most && !slices.Contains(codes, string(d.Code)) {
+			codes = append(codes, string(d.Code))
+		}
+	}
+	return strings.Join(codes, " ")
+}
+
 func (f *findings) print(a *app) {
 	format := f.format
 	if a.json {
@@ -265,8 +278,12 @@ func (f *findings) print(a *app) {
 	case "github":
 		fmt.Fprint(a.stdout, f.diagnostics.GitHub())
 	default:
-		fmt.Fprint(a.stderr, fold(f.diagnostics.Text(a.colourful()), widthOf(a.stderr)))
+		width := widthOf(a.stderr)
+		fmt.Fprint(a.stderr, fold(f.diagnostics.TextWithin(width, a.colourful()), width))
 		fmt.Fprintf(a.stderr, "\n%s; nothing was run\n", plural(len(f.diagnostics), "finding"))
+		if width > 0 {
+			fmt.Fprintf(a.stderr, "plume explain %s says more\n", f.codes())
+		}
 	}
 }
 

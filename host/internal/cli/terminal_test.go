@@ -634,3 +634,19 @@ func TestTerminalUnderLoad(t *testing.T) {
 	}
 	t.Logf("%d of %d runs hung", hung, runs)
 }
+
+// On a terminal the findings end with one line that says where to read more, and excerpts
+// are as wide as it.
+func TestFindingsOnATerminal(t *testing.T) {
+	dir := t.TempDir()
+	text := "format = 1\nexperiment = { name = \"" + strings.Repeat("long ", 40) + "\", sede = 1, another = 2 }\n"
+	if err := os.WriteFile(filepath.Join(dir, "bad.toml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x := open(t, dir, 80, "validate", "bad.toml")
+	x.ends(t, exitWorkflow, nil)
+	x.fits(t, 80)
+	if shown := x.since(0); strings.Count(shown, "plume explain E") != 1 || !strings.Contains(shown, "nothing was run") {
+		t.Errorf("got\n%s", shown)
+	}
+}

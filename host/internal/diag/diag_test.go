@@ -195,3 +195,18 @@ func TestLongTexts(t *testing.T) {
 		t.Errorf("got %.40s...", m)
 	}
 }
+
+// No line of an excerpt is wider than the terminal, and the caret is under what is wrong.
+func TestExcerptsFitTerminals(t *testing.T) {
+	src := NewSource("w.toml", FileLayer, 0, strings.Repeat("abcdefgh ", 9)+"WRONG"+strings.Repeat(" ijklmnop", 9)+"\n")
+	var found Findings
+	found.Add("E203", at(t, src, "WRONG"), "wrong").WithLabel("here")
+	for _, columns := range []int{0, 30, 80, 400} {
+		rows := strings.Split(found.TextWithin(columns, false), "\n")
+		line, caret := []rune(rows[3]), []rune(rows[4])
+		from := slices.Index(caret, '^')
+		if columns > 0 && len(line) > columns || from < 0 || from+5 > len(line) || string(line[from:from+5]) != "WRONG" || string(caret[from:]) != "^^^^^ here" {
+			t.Errorf("%d columns: got\n%s\n%s", columns, string(line), string(caret))
+		}
+	}
+}

@@ -6,17 +6,22 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Text renders fs for people, with the line in question and a caret under the
 // place; colour adds terminal colours.
-func (fs Findings) Text(colour bool) string {
+func (fs Findings) Text(colour bool) string { return fs.TextWithin(0, colour) }
+
+// TextWithin is Text for a terminal of some columns, in which the lines in question are cut
+// around the caret; 0: not known.
+func (fs Findings) TextWithin(columns int, colour bool) string {
 	var b strings.Builder
 	for i, f := range fs {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		f.text(&b, palette(colour))
+		f.text(&b, columns, palette(colour))
 	}
 	return b.String()
 }
@@ -71,7 +76,7 @@ func palette(colour bool) colours {
 	return colours{"\x1b[1;31m", "\x1b[1;34m", "\x1b[1m", "\x1b[0m"}
 }
 
-func (f *Finding) text(b *strings.Builder, c colours) {
+func (f *Finding) text(b *strings.Builder, columns int, c colours) {
 	number := strconv.Itoa(f.Line)
 	if f.File == "" {
 		number = ""
@@ -81,10 +86,19 @@ func (f *Finding) text(b *strings.Builder, c colours) {
 	fmt.Fprintf(b, "%serror[%s]%s%s: %s%s\n", c.red, f.Code, c.off, c.bold, printable(f.Message), c.off)
 	fmt.Fprintf(b, "%s%s-->%s %s\n", c.blue, gutter, c.off, printable(f.Where()))
 	if f.excerpt != "" {
-		before, marked, line := f.window()
+		most := maxExcerpt
+		if columns > 0 {
+			most = max(leastExcerpt, min(most, columns-len(gutter)-len(" | "))-2) // two signs of what is cut
+		}
+		label := printable(f.Label)
+		before, marked, line := f.window(most, columns > 0, utf8.RuneCountInString(label))
 		fmt.Fprintf(b, "%s\n%s%*s |%s %s\n", bar, c.blue, len(gutter), number, c.off, line)
-		caret := strings.TrimRight(strings.Repeat("^", marked)+" "+printable(f.Label), " ")
-		fmt.Fprintf(b, "%s %s%s%s%s\n", bar, before, c.red, caret, c.off)
+		caret := strings.Repeat("^", marked)
+		if columns > 0 && len(before)+marked+1+utf8.RuneCountInString(label) > columns-len(gutter)-len(" | ") { // below the caret
+			fmt.Fprintf(b, "%s %s%s%s%s\n", bar, before, c.red, caret, c.off)
+			before, caret = "", ""
+		}
+		fmt.Fprintf(b, "%s %s%s%s%s\n", bar, before, c.red, strings.TrimSpace(caret+" "+label), c.off)
 	}
 	if f.excerpt != "" && len(f.Notes)+len(f.Help) > 0 {
 		fmt.Fprintln(b, bar)
@@ -110,20 +124,26 @@ func (s Span) Where() string {
 	return fmt.Sprintf("%s:%d:%d (%s)", s.File, s.Line, s.Column, s.Layer)
 }
 
-// maxExcerpt bounds how many characters of a line are shown.
-const maxExcerpt = 120
+// maxExcerpt bounds how many characters of a line are shown, and leastExcerpt how few in a
+// narrow terminal.
+const maxExcerpt, leastExcerpt = 120, 20
 
-// window returns the part of the line to show, the blanks in front of the
-// caret, and the width of the caret in terminal cells.
-func (s Span) window() (before string, marked int, line string) {
+// window returns the part of the line to show, of at most this many characters, the blanks
+// in front of the caret, and the width of the caret in terminal cells. If narrow, the caret
+// is so far to the left that a label fits behind it.
+func (s Span) window(most int, narrow bool, label int) (before string, marked int, line string) {
 	runes := []rune(s.excerpt)
 	start, end := min(s.Column-1, len(runes)), min(s.Column-1+s.Width, len(runes))
-	from, to := 0, len(runes)
-	if len(runes) > maxExcerpt {
-		from = max(0, start-maxExcerpt/2)
-		to = min(len(runes), from+maxExcerpt)
-		end = min(end, to)
+	from := 0
+	if len(runes) > most {
+		from = start - most/2
 	}
+	if narrow {
+		from = max(from, end+1+label-most)
+	}
+	from = max(0, min(from, start))
+	to := min(len(runes), from+most)
+	end = min(end, to)
 	var pad strings.Builder
 	if from > 0 {
 		pad.WriteByte(' ')

@@ -128,10 +128,11 @@ func mayPass(err error) bool {
 
 // mayBeCured reports whether the cause of err may be outside of the run: members that a
 // model could not compute, for example with a program whose licence has expired, or an
-// error that a plugin did not expect.
+// error that a plugin did not expect. Members that left the range of numbers do so again.
 func mayBeCured(err error) bool {
-	if errors.As(err, new(*cycle.FailedError)) {
-		return true
+	var failed *cycle.FailedError
+	if errors.As(err, &failed) {
+		return slices.ContainsFunc(failed.Members, func(m sdk.MemberFailure) bool { return m.Kind != sdk.KindDiverged })
 	}
 	kind := sdk.KindOf(err)
 	return kind == sdk.KindBug || kind == sdk.KindPlugin

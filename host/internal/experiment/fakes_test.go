@@ -39,7 +39,7 @@ param = [
   { name = "variables", type = "strings", default = ["x"], doc = "names" },
   { name = "units", type = "strings", default = [], doc = "units" },
   { name = "scales", type = "floats", default = [], doc = "what one of a variable is in its unit" },
-  { name = "fault", type = "string", default = "none", choices = ["none", "canceled", "member"], doc = "what goes wrong in cycle 5" },
+  { name = "fault", type = "string", default = "none", choices = ["none", "canceled", "member", "overflow"], doc = "what goes wrong in cycle 5" },
   { name = "memory", type = "float", default = 0.5, min = 0.0, max = 1.0, per_member = true, doc = "autoregression" },
 ]
 `
@@ -91,8 +91,8 @@ func (m *fakeModel) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.
 		}
 	}
 	result := &sdk.ForecastResult{}
-	if r.Cycle == 5 && m.Fault == "member" && rows > 1 {
-		result.Failures = []sdk.MemberFailure{{Member: 2, Reason: "it boiled over"}}
+	if kind, fails := map[string]sdk.Kind{"member": "", "overflow": sdk.KindDiverged}[m.Fault]; fails && r.Cycle == 5 && rows > 1 {
+		result.Failures = []sdk.MemberFailure{{Member: 2, Reason: "it boiled over", Kind: kind}}
 	}
 	return result, ctx.Err()
 }

@@ -141,18 +141,21 @@ func TestFailures(t *testing.T) {
 		trials   string // their status
 		error    []string
 		resuming bool // may help
+		retrying bool // may help when the cause is fixed
 	}{
 		"a plugin that says it was cancelled": {twin + oneModel + faulty("f", "canceled"), archive.Failed, "failed",
-			[]string{`filter "f": plugin fake-filter: cycle 5: analyse: the inner solver: context canceled`}, true},
+			[]string{`filter "f": plugin fake-filter: cycle 5: analyse: the inner solver: context canceled`}, true, false},
 		"a model that says it was cancelled": {twin + modelWith("canceled") + filterOf("nudge"), archive.Failed, "failed",
-			[]string{`filter "nudge": truth: plugin fake-model: cycle 5: forecast: context canceled`}, true},
+			[]string{`filter "nudge": truth: plugin fake-model: cycle 5: forecast: context canceled`}, true, false},
 		"a truth of two filters": {twin + modelWith("canceled") + filterOf("nudge") + filterOf("lose"), archive.Failed, "failed failed",
-			[]string{`filter "nudge" and 1 more: truth: plugin fake-model: cycle 5: forecast: context canceled`}, true},
+			[]string{`filter "nudge" and 1 more: truth: plugin fake-model: cycle 5: forecast: context canceled`}, true, false},
 		"a member": {twin + modelWith("member") + filterOf("nudge"), archive.Failed, "failed",
-			[]string{`filter "nudge": cycle 5: forecast: 1 of 8 members failed; member 2: it boiled over`}, false},
+			[]string{`filter "nudge": cycle 5: forecast: 1 of 8 members failed; member 2: it boiled over`}, false, true},
+		"a member out of range": {twin + modelWith("overflow") + filterOf("nudge"), archive.Failed, "failed",
+			[]string{`filter "nudge": cycle 5: forecast: 1 of 8 members failed; member 2: it boiled over`}, false, false},
 		"numbers out of range": {twin + oneModel + faulty("f", "diverged") + filterOf("nudge"), archive.SomeFailed, "failed ok",
-			[]string{`filter "f": plugin fake-filter: cycle 5: analyse: weights: all are 0; use more members`}, false},
-		"a panic": {twin + oneModel + faulty("f", "panic"), archive.Failed, "failed", []string{`filter "f": plugin fake-filter: cycle 5: analyse: `, "index out of patience"}, false},
+			[]string{`filter "f": plugin fake-filter: cycle 5: analyse: weights: all are 0; use more members`}, false, false},
+		"a panic": {twin + oneModel + faulty("f", "panic"), archive.Failed, "failed", []string{`filter "f": plugin fake-filter: cycle 5: analyse: `, "index out of patience"}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := runText(t, c.text, Options{Workers: 1})
@@ -175,8 +178,8 @@ func TestFailures(t *testing.T) {
 					t.Errorf("%s: status %s, error %q", row.Filter, row.Status, row.Error)
 				}
 			}
-			if got := strings.Join(trials, " "); got != c.trials || r.Status != c.status || r.Resumable != c.resuming || failed.Some != (c.status == archive.SomeFailed) {
-				t.Errorf("got %s, trials %s, resumable %v, some %v", r.Status, got, r.Resumable, failed.Some)
+			if got := strings.Join(trials, " "); got != c.trials || r.Status != c.status || r.Resumable != c.resuming || r.Retryable != c.retrying || failed.Some != (c.status == archive.SomeFailed) {
+				t.Errorf("got %s, trials %s, resumable %v, retryable %v, some %v", r.Status, got, r.Resumable, r.Retryable, failed.Some)
 			}
 			if info, err := archive.ReadInfo(r.Dir); err != nil || info.Status != c.status || info.Error != failed.Error() {
 				t.Errorf("run.json: %v, %s, %q", err, info.Status, info.Error)

@@ -1451,6 +1451,7 @@ type MemberFailure struct {
 	Member        int64                  `protobuf:"varint,1,opt,name=member,proto3" json:"member,omitempty"` // row in the request
 	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	Retryable     bool                   `protobuf:"varint,3,opt,name=retryable,proto3" json:"retryable,omitempty"`
+	Kind          string                 `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"` // a Kind of package sdk, such as diverged for numbers beyond their range; empty: not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1504,6 +1505,13 @@ func (x *MemberFailure) GetRetryable() bool {
 		return x.Retryable
 	}
 	return false
+}
+
+func (x *MemberFailure) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
 }
 
 // Error is the detail of every status that is not OK.
@@ -1715,11 +1723,12 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x0eerror_variance\x18\a \x03(\x01B\x02\x10\x01R\rerrorVariance\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"]\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"q\n" +
 	"\rMemberFailure\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\x03R\x06member\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1c\n" +
-	"\tretryable\x18\x03 \x01(\bR\tretryable\"\xb7\x01\n" +
+	"\tretryable\x18\x03 \x01(\bR\tretryable\x12\x12\n" +
+	"\x04kind\x18\x04 \x01(\tR\x04kind\"\xb7\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05where\x18\x02 \x01(\tR\x05where\x12\x12\n" +

@@ -165,7 +165,9 @@ def _forecast(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any
     check_finite(m, c.state.layout, "", h.first_member, failed, hint=_HINT_FAILED)
     kept = [i for i in range(h.members) if i not in failed]
     failures = [
-        pb.MemberFailure(member=i, reason=str(why), retryable=isinstance(why, TransientError))
+        pb.MemberFailure(
+            member=i, reason=str(why), retryable=isinstance(why, TransientError), kind=getattr(why, "kind", "")
+        )
         for i, why in sorted(result.failures.items())
     ]
     end = pb.CallEnd(members=len(kept), failures=failures, metrics=_metrics(result.metrics))

@@ -276,14 +276,16 @@ class CallEnd(_message.Message):
     def __init__(self, members: _Optional[int] = ..., failures: _Optional[_Iterable[_Union[MemberFailure, _Mapping]]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., carry: _Optional[bytes] = ..., log_weights: _Optional[_Iterable[float]] = ..., ancestors: _Optional[_Iterable[int]] = ..., error_variance: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class MemberFailure(_message.Message):
-    __slots__ = ("member", "reason", "retryable")
+    __slots__ = ("member", "reason", "retryable", "kind")
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     RETRYABLE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     member: int
     reason: str
     retryable: bool
-    def __init__(self, member: _Optional[int] = ..., reason: _Optional[str] = ..., retryable: _Optional[bool] = ...) -> None: ...
+    kind: str
+    def __init__(self, member: _Optional[int] = ..., reason: _Optional[str] = ..., retryable: _Optional[bool] = ..., kind: _Optional[str] = ...) -> None: ...
 
 class Error(_message.Message):
     __slots__ = ("kind", "where", "what", "hint", "exit_code", "stderr", "trace")
