@@ -97,12 +97,11 @@ def claims():
 
     every = list(leads())
     close = [name for name, lead in every if -1 < lead < 1]
-    behind = [name for name, lead in every if lead < 0]
-    assert all(lead > -1 for _, lead in every)
-    words = {1: "one", 2: "two", 3: "three", 4: "four"}
+    behind = [lead for _, lead in every if lead < 0]
+    words = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
     yield FINDINGS, (
         f"Its mean is the lowest in {len(every) - len(behind)} of {len(every)} cells. In {words[len(close)]} the difference to the best rival is less than one standard error "
-        f"of it, and in {words[len(behind)]} of these `joint` is behind."
+        f"of it. `joint` is behind in {words[len(behind)]}, by at most {-min(behind):.1f} standard errors."
     )
 
     scores, sizes = results.by_filter(WRONG, ROWS[WRONG])
