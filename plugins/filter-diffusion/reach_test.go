@@ -40,38 +40,42 @@ func waves(members, n int, length float64, random rng.Seed) *mat.Dense {
 //
 //	E r² = c² + (1 - c²)² / (N - 1) + O(1/N²)
 //
-// so that the rings of an infinite sample, and what is interpolated between them, are known. Tolerance: the standard error of the
-// means over ensembles and pairs, at most sqrt(2) / (N - 1) over the root of the number of ensembles, five times, over the slope
-// there, and a tenth for O(1/N²). It grows with the number of members and with the length.
+// so that the rings of an infinite sample, and what is interpolated between them, are known. Tolerance: five standard errors
+// of the means over ensembles and over at least four stretches of the ring that are independent of each other, each of which has
+// sqrt(2) / (N - 1), over the slope there; and 3 % for O(1/N²). The range grows with the number of members and with the length.
 func TestRangeOfCorrelations(t *testing.T) {
 	const n, times = 150, 30
 	last := map[float64]float64{}
 	for _, members := range []int{10, 20, 40, 80} {
-		before := 0.0
+		shorter := 0.0
 		for _, length := range []float64{2, 4, 8} {
 			f := mustLocal(t, map[string]any{"cutoff": "auto"}, &sdk.Problem{Ensemble: mat.NewDense(members, n, nil), Observation: make([]float64, 2)}, n)
 			found := &reach{members: float64(members), distances: f.rings.Distances()}
-			exact := &reach{members: float64(members), distances: found.distances, weight: 1}
+			chance := 1 / float64(members-1)
+			before, at, want, slope := 1.0, 0.0, 0.0, 0.0 // signals of the ring before and so on
 			for _, d := range found.distances {
 				c := math.Exp(-d * d / (length * length))
-				exact.squares = append(exact.squares, c+(1-c)*(1-c)/float64(members-1))
+				signal := (c + (1-c)*(1-c)*chance - chance) / (1 - chance)
+				if slope = (before - signal) / (d - at); signal < chance {
+					want = at + (before-chance)/slope
+					break
+				}
+				before, at = signal, d
 			}
-			found.squares = make([]float64, len(exact.squares))
+			found.squares = make([]float64, len(found.distances))
 			for k := range times {
 				found.weight++
 				floats.Add(found.squares, f.rings.Correlations(waves(members, n, length, rng.New(int64(k)))))
 			}
-			got, want := found.correlated(), exact.correlated()
-			k, _ := slices.BinarySearch(exact.distances, want)
-			slope := (exact.squares[k-1] - exact.squares[k]) / (exact.distances[k] - exact.distances[k-1])
-			tolerance := 5*math.Sqrt2/float64(members-1)/math.Sqrt(times)/slope + 0.1*want
+			got := found.correlated()
+			tolerance := 5*math.Sqrt2*chance/math.Sqrt(4*times)/slope + 0.03*want
 			if math.Abs(got-want) > tolerance {
 				t.Errorf("N = %d, length %g: range %.3g, want %.3g ± %.2g", members, length, got, want, tolerance)
 			}
-			if got <= before || got <= last[length] {
-				t.Errorf("N = %d, length %g: range %.3g, want more than %.3g with a shorter length and %.3g with fewer members", members, length, got, before, last[length])
+			if got <= shorter || got <= last[length] {
+				t.Errorf("N = %d, length %g: range %.3g, want more than %.3g with a shorter length and %.3g with fewer members", members, length, got, shorter, last[length])
 			}
-			before, last[length] = got, got
+			shorter, last[length] = got, got
 		}
 	}
 }
