@@ -201,6 +201,12 @@ func cadenceText(o workflow.Observations) string {
 	if o.Until > 0 {
 		text += fmt.Sprintf(", until cycle %d", o.Until)
 	}
+	switch {
+	case o.QC.Background > 0:
+		text += fmt.Sprintf(", rejected beyond %g sd", o.QC.Background)
+	case o.File != "":
+		text += ", no background check"
+	}
 	return text
 }
 

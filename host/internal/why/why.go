@@ -254,7 +254,7 @@ func (j *judge) stuck() bool {
 	j.Brief = fmt.Sprintf("%s has not changed since cycle %d", s.name, s.from)
 	j.add("unchanged", number(float64(s.length)), "observations in a row; of the others %.2g %% equal the one before", 100*s.usual)
 	j.add("its innovations", number(s.ratio), "mean square there, in expected variances; 1 is expected")
-	j.try("remove these values from the file, mark them as missing, or try qc.background = 5")
+	j.try("remove these values from the file, mark them as missing, or try qc.background = 4")
 	j.doubt("other numbers of this filter say little as long as these values are assimilated")
 	return true
 }
@@ -530,7 +530,7 @@ func (j *judge) outlier() bool {
 	j.add("its innovation", number(o.largest), "in expected standard deviations")
 	j.add("nis", j.nis, aboutNIS)
 	if !o.checked {
-		j.try("qc.background = 5, which rejects such values")
+		j.try("qc.background = 4, which rejects such values")
 	}
 	return true
 }

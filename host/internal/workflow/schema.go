@@ -92,7 +92,7 @@ var observationKeys = append(component("observation operator", `"NAME"`, retry, 
 		{name: "flag", kind: text, example: `"stage_flag"`, doc: "column with the flag of each value, instead of qc.flag.column"},
 	}},
 	key{name: "qc", kind: table, doc: "quality control: which values are rejected", keys: []key{
-		{name: "background", kind: number, above: zero, doc: "reject a value if |innovation| exceeds this times sqrt(S), where S is the variance of the innovation"},
+		{name: "background", kind: number, above: zero, example: "4.0", doc: "reject a value if |innovation| exceeds this times sqrt(S), where S is the variance of the innovation: forecast and error variance. 4 is a good choice if members start near the truth; if omitted, no value is rejected"},
 		{name: "duplicates", kind: text, choices: []string{"refuse", "first", "last", "mean"}, def: "refuse",
 			doc: "several values for one component in one cycle: refuse the file, or keep the first, the last or their mean, weighted by 1/sd²; those held out are settled apart"},
 		{name: "flag", kind: table, doc: "values that the file marks as good; others are rejected", keys: []key{
