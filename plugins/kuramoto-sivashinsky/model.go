@@ -6,7 +6,6 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ode"
-	"gonum.org/v1/gonum/mat"
 )
 
 // model is the Kuramoto-Sivashinsky equation on a periodic line:
@@ -28,15 +27,11 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	}
 	s := newScheme(m.N, m.Length, c.Step)
 	m.simulator = &ode.Simulator{Step: c.Step, NewStepper: func(int) ode.Stepper { return s.stepper() }}
-	points := mat.NewDense(m.N, 1, nil)
-	for i := range m.N {
-		points.Set(i, 0, float64(i)*m.Length/float64(m.N))
-	}
-	m.layout = &sdk.Layout{
-		Variables:   []sdk.Variable{{Name: "u", Shape: []int{m.N}, Dims: []string{"x"}, Unit: "1"}},
-		Coordinates: &sdk.Coordinates{Dims: []string{"x"}, Period: []float64{m.Length}, Points: points},
-	}
-	return m, nil
+	x := []string{"x"}
+	u := []sdk.Variable{{Name: "u", Shape: []int{m.N}, Dims: x, Unit: "1"}}
+	points, err := sdk.NewGrid(u, x, []float64{m.Length / float64(m.N)})
+	m.layout = &sdk.Layout{Variables: u, Coordinates: &sdk.Coordinates{Dims: x, Period: []float64{m.Length}, Points: points}}
+	return m, err
 }
 
 // Layout implements sdk.Model.

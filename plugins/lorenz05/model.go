@@ -6,7 +6,6 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ode"
-	"gonum.org/v1/gonum/mat"
 )
 
 // model is model III of Lorenz (2005, doi:10.1175/JAS3430.1), of which models I and II are
@@ -42,15 +41,11 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 		}
 		return own.tendency
 	}
-	points := mat.NewDense(m.N, 1, nil)
-	for i := range m.N {
-		points.Set(i, 0, float64(i))
-	}
-	m.layout = &sdk.Layout{
-		Variables:   []sdk.Variable{{Name: "z", Shape: []int{m.N}, Dims: []string{"site"}, Unit: "1"}},
-		Coordinates: &sdk.Coordinates{Dims: []string{"site"}, Period: []float64{float64(m.N)}, Points: points},
-	}
-	return m, nil
+	site := []string{"site"}
+	z := []sdk.Variable{{Name: "z", Shape: []int{m.N}, Dims: site, Unit: "1"}}
+	points, err := sdk.NewGrid(z, site, []float64{1})
+	m.layout = &sdk.Layout{Variables: z, Coordinates: &sdk.Coordinates{Dims: site, Period: []float64{float64(m.N)}, Points: points}}
+	return m, err
 }
 
 // parameter returns the address of a parameter that may differ by member.
