@@ -37,9 +37,11 @@ params = { inflation = 1.05 }
 label = "particle"
 plugin = "filter-pf"
 params = { jitter = 1.0 }
+window = { length = 1, passes = 2 }
 [[filter]]
 label = "joint"
 plugin = "filter-diffusion"
+window = "auto"
 [output]
 ensemble = "both"
 `

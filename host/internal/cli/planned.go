@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -91,9 +92,19 @@ func (a *app) showPlan(ctx context.Context, x *experiment.Experiment) error {
 // trialTable returns a table of the trials of a plan, see [axisColumns] for short.
 func trialTable(e *experiment.Estimate, axes []string, short bool) ([]column, [][]string) {
 	columns := append([]column{{head: "trial"}, {head: "filter"}, {head: "plugin", drop: 1}, {head: "members", right: true}}, axisColumns(axes, short)...)
+	windows := slices.ContainsFunc(e.Rows, func(r experiment.EstimatedRow) bool { return r.Runs > 1 })
+	if windows {
+		columns = append(columns, column{head: "model runs", right: true})
+	}
 	columns = append(columns, column{head: "time", right: true}, column{head: "stored", right: true})
-	row := func(number, filter, plugin, members string, values []string, c experiment.Cost) []string {
+	row := func(number, filter, plugin, members string, values []string, runs int, c experiment.Cost) []string {
 		line := append([]string{number, filter, plugin, members}, axisCells(filter, axes, values, short)...)
+		if each := ""; windows {
+			if runs > 0 {
+				each = fmt.Sprintf("%d a cycle", runs)
+			}
+			line = append(line, each)
+		}
 		return append(line, roughly(c.Time()), experiment.Bytes(c.Bytes))
 	}
 	var rows [][]string
@@ -102,13 +113,13 @@ func trialTable(e *experiment.Estimate, axes []string, short bool) ([]column, []
 		if t.Trial == 0 {
 			number = ""
 		}
-		rows = append(rows, row(number, t.Filter, t.Plugin, strconv.Itoa(t.Members), axisValues(axes, t.Axes), t.Cost))
+		rows = append(rows, row(number, t.Filter, t.Plugin, strconv.Itoa(t.Members), axisValues(axes, t.Axes), t.Runs, t.Cost))
 	}
 	if more := len(e.Rows) - shownTrials; more > 0 {
 		rows = append(rows, []string{"", fmt.Sprintf("... and %d more", more)})
 	}
 	if e.Replicates > 1 {
-		rows = append(rows, row("", "each replicate", "", "", make([]string, len(axes)), e.Each))
+		rows = append(rows, row("", "each replicate", "", "", make([]string, len(axes)), 0, e.Each))
 	}
 	return columns, rows
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
-// stopsWorkflow has everything that is carried from cycle to cycle: weights, random
+// stopsWorkflow has everything that is carried from cycle to cycle: weights, windows, random
 // streams, noise, a reference, axes, and trials that share truths.
 const stopsWorkflow = `format = 1
 [experiment]
@@ -49,6 +49,7 @@ plugin = "filter-diffusion"
 label = "adaptive"
 plugin = "filter-enkf"
 params = { scheme = "etkf", adaptive_inflation = true, rotation = true }
+window = "auto"
 [[filter]]
 label = "particle"
 plugin = "filter-pf"

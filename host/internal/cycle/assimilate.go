@@ -3,7 +3,6 @@ package cycle
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -40,21 +39,22 @@ type Step struct {
 	// Diverged is why the members of the forecast were drawn again; nil: they were not.
 	Diverged error
 	Timing   Timing
+	Runs     int // of the model with the ensemble; above 1 with a window
 
-	errors *Errors
-	noise  []float64
+	of *assimilation
 }
 
 // State is the state of a trial at the end of a cycle. A trial that is continued from it
 // has the same results as one that was never stopped.
 type State struct {
 	Cycle      int
-	Members    []float64 // N x n, row-major
+	Members    []float64 // N x n, row-major; with a window those of its first time, and so on to the last
 	LogWeights []float64 // nil if all are equal
 	Numbers    []int     // of the members; see [Ensemble]
 	Carry      []byte
 	Errors     *Errors   // nil if no error variance is estimated
-	Noise      []float64 // of the last forecast, N rows; nil if it has no memory
+	Noise      []float64 // of the last forecast, N rows, or of those to all times of the window; nil if it has no memory
+	Window     *Window   // nil without a window
 }
 
 // Completed returns the number of cycles that s has behind it; 0 if s is nil.
@@ -67,7 +67,9 @@ func (s *State) Completed() int {
 
 // State returns the state of the trial after s. It shares memory with s.
 func (s *Step) State() State {
-	return State{s.Cycle, s.Analysis.Members.RawMatrix().Data, s.Analysis.LogWeights, s.Analysis.Numbers, s.Carry, s.errors, s.noise}
+	a := s.of
+	members, noise, window := a.remember()
+	return State{s.Cycle, members, a.logWeights, a.numbers, a.carry, a.errors, noise, window}
 }
 
 // Ensemble is a weighted set of states.
@@ -95,7 +97,9 @@ type Timing struct{ Forecast, Observe, Analyse time.Duration }
 //
 // Random streams: branch "assimilation" of p.Seed, below it "init", and "forecast",
 // "observe" and "analyse" by cycle. They do not depend on the trial: the filters of
-// one replicate get the same model noise, so that their scores can be paired.
+// one replicate get the same model noise, so that their scores can be paired. A member that
+// is run again over a cycle, because of a window, gets the noise that it had. Calls of the
+// filter after the first have branches of "analyse": "pass" by number, "balance" and "ordinary".
 func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, scenario *Scenario, from *State, each func(*Step) error) error {
 	a := newAssimilation(p, trial, scenario)
 	if err := a.goOn(ctx, from); err != nil {
@@ -105,9 +109,6 @@ func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, scenario *
 		step, err := a.surviving(ctx, k)
 		if err != nil {
 			return err
-		}
-		if a.noise != nil {
-			step.noise = a.noise.RawMatrix().Data
 		}
 		if err := each(step); err != nil {
 			return err
@@ -120,24 +121,34 @@ type assimilation struct {
 	plan     *plan.Plan
 	trial    *plan.Trial
 	scenario *Scenario
-	filter   sdk.Filter
 	seed     rng.Seed
-	state    Ensemble // analysis of the last cycle
-	ahead    *mat.Dense
-	observe  sdk.ObserveRequest // its matrices are reused from cycle to cycle
-	carry    []byte
-	errors   *Errors    // estimated so far; nil if none are
-	noise    *mat.Dense // of the last forecast, if it has a memory
-	dropped  int        // number of members so far
+
+	// points are the times of the window, the start first: what the filter moves. The last
+	// one is the time of the last cycle. Without a window it is the only one.
+	points     []*point
+	idle       []*point  // whose memory is reused
+	logWeights []float64 // of the members; nil if all are equal
+	numbers    []int     // of the members; see [Ensemble]
+	carry      []byte
+	record     record  // of what the length of the window follows from
+	errors     *Errors // estimated so far; nil if none are
+	dropped    int     // number of members so far
+
+	filters []sdk.Filter                                                           // for 1, 2, ... cycles of observations; nil: not yet configured
+	stacks  []*stack                                                               // memory for the same
+	into    *mat.Dense                                                             // an ensemble for the next answer
+	noise   *mat.Dense                                                             // of the next forecast, if it has a memory
+	copies  struct{ forecast, predicted, ordinary, balanced, observed *mat.Dense } // nil until needed
 }
 
 func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assimilation {
-	a := &assimilation{plan: p, trial: trial, scenario: scenario, filter: trial.Filter, seed: p.Seed.Child("assimilation", 0)}
-	a.allot(trial.Size)
+	a := &assimilation{plan: p, trial: trial, scenario: scenario, seed: p.Seed.Child("assimilation", 0)}
+	a.allot(trial.Filter, trial.Size)
+	a.points = []*point{a.point(0)}
 	if slices.ContainsFunc(p.Streams, func(s observations.Stream) bool { return s.Draws > 1 }) {
 		a.errors = newErrors(p.Space.Layout.Size())
 	}
-	a.start(a.state.Members, a.seed)
+	a.start(a.points[0].members, a.seed)
 	return a
 }
 
@@ -169,159 +180,45 @@ func (a *assimilation) goOn(ctx context.Context, from *State) error {
 	if from == nil {
 		return nil
 	}
-	if left := len(from.Members) / a.plan.State.Size(); left != a.trial.Size {
-		var err error
-		if a.filter, err = a.trial.Resize(ctx, left); err != nil {
+	times := 1
+	if from.Window != nil {
+		times = len(from.Window.Left)
+	}
+	if left := len(from.Members) / (times * a.plan.State.Size()); left != a.trial.Size {
+		filter, err := a.trial.Resize(ctx, left, 1)
+		if err != nil {
 			return fmt.Errorf("cycle %d: with %d members left: %w", from.Cycle+1, left, err)
 		}
-		a.allot(left)
+		a.allot(filter, left)
 		a.dropped = a.trial.Size - left
 	}
-	copy(a.state.Members.RawMatrix().Data, from.Members)
-	a.state.LogWeights, a.state.Numbers, a.carry, a.errors = from.LogWeights, from.Numbers, from.Carry, from.Errors
-	if a.noise != nil {
-		copy(a.noise.RawMatrix().Data, from.Noise)
-	}
+	a.logWeights, a.numbers, a.carry, a.errors = from.LogWeights, from.Numbers, from.Carry, from.Errors
+	a.recall(from, times)
 	return nil
 }
 
-// allot allocates memory for size members and for the fields that the filter needs.
-func (a *assimilation) allot(size int) {
-	n, m := a.plan.State.Size(), a.plan.Space.Layout.Size()
-	a.state.Members, a.ahead = mat.NewDense(size, n, nil), mat.NewDense(size, n, nil)
-	a.noise = a.plan.Noise.Memory(size)
-	a.observe = sdk.ObserveRequest{}
-	for _, need := range a.filter.Needs() {
-		switch need {
-		case sdk.Predicted:
-			a.observe.Predicted = mat.NewDense(size, m, nil)
-		case sdk.Simulated:
-			a.observe.Simulated = mat.NewDense(size, m, nil)
-		case sdk.LogLikelihood:
-			a.observe.LogLikelihood = mat.NewDense(size, m, nil)
-		case sdk.Gradient:
-			a.observe.Gradient = mat.NewDense(size, n, nil)
-		}
-	}
-	if a.observe.Predicted == nil && slices.Contains(a.plan.Space.Offers, sdk.Predicted) {
-		a.observe.Predicted = mat.NewDense(size, m, nil) // for the innovations
-	}
+// allot gives up all memory and takes filter for size members.
+func (a *assimilation) allot(filter sdk.Filter, size int) {
+	a.filters, a.stacks, a.idle = []sdk.Filter{filter}, nil, nil
+	a.into, a.noise = mat.NewDense(size, a.plan.State.Size(), nil), a.plan.Noise.Memory(size)
+	a.copies = struct{ forecast, predicted, ordinary, balanced, observed *mat.Dense }{}
 }
 
+// step runs cycle k: the window moves on by one cycle, the filter is asked until all that is
+// due is assimilated, and what lies in the window is run again from the better start.
 func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
-	s := &Step{Cycle: k, Time: a.plan.Clock.Time(k), errors: a.errors}
-	start := time.Now()
-	call := a.call("forecast", k)
-	ahead, err := integrate(ctx, a.plan.Model, a.plan.Noise, a.noise, &sdk.ForecastRequest{
-		Call: call, From: a.plan.Clock.Time(k - 1), To: s.Time, Ensemble: a.state.Members, Into: a.ahead,
-	})
-	if err != nil {
+	s := &Step{Cycle: k, Time: a.plan.Clock.Time(k), of: a}
+	if err := a.advance(ctx, s); err != nil {
 		return nil, err
 	}
-	if len(ahead.Failures) > 0 {
-		before := a.state
-		if err := a.drop(ctx, call, ahead.Failures); err != nil {
-			return nil, err
-		}
-		s.Dropped = numbered(ahead.Failures, before)
+	if err := a.meet(ctx, s); err != nil {
+		return nil, err
 	}
-	s.Forecast = Ensemble{a.ahead, a.state.LogWeights, a.state.Numbers}
-	s.Timing.Forecast = time.Since(start)
 	if err := a.analyse(ctx, s); err != nil {
 		return nil, err
 	}
+	s.Carry = a.carry
 	return s, a.holdOut(ctx, s)
-}
-
-// analyse compares the forecast of s with the observations and calls the filter for
-// the analysis.
-func (a *assimilation) analyse(ctx context.Context, s *Step) error {
-	start := time.Now()
-	if s.Observation = a.scenario.Observation(s.Cycle); !observed(s.Observation) {
-		a.keep(s)
-		return nil
-	}
-	a.observe.Call, a.observe.Time = a.call("observe", s.Cycle), s.Time
-	a.observe.Ensemble, a.observe.Observation = a.ahead, s.Observation
-	predicted, err := a.plan.Operator.Observe(ctx, &a.observe)
-	if err != nil {
-		return err
-	}
-	if a.errors != nil {
-		if predicted.ErrorVariance, err = a.errors.pool(a.plan, predicted.ErrorVariance, s); err != nil {
-			return err
-		}
-	}
-	s.Predicted, s.ErrorVariance = a.observe.Predicted, predicted.ErrorVariance
-	if a.plan.Checked && a.check(s) {
-		if !observed(s.Observation) {
-			a.keep(s)
-			return nil
-		}
-		if a.observe.LogLikelihood != nil || a.observe.Gradient != nil { // without the rejected values
-			a.observe.Observation = s.Observation
-			if predicted, err = a.plan.Operator.Observe(ctx, &a.observe); err != nil {
-				return err
-			}
-		}
-	}
-	s.Timing.Observe, start = time.Since(start), time.Now()
-
-	analysis, err := a.filter.Analyse(ctx, a.problem(s, predicted))
-	if err != nil {
-		return err
-	}
-	s.Timing.Analyse = time.Since(start)
-	s.Ancestors, s.Metrics, a.carry = analysis.Ancestors, analysis.Metrics, analysis.Carry
-	a.errors.report(a.plan, s)
-	if a.noise != nil && s.Ancestors != nil {
-		a.noise = rowsOf(a.noise, s.Ancestors)
-	}
-	a.state.LogWeights = analysis.LogWeights
-	s.Analysis, s.Carry = a.state, a.carry
-	return nil
-}
-
-// rowsOf returns a matrix of some rows of m.
-func rowsOf(m *mat.Dense, rows []int) *mat.Dense {
-	_, n := m.Dims()
-	of := mat.NewDense(len(rows), n, nil)
-	for i, from := range rows {
-		of.SetRow(i, m.RawRowView(from))
-	}
-	return of
-}
-
-// observed reports whether any value of y is not missing.
-func observed(y []float64) bool {
-	return slices.ContainsFunc(y, func(v float64) bool { return !math.IsNaN(v) })
-}
-
-// keep makes the forecast the analysis of a cycle without observations. The filter is
-// not called, because it must not inflate or jitter without data.
-func (a *assimilation) keep(s *Step) {
-	a.state.Members.Copy(a.ahead)
-	s.Analysis, s.Carry = a.state, a.carry
-}
-
-// problem reuses the last analysis as the matrix for the answer: the forecast has been
-// computed from it and it is no longer read.
-func (a *assimilation) problem(s *Step, observed *sdk.ObserveResult) *sdk.Problem {
-	p := &sdk.Problem{
-		Call: a.call("analyse", s.Cycle), Time: s.Time,
-		Ensemble: s.Forecast.Members, LogWeights: s.Forecast.LogWeights,
-		Observation:   s.Observation,
-		Simulated:     a.observe.Simulated,
-		LogLikelihood: a.observe.LogLikelihood, Gradient: a.observe.Gradient,
-		Carry: a.carry, Into: a.state.Members,
-	}
-	if slices.Contains(a.filter.Needs(), sdk.Predicted) {
-		p.Predicted = a.observe.Predicted
-	}
-	if slices.Contains(a.filter.Needs(), sdk.ErrorVariance) {
-		p.ErrorVariance = observed.ErrorVariance
-	}
-	return p
 }
 
 func (a *assimilation) call(role string, cycle int) sdk.Call {

@@ -262,12 +262,13 @@ func (f *choosing) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, er
 func TestNoiseFollowsAncestors(t *testing.T) {
 	p := newPlan()
 	a := newAssimilation(p, &plan.Trial{Filter: &choosing{}, Size: 3}, simulate(t, p))
-	a.noise = mat.NewDense(3, 2, []float64{1, 2, 3, 4, 5, 6})
+	a.noise = mat.NewDense(3, 2, nil)
+	a.points[0].noise = mat.NewDense(3, 2, []float64{1, 2, 3, 4, 5, 6})
 	if _, err := a.step(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	if want := mat.NewDense(3, 2, []float64{5, 6, 5, 6, 5, 6}); !mat.Equal(a.noise, want) {
-		t.Errorf("got %v", mat.Formatted(a.noise))
+	if want := mat.NewDense(3, 2, []float64{5, 6, 5, 6, 5, 6}); !mat.Equal(a.points[0].noise, want) {
+		t.Errorf("got %v", mat.Formatted(a.points[0].noise))
 	}
 }
 
@@ -322,7 +323,7 @@ func TestDroppedMembers(t *testing.T) {
 	scenario := simulate(t, p)
 	before, after := &recorder{needs: []sdk.Capability{sdk.Predicted, sdk.Simulated}}, &recorder{needs: []sdk.Capability{sdk.Predicted}}
 	var sizes []int
-	trial := &plan.Trial{Filter: before, Size: 4, Resize: func(_ context.Context, members int) (sdk.Filter, error) {
+	trial := &plan.Trial{Filter: before, Size: 4, Resize: func(_ context.Context, members, _ int) (sdk.Filter, error) {
 		sizes = append(sizes, members)
 		return after, nil
 	}}
@@ -370,7 +371,7 @@ func TestTooManyDroppedMembers(t *testing.T) {
 		p := newPlan()
 		p.Model, p.MaxFailed = doubling{layout: p.State, failAt: 2, often: true}, c.most
 		f := &recorder{}
-		trial := &plan.Trial{Filter: f, Size: c.size, Resize: func(context.Context, int) (sdk.Filter, error) { return f, nil }}
+		trial := &plan.Trial{Filter: f, Size: c.size, Resize: func(context.Context, int, int) (sdk.Filter, error) { return f, nil }}
 		err := Assimilate(t.Context(), p, trial, simulate(t, p), nil, func(*Step) error { return nil })
 		var failed *FailedError
 		if !errors.As(err, &failed) || err.Error() != c.want || len(failed.Members) != 1 {
@@ -410,16 +411,16 @@ func TestStartFromRows(t *testing.T) {
 	p.Ensemble = plan.Draw{Dists: p.Ensemble.Dists, Samples: mat.NewDense(3, 2, []float64{1, math.NaN(), 2, 20, 3, 30})}
 	scenario := simulate(t, p)
 	a := newAssimilation(p, &plan.Trial{Filter: &recorder{}, Size: 3}, scenario)
-	if got := mat.Col(nil, 0, a.state.Members); !slices.Equal(got, []float64{1, 2, 3}) {
+	if got := mat.Col(nil, 0, a.points[0].members); !slices.Equal(got, []float64{1, 2, 3}) {
 		t.Errorf("got %v", got)
 	}
-	if got := mat.Col(nil, 1, a.state.Members); math.IsNaN(got[0]) || !slices.Equal(got[1:], []float64{20, 30}) {
+	if got := mat.Col(nil, 1, a.points[0].members); math.IsNaN(got[0]) || !slices.Equal(got[1:], []float64{20, 30}) {
 		t.Errorf("got %v, want a draw and the values of the rows", got)
 	}
 	p.Ensemble.Weights = []float64{0.25, 0, 0.75}
 	a = newAssimilation(p, &plan.Trial{Filter: &recorder{}, Size: 8}, scenario)
 	counts := map[float64]int{}
-	for _, v := range mat.Col(nil, 0, a.state.Members) {
+	for _, v := range mat.Col(nil, 0, a.points[0].members) {
 		counts[v]++
 	}
 	if counts[1] != 2 || counts[3] != 6 || len(counts) != 2 {

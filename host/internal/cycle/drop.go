@@ -8,6 +8,7 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/mat"
 )
 
 // FailedError is the error of members that could not be forecast and may not be
@@ -39,13 +40,13 @@ func numbered(failures []sdk.MemberFailure, e Ensemble) []sdk.MemberFailure {
 	return named
 }
 
-// drop removes members from the forecast, and from the rest of the trial: the rows
-// after them move up, the weights of the others are normalised, and the filter is
-// configured for the members that are left, which keep their numbers. Nothing replaces a member: filter and scores
-// would count a copy of another member twice.
+// drop removes members from all times of the window, and from the rest of the trial: the
+// rows after them move up, the weights of the others are normalised, and the filter is
+// configured for the members that are left, which keep their numbers. Nothing replaces a
+// member: filter and scores would count a copy of another member twice.
 func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.MemberFailure) error {
-	rows, _ := a.ahead.Dims()
-	named := numbered(failures, a.state)
+	rows, _ := a.into.Dims()
+	named := numbered(failures, a.at(a.last()))
 	a.dropped += len(failures)
 	left := rows - len(failures)
 	most := a.plan.MaxFailed
@@ -57,40 +58,52 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	case left < 2:
 		return failed(call, rows, named, fmt.Sprintf(", which leaves %d; an ensemble needs at least 2", left), "")
 	}
-	gone := make([]bool, rows)
-	for _, f := range failures {
-		gone[f.Member] = true
-	}
-	before, weights, noise := a.ahead, a.state.LogWeights, a.noise
-	var err error
-	if a.filter, err = a.trial.Resize(ctx, left); err != nil {
+	filter, err := a.trial.Resize(ctx, left, 1)
+	if err != nil {
 		return fmt.Errorf("cycle %d: with %d members left: %w", call.Cycle, left, err)
 	}
-	a.allot(left)
-	if weights != nil {
-		a.state.LogWeights = make([]float64, 0, left)
-	}
-	numbers := make([]int, 0, left)
+	ahead, noise := a.into, a.noise // of the forecast of a new cycle, or nothing
+	a.allot(filter, left)
+	kept := make([]int, 0, left)
 	for i := range rows {
-		if gone[i] {
-			continue
-		}
-		if noise != nil {
-			a.noise.SetRow(len(numbers), noise.RawRowView(i))
-		}
-		a.ahead.SetRow(len(numbers), before.RawRowView(i))
-		numbers = append(numbers, a.state.Number(i))
-		if weights != nil {
-			a.state.LogWeights = append(a.state.LogWeights, weights[i])
+		if !slices.ContainsFunc(failures, func(f sdk.MemberFailure) bool { return f.Member == i }) {
+			kept = append(kept, i)
 		}
 	}
-	a.state.Numbers = numbers
+	compact := func(dst, src *mat.Dense) {
+		for to, from := range kept {
+			dst.SetRow(to, src.RawRowView(from))
+		}
+	}
+	if compact(a.into, ahead); noise != nil {
+		compact(a.noise, noise)
+	}
+	for _, p := range a.points {
+		before, noise := p.members, p.noise
+		a.fit(p)
+		if compact(p.members, before); noise != nil {
+			compact(p.noise, noise)
+		}
+	}
+	numbers, weights := make([]int, left), a.logWeights
+	if weights != nil {
+		a.logWeights = make([]float64, left)
+	}
+	for to, from := range kept {
+		if numbers[to] = from; a.numbers != nil {
+			numbers[to] = a.numbers[from]
+		}
+		if weights != nil {
+			a.logWeights[to] = weights[from]
+		}
+	}
+	a.numbers = numbers
 	return a.reweigh(call, rows, named)
 }
 
 // reweigh normalises the weights of the members that are left.
 func (a *assimilation) reweigh(call sdk.Call, rows int, named []sdk.MemberFailure) error {
-	w := a.state.LogWeights
+	w := a.logWeights
 	if w == nil {
 		return nil
 	}

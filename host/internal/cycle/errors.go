@@ -2,7 +2,6 @@ package cycle
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 
@@ -57,10 +56,7 @@ func (e *Errors) report(p *plan.Plan, s *Step) {
 	if e == nil {
 		return
 	}
-	s.Metrics = maps.Clone(s.Metrics)
-	if s.Metrics == nil {
-		s.Metrics = map[string]float64{}
-	}
+	s.Metrics = with(s.Metrics, nil)
 	first := 0
 	for _, v := range p.Space.Layout.Variables {
 		sum, n := 0.0, 0

@@ -98,7 +98,7 @@ func TestEstimatedErrorsAreContinued(t *testing.T) {
 		err := Assimilate(t.Context(), p, &plan.Trial{Filter: f, Size: 10}, simulate(t, p), from, func(s *Step) error {
 			state := s.State()
 			state.Members = slices.Clone(state.Members)
-			state.Errors = &Errors{slices.Clone(s.errors.Variance), slices.Clone(s.errors.Freedom)}
+			state.Errors = &Errors{slices.Clone(s.of.errors.Variance), slices.Clone(s.of.errors.Freedom)}
 			states = append(states, state)
 			want := math.Sqrt(2 * s.ErrorVariance[0])
 			if got := s.Metrics["error_sd"]; math.Abs(got-want) > 1e-15*want {

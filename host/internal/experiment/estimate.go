@@ -61,6 +61,9 @@ type EstimatedRow struct {
 	Plugin  string         `json:"plugin"`
 	Members int            `json:"members"`
 	Axes    map[string]any `json:"axes,omitempty"`
+	// Runs is the number of model runs of the ensemble in a cycle, in the last cycle that was
+	// tried; more than 1 with a window.
+	Runs int `json:"model_runs,omitempty"`
 	Cost
 }
 
@@ -163,18 +166,18 @@ func (e *Experiment) try(ctx context.Context, probe *probe, part part) (Estimate
 		seconds := probe.took.Seconds() * cycles / float64(probe.plan.Clock.Cycles)
 		return EstimatedRow{Filter: "truth", Plugin: e.Workflow.Model.Plugin, Members: 1, Cost: Cost{seconds, part.bytes}}, nil
 	}
-	each, err := probe.perCycle(ctx, t)
+	each, runs, err := probe.perCycle(ctx, t)
 	cost := Cost{each.Seconds() * cycles, part.bytes}
 	if t == p.Reference {
 		if err != nil {
 			err = fmt.Errorf("reference: %w", err)
 		}
-		return EstimatedRow{0, "reference", t.Plugin, t.Size, nil, cost}, err
+		return EstimatedRow{0, "reference", t.Plugin, t.Size, nil, runs, cost}, err
 	}
 	if err != nil {
 		err = &trialError{name: e.trialName(part.planned, t), err: err}
 	}
-	return EstimatedRow{t.Number, t.Label, t.Plugin, t.Size, t.Values, cost}, err
+	return EstimatedRow{t.Number, t.Label, t.Plugin, t.Size, t.Values, runs, cost}, err
 }
 
 // probe runs the first cycles of trials to see how long they take.
@@ -200,15 +203,16 @@ func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) 
 	return &probe{p, &short, made, time.Since(start), described, time.Second}, err
 }
 
-// perCycle returns how long a cycle of t takes, with its scores.
-func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (time.Duration, error) {
+// perCycle returns how long a cycle of t takes, with its scores, and how often the model runs
+// in it. Only cycles with the most runs count: a window is short at first.
+func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (fastest time.Duration, runs int, err error) {
 	sc := newScorer(p.plan, t, p.made, nil, p.described)
-	fastest, start := time.Duration(-1), time.Now()
-	err := cycle.Assimilate(ctx, p.plan, t, p.made, nil, func(s *cycle.Step) error {
+	start := time.Now()
+	err = cycle.Assimilate(ctx, p.plan, t, p.made, nil, func(s *cycle.Step) error {
 		sc.rows(s)
 		sc.innovation(s)
-		if took := time.Since(start); fastest < 0 || took < fastest {
-			fastest = took
+		if took := time.Since(start); s.Runs > runs || s.Runs == runs && took < fastest {
+			fastest, runs = took, s.Runs
 		}
 		if start = time.Now(); fastest > p.enough {
 			return errLong
@@ -218,5 +222,5 @@ func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (time.Duration, err
 	if errors.Is(err, errLong) {
 		err = nil
 	}
-	return fastest, err
+	return fastest, runs, err
 }

@@ -25,7 +25,7 @@ func TestLongCyclesAreTriedOnce(t *testing.T) {
 		}
 		probe.enough = enough
 		before := analysed.Load()
-		if took, err := probe.perCycle(t.Context(), &p.Trials[0]); err != nil || took <= 0 || analysed.Load() != before+want {
+		if took, _, err := probe.perCycle(t.Context(), &p.Trials[0]); err != nil || took <= 0 || analysed.Load() != before+want {
 			t.Errorf("enough: %v: got %v, %v after %d cycles, want %d", enough, took, err, analysed.Load()-before, want)
 		}
 	}

@@ -411,6 +411,9 @@ func (m *maker) filters() {
 	m.each(func(i int, f *workflow.Filter, index int) {
 		f.Params = resolve(m.filterPlugins[i].Manifest, f.Params)
 		trial := m.trial(m.filterPlugins[i], f.Component, f.Size, "filter", index)
+		if f.Window != nil && trial.Filter != nil {
+			trial.Window = m.window(m.filterPlugins[i].Manifest, f, trial.Filter.Needs(), index)
+		}
 		trial.Label, trial.Values = f.Label, m.variants[i].Values
 		m.plan.Trials = append(m.plan.Trials, trial)
 	})
@@ -425,16 +428,19 @@ func (m *maker) filters() {
 // trial returns a trial of a filter with size members. It reports what does not fit.
 func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any) Trial {
 	config := sdk.FilterConfig{Params: c.Params, State: m.plan.State, Observations: m.plan.Space}
-	resize := func(ctx context.Context, members int) (sdk.Filter, error) {
+	resize := func(ctx context.Context, members, cycles int) (sdk.Filter, error) {
 		config := config
 		config.Members = members
+		if cycles > 1 {
+			config.Observations = repeatedSpace(m.plan.Space, cycles)
+		}
 		f, err := p.NewFilter(ctx, config)
 		if err != nil {
 			return nil, err
 		}
 		return withBounds(withWhitening(f, m.blocks), m.bounded), nil
 	}
-	f, err := resize(m.ctx, size)
+	f, err := resize(m.ctx, size, 1)
 	if err != nil {
 		if m.refused(p.Manifest, err, path...); len(m.blocks) > 0 {
 			m.found[len(m.found)-1].WithNote("%s", noPlaces)

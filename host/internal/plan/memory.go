@@ -81,6 +81,9 @@ func (p *Plan) Memory(t *Trial) Memory {
 		observed++ // for the innovations
 	}
 	asked := observed // of the operator
+	if w := t.Window; w != nil {
+		states, observed, sent = states+w.states(), observed*float64(w.Length+1)+w.stacked(sent), w.stacked(sent)
+	}
 
 	if !p.OneUnit() && p.Record == nil {
 		states += 2 // comparable values and their sorted members

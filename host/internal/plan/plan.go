@@ -98,6 +98,9 @@ type Trial struct {
 	Size   int
 	Calls  Called
 	Values map[string]any // of the axes that apply to it, by their keys
-	// Resize returns the filter configured for another number of members.
-	Resize func(ctx context.Context, members int) (sdk.Filter, error)
+	// Window says how the filter uses observations of several cycles; nil: it does not.
+	Window *Window
+	// Resize returns the filter configured for another number of members, and for the
+	// observations of so many cycles, the oldest first.
+	Resize func(ctx context.Context, members, cycles int) (sdk.Filter, error)
 }

@@ -58,6 +58,12 @@ func (c *checker) value(n *tomltext.Node, path string, k *key) {
 	}
 	switch k.kind {
 	case table:
+		if k.auto && n.Value == auto {
+			n.Value, n.Table = nil, map[string]*tomltext.Node{}
+			for _, inner := range k.keys {
+				n.Table[inner.name] = &tomltext.Node{Value: auto}
+			}
+		}
 		if c.is(n, path, k, n.Table != nil) {
 			c.table(n, path, k)
 		}

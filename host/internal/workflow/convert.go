@@ -17,24 +17,27 @@ func convert(v any, k kind) (any, bool) {
 			d, err := parseDuration(v)
 			return d, err == nil
 		}
-		return v, k == text
+		return v, k == text || k == count && v == auto
 	case time.Duration:
 		return v, k == duration || k == extent
 	case time.Time:
 		return dated(v), k == moment && v.Location().String() != "time-local"
 	case int64:
-		if k == integer {
+		if k == integer || k == count {
 			return v, true
 		}
 		return float64(v), isReal(k)
 	case float64:
-		if k == integer {
+		if k == integer || k == count {
 			return int64(v), v == math.Trunc(v) && math.Abs(v) < 1<<53
 		}
 		return v, isReal(k)
 	}
 	return v, false
 }
+
+// auto is the word for a value that plume chooses.
+const auto = "auto"
 
 // isReal reports whether a value of kind k may be a real number.
 func isReal(k kind) bool { return k == number || k == numbers || k == moment || k == extent }

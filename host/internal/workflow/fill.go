@@ -172,6 +172,9 @@ func fillValue(dst reflect.Value, n *tomltext.Node) {
 	case *Extent:
 		p.Wall, _ = n.Value.(time.Duration)
 		p.Model, _ = n.Value.(float64)
+	case *Count:
+		v, given := n.Value.(int64)
+		*p = Count{given, int(v)}
 	case *Values:
 		*p = valuesOf(n)
 	case *map[string]any:

@@ -161,7 +161,11 @@ func (g *generator) of(path string, k *key) object {
 	item := *k
 	switch k.kind {
 	case table:
-		return g.table(path, k)
+		s := g.table(path, k)
+		if k.auto {
+			s["type"], s["pattern"] = []string{"object", "string"}, "^auto$"
+		}
+		return s
 	case tables:
 		return oneOrMore(g.table(path, k))
 	case named:
@@ -208,6 +212,10 @@ func simple(k *key) object {
 	switch k.kind {
 	case integer:
 		return limited(k, arithmetic("integer"))
+	case count:
+		s := limited(k, arithmetic("integer"))
+		s["pattern"] = "^(auto$|=)"
+		return s
 	case number:
 		return limited(k, arithmetic("number"))
 	case words:

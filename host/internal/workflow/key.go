@@ -18,6 +18,7 @@ const (
 	named             // a table of tables of keys, by name
 	moment            // a number, or a date
 	extent            // a number, or a duration
+	count             // an integer, or the word auto
 	columns           // a table of column names, or lists of them, by variable
 	distribution      // a table of the keys of one of its distributions, named by its key dist
 	start             // a number, a list of numbers, or a distribution
@@ -45,6 +46,7 @@ type key struct {
 	max      *float64 // inclusive; with min alone
 	choices  []string
 	form     *form
+	auto     bool       // of a table of counts and texts: the word auto stands for one in which all are auto
 	item     bool       // of a list, rather than the whole
 	lone     bool       // of an array of tables: a single one may be a plain table
 	blank    bool       // of a list of strings: they may be empty

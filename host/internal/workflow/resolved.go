@@ -84,6 +84,14 @@ func (e Extent) MarshalTOML() ([]byte, error) {
 	return tomltext.Inline(e.Wall)
 }
 
+// MarshalTOML writes c as an integer, or as the word auto.
+func (c Count) MarshalTOML() ([]byte, error) {
+	if !c.Given {
+		return tomltext.Inline(auto)
+	}
+	return tomltext.Inline(c.N)
+}
+
 // MarshalTOML writes v as a number, a list, or a table on one line.
 func (v Values) MarshalTOML() ([]byte, error) {
 	if v.ByVariable == nil {

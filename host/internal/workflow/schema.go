@@ -4,7 +4,10 @@ import "slices"
 
 // These bounds catch slips of the pen: trajectories and ensembles are held in memory,
 // and every replica is a process.
-var mostCycles, mostMembers, mostReplicas = bound(10_000_000), bound(10_000_000), bound(1000)
+var (
+	mostCycles, mostMembers, mostReplicas = bound(10_000_000), bound(10_000_000), bound(1000)
+	longestWindow, mostPasses             = bound(100), bound(100)
+)
 
 // component returns the keys of a table that configures a plugin, then others. The
 // remedies are the values of on_failure in addition to fail.
@@ -177,7 +180,15 @@ var schema = key{kind: table, keys: []key{
 	{name: "filter", kind: tables, required: true, doc: "the filters to compare", keys: append([]key{
 		{name: "label", kind: text, form: slug, required: true, example: `"enkf"`, doc: "name of the filter in results and in --set filter.LABEL.size=10"},
 	}, component("filter", `"NAME"`, retry,
-		key{name: "size", kind: integer, min: two, max: mostMembers, doc: "number of members; if omitted, ensemble.size"})...)},
+		key{name: "size", kind: integer, min: two, max: mostMembers, doc: "number of members; if omitted, ensemble.size"},
+		key{name: "window", kind: table, auto: true, example: `"auto"`, doc: "the filter moves the states at the start of a window of cycles, from which the model is run again (an iterated smoother); if omitted, each observation is " +
+			"used once. auto: plume chooses all of its keys", keys: []key{
+			{name: "length", kind: count, min: zero, max: longestWindow, example: "2", doc: "cycles from the states that are moved to the newest observations; 0 moves those of the cycle itself, without a model run. " +
+				"Each run of the model costs as much as a cycle without a window. If omitted, auto: by how fast the spread grows, and shorter where innovations do not fit"},
+			{name: "scheme", kind: text, choices: []string{auto, "mda", "sda"}, doc: "mda: observations count in parts, at each shift of the window (multiple data assimilation). sda: the newest one counts in full (single). " +
+				"If omitted, auto: mda if the filter takes fractions of the likelihood"},
+			{name: "passes", kind: count, min: one, max: mostPasses, example: "4", doc: "calls of the filter in a cycle, each with the same fraction of the likelihood. If omitted, auto: by how many members the likelihood leaves"},
+		}})...)},
 	{name: "reference", kind: table, doc: "a brute-force filter that the others are scored against", keys: component("filter", `"NAME"`, retry,
 		key{name: "size", kind: integer, required: true, min: two, max: mostMembers, example: "100_000", doc: "number of members"},
 		key{name: "store", kind: integer, min: two, doc: "number of members stored for each cycle; if omitted, all, but at most 1000"})},

@@ -45,7 +45,7 @@ func (c *checker) scalar(n *tomltext.Node, path string, k *key) {
 	if n.Bad {
 		return
 	}
-	if (k.kind == number || k.kind == numbers || k.kind == integer || k.kind == moment || k.kind == extent) && !c.evaluate(n, path) {
+	if (k.kind == number || k.kind == numbers || k.kind == integer || k.kind == moment || k.kind == extent || k.kind == count) && !c.evaluate(n, path) {
 		return
 	}
 	v, ok := convert(n.Value, k.kind)

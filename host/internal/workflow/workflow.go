@@ -307,7 +307,21 @@ type Ensemble struct {
 type Filter struct {
 	Label string `toml:"label"`
 	Component
-	Size int `toml:"size,omitzero"` // members
+	Size   int     `toml:"size,omitzero"` // members
+	Window *Window `toml:"window,omitempty"`
+}
+
+// Window says that a filter uses the observations of several cycles, in several passes.
+type Window struct {
+	Length Count  `toml:"length"`           // cycles
+	Scheme string `toml:"scheme,omitempty"` // auto, mda or sda; empty: auto
+	Passes Count  `toml:"passes"`
+}
+
+// Count is an integer, or the word auto for one that plume chooses.
+type Count struct {
+	Given bool
+	N     int
 }
 
 // Reference is the brute-force filter that the others are scored against.

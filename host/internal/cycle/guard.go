@@ -1,0 +1,234 @@
+package cycle
+
+import (
+	"context"
+	"math"
+
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/mat"
+)
+
+// record is what the length of a window follows from: sums over the cycles so far, of which
+// the last ones count most.
+type record struct {
+	Longest         int     // cycles that the window may have now
+	Squares         float64 // of innovations, less the variance of the errors, in units of it
+	Spread          float64 // variance of the predictions in the same units
+	Growth, Counted float64 // logarithms of the growth of the spread in a cycle, and their number
+	Cycles, Rest    int     // with observations; cycles to wait until the length may change again
+}
+
+// Constants of the rules; they were found on Lorenz-63 and Lorenz-96, see docs/results.
+const (
+	forgetting = 0.97 // of innovations: 33 cycles count
+	firstJudge = 20   // cycles before the length follows them
+	waiting    = 12   // cycles between two changes of the length
+	firstLong  = 2    // cycles of the window before anything is known
+	// Innovations that are this many times as large as the spread predicts show that the
+	// window does not follow the truth, and this many times that it does.
+	tooLarge, asPredicted = 3, 1.1
+)
+
+// length returns the number of cycles that a window has at most.
+func (r *record) length(w *plan.Window) int {
+	if w == nil {
+		return 0
+	}
+	if r.Cycles == 0 && w.Auto {
+		return min(w.Length, firstLong)
+	}
+	if r.Cycles == 0 {
+		return w.Length
+	}
+	return r.Longest
+}
+
+// follow takes the forecast of s into the record and returns the length of the window in the
+// next cycle.
+func (r *record) follow(w *plan.Window, s *Step) int {
+	r.Longest = r.length(w)
+	if w == nil || w.Length == 0 {
+		return 0
+	}
+	if s.Predicted != nil && s.ErrorVariance != nil && observed(s.Observation) {
+		r.add(s)
+		r.judge(w)
+	}
+	return r.Longest
+}
+
+// add adds the innovations of s.
+func (r *record) add(s *Step) {
+	weights := linear(s.Forecast.LogWeights)
+	mean := ensemble.Mean(nil, s.Predicted, weights)
+	variance := ensemble.Variance(nil, s.Predicted, mean, weights)
+	squares, spread, m := 0.0, 0.0, 0.0
+	for j, y := range s.Observation {
+		if !math.IsNaN(y) {
+			squares += (y-mean[j])*(y-mean[j])/s.ErrorVariance[j] - 1
+			spread += variance[j] / s.ErrorVariance[j]
+			m++
+		}
+	}
+	r.Squares, r.Spread = forgetting*r.Squares+squares/m, forgetting*r.Spread+spread/m
+	r.Cycles++
+}
+
+// judge makes the window shorter where innovations are too large, and longer, up to what is
+// wanted, where they are as predicted.
+func (r *record) judge(w *plan.Window) {
+	if r.Rest > 0 {
+		r.Rest--
+		return
+	}
+	if r.Cycles <= firstJudge {
+		return
+	}
+	ratio, wanted := r.Squares/r.Spread, r.wanted(w)
+	switch {
+	case ratio > tooLarge && r.Longest > 0, r.Longest > wanted:
+		r.Longest--
+	case ratio < asPredicted && r.Longest < wanted:
+		r.Longest++
+	default:
+		return
+	}
+	r.Rest = waiting
+}
+
+// wanted returns the length that the window is to have: the one that the workflow gives, or
+// by how fast the spread grows, in doublings a cycle.
+func (r *record) wanted(w *plan.Window) int {
+	if !w.Auto || r.Counted == 0 {
+		return w.Length
+	}
+	switch doublings := r.Growth / r.Counted / math.Ln2; {
+	case doublings > 0.5:
+		return min(w.Length, 1)
+	case doublings > 0.2:
+		return min(w.Length, 2)
+	}
+	return w.Length
+}
+
+// innovations returns what the record says of them.
+func (r *record) innovations(w *plan.Window) map[string]float64 {
+	if w == nil {
+		return nil
+	}
+	metrics := map[string]float64{}
+	if r.Spread > 0 {
+		metrics["window_innovations"] = r.Squares / r.Spread
+	}
+	if r.Counted > 0 {
+		metrics["window_doublings"] = r.Growth / r.Counted / math.Ln2
+	}
+	return metrics
+}
+
+// grow takes the growth of the spread in the last cycle into the record: the mean over the
+// state, without parameters, of the logarithm.
+func (a *assimilation) grow(from, to *mat.Dense) {
+	if w := a.trial.Window; w == nil || !w.Auto {
+		return
+	}
+	weights := linear(a.logWeights)
+	spread := func(e *mat.Dense) []float64 {
+		return ensemble.Variance(nil, e, ensemble.Mean(nil, e, weights), weights)
+	}
+	before, now := spread(from), spread(to)
+	sum, n := 0.0, 0.0
+	for j := range len(now) - a.plan.Parameters {
+		if before[j] > 0 && now[j] > 0 {
+			sum += math.Log(now[j]/before[j]) / 2
+			n++
+		}
+	}
+	if n > 0 {
+		r := &a.record
+		r.Growth, r.Counted = forgetting*r.Growth+sum/n, forgetting*r.Counted+1
+	}
+}
+
+// ordinary returns the analysis of the last time by a filter that does not run the model
+// again, from the forecast of s: what the window is to be better than. It returns no members
+// without a window, or where the two cannot be compared.
+func (a *assimilation) ordinary(ctx context.Context, s *Step) (Ensemble, error) {
+	if a.lag() == 0 || a.last().y == nil || s.Predicted == nil || s.ErrorVariance == nil {
+		return Ensemble{}, nil
+	}
+	parts := a.whatIsLeft()
+	if err := a.look(ctx, s, parts); err != nil {
+		return Ensemble{}, err
+	}
+	into := a.copied(&a.copies.ordinary)
+	analysis, err := a.ask(ctx, s, a.at(a.last()), into, parts, a.call("analyse", s.Cycle).Seed.Child("ordinary", 0), a.last().y != nil)
+	if err != nil {
+		return Ensemble{}, err
+	}
+	return Ensemble{into, analysis.LogWeights, a.numbers}, nil
+}
+
+// The analysis of a window whose misfit exceeds that of the ordinary one by this factor and
+// this much has lost the truth.
+const worse, worseBy = 1.5, 0.5
+
+// guard compares how the analysis of s and the ordinary one fit the newest observations. If
+// the window has lost the truth it ends, and begins again at the ordinary analysis.
+func (a *assimilation) guard(ctx context.Context, s *Step, ordinary Ensemble) error {
+	rows, _ := s.Analysis.Members.Dims()
+	if ordinary.Members == nil || ordinary.Members.RawMatrix().Rows != rows {
+		return nil
+	}
+	is, err := a.misfit(ctx, s, s.Analysis)
+	if err != nil {
+		return err
+	}
+	was, err := a.misfit(ctx, s, ordinary)
+	if err != nil {
+		return err
+	}
+	s.Metrics["window_misfit"], s.Metrics["window_restarted"] = is/was, 0
+	if is <= worse*was+worseBy {
+		return nil
+	}
+	s.Metrics["window_restarted"] = 1
+	a.idle = append(a.idle, a.points[:a.lag()]...)
+	a.points = a.points[a.lag():]
+	start := a.points[0]
+	start.members.Copy(ordinary.Members)
+	start.looked, start.left, a.logWeights = false, 0, ordinary.LogWeights
+	s.Analysis, s.Ancestors = a.at(start), nil
+	return nil
+}
+
+// misfit returns the mean square difference of the newest observations from the predictions
+// of e, in units of the variance of the error.
+func (a *assimilation) misfit(ctx context.Context, s *Step, e Ensemble) (float64, error) {
+	rows, _ := e.Members.Dims()
+	if a.copies.observed == nil {
+		a.copies.observed = mat.NewDense(rows, len(s.Observation), nil)
+	}
+	r := &sdk.ObserveRequest{Call: a.call("observe", s.Cycle), Time: s.Time, Ensemble: e.Members, Predicted: a.copies.observed}
+	if _, err := a.plan.Operator.Observe(ctx, r); err != nil {
+		return 0, err
+	}
+	weights, sum, m := linear(e.LogWeights), 0.0, 0.0
+	for j, y := range s.Observation {
+		if math.IsNaN(y) {
+			continue
+		}
+		m++
+		for i := range rows {
+			weight := 1 / float64(rows)
+			if weights != nil {
+				weight = weights[i]
+			}
+			d := y - r.Predicted.At(i, j)
+			sum += weight * d * d / s.ErrorVariance[j]
+		}
+	}
+	return sum / m, nil
+}

@@ -1,0 +1,235 @@
+package cycle
+
+import (
+	"context"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// point is a time of the window: the states there, and what they predict.
+type point struct {
+	cycle   int
+	members *mat.Dense         // N x n
+	look    sdk.ObserveRequest // the predictions, whose matrices are reused
+	looked  bool               // whether they are those of members
+
+	y        []float64 // without rejected values; nil: nothing was observed
+	variance []float64 // of the errors of y; nil if the operator does not offer it
+	left     float64   // of the likelihood of y: what is still to be assimilated
+
+	noise *mat.Dense // of the forecast that led here; nil if it has no memory
+}
+
+// Window is what a trial with a window remembers in addition to its states: by time, how much
+// of the likelihood of the observations is left, their values and the variances of their errors.
+type Window struct {
+	Left     []float64
+	Y        [][]float64
+	Variance [][]float64
+	Record   record
+}
+
+// remember returns the members of all times of the window, their noise, and what is remembered of it; of a
+// trial without a window, members and noise alone.
+func (a *assimilation) remember() (members, noise []float64, w *Window) {
+	if p := a.points[0]; a.trial.Window == nil {
+		if p.noise != nil {
+			noise = p.noise.RawMatrix().Data
+		}
+		return p.members.RawMatrix().Data, noise, nil
+	}
+	w = &Window{Record: a.record}
+	for _, p := range a.points {
+		members = append(members, p.members.RawMatrix().Data...)
+		if p.noise != nil {
+			noise = append(noise, p.noise.RawMatrix().Data...)
+		}
+		w.Left, w.Y, w.Variance = append(w.Left, p.left), append(w.Y, p.y), append(w.Variance, p.variance)
+	}
+	return members, noise, w
+}
+
+// recall sets the points of the window, of so many times, to those of from.
+func (a *assimilation) recall(from *State, times int) {
+	a.points = a.points[:0]
+	size := len(from.Members) / times
+	for i := range times {
+		p := a.point(from.Cycle - times + 1 + i)
+		copy(p.members.RawMatrix().Data, from.Members[i*size:])
+		if p.noise != nil {
+			copy(p.noise.RawMatrix().Data, from.Noise[i*len(from.Noise)/times:])
+		}
+		if w := from.Window; w != nil {
+			p.left, p.y, p.variance = w.Left[i], w.Y[i], w.Variance[i]
+			a.record = w.Record
+		}
+		a.points = append(a.points, p)
+	}
+}
+
+func (a *assimilation) last() *point { return a.points[len(a.points)-1] }
+
+// lag returns the number of cycles from the start of the window to the last one.
+func (a *assimilation) lag() int { return len(a.points) - 1 }
+
+// at returns the members at a time of the window.
+func (a *assimilation) at(p *point) Ensemble { return Ensemble{p.members, a.logWeights, a.numbers} }
+
+// point returns one for a cycle, without members.
+func (a *assimilation) point(cycle int) *point {
+	if n := len(a.idle); n > 0 {
+		p := a.idle[n-1]
+		a.idle = a.idle[:n-1]
+		return p.reset(cycle)
+	}
+	p := &point{cycle: cycle}
+	a.fit(p)
+	return p
+}
+
+// reset makes p a point for a cycle, of which nothing is known.
+func (p *point) reset(cycle int) *point {
+	p.cycle, p.looked, p.y, p.variance, p.left = cycle, false, nil, nil, 0
+	return p
+}
+
+// fit gives p memory for the members that there are and for what the filter needs.
+func (a *assimilation) fit(p *point) {
+	size, n := a.into.Dims()
+	m := a.plan.Space.Layout.Size()
+	p.members, p.look, p.looked, p.noise = mat.NewDense(size, n, nil), sdk.ObserveRequest{}, false, a.plan.Noise.Memory(size)
+	for _, need := range a.filters[0].Needs() {
+		switch need {
+		case sdk.Predicted:
+			p.look.Predicted = mat.NewDense(size, m, nil)
+		case sdk.Simulated:
+			p.look.Simulated = mat.NewDense(size, m, nil)
+		case sdk.LogLikelihood:
+			p.look.LogLikelihood = mat.NewDense(size, m, nil)
+		case sdk.Gradient:
+			p.look.Gradient = mat.NewDense(size, n, nil)
+		}
+	}
+	if p.look.Predicted == nil && slices.Contains(a.plan.Space.Offers, sdk.Predicted) {
+		p.look.Predicted = mat.NewDense(size, m, nil) // for the innovations
+	}
+}
+
+// advance adds the forecast for the cycle of s to the window, which loses its first times
+// where it has become longer than it is to be. Without a window the forecast takes the place
+// of the last analysis, whose memory is that of the next answer.
+func (a *assimilation) advance(ctx context.Context, s *Step) error {
+	if err := a.run(ctx, s, a.last(), s.Cycle, &a.into, &a.noise); err != nil {
+		return err
+	}
+	a.grow(a.last().members, a.into)
+	var next *point
+	for over := a.lag() + 1 - a.record.length(a.trial.Window); over > 0; over-- {
+		if next != nil {
+			a.idle = append(a.idle, next)
+		}
+		next = a.points[0].reset(s.Cycle)
+		a.points = slices.Delete(a.points, 0, 1)
+	}
+	if next == nil {
+		next = a.point(s.Cycle)
+	}
+	next.members, a.into = a.into, next.members
+	next.noise, a.noise = a.noise, next.noise
+	a.points = append(a.points, next)
+	s.Forecast = a.at(next)
+	return nil
+}
+
+// run makes the forecast of a cycle from the time before it. Members that fail leave the
+// trial, and into and noise are then other matrices.
+func (a *assimilation) run(ctx context.Context, s *Step, from *point, cycle int, into, noise **mat.Dense) error {
+	defer since(&s.Timing.Forecast, time.Now())
+	call := a.call("forecast", cycle)
+	if *noise != nil {
+		(*noise).Copy(from.noise)
+	}
+	ahead, err := integrate(ctx, a.plan.Model, a.plan.Noise, *noise, &sdk.ForecastRequest{
+		Call: call, From: a.plan.Clock.Time(from.cycle), To: a.plan.Clock.Time(cycle), Ensemble: from.members, Into: *into,
+	})
+	if err != nil {
+		return err
+	}
+	s.Runs++
+	if len(ahead.Failures) == 0 {
+		return nil
+	}
+	named := numbered(ahead.Failures, a.at(from))
+	if err := a.drop(ctx, call, ahead.Failures); err != nil {
+		return err
+	}
+	s.Dropped = append(s.Dropped, named...)
+	return nil
+}
+
+// rerun makes the forecasts within the window again.
+func (a *assimilation) rerun(ctx context.Context, s *Step) error {
+	for i := 1; i <= a.lag(); i++ {
+		p := a.points[i]
+		if err := a.run(ctx, s, a.points[i-1], p.cycle, &p.members, &p.noise); err != nil {
+			return err
+		}
+		p.looked = false
+	}
+	return nil
+}
+
+// observe makes the predictions of p, unless they are there.
+func (a *assimilation) observe(ctx context.Context, s *Step, p *point) (*sdk.ObserveResult, error) {
+	if p.looked {
+		return nil, nil
+	}
+	defer since(&s.Timing.Observe, time.Now())
+	p.look.Call, p.look.Time, p.look.Ensemble, p.look.Observation = a.call("observe", p.cycle), a.plan.Clock.Time(p.cycle), p.members, p.y
+	result, err := a.plan.Operator.Observe(ctx, &p.look)
+	p.looked = err == nil
+	return result, err
+}
+
+// meet compares the forecast of s with its observations.
+func (a *assimilation) meet(ctx context.Context, s *Step) error {
+	s.Observation = a.scenario.Observation(s.Cycle)
+	if !observed(s.Observation) {
+		return nil
+	}
+	p := a.last()
+	p.y, p.left = s.Observation, 1
+	result, err := a.observe(ctx, s, p)
+	if err != nil {
+		return err
+	}
+	p.variance = result.ErrorVariance
+	if a.errors != nil {
+		if p.variance, err = a.errors.pool(a.plan, p.variance, s); err != nil {
+			return err
+		}
+	}
+	s.Predicted, s.ErrorVariance = p.look.Predicted, p.variance
+	if !a.plan.Checked || !a.check(s) {
+		return nil
+	}
+	if p.y = s.Observation; !observed(p.y) {
+		p.y, p.left = nil, 0
+	}
+	if p.look.LogLikelihood != nil || p.look.Gradient != nil { // without the rejected values
+		p.looked = false
+	}
+	return nil
+}
+
+// observed reports whether any value of y is not missing.
+func observed(y []float64) bool {
+	return slices.ContainsFunc(y, func(v float64) bool { return !math.IsNaN(v) })
+}
+
+// since adds the time since start to sum.
+func since(sum *time.Duration, start time.Time) { *sum += time.Since(start) }

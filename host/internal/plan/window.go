@@ -1,0 +1,99 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// Window is how a filter is called with the observations of several cycles.
+type Window struct {
+	Length   int  // cycles from the states that are moved to the newest observations; at most so many with Auto
+	Auto     bool // the length follows from how fast the spread grows
+	Multiple bool // observations count in parts, at each shift of the window
+	Passes   int  // calls of the filter, each with an equal fraction of the likelihood; 0: by a rule
+}
+
+// states returns how many more ensembles a trial with w holds: those of the other times, the
+// forecast and, of the two ways to look at its end, the analyses.
+func (w *Window) states() float64 {
+	switch {
+	case w.Length > 0:
+		return float64(w.Length + 3)
+	case w.Passes != 1:
+		return 1
+	}
+	return 0
+}
+
+// stacked returns how many matrices the filter gets of the observations of all times, if it gets
+// so many of one.
+func (w *Window) stacked(sent float64) float64 { return sent * float64(max(1, w.Length)) }
+
+// longestByRule bounds the length of a window that plume chooses, in cycles.
+const longestByRule = 3
+
+// window returns the window of filter index. It reports what the filter or the operators do
+// not allow. What the workflow leaves to plume is chosen so that it is allowed.
+func (m *maker) window(manifest *sdk.Manifest, f *workflow.Filter, needs []sdk.Capability, index int) *Window {
+	given, offers := f.Window, m.plan.Space.Offers
+	w := &Window{Length: given.Length.N, Auto: !given.Length.Given, Passes: given.Passes.N}
+	if w.Auto {
+		w.Length = longestByRule
+		if slices.Contains(needs, sdk.HasPositions) {
+			w.Length = 1 // the cutoff is that of one time
+		}
+	}
+	refuse := func(key, why, help string) {
+		m.add(codeWindow, []any{"filter", index, "window", key}, "%s cannot be used with this window: %s", f.Plugin, why).WithHelp("%s", help)
+	}
+	whyNot := "" // fractions
+	switch {
+	case !manifest.Fractions:
+		whyNot = "it does not take fractions of the likelihood"
+	case slices.Contains(needs, sdk.Simulated) && !slices.Contains(offers, sdk.Predicted):
+		whyNot = "it needs simulated observations, whose errors can only be made larger where the operator also predicts"
+	}
+	w.Multiple = given.Scheme == "mda" || cmp.Or(given.Scheme, "auto") == "auto" && whyNot == ""
+	if whyNot != "" {
+		if given.Scheme == "mda" {
+			refuse("scheme", whyNot, `write scheme = "sda"`)
+		}
+		if w.Passes > 1 {
+			refuse("passes", whyNot, "write passes = 1")
+		}
+	}
+	known := slices.Contains(needs, sdk.LogLikelihood) || slices.Contains(offers, sdk.Predicted) && slices.Contains(offers, sdk.ErrorVariance)
+	if w.Passes == 0 && (whyNot != "" || !known) {
+		w.Passes = 1
+	}
+	if slices.Contains(needs, sdk.Gradient) && w.Length > 0 {
+		refuse("length", "it needs gradients, which are those of the states at the time of the observation", "write length = 0")
+	}
+	return w
+}
+
+// repeatedSpace is the space of the observations of several cycles, one after the other. Names
+// of variables end with the number of the cycle, from 1.
+func repeatedSpace(s *sdk.ObservationSpace, cycles int) *sdk.ObservationSpace {
+	l := &sdk.Layout{}
+	for k := range cycles {
+		for _, v := range s.Layout.Variables {
+			v.Name = fmt.Sprintf("%s@%d", v.Name, k+1)
+			l.Variables = append(l.Variables, v)
+		}
+	}
+	if c := s.Layout.Coordinates; c != nil {
+		rows, cols := c.Points.Dims()
+		points := mat.NewDense(rows*cycles, cols, nil)
+		for k := range cycles {
+			points.Slice(k*rows, (k+1)*rows, 0, cols).(*mat.Dense).Copy(c.Points)
+		}
+		l.Coordinates = &sdk.Coordinates{Dims: c.Dims, Period: c.Period, Points: points}
+	}
+	return &sdk.ObservationSpace{Layout: l, Offers: s.Offers}
+}
