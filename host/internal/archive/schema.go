@@ -96,7 +96,7 @@ var (
 	}
 
 	diagnosticsColumns = []table.Column{trialColumn, filterColumn, cycleColumn,
-		{Name: "name", Type: table.Text, About: "name of the diagnostic; the README of the filter explains it"},
+		{Name: "name", Type: table.Text, About: "name of the diagnostic; the README of the filter explains it, and docs/windows.md those that begin with window_"},
 		{Name: "value", Type: table.Float64, About: "value that the filter reports"},
 	}
 

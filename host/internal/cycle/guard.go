@@ -29,6 +29,8 @@ const (
 	// Innovations that are this many times as large as the spread predicts show that the
 	// window does not follow the truth, and this many times that it does.
 	tooLarge, asPredicted = 3, 1.1
+	// The spread doubles so often in a cycle where a window of 1 or 2 cycles is long enough.
+	fast, slow = 0.6, 0.3
 )
 
 // length returns the number of cycles that a window has at most.
@@ -105,19 +107,16 @@ func (r *record) wanted(w *plan.Window) int {
 		return w.Length
 	}
 	switch doublings := r.Growth / r.Counted / math.Ln2; {
-	case doublings > 0.5:
+	case doublings > fast:
 		return min(w.Length, 1)
-	case doublings > 0.2:
+	case doublings > slow:
 		return min(w.Length, 2)
 	}
 	return w.Length
 }
 
-// innovations returns what the record says of them.
-func (r *record) innovations(w *plan.Window) map[string]float64 {
-	if w == nil {
-		return nil
-	}
+// metrics returns what the record says of innovations and of the spread.
+func (r *record) metrics() map[string]float64 {
 	metrics := map[string]float64{}
 	if r.Spread > 0 {
 		metrics["window_innovations"] = r.Squares / r.Spread
@@ -171,9 +170,15 @@ func (a *assimilation) ordinary(ctx context.Context, s *Step) (Ensemble, error) 
 	return Ensemble{into, analysis.LogWeights, a.numbers}, nil
 }
 
-// The analysis of a window whose misfit exceeds that of the ordinary one by this factor and
-// this much has lost the truth.
-const worse, worseBy = 1.5, 0.5
+// lost reports whether an analysis of a window with a misfit has lost the truth, where the
+// ordinary one has that of was. With the multiple scheme, which seldom loses it, false alarms
+// cost more.
+func lost(w *plan.Window, is, was float64) bool {
+	if w.Multiple {
+		return is > 4*was+4
+	}
+	return is > 1.5*was+0.5
+}
 
 // guard compares how the analysis of s and the ordinary one fit the newest observations. If
 // the window has lost the truth it ends, and begins again at the ordinary analysis.
@@ -191,7 +196,7 @@ func (a *assimilation) guard(ctx context.Context, s *Step, ordinary Ensemble) er
 		return err
 	}
 	s.Metrics["window_misfit"], s.Metrics["window_restarted"] = is/was, 0
-	if is <= worse*was+worseBy {
+	if !lost(a.trial.Window, is, was) {
 		return nil
 	}
 	s.Metrics["window_restarted"] = 1

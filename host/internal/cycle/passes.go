@@ -25,8 +25,8 @@ type part struct {
 // With the single scheme all of the newest observation is due. With the multiple scheme what is
 // left of an observation is due in equal parts, now and in each of the next cycles in which it
 // will still be in the window. The states that are given out get in one more call what is still
-// left of all of them (multiple data assimilation smoother: Bocquet and Sakov 2014,
-// doi:10.1002/qj.2236, section 3).
+// left of all of them (multiple data assimilation: Bocquet and Sakov 2014,
+// doi:10.1002/qj.2236).
 func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 	next := a.record.follow(a.trial.Window, s)
 	parts := a.due(next)
@@ -34,38 +34,12 @@ func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 		s.Analysis = a.at(a.last())
 		return nil
 	}
-	metrics := a.record.innovations(a.trial.Window)
 	ordinary, err := a.ordinary(ctx, s)
 	if err != nil {
 		return err
 	}
-	rule := a.passes()
-	if a.lag() > 0 || rule.most > 1 {
-		a.keepForecast(s)
-	}
-	fresh := a.last().y != nil
-	passes := 0
-	for rest := 1.0; rest > 0; passes++ {
-		if passes > 0 {
-			if err := a.again(ctx, s); err != nil {
-				return err
-			}
-		}
-		if err := a.look(ctx, s, parts); err != nil {
-			return err
-		}
-		f := rule.next(a, parts, rest, passes)
-		if err := a.pass(ctx, s, scaled(parts, f), passes, fresh); err != nil {
-			return err
-		}
-		if rest -= f; rest < 1e-9 {
-			rest = 0
-		}
-	}
-	for _, p := range parts {
-		p.left = max(0, p.left-p.fraction)
-	}
-	if err := a.again(ctx, s); err != nil {
+	passes, err := a.takeIn(ctx, s, parts)
+	if err != nil {
 		return err
 	}
 	if err := a.giveOut(ctx, s); err != nil {
@@ -76,10 +50,37 @@ func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 		s.Ancestors = nil // members have left the trial in between
 	}
 	if a.trial.Window != nil {
-		s.Metrics = with(s.Metrics, metrics)
+		s.Metrics = with(s.Metrics, a.record.metrics())
 		s.Metrics["window_lag"], s.Metrics["window_passes"] = float64(a.lag()), float64(passes)
 	}
 	return a.guard(ctx, s, ordinary)
+}
+
+// takeIn assimilates parts in passes, of which it returns the number, and runs the window again
+// after each of them.
+func (a *assimilation) takeIn(ctx context.Context, s *Step, parts []part) (passes int, err error) {
+	rule := a.passes()
+	if a.lag() > 0 || rule.most > 1 {
+		a.keepForecast(s)
+	}
+	fresh := a.last().y != nil
+	for rest := 1.0; rest > 1e-9; passes++ {
+		if err := a.look(ctx, s, parts); err != nil {
+			return 0, err
+		}
+		f := rule.next(a, parts, rest, passes)
+		if err := a.pass(ctx, s, scaled(parts, f), passes, fresh); err != nil {
+			return 0, err
+		}
+		if err := a.again(ctx, s); err != nil {
+			return 0, err
+		}
+		rest -= f
+	}
+	for _, p := range parts {
+		p.left = max(0, p.left-p.fraction)
+	}
+	return passes, nil
 }
 
 // again makes all that depends on the start again: forecasts, and predictions when they are needed.
@@ -392,8 +393,7 @@ func (a *assimilation) passes() passRule {
 //
 //	max(m / (2 mean phi), sqrt(m / (2 var phi))),   phi = 1/2 sum_j d_j² / R_j,
 //
-// for m components, by the data misfit (Iglesias and Yang 2021, doi:10.1088/1361-6420/abd29b,
-// equation 21).
+// for m components, by the data misfit (Iglesias and Yang 2021, doi:10.1088/1361-6420/abd29b).
 func (r passRule) next(a *assimilation, parts []part, rest float64, number int) float64 {
 	if !r.auto {
 		if number == r.most-1 {
@@ -447,23 +447,40 @@ func misfits(parts []part) (phi []float64, components int) {
 	rows := parts[0].members.RawMatrix().Rows
 	phi = make([]float64, rows)
 	for _, p := range parts {
-		for j, y := range p.y {
-			if math.IsNaN(y) {
-				continue
-			}
-			components++
-			for i := range phi {
-				switch {
-				case p.look.LogLikelihood != nil:
-					phi[i] -= p.fraction * max(-1e300, p.look.LogLikelihood.At(i, j))
-				case p.look.Predicted != nil && len(p.variance) > 0:
-					d := y - p.look.Predicted.At(i, j)
-					phi[i] += p.fraction * d * d / p.variance[j] / 2
-				default:
-					return nil, 0
-				}
+		of := p.squares
+		switch {
+		case p.look.LogLikelihood != nil:
+			of = p.logLikelihoods
+		case p.look.Predicted == nil || len(p.variance) == 0:
+			return nil, 0
+		}
+		for i := range phi {
+			phi[i] += p.fraction * of(i)
+		}
+		for _, y := range p.y {
+			if !math.IsNaN(y) {
+				components++
 			}
 		}
 	}
 	return phi, components
+}
+
+// squares returns half of the squares of the differences of y and what member i predicts.
+func (p *point) squares(i int) (sum float64) {
+	for j, h := range p.look.Predicted.RawRowView(i) {
+		if d := p.y[j] - h; !math.IsNaN(d) {
+			sum += d * d / p.variance[j] / 2
+		}
+	}
+	return sum
+}
+
+// logLikelihoods returns minus the log-likelihood of member i; that of an impossible one is
+// large and finite.
+func (p *point) logLikelihoods(i int) (sum float64) {
+	for _, l := range p.look.LogLikelihood.RawRowView(i) {
+		sum -= max(-1e300, l)
+	}
+	return sum
 }

@@ -71,6 +71,34 @@ def test_filters_see_what_is_offered(script):
     assert code == 0, said
 
 
+FRACTIONS = '''
+class Inflating(Filter):
+    """Widens, and counts, what is observed for the first time."""
+
+    fractions = True
+    needs = ("predicted", "error_variance")
+
+    def analyse(self, p):
+        assert p.seen in (0, p.observation.size) and p.fraction.shape == p.observation.shape
+        mean = p.ensemble.mean(axis=0)
+        if not p.fresh().any():
+            return Analysis(p.ensemble, carry={later})
+        return Analysis(mean + 1.1 * (p.ensemble - mean), carry=p.carry + b"!")
+
+serve(Inflating)
+'''
+
+
+@pytest.mark.parametrize(
+    ("later", "want"),
+    [("p.carry", None), ('p.carry + b"!"', "a later call of the same cycle changes what is carried over")],
+)
+def test_filters_take_fractions(script, later, want):
+    code, said = plume("plugins", "test", script(FRACTIONS.format(later=later)))
+    assert code == (0 if want is None else 1), said
+    assert want is None or want in said
+
+
 RETRYABLE = '''
 class Flaky(Model):
     """One member may succeed when repeated, one cannot."""

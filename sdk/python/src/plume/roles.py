@@ -226,7 +226,7 @@ class Problem:
     fraction: Array  # (m,), power of each likelihood in this call; 1 unless the filter says fractions = True
     seen: int  # components, the first ones, that an earlier call has used
 
-    def fresh(self) -> Array:
+    def fresh(self) -> NDArray[np.bool_]:
         """Returns which components are not missing and used for the first time.
 
         A filter with fractions = True is called several times a cycle. What it is given
