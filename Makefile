@@ -137,6 +137,7 @@ gallery: build ## the runs and figures of docs/gallery.md and docs/concepts.md; 
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery workflows/nile.toml
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery docs/concepts/inflation.toml
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery docs/concepts/localization.toml
+	$(BIN)/plume run -q --run-dir $(BIN)/gallery docs/concepts/window.toml
 	for r in $(BIN)/gallery/*/*; do $(BIN)/plume report $$r --figures svg > $$r/figures.txt || exit 1; done
 	for f in w2-reference-by-ensemble-size members trajectory-joint phase-joint; do cp $(BIN)/gallery/gallery-lorenz63/*/figures/$$f.svg $(GALLERY)/lorenz63-$$f.svg || exit 1; done
 	for f in rmse-by-ensemble-size differences field-joint; do cp $(BIN)/gallery/gallery-lorenz96/*/figures/$$f.svg $(GALLERY)/lorenz96-$$f.svg || exit 1; done
@@ -146,11 +147,13 @@ gallery: build ## the runs and figures of docs/gallery.md and docs/concepts.md; 
 	cp $(BIN)/gallery/concepts-inflation/*/figures/rmse.svg docs/concepts/divergence.svg
 	cp $(BIN)/gallery/concepts-inflation/*/figures/rank-histograms.svg docs/concepts/ranks.svg
 	cp $(BIN)/gallery/concepts-localization/*/figures/rmse-by-filter-etkf-params-cutoff.svg docs/concepts/localization.svg
+	cp $(BIN)/gallery/concepts-window/*/figures/rmse-by-filter-joint-window-length.svg docs/concepts/window.svg
 
 RESULTS := $(VENV)-results
 results: build $(RESULTS)/ready ## the sweeps, tables and figures of docs/results; many hours, goes on where it stopped
 	bench/results/sweeps
 	$(RESULTS)/bin/python bench/results/results.py
+	$(RESULTS)/bin/python bench/results/windows.py
 	$(RESULTS)/bin/python bench/results/calibration.py
 
 $(RESULTS)/ready: bench/results/requirements.txt

@@ -38,6 +38,7 @@ PRINTED = {
     "paper-lorenz96-20": {"diffusion": [3.55, 2.90, 2.46, 2.07, 1.44], "EnKF": [5.25, 5.07, 4.84, 3.91, 0.75]},
 }
 READINGS, BOXED = [1, 2, 5, 10], [20, 50, 100]  # of the page of the black box: readings of a member, ensemble sizes
+OTHERS = ("black-box", "windows")  # how the names of the files of other pages begin
 METRIC = {"paper-lorenz63": "w2_reference"}  # of the others: rmse
 
 # The families of the tables, by how the labels of their filters begin.
@@ -326,7 +327,7 @@ def span(counts):
 
 
 if __name__ == "__main__":
-    for argument in sys.argv[1:] or ["black-box", *sorted(path.stem for path in OUT.glob("*.csv") if not path.stem.startswith("black-box"))]:
+    for argument in sys.argv[1:] or ["black-box", *sorted(path.stem for path in OUT.glob("*.csv") if not path.stem.startswith(OTHERS))]:
         if argument == "black-box":
             black_box()
         else:

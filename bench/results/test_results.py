@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import results
+import windows
 
-FILES = sorted(path.stem for path in results.OUT.glob("*.csv"))
-PAGES = [name for name in FILES if not name.startswith("black-box")]  # those with one table
+FILES = sorted(path.stem for path in results.OUT.glob("*.csv") if path.stem != "windows")
+PAGES = [name for name in FILES if not name.startswith(results.OTHERS)]  # those with one table
 WRONG = "wrong-model-lorenz96-10"
 README, FINDINGS = "README.md", "docs/results/README.md"
 
@@ -169,3 +170,14 @@ def test_long_runs_are_within_what_workflows_expect():
             assert want, f"{workflow} expects nothing of {label} with {size} members"
             bound = scores[want].get("tolerance") or scores[want]["relative"] * scores[want]["value"]
             assert all(abs(float(v) - scores[want]["value"]) <= bound for v in pair), (workflow, want)
+
+
+def test_windows():
+    rows = rows_of("windows")
+    assert windows.page(rows) == (results.OUT / "windows.md").read_text()
+    gains = [c.rmse["joint-window"][seed] / v - 1 for s in windows.SETUPS for c in windows.cells(rows, s).values() for seed, v in c.rmse["joint"].items()]
+    assert statistics.fmean(gains) < -0.2
+    for setup in windows.HARD:
+        for c in windows.cells(rows, setup).values():
+            for name in ("etkf", "joint"):
+                assert set(c.rmse[name]) <= set(c.rmse[f"{name}-window"])  # no twin is lost
