@@ -261,11 +261,11 @@ func (t *table) noHeader(first record) error {
 	if len(names) > most {
 		wanted += ", ..."
 	}
-	between := "blanks"
+	between, separator := "blanks", " "
 	if t.commas {
-		between = "commas"
+		between, separator = "commas", ","
 	}
-	return fmt.Errorf("no line has the names %s with %s between them; line %d is %q", wanted, between, first.line, brief(strings.Join(first.fields, " ")))
+	return fmt.Errorf("no line has the names %s with %s between them; line %d is %q", wanted, between, first.line, brief(strings.Join(first.fields, separator)))
 }
 
 // assignments fills into with the values of lines such as hares = 3.06, lynx: 0.2. It

@@ -67,10 +67,16 @@ func joined[T any](items []T, separator string) string {
 // inline reports whether a template is its own text, and not the name of a file.
 func inline(text string) bool { return strings.Contains(text, "\n") || strings.Contains(text, "{{") }
 
+// oneBrace matches what is in one pair of braces instead of two, and would be passed on.
+var oneBrace = regexp.MustCompile(`(?:^|[^{])\{\.((?:state\.\w+)|from|to|interval|cycle|seed|member|input|output)\}(?:$|[^}])`)
+
 // parse returns the templates in texts, which parameter where holds.
 func (m *model) parse(where string, texts []string) ([]*template.Template, error) {
 	var all []*template.Template
 	for _, text := range texts {
+		if found := oneBrace.FindStringSubmatch(text); found != nil {
+			return nil, config(where, "got {.%s}, want {{.%[1]s}}", found[1])
+		}
 		t, err := template.New(where).Funcs(functions).Option("missingkey=error").Parse(text)
 		if err != nil {
 			return nil, m.mistake(where, err)
@@ -187,7 +193,7 @@ func (m *model) rehearse() error {
 	if len(unused) == 0 {
 		return nil
 	}
-	return config("template", "does not contain %s, so the program cannot know it", strings.Join(unused, ", ")).
+	return config("template", "does not contain %s, so the program cannot depend on %s", strings.Join(unused, ", "), map[bool]string{true: "it", false: "them"}[len(unused) == 1]).
 		WithHint("write %s; if the program needs no such input, write it in a comment", m.example(unused[0]))
 }
 

@@ -52,7 +52,11 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	most := a.plan.MaxFailed
 	switch {
 	case most == 0:
-		return failed(call, rows, named, "", `to continue without them, write on_failure = "drop_member" and max_failed in [model]`)
+		hint := ""
+		if left >= 2 {
+			hint = `to continue without them, write on_failure = "drop_member" and max_failed in [model]`
+		}
+		return failed(call, rows, named, "", hint)
 	case a.dropped > most:
 		return failed(call, rows, named, fmt.Sprintf(", %d in the trial so far, but at most max_failed = %d may fail", a.dropped, most), "")
 	case left < 2:
