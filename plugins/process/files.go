@@ -79,10 +79,8 @@ func (m *model) note() error {
 		if err != nil {
 			return config("files", "%v", err)
 		}
-		err = filepath.WalkDir(real, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return nil // whoever reads it says so; a directory changes when caches are added
-			}
+		// A file that cannot be read is named by whoever reads it.
+		err = filepath.WalkDir(real, func(path string, _ fs.DirEntry, _ error) error {
 			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 				m.traces[path] = traceOf(info)
 			}
