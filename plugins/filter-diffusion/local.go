@@ -56,7 +56,7 @@ func (f *filter) analyseLocally(p *sdk.Problem, observed []int) (*sdk.Analysis, 
 	}
 	a := &sdk.Analysis{Metrics: metrics}
 	if cutoff != nil {
-		a.Carry = cutoff.found(metrics)
+		a.Carry = cutoff.found(metrics, s.seen)
 	}
 	return a, checkFinite("analysis ensemble", p.Into, allOf(n))
 }

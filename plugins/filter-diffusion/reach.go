@@ -13,13 +13,14 @@ type reach struct {
 	priced    float64   // of cycles in cost, and of what is taken for it before the first
 }
 
-// The cutoff is rangesPerCutoff times the range of correlations where sampling error costs usualCost, and never
-// largestStretch times as much, or as little.
-const rangesPerCutoff, usualCost, largestStretch = 2.5, 0.6, 2
+// The cutoff is rangesPerCutoff times the range of correlations where sampling error costs usualCost, and from
+// leastStretch to largestStretch times as much. Where the truth is lost for a while a shorter one does not help: with fewer
+// values near by the rule for the bandwidth makes kernels narrow.
+const rangesPerCutoff, usualCost, leastStretch, largestStretch = 2.5, 0.6, 0.75, 2
 
 // cutoff returns
 //
-//	2.5 D 0.6 / mean(N (l - 1)),   between 1.25 D and 5 D.
+//	2.5 D 0.6 / mean(N (l - 1)),   between 1.9 D and 5 D.
 //
 // D is the range of correlations, see [reach.correlated]. It grows with the number of members and with the length that correlations
 // have. There a taper should be 1/2 (Menetrier et al. 2015, doi:10.1175/MWR-D-14-00157.1), as that of Gaspari and
@@ -28,7 +29,7 @@ const rangesPerCutoff, usualCost, largestStretch = 2.5, 0.6, 2
 // with 7 to 40 members, see docs/decisions/0059-a-cutoff-by-rule.md.
 func (r *reach) cutoff() float64 {
 	stretch := usualCost * r.priced / r.cost
-	return rangesPerCutoff * r.correlated() * max(1.0/largestStretch, min(stretch, largestStretch))
+	return rangesPerCutoff * r.correlated() * max(leastStretch, min(stretch, largestStretch))
 }
 
 // correlated returns the distance from which on squared correlations, less the 1/(N-1) that they have by chance, are smaller than
@@ -69,6 +70,9 @@ func (f *filter) reach(p *sdk.Problem) (*reach, error) {
 		r.weight, r.cost, r.priced = v[0], v[1], v[2]
 		copy(r.squares, v[3:])
 	}
+	if r.weight > 0 && p.Fresh() == nil {
+		return r, nil // of a call with the same observations
+	}
 	r.weight = forgetting*r.weight + 1
 	for k, square := range now {
 		r.squares[k] = forgetting*r.squares[k] + square
@@ -77,11 +81,13 @@ func (f *filter) reach(p *sdk.Problem) (*reach, error) {
 }
 
 // found adds the cutoff to the metrics of an analysis, and returns what is to be carried over. Where nothing
-// was near an observation nothing is learnt of the cost.
-func (r *reach) found(metrics map[string]float64) []byte {
-	cutoff := r.cutoff()
-	if scale, observed := metrics["inflation"]; observed {
-		metrics["cutoff"] = cutoff
+// was near an observation, or all was seen by an earlier call, nothing is learnt of the cost.
+func (r *reach) found(metrics map[string]float64, seen bool) []byte {
+	scale, observed := metrics["inflation"]
+	if observed {
+		metrics["cutoff"] = r.cutoff()
+	}
+	if observed && !seen {
 		r.cost = forgetting*r.cost + r.members*max(0, scale-1)
 		r.priced = forgetting*r.priced + 1
 	}

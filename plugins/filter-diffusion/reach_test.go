@@ -82,7 +82,7 @@ func TestRangeOfCorrelations(t *testing.T) {
 
 // The less sampling error costs the longer the cutoff, within bounds.
 func TestCutoffFollowsCost(t *testing.T) {
-	for _, tt := range []struct{ cost, want float64 }{{0.6, 2.5}, {0.8, 1.875}, {0.4, 3.75}, {0.01, 5}, {30, 1.25}} {
+	for _, tt := range []struct{ cost, want float64 }{{0.6, 2.5}, {0.8, 1.875}, {0.4, 3.75}, {0.01, 5}, {30, 1.875}} {
 		r := &reach{members: 2, distances: []float64{1}, squares: []float64{0}, weight: 1, cost: 3 * tt.cost, priced: 3}
 		if got := r.cutoff(); math.Abs(got-tt.want) > 1e-15 {
 			t.Errorf("cost %g: cutoff %g, want %g", tt.cost, got, tt.want)
@@ -161,6 +161,21 @@ func TestChosenCutoffWithoutObservations(t *testing.T) {
 	p.Observation = slices.Repeat([]float64{math.NaN()}, 30)
 	if a := analyse(t, f, p); !slices.Equal(a.Carry, p.Carry) || !mat.Equal(p.Into, p.Ensemble) {
 		t.Errorf("without observations: carry %v, want %v", a.Carry, p.Carry)
+	}
+}
+
+// A later call of the cycle with the same observations uses the same cutoff, and learns nothing.
+func TestChosenCutoffLearnsOnce(t *testing.T) {
+	p := autoProblem(12, 90)
+	f := mustLocal(t, map[string]any{"cutoff": "auto"}, p, 90)
+	p.Carry = analyse(t, f, p).Carry
+	record, err := f.reach(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Seen, p.Carry = len(p.Observation), record.found(map[string]float64{}, false)
+	if a := analyse(t, f, p); !slices.Equal(a.Carry, p.Carry) || a.Metrics["cutoff"] != record.cutoff() {
+		t.Errorf("cutoff %g, want %g, and carry the same", a.Metrics["cutoff"], record.cutoff())
 	}
 }
 
