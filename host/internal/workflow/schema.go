@@ -7,6 +7,7 @@ import "slices"
 var (
 	mostCycles, mostMembers, mostReplicas = bound(10_000_000), bound(10_000_000), bound(1000)
 	longestWindow, mostPasses             = bound(100), bound(100)
+	mostRepeats                           = bound(10_000)
 )
 
 // component returns the keys of a table that configures a plugin, then others. The
@@ -62,7 +63,7 @@ var observationKeys = append(component("observation operator", `"NAME"`, retry, 
 	}},
 	key{name: "from", kind: integer, min: one, doc: "first cycle in which the truth may be observed; if omitted, 1"},
 	key{name: "until", kind: integer, min: one, doc: "last cycle in which the truth may be observed; if omitted, the last one"},
-	key{name: "repeats", kind: integer, min: one, example: "5", doc: "number of simulated observations of each member in a cycle, for an operator that only simulates. With two or more, " +
+	key{name: "repeats", kind: integer, min: one, max: mostRepeats, example: "5", doc: "number of simulated observations of each member in a cycle, for an operator that only simulates. With two or more, " +
 		"their mean is the prediction and their scatter gives the error variance, so that filters that need these can be used; if omitted, 1"},
 	key{name: "every", kind: integer, min: one, doc: "number of cycles from one observation to the next; if omitted, 1"},
 	key{name: "offset", kind: integer, min: zero, doc: "first observed cycle, if it is not cycle `every`; must be less than `every`"},
