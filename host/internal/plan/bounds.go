@@ -82,6 +82,18 @@ type bounded struct {
 	interval
 }
 
+// stepped returns value j of a state after a step. That of a bounded variable is taken in its
+// coordinate, where it has the same length near the value; a value outside of the bounds,
+// where no coordinate is, is not kept from leaving them further.
+func stepped(variables []bounded, j int, x, step float64) float64 {
+	for _, b := range variables {
+		if b.first <= j && j < b.first+b.size && b.contains(x) {
+			return b.from(b.to(x) + step/b.slope(x))
+		}
+	}
+	return x + step
+}
+
 // bounds returns the variables of the state that have bounds: those that the workflow gives
 // them to, and estimated parameters that have limits or begin with a lognormal
 // distribution.
@@ -216,7 +228,7 @@ func (u *unbounded) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis,
 			for j, x := range row {
 				if !v.contains(x) {
 					return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: forecast", p.Cycle), "member %d: %s is %.6g, want %s", i, v.name, x, v.wants()).
-						WithHint("members must stay within [model.bounds], also their initial distribution and with [model.noise]; if the model may reach a bound, place it a little further out")
+						WithHint("members must stay within [model.bounds], also with their initial distribution; if the model may reach a bound, place it a little further out")
 				}
 				if p.Gradient != nil {
 					g := p.Gradient.RawRowView(i)

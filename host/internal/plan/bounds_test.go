@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
 )
@@ -98,13 +99,39 @@ func TestFiltersWorkInCoordinates(t *testing.T) {
 // bounds.
 func TestBoundedParametersStep(t *testing.T) {
 	m := &estimating{bounded: []bounded{{"rate", 3, 1, interval{0, inf}}}}
-	if got := m.stepped(3, 0.5, 1e-6); math.Abs(got-0.500001) > 1e-11 { // the second order, 1e-12, and roundings
+	if got := stepped(m.bounded, 3, 0.5, 1e-6); math.Abs(got-0.500001) > 1e-11 { // the second order, 1e-12, and roundings
 		t.Errorf("a small step leads to %v, want 0.500001", got)
 	}
-	if got := m.stepped(3, 0.5, -10); got <= 0 || got > 0.01 {
+	if got := stepped(m.bounded, 3, 0.5, -10); got <= 0 || got > 0.01 {
 		t.Errorf("a large step leads to %v", got)
 	}
-	if got := m.stepped(2, 0.5, -10); got != -9.5 {
+	if got := stepped(m.bounded, 2, 0.5, -10); got != -9.5 {
 		t.Errorf("a parameter without bounds steps to %v", got)
+	}
+}
+
+// Noise leaves no bounded value outside, and has its standard deviation where bounds are far
+// away: within 5 standard errors of 10,000 draws.
+func TestNoiseStaysWithinBounds(t *testing.T) {
+	const n = 10_000
+	for _, c := range []struct {
+		interval
+		inside bool
+	}{{interval{-1, inf}, false}, {interval{-0.5, 0.5}, false}, {interval{-1e6, inf}, true}, {interval{-1e6, 1e6}, true}} {
+		noise := &Noise{sd: []workflow.Numbers{{2}, {2}}, sizes: []int{1, 2}, bounded: []bounded{{"u", 1, 2, c.interval}}}
+		e := noisyForecast(t, &noisy{still{}, noise}, 0, n, 2)
+		for j := range 3 {
+			squares := 0.0
+			for i := range n {
+				v := e.At(i, j)
+				squares += v * v
+				if j > 0 && !c.contains(v) {
+					t.Fatalf("%v: value %d of member %d is %v", c.interval, j, i, v)
+				}
+			}
+			if sd := math.Sqrt(squares / n); (j == 0 || c.inside) && math.Abs(sd-2) > 5*2/math.Sqrt(2*n) {
+				t.Errorf("%v: the standard deviation of value %d is %v", c.interval, j, sd)
+			}
+		}
 	}
 }

@@ -180,7 +180,7 @@ func (m *estimating) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk
 		stream := seed.Member(r.First + i)
 		for j, sd := range m.walk {
 			if sd > 0 && r.To != r.From {
-				row[n+j] = m.stepped(n+j, row[n+j], sd*stream.NormFloat64())
+				row[n+j] = stepped(m.bounded, n+j, row[n+j], sd*stream.NormFloat64())
 			}
 		}
 	}
@@ -199,17 +199,6 @@ func (m *estimating) inside(r *sdk.ForecastRequest) error {
 		}
 	}
 	return nil
-}
-
-// stepped returns a parameter, value j of the state, after a step. A step of a bounded
-// parameter is taken in its coordinate, where it has the same length near the value.
-func (m *estimating) stepped(j int, x, step float64) float64 {
-	for _, b := range m.bounded {
-		if b.first == j {
-			return b.from(b.to(x) + step/b.slope(x))
-		}
-	}
-	return x + step
 }
 
 // within returns an error if a parameter of a member is outside its limits.

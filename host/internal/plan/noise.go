@@ -17,13 +17,15 @@ import (
 //
 //	e_k = r e_(k-1) + sqrt(1 - r²) w_k,   x_k = M(x_(k-1)) + D e_k,
 //
-// where w_k has variance 1, and D holds the standard deviations.
+// where w_k has variance 1, and D holds the standard deviations. To a bounded variable it is
+// added as a step in its coordinate, see [stepped].
 type Noise struct {
 	sd      []workflow.Numbers // of the variables of the state
 	sizes   []int              // likewise
 	perTime bool               // sd is that of the noise over a unit of model time, not over a forecast
 	memory  float64            // r
 	within  *mat.TriDense
+	bounded []bounded
 }
 
 // size returns the number of values of a member.
@@ -78,7 +80,7 @@ func (n *Noise) Add(r *sdk.ForecastRequest, failures []sdk.MemberFailure, last *
 		row := r.Into.RawRowView(i)
 		for j, sd := range n.all() {
 			if sd > 0 {
-				row[j] += scale * sd * w[j]
+				row[j] = stepped(n.bounded, j, row[j], scale*sd*w[j])
 			}
 		}
 	}
@@ -144,7 +146,7 @@ func (m *maker) withNoise(model sdk.Model, n *workflow.Noise, path ...any) (sdk.
 		given, key = n.Variance, "variance"
 	}
 	l := model.Layout()
-	noise := &Noise{perTime: n.Per == "sqrt_time", memory: n.Memory, sd: m.broadcast(given, l, 0, below(path, "noise", key)...)}
+	noise := &Noise{perTime: n.Per == "sqrt_time", memory: n.Memory, bounded: m.bounded, sd: m.broadcast(given, l, 0, below(path, "noise", key)...)}
 	for _, v := range l.Variables {
 		noise.sizes = append(noise.sizes, v.Size())
 	}

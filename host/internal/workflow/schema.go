@@ -146,7 +146,7 @@ var schema = key{kind: table, keys: []key{
 		key{name: "max_failed", kind: integer, min: one, example: "5", doc: "with drop_member: how many members a trial may lose before it fails"},
 		key{name: "dir", kind: text, doc: "folder at which relative paths in params start; if omitted, that of the file that names the plugin"},
 		key{name: "noise", kind: table, oneOf: oneSpread, keys: noiseKeys,
-			doc: "normal noise that plume adds to every forecast member of any model, in addition to the noise of the model itself"},
+			doc: "normal noise that plume adds to every forecast member of any model, in addition to the noise of the model itself. For a variable in [model.bounds] it is a step of its logarithm or log-odds that has the stated length near the value, so that it stays inside"},
 		key{name: "estimate", kind: named, form: slug, doc: "parameters of the model to estimate: each becomes a variable of the state with the name of the parameter", keys: []key{
 			{name: "init", kind: distribution, dists: []key{normalAround, lognormalAround, uniform},
 				example: `{ dist = "normal", mean = 8.0, sd = 0.5 }`, doc: "distribution that its initial values are drawn from. If omitted, the file of ensemble.init has a column with the name of the parameter"},
@@ -167,7 +167,7 @@ var schema = key{kind: table, keys: []key{
 		{name: "plugin", kind: text, form: slug, doc: "another model plugin that simulates the truth; its state must have the same variables"},
 		{name: "step", kind: extent, above: zero, doc: "time step of the truth; if omitted, that of the model, or the default of the truth's own plugin"},
 		{name: "timeout", kind: duration, above: zero, doc: "how long one call of the truth's own plugin may take; if omitted, the timeout of the model"},
-		{name: "noise", kind: table, oneOf: oneSpread, keys: noiseKeys, doc: "normal noise that plume adds to the truth; if omitted, none"},
+		{name: "noise", kind: table, oneOf: oneSpread, keys: noiseKeys, doc: "normal noise that plume adds to the truth, within [model.bounds] as that of the model; if omitted, none"},
 	}},
 	{name: "observations", kind: tables, lone: true, required: true, doc: "what is observed, and with which error",
 		keys: observationKeys},
