@@ -438,7 +438,7 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 		if err != nil {
 			return nil, err
 		}
-		return withBounds(withWhitening(f, m.blocks), m.bounded), nil
+		return withBounds(withWhitening(f, repeatedBlocks(m.blocks, m.plan.Space.Layout.Size(), cycles)), m.bounded), nil
 	}
 	f, err := resize(m.ctx, size, 1)
 	if err != nil {

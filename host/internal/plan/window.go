@@ -97,3 +97,15 @@ func repeatedSpace(s *sdk.ObservationSpace, cycles int) *sdk.ObservationSpace {
 	}
 	return &sdk.ObservationSpace{Layout: l, Offers: s.Offers}
 }
+
+// repeatedBlocks are the blocks of the observations of several cycles of m components, one after
+// the other.
+func repeatedBlocks(blocks []block, m, cycles int) (all []block) {
+	for k := range cycles {
+		for _, b := range blocks {
+			b.first += k * m
+			all = append(all, b)
+		}
+	}
+	return all
+}
