@@ -155,6 +155,7 @@ results: build $(RESULTS)/ready ## the sweeps, tables and figures of docs/result
 	$(RESULTS)/bin/python bench/results/results.py
 	$(RESULTS)/bin/python bench/results/windows.py
 	$(RESULTS)/bin/python bench/results/calibration.py
+	$(RESULTS)/bin/python bench/results/field.py
 
 $(RESULTS)/ready: bench/results/requirements.txt
 	$(PYTHON) -m venv $(RESULTS)

@@ -1,0 +1,77 @@
+"""Writes docs/results/field.md and field.csv from the runs of bench/results/sweeps field.
+
+    python field.py
+
+Below runs/results/field/NAME are the runs of plume bench NAME; the last that has ended counts. The tables are
+those of plume compare.
+"""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+OUT = ROOT / "docs" / "results"
+RUNS = ROOT / "runs" / "results" / "field"
+
+HEAD = """# The field
+
+Experiments that others have published numbers for, with their filters as they were tuned there, and Plume's `joint`
+(`filter-diffusion`) with defaults, where filters localize with their cutoff or one of their cutoffs, and not with the Kuramoto-Sivashinsky equation. RMSE of the analysis mean over time, mean over
+seeds 1 to 10 ± its standard error. `difference` is paired: that of the filter from `joint` with as many members, or where `joint` is part of the experiment
+from the first filter; `wins` counts the seeds in which it is better. Rows without a measured number are published for methods that Plume does not have.
+`(8/10)`: two of ten seeds diverged or failed, and are in no mean.
+
+Rivals have settings that were chosen by such scores; `joint` has none, but a cutoff. All digits: [field.csv](field.csv). Your own filter in the same tables:
+[Measure my filter against the field](../how-to/measure-against-the-field.md). Made by `make results`, or by
+
+<!-- shown: takes an hour -->
+```sh
+make build
+bench/results/sweeps field
+python bench/results/field.py
+```
+"""
+
+
+def last(folder):
+    """Returns the run directory of an experiment that was begun last of those that have ended."""
+    runs = [path.parent for path in sorted(folder.glob("*/run.json")) if (path.parent / "trials.arrow").exists()]
+    return runs[-1] if runs else None
+
+
+def compare(run, form):
+    return subprocess.run([ROOT / "bin" / "plume", "-q", "compare", run, "--format", form], capture_output=True, text=True, check=True).stdout
+
+
+def section(run, workflow):
+    published = tomllib.loads((ROOT / "workflows" / f"{workflow['experiment']['name']}.toml").read_text())["published"]
+    time = workflow["time"]
+    cycles = f"{time['cycles'] - time['burn_in']:,} scored cycles after {time['burn_in']:,}"
+    mine = [f for f in workflow["filter"] if f["label"].startswith("filter-diffusion")]
+    radius = mine[0].get("params", {}).get("cutoff") if mine else None
+    cutoff = f" `joint` has a cutoff of {radius:.4g}." if radius else ""
+    return (f"\n## {workflow['experiment']['name']}\n\n{workflow['experiment']['description']}. {cycles}.{cutoff}\n\n{compare(run, 'markdown')}\n"
+            f"Published: {published['source']}. There: {published['differs']}.\n")
+
+
+def main():
+    page, rows = HEAD, []
+    for folder in sorted(path for path in RUNS.iterdir() if path.is_dir()):
+        run = last(folder)
+        if run is None:
+            print(f"{folder} has no run that has ended", file=sys.stderr)
+            continue
+        workflow = tomllib.loads((run / "workflow.resolved.toml").read_text())
+        page += section(run, workflow)
+        head, *lines = compare(run, "csv").splitlines()
+        rows += ["experiment" + head.removeprefix("run")] if not rows else []
+        rows += [folder.name + line for line in lines]
+    (OUT / "field.md").write_text(page)
+    (OUT / "field.csv").write_text("\n".join(rows) + "\n")
+    print(OUT / "field.md")
+
+
+if __name__ == "__main__":
+    main()
