@@ -13,7 +13,7 @@ import pytest
 import results
 import windows
 
-FILES = sorted(path.stem for path in results.OUT.glob("*.csv") if path.stem != "windows")
+FILES = sorted(path.stem for path in results.OUT.glob("*.csv") if path.stem not in ("windows", "field"))
 PAGES = [name for name in FILES if not name.startswith(results.OTHERS)]  # those with one table
 WRONG = "wrong-model-lorenz96-10"
 FOURTH = {"every-fourth-lorenz96": "1", "every-fourth-lorenz96-precise": "0.7"}  # by the standard deviation of the error
