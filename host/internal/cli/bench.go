@@ -56,7 +56,7 @@ Experiments can take an hour; --cycles shortens them, --size runs a part.`,
 			return a.runTable(c.Context(), args[0], b)
 		},
 	}
-	c.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	c.ValidArgsFunction = func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		var names []string
 		for _, t := range tables() {
 			names = append(names, t.Experiment.Name)
