@@ -28,8 +28,9 @@ memory that plume and each plugin will hold follows from the sizes of the
 matrices. It is that of as many trials at a time as fit, up to one per
 processor, as in run. A run of which no trial fits into the memory that is left
 is refused before anything is tried: that of the machine, of the control group
-(a container or a job), and of ulimit -v. Plan writes nothing, but it starts the plugins, among them the programs that the
-workflow names: check a workflow that you do not trust with validate --offline.`,
+(a container or a job), and of ulimit -v. Plan writes nothing, but it starts the
+plugins, among them the programs that the workflow names: check a workflow that
+you do not trust with validate --offline.`,
 		Example: `  plume plan twin.toml --set ensemble.size=1000
   plume plan twin.toml --sweep 'ensemble.size=[20, 50]' --sweep replicate=1..10`,
 		Args: exactly(1, "one workflow file"),

@@ -210,13 +210,13 @@ func TestPermanentFaults(t *testing.T) {
 		{name: "too many", policy: RetryPolicy{Retries: 1, MaxFailed: 1}, params: sdk.Params{"fault": "kill"},
 			err: []string{"member 1: plugin faulty: cycle 17: forecast: the process was ended by signal 9"}, again: 1},
 		{name: "the one it dies of", policy: RetryPolicy{Replicas: 2, Retries: 1, MaxFailed: 1}, params: sdk.Params{"fault": "kill-member", "member": 7},
-			listed: "[{7 the process was ended by signal 9 (killed) during the call false}]", again: 1},
+			listed: "[{7 the process was ended by signal 9 (killed) during the call false }]", again: 1},
 		{name: "late", policy: RetryPolicy{Replicas: 2, Retries: 2, Timeout: 3 * time.Second}, params: sdk.Params{"fault": "hang"},
 			err: []string{"members 0 to 4: plugin faulty: cycle 17: forecast: no answer within 3s"}},
 		{name: "final", policy: RetryPolicy{Replicas: 3, Retries: 2}, params: sdk.Params{"fault": "dry"},
-			listed: "[{3 the lake ran dry false} {4 the lake ran dry false}]"},
+			listed: "[{3 the lake ran dry false } {4 the lake ran dry false }]"},
 		{name: "not yet", policy: RetryPolicy{Retries: 1}, params: sdk.Params{"fault": "dry-twice"},
-			listed: "[{3 the lake ran dry true}]", again: 1},
+			listed: "[{3 the lake ran dry true }]", again: 1},
 		{name: "a bug", policy: RetryPolicy{Retries: 2}, params: sdk.Params{"fault": "panic"}, err: []string{"boom"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
