@@ -22,7 +22,7 @@ import (
 )
 
 // stopsWorkflow has everything that is carried from cycle to cycle: weights, windows, random
-// streams, noise, a reference, axes, and trials that share truths.
+// streams, noise with a memory, a reference, axes, and trials that share truths.
 const stopsWorkflow = `format = 1
 [experiment]
 name = "stops"
@@ -34,6 +34,7 @@ burn_in = 10
 [model]
 plugin = "lorenz63"
 params = { noise_sd = 0.1 }
+noise = { sd = 0.1, memory = 0.5 }
 [truth]
 init = { dist = "normal", mean = 1.0, sd = 1.0 }
 [observations]
