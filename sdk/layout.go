@@ -104,6 +104,19 @@ type Coordinates struct {
 	Points mat.Matrix // one row per value of the layout, one column per axis: a [Grid], or a [mat.Dense]
 }
 
+// Separation returns the distance of two positions on an axis with a period, the shortest way
+// around; a period of 0 is none.
+func Separation(v, w, period float64) float64 {
+	d := math.Abs(v - w)
+	if period == 0 {
+		return d
+	}
+	if d >= period {
+		d = math.Mod(d, period)
+	}
+	return min(d, period-d)
+}
+
 // Check reports the first fault of c as the positions of size values.
 func (c *Coordinates) Check(size int) error {
 	if g, ok := c.Points.(Grid); ok {

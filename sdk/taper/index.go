@@ -172,7 +172,7 @@ func (x *Index) appendCell(dst []Neighbour, at []float64, cell int) []Neighbour 
 	for _, i := range x.order[x.start[cell]:x.start[cell+1]] {
 		square := 0.0
 		for k, v := range x.points.RawRowView(i) {
-			d := x.axes[k].distance(v, at[k])
+			d := sdk.Separation(v, at[k], x.axes[k].period)
 			square += d * d
 		}
 		if square < x.cutoff*x.cutoff {
@@ -214,17 +214,6 @@ func (a axis) clamped(v float64) int {
 		return 0
 	}
 	return int(min(max(0, (v-a.origin)/a.width), float64(a.cells-1)))
-}
-
-func (a axis) distance(v, w float64) float64 {
-	d := math.Abs(v - w)
-	if a.period == 0 {
-		return d
-	}
-	if d >= a.period {
-		d = math.Mod(d, a.period)
-	}
-	return min(d, a.period-d)
 }
 
 // wrapped returns v moved into [0, period), or v if period is 0.

@@ -112,7 +112,7 @@ func distances(dst []float64, points *mat.Dense, period []float64, i int) {
 	for j := range dst {
 		square := 0.0
 		for k, v := range points.RawRowView(j) {
-			d := axis{period: period[k]}.distance(v, from[k])
+			d := sdk.Separation(v, from[k], period[k])
 			square += d * d
 		}
 		dst[j] = math.Sqrt(square)

@@ -483,11 +483,7 @@ func (r *reader) nearest(at [maxAxes]float64, first, size int) int {
 	for j := range size {
 		var sum float64
 		for axis, period := range c.Period {
-			d := math.Abs(c.Points.At(first+j, axis) - at[axis])
-			if period > 0 {
-				d = math.Mod(d, period)
-				d = min(d, period-d)
-			}
+			d := sdk.Separation(c.Points.At(first+j, axis), at[axis], period)
 			sum += d * d
 		}
 		if sum < least || sum == least && best < 0 {

@@ -104,15 +104,11 @@ func between(of *workflow.Correlation, at *sdk.Coordinates, j, k int) float64 {
 	return 0
 }
 
-// distance returns that of two positions, on a periodic axis the shortest way around.
+// distance returns that of two positions.
 func distance(at *sdk.Coordinates, j, k int) float64 {
 	sum := 0.0
 	for axis, period := range at.Period {
-		d := math.Abs(at.Points.At(j, axis) - at.Points.At(k, axis))
-		if period > 0 {
-			d = math.Mod(d, period)
-			d = min(d, period-d)
-		}
+		d := sdk.Separation(at.Points.At(j, axis), at.Points.At(k, axis), period)
 		sum += d * d
 	}
 	return math.Sqrt(sum)

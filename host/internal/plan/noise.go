@@ -181,12 +181,12 @@ func (m *maker) smooth(l *sdk.Layout, length float64, at []any) *mat.TriDense {
 			WithLabel("too many values").WithHelp("remove length")
 		return nil
 	}
-	matrix, first := mat.NewSymDense(n, nil), 0
+	of, matrix, first := workflow.Correlation{Length: length}, mat.NewSymDense(n, nil), 0
 	for _, v := range l.Variables {
 		end := first + v.Size()
 		for ; first < end; first++ {
 			for k := first; k < end; k++ {
-				matrix.SetSym(first, k, math.Exp(-distance(l.Coordinates, first, k)/length))
+				matrix.SetSym(first, k, between(&of, l.Coordinates, first, k))
 			}
 		}
 	}
