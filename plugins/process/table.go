@@ -23,8 +23,9 @@ type table struct {
 // pick is what some values of a state are read from: a name, or columns by number. Each row
 // has width of them.
 type pick struct {
-	name   string // empty: by number
-	column int    // the first, from 0; of a name it is found in the header
+	name   string         // empty: by number
+	rule   *regexp.Regexp // of lines such as hares = 3.06; nil if values are not read from them
+	column int            // the first, from 0; of a name it is found in the header
 	width  int
 	offset int // in the state
 }
@@ -65,6 +66,11 @@ func (m *model) newTable(commas bool) (*table, error) {
 		}
 		t.rows, offset = rows, offset+v.Size()
 		t.picks = append(t.picks, p)
+	}
+	if !commas && t.rows == 1 && !slices.ContainsFunc(t.picks, func(p pick) bool { return p.name == "" }) {
+		for i := range t.picks {
+			t.picks[i].rule = regexp.MustCompile(`(?:^|[\s,;])` + regexp.QuoteMeta(t.picks[i].name) + `\s*[=:]\s*(\S+)`)
+		}
 	}
 	return t, nil
 }
@@ -271,26 +277,22 @@ func (t *table) noHeader(first record) error {
 // assignments fills into with the values of lines such as hares = 3.06, lynx: 0.2. It
 // reports whether there is one for every name; then all variables are scalars.
 func (t *table) assignments(text string, into *mat.Dense) (found bool, err error) {
-	if t.commas || slices.ContainsFunc(t.picks, func(p pick) bool { return p.name == "" }) {
+	if t.picks[0].rule == nil {
 		return false, nil
 	}
 	values := make([][]string, len(t.picks))
 	for i, p := range t.picks {
-		rule := regexp.MustCompile(`(?:^|[\s,;])` + regexp.QuoteMeta(p.name) + `\s*[=:]\s*(\S+)`)
 		for line := range strings.Lines(text) {
 			if isComment(strings.TrimSpace(line)) {
 				continue
 			}
-			for _, m := range rule.FindAllStringSubmatch(line, -1) {
+			for _, m := range p.rule.FindAllStringSubmatch(line, -1) {
 				values[i] = append(values[i], strings.TrimRight(m[1], ",;"))
 			}
 		}
 		if len(values[i]) == 0 {
 			return false, nil
 		}
-	}
-	if t.rows > 1 {
-		return false, nil
 	}
 	rows := into.RawMatrix().Rows
 	for i, p := range t.picks {
