@@ -337,8 +337,7 @@ func (r *Report) along(at int, label, metric string, xs []float64) errorPoints {
 
 func (r *Report) ranksFigure(trials []*trial) *figure {
 	const columns = 3
-	var panels [][]*plot.Plot
-	n := 0
+	var panels []*plot.Plot
 	for _, t := range trials {
 		counts := t.Ranks[archive.Analysis]
 		if !slices.ContainsFunc(counts, func(c float64) bool { return c > 0 }) {
@@ -358,19 +357,21 @@ func (r *Report) ranksFigure(trials []*trial) *figure {
 		p.X.Min, p.X.Max, p.Y.Min = low, high, 0
 		p.X.Tick.Marker = roundTicks(4)
 		room(p, 0, 0.06)
-		if n%columns == 0 {
-			panels = append(panels, make([]*plot.Plot, 0, columns))
-		}
-		panels[n/columns] = append(panels[n/columns], p)
-		n++
+		panels = append(panels, p)
 	}
-	if n == 0 {
+	if panels == nil {
 		return nil
 	}
-	for len(panels) > 1 && len(panels[len(panels)-1]) < columns {
-		panels[len(panels)-1] = append(panels[len(panels)-1], nil)
+	return &figure{"rank-histograms", inRows(panels, columns), 5.6 * vg.Centimeter, 4.6 * vg.Centimeter}
+}
+
+// inRows puts panels into rows of so many; if there are several, the last one is filled up.
+func inRows(panels []*plot.Plot, columns int) [][]*plot.Plot {
+	rows := slices.Collect(slices.Chunk(panels, columns))
+	if last := len(rows) - 1; last > 0 {
+		rows[last] = slices.Concat(rows[last], make([]*plot.Plot, columns-len(rows[last])))
 	}
-	return &figure{"rank-histograms", panels, 5.6 * vg.Centimeter, 4.6 * vg.Centimeter}
+	return rows
 }
 
 // skillFigure draws error against spread.

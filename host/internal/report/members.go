@@ -228,12 +228,10 @@ func (r *Report) membersFigure(trials []*trial) *figure {
 	if len(trials) == 0 {
 		return nil
 	}
-	var panels [][]*plot.Plot
-	var all []*plot.Plot
+	var panels []*plot.Plot
 	for n, t := range trials {
 		p := panel(fmt.Sprintf("%s, N = %d", t.Filter, t.Size), "", "")
 		if n%columns == 0 {
-			panels = append(panels, nil)
 			p.Y.Label.Text = withUnit(r.shown[1].label(), r.shown[1].unit)
 		}
 		if n >= len(trials)-columns {
@@ -253,13 +251,10 @@ func (r *Report) membersFigure(trials []*trial) *figure {
 			}
 		}
 		p.X.Tick.Marker, p.Y.Tick.Marker = roundTicks(4), roundTicks(4)
-		panels[n/columns], all = append(panels[n/columns], p), append(all, p)
+		panels = append(panels, p)
 	}
-	for len(panels) > 1 && len(panels[len(panels)-1]) < columns {
-		panels[len(panels)-1] = append(panels[len(panels)-1], nil)
-	}
-	common(all)
-	return &figure{"members", panels, 5.2 * vg.Centimeter, 5 * vg.Centimeter}
+	common(panels)
+	return &figure{"members", inRows(panels, columns), 5.2 * vg.Centimeter, 5 * vg.Centimeter}
 }
 
 // common gives plots the same axes.
