@@ -68,9 +68,13 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	}
 	ahead, noise := a.into, a.noise // of the forecast of a new cycle, or nothing
 	a.allot(filter, left)
+	gone := make([]bool, rows)
+	for _, f := range failures {
+		gone[f.Member] = true
+	}
 	kept := make([]int, 0, left)
 	for i := range rows {
-		if !slices.ContainsFunc(failures, func(f sdk.MemberFailure) bool { return f.Member == i }) {
+		if !gone[i] {
 			kept = append(kept, i)
 		}
 	}
@@ -89,14 +93,12 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 			compact(p.noise, noise)
 		}
 	}
-	numbers, weights := make([]int, left), a.logWeights
+	numbers, weights, before := make([]int, left), a.logWeights, Ensemble{Numbers: a.numbers}
 	if weights != nil {
 		a.logWeights = make([]float64, left)
 	}
 	for to, from := range kept {
-		if numbers[to] = from; a.numbers != nil {
-			numbers[to] = a.numbers[from]
-		}
+		numbers[to] = before.Number(from)
 		if weights != nil {
 			a.logWeights[to] = weights[from]
 		}
