@@ -5,39 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plume-da/plume/plugins/internal/modeltest"
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/rng"
-	"gonum.org/v1/gonum/mat"
 )
 
 func configured(t testing.TB, step float64, params map[string]any) sdk.Model {
 	t.Helper()
-	p, err := Plugin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := p.NewModel(t.Context(), sdk.ModelConfig{Params: params, Step: step})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func forecast(t testing.TB, m sdk.Model, interval float64, states ...[]float64) [][]float64 {
-	t.Helper()
-	n := len(states[0])
-	r := &sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(1)}, To: interval, Ensemble: mat.NewDense(len(states), n, nil), Into: mat.NewDense(len(states), n, nil)}
-	for i, x := range states {
-		r.Ensemble.SetRow(i, x)
-	}
-	if res, err := m.Forecast(t.Context(), r); err != nil || len(res.Failures) > 0 {
-		t.Fatal(res, err)
-	}
-	out := make([][]float64, len(states))
-	for i := range out {
-		out[i] = r.Into.RawRowView(i)
-	}
-	return out
+	return modeltest.New(t, Plugin, step, params)
 }
 
 // kassam returns the initial state of Kassam and Trefethen (2005, section 3).
@@ -70,7 +44,7 @@ func TestLinearWaves(t *testing.T) {
 			u[i] = size * math.Cos(2*math.Pi*j*float64(i)/n)
 			want[i] = u[i] * math.Exp(growth(k)*2)
 		}
-		if d := distance(forecast(t, m, 2, u)[0], want); d > 1e-14 {
+		if d := distance(modeltest.Forecast(t, m, 2, u), want); d > 1e-14 {
 			t.Errorf("wave %v: off by %g", j, d)
 		}
 	}
@@ -79,8 +53,8 @@ func TestLinearWaves(t *testing.T) {
 // Halving the step h of a method of order 4 shows an order of 4 + O(h). Short waves make
 // the second term large (2 at h = 1/4, 0.2 at 1/64), so the limit is taken of two observed orders.
 func TestOrder(t *testing.T) {
-	u := forecast(t, configured(t, 0.25, nil), 50, kassam(128))[0]
-	at := func(step float64) []float64 { return forecast(t, configured(t, step, nil), 2, u)[0] }
+	u := modeltest.Forecast(t, configured(t, 0.25, nil), 50, kassam(128))
+	at := func(step float64) []float64 { return modeltest.Forecast(t, configured(t, step, nil), 2, u) }
 	exact := at(1.0 / 2048)
 	var errors [3]float64
 	for i := range errors {
@@ -101,7 +75,7 @@ func TestSumIsConserved(t *testing.T) {
 		}
 		return s
 	}
-	if drift := sum(forecast(t, configured(t, 0.5, nil), 100, u)[0]) - sum(u); math.Abs(drift) > 1e-10 {
+	if drift := sum(modeltest.Forecast(t, configured(t, 0.5, nil), 100, u)) - sum(u); math.Abs(drift) > 1e-10 {
 		t.Errorf("the sum changes by %g", drift)
 	}
 }
@@ -112,7 +86,7 @@ func TestShift(t *testing.T) {
 	const n, by = 64, 10
 	m := configured(t, 0.25, map[string]any{"n": n})
 	u := kassam(n)
-	a, b := forecast(t, m, 20, u)[0], forecast(t, m, 20, append(append([]float64(nil), u[by:]...), u[:by]...))[0]
+	a, b := modeltest.Forecast(t, m, 20, u), modeltest.Forecast(t, m, 20, append(append([]float64(nil), u[by:]...), u[:by]...))
 	if d := distance(b, append(append([]float64(nil), a[by:]...), a[:by]...)); d > 1e-12 {
 		t.Errorf("off by %g", d)
 	}
@@ -126,16 +100,16 @@ func TestShift(t *testing.T) {
 func TestClimate(t *testing.T) {
 	const parts, length, apart = 400, 10.0, 1e-6
 	m := configured(t, 0.25, nil)
-	u := forecast(t, m, 200, kassam(128))[0]
+	u := modeltest.Forecast(t, m, 200, kassam(128))
 	near := append([]float64(nil), u...)
 	near[3] += apart
 	var squares, rate float64
 	for part := range parts + 10 {
-		both := forecast(t, m, length, u, near)
-		d := distance(both[0], both[1])
-		u = both[0]
+		both := modeltest.Forecasts(t, m, length, u, near)
+		d := distance(both.RawRowView(0), both.RawRowView(1))
+		u = both.RawRowView(0)
 		for i := range near {
-			near[i] = u[i] + (both[1][i]-u[i])*apart/d
+			near[i] = u[i] + (both.RawRowView(1)[i]-u[i])*apart/d
 		}
 		if part < 10 {
 			continue // the difference turns into the direction of growth
@@ -170,14 +144,5 @@ func TestOddGrid(t *testing.T) {
 }
 
 func BenchmarkForecast20x128(b *testing.B) {
-	m := configured(b, 0.5, nil)
-	r := &sdk.ForecastRequest{To: 1, Ensemble: mat.NewDense(20, 128, nil), Into: mat.NewDense(20, 128, nil)}
-	for i := range 20 {
-		r.Ensemble.SetRow(i, kassam(128))
-	}
-	for b.Loop() {
-		if _, err := m.Forecast(b.Context(), r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	modeltest.Benchmark(b, configured(b, 0.5, nil), 1, 20, kassam(128))
 }

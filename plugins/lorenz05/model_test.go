@@ -6,22 +6,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plume-da/plume/plugins/internal/modeltest"
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/rng"
 	"gonum.org/v1/gonum/mat"
 )
 
 func configured(t testing.TB, params map[string]any) *model {
 	t.Helper()
-	p, err := Plugin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := p.NewModel(t.Context(), sdk.ModelConfig{Params: params})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m.(*model)
+	return modeltest.New(t, Plugin, 0, params).(*model)
 }
 
 func state(n int) []float64 {
@@ -31,23 +23,6 @@ func state(n int) []float64 {
 		x[i] = 3 + 2*r.NormFloat64()
 	}
 	return x
-}
-
-func forecast(t testing.TB, m sdk.Model, interval float64, states ...[]float64) [][]float64 {
-	t.Helper()
-	n := len(states[0])
-	r := &sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(1)}, To: interval, Ensemble: mat.NewDense(len(states), n, nil), Into: mat.NewDense(len(states), n, nil)}
-	for i, x := range states {
-		r.Ensemble.SetRow(i, x)
-	}
-	if res, err := m.Forecast(t.Context(), r); err != nil || len(res.Failures) > 0 {
-		t.Fatal(res, err)
-	}
-	out := make([][]float64, len(states))
-	for i := range out {
-		out[i] = r.Into.RawRowView(i)
-	}
-	return out
 }
 
 // printed is the tendency as the paper prints it (equations 11 to 15), with double sums and
@@ -145,20 +120,20 @@ func TestLyapunovExponent(t *testing.T) {
 	}
 	const parts, length, apart = 100, 0.2, 1e-6
 	m := configured(t, nil)
-	z := forecast(t, m, 5, state(960))[0]
+	z := modeltest.Forecast(t, m, 5, state(960))
 	near := append([]float64(nil), z...)
 	near[3] += apart
 	var rate float64
 	for part := range parts + 10 {
-		both := forecast(t, m, length, z, near)
-		z = both[0]
+		both := modeltest.Forecasts(t, m, length, z, near)
+		z = both.RawRowView(0)
 		var d float64
 		for i := range z {
-			d += math.Pow(both[1][i]-z[i], 2)
+			d += math.Pow(both.RawRowView(1)[i]-z[i], 2)
 		}
 		d = math.Sqrt(d)
 		for i := range near {
-			near[i] = z[i] + (both[1][i]-z[i])*apart/d
+			near[i] = z[i] + (both.RawRowView(1)[i]-z[i])*apart/d
 		}
 		if part >= 10 { // the difference has turned into the direction of growth
 			rate += math.Log(d/apart) / length / parts
@@ -219,14 +194,5 @@ func TestCoordinates(t *testing.T) {
 }
 
 func BenchmarkForecast20x960(b *testing.B) {
-	m := configured(b, nil)
-	r := &sdk.ForecastRequest{To: 0.05, Ensemble: mat.NewDense(20, 960, nil), Into: mat.NewDense(20, 960, nil)}
-	for i := range 20 {
-		r.Ensemble.SetRow(i, state(960))
-	}
-	for b.Loop() {
-		if _, err := m.Forecast(b.Context(), r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	modeltest.Benchmark(b, configured(b, nil), 0.05, 20, state(960))
 }

@@ -4,35 +4,14 @@ import (
 	"math"
 	"testing"
 
+	"github.com/plume-da/plume/plugins/internal/modeltest"
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/rng"
 	"gonum.org/v1/gonum/mat"
 )
 
 func configured(t testing.TB, step float64, params map[string]any) sdk.Model {
 	t.Helper()
-	p, err := Plugin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := p.NewModel(t.Context(), sdk.ModelConfig{Params: params, Step: step})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func forecast(t testing.TB, m sdk.Model, interval float64, rows ...[]float64) *mat.Dense {
-	t.Helper()
-	r := &sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(1)}, To: interval, Ensemble: mat.NewDense(len(rows), 3, nil), Into: mat.NewDense(len(rows), 3, nil)}
-	for i, row := range rows {
-		r.Ensemble.SetRow(i, row)
-	}
-	res, err := m.Forecast(t.Context(), r)
-	if err != nil || len(res.Failures) > 0 {
-		t.Fatal(res, err)
-	}
-	return r.Into
+	return modeltest.New(t, Plugin, step, params)
 }
 
 // The origin and (+-q, +-q, rho - 1) with q = sqrt(beta (rho - 1)) are fixed
@@ -42,7 +21,7 @@ func TestFixedPoints(t *testing.T) {
 	m := configured(t, 0, nil)
 	q := math.Sqrt(8.0 / 3 * 27)
 	for _, p := range [][]float64{{0, 0, 0}, {q, q, 27}, {-q, -q, 27}} {
-		got := forecast(t, m, 1, p)
+		got := modeltest.Forecasts(t, m, 1, p)
 		for j, want := range p {
 			if math.Abs(got.At(0, j)-want) > 1e-11 {
 				t.Errorf("%v moves to %v", p, mat.Formatted(got))
@@ -54,7 +33,7 @@ func TestFixedPoints(t *testing.T) {
 // The mirror (x, y) -> (-x, -y) maps solutions to solutions, exactly: every
 // operation only changes sign.
 func TestSymmetry(t *testing.T) {
-	got := forecast(t, configured(t, 0, nil), 10, []float64{1, 2, 20}, []float64{-1, -2, 20})
+	got := modeltest.Forecasts(t, configured(t, 0, nil), 10, []float64{1, 2, 20}, []float64{-1, -2, 20})
 	if got.At(0, 0) != -got.At(1, 0) || got.At(0, 1) != -got.At(1, 1) || got.At(0, 2) != got.At(1, 2) {
 		t.Errorf("got %v", mat.Formatted(got))
 	}
@@ -63,7 +42,7 @@ func TestSymmetry(t *testing.T) {
 // On the z axis the system is linear: z decays with rate beta. The error of RK4
 // is (beta h)^5/120 a step, 1.1e-10 of z for each of 100 steps.
 func TestZAxis(t *testing.T) {
-	got := forecast(t, configured(t, 0, nil), 1, []float64{0, 0, 5})
+	got := modeltest.Forecasts(t, configured(t, 0, nil), 1, []float64{0, 0, 5})
 	if want := 5 * math.Exp(-8.0/3); math.Abs(got.At(0, 2)-want) > 2e-8*want || got.At(0, 0) != 0 {
 		t.Errorf("got %v, want z = %v", mat.Formatted(got), want)
 	}
@@ -73,15 +52,15 @@ func TestZAxis(t *testing.T) {
 // error is a few percent of the leading one at these steps.
 func TestOrder(t *testing.T) {
 	start := []float64{1.509, -1.531, 25.461}
-	exact := forecast(t, configured(t, 0.0001, nil), 0.4, start)
+	exact := modeltest.Forecasts(t, configured(t, 0.0001, nil), 0.4, start)
 	for _, tt := range []struct {
 		integrator string
 		step, want float64
 	}{{"rk4", 0.005, 4}, {"euler", 0.0005, 1}} {
 		params := map[string]any{"integrator": tt.integrator}
 		var coarse, fine mat.Dense
-		coarse.Sub(forecast(t, configured(t, tt.step, params), 0.4, start), exact)
-		fine.Sub(forecast(t, configured(t, tt.step/2, params), 0.4, start), exact)
+		coarse.Sub(modeltest.Forecasts(t, configured(t, tt.step, params), 0.4, start), exact)
+		fine.Sub(modeltest.Forecasts(t, configured(t, tt.step/2, params), 0.4, start), exact)
 		if got := math.Log2(mat.Norm(&coarse, 2) / mat.Norm(&fine, 2)); math.Abs(got-tt.want) > 0.2 {
 			t.Errorf("%s: order %.2f, want %v", tt.integrator, got, tt.want)
 		}

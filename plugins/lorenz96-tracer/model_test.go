@@ -5,22 +5,12 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/rng"
-	"gonum.org/v1/gonum/mat"
+	"github.com/plume-da/plume/plugins/internal/modeltest"
 )
 
 func configured(t testing.TB, step float64, params map[string]any) *model {
 	t.Helper()
-	p, err := Plugin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := p.NewModel(t.Context(), sdk.ModelConfig{Params: params, Step: step})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m.(*model)
+	return modeltest.New(t, Plugin, step, params).(*model)
 }
 
 func state(n int) []float64 {
@@ -33,15 +23,6 @@ func state(n int) []float64 {
 		}
 	}
 	return x
-}
-
-func forecast(t testing.TB, m sdk.Model, interval float64, x []float64) []float64 {
-	t.Helper()
-	r := &sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(1)}, To: interval, Ensemble: mat.NewDense(1, len(x), x), Into: mat.NewDense(1, len(x), nil)}
-	if res, err := m.Forecast(t.Context(), r); err != nil || len(res.Failures) > 0 {
-		t.Fatal(res, err)
-	}
-	return r.Into.RawRowView(0)
 }
 
 // The tendency against the equations as they are printed, with a modulo.
@@ -80,7 +61,7 @@ func TestBudget(t *testing.T) {
 		}
 		return sum
 	}
-	got, want := mean(forecast(t, m, 40, s)[n:]), 10+(mean(s[n:])-10)*math.Exp(-0.1*40)
+	got, want := mean(modeltest.Forecast(t, m, 40, s)[n:]), 10+(mean(s[n:])-10)*math.Exp(-0.1*40)
 	if math.Abs(got-want) > 1e-9 {
 		t.Errorf("the mean concentration is %.12f, want %.12f", got, want)
 	}
@@ -92,7 +73,7 @@ func TestPositive(t *testing.T) {
 	m := configured(t, 0.05, map[string]any{"emission": 0.0, "loss": 0.0})
 	s := state(40)
 	for range 200 {
-		s = append([]float64(nil), forecast(t, m, 0.5, s)...)
+		s = append([]float64(nil), modeltest.Forecast(t, m, 0.5, s)...)
 		for j, c := range s[40:] {
 			if c < 0 {
 				t.Fatalf("c[%d] is %g", j, c)
@@ -109,7 +90,7 @@ func TestWindIsIndependent(t *testing.T) {
 	for j := 40; j < 80; j++ {
 		b[j] = 7
 	}
-	x, y := forecast(t, m, 5, a), forecast(t, m, 5, b)
+	x, y := modeltest.Forecast(t, m, 5, a), modeltest.Forecast(t, m, 5, b)
 	for j := range 40 {
 		if x[j] != y[j] {
 			t.Fatalf("x[%d]: %v and %v", j, x[j], y[j])
@@ -125,14 +106,5 @@ func TestCoordinates(t *testing.T) {
 }
 
 func BenchmarkForecast100x80(b *testing.B) {
-	m := configured(b, 0.05, nil)
-	r := &sdk.ForecastRequest{To: 0.05, Ensemble: mat.NewDense(100, 80, nil), Into: mat.NewDense(100, 80, nil)}
-	for i := range 100 {
-		r.Ensemble.SetRow(i, state(40))
-	}
-	for b.Loop() {
-		if _, err := m.Forecast(b.Context(), r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	modeltest.Benchmark(b, configured(b, 0.05, nil), 0.05, 100, state(40))
 }

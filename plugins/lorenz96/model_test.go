@@ -5,22 +5,13 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/plume-da/plume/plugins/internal/modeltest"
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/rng"
-	"gonum.org/v1/gonum/mat"
 )
 
 func configured(t testing.TB, params map[string]any) sdk.Model {
 	t.Helper()
-	p, err := Plugin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := p.NewModel(t.Context(), sdk.ModelConfig{Params: params})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return modeltest.New(t, Plugin, 0, params)
 }
 
 func state(n int) []float64 {
@@ -30,15 +21,6 @@ func state(n int) []float64 {
 		x[i] = 3 + 2*r.NormFloat64()
 	}
 	return x
-}
-
-func forecast(t testing.TB, m sdk.Model, interval float64, x []float64) []float64 {
-	t.Helper()
-	r := &sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(1)}, To: interval, Ensemble: mat.NewDense(1, len(x), x), Into: mat.NewDense(1, len(x), nil)}
-	if _, err := m.Forecast(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
-	return r.Into.RawRowView(0)
 }
 
 // The tendency against the equation as it is printed, with a modulo.
@@ -63,7 +45,7 @@ func TestFixedPoint(t *testing.T) {
 	for i := range x {
 		x[i] = 8
 	}
-	for j, v := range forecast(t, configured(t, nil), 5, x) {
+	for j, v := range modeltest.Forecast(t, configured(t, nil), 5, x) {
 		if v != 8 {
 			t.Errorf("site %d moves to %v", j, v)
 		}
@@ -77,7 +59,7 @@ func TestRotation(t *testing.T) {
 	m := configured(t, map[string]any{"n": n})
 	x := state(n)
 	turned := append(append([]float64(nil), x[shift:]...), x[:shift]...)
-	a, b := forecast(t, m, 1, x), forecast(t, m, 1, turned)
+	a, b := modeltest.Forecast(t, m, 1, x), modeltest.Forecast(t, m, 1, turned)
 	for j := range n {
 		if b[j] != a[(j+shift)%n] {
 			t.Errorf("site %d: %v and %v", j, b[j], a[(j+shift)%n])
@@ -111,16 +93,6 @@ func TestCoordinates(t *testing.T) {
 func BenchmarkForecast100x40(b *testing.B) { benchmark(b, 100, 40) }
 func BenchmarkForecast40x1e5(b *testing.B) { benchmark(b, 40, 100_000) }
 
-func benchmark(b *testing.B, rows, n int) {
-	m := configured(b, map[string]any{"n": n})
-	r := &sdk.ForecastRequest{To: 0.05, Ensemble: mat.NewDense(rows, n, nil), Into: mat.NewDense(rows, n, nil)}
-	for i := range rows {
-		r.Ensemble.SetRow(i, state(n))
-	}
-	b.SetBytes(int64(8 * rows * n))
-	for b.Loop() {
-		if _, err := m.Forecast(b.Context(), r); err != nil {
-			b.Fatal(err)
-		}
-	}
+func benchmark(b *testing.B, members, n int) {
+	modeltest.Benchmark(b, configured(b, map[string]any{"n": n}), 0.05, members, state(n))
 }

@@ -5,31 +5,12 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/rng"
-	"gonum.org/v1/gonum/mat"
+	"github.com/plume-da/plume/plugins/internal/modeltest"
 )
 
 func configured(t testing.TB, step float64, params map[string]any) *model {
 	t.Helper()
-	p, err := Plugin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := p.NewModel(t.Context(), sdk.ModelConfig{Params: params, Step: step})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m.(*model)
-}
-
-func forecast(t testing.TB, m sdk.Model, interval float64, x []float64) []float64 {
-	t.Helper()
-	r := &sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(1)}, To: interval, Ensemble: mat.NewDense(1, len(x), x), Into: mat.NewDense(1, len(x), nil)}
-	if res, err := m.Forecast(t.Context(), r); err != nil || len(res.Failures) > 0 {
-		t.Fatal(res, err)
-	}
-	return r.Into.RawRowView(0)
+	return modeltest.New(t, Plugin, step, params).(*model)
 }
 
 // free are parameters without what is not conserved.
@@ -80,7 +61,7 @@ func mass(m *model, x []float64) (sum float64) {
 func TestMass(t *testing.T) {
 	m := configured(t, 0.5, map[string]any{"rows": 12, "columns": 20})
 	x := state(12, 20, 0.1)
-	if change := mass(m, forecast(t, m, 100, x)) - mass(m, x); math.Abs(change) > 240*200*2.3e-16 {
+	if change := mass(m, modeltest.Forecast(t, m, 100, x)) - mass(m, x); math.Abs(change) > 240*200*2.3e-16 {
 		t.Errorf("the mass changes by %g", change)
 	}
 }
@@ -114,7 +95,7 @@ func TestEnergyInTime(t *testing.T) {
 	var errors []float64
 	for _, step := range []float64{0.25, 0.125, 0.0625} {
 		m := configured(t, step, free(12, 20))
-		errors = append(errors, math.Abs(energy(m, forecast(t, m, 10, x))/energy(m, x)-1))
+		errors = append(errors, math.Abs(energy(m, modeltest.Forecast(t, m, 10, x))/energy(m, x)-1))
 	}
 	for i := range errors[1:] {
 		if order := math.Log2(errors[i] / errors[i+1]); order < 3.9 || order > 6 {
@@ -149,7 +130,7 @@ func TestDispersion(t *testing.T) {
 		steady := math.Pow(f*math.Cos(k/2)*math.Cos(l/2), 2)
 		w2 := steady + 4*(math.Pow(math.Sin(k/2), 2)+math.Pow(math.Sin(l/2), 2))
 		factor := (steady + (w2-steady)*math.Cos(math.Sqrt(w2)*until)) / w2
-		got := forecast(t, m, until, x)
+		got := modeltest.Forecast(t, m, until, x)
 		for i := range rows * columns {
 			if want := 1 + (x[i]-1)*factor; math.Abs(got[i]-want) > 1e-4*a {
 				t.Errorf("wave %v, value %d: got %g, want %g", wave, i, (got[i]-1)/a, (want-1)/a)
@@ -172,8 +153,8 @@ func TestShift(t *testing.T) {
 	}
 	east(moved, x)
 	want := make([]float64, len(x))
-	east(want, forecast(t, m, 20, x))
-	for i, got := range forecast(t, m, 20, moved) {
+	east(want, modeltest.Forecast(t, m, 20, x))
+	for i, got := range modeltest.Forecast(t, m, 20, moved) {
 		if got != want[i] {
 			t.Fatalf("value %d: got %v, want %v", i, got, want[i])
 		}
@@ -198,13 +179,13 @@ func TestVortices(t *testing.T) {
 		}
 		return math.Sqrt(sum)
 	}
-	x = forecast(t, m, 1500, x)
+	x = modeltest.Forecast(t, m, 1500, x)
 	if u, v := rms(x[size:2*size]), rms(x[2*size:]); u < 0.05 || u > 0.3 || v < u/2 || v > 2*u {
 		t.Errorf("velocities to the east are %g, to the north %g; want vortices", u, v)
 	}
 	y := append([]float64(nil), x...)
 	y[5] += 1e-8 * math.Sqrt(float64(len(x)))
-	x, y = forecast(t, m, 800, x), forecast(t, m, 800, y)
+	x, y = modeltest.Forecast(t, m, 800, x), modeltest.Forecast(t, m, 800, y)
 	for i := range x {
 		y[i] -= x[i]
 	}
@@ -226,14 +207,5 @@ func TestCoordinates(t *testing.T) {
 }
 
 func BenchmarkForecast20x32x32(b *testing.B) {
-	m := configured(b, 0.5, nil)
-	r := &sdk.ForecastRequest{To: 5, Ensemble: mat.NewDense(20, 3072, nil), Into: mat.NewDense(20, 3072, nil)}
-	for i := range 20 {
-		r.Ensemble.SetRow(i, state(32, 32, 0.1))
-	}
-	for b.Loop() {
-		if _, err := m.Forecast(b.Context(), r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	modeltest.Benchmark(b, configured(b, 0.5, nil), 5, 20, state(32, 32, 0.1))
 }
