@@ -57,10 +57,10 @@ const reachVersion = 3
 // reach returns the record of the cycles before with the forecast of this one.
 func (f *filter) reach(p *sdk.Problem) (*reach, error) {
 	members, _ := p.Ensemble.Dims()
-	now := f.rings.Correlations(p.Ensemble)
-	r := &reach{members: float64(members), distances: f.rings.Distances(), squares: make([]float64, len(now)), cost: usualCost, priced: 1}
+	rings := f.rings.Distances()
+	r := &reach{members: float64(members), distances: rings, squares: make([]float64, len(rings)), cost: usualCost, priced: 1}
 	if len(p.Carry) > 0 {
-		v, err := sdk.DecodeCarry(p.Carry, reachVersion, 3+len(now))
+		v, err := sdk.DecodeCarry(p.Carry, reachVersion, 3+len(rings))
 		if err != nil {
 			return nil, err
 		}
@@ -74,7 +74,7 @@ func (f *filter) reach(p *sdk.Problem) (*reach, error) {
 		return r, nil // of a call with the same observations
 	}
 	r.weight = forgetting*r.weight + 1
-	for k, square := range now {
+	for k, square := range f.rings.Correlations(p.Ensemble) {
 		r.squares[k] = forgetting*r.squares[k] + square
 	}
 	return r, nil
