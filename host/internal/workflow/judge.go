@@ -57,9 +57,13 @@ func (w *Workflow) judgeTime(found *diag.Findings) {
 	if t.Unit == 0 && n.Table["unit"] == nil && durations {
 		(&checker{found: found}).missing(n, "time", lookup(lookup(schema.keys, "time").keys, "unit"))
 	}
-	date, _ := n.Table["start"].Value.(time.Time)
+	start := n.Table["start"]
+	if start == nil {
+		return // probably misspelt, which has a finding
+	}
+	date, _ := start.Value.(time.Time)
 	if at, err := w.instant(date); err != nil {
-		found.Add(codeConflict, n.Table["start"].Place(), "`time.start` has no offset: %v", err).WithLabel("which instant?").
+		found.Add(codeConflict, start.Place(), "`time.start` has no offset: %v", err).WithLabel("which instant?").
 			WithHelp("write it with its offset, such as %s", at.Format("2006-01-02T15:04:05-07:00"))
 	}
 }

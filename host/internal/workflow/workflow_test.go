@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -368,4 +369,35 @@ func TestSweepMemory(t *testing.T) {
 	if few, many := allocated(200), allocated(1600); many > 2*few {
 		t.Errorf("%g bytes a setting of 1600, %g of 200", many, few)
 	}
+}
+
+// A misspelt key is found, whatever the key: its default is not filled in then, and
+// nothing may count on it.
+func TestMisspeltKeys(t *testing.T) {
+	key := regexp.MustCompile(`(?m)^[a-z_]+ = `)
+	for _, pattern := range []string{"testdata/good/*.toml", "../../../workflows/*.toml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		for _, file := range files {
+			w, found := Load(file, Options{})
+			if len(found) > 0 {
+				t.Fatal(found.Text(false))
+			}
+			text := reload(t, w)
+			for _, at := range key.FindAllStringIndex(text, -1) {
+				misspelt := text[:at[0]] + text[at[0]+1:at[1]-len(" = ")] + "q = " + text[at[1]:]
+				if w, found := Parse(file, []byte(misspelt), Options{}); w != nil && !insideParams(text[:at[0]]) {
+					t.Errorf("%s: %q is not found in\n%s", file, misspelt[at[0]:at[1]], found.Text(false))
+				}
+			}
+		}
+	}
+}
+
+// insideParams reports whether text ends in a table whose names are free.
+func insideParams(text string) bool {
+	header := regexp.MustCompile(`(?m)^\[+([^\]]*)\]`).FindAllStringSubmatch(text, -1)
+	return len(header) > 0 && regexp.MustCompile(`params|axes|profile|estimate`).MatchString(header[len(header)-1][1])
 }
