@@ -44,6 +44,7 @@ var law = []struct {
 	{"sdk/linalg", []string{"gonum.org/v1/gonum/", "golang.org/x/sys/cpu"}}, // it has loops for several kinds of processor; decision 15
 	{"sdk/ode", []string{"sdk", "sdk/ensemble", "sdk/rng", "gonum.org/v1/gonum/"}},
 	{"sdk/taper", []string{"sdk", "gonum.org/v1/gonum/"}},
+	{"sdk/ensemble", []string{"sdk/rng", "sdk/linalg", "sdk/pace", "gonum.org/v1/gonum/"}},
 	{"sdk/", []string{"sdk/rng", "sdk/linalg", "sdk/ensemble", "gonum.org/v1/gonum/"}},
 	{"sdk", []string{"sdk/rng", "github.com/BurntSushi/toml", "gonum.org/v1/gonum/mat"}},
 

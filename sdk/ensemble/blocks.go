@@ -1,9 +1,10 @@
 package ensemble
 
 import (
-	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/plume-da/plume/sdk/pace"
 )
 
 // InBlocks distributes the numbers from 0 to n-1, rows or columns of a matrix, over all
@@ -22,7 +23,7 @@ func InBlocks(n, width int, worker func() func(from, to int)) {
 		}
 	}
 	var wg sync.WaitGroup
-	for range min(blocks, runtime.GOMAXPROCS(0)) - 1 {
+	for range min(blocks, pace.Processors()) - 1 {
 		wg.Go(work)
 	}
 	work()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"runtime"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
@@ -123,6 +122,6 @@ func finite(x []float64) bool {
 // work in value updates: all of them if the work is too small for a goroutine.
 func blockWidth(rows, work int) int {
 	const worthwhile = 20_000 // about 50 microseconds
-	blocks := min(rows, runtime.GOMAXPROCS(0), 1+work/worthwhile)
+	blocks := min(rows, 1+work/worthwhile)
 	return (rows + blocks - 1) / blocks
 }

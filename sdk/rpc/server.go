@@ -23,7 +23,8 @@ type Server struct {
 	plugin *sdk.Plugin
 	gone   chan struct{} // closed when the host ends its session
 	once   sync.Once
-	timed  func(time.Duration) // told how long each call took; may be nil
+	began  func()              // told when a call begins
+	ended  func(time.Duration) // told how long each call took
 
 	mu             sync.Mutex
 	configurations map[string]*configuration
@@ -34,7 +35,7 @@ type Server struct {
 // Register makes s answer the services of p: Plugin and that of its role.
 func Register(s grpc.ServiceRegistrar, p *sdk.Plugin) *Server {
 	srv := &Server{
-		plugin: p, gone: make(chan struct{}),
+		plugin: p, gone: make(chan struct{}), began: func() {}, ended: func(time.Duration) {},
 		configurations: map[string]*configuration{}, memories: map[string]*memory{"": {}},
 	}
 	pb.RegisterPluginServer(s, srv)
@@ -51,10 +52,12 @@ func Register(s grpc.ServiceRegistrar, p *sdk.Plugin) *Server {
 // HostGone is closed when the host's session has ended.
 func (s *Server) HostGone() <-chan struct{} { return s.gone }
 
-// Timed makes the server call each after every answered call, with the time from its
-// header to the last frame of its answer; from several goroutines at once. Timed must be
-// called before the first call.
-func (s *Server) Timed(each func(took time.Duration)) { s.timed = each }
+// Watched makes the server call began at the header of every call, and ended with the time
+// from there to the last frame of its answer or to its error; from several goroutines at
+// once. Watched must be called before the first call.
+func (s *Server) Watched(began func(), ended func(took time.Duration)) {
+	s.began, s.ended = began, ended
+}
 
 type method struct{ service, name string }
 
@@ -127,12 +130,18 @@ func (s *Server) call(_ any, stream grpc.ServerStream) (err error) {
 func (s *Server) answer(stream grpc.ServerStream) (again bool, err error) {
 	var a *pending
 	var start time.Time
+	defer func() {
+		if !start.IsZero() {
+			s.ended(time.Since(start))
+		}
+	}()
 	f := &frame{}
 	f.open = func(h *pb.CallHeader) (err error) {
-		start = time.Now()
-		if a != nil {
+		if !start.IsZero() {
 			return contract("call", "has two CallHeaders")
 		}
+		start = time.Now()
+		s.began()
 		if a, err = s.open(stream.Context(), h); err == nil {
 			f.sink = a.in.payload
 		}
@@ -165,9 +174,6 @@ func (s *Server) answer(stream grpc.ServerStream) (again bool, err error) {
 	defer out.takeBack()
 	if err := a.run(stream.Context(), out); err != nil {
 		return false, err
-	}
-	if s.timed != nil {
-		s.timed(time.Since(start))
 	}
 	return a.header.Series, a.release(stream)
 }

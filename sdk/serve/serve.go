@@ -67,7 +67,8 @@ func Main(p *sdk.Plugin, err error) {
 func registered(s *rpc.Server) {
 	_ = os.Unsetenv(rpc.Handshake.MagicCookieKey)
 	watchHost(s)
-	s.Timed(pace.NewCalls().Ended)
+	calls := pace.NewCalls()
+	s.Watched(calls.Began, calls.Ended)
 }
 
 // undoing returns an interceptor that calls restore before the first request is answered.
