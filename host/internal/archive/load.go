@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/table"
@@ -25,12 +26,13 @@ import (
 //
 // A run of another version may lack columns or tables. There is one rule for that: a
 // missing column reads as null, a missing table has no rows, and [Reader.Missing] reports
-// both. A table without the columns that identify its rows is an error. A Reader is not
-// safe for concurrent use.
+// both. A table without the columns that identify its rows is an error. A Reader is safe
+// for concurrent use.
 type Reader struct {
 	Dir  string
 	Info *Info // with the status that [ReadStatus] gives
 
+	mu      sync.Mutex
 	checked map[string]error // by path below Dir
 	missing []string
 }
@@ -46,9 +48,15 @@ func Open(dir string) (*Reader, error) {
 
 // Missing returns, one line each, what is missing from the tables that have been read,
 // because the run was written by another version.
-func (r *Reader) Missing() []string { return r.missing }
+func (r *Reader) Missing() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.missing)
+}
 
 func (r *Reader) miss(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if line := fmt.Sprintf(format, args...); !slices.Contains(r.missing, line) {
 		r.missing = append(r.missing, line)
 	}
@@ -60,10 +68,14 @@ var ErrDamaged = errors.New("damaged")
 // Check returns an error if a file of the run, named by its path below Dir, is not a
 // regular file or has changed since the run wrote it. The file is read only once for this.
 func (r *Reader) Check(file string) error {
+	r.mu.Lock()
 	err, done := r.checked[file]
+	r.mu.Unlock()
 	if !done {
 		err = r.check(file)
+		r.mu.Lock()
 		r.checked[file] = err
+		r.mu.Unlock()
 	}
 	return err
 }
@@ -87,6 +99,8 @@ func (r *Reader) CheckFiles() ([]string, error) {
 	if r.Info.Files == nil {
 		return nil, fmt.Errorf("%s: the run is %q, so it has no checksums yet", r.Dir, r.Info.Status)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	known := map[string]string{}
 	for file, err := range r.checked {
 		if err == nil {

@@ -10,11 +10,13 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/sdk/wire/table"
+	"golang.org/x/sync/errgroup"
 )
 
 // Format is a format of files.
@@ -66,14 +68,21 @@ func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string
 	} else if err != nil {
 		return nil, err
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, name := range names {
-		err := ctx.Err()
-		if err == nil {
-			err = o.one(r, strings.TrimSuffix(name, ".arrow"), part)
-		}
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("%s: %w", name, err), os.RemoveAll(part))
-		}
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err := o.one(r, strings.TrimSuffix(name, ".arrow"), part); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(part))
 	}
 	if err := os.Rename(part, to); err != nil {
 		return nil, err

@@ -48,6 +48,19 @@ func ToParquet(to, from string, layout Layout) error {
 	})
 }
 
+func init() {
+	if zstd, err := compress.GetCodec(compress.Codecs.Zstd); err == nil {
+		compress.RegisterCodec(compress.Codecs.Zstd, oneEncoder{zstd})
+	}
+}
+
+// oneEncoder compresses every page with the encoder that the codec keeps for its usual
+// level, the only one used here. The codec's own EncodeLevel sets up an encoder for every
+// page, which takes ten times as long as compressing a small one.
+type oneEncoder struct{ compress.Codec }
+
+func (c oneEncoder) EncodeLevel(dst, src []byte, _ int) []byte { return c.Encode(dst, src) }
+
 // rowGroup is the largest number of rows of a Parquet file that are compressed together,
 // unless a batch has more.
 const rowGroup = 1 << 17
