@@ -124,6 +124,12 @@ func TestTwins(t *testing.T) {
 		{"c", func(t *testing.T, dir string) { compile(t, "gcc", dir, "lorenz63.c", "-lm") }},
 		{"fortran", func(t *testing.T, dir string) { compile(t, "gfortran", dir, "lorenz63.f90") }},
 		{"python", func(*testing.T, string) {}},
+		{"python-server", func(*testing.T, string) {}},
+		{"r-server", func(t *testing.T, _ string) {
+			if _, err := exec.LookPath("Rscript"); err != nil {
+				t.Skipf("NOT TESTED: %v; install R to run this test", err)
+			}
+		}},
 	} {
 		t.Run(tt.folder, func(t *testing.T) {
 			dir := t.TempDir()

@@ -25,18 +25,21 @@ type codec interface {
 	decode(r io.Reader, t *task, into *mat.Dense) error
 }
 
-// codecOf returns the codec for states of layout l and the name of a file, without what
-// parameters say of texts.
-func codecOf(name string, l *sdk.Layout) codec {
+// codecOf returns the codec for states and the name of a file, or for the line of a server
+// if it is empty, without what parameters say of texts.
+func (m *model) codecOf(name string) codec {
 	switch filepath.Ext(name) {
 	case ".csv":
-		return csvCodec{names: valueNames(l)}
+		return csvCodec{names: valueNames(m.layout)}
 	case ".npy":
 		return npyCodec{}
 	case ".json":
 		return jsonCodec{}
 	case ".arrows":
 		return arrowCodec{}
+	}
+	if name == "" {
+		return jsonCodec{}
 	}
 	return textCodec{}
 }

@@ -20,10 +20,12 @@ const stdoutFile, stderrFile = "stdout.txt", "stderr.txt"
 // setFiles checks the names of all files in the working directory of a command.
 func (m *model) setFiles() error {
 	taken := map[string]string{stdoutFile: "the output of the command", stderrFile: "its messages"}
-	if err := m.take(taken, "input", m.Input); err != nil {
-		return err
+	if m.Input != "" {
+		if err := m.take(taken, "input", m.Input); err != nil {
+			return err
+		}
 	}
-	if filepath.Clean(m.Output) != stdoutFile { // which is as good a result as any other
+	if m.Output != "" && (m.Mode == "server" || filepath.Clean(m.Output) != stdoutFile) { // the output of a program that ends is as good a result as any other
 		if err := m.take(taken, "output", m.Output); err != nil {
 			return err
 		}

@@ -107,7 +107,6 @@ func TestRefusals(t *testing.T) {
 		{"input", "a file in the working directory", params{"input": "../state.csv"}},
 		{"input", `the name "stderr.txt" is taken`, params{"input": "stderr.txt"}},
 		{"output", `the name "./state.csv" is taken by input`, params{"output": "./state.csv"}},
-		{"output", "a file in the working directory", params{"output": ""}},
 		{"files", "no such file", params{"files": []string{"grid.nc"}}},
 		{"files", "the name out is taken by output", params{"files": []string{"out"}, "output": "out/result.csv"}},
 		{"copies", "no such file", params{"copies": []string{"grid.nc"}}},

@@ -16,6 +16,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv("PROCESS_TEST_PLUGIN") != "" {
 		pluginToBeKilled()
 	}
+	if habit := os.Getenv("PROCESS_TEST_SERVER"); habit != "" {
+		serveForTests(habit)
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -1,7 +1,9 @@
 package process
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,8 +12,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"text/template"
 
 	"github.com/plume-da/plume/sdk"
@@ -54,6 +58,8 @@ type model struct {
 	input     codec
 	output    codec
 	turns     chan struct{} // one token for every current run
+	key       string        // of the servers that may be used
+	asked     atomic.Bool   // whether a server has been asked twice
 }
 
 // processors is the number of processors that this process was started with. It uses fewer
@@ -70,6 +76,7 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	if m.layout, err = m.newLayout(); err != nil {
 		return nil, err
 	}
+	m.setExchange()
 	for _, check := range []func() error{m.setCommand, m.setEnvironment, m.setFiles, m.setCodecs, m.setWorkDir, m.rehearse} {
 		if err := check(); err != nil {
 			return nil, err
@@ -80,6 +87,17 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	}
 	m.turns = make(chan struct{}, m.Parallel)
 	return m, nil
+}
+
+// setExchange names the files that states are exchanged in. A server without them gets and
+// gives states in its lines.
+func (m *model) setExchange() {
+	if m.Mode != "server" {
+		m.Input, m.Output = cmp.Or(m.Input, "state.csv"), cmp.Or(m.Output, "result.csv")
+		return
+	}
+	key, _ := json.Marshal(m) // parameters are texts and finite numbers
+	m.key = m.dir + string(key)
 }
 
 // path returns an absolute path for one that is relative to the workflow.
@@ -134,7 +152,7 @@ func (m *model) setCodecs() error {
 	if err := m.setOutput(); err != nil {
 		return err
 	}
-	m.input = codecOf(m.Input, m.layout)
+	m.input = m.codecOf(m.Input)
 	if _, text := m.input.(textCodec); text != (m.Template != "") {
 		if text {
 			return config("template", "is missing: %s needs one", m.Input).WithHint("known formats are .csv, .npy, .json and .arrows")
@@ -160,7 +178,7 @@ func (m *model) setCodecs() error {
 }
 
 func (m *model) setOutput() error {
-	m.output = codecOf(m.Output, m.layout)
+	m.output = m.codecOf(m.Output)
 	switch c := m.output.(type) {
 	case csvCodec:
 		t, err := m.newTable(true)
@@ -209,11 +227,15 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	if r.To < r.From {
 		return nil, config("time", "got a forecast from %g back to %g, want one forward in time", r.From, r.To)
 	}
-	place, err := m.newPlace(r.Cycle)
-	if err != nil {
-		return nil, err
+	do := m.ask
+	if m.Mode != "server" {
+		place, err := m.newPlace(r.Cycle)
+		if err != nil {
+			return nil, err
+		}
+		defer place.leave()
+		do = place.once
 	}
-	defer place.leave()
 	tasks := m.tasks(r)
 	progress := m.newProgress(len(tasks))
 	ctx, cancel := progress.limit(ctx)
@@ -231,7 +253,7 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 			}
 			into := mat.NewDense(len(t.seeds), m.layout.Size(), nil)
 			ended := progress.begin()
-			f, err := m.try(ctx, place, t, into)
+			f, err := m.try(ctx, do, t, into)
 			if err != nil {
 				cancel(err)
 				return
@@ -248,6 +270,11 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	}
 	if err := m.unchanged(); err != nil {
 		return nil, err
+	}
+	if first := slices.Index(failures, nil); m.Mode == "server" && first >= 0 && !m.asked.Swap(true) {
+		if err := m.remembers(ctx, tasks[first], r.Into.RawRowView(first)); err != nil {
+			return nil, err
+		}
 	}
 	return m.result(tasks, failures)
 }

@@ -41,19 +41,20 @@ func (p *place) prepare(t *task) (string, error) {
 	if err := p.m.furnish(dir); err != nil {
 		return "", resource(err)
 	}
-	if err := p.write(input, t); err != nil {
+	if err := p.m.write(input, t); err != nil {
 		return "", resource(err)
 	}
 	return dir, nil
 }
 
-func (p *place) write(path string, t *task) error {
+// write writes the states of a task to a file.
+func (m *model) write(path string, t *task) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 	b := bufio.NewWriter(f)
-	if err := p.m.input.encode(b, t); err != nil {
+	if err := m.input.encode(b, t); err != nil {
 		_ = f.Close()
 		return err
 	}

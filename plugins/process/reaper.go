@@ -15,8 +15,8 @@ import (
 // A command must not outlive the plugin, however the plugin ends: a signal that cannot be
 // caught does not end children. So the plugin starts its program a second time as a reaper.
 // The reaper is told over a pipe of every process group that runs and, when the pipe is
-// closed, ends those that still run. Host and terminal signal the plugin's group; the
-// reaper is in another.
+// closed, ends those that still run and removes the directories that were only theirs. Host
+// and terminal signal the plugin's group; the reaper is in another.
 type reaper struct{ pipe io.Writer }
 
 // reaperVariable is set for a process that must be a reaper.
@@ -44,14 +44,15 @@ func startReaper() (*reaper, error) {
 	return &reaper{pipe}, nil
 }
 
-// adopt puts the process group under watch.
-func (r *reaper) adopt(group int) error { return r.say('+', group) }
+// adopt puts the process group under watch. If it is ended by the reaper, dir is removed
+// unless it is empty text.
+func (r *reaper) adopt(group int, dir string) error { return r.say('+', group, dir) }
 
 // release tells the reaper that the group has ended.
-func (r *reaper) release(group int) error { return r.say('-', group) }
+func (r *reaper) release(group int) error { return r.say('-', group, "") }
 
-func (r *reaper) say(op rune, group int) error {
-	if _, err := fmt.Fprintf(r.pipe, "%c %d\n", op, group); err != nil {
+func (r *reaper) say(op rune, group int, dir string) error {
+	if _, err := fmt.Fprintf(r.pipe, "%c %d %q\n", op, group, dir); err != nil {
 		return noReaper(err)
 	}
 	return nil
@@ -72,18 +73,25 @@ func init() {
 
 // reap reads groups from told until it ends, and then ends those that still run.
 func reap(told io.Reader) {
-	running := map[int]bool{}
+	running := map[int]string{} // directories by group
 	lines := bufio.NewScanner(told)
 	for lines.Scan() {
 		var op rune
 		var group int
-		if _, err := fmt.Sscanf(lines.Text(), "%c %d", &op, &group); err == nil {
-			running[group] = op == '+'
+		var dir string
+		if _, err := fmt.Sscanf(lines.Text(), "%c %d %q", &op, &group, &dir); err != nil {
+			continue
+		}
+		if delete(running, group); op == '+' {
+			running[group] = dir
 		}
 	}
-	for group, still := range running {
-		if still {
-			kill(group)
+	for group := range running {
+		kill(group)
+	}
+	for _, dir := range running {
+		if dir != "" {
+			_ = os.RemoveAll(dir)
 		}
 	}
 }

@@ -51,27 +51,37 @@ func (f *failure) err(t *task) error {
 	return e
 }
 
-// try runs the command for t until it succeeds or has been repeated m.Retries times, and
-// writes the results to into. An error is about this machine or the end of ctx.
-func (m *model) try(ctx context.Context, p *place, t *task, into *mat.Dense) (*failure, error) {
+// forecaster does a task once, and writes the results to into. The files of a failure are
+// kept, as m.Keep says, only if it is the last attempt. An error is about this machine or
+// the end of ctx.
+type forecaster func(ctx context.Context, t *task, into *mat.Dense, last bool) (*failure, error)
+
+// try does t until it succeeds or has been repeated m.Retries times.
+func (m *model) try(ctx context.Context, do forecaster, t *task, into *mat.Dense) (*failure, error) {
 	for attempt := 0; ; attempt++ {
-		dir, err := p.prepare(t)
-		if err != nil {
-			return nil, err
+		last := attempt == m.Retries
+		f, err := do(ctx, t, into, last)
+		if err != nil || f == nil || last {
+			return f, err
 		}
-		f, err := m.run(ctx, dir, t, into)
-		if err == nil && f != nil && attempt < m.Retries {
-			continue
-		}
-		if f != nil && m.Keep == "none" {
-			f.dir = ""
-		}
-		late := errors.Is(err, context.DeadlineExceeded)
-		if cleared := p.clear(dir, f != nil || late); err == nil {
-			err = cleared
-		}
-		return f, err
 	}
+}
+
+// once runs the command for t in a directory of its own.
+func (p *place) once(ctx context.Context, t *task, into *mat.Dense, last bool) (*failure, error) {
+	dir, err := p.prepare(t)
+	if err != nil {
+		return nil, err
+	}
+	f, err := p.m.run(ctx, dir, t, into)
+	if f != nil && p.m.Keep == "none" {
+		f.dir = ""
+	}
+	late := errors.Is(err, context.DeadlineExceeded)
+	if cleared := p.clear(dir, last && f != nil || late); err == nil {
+		err = cleared
+	}
+	return f, err
 }
 
 // run runs the command once in dir.
@@ -80,10 +90,7 @@ func (m *model) run(ctx context.Context, dir string, t *task, into *mat.Dense) (
 	if err != nil {
 		return nil, err
 	}
-	limited, cancel := ctx, context.CancelFunc(func() {})
-	if m.Timeout > 0 {
-		limited, cancel = context.WithTimeout(ctx, time.Duration(m.Timeout*float64(time.Second)))
-	}
+	limited, cancel := m.limited(ctx)
 	defer cancel()
 	err = execute(limited, cmd, dir)
 	if ctx.Err() != nil {
@@ -102,6 +109,19 @@ func (m *model) run(ctx context.Context, dir string, t *task, into *mat.Dense) (
 		f.last = lastLines(filepath.Join(dir, stderrFile), filepath.Join(dir, stdoutFile))
 	}
 	return f, nil
+}
+
+// limited returns a context for one run.
+func (m *model) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if m.Timeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, time.Duration(m.Timeout*float64(time.Second)))
+}
+
+// overdue returns the failure of a run that took longer than m.Timeout.
+func (m *model) overdue() *failure {
+	return &failure{what: fmt.Sprintf("was ended after %g s", m.Timeout), retryable: true}
 }
 
 // gate is a shell that waits for a line of input and then executes the command after it.
@@ -131,10 +151,8 @@ func inherited() []string {
 }
 
 // execute runs cmd as the leader of a process group of its own, with its output in files
-// and no input. When it has ended, or ctx is done, no process of the group is left. Its
-// gate opens after the reaper has been told of it, so that the command can never outlive
-// the plugin. An error of type *sdk.Error is about this machine, any other about the
-// command.
+// and no input. When it has ended, or ctx is done, no process of the group is left. An error
+// of type *sdk.Error is about this machine, any other about the command.
 func execute(ctx context.Context, cmd *exec.Cmd, dir string) error {
 	for name, to := range map[string]*io.Writer{stdoutFile: &cmd.Stdout, stderrFile: &cmd.Stderr} {
 		f, err := os.Create(filepath.Join(dir, name))
@@ -144,26 +162,15 @@ func execute(ctx context.Context, cmd *exec.Cmd, dir string) error {
 		defer f.Close()
 		*to = f
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	reaper, err := theReaper()
+	input, release, err := start(cmd, "")
 	if err != nil {
 		return err
 	}
-	open, err := cmd.StdinPipe()
-	if err != nil {
-		return resource(err)
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
+	_ = input.Close()
 	group, ended := cmd.Process.Pid, make(chan struct{})
-	if err = reaper.adopt(group); err == nil {
-		_, _ = io.WriteString(open, "go\n") // fails when the gate was killed
-	}
-	_ = open.Close()
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		select {
@@ -176,7 +183,32 @@ func execute(ctx context.Context, cmd *exec.Cmd, dir string) error {
 	close(ended)
 	watch.Wait()
 	kill(group) // processes that it left behind
-	return errors.Join(err, reaper.release(group), exit)
+	return errors.Join(release(), exit)
+}
+
+// start starts cmd as the leader of a process group and opens its gate after the reaper has
+// been told of it, so that the command can never outlive the plugin; nor does dir, if it is
+// given. It returns the command's standard input. When the group has ended, release must be
+// called.
+func start(cmd *exec.Cmd, dir string) (input io.WriteCloser, release func() error, err error) {
+	reaper, err := theReaper()
+	if err != nil {
+		return nil, nil, err
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if input, err = cmd.StdinPipe(); err != nil {
+		return nil, nil, resource(err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	group := cmd.Process.Pid
+	if err := reaper.adopt(group, dir); err != nil {
+		_ = input.Close() // the gate does not open
+		return nil, nil, errors.Join(err, cmd.Wait())
+	}
+	_, _ = io.WriteString(input, "go\n") // fails when the gate was killed
+	return input, func() error { return reaper.release(group) }, nil
 }
 
 // judge returns the failure of a command that has ended, or nil.
@@ -189,7 +221,7 @@ func (m *model) judge(limited context.Context, cmd *exec.Cmd, err error) *failur
 	code := status.ExitStatus()
 	switch {
 	case status.Signaled() && limited.Err() != nil:
-		return &failure{what: fmt.Sprintf("was ended after %g s", m.Timeout), retryable: true}
+		return m.overdue()
 	case status.Signaled():
 		return &failure{what: fmt.Sprintf("was ended by signal %d (%v)", status.Signal(), status.Signal()), retryable: true}
 	case !slices.Contains(m.ExitCodes, code):
@@ -208,6 +240,11 @@ func (m *model) collect(dir string, t *task, into *mat.Dense) *failure {
 	if err := m.output.decode(f, t, into); err != nil {
 		return &failure{what: fmt.Sprintf("left an invalid %s: %v", m.Output, err)}
 	}
+	return m.finite(t, into)
+}
+
+// finite returns the failure of results that are not finite numbers, or nil.
+func (m *model) finite(t *task, into *mat.Dense) *failure {
 	for i := range t.seeds {
 		if v, j, found := nonFinite(into.RawRowView(i)); found {
 			return &failure{what: fmt.Sprintf("gave %s = %v for member %d", valueNames(m.layout)[j], v, t.first+i)}

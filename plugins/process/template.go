@@ -100,9 +100,13 @@ func (m *model) expand(all []*template.Template, t *task) ([]string, error) {
 	return texts, nil
 }
 
-// named returns the values of a task with the names of the files input and output.
+// named returns the values of a task with the names of the files input and output. A server
+// is started before there is a task: its arguments have only the names.
 func (m *model) named(t *task) map[string]any {
-	values := t.values()
+	values := map[string]any{}
+	if m.Mode != "server" {
+		values = t.values()
+	}
 	values["input"], values["output"] = m.Input, m.Output
 	return values
 }
@@ -144,9 +148,13 @@ func (m *model) known(where string) string {
 	if where == "template" { // which is the input
 		values = m.blank().values()
 	}
-	delete(values, "state")
 	delete(values, "members")
+	_, states := values["state"]
+	delete(values, "state")
 	names := slices.Sorted(maps.Keys(values))
+	if m.Mode == "server" && !states {
+		return "." + strings.Join(names, ", .") + "; a server gets the others in its lines"
+	}
 	var state []string
 	for i, v := range m.layout.Variables {
 		if i == most {

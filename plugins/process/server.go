@@ -1,0 +1,235 @@
+package process
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// server is a command that keeps running and answers one line on its standard output for
+// every line on its standard input: mode "server".
+type server struct {
+	key     string // of the configuration it was started for
+	cmd     *exec.Cmd
+	dir     string // its working directory
+	input   io.WriteCloser
+	output  *bufio.Reader
+	release func() error // from the reaper
+}
+
+// idle are the servers of this process that wait for work, the longest idle first. Models
+// with one configuration share them: a server may not remember what it was asked.
+var idle struct {
+	sync.Mutex
+	servers []*server
+}
+
+// takeServer returns an idle server of m, or starts one.
+func (m *model) takeServer() (*server, error) {
+	idle.Lock()
+	i := len(idle.servers) - 1
+	for i >= 0 && idle.servers[i].key != m.key {
+		i--
+	}
+	if i >= 0 {
+		s := idle.servers[i]
+		idle.servers = slices.Delete(idle.servers, i, i+1)
+		idle.Unlock()
+		return s, nil
+	}
+	idle.Unlock()
+	return m.startServer()
+}
+
+// giveBack makes s idle, and ends servers that have been idle for long if there are many.
+func (m *model) giveBack(s *server) {
+	idle.Lock()
+	idle.servers = append(idle.servers, s)
+	surplus := max(0, len(idle.servers)-2*max(processors, m.Parallel))
+	ended := slices.Clone(idle.servers[:surplus])
+	idle.servers = slices.Delete(idle.servers, 0, surplus)
+	idle.Unlock()
+	for _, s := range ended {
+		s.end(true)
+	}
+}
+
+// startServer starts the command in a working directory of its own.
+func (m *model) startServer() (*server, error) {
+	dir, err := os.MkdirTemp(m.WorkDir, "plume-process-server-")
+	if err != nil {
+		return nil, resource(err)
+	}
+	if err := m.furnish(dir); err != nil {
+		return nil, errors.Join(resource(err), os.RemoveAll(dir))
+	}
+	cmd, err := m.command(dir, m.blank())
+	if err != nil {
+		return nil, err
+	}
+	messages, err := os.Create(filepath.Join(dir, stderrFile))
+	if err != nil {
+		return nil, resource(err)
+	}
+	defer messages.Close() // the command has its own
+	cmd.Stderr = messages
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, resource(err)
+	}
+	s := &server{key: m.key, cmd: cmd, dir: dir, output: bufio.NewReader(output)}
+	if s.input, s.release, err = start(cmd, dir); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
+}
+
+// end ends the server with all processes of its group, and removes its directory unless it
+// is to be kept.
+func (s *server) end(remove bool) {
+	kill(s.cmd.Process.Pid)
+	_ = s.input.Close()
+	_ = s.cmd.Wait() // killed
+	_ = s.release()
+	if remove {
+		_ = os.RemoveAll(s.dir)
+	}
+}
+
+// ask is a [forecaster]: it has a server do t. A server that failed is ended.
+func (m *model) ask(ctx context.Context, t *task, into *mat.Dense, last bool) (*failure, error) {
+	s, err := m.takeServer()
+	if err != nil {
+		return nil, err
+	}
+	limited, cancel := m.limited(ctx)
+	defer cancel()
+	stop := context.AfterFunc(limited, func() { kill(s.cmd.Process.Pid) })
+	f := m.exchange(s, t, into)
+	stop()
+	switch {
+	case ctx.Err() != nil:
+		s.end(true)
+		return nil, context.Cause(ctx)
+	case f == nil:
+		m.giveBack(s)
+		return nil, nil
+	}
+	if limited.Err() != nil {
+		f = m.overdue()
+	}
+	f.command = brief(strings.Join(append(m.Command[:1:1], s.cmd.Args[len(gate)+1:]...), " "))
+	f.last = lastLines(filepath.Join(s.dir, stderrFile))
+	keep := last && m.Keep != "none"
+	if keep {
+		f.dir = s.dir
+	}
+	s.end(!keep)
+	return f, nil
+}
+
+// exchange sends t as a line to the server and reads its answer.
+func (m *model) exchange(s *server, t *task, into *mat.Dense) *failure {
+	if n := s.output.Buffered(); n > 0 {
+		text, _ := s.output.Peek(n)
+		return &failure{what: fmt.Sprintf("printed %q after its answer, want one line for each line", said(text))}
+	}
+	line, err := m.line(s, t)
+	if err != nil {
+		return &failure{what: fmt.Sprintf("cannot be asked: %v", err)}
+	}
+	if _, err := s.input.Write(line); err != nil {
+		return m.gone(s, "before it was asked")
+	}
+	answer, err := s.output.ReadBytes('\n')
+	if err != nil {
+		return m.gone(s, "before it answered")
+	}
+	var head struct {
+		Error *string `json:"error"`
+	}
+	if err := json.Unmarshal(answer, &head); err != nil {
+		return &failure{what: fmt.Sprintf("printed %q, want one line of JSON such as {\"state\": ...}; it must print anything else to standard error", said(answer))}
+	}
+	if head.Error != nil {
+		return &failure{what: fmt.Sprintf("answered with the error %q", said([]byte(*head.Error)))}
+	}
+	if m.Output != "" {
+		return m.collect(s.dir, t, into)
+	}
+	if err := m.output.decode(bytes.NewReader(answer), t, into); err != nil {
+		return &failure{what: fmt.Sprintf("gave an invalid answer: %v", err)}
+	}
+	return m.finite(t, into)
+}
+
+// said returns what a server printed, for a message.
+func said(text []byte) string { return brief(strings.TrimSpace(printable(string(text)))) }
+
+// line returns the line that asks for t, and writes the input if it is a file. The result of
+// an earlier question is removed.
+func (m *model) line(s *server, t *task) ([]byte, error) {
+	values := t.values()
+	if m.Input != "" {
+		delete(values, "state")
+		values["input"] = m.Input
+		if err := m.write(filepath.Join(s.dir, m.Input), t); err != nil {
+			return nil, err
+		}
+	}
+	if m.Output != "" {
+		values["output"] = m.Output
+		if err := os.RemoveAll(filepath.Join(s.dir, m.Output)); err != nil {
+			return nil, err
+		}
+	}
+	line, err := json.Marshal(values)
+	return append(line, '\n'), err
+}
+
+// gone returns the failure of a server that has closed its output or input.
+func (m *model) gone(s *server, when string) *failure {
+	patience := time.AfterFunc(time.Second, func() { kill(s.cmd.Process.Pid) }) // it may only have closed them
+	defer patience.Stop()
+	_ = s.cmd.Wait() // judged by its state
+	if f := m.judge(context.Background(), s.cmd, nil); f != nil {
+		f.what += " " + when
+		return f
+	}
+	return &failure{what: "ended " + when + "; it must answer a line of standard input, flush, and wait for the next"}
+}
+
+// remembers asks for t once more, and returns an error if the answer is not the one in
+// first. A model must depend on its input and seed alone: which server is asked for which
+// member differs from run to run.
+func (m *model) remembers(ctx context.Context, t *task, first []float64) error {
+	again := mat.NewDense(1, len(first), nil)
+	f, err := m.ask(ctx, t, again, true)
+	switch {
+	case err != nil:
+		return err
+	case f != nil:
+		return sdk.Errorf(sdk.KindExternal, "command", "%s, when it was asked again for member %d", f, t.first)
+	}
+	for j, v := range again.RawRowView(0) {
+		if v != first[j] {
+			return sdk.Errorf(sdk.KindExternal, "command", "gave %s = %v for member %d, but %v when it was asked again", valueNames(m.layout)[j], first[j], t.first, v).
+				WithHint("a server must not remember anything from one line to the next, and its random numbers must depend on seed alone")
+		}
+	}
+	return nil
+}

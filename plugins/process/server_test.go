@@ -1,0 +1,254 @@
+package process
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// question is a line that a server gets.
+type question struct {
+	Member   int                `json:"member"`
+	Interval float64            `json:"interval"`
+	Seed     int64              `json:"seed"`
+	State    map[string]float64 `json:"state"`
+	Input    string             `json:"input"`
+	Output   string             `json:"output"`
+}
+
+// serveForTests answers every line of standard input with the exact solution of x' = -x,
+// y' = -2 y, and does for member 41 what habit says.
+func serveForTests(habit string) {
+	lines := bufio.NewScanner(os.Stdin)
+	for asked := 1; lines.Scan(); asked++ {
+		var q question
+		if err := json.Unmarshal(lines.Bytes(), &q); err != nil {
+			panic(err)
+		}
+		fmt.Fprintln(os.Stderr, "member", q.Member)
+		if q.Member == 41 {
+			misbehave(habit)
+		}
+		if habit == "remembers" {
+			q.State["x"] += float64(asked)
+		}
+		x, y := q.State["x"]*math.Exp(-q.Interval), q.State["y"]*math.Exp(-2*q.Interval)
+		switch {
+		case q.Output != "": // the input is a file, too
+			in, _ := os.ReadFile(q.Input)
+			_ = os.WriteFile(q.Output, in, 0o600)
+			fmt.Println("{}")
+		default:
+			answer, _ := json.Marshal(map[string]any{"state": map[string]float64{"x": x, "y": y}, "pid": os.Getpid()})
+			fmt.Println(string(answer))
+			if habit == "repeats" {
+				fmt.Println(string(answer))
+			}
+		}
+	}
+}
+
+func misbehave(habit string) {
+	switch habit {
+	case "exits":
+		os.Exit(3)
+	case "ends":
+		os.Exit(0)
+	case "prints":
+		fmt.Println("Loading packages")
+	case "refuses":
+		fmt.Println(`{"error": "did not converge"}`)
+		select {}
+	case "lacks":
+		fmt.Println(`{"state": {"x": 1}}`)
+		select {}
+	case "infinite":
+		fmt.Println(`{"state": {"x": 1, "y": 1e999}}`)
+		select {}
+	case "sleeps", "closes":
+		if habit == "closes" {
+			_ = os.Stdout.Close()
+		}
+		time.Sleep(time.Hour)
+	}
+}
+
+// serving returns the parameters of a model whose command is this program.
+func serving(t testing.TB, habit string, more params) params {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := scalars(params{"command": []string{self}, "mode": "server", "env": []string{"PROCESS_TEST_SERVER=" + habit}})
+	for k, v := range more {
+		p[k] = v
+	}
+	return p
+}
+
+// A server gives the numbers of the exact solution for every member and call, and so does
+// every later model of the same configuration, without another start.
+func TestServer(t *testing.T) {
+	dir := t.TempDir()
+	first := map[string]bool{}
+	for trial := range 2 {
+		m, err := configureIn(dir, serving(t, "none", params{"work_dir": "work", "parallel": 2}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			r := request(m, 9)
+			if res, err := m.Forecast(t.Context(), r); err != nil || len(res.Failures) > 0 {
+				t.Fatal(res, err)
+			}
+			for i := range 9 {
+				for j, rate := range []float64{1, 2} {
+					if got, want := r.Into.At(i, j), r.Ensemble.At(i, j)*math.Exp(-rate*(r.To-r.From)); got != want {
+						t.Errorf("member %d, value %d: got %v, want %v", i, j, got, want)
+					}
+				}
+			}
+		}
+		for _, path := range left(t, m) {
+			if server := filepath.Base(filepath.Dir(path)); trial == 0 {
+				first[server] = true
+			} else if !first[server] {
+				t.Errorf("the second model started %s", server)
+			}
+		}
+	}
+	if len(first) == 0 || len(first) > 2 {
+		t.Errorf("%d servers, want one or two", len(first))
+	}
+}
+
+// A server exchanges states in files when they are named.
+func TestServerWithFiles(t *testing.T) {
+	for _, format := range []string{".npy", ".csv", ".arrows", ".json"} {
+		m := configured(t, serving(t, "none", params{"input": "state" + format, "output": "result" + format}))
+		r := request(m, 3)
+		if res, err := m.Forecast(t.Context(), r); err != nil || len(res.Failures) > 0 || !mat.Equal(r.Into, r.Ensemble) {
+			t.Errorf("%s: %+v, %v", format, res, err)
+		}
+	}
+}
+
+// What a member is reported with whose server did not answer as it should. The others have
+// their results, and a file of the server that failed is left.
+func TestServersThatFail(t *testing.T) {
+	for habit, want := range map[string]string{
+		"exits":    `exited with code 3 before it answered; it printed "member`,
+		"ends":     "ended before it answered; it must answer a line of standard input, flush, and wait for the next",
+		"prints":   `printed "Loading packages", want one line of JSON such as {"state": ...}; it must print anything else to standard error`,
+		"refuses":  `answered with the error "did not converge"`,
+		"lacks":    "gave an invalid answer: state: y is missing",
+		"infinite": "gave an invalid answer: state: y: got 1e999, want a number",
+		"sleeps":   "was ended after 1 s",
+		"closes":   "was ended by signal 9 (killed) before it answered",
+	} {
+		t.Run(habit, func(t *testing.T) {
+			t.Parallel()
+			limit := 60.0
+			if habit == "sleeps" {
+				limit = 1
+			}
+			m := configured(t, serving(t, habit, params{"timeout": limit, "parallel": 1, "retries": 1}))
+			r := request(m, 4)
+			res, err := m.Forecast(t.Context(), r)
+			if err != nil || len(res.Failures) != 1 || res.Failures[0].Member != 1 || !strings.Contains(res.Failures[0].Reason, want) {
+				t.Fatalf("got %+v, %v, want %s", res, err, want)
+			}
+			for _, i := range []int{0, 2, 3} {
+				if r.Into.At(i, 0) != r.Ensemble.At(i, 0)*math.Exp(-0.5) {
+					t.Errorf("member %d got %v", i, r.Into.RawRowView(i))
+				}
+			}
+			kept := 0
+			for name, path := range left(t, m) {
+				if text, _ := os.ReadFile(path); strings.HasSuffix(name, "/"+stderrFile) && strings.HasSuffix(string(text), "member 41\n") {
+					kept++
+				}
+			}
+			if kept != 1 {
+				t.Errorf("%d servers that failed left their files, want the last one: %v", kept, left(t, m))
+			}
+		})
+	}
+}
+
+// A server that remembers is found out before its results are used.
+func TestServerThatRemembers(t *testing.T) {
+	m := configured(t, serving(t, "remembers", nil))
+	_, err := m.Forecast(t.Context(), request(m, 3))
+	if sdk.KindOf(err) != sdk.KindExternal || !strings.Contains(fmt.Sprint(err), "when it was asked again") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A server that answers twice is found out: an answer would be taken for that of the next
+// question.
+func TestServerThatAnswersTwice(t *testing.T) {
+	m := configured(t, serving(t, "repeats", params{"parallel": 1}))
+	if res, err := m.Forecast(t.Context(), request(m, 3)); err == nil && len(res.Failures) == 0 {
+		t.Errorf("got results")
+	}
+}
+
+// The arguments of a server cannot have what differs between members.
+func TestArgumentsOfServers(t *testing.T) {
+	for _, argument := range []string{"{{.member}}", "{{.state.x}}", "{{.interval}}"} {
+		_, err := configure(t, scalars(params{"command": []string{"cat", argument}, "mode": "server"}))
+		if err == nil || !strings.Contains(err.Error(), "a server gets the others in its lines") {
+			t.Errorf("%s: got %v", argument, err)
+		}
+	}
+}
+
+// Servers that nobody needs any more are ended, the longest idle first.
+func TestIdleServers(t *testing.T) {
+	dir := t.TempDir()
+	most := 2 * max(processors, 1)
+	var work string
+	for i := range most + 3 {
+		m, err := configureIn(dir, serving(t, fmt.Sprint("none of ", i), params{"work_dir": "work", "parallel": 1}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.Forecast(t.Context(), request(m, 1)); err != nil {
+			t.Fatal(err)
+		}
+		work = m.WorkDir
+	}
+	entries, err := os.ReadDir(work)
+	if err != nil || len(entries) != most {
+		t.Errorf("%d directories of servers, want %d: %v", len(entries), most, err)
+	}
+	idle.Lock()
+	defer idle.Unlock()
+	if len(idle.servers) != most || slices.ContainsFunc(idle.servers, func(s *server) bool { return filepath.Dir(s.dir) != work }) {
+		t.Errorf("%d idle servers, want the %d youngest", len(idle.servers), most)
+	}
+}
+
+// The cost of a member whose server answers at once.
+func BenchmarkServer(b *testing.B) {
+	m := configured(b, serving(b, "none", nil))
+	r := request(m, 100)
+	for b.Loop() {
+		if _, err := m.Forecast(b.Context(), r); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(100*b.N), "us/member")
+}
