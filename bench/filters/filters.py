@@ -5,6 +5,7 @@ benchmark leaves in files, and compares the results. Then they run in turns.
 """
 
 import argparse
+import functools
 import os
 import re
 import statistics
@@ -153,12 +154,13 @@ def letkf(folder, rounds):
     return name, "DAPPER", "", agree(name, want, last, 1e-8), 5, None, result
 
 
-def local(folder, members, rounds):
+def local(folder, members, every, rounds):
     """The local form of scheme joint compared with plume's own LETKF, to which it is equal with the widest kernels."""
-    n, name = 10_000, f"joint, cutoff, N = {members}"
-    joint = Plugin(folder, f"joint{members}", "filter-diffusion", f"^BenchmarkLocalRing$/^N={members}$/^joint$")
-    widest = Plugin(folder, f"widest{members}", "filter-diffusion", f"^BenchmarkLocalRing$/^N={members}$/^letkf$")
-    letkf = Plugin(folder, f"letkf{members}", "filter-enkf", f"^BenchmarkLocalRing$/^N={members}$")
+    n, name = 10_000, f"joint, cutoff, N = {members}" + (f", every {every}th seen" if every > 1 else "")
+    case = f"^BenchmarkLocalRing$/^N={members}$/^every={every}$"
+    joint = Plugin(folder, f"joint{members}-{every}", "filter-diffusion", f"{case}/^joint$")
+    widest = Plugin(folder, f"widest{members}-{every}", "filter-diffusion", f"{case}/^letkf$")
+    letkf = Plugin(folder, f"letkf{members}-{every}", "filter-enkf", case)
     widest.run(1, record=True)
     letkf.run(1, record=True)
     if not np.array_equal(widest.read("ensemble", members, n), letkf.read("ensemble", members, n)):
@@ -189,7 +191,7 @@ def main():
         folder = Path(folder)
         for case in (lambda: diffusion(folder, 3, rounds), lambda: diffusion(folder, 40, rounds),
                      lambda: letkf(folder, slow), lambda: span(folder, slow),
-                     lambda: local(folder, 20, slow), lambda: local(folder, 40, slow)):
+                     *(functools.partial(local, folder, members, every, slow) for members in (20, 40) for every in (1, 4, 20))):
             name, other, steps, difference, target, operations, (a, b, ratio, low, high) = case()
             share = f"{100 * operations / a / best:.1f} %" if operations else ""
             print(f"| {name} | {other} | {steps} | {difference:.1g} | {1e3 * a:.1f} ms | {1e3 * b:.1f} ms "

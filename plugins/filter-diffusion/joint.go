@@ -208,6 +208,12 @@ func temper(weights, logWeights, logPrior []float64, least, limit, given float64
 		floats.AddConst(-logSum, logWeights)
 		return ensemble.ESS(weights, len(weights))
 	}
+	return largestPower(try, least, limit, given)
+}
+
+// largestPower returns the power of the likelihoods, as [temper] does, where try sets the weights for one and returns the effective
+// sample size. It tries the one that it returns last.
+func largestPower(try func(gamma float64) float64, least, limit, given float64) float64 {
 	if !sdk.IsAuto(given) {
 		try(given)
 		return given

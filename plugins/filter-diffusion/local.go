@@ -74,15 +74,15 @@ func checkEqualWeights(logWeights []float64) error {
 type surroundings struct {
 	*taper.Localization
 	*filter
-	problem         *sdk.Problem
-	mean, farthest  []float64  // of the state, and how far the analysis may move it, see [filter.farthest]
-	prior, logPrior []float64  // weights, and their logarithms
-	kurtosis        []float64  // the excess of every state value, see [excessKurtosis]
-	predicted       *mat.Dense // anomalies in units of the error, a row a component that is not missing
-	innovation      []float64  // in the same units
-	row             []int      // of a component; -1 where it is missing
-	found           []placed   // by state values
-	seen            bool       // whether nothing is fresh; see [sdk.Problem.Fresh]
+	problem        *sdk.Problem
+	mean, farthest []float64  // of the state, and how far the analysis may move it, see [filter.farthest]
+	prior          []float64  // weights, all equal
+	kurtosis       []float64  // the excess of every state value, see [excessKurtosis]
+	predicted      *mat.Dense // anomalies in units of the error, a row a component that is not missing
+	innovation     []float64  // in the same units
+	row            []int      // of a component; -1 where it is missing
+	found          []placed   // by state values
+	seen           bool       // whether nothing is fresh; see [sdk.Problem.Fresh]
 }
 
 // largestSquares bounds the sums of squares of anomalies and innovations, in units of the error, so that
@@ -101,7 +101,7 @@ func (f *filter) surround(p *sdk.Problem, observed []int) (*surroundings, error)
 	}
 	s := &surroundings{
 		Localization: f.localization, filter: f, problem: p, mean: mean, farthest: f.farthest(sd),
-		prior: prior, logPrior: logarithms(prior), kurtosis: excessKurtosis(p.Ensemble, mean, sd, prior),
+		prior: prior, kurtosis: excessKurtosis(p.Ensemble, mean, sd, prior),
 		predicted: mat.NewDense(len(observed), members, nil), innovation: make([]float64, len(observed)),
 		row: slices.Repeat([]int{-1}, len(p.Observation)), found: make([]placed, n), seen: p.Fresh() == nil,
 	}

@@ -12,7 +12,7 @@ import (
 const largestLocalScale = 2
 
 // dualCost is that of [ensemble.FiniteSizeScale] in four places, over N - 1 and as a function of
-// u = log l², for C and d in tridiagonal form.
+// l², for C and d in tridiagonal form.
 type dualCost struct {
 	*tridiagonal
 	k       int
@@ -31,12 +31,12 @@ func (q *quartet) inflate() {
 		j.e[l], j.c[l] = ensemble.FiniteSizeTerms(unseen, float64(q.members))
 	}
 	low, high := j.around()
-	for l, u := range j.lowest(low, high) {
-		q.scale[l] = min(largestLocalScale, math.Exp(u/2))
+	for l, square := range j.lowest(low, high) {
+		q.scale[l] = min(largestLocalScale, math.Sqrt(square))
 	}
 }
 
-// around returns an interval around the lowest minimum, found on a grid as in
+// around returns an interval around the lowest minimum, found on a grid of log l² as in
 // [ensemble.FiniteSizeScale].
 func (j *dualCost) around() (low, high linalg.Four) {
 	const step, largest = 1.0 / 8, 100
@@ -45,14 +45,14 @@ func (j *dualCost) around() (low, high linalg.Four) {
 		square[l] = j.e[l] / j.c[l]
 		u[l], lowest[l] = math.Log(square[l]), math.Inf(1)
 	}
-	start = u
+	start = square
 	factor := math.Exp(step)
 	for more := true; more; {
 		more = false
 		misfit := j.misfit(&square)
 		for l := range u {
 			if value := j.e[l]/square[l] + j.c[l]*u[l] + misfit[l]/j.degrees; value < lowest[l] {
-				best[l], lowest[l] = u[l], value
+				best[l], lowest[l] = square[l], value
 			}
 			u[l] += step
 			square[l] *= factor
@@ -60,7 +60,7 @@ func (j *dualCost) around() (low, high linalg.Four) {
 		}
 	}
 	for l, b := range best {
-		low[l], high[l] = max(start[l], b-step), b+step
+		low[l], high[l] = max(start[l], b/factor), b*factor
 	}
 	return low, high
 }
@@ -71,35 +71,35 @@ func (j *dualCost) around() (low, high linalg.Four) {
 func (j *dualCost) lowest(low, high linalg.Four) linalg.Four {
 	const rounding = 0x1p-50
 	left, right := j.slope(&low), j.slope(&high)
-	var side, u linalg.Four
+	var side, square linalg.Four
 	for range 60 {
 		done := true
-		for l := range u {
+		for l := range square {
 			switch {
-			case left[l] >= 0 || high[l]-low[l] < rounding:
-				u[l] = low[l]
+			case left[l] >= 0 || high[l]-low[l] < rounding*high[l]:
+				square[l] = low[l]
 			case right[l] <= 0:
-				u[l] = high[l]
+				square[l] = high[l]
 			default:
-				u[l] = low[l] - left[l]*(high[l]-low[l])/(right[l]-left[l])
+				square[l] = low[l] - left[l]*(high[l]-low[l])/(right[l]-left[l])
 				done = false
 			}
 		}
 		if done {
 			break
 		}
-		for l, slope := range j.slope(&u) {
+		for l, slope := range j.slope(&square) {
 			if left[l] >= 0 || right[l] <= 0 {
 				continue
 			}
 			if slope < 0 {
-				low[l], left[l] = u[l], slope
+				low[l], left[l] = square[l], slope
 				if side[l] < 0 {
 					right[l] /= 2
 				}
 				side[l] = -1
 			} else {
-				high[l], right[l] = u[l], slope
+				high[l], right[l] = square[l], slope
 				if side[l] > 0 {
 					left[l] /= 2
 				}
@@ -107,16 +107,12 @@ func (j *dualCost) lowest(low, high linalg.Four) linalg.Four {
 			}
 		}
 	}
-	return u
+	return square
 }
 
-// slope returns the derivative of the cost.
-func (j *dualCost) slope(u *linalg.Four) (slope linalg.Four) {
-	var square linalg.Four
-	for l, v := range u {
-		square[l] = math.Exp(v)
-	}
-	j.misfit(&square)
+// slope returns l² times the derivative of the cost.
+func (j *dualCost) slope(square *linalg.Four) (slope linalg.Four) {
+	j.misfit(square)
 	var x, norm linalg.Four
 	for l, p := range j.right[0] {
 		x[l] = 1 / p

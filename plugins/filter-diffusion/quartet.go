@@ -44,9 +44,12 @@ type quartet struct {
 	least                    linalg.Four     // no eigenvalue of M is smaller
 	rows                     [][]linalg.Four // S', V and W in turn, with d and then e after the members
 	spectrum                 tridiagonal     // of C
-	moments                  tridiagonal     // of M
-	centre                   []linalg.Four   // m
-	x                        []linalg.Four   // logarithms of weights, then weights, then the anomalies of a value
+	few                      bool            // whether M has
+	updated                  updated         // this form, or that of the next, made by [quartet.mix]
+	moments                  tridiagonal
+	centre                   []linalg.Four // m
+	growth                   linalg.Four   // of the mean of a value
+	x                        []linalg.Four // logarithms of weights, then weights, then the anomalies of a value
 
 	gram, cholesky, m triangle        // C and below it d, or products; I + b² C and then L; M
 	low               [][]linalg.Four // F of [quartet.mix]
@@ -56,15 +59,19 @@ type quartet struct {
 
 const lanes = len(linalg.Four{})
 
+// membersOfFew is how many members there are for each component where [updated] takes less time than a matrix.
+const membersOfFew = 8
+
 var ones, oneHalf = linalg.Four{1, 1, 1, 1}, linalg.Four{0.5, 0.5, 0.5, 0.5}
 
 // place is a lane of a [quartet].
 type place struct {
 	placed
-	values              []int // of the state, there
-	near, around        []taper.Neighbour
-	weights, logWeights []float64
-	limit, least        float64 // of the power of the likelihoods, and of the effective sample size
+	values               []int // of the state, there
+	near, around         []taper.Neighbour
+	weights, likelihoods []float64 // the latter as logarithms
+	zeros                []float64 // as offsets of the likelihoods
+	limit, least         float64   // of the power of the likelihoods, and of the effective sample size
 }
 
 func newQuartet(s *surroundings) *quartet {
@@ -75,7 +82,8 @@ func newQuartet(s *surroundings) *quartet {
 		centre: vector(members), x: vector(members), products: vector(members + 1),
 	}
 	for l := range q.places {
-		q.places[l].weights, q.places[l].logWeights = make([]float64, members), make([]float64, members)
+		p := &q.places[l]
+		p.weights, p.likelihoods, p.zeros = make([]float64, members), make([]float64, members), make([]float64, members)
 	}
 	return q
 }
@@ -126,7 +134,11 @@ func (q *quartet) finish() {
 	q.solve()
 	q.weigh()
 	q.average()
-	q.mix()
+	if q.few {
+		q.updated.prepare(&q.bandwidth, &q.scale, &q.factor, q.x, &q.least)
+	} else {
+		q.mix()
+	}
 	for more, r := true, 0; more; r++ {
 		more = q.transform(r)
 	}
@@ -201,6 +213,9 @@ func (q *quartet) decompose() {
 		q.gram.row(k)[i] = row[members]
 	}
 	copy(q.cholesky, q.gram)
+	if q.few = membersOfFew*k <= members; q.few {
+		q.updated.keep(q.rows, q.gram, members)
+	}
 	q.spectrum.reduce(q.gram, k+1)
 	if q.FiniteSize && !q.seen {
 		q.inflate()
@@ -262,11 +277,10 @@ func (q *quartet) weigh() {
 		p, weights := &q.places[l], q.prior
 		if l < q.count {
 			for i, log := range q.x {
-				p.logWeights[i] = q.logPrior[i] + log[l]
+				p.likelihoods[i] = log[l]
 			}
 			p.scale = q.scale[l]
-			p.tempering = temper(p.weights, p.logWeights, q.logPrior, p.least, p.limit, q.Tempering)
-			p.ess = ensemble.ESS(p.weights, q.members)
+			p.tempering = largestPower(p.temper, p.least, p.limit, q.Tempering)
 			weights = p.weights
 		}
 		q.factor[l] = 0
@@ -283,6 +297,15 @@ func (q *quartet) weigh() {
 	}
 }
 
+// temper sets the weights with the likelihoods to the power gamma, and returns the effective sample size.
+func (p *place) temper(gamma float64) float64 {
+	copy(p.weights, p.likelihoods)
+	sum := linalg.ExpRelative(p.weights, gamma, p.zeros)
+	floats.Scale(1/sum, p.weights)
+	p.ess = ensemble.ESS(p.weights, len(p.weights))
+	return p.ess
+}
+
 // average turns V into W and sets m, and g = G w, which goes into one more row.
 func (q *quartet) average() {
 	k, members := len(q.rows), q.members
@@ -290,15 +313,13 @@ func (q *quartet) average() {
 	for l, b := range q.bandwidth {
 		a[l] = math.Sqrt(1 - b*b)
 	}
-	clear(q.products[:k])
-	for r, row := range q.rows {
+	for _, row := range q.rows {
 		linalg.Scale(row[:members], &q.bandwidth)
-		linalg.AddDot(&q.products[r], q.x, row)
 	}
 	q.rows = table(q.rows, k+1, members+1)
 	g := q.rows[k][:members]
 	copy(g, q.x)
-	linalg.SubtractAll(g, q.products[:k], q.rows)
+	q.explain(g, k)
 	copy(q.centre, g)
 	linalg.Scale(q.centre, &a)
 	for r, row := range q.rows[:k] {
@@ -368,33 +389,75 @@ func (q *quartet) mix() {
 // transform moves value r of every place, and tells whether there was one.
 func (q *quartet) transform(r int) (more bool) {
 	clear(q.x)
+	e, into := q.problem.Ensemble.RawMatrix(), q.problem.Into.RawMatrix()
 	for l, p := range q.places[:q.count] {
 		if r < len(p.values) {
 			more = true
 			j := p.values[r]
 			q.found[j] = p.placed
+			mean, scale := q.mean[j], q.scale[l]
 			for i := range q.x {
-				q.x[i][l] = q.scale[l] * (q.problem.Ensemble.At(i, j) - q.mean[j])
+				q.x[i][l] = scale * (e.Data[i*e.Stride+j] - mean)
 			}
 		}
 	}
 	if !more {
 		return false
 	}
-	growth := &q.products[0]
-	*growth = linalg.Four{}
-	linalg.AddDot(growth, q.x, q.centre)
-	q.moments.root(q.x, q.least)
+	q.growth = linalg.Four{}
+	linalg.AddDot(&q.growth, q.x, q.centre)
+	q.root(q.x)
 	for l, p := range q.places[:q.count] {
 		if r < len(p.values) {
 			j := p.values[r]
-			centre := q.mean[j] + max(-q.farthest[j], min(growth[l], q.farthest[j]))
-			for i, x := range q.x {
-				q.problem.Into.Set(i, j, centre+x[l])
+			centre := q.mean[j] + max(-q.farthest[j], min(q.growth[l], q.farthest[j]))
+			for i := range q.x {
+				into.Data[i*into.Stride+j] = centre + q.x[i][l]
 			}
 		}
 	}
 	return true
+}
+
+// root replaces x by M^(1/2) x.
+func (q *quartet) root(x []linalg.Four) {
+	if !q.few {
+		q.moments.root(x, q.least)
+		return
+	}
+	q.updated.inverseRoot(x)
+	q.multiply(x)
+}
+
+// multiply replaces x by M x = b² G x + G v - v'1 g with v = c diag(w) G x. Cost: 8 k N a lane.
+func (q *quartet) multiply(x []linalg.Four) {
+	k := len(q.rows) - 1
+	q.column = resized(q.column, q.members)
+	v, sum := q.column, linalg.Four{}
+	q.explain(x, k)
+	linalg.Multiply(v, q.updated.weighted, x)
+	for _, e := range v {
+		for l := range sum {
+			sum[l] -= e[l]
+		}
+	}
+	q.explain(v, k)
+	linalg.AddScaled(v, &sum, q.rows[k])
+	var square linalg.Four
+	for l, b := range q.bandwidth {
+		square[l] = b * b
+	}
+	linalg.Scale(x, &square)
+	linalg.AddScaled(x, &ones, v)
+}
+
+// explain replaces x by G x, with W in the first k rows.
+func (q *quartet) explain(x []linalg.Four, k int) {
+	clear(q.products[:k])
+	for r, row := range q.rows[:k] {
+		linalg.AddDot(&q.products[r], x, row)
+	}
+	linalg.SubtractAll(x, q.products[:k], q.rows)
 }
 
 // table returns the first rows of t, and makes those that it lacks.

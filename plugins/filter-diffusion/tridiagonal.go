@@ -23,8 +23,9 @@ type tridiagonal struct {
 	alpha, below []linalg.Four // the diagonal of T, and what is left of it; below[0] = 0
 
 	product, before, ratio, right, sum []linalg.Four
-	shifts, weights, work              []linalg.Four
+	work                               []linalg.Four
 	pair                               [][]linalg.Four
+	poles
 }
 
 // reduce takes A, n x n, in a, which it overwrites. Reflectors take the rows from the last one on, of which
@@ -126,30 +127,15 @@ func (t *tridiagonal) reflect(x []linalg.Four, i int) {
 	linalg.AddScaled(x[:i], sum, u)
 }
 
-// root replaces x by A^(1/2) x, where least is not above any eigenvalue of A. With T = least (I + C) it is
-//
-//	Q sqrt(least) T sum_j weight_j (T + least (shift_j - 1) I)^-1 Q' x,
-//
-// see [linalg.InverseRoot]. Cost: 4 n² a lane, and some n for every term.
+// root replaces x by A^(1/2) x, where least is not above any eigenvalue of A: it is Q T times the sum of
+// resolvents of T, see [poles], times Q' x. Cost: 4 n² a lane, and some n for every term.
 func (t *tridiagonal) root(x []linalg.Four, least linalg.Four) {
 	t.turn(x)
-	condition := 1.0
-	for l, bound := range t.largest(len(x)) {
-		least[l] = max(least[l], roundOff*bound)
-		if least[l] > 0 {
-			condition = max(condition, bound/least[l])
-		}
-	}
-	resolvents := linalg.InverseRoot(condition)
+	bound := t.largest(len(x))
+	t.between(&least, &bound)
 	sum := t.product
 	clear(sum)
-	terms := len(resolvents.Shifts)
-	t.shifts, t.weights, t.work = resized(t.shifts, terms), resized(t.weights, terms), resized(t.work, 4*len(x))
-	for j, shift := range resolvents.Shifts {
-		for l, v := range least {
-			t.shifts[j][l], t.weights[j][l] = v*(shift-1), math.Sqrt(v)*resolvents.Weights[j]
-		}
-	}
+	t.work = resized(t.work, 4*len(x))
 	linalg.AddResolvents(sum, t.weights, t.shifts, t.alpha, t.below, x, t.work)
 	n := len(x)
 	for i := range x {
@@ -166,6 +152,29 @@ func (t *tridiagonal) root(x []linalg.Four, least linalg.Four) {
 		}
 	}
 	t.turnBack(x)
+}
+
+// poles are those of the inverse roots of four matrices, A^(-1/2) = sum_j weight_j (A + shift_j I)^-1.
+type poles struct{ shifts, weights []linalg.Four }
+
+// between sets the poles for eigenvalues from least to largest. It raises least to where largest makes them rounding. With
+// A = least (I + C) they follow from those of [linalg.InverseRoot].
+func (p *poles) between(least, largest *linalg.Four) {
+	condition := 1.0
+	for l, bound := range largest {
+		least[l] = max(least[l], roundOff*bound)
+		if least[l] > 0 {
+			condition = max(condition, bound/least[l])
+		}
+	}
+	resolvents := linalg.InverseRoot(condition)
+	terms := len(resolvents.Shifts)
+	p.shifts, p.weights = resized(p.shifts, terms), resized(p.weights, terms)
+	for j, shift := range resolvents.Shifts {
+		for l, v := range least {
+			p.shifts[j][l], p.weights[j][l] = v*(shift-1), math.Sqrt(v)*resolvents.Weights[j]
+		}
+	}
 }
 
 // zero is what there is before the first row and after the last one.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -44,10 +45,11 @@ func placed(t testing.TB, members int, state, observations *sdk.Layout, params m
 	return f
 }
 
-// ringProblem observes all sites of members whose spread of 0.3, correlated over a few
+// ringProblem observes every so many sites of members whose spread of 0.3, correlated over a few
 // sites, is that of Lorenz-96 in the set-up of Sakov and Oke (2008).
-func ringProblem(members, n int) *sdk.Problem {
-	e, y, variance := mat.NewDense(members, n, nil), make([]float64, n), make([]float64, n)
+func ringProblem(members, n, every int) *sdk.Problem {
+	e, predicted := mat.NewDense(members, n, nil), mat.NewDense(members, n/every, nil)
+	y, variance := make([]float64, n/every), make([]float64, n/every)
 	draws := make([]float64, n+4)
 	for i := range members {
 		rng.Normals(rng.New(2).Member(i), draws)
@@ -58,14 +60,17 @@ func ringProblem(members, n int) *sdk.Problem {
 			}
 			e.Set(i, j, 8*math.Sin(float64(j))+0.3/math.Sqrt(5)*sum)
 		}
+		for k := range y {
+			predicted.Set(i, k, e.At(i, k*every))
+		}
 	}
 	rng.Normals(rng.New(3).Rand(), y)
-	for j := range y {
-		y[j] += 8 * math.Sin(float64(j))
-		variance[j] = 1
+	for k := range y {
+		y[k] += 8 * math.Sin(float64(k*every))
+		variance[k] = 1
 	}
 	return &sdk.Problem{
-		Call: sdk.Call{Cycle: 1, Seed: rng.New(1)}, Ensemble: e, Predicted: e,
+		Call: sdk.Call{Cycle: 1, Seed: rng.New(1)}, Ensemble: e, Predicted: predicted,
 		Observation: y, ErrorVariance: variance, Into: mat.NewDense(members, n, nil),
 	}
 }
@@ -108,7 +113,7 @@ func BenchmarkLargeRing(b *testing.B) {
 		{"stochastic", map[string]any{"scheme": "stochastic"}},
 	} {
 		b.Run(tt.name, func(b *testing.B) {
-			p, f := ringProblem(24, 10_000), onRing(b, 24, 10_000, tt.params)
+			p, f := ringProblem(24, 10_000, 1), onRing(b, 24, 10_000, tt.params)
 			b.ReportAllocs()
 			for b.Loop() {
 				analyse(b, f, p)
@@ -122,14 +127,20 @@ func BenchmarkLargeRing(b *testing.B) {
 
 // BenchmarkLocalRing measures the LETKF alone. bench/filters compares the local form of filter-diffusion with it.
 func BenchmarkLocalRing(b *testing.B) {
+	const n = 10_000
 	for _, members := range []int{20, 40} {
-		b.Run(fmt.Sprintf("N=%d", members), func(b *testing.B) {
-			p, f := ringProblem(members, 10_000), onRing(b, members, 10_000, map[string]any{"scheme": "letkf", "cutoff": 14.56})
-			for b.Loop() {
-				analyse(b, f, p)
-			}
-			record(b, p)
-		})
+		for _, every := range []int{1, 4, 20} {
+			b.Run(fmt.Sprintf("N=%d/every=%d", members, every), func(b *testing.B) {
+				p, observed := ringProblem(members, n, every), ring(n/every)
+				floats.Scale(float64(every), observed.Coordinates.Points.(*mat.Dense).RawMatrix().Data)
+				observed.Coordinates.Period[0] = n
+				f := placed(b, members, ring(n), observed, map[string]any{"scheme": "letkf", "cutoff": 14.56})
+				for b.Loop() {
+					analyse(b, f, p)
+				}
+				record(b, p)
+			})
+		}
 	}
 }
 

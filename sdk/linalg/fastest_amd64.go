@@ -6,7 +6,7 @@ import "golang.org/x/sys/cpu"
 
 //go:generate sh -c "cd gen && go run . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg linalg"
 
-var foursAVX2 = fours{addDotAVX2, scaleAVX2, addScaledAVX2, subtractAllAVX2, updateMultiplyAVX2, addResolventsAVX2}
+var foursAVX2 = fours{addDotAVX2, scaleAVX2, multiplyAVX2, invertAVX2, addScaledAVX2, subtractAllAVX2, updateMultiplyAVX2, addResolventsAVX2}
 
 // available are the kernels that this processor has, the fastest last.
 var available = func() []kernels {

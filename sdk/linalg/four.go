@@ -15,6 +15,12 @@ func AddDot(sum *Four, x, y []Four) { fastest.addDot(sum, x, y[:len(x)]) }
 // Scale multiplies dst by s.
 func Scale(dst []Four, s *Four) { fastest.scale(dst, s) }
 
+// Multiply sets dst to x times y, element by element.
+func Multiply(dst, x, y []Four) { fastest.multiply(dst, x[:len(dst)], y[:len(dst)]) }
+
+// Invert sets dst to 1 / (x + s), element by element.
+func Invert(dst, x []Four, s *Four) { fastest.invert(dst, x[:len(dst)], s) }
+
 // AddScaled adds s times x to dst, rounding once.
 func AddScaled(dst []Four, s *Four, x []Four) { fastest.addScaled(dst, s, x[:len(dst)]) }
 

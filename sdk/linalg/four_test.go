@@ -29,11 +29,13 @@ func TestFoursAreChainsOfFusedMultiplyAdds(t *testing.T) {
 		x, y, before, s := randomFours(n+3, r), randomFours(n+3, r), randomFours(n+3, r), randomFours(2, r)
 		x[n][0], y[n][1] = math.NaN(), math.Inf(1) // after the end
 		sum, scaled, added, taken := make([]Four, 1), slices.Clone(before), slices.Clone(before), slices.Clone(before)
+		products, inverses := slices.Clone(before), slices.Clone(before)
 		for l := range 4 {
 			var chain [4]float64
 			for i := range n {
 				chain[i%4] = math.FMA(x[i][l], y[i][l], chain[i%4])
 				scaled[i][l] = before[i][l] * s[0][l]
+				products[i][l], inverses[i][l] = x[i][l]*y[i][l], 1/(x[i][l]+s[0][l])
 				added[i][l] = math.FMA(s[0][l], x[i][l], before[i][l])
 				taken[i][l] = math.FMA(-s[1][l], y[i][l], math.FMA(-s[0][l], x[i][l], before[i][l]))
 			}
@@ -47,6 +49,12 @@ func TestFoursAreChainsOfFusedMultiplyAdds(t *testing.T) {
 				dst := slices.Clone(before)
 				Scale(dst[:n], &s[0])
 				sameFours(t, kernel.name+": Scale", dst, scaled)
+				dst = slices.Clone(before)
+				Multiply(dst[:n], x, y)
+				sameFours(t, kernel.name+": Multiply", dst, products)
+				dst = slices.Clone(before)
+				Invert(dst[:n], x, &s[0])
+				sameFours(t, kernel.name+": Invert", dst, inverses)
 				dst = slices.Clone(before)
 				AddScaled(dst[:n], &s[0], x)
 				sameFours(t, kernel.name+": AddScaled", dst, added)

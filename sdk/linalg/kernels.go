@@ -31,10 +31,12 @@ type kernels struct {
 	fours
 }
 
-// fours do what [AddDot], [Scale], [AddScaled], [SubtractAll], [UpdateMultiply] and [AddResolvents] do.
+// fours do what [AddDot], [Scale], [Multiply], [Invert], [AddScaled], [SubtractAll], [UpdateMultiply] and [AddResolvents] do.
 type fours struct {
 	addDot         func(sum *Four, x, y []Four)
 	scale          func(dst []Four, s *Four)
+	multiply       func(dst, x, y []Four)
+	invert         func(dst, x []Four, s *Four)
 	addScaled      func(dst []Four, s *Four, x []Four)
 	subtractAll    func(dst, factors []Four, rows [][]Four)
 	updateMultiply func(a, x, y, u, p []Four)
@@ -46,7 +48,7 @@ var fastest = available[len(available)-1]
 
 // portable is for every processor.
 var portable = kernels{"portable", panelColumns, productPortable, exponentialsPortable, fours{
-	addDotPortable, scalePortable, addScaledPortable, subtractAllPortable, updateMultiplyPortable, addResolventsPortable,
+	addDotPortable, scalePortable, multiplyPortable, invertPortable, addScaledPortable, subtractAllPortable, updateMultiplyPortable, addResolventsPortable,
 }}
 
 func productPortable(rows, cols, depth int, a []float64, lda int, panels, c []float64, ldc int, accumulate bool) {
@@ -109,6 +111,28 @@ func scalePortable(dst []Four, s *Four) {
 		a[1] *= s[1]
 		a[2] *= s[2]
 		a[3] *= s[3]
+	}
+}
+
+func multiplyPortable(dst, x, y []Four) {
+	x, y = x[:len(dst)], y[:len(dst)]
+	for i := range dst {
+		a, b, c := &x[i], &y[i], &dst[i]
+		c[0] = a[0] * b[0]
+		c[1] = a[1] * b[1]
+		c[2] = a[2] * b[2]
+		c[3] = a[3] * b[3]
+	}
+}
+
+func invertPortable(dst, x []Four, s *Four) {
+	x = x[:len(dst)]
+	for i := range dst {
+		a, b := &x[i], &dst[i]
+		b[0] = 1 / (a[0] + s[0])
+		b[1] = 1 / (a[1] + s[1])
+		b[2] = 1 / (a[2] + s[2])
+		b[3] = 1 / (a[3] + s[3])
 	}
 }
 

@@ -34,6 +34,16 @@ func addDotAVX2(sum *[4]float64, x [][4]float64, y [][4]float64)
 //go:noescape
 func scaleAVX2(dst [][4]float64, s *[4]float64)
 
+// multiplyAVX2 is the kernel multiply.
+//
+//go:noescape
+func multiplyAVX2(dst [][4]float64, x [][4]float64, y [][4]float64)
+
+// invertAVX2 is the kernel invert.
+//
+//go:noescape
+func invertAVX2(dst [][4]float64, x [][4]float64, s *[4]float64)
+
 // addScaledAVX2 is the kernel addScaled.
 //
 //go:noescape

@@ -1136,6 +1136,117 @@ end:
 	VZEROUPPER
 	RET
 
+// func multiplyAVX2(dst [][4]float64, x [][4]float64, y [][4]float64)
+// Requires: AVX
+TEXT ·multiplyAVX2(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_base+48(FP), DX
+	MOVQ dst_len+8(FP), BX
+	MOVQ BX, SI
+	SHRQ $0x02, SI
+	JZ   rest
+
+round:
+	VMOVUPD (CX), Y0
+	VMULPD  (DX), Y0, Y0
+	VMOVUPD Y0, (AX)
+	VMOVUPD 32(CX), Y0
+	VMULPD  32(DX), Y0, Y0
+	VMOVUPD Y0, 32(AX)
+	VMOVUPD 64(CX), Y0
+	VMULPD  64(DX), Y0, Y0
+	VMOVUPD Y0, 64(AX)
+	VMOVUPD 96(CX), Y0
+	VMULPD  96(DX), Y0, Y0
+	VMOVUPD Y0, 96(AX)
+	ADDQ    $+128, AX
+	ADDQ    $+128, CX
+	ADDQ    $+128, DX
+	DECQ    SI
+	JNZ     round
+
+rest:
+	TESTQ   $0x00000003, BX
+	JZ      end
+	VMOVUPD (CX), Y0
+	VMULPD  (DX), Y0, Y0
+	VMOVUPD Y0, (AX)
+	DECQ    BX
+	TESTQ   $0x00000003, BX
+	JZ      end
+	VMOVUPD 32(CX), Y0
+	VMULPD  32(DX), Y0, Y0
+	VMOVUPD Y0, 32(AX)
+	DECQ    BX
+	TESTQ   $0x00000003, BX
+	JZ      end
+	VMOVUPD 64(CX), Y0
+	VMULPD  64(DX), Y0, Y0
+	VMOVUPD Y0, 64(AX)
+	DECQ    BX
+
+end:
+	VZEROUPPER
+	RET
+
+// func invertAVX2(dst [][4]float64, x [][4]float64, s *[4]float64)
+// Requires: AVX, AVX2
+TEXT ·invertAVX2(SB), NOSPLIT, $0-56
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         s+48(FP), DX
+	VMOVUPD      (DX), Y0
+	MOVQ         $0x3ff0000000000000, DX
+	VMOVQ        DX, X1
+	VBROADCASTSD X1, Y1
+	MOVQ         dst_len+8(FP), DX
+	MOVQ         DX, BX
+	SHRQ         $0x02, BX
+	JZ           rest
+
+round:
+	VADDPD  (CX), Y0, Y2
+	VDIVPD  Y2, Y1, Y2
+	VMOVUPD Y2, (AX)
+	VADDPD  32(CX), Y0, Y2
+	VDIVPD  Y2, Y1, Y2
+	VMOVUPD Y2, 32(AX)
+	VADDPD  64(CX), Y0, Y2
+	VDIVPD  Y2, Y1, Y2
+	VMOVUPD Y2, 64(AX)
+	VADDPD  96(CX), Y0, Y2
+	VDIVPD  Y2, Y1, Y2
+	VMOVUPD Y2, 96(AX)
+	ADDQ    $+128, AX
+	ADDQ    $+128, CX
+	DECQ    BX
+	JNZ     round
+
+rest:
+	TESTQ   $0x00000003, DX
+	JZ      end
+	VADDPD  (CX), Y0, Y2
+	VDIVPD  Y2, Y1, Y2
+	VMOVUPD Y2, (AX)
+	DECQ    DX
+	TESTQ   $0x00000003, DX
+	JZ      end
+	VADDPD  32(CX), Y0, Y2
+	VDIVPD  Y2, Y1, Y2
+	VMOVUPD Y2, 32(AX)
+	DECQ    DX
+	TESTQ   $0x00000003, DX
+	JZ      end
+	VADDPD  64(CX), Y0, Y0
+	VDIVPD  Y0, Y1, Y0
+	VMOVUPD Y0, 64(AX)
+	DECQ    DX
+
+end:
+	VZEROUPPER
+	RET
+
 // func addScaledAVX2(dst [][4]float64, s *[4]float64, x [][4]float64)
 // Requires: AVX, FMA3
 TEXT ·addScaledAVX2(SB), NOSPLIT, $0-56

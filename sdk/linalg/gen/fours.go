@@ -22,6 +22,8 @@ const (
 func fours() {
 	addDot()
 	scale()
+	multiply()
+	invert()
 	addScaled()
 	subtractAll()
 	updateMultiply()
@@ -64,6 +66,44 @@ func scale() {
 	eachElement(Load(Param("dst").Len(), GP64()), []reg.Register{dst}, func(k int) {
 		v := YMM()
 		VMULPD(Mem{Base: dst, Disp: k * four}, factor, v)
+		VMOVUPD(v, Mem{Base: dst, Disp: k * four})
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// multiply writes the kernel of products of elements.
+func multiply() {
+	TEXT("multiplyAVX2", NOSPLIT, "func(dst, x, y [][4]float64)")
+	Pragma("noescape")
+	Doc("multiplyAVX2 is the kernel multiply.")
+	dst, x, y := Load(Param("dst").Base(), GP64()), Load(Param("x").Base(), GP64()), Load(Param("y").Base(), GP64())
+	eachElement(Load(Param("dst").Len(), GP64()), []reg.Register{dst, x, y}, func(k int) {
+		v := YMM()
+		VMOVUPD(Mem{Base: x, Disp: k * four}, v)
+		VMULPD(Mem{Base: y, Disp: k * four}, v, v)
+		VMOVUPD(v, Mem{Base: dst, Disp: k * four})
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// invert writes the kernel of inverses of elements with a shift.
+func invert() {
+	TEXT("invertAVX2", NOSPLIT, "func(dst, x [][4]float64, s *[4]float64)")
+	Pragma("noescape")
+	Doc("invertAVX2 is the kernel invert.")
+	dst, x := Load(Param("dst").Base(), GP64()), Load(Param("x").Base(), GP64())
+	shift, one := YMM(), YMM()
+	VMOVUPD(Mem{Base: Load(Param("s"), GP64())}, shift)
+	bits, low := GP64(), XMM()
+	MOVQ(U64(math.Float64bits(1)), bits)
+	VMOVQ(bits, low)
+	VBROADCASTSD(low, one)
+	eachElement(Load(Param("dst").Len(), GP64()), []reg.Register{dst, x}, func(k int) {
+		v := YMM()
+		VADDPD(Mem{Base: x, Disp: k * four}, shift, v)
+		VDIVPD(v, one, v)
 		VMOVUPD(v, Mem{Base: dst, Disp: k * four})
 	})
 	VZEROUPPER()
