@@ -295,7 +295,7 @@ func TestReportInBrowser(t *testing.T) {
 	b := openBrowser(t)
 	t.Run("lorenz63", func(t *testing.T) {
 		path := reported(t, strings.Replace(reportedTwin, "cycles = 60", "cycles = 200", 1)) // for means over blocks of cycles
-		b.check(t, path, "rmse", "score", "innovations", "ess", "differences", "diagnostics", "trajectory", "phase", "members", "ranks", "skill", "timings")
+		b.check(t, path, "rmse", "score", "innovations", "nis", "ess", "differences", "diagnostics", "trajectory", "latest", "phase", "members", "ranks", "coverage", "residuals", "skill", "cost", "timings")
 		b.checkControls(t)
 		b.checkTables(t)
 		b.checkPrint(t)
@@ -303,11 +303,11 @@ func TestReportInBrowser(t *testing.T) {
 		b.checkPolicy(t, path)
 	})
 	t.Run("lorenz96", func(t *testing.T) {
-		b.check(t, reported(t, reportedField), "rmse", "score", "innovations", "diagnostics", "trajectory", "members", "field", "ranks", "skill", "timings")
+		b.check(t, reported(t, reportedField), "rmse", "score", "innovations", "nis", "diagnostics", "trajectory", "latest", "members", "field", "profile", "ranks", "coverage", "residuals", "skill", "cost", "timings")
 	})
 	t.Run("without truth", func(t *testing.T) {
 		path := reported(t, withoutTruth(t))
-		b.check(t, path, "rmse", "score", "innovations", "ess", "diagnostics", "differences", "trajectory", "timings")
+		b.check(t, path, "rmse", "score", "innovations", "nis", "ess", "diagnostics", "differences", "trajectory", "latest", "residuals", "cost", "timings")
 		if text := eval[string](t, b, `document.body.innerText`); strings.Contains(text, "RMSE") || strings.Contains(text, "truth") || !strings.Contains(text, "Spread") {
 			t.Errorf("nothing is known of a truth, but got\n%s", text)
 		}
@@ -384,7 +384,7 @@ func TestReportInBrowser(t *testing.T) {
 	})
 	t.Run("sweep", func(t *testing.T) {
 		path := reported(t, reportedTwin+reportedSweep)
-		charts := []string{"axis", "heat", "rmse", "score", "innovations", "ess", "diagnostics", "differences", "trajectory", "phase", "members", "ranks", "skill", "timings"}
+		charts := []string{"axis", "heat", "rmse", "score", "innovations", "nis", "ess", "diagnostics", "differences", "trajectory", "latest", "phase", "members", "ranks", "coverage", "residuals", "skill", "cost", "timings"}
 		b.check(t, path, charts...)
 		before := eval[string](t, b, shown("axis"))
 		b.choose(t, `figure[data-chart=axis] label:nth-of-type(2) select`, "1")
@@ -411,9 +411,9 @@ func TestReportInBrowser(t *testing.T) {
 		}
 		r.end(t, 10*time.Second)
 		path := page(t, r.dir)
-		charts := []string{"rmse", "score", "innovations", "ess", "diagnostics", "differences", "trajectory", "phase", "members", "skill"} // no rank histogram before the end of a trial
+		charts := []string{"rmse", "score", "innovations", "nis", "ess", "diagnostics", "differences", "trajectory", "latest", "phase", "members", "skill"} // no rank histogram before the end of a trial
 		if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), `data-chart="timings"`) {
-			charts = append(charts, "timings") // they are written many cycles at a time
+			charts = append(charts, "cost", "timings") // they are written many cycles at a time
 		}
 		b.check(t, path, charts...)
 		if text := eval[string](t, b, `document.querySelector(".status").textContent + document.querySelector("#scores-analysis tbody").rows.length`); text != "stopped2" {
@@ -448,7 +448,7 @@ func TestReportInBrowser(t *testing.T) {
 		if best > 2*time.Second {
 			t.Errorf("opens in %v, want 2 s", best)
 		}
-		b.check(t, path, "axis", "heat", "rmse", "score", "innovations", "differences", "skill", "trajectory", "phase")
+		b.check(t, path, "axis", "heat", "rmse", "score", "innovations", "nis", "differences", "skill", "trajectory", "phase")
 	})
 }
 
@@ -583,7 +583,7 @@ func (b *browser) checkWithoutScript(t *testing.T, path string) {
 	b.open(t, path, 800)
 	text := eval[string](t, b, `document.body.innerText`)
 	call(t, b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{})
-	for _, want := range []string{"Scores of the analysis", "climatology", "This chart needs JavaScript", "Plugins of the run", "plume.open_run", "Paired differences to enkf"} {
+	for _, want := range []string{"Scores of the analysis", "climatology", "This chart needs JavaScript", "Plugins: versions and checksums", "plume.open_run", "Paired differences to enkf"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("without JavaScript there is no %q", want)
 		}

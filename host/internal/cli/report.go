@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -107,6 +109,7 @@ func (s *storedRun) reported() *report.Setup {
 	to := &report.Setup{
 		Setup: s.setup(), Description: w.Experiment.Description,
 		Model: w.Model.Plugin, Cycles: w.Time.Cycles, Interval: w.Time.Interval,
+		Parameters: slices.Sorted(maps.Keys(w.Model.Estimate)),
 	}
 	for _, o := range w.Observations {
 		if o.Plugin != "" {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"html/template"
+	"math"
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -84,6 +85,19 @@ var charts = []chart{
 		},
 	},
 	{
+		name: "nis", section: "time", caption: html("Normalised innovations squared, with the band of a calibrated filter"),
+		label: text("Normalised innovation squared of the filters over time; its time mean is in the table of scores"),
+		applies: func(r *Report) bool {
+			return slices.ContainsFunc(r.trials, func(t *trial) bool {
+				return t.innovations != nil && slices.ContainsFunc(t.innovations.Values["nis"], func(v float64) bool { return !math.IsNaN(v) })
+			})
+		},
+		figures: func(r *Report, first []*trial) []*figure {
+			of := func(t *trial) (*series, []string) { return t.innovations, []string{"nis"} }
+			return []*figure{r.timeFigure("nis", "normalised innovation squared", first, of)}
+		},
+	},
+	{
 		name: "ess", section: "time", caption: html("Effective sample size of the weights"),
 		label: text("Effective sample size of the filters' weights over time; its time mean is in the table of scores"),
 		applies: func(r *Report) bool {
@@ -106,10 +120,25 @@ var charts = []chart{
 		},
 	},
 	{
+		name: "parameters", section: "parameters", caption: html(`Estimated parameter, with bands of 90 % of the members <span class="pick"></span>`),
+		label: text("Estimates of a parameter over time: means of the filters, bands of 90 % of the members, and the true value if it is known"),
+		applies: func(r *Report) bool {
+			return slices.ContainsFunc(r.shown, func(c component) bool { return slices.Contains(r.setup.Parameters, c.variable) })
+		},
+		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.parametersFigure(first)} },
+	},
+	{
 		name: "trajectory", section: "trajectories", applies: func(r *Report) bool { return len(r.shown) > 0 },
 		caption: keyed(`<span class="pick"></span>`, `<span class="k half">50 %</span><span class="k most">90 %</span><span class="k observed">observations</span><span class="k held">held out</span><span class="k rejected">rejected</span>`),
 		label:   text("Trajectory of the ensemble mean, bands of 50 and 90 % of the members, and the truth and observations if they are known"),
 		figures: ofEach((*Report).trajectoryFigure),
+	},
+	{
+		name: "latest", section: "trajectories", caption: html(`Members over the last cycles <span class="pick"></span>`),
+		label:   text("A value of the members of every filter and of the reference over the last cycles, with the truth if it is known"),
+		note:    "Each dot is a member. Two bands of dots are two modes; a filter that has kept both has dots in both.",
+		applies: hasMembers,
+		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.latestFigure(first)} },
 	},
 	{
 		name: "phase", section: "trajectories", caption: keyed(`Phase plane <span class="pick"></span>`, ""),
@@ -121,17 +150,29 @@ var charts = []chart{
 	},
 	{
 		name: "members", section: "trajectories", caption: html(`Members in the plane <span class="pick"></span>`),
-		label: text("Members of the ensembles in the plane of two variables at a cycle, with the truth and the reference if they are known"),
-		applies: func(r *Report) bool {
-			return slices.ContainsFunc(r.trials, func(t *trial) bool { return t.members != nil })
-		},
+		label:   text("Members of the ensembles in the plane of two variables at a cycle, with the truth and the reference if they are known"),
+		applies: func(r *Report) bool { return hasMembers(r) && len(r.shown) > 1 },
 		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.membersFigure(first)} },
 	},
 	{
-		name: "field", section: "trajectories", caption: html("Field over time: truth, mean, and mean minus truth"),
+		name: "maps", section: "trajectories", caption: html(`Maps <span class="pick"></span>`),
+		label:   text("Maps of a variable of two dimensions at a cycle: truth, ensemble mean, error of the mean, spread and a member"),
+		applies: func(r *Report) bool { return hasMembers(r) && len(r.members.grids) > 0 },
+		figures: ofEach((*Report).mapsFigure),
+	},
+	{
+		name: "field", section: "trajectories", caption: html("Field over time: truth, mean, error of the mean, and spread"),
 		label:   text("Hovmöller diagrams of the true field, its ensemble mean and the error of the mean"),
 		applies: func(r *Report) bool { return r.field != nil },
 		figures: ofEach((*Report).fieldFigure),
+	},
+	{
+		name: "profile", section: "trajectories", caption: html("Error (solid) and spread (dashed) by place"),
+		label: text("Root mean square error of the mean and spread of the filters by place, over the cycles after burn-in"),
+		applies: func(r *Report) bool {
+			return slices.ContainsFunc(r.trials, func(t *trial) bool { return len(t.profiles) > 0 })
+		},
+		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.profileFigure(first)} },
 	},
 	{
 		name: "ranks", section: "calibration", caption: html("Rank histograms of the truth among the members"),
@@ -144,6 +185,27 @@ var charts = []chart{
 		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.ranksFigure(first)} },
 	},
 	{
+		name: "coverage", section: "calibration", caption: html("Reliability: coverage of central intervals"),
+		label: text("Share of truths inside central intervals of the members against the share that a calibrated ensemble has"),
+		note:  "On the dashed line the intervals contain as many truths as those of a calibrated ensemble of that size. Below it the spread is too small, above it too large.",
+		applies: func(r *Report) bool {
+			return r.truthful() && slices.ContainsFunc(r.trials, func(t *trial) bool {
+				return slices.ContainsFunc(stages, func(stage string) bool { return len(t.Ranks[stage]) > 3 })
+			})
+		},
+		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.coverageFigure(first)} },
+	},
+	{
+		name: "residuals", section: "calibration", caption: html(`Distribution of the innovations <span class="pick"></span>`),
+		label: text("Histogram of the normalised innovations with the standard normal density, and their autocorrelation by lag"),
+		note: "Innovations are divided by the standard deviation that members and observation error give them. Those of a calibrated filter follow the line on the left and, " +
+			"on the right, are in the grey band 19 times out of 20; bars that decay slowly are errors that the filter does not remove.",
+		applies: func(r *Report) bool {
+			return slices.ContainsFunc(r.trials, func(t *trial) bool { return len(t.residuals) > 0 })
+		},
+		figures: ofEach((*Report).innovationsFigure),
+	},
+	{
 		name: "skill", section: "calibration", caption: html("Error against spread"),
 		label: text("Root mean square error of the mean against spread, in bins of cycles with similar spread"),
 		note:  "Each point is a tenth of the cycles after burn-in, those of similar spread. Points below the dashed line have more spread than error, points above it less.",
@@ -151,6 +213,14 @@ var charts = []chart{
 			return slices.ContainsFunc(r.trials, func(t *trial) bool { spread, _ := r.scores.Skill(t.Trial, archive.Analysis); return spread != nil })
 		},
 		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.skillFigure(first)} },
+	},
+	{
+		name: "cost", section: "timing", caption: html(`Cost against score <span class="pick"></span>`),
+		label: text("A score of every setting against the median wall time of its cycles; the numbers are in the tables of scores and timings"),
+		applies: func(r *Report) bool {
+			return slices.ContainsFunc(r.rows, func(w *row) bool { return r.cost(w) > 0 && w.cell(r.opening).OK > 0 })
+		},
+		figures: func(r *Report, _ []*trial) []*figure { return []*figure{r.costFigure()} },
 	},
 	{
 		name: "timings", section: "timing",
@@ -161,6 +231,11 @@ var charts = []chart{
 		},
 		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.timingsFigure(first)} },
 	},
+}
+
+// hasMembers reports whether the page shows members.
+func hasMembers(r *Report) bool {
+	return slices.ContainsFunc(r.trials, func(t *trial) bool { return t.members != nil })
 }
 
 func html(s template.HTML) func(*Report) template.HTML {

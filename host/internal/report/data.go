@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -26,6 +27,7 @@ type pageData struct {
 	Baseline    string           `json:"baseline"`
 	Differences []dataDifference `json:"differences"`
 	Shown       []dataComponent  `json:"shown"`
+	Parameters  []int            `json:"parameters"` // those of the shown values that are estimated parameters
 	Field       *dataField       `json:"field,omitempty"`
 	Members     *dataMembers     `json:"members,omitempty"`
 	Thinned     bool             `json:"thinned"`
@@ -41,30 +43,43 @@ type dataAxis struct {
 }
 
 type dataTrial struct {
-	Number      int                      `json:"number"`
-	Replicate   string                   `json:"replicate"`
-	Truth       string                   `json:"truth"` // which of the field's truths
-	Filter      int                      `json:"filter"`
-	Size        int                      `json:"size"`
-	Setting     []int                    `json:"setting"`
-	Status      archive.Status           `json:"status"`
-	Scores      map[string]*dataSeries   `json:"scores"`            // by stage
-	Skill       map[string][2]numbers    `json:"skill,omitempty"`   // by stage: spread and error of bins of cycles
-	Reports     *dataSeries              `json:"reports,omitempty"` // diagnostics of the filter
-	Innovations *dataSeries              `json:"innovations,omitempty"`
-	Ranks       map[string]*dataRanks    `json:"ranks,omitempty"`
-	Curves      map[string][]*dataSeries `json:"curves,omitempty"`
-	Fields      map[string]dataFieldMap  `json:"fields,omitempty"`
-	Phase       map[string]dataPhase     `json:"phase,omitempty"`
-	Members     map[string][]*dataCloud  `json:"members,omitempty"`
-	Reference   int                      `json:"reference"` // which of the members' references
-	Seconds     numbers                  `json:"seconds"`
+	Number      int                       `json:"number"`
+	Replicate   string                    `json:"replicate"`
+	Truth       string                    `json:"truth"` // which of the field's truths
+	Filter      int                       `json:"filter"`
+	Size        int                       `json:"size"`
+	Setting     []int                     `json:"setting"`
+	Status      archive.Status            `json:"status"`
+	Scores      map[string]*dataSeries    `json:"scores"`            // by stage
+	Skill       map[string][2]numbers     `json:"skill,omitempty"`   // by stage: spread and error of bins of cycles
+	Reports     *dataSeries               `json:"reports,omitempty"` // diagnostics of the filter
+	Innovations *dataSeries               `json:"innovations,omitempty"`
+	Ranks       map[string]*dataRanks     `json:"ranks,omitempty"`
+	Curves      map[string][]*dataSeries  `json:"curves,omitempty"`
+	Fields      map[string]dataFieldMap   `json:"fields,omitempty"`
+	Phase       map[string]dataPhase      `json:"phase,omitempty"`
+	Members     map[string]*dataSnapshots `json:"members,omitempty"`
+	Reference   int                       `json:"reference"`           // which of the members' references
+	Residuals   map[string]*dataResiduals `json:"residuals,omitempty"` // by observed variable
+	NIS         [2]numbers                `json:"nis"`                 // bands of nis: of single cycles, and of means over blocks
+	Profiles    map[string]dataProfile    `json:"profiles,omitempty"`
+	Seconds     numbers                   `json:"seconds"`
 }
 
 type dataMembers struct {
-	Cycles     []int32                 `json:"cycles"`
-	Truths     map[string][]*dataCloud `json:"truths"`
-	References map[int][]*dataCloud    `json:"references"`
+	Cycles     []int32                   `json:"cycles"`
+	Opening    int                       `json:"opening"` // index of the cycle that is shown first
+	Latest     []int32                   `json:"latest"`
+	Times      times                     `json:"times"` // of the latest cycles
+	Grids      []grid                    `json:"grids"`
+	Truths     map[string]*dataSnapshots `json:"truths"`
+	References map[int]*dataSnapshots    `json:"references"`
+}
+
+type dataSnapshots struct {
+	Cycles []*dataCloud `json:"cycles"`
+	Latest []*dataCloud `json:"latest"`
+	Maps   []*dataMaps  `json:"maps,omitempty"` // by grid
 }
 
 type dataCloud struct {
@@ -90,14 +105,18 @@ type dataPhase struct {
 }
 
 type dataRanks struct {
-	Members int     `json:"members"`
-	Centres numbers `json:"centres"`
-	Heights numbers `json:"heights"`
-	Low     number  `json:"low"` // of the band of a flat histogram
-	High    number  `json:"high"`
+	Members  int     `json:"members"`
+	Centres  numbers `json:"centres"`
+	Heights  numbers `json:"heights"`
+	Low      number  `json:"low"` // of the band of a flat histogram
+	High     number  `json:"high"`
+	Expected numbers `json:"expected"` // shares of truths in central intervals
+	Share    numbers `json:"share"`
 }
 
 type dataPoint struct {
+	Label   string                        `json:"label"`
+	Cost    number                        `json:"cost"` // seconds a cycle
 	Filter  int                           `json:"filter"`
 	Setting []int                         `json:"setting"`
 	Scores  map[string]map[string]scores  `json:"scores"` // by stage and metric: value, standard error, used, of
@@ -125,8 +144,9 @@ type dataField struct {
 }
 
 type dataFieldMap struct {
-	Mean  dataHeat `json:"mean"`
-	Error dataHeat `json:"error"`
+	Mean   dataHeat `json:"mean"`
+	Error  dataHeat `json:"error"`
+	Spread dataHeat `json:"spread"`
 }
 
 // dataHeat is a field in 255 steps between low and high, one byte per value, column by
@@ -197,6 +217,9 @@ func (r *Report) data() *pageData {
 		d.Axes = append(d.Axes, dataAxis{a.name, a.label, a.values, a.numbers})
 	}
 	for _, c := range r.shown {
+		if slices.Contains(r.setup.Parameters, c.variable) {
+			d.Parameters = append(d.Parameters, len(d.Shown))
+		}
 		d.Shown = append(d.Shown, dataComponent{c.label(), c.unit})
 	}
 	if f := r.field; f != nil {
@@ -205,13 +228,13 @@ func (r *Report) data() *pageData {
 			d.Field.Truths[k.String()] = h.data()
 		}
 	}
-	d.Members = r.members.data()
+	d.Members = r.membersData()
 	if dates := r.dates(); dates != nil {
 		d.Dates = &dataDates{float64(dates.Start.Unix()), dates.Seconds}
 	}
 	points := r.budget()
 	for _, t := range r.trials {
-		data := t.data(slices.Index(d.Filters, t.Filter), points)
+		data := t.data(slices.Index(d.Filters, t.Filter), points, r.members.truths[t.truthKey()])
 		d.Trials = append(d.Trials, data)
 		for _, stage := range stages {
 			s := t.Series(stage)
@@ -252,7 +275,7 @@ func (r *Report) points(filters []string) (points []dataPoint, names []string) {
 	}
 	for _, w := range r.rows {
 		p := dataPoint{
-			Filter: slices.Index(filters, w.Filter), Setting: w.setting,
+			Label: r.label(w), Cost: number(r.cost(w)), Filter: slices.Index(filters, w.Filter), Setting: w.setting,
 			Scores: map[string]map[string]scores{archive.Forecast: {}, archive.Analysis: {}},
 			Each:   map[string]map[string]numbers{archive.Forecast: {}, archive.Analysis: {}},
 		}
@@ -288,9 +311,9 @@ func (r *Report) differences(filters []string) []dataDifference {
 	return list
 }
 
-func (k truthKey) String() string { return strconv.Itoa(k.replicate) + "/" + strconv.Itoa(k.truth) }
+func (k truthKey) String() string { return fmt.Sprintf("%d/%d/%d", k.run, k.replicate, k.truth) }
 
-func (t *trial) data(filter, points int) dataTrial {
+func (t *trial) data(filter, points int, truth *snapshots) dataTrial {
 	d := dataTrial{
 		Number: t.Trial.Trial, Replicate: t.Repetition(), Truth: t.truthKey().String(), Filter: filter, Size: t.Size,
 		Setting: t.row.setting, Status: t.Status, Scores: map[string]*dataSeries{}, Skill: map[string][2]numbers{}, Seconds: t.seconds[:], Reference: t.Reference,
@@ -305,13 +328,33 @@ func (t *trial) data(filter, points int) dataTrial {
 	}
 	if t.innovations != nil {
 		d.Innovations = withMeans(t.innovations, points)
+		if t.observed > 0 {
+			for i, cycles := range []int{1, max(1, len(t.innovations.Cycle)/blocks)} {
+				low, high := t.nisBand(cycles)
+				d.NIS[i] = numbers{low, high}
+			}
+		}
+	}
+	for name, s := range t.residuals {
+		if d.Residuals == nil {
+			d.Residuals = map[string]*dataResiduals{}
+		}
+		d.Residuals[name] = s.data()
+	}
+	for stage, p := range t.profiles {
+		if d.Profiles == nil {
+			d.Profiles = map[string]dataProfile{}
+		}
+		error, spread := p.rms()
+		d.Profiles[stage] = dataProfile{error, spread}
 	}
 	for stage, counts := range t.Ranks {
 		if d.Ranks == nil {
 			d.Ranks = map[string]*dataRanks{}
 		}
 		h := histogramOf(counts, t.Scored(stage))
-		d.Ranks[stage] = &dataRanks{len(counts) - 1, h.centres(), h.heights, number(h.low), number(h.high)}
+		expected, share := coverage(counts)
+		d.Ranks[stage] = &dataRanks{len(counts) - 1, h.centres(), h.heights, number(h.low), number(h.high), expected, share}
 	}
 	for stage, curves := range t.curves {
 		if d.Curves == nil {
@@ -333,15 +376,15 @@ func (t *trial) data(filter, points int) dataTrial {
 	}
 	for stage, c := range t.members {
 		if d.Members == nil {
-			d.Members = map[string][]*dataCloud{}
+			d.Members = map[string]*dataSnapshots{}
 		}
-		d.Members[stage] = c.data()
+		d.Members[stage] = c.data(truth)
 	}
 	for stage, m := range t.fields {
 		if d.Fields == nil {
 			d.Fields = map[string]dataFieldMap{}
 		}
-		d.Fields[stage] = dataFieldMap{m.mean.data(), m.error.data()}
+		d.Fields[stage] = dataFieldMap{m.mean.data(), m.error.data(), m.spread.data()}
 	}
 	return d
 }
@@ -366,20 +409,22 @@ func dataOf(s *series, points int) *dataSeries {
 }
 
 func (h *heat) data() dataHeat {
-	low, high := math.Inf(1), math.Inf(-1)
-	for _, v := range h.values {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			low, high = min(low, v), max(high, v)
-		}
-	}
-	bytes := make([]byte, len(h.values))
-	for i, v := range h.values {
+	low, high, text := coded(h.values)
+	return dataHeat{Time: h.times, Low: number(low), High: number(high), Data: base64.StdEncoding.EncodeToString(text)}
+}
+
+// coded returns values in 255 steps between the smallest and the largest; 255 means one that
+// is not finite.
+func coded(values []float64) (low, high float64, steps []byte) {
+	low, high = finite(values)
+	steps = make([]byte, len(values))
+	for i, v := range values {
 		switch {
 		case math.IsNaN(v) || math.IsInf(v, 0):
-			bytes[i] = 255
+			steps[i] = 255
 		case high > low:
-			bytes[i] = byte(math.Round(254 * (v - low) / (high - low)))
+			steps[i] = byte(math.Round(254 * (v - low) / (high - low)))
 		}
 	}
-	return dataHeat{Time: h.times, Low: number(low), High: number(high), Data: base64.StdEncoding.EncodeToString(bytes)}
+	return low, high, steps
 }

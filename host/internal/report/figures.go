@@ -38,6 +38,9 @@ type figure struct {
 	width, height vg.Length
 }
 
+// columnWidth is the width of a figure that fits one of two columns of a page.
+const columnWidth = 8.8 * vg.Centimeter
+
 // figurePoints is how many points of a series a figure shows.
 const figurePoints = 1000
 
@@ -179,10 +182,15 @@ func (n roundTicks) Ticks(low, high float64) []plot.Tick {
 	var list []plot.Tick
 	for k := math.Ceil(low/step - 1e-9); k*step <= high+1e-9*step; k++ {
 		v := k*step + 0 // no -0
-		label := strings.Replace(strconv.FormatFloat(v, 'g', 6, 64), "-", "−", 1)
+		label := trimmed(v)
 		list = append(list, plot.Tick{Value: v, Label: label})
 	}
 	return list
+}
+
+// trimmed returns a number of an axis as text.
+func trimmed(v float64) string {
+	return strings.Replace(strconv.FormatFloat(v, 'g', 6, 64), "-", "−", 1)
 }
 
 // room widens the vertical axis by shares of its length.
@@ -534,14 +542,18 @@ func (r *Report) fieldFigure(t *trial) *figure {
 		most := max(math.Abs(a), math.Abs(b))
 		panels = append(panels, []*plot.Plot{r.raster(m.error, fmt.Sprintf("mean minus truth, ±%.3g (blue, red)", most), -most, most, diverging)})
 	}
+	_, most := m.spread.span()
+	panels = append(panels, []*plot.Plot{r.raster(m.spread, fmt.Sprintf("spread, 0 to %.3g", most), 0, most, sequential)})
 	r.timeAxes(panels)
 	return &figure{"field-" + fileName(t.Filter), panels, 16 * vg.Centimeter, 4.2 * vg.Centimeter}
 }
 
-// span returns the smallest and largest finite value.
-func (h *heat) span() (low, high float64) {
+func (h *heat) span() (low, high float64) { return finite(h.values) }
+
+// finite returns the smallest and largest finite value.
+func finite(values []float64) (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
-	for _, v := range h.values {
+	for _, v := range values {
 		if !math.IsNaN(v) && !math.IsInf(v, 0) {
 			low, high = min(low, v), max(high, v)
 		}
@@ -549,7 +561,18 @@ func (h *heat) span() (low, high float64) {
 	return low, high
 }
 
-func (r *Report) raster(h *heat, title string, low, high float64, ramp []color.RGBA) *plot.Plot {
+// colour is a colour of a ramp.
+type colour = color.RGBA
+
+func (r *Report) raster(h *heat, title string, low, high float64, ramp []colour) *plot.Plot {
+	p := panel(title, "", r.field.dim)
+	rows := r.field.rows
+	p.Add(imageOf(h, low, high, ramp, h.times[0], float64(rows[0]), h.times[h.cols-1], float64(rows[len(rows)-1]+1)))
+	return p
+}
+
+// imageOf returns an image of values between two corners.
+func imageOf(h *heat, low, high float64, ramp []colour, left, bottom, right, top float64) *plotter.Image {
 	const tall = 4 // pixels a value, so that viewers that smooth do not blur rows
 	img := image.NewRGBA(image.Rect(0, 0, h.cols, h.rows*tall))
 	for k := range h.cols {
@@ -560,10 +583,7 @@ func (r *Report) raster(h *heat, title string, low, high float64, ramp []color.R
 			}
 		}
 	}
-	p := panel(title, "", r.field.dim)
-	rows := r.field.rows
-	p.Add(plotter.NewImage(img, h.times[0], float64(rows[0]), h.times[h.cols-1], float64(rows[len(rows)-1]+1)))
-	return p
+	return plotter.NewImage(img, left, bottom, right, top)
 }
 
 // Colours of fields, by their corners: viridis and a blue-white-red.

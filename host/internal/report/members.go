@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"image/color"
 	"math"
 	"slices"
 	"strings"
@@ -15,20 +16,34 @@ import (
 
 // Limits on the members that are shown.
 const (
-	memberCycles = 12        // at so many cycles
-	mostMembers  = 400       // of an ensemble or a reference; of more, those at even distances
-	memberBytes  = 256 << 20 // larger tables are not read for them
+	memberCycles  = 12        // at so many cycles
+	latestCycles  = 60        // and at the last so many, for their way over time
+	mostMembers   = 400       // of an ensemble or a reference; of more, those at even distances
+	latestMembers = 100       // over time
+	latestBudget  = 400_000   // values over time
+	memberBytes   = 256 << 20 // larger tables are not read for them
 )
 
 // members is the members of the ensembles of the first replicate, with its truths and
 // references, at a few cycles and in the values whose trajectories are shown.
 type members struct {
-	cycles     []int32
-	truths     map[truthKey]clouds // of one member each
-	references map[int]clouds      // by number
+	cycles     []int32 // at even distances
+	latest     []int32 // the last ones
+	times      []float64
+	keep       int // members over time
+	grids      []grid
+	truths     map[truthKey]*snapshots // of one member each
+	references map[int]*snapshots      // by number
 }
 
-// clouds are the members of an ensemble, by cycle; nil where there are none.
+// snapshots are the members of an ensemble, a reference or, as one member, a truth, by cycle;
+// nil where there are none.
+type snapshots struct {
+	cycles, latest clouds
+	maps           [][]*fieldSums // by grid and cycle
+}
+
+// clouds are the members of an ensemble by cycle.
 type clouds []*cloud
 
 // cloud is members of one cycle.
@@ -40,7 +55,7 @@ type cloud struct {
 // readMembers reads the members, unless there are very many.
 func (r *Report) readMembers() error {
 	size, err := r.reader.Size("ensemble")
-	if err != nil || size == 0 || size > memberBytes || len(r.shown) < 2 {
+	if err != nil || size == 0 || len(r.shown) == 0 {
 		return err
 	}
 	first, count, last := r.trials[0].Trial.Replicate, 0, 0
@@ -49,27 +64,35 @@ func (r *Report) readMembers() error {
 			count, last = count+1, max(last, t.Cycles)
 		}
 	}
-	if count > manyTrials {
+	if size > memberBytes || count > manyTrials {
+		r.omitted = append(r.omitted, fmt.Sprintf("Members are not shown: %d trials of a replicate with %d MB of ensembles, want at most %d and %d MB.",
+			count, size>>20, manyTrials, memberBytes>>20))
 		return nil
 	}
-	r.members.cycles = spaced(last, memberCycles)
+	m := &r.members
+	m.cycles, m.times = spaced(last, memberCycles), make([]float64, min(last, latestCycles))
+	for k := range m.times {
+		m.latest = append(m.latest, int32(last-len(m.times)+k+1))
+	}
+	m.keep = min(latestMembers, max(10, latestBudget/(count*max(1, len(m.latest))*len(r.shown))))
+	r.chooseGrids(count)
 	tables, err := r.reader.Tables()
 	if err != nil {
 		return err
 	}
-	r.members.truths, r.members.references = map[truthKey]clouds{}, map[int]clouds{}
+	m.truths, m.references = map[truthKey]*snapshots{}, map[int]*snapshots{}
 	for _, name := range tables {
 		name = strings.TrimSuffix(name, ".arrow")
 		var number, part int
 		switch {
 		case scanned(name, "ensemble/trial=%d/part-%d", &number, &part):
 			if t := r.trial(int32(number)); t != nil && t.Replicate == first {
-				t.members, err = r.readClouds(name)
+				t.members, err = r.readSnapshots(name)
 			}
 		case scanned(name, "truth/replicate=%d/part-%d", &number, &part) && number == first:
-			r.members.truths[truthKey{number, part}], err = r.readStage(name)
+			m.truths[truthKey{replicate: number, truth: part}], err = r.readStage(name)
 		case scanned(name, "reference/replicate=%d/part-%d", &number, &part) && number == first:
-			r.members.references[part], err = r.readStage(name)
+			m.references[part], err = r.readStage(name)
 		}
 		if err != nil {
 			return err
@@ -92,24 +115,25 @@ func spaced(last, most int) (list []int32) {
 }
 
 // readStage reads the members of a table that has one stage.
-func (r *Report) readStage(table string) (clouds, error) {
-	stages, err := r.readClouds(table)
-	for _, c := range stages {
-		return c, err
+func (r *Report) readStage(table string) (*snapshots, error) {
+	stages, err := r.readSnapshots(table)
+	for _, s := range stages {
+		return s, err
 	}
 	return nil, err
 }
 
-// readClouds reads the members of a table of states, by stage.
-func (r *Report) readClouds(table string) (map[string]clouds, error) {
-	stages := map[string]clouds{}
+// readSnapshots reads the members of a table of states, by stage.
+func (r *Report) readSnapshots(table string) (map[string]*snapshots, error) {
+	m, stages := &r.members, map[string]*snapshots{}
 	for b, err := range r.reader.States(table) {
 		if err != nil {
 			return nil, err
 		}
 		for i, cycle := range b.Cycle {
-			at, wanted := slices.BinarySearch(r.members.cycles, cycle)
-			if !wanted {
+			at, wanted := slices.BinarySearch(m.cycles, cycle)
+			late, last := slices.BinarySearch(m.latest, cycle)
+			if !wanted && !last {
 				continue
 			}
 			stage, weight := "", 1.0
@@ -119,15 +143,35 @@ func (r *Report) readClouds(table string) (map[string]clouds, error) {
 			if b.LogWeight != nil {
 				weight = math.Exp(b.LogWeight[i])
 			}
-			if stages[stage] == nil {
-				stages[stage] = make(clouds, len(r.members.cycles))
+			s := stages[stage]
+			if s == nil {
+				s = &snapshots{cycles: make(clouds, len(m.cycles)), latest: make(clouds, len(m.latest))}
+				for range m.grids {
+					s.maps = append(s.maps, make([]*fieldSums, len(m.cycles)))
+				}
+				stages[stage] = s
 			}
-			stages[stage].add(at, r.valuesOf(b.Fields, i), weight)
+			values := r.valuesOf(b.Fields, i)
+			if wanted {
+				s.cycles.add(at, values, weight)
+				for k, g := range m.grids {
+					if of := slices.IndexFunc(b.Fields, func(f archive.Field) bool { return f.Name == g.Name }); of >= 0 {
+						s.addMap(k, at, b.Fields[of].Row(i), weight)
+					}
+				}
+			}
+			if last {
+				s.latest.add(late, values, weight)
+				m.times[late] = b.Time[i]
+			}
 		}
 	}
-	for _, list := range stages {
-		for _, c := range list {
+	for _, s := range stages {
+		for _, c := range s.cycles {
 			c.thin(mostMembers)
+		}
+		for _, c := range s.latest {
+			c.thin(m.keep)
 		}
 	}
 	return stages, nil
@@ -173,19 +217,57 @@ func (c *cloud) thin(most int) {
 	c.weights = keep(c.weights)
 }
 
+// opening returns the index of the cycle that charts of members show first: the one in which
+// the reference has the largest spread, where modes are far apart, or the last.
+func (r *Report) openingCycle() int {
+	best, most := len(r.members.cycles)-1, 0.0
+	reference := r.members.references[0]
+	if reference == nil || len(r.shown) == 0 {
+		return best
+	}
+	for at, c := range reference.cycles {
+		if c == nil {
+			continue
+		}
+		if spread := c.spread(0); spread > most {
+			best, most = at, spread
+		}
+	}
+	return best
+}
+
+// spread returns the standard deviation of a value of the members.
+func (c *cloud) spread(value int) float64 {
+	var sum, square, n float64
+	for m, v := range c.values[value] {
+		w := c.weights[m]
+		sum, square, n = sum+w*v, square+w*v*v, n+w
+	}
+	return math.Sqrt(max(0, square/n-sum/n*sum/n))
+}
+
 // data returns the members for the page; nil if none are shown.
-func (m *members) data() *dataMembers {
+func (r *Report) membersData() *dataMembers {
+	m := &r.members
 	if m.cycles == nil {
 		return nil
 	}
-	d := &dataMembers{Cycles: m.cycles, Truths: map[string][]*dataCloud{}, References: map[int][]*dataCloud{}}
-	for key, list := range m.truths {
-		d.Truths[key.String()] = list.data()
+	d := &dataMembers{Cycles: m.cycles, Latest: m.latest, Times: m.times, Opening: r.openingCycle(), Grids: m.grids,
+		Truths: map[string]*dataSnapshots{}, References: map[int]*dataSnapshots{}}
+	for key, s := range m.truths {
+		d.Truths[key.String()] = s.data(nil)
 	}
-	for number, list := range m.references {
-		d.References[number] = list.data()
+	for number, s := range m.references {
+		d.References[number] = s.data(nil)
 	}
 	return d
+}
+
+func (s *snapshots) data(truth *snapshots) *dataSnapshots {
+	if s == nil {
+		return nil
+	}
+	return &dataSnapshots{s.cycles.data(), s.latest.data(), s.mapsData(truth)}
 }
 
 func (list clouds) data() []*dataCloud {
@@ -220,11 +302,14 @@ func (c *cloud) dots(i, k int, radius vg.Length, shape draw.GlyphStyle) *plotter
 	return s
 }
 
-// membersFigure draws the members of each trial at the last cycle that is shown, in the
-// plane of the first two values.
+// membersFigure draws the members of each trial in the plane of the first two values, at the cycle at which the page opens.
 func (r *Report) membersFigure(trials []*trial) *figure {
-	const columns = 4
-	trials = slices.DeleteFunc(slices.Clone(trials), func(t *trial) bool { c := t.members[archive.Analysis]; return c == nil || c[len(c)-1] == nil })
+	const columns = 2
+	if len(r.shown) < 2 || r.members.cycles == nil {
+		return nil
+	}
+	at := r.openingCycle()
+	trials = slices.DeleteFunc(slices.Clone(trials), func(t *trial) bool { s := t.members[archive.Analysis]; return s == nil || s.cycles[at] == nil })
 	if len(trials) == 0 {
 		return nil
 	}
@@ -238,23 +323,23 @@ func (r *Report) membersFigure(trials []*trial) *figure {
 			p.X.Label.Text = withUnit(r.shown[0].label(), r.shown[0].unit)
 		}
 		for _, layer := range []struct {
-			list   clouds
+			of     *snapshots
 			radius vg.Length
 			style  draw.GlyphStyle
 		}{
-			{r.members.references[t.Reference], 1, draw.GlyphStyle{Color: faded(soft, 0.45), Shape: draw.CircleGlyph{}}},
-			{t.members[archive.Analysis], 1.6, draw.GlyphStyle{Color: r.style(t.Filter).Color, Shape: draw.CircleGlyph{}}},
+			{r.members.references[t.Reference], 0.9, draw.GlyphStyle{Color: faded(soft, 0.45), Shape: draw.CircleGlyph{}}},
+			{t.members[archive.Analysis], 1.4, draw.GlyphStyle{Color: r.style(t.Filter).Color, Shape: draw.CircleGlyph{}}},
 			{r.members.truths[t.truthKey()], 4, draw.GlyphStyle{Color: ink, Shape: draw.CrossGlyph{}}},
 		} {
-			if layer.list != nil && layer.list[len(layer.list)-1] != nil {
-				p.Add(layer.list[len(layer.list)-1].dots(0, 1, vg.Points(float64(layer.radius)), layer.style))
+			if layer.of != nil && layer.of.cycles[at] != nil {
+				p.Add(layer.of.cycles[at].dots(0, 1, vg.Points(float64(layer.radius)), layer.style))
 			}
 		}
 		p.X.Tick.Marker, p.Y.Tick.Marker = roundTicks(4), roundTicks(4)
 		panels = append(panels, p)
 	}
 	common(panels)
-	return &figure{"members", inRows(panels, columns), 5.2 * vg.Centimeter, 5 * vg.Centimeter}
+	return &figure{"members", inRows(panels, columns), columnWidth / columns, 4.2 * vg.Centimeter}
 }
 
 // common gives plots the same axes.
@@ -269,4 +354,65 @@ func common(plots []*plot.Plot) {
 			axis(p).Min, axis(p).Max = low-room, high+room
 		}
 	}
+}
+
+// latestFigure draws the members of the reference and of each trial over the last cycles, in the
+// first value: two bands of members are two modes.
+func (r *Report) latestFigure(trials []*trial) *figure {
+	if len(r.shown) == 0 || r.members.latest == nil {
+		return nil
+	}
+	var panels [][]*plot.Plot
+	add := func(title string, s *snapshots, c color.Color, truth truthKey) {
+		p := panel(title, "", withUnit(r.shown[0].label(), r.shown[0].unit))
+		for k, cloud := range s.latest {
+			if cloud == nil {
+				continue
+			}
+			most := slices.Max(cloud.weights)
+			glyphs := &plotter.Scatter{}
+			for _, v := range cloud.values[0] {
+				glyphs.XYs = append(glyphs.XYs, plotter.XY{X: r.members.times[k], Y: v})
+			}
+			glyphs.GlyphStyleFunc = func(m int) draw.GlyphStyle {
+				return draw.GlyphStyle{Color: c, Shape: draw.CircleGlyph{}, Radius: vg.Points(0.8 * math.Sqrt(cloud.weights[m]/most))}
+			}
+			p.Add(glyphs)
+		}
+		if t := r.members.truths[truth]; t != nil {
+			var values []float64
+			for _, cloud := range t.latest {
+				if cloud == nil {
+					values = append(values, math.NaN())
+				} else {
+					values = append(values, cloud.values[0][0])
+				}
+			}
+			addLine(p, r.members.times, values, draw.LineStyle{Color: ink, Width: vg.Points(.7)})
+		}
+		p.Y.Tick.Marker = roundTicks(3)
+		panels = append(panels, []*plot.Plot{p})
+	}
+	shown := map[int]bool{}
+	for _, t := range trials {
+		s := t.members[archive.Analysis]
+		if s == nil {
+			continue
+		}
+		if reference := r.members.references[t.Reference]; reference != nil && !shown[t.Reference] {
+			shown[t.Reference] = true
+			add("reference", reference, faded(soft, 0.6), t.truthKey())
+		}
+		add(fmt.Sprintf("%s, N = %d", t.Filter, t.Size), s, r.style(t.Filter).Color, t.truthKey())
+	}
+	if panels == nil {
+		return nil
+	}
+	var all []*plot.Plot
+	for _, row := range panels {
+		all = append(all, row[0])
+	}
+	common(all)
+	r.timeAxes(panels)
+	return &figure{"members-over-time", panels, columnWidth, 2.6 * vg.Centimeter}
 }

@@ -56,6 +56,7 @@ type view struct {
 	Error       string
 	Facts       [][2]string
 	Notes       []string
+	Omitted     []string     // charts that are left out, and why
 	Scores      []*textTable // by stage
 	Pivots      []*textTable
 	Differences *textTable
@@ -142,7 +143,7 @@ func hash(text string) string {
 func (r *Report) view() *view {
 	id := filepath.Base(r.reader.Dir)
 	v := &view{
-		Name: r.reader.Info.Name, Description: r.setup.Description, ID: id, Status: r.reader.Info.StatusText(), Error: r.reader.Info.Error, Notes: r.notes,
+		Name: r.reader.Info.Name, Description: r.setup.Description, ID: id, Status: r.reader.Info.StatusText(), Error: r.reader.Info.Error, Notes: r.notes, Omitted: r.omitted,
 		Bad: slices.Contains([]archive.Status{archive.Failed, archive.SomeFailed, archive.Interrupted, archive.Stopped}, r.reader.Info.Status), License: uplotLicense,
 		Given: r.given, Resolved: r.resolved, Overrides: r.reader.Info.Set, Plugins: r.pluginsTable(), Failures: r.failuresTable(), Events: r.eventsTable(), Timings: r.timingsTable(),
 		Differences: r.differencesTable(), Pivots: r.pivots(), Charts: r.charts(),

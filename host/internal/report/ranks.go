@@ -1,6 +1,14 @@
 package report
 
-import "math"
+import (
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
 
 // histogram is a rank histogram relative to a flat one.
 type histogram struct {
@@ -56,4 +64,51 @@ func (h histogram) centres() []float64 {
 		centres[i] = (h.edges[i] + h.edges[i+1]) / 2
 	}
 	return centres
+}
+
+// mostLevels is at how many levels coverage is shown.
+const mostLevels = 20
+
+// coverage returns what share of the truths the central intervals between members contain, and
+// the share that a calibrated ensemble has: the interval from the k-th smallest to the k-th
+// largest of N members contains (N + 1 - 2 k) / (N + 1) of its truths.
+func coverage(counts []float64) (expected, share []float64) {
+	total := 0.0
+	for _, c := range counts {
+		total += c
+	}
+	bins := len(counts)
+	step := max(1, (bins-1)/2/mostLevels)
+	for k := (bins - 1) / 2; k >= 1; k -= step {
+		inside := 0.0
+		for _, c := range counts[k : bins-k] {
+			inside += c
+		}
+		expected, share = append(expected, float64(bins-2*k)/float64(bins)), append(share, inside/total)
+	}
+	return expected, share
+}
+
+// coverageFigure draws the share of truths in central intervals against the share that a
+// calibrated ensemble has.
+func (r *Report) coverageFigure(trials []*trial) *figure {
+	p := panel("", "expected share of the truths", "share inside the interval")
+	drawn := 0
+	for _, t := range trials {
+		counts := t.Ranks[archive.Analysis]
+		if !slices.ContainsFunc(counts, func(c float64) bool { return c > 0 }) || len(counts) < 4 {
+			continue
+		}
+		drawn++
+		expected, share := coverage(counts)
+		addLine(p, expected, share, r.style(t.Filter))
+		p.Legend.Add(t.Filter, thumb(r.style(t.Filter)))
+	}
+	if drawn == 0 {
+		return nil
+	}
+	addLine(p, []float64{0, 1}, []float64{0, 1}, draw.LineStyle{Color: ink, Width: vg.Points(.6), Dashes: []vg.Length{vg.Points(3), vg.Points(2)}})
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
+	p.Legend.Left = true
+	return &figure{"coverage", [][]*plot.Plot{{p}}, columnWidth, 7.5 * vg.Centimeter}
 }

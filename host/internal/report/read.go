@@ -18,6 +18,7 @@ type Report struct {
 	reader          *archive.Reader
 	setup           Setup
 	notes           []string // what is missing, and why
+	omitted         []string // charts that are left out, and why
 	given, resolved string   // the workflow
 	scores          *compare.Run
 	metrics         []compare.Metric // that the run has
@@ -48,12 +49,15 @@ func (w *row) cell(metric string) compare.Mean {
 // trial is one trial and its series.
 type trial struct {
 	*compare.Trial
+	run         int // which of several
 	row         *row
-	innovations *series    // of the forecast
-	reports     *series    // diagnostics of the filter; nil: none
-	seconds     [3]float64 // medians of forecast, observe, analyse; NaN: not known
+	innovations *series               // of the forecast
+	residuals   map[string]*residuals // by observed variable
+	observed    int                   // number of values in the cycle with the most
+	reports     *series               // diagnostics of the filter; nil: none
+	seconds     [3]float64            // medians of forecast, observe, analyse; NaN: not known
 	trajectory
-	members map[string]clouds // by stage; nil: not shown
+	members map[string]*snapshots // by stage; nil: not shown
 }
 
 // series is values by cycle.
@@ -72,7 +76,7 @@ func Read(reader *archive.Reader, setup *Setup) (*Report, error) {
 		r.notes = append(r.notes, fmt.Sprintf("%s. plume why %s says what is likely to be wrong.", r.setup.Hint, filepath.Base(reader.Dir)))
 	}
 	for _, step := range []func() error{
-		r.readTexts, r.readScores, r.readInnovations, r.readDiagnostics, r.readTimings, r.readVariables, r.readMembers, r.readFailures,
+		r.readTexts, r.readScores, r.readObserved, r.readInnovations, r.readDiagnostics, r.readTimings, r.readVariables, r.readMembers, r.readFailures,
 	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("report of %s: %w", reader.Dir, err)
@@ -179,30 +183,6 @@ func (r *Report) trial(number int32) *trial {
 	return nil
 }
 
-// readInnovations stores the root mean square of the innovations of every cycle, its
-// expected value, and the normalised square. Trials may observe different variables.
-func (r *Report) readInnovations() error {
-	for b, err := range r.reader.Innovations() {
-		if err != nil {
-			return err
-		}
-		for i, number := range b.Trial {
-			t := r.trial(number)
-			if t == nil {
-				continue
-			}
-			if t.innovations == nil {
-				t.innovations = &series{Values: map[string][]float64{}}
-			}
-			t.innovations.Cycle, t.innovations.Time = append(t.innovations.Cycle, b.Cycle[i]), append(t.innovations.Time, b.Time[i])
-			add(t.innovations, "rms", rms(b.Fields, i))
-			add(t.innovations, "expected", b.Expected[i])
-			add(t.innovations, "nis", b.NIS[i])
-		}
-	}
-	return nil
-}
-
 // readDiagnostics reads the numbers that filters report. A filter may report a number in
 // some cycles only.
 func (r *Report) readDiagnostics() error {
@@ -236,19 +216,6 @@ func (r *Report) readDiagnostics() error {
 }
 
 func add(s *series, name string, v float64) { s.Values[name] = append(s.Values[name], v) }
-
-// rms returns the root mean square of the values of a row that are not missing.
-func rms(fields []archive.Field, row int) float64 {
-	sum, n := 0.0, 0.0
-	for _, f := range fields {
-		for _, v := range f.Row(row) {
-			if !math.IsNaN(v) {
-				sum, n = sum+v*v, n+1
-			}
-		}
-	}
-	return math.Sqrt(sum / n) // NaN when nothing was observed
-}
 
 func (r *Report) readTimings() error {
 	byTrial := map[*trial]*[3][]float64{}

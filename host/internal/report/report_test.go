@@ -341,9 +341,9 @@ func TestDamagedRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	delete(reader.Info.Files, "variables.arrow")
+	delete(reader.Info.Files, "variables.arrow") // no test writes an observed.arrow
 	r, err := Read(reader, &Setup{})
-	if err != nil || !slices.Equal(r.notes, []string{"The run was written by another version of plume, devel: there is no variables.arrow."}) {
+	if err != nil || !slices.Equal(r.notes, []string{"The run was written by another version of plume, devel: there is no observed.arrow; there is no variables.arrow."}) {
 		t.Errorf("notes %v, %v", r, err)
 	}
 }

@@ -10,16 +10,18 @@ import (
 
 // trajectories is what the trajectories of all trials share.
 type trajectories struct {
-	shown  []component        // values whose trajectories are shown
-	field  *field             // nil: no variable is one
-	truths map[truthKey]*heat // of the field
+	state  map[string]archive.Field // variables; empty if neither truth nor ensembles are stored
+	shown  []component              // values whose trajectories are shown
+	field  *field                   // nil: no variable is one
+	truths map[truthKey]*heat       // of the field
 }
 
 // trajectory is the states of one trial, by stage.
 type trajectory struct {
-	curves map[string][]*series // by shown value
-	fields map[string]*fieldMap
-	phase  map[string]phase
+	curves   map[string][]*series // by shown value
+	fields   map[string]*fieldMap
+	phase    map[string]phase
+	profiles map[string]*profile // of the field
 }
 
 // component is one value of the state.
@@ -43,7 +45,7 @@ type field struct {
 }
 
 // truthKey names a truth of the run.
-type truthKey struct{ replicate, truth int }
+type truthKey struct{ run, replicate, truth int }
 
 // heat is a field over time, rows x columns.
 type heat struct {
@@ -52,8 +54,8 @@ type heat struct {
 	rows, cols int
 }
 
-// fieldMap is the mean and its error.
-type fieldMap struct{ mean, error *heat }
+// fieldMap is the mean, its error and the spread.
+type fieldMap struct{ mean, error, spread *heat }
 
 // phase is consecutive cycles of the scalars of a state, which must not be shortened:
 // every point belongs to one cycle.
@@ -67,7 +69,7 @@ const (
 	mostComponents = 6
 	fewComponents  = 3
 	mostColumns    = 600
-	phaseCycles    = 200
+	phaseCycles    = 60
 	phaseValues    = 3
 	fieldValues    = 8 // described values from which on a variable is a field
 )
@@ -97,7 +99,6 @@ func (r *Report) readVariables() error {
 // variablesReader reads descriptions, in which the rows of a trial follow one another.
 type variablesReader struct {
 	report       *Report
-	state        map[string]archive.Field // variables; empty if there is no truth to read them from
 	observations observations
 	apart        map[string]map[value]float64 // values that no filter used, by why: held_out or rejected
 
@@ -107,14 +108,14 @@ type variablesReader struct {
 
 // describeState reads units and shapes from the first truth or, if none is known, ensemble.
 func (v *variablesReader) describeState() error {
-	v.state = map[string]archive.Field{}
+	v.report.state = map[string]archive.Field{}
 	for _, table := range []string{"truth", "ensemble"} {
 		for b, err := range v.report.reader.States(table) {
 			if err != nil {
 				return err
 			}
 			for _, f := range b.Fields {
-				v.state[f.Name] = f
+				v.report.state[f.Name] = f
 			}
 			return nil
 		}
@@ -133,7 +134,7 @@ func (v *variablesReader) readObservations() error {
 		for i, cycle := range b.Cycle {
 			key := truthKey{replicate: 1}
 			if b.Replicate != nil && b.Truth != nil {
-				key = truthKey{int(b.Replicate[i]), int(b.Truth[i])}
+				key = truthKey{replicate: int(b.Replicate[i]), truth: int(b.Truth[i])}
 			}
 			if v.observations[key] == nil {
 				v.observations[key] = map[int32]map[string][]float64{}
@@ -245,7 +246,7 @@ func (v *variablesReader) choose(variable []string, index []int32) {
 	}
 	each := max(1, most/len(order))
 	for _, name := range order {
-		s, described := v.state[name], byVariable[name]
+		s, described := v.report.state[name], byVariable[name]
 		if v.report.field == nil && len(s.Shape) == 1 && len(described) >= fieldValues {
 			dim := "index"
 			if len(s.Dims) > 0 {
@@ -260,12 +261,18 @@ func (v *variablesReader) choose(variable []string, index []int32) {
 			}
 		}
 	}
+	for _, name := range v.report.setup.Parameters { // all of them, whatever else is shown
+		known := slices.ContainsFunc(v.report.shown, func(c component) bool { return c.variable == name })
+		if byVariable[name] != nil && !known {
+			v.report.shown = append(v.report.shown, component{name, v.report.state[name].Unit, 0, true})
+		}
+	}
 }
 
 // begin starts the trajectory of the next trial.
 func (v *variablesReader) begin() {
 	t := v.trial
-	t.curves, t.fields, t.phase = map[string][]*series{}, map[string]*fieldMap{}, map[string]phase{}
+	t.curves, t.fields, t.phase, t.profiles = map[string][]*series{}, map[string]*fieldMap{}, map[string]phase{}, map[string]*profile{}
 	v.columns = 1
 	if v.report.field == nil {
 		return
@@ -274,7 +281,7 @@ func (v *variablesReader) begin() {
 	if s := t.Series(archive.Analysis); s != nil {
 		cycles = max(cycles, len(s.Cycle))
 	}
-	perColumn := 2 * len(v.report.field.rows) * len(v.report.trials)
+	perColumn := 3 * len(v.report.field.rows) * len(v.report.trials)
 	if len(v.report.trials) <= manyTrials {
 		perColumn *= 2 // both stages
 	}
@@ -297,7 +304,7 @@ func (v *variablesReader) addToCurve(k int, b *archive.Descriptions, i int) {
 	for _, part := range curve {
 		add(s, part.name, part.column(b)[i])
 	}
-	add(s, "observed", v.observations.of(v.trial.truthKey(), b.Cycle[i], c, v.state[c.variable].Size()))
+	add(s, "observed", v.observations.of(v.trial.truthKey(), b.Cycle[i], c, v.report.state[c.variable].Size()))
 	for why, values := range v.apart {
 		if len(values) > 0 {
 			add(s, why, v.valueApart(values, b.Trial[i], b.Cycle[i], c))
@@ -319,17 +326,22 @@ func (v *variablesReader) valueApart(values map[value]float64, trial, cycle int3
 // addToField appends row i of b to the field.
 func (v *variablesReader) addToField(b *archive.Descriptions, i int) {
 	f := v.report.field
-	if f == nil || f.variable != b.Variable[i] || int(b.Cycle[i]-1)%v.columns != 0 {
+	if f == nil || f.variable != b.Variable[i] {
+		return
+	}
+	v.addToProfile(b, i)
+	if int(b.Cycle[i]-1)%v.columns != 0 {
 		return
 	}
 	m := v.trial.fields[b.Stage[i]]
 	if m == nil {
-		m = &fieldMap{&heat{rows: len(f.rows)}, &heat{rows: len(f.rows)}}
+		m = &fieldMap{&heat{rows: len(f.rows)}, &heat{rows: len(f.rows)}, &heat{rows: len(f.rows)}}
 		v.trial.fields[b.Stage[i]] = m
 	}
 	first, time, mean, truth := int(b.Index[i]) == f.rows[0], b.Time[i], b.Mean[i], b.Truth[i]
 	m.mean.add(first, time, mean)
 	m.error.add(first, time, mean-truth)
+	m.spread.add(first, time, b.Spread[i])
 	key := v.trial.truthKey()
 	t := v.report.truths[key]
 	if t == nil {
@@ -341,8 +353,23 @@ func (v *variablesReader) addToField(b *archive.Descriptions, i int) {
 	}
 }
 
+// addToProfile adds row i of b, a value of the field, to the profile.
+func (v *variablesReader) addToProfile(b *archive.Descriptions, i int) {
+	k, known := slices.BinarySearch(v.report.field.rows, int(b.Index[i]))
+	if !known || int(b.Cycle[i]) <= v.report.setup.BurnIn {
+		return
+	}
+	p := v.trial.profiles[b.Stage[i]]
+	if p == nil {
+		n := len(v.report.field.rows)
+		p = &profile{error: make([]float64, n), spread: make([]float64, n)}
+		v.trial.profiles[b.Stage[i]] = p
+	}
+	p.add(k, b.Mean[i]-b.Truth[i], b.Spread[i])
+}
+
 // truthKey returns the key of the truth of the trial.
-func (t *trial) truthKey() truthKey { return truthKey{t.Replicate, t.Truth} }
+func (t *trial) truthKey() truthKey { return truthKey{t.run, t.Replicate, t.Truth} }
 
 // add appends a value, in a new column if it is the first of one.
 func (h *heat) add(first bool, time, v float64) {
@@ -369,14 +396,10 @@ func (v *variablesReader) finish() {
 
 // keepPhase stores the last cycles of the first scalars.
 func (v *variablesReader) keepPhase(stage string, curves []*series) {
-	most := phaseCycles
-	if len(v.report.trials) > manyTrials {
-		most = phaseCycles / 2
-	}
 	var p phase
 	for i, c := range curves {
 		if n := len(c.Time); v.report.shown[i].scalar && len(p.truth) < phaseValues {
-			from := max(0, n-most)
+			from := max(0, n-phaseCycles)
 			p.truth, p.mean = append(p.truth, c.Values["truth"][from:]), append(p.mean, c.Values["mean"][from:])
 		}
 	}

@@ -8,6 +8,7 @@
     e.append(...children);
     return e;
   };
+  const said = document.getElementById("said");
   const colour = name => getComputedStyle(root).getPropertyValue(name).trim();
   const ofFilter = i => colour("--c" + i % 7);
   const dashOf = i => [[], [7, 3], [2, 3], [9, 3, 2, 3]][Math.floor(i / 7) % 4];
@@ -42,7 +43,7 @@
   const replicates = [...new Set(D.trials.map(t => t.replicate))];
   const state = {
     stage: stages[0], replicate: replicates[0], setting: D.axes.map(() => 0), filters: D.filters.map(() => true),
-    axis: 0, metric: D.opening, score: "", difference: D.opening, component: 0, plane: "0,1", trial: -1, across: 0, up: 1, cycle: 1e9,
+    axis: 0, metric: D.opening, score: "", difference: D.opening, component: 0, plane: "0,1", trial: -1, across: 0, up: 1, cycle: -1, latest: 0, map: 0, observed: "", parameter: 0,
     heat: 0, heatX: 0, heatY: 1, report: "", smooth: true, log: false,
   };
   try { Object.assign(state, JSON.parse(sessionStorage.getItem(memory) || "{}")); } catch { /* without it all is as at first */ }
@@ -119,8 +120,55 @@
     c.width = Math.round(width * dense); c.height = Math.round(height * dense);
     c.style.width = width + "px"; c.style.height = height + "px";
     g.scale(dense, dense); g.font = FONT; g.textBaseline = "middle";
-    div.append(c);
+    div.append(make("div", { className: "sheet" }, c));
     return g;
+  };
+  const KEYS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+  // reachable makes an element one that the keyboard reaches, and tells what its arrow keys show
+  const reachable = (e, move) => {
+    e.tabIndex = 0;
+    e.setAttribute("role", "img");
+    e.setAttribute("aria-label", e.closest(".plot").getAttribute("aria-label") + ". Arrow keys show values.");
+    e.addEventListener("keydown", event => {
+      const to = KEYS[event.key];
+      if (!to) return;
+      event.preventDefault();
+      said.textContent = move(...to);
+    });
+  };
+  // probe shows the value under the cursor or, with the arrow keys, one value after the other.
+  // It is given marks, as [x, y, text], or the cells of a raster.
+  const probe = (g, from) => {
+    const canvas = g.canvas, dot = make("span", { className: "dot", hidden: true }), readout = make("p", { className: "readout" });
+    const cells = Array.isArray(from) ? null : from, count = cells ? cells.cols * cells.rows : from.length;
+    if (!count) return;
+    const mark = k => {
+      if (!cells) return from[k];
+      const i = k % cells.cols, j = Math.floor(k / cells.cols), b = cells.box;
+      return [b.left + (i + 0.5) * b.width / cells.cols, b.top + (j + 0.5) * b.height / cells.rows, cells.text(i, j)];
+    };
+    const near = (x, y) => {
+      if (!cells) {
+        let best = -1, least = 40 ** 2;
+        from.forEach(([a, b], k) => { const d = (a - x) ** 2 + (b - y) ** 2; if (d < least) [best, least] = [k, d]; });
+        return best;
+      }
+      const i = Math.floor((x - cells.box.left) / cells.box.width * cells.cols), j = Math.floor((y - cells.box.top) / cells.box.height * cells.rows);
+      return i < 0 || j < 0 || i >= cells.cols || j >= cells.rows ? -1 : i + cells.cols * j;
+    };
+    let at = -1;
+    const show = k => {
+      at = k;
+      dot.hidden = k < 0;
+      const [x, y, text] = k < 0 ? [0, 0, ""] : mark(k);
+      dot.style.left = x + "px"; dot.style.top = y + "px";
+      return readout.textContent = text;
+    };
+    canvas.parentNode.append(dot); canvas.parentNode.after(readout);
+    canvas.addEventListener("mousemove", e => show(near(e.offsetX, e.offsetY)));
+    canvas.addEventListener("mouseleave", () => show(-1));
+    canvas.addEventListener("blur", () => show(-1));
+    reachable(canvas, (across, down) => show(at < 0 ? 0 : Math.max(0, Math.min(count - 1, at + across + down * (cells ? cells.cols : 1)))));
   };
   // frame draws axes around a box and returns how values become positions
   const frame = (g, box, xs, ys, xLabel, yLabel, grid = true, dated = false) => {
@@ -194,7 +242,7 @@
       scales: { x: { time: false, ...o.x }, y: { ...o.y } },
       axes: [
         axis({ label: o.xLabel, labelSize: 18, size: 30, values: (_, list) => list.map(v => v === null ? "" : short(v)), ...o.xAxis }),
-        axis({ label: o.yLabel, labelSize: 18, size: 54, values: (_, list) => list.map(v => v === null ? "" : short(v)), ...o.yAxis }),
+        axis({ label: o.yLabel, labelSize: 18, size: (_, values) => Math.max(40, 14 + 7 * Math.max(...(values || []).map(v => v?.length || 0))), values: (_, list) => list.map(v => v === null ? "" : short(v)), ...o.yAxis }),
       ],
       series: [{}, ...o.series.map(s => ({ points: { show: false }, width: 1.4, spanGaps: false, ...s }))],
       bands: o.bands,
@@ -208,6 +256,11 @@
       },
     }, o.data, div);
     if (!o.quiet) div.append(readout);
+    reachable(u.over, across => {
+      const n = u.data[0].length, i = u.cursor.idx ?? (across > 0 ? -1 : n), next = Math.max(0, Math.min(n - 1, i + across));
+      u.setCursor({ left: u.valToPos(u.data[0][next], "x"), top: u.over.clientHeight / 2 });
+      return [where.textContent, ...named.map(([x], n) => values[n].textContent && `${x.label} ${values[n].textContent}`)].filter(Boolean).join(", ");
+    });
     plots.push(u);
     return u;
   };
@@ -222,6 +275,19 @@
     u.ctx.fillRect(u.bbox.left, u.bbox.top, x - u.bbox.left, u.bbox.height);
   };
 
+  // between shades what lies between two values
+  const between = (u, low, high) => {
+    if (!finite(low) || !finite(high)) return;
+    const end = u.bbox.top + u.bbox.height, at = v => Math.max(u.bbox.top, Math.min(end, u.valToPos(v, "y", true) || end)); // no place on a logarithmic axis: below it
+    u.ctx.fillStyle = colour("--band"); u.ctx.fillRect(u.bbox.left, at(high), u.bbox.width, at(low) - at(high));
+  };
+  // diagonal draws the line on which both axes are equal
+  const diagonal = u => {
+    const low = Math.max(u.scales.x.min, u.scales.y.min), high = Math.min(u.scales.x.max, u.scales.y.max), at = v => [u.valToPos(v, "x", true), u.valToPos(v, "y", true)];
+    u.ctx.save(); u.ctx.strokeStyle = colour("--ink"); u.ctx.lineWidth = window.devicePixelRatio || 1; u.ctx.setLineDash([5, 4]);
+    line(u.ctx, ...at(low), ...at(high)); u.ctx.restore();
+  };
+
   // timeAxis is the horizontal axis of a plot over time
   const timeAxis = !D.dates ? {} : {
     splits: (u, _, low, high) => dateTicks(low, high, u.bbox.width / (window.devicePixelRatio || 1) / 90).map(([t]) => t),
@@ -229,13 +295,13 @@
   };
 
   // overTime draws series of trials, of which each has its own times
-  const overTime = (div, label, parts) => {
+  const overTime = (div, label, parts, band) => {
     parts = parts.filter(p => p.series && p.values && p.values.some(finite));
     if (!parts.length) return nothing(div, "No such values for this choice.");
     const logarithmic = state.log && parts.every(p => p.values.every(v => !finite(v) || v > 0));
     const data = uPlot.join(parts.map(p => [p.series.time, p.values]));
     uplot(div, {
-      data, xLabel: TIME, yLabel: label, sync: "time", hooks: { drawClear: [burnIn] }, at: (_, t) => timeText(t), xAxis: timeAxis, y: logarithmic ? { distr: 3 } : {},
+      data, xLabel: TIME, yLabel: label, sync: "time", hooks: { drawClear: [burnIn, ...(band ? [u => between(u, ...band)] : [])] }, at: (_, t) => timeText(t), xAxis: timeAxis, y: logarithmic ? { distr: 3 } : {},
       series: parts.map(p => ({ label: p.label, stroke: ofFilter(p.trial.filter), dash: p.dash || dashOf(p.trial.filter), width: p.dash ? 1 : 1.4 })),
     });
   };
@@ -247,6 +313,14 @@
 
   const pick = (figure, ...labels) => figure.querySelector(".pick").replaceChildren(...labels);
   const redraw = figure => { drawOne(figure); remember(); };
+
+  // atCycle returns the cycle at which members are shown, and its control
+  const atCycle = figure => {
+    const cycles = D.members.cycles, at = state.cycle < 0 ? D.members.opening : Math.min(state.cycle, cycles.length - 1);
+    const slider = make("input", { type: "range", min: 0, max: cycles.length - 1, value: at });
+    slider.addEventListener("input", () => { state.cycle = +slider.value; redraw(figure); figure.querySelector("input").focus(); });
+    return [at, make("label", {}, `after cycle ${cycles[at]} `, slider)];
+  };
 
   // ---- the charts
 
@@ -264,18 +338,19 @@
   };
   const sequential = ramp(["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"]);
   const diverging = ramp(["#053061", "#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2182b", "#67001f"]);
-  const raster = (g, h, box, low, high, map) => {
-    const bytes = atob(h.data), rows = D.field.rows.length, cols = h.time.length;
-    const c = make("canvas", { width: cols, height: rows }), p = c.getContext("2d"), image = p.createImageData(cols, rows);
+  // valueOf returns the value of a byte of a field, or null
+  const valueOf = (h, bytes, at) => { const b = bytes.charCodeAt(at); return b === 255 || Number.isNaN(b) ? null : h.low + (h.high - h.low) * b / 254; };
+  // raster draws a field, whose value of row i from below and column k is the byte at place(i, k)
+  const raster = (g, h, box, rows, cols, place, low, high, map) => {
+    const bytes = atob(h.data), c = make("canvas", { width: cols, height: rows }), p = c.getContext("2d"), image = p.createImageData(cols, rows);
     for (let k = 0; k < cols; k++) for (let i = 0; i < rows; i++) {
-      const b = bytes.charCodeAt(k * rows + i), at = 4 * ((rows - 1 - i) * cols + k);
-      if (b === 255 || Number.isNaN(b)) continue;
-      const v = h.low + (h.high - h.low) * b / 254;
-      image.data.set([...map((v - low) / (high - low || 1)), 255], at);
+      const v = valueOf(h, bytes, place(i, k));
+      if (v !== null) image.data.set([...map((v - low) / (high - low || 1)), 255], 4 * ((rows - 1 - i) * cols + k));
     }
     p.putImageData(image, 0, 0);
     g.imageSmoothingEnabled = false;
     g.drawImage(c, box.left, box.top, box.width, box.height);
+    return (i, k) => short(valueOf(h, bytes, place(i, k)));
   };
   const bar = (g, box, low, high, map, label) => {
     for (let i = 0; i < box.height; i++) {
@@ -299,7 +374,6 @@
 
   // ---- tables: sorting, and copies for papers
 
-  const said = document.getElementById("said");
   const copy = async (text, button) => {
     try {
       await navigator.clipboard.writeText(text);

@@ -10,6 +10,7 @@
     const reach = padded([0, ...rows.flatMap(d => { const [m, se] = d.scores[state.difference]; return [m - 1.96 * (se || 0), m + 1.96 * (se || 0)]; })], 0.06);
     const [X] = frame(g, box, reach, [0, 1, 0], `${state.difference} minus that of ${against}`, "");
     g.strokeStyle = colour("--soft"); g.setLineDash([4, 3]); line(g, X(0), box.top, X(0), box.top + box.height); g.setLineDash([]);
+    const marks = rows.map((d, i) => { const [m, se, , n] = d.scores[state.difference]; return [X(m), box.top + 26 * i + 13, `${d.label}: ${short(m)}` + (finite(se) ? ` ± ${short(1.96 * se)}` : "") + `, ${n} pairs, to ${d.against[state.difference]}`]; });
     rows.forEach((d, i) => {
       const [m, se] = d.scores[state.difference], y = box.top + 26 * i + 13;
       g.fillStyle = colour("--ink"); g.textAlign = "right"; g.fillText(fit(g, d.label, labels), labels, y);
@@ -17,6 +18,7 @@
       if (finite(se)) line(g, X(m - 1.96 * se), y, X(m + 1.96 * se), y);
       g.beginPath(); g.arc(X(m), y, 4.5, 0, 7); g.fill();
     });
+    probe(g, marks);
     if (all.length > rows.length) div.append(make("p", { className: "note", textContent: `The first ${rows.length} of ${all.length}; all are in the table.` }));
   };
 

@@ -28,6 +28,7 @@
     }
     const whole = known.filter(c => c.s[2] === c.s[3]), best = D.losses.includes(state.metric) && whole.length ? whole.reduce((a, b) => b.s[0] < a.s[0] ? b : a) : null;
     if (best) { g.strokeStyle = colour("--c1"); g.lineWidth = 3; g.strokeRect(box.left + best.i * w + 1, top(best.k) + 1, w - 3, h - 3); }
+    probe(g, cells.map(c => [box.left + (c.i + 0.5) * w, top(c.k) + h / 2, `${X.label} ${X.values[c.i]}, ${Y.label} ${Y.values[c.k]}: ${short(c.s[0])}` + (finite(c.s[1]) ? ` ± ${short(c.s[1])}` : "")]));
     g.fillStyle = colour("--soft");
     g.textAlign = "center"; X.values.forEach((v, i) => g.fillText(fit(g, v, w - 4), box.left + (i + 0.5) * w, box.top + box.height + 12));
     g.fillText(X.label, box.left + box.width / 2, box.top + box.height + 30);

@@ -5,6 +5,7 @@
     const box = { left: labels + 8, top: 6, width: width - labels - 20, height: 26 * list.length };
     const sum = t => 1e3 * t.seconds.reduce((a, b) => a + (b || 0), 0);
     const [X] = frame(g, box, [0, Math.max(...list.map(sum)) * 1.05 || 1], [0, 1, 0], "milliseconds a cycle", "");
+    const parts = ["forecast", "observe", "analyse"], marks = list.map((t, i) => [X(sum(t)), box.top + 26 * i + 13, `${name(t)}: ` + t.seconds.map((s, p) => `${parts[p]} ${short(1e3 * s)}`).join(", ") + " ms"]);
     list.forEach((t, i) => {
       const y = box.top + 26 * i + 5;
       g.fillStyle = colour("--ink"); g.textAlign = "right"; g.fillText(fit(g, name(t), labels), labels, y + 8);
@@ -15,5 +16,6 @@
         from += 1e3 * (s || 0);
       });
     });
+    probe(g, marks);
   };
 
