@@ -63,7 +63,7 @@ var dateSteps = []dateStep{
 }
 
 // mostDates is how many dates an axis has at most.
-const mostDates = 7
+const mostDates = 5
 
 func (d dateTicks) Ticks(low, high float64) []plot.Tick {
 	first, last := d.date(low), d.date(high)

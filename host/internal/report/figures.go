@@ -160,7 +160,7 @@ func panel(title, x, y string) *plot.Plot {
 		a.LineStyle.Color, a.LineStyle.Width, a.Tick.LineStyle.Color, a.Tick.LineStyle.Width, a.Tick.Length = soft, vg.Points(.5), soft, vg.Points(.5), vg.Points(3)
 		a.Padding = vg.Points(2)
 	}
-	p.X.Tick.Marker, p.Y.Tick.Marker = roundTicks(10), roundTicks(6)
+	p.X.Tick.Marker, p.Y.Tick.Marker = roundTicks(6), roundTicks(5)
 	p.Legend.Top = true
 	p.Legend.ThumbnailWidth = vg.Points(16)
 	p.Legend.Padding = vg.Points(1)
@@ -251,7 +251,7 @@ func (r *Report) timeFigure(name, label string, trials []*trial, of func(*trial)
 		return nil
 	}
 	room(p, 0.03, 0.07*float64(drawn)) // for the legend
-	return &figure{name, [][]*plot.Plot{{p}}, 16 * vg.Centimeter, 6.5 * vg.Centimeter}
+	return &figure{name, [][]*plot.Plot{{p}}, columnWidth, 5.5 * vg.Centimeter}
 }
 
 // axisFigure draws a score of all filters against an axis, with standard errors; the
@@ -296,7 +296,7 @@ func (r *Report) axisFigure(at int, metric string) *figure {
 	p.X.Min, p.X.Max = widened(p, xs)
 	room(p, 0.03, 0.05+0.06*float64(drawn)) // for the legend
 	name := strings.NewReplacer(".", "-", "_", "-").Replace(metric + "-by-" + a.name)
-	return &figure{name, [][]*plot.Plot{{p}}, 12 * vg.Centimeter, 8 * vg.Centimeter}
+	return &figure{name, [][]*plot.Plot{{p}}, columnWidth, 6.5 * vg.Centimeter}
 }
 
 // widened leaves room beside the outermost points.
@@ -344,7 +344,7 @@ func (r *Report) along(at int, label, metric string, xs []float64) errorPoints {
 }
 
 func (r *Report) ranksFigure(trials []*trial) *figure {
-	const columns = 3
+	const columns = 2
 	var panels []*plot.Plot
 	for _, t := range trials {
 		counts := t.Ranks[archive.Analysis]
@@ -370,7 +370,7 @@ func (r *Report) ranksFigure(trials []*trial) *figure {
 	if panels == nil {
 		return nil
 	}
-	return &figure{"rank-histograms", inRows(panels, columns), 5.6 * vg.Centimeter, 4.6 * vg.Centimeter}
+	return &figure{"rank-histograms", inRows(panels, columns), columnWidth / columns, 4 * vg.Centimeter}
 }
 
 // inRows puts panels into rows of so many; if there are several, the last one is filled up.
@@ -404,7 +404,7 @@ func (r *Report) skillFigure(trials []*trial) *figure {
 	}
 	addLine(p, []float64{low, high}, []float64{low, high}, draw.LineStyle{Color: ink, Width: vg.Points(.6), Dashes: []vg.Length{vg.Points(3), vg.Points(2)}})
 	room(p, 0.03, 0.07*float64(drawn)) // for the legend
-	return &figure{"error-against-spread", [][]*plot.Plot{{p}}, 9 * vg.Centimeter, 7.5 * vg.Centimeter}
+	return &figure{"error-against-spread", [][]*plot.Plot{{p}}, columnWidth, 7.5 * vg.Centimeter}
 }
 
 func filled(c color.Color, corners plotter.XYs) *plotter.Polygon {
@@ -456,9 +456,9 @@ func (r *Report) trajectoryFigure(t *trial) *figure {
 		addLine(p, xs, part("mean"), mean)
 		room(p, 0.03, 0.03)
 		if k == 0 {
-			p.Title.Text = t.Filter + ": mean, 50 and 90 % of the members"
+			p.Title.Text = t.Filter + ": mean, bands of 50 and 90 %"
 			if slices.ContainsFunc(part("truth"), func(v float64) bool { return !math.IsNaN(v) }) {
-				p.Title.Text = t.Filter + ": truth (black), mean, 50 and 90 % of the members"
+				p.Title.Text = t.Filter + ": truth (black), mean, bands of 50 and 90 %"
 			}
 		}
 		panels = append(panels, []*plot.Plot{p})
@@ -467,7 +467,7 @@ func (r *Report) trajectoryFigure(t *trial) *figure {
 		return nil
 	}
 	r.timeAxes(panels)
-	return &figure{"trajectory-" + fileName(t.Filter), panels, 16 * vg.Centimeter, 4.6 * vg.Centimeter}
+	return &figure{"trajectory-" + fileName(t.Filter), panels, columnWidth, 3.4 * vg.Centimeter}
 }
 
 func band(p *plot.Plot, xs, low, high []float64, c color.Color) {
@@ -521,7 +521,7 @@ func (r *Report) phaseFigure(t *trial) *figure {
 	p := panel(t.Filter+": truth (black) and mean", withUnit(r.shown[0].label(), r.shown[0].unit), withUnit(r.shown[last].label(), r.shown[last].unit))
 	addLine(p, f.truth[0], f.truth[last], draw.LineStyle{Color: ink, Width: vg.Points(.5)})
 	addLine(p, f.mean[0], f.mean[last], draw.LineStyle{Color: r.style(t.Filter).Color, Width: vg.Points(.6)})
-	return &figure{"phase-" + fileName(t.Filter), [][]*plot.Plot{{p}}, 9 * vg.Centimeter, 7.5 * vg.Centimeter}
+	return &figure{"phase-" + fileName(t.Filter), [][]*plot.Plot{{p}}, columnWidth, 7.5 * vg.Centimeter}
 }
 
 func (r *Report) fieldFigure(t *trial) *figure {
@@ -545,7 +545,7 @@ func (r *Report) fieldFigure(t *trial) *figure {
 	_, most := m.spread.span()
 	panels = append(panels, []*plot.Plot{r.raster(m.spread, fmt.Sprintf("spread, 0 to %.3g", most), 0, most, sequential)})
 	r.timeAxes(panels)
-	return &figure{"field-" + fileName(t.Filter), panels, 16 * vg.Centimeter, 4.2 * vg.Centimeter}
+	return &figure{"field-" + fileName(t.Filter), panels, columnWidth, 3 * vg.Centimeter}
 }
 
 func (h *heat) span() (low, high float64) { return finite(h.values) }
@@ -573,11 +573,12 @@ func (r *Report) raster(h *heat, title string, low, high float64, ramp []colour)
 
 // imageOf returns an image of values between two corners.
 func imageOf(h *heat, low, high float64, ramp []colour, left, bottom, right, top float64) *plotter.Image {
-	const tall = 4 // pixels a value, so that viewers that smooth do not blur rows
-	img := image.NewRGBA(image.Rect(0, 0, h.cols, h.rows*tall))
-	for k := range h.cols {
+	const tall = 4             // pixels a value, so that viewers that smooth do not blur rows
+	wide := max(1, 200/h.cols) // and columns, if there are few
+	img := image.NewRGBA(image.Rect(0, 0, h.cols*wide, h.rows*tall))
+	for k := range h.cols * wide {
 		for y := range h.rows * tall {
-			v := h.values[k*h.rows+h.rows-1-y/tall]
+			v := h.values[k/wide*h.rows+h.rows-1-y/tall]
 			if !math.IsNaN(v) && !math.IsInf(v, 0) {
 				img.Set(k, y, shade(ramp, (v-low)/(high-low)))
 			}
@@ -623,7 +624,7 @@ func (r *Report) differencesFigure() *figure {
 	if len(rows) == 0 {
 		return nil
 	}
-	p := panel("", c.Name+" of the "+c.Stage+" minus that of "+r.scores.Baseline()+", 95 % interval", "")
+	p := panel("", "Δ "+c.Name+" to "+r.scores.Baseline()+", 95 % interval", "")
 	if all := len(rows); all > mostDifferences {
 		rows = rows[:mostDifferences]
 		p.Title.Text = fmt.Sprintf("the first %d of %d settings", mostDifferences, all)
@@ -640,7 +641,7 @@ func (r *Report) differencesFigure() *figure {
 	addLine(p, []float64{0, 0}, []float64{-0.6, float64(len(rows)) - 0.4}, draw.LineStyle{Color: soft, Width: vg.Points(.6), Dashes: []vg.Length{vg.Points(3), vg.Points(2)}})
 	p.Y.Tick.Marker = ticks
 	p.Y.Min, p.Y.Max = -0.6, float64(len(rows))-0.4
-	return &figure{"differences", [][]*plot.Plot{{p}}, 14 * vg.Centimeter, vg.Length(1.6+0.55*float64(len(rows))) * vg.Centimeter}
+	return &figure{"differences", [][]*plot.Plot{{p}}, columnWidth, vg.Length(1.6+0.55*float64(len(rows))) * vg.Centimeter}
 }
 
 // timingsFigure draws the medians of the parts of a cycle.
@@ -662,5 +663,5 @@ func (r *Report) timingsFigure(trials []*trial) *figure {
 	}
 	p.Y.Tick.Marker = ticks
 	p.X.Min, p.Y.Min, p.Y.Max = 0, -0.6, float64(len(trials))-0.4
-	return &figure{"timings", [][]*plot.Plot{{p}}, 14 * vg.Centimeter, vg.Length(2+0.55*float64(len(trials))) * vg.Centimeter}
+	return &figure{"timings", [][]*plot.Plot{{p}}, columnWidth, vg.Length(2+0.55*float64(len(trials))) * vg.Centimeter}
 }
