@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -14,13 +16,15 @@ import (
 )
 
 // progress shows the progress of a run: trials and cycles that are done, the rate and the
-// time left, as a bar on a terminal and otherwise as a plain line every few seconds.
+// time left, as a bar on a terminal and otherwise as a plain line every few seconds, or for
+// a program as lines of JSON.
 //
 // Counting never waits for drawing: one goroutine draws, from a copy of the counters, and
 // a terminal that accepts no more text stops only the bar. It is safe for concurrent use.
 type progress struct {
 	w     io.Writer
-	bar   bool // otherwise plain lines
+	bar   bool  // otherwise plain lines
+	lines *feed // lines of JSON in their place; nil: none
 	quit  chan struct{}
 	drawn chan struct{} // closed after the last drawing
 
@@ -39,15 +43,17 @@ type counters struct {
 const (
 	drawEvery  = 100 * time.Millisecond
 	plainEvery = 5 * time.Second // the shortest time between two plain lines
+	jsonEvery  = time.Second     // the longest time between two lines of JSON
 	suspension = 2 * time.Second // a longer wait for the next drawing means that the process was suspended
 	patience   = time.Second     // how long to wait for a terminal that does not accept the last drawing, or to say nothing
 	barWidth   = 40
 )
 
-// newProgress shows a run on w until end is called.
-func newProgress(w io.Writer, quiet bool, trials, cycles int) *progress {
-	p := &progress{w: w, bar: widthOf(w) > 0 && os.Getenv("TERM") != "dumb", quit: make(chan struct{}), drawn: make(chan struct{}), now: counters{trials: trials, cycles: cycles}}
-	if quiet {
+// newProgress shows a run on w until end is called: as lines of JSON if lines is not nil,
+// and otherwise as text unless quiet.
+func newProgress(w io.Writer, quiet bool, lines *feed, trials, cycles int) *progress {
+	p := &progress{w: w, bar: widthOf(w) > 0 && os.Getenv("TERM") != "dumb", lines: lines, quit: make(chan struct{}), drawn: make(chan struct{}), now: counters{trials: trials, cycles: cycles}}
+	if quiet && lines == nil {
 		close(p.drawn)
 	} else {
 		go p.draw()
@@ -57,7 +63,8 @@ func newProgress(w io.Writer, quiet bool, trials, cycles int) *progress {
 
 // watcher shows a run to the person who started it.
 type watcher struct {
-	app *app
+	app  *app
+	json bool // the person is a program
 	*progress
 	joining *time.Timer
 }
@@ -66,7 +73,11 @@ type watcher struct {
 func (w *watcher) Begin(b experiment.Beginning) {
 	w.app.say("%s: %s of %s, %d at a time\n%s\nresults: %s", b.Name, plural(b.Trials, "trial"), plural(b.Cycles/b.Trials, "cycle"), b.Workers, needs(b.Memory, b.Stored), b.Dir)
 	w.app.unfinished.Store(&b.Dir)
-	w.progress = newProgress(raw(w.app.stderr), w.app.quiet, b.Trials, b.Cycles)
+	var lines *feed
+	if w.json {
+		lines = &feed{name: b.Name, dir: b.Dir, gone: func() { w.app.stop.Ask(interruptError{syscall.SIGHUP}) }}
+	}
+	w.progress = newProgress(raw(w.app.stderr), w.app.quiet, lines, b.Trials, b.Cycles)
 }
 
 // Joining implements [experiment.Observer].
@@ -157,6 +168,8 @@ func (p *progress) draw() {
 		c := p.counters()
 		pace := first.text(c, elapsed)
 		switch {
+		case p.lines != nil:
+			p.lines.write(p.w, c, &first, elapsed, !more)
 		case p.bar && more && !inForeground(p.w):
 		case p.bar:
 			fmt.Fprintf(p.w, "\r%s\x1b[K", c.line(pace, widthOf(p.w)))
@@ -167,8 +180,56 @@ func (p *progress) draw() {
 		last = time.Now()
 		elapsed += last.Sub(woken) // the run continued while this goroutine waited for the terminal
 	}
-	if p.bar {
+	if p.bar && p.lines == nil {
 		fmt.Fprintln(p.w)
+	}
+}
+
+// feed writes the progress of a run as JSON, one object per line. A program reads it: when
+// it is gone, nobody waits for the run.
+type feed struct {
+	name, dir string
+	gone      func() // called once, when the lines can no longer be written
+	last      counters
+	said      time.Duration // when the last line was written
+	begun     bool
+	closed    bool
+}
+
+// progressLine is a line of a feed.
+type progressLine struct {
+	Run         string   `json:"run"` // its directory
+	Name        string   `json:"name"`
+	Trials      int      `json:"trials"` // of the run
+	Ended       int      `json:"ended"`  // trials; failed ones have ended
+	Failed      int      `json:"failed"`
+	Interrupted int      `json:"interrupted"`
+	Cycles      int      `json:"cycles"` // of the run
+	Done        int      `json:"done"`   // cycles
+	Seconds     float64  `json:"seconds"`
+	Left        *float64 `json:"left"` // seconds; null: not known
+}
+
+// write writes a line if there is something to say: another count, that the run still goes
+// on, or that it has ended.
+func (f *feed) write(w io.Writer, c counters, pace *pacer, elapsed time.Duration, last bool) {
+	if f.closed || f.begun && !last && c == f.last && elapsed-f.said < jsonEvery {
+		return
+	}
+	line := progressLine{f.dir, f.name, c.trials, c.ended, c.failed, c.interrupted, c.cycles, c.done, float64(elapsed.Milliseconds()) / 1000, nil}
+	if _, left, ok := pace.estimate(c, elapsed); ok {
+		seconds := left.Seconds()
+		line.Left = &seconds
+	}
+	text, err := json.Marshal(struct {
+		Progress progressLine `json:"progress"`
+	}{line})
+	if err == nil {
+		_, err = fmt.Fprintf(w, "%s\n", text)
+	}
+	f.begun, f.last, f.said = true, c, elapsed
+	if f.closed = err != nil; f.closed {
+		f.gone()
 	}
 }
 
@@ -218,23 +279,30 @@ type pacer struct {
 // settled is the time after which a pacer estimates.
 const settled = time.Second
 
-// text returns the rate and the time that the rest takes at this rate, in words; without an
-// estimate or a rest, the time that has elapsed.
-func (p *pacer) text(c counters, elapsed time.Duration) string {
+// estimate returns the rate, cycles per second, and the time that the rest takes at this
+// rate; false if nothing is known yet, or nothing is left.
+func (p *pacer) estimate(c counters, elapsed time.Duration) (rate float64, left time.Duration, ok bool) {
 	if !p.begun && c.counted > 0 {
 		*p = pacer{true, elapsed, c.counted}
 	}
 	counted, since := c.counted-p.counted, elapsed-p.elapsed
 	rest := c.cycles - c.done - c.missing
-	if c.done == 0 && c.ended == 0 && elapsed >= settled {
-		return "no cycle yet, " + roughly(elapsed)
-	}
 	if counted == 0 || since < settled || rest == 0 {
-		return roughly(elapsed)
+		return 0, 0, false
 	}
-	left := time.Duration(float64(since) / float64(counted) * float64(rest)).Round(time.Second)
-	rate := float64(counted) / since.Seconds()
-	if rate < 10 {
+	rate = float64(counted) / since.Seconds()
+	return rate, time.Duration(float64(since) / float64(counted) * float64(rest)).Round(time.Second), true
+}
+
+// text returns the estimate in words; without an estimate, the time that has elapsed.
+func (p *pacer) text(c counters, elapsed time.Duration) string {
+	rate, left, ok := p.estimate(c, elapsed)
+	switch {
+	case c.done == 0 && c.ended == 0 && elapsed >= settled:
+		return "no cycle yet, " + roughly(elapsed)
+	case !ok:
+		return roughly(elapsed)
+	case rate < 10:
 		return fmt.Sprintf("%.2g/s, %s left", rate, left)
 	}
 	return fmt.Sprintf("%.0f/s, %s left", rate, left)

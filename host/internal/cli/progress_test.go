@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,3 +50,47 @@ func TestTimeLeft(t *testing.T) {
 		}
 	}
 }
+
+// A program that reads the progress gets the counters, a line at least every second, and
+// the time left once it is known. Nothing is said twice.
+func TestProgressAsJSON(t *testing.T) {
+	var out strings.Builder
+	f := &feed{name: "twin", dir: "runs/twin/1", gone: func() { t.Error("the reader is there") }}
+	pace := &pacer{}
+	c := counters{trials: 2, cycles: 100}
+	for _, step := range []struct {
+		done    int
+		elapsed time.Duration
+	}{{0, 100 * time.Millisecond}, {0, 200 * time.Millisecond}, {10, 300 * time.Millisecond}, {50, 2300 * time.Millisecond}, {50, 2400 * time.Millisecond}, {50, 3300 * time.Millisecond}} {
+		c.done, c.counted = step.done, step.done
+		f.write(&out, c, pace, step.elapsed, false)
+	}
+	c.ended, c.failed = 2, 1
+	f.write(&out, c, pace, 3400*time.Millisecond, true)
+	want := `{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":0,"seconds":0.1,"left":null}}
+{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":10,"seconds":0.3,"left":null}}
+{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":50,"seconds":2.3,"left":3}}
+{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":50,"seconds":3.3,"left":4}}
+{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":2,"failed":1,"interrupted":0,"cycles":100,"done":50,"seconds":3.4,"left":4}}
+`
+	if got := out.String(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// A run whose progress is read by a program stops when that program is gone: nobody waits
+// for it.
+func TestReaderOfProgressIsGone(t *testing.T) {
+	gone := 0
+	f := &feed{gone: func() { gone++ }}
+	for range 3 {
+		f.write(brokenPipe{}, counters{trials: 1, cycles: 1}, &pacer{}, 0, true)
+	}
+	if gone != 1 {
+		t.Errorf("it was said %d times, want once", gone)
+	}
+}
+
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }

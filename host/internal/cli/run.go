@@ -28,7 +28,13 @@ work is known only if its manifest says so.
 The tables are the same, byte for byte, for any number of workers. Ctrl-C
 finishes the current cycle and closes all files, and so does closing the
 terminal; a second Ctrl-C stops within a second. plume resume continues a run,
-however it was stopped.`,
+however it was stopped.
+
+With --progress json a program can follow the run: lines of standard error that
+begin with {"progress": have the directory (run), the numbers of trials and of
+those that ended, failed or were interrupted, of cycles and of those done, and
+seconds, so far and left (null if not known). When nobody reads them any more,
+the run stops as after Ctrl-C.`,
 		Example: `  plume run workflows/lorenz63-quick.toml
   plume run twin.toml --set time.cycles=50 --set experiment.seed=7
   plume run twin.toml --profile short --workers 1

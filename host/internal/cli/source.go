@@ -115,12 +115,15 @@ type running struct {
 	workers    int           // trials at a time; 0: as many as fit
 	checkpoint time.Duration // between checkpoints of a trial
 	acceptSize bool          // run even if memory or disk are estimated to be too small
+	progress   string        // how it is shown: text or json
 }
 
 func (r *running) flags(c *cobra.Command) {
 	c.Flags().IntVar(&r.workers, "workers", 0, "number of trials that run at the same time; 0 means as many as memory allows, up to one per processor")
 	c.Flags().DurationVar(&r.checkpoint, "checkpoint", 5*time.Second, "time between two checkpoints of a trial, from which resume continues")
 	c.Flags().BoolVar(&r.acceptSize, "accept-size", false, "run although more memory or disk is estimated to be needed than there is")
+	c.Flags().StringVar(&r.progress, "progress", "text", "how to show the progress: text, or json for a program: one object per line on standard error, at least one per second")
+	completeFlag(c, "progress", words("text", "json"))
 }
 
 // perform runs s and writes a run directory below root. If some trials failed, it returns
@@ -149,8 +152,10 @@ func (a *app) options(s *source, r running) (experiment.Options, error) {
 		return experiment.Options{}, usage("--workers: got %d, want 0 or more", r.workers)
 	case r.checkpoint < 0:
 		return experiment.Options{}, usage("--checkpoint: got %v, want 0 or more", r.checkpoint)
+	case r.progress != "text" && r.progress != "json":
+		return experiment.Options{}, usage("--progress: got %q, want text or json", r.progress)
 	}
 	return experiment.Options{
-		Workers: r.workers, Checkpoint: r.checkpoint, AcceptSize: r.acceptSize, InProcess: s.inProcess, Plume: versionText(), Stop: a.stop, Observer: &watcher{app: a},
+		Workers: r.workers, Checkpoint: r.checkpoint, AcceptSize: r.acceptSize, InProcess: s.inProcess, Plume: versionText(), Stop: a.stop, Observer: &watcher{app: a, json: r.progress == "json"},
 	}, nil
 }

@@ -1,12 +1,16 @@
 package experiment
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Stop asks a run to stop after the current cycles. The run then closes its files and can
 // be resumed. The zero value is not ready to use; a nil Stop never asks. It is safe for
 // concurrent use.
 type Stop struct {
 	heeded atomic.Bool
+	once   sync.Once
 	asked  chan struct{} // closed when the stop is asked for
 	cause  error         // may be read after asked is closed
 }
@@ -26,10 +30,12 @@ func (e *StoppedError) Unwrap() error { return e.Cause }
 // the run has no cycles to finish, its context must be cancelled.
 func (s *Stop) Heeded() bool { return s.heeded.Load() }
 
-// Ask asks for the stop because of cause. It must be called at most once.
+// Ask asks for the stop because of cause. Only the first call does.
 func (s *Stop) Ask(cause error) {
-	s.cause = cause
-	close(s.asked)
+	s.once.Do(func() {
+		s.cause = cause
+		close(s.asked)
+	})
 }
 
 // Err returns a [*StoppedError] if the stop has been asked for, and nil otherwise.
