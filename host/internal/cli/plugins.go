@@ -20,8 +20,10 @@ func (a *app) plugins() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plugins",
 		Short: "List, describe and test plugins",
-		Long: `Plume looks for plugins in the directories of $PLUME_PLUGINS, in the folder
-plugins next to the plume program, and in plume itself.`,
+		Long: `Plume looks for plugins in the directory of $PLUME_ATTACH, in which a program
+that starts plume says which plugins it serves itself, in the directories of
+$PLUME_PLUGINS, in the folder plugins next to the plume program, and in plume
+itself.`,
 		Example: `  plume plugins list
   plume plugins describe lorenz63`,
 		Args:                       noSuchCommand,

@@ -87,10 +87,13 @@ func (e *Experiment) plugin(ctx context.Context, c workflow.Component, s plan.Re
 	return p, nil
 }
 
-// program finds the program of a plugin: the one in the workflow, plume itself if the
-// plugin is built in and is to run in this process, or the one that [launch.Path.Find]
+// program finds the program of a plugin: the one that is attached, or the one in the
+// workflow, plume itself if the plugin is built in and is to run in this process, or the one that [launch.Path.Find]
 // finds.
 func (e *Experiment) program(name string) (*launch.Program, error) {
+	if p, err := launch.Attached(name); p != nil || err != nil {
+		return p, err
+	}
 	given, ok := e.Workflow.Plugins[name]
 	if !ok {
 		if e.linked {

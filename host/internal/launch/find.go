@@ -44,9 +44,10 @@ func DefaultPath() Path {
 
 var nameRule = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
 
-// List returns the names of all plugins on the path and of the built-in ones, sorted.
+// List returns the names of all plugins on the path, of the attached and of the built-in
+// ones, sorted.
 func (path Path) List() []string {
-	names := slices.Collect(maps.Keys(builtin.plugins))
+	names := append(slices.Collect(maps.Keys(builtin.plugins)), attachedNames()...)
 	for _, dir := range path {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
@@ -66,12 +67,15 @@ func (path Path) List() []string {
 	return slices.Compact(names)
 }
 
-// Find returns the program of the plugin called name: the first on the path, or else
-// the built-in one. An error is of kind plugin and says where it looked.
+// Find returns the program of the plugin called name: the attached one, or else the first
+// on the path, or else the built-in one. An error is of kind plugin and says where it looked.
 func (path Path) Find(name string) (*Program, error) {
 	where := "plugin " + name
 	if !nameRule.MatchString(name) {
 		return nil, sdk.Errorf(sdk.KindPlugin, where, "not a plugin name: want lower-case letters, digits, - and _")
+	}
+	if p, err := Attached(name); p != nil || err != nil {
+		return p, err
 	}
 	for _, dir := range path {
 		file, err := executableIn(dir, name)
@@ -138,6 +142,8 @@ type Program struct {
 	files  []string // that SHA256 is taken of
 	sum    func() (string, error)
 	linked *sdk.Plugin // see InProcess; nil: it has a process of its own
+
+	attached bool // see Attached; Command[0] is the file with its first line
 }
 
 // Command returns the program that argv runs in the directory dir. A program

@@ -23,6 +23,11 @@ func terminateGroup(leader int) {
 	_ = syscall.Kill(-leader, syscall.SIGCONT)
 }
 
+// ownedByUser reports whether a file is this user's.
+func ownedByUser(info os.FileInfo) bool {
+	return info.Sys().(*syscall.Stat_t).Uid == uint32(os.Getuid())
+}
+
 // exitOf says how a process ended.
 func exitOf(state *os.ProcessState) Exit {
 	status := state.Sys().(syscall.WaitStatus)

@@ -54,6 +54,10 @@ func (p *Process) ManifestSHA256() string {
 func startProcess(ctx context.Context, program *Program, sockets string, o *Options) (*Process, error) {
 	t := &tail{each: func(line string) { o.log(Record{Plugin: program.Name, Level: LevelStderr, Message: line}) }}
 	p := &Process{program: program, runner: newChildRunner(program, t)}
+	executor := o.Executor
+	if program.attached {
+		executor = attach{}
+	}
 	env, dial := environment(o.Env), rpc.DialOptions()
 	var secure *tls.Config
 	if program.TCP {
@@ -73,7 +77,7 @@ func startProcess(ctx context.Context, program *Program, sockets string, o *Opti
 		GRPCDialOptions:  dial,
 		TLSConfig:        secure,
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (runner.Runner, error) {
-			return p.runner, p.runner.start(started, o.Executor, slices.Concat(env, cmd.Env), sockets)
+			return p.runner, p.runner.start(started, executor, slices.Concat(env, cmd.Env), sockets)
 		},
 		SkipHostEnv:      true,
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: sockets},
@@ -279,6 +283,9 @@ func (p *Process) stop() error {
 	p.exitReason.CompareAndSwap(nil, &why)
 	if p.program.linked != nil {
 		return nil
+	}
+	if p.program.attached {
+		p.runner.end() // first: it runs on, and go-plugin would wait for its end
 	}
 	stopped := make(chan struct{})
 	go func() {

@@ -26,6 +26,9 @@ func (p *Pool) Plugin(ctx context.Context, program *Program, policy RetryPolicy)
 	if program.linked != nil {
 		policy.Replicas = 1 // more would be the same process
 	}
+	if program.attached {
+		policy.Replicas, policy.Timeout = 1, unhurried
+	}
 	slots := p.slotsOf(program, max(1, policy.Replicas))
 	started := make([]*Process, len(slots))
 	var starts errgroup.Group

@@ -19,6 +19,9 @@ A run is opened with :func:`open_run`.
 """
 
 from . import _stdout as _stdout  # first: before anything else may print
+from ._workflow import to_toml
+from .comparing import Compared, Comparison, Difference, compare
+from .diagnostics import Finding, WorkflowError
 from .errors import (
     ConfigError,
     ContractError,
@@ -32,35 +35,51 @@ from .errors import (
 from .layout import Coordinates, Layout, Variable
 from .params import Param
 from .roles import Analysis, ErrorModel, Filter, Forecast, Model, ObservationOperator, Observed, Problem
+from .running import Interrupted, Plan, PlannedTrial, RunError, plan, resume, run, validate
 from .runs import Run, open_run
 from .serving import serve
 from .streams import Streams
 
 __all__ = [
     "Analysis",
+    "Compared",
+    "Comparison",
     "ConfigError",
     "ContractError",
     "Coordinates",
+    "Difference",
     "DivergedError",
     "ErrorModel",
     "ExternalProgramError",
     "Filter",
+    "Finding",
     "Forecast",
+    "Interrupted",
     "Layout",
     "Model",
     "ObservationOperator",
     "Observed",
     "Param",
+    "Plan",
+    "PlannedTrial",
     "PlumeError",
     "Problem",
     "ResourceError",
     "Run",
+    "RunError",
     "ShapeError",
     "Streams",
     "TransientError",
     "Variable",
+    "WorkflowError",
+    "compare",
     "open_run",
+    "plan",
+    "resume",
+    "run",
     "serve",
+    "to_toml",
+    "validate",
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -16,9 +16,10 @@ from ._calls import CALL, CONFIGURE, ENSEMBLE, NAMES, OBSERVATIONS, Channels, Co
 from ._proto import plugin_pb2 as pb
 from ._transfer import Incoming, Outgoing, Source
 from .errors import ContractError, PlumeError, classify
-from .params import declarations, manifest, resolve
+from .params import declarations, manifest
 from .roles import Plugin
 
+Do = Callable[[Callable[[], Any]], Any]  # returns what a function without arguments does
 _CODES = {
     "config": grpc.StatusCode.INVALID_ARGUMENT,
     "shape": grpc.StatusCode.INVALID_ARGUMENT,
@@ -36,8 +37,9 @@ METHODS = {
 class Server:
     """Answers the services of one plugin class."""
 
-    def __init__(self, cls: type[Plugin]) -> None:
+    def __init__(self, cls: type[Plugin], do: Do | None = None) -> None:
         self.cls, self.declared = cls, declarations(cls)
+        self.do = do or (lambda work: work())  # calls of cls: in the thread of the call, or another
         self.manifest = manifest(cls, self.declared)
         self.configurations: dict[str, Configuration] = {}
         self.memories: dict[str, _shared.Memory] = {}
@@ -95,10 +97,7 @@ class Server:
     def configure(self, request: Any, context: Any) -> Any:
         """Makes one configuration."""
         try:
-            plugin = self.cls()
-            for name, value in resolve(self.declared, params_of(request.params)).items():
-                setattr(plugin, name, value)
-            c, response = CONFIGURE[self.cls._role](plugin, request)
+            c, response = self.do(lambda: CONFIGURE[self.cls._role](self.cls(**params_of(request.params)), request))
             self.configurations[request.configuration] = c
             return response
         except BaseException as e:  # such as SystemExit, of which gRPC would tell nobody
@@ -115,7 +114,7 @@ class Server:
         try:
             request = Incoming(first, messages, self.memories)
             c, inputs = self.receive(request)
-            answer, end = CALL[self.cls._role](c, request.header, inputs)
+            answer, end = self.do(lambda: CALL[self.cls._role](c, request.header, inputs))
             taken = Outgoing(request.memory, context.is_active)
             last = b""  # the message before the end, where that can be joined to it
             for channel in request.header.wants:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
+from types import TracebackType
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -82,9 +84,9 @@ def classify(error: BaseException, where: str = "") -> PlumeError:
         error.where = ": ".join(w for w in (where, error.where) if w)
         return error
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if os.path.dirname(os.path.abspath(f.filename)) != _HERE] or frames
+    own = [f for f in frames if not _of_kit(f.filename)] or frames
     lines = [f for f in own if "site-packages" not in f.filename] or own
-    place = f"{os.path.basename(lines[-1].filename)}:{lines[-1].lineno}, in {lines[-1].name}" if lines else ""
+    place = f"{_name(lines[-1].filename)}:{lines[-1].lineno}, in {lines[-1].name}" if lines else ""
     what = " ".join(f"{type(error).__name__}: {error}".removesuffix(": ").split())
     result: PlumeError
     if isinstance(error, MemoryError):
@@ -98,3 +100,24 @@ def classify(error: BaseException, where: str = "") -> PlumeError:
     result.where = ": ".join(w for w in (where, place) if w)
     result.trace = "".join(traceback.format_list(own) + traceback.format_exception_only(error))[-8000:]
     return result
+
+
+def from_first_own_line(error: BaseException) -> BaseException:
+    """Returns error with a traceback that begins at its first line outside of this package."""
+    at: TracebackType | None = error.__traceback__
+    while at is not None and _of_kit(at.tb_frame.f_code.co_filename):
+        at = at.tb_next
+    return error if at is None else error.with_traceback(at)
+
+
+def _of_kit(file: str) -> bool:
+    return os.path.dirname(os.path.abspath(file)) == _HERE
+
+
+def _name(file: str) -> str:
+    """Returns the name of a file for people; that of a cell of a notebook, such as In[3]."""
+    if (ipython := sys.modules.get("IPython")) and (shell := ipython.get_ipython()):
+        found = getattr(shell.compile, "format_code_name", lambda _: None)(file)
+        if found:
+            return str(found[1])
+    return os.path.basename(file)

@@ -154,7 +154,7 @@ def declarations(cls: type) -> dict[str, Declaration]:
             faults.append(f"param {name}: path is for str and list[str] without choices")
         elif p.path not in ("", "input", "output") and (p.path, p.type) != ("program", "strings"):
             faults.append(
-                f'param {name}: path is {_literal(p.path)}; want "input", "output" or, of list[str], "program"'
+                f'param {name}: path is {literal(p.path)}; want "input", "output" or, of list[str], "program"'
             )
         elif p.auto and p.type != "float":
             faults.append(f"param {name}: auto is for float | None, not {p.type}")
@@ -246,27 +246,27 @@ def explain(declared: dict[str, Declaration]) -> list[str]:
 
 
 def _default(p: Declaration) -> str:
-    return _literal(_AUTO if p.default is None else p.default)
+    return literal(_AUTO if p.default is None else p.default)
 
 
-def _literal(value: Any) -> str:
+def literal(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_literal(v) for v in value) + "]"
+        return "[" + ", ".join(literal(v) for v in value) + "]"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {_literal(v)}" for k, v in value.items()) + " }"
+        return "{ " + ", ".join(f"{k} = {literal(v)}" for k, v in value.items()) + " }"
     if isinstance(value, float):
         return "inf" if value == math.inf else "-inf" if value == -math.inf else repr(value)
     return json.dumps(value, ensure_ascii=False)
 
 
 def _table(header: str, entries: dict[str, Any]) -> str:
-    return f"\n{header}\n" + "".join(f"{k} = {_literal(v)}\n" for k, v in entries.items())
+    return f"\n{header}\n" + "".join(f"{k} = {literal(v)}\n" for k, v in entries.items())
 
 
 def manifest(cls: Any, declared: dict[str, Declaration]) -> str:
     """Returns the text of the plugin.toml that cls stands for."""
     face = cls._face() | ({"fractions": True} if getattr(cls, "fractions", False) else {})
-    text = "".join(f"{k} = {_literal(v)}\n" for k, v in face.items())
+    text = "".join(f"{k} = {literal(v)}\n" for k, v in face.items())
     for p in declared.values():
         entries: dict[str, Any] = {"name": p.name, "type": p.type}
         entries |= (

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import ConfigError, ContractError, DivergedError, TransientError, classify
 from .layout import Coordinates, Declared, Layout, layout_of
+from .params import declarations, resolve
 from .streams import Streams
 
 Array = NDArray[np.float64]
@@ -33,6 +34,11 @@ class Plugin:
     max_members_per_call: ClassVar[int] = 0  # more are split over calls; 0: any number in one call
     _role: ClassVar[str] = ""
     _one_of: ClassVar[Sequence[str]] = ()  # methods of which a plugin has at least one
+
+    def __init__(self, **params: Any) -> None:
+        """Sets parameters, and the others to their defaults; raises ConfigError."""
+        for name, value in resolve(declarations(type(self)), params).items():
+            setattr(self, name, value)
 
     def setup(self) -> None:
         """Called when the parameters are set; raises ConfigError for bad combinations."""

@@ -7,6 +7,7 @@ import importlib
 import json
 import numbers
 import operator
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -57,14 +58,14 @@ class Run:
         "ensemble/trial=0001/part-00000". Raises FileNotFoundError with the names there are."""
         table = self._read(name)
         if library == "pyarrow":
-            return _needed("pyarrow").table(table)
+            return needed("pyarrow").table(table)
         if library == "polars":
-            return _needed("polars").DataFrame(table)
+            return needed("polars").DataFrame(table)
         columns = {key: column.plain() for key, column in table.columns.items()}
         if library == "numpy":
             return columns
         if library == "pandas":
-            return _needed("pandas").DataFrame({key: list(c) if c.ndim > 1 else c for key, c in columns.items()})
+            return needed("pandas").DataFrame({key: list(c) if c.ndim > 1 else c for key, c in columns.items()})
         raise ValueError(f"library: got {library!r}, want pandas, polars, pyarrow or numpy")
 
     def ensemble(self, stage: str = "analysis", trial: int | Iterable[int] | None = 1) -> Any:
@@ -77,7 +78,7 @@ class Run:
         trial lacks is NaN. Raises ValueError when the run stored none of that stage."""
         if isinstance(trial, (int, numbers.Integral)):
             return self._dataset(f"ensemble/trial={trial:04d}/part-00000", stage=stage)
-        xarray = _needed("xarray")
+        xarray = needed("xarray")
         if trial is None:
             found = (re.fullmatch(r"trial=(\d+)", d.name) for d in self.path.glob("ensemble/*"))
             trial = sorted(int(m[1]) for m in found if m)
@@ -173,7 +174,7 @@ class Run:
         return _tables.together(tables) if tables else None
 
     def _dataset(self, name: str, **where: Any) -> Any:
-        xarray = _needed("xarray")
+        xarray = needed("xarray")
         table = self._read(name, **where)
         columns = table.columns
         if not len(table):
@@ -215,7 +216,7 @@ def _dimensions(name: str, shape: list[int], dims: str, taken: list[str]) -> lis
     ]
 
 
-def _needed(package: str) -> Any:
+def needed(package: str) -> Any:
     """Returns a package that a plain installation does not bring, but an extra."""
     try:
         return importlib.import_module(package)
@@ -223,7 +224,7 @@ def _needed(package: str) -> Any:
         raise ImportError(f'{e}; pip install "plume-da[{package}]"', name=package) from e
 
 
-def open_run(run: str | Path = "@last", runs: str | Path = "runs") -> Run:
+def open_run(run: str | os.PathLike[str] = "@last", runs: str | os.PathLike[str] = "runs") -> Run:
     """Opens a run: a path, "@last", the one started last below runs, or the beginning of the
     name of one below runs, such as "l63-twin/2026" or "20260102T03".
 

@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 from . import _stdout
+from ._program import program
+from ._server import Do, Server
 from .errors import ConfigError, PlumeError
 from .params import declarations, explain, manifest
 from .roles import Plugin
@@ -67,41 +69,24 @@ def _by_hand(cls: type[Plugin]) -> NoReturn:
 
 def _check(script: str) -> int:
     """Runs the suite, which is part of the program plume, over the socket."""
-    import shutil
     import subprocess
 
-    named = os.environ.get("PLUME", "")
-    program = shutil.which(named or "plume")
-    if program is None:
-        what = f"$PLUME is {named}, which is no program" if named else "plume is not on $PATH"
-        print(f"{what}; put it there, or its path into $PLUME", file=sys.stderr)
+    try:
+        argv = [program(), "plugins", "test", os.path.abspath(script)]
+    except ConfigError as e:
+        print(e, file=sys.stderr)
         return 2
-    env = os.environ | {"PLUME_PYTHON": sys.executable}
-    return subprocess.run([program, "plugins", "test", os.path.abspath(script)], env=env, check=False).returncode
+    return subprocess.run(argv, env=os.environ | {"PLUME_PYTHON": sys.executable}, check=False).returncode
 
 
 def _serve(cls: type[Plugin], out: int | None) -> NoReturn:
-    import grpc
-
-    from ._server import Server, SessionHandler
+    from ._server import SessionHandler
 
     assert out is not None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the host decides
     for end in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(end, lambda *_: _leave())
-    plugin = Server(cls)
-    server = grpc.server(
-        ThreadPoolExecutor(_THREADS),
-        options=[
-            ("grpc.max_receive_message_length", -1),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.http2.max_frame_size", 1 << 20),
-            ("grpc.http2.lookahead_bytes", 4 << 20),
-            ("grpc.experimental.tcp_read_chunk_size", 1 << 20),
-            ("grpc.experimental.tcp_min_read_chunk_size", 256 << 10),
-            ("grpc.experimental.tcp_max_read_chunk_size", 4 << 20),
-        ],
-    )
+    plugin, server = Server(cls), _new_server()
     plugin.register(server)
     shutdown = threading.Event()
     _register_go_plugin(server, shutdown)
@@ -116,6 +101,34 @@ def _serve(cls: type[Plugin], out: int | None) -> NoReturn:
             break
     server.stop(0.1).wait(0.5)
     _leave()
+
+
+def _new_server() -> Any:
+    import grpc
+
+    return grpc.server(
+        ThreadPoolExecutor(_THREADS),
+        options=[
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.http2.max_frame_size", 1 << 20),
+            ("grpc.http2.lookahead_bytes", 4 << 20),
+            ("grpc.experimental.tcp_read_chunk_size", 1 << 20),
+            ("grpc.experimental.tcp_min_read_chunk_size", 256 << 10),
+            ("grpc.experimental.tcp_max_read_chunk_size", 4 << 20),
+        ],
+    )
+
+
+def listening(cls: type[Plugin], do: Do, address: str) -> Any:
+    """Returns a server of cls that listens, and leaves its calls to do. It goes on when plume
+    asks it to end: whoever started it stops it."""
+    server = _new_server()
+    Server(cls, do).register(server)
+    _register_go_plugin(server, threading.Event())
+    server.add_insecure_port(address)
+    server.start()
+    return server
 
 
 def _listen(server: Any) -> tuple[str, str, str]:
