@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 
 	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/table"
@@ -22,7 +23,7 @@ import (
 )
 
 // checkpoints is the folder of the files that a run needs to be resumed. It is removed
-// when the run has nothing left to do.
+// when the run has nothing left to do, unless rows may be added to its observations.
 const checkpoints = "checkpoint"
 
 // Save stores v and numbers, which the run needs to be resumed, under a name. It is atomic:
@@ -111,13 +112,22 @@ func saved(in io.Reader, size int64) (text []byte, numbers []float64, err error)
 	return text, numbers, err
 }
 
+// Saved returns the names of the saved values that begin with prefix, sorted.
+func (r *Run) Saved(prefix string) []string {
+	paths, _ := filepath.Glob(filepath.Join(r.Dir, checkpoints, prefix+"*")) // sorted; Dir may have no match, and prefix has no pattern
+	names := make([]string, len(paths))
+	for i, path := range paths {
+		names[i] = filepath.Base(path)
+	}
+	return names
+}
+
 // Forget removes the value that was saved under a name.
 func (r *Run) Forget(name string) error {
 	return absent(os.Remove(filepath.Join(r.Dir, checkpoints, name)))
 }
 
-// Reopen opens the run directory dir to continue it, for this process alone. Tables that
-// were joined when the run was stopped are removed; their parts still exist.
+// Reopen opens the run directory dir to continue it, for this process alone.
 func Reopen(dir string) (*Run, error) {
 	lock, err := lock(dir)
 	if err != nil {
@@ -150,22 +160,40 @@ func onlyFiles(dir string) error {
 	})
 }
 
+// Written returns a reader of what has been written of a trial.
+func (r *Run) Written(trial int) *Reader {
+	return &Reader{Dir: r.Dir, Info: &Info{}, part: part(int32(trial)), checked: map[string]error{}}
+}
+
 // Info returns the manifest of the run.
 func (r *Run) Info() Info { return r.info }
 
-// Begin marks a reopened run as running again, with its source, its inputs, and the
-// accepted changes of these.
-func (r *Run) Begin(source string, inputs []Input, accepted []Change) error {
-	for _, name := range append(parted, "trials", "metrics") {
-		if err := absent(os.Remove(filepath.Join(r.Dir, name+".arrow"))); err != nil {
-			return err
+// unpack puts the parts of tables that [Run.Tidy] has kept back.
+func (r *Run) unpack() error {
+	return together(parted, func(name string) error {
+		if _, err := os.Stat(filepath.Join(r.Dir, name)); err == nil {
+			return nil
 		}
-	}
+		return absent(os.Rename(filepath.Join(r.Dir, checkpoints, name), filepath.Join(r.Dir, name)))
+	})
+}
+
+// Begin marks a reopened run as running again, with its source, its inputs, the accepted
+// changes of these, and how far its observations have been read. Tables that were joined when
+// the run was stopped are removed; their parts still exist.
+func (r *Run) Begin(source string, inputs []Input, accepted []Change, arrivals []observations.Arrival) error {
 	r.info.Status, r.info.Trials, r.info.Error, r.info.Finished, r.info.Files = Running, nil, "", nil, nil
 	r.info.Resumable, r.info.Retryable = false, false
 	r.info.Source, r.info.Inputs, r.info.Accepted = source, inputs, append(r.info.Accepted, accepted...)
+	r.info.Arrivals = arrivals
 	r.info.Resumed++
-	return writeInfo(r.Dir, &r.info)
+	if err := writeInfo(r.Dir, &r.info); err != nil {
+		return err
+	}
+	if err := r.unpack(); err != nil {
+		return err
+	}
+	return together(append(parted, "trials", "metrics"), func(name string) error { return absent(os.Remove(filepath.Join(r.Dir, name+".arrow"))) })
 }
 
 // Release ends the claim on the run directory. The end of the process also ends it.

@@ -48,8 +48,9 @@ func referenceName(t *plan.Scenario, p *plan.Plan) string {
 
 // ending is the record of work that has ended.
 type ending struct {
-	Sums  map[string]string // sha256 of its files by path
-	Value []byte
+	Sums     map[string]string // sha256 of its files by path
+	Value    []byte
+	Arrivals int // of observations when it ended
 }
 
 // End stores v, the result of w, with the checksums of the files of w. If durable, all of
@@ -60,7 +61,7 @@ func (r *Run) End(w Work, v any, durable bool) error {
 	if err := gob.NewEncoder(&value).Encode(v); err != nil {
 		return err
 	}
-	e := ending{Sums: map[string]string{}, Value: value.Bytes()}
+	e := ending{Sums: map[string]string{}, Value: value.Bytes(), Arrivals: len(r.info.Arrivals)}
 	for _, name := range w.files {
 		sum, err := r.sumOf(name)
 		if errors.Is(err, os.ErrNotExist) {
@@ -78,11 +79,11 @@ func (r *Run) End(w Work, v any, durable bool) error {
 	return r.save(w.name+".end", e, nil, durable)
 }
 
-// Ended reports whether w has ended and its files have not changed since. If so it reads
-// the result of w into v.
+// Ended reports whether w has ended, and neither have its files changed nor have observations
+// arrived since. If so it reads the result of w into v.
 func (r *Run) Ended(w Work, v any) bool {
 	var e ending
-	if _, ok := r.Load(w.name+".end", &e); !ok {
+	if _, ok := r.Load(w.name+".end", &e); !ok || e.Arrivals != len(r.info.Arrivals) {
 		return false
 	}
 	for name, want := range e.Sums {

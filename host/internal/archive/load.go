@@ -32,6 +32,8 @@ type Reader struct {
 	Dir  string
 	Info *Info // with the status that [ReadStatus] gives
 
+	part string // name of the only part of each table that is read; empty: all
+
 	mu      sync.Mutex
 	checked map[string]error // by path below Dir
 	missing []string
@@ -171,6 +173,15 @@ func (r *Reader) written(folder string) ([]string, error) {
 // files returns the files that hold a table such as cycles: a single file, or its parts in
 // their order.
 func (r *Reader) files(name string) (parts []string, err error) {
+	if r.part != "" {
+		file := filepath.Join(name, r.part)
+		for _, path := range []string{file, file + table.Part} {
+			if _, err := os.Lstat(filepath.Join(r.Dir, path)); err == nil {
+				return []string{file}, nil
+			}
+		}
+		return nil, nil
+	}
 	whole := name + ".arrow"
 	there := func(file string) bool { _, err := os.Lstat(filepath.Join(r.Dir, file)); return err == nil }
 	if r.Info.Files == nil {

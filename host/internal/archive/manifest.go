@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/plume-da/plume/host/internal/observations"
 )
 
 // Status is the status of a run or a trial.
@@ -33,32 +35,33 @@ const (
 
 // Info is the manifest of a run: the content of run.json.
 type Info struct {
-	Format    int               `json:"format"`
-	Name      string            `json:"name"`
-	Seed      int64             `json:"seed"`
-	Profile   string            `json:"profile,omitempty"`
-	Set       []string          `json:"set,omitempty"`
-	Sweep     []string          `json:"sweep,omitempty"`
-	Source    string            `json:"source"`            // absolute path of the workflow file
-	Resumed   int               `json:"resumed,omitempty"` // number of times
-	Plume     string            `json:"plume"`
-	Go        string            `json:"go"`
-	Workers   int               `json:"workers"`
-	InProcess bool              `json:"in_process,omitempty"` // plugins that are part of plume ran in its process
-	Notes     []string          `json:"notes,omitempty"`      // remarks on its scores
-	Dates     *Dates            `json:"dates,omitempty"`      // what model time means; nil: nothing
-	Status    Status            `json:"status"`
-	Trials    map[Status]int    `json:"trials,omitempty"` // number of trials by status, when the run has ended
-	Error     string            `json:"error,omitempty"`
-	Resumable bool              `json:"resumable,omitempty"` // it has ended, but not all of its trials
-	Retryable bool              `json:"retryable,omitempty"` // trials have failed that may continue when the cause is fixed
-	Started   time.Time         `json:"started"`
-	Finished  *time.Time        `json:"finished,omitempty"`
-	Plugins   []PluginInfo      `json:"plugins"`
-	Inputs    []Input           `json:"inputs,omitempty"`
-	Accepted  []Change          `json:"accepted,omitempty"` // changes of inputs that were accepted when the run was resumed
-	Files     map[string]string `json:"files,omitempty"`    // sha256 by path, when the run has ended
-	Seal      string            `json:"seal,omitempty"`     // sha256 of the manifest itself, see sealed; the last field
+	Format    int                    `json:"format"`
+	Name      string                 `json:"name"`
+	Seed      int64                  `json:"seed"`
+	Profile   string                 `json:"profile,omitempty"`
+	Set       []string               `json:"set,omitempty"`
+	Sweep     []string               `json:"sweep,omitempty"`
+	Source    string                 `json:"source"`            // absolute path of the workflow file
+	Resumed   int                    `json:"resumed,omitempty"` // number of times
+	Plume     string                 `json:"plume"`
+	Go        string                 `json:"go"`
+	Workers   int                    `json:"workers"`
+	InProcess bool                   `json:"in_process,omitempty"` // plugins that are part of plume ran in its process
+	Notes     []string               `json:"notes,omitempty"`      // remarks on its scores
+	Dates     *Dates                 `json:"dates,omitempty"`      // what model time means; nil: nothing
+	Status    Status                 `json:"status"`
+	Trials    map[Status]int         `json:"trials,omitempty"` // number of trials by status, when the run has ended
+	Error     string                 `json:"error,omitempty"`
+	Resumable bool                   `json:"resumable,omitempty"` // it has ended, but not all of its trials
+	Retryable bool                   `json:"retryable,omitempty"` // trials have failed that may continue when the cause is fixed
+	Started   time.Time              `json:"started"`
+	Finished  *time.Time             `json:"finished,omitempty"`
+	Plugins   []PluginInfo           `json:"plugins"`
+	Inputs    []Input                `json:"inputs,omitempty"`
+	Arrivals  []observations.Arrival `json:"arrivals,omitempty"` // how far the files of observations were read, each time
+	Accepted  []Change               `json:"accepted,omitempty"` // changes of inputs that were accepted when the run was resumed
+	Files     map[string]string      `json:"files,omitempty"`    // sha256 by path, when the run has ended
+	Seal      string                 `json:"seal,omitempty"`     // sha256 of the manifest itself, see sealed; the last field
 }
 
 // StatusText returns the status for people. Trials that diverged are results, so that a run
@@ -175,7 +178,7 @@ func intact(text []byte) bool {
 
 // checksums returns the sha256 of every file below dir, by path with forward slashes,
 // except for run.json, which holds the sums, the log, to which plugins write until they
-// end, and the report. Sums that are known are not computed again.
+// end, the report, and checkpoints, which have sums of their own. Sums that are known are not computed again.
 func checksums(dir string, known map[string]string) (map[string]string, error) {
 	dir, err := filepath.EvalSymlinks(dir) // WalkDir does not follow one
 	if err != nil {
@@ -190,7 +193,7 @@ func checksums(dir string, known map[string]string) (map[string]string, error) {
 		switch {
 		case err != nil:
 			return err
-		case name == FiguresDir:
+		case name == FiguresDir || name == checkpoints:
 			return filepath.SkipDir
 		case d.IsDir() || name == infoFile || name == LogFile || name == ReportFile:
 			return nil

@@ -407,8 +407,14 @@ func (r *Run) spare() []string {
 	return append(names, checkpoints)
 }
 
-// Tidy removes the folders that a finished run does not need.
+// Tidy removes the folders that a finished run does not need. If rows may be added to the
+// observations of the run, it keeps the parts of tables with the checkpoints.
 func (r *Run) Tidy() error {
+	if r.info.Arrivals != nil {
+		return together(parted, func(name string) error {
+			return absent(os.Rename(filepath.Join(r.Dir, name), filepath.Join(r.Dir, checkpoints, name)))
+		})
+	}
 	return together(r.spare(), func(name string) error { return os.RemoveAll(filepath.Join(r.Dir, name)) })
 }
 

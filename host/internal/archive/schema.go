@@ -76,7 +76,7 @@ var (
 		{Name: "variable", Type: table.Text, Nullable: true, About: "observed variable; null if it is not one"},
 		{Name: "index", Type: table.Int32, Nullable: true, About: "index of the value in the variable"},
 		{Name: "value", Type: table.Float64, Nullable: true, About: "rejected value; null if missing"},
-		{Name: "reason", Type: table.Text, About: "`missing`, `unmapped`, `flag` (marked as not good), `range`, `location`, `early`, `late` (after the last cycle), `window`, `duplicate` or `background` (too far from the forecast)"},
+		{Name: "reason", Type: table.Text, About: "`missing`, `unmapped`, `flag` (marked as not good), `range`, `location`, `early`, `late` (after the last cycle), `window`, `duplicate`, `belated` (arrived when its cycle had been assimilated) or `background` (too far from the forecast)"},
 	}
 
 	observedColumns = []table.Column{trialColumn, replicateColumn, filterColumn,
@@ -185,6 +185,9 @@ its sha256 at the start of the run; the sha256 of a directory is that of the nam
 ` + "`plume verify`" + ` names it. ` + "`accepted`" + ` lists the inputs that had changed when the run was resumed with ` + "`--accept-changed`" + `, with the checksums before and after and the time:
 trials that had ended by then used the old inputs, all others the new ones.
 
+` + "`arrivals`" + ` lists how far the files of observations had been read when the run began and each time it was continued: the number of the last row with values, by stream, the sha256 of the
+values up to there, the model time up to which a later row is late, and what was done with late rows.
+
 ` + "`dates`" + ` is there if ` + "`time.start`" + ` is a date: the date that is model time 0, the seconds in a unit of model time, and the calendar in the CF conventions. netCDF files have such times.
 
 ` + "`retryable`" + ` says that trials have failed that ` + "`plume resume --retry-failed`" + ` continues once the cause is fixed; what they need is kept until then.
@@ -218,7 +221,7 @@ them to Parquet, CSV and netCDF.
 | ` + "`workflow.toml`" + ` | the workflow as given |
 | ` + "`workflow.resolved.toml`" + ` | the workflow with every default filled in; can be run again |
 | ` + "`log.jsonl`" + ` | messages of plugins, one JSON object per line; of each plugin at most 16 MiB, of each message 8 KiB |
-| ` + "`checkpoint/`" + ` | the data that ` + "`plume resume`" + ` needs, until all trials have ended |
+| ` + "`checkpoint/`" + ` | the data that ` + "`plume resume`" + ` needs, until all trials have ended; if observations come from files, the data that ` + "`plume continue`" + ` needs, with the parts of the tables. Without it a run can be read, but not continued |
 | ` + "`report.html`, `figures/`" + ` | output of ` + "`plume report`" + `; not results, without checksums |
 `)
 	for _, f := range files {

@@ -9,6 +9,7 @@ import (
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/plume-da/plume/host/internal/tomltext"
+	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/spf13/cobra"
 )
 
@@ -57,17 +58,12 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 					return err
 				}
 			}
-			s := &source{path: cmp.Or(moved, info.Source), profile: info.Profile, set: info.Set, sweep: info.Sweep, format: "human", inProcess: info.InProcess}
-			o, err := a.options(s, how)
+			s, w, o, err := a.reload(dir, info, moved, how)
 			if err != nil {
 				return err
 			}
 			if again.Path, err = filepath.Abs(s.path); err != nil {
 				return err
-			}
-			w, err := s.load()
-			if err != nil {
-				return missing(err, dir, info)
 			}
 			r, err := experiment.Resume(c.Context(), w, dir, again, o)
 			return a.conclude(s, r, s.shown(withChoice(err, dir)))
@@ -79,6 +75,20 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 	c.Flags().BoolVar(&again.AcceptChanged, "accept-changed", false, "continue although input files have changed; see above")
 	how.flags(c)
 	return c
+}
+
+// reload reads the workflow of a run again: at moved, unless that is empty.
+func (a *app) reload(dir string, info *archive.Info, moved string, how running) (*source, *workflow.Workflow, experiment.Options, error) {
+	s := &source{path: cmp.Or(moved, info.Source), profile: info.Profile, set: info.Set, sweep: info.Sweep, format: "human", inProcess: info.InProcess}
+	o, err := a.options(s, how)
+	if err != nil {
+		return nil, nil, o, err
+	}
+	w, err := s.load()
+	if err != nil {
+		return nil, nil, o, missing(err, dir, info)
+	}
+	return s, w, o, nil
 }
 
 // missing says what to do about a workflow that has moved.
@@ -100,8 +110,9 @@ func withChoice(err error, dir string) error {
 	if !errors.As(err, new(*experiment.InputsError)) {
 		return err
 	}
-	return fmt.Errorf("%w\nrestore the files, or run the workflow again; plume resume %s --accept-changed continues with the changed files:\n"+
-		"trials that have ended keep their results, all others start again with the new files", err, word(dir))
+	return fmt.Errorf("%w\nif rows have been added to observations: plume continue %s; otherwise restore the files, or run the workflow again;\n"+
+		"plume resume %s --accept-changed continues with the changed files:\n"+
+		"trials that have ended keep their results, all others start again with the new files", err, word(dir), word(dir))
 }
 
 // nothingLeft reports whether a run has nothing to resume. If it was stopped while it

@@ -188,7 +188,7 @@ func checkStop(t *testing.T, file, root, whole, how string, after time.Duration,
 	}
 	out(t, exitOK, "verify", dir)
 	(&underWay{tmp: r.tmp}).checkLeft(t, nil)                                   // also nothing of those that were killed
-	if left, _ := filepath.Glob(filepath.Join(dir, "c*", "*")); len(left) > 0 { // of cycles and checkpoints
+	if left, _ := filepath.Glob(filepath.Join(dir, "cycles", "*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }

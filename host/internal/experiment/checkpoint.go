@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -17,10 +20,51 @@ type checkpoint struct {
 	Tally    tally
 	Sums     map[string]string // of the tables up to here
 	Failures string            // sum of their table
+	Arrivals int               // of observations so far
+	Closes   float64           // model time; observations of later times do not change it
 }
 
 // checkpointOf names the checkpoints of a trial.
 func checkpointOf(t *plan.Trial) string { return fmt.Sprintf("trial=%04d", t.Number) }
+
+// keptOf names the checkpoint of a trial after a cycle that is kept when the trial has ended,
+// for a run to which observations may be added.
+func keptOf(t *plan.Trial, cycle int) string {
+	return fmt.Sprintf("%s%08d", keptPrefix(t), cycle)
+}
+
+func keptPrefix(t *plan.Trial) string { return checkpointOf(t) + ".after=" }
+
+// keepCheckpoint stores c as one that is kept, and removes some of the older ones, so that a
+// run can go back n cycles at the cost of about 2n: of any three that are left, the first two
+// are at least half as far apart as the first one and the newest.
+func (e *engine) keepCheckpoint(t *plan.Trial, c checkpoint, members []float64) error {
+	newest := c.State.Cycle
+	if err := e.run.Save(keptOf(t, newest), c, members); err != nil {
+		return err
+	}
+	var ages []int // of the checkpoints that are left, the newest first
+	names := e.run.Saved(keptPrefix(t))
+	for _, name := range slices.Backward(names) {
+		cycle := cycleOf(name)
+		age := newest - cycle
+		if n := len(ages); n > 1 && age < 2*ages[n-2] {
+			if err := e.run.Forget(keptOf(t, newest-ages[n-1])); err != nil {
+				return err
+			}
+			ages = ages[:n-1]
+		}
+		ages = append(ages, age)
+	}
+	return nil
+}
+
+// cycleOf returns the cycle in the name of a checkpoint that is kept.
+func cycleOf(name string) int {
+	_, text, _ := strings.Cut(name, "after=")
+	cycle, _ := strconv.Atoi(text) // keptOf wrote it
+	return cycle
+}
 
 // storage is the tables that a trial writes, with the table of its failures.
 type storage struct {
@@ -38,25 +82,52 @@ func (s *storage) sums() (c checkpoint, err error) {
 // Close finishes the tables.
 func (s *storage) Close() error { return errors.Join(s.Trial.Close(), s.failures.Close()) }
 
-// openTrial opens the tables of a trial at its checkpoint or, if there is none or the
-// tables have changed since it was made, from the start.
+// openTrial opens the tables of a trial at its last checkpoint or, if there is none, or the
+// tables or the observations before it have changed since it was made, from the start.
 func (e *engine) openTrial(j *job, scorer *scorer) (*storage, *cycle.State, error) {
-	var c checkpoint
-	if members, ok := e.run.Load(checkpointOf(j.trial), &c); ok {
-		c.State.Members = members
-		if s, err := e.store(j, c.State.Cycle); err == nil {
-			if now, err := s.sums(); err == nil && now.Failures == c.Failures && maps.Equal(now.Sums, c.Sums) {
-				scorer.remind(c.Tally)
-				e.Observer.Recalled(c.State.Cycle, 0)
-				return s, &c.State, nil
-			}
-			if err := s.Close(); err != nil {
+	names := append(e.run.Saved(keptPrefix(j.trial)), checkpointOf(j.trial))
+	for _, name := range slices.Backward(names) {
+		var c checkpoint
+		members, ok := e.run.Load(name, &c)
+		if !ok {
+			continue
+		}
+		if r := j.plan.Record; r != nil && !r.Keeps(c.Arrivals, c.Closes) {
+			if err := e.run.Forget(name); err != nil {
 				return nil, nil, err
 			}
+			continue
+		}
+		c.State.Members = members
+		s, err := e.openAt(j, scorer, &c)
+		if s != nil || err != nil {
+			return s, &c.State, err
 		}
 	}
 	s, err := e.store(j, 0)
 	return s, nil, err
+}
+
+// openAt opens the tables of a trial at a checkpoint; nil if they have changed since it was
+// made.
+func (e *engine) openAt(j *job, scorer *scorer, c *checkpoint) (*storage, error) {
+	p, err := e.readPast(j, c)
+	if err != nil {
+		return nil, err
+	}
+	s, err := e.store(j, c.State.Cycle)
+	if err != nil {
+		return nil, nil //nolint:nilerr // the tables are not there, or are shorter
+	}
+	if now, err := s.sums(); err != nil || now.Failures != c.Failures || !maps.Equal(now.Sums, c.Sums) {
+		return nil, s.Close()
+	}
+	scorer.remind(c.Tally)
+	if p != nil {
+		scorer.scoreAgain(p)
+	}
+	e.Observer.Recalled(c.State.Cycle, 0)
+	return s, nil
 }
 
 // store opens the tables of a trial after cycle through; 0: from the start.

@@ -15,6 +15,7 @@ import (
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
@@ -42,17 +43,18 @@ func (e *FindingsError) Error() string { return fmt.Sprintf("%d findings", len(e
 // this process. If parts do not fit together the error is a [*FindingsError]. Close the
 // result.
 func Open(ctx context.Context, w *workflow.Workflow, inProcess bool) (*Experiment, error) {
-	return open(ctx, w, inProcess, nil)
+	return open(ctx, w, observations.Known{}, inProcess, nil)
 }
 
-// open is Open with a function that receives the log records of plugins; it may be nil.
-func open(ctx context.Context, w *workflow.Workflow, inProcess bool, log func(launch.Record)) (*Experiment, error) {
+// open is Open with what is known of the observations, and a function that receives the log
+// records of plugins; it may be nil.
+func open(ctx context.Context, w *workflow.Workflow, known observations.Known, inProcess bool, log func(launch.Record)) (*Experiment, error) {
 	pool, err := launch.NewPool(launch.Options{Log: log})
 	if err != nil {
 		return nil, err
 	}
 	e := &Experiment{Workflow: w, pool: pool, linked: inProcess, names: map[*launch.Process]string{}}
-	sweep, found := plan.Make(ctx, w, e.plugin)
+	sweep, found := plan.Make(ctx, w, e.plugin, known)
 	if len(found) > 0 {
 		return nil, errors.Join(e.Close(), &FindingsError{found})
 	}

@@ -27,7 +27,7 @@ func (s *scorer) heldOut(step *cycle.Step) []archive.HeldOutRow {
 		for _, v := range step.HeldOut.Values {
 			row := archive.HeldOutRow{Stage: stage.name, Component: int(v.Component), Prediction: predicted(stage.Prediction, v)}
 			list = append(list, row)
-			s.rememberHeldOut(step, row)
+			s.rememberHeldOut(step.Cycle, row)
 		}
 	}
 	return list
@@ -80,7 +80,7 @@ func column(e *mat.Dense, k int) *mat.Dense {
 
 // rememberHeldOut stores the scores of one value, in a unit in which the scores of several
 // variables can be averaged.
-func (s *scorer) rememberHeldOut(step *cycle.Step, r archive.HeldOutRow) {
+func (s *scorer) rememberHeldOut(cycle int, r archive.HeldOutRow) {
 	factor := s.observed[r.Component]
 	if math.IsNaN(factor) {
 		return
@@ -88,7 +88,7 @@ func (s *scorer) rememberHeldOut(step *cycle.Step, r archive.HeldOutRow) {
 	comparable := r.Prediction.Scaled(factor)
 	for _, sc := range s.scores {
 		if v, ok := sc.OfPrediction(comparable); ok {
-			s.remember(step, r.Stage, sc, v)
+			s.remember(cycle, r.Stage, sc, v)
 		}
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/sdk"
 )
 
@@ -45,13 +47,50 @@ func (e *engine) goOn(ctx context.Context, dir string, a Again) error {
 		pairs = nil
 	}
 	changed := slices.DeleteFunc(archive.Changes(pairs), func(c archive.Change) bool { return c.Key == archive.Include }) // the comparison of workflows covers these
+	arrivals := info.Arrivals
+	if a.grown {
+		if len(arrivals) != len(a.known.Arrivals) {
+			return errors.New("the run was continued in the meantime; try again")
+		}
+		changed = slices.DeleteFunc(changed, func(c archive.Change) bool { return isObservations(c.Key) }) // their rows have been compared
+		if arrivals = e.arrivals(arrivals); len(arrivals) == len(info.Arrivals) && info.Finished != nil && !info.Resumable {
+			return ErrNothingNew
+		}
+	}
 	if len(changed) > 0 && !a.AcceptChanged {
 		return &InputsError{changed}
 	}
 	if err := e.accept(changed); err != nil {
 		return err
 	}
-	return e.run.Begin(a.Path, inputs, changed)
+	return e.run.Begin(a.Path, inputs, changed, arrivals)
+}
+
+// isObservations reports whether a key names a file of observations.
+func isObservations(key string) bool {
+	return strings.HasPrefix(key, "observations") && strings.HasSuffix(key, ".file")
+}
+
+// arrivals returns what has arrived of observations in files, known and, if there is more, now;
+// nil if settings of the sweep read the files in different ways, or the truth is observed.
+func (e *Experiment) arrivals(known []observations.Arrival) []observations.Arrival {
+	var now []observations.Arrival
+	for _, s := range e.Sweep.Scenarios {
+		for _, p := range s.Plans {
+			if p.Record == nil {
+				return nil
+			}
+			if a := p.Record.Arrival(); len(now) == 0 {
+				now = append(now, a)
+			} else if !reflect.DeepEqual(a, now[0]) {
+				return nil
+			}
+		}
+	}
+	if n := len(known); n > 0 && slices.Equal(known[n-1].SHA256, now[0].SHA256) {
+		return known
+	}
+	return append(slices.Clip(known), now...)
 }
 
 // accept dates changes and removes the checkpoints of trials: trials that have not ended

@@ -12,6 +12,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
@@ -100,21 +101,46 @@ type Count struct {
 // Run runs w and writes a run directory below root. If some trials failed or the run was
 // stopped, it returns a result and an error.
 func Run(ctx context.Context, w *workflow.Workflow, root string, from Source, o Options) (*Result, error) {
-	return perform(ctx, w, o, func(e *engine) error { return e.create(ctx, root, from) })
+	return perform(ctx, w, observations.Known{}, o, func(e *engine) error { return e.create(ctx, root, from) })
 }
 
 // Again says how a run is resumed.
 type Again struct {
 	Path          string // of the workflow, absolute
 	AcceptChanged bool   // continue even if inputs have changed
+
+	known observations.Known // of the observations
+	grown bool               // rows may have been added to the observations
 }
 
 // Resume runs the trials that are left of the run in dir, whose workflow is w. It refuses
 // if plume, the plugins or the workflow have changed since the run began and, unless a
 // accepts it, if inputs have.
 func Resume(ctx context.Context, w *workflow.Workflow, dir string, a Again, o Options) (*Result, error) {
-	return perform(ctx, w, o, func(e *engine) error { return e.reopen(ctx, dir, a) })
+	info, err := archive.ReadInfo(dir)
+	if err != nil {
+		return nil, err
+	}
+	a.known = observations.Known{Arrivals: info.Arrivals, Late: "rerun"} // a changed file is refused as an input
+	return perform(ctx, w, a.known, o, func(e *engine) error { return e.reopen(ctx, dir, a) })
 }
+
+// Continue runs the trials of the run in dir, whose workflow is w, over the rows that have been
+// added to its observations. late says what happens with rows of times that have been
+// assimilated; if it is empty, the workflow says so. Continue refuses the changes that
+// [Resume] refuses, except for those rows, and returns [ErrNothingNew] if there are none.
+func Continue(ctx context.Context, w *workflow.Workflow, dir string, a Again, late string, o Options) (*Result, error) {
+	info, err := archive.ReadInfo(dir)
+	if err != nil {
+		return nil, err
+	}
+	a.known, a.grown = observations.Known{Arrivals: info.Arrivals, Late: late}, true
+	return perform(ctx, w, a.known, o, func(e *engine) error { return e.reopen(ctx, dir, a) })
+}
+
+// ErrNothingNew is the error of [Continue] for a run that has ended and has assimilated all
+// rows.
+var ErrNothingNew = errors.New("no rows have been added to the observations")
 
 // engine executes one run.
 type engine struct {
@@ -140,12 +166,12 @@ type outcome struct {
 
 // perform opens w and the run directory that claim makes or reopens, and runs the trials
 // that are left.
-func perform(ctx context.Context, w *workflow.Workflow, o Options, claim func(*engine) error) (r *Result, err error) {
+func perform(ctx context.Context, w *workflow.Workflow, known observations.Known, o Options, claim func(*engine) error) (r *Result, err error) {
 	if o.Observer == nil {
 		o.Observer = unobserved{}
 	}
 	log := &logFile{room: map[string]int{}}
-	x, err := open(ctx, w, o.InProcess, log.record)
+	x, err := open(ctx, w, known, o.InProcess, log.record)
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +231,7 @@ func (e *engine) create(ctx context.Context, root string, from Source) error {
 	}
 	e.run, err = archive.Create(root, archive.Info{
 		Name: e.Workflow.Experiment.Name, Seed: e.Workflow.Experiment.Seed, Source: from.Path, Profile: from.Profile, Set: from.Set, Sweep: from.Sweep,
-		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Notes: e.notes(), Dates: dates(e.Workflow), Plugins: plugins, Inputs: inputs,
+		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Notes: e.notes(), Dates: dates(e.Workflow), Plugins: plugins, Inputs: inputs, Arrivals: e.arrivals(nil),
 	}, given, resolved)
 	return err
 }
@@ -372,12 +398,15 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 			return err
 		}
 		e.Observer.Cycle()
+		if r := j.plan.Record; r != nil && s.Cycle == r.Settled() {
+			c, members, err := e.checkpoint(j, s, tables, scorer)
+			if err = errors.Join(err, e.keepCheckpoint(j.trial, c, members)); err != nil {
+				return err
+			}
+		}
 		stop := e.Stop.Err()
 		return errors.Join(stop, saver.save(stop != nil, func() error {
-			c, err := tables.sums()
-			c.State, c.Tally = s.State(), scorer.tally
-			members := c.State.Members
-			c.State.Members = nil
+			c, members, err := e.checkpoint(j, s, tables, scorer)
 			return errors.Join(err, e.run.Save(checkpointOf(j.trial), c, members))
 		}))
 	})
@@ -396,6 +425,18 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 	out.Metrics = scorer.metrics(e.idOf(j), j.scenario.planned.Number, out.Status)
 	out.err = errors.Join(e.run.End(archive.TrialWork(j.trial.Number), out, saver.took > 0), e.run.Forget(checkpointOf(j.trial)))
 	return out
+}
+
+// checkpoint returns the checkpoint of a trial after a step, and its members.
+func (e *engine) checkpoint(j *job, s *cycle.Step, tables *storage, scorer *scorer) (checkpoint, []float64, error) {
+	c, err := tables.sums()
+	c.State, c.Tally, c.Arrivals = s.State(), scorer.tally, len(e.run.Info().Arrivals)
+	if r := j.plan.Record; r != nil {
+		c.Closes = r.Closes(s.Cycle)
+	}
+	members := c.State.Members
+	c.State.Members = nil
+	return c, members, err
 }
 
 func (e *engine) idOf(j *job) archive.TrialID {

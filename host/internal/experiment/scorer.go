@@ -111,10 +111,10 @@ func (s *scorer) row(stage string, step *cycle.Step, e cycle.Ensemble) archive.C
 		}
 		if v, ok := sc.Of(c); ok {
 			row.Scores[sc.Name] = v
-			s.remember(step, stage, sc, v)
+			s.remember(step.Cycle, stage, sc, v)
 		}
 	}
-	if s.scored(step) && state.Truth != nil {
+	if s.scored(step.Cycle) && state.Truth != nil {
 		score.AddCounts(s.Ranks[stage], state.Ranks())
 	}
 	return row
@@ -150,12 +150,12 @@ func (s *scorer) comparable(state *score.Case) *score.Case {
 	return c
 }
 
-// scored reports whether time means include the cycle of step.
-func (s *scorer) scored(step *cycle.Step) bool { return step.Cycle > s.plan.Clock.BurnIn }
+// scored reports whether time means include a cycle.
+func (s *scorer) scored(cycle int) bool { return cycle > s.plan.Clock.BurnIn }
 
 // remember stores values of a score for its time mean.
-func (s *scorer) remember(step *cycle.Step, stage string, sc score.Score, values ...float64) {
-	if s.scored(step) && len(values) > 0 {
+func (s *scorer) remember(cycle int, stage string, sc score.Score, values ...float64) {
+	if s.scored(cycle) && len(values) > 0 {
 		s.Series[stage][sc.Name] = append(s.Series[stage][sc.Name], values...)
 	}
 }
@@ -201,18 +201,24 @@ func (s *scorer) innovation(step *cycle.Step) *score.Innovation {
 		return nil
 	}
 	in := score.Innovate(step.Observation, step.Predicted, linear(step.Forecast.LogWeights), step.ErrorVariance)
-	s.Sums.Add(in, step.Cycle, s.scored(step))
+	s.Sums.Add(in, step.Cycle, s.scored(step.Cycle))
+	s.rememberInnovation(step.Cycle, in.Values, in.NIS)
+	return &in
+}
+
+// rememberInnovation stores the scores of an innovation, in a unit in which the scores of
+// several variables can be averaged.
+func (s *scorer) rememberInnovation(cycle int, in []float64, nis float64) {
 	if v, ok := s.squareInnovation(in); ok {
 		s.Squares = append(s.Squares, v)
 	}
-	comparable := score.Innovation{Values: make([]float64, len(in.Values)), NIS: in.NIS}
-	for k, v := range in.Values {
+	comparable := score.Innovation{Values: make([]float64, len(in)), NIS: nis}
+	for k, v := range in {
 		comparable.Values[k] = v * s.observed[k]
 	}
 	for _, sc := range s.scores {
-		s.remember(step, score.Forecast, sc, sc.OfInnovation(comparable, s.scenario.Record != nil)...)
+		s.remember(cycle, score.Forecast, sc, sc.OfInnovation(comparable, s.scenario.Record != nil)...)
 	}
-	return &in
 }
 
 // rankHistograms returns the rank histograms of both stages.
@@ -250,10 +256,10 @@ func (s *scorer) metrics(id archive.TrialID, truth int, status archive.Status) [
 // squareInnovation returns the mean square of an innovation whose values are divided by the
 // standard deviations of the observations in time. It returns false if there is no such
 // value.
-func (s *scorer) squareInnovation(in score.Innovation) (float64, bool) {
+func (s *scorer) squareInnovation(in []float64) (float64, bool) {
 	var sum, n float64
 	for j, variance := range s.variances {
-		if d := in.Values[j]; variance > 0 && !math.IsNaN(d) {
+		if d := in[j]; variance > 0 && !math.IsNaN(d) {
 			sum, n = sum+d*d/variance, n+1
 		}
 	}

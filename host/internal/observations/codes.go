@@ -13,6 +13,8 @@ const (
 	codeMap       diag.Code = "E407"
 	codeNothing   diag.Code = "E408"
 	codeCycles    diag.Code = "E409"
+	codeChanged   diag.Code = "E410"
+	codeBelated   diag.Code = "E411"
 )
 
 // Codes are the findings of this package.
@@ -27,5 +29,7 @@ func Codes() []diag.Entry {
 		{Code: codeMap, Means: "a column is mapped to something that is not observed", Remedy: "`plume plan` shows what the operator observes"},
 		{Code: codeNothing, Means: "no observation is left", Remedy: "check the columns, ranges and locations in the map"},
 		{Code: codeCycles, Means: "there would be too many cycles", Remedy: "check the times in the file, or choose a longer time.interval, or none"},
+		{Code: codeChanged, Means: "rows that a run has read have changed", Remedy: "restore them, or run the workflow again, or write late = \"rerun\""},
+		{Code: codeBelated, Means: "an observation arrived after later ones had been assimilated", Remedy: "write late = \"ignore\" or late = \"rerun\""},
 	}
 }

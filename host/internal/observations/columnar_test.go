@@ -146,7 +146,7 @@ observations = { plugin = "o", error.sd = 1, file = "FILE", time.column = "t", q
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return Read(about(t, dir, settings, name), []*sdk.Layout{scalars})
+		return Read(about(t, dir, settings, name), []*sdk.Layout{scalars}, Known{})
 	}
 	random := rand.New(rand.NewPCG(1, 1))
 	for _, file := range []string{"snappy.parquet", "zstd.parquet", "plain.arrow", "lz4.feather"} {

@@ -72,7 +72,7 @@ func FuzzRead(f *testing.F) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		r, found := Read(w, []*sdk.Layout{layout})
+		r, found := Read(w, []*sdk.Layout{layout}, Known{})
 		runtime.ReadMemStats(&after)
 		// a value takes two characters of text and 56 bytes, and slices double as they
 		// grow; a cycle of a fixed interval takes eight bytes, and maxCycles bounds them

@@ -55,10 +55,11 @@ const (
 	Late       // after the last cycle
 	OffWindow  // not in the window of any cycle
 	Duplicate  // another value of its component is used in its cycle
+	Belated    // arrived when its cycle had been assimilated
 	Background // too far from the forecast
 )
 
-var statusNames = []string{"assimilated", "held_out", "missing", "unmapped", "flag", "range", "location", "early", "late", "window", "duplicate", "background"}
+var statusNames = []string{"assimilated", "held_out", "missing", "unmapped", "flag", "range", "location", "early", "late", "window", "duplicate", "belated", "background"}
 
 func (s Status) String() string { return statusNames[s] }
 
@@ -84,6 +85,7 @@ type reader struct {
 	places  map[place]int  // nearest value, by the places seen so far
 	values  []Value
 	row     int32 // current
+	arrived *arriving
 }
 
 // target is what a column is mapped to.
@@ -105,11 +107,11 @@ type place struct {
 const maxAxes = 4
 
 // read returns the values of stream i, in the order of the file, with statuses up to
-// Early, and the names of the columns that are read. Faults of the file, and of what the
-// workflow says about it, are in the findings.
-func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int) ([]Value, []string, diag.Findings) {
+// Early, or Belated, and the names of the columns that are read. Faults of the file, and of
+// what the workflow says about it, are in the findings.
+func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int, arrived *arriving) ([]Value, []string, diag.Findings) {
 	r := &reader{w: w, o: &w.Observations[i], stream: i, first: first, layout: layout, path: w.Path(w.Observations[i].File),
-		names: map[string]int{}, places: map[place]int{}}
+		names: map[string]int{}, places: map[place]int{}, arrived: arrived}
 	var err error
 	if r.clock, err = newClock(w.Time, r.o.Time, tabular.Dialect(r.o.Dialect)); err != nil {
 		d := r.add(codeTime, r.at("time", "format"), "`time.format`: %v", err)
@@ -288,6 +290,11 @@ func (r *reader) readAll() {
 	}
 	if err := r.table.Err(); err != nil {
 		r.unreadable(err)
+		return
+	}
+	if d := r.arrived.end(r.stream); d != "" {
+		r.add(codeChanged, r.at("file"), "%s: %s", r.path, d).WithLabel("has changed").
+			WithHelp("restore the rows, or run the workflow again; late = \"rerun\" goes back to before them")
 	}
 }
 
@@ -317,6 +324,8 @@ func (r *reader) readRow() {
 	if !ok {
 		return
 	}
+	first := len(r.values)
+	defer func() { r.arrive(k, r.values[first:]) }()
 	targets := r.targets
 	if r.o.Long != nil {
 		i, ok := r.names[norm.NFC.String(textOf(r.table.Cell(r.name)))]
@@ -340,6 +349,26 @@ func (r *reader) readRow() {
 			v.Status = HeldOut
 		}
 		r.values = append(r.values, v)
+	}
+}
+
+// arrive settles the values of the current row, whose time is in cell k: whether they arrived
+// when their cycles had been assimilated.
+func (r *reader) arrive(k int, values []Value) {
+	for i := range values {
+		v := &values[i]
+		policy := r.arrived.add(v)
+		if !usable(v) || policy == "" {
+			continue
+		}
+		if policy == "ignore" {
+			v.Status = Belated
+			continue
+		}
+		r.cellFault(codeBelated, r.table.Errorf(k, "is too late: the run has assimilated later observations")).
+			WithLabel("model time %.6g; the run is past %.6g", v.Time, r.arrived.closed()).
+			WithHelp("late = \"ignore\" leaves such rows out, late = \"rerun\" goes back to their cycle; so does --late for once")
+		return
 	}
 }
 

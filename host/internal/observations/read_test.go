@@ -51,7 +51,7 @@ observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t
 
 func mustRead(t *testing.T, w *workflow.Workflow, l *sdk.Layout) *Record {
 	t.Helper()
-	r, found := Read(w, []*sdk.Layout{l})
+	r, found := Read(w, []*sdk.Layout{l}, Known{})
 	if len(found) > 0 {
 		t.Fatal(found.Text(false))
 	}
@@ -203,7 +203,7 @@ observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t
 	w := load(t, `time = {}
 observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", map = [{ column = "level" }], hold_out.column = "h" }`,
 		"t,level,h\n1,1,no\n1,2,yes\n1,3,yes\n")
-	if _, found := Read(w, []*sdk.Layout{scalars}); len(found) != 1 || !strings.Contains(found.Text(false), "lines 3 and 4 hold the same component in cycle 1: 2 and 3") {
+	if _, found := Read(w, []*sdk.Layout{scalars}, Known{}); len(found) != 1 || !strings.Contains(found.Text(false), "lines 3 and 4 hold the same component in cycle 1: 2 and 3") {
 		t.Errorf("two held-out values: %s", found.Text(false))
 	}
 }
@@ -359,7 +359,7 @@ func TestImpossibleTimes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := load(t, `observations = { plugin = "o", error.sd = 1, file = "data.csv", time = { column = "t"`+c.time+` }, map = [{ column = "level" }] }
 time = { start = 2026-03-28T00:00:00Z, unit = "1h" }`, "t,level\n"+c.row+",1\n")
-			_, found := Read(w, []*sdk.Layout{scalars})
+			_, found := Read(w, []*sdk.Layout{scalars}, Known{})
 			if len(found) != 1 || !strings.Contains(found[0].Message, c.want) || !strings.Contains(found[0].Help, c.help) {
 				t.Errorf("got %s", found.Text(false))
 			}
@@ -418,7 +418,7 @@ file = "data.csv"
 time.column = "s"
 map = [{ column = "u", index = 2 }]
 `, "t,s,level,u\n1,1.25,10,20\n2,3,11,21\n")
-	r, found := Read(w, []*sdk.Layout{scalars, ring})
+	r, found := Read(w, []*sdk.Layout{scalars, ring}, Known{})
 	if len(found) > 0 {
 		t.Fatal(found.Text(false))
 	}
@@ -440,7 +440,7 @@ func BenchmarkMillionRows(b *testing.B) {
 time = { start = 2025-12-01, unit = "1h", window = "10s" }`, csv.String())
 	w.Observations[0].QC.Duplicates = "mean"
 	for b.Loop() {
-		r, found := Read(w, []*sdk.Layout{ring})
+		r, found := Read(w, []*sdk.Layout{ring}, Known{})
 		if len(found) > 0 {
 			b.Fatal(found.Text(false))
 		}
@@ -474,7 +474,7 @@ func TestFlagColumnIsNamed(t *testing.T) {
 		"level_flag": `; if level_flag has flags: qc.flag = { column = "level_flag", accept = [...] }`, "QC": `; if QC has flags: qc.flag = { column = "QC", accept = [...] }`,
 		"00060_cd": `; if 00060_cd has flags`, "flow2": "add it to `missing`", "qcumber": "add it to `missing`",
 	} {
-		_, found := Read(load(t, "time = {}"+plain, "t,level,flow,"+name+"\n1,2,3,A\n2,Ice,4,e\n"), []*sdk.Layout{scalars})
+		_, found := Read(load(t, "time = {}"+plain, "t,level,flow,"+name+"\n1,2,3,A\n2,Ice,4,e\n"), []*sdk.Layout{scalars}, Known{})
 		if len(found) != 1 || !strings.Contains(found[0].Help, want) || strings.Contains(found[0].Help, "qc.flag") != strings.Contains(want, "flags") {
 			t.Errorf("%s: got\n%s", name, found.Text(false))
 		}

@@ -19,9 +19,11 @@ type Record struct {
 	// Rejected are the values that are neither assimilated nor held out, in order of time.
 	Rejected []Value
 
-	size   int     // m
-	values []Value // in order of cycle and component, at most one assimilated and one held-out for each
-	first  []int   // values of cycle k are values[first[k-1]:first[k]]
+	size    int     // m
+	values  []Value // in order of cycle and component, at most one assimilated and one held-out for each
+	first   []int   // values of cycle k are values[first[k-1]:first[k]]
+	closes  []float64
+	arrived *arriving
 }
 
 // Read reads the observations of all streams of w, whose observation vectors have
@@ -34,10 +36,12 @@ type Record struct {
 // before it was observed. With time.interval, cycle k is at start + k interval and
 // contains the observations of the last time.window before it, by default all since the
 // previous cycle.
-func Read(w *workflow.Workflow, layouts []*sdk.Layout) (*Record, diag.Findings) {
-	g := &gathering{w: w}
+//
+// Of a run that is continued, known is what had arrived before.
+func Read(w *workflow.Workflow, layouts []*sdk.Layout, known Known) (*Record, diag.Findings) {
+	g := &gathering{w: w, arrived: newArriving(w, known)}
 	for i, l := range layouts {
-		values, columns, found := read(w, i, l, g.size)
+		values, columns, found := read(w, i, l, g.size, g.arrived)
 		g.firsts = append(g.firsts, g.size)
 		g.columns = append(g.columns, columns)
 		if g.found = append(g.found, found...); i == 0 {
@@ -88,6 +92,8 @@ type gathering struct {
 	columns [][]string // names of the columns that are read, by stream
 	values  []Value    // in the order of time
 	times   []float64
+	closes  []float64 // no later value belongs to a cycle up to this one, by cycle
+	arrived *arriving
 	found   diag.Findings
 }
 
@@ -117,7 +123,7 @@ func (g *gathering) atData() {
 				continue
 			}
 			opened = v.Time
-			g.times = append(g.times, v.Time)
+			g.times, g.closes = append(g.times, v.Time), append(g.closes, v.Time+window)
 		}
 		g.times[len(g.times)-1] = v.Time
 		v.Cycle = int32(len(g.times))
@@ -153,6 +159,7 @@ func (g *gathering) atIntervals() {
 	}
 	for k := 1; k <= n; k++ {
 		g.times = append(g.times, start+float64(k)*interval)
+		g.closes = append(g.closes, start+(float64(k)+slack)*interval)
 	}
 	for i := range g.values {
 		v := &g.values[i]
@@ -173,7 +180,7 @@ func (g *gathering) atIntervals() {
 
 // record resolves duplicates and orders the values by cycle and component.
 func (g *gathering) record() *Record {
-	r := &Record{Times: g.times, size: g.size}
+	r := &Record{Times: g.times, size: g.size, closes: g.closes, arrived: g.arrived}
 	for _, v := range g.values {
 		if usable(&v) {
 			r.values = append(r.values, v)
@@ -374,4 +381,4 @@ func counts(lists ...[]Value) string {
 }
 
 var statusTexts = []string{"assimilated", "held out", "missing", "not mapped", "not accepted by their flags", "out of range", "not at any location", "not after the start", "after the last cycle",
-	"outside every window", "duplicates", "too far from the forecast"}
+	"outside every window", "duplicates", "too late to be assimilated", "too far from the forecast"}

@@ -34,6 +34,7 @@ type Replication struct{ Replicas, MaxFailed int }
 type maker struct {
 	ctx    context.Context
 	open   Open
+	known  observations.Known
 	found  diag.Findings
 	before int // number of findings when the setting began
 

@@ -139,7 +139,7 @@ func (m *maker) record(layouts []*sdk.Layout) (*observations.Record, diag.Findin
 			return r.Record, nil
 		}
 	}
-	r, found := observations.Read(m.w, layouts)
+	r, found := observations.Read(m.w, layouts, m.known)
 	if r != nil {
 		m.records = append(m.records, recorded{r, asked, layouts})
 	}

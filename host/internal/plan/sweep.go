@@ -54,8 +54,10 @@ func (s *Sweep) Size() (trials, cycles int) {
 // Trials are numbered by replicate, then by the values of the axes for all filters,
 // then by filter, then by the values of the filter's own axes. Parts that are the
 // same for several trials are configured once.
-func Make(ctx context.Context, w *workflow.Workflow, open Open) (*Sweep, diag.Findings) {
-	m := &maker{ctx: ctx, open: once(open), manifests: map[string]*sdk.Manifest{}}
+//
+// Of a run that is continued, known is what had arrived of its observations.
+func Make(ctx context.Context, w *workflow.Workflow, open Open, known observations.Known) (*Sweep, diag.Findings) {
+	m := &maker{ctx: ctx, open: once(open), known: known, manifests: map[string]*sdk.Manifest{}}
 	var plans []*setting
 	for _, s := range w.Settings() {
 		if p := m.setting(s); p != nil {

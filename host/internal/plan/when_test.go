@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 )
@@ -115,7 +116,7 @@ func TestWhen(t *testing.T) {
 			}
 			w, found := workflow.Load(path, workflow.Options{})
 			if len(found) == 0 {
-				_, found = Make(t.Context(), w, openLake(t))
+				_, found = Make(t.Context(), w, openLake(t), observations.Known{})
 			}
 			var got []string
 			for _, d := range found {

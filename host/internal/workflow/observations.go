@@ -12,7 +12,7 @@ import (
 // fileKeys are the keys that only a stream with a file may have, and twinKeys those that
 // only one without may have.
 var (
-	fileKeys = append([]string{"time", "long", "location", "map", "hold_out"}, names(streamDialect)...)
+	fileKeys = append([]string{"time", "long", "location", "map", "late", "hold_out"}, names(streamDialect)...)
 	twinKeys = []string{"every", "offset", "from", "until", "true_error", "outliers", "dropout"}
 )
 

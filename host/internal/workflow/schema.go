@@ -105,6 +105,8 @@ var observationKeys = append(component("observation operator", `"NAME"`, retry, 
 		}},
 		{name: "early", kind: text, choices: []string{"refuse", "reject"}, def: "refuse", doc: "values at or before time.start: refuse the file, or reject these values"},
 	}},
+	key{name: "late", kind: text, choices: []string{"refuse", "ignore", "rerun"},
+		doc: "what plume continue does with rows that arrive when later ones have been assimilated: refuse them, leave them out, or go back to their cycle; if omitted, refuse. With rerun, it also goes back to rows that have changed"},
 	key{name: "hold_out", kind: table, doc: "values that are never assimilated, only used for scores", oneOf: [][]string{{"fraction", "every", "column"}}, keys: []key{
 		{name: "fraction", kind: number, above: zero, example: "0.1", doc: "fraction of the values, drawn at random with the seed; must be below 1"},
 		{name: "every", kind: integer, min: two, example: "10", doc: "hold out one value in this many, in order of time"},

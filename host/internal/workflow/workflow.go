@@ -223,7 +223,8 @@ type Observations struct {
 	Location *Location `toml:"location"` // nil: see Map.Index
 	Map      []Map     `toml:"map,omitempty"`
 	QC       QC        `toml:"qc,omitempty"`
-	HoldOut  *HoldOut  `toml:"hold_out"` // nil: none
+	Late     string    `toml:"late,omitempty"` // refuse, ignore or rerun; empty: refuse
+	HoldOut  *HoldOut  `toml:"hold_out"`       // nil: none
 }
 
 // Outliers are gross errors of some simulated observations, in addition to the others.
