@@ -27,7 +27,9 @@ func TestMembersOfThePage(t *testing.T) {
 	var page struct {
 		Members struct{ Cycles []int32 }
 		Trials  []struct {
-			Members map[string][]struct{ Values [][]float64 }
+			Members map[string]struct {
+				Cycles []struct{ Values [][]float64 }
+			}
 		}
 	}
 	if err := json.Unmarshal([]byte(encoded), &page); err != nil {
@@ -53,7 +55,7 @@ func TestMembersOfThePage(t *testing.T) {
 					continue
 				}
 				for v, f := range b.Fields { // x, y, z
-					if got, want := trial.Members[b.Stage[k]][at].Values[v][row%10], f.Row(k)[0]; math.Abs(got-want) > 5e-5*math.Abs(want) {
+					if got, want := trial.Members[b.Stage[k]].Cycles[at].Values[v][row%10], f.Row(k)[0]; math.Abs(got-want) > 5e-5*math.Abs(want) {
 						t.Errorf("trial %d, cycle %d, %s: got %v, want %v", i+1, cycle, f.Name, got, want)
 					}
 					compared++
