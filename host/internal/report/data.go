@@ -330,7 +330,7 @@ func (t *trial) data(filter, points int, truth *snapshots) dataTrial {
 		d.Innovations = withMeans(t.innovations, points)
 		if t.observed > 0 {
 			for i, cycles := range []int{1, max(1, len(t.innovations.Cycle)/blocks)} {
-				low, high := t.nisBand(cycles)
+				low, high := score.NISBand(t.observed * cycles)
 				d.NIS[i] = numbers{low, high}
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/archive"
-	"gonum.org/v1/gonum/stat/distuv"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
@@ -173,15 +172,6 @@ func rms(fields []archive.Field, row int) (mean float64, count int) {
 		}
 	}
 	return math.Sqrt(sum / float64(count)), count // NaN when nothing was observed
-}
-
-// nisBand returns the interval that holds the mean of nis over so many cycles with a
-// probability of 95 % if the innovations are as expected: quantiles of a chi-square
-// distribution divided by its degrees of freedom.
-func (t *trial) nisBand(cycles int) (low, high float64) {
-	k := float64(t.observed * cycles)
-	chi := distuv.ChiSquared{K: k}
-	return chi.Quantile(0.025) / k, chi.Quantile(0.975) / k
 }
 
 // dataResiduals is what the page shows of [residuals].

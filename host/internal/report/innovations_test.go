@@ -66,12 +66,3 @@ func TestResidualsOfGaps(t *testing.T) {
 		t.Errorf("%v values, autocorrelation %v", s.n, a)
 	}
 }
-
-// The band of nis is that of a mean of squares of normal values: of 12 values quantiles of a
-// chi-square distribution with 12 degrees of freedom, 4.404 and 23.337, divided by 12.
-func TestNISBand(t *testing.T) {
-	low, high := (&trial{observed: 3}).nisBand(4)
-	if math.Abs(low-4.404/12) > 1e-3 || math.Abs(high-23.337/12) > 1e-3 {
-		t.Errorf("%v to %v", low, high)
-	}
-}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/plume-da/plume/sdk/ensemble"
 	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Innovation is the difference between the observations of a cycle and the predictions
@@ -148,4 +149,14 @@ func (s *InnovationSums) Add(in Innovation, cycle int, scored bool) {
 			s.Largest[j], s.At[j] = d, cycle
 		}
 	}
+}
+
+// NISBand returns the interval that holds the mean of [Innovation.NIS] with a probability
+// of 95 % if the n observations that it is over are normal with the expected variances and
+// independent: quantiles of the chi-square distribution with n degrees of freedom, divided
+// by n. Source: Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and
+// Navigation, 2001, doi:10.1002/0471221279, section 5.4.
+func NISBand(n int) (low, high float64) {
+	chi := distuv.ChiSquared{K: float64(n)}
+	return chi.Quantile(0.025) / chi.K, chi.Quantile(0.975) / chi.K
 }

@@ -361,3 +361,12 @@ func BenchmarkOf40x40(b *testing.B) {
 		}
 	}
 }
+
+// The band of nis is that of a mean of squares of normal values: of 12 values quantiles of a
+// chi-square distribution with 12 degrees of freedom, 4.404 and 23.337, divided by 12.
+func TestNISBand(t *testing.T) {
+	low, high := NISBand(12)
+	if math.Abs(low-4.404/12) > 1e-3 || math.Abs(high-23.337/12) > 1e-3 {
+		t.Errorf("%v to %v", low, high)
+	}
+}
