@@ -187,7 +187,7 @@ func checkStop(t *testing.T, file, root, whole, how string, after time.Duration,
 		t.Fatalf("%v %s\n%s", err, strings.Join(lines, "\n"), r.stderr.String())
 	}
 	out(t, exitOK, "verify", dir)
-	(&underWay{tmp: r.tmp}).checkLeft(t, nil)                                   // also nothing of those that were killed
+	(&underWay{tmp: r.tmp}).checkLeft(t, nil) // also nothing of those that were killed
 	if left, _ := filepath.Glob(filepath.Join(dir, "cycles", "*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}

@@ -237,3 +237,16 @@ func TestWrongAnswers(t *testing.T) {
 		})
 	}
 }
+
+// Calls get more time for more values, unless the workflow says how long they may take.
+func TestLimit(t *testing.T) {
+	for _, tt := range []struct {
+		stated time.Duration
+		values int
+		want   time.Duration
+	}{{0, 0, time.Minute}, {0, 1_000_000, time.Minute}, {0, 20_000_000, 20 * time.Minute}, {time.Second, 20_000_000, time.Second}} {
+		if got := (&guard{timeout: tt.stated}).limit(tt.values); got != tt.want {
+			t.Errorf("stated %v, %d values: got %v, want %v", tt.stated, tt.values, got, tt.want)
+		}
+	}
+}

@@ -8,10 +8,11 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rpc"
+	"gonum.org/v1/gonum/mat"
 )
 
 // Plugin returns the process as a plugin each of whose calls may take as long as
-// timeout, which is positive. The errors of its calls are of type *sdk.Error and
+// timeout; 0: as [RetryPolicy] says. The errors of its calls are of type *sdk.Error and
 // name plugin, cycle and role; if the process is to blame they are of kind crash
 // or deadline, with the last lines of its standard error. A call that misses its
 // deadline ends the process.
@@ -24,7 +25,7 @@ func (p *Process) Plugin(timeout time.Duration) *sdk.Plugin {
 	switch in := p.plugin; {
 	case in.NewModel != nil:
 		out.NewModel = func(ctx context.Context, c sdk.ModelConfig) (sdk.Model, error) {
-			m, err := call(ctx, g, "configure", func(ctx context.Context) (sdk.Model, error) { return in.NewModel(ctx, c) })
+			m, err := call(ctx, g, "configure", 0, func(ctx context.Context) (sdk.Model, error) { return in.NewModel(ctx, c) })
 			if err != nil {
 				return nil, err
 			}
@@ -32,7 +33,7 @@ func (p *Process) Plugin(timeout time.Duration) *sdk.Plugin {
 		}
 	case in.NewOperator != nil:
 		out.NewOperator = func(ctx context.Context, c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
-			o, err := call(ctx, g, "configure", func(ctx context.Context) (sdk.ObservationOperator, error) { return in.NewOperator(ctx, c) })
+			o, err := call(ctx, g, "configure", 0, func(ctx context.Context) (sdk.ObservationOperator, error) { return in.NewOperator(ctx, c) })
 			if err != nil {
 				return nil, err
 			}
@@ -40,7 +41,7 @@ func (p *Process) Plugin(timeout time.Duration) *sdk.Plugin {
 		}
 	case in.NewFilter != nil:
 		out.NewFilter = func(ctx context.Context, c sdk.FilterConfig) (sdk.Filter, error) {
-			f, err := call(ctx, g, "configure", func(ctx context.Context) (sdk.Filter, error) { return in.NewFilter(ctx, c) })
+			f, err := call(ctx, g, "configure", 0, func(ctx context.Context) (sdk.Filter, error) { return in.NewFilter(ctx, c) })
 			if err != nil {
 				return nil, err
 			}
@@ -56,7 +57,7 @@ type model struct {
 }
 
 func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
-	return call(ctx, m.guard, inCycle(r.Call, "forecast"), func(ctx context.Context) (*sdk.ForecastResult, error) {
+	return call(ctx, m.guard, inCycle(r.Call, "forecast"), valuesOf(r.Ensemble), func(ctx context.Context) (*sdk.ForecastResult, error) {
 		return m.Model.Forecast(ctx, r)
 	})
 }
@@ -71,7 +72,7 @@ type operator struct {
 func (o *operator) release() { rpc.Release(o.ObservationOperator) }
 
 func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
-	return call(ctx, o.guard, inCycle(r.Call, "observe"), func(ctx context.Context) (*sdk.ObserveResult, error) {
+	return call(ctx, o.guard, inCycle(r.Call, "observe"), valuesOf(r.Ensemble), func(ctx context.Context) (*sdk.ObserveResult, error) {
 		return o.ObservationOperator.Observe(ctx, r)
 	})
 }
@@ -84,9 +85,14 @@ type filter struct {
 func (f *filter) release() { rpc.Release(f.Filter) }
 
 func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
-	return call(ctx, f.guard, inCycle(p.Call, "analyse"), func(ctx context.Context) (*sdk.Analysis, error) {
+	return call(ctx, f.guard, inCycle(p.Call, "analyse"), valuesOf(p.Ensemble), func(ctx context.Context) (*sdk.Analysis, error) {
 		return f.Filter.Analyse(ctx, p)
 	})
+}
+
+func valuesOf(ensemble *mat.Dense) int {
+	rows, n := ensemble.Dims()
+	return rows * n
 }
 
 func inCycle(c sdk.Call, what string) string { return fmt.Sprintf("cycle %d: %s", c.Cycle, what) }
@@ -102,9 +108,24 @@ var timeoutOf = map[sdk.Role]string{
 	sdk.RoleModel: "timeout in [model]", sdk.RoleOperator: "timeout in [observations]", sdk.RoleFilter: "timeout in its [[filter]]",
 }
 
-// call makes one call with the deadline of g. It waits for the call before it if
-// calls must not overlap.
-func call[T any](ctx context.Context, g *guard, what string, do func(context.Context) (T, error)) (T, error) {
+// A call without a stated time limit may take usualTimeout for up to usualValues, and in
+// proportion longer for more.
+const (
+	usualTimeout = time.Minute
+	usualValues  = 1_000_000
+)
+
+// limit returns how long a call with an ensemble of so many values may take.
+func (g *guard) limit(values int) time.Duration {
+	if g.timeout > 0 {
+		return g.timeout
+	}
+	return time.Duration(float64(usualTimeout) * max(1, float64(values)/usualValues))
+}
+
+// call makes one call, with an ensemble of so many values, with the deadline of g. It waits for
+// the call before it if calls must not overlap.
+func call[T any](ctx context.Context, g *guard, what string, values int, do func(context.Context) (T, error)) (T, error) {
 	var none T
 	if mutex := g.process.mutex; mutex != nil {
 		select {
@@ -114,11 +135,12 @@ func call[T any](ctx context.Context, g *guard, what string, do func(context.Con
 			return none, stopped(g.where(what), ctx)
 		}
 	}
-	limited, cancel := within(ctx, g.timeout)
+	limit := g.limit(values)
+	limited, cancel := within(ctx, limit)
 	defer cancel()
 	result, err := do(limited)
 	if err != nil {
-		return none, g.explain(ctx, limited, what, err)
+		return none, g.explain(ctx, limited, limit, what, err)
 	}
 	return result, nil
 }
@@ -126,7 +148,7 @@ func call[T any](ctx context.Context, g *guard, what string, do func(context.Con
 func (g *guard) where(what string) string { return "plugin " + g.process.program.Name + ": " + what }
 
 // explain turns the error of a call into one that says who must act.
-func (g *guard) explain(ctx, limited context.Context, what string, err error) error {
+func (g *guard) explain(ctx, limited context.Context, limit time.Duration, what string, err error) error {
 	p, where := g.process, g.where(what)
 	late := missed(limited, err)
 	if !late {
@@ -147,8 +169,12 @@ func (g *guard) explain(ctx, limited context.Context, what string, err error) er
 		if p.program.linked != nil {
 			fate = "it still runs in this process, but is not called again"
 		}
-		e = sdk.Errorf(sdk.KindDeadline, where, "no answer within %v", g.timeout).WithHint("raise %s if it is only slow; %s", timeoutOf[p.plugin.Manifest.Role], fate)
-		p.kill(fmt.Sprintf("it was ended because it gave no answer within %v in %s", g.timeout, what))
+		remedy := "raise %s if it is only slow; %s"
+		if g.timeout == 0 {
+			remedy = "set %s if it is only slow, which is a minute for up to a million values if it is omitted; %s"
+		}
+		e = sdk.Errorf(sdk.KindDeadline, where, "no answer within %v", limit).WithHint(remedy, timeoutOf[p.plugin.Manifest.Role], fate)
+		p.kill(fmt.Sprintf("it was ended because it gave no answer within %v in %s", limit, what))
 	case errors.As(err, &e):
 		if what == "configure" && (e.Kind == sdk.KindConfig || e.Kind == sdk.KindShape) {
 			return e

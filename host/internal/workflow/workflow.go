@@ -92,7 +92,7 @@ type Plugin struct {
 // Component is a plugin and its configuration.
 type Component struct {
 	Plugin    string         `toml:"plugin"`
-	Timeout   time.Duration  `toml:"timeout"`
+	Timeout   time.Duration  `toml:"timeout,omitzero"` // of one call; 0: as the size of the ensemble
 	OnFailure string         `toml:"on_failure"`       // fail, retry or drop_member
 	Retries   int            `toml:"retries,omitzero"` // 0 if OnFailure is fail
 	Params    map[string]any `toml:"params,omitempty"`

@@ -50,17 +50,17 @@ func TestFull(t *testing.T) {
 			Params: map[string]any{"rho": 28.5}},
 		Observations: []Observations{{
 			Replicas: 3,
-			Component: Component{Plugin: "obs-nonlinear", Timeout: time.Minute, OnFailure: "retry", Retries: 2,
+			Component: Component{Plugin: "obs-nonlinear", OnFailure: "retry", Retries: 2,
 				Params: map[string]any{"operator": "arctan", "variables": []any{"x", "y"}}},
 			Error: ErrorModel{Dist: "student_t", Variance: Numbers{1, 2}, DF: 4},
 		}},
 		Ensemble: Ensemble{Size: 100, Init: Start{Dist: "normal", Around: "truth", SD: Values{List: Numbers{2}}}},
 		Filters: []Filter{
-			{Label: "diffusion", Component: Component{Plugin: "filter-diffusion", Timeout: time.Minute, OnFailure: "fail"}, Size: 100},
-			{Label: "enkf", Component: Component{Plugin: "filter-enkf", Timeout: time.Minute, OnFailure: "retry", Retries: 7,
+			{Label: "diffusion", Component: Component{Plugin: "filter-diffusion", OnFailure: "fail"}, Size: 100},
+			{Label: "enkf", Component: Component{Plugin: "filter-enkf", OnFailure: "retry", Retries: 7,
 				Params: map[string]any{"scheme": "stochastic", "inflation": 1.02}}, Size: 20},
 		},
-		Reference: &Reference{Component: Component{Plugin: "filter-pf", Timeout: time.Minute, OnFailure: "fail",
+		Reference: &Reference{Component: Component{Plugin: "filter-pf", OnFailure: "fail",
 			Params: map[string]any{"jitter": 0.5}}, Size: 100_000, Store: 500},
 		Verify: Verify{Metrics: []string{"rmse", "crps_fair"}, Baseline: "enkf"},
 		Output: Output{Ensemble: "both", Variables: 3},
@@ -86,8 +86,6 @@ func TestDefaults(t *testing.T) {
 	switch {
 	case w.Time != Time{Cycles: 10, Interval: 1}:
 		t.Errorf("time %+v", w.Time)
-	case w.Model.Timeout != time.Minute || w.Observations[0].Timeout != time.Minute || w.Filters[0].Timeout != time.Minute:
-		t.Error("timeouts are not one minute")
 	case w.Observations[0].Error.Dist != "normal" || w.Output.Ensemble != "analysis" || w.Filters[0].Size != 20:
 		t.Errorf("%+v %+v %+v", w.Observations[0].Error, w.Output, w.Filters[0])
 	case w.Reference != nil || w.Expect != nil || !reflect.DeepEqual(w.Truth.Init, Start{Mean: Values{List: Numbers{1, 2}}}):
