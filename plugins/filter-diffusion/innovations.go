@@ -101,20 +101,30 @@ func (r innovations) calibration() float64 {
 
 const carryVersion = 3
 
-// carry returns the six numbers of r, of which the last two may be negative.
-func (r innovations) carry() []byte {
-	return sdk.EncodeCarry(carryVersion, r.recent.share, r.recent.variance, r.all.share, r.all.variance, r.recent.excess, r.all.excess)
-}
+// carry returns what [carried] takes.
+func (r innovations) carry() []byte { return sdk.EncodeCarry(carryVersion, r.values()...) }
 
 // carried returns the record of the cycles before, an empty one before the first.
 func carried(carry []byte) (innovations, error) {
 	if len(carry) == 0 {
 		return innovations{}, nil
 	}
-	v, err := sdk.DecodeCarry(carry, carryVersion, 6)
+	v, err := sdk.DecodeCarry(carry, carryVersion, innovationValues)
 	if err != nil {
 		return innovations{}, err
 	}
+	return innovationsOf(v)
+}
+
+const innovationValues = 6
+
+// values returns the numbers of r, of which the last two may be negative.
+func (r innovations) values() []float64 {
+	return []float64{r.recent.share, r.recent.variance, r.all.share, r.all.variance, r.recent.excess, r.all.excess}
+}
+
+// innovationsOf returns the record with these values.
+func innovationsOf(v []float64) (innovations, error) {
 	if k := slices.IndexFunc(v[:4], func(x float64) bool { return x < 0 }); k >= 0 {
 		return innovations{}, sdk.Errorf(sdk.KindContract, "carry", "value %d of the record of innovations is %v, want at least 0", k, v[k])
 	}

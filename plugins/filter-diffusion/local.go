@@ -2,13 +2,11 @@ package filterdiffusion
 
 import (
 	"math"
-	"slices"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
 	"github.com/plume-da/plume/sdk/taper"
 	"gonum.org/v1/gonum/floats"
-	"gonum.org/v1/gonum/mat"
 )
 
 // analyseLocally is [filter.analyseJoint] place by place. For the values in one place
@@ -23,16 +21,13 @@ import (
 // [quartet] needs; all in parallel, linear in n.
 func (f *filter) analyseLocally(p *sdk.Problem, observed []int) (*sdk.Analysis, error) {
 	_, n := p.Ensemble.Dims()
-	s, err := f.surround(p, observed)
+	r, err := f.remember(p)
 	if err != nil {
 		return nil, err
 	}
-	var cutoff *reach
-	if f.rings != nil {
-		if cutoff, err = f.reach(p); err != nil {
-			return nil, err
-		}
-		s.Localization = f.localization.Within(cutoff.cutoff())
+	s, err := f.surround(p, observed, r)
+	if err != nil {
+		return nil, err
 	}
 	p.Into.Copy(p.Ensemble)
 	order := s.Order()
@@ -50,14 +45,24 @@ func (f *filter) analyseLocally(p *sdk.Problem, observed []int) (*sdk.Analysis, 
 			q.finish()
 		}
 	})
-	metrics, err := summary(s.found)
+	mean, err := summary(s.found)
 	if err != nil {
 		return nil, err
 	}
-	a := &sdk.Analysis{Metrics: metrics}
-	if cutoff != nil {
-		a.Carry = cutoff.found(metrics, s.seen)
+	a := &sdk.Analysis{}
+	if mean.observed {
+		a.Metrics = map[string]float64{
+			"bandwidth": mean.bandwidth, "tempering": mean.tempering, "inflation": s.widened * mean.scale,
+			"calibration": s.calibration, "weights_ess": mean.ess,
+		}
+		if r.reach != nil {
+			a.Metrics["cutoff"] = r.reach.cutoff()
+			if !s.seen {
+				r.reach.pay(mean.scale)
+			}
+		}
 	}
+	a.Carry = r.carry(f)
 	return a, checkFinite("analysis ensemble", p.Into, allOf(n))
 }
 
@@ -75,21 +80,17 @@ type surroundings struct {
 	*taper.Localization
 	*filter
 	problem        *sdk.Problem
-	mean, farthest []float64  // of the state, and how far the analysis may move it, see [filter.farthest]
-	prior          []float64  // weights, all equal
-	kurtosis       []float64  // the excess of every state value, see [excessKurtosis]
-	predicted      *mat.Dense // anomalies in units of the error, a row a component that is not missing
-	innovation     []float64  // in the same units
-	row            []int      // of a component; -1 where it is missing
-	found          []placed   // by state values
-	seen           bool       // whether nothing is fresh; see [sdk.Problem.Fresh]
+	mean, farthest []float64 // of the state, and how far the analysis may move it, see [filter.farthest]
+	prior          []float64 // weights, all equal
+	kurtosis       []float64 // the excess of every state value, see [excessKurtosis]
+	found          []placed  // by state values
+	seen           bool      // whether nothing is fresh; see [sdk.Problem.Fresh]
+
+	*components                  // with the spread widened
+	widened, calibration float64 // what the spread of the forecast, and then that of the analysis, is multiplied by
 }
 
-// largestSquares bounds the sums of squares of anomalies and innovations, in units of the error, so that
-// products of them do not overflow.
-const largestSquares = 1e150
-
-func (f *filter) surround(p *sdk.Problem, observed []int) (*surroundings, error) {
+func (f *filter) surround(p *sdk.Problem, observed []int, r *history) (*surroundings, error) {
 	members, n := p.Ensemble.Dims()
 	if err := checkEqualWeights(p.LogWeights); err != nil {
 		return nil, err
@@ -102,22 +103,16 @@ func (f *filter) surround(p *sdk.Problem, observed []int) (*surroundings, error)
 	s := &surroundings{
 		Localization: f.localization, filter: f, problem: p, mean: mean, farthest: f.farthest(sd),
 		prior: prior, kurtosis: excessKurtosis(p.Ensemble, mean, sd, prior),
-		predicted: mat.NewDense(len(observed), members, nil), innovation: make([]float64, len(observed)),
-		row: slices.Repeat([]int{-1}, len(p.Observation)), found: make([]placed, n), seen: p.Fresh() == nil,
+		found: make([]placed, n), seen: p.Fresh() == nil, widened: 1, calibration: 1,
 	}
-	for k, j := range observed {
-		s.row[j] = k
-		row, unit := s.predicted.RawRowView(k), 1/math.Sqrt(p.ErrorVariance[j])
-		mat.Col(row, j, p.Predicted)
-		mean := floats.Sum(row) / float64(members)
-		floats.AddConst(-mean, row)
-		floats.Scale(unit, row)
-		s.innovation[k] = (p.Observation[j] - mean) * unit
-		if size := floats.Dot(row, row) + s.innovation[k]*s.innovation[k]; !(size < largestSquares) {
-			return nil, errFar()
-		}
+	if r.reach != nil {
+		s.Localization = f.localization.Within(r.reach.cutoff())
 	}
-	return s, nil
+	var err error
+	if s.components, err = componentsOf(p, observed, s.Localization); err != nil {
+		return nil, err
+	}
+	return s, s.widen(r)
 }
 
 // largestMove bounds how far the analysis moves the mean of a value, in typical spreads of its variable,
@@ -159,24 +154,23 @@ type placed struct {
 	err                              error
 }
 
-// summary returns the means over all values that were observed, or the first error.
-func summary(found []placed) (map[string]float64, error) {
-	sum, count := placed{}, 0.0
+// summary returns the means over all values that were observed, if any was, or the first error.
+func summary(found []placed) (mean placed, err error) {
+	count := 0.0
 	for _, f := range found {
 		if f.err != nil {
-			return nil, f.err
+			return placed{}, f.err
 		}
 		if f.observed {
 			count++
-			sum.bandwidth += f.bandwidth
-			sum.tempering += f.tempering
-			sum.scale += f.scale
-			sum.ess += f.ess
+			mean.bandwidth += f.bandwidth
+			mean.tempering += f.tempering
+			mean.scale += f.scale
+			mean.ess += f.ess
 		}
 	}
-	if count == 0 {
-		return nil, nil
+	if count > 0 {
+		mean = placed{true, mean.bandwidth / count, mean.tempering / count, mean.scale / count, mean.ess / count, nil}
 	}
-	return map[string]float64{"bandwidth": sum.bandwidth / count, "tempering": sum.tempering / count,
-		"inflation": sum.scale / count, "weights_ess": sum.ess / count}, nil
+	return mean, nil
 }

@@ -101,7 +101,7 @@ func TestLocalIsJointWithTaperedObservations(t *testing.T) {
 			length := float64(tt.n)
 			state, space := ring(tt.n, length), ring(tt.m, length)
 			state.Coordinates.Points.(*mat.Dense).Set(1, 0, 0) // in the place of value 0
-			f, err := configureLocal(with(tt.params, "cutoff", tt.cutoff), tt.members, state, space)
+			f, err := configureLocal(merged(tt.params, map[string]any{"cutoff": tt.cutoff, "adaptive_inflation": false}), tt.members, state, space)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,13 +133,13 @@ func localReference(t *testing.T, f *filter, p *sdk.Problem, state, space *sdk.L
 	prior := equalWeights(members)
 	xm, ym := ensemble.Mean(nil, p.Ensemble, nil), ensemble.Mean(nil, p.Predicted, nil)
 	var columns, d []float64
-	for k, v := range p.Observation {
-		if w := ringTaper(state, space, j, k, f.Cutoff); w > 0 && !math.IsNaN(v) {
+	for k, innovation := range boundedReference(p, space, f.Cutoff) {
+		if w := ringTaper(state, space, j, k, f.Cutoff); w > 0 && !math.IsNaN(innovation) {
 			unit := math.Sqrt(w / p.ErrorVariance[k])
 			for i := range members {
 				columns = append(columns, unit*(p.Predicted.At(i, k)-ym[k]))
 			}
-			d = append(d, unit*(v-ym[k]))
+			d = append(d, unit*innovation)
 		}
 	}
 	y := mat.DenseCopyOf(mat.NewDense(len(d), members, columns).T())
@@ -175,6 +175,32 @@ func localReference(t *testing.T, f *filter, p *sdk.Problem, state, space *sdk.L
 	moved.ScaleVec(math.Sqrt(float64(members-1)), &moved)
 	floats.AddConst(xm[j]+floats.Dot(m, anomalies), moved.RawVector().Data)
 	return moved.RawVector().Data, used
+}
+
+// boundedReference returns innovations of 2.5 standard deviations at most, or as many times that as the median of those within
+// the cutoff is larger than it should be; NaN where missing.
+func boundedReference(p *sdk.Problem, space *sdk.Layout, cutoff float64) []float64 {
+	members, m := p.Predicted.Dims()
+	mean, sd := moments(p.Predicted, equalWeights(members))
+	bounded, sizes := make([]float64, m), make([]float64, m)
+	for k, y := range p.Observation {
+		sd[k] = math.Sqrt(sd[k]*sd[k] + p.ErrorVariance[k])
+		bounded[k] = y - mean[k]
+		sizes[k] = math.Abs(bounded[k]) / sd[k]
+	}
+	for k, size := range sizes {
+		var near []float64
+		for l, other := range sizes {
+			if ringTaper(space, space, k, l, cutoff) > 0 && !math.IsNaN(other) {
+				near = append(near, other)
+			}
+		}
+		if slices.Sort(near); !math.IsNaN(size) {
+			limit := 2.5 * max(1, near[len(near)/2]/0.6745)
+			bounded[k] = math.Copysign(min(size, limit)*sd[k], bounded[k])
+		}
+	}
+	return bounded
 }
 
 // finiteSizeReference returns the scale for the singular values of the anomalies.

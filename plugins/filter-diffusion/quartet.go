@@ -395,7 +395,7 @@ func (q *quartet) transform(r int) (more bool) {
 			more = true
 			j := p.values[r]
 			q.found[j] = p.placed
-			mean, scale := q.mean[j], q.scale[l]
+			mean, scale := q.mean[j], q.widened*q.scale[l]
 			for i := range q.x {
 				q.x[i][l] = scale * (e.Data[i*e.Stride+j] - mean)
 			}
@@ -412,7 +412,7 @@ func (q *quartet) transform(r int) (more bool) {
 			j := p.values[r]
 			centre := q.mean[j] + max(-q.farthest[j], min(q.growth[l], q.farthest[j]))
 			for i := range q.x {
-				into.Data[i*into.Stride+j] = centre + q.x[i][l]
+				into.Data[i*into.Stride+j] = centre + q.calibration*q.x[i][l]
 			}
 		}
 	}

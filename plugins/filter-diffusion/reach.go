@@ -52,44 +52,36 @@ func (r *reach) correlated() float64 {
 	return r.distances[len(r.distances)-1]
 }
 
-const reachVersion = 3
-
-// reach returns the record of the cycles before with the forecast of this one.
-func (f *filter) reach(p *sdk.Problem) (*reach, error) {
-	members, _ := p.Ensemble.Dims()
-	rings := f.rings.Distances()
-	r := &reach{members: float64(members), distances: rings, squares: make([]float64, len(rings)), cost: usualCost, priced: 1}
-	if len(p.Carry) > 0 {
-		v, err := sdk.DecodeCarry(p.Carry, reachVersion, 3+len(rings))
-		if err != nil {
-			return nil, err
-		}
-		if !(v[1] > 0) || !(v[2] > 0) {
-			return nil, sdk.Errorf(sdk.KindContract, "carry", "the cost of sampling error is %v in %v cycles, want numbers above 0", v[1], v[2])
-		}
-		r.weight, r.cost, r.priced = v[0], v[1], v[2]
-		copy(r.squares, v[3:])
-	}
-	if r.weight > 0 && p.Fresh() == nil {
-		return r, nil // of a call with the same observations
-	}
-	r.weight = forgetting*r.weight + 1
-	for k, square := range f.rings.Correlations(p.Ensemble) {
-		r.squares[k] = forgetting*r.squares[k] + square
-	}
-	return r, nil
+// newReach returns the record before the first cycle.
+func newReach(members int, rings []float64) *reach {
+	return &reach{members: float64(members), distances: rings, squares: make([]float64, len(rings)), cost: usualCost, priced: 1}
 }
 
-// found adds the cutoff to the metrics of an analysis, and returns what is to be carried over. Where nothing
-// was near an observation, or all was seen by an earlier call, nothing is learnt of the cost.
-func (r *reach) found(metrics map[string]float64, seen bool) []byte {
-	scale, observed := metrics["inflation"]
-	if observed {
-		metrics["cutoff"] = r.cutoff()
+// values returns the numbers of r that are carried over.
+func (r *reach) values() []float64 {
+	return append([]float64{r.weight, r.cost, r.priced}, r.squares...)
+}
+
+// set replaces them.
+func (r *reach) set(v []float64) error {
+	if !(v[1] > 0) || !(v[2] > 0) {
+		return sdk.Errorf(sdk.KindContract, "carry", "the cost of sampling error is %v in %v cycles, want numbers above 0", v[1], v[2])
 	}
-	if observed && !seen {
-		r.cost = forgetting*r.cost + r.members*max(0, scale-1)
-		r.priced = forgetting*r.priced + 1
+	r.weight, r.cost, r.priced = v[0], v[1], v[2]
+	copy(r.squares, v[3:])
+	return nil
+}
+
+// correlate adds a cycle with these squared correlations.
+func (r *reach) correlate(squares []float64) {
+	r.weight = forgetting*r.weight + 1
+	for k, square := range squares {
+		r.squares[k] = forgetting*r.squares[k] + square
 	}
-	return sdk.EncodeCarry(reachVersion, append([]float64{r.weight, r.cost, r.priced}, r.squares...)...)
+}
+
+// pay adds what sampling error cost in a cycle.
+func (r *reach) pay(scale float64) {
+	r.cost = forgetting*r.cost + r.members*max(0, scale-1)
+	r.priced = forgetting*r.priced + 1
 }

@@ -31,7 +31,7 @@ func TestRootOfFewComponents(t *testing.T) {
 				}
 			}
 			f := mustLocal(t, map[string]any{"cutoff": 1.8, "bandwidth": tt.bandwidth, "finite_size": false}, p, n/2)
-			s, err := f.surround(p, allOf(n))
+			s, err := f.surround(p, allOf(n), &history{})
 			if err != nil {
 				t.Fatal(err)
 			}
