@@ -19,7 +19,7 @@ COMMIT  := $(shell git describe --tags --always --dirty --match 'v$(STATED)' 2>/
 VERSION := $(if $(filter v$(STATED),$(COMMIT)),$(STATED),$(STATED)-dev$(addprefix +,$(COMMIT)))
 STAMP   := -X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)
 
-.PHONY: demo build test test-dist dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files vuln flips stops terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper gallery results proto builtin kernels clean FORCE
+.PHONY: demo build test test-dist dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files vuln flips stops terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper browser gallery results proto builtin kernels clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -127,6 +127,13 @@ bench-dapper: build ## whole experiments beside DAPPER; several minutes
 	$(PYTHON) -m venv bench/.venv-dapper
 	bench/.venv-dapper/bin/pip install --quiet --disable-pip-version-check -r bench/dapper/requirements.txt
 	bench/.venv-dapper/bin/python bench/dapper/compare.py
+
+# axe-core judges the pages of the browser tests; it is no part of plume.
+AXE := 4.14.1
+browser: ## the pages of reports in a browser, in three widths, light and dark, with axe-core; needs chromium and npm
+	npm install --prefix $(BIN)/axe --no-save --no-audit --no-fund axe-core@$(AXE)
+	PLUME_BROWSER=required PLUME_AXE=$(CURDIR)/$(BIN)/axe/node_modules/axe-core/axe.min.js \
+	  $(GO) test ./host/internal/cli -run 'TestReportInBrowser|TestReportOfManyKinds' -timeout 30m
 
 GALLERY := docs/gallery
 gallery: build ## the runs and figures of docs/gallery.md and docs/concepts.md; about two minutes

@@ -205,8 +205,8 @@ func (r *Reader) files(name string) (parts []string, err error) {
 	return parts, err
 }
 
-// optional are the tables that not every run has.
-var optional = []string{"truth", "ensemble", "reference", "held_out", "rejections"}
+// optional are the tables that not every run has; observed is written when a trial ends well.
+var optional = []string{"truth", "ensemble", "reference", "held_out", "rejections", "observed"}
 
 // Size returns the bytes of the files that hold a table; 0 if there are none.
 func (r *Reader) Size(name string) (sum int64, err error) {

@@ -151,32 +151,43 @@ const drawn = `Object.fromEntries([...document.querySelectorAll("figure[data-cha
 const overflow = `[document.documentElement.scrollWidth - innerWidth, ...[...document.querySelectorAll("main *")].filter(e => !e.closest(".table, pre, .uplot") && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName)].join(" ")`
 
 // check opens a page in several widths, light and dark, and wants every chart of the
-// list to be there and drawn, and nothing else.
+// list to be there and drawn, and nothing else. With axe-core it takes all pairs of both.
 func (b *browser) check(t *testing.T, path string, charts ...string) {
 	t.Helper()
 	slices.Sort(charts)
-	for i, width := range []int64{400, 800, 1280, 1600} {
-		theme := []string{"light", "dark"}[i%2]
-		call(t, b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
-		b.open(t, path, width)
-		b.settle(t)
-		pixels := eval[map[string]int](t, b, drawn)
-		var got []string
-		for name, n := range pixels {
-			got = append(got, name)
-			if n < 200 {
-				t.Errorf("%d, %s: chart %s has %d drawn pixels", width, theme, name, n)
+	axe := axeCore(t)
+	for i, width := range []int64{400, 900, 1600} {
+		for k, theme := range []string{"light", "dark"} {
+			if axe != "" || k == i%2 {
+				b.checkAt(t, path, width, theme, axe, charts)
 			}
-		}
-		if slices.Sort(got); !slices.Equal(got, charts) {
-			t.Errorf("charts %v, want %v", got, charts)
-		}
-		if over := eval[string](t, b, overflow); over != "0" {
-			t.Errorf("%d pixels wide: overflow %s", width, over)
 		}
 	}
 	for _, fault := range b.take() {
 		t.Error(fault)
+	}
+}
+
+// checkAt is check at one width and in one theme.
+func (b *browser) checkAt(t *testing.T, path string, width int64, theme, axe string, charts []string) {
+	t.Helper()
+	call(t, b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
+	b.open(t, path, width)
+	b.settle(t)
+	b.checkAccess(t, axe)
+	pixels := eval[map[string]int](t, b, drawn)
+	var got []string
+	for name, n := range pixels {
+		got = append(got, name)
+		if n < 200 {
+			t.Errorf("%d, %s: chart %s has %d drawn pixels", width, theme, name, n)
+		}
+	}
+	if slices.Sort(got); !slices.Equal(got, charts) {
+		t.Errorf("charts %v, want %v", got, charts)
+	}
+	if over := eval[string](t, b, overflow); over != "0" {
+		t.Errorf("%d pixels wide: overflow %s", width, over)
 	}
 }
 
@@ -255,11 +266,11 @@ func reported(t *testing.T, text string) string {
 	if code := Main([]string{"run", "-q", file, "--run-dir", root}, &stdout, &stderr); code != exitOK {
 		t.Fatalf("exit code %d\n%s", code, stderr.String())
 	}
-	return page(t, strings.TrimSpace(stdout.String()))
+	return reportOf(t, strings.TrimSpace(stdout.String()))
 }
 
-// page makes the report of a run.
-func page(t *testing.T, dir string) string {
+// reportOf makes the report of a run.
+func reportOf(t *testing.T, dir string) string {
 	t.Helper()
 	var stdout, stderr strings.Builder
 	if code := Main([]string{"report", dir}, &stdout, &stderr); code != exitOK {
@@ -399,7 +410,7 @@ func TestReportInBrowser(t *testing.T) {
 		dir := filepath.Dir(path)
 		rows := eval[int](t, b, `document.querySelectorAll("#scores-analysis tbody tr").length`)
 		withoutFiles(t, dir, archive.Running, "trials.arrow", "metrics.arrow")
-		b.check(t, page(t, dir), charts...)
+		b.check(t, reportOf(t, dir), charts...)
 		if got := eval[int](t, b, `document.querySelectorAll("#scores-analysis tbody tr").length`); got != rows-2 { // without baselines
 			t.Errorf("%d rows of scores, want %d", got, rows-2)
 		}
@@ -410,7 +421,7 @@ func TestReportInBrowser(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.end(t, 10*time.Second)
-		path := page(t, r.dir)
+		path := reportOf(t, r.dir)
 		charts := []string{"rmse", "score", "innovations", "nis", "ess", "diagnostics", "differences", "trajectory", "latest", "phase", "members", "skill"} // no rank histogram before the end of a trial
 		if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), `data-chart="timings"`) {
 			charts = append(charts, "cost", "timings") // they are written many cycles at a time
@@ -423,17 +434,17 @@ func TestReportInBrowser(t *testing.T) {
 	t.Run("old", func(t *testing.T) {
 		dir := filepath.Dir(reported(t, reportedTwin))
 		withoutFiles(t, dir, archive.OK, "variables.arrow", "innovations.arrow", "timings.arrow", "rank_histogram.arrow", "workflow.resolved.toml")
-		b.check(t, page(t, dir), "rmse", "score", "ess", "diagnostics", "differences", "skill")
+		b.check(t, reportOf(t, dir), "rmse", "score", "ess", "diagnostics", "differences", "skill")
 	})
 	t.Run("empty", func(t *testing.T) {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "run.json"), []byte(`{"format": 1, "name": "empty", "status": "running"}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		b.check(t, page(t, dir))
+		b.check(t, reportOf(t, dir))
 	})
 	t.Run("300 trials", func(t *testing.T) {
-		path := page(t, largeSweep(t))
+		path := reportOf(t, largeSweep(t))
 		info, err := os.Stat(path)
 		if err != nil || info.Size() > 20_000_000 {
 			t.Errorf("%d bytes, %v", info.Size(), err)

@@ -152,6 +152,16 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
+// oneOrMore returns a check for one argument or more.
+func oneOrMore(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usage("%s takes one or more %s; see %s --help", c.CommandPath(), what, c.CommandPath())
+		}
+		return nil
+	}
+}
+
 // report prints err for people: findings with their place, any other error as one line
 // with the output of the plugin about it.
 func (a *app) report(err error) {

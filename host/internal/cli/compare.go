@@ -48,23 +48,14 @@ got for the same filter, or with a method that the run does not have.
 RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume compare @last
   plume compare @last --metric crps_fair --against enkf --format latex`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) < 1 {
-				return usage("%s takes one or more runs; see %s --help", c.CommandPath(), c.CommandPath())
-			}
-			return nil
-		},
+		Args: oneOrMore("runs"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := how.check(); err != nil {
 				return err
 			}
-			dirs := make([]string, len(args))
-			for i, name := range args {
-				dir, err := archive.Find(root, name)
-				if err != nil {
-					return usage("%v", err)
-				}
-				dirs[i] = dir
+			dirs, err := findRuns(root, args)
+			if err != nil {
+				return err
 			}
 			return a.printComparison(dirs, how)
 		},
@@ -81,6 +72,19 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 	completeFlag(c, "stage", words(archive.Forecast, archive.Analysis))
 	completeFlag(c, "against", completeLabels(&root))
 	return c
+}
+
+// findRuns returns the directories of runs below root.
+func findRuns(root string, names []string) ([]string, error) {
+	dirs := make([]string, len(names))
+	for i, name := range names {
+		dir, err := archive.Find(root, name)
+		if err != nil {
+			return nil, usage("%v", err)
+		}
+		dirs[i] = dir
+	}
+	return dirs, nil
 }
 
 // comparing says what is compared, and how the table is printed. Empty strings are defaults.

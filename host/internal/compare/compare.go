@@ -85,7 +85,7 @@ func (d *Difference) Text() string {
 func Compare(runs []*Run, m Metric, against string) (*Comparison, error) {
 	first := runs[0]
 	for _, r := range runs {
-		if !maps.Equal(first.truths(), r.truths()) {
+		if !first.SameTruths(r) {
 			return nil, fmt.Errorf("%s and %s have different truths; their scores cannot be paired", first.Dir, r.Dir)
 		}
 		if err := r.has(m); err != nil {
@@ -156,6 +156,9 @@ func (r *Run) published(g *Group, m Metric) *float64 {
 func IsSize(axis string) bool {
 	return axis == "ensemble.size" || ofFilter(axis) && strings.Count(axis, ".") == 2 && strings.HasSuffix(axis, ".size")
 }
+
+// SameTruths reports whether the scores of two runs can be paired: they are of the same truths.
+func (r *Run) SameTruths(other *Run) bool { return maps.Equal(r.truths(), other.truths()) }
 
 // truths returns the checksums of the truths of a run by path.
 func (r *Run) truths() map[string]string {

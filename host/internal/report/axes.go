@@ -24,20 +24,36 @@ const (
 
 // addAxes finds the axes in which settings differ, and the values of the settings on them.
 func (r *Report) addAxes() {
-	r.addAxis(sizeAxis, sizeLabel, func(g *compare.Group) string { return sizeText(g.Size) })
-	for k, key := range r.scores.Axes {
-		if key != sizeAxis {
-			r.addAxis(key, axisLabel(key), func(g *compare.Group) string { return g.Values[k] })
+	r.axes = nil
+	for _, w := range r.rows {
+		w.setting = []int{}
+	}
+	r.addAxis(sizeAxis, sizeLabel, func(w *row) string { return sizeText(w.Size) })
+	var keys []string
+	for _, w := range r.rows {
+		for _, key := range w.run.Axes {
+			if key != sizeAxis && !slices.Contains(keys, key) {
+				keys = append(keys, key)
+			}
 		}
+	}
+	for _, key := range keys {
+		r.addAxis(key, axisLabel(key), func(w *row) string { return w.value(key) })
 	}
 	for _, w := range r.baselines {
 		w.setting = slices.Repeat([]int{-1}, len(r.axes))
 		for i, a := range r.axes {
-			if k := slices.Index(r.scores.Axes, a.name); k >= 0 {
-				w.setting[i] = slices.Index(a.values, w.Values[k])
-			}
+			w.setting[i] = slices.Index(a.values, w.value(a.name))
 		}
 	}
+}
+
+// value returns the value of a row on an axis of its run; empty if there is none.
+func (w *row) value(axis string) string {
+	if k := slices.Index(w.run.Axes, axis); k >= 0 {
+		return w.Values[k]
+	}
+	return ""
 }
 
 // axisLabel shortens a key of the workflow: filter.enkf.params.inflation is the
@@ -50,10 +66,10 @@ func axisLabel(key string) string {
 
 // addAxis adds an axis unless every filter has only one value on it. A setting that the axis
 // does not apply to has no value.
-func (r *Report) addAxis(name, label string, value func(*compare.Group) string) {
+func (r *Report) addAxis(name, label string, value func(*row) string) {
 	a, first, differs := axis{name: name, label: label}, map[string]string{}, false
 	for _, w := range r.rows {
-		v := value(w.Group)
+		v := value(w)
 		if v == "" {
 			continue
 		}
@@ -71,7 +87,7 @@ func (r *Report) addAxis(name, label string, value func(*compare.Group) string) 
 	a.sort()
 	r.axes = append(r.axes, a)
 	for _, w := range r.rows {
-		w.setting = append(w.setting, slices.Index(a.values, value(w.Group)))
+		w.setting = append(w.setting, slices.Index(a.values, value(w)))
 	}
 }
 

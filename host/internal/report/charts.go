@@ -210,7 +210,7 @@ var charts = []chart{
 		label: text("Root mean square error of the mean against spread, in bins of cycles with similar spread"),
 		note:  "Each point is a tenth of the cycles after burn-in, those of similar spread. Points below the dashed line have more spread than error, points above it less.",
 		applies: func(r *Report) bool {
-			return slices.ContainsFunc(r.trials, func(t *trial) bool { spread, _ := r.scores.Skill(t.Trial, archive.Analysis); return spread != nil })
+			return slices.ContainsFunc(r.trials, func(t *trial) bool { return len(t.skill) > 0 })
 		},
 		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.skillFigure(first)} },
 	},

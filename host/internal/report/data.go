@@ -43,7 +43,7 @@ type dataAxis struct {
 }
 
 type dataTrial struct {
-	Number      int                       `json:"number"`
+	Number      int                       `json:"number"` // on the page
 	Replicate   string                    `json:"replicate"`
 	Truth       string                    `json:"truth"` // which of the field's truths
 	Filter      int                       `json:"filter"`
@@ -210,7 +210,7 @@ const blocks = 80
 
 func (r *Report) data() *pageData {
 	d := &pageData{
-		Filters: r.scores.Filters(), Baseline: r.scores.Baseline(), Opening: r.opening, OverTime: r.withoutChart(),
+		Filters: r.filters, Baseline: r.against, Opening: r.opening, OverTime: r.withoutChart(),
 		Trials: []dataTrial{}, Shown: []dataComponent{}, Axes: []dataAxis{},
 	}
 	for _, a := range r.axes {
@@ -233,8 +233,9 @@ func (r *Report) data() *pageData {
 		d.Dates = &dataDates{float64(dates.Start.Unix()), dates.Seconds}
 	}
 	points := r.budget()
-	for _, t := range r.trials {
+	for i, t := range r.trials {
 		data := t.data(slices.Index(d.Filters, t.Filter), points, r.members.truths[t.truthKey()])
+		data.Number = i + 1
 		d.Trials = append(d.Trials, data)
 		for _, stage := range stages {
 			s := t.Series(stage)
@@ -244,8 +245,8 @@ func (r *Report) data() *pageData {
 			if len(s.Cycle) > 2*blocks {
 				d.Block = max(d.Block, len(s.Cycle)/blocks)
 			}
-			if spread, rmse := r.scores.Skill(t.Trial, stage); spread != nil {
-				data.Skill[stage] = [2]numbers{spread, rmse}
+			if skill, ok := t.skill[stage]; ok {
+				data.Skill[stage] = [2]numbers{skill[0], skill[1]}
 			}
 			d.Thinned = d.Thinned || len(s.Time) > points
 			if at := slices.IndexFunc(s.Cycle, func(k int32) bool { return int(k) > r.setup.BurnIn }); at > 0 && d.BurnIn == nil {
@@ -315,7 +316,7 @@ func (k truthKey) String() string { return fmt.Sprintf("%d/%d/%d", k.run, k.repl
 
 func (t *trial) data(filter, points int, truth *snapshots) dataTrial {
 	d := dataTrial{
-		Number: t.Trial.Trial, Replicate: t.Repetition(), Truth: t.truthKey().String(), Filter: filter, Size: t.Size,
+		Replicate: t.Repetition(), Truth: t.truthKey().String(), Filter: filter, Size: t.Size,
 		Setting: t.row.setting, Status: t.Status, Scores: map[string]*dataSeries{}, Skill: map[string][2]numbers{}, Seconds: t.seconds[:], Reference: t.Reference,
 	}
 	for _, stage := range stages {

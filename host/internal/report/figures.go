@@ -44,14 +44,14 @@ const columnWidth = 8.8 * vg.Centimeter
 // figurePoints is how many points of a series a figure shows.
 const figurePoints = 1000
 
-// Figures writes the figures that apply into the folder figures of the run and returns
-// their paths. Figures of single trials are of the first replicate and the first value of
+// Figures writes the figures that apply into a folder, by default the folder figures of the run,
+// and returns their paths. Figures of single trials are of the first replicate and the first value of
 // every axis. The same run gives the same bytes.
-func (r *Report) Figures(format string) ([]string, error) {
+func (r *Report) Figures(folder, format string) ([]string, error) {
 	if !slices.Contains([]string{"svg", "png", "pdf"}, format) {
 		return nil, fmt.Errorf("got %q, %w", format, ErrFormat)
 	}
-	folder := filepath.Join(r.reader.Dir, archive.FiguresDir)
+	folder = cmp.Or(folder, filepath.Join(r.reader.Dir, archive.FiguresDir))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ var (
 )
 
 func (r *Report) style(filter string) draw.LineStyle {
-	i := slices.Index(r.scores.Filters(), filter)
+	i := slices.Index(r.filters, filter)
 	s := draw.LineStyle{Color: palette[i%len(palette)], Width: vg.Points(1)}
 	if i >= len(palette) {
 		s.Dashes = []vg.Length{vg.Points(4), vg.Points(2)}
@@ -274,7 +274,7 @@ func (r *Report) axisFigure(at int, metric string) *figure {
 		p.X.Scale = plot.LogScale{}
 	}
 	drawn := 0
-	for _, label := range r.scores.Filters() {
+	for _, label := range r.filters {
 		points := r.along(at, label, metric, xs)
 		if len(points.XYs) == 0 {
 			continue
@@ -387,10 +387,11 @@ func (r *Report) skillFigure(trials []*trial) *figure {
 	p := panel("", "spread", "RMSE")
 	low, high, drawn := math.Inf(1), math.Inf(-1), 0
 	for _, t := range trials {
-		spread, rmse := r.scores.Skill(t.Trial, archive.Analysis)
-		if spread == nil {
+		skill, ok := t.skill[archive.Analysis]
+		if !ok {
 			continue
 		}
+		spread, rmse := skill[0], skill[1]
 		drawn++
 		style := r.style(t.Filter)
 		addLine(p, spread, rmse, style)
@@ -624,7 +625,7 @@ func (r *Report) differencesFigure() *figure {
 	if len(rows) == 0 {
 		return nil
 	}
-	p := panel("", "Δ "+c.Name+" to "+r.scores.Baseline()+", 95 % interval", "")
+	p := panel("", "Δ "+c.Name+" to "+r.against+", 95 % interval", "")
 	if all := len(rows); all > mostDifferences {
 		rows = rows[:mostDifferences]
 		p.Title.Text = fmt.Sprintf("the first %d of %d settings", mostDifferences, all)

@@ -63,14 +63,19 @@ type view struct {
 	Timings     *textTable
 	Failures    *textTable
 	Events      *textTable
-	Plugins     *textTable
-	Given       string
-	Resolved    string
-	Overrides   []string
+	Sources     []source
 	Python      string
 	Arrow       string
 	Charts      map[string][]shownChart // that apply, by section
 	Data        template.JS
+}
+
+// source is what a run was made with.
+type source struct {
+	Name            string // empty: there is one run
+	Given, Resolved string
+	Overrides       []string
+	Plugins         *textTable
 }
 
 // textTable is a table of text.
@@ -141,22 +146,37 @@ func hash(text string) string {
 }
 
 func (r *Report) view() *view {
-	id := filepath.Base(r.reader.Dir)
+	info, ids := r.reader.Info, r.ids()
 	v := &view{
-		Name: r.reader.Info.Name, Description: r.setup.Description, ID: id, Status: r.reader.Info.StatusText(), Error: r.reader.Info.Error, Notes: r.notes, Omitted: r.omitted,
-		Bad: slices.Contains([]archive.Status{archive.Failed, archive.SomeFailed, archive.Interrupted, archive.Stopped}, r.reader.Info.Status), License: uplotLicense,
-		Given: r.given, Resolved: r.resolved, Overrides: r.reader.Info.Set, Plugins: r.pluginsTable(), Failures: r.failuresTable(), Events: r.eventsTable(), Timings: r.timingsTable(),
+		Name: info.Name, Description: r.setup.Description, ID: filepath.Base(r.reader.Dir), Status: info.StatusText(), Error: info.Error, Notes: r.notes, Omitted: r.omitted,
+		Bad: r.bad(), License: uplotLicense, Facts: r.facts(), Failures: r.failuresTable(), Events: r.eventsTable(), Timings: r.timingsTable(),
 		Differences: r.differencesTable(), Pivots: r.pivots(), Charts: r.charts(),
 	}
-	path := "runs/" + r.reader.Info.Name + "/" + id
-	v.Python = fmt.Sprintf("import plume\n\nrun = plume.open_run(%q)\nmetrics = run.table(\"metrics\")\ncycles = run.table(\"cycles\")\n", path)
-	v.Arrow = fmt.Sprintf("import pyarrow as pa, pyarrow.ipc\n\nmetrics = pa.ipc.open_file(%q).read_all().to_pandas()\n", path+"/metrics.arrow")
+	v.Python = fmt.Sprintf("import plume\n\nrun = plume.open_run(%q)\nmetrics = run.table(\"metrics\")\ncycles = run.table(\"cycles\")\n", ids[0])
+	v.Arrow = fmt.Sprintf("import pyarrow as pa, pyarrow.ipc\n\nmetrics = pa.ipc.open_file(%q).read_all().to_pandas()\n", ids[0]+"/metrics.arrow")
+	for i, p := range r.all() {
+		s := source{Given: p.given, Resolved: p.resolved, Overrides: p.reader.Info.Set, Plugins: p.pluginsTable()}
+		if r.parts != nil {
+			s.Name = letter(i) + ": " + ids[i]
+			s.Plugins.ID += "-" + letter(i)
+		}
+		v.Sources = append(v.Sources, s)
+	}
+	if r.parts != nil {
+		v.Name, v.ID, v.Description, v.Error = fmt.Sprintf("Comparison of %d runs", len(r.parts)), strings.Join(ids, " "), "", ""
+		v.Facts = nil
+		statuses := []string{}
+		for i, p := range r.parts {
+			v.Facts = append(v.Facts, [2]string{letter(i) + ", " + p.reader.Info.StatusText(), strings.TrimPrefix(ids[i], "runs/")})
+			statuses = append(statuses, p.reader.Info.StatusText())
+		}
+		v.Status = strings.Join(slices.Compact(statuses), ", ")
+	}
 	for _, stage := range []string{archive.Analysis, archive.Forecast} {
 		if t := r.scoresTable(stage); t != nil {
 			v.Scores = append(v.Scores, t)
 		}
 	}
-	v.Facts = r.facts()
 	return v
 }
 
@@ -170,7 +190,7 @@ func (r *Report) facts() [][2]string {
 	}
 	add("model", r.setup.Model)
 	add("observed by", strings.Join(r.setup.Operators, ", "))
-	add("filters", strconv.Itoa(len(r.scores.Filters())))
+	add("filters", strconv.Itoa(len(r.filters)))
 	add("trials", strconv.Itoa(len(r.trials)))
 	if r.setup.Cycles > 0 {
 		add("cycles", fmt.Sprintf("%d, the first %d not scored", r.setup.Cycles, r.setup.BurnIn))
@@ -230,7 +250,9 @@ func (r *Report) scoresTable(stage string) *textTable {
 			"(8/10) means that two of ten diverged, failed or were stopped, and are not included. " +
 			"rank_flatness_p is that of the sum of the rank histograms of all replicates."
 	}
-	t.Note = strings.Join(append([]string{t.Note}, r.reader.Info.Notes...), " ")
+	for _, p := range r.all() {
+		t.Note = strings.Join(append([]string{t.Note}, p.reader.Info.Notes...), " ")
+	}
 	return t
 }
 
@@ -345,11 +367,11 @@ func (r *Report) differencesTable() *textTable {
 	if len(r.comparisons) == 0 {
 		return nil
 	}
-	t := &textTable{ID: "differences-table", Caption: "Paired differences to " + r.scores.Baseline(), Head: r.settingHead(),
+	t := &textTable{ID: "differences-table", Caption: "Paired differences to " + r.against, Head: r.settingHead(),
 		Note: "Negative: better than the baseline on the same observations. Wins: share of cycles or, with several replicates, number of replicates in which the filter is better."}
-	others := func(w *row) bool { return w.Filter != r.scores.Baseline() }
-	several := len(slices.DeleteFunc(slices.Clone(r.rows), others)) > 1
-	if several {
+	others := func(w *row) bool { return w.Filter != r.against }
+	several := len(r.runs) > 1 || len(slices.DeleteFunc(slices.Clone(r.rows), others)) > 1
+	if several && r.parts == nil {
 		t.Note += " If the baseline has several settings, the best one is used, with as many members if there is one."
 	}
 	for _, c := range r.comparisons {
@@ -408,8 +430,8 @@ func (r *Report) seconds(w *row) [3]float64 {
 	var out [3]float64
 	for part := range out {
 		var values []float64
-		for _, t := range w.Trials {
-			if s := r.trial(int32(t.Trial)).seconds[part]; !math.IsNaN(s) {
+		for _, t := range w.trials {
+			if s := t.seconds[part]; !math.IsNaN(s) {
 				values = append(values, s)
 			}
 		}
@@ -461,9 +483,6 @@ func (r *Report) eventsTable() *textTable {
 }
 
 func (r *Report) pluginsTable() *textTable {
-	if len(r.reader.Info.Plugins) == 0 {
-		return nil
-	}
 	t := &textTable{ID: "plugins-table", Caption: "Plugins of the run", Head: []headCell{{"plugin", ""}, {"version", ""}, {"SHA-256 of the program", ""}, {"SHA-256 of the manifest", ""}}}
 	for _, p := range r.reader.Info.Plugins {
 		t.Rows = append(t.Rows, []textCell{{Text: p.Name, Head: true}, {Text: p.Version}, {Text: p.SHA256}, {Text: p.Manifest}})

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -15,12 +16,15 @@ import (
 
 // Report holds what the page and the figures of a run show.
 type Report struct {
+	parts           []*Report // of several runs; nil: of one
 	reader          *archive.Reader
 	setup           Setup
 	notes           []string // what is missing, and why
 	omitted         []string // charts that are left out, and why
 	given, resolved string   // the workflow
-	scores          *compare.Run
+	runs            []*compare.Run
+	filters         []string         // labels, in the order of the trials
+	against         string           // what differences are taken to
 	metrics         []compare.Metric // that the run has
 	opening         string           // the score that charts show first
 	overTime        []string         // the scores that cycles have
@@ -37,6 +41,8 @@ type Report struct {
 // row is one setting of a filter: the trials that differ only in the replicate or the seed.
 type row struct {
 	*compare.Group
+	run     *compare.Run
+	trials  []*trial
 	setting []int // index of its value on every axis; -1: the axis is of other filters
 	cells   map[compare.Metric]compare.Mean
 }
@@ -51,11 +57,12 @@ type trial struct {
 	*compare.Trial
 	run         int // which of several
 	row         *row
-	innovations *series               // of the forecast
-	residuals   map[string]*residuals // by observed variable
-	observed    int                   // number of values in the cycle with the most
-	reports     *series               // diagnostics of the filter; nil: none
-	seconds     [3]float64            // medians of forecast, observe, analyse; NaN: not known
+	innovations *series                 // of the forecast
+	residuals   map[string]*residuals   // by observed variable
+	observed    int                     // number of values in the cycle with the most
+	skill       map[string][2][]float64 // by stage: spread and error of bins of cycles
+	reports     *series                 // diagnostics of the filter; nil: none
+	seconds     [3]float64              // medians of forecast, observe, analyse; NaN: not known
 	trajectory
 	members map[string]*snapshots // by stage; nil: not shown
 }
@@ -104,20 +111,22 @@ func (r *Report) readFailures() (err error) {
 
 // readScores reads trials, scores and rank histograms.
 func (r *Report) readScores() (err error) {
-	if r.scores, err = compare.Read(r.reader, r.setup.Setup); err != nil {
+	scores, err := compare.Read(r.reader, r.setup.Setup)
+	if err != nil {
 		return err
 	}
-	all := func() error { return r.scores.ReadSeries("") }
-	for _, step := range []func() error{all, r.scores.FillMeans, r.scores.ReadRanks} {
+	all := func() error { return scores.ReadSeries("") }
+	for _, step := range []func() error{all, scores.FillMeans, scores.ReadRanks} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	r.metrics, r.opening = r.scores.Metrics(), r.scores.Opening().Name
-	if r.rows, err = r.rowsOf(r.scores.Groups); err != nil {
+	r.runs, r.filters, r.against = []*compare.Run{scores}, scores.Filters(), scores.Baseline()
+	r.metrics, r.opening = scores.Metrics(), scores.Opening().Name
+	if r.rows, err = r.rowsOf(scores, scores.Groups); err != nil {
 		return err
 	}
-	if r.baselines, err = r.rowsOf(r.scores.Baselines); err != nil {
+	if r.baselines, err = r.rowsOf(scores, scores.Baselines); err != nil {
 		return err
 	}
 	r.addAxes()
@@ -127,19 +136,30 @@ func (r *Report) readScores() (err error) {
 			rows[t] = w
 		}
 	}
-	for _, t := range r.scores.Trials {
-		r.trials = append(r.trials, &trial{Trial: t, row: rows[t], seconds: [3]float64{math.NaN(), math.NaN(), math.NaN()}})
-	}
-	for _, t := range r.trials {
+	for _, of := range scores.Trials {
+		t := &trial{Trial: of, row: rows[of], seconds: [3]float64{math.NaN(), math.NaN(), math.NaN()}, skill: map[string][2][]float64{}}
+		r.trials, t.row.trials = append(r.trials, t), append(t.row.trials, t)
 		for _, stage := range stages {
 			if s := t.Series(stage); s != nil {
 				r.overTime = slices.AppendSeq(r.overTime, maps.Keys(s.Values))
 			}
+			if spread, rmse := scores.Skill(of, stage); spread != nil {
+				t.skill[stage] = [2][]float64{spread, rmse}
+			}
 		}
 	}
+	r.sortScores()
+	return r.compare()
+}
+
+// sortScores puts the names of scores into the order of the catalogue, each once.
+func (r *Report) sortScores() {
 	slices.SortFunc(r.overTime, score.Order)
 	r.overTime = slices.Compact(r.overTime)
-	return r.compare()
+	slices.SortFunc(r.metrics, func(a, b compare.Metric) int {
+		return cmp.Or(score.Order(a.Name, b.Name), cmp.Compare(a.Stage, b.Stage))
+	})
+	r.metrics = slices.Compact(r.metrics)
 }
 
 // compare compares the settings by every score for which less is better, for the stage for
@@ -149,7 +169,7 @@ func (r *Report) compare() error {
 		if m.Stage != score.StageOf(m.Name) || !score.IsLoss(m.Name) {
 			continue
 		}
-		c, err := compare.Compare([]*compare.Run{r.scores}, m, "")
+		c, err := compare.Compare(r.runs, m, "")
 		if err != nil {
 			return err
 		}
@@ -160,13 +180,13 @@ func (r *Report) compare() error {
 	return nil
 }
 
-func (r *Report) rowsOf(groups []*compare.Group) ([]*row, error) {
+func (r *Report) rowsOf(run *compare.Run, groups []*compare.Group) ([]*row, error) {
 	var rows []*row
 	for _, g := range groups {
-		w := &row{Group: g, setting: []int{}, cells: map[compare.Metric]compare.Mean{}}
+		w := &row{Group: g, run: run, setting: []int{}, cells: map[compare.Metric]compare.Mean{}}
 		for _, m := range r.metrics {
 			var err error
-			if w.cells[m], err = r.scores.Mean(g, m); err != nil {
+			if w.cells[m], err = run.Mean(g, m); err != nil {
 				return nil, err
 			}
 		}

@@ -16,6 +16,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -38,8 +39,9 @@ type Setup struct {
 	Hint        string   // what stands out, as plume why says; empty: nothing
 }
 
-// Write writes the page and returns its path. An existing page is replaced atomically.
-func (r *Report) Write() (string, error) { return r.write(0) }
+// Write writes the page and returns its path, which by default is that in the run. An existing
+// page is replaced atomically.
+func (r *Report) Write(path string) (string, error) { return r.write(path, 0) }
 
 // Watch writes the page of the run in dir repeatedly, at intervals of every, until the run
 // has ended, in any way, or ctx is done. Such a page reloads itself. written is called
@@ -57,7 +59,7 @@ func Watch(ctx context.Context, dir string, setup *Setup, every time.Duration, w
 		r, err := Read(reader, setup)
 		if err == nil {
 			var path string
-			if path, err = r.write(reload); err == nil {
+			if path, err = r.write("", reload); err == nil {
 				written(path)
 			}
 		}
@@ -72,12 +74,12 @@ func Watch(ctx context.Context, dir string, setup *Setup, every time.Duration, w
 	}
 }
 
-func (r *Report) write(reload time.Duration) (string, error) {
+func (r *Report) write(path string, reload time.Duration) (string, error) {
 	text, err := r.page(reload)
 	if err != nil {
 		return "", fmt.Errorf("report of %s: %w", r.reader.Dir, err)
 	}
-	path := filepath.Join(r.reader.Dir, archive.ReportFile)
+	path = cmp.Or(path, filepath.Join(r.reader.Dir, archive.ReportFile))
 	return path, replace(path, text)
 }
 

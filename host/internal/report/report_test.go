@@ -226,7 +226,7 @@ func TestTables(t *testing.T) {
 func TestData(t *testing.T) {
 	run := sweep()
 	dir := run.Write(t, t.TempDir())
-	path, err := mustOpen(t, dir, &Setup{Setup: compare.Setup{BurnIn: 1}}).Write()
+	path, err := mustOpen(t, dir, &Setup{Setup: compare.Setup{BurnIn: 1}}).Write("")
 	if err != nil || path != filepath.Join(dir, "report.html") {
 		t.Fatalf("%s, %v", path, err)
 	}
@@ -279,7 +279,7 @@ func TestManyFilters(t *testing.T) {
 	if text, err := json.Marshal(r.data()); err != nil || strings.Contains(string(text), `"setting":null`) { // charts go through it
 		t.Errorf("a setting is null, %v", err)
 	}
-	paths, err := r.Figures("svg")
+	paths, err := r.Figures("", "svg")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +289,7 @@ func TestManyFilters(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name := filepath.Base(path); name == "rmse.svg" || name == "rank-histograms.svg" || name == "timings.svg" {
-			for _, label := range r.scores.Filters() {
+			for _, label := range r.filters {
 				if !strings.Contains(string(text), label) {
 					t.Errorf("%s does not show %s", name, label)
 				}
@@ -341,9 +341,9 @@ func TestDamagedRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	delete(reader.Info.Files, "variables.arrow") // no test writes an observed.arrow
+	delete(reader.Info.Files, "variables.arrow")
 	r, err := Read(reader, &Setup{})
-	if err != nil || !slices.Equal(r.notes, []string{"The run was written by another version of plume, devel: there is no observed.arrow; there is no variables.arrow."}) {
+	if err != nil || !slices.Equal(r.notes, []string{"The run was written by another version of plume, devel: there is no variables.arrow."}) {
 		t.Errorf("notes %v, %v", r, err)
 	}
 }

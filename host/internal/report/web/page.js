@@ -55,8 +55,10 @@
 
   // ---- controls
 
-  const select = (label, options, value, change) => {
+  // select returns a choice; unseen is its name where no label is shown
+  const select = (label, options, value, change, unseen) => {
     const s = make("select");
+    if (unseen) s.setAttribute("aria-label", unseen);
     s.append(...options.map(([v, text]) => make("option", { value: v, textContent: text })));
     s.value = String(value);
     if (s.selectedIndex < 0) s.selectedIndex = 0;
@@ -238,7 +240,8 @@
     const u = new uPlot({
       width, height,
       legend: { show: false },
-      cursor: { drag: { x: true, y: false }, points: { size: 6 }, ...(o.sync ? { sync: { key: o.sync, scales: ["x", null] } } : {}), ...o.cursor },
+      focus: { alpha: 0.25 },
+      cursor: { drag: { x: true, y: false }, points: { size: 6 }, focus: { prox: named.length > 1 && !o.bands ? 14 : -1 }, ...(o.sync ? { sync: { key: o.sync, scales: ["x", null] } } : {}), ...o.cursor },
       scales: { x: { time: false, ...o.x }, y: { ...o.y } },
       axes: [
         axis({ label: o.xLabel, labelSize: 18, size: 30, values: (_, list) => list.map(v => v === null ? "" : short(v)), ...o.xAxis }),
@@ -257,7 +260,7 @@
     }, o.data, div);
     if (!o.quiet) div.append(readout);
     reachable(u.over, across => {
-      const n = u.data[0].length, i = u.cursor.idx ?? (across > 0 ? -1 : n), next = Math.max(0, Math.min(n - 1, i + across));
+      const [first, last] = u.series[0].idxs, i = u.cursor.idx ?? (across > 0 ? first - 1 : last + 1), next = Math.max(first, Math.min(last, i + across)); // of those in sight
       u.setCursor({ left: u.valToPos(u.data[0][next], "x"), top: u.over.clientHeight / 2 });
       return [where.textContent, ...named.map(([x], n) => values[n].textContent && `${x.label} ${values[n].textContent}`)].filter(Boolean).join(", ");
     });

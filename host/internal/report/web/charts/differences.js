@@ -4,7 +4,7 @@
     if (names.length > 1) pick(figure, select("score", names.map(n => [n, n]), state.difference, v => { state.difference = v; redraw(figure); }));
     const all = D.differences.filter(d => d.scores[state.difference] && finite(d.scores[state.difference][0]) && state.filters[d.filter]), rows = all.slice(0, 60);
     if (!rows.length) return nothing(div, "No differences for this choice.");
-    const partners = new Set(rows.map(d => d.against[state.difference])), against = partners.size > 1 ? `the best ${D.baseline}` : [...partners][0];
+    const partners = new Set(rows.map(d => d.against[state.difference])), against = partners.size > 1 ? D.filters.includes(D.baseline) ? `the best ${D.baseline}` : D.baseline : [...partners][0];
     const width = div.clientWidth, labels = Math.min(width * 0.36, 240), height = 26 * rows.length + 52;
     const g = sheet(div, width, height), box = { left: labels + 8, top: 6, width: width - labels - 20, height: 26 * rows.length };
     const reach = padded([0, ...rows.flatMap(d => { const [m, se] = d.scores[state.difference]; return [m - 1.96 * (se || 0), m + 1.96 * (se || 0)]; })], 0.06);

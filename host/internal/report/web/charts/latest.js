@@ -1,6 +1,6 @@
   charts.latest = (div, figure) => {
     const list = trials().filter(t => t.members?.[state.stage]), k = Math.min(state.latest, D.shown.length - 1), times = D.members.times;
-    pick(figure, select("", D.shown.map((c, i) => [i, c.label]), k, v => { state.latest = +v; redraw(figure); }));
+    pick(figure, select("", D.shown.map((c, i) => [i, c.label]), k, v => { state.latest = +v; redraw(figure); }, "value of the members"));
     if (!list.length) return nothing(div, "No members for this choice.");
     const panels = [], references = new Set();
     for (const t of list) {

@@ -1,6 +1,6 @@
   charts.parameters = (div, figure) => {
     const at = Math.min(state.parameter, D.parameters.length - 1), k = D.parameters[at], list = trials().filter(t => t.curves?.[state.stage]?.[k]?.time.length);
-    pick(figure, select("", D.parameters.map((i, n) => [n, D.shown[i].label]), at, v => { state.parameter = +v; redraw(figure); }));
+    pick(figure, select("", D.parameters.map((i, n) => [n, D.shown[i].label]), at, v => { state.parameter = +v; redraw(figure); }, "parameter"));
     if (!list.length) return nothing(div, "No estimates for this choice.");
     const clear = { stroke: "transparent", width: 0 }, tables = [], series = [], bands = [];
     list.forEach((t, i) => {

@@ -2,7 +2,7 @@
     const names = D.overTime.filter(m => D.trials.some(t => t.scores[state.stage]?.values[m]));
     if (!names.length) return nothing(div, "No other score.");
     if (!names.includes(state.score)) state.score = names.includes(D.opening) ? D.opening : names[0];
-    pick(figure, select("", names.map(n => [n, n]), state.score, v => { state.score = v; redraw(figure); }));
+    pick(figure, select("", names.map(n => [n, n]), state.score, v => { state.score = v; redraw(figure); }, "score over time"));
     overTime(div, state.score, scoreParts(state.score));
   };
 
