@@ -53,6 +53,7 @@ python: build $(VENV)/ready ## the Python kit, the examples that use it, workflo
 	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/analysis
 	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/analysis
 	cd sdk/python && $(abspath $(VENV))/bin/mypy
+	$(VENV)/bin/mypy --strict sdk/python/tests/typed.py examples/analysis/read_run_plume.py $(filter-out %/raw.py,$(wildcard examples/python/*.py))
 	cd sdk/python && $(abspath $(VENV))/bin/python -m pytest -q
 	$(VENV)/bin/taplo lint --colors never $(wildcard $(addsuffix /*.toml,workflows docs/* bench/dapper examples/* examples/*/*)) 2>&1
 	cd bench/results && $(abspath $(VENV))/bin/python -m pytest -q -p no:cacheprovider

@@ -1,7 +1,7 @@
 """Advection and diffusion of a tracer on a doubly periodic plane, as a plume plugin."""
 
 import numpy as np
-from plume import Coordinates, Model, Param, Variable, serve
+from plume import Array, Coordinates, Model, Param, Streams, Variable, serve
 
 
 class Advection(Model):
@@ -17,13 +17,13 @@ class Advection(Model):
     diffusivity: float = Param(0.1, unit="m2 s-1", ge=0.0, doc="of the tracer; the grid spacing is 1 m")
     noise_sd: float = Param(0.0, ge=0.0, doc="standard deviation of the noise added to every value in a forecast")
 
-    def setup(self):
+    def setup(self) -> None:
         shape = (self.rows, self.columns)
         self.variables = [Variable("tracer", "1", shape, ("y", "x"))]
         points = np.stack(np.meshgrid(range(self.rows), range(self.columns), indexing="ij"), axis=-1).reshape(-1, 2)
         self.coordinates = Coordinates(("y", "x"), points, period=shape)
 
-    def forecast(self, x, t0, t1, rng):  # x: (members, rows * columns)
+    def forecast(self, x: Array, t0: float, t1: float, rng: Streams) -> Array:  # x: (members, rows * columns)
         """Exact in Fourier space: mode (l, k) turns with the wind and decays."""
         field = x.reshape(len(x), self.rows, self.columns)
         ky = 2 * np.pi * np.fft.fftfreq(self.rows)[:, None]

@@ -2,7 +2,7 @@
 Szunyogh (2007), doi:10.1016/j.physd.2006.11.008, equations 20 to 25, as a plume plugin."""
 
 import numpy as np
-from plume import Filter, Param, serve
+from plume import Array, Filter, Param, Problem, serve
 
 
 class Etkf(Filter):
@@ -12,7 +12,7 @@ class Etkf(Filter):
     needs = ("predicted", "error_variance")
     inflation: float = Param(1.0, ge=1.0, doc="factor of the forecast anomalies")
 
-    def analyse(self, problem):
+    def analyse(self, problem: Problem) -> Array:
         y, predicted, r = problem.observed()  # of the components that are not missing
         n = len(problem.ensemble)
         mean = problem.ensemble.mean(axis=0)
@@ -21,7 +21,8 @@ class Etkf(Filter):
         values, vectors = np.linalg.eigh((n - 1) * np.eye(n) + (observed / r) @ observed.T)
         weight = vectors @ ((vectors.T @ (observed / r @ (y - predicted.mean(axis=0)))) / values)
         root = (vectors * np.sqrt((n - 1) / values)) @ vectors.T
-        return mean + (weight + root) @ anomalies
+        analysis: Array = mean + (weight + root) @ anomalies
+        return analysis
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Lorenz (1963), doi:10.1175/1520-0469(1963)020<0130:DNF>2.0.CO;2, as a plume plugin."""
 
 import numpy as np
-from plume import Model, Param, serve
+from plume import Array, Model, Param, Streams, serve
 
 
 class Lorenz63(Model):
@@ -16,12 +16,12 @@ class Lorenz63(Model):
     rho: float = Param(28.0, doc="Rayleigh number relative to its critical value", per_member=True)
     beta: float = Param(8 / 3, doc="aspect ratio of the convection cells")
 
-    def tendency(self, s):
+    def tendency(self, s: Array) -> Array:
         x, y, z = s.T
         return np.stack([self.sigma * (y - x), x * (self.rho - z) - y, x * y - self.beta * z], axis=1)
 
-    def forecast(self, x, t0, t1, rng):  # x: (members, 3)
-        steps = max(1, round((t1 - t0) / self.step))
+    def forecast(self, x: Array, t0: float, t1: float, rng: Streams) -> Array:  # x: (members, 3)
+        steps = max(1, round((t1 - t0) / (self.step or 0.01)))
         h = (t1 - t0) / steps
         for _ in range(steps):
             k1 = self.tendency(x)

@@ -91,6 +91,7 @@ def notebook(manager, tmp_path_factory):
 def test_a_cell_shows_the_progress_and_the_run(notebook):
     shown = notebook.cell("run()")
     assert '<progress max="60" value="60"></progress> 2/2 trials, 60/60 cycles' in shown
+    assert "<td>etkf</td>" in shown.split("2/2 trials")[1]  # the card of the run
 
 
 def test_a_traceback_points_into_the_cell(notebook):

@@ -36,7 +36,7 @@ def test_observations_from_a_file():
     assert run.table("trials")["ensemble.size"].tolist() == [10, 20]
     years = run.observations()
     assert years.level.notnull().sum() == 8  # a third of the twelve is held out
-    with pytest.raises(FileNotFoundError, match="no table truth"):
+    with pytest.raises(FileNotFoundError, match="has no truth: its observations are from files"):
         run.truth()
 
 

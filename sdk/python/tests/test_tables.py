@@ -46,7 +46,7 @@ def run(tmp_path):
     """A run of one table, which is in three parts with other columns each."""
     for i, part in enumerate(PARTS, 1):
         write(tmp_path / "cycles" / f"trial={i:04d}.arrow", part, "lz4" if i == 1 else None)
-    return kit.runs.Run(tmp_path)
+    return kit.Run(tmp_path)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ A run is opened with :func:`open_run`.
 """
 
 from . import _stdout as _stdout  # first: before anything else may print
+from ._runs import Dates, Manifest, Run, open_run, runs
 from ._workflow import to_toml
 from .comparing import Compared, Comparison, Difference, compare
 from .diagnostics import Finding, WorkflowError
@@ -34,19 +35,20 @@ from .errors import (
 )
 from .layout import Coordinates, Layout, Variable
 from .params import Param
-from .roles import Analysis, ErrorModel, Filter, Forecast, Model, ObservationOperator, Observed, Problem
+from .roles import Analysis, Array, ErrorModel, Filter, Forecast, Model, ObservationOperator, Observed, Problem
 from .running import Interrupted, Plan, PlannedTrial, RunError, plan, resume, run, validate
-from .runs import Run, open_run
 from .serving import serve
 from .streams import Streams
 
 __all__ = [
     "Analysis",
+    "Array",
     "Compared",
     "Comparison",
     "ConfigError",
     "ContractError",
     "Coordinates",
+    "Dates",
     "Difference",
     "DivergedError",
     "ErrorModel",
@@ -56,6 +58,7 @@ __all__ = [
     "Forecast",
     "Interrupted",
     "Layout",
+    "Manifest",
     "Model",
     "ObservationOperator",
     "Observed",
@@ -77,6 +80,7 @@ __all__ = [
     "plan",
     "resume",
     "run",
+    "runs",
     "serve",
     "to_toml",
     "validate",

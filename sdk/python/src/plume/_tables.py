@@ -34,6 +34,14 @@ class Column:
             return self.values
         return np.where(self.null, np.array(None if self.type == "u" else np.nan), self.values)
 
+    def nulls(self) -> NDArray[np.bool_]:
+        """Says of every value whether it is null."""
+        return np.zeros(self.values.shape, bool) if self.null is None else self.null
+
+    def taken(self, rows: NDArray[np.int_], null: NDArray[np.bool_]) -> Column:
+        """Returns the column with the rows that are given, and null where that says so."""
+        return replace(self, values=self.values[rows], null=self.nulls()[rows] | null)
+
     def where(self, rows: NDArray[np.bool_]) -> Column:
         """Returns those rows."""
         return replace(self, values=self.values[rows], null=None if self.null is None else self.null[rows])
@@ -80,7 +88,11 @@ class Table:
         for name, value in wanted.items():
             if name in self.columns:
                 rows &= self.columns[name].values == value
-        return self if rows.all() else Table({name: c.where(rows) for name, c in self.columns.items()})
+        return self if rows.all() else self.pick(rows)
+
+    def pick(self, rows: NDArray[np.bool_]) -> Table:
+        """Returns those rows."""
+        return Table({name: c.where(rows) for name, c in self.columns.items()})
 
 
 def read(path: Path, wanted: Mapping[str, Any]) -> Table:
@@ -119,7 +131,7 @@ def together(tables: list[Table]) -> Table:
 
 
 def _joined(parts: list[Column]) -> Column:
-    null = [np.zeros(p.values.shape, bool) if p.null is None else p.null for p in parts]
+    null = [p.nulls() for p in parts]
     some = any(p.null is not None and len(p.null) for p in parts)
     values = np.concatenate([p.values for p in parts])
     return replace(parts[0], values=values, null=np.concatenate(null) if some else None)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ._program import ask
+from ._runs import Run, needed, open_run
 from ._show import as_html, as_text
 from .running import RunError
-from .runs import Run, needed, open_run
 
 if TYPE_CHECKING:
     import pandas

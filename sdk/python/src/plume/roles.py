@@ -16,6 +16,7 @@ from .params import declarations, resolve
 from .streams import Streams
 
 Array = NDArray[np.float64]
+"""An array of float64, in annotations."""
 
 
 class Plugin:

@@ -20,11 +20,11 @@ from typing import Any
 from ._attach import Desk, attached
 from ._program import Answer, objects, program
 from ._progress import Display, Progress
+from ._runs import Run, open_run
 from ._workflow import Workflow, file_of, options
 from .diagnostics import Finding, WorkflowError, findings
 from .errors import from_first_own_line
 from .roles import Plugin
-from .runs import Run, open_run
 
 _STOPPED = (129, 130, 143)  # exit codes after a signal
 

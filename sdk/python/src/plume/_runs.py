@@ -1,0 +1,516 @@
+"""A run directory, read while it is written, when it is done, or after a crash."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import html
+import importlib
+import json
+import numbers
+import operator
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _tables
+from ._tables import Column, Table
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+    import xarray
+
+Library = Literal["pandas", "polars", "pyarrow", "numpy"]
+Stage = Literal["forecast", "analysis"]
+
+_SEAL = re.compile(rb'"seal": ?"([0-9a-f]{64})"\s*}\s*\Z')
+_checked: set[tuple[str, int, int, str]] = set()  # path, size, time and sum of files that are as their run left them
+
+
+class Dates(TypedDict):
+    """Which dates the times of a model are: the one of time 0, and the seconds of a unit."""
+
+    start: str
+    unit_seconds: float
+    calendar: str
+
+
+class Manifest(TypedDict, total=False):
+    """What run.json says, see the page on the run directory."""
+
+    format: int
+    name: str
+    seed: int
+    profile: str
+    set: list[str]
+    sweep: list[str]
+    source: str
+    resumed: int
+    plume: str
+    go: str
+    workers: int
+    in_process: bool
+    notes: list[str]
+    dates: Dates
+    status: str
+    trials: dict[str, int]
+    error: str
+    resumable: bool
+    retryable: bool
+    started: str
+    finished: str
+    plugins: list[dict[str, str]]
+    inputs: list[dict[str, object]]
+    accepted: list[dict[str, object]]
+    files: dict[str, str]
+    seal: str
+
+
+class Run:
+    """A run directory. Tables are read at every call, so that a run that goes on can be
+    followed. Those of a run that has ended are compared with their checksums when they are
+    first read; one that differs raises ValueError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @property
+    def manifest(self) -> Manifest:
+        """What run.json says: versions, plugins, status, files. Raises ValueError when it is
+        damaged: it ends with a checksum of itself."""
+        text = (self.path / "run.json").read_bytes()
+        if seal := _SEAL.search(text):
+            unsealed = text[: seal.start(1)] + b"0" * 64 + text[seal.end(1) :]
+            if hashlib.sha256(unsealed).hexdigest().encode() != seal[1]:
+                raise ValueError(f"{self.path / 'run.json'}: is damaged: its seal does not fit; restore it")
+        content: Manifest = json.loads(text)
+        return content
+
+    def _repr_html_(self) -> str:
+        """Shows the run as a card: how it ended, and the scores as plume compare has them."""
+        m = self.manifest
+        trials = ", ".join(f"{n} {status}" for status, n in m.get("trials", {}).items())
+        lines = [f"<b>{html.escape(m['name'])}</b>: {m['status']}" + (f" ({trials} trials)" if trials else "")]
+        if "error" in m:
+            lines.append(html.escape(m["error"]))
+        lines.append(f"<code>{html.escape(str(self.path))}</code>")
+        try:
+            from .comparing import compare
+
+            lines.append(compare(self)._repr_html_() if "finished" in m else "")
+        except (RuntimeError, ConfigError):  # no trial has scores, or there is no program
+            pass
+        return "<div>" + "<br>".join(lines) + "</div>"
+
+    def tables(self) -> list[str]:
+        """Returns the names of the tables there are so far, such as "metrics" or "ensemble"."""
+        return sorted({f.relative_to(self.path).parts[0].split(".")[0] for f in self.path.rglob("*.arrow*")})
+
+    @overload
+    def table(self, name: str, library: Literal["pandas"] = "pandas") -> pandas.DataFrame: ...
+    @overload
+    def table(self, name: str, library: Literal["polars"]) -> polars.DataFrame: ...
+    @overload
+    def table(self, name: str, library: Literal["pyarrow"]) -> pyarrow.Table: ...
+    @overload
+    def table(self, name: str, library: Literal["numpy"]) -> dict[str, NDArray[Any]]: ...
+    def table(self, name: str, library: Library = "pandas") -> Any:
+        """Returns a table, such as "metrics" or "cycles", for a library: "pandas", "polars",
+        "pyarrow", or "numpy", a dict of arrays by column, with NaN and None for null.
+
+        Of a table with one file per trial or truth, such as "ensemble", it is the rows of all
+        of them, with the columns their folders name, trial or replicate, and part. One file is
+        "ensemble/trial=0001/part-00000". Raises FileNotFoundError with the names there are."""
+        return _for_library(self._read(name), library)
+
+    @overload
+    def scores(
+        self,
+        metric: str | Iterable[str] | None = None,
+        library: Literal["pandas"] = "pandas",
+        *,
+        stage: Stage | None = "analysis",
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> pandas.DataFrame: ...
+    @overload
+    def scores(
+        self,
+        metric: str | Iterable[str] | None,
+        library: Literal["polars"],
+        *,
+        stage: Stage | None = "analysis",
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> polars.DataFrame: ...
+    @overload
+    def scores(
+        self,
+        metric: str | Iterable[str] | None,
+        library: Literal["numpy"],
+        *,
+        stage: Stage | None = "analysis",
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> dict[str, NDArray[Any]]: ...
+    def scores(
+        self,
+        metric: str | Iterable[str] | None = None,
+        library: Library = "pandas",
+        *,
+        stage: Stage | None = "analysis",
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> Any:
+        """Returns the scores of trials and baselines as a tidy table: a row for each of them and
+        metric, with trial, replicate, filter, members, every axis of the sweep, metric, stage,
+        value, se, cycles and status. Without a metric it has all of them, with None as the stage
+        both. It is metrics.arrow with what trials.arrow says; compare has means and differences.
+
+        filter, replicate and setting select trials, see [trials]."""
+        scored, trials = self._read("metrics"), self._read("trials")
+        wanted = [metric] if isinstance(metric, str) else None if metric is None else list(metric)
+        columns = {k: c.values for k, c in scored.columns.items()}
+        rows = np.ones(len(scored), bool)
+        if wanted is not None:
+            if unknown := sorted(set(wanted) - set(columns["metric"].tolist())):
+                there = ", ".join(sorted(set(columns["metric"].tolist())))
+                raise ValueError(f"metric: {self.path} has no {', '.join(unknown)}; it has {there}")
+            rows &= np.isin(columns["metric"].astype(str), wanted)
+        if stage is not None:
+            rows &= columns["stage"] == stage
+        if filter is not None or replicate is not None or setting:
+            chosen = self.trials(filter=filter, replicate=replicate, setting=setting)
+            null = scored.columns["trial"].null
+            rows &= np.isin(columns["trial"], chosen) & (True if null is None else ~null)
+        scored = scored.pick(rows)
+        number = {int(n): i for i, n in enumerate(trials.columns["trial"].values)}
+        trial = scored.columns["trial"]
+        has = np.ones(len(scored), bool) if trial.null is None else ~trial.null
+        at = np.array([number[int(n)] if ok else 0 for n, ok in zip(trial.values, has, strict=True)], int)
+        named = {"members": trials.columns["size"].taken(at, ~has)}
+        named |= {axis: trials.columns[axis].taken(at, ~has) for axis in self._axes()}
+        first = {k: scored.columns[k] for k in ("trial", "replicate", "filter")}
+        last = {k: scored.columns[k] for k in ("metric", "stage", "value", "se", "cycles", "status")}
+        return _for_library(Table(first | named | last), library)
+
+    def _axes(self) -> list[str]:
+        """Returns the columns of trials that are axes of the sweep: those after error."""
+        names = list(self._read("trials").columns)
+        return names[names.index("error") + 1 :]
+
+    def trials(
+        self,
+        *,
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> list[int]:
+        """Returns the numbers of the trials of a filter, by its label, of a replicate, and with a
+        setting: values of axes of the sweep, by their keys or the ends of these::
+
+            run.trials(filter="etkf", setting={"inflation": 1.05})
+
+        Raises ValueError where there is none, with what there is."""
+        table = self._read("trials")
+        rows = np.ones(len(table), bool)
+        wanted: list[tuple[str, object]] = [("filter", filter), ("replicate", replicate)]
+        wanted += [(self._axis(name), value) for name, value in (setting or {}).items()]
+        for name, value in wanted:
+            if value is None:
+                continue
+            column = table.columns[name]
+            own = column.values == value if column.null is None else (column.values == value) & ~column.null
+            if not own.any():
+                there = sorted({str(v) for v, null in zip(column.values, column.nulls(), strict=True) if not null})
+                raise ValueError(f"{name}: {self.path} has no trial with {value!r}; it has {', '.join(there)}")
+            rows &= own
+        if not rows.any():
+            asked = ", ".join(f"{name} = {value!r}" for name, value in wanted if value is not None)
+            raise ValueError(f"{self.path} has no trial with {asked}")
+        found: list[int] = table.columns["trial"].values[rows].tolist()
+        return found
+
+    def _axis(self, name: str) -> str:
+        axes = self._axes()
+        found = [a for a in axes if a == name or a.endswith("." + name)]
+        if len(found) != 1:
+            raise ValueError(f"setting: {name} is {len(found)} of the axes of the sweep: {', '.join(axes) or 'none'}")
+        return found[0]
+
+    def ensemble(
+        self,
+        stage: Stage = "analysis",
+        trial: int | Iterable[int] | None = 1,
+        *,
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> xarray.Dataset:
+        """Returns the members of a trial as an xarray.Dataset: one variable per variable of
+        the model, (cycle, member, ...), with units, log_weight and parent, (cycle, member).
+        Of members that have been dropped all is NaN.
+
+        filter, replicate and setting select trials in place of trial, see [trials]; if they
+        leave one, the result is that of its number. Of several trials, or with None all that
+        have members, the first dimension is trial; what a smaller ensemble or a shorter trial
+        lacks is NaN. Raises ValueError when the run stored none of that stage."""
+        if filter is not None or replicate is not None or setting:
+            found = self.trials(filter=filter, replicate=replicate, setting=setting)
+            trial = found[0] if len(found) == 1 else found
+        if isinstance(trial, (int, numbers.Integral)):
+            if not any(self.path.glob("ensemble/*")):
+                raise ValueError(f"{self.path} stored no ensembles; see output.ensemble in the workflow")
+            return self._dataset(f"ensemble/trial={trial:04d}/part-00000", stage=stage).assign_attrs(trial=int(trial))
+        if isinstance(trial, str):
+            raise TypeError(f"trial: got {trial!r}, want a number; filter={trial!r} selects by the label of a filter")
+        xr = needed("xarray")
+        if trial is None:
+            folders = (re.fullmatch(r"trial=(\d+)", d.name) for d in self.path.glob("ensemble/*"))
+            trial = sorted(int(m[1]) for m in folders if m)
+        chosen = [operator.index(n) for n in trial]
+        if not chosen:
+            raise ValueError(f"{self.path} stored no ensembles; see output.ensemble in the workflow")
+        each = [self._dataset(f"ensemble/trial={n:04d}/part-00000", stage=stage) for n in chosen]
+        joined: xarray.Dataset = xr.concat(each, xr.DataArray(chosen, dims="trial", name="trial"), join="outer")
+        cycles = self._read("cycles").columns
+        rows = {n: i for i, n in reversed(list(enumerate(cycles["trial"].values.tolist())))}
+        return joined.assign_coords(
+            {name: ("trial", [cycles[name].values[rows[n]] for n in chosen]) for name in ("filter", "replicate")}
+        )
+
+    def inference_data(
+        self,
+        *,
+        trial: int = 1,
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> xarray.DataTree:
+        """Returns the members of one trial as ArviZ draws them: the groups posterior and prior,
+        (chain, draw, cycle, ...), of the analyses and, if they are stored, of the forecasts, and
+        observed_data and constant_data, the truth. Draws have equal weights: members of a larger
+        weight are repeated. Trials are selected as in ensemble."""
+        from ._tree import inference
+
+        return inference(self, trial=trial, filter=filter, replicate=replicate, setting=setting)
+
+    def truth(self, replicate: int = 1, number: int = 0) -> xarray.Dataset:
+        """Returns the truth of a twin experiment as an xarray.Dataset, (cycle, ...).
+
+        A replicate has more than one truth when an axis of the sweep changes it. Raises
+        FileNotFoundError when the observations are real."""
+        needed("xarray")
+        if not any(self.path.glob("truth/*")):
+            raise FileNotFoundError(f"{self.path} has no truth: its observations are from files")
+        return self._dataset(f"truth/replicate={replicate:03d}/part-{number:05d}")
+
+    def reference(self, replicate: int = 1, number: int = 0) -> xarray.Dataset:
+        """Returns the members kept of the brute-force posterior, as [ensemble] does."""
+        needed("xarray")
+        if not any(self.path.glob("reference/*")):
+            raise FileNotFoundError(f"{self.path} has no reference; see [reference] in the workflow language")
+        return self._dataset(f"reference/replicate={replicate:03d}/part-{number:05d}", stage="analysis")
+
+    def observations(self, replicate: int = 1, number: int = 0) -> xarray.Dataset:
+        """Returns the observations of a truth as an xarray.Dataset, (cycle, ...); NaN is missing."""
+        return self._dataset("observations", replicate=replicate, truth=number)
+
+    def _read(self, name: str, **wanted: Any) -> Table:
+        """Returns those rows of a whole file, of the batches written so far, or of all files
+        below a folder."""
+        for _ in range(3):  # a part may be renamed, and parts be put together, between two looks
+            table = self._file(name, **wanted)
+            if table is None:
+                table = self._folder(name)
+            if table is not None:
+                return table.where(wanted)
+        raise FileNotFoundError(f"{self.path} holds no table {name}; it holds {', '.join(self.tables())}")
+
+    def _file(self, name: str, **wanted: Any) -> Table | None:
+        done, part = self.path / f"{name}.arrow", self.path / f"{name}.arrow.part"
+        try:
+            if done.exists():
+                self._check(done)
+                return _tables.read(done, wanted)
+            return _tables.read(part, wanted)
+        except FileNotFoundError:
+            return None
+
+    def _check(self, file: Path) -> None:
+        """Raises ValueError when a file is not as the run left it."""
+        try:
+            sums = self.manifest.get("files")
+        except FileNotFoundError:  # not a run: a folder of tables
+            return
+        if not sums:  # it has not ended
+            return
+        name = file.relative_to(self.path)
+        want = sums.get(name.as_posix())
+        if want is None:
+            if f"{name.parts[0]}.arrow" in sums:
+                raise FileNotFoundError(file)  # it has just been put together with others
+            raise ValueError(f"{file}: is not a file of the run: run.json does not list it")
+        stat = file.stat()
+        key = (str(file), stat.st_size, stat.st_mtime_ns, want)
+        if key in _checked:
+            return
+        digest = hashlib.sha256()
+        with file.open("rb") as content:
+            while block := content.read(1 << 20):
+                digest.update(block)
+        if digest.hexdigest() != want:
+            raise ValueError(
+                f"{file}: is damaged: its sha256 is {digest.hexdigest()[:12]}, and {want[:12]} in run.json; "
+                "restore it, or run the workflow again"
+            )
+        _checked.add(key)
+
+    def _folder(self, name: str) -> Table | None:
+        """Returns the rows of all files below a folder, in the order of their names."""
+        names = {str(f.relative_to(self.path)).split(".arrow")[0] for f in (self.path / name).rglob("*.arrow*")}
+        tables = []
+        for file in sorted(names):
+            table = self._file(file)
+            if table is None:
+                part = self.path / f"{file}.arrow.part"
+                if part.exists() and part.stat().st_size == 0:
+                    continue  # its writer has not come to the first batch
+                return None
+            for key, value in re.findall(r"(trial|replicate|part)[=-](\d+)", file):
+                table.columns.setdefault(key, Column("i", {}, np.full(len(table), int(value), np.int32)))
+            tables.append(table)
+        return _tables.together(tables) if tables else None
+
+    def _dataset(self, name: str, **where: Any) -> xarray.Dataset:
+        xr = needed("xarray")
+        table = self._read(name, **where)
+        columns = table.columns
+        if not len(table):
+            wanted = where.get("stage") or ", ".join(f"{k} {v}" for k, v in where.items()) or "rows"
+            raise ValueError(f"{name}: holds no {wanted}; see output.ensemble in the workflow")
+        cycles, at = np.unique(columns["cycle"].values, return_inverse=True)
+        lead, where_to = {"cycle": len(cycles)}, [at]
+        if "member" in columns:
+            where_to.append(columns["member"].values)
+            lead["member"] = int(where_to[1].max()) + 1
+        variables = {}
+        for key, column in columns.items():
+            if "shape" not in column.meta and key not in ("log_weight", "parent"):
+                continue
+            shape = [int(k) for k in column.meta.get("shape", "").split(",") if k]
+            values = column.plain().reshape(-1, *shape)
+            if len(table) < np.prod(list(lead.values())):  # members have been dropped
+                ragged = np.full((*lead.values(), *shape), np.nan)
+                ragged[tuple(where_to)] = values
+                values = ragged
+            dims = _dimensions(key, shape, column.meta.get("dims", ""), list(columns))
+            units = {"units": column.meta["unit"]} if column.meta.get("unit") else {}
+            variables[key] = ((*lead, *dims), values.reshape(*lead.values(), *shape), units)
+        times = np.empty(len(cycles))
+        times[at] = columns["time"].values
+        coords: dict[str, Any] = {"cycle": cycles} | self._times(times)
+        if "member" in lead:
+            coords["member"] = np.arange(lead["member"])
+        attrs = {"Conventions": "CF-1.11", "source": str(self.path)} | (
+            {"stage": where["stage"]} if "stage" in where else {}
+        )
+        dataset: xarray.Dataset = xr.Dataset(variables, coords, attrs)
+        return dataset
+
+    def _times(self, times: NDArray[np.float64]) -> dict[str, Any]:
+        """Returns the coordinates of times: those of the model, and as dates where they are such."""
+        about = {"long_name": "model time"}
+        dates = self.manifest.get("dates") if (self.path / "run.json").exists() else None
+        if dates is None or dates["calendar"] not in ("standard", "gregorian", "proleptic_gregorian"):
+            return {"time": ("cycle", times, about)}
+        start = np.datetime64(dates["start"].removesuffix("Z"), "ns")
+        passed = np.rint(times * dates["unit_seconds"] * 1e3).astype("timedelta64[ms]")
+        encoding = {
+            "units": f"seconds since {start.astype('datetime64[s]')}",
+            "dtype": "float64",
+        }  # netCDF 3 has no more
+        time = ("cycle", start + passed.astype("timedelta64[ns]"), {"standard_name": "time"}, encoding)
+        return {"time": time, "model_time": ("cycle", times, about)}
+
+
+def _dimensions(name: str, shape: list[int], dims: str, taken: list[str]) -> list[str]:
+    """Returns the dimensions of a variable beside cycle and member. One that has no name,
+    or that of a variable, is called after its variable."""
+    given = dims.split(",") if dims else []
+    return [
+        given[i] if i < len(given) and given[i] and given[i] not in taken else f"{name}_{i}" for i in range(len(shape))
+    ]
+
+
+def _for_library(table: Table, library: Library) -> Any:
+    """Returns a table as a library has it."""
+    if library == "pyarrow":
+        return needed("pyarrow").table(table)
+    if library == "polars":
+        return needed("polars").DataFrame(table)
+    columns = {key: column.plain() for key, column in table.columns.items()}
+    if library == "numpy":
+        return columns
+    if library == "pandas":
+        return needed("pandas").DataFrame({key: list(c) if c.ndim > 1 else c for key, c in columns.items()})
+    raise ValueError(f"library: got {library!r}, want pandas, polars, pyarrow or numpy")
+
+
+def needed(package: str) -> Any:
+    """Returns a package that a plain installation does not bring, but an extra."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as e:
+        raise ImportError(f'{e}; pip install "plume-da[{package}]"', name=package) from e
+
+
+def open_run(run: str | os.PathLike[str] = "@last", runs: str | os.PathLike[str] = "runs") -> Run:
+    """Opens a run: a path, "@last", the one started last below runs, or the beginning of the
+    name of one below runs, such as "l63-twin/2026" or "20260102T03".
+
+    Raises FileNotFoundError when there is none, and ValueError when it could be several."""
+    path = Path(run)
+    try:
+        if (path / "run.json").exists() or any(path.glob("*.arrow*")):
+            return Run(path)
+    except (OSError, ValueError) as e:  # a text that cannot be a path
+        if isinstance(e, OSError) and e.errno != errno.ENAMETOOLONG:
+            raise
+    found = list(reversed(_below(runs)))
+    name, shown = str(run), str(run) if len(str(run)) <= 80 else str(run)[:77] + "..."
+    if name != "@last":
+        found = [r for r in found if r.path.name.startswith(name) or "/".join(r.path.parts[-2:]).startswith(name)]
+        if len(found) > 1:
+            raise ValueError(f"{shown} could be {' or '.join(str(r.path) for r in found)}; write more of it")
+    if not found:
+        raise FileNotFoundError(
+            f"there is no run {shown}: want a run directory, @last, or the beginning of the name of one "
+            f"below {Path(runs).absolute()}"
+        )
+    return found[-1]
+
+
+def runs(run_dir: str | os.PathLike[str] = "runs") -> list[Run]:
+    """Returns the runs below a directory, newest first."""
+    return _below(run_dir)
+
+
+def _below(folder: str | os.PathLike[str]) -> list[Run]:
+    found = sorted((d.parent for d in Path(folder).glob("*/*/run.json")), key=lambda d: d.name, reverse=True)
+    return [Run(d) for d in found]

@@ -1,0 +1,135 @@
+"""A run as a tree of xarray: the backend that xarray.open_datatree finds by its entry point,
+and what ArviZ draws."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from xarray.backends import BackendEntrypoint
+
+from ._runs import Run, Stage, open_run
+
+
+class RunBackend(BackendEntrypoint):  # type: ignore[misc]  # this package does without types of xarray
+    """Opens a run directory: xarray.open_datatree("runs/twin/20260102T030405Z-1a2b")."""
+
+    description = "Run directories of plume"
+    supports_groups = True
+    open_dataset_parameters = ("filename_or_obj", "drop_variables", "group")
+
+    def guess_can_open(self, filename_or_obj: Any) -> bool:
+        """Says whether it is a run directory."""
+        if not isinstance(filename_or_obj, (str, os.PathLike)):
+            return False
+        return os.path.isfile(os.path.join(filename_or_obj, "run.json"))
+
+    def open_dataset(
+        self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None, group: str = "analysis"
+    ) -> xr.Dataset:
+        """Returns one of the groups: the analyses, unless group says another."""
+        groups = self.open_groups_as_dict(filename_or_obj, drop_variables=drop_variables)
+        if f"/{group.strip('/')}" not in groups:
+            there = ", ".join(name.strip("/") for name in groups if name != "/")
+            raise ValueError(f"group: {filename_or_obj} has no {group}; it has {there}")
+        return groups[f"/{group.strip('/')}"]
+
+    def open_groups_as_dict(
+        self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None, **_: Any
+    ) -> dict[str, xr.Dataset]:
+        """Returns all groups by their names."""
+        drop = [drop_variables] if isinstance(drop_variables, str) else list(drop_variables or ())
+        found = groups(open_run(filename_or_obj))
+        return {name: data.drop_vars(drop, errors="ignore") for name, data in found.items()}
+
+    def open_datatree(
+        self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None, **_: Any
+    ) -> xr.DataTree:
+        """Returns the tree of all groups."""
+        return xr.DataTree.from_dict(self.open_groups_as_dict(filename_or_obj, drop_variables=drop_variables))
+
+
+def groups(run: Run) -> dict[str, xr.Dataset]:
+    """Returns what a run has: forecast and analysis, (trial, cycle, member, ...), truth,
+    reference and observations, (replicate, cycle, ...), and scores, (trial, stage, cycle). Of
+    replicates with several truths these are of the first."""
+    manifest = run.manifest
+    about = {name: str(manifest.get(name, "")) for name in ("name", "status", "started", "plume")}
+    found = {"/": xr.Dataset(attrs={"Conventions": "CF-1.11", "source": str(run.path)} | about)}
+    stages: tuple[Stage, ...] = ("forecast", "analysis")
+    for stage in stages:
+        try:
+            found[f"/{stage}"] = run.ensemble(stage, None)
+        except ValueError:
+            continue  # not stored
+    replicates = sorted(set(run.table("trials", "numpy")["replicate"].tolist()))
+    for name, read in (("truth", run.truth), ("reference", run.reference), ("observations", run.observations)):
+        try:
+            each = [read(n) for n in replicates]
+        except FileNotFoundError:
+            continue
+        found[f"/{name}"] = xr.concat(each, xr.DataArray(replicates, dims="replicate", name="replicate"), join="outer")
+    found["/scores"] = _scores(run)
+    return found
+
+
+def _scores(run: Run) -> xr.Dataset:
+    table = run.table("cycles", "numpy")
+    trials, first, trial = np.unique(table["trial"], return_index=True, return_inverse=True)
+    stages, stage = np.unique(table["stage"].astype(str), return_inverse=True)
+    cycles, cycle = np.unique(table["cycle"], return_inverse=True)
+    about = ("trial", "replicate", "filter", "cycle", "time", "stage")
+    scores = {}
+    for name, values in table.items():
+        if name not in about:
+            whole = np.full((len(trials), len(stages), len(cycles)), np.nan)
+            whole[trial, stage, cycle] = values.astype(float)
+            scores[name] = (("trial", "stage", "cycle"), whole)
+    of_trial = {name: ("trial", table[name][first]) for name in ("filter", "replicate")}
+    return xr.Dataset(scores, {"trial": trials, "stage": stages, "cycle": cycles} | of_trial)
+
+
+def inference(run: Run, **trial: Any) -> xr.DataTree:
+    """Returns what Run.inference_data says."""
+    analysis = run.ensemble("analysis", **trial)
+    if "trial" in analysis.dims:
+        raise ValueError(f"want one trial, got {analysis.sizes['trial']}; filter, replicate and setting select")
+    number = int(analysis.attrs["trial"])
+    row = run.table("trials", "numpy")
+    at = row["trial"].tolist().index(number)
+    replicate, truth = int(row["replicate"][at]), int(row["truth"][at])
+    found = {"posterior": _draws(analysis)}
+    others: dict[str, Callable[[], xr.Dataset]] = {
+        "prior": lambda: _draws(run.ensemble("forecast", number)),
+        "observed_data": lambda: run.observations(replicate, truth),
+        "constant_data": lambda: run.truth(replicate, truth),
+    }
+    for name, read in others.items():
+        try:
+            found[name] = read()
+        except (ValueError, FileNotFoundError):
+            continue  # not stored, or there is none
+    return xr.DataTree.from_dict({f"/{name}": data for name, data in found.items()})
+
+
+def _draws(members: xr.Dataset) -> xr.Dataset:
+    """Returns members as the draws of one chain: as many, of equal weight, with those of a
+    larger weight repeated."""
+    weights = np.exp(members["log_weight"].values)
+    rows = np.stack([_repeated(w) for w in np.nan_to_num(weights)])
+    picked = members.drop_vars(["log_weight", "parent"], errors="ignore").isel(
+        member=xr.DataArray(rows, dims=("cycle", "draw"))
+    )
+    picked = picked.drop_vars("member").expand_dims(chain=[0]).assign_coords(draw=np.arange(rows.shape[1]))
+    return picked.transpose("chain", "draw", "cycle", ...)
+
+
+def _repeated(weights: NDArray[np.float64]) -> NDArray[np.int_]:
+    """Returns the rows of systematic resampling; all of them, once, where weights are equal."""
+    ends = np.cumsum(weights / weights.sum())
+    middles = (np.arange(len(weights)) + 0.5) / len(weights)
+    return np.minimum(np.searchsorted(ends, middles), len(weights) - 1)

@@ -1,0 +1,42 @@
+"""What mypy says about the calls of plume: none of them returns Any. make python checks it."""
+
+from typing import Any, assert_type
+
+import pandas
+import polars
+import pyarrow  # type: ignore[import-untyped]
+import xarray
+from numpy.typing import NDArray
+
+import plume
+
+
+def calls(mine: type[plume.Filter]) -> None:
+    """Is checked, and never called."""
+    run = plume.run("twin.toml", set={"time.cycles": 5}, sweep={"replicate": range(1, 3)}, plugins={"mine": mine})
+    assert_type(run, plume.Run)
+    assert_type(plume.resume(run), plume.Run)
+    assert_type(plume.runs(), list[plume.Run])
+    assert_type(plume.validate({}), list[plume.Finding])
+    assert_type(plume.plan({}), plume.Plan)
+    assert_type(plume.to_toml({}), str)
+    comparison = plume.compare(run, metric="rmse")
+    assert_type(comparison, plume.Comparison)
+    assert_type(comparison[0], plume.Compared)
+    assert_type(comparison.of("mine", inflation=1.0).difference, plume.Difference | None)
+    assert_type(comparison.table(), pandas.DataFrame)
+    assert_type(comparison.table("polars"), polars.DataFrame)
+    assert_type(run.manifest, plume.Manifest)
+    assert_type(run.manifest["trials"], dict[str, int])
+    assert_type(run.table("cycles"), pandas.DataFrame)
+    assert_type(run.table("cycles", "polars"), polars.DataFrame)
+    assert_type(run.table("cycles", "pyarrow"), pyarrow.Table)
+    assert_type(run.table("cycles", "numpy"), dict[str, NDArray[Any]])
+    assert_type(run.scores("rmse"), pandas.DataFrame)
+    assert_type(run.scores("rmse", "polars"), polars.DataFrame)
+    assert_type(run.trials(filter="mine"), list[int])
+    assert_type(run.ensemble(), xarray.Dataset)
+    assert_type(run.truth(), xarray.Dataset)
+    assert_type(run.reference(), xarray.Dataset)
+    assert_type(run.observations(), xarray.Dataset)
+    assert_type(run.inference_data(), xarray.DataTree)
