@@ -3,12 +3,11 @@
 from typing import Any, assert_type
 
 import pandas
+import plume
 import polars
 import pyarrow  # type: ignore[import-untyped]
 import xarray
 from numpy.typing import NDArray
-
-import plume
 
 
 def calls(mine: type[plume.Filter]) -> None:

@@ -18,6 +18,8 @@ A plugin is a class and one call::
 A run is opened with :func:`open_run`.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import _stdout as _stdout  # first: before anything else may print
 from ._runs import Dates, Manifest, Run, open_run, runs
 from ._workflow import to_toml
@@ -39,6 +41,9 @@ from .roles import Analysis, Array, ErrorModel, Filter, Forecast, Model, Observa
 from .running import Interrupted, Plan, PlannedTrial, RunError, plan, resume, run, validate
 from .serving import serve
 from .streams import Streams
+
+if TYPE_CHECKING:
+    from . import testing
 
 __all__ = [
     "Analysis",
@@ -82,12 +87,17 @@ __all__ = [
     "run",
     "runs",
     "serve",
+    "testing",
     "to_toml",
     "validate",
 ]
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> Any:
+    if name == "testing":  # it takes time to load
+        import importlib
+
+        return importlib.import_module(".testing", __name__)
     if name == "__version__":
         from importlib.metadata import version
 

@@ -181,10 +181,17 @@ def _run(arguments: list[str], plugins: Mapping[str, type[Plugin]] | None, progr
 
 def _answer(arguments: list[str], plugins: Mapping[str, type[Plugin]] | None, display: Display | None = None) -> Answer:
     """Runs plume, and classes for it, and returns its answer; raises what run says."""
+    return _checked(*call(arguments, plugins or {}, display))
+
+
+def call(
+    arguments: list[str], plugins: Mapping[str, type[Plugin]], display: Display | None = None
+) -> tuple[Answer, BaseException | None]:
+    """Runs plume, and classes for it; returns its answer, and the last error of a class."""
     desk = Desk()
-    with attached(plugins or {}, desk) as env:
+    with attached(plugins, desk) as env:
         answer = _served([program(), *arguments, "--json", "--quiet"], env, desk, display)
-    return _checked(answer, desk.failure and from_first_own_line(desk.failure))
+    return answer, desk.failure and from_first_own_line(desk.failure)
 
 
 def _served(argv: list[str], env: dict[str, str], desk: Desk, display: Display | None) -> Answer:

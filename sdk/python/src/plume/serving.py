@@ -12,14 +12,16 @@ import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _stdout
 from ._program import program
-from ._server import Do, Server
 from .errors import ConfigError, PlumeError
 from .params import declarations, explain, manifest
 from .roles import Plugin
+
+if TYPE_CHECKING:
+    from ._server import Do
 
 _THREADS = 64  # calls and sessions at once
 
@@ -80,7 +82,7 @@ def _check(script: str) -> int:
 
 
 def _serve(cls: type[Plugin], out: int | None) -> NoReturn:
-    from ._server import SessionHandler
+    from ._server import Server, SessionHandler
 
     assert out is not None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the host decides
@@ -123,6 +125,8 @@ def _new_server() -> Any:
 def listening(cls: type[Plugin], do: Do, address: str) -> Any:
     """Returns a server of cls that listens, and leaves its calls to do. It goes on when plume
     asks it to end: whoever started it stops it."""
+    from ._server import Server
+
     server = _new_server()
     Server(cls, do).register(server)
     _register_go_plugin(server, threading.Event())

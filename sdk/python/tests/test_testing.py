@@ -1,0 +1,139 @@
+"""Plugins constructed and tried without a run."""
+
+import subprocess
+import sys
+
+import numpy as np
+import plume as kit
+import pytest
+from conftest import PLUME
+from test_running import Mine
+
+X = np.random.default_rng(1).normal(size=(20, 2))
+
+
+class Decay(kit.Model):
+    """Linear decay with noise."""
+
+    variables = {"level": "m", "sediment": "kg m-3"}
+    rate: float = kit.Param(1.0, gt=0, doc="decay rate")
+    scheme: str = kit.Param("exact", choices=["exact", "euler"], doc="of the time step")
+
+    def setup(self):
+        self.factor = np.exp if self.scheme == "exact" else (lambda a: 1 + a)
+
+    def forecast(self, x, t0, t1, rng):
+        return x * self.factor(-self.rate * (t1 - t0)) + 0.1 * rng.normal(2)
+
+
+class Gauge(kit.ObservationOperator):
+    """Sum of the state."""
+
+    variables = {"sum": "1"}
+
+    def observe(self, x, t):
+        return x.sum(axis=1, keepdims=True)
+
+
+def test_parameters_are_checked_keywords():
+    assert (Decay().rate, Decay(rate=2).rate, Decay(scheme="euler").scheme) == (1.0, 2.0, "euler")
+    for given, want in (
+        ({"rate": -1}, "^rate: must be a number > 0, but is -1$"),
+        ({"scheme": "heun"}, "^scheme: must be one of exact, euler"),
+        ({"speed": 1}, "^speed: is no parameter; there are: rate, scheme$"),
+    ):
+        with pytest.raises(kit.ConfigError, match=want):
+            Decay(**given)
+
+
+def test_a_model_is_called_with_arrays():
+    first = kit.testing.forecast(Decay(rate=2.0), X, 0.0, 0.5, seed=3)
+    again = kit.testing.forecast(Decay(rate=2.0), X, 0.0, 0.5, seed=3)
+    assert np.array_equal(first.ensemble, again.ensemble)
+    noise = first.ensemble - X * np.exp(-1.0)
+    assert 0.06 < noise.std() < 0.14  # 40 draws of 0.1: within 4 / sqrt(80) of it
+    euler = kit.testing.forecast(Decay(rate=2.0, scheme="euler"), X, 0.0, 0.5, seed=3)
+    assert np.allclose(euler.ensemble, noise)  # 1 - 2 * 0.5 = 0
+
+    class Fails(Decay):
+        """Gives up its first member."""
+
+        def forecast_member(self, x, t0, t1, rng):
+            if x[0] == X[0, 0]:
+                raise kit.DivergedError("too far")
+            return x
+
+        forecast = kit.Model.forecast
+
+    result = kit.testing.forecast(Fails(), X)
+    assert list(result.failures) == [0]
+    assert np.isnan(result.ensemble[0]).all()
+    assert np.array_equal(result.ensemble[1:], X[1:])
+
+
+def test_an_operator_is_called_with_arrays():
+    assert np.array_equal(kit.testing.observe(Gauge(), X, sd=0.5).predicted[:, 0], X.sum(axis=1))
+
+    class BlackBox(kit.ObservationOperator):
+        """Reads the sum."""
+
+        variables = {"sum": "1"}
+
+        def read(self, x, t, rng):
+            return x.sum(axis=1, keepdims=True) + rng.normal(1)
+
+    reading = kit.testing.observe(BlackBox(), X).predicted
+    assert 0.3 < (reading[:, 0] - X.sum(axis=1)).std() < 1.7
+
+
+def test_a_filter_is_called_with_arrays():
+    """Of a linear normal problem with many members: the mean and variance of Kalman."""
+    x = np.random.default_rng(2).normal(size=(4000, 1))
+    analysis = kit.testing.analyse(Mine(), x, [1.0], sd=1.0)
+    assert abs(analysis.ensemble.mean() - 0.5) < 4 * 0.7 / np.sqrt(4000)
+    assert abs(analysis.ensemble.var() - 0.5) < 4 * 0.5 * np.sqrt(2 / 4000) * 2
+    with pytest.raises(ValueError, match="read-only"):
+        kit.testing.analyse(Changes(), x, [1.0])
+    with pytest.raises(kit.ConfigError, match="h predicts 2 values, but the observation has 1"):
+        kit.testing.analyse(Mine(), X, [1.0])
+    with pytest.raises(kit.ContractError, match="got shape"):
+        kit.testing.analyse(Short(), X, [1.0, 1.0])
+
+
+class Changes(kit.Filter):
+    """Changes its input."""
+
+    def analyse(self, problem):
+        problem.ensemble[0] = 0
+        return problem.ensemble
+
+
+class Short(kit.Filter):
+    """Returns too few members."""
+
+    def analyse(self, problem):
+        return problem.ensemble[:-1]
+
+
+class Remembers(Mine):
+    """Is not a function of its request."""
+
+    count = 0
+
+    def analyse(self, problem):
+        Remembers.count += 1
+        return super().analyse(problem) + Remembers.count
+
+
+def test_the_suite_runs_on_a_class(monkeypatch):
+    monkeypatch.setenv("PLUME", PLUME)
+    kit.testing.check(Decay)
+    kit.testing.check(Gauge)
+    with pytest.raises(kit.ContractError, match=r"^class Remembers: analyse: the same call gives a different answer"):
+        kit.testing.check(Remembers)
+
+
+def test_the_kit_loads_without_what_only_serving_needs():
+    code = "import sys, plume; print([m for m in ('grpc', 'google.protobuf', 'xarray', 'pandas') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
