@@ -114,6 +114,16 @@ func (d *Dates) Units() (units string, each float64) {
 	return units + " since " + d.Start.UTC().Format("2006-01-02T15:04:05.999999999Z"), each
 }
 
+// At returns the date of a model time; false if d is nil or its calendar has other months than
+// ours.
+func (d *Dates) At(t float64) (time.Time, bool) {
+	if d == nil || d.Calendar != "proleptic_gregorian" {
+		return time.Time{}, false
+	}
+	whole, part := math.Modf(t * d.Seconds)
+	return d.Start.UTC().AddDate(0, 0, int(whole)/86400).Add(time.Duration(int(whole)%86400)*time.Second + time.Duration(part*1e9)).Round(time.Millisecond), true
+}
+
 // PluginInfo identifies a plugin of a run.
 type PluginInfo struct {
 	Name     string `json:"name"`

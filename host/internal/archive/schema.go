@@ -22,6 +22,14 @@ var (
 
 	clockColumns = []table.Column{cycleColumn, timeColumn}
 
+	issueColumn         = table.Column{Name: "cycle", Type: table.Int32, About: "cycle of the analysis that the forecast starts from"}
+	issuedColumn        = table.Column{Name: "time", Type: table.Float64, About: "model time of this analysis"}
+	leadColumn          = table.Column{Name: "lead", Type: table.Float64, About: "lead time: model time from the analysis to what is forecast"}
+	validColumn         = table.Column{Name: "valid", Type: table.Float64, About: "model time of what is forecast, time + lead"}
+	ofColumn            = table.Column{Name: "of", Type: table.Text, About: "`state`, or `observed` for a predicted observation"}
+	aheadVariableColumn = table.Column{Name: "variable", Type: table.Text, About: "variable of the state, or observed variable"}
+	indexColumn         = table.Column{Name: "index", Type: table.Int32, About: "index of the value in the variable, row-major from 0; 0 for a scalar"}
+
 	trialsColumns = []table.Column{trialColumn, replicateColumn, truthColumn,
 		{Name: "reference", Type: table.Int32, Nullable: true, About: "number of the reference among those of the replicate, from 0; null without a reference"},
 		filterColumn,
@@ -88,6 +96,43 @@ var (
 		{Name: "first", Type: table.Float64, About: "first innovation of all, divided by its expected standard deviation; NaN without any"},
 		{Name: "largest", Type: table.Float64, About: "innovation after `burn_in` that is the largest in absolute value, likewise"},
 		{Name: "largest_cycle", Type: table.Int32, About: "its cycle; 0 without any"},
+	}
+
+	forecastColumns = slices.Concat([]table.Column{trialColumn, replicateColumn, filterColumn, issueColumn, issuedColumn, leadColumn, validColumn, ofColumn, aheadVariableColumn, indexColumn,
+		{Name: "mean", Type: table.Float64, About: "mean of the members; of what is observed, that of their predictions without errors"},
+		{Name: "spread", Type: table.Float64, About: "standard deviation of the members; of what is observed, it includes the observation error"},
+	}, quantileColumns())
+
+	exceedColumns = []table.Column{trialColumn, replicateColumn, filterColumn, issueColumn, issuedColumn, leadColumn, validColumn, ofColumn, aheadVariableColumn, indexColumn,
+		{Name: "above", Type: table.Float64, About: "threshold"},
+		{Name: "probability", Type: table.Float64, About: "weight of the members that exceed it; of what is observed, with observation errors if the operator draws them"},
+	}
+
+	verificationColumns = []table.Column{trialColumn, replicateColumn, filterColumn, cycleColumn, timeColumn,
+		{Name: "issued", Type: table.Int32, About: "cycle of the analysis that the forecast starts from"},
+		leadColumn, ofColumn, aheadVariableColumn, indexColumn,
+		{Name: "value", Type: table.Float64, About: "true value, or observed value, assimilated or held out"},
+		{Name: "mean", Type: table.Float64, About: "as in forecasts.arrow"},
+		{Name: "spread", Type: table.Float64, About: "likewise"},
+		{Name: "crps_fair", Type: table.Float64, Nullable: true, About: "score of the members; of what is observed, with errors drawn by the operator; null if it draws none"},
+		{Name: "rank", Type: table.Float64, About: "weight of the members below the value, half of those equal to it included; uniform from 0 to 1 for a calibrated forecast"},
+		{Name: "persistence", Type: table.Float64, Nullable: true, About: "true value at the time of the analysis, or the last value observed by then; null if there is none"},
+	}
+
+	forecastScoresColumns = []table.Column{trialColumn, replicateColumn, filterColumn, leadColumn, ofColumn, aheadVariableColumn,
+		{Name: "metric", Type: table.Text, About: "`rmse`, `bias`, `spread`, `crps_fair`, `coverage_50`, `coverage_90`, and `persistence_rmse` and `climatology_rmse`, those of two forecasts without a model: the value at the time of the analysis, and the mean of all values that verify forecasts of this lead time"},
+		{Name: "value", Type: table.Float64, About: "over the values of the variable and all forecasts that were verified"},
+		{Name: "se", Type: table.Float64, About: "standard error, corrected for the autocorrelation of forecasts in order of time (AR(1)); NaN if not known"},
+		{Name: "count", Type: table.Int32, About: "number of forecasts that were verified"},
+	}
+
+	reliabilityColumns = []table.Column{trialColumn, replicateColumn, filterColumn, leadColumn, ofColumn, aheadVariableColumn,
+		{Name: "above", Type: table.Float64, About: "threshold"},
+		{Name: "bin", Type: table.Int32, About: "number of a tenth of probabilities, from 0; -1: all of them"},
+		{Name: "probability", Type: table.Float64, About: "mean of the forecast probabilities"},
+		{Name: "frequency", Type: table.Float64, About: "fraction of the values that exceeded the threshold"},
+		{Name: "brier", Type: table.Float64, About: "Brier score: mean square of probability minus outcome, which is 0 or 1"},
+		{Name: "count", Type: table.Int32, About: "number of values"},
 	}
 
 	rankHistogramColumns = []table.Column{trialColumn, replicateColumn, filterColumn, stageColumn,
@@ -163,6 +208,11 @@ var files = []file{
 	{"rank_histogram.arrow", "one row per trial, stage and rank", rankHistogramColumns, ""},
 	{"held_out.arrow", "one row per trial, cycle, stage and held-out value; only with `hold_out`", heldOutColumns, ""},
 	{"rejections.arrow", "one row per value of a file that was not used, and one per trial and value that the background check rejected", rejectionsColumns, ""},
+	{"forecasts.arrow", "one row per trial, free forecast, lead time and value of the state or of the observations, as many as `output.variables` says; only with `[forecast]`. Forecasts are in no other table, and in no score of it", forecastColumns, ""},
+	{"exceedances.arrow", "one row per trial, free forecast, lead time, value and threshold; only with `forecast.exceed`", exceedColumns, ""},
+	{"verification.arrow", "one row per trial, value that was forecast, and forecast of it, in the cycle of the value; only with `[forecast]`", verificationColumns, ""},
+	{"forecast_scores.arrow", "one row per trial, lead time, variable and score of free forecasts; only with `[forecast]`", forecastScoresColumns, ""},
+	{"reliability.arrow", "one row per trial, lead time, threshold and tenth of forecast probabilities; only with `forecast.exceed`", reliabilityColumns, ""},
 	{"diagnostics.arrow", "one row per number that a filter reports", diagnosticsColumns, ""},
 	{"timings.arrow", "one row per trial and cycle; it differs between identical runs", timingsColumns, ""},
 	{"failures.arrow", "one row per failure of a plugin or a member that `on_failure` applied to; the repeated calls may differ between identical runs", failuresColumns, ""},
@@ -186,7 +236,7 @@ its sha256 at the start of the run; the sha256 of a directory is that of the nam
 trials that had ended by then used the old inputs, all others the new ones.
 
 ` + "`arrivals`" + ` lists how far the files of observations had been read when the run began and each time it was continued: the number of the last row with values, by stream, the sha256 of the
-values up to there, the model time up to which a later row is late, and what was done with late rows.
+values up to there, the model time up to which a later row is late, the last cycle with observations, and what was done with late rows.
 
 ` + "`dates`" + ` is there if ` + "`time.start`" + ` is a date: the date that is model time 0, the seconds in a unit of model time, and the calendar in the CF conventions. netCDF files have such times.
 

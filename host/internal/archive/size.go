@@ -63,6 +63,10 @@ func partBytes(keep Keep, p *plan.Plan, t *plan.Trial) float64 {
 	each := 2*rowBytes(cyclesColumns(keep.Scored)) + 2*described*rowBytes(variablesColumns) +
 		rowBytes(innovationsColumns) + 8*float64(p.Space.Layout.Size()) +
 		diagnostics*rowBytes(diagnosticsColumns) + rowBytes(timingsColumns)
+	if a := p.Ahead; a != nil {
+		values := float64(a.Leads) * (described + float64(len(Described(p.Space.Layout, keep.Variables))))
+		each += values / float64(a.Every) * (rowBytes(forecastColumns) + rowBytes(verificationColumns) + float64(len(a.Exceed))*rowBytes(exceedColumns))
+	}
 	return float64(p.Clock.Cycles)*each + 2*float64(t.Size+1)*rowBytes(rankHistogramColumns) + float64(p.Space.Layout.Size())*rowBytes(observedColumns)
 }
 

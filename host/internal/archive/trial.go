@@ -28,6 +28,7 @@ type Keep struct {
 	Forecast, Analysis bool
 	Variables          int
 	HeldOut, Rejected  bool // whether some observations are held out, or may be rejected
+	Ahead, Exceed      bool // whether there are free forecasts, and thresholds for them
 }
 
 // TrialID identifies a trial in tables.
@@ -48,6 +49,7 @@ type Trial struct {
 	run                                       *Run
 	cycles, innovations, diagnostics, timings *table.Writer
 	heldOut, rejections                       *table.Writer // nil: there are none
+	forecasts, exceedances, verification      *table.Writer // likewise
 	timing                                    timing        // not written yet
 	descriptions                              *descriptions
 	members                                   *Members        // nil if no ensembles are stored
@@ -92,6 +94,13 @@ func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through 
 	}
 	if keep.Rejected {
 		t.rejections = o.open(false, rejectionsColumns, "rejections", name)
+	}
+	if keep.Ahead {
+		t.forecasts = o.open(false, forecastColumns, "forecasts", name)
+		t.verification = o.open(false, verificationColumns, "verification", name)
+	}
+	if keep.Exceed {
+		t.exceedances = o.open(false, exceedColumns, "exceedances", name)
 	}
 	if keep.Forecast || keep.Analysis {
 		t.members = &Members{table: o.open(true, slices.Concat(membersColumns, table.Variables(state)), "ensemble", fmt.Sprintf("trial=%04d", id.Trial), partName(0))}

@@ -33,6 +33,11 @@ time.column = "t"
 hold_out.fraction = 0.2
 late = "LATE"
 qc = { background = 2, duplicates = "mean" }
+[forecast]
+horizon = 7.5
+step = 2.5
+every = 3
+exceed = [{ variable = "flow", above = [9] }]
 [output]
 ensemble = "both"
 `

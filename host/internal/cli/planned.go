@@ -145,6 +145,13 @@ func planned(x *experiment.Experiment) (lines [][]string, err error) {
 	}
 	if p.Record != nil {
 		line("", "%s", p.Record.Summary())
+		if n := p.Clock.Cycles - p.LastObserved(); n > 0 {
+			line("", "%s after the last observation, which are in no time mean", plural(n, "cycle"))
+		}
+	}
+	if a := p.Ahead; a != nil {
+		n := a.Issues(p)
+		line("forecasts", "%s of %s, %g to %g; model runs: %d of each trial, not in the times below", plural(n, "forecast"), plural(a.Leads, "lead time"), a.Step, float64(a.Leads)*a.Step, n*a.Leads*a.Calls)
 	}
 	if p.Reference != nil {
 		line("reference", "%s: %d members, %d kept", w.Reference.Plugin, p.Reference.Size, p.Keep)

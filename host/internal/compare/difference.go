@@ -114,7 +114,7 @@ func (r *Run) minus(g *Group, first *Run, b *Group, m Metric) (*Difference, erro
 		if err := first.ReadSeries(m.Name); err != nil {
 			return nil, err
 		}
-		differences := d.byCycle(mine[0].Series(m.Stage), r.setup.BurnIn, its[0].Series(m.Stage), first.setup.BurnIn, m)
+		differences := d.byCycle(mine[0].Series(m.Stage), r.span(), its[0].Series(m.Stage), first.span(), m)
 		if len(differences) > 0 {
 			d.Cycles, d.Mean = true, score.TimeMean(differences)
 			return d.judged(m), nil
@@ -139,10 +139,10 @@ func (r *Run) minus(g *Group, first *Run, b *Group, m Metric) (*Difference, erro
 func (t *Trial) paired(o *Trial) bool { return t.Replicate == o.Replicate && t.Truth == o.Truth }
 
 // byCycle returns the differences in the cycles that both series have, which are in order.
-func (d *Difference) byCycle(mine *Series, burnIn int, its *Series, itsBurnIn int, m Metric) []float64 {
-	others, scores := its.scored(m.Name, itsBurnIn)
+func (d *Difference) byCycle(mine *Series, in span, its *Series, itsSpan span, m Metric) []float64 {
+	others, scores := its.scored(m.Name, itsSpan)
 	var differences []float64
-	cycles, values := mine.scored(m.Name, burnIn)
+	cycles, values := mine.scored(m.Name, in)
 	k := 0
 	for i, cycle := range cycles {
 		for k < len(others) && others[k] < cycle {

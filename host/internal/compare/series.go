@@ -158,11 +158,11 @@ const skillBins = 10
 // cycles to fill the bins twice.
 func (r *Run) Skill(t *Trial, stage string) (spread, rmse []float64) {
 	s := t.Series(stage)
-	cycles, errors := s.scored("rmse", r.setup.BurnIn)
+	cycles, errors := s.scored("rmse", r.span())
 	if len(cycles) < 2*skillBins || t.lost() {
 		return nil, nil
 	}
-	_, spreads := s.scored("spread", r.setup.BurnIn)
+	_, spreads := s.scored("spread", r.span())
 	order := make([]int, len(cycles))
 	for i := range order {
 		order[i] = i
@@ -181,20 +181,35 @@ func (r *Run) Skill(t *Trial, stage string) (spread, rmse []float64) {
 	return spread, rmse
 }
 
-// scored returns the cycles after burn-in in which a score is not null, and its values.
-func (s *Series) scored(name string, burnIn int) (cycles []int32, values []float64) {
+// span is the cycles that time means include: those after burnIn up to last.
+type span struct{ burnIn, last int }
+
+// span returns the cycles of r that time means include: those after the last observations are
+// forecasts.
+func (r *Run) span() span {
+	s := span{r.setup.BurnIn, math.MaxInt32 - 1}
+	if a := r.reader.Info.Arrivals; len(a) > 0 {
+		s.last = a[len(a)-1].Last
+	}
+	return s
+}
+
+// scored returns the cycles of a span in which a score is not null, and its values.
+func (s *Series) scored(name string, in span) (cycles []int32, values []float64) {
 	if s == nil || s.Values[name] == nil {
 		return nil, nil
 	}
-	from, _ := slices.BinarySearch(s.Cycle, int32(burnIn+1))
-	cycles, values = s.Cycle[from:], s.Values[name][from:]
+	from, _ := slices.BinarySearch(s.Cycle, int32(in.burnIn+1))
+	to, _ := slices.BinarySearch(s.Cycle, int32(in.last+1))
+	to = max(from, to)
+	cycles, values = s.Cycle[from:to], s.Values[name][from:to]
 	valid := s.valid[name]
 	if valid == nil {
 		return cycles, values
 	}
 	cycles, values = slices.Clone(cycles), slices.Clone(values)
 	n := 0
-	for i, ok := range valid[from:] {
+	for i, ok := range valid[from:to] {
 		if ok {
 			cycles[n], values[n] = cycles[i], values[i]
 			n++
@@ -215,7 +230,7 @@ func (r *Run) FillMeans() error {
 		}
 		t.means = map[Metric]score.Mean{}
 		for _, stage := range []string{archive.Forecast, archive.Analysis} {
-			t.takeMeans(stage, r.setup.BurnIn)
+			t.takeMeans(stage, r.span())
 		}
 	}
 	return nil
@@ -225,14 +240,14 @@ func (r *Run) FillMeans() error {
 func (t *Trial) lost() bool { return t.Status == archive.Diverged || t.Status == archive.Failed }
 
 // takeMeans computes the means of a stage.
-func (t *Trial) takeMeans(stage string, burnIn int) {
+func (t *Trial) takeMeans(stage string, in span) {
 	s := t.Series(stage)
 	if s == nil {
 		return
 	}
 	history, names := &score.History{Series: map[string][]float64{}, Members: t.Size}, []string{}
 	for name := range s.Values {
-		_, history.Series[name] = s.scored(name, burnIn)
+		_, history.Series[name] = s.scored(name, in)
 		names = append(names, name)
 	}
 	for _, whole := range score.Catalogue() {

@@ -22,6 +22,7 @@ type checkpoint struct {
 	Failures string            // sum of their table
 	Arrivals int               // of observations so far
 	Closes   float64           // model time; observations of later times do not change it
+	Pending  pending           // free forecasts
 }
 
 // checkpointOf names the checkpoints of a trial.
@@ -84,7 +85,7 @@ func (s *storage) Close() error { return errors.Join(s.Trial.Close(), s.failures
 
 // openTrial opens the tables of a trial at its last checkpoint or, if there is none, or the
 // tables or the observations before it have changed since it was made, from the start.
-func (e *engine) openTrial(j *job, scorer *scorer) (*storage, *cycle.State, error) {
+func (e *engine) openTrial(j *job, scorer *scorer, ahead *forecaster) (*storage, *cycle.State, error) {
 	names := append(e.run.Saved(keptPrefix(j.trial)), checkpointOf(j.trial))
 	for _, name := range slices.Backward(names) {
 		var c checkpoint
@@ -100,6 +101,9 @@ func (e *engine) openTrial(j *job, scorer *scorer) (*storage, *cycle.State, erro
 		}
 		c.State.Members = members
 		s, err := e.openAt(j, scorer, &c)
+		if s != nil && ahead != nil {
+			ahead.pending = c.Pending
+		}
 		if s != nil || err != nil {
 			return s, &c.State, err
 		}

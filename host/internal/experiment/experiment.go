@@ -147,6 +147,7 @@ func (e *Experiment) keep(p *plan.Plan) archive.Keep {
 		Scored:   p.Scored,
 		Forecast: output.Ensemble == "forecast" || output.Ensemble == "both", Analysis: output.Ensemble == "analysis" || output.Ensemble == "both",
 		Variables: output.Variables, HeldOut: holdsOut(e.Workflow), Rejected: p.Checked,
+		Ahead: p.Ahead != nil, Exceed: p.Ahead != nil && len(p.Ahead.Exceed) > 0,
 	}
 }
 

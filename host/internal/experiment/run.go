@@ -378,7 +378,8 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 	}
 	scorer := newScorer(j.plan, j.trial, j.scenario.made, j.scenario.reference, e.Workflow.Output.Variables)
 	scorer.chosen = e.Workflow.Verify.Metrics
-	tables, from, err := e.openTrial(j, scorer)
+	ahead := newForecaster(j.plan, j.scenario.made, e.Workflow.Output.Variables)
+	tables, from, err := e.openTrial(j, scorer, ahead)
 	if err != nil {
 		return outcome{Status: archive.Failed, err: err}
 	}
@@ -387,26 +388,30 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 		noted.members.Store(&cycle.Ensemble{Numbers: from.Numbers})
 	}
 	saver := &saver{every: e.Checkpoint, saved: time.Now()}
-	err = cycle.Assimilate(noted.noting(ctx), j.plan, j.trial, j.scenario.made, from, func(s *cycle.Step) error {
+	calls := noted.noting(ctx)
+	err = cycle.Assimilate(calls, j.plan, j.trial, j.scenario.made, from, func(s *cycle.Step) error {
 		if err := noted.end(s); err != nil {
 			return err
 		}
 		rows, descriptions := scorer.rows(s)
 		err := errors.Join(tables.Append(s, rows, scorer.innovation(s), descriptions),
 			tables.AppendHeldOut(s, scorer.heldOut(s)), tables.AppendRejections(s, j.plan.Streams))
+		if err == nil {
+			err = ahead.step(calls, s, tables.Trial)
+		}
 		if err != nil {
 			return err
 		}
 		e.Observer.Cycle()
 		if r := j.plan.Record; r != nil && s.Cycle == r.Settled() {
-			c, members, err := e.checkpoint(j, s, tables, scorer)
+			c, members, err := e.checkpoint(j, s, tables, scorer, ahead)
 			if err = errors.Join(err, e.keepCheckpoint(j.trial, c, members)); err != nil {
 				return err
 			}
 		}
 		stop := e.Stop.Err()
 		return errors.Join(stop, saver.save(stop != nil, func() error {
-			c, members, err := e.checkpoint(j, s, tables, scorer)
+			c, members, err := e.checkpoint(j, s, tables, scorer, ahead)
 			return errors.Join(err, e.run.Save(checkpointOf(j.trial), c, members))
 		}))
 	})
@@ -415,6 +420,9 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 	}
 	noted.Add(ending(err)...)
 	err = errors.Join(err, tables.RankHistograms(scorer.rankHistograms()), tables.Observed(scorer.Sums), tables.Close())
+	if err == nil {
+		err = e.scoreAhead(j)
+	}
 	out = outcome{Status: statusOf(ctx, err), Cycles: scorer.Cycles, Rejected: scorer.Rejected, Dropped: scorer.Dropped, err: err}
 	if err != nil {
 		return out
@@ -428,9 +436,9 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 }
 
 // checkpoint returns the checkpoint of a trial after a step, and its members.
-func (e *engine) checkpoint(j *job, s *cycle.Step, tables *storage, scorer *scorer) (checkpoint, []float64, error) {
+func (e *engine) checkpoint(j *job, s *cycle.Step, tables *storage, scorer *scorer, ahead *forecaster) (checkpoint, []float64, error) {
 	c, err := tables.sums()
-	c.State, c.Tally, c.Arrivals = s.State(), scorer.tally, len(e.run.Info().Arrivals)
+	c.State, c.Tally, c.Arrivals, c.Pending = s.State(), scorer.tally, len(e.run.Info().Arrivals), ahead.waiting()
 	if r := j.plan.Record; r != nil {
 		c.Closes = r.Closes(s.Cycle)
 	}

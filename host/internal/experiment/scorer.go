@@ -150,8 +150,11 @@ func (s *scorer) comparable(state *score.Case) *score.Case {
 	return c
 }
 
-// scored reports whether time means include a cycle.
-func (s *scorer) scored(cycle int) bool { return cycle > s.plan.Clock.BurnIn }
+// scored reports whether time means include a cycle: one after burn-in, but not after the last
+// observations of a record, where analyses are forecasts.
+func (s *scorer) scored(cycle int) bool {
+	return cycle > s.plan.Clock.BurnIn && cycle <= s.plan.LastObserved()
+}
 
 // remember stores values of a score for its time mean.
 func (s *scorer) remember(cycle int, stage string, sc score.Score, values ...float64) {

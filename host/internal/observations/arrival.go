@@ -17,6 +17,7 @@ type Arrival struct {
 	Rows   []int    `json:"rows"`           // number of the last row with values, by stream
 	SHA256 []string `json:"sha256"`         // of the values up to there, by stream
 	Closed float64  `json:"closed"`         // model time; a value up to then that arrives later is late
+	Last   int      `json:"last"`           // last cycle with values
 	Late   []string `json:"late,omitempty"` // what was done with late values among the rows, by stream
 }
 
@@ -144,20 +145,22 @@ func (r *Record) Arrival() Arrival {
 	for _, e := range r.arrived.streams {
 		a.Rows, a.SHA256 = append(a.Rows, e.row), append(a.SHA256, hex.EncodeToString(e.sum.Sum(nil)))
 	}
-	a.Closed, a.Late = r.Closes(r.Settled()), r.arrived.policies
+	a.Closed, a.Last, a.Late = r.Closes(r.Settled()), r.Last(), r.arrived.policies
 	return a
 }
 
-// Settled returns the last cycle but one with values: rows of later times may still be added
-// to the last one.
-func (r *Record) Settled() int {
-	for k := len(r.Times); k > 0; k-- {
-		if len(r.In(k)) > 0 {
-			return k - 1
-		}
+// Last returns the last cycle with values.
+func (r *Record) Last() int {
+	k := len(r.Times)
+	for k > 0 && len(r.In(k)) == 0 {
+		k--
 	}
-	return 0
+	return k
 }
+
+// Settled returns the cycle before the last one with values, to which values may still be
+// added.
+func (r *Record) Settled() int { return max(0, r.Last()-1) }
 
 // Closes returns the model time after which no value belongs to cycles up to k; for k = 0 it is
 // before all.

@@ -64,7 +64,7 @@ func (m *maker) setting(s workflow.Setting) *setting {
 		m.plan.Clock.Lead = s.Time.Interval - *s.Time.First
 	}
 	m.files()
-	for _, stage := range []func(){m.findPlugins, m.model, m.observations, m.filters, m.scores} {
+	for _, stage := range []func(){m.findPlugins, m.model, m.observations, m.ahead, m.filters, m.scores} {
 		if stage(); len(m.found) > m.before {
 			return nil
 		}

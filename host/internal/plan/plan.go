@@ -30,6 +30,7 @@ type Plan struct {
 	Noise    *Noise                  // with a memory, of the model; nil: none
 	Operator sdk.ObservationOperator // of all streams joined
 	Ensemble Draw                    // where the members start
+	Ahead    *Ahead                  // free forecasts; nil: none
 
 	ModelCalls  Called
 	StreamCalls []Called // in the order of Streams
@@ -45,6 +46,14 @@ type Plan struct {
 	Keep      int
 
 	watched *watched
+}
+
+// LastObserved returns the last cycle with observations, as far as that is known.
+func (p *Plan) LastObserved() int {
+	if p.Record != nil {
+		return p.Record.Last()
+	}
+	return p.Clock.Cycles
 }
 
 // Restart says from where members start again when members or filter have left the range in

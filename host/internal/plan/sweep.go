@@ -157,7 +157,7 @@ func referenceKey(w workflow.Workflow) string {
 // conditions is the fingerprint of w without the parts for single filters and scores.
 func conditions(w workflow.Workflow) string {
 	w.Filters, w.Verify, w.Sweep, w.Output, w.Expect = nil, workflow.Verify{}, nil, workflow.Output{}, nil
-	w.Time.BurnIn = 0
+	w.Time.BurnIn, w.Forecast = 0, nil
 	return w.Fingerprint()
 }
 

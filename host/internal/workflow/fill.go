@@ -60,7 +60,7 @@ func (w *Workflow) fill() {
 }
 
 // modelTimes are the paths of the durations that are stored in model time.
-var modelTimes = [][]any{{"time", "interval"}, {"time", "first"}, {"time", "step"}, {"truth", "spin_up"}, {"truth", "step"}}
+var modelTimes = [][]any{{"time", "interval"}, {"time", "first"}, {"time", "step"}, {"truth", "spin_up"}, {"truth", "step"}, {"forecast", "horizon"}, {"forecast", "step"}}
 
 // inModelTime replaces durations by model times. Without time.unit, whose absence judgeTime
 // reports, they are bad.

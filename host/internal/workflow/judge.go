@@ -1,6 +1,8 @@
 package workflow
 
 import (
+	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -15,6 +17,7 @@ var reserved = []string{"climatology", "persistence", "reference"}
 // zero has a finding of its own.
 func (w *Workflow) judge(found *diag.Findings) {
 	w.judgeTime(found)
+	w.judgeForecast(found)
 	w.judgeObservations(found)
 	w.judgeDialect(found, w.Ensemble.Init.Dialect, "ensemble", "init")
 	w.judgeLabels(found)
@@ -65,6 +68,26 @@ func (w *Workflow) judgeTime(found *diag.Findings) {
 	if at, err := w.instant(date); err != nil {
 		found.Add(codeConflict, start.Place(), "`time.start` has no offset: %v", err).WithLabel("which instant?").
 			WithHelp("write it with its offset, such as %s", at.Format("2006-01-02T15:04:05-07:00"))
+	}
+}
+
+// judgeForecast reports lead times that are missing, or that lie between cycles.
+func (w *Workflow) judgeForecast(found *diag.Findings) {
+	f := w.Forecast
+	if f == nil || w.bad("forecast", "step") || w.bad("forecast", "horizon") || w.bad("time", "interval") {
+		return
+	}
+	interval := w.Time.Interval
+	switch step := cmp.Or(f.Step, interval); {
+	case step == 0 && f.Horizon > 0:
+		found.Add(codeMissing, w.At("forecast"), "`forecast.step` is missing: without time.interval, lead times follow from nothing else").
+			WithLabel("step is missing").WithHelp("add step, such as step = \"1h\"")
+	case f.Horizon > 0 && f.Horizon < step*(1-1e-9):
+		found.Add(codeConflict, w.At("forecast", "horizon"), "`forecast.horizon` is shorter than its step: %g and %g", f.Horizon, step).
+			WithLabel("no lead time").WithHelp("raise horizon, or lower step")
+	case interval > 0 && math.Abs(step/interval-math.Round(step/interval)) > 1e-9*step/interval:
+		found.Add(codeConflict, w.At("forecast", "step"), "`forecast.step` must be a multiple of time.interval, but %g / %g = %.6g", step, interval, step/interval).
+			WithLabel("between cycles").WithHelp("write a multiple of %g", interval)
 	}
 }
 

@@ -195,6 +195,16 @@ var schema = key{kind: table, keys: []key{
 	{name: "reference", kind: table, doc: "a brute-force filter that the others are scored against", keys: component("filter", `"NAME"`, retry,
 		key{name: "size", kind: integer, required: true, min: two, max: mostMembers, example: "100_000", doc: "number of members"},
 		key{name: "store", kind: integer, min: two, doc: "number of members stored for each cycle; if omitted, all, but at most 1000"})},
+	{name: "forecast", kind: table, doc: "free forecasts, which assimilate nothing, from analyses after burn_in; they have tables of their own and are verified when their times come", keys: []key{
+		{name: "horizon", kind: extent, required: true, above: zero, example: `"48h"`, doc: "how far each forecast goes"},
+		{name: "step", kind: extent, above: zero, doc: "model time from one described lead time to the next, a multiple of time.interval if there is one; if omitted, time.interval"},
+		{name: "every", kind: integer, min: one, def: int64(1), doc: "cycles from one forecast to the next; there is also one from the analysis of the last observations"},
+		{name: "members", kind: integer, min: two, max: mostMembers, doc: "members of a forecast, drawn from the analysis; if omitted, all of them"},
+		{name: "exceed", kind: tables, doc: "thresholds: forecasts have the probability of exceeding each", keys: []key{
+			{name: "variable", kind: text, required: true, example: `"level"`, doc: "a variable of the state, or an observed one"},
+			{name: "above", kind: numbers, required: true, example: "[2.5, 3.0]", doc: "thresholds"},
+		}},
+	}},
 	{name: "verify", kind: table, doc: "what is scored", keys: []key{
 		{name: "metrics", kind: words, example: `["rmse", "crps_fair"]`, doc: "scores to compute, store and show in addition to rmse; rmse_NAME is that of the variable NAME; if omitted, all that apply"},
 		{name: "baseline", kind: text, doc: "label of the filter that the others are compared with"},

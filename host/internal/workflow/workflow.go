@@ -33,6 +33,7 @@ type Workflow struct {
 	Ensemble     Ensemble          `toml:"ensemble"`
 	Filters      []Filter          `toml:"filter"`
 	Reference    *Reference        `toml:"reference"` // nil: none
+	Forecast     *Forecast         `toml:"forecast"`  // nil: none
 	Verify       Verify            `toml:"verify,omitempty"`
 	Sweep        *Sweep            `toml:"sweep"` // nil: one trial of every filter
 	Output       Output            `toml:"output"`
@@ -330,6 +331,21 @@ type Reference struct {
 	Component
 	Size  int `toml:"size"`
 	Store int `toml:"store,omitzero"` // members that are stored for each cycle
+}
+
+// Forecast says which free forecasts are made.
+type Forecast struct {
+	Horizon float64  `toml:"horizon"`          // model time
+	Step    float64  `toml:"step,omitzero"`    // likewise, from one lead to the next; 0: the interval of the cycles
+	Every   int      `toml:"every"`            // cycles
+	Members int      `toml:"members,omitzero"` // 0: all
+	Exceed  []Exceed `toml:"exceed,omitempty"`
+}
+
+// Exceed is thresholds of a variable.
+type Exceed struct {
+	Variable string  `toml:"variable"`
+	Above    Numbers `toml:"above"`
 }
 
 // Verify says what is scored.

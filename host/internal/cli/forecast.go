@@ -1,0 +1,350 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/score"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) forecast() *cobra.Command {
+	var root string
+	var how forecasting
+	c := &cobra.Command{
+		Use:   "forecast RUN",
+		Short: "Show the last free forecast of a run, or how good its forecasts were",
+		Long: `Forecast shows the last free forecast of every filter, for a run of a workflow
+with [forecast]: mean, standard deviation and the 5, 25, 50, 75 and 95 % quantiles
+of every value at every lead time, and the probabilities of exceeding the
+thresholds in forecast.exceed. Times are dates if time.start is one. Values are
+predicted observations, with their errors, or those of the state if nothing is
+predicted; --of chooses.
+
+--scores shows how good the forecasts were, by lead time: their root mean square
+error, the spread, which is the expected one, the CRPS, and the errors of two
+forecasts that need no model: persistence is the value at the time of the
+analysis, climatology the mean of the values. Forecasts are compared with the
+truth or with observations, held-out ones among them, when their times come. All
+forecasts and scores are in tables of the run, see plume export.
+
+RUN is a path, @last, or the first characters of the name of a run.`,
+		Example: `  plume forecast @last
+  plume forecast @last --scores --filter etkf --variable level`,
+		Args:              exactly(1, "one run"),
+		ValidArgsFunction: completeRuns(&root),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if !slices.Contains([]string{"", archive.State, archive.Observed}, how.of) {
+				return usage("--of: got %q, want %s or %s", how.of, archive.State, archive.Observed)
+			}
+			dir, err := archive.Find(root, args[0])
+			if err != nil {
+				return usage("%v", err)
+			}
+			reader, err := archive.Open(dir)
+			if err != nil {
+				return err
+			}
+			if how.scores {
+				return a.showForecastScores(reader, how)
+			}
+			return a.showForecast(reader, how)
+		},
+	}
+	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory that contains the runs")
+	c.Flags().BoolVar(&how.scores, "scores", false, "how good the forecasts were, by lead time")
+	c.Flags().StringVar(&how.filter, "filter", "", "only that of the filter with this `LABEL`")
+	c.Flags().StringVar(&how.variable, "variable", "", "only values of the variable with this `NAME`")
+	c.Flags().StringVar(&how.of, "of", "", "observed or state; if omitted, observed if observations are predicted")
+	completeFlag(c, "of", words(archive.State, archive.Observed))
+	completeFlag(c, "filter", completeLabels(&root))
+	return c
+}
+
+// forecasting says which forecasts are shown. Empty strings mean all, or a default.
+type forecasting struct {
+	scores               bool
+	filter, variable, of string
+}
+
+// wants reports whether a row is shown, but for what it is of.
+func (h *forecasting) wants(filter, variable string) bool {
+	return (h.filter == "" || filter == h.filter) && (h.variable == "" || variable == h.variable)
+}
+
+// forecastRow is a value that is forecast, as printed and in JSON.
+type forecastRow struct {
+	Trial       int                  `json:"trial"`
+	Filter      string               `json:"filter"`
+	Time        float64              `json:"time"`
+	Lead        float64              `json:"lead"`
+	Date        *time.Time           `json:"date,omitempty"` // of what is forecast
+	Of          string               `json:"of"`
+	Variable    string               `json:"variable"`
+	Index       int                  `json:"index"`
+	Mean        float64              `json:"mean"`
+	Spread      float64              `json:"spread"`
+	Quantiles   [5]float64           `json:"quantiles"`
+	Probability []exceedanceForecast `json:"exceed,omitempty"`
+	cycle       int
+}
+
+type exceedanceForecast struct {
+	Above       float64 `json:"above"`
+	Probability float64 `json:"probability"`
+}
+
+// forecastKey identifies a value of a forecast.
+type forecastKey struct {
+	trial, cycle int
+	lead         float64
+	of, variable string
+	index        int
+}
+
+// lastForecasts returns the last forecasts of the filters that h wants, and the number of
+// forecasts of one of them.
+func lastForecasts(r *archive.Reader, h forecasting) ([]forecastRow, error) {
+	var rows []forecastRow
+	last := map[int]int{} // cycle by trial
+	predicted := false
+	for b, err := range r.Forecasts() {
+		if err != nil {
+			return nil, err
+		}
+		for i, trial := range b.Trial {
+			last[int(trial)] = max(last[int(trial)], int(b.Cycle[i]))
+			predicted = predicted || b.Of[i] == archive.Observed
+			if !h.wants(b.Filter[i], b.Variable[i]) {
+				continue
+			}
+			row := forecastRow{Trial: int(trial), Filter: b.Filter[i], Time: b.Time[i], Lead: b.Lead[i], Of: b.Of[i], Variable: b.Variable[i], Index: int(b.Index[i]),
+				Mean: b.Mean[i], Spread: b.Spread[i], Quantiles: [5]float64{b.Q05[i], b.Q25[i], b.Q50[i], b.Q75[i], b.Q95[i]}, cycle: int(b.Cycle[i])}
+			if date, ok := r.Info.Dates.At(row.Time + row.Lead); ok {
+				row.Date = &date
+			}
+			if n := len(rows); n > 0 && rows[n-1].Trial == row.Trial && rows[n-1].cycle < row.cycle { // an earlier forecast
+				rows = slices.DeleteFunc(rows, func(old forecastRow) bool { return old.Trial == row.Trial })
+			}
+			rows = append(rows, row)
+		}
+	}
+	of := h.of
+	if of == "" {
+		of = archive.State
+		if predicted {
+			of = archive.Observed
+		}
+	}
+	rows = slices.DeleteFunc(rows, func(row forecastRow) bool { return row.Of != of || row.cycle < last[row.Trial] })
+	return rows, addExceedances(r, rows)
+}
+
+// addExceedances adds probabilities to rows.
+func addExceedances(r *archive.Reader, rows []forecastRow) error {
+	at := map[forecastKey]*forecastRow{}
+	for i := range rows {
+		row := &rows[i]
+		at[forecastKey{row.Trial, row.cycle, row.Lead, row.Of, row.Variable, row.Index}] = row
+	}
+	for b, err := range r.Exceedances() {
+		if err != nil {
+			return err
+		}
+		for i, trial := range b.Trial {
+			if row := at[forecastKey{int(trial), int(b.Cycle[i]), b.Lead[i], b.Of[i], b.Variable[i], int(b.Index[i])}]; row != nil {
+				row.Probability = append(row.Probability, exceedanceForecast{b.Above[i], b.Probability[i]})
+			}
+		}
+	}
+	return nil
+}
+
+// errNoForecast is the error of a run without forecasts that are wanted.
+func errNoForecast(r *archive.Reader, h forecasting) error {
+	if h.filter != "" || h.variable != "" || h.of != "" {
+		return usage("%s has no such forecast; see plume forecast %s", r.Dir, word(r.Dir))
+	}
+	return fmt.Errorf("%s has no free forecast; they are made for workflows with [forecast]", r.Dir)
+}
+
+// showForecast prints the last forecasts.
+func (a *app) showForecast(r *archive.Reader, h forecasting) error {
+	rows, err := lastForecasts(r, h)
+	switch {
+	case err != nil:
+		return err
+	case len(rows) == 0:
+		return errNoForecast(r, h)
+	case a.json:
+		for _, row := range rows {
+			if err := a.printJSON(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	columns := []column{{head: "filter"}, {head: "time"}, {head: "lead", right: true, drop: 3}, {head: "variable"}, {head: "mean", right: true}, {head: "sd", right: true, drop: 4},
+		{head: "5 %", right: true}, {head: "25 %", right: true, drop: 2}, {head: "50 %", right: true, drop: 1}, {head: "75 %", right: true, drop: 2}, {head: "95 %", right: true}, {head: "probability"}}
+	lines := make([][]string, len(rows))
+	for i, row := range rows {
+		lines[i] = row.cells()
+	}
+	if err := printTable(a.stdout, columns, lines); err != nil {
+		return err
+	}
+	a.say("from the analysis at %s; %s", timeText(r.Info.Dates, rows[0].Time), map[string]string{archive.State: "values of the state", archive.Observed: "predicted observations with their errors"}[rows[0].Of])
+	a.next("forecast", r.Dir, "--scores")
+	return nil
+}
+
+// cells returns the cells of a row of the table.
+func (row *forecastRow) cells() []string {
+	when := fmt.Sprintf("%.6g", row.Time+row.Lead)
+	if row.Date != nil {
+		when = dateText(*row.Date)
+	}
+	line := []string{row.Filter, when, fmt.Sprintf("%.6g", row.Lead), valueName(row.Variable, row.Index), number(row.Mean), number(row.Spread)}
+	for _, q := range row.Quantiles {
+		line = append(line, number(q))
+	}
+	text := ""
+	for _, p := range row.Probability {
+		if text != "" {
+			text += ", "
+		}
+		text += fmt.Sprintf("> %g: %.0f %%", p.Above, 100*p.Probability)
+	}
+	return append(line, text)
+}
+
+// timeText returns a model time as a date, if it is one.
+func timeText(d *archive.Dates, t float64) string {
+	if date, ok := d.At(t); ok {
+		return dateText(date)
+	}
+	return fmt.Sprintf("model time %.6g", t)
+}
+
+// dateText returns a date with its time of day, unless that is midnight.
+func dateText(t time.Time) string {
+	switch text := t.UTC().Format("2006-01-02 15:04:05"); text[11:] {
+	case "00:00:00":
+		return text[:10]
+	default:
+		return cmp.Or(cutZeros(text), text)
+	}
+}
+
+// cutZeros returns a date without its seconds if they are 0.
+func cutZeros(text string) string {
+	if text[16:] == ":00" {
+		return text[:16]
+	}
+	return text
+}
+
+// valueName returns the name of a value of a variable.
+func valueName(variable string, index int) string {
+	if index == 0 {
+		return variable
+	}
+	return fmt.Sprintf("%s[%d]", variable, index)
+}
+
+func number(v float64) string { return fmt.Sprintf("%.4g", v) }
+
+// shownScores are the scores by lead time, in the order of the columns.
+var shownScores = []struct {
+	metric, head string
+	drop         int
+}{
+	{"rmse", "rmse", 0}, {"spread", "spread", 4}, {"crps_fair", "crps", 3}, {"coverage_90", "within 90 %", 2}, {"persistence_rmse", "persistence", 0}, {"climatology_rmse", "climatology", 0},
+}
+
+// showForecastScores prints the scores of forecasts by lead time.
+func (a *app) showForecastScores(r *archive.Reader, h forecasting) error {
+	type key struct {
+		trial                int
+		filter, of, variable string
+		lead                 float64
+	}
+	means, counts := map[key]map[string]score.Mean{}, map[key]int{}
+	var keys []key
+	observed := false
+	for b, err := range r.ForecastScores() {
+		if err != nil {
+			return err
+		}
+		for i, trial := range b.Trial {
+			if !h.wants(b.Filter[i], b.Variable[i]) {
+				continue
+			}
+			k := key{int(trial), b.Filter[i], b.Of[i], b.Variable[i], b.Lead[i]}
+			if means[k] == nil {
+				means[k], keys = map[string]score.Mean{}, append(keys, k)
+			}
+			means[k][b.Metric[i]] = score.Mean{Value: b.Value[i], SE: b.SE[i], Count: int(b.Count[i])}
+			counts[k] = max(counts[k], int(b.Count[i]))
+			observed = observed || b.Of[i] == archive.Observed
+		}
+	}
+	of := h.of
+	if of == "" {
+		of = archive.State
+		if observed && !slices.ContainsFunc(keys, func(k key) bool { return k.of == archive.State }) {
+			of = archive.Observed
+		}
+	}
+	keys = slices.DeleteFunc(keys, func(k key) bool { return k.of != of })
+	if len(keys) == 0 {
+		if h.filter == "" && h.variable == "" {
+			return fmt.Errorf("%s has no forecast whose time has come; they are made for workflows with [forecast]", r.Dir)
+		}
+		return errNoForecast(r, h)
+	}
+	columns := []column{{head: "filter"}, {head: "variable"}, {head: "lead", right: true}, {head: "forecasts", right: true, drop: 1}}
+	for _, s := range shownScores {
+		columns = append(columns, column{head: s.head, right: true, drop: s.drop})
+	}
+	var lines [][]string
+	for _, k := range keys {
+		line := []string{k.filter, k.variable, fmt.Sprintf("%.6g", k.lead), fmt.Sprint(counts[k])}
+		values := map[string]float64{}
+		for _, s := range shownScores {
+			m, ok := means[k][s.metric]
+			if !ok {
+				m = score.Mean{Value: math.NaN()}
+			} else {
+				values[s.metric] = m.Value
+			}
+			line = append(line, m.Text())
+		}
+		lines = append(lines, line)
+		if a.json {
+			if err := a.printJSON(struct {
+				Trial    int                `json:"trial"`
+				Filter   string             `json:"filter"`
+				Of       string             `json:"of"`
+				Variable string             `json:"variable"`
+				Lead     float64            `json:"lead"`
+				Count    int                `json:"count"`
+				Scores   map[string]float64 `json:"scores"`
+			}{k.trial, k.filter, k.of, k.variable, k.lead, counts[k], values}); err != nil {
+				return err
+			}
+		}
+	}
+	if a.json {
+		return nil
+	}
+	if err := printTable(a.stdout, columns, lines); err != nil {
+		return err
+	}
+	a.say("%s", map[string]string{archive.State: "compared with the truth", archive.Observed: "compared with observations, whose errors are part of rmse and spread"}[of])
+	return nil
+}

@@ -1,0 +1,156 @@
+package cycle
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/ensemble"
+	"github.com/plume-da/plume/sdk/resample"
+	"gonum.org/v1/gonum/mat"
+)
+
+// Lead is a free forecast at one of its lead times. Its matrices are valid until the callback
+// that receives it returns.
+type Lead struct {
+	Number int     // from 1
+	Time   float64 // model time
+	Ensemble
+	Predicted *Prediction // of the observations of all streams; nil if the operator predicts nothing
+}
+
+// Ahead makes a free forecast from the analysis of s, as the plan says, and calls each with every
+// lead time. A member that fails leaves the forecast if members may leave the trial, and ends it
+// otherwise.
+//
+// Random streams: branch "ahead" of the assimilation's by cycle, below it "draw", and "forecast"
+// and "observe" by call of the model.
+func (s *Step) Ahead(ctx context.Context, each func(*Lead) error) error {
+	a, to := s.of, s.of.plan.Ahead
+	f := a.launch(s)
+	for lead := 1; lead <= to.Leads; lead++ {
+		for call := range to.Calls {
+			n := (lead-1)*to.Calls + call
+			from := s.Time + float64(n)*to.Step/float64(to.Calls)
+			if err := f.run(ctx, n, from, s.Time+float64(n+1)*to.Step/float64(to.Calls)); err != nil {
+				return err
+			}
+		}
+		l := &Lead{Number: lead, Time: s.Time + float64(lead)*to.Step, Ensemble: f.at}
+		var err error
+		if l.Predicted, err = f.observe(ctx, lead, l.Time); err == nil {
+			err = each(l)
+		}
+		if err != nil {
+			return fmt.Errorf("cycle %d: forecast: lead %d: %w", s.Cycle, lead, err)
+		}
+	}
+	return nil
+}
+
+// free is a free forecast under way.
+type free struct {
+	*assimilation
+	cycle int
+	at    Ensemble
+	into  *mat.Dense
+	noise *mat.Dense // nil if it has no memory
+	seed  func(role string, n int) sdk.Call
+}
+
+// launch returns a forecast at the analysis of s.
+func (a *assimilation) launch(s *Step) *free {
+	seed := a.seed.Child("ahead", s.Cycle)
+	f := &free{assimilation: a, cycle: s.Cycle, seed: func(role string, n int) sdk.Call {
+		return sdk.Call{Cycle: s.Cycle, Seed: seed.Child(role, n)}
+	}}
+	rows, n := s.Analysis.Members.Dims()
+	from := make([]int, rows)
+	for i := range from {
+		from[i] = i
+	}
+	if drawn := a.plan.Ahead.Members; drawn > 0 {
+		weights := linear(s.Analysis.LogWeights)
+		if weights == nil {
+			weights = slices.Repeat([]float64{1 / float64(rows)}, rows)
+		}
+		from = resample.Systematic(make([]int, drawn), weights, seed.Child("draw", 0).Rand())
+	} else if s.Analysis.LogWeights != nil {
+		f.at.LogWeights = slices.Clone(s.Analysis.LogWeights)
+	}
+	f.at.Members, f.into, f.noise = mat.NewDense(len(from), n, nil), mat.NewDense(len(from), n, nil), a.plan.Noise.Memory(len(from))
+	for to, row := range from {
+		f.at.Members.SetRow(to, s.Analysis.Members.RawRowView(row))
+		if f.noise != nil {
+			f.noise.SetRow(to, a.last().noise.RawRowView(row))
+		}
+	}
+	return f
+}
+
+// run makes the n-th call of the model.
+func (f *free) run(ctx context.Context, n int, from, to float64) error {
+	call := f.seed("forecast", n)
+	res, err := integrate(ctx, f.plan.Model, f.plan.Noise, f.noise, &sdk.ForecastRequest{Call: call, From: from, To: to, Ensemble: f.at.Members, Into: f.into})
+	if err != nil {
+		return err
+	}
+	f.at.Members, f.into = f.into, f.at.Members
+	if len(res.Failures) == 0 {
+		return nil
+	}
+	rows, _ := f.at.Members.Dims()
+	if f.plan.MaxFailed == 0 || rows-len(res.Failures) < 2 {
+		return failed(call, rows, res.Failures, " in a free forecast", "")
+	}
+	f.without(res.Failures)
+	return nil
+}
+
+// without removes members that failed.
+func (f *free) without(failures []sdk.MemberFailure) {
+	rows, n := f.at.Members.Dims()
+	left := Ensemble{Members: mat.NewDense(rows-len(failures), n, nil)}
+	noise := f.plan.Noise.Memory(rows - len(failures))
+	to := 0
+	for i := range rows {
+		if slices.ContainsFunc(failures, func(m sdk.MemberFailure) bool { return m.Member == i }) {
+			continue
+		}
+		left.Members.SetRow(to, f.at.Members.RawRowView(i))
+		if noise != nil {
+			noise.SetRow(to, f.noise.RawRowView(i))
+		}
+		if f.at.LogWeights != nil {
+			left.LogWeights = append(left.LogWeights, f.at.LogWeights[i])
+		}
+		to++
+	}
+	if left.LogWeights != nil {
+		_, sum := ensemble.Normalise(nil, left.LogWeights)
+		for i := range left.LogWeights {
+			left.LogWeights[i] -= sum
+		}
+	}
+	f.at, f.noise, f.into = left, noise, mat.NewDense(rows-len(failures), n, nil)
+}
+
+// observe predicts the observations of all streams.
+func (f *free) observe(ctx context.Context, lead int, time float64) (*Prediction, error) {
+	op := f.plan.Ahead.Operator
+	if op == nil {
+		return nil, nil
+	}
+	rows, _ := f.at.Members.Dims()
+	m := op.Space().Layout.Size()
+	r := &sdk.ObserveRequest{Call: f.seed("observe", lead), Time: time, Ensemble: f.at.Members, Predicted: mat.NewDense(rows, m, nil)}
+	if slices.Contains(op.Space().Offers, sdk.Simulated) {
+		r.Simulated = mat.NewDense(rows, m, nil)
+	}
+	res, err := op.Observe(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &Prediction{r.Predicted, r.Simulated, res.ErrorVariance, f.at.LogWeights}, nil
+}
