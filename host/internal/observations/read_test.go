@@ -88,6 +88,7 @@ func TestLayouts(t *testing.T) {
 		"wide, columns named like variables":   {"time = {}" + plain, "t,level,flow\n1,2,3\n2,NA,4\n", "1: 0=2 1=3\n2: 1=4\nrow 3 missing\n", scalars},
 		"byte order mark, blanks, other order": {"time = {}" + plain, "\ufeffflow, t ,level\r\n 3 , 1 ,2\r\n", "1: 0=2 1=3\n", scalars},
 		"rows out of order":                    {"time = {}" + plain, "t,level,flow\n2,20,\n1,10,\n", "1: 0=10\n2: 0=20\nrow 3 missing\nrow 2 missing\n", scalars},
+		"until a time":                         {"time = { until = 2, window = 5 }" + plain, "t,level,flow\n1,2,\n2,,5\n2.5,6,7\n", "2: 0=2 1=5\nrow 2 missing\nrow 3 missing\nrow 4 late\nrow 4 late\n", scalars},
 		"mapped, with range and sd": {`time = {}
 observations = { plugin = "o", error.sd = 1, file = "data.csv", time.column = "t", map = [{ column = "a", variable = "flow", range = [0, 5], sd = "e" }] }`,
 			"t,a,e\n1,2,0.5\n2,6,1\n3,4,\n", "1: 1=2±0.5\n3: 1=4\nrow 3 range\n", scalars},

@@ -117,6 +117,10 @@ func (g *gathering) atData() {
 		if !usable(v) {
 			continue
 		}
+		if until := g.w.Time.Until; until != nil && v.Time > until.Model {
+			v.Status = Late
+			continue
+		}
 		if v.Time-opened > window {
 			if n := g.w.Time.Cycles; n > 0 && len(g.times) == n {
 				v.Status = Late

@@ -34,7 +34,7 @@ func (c *checker) table(n *tomltext.Node, path string, t *key) {
 func (c *checker) complete(n *tomltext.Node, path string, k *key, meant map[string]bool) {
 	switch {
 	case n.Table[k.name] != nil || meant[k.name]:
-	case k.required || k.twin && !c.real:
+	case k.required || k.twin && !c.real && n.Table[k.or] == nil:
 		c.missing(n, path, k)
 	case k.def != nil:
 		n.Table[k.name] = &tomltext.Node{Value: k.def}

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -47,6 +48,7 @@ func (w *Workflow) fill() {
 		w.Observations[i].settle(w.Observations[i].Replicas)
 	}
 	w.Time.Start.Date, _ = w.instant(w.Time.Start.Date) // see judgeTime
+	w.endTime()
 	if r := w.Reference; r != nil && r.Store == 0 {
 		r.Store = min(r.Size, 1000)
 	}
@@ -78,6 +80,33 @@ func (w *Workflow) inModelTime() {
 			n.Bad = true
 		}
 	}
+}
+
+// endTime replaces time.until by a number of cycles, or by a model time if cycles are at the
+// times of files. See judgeUntil.
+func (w *Workflow) endTime() {
+	t := &w.Time
+	if t.Until == nil {
+		return
+	}
+	end := t.Until.Model
+	if t.Until.Dated {
+		date, _ := w.instant(t.Until.Date)
+		if !t.Start.Dated || t.Unit == 0 {
+			return
+		}
+		end = date.Sub(t.Start.Date).Seconds() / t.Unit.Seconds()
+	}
+	if t.Interval == 0 {
+		t.Until = &Moment{Model: end}
+		return
+	}
+	first := t.Interval
+	if t.First != nil {
+		first = *t.First
+	}
+	cycles := 1 + math.Floor((end-t.Start.Model-first)/t.Interval+1e-9)
+	t.Cycles, t.Until = int(min(max(cycles, 0), 1e9)), nil
 }
 
 // instant returns the instant of a date. Without an offset it is a local time in the zone of

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/diag"
+	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
 // reserved are the rows of the result tables that do not belong to a filter. A score may
@@ -57,6 +58,7 @@ func (w *Workflow) judgeTime(found *diag.Findings) {
 		_, isDuration := of.Value.(time.Duration)
 		durations = durations || isDuration
 	}
+	w.judgeUntil(found, n)
 	if t.Unit == 0 && n.Table["unit"] == nil && durations {
 		(&checker{found: found}).missing(n, "time", lookup(lookup(schema.keys, "time").keys, "unit"))
 	}
@@ -68,6 +70,30 @@ func (w *Workflow) judgeTime(found *diag.Findings) {
 	if at, err := w.instant(date); err != nil {
 		found.Add(codeConflict, start.Place(), "`time.start` has no offset: %v", err).WithLabel("which instant?").
 			WithHelp("write it with its offset, such as %s", at.Format("2006-01-02T15:04:05-07:00"))
+	}
+}
+
+// judgeUntil reports an end of time that does not fit the rest of n, the table of times.
+func (w *Workflow) judgeUntil(found *diag.Findings, n *tomltext.Node) {
+	until := n.Table["until"]
+	if until == nil || until.Bad || w.bad("time", "interval") || w.bad("time", "start") || w.bad("time", "unit") {
+		return
+	}
+	_, dated := until.Value.(time.Time)
+	conflict := func(label, help, format string, args ...any) {
+		found.Add(codeConflict, until.Place(), format, args...).WithLabel("%s", label).WithHelp("%s", help)
+	}
+	switch t := w.Time; {
+	case n.Table["cycles"] != nil:
+		conflict("not with cycles", "remove one of them", "`time.until` and `time.cycles` both say when the cycles end")
+	case dated && !t.Start.Dated:
+		conflict("a date", "write a date in time.start, or a number here", "`time.until` is a date, but `time.start` is a number")
+	case dated && slices.ContainsFunc(w.Observations, func(o Observations) bool { return o.Time.Calendar != "" && o.Time.Calendar != "standard" }):
+		conflict("a date of another calendar", "write cycles, or a number here", "`time.until` cannot be a date of a calendar that is not the standard one")
+	case t.Interval > 0 && t.Cycles < 1:
+		conflict("no cycle", "write a later time", "there is no cycle until `time.until`")
+	case t.Interval > 0 && float64(t.Cycles) > *mostCycles:
+		conflict("too far", "write an earlier time, or a longer interval", "there would be %d cycles until `time.until`; at most %.0f are possible", t.Cycles, *mostCycles)
 	}
 }
 

@@ -39,6 +39,7 @@ type key struct {
 	doc      string
 	required bool
 	twin     bool     // required unless observations come from files
+	or       string   // key that takes the place of one that is required in a twin
 	def      any      // default, as in the text; nil: none
 	example  string   // what to write when a required key is missing
 	min      *float64 // inclusive

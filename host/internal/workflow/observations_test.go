@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,10 @@ func TestStreamsAreRefused(t *testing.T) {
 		{fromFile, "mean = 0", `around = "truth"`, "E211 the members cannot start around the truth: there is none"},
 		{fromFile, "ensemble =", "model.estimate.a.init = { dist = \"normal\", around = \"truth\", sd = 1 }\nensemble =", "E211 `a` cannot start around the truth: there is none"},
 		{fromFile, "start = 0", `start = 0, first = 0`, "E211 `first` is for twin experiments, but observations come from a file"},
+		{minimal, "cycles = ", "until = 9, cycles = ", "E211 `time.until` and `time.cycles` both say when the cycles end"},
+		{fromFile, "start = 0", "start = 0, until = 2026-01-01T00:00:00Z", "E211 `time.until` is a date, but `time.start` is a number"},
+		{fromFile, "start = 0", "start = 0, interval = 2, until = 1", "E211 there is no cycle until `time.until`"},
+		{fromFile, "start = 0", "start = 0, interval = 1e-9, until = 1e3", "E211 there would be 1000000000 cycles until `time.until`; at most 10000000 are possible"},
 		{fromFile, "start = 0", `start = 0, window = "1h"`, "E202 [time] needs `unit`"},
 	} {
 		text := strings.Replace(c.text, c.old, c.new, 1)
@@ -172,6 +177,28 @@ func TestDialectsAreResolved(t *testing.T) {
 			if got := w.Ensemble.Init.Dialect; !reflect.DeepEqual(got, want) {
 				t.Errorf("members: got %+v, want %+v", got, want)
 			}
+		}
+	}
+}
+
+// time.until is a number of cycles where these have an interval, and a model time otherwise.
+func TestUntil(t *testing.T) {
+	for keys, want := range map[string]int{
+		"interval = 0.5, until = 4":            8,
+		"interval = 0.5, until = 4.2":          8,
+		"interval = 0.5, until = 4, first = 0": 9,
+		"interval = 0.5, until = 4, start = 1": 6,
+		"interval = 0.1, until = 0.3":          3, // 0.3 / 0.1 < 3
+		`interval = "6h", start = 2026-01-01T00:00:00Z, unit = "1h", until = 2026-01-02T01:00:00+01:00`: 4,
+	} {
+		text := regexp.MustCompile(`(?m)^time = .*`).ReplaceAllString(minimal, "time = { "+keys+" }")
+		w, found := Parse("w.toml", []byte(text), Options{})
+		if len(found) > 0 {
+			t.Fatal(found.Text(false))
+		}
+		reload(t, w)
+		if w.Time.Cycles != want || w.Time.Until != nil {
+			t.Errorf("%s: %d cycles until %v, want %d", keys, w.Time.Cycles, w.Time.Until, want)
 		}
 	}
 }

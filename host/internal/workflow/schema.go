@@ -127,7 +127,8 @@ var schema = key{kind: table, keys: []key{
 		{name: "description", kind: text, doc: "description in one line"},
 	}},
 	{name: "time", kind: table, required: true, doc: "when observations are made", keys: []key{
-		{name: "cycles", kind: integer, twin: true, min: one, max: mostCycles, example: "1000", doc: "number of assimilation cycles"},
+		{name: "cycles", kind: integer, twin: true, or: "until", min: one, max: mostCycles, example: "1000", doc: "number of assimilation cycles"},
+		{name: "until", kind: moment, example: "2026-03-22T00:00:00Z", doc: "model time, or a date if time.start is one, that no cycle is after, in place of cycles"},
 		{name: "interval", kind: extent, twin: true, above: zero, example: "0.1", doc: "model time between observations"},
 		{name: "first", kind: extent, min: zero, example: "0.0", doc: "model time from the start to the first cycle of a twin experiment; if omitted, interval. With 0 the initial ensemble is analysed before any forecast"},
 		{name: "step", kind: extent, above: zero, doc: "time step of the model; if omitted, the default of the plugin"},

@@ -59,6 +59,7 @@ type Experiment struct {
 // Time says when observations are made.
 type Time struct {
 	Cycles   int           `toml:"cycles,omitzero"`   // 0: as many as the files have observations for
+	Until    *Moment       `toml:"until"`             // model time that no cycle is after; nil: any, or Cycles says it
 	Interval float64       `toml:"interval,omitzero"` // model time between cycles; 0: the cycles are at the observations of files
 	First    *float64      `toml:"first"`             // model time before the first cycle; nil: Interval
 	Step     float64       `toml:"step,omitzero"`     // of the integrator; 0: the model's own
