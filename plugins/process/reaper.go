@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -13,11 +15,16 @@ import (
 )
 
 // A command must not outlive the plugin, however the plugin ends: a signal that cannot be
-// caught does not end children. So the plugin starts its program a second time as a reaper.
-// The reaper is told over a pipe of every process group that runs and, when the pipe is
-// closed, ends those that still run and removes the directories that were only theirs. Host
-// and terminal signal the plugin's group; the reaper is in another.
-type reaper struct{ pipe io.Writer }
+// caught does not end children. So the plugin starts its program a second time as a reaper,
+// which makes the process groups that commands run in. When the pipe to it is closed, it ends
+// all processes of its groups and removes the directories that were theirs alone. Host and
+// terminal signal the plugin's group; the reaper is in another.
+type reaper struct {
+	mu      sync.Mutex
+	orders  io.Writer
+	answers *bufio.Reader
+	groups  []int // without a command
+}
 
 // reaperVariable is set for a process that must be a reaper.
 const reaperVariable = "PLUME_PROCESS_REAPER"
@@ -33,29 +40,59 @@ func startReaper() (*reaper, error) {
 	cmd := exec.Command(self)
 	cmd.Env = []string{reaperVariable + "=1"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	pipe, err := cmd.StdinPipe()
+	orders, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, noReaper(err)
+	}
+	answers, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, noReaper(err)
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, noReaper(err)
 	}
-	go func() { _ = cmd.Wait() }()
-	return &reaper{pipe}, nil
+	return &reaper{orders: orders, answers: bufio.NewReader(answers)}, nil
 }
 
-// adopt puts the process group under watch. If it is ended by the reaper, dir is removed
-// unless it is empty text.
-func (r *reaper) adopt(group int, dir string) error { return r.say('+', group, dir) }
+// take returns a process group without a command.
+func (r *reaper) take() (group int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if last := len(r.groups) - 1; last >= 0 {
+		group, r.groups = r.groups[last], r.groups[:last]
+		return group, nil
+	}
+	if _, err := fmt.Fprintln(r.orders, "group"); err != nil {
+		return 0, noReaper(err)
+	}
+	if _, err := fmt.Fscanln(r.answers, &group); err != nil || group == 0 {
+		return 0, noReaper(fmt.Errorf("there is no process group: %v", err))
+	}
+	return group, nil
+}
 
-// release tells the reaper that the group has ended.
-func (r *reaper) release(group int) error { return r.say('-', group, "") }
+// giveBack takes a group back whose processes have ended.
+func (r *reaper) giveBack(group int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.groups = append(r.groups, group)
+}
 
-func (r *reaper) say(op rune, group int, dir string) error {
-	if _, err := fmt.Fprintf(r.pipe, "%c %d %q\n", op, group, dir); err != nil {
+// inherit says that dir is to be removed when the plugin ends.
+func (r *reaper) inherit(dir string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, err := fmt.Fprintf(r.orders, "remove %q\n", dir); err != nil {
 		return noReaper(err)
 	}
 	return nil
+}
+
+// disinherit says that dir is not to be removed any more.
+func (r *reaper) disinherit(dir string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, _ = fmt.Fprintf(r.orders, "keep %q\n", dir) // a reaper that is gone removes nothing
 }
 
 func noReaper(err error) error {
@@ -66,34 +103,48 @@ func noReaper(err error) error {
 // plugin.
 func init() {
 	if os.Getenv(reaperVariable) != "" {
-		reap(os.Stdin)
+		reap(os.Stdin, os.Stdout)
 		os.Exit(0)
 	}
 }
 
-// reap reads groups from told until it ends, and then ends those that still run.
-func reap(told io.Reader) {
-	running := map[int]string{} // directories by group
-	lines := bufio.NewScanner(told)
-	for lines.Scan() {
-		var op rune
-		var group int
-		var dir string
-		if _, err := fmt.Sscanf(lines.Text(), "%c %d %q", &op, &group, &dir); err != nil {
-			continue
-		}
-		if delete(running, group); op == '+' {
-			running[group] = dir
+// reap follows orders until they end, and then ends what is left of its groups.
+func reap(orders io.Reader, answers io.Writer) {
+	var groups []int
+	dirs := map[string]bool{}
+	for lines := bufio.NewScanner(orders); lines.Scan(); {
+		order, argument, _ := strings.Cut(lines.Text(), " ")
+		dir, _ := strconv.Unquote(argument)
+		switch order {
+		case "group":
+			group := newGroup()
+			groups = append(groups, group)
+			fmt.Fprintln(answers, group)
+		case "remove":
+			dirs[dir] = true
+		case "keep":
+			delete(dirs, dir)
 		}
 	}
-	for group := range running {
+	for _, group := range groups {
 		kill(group)
 	}
-	for _, dir := range running {
-		if dir != "" {
-			_ = os.RemoveAll(dir)
-		}
+	for dir := range dirs {
+		_ = os.RemoveAll(dir)
 	}
+}
+
+// newGroup returns a process group, 0 if there is none to be had. Its leader ends at once, but
+// is not waited for: until this process ends it keeps the group, which others can join,
+// without one that no signal can reach.
+func newGroup() int {
+	leader := exec.Command("/bin/sh", "-c", ":")
+	leader.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := leader.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 0
+	}
+	return leader.Process.Pid
 }
 
 // kill ends every process of the group led by leader at once.

@@ -105,7 +105,7 @@ func (m *model) run(ctx context.Context, dir string, t *task, into *mat.Dense) (
 		f = m.collect(dir, t, into)
 	}
 	if f != nil {
-		f.command, f.dir = brief(strings.Join(append(m.Command[:1:1], cmd.Args[len(gate)+1:]...), " ")), dir
+		f.command, f.dir = brief(strings.Join(append(m.Command[:1:1], cmd.Args[1:]...), " ")), dir
 		f.last = lastLines(filepath.Join(dir, stderrFile), filepath.Join(dir, stdoutFile))
 	}
 	return f, nil
@@ -124,11 +124,7 @@ func (m *model) overdue() *failure {
 	return &failure{what: fmt.Sprintf("was ended after %g s", m.Timeout), retryable: true}
 }
 
-// gate is a shell that waits for a line of input and then executes the command after it.
-// If the input ends before that, it exits.
-var gate = []string{"/bin/sh", "-c", `read -r go && exec "$@"`, "sh"}
-
-// command returns the command for t behind its gate, ready to start in dir.
+// command returns the command for t, ready to start in dir.
 func (m *model) command(dir string, t *task) (*exec.Cmd, error) {
 	arguments, err := m.expand(m.arguments, t)
 	if err != nil {
@@ -138,7 +134,7 @@ func (m *model) command(dir string, t *task) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, config("env", "%v", err)
 	}
-	cmd := exec.Command(gate[0], slices.Concat(gate[1:], []string{m.program}, arguments)...)
+	cmd := exec.Command(m.program, arguments...)
 	cmd.Dir, cmd.Env = dir, append(inherited(), env...)
 	return cmd, nil
 }
@@ -150,8 +146,7 @@ func inherited() []string {
 	})
 }
 
-// execute runs cmd as the leader of a process group of its own, with its output in files
-// and no input. When it has ended, or ctx is done, no process of the group is left. An error
+// execute runs cmd in a process group of its own, with its output in files and no input. When it has ended, or ctx is done, no process of the group is left. An error
 // of type *sdk.Error is about this machine, any other about the command.
 func execute(ctx context.Context, cmd *exec.Cmd, dir string) error {
 	for name, to := range map[string]*io.Writer{stdoutFile: &cmd.Stdout, stderrFile: &cmd.Stderr} {
@@ -165,12 +160,12 @@ func execute(ctx context.Context, cmd *exec.Cmd, dir string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	input, release, err := start(cmd, "")
+	group, giveBack, err := start(cmd)
 	if err != nil {
 		return err
 	}
-	_ = input.Close()
-	group, ended := cmd.Process.Pid, make(chan struct{})
+	defer giveBack()
+	ended := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		select {
@@ -183,32 +178,25 @@ func execute(ctx context.Context, cmd *exec.Cmd, dir string) error {
 	close(ended)
 	watch.Wait()
 	kill(group) // processes that it left behind
-	return errors.Join(release(), exit)
+	return exit
 }
 
-// start starts cmd as the leader of a process group and opens its gate after the reaper has
-// been told of it, so that the command can never outlive the plugin; nor does dir, if it is
-// given. It returns the command's standard input. When the group has ended, release must be
-// called.
-func start(cmd *exec.Cmd, dir string) (input io.WriteCloser, release func() error, err error) {
+// start starts cmd in a process group of the reaper, so that the command cannot outlive the
+// plugin. When the processes of the group have ended, giveBack must be called.
+func start(cmd *exec.Cmd) (group int, giveBack func(), err error) {
 	reaper, err := theReaper()
 	if err != nil {
-		return nil, nil, err
+		return 0, nil, err
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if input, err = cmd.StdinPipe(); err != nil {
-		return nil, nil, resource(err)
+	if group, err = reaper.take(); err != nil {
+		return 0, nil, err
 	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: group}
 	if err := cmd.Start(); err != nil {
-		return nil, nil, err
+		reaper.giveBack(group)
+		return 0, nil, err
 	}
-	group := cmd.Process.Pid
-	if err := reaper.adopt(group, dir); err != nil {
-		_ = input.Close() // the gate does not open
-		return nil, nil, errors.Join(err, cmd.Wait())
-	}
-	_, _ = io.WriteString(input, "go\n") // fails when the gate was killed
-	return input, func() error { return reaper.release(group) }, nil
+	return group, func() { reaper.giveBack(group) }, nil
 }
 
 // judge returns the failure of a command that has ended, or nil.

@@ -23,12 +23,13 @@ import (
 // server is a command that keeps running and answers one line on its standard output for
 // every line on its standard input: mode "server".
 type server struct {
-	key     string // of the configuration it was started for
-	cmd     *exec.Cmd
-	dir     string // its working directory
-	input   io.WriteCloser
-	output  *bufio.Reader
-	release func() error // from the reaper
+	key      string // of the configuration it was started for
+	cmd      *exec.Cmd
+	group    int
+	giveBack func() // of the group
+	dir      string // its working directory
+	input    io.WriteCloser
+	output   *bufio.Reader
 }
 
 // idle are the servers of this process that wait for work, the longest idle first. Models
@@ -87,13 +88,29 @@ func (m *model) startServer() (*server, error) {
 	}
 	defer messages.Close() // the command has its own
 	cmd.Stderr = messages
+	s := &server{key: m.key, cmd: cmd, dir: dir}
+	if s.input, err = cmd.StdinPipe(); err != nil {
+		return nil, resource(err)
+	}
 	output, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, resource(err)
 	}
-	s := &server{key: m.key, cmd: cmd, dir: dir, output: bufio.NewReader(output)}
-	if s.input, s.release, err = start(cmd, dir); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	s.output = bufio.NewReader(output)
+	reaper, err := theReaper()
+	if err == nil {
+		err = reaper.inherit(dir)
+	}
+	if err == nil {
+		s.group, s.giveBack, err = start(cmd)
+	}
+	var e *sdk.Error
+	if err != nil && !errors.As(err, &e) {
+		err = config("command", "cannot be run: %v", err)
+	}
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, err
 	}
 	return s, nil
 }
@@ -101,12 +118,15 @@ func (m *model) startServer() (*server, error) {
 // end ends the server with all processes of its group, and removes its directory unless it
 // is to be kept.
 func (s *server) end(remove bool) {
-	kill(s.cmd.Process.Pid)
+	kill(s.group)
 	_ = s.input.Close()
 	_ = s.cmd.Wait() // killed
-	_ = s.release()
+	s.giveBack()
 	if remove {
 		_ = os.RemoveAll(s.dir)
+	}
+	if reaper, err := theReaper(); err == nil {
+		reaper.disinherit(s.dir)
 	}
 }
 
@@ -118,9 +138,13 @@ func (m *model) ask(ctx context.Context, t *task, into *mat.Dense, last bool) (*
 	}
 	limited, cancel := m.limited(ctx)
 	defer cancel()
-	stop := context.AfterFunc(limited, func() { kill(s.cmd.Process.Pid) })
+	killed := make(chan struct{})
+	stop := context.AfterFunc(limited, func() { kill(s.group); close(killed) })
 	f := m.exchange(s, t, into)
-	stop()
+	if !stop() {
+		<-killed
+		f = m.overdue()
+	}
 	switch {
 	case ctx.Err() != nil:
 		s.end(true)
@@ -129,10 +153,7 @@ func (m *model) ask(ctx context.Context, t *task, into *mat.Dense, last bool) (*
 		m.giveBack(s)
 		return nil, nil
 	}
-	if limited.Err() != nil {
-		f = m.overdue()
-	}
-	f.command = brief(strings.Join(append(m.Command[:1:1], s.cmd.Args[len(gate)+1:]...), " "))
+	f.command = brief(strings.Join(append(m.Command[:1:1], s.cmd.Args[1:]...), " "))
 	f.last = lastLines(filepath.Join(s.dir, stderrFile))
 	keep := last && m.Keep != "none"
 	if keep {
@@ -203,9 +224,17 @@ func (m *model) line(s *server, t *task) ([]byte, error) {
 
 // gone returns the failure of a server that has closed its output or input.
 func (m *model) gone(s *server, when string) *failure {
-	patience := time.AfterFunc(time.Second, func() { kill(s.cmd.Process.Pid) }) // it may only have closed them
-	defer patience.Stop()
-	_ = s.cmd.Wait() // judged by its state
+	exited := make(chan struct{})
+	go func() {
+		_ = s.cmd.Wait() // judged by its state
+		close(exited)
+	}()
+	select {
+	case <-exited:
+	case <-time.After(time.Second): // it has only closed them
+		kill(s.group)
+		<-exited
+	}
 	if f := m.judge(context.Background(), s.cmd, nil); f != nil {
 		f.what += " " + when
 		return f
