@@ -21,8 +21,33 @@ import (
 // The rule is plume's own. It was found on Lorenz-63 and Lorenz-96 with 3 to 40
 // values, N = 10 to 1000, linear and nonlinear observations; see docs/results.
 func bandwidthRule(within float64, members int, r float64) float64 {
-	p := r * (r + 1) / 2
-	return math.Sqrt(within * p / (float64(members) + p))
+	return math.Sqrt(within * kernelShare(float64(members), r))
+}
+
+// kernelShare returns p / (N + p), see [bandwidthRule], for a sample of size members.
+func kernelShare(size, r float64) float64 {
+	p := covarianceValues(r)
+	return p / (size + p)
+}
+
+// covarianceValues returns the number of values in a covariance of r dimensions.
+func covarianceValues(r float64) float64 { return r * (r + 1) / 2 }
+
+// many is how many members for each value of a covariance make kernels before the analysis less useful than after it.
+const many = 20
+
+// laterRule returns the part of the kernels of the global form that is left out before the analysis and made up for after it,
+// see [conditional.smooth]:
+//
+//	within (2 - within) max(0, 1 - (20 p / N)²),   p as in [bandwidthRule].
+//
+// Kernels before the analysis have the shape of the forecast, and smooth it in every cycle, whether the observation says much or little. That moves members
+// away from the sheets and bends of a density that many members know better. Kernels after it have the shape of the analysis and are as wide as the effective sample size asks for:
+// wide where few members are left, which would be drawn many times. With few members the gain of the kernels is needed. Where a density
+// has several modes, within is small, and the shape of the analysis is no better than that of the forecast.
+func laterRule(within float64, members int, r float64) float64 {
+	few := many * covarianceValues(r) / float64(members)
+	return within * (2 - within) * max(0, 1-few*few)
 }
 
 // narrowest bounds the share within modes from below: kernels without width have no density.

@@ -24,8 +24,9 @@ import (
 //
 // and the state given the observation has the density sum_i w_i g(xi; mu_i, P),
 // noised along the path sum_i w_i g(xi; mu_i, (1 + sigma²) P). b = 1 is an
-// ensemble Kalman filter, b towards 0 a particle filter. b, see [bandwidthRule],
-// [observedSpace.wideEnough] and [observedSpace.lost]; gamma, see [temper].
+// ensemble Kalman filter, b towards 0 a particle filter. b, see [bandwidthRule], [laterRule],
+// [observedSpace.wideEnough] and [observedSpace.lost]; gamma, see [temper]. With many members that density is
+// smoothed, see [conditional.smooth].
 //
 // Cost: two passes over the state of 2 N² n, and O(N² (m + r) + r³) with
 // r = min(N - 1, n).
@@ -51,9 +52,10 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	linalg.Mul(cross, weightedRows(w.scores, prior).T(), o.anomalies)
 	least := leastESS(members, float64(w.rank()))
 	modes := split(w.scores.ColView(0), prior)
-	b := f.Bandwidth
+	b, later := f.Bandwidth, 0.0
 	if sdk.IsAuto(b) {
-		b = bandwidthRule(modes.within, members, float64(w.rank()))
+		later = laterRule(modes.within, members, float64(w.rank()))
+		b = math.Sqrt(1-later) * bandwidthRule(modes.within, members, float64(w.rank()))
 		widest := o.widest(modes.within, cross)
 		b = max(o.wideEnough(b, widest, least, prior), o.lost*widest)
 	}
@@ -67,6 +69,10 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 		_, logSum := ensemble.Normalise(posterior.weights, posterior.logWeights)
 		floats.AddConst(-logSum, posterior.logWeights)
 	}
+	ess := ensemble.ESS(posterior.weights, members)
+	if later > 0 {
+		posterior.smooth(later * modes.within * kernelShare(ess, float64(w.rank())))
+	}
 	x, ancestors, metrics, err := f.drawJoint(ctx, p, posterior)
 	if err != nil {
 		return nil, err
@@ -76,8 +82,7 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	if err := checkFinite("analysis ensemble", p.Into, allOf(len(w.mean))); err != nil {
 		return nil, err
 	}
-	metrics["weights_ess"] = ensemble.ESS(posterior.weights, members)
-	metrics["within_modes"], metrics["bandwidth"], metrics["tempering"] = modes.within, b, gamma
+	metrics["weights_ess"], metrics["within_modes"], metrics["bandwidth"], metrics["tempering"] = ess, modes.within, b, gamma
 	metrics["inflation"], metrics["calibration"], metrics["rank"] = inflation, calibration, float64(w.rank())
 	return &sdk.Analysis{Ancestors: ancestors, Carry: carry, Metrics: metrics}, nil
 }
@@ -149,8 +154,19 @@ type conditional struct {
 	logWeights []float64     // N
 	weights    []float64     // N, normalised
 	covariance *mat.SymDense // P
+}
 
-	root, inverse *mat.Dense // of P: its symmetric square root and the inverse of that
+// smooth moves the given share of the covariance of the centres to the kernels. Centres are drawn towards their mean, so that mean and
+// covariance of the density stay as they are.
+func (c *conditional) smooth(share float64) {
+	mean := ensemble.Mean(nil, c.centres, c.weights)
+	scatter := scatterOf(ensemble.Anomalies(nil, c.centres, mean), c.weights)
+	scatter.ScaleSym(share, scatter)
+	c.covariance.AddSym(c.covariance, scatter)
+	members, _ := c.centres.Dims()
+	for i := range members {
+		scaleFrom(mean, c.centres.RawRowView(i), math.Sqrt(1-share))
+	}
 }
 
 // given returns the density of the state given the observation, with gamma = 1.
@@ -182,10 +198,6 @@ func (w *whitened) given(o *observedSpace, cross *mat.Dense, b float64, prior []
 			c.covariance.SetSym(i, j, -b*b*b*b*floats.Dot(explained.RawRowView(i), cross.RawRowView(j)))
 		}
 		c.covariance.SetSym(i, i, c.covariance.At(i, i)+b*b)
-	}
-	var err error
-	if c.root, c.inverse, err = roots(c.covariance); err != nil {
-		return nil, err
 	}
 	return c, normaliseLogs(c.logWeights)
 }
@@ -247,13 +259,17 @@ func (f *filter) drawJoint(ctx context.Context, p *sdk.Problem, c *conditional) 
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	root, inverse, err := roots(c.covariance)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	sorted, logWeights := mat.NewDense(members, r, nil), make([]float64, members)
 	for q, i := range order {
 		sorted.SetRow(q, c.centres.RawRowView(i))
 		logWeights[q] = c.logWeights[i]
 	}
 	centres := mat.NewDense(members, r, nil) // in the kernels' own unit
-	linalg.Mul(centres, sorted, c.inverse)
+	linalg.Mul(centres, sorted, inverse)
 	// The covariance of the mixture, without the bias of a finite sample, as everywhere: an
 	// observation that says nothing leaves mean and covariance as they were.
 	covariance := new(mat.SymDense)
@@ -269,7 +285,7 @@ func (f *filter) drawJoint(ctx context.Context, p *sdk.Problem, c *conditional) 
 		ancestors[i] = order[a]
 	}
 	x := mat.NewDense(members, r, nil)
-	linalg.Mul(x, q.Into, c.root)
+	linalg.Mul(x, q.Into, root)
 	if f.SecondOrder {
 		err = matchMoments(x, mean, covariance)
 	}
@@ -280,10 +296,14 @@ func (f *filter) drawJoint(ctx context.Context, p *sdk.Problem, c *conditional) 
 func scaleSpread(x *mat.Dense, factor float64) {
 	mean := ensemble.Mean(nil, x, nil)
 	for i := range x.RawMatrix().Rows {
-		row := x.RawRowView(i)
-		floats.SubTo(row, row, mean)
-		floats.AddScaledTo(row, mean, factor, row)
+		scaleFrom(mean, x.RawRowView(i), factor)
 	}
+}
+
+// scaleFrom multiplies the distance of row from mean by factor.
+func scaleFrom(mean, row []float64, factor float64) {
+	floats.SubTo(row, row, mean)
+	floats.AddScaledTo(row, mean, factor, row)
 }
 
 // scatterOf returns the covariance of rows with these weights and anomalies,

@@ -132,6 +132,29 @@ func TestJointMomentsAreTheMixtures(t *testing.T) {
 	}
 }
 
+// Smoothing moves covariance from the centres to the kernels: the density keeps its mean and its covariance. Tolerance: rounding.
+func TestSmoothingKeepsMeanAndCovariance(t *testing.T) {
+	c := &conditional{
+		centres: mat.NewDense(3, 2, []float64{0, 1, 2, -1, 4, 0.5}), weights: []float64{0.5, 0.2, 0.3},
+		covariance: mat.NewSymDense(2, []float64{0.2, 0.1, 0.1, 0.3}),
+	}
+	moments := func() (mean []float64, covariance mat.SymDense) {
+		mean = ensemble.Mean(nil, c.centres, c.weights)
+		covariance.AddSym(c.covariance, scatterOf(ensemble.Anomalies(nil, c.centres, mean), c.weights))
+		return mean, covariance
+	}
+	kernels := mat.Trace(c.covariance)
+	mean, covariance := moments()
+	c.smooth(0.3)
+	got, spread := moments()
+	if !floats.EqualApprox(got, mean, 1e-14) || !mat.EqualApprox(&spread, &covariance, 1e-14) {
+		t.Errorf("mean %v and covariance %v, want %v and %v", got, mat.Formatted(&spread), mean, mat.Formatted(&covariance))
+	}
+	if want := kernels + 0.3*(mat.Trace(&covariance)-kernels); math.Abs(mat.Trace(c.covariance)-want) > 1e-14 {
+		t.Errorf("kernels have a variance of %g in all, want %g", mat.Trace(c.covariance), want)
+	}
+}
+
 // x ~ N(0.3, 1) with y = |x| + e has a posterior with two modes. With narrow
 // kernels and untempered weights the draws follow it. The distance to the posterior's distribution on a
 // grid has three parts: 20,000 systematic draws from as many weighted members
