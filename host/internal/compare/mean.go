@@ -42,19 +42,19 @@ func (r *Run) Mean(g *Group, m Metric) (Mean, error) {
 const flatness = "rank_flatness_p"
 
 // flatnessOf returns the p-value of the sum of the rank histograms of all trials, which is
-// worth as many independent ranks as there are scored cycles.
+// worth as many independent ranks as those of the trials together.
 func flatnessOf(trials []*Trial, stage string) score.Mean {
 	var counts []float64
-	cycles := 0
+	independent := 0.0
 	for _, t := range trials {
 		ranks := t.Ranks[stage]
 		counts = append(counts, make([]float64, max(0, len(ranks)-len(counts)))...)
 		for i, c := range ranks {
 			counts[i] += c
 		}
-		cycles += t.means[Metric{flatness, stage}].Count
+		independent += t.IndependentRanks(stage)
 	}
-	return score.Mean{Value: score.FlatnessOf(counts, float64(cycles)).P, SE: math.NaN(), Count: len(trials)}
+	return score.Mean{Value: score.FlatnessOf(counts, independent).P, SE: math.NaN(), Count: len(trials)}
 }
 
 // scored returns the trials of g that a mean is taken over: those that have ended well and

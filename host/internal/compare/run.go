@@ -201,8 +201,14 @@ func (r *Run) common(groups []*Group) []string {
 // ofFilter reports whether an axis applies to a single filter.
 func ofFilter(axis string) bool { return strings.HasPrefix(axis, "filter.") }
 
-// Scored returns the number of cycles of a stage that the time means of a trial include.
-func (t *Trial) Scored(stage string) int { return t.means[Metric{"spread", stage}].Count }
+// IndependentRanks returns the number of independent ranks that the rank histogram of a stage of
+// a trial is worth. Runs of versions that did not store it count one for each scored cycle.
+func (t *Trial) IndependentRanks(stage string) float64 {
+	if m, ok := t.means[Metric{"rank_independent", stage}]; ok {
+		return m.Value
+	}
+	return float64(t.means[Metric{"spread", stage}].Count)
+}
 
 // Repetition returns what distinguishes a trial from others of its group: the replicate and,
 // if there are several, the seed.

@@ -44,11 +44,12 @@ type tally struct {
 	RMSE     []float64                       // of every analysis; none without a truth
 	Squares  []float64                       // mean square innovations, see squareInnovation; none with a truth
 	Ranks    map[string][]float64            // by stage, after burn-in
+	Varied   map[string]score.RankVariation  // by stage, after burn-in
 	Sums     score.InnovationSums
 }
 
 func newTally(members int) tally {
-	t := tally{Series: map[string]map[string][]float64{}, Ranks: map[string][]float64{}}
+	t := tally{Series: map[string]map[string][]float64{}, Ranks: map[string][]float64{}, Varied: map[string]score.RankVariation{}}
 	for _, stage := range stages {
 		t.Series[stage], t.Ranks[stage] = map[string][]float64{}, make([]float64, members+1)
 	}
@@ -57,9 +58,10 @@ func newTally(members int) tally {
 
 // remind sets the tally of s to that of a checkpoint.
 func (s *scorer) remind(t tally) {
-	series := s.Series
+	series, varied := s.Series, s.Varied
 	maps.Copy(series, t.Series)
-	s.tally, s.Series = t, series // a checkpoint does not store empty maps
+	maps.Copy(varied, t.Varied)
+	s.tally, s.Series, s.Varied = t, series, varied // a checkpoint does not store empty maps
 }
 
 func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Reference, described int) *scorer {
@@ -115,7 +117,10 @@ func (s *scorer) row(stage string, step *cycle.Step, e cycle.Ensemble) archive.C
 		}
 	}
 	if s.scored(step.Cycle) && state.Truth != nil {
-		score.AddCounts(s.Ranks[stage], state.Ranks())
+		ranks, varied := state.Ranks(), s.Varied[stage]
+		varied.Add(ranks)
+		score.AddCounts(s.Ranks[stage], ranks)
+		s.Varied[stage] = varied
 	}
 	return row
 }
@@ -243,7 +248,8 @@ func (s *scorer) wants(metric string) bool {
 func (s *scorer) metrics(id archive.TrialID, truth int, status archive.Status) []archive.Metric {
 	var list []archive.Metric
 	for _, stage := range stages {
-		h := &score.History{Members: s.trial.Size, Series: s.Series[stage], Ranks: s.Ranks[stage], Cycles: s.Cycles}
+		varied := s.Varied[stage]
+		h := &score.History{Members: s.trial.Size, Series: s.Series[stage], Ranks: s.Ranks[stage], Independent: varied.Independent(), Cycles: s.Cycles}
 		if s.plan.Restart != plan.Never {
 			h.Divergences = &s.Diverged
 		}

@@ -108,7 +108,16 @@ func TestNumbersFollowFromCycles(t *testing.T) {
 			number("spread_skill", score.SpreadSkill(spread.Value, score.TimeMean(rmse).Value, 8), math.NaN())
 			number("coverage_50_expected", half, 0)
 			number("coverage_90_expected", most, 0)
-			number("rank_flatness_p", score.FlatnessOf(counts, float64(len(rmse))).P, math.NaN())
+			independent := got[metricKey{k.trial, "rank_independent", k.stage}] // the ranks of single cycles are not stored
+			all := 0.0
+			for _, c := range counts {
+				all += c
+			}
+			if independent.Value < 1 || independent.Value > all+1e-9 || len(rmse) < 20 && independent.Value != float64(len(rmse)) {
+				t.Errorf("%v independent ranks of %v in %d cycles", independent.Value, all, len(rmse))
+			}
+			number("rank_independent", independent.Value, math.NaN())
+			number("rank_flatness_p", score.FlatnessOf(counts, independent.Value).P, math.NaN())
 		}
 		if failures := tableOf(t, dir, "failures.arrow"); restarted {
 			for i, action := range failures.Column("action").([]string) {

@@ -177,8 +177,8 @@ var charts = []chart{
 	{
 		name: "ranks", section: "calibration", caption: html("Rank histograms of the truth among the members"),
 		label: text("Rank histograms of the filters with the band of a flat histogram; p-values are in the table of scores"),
-		note: "Frequency relative to a flat histogram; if there are many ranks, neighbours are pooled. A bar of a calibrated ensemble is in the grey band 19 times out of 20 " +
-			"if a cycle counts as one independent rank; the values of a state are not independent.",
+		note: "Frequency relative to a flat histogram; if there are many ranks, neighbours are pooled. A bar of a calibrated ensemble is in the grey band 19 times out of 20" +
+			"; it is wider than for as many independent ranks, because neighbours in space and time are alike.",
 		applies: func(r *Report) bool {
 			return r.truthful() && slices.ContainsFunc(r.trials, func(t *trial) bool { return len(t.Ranks) > 0 })
 		},

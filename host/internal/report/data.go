@@ -353,7 +353,7 @@ func (t *trial) data(filter, points int, truth *snapshots) dataTrial {
 		if d.Ranks == nil {
 			d.Ranks = map[string]*dataRanks{}
 		}
-		h := histogramOf(counts, t.Scored(stage))
+		h := histogramOf(counts, t.IndependentRanks(stage))
 		expected, share := coverage(counts)
 		d.Ranks[stage] = &dataRanks{len(counts) - 1, h.centres(), h.heights, number(h.low), number(h.high), expected, share}
 	}

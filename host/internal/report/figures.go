@@ -351,7 +351,7 @@ func (r *Report) ranksFigure(trials []*trial) *figure {
 		if !slices.ContainsFunc(counts, func(c float64) bool { return c > 0 }) {
 			continue
 		}
-		h := histogramOf(counts, t.Scored(archive.Analysis))
+		h := histogramOf(counts, t.IndependentRanks(archive.Analysis))
 		p := panel(fmt.Sprintf("%s, N = %d", t.Filter, len(counts)-1), "rank of the truth", "relative frequency")
 		low, high := -0.5, float64(len(counts))-0.5
 		if h.high > 0 {

@@ -27,7 +27,7 @@ const (
 // probability 95 % if the truth has every rank with the same probability and the counts
 // are worth the given number of independent ranks: by the normal approximation of a
 // binomial distribution, for the mean width of a bar.
-func histogramOf(counts []float64, independent int) histogram {
+func histogramOf(counts []float64, independent float64) histogram {
 	n := len(counts)
 	bars := n
 	if n > mostRanks {
@@ -52,7 +52,7 @@ func histogramOf(counts []float64, independent int) histogram {
 	}
 	if independent > 0 {
 		p := 1 / float64(bars)
-		sd := math.Sqrt((1 - p) / p / float64(independent)) // relative to p
+		sd := math.Sqrt((1 - p) / p / independent) // relative to p
 		h.low, h.high = max(0, 1-1.96*sd), 1+1.96*sd
 	}
 	return h

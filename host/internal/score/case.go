@@ -99,6 +99,8 @@ type History struct {
 	Members int
 	Series  map[string][]float64 // by name
 	Ranks   []float64            // counts, see Ranks
+	// Independent is the number of independent ranks that Ranks are worth.
+	Independent float64
 	// Divergences is how often the trial was restarted in Cycles cycles; nil: it never is.
 	Divergences *int
 	Cycles      int

@@ -168,9 +168,15 @@ var catalogue = []Score{
 		About:     "expected coverage_90 of N members",
 		ofHistory: func(h *History) Mean { _, most := Coverage(h.Ranks, 0.9); return h.number(most, 0) }},
 	{Name: "rank_flatness_p", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
-		About: "p-value of Pearson's chi-square test that the rank histogram is flat, with counts scaled to one independent rank per cycle and ranks pooled to at least five expected counts",
-		ofHistory: func(h *History) Mean { // the values of one state count for one rank: neighbours are not independent
-			return h.number(FlatnessOf(h.Ranks, float64(len(h.Series["rmse"]))).P, math.NaN())
+		About:     "p-value of Pearson's chi-square test that the rank histogram is flat, with counts scaled to rank_independent and ranks pooled to at least five expected counts",
+		ofHistory: func(h *History) Mean { return h.number(FlatnessOf(h.Ranks, h.Independent).P, math.NaN()) }},
+	{Name: "rank_independent", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
+		About:     "number of independent ranks that the ranks of neighbours in space and time are worth, from how much the histograms of single cycles vary",
+		ofHistory: func(h *History) Mean {
+			if h.Ranks == nil {
+				return h.number(math.NaN(), math.NaN()) // nothing is known of a trial that has not ended
+			}
+			return h.number(h.Independent, math.NaN())
 		}},
 	{Name: "divergences", Unit: UnitOne, Stage: Analysis, Needs: Restarts, Mean: WholeSeries, Loss: true, Place: place(7, 6),
 		About: "number of restarts after the model or the filter could not compute with the members, per 1000 cycles, burn-in included",
