@@ -175,6 +175,9 @@ func (a *app) runTable(ctx context.Context, name string, b benching) error {
 		return a.conclude(&b.source, r, err)
 	}
 	a.warn(r.Warnings...)
+	if a.json {
+		err = errors.Join(err, a.printRun(r.Dir, r.Status, nil))
+	}
 	a.say("")
 	err = errors.Join(err, a.printComparison([]string{r.Dir}, b.comparing))
 	a.next("compare", r.Dir)

@@ -1,11 +1,13 @@
 """plume.run in a notebook: a kernel of Jupyter, and what its cells show."""
 
+import re
 import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import PLUME
+from conftest import PLUME, ROOT
 
 jupyter = pytest.importorskip("jupyter_client")
 pytest.importorskip("ipykernel")
@@ -36,6 +38,25 @@ CLASS = """
     def run(**settings):
         return plume.run(TWIN, set=settings, plugins={"mine": Mine}, in_process=True)
 """
+
+
+def test_the_example_runs(tmp_path, monkeypatch):
+    """From the idea to the comparison with the tuned rivals, and the numbers that its text leads to expect."""
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    monkeypatch.setenv("PLUME", PLUME)
+    book = nbformat.read(ROOT / "examples" / "notebook" / "filter.ipynb", 4)
+    nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
+    cells = [c for c in book.cells if c.cell_type == "code"]
+    assert len(cells) == 10
+    shown = [[o.get("data", {}).get("text/plain", "") for o in c.outputs if o.output_type != "stream"] for c in cells]
+    mean, variance = (float(x) for x in re.findall(r"float64\(([0-9.]+)\)", shown[2][0]))
+    assert abs(mean - 0.5) < 4 * np.sqrt(0.5625 / 10_000)
+    assert abs(variance - 0.5625) < 4 * 0.5625 * np.sqrt(2 / 10_000)
+    assert shown[4] == ["[]"]
+    rows = {line.split()[0]: line.split() for line in shown[9][-1].splitlines()}
+    assert set(rows) >= {"stochastic", "denkf", "local-pf", "joint", "mine"}
+    assert float(rows["mine"][2]) < float(rows["stochastic"][2])
+    assert "from mine" in shown[9][-1]
 
 
 class Notebook:
@@ -96,7 +117,7 @@ def test_a_cell_shows_the_progress_and_the_run(notebook):
 
 def test_a_traceback_points_into_the_cell(notebook):
     shown = notebook.cell("run(**{'filter.mine.params.bad': 7})")
-    plain = __import__("re").sub(r"\x1b\[[0-9;]*m", "", shown)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
     assert "return self.gain @ problem.ensemble" in plain
     assert "AttributeError: 'Mine' object has no attribute 'gain'" in plain
     assert "cycle 7: analyse: In[2]:7, in analyse: AttributeError" in plain

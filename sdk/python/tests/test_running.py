@@ -135,9 +135,12 @@ def test_a_comparison_has_the_numbers_of_plume():
         (o["filter"], o["value"], o["se"], o["trials"]) for o in said
     ]
     row = compared.of("mine", inflation=1.1)
-    assert row.setting == {"filter.mine.params.inflation": "1.1"}
+    assert row.setting == {"filter.mine.params.inflation": 1.1}
     assert (row.difference.baseline, row.difference.of, row.difference.pairs) == ("etkf", "replicates", 2)
-    assert row.difference.value == next(o for o in said if o.get("setting") == row.setting)["difference"]["value"]
+    assert (
+        row.difference.value
+        == next(o for o in said if o.get("setting") == {"filter.mine.params.inflation": "1.1"})["difference"]["value"]
+    )
     with pytest.raises(KeyError, match="has 2 rows; the filters are climatology, etkf, mine, persistence"):
         compared.of("mine")
     table = compared.table()

@@ -39,3 +39,5 @@ def calls(mine: type[plume.Filter]) -> None:
     assert_type(run.reference(), xarray.Dataset)
     assert_type(run.observations(), xarray.Dataset)
     assert_type(run.inference_data(), xarray.DataTree)
+    assert_type(plume.bench("sakov2008-lorenz96", {"mine": {"inflation": 1.01}}), plume.Run)
+    assert_type(plume.testing.analyse(mine(), [[0.0]], 1.0).ensemble, plume.Array)

@@ -38,7 +38,7 @@ from .errors import (
 from .layout import Coordinates, Layout, Variable
 from .params import Param
 from .roles import Analysis, Array, ErrorModel, Filter, Forecast, Model, ObservationOperator, Observed, Problem
-from .running import Interrupted, Plan, PlannedTrial, RunError, plan, resume, run, validate
+from .running import Interrupted, Plan, PlannedTrial, RunError, bench, plan, resume, run, validate
 from .serving import serve
 from .streams import Streams
 
@@ -80,6 +80,7 @@ __all__ = [
     "TransientError",
     "Variable",
     "WorkflowError",
+    "bench",
     "compare",
     "open_run",
     "plan",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Progress:
     """How far a run is, as plume says it: of trials and of cycles; left in seconds, None if not
     known."""
@@ -25,7 +25,7 @@ class Progress:
     seconds: float
     left: float | None = None
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         full = 30 * self.done // max(1, self.cycles)
         return f"{self.name} [{'=' * full}{'-' * (30 - full)}] {self._count()}, {self._time()}"
 

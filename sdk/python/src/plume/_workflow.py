@@ -38,11 +38,11 @@ def options(profile: str, set: Mapping[str, Any] | None, sweep: Mapping[str, Any
     """Returns the arguments of a command that override the values of a workflow."""
     given = ["--profile", profile] if profile else []
     for key, value in (set or {}).items():
-        given += ["--set", f"{key}={_inline(value)}"]
+        given += ["--set", f"{key}={inline(value)}"]
     for key, values in (sweep or {}).items():
         if isinstance(values, str) or not isinstance(values, (Iterable, np.ndarray)):
             raise TypeError(f"sweep: {key}: got {values!r}, want a list of values")
-        given += ["--sweep", f"{key}={_inline(list(values))}"]
+        given += ["--sweep", f"{key}={inline(list(values))}"]
     return given
 
 
@@ -70,19 +70,20 @@ def write(workflow: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
 
 
 def _lines(entries: Mapping[str, Any]) -> str:
-    return "".join(f"{_key(key)} = {_inline(value)}\n" for key, value in entries.items())
+    return "".join(f"{_key(key)} = {inline(value)}\n" for key, value in entries.items())
 
 
 def _key(key: str) -> str:
     return key if _BARE.fullmatch(key) else literal(key)
 
 
-def _inline(value: Any) -> str:
+def inline(value: Any) -> str:
+    """Returns a value as TOML has it on one line."""
     value = _plain(value)
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(k)} = {_inline(v)}" for k, v in value.items()) + " }" if value else "{}"
+        return "{ " + ", ".join(f"{_key(k)} = {inline(v)}" for k, v in value.items()) + " }" if value else "{}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_inline, value)) + "]"
+        return "[" + ", ".join(map(inline, value)) + "]"
     if isinstance(value, (datetime.date, datetime.time)):  # a datetime is a date
         return value.isoformat()
     return literal(value)

@@ -24,7 +24,7 @@ class Difference:
 
     baseline: str
     members: int
-    setting: Mapping[str, str]
+    setting: Mapping[str, float | int | str]
     value: float | None
     se: float | None
     wins: float | None
@@ -40,13 +40,14 @@ class Compared:
     run: str
     filter: str
     members: int
-    setting: Mapping[str, str]
+    setting: Mapping[str, float | int | str]
     metric: str
     value: float | None
     se: float | None
     trials: int
     ok: int
     status: str
+    published: float | None  # what others got, if the workflow says so
     difference: Difference | None
 
 
@@ -94,6 +95,7 @@ class Comparison(Sequence[Compared]):
             ("pairs", "pairs"),
         ):  # fmt: skip
             table[name] = [r.difference and getattr(r.difference, key) for r in self.rows]
+        table["published"] = [r.published for r in self.rows]
         table["status"] = [r.status for r in self.rows]
         return table if any(table["run"]) else {name: c for name, c in table.items() if name != "run"}
 
@@ -105,21 +107,27 @@ class Comparison(Sequence[Compared]):
         """Returns the table for a library, "pandas" or "polars"."""
         if library not in ("pandas", "polars"):
             raise ValueError(f"library: got {library!r}, want pandas or polars")
-        return needed(library).DataFrame(self.columns())
+        mixed = {"strict": False} if library == "polars" else {}  # 1 and 1.1 are one axis
+        return needed(library).DataFrame(self.columns(), **mixed)
 
     def _cells(self) -> list[list[str]]:
-        axes = list(dict.fromkeys(axis for r in self.rows for axis in r.setting))
-        many = len({r.run for r in self.rows}) > 1
-        head = [*(["run"] if many else []), "filter", "members", *axes, self.rows[0].metric if self.rows else ""]
-        lines = [[*head, "difference", "wins", "status"]]
+        axes = [a for a in dict.fromkeys(a for r in self.rows for a in r.setting) if not a.endswith(".size")]
+        metric = self.rows[0].metric if self.rows else ""
+        lines = [["run", "filter", "members", *axes, metric, "published", "difference", "wins", "status"]]
         for r in self.rows:
-            line = [*([r.run] if many else []), r.filter, str(r.members or ""), *(r.setting.get(a, "") for a in axes)]
+            setting = [str(r.setting.get(axis, "")) for axis in axes]
+            published = "" if r.published is None else f"{r.published:g}"
             d = r.difference
-            paired = [f"{_pm(d.value, d.se)} from {d.baseline}", f"{d.wins:g}/{d.pairs}"] if d else ["", ""]
-            if d and d.wins is None:
-                paired[1] = ""
-            lines.append([*line, _pm(r.value, r.se), *paired, r.status])
-        return lines
+            paired = (
+                [f"{_pm(d.value, d.se)} from {d.baseline}", "" if d.wins is None else f"{d.wins:g}/{d.pairs}"]
+                if d
+                else ["", ""]
+            )
+            lines.append(
+                [r.run, r.filter, str(r.members or ""), *setting, _pm(r.value, r.se), published, *paired, r.status]
+            )
+        used = [k for k, column in enumerate(zip(*lines, strict=True)) if any(column[1:])]
+        return [[line[k] for k in used] for line in lines]
 
     def __repr__(self) -> str:
         return as_text(self._cells())
@@ -138,7 +146,7 @@ def _pm(value: float | None, se: float | None) -> str:
 def _fits(row: Compared, setting: Mapping[str, Any]) -> bool:
     def one(name: str, value: Any) -> bool:
         keys = [k for k in row.setting if k == name or k.endswith("." + name)]
-        return any(row.setting[k] == str(value) for k in keys)
+        return any(row.setting[k] == value for k in keys)
 
     return all(one(name, value) for name, value in setting.items())
 
@@ -162,10 +170,26 @@ def compare(
 
 
 def _compared(o: dict[str, Any]) -> Compared:
-    d = o.get("difference")
-    return Compared(
-        o.get("run", ""), o["filter"], o.get("members", 0), o.get("setting", {}), o["metric"], o["value"], o["se"],
-        o["trials"], o["trials_ok"], o["status"],
-        d and Difference(d["baseline"], d["baseline_members"], d.get("baseline_setting", {}), d["value"], d["se"],
-                         d["wins"], d["pairs"], d["of"]),
-    )  # fmt: skip
+    plain = {name: o[name] for name in ("filter", "metric", "value", "se", "trials", "status")}
+    about = {"run": o.get("run", ""), "members": o.get("members", 0), "ok": o["trials_ok"]}
+    setting, d = _setting(o.get("setting", {})), o.get("difference")
+    return Compared(**plain, **about, setting=setting, published=o.get("published"), difference=d and _difference(d))
+
+
+def _difference(d: dict[str, Any]) -> Difference:
+    plain = {name: d[name] for name in ("baseline", "value", "se", "wins", "pairs", "of")}
+    return Difference(**plain, members=d["baseline_members"], setting=_setting(d.get("baseline_setting", {})))
+
+
+def _setting(values: dict[str, str]) -> dict[str, float | int | str]:
+    """Returns the values of axes as they were before plume printed them."""
+
+    def typed(text: str) -> float | int | str:
+        for kind in (int, float):
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+        return text
+
+    return {axis: typed(text) for axis, text in values.items()}

@@ -21,7 +21,7 @@ from ._attach import Desk, attached
 from ._program import Answer, objects, program
 from ._progress import Display, Progress
 from ._runs import Run, open_run
-from ._workflow import Workflow, file_of, options
+from ._workflow import Workflow, file_of, inline, options
 from .diagnostics import Finding, WorkflowError, findings
 from .errors import from_first_own_line
 from .roles import Plugin
@@ -75,6 +75,35 @@ def run(
         how = ["--run-dir", os.fspath(run_dir), *(["--in-process"] if in_process else [])]
         arguments = ["run", file, *options(profile, set, sweep), *how, "--workers", str(workers)]
         return _run(arguments, plugins, progress)
+
+
+def bench(
+    experiment: str,
+    filters: Mapping[str, Mapping[str, float | int | bool | str]],
+    *,
+    plugins: Mapping[str, type[Plugin]] | None = None,
+    size: int = 0,
+    seeds: int = 1,
+    cycles: int = 0,
+    run_dir: str | os.PathLike[str] = "runs",
+    workers: int = 0,
+    in_process: bool = False,
+    progress: bool | None = None,
+) -> Run:
+    """Runs an experiment that others have published numbers for, see plume bench --list, with its
+    filters as they were tuned there and those of yours: plugins by name, with their parameters::
+
+        run = plume.bench("grid-lorenz63-x", {"mine": {"inflation": 1.05}}, plugins={"mine": Mine}, size=10)
+        plume.compare(run)
+
+    size runs the filters with so many members, seeds runs the seeds 1 to this, and cycles shortens
+    the experiment. The rest is as in run."""
+    arguments = ["bench", experiment, "--seeds", str(seeds), "--cycles", str(cycles), "--size", str(size)]
+    for name, params in filters.items():
+        given = ",".join(f"{key}={value if isinstance(value, str) else inline(value)}" for key, value in params.items())
+        arguments += ["--filter", f"{name}:{given}" if given else name]
+    arguments += ["--run-dir", os.fspath(run_dir), "--workers", str(workers)]
+    return _run(arguments + (["--in-process"] if in_process else []), plugins, progress)
 
 
 def resume(
@@ -175,8 +204,14 @@ class Plan:
 
 
 def _run(arguments: list[str], plugins: Mapping[str, type[Plugin]] | None, progress: bool | None) -> Run:
-    answer = _answer([*arguments, "--progress", "json"], plugins, Display(progress))
-    return Run(Path(answer.objects[-1]["run"]))
+    made = _run_of(_answer([*arguments, "--progress", "json"], plugins, Display(progress)))
+    assert made is not None
+    return made
+
+
+def _run_of(answer: Answer) -> Run | None:
+    """Returns the run that plume says it made; a line about a filter has a run as well."""
+    return next((Run(Path(o["run"])) for o in answer.objects if "run" in o and "filter" not in o), None)
 
 
 def _answer(arguments: list[str], plugins: Mapping[str, type[Plugin]] | None, display: Display | None = None) -> Answer:
@@ -233,7 +268,7 @@ def _served(argv: list[str], env: dict[str, str], desk: Desk, display: Display |
 
 def _checked(answer: Answer, failure: BaseException | None) -> Answer:
     """Returns the answer of a command that did what it was asked for; raises what run says."""
-    made = next((Run(Path(o["run"])) for o in answer.objects if "run" in o), None)
+    made = _run_of(answer)
     if found := findings(answer.objects):
         raise WorkflowError(found) from failure
     if answer.code in _STOPPED:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,28 @@ from .roles import Analysis, Array, Filter, Forecast, Model, ObservationOperator
 from .running import call
 
 
+@dataclass
+class Forecasted(Forecast):
+    """What a model returned: an array, and failures by row."""
+
+    ensemble: Array
+
+
+@dataclass
+class Seen(Observed):
+    """What an operator returned: an array."""
+
+    predicted: Array
+
+
+@dataclass
+class Analysed(Analysis):
+    """What a filter returned: arrays."""
+
+    ensemble: Array
+    log_weights: Array | None = None
+
+
 def check(cls: type[Plugin]) -> None:
     """Runs plume's conformance suite on a class, as plume plugins test does on a script. Raises
     ContractError with a line for every promise that the class breaks."""
@@ -34,7 +57,7 @@ def check(cls: type[Plugin]) -> None:
         raise ContractError("\n".join(faults), where=f"class {cls.__name__}") from cause
 
 
-def forecast(model: Model, x: ArrayLike, t0: float = 0.0, t1: float = 1.0, *, seed: int = 0) -> Forecast:
+def forecast(model: Model, x: ArrayLike, t0: float = 0.0, t1: float = 1.0, *, seed: int = 0) -> Forecasted:
     """Returns the states at t1 of the members x, (members, n), at t0. Of members that failed
     all is NaN."""
     request = pb.ConfigureRequest(step=model.step if model.step and model.step != type(model).step else 0.0)
@@ -45,13 +68,13 @@ def forecast(model: Model, x: ArrayLike, t0: float = 0.0, t1: float = 1.0, *, se
     failures: dict[int, str | Exception] = {f.member: f.reason for f in end.failures}
     whole = np.full_like(inputs[ENSEMBLE], np.nan)
     whole[[i for i in range(len(whole)) if i not in failures]] = answer[ENSEMBLE]
-    return Forecast(whole, failures, dict(end.metrics))
+    return Forecasted(whole, failures, dict(end.metrics))
 
 
 def observe(
     operator: ObservationOperator, x: ArrayLike, t: float = 0.0, *, sd: ArrayLike = 1.0, dist: str = "normal",
     df: float = 0.0, state: Layout | None = None, seed: int = 0,
-) -> Observed:  # fmt: skip
+) -> Seen:  # fmt: skip
     """Returns what would be observed of the members x, (members, n); of a black box, one reading
     of each. sd, dist and df are the error model; state is the layout of x, by default one
     variable x."""
@@ -63,13 +86,13 @@ def observe(
     channel = SIMULATED if operator._is_black_box() else PREDICTED
     header, inputs = _call(members, seed, time_from=t, wants=[channel])
     answer, end = CALL["operator"](c, header, inputs)
-    return Observed(answer[channel], dict(end.metrics))
+    return Seen(answer[channel], dict(end.metrics))
 
 
 def analyse(
     filter: Filter, ensemble: ArrayLike, observation: ArrayLike, h: Callable[[Array], ArrayLike] = lambda x: x,
     sd: ArrayLike = 1.0, *, cycle: int = 1, time: float = 0.0, carry: bytes = b"", seed: int = 0,
-) -> Analysis:  # fmt: skip
+) -> Analysed:  # fmt: skip
     """Returns the analysis of a filter: of the forecast ensemble, (N, n), and an observation,
     (m,), NaN where missing, that h predicts, (N, n) to (N, m), with normal errors of standard
     deviation sd. Raises ConfigError where the filter needs a gradient or coordinates."""
@@ -100,7 +123,7 @@ def analyse(
         inputs[OBSERVATIONS + 1] = _read_only(offered["log_likelihood"])
     answer, end = CALL["filter"](c, header, inputs)
     weights, ancestors = np.array(end.log_weights), list(end.ancestors)
-    return Analysis(
+    return Analysed(
         answer[ENSEMBLE], weights if weights.size else None, ancestors or None, end.carry, dict(end.metrics)
     )
 
