@@ -3,6 +3,7 @@ package archive
 import (
 	"cmp"
 	"errors"
+	"math"
 	"os"
 	"slices"
 	"sync"
@@ -38,7 +39,7 @@ type Failures struct {
 
 	mu    sync.Mutex
 	table *table.Writer // nil: there are none
-	cycle []Failure     // of the current cycle: the replicas of a model fail in any order
+	cycle []Failure     // not yet written: the replicas of a model fail in any order
 }
 
 // Failures opens the table of the failures of a trial, or continues it after cycle
@@ -81,24 +82,28 @@ func (f *Failures) Add(failures ...Failure) {
 	f.cycle = append(f.cycle, failures...)
 }
 
-// Flush writes the recorded failures. Call it at the end of a cycle.
-func (f *Failures) Flush() error {
+// Flush writes the recorded failures of cycles through a number. Call it at the end of that
+// cycle.
+func (f *Failures) Flush(through int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := len(f.cycle)
-	if n == 0 {
-		return nil
-	}
 	slices.SortStableFunc(f.cycle, func(a, b Failure) int {
 		return cmp.Or(cmp.Compare(a.Cycle, b.Cycle), cmp.Compare(a.Member, b.Member))
 	})
+	n := 0
+	for n < len(f.cycle) && f.cycle[n].Cycle <= through {
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
 	cycle, member, members := make([]int32, n), make([]int32, n), make([]int32, n)
 	call, reason, action := make([]string, n), make([]string, n), make([]string, n)
-	for i, c := range f.cycle {
+	for i, c := range f.cycle[:n] {
 		cycle[i], member[i], members[i] = int32(c.Cycle), int32(c.Member), int32(c.Members)
 		call[i], reason[i], action[i] = c.Call, c.Reason, c.Action
 	}
-	f.cycle = f.cycle[:0]
+	f.cycle = slices.Delete(f.cycle, 0, n)
 	if f.table == nil {
 		var err error
 		if f.table, err = table.Create(f.path, failuresColumns, nil); err != nil {
@@ -120,7 +125,7 @@ func (f *Failures) Sum() string {
 
 // Close writes the last recorded failures and finishes the table.
 func (f *Failures) Close() error {
-	err := f.Flush()
+	err := f.Flush(math.MaxInt)
 	if f.table == nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func full(t *testing.T) string {
 	done(run.Scenario(planned, &cycle.Scenario{Truth: mat.NewDense(2, 3, []float64{0, 0, 0, 11, 12, 13}), Observations: mat.NewDense(1, 3, []float64{21, math.NaN(), 23})}))
 	done(run.rejections(planned, &observations.Record{Rejected: rejected}))
 	id := TrialID{2, 3, "f"}
-	tables, err := run.Trial(id, layout, layout, Keep{Scored: []string{"u"}, Forecast: true, Analysis: true, Variables: 2, HeldOut: true, Rejected: true}, 0)
+	tables, err := run.Trial(id, layout, layout, Keep{Scored: []string{"u"}, Forecast: true, Analysis: true, Variables: 2, HeldOut: true, Rejected: true, Fit: true}, 0)
 	done(err)
 	e := mat.NewDense(2, 3, []float64{31, 32, 33, 34, 35, 36})
 	step := &cycle.Step{Cycle: 1, Time: 0.5, Forecast: cycle.Ensemble{Members: e}, Analysis: cycle.Ensemble{Members: e, LogWeights: []float64{-1, -2}}, Ancestors: []int{1, 0},
@@ -86,6 +86,8 @@ func full(t *testing.T) string {
 	done(tables.Append(step, []CycleRow{row}, &score.Innovation{Values: []float64{63, 64, 65}, NIS: 66, Expected: 67}, []Description{described}))
 	done(tables.AppendHeldOut(step, []HeldOutRow{{Forecast, 2, score.Prediction{Value: 71, Mean: 72, Spread: 73, CRPSFair: &crps}}}))
 	done(tables.AppendRejections(step, streams))
+	done(tables.AppendFit(step, []FitRow{{Forecast, 2, 201, 202, 203, 204, []float64{205, 206, 207, 208, 209}}}))
+	done(tables.Passes([]PassRow{{Number: 3, Assimilated: 0.4, Values: 5, Known: true, Misfit: 6, Least: 7, Largest: 8, Start: described}, {Start: described}}))
 	done(tables.Observed(score.InnovationSums{Count: []int{0, 1, 4}, Forecast: []float64{0, 4, 16}, Error: []float64{0, 9, 36}, First: []float64{math.NaN(), 5, 6},
 		Largest: []float64{0, -7, 8}, At: []int{0, 9, 10}}))
 	done(tables.RankHistograms([]RankHistogram{{Forecast, []float64{1, 2, 3}}, {Analysis, []float64{4, 5, 6}}}))
@@ -152,6 +154,11 @@ func TestReadersReadWhatWritersWrite(t *testing.T) {
 	equal("held out", collect(t, r.HeldOut()), "{Trial:[2] Replicate:[3] Filter:[f] Cycle:[1] Time:[0.5] Stage:[forecast] Variable:[u] Index:[1] Value:[71] Mean:[72] Spread:[73] CRPSFair:{Values:[74] Valid:[true]}}")
 	equal("rejections", collect(t, r.Rejections()), "{Trial:{Values:[2 0] Valid:[true false]} Replicate:[3 3] Stream:[gauge gauge] Row:{Values:[7 7] Valid:[true true]} Cycle:{Values:[1 1] Valid:[true true]} "+
 		"Time:[0.25 0.25] Variable:{Values:[u u] Valid:[true true]} Index:{Values:[1 1] Valid:[true true]} Value:{Values:[9 9] Valid:[true true]} Reason:[range range]}")
+	equal("passes", collect(t, r.Passes()), "{Trial:[2 2] Replicate:[3 3] Filter:[f f] Pass:[3 0] Assimilated:[0.4 0] Values:[5 0] Misfit:{Values:[6 NaN] Valid:[true false]} "+
+		"Least:{Values:[7 NaN] Valid:[true false]} Largest:{Values:[8 NaN] Valid:[true false]}}")
+	equal("start", collect(t, r.Starts()), "{Trial:[2 2 2 2 2 2] Replicate:[3 3 3 3 3 3] Filter:[f f f f f f] Pass:[3 3 3 0 0 0] Variable:[level u u level u u] Index:[0 0 1 0 0 1] "+
+		"Truth:[81 82 83 81 82 83] Mean:[84 85 86 84 85 86] Spread:[87 88 89 87 88 89] Q05:[90 95 100 90 95 100] Q25:[91 96 101 91 96 101] Q50:[92 97 102 92 97 102] Q75:[93 98 103 93 98 103] Q95:[94 99 104 94 99 104]}")
+	equal("fit", collect(t, r.Fits()), "{Trial:[2] Replicate:[3] Filter:[f] Cycle:[1] Time:[0.5] Stage:[forecast] Variable:[u] Index:[1] Value:[201] Error:[202] Mean:[203] Spread:[204] Q05:[205] Q25:[206] Q50:[207] Q75:[208] Q95:[209]}")
 	equal("diagnostics", collect(t, r.Diagnostics()), "{Trial:[2] Filter:[f] Cycle:[1] Name:[gain] Value:[41]}")
 	equal("timings", collect(t, r.Timings()), "{Trial:[2] Filter:[f] Cycle:[1] Forecast:[1] Observe:[2] Analyse:[3]}")
 	failures, err := r.Failures()
@@ -220,6 +227,15 @@ func readAll(r *Reader) []error {
 	for _, err := range r.Timings() {
 		errs = append(errs, err)
 	}
+	for _, err := range r.Passes() {
+		errs = append(errs, err)
+	}
+	for _, err := range r.Starts() {
+		errs = append(errs, err)
+	}
+	for _, err := range r.Fits() {
+		errs = append(errs, err)
+	}
 	for _, name := range []string{"truth", "observations", "ensemble"} {
 		for _, err := range r.States(name) {
 			errs = append(errs, err)
@@ -237,7 +253,7 @@ func TestDamagedTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	tables, err := r.Tables()
-	if err != nil || len(tables) != 15 {
+	if err != nil || len(tables) != 18 {
 		t.Fatalf("%d tables, %v: %v", len(tables), tables, err)
 	}
 	for _, name := range tables {

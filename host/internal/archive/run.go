@@ -309,7 +309,7 @@ type Metric struct {
 }
 
 // parted are the tables that are written as one part per trial or truth.
-var parted = []string{"cycles", "variables", "innovations", "observed", "held_out", "rejections", "rank_histogram", "diagnostics", "timings", "failures", "observations", "forecasts", "exceedances", "verification", "forecast_scores", "reliability"}
+var parted = []string{"cycles", "variables", "innovations", "observed", "held_out", "rejections", "rank_histogram", "diagnostics", "timings", "failures", "observations", "forecasts", "exceedances", "verification", "forecast_scores", "reliability", "passes", "start", "fit"}
 
 // Finish writes trials and metrics, joins the tables of all trials, and completes the
 // manifest with the checksums of all files. axes are the keys of the axes of the sweep.

@@ -29,6 +29,7 @@ type Keep struct {
 	Variables          int
 	HeldOut, Rejected  bool // whether some observations are held out, or may be rejected
 	Ahead, Exceed      bool // whether there are free forecasts, and thresholds for them
+	Fit                bool // whether predictions of prior and posterior are stored: of a whole record
 }
 
 // TrialID identifies a trial in tables.
@@ -48,7 +49,7 @@ type Trial struct {
 
 	run                                       *Run
 	cycles, innovations, diagnostics, timings *table.Writer
-	heldOut, rejections                       *table.Writer // nil: there are none
+	heldOut, rejections, fit                  *table.Writer // nil: there are none
 	forecasts, exceedances, verification      *table.Writer // likewise
 	timing                                    timing        // not written yet
 	descriptions                              *descriptions
@@ -101,6 +102,9 @@ func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through 
 	}
 	if keep.Exceed {
 		t.exceedances = o.open(false, exceedColumns, "exceedances", name)
+	}
+	if keep.Fit {
+		t.fit = o.open(false, fitColumns, "fit", name)
 	}
 	if keep.Forecast || keep.Analysis {
 		t.members = &Members{table: o.open(true, slices.Concat(membersColumns, table.Variables(state)), "ensemble", fmt.Sprintf("trial=%04d", id.Trial), partName(0))}

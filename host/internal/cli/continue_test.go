@@ -23,7 +23,7 @@ experiment = { name = "growing", seed = 1 }
 time = { burn_in = 3, TIME }
 model = { plugin = "linear", params = { variables = ["level", "flow"], units = ["m", "m3 s-1"] }, noise = { sd = 1.0, memory = 0.5 } }
 ensemble = { size = 20, init = { dist = "normal", mean = 10, sd = 5 } }
-filter = [{ label = "etkf", plugin = "filter-enkf", params = { scheme = "etkf" }, window = { length = 3 } }, { label = "particle", plugin = "filter-pf", params = { jitter = 0.2 } }]
+filter = [{ label = "etkf", plugin = "filter-enkf", params = { scheme = "etkf" }, window = { length = 3 } }, { label = "record", plugin = "filter-enkf", window = { length = "all", passes = 2 } }, { label = "particle", plugin = "filter-pf", params = { jitter = 0.2 } }]
 sweep.replicate = "1..2"
 [observations]
 plugin = "obs-nonlinear"

@@ -98,13 +98,10 @@ func trialTable(e *experiment.Estimate, axes []string, short bool) ([]column, []
 		columns = append(columns, column{head: "model runs", right: true})
 	}
 	columns = append(columns, column{head: "time", right: true}, column{head: "stored", right: true})
-	row := func(number, filter, plugin, members string, values []string, runs int, c experiment.Cost) []string {
+	row := func(number, filter, plugin, members string, values []string, runs string, c experiment.Cost) []string {
 		line := append([]string{number, filter, plugin, members}, axisCells(filter, axes, values, short)...)
-		if each := ""; windows {
-			if runs > 0 {
-				each = fmt.Sprintf("%d a cycle", runs)
-			}
-			line = append(line, each)
+		if windows {
+			line = append(line, runs)
 		}
 		return append(line, roughly(c.Time()), experiment.Bytes(c.Bytes))
 	}
@@ -114,15 +111,26 @@ func trialTable(e *experiment.Estimate, axes []string, short bool) ([]column, []
 		if t.Trial == 0 {
 			number = ""
 		}
-		rows = append(rows, row(number, t.Filter, t.Plugin, strconv.Itoa(t.Members), axisValues(axes, t.Axes), t.Runs, t.Cost))
+		rows = append(rows, row(number, t.Filter, t.Plugin, strconv.Itoa(t.Members), axisValues(axes, t.Axes), runsText(t), t.Cost))
 	}
 	if more := len(e.Rows) - shownTrials; more > 0 {
 		rows = append(rows, []string{"", fmt.Sprintf("... and %d more", more)})
 	}
 	if e.Replicates > 1 {
-		rows = append(rows, row("", "each replicate", "", "", make([]string, len(axes)), 0, e.Each))
+		rows = append(rows, row("", "each replicate", "", "", make([]string, len(axes)), "", e.Each))
 	}
 	return columns, rows
+}
+
+// runsText says how often the model runs in a cycle of t.
+func runsText(t experiment.EstimatedRow) string {
+	switch {
+	case t.Runs == 0:
+		return ""
+	case t.UpTo:
+		return fmt.Sprintf("up to %d a cycle", t.Runs)
+	}
+	return fmt.Sprintf("%d a cycle", t.Runs)
 }
 
 // planned returns what all trials have in common, line by line.

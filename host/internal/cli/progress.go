@@ -106,6 +106,9 @@ func needs(m *experiment.Memory, stored float64) string {
 // Cycle counts one cycle.
 func (p *progress) Cycle() { p.count(counters{done: 1, counted: 1}) }
 
+// More counts cycles in addition to those of the run.
+func (p *progress) More(cycles int) { p.count(counters{cycles: cycles}) }
+
 // Recalled counts what was done before the run was resumed.
 func (p *progress) Recalled(cycles, trials int) { p.count(counters{done: cycles, ended: trials}) }
 
@@ -124,6 +127,7 @@ func (p *progress) Ended(status archive.Status, missing int) {
 func (p *progress) count(more counters) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.now.cycles += more.cycles
 	p.now.done += more.done
 	p.now.counted += more.counted
 	p.now.missing += more.missing

@@ -40,6 +40,14 @@ type Step struct {
 	Diverged error
 	Timing   Timing
 	Runs     int // of the model with the ensemble; above 1 with a window
+	// Again says that the step is part of a run over the whole record that others follow: only
+	// Cycle, Time, Timing, Dropped, Pass and the numbers of the members in Analysis are of use.
+	Again bool
+	// Pass is what a run over the whole record has shown, in its last cycle; nil otherwise.
+	Pass *Pass
+	// Fitted holds the predictions of the analysis where the window is the whole record, N x m;
+	// nil without observations.
+	Fitted *mat.Dense
 
 	of *assimilation
 }
@@ -55,6 +63,7 @@ type State struct {
 	Errors     *Errors   // nil if no error variance is estimated
 	Noise      []float64 // of the last forecast, N rows, or of those to all times of the window; nil if it has no memory
 	Window     *Window   // nil without a window
+	Whole      *Whole    // nil unless the window is the whole record; Members are then those at the start
 }
 
 // Completed returns the number of cycles that s has behind it; 0 if s is nil.
@@ -68,8 +77,11 @@ func (s *State) Completed() int {
 // State returns the state of the trial after s. It shares memory with s.
 func (s *Step) State() State {
 	a := s.of
+	if a.whole != nil {
+		return a.whole.state(s)
+	}
 	members, noise, window := a.remember()
-	return State{s.Cycle, members, a.logWeights, a.numbers, a.carry, a.errors, noise, window}
+	return State{s.Cycle, members, a.logWeights, a.numbers, a.carry, a.errors, noise, window, nil}
 }
 
 // Ensemble is a weighted set of states.
@@ -93,7 +105,8 @@ func (e Ensemble) Number(i int) int {
 type Timing struct{ Forecast, Observe, Analyse time.Duration }
 
 // Assimilate runs trial over all cycles of p, or over those after from, and calls each
-// with every cycle. It stops at the first error, of a plugin or of each.
+// with every cycle. It stops at the first error, of a plugin or of each. If the window of trial
+// is the whole record, it also calls each with the cycles of all runs before the last.
 //
 // Random streams: branch "assimilation" of p.Seed, below it "init", and "forecast",
 // "observe" and "analyse" by cycle. They do not depend on the trial: the filters of
@@ -102,6 +115,9 @@ type Timing struct{ Forecast, Observe, Analyse time.Duration }
 // filter after the first have branches of "analyse": "pass" by number, "balance" and "ordinary".
 func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, scenario *Scenario, from *State, each func(*Step) error) error {
 	a := newAssimilation(p, trial, scenario)
+	if trial.Whole() {
+		return a.assimilateWhole(ctx, from, each)
+	}
 	if err := a.goOn(ctx, from); err != nil {
 		return err
 	}
@@ -132,6 +148,7 @@ type assimilation struct {
 	carry      []byte
 	record     record  // of what the length of the window follows from
 	errors     *Errors // estimated so far; nil if none are
+	whole      *whole  // nil unless the window is the whole record
 	dropped    int     // number of members so far
 
 	filters []sdk.Filter                                                           // for 1, 2, ... cycles of observations; nil: not yet configured

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
 	"github.com/plume-da/plume/sdk/rng"
@@ -219,7 +220,7 @@ func (a *assimilation) ask(ctx context.Context, s *Step, e Ensemble, into *mat.D
 	p.Ensemble, p.LogWeights, p.Carry, p.Into = e.Members, e.LogWeights, a.carry, into
 	if !fresh {
 		p.Seen = len(p.Observation)
-	} else if len(parts) > 1 {
+	} else if len(parts) > 1 && a.whole == nil {
 		p.Seen = len(p.Observation) / len(parts) * (len(parts) - 1)
 	}
 	return filter.Analyse(ctx, p)
@@ -369,12 +370,17 @@ func with(metrics, more map[string]float64) map[string]float64 {
 
 // passRule says which fraction the next pass takes.
 type passRule struct {
-	most int // passes
-	auto bool
+	most  int // passes
+	auto  bool
+	least float64 // fraction of a pass by the data misfit
 }
 
-// mostPasses bounds the passes of a rule, and the least fraction of each with it.
-const mostPasses = 8
+// The rules for a window, whose passes cost most where they are many, and for a record, from
+// whose prior it may be far to the observations.
+var (
+	ofWindow = passRule{8, true, 0.05}
+	ofRecord = passRule{plan.MostPasses, true, 0}
+)
 
 func (a *assimilation) passes() passRule {
 	switch w := a.trial.Window; {
@@ -382,8 +388,10 @@ func (a *assimilation) passes() passRule {
 		return passRule{most: 1}
 	case w.Passes > 0:
 		return passRule{most: w.Passes}
+	case w.Whole:
+		return ofRecord
 	}
-	return passRule{mostPasses, true}
+	return ofWindow
 }
 
 // next returns the fraction of the pass with a number, from 0, with rest left: equal ones, or
@@ -401,7 +409,7 @@ func (r passRule) next(a *assimilation, parts []part, rest float64, number int) 
 		}
 		return 1 / float64(r.most)
 	}
-	phi, components := misfits(parts)
+	phi, components := a.misfits(parts, r == ofRecord)
 	if phi == nil || number == r.most-1 {
 		return rest
 	}
@@ -411,7 +419,7 @@ func (r passRule) next(a *assimilation, parts []part, rest float64, number int) 
 			square += (v - mean) * (v - mean) / float64(len(phi)-1)
 		}
 		m := float64(components)
-		return min(rest, max(m/(2*mean), math.Sqrt(m/(2*square)), 0.05))
+		return min(rest, max(m/(2*mean), math.Sqrt(m/(2*square)), r.least))
 	}
 	prior := slices.Clone(a.logWeights)
 	if prior == nil {
@@ -437,22 +445,24 @@ func (r passRule) next(a *assimilation, parts []part, rest float64, number int) 
 			low = middle
 		}
 	}
-	return min(rest, max(low, rest/mostPasses))
+	return min(rest, max(low, rest/float64(r.most)))
 }
 
 // misfits returns minus the log-likelihood of each member, up to a constant: by the operator,
-// or of a normal error of known variance, or nil if neither is known; and the number of
-// components.
-func misfits(parts []part) (phi []float64, components int) {
+// unless only those of normal errors are wanted, or of a normal error of known variance, or nil
+// if neither is known; and the number of components.
+func (a *assimilation) misfits(parts []part, normal bool) (phi []float64, components int) {
 	rows := parts[0].members.RawMatrix().Rows
 	phi = make([]float64, rows)
 	for _, p := range parts {
-		of := p.squares
+		var of func(i int) float64
 		switch {
-		case p.look.LogLikelihood != nil:
+		case p.look.LogLikelihood != nil && !normal:
 			of = p.logLikelihoods
 		case p.look.Predicted == nil || len(p.variance) == 0:
 			return nil, 0
+		default:
+			of = p.squares(a.plan.Standardise(p.y, p.variance))
 		}
 		for i := range phi {
 			phi[i] += p.fraction * of(i)
@@ -466,14 +476,28 @@ func misfits(parts []part) (phi []float64, components int) {
 	return phi, components
 }
 
-// squares returns half of the squares of the differences of y and what member i predicts.
-func (p *point) squares(i int) (sum float64) {
-	for j, h := range p.look.Predicted.RawRowView(i) {
-		if d := p.y[j] - h; !math.IsNaN(d) {
-			sum += d * d / p.variance[j] / 2
+// squares returns half of the sum of the squares of the differences of y and what member i
+// predicts, in units of the variance of their errors; nil stands for errors without correlations.
+func (p *point) squares(standardise func([]float64)) func(i int) float64 {
+	residual := make([]float64, len(p.y))
+	return func(i int) (sum float64) {
+		for j, h := range p.look.Predicted.RawRowView(i) {
+			residual[j] = p.y[j] - h
 		}
+		if standardise != nil {
+			standardise(residual)
+		}
+		for j, d := range residual {
+			switch {
+			case math.IsNaN(d):
+			case standardise != nil:
+				sum += d * d / 2
+			default:
+				sum += d * d / p.variance[j] / 2
+			}
+		}
+		return sum
 	}
-	return sum
 }
 
 // logLikelihoods returns minus the log-likelihood of member i; that of an impossible one is

@@ -100,8 +100,15 @@ func (p *point) reset(cycle int) *point {
 // fit gives p memory for the members that there are and for what the filter needs.
 func (a *assimilation) fit(p *point) {
 	size, n := a.into.Dims()
+	p.members, p.noise = mat.NewDense(size, n, nil), a.plan.Noise.Memory(size)
+	a.prepare(p)
+}
+
+// prepare gives p memory for the predictions of the members that there are.
+func (a *assimilation) prepare(p *point) {
+	size, n := a.into.Dims()
 	m := a.plan.Space.Layout.Size()
-	p.members, p.look, p.looked, p.noise = mat.NewDense(size, n, nil), sdk.ObserveRequest{}, false, a.plan.Noise.Memory(size)
+	p.look, p.looked = sdk.ObserveRequest{}, false
 	for _, need := range a.filters[0].Needs() {
 		switch need {
 		case sdk.Predicted:

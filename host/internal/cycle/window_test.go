@@ -374,7 +374,7 @@ func TestFractionsByRule(t *testing.T) {
 	predicted := mat.NewDense(40, 1, nil)
 	rng.Normals(rng.New(5).Rand(), predicted.RawMatrix().Data)
 	p := &point{members: predicted, y: []float64{2}, variance: []float64{0.01}, look: sdk.ObserveRequest{Predicted: predicted}}
-	a, rule := &assimilation{}, passRule{mostPasses, true}
+	a, rule := &assimilation{plan: &plan.Plan{}}, ofWindow
 	f := rule.next(a, []part{{p, 1}}, 1, 0)
 	weights := make([]float64, 40)
 	logs := make([]float64, 40)
@@ -383,14 +383,14 @@ func TestFractionsByRule(t *testing.T) {
 		logs[i] = -f * d * d / 0.02
 	}
 	ensemble.Normalise(weights, logs)
-	if ess := ensemble.ESS(weights, 40); f < 1./mostPasses-1e-12 && math.Abs(ess-20) > 1e-3 || f <= 0 || f >= 1 {
+	if ess := ensemble.ESS(weights, 40); f < 1./float64(rule.most)-1e-12 && math.Abs(ess-20) > 1e-3 || f <= 0 || f >= 1 {
 		t.Errorf("a fraction of %v leaves %v of 40 members", f, ess)
 	}
 	p.variance = []float64{1e6}
 	if f := rule.next(a, []part{{p, 1}}, 1, 0); f != 1 {
 		t.Errorf("an observation that says little is assimilated in parts of %v", f)
 	}
-	if f := rule.next(a, []part{{p, 1}}, 0.3, mostPasses-1); f != 0.3 {
+	if f := rule.next(a, []part{{p, 1}}, 0.3, rule.most-1); f != 0.3 {
 		t.Errorf("the last pass leaves something: %v", 0.3-f)
 	}
 	few := &point{members: predicted.Slice(0, 2, 0, 1).(*mat.Dense), y: []float64{1, 1, 1}, variance: []float64{1, 1, 1},

@@ -136,7 +136,7 @@ func (e *engine) openAt(j *job, scorer *scorer, c *checkpoint) (*storage, error)
 
 // store opens the tables of a trial after cycle through; 0: from the start.
 func (e *engine) store(j *job, through int) (*storage, error) {
-	tables, err := e.run.Trial(e.idOf(j), j.plan.State, j.plan.Space.Layout, e.keep(j.plan), through)
+	tables, err := e.run.Trial(e.idOf(j), j.plan.State, j.plan.Space.Layout, e.keepOf(j.plan, j.trial), through)
 	if err != nil {
 		return nil, err
 	}

@@ -62,8 +62,10 @@ type EstimatedRow struct {
 	Members int            `json:"members"`
 	Axes    map[string]any `json:"axes,omitempty"`
 	// Runs is the number of model runs of the ensemble in a cycle, in the last cycle that was
-	// tried; more than 1 with a window.
-	Runs int `json:"model_runs,omitempty"`
+	// tried; more than 1 with a window. UpTo says that there are at most so many: the number of
+	// passes over a whole record is not known before.
+	Runs int  `json:"model_runs,omitempty"`
+	UpTo bool `json:"model_runs_at_most,omitempty"`
 	Cost
 }
 
@@ -124,7 +126,7 @@ func (e *Experiment) parts() []part {
 				list = append(list, part{planned, p, nil, archive.TruthBytes(p)})
 			}
 			for j := range p.Trials {
-				list = append(list, part{planned, p, &p.Trials[j], archive.TrialBytes(e.keep(p), p, &p.Trials[j])})
+				list = append(list, part{planned, p, &p.Trials[j], archive.TrialBytes(e.keepOf(p, &p.Trials[j]), p, &p.Trials[j])})
 			}
 			if p.Reference != nil && !references[p.Reference] {
 				references[p.Reference] = true
@@ -151,7 +153,7 @@ func (e *Experiment) passing(workers int) float64 {
 	var checkpoints []float64
 	for _, part := range e.parts() {
 		if part.trial != nil && part.trial != part.plan.Reference {
-			c, tables := archive.PassingBytes(e.keep(part.plan), part.plan, part.trial)
+			c, tables := archive.PassingBytes(e.keepOf(part.plan, part.trial), part.plan, part.trial)
 			checkpoints, sum = append(checkpoints, c), sum+tables
 		}
 	}
@@ -167,17 +169,22 @@ func (e *Experiment) try(ctx context.Context, probe *probe, part part) (Estimate
 		return EstimatedRow{Filter: "truth", Plugin: e.Workflow.Model.Plugin, Members: 1, Cost: Cost{seconds, part.bytes}}, nil
 	}
 	each, runs, err := probe.perCycle(ctx, t)
+	most := false
+	if t.Whole() {
+		runs, most = t.Window.Runs()
+		each *= time.Duration(runs)
+	}
 	cost := Cost{each.Seconds() * cycles, part.bytes}
 	if t == p.Reference {
 		if err != nil {
 			err = fmt.Errorf("reference: %w", err)
 		}
-		return EstimatedRow{0, "reference", t.Plugin, t.Size, nil, runs, cost}, err
+		return EstimatedRow{0, "reference", t.Plugin, t.Size, nil, runs, false, cost}, err
 	}
 	if err != nil {
 		err = &trialError{name: e.trialName(part.planned, t), err: err}
 	}
-	return EstimatedRow{t.Number, t.Label, t.Plugin, t.Size, t.Values, runs, cost}, err
+	return EstimatedRow{t.Number, t.Label, t.Plugin, t.Size, t.Values, runs, most, cost}, err
 }
 
 // probe runs the first cycles of trials to see how long they take.
@@ -193,7 +200,7 @@ type probe struct {
 // and caches, so the fastest counts.
 const probeCycles = 4
 
-var errLong = errors.New("a cycle took long")
+var errLong = errors.New("enough is known")
 
 func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) {
 	short := *p
@@ -204,17 +211,20 @@ func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) 
 }
 
 // perCycle returns how long a cycle of t takes, with its scores, and how often the model runs
-// in it. Only cycles with the most runs count: a window is short at first.
+// in it. Only cycles with the most runs count: a window is short at first. Over a whole record
+// it is the time of a single run, and the probe ends after the first call of the filter.
 func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (fastest time.Duration, runs int, err error) {
 	sc := newScorer(p.plan, t, p.made, nil, p.described)
 	start := time.Now()
 	err = cycle.Assimilate(ctx, p.plan, t, p.made, nil, func(s *cycle.Step) error {
-		sc.rows(s)
-		sc.innovation(s)
+		if !s.Again {
+			sc.rows(s)
+			sc.innovation(s)
+		}
 		if took := time.Since(start); s.Runs > runs || s.Runs == runs && took < fastest {
 			fastest, runs = took, s.Runs
 		}
-		if start = time.Now(); fastest > p.enough {
+		if start = time.Now(); fastest > p.enough || t.Whole() && s.Pass == nil && s.State().Whole.Passes > 0 {
 			return errLong
 		}
 		return nil

@@ -140,13 +140,13 @@ func (e *Experiment) pluginInfo() ([]archive.PluginInfo, error) {
 	return list, nil
 }
 
-// keep says what is stored for a trial of p in addition to its scores.
-func (e *Experiment) keep(p *plan.Plan) archive.Keep {
+// keepOf says what is stored for trial t of p in addition to its scores.
+func (e *Experiment) keepOf(p *plan.Plan, t *plan.Trial) archive.Keep {
 	output := e.Workflow.Output
 	return archive.Keep{
 		Scored:   p.Scored,
 		Forecast: output.Ensemble == "forecast" || output.Ensemble == "both", Analysis: output.Ensemble == "analysis" || output.Ensemble == "both",
-		Variables: output.Variables, HeldOut: holdsOut(e.Workflow), Rejected: p.Checked,
+		Variables: output.Variables, HeldOut: holdsOut(e.Workflow), Rejected: p.Checked, Fit: t.Whole(),
 		Ahead: p.Ahead != nil, Exceed: p.Ahead != nil && len(p.Ahead.Exceed) > 0,
 	}
 }

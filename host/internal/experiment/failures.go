@@ -36,7 +36,7 @@ func (n *noted) end(s *cycle.Step) error {
 	n.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
 	n.Add(divergence(s)...)
 	n.members.Store(&cycle.Ensemble{Numbers: s.Analysis.Numbers})
-	return n.Flush()
+	return n.Flush(s.Cycle)
 }
 
 // divergence returns the failures of members after which a trial was restarted: those that

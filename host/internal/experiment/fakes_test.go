@@ -142,8 +142,9 @@ name    = "fake-filter"
 version = "1.0.0"
 role    = "filter"
 summary = "moves members half-way to the observations, gives them weights or chooses among them"
+fractions = true
 param = [
-  { name = "scheme", type = "string", default = "nudge", choices = ["nudge", "weigh", "choose", "lose"], doc = "what it does" },
+  { name = "scheme", type = "string", default = "nudge", choices = ["nudge", "weigh", "choose", "lose", "shift"], doc = "what it does" },
   { name = "fault", type = "string", default = "none", choices = ["none", "canceled", "diverged", "panic"], doc = "what goes wrong in cycle 5" },
 ]
 `
@@ -196,6 +197,16 @@ func (f *fakeFilter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis
 				} else if !math.IsNaN(y) {
 					p.Into.Set(i, j, v+(y-p.Predicted.At(i, j))/2)
 				}
+			}
+		}
+	case "shift": // by the mean innovation
+		for i := range rows {
+			sum := 0.0
+			for j, y := range p.Observation {
+				sum += (y - p.Predicted.At(i, j)) / float64(len(p.Observation))
+			}
+			for j := range n {
+				p.Into.Set(i, j, p.Ensemble.At(i, j)+sum/2)
 			}
 		}
 	case "weigh":

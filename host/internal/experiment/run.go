@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -36,6 +37,9 @@ type Observer interface {
 	Begin(Beginning)
 	// Cycle says that a trial has run one more cycle.
 	Cycle()
+	// More says that a trial will run so many cycles in addition: once more over the whole
+	// record.
+	More(cycles int)
 	// Recalled gives the numbers of cycles and complete trials that were run before the run
 	// was resumed.
 	Recalled(cycles, trials int)
@@ -64,6 +68,7 @@ type unobserved struct{}
 
 func (unobserved) Begin(Beginning)           {}
 func (unobserved) Cycle()                    {}
+func (unobserved) More(int)                  {}
 func (unobserved) Recalled(_, _ int)         {}
 func (unobserved) Ended(archive.Status, int) {}
 func (unobserved) Joining()                  {}
@@ -372,7 +377,8 @@ func (e *engine) makeReference(ctx context.Context, sc *scenario) (_ *cycle.Refe
 }
 
 func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
-	defer func() { e.Observer.Ended(out.Status, j.plan.Clock.Cycles-out.Cycles) }()
+	again := 0 // cycles that will be run again
+	defer func() { e.Observer.Ended(out.Status, j.plan.Clock.Cycles-out.Cycles+again) }()
 	if j.scenario.err != nil {
 		return outcome{Status: statusOf(ctx, j.scenario.err), err: j.scenario.err}
 	}
@@ -389,21 +395,37 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 	}
 	saver := &saver{every: e.Checkpoint, saved: time.Now()}
 	calls := noted.noting(ctx)
-	err = cycle.Assimilate(calls, j.plan, j.trial, j.scenario.made, from, func(s *cycle.Step) error {
+	write := func(s *cycle.Step) error {
 		if err := noted.end(s); err != nil {
 			return err
 		}
 		rows, descriptions := scorer.rows(s)
-		err := errors.Join(tables.Append(s, rows, scorer.innovation(s), descriptions),
+		err := errors.Join(tables.Append(s, rows, scorer.innovation(s), descriptions), tables.AppendFit(s, scorer.fit(s)),
 			tables.AppendHeldOut(s, scorer.heldOut(s)), tables.AppendRejections(s, j.plan.Streams))
-		if err == nil {
-			err = ahead.step(calls, s, tables.Trial)
-		}
-		if err != nil {
+		if err != nil || j.trial.Whole() && s.Cycle < j.plan.Clock.Cycles { // earlier analyses know what would verify a forecast
 			return err
 		}
+		return ahead.step(calls, s, tables.Trial)
+	}
+	err = cycle.Assimilate(calls, j.plan, j.trial, j.scenario.made, from, func(s *cycle.Step) error {
+		if s.Pass != nil {
+			scorer.pass(s.Pass)
+		}
+		switch {
+		case !s.Again:
+			if err := write(s); err != nil {
+				return err
+			}
+		case s.Cycle == 1:
+			again += j.plan.Clock.Cycles
+			e.Observer.More(j.plan.Clock.Cycles)
+			fallthrough
+		default:
+			noted.members.Store(&cycle.Ensemble{Numbers: s.Analysis.Numbers})
+			again--
+		}
 		e.Observer.Cycle()
-		if r := j.plan.Record; r != nil && s.Cycle == r.Settled() {
+		if r := j.plan.Record; r != nil && s.Cycle == r.Settled() && !j.trial.Whole() {
 			c, members, err := e.checkpoint(j, s, tables, scorer, ahead)
 			if err = errors.Join(err, e.keepCheckpoint(j.trial, c, members)); err != nil {
 				return err
@@ -419,7 +441,7 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 		err = nil // the stop was asked for in the last cycle: the trial is complete
 	}
 	noted.Add(ending(err)...)
-	err = errors.Join(err, tables.RankHistograms(scorer.rankHistograms()), tables.Observed(scorer.Sums), tables.Close())
+	err = errors.Join(err, tables.RankHistograms(scorer.rankHistograms()), tables.Observed(scorer.Sums), tables.Passes(scorer.Passes), tables.Close())
 	if err == nil {
 		err = e.scoreAhead(j)
 	}
@@ -441,6 +463,9 @@ func (e *engine) checkpoint(j *job, s *cycle.Step, tables *storage, scorer *scor
 	c.State, c.Tally, c.Arrivals, c.Pending = s.State(), scorer.tally, len(e.run.Info().Arrivals), ahead.waiting()
 	if r := j.plan.Record; r != nil {
 		c.Closes = r.Closes(s.Cycle)
+		if j.trial.Whole() { // any observation changes all of it
+			c.Closes = math.Inf(1)
+		}
 	}
 	members := c.State.Members
 	c.State.Members = nil

@@ -21,9 +21,12 @@ import (
 type after struct {
 	unobserved
 	cycles atomic.Int64
+	more   atomic.Int64
 	at     int64
 	do     func()
 }
+
+func (a *after) More(cycles int) { a.more.Add(int64(cycles)) }
 
 func (a *after) Cycle() {
 	if a.cycles.Add(1) == a.at {
@@ -73,6 +76,49 @@ func TestStopAndResume(t *testing.T) {
 			}
 			sameRun(t, want.Dir, again.Dir)
 		})
+	}
+}
+
+// records is a sweep of three filters over the whole record, two of them in three passes, with a
+// model that loses a member in each run.
+const records = twin + `
+sweep = { replicate = "1..2" }
+[model]
+plugin     = "fake-model"
+on_failure = "drop_member"
+max_failed = 4
+params     = { fault = "member" }
+[model.estimate.memory]
+init = { dist = "uniform", low = 0.3, high = 0.7 }
+` + "[[filter]]\nlabel = \"weigh\"\nplugin = \"fake-filter\"\nwindow = { length = \"all\", passes = 1 }\nparams = { scheme = \"weigh\" }\n" +
+	"[[filter]]\nlabel = \"choose\"\nplugin = \"fake-filter\"\nwindow = { length = \"all\", passes = 3 }\nparams = { scheme = \"choose\" }\n" +
+	"[[filter]]\nlabel = \"shift\"\nplugin = \"fake-filter\"\nwindow = { length = \"all\", passes = 3 }\nparams = { scheme = \"shift\" }\n"
+
+// A run over whole records that is asked to stop, in any run of the model, has the bytes of one
+// that was never stopped when it is resumed. It counts the cycles of all runs, and its tables hold
+// prior and posterior.
+func TestRecordStopAndResume(t *testing.T) {
+	count := &after{at: -1}
+	want := ran(t, records, Options{Workers: 2, Observer: count})
+	const runs = 2 * (2 + 4 + 4)
+	if n, more := count.cycles.Load(), count.more.Load(); n != 40*runs || more != 40*(runs-6) {
+		t.Errorf("%d cycles were run, %d more than the result has, want %d and %d", n, more, 40*runs, 40*(runs-6))
+	}
+	for name, rows := range map[string]int{"passes": runs, "start": 3 * runs, "fit": 6 * 40 * 2 * 2, "failures": runs} {
+		if tab := tableOf(t, want.Dir, name+".arrow"); tab.Rows != rows {
+			t.Errorf("%s.arrow has %d rows, want %d", name, tab.Rows, rows)
+		}
+	}
+	for at := int64(1); at < count.cycles.Load(); at += 131 {
+		w := loadText(t, records, workflow.Options{})
+		o := Options{Workers: 2, InProcess: true, Stop: NewStop(), Checkpoint: time.Nanosecond}
+		o.Observer = &after{at: at, do: func() { o.Stop.Ask(errEnough) }}
+		r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
+		if !errors.Is(err, errEnough) {
+			t.Fatalf("stopped after %d cycles: got %v", at, err)
+		}
+		resumed(t, w, r.Dir, Options{Workers: 1})
+		sameRun(t, want.Dir, r.Dir)
 	}
 }
 

@@ -46,6 +46,7 @@ type tally struct {
 	Ranks    map[string][]float64            // by stage, after burn-in
 	Varied   map[string]score.RankVariation  // by stage, after burn-in
 	Sums     score.InnovationSums
+	Passes   []archive.PassRow // over the whole record
 }
 
 func newTally(members int) tally {
@@ -186,8 +187,16 @@ func extent(p *plan.Plan, variable string) (first, end int) {
 
 // describe describes the stage that has just been scored.
 func (s *scorer) describe(stage string, step *cycle.Step) archive.Description {
-	m, k, truth := s.marginals, len(s.described), s.scenario.At(step.Cycle)
-	d := archive.Description{Stage: stage, Mean: make([]float64, k), Spread: make([]float64, k),
+	d := s.marginalsAt(s.marginals, s.scenario.At(step.Cycle))
+	d.Stage = stage
+	return d
+}
+
+// marginalsAt describes the described values of m, whose true values are those of truth; nil if
+// it is not known.
+func (s *scorer) marginalsAt(m *score.Marginals, truth []float64) archive.Description {
+	k := len(s.described)
+	d := archive.Description{Mean: make([]float64, k), Spread: make([]float64, k),
 		Quantiles: make([]float64, k*len(archive.Quantiles))}
 	if truth != nil {
 		d.Truth = make([]float64, k)

@@ -221,6 +221,35 @@ func (w *whitening) apply(values []float64) {
 	}
 }
 
+// Standardise returns a function that turns residuals of y, all those of one cycle, in place
+// into values that are independent with variance 1 if the residuals are errors, or nil if no
+// errors are correlated. Those of missing values stay as they are.
+func (p *Plan) Standardise(y, variance []float64) func(residual []float64) {
+	if len(p.blocks) == 0 {
+		return nil
+	}
+	sd := make([]float64, len(y))
+	for j, v := range variance {
+		sd[j] = math.Sqrt(v)
+	}
+	var whitenings []*whitening
+	for _, b := range p.blocks {
+		end := b.first + b.size
+		whitenings = append(whitenings, newWhitening(b.correlation, y[b.first:end], variance[b.first:end]))
+		for j := b.first; j < end; j++ {
+			sd[j] = 1
+		}
+	}
+	return func(residual []float64) {
+		for i, b := range p.blocks {
+			whitenings[i].apply(residual[b.first : b.first+b.size])
+		}
+		for j := range residual {
+			residual[j] /= sd[j]
+		}
+	}
+}
+
 // whitened is a filter that gets whitened observations.
 type whitened struct {
 	sdk.Filter

@@ -82,7 +82,11 @@ func (p *Plan) Memory(t *Trial) Memory {
 	}
 	asked := observed // of the operator
 	if w := t.Window; w != nil {
-		states, observed, sent = states+w.states(), observed*float64(w.Length+1)+w.stacked(sent), w.stacked(sent)
+		times := float64(w.Length + 1)
+		if w.Whole { // of prior and later runs
+			times = 2 * float64(p.Clock.Cycles)
+		}
+		states, observed, sent = states+w.states(p.Clock.Cycles), observed*times+w.stacked(sent, p.Clock.Cycles), w.stacked(sent, p.Clock.Cycles)
 	}
 
 	if !p.OneUnit() && p.Record == nil {

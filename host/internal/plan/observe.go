@@ -37,6 +37,7 @@ func (m *maker) observations() {
 		}
 		first += size
 	}
+	m.plan.blocks = m.blocks
 	if !m.w.Real() {
 		m.plan.Truth.Operator = observations.Join(simulated)
 	}

@@ -46,6 +46,7 @@ type Plan struct {
 	Keep      int
 
 	watched *watched
+	blocks  []block // streams with correlated errors
 }
 
 // LastObserved returns the last cycle with observations, as far as that is known.

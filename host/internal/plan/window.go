@@ -15,13 +15,32 @@ type Window struct {
 	Length   int  // cycles from the states that are moved to the newest observations; at most so many with Auto
 	Auto     bool // the length follows from how fast the spread grows
 	Multiple bool // observations count in parts, at each shift of the window
+	Whole    bool // the window is the whole record, and does not shift; Length is then 0
 	Passes   int  // calls of the filter, each with an equal fraction of the likelihood; 0: by a rule
 }
 
+// Whole reports whether the window of t is the whole record.
+func (t *Trial) Whole() bool { return t.Window != nil && t.Window.Whole }
+
+// Runs returns the number of model runs over a whole record, or the largest number if it is not
+// known: one more than there are passes.
+func (w *Window) Runs() (runs int, most bool) {
+	if w.Passes > 0 {
+		return w.Passes + 1, false
+	}
+	return MostPasses + 1, true
+}
+
+// MostPasses bounds the passes over a whole record that plume chooses.
+const MostPasses = 20
+
 // states returns how many more ensembles a trial with w holds: those of the other times, the
-// forecast and, of the two ways to look at its end, the analyses.
-func (w *Window) states() float64 {
+// forecast and, of the two ways to look at its end, the analyses; over a whole record the forecasts
+// of all cycles.
+func (w *Window) states(cycles int) float64 {
 	switch {
+	case w.Whole:
+		return float64(cycles + 3)
 	case w.Length > 0:
 		return float64(w.Length + 3)
 	case w.Passes != 1:
@@ -32,7 +51,12 @@ func (w *Window) states() float64 {
 
 // stacked returns how many matrices the filter gets of the observations of all times, if it gets
 // so many of one.
-func (w *Window) stacked(sent float64) float64 { return sent * float64(max(1, w.Length)) }
+func (w *Window) stacked(sent float64, cycles int) float64 {
+	if w.Whole {
+		return sent * float64(cycles)
+	}
+	return sent * float64(max(1, w.Length))
+}
 
 // longestByRule bounds the length of a window that plume chooses, in cycles.
 const longestByRule = 3
@@ -41,7 +65,7 @@ const longestByRule = 3
 // not allow. What the workflow leaves to plume is chosen so that it is allowed.
 func (m *maker) window(manifest *sdk.Manifest, f *workflow.Filter, needs []sdk.Capability, index int) *Window {
 	given, offers := f.Window, m.plan.Space.Offers
-	w := &Window{Length: given.Length.N, Auto: !given.Length.Given, Passes: given.Passes.N}
+	w := &Window{Length: given.Length.N, Auto: !given.Length.Given, Passes: given.Passes.N, Whole: given.Length.All}
 	if w.Auto {
 		w.Length = longestByRule
 		if slices.Contains(needs, sdk.HasPositions) {
@@ -58,7 +82,7 @@ func (m *maker) window(manifest *sdk.Manifest, f *workflow.Filter, needs []sdk.C
 	case slices.Contains(needs, sdk.Simulated) && !slices.Contains(offers, sdk.Predicted):
 		whyNot = "it needs simulated observations, whose errors can only be made larger where the operator also predicts"
 	}
-	w.Multiple = given.Scheme == "mda" || cmp.Or(given.Scheme, "auto") == "auto" && whyNot == ""
+	w.Multiple = given.Scheme == "mda" || cmp.Or(given.Scheme, "auto") == "auto" && whyNot == "" && !w.Whole
 	if whyNot != "" {
 		if given.Scheme == "mda" {
 			refuse("scheme", whyNot, `write scheme = "sda"`)
@@ -71,10 +95,25 @@ func (m *maker) window(manifest *sdk.Manifest, f *workflow.Filter, needs []sdk.C
 	if w.Passes == 0 && (whyNot != "" || !known) {
 		w.Passes = 1
 	}
-	if slices.Contains(needs, sdk.Gradient) && w.Length > 0 {
+	if slices.Contains(needs, sdk.Gradient) && (w.Length > 0 || w.Whole) {
 		refuse("length", "it needs gradients, which are those of the states at the time of the observation", "write length = 0")
 	}
+	if w.Whole {
+		m.whole(given, index)
+	}
 	return w
+}
+
+// whole reports what cannot be combined with a window that is the whole record.
+func (m *maker) whole(given *workflow.Window, index int) {
+	if s := cmp.Or(given.Scheme, "auto"); s != "auto" {
+		m.add(codeWhole, []any{"filter", index, "window", "scheme"}, "`scheme` has no meaning with `length = \"all\"`: it says how often observations count while a window shifts, and this one does not").
+			WithLabel("must be \"auto\"").WithHelp("remove scheme; passes says in how many parts the observations count")
+	}
+	if on := m.w.Ensemble.OnDivergence; on != "" && on != "fail" && !m.reported([]any{"ensemble", "on_divergence"}) {
+		m.add(codeWhole, []any{"ensemble", "on_divergence"}, "`on_divergence = %q` cannot be combined with `length = \"all\"`: members can begin again in a cycle, but not in a record", on).
+			WithLabel("must be \"fail\"").WithHelp("remove on_divergence; members that fail can be dropped, see model.on_failure")
+	}
 }
 
 // repeatedSpace is the space of the observations of several cycles, one after the other. Names

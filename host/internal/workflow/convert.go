@@ -17,7 +17,7 @@ func convert(v any, k kind) (any, bool) {
 			d, err := parseDuration(v)
 			return d, err == nil
 		}
-		return v, k == text || k == count && v == auto
+		return v, k == text || k == count
 	case time.Duration:
 		return v, k == duration || k == extent
 	case time.Time:
@@ -38,6 +38,9 @@ func convert(v any, k kind) (any, bool) {
 
 // auto is the word for a value that plume chooses.
 const auto = "auto"
+
+// all is the word for a count that is as large as it can be.
+const all = "all"
 
 // isReal reports whether a value of kind k may be a real number.
 func isReal(k kind) bool { return k == number || k == numbers || k == moment || k == extent }

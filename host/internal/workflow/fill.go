@@ -203,7 +203,7 @@ func fillValue(dst reflect.Value, n *tomltext.Node) {
 		p.Model, _ = n.Value.(float64)
 	case *Count:
 		v, given := n.Value.(int64)
-		*p = Count{given, int(v)}
+		*p = Count{given || n.Value == all, n.Value == all, int(v)}
 	case *Values:
 		*p = valuesOf(n)
 	case *map[string]any:

@@ -3,6 +3,7 @@ package workflow
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/plume-da/plume/host/internal/tomltext"
 )
@@ -214,7 +215,7 @@ func simple(k *key) object {
 		return limited(k, arithmetic("integer"))
 	case count:
 		s := limited(k, arithmetic("integer"))
-		s["pattern"] = "^(auto$|=)"
+		s["pattern"] = "^((" + strings.Join(k.choices, "|") + ")$|=)"
 		return s
 	case number:
 		return limited(k, arithmetic("number"))

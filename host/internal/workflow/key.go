@@ -18,7 +18,7 @@ const (
 	named             // a table of tables of keys, by name
 	moment            // a number, or a date
 	extent            // a number, or a duration
-	count             // an integer, or the word auto
+	count             // an integer, or one of some words
 	columns           // a table of column names, or lists of them, by variable
 	distribution      // a table of the keys of one of its distributions, named by its key dist
 	start             // a number, a list of numbers, or a distribution
@@ -45,7 +45,7 @@ type key struct {
 	min      *float64 // inclusive
 	above    *float64 // exclusive
 	max      *float64 // inclusive; with min alone
-	choices  []string
+	choices  []string // of a count: the words
 	form     *form
 	auto     bool       // of a table of counts and texts: the word auto stands for one in which all are auto
 	item     bool       // of a list, rather than the whole

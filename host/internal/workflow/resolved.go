@@ -84,9 +84,12 @@ func (e Extent) MarshalTOML() ([]byte, error) {
 	return tomltext.Inline(e.Wall)
 }
 
-// MarshalTOML writes c as an integer, or as the word auto.
+// MarshalTOML writes c as an integer, or as the word auto or all.
 func (c Count) MarshalTOML() ([]byte, error) {
-	if !c.Given {
+	switch {
+	case c.All:
+		return tomltext.Inline(all)
+	case !c.Given:
 		return tomltext.Inline(auto)
 	}
 	return tomltext.Inline(c.N)

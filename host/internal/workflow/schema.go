@@ -187,11 +187,12 @@ var schema = key{kind: table, keys: []key{
 		key{name: "size", kind: integer, min: two, max: mostMembers, doc: "number of members; if omitted, ensemble.size"},
 		key{name: "window", kind: table, auto: true, example: `"auto"`, doc: "the filter moves the states at the start of a window of cycles, from which the model is run again (an iterated smoother); if omitted, each observation is " +
 			"used once. auto: plume chooses all of its keys", keys: []key{
-			{name: "length", kind: count, min: zero, max: longestWindow, example: "2", doc: "cycles from the states that are moved to the newest observations; 0 moves those of the cycle itself, without a model run. " +
+			{name: "length", kind: count, choices: []string{auto, all}, min: zero, max: longestWindow, example: "2", doc: "cycles from the states that are moved to the newest observations; 0 moves those of the cycle itself, without a model run. " +
+				"all: the states and parameters at the start are moved by all observations at once, and the model runs over the whole record in each pass (ES-MDA). " +
 				"Each run of the model costs as much as a cycle without a window. If omitted, auto: by how fast the spread grows, and shorter where innovations do not fit"},
 			{name: "scheme", kind: text, choices: []string{auto, "mda", "sda"}, doc: "mda: observations count in parts, at each shift of the window (multiple data assimilation). sda: the newest one counts in full (single). " +
 				"If omitted, auto: mda if the filter takes fractions of the likelihood"},
-			{name: "passes", kind: count, min: one, max: mostPasses, example: "4", doc: "calls of the filter in a cycle, each with the same fraction of the likelihood. If omitted, auto: by how many members the likelihood leaves"},
+			{name: "passes", kind: count, choices: []string{auto}, min: one, max: mostPasses, example: "4", doc: "calls of the filter in a cycle, each with the same fraction of the likelihood. If omitted, auto: by how many members the likelihood leaves, or by the data misfit"},
 		}})...)},
 	{name: "reference", kind: table, doc: "a brute-force filter that the others are scored against", keys: component("filter", `"NAME"`, retry,
 		key{name: "size", kind: integer, required: true, min: two, max: mostMembers, example: "100_000", doc: "number of members"},

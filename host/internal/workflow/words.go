@@ -17,6 +17,9 @@ func (k *key) noun() string {
 	if k.auto {
 		return `"auto" or a table`
 	}
+	if k.kind == count {
+		return list(append(quoted(k.choices), "an integer"), "or")
+	}
 	if len(k.choices) > 0 {
 		return list(quoted(k.choices), "or")
 	}
@@ -24,7 +27,7 @@ func (k *key) noun() string {
 		text: "a string", integer: "an integer", number: "a number", numbers: "a number or a list of numbers", words: "a list of strings",
 		duration: `a duration such as "60s"`, table: "a table", tables: "an array of tables", named: "a table of tables",
 		values: "a number, a list of numbers, or a table of them by variable", columns: "a table of column names by variable",
-		distribution: "a table", start: "a number, a list of numbers or a table", moment: "a number or a date", extent: `a number or a duration such as "10min"`, count: `"auto" or an integer`, params: "a table", overrides: "a table of tables",
+		distribution: "a table", start: "a number, a list of numbers or a table", moment: "a number or a date", extent: `a number or a duration such as "10min"`, params: "a table", overrides: "a table of tables",
 		replicates: `a list of integers >= 1, or a range such as "1..10"`, axes: "a table of lists", axisValues: "a list of values",
 		exclusions: "an array of tables of axis values",
 	}[k.kind]

@@ -316,14 +316,15 @@ type Filter struct {
 
 // Window says that a filter uses the observations of several cycles, in several passes.
 type Window struct {
-	Length Count  `toml:"length"`           // cycles
+	Length Count  `toml:"length"`           // cycles; all of them: the whole record
 	Scheme string `toml:"scheme,omitempty"` // auto, mda or sda; empty: auto
 	Passes Count  `toml:"passes"`
 }
 
-// Count is an integer, or the word auto for one that plume chooses.
+// Count is an integer, the word auto for one that plume chooses, or the word all.
 type Count struct {
-	Given bool
+	Given bool // an integer or all
+	All   bool
 	N     int
 }
 

@@ -1,0 +1,142 @@
+// Package historymatching runs the workflows beside it, and looks for the parameters of their truths.
+package historymatching
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// plume is the program.
+var plume string
+
+func TestMain(m *testing.M) { os.Exit(build(m)) }
+
+func build(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "plume-examples-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	plume = filepath.Join(dir, "plume")
+	if out, err := exec.Command("go", "build", "-o", plume, "../../host/cmd/plume").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building plume: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// run runs a filter of a workflow and returns its tables.
+func run(t *testing.T, workflow, filter string, more ...string) (start, passes *table.Table) {
+	t.Helper()
+	cmd := exec.Command(plume, append([]string{"run", "--run-dir", t.TempDir(), "--set", fmt.Sprintf("sweep.filter=[%q]", filter), workflow}, more...)...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", workflow, err, stderr.String())
+	}
+	read := func(name string) *table.Table {
+		tab, err := table.Read(filepath.Join(strings.TrimSpace(string(out)), name+".arrow"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tab
+	}
+	return read("start"), read("passes")
+}
+
+// matched checks that the posterior fits the observations, and that the true values of the
+// unknowns are within four standard deviations, which are at most so many times those of the
+// prior. A misfit is a mean of n squares, whose standard deviation is sqrt(2/n).
+func matched(t *testing.T, start, passes *table.Table, narrower map[string]float64) {
+	t.Helper()
+	last := passes.Rows - 1
+	misfit, n := passes.Column("misfit").([]float64)[last], float64(passes.Column("values").([]int32)[last])
+	if math.Abs(misfit-1) > 5*math.Sqrt(2/n) {
+		t.Errorf("the misfit is %v", misfit)
+	}
+	if got := passes.Column("misfit").([]float64)[0]; got < 10 {
+		t.Errorf("the prior has a misfit of %v: there is nothing to find", got)
+	}
+	of := func(name string) []float64 { return start.Column(name).([]float64) }
+	pass, prior, seen := start.Column("pass").([]int32), map[string]float64{}, 0
+	for i, name := range start.Column("variable").([]string) {
+		key := fmt.Sprint(name, start.Column("index").([]int32)[i])
+		if pass[i] == 0 {
+			prior[key] = of("spread")[i]
+		}
+		most, unknown := narrower[name]
+		if int(pass[i]) != last || !unknown {
+			continue
+		}
+		seen++
+		if off := math.Abs(of("mean")[i]-of("truth")[i]) / of("spread")[i]; off > 4 || of("spread")[i] > most*prior[key] {
+			t.Errorf("%s: %.4g ± %.2g, the prior had ± %.2g, the truth is %.4g", key, of("mean")[i], of("spread")[i], prior[key], of("truth")[i])
+		}
+	}
+	if seen < len(narrower) {
+		t.Errorf("%d unknowns are in the table", seen)
+	}
+}
+
+// The transmissivities of an aquifer and its recharge from heads, by a program.
+func TestAquifer(t *testing.T) {
+	start, passes := run(t, "aquifer.toml", "es-mda")
+	matched(t, start, passes, map[string]float64{"transmissivity": 0.5, "recharge": 0.5})
+}
+
+// The parameters of a decline curve, by an UM-Bridge server.
+func TestDecline(t *testing.T) {
+	start, passes := run(t, "decline.toml", "eki", "--set", "observations.params.url="+serve(t))
+	matched(t, start, passes, map[string]float64{"log_q": 0.5, "log_d": 0.5, "odds_b": 1})
+}
+
+// serve starts decline.py and returns its address.
+func serve(t *testing.T) string {
+	t.Helper()
+	python := os.Getenv("PLUME_PYTHON")
+	if python == "" {
+		t.Skip("NOT TESTED: PLUME_PYTHON does not name a python with umbridge; make test sets it")
+	}
+	l, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	var printed bytes.Buffer
+	cmd := exec.Command(python, "decline.py", fmt.Sprint(port))
+	cmd.Stdout, cmd.Stderr = &printed, &printed
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
+	address := fmt.Sprintf("http://localhost:%d", port)
+	for range 600 {
+		if r, err := http.Get(address + "/Info"); err == nil {
+			r.Body.Close()
+			return address
+		}
+		select {
+		case <-ended:
+			t.Fatalf("the server ended: %s", printed.String())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	t.Fatal("the server does not answer")
+	return ""
+}
