@@ -62,6 +62,7 @@ const (
 	Stuck        Cause = "stuck sensor"
 	Outlier      Cause = "outlier"
 	Idle         Cause = "observations ignored"
+	Unfit        Cause = "posterior does not fit"
 )
 
 // Verdict is what the numbers of a filter, with one setting, point to.
@@ -90,6 +91,10 @@ func Explain(reader *archive.Reader, scores *compare.Run, setup Setup) ([]Verdic
 	if err != nil {
 		return nil, err
 	}
+	unfit, err := misfits(reader)
+	if err != nil {
+		return nil, err
+	}
 	var list []Verdict
 	for _, g := range scores.Groups {
 		var of, diverged []*study // a filter that has lost track looks the same for any reason
@@ -107,6 +112,11 @@ func Explain(reader *archive.Reader, scores *compare.Run, setup Setup) ([]Verdic
 			of, where = diverged, ""
 		}
 		j := &judge{Verdict: Verdict{Group: g, Cause: None, Text: "nothing stands out"}, setup: setup, axes: scores.Axes, study: pool(of), where: where}
+		for _, t := range g.Trials {
+			if m, ok := unfit[t.Trial]; ok {
+				j.misfits = append(j.misfits, m)
+			}
+		}
 		if err := j.decide(scores); err != nil {
 			return nil, err
 		}
@@ -140,6 +150,9 @@ type judge struct {
 	*study
 	setup Setup
 	axes  []string
+
+	misfits []misfit // of trials over whole records
+
 	where string // before what is said, if trials diverged: the study is of the others
 }
 
@@ -149,6 +162,10 @@ const fewest = 10
 // decide looks for causes, those first that explain all others.
 func (j *judge) decide(run *compare.Run) error {
 	j.status()
+	if len(j.misfits) > 0 {
+		j.fits()
+		return j.scores(run)
+	}
 	if j.study == nil {
 		if j.Cause == None {
 			j.say(Unknown, "there are no innovations: the operator makes no predictions, or no cycle has been run")
