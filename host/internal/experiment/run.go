@@ -402,7 +402,7 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 		rows, descriptions := scorer.rows(s)
 		err := errors.Join(tables.Append(s, rows, scorer.innovation(s), descriptions), tables.AppendFit(s, scorer.fit(s)),
 			tables.AppendHeldOut(s, scorer.heldOut(s)), tables.AppendRejections(s, j.plan.Streams))
-		if err != nil || j.trial.Whole() && s.Cycle < j.plan.Clock.Cycles { // earlier analyses know what would verify a forecast
+		if err != nil || j.trial.Whole() && s.Cycle < j.plan.LastObserved() { // earlier analyses know what would verify a forecast
 			return err
 		}
 		return ahead.step(calls, s, tables.Trial)
