@@ -162,6 +162,7 @@ RESULTS := $(VENV)-results
 results: build $(RESULTS)/ready ## the sweeps, tables and figures of docs/results; many hours, goes on where it stopped
 	bench/results/sweeps
 	$(RESULTS)/bin/python bench/results/results.py
+	$(RESULTS)/bin/python bench/results/square.py
 	$(RESULTS)/bin/python bench/results/windows.py
 	$(RESULTS)/bin/python bench/results/calibration.py
 	$(RESULTS)/bin/python bench/results/field.py

@@ -9,11 +9,13 @@ import statistics
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import results
+import square
 import windows
 
-FILES = sorted(path.stem for path in results.OUT.glob("*.csv") if path.stem not in ("windows", "field"))
+FILES = sorted(path.stem for path in results.OUT.glob("*.csv") if path.stem not in ("square", "windows", "field"))
 PAGES = [name for name in FILES if not name.startswith(results.OTHERS)]  # those with one table
 WRONG = "wrong-model-lorenz96-10"
 FOURTH = {"every-fourth-lorenz96": "1", "every-fourth-lorenz96-precise": "0.7"}  # by the standard deviation of the error
@@ -192,3 +194,20 @@ def test_windows():
         for c in windows.cells(rows, setup).values():
             for name in ("etkf", "joint"):
                 assert set(c.rmse[name]) <= set(c.rmse[f"{name}-window"])  # no twin is lost
+
+
+def test_square():
+    rows = rows_of("square")
+    assert square.page(rows) == (results.OUT / "square.md").read_text()
+    distance, sizes = square.cells(rows, "distance")
+    for label in ("joint", "joint-passes", "sir"):
+        means = [statistics.fmean(distance[size, label]) for size in sizes]
+        assert means == sorted(means, reverse=True)  # more members come nearer to the exact posterior
+    ours = [statistics.fmean(distance[size, "joint"]) for size in (100, 500)]
+    assert f"from a distance of {ours[0]:.2f} with 100 to {ours[1]:.2f} with 500" in (results.ROOT / FINDINGS).read_text()
+    assert all(statistics.fmean(distance[size, "joint-passes"]) < statistics.fmean(distance[size, "sir"]) for size in sizes)
+
+
+def test_exact_means_of_the_square():
+    """Without noise in the observations |x| is known."""
+    assert np.allclose(square.exact_means([1.0, 0.25], 0.01, 0.9, 0.4), [1.0, 0.5], atol=0.01)
