@@ -21,13 +21,13 @@ import (
 // The rule is plume's own. It was found on Lorenz-63 and Lorenz-96 with 3 to 40
 // values, N = 10 to 1000, linear and nonlinear observations; see docs/results.
 func bandwidthRule(within float64, members int, r float64) float64 {
-	return math.Sqrt(within * kernelShare(float64(members), r))
+	return math.Sqrt(kernelShare(within, float64(members), r))
 }
 
-// kernelShare returns p / (N + p), see [bandwidthRule], for a sample of size members.
-func kernelShare(size, r float64) float64 {
+// kernelShare returns b² of [bandwidthRule] for a sample of size members.
+func kernelShare(within, size, r float64) float64 {
 	p := covarianceValues(r)
-	return p / (size + p)
+	return within * p / (size + p)
 }
 
 // covarianceValues returns the number of values in a covariance of r dimensions.

@@ -71,7 +71,7 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	}
 	ess := ensemble.ESS(posterior.weights, members)
 	if later > 0 {
-		posterior.smooth(later * modes.within * kernelShare(ess, float64(w.rank())))
+		posterior.smooth(later * kernelShare(modes.within, ess, float64(w.rank())))
 	}
 	x, ancestors, metrics, err := f.drawJoint(ctx, p, posterior)
 	if err != nil {

@@ -155,6 +155,25 @@ func TestSmoothingKeepsMeanAndCovariance(t *testing.T) {
 	}
 }
 
+// With up to 20 members for each value of the covariance all is as without smoothing. With more the part of the kernels that comes after the analysis grows
+// towards all of it for a density with one mode, and to little for one with distinct modes.
+func TestKernelsComeLaterWithManyMembers(t *testing.T) {
+	if v := laterRule(1, 120, 3); v != 0 {
+		t.Errorf("120 members of three values: %g, want 0", v)
+	}
+	last := 0.0
+	for _, members := range []int{121, 250, 1000, 100_000} {
+		v := laterRule(1, members, 3)
+		if !(v > last && v < 1) {
+			t.Errorf("%d members: %g, want more than %g", members, v, last)
+		}
+		last = v
+	}
+	if v := laterRule(narrowest, 100_000, 3); !(last > 0.99 && v < 0.04) {
+		t.Errorf("one mode: %g, distinct modes: %g; want nearly 1 and nearly 0", last, v)
+	}
+}
+
 // x ~ N(0.3, 1) with y = |x| + e has a posterior with two modes. With narrow
 // kernels and untempered weights the draws follow it. The distance to the posterior's distribution on a
 // grid has three parts: 20,000 systematic draws from as many weighted members
