@@ -128,6 +128,20 @@ var charts = []chart{
 		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.parametersFigure(first)} },
 	},
 	{
+		name: "unknowns", section: "record", caption: html(`Prior and posterior, with bands of 90 % of the members <span class="pick"></span>`), applies: matches,
+		label:   text("An unknown at the start of the record by pass, from prior to posterior: means of the filters, bands of 90 % of the members, and the true value if it is known"),
+		figures: ofEach((*Report).recordFigure),
+	},
+	{
+		name: "misfit", section: "record", caption: html("Misfit by pass"), applies: matches,
+		label: text("Mean square of observation minus prediction by pass, in units of the error variance"),
+		note:  "Mean square of observation minus prediction, in units of the error variance: 1 if model and errors are right. One that stays large says that the posterior cannot be believed.",
+	},
+	{
+		name: "fitted", section: "record", caption: html("Predicted against observed, of the first filter"), applies: matches,
+		label: text("What the means of prior and posterior predict of every observed value, against the value"),
+	},
+	{
 		name: "trajectory", section: "trajectories", applies: func(r *Report) bool { return len(r.shown) > 0 },
 		caption: keyed(`<span class="pick"></span>`, `<span class="k half">50 %</span><span class="k most">90 %</span><span class="k observed">observations</span><span class="k held">held out</span><span class="k rejected">rejected</span>`),
 		label:   text("Trajectory of the ensemble mean, bands of 50 and 90 % of the members, and the truth and observations if they are known"),

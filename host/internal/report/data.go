@@ -64,6 +64,7 @@ type dataTrial struct {
 	NIS         [2]numbers                `json:"nis"`                 // bands of nis: of single cycles, and of means over blocks
 	Profiles    map[string]dataProfile    `json:"profiles,omitempty"`
 	Seconds     numbers                   `json:"seconds"`
+	Record      *dataMatching             `json:"record,omitempty"`
 }
 
 type dataMembers struct {
@@ -317,7 +318,7 @@ func (k truthKey) String() string { return fmt.Sprintf("%d/%d/%d", k.run, k.repl
 func (t *trial) data(filter, points int, truth *snapshots) dataTrial {
 	d := dataTrial{
 		Replicate: t.Repetition(), Truth: t.truthKey().String(), Filter: filter, Size: t.Size,
-		Setting: t.row.setting, Status: t.Status, Scores: map[string]*dataSeries{}, Skill: map[string][2]numbers{}, Seconds: t.seconds[:], Reference: t.Reference,
+		Record: t.matching.data(), Setting: t.row.setting, Status: t.Status, Scores: map[string]*dataSeries{}, Skill: map[string][2]numbers{}, Seconds: t.seconds[:], Reference: t.Reference,
 	}
 	for _, stage := range stages {
 		if s := t.Series(stage); s != nil {

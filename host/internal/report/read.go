@@ -62,6 +62,7 @@ type trial struct {
 	observed    int                     // number of values in the cycle with the most
 	skill       map[string][2][]float64 // by stage: spread and error of bins of cycles
 	reports     *series                 // diagnostics of the filter; nil: none
+	matching    *matching               // nil unless the trial is over the whole record
 	seconds     [3]float64              // medians of forecast, observe, analyse; NaN: not known
 	trajectory
 	members map[string]*snapshots // by stage; nil: not shown
@@ -83,7 +84,7 @@ func Read(reader *archive.Reader, setup *Setup) (*Report, error) {
 		r.notes = append(r.notes, fmt.Sprintf("%s. plume why %s says what is likely to be wrong.", r.setup.Hint, filepath.Base(reader.Dir)))
 	}
 	for _, step := range []func() error{
-		r.readTexts, r.readScores, r.readObserved, r.readInnovations, r.readDiagnostics, r.readTimings, r.readVariables, r.readMembers, r.readFailures,
+		r.readTexts, r.readScores, r.readObserved, r.readInnovations, r.readDiagnostics, r.readTimings, r.readVariables, r.readMembers, r.readFailures, r.readRecord,
 	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("report of %s: %w", reader.Dir, err)
