@@ -1,0 +1,107 @@
+"""Writes docs/results/records.md and its table from the runs of bench/results/sweeps.
+
+    python records.py
+
+Below runs/results/records/SET-UP is the run of a set-up, a sweep over seeds. Rows of
+docs/results/records.csv whose set-up has no run stay.
+"""
+
+import csv
+import statistics
+
+from results import OUT, rows_of, runs_of, standard_error
+
+SETUPS = {
+    "20-cycles": "20 cycles (3 units of time, 4 doublings of errors)",
+    "60-cycles": "60 cycles (9 units, 12 doublings)",
+}
+FILTERS = {
+    "etkf": "etkf, parameter in the state",
+    "etkf-window": "the same with a window",
+    "joint": "joint, parameter in the state",
+    "joint-window": "the same with a window",
+    "es-mda": "ES-MDA, the whole record",
+    "smoother": "the same in one pass",
+}
+FIELDS = ["setup", "size", "seed", "filter", "status", "error", "spread", "model_runs", "misfit"]
+
+
+def scores(setup, run):
+    """Yields a row of FIELDS for every trial of a run."""
+    metrics, runs, misfit = {}, {}, {}
+    for m in rows_of(run / "metrics.arrow"):
+        if m["stage"] == "analysis":
+            metrics[m["trial"], m["metric"]] = m["value"]
+    told = {}
+    for d in rows_of(run / "diagnostics.arrow"):
+        if d["name"] in ("window_lag", "window_passes"):
+            told.setdefault((d["trial"], d["cycle"]), {})[d["name"]] = d["value"]
+    for (trial, _), w in told.items():
+        if "window_lag" in w:
+            runs.setdefault(trial, []).append(w["window_lag"] * w["window_passes"] + 1)
+    for p in rows_of(run / "passes.arrow"):
+        runs[p["trial"]], misfit[p["trial"]] = [p["pass"] + 1], p["misfit"]
+    for t in rows_of(run / "trials.arrow"):
+        number = t["trial"]
+        yield {
+            "setup": setup, "size": t["size"], "seed": t["experiment.seed"], "filter": t["filter"], "status": t["status"],
+            "error": repr(metrics.get((number, "rmse_rho"), "")), "spread": repr(metrics.get((number, "spread_rho"), "")),
+            "model_runs": repr(statistics.fmean(runs.get(number, [1]))), "misfit": repr(misfit[number]) if number in misfit else "",
+        }  # fmt: skip
+
+
+def gather():
+    """Brings records.csv up to date, and returns its rows."""
+    path = OUT / "records.csv"
+    rows = []
+    if path.exists():
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+    for setup in SETUPS:
+        runs = runs_of(f"records/{setup}")
+        if runs:
+            rows = [r for r in rows if r["setup"] != setup] + [r for run in runs for r in scores(setup, run)]
+    rows.sort(key=lambda r: (list(SETUPS).index(r["setup"]), list(FILTERS).index(r["filter"]), int(r["seed"])))
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return rows
+
+
+def table(rows, setup):
+    out = ["| | error of rho, mean | median | spread | model runs a cycle | records that do not fit |", "|---|---|---|---|---|---|"]
+    for name, text in FILTERS.items():
+        of = [r for r in rows if r["setup"] == setup and r["filter"] == name and r["status"] == "ok"]
+        error = [float(r["error"]) for r in of]
+        unfit = [r for r in of if r["misfit"] and float(r["misfit"]) > 3]
+        out.append("| " + " | ".join([
+            text, f"{statistics.fmean(error):.3f} ± {standard_error(error):.3f}", f"{statistics.median(error):.3f}", f"{statistics.fmean(float(r['spread']) for r in of):.3f}",
+            f"{statistics.fmean(float(r['model_runs']) for r in of):.1f}", f"{len(unfit)} of {len(of)}" if of and of[0]["misfit"] else "",
+        ]) + " |")  # fmt: skip
+    return out
+
+
+def page(rows):
+    parts = []
+    for setup, text in SETUPS.items():
+        parts += [f"## {text}", "", *table(rows, setup), ""]
+    return "\n".join([
+        "# Whole records", "",
+        "A parameter of a chaotic model, rho of Lorenz-63, seen in x alone with an error of 1 at intervals of 0.15, by 20 members: by filters with the parameter in the state, with and without a window that shifts, and from the whole",
+        "record at once. The prior is 30 ± 2, the truth is 28. Nothing is tuned. What a record is, and when it helps, is in [History matching](../how-to/history-matching.md).", "",
+        "Absolute error of the estimate after the last cycle, over 10 twins, seeds 1 to 10, ± its standard error. A record does not fit if the misfit after the last pass is above 3; `plume why` says so of each.", "",
+        *parts,
+        "For a few doublings of errors the whole record knows most, at the price of more model runs. Over many of them it may end where it does not fit, and its spread is far too small; a window that shifts takes a quarter of the runs, and",
+        "its spread is right. For a model that forgets its initial state the whole record is the estimator: see the [table of passes](../how-to/history-matching.md#passes).", "",
+        "Every twin: [records.csv](records.csv). Made by `make results`, or by", "",
+        "<!-- shown: takes minutes -->", "```sh", "make build", "bench/results/sweeps records", "python bench/results/records.py", "```", ""])  # fmt: skip
+
+
+def main():
+    (OUT / "records.md").write_text(page(gather()))
+    print(OUT / "records.md")
+
+
+if __name__ == "__main__":
+    main()
