@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import records
 import results
 import square
 import windows
 
-FILES = sorted(path.stem for path in results.OUT.glob("*.csv") if path.stem not in ("square", "windows", "field"))
+FILES = sorted(path.stem for path in results.OUT.glob("*.csv") if path.stem not in ("square", "windows", "records", "field"))
 PAGES = [name for name in FILES if not name.startswith(results.OTHERS)]  # those with one table
 WRONG = "wrong-model-lorenz96-10"
 FOURTH = {"every-fourth-lorenz96": "1", "every-fourth-lorenz96-precise": "0.7"}  # by the standard deviation of the error
@@ -183,6 +184,13 @@ def test_long_runs_are_within_what_workflows_expect():
             assert want, f"{workflow} expects nothing of {label} with {size} members"
             bound = scores[want].get("tolerance") or scores[want]["relative"] * scores[want]["value"]
             assert all(abs(float(v) - scores[want]["value"]) <= bound for v in pair), (workflow, want)
+
+
+def test_records():
+    rows = rows_of("records")
+    assert records.page(rows) == (results.OUT / "records.md").read_text()
+    error = {f: statistics.fmean(float(r["error"]) for r in rows if r["setup"] == "60-cycles" and r["filter"] == f) for f in records.FILTERS}
+    assert error["joint-window"] < error["joint"] / 2 and error["etkf-window"] < error["etkf"] / 2 and error["es-mda"] < error["smoother"] / 2
 
 
 def test_windows():
