@@ -203,3 +203,37 @@ func TestWhitening(t *testing.T) {
 		}
 	}
 }
+
+// The squares of standardised residuals sum to d' R^-1 d, with R that of the values that are not
+// missing; without correlations there is nothing to do.
+func TestStandardise(t *testing.T) {
+	op, r := on(t, &workflow.Correlation{Length: 2})
+	p := &Plan{blocks: []block{{1, 4, op.correlation}}}
+	d := []float64{3, 0.5, -1, math.NaN(), 2}
+	residual := append([]float64(nil), d...)
+	p.Standardise(d, []float64{4, 1, 4, 9, 16})(residual)
+	present := []int{0, 1, 3}
+	sub, v := mat.NewSymDense(3, nil), mat.NewVecDense(3, nil)
+	for a, j := range present {
+		v.SetVec(a, d[1+j])
+		for b := a; b < 3; b++ {
+			sub.SetSym(a, b, r.At(j, present[b]))
+		}
+	}
+	var inverse mat.Dense
+	if err := inverse.Inverse(sub); err != nil {
+		t.Fatal(err)
+	}
+	want, got := 9./4+mat.Inner(v, &inverse, v), 0.0
+	for _, z := range residual {
+		if !math.IsNaN(z) {
+			got += z * z
+		}
+	}
+	if math.Abs(got-want) > 1e-13*want || !math.IsNaN(residual[3]) {
+		t.Errorf("got %v with %v, want %v", got, residual, want)
+	}
+	if (&Plan{}).Standardise(d, nil) != nil {
+		t.Error("errors without correlations are standardised")
+	}
+}
