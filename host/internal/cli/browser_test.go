@@ -441,7 +441,11 @@ func TestReportInBrowser(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "run.json"), []byte(`{"format": 1, "name": "empty", "status": "running"}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		b.check(t, reportOf(t, dir))
+		path := reportOf(t, dir)
+		if info, err := os.Stat(path); err != nil || info.Size() > 250_000 {
+			t.Errorf("a page without data has %d bytes, want at most 250,000, %v", info.Size(), err)
+		}
+		b.check(t, path)
 	})
 	t.Run("300 trials", func(t *testing.T) {
 		path := reportOf(t, largeSweep(t))

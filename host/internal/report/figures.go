@@ -265,14 +265,11 @@ func (r *Report) axisFigure(at int, metric string) *figure {
 		}
 	}
 	p := panel("", a.label, metric+" of the "+score.StageOf(metric))
-	ticks := make(plot.ConstantTicks, len(xs))
-	for i, x := range xs {
-		ticks[i] = plot.Tick{Value: x, Label: a.values[i]}
-	}
-	p.X.Tick.Marker = ticks
+	place := func(x float64) float64 { return x }
 	if a.numbers != nil && xs[0] > 0 && xs[len(xs)-1] >= 8*xs[0] {
-		p.X.Scale = plot.LogScale{}
+		p.X.Scale, place = plot.LogScale{}, math.Log
 	}
+	p.X.Tick.Marker = valueTicks(xs, a.values, place)
 	drawn := 0
 	for _, label := range r.filters {
 		points := r.along(at, label, metric, xs)
@@ -297,6 +294,21 @@ func (r *Report) axisFigure(at int, metric string) *figure {
 	room(p, 0.03, 0.05+0.06*float64(drawn)) // for the legend
 	name := strings.NewReplacer(".", "-", "_", "-").Replace(metric + "-by-" + a.name)
 	return &figure{name, [][]*plot.Plot{{p}}, columnWidth, 6.5 * vg.Centimeter}
+}
+
+// valueTicks puts a tick at each value, with its label if that has room after the one before.
+func valueTicks(xs []float64, labels []string, place func(float64) float64) plot.ConstantTicks {
+	const letter = 0.025 // of the axis
+	length, end := place(xs[len(xs)-1])-place(xs[0]), math.Inf(-1)
+	var ticks plot.ConstantTicks
+	for i, x := range xs {
+		tick, at, half := plot.Tick{Value: x}, place(x)/length, letter*float64(len(labels[i]))/2
+		if at-half >= end {
+			tick.Label, end = labels[i], at+half+letter
+		}
+		ticks = append(ticks, tick)
+	}
+	return ticks
 }
 
 // widened leaves room beside the outermost points.

@@ -356,6 +356,32 @@ func common(plots []*plot.Plot) {
 	}
 }
 
+// figureMembers is about how many members of a cycle a figure over time shows.
+const figureMembers = 40
+
+// specks are small marks that are drawn as one path: a figure of thousands stays small.
+type specks struct {
+	plotter.XYs
+	sizes []vg.Length
+	color color.Color
+}
+
+// Plot draws the marks as short thick lines.
+func (s *specks) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	var path vg.Path
+	for i, at := range s.XYs {
+		half := s.sizes[i] / 2
+		path.Move(vg.Point{X: x(at.X) - half, Y: y(at.Y)})
+		path.Line(vg.Point{X: x(at.X) + half, Y: y(at.Y)})
+	}
+	c.SetLineStyle(draw.LineStyle{Color: s.color, Width: vg.Points(1.4)})
+	c.Stroke(path)
+}
+
+// DataRange returns the range of the marks.
+func (s *specks) DataRange() (xmin, xmax, ymin, ymax float64) { return plotter.XYRange(s.XYs) }
+
 // latestFigure draws the members of the reference and of each trial over the last cycles, in the
 // first value: two bands of members are two modes.
 func (r *Report) latestFigure(trials []*trial) *figure {
@@ -364,20 +390,19 @@ func (r *Report) latestFigure(trials []*trial) *figure {
 	}
 	var panels [][]*plot.Plot
 	add := func(title string, s *snapshots, c color.Color, truth truthKey) {
-		p := panel(title, "", withUnit(r.shown[0].label(), r.shown[0].unit))
+		p, marks := panel(title, "", withUnit(r.shown[0].label(), r.shown[0].unit)), &specks{color: c}
 		for k, cloud := range s.latest {
 			if cloud == nil {
 				continue
 			}
-			most := slices.Max(cloud.weights)
-			glyphs := &plotter.Scatter{}
-			for _, v := range cloud.values[0] {
-				glyphs.XYs = append(glyphs.XYs, plotter.XY{X: r.members.times[k], Y: v})
+			most, step := slices.Max(cloud.weights), max(1, len(cloud.weights)/figureMembers)
+			for m := 0; m < len(cloud.weights); m += step {
+				marks.XYs = append(marks.XYs, plotter.XY{X: r.members.times[k], Y: cloud.values[0][m]})
+				marks.sizes = append(marks.sizes, vg.Points(1.5*math.Sqrt(cloud.weights[m]/most)))
 			}
-			glyphs.GlyphStyleFunc = func(m int) draw.GlyphStyle {
-				return draw.GlyphStyle{Color: c, Shape: draw.CircleGlyph{}, Radius: vg.Points(0.8 * math.Sqrt(cloud.weights[m]/most))}
-			}
-			p.Add(glyphs)
+		}
+		if len(marks.XYs) > 0 {
+			p.Add(marks)
 		}
 		if t := r.members.truths[truth]; t != nil {
 			var values []float64

@@ -402,3 +402,19 @@ func TestForeignObservations(t *testing.T) {
 		}
 	}
 }
+
+// Labels of an axis that would overlap are left out, ticks are not.
+func TestValueTicks(t *testing.T) {
+	labels := []string{"1", "1.01", "1.02", "1.04", "1.06", "1.1", "1.15", "1.2"}
+	xs := []float64{1, 1.01, 1.02, 1.04, 1.06, 1.1, 1.15, 1.2}
+	var got []string
+	ticks := valueTicks(xs, labels, func(x float64) float64 { return x })
+	for _, tick := range ticks {
+		if tick.Label != "" {
+			got = append(got, tick.Label)
+		}
+	}
+	if text := strings.Join(got, " "); len(ticks) != len(xs) || text != "1 1.02 1.06 1.1 1.15 1.2" {
+		t.Errorf("%d ticks, labels %s", len(ticks), text)
+	}
+}

@@ -34,6 +34,6 @@
       if (truth) { g.strokeStyle = colour("--ink"); g.lineWidth = 1.2; path(g, times, truth, X, Y); }
       probe(g, marks);
     }
-    div.append(make("p", { className: "note", textContent: Object.keys(D.members.truths).length ? "Black: the truth." : "" }));
+    div.append(make("p", { className: "note", textContent: Object.keys(D.members.truths).length ? "The line is the truth." : "" }));
   };
 
