@@ -171,7 +171,7 @@ var catalogue = []Score{
 		About:     "p-value of Pearson's chi-square test that the rank histogram is flat, with counts scaled to rank_independent and ranks pooled to at least five expected counts",
 		ofHistory: func(h *History) Mean { return h.number(FlatnessOf(h.Ranks, h.Independent).P, math.NaN()) }},
 	{Name: "rank_independent", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
-		About:     "number of independent ranks that the ranks of neighbours in space and time are worth, from how much the histograms of single cycles vary",
+		About: "number of independent ranks that the ranks of neighbours in space and time are worth, from how much the histograms of single cycles vary",
 		ofHistory: func(h *History) Mean {
 			if h.Ranks == nil {
 				return h.number(math.NaN(), math.NaN()) // nothing is known of a trial that has not ended
