@@ -9,6 +9,13 @@ import pyarrow  # type: ignore[import-untyped]
 import xarray
 from numpy.typing import NDArray
 
+twin: plume.Workflow = {
+    "time": {"cycles": 5, "interval": 0.1},
+    "filter": [{"label": "mine", "plugin": "mine", "params": {"inflation": 1.05}}],
+}
+misspelt: plume.Workflow = {"time": {"cycels": 5}}  # type: ignore[typeddict-unknown-key]
+wrong: plume.Workflow = {"time": {"cycles": 5.5}}  # type: ignore[typeddict-item]
+
 
 def calls(mine: type[plume.Filter]) -> None:
     """Is checked, and never called."""
@@ -16,9 +23,9 @@ def calls(mine: type[plume.Filter]) -> None:
     assert_type(run, plume.Run)
     assert_type(plume.resume(run), plume.Run)
     assert_type(plume.runs(), list[plume.Run])
-    assert_type(plume.validate({}), list[plume.Finding])
+    assert_type(plume.validate(twin), list[plume.Finding])
     assert_type(plume.plan({}), plume.Plan)
-    assert_type(plume.to_toml({}), str)
+    assert_type(plume.to_toml(twin), str)
     comparison = plume.compare(run, metric="rmse")
     assert_type(comparison, plume.Comparison)
     assert_type(comparison[0], plume.Compared)

@@ -44,6 +44,7 @@ from .streams import Streams
 
 if TYPE_CHECKING:
     from . import testing
+    from ._workflow_types import Workflow
 
 __all__ = [
     "Analysis",
@@ -79,6 +80,7 @@ __all__ = [
     "Streams",
     "TransientError",
     "Variable",
+    "Workflow",
     "WorkflowError",
     "bench",
     "compare",
@@ -95,10 +97,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "testing":  # it takes time to load
+    if name in ("testing", "Workflow"):  # these take time to load
         import importlib
 
-        return importlib.import_module(".testing", __name__)
+        module = importlib.import_module({"testing": ".testing", "Workflow": "._workflow_types"}[name], __name__)
+        return module if name == "testing" else module.Workflow
     if name == "__version__":
         from importlib.metadata import version
 

@@ -9,20 +9,22 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .params import literal
 
-Workflow = str | os.PathLike[str] | Mapping[str, Any]
-"""A workflow: the path of its file, or its tables."""
+if TYPE_CHECKING:
+    from ._workflow_types import Workflow
+
+    Tables = Workflow | Mapping[str, Any]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @contextlib.contextmanager
-def file_of(workflow: Workflow) -> Iterator[str]:
+def file_of(workflow: str | os.PathLike[str] | Tables) -> Iterator[str]:
     """Has a file with the workflow: its own, or one for the time of the call in the working
     directory, where relative paths start."""
     if not isinstance(workflow, Mapping):
@@ -46,10 +48,11 @@ def options(profile: str, set: Mapping[str, Any] | None, sweep: Mapping[str, Any
     return given
 
 
-def to_toml(workflow: Mapping[str, Any]) -> str:
+def to_toml(workflow: Tables) -> str:
     """Returns the TOML text of a workflow given as a dict: strings, numbers, dates, and lists
     and dicts of them. ``format = 1`` is added where it is missing."""
     whole = {"format": 1} | _plain(workflow)
+    several = {key for key, value in whole.items() if isinstance(value, list)}
     tables: dict[str, list[dict[str, Any]]] = {}
     for key, value in list(whole.items()):
         if isinstance(value, dict) or (isinstance(value, list) and value and all(isinstance(v, dict) for v in value)):
@@ -57,12 +60,12 @@ def to_toml(workflow: Mapping[str, Any]) -> str:
             del whole[key]
     text = _lines(whole)
     for key, entries in tables.items():
-        head = f"[[{_key(key)}]]" if isinstance(workflow[key], (list, tuple)) else f"[{_key(key)}]"
+        head = f"[[{_key(key)}]]" if key in several else f"[{_key(key)}]"
         text += "".join(f"\n{head}\n{_lines(entry)}" for entry in entries)
     return text
 
 
-def write(workflow: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
+def write(workflow: Tables, path: str | os.PathLike[str]) -> Path:
     """Writes the TOML text of a workflow to a file, and returns its path."""
     file = Path(path)
     file.write_text(to_toml(workflow), encoding="utf-8")

@@ -15,16 +15,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._attach import Desk, attached
 from ._program import Answer, objects, program
 from ._progress import Display, Progress
 from ._runs import Run, open_run
-from ._workflow import Workflow, file_of, inline, options
+from ._workflow import file_of, inline, options
 from .diagnostics import Finding, WorkflowError, findings
 from .errors import from_first_own_line
 from .roles import Plugin
+
+if TYPE_CHECKING:
+    from ._workflow import Tables
 
 _STOPPED = (129, 130, 143)  # exit codes after a signal
 
@@ -48,7 +51,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def run(
-    workflow: Workflow,
+    workflow: str | os.PathLike[str] | Tables,
     *,
     set: Mapping[str, Any] | None = None,
     sweep: Mapping[str, Any] | None = None,
@@ -124,7 +127,7 @@ def resume(
 
 
 def validate(
-    workflow: Workflow,
+    workflow: str | os.PathLike[str] | Tables,
     *,
     set: Mapping[str, Any] | None = None,
     sweep: Mapping[str, Any] | None = None,
@@ -144,7 +147,7 @@ def validate(
 
 
 def plan(
-    workflow: Workflow,
+    workflow: str | os.PathLike[str] | Tables,
     *,
     set: Mapping[str, Any] | None = None,
     sweep: Mapping[str, Any] | None = None,
