@@ -113,6 +113,36 @@ def test_its_results_in_python(place):
     assert 'pip install "plume-da[pandas]"' in said
 
 
+def test_a_class_of_a_script(place):
+    """From a class to its paired comparison, with the program that the wheel has brought and that is not on $PATH."""
+    (place.path / "first.py").write_text(
+        """if True:
+            import plume
+
+            class Mine(plume.Filter):
+                '''Returns the forecast.'''
+
+                def analyse(self, problem):
+                    return problem.ensemble
+
+            plume.testing.check(Mine)
+            twin = {
+                "experiment": {"name": "first", "seed": 1},
+                "time": {"cycles": 20, "interval": 0.1},
+                "model": {"plugin": "lorenz63"},
+                "truth": {"init": [1.5, -1.5, 25.5]},
+                "observations": {"plugin": "obs-nonlinear", "error": {"sd": 1.0}},
+                "ensemble": {"size": 10, "init": {"dist": "normal", "around": "truth", "sd": 2.0}},
+                "filter": [{"label": "mine", "plugin": "mine"}, {"label": "etkf", "plugin": "filter-enkf"}],
+            }
+            run = plume.run(twin, plugins={"mine": Mine})
+            print(plume.compare(run, against="etkf").of("mine").difference.value > 0)
+        """,
+        encoding="utf-8",
+    )
+    assert place.run("python", "first.py", PATH="/nowhere") == "True\n"
+
+
 def test_a_plugin_in_python(place):
     """The template's model, in the environment of plume by itself."""
     place.run("plume", "init", "--plugin", "model", "--lang", "python", "pond")
