@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import importlib
+import shutil
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +27,8 @@ class Progress:
     left: float | None = None
 
     def __repr__(self) -> str:
-        full = 30 * self.done // max(1, self.cycles)
-        return f"{self.name} [{'=' * full}{'-' * (30 - full)}] {self._count()}, {self._time()}"
+        full = 20 * self.done // max(1, self.cycles)
+        return f"{self._count()} [{'=' * full}{'-' * (20 - full)}] {self._time()}"
 
     def _repr_html_(self) -> str:
         bar = f'<progress max="{self.cycles}" value="{self.done}"></progress>'
@@ -62,7 +63,8 @@ class Display:
         if not self._wanted:
             return
         if not self._notebook:
-            sys.stderr.write(f"\r{progress}\x1b[K")
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"\r{str(progress)[:width]}\x1b[K")
             sys.stderr.flush()
             self._open = True
         elif self._handle is None:
