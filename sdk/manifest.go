@@ -45,6 +45,9 @@ type Manifest struct {
 	// inflates and learns from innovations once; see [Problem.Fresh]. Filters only.
 	Fractions bool `toml:"fractions"`
 
+	// Cutoffs says that a filter that localizes uses [ObservationSpace.Cutoffs]. Filters only.
+	Cutoffs bool `toml:"cutoffs"`
+
 	// External says that the plugin starts programs or uses servers, so that its environment
 	// matters: it always has a process of its own.
 	External bool `toml:"external"`
@@ -183,6 +186,9 @@ func (m *Manifest) faults() []string {
 	}
 	if m.Fractions && m.Role != RoleFilter {
 		add("fractions is for filters")
+	}
+	if m.Cutoffs && m.Role != RoleFilter {
+		add("cutoffs is for filters")
 	}
 	seen := map[string]bool{}
 	for i := range m.Params {

@@ -95,6 +95,12 @@ type ObservationSpace struct {
 	// Offers lists what the operator can compute for this configuration:
 	// predicted, simulated, log_likelihood, gradient, error_variance.
 	Offers []Capability
+
+	// Cutoffs holds, for a filter that localizes, the distance at which the weight of each
+	// component is 0, m values; 0 where it is the filter's own cutoff. It is nil where it is
+	// that everywhere, and always for filters whose manifest does not say cutoffs. An
+	// operator leaves it nil: it comes from the workflow.
+	Cutoffs []float64
 }
 
 // Capability is something a filter may need and an operator or model may offer.

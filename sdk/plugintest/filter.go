@@ -32,11 +32,12 @@ func observationSpace() *sdk.ObservationSpace {
 }
 
 func (s *suite) checkFilter() {
-	configure := func(p sdk.Params) (sdk.Filter, error) {
-		return s.plugin.NewFilter(s.ctx, sdk.FilterConfig{
-			Params: p, State: stateLayout(), Observations: observationSpace(), Members: members,
-		})
+	with := func(p sdk.Params, cutoffs []float64) (sdk.Filter, error) {
+		space := observationSpace()
+		space.Cutoffs = cutoffs
+		return s.plugin.NewFilter(s.ctx, sdk.FilterConfig{Params: p, State: stateLayout(), Observations: space, Members: members})
 	}
+	configure := func(p sdk.Params) (sdk.Filter, error) { return with(p, nil) }
 	filter, err := configure(s.params())
 	if err != nil {
 		s.fault("configure", "%v", err)
@@ -53,6 +54,26 @@ func (s *suite) checkFilter() {
 	s.checkBadForecast(filter)
 	if s.plugin.Manifest.Fractions {
 		s.checkFractions(filter)
+	}
+	if s.plugin.Manifest.Cutoffs {
+		s.checkCutoffs(filter, with)
+	}
+}
+
+// checkCutoffs compares the answer with that of a filter for observations that all have the cutoff of the filter.
+func (s *suite) checkCutoffs(filter sdk.Filter, with func(sdk.Params, []float64) (sdk.Filter, error)) {
+	same, err := with(s.params(), make([]float64, len(observed)))
+	if err != nil {
+		s.fault("cutoffs", "%v", err)
+		return
+	}
+	want, err := analyseCall{s, filter, newProblem(filter, 6)}.run()
+	got, err2 := analyseCall{s, same, newProblem(same, 6)}.run()
+	if err != nil || err2 != nil {
+		return
+	}
+	if d := difference(want, got); d != "" {
+		s.fault("cutoffs", "cutoffs of 0, which are the filter's own, change the answer: %s", d)
 	}
 }
 

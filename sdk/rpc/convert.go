@@ -84,7 +84,7 @@ func layoutFromProto(p *pb.Layout) (*sdk.Layout, error) {
 }
 
 func spaceToProto(s *sdk.ObservationSpace, grid bool) *pb.ObservationSpace {
-	out := &pb.ObservationSpace{Layout: layoutToProto(s.Layout, grid)}
+	out := &pb.ObservationSpace{Layout: layoutToProto(s.Layout, grid), Cutoffs: s.Cutoffs}
 	for _, o := range s.Offers {
 		out.Offers = append(out.Offers, string(o))
 	}
@@ -99,7 +99,10 @@ func spaceFromProto(p *pb.ObservationSpace) (*sdk.ObservationSpace, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sdk.ObservationSpace{Layout: l}
+	if len(p.Cutoffs) > 0 && len(p.Cutoffs) != l.Size() {
+		return nil, contract("observations", "%d cutoffs for %d values", len(p.Cutoffs), l.Size())
+	}
+	s := &sdk.ObservationSpace{Layout: l, Cutoffs: p.Cutoffs}
 	for _, o := range p.Offers {
 		s.Offers = append(s.Offers, sdk.Capability(o))
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -483,5 +484,19 @@ func TestGridsCross(t *testing.T) {
 	absurd.Coordinates.Grid[0].Axes[1].Length = 0
 	if _, err := layoutFromProto(absurd); sdk.KindOf(err) != sdk.KindContract {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A filter is told cutoffs for all components or for none.
+func TestCutoffsCross(t *testing.T) {
+	layout := &sdk.Layout{Variables: []sdk.Variable{{Name: "y", Shape: []int{3}}}}
+	for _, cutoffs := range [][]float64{nil, {0, 2, 5}} {
+		got, err := spaceFromProto(spaceToProto(&sdk.ObservationSpace{Layout: layout, Cutoffs: cutoffs}, false))
+		if err != nil || !slices.Equal(got.Cutoffs, cutoffs) {
+			t.Errorf("got %v, %v, want %v", got, err, cutoffs)
+		}
+	}
+	if _, err := spaceFromProto(spaceToProto(&sdk.ObservationSpace{Layout: layout, Cutoffs: []float64{1}}, false)); err == nil || !strings.Contains(err.Error(), "1 cutoffs for 3 values") {
+		t.Errorf("too few: %v", err)
 	}
 }

@@ -150,8 +150,12 @@ func (x *Index) sort(count int) {
 // k log k for the k that are returned.
 func (x *Index) Near(dst []Neighbour, at []float64) []Neighbour {
 	dst = x.search(dst[:0], at, 0, 0)
-	slices.SortFunc(dst, func(a, b Neighbour) int { return cmp.Compare(a.Index, b.Index) })
+	sortByIndex(dst)
 	return dst
+}
+
+func sortByIndex(near []Neighbour) {
+	slices.SortFunc(near, func(a, b Neighbour) int { return cmp.Compare(a.Index, b.Index) })
 }
 
 // search visits the cells that the cutoff touches along axis k and the axes after it; cell

@@ -24,6 +24,8 @@ type Stream struct {
 	Draws int
 	// Limit is that of |innovation| / sqrt(S) in the background check; 0: nothing is checked.
 	Limit float64
+	// Cutoff is for filters that localize; 0: their own.
+	Cutoff float64
 }
 
 // Components yields the components of the joint vector with their streams.
@@ -92,6 +94,14 @@ func Join(streams []Stream) sdk.ObservationOperator {
 	if slices.Contains(j.space.Offers, sdk.HasPositions) {
 		if j.space.Layout.Coordinates = j.coordinates(); j.space.Layout.Coordinates == nil {
 			j.space.Offers = slices.DeleteFunc(j.space.Offers, func(c sdk.Capability) bool { return c == sdk.HasPositions })
+		}
+	}
+	for component, s := range Components(streams) {
+		if s.Cutoff > 0 {
+			if j.space.Cutoffs == nil {
+				j.space.Cutoffs = make([]float64, j.space.Layout.Size())
+			}
+			j.space.Cutoffs[component] = s.Cutoff
 		}
 	}
 	return j

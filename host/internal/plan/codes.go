@@ -34,7 +34,7 @@ func Codes() []diag.Entry {
 		{Code: codeConfigure, Means: "a plugin refused its configuration", Remedy: "change the key that its message names"},
 		{Code: codeShape, Means: "a list or a state has the wrong length", Remedy: "give one number for all, or one for each value"},
 		{Code: codeStep, Means: "a span of time is not a whole number of time steps, or is more than 5e8 of them", Remedy: "change the span or the step"},
-		{Code: codeCapability, Means: "an operator does not offer what a filter needs", Remedy: "choose other parameters, another operator or another error model"},
+		{Code: codeCapability, Means: "an operator does not offer what a filter needs, or a filter what a stream needs", Remedy: "choose other parameters, another operator, filter or error model"},
 		{Code: codeMembers, Means: "members that depend on each other cannot be split", Remedy: "remove replicas"},
 		{Code: codeWhen, Means: "a parameter does not apply to these values of the others", Remedy: "remove it, or choose values that it applies to; sweep.exclude removes combinations of axes"},
 		{Code: codeWindow, Means: "a filter cannot be used with this window", Remedy: "remove the window, or write the values that the message names"},

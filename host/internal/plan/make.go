@@ -428,12 +428,16 @@ func (m *maker) filters() {
 
 // trial returns a trial of a filter with size members. It reports what does not fit.
 func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any) Trial {
-	config := sdk.FilterConfig{Params: c.Params, State: m.plan.State, Observations: m.plan.Space}
+	space := *m.plan.Space
+	if !p.Manifest.Cutoffs {
+		space.Cutoffs = nil
+	}
+	config := sdk.FilterConfig{Params: c.Params, State: m.plan.State, Observations: &space}
 	resize := func(ctx context.Context, members, cycles int) (sdk.Filter, error) {
 		config := config
 		config.Members = members
 		if cycles > 1 {
-			config.Observations = repeatedSpace(m.plan.Space, cycles)
+			config.Observations = repeatedSpace(&space, cycles)
 		}
 		f, err := p.NewFilter(ctx, config)
 		if err != nil {
@@ -461,6 +465,12 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 				WithNote("%s %s", m.observers("offers", "offer"), join(m.plan.Space.Offers)).
 				WithHelp("%s", help)
 		}
+	}
+	if i := slices.IndexFunc(m.w.Observations, func(o workflow.Observations) bool { return o.Cutoff > 0 }); i >= 0 &&
+		!p.Manifest.Cutoffs && slices.Contains(f.Needs(), sdk.HasPositions) {
+		m.add(codeCapability, below(path, "plugin"), "%s localizes all observations alike, but a stream has a cutoff of its own", c.Plugin).
+			WithNote("the cutoff is at %s", m.w.At("observations", i, "cutoff").Where()).
+			WithHelp("remove the cutoff of the stream, or choose a filter whose manifest says cutoffs = true")
 	}
 	return Trial{Plugin: c.Plugin, Filter: f, Size: size, Calls: called(p.Manifest, c, 1), Resize: resize}
 }

@@ -70,7 +70,7 @@ func (m *maker) stream(i int) (known, simulated observations.Stream) {
 	in := func(op sdk.ObservationOperator) func(int) sdk.ObservationOperator {
 		return observations.Every(op, cmp.Or(o.Offset, every), every, o.From, cmp.Or(o.Until, math.MaxInt))
 	}
-	known = observations.Stream{Label: o.Label, Operator: op, In: in(op), Twin: twinOf(o), Draws: o.Repeats, Limit: o.QC.Background}
+	known = observations.Stream{Label: o.Label, Operator: op, In: in(op), Twin: twinOf(o), Draws: o.Repeats, Limit: o.QC.Background, Cutoff: o.Cutoff}
 	simulated = observations.Stream{Label: o.Label, Operator: truly, In: in(truly)}
 	return known, simulated
 }

@@ -120,7 +120,9 @@ func (m *maker) whole(given *workflow.Window, index int) {
 // of variables end with the number of the cycle, from 1.
 func repeatedSpace(s *sdk.ObservationSpace, cycles int) *sdk.ObservationSpace {
 	l := &sdk.Layout{}
+	var cutoffs []float64
 	for k := range cycles {
+		cutoffs = append(cutoffs, s.Cutoffs...)
 		for _, v := range s.Layout.Variables {
 			v.Name = fmt.Sprintf("%s@%d", v.Name, k+1)
 			l.Variables = append(l.Variables, v)
@@ -134,7 +136,7 @@ func repeatedSpace(s *sdk.ObservationSpace, cycles int) *sdk.ObservationSpace {
 		}
 		l.Coordinates = &sdk.Coordinates{Dims: c.Dims, Period: c.Period, Points: points}
 	}
-	return &sdk.ObservationSpace{Layout: l, Offers: s.Offers}
+	return &sdk.ObservationSpace{Layout: l, Offers: s.Offers, Cutoffs: cutoffs}
 }
 
 // repeatedBlocks are the blocks of the observations of several cycles of m components, one after

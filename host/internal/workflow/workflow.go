@@ -208,6 +208,7 @@ type Observations struct {
 	Component
 	Replicas int        `toml:"replicas"`         // as of Model
 	Repeats  int        `toml:"repeats,omitzero"` // simulated observations of each member; 0: 1
+	Cutoff   float64    `toml:"cutoff,omitzero"`  // of filters that localize; 0: their own
 	Error    ErrorModel `toml:"error"`
 	Every    int        `toml:"every,omitzero"`  // cycles from one observation to the next; 0: 1
 	Offset   int        `toml:"offset,omitzero"` // first cycle observed; 0: cycle Every

@@ -99,6 +99,28 @@ def test_filters_take_fractions(script, later, want):
     assert want is None or want in said
 
 
+CUTOFFS = '''
+class Near(Filter):
+    """Knows how far each observation reaches."""
+
+    cutoffs = True
+    needs = ("predicted", "coordinates")
+
+    def setup(self):
+        assert self.observation_cutoffs.shape == (self.observations.size,) and not self.observation_cutoffs.any()
+
+    def analyse(self, p):
+        return p.ensemble
+
+serve(Near)
+'''
+
+
+def test_filters_take_cutoffs(script):
+    code, said = plume("plugins", "test", script(CUTOFFS))
+    assert code == 0, said
+
+
 RETRYABLE = '''
 class Flaky(Model):
     """One member may succeed when repeated, one cannot."""

@@ -839,9 +839,12 @@ func (x *ErrorModel) GetDf() float64 {
 }
 
 type ObservationSpace struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Layout        *Layout                `protobuf:"bytes,1,opt,name=layout,proto3" json:"layout,omitempty"`
-	Offers        []string               `protobuf:"bytes,2,rep,name=offers,proto3" json:"offers,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Layout *Layout                `protobuf:"bytes,1,opt,name=layout,proto3" json:"layout,omitempty"`
+	Offers []string               `protobuf:"bytes,2,rep,name=offers,proto3" json:"offers,omitempty"`
+	// For filters that take cutoffs (protocol_minor 4): the distance at which the weight of
+	// each component is 0, or 0 where it is the filter's own; empty: everywhere.
+	Cutoffs       []float64 `protobuf:"fixed64,3,rep,packed,name=cutoffs,proto3" json:"cutoffs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -886,6 +889,13 @@ func (x *ObservationSpace) GetLayout() *Layout {
 func (x *ObservationSpace) GetOffers() []string {
 	if x != nil {
 		return x.Offers
+	}
+	return nil
+}
+
+func (x *ObservationSpace) GetCutoffs() []float64 {
+	if x != nil {
+		return x.Cutoffs
 	}
 	return nil
 }
@@ -1664,10 +1674,11 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"ErrorModel\x12\x12\n" +
 	"\x04dist\x18\x01 \x01(\tR\x04dist\x12\x0e\n" +
 	"\x02sd\x18\x02 \x03(\x01R\x02sd\x12\x0e\n" +
-	"\x02df\x18\x03 \x01(\x01R\x02df\"T\n" +
+	"\x02df\x18\x03 \x01(\x01R\x02df\"r\n" +
 	"\x10ObservationSpace\x12(\n" +
 	"\x06layout\x18\x01 \x01(\v2\x10.plume.v1.LayoutR\x06layout\x12\x16\n" +
-	"\x06offers\x18\x02 \x03(\tR\x06offers\"\x10\n" +
+	"\x06offers\x18\x02 \x03(\tR\x06offers\x12\x1c\n" +
+	"\acutoffs\x18\x03 \x03(\x01B\x02\x10\x01R\acutoffs\"\x10\n" +
 	"\x0eSessionRequest\"5\n" +
 	"\fSessionEvent\x12%\n" +
 	"\x03log\x18\x01 \x01(\v2\x13.plume.v1.LogRecordR\x03log\"\xaf\x01\n" +

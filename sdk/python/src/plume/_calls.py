@@ -126,6 +126,10 @@ def _configure_operator(plugin: ObservationOperator, r: Any) -> tuple[Configurat
 def _configure_filter(plugin: Filter, r: Any) -> tuple[Configuration, Any]:
     plugin.state, plugin.observations = layout_from(r.state), layout_from(r.observations.layout)
     plugin.offers, plugin.members = tuple(r.observations.offers), r.members
+    cutoffs = np.array(r.observations.cutoffs or np.zeros(plugin.observations.size))
+    if cutoffs.shape != (plugin.observations.size,):
+        raise ContractError(f"{cutoffs.size} cutoffs for {plugin.observations.size} values", where="observations")
+    plugin.observation_cutoffs = cutoffs
     plugin.setup()
     if isinstance(plugin.needs, str):
         raise ContractError(f'is "{plugin.needs}"', where="needs", hint=f'want a list, ("{plugin.needs}",)')

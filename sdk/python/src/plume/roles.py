@@ -268,12 +268,15 @@ class Filter(Plugin):
     needs names what has to be filled in a Problem: predicted, simulated,
     log_likelihood, gradient, error_variance, coordinates. It may be set in setup, from
     what the operator offers. fractions says that the filter may be called several times a
-    cycle, with a fraction of the likelihood each time; see Problem.fresh."""
+    cycle, with a fraction of the likelihood each time; see Problem.fresh. cutoffs says that
+    a filter that localizes uses observation_cutoffs."""
 
     fractions: ClassVar[bool] = False
+    cutoffs: ClassVar[bool] = False
     needs: Sequence[str] = ("predicted",)
     state: Layout
     observations: Layout
+    observation_cutoffs: Array  # (m,), where the weight of each is 0; 0: at the filter's own cutoff
     offers: Sequence[str]
     members: int
     _role, _one_of = "filter", ("analyse",)

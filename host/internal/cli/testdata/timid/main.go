@@ -1,5 +1,5 @@
-// Timid is a filter that does not take fractions of the likelihood: it moves all members by
-// half of the mean innovation of the first observation.
+// Timid is a filter that does not take fractions of the likelihood, nor cutoffs of observations: it moves all
+// members by half of the mean innovation of the first observation.
 package main
 
 import (
@@ -14,11 +14,23 @@ name    = "timid"
 version = "1"
 role    = "filter"
 summary = "moves members by half of the mean innovation"
+[[param]]
+name    = "local"
+type    = "bool"
+default = false
+doc     = "need coordinates, as filters that localize do"
 `
 
-type filter struct{}
+type filter struct {
+	Local bool `param:"local"`
+}
 
-func (filter) Needs() []sdk.Capability { return []sdk.Capability{sdk.Predicted} }
+func (f filter) Needs() []sdk.Capability {
+	if f.Local {
+		return []sdk.Capability{sdk.Predicted, sdk.HasPositions}
+	}
+	return []sdk.Capability{sdk.Predicted}
+}
 
 func (filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	if p.Fraction != nil || p.Seen > 0 || len(p.Observation) > 3 {
@@ -38,5 +50,12 @@ func (filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) 
 }
 
 func main() {
-	serve.Main(sdk.FilterPlugin(manifest, func(sdk.FilterConfig) (sdk.Filter, error) { return filter{}, nil }))
+	serve.Main(sdk.FilterPlugin(manifest, func(c sdk.FilterConfig) (sdk.Filter, error) {
+		f := filter{}
+		c.Params.Decode(&f)
+		if c.Observations.Cutoffs != nil {
+			return nil, sdk.Errorf(sdk.KindContract, "observations", "have cutoffs")
+		}
+		return f, nil
+	}))
 }

@@ -152,12 +152,14 @@ class ErrorModel(_message.Message):
     def __init__(self, dist: _Optional[str] = ..., sd: _Optional[_Iterable[float]] = ..., df: _Optional[float] = ...) -> None: ...
 
 class ObservationSpace(_message.Message):
-    __slots__ = ("layout", "offers")
+    __slots__ = ("layout", "offers", "cutoffs")
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     OFFERS_FIELD_NUMBER: _ClassVar[int]
+    CUTOFFS_FIELD_NUMBER: _ClassVar[int]
     layout: Layout
     offers: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, layout: _Optional[_Union[Layout, _Mapping]] = ..., offers: _Optional[_Iterable[str]] = ...) -> None: ...
+    cutoffs: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, layout: _Optional[_Union[Layout, _Mapping]] = ..., offers: _Optional[_Iterable[str]] = ..., cutoffs: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class SessionRequest(_message.Message):
     __slots__ = ()
