@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk/wire/table"
@@ -164,4 +165,26 @@ func syncFile(path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// followed is the name, below checkpoints, of the number of the last cycle of a run that plume
+// follow has printed.
+const followed = "followed"
+
+// Followed returns the last cycle of the run in dir that has been printed; 0 if none has.
+func Followed(dir string) int {
+	text, err := os.ReadFile(filepath.Join(dir, checkpoints, followed))
+	if err != nil {
+		return 0
+	}
+	cycle, err := strconv.Atoi(string(text))
+	if err != nil {
+		return 0 // they are printed again
+	}
+	return cycle
+}
+
+// SetFollowed stores the last cycle of the run in dir that has been printed.
+func SetFollowed(dir string, cycle int) error {
+	return replace(filepath.Join(dir, checkpoints, followed), false, whole([]byte(strconv.Itoa(cycle))))
 }

@@ -27,6 +27,7 @@ type Input struct {
 	SHA256 string `json:"sha256"` // for a directory: of the names in it with their checksums
 
 	Info os.FileInfo `json:"-"` // before it was first read; nil if the checksum is known
+	Upto int64       `json:"-"` // bytes that were read, while another program appends to it; 0: all
 }
 
 // Include is the key of the files that a workflow includes.
@@ -71,13 +72,13 @@ func (in *Input) sum(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%s: %w", in.Key, err)
 	}
-	if was := in.Info; was != nil && info.Mode().IsRegular() && (info.Size() != was.Size() || !info.ModTime().Equal(was.ModTime())) {
+	if was := in.Info; was != nil && in.Upto == 0 && info.Mode().IsRegular() && (info.Size() != was.Size() || !info.ModTime().Equal(was.ModTime())) {
 		return fmt.Errorf("%s: %s: changed while it was read; run again when no program writes to it", in.Key, in.Path)
 	}
 	if info.IsDir() {
 		in.SHA256, in.Bytes, err = sumFolder(ctx, in.Path)
 	} else {
-		in.SHA256, in.Bytes, err = sumFile(ctx, in.Path, info)
+		in.SHA256, in.Bytes, err = sumFile(ctx, in.Path, info, in.Upto)
 	}
 	if errors.Is(err, fs.ErrPermission) { // a program that may be run and not read
 		in.SHA256, err = "", nil
@@ -104,7 +105,7 @@ func sumFolder(ctx context.Context, dir string) (sum string, size int64, err err
 		sum := "not a file"
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 			var n int64
-			if sum, n, err = sumFile(ctx, path, info); err != nil {
+			if sum, n, err = sumFile(ctx, path, info, 0); err != nil {
 				sum = "cannot be read"
 			}
 			size += n
@@ -118,8 +119,9 @@ func sumFolder(ctx context.Context, dir string) (sum string, size int64, err err
 	return hexOf(h), size, err
 }
 
-// sumFile returns the sha256 of a file and its size.
-func sumFile(ctx context.Context, path string, info os.FileInfo) (string, int64, error) {
+// sumFile returns the sha256 and the number of the bytes of a file, or of the first upto of them
+// if that is not 0.
+func sumFile(ctx context.Context, path string, info os.FileInfo, upto int64) (string, int64, error) {
 	if !info.Mode().IsRegular() {
 		return "", 0, fmt.Errorf("%s: is not a regular file", path)
 	}
@@ -131,7 +133,11 @@ func sumFile(ctx context.Context, path string, info os.FileInfo) (string, int64,
 	buffer := buffers.Get().(*[1 << 16]byte)
 	defer buffers.Put(buffer)
 	h := sha256.New()
-	n, err := io.CopyBuffer(h, reader{ctx, f}, buffer[:])
+	var in io.Reader = reader{ctx, f}
+	if upto > 0 {
+		in = io.LimitReader(in, upto)
+	}
+	n, err := io.CopyBuffer(h, in, buffer[:])
 	return hexOf(h), n, err
 }
 

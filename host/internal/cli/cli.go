@@ -121,7 +121,7 @@ func (a *app) root() *cobra.Command {
 	})
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "print only results and errors")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results on standard output as JSON, one object per line")
-	root.AddCommand(a.init(), a.validate(), a.plan(), a.run(), a.resume(), a.continueCommand(), a.forecast(), a.runs(), a.verify(), a.compare(), a.bench(), a.why(), a.reportCommand(), a.export(), a.plugins(), a.explain(), a.schema(), a.completion(), a.version())
+	root.AddCommand(a.init(), a.validate(), a.plan(), a.run(), a.resume(), a.continueCommand(), a.follow(), a.forecast(), a.runs(), a.verify(), a.compare(), a.bench(), a.why(), a.reportCommand(), a.export(), a.plugins(), a.explain(), a.schema(), a.completion(), a.version())
 	return root
 }
 

@@ -3,11 +3,20 @@ package cli
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/spf13/cobra"
 )
+
+// checkLate reports a policy for late rows that does not exist; empty is that of the workflow.
+func checkLate(late string) error {
+	if !slices.Contains([]string{"", "refuse", "ignore", "rerun"}, late) {
+		return usage("--late must be refuse, ignore or rerun, but is %q", late)
+	}
+	return nil
+}
 
 func (a *app) continueCommand() *cobra.Command {
 	var root, moved, late string
@@ -27,7 +36,8 @@ says what happens with it: refuse (the default) names the row and changes
 nothing; ignore leaves it out, and it is listed in the table of rejections;
 rerun goes back to its cycle. Rows that were there before must be as they were,
 unless late is rerun: continue then goes back to before the change. It goes back
-to the last checkpoint that fits, which takes at most about twice as many cycles.
+to the last checkpoint that fits, which takes at most about twice as many
+cycles.
 
 The workflow, the plugins, plume, and all other inputs must be the same as when
 the run began. A workflow whose observations are not from files, or are read in
@@ -43,10 +53,8 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 			if err != nil {
 				return usage("%v", err)
 			}
-			switch late {
-			case "", "refuse", "ignore", "rerun":
-			default:
-				return usage("--late must be refuse, ignore or rerun, but is %q", late)
+			if err := checkLate(late); err != nil {
+				return err
 			}
 			info, err := archive.ReadInfo(dir)
 			if err != nil {

@@ -17,13 +17,13 @@ func (a *app) forecast() *cobra.Command {
 	var how forecasting
 	c := &cobra.Command{
 		Use:   "forecast RUN",
-		Short: "Show the last free forecast of a run, or how good its forecasts were",
+		Short: "Show the last forecast of a run, or how good its forecasts were",
 		Long: `Forecast shows the last free forecast of every filter, for a run of a workflow
-with [forecast]: mean, standard deviation and the 5, 25, 50, 75 and 95 % quantiles
-of every value at every lead time, and the probabilities of exceeding the
-thresholds in forecast.exceed. Times are dates if time.start is one. Values are
-predicted observations, with their errors, or those of the state if nothing is
-predicted; --of chooses.
+with [forecast]: mean, standard deviation and the 5, 25, 50, 75 and 95 %
+quantiles of every value at every lead time, and the probabilities of exceeding
+the thresholds in forecast.exceed. Times are dates if time.start is one. Values
+are predicted observations, with their errors, or those of the state if nothing
+is predicted; --of chooses.
 
 --scores shows how good the forecasts were, by lead time: their root mean square
 error, the spread, which is the expected one, the CRPS, and the errors of two

@@ -132,7 +132,13 @@ func (e *engine) inputs(ctx context.Context) ([]archive.Input, error) {
 		inputs = append(inputs, archive.Input{Key: archive.Include, Path: f.Path, Bytes: int64(f.Bytes), SHA256: hex.EncodeToString(f.SHA256[:])})
 	}
 	for _, in := range e.Sweep.Inputs {
-		inputs = append(inputs, archive.Input{Key: in.Key, Path: in.Path, Info: in.Info})
+		input := archive.Input{Key: in.Key, Path: in.Path, Info: in.Info}
+		for i, o := range e.Workflow.Observations {
+			if e.Bytes != nil && e.Workflow.Path(o.File) == in.Path {
+				input.Upto = e.Bytes[i]
+			}
+		}
+		inputs = append(inputs, input)
 	}
 	return inputs, archive.Sum(ctx, inputs)
 }

@@ -27,6 +27,7 @@ type Options struct {
 	AcceptSize bool          // the run may need more memory or disk than there is
 	Plume      string        // the version of this program
 	Stop       *Stop         // asks the run to stop; may be nil
+	Bytes      []int64       // of each file of observations that are read, while others append to them; nil or 0: all
 	Observer   Observer      // may be nil
 }
 
@@ -106,7 +107,7 @@ type Count struct {
 // Run runs w and writes a run directory below root. If some trials failed or the run was
 // stopped, it returns a result and an error.
 func Run(ctx context.Context, w *workflow.Workflow, root string, from Source, o Options) (*Result, error) {
-	return perform(ctx, w, observations.Known{}, o, func(e *engine) error { return e.create(ctx, root, from) })
+	return perform(ctx, w, observations.Known{Bytes: o.Bytes}, o, func(e *engine) error { return e.create(ctx, root, from) })
 }
 
 // Again says how a run is resumed.
@@ -139,7 +140,7 @@ func Continue(ctx context.Context, w *workflow.Workflow, dir string, a Again, la
 	if err != nil {
 		return nil, err
 	}
-	a.known, a.grown = observations.Known{Arrivals: info.Arrivals, Late: late}, true
+	a.known, a.grown = observations.Known{Arrivals: info.Arrivals, Late: late, Bytes: o.Bytes}, true
 	return perform(ctx, w, a.known, o, func(e *engine) error { return e.reopen(ctx, dir, a) })
 }
 

@@ -25,11 +25,14 @@ type Arrival struct {
 type Known struct {
 	Arrivals []Arrival
 	Late     string // what is done with late values of this arrival; empty: what the streams say
+	// Bytes is how much of each file is read, while other programs append to them; nil or 0: all.
+	Bytes []int64
 }
 
 // arriving compares rows with those of earlier arrivals while they are read.
 type arriving struct {
 	known    []Arrival
+	bytes    []int64  // that are read, by stream; nil: all
 	policies []string // of this arrival, by stream
 	streams  []extent
 	earliest []float64 // time of the usable values that were not part of an arrival, by arrival
@@ -43,7 +46,7 @@ type extent struct {
 }
 
 func newArriving(w *workflow.Workflow, k Known) *arriving {
-	a := &arriving{known: k.Arrivals, earliest: slices.Repeat([]float64{math.Inf(1)}, len(k.Arrivals))}
+	a := &arriving{known: k.Arrivals, bytes: k.Bytes, earliest: slices.Repeat([]float64{math.Inf(1)}, len(k.Arrivals))}
 	for i := range w.Observations {
 		policy := w.Observations[i].Late
 		if k.Late != "" {

@@ -121,7 +121,11 @@ func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int, arrived *a
 		}
 		return nil, nil, r.found
 	}
-	if r.table, err = tabular.Open(r.path, tabular.Dialect(r.o.Dialect)); err != nil {
+	var bytes int64
+	if arrived.bytes != nil {
+		bytes = arrived.bytes[i]
+	}
+	if r.table, err = tabular.OpenBytes(r.path, tabular.Dialect(r.o.Dialect), bytes); err != nil {
 		r.unreadable(err)
 		return nil, nil, r.found
 	}

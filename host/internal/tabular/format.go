@@ -23,9 +23,12 @@ var formats = []format{
 type format struct {
 	ending string // extension of their names
 	about  string
-	open   func(f *os.File, d Dialect) (source, error) // f is closed by the caller if there is an error
-	line   func(path string, number int) string        // of a text file: the line where the row of that number begins
+	open   opener                               // f is closed by the caller if there is an error
+	line   func(path string, number int) string // of a text file: the line where the row of that number begins
 }
+
+// opener opens a file as a source; of a text, only so many bytes if that is not 0.
+type opener func(f *os.File, d Dialect, bytes int64) (source, error)
 
 // source reads the rows of an open file.
 type source interface {
@@ -52,8 +55,8 @@ type counted struct {
 	row int
 }
 
-func columnar(open func(*os.File) (*rows.Reader, error)) func(*os.File, Dialect) (source, error) {
-	return func(f *os.File, _ Dialect) (source, error) {
+func columnar(open func(*os.File) (*rows.Reader, error)) opener {
+	return func(f *os.File, _ Dialect, _ int64) (source, error) {
 		r, err := open(f)
 		return &counted{Reader: r}, err
 	}

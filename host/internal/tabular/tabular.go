@@ -60,7 +60,11 @@ var ErrNoColumn = errors.New("no such column")
 // Open opens a file, whose extension determines its format. The dialect says how a text file is
 // written and, for any file, how numbers are written in texts and which values are missing.
 // Close the result.
-func Open(path string, d Dialect) (*Table, error) {
+func Open(path string, d Dialect) (*Table, error) { return OpenBytes(path, d, 0) }
+
+// OpenBytes is [Open] for the first bytes of a text file, to which another program may be
+// appending; 0 means all. Files of other formats are read completely.
+func OpenBytes(path string, d Dialect, bytes int64) (*Table, error) {
 	format, err := formatOf(path)
 	if err != nil {
 		return nil, err
@@ -80,7 +84,7 @@ func Open(path string, d Dialect) (*Table, error) {
 	if err != nil {
 		return nil, wrong(err)
 	}
-	s, err := format.open(f, d)
+	s, err := format.open(f, d, bytes)
 	if err != nil {
 		_ = f.Close() // it was only read
 		return nil, wrong(err)

@@ -32,11 +32,14 @@ type textFile struct {
 
 // text returns a function that opens text files of a format, whose usual form holds where
 // the dialect says nothing.
-func text(usual Dialect) func(*os.File, Dialect) (source, error) {
-	return func(f *os.File, d Dialect) (source, error) {
+func text(usual Dialect) opener {
+	return func(f *os.File, d Dialect, bytes int64) (source, error) {
 		d.Delimiter, d.Comment, d.SkipRows = cmp.Or(d.Delimiter, usual.Delimiter), cmp.Or(d.Comment, usual.Comment), cmp.Or(d.SkipRows, usual.SkipRows)
 		t := &textFile{file: f, skipped: d.SkipLines}
-		return t, t.open(d)
+		if bytes > 0 {
+			return t, t.open(io.LimitReader(f, bytes), d)
+		}
+		return t, t.open(f, d)
 	}
 }
 
@@ -49,8 +52,8 @@ func character(s string) rune {
 	return r
 }
 
-func (t *textFile) open(d Dialect) error {
-	lines, err := decoded(t.file, 1<<16)
+func (t *textFile) open(in io.Reader, d Dialect) error {
+	lines, err := decoded(in, 1<<16)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,156 @@
+//go:build linux
+
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/archive"
+)
+
+// following starts plume follow; lines is called with every line that it prints.
+func (g *grown) following(t *testing.T, in io.Reader, lines func(followedLine), args ...string) (c *exec.Cmd, ended chan error) {
+	t.Helper()
+	c = exec.Command(plumeBinary(t), append([]string{"follow", "growing.toml", "--in-process"}, args...)...)
+	c.Dir, c.Stdin = g.dir, in
+	var stderr strings.Builder
+	c.Stderr = &stderr
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	ended = make(chan error, 1)
+	go func() {
+		var err error
+		for scan := bufio.NewScanner(out); scan.Scan(); {
+			var line followedLine
+			if err = json.Unmarshal(scan.Bytes(), &line); err != nil {
+				break // it was cut by a kill
+			}
+			lines(line)
+		}
+		if err := c.Wait(); err != nil {
+			ended <- fmt.Errorf("%w\n%s", err, stderr.String())
+			return
+		}
+		ended <- nil
+	}()
+	return c, ended
+}
+
+// followed holds the last line of every cycle and trial.
+type followedLast map[[2]int]followedLine
+
+func (f followedLast) add(l followedLine) { f[[2]int{l.Cycle, l.Trial}] = l }
+
+// check wants the last lines to be what a run over the whole record has.
+func (f followedLast) check(t *testing.T, whole string) {
+	t.Helper()
+	states := read(t, whole, "variables.arrow")
+	cycles, last := states.Column("cycle").([]int32), 0
+	for _, k := range cycles {
+		last = max(last, int(k))
+	}
+	for i, k := range cycles {
+		if states.Column("stage").([]string)[i] != archive.Analysis {
+			continue
+		}
+		line, ok := f[[2]int{int(k), int(states.Column("trial").([]int32)[i])}]
+		name := states.Column("variable").([]string)[i]
+		if want := states.Column("mean").([]float64)[i]; !ok || line.Analysis[name].Mean == nil || math.Float64bits(*line.Analysis[name].Mean) != math.Float64bits(want) || line.Final != (int(k) < last) {
+			t.Fatalf("cycle %d of %d, trial %d, %s: got %+v, want %g", k, last, line.Trial, name, line.Analysis[name], want)
+		}
+	}
+}
+
+// TestFollow lets rows arrive in pieces, kills the process, and wants all lines to be there and right in the end.
+func TestFollow(t *testing.T) {
+	g := newGrown(t, 5, "window = 0", "refuse")
+	g.rows = g.rows[:40]
+	file := filepath.Join(g.dir, "data.csv")
+	g.arrive(t, 8)
+	out, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	rest := strings.Join(g.rows[8:], "")
+	got := followedLast{}
+	kills := 4
+	if testing.Short() {
+		kills = 1
+	}
+	for kill := range kills {
+		c, ended := g.following(t, nil, got.add)
+		for range 3 { // pieces of any length, which need not be lines
+			n := min(len(rest), 1+g.random.IntN(len(rest)/(7-kill)+2))
+			if _, err := io.WriteString(out, rest[:n]); err != nil {
+				t.Fatal(err)
+			}
+			rest = rest[n:]
+			time.Sleep(time.Duration(50+g.random.IntN(150)) * time.Millisecond)
+		}
+		_ = c.Process.Kill()
+		<-ended
+	}
+	if _, err := io.WriteString(out, rest); err != nil {
+		t.Fatal(err)
+	}
+	whole := g.plume(t, 0, "run", "growing.toml", "--in-process", "--run-dir", "whole")
+	all := make(chan bool)
+	c, ended := g.following(t, nil, func(l followedLine) {
+		if got.add(l); l.Cycle == 40 && l.Trial == 4 {
+			close(all)
+		}
+	})
+	select {
+	case <-all:
+	case err := <-ended:
+		t.Fatal(err)
+	case <-time.After(60 * time.Second):
+		t.Fatal("the last cycle was not printed")
+	}
+	_ = c.Process.Signal(syscall.SIGTERM)
+	<-ended
+	got.check(t, whole)
+	sameTables(t, whole, lastRunOf(filepath.Join(g.dir, "runs"), filepath.Join(g.dir, "growing.toml")))
+}
+
+// TestFollowInput appends rows from standard input to the file.
+func TestFollowInput(t *testing.T) {
+	g := newGrown(t, 6, "interval = 2.5", "refuse")
+	g.arrive(t, 0)
+	in, rows := io.Pipe()
+	got := followedLast{}
+	_, ended := g.following(t, in, got.add, "--stdin")
+	go func() {
+		for _, row := range g.rows {
+			_, _ = io.WriteString(rows, row)
+			time.Sleep(10 * time.Millisecond)
+		}
+		_ = rows.Close()
+	}()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	g.arrive(t, len(g.rows)) // what the file must be
+	got.check(t, g.plume(t, 0, "run", "growing.toml", "--in-process", "--run-dir", "whole"))
+	if _, text := out(t, exitUsage, "follow", filepath.Join(g.dir, "growing.toml"), "--late", "never"); !strings.Contains(text, "--late must be") {
+		t.Errorf("got %s", text)
+	}
+}
