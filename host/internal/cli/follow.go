@@ -384,6 +384,9 @@ func (f *follower) Recalled(cycles, _ int) {
 	}
 }
 
+// More does nothing.
+func (f *follower) More(int) {}
+
 // Ended does nothing.
 func (f *follower) Ended(archive.Status, int) {}
 
