@@ -76,6 +76,8 @@ var law = []struct {
 	{"host/internal/score", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}},
 	{"host/internal/launch", []string{"sdk", "sdk/rpc", "gonum.org/v1/gonum/mat", "golang.org/x/sync/errgroup",
 		"github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc"}},
+	{"host/internal/remote", []string{"host/internal/launch", "host/internal/workflow", "host/internal/diag", "sdk",
+		"github.com/BurntSushi/toml", "github.com/hashicorp/go-plugin"}}, // decision 81
 	{"host/internal/launch/", []string{"sdk", "sdk/"}}, // plugins that misbehave, for its tests
 
 	{"docs", nil},      // pages that the program quotes

@@ -19,6 +19,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/experiment"
+	"github.com/plume-da/plume/host/internal/remote"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/pace"
 	"github.com/spf13/cobra"
@@ -47,6 +48,9 @@ Exit codes:
 
 // Main runs the command line and returns the exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "node-exec" { // the end of plume on a node; nobody types it
+		return remote.Serve(args[1:])
+	}
 	pace.Heap()
 	if code, done := watched(args, stderr); done {
 		return code

@@ -21,6 +21,7 @@ func checkLate(late string) error {
 func (a *app) continueCommand() *cobra.Command {
 	var root, moved, late string
 	var how running
+	var from source
 	var again experiment.Again
 	c := &cobra.Command{
 		Use:   "continue RUN",
@@ -63,7 +64,7 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 			if info.Arrivals == nil {
 				return usage("%s cannot be continued: its observations are not from files, an axis of its sweep changes how they are read, or it is of an older version; run the workflow again", dir)
 			}
-			s, w, o, err := a.reload(dir, info, moved, how)
+			s, w, o, err := a.reload(dir, info, moved, from, how)
 			if err != nil {
 				return err
 			}
@@ -82,5 +83,6 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 	c.Flags().StringVar(&moved, "workflow", "", "the workflow `FILE`, if it has moved")
 	c.Flags().StringVar(&late, "late", "", "what happens with late rows: refuse, ignore or rerun; if omitted, what the workflow says")
 	how.flags(c)
+	from.placeFlags(c)
 	return c
 }

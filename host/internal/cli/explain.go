@@ -10,6 +10,7 @@ import (
 	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/remote"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/spf13/cobra"
 )
@@ -57,7 +58,7 @@ func (a *app) explainCode(code string, below bool) error {
 
 // codes returns the codes of all findings, in order.
 func codes() []diag.Entry {
-	list := slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes(), experiment.Codes())
+	list := slices.Concat(workflow.Codes(), plan.Codes(), observations.Codes(), experiment.Codes(), remote.Codes())
 	slices.SortFunc(list, func(a, b diag.Entry) int { return strings.Compare(string(a.Code), string(b.Code)) })
 	return list
 }

@@ -127,6 +127,7 @@ func TestBadWorkflows(t *testing.T) {
 		t.Fatalf("%d files: %v", len(files), err)
 	}
 	t.Chdir("testdata/bad")
+	t.Setenv("PLUME_SITE", "../site.toml")
 	here, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)

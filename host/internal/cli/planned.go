@@ -30,8 +30,10 @@ processor, as in run. A run of which no trial fits into the memory that is left
 is refused before anything is tried: that of the machine, of the control group
 (a container or a job), and of ulimit -v. Plan writes nothing, but it starts the
 plugins, among them the programs that the workflow names: check a workflow that
-you do not trust with validate --offline.`,
+you do not trust with validate --offline. What would run on an executor starts
+on this machine; plan shows what each replica would ask for there.`,
 		Example: `  plume plan twin.toml --set ensemble.size=1000
+  plume plan twin.toml --executor slurm
   plume plan twin.toml --sweep 'ensemble.size=[20, 50]' --sweep replicate=1..10`,
 		Args: exactly(1, "one workflow file"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -40,7 +42,7 @@ you do not trust with validate --offline.`,
 			if err != nil {
 				return err
 			}
-			err = s.shown(a.showPlan(c.Context(), e))
+			err = s.shown(a.showPlan(c.Context(), e, askings(e.Workflow, s.executed)))
 			a.close(e)
 			if err == nil {
 				a.next("run", s.args()...)
@@ -49,14 +51,15 @@ you do not trust with validate --offline.`,
 		},
 	}
 	s.flags(c)
+	s.placeFlags(c)
 	return c
 }
 
 // shownTrials bounds the number of trials that plan lists.
 const shownTrials = 40
 
-// showPlan prints what x would do.
-func (a *app) showPlan(ctx context.Context, x *experiment.Experiment) error {
+// showPlan prints what x would do, and what it would ask of executors.
+func (a *app) showPlan(ctx context.Context, x *experiment.Experiment, asks []asking) error {
 	trying := a.sayIfSlow("trying the first cycles of every trial")
 	e, err := x.Estimate(ctx, func(left time.Duration) {
 		if trying.Stop(); left > patience {
@@ -68,12 +71,16 @@ func (a *app) showPlan(ctx context.Context, x *experiment.Experiment) error {
 		return err
 	}
 	if a.json {
-		return a.printJSON(e)
+		return a.printJSON(struct {
+			*experiment.Estimate
+			Executors []asking `json:"executors,omitempty"`
+		}{e, asks})
 	}
 	rows, err := planned(x)
 	if err != nil {
 		return err
 	}
+	rows = append(rows, asked(asks)...)
 	if err := printTable(a.stdout, []column{{}, {fold: true}}, rows); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ func (a *app) resume() *cobra.Command {
 	var how running
 	var again experiment.Again
 	var retry bool
+	var from source
 	c := &cobra.Command{
 		Use:   "resume RUN",
 		Short: "Continue a run that was stopped",
@@ -58,7 +59,7 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 					return err
 				}
 			}
-			s, w, o, err := a.reload(dir, info, moved, how)
+			s, w, o, err := a.reload(dir, info, moved, from, how)
 			if err != nil {
 				return err
 			}
@@ -74,12 +75,13 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 	c.Flags().BoolVar(&retry, "retry-failed", false, "also continue trials that failed for a reason outside of the run that you have fixed")
 	c.Flags().BoolVar(&again.AcceptChanged, "accept-changed", false, "continue although input files have changed; see above")
 	how.flags(c)
+	from.placeFlags(c)
 	return c
 }
 
 // reload reads the workflow of a run again: at moved, unless that is empty.
-func (a *app) reload(dir string, info *archive.Info, moved string, how running) (*source, *workflow.Workflow, experiment.Options, error) {
-	s := &source{path: cmp.Or(moved, info.Source), profile: info.Profile, set: info.Set, sweep: info.Sweep, format: "human", inProcess: info.InProcess}
+func (a *app) reload(dir string, info *archive.Info, moved string, from source, how running) (*source, *workflow.Workflow, experiment.Options, error) {
+	s := &source{path: cmp.Or(moved, info.Source), profile: info.Profile, set: info.Set, sweep: info.Sweep, format: "human", inProcess: info.InProcess, site: from.site, place: from.place}
 	o, err := a.options(s, how)
 	if err != nil {
 		return nil, nil, o, err
@@ -88,7 +90,8 @@ func (a *app) reload(dir string, info *archive.Info, moved string, how running) 
 	if err != nil {
 		return nil, nil, o, missing(err, dir, info)
 	}
-	return s, w, o, nil
+	o.Executors, err = s.executors(w)
+	return s, w, o, err
 }
 
 // missing says what to do about a workflow that has moved.

@@ -25,7 +25,9 @@ Run first says how much memory and disk it needs, see plume plan, and refuses if
 there is less; --accept-size runs all the same. What a plugin needs for its own
 work is known only if its manifest says so.
 
-The tables are the same, byte for byte, for any number of workers. Ctrl-C
+With --executor the replicas of the model, see model.replicas, run on the nodes
+of a cluster. The tables are the same, byte for byte, for any number of workers
+and replicas, wherever they run. Ctrl-C
 finishes the current cycle and closes all files, and so does closing the
 terminal; a second Ctrl-C stops within a second. plume resume continues a run,
 however it was stopped.
@@ -38,6 +40,7 @@ the run stops as after Ctrl-C.`,
 		Example: `  plume run workflows/lorenz63-quick.toml
   plume run twin.toml --set time.cycles=50 --set experiment.seed=7
   plume run twin.toml --profile short --workers 1
+  plume run twin.toml --executor slurm --set model.replicas=16
   plume run twin.toml --sweep replicate=1..5 --sweep 'filter=["enkf"]'`,
 		Args: exactly(1, "one workflow file"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -49,6 +52,7 @@ the run stops as after Ctrl-C.`,
 	s.flags(c)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory for the run directories")
 	how.flags(c)
+	s.placeFlags(c)
 	s.linkedFlag(c)
 	return c
 }

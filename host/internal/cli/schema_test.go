@@ -39,7 +39,7 @@ func TestCodesAreDocumented(t *testing.T) {
 		}
 	}
 	var used []string
-	for file, text := range textsOf(t, "../tomltext/*.go", "../workflow/*.go", "../plan/*.go", "../observations/*.go", "../experiment/*.go", "*.go") {
+	for file, text := range textsOf(t, "../tomltext/*.go", "../workflow/*.go", "../plan/*.go", "../observations/*.go", "../experiment/*.go", "../remote/*.go", "*.go") {
 		if !strings.HasSuffix(file, "_test.go") {
 			used = append(used, regexp.MustCompile(`\bE[1234]\d\d\b`).FindAllString(text, -1)...)
 		}

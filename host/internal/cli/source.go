@@ -25,9 +25,13 @@ type source struct {
 	set     []string
 	sweep   []string
 	format  string // of findings
+	site    string // site file; empty: the default
+	place   string // executor of the model; empty: as the workflow says
 
 	offline   bool // plugins are not started
 	inProcess bool // built-in plugins run in this process
+
+	executed map[string]launch.Executor // what the workflow names, once it is open
 }
 
 // flags adds the flags of a source to c.
@@ -49,13 +53,31 @@ func (s *source) args() []string {
 	if s.profile != "" {
 		args = append(args, "--profile", s.profile)
 	}
-	for _, set := range s.set {
+	if s.site != "" {
+		args = append(args, "--site", s.site)
+	}
+	for _, set := range s.settings() {
 		args = append(args, "--set", set)
 	}
 	for _, sweep := range s.sweep {
 		args = append(args, "--sweep", sweep)
 	}
 	return args
+}
+
+// placeFlags adds the flags that say where plugins run.
+func (s *source) placeFlags(c *cobra.Command) {
+	c.Flags().StringVar(&s.place, "executor", "", "run the model on executor `NAME` of the site file, on an engine such as slurm, or on local: the same as --set model.executor=NAME")
+	c.Flags().StringVar(&s.site, "site", "", "the site `FILE`; if omitted, $PLUME_SITE or plume/plume.toml in the user's configuration folder")
+	completeFlag(c, "executor", completeExecutors)
+}
+
+// settings returns the values of --set, with that of --executor.
+func (s *source) settings() []string {
+	if s.place == "" {
+		return s.set
+	}
+	return append(slices.Clone(s.set), "model.executor="+s.place)
 }
 
 // linkedFlag adds the flag of inProcess to c.
@@ -68,7 +90,7 @@ func (s *source) load() (*workflow.Workflow, error) {
 	if !slices.Contains([]string{"human", "json", "github"}, s.format) {
 		return nil, usage("--format must be human, json or github, but is %q", s.format)
 	}
-	options := workflow.Options{Profile: s.profile, Set: s.set, Sweep: s.sweep}
+	options := workflow.Options{Profile: s.profile, Set: s.settings(), Sweep: s.sweep}
 	if !s.offline {
 		options.Plugin = func(found *diag.Findings, name string, at diag.Span) {
 			if _, err := launch.DefaultPath().Find(name); err != nil {
@@ -87,6 +109,9 @@ func (s *source) load() (*workflow.Workflow, error) {
 func (s *source) open(ctx context.Context) (*experiment.Experiment, error) {
 	w, err := s.load()
 	if err != nil {
+		return nil, err
+	}
+	if s.executed, err = s.executors(w); err != nil {
 		return nil, err
 	}
 	e, err := experiment.Open(ctx, w, s.inProcess)
@@ -137,11 +162,14 @@ func (a *app) perform(ctx context.Context, s *source, root string, how running) 
 	if err != nil {
 		return nil, err
 	}
+	if o.Executors, err = s.executors(w); err != nil {
+		return nil, err
+	}
 	path, err := filepath.Abs(s.path)
 	if err != nil {
 		return nil, err
 	}
-	r, err := experiment.Run(ctx, w, root, experiment.Source{Path: path, Profile: s.profile, Set: s.set, Sweep: s.sweep}, o)
+	r, err := experiment.Run(ctx, w, root, experiment.Source{Path: path, Profile: s.profile, Set: s.settings(), Sweep: s.sweep}, o)
 	return r, s.shown(err)
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -28,8 +29,10 @@ type Experiment struct {
 
 	pool    *launch.Pool
 	linked  bool                       // built-in plugins run in this process
+	places  map[string]launch.Executor // by the names that the workflow uses; the others are this machine
 	plugins []*launch.Process          // in the order in which they were first needed
 	names   map[*launch.Process]string // by which the workflow calls them
+	away    map[*launch.Process]bool   // it runs on another machine, or stands for one that will
 }
 
 // FindingsError is the error of a workflow whose plugins do not fit.
@@ -39,21 +42,21 @@ type FindingsError struct {
 
 func (e *FindingsError) Error() string { return fmt.Sprintf("%d findings", len(e.Diagnostics)) }
 
-// Open starts the plugins of w and makes the plan. If inProcess, built-in plugins run in
-// this process. If parts do not fit together the error is a [*FindingsError]. Close the
+// Open starts the plugins of w, all of them on this machine, and makes the plan. If
+// inProcess, built-in plugins run in this process. If parts do not fit together the error is a [*FindingsError]. Close the
 // result.
 func Open(ctx context.Context, w *workflow.Workflow, inProcess bool) (*Experiment, error) {
-	return open(ctx, w, observations.Known{}, inProcess, nil)
+	return open(ctx, w, observations.Known{}, inProcess, nil, nil)
 }
 
-// open is Open with what is known of the observations, and a function that receives the log
-// records of plugins; it may be nil.
-func open(ctx context.Context, w *workflow.Workflow, known observations.Known, inProcess bool, log func(launch.Record)) (*Experiment, error) {
+// open is Open with what is known of the observations, with executors, by name, and with a
+// function that receives the log records of plugins; both may be nil.
+func open(ctx context.Context, w *workflow.Workflow, known observations.Known, inProcess bool, places map[string]launch.Executor, log func(launch.Record)) (*Experiment, error) {
 	pool, err := launch.NewPool(launch.Options{Log: log})
 	if err != nil {
 		return nil, err
 	}
-	e := &Experiment{Workflow: w, pool: pool, linked: inProcess, names: map[*launch.Process]string{}}
+	e := &Experiment{Workflow: w, pool: pool, linked: inProcess, places: places, names: map[*launch.Process]string{}, away: map[*launch.Process]bool{}}
 	sweep, found := plan.Make(ctx, w, e.plugin, known)
 	if len(found) > 0 {
 		return nil, errors.Join(e.Close(), &FindingsError{found})
@@ -66,15 +69,37 @@ func open(ctx context.Context, w *workflow.Workflow, known observations.Known, i
 func (e *Experiment) workers(n int) int { return cmp.Or(n, runtime.GOMAXPROCS(0)) }
 
 // Close stops the plugins.
-func (e *Experiment) Close() error { return e.pool.Close() }
+func (e *Experiment) Close() error {
+	err := e.pool.Close()
+	for _, place := range e.places {
+		if c, ok := place.(io.Closer); ok {
+			err = errors.Join(err, c.Close())
+		}
+	}
+	return err
+}
+
+// lossRetries is how often a call is repeated at least if it ran on another machine, for
+// machines are lost.
+const lossRetries = 2
 
 // plugin implements plan.Open.
 func (e *Experiment) plugin(ctx context.Context, c workflow.Component, s plan.Replication) (*sdk.Plugin, error) {
-	program, err := e.program(c.Plugin)
+	place := e.places[c.Executor]
+	program, err := e.program(c.Plugin, e.linked && place == nil)
 	if err != nil {
 		return nil, err
 	}
 	policy := launch.RetryPolicy{Timeout: c.Timeout, Replicas: s.Replicas, Retries: c.Retries, MaxFailed: s.MaxFailed}
+	away := c.Executor != "" && c.Executor != "local"
+	if away && place == nil {
+		policy.Replicas = 1 // it only stands for those that will be elsewhere
+	}
+	if place != nil && program.Executor == nil { // one that is attached is where it is
+		elsewhere := *program
+		elsewhere.Executor, elsewhere.TCP = place, true
+		program, policy.Retries = &elsewhere, max(lossRetries, c.Retries)
+	}
 	p, err := e.pool.Plugin(ctx, program, policy)
 	if err != nil {
 		return nil, err
@@ -84,21 +109,21 @@ func (e *Experiment) plugin(ctx context.Context, c workflow.Component, s plan.Re
 		return nil, err
 	}
 	if !slices.Contains(e.plugins, process) {
-		e.plugins, e.names[process] = append(e.plugins, process), c.Plugin
+		e.plugins, e.names[process], e.away[process] = append(e.plugins, process), c.Plugin, away
 	}
 	return p, nil
 }
 
-// program finds the program of a plugin: the one that is attached, or the one in the
-// workflow, plume itself if the plugin is built in and is to run in this process, or the one that [launch.Path.Find]
-// finds.
-func (e *Experiment) program(name string) (*launch.Program, error) {
+// program finds the program of a plugin: the one that is attached, the one in the workflow,
+// plume itself if the plugin is built in and linked, to run in this process, or the one that
+// [launch.Path.Find] finds.
+func (e *Experiment) program(name string, linked bool) (*launch.Program, error) {
 	if p, err := launch.Attached(name); p != nil || err != nil {
 		return p, err
 	}
 	given, ok := e.Workflow.Plugins[name]
 	if !ok {
-		if e.linked {
+		if linked {
 			if p, err := launch.InProcess(name); p != nil || err != nil {
 				return p, err
 			}

@@ -77,7 +77,8 @@ const unknownHeld = 32 << 20
 
 // Memory estimates the memory of a run with some trials at a time; 0: one per processor. It
 // adds up the matrices that are there at the same time and what the processes hold now. What
-// a plugin needs for its own work is what its manifest says.
+// a plugin needs for its own work is what its manifest says. Plugins on other machines do
+// not count.
 func (e *Experiment) Memory(workers int) *Memory {
 	trials, _ := e.Sweep.Size()
 	m := &Memory{Workers: min(e.workers(workers), trials)}
@@ -120,6 +121,9 @@ func (e *Experiment) Memory(workers int) *Memory {
 		bytes := largest(calls[name], atOnce)
 		if p.Linked() {
 			host += bytes
+			continue
+		}
+		if e.away[p] {
 			continue
 		}
 		held := p.Held()

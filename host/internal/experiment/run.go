@@ -13,6 +13,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/workflow"
@@ -21,14 +22,15 @@ import (
 
 // Options says how a run is executed; the results do not depend on it.
 type Options struct {
-	Workers    int           // trials at a time; 0: one per processor
-	Checkpoint time.Duration // between checkpoints of a trial
-	InProcess  bool          // built-in plugins run in this process
-	AcceptSize bool          // the run may need more memory or disk than there is
-	Plume      string        // the version of this program
-	Stop       *Stop         // asks the run to stop; may be nil
-	Bytes      []int64       // of each file of observations that are read, while others append to them; nil or 0: all
-	Observer   Observer      // may be nil
+	Workers    int                        // trials at a time; 0: one per processor
+	Checkpoint time.Duration              // between checkpoints of a trial
+	InProcess  bool                       // built-in plugins run in this process
+	Executors  map[string]launch.Executor // by the names that the workflow uses
+	AcceptSize bool                       // the run may need more memory or disk than there is
+	Plume      string                     // the version of this program
+	Stop       *Stop                      // asks the run to stop; may be nil
+	Bytes      []int64                    // of each file of observations that are read, while others append to them; nil or 0: all
+	Observer   Observer                   // may be nil
 }
 
 // Observer follows a run. Begin is called first and End last; the other methods are called
@@ -177,7 +179,7 @@ func perform(ctx context.Context, w *workflow.Workflow, known observations.Known
 		o.Observer = unobserved{}
 	}
 	log := &logFile{room: map[string]int{}}
-	x, err := open(ctx, w, known, o.InProcess, log.record)
+	x, err := open(ctx, w, known, o.InProcess, o.Executors, log.record)
 	if err != nil {
 		return nil, err
 	}

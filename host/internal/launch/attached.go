@@ -38,7 +38,7 @@ func Attached(name string) (*Program, error) {
 	if err := private(dir); err != nil {
 		return nil, sdk.Errorf(sdk.KindPlugin, "plugin "+name, "$%s: %v", envAttach, err)
 	}
-	return newProgram(&Program{Name: name, Command: []string{line}, attached: true}, []string{source})
+	return newProgram(&Program{Name: name, Command: []string{line}, Executor: attach{}, attached: true}, []string{source})
 }
 
 // private returns an error if others than this user can reach what is in dir.

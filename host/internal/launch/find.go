@@ -137,6 +137,10 @@ type Program struct {
 	Dir     string   // working directory; empty: the host's
 	TCP     bool     // it shall listen on TCP, with mutual TLS, for it may run on another machine
 
+	// Executor starts the program, on machines of which each has its own processors;
+	// nil: that of the pool, on this one.
+	Executor Executor
+
 	found  bool     // by its name, which its manifest must then bear
 	script bool     // of Python, run by the interpreter Command[0]
 	files  []string // that SHA256 is taken of

@@ -15,7 +15,9 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// local is the [Executor] of this machine.
+// Here is the [Executor] of this machine.
+var Here Executor = local{}
+
 type local struct{}
 
 // Start implements Executor.
@@ -23,24 +25,31 @@ func (local) Start(ctx context.Context, program *Program, env []string) (Child, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	child, _, err := Piped(program, env)
+	return child, err
+}
+
+// Piped starts program on this machine with the environment env, and returns in
+// addition what writes to its standard input.
+func Piped(program *Program, env []string) (Child, io.WriteCloser, error) {
 	cmd := &exec.Cmd{Path: program.Command[0], Args: program.Command, Dir: program.Dir, Env: env}
 	ownGroup(cmd)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, cannotRun(program, err)
+		return nil, nil, cannotRun(program, err)
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, cannotRun(program, err)
+		return nil, nil, cannotRun(program, err)
 	}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
-		return nil, cannotRun(program, err)
+		return nil, nil, cannotRun(program, err)
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, cannotRun(program, err)
+		return nil, nil, cannotRun(program, err)
 	}
-	return &localChild{process: cmd.Process, stdin: stdin, stdout: stdout, stderr: stderr}, nil
+	return &localChild{process: cmd.Process, stdin: stdin, stdout: stdout, stderr: stderr}, stdin, nil
 }
 
 // cannotRun says why the system does not run program.

@@ -20,7 +20,7 @@ type Options struct {
 	// Env holds additions to the environment of plugins, "NAME=value". Of the
 	// host's own environment they see a short list of variables only.
 	Env []string
-	// Executor starts plugins; nil: as processes of this machine.
+	// Executor starts the programs that have none of their own; nil: [Here].
 	Executor Executor
 	// Log receives what plugins log and every line they write to standard error;
 	// nil: it is dropped. Log is called from several goroutines at once.
@@ -66,7 +66,7 @@ func NewPool(o Options) (*Pool, error) {
 		o.StartTimeout = time.Minute
 	}
 	if o.Executor == nil {
-		o.Executor = local{}
+		o.Executor = Here
 	}
 	sockets, claim, err := socketDir()
 	if err != nil {
@@ -101,7 +101,7 @@ func (p *Pool) Start(ctx context.Context, program *Program) (*Process, error) {
 // slotsOf returns the first n slots of program, which get equal shares of the
 // processors if they are made here.
 func (p *Pool) slotsOf(program *Program, n int) []*slot {
-	id := append([]string{program.Dir, fmt.Sprint(program.TCP)}, program.Command...)
+	id := append([]string{program.Dir, fmt.Sprint(program.TCP), fmt.Sprintf("%p", program.Executor)}, program.Command...)
 	if program.linked != nil {
 		id = append(id, program.Name) // linked plugins are all the same program
 	}

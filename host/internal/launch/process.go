@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"slices"
 	"strings"
@@ -49,15 +50,24 @@ func (p *Process) ManifestSHA256() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// placed is a [Child] on a machine that has a name.
+type placed interface{ Node() string }
+
+// Node returns the name of the machine where the process runs; "" for this one.
+func (p *Process) Node() string {
+	p.runner.mu.Lock()
+	defer p.runner.mu.Unlock()
+	if c, ok := p.runner.child.(placed); ok {
+		return c.Node()
+	}
+	return ""
+}
+
 // startProcess starts program and returns when it has described itself. Its
 // sockets are in the directory of that name.
 func startProcess(ctx context.Context, program *Program, sockets string, o *Options) (*Process, error) {
 	t := &tail{each: func(line string) { o.log(Record{Plugin: program.Name, Level: LevelStderr, Message: line}) }}
 	p := &Process{program: program, runner: newChildRunner(program, t)}
-	executor := o.Executor
-	if program.attached {
-		executor = attach{}
-	}
 	env, dial := environment(o.Env), rpc.DialOptions()
 	var secure *tls.Config
 	if program.TCP {
@@ -68,7 +78,8 @@ func startProcess(ctx context.Context, program *Program, sockets string, o *Opti
 		}
 		env, dial = append(env, variables...), rpc.TLSDialOptions()
 	}
-	started, cancel := context.WithTimeout(ctx, o.StartTimeout)
+	executor := cmp.Or(program.Executor, o.Executor)
+	started, limit, cancel := limited(ctx, o.StartTimeout)
 	defer cancel()
 	p.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  rpc.Handshake,
@@ -77,6 +88,10 @@ func startProcess(ctx context.Context, program *Program, sockets string, o *Opti
 		GRPCDialOptions:  dial,
 		TLSConfig:        secure,
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, sockets string) (runner.Runner, error) {
+			if program.Executor != nil { // it may wait for a place for days
+				limit.Stop()
+				defer limit.Reset(o.StartTimeout)
+			}
 			return p.runner, p.runner.start(started, executor, slices.Concat(env, cmd.Env), sockets)
 		},
 		SkipHostEnv:      true,
@@ -95,6 +110,13 @@ func startProcess(ctx context.Context, program *Program, sockets string, o *Opti
 		return nil, err
 	}
 	return p, nil
+}
+
+// limited returns ctx with a time limit that can be suspended: the timer ends it.
+func limited(ctx context.Context, limit time.Duration) (context.Context, *time.Timer, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(limit, func() { cancel(context.DeadlineExceeded) })
+	return ctx, timer, func() { timer.Stop(); cancel(nil) }
 }
 
 // connect starts the process, dials, asks for the manifest and opens the
@@ -117,7 +139,17 @@ func (p *Process) connect(ctx context.Context, o *Options) error {
 		p.mutex = make(chan struct{}, 1)
 	}
 	p.openLifeline(conn, o)
+	if p.program.TCP {
+		go p.hangUp(conn)
+	}
 	return nil
+}
+
+// hangUp closes the connection to a process that has ended, so that calls under way fail. A
+// machine that is gone does not close it.
+func (p *Process) hangUp(conn io.Closer) {
+	<-p.runner.done
+	_ = conn.Close() // it may be closed already
 }
 
 // openLifeline opens the stream whose end tells the plugin that the host is gone. A

@@ -453,7 +453,7 @@ func TestChangedProgramIsNotStartedAgain(t *testing.T) {
 func TestShareOfProcessors(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "7")
 	for n, want := range map[int]string{1: "GOMAXPROCS=7", 100: "GOMAXPROCS=1"} {
-		s := newSlot(&Pool{}, nil, n)
+		s := newSlot(&Pool{}, &Program{}, n)
 		env := environment(s.options.Env)
 		slices.Reverse(env) // of two the last one counts
 		i := slices.IndexFunc(env, func(v string) bool { return strings.HasPrefix(v, "GOMAXPROCS=") })

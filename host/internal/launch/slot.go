@@ -65,10 +65,10 @@ type start struct {
 }
 
 // newSlot returns one of n slots of program. A replica in Go uses its share of the
-// processors; one process uses all that the host may.
+// processors of this machine; one process uses all that the host may.
 func newSlot(pool *Pool, program *Program, n int) *slot {
 	s := &slot{pool: pool, program: program, options: pool.options}
-	if n > 1 {
+	if n > 1 && program.Executor == nil {
 		share := max(1, runtime.GOMAXPROCS(0)/n)
 		s.options.Env = append(append([]string(nil), s.options.Env...), fmt.Sprintf("GOMAXPROCS=%d", share))
 	}

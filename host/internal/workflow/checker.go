@@ -18,15 +18,22 @@ type checker struct {
 	// partial means that the tree holds only overrides of base, so that no key is missing.
 	partial bool
 	base    *tomltext.Node
+	site    bool // the tree is that of a site file
 	real    bool // observations come from files
 }
 
 // tableName returns the name of the table at a path, for messages.
-func tableName(path string) string {
+func (c *checker) tableName(path string) string {
+	k := &schema
+	if c.site {
+		k = &siteSchema
+	}
+	if path == "" && c.site {
+		return "the site file"
+	}
 	if path == "" {
 		return "the workflow"
 	}
-	k := &schema
 	for part := range strings.SplitSeq(path, ".") {
 		if k.kind == tables && !(k.lone && lookup(k.keys, part) != nil) {
 			return k.name + " `" + part + "`"
@@ -47,19 +54,23 @@ func tableName(path string) string {
 // probably meant, or "".
 func (c *checker) unknown(n *tomltext.Node, name, path string, t *key) string {
 	n.Bad = true
-	where := " in " + tableName(path)
+	where := " in " + c.tableName(path)
 	if path == "" {
 		where = ""
 	}
 	d := c.found.Add(codeUnknown, n.KeyPlace(), "unknown key `%s`%s", diag.Shorten(name), where)
-	takes := tableName(path) + " takes " + list(names(t.keys), "and")
+	takes := c.tableName(path) + " takes " + list(names(t.keys), "and")
 	meant := diag.Suggest(name, names(t.keys))
 	if meant != "" {
 		d.WithLabel("did you mean `%s`?", meant).WithHelp("%s", takes)
 		return meant
 	}
+	if c.site {
+		d.WithLabel("not a key of site files").WithHelp("%s", takes)
+		return ""
+	}
 	d.WithLabel("not a key of the workflow language")
-	switch home := homes(name); {
+	switch home := c.homes(name); {
 	case lookup(t.keys, "params") != nil:
 		d.WithNote("%s", takes).WithHelp("a parameter of the plugin belongs in its params: params = { %s = ... }", diag.Shorten(name))
 	case len(home) > 0:
@@ -71,7 +82,7 @@ func (c *checker) unknown(n *tomltext.Node, name, path string, t *key) string {
 }
 
 // homes returns the places, among the tables at the top, where a key called name belongs.
-func homes(name string) []string {
+func (c *checker) homes(name string) []string {
 	var out []string
 	for i := range settings.keys {
 		k := &settings.keys[i]
@@ -79,7 +90,7 @@ func homes(name string) []string {
 			return []string{"at the top of the file, before the first [table]"}
 		}
 		if (k.kind == table || k.kind == tables) && lookup(k.keys, name) != nil {
-			out = append(out, "in "+tableName(k.name))
+			out = append(out, "in "+c.tableName(k.name))
 		}
 	}
 	return out
@@ -102,7 +113,7 @@ func (c *checker) missing(n *tomltext.Node, path string, k *key) {
 	if path == "" {
 		at = at.WithoutExcerpt()
 	}
-	c.found.Add(codeMissing, at, "%s needs %s", tableName(path), what).
+	c.found.Add(codeMissing, at, "%s needs %s", c.tableName(path), what).
 		WithLabel("%s is missing", k.name).WithNote("%s: %s", full, k.doc).WithHelp("%s", help)
 }
 
@@ -131,7 +142,7 @@ func (c *checker) oneOf(n *tomltext.Node, path string, t *key, group []string, m
 	}
 	switch {
 	case len(given) == 0:
-		c.found.Add(codeOneOf, n.Place(), "%s needs %s", tableName(path), list(backquoted(group), "or")).
+		c.found.Add(codeOneOf, n.Place(), "%s needs %s", c.tableName(path), list(backquoted(group), "or")).
 			WithLabel("%s is missing", list(group, "or")).WithHelp("add %s", list(examples, "or"))
 	case len(given) > 1:
 		first, second := n.Table[given[0]], n.Table[given[1]]
@@ -145,7 +156,7 @@ func (c *checker) oneOf(n *tomltext.Node, path string, t *key, group []string, m
 			delete(n.Table, given[0])
 			return
 		}
-		c.found.Add(codeOneOf, second.KeyPlace(), "%s has both %s", tableName(path), list(backquoted(given), "and")).
+		c.found.Add(codeOneOf, second.KeyPlace(), "%s has both %s", c.tableName(path), list(backquoted(given), "and")).
 			WithLabel("only one of %s can be given", list(group, "and")).
 			WithNote("`%s` is given at %s", given[0], first.KeyPlace().Where()).WithHelp("remove one of them")
 	}

@@ -33,6 +33,9 @@ included files, the file itself, the chosen profile, and each ` + "`--set KEY=VA
 `)
 	b.WriteString("\n## Keys at the top\n")
 	reference(b, "", &schema)
+	b.WriteString("\n## The site file\n\nA site file says which machines there are; workflows only name its executors. It is that of `--site`, of `$PLUME_SITE`, or `plume/plume.toml` in the user's " +
+		"configuration folder (`~/.config` on Linux). [Running on a cluster](../how-to/slurm.md) has examples.\n")
+	reference(b, "", &siteSchema)
 	b.WriteString("\n## Files with rows\n\nObservations and members are read from files. The extension of a file determines its format:\n\n| extension | file |\n|---|---|\n")
 	for _, f := range formats {
 		fmt.Fprintf(b, "| `%s` | %s |\n", f[0], cellText(f[1]))

@@ -19,7 +19,7 @@ func (w *Workflow) Resolved() ([]byte, error) {
 	if len(w.Axes()) > 0 {
 		w = w.withoutDerived()
 	}
-	w = w.withPaths()
+	w = w.withPaths().anywhere()
 	text, err := tomltext.Encode(w)
 	if err != nil {
 		return nil, fmt.Errorf("resolved workflow: %w", err)
@@ -39,6 +39,25 @@ func (w *Workflow) withPaths() *Workflow {
 		if o.File != "" {
 			c.Observations[i].File = w.Path(o.File)
 		}
+	}
+	return &c
+}
+
+// anywhere returns a copy of w that does not say where plugins run: a run may go on
+// elsewhere.
+func (w *Workflow) anywhere() *Workflow {
+	c := *w
+	c.Model.Executor = ""
+	c.Observations, c.Filters = slices.Clone(w.Observations), slices.Clone(w.Filters)
+	for i := range c.Observations {
+		c.Observations[i].Executor = ""
+	}
+	for i := range c.Filters {
+		c.Filters[i].Executor = ""
+	}
+	if w.Reference != nil {
+		r := *w.Reference
+		r.Executor, c.Reference = "", &r
 	}
 	return &c
 }

@@ -22,6 +22,7 @@ func component(role, example string, remedies []string, others ...key) []key {
 			doc: "what to do if the plugin dies or fails for a reason that may be temporary: fail ends the trial, retry repeats the call, drop_member repeats it and then " +
 				"drops the members that still fail; if omitted, retry with replicas and fail without"},
 		{name: "retries", kind: integer, min: one, doc: "how many times a call is repeated; if omitted, 2"},
+		{name: "executor", kind: text, form: slug, example: `"hpc"`, doc: "where the processes of the plugin run: the name of an executor of the site file or of an engine, or local; if omitted, on this machine. Results do not depend on it"},
 	}, others...)
 }
 

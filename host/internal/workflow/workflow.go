@@ -94,9 +94,10 @@ type Plugin struct {
 // Component is a plugin and its configuration.
 type Component struct {
 	Plugin    string         `toml:"plugin"`
-	Timeout   time.Duration  `toml:"timeout,omitzero"` // of one call; 0: as the size of the ensemble
-	OnFailure string         `toml:"on_failure"`       // fail, retry or drop_member
-	Retries   int            `toml:"retries,omitzero"` // 0 if OnFailure is fail
+	Timeout   time.Duration  `toml:"timeout,omitzero"`   // of one call; 0: as the size of the ensemble
+	OnFailure string         `toml:"on_failure"`         // fail, retry or drop_member
+	Retries   int            `toml:"retries,omitzero"`   // 0 if OnFailure is fail
+	Executor  string         `toml:"executor,omitempty"` // empty: this machine
 	Params    map[string]any `toml:"params,omitempty"`
 }
 

@@ -1,0 +1,156 @@
+package remote
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	mrand "math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/launch"
+)
+
+// gate is the TCP address of a plugin that listens on a Unix socket. It is the end of
+// mutual TLS, so that plugins in any language are safe on a network, and lets in the one
+// host whose certificate it was given.
+type gate struct {
+	listener    net.Listener
+	tls         *tls.Config
+	certificate string // its own, as in a handshake
+	socket      string // of the plugin
+
+	open atomic.Int32 // connections of the host
+	last atomic.Int64 // when there was one: nanoseconds since 1970
+}
+
+func newGate(run *request, socket string) (*gate, error) {
+	g := &gate{socket: socket}
+	var err error
+	if g.tls, g.certificate, err = serverTLS(run.Certificate); err != nil {
+		return nil, err
+	}
+	ip, err := address(run)
+	if err != nil {
+		return nil, err
+	}
+	if g.listener, err = listen(ip, run.Ports); err != nil {
+		return nil, err
+	}
+	g.touch()
+	return g, nil
+}
+
+// listen listens on a port of a range of ip, "FROM-TO"; empty: any.
+func listen(ip, ports string) (net.Listener, error) {
+	from, to, err := portRange(ports)
+	if err != nil {
+		return nil, err
+	}
+	var l net.Listener
+	n := to - from + 1
+	start := mrand.IntN(n)
+	for i := range n {
+		if l, err = net.Listen("tcp", net.JoinHostPort(ip, strconv.Itoa(from+(start+i)%n))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, err
+}
+
+// portRange returns the first and the last port of a range, FROM-TO; zeros if it is empty.
+func portRange(text string) (from, to int, err error) {
+	if text == "" {
+		return 0, 0, nil
+	}
+	a, b, _ := strings.Cut(text, "-")
+	from, err1 := strconv.Atoi(a)
+	to, err2 := strconv.Atoi(b)
+	if err1 != nil || err2 != nil || from < 1 || to < from || to > 65535 {
+		return 0, 0, fmt.Errorf("ports must be FROM-TO, such as 40000-40999, but is %q", text)
+	}
+	return from, to, nil
+}
+
+// serve lets the host in until the process ends.
+func (g *gate) serve() {
+	for {
+		conn, err := g.listener.Accept()
+		if err != nil {
+			return
+		}
+		go g.admit(conn)
+	}
+}
+
+// alive finds within 20 s that the machine at the other end is gone: it sends no sign.
+var alive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}
+
+func (g *gate) admit(tcp net.Conn) {
+	defer tcp.Close()
+	_ = tcp.(*net.TCPConn).SetKeepAliveConfig(alive)
+	conn := tls.Server(tcp, g.tls)
+	hello, cancel := context.WithTimeout(context.Background(), lease)
+	defer cancel()
+	if err := conn.HandshakeContext(hello); err != nil {
+		return
+	}
+	g.open.Add(1)
+	defer func() { g.touch(); g.open.Add(-1) }()
+	inside, err := net.Dial("unix", g.socket)
+	if err != nil {
+		return
+	}
+	defer inside.Close()
+	// Both directions end together: a connection that is half open hides that a side is gone.
+	done := make(chan struct{}, 2)
+	go func() { _, _ = io.Copy(inside, conn); done <- struct{}{} }()
+	go func() { _, _ = io.Copy(conn, inside); done <- struct{}{} }()
+	<-done
+}
+
+func (g *gate) touch() { g.last.Store(time.Now().UnixNano()) }
+
+// waitIdle returns when the host has had no connection for the time of a lease.
+func (g *gate) waitIdle() {
+	for range time.Tick(time.Second) {
+		if g.open.Load() == 0 && time.Since(time.Unix(0, g.last.Load())) > lease {
+			return
+		}
+	}
+}
+
+// serverTLS returns the side of the plugin: it accepts the certificate of the host, by its
+// bytes, whatever the clocks say. Its own, in the second result, is valid since yesterday.
+func serverTLS(client string) (*tls.Config, string, error) {
+	block, _ := pem.Decode([]byte(client))
+	if block == nil {
+		return nil, "", errors.New("the host has sent no certificate")
+	}
+	want := sha256.Sum256(block.Bytes)
+	pair, err := launch.SelfSigned(x509.ExtKeyUsageServerAuth)
+	if err != nil {
+		return nil, "", err
+	}
+	return &tls.Config{
+		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13,
+		NextProtos: []string{"h2"}, // gRPC wants to be told
+		ClientAuth: tls.RequireAnyClientCert,
+		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+			if sha256.Sum256(raw[0]) != want {
+				return errors.New("not the certificate of the host")
+			}
+			return nil
+		},
+		SessionTicketsDisabled: true, // a session that is resumed is not verified
+	}, base64.RawStdEncoding.EncodeToString(pair.Certificate[0]), nil
+}

@@ -1,0 +1,279 @@
+package remote
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/sdk"
+)
+
+// hub is where the jobs of an executor call back.
+type hub struct {
+	listener  net.Listener
+	dir       string   // of the files of jobs, on a file system that the machines share
+	addresses []string // at which it is reached, with the port
+	pair      tls.Certificate
+
+	mu      sync.Mutex
+	waiting map[string]chan net.Conn // by token
+}
+
+// invitation is what a job must know to call back, and to be believed. It is a file that
+// nobody else may read.
+type invitation struct {
+	Addresses   []string
+	Certificate []byte // of the host, which the job accepts alone
+	Token       string // of the job, good for one call
+}
+
+// openHub returns the hub of e, which it opens for the first job.
+func (e *Executor) openHub() (*hub, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.hub != nil {
+		return e.hub, nil
+	}
+	shared := e.site.Shared
+	if shared == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return nil, err
+		}
+		shared = filepath.Join(home, ".plume")
+	}
+	h := &hub{dir: filepath.Join(shared, e.id), waiting: map[string]chan net.Conn{}}
+	if err := os.MkdirAll(h.dir, 0o700); err != nil {
+		return nil, err
+	}
+	var err error
+	if h.pair, err = launch.SelfSigned(x509.ExtKeyUsageServerAuth); err != nil {
+		return nil, err
+	}
+	if h.listener, err = listen("", e.site.Ports); err != nil {
+		return nil, err
+	}
+	_, port, err := net.SplitHostPort(h.listener.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	for _, ip := range append(addresses(), "127.0.0.1") {
+		h.addresses = append(h.addresses, net.JoinHostPort(ip, port))
+	}
+	go h.serve()
+	e.hub = h
+	return h, nil
+}
+
+func (h *hub) close() {
+	_ = h.listener.Close()
+	_ = os.RemoveAll(h.dir)
+	_ = os.Remove(filepath.Dir(h.dir)) // unless other runs use it
+}
+
+// serve answers calls until the hub is closed.
+func (h *hub) serve() {
+	for {
+		conn, err := h.listener.Accept()
+		if err != nil {
+			return
+		}
+		go h.answer(conn)
+	}
+}
+
+// answer gives a call to who waits for its token.
+func (h *hub) answer(tcp net.Conn) {
+	_ = tcp.(*net.TCPConn).SetKeepAliveConfig(alive)
+	conn := tls.Server(tcp, &tls.Config{Certificates: []tls.Certificate{h.pair}, MinVersion: tls.VersionTLS13})
+	_ = conn.SetDeadline(time.Now().Add(lease))
+	token := make([]byte, 2*tokenBytes)
+	if _, err := io.ReadFull(conn, token); err != nil {
+		_ = conn.Close()
+		return
+	}
+	_ = conn.SetDeadline(time.Time{})
+	h.mu.Lock()
+	caller := h.waiting[string(token)]
+	delete(h.waiting, string(token))
+	h.mu.Unlock()
+	if caller == nil {
+		_ = conn.Close()
+		return
+	}
+	caller <- conn
+}
+
+const tokenBytes = 32
+
+// invite writes the file that lets a job called name call back, and returns it with what
+// receives the call.
+func (h *hub) invite(name string) (file string, call <-chan net.Conn, err error) {
+	secret := make([]byte, tokenBytes)
+	_, _ = rand.Read(secret) // never fails
+	token := hex.EncodeToString(secret)
+	text, err := json.Marshal(invitation{h.addresses, h.pair.Certificate[0], token})
+	if err != nil {
+		return "", nil, err
+	}
+	caller := make(chan net.Conn, 1)
+	h.mu.Lock()
+	h.waiting[token] = caller
+	h.mu.Unlock()
+	file = filepath.Join(h.dir, name+".join")
+	return file, caller, os.WriteFile(file, text, 0o600)
+}
+
+// join calls the host that an invitation names.
+func join(file string) (net.Conn, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("the host is gone, or %s is not on a file system that the machines share: %w", file, err)
+	}
+	var to invitation
+	if err := json.Unmarshal(text, &to); err != nil {
+		return nil, err
+	}
+	config := &tls.Config{
+		InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, // VerifyPeerCertificate does it, whatever the clocks say
+		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+			if len(raw) == 0 || !bytes.Equal(raw[0], to.Certificate) {
+				return errors.New("not the certificate of the host")
+			}
+			return nil
+		},
+	}
+	var faults []error
+	for _, address := range to.Addresses {
+		dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAliveConfig: alive}
+		conn, err := tls.DialWithDialer(dialer, "tcp", address, config)
+		if err == nil {
+			_, err = io.WriteString(conn, to.Token)
+			return conn, err
+		}
+		faults = append(faults, err)
+	}
+	return nil, fmt.Errorf("cannot reach the host: %w", errors.Join(faults...))
+}
+
+// submit submits a job and waits until it calls back.
+func (e *Executor) submit(ctx context.Context, t *try) (*line, error) {
+	h, err := e.openHub()
+	if err != nil {
+		return nil, sdk.Errorf(sdk.KindResource, "", "executor %s: cannot wait for jobs: %v", e.name, err)
+	}
+	file, call, err := h.invite(t.Name)
+	if err != nil {
+		return nil, sdk.Errorf(sdk.KindResource, "", "executor %s: %v", e.name, err)
+	}
+	t.Command = append(t.Command, "--join", file)
+	t.File, t.Log = filepath.Join(h.dir, t.Name+".sh"), filepath.Join(h.dir, t.Name+".log")
+	if err := os.WriteFile(t.File, []byte(e.recipe.text(e.recipe.Script, t)), 0o700); err != nil {
+		return nil, sdk.Errorf(sdk.KindResource, "", "executor %s: %v", e.name, err)
+	}
+	argv := e.recipe.words(e.recipe.Submit, t)
+	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	command.Dir = h.dir
+	said, err := command.CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, e.missing(err)
+	}
+	if err != nil {
+		return nil, sdk.Errorf(sdk.KindResource, "", "executor %s: %s refused the job: %v: %s", e.name, argv[0], err, lastLine(said))
+	}
+	if found := e.recipe.id.FindSubmatch(said); len(found) > 1 {
+		t.ID = string(found[1])
+	}
+	conn, err := e.called(ctx, t, call)
+	if err != nil {
+		e.cancel(t)
+		return nil, err
+	}
+	_ = os.Remove(file)
+	return &line{
+		in: conn, out: conn,
+		exit: func() string {
+			how := "its connection ended"
+			if text, err := os.ReadFile(t.Log); err == nil && len(bytes.TrimSpace(text)) > 0 {
+				how += ": " + lastLine(text)
+			}
+			return how
+		},
+		end: func(said bool) {
+			_ = conn.Close()
+			if !said {
+				e.cancel(t)
+			}
+			_ = os.Remove(t.File)
+		},
+	}, nil
+}
+
+// failed begins the line that a script writes into its log when plume failed on its node.
+const failed = "plume failed"
+
+// called waits for the call of a job. Of a job that fails before it can call, the log says
+// so, where its file can be read here.
+func (e *Executor) called(ctx context.Context, t *try, call <-chan net.Conn) (net.Conn, error) {
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	for {
+		select {
+		case conn := <-call:
+			return conn, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-look.C:
+			text, err := os.ReadFile(t.Log)
+			if err != nil || !bytes.Contains(text, []byte(failed)) {
+				continue
+			}
+			return nil, sdk.Errorf(sdk.KindResource, "", "executor %s: job %s ended before it called back: %s", e.name, t.ID, strings.TrimSpace(string(text))).
+				WithHint("%s must be on the nodes, and they must reach this machine", e.plume)
+		}
+	}
+}
+
+// cancel cancels a job. It does not wait: the command goes on if this program ends.
+func (e *Executor) cancel(t *try) {
+	argv := e.recipe.words(e.recipe.Cancel, t)
+	file, err := exec.LookPath(argv[0])
+	if err != nil || t.ID == "" {
+		return
+	}
+	child, _, err := launch.Piped(&launch.Program{Command: append([]string{file}, argv[1:]...)}, os.Environ())
+	if err == nil {
+		e.ends.Go(func() {
+			_, _ = io.Copy(io.Discard, child.Stderr())
+			child.Wait()
+		})
+	}
+}
+
+// lastLine returns the last line of a text that is not empty.
+func lastLine(text []byte) string {
+	last := ""
+	in := bufio.NewScanner(bytes.NewReader(text))
+	for in.Scan() {
+		if line := strings.TrimSpace(in.Text()); line != "" {
+			last = line
+		}
+	}
+	return last
+}

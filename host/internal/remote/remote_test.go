@@ -1,0 +1,513 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/serve"
+	"gonum.org/v1/gonum/mat"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+// The test program is plume on the node, the plugin, and a host that is killed.
+func TestMain(m *testing.M) {
+	beat, silence, lease = 200*time.Millisecond, 2*time.Second, 2*time.Second
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == "node-exec":
+		os.Exit(Serve(os.Args[2:]))
+	case len(os.Args) > 1 && os.Args[1] == "pond":
+		serve.Main(sdk.ModelPlugin(pondManifest, newPond))
+	case os.Getenv("REMOTE_TEST_HOST") != "":
+		hostToBeKilled()
+	}
+	os.Exit(m.Run())
+}
+
+const pondManifest = `
+name = "pond"
+version = "0.1.0"
+role = "model"
+summary = "Adds one; in cycle 1 it waits, in cycle 2 it ends"
+`
+
+// pond adds 1 to all values.
+type pond struct{}
+
+func newPond(sdk.ModelConfig) (sdk.Model, error) { return pond{}, nil }
+
+func (pond) Layout() *sdk.Layout {
+	return &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{2}, Unit: "1"}}}
+}
+
+func (pond) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	fmt.Fprintf(os.Stderr, "GOMAXPROCS=%s COLOUR=%s SOCKETS=%s\n", os.Getenv("GOMAXPROCS"), os.Getenv("COLOUR"), os.Getenv("PLUGIN_UNIX_SOCKET_DIR"))
+	switch r.Cycle {
+	case 1:
+		<-ctx.Done()
+		return nil, ctx.Err()
+	case 2:
+		os.Exit(3)
+	}
+	r.Into.Apply(func(_, _ int, v float64) float64 { return v + 1 }, r.Ensemble)
+	return &sdk.ForecastResult{}, nil
+}
+
+// attached is an executor whose launcher is a shell of this machine, which greets first.
+func attached() *workflow.Executor {
+	return &workflow.Executor{Commands: workflow.Commands{Start: []string{"sh", "-c", "echo welcome to the machine; exec {{.Shell}}"}}}
+}
+
+// submitted is one whose jobs run in the background.
+func submitted(t testing.TB) *workflow.Executor {
+	return &workflow.Executor{Shared: t.TempDir(), Commands: workflow.Commands{
+		Submit: []string{"sh", "-c", `"{{.File}}" > "{{.Log}}" 2>&1 & echo "Job <$!> is submitted"`},
+		ID:     `Job <(\d+)>`, Cancel: []string{"kill", "{{.ID}}"},
+		Script: "#!/bin/sh\n{{.Shell}} || echo \"plume failed with code $?\"\n",
+	}}
+}
+
+// both are the two ways to a node.
+func both(t testing.TB) map[string]*workflow.Executor {
+	return map[string]*workflow.Executor{"attached": attached(), "submitted": submitted(t)}
+}
+
+// newPool returns a pool and the program of a pond that site starts. Both are closed with
+// the test.
+func newPool(t *testing.T, site *workflow.Executor, log func(launch.Record)) (*launch.Pool, *launch.Program, *Executor) {
+	t.Helper()
+	e, err := New("lab", site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := launch.NewPool(launch.Options{Log: log, StartTimeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(pool.Close(), e.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := launch.Command("pond", []string{self, "pond"}, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program.Executor, program.TCP = e, true
+	return pool, program, e
+}
+
+// startPond starts a pond and returns it and its model, of which calls take 30 s at most.
+func startPond(t *testing.T, site *workflow.Executor, log func(launch.Record)) (*launch.Process, sdk.Model) {
+	t.Helper()
+	pool, program, _ := newPool(t, site, log)
+	p, err := pool.Start(t.Context(), program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := p.Plugin(30*time.Second).NewModel(t.Context(), sdk.ModelConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, m
+}
+
+func forecast(ctx context.Context, m sdk.Model, cycle int) error {
+	r := &sdk.ForecastRequest{Call: sdk.Call{Cycle: cycle}, To: 1, Ensemble: mat.NewDense(3, 2, nil), Into: mat.NewDense(3, 2, nil)}
+	if _, err := m.Forecast(ctx, r); err != nil {
+		return err
+	}
+	if sum := mat.Sum(r.Into); sum != 6 {
+		return fmt.Errorf("got %v", r.Into.RawMatrix().Data)
+	}
+	return nil
+}
+
+// marked returns the processes of node-exec and of ponds that descend from this test's
+// executor: those that have its number in their environment.
+func marked(t *testing.T, mark string) []int {
+	t.Helper()
+	entries, _ := filepath.Glob("/proc/[0-9]*/environ")
+	var pids []int
+	for _, e := range entries {
+		if text, err := os.ReadFile(e); err == nil && strings.Contains(string(text), "COLOUR="+mark) {
+			pid, _ := strconv.Atoi(strings.Split(e, "/")[2])
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// A plugin runs on a node as here, and hears what the site says.
+func TestRemote(t *testing.T) {
+	t.Parallel()
+	for name, site := range both(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			site.Cores, site.Env = 3, []string{"COLOUR=" + name}
+			lines := make(chan string, 100)
+			p, m := startPond(t, site, func(r launch.Record) { lines <- r.Message })
+			if err := forecast(t.Context(), m, 0); err != nil {
+				t.Fatal(err)
+			}
+			host, _ := os.Hostname()
+			if got := p.Node(); got != host {
+				t.Errorf("it is on %q, want %q", got, host)
+			}
+			deadline := time.After(10 * time.Second)
+			for want := "GOMAXPROCS=3 COLOUR=" + name + " SOCKETS="; ; {
+				select {
+				case line := <-lines:
+					if strings.HasPrefix(line, want) {
+						return
+					}
+				case <-deadline:
+					t.Fatalf("no line %q", want)
+				}
+			}
+		})
+	}
+}
+
+// A call whose plugin, node or launcher ends says so at once and names the node.
+func TestInjuries(t *testing.T) {
+	if _, err := os.Stat("/proc/self/environ"); err != nil {
+		t.Skip("it finds processes in /proc")
+	}
+	host, _ := os.Hostname()
+	for i, c := range []struct {
+		name   string
+		injure func(t *testing.T, mark string)
+		want   string // for both ways; %s is the node
+		within time.Duration
+	}{
+		{"plugin is killed", func(t *testing.T, mark string) { signalTo(t, mark, "pond", syscall.SIGKILL) },
+			`the process was ended by signal 9 \(killed\) on %s during the call`, 5 * time.Second},
+		{"node-exec is killed", func(t *testing.T, mark string) { signalTo(t, mark, "node-exec", syscall.SIGKILL) },
+			`the process was lost on %s: (sh was ended by signal 9|its connection ended).* during the call`, 5 * time.Second},
+		{"job is cancelled", func(t *testing.T, mark string) { signalTo(t, mark, "node-exec", syscall.SIGTERM) },
+			`the process was ended by its engine \(terminated\): its job was cancelled, or its time is up, on %s during the call`, 5 * time.Second},
+		{"node is frozen", func(t *testing.T, mark string) { signalTo(t, mark, "node-exec", syscall.SIGSTOP) },
+			`the process was lost with %s, of which nothing has been heard for 2s during the call`, 10 * time.Second},
+	} {
+		for way, site := range both(t) {
+			t.Run(c.name+"/"+way, func(t *testing.T) {
+				t.Parallel()
+				mark := fmt.Sprintf("%s-%d-%d", way, os.Getpid(), i)
+				site.Env = []string{"COLOUR=" + mark}
+				// the launcher gets the mark from its own words, the plugin from env
+				for _, words := range [][]string{site.Start, site.Submit} {
+					if len(words) > 0 {
+						words[2] = "export COLOUR=" + mark + "; " + words[2]
+					}
+				}
+				_, m := startPond(t, site, nil)
+				failed := make(chan error)
+				go func() { failed <- forecast(t.Context(), m, 1) }()
+				time.Sleep(300 * time.Millisecond) // until it is in the call
+				start := time.Now()
+				c.injure(t, mark)
+				err := <-failed
+				if took := time.Since(start); took > c.within {
+					t.Errorf("it took %v", took)
+				}
+				want := regexp.MustCompile(fmt.Sprintf(c.want, regexp.QuoteMeta(host)))
+				if sdk.KindOf(err) != sdk.KindCrash || !want.MatchString(fmt.Sprint(err)) {
+					t.Errorf("got %v, want %v", err, want)
+				}
+				signalTo(t, mark, "node-exec", syscall.SIGCONT) // it finds that its host is gone
+				nothingLeft(t, mark)
+			})
+		}
+	}
+}
+
+// signalTo sends a signal to the marked processes that have word among their arguments.
+func signalTo(t *testing.T, mark, word string, s syscall.Signal) {
+	t.Helper()
+	for _, pid := range marked(t, mark) {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if args := strings.Split(string(text), "\x00"); len(args) > 1 && args[1] == word {
+			_ = syscall.Kill(pid, s)
+		}
+	}
+}
+
+// nothingLeft waits until no marked process is left.
+func nothingLeft(t *testing.T, mark string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		left := marked(t, mark)
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			out, _ := exec.Command("ps", "-A", "-o", "pid=,stat=,args=").Output()
+			for line := range strings.Lines(string(out)) {
+				if pid, _ := strconv.Atoi(strings.Fields(line)[0]); slices.Contains(left, pid) {
+					t.Errorf("left: %s", line)
+				}
+			}
+			return
+		}
+	}
+}
+
+// hostToBeKilled is the main function of another host, which is in a call when it is
+// killed.
+func hostToBeKilled() {
+	site := &workflow.Executor{}
+	switch os.Getenv("REMOTE_TEST_HOST") {
+	case "attached":
+		site = attached()
+	case "submitted":
+		site = submitted(hostDir{})
+	}
+	e, err := New("lab", site)
+	if err != nil {
+		panic(err)
+	}
+	pool, err := launch.NewPool(launch.Options{})
+	if err != nil {
+		panic(err)
+	}
+	self, _ := os.Executable()
+	program := &launch.Program{Name: "pond", Command: []string{self, "pond"}, Executor: e, TCP: true}
+	site.Env = []string{"COLOUR=" + os.Getenv("COLOUR")}
+	if program, err = launch.Command("pond", program.Command, "."); err != nil {
+		panic(err)
+	}
+	program.Executor, program.TCP = e, true
+	p, err := pool.Start(context.Background(), program)
+	if err != nil {
+		panic(err)
+	}
+	m, err := p.Plugin(time.Hour).NewModel(context.Background(), sdk.ModelConfig{})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("ready")
+	panic(forecast(context.Background(), m, 1))
+}
+
+// hostDir gives the folder of the host's jobs.
+type hostDir struct{ testing.TB }
+
+func (hostDir) TempDir() string { return os.Getenv("REMOTE_TEST_DIR") }
+
+// When the host is killed nothing is left on its nodes.
+func TestHostIsKilled(t *testing.T) {
+	if _, err := os.Stat("/proc/self/environ"); err != nil {
+		t.Skip("it finds processes in /proc")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range []string{"attached", "submitted"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			mark := fmt.Sprintf("killed-%s-%d", way, os.Getpid())
+			host := exec.Command(self)
+			host.Env = append(os.Environ(), "REMOTE_TEST_HOST="+way, "COLOUR="+mark, "REMOTE_TEST_DIR="+t.TempDir())
+			host.Stderr = os.Stderr
+			out, err := host.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := host.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var word string
+			if _, err := fmt.Fscan(out, &word); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(marked(t, mark)); n < 3 { // host, node-exec, pond
+				t.Errorf("%d processes", n)
+			}
+			_ = host.Process.Kill()
+			_ = host.Wait()
+			nothingLeft(t, mark)
+		})
+	}
+}
+
+// The engine's words are in the error when a plugin is not started.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	late := submitted(t)
+	late.Script = "#!/bin/sh\nsh -c 'echo no such machine >&2; exit 7' || echo \"plume failed with code $?\"\n# {{.Shell}}\n"
+	refusing := submitted(t)
+	refusing.Submit = []string{"sh", "-c", "echo invalid account >&2; exit 1"}
+	for name, c := range map[string]struct {
+		site *workflow.Executor
+		want string
+	}{
+		"attached":  {&workflow.Executor{Commands: workflow.Commands{Start: []string{"sh", "-c", "echo invalid account >&2; exit 1"}}}, "plugin pond: executor lab did not start it: sh exited with code 1: invalid account"},
+		"absent":    {&workflow.Executor{Plume: "/no/plume", Commands: attached().Commands}, "; /no/plume must be on the node"},
+		"command":   {&workflow.Executor{Commands: workflow.Commands{Start: []string{"no-such-launcher"}}}, `plugin pond: executor lab: exec: "no-such-launcher": executable file not found in $PATH; load the module`},
+		"submitted": {refusing, "plugin pond: executor lab: sh refused the job: exit status 1: invalid account"},
+		"job fails": {late, "ended before it called back: no such machine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool, program, _ := newPool(t, c.site, nil)
+			_, err := pool.Start(t.Context(), program)
+			if sdk.KindOf(err) != sdk.KindResource || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v (%v), want %q", err, sdk.KindOf(err), c.want)
+			}
+		})
+	}
+}
+
+// What waits in a queue is cancelled when the host gives it up.
+func TestQueue(t *testing.T) {
+	t.Parallel()
+	site := submitted(t)
+	site.Submit[2] = "sleep 1000 > /dev/null 2>&1 & " + `echo "Job <$!> is submitted"; echo $! > ` + site.Shared + "/pid"
+	pool, program, _ := newPool(t, site, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(time.Second, cancel)
+	if _, err := pool.Start(ctx, program); sdk.KindOf(err) != sdk.KindCanceled {
+		t.Errorf("got %v", err)
+	}
+	text, err := os.ReadFile(filepath.Join(site.Shared, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	for deadline := time.Now().Add(5 * time.Second); syscall.Kill(pid, 0) == nil; time.Sleep(10 * time.Millisecond) {
+		if stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the job was not cancelled")
+		}
+	}
+}
+
+// Every engine asks for what the site says in its own words, and for nothing else.
+func TestEngines(t *testing.T) {
+	for _, name := range Engines() {
+		var b strings.Builder
+		for _, e := range []*workflow.Executor{
+			{Engine: name},
+			{Engine: name, Cores: 4, Memory: "10GB", Time: 90 * time.Minute, GPUs: 2, Args: []string{"--account=abc", "--quiet"}},
+		} {
+			r, err := newRecipe(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			try := &try{
+				Name: "plume-1", Command: []string{"/opt/my plume", "node-exec"}, Args: e.Args, Cores: e.Cores,
+				Memory: Memory(e.Memory.Bytes()), Time: Span(e.Time), GPUs: e.GPUs, ID: "17", File: "/home/me/1.sh", Log: "/home/me/1.log",
+			}
+			if e.Cores > 0 {
+				try.Exclude, try.Host = "node7,node8", "node1"
+			}
+			for _, words := range [][]string{r.Start, r.Submit, r.Cancel} {
+				if len(words) > 0 {
+					fmt.Fprintf(&b, "%q\n", r.words(words, try))
+				}
+			}
+			if r.Script != "" {
+				b.WriteString(r.text(r.Script, try))
+			}
+			b.WriteString("\n")
+		}
+		golden := filepath.Join("testdata", name+".txt")
+		if *update {
+			if err := os.WriteFile(golden, []byte(b.String()), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil || string(want) != b.String() {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, b.String(), want)
+		}
+	}
+}
+
+// A site's own engine is a file; what is wrong with an executor is said before a run.
+func TestRecipes(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mine.toml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`start = ["mine", "{{with .Cores}}-c{{.}}{{end}}", "{{.Command}}"]`)
+	r, err := newRecipe(&workflow.Executor{Engine: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.words(r.Start, &try{Command: []string{"a", "b c"}}); !slices.Equal(got, []string{"mine", "a", "b c"}) {
+		t.Errorf("got %q", got)
+	}
+	for _, c := range []struct {
+		text string
+		site workflow.Executor
+		want string
+	}{
+		{`begin = ["mine"]`, workflow.Executor{Engine: file}, "unknown key begin"},
+		{`start = ["{{.Colour}}"]`, workflow.Executor{Engine: file}, "can't evaluate field Colour"},
+		{`start = ["{{.Cores"]`, workflow.Executor{Engine: file}, "unclosed action"},
+		{`submit = ["mine"]`, workflow.Executor{Engine: file}, "submit needs script"},
+		{"", workflow.Executor{Engine: "nqs"}, `there is no engine "nqs"`},
+		{"", workflow.Executor{}, "neither an engine nor a command"},
+		{"", workflow.Executor{Engine: "ssh"}, "it needs hosts"},
+		{"", workflow.Executor{Engine: "slurm", Ports: "80"}, "ports must be FROM-TO"},
+		{"", workflow.Executor{Engine: "slurm", Commands: workflow.Commands{Start: []string{"x"}}}, "an engine and commands of its own"},
+	} {
+		write(c.text)
+		if _, err := New("lab", &c.site); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %+v: got %v, want %q", c.text, c.site, err, c.want)
+		}
+	}
+}
+
+// A node where nothing starts, while something does on others, is left out.
+func TestBadNodes(t *testing.T) {
+	e := &Executor{nodes: map[string]*health{}, site: &workflow.Executor{Hosts: []string{"n1", "n2", "n3"}}}
+	e.learn("n2", false)
+	e.learn("n2", false)
+	if bad := e.bad(); len(bad) > 0 {
+		t.Errorf("left out %v, although nothing works anywhere", bad)
+	}
+	e.learn("n1", true)
+	e.learn("n3", false)
+	if bad := e.bad(); !slices.Equal(bad, []string{"n2"}) {
+		t.Errorf("left out %v", bad)
+	}
+	var hosts []string
+	for range 4 {
+		hosts = append(hosts, e.newTry(&launch.Program{}).Host)
+	}
+	if want := []string{"n1", "n3", "n1", "n3"}; !slices.Equal(hosts, want) {
+		t.Errorf("hosts %v, want %v", hosts, want)
+	}
+	e.learn("n2", true)
+	if bad := e.bad(); len(bad) > 0 {
+		t.Errorf("left out %v", bad)
+	}
+}
