@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/plume-da/plume/sdk"
 )
@@ -20,6 +21,9 @@ func (m *models) Layout() *sdk.Layout { return m.layout }
 // Forecast implements [sdk.Model]. Members that fail for a transient reason are
 // forecast again; those that still fail are listed.
 func (m *models) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	if m.slots[0].program.away() {
+		return m.away(ctx, r)
+	}
 	rows := r.Ensemble.RawMatrix().Rows
 	whole := &sdk.ForecastResult{}
 	var mu sync.Mutex
@@ -33,6 +37,43 @@ func (m *models) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.For
 			whole.Metrics = f.metrics // those of a part are not those of the whole
 		}
 		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(whole.Failures, func(a, b sdk.MemberFailure) int { return a.Member - b.Member })
+	return whole, nil
+}
+
+// away is Forecast by replicas that come late and are lost: see [replicas.distribute].
+func (m *models) away(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	whole := &sdk.ForecastResult{}
+	rows := r.Ensemble.RawMatrix().Rows
+	var mu sync.Mutex
+	add := func(failures ...sdk.MemberFailure) {
+		mu.Lock()
+		defer mu.Unlock()
+		whole.Failures = append(whole.Failures, failures...)
+	}
+	var givenUp atomic.Int64
+	err := m.distribute(ctx, rows, func(ctx context.Context, i int, t task) ([]task, error) {
+		f := &forecasting{ctx: ctx, models: m, session: m.sessions[i], request: r}
+		res, err := f.call(t.block, attempts{made: t.made, most: t.made + 1})
+		if err == nil {
+			err = f.again(t.block, res.Failures)
+		}
+		if err == nil {
+			if add(f.failures...); t.block == (block{0, rows}) {
+				whole.Metrics = res.Metrics // those of a part are not those of the whole
+			}
+			return nil, nil
+		}
+		again, left := m.replicas.again(ctx, t, repeatOf(r.Call, "forecast", t.block), err)
+		if left != nil && t.to-t.from == 1 && isTransient(err) && ctx.Err() == nil && givenUp.Add(1) <= int64(m.policy.MaxFailed) {
+			add(sdk.MemberFailure{Member: t.from, Reason: what(err)})
+			return nil, nil
+		}
+		return again, left
 	})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -95,17 +96,29 @@ func KillAll() {
 // been started before. It returns when the plugin has described itself. ctx is
 // for the start alone. An error names the plugin and says why it does not run.
 func (p *Pool) Start(ctx context.Context, program *Program) (*Process, error) {
-	return p.slotsOf(program, 1)[0].process(ctx, false)
+	first := p.slotsOf(program, 1)[0]
+	p.mu.Lock()
+	slots := slices.Clone(p.slots[program.key()])
+	p.mu.Unlock()
+	if i := firstUp(slots); i > 0 {
+		first = slots[i] // those on other machines come in any order
+	}
+	return first.process(ctx, false)
+}
+
+// key returns what tells a program from others.
+func (p *Program) key() string {
+	id := append([]string{p.Dir, fmt.Sprint(p.TCP), fmt.Sprintf("%p", p.Executor)}, p.Command...)
+	if p.linked != nil {
+		id = append(id, p.Name) // linked plugins are all the same program
+	}
+	return strings.Join(id, "\x00")
 }
 
 // slotsOf returns the first n slots of program, which get equal shares of the
 // processors if they are made here.
 func (p *Pool) slotsOf(program *Program, n int) []*slot {
-	id := append([]string{program.Dir, fmt.Sprint(program.TCP), fmt.Sprintf("%p", program.Executor)}, program.Command...)
-	if program.linked != nil {
-		id = append(id, program.Name) // linked plugins are all the same program
-	}
-	key := strings.Join(id, "\x00")
+	key := program.key()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.slots[key]) < n {
@@ -124,6 +137,9 @@ func (p *Pool) Close() error {
 	var stops sync.WaitGroup
 	for i, s := range starts {
 		stops.Go(func() {
+			if s.cancel != nil { // it may wait for a place
+				s.cancel()
+			}
 			<-s.done
 			if s.process != nil {
 				errs[i] = s.process.stop()

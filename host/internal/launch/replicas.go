@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/plume-da/plume/sdk"
-	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -19,6 +18,9 @@ import (
 // member's numbers depend only on its own row and its index, the answer is the same for
 // any number of replicas. A process that dies is started and configured again, and its
 // members are computed again, as often as policy allows.
+//
+// Processes on other machines come late and are lost with their machines: Plugin waits for
+// the first, and those that are there take small blocks from a queue, see [queue].
 //
 // Errors are those of [Process.Plugin]. They name the members if the call was for some
 // of them only; of several errors that of the first member is returned.
@@ -30,18 +32,11 @@ func (p *Pool) Plugin(ctx context.Context, program *Program, policy RetryPolicy)
 		policy.Replicas, policy.Timeout = 1, unhurried
 	}
 	slots := p.slotsOf(program, max(1, policy.Replicas))
-	started := make([]*Process, len(slots))
-	var starts errgroup.Group
-	for i, slot := range slots {
-		starts.Go(func() (err error) {
-			started[i], err = slot.process(ctx, false)
-			return err
-		})
-	}
-	if err := starts.Wait(); err != nil { // of the same program: one says it all
+	first, err := startAll(ctx, slots, program.away())
+	if err != nil { // of the same program: one says it all
 		return nil, err
 	}
-	out := &sdk.Plugin{Manifest: started[0].Manifest()}
+	out := &sdk.Plugin{Manifest: first.Manifest()}
 	c := replicas{slots, policy, out.Manifest.Threading}
 	switch out.Manifest.Role {
 	case sdk.RoleModel:
@@ -54,6 +49,42 @@ func (p *Pool) Plugin(ctx context.Context, program *Program, policy RetryPolicy)
 	return out, nil
 }
 
+// startAll starts a process in every slot and returns one of them, when all have started, or
+// if one is enough when one has.
+func startAll(ctx context.Context, slots []*slot, one bool) (*Process, error) {
+	type result struct {
+		process *Process
+		err     error
+	}
+	results := make(chan result, len(slots))
+	for _, slot := range slots {
+		go func() {
+			p, err := slot.process(ctx, false)
+			results <- result{p, err}
+		}()
+	}
+	var first, failed *result
+	for range slots {
+		r := <-results
+		switch {
+		case r.err != nil && failed == nil:
+			failed = &r
+		case r.err == nil && first == nil:
+			first = &r
+		}
+		if one && first != nil {
+			return first.process, nil
+		}
+	}
+	if failed != nil {
+		return nil, failed.err
+	}
+	return first.process, nil
+}
+
+// firstUp returns the number of the first slot that has a process now; 0 if none has.
+func firstUp(slots []*slot) int { return max(0, slices.IndexFunc(slots, (*slot).up)) }
+
 // replicas are the slots of a program, and how calls are made in them.
 type replicas struct {
 	slots     []*slot
@@ -61,14 +92,14 @@ type replicas struct {
 	threading sdk.Threading
 }
 
-// sessionsOf returns a session in every slot, and the role of the first, which is
+// sessionsOf returns a session in every slot, and the role of the first that is up, which is
 // configured here, with the retries of a call. The others are when they are first called.
 func sessionsOf[S any](ctx context.Context, c replicas, configure func(context.Context, *sdk.Plugin) (S, error)) ([]*session[S], S, error) {
 	sessions := make([]*session[S], len(c.slots))
 	for i, slot := range c.slots {
 		sessions[i] = &session[S]{slot: slot, policy: c.policy, configure: configure}
 	}
-	role, err := retry(ctx, sessions[0], attempts{most: 1 + c.policy.Retries}, func(_ context.Context, role S) (S, error) { return role, nil })
+	role, err := retry(ctx, sessions[firstUp(c.slots)], attempts{most: 1 + c.policy.Retries}, func(_ context.Context, role S) (S, error) { return role, nil })
 	return sessions, role, err
 }
 
@@ -189,24 +220,44 @@ func (o *operators) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Ob
 	var mu sync.Mutex
 	var answers []*sdk.ObserveResult
 	rows := r.Ensemble.RawMatrix().Rows
-	err := o.eachPiece(rows, func(i int, b block) error {
+	observe := func(ctx context.Context, i int, b block, attempts attempts) error {
 		part := *r
 		part.First += b.from
 		part.Ensemble, part.Predicted, part.Simulated = rowsOf(r.Ensemble, b), rowsOf(r.Predicted, b), rowsOf(r.Simulated, b)
 		part.LogLikelihood, part.Gradient = rowsOf(r.LogLikelihood, b), rowsOf(r.Gradient, b)
-		attempts := attempts{most: 1 + o.policy.Retries, event: repeatOf(r.Call, "observe", b)}
 		answer, err := retry(ctx, o.sessions[i], attempts, func(ctx context.Context, role sdk.ObservationOperator) (*sdk.ObserveResult, error) {
 			return role.Observe(ctx, &part)
 		})
 		mu.Lock()
 		defer mu.Unlock()
-		answers = append(answers, answer)
+		if err == nil {
+			answers = append(answers, answer)
+		}
 		return err
-	})
-	if err != nil {
+	}
+	if err := o.each(ctx, rows, repeatOf(r.Call, "observe", block{}), observe); err != nil {
 		return nil, err
 	}
 	return o.join(r.Call, answers)
+}
+
+// each calls do for blocks of all rows, several at the same time. event says what is
+// repeated.
+func (r replicas) each(ctx context.Context, rows int, event Repeat, do func(ctx context.Context, replica int, b block, attempts attempts) error) error {
+	at := func(b block) Repeat {
+		e := event
+		e.First, e.Members = e.First+b.from, b.to-b.from
+		return e
+	}
+	if !r.slots[0].program.away() {
+		return r.eachPiece(rows, func(i int, b block) error { return do(ctx, i, b, attempts{most: 1 + r.policy.Retries, event: at(b)}) })
+	}
+	return r.distribute(ctx, rows, func(ctx context.Context, i int, t task) ([]task, error) {
+		if err := do(ctx, i, t.block, attempts{made: t.made, most: t.made + 1}); err != nil {
+			return r.again(ctx, t, at(t.block), err)
+		}
+		return nil, nil
+	})
 }
 
 // join returns the answer that all parts agree on, without metrics: those of parts are

@@ -24,7 +24,10 @@ type slot struct {
 
 	now *start // nil: none yet; pool.mu holds
 
+	turn chan struct{} // holds one token while a task of a queue uses the slot
+
 	mu       sync.Mutex
+	load     Load
 	sessions []evictable // that have a configuration or are about to, least recently used first
 }
 
@@ -59,7 +62,8 @@ func (s *slot) used(session evictable) {
 
 // start is one start of a program and what became of it.
 type start struct {
-	done    chan struct{} // closed when the fields below are set
+	cancel  context.CancelFunc // gives it up; nil: it ends by itself
+	done    chan struct{}      // closed when the fields below are set
 	process *Process
 	err     error
 }
@@ -67,7 +71,7 @@ type start struct {
 // newSlot returns one of n slots of program. A replica in Go uses its share of the
 // processors of this machine; one process uses all that the host may.
 func newSlot(pool *Pool, program *Program, n int) *slot {
-	s := &slot{pool: pool, program: program, options: pool.options}
+	s := &slot{pool: pool, program: program, options: pool.options, turn: make(chan struct{}, 1)}
 	if n > 1 && program.Executor == nil {
 		share := max(1, runtime.GOMAXPROCS(0)/n)
 		s.options.Env = append(append([]string(nil), s.options.Env...), fmt.Sprintf("GOMAXPROCS=%d", share))
@@ -86,20 +90,46 @@ func (s *slot) process(ctx context.Context, again bool) (*Process, error) {
 	}
 	last := s.now
 	mine := last == nil || again && last.over()
+	starting := ctx
 	if mine {
 		s.now = &start{done: make(chan struct{})}
+		if s.program.away() { // it goes on when this call is over
+			starting, s.now.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		}
 	}
 	now := s.now
 	s.pool.mu.Unlock()
-	if mine {
-		now.process, now.err = s.begin(ctx, last)
+	begin := func() {
+		now.process, now.err = s.begin(starting, last)
 		close(now.done)
+	}
+	switch {
+	case mine && s.program.away():
+		go begin()
+	case mine:
+		begin()
 	}
 	select {
 	case <-now.done:
 		return now.process, now.err
 	case <-ctx.Done():
 		return nil, stopped(where+": start", ctx)
+	}
+}
+
+// up reports whether the slot has a process, now.
+func (s *slot) up() bool {
+	s.pool.mu.Lock()
+	now := s.now
+	s.pool.mu.Unlock()
+	if now == nil {
+		return false
+	}
+	select {
+	case <-now.done:
+		return now.err == nil && !now.process.gone()
+	default:
+		return false
 	}
 }
 

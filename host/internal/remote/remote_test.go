@@ -43,7 +43,7 @@ const pondManifest = `
 name = "pond"
 version = "0.1.0"
 role = "model"
-summary = "Adds one; in cycle 1 it waits, in cycle 2 it ends"
+summary = "Adds one to the number of the member; in cycle 1 it waits, in cycle 2 it dies of member 7, in cycle 3 it dies once"
 `
 
 // pond adds 1 to all values.
@@ -62,7 +62,15 @@ func (pond) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Forecast
 		<-ctx.Done()
 		return nil, ctx.Err()
 	case 2:
-		os.Exit(3)
+		if rows, _ := r.Ensemble.Dims(); r.First <= 7 && 7 < r.First+rows {
+			os.Exit(3)
+		}
+	case 3:
+		if f, err := os.OpenFile(os.Getenv("MARKER"), os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+			_ = f.Close()
+			os.Exit(3)
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 	r.Into.Apply(func(_, _ int, v float64) float64 { return v + 1 }, r.Ensemble)
 	return &sdk.ForecastResult{}, nil
@@ -379,7 +387,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// What waits in a queue is cancelled when the host gives it up.
+// What waits in a queue is cancelled when the pool is closed.
 func TestQueue(t *testing.T) {
 	t.Parallel()
 	site := submitted(t)
@@ -389,6 +397,9 @@ func TestQueue(t *testing.T) {
 	time.AfterFunc(time.Second, cancel)
 	if _, err := pool.Start(ctx, program); sdk.KindOf(err) != sdk.KindCanceled {
 		t.Errorf("got %v", err)
+	}
+	if err := pool.Close(); err != nil {
+		t.Error(err)
 	}
 	text, err := os.ReadFile(filepath.Join(site.Shared, "pid"))
 	if err != nil {
