@@ -19,7 +19,7 @@ COMMIT  := $(shell git describe --tags --always --dirty --match 'v$(STATED)' 2>/
 VERSION := $(if $(filter v$(STATED),$(COMMIT)),$(STATED),$(STATED)-dev$(addprefix +,$(COMMIT)))
 STAMP   := -X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)
 
-.PHONY: demo build test test-dist dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files vuln flips stops terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper browser gallery results proto builtin kernels clean FORCE
+.PHONY: demo build test test-dist test-cluster dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files vuln flips stops terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper browser gallery results proto builtin kernels clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -244,6 +244,9 @@ $(VENV)-dist/ready: host/packaging/requirements.txt
 test-dist: ## what a release of this platform gives, installed where there is no Go
 	$(MAKE) dist PLATFORMS=$(shell $(GO) env GOOS)-$(shell $(GO) env GOARCH)
 	$(VENV)-dist/bin/python -m pytest -q -p no:cacheprovider host/packaging
+
+test-cluster: build ## plugins on real engines: Slurm on three nodes, HyperQueue, sshd; a few minutes, installs what is missing where it may
+	host/internal/remote/testdata/test-cluster $(BIN)
 
 clean: ## remove what was built
 	rm -rf $(BIN) $(DIST) $(VENV) $(VENV)-dist $(VENV)-proto $(VENV)-site $(RESULTS)

@@ -59,9 +59,25 @@ type Info struct {
 	Plugins   []PluginInfo           `json:"plugins"`
 	Inputs    []Input                `json:"inputs,omitempty"`
 	Arrivals  []observations.Arrival `json:"arrivals,omitempty"` // how far the files of observations were read, each time
+	Replicas  []Replica              `json:"replicas,omitempty"` // of plugins on other machines, since the run was last resumed
 	Accepted  []Change               `json:"accepted,omitempty"` // changes of inputs that were accepted when the run was resumed
 	Files     map[string]string      `json:"files,omitempty"`    // sha256 by path, when the run has ended
 	Seal      string                 `json:"seal,omitempty"`     // sha256 of the manifest itself, see sealed; the last field
+}
+
+// Replica is what the replica of a plugin on another machine did.
+type Replica struct {
+	Plugin  string  `json:"plugin"`
+	Replica int     `json:"replica"`
+	Node    string  `json:"node"` // where it ran last; empty: it never started
+	Job     string  `json:"job,omitempty"`
+	Cores   int     `json:"cores,omitempty"`
+	Memory  int64   `json:"memory,omitempty"` // bytes that were granted; 0: not limited, or not known
+	GPUs    int     `json:"gpus,omitempty"`
+	Seconds float64 `json:"seconds"` // since it first started
+	Busy    float64 `json:"busy"`    // of these, in calls
+	Calls   int     `json:"calls"`
+	Lost    int     `json:"lost"` // calls that had to be made again
 }
 
 // StatusText returns the status for people. Trials that diverged are results, so that a run

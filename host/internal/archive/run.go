@@ -349,6 +349,9 @@ func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status 
 // may be fixed. The files that they need to continue are kept, as for a resumable run.
 func (r *Run) Retryable() { r.info.Retryable = true }
 
+// Ran records what the replicas on other machines did.
+func (r *Run) Ran(replicas []Replica) { r.info.Replicas = replicas }
+
 // sync waits until all files of the manifest are on the disk, with their names.
 func (r *Run) sync() error {
 	var files []string

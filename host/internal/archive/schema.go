@@ -243,6 +243,7 @@ values up to there, the model time up to which a later row is late, the last cyc
 
 ` + "`dates`" + ` is there if ` + "`time.start`" + ` is a date: the date that is model time 0, the seconds in a unit of model time, and the calendar in the CF conventions. netCDF files have such times.
 
+` + "`replicas`" + ` lists the replicas of plugins that ran on other machines: node, job, cores and memory that were granted, calls, seconds, of which ` + "`busy`" + ` in calls, and calls that were lost and made again.
 ` + "`retryable`" + ` says that trials have failed that ` + "`plume resume --retry-failed`" + ` continues once the cause is fixed; what they need is kept until then.
 ` + "`seal`" + `, the last key, is the sha256 of the file itself with 64 zeros in place of the seal. Remove it if you edit the file.
 `

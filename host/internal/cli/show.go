@@ -3,8 +3,10 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/plume-da/plume/host/internal/experiment"
 )
@@ -49,7 +51,32 @@ func (a *app) showScores(r *experiment.Result, s *storedRun) error {
 	if more := len(rows) - shownRows; more > 0 {
 		a.say("... and %s more; all are in metrics.arrow", plural(more, "row"))
 	}
+	a.sayReplicas(r.Replicas)
 	return a.hint(s)
+}
+
+// sayReplicas prints what the replicas on other machines did.
+func (a *app) sayReplicas(replicas []archive.Replica) {
+	if len(replicas) == 0 {
+		return
+	}
+	columns := []column{{head: "replica"}, {head: "node"}, {head: "job", drop: 1}, {head: "cores", right: true}, {head: "memory", right: true, drop: 2}, {head: "calls", right: true}, {head: "busy", right: true}, {head: "lost", right: true}}
+	var rows [][]string
+	for _, r := range replicas[:min(len(replicas), shownRows)] {
+		row := []string{fmt.Sprintf("%s %d", r.Plugin, r.Replica), "not started", "", "", "", "", "", ""}
+		if r.Node != "" {
+			row = append(row[:1], r.Node, r.Job, strconv.Itoa(r.Cores), "", strconv.Itoa(r.Calls), fmt.Sprintf("%.0f %%", 100*r.Busy/max(r.Seconds, 1e-9)), strconv.Itoa(r.Lost))
+		}
+		if r.Memory > 0 {
+			row[4] = experiment.Bytes(float64(r.Memory))
+		}
+		rows = append(rows, row)
+	}
+	fmt.Fprintln(a.stderr)
+	_ = printTable(a.stderr, columns, rows) // nobody has to look
+	if more := len(replicas) - shownRows; more > 0 {
+		a.say("... and %s more; all are in run.json", plural(more, "replica"))
+	}
 }
 
 // scoreTable returns the columns of a table of the scores of a run, and its cells. If short,

@@ -95,9 +95,10 @@ type Result struct {
 	Warnings  []string // about what makes no trial fail, such as a plugin that has not ended
 	Metrics   []archive.Metric
 	Trials    []archive.TrialRow
-	Observed  string  // what happened to real observations; empty: the truth is observed
-	Rejected  []Count // observations that the background check rejected
-	Dropped   []Count // members that could not be forecast and left the ensemble
+	Observed  string            // what happened to real observations; empty: the truth is observed
+	Rejected  []Count           // observations that the background check rejected
+	Dropped   []Count           // members that could not be forecast and left the ensemble
+	Replicas  []archive.Replica // on other machines
 }
 
 // Count is how often something happened in a trial.
@@ -537,7 +538,25 @@ func (e *engine) finish(ctx context.Context) (*Result, error) {
 	if r.Retryable = failures.curable > 0; r.Retryable {
 		e.run.Retryable()
 	}
+	r.Replicas = e.replicas()
+	e.run.Ran(r.Replicas)
 	return r, errors.Join(err, e.run.Finish(e.Sweep.Axes, r.Trials, r.Metrics, r.Status, r.Resumable, err))
+}
+
+// replicas says what the replicas on other machines did.
+func (e *engine) replicas() []archive.Replica {
+	var list []archive.Replica
+	for _, l := range e.pool.Loads() {
+		r := archive.Replica{
+			Plugin: l.Plugin, Replica: l.Replica, Node: l.Node, Job: l.Job, Cores: l.Cores, Memory: l.Memory, GPUs: l.GPUs,
+			Busy: l.Busy.Seconds(), Calls: l.Calls, Lost: l.Lost,
+		}
+		if !l.Since.IsZero() {
+			r.Seconds = time.Since(l.Since).Seconds()
+		}
+		list = append(list, r)
+	}
+	return list
 }
 
 // row describes a trial and how it ended.

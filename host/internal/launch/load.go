@@ -9,8 +9,9 @@ import (
 // Load is what the replica of a program on another machine has done.
 type Load struct {
 	Plugin  string
-	Replica int    // from 1
-	Node    string // where it ran last; empty: it has not started
+	Replica int       // from 1
+	Place             // where it ran last; no Node: it has not started
+	Since   time.Time // when it first started
 	Calls   int
 	Busy    time.Duration // in calls
 	Lost    int           // calls that were made again
@@ -27,6 +28,16 @@ func (s *slot) count(took time.Duration, lost bool) {
 	}
 }
 
+// started records that a process has started in the slot, and where.
+func (s *slot) started(at Place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.load.Place = at
+	if s.load.Since.IsZero() {
+		s.load.Since = time.Now()
+	}
+}
+
 // Loads returns what the replicas on other machines have done so far, by plugin and
 // replica.
 func (p *Pool) Loads() []Load {
@@ -36,27 +47,13 @@ func (p *Pool) Loads() []Load {
 	for _, slots := range p.slots {
 		for i, s := range slots {
 			if s.program.away() {
-				list = append(list, s.loaded(i+1))
+				s.mu.Lock()
+				s.load.Plugin, s.load.Replica = s.program.Name, i+1
+				list = append(list, s.load)
+				s.mu.Unlock()
 			}
 		}
 	}
 	slices.SortFunc(list, func(a, b Load) int { return cmp.Or(cmp.Compare(a.Plugin, b.Plugin), a.Replica-b.Replica) })
 	return list
-}
-
-// loaded returns the load of the slot, which is the replica of that number. pool.mu is held.
-func (s *slot) loaded(replica int) Load {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.load.Plugin, s.load.Replica = s.program.Name, replica
-	if s.now != nil {
-		select {
-		case <-s.now.done:
-			if s.now.err == nil {
-				s.load.Node = s.now.process.Node()
-			}
-		default: // it is being started again
-		}
-	}
-	return s.load
 }

@@ -21,7 +21,7 @@ func (m *models) Layout() *sdk.Layout { return m.layout }
 // Forecast implements [sdk.Model]. Members that fail for a transient reason are
 // forecast again; those that still fail are listed.
 func (m *models) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
-	if m.slots[0].program.away() {
+	if m.queued() {
 		return m.away(ctx, r)
 	}
 	rows := r.Ensemble.RawMatrix().Rows

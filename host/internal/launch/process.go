@@ -50,17 +50,26 @@ func (p *Process) ManifestSHA256() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// placed is a [Child] on a machine that has a name.
-type placed interface{ Node() string }
+// Place is where a process runs on another machine, and what it may use there.
+type Place struct {
+	Node   string `json:"node"`
+	Job    string `json:"job,omitempty"` // as the engine calls it
+	Cores  int    `json:"cores,omitempty"`
+	Memory int64  `json:"memory,omitempty"` // bytes; 0: not limited, or not known
+	GPUs   int    `json:"gpus,omitempty"`
+}
 
-// Node returns the name of the machine where the process runs; "" for this one.
-func (p *Process) Node() string {
+// placed is a [Child] on another machine.
+type placed interface{ Place() Place }
+
+// Place returns where the process runs; the zero Place for this machine.
+func (p *Process) Place() Place {
 	p.runner.mu.Lock()
 	defer p.runner.mu.Unlock()
 	if c, ok := p.runner.child.(placed); ok {
-		return c.Node()
+		return c.Place()
 	}
-	return ""
+	return Place{}
 }
 
 // startProcess starts program and returns when it has described itself. Its
@@ -193,6 +202,9 @@ func (p *Process) startError(ctx, started context.Context, err error, timeout ti
 		case e.ExitCode != nil && *e.ExitCode == 0:
 			e.Hint = "a plugin runs until it is asked to end: its program must end with the call that serves it"
 		}
+	case timedOut && p.program.away():
+		e = sdk.Errorf(sdk.KindDeadline, where, "runs on %s, but was not ready after %v", p.Place().Node, timeout).
+			WithHint("if this machine does not reach it there, say which interface and ports to use in the site file")
 	case timedOut:
 		e = sdk.Errorf(sdk.KindDeadline, where, "was not ready after %v", timeout).
 			WithHint("move slow work into its configuration (setup in Python), which the workflow's timeout bounds")
@@ -204,7 +216,7 @@ func (p *Process) startError(ctx, started context.Context, err error, timeout ti
 	default:
 		e = sdk.Errorf(sdk.KindPlugin, where, "did not start: %v", err)
 	}
-	if p.program.TCP && e.Hint == "" {
+	if p.program.TCP && p.program.Executor == nil && e.Hint == "" {
 		e.Hint = "if it runs on another machine, compare the clocks of the two: a certificate of the future is refused"
 	}
 	e.Stderr = r.tail.String()

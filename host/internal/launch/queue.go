@@ -89,6 +89,9 @@ func (q *queue) leave(err error) {
 	})
 }
 
+// queued reports whether rows are distributed by a queue.
+func (r replicas) queued() bool { return r.slots[0].program.away() }
+
 // tasksPerReplica is in how many tasks the share of a replica is cut, so that those that are
 // faster or come earlier do more.
 const tasksPerReplica = 4
@@ -158,6 +161,10 @@ func (s *slot) next(ctx context.Context, q *queue, do func(task) ([]task, error)
 	case s.turn <- struct{}{}: // other calls have tasks for it too
 	case <-ctx.Done():
 		return false
+	}
+	if !s.up() { // it was lost in another call
+		<-s.turn
+		return true
 	}
 	t, ok, wait := q.take()
 	if !ok {

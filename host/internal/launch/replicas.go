@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
@@ -32,7 +33,7 @@ func (p *Pool) Plugin(ctx context.Context, program *Program, policy RetryPolicy)
 		policy.Replicas, policy.Timeout = 1, unhurried
 	}
 	slots := p.slotsOf(program, max(1, policy.Replicas))
-	first, err := startAll(ctx, slots, program.away())
+	first, err := startAll(ctx, slots, program.away(), false)
 	if err != nil { // of the same program: one says it all
 		return nil, err
 	}
@@ -49,9 +50,12 @@ func (p *Pool) Plugin(ctx context.Context, program *Program, policy RetryPolicy)
 	return out, nil
 }
 
-// startAll starts a process in every slot and returns one of them, when all have started, or
-// if one is enough when one has.
-func startAll(ctx context.Context, slots []*slot, one bool) (*Process, error) {
+// startAll starts a process in every slot, also in place of those that are gone if again,
+// and returns one of them: when all have started, or if one is enough when one has.
+func startAll(ctx context.Context, slots []*slot, one, again bool) (*Process, error) {
+	if i := firstUp(slots); one && slots[i].up() {
+		return slots[i].process(ctx, false)
+	}
 	type result struct {
 		process *Process
 		err     error
@@ -59,7 +63,7 @@ func startAll(ctx context.Context, slots []*slot, one bool) (*Process, error) {
 	results := make(chan result, len(slots))
 	for _, slot := range slots {
 		go func() {
-			p, err := slot.process(ctx, false)
+			p, err := slot.process(ctx, again)
 			results <- result{p, err}
 		}()
 	}
@@ -92,19 +96,33 @@ type replicas struct {
 	threading sdk.Threading
 }
 
-// sessionsOf returns a session in every slot, and the role of the first that is up, which is
+// sessionsOf returns a session in every slot, and the role of the first, which is
 // configured here, with the retries of a call. The others are when they are first called.
-func sessionsOf[S any](ctx context.Context, c replicas, configure func(context.Context, *sdk.Plugin) (S, error)) ([]*session[S], S, error) {
+// If calls are queued, the first slot that is up counts.
+func sessionsOf[S any](ctx context.Context, c replicas, queued bool, configure func(context.Context, *sdk.Plugin) (S, error)) ([]*session[S], S, error) {
 	sessions := make([]*session[S], len(c.slots))
 	for i, slot := range c.slots {
-		sessions[i] = &session[S]{slot: slot, policy: c.policy, configure: configure}
+		sessions[i] = &session[S]{slot: slot, policy: c.policy, configure: configure, queued: queued}
 	}
-	role, err := retry(ctx, sessions[firstUp(c.slots)], attempts{most: 1 + c.policy.Retries}, func(_ context.Context, role S) (S, error) { return role, nil })
-	return sessions, role, err
+	same := func(_ context.Context, role S) (S, error) { return role, nil }
+	if !queued {
+		role, err := retry(ctx, sessions[0], attempts{most: 1 + c.policy.Retries}, same)
+		return sessions, role, err
+	}
+	for n := 0; ; n++ {
+		if _, err := startAll(ctx, c.slots, true, n > 0); err != nil {
+			var none S
+			return nil, none, err
+		}
+		role, err := retry(ctx, sessions[firstUp(c.slots)], attempts{made: n, most: n + 1}, same)
+		if err == nil || n >= c.policy.Retries || !isTransient(err) || ctx.Err() != nil {
+			return sessions, role, err
+		}
+	}
 }
 
 func (r replicas) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Model, error) {
-	sessions, first, err := sessionsOf(ctx, r, func(ctx context.Context, p *sdk.Plugin) (sdk.Model, error) { return p.NewModel(ctx, config) })
+	sessions, first, err := sessionsOf(ctx, r, r.queued(), func(ctx context.Context, p *sdk.Plugin) (sdk.Model, error) { return p.NewModel(ctx, config) })
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +130,7 @@ func (r replicas) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Mod
 }
 
 func (r replicas) newOperator(ctx context.Context, config sdk.OperatorConfig) (sdk.ObservationOperator, error) {
-	sessions, first, err := sessionsOf(ctx, r, func(ctx context.Context, p *sdk.Plugin) (sdk.ObservationOperator, error) {
+	sessions, first, err := sessionsOf(ctx, r, r.queued(), func(ctx context.Context, p *sdk.Plugin) (sdk.ObservationOperator, error) {
 		return p.NewOperator(ctx, config)
 	})
 	if err != nil {
@@ -122,7 +140,7 @@ func (r replicas) newOperator(ctx context.Context, config sdk.OperatorConfig) (s
 }
 
 func (r replicas) newFilter(ctx context.Context, config sdk.FilterConfig) (sdk.Filter, error) {
-	sessions, first, err := sessionsOf(ctx, r, func(ctx context.Context, p *sdk.Plugin) (sdk.Filter, error) { return p.NewFilter(ctx, config) })
+	sessions, first, err := sessionsOf(ctx, r, false, func(ctx context.Context, p *sdk.Plugin) (sdk.Filter, error) { return p.NewFilter(ctx, config) })
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +267,7 @@ func (r replicas) each(ctx context.Context, rows int, event Repeat, do func(ctx 
 		e.First, e.Members = e.First+b.from, b.to-b.from
 		return e
 	}
-	if !r.slots[0].program.away() {
+	if !r.queued() {
 		return r.eachPiece(rows, func(i int, b block) error { return do(ctx, i, b, attempts{most: 1 + r.policy.Retries, event: at(b)}) })
 	}
 	return r.distribute(ctx, rows, func(ctx context.Context, i int, t task) ([]task, error) {
@@ -287,5 +305,7 @@ func (f *restartingFilter) Needs() []sdk.Capability { return f.needs }
 func (f *restartingFilter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	rows := p.Ensemble.RawMatrix().Rows
 	attempts := attempts{most: 1 + f.session.policy.Retries, event: repeatOf(p.Call, "analyse", block{0, rows})}
+	begun := time.Now()
+	defer func() { f.session.slot.count(time.Since(begun), false) }()
 	return retry(ctx, f.session, attempts, func(ctx context.Context, role sdk.Filter) (*sdk.Analysis, error) { return role.Analyse(ctx, p) })
 }

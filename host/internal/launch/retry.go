@@ -51,6 +51,7 @@ type session[S any] struct {
 	slot      *slot
 	policy    RetryPolicy
 	configure func(context.Context, *sdk.Plugin) (S, error)
+	queued    bool // a queue gives it tasks, and waits for another process if there is none
 
 	mu      sync.Mutex
 	process *Process // that role is configured in; nil: none
@@ -62,7 +63,12 @@ type session[S any] struct {
 // been done. Unless there is an error, leave must follow.
 func (s *session[S]) take(ctx context.Context) (S, *Process, error) {
 	var none S
-	p, err := s.slot.process(ctx, s.policy.Retries > 0)
+	p, err := s.slot.current(), error(nil)
+	if !s.queued {
+		p, err = s.slot.process(ctx, s.policy.Retries > 0)
+	} else if p == nil {
+		err = sdk.Errorf(sdk.KindCrash, "plugin "+s.slot.program.Name, "its process has been lost")
+	}
 	if err != nil {
 		return none, nil, err
 	}

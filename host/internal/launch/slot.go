@@ -101,6 +101,9 @@ func (s *slot) process(ctx context.Context, again bool) (*Process, error) {
 	s.pool.mu.Unlock()
 	begin := func() {
 		now.process, now.err = s.begin(starting, last)
+		if now.err == nil {
+			s.started(now.process.Place())
+		}
 		close(now.done)
 	}
 	switch {
@@ -117,21 +120,26 @@ func (s *slot) process(ctx context.Context, again bool) (*Process, error) {
 	}
 }
 
-// up reports whether the slot has a process, now.
-func (s *slot) up() bool {
+// current returns the process in the slot, or nil when there is none now.
+func (s *slot) current() *Process {
 	s.pool.mu.Lock()
 	now := s.now
 	s.pool.mu.Unlock()
 	if now == nil {
-		return false
+		return nil
 	}
 	select {
 	case <-now.done:
-		return now.err == nil && !now.process.gone()
+		if now.err == nil && !now.process.gone() {
+			return now.process
+		}
 	default:
-		return false
 	}
+	return nil
 }
+
+// up reports whether the slot has a process now.
+func (s *slot) up() bool { return s.current() != nil }
 
 // over reports whether a start has failed, or its process is gone.
 func (s *start) over() bool {

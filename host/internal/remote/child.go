@@ -24,7 +24,7 @@ type child struct {
 	said         lastLines // of the launcher
 
 	ready chan struct{} // closed by the answer of the node
-	place Place         // when ready
+	place launch.Place  // when ready
 	ended chan struct{} // closed when exit is set
 	exit  launch.Exit
 	once  sync.Once
@@ -90,12 +90,13 @@ func (c *child) hear(m message) {
 	}
 	switch {
 	case m.Hello != nil:
-		c.place = *m.Hello
-		if c.place.Protocol != protocol {
+		c.place = m.Hello.Place
+		if m.Hello.Protocol != protocol {
 			c.finish(launch.Exit{What: fmt.Sprintf("plume on %s is another version", c.place.Node), Hint: "install this one there"})
 			return
 		}
 		close(c.ready)
+		c.compare()
 	case m.Handshake != "":
 		c.executor.learn(c.place.Node, true)
 		_, _ = io.WriteString(c.outOf, m.Handshake)
@@ -159,18 +160,28 @@ func (c *child) conclude(exit launch.Exit, said bool) {
 	})
 }
 
+// compare logs what was asked for and not granted.
+func (c *child) compare() {
+	if asked, got := c.try.Cores, c.place.Cores; got > 0 && asked > got {
+		c.log(fmt.Appendf(nil, "plume: asked for %d cores, %s grants %d", asked, c.place.Node, got))
+	}
+	if asked, got := int64(c.try.Memory), c.place.Memory; got > 0 && asked > got {
+		c.log(fmt.Appendf(nil, "plume: asked for %.1f GB, %s grants %.1f GB", float64(asked)/1e9, c.place.Node, float64(got)/1e9))
+	}
+	if asked, got := c.try.GPUs, c.place.GPUs; asked > got {
+		c.log(fmt.Appendf(nil, "plume: asked for %d GPUs, %s shows %d", asked, c.place.Node, got))
+	}
+}
+
 // Place returns where the child runs.
-func (c *child) Place() Place {
+func (c *child) Place() launch.Place {
 	select {
 	case <-c.ready:
 		return c.place
 	default:
-		return Place{}
+		return launch.Place{}
 	}
 }
-
-// Node returns the name of the machine where the child runs.
-func (c *child) Node() string { return c.Place().Node }
 
 // ID implements [launch.Child].
 func (c *child) ID() string { return fmt.Sprintf("job %s on %s", c.try.Name, c.place.Node) }

@@ -29,7 +29,7 @@ var (
 type message struct {
 	Run       *request     `json:"run,omitempty"`       // host: the first message
 	Terminate bool         `json:"terminate,omitempty"` // host: the plugin is asked to end
-	Hello     *Place       `json:"hello,omitempty"`     // node: the answer to the first message
+	Hello     *hello       `json:"hello,omitempty"`     // node: the answer to the first message
 	Handshake string       `json:"handshake,omitempty"` // node: the first line of the plugin
 	Output    *string      `json:"output,omitempty"`    // node: a line that the plugin wrote
 	Alive     bool         `json:"alive,omitempty"`     // node: from time to time
@@ -50,14 +50,10 @@ type request struct {
 	Ports       string   // FROM-TO; empty: any
 }
 
-// Place says where a plugin runs and what it has been granted there.
-type Place struct {
-	Protocol int    `json:"protocol,omitempty"`
-	Node     string `json:"node"`
-	Job      string `json:"job,omitempty"` // as the engine calls it
-	Cores    int    `json:"cores"`
-	Memory   int64  `json:"memory,omitempty"` // bytes; 0: not limited, or not known
-	GPUs     int    `json:"gpus,omitempty"`
+// hello says where a plugin runs and what it has been granted there.
+type hello struct {
+	Protocol int `json:"protocol"`
+	launch.Place
 }
 
 // sender writes messages, each on a line, from several goroutines.

@@ -65,7 +65,7 @@ func (n *node) serve(in io.Reader) launch.Exit {
 		return launch.Exit{What: "was not told what to run: " + byHand}
 	}
 	run := first.Run
-	_ = n.host.send(message{Hello: place()})
+	_ = n.host.send(message{Hello: &hello{protocol, place()}})
 	if run.Protocol != protocol {
 		return launch.Exit{What: "is of another version of plume"} // the answer has told the host
 	}
@@ -201,8 +201,8 @@ func (n *node) copyLines(from io.Reader) {
 }
 
 // place returns where this process is and what it may use.
-func place() *Place {
-	p := &Place{Protocol: protocol, Cores: runtime.NumCPU()}
+func place() launch.Place {
+	p := launch.Place{Cores: runtime.NumCPU()}
 	p.Node, _ = os.Hostname()
 	for _, name := range []string{"SLURMD_NODENAME", "FLUX_TASK_NODE"} { // as the engine calls it
 		if v := os.Getenv(name); v != "" {

@@ -139,3 +139,24 @@ func TestNoReplicaLeft(t *testing.T) {
 		t.Errorf("got %v, want %q", err, want)
 	}
 }
+
+// Calls that share replicas go on with those that are left while a replacement waits for a
+// place.
+func TestReplacementWaits(t *testing.T) {
+	t.Parallel()
+	site := attached()
+	site.Env = []string{"MARKER=" + filepath.Join(t.TempDir(), "died")}
+	site.Start[2] = "case {{.Name}} in *-[12]) exec {{.Shell}};; esac; sleep 1000"
+	_, m := startPonds(t, site, launch.RetryPolicy{Replicas: 2, Retries: 2})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var calls sync.WaitGroup
+	for range 4 {
+		calls.Go(func() {
+			if _, err := forecastMany(ctx, m, 3); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	calls.Wait()
+}

@@ -27,7 +27,9 @@ var update = flag.Bool("update", false, "rewrite golden files")
 
 // The test program is plume on the node, the plugin, and a host that is killed.
 func TestMain(m *testing.M) {
-	beat, silence, lease = 200*time.Millisecond, 2*time.Second, 2*time.Second
+	if os.Getenv("PLUME_TEST_CLUSTER") == "" {
+		beat, silence, lease = 200*time.Millisecond, 2*time.Second, 2*time.Second
+	}
 	switch {
 	case len(os.Args) > 1 && os.Args[1] == "node-exec":
 		os.Exit(Serve(os.Args[2:]))
@@ -43,7 +45,7 @@ const pondManifest = `
 name = "pond"
 version = "0.1.0"
 role = "model"
-summary = "Adds one to the number of the member; in cycle 1 it waits, in cycle 2 it dies of member 7, in cycle 3 it dies once"
+summary = "Adds one to the number of the member; in cycle 1 it waits, in cycle 2 it dies of member 7, in cycle 3 it dies once, in cycle 4 it takes 0.3 s for each"
 `
 
 // pond adds 1 to all values.
@@ -71,6 +73,9 @@ func (pond) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Forecast
 			os.Exit(3)
 		}
 		time.Sleep(20 * time.Millisecond)
+	case 4:
+		rows, _ := r.Ensemble.Dims()
+		time.Sleep(time.Duration(rows) * 300 * time.Millisecond)
 	}
 	r.Into.Apply(func(_, _ int, v float64) float64 { return v + 1 }, r.Ensemble)
 	return &sdk.ForecastResult{}, nil
@@ -178,7 +183,7 @@ func TestRemote(t *testing.T) {
 				t.Fatal(err)
 			}
 			host, _ := os.Hostname()
-			if got := p.Node(); got != host {
+			if got := p.Place().Node; got != host {
 				t.Errorf("it is on %q, want %q", got, host)
 			}
 			deadline := time.After(10 * time.Second)
@@ -261,10 +266,10 @@ func signalTo(t *testing.T, mark, word string, s syscall.Signal) {
 }
 
 // nothingLeft waits until no marked process is left.
-func nothingLeft(t *testing.T, mark string) {
+func nothingLeft(t *testing.T, mark string, but ...int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		left := marked(t, mark)
+	for deadline := time.Now().Add(10*time.Second + lease); ; time.Sleep(20 * time.Millisecond) {
+		left := slices.DeleteFunc(marked(t, mark), func(pid int) bool { return slices.Contains(but, pid) })
 		if len(left) == 0 {
 			return
 		}
@@ -289,6 +294,8 @@ func hostToBeKilled() {
 		site = attached()
 	case "submitted":
 		site = submitted(hostDir{})
+	case "slurm":
+		site = &workflow.Executor{Engine: "slurm", Shared: os.Getenv("REMOTE_TEST_DIR")}
 	}
 	e, err := New("lab", site)
 	if err != nil {
