@@ -149,12 +149,14 @@ class WorkflowFilterWindow(TypedDict, total=False):
 
     length: int | str
     """cycles from the states that are moved to the newest observations; 0 moves those of the cycle
-    itself, without a model run. Each run of the model costs as much as a cycle without a window. If
-    omitted, auto: by how fast the spread grows, and shorter where innovations do not fit"""
+    itself, without a model run. all: the states and parameters at the start are moved by all
+    observations at once, and the model runs over the whole record in each pass (ES-MDA). Each run
+    of the model costs as much as a cycle without a window. If omitted, auto: by how fast the spread
+    grows, and shorter where innovations do not fit"""
 
     passes: int | str
     """calls of the filter in a cycle, each with the same fraction of the likelihood. If omitted, auto:
-    by how many members the likelihood leaves"""
+    by how many members the likelihood leaves, or by the data misfit"""
 
     scheme: Literal['auto', 'mda', 'sda']
     """mda: observations count in parts, at each shift of the window (multiple data assimilation). sda:
@@ -164,6 +166,10 @@ class WorkflowFilterWindow(TypedDict, total=False):
 
 class WorkflowFilter(TypedDict, total=False):
     """the filters to compare"""
+
+    executor: str
+    """where the processes of the plugin run: the name of an executor of the site file or of an engine,
+    or local; if omitted, on this machine. Results do not depend on it"""
 
     label: str
     """name of the filter in results and in --set filter.LABEL.size=10"""
@@ -316,6 +322,10 @@ class WorkflowModel(TypedDict, total=False):
     estimate: Mapping[str, WorkflowModelEstimate]
     """parameters of the model to estimate: each becomes a variable of the state with the name of the
     parameter"""
+
+    executor: str
+    """where the processes of the plugin run: the name of an executor of the site file or of an engine,
+    or local; if omitted, on this machine. Results do not depend on it"""
 
     max_failed: int | str
     """with drop_member: how many members a trial may lose before it fails"""
@@ -560,6 +570,11 @@ class WorkflowObservations(_WorkflowObservations, total=False):
     comment: str
     """start of the lines of a text file that are skipped, one character"""
 
+    cutoff: float | str
+    """distance at which the weight of these observations is 0, in the unit of the coordinates, for
+    filters that localize, in place of their own cutoff, which applies where this is omitted.
+    Filters that do not localize use all observations"""
+
     decimal: str
     """decimal mark of the numbers of a text file, one character; if omitted, a point"""
 
@@ -575,6 +590,10 @@ class WorkflowObservations(_WorkflowObservations, total=False):
 
     every: int | str
     """number of cycles from one observation to the next; if omitted, 1"""
+
+    executor: str
+    """where the processes of the plugin run: the name of an executor of the site file or of an engine,
+    or local; if omitted, on this machine. Results do not depend on it"""
 
     file: str
     """file with real observations, relative to the workflow's folder; its extension determines the
@@ -726,6 +745,10 @@ class WorkflowPublished(TypedDict, total=False):
 
 class WorkflowReference(TypedDict, total=False):
     """a brute-force filter that the others are scored against"""
+
+    executor: str
+    """where the processes of the plugin run: the name of an executor of the site file or of an engine,
+    or local; if omitted, on this machine. Results do not depend on it"""
 
     on_failure: Literal['fail', 'retry']
     """what to do if the plugin dies or fails for a reason that may be temporary: fail ends the trial,
