@@ -116,7 +116,9 @@ func (c *components) median(sizes []float64, near []taper.Neighbour) float64 {
 }
 
 // widen multiplies the spread of the forecast by what the last analysis took from it and by what the innovations so far demand, and
-// sets what that of the analysis is to be multiplied by, as [filter.widen] does: one factor for all places.
+// sets what that of the analysis is to be multiplied by, as [filter.widen] does: one factor for all places. It counts
+// for the part of an innovation's variance that is the error of the observation: where the forecast is most of it, the analysis hardly
+// depends on the spread, and a wider one for all because a few places have lost the truth follows errors in the others.
 func (s *surroundings) widen(r *history) error {
 	fresh := s.problem.Fresh()
 	if !s.AdaptiveInflation || fresh == nil {
@@ -131,7 +133,9 @@ func (s *surroundings) widen(r *history) error {
 	}
 	kept := 1 / r.innovations.calibration()
 	r.innovations = r.innovations.with(c.evidence(kept))
-	s.widened, s.calibration = kept*r.innovations.scale(), r.innovations.calibration()
+	all := r.innovations.all
+	part := 1 - all.share/(all.variance/2) // half of the variance is the number of components
+	s.widened, s.calibration = kept*(1+part*(r.innovations.scale()-1)), r.innovations.calibration()
 	s.predicted.Scale(s.widened, s.predicted)
 	return nil
 }
