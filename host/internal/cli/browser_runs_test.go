@@ -261,6 +261,9 @@ func TestReportOfManyKinds(t *testing.T) {
 		}
 		dir := strings.TrimSpace(stdout.String())
 		checkAll(t, reportOf(t, dir), []string{dir}, with("ess", "differences", "diagnostics", "latest", "phase", "members"))
+		if text := eval[string](t, b, `document.getElementById("controls").innerText`); !strings.Contains(strings.Join(strings.Fields(text), " "), "blind failed") {
+			t.Errorf("the choice of filters does not say that one has failed: %s", text)
+		}
 	})
 	t.Run("several", func(t *testing.T) {
 		a, c := filepath.Dir(reported(t, reportedTwin)), filepath.Dir(reported(t, strings.Replace(reportedTwin, "size = 10", "size = 20", 1)))

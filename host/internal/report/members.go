@@ -390,6 +390,9 @@ func (r *Report) latestFigure(trials []*trial) *figure {
 	}
 	var panels [][]*plot.Plot
 	add := func(title string, s *snapshots, c color.Color, truth truthKey) {
+		if !slices.ContainsFunc(s.latest, func(c *cloud) bool { return c != nil }) {
+			title += ": none in these cycles"
+		}
 		p, marks := panel(title, "", withUnit(r.shown[0].label(), r.shown[0].unit)), &specks{color: c}
 		for k, cloud := range s.latest {
 			if cloud == nil {

@@ -88,7 +88,9 @@
       box.addEventListener("change", () => { state.filters[i] = box.checked; remember(); draw(); });
       const swatch = make("span", { className: "swatch" });
       swatch.dataset.filter = i;
-      set.append(make("label", {}, box, swatch, f));
+      const status = make("span", { className: "flag" });
+      status.dataset.status = i;
+      set.append(make("label", {}, box, swatch, f, status));
     });
     controls.append(set);
     controls.addEventListener("submit", e => e.preventDefault());
@@ -97,6 +99,12 @@
   const paintSwatches = () => all(".swatch").forEach(s => {
     const i = +s.dataset.filter, c = ofFilter(i);
     s.style.background = dashOf(i).length ? `repeating-linear-gradient(90deg, ${c} 0 4px, transparent 4px 6px)` : c;
+  });
+
+  // sayStatuses says next to its name when the trial of a filter has not ended well: charts of what it lacks leave it out
+  const sayStatuses = () => all("[data-status]").forEach(s => {
+    const t = D.trials.find(t => t.filter === +s.dataset.status && t.replicate === state.replicate && chosen(t.setting));
+    s.textContent = !t ? "not run" : t.status === "ok" ? "" : t.status;
   });
 
   // ---- canvas charts with axes of their own
@@ -373,7 +381,7 @@
     div.replaceChildren();
     charts[figure.dataset.chart](div, figure);
   };
-  const draw = () => { paintSwatches(); all("figure[data-chart]").forEach(drawOne); };
+  const draw = () => { paintSwatches(); sayStatuses(); all("figure[data-chart]").forEach(drawOne); };
 
   // ---- tables: sorting, and copies for papers
 

@@ -14,7 +14,7 @@
     const reach = padded(panels.flatMap(([, clouds]) => clouds.flatMap(c => c?.values[k] || []))), many = make("div", { className: "many" });
     div.append(many);
     for (const [title, clouds, paint, key] of panels) {
-      const cell = make("div", {}, make("h3", { textContent: title })), plot = make("div");
+      const cell = make("div", {}, make("h3", { textContent: title + (clouds.some(c => c) ? "" : ": none in these cycles") })), plot = make("div");
       cell.append(plot); many.append(cell);
       const width = cell.clientWidth, g = sheet(plot, width, 170), box = { left: 62, top: 6, width: width - 72, height: 122 };
       const [X, Y] = frame(g, box, [times[0], times[times.length - 1]], reach, TIME, withUnit(D.shown[k].label, D.shown[k].unit), true, !!D.dates);
