@@ -58,22 +58,25 @@ func TestSlurm(t *testing.T) {
 	}
 	inside := os.Getenv("SLURM_JOB_ID") != ""
 	for _, c := range []struct {
-		name    string
-		injure  func(mark string)
-		mend    func()
-		lost    bool          // calls are made again
-		outside bool          // only with jobs, each of which has an allocation of its own
-		within  time.Duration // ideal: 40 members of 0.3 s on 3 replicas, 4 s
+		name   string
+		injure func(mark string)
+		mend   func()
+		lost   bool          // calls are made again
+		cut    bool          // off the network
+		within time.Duration // ideal: 40 members of 0.3 s on 3 replicas, 4 s
 	}{
 		{name: "nothing", injure: func(string) {}, within: 10 * time.Second},
 		{name: "a plugin is killed", injure: func(mark string) { killOne(t, mark, "pond") }, lost: true, within: 15 * time.Second},
 		{name: "a node-exec is killed", injure: func(mark string) { killOne(t, mark, "node-exec") }, lost: true, within: 15 * time.Second},
 		{name: "all plugins are killed", injure: func(mark string) { signalTo(t, mark, "pond", syscall.SIGKILL) }, lost: true, within: 20 * time.Second},
 		{name: "a node is frozen", injure: func(string) { do("freeze-node", "node2") }, mend: func() { do("thaw-node", "node2"); do("wait-node", "node2", "(idle|mix|alloc)") }, lost: true, within: 40 * time.Second},
-		{name: "a node is cut off", injure: func(string) { do("cut-node", "node3") }, mend: func() { do("mend-node", "node3"); do("wait-node", "node3", "(idle|mix|alloc)") }, lost: true, within: 40 * time.Second},
+		{name: "a node is cut off", injure: func(string) { do("cut-node", "node3") }, mend: func() { do("mend-node", "node3"); do("wait-node", "node3", "(idle|mix|alloc)") }, lost: true, cut: true, within: 40 * time.Second},
 		{name: "a node crashes", injure: func(string) { do("kill-node", "node2") }, mend: func() { back("node2") }, lost: true, within: 40 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if _, err := os.Stat(filepath.Join(os.Getenv("SLURM_TEST_DIR"), "run", "isolated")); err != nil && c.cut {
+				t.Skip("NOT TESTED: nodes have networks of their own only where this is root")
+			}
 			mark := fmt.Sprintf("slurm-%d-%s", os.Getpid(), strings.ReplaceAll(c.name, " ", "-"))
 			t.Setenv("COLOUR", mark) // sbatch and srun pass it on to node-exec
 			site := &workflow.Executor{Engine: "slurm", Cores: 4, Env: []string{"COLOUR=" + mark}, Shared: shared(t)}
@@ -82,12 +85,24 @@ func TestSlurm(t *testing.T) {
 			ctx := context.Background()
 			repeated := make(chan launch.Repeat, 100)
 			ctx = launch.OnRepeat(ctx, func(r launch.Repeat) { repeated <- r })
-			time.AfterFunc(time.Second, func() { c.injure(mark) })
-			start := time.Now()
-			if _, err := forecastMany(ctx, m, 4); err != nil {
-				t.Error(err)
+			injured := make(chan struct{})
+			time.AfterFunc(time.Second, func() {
+				c.injure(mark) // on a busy machine this takes seconds
+				close(injured)
+			})
+			took := time.Duration(0) // the longest of the calls until one has begun after the injury
+			for last := false; !last; {
+				select {
+				case <-injured:
+					last = true
+				default:
+				}
+				start := time.Now()
+				if _, err := forecastMany(ctx, m, 4); err != nil {
+					t.Error(err)
+				}
+				took = max(took, time.Since(start))
 			}
-			took := time.Since(start)
 			t.Logf("took %.1f s, %d calls made again", took.Seconds(), len(repeated))
 			if took > c.within || c.lost != (len(repeated) > 0) {
 				t.Errorf("took %v, %d calls made again", took, len(repeated))
@@ -142,7 +157,7 @@ func TestSlurm(t *testing.T) {
 			noJobs(t)
 		}
 	})
-	t.Run("the same bytes", func(t *testing.T) { sameBytes(t, cluster, inside) })
+	t.Run("the same bytes", func(t *testing.T) { sameBytes(t, cluster) })
 }
 
 // waitUp waits until n replicas have started.
@@ -214,13 +229,13 @@ func killHosts(t *testing.T, way string, times int) {
 
 // sameBytes runs a workflow here and on the cluster, where a node crashes meanwhile, and
 // compares the tables.
-func sameBytes(t *testing.T, cluster string, inside bool) {
+func sameBytes(t *testing.T, cluster string) {
 	plume := os.Getenv("PLUME_TEST_BIN")
 	dir := shared(t)
 	file := filepath.Join(dir, "twin.toml")
 	text := `format = 1
 experiment = { name = "twin", seed = 11 }
-time = { cycles = 600, interval = 0.1 }
+time = { cycles = 1500, interval = 0.1 }
 model = { plugin = "lorenz63", replicas = 3, timeout = "60s" }
 truth = { init = { dist = "normal", mean = 1.0, sd = 0.1 }, noise = { sd = 0.01 } }
 ensemble = { size = 60, init = { dist = "normal", around = "truth", sd = 0.5 } }
