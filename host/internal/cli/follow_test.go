@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -112,10 +113,11 @@ func TestFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := g.plume(t, 0, "run", "growing.toml", "--in-process", "--run-dir", "whole")
-	all := make(chan bool)
+	all, trials := make(chan bool), read(t, whole, "trials.arrow").Rows
+	complete := sync.OnceFunc(func() { close(all) })
 	c, ended := g.following(t, nil, func(l followedLine) {
-		if got.add(l); l.Cycle == 40 && l.Trial == 4 {
-			close(all)
+		if got.add(l); l.Cycle == 40 && l.Trial == trials {
+			complete()
 		}
 	})
 	select {

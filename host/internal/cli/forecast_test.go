@@ -168,7 +168,7 @@ func TestNoAnalysisWithoutObservations(t *testing.T) {
 	}
 	got, differences := mean("12")
 	want, wanted := mean("6")
-	if len(want) != 4 || !slices.Equal(got, want) || differences != wanted {
+	if len(want) != 6 || !slices.Equal(got, want) || differences != wanted {
 		t.Errorf("mean spread with 6 cycles after the last observation: got %v, want %v\n%s\n%s", got, want, differences, wanted)
 	}
 }
