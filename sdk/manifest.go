@@ -48,6 +48,10 @@ type Manifest struct {
 	// Cutoffs says that a filter that localizes uses [ObservationSpace.Cutoffs]. Filters only.
 	Cutoffs bool `toml:"cutoffs"`
 
+	// Smooths says that a filter can move states of earlier times along with those of the
+	// analysis; see [FilterConfig]. Filters only.
+	Smooths bool `toml:"smooths"`
+
 	// External says that the plugin starts programs or uses servers, so that its environment
 	// matters: it always has a process of its own.
 	External bool `toml:"external"`
@@ -189,6 +193,9 @@ func (m *Manifest) faults() []string {
 	}
 	if m.Cutoffs && m.Role != RoleFilter {
 		add("cutoffs is for filters")
+	}
+	if m.Smooths && m.Role != RoleFilter {
+		add("smooths is for filters")
 	}
 	seen := map[string]bool{}
 	for i := range m.Params {

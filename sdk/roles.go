@@ -151,6 +151,12 @@ type FilterConfig struct {
 	State        *Layout
 	Observations *ObservationSpace
 	Members      int
+
+	// Past is the number of earlier times whose states move along with those of the analysis,
+	// for a filter whose manifest says that it smooths. The matrices Ensemble and Into of a
+	// Problem then have (1 + Past) n columns: the states that the observations belong to, and
+	// those of the earlier times of the same members, the latest first. State describes one time.
+	Past int
 }
 
 // Filter turns a forecast ensemble and an observation into an analysis ensemble.
@@ -169,7 +175,7 @@ type Filter interface {
 type Problem struct {
 	Call
 	Time          float64
-	Ensemble      *mat.Dense // N x n, the forecast
+	Ensemble      *mat.Dense // N x n, the forecast; more columns if the filter smooths, see [FilterConfig]
 	LogWeights    []float64  // N values, normalised; nil if all are equal
 	Observation   []float64  // y, m values, NaN where missing
 	ErrorVariance []float64  // m values; nil unless needed
@@ -188,6 +194,31 @@ type Problem struct {
 	// Seen is the number of components, the first ones, that an earlier call has used; see
 	// [Problem.Fresh].
 	Seen int
+}
+
+// Now returns p without the states of earlier times, of which [FilterConfig].Past says how many
+// there are: Ensemble and Into have the first columns alone. It shares memory with p.
+func (p *Problem) Now(past int) *Problem {
+	now, _ := p.Parts(past)
+	return now
+}
+
+// Parts returns what [Problem.Now] does, and p with the states of earlier times alone, nil without any.
+func (p *Problem) Parts(past int) (now, before *Problem) {
+	if past == 0 {
+		return p, nil
+	}
+	rows, columns := p.Ensemble.Dims()
+	n := columns / (1 + past)
+	part := func(from, to int) *Problem {
+		of := *p
+		of.Ensemble = p.Ensemble.Slice(0, rows, from, to).(*mat.Dense)
+		if p.Into != nil {
+			of.Into = p.Into.Slice(0, rows, from, to).(*mat.Dense)
+		}
+		return &of
+	}
+	return part(0, n), part(n, columns)
 }
 
 // Fresh returns what a filter inflates by and learns from: p with the components that no
@@ -221,6 +252,6 @@ func (p *Problem) Fresh() *Problem {
 type Analysis struct {
 	LogWeights []float64          // N values, normalised; nil if all are equal
 	Ancestors  []int              // forecast row that each analysis row descends from; nil if the filter moves members without resampling
-	Carry      []byte             // passed to the filter in the next cycle, also to a configuration that differs only in Members
+	Carry      []byte             // passed to the filter in the next cycle, also to a configuration that differs only in Members or Past
 	Metrics    map[string]float64 // diagnostics, such as the bandwidth or the number of steps
 }

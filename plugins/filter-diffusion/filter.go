@@ -35,6 +35,7 @@ type filter struct {
 	Steps             int     `param:"steps"`
 
 	layout       *sdk.Layout         // of the state, nil if it is not known
+	past         int                 // earlier times whose states are moved, too
 	localization *taper.Localization // nil without cutoff
 	rings        *taper.Rings        // nil unless the cutoff is chosen
 }
@@ -48,6 +49,10 @@ func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
 	if f.local() && !f.SecondOrder {
 		return nil, sdk.Errorf(sdk.KindConfig, "second_order", "is false, but with a cutoff members are moved to the moments of the density").
 			WithHint("leave second_order out, or the cutoff")
+	}
+	if f.past = c.Past; f.past > 0 && f.Sampler != "exact" {
+		return nil, sdk.Errorf(sdk.KindConfig, "sampler", "is %q, but states of earlier times need to know which kernel a member was drawn from", f.Sampler).
+			WithHint("leave sampler out; it is exact")
 	}
 	f.layout = c.State
 	cutoff, auto := f.Cutoff, sdk.IsAuto(f.Cutoff)
@@ -103,20 +108,33 @@ func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, er
 	case f.Scheme == "joint":
 		return f.analyseJoint(ctx, p, observed)
 	}
-	d, err := f.estimate(p, observed)
+	now := p.Now(f.past)
+	d, err := f.estimate(now, observed)
 	if err != nil {
 		return nil, err
 	}
-	ancestors, metrics, err := f.sample(ctx, p, d)
+	ancestors, metrics, err := f.sample(ctx, now, d)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.toState(p.Into); err != nil {
+	if err := d.toState(now.Into); err != nil {
 		return nil, err
 	}
+	f.inherit(p, ancestors)
 	metrics["weights_ess"] = ensemble.ESS(d.weights(), len(d.logWeights))
 	metrics["bandwidth_x"], metrics["bandwidth_y"] = d.bandwidth, d.bandwidthY
 	return &sdk.Analysis{Ancestors: ancestors, Metrics: metrics}, nil
+}
+
+// inherit gives every member the states of earlier times of its ancestor.
+func (f *filter) inherit(p *sdk.Problem, ancestors []int) {
+	if f.past == 0 {
+		return
+	}
+	_, before := p.Parts(f.past)
+	for i, from := range ancestors {
+		copy(before.Into.RawRowView(i), before.Ensemble.RawRowView(from))
+	}
 }
 
 // kernels returns the observations the members stand for.

@@ -36,7 +36,8 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	if p.LogWeights != nil {
 		ensemble.Normalise(prior, p.LogWeights)
 	}
-	w, err := whiten(p.Ensemble, prior)
+	now := p.Now(f.past)
+	w, err := whiten(now.Ensemble, prior)
 	if err != nil {
 		return nil, err
 	}
@@ -77,9 +78,10 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	if err != nil {
 		return nil, err
 	}
+	w.follow(p, f.past, x, ancestors, prior)
 	scaleSpread(x, calibration)
-	w.toState(p.Into, p.Ensemble, x, inflation, prior)
-	if err := checkFinite("analysis ensemble", p.Into, allOf(len(w.mean))); err != nil {
+	w.toState(now.Into, now.Ensemble, x, inflation, prior)
+	if err := checkFinite("analysis ensemble", p.Into, allOf(len(w.mean)*(1+f.past))); err != nil {
 		return nil, err
 	}
 	metrics["weights_ess"], metrics["within_modes"], metrics["bandwidth"], metrics["tempering"] = ess, modes.within, b, gamma

@@ -178,6 +178,34 @@ func (w *whitened) toState(into, e, x *mat.Dense, inflation float64, weights []f
 	})
 }
 
+// follow writes the states of earlier times of members that have moved to whitened coordinates x, with
+// these ancestors: those of the ancestor, moved by regression on how far the member is from it,
+//
+//	into = e_a + (x - xi_a) Cov(xi, state).
+//
+// They are not inflated, which would be done again in every cycle.
+// Where the forecast is normal that is the ensemble smoother, by its equivalence with the smoother of
+// Rauch, Tung and Striebel (Raanes 2016, doi:10.1002/qj.2728); where a member is a copy of its ancestor it
+// has that one's past. Cost: as of [whitened.toState].
+func (w *whitened) follow(p *sdk.Problem, past int, x *mat.Dense, ancestors []int, weights []float64) {
+	if past == 0 {
+		return
+	}
+	_, all := p.Parts(past)
+	before, into := all.Ensemble, all.Into
+	moved := mat.NewDense(len(ancestors), w.rank(), nil)
+	for i, a := range ancestors {
+		floats.SubTo(moved.RawRowView(i), x.RawRowView(i), w.scores.RawRowView(a))
+	}
+	of := &whitened{mean: ensemble.Mean(nil, before, weights), scores: w.scores}
+	of.toState(into, before, moved, 1, weights)
+	for i, a := range ancestors {
+		row := into.RawRowView(i)
+		floats.Sub(row, of.mean)
+		floats.Add(row, before.RawRowView(a))
+	}
+}
+
 // observedSpace is what the members predict of the components observed, in units
 // of the observation error's standard deviation and along the principal axes of
 // the predictions, so that their covariance is diagonal. What no member predicts

@@ -20,8 +20,8 @@ import (
 // Without a component nearby a value stays as it is. Cost: for every place two searches, and what
 // [quartet] needs; all in parallel, linear in n.
 func (f *filter) analyseLocally(p *sdk.Problem, observed []int) (*sdk.Analysis, error) {
-	_, n := p.Ensemble.Dims()
-	r, err := f.remember(p)
+	n := f.layout.Size()
+	r, err := f.remember(p.Now(f.past))
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (f *filter) analyseLocally(p *sdk.Problem, observed []int) (*sdk.Analysis, 
 		}
 	}
 	a.Carry = r.carry(f)
-	return a, checkFinite("analysis ensemble", p.Into, allOf(n))
+	return a, checkFinite("analysis ensemble", p.Into, allOf(len(s.mean)))
 }
 
 // checkEqualWeights refuses the weights that another filter has left.
@@ -80,7 +80,7 @@ type surroundings struct {
 	*taper.Localization
 	*filter
 	problem        *sdk.Problem
-	mean, farthest []float64 // of the state, and how far the analysis may move it, see [filter.farthest]
+	mean, farthest []float64 // of the state, also at earlier times, and how far the analysis may move it, see [filter.farthest]
 	prior          []float64 // weights, all equal
 	kurtosis       []float64 // the excess of every state value, see [excessKurtosis]
 	found          []placed  // by state values
@@ -91,7 +91,7 @@ type surroundings struct {
 }
 
 func (f *filter) surround(p *sdk.Problem, observed []int, r *history) (*surroundings, error) {
-	members, n := p.Ensemble.Dims()
+	members, _ := p.Ensemble.Dims()
 	if err := checkEqualWeights(p.LogWeights); err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (f *filter) surround(p *sdk.Problem, observed []int, r *history) (*surround
 	s := &surroundings{
 		Localization: f.localization, filter: f, problem: p, mean: mean, farthest: f.farthest(sd),
 		prior: prior, kurtosis: excessKurtosis(p.Ensemble, mean, sd, prior),
-		found: make([]placed, n), seen: p.Fresh() == nil, widened: 1, calibration: 1,
+		found: make([]placed, f.layout.Size()), seen: p.Fresh() == nil, widened: 1, calibration: 1,
 	}
 	if r.reach != nil {
 		s.Localization = f.localization.Within(r.reach.cutoff())
@@ -125,11 +125,13 @@ const largestMove, largestOwnMove = 10, 3
 // spreads of its variable, or [largestOwnMove] times its own spread where that is more.
 func (f *filter) farthest(sd []float64) []float64 {
 	limits := make([]float64, 0, len(sd))
-	for _, v := range f.layout.Variables {
-		own := sd[len(limits):][:v.Size()]
-		typical := floats.Norm(own, 2) / math.Sqrt(float64(len(own)))
-		for _, s := range own {
-			limits = append(limits, max(largestMove*typical, largestOwnMove*s))
+	for range 1 + f.past {
+		for _, v := range f.layout.Variables {
+			own := sd[len(limits):][:v.Size()]
+			typical := floats.Norm(own, 2) / math.Sqrt(float64(len(own)))
+			for _, s := range own {
+				limits = append(limits, max(largestMove*typical, largestOwnMove*s))
+			}
 		}
 	}
 	return limits

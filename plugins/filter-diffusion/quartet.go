@@ -67,7 +67,7 @@ var ones, oneHalf = linalg.Four{1, 1, 1, 1}, linalg.Four{0.5, 0.5, 0.5, 0.5}
 // place is a lane of a [quartet].
 type place struct {
 	placed
-	values               []int // of the state, there
+	values               []int // of the state, there, and then those of earlier times
 	near, around         []taper.Neighbour
 	weights, likelihoods []float64 // the latter as logarithms
 	zeros                []float64 // as offsets of the likelihoods
@@ -94,7 +94,12 @@ func (q *quartet) add(values []int) {
 	if p.near = q.nearValue(p.near, values[0]); len(p.near) == 0 {
 		return
 	}
-	p.values = values
+	p.values = p.values[:0]
+	for k := range 1 + q.past {
+		for _, j := range values {
+			p.values = append(p.values, j+k*len(q.found))
+		}
+	}
 	p.placed = placed{observed: true}
 	q.setRules(p)
 	if q.count++; q.count == lanes {
@@ -393,9 +398,11 @@ func (q *quartet) transform(r int) (more bool) {
 	for l, p := range q.places[:q.count] {
 		if r < len(p.values) {
 			more = true
-			j := p.values[r]
-			q.found[j] = p.placed
-			mean, scale := q.mean[j], q.widened*q.scale[l]
+			j, scale := p.values[r], 1.0 // of earlier times, which are not inflated
+			if j < len(q.found) {
+				q.found[j], scale = p.placed, q.widened*q.scale[l]
+			}
+			mean := q.mean[j]
 			for i := range q.x {
 				q.x[i][l] = scale * (e.Data[i*e.Stride+j] - mean)
 			}
@@ -409,10 +416,13 @@ func (q *quartet) transform(r int) (more bool) {
 	q.root(q.x)
 	for l, p := range q.places[:q.count] {
 		if r < len(p.values) {
-			j := p.values[r]
+			j, calibration := p.values[r], 1.0
+			if j < len(q.found) {
+				calibration = q.calibration
+			}
 			centre := q.mean[j] + max(-q.farthest[j], min(q.growth[l], q.farthest[j]))
 			for i := range q.x {
-				into.Data[i*into.Stride+j] = centre + q.calibration*q.x[i][l]
+				into.Data[i*into.Stride+j] = centre + calibration*q.x[i][l]
 			}
 		}
 	}

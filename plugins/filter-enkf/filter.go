@@ -20,10 +20,11 @@ type filter struct {
 	Observations      string  `param:"observations"`
 
 	localization *taper.Localization // nil without a cutoff
+	past         int                 // earlier times whose states are moved, too
 }
 
 func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
-	f := &filter{}
+	f := &filter{past: c.Past}
 	c.Params.Decode(f)
 	if c.Members < 2 {
 		return nil, sdk.Errorf(sdk.KindConfig, "ensemble.size", "got %d members, want at least 2 to have a covariance", c.Members)
@@ -50,7 +51,8 @@ func (f *filter) Needs() []sdk.Capability {
 
 // Analyse implements sdk.Filter. Global schemes compute one update of all anomalies, local
 // schemes update one state value after the other. Without observations the analysis is the
-// forecast, without any inflation.
+// forecast, without any inflation. States of earlier times are moved by the same weights, but neither
+// inflated nor relaxed: that has been done when they were the forecast, and would be done again in every cycle.
 func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	if err := check(p); err != nil {
 		return nil, err
@@ -75,11 +77,15 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 	if err != nil {
 		return nil, err
 	}
+	now, before := p.Parts(f.past)
 	if f.Rotation && w.fresh != nil {
-		ensemble.Rotate(p.Into, p.Seed.Child("rotation", 0))
+		ensemble.Rotate(now.Into, p.Seed.Child("rotation", 0))
+		if before != nil {
+			ensemble.Rotate(before.Into, p.Seed.Child("rotation", 0))
+		}
 	}
 	if w.spread > 0 {
-		relaxSpread(p.Into, p.Ensemble, w.spread, w.prior*w.inflation)
+		relaxSpread(now.Into, now.Ensemble, w.spread, w.prior*w.inflation)
 	}
 	if i, j, found := ensemble.NonFinite(p.Into); found {
 		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("analysis member %d", i), "value %d overflows to %v", j, p.Into.At(i, j)).
@@ -123,8 +129,12 @@ func (f *filter) updateGlobally(p *sdk.Problem, o *observed, w *widening) (map[s
 	default: // etkf, and schemes that reduce to it: letkf without a cutoff, enkf-n after its inflation
 		u.anomalies = etkf(d)
 	}
+	now, before := p.Parts(f.past)
+	if before != nil {
+		u.apply(before.Into, before.Ensemble, 1, 1)
+	}
 	u.anomalies.Scale(1-w.anomalies, u.anomalies)
-	u.apply(p.Into, p.Ensemble, w.prior, w.inflation)
+	u.apply(now.Into, now.Ensemble, w.prior, w.inflation)
 	return d.metrics(), nil
 }
 
@@ -138,7 +148,7 @@ func (f *filter) updateLocally(p *sdk.Problem, o *observed, w *widening) (map[st
 		once := newSerial(s, o.present)
 		newSweep = func() sweep { return &serialSweep{serial: once} }
 	}
-	u := &localUpdate{locals: s, newSweep: newSweep, prior: w.prior, relaxation: w.anomalies, inflation: w.inflation}
+	u := &localUpdate{locals: s, newSweep: newSweep, past: f.past, prior: w.prior, relaxation: w.anomalies, inflation: w.inflation}
 	u.apply(p.Into, p.Ensemble)
 	return metrics, nil
 }

@@ -85,7 +85,10 @@ type sweep interface {
 // localUpdate is an analysis value by value.
 type localUpdate struct {
 	*locals
-	newSweep   func() sweep
+	newSweep func() sweep
+	past     int // earlier times
+
+	// Of the state now, not of earlier times:
 	prior      float64 // multiplies the forecast anomalies
 	relaxation float64 // share of the forecast in the analysis anomalies
 	inflation  float64 // multiplies the analysis anomalies
@@ -93,46 +96,67 @@ type localUpdate struct {
 
 // apply writes the analysis of e into into. State values are processed in blocks, in
 // parallel; every value is computed by one goroutine in one order. Values at the same
-// position share their observations. Cost: a search for every position, and the cost of
+// position, also those of earlier times, share their observations. Cost: a search for every position, and the cost of
 // the scheme for every value.
 func (u *localUpdate) apply(into, e *mat.Dense) {
 	const width = 32
-	members, n := e.Dims()
-	order := numbers(n)
+	members, columns := e.Dims()
+	n := columns / (1 + u.past)
+	order := numbers(columns)
 	if u.Localization != nil {
-		order = u.Order()
+		order = withPast(u.Order(), n, u.past)
 	}
-	ensemble.InBlocks(n, width, func() func(from, to int) {
+	ensemble.InBlocks(columns, width, func() func(from, to int) {
 		scheme := u.newSweep()
 		anomalies, forecast := mat.NewDense(width, members, nil), make([]float64, members)
 		mean := make([]float64, width)
 		var near []taper.Neighbour
 		return func(from, to int) {
 			values := order[from:to]
-			gather(anomalies, mean, e, values, u.prior)
+			gather(anomalies, mean, e, values)
 			for q, j := range values {
-				if q == 0 || u.moved(values[q-1], j) {
-					near = u.nearValue(near, j)
+				if q == 0 || u.moved(values[q-1]%n, j%n) {
+					near = u.nearValue(near, j%n)
 					scheme.place(near)
 				}
 				a := anomalies.RawRowView(q)
+				if j >= n {
+					mean[q] += scheme.update(a)
+					continue
+				}
+				floats.Scale(u.prior, a)
 				copy(forecast, a)
 				mean[q] += scheme.update(a)
 				floats.Scale(1-u.relaxation, a)
 				floats.AddScaled(a, u.relaxation, forecast)
+				floats.Scale(u.inflation, a)
 			}
 			for i := range members {
 				row := into.RawRowView(i)
 				for q, j := range values {
-					row[j] = mean[q] + u.inflation*anomalies.At(q, i)
+					row[j] = mean[q] + anomalies.At(q, i)
 				}
 			}
 		}
 	})
 }
 
+// withPast returns order, of n values, with each of them followed by itself at past earlier times.
+func withPast(order []int, n, past int) []int {
+	if past == 0 {
+		return order
+	}
+	all := make([]int, 0, n*(1+past))
+	for _, j := range order {
+		for k := range 1 + past {
+			all = append(all, j+k*n)
+		}
+	}
+	return all
+}
+
 // gather stores means and anomalies of state values, one row per value.
-func gather(anomalies *mat.Dense, mean []float64, e *mat.Dense, values []int, factor float64) {
+func gather(anomalies *mat.Dense, mean []float64, e *mat.Dense, values []int) {
 	members, _ := e.Dims()
 	clear(mean)
 	for i := range members {
@@ -146,7 +170,6 @@ func gather(anomalies *mat.Dense, mean []float64, e *mat.Dense, values []int, fa
 		mean[q] /= float64(members)
 		a := anomalies.RawRowView(q)
 		floats.AddConst(-mean[q], a)
-		floats.Scale(factor, a)
 	}
 }
 

@@ -21,10 +21,11 @@ type filter struct {
 	JitterTarget string  `param:"jitter_target"`
 
 	localization *taper.Localization // of scheme local
+	past         int                 // earlier times whose states are moved, too
 }
 
 func newFilter(c sdk.FilterConfig) (sdk.Filter, error) {
-	f := &filter{}
+	f := &filter{past: c.Past}
 	c.Params.Decode(f)
 	if c.Members < 2 {
 		return nil, sdk.Errorf(sdk.KindConfig, "ensemble.size", "got %d members, want at least 2", c.Members)

@@ -36,7 +36,7 @@ func (f *filter) analyseLocally(p *sdk.Problem) (*sdk.Analysis, error) {
 	if err := checkEqualWeights(p.LogWeights); err != nil {
 		return nil, err
 	}
-	_, n := p.Ensemble.Dims()
+	_, n := p.Now(f.past).Ensemble.Dims()
 	order, found := f.localization.Order(), make([]placed, n)
 	ensemble.InBlocks(n, 16, func() func(from, to int) {
 		here := newPlace(f, p)
@@ -46,7 +46,9 @@ func (f *filter) analyseLocally(p *sdk.Problem) (*sdk.Analysis, error) {
 				if q == from || !f.localization.SamePlace(order[q-1], j) {
 					here.moveTo(j)
 				}
-				here.update(j)
+				for k := range 1 + f.past {
+					here.update(j + k*n)
+				}
 				found[j] = here.placed
 			}
 		}
@@ -56,7 +58,11 @@ func (f *filter) analyseLocally(p *sdk.Problem) (*sdk.Analysis, error) {
 		return nil, err
 	}
 	if f.Rotation && p.Fresh() != nil {
-		ensemble.Rotate(p.Into, p.Seed.Child("rotation", 0))
+		now, before := p.Parts(f.past)
+		ensemble.Rotate(now.Into, p.Seed.Child("rotation", 0))
+		if before != nil {
+			ensemble.Rotate(before.Into, p.Seed.Child("rotation", 0))
+		}
 	}
 	keepUnobserved(p.Into, p.Ensemble, found)
 	return &sdk.Analysis{Metrics: metrics}, nil
@@ -67,8 +73,8 @@ func keepUnobserved(into, forecast *mat.Dense, found []placed) {
 	members, _ := forecast.Dims()
 	for i := range members {
 		from, to := forecast.RawRowView(i), into.RawRowView(i)
-		for j, at := range found {
-			if !at.observed {
+		for j := range from {
+			if !found[j%len(found)].observed {
 				to[j] = from[j]
 			}
 		}
@@ -125,7 +131,7 @@ type place struct {
 }
 
 func newPlace(f *filter, p *sdk.Problem) *place {
-	members, n := p.Ensemble.Dims()
+	members, n := p.Now(f.past).Ensemble.Dims()
 	h := f.bandwidth(members, n)
 	return &place{filter: f, problem: p, logWeights: make([]float64, members), weights: make([]float64, members),
 		widening: math.Sqrt(1 + h*h*share(p)), anomalies: mat.NewVecDense(members, nil), moved: mat.NewVecDense(members, nil)}

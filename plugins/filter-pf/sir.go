@@ -16,7 +16,8 @@ import (
 //
 //	log w_i = log w_i(before) + log p(y | x_i),
 //
-// and resamples if too few of them have most of the weight. Metrics: weights_ess before
+// and resamples if too few of them have most of the weight. A member takes the states of earlier times
+// of its ancestor, without jitter. Metrics: weights_ess before
 // resampling, the number of different ancestors and whether it resampled. Errors: an
 // observation that is impossible for every member.
 //
@@ -43,7 +44,7 @@ func (f *filter) analyseWhole(p *sdk.Problem) (*sdk.Analysis, error) {
 		copy(p.Into.RawRowView(i), p.Ensemble.RawRowView(from))
 	}
 	a.Metrics["unique_ancestors"], a.Metrics["resampled"] = float64(unique(a.Ancestors)), 1
-	f.jitter(p, a.Ancestors, weights)
+	f.jitter(p.Now(f.past), a.Ancestors, weights)
 	return a, nil
 }
 

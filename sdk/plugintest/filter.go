@@ -32,11 +32,7 @@ func observationSpace() *sdk.ObservationSpace {
 }
 
 func (s *suite) checkFilter() {
-	with := func(p sdk.Params, cutoffs []float64) (sdk.Filter, error) {
-		space := observationSpace()
-		space.Cutoffs = cutoffs
-		return s.plugin.NewFilter(s.ctx, sdk.FilterConfig{Params: p, State: stateLayout(), Observations: space, Members: members})
-	}
+	with := func(p sdk.Params, cutoffs []float64) (sdk.Filter, error) { return s.newFilter(p, cutoffs, 0) }
 	configure := func(p sdk.Params) (sdk.Filter, error) { return with(p, nil) }
 	filter, err := configure(s.params())
 	if err != nil {
@@ -58,6 +54,9 @@ func (s *suite) checkFilter() {
 	if s.plugin.Manifest.Cutoffs {
 		s.checkCutoffs(filter, with)
 	}
+	if s.plugin.Manifest.Smooths {
+		s.checkSmooths(a)
+	}
 }
 
 // checkCutoffs compares the answer with that of a filter for observations that all have the cutoff of the filter.
@@ -75,6 +74,13 @@ func (s *suite) checkCutoffs(filter sdk.Filter, with func(sdk.Params, []float64)
 	if d := difference(want, got); d != "" {
 		s.fault("cutoffs", "cutoffs of 0, which are the filter's own, change the answer: %s", d)
 	}
+}
+
+// newFilter configures the filter, with states of past earlier times.
+func (s *suite) newFilter(p sdk.Params, cutoffs []float64, past int) (sdk.Filter, error) {
+	space := observationSpace()
+	space.Cutoffs = cutoffs
+	return s.plugin.NewFilter(s.ctx, sdk.FilterConfig{Params: p, State: stateLayout(), Observations: space, Members: members, Past: past})
 }
 
 // newProblem returns a problem with everything that filter needs and nothing else.
@@ -251,6 +257,39 @@ func (s *suite) checkFractions(filter sdk.Filter) {
 	}
 	if !bytes.Equal(second.Carry, first.Carry) {
 		s.fault("fractions", "a later call of the same cycle changes what is carried over; what is learnt from innovations is learnt when they are fresh")
+	}
+}
+
+// checkSmooths gives a filter states of two earlier times, too. They have to be answered, and may not change
+// what is answered without them.
+func (s *suite) checkSmooths(without analyseCall) {
+	filter, err := s.newFilter(s.params(), nil, 2)
+	if err != nil {
+		s.fault("smooths", "configured with states of earlier times: %v", err)
+		return
+	}
+	p := newProblem(without.filter, 6)
+	rows, n := p.Ensemble.Dims()
+	e := mat.NewDense(rows, 3*n, nil)
+	for k := range 3 {
+		e.Slice(0, rows, k*n, (k+1)*n).(*mat.Dense).Copy(ensembleAround(stateCentre, 6+k))
+	}
+	p.Ensemble = e
+	want, err := without.run()
+	if err != nil {
+		return // which has been reported
+	}
+	got, err := analyseCall{s, filter, p}.run()
+	if err != nil {
+		s.fault("smooths", "with states of earlier times: %v", err)
+		return
+	}
+	now := mat.DenseCopyOf(got.matrices["ensemble"].Slice(0, rows, 0, n))
+	if d := matrixDifference(want.matrices["ensemble"], now); d != "" {
+		s.fault("smooths", "states of earlier times change the analysis: ensemble %s", d)
+	}
+	if want.other != got.other {
+		s.fault("smooths", "states of earlier times change weights, ancestors, metrics or what is carried over: got %s, want %s", got.other, want.other)
 	}
 }
 

@@ -87,11 +87,14 @@ func (c *configuration) filter(ctx context.Context, p *sdk.Plugin, r *pb.Configu
 	if err != nil {
 		return nil, err
 	}
-	filter, err := p.NewFilter(ctx, sdk.FilterConfig{Params: r.Params.AsMap(), State: state, Observations: observations, Members: int(r.Members)})
+	if r.Past < 0 || r.Past > 0 && !p.Manifest.Smooths {
+		return nil, contract("configure", "%d earlier times, for a filter whose manifest says smooths = %v", r.Past, p.Manifest.Smooths)
+	}
+	filter, err := p.NewFilter(ctx, sdk.FilterConfig{Params: r.Params.AsMap(), State: state, Observations: observations, Members: int(r.Members), Past: int(r.Past)})
 	if err != nil {
 		return nil, err
 	}
-	if err := c.spaces(state, observations.Layout); err != nil {
+	if err := c.spaces(statesOf(state, int(r.Past)), observations.Layout); err != nil {
 		return nil, err
 	}
 	m := observations.Layout.Size()

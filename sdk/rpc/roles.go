@@ -133,11 +133,12 @@ type filter struct {
 func (c *client) newFilter(ctx context.Context, config sdk.FilterConfig) (sdk.Filter, error) {
 	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{
 		State: layoutToProto(config.State, c.grid), Observations: spaceToProto(config.Observations, c.grid), Members: int64(config.Members),
+		Past: int64(config.Past),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := r.spaces(config.State, config.Observations.Layout); err != nil {
+	if err := r.spaces(statesOf(config.State, config.Past), config.Observations.Layout); err != nil {
 		return nil, err
 	}
 	f := &filter{remote: r}

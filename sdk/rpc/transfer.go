@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/plume-da/plume/sdk"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
@@ -28,6 +29,22 @@ func newSpace(l *sdk.Layout) (*space, error) {
 	}
 	e, err := wire.NewEncoder(l)
 	return &space{l, e}, err
+}
+
+// statesOf returns the layout of an ensemble that holds states of past earlier times, too: what a
+// matrix of one has in its columns. It has no coordinates.
+func statesOf(state *sdk.Layout, past int) *sdk.Layout {
+	if past == 0 {
+		return state
+	}
+	l := &sdk.Layout{Variables: slices.Clone(state.Variables)}
+	for k := range past {
+		for _, v := range state.Variables {
+			v.Name = fmt.Sprintf("%s@%d", v.Name, k+1)
+			l.Variables = append(l.Variables, v)
+		}
+	}
+	return l
 }
 
 // parameterSpace is the space of parameters by member: one value for each of names;

@@ -371,7 +371,7 @@ func BenchmarkAppend40x40(b *testing.B) {
 	rows := []CycleRow{cycleRow(Forecast, nil), cycleRow(Analysis, nil)}
 	var stages []Description
 	for _, stage := range []string{Forecast, Analysis} {
-		stages = append(stages, Description{stage, make([]float64, 40), make([]float64, 40), make([]float64, 40), make([]float64, 200)})
+		stages = append(stages, Description{Stage: stage, Truth: make([]float64, 40), Mean: make([]float64, 40), Spread: make([]float64, 40), Quantiles: make([]float64, 200)})
 	}
 	in := &score.Innovation{Values: make([]float64, 40)}
 	for b.Loop() {

@@ -38,12 +38,12 @@ func TestScoresOfCycles(t *testing.T) {
 	if want[Forecast]["rmse_level"] == 0 || want[Forecast]["rmse_total_"] == 0 || want[Forecast]["rmse"] == 0 {
 		t.Fatalf("got the scores %v", want[Forecast])
 	}
-	if err := trial.Append(&cycle.Step{Cycle: 4, Time: 0.5}, []CycleRow{{Forecast, want[Forecast]}, {Analysis, want[Analysis]}}, nil, nil); err != nil {
+	if err := trial.Append(&cycle.Step{Cycle: 4, Time: 0.5}, []CycleRow{{Stage: Forecast, Scores: want[Forecast]}, {Stage: Analysis, Scores: want[Analysis]}}, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	without := maps.Clone(want[Analysis])
 	delete(without, "spread")
-	if err := trial.Append(&cycle.Step{Cycle: 5}, []CycleRow{{Analysis, without}}, nil, nil); err == nil || err.Error() != "cycles.arrow: cycle 5: spread is missing, which every ensemble has" {
+	if err := trial.Append(&cycle.Step{Cycle: 5}, []CycleRow{{Stage: Analysis, Scores: without}}, nil, nil); err == nil || err.Error() != "cycles.arrow: cycle 5: spread is missing, which every ensemble has" {
 		t.Errorf("got %v", err)
 	}
 	if err := trial.Close(); err != nil {

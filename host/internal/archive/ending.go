@@ -27,7 +27,7 @@ func TrialWork(number int) Work {
 	for _, table := range parted {
 		w.files = append(w.files, filepath.Join(table, part(int32(number))))
 	}
-	w.files = append(w.files, filepath.Join("ensemble", w.name, partName(0)))
+	w.files = append(w.files, filepath.Join("ensemble", w.name, partName(0)), filepath.Join("smoothed", w.name, partName(0)))
 	return w
 }
 

@@ -120,6 +120,19 @@ func (r *Reader) Cycles(scores ...string) iter.Seq2[*CycleScores, error] {
 	return scan[CycleScores](r, "cycles", scores...)
 }
 
+// LagScores holds scores by lag, one per row.
+type LagScores struct {
+	Trial  []int32   `column:"trial"`
+	Lag    []int32   `column:"lag"`
+	Metric []string  `column:"metric"`
+	Value  []float64 `column:"value"`
+	SE     []float64 `column:"se"`
+	Cycles []int32   `column:"cycles"`
+}
+
+// Lags yields the scores of smoothed states by lag; none without a filter that smooths.
+func (r *Reader) Lags() iter.Seq2[*LagScores, error] { return scan[LagScores](r, "lags") }
+
 // RankHistograms yields the rank histograms of trials.
 func (r *Reader) RankHistograms() iter.Seq2[*TrialRanks, error] {
 	type batch struct {

@@ -188,6 +188,8 @@ type Members struct {
 	logWeight []float64
 	parent    table.Nullable[int32]
 	values    *mat.Dense // of several stages
+
+	lags bool // there is a column for them
 }
 
 func (r *Run) members(state *sdk.Layout, path ...string) (*Members, error) {
@@ -205,6 +207,7 @@ type Stage struct {
 	Name string
 	cycle.Ensemble
 	Parents []int // nil: the filter moves its members
+	Lag     int   // cycles of later observations that have changed the members
 }
 
 // stackedValues is the largest size of stages that are copied into one batch. Larger stages
@@ -238,7 +241,11 @@ func (m *Members) Append(k int, time float64, stages ...Stage) error {
 	if len(stages) > 1 {
 		values = m.stacked(rows, n, stages)
 	}
-	return m.table.Append(rows, m.cycle, m.time, m.stage, m.index, m.logWeight, m.parent, table.Block{Matrix: values})
+	columns := []any{m.cycle, m.time, m.stage, m.index, m.logWeight, m.parent}
+	if m.lags {
+		columns = append(columns, slices.Repeat([]int32{int32(stages[0].Lag)}, rows))
+	}
+	return m.table.Append(rows, append(columns, table.Block{Matrix: values})...)
 }
 
 // resize makes room for rows members.
@@ -309,7 +316,7 @@ type Metric struct {
 }
 
 // parted are the tables that are written as one part per trial or truth.
-var parted = []string{"cycles", "variables", "innovations", "observed", "held_out", "rejections", "rank_histogram", "diagnostics", "timings", "failures", "observations", "forecasts", "exceedances", "verification", "forecast_scores", "reliability", "passes", "start", "fit"}
+var parted = []string{"cycles", "variables", "innovations", "observed", "held_out", "rejections", "rank_histogram", "lags", "diagnostics", "timings", "failures", "observations", "forecasts", "exceedances", "verification", "forecast_scores", "reliability", "passes", "start", "fit"}
 
 // Finish writes trials and metrics, joins the tables of all trials, and completes the
 // manifest with the checksums of all files. axes are the keys of the axes of the sweep.

@@ -18,7 +18,7 @@ var (
 	filterColumn    = table.Column{Name: "filter", Type: table.Text, About: "label of the filter in the workflow"}
 	cycleColumn     = table.Column{Name: "cycle", Type: table.Int32, About: "number of the cycle; observations start with cycle 1"}
 	timeColumn      = table.Column{Name: "time", Type: table.Float64, About: "model time at the end of the cycle"}
-	stageColumn     = table.Column{Name: "stage", Type: table.Text, About: "`forecast` or `analysis`"}
+	stageColumn     = table.Column{Name: "stage", Type: table.Text, About: "`forecast`, `analysis` or, for a filter with `smooth`, `smoothed`"}
 
 	clockColumns = []table.Column{cycleColumn, timeColumn}
 
@@ -160,7 +160,17 @@ var (
 		{Name: "action", Type: table.Text, About: "`repeated`: the same call was made again; `dropped`: the member left the ensemble for the rest of the trial; `restarted`: the trial went on with new members; `ended`: the trial ended"},
 	}
 
+	lagsColumns = []table.Column{trialColumn, replicateColumn, filterColumn,
+		{Name: "lag", Type: table.Int32, About: "cycles of later observations that have changed the states; 0: those of the analysis"},
+		{Name: "metric", Type: table.Text, About: "`rmse`, `spread` or `crps_fair`, see [Scores](#scores)"},
+		{Name: "value", Type: table.Float64, About: "mean over the cycles after `burn_in` whose states have this lag"},
+		{Name: "se", Type: table.Float64, About: "standard error, corrected for autocorrelation (AR(1)); NaN if not known"},
+		{Name: "cycles", Type: table.Int32, About: "number of cycles that the value is taken over"},
+	}
+
 	observationsColumns = []table.Column{replicateColumn, truthColumn, cycleColumn, timeColumn}
+
+	smoothedColumns = slices.Concat(membersColumns, packed(table.Column{Name: "lag", Type: table.Int32, About: "cycles of later observations that have changed the states: those of `smooth`, or fewer at the end of the trial and where a window began again"}))
 
 	membersColumns = packed(cycleColumn, timeColumn, stageColumn,
 		table.Column{Name: "member", Type: table.Int32, About: "number of the member, from 0, which it keeps when others are dropped"},
@@ -201,7 +211,8 @@ type file struct {
 var files = []file{
 	{"trials.arrow", "one row per trial; after these columns every axis of the sweep has one, named by its key: int64, float64 or utf8, null if the axis does not apply to the filter", trialsColumns, ""},
 	{"metrics.arrow", "one row per trial or baseline, stage and metric", metricsColumns, ""},
-	{"cycles.arrow", "one row per trial, cycle and stage, with the scores by cycle, see [Scores](#scores)", cyclesColumns([]string{"NAME"}), ""},
+	{"lags.arrow", "one row per trial, lag and metric; only with `smooth`", lagsColumns, ""},
+	{"cycles.arrow", "one row per trial, cycle and stage, with the scores by cycle, see [Scores](#scores); of the stage `smoothed` the cycles whose states have the whole lag", cyclesColumns([]string{"NAME"}), ""},
 	{"variables.arrow", "one row per trial, cycle, stage and value of the state: all values of a variable with up to `output.variables` values, this many at even distances of a longer one", variablesColumns, ""},
 	{"innovations.arrow", "one row per trial and cycle: observation minus the mean prediction of the forecast; no rows if the operator makes no predictions", innovationsColumns, "observed"},
 	{"observed.arrow", "one row per trial and observed value: how large its innovations are expected to be, from the members and the observation error. `position` and `period` are its coordinates and the periods of their axes, 0 if they have none; absent if the observations have no coordinates. No rows if the operator gives no error variance", observedColumns, ""},
@@ -222,6 +233,7 @@ var files = []file{
 	{"observations.arrow", "one row per truth and cycle; values that were not observed are null", observationsColumns, "observed"},
 	{"truth/replicate=001/part-00000.arrow", "one row per cycle, from cycle 0; absent if observations come from files; the part is the number of the truth in the replicate", clockColumns, "model"},
 	{"ensemble/trial=0001/part-00000.arrow", "one row per cycle, stage and member, for the stages that `output.ensemble` names", membersColumns, "model"},
+	{"smoothed/trial=0001/part-00000.arrow", "one row per cycle and member of the stage smoothed, if `output.ensemble` names the analysis and the filter has `smooth`", smoothedColumns, "model"},
 	{"reference/replicate=001/part-00000.arrow", "one row per cycle and stored member of the brute-force posterior; the part is the number of the reference in the replicate", membersColumns, "model"},
 }
 
@@ -261,7 +273,7 @@ it can be read as an Arrow stream from byte 8, and a crash loses at most the bat
 one part per trial, ` + "`cycles/trial=0001.arrow`" + `, and joined when the run ends. Parts whose columns differ, because an axis of the sweep
 changes what is observed, are not joined.
 
-Tables are uncompressed, except for those of members, in ` + "`ensemble/` and `reference/`" + `: there the columns before the values are compressed (LZ4)
+Tables are uncompressed, except for those of members, in ` + "`ensemble/`, `smoothed/` and `reference/`" + `: there the columns before the values are compressed (LZ4)
 if that makes them shorter. The values are stored uncompressed, so that pyarrow maps them into memory without a copy:
 ` + "`pa.ipc.open_file(pa.memory_map(file)).read_all()`" + `. A reader must support uncompressed buffers in a compressed Arrow table: polars does since
 1.34, pyarrow in all versions we support.

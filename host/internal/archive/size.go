@@ -48,7 +48,7 @@ func MemberBytes(p *plan.Plan, members int) float64 {
 // diagnostics, timings, rank histograms and the ensembles that are stored.
 func TrialBytes(keep Keep, p *plan.Plan, t *plan.Trial) float64 {
 	kept := 0.0
-	for _, stage := range []bool{keep.Forecast, keep.Analysis} {
+	for _, stage := range []bool{keep.Forecast, keep.Analysis, keep.Smoothed} {
 		if stage {
 			kept++
 		}
@@ -60,21 +60,30 @@ func TrialBytes(keep Keep, p *plan.Plan, t *plan.Trial) float64 {
 // trials when the run ends.
 func partBytes(keep Keep, p *plan.Plan, t *plan.Trial) float64 {
 	described := float64(len(Described(p.State, keep.Variables)))
-	each := 2*rowBytes(cyclesColumns(keep.Scored)) + 2*described*rowBytes(variablesColumns) +
+	stages := 2.0
+	if t.Smooth > 0 {
+		stages++
+	}
+	each := stages*rowBytes(cyclesColumns(keep.Scored)) + stages*described*rowBytes(variablesColumns) +
 		rowBytes(innovationsColumns) + 8*float64(p.Space.Layout.Size()) +
 		diagnostics*rowBytes(diagnosticsColumns) + rowBytes(timingsColumns)
 	if a := p.Ahead; a != nil {
 		values := float64(a.Leads) * (described + float64(len(Described(p.Space.Layout, keep.Variables))))
 		each += values / float64(a.Every) * (rowBytes(forecastColumns) + rowBytes(verificationColumns) + float64(len(a.Exceed))*rowBytes(exceedColumns))
 	}
-	return float64(p.Clock.Cycles)*each + 2*float64(t.Size+1)*rowBytes(rankHistogramColumns) + float64(p.Space.Layout.Size())*rowBytes(observedColumns)
+	return float64(p.Clock.Cycles)*each + stages*float64(t.Size+1)*rowBytes(rankHistogramColumns) + float64(p.Space.Layout.Size())*rowBytes(observedColumns)
 }
 
 // PassingBytes estimates the size of what a trial stores until the run has ended, in
 // addition to [TrialBytes]: two checkpoints, of which one takes the place of the other, and
 // tables before they are joined.
 func PassingBytes(keep Keep, p *plan.Plan, t *plan.Trial) (checkpoints, parts float64) {
-	return 2 * 8 * float64(t.Size) * float64(p.State.Size()), partBytes(keep, p, t)
+	times := 1 // whose states a checkpoint holds
+	if t.Window != nil {
+		times += t.Window.Length
+	}
+	times = max(times, 1+t.Smooth)
+	return 2 * 8 * float64(times) * float64(t.Size) * float64(p.State.Size()), partBytes(keep, p, t)
 }
 
 // TruthBytes estimates the size of a truth and its observations.

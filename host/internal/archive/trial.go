@@ -19,6 +19,7 @@ import (
 const (
 	Forecast = score.Forecast
 	Analysis = score.Analysis
+	Smoothed = score.Smoothed
 )
 
 // Keep says what is stored for a trial: which variables have scores of their own, which
@@ -27,6 +28,7 @@ type Keep struct {
 	Scored             []string
 	Forecast, Analysis bool
 	Variables          int
+	Smoothed           bool // members of the smoothed stage
 	HeldOut, Rejected  bool // whether some observations are held out, or may be rejected
 	Ahead, Exceed      bool // whether there are free forecasts, and thresholds for them
 	Fit                bool // whether predictions of prior and posterior are stored: of a whole record
@@ -53,7 +55,7 @@ type Trial struct {
 	forecasts, exceedances, verification      *table.Writer // likewise
 	timing                                    timing        // not written yet
 	descriptions                              *descriptions
-	members                                   *Members        // nil if no ensembles are stored
+	members, smoothed                         *Members        // nil if no ensembles are stored
 	all                                       []*table.Writer // of these
 }
 
@@ -67,6 +69,7 @@ type timing struct {
 // apply.
 type CycleRow struct {
 	Stage  string
+	Lag    int // cycles by which the states are older than the step that the row is written with
 	Scores map[string]float64
 }
 
@@ -108,6 +111,9 @@ func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through 
 	}
 	if keep.Forecast || keep.Analysis {
 		t.members = &Members{table: o.open(true, slices.Concat(membersColumns, table.Variables(state)), "ensemble", fmt.Sprintf("trial=%04d", id.Trial), partName(0))}
+	}
+	if keep.Smoothed {
+		t.smoothed = &Members{table: o.open(false, slices.Concat(smoothedColumns, table.Variables(state)), "smoothed", fmt.Sprintf("trial=%04d", id.Trial), partName(0)), lags: true}
 	}
 	if o.err != nil {
 		return nil, errors.Join(o.err, o.abandon())
@@ -165,7 +171,7 @@ func part(trial int32) string { return fmt.Sprintf("trial=%04d.arrow", trial) }
 // descriptions of its stages, the diagnostics of the filter, the times and the
 // ensembles to store.
 func (t *Trial) Append(s *cycle.Step, rows []CycleRow, in *score.Innovation, stages []Description) error {
-	return errors.Join(t.appendCycle(s, rows), t.appendInnovation(s, in), t.appendDescriptions(s, stages), t.appendDiagnostics(s), t.appendTiming(s), t.appendMembers(s))
+	return errors.Join(t.appendCycle(s, rows), t.appendInnovation(s, in), t.appendDescriptions(s, stages), t.appendDiagnostics(s), t.appendTiming(s), t.appendMembers(s), t.appendSmoothed(s))
 }
 
 func (t *Trial) appendInnovation(s *cycle.Step, in *score.Innovation) error {
@@ -189,6 +195,27 @@ func (t *Trial) RankHistograms(histograms []RankHistogram) error {
 	n := len(rank)
 	return t.run.write(rankHistogramColumns, n, []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n),
 		slices.Repeat([]string{t.filter}, n), stage, rank, count}, "rank_histogram", part(t.number))
+}
+
+// LagScore is the number of a trial for the states with a lag.
+type LagScore struct {
+	Lag    int // cycles of later observations; 0: the analysis
+	Metric string
+	score.Mean
+}
+
+// Lags writes the scores of the trial by lag.
+func (t *Trial) Lags(scores []LagScore) error {
+	n := len(scores)
+	if n == 0 {
+		return nil
+	}
+	lag, metric, value, se, cycles := make([]int32, n), make([]string, n), make([]float64, n), make([]float64, n), make([]int32, n)
+	for i, s := range scores {
+		lag[i], metric[i], value[i], se[i], cycles[i] = int32(s.Lag), s.Metric, s.Value, s.SE, int32(s.Count)
+	}
+	return t.run.write(lagsColumns, n, []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n),
+		slices.Repeat([]string{t.filter}, n), lag, metric, value, se, cycles}, "lags", part(t.number))
 }
 
 // Observed writes what is known of the innovations of every observed value of the trial.
@@ -223,12 +250,11 @@ func (t *Trial) Observed(sums score.InnovationSums) error {
 
 func (t *Trial) appendCycle(s *cycle.Step, rows []CycleRow) error {
 	n := len(rows)
-	stages := make([]string, n)
+	stages, cycles, times := make([]string, n), make([]int32, n), make([]float64, n)
 	for i, r := range rows {
-		stages[i] = r.Stage
+		stages[i], cycles[i], times[i] = r.Stage, int32(s.Cycle-r.Lag), s.TimeOf(s.Cycle-r.Lag)
 	}
-	values := []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n), slices.Repeat([]string{t.filter}, n),
-		slices.Repeat([]int32{int32(s.Cycle)}, n), slices.Repeat([]float64{s.Time}, n), stages}
+	values := []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n), slices.Repeat([]string{t.filter}, n), cycles, times, stages}
 	for _, sc := range t.scores {
 		column := table.Nullable[float64]{Values: make([]float64, n), Valid: make([]bool, n)}
 		for i, r := range rows {
@@ -285,15 +311,30 @@ func (t *Trial) flushTimings() error {
 func (t *Trial) appendMembers(s *cycle.Step) error {
 	var stages []Stage
 	if t.keep.Forecast {
-		stages = append(stages, Stage{Forecast, s.Forecast, nil})
+		stages = append(stages, Stage{Name: Forecast, Ensemble: s.Forecast})
 	}
 	if t.keep.Analysis {
-		stages = append(stages, Stage{Analysis, s.Analysis, s.Ancestors})
+		stages = append(stages, Stage{Name: Analysis, Ensemble: s.Analysis, Parents: s.Ancestors})
 	}
 	if len(stages) == 0 {
 		return nil
 	}
 	return t.members.Append(s.Cycle, s.Time, stages...)
+}
+
+// appendSmoothed writes the members of the past states of s that are final, the earliest first.
+func (t *Trial) appendSmoothed(s *cycle.Step) error {
+	if t.smoothed == nil {
+		return nil
+	}
+	for _, past := range slices.Backward(s.Past) {
+		if past.Final {
+			if err := t.smoothed.Append(past.Cycle, s.TimeOf(past.Cycle), Stage{Smoothed, past.Ensemble, nil, s.Cycle - past.Cycle}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Sums returns the sha256 of the bytes written so far, by table. Tables that are continued

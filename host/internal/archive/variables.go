@@ -40,6 +40,7 @@ func Described(l *sdk.Layout, limit int) []Value {
 // the order of [Described].
 type Description struct {
 	Stage  string
+	Lag    int       // as in [CycleRow]
 	Truth  []float64 // nil if it is not known
 	Mean   []float64
 	Spread []float64
@@ -88,7 +89,7 @@ func (t *Trial) appendDescriptions(s *cycle.Step, stages []Description) error {
 	}
 	for i := range rows {
 		from, v := stages[i/k], i%k
-		d.cycle[i], d.time[i], d.stage[i] = int32(s.Cycle), s.Time, from.Stage
+		d.cycle[i], d.time[i], d.stage[i] = int32(s.Cycle-from.Lag), s.TimeOf(s.Cycle-from.Lag), from.Stage
 		if d.truth.Valid[i] = from.Truth != nil; from.Truth != nil {
 			d.truth.Values[i] = from.Truth[v]
 		}

@@ -16,6 +16,7 @@ import (
 func (a *app) compare() *cobra.Command {
 	var root string
 	var how comparing
+	var lag int
 	c := &cobra.Command{
 		Use:   "compare RUN [RUN...]",
 		Short: "Compare filters by their paired scores",
@@ -49,7 +50,10 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume compare @last
   plume compare @last --metric crps_fair --against enkf --format latex`,
 		Args: oneOrMore("runs"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
+			if c.Flags().Changed("lag") {
+				how.lag = &lag
+			}
 			if err := how.check(); err != nil {
 				return err
 			}
@@ -65,11 +69,12 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 	c.Flags().StringVar(&how.metric, "metric", "",
 		"the score, one of those in metrics.arrow; without it w2_reference, rmse, held_out_rmse or another, the first that the run has")
 	c.Flags().StringVar(&how.stage, "stage", "",
-		"of the cycle: forecast or analysis; without it the one that plume run shows the score of")
+		"of the cycle: forecast, analysis or, of filters with smooth, smoothed; without it the one that plume run shows the score of")
+	c.Flags().IntVar(&lag, "lag", 0, "of smoothed states: cycles of later observations that have changed them, 0 for those of the analysis")
 	c.Flags().StringVar(&how.against, "against", "", "label of the filter that others are compared with")
 	how.formatFlag(c)
 	completeFlag(c, "metric", completeMetrics(&root))
-	completeFlag(c, "stage", words(archive.Forecast, archive.Analysis))
+	completeFlag(c, "stage", words(archive.Forecast, archive.Analysis, archive.Smoothed))
 	completeFlag(c, "against", completeLabels(&root))
 	return c
 }
@@ -88,7 +93,10 @@ func findRuns(root string, names []string) ([]string, error) {
 }
 
 // comparing says what is compared, and how the table is printed. Empty strings are defaults.
-type comparing struct{ metric, stage, against, format string }
+type comparing struct {
+	metric, stage, against, format string
+	lag                            *int // nil: the stage says what
+}
 
 func (h *comparing) formatFlag(c *cobra.Command) {
 	c.Flags().StringVar(&h.format, "format", "text", "text, markdown, latex, csv or json")
@@ -97,8 +105,11 @@ func (h *comparing) formatFlag(c *cobra.Command) {
 
 // check reports wrong usage.
 func (h *comparing) check() error {
-	if h.stage != "" && h.stage != archive.Forecast && h.stage != archive.Analysis {
-		return usage("--stage: got %q, want %s or %s", h.stage, archive.Forecast, archive.Analysis)
+	if stages := []string{archive.Forecast, archive.Analysis, archive.Smoothed}; h.stage != "" && !slices.Contains(stages, h.stage) {
+		return usage("--stage: got %q, want one of %s", h.stage, strings.Join(stages, ", "))
+	}
+	if h.lag != nil && h.stage != "" && h.stage != archive.Smoothed {
+		return usage("--lag is for smoothed states, not for the %s; remove --stage", h.stage)
 	}
 	if comparisonFormats[h.format] == nil {
 		return usage("--format: got %q, want one of %s", h.format, strings.Join(slices.Sorted(maps.Keys(comparisonFormats)), ", "))
@@ -127,6 +138,9 @@ func (a *app) printComparison(dirs []string, how comparing) error {
 		m = compare.Metric{Name: how.metric, Stage: score.StageOf(how.metric)}
 	}
 	m.Stage = cmp.Or(how.stage, m.Stage)
+	if how.lag != nil {
+		m.Stage = compare.LagStage(*how.lag)
+	}
 	table, err := compare.Compare(runs, m, how.against)
 	if errors.Is(err, compare.ErrChoice) {
 		return usage("--%v", err)

@@ -51,10 +51,12 @@ label = "adaptive"
 plugin = "filter-enkf"
 params = { scheme = "etkf", adaptive_inflation = true, rotation = true }
 window = "auto"
+smooth = { lag = 4 }
 [[filter]]
 label = "particle"
 plugin = "filter-pf"
 params = { jitter = 0.2, threshold = 0.5 }
+smooth = { lag = 3 }
 [reference]
 plugin = "filter-pf"
 size = 300

@@ -209,7 +209,7 @@ func (a *app) checkExpected(s *storedRun) ([]expectation, error) {
 			a.say("%s is not part of the sweep; its %s is not checked", s.Filter, s.Metric)
 			continue
 		}
-		want := compare.Expected{Filter: s.Filter, Metric: s.Metric, Value: s.Value, Tolerance: s.Tolerance}
+		want := compare.Expected{Filter: s.Filter, Metric: s.Metric, Stage: s.Stage, Value: s.Value, Tolerance: s.Tolerance}
 		if s.Relative > 0 {
 			want.Tolerance = s.Relative * math.Abs(s.Value)
 		}
@@ -217,7 +217,11 @@ func (a *app) checkExpected(s *storedRun) ([]expectation, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, expectation{want.Filter, want.Metric, want.Value, want.Tolerance,
+		metric := want.Metric
+		if s.Stage != "" {
+			metric += " of the " + s.Stage
+		}
+		list = append(list, expectation{want.Filter, metric, want.Value, want.Tolerance,
 			finite(got.Value), finite(got.SE), verdict, got.Text()})
 	}
 	return list, nil

@@ -179,6 +179,9 @@ func (r *Run) has(m Metric) error {
 			names = append(names, there.Name)
 		}
 	}
+	if len(names) == 0 && len(all) > 0 {
+		return fmt.Errorf("stage: %s has no scores of the stage %s; filters with smooth have those of the stage smoothed", r.Dir, m.Stage)
+	}
 	if len(names) == 0 {
 		return fmt.Errorf("%s: there is nothing to compare: no trial has finished", r.Dir)
 	}

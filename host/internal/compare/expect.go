@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -8,6 +9,7 @@ import (
 // Expected is a score that a filter, or a baseline without observations, should have.
 type Expected struct {
 	Filter, Metric   string
+	Stage            string // empty: that for which the metric is shown
 	Value, Tolerance float64
 }
 
@@ -21,7 +23,9 @@ func (r *Run) Judge(e Expected) (Mean, string, error) {
 		if g.Filter != e.Filter {
 			continue
 		}
-		m, err := r.Mean(g, shown(e.Metric))
+		of := shown(e.Metric)
+		of.Stage = cmp.Or(e.Stage, of.Stage)
+		m, err := r.Mean(g, of)
 		switch {
 		case err != nil || !m.Applies:
 			return m, noScore, err

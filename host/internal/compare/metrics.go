@@ -2,6 +2,7 @@ package compare
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -11,6 +12,9 @@ import (
 
 // Metric is a score of one stage.
 type Metric struct{ Name, Stage string }
+
+// LagStage returns the stage of smoothed states that so many cycles of later observations have changed.
+func LagStage(lag int) string { return fmt.Sprintf("lag %d", lag) }
 
 // shown returns the metric of a score for the stage for which the score is shown.
 func shown(name string) Metric { return Metric{name, score.StageOf(name)} }

@@ -47,7 +47,7 @@ type Trial struct {
 	Ranks map[string][]float64 // counts by stage; see [Run.ReadRanks]
 
 	means  map[Metric]score.Mean
-	series [2]*Series // of the forecast and the analysis
+	series [3]*Series // by stage; see [stages]
 }
 
 // Group is the trials that differ only in the replicate or the seed.
@@ -97,6 +97,16 @@ func Read(reader *archive.Reader, setup Setup) (*Run, error) {
 		}
 		t.means[Metric{m.Metric, m.Stage}] = score.Mean{Value: m.Value, SE: m.SE, Count: m.Cycles}
 		size = max(size, len(t.means))
+	}
+	for b, err := range reader.Lags() {
+		if err != nil {
+			return nil, err
+		}
+		for i, number := range b.Trial {
+			if t := r.byNumber[int(number)]; t != nil && t.means != nil {
+				t.means[Metric{b.Metric[i], LagStage(int(b.Lag[i]))}] = score.Mean{Value: b.Value[i], SE: b.SE[i], Count: int(b.Cycles[i])}
+			}
+		}
 	}
 	r.group(baselines)
 	return r, nil

@@ -20,15 +20,15 @@ type Series struct {
 }
 
 // Series returns the series of a stage of a trial that [Run.ReadSeries] has read, or nil.
-func (t *Trial) Series(stage string) *Series { return t.series[at(stage)] }
-
-// at returns the index of the series of a stage.
-func at(stage string) int {
-	if stage == archive.Forecast {
-		return 0
+func (t *Trial) Series(stage string) *Series {
+	if i := slices.Index(stages, stage); i >= 0 {
+		return t.series[i]
 	}
-	return 1
+	return nil
 }
+
+// stages are those that have series.
+var stages = []string{archive.Forecast, archive.Analysis, archive.Smoothed}
 
 // ReadSeries reads the series of one score, or of all if name is empty, unless they have
 // already been read.
@@ -41,7 +41,7 @@ func (r *Run) ReadSeries(name string) error {
 		names = []string{name}
 	}
 	for _, t := range r.Trials {
-		t.series = [2]*Series{}
+		t.series = [3]*Series{}
 	}
 	for b, err := range r.reader.Cycles(names...) {
 		if err != nil {
@@ -68,10 +68,14 @@ func (r *Run) addSeries(b *archive.CycleScores) {
 				continue // it started after the trials were read
 			}
 		}
-		s := t.series[at(b.Stage[i])]
+		stage := slices.Index(stages, b.Stage[i])
+		if stage < 0 {
+			continue // of a newer plume
+		}
+		s := t.series[stage]
 		if s == nil {
 			s = &Series{Values: map[string][]float64{}, valid: map[string][]bool{}}
-			t.series[at(b.Stage[i])] = s
+			t.series[stage] = s
 		}
 		if len(s.batch) == 0 {
 			touched = append(touched, s)
@@ -229,7 +233,7 @@ func (r *Run) FillMeans() error {
 			return err
 		}
 		t.means = map[Metric]score.Mean{}
-		for _, stage := range []string{archive.Forecast, archive.Analysis} {
+		for _, stage := range stages {
 			t.takeMeans(stage, r.span())
 		}
 	}

@@ -48,6 +48,9 @@ type Step struct {
 	// Fitted holds the predictions of the analysis where the window is the whole record, N x m;
 	// nil without observations.
 	Fitted *mat.Dense
+	// Past is the states at earlier times as they are with the observations up to this cycle, the latest first; nil
+	// unless the trial smooths.
+	Past []Past
 
 	of *assimilation
 }
@@ -56,7 +59,8 @@ type Step struct {
 // has the same results as one that was never stopped.
 type State struct {
 	Cycle      int
-	Members    []float64 // N x n, row-major; with a window those of its first time, and so on to the last
+	Members    []float64 // N x n, row-major; with a window those of its first time, and so on to the last; then Past earlier ones, the latest first
+	Past       int       // times before the first of the window
 	LogWeights []float64 // nil if all are equal
 	Numbers    []int     // of the members; see [Ensemble]
 	Carry      []byte
@@ -64,6 +68,14 @@ type State struct {
 	Noise      []float64 // of the last forecast, N rows, or of those to all times of the window; nil if it has no memory
 	Window     *Window   // nil without a window
 	Whole      *Whole    // nil unless the window is the whole record; Members are then those at the start
+}
+
+// TimeOf returns the model time of a cycle.
+func (s *Step) TimeOf(cycle int) float64 {
+	if cycle == s.Cycle {
+		return s.Time
+	}
+	return s.of.plan.Clock.Time(cycle)
 }
 
 // Completed returns the number of cycles that s has behind it; 0 if s is nil.
@@ -81,7 +93,7 @@ func (s *Step) State() State {
 		return a.whole.state(s)
 	}
 	members, noise, window := a.remember()
-	return State{s.Cycle, members, a.logWeights, a.numbers, a.carry, a.errors, noise, window, nil}
+	return State{s.Cycle, members, len(a.past), a.logWeights, a.numbers, a.carry, a.errors, noise, window, nil}
 }
 
 // Ensemble is a weighted set of states.
@@ -151,12 +163,19 @@ type assimilation struct {
 	whole      *whole  // nil unless the window is the whole record
 	dropped    int     // number of members so far
 
-	filters []sdk.Filter                                                           // for 1, 2, ... cycles of observations; nil: not yet configured
+	filters map[extent]sdk.Filter
 	stacks  []*stack                                                               // memory for the same
 	into    *mat.Dense                                                             // an ensemble for the next answer
 	noise   *mat.Dense                                                             // of the next forecast, if it has a memory
 	copies  struct{ forecast, predicted, ordinary, balanced, observed *mat.Dense } // nil until needed
+
+	past []moment // times before the start of the window whose states are moved along with it, the latest first
+	side side     // memory for them
 }
+
+// extent is how many cycles the observations of a call of the filter are of, and how many earlier times it
+// moves states of.
+type extent struct{ times, past int }
 
 func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assimilation {
 	a := &assimilation{plan: p, trial: trial, scenario: scenario, seed: p.Seed.Child("assimilation", 0)}
@@ -201,8 +220,8 @@ func (a *assimilation) goOn(ctx context.Context, from *State) error {
 	if from.Window != nil {
 		times = len(from.Window.Left)
 	}
-	if left := len(from.Members) / (times * a.plan.State.Size()); left != a.trial.Size {
-		filter, err := a.trial.Resize(ctx, left, 1)
+	if left := len(from.Members) / ((times + from.Past) * a.plan.State.Size()); left != a.trial.Size {
+		filter, err := a.trial.Resize(ctx, left, 1, 0)
 		if err != nil {
 			return fmt.Errorf("cycle %d: with %d members left: %w", from.Cycle+1, left, err)
 		}
@@ -216,7 +235,7 @@ func (a *assimilation) goOn(ctx context.Context, from *State) error {
 
 // allot gives up all memory and takes filter for size members.
 func (a *assimilation) allot(filter sdk.Filter, size int) {
-	a.filters, a.stacks, a.idle = []sdk.Filter{filter}, nil, nil
+	a.filters, a.stacks, a.idle, a.side = map[extent]sdk.Filter{{1, 0}: filter}, nil, nil, side{}
 	a.into, a.noise = mat.NewDense(size, a.plan.State.Size(), nil), a.plan.Noise.Memory(size)
 	a.copies = struct{ forecast, predicted, ordinary, balanced, observed *mat.Dense }{}
 }
@@ -235,6 +254,7 @@ func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
 		return nil, err
 	}
 	s.Carry = a.carry
+	a.settle(s)
 	return s, a.holdOut(ctx, s)
 }
 

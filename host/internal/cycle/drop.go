@@ -62,7 +62,7 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	case left < 2:
 		return failed(call, rows, named, fmt.Sprintf(", which leaves %d; an ensemble needs at least 2", left), "")
 	}
-	filter, err := a.trial.Resize(ctx, left, 1)
+	filter, err := a.trial.Resize(ctx, left, 1, 0)
 	if err != nil {
 		return fmt.Errorf("cycle %d: with %d members left: %w", call.Cycle, left, err)
 	}
@@ -92,6 +92,10 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 		if compact(p.members, before); noise != nil {
 			compact(p.noise, noise)
 		}
+	}
+	for i, p := range a.past {
+		a.past[i].members = mat.NewDense(left, p.members.RawMatrix().Cols, nil)
+		compact(a.past[i].members, p.members)
 	}
 	numbers, weights, before := make([]int, left), a.logWeights, Ensemble{Numbers: a.numbers}
 	if weights != nil {

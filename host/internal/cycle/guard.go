@@ -163,7 +163,7 @@ func (a *assimilation) ordinary(ctx context.Context, s *Step) (Ensemble, error) 
 		return Ensemble{}, err
 	}
 	into := a.copied(&a.copies.ordinary)
-	analysis, err := a.ask(ctx, s, a.at(a.last()), into, parts, a.call("analyse", s.Cycle).Seed.Child("ordinary", 0), a.last().y != nil)
+	analysis, err := a.ask(ctx, s, a.at(a.last()), into, parts, a.call("analyse", s.Cycle).Seed.Child("ordinary", 0), a.last().y != nil, nil)
 	if err != nil {
 		return Ensemble{}, err
 	}
@@ -200,6 +200,7 @@ func (a *assimilation) guard(ctx context.Context, s *Step, ordinary Ensemble) er
 		return nil
 	}
 	s.Metrics["window_restarted"] = 1
+	a.forget(s)
 	a.idle = append(a.idle, a.points[:a.lag()]...)
 	a.points = a.points[a.lag():]
 	start := a.points[0]

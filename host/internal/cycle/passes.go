@@ -32,7 +32,7 @@ func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 	next := a.record.follow(a.trial.Window, s)
 	parts := a.due(next)
 	if len(parts) == 0 {
-		s.Analysis = a.at(a.last())
+		s.Analysis, s.Past = a.at(a.last()), a.held(s.Cycle)
 		return nil
 	}
 	ordinary, err := a.ordinary(ctx, s)
@@ -133,10 +133,11 @@ func (a *assimilation) pass(ctx context.Context, s *Step, parts []part, number i
 	if number > 0 {
 		call.Seed, fresh = call.Seed.Child("pass", number), false
 	}
-	analysis, err := a.ask(ctx, s, a.at(start), a.into, parts, call.Seed, fresh)
+	analysis, err := a.ask(ctx, s, a.at(start), a.into, parts, call.Seed, fresh, a.past)
 	if err != nil {
 		return err
 	}
+	a.keepMoved()
 	start.members, a.into = a.into, start.members
 	a.logWeights = analysis.LogWeights
 	s.Ancestors = descended(s.Ancestors, analysis.Ancestors)
@@ -180,20 +181,22 @@ func descended(before, now []int) []int {
 // observations in the window.
 func (a *assimilation) giveOut(ctx context.Context, s *Step) error {
 	s.Analysis = a.at(a.last())
-	parts := a.whatIsLeft()
+	parts, past := a.whatIsLeft(), a.before(s.Cycle)
 	if len(parts) == 0 {
+		s.Past = a.held(s.Cycle)
 		return nil
 	}
 	if err := a.look(ctx, s, parts); err != nil {
 		return err
 	}
 	into := a.copied(&a.copies.balanced)
-	analysis, err := a.ask(ctx, s, s.Analysis, into, parts, a.call("analyse", s.Cycle).Seed.Child("balance", 0), false)
+	analysis, err := a.ask(ctx, s, s.Analysis, into, parts, a.call("analyse", s.Cycle).Seed.Child("balance", 0), false, past)
 	if err != nil {
 		return err
 	}
 	s.Ancestors = descended(s.Ancestors, analysis.Ancestors)
 	s.Analysis = Ensemble{into, analysis.LogWeights, a.numbers}
+	s.Past = a.given(past, analysis.LogWeights)
 	return nil
 }
 
@@ -208,9 +211,9 @@ func (a *assimilation) whatIsLeft() (parts []part) {
 }
 
 // ask calls the filter for the analysis of e. Components of the newest observations are the
-// last ones; fresh says whether no call has used them before.
-func (a *assimilation) ask(ctx context.Context, s *Step, e Ensemble, into *mat.Dense, parts []part, seed rng.Seed, fresh bool) (*sdk.Analysis, error) {
-	filter, err := a.filter(ctx, len(parts))
+// last ones; fresh says whether no call has used them before. The states of past are moved along, into a.side.
+func (a *assimilation) ask(ctx context.Context, s *Step, e Ensemble, into *mat.Dense, parts []part, seed rng.Seed, fresh bool, past []moment) (*sdk.Analysis, error) {
+	filter, err := a.filter(ctx, extent{len(parts), len(past)})
 	if err != nil {
 		return nil, err
 	}
@@ -223,23 +226,28 @@ func (a *assimilation) ask(ctx context.Context, s *Step, e Ensemble, into *mat.D
 	} else if len(parts) > 1 && a.whole == nil {
 		p.Seen = len(p.Observation) / len(parts) * (len(parts) - 1)
 	}
-	return filter.Analyse(ctx, p)
+	if len(past) == 0 {
+		return filter.Analyse(ctx, p)
+	}
+	a.side.join(p, past)
+	analysis, err := filter.Analyse(ctx, p)
+	if err == nil {
+		a.side.part(p, into)
+	}
+	return analysis, err
 }
 
-// filter returns the filter configured for the observations of so many times.
-func (a *assimilation) filter(ctx context.Context, times int) (sdk.Filter, error) {
-	for len(a.filters) < times {
-		a.filters = append(a.filters, nil)
-	}
-	if a.filters[times-1] == nil {
+// filter returns the filter configured for an extent.
+func (a *assimilation) filter(ctx context.Context, e extent) (sdk.Filter, error) {
+	if a.filters[e] == nil {
 		size, _ := a.into.Dims()
-		f, err := a.trial.Resize(ctx, size, times)
+		f, err := a.trial.Resize(ctx, size, e.times, e.past)
 		if err != nil {
 			return nil, err
 		}
-		a.filters[times-1] = f
+		a.filters[e] = f
 	}
-	return a.filters[times-1], nil
+	return a.filters[e], nil
 }
 
 // stack is memory for the observations of several times next to each other, or for those of

@@ -16,9 +16,12 @@ func (a *assimilation) surviving(ctx context.Context, k int) (*Step, error) {
 	if err == nil || sdk.KindOf(err) != sdk.KindDiverged || a.plan.Restart == plan.Never || a.trial == a.plan.Reference {
 		return s, err
 	}
+	past := &Step{Cycle: k, Past: detached(a.held(k))}
+	a.forget(past)
 	a.redraw(k)
-	s = &Step{Cycle: k, Time: a.plan.Clock.Time(k), Observation: a.scenario.Observation(k), Diverged: err, of: a}
+	s = &Step{Cycle: k, Time: a.plan.Clock.Time(k), Observation: a.scenario.Observation(k), Past: past.Past, Diverged: err, of: a}
 	s.Forecast, s.Analysis = a.at(a.last()), a.at(a.last())
+	a.settle(s)
 	return s, a.holdOut(ctx, s)
 }
 

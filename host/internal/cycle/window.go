@@ -40,15 +40,19 @@ func (a *assimilation) remember() (members, noise []float64, w *Window) {
 		if p.noise != nil {
 			noise = p.noise.RawMatrix().Data
 		}
-		return p.members.RawMatrix().Data, noise, nil
-	}
-	w = &Window{Record: a.record}
-	for _, p := range a.points {
-		members = append(members, p.members.RawMatrix().Data...)
-		if p.noise != nil {
-			noise = append(noise, p.noise.RawMatrix().Data...)
+		members = p.members.RawMatrix().Data
+	} else {
+		w = &Window{Record: a.record}
+		for _, p := range a.points {
+			members = append(members, p.members.RawMatrix().Data...)
+			if p.noise != nil {
+				noise = append(noise, p.noise.RawMatrix().Data...)
+			}
+			w.Left, w.Y, w.Variance = append(w.Left, p.left), append(w.Y, p.y), append(w.Variance, p.variance)
 		}
-		w.Left, w.Y, w.Variance = append(w.Left, p.left), append(w.Y, p.y), append(w.Variance, p.variance)
+	}
+	for _, p := range a.past {
+		members = append(members[:len(members):len(members)], p.members.RawMatrix().Data...)
 	}
 	return members, noise, w
 }
@@ -56,7 +60,7 @@ func (a *assimilation) remember() (members, noise []float64, w *Window) {
 // recall sets the points of the window, of so many times, to those of from.
 func (a *assimilation) recall(from *State, times int) {
 	a.points = a.points[:0]
-	size := len(from.Members) / times
+	size := len(from.Members) / (times + from.Past)
 	for i := range times {
 		p := a.point(from.Cycle - times + 1 + i)
 		copy(p.members.RawMatrix().Data, from.Members[i*size:])
@@ -68,6 +72,11 @@ func (a *assimilation) recall(from *State, times int) {
 			a.record = w.Record
 		}
 		a.points = append(a.points, p)
+	}
+	for i := range from.Past {
+		members := mat.NewDense(a.into.RawMatrix().Rows, a.into.RawMatrix().Cols, nil)
+		copy(members.RawMatrix().Data, from.Members[(times+i)*size:])
+		a.past = append(a.past, moment{from.Cycle - times - i, members})
 	}
 }
 
@@ -109,7 +118,7 @@ func (a *assimilation) prepare(p *point) {
 	size, n := a.into.Dims()
 	m := a.plan.Space.Layout.Size()
 	p.look, p.looked = sdk.ObserveRequest{}, false
-	for _, need := range a.filters[0].Needs() {
+	for _, need := range a.filters[extent{1, 0}].Needs() {
 		switch need {
 		case sdk.Predicted:
 			p.look.Predicted = mat.NewDense(size, m, nil)
@@ -134,11 +143,13 @@ func (a *assimilation) advance(ctx context.Context, s *Step) error {
 		return err
 	}
 	a.grow(a.last().members, a.into)
+	a.trim(s.Cycle)
 	var next *point
 	for over := a.lag() + 1 - a.record.length(a.trial.Window); over > 0; over-- {
 		if next != nil {
 			a.idle = append(a.idle, next)
 		}
+		a.leave(a.points[0], s.Cycle)
 		next = a.points[0].reset(s.Cycle)
 		a.points = slices.Delete(a.points, 0, 1)
 	}

@@ -116,7 +116,7 @@ func windowed(t *testing.T, noise float64, w *plan.Window) (*plan.Plan, *plan.Tr
 	p.Truth.Model, p.Model, p.Truth.SpinUp, p.Clock.Cycles = &turning{layout: p.State, noise: noise}, m, 0, 9
 	p.Space.Offers = []sdk.Capability{sdk.Predicted, sdk.ErrorVariance}
 	f := exact{factor: 1.1}
-	resize := func(context.Context, int, int) (sdk.Filter, error) { return f, nil }
+	resize := func(context.Context, int, int, int) (sdk.Filter, error) { return f, nil }
 	return p, &plan.Trial{Filter: f, Size: 6, Window: w, Resize: resize}, m
 }
 
@@ -156,7 +156,7 @@ func TestWindowOfLinearModel(t *testing.T) {
 	run := func(w *plan.Window, factor float64) (all []summary) {
 		p, trial, _ := windowed(t, 0, w)
 		if trial.Filter = (exact{factor: factor}); factor == 1 {
-			trial.Resize = func(context.Context, int, int) (sdk.Filter, error) { return trial.Filter, nil }
+			trial.Resize = func(context.Context, int, int, int) (sdk.Filter, error) { return trial.Filter, nil }
 		}
 		scenario := simulate(t, p)
 		scenario.Observations.Set(4, 0, math.NaN())
@@ -188,11 +188,16 @@ func TestWindowIsContinued(t *testing.T) {
 	for name, w := range someWindows {
 		run := func(from *State) (members []*mat.Dense, states [][]byte) {
 			p, trial, _ := windowed(t, 0.3, w)
+			trial.Smooth = 3
 			scenario := simulate(t, p)
 			scenario.Observations.Set(4, 0, math.NaN())
 			if err := Assimilate(t.Context(), p, trial, scenario, from, func(s *Step) error {
 				var b bytes.Buffer
-				members = append(members, mat.DenseCopyOf(s.Analysis.Members))
+				all := mat.DenseCopyOf(s.Analysis.Members)
+				for _, past := range s.Past {
+					all = joined(all, past.Members)
+				}
+				members = append(members, all)
 				state := s.State()
 				err := gob.NewEncoder(&b).Encode(state)
 				states = append(states, b.Bytes())
@@ -300,7 +305,7 @@ func TestWhatIsFresh(t *testing.T) {
 	p, trial, _ := windowed(t, 0, &plan.Window{Length: 2, Passes: 2, Multiple: true})
 	var calls []sdk.Problem
 	trial.Filter = exact{1, &calls}
-	trial.Resize = func(context.Context, int, int) (sdk.Filter, error) { return trial.Filter, nil }
+	trial.Resize = func(context.Context, int, int, int) (sdk.Filter, error) { return trial.Filter, nil }
 	err := Assimilate(t.Context(), p, trial, simulate(t, p), nil, func(s *Step) error {
 		if s.Cycle > 2 {
 			// the ordinary analysis, two passes, and what is left of the newest observations

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -204,25 +205,32 @@ var errLong = errors.New("enough is known")
 
 func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) {
 	short := *p
-	short.Clock.Cycles = min(probeCycles, p.Clock.Cycles)
+	cycles := probeCycles
+	for _, t := range p.Trials {
+		if t.Smooth > 0 {
+			cycles = max(cycles, t.Smooth+2) // until all of the past is there
+		}
+	}
+	short.Clock.Cycles = min(cycles, p.Clock.Cycles)
 	start := time.Now()
 	made, err := cycle.Simulate(ctx, &short, func() error { return nil })
 	return &probe{p, &short, made, time.Since(start), described, time.Second}, err
 }
 
 // perCycle returns how long a cycle of t takes, with its scores, and how often the model runs
-// in it. Only cycles with the most runs count: a window is short at first. Over a whole record
+// in it. Only cycles with the most runs and the most of the past count: a window is short at first. Over a whole record
 // it is the time of a single run, and the probe ends after the first call of the filter.
 func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (fastest time.Duration, runs int, err error) {
 	sc := newScorer(p.plan, t, p.made, nil, p.described)
-	start := time.Now()
+	start, past := time.Now(), 0
 	err = cycle.Assimilate(ctx, p.plan, t, p.made, nil, func(s *cycle.Step) error {
 		if !s.Again {
 			sc.rows(s)
 			sc.innovation(s)
 		}
-		if took := time.Since(start); s.Runs > runs || s.Runs == runs && took < fastest {
-			fastest, runs = took, s.Runs
+		took := time.Since(start)
+		if more := cmp.Or(cmp.Compare(s.Runs, runs), cmp.Compare(len(s.Past), past)); more > 0 || more == 0 && took < fastest {
+			fastest, runs, past = took, s.Runs, len(s.Past)
 		}
 		if start = time.Now(); fastest > p.enough || t.Whole() && s.Pass == nil && s.State().Whole.Passes > 0 {
 			return errLong

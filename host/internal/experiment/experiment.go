@@ -168,9 +168,10 @@ func (e *Experiment) pluginInfo() ([]archive.PluginInfo, error) {
 // keepOf says what is stored for trial t of p in addition to its scores.
 func (e *Experiment) keepOf(p *plan.Plan, t *plan.Trial) archive.Keep {
 	output := e.Workflow.Output
+	analysis := output.Ensemble == "analysis" || output.Ensemble == "both"
 	return archive.Keep{
 		Scored:   p.Scored,
-		Forecast: output.Ensemble == "forecast" || output.Ensemble == "both", Analysis: output.Ensemble == "analysis" || output.Ensemble == "both",
+		Forecast: output.Ensemble == "forecast" || output.Ensemble == "both", Analysis: analysis, Smoothed: analysis && t.Smooth > 0,
 		Variables: output.Variables, HeldOut: holdsOut(e.Workflow), Rejected: p.Checked, Fit: t.Whole(),
 		Ahead: p.Ahead != nil, Exceed: p.Ahead != nil && len(p.Ahead.Exceed) > 0,
 	}

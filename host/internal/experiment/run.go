@@ -445,7 +445,7 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 		err = nil // the stop was asked for in the last cycle: the trial is complete
 	}
 	noted.Add(ending(err)...)
-	err = errors.Join(err, tables.RankHistograms(scorer.rankHistograms()), tables.Observed(scorer.Sums), tables.Passes(scorer.Passes), tables.Close())
+	err = errors.Join(err, tables.RankHistograms(scorer.rankHistograms()), tables.Lags(scorer.lags()), tables.Observed(scorer.Sums), tables.Passes(scorer.Passes), tables.Close())
 	if err == nil {
 		err = e.scoreAhead(j)
 	}

@@ -16,6 +16,14 @@ import (
 // stages lists the stages of a cycle that have scores, in the order of their rows.
 var stages = []string{score.Forecast, score.Analysis}
 
+// stagesOf returns the stages of t that have scores.
+func stagesOf(t *plan.Trial) []string {
+	if t.Smooth == 0 {
+		return stages
+	}
+	return append(slices.Clone(stages), score.Smoothed)
+}
+
 // scorer scores the cycles of one trial and stores the scores for the time means.
 type scorer struct {
 	plan      *plan.Plan
@@ -46,34 +54,41 @@ type tally struct {
 	Ranks    map[string][]float64            // by stage, after burn-in
 	Varied   map[string]score.RankVariation  // by stage, after burn-in
 	Sums     score.InnovationSums
-	Passes   []archive.PassRow // over the whole record
+	Passes   []archive.PassRow      // over the whole record
+	Lags     []map[string][]float64 // by lag, from 1, and score, after burn-in
 }
 
-func newTally(members int) tally {
+func newTally(of *plan.Trial) tally {
 	t := tally{Series: map[string]map[string][]float64{}, Ranks: map[string][]float64{}, Varied: map[string]score.RankVariation{}}
-	for _, stage := range stages {
-		t.Series[stage], t.Ranks[stage] = map[string][]float64{}, make([]float64, members+1)
+	for _, stage := range stagesOf(of) {
+		t.Series[stage], t.Ranks[stage] = map[string][]float64{}, make([]float64, of.Size+1)
+	}
+	for range of.Smooth {
+		t.Lags = append(t.Lags, map[string][]float64{})
 	}
 	return t
 }
 
 // remind sets the tally of s to that of a checkpoint.
 func (s *scorer) remind(t tally) {
-	series, varied := s.Series, s.Varied
+	series, varied, lags := s.Series, s.Varied, s.Lags
 	maps.Copy(series, t.Series)
 	maps.Copy(varied, t.Varied)
-	s.tally, s.Series, s.Varied = t, series, varied // a checkpoint does not store empty maps
+	for i, l := range t.Lags {
+		maps.Copy(lags[i], l)
+	}
+	s.tally, s.Series, s.Varied, s.Lags = t, series, varied, lags // a checkpoint does not store empty maps
 }
 
 func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Reference, described int) *scorer {
 	return &scorer{
-		plan: p, trial: t, scenario: made, reference: r, tally: newTally(t.Size),
+		plan: p, trial: t, scenario: made, reference: r, tally: newTally(t),
 		scores: score.OfRun(p.Scored), values: newStateValues(p, made.Truth), observed: observedFactors(p, made.Record), variances: observedVariances(p, made.Record),
 		described: archive.Described(p.State, described),
 	}
 }
 
-// rows scores and describes both stages of a cycle.
+// rows scores and describes both stages of a cycle, after the past states that have become final.
 func (s *scorer) rows(step *cycle.Step) ([]archive.CycleRow, []archive.Description) {
 	s.Cycles++
 	s.Rejected += len(step.Rejected)
@@ -82,25 +97,25 @@ func (s *scorer) rows(step *cycle.Step) ([]archive.CycleRow, []archive.Descripti
 		s.Diverged++
 	}
 	s.Lost = s.Lost || !finite(step.Analysis.Members)
-	rows, descriptions := make([]archive.CycleRow, len(stages)), make([]archive.Description, len(stages))
+	rows, descriptions := s.past(step)
 	for i, e := range []cycle.Ensemble{step.Forecast, step.Analysis} { // the second one takes the memory of the first
-		rows[i] = s.row(stages[i], step, e)
-		descriptions[i] = s.describe(stages[i], step)
+		rows = append(rows, s.row(stages[i], step, step.Cycle, e))
+		descriptions = append(descriptions, s.describe(stages[i], step.Cycle, 0))
 	}
-	if rmse, ok := rows[1].Scores["rmse"]; ok {
+	if rmse, ok := rows[len(rows)-1].Scores["rmse"]; ok {
 		s.RMSE = append(s.RMSE, rmse)
 	}
 	return rows, descriptions
 }
 
-// row scores one stage of a cycle: the whole state, with comparable values if the score has
+// row scores one stage of a cycle, k, in step: the whole state, with comparable values if the score has
 // the unit of the state, and single variables.
-func (s *scorer) row(stage string, step *cycle.Step, e cycle.Ensemble) archive.CycleRow {
-	all := s.caseOf(stage, step, e)
+func (s *scorer) row(stage string, step *cycle.Step, k int, e cycle.Ensemble) archive.CycleRow {
+	all := s.caseOf(stage, step, k, e)
 	state := all.Part(0, modelled(s.plan))
 	state.Reference = all.Reference
 	comparable := s.comparable(state)
-	row := archive.CycleRow{Stage: stage, Scores: map[string]float64{}}
+	row := archive.CycleRow{Stage: stage, Lag: step.Cycle - k, Scores: map[string]float64{}}
 	for _, sc := range s.scores {
 		if sc.Costly() && !s.wants(sc.Name) {
 			continue
@@ -114,10 +129,10 @@ func (s *scorer) row(stage string, step *cycle.Step, e cycle.Ensemble) archive.C
 		}
 		if v, ok := sc.Of(c); ok {
 			row.Scores[sc.Name] = v
-			s.remember(step.Cycle, stage, sc, v)
+			s.remember(k, stage, sc, v)
 		}
 	}
-	if s.scored(step.Cycle) && state.Truth != nil {
+	if s.scored(k) && state.Truth != nil {
 		ranks, varied := state.Ranks(), s.Varied[stage]
 		varied.Add(ranks)
 		score.AddCounts(s.Ranks[stage], ranks)
@@ -127,10 +142,10 @@ func (s *scorer) row(stage string, step *cycle.Step, e cycle.Ensemble) archive.C
 }
 
 // caseOf returns the case of a stage of a cycle, including estimated parameters.
-func (s *scorer) caseOf(stage string, step *cycle.Step, e cycle.Ensemble) *score.Case {
+func (s *scorer) caseOf(stage string, step *cycle.Step, k int, e cycle.Ensemble) *score.Case {
 	weights := linear(e.LogWeights)
 	s.marginals = score.MarginalsOf(s.marginals, e.Members, weights)
-	c := &score.Case{Marginals: s.marginals, Members: e.Members, Weights: weights, Truth: s.scenario.At(step.Cycle)}
+	c := &score.Case{Marginals: s.marginals, Members: e.Members, Weights: weights, Truth: s.scenario.At(k)}
 	if stage == score.Analysis {
 		c.Ancestors = step.Ancestors
 		if s.reference != nil {
@@ -185,10 +200,10 @@ func extent(p *plan.Plan, variable string) (first, end int) {
 	return first, end
 }
 
-// describe describes the stage that has just been scored.
-func (s *scorer) describe(stage string, step *cycle.Step) archive.Description {
-	d := s.marginalsAt(s.marginals, s.scenario.At(step.Cycle))
-	d.Stage = stage
+// describe describes the stage of a cycle that has just been scored, in a step that is lag cycles later.
+func (s *scorer) describe(stage string, at, lag int) archive.Description {
+	d := s.marginalsAt(s.marginals, s.scenario.At(at))
+	d.Stage, d.Lag = stage, lag
 	return d
 }
 
@@ -238,10 +253,10 @@ func (s *scorer) rememberInnovation(cycle int, in []float64, nis float64) {
 	}
 }
 
-// rankHistograms returns the rank histograms of both stages.
+// rankHistograms returns the rank histograms of all stages.
 func (s *scorer) rankHistograms() []archive.RankHistogram {
 	var list []archive.RankHistogram
-	for _, stage := range stages {
+	for _, stage := range stagesOf(s.trial) {
 		list = append(list, archive.RankHistogram{Stage: stage, Counts: s.Ranks[stage]})
 	}
 	return list
@@ -256,10 +271,10 @@ func (s *scorer) wants(metric string) bool {
 // series.
 func (s *scorer) metrics(id archive.TrialID, truth int, status archive.Status) []archive.Metric {
 	var list []archive.Metric
-	for _, stage := range stages {
+	for _, stage := range stagesOf(s.trial) {
 		varied := s.Varied[stage]
 		h := &score.History{Members: s.trial.Size, Series: s.Series[stage], Ranks: s.Ranks[stage], Independent: varied.Independent(), Cycles: s.Cycles}
-		if s.plan.Restart != plan.Never {
+		if s.plan.Restart != plan.Never && stage != score.Smoothed {
 			h.Divergences = &s.Diverged
 		}
 		for _, sc := range s.scores {

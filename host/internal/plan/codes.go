@@ -16,6 +16,7 @@ const (
 	codeMembers      diag.Code = "E310"
 	codeWhen         diag.Code = "E311"
 	codeWindow       diag.Code = "E312"
+	codeSmooth       diag.Code = "E313"
 	codeWhole        diag.Code = "E314"
 	codeSamples      diag.Code = "E320"
 	codeVariable     diag.Code = "E321"
@@ -38,6 +39,7 @@ func Codes() []diag.Entry {
 		{Code: codeMembers, Means: "members that depend on each other cannot be split", Remedy: "remove replicas"},
 		{Code: codeWhen, Means: "a parameter does not apply to these values of the others", Remedy: "remove it, or choose values that it applies to; sweep.exclude removes combinations of axes"},
 		{Code: codeWindow, Means: "a filter cannot be used with this window", Remedy: "remove the window, or write the values that the message names"},
+		{Code: codeSmooth, Means: "a filter cannot smooth", Remedy: "remove smooth, or choose a filter whose manifest says smooths = true"},
 		{Code: codeWhole, Means: "a key cannot be combined with a window over the whole record", Remedy: "remove the key that the message names"},
 		{Code: codeSamples, Means: "a file of members cannot be used", Remedy: "fix the file: one member per row, a column for every variable, finite numbers"},
 		{Code: codeVariable, Means: "a name that is not a variable of the state, or a variable without a number", Remedy: "name the variables of the state"},

@@ -415,6 +415,9 @@ func (m *maker) filters() {
 		if f.Window != nil && trial.Filter != nil {
 			trial.Window = m.window(m.filterPlugins[i].Manifest, f, trial.Filter.Needs(), index)
 		}
+		if f.Smooth != nil && trial.Filter != nil {
+			trial.Smooth = m.lag(m.filterPlugins[i].Manifest, f, &trial, index)
+		}
 		trial.Label, trial.Values = f.Label, m.variants[i].Values
 		m.plan.Trials = append(m.plan.Trials, trial)
 	})
@@ -433,9 +436,9 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 		space.Cutoffs = nil
 	}
 	config := sdk.FilterConfig{Params: c.Params, State: m.plan.State, Observations: &space}
-	resize := func(ctx context.Context, members, cycles int) (sdk.Filter, error) {
+	resize := func(ctx context.Context, members, cycles, past int) (sdk.Filter, error) {
 		config := config
-		config.Members = members
+		config.Members, config.Past = members, past
 		if cycles > 1 {
 			config.Observations = repeatedSpace(&space, cycles)
 		}
@@ -443,9 +446,9 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 		if err != nil {
 			return nil, err
 		}
-		return withBounds(withWhitening(f, repeatedBlocks(m.blocks, m.plan.Space.Layout.Size(), cycles)), m.bounded), nil
+		return withBounds(withWhitening(f, repeatedBlocks(m.blocks, m.plan.Space.Layout.Size(), cycles)), repeatedBounds(m.bounded, m.plan.State.Size(), past)), nil
 	}
-	f, err := resize(m.ctx, size, 1)
+	f, err := resize(m.ctx, size, 1, 0)
 	if err != nil {
 		if m.refused(p.Manifest, err, path...); len(m.blocks) > 0 {
 			m.found[len(m.found)-1].WithNote("%s", noPlaces)

@@ -89,6 +89,9 @@ func (p *Plan) Memory(t *Trial) Memory {
 		states, observed, sent = states+w.states(p.Clock.Cycles), observed*times+w.stacked(sent, p.Clock.Cycles), w.stacked(sent, p.Clock.Cycles)
 	}
 
+	beside, wide := t.besides()
+	states += beside
+
 	if !p.OneUnit() && p.Record == nil {
 		states += 2 // comparable values and their sorted members
 	}
@@ -96,7 +99,7 @@ func (p *Plan) Memory(t *Trial) Memory {
 		states += 2 // to send them, and to store them
 	}
 	if _, ok := t.Filter.(*unbounded); ok {
-		states++ // in coordinates without bounds
+		states += wide // in coordinates without bounds
 	}
 	if p.Parameters > 0 {
 		states += 3 // the part of the model before and after a forecast, and that of the operator
@@ -142,11 +145,11 @@ func (p *Plan) Memory(t *Trial) Memory {
 		}
 		add(c, columns, n, m)
 	}
-	columns := n + answer + sent*m
+	columns := (n+answer)*wide + sent*m
 	if gradient {
 		columns += n
 	}
-	add(t.Calls, columns, n, m)
+	add(t.Calls, columns, n*wide, m)
 	filter := plugins[t.Calls.Plugin]
 	filter.Matrices += 8 * located
 	plugins[t.Calls.Plugin] = filter

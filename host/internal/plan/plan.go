@@ -110,7 +110,9 @@ type Trial struct {
 	Values map[string]any // of the axes that apply to it, by their keys
 	// Window says how the filter uses observations of several cycles; nil: it does not.
 	Window *Window
-	// Resize returns the filter configured for another number of members, and for the
-	// observations of so many cycles, the oldest first.
-	Resize func(ctx context.Context, members, cycles int) (sdk.Filter, error)
+	// Smooth is how many cycles of later observations change states; 0: none.
+	Smooth int
+	// Resize returns the filter configured for another number of members, for the
+	// observations of so many cycles, the oldest first, and for the states of past earlier times.
+	Resize func(ctx context.Context, members, cycles, past int) (sdk.Filter, error)
 }

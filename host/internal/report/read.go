@@ -123,7 +123,8 @@ func (r *Report) readScores() (err error) {
 		}
 	}
 	r.runs, r.filters, r.against = []*compare.Run{scores}, scores.Filters(), scores.Baseline()
-	r.metrics, r.opening = scores.Metrics(), scores.Opening().Name
+	r.metrics = slices.DeleteFunc(scores.Metrics(), func(m compare.Metric) bool { return !slices.Contains(stages, m.Stage) })
+	r.opening = scores.Opening().Name
 	if r.rows, err = r.rowsOf(scores, scores.Groups); err != nil {
 		return err
 	}

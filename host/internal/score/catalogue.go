@@ -11,6 +11,7 @@ import (
 const (
 	Forecast = "forecast"
 	Analysis = "analysis"
+	Smoothed = "smoothed" // with observations of later cycles
 )
 
 // Score describes one score and computes it. A new one is a function and a row of the

@@ -196,6 +196,10 @@ var schema = key{kind: table, keys: []key{
 			{name: "scheme", kind: text, choices: []string{auto, "mda", "sda"}, doc: "mda: observations count in parts, at each shift of the window (multiple data assimilation). sda: the newest one counts in full (single). " +
 				"If omitted, auto: mda if the filter takes fractions of the likelihood"},
 			{name: "passes", kind: count, choices: []string{auto}, min: one, max: mostPasses, example: "4", doc: "calls of the filter in a cycle, each with the same fraction of the likelihood. If omitted, auto: by how many members the likelihood leaves, or by the data misfit"},
+		}},
+		key{name: "smooth", kind: table, example: "{ lag = 10 }", doc: "the filter also gives the states of earlier times, stage smoothed: those in its window, and older ones that are moved along with the analysis, without " +
+			"a model run (a fixed-lag smoother); if omitted, it does not", keys: []key{
+			{name: "lag", kind: integer, required: true, min: one, max: longestWindow, example: "10", doc: "cycles of observations after a state that change it. The time of an analysis and its memory grow in proportion to 1 + lag"},
 		}})...)},
 	{name: "reference", kind: table, doc: "a brute-force filter that the others are scored against", keys: component("filter", `"NAME"`, retry,
 		key{name: "size", kind: integer, required: true, min: two, max: mostMembers, example: "100_000", doc: "number of members"},
@@ -224,6 +228,7 @@ var schema = key{kind: table, keys: []key{
 		{name: "score", kind: tables, required: true, doc: "one expected number", oneOf: [][]string{{"tolerance", "relative"}}, keys: []key{
 			{name: "filter", kind: text, required: true, example: `"enkf"`, doc: "label of a filter, or climatology, persistence or reference"},
 			{name: "metric", kind: text, required: true, example: `"rmse"`, doc: "a score of the result table"},
+			{name: "stage", kind: text, choices: []string{"forecast", "analysis", "smoothed"}, doc: "stage of the score; if omitted, that of the result table, which is the analysis for most scores"},
 			{name: "value", kind: number, required: true, example: "0.5", doc: "expected value"},
 			{name: "tolerance", kind: number, above: zero, example: "0.03", doc: "largest allowed difference from value"},
 			{name: "relative", kind: number, above: zero, example: "0.05", doc: "largest allowed difference from value, as a fraction of value"},

@@ -314,6 +314,12 @@ type Filter struct {
 	Component
 	Size   int     `toml:"size,omitzero"` // members
 	Window *Window `toml:"window,omitempty"`
+	Smooth *Smooth `toml:"smooth,omitempty"`
+}
+
+// Smooth says that the filter also gives the states of earlier times.
+type Smooth struct {
+	Lag int `toml:"lag"` // cycles
 }
 
 // Window says that a filter uses the observations of several cycles, in several passes.
@@ -402,6 +408,7 @@ type Expect struct {
 type Score struct {
 	Filter    string  `toml:"filter"` // a label, or climatology, persistence, reference
 	Metric    string  `toml:"metric"`
+	Stage     string  `toml:"stage,omitempty"` // empty: that for which the metric is shown
 	Value     float64 `toml:"value"`
 	Tolerance float64 `toml:"tolerance,omitzero"` // 0: see Relative
 	Relative  float64 `toml:"relative,omitzero"`  // 0: see Tolerance

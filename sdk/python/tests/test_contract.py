@@ -121,6 +121,32 @@ def test_filters_take_cutoffs(script):
     assert code == 0, said
 
 
+SMOOTHS = '''
+class Shifting(Filter):
+    """Moves all times by the mean innovation."""
+
+    smooths = True
+    needs = ("predicted", "error_variance")
+
+    def analyse(self, p):
+        n = p.ensemble.shape[1]
+        assert n == (1 + self.past) * self.state.size
+        y, h, _ = p.observed()
+        return p.ensemble + (y - h.mean(axis=0)).mean(){more} if len(y) else p.ensemble
+
+serve(Shifting)
+'''
+
+
+@pytest.mark.parametrize(
+    ("more", "want"), [("", None), (" + self.past", "states of earlier times change the analysis")]
+)
+def test_filters_smooth(script, more, want):
+    code, said = plume("plugins", "test", script(SMOOTHS.format(more=more)))
+    assert code == (0 if want is None else 1), said
+    assert want is None or want in said
+
+
 RETRYABLE = '''
 class Flaky(Model):
     """One member may succeed when repeated, one cannot."""

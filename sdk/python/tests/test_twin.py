@@ -105,6 +105,31 @@ def test_tables_in_every_library(tmp_path):
         opened.ensemble(stage="forecast")
 
 
+def test_smoothed_states(tmp_path):
+    file = tmp_path / "smooth.toml"
+    text = WORKFLOW.format(model="lorenz63", cycles=10, examples=EXAMPLES)
+    file.write_text(text.replace('params = { scheme = "etkf" }', 'params = { scheme = "etkf" }\nsmooth = { lag = 3 }'))
+    code, said = plume("run", file, "--run-dir", tmp_path)
+    assert code == 0, said
+    opened = kit.open_run(runs=tmp_path)
+    smoothed, analysis, truth = opened.ensemble("smoothed"), opened.ensemble(), opened.truth()
+    assert dict(smoothed.sizes) == {"cycle": 10, "member": 20}
+    assert smoothed.lag.values.tolist() == [3] * 7 + [2, 1, 0]
+    assert smoothed.isel(cycle=-1).x.equals(analysis.isel(cycle=-1).x.assign_coords(lag=0))
+    assert opened.ensemble("smoothed", trial=None).sizes["trial"] == 1
+    lags = opened.table("lags")
+    rmse = lags[lags.metric == "rmse"].sort_values("lag")
+    assert rmse.lag.tolist() == [0, 1, 2, 3]
+    assert rmse.cycles.tolist() == [10, 9, 8, 7]
+    names = ("x", "y", "z")
+    error = np.sqrt(sum((smoothed[n].mean("member") - truth[n]) ** 2 for n in names) / 3)[:7]
+    assert np.isclose(error.mean(), rmse.value.iloc[-1])
+    scores = opened.table("cycles")
+    assert np.allclose(scores[scores.stage == "smoothed"].rmse, error)
+    with pytest.raises(ValueError, match="stored no ensembles"):
+        run(tmp_path, "lorenz63").ensemble("smoothed")
+
+
 def test_a_run_is_readable_while_it_goes_on_and_after_a_crash(tmp_path):
     file = workflow(tmp_path / "long.toml", "lorenz63", 50_000)
     env = os.environ | {"PLUME_PYTHON": sys.executable}

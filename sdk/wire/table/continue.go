@@ -41,9 +41,13 @@ func Continue(path string, columns []Column, through int) (_ *Writer, last int, 
 	return w, last, err
 }
 
-// copyThrough copies the batches of f up to cycle through and returns that of the last.
+// copyThrough copies the batches of f that were written up to cycle through and returns that of the last:
+// that in the column cycle or, with a column lag, so many cycles later.
 func (w *Writer) copyThrough(f *os.File, through int) (last int, err error) {
-	index := slices.IndexFunc(w.fields, func(f field) bool { return f.name == "cycle" && f.id == arrow.INT32 })
+	column := func(name string) int {
+		return slices.IndexFunc(w.fields, func(f field) bool { return f.name == name && f.id == arrow.INT32 })
+	}
+	index, lags := column("cycle"), column("lag")
 	if index < 0 {
 		return 0, ErrColumns
 	}
@@ -60,6 +64,10 @@ func (w *Writer) copyThrough(f *os.File, through int) (last int, err error) {
 			continue
 		}
 		cycle := int(int32(binary.LittleEndian.Uint32(cycles[len(cycles)-4:])))
+		if lags >= 0 {
+			lag := w.vectors[lags].values
+			cycle += int(int32(binary.LittleEndian.Uint32(lag[len(lag)-4:])))
+		}
 		if cycle > through {
 			break
 		}

@@ -197,6 +197,10 @@ type ConfigureRequest struct {
 	Dir           string                 `protobuf:"bytes,8,opt,name=dir,proto3" json:"dir,omitempty"`                              // models: what relative paths in params are relative to
 	PerMember     []string               `protobuf:"bytes,9,rep,name=per_member,json=perMember,proto3" json:"per_member,omitempty"` // models: parameters that every forecast gives for each member, in the order of CHANNEL_PARAMETERS
 	Grid          bool                   `protobuf:"varint,10,opt,name=grid,proto3" json:"grid,omitempty"`                          // the answer may have positions by rule, see GridPart
+	// Filters that smooth (protocol_minor 4): the number of earlier times whose states every
+	// ensemble holds, after that of the analysis, the latest first. State describes one time;
+	// in the channel, the variables of the time k before the analysis are called NAME@k.
+	Past          int64 `protobuf:"varint,11,opt,name=past,proto3" json:"past,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -299,6 +303,13 @@ func (x *ConfigureRequest) GetGrid() bool {
 		return x.Grid
 	}
 	return false
+}
+
+func (x *ConfigureRequest) GetPast() int64 {
+	if x != nil {
+		return x.Past
+	}
+	return 0
 }
 
 type ConfigureResponse struct {
@@ -1626,7 +1637,7 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x10DescribeResponse\x12\x1a\n" +
 	"\bmanifest\x18\x01 \x01(\tR\bmanifest\x12%\n" +
 	"\x0eprotocol_minor\x18\x02 \x01(\rR\rprotocolMinor\x12\x1a\n" +
-	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\xf0\x02\n" +
+	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\x84\x03\n" +
 	"\x10ConfigureRequest\x12$\n" +
 	"\rconfiguration\x18\x01 \x01(\tR\rconfiguration\x12/\n" +
 	"\x06params\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06params\x12\x12\n" +
@@ -1639,7 +1650,8 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"per_member\x18\t \x03(\tR\tperMember\x12\x12\n" +
 	"\x04grid\x18\n" +
-	" \x01(\bR\x04grid\"\x91\x01\n" +
+	" \x01(\bR\x04grid\x12\x12\n" +
+	"\x04past\x18\v \x01(\x03R\x04past\"\x91\x01\n" +
 	"\x11ConfigureResponse\x12&\n" +
 	"\x05state\x18\x01 \x01(\v2\x10.plume.v1.LayoutR\x05state\x12>\n" +
 	"\fobservations\x18\x02 \x01(\v2\x1a.plume.v1.ObservationSpaceR\fobservations\x12\x14\n" +

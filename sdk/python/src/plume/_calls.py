@@ -6,6 +6,7 @@ import copy
 import math
 import numbers
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -123,17 +124,29 @@ def _configure_operator(plugin: ObservationOperator, r: Any) -> tuple[Configurat
     return Configuration(plugin, plugin.state, layout), pb.ConfigureResponse(observations=space)
 
 
+def _states(state: Layout, past: int) -> Layout:
+    """Returns the layout of an ensemble that holds states of earlier times, too."""
+    if past == 0:
+        return state
+    before = (replace(v, name=f"{v.name}@{k + 1}") for k in range(past) for v in state.variables)
+    return Layout((*state.variables, *before))
+
+
 def _configure_filter(plugin: Filter, r: Any) -> tuple[Configuration, Any]:
     plugin.state, plugin.observations = layout_from(r.state), layout_from(r.observations.layout)
-    plugin.offers, plugin.members = tuple(r.observations.offers), r.members
+    plugin.offers, plugin.members, plugin.past = tuple(r.observations.offers), r.members, r.past
     cutoffs = np.array(r.observations.cutoffs or np.zeros(plugin.observations.size))
     if cutoffs.shape != (plugin.observations.size,):
         raise ContractError(f"{cutoffs.size} cutoffs for {plugin.observations.size} values", where="observations")
     plugin.observation_cutoffs = cutoffs
+    if r.past and not plugin.smooths:
+        raise ContractError(f"{r.past} earlier times, for a filter that does not smooth", where="configure")
     plugin.setup()
     if isinstance(plugin.needs, str):
         raise ContractError(f'is "{plugin.needs}"', where="needs", hint=f'want a list, ("{plugin.needs}",)')
-    return Configuration(plugin, plugin.state, plugin.observations), pb.ConfigureResponse(needs=list(plugin.needs))
+    return Configuration(plugin, _states(plugin.state, r.past), plugin.observations), pb.ConfigureResponse(
+        needs=list(plugin.needs)
+    )
 
 
 def _streams(h: Any) -> Streams:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import xarray
 
 Library = Literal["pandas", "polars", "pyarrow", "numpy"]
-Stage = Literal["forecast", "analysis"]
+Stage = Literal["forecast", "analysis", "smoothed"]
 
 _SEAL = re.compile(rb'"seal": ?"([0-9a-f]{64})"\s*}\s*\Z')
 _checked: set[tuple[str, int, int, str]] = set()  # path, size, time and sum of files that are as their run left them
@@ -264,7 +264,8 @@ class Run:
     ) -> xarray.Dataset:
         """Returns the members of a trial as an xarray.Dataset: one variable per variable of
         the model, (cycle, member, ...), with units, log_weight and parent, (cycle, member).
-        Of members that have been dropped all is NaN.
+        Of members that have been dropped all is NaN. The stage smoothed, of filters with smooth,
+        has the coordinate lag: how many cycles of later observations have changed the members.
 
         filter, replicate and setting select trials in place of trial, see [trials]; if they
         leave one, the result is that of its number. Of several trials, or with None all that
@@ -273,20 +274,21 @@ class Run:
         if filter is not None or replicate is not None or setting:
             found = self.trials(filter=filter, replicate=replicate, setting=setting)
             trial = found[0] if len(found) == 1 else found
+        folder = "smoothed" if stage == "smoothed" else "ensemble"
         if isinstance(trial, (int, numbers.Integral)):
-            if not any(self.path.glob("ensemble/*")):
+            if not any(self.path.glob(f"{folder}/*")):
                 raise ValueError(f"{self.path} stored no ensembles; see output.ensemble in the workflow")
-            return self._dataset(f"ensemble/trial={trial:04d}/part-00000", stage=stage).assign_attrs(trial=int(trial))
+            return self._dataset(f"{folder}/trial={trial:04d}/part-00000", stage=stage).assign_attrs(trial=int(trial))
         if isinstance(trial, str):
             raise TypeError(f"trial: got {trial!r}, want a number; filter={trial!r} selects by the label of a filter")
         xr = needed("xarray")
         if trial is None:
-            folders = (re.fullmatch(r"trial=(\d+)", d.name) for d in self.path.glob("ensemble/*"))
+            folders = (re.fullmatch(r"trial=(\d+)", d.name) for d in self.path.glob(f"{folder}/*"))
             trial = sorted(int(m[1]) for m in folders if m)
         chosen = [operator.index(n) for n in trial]
         if not chosen:
             raise ValueError(f"{self.path} stored no ensembles; see output.ensemble in the workflow")
-        each = [self._dataset(f"ensemble/trial={n:04d}/part-00000", stage=stage) for n in chosen]
+        each = [self._dataset(f"{folder}/trial={n:04d}/part-00000", stage=stage) for n in chosen]
         joined: xarray.Dataset = xr.concat(each, xr.DataArray(chosen, dims="trial", name="trial"), join="outer")
         cycles = self._read("cycles").columns
         rows = {n: i for i, n in reversed(list(enumerate(cycles["trial"].values.tolist())))}
@@ -425,6 +427,10 @@ class Run:
         times = np.empty(len(cycles))
         times[at] = columns["time"].values
         coords: dict[str, Any] = {"cycle": cycles} | self._times(times)
+        if "lag" in columns and "shape" not in columns["lag"].meta:
+            lags = np.empty(len(cycles), dtype=np.int32)
+            lags[at] = columns["lag"].values
+            coords["lag"] = ("cycle", lags)
         if "member" in lead:
             coords["member"] = np.arange(lead["member"])
         attrs = {"Conventions": "CF-1.11", "source": str(self.path)} | (

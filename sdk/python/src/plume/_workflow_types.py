@@ -112,6 +112,9 @@ class WorkflowExpectScore(TypedDict, total=False):
     relative: float | str
     """largest allowed difference from value, as a fraction of value"""
 
+    stage: Literal['forecast', 'analysis', 'smoothed']
+    """stage of the score; if omitted, that of the result table, which is the analysis for most scores"""
+
     tolerance: float | str
     """largest allowed difference from value"""
 
@@ -140,6 +143,16 @@ class WorkflowExperiment(TypedDict, total=False):
 
     seed: int | str
     """seed of all random numbers of the run"""
+
+
+class WorkflowFilterSmooth(TypedDict, total=False):
+    """the filter also gives the states of earlier times, stage smoothed: those in its window, and
+    older ones that are moved along with the analysis, without a model run (a fixed-lag smoother);
+    if omitted, it does not"""
+
+    lag: int | str
+    """cycles of observations after a state that change it. The time of an analysis and its memory grow
+    in proportion to 1 + lag"""
 
 
 class WorkflowFilterWindow(TypedDict, total=False):
@@ -190,6 +203,11 @@ class WorkflowFilter(TypedDict, total=False):
 
     size: int | str
     """number of members; if omitted, ensemble.size"""
+
+    smooth: WorkflowFilterSmooth
+    """the filter also gives the states of earlier times, stage smoothed: those in its window, and
+    older ones that are moved along with the analysis, without a model run (a fixed-lag smoother);
+    if omitted, it does not"""
 
     timeout: str
     """how long one call of the plugin, which is for all members, may take; if omitted, 60s for up to a

@@ -265,7 +265,7 @@ def _table(header: str, entries: dict[str, Any]) -> str:
 
 def manifest(cls: Any, declared: dict[str, Declaration]) -> str:
     """Returns the text of the plugin.toml that cls stands for."""
-    face = cls._face() | {k: True for k in ("fractions", "cutoffs") if getattr(cls, k, False)}
+    face = cls._face() | {k: True for k in ("fractions", "cutoffs", "smooths") if getattr(cls, k, False)}
     text = "".join(f"{k} = {literal(v)}\n" for k, v in face.items())
     for p in declared.values():
         entries: dict[str, Any] = {"name": p.name, "type": p.type}

@@ -218,7 +218,7 @@ class ObservationOperator(Plugin):
 class Problem:
     """All a filter knows in one call. What it does not need is None."""
 
-    ensemble: Array  # (N, n), the forecast
+    ensemble: Array  # (N, n), the forecast; (N, (1 + past) n) for a filter that smooths
     observation: Array  # (m,), NaN where missing
     predicted: Array | None  # (N, m)
     simulated: Array | None  # (N, m)
@@ -269,16 +269,20 @@ class Filter(Plugin):
     log_likelihood, gradient, error_variance, coordinates. It may be set in setup, from
     what the operator offers. fractions says that the filter may be called several times a
     cycle, with a fraction of the likelihood each time; see Problem.fresh. cutoffs says that
-    a filter that localizes uses observation_cutoffs."""
+    a filter that localizes uses observation_cutoffs. smooths says that it moves states of
+    earlier times along: problem.ensemble then has (1 + past) n columns, those of the states
+    that are observed and those of the times before, the latest first."""
 
     fractions: ClassVar[bool] = False
     cutoffs: ClassVar[bool] = False
+    smooths: ClassVar[bool] = False
     needs: Sequence[str] = ("predicted",)
     state: Layout
     observations: Layout
     observation_cutoffs: Array  # (m,), where the weight of each is 0; 0: at the filter's own cutoff
     offers: Sequence[str]
     members: int
+    past: int  # earlier times whose states the ensemble holds; 0 unless the filter smooths
     _role, _one_of = "filter", ("analyse",)
     independent_members = False
 

@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const refusedSmooth = `error[E313]: timid cannot smooth: it does not move states of earlier times
+  --> window.toml:24:10
+   |
+24 | smooth = { lag = 2 }
+   |          ^^^^^^^^^^^
+   |
+   = help: remove smooth, or choose a filter whose manifest says smooths = true
+`
+
+// A filter that does not say that it smooths is not asked to.
+func TestSmoothRefused(t *testing.T) {
+	t.Parallel()
+	timid, err := goBuild(t.TempDir(), "./testdata/timid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, _, said := plume(t, "plan", windowWorkflow(t, timid, "plugin = \"timid\"\nsmooth = { lag = 2 }\n"))
+	if code == exitOK || !strings.HasPrefix(regexp.MustCompile(`--> .*/`).ReplaceAllString(said, "--> "), refusedSmooth) {
+		t.Errorf("exit code %d\n%s", code, said)
+	}
+	code, _, said = plume(t, "plan", windowWorkflow(t, "", "plugin = \"filter-diffusion\"\nparams = { sampler = \"ode\" }\nsmooth = { lag = 2 }\n"))
+	if code == exitOK || !strings.Contains(said, "states of earlier times need to know which kernel a member was drawn from") {
+		t.Errorf("exit code %d\n%s", code, said)
+	}
+}
+
+// Smoothed states are the same however a run is executed.
+func TestSmoothedTheSame(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	for _, filter := range []string{
+		"plugin = \"filter-enkf\"\nparams = { scheme = \"enkf-n\", rotation = true }\nwindow = \"auto\"\nsmooth = { lag = 5 }\n",
+		"plugin = \"filter-diffusion\"\nsmooth = { lag = 2 }\n",
+		"plugin = \"filter-pf\"\nsize = 50\nparams = { jitter = 0.2, threshold = 0.5 }\nsmooth = { lag = 2 }\n",
+	} {
+		file := windowWorkflow(t, "", filter)
+		var dirs []string
+		for _, how := range [][]string{{}, {"--in-process"}, {"--set", "model.replicas=3"}} {
+			code, dir, said := plumeHere(t, nil, append([]string{"run", file, "--run-dir", root}, how...)...)
+			if code != exitOK {
+				t.Fatalf("%v: exit code %d\n%s", how, code, said)
+			}
+			dirs = append(dirs, dir)
+		}
+		for _, dir := range dirs[1:] {
+			if code, _, said := plume(t, "verify", dirs[0], dir); code != exitOK {
+				t.Errorf("%s: %s", filter, said)
+			}
+		}
+		for _, stage := range [][]string{{"--stage", "smoothed"}, {"--lag", "2"}, {"--lag", "0"}} {
+			if code, said, _ := plume(t, append([]string{"compare", dirs[0]}, stage...)...); code != exitOK || !strings.Contains(said, " ± ") {
+				t.Errorf("%v: %s", stage, said)
+			}
+		}
+	}
+	if code, _, said := plume(t, "compare", "@last", "--run-dir", root, "--lag", "3"); code == exitOK || !strings.Contains(said, "no scores of the stage lag 3") {
+		t.Errorf("a lag that there is not: %s", said)
+	}
+}

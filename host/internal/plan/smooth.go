@@ -1,0 +1,50 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+)
+
+// lag returns that of the smoother of filter index, whose trial is t. It reports why the filter cannot be one.
+func (m *maker) lag(manifest *sdk.Manifest, f *workflow.Filter, t *Trial, index int) int {
+	refuse := func(why, help string) {
+		m.add(codeSmooth, []any{"filter", index, "smooth"}, "%s cannot smooth: %s", f.Plugin, why).WithHelp("%s", help)
+	}
+	switch {
+	case t.Whole():
+		m.add(codeWhole, []any{"filter", index, "smooth"}, "`smooth` cannot be combined with `length = \"all\"`: all states have all observations").
+			WithLabel("no later observations").WithHelp("remove smooth")
+	case !manifest.Smooths:
+		refuse("it does not move states of earlier times", "remove smooth, or choose a filter whose manifest says smooths = true")
+	case slices.Contains(t.Filter.Needs(), sdk.Gradient):
+		refuse("it needs gradients, which are those of the states at the time of the observation", "remove smooth")
+	default:
+		if _, err := t.Resize(m.ctx, t.Size, 1, 1); err != nil {
+			m.refused(manifest, err, "filter", index)
+		}
+	}
+	return f.Smooth.Lag
+}
+
+// besides returns how many more ensembles a trial holds that smooths: the past, the last answer about it, and what a call of the
+// filter gets and answers, side by side. wide says how many the plugin gets in place of one.
+func (t *Trial) besides() (states, wide float64) {
+	if t.Smooth == 0 {
+		return 0, 1
+	}
+	lag := float64(t.Smooth)
+	return 4*lag + 2, 1 + lag
+}
+
+// repeatedBounds are the variables with bounds of states of n values at several times, side by side.
+func repeatedBounds(variables []bounded, n, past int) (all []bounded) {
+	for k := range 1 + past {
+		for _, v := range variables {
+			v.first += k * n
+			all = append(all, v)
+		}
+	}
+	return all
+}
