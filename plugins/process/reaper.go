@@ -2,6 +2,7 @@ package process
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -65,8 +66,11 @@ func (r *reaper) take() (group int, err error) {
 	if _, err := fmt.Fprintln(r.orders, "group"); err != nil {
 		return 0, noReaper(err)
 	}
-	if _, err := fmt.Fscanln(r.answers, &group); err != nil || group == 0 {
-		return 0, noReaper(fmt.Errorf("there is no process group: %v", err))
+	if _, err := fmt.Fscanln(r.answers, &group); err != nil {
+		return 0, noReaper(err)
+	}
+	if group == 0 {
+		return 0, noReaper(errors.New("there is no process group"))
 	}
 	return group, nil
 }

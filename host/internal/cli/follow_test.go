@@ -107,7 +107,9 @@ func TestFollow(t *testing.T) {
 			time.Sleep(time.Duration(50+g.random.IntN(150)) * time.Millisecond)
 		}
 		_ = c.Process.Kill()
-		<-ended
+		if err := <-ended; err == nil {
+			t.Error("it ended before it was killed")
+		}
 	}
 	if _, err := io.WriteString(out, rest); err != nil {
 		t.Fatal(err)
@@ -128,7 +130,9 @@ func TestFollow(t *testing.T) {
 		t.Fatal("the last cycle was not printed")
 	}
 	_ = c.Process.Signal(syscall.SIGTERM)
-	<-ended
+	if err := <-ended; err == nil {
+		t.Error("it was stopped by a signal, and has exit code 0")
+	}
 	got.check(t, whole)
 	sameTables(t, whole, lastRunOf(filepath.Join(g.dir, "runs"), filepath.Join(g.dir, "growing.toml")))
 }

@@ -178,12 +178,12 @@ type fixedLag struct {
 func newFixedLag(start *mat.Dense, lag int) *fixedLag {
 	n := 2 * (lag + 1)
 	f := &fixedLag{mat.NewVecDense(n, nil), mat.NewDense(n, n, nil)}
-	m, v := ensemble.Mean(nil, start, nil), 0.0
+	m := ensemble.Mean(nil, start, nil)
 	rows, _ := start.Dims()
 	for i := range 2 {
 		f.mean.SetVec(i, m[i])
 		for j := range 2 {
-			v = 0
+			v := 0.0
 			for r := range rows {
 				v += (start.At(r, i) - m[i]) * (start.At(r, j) - m[j]) / float64(rows-1)
 			}
