@@ -68,13 +68,13 @@ func misbehave(habit string) {
 		fmt.Println("Loading packages")
 	case "refuses":
 		fmt.Println(`{"error": "did not converge"}`)
-		select {}
+		time.Sleep(time.Hour)
 	case "lacks":
 		fmt.Println(`{"state": {"x": 1}}`)
-		select {}
+		time.Sleep(time.Hour)
 	case "infinite":
 		fmt.Println(`{"state": {"x": 1, "y": 1e999}}`)
-		select {}
+		time.Sleep(time.Hour)
 	case "sleeps", "closes":
 		if habit == "closes" {
 			_ = os.Stdout.Close()
