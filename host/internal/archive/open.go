@@ -89,6 +89,8 @@ func ReadInfo(dir string) (*Info, error) {
 	if !intact(text) {
 		return nil, fmt.Errorf("%s: %w: its seal, a sha256, does not fit; restore it, or remove the seal if you have edited the file", filepath.Join(dir, infoFile), ErrDamaged)
 	}
+	// Earlier versions listed checkpoints among the files.
+	maps.DeleteFunc(info.Files, func(name, _ string) bool { return strings.HasPrefix(name, checkpoints+"/") })
 	return info, nil
 }
 

@@ -390,7 +390,7 @@ func TestDiskIsFull(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if code, _, text := plumeHere(t, nil, "run", file, "--run-dir", disk); code != exitWorkflow || !strings.Contains(text, "error[E331]: the run stores about 5.") {
+	if code, _, text := plumeHere(t, nil, "run", file, "--run-dir", disk); code != exitWorkflow || !strings.Contains(text, "error[E331]: the run stores about 7.") {
 		t.Errorf("exit code %d, want %d and E331\n%s", code, exitWorkflow, text)
 	}
 	code, _, text := plumeHere(t, nil, "run", file, "--run-dir", disk, "--checkpoint", "20ms", "--accept-size")

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/observations"
@@ -198,8 +199,11 @@ func remembered[C, T any](configure func(context.Context, C) (T, error)) func(co
 		part T
 		err  error
 	}
+	var mu sync.Mutex // trials that run at the same time configure filters for windows
 	answers := map[string]answer{}
 	return func(ctx context.Context, c C) (T, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		key := fmt.Sprintf("%#v", c)
 		a, ok := answers[key]
 		if !ok {
