@@ -186,7 +186,7 @@ def test_wheels(wheel):
     for wanted in ("licenses/LICENSE", "extra_metadata/THIRD-PARTY-LICENSES.txt", "sboms/plume.cdx.json"):
         assert [n for n in names if n.endswith(f".dist-info/{wanted}")]
     assert "plume/py.typed" in names
-    assert not [n for n in names if "test" in n]
+    assert not [n for n in names if "tests/" in n or "/test_" in n]
     check_kind(whole.read(program), wheel.stem.split("-")[-1])
     subprocess.run([TOOLS / "twine", "check", "--strict", wheel], check=True)
 
