@@ -102,8 +102,9 @@ flips: build $(VENV)/ready ## 1,000 bits flipped in files of stopped runs, of fi
 	PLUME_FLIPS=1000 $(GO) test ./host/internal/cli -run 'TestFlippedBits' -timeout 3h -v
 	cd sdk/python && PLUME_FLIPS=1000 PYTHONPATH=src $(abspath $(VENV))/bin/python -m pytest -q -s tests/test_analysis.py -k flipped
 
-stops: ## 160 runs stopped at random, some of them again when they are resumed; two thirds of an hour
+stops: ## 160 runs stopped at random, some of them again when they are resumed, and 20 records that arrive in parts; most of an hour
 	PLUME_STOPS=160 $(GO) test ./host/internal/cli -run 'TestStops$$' -timeout 3h -v
+	PLUME_STOPS=20 $(GO) test ./host/internal/cli -run 'TestContinueDays$$' -timeout 1h -v
 
 terminal: ## 200 runs on a pseudo-terminal while every processor is busy
 	PLUME_TERMINAL_RUNS=200 $(GO) test ./host/internal/cli -run 'TestTerminalUnderLoad$$' -timeout 2h -v

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -160,11 +161,11 @@ func sameTables(t *testing.T, whole, dir string) {
 }
 
 // TestContinueDays splits a record at random, continues a run over each part, with kills in
-// between, and wants the tables to be those of one run over the whole record.
+// between, and wants the tables to be those of one run over the whole record. PLUME_STOPS is how many.
 func TestContinueDays(t *testing.T) {
-	splits := 20
-	if testing.Short() {
-		splits = 2
+	splits := 4
+	if n, err := strconv.Atoi(os.Getenv("PLUME_STOPS")); err == nil {
+		splits = n
 	}
 	timings := []string{"window = 0", "window = 0.6", "interval = 2.5", "interval = 2.5, window = 2, cycles = 40"}
 	kills := 0
