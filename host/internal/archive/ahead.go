@@ -44,25 +44,24 @@ type Verified struct {
 
 // aheadRows are the columns that the tables of forecasts have in common.
 type aheadRows struct {
-	trial, replicate, cycle, index []int32
-	filter, of, variable           []string
-	time, lead, valid              []float64
+	when         []any // columns that are the same in all rows
+	time         float64
+	index        []int32
+	of, variable []string
+	lead, valid  []float64
 }
 
 func (t *Trial) aheadRows(n, cycle int, time float64) *aheadRows {
-	return &aheadRows{
-		trial: slices.Repeat([]int32{t.number}, n), replicate: slices.Repeat([]int32{t.replicate}, n), filter: slices.Repeat([]string{t.filter}, n),
-		cycle: slices.Repeat([]int32{int32(cycle)}, n), time: slices.Repeat([]float64{time}, n),
-	}
+	return &aheadRows{when: append(t.id.columns(n), slices.Repeat([]int32{int32(cycle)}, n), slices.Repeat([]float64{time}, n)), time: time}
 }
 
 func (r *aheadRows) add(of, variable string, index int, lead float64) {
 	r.of, r.variable, r.index, r.lead = append(r.of, of), append(r.variable, variable), append(r.index, int32(index)), append(r.lead, lead)
-	r.valid = append(r.valid, r.time[0]+lead)
+	r.valid = append(r.valid, r.time+lead)
 }
 
 func (r *aheadRows) values() []any {
-	return []any{r.trial, r.replicate, r.filter, r.cycle, r.time, r.lead, r.valid, r.of, r.variable, r.index}
+	return append(r.when, r.lead, r.valid, r.of, r.variable, r.index)
 }
 
 // AppendAhead writes a free forecast from the analysis of a cycle.
@@ -106,21 +105,13 @@ func (t *Trial) AppendVerified(cycle int, time float64, list []Verified) error {
 	}
 	rows, issued := t.aheadRows(n, cycle, time), make([]int32, n)
 	value, mean, spread, rank := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
-	optional := func(get func(v *Verified) *float64) table.Nullable[float64] {
-		c := table.Nullable[float64]{Values: make([]float64, n), Valid: make([]bool, n)}
-		for i := range list {
-			if v := get(&list[i]); v != nil {
-				c.Values[i], c.Valid[i] = *v, true
-			}
-		}
-		return c
-	}
 	for i, v := range list {
 		rows.add(v.Of, v.Variable, v.Index, v.Lead)
 		issued[i], value[i], mean[i], spread[i], rank[i] = int32(v.Issued), v.Value, v.Mean, v.Spread, v.Rank
 	}
-	return t.verification.Append(n, rows.trial, rows.replicate, rows.filter, rows.cycle, rows.time, issued, rows.lead, rows.of, rows.variable, rows.index, value, mean, spread,
-		optional(func(v *Verified) *float64 { return v.CRPSFair }), rank, optional(func(v *Verified) *float64 { return v.Persistence }))
+	return t.verification.Append(n, append(rows.when, issued, rows.lead, rows.of, rows.variable, rows.index, value, mean, spread,
+		nullable(list, func(v *Verified) (float64, bool) { return known(v.CRPSFair) }), rank,
+		nullable(list, func(v *Verified) (float64, bool) { return known(v.Persistence) }))...)
 }
 
 // ForecastScore is a score of the free forecasts of a trial at one lead time.
@@ -150,7 +141,7 @@ func (r *Run) ForecastScores(id TrialID, list []ForecastScore) error {
 	for i, s := range list {
 		lead[i], of[i], variable[i], metric[i], value[i], se[i], count[i] = s.Lead, s.Of, s.Variable, s.Metric, s.Value, s.SE, int32(s.Count)
 	}
-	return r.write(forecastScoresColumns, n, append(id.columns(n), lead, of, variable, metric, value, se, count), "forecast_scores", part(int32(id.Trial)))
+	return r.write(forecastScoresColumns, n, append(id.columns(n), lead, of, variable, metric, value, se, count), "forecast_scores", part(id.Trial))
 }
 
 // Reliability writes the reliability of the probabilities of a trial.
@@ -162,12 +153,7 @@ func (r *Run) Reliability(id TrialID, list []ReliabilityRow) error {
 		lead[i], of[i], variable[i], above[i], bin[i], count[i] = s.Lead, s.Of, s.Variable, s.Above, int32(s.Bin), int32(s.Count)
 		probability[i], frequency[i], brier[i] = s.Probability, s.Frequency, s.Brier
 	}
-	return r.write(reliabilityColumns, n, append(id.columns(n), lead, of, variable, above, bin, probability, frequency, brier, count), "reliability", part(int32(id.Trial)))
-}
-
-// columns returns the columns trial, replicate and filter.
-func (id TrialID) columns(n int) []any {
-	return []any{slices.Repeat([]int32{int32(id.Trial)}, n), slices.Repeat([]int32{int32(id.Replicate)}, n), slices.Repeat([]string{id.Filter}, n)}
+	return r.write(reliabilityColumns, n, append(id.columns(n), lead, of, variable, above, bin, probability, frequency, brier, count), "reliability", part(id.Trial))
 }
 
 // Forecasts holds what free forecasts say, one value at one lead time per row.

@@ -25,7 +25,7 @@ type Work struct {
 func TrialWork(number int) Work {
 	w := Work{name: fmt.Sprintf("trial=%04d", number)}
 	for _, table := range parted {
-		w.files = append(w.files, filepath.Join(table, part(int32(number))))
+		w.files = append(w.files, filepath.Join(table, part(number)))
 	}
 	w.files = append(w.files, filepath.Join("ensemble", w.name, partName(0)), filepath.Join("smoothed", w.name, partName(0)))
 	return w

@@ -33,9 +33,8 @@ type Failure struct {
 // Failures is the table of the failures of one trial. It has no file until there is a
 // failure. It is safe for concurrent use.
 type Failures struct {
-	trial, replicate int32
-	filter           string
-	path             string
+	id   TrialID
+	path string
 
 	mu    sync.Mutex
 	table *table.Writer // nil: there are none
@@ -45,7 +44,7 @@ type Failures struct {
 // Failures opens the table of the failures of a trial, or continues it after cycle
 // through; see [Run.Trial].
 func (r *Run) Failures(id TrialID, through int) (*Failures, error) {
-	return r.failures(id, through, part(int32(id.Trial)))
+	return r.failures(id, through, part(id.Trial))
 }
 
 // ReferenceFailures opens the table of the failures of the reference of p.
@@ -55,7 +54,7 @@ func (r *Run) ReferenceFailures(t *plan.Scenario, p *plan.Plan) (*Failures, erro
 
 func (r *Run) failures(id TrialID, through int, part string) (*Failures, error) {
 	path, err := r.Path("failures", part)
-	f := &Failures{trial: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, path: path}
+	f := &Failures{id: id, path: path}
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +109,7 @@ func (f *Failures) Flush(through int) error {
 			return err
 		}
 	}
-	return f.table.Append(n, slices.Repeat([]int32{f.trial}, n), slices.Repeat([]int32{f.replicate}, n), slices.Repeat([]string{f.filter}, n), cycle, call, member, members, reason, action)
+	return f.table.Append(n, append(f.id.columns(n), cycle, call, member, members, reason, action)...)
 }
 
 // Sum returns the sha256 of the bytes written so far; see [Trial.Sums].

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"math"
+	"slices"
 
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/observations"
@@ -24,19 +25,14 @@ func (t *Trial) AppendHeldOut(s *cycle.Step, list []HeldOutRow) error {
 		return nil
 	}
 	n := len(list)
-	trial, replicate, cycles, index := make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
-	filter, stage, variable := make([]string, n), make([]string, n), make([]string, n)
-	times, value, mean, spread := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
-	crps := table.Nullable[float64]{Values: make([]float64, n), Valid: make([]bool, n)}
+	index, stage, variable := make([]int32, n), make([]string, n), make([]string, n)
+	value, mean, spread := make([]float64, n), make([]float64, n), make([]float64, n)
 	for i, r := range list {
-		trial[i], replicate[i], filter[i], cycles[i], times[i], stage[i] = t.number, t.replicate, t.filter, int32(s.Cycle), s.Time, r.Stage
 		variable[i], index[i] = componentOf(t.observed, r.Component)
-		value[i], mean[i], spread[i] = r.Value, r.Mean, r.Spread
-		if r.CRPSFair != nil {
-			crps.Values[i], crps.Valid[i] = *r.CRPSFair, true
-		}
+		stage[i], value[i], mean[i], spread[i] = r.Stage, r.Value, r.Mean, r.Spread
 	}
-	return t.heldOut.Append(n, trial, replicate, filter, cycles, times, stage, variable, index, value, mean, spread, crps)
+	return t.heldOut.Append(n, append(t.id.columns(n), slices.Repeat([]int32{int32(s.Cycle)}, n), slices.Repeat([]float64{s.Time}, n), stage, variable, index, value, mean, spread,
+		nullable(list, func(r *HeldOutRow) (float64, bool) { return known(r.CRPSFair) }))...)
 }
 
 // componentOf returns the variable of a component of a layout and its index in the variable.
@@ -73,7 +69,7 @@ func (t *Trial) AppendRejections(s *cycle.Step, streams []observations.Stream) e
 	if len(s.Rejected) == 0 {
 		return nil
 	}
-	return appendRejections(t.rejections, t.number, t.replicate, streams, t.observed, s.Rejected)
+	return appendRejections(t.rejections, int32(t.id.Trial), int32(t.id.Replicate), streams, t.observed, s.Rejected)
 }
 
 func appendRejections(w *table.Writer, trial, replicate int32, streams []observations.Stream, observed *sdk.Layout, list []observations.Value) error {

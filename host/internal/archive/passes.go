@@ -61,19 +61,13 @@ func (t *Trial) Passes(rows []PassRow) error {
 	n := len(rows)
 	pass, values := make([]int32, n), make([]int32, n)
 	assimilated := make([]float64, n)
-	numbers := func(get func(r PassRow) float64) table.Nullable[float64] {
-		c := table.Nullable[float64]{Values: make([]float64, n), Valid: make([]bool, n)}
-		for i, r := range rows {
-			c.Values[i], c.Valid[i] = get(r), r.Known
-		}
-		return c
-	}
 	for i, r := range rows {
 		pass[i], values[i], assimilated[i] = int32(r.Number), int32(r.Values), r.Assimilated
 	}
-	err := t.run.write(passesColumns, n, []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n), slices.Repeat([]string{t.filter}, n),
-		pass, assimilated, values, numbers(func(r PassRow) float64 { return r.Misfit }), numbers(func(r PassRow) float64 { return r.Least }),
-		numbers(func(r PassRow) float64 { return r.Largest })}, "passes", part(t.number))
+	err := t.run.write(passesColumns, n, append(t.id.columns(n), pass, assimilated, values,
+		nullable(rows, func(r *PassRow) (float64, bool) { return r.Misfit, r.Known }),
+		nullable(rows, func(r *PassRow) (float64, bool) { return r.Least, r.Known }),
+		nullable(rows, func(r *PassRow) (float64, bool) { return r.Largest, r.Known })), "passes", part(t.id.Trial))
 	if err != nil {
 		return err
 	}
@@ -100,11 +94,11 @@ func (t *Trial) starts(rows []PassRow) error {
 			}
 		}
 	}
-	columns := []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n), slices.Repeat([]string{t.filter}, n), pass, variable, index, truth, mean, spread}
+	columns := append(t.id.columns(n), pass, variable, index, truth, mean, spread)
 	for _, q := range quantiles {
 		columns = append(columns, q)
 	}
-	return t.run.write(startColumns, n, columns, "start", part(t.number))
+	return t.run.write(startColumns, n, columns, "start", part(t.id.Trial))
 }
 
 // AppendFit writes what is predicted of the observed values of a cycle.
@@ -122,8 +116,7 @@ func (t *Trial) AppendFit(s *cycle.Step, rows []FitRow) error {
 			numbers[c] = append(numbers[c], v)
 		}
 	}
-	columns := []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n), slices.Repeat([]string{t.filter}, n),
-		slices.Repeat([]int32{int32(s.Cycle)}, n), slices.Repeat([]float64{s.Time}, n), stage, variable, index}
+	columns := append(t.id.columns(n), slices.Repeat([]int32{int32(s.Cycle)}, n), slices.Repeat([]float64{s.Time}, n), stage, variable, index)
 	for _, c := range numbers {
 		columns = append(columns, c)
 	}

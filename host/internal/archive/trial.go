@@ -43,11 +43,10 @@ type TrialID struct {
 
 // Trial is the tables of one trial that are being written.
 type Trial struct {
-	number, replicate int32
-	observed          *sdk.Layout
-	filter            string
-	keep              Keep
-	scores            []score.Score // of cycles
+	id       TrialID
+	observed *sdk.Layout
+	keep     Keep
+	scores   []score.Score // of cycles
 
 	run                                       *Run
 	cycles, innovations, diagnostics, timings *table.Writer
@@ -85,9 +84,9 @@ type RankHistogram struct {
 // If through is above 0, the tables are continued after that cycle, for which there is a
 // checkpoint: later rows are written again. It is an error if they do not reach that cycle.
 func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through int) (*Trial, error) {
-	t := &Trial{number: int32(id.Trial), replicate: int32(id.Replicate), filter: id.Filter, observed: observed, keep: keep, scores: score.OfCycles(keep.Scored), run: r}
+	t := &Trial{id: id, observed: observed, keep: keep, scores: score.OfCycles(keep.Scored), run: r}
 	o := &opener{run: r, through: through}
-	name := part(t.number)
+	name := part(t.id.Trial)
 	t.cycles = o.open(true, cyclesColumns(keep.Scored), "cycles", name)
 	t.diagnostics = o.open(false, diagnosticsColumns, "diagnostics", name)
 	t.timings = o.open(false, timingsColumns, "timings", name)
@@ -165,7 +164,7 @@ func (o *opener) open(every bool, columns []table.Column, path ...string) *table
 }
 
 // part is the name of a trial's part of a table.
-func part(trial int32) string { return fmt.Sprintf("trial=%04d.arrow", trial) }
+func part(trial int) string { return fmt.Sprintf("trial=%04d.arrow", trial) }
 
 // Append writes one cycle: its scores, its innovation, which may be nil, the
 // descriptions of its stages, the diagnostics of the filter, the times and the
@@ -178,7 +177,7 @@ func (t *Trial) appendInnovation(s *cycle.Step, in *score.Innovation) error {
 	if in == nil {
 		return nil
 	}
-	return t.innovations.Append(1, []int32{t.number}, []int32{t.replicate}, []string{t.filter}, []int32{int32(s.Cycle)}, []float64{s.Time},
+	return t.innovations.Append(1, []int32{int32(t.id.Trial)}, []int32{int32(t.id.Replicate)}, []string{t.id.Filter}, []int32{int32(s.Cycle)}, []float64{s.Time},
 		[]float64{in.NIS}, []float64{in.Expected}, table.Block{Matrix: mat.NewDense(1, len(in.Values), in.Values), Null: true})
 }
 
@@ -193,8 +192,7 @@ func (t *Trial) RankHistograms(histograms []RankHistogram) error {
 		}
 	}
 	n := len(rank)
-	return t.run.write(rankHistogramColumns, n, []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n),
-		slices.Repeat([]string{t.filter}, n), stage, rank, count}, "rank_histogram", part(t.number))
+	return t.run.write(rankHistogramColumns, n, append(t.id.columns(n), stage, rank, count), "rank_histogram", part(t.id.Trial))
 }
 
 // LagScore is the number of a trial for the states with a lag.
@@ -214,8 +212,7 @@ func (t *Trial) Lags(scores []LagScore) error {
 	for i, s := range scores {
 		lag[i], metric[i], value[i], se[i], cycles[i] = int32(s.Lag), s.Metric, s.Value, s.SE, int32(s.Count)
 	}
-	return t.run.write(lagsColumns, n, []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n),
-		slices.Repeat([]string{t.filter}, n), lag, metric, value, se, cycles}, "lags", part(t.number))
+	return t.run.write(lagsColumns, n, append(t.id.columns(n), lag, metric, value, se, cycles), "lags", part(t.id.Trial))
 }
 
 // Observed writes what is known of the innovations of every observed value of the trial.
@@ -232,8 +229,7 @@ func (t *Trial) Observed(sums score.InnovationSums) error {
 		}
 	}
 	columns := slices.Clone(observedColumns)
-	values := []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n), slices.Repeat([]string{t.filter}, n),
-		variable, index, count, spread, deviation, first, largest, at}
+	values := append(t.id.columns(n), variable, index, count, spread, deviation, first, largest, at)
 	if c := t.observed.Coordinates; c != nil {
 		axes := len(c.Dims)
 		columns = append(columns, table.Variables(&sdk.Layout{Variables: []sdk.Variable{{Name: "position", Shape: []int{axes}}, {Name: "period", Shape: []int{axes}}}})...)
@@ -245,7 +241,7 @@ func (t *Trial) Observed(sums score.InnovationSums) error {
 			values = append(values, table.Block{Matrix: mat.NewDense(n, 2*axes, where)})
 		}
 	}
-	return t.run.write(columns, n, values, "observed", part(t.number))
+	return t.run.write(columns, n, values, "observed", part(t.id.Trial))
 }
 
 func (t *Trial) appendCycle(s *cycle.Step, rows []CycleRow) error {
@@ -254,12 +250,9 @@ func (t *Trial) appendCycle(s *cycle.Step, rows []CycleRow) error {
 	for i, r := range rows {
 		stages[i], cycles[i], times[i] = r.Stage, int32(s.Cycle-r.Lag), s.TimeOf(s.Cycle-r.Lag)
 	}
-	values := []any{slices.Repeat([]int32{t.number}, n), slices.Repeat([]int32{t.replicate}, n), slices.Repeat([]string{t.filter}, n), cycles, times, stages}
+	values := append(t.id.columns(n), cycles, times, stages)
 	for _, sc := range t.scores {
-		column := table.Nullable[float64]{Values: make([]float64, n), Valid: make([]bool, n)}
-		for i, r := range rows {
-			column.Values[i], column.Valid[i] = r.Scores[sc.Name]
-		}
+		column := nullable(rows, func(r *CycleRow) (float64, bool) { v, ok := r.Scores[sc.Name]; return v, ok })
 		switch {
 		case sc.Needs != 0:
 			values = append(values, column)
@@ -282,7 +275,7 @@ func (t *Trial) appendDiagnostics(s *cycle.Step) error {
 		values[i] = s.Metrics[name]
 	}
 	n := len(names)
-	return t.diagnostics.Append(n, slices.Repeat([]int32{t.number}, n), slices.Repeat([]string{t.filter}, n), slices.Repeat([]int32{int32(s.Cycle)}, n), names, values)
+	return t.diagnostics.Append(n, slices.Repeat([]int32{int32(t.id.Trial)}, n), slices.Repeat([]string{t.id.Filter}, n), slices.Repeat([]int32{int32(s.Cycle)}, n), names, values)
 }
 
 // timed is the number of cycles whose timings, which are not results, are one batch.
@@ -305,7 +298,7 @@ func (t *Trial) flushTimings() error {
 		return nil
 	}
 	t.timing.cycle, t.timing.forecast, t.timing.observe, t.timing.analyse = w.cycle[:0], w.forecast[:0], w.observe[:0], w.analyse[:0]
-	return t.timings.Append(n, slices.Repeat([]int32{t.number}, n), slices.Repeat([]string{t.filter}, n), w.cycle, w.forecast, w.observe, w.analyse)
+	return t.timings.Append(n, slices.Repeat([]int32{int32(t.id.Trial)}, n), slices.Repeat([]string{t.id.Filter}, n), w.cycle, w.forecast, w.observe, w.analyse)
 }
 
 func (t *Trial) appendMembers(s *cycle.Step) error {

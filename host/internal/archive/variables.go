@@ -62,7 +62,7 @@ type descriptions struct {
 
 // fixed fills the columns that are the same in every cycle, for rows rows.
 func (d *descriptions) fixed(t *Trial, rows int) {
-	d.trial, d.replicate, d.filter = slices.Repeat([]int32{t.number}, rows), slices.Repeat([]int32{t.replicate}, rows), slices.Repeat([]string{t.filter}, rows)
+	d.trial, d.replicate, d.filter = slices.Repeat([]int32{int32(t.id.Trial)}, rows), slices.Repeat([]int32{int32(t.id.Replicate)}, rows), slices.Repeat([]string{t.id.Filter}, rows)
 	d.index, d.variable = make([]int32, rows), make([]string, rows)
 	for i := range rows {
 		v := d.values[i%len(d.values)]

@@ -1,0 +1,29 @@
+package archive
+
+import (
+	"slices"
+
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// columns returns the columns trial, replicate and filter, for n rows.
+func (id TrialID) columns(n int) []any {
+	return []any{slices.Repeat([]int32{int32(id.Trial)}, n), slices.Repeat([]int32{int32(id.Replicate)}, n), slices.Repeat([]string{id.Filter}, n)}
+}
+
+// nullable returns a column with a value of each row; get also says whether it is known.
+func nullable[T int32 | int64 | float64 | string, R any](rows []R, get func(*R) (v T, known bool)) table.Nullable[T] {
+	c := table.Nullable[T]{Values: make([]T, len(rows)), Valid: make([]bool, len(rows))}
+	for i := range rows {
+		c.Values[i], c.Valid[i] = get(&rows[i])
+	}
+	return c
+}
+
+// known returns the value that v points to; nil: it is not known.
+func known(v *float64) (float64, bool) {
+	if v == nil {
+		return 0, false
+	}
+	return *v, true
+}
