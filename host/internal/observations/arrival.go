@@ -154,10 +154,7 @@ func (r *Record) Arrival() Arrival {
 
 // Last returns the last cycle with values.
 func (r *Record) Last() int {
-	k := len(r.Times)
-	for k > 0 && len(r.In(k)) == 0 {
-		k--
-	}
+	k, _ := slices.BinarySearch(r.first, len(r.values)) // the first cycle by whose end all values have come
 	return k
 }
 
