@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/ensemble"
 	"github.com/plume-da/plume/sdk/resample"
 	"gonum.org/v1/gonum/mat"
 )
@@ -104,36 +103,19 @@ func (f *free) run(ctx context.Context, n int, from, to float64) error {
 	if f.plan.MaxFailed == 0 || rows-len(res.Failures) < 2 {
 		return failed(call, rows, res.Failures, " in a free forecast", "")
 	}
-	f.without(res.Failures)
-	return nil
-}
-
-// without removes members that failed.
-func (f *free) without(failures []sdk.MemberFailure) {
-	rows, n := f.at.Members.Dims()
-	left := Ensemble{Members: mat.NewDense(rows-len(failures), n, nil)}
-	noise := f.plan.Noise.Memory(rows - len(failures))
-	to := 0
-	for i := range rows {
-		if slices.ContainsFunc(failures, func(m sdk.MemberFailure) bool { return m.Member == i }) {
-			continue
-		}
-		left.Members.SetRow(to, f.at.Members.RawRowView(i))
-		if noise != nil {
-			noise.SetRow(to, f.noise.RawRowView(i))
-		}
-		if f.at.LogWeights != nil {
-			left.LogWeights = append(left.LogWeights, f.at.LogWeights[i])
-		}
-		to++
+	kept := without(rows, res.Failures)
+	f.at.Members = rowsOf(f.at.Members, kept)
+	f.into = mat.NewDense(f.at.Members.RawMatrix().Rows, f.at.Members.RawMatrix().Cols, nil)
+	if f.noise != nil {
+		f.noise = rowsOf(f.noise, kept)
 	}
-	if left.LogWeights != nil {
-		_, sum := ensemble.Normalise(nil, left.LogWeights)
-		for i := range left.LogWeights {
-			left.LogWeights[i] -= sum
+	if w := f.at.LogWeights; w != nil {
+		f.at.LogWeights = make([]float64, len(kept))
+		for to, from := range kept {
+			f.at.LogWeights[to] = w[from]
 		}
 	}
-	f.at, f.noise, f.into = left, noise, mat.NewDense(rows-len(failures), n, nil)
+	return reweigh(f.at.LogWeights, call, rows, res.Failures)
 }
 
 // observe predicts the observations of all streams.

@@ -68,16 +68,7 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	}
 	ahead, noise := a.into, a.noise // of the forecast of a new cycle, or nothing
 	a.allot(filter, left)
-	gone := make([]bool, rows)
-	for _, f := range failures {
-		gone[f.Member] = true
-	}
-	kept := make([]int, 0, left)
-	for i := range rows {
-		if !gone[i] {
-			kept = append(kept, i)
-		}
-	}
+	kept := without(rows, failures)
 	compact := func(dst, src *mat.Dense) {
 		for to, from := range kept {
 			dst.SetRow(to, src.RawRowView(from))
@@ -108,12 +99,26 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 		}
 	}
 	a.numbers = numbers
-	return a.reweigh(call, rows, named)
+	return reweigh(a.logWeights, call, rows, named)
 }
 
-// reweigh normalises the weights of the members that are left.
-func (a *assimilation) reweigh(call sdk.Call, rows int, named []sdk.MemberFailure) error {
-	w := a.logWeights
+// without returns the rows of an ensemble of so many that have not failed.
+func without(rows int, failures []sdk.MemberFailure) []int {
+	gone := make([]bool, rows)
+	for _, f := range failures {
+		gone[f.Member] = true
+	}
+	kept := make([]int, 0, rows-len(failures))
+	for i := range rows {
+		if !gone[i] {
+			kept = append(kept, i)
+		}
+	}
+	return kept
+}
+
+// reweigh normalises w, the logarithms of the weights of the members that are left; nil if all are equal.
+func reweigh(w []float64, call sdk.Call, rows int, named []sdk.MemberFailure) error {
 	if w == nil {
 		return nil
 	}
