@@ -19,6 +19,8 @@ type forecaster struct {
 	plan            *plan.Plan
 	scenario        *cycle.Scenario
 	state, observed []archive.Value // that are described
+	last            []float64       // observed values of observed by the end of a cycle; NaN where there is none
+	through         int             // that cycle
 	pending
 }
 
@@ -41,7 +43,9 @@ func newForecaster(p *plan.Plan, made *cycle.Scenario, described int) *forecaste
 	if p.Ahead == nil {
 		return nil
 	}
-	return &forecaster{plan: p, scenario: made, state: archive.Described(p.State, described), observed: archive.Described(p.Space.Layout, described)}
+	f := &forecaster{plan: p, scenario: made, state: archive.Described(p.State, described), observed: archive.Described(p.Space.Layout, described)}
+	f.last = slices.Repeat([]float64{math.NaN()}, len(f.observed))
+	return f
 }
 
 // waiting returns the forecasts that are not verified, for a checkpoint.
@@ -87,18 +91,19 @@ func (f *forecaster) issue(ctx context.Context, s *cycle.Step) (list []archive.A
 	return list, err
 }
 
-// lastObserved returns the last observed value of every described component by a cycle.
+// lastObserved returns the last observed value of every described component by cycle k, which is
+// after those that it was called for before.
 func (f *forecaster) lastObserved(k int) []float64 {
-	last := slices.Repeat([]float64{math.NaN()}, len(f.observed))
-	for left := len(last); k > 0 && left > 0; k-- {
-		y := f.scenario.Observation(k)
+	for f.through < k {
+		f.through++
+		y := f.scenario.Observation(f.through)
 		for i, v := range f.observed {
-			if math.IsNaN(last[i]) && !math.IsNaN(y[v.Column]) {
-				last[i], left = y[v.Column], left-1
+			if !math.IsNaN(y[v.Column]) {
+				f.last[i] = y[v.Column]
 			}
 		}
 	}
-	return last
+	return slices.Clone(f.last)
 }
 
 // describe returns what a says of every value.
@@ -107,15 +112,11 @@ func (f *forecaster) describe(a *awaited) []archive.Ahead {
 		return nil
 	}
 	weights := linear(a.LogWeights)
-	list := f.rows(a, archive.State, f.state, score.MarginalsOf(nil, a.State, weights), a.State)
+	list := f.rows(a, archive.State, f.state, a.State, weights)
 	if a.Predicted == nil {
 		return list
 	}
-	drawn := a.Predicted
-	if a.Simulated != nil {
-		drawn = a.Simulated
-	}
-	of := f.rows(a, archive.Observed, f.observed, score.MarginalsOf(nil, drawn, weights), drawn)
+	of := f.rows(a, archive.Observed, f.observed, a.drawn(), weights)
 	exact := score.MarginalsOf(nil, a.Predicted, weights)
 	for i := range of {
 		of[i].Mean = exact.Mean[i]
@@ -126,9 +127,17 @@ func (f *forecaster) describe(a *awaited) []archive.Ahead {
 	return append(list, of...)
 }
 
-// rows returns what members, whose marginals are m, say of values.
-func (f *forecaster) rows(a *awaited, of string, values []archive.Value, m *score.Marginals, members *mat.Dense) []archive.Ahead {
-	weights, list := linear(a.LogWeights), make([]archive.Ahead, len(values))
+// drawn returns what is predicted of the observations, with errors if the operator draws them.
+func (a *awaited) drawn() *mat.Dense {
+	if a.Simulated != nil {
+		return a.Simulated
+	}
+	return a.Predicted
+}
+
+// rows returns what members say of values.
+func (f *forecaster) rows(a *awaited, of string, values []archive.Value, members *mat.Dense, weights []float64) []archive.Ahead {
+	m, list := score.MarginalsOf(nil, members, weights), make([]archive.Ahead, len(values))
 	for i, v := range values {
 		q := make([]float64, len(archive.Quantiles))
 		m.Quantiles(q, i, archive.Quantiles)
@@ -216,12 +225,8 @@ func (f *forecaster) observations(s *cycle.Step, a *awaited) (list []archive.Ver
 		for _, y := range f.values(s.Cycle, v.Column) {
 			y.Component = int32(i)
 			of := predicted(p, y)
-			drawn := a.Predicted
-			if a.Simulated != nil {
-				drawn = a.Simulated
-			}
 			row := archive.Verified{Of: archive.Observed, Variable: v.Variable, Index: v.Index, Issued: a.Issued, Lead: a.Lead, Value: y.Y, Mean: of.Mean, Spread: of.Spread,
-				CRPSFair: of.CRPSFair, Rank: rank(drawn, i, weights, y.Y)}
+				CRPSFair: of.CRPSFair, Rank: rank(a.drawn(), i, weights, y.Y)}
 			if !math.IsNaN(a.Last[i]) {
 				row.Persistence = &a.Last[i]
 			}

@@ -99,7 +99,7 @@ func (s *scorer) rows(step *cycle.Step) ([]archive.CycleRow, []archive.Descripti
 	s.Lost = s.Lost || !finite(step.Analysis.Members)
 	rows, descriptions := s.past(step)
 	for i, e := range []cycle.Ensemble{step.Forecast, step.Analysis} { // the second one takes the memory of the first
-		rows = append(rows, s.row(stages[i], step, step.Cycle, e))
+		rows = append(rows, s.rowOf(s.caseOf(stages[i], step, step.Cycle, e), stages[i], step.Cycle, 0))
 		descriptions = append(descriptions, s.describe(stages[i], step.Cycle, 0))
 	}
 	if rmse, ok := rows[len(rows)-1].Scores["rmse"]; ok {
@@ -108,14 +108,13 @@ func (s *scorer) rows(step *cycle.Step) ([]archive.CycleRow, []archive.Descripti
 	return rows, descriptions
 }
 
-// row scores one stage of a cycle, k, in step: the whole state, with comparable values if the score has
-// the unit of the state, and single variables.
-func (s *scorer) row(stage string, step *cycle.Step, k int, e cycle.Ensemble) archive.CycleRow {
-	all := s.caseOf(stage, step, k, e)
+// rowOf scores one stage of cycle k, in a step that is lag cycles later: the whole state, with comparable values if
+// the score has the unit of the state, and single variables.
+func (s *scorer) rowOf(all *score.Case, stage string, k, lag int) archive.CycleRow {
 	state := all.Part(0, modelled(s.plan))
 	state.Reference = all.Reference
 	comparable := s.comparable(state)
-	row := archive.CycleRow{Stage: stage, Lag: step.Cycle - k, Scores: map[string]float64{}}
+	row := archive.CycleRow{Stage: stage, Lag: lag, Scores: map[string]float64{}}
 	for _, sc := range s.scores {
 		if sc.Costly() && !s.wants(sc.Name) {
 			continue

@@ -16,14 +16,18 @@ var byLag = []string{"rmse", "spread", "crps_fair"}
 func (s *scorer) past(step *cycle.Step) (rows []archive.CycleRow, descriptions []archive.Description) {
 	for _, past := range slices.Backward(step.Past) {
 		lag := step.Cycle - past.Cycle
+		scored := lag > 0 && s.scored(past.Cycle)
+		if !scored && !past.Final {
+			continue
+		}
 		c := s.caseOf(score.Smoothed, step, past.Cycle, past.Ensemble)
 		if past.Final {
 			descriptions = append(descriptions, s.describe(score.Smoothed, past.Cycle, lag))
 		}
-		if lag == s.trial.Smooth {
-			rows = append(rows, s.row(score.Smoothed, step, past.Cycle, past.Ensemble))
+		if lag == s.trial.Smooth { // these are final
+			rows = append(rows, s.rowOf(c, score.Smoothed, past.Cycle, lag))
 		}
-		if lag == 0 || !s.scored(past.Cycle) {
+		if !scored {
 			continue
 		}
 		c = s.comparable(c.Part(0, modelled(s.plan)))
