@@ -431,16 +431,18 @@ func (m *maker) filters() {
 
 // trial returns a trial of a filter with size members. It reports what does not fit.
 func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any) Trial {
-	space := *m.plan.Space
-	if !p.Manifest.Cutoffs {
-		space.Cutoffs = nil
+	space := m.plan.Space // one object for all trials: configurations are remembered by it
+	if space.Cutoffs != nil && !p.Manifest.Cutoffs {
+		plain := *space
+		plain.Cutoffs = nil
+		space = &plain
 	}
-	config := sdk.FilterConfig{Params: c.Params, State: m.plan.State, Observations: &space}
+	config := sdk.FilterConfig{Params: c.Params, State: m.plan.State, Observations: space}
 	resize := func(ctx context.Context, members, cycles, past int) (sdk.Filter, error) {
 		config := config
 		config.Members, config.Past = members, past
 		if cycles > 1 {
-			config.Observations = repeatedSpace(&space, cycles)
+			config.Observations = repeatedSpace(space, cycles)
 		}
 		f, err := p.NewFilter(ctx, config)
 		if err != nil {
