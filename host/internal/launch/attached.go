@@ -55,7 +55,11 @@ func private(dir string) error {
 
 // attachedNames returns the names of the attached plugins.
 func attachedNames() []string {
-	files, _ := filepath.Glob(filepath.Join(os.Getenv(envAttach), "*.plugin"))
+	dir := os.Getenv(envAttach)
+	if dir == "" {
+		return nil
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "*.plugin"))
 	var names []string
 	for _, file := range files {
 		names = append(names, strings.TrimSuffix(filepath.Base(file), ".plugin"))

@@ -81,6 +81,15 @@ func TestAttached(t *testing.T) {
 	}
 }
 
+// Without the variable nothing is attached, whatever is in the working directory.
+func TestNothingIsAttached(t *testing.T) {
+	t.Setenv(envAttach, "")
+	t.Chdir(attachLake(t))
+	if got := (Path{}).List(); len(got) > 0 {
+		t.Errorf("got %v", got)
+	}
+}
+
 // The checksum of an attached plugin is that of its source.
 func TestAttachedChecksum(t *testing.T) {
 	dir := attachLake(t)
