@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -187,18 +188,8 @@ func (e *Executor) submit(ctx context.Context, t *try) (*line, error) {
 	if err := os.WriteFile(t.File, []byte(e.recipe.text(e.recipe.Script, t)), 0o700); err != nil {
 		return nil, sdk.Errorf(sdk.KindResource, "", "executor %s: %v", e.name, err)
 	}
-	argv := e.recipe.words(e.recipe.Submit, t)
-	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	command.Dir = h.dir
-	said, err := command.CombinedOutput()
-	if errors.Is(err, exec.ErrNotFound) {
-		return nil, e.missing(err)
-	}
-	if err != nil {
-		return nil, sdk.Errorf(sdk.KindResource, "", "executor %s: %s refused the job: %v: %s", e.name, argv[0], err, lastLine(said))
-	}
-	if found := e.recipe.id.FindSubmatch(said); len(found) > 1 {
-		t.ID = string(found[1])
+	if err := e.hand(ctx, t, h.dir); err != nil {
+		return nil, err
 	}
 	conn, err := e.called(ctx, t, call)
 	if err != nil {
@@ -223,6 +214,27 @@ func (e *Executor) submit(ctx context.Context, t *try) (*line, error) {
 			_ = os.Remove(t.File)
 		},
 	}, nil
+}
+
+// hand runs the command in dir that submits the job of t. The number of the job is in what
+// it writes to standard output; warnings of a site are on the other.
+func (e *Executor) hand(ctx context.Context, t *try, dir string) error {
+	argv := e.recipe.words(e.recipe.Submit, t)
+	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	command.Dir = dir
+	var out, warnings bytes.Buffer
+	command.Stdout, command.Stderr = &out, &warnings
+	err := command.Run()
+	if errors.Is(err, exec.ErrNotFound) {
+		return e.missing(err)
+	}
+	if err != nil {
+		return sdk.Errorf(sdk.KindResource, "", "executor %s: %s refused the job: %v: %s", e.name, argv[0], err, lastLine(slices.Concat(out.Bytes(), warnings.Bytes())))
+	}
+	if found := e.recipe.id.FindSubmatch(out.Bytes()); len(found) > 1 {
+		t.ID = string(found[1])
+	}
+	return nil
 }
 
 // failed begins the line that a script writes into its log when plume failed on its node.

@@ -394,11 +394,23 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// What waits in a queue is cancelled when the pool is closed.
+// What waits in a queue is cancelled when the pool is closed, whatever else the engine says
+// when it takes the job.
 func TestQueue(t *testing.T) {
 	t.Parallel()
+	for name, said := range map[string]struct{ text, id string }{
+		"sentence": {`echo "Job <$!> is submitted"`, `Job <(\d+)>`},
+		"warning":  {`echo "sub: warning: abc expires soon" >&2; echo $!`, ""},
+	} {
+		t.Run(name, func(t *testing.T) { inQueue(t, said.text, said.id) })
+	}
+}
+
+func inQueue(t *testing.T, said, id string) {
+	t.Parallel()
 	site := submitted(t)
-	site.Submit[2] = "sleep 1000 > /dev/null 2>&1 & " + `echo "Job <$!> is submitted"; echo $! > ` + site.Shared + "/pid"
+	site.ID = id
+	site.Submit[2] = "sleep 1000 > /dev/null 2>&1 & " + said + "; echo $! > " + site.Shared + "/pid"
 	pool, program, _ := newPool(t, site, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(time.Second, cancel)
