@@ -52,6 +52,17 @@ func Piped(program *Program, env []string) (Child, io.WriteCloser, error) {
 	return &localChild{process: cmd.Process, stdin: stdin, stdout: stdout, stderr: stderr}, stdin, nil
 }
 
+// Grouped returns the command argv as the leader of a process group of its own: signals from
+// the terminal do not reach it, and the whole group is killed when ctx ends. What it leaves
+// behind when it has ended by itself may keep its output open, but is not waited for.
+func Grouped(ctx context.Context, argv []string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	ownGroup(cmd)
+	cmd.Cancel = func() error { killGroup(cmd.Process.Pid); return nil }
+	cmd.WaitDelay = drain
+	return cmd
+}
+
 // cannotRun says why the system does not run program.
 func cannotRun(program *Program, err error) *sdk.Error {
 	cause := err

@@ -220,7 +220,7 @@ func (e *Executor) submit(ctx context.Context, t *try) (*line, error) {
 // it writes to standard output; warnings of a site are on the other.
 func (e *Executor) hand(ctx context.Context, t *try, dir string) error {
 	argv := e.recipe.words(e.recipe.Submit, t)
-	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	command := launch.Grouped(ctx, argv)
 	command.Dir = dir
 	var out, warnings bytes.Buffer
 	command.Stdout, command.Stderr = &out, &warnings
@@ -228,7 +228,7 @@ func (e *Executor) hand(ctx context.Context, t *try, dir string) error {
 	if errors.Is(err, exec.ErrNotFound) {
 		return e.missing(err)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, exec.ErrWaitDelay) { // what it has left behind may be the job
 		return sdk.Errorf(sdk.KindResource, "", "executor %s: %s refused the job: %v: %s", e.name, argv[0], err, lastLine(slices.Concat(out.Bytes(), warnings.Bytes())))
 	}
 	if found := e.recipe.id.FindSubmatch(out.Bytes()); len(found) > 1 {

@@ -398,19 +398,20 @@ func TestRefused(t *testing.T) {
 // when it takes the job.
 func TestQueue(t *testing.T) {
 	t.Parallel()
-	for name, said := range map[string]struct{ text, id string }{
-		"sentence": {`echo "Job <$!> is submitted"`, `Job <(\d+)>`},
-		"warning":  {`echo "sub: warning: abc expires soon" >&2; echo $!`, ""},
+	for name, c := range map[string]struct{ submit, id string }{
+		"sentence":          {`sleep 1000 > /dev/null 2>&1 & echo "Job <$!> is submitted"`, `Job <(\d+)>`},
+		"warning":           {`sleep 1000 > /dev/null 2>&1 & echo "sub: warning: abc expires soon" >&2; echo $!`, ""},
+		"output stays open": {`sleep 1000 & echo $!`, ""},
 	} {
-		t.Run(name, func(t *testing.T) { inQueue(t, said.text, said.id) })
+		t.Run(name, func(t *testing.T) { inQueue(t, c.submit, c.id) })
 	}
 }
 
-func inQueue(t *testing.T, said, id string) {
+func inQueue(t *testing.T, submit, id string) {
 	t.Parallel()
 	site := submitted(t)
 	site.ID = id
-	site.Submit[2] = "sleep 1000 > /dev/null 2>&1 & " + said + "; echo $! > " + site.Shared + "/pid"
+	site.Submit[2] = submit + "; echo $! > " + site.Shared + "/pid"
 	pool, program, _ := newPool(t, site, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(time.Second, cancel)
@@ -420,7 +421,34 @@ func inQueue(t *testing.T, said, id string) {
 	if err := pool.Close(); err != nil {
 		t.Error(err)
 	}
-	text, err := os.ReadFile(filepath.Join(site.Shared, "pid"))
+	noProcess(t, filepath.Join(site.Shared, "pid")) // the job has been cancelled
+}
+
+// A submission that hangs ends with the run, with all that the command has started.
+func TestSubmissionHangs(t *testing.T) {
+	t.Parallel()
+	site := submitted(t)
+	site.Submit[2] = "sleep 1000 & echo $! > " + site.Shared + "/pid; wait"
+	pool, program, _ := newPool(t, site, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(500*time.Millisecond, cancel)
+	if _, err := pool.Start(ctx, program); sdk.KindOf(err) != sdk.KindCanceled {
+		t.Errorf("got %v", err)
+	}
+	start := time.Now()
+	if err := pool.Close(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it took %v until it was closed", took)
+	}
+	noProcess(t, filepath.Join(site.Shared, "pid"))
+}
+
+// noProcess waits until the process is gone whose number is in file.
+func noProcess(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -430,7 +458,7 @@ func inQueue(t *testing.T, said, id string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the job was not cancelled")
+			t.Fatalf("process %d is left", pid)
 		}
 	}
 }
