@@ -111,34 +111,55 @@ func (h *hub) answer(tcp net.Conn) {
 	}
 	_ = conn.SetDeadline(time.Time{})
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	caller := h.waiting[string(token)]
-	delete(h.waiting, string(token))
-	h.mu.Unlock()
 	if caller == nil {
 		_ = conn.Close()
 		return
 	}
-	caller <- conn
+	delete(h.waiting, string(token))
+	caller <- conn // there is room for one
 }
 
 const tokenBytes = 32
 
-// invite writes the file that lets a job called name call back, and returns it with what
-// receives the call.
-func (h *hub) invite(name string) (file string, call <-chan net.Conn, err error) {
+// expected is a job that may call back: it finds an invitation in file.
+type expected struct {
+	hub         *hub
+	token, file string
+	call        chan net.Conn
+}
+
+// expect writes the file that lets a job called name call back. Unless there is an error,
+// forget must follow.
+func (h *hub) expect(name string) (*expected, error) {
 	secret := make([]byte, tokenBytes)
 	_, _ = rand.Read(secret) // never fails
-	token := hex.EncodeToString(secret)
-	text, err := json.Marshal(invitation{h.addresses, h.pair.Certificate[0], token})
+	x := &expected{hub: h, token: hex.EncodeToString(secret), file: filepath.Join(h.dir, name+".join"), call: make(chan net.Conn, 1)}
+	text, err := json.Marshal(invitation{h.addresses, h.pair.Certificate[0], x.token})
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	caller := make(chan net.Conn, 1)
+	if err := os.WriteFile(x.file, text, 0o600); err != nil {
+		return nil, err
+	}
 	h.mu.Lock()
-	h.waiting[token] = caller
-	h.mu.Unlock()
-	file = filepath.Join(h.dir, name+".join")
-	return file, caller, os.WriteFile(file, text, 0o600)
+	defer h.mu.Unlock()
+	h.waiting[x.token] = x.call
+	return x, nil
+}
+
+// forget removes the invitation, and hangs up on a call that nobody has taken.
+func (x *expected) forget() {
+	_ = os.Remove(x.file)
+	x.hub.mu.Lock()
+	defer x.hub.mu.Unlock()
+	delete(x.hub.waiting, x.token)
+	select {
+	case conn := <-x.call:
+		_ = conn.Close()
+	default:
+	}
 }
 
 // join calls the host that an invitation names.
@@ -179,11 +200,12 @@ func (e *Executor) submit(ctx context.Context, t *try) (*line, error) {
 	if err != nil {
 		return nil, sdk.Errorf(sdk.KindResource, "", "executor %s: cannot wait for jobs: %v", e.name, err)
 	}
-	file, call, err := h.invite(t.Name)
+	job, err := h.expect(t.Name)
 	if err != nil {
 		return nil, sdk.Errorf(sdk.KindResource, "", "executor %s: %v", e.name, err)
 	}
-	t.Command = append(t.Command, "--join", file)
+	defer job.forget()
+	t.Command = append(t.Command, "--join", job.file)
 	t.File, t.Log = filepath.Join(h.dir, t.Name+".sh"), filepath.Join(h.dir, t.Name+".log")
 	if err := os.WriteFile(t.File, []byte(e.recipe.text(e.recipe.Script, t)), 0o700); err != nil {
 		return nil, sdk.Errorf(sdk.KindResource, "", "executor %s: %v", e.name, err)
@@ -191,12 +213,11 @@ func (e *Executor) submit(ctx context.Context, t *try) (*line, error) {
 	if err := e.hand(ctx, t, h.dir); err != nil {
 		return nil, err
 	}
-	conn, err := e.called(ctx, t, call)
+	conn, err := e.called(ctx, t, job.call)
 	if err != nil {
 		e.cancel(t)
 		return nil, err
 	}
-	_ = os.Remove(file)
 	return &line{
 		in: conn, out: conn,
 		exit: func() string {

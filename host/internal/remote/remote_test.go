@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -443,6 +444,33 @@ func TestSubmissionHangs(t *testing.T) {
 		t.Errorf("it took %v until it was closed", took)
 	}
 	noProcess(t, filepath.Join(site.Shared, "pid"))
+}
+
+// A job that calls back when it has been given up is not kept waiting.
+func TestLateCall(t *testing.T) {
+	t.Parallel()
+	site := submitted(t)
+	kept := filepath.Join(site.Shared, "kept")
+	site.Submit[2] = "cp *.join " + kept + "; echo 'Job <0> is submitted'"
+	site.Cancel = []string{"true"}
+	pool, program, _ := newPool(t, site, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(500*time.Millisecond, cancel)
+	if _, err := pool.Start(ctx, program); sdk.KindOf(err) != sdk.KindCanceled {
+		t.Errorf("got %v", err)
+	}
+	if err := pool.Close(); err != nil {
+		t.Error(err)
+	}
+	conn, err := join(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want the end of the line", err)
+	}
 }
 
 // noProcess waits until the process is gone whose number is in file.
