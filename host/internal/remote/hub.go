@@ -17,8 +17,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/launch"
@@ -29,6 +31,7 @@ import (
 type hub struct {
 	listener  net.Listener
 	dir       string   // of the files of jobs, on a file system that the machines share
+	parent    string   // that is removed when it is empty; "": it is the user's
 	addresses []string // at which it is reached, with the port
 	pair      tls.Certificate
 
@@ -51,17 +54,14 @@ func (e *Executor) openHub() (*hub, error) {
 	if e.hub != nil {
 		return e.hub, nil
 	}
-	shared := e.site.Shared
-	if shared == "" {
+	h := &hub{dir: filepath.Join(e.site.Shared, e.id), waiting: map[string]chan net.Conn{}}
+	if e.site.Shared == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
 			return nil, err
 		}
-		shared = filepath.Join(home, ".plume")
-	}
-	h := &hub{dir: filepath.Join(shared, e.id), waiting: map[string]chan net.Conn{}}
-	if err := os.MkdirAll(h.dir, 0o700); err != nil {
-		return nil, err
+		h.parent = filepath.Join(home, ".plume")
+		h.dir = filepath.Join(h.parent, e.id)
 	}
 	var err error
 	if h.pair, err = launch.SelfSigned(x509.ExtKeyUsageServerAuth); err != nil {
@@ -70,10 +70,10 @@ func (e *Executor) openHub() (*hub, error) {
 	if h.listener, err = listen("", e.site.Ports); err != nil {
 		return nil, err
 	}
-	_, port, err := net.SplitHostPort(h.listener.Addr().String())
-	if err != nil {
-		return nil, err
+	if err := os.MkdirAll(h.dir, 0o700); err != nil {
+		return nil, errors.Join(err, h.listener.Close())
 	}
+	port := strconv.Itoa(h.listener.Addr().(*net.TCPAddr).Port)
 	for _, ip := range append(addresses(), "127.0.0.1") {
 		h.addresses = append(h.addresses, net.JoinHostPort(ip, port))
 	}
@@ -85,7 +85,9 @@ func (e *Executor) openHub() (*hub, error) {
 func (h *hub) close() {
 	_ = h.listener.Close()
 	_ = os.RemoveAll(h.dir)
-	_ = os.Remove(filepath.Dir(h.dir)) // unless other runs use it
+	if h.parent != "" {
+		_ = syscall.Rmdir(h.parent) // unless other runs use it, or it is a link
+	}
 }
 
 // serve answers calls until the hub is closed.

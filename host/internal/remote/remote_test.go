@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -471,6 +472,52 @@ func TestLateCall(t *testing.T) {
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v, want the end of the line", err)
 	}
+}
+
+// The folder for the files of jobs is removed only if it is plume's own: it may be the
+// user's, or a link to one.
+func TestSharedFolder(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	own, link := filepath.Join(home, ".plume"), filepath.Join(home, "jobs")
+	if err := os.Symlink(t.TempDir(), link); err != nil {
+		t.Fatal(err)
+	}
+	use := func(shared string) {
+		t.Helper()
+		site := submitted(t)
+		site.Shared = shared
+		e, err := New("lab", site)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.openHub(); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	empty := func(folder string) {
+		t.Helper()
+		if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+			t.Errorf("left %v, %v", left, err)
+		}
+	}
+	use("")
+	if _, err := os.Lstat(own); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is left: %v", own, err)
+	}
+	use(link)
+	empty(link)
+	if err := os.Rename(link, own); err != nil {
+		t.Fatal(err)
+	}
+	use("")
+	empty(own)
+	site := t.TempDir()
+	use(site)
+	empty(site)
 }
 
 // noProcess waits until the process is gone whose number is in file.
