@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -80,15 +81,11 @@ func (n *node) serve(in io.Reader) launch.Exit {
 		return launch.Exit{What: fmt.Sprintf("did not start: %v", err), Hint: "programs and folders of a workflow must be on a file system that the machines share"}
 	}
 	n.watch(child, lines)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		n.copyLines(child.Stderr())
-	}()
-	stdout := bufio.NewReader(child.Stdout())
-	go n.introduce(child, run, stdout)
+	var readers sync.WaitGroup
+	readers.Go(func() { n.copyLines(child.Stderr()) })
+	readers.Go(func() { n.introduce(child, run, bufio.NewReader(child.Stdout())) })
 	exit := child.Wait()
-	<-done
+	readers.Wait()
 	if why := n.ended.Load(); why != nil {
 		exit = launch.Exit{What: *why}
 	}

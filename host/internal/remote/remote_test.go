@@ -520,6 +520,30 @@ func TestSharedFolder(t *testing.T) {
 	empty(site)
 }
 
+// A node passes on all that a plugin has written before it says how the plugin ended.
+func TestLastLines(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := exec.Command(self, "node-exec")
+	in, err := node.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	run := message{Run: &request{Protocol: protocol, Name: "pond", Command: []string{"/bin/sh", "-c", "seq 20000"}}}
+	go func() { _ = (&sender{to: in}).send(run) }()
+	out, err := node.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`"output":"20000".*\n(.*\n)*.*"exit":\{"What":"exited with code 0"`).Match(out) {
+		t.Errorf("got %d bytes that end with %s", len(out), out[max(0, len(out)-300):])
+	}
+}
+
 // noProcess waits until the process is gone whose number is in file.
 func noProcess(t *testing.T, file string) {
 	t.Helper()
