@@ -22,6 +22,7 @@ type child struct {
 	outOf, errOf *io.PipeWriter
 	out, err     *io.PipeReader
 	said         lastLines // of the launcher
+	works        bool      // the plugin has introduced itself; read alone uses it
 
 	ready chan struct{} // closed by the answer of the node
 	place launch.Place  // when ready
@@ -75,10 +76,17 @@ func (c *child) lines(from io.Reader, do func([]byte)) {
 // read.
 func (c *child) log(text []byte) {
 	c.said.add(string(text))
-	select {
-	case <-c.ready:
+	if closed(c.ready) {
 		_, _ = c.errOf.Write(append(bytes.Clone(text), '\n'))
+	}
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
 	default:
+		return false
 	}
 }
 
@@ -98,11 +106,15 @@ func (c *child) hear(m message) {
 		close(c.ready)
 		c.compare()
 	case m.Handshake != "":
+		c.works = true
 		c.executor.learn(c.place.Node, true)
 		_, _ = io.WriteString(c.outOf, m.Handshake)
 	case m.Output != nil:
 		_, _ = io.WriteString(c.errOf, *m.Output+"\n")
 	case m.Exit != nil:
+		if !c.works && !closed(c.ended) {
+			c.executor.learn(c.place.Node, false)
+		}
 		m.Exit.What += " on " + c.place.Node
 		c.conclude(*m.Exit, true)
 	}
@@ -118,16 +130,12 @@ func (c *child) watch() {
 		case <-c.ended:
 			return
 		case <-time.After(silence):
-			select {
-			case <-c.ready:
-				if time.Since(asked) < silence+beat {
-					c.finish(launch.Exit{
-						What: fmt.Sprintf("was lost with %s, of which nothing has been heard for %v", c.place.Node, silence),
-						Hint: "the machine, its network or its job may be down",
-					})
-					return
-				}
-			default: // it waits for a place
+			if closed(c.ready) && time.Since(asked) < silence+beat { // until it is ready it waits for a place
+				c.finish(launch.Exit{
+					What: fmt.Sprintf("was lost with %s, of which nothing has been heard for %v", c.place.Node, silence),
+					Hint: "the machine, its network or its job may be down",
+				})
+				return
 			}
 		}
 	}
@@ -139,12 +147,10 @@ func (c *child) lost(how string) launch.Exit {
 	if last != "" {
 		how += ": " + last
 	}
-	select {
-	case <-c.ready:
-		return launch.Exit{What: fmt.Sprintf("was lost on %s: %s", c.place.Node, how)}
-	default:
+	if !closed(c.ready) {
 		return launch.Exit{What: how}
 	}
+	return launch.Exit{What: fmt.Sprintf("was lost on %s: %s", c.place.Node, how)}
 }
 
 // finish ends the child: the first caller says how.
@@ -175,12 +181,10 @@ func (c *child) compare() {
 
 // Place returns where the child runs.
 func (c *child) Place() launch.Place {
-	select {
-	case <-c.ready:
-		return c.place
-	default:
+	if !closed(c.ready) {
 		return launch.Place{}
 	}
+	return c.place
 }
 
 // ID implements [launch.Child].

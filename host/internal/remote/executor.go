@@ -94,6 +94,9 @@ func (e *Executor) Start(ctx context.Context, program *launch.Program, env []str
 	case <-c.ready:
 		return c, nil
 	case <-c.ended:
+		if closed(c.ready) { // it has ended at once
+			return c, nil
+		}
 		return nil, e.refused(t, c)
 	case <-ctx.Done():
 		c.Kill()
@@ -192,12 +195,12 @@ func addresses() []string {
 	return list
 }
 
-// refused says why a plugin was not started.
+// refused says why a plugin was not started: its child has ended and was never ready.
 func (e *Executor) refused(t *try, c *child) error {
 	exit := c.exit
 	err := sdk.Errorf(sdk.KindResource, "", "executor %s did not start it: %s", e.name, exit.What)
 	err.Hint = exit.Hint
-	node := c.Place().Node
+	node := c.place.Node // if another version of plume is there
 	if e.recipe.fault != nil && node == "" {
 		if found := e.recipe.fault.FindStringSubmatch(c.said.String()); len(found) > 1 {
 			node = found[1]

@@ -544,6 +544,37 @@ func TestLastLines(t *testing.T) {
 	}
 }
 
+// A plugin that ends on its node before it is ready counts against the node.
+func TestUnfitNode(t *testing.T) {
+	t.Parallel()
+	site := attached()
+	site.Hosts = []string{"n1", "n2"}
+	site.Start[2] = "export SLURMD_NODENAME={{.Host}} SLURM_NODE={{.Host}}; exec {{.Shell}}"
+	_, program, e := newPool(t, site, nil)
+	program.Command = append([]string{"/bin/sh", "-c", `test $SLURM_NODE != n2 && exec "$@"; echo no licence >&2; exit 1`, "sh"}, program.Command...)
+	for _, works := range []bool{true, false, true, false, true, true} {
+		pool, err := launch.NewPool(launch.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := pool.Start(t.Context(), program)
+		switch {
+		case works && err != nil:
+			t.Error(err)
+		case works && p.Place().Node != "n1":
+			t.Errorf("it is on %s", p.Place().Node)
+		case !works && (sdk.KindOf(err) != sdk.KindCrash || !strings.Contains(err.Error(), "the process exited with code 1 on n2 before it was ready; the last line of its standard error: no licence")):
+			t.Errorf("got %v", err)
+		}
+		if err := pool.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if bad := e.bad(); !slices.Equal(bad, []string{"n2"}) {
+		t.Errorf("left out %v", bad)
+	}
+}
+
 // noProcess waits until the process is gone whose number is in file.
 func noProcess(t *testing.T, file string) {
 	t.Helper()
