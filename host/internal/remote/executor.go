@@ -171,7 +171,7 @@ func (e *Executor) request(program *launch.Program, env []string) request {
 	if r.Command[0] == e.self {
 		r.Command[0] = e.plume
 	}
-	for _, v := range slices.Concat(env, e.site.Env) {
+	for _, v := range env {
 		switch name, value, _ := strings.Cut(v, "="); name {
 		case "PLUGIN_CLIENT_CERT":
 			r.Certificate = value
@@ -180,6 +180,7 @@ func (e *Executor) request(program *launch.Program, env []string) request {
 			r.Env = append(r.Env, v)
 		}
 	}
+	r.Env = append(r.Env, e.site.Env...)
 	return r
 }
 

@@ -107,9 +107,10 @@ func socketDir() (string, error) {
 // it has granted.
 var engineVariables = []string{"SLURM_", "PBS_", "LSB_", "LSF_", "SGE_", "OAR_", "FLUX_", "HQ_", "PMI", "CUDA_VISIBLE_DEVICES=", "ROCR_VISIBLE_DEVICES=", "ZE_AFFINITY_MASK=", "TMPDIR="}
 
-// environment returns that of the plugin: what the host says, and what the engine does.
+// environment returns that of the plugin: what the engine says, and what the host does, which
+// counts if both name a variable.
 func environment(run *request, sockets string) []string {
-	env := append(slices.Clone(run.Env), plugin.EnvUnixSocketDir+"="+sockets)
+	var env []string
 	for _, v := range os.Environ() {
 		if slices.ContainsFunc(engineVariables, func(begin string) bool { return strings.HasPrefix(v, begin) }) {
 			env = append(env, v)
@@ -118,7 +119,7 @@ func environment(run *request, sockets string) []string {
 	if run.Cores > 0 {
 		env = append(env, fmt.Sprintf("GOMAXPROCS=%d", run.Cores))
 	}
-	return env
+	return append(append(env, run.Env...), plugin.EnvUnixSocketDir+"="+sockets)
 }
 
 // watch ends the plugin when the host or the engine wants it, or when the host is gone.

@@ -544,6 +544,24 @@ func TestLastLines(t *testing.T) {
 	}
 }
 
+// What the site says of the environment counts, more than what node-exec finds.
+func TestEnvironment(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("SLURM_CPU_BIND", "none")
+	e := &Executor{site: &workflow.Executor{Cores: 4, Env: []string{"GOMAXPROCS=2", "TMPDIR=/local"}}}
+	r := e.request(&launch.Program{Command: []string{"pond"}}, []string{"LANG=C", "TMPDIR=/here", "GOMAXPROCS=64"})
+	env := map[string]string{}
+	for _, v := range environment(&r, "/sockets") { // the last of a name counts
+		name, value, _ := strings.Cut(v, "=")
+		env[name] = value
+	}
+	for name, want := range map[string]string{"GOMAXPROCS": "2", "TMPDIR": "/local", "LANG": "C", "SLURM_CPU_BIND": "none", "PLUGIN_UNIX_SOCKET_DIR": "/sockets"} {
+		if env[name] != want {
+			t.Errorf("%s=%s, want %s", name, env[name], want)
+		}
+	}
+}
+
 // A plugin that ends on its node before it is ready counts against the node.
 func TestUnfitNode(t *testing.T) {
 	t.Parallel()
