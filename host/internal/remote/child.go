@@ -42,13 +42,13 @@ func newChild(e *Executor, t *try, l *line) *child {
 }
 
 // read reads what the node and the launcher say until one of them ends.
-func (c *child) read(out io.Reader) {
+func (c *child) read() {
 	go c.watch()
 	var launcher sync.WaitGroup
 	if c.line.also != nil {
 		launcher.Go(func() { c.lines(c.line.also, c.log) })
 	}
-	c.lines(out, func(text []byte) {
+	c.lines(c.line.out, func(text []byte) {
 		if m, ok := parse(text); ok {
 			c.hear(m)
 		} else {
@@ -62,8 +62,9 @@ func (c *child) read(out io.Reader) {
 // longest is the length of the longest line that a node writes.
 const longest = 1 << 20
 
-// lines calls do for every line.
-func (c *child) lines(from io.Reader, do func([]byte)) {
+// lines calls do for every line, and closes from at its end.
+func (c *child) lines(from io.ReadCloser, do func([]byte)) {
+	defer from.Close()
 	in := bufio.NewScanner(from)
 	in.Buffer(nil, longest)
 	for in.Scan() {

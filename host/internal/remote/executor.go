@@ -89,7 +89,7 @@ func (e *Executor) Start(ctx context.Context, program *launch.Program, env []str
 	if err := c.to.send(message{Run: &request}); err != nil { // the launcher has ended; what it says is read
 		_ = l.in.Close()
 	}
-	go c.read(l.out)
+	go c.read()
 	select {
 	case <-c.ready:
 		return c, nil
@@ -217,8 +217,8 @@ func (e *Executor) refused(t *try, c *child) error {
 // line is the connection to a node, and how to end what holds it.
 type line struct {
 	in   io.WriteCloser
-	out  io.Reader
-	also io.Reader       // what the launcher says; nil: nothing
+	out  io.ReadCloser
+	also io.ReadCloser   // what the launcher says; nil: nothing
 	exit func() string   // waits for the end of the launcher or job, and says how it ended
 	end  func(said bool) // ends it, and returns when that is done; said: the node has said that it ends
 }

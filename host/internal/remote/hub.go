@@ -293,12 +293,16 @@ func (e *Executor) cancel(t *try) {
 		return
 	}
 	child, _, err := launch.Piped(&launch.Program{Command: append([]string{file}, argv[1:]...)}, os.Environ())
-	if err == nil {
+	if err != nil {
+		return
+	}
+	for _, output := range []io.ReadCloser{child.Stdout(), child.Stderr()} {
 		e.ends.Go(func() {
-			_, _ = io.Copy(io.Discard, child.Stderr())
-			child.Wait()
+			_, _ = io.Copy(io.Discard, output)
+			_ = output.Close()
 		})
 	}
+	e.ends.Go(func() { child.Wait() })
 }
 
 // lastLine returns the last line of a text that is not empty.

@@ -562,6 +562,40 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+// Nothing of a launcher is kept open when it has ended.
+func TestPipesAreClosed(t *testing.T) {
+	t.Parallel()
+	e, err := New("lab", attached())
+	if err != nil {
+		t.Fatal(err)
+	}
+	started, err := e.Start(t.Context(), &launch.Program{Name: "pond", Command: []string{"/bin/sh", "-c", "exit 1"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := started.(*child)
+	for _, output := range []io.ReadCloser{c.Stdout(), c.Stderr()} {
+		if _, err := io.Copy(io.Discard, output); err != nil {
+			t.Error(err)
+		}
+	}
+	c.Wait()
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, pipe := range []io.Reader{c.line.out, c.line.also} {
+		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			if _, err := pipe.Read(nil); errors.Is(err, os.ErrClosed) {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Error("a pipe is open")
+				break
+			}
+		}
+	}
+}
+
 // A plugin that ends on its node before it is ready counts against the node.
 func TestUnfitNode(t *testing.T) {
 	t.Parallel()
