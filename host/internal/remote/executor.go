@@ -186,8 +186,13 @@ func (e *Executor) request(program *launch.Program, env []string) request {
 
 // addresses returns the addresses of this machine that others may reach.
 func addresses() []string {
-	var list []string
 	all, _ := net.InterfaceAddrs()
+	return reachable(all)
+}
+
+// reachable returns those of all addresses that other machines may reach.
+func reachable(all []net.Addr) []string {
+	var list []string
 	for _, a := range all {
 		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
 			list = append(list, n.IP.String())

@@ -46,7 +46,7 @@ func TestGate(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = g.listener.Close() })
-	go g.serve()
+	go accept(g.listener, g.admit)
 	echo := func(certificates ...tls.Certificate) error {
 		conn, err := tls.Dial("tcp", g.listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, Certificates: certificates, NextProtos: []string{"h2"}})
 		if err != nil {

@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -77,7 +76,7 @@ func (e *Executor) openHub() (*hub, error) {
 	for _, ip := range append(addresses(), "127.0.0.1") {
 		h.addresses = append(h.addresses, net.JoinHostPort(ip, port))
 	}
-	go h.serve()
+	go accept(h.listener, h.answer)
 	e.hub = h
 	return h, nil
 }
@@ -90,20 +89,8 @@ func (h *hub) close() {
 	}
 }
 
-// serve answers calls until the hub is closed.
-func (h *hub) serve() {
-	for {
-		conn, err := h.listener.Accept()
-		if err != nil {
-			return
-		}
-		go h.answer(conn)
-	}
-}
-
 // answer gives a call to who waits for its token.
 func (h *hub) answer(tcp net.Conn) {
-	_ = tcp.(*net.TCPConn).SetKeepAliveConfig(alive)
 	conn := tls.Server(tcp, &tls.Config{Certificates: []tls.Certificate{h.pair}, MinVersion: tls.VersionTLS13})
 	_ = conn.SetDeadline(time.Now().Add(lease))
 	token := make([]byte, 2*tokenBytes)
@@ -175,13 +162,8 @@ func join(file string) (net.Conn, error) {
 		return nil, err
 	}
 	config := &tls.Config{
-		InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, // VerifyPeerCertificate does it, whatever the clocks say
-		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
-			if len(raw) == 0 || !bytes.Equal(raw[0], to.Certificate) {
-				return errors.New("not the certificate of the host")
-			}
-			return nil
-		},
+		MinVersion:         tls.VersionTLS13,
+		InsecureSkipVerify: true, VerifyPeerCertificate: isHost(to.Certificate),
 	}
 	var faults []error
 	for _, address := range to.Addresses {
@@ -224,8 +206,9 @@ func (e *Executor) submit(ctx context.Context, t *try) (*line, error) {
 		in: conn, out: conn,
 		exit: func() string {
 			how := "its connection ended"
-			if text, err := os.ReadFile(t.Log); err == nil && len(bytes.TrimSpace(text)) > 0 {
-				how += ": " + lastLine(text)
+			text, _ := os.ReadFile(t.Log)
+			if last := lastLine(text); last != "" {
+				how += ": " + last
 			}
 			return how
 		},
@@ -307,12 +290,6 @@ func (e *Executor) cancel(t *try) {
 
 // lastLine returns the last line of a text that is not empty.
 func lastLine(text []byte) string {
-	last := ""
-	in := bufio.NewScanner(bytes.NewReader(text))
-	for in.Scan() {
-		if line := strings.TrimSpace(in.Text()); line != "" {
-			last = line
-		}
-	}
-	return last
+	all := strings.TrimSpace(string(text))
+	return strings.TrimSpace(all[strings.LastIndexByte(all, '\n')+1:])
 }

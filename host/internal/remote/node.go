@@ -171,7 +171,7 @@ func (n *node) introduce(child launch.Child, run *request, stdout *bufio.Reader)
 			child.Kill()
 			return
 		}
-		go g.serve()
+		go accept(g.listener, g.admit)
 		go func() {
 			g.waitIdle()
 			n.end(fmt.Sprintf("was ended because the host has had no connection to it for %v", lease))
@@ -240,14 +240,12 @@ func address(run *request) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("there is no network interface %q on this machine: see interface in the site file", run.Interface)
 		}
-		addresses, err := i.Addrs()
+		all, err := i.Addrs()
 		if err != nil {
 			return "", err
 		}
-		for _, a := range addresses {
-			if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
-				return n.IP.String(), nil
-			}
+		if list := reachable(all); len(list) > 0 {
+			return list[0], nil
 		}
 		return "", fmt.Errorf("the network interface %q has no address", run.Interface)
 	}
