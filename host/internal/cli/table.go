@@ -74,12 +74,13 @@ func layOut(columns []column, rows [][]string, width int) (text string, left []s
 	}
 	for width > 0 && total(widths) > width {
 		if k := nextToDrop(columns, widths); k >= 0 {
-			left = append([]string{columns[k].head}, left...)
+			var dropped []string
 			for other, c := range columns {
-				if c.drop == columns[k].drop {
-					widths[other] = 0
+				if c.drop == columns[k].drop && widths[other] > 0 {
+					dropped, widths[other] = append(dropped, c.head), 0
 				}
 			}
+			left = append(dropped, left...)
 		} else if k := nextToFold(columns, widths); k >= 0 {
 			widths[k]--
 		} else {

@@ -36,7 +36,7 @@ filter                     members  setting                                     
 joint                          100  inflation=1.05 error.sd=2                          0.4612  0.078  ok
 a-filter-with-a-long-name        5  a.setting.that.cannot.be.broken=anywhere and more    12.1      3  2 diverged, 1 failed
 climatology                                                                             7.423
-`, []string{"spread"}},
+`, []string{"spread", "± se"}},
 		{80, `
 filter                     members  setting           rmse  status
 joint                          100  inflation=1.05  0.4612  ok
@@ -46,7 +46,7 @@ a-filter-with-a-long-name        5  a.setting.that    12.1  2 diverged, 1 failed
                                     ken=anywhere
                                     and more
 climatology                                          7.423
-`, []string{"± se", "spread"}},
+`, []string{"± se", "spread", "± se"}},
 	} {
 		text, left := layOut(testColumns, testRows, test.width)
 		if text != test.text[1:] || !slices.Equal(left, test.left) {
