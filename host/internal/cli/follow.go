@@ -174,12 +174,14 @@ func (f *follower) files(w *workflow.Workflow) (files []string, err error) {
 	return files, nil
 }
 
-// appendRows appends the lines of in to a file, as many at a time as there are.
+// appendRows appends the lines of in to a file, as many at a time as there are. The last line of
+// the file is ended first, so that no row becomes part of it.
 func appendRows(file string, in io.Reader) error {
-	out, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0)
+	out, err := os.OpenFile(file, os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
 		return err
 	}
+	err = endLine(out)
 	lines := bufio.NewReaderSize(in, 1<<16)
 	for err == nil {
 		var rows []byte
@@ -199,6 +201,20 @@ func appendRows(file string, in io.Reader) error {
 		err = nil
 	}
 	return errors.Join(err, out.Sync(), out.Close())
+}
+
+// endLine ends the last line of a file, unless that has been done.
+func endLine(file *os.File) error {
+	info, err := file.Stat()
+	if err != nil || info.Size() == 0 {
+		return err
+	}
+	last := make([]byte, 1)
+	if _, err := file.ReadAt(last, info.Size()-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	_, err = file.Write([]byte{'\n'})
+	return err
 }
 
 // written returns how many bytes of each file are read: all complete lines, and also the last one

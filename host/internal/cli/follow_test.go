@@ -137,10 +137,10 @@ func TestFollow(t *testing.T) {
 	sameTables(t, whole, lastRunOf(filepath.Join(g.dir, "runs"), filepath.Join(g.dir, "growing.toml")))
 }
 
-// TestFollowInput appends rows from standard input to the file.
+// TestFollowInput appends rows from standard input to the file, whose header has not been ended.
 func TestFollowInput(t *testing.T) {
 	g := newGrown(t, 6, "interval = 2.5", "refuse")
-	g.arrive(t, 0)
+	g.write(t, "data.csv", "t,level,flow")
 	in, rows := io.Pipe()
 	got := followedLast{}
 	_, ended := g.following(t, in, got.add, "--stdin")
