@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -20,6 +21,10 @@ import (
 
 // watchEvery is the time between two reports of a run in progress.
 const watchEvery = 5 * time.Second
+
+// opening is how long a program that opens a page has for it, after which it is taken to be the
+// browser.
+const opening = 5 * time.Second
 
 func (a *app) reportCommand() *cobra.Command {
 	var root, figures, output string
@@ -154,11 +159,26 @@ func openPage(path string) error {
 	if program == nil {
 		program = []string{"xdg-open"}
 	}
-	text, err := exec.Command(program[0], append(program[1:], path)...).CombinedOutput()
+	said, err := os.CreateTemp("", "plume-open-*") // a file: nobody waits until the browser has closed it
 	if err != nil {
-		return fmt.Errorf("--open: %s: %w: %s; open %s yourself", program[0], err, strings.TrimSpace(string(text)), path)
+		return err
 	}
-	return nil
+	defer func() { _, _ = said.Close(), os.Remove(said.Name()) }()
+	c := exec.Command(program[0], append(program[1:], path)...)
+	c.Stdout, c.Stderr = said, said
+	ended := make(chan error, 1)
+	if err = c.Start(); err == nil {
+		go func() { ended <- c.Wait() }()
+		select {
+		case err = <-ended:
+		case <-time.After(opening): // it is the browser itself
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	text, _ := os.ReadFile(said.Name()) // without it the error says what it is
+	return fmt.Errorf("--open: %s: %w: %s; open %s yourself", program[0], err, strings.TrimSpace(string(text)), path)
 }
 
 // reported returns what a report takes from the workflow; nil if this version cannot read
