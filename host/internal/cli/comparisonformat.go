@@ -234,3 +234,9 @@ func finite(v float64) *float64 {
 	}
 	return &v
 }
+
+// finiteOrNull is a number that is null in JSON if it is not finite.
+type finiteOrNull float64
+
+// MarshalJSON implements [json.Marshaler].
+func (v finiteOrNull) MarshalJSON() ([]byte, error) { return json.Marshal(finite(float64(v))) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -86,9 +87,9 @@ type forecastRow struct {
 	Of          string               `json:"of"`
 	Variable    string               `json:"variable"`
 	Index       int                  `json:"index"`
-	Mean        float64              `json:"mean"`
-	Spread      float64              `json:"spread"`
-	Quantiles   [5]float64           `json:"quantiles"`
+	Mean        finiteOrNull         `json:"mean"`
+	Spread      finiteOrNull         `json:"spread"`
+	Quantiles   [5]finiteOrNull      `json:"quantiles"`
 	Probability []exceedanceForecast `json:"exceed,omitempty"`
 	cycle       int
 }
@@ -106,8 +107,7 @@ type forecastKey struct {
 	index        int
 }
 
-// lastForecasts returns the last forecasts of the filters that h wants, and the number of
-// forecasts of one of them.
+// lastForecasts returns the last forecasts of the filters that h wants.
 func lastForecasts(r *archive.Reader, h forecasting) ([]forecastRow, error) {
 	var rows []forecastRow
 	last := map[int]int{} // cycle by trial
@@ -123,7 +123,10 @@ func lastForecasts(r *archive.Reader, h forecasting) ([]forecastRow, error) {
 				continue
 			}
 			row := forecastRow{Trial: int(trial), Filter: b.Filter[i], Time: b.Time[i], Lead: b.Lead[i], Of: b.Of[i], Variable: b.Variable[i], Index: int(b.Index[i]),
-				Mean: b.Mean[i], Spread: b.Spread[i], Quantiles: [5]float64{b.Q05[i], b.Q25[i], b.Q50[i], b.Q75[i], b.Q95[i]}, cycle: int(b.Cycle[i])}
+				Mean: finiteOrNull(b.Mean[i]), Spread: finiteOrNull(b.Spread[i]), cycle: int(b.Cycle[i])}
+			for k, q := range []float64{b.Q05[i], b.Q25[i], b.Q50[i], b.Q75[i], b.Q95[i]} {
+				row.Quantiles[k] = finiteOrNull(q)
+			}
 			if date, ok := r.Info.Dates.At(row.Time + row.Lead); ok {
 				row.Date = &date
 			}
@@ -197,7 +200,7 @@ func (a *app) showForecast(r *archive.Reader, h forecasting) error {
 	if err := printTable(a.stdout, columns, lines); err != nil {
 		return err
 	}
-	a.say("from the analysis at %s; %s", timeText(r.Info.Dates, rows[0].Time), map[string]string{archive.State: "values of the state", archive.Observed: "predicted observations with their errors"}[rows[0].Of])
+	a.say("from the %s; %s", analysesText(r.Info.Dates, rows), map[string]string{archive.State: "values of the state", archive.Observed: "predicted observations with their errors"}[rows[0].Of])
 	a.next("forecast", r.Dir, "--scores")
 	return nil
 }
@@ -208,9 +211,9 @@ func (row *forecastRow) cells() []string {
 	if row.Date != nil {
 		when = dateText(*row.Date)
 	}
-	line := []string{row.Filter, when, fmt.Sprintf("%.6g", row.Lead), valueName(row.Variable, row.Index), number(row.Mean), number(row.Spread)}
-	for _, q := range row.Quantiles {
-		line = append(line, number(q))
+	line := []string{row.Filter, when, fmt.Sprintf("%.6g", row.Lead), valueName(row.Variable, row.Index)}
+	for _, v := range append([]finiteOrNull{row.Mean, row.Spread}, row.Quantiles[:]...) {
+		line = append(line, fmt.Sprintf("%.4g", v))
 	}
 	text := ""
 	for _, p := range row.Probability {
@@ -222,6 +225,16 @@ func (row *forecastRow) cells() []string {
 	return append(line, text)
 }
 
+// analysesText says from which analyses forecasts start: that of a trial that has failed is earlier.
+func analysesText(d *archive.Dates, rows []forecastRow) string {
+	byTime := func(a, b forecastRow) int { return cmp.Compare(a.Time, b.Time) }
+	first, last := slices.MinFunc(rows, byTime), slices.MaxFunc(rows, byTime)
+	if first.Time == last.Time {
+		return "analysis at " + timeText(d, first.Time)
+	}
+	return fmt.Sprintf("last analysis of each trial, at %s to %s", timeText(d, first.Time), timeText(d, last.Time))
+}
+
 // timeText returns a model time as a date, if it is one.
 func timeText(d *archive.Dates, t float64) string {
 	if date, ok := d.At(t); ok {
@@ -230,22 +243,10 @@ func timeText(d *archive.Dates, t float64) string {
 	return fmt.Sprintf("model time %.6g", t)
 }
 
-// dateText returns a date with its time of day, unless that is midnight.
+// dateText returns a date with its time of day, unless that is midnight, without seconds if they are 0.
 func dateText(t time.Time) string {
-	switch text := t.UTC().Format("2006-01-02 15:04:05"); text[11:] {
-	case "00:00:00":
-		return text[:10]
-	default:
-		return cmp.Or(cutZeros(text), text)
-	}
-}
-
-// cutZeros returns a date without its seconds if they are 0.
-func cutZeros(text string) string {
-	if text[16:] == ":00" {
-		return text[:16]
-	}
-	return text
+	text := strings.TrimSuffix(t.UTC().Format("2006-01-02 15:04:05"), ":00")
+	return strings.TrimSuffix(text, " 00:00")
 }
 
 // valueName returns the name of a value of a variable.
@@ -255,8 +256,6 @@ func valueName(variable string, index int) string {
 	}
 	return fmt.Sprintf("%s[%d]", variable, index)
 }
-
-func number(v float64) string { return fmt.Sprintf("%.4g", v) }
 
 // shownScores are the scores by lead time, in the order of the columns.
 var shownScores = []struct {
@@ -314,26 +313,26 @@ func (a *app) showForecastScores(r *archive.Reader, h forecasting) error {
 	var lines [][]string
 	for _, k := range keys {
 		line := []string{k.filter, k.variable, fmt.Sprintf("%.6g", k.lead), fmt.Sprint(counts[k])}
-		values := map[string]float64{}
+		values := map[string]finiteOrNull{}
 		for _, s := range shownScores {
 			m, ok := means[k][s.metric]
 			if !ok {
 				m = score.Mean{Value: math.NaN()}
 			} else {
-				values[s.metric] = m.Value
+				values[s.metric] = finiteOrNull(m.Value)
 			}
 			line = append(line, m.Text())
 		}
 		lines = append(lines, line)
 		if a.json {
 			if err := a.printJSON(struct {
-				Trial    int                `json:"trial"`
-				Filter   string             `json:"filter"`
-				Of       string             `json:"of"`
-				Variable string             `json:"variable"`
-				Lead     float64            `json:"lead"`
-				Count    int                `json:"count"`
-				Scores   map[string]float64 `json:"scores"`
+				Trial    int                     `json:"trial"`
+				Filter   string                  `json:"filter"`
+				Of       string                  `json:"of"`
+				Variable string                  `json:"variable"`
+				Lead     float64                 `json:"lead"`
+				Count    int                     `json:"count"`
+				Scores   map[string]finiteOrNull `json:"scores"`
 			}{k.trial, k.filter, k.of, k.variable, k.lead, counts[k], values}); err != nil {
 				return err
 			}

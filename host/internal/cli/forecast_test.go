@@ -199,3 +199,28 @@ func TestForecastCommand(t *testing.T) {
 	out(t, exitUsage, "forecast", dir, "--of", "none")
 	out(t, exitFailed, "forecast", decayRun(t, "30", "20", ""))
 }
+
+// A forecast that is not finite is null, and one of a trial that has failed is from an earlier analysis.
+func TestForecastsThatFailed(t *testing.T) {
+	inf := finiteOrNull(math.Inf(1))
+	text, err := json.Marshal(forecastRow{Lead: 1, Of: "state", Variable: "x", Mean: inf, Spread: finiteOrNull(math.NaN()), Quantiles: [5]finiteOrNull{0.1, 2, 3, 4, -inf}})
+	const want = `{"trial":0,"filter":"","time":0,"lead":1,"of":"state","variable":"x","index":0,"mean":null,"spread":null,"quantiles":[0.1,2,3,4,null]}`
+	if err != nil || string(text) != want {
+		t.Errorf("%v\n%s\n%s", err, text, want)
+	}
+	for _, test := range []struct {
+		times []float64
+		want  string
+	}{
+		{[]float64{3, 3}, "analysis at model time 3"},
+		{[]float64{3, 1, 2}, "last analysis of each trial, at model time 1 to model time 3"},
+	} {
+		var rows []forecastRow
+		for _, at := range test.times {
+			rows = append(rows, forecastRow{Time: at})
+		}
+		if got := analysesText(nil, rows); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
+	}
+}
