@@ -3,8 +3,10 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -193,16 +195,36 @@ func (a *app) showForecast(r *archive.Reader, h forecasting) error {
 	}
 	columns := []column{{head: "filter"}, {head: "time"}, {head: "lead", right: true, drop: 3}, {head: "variable"}, {head: "mean", right: true}, {head: "sd", right: true, drop: 4},
 		{head: "5 %", right: true}, {head: "25 %", right: true, drop: 2}, {head: "50 %", right: true, drop: 1}, {head: "75 %", right: true, drop: 2}, {head: "95 %", right: true}, {head: "probability"}}
-	lines := make([][]string, len(rows))
+	lines, trials := make([][]string, len(rows)), make([]int, len(rows))
 	for i, row := range rows {
-		lines[i] = row.cells()
+		lines[i], trials[i] = row.cells(), row.Trial
 	}
-	if err := printTable(a.stdout, columns, lines); err != nil {
+	if err := printForecasts(a.stdout, columns, lines, trials); err != nil {
 		return err
 	}
 	a.say("from the %s; %s", analysesText(r.Info.Dates, rows), map[string]string{archive.State: "values of the state", archive.Observed: "predicted observations with their errors"}[rows[0].Of])
 	a.next("forecast", r.Dir, "--scores")
 	return nil
+}
+
+// printForecasts prints a table of lines that begin with the filter: after the number of the trial,
+// if a filter has several.
+func printForecasts(w io.Writer, columns []column, lines [][]string, trials []int) error {
+	first, several := map[string]int{}, false
+	for i, line := range lines {
+		if trial, known := first[line[0]]; !known {
+			first[line[0]] = trials[i]
+		} else if trial != trials[i] {
+			several = true
+		}
+	}
+	if several {
+		columns = slices.Insert(columns, 0, column{head: "trial"})
+		for i := range lines {
+			lines[i] = slices.Insert(lines[i], 0, strconv.Itoa(trials[i]))
+		}
+	}
+	return printTable(w, columns, lines)
 }
 
 // cells returns the cells of a row of the table.
@@ -311,6 +333,7 @@ func (a *app) showForecastScores(r *archive.Reader, h forecasting) error {
 		columns = append(columns, column{head: s.head, right: true, drop: s.drop})
 	}
 	var lines [][]string
+	var trials []int
 	for _, k := range keys {
 		line := []string{k.filter, k.variable, fmt.Sprintf("%.6g", k.lead), fmt.Sprint(counts[k])}
 		values := map[string]finiteOrNull{}
@@ -323,7 +346,7 @@ func (a *app) showForecastScores(r *archive.Reader, h forecasting) error {
 			}
 			line = append(line, m.Text())
 		}
-		lines = append(lines, line)
+		lines, trials = append(lines, line), append(trials, k.trial)
 		if a.json {
 			if err := a.printJSON(struct {
 				Trial    int                     `json:"trial"`
@@ -341,7 +364,7 @@ func (a *app) showForecastScores(r *archive.Reader, h forecasting) error {
 	if a.json {
 		return nil
 	}
-	if err := printTable(a.stdout, columns, lines); err != nil {
+	if err := printForecasts(a.stdout, columns, lines, trials); err != nil {
 		return err
 	}
 	a.say("%s", map[string]string{archive.State: "compared with the truth", archive.Observed: "compared with observations, whose errors are part of rmse and spread"}[of])

@@ -195,6 +195,13 @@ func TestForecastCommand(t *testing.T) {
 	if !strings.Contains(text, "persistence") || strings.Count(text, "\n") != 3 {
 		t.Errorf("got\n%s", text)
 	}
+	several := decayRun(t, "30", "20", aheadOfDecay+"[sweep]\nreplicate = \"1..2\"\n")
+	for _, args := range [][]string{{}, {"--scores"}} {
+		text, _ = out(t, exitOK, append([]string{"forecast", several}, args...)...)
+		if lines := strings.Split(text, "\n"); len(lines) != 10 || !strings.HasPrefix(lines[0], "trial  filter  ") || !strings.HasPrefix(lines[1], "1      etkf  ") || !strings.HasPrefix(lines[5], "2      etkf  ") {
+			t.Errorf("%q: got\n%s", args, text)
+		}
+	}
 	out(t, exitUsage, "forecast", dir, "--variable", "none")
 	out(t, exitUsage, "forecast", dir, "--of", "none")
 	out(t, exitFailed, "forecast", decayRun(t, "30", "20", ""))
