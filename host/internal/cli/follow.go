@@ -268,11 +268,7 @@ func lastRunOf(root, path string) string {
 
 // advance assimilates the rows in the first bytes of the files and prints the cycles.
 func (f *follower) advance(ctx context.Context, bytes []int64) error {
-	w, err := f.source.load()
-	if err != nil {
-		return err
-	}
-	o, err := f.app.options(f.source, f.how)
+	w, o, err := f.app.prepare(f.source, f.how)
 	if err != nil {
 		return err
 	}

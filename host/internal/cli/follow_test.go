@@ -159,4 +159,7 @@ func TestFollowInput(t *testing.T) {
 	if _, text := out(t, exitUsage, "follow", filepath.Join(g.dir, "growing.toml"), "--late", "never"); !strings.Contains(text, "--late must be") {
 		t.Errorf("got %s", text)
 	}
+	if _, text := out(t, exitWorkflow, "follow", filepath.Join(g.dir, "growing.toml"), "--set", "model.executor=nowhere", "--run-dir", t.TempDir()); !strings.Contains(text, "there is no executor `nowhere`") {
+		t.Errorf("got %s", text)
+	}
 }

@@ -82,16 +82,11 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 // reload reads the workflow of a run again: at moved, unless that is empty.
 func (a *app) reload(dir string, info *archive.Info, moved string, from source, how running) (*source, *workflow.Workflow, experiment.Options, error) {
 	s := &source{path: cmp.Or(moved, info.Source), profile: info.Profile, set: info.Set, sweep: info.Sweep, format: "human", inProcess: info.InProcess, site: from.site, place: from.place}
-	o, err := a.options(s, how)
-	if err != nil {
-		return nil, nil, o, err
-	}
-	w, err := s.load()
+	w, o, err := a.prepare(s, how)
 	if err != nil {
 		return nil, nil, o, missing(err, dir, info)
 	}
-	o.Executors, err = s.executors(w)
-	return s, w, o, err
+	return s, w, o, nil
 }
 
 // missing says what to do about a workflow that has moved.

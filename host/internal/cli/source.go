@@ -154,15 +154,8 @@ func (r *running) flags(c *cobra.Command) {
 // perform runs s and writes a run directory below root. If some trials failed, it returns
 // a result and an error.
 func (a *app) perform(ctx context.Context, s *source, root string, how running) (*experiment.Result, error) {
-	o, err := a.options(s, how)
+	w, o, err := a.prepare(s, how)
 	if err != nil {
-		return nil, err
-	}
-	w, err := s.load()
-	if err != nil {
-		return nil, err
-	}
-	if o.Executors, err = s.executors(w); err != nil {
 		return nil, err
 	}
 	path, err := filepath.Abs(s.path)
@@ -173,7 +166,21 @@ func (a *app) perform(ctx context.Context, s *source, root string, how running) 
 	return r, s.shown(err)
 }
 
-// options returns the options of a run that s and r ask for.
+// prepare reads the workflow and returns it with the options to run it with.
+func (a *app) prepare(s *source, how running) (*workflow.Workflow, experiment.Options, error) {
+	o, err := a.options(s, how)
+	if err != nil {
+		return nil, o, err
+	}
+	w, err := s.load()
+	if err != nil {
+		return nil, o, err
+	}
+	o.Executors, err = s.executors(w)
+	return w, o, err
+}
+
+// options returns the options of a run that s and r ask for, without the executors of the workflow.
 func (a *app) options(s *source, r running) (experiment.Options, error) {
 	switch {
 	case r.workers < 0:
