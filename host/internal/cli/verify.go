@@ -52,13 +52,9 @@ means that something differs.`,
 				}
 				return a.checkRun(c.Context(), s)
 			}
-			dirs := make([]string, len(args))
-			for i, name := range args {
-				dir, err := archive.Find(root, name)
-				if err != nil {
-					return usage("%v", err)
-				}
-				dirs[i] = dir
+			dirs, err := findRuns(root, args)
+			if err != nil {
+				return err
 			}
 			if len(dirs) == 2 {
 				return a.compareRuns(dirs[0], dirs[1])
