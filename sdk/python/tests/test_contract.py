@@ -147,6 +147,30 @@ def test_filters_smooth(script, more, want):
     assert want is None or want in said
 
 
+CONSTRUCTOR = '''
+class Inflates(Filter):
+    """Has a constructor of its own."""
+
+    inflation: float = Param(1.1, ge=1, doc="factor on the anomalies")
+
+    def __init__({takes}):
+        {first}
+        self.factors = [1.0]
+
+    def analyse(self, p):
+        mean = p.ensemble.mean(axis=0)
+        return mean + self.factors[0] * self.inflation * (p.ensemble - mean)
+
+serve(Inflates)
+'''
+
+
+@pytest.mark.parametrize(("takes", "first"), [("self", "pass"), ("self, **own", "super().__init__(**own)")])
+def test_plugins_may_have_a_constructor(script, takes, first):
+    code, said = plume("plugins", "test", script(CONSTRUCTOR.format(takes=takes, first=first)))
+    assert code == 0, said
+
+
 RETRYABLE = '''
 class Flaky(Model):
     """One member may succeed when repeated, one cannot."""

@@ -97,7 +97,7 @@ class Server:
     def configure(self, request: Any, context: Any) -> Any:
         """Makes one configuration."""
         try:
-            c, response = self.do(lambda: CONFIGURE[self.cls._role](self.cls(**params_of(request.params)), request))
+            c, response = self.do(lambda: CONFIGURE[self.cls._role](self.cls._made(params_of(request.params)), request))
             self.configurations[request.configuration] = c
             return response
         except BaseException as e:  # such as SystemExit, of which gRPC would tell nobody

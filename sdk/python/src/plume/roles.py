@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,18 @@ class Plugin:
 
     def __init__(self, **params: Any) -> None:
         """Sets parameters, and the others to their defaults; raises ConfigError."""
+        self._set(params)
+
+    @classmethod
+    def _made(cls, params: Mapping[str, Any]) -> Plugin:
+        """Returns a plugin with parameters; a class may have a constructor that does not take them."""
+        if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls).parameters.values()):
+            return cls(**params)
+        plugin = cls()
+        plugin._set(params)
+        return plugin
+
+    def _set(self, params: Mapping[str, Any]) -> None:
         for name, value in resolve(declarations(type(self)), params).items():
             setattr(self, name, value)
 
