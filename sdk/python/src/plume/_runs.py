@@ -196,23 +196,17 @@ class Run:
             rows &= columns["stage"] == stage
         if filter is not None or replicate is not None or setting:
             chosen = self.trials(filter=filter, replicate=replicate, setting=setting)
-            null = scored.columns["trial"].null
-            rows &= np.isin(columns["trial"], chosen) & (True if null is None else ~null)
+            rows &= np.isin(columns["trial"], chosen) & ~scored.columns["trial"].nulls()
         scored = scored.pick(rows)
         number = {int(n): i for i, n in enumerate(trials.columns["trial"].values)}
         trial = scored.columns["trial"]
-        has = np.ones(len(scored), bool) if trial.null is None else ~trial.null
+        has = ~trial.nulls()
         at = np.array([number[int(n)] if ok else 0 for n, ok in zip(trial.values, has, strict=True)], int)
         named = {"members": trials.columns["size"].taken(at, ~has)}
-        named |= {axis: trials.columns[axis].taken(at, ~has) for axis in self._axes()}
+        named |= {axis: trials.columns[axis].taken(at, ~has) for axis in _axes(trials)}
         first = {k: scored.columns[k] for k in ("trial", "replicate", "filter")}
         last = {k: scored.columns[k] for k in ("metric", "stage", "value", "se", "cycles", "status")}
         return _for_library(Table(first | named | last), library)
-
-    def _axes(self) -> list[str]:
-        """Returns the columns of trials that are axes of the sweep: those after error."""
-        names = list(self._read("trials").columns)
-        return names[names.index("error") + 1 :]
 
     def trials(
         self,
@@ -230,12 +224,12 @@ class Run:
         table = self._read("trials")
         rows = np.ones(len(table), bool)
         wanted: list[tuple[str, object]] = [("filter", filter), ("replicate", replicate)]
-        wanted += [(self._axis(name), value) for name, value in (setting or {}).items()]
+        wanted += [(_axis(table, name), value) for name, value in (setting or {}).items()]
         for name, value in wanted:
             if value is None:
                 continue
             column = table.columns[name]
-            own = column.values == value if column.null is None else (column.values == value) & ~column.null
+            own = (column.values == value) & ~column.nulls()
             if not own.any():
                 there = sorted({str(v) for v, null in zip(column.values, column.nulls(), strict=True) if not null})
                 raise ValueError(f"{name}: {self.path} has no trial with {value!r}; it has {', '.join(there)}")
@@ -245,13 +239,6 @@ class Run:
             raise ValueError(f"{self.path} has no trial with {asked}")
         found: list[int] = table.columns["trial"].values[rows].tolist()
         return found
-
-    def _axis(self, name: str) -> str:
-        axes = self._axes()
-        found = [a for a in axes if a == name or a.endswith("." + name)]
-        if len(found) != 1:
-            raise ValueError(f"setting: {name} is {len(found)} of the axes of the sweep: {', '.join(axes) or 'none'}")
-        return found[0]
 
     def ensemble(
         self,
@@ -455,6 +442,25 @@ class Run:
         return {"time": time, "model_time": ("cycle", times, about)}
 
 
+def _axes(trials: Table) -> list[str]:
+    """Returns the columns of trials that are axes of the sweep: those after error."""
+    names = list(trials.columns)
+    return names[names.index("error") + 1 :]
+
+
+def _axis(trials: Table, name: str) -> str:
+    axes = _axes(trials)
+    found = ending(axes, name)
+    if len(found) != 1:
+        raise ValueError(f"setting: {name} is {len(found)} of the axes of the sweep: {', '.join(axes) or 'none'}")
+    return found[0]
+
+
+def ending(axes: Iterable[str], name: str) -> list[str]:
+    """Returns the axes of a sweep that name stands for: keys, or the ends of such."""
+    return [axis for axis in axes if axis == name or axis.endswith("." + name)]
+
+
 def _dimensions(name: str, shape: list[int], dims: str, taken: list[str]) -> list[str]:
     """Returns the dimensions of a variable beside cycle and member. One that has no name,
     or that of a variable, is called after its variable."""
@@ -498,7 +504,7 @@ def open_run(run: str | os.PathLike[str] = "@last", runs: str | os.PathLike[str]
     except (OSError, ValueError) as e:  # a text that cannot be a path
         if isinstance(e, OSError) and e.errno != errno.ENAMETOOLONG:
             raise
-    found = list(reversed(_below(runs)))
+    found = _below(runs)
     name, shown = str(run), str(run) if len(str(run)) <= 80 else str(run)[:77] + "..."
     if name != "@last":
         found = [r for r in found if r.path.name.startswith(name) or "/".join(r.path.parts[-2:]).startswith(name)]
@@ -514,9 +520,9 @@ def open_run(run: str | os.PathLike[str] = "@last", runs: str | os.PathLike[str]
 
 def runs(run_dir: str | os.PathLike[str] = "runs") -> list[Run]:
     """Returns the runs below a directory, newest first."""
-    return _below(run_dir)
+    return _below(run_dir)[::-1]
 
 
 def _below(folder: str | os.PathLike[str]) -> list[Run]:
-    found = sorted((d.parent for d in Path(folder).glob("*/*/run.json")), key=lambda d: d.name, reverse=True)
-    return [Run(d) for d in found]
+    """Returns the runs below a directory, newest last."""
+    return [Run(d) for d in sorted((d.parent for d in Path(folder).glob("*/*/run.json")), key=lambda d: d.name)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ._program import ask
-from ._runs import Run, needed, open_run
+from ._runs import Run, ending, needed, open_run
 from ._show import as_html, as_text
 from .running import RunError
 
@@ -144,11 +144,7 @@ def _pm(value: float | None, se: float | None) -> str:
 
 
 def _fits(row: Compared, setting: Mapping[str, Any]) -> bool:
-    def one(name: str, value: Any) -> bool:
-        keys = [k for k in row.setting if k == name or k.endswith("." + name)]
-        return any(row.setting[k] == value for k in keys)
-
-    return all(one(name, value) for name, value in setting.items())
+    return all(any(row.setting[key] == value for key in ending(row.setting, name)) for name, value in setting.items())
 
 
 def compare(
