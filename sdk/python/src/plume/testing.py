@@ -16,7 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._calls import CALL, CONFIGURE, ENSEMBLE, OBSERVATIONS, PREDICTED, SIMULATED, Channels, layout_to
+from ._calls import (
+    CALL,
+    CONFIGURE,
+    ENSEMBLE,
+    LOG_LIKELIHOOD,
+    NAMES,
+    OBSERVATIONS,
+    PREDICTED,
+    SIMULATED,
+    Channels,
+    layout_to,
+)  # fmt: skip
 from ._proto import plugin_pb2 as pb
 from .errors import ConfigError, ContractError, PlumeError
 from .layout import Layout, Variable
@@ -116,11 +127,9 @@ def analyse(
     header, inputs = _call(x, seed, time_from=time, cycle=cycle, carry=carry)
     header.error_variance.extend(offered["error_variance"] if "error_variance" in made.needs else [])
     inputs[OBSERVATIONS] = _read_only(y[None])
-    for channel, name in enumerate(("predicted", "simulated"), PREDICTED):
-        if name in made.needs:
-            inputs[channel] = _read_only(offered[name])
-    if "log_likelihood" in made.needs:
-        inputs[OBSERVATIONS + 1] = _read_only(offered["log_likelihood"])
+    for channel in (PREDICTED, SIMULATED, LOG_LIKELIHOOD):
+        if NAMES[channel] in made.needs:
+            inputs[channel] = _read_only(offered[NAMES[channel]])
     answer, end = CALL["filter"](c, header, inputs)
     weights, ancestors = np.array(end.log_weights), list(end.ancestors)
     return Analysed(
