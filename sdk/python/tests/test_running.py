@@ -182,6 +182,14 @@ def test_there_is_no_program(monkeypatch):
         kit.run(TWIN)
 
 
+def test_answers_are_utf8_in_every_locale():
+    run(run_dir="läufe")
+    code = r"import os, plume; plume.compare(plume.runs(os.fsdecode(b'l\xc3\xa4ufe'))[0], metric='fog')"
+    env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, encoding="utf-8", check=False)
+    assert "RunError: --metric: läufe/twin/" in done.stderr
+
+
 def test_calls_are_made_in_the_thread_that_waits():
     threads = set()
 

@@ -40,10 +40,10 @@ class Answer(NamedTuple):
     text: str
 
 
-def ask(*arguments: str | os.PathLike[str], env: dict[str, str] | None = None) -> Answer:
+def ask(*arguments: str | os.PathLike[str]) -> Answer:
     """Runs plume with --json and returns its answer."""
     argv = [program(), *(os.fspath(a) for a in arguments), "--json", "--quiet"]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, check=False)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False)
     return Answer(done.returncode, objects(done.stdout), done.stderr)
 
 
