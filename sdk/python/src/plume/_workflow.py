@@ -8,7 +8,6 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,13 +62,6 @@ def to_toml(workflow: Tables) -> str:
         head = f"[[{_key(key)}]]" if key in several else f"[{_key(key)}]"
         text += "".join(f"\n{head}\n{_lines(entry)}" for entry in entries)
     return text
-
-
-def write(workflow: Tables, path: str | os.PathLike[str]) -> Path:
-    """Writes the TOML text of a workflow to a file, and returns its path."""
-    file = Path(path)
-    file.write_text(to_toml(workflow), encoding="utf-8")
-    return file
 
 
 def _lines(entries: Mapping[str, Any]) -> str:
