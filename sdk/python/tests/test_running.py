@@ -182,6 +182,24 @@ def test_there_is_no_program(monkeypatch):
         kit.run(TWIN)
 
 
+def other_program(tmp_path, said):
+    """Returns a program that has made a run and says something."""
+    program = tmp_path / "program"
+    program.write_text(f"""#!/bin/sh\necho '{{"run": "one"}}'\necho '{said}' >&2\n""")
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_a_later_plume_may_say_more_of_its_progress(tmp_path):
+    said = dict.fromkeys(("trials", "ended", "failed", "interrupted", "cycles", "done", "seconds", "more"), 2)
+    line = json.dumps({"progress": said | {"run": "one", "name": "two"}})
+    code = f"import plume; print(plume.run({TWIN!r}, progress=True))"
+    env = os.environ | {"PLUME": other_program(tmp_path, line)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "Run('one')\n"
+    assert "2/2 trials" in done.stderr
+
+
 def test_answers_are_utf8_in_every_locale():
     run(run_dir="läufe")
     code = r"import os, plume; plume.compare(plume.runs(os.fsdecode(b'l\xc3\xa4ufe'))[0], metric='fog')"

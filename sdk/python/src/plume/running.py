@@ -245,16 +245,22 @@ def _served(argv: list[str], env: dict[str, str], desk: Desk, display: Display |
         if not line.startswith('{"progress":'):
             text.append(line)
         elif display:
-            shown = Progress(**json.loads(line)["progress"])
+            said = json.loads(line)["progress"]
+            shown = Progress(**{name: said[name] for name in Progress.__dataclass_fields__ if name in said})
             desk.post(lambda: display.show(shown))
 
     def listen() -> None:
-        other = threading.Thread(target=lambda: out.extend(process.stdout or ()))
-        other.start()
-        for line in process.stderr or ():
-            heard(line)
-        other.join()
-        desk.close()
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            with process.stdout as answers, process.stderr as messages:
+                other = threading.Thread(target=lambda: out.extend(answers))
+                other.start()
+                for line in messages:
+                    heard(line)
+                other.join()
+        finally:
+            desk.close()
 
     listener = threading.Thread(target=listen)
     listener.start()
