@@ -1,5 +1,6 @@
 """plume.run and its relatives, on the real program."""
 
+import gc
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import textwrap
 import threading
 import time
 import traceback
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +190,16 @@ def other_program(tmp_path, said):
     program.write_text(f"""#!/bin/sh\necho '{{"run": "one"}}'\necho '{said}' >&2\n""")
     program.chmod(0o755)
     return str(program)
+
+
+@pytest.mark.parametrize("called", [kit.run, kit.validate])
+def test_warnings_point_at_the_caller(tmp_path, monkeypatch, called):
+    monkeypatch.setenv("PLUME", other_program(tmp_path, "warning: slow"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        called(TWIN)
+        gc.collect()  # of a file that was left open there would be a warning, too
+    assert [(str(w.message), w.filename) for w in caught] == [("slow", __file__)]
 
 
 def test_a_later_plume_may_say_more_of_its_progress(tmp_path):

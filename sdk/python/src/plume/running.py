@@ -207,7 +207,7 @@ class Plan:
 
 
 def _run(arguments: list[str], plugins: Mapping[str, type[Plugin]] | None, progress: bool | None) -> Run:
-    made = _run_of(_answer([*arguments, "--progress", "json"], plugins, Display(progress)))
+    made = _run_of(_checked(*call([*arguments, "--progress", "json"], plugins or {}, Display(progress))))
     assert made is not None
     return made
 
@@ -217,9 +217,9 @@ def _run_of(answer: Answer) -> Run | None:
     return next((Run(Path(o["run"])) for o in answer.objects if "run" in o and "filter" not in o), None)
 
 
-def _answer(arguments: list[str], plugins: Mapping[str, type[Plugin]] | None, display: Display | None = None) -> Answer:
+def _answer(arguments: list[str], plugins: Mapping[str, type[Plugin]] | None) -> Answer:
     """Runs plume, and classes for it, and returns its answer; raises what run says."""
-    return _checked(*call(arguments, plugins or {}, display))
+    return _checked(*call(arguments, plugins or {}))
 
 
 def call(
@@ -288,7 +288,7 @@ def _checked(answer: Answer, failure: BaseException | None) -> Answer:
             text = text.split("\n  trace:\n")[0]  # it is that of failure
         raise RunError(text, answer.code, made) from failure
     if text:
-        warnings.warn(text.removeprefix("warning: "), stacklevel=5)
+        warnings.warn(text.removeprefix("warning: "), stacklevel=4)  # the caller of run, or of validate
     return answer
 
 
