@@ -44,7 +44,7 @@ GRIDS = {
     "every-fourth-lorenz96-precise": {"LETKF": {10: None, 20: 1.07, 40: 0.89}, "ETKF": {10: None, 20: None, 40: None}},
 }
 READINGS, BOXED = [1, 2, 5, 10], [20, 50, 100]  # of the page of the black box: readings of a member, ensemble sizes
-OTHERS = ("black-box", "square", "windows")  # how the names of the files of other pages begin
+OTHERS = ("black-box", "field", "records", "square", "windows")  # how the names of the files of other pages begin
 METRIC = {"paper-lorenz63": "w2_reference"}  # of the others: rmse
 
 # The families of the tables, by how the labels of their filters begin.
@@ -66,6 +66,11 @@ RIVALS = ["SIR", "SIR, best jitter", "EnKF, best inflation", "LETKF, best cutoff
 MEANS = ["rmse", "spread", "w2_reference"]
 SQUARES = {"rms_error": "rmse", "rms_spread": "spread"}
 FIELDS = ["workflow", "size", "seed", "filter", "status", *MEANS, *SQUARES]
+
+
+def pages():
+    """Returns the names of the pages with one table of this form."""
+    return sorted(path.stem for path in OUT.glob("*.csv") if not path.stem.startswith(OTHERS))
 
 
 def runs_of(name):
@@ -337,7 +342,7 @@ def span(counts):
 
 
 if __name__ == "__main__":
-    for argument in sys.argv[1:] or ["black-box", *sorted(path.stem for path in OUT.glob("*.csv") if not path.stem.startswith(OTHERS))]:
+    for argument in sys.argv[1:] or ["black-box", *pages()]:
         if argument == "black-box":
             black_box()
         else:

@@ -16,8 +16,7 @@ import results
 import square
 import windows
 
-FILES = sorted(path.stem for path in results.OUT.glob("*.csv") if path.stem not in ("square", "windows", "records", "field"))
-PAGES = [name for name in FILES if not name.startswith(results.OTHERS)]  # those with one table
+PAGES = results.pages()
 WRONG = "wrong-model-lorenz96-10"
 FOURTH = {"every-fourth-lorenz96": "1", "every-fourth-lorenz96-precise": "0.7"}  # by the standard deviation of the error
 README, FINDINGS = "README.md", "docs/results/README.md"
@@ -28,7 +27,7 @@ def rows_of(name):
         return list(csv.DictReader(file))
 
 
-ROWS = {name: rows_of(name) for name in FILES}
+ROWS = {name: rows_of(name) for name in [*PAGES, *(f"black-box-{k}" for k in results.READINGS)]}
 BOX = {k: results.by_filter("black-box", ROWS[f"black-box-{k}"])[0] for k in results.READINGS}
 L63 = results.by_filter("paper-lorenz63", ROWS["paper-lorenz63"])[0]
 
