@@ -6,10 +6,9 @@ Below runs/results/records/SET-UP is the run of a set-up, a sweep over seeds. Ro
 docs/results/records.csv whose set-up has no run stay.
 """
 
-import csv
 import statistics
 
-from results import OUT, rows_of, runs_of, standard_error
+from results import OUT, gather_set_ups, rows_of, standard_error
 
 SETUPS = {
     "20-cycles": "20 cycles (3 units of time, 4 doublings of errors)",
@@ -52,21 +51,8 @@ def scores(setup, run):
 
 def gather():
     """Brings records.csv up to date, and returns its rows."""
-    path = OUT / "records.csv"
-    rows = []
-    if path.exists():
-        with open(path, newline="") as file:
-            rows = list(csv.DictReader(file))
-    for setup in SETUPS:
-        runs = runs_of(f"records/{setup}")
-        if runs:
-            rows = [r for r in rows if r["setup"] != setup] + [r for run in runs for r in scores(setup, run)]
-    rows.sort(key=lambda r: (list(SETUPS).index(r["setup"]), list(FILTERS).index(r["filter"]), int(r["seed"])))
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        writer.writeheader()
-        writer.writerows(rows)
-    return rows
+    setups, filters = list(SETUPS), list(FILTERS)
+    return gather_set_ups("records", setups, scores, FIELDS, lambda r: (setups.index(r["setup"]), filters.index(r["filter"]), int(r["seed"])))
 
 
 def table(rows, setup):

@@ -125,12 +125,7 @@ def table(name):
 
 def gather(name):
     """Brings the CSV file of a page up to date, and returns its rows."""
-    path = OUT / f"{name}.csv"
-    rows, order = {}, []
-    if path.exists():
-        with open(path, newline="") as file:
-            for row in csv.DictReader(file):
-                rows[int(row["size"]), int(row["seed"]), row["filter"]] = row
+    rows, order = {(int(row["size"]), int(row["seed"]), row["filter"]): row for row in read_csv(name)}, []
     for run in runs_of(name):
         order = [f["label"] for f in tomllib.loads((run / "workflow.resolved.toml").read_text())["filter"]]
         for row in scores(run, name):
@@ -138,14 +133,35 @@ def gather(name):
     order = {label: k for k, label in enumerate(order or dict.fromkeys(f for _, _, f in rows))}
     rows = [rows[key] for key in sorted(rows, key=lambda k: (k[0], k[1], order.get(k[2], len(order))))]
     if not rows:
-        sys.exit(f"there are no runs of {name} below {RUNS / name}, and no {path}")
-    write_csv(path, rows)
+        sys.exit(f"there are no runs of {name} below {RUNS / name}, and no {OUT / name}.csv")
+    write_csv(name, FIELDS, rows)
     return rows
 
 
-def write_csv(path, rows):
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
+def gather_set_ups(name, set_ups, scores, fields, order):
+    """Brings the CSV file of a page with several set-ups up to date, and returns its rows, in the order of a key: those of a
+    set-up with runs are what scores yields of them."""
+    rows = read_csv(name)
+    for set_up in set_ups:
+        if runs := runs_of(f"{name}/{set_up}"):
+            rows = [r for r in rows if r["setup"] != set_up] + [r for run in runs for r in scores(set_up, run)]
+    rows.sort(key=order)
+    write_csv(name, fields, rows)
+    return rows
+
+
+def read_csv(name):
+    """Returns the rows of a CSV file; none if there is no such file."""
+    path = OUT / f"{name}.csv"
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_csv(name, fields, rows):
+    with open(OUT / f"{name}.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, fields)
         writer.writeheader()
         writer.writerows(rows)
 

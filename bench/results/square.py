@@ -7,7 +7,6 @@ mean of |x|, which no table of a run has, for the sign of x is never seen. The e
 """
 
 import collections
-import csv
 import math
 import statistics
 
@@ -17,7 +16,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow.ipc
-from results import COLOURS, OUT, read, rows_of, runs_of, standard_error
+from results import COLOURS, OUT, read, read_csv, rows_of, runs_of, save, standard_error, write_csv
 
 EXACT = "exact"
 NAMES = {"joint": "joint, defaults", "joint-passes": "joint, passes by rule", "sir": "SIR", EXACT: "exact posterior"}
@@ -63,18 +62,12 @@ def scores(run):
 
 def gather():
     """Brings square.csv up to date, and returns its rows."""
-    path, rows = OUT / "square.csv", {}
-    if path.exists():
-        with open(path, newline="") as file:
-            rows = {(int(row["size"]), int(row["seed"]), row["filter"]): row for row in csv.DictReader(file)}
+    rows = {(int(row["size"]), int(row["seed"]), row["filter"]): row for row in read_csv("square")}
     for run in runs_of("square"):
         rows |= {(row["size"], row["seed"], row["filter"]): row for row in scores(run)}
     order = list(NAMES)
     rows = [rows[key] for key in sorted(rows, key=lambda k: (k[0], k[1], order.index(k[2])))]
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv("square", FIELDS, rows)
     return rows
 
 
@@ -126,9 +119,7 @@ def figure(rows):
     ax.set_xticks(sizes, [str(size) for size in sizes])
     ax.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
     ax.grid(alpha=0.25)
-    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    fig.savefig(OUT / "square.svg", metadata={"Date": None})
-    plt.close(fig)
+    save(fig, ax, "square")
 
 
 def main():

@@ -3,7 +3,6 @@
     python -m pytest bench/results
 """
 
-import csv
 import re
 import statistics
 import tomllib
@@ -22,12 +21,7 @@ FOURTH = {"every-fourth-lorenz96": "1", "every-fourth-lorenz96-precise": "0.7"} 
 README, FINDINGS = "README.md", "docs/results/README.md"
 
 
-def rows_of(name):
-    with open(results.OUT / f"{name}.csv", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-ROWS = {name: rows_of(name) for name in [*PAGES, *(f"black-box-{k}" for k in results.READINGS)]}
+ROWS = {name: results.read_csv(name) for name in [*PAGES, *(f"black-box-{k}" for k in results.READINGS)]}
 BOX = {k: results.by_filter("black-box", ROWS[f"black-box-{k}"])[0] for k in results.READINGS}
 L63 = results.by_filter("paper-lorenz63", ROWS["paper-lorenz63"])[0]
 
@@ -186,14 +180,14 @@ def test_long_runs_are_within_what_workflows_expect():
 
 
 def test_records():
-    rows = rows_of("records")
+    rows = results.read_csv("records")
     assert records.page(rows) == (results.OUT / "records.md").read_text()
     error = {f: statistics.fmean(float(r["error"]) for r in rows if r["setup"] == "60-cycles" and r["filter"] == f) for f in records.FILTERS}
     assert error["joint-window"] < error["joint"] / 2 and error["etkf-window"] < error["etkf"] / 2 and error["es-mda"] < error["smoother"] / 2
 
 
 def test_windows():
-    rows = rows_of("windows")
+    rows = results.read_csv("windows")
     assert windows.page(rows) == (results.OUT / "windows.md").read_text()
     gains = [c.rmse["joint-window"][seed] / v - 1 for s in windows.SETUPS for c in windows.cells(rows, s).values() for seed, v in c.rmse["joint"].items()]
     assert statistics.fmean(gains) < -0.2
@@ -204,7 +198,7 @@ def test_windows():
 
 
 def test_square():
-    rows = rows_of("square")
+    rows = results.read_csv("square")
     assert square.page(rows) == (results.OUT / "square.md").read_text()
     distance, sizes = square.cells(rows, "distance")
     for label in ("joint", "joint-passes", "sir"):

@@ -7,14 +7,13 @@ docs/results/windows.csv whose set-up has no run stay.
 """
 
 import collections
-import csv
 import statistics
 
 import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
-from results import COLOURS, OUT, read, rows_of, runs_of, standard_error
+from results import COLOURS, OUT, gather_set_ups, read, rows_of, save, standard_error
 
 # Set-ups in the order of the page: name of the folder of runs, what it is, and what others print.
 SETUPS = {
@@ -61,22 +60,8 @@ def scores(setup, run):
 
 def gather():
     """Brings windows.csv up to date, and returns its rows."""
-    path = OUT / "windows.csv"
-    rows = []
-    if path.exists():
-        with open(path, newline="") as file:
-            rows = list(csv.DictReader(file))
-    for setup in [*SETUPS, *HARD]:
-        runs = runs_of(f"windows/{setup}")
-        if runs:
-            rows = [r for r in rows if r["setup"] != setup] + [r for run in runs for r in scores(setup, run)]
-    order = {s: k for k, s in enumerate([*SETUPS, *HARD])}
-    rows.sort(key=lambda r: (order[r["setup"]], int(r["size"]), int(r["seed"]), FILTERS.index(r["filter"])))
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        writer.writeheader()
-        writer.writerows(rows)
-    return rows
+    setups = [*SETUPS, *HARD]
+    return gather_set_ups("windows", setups, scores, FIELDS, lambda r: (setups.index(r["setup"]), int(r["size"]), int(r["seed"]), FILTERS.index(r["filter"])))
 
 
 class Cell:
@@ -163,9 +148,7 @@ def figure(rows):
     ax.set_yticks(range(at), labels)
     ax.invert_yaxis()
     ax.grid(which="both", alpha=0.25)
-    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    fig.savefig(OUT / "windows.svg", metadata={"Date": None})
-    plt.close(fig)
+    save(fig, ax, "windows")
 
 
 def main():
