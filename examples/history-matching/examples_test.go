@@ -1,41 +1,23 @@
-// Package historymatching runs the workflows beside it, and looks for the parameters of their truths.
+// Package historymatching runs the workflows next to it, and looks for the parameters of their truths.
 package historymatching
 
 import (
-	"bytes"
 	"fmt"
 	"math"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/plume-da/plume/examples/internal/examplestest"
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
 // plume is the program.
 var plume string
 
-func TestMain(m *testing.M) { os.Exit(build(m)) }
-
-func build(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "plume-examples-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	plume = filepath.Join(dir, "plume")
-	if out, err := exec.Command("go", "build", "-o", plume, "../../host/cmd/plume").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building plume: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(examplestest.Main(m, &plume)) }
 
 // run runs a filter of a workflow and returns its tables.
 func run(t *testing.T, workflow, filter string, more ...string) (start, passes *table.Table) {
@@ -99,44 +81,6 @@ func TestAquifer(t *testing.T) {
 
 // The parameters of a decline curve, by an UM-Bridge server.
 func TestDecline(t *testing.T) {
-	start, passes := run(t, "decline.toml", "eki", "--set", "observations.params.url="+serve(t))
+	start, passes := run(t, "decline.toml", "eki", "--set", "observations.params.url="+examplestest.Serve(t, "decline.py"))
 	matched(t, start, passes, map[string]float64{"log_q": 0.5, "log_d": 0.5, "odds_b": 1})
-}
-
-// serve starts decline.py and returns its address.
-func serve(t *testing.T) string {
-	t.Helper()
-	python := os.Getenv("PLUME_PYTHON")
-	if python == "" {
-		t.Skip("NOT TESTED: PLUME_PYTHON does not name a python with umbridge; make test sets it")
-	}
-	l, err := net.Listen("tcp", "localhost:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	var printed bytes.Buffer
-	cmd := exec.Command(python, "decline.py", fmt.Sprint(port))
-	cmd.Stdout, cmd.Stderr = &printed, &printed
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-	address := fmt.Sprintf("http://localhost:%d", port)
-	for range 600 {
-		if r, err := http.Get(address + "/Info"); err == nil {
-			r.Body.Close()
-			return address
-		}
-		select {
-		case <-ended:
-			t.Fatalf("the server ended: %s", printed.String())
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	t.Fatal("the server does not answer")
-	return ""
 }

@@ -16,28 +16,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/plume-da/plume/examples/internal/examplestest"
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
 // plume is the program.
 var plume string
 
-func TestMain(m *testing.M) { os.Exit(build(m)) }
-
-func build(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "plume-examples-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	plume = filepath.Join(dir, "plume")
-	if out, err := exec.Command("go", "build", "-o", plume, "../../host/cmd/plume").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building plume: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(examplestest.Main(m, &plume)) }
 
 // run runs a workflow below dir and returns the run's directory.
 func run(t *testing.T, dir, workflow string, more ...string) string {

@@ -3,12 +3,9 @@
 package umbridgelorenz63
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,10 +13,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
+	"github.com/plume-da/plume/examples/internal/examplestest"
 	"github.com/plume-da/plume/sdk/plugintest"
 	"github.com/plume-da/plume/sdk/rpc"
 	"github.com/plume-da/plume/sdk/wire/table"
@@ -28,60 +25,7 @@ import (
 // plume is the program.
 var plume string
 
-func TestMain(m *testing.M) { os.Exit(build(m)) }
-
-func build(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "plume-examples-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	plume = filepath.Join(dir, "plume")
-	if out, err := exec.Command("go", "build", "-o", plume, "../../host/cmd/plume").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building plume: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
-
-// serve starts server.py and returns its address.
-func serve(t *testing.T) string {
-	t.Helper()
-	python := os.Getenv("PLUME_PYTHON")
-	if python == "" {
-		t.Skip("NOT TESTED: PLUME_PYTHON does not name a python with umbridge; make test sets it")
-	}
-	l, err := net.Listen("tcp", "localhost:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	var printed bytes.Buffer
-	cmd := exec.Command(python, "server.py", fmt.Sprint(port))
-	cmd.Stdout, cmd.Stderr = &printed, &printed
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-	address := fmt.Sprintf("http://localhost:%d", port)
-	for range 600 {
-		if r, err := http.Get(address + "/Info"); err == nil {
-			r.Body.Close()
-			return address
-		}
-		select {
-		case <-ended:
-			t.Fatalf("the server ended: %s", printed.String())
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	t.Fatal("the server does not answer")
-	return ""
-}
+func TestMain(m *testing.M) { os.Exit(examplestest.Main(m, &plume)) }
 
 // run runs a workflow and returns the true trajectory and the analysis ensembles.
 func run(t *testing.T, workflow string, set ...string) map[string][]float64 {
@@ -138,7 +82,7 @@ func distance(t *testing.T, a, b map[string][]float64) float64 {
 // much as a change of the scale by 35 x 2^-53 at most. So the runs may differ by
 // 100 x 2^-53 / 1e-8 of the two measured changes.
 func TestTwins(t *testing.T) {
-	address := serve(t)
+	address := examplestest.Serve(t, "server.py")
 	const change = 1e-8
 	changed := func(key string, value float64) string {
 		return key + "=" + strconv.FormatFloat(value*(1+change), 'g', -1, 64)
@@ -200,7 +144,7 @@ func compile(t *testing.T, dir string) {
 // rounding, which is measured as in TestTwins: an answer to a change of rho by 1e-8, of
 // which rounding may be worth 100 x 2^-53 / 1e-8.
 func TestFourWaysToAModel(t *testing.T) {
-	address := serve(t)
+	address := examplestest.Serve(t, "server.py")
 	dir := t.TempDir()
 	compile(t, dir)
 	script, err := filepath.Abs("../python/lorenz63.py")
@@ -243,7 +187,7 @@ func TestFourWaysToAModel(t *testing.T) {
 // When the server fails, plume says in which cycle and for which member, where, and what
 // the server said.
 func TestFailingServer(t *testing.T) {
-	address := serve(t)
+	address := examplestest.Serve(t, "server.py")
 	for where, want := range map[string][]string{
 		`observations.params.config={"scale": "a"}`: {"cycle 1: observe: member 0: " + address + "/Evaluate: arctan: the server says 500: "},
 		"model.params.model=lorenz":                 {"model: " + address + ` has no "lorenz", it has lorenz63, arctan`},
@@ -265,7 +209,7 @@ func TestFailingServer(t *testing.T) {
 
 // The suite of all plugins, over their sockets, with the server.
 func TestConformance(t *testing.T) {
-	address := serve(t)
+	address := examplestest.Serve(t, "server.py")
 	// go-plugin hands plugins our standard input, and they end when that does.
 	stdin, held, err := os.Pipe()
 	if err != nil {
