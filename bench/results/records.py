@@ -76,7 +76,7 @@ def page(rows):
         "# Whole records", "",
         "A parameter of a chaotic model, rho of Lorenz-63, seen in x alone with an error of 1 at intervals of 0.15, by 20 members: by filters with the parameter in the state, with and without a window that shifts, and from the whole",
         "record at once. The prior is 30 ± 2, the truth is 28. Nothing is tuned. What a record is, and when it helps, is in [History matching](../how-to/history-matching.md).", "",
-        "Absolute error of the estimate after the last cycle, over 10 twins, seeds 1 to 10, ± its standard error. A record does not fit if the misfit after the last pass is above 3; `plume why` says so of each.", "",
+        "Absolute error of the estimate after the last cycle, over 10 twins, seeds 1 to 10, ± its standard error. A record does not fit if the misfit after the last pass is above 3; `plume why` names a filter with such a record.", "",
         *parts,
         "For a few doublings of errors the whole record knows most, at the price of more model runs. Over many of them it may end where it does not fit, and its spread is far too small; a window that shifts takes a quarter of the runs, and",
         "its spread is right. For a model that forgets its initial state the whole record is the estimator: see the [table of passes](../how-to/history-matching.md#passes).", "",
