@@ -66,11 +66,13 @@ func (r *reaper) take() (group int, err error) {
 	if _, err := fmt.Fprintln(r.orders, "group"); err != nil {
 		return 0, noReaper(err)
 	}
-	if _, err := fmt.Fscanln(r.answers, &group); err != nil {
+	answer, err := r.answers.ReadString('\n')
+	if err != nil {
 		return 0, noReaper(err)
 	}
-	if group == 0 {
-		return 0, noReaper(errors.New("there is no process group"))
+	answer = strings.TrimSpace(answer)
+	if group, err = strconv.Atoi(answer); err != nil {
+		return 0, noReaper(errors.New(answer))
 	}
 	return group, nil
 }
@@ -121,7 +123,11 @@ func reap(orders io.Reader, answers io.Writer) {
 		dir, _ := strconv.Unquote(argument)
 		switch order {
 		case "group":
-			group := newGroup()
+			group, err := newGroup()
+			if err != nil {
+				fmt.Fprintln(answers, err)
+				continue
+			}
 			groups = append(groups, group)
 			fmt.Fprintln(answers, group)
 		case "remove":
@@ -138,17 +144,15 @@ func reap(orders io.Reader, answers io.Writer) {
 	}
 }
 
-// newGroup returns a process group, 0 if there is none to be had. Its leader ends at once, but
-// is not waited for: until this process ends it keeps the group, which others can join,
-// without one that no signal can reach.
-func newGroup() int {
+// newGroup returns a process group. Its leader ends at once, but is not waited for: until this
+// process ends it keeps the group, which others can join, without one that no signal can reach.
+func newGroup() (int, error) {
 	leader := exec.Command("/bin/sh", "-c", ":")
 	leader.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := leader.Start(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 0
+		return 0, err
 	}
-	return leader.Process.Pid
+	return leader.Process.Pid, nil
 }
 
 // kill ends every process of the group led by leader at once.

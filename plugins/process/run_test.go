@@ -1,9 +1,11 @@
 package process
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -233,6 +235,14 @@ func TestNoGrandchildIsLeft(t *testing.T) {
 			}
 			checkGone(t, <-pid)
 		})
+	}
+}
+
+// What keeps the reaper from making a group is the error of the call.
+func TestReaperWithoutGroup(t *testing.T) {
+	r := &reaper{orders: io.Discard, answers: bufio.NewReader(strings.NewReader("fork/exec /bin/sh: resource temporarily unavailable\n"))}
+	if group, err := r.take(); sdk.KindOf(err) != sdk.KindResource || !strings.Contains(fmt.Sprint(err), "resource temporarily unavailable") {
+		t.Errorf("got group %d, %v", group, err)
 	}
 }
 
