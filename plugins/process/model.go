@@ -1,11 +1,13 @@
 package process
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -50,6 +52,7 @@ type model struct {
 	dir       string // directory at which relative paths start
 	layout    *sdk.Layout
 	program   string // absolute
+	script    bool   // whether program is one for the shell, without saying so
 	arguments []*template.Template
 	env       []*template.Template
 	files     []string         // absolute
@@ -120,8 +123,22 @@ func (m *model) setCommand() error {
 	if m.program, err = exec.LookPath(m.program); err != nil {
 		return config("command", "cannot run %q: %v", m.Command[0], err).WithHint("%s", m.remedy(err))
 	}
+	m.script = isScript(m.program)
 	m.arguments, err = m.parse("command", m.Command[1:])
 	return err
+}
+
+// isScript reports whether a program is a text that does not name its interpreter. The system
+// does not run it; a shell takes it for a script of its own.
+func isScript(program string) bool {
+	f, err := os.Open(program)
+	if err != nil {
+		return false // it may be run all the same
+	}
+	defer f.Close()
+	head := make([]byte, 128)
+	n, _ := io.ReadFull(f, head)
+	return !bytes.HasPrefix(head, []byte("#!")) && !bytes.Contains(head[:n], []byte{0})
 }
 
 // remedy says what to do about a program that cannot be run.

@@ -105,7 +105,7 @@ func (m *model) run(ctx context.Context, dir string, t *task, into *mat.Dense) (
 		f = m.collect(dir, t, into)
 	}
 	if f != nil {
-		f.command, f.dir = brief(strings.Join(append(m.Command[:1:1], cmd.Args[1:]...), " ")), dir
+		f.command, f.dir = m.shown(cmd), dir
 		f.last = lastLines(filepath.Join(dir, stderrFile), filepath.Join(dir, stdoutFile))
 	}
 	return f, nil
@@ -135,8 +135,17 @@ func (m *model) command(dir string, t *task) (*exec.Cmd, error) {
 		return nil, config("env", "%v", err)
 	}
 	cmd := exec.Command(m.program, arguments...)
+	if m.script {
+		cmd = exec.Command("/bin/sh", slices.Concat([]string{m.program}, arguments)...)
+	}
 	cmd.Dir, cmd.Env = dir, append(inherited(), env...)
 	return cmd, nil
+}
+
+// shown returns the text of a command for a message.
+func (m *model) shown(cmd *exec.Cmd) string {
+	arguments := cmd.Args[len(cmd.Args)-len(m.arguments):]
+	return brief(strings.Join(append(m.Command[:1:1], arguments...), " "))
 }
 
 // inherited returns the environment of the plugin without the variables that make it one.

@@ -238,6 +238,22 @@ func TestNoGrandchildIsLeft(t *testing.T) {
 	}
 }
 
+// A script without a first line that names its interpreter is one for the shell, as in a terminal.
+func TestScriptWithoutInterpreter(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "sim"), []byte("[ $1 -gt 40 ] && exit 3\ncp state.csv result.csv\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	m, err := configureIn(dir, scalars(params{"command": []string{"./sim", "{{.member}}"}, "work_dir": "work"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := m.Forecast(t.Context(), request(m, 2))
+	if err != nil || len(res.Failures) != 1 || !strings.HasPrefix(res.Failures[0].Reason, `"./sim 41" exited with code 3`) {
+		t.Errorf("got %+v, %v", res, err)
+	}
+}
+
 // What keeps the reaper from making a group is the error of the call.
 func TestReaperWithoutGroup(t *testing.T) {
 	r := &reaper{orders: io.Discard, answers: bufio.NewReader(strings.NewReader("fork/exec /bin/sh: resource temporarily unavailable\n"))}

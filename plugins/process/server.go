@@ -153,7 +153,7 @@ func (m *model) ask(ctx context.Context, t *task, into *mat.Dense, last bool) (*
 		m.giveBack(s)
 		return nil, nil
 	}
-	f.command = brief(strings.Join(append(m.Command[:1:1], s.cmd.Args[1:]...), " "))
+	f.command = m.shown(s.cmd)
 	f.last = lastLines(filepath.Join(s.dir, stderrFile))
 	keep := last && m.Keep != "none"
 	if keep {
