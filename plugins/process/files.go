@@ -114,8 +114,12 @@ func (m *model) unchanged() error {
 	return nil
 }
 
-// furnish puts links to the files and copies into the working directory of a run.
+// furnish makes the working directory of a run with that of its input, and puts links to the
+// files and copies into it.
 func (m *model) furnish(dir string) error {
+	if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(m.Input)), 0o755); err != nil {
+		return err
+	}
 	for _, f := range m.files {
 		if err := os.Symlink(f, filepath.Join(dir, filepath.Base(f))); err != nil {
 			return err

@@ -34,14 +34,10 @@ func (p *place) prepare(t *task) (string, error) {
 	if err := os.RemoveAll(dir); err != nil { // of a previous attempt
 		return "", resource(err)
 	}
-	input := filepath.Join(dir, p.m.Input)
-	if err := os.MkdirAll(filepath.Dir(input), 0o755); err != nil {
-		return "", resource(err)
-	}
 	if err := p.m.furnish(dir); err != nil {
 		return "", resource(err)
 	}
-	if err := p.m.write(input, t); err != nil {
+	if err := p.m.write(filepath.Join(dir, p.m.Input), t); err != nil {
 		return "", resource(err)
 	}
 	return dir, nil

@@ -136,10 +136,12 @@ func TestServer(t *testing.T) {
 // A server exchanges states in files when they are named.
 func TestServerWithFiles(t *testing.T) {
 	for _, format := range []string{".npy", ".csv", ".arrows", ".json"} {
-		m := configured(t, serving(t, "none", params{"input": "state" + format, "output": "result" + format}))
-		r := request(m, 3)
-		if res, err := m.Forecast(t.Context(), r); err != nil || len(res.Failures) > 0 || !mat.Equal(r.Into, r.Ensemble) {
-			t.Errorf("%s: %+v, %v", format, res, err)
+		for _, input := range []string{"state", "in/state"} {
+			m := configured(t, serving(t, "none", params{"input": input + format, "output": "result" + format}))
+			r := request(m, 3)
+			if res, err := m.Forecast(t.Context(), r); err != nil || len(res.Failures) > 0 || !mat.Equal(r.Into, r.Ensemble) {
+				t.Errorf("%s%s: %+v, %v", input, format, res, err)
+			}
 		}
 	}
 }
