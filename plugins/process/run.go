@@ -155,8 +155,9 @@ func inherited() []string {
 	})
 }
 
-// execute runs cmd in a process group of its own, with its output in files and no input. When it has ended, or ctx is done, no process of the group is left. An error
-// of type *sdk.Error is about this machine, any other about the command.
+// execute runs cmd in a process group of its own, with its output in files and no input. When
+// it has ended, or ctx is done, no process of the group is left. An error of type *sdk.Error
+// is about this machine, any other about the command.
 func execute(ctx context.Context, cmd *exec.Cmd, dir string) error {
 	for name, to := range map[string]*io.Writer{stdoutFile: &cmd.Stdout, stderrFile: &cmd.Stderr} {
 		f, err := os.Create(filepath.Join(dir, name))
@@ -169,44 +170,61 @@ func execute(ctx context.Context, cmd *exec.Cmd, dir string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	group, giveBack, err := start(cmd)
+	p, err := start(cmd)
 	if err != nil {
 		return err
 	}
-	defer giveBack()
+	defer p.leave()
 	ended := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		select {
 		case <-ctx.Done():
-			kill(group)
+			p.kill()
 		case <-ended:
 		}
 	})
 	exit := cmd.Wait()
 	close(ended)
 	watch.Wait()
-	kill(group) // processes that it left behind
+	p.kill() // processes that it left behind
 	return exit
 }
 
-// start starts cmd in a process group of the reaper, so that the command cannot outlive the
-// plugin. When the processes of the group have ended, giveBack must be called.
-func start(cmd *exec.Cmd) (group int, giveBack func(), err error) {
+// process is a command that was started in a process group of the reaper, so that it cannot
+// outlive the plugin.
+type process struct {
+	*exec.Cmd
+	group  int
+	reaper *reaper
+}
+
+// start starts cmd. When it and all processes of its group have ended, leave must be called.
+func start(cmd *exec.Cmd) (*process, error) {
 	reaper, err := theReaper()
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	if group, err = reaper.take(); err != nil {
-		return 0, nil, err
+	group, err := reaper.take()
+	if err != nil {
+		return nil, err
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: group}
 	if err := cmd.Start(); err != nil {
 		reaper.giveBack(group)
-		return 0, nil, err
+		return nil, err
 	}
-	return group, func() { reaper.giveBack(group) }, nil
+	return &process{cmd, group, reaper}, nil
 }
+
+// kill ends the command, also one that has left its group, and every process of the group.
+func (p *process) kill() {
+	kill(p.group)
+	_ = p.Process.Kill()
+}
+
+// leave gives the group back.
+func (p *process) leave() { p.reaper.giveBack(p.group) }
 
 // judge returns the failure of a command that has ended, or nil.
 func (m *model) judge(limited context.Context, cmd *exec.Cmd, err error) *failure {

@@ -238,6 +238,15 @@ func TestNoGrandchildIsLeft(t *testing.T) {
 	}
 }
 
+// A command that leaves its process group ends with its timeout, too.
+func TestCommandThatLeavesItsGroup(t *testing.T) {
+	m := configured(t, serving(t, "leaves at once", params{"mode": "member", "timeout": 1.0, "keep": "none"}))
+	res, err := m.Forecast(t.Context(), request(m, 1))
+	if err != nil || len(res.Failures) != 1 || !strings.Contains(res.Failures[0].Reason, "was ended after 1 s") {
+		t.Errorf("got %+v, %v", res, err)
+	}
+}
+
 // A script without a first line that names its interpreter is one for the shell, as in a terminal.
 func TestScriptWithoutInterpreter(t *testing.T) {
 	dir := t.TempDir()

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,13 +22,12 @@ import (
 // server is a command that keeps running and answers one line on its standard output for
 // every line on its standard input: mode "server".
 type server struct {
-	key      string // of the configuration it was started for
-	cmd      *exec.Cmd
-	group    int
-	giveBack func() // of the group
-	dir      string // its working directory
-	input    io.WriteCloser
-	output   *bufio.Reader
+	*process
+	key    string // of the configuration it was started for
+	dir    string // its working directory
+	input  io.WriteCloser
+	pipe   io.Closer // that output reads from
+	output *bufio.Reader
 }
 
 // idle are the servers of this process that wait for work, the longest idle first. Models
@@ -65,18 +63,31 @@ func (m *model) giveBack(s *server) {
 	idle.servers = slices.Delete(idle.servers, 0, surplus)
 	idle.Unlock()
 	for _, s := range ended {
-		s.end(true)
+		s.end(false)
 	}
 }
 
 // startServer starts the command in a working directory of its own.
-func (m *model) startServer() (*server, error) {
+func (m *model) startServer() (_ *server, err error) {
+	reaper, err := theReaper()
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp(m.WorkDir, "plume-process-server-")
 	if err != nil {
 		return nil, resource(err)
 	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(dir)
+			reaper.disinherit(dir)
+		}
+	}()
+	if err := reaper.inherit(dir); err != nil {
+		return nil, err
+	}
 	if err := m.furnish(dir); err != nil {
-		return nil, errors.Join(resource(err), os.RemoveAll(dir))
+		return nil, resource(err)
 	}
 	cmd, err := m.command(dir, m.blank())
 	if err != nil {
@@ -88,46 +99,42 @@ func (m *model) startServer() (*server, error) {
 	}
 	defer messages.Close() // the command has its own
 	cmd.Stderr = messages
-	s := &server{key: m.key, cmd: cmd, dir: dir}
-	if s.input, err = cmd.StdinPipe(); err != nil {
+	input, err := cmd.StdinPipe()
+	if err != nil {
 		return nil, resource(err)
 	}
 	output, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, resource(err)
 	}
-	s.output = bufio.NewReader(output)
-	reaper, err := theReaper()
-	if err == nil {
-		err = reaper.inherit(dir)
-	}
-	if err == nil {
-		s.group, s.giveBack, err = start(cmd)
-	}
+	p, err := start(cmd)
 	var e *sdk.Error
-	if err != nil && !errors.As(err, &e) {
-		err = config("command", "cannot be run: %v", err)
-	}
-	if err != nil {
-		_ = os.RemoveAll(dir)
+	switch {
+	case errors.As(err, &e):
 		return nil, err
+	case err != nil:
+		return nil, config("command", "cannot be run: %v", err)
 	}
-	return s, nil
+	return &server{process: p, key: m.key, dir: dir, input: input, pipe: output, output: bufio.NewReader(output)}, nil
 }
 
-// end ends the server with all processes of its group, and removes its directory unless it
-// is to be kept.
-func (s *server) end(remove bool) {
-	kill(s.group)
+// kill ends the server with all processes of its group. Whoever waits for its pipes goes on,
+// also where a process that has left the group keeps their other ends open.
+func (s *server) kill() {
+	s.process.kill()
 	_ = s.input.Close()
-	_ = s.cmd.Wait() // killed
-	s.giveBack()
-	if remove {
+	_ = s.pipe.Close()
+}
+
+// end ends the server, and removes its directory unless it is to be kept.
+func (s *server) end(keep bool) {
+	s.kill()
+	_ = s.Wait() // killed
+	s.leave()
+	if !keep {
 		_ = os.RemoveAll(s.dir)
 	}
-	if reaper, err := theReaper(); err == nil {
-		reaper.disinherit(s.dir)
-	}
+	s.reaper.disinherit(s.dir)
 }
 
 // ask is a [forecaster]: it has a server do t. A server that failed is ended.
@@ -139,27 +146,27 @@ func (m *model) ask(ctx context.Context, t *task, into *mat.Dense, last bool) (*
 	limited, cancel := m.limited(ctx)
 	defer cancel()
 	killed := make(chan struct{})
-	stop := context.AfterFunc(limited, func() { kill(s.group); close(killed) })
+	stop := context.AfterFunc(limited, func() { s.kill(); close(killed) })
 	f := m.exchange(s, t, into)
 	if !stop() {
 		<-killed
 		f = m.overdue()
 	}
-	switch {
-	case ctx.Err() != nil:
-		s.end(true)
-		return nil, context.Cause(ctx)
-	case f == nil:
+	if err := context.Cause(ctx); err != nil {
+		s.end(false)
+		return nil, err
+	}
+	if f == nil {
 		m.giveBack(s)
 		return nil, nil
 	}
-	f.command = m.shown(s.cmd)
+	f.command = m.shown(s.Cmd)
 	f.last = lastLines(filepath.Join(s.dir, stderrFile))
 	keep := last && m.Keep != "none"
 	if keep {
 		f.dir = s.dir
 	}
-	s.end(!keep)
+	s.end(keep)
 	return f, nil
 }
 
@@ -226,16 +233,16 @@ func (m *model) line(s *server, t *task) ([]byte, error) {
 func (m *model) gone(s *server, when string) *failure {
 	exited := make(chan struct{})
 	go func() {
-		_ = s.cmd.Wait() // judged by its state
+		_ = s.Wait() // judged by its state
 		close(exited)
 	}()
 	select {
 	case <-exited:
 	case <-time.After(time.Second): // it has only closed them
-		kill(s.group)
+		s.kill()
 		<-exited
 	}
-	if f := m.judge(context.Background(), s.cmd, nil); f != nil {
+	if f := m.judge(context.Background(), s.Cmd, nil); f != nil {
 		f.what += " " + when
 		return f
 	}

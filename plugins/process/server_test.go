@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,6 +32,9 @@ type question struct {
 // serveForTests answers every line of standard input with the exact solution of x' = -x,
 // y' = -2 y, and does for member 41 what habit says.
 func serveForTests(habit string) {
+	if habit == "leaves at once" {
+		misbehave("leaves")
+	}
 	lines := bufio.NewScanner(os.Stdin)
 	for asked := 1; lines.Scan(); asked++ {
 		var q question
@@ -75,11 +81,29 @@ func misbehave(habit string) {
 	case "infinite":
 		fmt.Println(`{"state": {"x": 1, "y": 1e999}}`)
 		time.Sleep(time.Hour)
-	case "sleeps", "closes":
-		if habit == "closes" {
+	case "sleeps", "closes", "leaves", "forks":
+		switch habit {
+		case "closes":
 			_ = os.Stdout.Close()
+		case "leaves":
+			_, _ = syscall.Setsid()
+		case "forks":
+			fork()
 		}
 		time.Sleep(time.Hour)
+	}
+}
+
+// fork starts a process in another session that keeps the ends of the pipes open.
+func fork() {
+	child := exec.Command("sleep", "1006")
+	child.Stdin, child.Stdout = os.Stdin, os.Stdout
+	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := child.Start(); err != nil {
+		panic(err)
+	}
+	if err := os.WriteFile("child", []byte(strconv.Itoa(child.Process.Pid)), 0o600); err != nil {
+		panic(err)
 	}
 }
 
@@ -158,14 +182,20 @@ func TestServersThatFail(t *testing.T) {
 		"infinite": "gave an invalid answer: state: y: got 1e999, want a number",
 		"sleeps":   "was ended after 1 s",
 		"closes":   "was ended by signal 9 (killed) before it answered",
+		"leaves":   "was ended after 1 s",
+		"forks":    "was ended after 1 s",
 	} {
 		t.Run(habit, func(t *testing.T) {
 			t.Parallel()
-			limit := 60.0
-			if habit == "sleeps" {
+			limit, retries := 60.0, 1
+			switch habit {
+			case "sleeps", "leaves":
 				limit = 1
+			case "forks":
+				limit, retries = 1, 0 // one child
 			}
-			m := configured(t, serving(t, habit, params{"timeout": limit, "parallel": 1, "retries": 1}))
+			m := configured(t, serving(t, habit, params{"timeout": limit, "parallel": 1, "retries": retries}))
+			t.Cleanup(func() { endChild(t, m) })
 			r := request(m, 4)
 			res, err := m.Forecast(t.Context(), r)
 			if err != nil || len(res.Failures) != 1 || res.Failures[0].Member != 1 || !strings.Contains(res.Failures[0].Reason, want) {
@@ -186,6 +216,17 @@ func TestServersThatFail(t *testing.T) {
 				t.Errorf("%d servers that failed left their files, want the last one: %v", kept, left(t, m))
 			}
 		})
+	}
+}
+
+// endChild ends the process that a server has left.
+func endChild(t *testing.T, m *model) {
+	t.Helper()
+	for name, path := range left(t, m) {
+		text, _ := os.ReadFile(path)
+		if pid, err := strconv.Atoi(string(text)); err == nil && strings.HasSuffix(name, "/child") {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
 	}
 }
 
