@@ -153,7 +153,7 @@ func (m *model) ask(ctx context.Context, t *task, into *mat.Dense, last bool) (*
 		f = m.overdue()
 	}
 	if err := context.Cause(ctx); err != nil {
-		s.end(false)
+		s.end(m.Keep != "none" && errors.Is(err, context.DeadlineExceeded))
 		return nil, err
 	}
 	if f == nil {

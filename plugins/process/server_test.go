@@ -2,6 +2,7 @@ package process
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -226,6 +227,21 @@ func endChild(t *testing.T, m *model) {
 		text, _ := os.ReadFile(path)
 		if pid, err := strconv.Atoi(string(text)); err == nil && strings.HasSuffix(name, "/child") {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
+// A call that reaches its deadline keeps the files of the servers that it asked.
+func TestDeadlineOfServers(t *testing.T) {
+	for keep, want := range map[string]int{"failed": 1, "none": 0} {
+		m := configured(t, serving(t, "sleeps", params{"parallel": 1, "keep": keep}))
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if _, err := m.Forecast(ctx, request(m, 3)); sdk.KindOf(err) != sdk.KindDeadline {
+			t.Errorf("got %v", err)
+		}
+		if files := left(t, m); len(files) != want {
+			t.Errorf("keep = %s leaves %v", keep, files)
 		}
 	}
 }
