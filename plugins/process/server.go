@@ -180,12 +180,11 @@ func (m *model) exchange(s *server, t *task, into *mat.Dense) *failure {
 	if err != nil {
 		return &failure{what: fmt.Sprintf("cannot be asked: %v", err)}
 	}
-	if _, err := s.input.Write(line); err != nil {
-		return m.gone(s, "before it was asked")
-	}
+	asked := sync.OnceValue(func() error { _, err := s.input.Write(line); return err })
+	go func() { _ = asked() }() // what the server prints before it has read the line may be more than its pipe holds
 	answer, err := s.output.ReadBytes('\n')
 	if err != nil {
-		return m.gone(s, "before it answered")
+		return m.gone(s, asked)
 	}
 	var head struct {
 		Error *string `json:"error"`
@@ -195,6 +194,9 @@ func (m *model) exchange(s *server, t *task, into *mat.Dense) *failure {
 	}
 	if head.Error != nil {
 		return &failure{what: fmt.Sprintf("answered with the error %q", said([]byte(*head.Error)))}
+	}
+	if asked() != nil {
+		return m.gone(s, asked)
 	}
 	if m.Output != "" {
 		return m.collect(s.dir, t, into)
@@ -229,8 +231,9 @@ func (m *model) line(s *server, t *task) ([]byte, error) {
 	return append(line, '\n'), err
 }
 
-// gone returns the failure of a server that has closed its output or input.
-func (m *model) gone(s *server, when string) *failure {
+// gone returns the failure of a server that has closed its output or input. Where asked returns
+// an error it has not read its line.
+func (m *model) gone(s *server, asked func() error) *failure {
 	exited := make(chan struct{})
 	go func() {
 		_ = s.Wait() // judged by its state
@@ -241,6 +244,10 @@ func (m *model) gone(s *server, when string) *failure {
 	case <-time.After(time.Second): // it has only closed them
 		s.kill()
 		<-exited
+	}
+	when := "before it answered"
+	if asked() != nil {
+		when = "before it was asked"
 	}
 	if f := m.judge(context.Background(), s.Cmd, nil); f != nil {
 		f.what += " " + when

@@ -33,7 +33,10 @@ type question struct {
 // serveForTests answers every line of standard input with the exact solution of x' = -x,
 // y' = -2 y, and does for member 41 what habit says.
 func serveForTests(habit string) {
-	if habit == "leaves at once" {
+	switch habit {
+	case "floods":
+		fmt.Println(strings.Repeat("x", 1<<20))
+	case "leaves at once":
 		misbehave("leaves")
 	}
 	lines := bufio.NewScanner(os.Stdin)
@@ -228,6 +231,15 @@ func endChild(t *testing.T, m *model) {
 		if pid, err := strconv.Atoi(string(text)); err == nil && strings.HasSuffix(name, "/child") {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
+	}
+}
+
+// A server that prints more than its pipe holds before it reads a line that is longer than that, too, waits for plume.
+func TestServerThatFloods(t *testing.T) {
+	m := configured(t, serving(t, "floods", params{"variables": []string{"x(i)"}, "dimensions": []string{"i = 10000"}, "timeout": 30.0}))
+	res, err := m.Forecast(t.Context(), request(m, 1))
+	if err != nil || len(res.Failures) != 1 || !strings.Contains(res.Failures[0].Reason, `printed "xxxx`) {
+		t.Errorf("got %+v, %v", res, err)
 	}
 }
 
