@@ -16,9 +16,13 @@ import (
 func InBlocks(n, width int, worker func() func(from, to int)) {
 	blocks := (n + width - 1) / width
 	var next atomic.Int64
+	take := func() int { return int(next.Add(1)) - 1 }
 	work := func() {
-		do := worker()
-		for b := int(next.Add(1)) - 1; b < blocks; b = int(next.Add(1)) - 1 {
+		b := take()
+		if b >= blocks {
+			return // nothing is left, and buffers would be made in vain
+		}
+		for do := worker(); b < blocks; b = take() {
 			do(b*width, min(n, (b+1)*width))
 		}
 	}

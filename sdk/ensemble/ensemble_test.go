@@ -2,6 +2,8 @@ package ensemble
 
 import (
 	"math"
+	"runtime"
+	"sync/atomic"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -105,6 +107,27 @@ func TestInBlocksCoversAllOnce(t *testing.T) {
 			if times != 1 {
 				t.Errorf("%v: %d is done %d times", size, i, times)
 			}
+		}
+	}
+}
+
+// A processor that comes when all blocks are taken makes no buffers.
+func TestInBlocksMakesWorkersForBlocks(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	for range 100 {
+		var workers, used atomic.Int64
+		InBlocks(4, 1, func() func(from, to int) {
+			workers.Add(1)
+			first := true
+			return func(_, _ int) {
+				if first {
+					used.Add(1)
+				}
+				first = false
+			}
+		})
+		if workers.Load() != used.Load() {
+			t.Fatalf("%d workers, of which %d had a block", workers.Load(), used.Load())
 		}
 	}
 }
