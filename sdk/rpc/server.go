@@ -130,11 +130,13 @@ func (s *Server) call(_ any, stream grpc.ServerStream) (err error) {
 func (s *Server) answer(stream grpc.ServerStream) (again bool, err error) {
 	var a *pending
 	var start time.Time
-	defer func() {
+	ended := func() {
 		if !start.IsZero() {
 			s.ended(time.Since(start))
+			start = time.Time{}
 		}
-	}()
+	}
+	defer ended()
 	f := &frame{}
 	f.open = func(h *pb.CallHeader) (err error) {
 		if !start.IsZero() {
@@ -175,6 +177,7 @@ func (s *Server) answer(stream grpc.ServerStream) (again bool, err error) {
 	if err := a.run(stream.Context(), out); err != nil {
 		return false, err
 	}
+	ended() // what follows is waiting for the host
 	return a.header.Series, a.release(stream)
 }
 
