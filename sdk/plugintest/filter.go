@@ -32,8 +32,7 @@ func observationSpace() *sdk.ObservationSpace {
 }
 
 func (s *suite) checkFilter() {
-	with := func(p sdk.Params, cutoffs []float64) (sdk.Filter, error) { return s.newFilter(p, cutoffs, 0) }
-	configure := func(p sdk.Params) (sdk.Filter, error) { return with(p, nil) }
+	configure := func(p sdk.Params) (sdk.Filter, error) { return s.newFilter(p, nil, 0) }
 	filter, err := configure(s.params())
 	if err != nil {
 		s.fault("configure", "%v", err)
@@ -52,7 +51,7 @@ func (s *suite) checkFilter() {
 		s.checkFractions(filter)
 	}
 	if s.plugin.Manifest.Cutoffs {
-		s.checkCutoffs(filter, with)
+		s.checkCutoffs(a)
 	}
 	if s.plugin.Manifest.Smooths {
 		s.checkSmooths(a)
@@ -60,14 +59,14 @@ func (s *suite) checkFilter() {
 }
 
 // checkCutoffs compares the answer with that of a filter for observations that all have the cutoff of the filter.
-func (s *suite) checkCutoffs(filter sdk.Filter, with func(sdk.Params, []float64) (sdk.Filter, error)) {
-	same, err := with(s.params(), make([]float64, len(observed)))
+func (s *suite) checkCutoffs(without analyseCall) {
+	filter, err := s.newFilter(s.params(), make([]float64, len(observed)), 0)
 	if err != nil {
 		s.fault("cutoffs", "%v", err)
 		return
 	}
-	want, err := analyseCall{s, filter, newProblem(filter, 6)}.run()
-	got, err2 := analyseCall{s, same, newProblem(same, 6)}.run()
+	want, err := without.run()
+	got, err2 := analyseCall{s, filter, newProblem(filter, 6)}.run()
 	if err != nil || err2 != nil {
 		return
 	}
