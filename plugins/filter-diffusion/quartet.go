@@ -348,12 +348,7 @@ func (q *quartet) mix() {
 	z := q.gram.ofOrder(len(rows)) // X W' / 2, which is symmetric
 	clear(z)
 	for r, x := range q.low[:last] {
-		for i := range q.x {
-			w, v, product := &q.x[i], &rows[r][i], &x[i]
-			for l := range product {
-				product[l] = w[l] * v[l]
-			}
-		}
+		linalg.Multiply(x, q.x, rows[r])
 		for s := range r + 1 {
 			linalg.AddDot(&z.row(r)[s], x, rows[s])
 		}

@@ -171,11 +171,11 @@ func (l *Localization) near(dst []Neighbour, at []float64, of *group) []Neighbou
 		if of != nil && len(l.groups) > 1 {
 			x = x.within(of.index().cutoff)
 		}
-		dst = x.search(dst, at, 0, 0)
-		for k := range dst[first:] {
-			if o := &dst[first+k]; g.members != nil {
-				o.Index = g.members[o.Index]
-			}
+		if dst = x.search(dst, at, 0, 0); g.members == nil {
+			continue
+		}
+		for k := first; k < len(dst); k++ {
+			dst[k].Index = g.members[dst[k].Index]
 		}
 	}
 	sortByIndex(dst)
