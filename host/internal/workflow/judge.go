@@ -173,16 +173,7 @@ func (w *Workflow) judgeExpect(found *diag.Findings) {
 
 // judgeFailures reports keys about failures that contradict each other.
 func (w *Workflow) judgeFailures(found *diag.Findings) {
-	w.judgeRetries(found, &w.Model.Component, "model")
-	for i := range w.Observations {
-		w.judgeRetries(found, &w.Observations[i].Component, "observations", i)
-	}
-	for i := range w.Filters {
-		w.judgeRetries(found, &w.Filters[i].Component, "filter", i)
-	}
-	if r := w.Reference; r != nil {
-		w.judgeRetries(found, &r.Component, "reference")
-	}
+	w.eachComponent(func(c *Component, path ...any) { w.judgeRetries(found, c, path...) })
 	if w.bad("model", "on_failure") || w.bad("model", "max_failed") {
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -120,23 +119,21 @@ func LoadSite(path string) (*Site, diag.Findings) {
 	}
 	s := &Site{File: path, root: root}
 	fillStruct(reflect.ValueOf(s).Elem(), root)
+	dir := tomltext.Absolute(filepath.Dir(path))
+	beside := func(file string) string {
+		if file == "" || filepath.IsAbs(file) {
+			return file
+		}
+		return filepath.Join(dir, file)
+	}
 	for name, e := range s.Executors {
-		for _, at := range []*string{&e.Shared, &e.Engine} {
-			if at == &e.Engine && !strings.ContainsRune(*at, '/') || *at == "" || filepath.IsAbs(*at) {
-				continue
-			}
-			*at = filepath.Join(absolute(filepath.Dir(path)), *at)
+		e.Shared = beside(e.Shared)
+		if strings.ContainsRune(e.Engine, '/') {
+			e.Engine = beside(e.Engine)
 		}
 		s.Executors[name] = e
 	}
 	return s, nil
-}
-
-func absolute(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path
 }
 
 // At returns the place of the executor called name.
@@ -154,19 +151,23 @@ func (w *Workflow) NamesExecutors() bool {
 
 // EachExecutor calls do for the executor that each part of the workflow names.
 func (w *Workflow) EachExecutor(do func(name string, at diag.Span)) {
-	each := func(c *Component, path ...any) {
+	w.eachComponent(func(c *Component, path ...any) {
 		if c.Executor != "" {
-			do(c.Executor, w.At(append(slices.Clone(path), "executor")...))
+			do(c.Executor, w.At(append(path, "executor")...))
 		}
-	}
-	each(&w.Model.Component, "model")
+	})
+}
+
+// eachComponent calls do for every part of the workflow that is a plugin, and its place.
+func (w *Workflow) eachComponent(do func(c *Component, path ...any)) {
+	do(&w.Model.Component, "model")
 	for i := range w.Observations {
-		each(&w.Observations[i].Component, "observations", i)
+		do(&w.Observations[i].Component, "observations", i)
 	}
 	for i := range w.Filters {
-		each(&w.Filters[i].Component, "filter", i)
+		do(&w.Filters[i].Component, "filter", i)
 	}
 	if w.Reference != nil {
-		each(&w.Reference.Component, "reference")
+		do(&w.Reference.Component, "reference")
 	}
 }
