@@ -483,6 +483,42 @@ func (r *Report) trajectoryFigure(t *trial) *figure {
 	return &figure{"trajectory-" + fileName(t.Filter), panels, columnWidth, 3.4 * vg.Centimeter}
 }
 
+// parametersFigure draws the estimates of parameters over time, one below the other: means of
+// all filters, bands of 90 % of the members, and the truth.
+func (r *Report) parametersFigure(trials []*trial) *figure {
+	var panels [][]*plot.Plot
+	for k, c := range r.shown {
+		if !slices.Contains(r.setup.Parameters, c.variable) {
+			continue
+		}
+		p := panel("", "", withUnit(c.label(), c.unit))
+		var drawn []*trial
+		var estimates []*series
+		for _, t := range trials {
+			if curves := t.curves[archive.Analysis]; curves != nil && len(curves[k].Time) > 1 {
+				s := thin(curves[k], figurePoints)
+				drawn, estimates = append(drawn, t), append(estimates, s)
+				band(p, s.Time, s.Values["q05"], s.Values["q95"], faded(r.style(t.Filter).Color, 0.25))
+			}
+		}
+		if drawn == nil {
+			continue
+		}
+		addLine(p, estimates[0].Time, estimates[0].Values["truth"], draw.LineStyle{Color: ink, Width: vg.Points(.8)})
+		for i, t := range drawn {
+			addLine(p, estimates[i].Time, estimates[i].Values["mean"], r.style(t.Filter))
+			p.Legend.Add(t.Filter, thumb(r.style(t.Filter)))
+		}
+		room(p, 0.03, 0.09*float64(len(drawn))) // for the legend
+		panels = append(panels, []*plot.Plot{p})
+	}
+	if panels == nil {
+		return nil
+	}
+	r.timeAxes(panels)
+	return &figure{"parameters", panels, columnWidth, 5 * vg.Centimeter}
+}
+
 func band(p *plot.Plot, xs, low, high []float64, c color.Color) {
 	var edge plotter.XYs
 	for i, y := range high {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -23,8 +24,8 @@ const (
 // residuals is the normalised innovations of one observed variable after burn-in.
 type residuals struct {
 	counts      [innovationBins]float64 // the first and last bin also count what is beyond
-	n, sum      float64
-	square      float64
+	n           float64
+	sum, square float64
 	lagged      [innovationLags]float64   // sums of products with the value so many cycles before
 	pairs       [innovationLags]float64   // and their number
 	expected    []float64                 // standard deviations by observed value; NaN if not known
@@ -84,7 +85,7 @@ func (s *residuals) autocorrelation() []float64 {
 	return values
 }
 
-// mean and sd are those of a calibrated filter if they are 0 and 1.
+// moments returns mean and standard deviation, which are 0 and 1 for a calibrated filter.
 func (s *residuals) moments() (mean, sd float64) {
 	mean = s.sum / s.n
 	return mean, math.Sqrt(max(0, s.square/s.n-mean*mean))
@@ -200,7 +201,7 @@ func normal(z float64) float64 { return math.Exp(-z*z/2) / math.Sqrt(2*math.Pi) 
 func (r *Report) innovationsFigure(t *trial) *figure {
 	const mostVariables = 4
 	var panels [][]*plot.Plot
-	for _, name := range t.observedNames() {
+	for _, name := range slices.Sorted(maps.Keys(t.residuals)) {
 		if len(panels) == mostVariables {
 			break
 		}
@@ -234,14 +235,4 @@ func (r *Report) innovationsFigure(t *trial) *figure {
 		return nil
 	}
 	return &figure{"innovations-" + fileName(t.Filter), panels, columnWidth / 2, 4 * vg.Centimeter}
-}
-
-// observedNames returns the observed variables with residuals, sorted.
-func (t *trial) observedNames() []string {
-	names := make([]string, 0, len(t.residuals))
-	for name := range t.residuals {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

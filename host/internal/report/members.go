@@ -217,7 +217,7 @@ func (c *cloud) thin(most int) {
 	c.weights = keep(c.weights)
 }
 
-// opening returns the index of the cycle that charts of members show first: the one in which
+// openingCycle returns the index of the cycle that charts of members show first: the one in which
 // the reference has the largest spread, where modes are far apart, or the last.
 func (r *Report) openingCycle() int {
 	best, most := len(r.members.cycles)-1, 0.0
@@ -246,7 +246,7 @@ func (c *cloud) spread(value int) float64 {
 	return math.Sqrt(max(0, square/n-sum/n*sum/n))
 }
 
-// data returns the members for the page; nil if none are shown.
+// membersData returns the members for the page; nil if none are shown.
 func (r *Report) membersData() *dataMembers {
 	m := &r.members
 	if m.cycles == nil {
@@ -302,7 +302,8 @@ func (c *cloud) dots(i, k int, radius vg.Length, shape draw.GlyphStyle) *plotter
 	return s
 }
 
-// membersFigure draws the members of each trial in the plane of the first two values, at the cycle at which the page opens.
+// membersFigure draws the members of each trial in the plane of the first two values, at the cycle
+// at which the page opens.
 func (r *Report) membersFigure(trials []*trial) *figure {
 	const columns = 2
 	if len(r.shown) < 2 || r.members.cycles == nil {

@@ -10,7 +10,6 @@ import (
 	"github.com/plume-da/plume/host/internal/archive"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 )
 
 // profile is the error of the mean and the spread of the values of the field after burn-in:
@@ -247,49 +246,4 @@ func (r *Report) mapsFigure(t *trial) *figure {
 		panels = append(panels, draws(fmt.Sprintf("mean minus truth, ±%.3g", reach), mean, -reach, reach, diverging))
 	}
 	return &figure{"maps-" + fileName(t.Filter), inRows(panels, 2), columnWidth / 2, 4.4 * vg.Centimeter}
-}
-
-// parametersFigure draws the estimates of parameters over time, one below the other: means of
-// all filters, bands of 90 % of the members, and the truth.
-func (r *Report) parametersFigure(trials []*trial) *figure {
-	var panels [][]*plot.Plot
-	for k, c := range r.shown {
-		if !slices.Contains(r.setup.Parameters, c.variable) {
-			continue
-		}
-		p := panel("", "", withUnit(c.label(), c.unit))
-		drawn, truth := 0, false
-		for _, t := range trials {
-			curves := t.curves[archive.Analysis]
-			if curves == nil || len(curves[k].Time) < 2 {
-				continue
-			}
-			s := thin(curves[k], figurePoints)
-			band(p, s.Time, s.Values["q05"], s.Values["q95"], faded(r.style(t.Filter).Color, 0.25))
-		}
-		for _, t := range trials {
-			curves := t.curves[archive.Analysis]
-			if curves == nil || len(curves[k].Time) < 2 {
-				continue
-			}
-			s := thin(curves[k], figurePoints)
-			if !truth {
-				truth = true
-				addLine(p, s.Time, s.Values["truth"], draw.LineStyle{Color: ink, Width: vg.Points(.8)})
-			}
-			addLine(p, s.Time, s.Values["mean"], r.style(t.Filter))
-			p.Legend.Add(t.Filter, thumb(r.style(t.Filter)))
-			drawn++
-		}
-		if drawn == 0 {
-			continue
-		}
-		room(p, 0.03, 0.09*float64(drawn)) // for the legend
-		panels = append(panels, []*plot.Plot{p})
-	}
-	if panels == nil {
-		return nil
-	}
-	r.timeAxes(panels)
-	return &figure{"parameters", panels, columnWidth, 5 * vg.Centimeter}
 }

@@ -2,6 +2,7 @@ package why
 
 import (
 	"math"
+	"slices"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/score"
@@ -41,12 +42,8 @@ func (j *judge) fits() {
 		sd = max(sd, math.Sqrt(2/float64(m.values)))
 	}
 	mean := score.IndependentMean(squares)
-	worst := 0.0
-	for _, v := range squares {
-		worst = max(worst, v)
-	}
 	j.add("misfit", mean, "mean square of observation minus prediction of the posterior, in units of the error variance; 1 is expected")
-	switch {
+	switch worst := slices.Max(squares); {
 	case worst > max(1.5, 1+5*sd):
 		j.say(Unfit, "the posterior does not fit the observations: the misfit is %.3g, expected is 1", worst)
 		j.Brief, j.weight = j.Text, math.Log(worst)
