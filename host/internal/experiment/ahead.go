@@ -117,7 +117,7 @@ func (f *forecaster) describe(a *awaited) []archive.Ahead {
 		return list
 	}
 	of := f.rows(a, archive.Observed, f.observed, a.drawn(), weights)
-	exact := score.MarginalsOf(nil, a.Predicted, weights)
+	exact := score.MarginalsOf(a.Predicted, weights, nil)
 	for i := range of {
 		of[i].Mean = exact.Mean[i]
 		if a.ErrorVariance != nil {
@@ -137,7 +137,7 @@ func (a *awaited) drawn() *mat.Dense {
 
 // rows returns what members say of values.
 func (f *forecaster) rows(a *awaited, of string, values []archive.Value, members *mat.Dense, weights []float64) []archive.Ahead {
-	m, list := score.MarginalsOf(nil, members, weights), make([]archive.Ahead, len(values))
+	m, list := score.MarginalsOf(members, weights, nil), make([]archive.Ahead, len(values))
 	for i, v := range values {
 		q := make([]float64, len(archive.Quantiles))
 		m.Quantiles(q, i, archive.Quantiles)
@@ -204,8 +204,8 @@ func (f *forecaster) truth(s *cycle.Step, a *awaited) (list []archive.Verified) 
 	before, weights := f.scenario.At(a.Issued), linear(a.LogWeights)
 	for i, v := range f.state {
 		members := column(a.State, i)
-		m := score.MarginalsOf(nil, members, weights)
-		_, fair := m.CRPS([]float64{truth[v.Column]})
+		m := score.MarginalsOf(members, weights, []float64{truth[v.Column]})
+		_, fair := m.CRPS()
 		list = append(list, archive.Verified{
 			Of: archive.State, Variable: v.Variable, Index: v.Index, Issued: a.Issued, Lead: a.Lead, Value: truth[v.Column], Mean: m.Mean[0], Spread: math.Sqrt(m.Variance[0]),
 			CRPSFair: &fair, Rank: rank(members, 0, weights, truth[v.Column]), Persistence: &before[v.Column],

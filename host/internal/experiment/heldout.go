@@ -39,7 +39,7 @@ func (s *scorer) heldOut(step *cycle.Step) []archive.HeldOutRow {
 func predicted(p cycle.Prediction, v observations.Value) score.Prediction {
 	k, weights := int(v.Component), linear(p.LogWeights)
 	members := column(p.Predicted, k)
-	m := score.MarginalsOf(nil, members, weights)
+	m := score.MarginalsOf(members, weights, nil)
 	of := score.Prediction{Value: v.Y, Mean: m.Mean[0], Spread: math.Sqrt(m.Variance[0])}
 	ratio := 1.0 // of the standard deviation of this error to that of the operator's
 	if p.ErrorVariance != nil {
@@ -58,11 +58,11 @@ func predicted(p cycle.Prediction, v observations.Value) score.Prediction {
 		simulated.Scale(ratio, simulated)
 		simulated.Add(simulated, members)
 	}
-	drawn := score.MarginalsOf(nil, simulated, weights)
+	drawn := score.MarginalsOf(simulated, weights, []float64{v.Y})
 	if p.ErrorVariance == nil {
 		of.Spread = math.Sqrt(drawn.Variance[0])
 	}
-	_, fair := drawn.CRPS([]float64{v.Y})
+	_, fair := drawn.CRPS()
 	of.CRPSFair = &fair
 	return of
 }

@@ -20,7 +20,7 @@ func (s *scorer) pass(p *cycle.Pass) {
 		misfit := mat.NewDense(len(p.Misfit), 1, p.Misfit)
 		row.Misfit, row.Least, row.Largest = ensemble.Mean(nil, misfit, weights)[0], slices.Min(p.Misfit), slices.Max(p.Misfit)
 	}
-	row.Start = s.marginalsAt(score.MarginalsOf(nil, p.Start.Members, weights), s.scenario.At(0))
+	row.Start = s.marginalsAt(score.MarginalsOf(p.Start.Members, weights, nil), s.scenario.At(0))
 	s.Passes = append(slices.DeleteFunc(s.Passes, func(r archive.PassRow) bool { return r.Number >= p.Number }), row)
 }
 
@@ -36,7 +36,7 @@ func (s *scorer) fit(step *cycle.Step) []archive.FitRow {
 		predicted *mat.Dense
 		weights   []float64
 	}{{score.Forecast, step.Predicted, linear(step.Forecast.LogWeights)}, {score.Analysis, step.Fitted, linear(step.Analysis.LogWeights)}} {
-		m := score.MarginalsOf(nil, of.predicted, of.weights)
+		m := score.MarginalsOf(of.predicted, of.weights, nil)
 		for j, y := range step.Observation {
 			if math.IsNaN(y) {
 				continue

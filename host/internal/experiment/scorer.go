@@ -81,10 +81,15 @@ func (s *scorer) remind(t tally) {
 }
 
 func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Reference, described int) *scorer {
+	values := archive.Described(p.State, described)
+	columns := make([]int, len(values))
+	for i, v := range values {
+		columns[i] = v.Column
+	}
 	return &scorer{
 		plan: p, trial: t, scenario: made, reference: r, tally: newTally(t),
 		scores: score.OfRun(p.Scored), values: newStateValues(p, made.Truth), observed: observedFactors(p, made.Record), variances: observedVariances(p, made.Record),
-		described: archive.Described(p.State, described),
+		described: values, marginals: score.NewMarginals(columns), scaled: score.NewMarginals([]int{}),
 	}
 }
 
@@ -132,7 +137,7 @@ func (s *scorer) rowOf(all *score.Case, stage string, k, lag int) archive.CycleR
 		}
 	}
 	if s.scored(k) && state.Truth != nil {
-		ranks, varied := state.Ranks(), s.Varied[stage]
+		ranks, varied := state.RankCounts(), s.Varied[stage]
 		varied.Add(ranks)
 		score.AddCounts(s.Ranks[stage], ranks)
 		s.Varied[stage] = varied
@@ -142,9 +147,9 @@ func (s *scorer) rowOf(all *score.Case, stage string, k, lag int) archive.CycleR
 
 // caseOf returns the case of a stage of a cycle, including estimated parameters.
 func (s *scorer) caseOf(stage string, step *cycle.Step, k int, e cycle.Ensemble) *score.Case {
-	weights := linear(e.LogWeights)
-	s.marginals = score.MarginalsOf(s.marginals, e.Members, weights)
-	c := &score.Case{Marginals: s.marginals, Members: e.Members, Weights: weights, Truth: s.scenario.At(k)}
+	weights, truth := linear(e.LogWeights), s.scenario.At(k)
+	s.marginals.Set(e.Members, weights, truth)
+	c := &score.Case{Marginals: s.marginals, Members: e.Members, Weights: weights, Truth: truth}
 	if stage == score.Analysis {
 		c.Ancestors = step.Ancestors
 		if s.reference != nil {
@@ -162,11 +167,11 @@ func (s *scorer) comparable(state *score.Case) *score.Case {
 		return state
 	}
 	members := s.values.of(state.Members)
-	s.scaled = score.MarginalsOf(s.scaled, members, state.Weights)
 	c := &score.Case{Marginals: s.scaled, Members: members, Weights: state.Weights, Ancestors: state.Ancestors, Reference: state.Reference}
 	if state.Truth != nil {
 		c.Truth = s.values.of(mat.NewDense(1, len(state.Truth), state.Truth)).RawRowView(0)
 	}
+	s.scaled.Set(members, c.Weights, c.Truth)
 	return c
 }
 

@@ -18,7 +18,7 @@ type Case struct {
 	// posterior, for comparison; nil if there is no reference.
 	Reference func() (analysis, posterior *mat.Dense)
 
-	ranks      []float64 // see Ranks
+	ranks      []float64 // see [Marginals.Ranks]
 	crps, fair float64
 	hasCRPS    bool
 }
@@ -33,11 +33,11 @@ func (c *Case) Part(first, end int) *Case {
 	return part
 }
 
-// Ranks returns the ranks of the truth, see [Ranks]; nil if the truth is not known.
-func (c *Case) Ranks() []float64 {
+// RankCounts returns the counts of [Marginals.Ranks]; nil if the truth is not known.
+func (c *Case) RankCounts() []float64 {
 	if c.ranks == nil && c.Truth != nil {
 		c.ranks = make([]float64, c.rows+1)
-		Ranks(c.ranks, c.Truth, c.Members, c.Weights)
+		c.Ranks(c.ranks)
 	}
 	return c.ranks
 }
@@ -45,7 +45,7 @@ func (c *Case) Ranks() []float64 {
 // both returns the two kinds of CRPS.
 func (c *Case) both() (crps, fair float64) {
 	if !c.hasCRPS {
-		c.crps, c.fair = c.CRPS(c.Truth)
+		c.crps, c.fair = c.CRPS()
 		c.hasCRPS = true
 	}
 	return c.crps, c.fair
@@ -98,7 +98,7 @@ func (p Prediction) Scaled(factor float64) Prediction {
 type History struct {
 	Members int
 	Series  map[string][]float64 // by name
-	Ranks   []float64            // counts, see Ranks
+	Ranks   []float64            // counts, see [Marginals.Ranks]
 	// Independent is the number of independent ranks that Ranks are worth.
 	Independent float64
 	// Divergences is how often the trial was restarted in Cycles cycles; nil: it never is.

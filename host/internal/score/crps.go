@@ -7,7 +7,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// CRPS returns the continuous ranked probability score against truth, n values,
+// CRPS returns the continuous ranked probability score against the truth,
 // averaged over the state's values, of the ensemble as a distribution and in its fair
 // form. With the mean distances
 //
@@ -18,13 +18,12 @@ import (
 // D - G / (1 - sum_i w_i²), which for equal weights divides by 2 N (N - 1) instead
 // of 2 N², so that its expectation does not depend on N (Ferro 2014,
 // doi:10.1002/qj.2270, equation 9). One member has no fair score: NaN. G comes from
-// the sorted members, see [dispersion]. Cost: O(n N), after the sorting.
-func (m *Marginals) CRPS(truth []float64) (score, fair float64) {
+// the sorted members, see [dispersion]. Cost: O(n), after [Marginals.Set].
+func (m *Marginals) CRPS() (score, fair float64) {
 	var d, g float64
 	for j := range m.Mean {
-		members, weights := m.column(j)
-		d += distance(members, weights, truth[j])
-		g += dispersion(members, weights)
+		d += m.distance[j]
+		g += m.dispersion[j]
 	}
 	n := float64(len(m.Mean))
 	return (d - g) / n, (d - g/m.unbiased) / n
@@ -36,10 +35,11 @@ func (m *Marginals) CRPS(truth []float64) (score, fair float64) {
 //	sum_i w_i |e_i - x| - 1/2 sum_ik w_i w_k |e_i - e_k| / (1 - sum_i w_i²)
 //
 // (Gneiting and Raftery 2007, doi:10.1198/016214506000001437, equation 22; made fair
-// as in Ferro 2014, doi:10.1002/qj.2270). One member has no fair score: NaN. Cost:
-// O(n N²).
+// as in Ferro 2014, doi:10.1002/qj.2270). If n N (N - 1) / 2 is above 2²⁵ it is estimated from
+// values at even distances. One member has no fair score: NaN. Cost: O(n N²), at most 30 ms.
 func EnergyScoreFair(truth []float64, e *mat.Dense, weights []float64) float64 {
 	rows, _ := e.Dims()
+	truth, e, scale := sampled(truth, e)
 	var d, g float64
 	for i := range rows {
 		x, w := e.RawRowView(i), weight(weights, i, rows)
@@ -48,7 +48,33 @@ func EnergyScoreFair(truth []float64, e *mat.Dense, weights []float64) float64 {
 			g += w * weight(weights, k, rows) * norm(x, e.RawRowView(k))
 		}
 	}
-	return d - g/unbiased(weights, rows)
+	return scale * (d - g/unbiased(weights, rows))
+}
+
+// energyWork is the largest number of differences between values of members, n N (N - 1) / 2, that
+// an energy score is computed from: about 30 ms.
+const energyWork = 1 << 25
+
+// sampled returns truth and e if the energy score of all n values is cheap enough, and otherwise
+// those of values at even distances; scale is what that score is multiplied by, because distances
+// of states grow with the root of n.
+func sampled(truth []float64, e *mat.Dense) (_ []float64, _ *mat.Dense, scale float64) {
+	rows, n := e.Dims()
+	most := max(1, energyWork/max(1, rows*(rows-1)/2))
+	if n <= most {
+		return truth, e, 1
+	}
+	few, some := make([]float64, most), mat.NewDense(rows, most, nil)
+	for k := range most {
+		few[k] = truth[k*n/most]
+	}
+	for i := range rows {
+		from, to := e.RawRowView(i), some.RawRowView(i)
+		for k := range most {
+			to[k] = from[k*n/most]
+		}
+	}
+	return few, some, math.Sqrt(float64(n) / float64(most))
 }
 
 // norm returns the Euclidean distance of a and b.

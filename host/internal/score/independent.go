@@ -19,7 +19,7 @@ const rankBins = 5
 // fewCycles is how many cycles the estimate needs.
 const fewCycles = 20
 
-// Add adds the counts of [Ranks] of the next cycle.
+// Add adds the counts of [Marginals.Ranks] of the next cycle.
 func (v *RankVariation) Add(counts []float64) {
 	var shares [rankBins]float64
 	total := 0.0

@@ -5,6 +5,9 @@ import (
 	"slices"
 
 	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -52,63 +55,85 @@ func Innovate(y []float64, predicted *mat.Dense, weights, variance []float64) In
 	if len(there) == 0 || len(variance) == 0 || math.IsNaN(c) {
 		return in
 	}
-	anomalies, d := mat.NewDense(rows, len(there), nil), mat.NewVecDense(len(there), nil)
-	for k, j := range there { // all divided by the error's standard deviation
-		r := math.Sqrt(variance[j])
-		d.SetVec(k, in.Values[j]/r)
-		for i := range rows {
-			anomalies.Set(i, k, math.Sqrt(weight(weights, i, rows)/c)*(predicted.At(i, j)-mean[j])/r)
-		}
+	f := fit{predicted: predicted, mean: mean, weights: weights, variance: variance, unbiased: c, d: make([]float64, len(there))}
+	for k, j := range there {
+		f.d[k] = in.Values[j] / math.Sqrt(variance[j])
 	}
-	in.NIS = normalised(anomalies, d) / float64(len(there))
-	in.expect(anomalies, variance, there)
+	ratio := slices.Repeat([]float64{1}, len(variance))
+	in.NIS = f.normalised(there, ratio) / float64(len(there))
+	in.Forecast, in.Error = ratio, variance
+	var sum float64
+	for _, j := range there {
+		sum += ratio[j] * variance[j]
+		in.Forecast[j] = (ratio[j] - 1) * variance[j]
+	}
+	in.Expected = math.Sqrt(sum / float64(len(there)))
 	return in
 }
 
-// normalised returns d' (I + Y'Y)^-1 d for Y, N x m; NaN if the matrix is singular.
-func normalised(y *mat.Dense, d *mat.VecDense) float64 {
-	rows, m := y.Dims()
-	var z mat.VecDense
-	if m <= rows {
-		if !solve(&z, y.T(), d) {
-			return math.NaN()
-		}
-		return mat.Dot(d, &z)
-	}
-	var projected mat.VecDense
-	projected.MulVec(y, d)
-	if !solve(&z, y, &projected) {
-		return math.NaN()
-	}
-	return mat.Dot(d, d) - mat.Dot(&projected, &z)
+// fit is what the NIS of a cycle is computed from.
+type fit struct {
+	predicted               *mat.Dense // N x m
+	mean, weights, variance []float64
+	unbiased                float64   // 1 - sum_i w_i²
+	d                       []float64 // innovations that are there, divided by the standard deviations of the errors
 }
 
-// solve sets z to (I + A A')^-1 b.
-func solve(z *mat.VecDense, a mat.Matrix, b *mat.VecDense) bool {
-	n, _ := a.Dims()
-	var s mat.SymDense
-	s.SymOuterK(1, a)
-	for i := range n {
+// fitBlock is the number of observations whose anomalies are computed at a time.
+const fitBlock = 4096
+
+// normalised returns d' S^-1 d for the observations that are there, NaN if the matrix to invert is
+// singular, and adds to their elements of ratio the variance of the members over that of the error.
+func (f *fit) normalised(there []int, ratio []float64) float64 {
+	rows, _ := f.predicted.Dims()
+	if len(there) <= rows {
+		y := f.anomalies(nil, there, ratio)
+		var s mat.SymDense
+		s.SymOuterK(1, y.T())
+		return quadratic(&s, mat.NewVecDense(len(there), f.d))
+	}
+	s, projected := mat.NewSymDense(rows, nil), mat.NewVecDense(rows, nil)
+	var y *mat.Dense
+	var part mat.VecDense
+	for from := 0; from < len(there); from += fitBlock {
+		to := min(from+fitBlock, len(there))
+		y = f.anomalies(y, there[from:to], ratio)
+		blas64.Syrk(blas.NoTrans, 1, y.RawMatrix(), 1, s.RawSymmetric())
+		part.MulVec(y, mat.NewVecDense(to-from, f.d[from:to]))
+		projected.AddVec(projected, &part)
+	}
+	return floats.Dot(f.d, f.d) - quadratic(s, projected)
+}
+
+// anomalies returns Y for some observations, divided by the standard deviations of their errors, in
+// the memory of into unless that is nil, and adds their squares to ratio.
+func (f *fit) anomalies(into *mat.Dense, there []int, ratio []float64) *mat.Dense {
+	rows, _ := f.predicted.Dims()
+	if into == nil {
+		into = mat.NewDense(rows, len(there), nil)
+	}
+	y := into.Slice(0, rows, 0, len(there)).(*mat.Dense)
+	for i := range rows {
+		of, to, factor := f.predicted.RawRowView(i), y.RawRowView(i), math.Sqrt(weight(f.weights, i, rows)/f.unbiased)
+		for k, j := range there {
+			to[k] = factor * (of[j] - f.mean[j]) / math.Sqrt(f.variance[j])
+			ratio[j] += to[k] * to[k]
+		}
+	}
+	return y
+}
+
+// quadratic returns b' (I + S)^-1 b, NaN if the matrix is singular. It changes s.
+func quadratic(s *mat.SymDense, b *mat.VecDense) float64 {
+	for i := range b.Len() {
 		s.SetSym(i, i, s.At(i, i)+1)
 	}
 	var chol mat.Cholesky
-	return chol.Factorize(&s) && chol.SolveVecTo(z, b) == nil
-}
-
-// expect sets what is expected of the innovation from the scaled anomalies.
-func (in *Innovation) expect(y *mat.Dense, variance []float64, there []int) {
-	rows, _ := y.Dims()
-	in.Forecast, in.Error = make([]float64, len(variance)), variance
-	var sum float64
-	for k, j := range there {
-		s := 1.0
-		for i := range rows {
-			s += y.At(i, k) * y.At(i, k)
-		}
-		sum += s * variance[j]
-		in.Forecast[j] = (s - 1) * variance[j]
+	var z mat.VecDense
+	if !chol.Factorize(s) || chol.SolveVecTo(&z, b) != nil {
+		return math.NaN()
 	}
-	in.Expected = math.Sqrt(sum / float64(len(there)))
+	return mat.Dot(b, &z)
 }
 
 // InnovationSums summarises the innovations of a trial by observed value.

@@ -1,83 +1,169 @@
 package score
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/plume-da/plume/sdk/ensemble"
 	"gonum.org/v1/gonum/mat"
 )
 
-// Marginals holds the marginal distributions of an ensemble: the mean and the unbiased
-// variance of each value of the state, see [ensemble.Variance], and its sorted members.
+// Marginals holds the marginal distributions of an ensemble: of each value of the state the
+// mean, the unbiased variance, see [ensemble.Variance], and what its scores and its rank follow
+// from. The sorted members are kept of some values only, so that a large ensemble is not copied.
 type Marginals struct {
 	Mean, Variance []float64 // n values
 
+	kept     []int // values whose sorted members are kept, in increasing order; nil: all
+	first    int   // index of the first value in kept, for a part of a state
 	rows     int
+	weighted bool
 	ess      float64
 	unbiased float64   // 1 - sum_i w_i²; NaN for one member
-	members  []float64 // N of each value, sorted
+	members  []float64 // N of each value that is kept, sorted
 	weights  []float64 // of the sorted members; N for all values if they are equal
-	sorter   sorter
+
+	// Of each value, if the truth is known: the two terms of the CRPS, and the number or
+	// weight of the members below the truth and of those not above it; NaN if it has no rank.
+	distance, dispersion []float64
+	below, notAbove      []float64
+}
+
+// NewMarginals returns marginals that keep the sorted members of some values, given in
+// increasing order, for [Marginals.Quantiles]. They are empty before [Marginals.Set].
+func NewMarginals(kept []int) *Marginals { return &Marginals{kept: kept} }
+
+// MarginalsOf returns the marginals of e with the sorted members of all values; see
+// [Marginals.Set].
+func MarginalsOf(e *mat.Dense, weights, truth []float64) *Marginals {
+	var m Marginals
+	m.Set(e, weights, truth)
+	return &m
+}
+
+// marginalBlock is the number of values that one processor takes at a time: few, so that those
+// of 100 members stay in its cache.
+const marginalBlock = 64
+
+// Set makes m the marginals of e, N x n, with linear weights, nil if they are equal. Without
+// a truth, n values, m has no [Marginals.CRPS] and no [Marginals.Ranks]. Set reuses the memory
+// of m. Cost: O(n N log N), on all processors.
+func (m *Marginals) Set(e *mat.Dense, weights, truth []float64) {
+	rows, n := e.Dims()
+	m.allot(rows, n, weights, truth != nil)
+	ensemble.InBlocks(n, marginalBlock, func() func(from, to int) {
+		return func(from, to int) {
+			block := e.Slice(0, rows, from, to).(*mat.Dense)
+			ensemble.Mean(m.Mean[from:to], block, weights)
+			ensemble.Variance(m.Variance[from:to], block, m.Mean[from:to], weights)
+			c := columns.Get().(*column)
+			defer columns.Put(c)
+			c.grow(rows)
+			for j := from; j < to; j++ {
+				members, sorted := m.room(c, j)
+				mat.Col(members, j-from, block)
+				if truth != nil && weights != nil {
+					m.below[j], m.notAbove[j] = weightsAround(truth[j], members, weights)
+				}
+				c.sort(members, sorted, weights)
+				if truth == nil {
+					continue
+				}
+				m.distance[j], m.dispersion[j] = distance(members, sorted, truth[j]), dispersion(members, sorted)
+				if weights == nil {
+					m.below[j], m.notAbove[j] = numbersAround(truth[j], members)
+				}
+			}
+		}
+	})
+}
+
+// allot makes room for the marginals of N x n values.
+func (m *Marginals) allot(rows, n int, weights []float64, truth bool) {
+	values := func(of []float64, n int) []float64 { return slices.Grow(of[:0], n)[:n] }
+	m.Mean, m.Variance = values(m.Mean, n), values(m.Variance, n)
+	m.rows, m.weighted, m.ess, m.unbiased = rows, weights != nil, ensemble.ESS(weights, rows), unbiased(weights, rows)
+	kept := n
+	if m.kept != nil {
+		kept = len(m.kept)
+	}
+	m.members = values(m.members, kept*rows)
+	if m.weighted {
+		m.weights = values(m.weights, kept*rows)
+	} else {
+		m.weights = values(m.weights, rows)
+		for i := range m.weights {
+			m.weights[i] = weight(nil, i, rows)
+		}
+	}
+	if !truth {
+		n = 0
+	}
+	m.distance, m.dispersion, m.below, m.notAbove = values(m.distance, n), values(m.dispersion, n), values(m.below, n), values(m.notAbove, n)
+}
+
+// room returns where the sorted members of value j and their weights go: into c unless they are
+// kept.
+func (m *Marginals) room(c *column, j int) (members, weights []float64) {
+	if k, ok := m.place(j); ok {
+		return m.at(k)
+	}
+	if !m.weighted {
+		return c.members, m.weights
+	}
+	return c.members, c.weights
+}
+
+// place returns the position of value j among those that are kept, and whether it is one.
+func (m *Marginals) place(j int) (int, bool) {
+	if m.kept == nil {
+		return m.first + j, true
+	}
+	return slices.BinarySearch(m.kept, m.first+j)
+}
+
+// at returns the sorted members at a position and their weights.
+func (m *Marginals) at(k int) (members, weights []float64) {
+	from, to := k*m.rows, (k+1)*m.rows
+	if m.weighted {
+		return m.members[from:to], m.weights[from:to]
+	}
+	return m.members[from:to], m.weights
+}
+
+// column is memory for the members of one value.
+type column struct {
+	members, weights []float64
+	pairs            []member
+	sorter           sorter
 }
 
 type member struct{ value, weight float64 }
 
-// MarginalsOf returns the marginals of e, N x n. It reuses the memory of into, which
-// may be nil. Cost: O(n N log N).
-func MarginalsOf(into *Marginals, e *mat.Dense, weights []float64) *Marginals {
-	rows, n := e.Dims()
-	if into == nil || len(into.Mean) != n || into.rows != rows {
-		into = &Marginals{Mean: make([]float64, n), Variance: make([]float64, n), rows: rows, members: make([]float64, rows*n)}
+var columns = sync.Pool{New: func() any { return new(column) }}
+
+func (c *column) grow(rows int) {
+	if len(c.members) != rows {
+		c.members, c.weights, c.pairs = make([]float64, rows), make([]float64, rows), make([]member, rows)
 	}
-	ensemble.Mean(into.Mean, e, weights)
-	ensemble.Variance(into.Variance, e, into.Mean, weights)
-	into.ess, into.unbiased = ensemble.ESS(weights, rows), unbiased(weights, rows)
-	for i := range rows {
-		for j, v := range e.RawRowView(i) {
-			into.members[j*rows+i] = v
-		}
-	}
-	into.sort(weights)
-	return into
 }
 
-// sort sorts the members of every value, and their weights with them.
-func (m *Marginals) sort(weights []float64) {
+// sort sorts members, which have the given weights, and sets sorted to the weights in the new
+// order; if they are equal sorted stays as it is.
+func (c *column) sort(members, sorted, weights []float64) {
 	if weights == nil {
-		m.weights = m.weights[:0]
-		for range m.rows {
-			m.weights = append(m.weights, weight(nil, 0, m.rows))
-		}
-		for j := range m.Mean {
-			members, _ := m.column(j)
-			m.sorter.sort(members)
-		}
+		c.sorter.sort(members)
 		return
 	}
-	m.weights = slices.Grow(m.weights[:0], len(m.members))[:len(m.members)]
-	pairs := make([]member, m.rows)
-	for j := range m.Mean {
-		members, sorted := m.column(j)
-		for i, v := range members {
-			pairs[i] = member{v, weights[i]}
-		}
-		slices.SortFunc(pairs, byValue)
-		for i, p := range pairs {
-			members[i], sorted[i] = p.value, p.weight
-		}
+	for i, v := range members {
+		c.pairs[i] = member{v, weights[i]}
 	}
-}
-
-// Part returns the marginals of the values from first to before end; it shares memory
-// with m.
-func (m *Marginals) Part(first, end int) *Marginals {
-	part := *m
-	part.Mean, part.Variance, part.members = m.Mean[first:end], m.Variance[first:end], m.members[first*m.rows:end*m.rows]
-	if len(m.weights) > m.rows {
-		part.weights = m.weights[first*m.rows : end*m.rows]
+	slices.SortFunc(c.pairs, byValue)
+	for i, p := range c.pairs {
+		members[i], sorted[i] = p.value, p.weight
 	}
-	return &part
 }
 
 func byValue(a, b member) int {
@@ -90,12 +176,17 @@ func byValue(a, b member) int {
 	return 0
 }
 
-// column returns the sorted members of value j and their weights.
-func (m *Marginals) column(j int) (members, weights []float64) {
-	if from, to := j*m.rows, (j+1)*m.rows; len(m.weights) > m.rows {
-		return m.members[from:to], m.weights[from:to]
+// Part returns the marginals of the values from first to before end; it shares memory
+// with m.
+func (m *Marginals) Part(first, end int) *Marginals {
+	part := *m
+	part.first += first
+	part.Mean, part.Variance = m.Mean[first:end], m.Variance[first:end]
+	if len(m.distance) > 0 {
+		part.distance, part.dispersion = m.distance[first:end], m.dispersion[first:end]
+		part.below, part.notAbove = m.below[first:end], m.notAbove[first:end]
 	}
-	return m.members[j*m.rows : (j+1)*m.rows], m.weights
+	return &part
 }
 
 // Quantiles fills dst with the quantiles of value j at the given levels, each in
@@ -105,7 +196,7 @@ func (m *Marginals) column(j int) (members, weights []float64) {
 // that the median of an even number is the usual one and mirrored ensembles have mirrored
 // quantiles (Hyndman and Fan 1996, doi:10.2307/2684934, definition 2). Weights whose sum
 // is p within rounding, N 2⁻⁵³, count as p. An ensemble with a NaN has no quantiles: NaN.
-// Cost: O(N).
+// It panics if the sorted members of value j are not kept. Cost: O(N).
 func (m *Marginals) Quantiles(dst []float64, j int, levels []float64) {
 	if math.IsNaN(m.Mean[j]) {
 		for k := range dst {
@@ -113,17 +204,21 @@ func (m *Marginals) Quantiles(dst []float64, j int, levels []float64) {
 		}
 		return
 	}
-	members, weights := m.column(j)
+	k, ok := m.place(j)
+	if !ok {
+		panic(fmt.Sprintf("score: the members of value %d are not kept", j))
+	}
+	members, weights := m.at(k)
 	rounding := float64(m.rows) * 0x1p-53
 	i, below := 0, weights[0] // weight of members 0 to i
-	for k, p := range levels {
+	for l, p := range levels {
 		for i < m.rows-1 && below < p-rounding {
 			i++
 			below += weights[i]
 		}
-		dst[k] = members[i]
+		dst[l] = members[i]
 		if next := after(weights, i); math.Abs(below-p) <= rounding && next < m.rows {
-			dst[k] += (members[next] - dst[k]) / 2
+			dst[l] += (members[next] - dst[l]) / 2
 		}
 	}
 }

@@ -116,7 +116,7 @@ func TestAgainstOtherPackages(t *testing.T) {
 	}
 	for i, c := range ensembles {
 		e := denseOf(c.Members)
-		m := MarginalsOf(nil, e, c.Weights)
+		m := MarginalsOf(e, c.Weights, c.Truth)
 		in := Innovate(c.Truth, e, c.Weights, c.Variance)
 		quantiles, levels := make([]float64, 5), []float64{0.05, 0.25, 0.5, 0.75, 0.95}
 		m.Quantiles(quantiles, len(c.Truth)-1, levels)
@@ -124,7 +124,7 @@ func TestAgainstOtherPackages(t *testing.T) {
 			near(t, c.Name+fmt.Sprint(": quantile ", p), quantiles[k], want.Scores[i][fmt.Sprintf("q%02.0f of the last value", 100*p)], 1e-15)
 		}
 		counts := make([]float64, len(c.Members)+1)
-		Ranks(counts, c.Truth, e, c.Weights)
+		m.Ranks(counts)
 		for r, count := range counts {
 			near(t, c.Name+fmt.Sprint(": rank ", r), count, want.Scores[i][fmt.Sprint("rank ", r)], 1e-12)
 		}

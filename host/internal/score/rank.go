@@ -3,36 +3,34 @@ package score
 import (
 	"math"
 
-	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Ranks adds the ranks of the truth among the members of e, N x n, to the N + 1 counts:
+// Ranks adds the ranks of the truth among the N members to the N + 1 counts:
 // counts[r] is how often r members are below the truth (Hamill 2001,
 // doi:10.1175/1520-0493(2001)129<0550:IORHFV>2.0.CO;2). A truth that is equal to members
 // counts in equal parts for all ranks it could have, which is the expectation of breaking
 // ties at random. For weights the rank is the weight below the truth in units of
 // 1 / (N + 1), rounded down; this is the same for equal weights and nearly flat for a
 // calibrated ensemble whose effective size is large. A value with a NaN in truth or
-// members has no rank and is not counted. Cost: O(n N).
-func Ranks(counts, truth []float64, e *mat.Dense, weights []float64) {
-	rows, n := e.Dims()
-	for j := range n {
-		low, high, ok := ranks(truth[j], e, j, weights)
-		if !ok {
+// members has no rank and is not counted. Cost: O(n), after [Marginals.Set].
+func (m *Marginals) Ranks(counts []float64) {
+	for j, low := range m.below {
+		high := m.notAbove[j]
+		if math.IsNaN(low) {
 			continue
 		}
-		if weights != nil {
-			low, high = low*float64(rows+1), high*float64(rows+1)
+		if m.weighted {
+			low, high = low*float64(m.rows+1), high*float64(m.rows+1)
 		}
-		first, last := min(int(low), rows), min(int(high), rows)
+		first, last := min(int(low), m.rows), min(int(high), m.rows)
 		for r := first; r <= last; r++ {
 			counts[r] += 1 / float64(last-first+1)
 		}
 	}
 }
 
-// AddCounts adds counts of [Ranks] to a histogram for an ensemble of any size: rank r of
+// AddCounts adds counts of [Marginals.Ranks] to a histogram for an ensemble of any size: rank r of
 // N + 1 covers the histogram from the fraction r / (N + 1) to (r + 1) / (N + 1), so that a
 // flat histogram stays flat and the total is preserved. Cost: O(N).
 func AddCounts(histogram, counts []float64) {
@@ -51,30 +49,43 @@ func AddCounts(histogram, counts []float64) {
 	}
 }
 
-// ranks returns the number or weight of the members below x, and of the members that are
-// not above x.
-func ranks(x float64, e *mat.Dense, column int, weights []float64) (low, high float64, ok bool) {
-	raw := e.RawMatrix()
-	for i := range raw.Rows {
-		v, w := raw.Data[i*raw.Stride+column], 1.0
-		if weights != nil {
-			w = weights[i]
+// numbersAround returns the number of sorted members below x, and of those not above x; NaN if
+// one is NaN.
+func numbersAround(x float64, members []float64) (below, notAbove float64) {
+	if math.IsNaN(x) || math.IsNaN(members[0]) || math.IsNaN(members[len(members)-1]) {
+		return math.NaN(), math.NaN()
+	}
+	var low, high int
+	for _, v := range members {
+		if v < x {
+			low++
 		}
-		switch {
-		case math.IsNaN(v) || math.IsNaN(x):
-			return 0, 0, false
-		case v < x:
-			low += w
-			high += w
-		case v == x:
-			high += w
+		if v <= x {
+			high++
 		}
 	}
-	return low, high, true
+	return float64(low), float64(high)
+}
+
+// weightsAround returns the weight of the members below x, and of those not above x; NaN if
+// one is NaN.
+func weightsAround(x float64, members, weights []float64) (below, notAbove float64) {
+	for i, v := range members {
+		switch {
+		case math.IsNaN(v) || math.IsNaN(x):
+			return math.NaN(), math.NaN()
+		case v < x:
+			below += weights[i]
+			notAbove += weights[i]
+		case v == x:
+			notAbove += weights[i]
+		}
+	}
+	return below, notAbove
 }
 
 // Coverage returns the share of truths inside the central interval of nominal
-// level, from counts of [Ranks], and the share expected of a calibrated ensemble.
+// level, from counts of [Marginals.Ranks], and the share expected of a calibrated ensemble.
 // The interval reaches from the k-th smallest to the k-th largest member, with k the
 // rounded (N + 1) (1 - level) / 2 and at least 1. A calibrated truth has every rank
 // with the same probability, so that it is inside with probability

@@ -30,7 +30,7 @@ func TestRanks(t *testing.T) {
 		{"member undefined", 1, []float64{3, nan, 2}, nil, []float64{0, 0, 0, 0}},
 	} {
 		counts := make([]float64, len(tt.members)+1)
-		Ranks(counts, []float64{tt.truth}, mat.NewDense(len(tt.members), 1, tt.members), tt.weights)
+		MarginalsOf(mat.NewDense(len(tt.members), 1, tt.members), tt.weights, []float64{tt.truth}).Ranks(counts)
 		if !slices.Equal(counts, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, counts, tt.want)
 		}
@@ -52,7 +52,7 @@ func TestCalibratedEnsembleHasFlatRanks(t *testing.T) {
 				for i := range members {
 					e.Set(i, 0, r.ExpFloat64())
 				}
-				Ranks(counts, []float64{r.ExpFloat64()}, e, nil)
+				MarginalsOf(e, nil, []float64{r.ExpFloat64()}).Ranks(counts)
 			}
 			if FlatnessOf(counts, draws).P < 0.05 {
 				rejected += 1.0 / repetitions
@@ -120,6 +120,19 @@ func TestInnovate(t *testing.T) {
 	tall := Innovate(y, twice, weights, variance)
 	near(t, "nis", tall.NIS, wide.NIS, 1e-13)
 	near(t, "expected", tall.Expected, wide.Expected, 1e-13)
+
+	// More observations than are taken at a time: the same six again and again.
+	const times = 1000
+	many, often := mat.NewDense(4, 6*times, nil), slices.Repeat(y, times)
+	for i := range 4 {
+		many.SetRow(i, slices.Repeat(e.RawRowView(i), times))
+	}
+	// Y'Y is times as large, so that NIS is that of six observations whose error variances are divided by times.
+	smaller := make([]float64, len(variance))
+	for j, v := range variance {
+		smaller[j] = v / times
+	}
+	near(t, "many: nis", Innovate(often, many, nil, slices.Repeat(variance, times)).NIS, Innovate(y, e, nil, smaller).NIS/times, 1e-9)
 
 	missing := slices.Clone(y)
 	missing[4], missing[5] = math.NaN(), math.NaN()

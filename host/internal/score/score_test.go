@@ -38,7 +38,7 @@ func TestMoments(t *testing.T) {
 }
 
 func caseOf(truth []float64, e *mat.Dense, weights []float64) *Case {
-	return &Case{Marginals: MarginalsOf(nil, e, weights), Members: e, Weights: weights, Truth: truth}
+	return &Case{Marginals: MarginalsOf(e, weights, truth), Members: e, Weights: weights, Truth: truth}
 }
 
 // scoreOf returns the score called name of c, which must have what it needs.
@@ -103,10 +103,10 @@ func TestCRPSAgainstDefinition(t *testing.T) {
 	}{"random": {normals(1, 30, 4), nil}, "two members": {normals(2, 2, 3), nil}, "weighted": {normals(3, 5, 2), weights}, "tied": {tied, nil}, "tied and weighted": {tied, weights}} {
 		_, n := tt.e.Dims()
 		truth := normals(9, 1, n).RawRowView(0)
-		_, got := MarginalsOf(nil, tt.e, tt.w).CRPS(truth)
+		_, got := MarginalsOf(tt.e, tt.w, truth).CRPS()
 		near(t, name, got, naiveCRPS(truth, tt.e, tt.w), 1e-14)
 	}
-	if _, got := MarginalsOf(nil, tied, []float64{1, 0, 0, 0, 0}).CRPS([]float64{0}); !math.IsNaN(got) {
+	if _, got := MarginalsOf(tied, []float64{1, 0, 0, 0, 0}, []float64{0}).CRPS(); !math.IsNaN(got) {
 		t.Errorf("one member: got %v", got)
 	}
 }
@@ -119,7 +119,7 @@ func TestCRPSIsFair(t *testing.T) {
 	for _, rows := range []int{2, 5, 20} {
 		var sum float64
 		for k := range 4000 {
-			_, fair := MarginalsOf(nil, normals(uint64(k), rows, 1), nil).CRPS([]float64{0})
+			_, fair := MarginalsOf(normals(uint64(k), rows, 1), nil, []float64{0}).CRPS()
 			sum += fair / 4000
 		}
 		near(t, fmt.Sprintf("N = %d", rows), sum, (math.Sqrt2-1)/math.Sqrt(math.Pi), 4.5*0.3/math.Sqrt(4000))
@@ -128,7 +128,7 @@ func TestCRPSIsFair(t *testing.T) {
 
 func quantile(e *mat.Dense, weights []float64, j int, p float64) float64 {
 	q := make([]float64, 1)
-	MarginalsOf(nil, e, weights).Quantiles(q, j, []float64{p})
+	MarginalsOf(e, weights, nil).Quantiles(q, j, []float64{p})
 	return q[0]
 }
 
@@ -351,10 +351,10 @@ func benchmarkW2(b *testing.B, rows, cols int) {
 
 func BenchmarkOf40x40(b *testing.B) {
 	e, truth := normals(1, 40, 40), make([]float64, 40)
-	var m *Marginals
+	m := NewMarginals(nil)
 	list := slices.DeleteFunc(OfCycles(nil), Score.Costly)
 	for b.Loop() {
-		m = MarginalsOf(m, e, nil)
+		m.Set(e, nil, truth)
 		c := &Case{Marginals: m, Members: e, Truth: truth}
 		for _, s := range list {
 			s.Of(c)
@@ -369,4 +369,66 @@ func TestNISBand(t *testing.T) {
 	if math.Abs(low-4.404/12) > 1e-3 || math.Abs(high-23.337/12) > 1e-3 {
 		t.Errorf("%v to %v", low, high)
 	}
+}
+
+// Many values, of which few are kept: every value has the scores and quantiles that it has alone.
+func TestMarginalsOfManyValues(t *testing.T) {
+	const rows, n = 7, 3*marginalBlock + 5
+	e, truth := normals(1, rows, n), normals(2, 1, n).RawRowView(0)
+	kept := []int{0, 63, 64, n - 1}
+	m := NewMarginals(kept)
+	for _, weights := range [][]float64{{0.1, 0.3, 0, 0.2, 0.2, 0.1, 0.1}, nil} { // the memory of the first is used again
+		m.Set(e, weights, truth)
+		var sum float64
+		counts, one := make([]float64, rows+1), make([]float64, rows+1)
+		for j := range n {
+			alone := MarginalsOf(mat.NewDense(rows, 1, mat.Col(nil, j, e)), weights, truth[j:j+1])
+			_, fair := alone.CRPS()
+			sum += fair / n
+			alone.Ranks(one)
+			if m.Mean[j] != alone.Mean[0] || m.Variance[j] != alone.Variance[0] {
+				t.Fatalf("value %d: moments differ", j)
+			}
+			if !slices.Contains(kept, j) {
+				continue
+			}
+			levels := []float64{0.1, 0.5, 0.8}
+			got, want := make([]float64, 3), make([]float64, 3)
+			m.Quantiles(got, j, levels)
+			alone.Quantiles(want, 0, levels)
+			if !slices.Equal(got, want) {
+				t.Errorf("value %d: quantiles %v, want %v", j, got, want)
+			}
+			m.Part(j, n).Quantiles(got, 0, levels)
+			if !slices.Equal(got, want) {
+				t.Errorf("value %d: quantiles %v of a part, want %v", j, got, want)
+			}
+		}
+		_, fair := m.CRPS()
+		near(t, "crps", fair, sum, 1e-14)
+		m.Ranks(counts)
+		for r := range counts {
+			near(t, fmt.Sprint("rank ", r), counts[r], one[r], 1e-12)
+		}
+	}
+}
+
+// An energy score from some of many values is that of all within its sampling error: distances of
+// 186 normal values have a relative standard deviation of 1 / sqrt(2 186) = 0.05; the score is
+// smaller than the distances by 1 - 1 / sqrt 2, so 0.18 of it for one pair, less for a mean.
+func TestEnergyScoreOfManyValues(t *testing.T) {
+	const rows, n = 600, 1000
+	e, truth := normals(1, rows, n), normals(2, 1, n).RawRowView(0)
+	some, _, scale := sampled(truth, e)
+	if want := energyWork / (rows * (rows - 1) / 2); len(some) != want || scale != math.Sqrt(float64(n)/float64(want)) {
+		t.Fatalf("got %d values and the scale %g, want %d", len(some), scale, want)
+	}
+	var d, g float64
+	for i := range rows {
+		d += norm(e.RawRowView(i), truth) / rows
+		for k := range i {
+			g += norm(e.RawRowView(i), e.RawRowView(k)) / (rows * (rows - 1))
+		}
+	}
+	near(t, "energy score over that of all values", EnergyScoreFair(truth, e, nil)/(d-g), 1, 0.18)
 }
