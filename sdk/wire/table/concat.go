@@ -53,7 +53,11 @@ func encodingOf(path string) (*encoding, error) {
 	return newEncoding(schema)
 }
 
-// appendAll writes all rows of the table path as one record batch.
+// batchBytes is about the largest record batch of tables that are put together: what is read of
+// one table is kept until it is written.
+var batchBytes = 64 << 20 // less in tests
+
+// appendAll writes all rows of the table path, as one record batch unless it is too large.
 func (w *Writer) appendAll(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -65,9 +69,7 @@ func (w *Writer) appendAll(path string) error {
 		return err
 	}
 	rows, batch := 0, make([]vector, len(w.fields))
-	for i := range w.vectors {
-		w.vectors[i] = vector{values: w.own[i][1][:0], text: w.own[i][2][:0]}
-	}
+	w.empty()
 	for {
 		err := s.next(batch)
 		if errors.Is(err, io.EOF) {
@@ -81,13 +83,42 @@ func (w *Writer) appendAll(path string) error {
 				return err
 			}
 		}
-		rows += s.rows
+		if rows += s.rows; w.held() >= batchBytes {
+			if err := w.writeHeld(rows); err != nil {
+				return err
+			}
+			rows = 0
+		}
 	}
-	for i, a := range w.vectors {
-		w.own[i][1], w.own[i][2] = a.values, a.text
+	return w.writeHeld(rows)
+}
+
+// empty makes the vectors empty, with the memory that they have.
+func (w *Writer) empty() {
+	for i := range w.vectors {
+		w.vectors[i] = vector{values: w.own[i][1][:0], text: w.own[i][2][:0]}
+	}
+}
+
+// held returns the number of bytes in the vectors.
+func (w *Writer) held() (bytes int) {
+	for _, v := range w.vectors {
+		bytes += len(v.values) + len(v.text)
+	}
+	return bytes
+}
+
+// writeHeld writes the vectors, which have rows rows, and makes them empty.
+func (w *Writer) writeHeld(rows int) error {
+	for i, v := range w.vectors {
+		w.own[i][1], w.own[i][2] = v.values, v.text
 	}
 	if rows == 0 {
 		return nil
 	}
-	return w.writeBatch(rows)
+	if err := w.writeBatch(rows); err != nil {
+		return err
+	}
+	w.empty()
+	return nil
 }

@@ -90,6 +90,24 @@ func TestConcat(t *testing.T) {
 	}
 }
 
+// A part that is too large for one batch becomes several, of whole batches of the part.
+func TestConcatOfALargePart(t *testing.T) {
+	defer func(bytes int) { batchBytes = bytes }(batchBytes)
+	batchBytes = 500 // some 70 bytes a row
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	err := errors.Join(writeEvery(t, path("a"), 0, 3, 8, 1, 2).Close(), writeEvery(t, path("b"), 14, 1, 1).Close(),
+		writeEvery(t, path("whole"), 0, 11, 3, 2).Close(), Concat(path("all"), []string{path("a"), path("b")}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err1 := os.ReadFile(path("all"))
+	b, err2 := os.ReadFile(path("whole"))
+	if err := errors.Join(err1, err2); err != nil || !reflect.DeepEqual(a, b) {
+		t.Errorf("the bytes differ, %v", err)
+	}
+}
+
 func TestConcatRefusals(t *testing.T) {
 	dir := t.TempDir()
 	a, b, all := filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "all")
