@@ -13,8 +13,8 @@ import (
 var ErrColumns = errors.New("the columns differ")
 
 // Concat writes the rows of parts, in order, as one table with one record batch
-// per part that has rows. No column may be Packed. If their columns differ it writes
-// nothing and returns ErrColumns. Cost: one part in memory.
+// per part that has rows, or several for a part that is large. No column may be Packed. If their columns differ it writes
+// nothing and returns ErrColumns. Cost: one batch in memory.
 func Concat(path string, parts []string) (err error) {
 	e, err := encodingOf(parts[0])
 	if err != nil {

@@ -146,6 +146,9 @@ func (c *vector) concatenate(f field, rows int, more vector, moreRows int) error
 	if c.validity != nil || more.validity != nil {
 		if c.validity == nil {
 			c.validity = bytes.Repeat([]byte{0xff}, (n+7)/8)
+			if n%8 > 0 {
+				c.validity[n/8] = 1<<(n%8) - 1
+			}
 		}
 		for i := range m {
 			if (n+i)%8 == 0 {
