@@ -181,6 +181,7 @@ params = { scheme = "etkf", inflation = 1.05 }
 label = "window"
 plugin = "filter-enkf"
 window = "auto"
+smooth = { lag = 4 }
 params = { scheme = "etkf", inflation = 1.05 }
 [output]
 ensemble = "both"
@@ -239,7 +240,7 @@ func TestReportOfManyKinds(t *testing.T) {
 	}{
 		{"twin", reportedTwin, with("ess", "differences", "diagnostics", "latest", "phase", "members")},
 		{"sweep", reportedTwin + reportedSweep, with("axis", "heat", "ess", "differences", "diagnostics", "latest", "phase", "members")},
-		{"parameters and window", reportedParameters, with("differences", "diagnostics", "parameters", "latest", "phase", "members")},
+		{"parameters and window", reportedParameters, with("lags", "differences", "diagnostics", "parameters", "latest", "phase", "members")},
 		{"two dimensions", reportedPlane, with("diagnostics", "latest", "members", "maps")},
 		{"n = 1000", strings.NewReplacer("n = 12", "n = 1000", `scheme = "etkf"`, `scheme = "letkf", cutoff = 10.0`).Replace(reportedField) + "[output]\nvariables = 200\n", with("diagnostics", "latest", "members", "field", "profile")},
 	} {

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"encoding/json"
+	"math"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -61,7 +64,39 @@ func TestSmoothedTheSame(t *testing.T) {
 			}
 		}
 	}
+	checkLags(t, root)
 	if code, _, said := plume(t, "compare", "@last", "--run-dir", root, "--lag", "3"); code == exitOK || !strings.Contains(said, "no scores of the stage lag 3") {
 		t.Errorf("a lag that there is not: %s", said)
+	}
+}
+
+// checkLags wants the report of the last run below root to show scores by lag, those of the
+// analysis first, in the page and as a figure.
+func checkLags(t *testing.T, root string) {
+	t.Helper()
+	code, path, said := plume(t, "report", "@last", "--run-dir", root)
+	text, err := os.ReadFile(strings.TrimSpace(path))
+	if code != exitOK || err != nil {
+		t.Fatalf("exit code %d, %v\n%s", code, err, said)
+	}
+	_, rest, _ := strings.Cut(string(text), `id="data">`)
+	encoded, _, _ := strings.Cut(rest, "</script>")
+	var d struct {
+		Lags   []struct{ Scores map[string][]float64 }
+		Points []struct {
+			Scores map[string]map[string][4]*float64
+		}
+	}
+	if err := json.Unmarshal([]byte(encoded), &d); err != nil || len(d.Lags) != 1 {
+		t.Fatalf("%v, lags %v", err, d.Lags)
+	}
+	for _, name := range []string{"rmse", "spread"} {
+		analysis := d.Points[0].Scores["analysis"][name]
+		if of, se := d.Lags[0].Scores[name], d.Lags[0].Scores[name+"_se"]; len(of) != 3 || math.Abs(of[0]-*analysis[0]) > 1e-4**analysis[0] || math.Abs(se[0]-*analysis[1]) > 1e-4**analysis[1] || of[2] >= of[0] {
+			t.Errorf("%s by lag %v ± %v, of the analysis %v ± %v", name, of, se, *analysis[0], *analysis[1])
+		}
+	}
+	if code, paths, said := plume(t, "report", "@last", "--run-dir", root, "--figures", "svg"); code != exitOK || !strings.Contains(paths, "lags.svg") {
+		t.Errorf("exit code %d, figures %s\n%s", code, paths, said)
 	}
 }

@@ -41,6 +41,18 @@ var charts = []chart{
 		applies: func(r *Report) bool { return len(r.axes) > 1 },
 	},
 	{
+		name: "lags", section: "scores", applies: smooths,
+		caption: func(r *Report) template.HTML {
+			if r.truthful() {
+				return "Smoothed states by lag: RMSE (solid) and spread (dashed)"
+			}
+			return "Smoothed states by lag: spread"
+		},
+		label:   text("Error and spread of the states of earlier times by lag, the number of cycles of later observations that have changed them; plume compare with --lag has the numbers"),
+		note:    "The lag is the number of cycles of later observations that have changed the states; 0 is the analysis. Bands are one standard error.",
+		figures: func(r *Report, _ []*trial) []*figure { return []*figure{r.lagsFigure()} },
+	},
+	{
 		name: "differences", section: "differences", caption: html(`Difference to the baseline, with 95 % intervals <span class="pick"></span>`),
 		label:   text("Differences of filters to the baseline with 95 % intervals; the numbers are in the table of differences"),
 		applies: func(r *Report) bool { return len(r.comparisons) > 0 },

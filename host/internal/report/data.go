@@ -30,6 +30,7 @@ type pageData struct {
 	Parameters  []int            `json:"parameters"` // those of the shown values that are estimated parameters
 	Field       *dataField       `json:"field,omitempty"`
 	Members     *dataMembers     `json:"members,omitempty"`
+	Lags        []dataLags       `json:"lags,omitempty"`
 	Thinned     bool             `json:"thinned"`
 	Dates       *dataDates       `json:"dates,omitempty"` // nil: times are not dates
 	Block       int              `json:"block"`           // cycles of a mean of series; 0: none are long
@@ -229,7 +230,7 @@ func (r *Report) data() *pageData {
 			d.Field.Truths[k.String()] = h.data()
 		}
 	}
-	d.Members = r.membersData()
+	d.Members, d.Lags = r.membersData(), r.lagsData()
 	if dates := r.dates(); dates != nil {
 		d.Dates = &dataDates{float64(dates.Start.Unix()), dates.Seconds}
 	}

@@ -278,13 +278,7 @@ func (r *Report) axisFigure(at int, metric string) *figure {
 		}
 		drawn++
 		style := r.style(label)
-		p.Add(&plotter.Line{XYs: points.XYs, LineStyle: style})
-		if bars, err := plotter.NewYErrorBars(points); err == nil {
-			bars.LineStyle = draw.LineStyle{Color: style.Color, Width: vg.Points(.8)}
-			bars.CapWidth = vg.Points(4)
-			p.Add(bars)
-		}
-		p.Add(&plotter.Scatter{XYs: points.XYs, GlyphStyle: draw.GlyphStyle{Color: style.Color, Radius: vg.Points(2), Shape: draw.CircleGlyph{}}})
+		points.draw(p, style)
 		p.Legend.Add(label, thumb(style))
 	}
 	if drawn == 0 {
@@ -326,6 +320,17 @@ func widened(p *plot.Plot, xs []float64) (low, high float64) {
 type errorPoints struct {
 	plotter.XYs
 	plotter.YErrors
+}
+
+// draw adds the points to a plot, with a line through them and bars of an error.
+func (e errorPoints) draw(p *plot.Plot, style draw.LineStyle) {
+	p.Add(&plotter.Line{XYs: e.XYs, LineStyle: style})
+	if bars, err := plotter.NewYErrorBars(e); err == nil {
+		bars.LineStyle = draw.LineStyle{Color: style.Color, Width: vg.Points(.8)}
+		bars.CapWidth = vg.Points(4)
+		p.Add(bars)
+	}
+	p.Add(&plotter.Scatter{XYs: e.XYs, GlyphStyle: draw.GlyphStyle{Color: style.Color, Radius: vg.Points(2), Shape: draw.CircleGlyph{}}})
 }
 
 func (r *Report) along(at int, label, metric string, xs []float64) errorPoints {

@@ -45,6 +45,7 @@ type row struct {
 	trials  []*trial
 	setting []int // index of its value on every axis; -1: the axis is of other filters
 	cells   map[compare.Metric]compare.Mean
+	lags    map[string]byLag // error and spread of smoothed states
 }
 
 // cell returns a score of a setting, for the stage for which it is shown.
@@ -185,9 +186,14 @@ func (r *Report) compare() error {
 func (r *Report) rowsOf(run *compare.Run, groups []*compare.Group) ([]*row, error) {
 	var rows []*row
 	for _, g := range groups {
-		w := &row{Group: g, run: run, setting: []int{}, cells: map[compare.Metric]compare.Mean{}}
+		w := &row{Group: g, run: run, setting: []int{}, cells: map[compare.Metric]compare.Mean{}, lags: map[string]byLag{}}
+		var err error
+		for _, name := range []string{"rmse", "spread"} {
+			if w.lags[name], err = lagsOf(run, g, name); err != nil {
+				return nil, err
+			}
+		}
 		for _, m := range r.metrics {
-			var err error
 			if w.cells[m], err = run.Mean(g, m); err != nil {
 				return nil, err
 			}
