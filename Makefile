@@ -166,6 +166,7 @@ results: build $(RESULTS)/ready ## the sweeps, tables and figures of docs/result
 	$(RESULTS)/bin/python bench/results/square.py
 	$(RESULTS)/bin/python bench/results/windows.py
 	$(RESULTS)/bin/python bench/results/records.py
+	$(RESULTS)/bin/python bench/results/smoothers.py
 	$(RESULTS)/bin/python bench/results/calibration.py
 	$(RESULTS)/bin/python bench/results/field.py
 

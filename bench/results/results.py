@@ -44,7 +44,7 @@ GRIDS = {
     "every-fourth-lorenz96-precise": {"LETKF": {10: None, 20: 1.07, 40: 0.89}, "ETKF": {10: None, 20: None, 40: None}},
 }
 READINGS, BOXED = [1, 2, 5, 10], [20, 50, 100]  # of the page of the black box: readings of a member, ensemble sizes
-OTHERS = ("black-box", "field", "records", "square", "windows")  # how the names of the files of other pages begin
+OTHERS = ("black-box", "field", "records", "smoothers", "square", "windows")  # how the names of the files of other pages begin
 METRIC = {"paper-lorenz63": "w2_reference"}  # of the others: rmse
 
 # The families of the tables, by how the labels of their filters begin.

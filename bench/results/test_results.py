@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import records
 import results
+import smoothers
 import square
 import windows
 
@@ -184,6 +185,19 @@ def test_records():
     assert records.page(rows) == (results.OUT / "records.md").read_text()
     error = {f: statistics.fmean(float(r["error"]) for r in rows if r["setup"] == "60-cycles" and r["filter"] == f) for f in records.FILTERS}
     assert error["joint-window"] < error["joint"] / 2 and error["etkf-window"] < error["etkf"] / 2 and error["es-mda"] < error["smoother"] / 2
+
+
+def test_smoothers():
+    rows = results.read_csv("smoothers")
+    assert smoothers.page(rows) == (results.OUT / "smoothers.md").read_text()
+    text = (results.ROOT / FINDINGS).read_text()
+    for setup in smoothers.SETUPS:
+        rmse = {key: statistics.fmean(v) for key, v in smoothers.cells(rows, setup, "rmse").items()}
+        for name in ("etkf", "joint"):
+            by_lag = [rmse[f"{name}-window-6", lag] for lag in range(11)]
+            assert by_lag == sorted(by_lag, reverse=True)  # later observations help, up to the tenth cycle
+            assert rmse[f"{name}-window-6", 6] < rmse[f"{name}-window", 6] < rmse[name, 6]
+        assert ", ".join(f"{rmse[name, 6]:.2f}" for name in ("etkf", "etkf-window", "etkf-window-6")) in text
 
 
 def test_windows():
