@@ -249,6 +249,9 @@ func errorText(e *workflow.ErrorModel) string {
 	if e.Correlation != nil {
 		return "correlated " + e.Dist
 	}
+	if e.Relative > 0 {
+		return fmt.Sprintf("relative (%.3g %%) %s", 100*e.Relative, e.Dist)
+	}
 	return e.Dist
 }
 

@@ -243,6 +243,30 @@ observations = { plugin = "o", error = { `+c.error+` }, file = "data.csv", time.
 	}
 }
 
+// A superobservation of values whose errors have a correlation: the variance of the mean is
+// that of the weights and the covariances of the errors.
+func TestSuperobservations(t *testing.T) {
+	for _, c := range []struct {
+		correlation, rows string
+		y, variance       float64
+	}{
+		{"0", "1,10,0.5\n1,11,0.5\n1,15,0.5\n1,16,0.5\n", 13, 0.25 / 4},
+		{"0", "1,10,\n1,11,\n1,15,\n", 12, 4.0 / 3}, // of the error model
+		{"1", "1,10,0.5\n1,14,0.5\n", 12, 0.25},
+		{"0.5", "1,10,0.5\n1,14,0.5\n", 12, 0.25 * (0.5 + 0.5/2)},
+		// weights 4/5 and 1/5, variances 1 and 4, covariance 0.25 x 1 x 2
+		{"0.25", "1,10,1\n1,15,2\n", 11, 0.64 + 0.04*4 + 2*0.16*0.5},
+	} {
+		w := load(t, `time = {}
+observations = { plugin = "o", error.sd = 2, file = "data.csv", time.column = "t", qc = { duplicates = "mean", correlation = `+c.correlation+` }, map = [{ column = "level", sd = "sd" }] }`,
+			"t,level,sd\n"+c.rows)
+		values := mustRead(t, w, scalars).In(1)
+		if v := values[0]; len(values) != 1 || math.Abs(v.Y-c.y) > 1e-12 || math.Abs(v.SD*v.SD-c.variance) > 1e-12 {
+			t.Errorf("%+v: got %+v", c, values)
+		}
+	}
+}
+
 // Dates: an hour of model time is an hour of the calendar, whatever clocks show.
 func TestDates(t *testing.T) {
 	for name, c := range map[string]struct{ time, rows, want string }{

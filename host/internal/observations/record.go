@@ -244,17 +244,20 @@ func (g *gathering) settle(values []Value) []Value {
 }
 
 // mean returns the mean of values of one component, weighted by the precision of their
-// errors, and its standard deviation if the errors are the same one, not independent:
+// errors, and its standard deviation if each two errors have the correlation r:
 //
-//	y = sum y_i/sd_i^2 / sum 1/sd_i^2,   sd = sum 1/sd_i / sum 1/sd_i^2
+//	y = sum y_i/sd_i^2 / W,   W = sum 1/sd_i^2,
+//	sd^2 = r (sum 1/sd_i / W)^2 + (1 - r) / W
 //
 // If it is that of the error model for all of the values, sd is 0.
 func (g *gathering) mean(same []Value) (y, sd float64) {
 	alike := !slices.ContainsFunc(same, func(v Value) bool { return v.SD != same[0].SD })
+	r := g.w.Observations[same[0].Stream].QC.Correlation
+	shared := r == nil || *r == 1
 	var weights, values, sds float64
 	for _, v := range same {
 		weight := 1.0
-		if !alike {
+		if !alike || !shared {
 			sd := g.sd(v)
 			weight = 1 / (sd * sd)
 			sds += 1 / sd
@@ -262,10 +265,14 @@ func (g *gathering) mean(same []Value) (y, sd float64) {
 		weights += weight
 		values += weight * v.Y
 	}
-	if alike {
-		return values / weights, same[0].SD
+	y, sd = values/weights, sds/weights
+	switch {
+	case alike && shared:
+		sd = same[0].SD
+	case !shared:
+		sd = math.Sqrt(*r*sd*sd + (1-*r)/weights)
 	}
-	return values / weights, sds / weights
+	return y, sd
 }
 
 // sd returns the standard deviation of the error of v.

@@ -246,6 +246,9 @@ func (m *maker) operator(i int, key string, stated workflow.ErrorModel) sdk.Obse
 		m.refusedErrorModel(manifest, err, at)
 		return nil
 	}
+	if stated.Relative > 0 {
+		return m.relative(i, key, stated.Relative, op)
+	}
 	if stated.Correlation != nil {
 		c := m.correlation(i, key, stated.Correlation, op.Space())
 		if c == nil {
@@ -254,6 +257,17 @@ func (m *maker) operator(i int, key string, stated workflow.ErrorModel) sdk.Obse
 		return newCorrelated(op, c)
 	}
 	return op
+}
+
+// relative returns op with the relative errors that the workflow states at a key of stream i; nil
+// after a finding.
+func (m *maker) relative(i int, key string, fraction float64, op sdk.ObservationOperator) sdk.ObservationOperator {
+	if offers := op.Space().Offers; !slices.Contains(offers, sdk.Predicted) || !slices.Contains(offers, sdk.ErrorVariance) {
+		m.add(codeCapability, []any{"observations", i, key, "relative"}, "relative errors need `predicted` and `error_variance`, which %s does not offer here", m.w.Observations[i].Plugin).
+			WithHelp("remove relative, or choose another operator")
+		return nil
+	}
+	return newRelative(op, fraction)
 }
 
 // configured returns the operator of stream i, configured with an error model.

@@ -51,6 +51,7 @@ const (
 // judgeError reports standard deviations and variances that cannot be computed with.
 func (w *Workflow) judgeError(found *diag.Findings, e *ErrorModel, i int, key string) {
 	w.judgeCorrelation(found, i, e, key)
+	w.judgeRelative(found, i, e, key)
 	for name, of := range map[string]struct {
 		values      Numbers
 		least, most float64
@@ -73,6 +74,26 @@ func (w *Workflow) judgeCorrelation(found *diag.Findings, i int, e *ErrorModel, 
 	case w.Observations[i].Repeats > 1:
 		found.Add(codeConflict, w.At(at...), "`correlation` cannot be combined with `repeats`, which estimates error variances alone").
 			WithLabel("not with repeats").WithHelp("remove correlation, or repeats")
+	}
+}
+
+// judgeRelative reports relative errors that do not fit the rest of the stream.
+func (w *Workflow) judgeRelative(found *diag.Findings, i int, e *ErrorModel, key string) {
+	o := &w.Observations[i]
+	conflict := func(with, why, help string) {
+		found.Add(codeConflict, w.KeyAt("observations", i, key, "relative"), "`relative` cannot be combined with `%s`: %s", with, why).
+			WithLabel("not with %s", with).WithHelp("remove relative, or %s", help)
+	}
+	switch {
+	case e.Relative == 0:
+	case e.Dist != "normal" && e.Dist != "":
+		conflict("dist", "only normal errors can be relative, but they are "+e.Dist, "dist")
+	case e.Correlation != nil:
+		conflict("correlation", "the errors of each member have a size of their own", "correlation")
+	case o.Repeats > 1:
+		conflict("repeats", "it estimates the error variance from readings", "repeats")
+	case slices.ContainsFunc(o.Map, func(m Map) bool { return m.SD != "" }):
+		conflict("map.sd", "a standard deviation in the file is that of the whole error", "map.sd")
 	}
 }
 
@@ -159,6 +180,7 @@ func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 			WithLabel("not with this calendar").WithHelp("remove timezone")
 	}
 	w.judgeFlags(found, i)
+	w.judgeMean(found, i)
 	if h := o.HoldOut; h != nil && h.Fraction >= 1 {
 		found.Add(codeRange, w.At("observations", i, "hold_out", "fraction"), "`fraction` must be below 1, but is %s", tomltext.Show(h.Fraction)).WithLabel("below 1").WithHelp("write a fraction such as 0.1")
 	}
@@ -178,6 +200,28 @@ func (w *Workflow) judgeFlags(found *diag.Findings, i int) {
 	}
 	if o.QC.Flag != nil {
 		w.judgePatterns(found, o.QC.Flag.Accept, []any{"observations", i, "qc", "flag", "accept"})
+	}
+}
+
+// judgeMean reports errors of means that cannot be computed.
+func (w *Workflow) judgeMean(found *diag.Findings, i int) {
+	o := &w.Observations[i]
+	c, at := o.QC.Correlation, w.KeyAt("observations", i, "qc", "correlation")
+	switch {
+	case c == nil:
+	case o.QC.Duplicates != "mean" && !w.bad("observations", i, "qc", "duplicates"):
+		found.Add(codeConflict, at, "`qc.correlation` has no effect with `qc.duplicates = %q`: no values are averaged", o.QC.Duplicates).
+			WithLabel("nothing is averaged").WithHelp("write duplicates = \"mean\", or remove correlation")
+	case *c == 1:
+	case o.Error.Dist != "normal" && o.Error.Dist != "":
+		found.Add(codeConflict, at, "the mean of values with %s errors has none of that distribution, unless they share one", o.Error.Dist).
+			WithLabel("only with normal errors").WithHelp("remove correlation, or dist")
+	case o.Error.Relative > 0:
+		found.Add(codeConflict, at, "`qc.correlation` cannot be combined with `error.relative`: the error of a mean would not be known before the prediction").
+			WithLabel("not with relative").WithHelp("remove one of them")
+	case o.Repeats > 1:
+		found.Add(codeConflict, at, "`qc.correlation` cannot be combined with `repeats`, which estimates one error variance for all rows").
+			WithLabel("not with repeats").WithHelp("remove one of them")
 	}
 }
 

@@ -25,13 +25,13 @@ long = { name = "sensor", value = "v" }
 missing = ["", "-9999"]
 location = { coordinates = ["x"], within = 0.5 }
 map = [{ column = "A", variable = "u", range = [0, 5], sd = "e", flag = "qA" }, { column = "w", index = 2 }]
-qc = { background = 4, duplicates = "mean", early = "reject", flag = { column = "q", accept = ["", "/A.*/"] } }
+qc = { background = 4, duplicates = "mean", correlation = 0.25, early = "reject", flag = { column = "q", accept = ["", "/A.*/"] } }
 hold_out = { every = 7 }
 
 [[observations]]
 label = "towers"
 plugin = "b"
-error = { sd = 0.5 }
+error = { sd = 0.5, relative = 0.1 }
 file = "towers.parquet"
 time = { columns = ["d", "t"], timezone = "Europe/Oslo" }
 `
@@ -45,7 +45,7 @@ time = { columns = ["d", "t"], timezone = "Europe/Oslo" }
 		t.Errorf("time %+v", w.Time)
 	}
 	gauges, towers := w.Observations[0], w.Observations[1]
-	if gauges.Map[1].Variable != "w" || len(gauges.Missing) != 2 || towers.Delimiter != "" || len(towers.Time.Columns) != 2 || gauges.QC.Flag.Accept[1] != "/A.*/" || gauges.Map[0].Flag != "qA" || towers.Error.SD[0] != 2 {
+	if gauges.Map[1].Variable != "w" || len(gauges.Missing) != 2 || towers.Delimiter != "" || len(towers.Time.Columns) != 2 || gauges.QC.Flag.Accept[1] != "/A.*/" || gauges.Map[0].Flag != "qA" || towers.Error.SD[0] != 2 || towers.Error.Relative != 0.1 || *gauges.QC.Correlation != 0.25 {
 		t.Errorf("%+v\n%+v", gauges, towers)
 	}
 	if !w.Real() || w.Truth != nil {

@@ -41,6 +41,7 @@ var errorKeys = []key{
 	{name: "dist", kind: text, form: slug, def: "normal", doc: "a distribution that the operator supports"},
 	{name: "sd", kind: numbers, above: zero, example: "1.0", doc: "standard deviation: one number, or one per observed component"},
 	{name: "variance", kind: numbers, above: zero, example: "1.0", doc: "variance, instead of sd"},
+	{name: "relative", kind: number, above: zero, example: "0.1", doc: "the standard deviation is this fraction of the predicted value, at least `sd`, which is the floor; errors are normal"},
 	{name: "df", kind: number, above: two, doc: "degrees of freedom of student_t"},
 	{name: "correlation", kind: table, oneOf: [][]string{{"length", "lags"}}, doc: "correlations of the errors of a stream in one cycle, which are normal. Filters that localize cannot use them", keys: []key{
 		{name: "length", kind: number, above: zero, example: "2.0", doc: "the correlation is exp(-d/length) for observations at a distance of d"},
@@ -102,6 +103,8 @@ var observationKeys = append(component("observation operator", `"NAME"`, retry, 
 		{name: "background", kind: number, above: zero, example: "4.0", doc: "reject a value if |innovation| exceeds this times sqrt(S), where S is the variance of the innovation: forecast and error variance. 4 is a good choice if members start near the truth; if omitted, no value is rejected"},
 		{name: "duplicates", kind: text, choices: []string{"refuse", "first", "last", "mean"}, def: "refuse",
 			doc: "several values for one component in one cycle: refuse the file, or keep the first, the last or their mean, weighted by 1/sd²; those held out are settled apart"},
+		{name: "correlation", kind: number, min: zero, max: one, example: "0.0", doc: "correlation of the errors of the values that duplicates = \"mean\" averages: 1 if they share one error, which the mean then has too; " +
+			"0 if they are independent, so that the mean of n has that of one divided by sqrt(n); if omitted, 1"},
 		{name: "flag", kind: table, doc: "values that the file marks as good; others are rejected", keys: []key{
 			{name: "column", kind: text, example: `"flag"`, doc: "column with the flags; if omitted, only columns with a flag in `map` have flags"},
 			{name: "accept", kind: words, min: one, blank: true, required: true, example: `["A"]`, doc: "flags of good values: texts, or patterns such as '/A.*/'"},

@@ -185,7 +185,8 @@ type ErrorModel struct {
 	Dist     string  `toml:"dist"`
 	SD       Numbers `toml:"sd,omitempty"`
 	Variance Numbers `toml:"variance,omitempty"`
-	DF       float64 `toml:"df,omitzero"` // degrees of freedom; 0: not given
+	DF       float64 `toml:"df,omitzero"`       // degrees of freedom; 0: not given
+	Relative float64 `toml:"relative,omitzero"` // fraction of the predicted value, for which SD is the floor; 0: not given
 
 	Correlation *Correlation `toml:"correlation"` // nil: errors are independent
 }
@@ -282,10 +283,11 @@ type Map struct {
 
 // QC says which values are rejected.
 type QC struct {
-	Background float64 `toml:"background,omitzero"` // in standard deviations of the innovation; 0: no check
-	Duplicates string  `toml:"duplicates,omitempty"`
-	Early      string  `toml:"early,omitempty"`
-	Flag       *Flag   `toml:"flag"` // nil: values have no flags
+	Background  float64  `toml:"background,omitzero"` // in standard deviations of the innovation; 0: no check
+	Duplicates  string   `toml:"duplicates,omitempty"`
+	Correlation *float64 `toml:"correlation"` // of the errors of values that are averaged; nil: 1
+	Early       string   `toml:"early,omitempty"`
+	Flag        *Flag    `toml:"flag"` // nil: values have no flags
 }
 
 // Flag says which values a file marks as good.

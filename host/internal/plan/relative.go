@@ -1,0 +1,80 @@
+package plan
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// relative is an operator with normal errors whose standard deviation is a fraction of the
+// predicted value, but at least that of the operator:
+//
+//	y = h(x) + s(x) e,   s(x) = max(sd, fraction |h(x)|)
+//
+// Simulated observations and log-likelihoods of a member have the s of that member. The error
+// variance is the mean of s² over the members, so that it and the variance of the predictions
+// together are the variance of y. See docs/decisions/0085-relative-errors.md.
+//
+// It does not offer a gradient. Random streams: branch "relative" of a request's seed, by member.
+type relative struct {
+	sdk.ObservationOperator
+	fraction float64
+	space    *sdk.ObservationSpace
+}
+
+// newRelative returns op with relative errors. It must offer predictions and error variances.
+func newRelative(op sdk.ObservationOperator, fraction float64) *relative {
+	space := *op.Space()
+	space.Offers = []sdk.Capability{sdk.Predicted, sdk.Simulated, sdk.LogLikelihood, sdk.ErrorVariance}
+	if slices.Contains(op.Space().Offers, sdk.HasPositions) {
+		space.Offers = append(space.Offers, sdk.HasPositions)
+	}
+	return &relative{op, fraction, &space}
+}
+
+// Space implements sdk.ObservationOperator.
+func (o *relative) Space() *sdk.ObservationSpace { return o.space }
+
+// Observe implements sdk.ObservationOperator.
+func (o *relative) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+	rows, _ := r.Ensemble.Dims()
+	inner := *r
+	inner.Simulated, inner.LogLikelihood = nil, nil
+	if inner.Predicted == nil {
+		inner.Predicted = mat.NewDense(rows, o.space.Layout.Size(), nil)
+	}
+	result, err := o.ObservationOperator.Observe(ctx, &inner)
+	if err != nil {
+		return nil, err
+	}
+	floor := result.ErrorVariance
+	result.ErrorVariance = make([]float64, len(floor))
+	seed := r.Seed.Child("relative", 0)
+	for i := range rows {
+		stream := seed.Member(r.First + i)
+		for j, h := range inner.Predicted.RawRowView(i) {
+			s := max(math.Sqrt(floor[j]), o.fraction*math.Abs(h))
+			result.ErrorVariance[j] += s * s / float64(rows)
+			if r.Simulated != nil {
+				r.Simulated.Set(i, j, h+s*stream.NormFloat64())
+			}
+			if r.LogLikelihood != nil {
+				r.LogLikelihood.Set(i, j, logNormal(r.Observation[j]-h, s))
+			}
+		}
+	}
+	return result, nil
+}
+
+// logNormal returns the log-density of a normal error with standard deviation sd; 0 if it is
+// missing.
+func logNormal(e, sd float64) float64 {
+	if math.IsNaN(e) {
+		return 0
+	}
+	z := e / sd
+	return -z*z/2 - math.Log(sd) - math.Log(2*math.Pi)/2
+}
