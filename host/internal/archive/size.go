@@ -82,7 +82,7 @@ func PassingBytes(keep Keep, p *plan.Plan, t *plan.Trial) (checkpoints, parts fl
 	if t.Window != nil {
 		times += t.Window.Length
 	}
-	times = max(times, 1+t.Smooth)
+	times = max(times, t.Every, 1+t.Smooth)
 	return 2 * 8 * float64(times) * float64(t.Size) * float64(p.State.Size()), partBytes(keep, p, t)
 }
 

@@ -164,6 +164,11 @@ func planned(x *experiment.Experiment) (lines [][]string, err error) {
 			line("", "%s after the last observation, which are in no time mean", plural(n, "cycle"))
 		}
 	}
+	for _, f := range w.Filters {
+		if f.Every > 1 {
+			line("analyses", "of %s: every %d cycles, with all observations since the last one at their own times", f.Label, f.Every)
+		}
+	}
 	if a := p.Ahead; a != nil {
 		n := a.Issues(p)
 		line("forecasts", "%s of %s, %g to %g; model runs: %d of each trial, not in the times below", plural(n, "forecast"), plural(a.Leads, "lead time"), a.Step, float64(a.Leads)*a.Step, n*a.Leads*a.Calls)

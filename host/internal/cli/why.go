@@ -97,9 +97,9 @@ func (a *app) hint(s *storedRun) error {
 // explained returns what an explanation takes from the workflow.
 func (s *storedRun) explained() why.Setup {
 	w := s.workflow
-	to := why.Setup{BurnIn: w.Time.BurnIn, Params: map[string]map[string]any{}}
+	to := why.Setup{BurnIn: w.Time.BurnIn, Params: map[string]map[string]any{}, Every: map[string]int{}}
 	for _, f := range w.Filters {
-		to.Params[f.Label] = f.Params
+		to.Params[f.Label], to.Every[f.Label] = f.Params, f.Every
 	}
 	for _, o := range w.Observations {
 		key := "observations."
@@ -108,6 +108,7 @@ func (s *storedRun) explained() why.Setup {
 		}
 		stream := why.Stream{Label: o.Label, Checked: o.QC.Background > 0, Tails: !slices.Contains([]string{"normal", "uniform"}, o.Error.Dist)}
 		switch {
+		case o.Error.Relative > 0: // each value has its own
 		case slices.ContainsFunc(o.Map, func(m workflow.Map) bool { return m.SD != "" }): // each row has its own
 		case len(o.Error.SD) == 1:
 			stream.Error = key + "error.sd"

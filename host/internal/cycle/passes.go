@@ -29,6 +29,9 @@ type part struct {
 // left of all of them (multiple data assimilation: Bocquet and Sakov 2014,
 // doi:10.1002/qj.2236).
 func (a *assimilation) analyse(ctx context.Context, s *Step) error {
+	if a.collects() {
+		return a.collect(ctx, s)
+	}
 	next := a.record.follow(a.trial.Window, s)
 	parts := a.due(next)
 	if len(parts) == 0 {
@@ -70,7 +73,7 @@ func (a *assimilation) takeIn(ctx context.Context, s *Step, parts []part) (passe
 			return 0, err
 		}
 		f := rule.next(a, parts, rest, passes)
-		if err := a.pass(ctx, s, scaled(parts, f), passes, fresh); err != nil {
+		if err := a.pass(ctx, s, a.points[0], scaled(parts, f), passes, fresh); err != nil {
 			return 0, err
 		}
 		if err := a.again(ctx, s); err != nil {
@@ -126,10 +129,10 @@ func (a *assimilation) look(ctx context.Context, s *Step, parts []part) error {
 	return nil
 }
 
-// pass moves the start of the window. The first pass is the one in which the newest
-// observations are fresh.
-func (a *assimilation) pass(ctx context.Context, s *Step, parts []part, number int, fresh bool) error {
-	start, call := a.points[0], a.call("analyse", s.Cycle)
+// pass moves the members of a point, the start of the window unless observations are collected. The
+// first pass is the one in which the newest observations are fresh.
+func (a *assimilation) pass(ctx context.Context, s *Step, start *point, parts []part, number int, fresh bool) error {
+	call := a.call("analyse", s.Cycle)
 	if number > 0 {
 		call.Seed, fresh = call.Seed.Child("pass", number), false
 	}
@@ -223,7 +226,7 @@ func (a *assimilation) ask(ctx context.Context, s *Step, e Ensemble, into *mat.D
 	p.Ensemble, p.LogWeights, p.Carry, p.Into = e.Members, e.LogWeights, a.carry, into
 	if !fresh {
 		p.Seen = len(p.Observation)
-	} else if len(parts) > 1 && a.whole == nil {
+	} else if len(parts) > 1 && a.whole == nil && !a.collects() {
 		p.Seen = len(p.Observation) / len(parts) * (len(parts) - 1)
 	}
 	if len(past) == 0 {

@@ -181,7 +181,7 @@ func (w *whole) pass(ctx context.Context) error {
 	a, last := w.assimilation, w.step(w.plan.Clock.Cycles)
 	fraction := a.passes().next(a, w.parts, w.Rest, w.Passes)
 	last.Ancestors = w.Ancestors
-	if err := a.pass(ctx, last, scaled(w.parts, fraction), w.Passes, true); err != nil {
+	if err := a.pass(ctx, last, a.points[0], scaled(w.parts, fraction), w.Passes, true); err != nil {
 		return err
 	}
 	if w.Ancestors = last.Ancestors; w.Passes == 0 {

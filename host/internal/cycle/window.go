@@ -24,7 +24,7 @@ type point struct {
 	noise *mat.Dense // of the forecast that led here; nil if it has no memory
 }
 
-// Window is what a trial with a window remembers in addition to its states: by time, how much
+// Window is what a trial with a window, or one that collects observations, remembers in addition to its states: by time, how much
 // of the likelihood of the observations is left, their values and the variances of their errors.
 type Window struct {
 	Left     []float64
@@ -34,9 +34,9 @@ type Window struct {
 }
 
 // remember returns the members of all times of the window, their noise, and what is remembered of it; of a
-// trial without a window, members and noise alone.
+// trial without either, members and noise alone.
 func (a *assimilation) remember() (members, noise []float64, w *Window) {
-	if p := a.points[0]; a.trial.Window == nil {
+	if p := a.points[0]; a.trial.Window == nil && !a.collects() {
 		if p.noise != nil {
 			noise = p.noise.RawMatrix().Data
 		}
@@ -145,7 +145,7 @@ func (a *assimilation) advance(ctx context.Context, s *Step) error {
 	a.grow(a.last().members, a.into)
 	a.trim(s.Cycle)
 	var next *point
-	for over := a.lag() + 1 - a.record.length(a.trial.Window); over > 0; over-- {
+	for over := a.lag() + 1 - a.kept(s.Cycle); over > 0; over-- {
 		if next != nil {
 			a.idle = append(a.idle, next)
 		}

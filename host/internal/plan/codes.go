@@ -18,6 +18,7 @@ const (
 	codeWindow       diag.Code = "E312"
 	codeSmooth       diag.Code = "E313"
 	codeWhole        diag.Code = "E314"
+	codeEvery        diag.Code = "E340"
 	codeSamples      diag.Code = "E320"
 	codeVariable     diag.Code = "E321"
 	codeEstimate     diag.Code = "E322"
@@ -44,6 +45,7 @@ func Codes() []diag.Entry {
 		{Code: codeSamples, Means: "a file of members cannot be used", Remedy: "fix the file: one member per row, a column for every variable, finite numbers"},
 		{Code: codeVariable, Means: "a name that is not a variable of the state, or a variable without a number", Remedy: "name the variables of the state"},
 		{Code: codeBounds, Means: "bounds of a variable do not make sense", Remedy: "give a lower bound, an upper one above it, or both, to a variable of the state"},
+		{Code: codeEvery, Means: "a filter cannot assimilate the observations of several cycles at once", Remedy: "remove every, or what the message names"},
 		{Code: codeEstimate, Means: "a parameter cannot be estimated", Remedy: "`plume plugins describe NAME` says which parameters may differ by member"},
 	}
 }

@@ -415,6 +415,9 @@ func (m *maker) filters() {
 		if f.Window != nil && trial.Filter != nil {
 			trial.Window = m.window(m.filterPlugins[i].Manifest, f, trial.Filter.Needs(), index)
 		}
+		if f.Every > 1 && trial.Filter != nil {
+			trial.Every = m.every(m.filterPlugins[i].Manifest, f, &trial, index)
+		}
 		if f.Smooth != nil && trial.Filter != nil {
 			trial.Smooth = m.lag(m.filterPlugins[i].Manifest, f, &trial, index)
 		}

@@ -89,6 +89,10 @@ func (p *Plan) Memory(t *Trial) Memory {
 		states, observed, sent = states+w.states(p.Clock.Cycles), observed*times+w.stacked(sent, p.Clock.Cycles), w.stacked(sent, p.Clock.Cycles)
 	}
 
+	if t.Every > 1 {
+		times := float64(t.Every)
+		states, observed, sent = states+times-1, observed*times+sent*times, sent*times
+	}
 	beside, wide := t.besides()
 	states += beside
 

@@ -110,6 +110,8 @@ type Trial struct {
 	Values map[string]any // of the axes that apply to it, by their keys
 	// Window says how the filter uses observations of several cycles; nil: it does not.
 	Window *Window
+	// Every is the number of cycles from one analysis to the next; 0: 1.
+	Every int
 	// Smooth is how many cycles of later observations change states; 0: none.
 	Smooth int
 	// Resize returns the filter configured for another number of members, for the

@@ -63,12 +63,12 @@ func studyAll(reader *archive.Reader, scores *compare.Run, setup Setup) (map[int
 	if err != nil {
 		return nil, err
 	}
-	cutoffs := map[int]float64{}
+	cutoffs, analyses := map[int]float64{}, map[int]int{}
 	trials := map[int]*compare.Trial{}
 	for _, g := range scores.Groups {
 		cutoff, _ := paramOf(setup, scores.Axes, g, "cutoff").(float64)
 		for _, t := range g.Trials {
-			trials[t.Trial], cutoffs[t.Trial] = t, cutoff
+			trials[t.Trial], cutoffs[t.Trial], analyses[t.Trial] = t, cutoff, everyOf(setup, scores.Axes, g)
 		}
 	}
 	studies := map[int]*study{}
@@ -92,6 +92,9 @@ func studyAll(reader *archive.Reader, scores *compare.Run, setup Setup) (map[int
 			t := trials[int(number)]
 			if t == nil {
 				continue // it started after the trials were read
+			}
+			if every := analyses[t.Trial]; every > 1 && int(b.Cycle[i]-1)%every > 0 {
+				continue // innovations between two analyses share the errors of one forecast
 			}
 			if r == nil || r.Trial != t {
 				end()

@@ -34,6 +34,7 @@ import (
 type Setup struct {
 	BurnIn  int
 	Params  map[string]map[string]any // of filters, by label
+	Every   map[string]int            // cycles from one analysis to the next, by filter; 0: 1
 	Streams []Stream
 }
 
@@ -468,6 +469,15 @@ func paramOf(setup Setup, axes []string, g *compare.Group, name string) any {
 		return float64(n)
 	}
 	return v
+}
+
+// everyOf returns the number of cycles from one analysis of a group to the next; 0 stands for 1.
+func everyOf(setup Setup, axes []string, g *compare.Group) int {
+	every := setup.Every[g.Filter]
+	if k := slices.Index(axes, "filter."+g.Filter+".every"); k >= 0 && g.Values[k] != "" {
+		_, _ = fmt.Sscan(g.Values[k], &every) // plume has written it
+	}
+	return every
 }
 
 // remedy adds what may help.

@@ -120,6 +120,10 @@ func (w *Workflow) judgeForecast(found *diag.Findings) {
 func (w *Workflow) judgeLabels(found *diag.Findings) {
 	seen := map[string]int{}
 	for i, f := range w.Filters {
+		if n := w.Time.Cycles; f.Every > n && n > 0 && !w.Real() {
+			found.Add(codeConflict, w.At("filter", i, "every"), "there is no analysis: one in %d cycles, but there are %d", f.Every, n).
+				WithLabel("at most %d", n).WithHelp("lower every, or raise time.cycles")
+		}
 		at := w.At("filter", i, "label")
 		first, taken := seen[f.Label]
 		switch {

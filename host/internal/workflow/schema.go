@@ -191,6 +191,8 @@ var schema = key{kind: table, keys: []key{
 		{name: "label", kind: text, form: slug, required: true, example: `"enkf"`, doc: "name of the filter in results and in --set filter.LABEL.size=10"},
 	}, component("filter", `"NAME"`, retry,
 		key{name: "size", kind: integer, min: two, max: mostMembers, doc: "number of members; if omitted, ensemble.size"},
+		key{name: "every", kind: integer, min: one, max: longestWindow, example: "6", doc: "number of cycles from one analysis to the next. It assimilates the observations of all of these cycles together, each predicted by the states at its own time " +
+			"(asynchronous observations); in the cycles in between the analysis is the forecast. If omitted, 1"},
 		key{name: "window", kind: table, auto: true, example: `"auto"`, doc: "the filter moves the states at the start of a window of cycles, from which the model is run again (an iterated smoother); if omitted, each observation is " +
 			"used once. auto: plume chooses all of its keys", keys: []key{
 			{name: "length", kind: count, choices: []string{auto, all}, min: zero, max: longestWindow, example: "2", doc: "cycles from the states that are moved to the newest observations; 0 moves those of the cycle itself, without a model run. " +

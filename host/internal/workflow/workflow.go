@@ -314,7 +314,8 @@ type Ensemble struct {
 type Filter struct {
 	Label string `toml:"label"`
 	Component
-	Size   int     `toml:"size,omitzero"` // members
+	Size   int     `toml:"size,omitzero"`  // members
+	Every  int     `toml:"every,omitzero"` // cycles from one analysis to the next; 0: 1
 	Window *Window `toml:"window,omitempty"`
 	Smooth *Smooth `toml:"smooth,omitempty"`
 }
