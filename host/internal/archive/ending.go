@@ -80,6 +80,9 @@ func (r *Run) End(w Work, v any, durable bool) error {
 	return r.save(w.name+".end", e, nil, durable)
 }
 
+// Reopened says that w, which has ended, has to be done again.
+func (r *Run) Reopened(w Work) error { return r.Forget(w.name + ".end") }
+
 // Ended reports whether w has ended, and neither have its files changed nor have observations
 // arrived since. If so it reads the result of w into v.
 func (r *Run) Ended(w Work, v any) bool {

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/table"
@@ -350,6 +351,16 @@ func (r *Run) Finish(axes []string, trials []TrialRow, metrics []Metric, status 
 		return err
 	}
 	return r.Tidy()
+}
+
+// Arrived stores how far the observations of a run that goes on have been read, as the last of its
+// arrivals, and the inputs, if these are not nil.
+func (r *Run) Arrived(a observations.Arrival, inputs []Input) error {
+	r.info.Arrivals = append(slices.Clone(r.info.Arrivals[:len(r.info.Arrivals)-1]), a)
+	if inputs != nil {
+		r.info.Inputs = inputs
+	}
+	return writeInfo(r.Dir, &r.info)
 }
 
 // Retryable says that trials have failed for a reason that may be outside of the run and

@@ -42,10 +42,11 @@ begun. So are the lines of cycles that are made again because of late rows, see
 plume continue. After a kill lines may be repeated, but none is left out. The
 last line of a cycle and filter counts.
 
-A row is read when its line has ended, or five seconds later. Follow then works
-until all rows are assimilated, which takes longer the longer the record is, and
-waits at least as long as that took: rows that arrive quickly are assimilated
-together.`,
+A row is read when its line has ended, or five seconds later. With one filter
+and no window the run stays open while rows come: each is assimilated as it
+arrives, at a cost that does not grow with the record. When none comes for a
+while the tables are completed, which takes longer the longer the record is.
+Other runs are continued again and again, with the rows that have come since.`,
 		Example: `  plume follow gauge.toml --in-process
   tail -n +2 -f logger.csv | plume follow gauge.toml --stdin`,
 		Args: exactly(1, "one workflow file"),
@@ -74,12 +75,24 @@ type follower struct {
 	root, late string
 	stdin      bool
 
-	path    string // of the workflow, absolute
-	dir     string // of the run; empty: there is none yet
-	waiting bool   // for the first observation
+	path    string     // of the workflow, absolute
+	files   []string   // of the observations
+	last    []seen     // of these, which have been assimilated
+	ended   chan error // of standard input, when all of its rows are in the file
+	done    bool       // it has ended
+	dir     string     // of the run; empty: there is none yet
+	waiting bool       // for the first observation
 
 	mu       sync.Mutex
 	recalled []int // cycles after which the trials of a run were continued
+
+	fed     bool // the run tells of its cycles
+	printed int  // cycle
+	info    *archive.Info
+	failed  error // in printing
+	begun   time.Time
+	joining time.Time
+	joined  time.Duration // how long it took to complete the run directory
 }
 
 const (
@@ -96,38 +109,44 @@ func (f *follower) run(ctx context.Context, in io.Reader) (err error) {
 	if err != nil {
 		return err
 	}
-	files, err := f.files(w)
-	if err != nil {
+	if f.files, err = f.filesOf(w); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
+	f.ended = make(chan error, 1)
 	if f.stdin {
-		go func() { ended <- appendRows(files[0], in) }()
+		go func() { f.ended <- appendRows(f.files[0], in) }()
 	}
 	f.dir = lastRunOf(f.root, f.path)
-	for last := []int64(nil); ; {
-		var done bool
-		select {
-		case err := <-ended: // all rows are in the file
-			if err != nil {
-				return err
-			}
-			done = true
-		default:
+	for {
+		done, err := f.inputEnded()
+		if err != nil {
+			return err
 		}
-		took := time.Now()
-		if sizes := written(files); sizes != nil && !slices.Equal(sizes, last) {
-			if err := f.advance(ctx, sizes); err != nil {
+		pause := poll
+		if now := written(f.files); differ(f.last, now) {
+			f.last = now
+			if err := f.advance(ctx); err != nil {
 				return err
 			}
-			last = sizes
+			pause = max(poll, f.joined)
 		}
 		if done {
 			return nil
 		}
-		if err := f.wait(ctx, max(poll, time.Since(took))); err != nil {
+		if err := f.wait(ctx, pause); err != nil {
 			return err
 		}
+	}
+}
+
+// inputEnded reports whether standard input has ended, and all of its rows are in the file.
+func (f *follower) inputEnded() (bool, error) {
+	select {
+	case err := <-f.ended:
+		f.done = true
+		return true, err
+	default:
+		return f.done, nil
 	}
 }
 
@@ -148,8 +167,8 @@ func (f *follower) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// files returns the files of the observations of w, or says why they cannot be followed.
-func (f *follower) files(w *workflow.Workflow) (files []string, err error) {
+// filesOf returns the files of the observations of w, or says why they cannot be followed.
+func (f *follower) filesOf(w *workflow.Workflow) (files []string, err error) {
 	if !w.Real() {
 		return nil, usage("%s has no observations from files to follow", f.source.path)
 	}
@@ -217,38 +236,58 @@ func endLine(file *os.File) error {
 	return err
 }
 
-// written returns how many bytes of each file are read: all complete lines, and also the last one
-// if it has not changed for a while. It returns nil if a file does not exist or has none.
-func written(files []string) []int64 {
-	var sizes []int64
-	for _, file := range files {
-		size, err := wholeLines(file)
-		if err != nil || size == 0 {
-			return nil
-		}
-		sizes = append(sizes, size)
-	}
-	return sizes
+// seen is what there is of a file.
+type seen struct {
+	lines    int64 // bytes that are read: all complete lines, and also the last one if it has not changed for a while
+	complete bool  // they end with a line
+	bytes    int64
+	modified time.Time
 }
 
-func wholeLines(file string) (size int64, err error) {
+// differ reports whether files have to be read: the lines are more or fewer than they were, or a file has been
+// written again with as many bytes.
+func differ(was, now []seen) bool {
+	return now != nil && !slices.EqualFunc(was, now, func(a, b seen) bool {
+		return a.lines == b.lines && (a.bytes != b.bytes || a.modified.Equal(b.modified))
+	})
+}
+
+// written returns what there is of each file. It returns nil if one does not exist or has no lines.
+func written(files []string) []seen {
+	var all []seen
+	for _, file := range files {
+		s, err := look(file)
+		if err != nil || s.lines == 0 {
+			return nil
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+func look(file string) (s seen, err error) {
 	in, err := os.Open(file)
 	if err != nil {
-		return 0, err
+		return s, err
 	}
 	defer func() { _ = in.Close() }() // it was only read
 	info, err := in.Stat()
 	if err != nil {
-		return 0, err
+		return s, err
 	}
-	if !isText(file) || time.Since(info.ModTime()) > unfinished {
-		return info.Size(), nil
+	s.bytes, s.modified = info.Size(), info.ModTime()
+	if s.lines = s.bytes; !isText(file) {
+		return s, nil
 	}
-	end := make([]byte, min(info.Size(), 1<<16))
-	if _, err := in.ReadAt(end, info.Size()-int64(len(end))); err != nil {
-		return 0, err
+	end := make([]byte, min(s.bytes, 1<<16))
+	if _, err := in.ReadAt(end, s.bytes-int64(len(end))); err != nil {
+		return s, err
 	}
-	return info.Size() - int64(len(end)) + int64(bytes.LastIndexByte(end, '\n')+1), nil
+	whole := s.bytes - int64(len(end)) + int64(bytes.LastIndexByte(end, '\n')+1)
+	if s.complete = whole == s.bytes; !s.complete && time.Since(s.modified) <= unfinished {
+		s.lines, s.complete = whole, true
+	}
+	return s, nil
 }
 
 // isText reports whether a file of observations is text, to which lines may be appended.
@@ -266,39 +305,54 @@ func lastRunOf(root, path string) string {
 	return ""
 }
 
-// advance assimilates the rows in the first bytes of the files and prints the cycles.
-func (f *follower) advance(ctx context.Context, bytes []int64) error {
+// advance assimilates the rows of the files and prints the cycles.
+func (f *follower) advance(ctx context.Context) error {
 	w, o, err := f.app.prepare(f.source, f.how)
 	if err != nil {
 		return err
 	}
-	o.Observer, o.Bytes, f.recalled = f, bytes, nil
+	o.Observer, o.Feed, o.Bytes = f, f, sizes(f.last)
+	f.recalled, f.fed, f.failed = nil, false, nil
+	first := f.dir == ""
 	var r *experiment.Result
-	if f.dir == "" {
+	if first {
 		r, err = experiment.Run(ctx, w, f.root, experiment.Source{Path: f.path, Profile: f.source.profile, Set: f.source.set, Sweep: f.source.sweep}, o)
 	} else {
 		r, err = experiment.Continue(ctx, w, f.dir, experiment.Again{Path: f.path}, f.late, o)
 	}
+	if !f.joining.IsZero() {
+		f.joined, f.joining = time.Since(f.joining), time.Time{}
+	}
 	switch {
 	case errors.Is(err, experiment.ErrNothingNew):
 		return f.print(archive.Followed(f.dir))
-	case f.dir == "" && tooFew(err):
+	case first && tooFew(err):
 		if !f.waiting {
 			f.app.say("waiting for observations")
 		}
 		f.waiting = true
 		return nil
-	case err != nil:
-		return f.source.shown(err)
-	case f.dir == "":
+	case err != nil || f.failed != nil:
+		return cmp.Or(f.failed, f.source.shown(err))
+	case first:
 		f.app.say("%s", r.Dir)
 	}
-	f.dir = r.Dir
+	if f.fed {
+		return archive.SetFollowed(f.dir, max(0, f.printed-1))
+	}
 	from := 0
 	if len(f.recalled) == len(r.Trials) {
 		from = slices.Min(f.recalled)
 	}
 	return f.print(min(from, archive.Followed(f.dir)))
+}
+
+func sizes(files []seen) []int64 {
+	list := make([]int64, len(files))
+	for i, s := range files {
+		list[i] = s.lines
+	}
+	return list
 }
 
 // tooFew reports whether err is about too few observations, of which there may be more later.
@@ -328,6 +382,24 @@ type followedValue struct {
 	Q95  *float64 `json:"q95"`
 }
 
+func newFollowedLine(dates *archive.Dates, cycle int, time float64, trial int, filter string, final bool) *followedLine {
+	line := &followedLine{Cycle: cycle, Time: time, Trial: trial, Filter: filter, Final: final, Forecast: map[string]followedValue{}, Analysis: map[string]followedValue{}}
+	if date, ok := dates.At(time); ok {
+		line.Date = &date
+	}
+	return line
+}
+
+// set sets the distribution of a value at a stage.
+func (l *followedLine) set(stage, name string, v followedValue) {
+	switch stage {
+	case archive.Forecast:
+		l.Forecast[name] = v
+	case archive.Analysis:
+		l.Analysis[name] = v
+	}
+}
+
 // print prints the cycles of the run after one.
 func (f *follower) print(after int) error {
 	reader, err := archive.Open(f.dir)
@@ -347,6 +419,78 @@ func (f *follower) print(after int) error {
 	return archive.SetFollowed(f.dir, max(0, last-1))
 }
 
+// Rows implements [experiment.Feed]: it waits for more lines, about as long as it takes to complete the run directory
+// as far as that is known, and a tenth of the time for which the run has been open.
+func (f *follower) Rows(ctx context.Context) []int64 {
+	if f.failed = cmp.Or(f.failed, archive.SetFollowed(f.dir, f.printed)); f.failed != nil {
+		return nil
+	}
+	for end := time.Now().Add(max(poll, f.joined, time.Since(f.begun)/10)); ; {
+		done, err := f.inputEnded()
+		if err != nil {
+			f.failed = err
+			return nil
+		}
+		if now := written(f.files); differ(f.last, now) {
+			if !longer(f.last, now) {
+				return nil
+			}
+			f.last = now
+			return sizes(now)
+		}
+		if done || time.Now().After(end) || f.wait(ctx, poll/5) != nil {
+			return nil
+		}
+	}
+}
+
+// longer reports whether no file has changed but by lines that have been added to it.
+func longer(was, now []seen) bool {
+	for i, w := range was {
+		if n := now[i]; !w.complete || !n.complete || n.lines < w.lines || n.lines == w.lines && n.bytes == w.bytes && !n.modified.Equal(w.modified) {
+			return false
+		}
+	}
+	return true
+}
+
+// Described implements [experiment.Feed]: it prints a cycle, after those that have not been printed since the process
+// was killed.
+func (f *follower) Described(d experiment.Described) {
+	if !f.fed {
+		f.fed, f.printed = true, archive.Followed(f.dir)
+		if f.info, f.failed = archive.ReadInfo(f.dir); f.failed == nil && d.Cycle > f.printed+1 {
+			f.failed = f.catchUp(d.Cycle)
+		}
+	}
+	if f.failed != nil {
+		return
+	}
+	line := newFollowedLine(f.info.Dates, d.Cycle, d.Time, d.Trial.Trial, d.Trial.Filter, d.Settled)
+	for _, stage := range d.Stages {
+		for i, v := range d.Values {
+			q := stage.Quantiles[i*len(archive.Quantiles):]
+			line.set(stage.Stage, valueName(v.Variable, v.Index), followedValue{finite(stage.Mean[i]), finite(stage.Spread[i]), finite(q[0]), finite(q[len(archive.Quantiles)-1])})
+		}
+	}
+	f.printed, f.failed = d.Cycle, f.app.printJSON(line)
+}
+
+// catchUp prints the cycles before one that the tables have.
+func (f *follower) catchUp(cycle int) error {
+	reader, err := archive.Open(f.dir)
+	if err != nil {
+		return err
+	}
+	lines, err := followedLines(reader, f.printed, cycle)
+	for _, line := range lines {
+		if line.Final {
+			err = errors.Join(err, f.app.printJSON(line))
+		}
+	}
+	return err
+}
+
 // followedLines returns the lines of the cycles after one, up to last, in order of cycles.
 func followedLines(reader *archive.Reader, after, last int) (lines []*followedLine, err error) {
 	type key struct{ cycle, trial int32 }
@@ -362,18 +506,10 @@ func followedLines(reader *archive.Reader, after, last int) (lines []*followedLi
 			k := key{cycle, b.Trial[i]}
 			line := known[k]
 			if line == nil {
-				line = &followedLine{Cycle: int(cycle), Time: b.Time[i], Trial: int(b.Trial[i]), Filter: b.Filter[i], Final: int(cycle) < last,
-					Forecast: map[string]followedValue{}, Analysis: map[string]followedValue{}}
-				if date, ok := reader.Info.Dates.At(line.Time); ok {
-					line.Date = &date
-				}
+				line = newFollowedLine(reader.Info.Dates, int(cycle), b.Time[i], int(b.Trial[i]), b.Filter[i], int(cycle) < last)
 				known[k], lines = line, append(lines, line)
 			}
-			of := line.Forecast
-			if b.Stage[i] == archive.Analysis {
-				of = line.Analysis
-			}
-			of[valueName(b.Variable[i], int(b.Index[i]))] = followedValue{finite(b.Mean[i]), finite(b.Spread[i]), finite(b.Q05[i]), finite(b.Q95[i])}
+			line.set(b.Stage[i], valueName(b.Variable[i], int(b.Index[i])), followedValue{finite(b.Mean[i]), finite(b.Spread[i]), finite(b.Q05[i]), finite(b.Q95[i])})
 		}
 	}
 	slices.SortStableFunc(lines, func(a, b *followedLine) int { return cmp.Or(a.Cycle-b.Cycle, a.Trial-b.Trial) })
@@ -381,7 +517,10 @@ func followedLines(reader *archive.Reader, after, last int) (lines []*followedLi
 }
 
 // Begin implements [experiment.Observer], as do the other methods; the cycles are printed later.
-func (f *follower) Begin(b experiment.Beginning) { f.app.unfinished.Store(&b.Dir) }
+func (f *follower) Begin(b experiment.Beginning) {
+	f.app.unfinished.Store(&b.Dir)
+	f.dir, f.begun = b.Dir, time.Now()
+}
 
 // Cycle does nothing.
 func (f *follower) Cycle() {}
@@ -402,8 +541,8 @@ func (f *follower) More(int) {}
 // Ended does nothing.
 func (f *follower) Ended(archive.Status, int) {}
 
-// Joining does nothing.
-func (f *follower) Joining() {}
+// Joining notes the time.
+func (f *follower) Joining() { f.joining = time.Now() }
 
 // End does nothing.
 func (f *follower) End() {}

@@ -137,6 +137,69 @@ func TestFollow(t *testing.T) {
 	sameTables(t, whole, lastRunOf(filepath.Join(g.dir, "runs"), filepath.Join(g.dir, "growing.toml")))
 }
 
+// TestFollowOpen follows a run of one trial, which stays open while rows arrive, with kills, a pause and
+// a line that is completed later, and wants the tables to be those of one run over the whole record.
+func TestFollowOpen(t *testing.T) {
+	for i, filter := range []string{`{ label = "particle", plugin = "filter-pf", params = { jitter = 0.2 } }`, `{ label = "etkf", plugin = "filter-enkf", params = { scheme = "etkf" } }`} {
+		g := newGrown(t, uint64(7+i), []string{"window = 0.6", "interval = 2.5"}[i], "refuse")
+		g.single(t, filter)
+		g.arrive(t, 12)
+		out, err := os.OpenFile(filepath.Join(g.dir, "data.csv"), os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, rest := followedLast{}, strings.Join(g.rows[12:], "")
+		in, rows := io.Pipe()
+		c, ended := g.following(t, nil, got.add, "--checkpoint", "1ms")
+		for n := 0; len(rest) > 0; n++ {
+			size := min(len(rest), 1+g.random.IntN(60))
+			if _, err := io.WriteString(out, rest[:size]); err != nil {
+				t.Fatal(err)
+			}
+			rest = rest[size:]
+			time.Sleep(time.Duration(g.random.IntN(40)) * time.Millisecond)
+			switch n {
+			case 20:
+				_ = c.Process.Kill()
+				<-ended
+				c, ended = g.following(t, nil, got.add, "--checkpoint", "1ms")
+			case 12:
+				time.Sleep(time.Second) // the run is completed
+			}
+		}
+		_ = c.Process.Signal(syscall.SIGTERM)
+		<-ended
+		_ = rows.Close() // what is left is in the file
+		if _, ended := g.following(t, in, got.add, "--stdin"); <-ended != nil {
+			t.Fatal("the last part was not followed")
+		}
+		whole := g.plume(t, 0, "run", "growing.toml", "--in-process", "--run-dir", "whole")
+		got.check(t, whole)
+		sameTables(t, whole, lastRunOf(filepath.Join(g.dir, "runs"), filepath.Join(g.dir, "growing.toml")))
+	}
+}
+
+// single leaves one trial in the workflow.
+func (g *grown) single(t *testing.T, filter string) {
+	t.Helper()
+	file := filepath.Join(g.dir, "growing.toml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		switch {
+		case strings.HasPrefix(line, "sweep."):
+			continue
+		case strings.HasPrefix(line, "filter"):
+			line = "filter = [" + filter + "]\n"
+		}
+		lines = append(lines, line)
+	}
+	g.write(t, "growing.toml", strings.Join(lines, ""))
+}
+
 // TestFollowInput appends rows from standard input to the file, whose header has not been ended.
 func TestFollowInput(t *testing.T) {
 	g := newGrown(t, 6, "interval = 2.5", "refuse")

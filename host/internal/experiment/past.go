@@ -29,16 +29,21 @@ type pastHeldOut struct {
 // readPast returns what has to be scored again of a trial up to c; nil if no observations have
 // been added since c was made.
 func (e *engine) readPast(j *job, c *checkpoint) (*past, error) {
-	if c.Arrivals == len(e.run.Info().Arrivals) {
+	if c.Arrivals == len(e.run.Info().Arrivals) && !c.Tally.Left {
 		return nil, nil
 	}
+	return e.pastOf(j, c.State.Cycle)
+}
+
+// pastOf returns the innovations and held-out values of a trial up to a cycle.
+func (e *engine) pastOf(j *job, through int) (*past, error) {
 	p, reader, layout := &past{}, e.run.Written(j.trial.Number), j.plan.Space.Layout
 	for b, err := range reader.Innovations() {
 		if err != nil {
 			return nil, err
 		}
 		for i, k := range b.Cycle {
-			if int(k) > c.State.Cycle {
+			if int(k) > through {
 				break
 			}
 			in := pastInnovation{cycle: int(k), nis: b.NIS[i]}
@@ -56,7 +61,7 @@ func (e *engine) readPast(j *job, c *checkpoint) (*past, error) {
 			return nil, err
 		}
 		for i, k := range b.Cycle {
-			if int(k) > c.State.Cycle {
+			if int(k) > through {
 				break
 			}
 			offset, ok := layout.Offset(b.Variable[i])

@@ -31,6 +31,7 @@ type Options struct {
 	Stop       *Stop                      // asks the run to stop; may be nil
 	Bytes      []int64                    // of each file of observations that are read, while others append to them; nil or 0: all
 	Observer   Observer                   // may be nil
+	Feed       Feed                       // of rows that are appended to the observations while the run goes on; may be nil
 }
 
 // Observer follows a run. Begin is called first and End last; the other methods are called
@@ -155,7 +156,8 @@ var ErrNothingNew = errors.New("no rows have been added to the observations")
 type engine struct {
 	*Experiment
 	Options
-	run *archive.Run
+	run     *archive.Run
+	arrival observations.Arrival // of a run that has grown: the rows that it has read
 
 	mu        sync.Mutex
 	outcomes  map[int]outcome                     // of the trials that have ended, by number
@@ -398,12 +400,15 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 		noted.members.Store(&cycle.Ensemble{Numbers: from.Numbers})
 	}
 	saver := &saver{every: e.Checkpoint, saved: time.Now()}
-	calls := noted.noting(ctx)
+	calls, growth := noted.noting(ctx), e.growthOf(j)
 	write := func(s *cycle.Step) error {
 		if err := noted.end(s); err != nil {
 			return err
 		}
 		rows, descriptions := scorer.rows(s)
+		if growth.fed {
+			e.Feed.Described(Described{e.idOf(j), s.Cycle, s.Time, s.Cycle <= j.plan.Record.Settled(), scorer.described, descriptions})
+		}
 		err := errors.Join(tables.Append(s, rows, scorer.innovation(s), descriptions), tables.AppendFit(s, scorer.fit(s)),
 			tables.AppendHeldOut(s, scorer.heldOut(s)), tables.AppendRejections(s, j.plan.Streams))
 		if err != nil || j.trial.Whole() && s.Cycle < j.plan.LastObserved() { // earlier analyses know what would verify a forecast
@@ -430,8 +435,14 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 		}
 		e.Observer.Cycle()
 		if r := j.plan.Record; r != nil && s.Cycle == r.Settled() && !j.trial.Whole() {
-			c, members, err := e.checkpoint(j, s, tables, scorer, ahead)
-			if err = errors.Join(err, e.keepCheckpoint(j.trial, c, members)); err != nil {
+			more, err := e.feed(ctx, j, growth, scorer, ahead)
+			if err == nil && growth.grown && !growth.open && e.Stop.Err() == nil {
+				scorer, err = e.settle(ctx, j, scorer)
+			}
+			if err == nil && !more {
+				err = e.keep(j, s, tables, scorer, ahead)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -464,6 +475,9 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 // checkpoint returns the checkpoint of a trial after a step, and its members.
 func (e *engine) checkpoint(j *job, s *cycle.Step, tables *storage, scorer *scorer, ahead *forecaster) (checkpoint, []float64, error) {
 	c, err := tables.sums()
+	if scorer.Left {
+		err = errors.Join(err, e.run.Arrived(e.arrival, nil)) // the checkpoint depends on it
+	}
 	c.State, c.Tally, c.Arrivals, c.Pending = s.State(), scorer.tally, len(e.run.Info().Arrivals), ahead.waiting()
 	if r := j.plan.Record; r != nil {
 		c.Closes = r.Closes(s.Cycle)
@@ -474,6 +488,15 @@ func (e *engine) checkpoint(j *job, s *cycle.Step, tables *storage, scorer *scor
 	members := c.State.Members
 	c.State.Members = nil
 	return c, members, err
+}
+
+// keep stores a checkpoint of a trial after a step to go back to when observations are added.
+func (e *engine) keep(j *job, s *cycle.Step, tables *storage, scorer *scorer, ahead *forecaster) error {
+	c, members, err := e.checkpoint(j, s, tables, scorer, ahead)
+	if err != nil {
+		return err
+	}
+	return e.keepCheckpoint(j.trial, c, members)
 }
 
 func (e *engine) idOf(j *job) archive.TrialID {

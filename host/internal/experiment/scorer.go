@@ -56,6 +56,7 @@ type tally struct {
 	Sums     score.InnovationSums
 	Passes   []archive.PassRow      // over the whole record
 	Lags     []map[string][]float64 // by lag, from 1, and score, after burn-in
+	Left     bool                   // Series and Squares of the cycles so far are left to the tables
 }
 
 func newTally(of *plan.Trial) tally {
@@ -78,6 +79,14 @@ func (s *scorer) remind(t tally) {
 		maps.Copy(lags[i], l)
 	}
 	s.tally, s.Series, s.Varied, s.Lags = t, series, varied, lags // a checkpoint does not store empty maps
+}
+
+// leave leaves the series so far to the tables of the trial.
+func (s *scorer) leave() {
+	s.Left, s.Squares = true, nil
+	for _, series := range s.Series {
+		clear(series)
+	}
 }
 
 func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Reference, described int) *scorer {

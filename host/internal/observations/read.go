@@ -110,6 +110,17 @@ const maxAxes = 4
 // Early, or Belated, and the names of the columns that are read. Faults of the file, and of
 // what the workflow says about it, are in the findings.
 func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int, arrived *arriving) ([]Value, []string, diag.Findings) {
+	r := open(w, i, layout, first, arrived)
+	if len(r.found) > 0 {
+		return nil, nil, r.found
+	}
+	defer func() { _ = r.table.Close() }() // it was only read
+	r.readAll()
+	return r.values, r.table.Selected(), r.found
+}
+
+// open returns a reader of stream i, whose table is open unless there are findings.
+func open(w *workflow.Workflow, i int, layout *sdk.Layout, first int, arrived *arriving) *reader {
 	r := &reader{w: w, o: &w.Observations[i], stream: i, first: first, layout: layout, path: w.Path(w.Observations[i].File),
 		names: map[string]int{}, places: map[place]int{}, arrived: arrived}
 	var err error
@@ -119,7 +130,7 @@ func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int, arrived *a
 		if !w.Time.Start.Dated {
 			d.WithHelp("write time.start as a date, such as 2026-01-01T00:00:00Z, and time.unit")
 		}
-		return nil, nil, r.found
+		return r
 	}
 	var bytes int64
 	if arrived.bytes != nil {
@@ -127,14 +138,12 @@ func read(w *workflow.Workflow, i int, layout *sdk.Layout, first int, arrived *a
 	}
 	if r.table, err = tabular.OpenBytes(r.path, tabular.Dialect(r.o.Dialect), bytes); err != nil {
 		r.unreadable(err)
-		return nil, nil, r.found
+		return r
 	}
-	defer func() { _ = r.table.Close() }() // it was only read
 	if r.resolve(); len(r.found) > 0 {
-		return nil, nil, r.found
+		_ = r.table.Close() // it was only read
 	}
-	r.readAll()
-	return r.values, r.table.Selected(), r.found
+	return r
 }
 
 func (r *reader) at(path ...any) []any { return append([]any{"observations", r.stream}, path...) }

@@ -24,6 +24,9 @@ type Record struct {
 	first   []int   // values of cycle k are values[first[k-1]:first[k]]
 	closes  []float64
 	arrived *arriving
+
+	growth        *growth // how the files are read on
+	settledValues []int   // values that are no longer in values, by stream; nil: none
 }
 
 // Read reads the observations of all streams of w, whose observation vectors have
@@ -57,15 +60,11 @@ func Read(w *workflow.Workflow, layouts []*sdk.Layout, known Known) (*Record, di
 	if !slices.IsSortedFunc(g.values, byTime) {
 		slices.SortStableFunc(g.values, byTime)
 	}
-	if w.Time.Interval > 0 {
-		g.atIntervals()
-	} else {
-		g.atData()
-	}
-	if len(g.found) > 0 {
+	if g.assign(); len(g.found) > 0 {
 		return nil, g.found
 	}
 	r := g.record()
+	r.growth = &growth{w: w, layouts: layouts, known: known}
 	if len(g.found) == 0 && len(r.values) == 0 {
 		g.found.Add(codeNothing, w.At("observations", 0, "file"), "no observation is left: %s", counts(r.Rejected)).
 			WithLabel("%d values", len(r.Rejected)).WithHelp("check the columns, ranges and locations in the map")
@@ -107,6 +106,15 @@ func (g *gathering) window() float64 {
 		return wall.Seconds() / g.w.Time.Unit.Seconds()
 	}
 	return g.w.Time.Window.Model
+}
+
+// assign assigns values to cycles, of which some may be known.
+func (g *gathering) assign() {
+	if g.w.Time.Interval > 0 {
+		g.atIntervals()
+	} else {
+		g.atData()
+	}
 }
 
 // atData opens cycles where there are observations.
@@ -161,7 +169,7 @@ func (g *gathering) atIntervals() {
 		}
 		n = int(cycles)
 	}
-	for k := 1; k <= n; k++ {
+	for k := len(g.times) + 1; k <= n; k++ {
 		g.times = append(g.times, start+float64(k)*interval)
 		g.closes = append(g.closes, start+(float64(k)+slack)*interval)
 	}
@@ -329,6 +337,14 @@ func (r *Record) HoldOut(streams []workflow.Observations, seed rng.Seed) *Record
 			continue
 		}
 		draw, nth := seed.Child("hold_out", i).Rand(), 0
+		if r.settledValues != nil {
+			nth = r.settledValues[i]
+		}
+		for range nth {
+			if o.HoldOut.Every == 0 {
+				draw.Float64()
+			}
+		}
 		for j := range held.values {
 			v := &held.values[j]
 			if int(v.Stream) != i {

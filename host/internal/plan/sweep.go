@@ -32,6 +32,26 @@ type Scenario struct {
 	Plans     []*Plan
 
 	record *observations.Record // with the values that this replicate holds out
+	whole  *observations.Record // before it holds them out
+	files  []workflow.Observations
+}
+
+// Grow reads rows that have been appended to the observations of a sweep of one trial, which then
+// has more cycles; see [observations.Record.Grow].
+func (s *Sweep) Grow(bytes []int64) bool { return s.read((*observations.Record).Grow, bytes) }
+
+// Reread reads all observations again of a sweep that has grown; see [observations.Record.Reread].
+func (s *Sweep) Reread(bytes []int64) bool { return s.read((*observations.Record).Reread, bytes) }
+
+func (s *Sweep) read(do func(*observations.Record, []int64) bool, bytes []int64) bool {
+	t := s.Scenarios[0]
+	if !do(t.whole, bytes) {
+		return false
+	}
+	p := t.Plans[0]
+	*t.record = *t.whole.HoldOut(t.files, p.Seed)
+	p.Clock.Times, p.Clock.Cycles = t.record.Times, len(t.record.Times)
+	return true
 }
 
 // Size returns the number of trials and the number of cycles of all of them.
@@ -104,6 +124,7 @@ func assemble(w *workflow.Workflow, settings []*setting) *Sweep {
 			if scenario == nil {
 				scenario = &Scenario{Replicate: r, Number: len(scenarios)}
 				if p.Record != nil {
+					scenario.whole, scenario.files = p.Record, from.observed
 					scenario.record = p.Record.HoldOut(from.observed, p.Seed)
 				}
 				scenarios[from.truth] = scenario

@@ -226,6 +226,14 @@ func (t *Table) Next() bool {
 	return ok
 }
 
+// Extend lets Next go on with the next bytes of a text file that was opened for some bytes, after
+// it has returned false. The bytes read so far must end with a line. It returns false if the file
+// cannot be read on.
+func (t *Table) Extend(bytes int64) bool {
+	text, ok := t.source.(*textFile)
+	return ok && t.err == nil && text.extend(bytes)
+}
+
 // Err returns the error that made [Table.Next] return false; nil at the end of the file.
 func (t *Table) Err() error { return t.err }
 

@@ -28,6 +28,8 @@ type textFile struct {
 	named   string // where they are
 	columns []rows.Ref
 	row     []string
+	limit   *io.LimitedReader // nil: all of the file is read
+	recoded bool              // the file is not in UTF-8
 }
 
 // text returns a function that opens text files of a format, whose usual form holds where
@@ -37,7 +39,8 @@ func text(usual Dialect) opener {
 		d.Delimiter, d.Comment, d.SkipRows = cmp.Or(d.Delimiter, usual.Delimiter), cmp.Or(d.Comment, usual.Comment), cmp.Or(d.SkipRows, usual.SkipRows)
 		t := &textFile{file: f, skipped: d.SkipLines}
 		if bytes > 0 {
-			return t, t.open(io.LimitReader(f, bytes), d)
+			t.limit = &io.LimitedReader{R: f, N: bytes}
+			return t, t.open(t.limit, d)
 		}
 		return t, t.open(f, d)
 	}
@@ -53,10 +56,12 @@ func character(s string) rune {
 }
 
 func (t *textFile) open(in io.Reader, d Dialect) error {
-	lines, err := decoded(in, 1<<16)
+	raw := bufio.NewReaderSize(in, 1<<16)
+	lines, err := decoded(raw, 1<<16)
 	if err != nil {
 		return err
 	}
+	t.recoded = lines != raw
 	for range d.SkipLines {
 		if err := skipLine(lines); errors.Is(err, io.EOF) {
 			return &Error{What: fmt.Sprintf("has no line of names after the %d lines to skip", d.SkipLines), Hint: "lower skip_lines"}
@@ -136,6 +141,19 @@ func (t *textFile) Next(cells []Cell) (bool, error) {
 		cells[i].Kind, cells[i].Text = Text, strings.TrimSpace(t.row[ref.Column]) // the other fields stay zero
 	}
 	return true, nil
+}
+
+// extend lets Next go on after so many bytes more. Text in UTF-16 and a file that had fewer bytes
+// than were to be read cannot be read on.
+func (t *textFile) extend(bytes int64) bool {
+	if t.limit == nil || t.limit.N > 0 || t.recoded {
+		return false
+	}
+	t.limit.N = bytes
+	if _, ok := t.reader.(*csv.Reader); ok {
+		t.skipped-- // it has counted the end as a line
+	}
+	return true
 }
 
 func (t *textFile) Close() error { return t.file.Close() }
