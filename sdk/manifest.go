@@ -52,6 +52,10 @@ type Manifest struct {
 	// analysis; see [FilterConfig]. Filters only.
 	Smooths bool `toml:"smooths"`
 
+	// Carries says that a model keeps something of each member from one forecast to the next
+	// besides its state; see [ForecastRequest.Carry]. Models only.
+	Carries bool `toml:"carries"`
+
 	// External says that the plugin starts programs or uses servers, so that its environment
 	// matters: it always has a process of its own.
 	External bool `toml:"external"`
@@ -196,6 +200,9 @@ func (m *Manifest) faults() []string {
 	}
 	if m.Smooths && m.Role != RoleFilter {
 		add("smooths is for filters")
+	}
+	if m.Carries && m.Role != RoleModel {
+		add("carries is for models")
 	}
 	seen := map[string]bool{}
 	for i := range m.Params {

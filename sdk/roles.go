@@ -58,12 +58,24 @@ type ForecastRequest struct {
 	// member i, N x p, within their limits; nil if there are none. They replace the values
 	// in ModelConfig.Params.
 	Parameters *mat.Dense
+
+	// Carry holds in item i what the model has returned of member i in the
+	// [ForecastResult.Carry] of the forecast that led to its state, N items; empty for a member
+	// that has no such forecast, nil if there is none at all. A model whose manifest says carries
+	// depends on it like on a state, and on nothing that a process remembers. It does not modify it.
+	Carry [][]byte
 }
 
 // ForecastResult is the result of a forecast, in addition to the ensemble.
 type ForecastResult struct {
 	Failures []MemberFailure // these rows of Into are undefined
 	Metrics  map[string]float64
+
+	// Carry holds in item i what the model keeps of member i besides its state, such as a
+	// restart file, N items; nil: nothing. Whoever calls the model keeps it with the member: it
+	// follows the member's descendants where a filter resamples, stays with member i where a
+	// filter moves members, and is stored in checkpoints.
+	Carry [][]byte
 }
 
 // MemberFailure is one member that could not be computed.

@@ -108,6 +108,73 @@ func TestModelFindings(t *testing.T) {
 	}
 }
 
+// counting is a model that adds to each state how often it was forecast before, which spoil may
+// change in what is carried.
+type counting struct {
+	decay
+	calls float64
+	last  float64
+	spoil func(c *counting, r *sdk.ForecastRequest, carry [][]byte)
+}
+
+func (c *counting) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	res, err := c.decay.Forecast(ctx, r)
+	rows, _ := r.Ensemble.Dims()
+	res.Carry = make([][]byte, rows)
+	for i := range rows {
+		before := ""
+		if r.Carry != nil {
+			before = string(r.Carry[i])
+		}
+		res.Carry[i] = []byte(before + "x")
+		r.Into.Set(i, 0, r.Into.At(i, 0)+float64(len(before))*r.Ensemble.At(i, 1))
+	}
+	c.calls++
+	if c.spoil != nil {
+		c.spoil(c, r, res.Carry)
+	}
+	return res, err
+}
+
+func TestCarryFindings(t *testing.T) {
+	manifest := strings.Replace(modelManifest, "step =", "carries = true\nstep =", 1) + "[threading]\nconcurrent_calls = false\n"
+	for _, tt := range []struct {
+		name  string
+		spoil func(c *counting, r *sdk.ForecastRequest, carry [][]byte)
+		want  []string
+	}{
+		{"correct", nil, nil},
+		{"memory of its own", func(c *counting, r *sdk.ForecastRequest, _ [][]byte) {
+			if r.Cycle == 3 {
+				r.Into.Set(0, 0, c.calls)
+			}
+		}, []string{"carry: a forecast that goes on from what was carried is another one after other calls"}},
+		{"what another configuration does not know", func(c *counting, r *sdk.ForecastRequest, _ [][]byte) {
+			if r.Cycle == 1 {
+				c.last = 1
+			}
+			r.Into.Set(0, 0, r.Into.At(0, 0)+c.last)
+		}, []string{"carry: a forecast that goes on from what was carried differs in another configuration"}},
+		{"of other members", func(_ *counting, r *sdk.ForecastRequest, carry [][]byte) {
+			carry[len(carry)-1], carry[0] = append(carry[0], "yyy"...), append(carry[len(carry)-1], "zz"...)
+			for i := range carry {
+				carry[i] = append(carry[i], make([]byte, len(carry)-i)...)
+			}
+		}, []string{"carry: members 5 to 11 by themselves go on differently"}},
+		{"changed", func(_ *counting, r *sdk.ForecastRequest, _ [][]byte) {
+			if r.Carry != nil {
+				r.Carry[0][0] = 'y'
+			}
+		}, []string{"carry: a forecast modifies what it is given"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			expect(t, plugintest.Check(sdk.ModelPlugin(manifest, func(c sdk.ModelConfig) (sdk.Model, error) {
+				return &counting{decay{rate: c.Params["rate"].(float64), layout: &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{2}}}}}, 0, 0, tt.spoil}, nil
+			})), tt.want)
+		})
+	}
+}
+
 func expect(t *testing.T, err error, want []string) {
 	t.Helper()
 	if len(want) == 0 {

@@ -37,6 +37,7 @@ func (s *suite) checkModel() {
 	if s.checkPure("forecast", a.run, b.run, s.plugin.Manifest.Threading.ConcurrentCalls) {
 		s.checkSplit(a)
 		s.checkParameters(start)
+		s.checkCarry(start)
 	}
 }
 

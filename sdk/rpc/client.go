@@ -28,7 +28,7 @@ func Describe(ctx context.Context, conn grpc.ClientConnInterface) (*sdk.Plugin, 
 	if err != nil {
 		return nil, err
 	}
-	c.method = methodOf[m.Role]
+	c.method, c.carries = methodOf[m.Role], m.Carries
 	c.shares = from.Addr != nil && from.Addr.Network() == "unix" && slices.Contains(res.Features, featureShared)
 	c.grid = slices.Contains(res.Features, featureGrid)
 	c.series = from.Addr != nil && slices.Contains(res.Features, featureSeries) // within a process streams are free
@@ -79,6 +79,8 @@ type client struct {
 	plugin pb.PluginClient
 	method method
 	calls  atomic.Uint64
+
+	carries bool // the manifest says so
 
 	series bool // the plugin takes several calls on a stream
 	grid   bool // and positions by rule

@@ -15,6 +15,7 @@ import (
 type configuration struct {
 	state, observations *space
 	parameters          *space // of a model: see ConfigureRequest.per_member; nil: none
+	carries             bool   // of a model: the manifest says so
 	run                 func(context.Context, *job, *pb.CallHeader) (*pb.CallEnd, error)
 }
 
@@ -29,13 +30,17 @@ func (c *configuration) model(ctx context.Context, p *sdk.Plugin, r *pb.Configur
 	if c.state, err = newSpace(model.Layout()); err != nil {
 		return nil, err
 	}
+	c.carries = p.Manifest.Carries
 	c.run = func(ctx context.Context, j *job, h *pb.CallHeader) (*pb.CallEnd, error) {
 		res, err := model.Forecast(ctx, &sdk.ForecastRequest{
 			Call: callOf(h), From: h.TimeFrom, To: h.TimeTo,
 			Ensemble: j.matrixIn(pb.Channel_CHANNEL_ENSEMBLE), Into: j.matrixOut(pb.Channel_CHANNEL_ENSEMBLE),
-			Parameters: j.matrixIn(pb.Channel_CHANNEL_PARAMETERS),
+			Parameters: j.matrixIn(pb.Channel_CHANNEL_PARAMETERS), Carry: j.carryIn(),
 		})
 		if err != nil {
+			return nil, err
+		}
+		if err := j.setCarry(res.Carry, res.Failures); err != nil {
 			return nil, err
 		}
 		return j.leaveOut(res.Failures, &pb.CallEnd{Metrics: res.Metrics}), nil
@@ -233,6 +238,10 @@ func (j *job) channel(id pb.Channel, rows int, out bool) (*channel, error) {
 		c.space = j.c.state
 	case pb.Channel_CHANNEL_PARAMETERS:
 		c.space = j.c.parameters
+	case pb.Channel_CHANNEL_CARRY:
+		if c.space = nil; j.c.carries {
+			return c, nil
+		}
 	case pb.Channel_CHANNEL_OBSERVATIONS:
 		rows, c.loose = 1, missing
 	case pb.Channel_CHANNEL_LOG_LIKELIHOOD:
@@ -276,9 +285,8 @@ func matrixOf(channels []*channel, id pb.Channel) *mat.Dense {
 func (j *job) leaveOut(failures []sdk.MemberFailure, end *pb.CallEnd) *pb.CallEnd {
 	ensemble := j.matrixOut(pb.Channel_CHANNEL_ENSEMBLE)
 	rows, n := ensemble.Dims()
-	failed := map[int]bool{}
+	failed := failedRows(failures)
 	for _, f := range failures {
-		failed[f.Member] = true
 		end.Failures = append(end.Failures, &pb.MemberFailure{Member: int64(f.Member), Reason: f.Reason, Retryable: f.Retryable, Kind: string(f.Kind)})
 	}
 	kept := 0

@@ -34,9 +34,10 @@ func (m *model) Layout() *sdk.Layout { return m.state.layout }
 func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	h := m.header(r.Call, r.Ensemble)
 	h.TimeFrom, h.TimeTo = r.From, r.To
+	carried := m.carryIn()
 	end, err := m.call(ctx, h,
-		join(m.channel(pb.Channel_CHANNEL_PARAMETERS, m.parameters, r.Parameters), m.channel(pb.Channel_CHANNEL_ENSEMBLE, m.state, r.Ensemble)),
-		m.channel(pb.Channel_CHANNEL_ENSEMBLE, m.state, r.Into))
+		join(m.channel(pb.Channel_CHANNEL_PARAMETERS, m.parameters, r.Parameters), carryOut(r.Carry), m.channel(pb.Channel_CHANNEL_ENSEMBLE, m.state, r.Ensemble)),
+		join(carried, m.channel(pb.Channel_CHANNEL_ENSEMBLE, m.state, r.Into)))
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +45,13 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	for _, f := range end.Failures {
 		res.Failures = append(res.Failures, sdk.MemberFailure{Member: int(f.Member), Reason: f.Reason, Retryable: f.Retryable, Kind: sdk.Kind(f.Kind)})
 	}
-	return res, openGaps(r.Into, res.Failures)
+	if err := openGaps(r.Into, res.Failures); err != nil {
+		return nil, err
+	}
+	for _, c := range carried {
+		res.Carry = spread(c.carry, res.Failures)
+	}
+	return res, nil
 }
 
 // openGaps moves the rows of m, which are the first ones, to their places between the

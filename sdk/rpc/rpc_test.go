@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -106,6 +107,110 @@ func over(t testing.TB, p *sdk.Plugin, err error, more ...grpc.ServerOption) *sd
 		t.Fatal(err)
 	}
 	return remote
+}
+
+// carrying is a model that keeps the states it came from, under each member's name.
+type carrying struct{ grow }
+
+func (c *carrying) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	res, err := c.grow.Forecast(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	rows, n := r.Ensemble.Dims()
+	for i := range rows {
+		if r.Carry == nil {
+			res.Carry = append(res.Carry, fmt.Appendf(nil, "%d:", i))
+		} else {
+			res.Carry = append(res.Carry, append(slices.Clone(r.Carry[i]), strings.Repeat("x", i*n*1000)...))
+		}
+	}
+	if c.trouble != nil {
+		res.Failures = []sdk.MemberFailure{{Member: 0, Reason: "burst"}, {Member: 2, Reason: "burst"}}
+	}
+	return res, nil
+}
+
+// What members carry comes back as it was, whether calls are small or large and members fail
+// or not, over a socket and within a process.
+func TestCarryCrosses(t *testing.T) {
+	text := strings.Replace(manifest, "step =", "carries = true\nstep =", 1)
+	for name, trouble := range map[string]func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error){
+		"all": nil,
+		"but two": func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+			return &sdk.ForecastResult{}, nil
+		},
+	} {
+		made := func() (*sdk.Plugin, error) {
+			return sdk.ModelPlugin(text, func(c sdk.ModelConfig) (sdk.Model, error) {
+				m := &carrying{grow{trouble: trouble}}
+				c.Params.Decode(&m.grow)
+				return m, nil
+			})
+		}
+		p, err := made()
+		there := over(t, p, err)
+		p, err = made()
+		for where, p := range map[string]*sdk.Plugin{"over a socket": there, "within": within(t, p, err)} {
+			for _, rows := range []int{4, 40, 160} { // of which the last one carry 150 MB in the end
+				if rows == 160 && (where == "within" || testing.Short()) {
+					continue
+				}
+				m, err := p.NewModel(t.Context(), sdk.ModelConfig{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var carry [][]byte
+				for cycle := range 3 {
+					r := request(m, rows)
+					r.Carry = carry
+					res, err := m.Forecast(t.Context(), r)
+					if err != nil {
+						t.Fatalf("%s, %s, %d members: %v", name, where, rows, err)
+					}
+					carry = res.Carry
+					for i := range rows {
+						want := len(fmt.Sprintf("%d:", i)) + cycle*i*6000
+						if trouble != nil && (i == 0 || i == 2) {
+							want = 0
+						}
+						if len(carry[i]) != want || want > 0 && !strings.HasPrefix(string(carry[i]), fmt.Sprintf("%d:", i)) {
+							t.Fatalf("%s, %s, %d members, cycle %d: member %d carries %d bytes, want %d", name, where, rows, cycle, i, len(carry[i]), want)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// What a plugin sends in place of what members carry is refused.
+func TestDamagedCarry(t *testing.T) {
+	good := slices.Concat(carrySegments([][]byte{[]byte("ab"), nil, []byte("c")})...)
+	if got, err := carryOf(good, 3); err != nil || string(got[0]) != "ab" || len(got[1]) != 0 || string(got[2]) != "c" {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	for name, bad := range map[string][]byte{
+		"fewer members": slices.Concat(carrySegments([][]byte{[]byte("ab"), []byte("c")})...),
+		"cut":           good[:len(good)-1],
+		"cut head":      good[:20],
+		"more":          append(slices.Clone(good), 0),
+		"length":        append(append(slices.Clone(good[:8]), bytes.Repeat([]byte{0xff}, 8)...), good[16:]...),
+	} {
+		if got, err := carryOf(bad, 3); sdk.KindOf(err) != sdk.KindContract {
+			t.Errorf("%s: got %q, %v", name, got, err)
+		}
+	}
+}
+
+// A model whose manifest does not say that it carries something may not, and gets nothing.
+func TestCarryNeedsTheManifest(t *testing.T) {
+	m := configure(t, func(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+		return &sdk.ForecastResult{Carry: [][]byte{[]byte("a"), nil, nil}}, nil
+	}, nil)
+	if _, err := m.Forecast(t.Context(), request(m, 3)); sdk.KindOf(err) != sdk.KindContract || !strings.Contains(err.Error(), "carries = true") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func growing(trouble func(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error)) (*sdk.Plugin, error) {

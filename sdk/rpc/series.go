@@ -20,6 +20,12 @@ const smallBytes = 64 << 10
 func small(channels []*channel) bool {
 	total := 0
 	for _, c := range channels {
+		if c.space == nil { // of an answer nothing is known, but nothing is sent meanwhile
+			for _, b := range c.carry {
+				total += 8 + len(b)
+			}
+			continue
+		}
 		rows, n := c.matrix.Dims()
 		total += 8 * rows * n
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // protocolMinor counts additions within plume.v1.
-const protocolMinor = 4
+const protocolMinor = 5
 
 // Server answers the services of one plugin.
 type Server struct {

@@ -60,15 +60,17 @@ func parameterSpace(names []string) (*space, error) {
 	return newSpace(l)
 }
 
-// channel is one matrix of a call.
+// channel is one matrix of a call, or what its members carry.
 type channel struct {
 	id     pb.Channel
-	space  *space
+	space  *space // nil: carry
 	matrix *mat.Dense
+	carry  [][]byte
 	// loose says which values that are not finite may come in.
 	loose func(float64) bool
 
-	decoder *wire.Decoder
+	decoder  *wire.Decoder
+	received []byte // of carry
 }
 
 func missing(v float64) bool    { return math.IsNaN(v) }
@@ -135,6 +137,12 @@ func (o *outgoing) channels(channels []*channel, scratch [][]float64) ([][]float
 		scratch = append(scratch, nil)
 	}
 	for i, c := range channels {
+		if c.space == nil {
+			if err := o.segments(c.id, carrySegments(c.carry)); err != nil {
+				return scratch, err
+			}
+			continue
+		}
 		segments, kept, err := c.space.encoder.Segments(c.matrix, scratch[i]) // of no rows when all members failed
 		scratch[i] = kept
 		if err != nil {
@@ -221,6 +229,9 @@ func errLost() error {
 func newIncoming(channels []*channel, m *memory, watch bool) *incoming {
 	in := &incoming{channels: channels, memory: m}
 	for _, c := range channels {
+		if c.space == nil {
+			continue
+		}
 		c.decoder = wire.NewDecoder(c.space.layout)
 		if watch {
 			c.decoder.Watch()
@@ -240,6 +251,10 @@ func (in *incoming) payload(id pb.Channel, piece []byte) error {
 
 func (in *incoming) decode(id pb.Channel, piece []byte) error {
 	for _, c := range in.channels {
+		if c.id == id && c.space == nil {
+			c.received = append(c.received, piece...)
+			return nil
+		}
 		if c.id == id {
 			_, err := c.decoder.Write(piece)
 			return named(id, err)
@@ -276,6 +291,8 @@ func channelName(id pb.Channel) string {
 		return "gradient"
 	case pb.Channel_CHANNEL_PARAMETERS:
 		return "parameters"
+	case pb.Channel_CHANNEL_CARRY:
+		return "carry"
 	}
 	return fmt.Sprint(int(id))
 }
@@ -329,6 +346,13 @@ func (in *incoming) complete(first, rows int) error {
 	}
 	for _, c := range in.channels {
 		want := rows
+		if c.space == nil {
+			var err error
+			if c.carry, err = carryOf(c.received, want); err != nil {
+				return err
+			}
+			continue
+		}
 		if c.id == pb.Channel_CHANNEL_OBSERVATIONS {
 			want = 1
 		}

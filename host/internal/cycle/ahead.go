@@ -55,6 +55,7 @@ type free struct {
 	at    Ensemble
 	into  *mat.Dense
 	noise *mat.Dense // nil if it has no memory
+	carry [][]byte   // what the model keeps
 	seed  func(role string, n int) sdk.Call
 }
 
@@ -79,22 +80,30 @@ func (a *assimilation) launch(s *Step) *free {
 		f.at.LogWeights = slices.Clone(s.Analysis.LogWeights)
 	}
 	f.at.Members, f.into, f.noise = mat.NewDense(len(from), n, nil), mat.NewDense(len(from), n, nil), a.plan.Noise.Memory(len(from))
+	kin := from
+	if s.kin != nil {
+		kin = descended(s.kin, from)
+	}
 	for to, row := range from {
 		f.at.Members.SetRow(to, s.Analysis.Members.RawRowView(row))
 		if f.noise != nil {
-			f.noise.SetRow(to, a.last().noise.RawRowView(row))
+			f.noise.SetRow(to, a.last().noise.RawRowView(kin[to]))
 		}
 	}
+	f.carry = carriedBy(a.last().carries, kin)
 	return f
 }
 
 // run makes the n-th call of the model.
 func (f *free) run(ctx context.Context, n int, from, to float64) error {
 	call := f.seed("forecast", n)
-	res, err := integrate(ctx, f.plan.Model, f.plan.Noise, f.noise, &sdk.ForecastRequest{Call: call, From: from, To: to, Ensemble: f.at.Members, Into: f.into})
+	res, err := integrate(ctx, f.plan.Model, f.plan.Noise, f.noise, &sdk.ForecastRequest{
+		Call: call, From: from, To: to, Ensemble: f.at.Members, Into: f.into, Carry: f.carry,
+	})
 	if err != nil {
 		return err
 	}
+	f.carry = res.Carry
 	f.at.Members, f.into = f.into, f.at.Members
 	if len(res.Failures) == 0 {
 		return nil
@@ -109,6 +118,7 @@ func (f *free) run(ctx context.Context, n int, from, to float64) error {
 	if f.noise != nil {
 		f.noise = rowsOf(f.noise, kept)
 	}
+	f.carry = carriedBy(f.carry, kept)
 	if w := f.at.LogWeights; w != nil {
 		f.at.LogWeights = make([]float64, len(kept))
 		for to, from := range kept {

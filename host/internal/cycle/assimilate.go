@@ -52,7 +52,8 @@ type Step struct {
 	// unless the trial smooths.
 	Past []Past
 
-	of *assimilation
+	of  *assimilation
+	kin []int // rows of the last time that those of Analysis descend from; nil: the same ones
 }
 
 // State is the state of a trial at the end of a cycle. A trial that is continued from it
@@ -66,6 +67,7 @@ type State struct {
 	Carry      []byte
 	Errors     *Errors   // nil if no error variance is estimated
 	Noise      []float64 // of the last forecast, N rows, or of those to all times of the window; nil if it has no memory
+	Carries    [][]byte  // what the model keeps of each member, N items, or as many for all times of the window; nil: nothing
 	Window     *Window   // nil without a window
 	Whole      *Whole    // nil unless the window is the whole record; Members are then those at the start
 }
@@ -92,8 +94,7 @@ func (s *Step) State() State {
 	if a.whole != nil {
 		return a.whole.state(s)
 	}
-	members, noise, window := a.remember()
-	return State{s.Cycle, members, len(a.past), a.logWeights, a.numbers, a.carry, a.errors, noise, window, nil}
+	return a.remember(s.Cycle)
 }
 
 // Ensemble is a weighted set of states.
@@ -167,6 +168,7 @@ type assimilation struct {
 	stacks  []*stack                                                               // memory for the same
 	into    *mat.Dense                                                             // an ensemble for the next answer
 	noise   *mat.Dense                                                             // of the next forecast, if it has a memory
+	carries [][]byte                                                               // of the next forecast
 	copies  struct{ forecast, predicted, ordinary, balanced, observed *mat.Dense } // nil until needed
 
 	past []moment // times before the start of the window whose states are moved along with it, the latest first

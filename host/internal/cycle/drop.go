@@ -77,8 +77,10 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	if compact(a.into, ahead); noise != nil {
 		compact(a.noise, noise)
 	}
+	a.carries = carriedBy(a.carries, kept)
 	for _, p := range a.points {
 		before, noise := p.members, p.noise
+		p.carries = carriedBy(p.carries, kept)
 		a.fit(p)
 		if compact(p.members, before); noise != nil {
 			compact(p.noise, noise)

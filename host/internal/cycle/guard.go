@@ -152,22 +152,22 @@ func (a *assimilation) grow(from, to *mat.Dense) {
 }
 
 // ordinary returns the analysis of the last time by a filter that does not run the model
-// again, from the forecast of s: what the window is to be better than. It returns no members
-// without a window, or where the two cannot be compared.
-func (a *assimilation) ordinary(ctx context.Context, s *Step) (Ensemble, error) {
+// again, from the forecast of s, and what its members carry: what the window is to be better
+// than. It returns no members without a window, or where the two cannot be compared.
+func (a *assimilation) ordinary(ctx context.Context, s *Step) (Ensemble, [][]byte, error) {
 	if a.lag() == 0 || a.last().y == nil || s.Predicted == nil || s.ErrorVariance == nil {
-		return Ensemble{}, nil
+		return Ensemble{}, nil, nil
 	}
 	parts := a.whatIsLeft()
 	if err := a.look(ctx, s, parts); err != nil {
-		return Ensemble{}, err
+		return Ensemble{}, nil, err
 	}
 	into := a.copied(&a.copies.ordinary)
 	analysis, err := a.ask(ctx, s, a.at(a.last()), into, parts, a.call("analyse", s.Cycle).Seed.Child("ordinary", 0), a.last().y != nil, nil)
 	if err != nil {
-		return Ensemble{}, err
+		return Ensemble{}, nil, err
 	}
-	return Ensemble{into, analysis.LogWeights, a.numbers}, nil
+	return Ensemble{into, analysis.LogWeights, a.numbers}, carriedBy(a.last().carries, analysis.Ancestors), nil
 }
 
 // lost reports whether an analysis of a window with a misfit has lost the truth, where the
@@ -182,7 +182,7 @@ func lost(w *plan.Window, is, was float64) bool {
 
 // guard compares how the analysis of s and the ordinary one fit the newest observations. If
 // the window has lost the truth it ends, and begins again at the ordinary analysis.
-func (a *assimilation) guard(ctx context.Context, s *Step, ordinary Ensemble) error {
+func (a *assimilation) guard(ctx context.Context, s *Step, ordinary Ensemble, carries [][]byte) error {
 	rows, _ := s.Analysis.Members.Dims()
 	if ordinary.Members == nil || ordinary.Members.RawMatrix().Rows != rows {
 		return nil
@@ -205,8 +205,8 @@ func (a *assimilation) guard(ctx context.Context, s *Step, ordinary Ensemble) er
 	a.points = a.points[a.lag():]
 	start := a.points[0]
 	start.members.Copy(ordinary.Members)
-	start.looked, start.left, a.logWeights = false, 0, ordinary.LogWeights
-	s.Analysis, s.Ancestors = a.at(start), nil
+	start.looked, start.left, start.carries, a.logWeights = false, 0, carries, ordinary.LogWeights
+	s.Analysis, s.Ancestors, s.kin = a.at(start), nil, nil
 	return nil
 }
 

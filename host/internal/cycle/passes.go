@@ -38,7 +38,7 @@ func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 		s.Analysis, s.Past = a.at(a.last()), a.held(s.Cycle)
 		return nil
 	}
-	ordinary, err := a.ordinary(ctx, s)
+	ordinary, carries, err := a.ordinary(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 		s.Metrics = with(s.Metrics, a.record.metrics())
 		s.Metrics["window_lag"], s.Metrics["window_passes"] = float64(a.lag()), float64(passes)
 	}
-	return a.guard(ctx, s, ordinary)
+	return a.guard(ctx, s, ordinary, carries)
 }
 
 // takeIn assimilates parts in passes, of which it returns the number, and runs the window again
@@ -151,11 +151,26 @@ func (a *assimilation) pass(ctx context.Context, s *Step, start *point, parts []
 	return nil
 }
 
-// inherit gives the members of p, whose ancestors are its former ones, the noise of these.
+// inherit gives the members of p, whose ancestors are its former ones, the noise of these and
+// what they carry.
 func (p *point) inherit(ancestors []int) {
 	if p.noise != nil && ancestors != nil {
 		p.noise = rowsOf(p.noise, ancestors)
 	}
+	p.carries = carriedBy(p.carries, ancestors)
+}
+
+// carriedBy returns what members carry who descend from those that carry carries; nil ancestors
+// are the members themselves.
+func carriedBy(carries [][]byte, ancestors []int) [][]byte {
+	if carries == nil || ancestors == nil {
+		return carries
+	}
+	of := make([][]byte, len(ancestors))
+	for i, from := range ancestors {
+		of[i] = carries[from]
+	}
+	return of
 }
 
 // rowsOf returns a matrix of some rows of m.
@@ -197,7 +212,7 @@ func (a *assimilation) giveOut(ctx context.Context, s *Step) error {
 	if err != nil {
 		return err
 	}
-	s.Ancestors = descended(s.Ancestors, analysis.Ancestors)
+	s.Ancestors, s.kin = descended(s.Ancestors, analysis.Ancestors), analysis.Ancestors
 	s.Analysis = Ensemble{into, analysis.LogWeights, a.numbers}
 	s.Past = a.given(past, analysis.LogWeights)
 	return nil

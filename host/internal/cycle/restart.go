@@ -27,7 +27,7 @@ func (a *assimilation) surviving(ctx context.Context, k int) (*Step, error) {
 
 // redraw replaces the window by a single time, that of cycle k, with members drawn as at the
 // start or, for the values that the model moves, from the states of the truth in time. Their
-// noise is that of the last forecast.
+// noise is that of the last forecast; the model keeps nothing of members before them.
 // Random streams: branch "restart" of the assimilation's, by cycle.
 func (a *assimilation) redraw(k int) {
 	p, seed, last := a.plan, a.seed.Child("restart", k), a.last()
@@ -36,7 +36,7 @@ func (a *assimilation) redraw(k int) {
 	}
 	a.points = []*point{last.reset(k)}
 	a.start(last.members, seed)
-	a.logWeights, a.carry, a.record = nil, nil, record{}
+	a.logWeights, a.carry, a.carries, a.record = nil, nil, nil, record{}
 	if p.Restart != plan.FromClimatology {
 		return
 	}

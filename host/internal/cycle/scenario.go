@@ -52,14 +52,17 @@ func Simulate(ctx context.Context, p *plan.Plan, done func() error) (*Scenario, 
 
 	state := mat.NewDense(1, n, append([]float64(nil), t.Init...))
 	next, last := mat.NewDense(1, n, nil), p.Truth.Noise.Memory(1)
+	var carry [][]byte // what the model keeps
 	forecast := func(cycle int, from, to float64) error {
 		r := &sdk.ForecastRequest{
 			Call: sdk.Call{Cycle: cycle, Seed: seed.Child("forecast", cycle)},
-			From: from, To: to, Ensemble: state, Into: next,
+			From: from, To: to, Ensemble: state, Into: next, Carry: carry,
 		}
-		if err := forecast(ctx, p.Truth, last, r); err != nil {
+		res, err := forecast(ctx, p.Truth, last, r)
+		if err != nil {
 			return fmt.Errorf("truth: %w", err)
 		}
+		carry = res.Carry
 		state, next = next, state
 		return nil
 	}
@@ -95,7 +98,7 @@ func Simulate(ctx context.Context, p *plan.Plan, done func() error) (*Scenario, 
 func integrate(ctx context.Context, model sdk.Model, noise *plan.Noise, last *mat.Dense, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	if r.From == r.To {
 		r.Into.Copy(r.Ensemble)
-		return &sdk.ForecastResult{}, nil
+		return &sdk.ForecastResult{Carry: r.Carry}, nil
 	}
 	res, err := model.Forecast(ctx, r)
 	if err == nil && noise != nil {
@@ -105,10 +108,10 @@ func integrate(ctx context.Context, model sdk.Model, noise *plan.Noise, last *ma
 }
 
 // forecast integrates the truth and turns failed members into an error.
-func forecast(ctx context.Context, of plan.Truth, last *mat.Dense, r *sdk.ForecastRequest) error {
+func forecast(ctx context.Context, of plan.Truth, last *mat.Dense, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	res, err := integrate(ctx, of.Model, of.Noise, last, r)
 	if err == nil && len(res.Failures) > 0 {
 		err = failed(r.Call, r.Ensemble.RawMatrix().Rows, res.Failures, "", "")
 	}
-	return err
+	return res, err
 }

@@ -83,10 +83,9 @@ func (a *assimilation) assimilateWhole(ctx context.Context, from *State, each fu
 
 // begin remembers what the run that begins begins with.
 func (w *whole) begin() {
-	members, noise, _ := w.remember()
-	remembered := w.Whole
+	now, remembered := w.remember(0), w.Whole
 	remembered.Dropped = slices.Clone(w.Dropped)
-	w.begun = State{Members: members, LogWeights: w.logWeights, Numbers: w.numbers, Carry: w.carry, Noise: noise, Whole: &remembered}
+	w.begun = State{Members: now.Members, LogWeights: w.logWeights, Numbers: w.numbers, Carry: w.carry, Noise: now.Noise, Whole: &remembered}
 }
 
 // goOn sets w, which has made the run from the prior, to the state from.
@@ -126,13 +125,14 @@ func (w *whole) prior(ctx context.Context, first bool) error {
 	var s *Step
 	for k := 1; k <= a.plan.Clock.Cycles; k++ {
 		s = w.step(k)
-		if err := a.run(ctx, s, a.last(), k, &a.into, &a.noise); err != nil {
+		if err := a.run(ctx, s, a.last(), k, &a.into, &a.noise, &a.carries); err != nil {
 			return err
 		}
 		next := &point{cycle: k}
 		a.fit(next)
 		next.members, a.into = a.into, next.members
 		next.noise, a.noise = a.noise, next.noise
+		next.carries, a.carries = a.carries, nil
 		a.points = append(a.points, next)
 		s.Forecast = a.at(next)
 		if err := a.meet(ctx, s); err != nil {
@@ -222,7 +222,7 @@ func (w *whole) over(ctx context.Context, done func(s *Step, now *point) error) 
 	for k := 1; k <= a.plan.Clock.Cycles; k++ {
 		s, before := w.step(k), a.at(start)
 		now.cycle = k - 1
-		if err := a.run(ctx, s, now, k, &a.into, &a.noise); err != nil {
+		if err := a.run(ctx, s, now, k, &a.into, &a.noise, &a.carries); err != nil {
 			return err
 		}
 		if len(s.Dropped) > 0 {
@@ -230,6 +230,7 @@ func (w *whole) over(ctx context.Context, done func(s *Step, now *point) error) 
 		}
 		now.members, a.into = a.into, now.members
 		now.noise, a.noise = a.noise, now.noise
+		now.carries, a.carries = a.carries, nil
 		now.cycle = k
 		if seen < len(w.parts) && w.parts[seen].cycle == k {
 			p := w.parts[seen].point

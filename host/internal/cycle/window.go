@@ -21,7 +21,8 @@ type point struct {
 	variance []float64 // of the errors of y; nil if the operator does not offer it
 	left     float64   // of the likelihood of y: what is still to be assimilated
 
-	noise *mat.Dense // of the forecast that led here; nil if it has no memory
+	noise   *mat.Dense // of the forecast that led here; nil if it has no memory
+	carries [][]byte   // what the model keeps of each member besides members; nil: nothing
 }
 
 // Window is what a trial with a window, or one that collects observations, remembers in addition to its states: by time, how much
@@ -33,14 +34,17 @@ type Window struct {
 	Record   record
 }
 
-// remember returns the members of all times of the window, their noise, and what is remembered of it; of a
-// trial without either, members and noise alone.
-func (a *assimilation) remember() (members, noise []float64, w *Window) {
+// remember returns the state of the trial after a cycle; that of a trial that has no window and collects no
+// observations shares memory with it.
+func (a *assimilation) remember(cycle int) State {
+	var members, noise []float64
+	var carries [][]byte
+	var w *Window
 	if p := a.points[0]; a.trial.Window == nil && !a.collects() {
 		if p.noise != nil {
 			noise = p.noise.RawMatrix().Data
 		}
-		members = p.members.RawMatrix().Data
+		members, carries = p.members.RawMatrix().Data, p.carries
 	} else {
 		w = &Window{Record: a.record}
 		for _, p := range a.points {
@@ -48,13 +52,25 @@ func (a *assimilation) remember() (members, noise []float64, w *Window) {
 			if p.noise != nil {
 				noise = append(noise, p.noise.RawMatrix().Data...)
 			}
+			carries = append(carries, orNone(p.carries, p.members.RawMatrix().Rows)...)
 			w.Left, w.Y, w.Variance = append(w.Left, p.left), append(w.Y, p.y), append(w.Variance, p.variance)
 		}
 	}
 	for _, p := range a.past {
 		members = append(members[:len(members):len(members)], p.members.RawMatrix().Data...)
 	}
-	return members, noise, w
+	if !slices.ContainsFunc(carries, func(b []byte) bool { return len(b) > 0 }) {
+		carries = nil
+	}
+	return State{cycle, members, len(a.past), a.logWeights, a.numbers, a.carry, a.errors, noise, carries, w, nil}
+}
+
+// orNone returns carries, or nothing for each of so many members if it is nil.
+func orNone(carries [][]byte, members int) [][]byte {
+	if carries == nil {
+		return make([][]byte, members)
+	}
+	return carries
 }
 
 // recall sets the points of the window, of so many times, to those of from.
@@ -66,6 +82,9 @@ func (a *assimilation) recall(from *State, times int) {
 		copy(p.members.RawMatrix().Data, from.Members[i*size:])
 		if p.noise != nil {
 			copy(p.noise.RawMatrix().Data, from.Noise[i*len(from.Noise)/times:])
+		}
+		if n := len(from.Carries) / times; n > 0 {
+			p.carries = from.Carries[i*n : (i+1)*n]
 		}
 		if w := from.Window; w != nil {
 			p.left, p.y, p.variance = w.Left[i], w.Y[i], w.Variance[i]
@@ -102,7 +121,7 @@ func (a *assimilation) point(cycle int) *point {
 
 // reset makes p a point for a cycle, of which nothing is known.
 func (p *point) reset(cycle int) *point {
-	p.cycle, p.looked, p.y, p.variance, p.left = cycle, false, nil, nil, 0
+	p.cycle, p.looked, p.y, p.variance, p.left, p.carries = cycle, false, nil, nil, 0, nil
 	return p
 }
 
@@ -139,7 +158,7 @@ func (a *assimilation) prepare(p *point) {
 // where it has become longer than it is to be. Without a window the forecast takes the place
 // of the last analysis, whose memory is that of the next answer.
 func (a *assimilation) advance(ctx context.Context, s *Step) error {
-	if err := a.run(ctx, s, a.last(), s.Cycle, &a.into, &a.noise); err != nil {
+	if err := a.run(ctx, s, a.last(), s.Cycle, &a.into, &a.noise, &a.carries); err != nil {
 		return err
 	}
 	a.grow(a.last().members, a.into)
@@ -158,6 +177,7 @@ func (a *assimilation) advance(ctx context.Context, s *Step) error {
 	}
 	next.members, a.into = a.into, next.members
 	next.noise, a.noise = a.noise, next.noise
+	next.carries, a.carries = a.carries, nil
 	a.points = append(a.points, next)
 	s.Forecast = a.at(next)
 	return nil
@@ -165,18 +185,19 @@ func (a *assimilation) advance(ctx context.Context, s *Step) error {
 
 // run makes the forecast of a cycle from the time before it. Members that fail leave the
 // trial, and into and noise are then other matrices.
-func (a *assimilation) run(ctx context.Context, s *Step, from *point, cycle int, into, noise **mat.Dense) error {
+func (a *assimilation) run(ctx context.Context, s *Step, from *point, cycle int, into, noise **mat.Dense, carries *[][]byte) error {
 	defer since(&s.Timing.Forecast, time.Now())
 	call := a.call("forecast", cycle)
 	if *noise != nil {
 		(*noise).Copy(from.noise)
 	}
 	ahead, err := integrate(ctx, a.plan.Model, a.plan.Noise, *noise, &sdk.ForecastRequest{
-		Call: call, From: a.plan.Clock.Time(from.cycle), To: a.plan.Clock.Time(cycle), Ensemble: from.members, Into: *into,
+		Call: call, From: a.plan.Clock.Time(from.cycle), To: a.plan.Clock.Time(cycle), Ensemble: from.members, Into: *into, Carry: from.carries,
 	})
 	if err != nil {
 		return err
 	}
+	*carries = ahead.Carry
 	s.Runs++
 	if len(ahead.Failures) == 0 {
 		return nil
@@ -193,7 +214,7 @@ func (a *assimilation) run(ctx context.Context, s *Step, from *point, cycle int,
 func (a *assimilation) rerun(ctx context.Context, s *Step) error {
 	for i := 1; i <= a.lag(); i++ {
 		p := a.points[i]
-		if err := a.run(ctx, s, a.points[i-1], p.cycle, &p.members, &p.noise); err != nil {
+		if err := a.run(ctx, s, a.points[i-1], p.cycle, &p.members, &p.noise, &p.carries); err != nil {
 			return err
 		}
 		p.looked = false

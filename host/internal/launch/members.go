@@ -25,10 +25,10 @@ func (m *models) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.For
 		return m.away(ctx, r)
 	}
 	rows := r.Ensemble.RawMatrix().Rows
-	whole := &sdk.ForecastResult{}
+	whole, carry := &sdk.ForecastResult{}, make([][]byte, rows)
 	var mu sync.Mutex
 	err := m.eachPiece(rows, func(i int, b block) error {
-		f := &forecasting{ctx: ctx, models: m, session: m.sessions[i], request: r}
+		f := &forecasting{ctx: ctx, models: m, session: m.sessions[i], request: r, carry: carry}
 		err := f.block(b, 0)
 		mu.Lock()
 		defer mu.Unlock()
@@ -41,14 +41,22 @@ func (m *models) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.For
 	if err != nil {
 		return nil, err
 	}
+	return joined(whole, carry), nil
+}
+
+// joined returns whole with its failures by member and with what the members carry, if any does.
+func joined(whole *sdk.ForecastResult, carry [][]byte) *sdk.ForecastResult {
 	slices.SortFunc(whole.Failures, func(a, b sdk.MemberFailure) int { return a.Member - b.Member })
-	return whole, nil
+	if slices.ContainsFunc(carry, func(b []byte) bool { return len(b) > 0 }) {
+		whole.Carry = carry
+	}
+	return whole
 }
 
 // away is Forecast by replicas that come late and are lost: see [replicas.distribute].
 func (m *models) away(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
-	whole := &sdk.ForecastResult{}
 	rows := r.Ensemble.RawMatrix().Rows
+	whole, carry := &sdk.ForecastResult{}, make([][]byte, rows)
 	var mu sync.Mutex
 	add := func(failures ...sdk.MemberFailure) {
 		mu.Lock()
@@ -57,7 +65,7 @@ func (m *models) away(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Forecas
 	}
 	var givenUp atomic.Int64
 	err := m.distribute(ctx, rows, func(ctx context.Context, i int, t task) ([]task, error) {
-		f := &forecasting{ctx: ctx, models: m, session: m.sessions[i], request: r}
+		f := &forecasting{ctx: ctx, models: m, session: m.sessions[i], request: r, carry: carry}
 		res, err := f.call(t.block, attempts{made: t.made, most: t.made + 1})
 		if err == nil {
 			err = f.again(t.block, res.Failures)
@@ -78,8 +86,7 @@ func (m *models) away(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Forecas
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(whole.Failures, func(a, b sdk.MemberFailure) int { return a.Member - b.Member })
-	return whole, nil
+	return joined(whole, carry), nil
 }
 
 // forecasting is the forecast of one piece of an ensemble by one replica.
@@ -88,6 +95,7 @@ type forecasting struct {
 	models   *models
 	session  *session[sdk.Model]
 	request  *sdk.ForecastRequest // of the whole ensemble
+	carry    [][]byte             // of the whole ensemble, of which each piece writes its rows
 	failures []sdk.MemberFailure  // by row of the whole ensemble
 	metrics  map[string]float64
 	isolated int // members given up because the process dies of them
@@ -128,12 +136,16 @@ func (f *forecasting) call(b block, a attempts) (*sdk.ForecastResult, error) {
 	part := *f.request
 	part.First += b.from
 	part.Ensemble, part.Into, part.Parameters = rowsOf(f.request.Ensemble, b), rowsOf(f.request.Into, b), rowsOf(f.request.Parameters, b)
+	if part.Carry != nil {
+		part.Carry = part.Carry[b.from:b.to]
+	}
 	res, err := retry(f.ctx, f.session, a, func(ctx context.Context, role sdk.Model) (*sdk.ForecastResult, error) {
 		return role.Forecast(ctx, &part)
 	})
 	if err != nil {
 		return nil, err
 	}
+	copy(f.carry[b.from:b.to], res.Carry)
 	for i := range res.Failures {
 		res.Failures[i].Member += b.from
 	}

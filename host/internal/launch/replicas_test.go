@@ -52,10 +52,20 @@ func walk(t *testing.T, m sdk.Model) (*mat.Dense, []sdk.MemberFailure, []Repeat,
 	})
 	state, next := mat.NewDense(members, 3, nil), mat.NewDense(members, 3, nil)
 	var failures []sdk.MemberFailure
+	var carry [][]byte
 	for cycle := 16; cycle <= 18; cycle++ {
-		res, err := m.Forecast(ctx, &sdk.ForecastRequest{Call: sdk.Call{Cycle: cycle, Seed: rng.New(1).Child("forecast", cycle)}, To: 1, Ensemble: state, Into: next})
+		res, err := m.Forecast(ctx, &sdk.ForecastRequest{Call: sdk.Call{Cycle: cycle, Seed: rng.New(1).Child("forecast", cycle)}, To: 1, Ensemble: state, Into: next, Carry: carry})
 		if err != nil {
 			return nil, nil, repeats, err
+		}
+		if carry = res.Carry; len(carry) != members {
+			t.Errorf("cycle %d: %d members carry something, want %d", cycle, len(carry), members)
+		}
+		for _, f := range res.Failures {
+			if len(carry[f.Member]) > 0 {
+				t.Errorf("cycle %d: member %d has failed, but carries something", cycle, f.Member)
+			}
+			carry[f.Member] = make([]byte, 8)
 		}
 		failures = append(failures, res.Failures...)
 		state, next = next, state

@@ -52,6 +52,30 @@ BROKEN = {
         model("self.calls = getattr(self, 'calls', 0) + 1; return x + self.calls"),
         "and nothing may be kept between calls",
     ),
+    "state kept between calls, next to what is carried": (
+        """
+        class Broken(Model):
+            \"\"\"Broken on purpose.\"\"\"
+
+            variables = {"u": "1"}
+            carries = True
+            last = 0.0
+
+            def forecast(self, x, t0, t1, rng, carry=()):
+                if any(carry):
+                    x = x + self.last
+                self.last = float(x[0, 0])
+                return Forecast(x, carry=[b"x"] * len(x))
+
+        serve(Broken)
+        """,
+        "carry: a forecast that goes on from what was carried is another one after other calls",
+    ),
+    "carried without saying so": (model("return Forecast(x, carry=[b'x'] * len(x))"), "does not say carries = True"),
+    "carried by too few": (
+        model("return Forecast(x, carry=[b'x'])", "carries = True").replace("t1, rng)", "t1, rng, carry)"),
+        "want a list with bytes for each of 12 members",
+    ),
     "NaN": (model("y = x.copy(); y[3, 1] = np.nan; return y"), "member 3, v is nan; want a finite number"),
     "every member fails": (
         model("return Forecast(x, {i: 'no convergence' for i in range(len(x))})"),

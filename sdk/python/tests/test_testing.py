@@ -46,6 +46,37 @@ def test_parameters_are_checked_keywords():
             Decay(**given)
 
 
+class Counter(kit.Model):
+    """Adds how often each member was forecast before."""
+
+    variables = {"x": "1"}
+    carries = True
+    gain: float = kit.Param(1.0, per_member=True, doc="of what is added")
+
+    def forecast_member(self, x, t0, t1, rng, carry=b""):
+        if x[0] < 0:
+            raise kit.DivergedError("is below 0")
+        return x + self.gain * len(carry), carry + b"x"
+
+
+def test_what_members_carry():
+    first = kit.testing.forecast(Counter(gain=2.0), [[1.0], [2.0], [3.0]])
+    assert (first.ensemble.ravel().tolist(), first.carry) == ([1.0, 2.0, 3.0], [b"x"] * 3)
+    second = kit.testing.forecast(Counter(gain=2.0), [[1.0], [-2.0], [3.0]], carry=[b"x", b"xx", b""])
+    assert np.array_equal(second.ensemble.ravel(), [3.0, np.nan, 3.0], equal_nan=True)
+    assert second.carry == [b"xx", b"", b"x"]
+    assert kit.testing.forecast(Decay(), X).carry is None
+
+    class Forgets(Counter):
+        """Returns the state alone."""
+
+        def forecast_member(self, x, t0, t1, rng, carry=b""):
+            return x
+
+    with pytest.raises(kit.ContractError, match=r"forecast_member: got ndarray, want \(state, bytes\)"):
+        kit.testing.forecast(Forgets(), [[1.0]])
+
+
 def test_a_model_is_called_with_arrays():
     first = kit.testing.forecast(Decay(rate=2.0), X, 0.0, 0.5, seed=3)
     again = kit.testing.forecast(Decay(rate=2.0), X, 0.0, 0.5, seed=3)

@@ -36,6 +36,12 @@ const (
 	Channel_CHANNEL_LOG_LIKELIHOOD Channel = 5 // N x m
 	Channel_CHANNEL_GRADIENT       Channel = 6 // N x n
 	Channel_CHANNEL_PARAMETERS     Channel = 7 // N x p: see ConfigureRequest.per_member; the columns are called as the parameters are
+	// Models whose manifest says carries (protocol_minor 5): what each member keeps besides its
+	// state from one forecast to the next, N times any bytes. It is not Arrow: N + 1
+	// little-endian 64-bit words, the number of members and the length of the bytes of each,
+	// then the bytes, one member after the other. A request has it unless no member has any; an
+	// answer may leave it out, which says the same.
+	Channel_CHANNEL_CARRY Channel = 8
 )
 
 // Enum value maps for Channel.
@@ -49,6 +55,7 @@ var (
 		5: "CHANNEL_LOG_LIKELIHOOD",
 		6: "CHANNEL_GRADIENT",
 		7: "CHANNEL_PARAMETERS",
+		8: "CHANNEL_CARRY",
 	}
 	Channel_value = map[string]int32{
 		"CHANNEL_UNSPECIFIED":    0,
@@ -59,6 +66,7 @@ var (
 		"CHANNEL_LOG_LIKELIHOOD": 5,
 		"CHANNEL_GRADIENT":       6,
 		"CHANNEL_PARAMETERS":     7,
+		"CHANNEL_CARRY":          8,
 	}
 )
 
@@ -1761,7 +1769,7 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x06stderr\x18\x06 \x01(\tR\x06stderr\x12\x14\n" +
 	"\x05trace\x18\a \x01(\tR\x05traceB\f\n" +
 	"\n" +
-	"_exit_code*\xca\x01\n" +
+	"_exit_code*\xdd\x01\n" +
 	"\aChannel\x12\x17\n" +
 	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10CHANNEL_ENSEMBLE\x10\x01\x12\x15\n" +
@@ -1770,7 +1778,8 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x14CHANNEL_OBSERVATIONS\x10\x04\x12\x1a\n" +
 	"\x16CHANNEL_LOG_LIKELIHOOD\x10\x05\x12\x14\n" +
 	"\x10CHANNEL_GRADIENT\x10\x06\x12\x16\n" +
-	"\x12CHANNEL_PARAMETERS\x10\a2\x8c\x02\n" +
+	"\x12CHANNEL_PARAMETERS\x10\a\x12\x11\n" +
+	"\rCHANNEL_CARRY\x10\b2\x8c\x02\n" +
 	"\x06Plugin\x12A\n" +
 	"\bDescribe\x12\x19.plume.v1.DescribeRequest\x1a\x1a.plume.v1.DescribeResponse\x12D\n" +
 	"\tConfigure\x12\x1a.plume.v1.ConfigureRequest\x1a\x1b.plume.v1.ConfigureResponse\x128\n" +

@@ -34,9 +34,9 @@ from .roles import (
 )  # fmt: skip
 from .streams import Streams, generator
 
-ENSEMBLE, PREDICTED, SIMULATED, OBSERVATIONS, LOG_LIKELIHOOD, GRADIENT, PARAMETERS = range(1, 8)
-NAMES = ("", "ensemble", "predicted", "simulated", "observations", "log_likelihood", "gradient", "parameters")
-Channels = dict[int, Array]
+ENSEMBLE, PREDICTED, SIMULATED, OBSERVATIONS, LOG_LIKELIHOOD, GRADIENT, PARAMETERS, CARRY = range(1, 9)
+NAMES = ("", "ensemble", "predicted", "simulated", "observations", "log_likelihood", "gradient", "parameters", "carry")
+Channels = dict[int, Any]  # matrices, and of CARRY a list of bytes
 
 
 class Configuration:
@@ -53,7 +53,7 @@ class Configuration:
         """Returns what moves the matrix of a channel."""
         own = {ENSEMBLE: self.state, GRADIENT: self.state, PARAMETERS: self.parameters}
         space = own.get(channel, self.observations)
-        if space is None or not 0 < channel < len(NAMES):
+        if space is None or not 0 < channel < CARRY:
             raise ContractError(f"channel {channel} does not belong to this role", where="call")
         return space
 
@@ -169,11 +169,11 @@ _HINT_FAILED = "a member that cannot be computed is listed in Forecast(failures=
 
 def _forecast(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]:
     x = inputs[ENSEMBLE]
+    carry = inputs.get(CARRY, [b""] * h.members) if c.plugin.carries else []
     if c.per_member:
-        result = _forecast_each(c, h, x, inputs[PARAMETERS])
+        result = _forecast_each(c, h, x, inputs[PARAMETERS], carry)
     else:
-        result = c.plugin.forecast(x, h.time_from, h.time_to, _streams(h))
-    result = result if isinstance(result, Forecast) else Forecast(result)
+        result = _ask(c.plugin, h, x, _streams(h), carry)
     if not isinstance(result.failures, Mapping):
         raise ContractError(f"are {result.failures!r}; want a dict, {{row: reason}}", where="failures")
     m, failed = matrix(result.ensemble, x.shape, ""), set(result.failures)
@@ -188,12 +188,37 @@ def _forecast(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any
         for i, why in sorted(result.failures.items())
     ]
     end = pb.CallEnd(members=len(kept), failures=failures, metrics=_metrics(result.metrics))
-    return {ENSEMBLE: m[kept] if failed else m}, end
+    answer: Channels = {ENSEMBLE: m[kept] if failed else m}
+    if result.carry is not None:
+        carried = _carried(c.plugin, result.carry, h.members)
+        if any(carried[i] for i in kept):
+            answer[CARRY] = [carried[i] for i in kept]
+    return answer, end
 
 
-def _forecast_each(c: Configuration, h: Any, x: Array, parameters: Array) -> Forecast:
+def _ask(plugin: Model, h: Any, x: Array, streams: Streams, carry: list[bytes]) -> Forecast:
+    """Returns the forecast of members, of which a model that carries gets what they carry."""
+    ask: Any = plugin.forecast  # whose arguments depend on carries
+    if plugin.carries and not plugin._has_own("forecast"):
+        ask = plugin._forecast_members
+    result = ask(x, h.time_from, h.time_to, streams, *([carry] if plugin.carries else []))
+    return result if isinstance(result, Forecast) else Forecast(result)
+
+
+def _carried(plugin: Model, carry: Any, members: int) -> list[bytes]:
+    """Returns what members carry; raises ContractError."""
+    if not plugin.carries:
+        raise ContractError("is returned, but the class does not say carries = True", where="carry")
+    if not isinstance(carry, (list, tuple)) or len(carry) != members or not all(isinstance(b, bytes) for b in carry):
+        raise ContractError(
+            f"got {type(carry).__name__}, want a list with bytes for each of {members} members", where="carry"
+        )
+    return list(carry)
+
+
+def _forecast_each(c: Configuration, h: Any, x: Array, parameters: Array, carry: list[bytes]) -> Forecast:
     """Forecasts members one by one, each with its own parameters."""
-    rows, failures = np.zeros_like(x), dict[int, str | Exception]()
+    rows, failures, kept = np.zeros_like(x), dict[int, str | Exception](), [b""] * len(carry)
     for i in range(len(x)):
         own, number = copy.copy(c.plugin), h.first_member + i
         for name, value in zip(c.per_member, parameters[i], strict=True):
@@ -201,14 +226,15 @@ def _forecast_each(c: Configuration, h: Any, x: Array, parameters: Array) -> For
         streams = Streams((h.seed_hi, h.seed_lo), number, 1, h.cycle)
         try:
             own.setup()
-            result = own.forecast(x[i : i + 1], h.time_from, h.time_to, streams)
+            result = _ask(own, h, x[i : i + 1], streams, carry[i : i + 1])
         except BaseException as e:
             raise classify(e, f"member {number}" if own._has_own("forecast") else "") from e
-        result = result if isinstance(result, Forecast) else Forecast(result)
         rows[i] = matrix(result.ensemble, (1, x.shape[1]), f"member {number}")[0]
+        if result.carry is not None:
+            kept[i] = _carried(own, result.carry, 1)[0]
         for why in result.failures.values():
             failures[i] = why
-    return Forecast(rows, failures)
+    return Forecast(rows, failures, carry=kept or None)
 
 
 def _observe(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]:

@@ -12,9 +12,9 @@ import grpc
 from google.protobuf import any_pb2
 
 from . import _frames, _shared
-from ._calls import CALL, CONFIGURE, ENSEMBLE, NAMES, OBSERVATIONS, Channels, Configuration, params_of
+from ._calls import CALL, CARRY, CONFIGURE, ENSEMBLE, NAMES, OBSERVATIONS, Channels, Configuration, params_of
 from ._proto import plugin_pb2 as pb
-from ._transfer import Incoming, Outgoing, Source
+from ._transfer import Incoming, Outgoing, Source, carry_of, carry_segments
 from .errors import ContractError, PlumeError, classify
 from .params import declarations, manifest
 from .roles import Plugin
@@ -68,7 +68,7 @@ class Server:
         """Says what the plugin is."""
         # A stream that waits for its next call has a thread; where calls take turns there is one.
         features = ["grid.v1"] if self.cls.concurrent_calls else ["grid.v1", "series.v1"]
-        return pb.DescribeResponse(manifest=self.manifest, protocol_minor=4, features=features + _shared.features())
+        return pb.DescribeResponse(manifest=self.manifest, protocol_minor=5, features=features + _shared.features())
 
     def share(self, request: Any, context: Any) -> Any:
         """Maps memory of the host."""
@@ -118,9 +118,13 @@ class Server:
             taken = Outgoing(request.memory, context.is_active)
             last = b""  # the message before the end, where that can be joined to it
             for channel in request.header.wants:
+                if channel == CARRY and channel not in answer:
+                    continue
                 if channel not in answer:
                     raise ContractError(f"channel {channel} is not offered", where="call")
-                for message in taken.channel(channel, c.space(channel).encode(answer[channel])):
+                carried = channel == CARRY
+                whole = carry_segments(answer[channel]) if carried else c.space(channel).encode(answer[channel])
+                for message in taken.channel(channel, whole):
                     if not request.header.series:
                         yield message
                         continue
@@ -148,6 +152,10 @@ class Server:
             raise ContractError(f"there is no configuration {h.configuration!r}", where="call")
         inputs: Channels = {}
         for channel in h.sends:
+            if channel == CARRY:
+                inputs[channel] = carry_of(request, channel, h.members)
+                request.ended(channel, NAMES[channel])
+                continue
             rows = 1 if channel == OBSERVATIONS else h.members
             m = c.space(channel).decode(Source(request, channel), rows, NAMES[channel])
             request.ended(channel, NAMES[channel])

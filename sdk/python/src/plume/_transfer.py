@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -81,6 +82,28 @@ class Incoming:
         """Reads the end of the request."""
         if self._more(0) or self._frame.end is None:
             raise ContractError("holds more than its header says", where="call")
+
+
+def carry_of(request: Incoming, channel: int, members: int) -> list[bytes]:
+    """Reads what members carry: their number, the length of the bytes of each, and the bytes."""
+    head = bytearray(8 * (1 + members))
+    if request.readinto(channel, memoryview(head)) < len(head):
+        raise ContractError("ends before all lengths", where="channel carry")
+    count, *lengths = struct.unpack(f"<{1 + members}Q", head)
+    if count != members:
+        raise ContractError(f"is of {count} members, want {members}", where="channel carry")
+    carry = []
+    for length in lengths:
+        room = bytearray(length)
+        if request.readinto(channel, memoryview(room)) < length:
+            raise ContractError("ends before the bytes of all members", where="channel carry")
+        carry.append(bytes(room))
+    return carry
+
+
+def carry_segments(carry: list[bytes]) -> list[bytes]:
+    """Returns what carry_of reads."""
+    return [struct.pack(f"<{1 + len(carry)}Q", len(carry), *map(len, carry)), *carry]
 
 
 class Source:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -215,7 +216,7 @@ def _condition(p: Declaration) -> str:
     return " and ".join(f"{name} = {_either(choices)}" for name, choices in p.when.items())
 
 
-def resolve(declared: dict[str, Declaration], given: dict[str, Any]) -> dict[str, Any]:
+def resolve(declared: dict[str, Declaration], given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a value for every declared parameter; raises ConfigError."""
     for name in given:
         if name not in declared:
@@ -265,7 +266,7 @@ def _table(header: str, entries: dict[str, Any]) -> str:
 
 def manifest(cls: Any, declared: dict[str, Declaration]) -> str:
     """Returns the text of the plugin.toml that cls stands for."""
-    face = cls._face() | {k: True for k in ("fractions", "cutoffs", "smooths") if getattr(cls, k, False)}
+    face = cls._face() | {k: True for k in ("fractions", "cutoffs", "smooths", "carries") if getattr(cls, k, False)}
     text = "".join(f"{k} = {literal(v)}\n" for k, v in face.items())
     for p in declared.values():
         entries: dict[str, Any] = {"name": p.name, "type": p.type}

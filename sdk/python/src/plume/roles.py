@@ -79,11 +79,13 @@ class Forecast:
     """What a model may return in place of the ensemble alone.
 
     Rows of failed members, {row: reason}, are left out. A reason is a text or an
-    exception; a TransientError says that the same call may succeed when repeated."""
+    exception; a TransientError says that the same call may succeed when repeated. carry is
+    what a model with carries = True keeps of each member: bytes by row."""
 
     ensemble: ArrayLike
     failures: Mapping[int, str | Exception] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    carry: Sequence[bytes] | None = None
 
 
 class Model(Plugin):
@@ -91,12 +93,20 @@ class Model(Plugin):
 
     variables says what a state is, {"name": "unit"} for scalars or a list of Variable;
     it may be set in setup. step is the default time step, None for a model without;
-    in an instance it is the one to use. dir is what relative paths are relative to."""
+    in an instance it is the one to use. dir is what relative paths are relative to.
+
+    carries says that the model keeps something of each member besides its state, such as a
+    restart file, as bytes. forecast is then called with one more argument, the list of what it
+    has returned of each member in Forecast(carry=...), and forecast_member with the bytes of its
+    member, which it returns next to the state. They are empty for a member that has not been
+    forecast before. Plume keeps them with the member: they follow it when a filter resamples,
+    and are in checkpoints. Nothing else may be remembered."""
 
     variables: Declared = {}
     coordinates: Coordinates | None = None
     step: float | None = None
     dir: str = ""
+    carries: ClassVar[bool] = False
     _role, _one_of = "model", ("forecast", "forecast_member")
 
     @classmethod
@@ -107,19 +117,34 @@ class Model(Plugin):
         """Returns the states at t1 of the members x, (members, n), at t0.
 
         x is read-only. rng holds a random stream for every member."""
-        rows, failures = np.zeros_like(x), dict[int, Exception]()
+        return self._forecast_members(x, t0, t1, rng, [])
+
+    def _forecast_members(self, x: Array, t0: float, t1: float, rng: Streams, carry: Sequence[bytes]) -> Forecast:
+        """Forecasts members one by one; carry has what each of them carries, or nothing."""
+        rows, failures, kept = np.zeros_like(x), dict[int, Exception](), [b""] * len(carry)
         for i in range(len(x)):
             try:
-                rows[i] = vector(self.forecast_member(x[i], t0, t1, rng.member(i)), x.shape[1], "forecast_member")
+                state: Any = self.forecast_member(x[i], t0, t1, rng.member(i), *carry[i : i + 1])
+                if carry:
+                    state, kept[i] = _and_carry(state)
+                rows[i] = vector(state, x.shape[1], "forecast_member")
             except (DivergedError, TransientError) as e:
                 failures[i] = e
             except BaseException as e:
                 raise classify(e, f"member {rng.first + i}") from e
-        return Forecast(rows, failures)
+        return Forecast(rows, failures, carry=kept or None)
 
     def forecast_member(self, x: Array, t0: float, t1: float, rng: np.random.Generator) -> ArrayLike:
         """Returns the state at t1 of one member x, (n,), at t0."""
         raise NotImplementedError
+
+
+def _and_carry(answer: Any) -> tuple[Any, bytes]:
+    """Returns what forecast_member of a model that carries has returned."""
+    if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(answer[1], bytes):
+        got = type(answer).__name__
+        raise ContractError(f"got {got}, want (state, bytes): the model carries", where="forecast_member")
+    return answer
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ returns is checked. An object made with keywords has checked parameters::
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from ._calls import (
     CALL,
+    CARRY,
     CONFIGURE,
     ENSEMBLE,
     LOG_LIKELIHOOD,
@@ -68,18 +69,26 @@ def check(cls: type[Plugin]) -> None:
         raise ContractError("\n".join(faults), where=f"class {cls.__name__}") from cause
 
 
-def forecast(model: Model, x: ArrayLike, t0: float = 0.0, t1: float = 1.0, *, seed: int = 0) -> Forecasted:
+def forecast(
+    model: Model, x: ArrayLike, t0: float = 0.0, t1: float = 1.0, *, carry: Sequence[bytes] | None = None, seed: int = 0
+) -> Forecasted:
     """Returns the states at t1 of the members x, (members, n), at t0. Of members that failed
-    all is NaN."""
+    all is NaN. carry is what an earlier forecast of a model that carries has returned."""
     request = pb.ConfigureRequest(step=model.step if model.step and model.step != type(model).step else 0.0)
     request.dir = model.dir
     c, _ = CONFIGURE["model"](copy.copy(model), request)
     header, inputs = _call(_matrix(x), seed, time_from=t0, time_to=t1)
+    if carry is not None:
+        inputs[CARRY] = list(carry)
     answer, end = CALL["model"](c, header, inputs)
     failures: dict[int, str | Exception] = {f.member: f.reason for f in end.failures}
     whole = np.full_like(inputs[ENSEMBLE], np.nan)
-    whole[[i for i in range(len(whole)) if i not in failures]] = answer[ENSEMBLE]
-    return Forecasted(whole, failures, dict(end.metrics))
+    kept = [i for i in range(len(whole)) if i not in failures]
+    whole[kept] = answer[ENSEMBLE]
+    carried = dict(zip(kept, answer.get(CARRY, []), strict=False))
+    return Forecasted(
+        whole, failures, dict(end.metrics), [carried.get(i, b"") for i in range(len(whole))] if carried else None
+    )
 
 
 def observe(

@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"encoding/binary"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -26,21 +28,26 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "flood" {
 		flood()
 	}
-	as := "model"
+	role := "model"
 	if len(os.Args) > 1 {
-		as = os.Args[1]
+		role = os.Args[1]
 	}
-	switch as {
+	switch role {
 	case "operator":
-		serve.Main(sdk.OperatorPlugin(strings.Replace(manifest, `"model"`, "\"operator\"\nerrors = [\"normal\"]", 1), newOperator))
+		serve.Main(sdk.OperatorPlugin(as("\"operator\"\nerrors = [\"normal\"]"), newOperator))
 	case "filter":
-		serve.Main(sdk.FilterPlugin(strings.Replace(manifest, `"model"`, `"filter"`, 1), newFilter))
+		serve.Main(sdk.FilterPlugin(as(`"filter"`), newFilter))
 	case "coupled":
 		manifest += "[threading]\nindependent_members = false\n"
 		fallthrough
 	default:
 		serve.Main(sdk.ModelPlugin(manifest, newModel))
 	}
+}
+
+// as returns the manifest with another role.
+func as(role string) string {
+	return strings.Replace(manifest, "\"model\"\ncarries = true", role, 1)
 }
 
 type model struct {
@@ -76,16 +83,21 @@ func (m *model) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.Foreca
 			return nil, err
 		}
 	}
-	result := &sdk.ForecastResult{}
+	result := &sdk.ForecastResult{Carry: make([][]byte, rows)}
 	if m.Fault == "count" {
 		runtime.GC()
 		result.Metrics = map[string]float64{"configurations": float64(configurations.Load())}
 	}
 	for i := range rows {
 		noise := r.Seed.Member(r.First + i)
-		for j := range n {
-			r.Into.Set(i, j, r.Ensemble.At(i, j)+noise.NormFloat64())
+		carried := 0.0 // the member's first value in the cycle before
+		if r.Carry != nil {
+			carried = math.Float64frombits(binary.LittleEndian.Uint64(r.Carry[i]))
 		}
+		for j := range n {
+			r.Into.Set(i, j, r.Ensemble.At(i, j)+0.1*carried+noise.NormFloat64())
+		}
+		result.Carry[i] = binary.LittleEndian.AppendUint64(nil, math.Float64bits(r.Ensemble.At(i, 0)))
 		if r.Cycle == m.Cycle {
 			result.Failures = append(result.Failures, m.failures(r.First, i)...)
 		}

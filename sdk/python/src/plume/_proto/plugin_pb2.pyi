@@ -18,6 +18,7 @@ class Channel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CHANNEL_LOG_LIKELIHOOD: _ClassVar[Channel]
     CHANNEL_GRADIENT: _ClassVar[Channel]
     CHANNEL_PARAMETERS: _ClassVar[Channel]
+    CHANNEL_CARRY: _ClassVar[Channel]
 CHANNEL_UNSPECIFIED: Channel
 CHANNEL_ENSEMBLE: Channel
 CHANNEL_PREDICTED: Channel
@@ -26,6 +27,7 @@ CHANNEL_OBSERVATIONS: Channel
 CHANNEL_LOG_LIKELIHOOD: Channel
 CHANNEL_GRADIENT: Channel
 CHANNEL_PARAMETERS: Channel
+CHANNEL_CARRY: Channel
 
 class DescribeRequest(_message.Message):
     __slots__ = ()
