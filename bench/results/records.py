@@ -20,7 +20,8 @@ FILTERS = {
     "joint": "joint, parameter in the state",
     "joint-window": "the same with a window",
     "es-mda": "ES-MDA, the whole record",
-    "smoother": "the same in one pass",
+    "gauss-newton": "Gauss-Newton, the whole record",
+    "smoother": "ES-MDA in one pass",
 }
 FIELDS = ["setup", "size", "seed", "filter", "status", "error", "spread", "model_runs", "misfit"]
 
@@ -79,7 +80,7 @@ def page(rows):
         "Absolute error of the estimate after the last cycle, over 10 twins, seeds 1 to 10, ± its standard error. A record does not fit if the misfit after the last pass is above 3; `plume why` names a filter with such a record.", "",
         *parts,
         "For a few doublings of errors the whole record knows most, at the price of more model runs. Over many of them it may end where it does not fit, and its spread is far too small; a window that shifts takes a quarter of the runs, and",
-        "its spread is right. For a model that forgets its initial state the whole record is the estimator: see the [table of passes](../how-to/history-matching.md#passes).", "",
+        "its spread is right. Steps of Gauss-Newton end in one of the many modes that a chaotic model has, and are for models that are smooth. For a model that forgets its initial state the whole record is the estimator: see the [table of passes](../how-to/history-matching.md#passes).", "",
         "Every twin: [records.csv](records.csv). Made by `make results`, or by", "",
         "<!-- shown: takes minutes -->", "```sh", "make build", "bench/results/sweeps records", "python bench/results/records.py", "```", ""])  # fmt: skip
 

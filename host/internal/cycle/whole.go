@@ -26,15 +26,17 @@ type whole struct {
 	forecasts []*Step // of the run from the prior, by cycle
 	parts     []part  // all observations, with the predictions of the last run
 	spent     []Timing
-	begun     State // what the present run begins with
+	begun     State      // what the present run begins with
+	drawn     *mat.Dense // the members of the start, those included that have left; only for Gauss-Newton
 	Whole
 }
 
 // Whole is what a trial over the whole record remembers in addition to the members at the start.
 type Whole struct {
-	Passes    int     // calls of the filter so far
-	Rest      float64 // of the likelihood
-	Ancestors []int   // rows of the prior that those of the start descend from; nil if the filter moves its members
+	Passes    int       // calls of the filter so far
+	Rest      float64   // of the likelihood; with Gauss-Newton 1 until the last pass, though each of them takes all of it
+	Accepted  *accepted // with Gauss-Newton: the best start so far
+	Ancestors []int     // rows of the prior that those of the start descend from; nil if the filter moves its members
 	Metrics   map[string]float64
 	Dropped   [][]sdk.MemberFailure // by cycle, in all runs
 }
@@ -56,6 +58,9 @@ func (a *assimilation) assimilateWhole(ctx context.Context, from *State, each fu
 	w := &whole{assimilation: a, each: each, given: from.Completed(), spent: make([]Timing, cycles)}
 	w.Rest, w.Dropped = 1, make([][]sdk.MemberFailure, cycles)
 	a.whole = w
+	if a.trial.Window.GaussNewton {
+		w.drawn = mat.DenseCopyOf(a.points[0].members)
+	}
 	w.begin()
 	if from != nil {
 		w.begun = *from
@@ -164,6 +169,9 @@ func (w *whole) prior(ctx context.Context, first bool) error {
 // seen returns what the last run has shown.
 func (w *whole) seen() *Pass {
 	p := &Pass{Number: w.Passes, Rest: w.Rest, Start: w.at(w.points[0])}
+	if w.trial.Window.GaussNewton && w.Passes > 0 {
+		p.Rest = 0
+	}
 	phi, values := w.misfits(w.parts, true)
 	p.Values = values
 	for _, v := range phi {
@@ -172,30 +180,40 @@ func (w *whole) seen() *Pass {
 	return p
 }
 
-// pass asks the filter for a better start.
+// pass moves the start.
 func (w *whole) pass(ctx context.Context) error {
 	if len(w.parts) == 0 {
 		w.Rest = 0
 		return nil
 	}
-	a, last := w.assimilation, w.step(w.plan.Clock.Cycles)
-	fraction := a.passes().next(a, w.parts, w.Rest, w.Passes)
+	last, move := w.step(w.plan.Clock.Cycles), w.assimilate
+	if w.trial.Window.GaussNewton {
+		move = w.newton
+	}
+	if err := move(ctx, last); err != nil {
+		return err
+	}
+	w.count(last)
+	if w.Passes++; w.Passes == 1 {
+		w.renew()
+	}
+	w.begin()
+	return nil
+}
+
+// assimilate asks the filter for a start that is better by a fraction of the likelihood.
+func (w *whole) assimilate(ctx context.Context, last *Step) error {
+	fraction := w.passes().next(w.assimilation, w.parts, w.Rest, w.Passes)
 	last.Ancestors = w.Ancestors
-	if err := a.pass(ctx, last, a.points[0], scaled(w.parts, fraction), w.Passes, true); err != nil {
+	if err := w.assimilation.pass(ctx, last, w.points[0], scaled(w.parts, fraction), w.Passes, true); err != nil {
 		return err
 	}
 	if w.Ancestors = last.Ancestors; w.Passes == 0 {
 		w.Metrics = last.Metrics
 	}
-	w.count(last)
-	w.Passes++
 	if w.Rest -= fraction; w.Rest < 1e-9 {
 		w.Rest = 0
 	}
-	if w.Passes == 1 {
-		w.renew()
-	}
-	w.begin()
 	return nil
 }
 

@@ -54,6 +54,7 @@ func smoothed(mean *mat.VecDense, covariance *mat.Dense, scenario *Scenario, cyc
 
 var someRecords = map[string]*plan.Window{
 	"in one": {Whole: true, Passes: 1}, "in four": {Whole: true, Passes: 4}, "by rule": {Whole: true},
+	"a step": {Whole: true, Passes: 1, GaussNewton: true}, "steps": {Whole: true, GaussNewton: true},
 }
 
 // With a linear model without noise and an exact filter, the analyses of a record are those

@@ -196,6 +196,26 @@ func (m *maker) stated(name string, of workflow.Bounds, b interval) interval {
 	return b
 }
 
+// Coordinates replaces the values of bounded variables in the rows of members by their coordinates,
+// which filters get. Values must lie between the bounds.
+func (p *Plan) Coordinates(members *mat.Dense) { replace(members, p.bounded, interval.to) }
+
+// Values is the inverse of [Plan.Coordinates].
+func (p *Plan) Values(members *mat.Dense) { replace(members, p.bounded, interval.from) }
+
+// replace replaces the values of variables in the rows of members by a function of them.
+func replace(members *mat.Dense, variables []bounded, by func(interval, float64) float64) {
+	rows, _ := members.Dims()
+	for _, v := range variables {
+		for i := range rows {
+			row := members.RawRowView(i)[v.first : v.first+v.size]
+			for j, x := range row {
+				row[j] = by(v.interval, x)
+			}
+		}
+	}
+}
+
 // withBounds returns a filter that gets and returns the values of bounded variables in their
 // coordinates.
 func withBounds(f sdk.Filter, variables []bounded) sdk.Filter {
@@ -242,13 +262,6 @@ func (u *unbounded) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis,
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range u.variables {
-		for i := range rows {
-			row := p.Into.RawRowView(i)[v.first : v.first+v.size]
-			for j, y := range row {
-				row[j] = v.from(y)
-			}
-		}
-	}
+	replace(p.Into, u.variables, interval.from)
 	return analysis, nil
 }

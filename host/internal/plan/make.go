@@ -306,6 +306,7 @@ func (m *maker) model() {
 	m.observed = model.Layout()
 	m.plan.State, m.plan.Parameters = m.augment(m.observed, params), len(params)
 	m.bounded = m.bounds(params)
+	m.plan.bounded = m.bounded
 	m.plan.watched = &watched{Model: model}
 	m.plan.Model, m.plan.Noise = m.withNoise(m.plan.watched, w.Model.Noise, "model")
 	if len(params) > 0 {

@@ -47,6 +47,7 @@ type Plan struct {
 
 	watched *watched
 	blocks  []block // streams with correlated errors
+	bounded []bounded
 }
 
 // LastObserved returns the last cycle with observations, as far as that is known.

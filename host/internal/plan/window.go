@@ -17,6 +17,9 @@ type Window struct {
 	Multiple bool // observations count in parts, at each shift of the window
 	Whole    bool // the window is the whole record, and does not shift; Length is then 0
 	Passes   int  // calls of the filter, each with an equal fraction of the likelihood; 0: by a rule
+	// GaussNewton says that passes over the whole record are steps of Gauss-Newton, each with all of the
+	// likelihood.
+	GaussNewton bool
 }
 
 // Whole reports whether the window of t is the whole record.
@@ -39,6 +42,8 @@ const MostPasses = 20
 // of all cycles.
 func (w *Window) states(cycles int) float64 {
 	switch {
+	case w.GaussNewton: // and copies of those at the start
+		return float64(cycles + 12)
 	case w.Whole:
 		return float64(cycles + 3)
 	case w.Length > 0:
@@ -52,7 +57,10 @@ func (w *Window) states(cycles int) float64 {
 // stacked returns how many matrices the filter gets of the observations of all times, if it gets
 // so many of one.
 func (w *Window) stacked(sent float64, cycles int) float64 {
-	if w.Whole {
+	switch {
+	case w.GaussNewton: // and what the linear model predicts
+		return 2 * sent * float64(cycles)
+	case w.Whole:
 		return sent * float64(cycles)
 	}
 	return sent * float64(max(1, w.Length))
@@ -87,12 +95,12 @@ func (m *maker) window(manifest *sdk.Manifest, f *workflow.Filter, needs []sdk.C
 		if given.Scheme == "mda" {
 			refuse("scheme", whyNot, `write scheme = "sda"`)
 		}
-		if w.Passes > 1 {
+		if w.Passes > 1 && given.Scheme != gaussNewton {
 			refuse("passes", whyNot, "write passes = 1")
 		}
 	}
 	known := slices.Contains(needs, sdk.LogLikelihood) || slices.Contains(offers, sdk.Predicted) && slices.Contains(offers, sdk.ErrorVariance)
-	if w.Passes == 0 && (whyNot != "" || !known) {
+	if w.Passes == 0 && (whyNot != "" || !known) && given.Scheme != gaussNewton {
 		w.Passes = 1
 	}
 	if slices.Contains(needs, sdk.Gradient) && (w.Length > 0 || w.Whole) {
@@ -101,14 +109,41 @@ func (m *maker) window(manifest *sdk.Manifest, f *workflow.Filter, needs []sdk.C
 	if w.Whole {
 		m.whole(given, index)
 	}
+	if given.Scheme == gaussNewton {
+		w.GaussNewton = true
+		why, help := m.whyNotGaussNewton(w, needs, known)
+		if why != "" {
+			refuse("scheme", why, help)
+		}
+	}
 	return w
+}
+
+// gaussNewton is the scheme in which the filter is asked for the analysis of the prior by a linear
+// model, which is that of the members of the last run.
+const gaussNewton = "gauss-newton"
+
+// whyNotGaussNewton says why a filter cannot have this scheme in a window, and what helps; empty: it can.
+func (m *maker) whyNotGaussNewton(w *Window, needs []sdk.Capability, known bool) (why, help string) {
+	help = "remove scheme, or choose an ensemble Kalman filter without a cutoff"
+	switch {
+	case slices.Contains(needs, sdk.HasPositions):
+		return "it localizes, and steps of Gauss-Newton are those of whole members", help
+	case slices.ContainsFunc(needs, func(c sdk.Capability) bool { return c != sdk.Predicted && c != sdk.ErrorVariance }):
+		return "steps of Gauss-Newton are those of a linear model, which gives `predicted` alone, and it needs " + join(needs), help
+	case !known:
+		return "steps of Gauss-Newton need `predicted` and `error_variance`, which " + m.observers("does", "do") + " not offer here", "remove scheme"
+	case !w.Whole:
+		return "steps of Gauss-Newton are for whole records", "write length = \"all\", or remove scheme"
+	}
+	return "", ""
 }
 
 // whole reports what cannot be combined with a window that is the whole record.
 func (m *maker) whole(given *workflow.Window, index int) {
-	if s := cmp.Or(given.Scheme, "auto"); s != "auto" {
-		m.add(codeWhole, []any{"filter", index, "window", "scheme"}, "`scheme` has no meaning with `length = \"all\"`: it says how often observations count while a window shifts, and this one does not").
-			WithLabel("must be \"auto\"").WithHelp("remove scheme; passes says in how many parts the observations count")
+	if s := cmp.Or(given.Scheme, "auto"); s != "auto" && s != gaussNewton {
+		m.add(codeWhole, []any{"filter", index, "window", "scheme"}, "`scheme = %q` has no meaning with `length = \"all\"`: it says how often observations count while a window shifts, and this one does not", s).
+			WithLabel("must be \"auto\" or \"gauss-newton\"").WithHelp("remove scheme; passes says in how many parts the observations count")
 	}
 	if on := m.w.Ensemble.OnDivergence; on != "" && on != "fail" && !m.reported([]any{"ensemble", "on_divergence"}) {
 		m.add(codeWhole, []any{"ensemble", "on_divergence"}, "`on_divergence = %q` cannot be combined with `length = \"all\"`: members can begin again in a cycle, but not in a record", on).

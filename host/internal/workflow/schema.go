@@ -198,9 +198,10 @@ var schema = key{kind: table, keys: []key{
 			{name: "length", kind: count, choices: []string{auto, all}, min: zero, max: longestWindow, example: "2", doc: "cycles from the states that are moved to the newest observations; 0 moves those of the cycle itself, without a model run. " +
 				"all: the states and parameters at the start are moved by all observations at once, and the model runs over the whole record in each pass (ES-MDA). " +
 				"Each run of the model costs as much as a cycle without a window. If omitted, auto: by how fast the spread grows, and shorter where innovations do not fit"},
-			{name: "scheme", kind: text, choices: []string{auto, "mda", "sda"}, doc: "mda: observations count in parts, at each shift of the window (multiple data assimilation). sda: the newest one counts in full (single). " +
+			{name: "scheme", kind: text, choices: []string{auto, "mda", "sda", "gauss-newton"}, doc: "mda: observations count in parts, at each shift of the window (multiple data assimilation). sda: the newest one counts in full (single). " +
+				"gauss-newton, only with length = \"all\": each pass is a step of Gauss-Newton in the space of the ensemble, for models that are smooth. " +
 				"If omitted, auto: mda if the filter takes fractions of the likelihood"},
-			{name: "passes", kind: count, choices: []string{auto}, min: one, max: mostPasses, example: "4", doc: "calls of the filter in a cycle, each with the same fraction of the likelihood. If omitted, auto: by how many members the likelihood leaves, or by the data misfit"},
+			{name: "passes", kind: count, choices: []string{auto}, min: one, max: mostPasses, example: "4", doc: "calls of the filter in a cycle, each with the same fraction of the likelihood; with gauss-newton steps, each with all of it. If omitted, auto: by how many members the likelihood leaves, or by the data misfit; with gauss-newton until a step is small"},
 		}},
 		key{name: "smooth", kind: table, example: "{ lag = 10 }", doc: "the filter also gives the states of earlier times, stage smoothed: those in its window, and older ones that are moved along with the analysis, without " +
 			"a model run (a fixed-lag smoother); if omitted, it does not", keys: []key{

@@ -328,7 +328,7 @@ type Smooth struct {
 // Window says that a filter uses the observations of several cycles, in several passes.
 type Window struct {
 	Length Count  `toml:"length"`           // cycles; all of them: the whole record
-	Scheme string `toml:"scheme,omitempty"` // auto, mda or sda; empty: auto
+	Scheme string `toml:"scheme,omitempty"` // auto, mda, sda or gauss-newton; empty: auto
 	Passes Count  `toml:"passes"`
 }
 
