@@ -523,7 +523,7 @@ func (f *follower) Begin(b experiment.Beginning) {
 }
 
 // Cycle does nothing.
-func (f *follower) Cycle() {}
+func (f *follower) Cycle(int) {}
 
 // Recalled stores from where a trial goes on. If that is before what has been printed, these
 // cycles are to be printed again, also if this process is killed.

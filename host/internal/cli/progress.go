@@ -38,6 +38,7 @@ type counters struct {
 	ended, failed, interrupted int // trials; failed ones have ended
 	done, missing              int // cycles; missing ones will not be run
 	counted                    int // cycles done in this process
+	runs                       int // of the model in them, over a cycle each; with windows there are more than cycles
 }
 
 const (
@@ -103,8 +104,8 @@ func needs(m *experiment.Memory, stored float64) string {
 	return text
 }
 
-// Cycle counts one cycle.
-func (p *progress) Cycle() { p.count(counters{done: 1, counted: 1}) }
+// Cycle counts one cycle, in so many runs of the model.
+func (p *progress) Cycle(runs int) { p.count(counters{done: 1, counted: 1, runs: runs}) }
 
 // More counts cycles in addition to those of the run.
 func (p *progress) More(cycles int) { p.count(counters{cycles: cycles}) }
@@ -130,6 +131,7 @@ func (p *progress) count(more counters) {
 	p.now.cycles += more.cycles
 	p.now.done += more.done
 	p.now.counted += more.counted
+	p.now.runs += more.runs
 	p.now.missing += more.missing
 	p.now.ended += more.ended
 	p.now.failed += more.failed
@@ -179,7 +181,7 @@ func (p *progress) draw() {
 			fmt.Fprintf(p.w, "\r%s\x1b[K", c.line(pace, widthOf(p.w)))
 		case !more || elapsed-said >= plainEvery:
 			said = elapsed
-			fmt.Fprintf(p.w, "%s, %d/%d cycles, %s\n", c.trialsText(), c.done, c.cycles, pace)
+			fmt.Fprintf(p.w, "%s, %d/%d cycles%s, %s\n", c.trialsText(), c.done, c.cycles, c.runsText(), pace)
 		}
 		last = time.Now()
 		elapsed += last.Sub(woken) // the run continued while this goroutine waited for the terminal
@@ -208,8 +210,9 @@ type progressLine struct {
 	Ended       int      `json:"ended"`  // trials; failed ones have ended
 	Failed      int      `json:"failed"`
 	Interrupted int      `json:"interrupted"`
-	Cycles      int      `json:"cycles"` // of the run
-	Done        int      `json:"done"`   // cycles
+	Cycles      int      `json:"cycles"`     // of the run
+	Done        int      `json:"done"`       // cycles
+	ModelRuns   int      `json:"model_runs"` // in this process, over a cycle each
 	Seconds     float64  `json:"seconds"`
 	Left        *float64 `json:"left"` // seconds; null: not known
 }
@@ -220,7 +223,7 @@ func (f *feed) write(w io.Writer, c counters, pace *pacer, elapsed time.Duration
 	if f.closed || f.begun && !last && c == f.last && elapsed-f.said < jsonEvery {
 		return
 	}
-	line := progressLine{f.dir, f.name, c.trials, c.ended, c.failed, c.interrupted, c.cycles, c.done, float64(elapsed.Milliseconds()) / 1000, nil}
+	line := progressLine{f.dir, f.name, c.trials, c.ended, c.failed, c.interrupted, c.cycles, c.done, c.runs, float64(elapsed.Milliseconds()) / 1000, nil}
 	if _, left, ok := pace.estimate(c, elapsed); ok {
 		seconds := left.Seconds()
 		line.Left = &seconds
@@ -247,7 +250,7 @@ func inForeground(terminal io.Writer) bool {
 // line returns the counters as one line that is shorter than width, with a bar if there
 // is room.
 func (c counters) line(pace string, width int) string {
-	before, after := c.trialsText()+" ", " "+pace
+	before, after := c.trialsText()+c.runsText()+" ", " "+pace
 	room := min(barWidth, width-1-len(before)-len(after)-len("[]"))
 	if room < barWidth/4 {
 		text := before + after[1:]
@@ -270,6 +273,14 @@ func (c counters) trialsText() string {
 		text += fmt.Sprintf(", %d interrupted", c.interrupted)
 	}
 	return text
+}
+
+// runsText says how often the model was run, if that is more often than cycles were.
+func (c counters) runsText() string {
+	if c.runs <= c.counted {
+		return ""
+	}
+	return fmt.Sprintf(", %d model runs", c.runs)
 }
 
 // pacer estimates how fast a run is. It ignores the time before the first cycle, in which

@@ -62,19 +62,37 @@ func TestProgressAsJSON(t *testing.T) {
 		done    int
 		elapsed time.Duration
 	}{{0, 100 * time.Millisecond}, {0, 200 * time.Millisecond}, {10, 300 * time.Millisecond}, {50, 2300 * time.Millisecond}, {50, 2400 * time.Millisecond}, {50, 3300 * time.Millisecond}} {
-		c.done, c.counted = step.done, step.done
+		c.done, c.counted, c.runs = step.done, step.done, 4*step.done
 		f.write(&out, c, pace, step.elapsed, false)
 	}
 	c.ended, c.failed = 2, 1
 	f.write(&out, c, pace, 3400*time.Millisecond, true)
-	want := `{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":0,"seconds":0.1,"left":null}}
-{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":10,"seconds":0.3,"left":null}}
-{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":50,"seconds":2.3,"left":3}}
-{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":50,"seconds":3.3,"left":4}}
-{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":2,"failed":1,"interrupted":0,"cycles":100,"done":50,"seconds":3.4,"left":4}}
+	want := `{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":0,"model_runs":0,"seconds":0.1,"left":null}}
+{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":10,"model_runs":40,"seconds":0.3,"left":null}}
+{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":50,"model_runs":200,"seconds":2.3,"left":3}}
+{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":50,"model_runs":200,"seconds":3.3,"left":4}}
+{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":2,"failed":1,"interrupted":0,"cycles":100,"done":50,"model_runs":200,"seconds":3.4,"left":4}}
 `
 	if got := out.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// Runs of the model are told where there are more of them than cycles, also within 80 columns.
+func TestModelRuns(t *testing.T) {
+	p := &progress{now: counters{trials: 12, cycles: 1200}}
+	for range 300 {
+		p.Cycle(1)
+	}
+	if text := p.counters().line("85/s, 10s left", 80); strings.Contains(text, "runs") || len(text) >= 80 {
+		t.Errorf("%q", text)
+	}
+	for range 300 {
+		p.Cycle(4)
+	}
+	want := "0/12 trials, 1500 model runs [=============>--------------] 85/s, 10s left"
+	if text := p.counters().line("85/s, 10s left", 80); !strings.HasPrefix(text, want[:29]) || !strings.HasSuffix(text, "] 85/s, 10s left") || len(text) >= 80 {
+		t.Errorf("got  %q\nwant about %q", text, want)
 	}
 }
 

@@ -39,8 +39,9 @@ type Options struct {
 type Observer interface {
 	// Begin says that the run directory exists and that trials are about to run.
 	Begin(Beginning)
-	// Cycle says that a trial has run one more cycle.
-	Cycle()
+	// Cycle says that a trial has run one more cycle, in so many runs of the model: with a window
+	// there are several.
+	Cycle(runs int)
 	// More says that a trial will run so many cycles in addition: once more over the whole
 	// record.
 	More(cycles int)
@@ -71,7 +72,7 @@ type Beginning struct {
 type unobserved struct{}
 
 func (unobserved) Begin(Beginning)           {}
-func (unobserved) Cycle()                    {}
+func (unobserved) Cycle(int)                 {}
 func (unobserved) More(int)                  {}
 func (unobserved) Recalled(_, _ int)         {}
 func (unobserved) Ended(archive.Status, int) {}
@@ -433,7 +434,7 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 			noted.members.Store(&cycle.Ensemble{Numbers: s.Analysis.Numbers})
 			again--
 		}
-		e.Observer.Cycle()
+		e.Observer.Cycle(runsOf(j.trial, s))
 		if r := j.plan.Record; r != nil && s.Cycle == r.Settled() && !j.trial.Whole() {
 			more, err := e.feed(ctx, j, growth, scorer, ahead)
 			if err == nil && growth.grown && !growth.open && e.Stop.Err() == nil {
@@ -470,6 +471,15 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 	out.Metrics = scorer.metrics(e.idOf(j), j.scenario.planned.Number, out.Status)
 	out.err = errors.Join(e.run.End(archive.TrialWork(j.trial.Number), out, saver.took > 0), e.run.Forget(checkpointOf(j.trial)))
 	return out
+}
+
+// runsOf returns the number of model runs of a step, over one cycle. Over the whole record there is a
+// step for each.
+func runsOf(t *plan.Trial, s *cycle.Step) int {
+	if t.Whole() {
+		return 1
+	}
+	return s.Runs
 }
 
 // checkpoint returns the checkpoint of a trial after a step, and its members.

@@ -31,7 +31,7 @@ type after struct {
 
 func (a *after) More(cycles int) { a.more.Add(int64(cycles)) }
 
-func (a *after) Cycle() {
+func (a *after) Cycle(int) {
 	if a.cycles.Add(1) == a.at {
 		a.do()
 	}

@@ -13,7 +13,7 @@ from typing import Any
 @dataclass(frozen=True, repr=False)
 class Progress:
     """How far a run is, as plume says it: of trials and of cycles; left in seconds, None if not
-    known."""
+    known; model_runs over a cycle each, of which a window takes several."""
 
     run: str
     name: str
@@ -25,6 +25,7 @@ class Progress:
     done: int
     seconds: float
     left: float | None = None
+    model_runs: int = 0
 
     def __repr__(self) -> str:
         full = 20 * self.done // max(1, self.cycles)
