@@ -206,7 +206,7 @@ func (r *Reader) files(name string) (parts []string, err error) {
 }
 
 // optional are the tables that not every run has; observed is written when a trial ends well.
-var optional = []string{"truth", "ensemble", "reference", "smoothed", "lags", "held_out", "rejections", "observed", "forecasts", "exceedances", "verification", "forecast_scores", "reliability", "passes", "start", "fit"}
+var optional = []string{"truth", "coordinates", "ensemble", "reference", "smoothed", "lags", "held_out", "rejections", "observed", "forecasts", "exceedances", "verification", "forecast_scores", "reliability", "passes", "start", "fit"}
 
 // Size returns the bytes of the files that hold a table; 0 if there are none.
 func (r *Reader) Size(name string) (sum int64, err error) {

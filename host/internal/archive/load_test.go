@@ -62,10 +62,11 @@ func full(t *testing.T) string {
 	layout := &sdk.Layout{Variables: []sdk.Variable{{Name: "level", Unit: "m"}, {Name: "u", Shape: []int{2}, Dims: []string{"site"}}}}
 	layout.Coordinates = &sdk.Coordinates{Dims: []string{"site"}, Period: []float64{40}, Points: mat.NewDense(3, 1, []float64{1, 2, 3})}
 	streams := []observations.Stream{{Label: "gauge"}}
-	p := &plan.Plan{State: layout, Space: &sdk.ObservationSpace{Layout: layout}, Clock: plan.Clock{Interval: 0.5, Cycles: 1}, Streams: streams}
+	p := &plan.Plan{State: layout, Places: layout.Coordinates, Space: &sdk.ObservationSpace{Layout: layout}, Clock: plan.Clock{Interval: 0.5, Cycles: 1}, Streams: streams}
 	rejected := []observations.Value{{Row: 7, Cycle: 1, Time: 0.25, Component: 2, Y: 9, Status: observations.OutOfRange}}
 	planned := &plan.Scenario{Replicate: 3, Number: 4, Plans: []*plan.Plan{p}}
 	done(run.Scenario(planned, &cycle.Scenario{Truth: mat.NewDense(2, 3, []float64{0, 0, 0, 11, 12, 13}), Observations: mat.NewDense(1, 3, []float64{21, math.NaN(), 23})}))
+	done(run.Coordinates(planned))
 	done(run.rejections(planned, &observations.Record{Rejected: rejected}))
 	id := TrialID{2, 3, "f"}
 	tables, err := run.Trial(id, layout, layout, Keep{Scored: []string{"u"}, Forecast: true, Analysis: true, Variables: 2, HeldOut: true, Rejected: true, Fit: true}, 0)
@@ -151,6 +152,8 @@ func TestReadersReadWhatWritersWrite(t *testing.T) {
 	equal("innovations", collect(t, r.Innovations()), "{Trial:[2] Replicate:[3] Filter:[f] Cycle:[1] Time:[0.5] NIS:[66] Expected:[67]"+fmt.Sprintf(fields, 63, "64 65"))
 	equal("observed", collect(t, r.Observed()), "{Trial:[2 2 2] Variable:[level u u] Index:[0 0 1] Count:[0 1 4] Spread:[NaN 2 2] Error:[NaN 3 3] First:[NaN 5 6] Largest:[NaN -7 8] At:[0 9 10] "+
 		"Fields:[{Variable:{Name:position Shape:[1] Dims:[] Unit:} values:[[1] [2] [3]]} {Variable:{Name:period Shape:[1] Dims:[] Unit:} values:[[40] [40] [40]]}]}")
+	equal("positions", collect(t, r.Positions()), "{Truth:[4 4 4 4 4 4] Of:[state state state observed observed observed] Variable:[level u u level u u] Index:[0 0 1 0 0 1] "+
+		"Axis:[site site site site site site] Position:[1 2 3 1 2 3] Period:[40 40 40 40 40 40]}")
 	equal("held out", collect(t, r.HeldOut()), "{Trial:[2] Replicate:[3] Filter:[f] Cycle:[1] Time:[0.5] Stage:[forecast] Variable:[u] Index:[1] Value:[71] Mean:[72] Spread:[73] CRPSFair:{Values:[74] Valid:[true]}}")
 	equal("rejections", collect(t, r.Rejections()), "{Trial:{Values:[2 0] Valid:[true false]} Replicate:[3 3] Stream:[gauge gauge] Row:{Values:[7 7] Valid:[true true]} Cycle:{Values:[1 1] Valid:[true true]} "+
 		"Time:[0.25 0.25] Variable:{Values:[u u] Valid:[true true]} Index:{Values:[1 1] Valid:[true true]} Value:{Values:[9 9] Valid:[true true]} Reason:[range range]}")
@@ -215,6 +218,9 @@ func readAll(r *Reader) []error {
 	for _, err := range r.Observed() {
 		errs = append(errs, err)
 	}
+	for _, err := range r.Positions() {
+		errs = append(errs, err)
+	}
 	for _, err := range r.HeldOut() {
 		errs = append(errs, err)
 	}
@@ -253,7 +259,7 @@ func TestDamagedTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	tables, err := r.Tables()
-	if err != nil || len(tables) != 18 {
+	if err != nil || len(tables) != 19 {
 		t.Fatalf("%d tables, %v: %v", len(tables), tables, err)
 	}
 	for _, name := range tables {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -114,20 +115,29 @@ type Dates struct {
 	Calendar string    `json:"calendar"`     // in the CF conventions
 }
 
-// Units returns the largest unit of time in which a unit of model time is a whole number,
-// in words of the CF conventions such as "hours since 2026-01-01T00:00:00Z", and this
-// number.
-func (d *Dates) Units() (units string, each float64) {
+// Since returns model times as the CF conventions write dates: as numbers of the largest unit
+// of time in which all are whole, or else of seconds, to milliseconds, and the unit in words
+// such as "hours since 2026-01-01T00:00:00Z". Readers make dates of whole numbers without
+// rounding errors.
+func (d *Dates) Since(times []float64) (units string, values []float64) {
+	values = make([]float64, len(times))
+	for i, t := range times {
+		values[i] = math.Round(t*d.Seconds*1e3) / 1e3
+	}
+	name, seconds := "seconds", 1.0
 	for _, u := range []struct {
 		name    string
 		seconds float64
-	}{{"days", 86400}, {"hours", 3600}, {"minutes", 60}, {"seconds", 1}} {
-		if each = d.Seconds / u.seconds; each == math.Trunc(each) || u.seconds == 1 {
-			units = u.name
+	}{{"days", 86400}, {"hours", 3600}, {"minutes", 60}} {
+		if !slices.ContainsFunc(values, func(v float64) bool { return math.Mod(v, u.seconds) != 0 }) {
+			name, seconds = u.name, u.seconds
 			break
 		}
 	}
-	return units + " since " + d.Start.UTC().Format("2006-01-02T15:04:05.999999999Z"), each
+	for i := range values {
+		values[i] /= seconds
+	}
+	return name + " since " + d.Start.UTC().Format("2006-01-02T15:04:05.999999999Z"), values
 }
 
 // At returns the date of a model time; false if d is nil or its calendar has other months than

@@ -343,6 +343,7 @@ type States struct {
 	Member    []int32               `column:"member,nil"`
 	LogWeight []float64             `column:"log_weight,nil"`
 	Parent    table.Nullable[int32] `column:"parent,nil"`
+	Lag       []int32               `column:"lag,nil"`
 	Fields    []Field               `column:"*"`
 }
 

@@ -231,6 +231,7 @@ var files = []file{
 	{"timings.arrow", "one row per trial and cycle; it differs between identical runs", timingsColumns, ""},
 	{"failures.arrow", "one row per failure of a plugin or a member that `on_failure` applied to; the repeated calls may differ between identical runs", failuresColumns, ""},
 	{"observations.arrow", "one row per truth and cycle; values that were not observed are null", observationsColumns, "observed"},
+	{"coordinates/part-00000.arrow", "one row per value of the state or of the observations and axis; absent if they have no coordinates. The part is the number of the truth; coordinates are the same for all replicates", coordinatesColumns, ""},
 	{"truth/replicate=001/part-00000.arrow", "one row per cycle, from cycle 0; absent if observations come from files; the part is the number of the truth in the replicate", clockColumns, "model"},
 	{"ensemble/trial=0001/part-00000.arrow", "one row per cycle, stage and member, for the stages that `output.ensemble` names", membersColumns, "model"},
 	{"smoothed/trial=0001/part-00000.arrow", "one row per cycle and member of the stage smoothed, if `output.ensemble` names the analysis and the filter has `smooth`", smoothedColumns, "model"},
@@ -253,7 +254,7 @@ trials that had ended by then used the old inputs, all others the new ones.
 ` + "`arrivals`" + ` lists how far the files of observations had been read when the run began and each time it was continued: the number of the last row with values, by stream, the sha256 of the
 values up to there, the model time up to which a later row is late, the last cycle with observations, and what was done with late rows.
 
-` + "`dates`" + ` is there if ` + "`time.start`" + ` is a date: the date that is model time 0, the seconds in a unit of model time, and the calendar in the CF conventions. netCDF files have such times.
+` + "`dates`" + ` is there if ` + "`time.start`" + ` is a date: the date that is model time 0, the seconds in a unit of model time, and the calendar in the CF conventions. ` + "`plume export`" + ` and the readers for Python and R add the dates to tables, as the column ` + "`date`" + ` after ` + "`time`" + ` and ` + "`valid_date`" + ` after ` + "`valid`" + `.
 
 ` + "`replicas`" + ` lists the replicas of plugins that ran on other machines: node, job, cores and memory that were granted, calls, seconds, of which ` + "`busy`" + ` in calls, and calls that were lost and made again.
 ` + "`retryable`" + ` says that trials have failed that ` + "`plume resume --retry-failed`" + ` continues once the cause is fixed; what they need is kept until then.
@@ -273,7 +274,7 @@ it can be read as an Arrow stream from byte 8, and a crash loses at most the bat
 one part per trial, ` + "`cycles/trial=0001.arrow`" + `, and joined when the run ends. Parts whose columns differ, because an axis of the sweep
 changes what is observed, are not joined.
 
-Tables are uncompressed, except for those of members, in ` + "`ensemble/`, `smoothed/` and `reference/`" + `: there the columns before the values are compressed (LZ4)
+Tables are uncompressed, except for those of coordinates, which are compressed (LZ4), and of members, in ` + "`ensemble/`, `smoothed/` and `reference/`" + `: there the columns before the values are compressed
 if that makes them shorter. The values are stored uncompressed, so that pyarrow maps them into memory without a copy:
 ` + "`pa.ipc.open_file(pa.memory_map(file)).read_all()`" + `. A reader must support uncompressed buffers in a compressed Arrow table: polars does since
 1.34, pyarrow in all versions we support.

@@ -31,13 +31,23 @@ func TestRunDirectoryIsDocumented(t *testing.T) {
 	}
 }
 
-// A unit of model time is written in the largest unit of CF in which it is a whole number.
+// Times are written in the largest unit of CF in which all of them are whole.
 func TestDates(t *testing.T) {
 	start := time.Date(2026, 1, 1, 1, 0, 0, 0, time.FixedZone("", 3600))
-	for seconds, want := range map[float64]string{86400: "days 1", 7 * 86400: "days 7", 3600: "hours 1", 600: "minutes 10", 90: "seconds 90", 0.5: "seconds 0.5"} {
-		units, each := (&Dates{Start: start, Seconds: seconds}).Units()
-		if got := fmt.Sprintf("%s %g", units, each); got != strings.Replace(want, " ", " since 2026-01-01T00:00:00Z ", 1) {
-			t.Errorf("%g s: got %s, want %s", seconds, got, want)
+	for want, tt := range map[string]struct {
+		seconds float64
+		times   []float64
+	}{
+		"days [1 2]":         {86400, []float64{1, 2}},
+		"hours [24 36]":      {86400, []float64{1, 1.5}},
+		"minutes [5 10]":     {600, []float64{0.5, 1}},
+		"seconds [0 90]":     {90, []float64{0, 1}},
+		"seconds [0.25 0.5]": {0.5, []float64{0.5, 1}},
+		"days [28 10000]":    {365.25 * 86400, []float64{28 / 365.25, 10000 / 365.25}}, // numbers of this unit are not exact
+	} {
+		units, values := (&Dates{Start: start, Seconds: tt.seconds}).Since(tt.times)
+		if got := fmt.Sprintf("%s %v", units, values); got != strings.Replace(want, " ", " since 2026-01-01T00:00:00Z ", 1) {
+			t.Errorf("%g s: got %s, want %s", tt.seconds, got, want)
 		}
 	}
 }

@@ -345,6 +345,11 @@ func (e *engine) writeScenario(sc *scenario) error {
 	if err := e.run.Scenario(sc.planned, sc.made); err != nil {
 		return err
 	}
+	if sc.planned.Replicate == e.Sweep.Scenarios[0].Replicate {
+		if err := e.run.Coordinates(sc.planned); err != nil {
+			return err
+		}
+	}
 	return e.run.End(archive.ScenarioWork(sc.planned), e.baselines[sc.planned], false)
 }
 

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/sdk/wire/table"
@@ -30,7 +31,7 @@ const (
 )
 
 // Layouts are the layouts of each format, the default first; see package table. netCDF
-// takes only the tables that are arrays: truth, observations, ensembles and reference.
+// takes only the tables that are arrays: truth, observations, members and reference.
 var Layouts = map[Format][]table.Layout{
 	Parquet: {table.Native, table.Wide, table.Tidy, table.Tensor},
 	CSV:     {table.Wide, table.Tidy},
@@ -38,7 +39,7 @@ var Layouts = map[Format][]table.Layout{
 }
 
 // gridded are the tables that netCDF takes.
-var gridded = []string{"truth", "observations", "ensemble", "reference"}
+var gridded = []string{"truth", "observations", "ensemble", "smoothed", "reference"}
 
 // ErrChoice is the error of an option that the format, or the run, does not have.
 var ErrChoice = errors.New("want one of")
@@ -62,6 +63,12 @@ func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string
 	if err != nil {
 		return nil, err
 	}
+	var at places
+	if o.Format == NetCDF {
+		if at, err = placesOf(r); err != nil {
+			return nil, err
+		}
+	}
 	part := to + table.Part
 	if err := os.Mkdir(part, 0o755); errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("%s: already exists: another export is running, or was killed; if so, remove it", part)
@@ -75,7 +82,7 @@ func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if err := o.one(r, strings.TrimSuffix(name, ".arrow"), part); err != nil {
+			if err := o.one(r, strings.TrimSuffix(name, ".arrow"), part, at); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			return nil
@@ -145,7 +152,7 @@ func files(dir string) ([]string, error) {
 }
 
 // one exports the table called name below the directory dir.
-func (o Options) one(r *archive.Reader, name, dir string) error {
+func (o Options) one(r *archive.Reader, name, dir string, at places) error {
 	from, to := name+".arrow", filepath.Join(dir, name)
 	if err := r.Check(from); err != nil {
 		return err
@@ -154,11 +161,15 @@ func (o Options) one(r *archive.Reader, name, dir string) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
+	var dates table.Dates
+	if _, ok := r.Info.Dates.At(0); ok {
+		dates = func(t float64) time.Time { at, _ := r.Info.Dates.At(t); return at }
+	}
 	switch o.Format {
 	case CSV:
-		return table.ToCSV(to+".csv", from, o.Layout)
+		return table.ToCSV(to+".csv", from, o.Layout, dates)
 	case NetCDF:
-		return toNetCDF(to, r, name, o.Source, r.Info.Dates)
+		return toNetCDF(to, r, name, o.Source, at)
 	}
-	return table.ToParquet(to+".parquet", from, o.Layout)
+	return table.ToParquet(to+".parquet", from, o.Layout, dates)
 }

@@ -1,8 +1,8 @@
 package export
 
 import (
-	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -199,27 +199,90 @@ func TestRaggedMembers(t *testing.T) {
 	}
 }
 
-// Where model times are dates, arrays say which.
-func TestDatesOfArrays(t *testing.T) {
+// Where model times are dates, arrays and tables say which.
+func TestDates(t *testing.T) {
 	r := open(t, writeRun(t))
 	r.Info.Dates = &archive.Dates{Start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Seconds: 600, Calendar: "noleap"}
-	to := filepath.Join(t.TempDir(), "nc")
-	written, err := Run(t.Context(), r, to, Options{Format: NetCDF, Layout: table.Tensor})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range written {
-		text, err := os.ReadFile(filepath.Join(to, name))
+	export := func(format Format, layout table.Layout, files ...string) string {
+		t.Helper()
+		to := filepath.Join(t.TempDir(), "to")
+		written, err := Run(t.Context(), r, to, Options{Format: format, Layout: layout})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"minutes since 2026-01-01T00:00:00Z", "noleap", "standard_name"} {
-			if !bytes.Contains(text, []byte(want)) {
-				t.Errorf("%s does not say %q", name, want)
+		if files == nil {
+			files = written
+		}
+		var all []byte
+		for _, name := range files {
+			text, err := os.ReadFile(filepath.Join(to, name))
+			if err != nil {
+				t.Fatal(err)
 			}
+			all = append(all, text...)
 		}
-		if second := binary.BigEndian.AppendUint64(nil, math.Float64bits(10*1)); !bytes.Contains(text, second) { // cycle 2 is at model time 1
-			t.Errorf("%s has no time of 10 minutes", name)
+		return string(all)
+	}
+	arrays := export(NetCDF, table.Tensor)
+	for _, want := range []string{"minutes since 2026-01-01T00:00:00Z", "noleap", "standard_name", "model_time",
+		string(binary.BigEndian.AppendUint64(nil, math.Float64bits(10)))} { // cycle 2 is at model time 1
+		if strings.Count(arrays, want) < 4 {
+			t.Errorf("not each of four files says %q", want)
 		}
+	}
+	if text := export(CSV, table.Wide, "observations.csv"); !strings.HasPrefix(text, "cycle,time,level,") {
+		t.Errorf("a calendar with other months: got %q", text)
+	}
+	r.Info.Dates.Calendar = "proleptic_gregorian"
+	if text := export(CSV, table.Wide, "observations.csv"); !strings.HasPrefix(text, "cycle,time,date,level,u_0_0,u_0_1,u_1_0,u_1_1\n1,0.5,2026-01-01T00:05:00.000Z,") {
+		t.Errorf("got %q", text)
+	}
+	if text := export(CSV, table.Tidy, "observations.csv"); !strings.HasPrefix(text, "cycle,time,date,variable,index,value\n1,0.5,2026-01-01T00:05:00.000Z,") {
+		t.Errorf("got %q", text)
+	}
+}
+
+// Positions become coordinates along one dimension where they depend on no other, under the
+// name of the axis unless other positions have it.
+func TestPositions(t *testing.T) {
+	h := &header{taken: []string{"h", "u", "w", "site"}}
+	field := func(name string, shape []int, dims ...string) (archive.Field, []int) {
+		f := archive.Field{Variable: sdk.Variable{Name: name, Shape: shape, Dims: dims}}
+		var numbers []int
+		for i, n := range shape {
+			numbers = append(numbers, h.extra(f, i, n))
+		}
+		return f, numbers
+	}
+	var got []string
+	add := func(f archive.Field, dims []int, name string, at ...float64) {
+		got = append(got, f.Name+": "+h.position(f, axis{name, 0, at}, dims))
+	}
+	square, dims := field("h", []int{2, 3}, "y", "x")
+	add(square, dims, "y", 0, 0, 0, 1, 1, 1)
+	add(square, dims, "x", 0, 1, 2, 0, 1, 2)
+	add(square, dims, "height", 5, 6, 7, 8, 9, 10) // depends on both
+	staggered, dims := field("u", []int{2, 3}, "y", "x")
+	add(staggered, dims, "y", 0, 0, 0, 1, 1, 1)
+	add(staggered, dims, "x", -0.5, 0.5, 1.5, -0.5, 0.5, 1.5)
+	mesh, dims := field("w", []int{4}, "x") // another length
+	add(mesh, dims, "x", 3, 1, 4, 1)
+	add(mesh, dims, "site", 1, 2, 3, 4) // the name of a variable
+	point, dims := field("p", nil)
+	add(point, dims, "x", 7)
+	if want := "h: ,h: ,h: height,u: ,u: u_x,w: w_w_x,w: w_site,p: p_x"; strings.Join(got, ",") != want {
+		t.Errorf("got  %s\nwant %s", strings.Join(got, ","), want)
+	}
+	var all []string
+	for _, c := range h.coordinates {
+		var of []string
+		for _, d := range c.dims {
+			of = append(of, h.dims[d].name)
+		}
+		all = append(all, fmt.Sprintf("%s%v %v", c.name, of, c.doubles))
+	}
+	want := "y[y] [0 1]; x[x] [0 1 2]; height[y x] [5 6 7 8 9 10]; u_x[x] [-0.5 0.5 1.5]; w_w_x[w_x] [3 1 4 1]; w_site[w_x] [1 2 3 4]; p_x[] [7]"
+	if got := strings.Join(all, "; "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

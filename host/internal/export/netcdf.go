@@ -168,10 +168,10 @@ func (v *cdfVariable) doubles(values ...float64) error {
 	return nil
 }
 
-// integer appends one value to a variable of that type.
-func (v *cdfVariable) integer(x int32) error {
-	v.left--
-	return binary.Write(v.out, binary.BigEndian, x)
+// integers appends values to a variable of that type.
+func (v *cdfVariable) integers(values ...int32) error {
+	v.left -= int64(len(values))
+	return binary.Write(v.out, binary.BigEndian, values)
 }
 
 // close finishes the file. All values must have been written.

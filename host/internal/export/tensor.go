@@ -12,10 +12,13 @@ import (
 
 // grid is the rows of a table that form one array: those of one stage and one truth.
 type grid struct {
-	stage  string
-	cycles []int32
-	times  []float64
-	counts []int // members, by cycle
+	stage   string
+	truth   int // number of the truth; -1: not known
+	cycles  []int32
+	times   []float64
+	lags    []int32 // by cycle; nil: none
+	counts  []int   // members, by cycle
+	members []int32 // of the first cycle
 }
 
 // key names the grid of a row.
@@ -35,24 +38,28 @@ func key(s *archive.States, row int) string {
 // survey finds the grids of a table.
 func survey(r *archive.Reader, name string) (grids map[string]*grid, head *archive.States, err error) {
 	grids = map[string]*grid{}
+	truth, err := truthOf(r, name)
+	if err != nil {
+		return nil, nil, err
+	}
 	for s, err := range r.States(name) {
 		if err != nil {
 			return nil, nil, err
 		}
 		head = s
-		for row, cycle := range s.Cycle {
+		for row := range s.Cycle {
 			g := grids[key(s, row)]
 			if g == nil {
-				g = &grid{}
+				g = &grid{truth: truth}
 				if s.Stage != nil {
 					g.stage = s.Stage[row]
 				}
+				if s.Truth != nil {
+					g.truth = int(s.Truth[row])
+				}
 				grids[key(s, row)] = g
 			}
-			if n := len(g.cycles); n == 0 || g.cycles[n-1] != cycle {
-				g.cycles, g.times, g.counts = append(g.cycles, cycle), append(g.times, s.Time[row]), append(g.counts, 0)
-			}
-			g.counts[len(g.counts)-1]++
+			g.count(s, row)
 		}
 	}
 	if len(grids) == 0 {
@@ -61,10 +68,24 @@ func survey(r *archive.Reader, name string) (grids map[string]*grid, head *archi
 	return grids, head, err
 }
 
+// count adds a row.
+func (g *grid) count(s *archive.States, row int) {
+	if n := len(g.cycles); n == 0 || g.cycles[n-1] != s.Cycle[row] {
+		g.cycles, g.times, g.counts = append(g.cycles, s.Cycle[row]), append(g.times, s.Time[row]), append(g.counts, 0)
+		if s.Lag != nil {
+			g.lags = append(g.lags, s.Lag[row])
+		}
+	}
+	g.counts[len(g.counts)-1]++
+	if s.Member != nil && len(g.cycles) == 1 {
+		g.members = append(g.members, s.Member[row])
+	}
+}
+
 // toNetCDF writes the grids of a table of the run as one file each: to.nc, or to.KEY.nc
 // if there are several or the table has stages. Variables are (cycle, ...), or
 // (cycle, member, ...) in tables of members.
-func toNetCDF(to string, r *archive.Reader, name, source string, dates *archive.Dates) (err error) {
+func toNetCDF(to string, r *archive.Reader, name, source string, at places) (err error) {
 	grids, head, err := survey(r, name)
 	if err != nil {
 		return err
@@ -76,11 +97,16 @@ func toNetCDF(to string, r *archive.Reader, name, source string, dates *archive.
 		}
 	}()
 	for _, key := range slices.Sorted(maps.Keys(grids)) {
-		path := to + ".nc"
-		if g := grids[key]; len(grids) > 1 || g.stage != "" {
+		path, g := to+".nc", grids[key]
+		if len(grids) > 1 || g.stage != "" {
 			path = to + "." + key + ".nc"
 		}
-		if out[key], err = newArrays(path, grids[key], head, source, dates); err != nil {
+		of := archive.State
+		if name == "observations" {
+			of = archive.Observed
+		}
+		h := &header{attributes: []attribute{{"Conventions", "CF-1.11"}, {"title", r.Info.Name}, {"source", source}}}
+		if out[key], err = newArrays(path, h, g, head, r.Info.Dates, func(variable string) []axis { return at.of(g.truth, of, variable) }); err != nil {
 			delete(out, key)
 			return err
 		}
@@ -105,97 +131,57 @@ type arrays struct {
 	fields            []*cdfVariable // as in the table
 }
 
-// newArrays starts the file of g, for tables like head. If dates is not nil it says which
-// dates the model times are.
-func newArrays(path string, g *grid, head *archive.States, source string, dates *archive.Dates) (*arrays, error) {
+// newArrays starts the file of g, for tables like head, and writes its coordinates. If dates
+// is not nil it says which dates the model times are; axes returns the positions of a
+// variable.
+func newArrays(path string, h *header, g *grid, head *archive.States, dates *archive.Dates, axes func(string) []axis) (*arrays, error) {
 	if low, high := slices.Min(g.counts), slices.Max(g.counts); low != high {
 		return nil, fmt.Errorf("cycles have between %d and %d members, which do not form an array; export it as Parquet", low, high)
 	}
-	dims := []dimension{{"cycle", len(g.cycles)}}
-	lead := []int{0}
-	if head.Member != nil {
-		dims, lead = append(dims, dimension{"member", g.counts[0]}), []int{0, 1}
+	if g.stage != "" {
+		h.attributes = append(h.attributes, attribute{"stage", g.stage})
 	}
-	cycle := &cdfVariable{name: "cycle", kind: cdfInt, dims: []int{0}, attributes: []attribute{{"long_name", "assimilation cycle"}}}
-	time := &cdfVariable{name: "time", kind: cdfDouble, dims: []int{0}, attributes: []attribute{{"long_name", "model time"}}}
-	times := g.times
-	if dates != nil {
-		units, each := dates.Units()
-		time.attributes = []attribute{{"standard_name", "time"}, {"units", units}, {"calendar", dates.Calendar}}
-		times = make([]float64, len(g.times))
-		for i, t := range g.times {
-			times[i] = t * each
-		}
+	lead := []int{h.dimension("cycle", len(g.cycles))}
+	h.integers("cycle", lead, g.cycles, attribute{"long_name", "assimilation cycle"}, attribute{"units", "1"})
+	beside := h.times(lead, g.times, dates) // coordinates that are not dimensions
+	if g.lags != nil {
+		h.integers("lag", lead, g.lags, attribute{"long_name", "cycles of later observations that have changed the members"}, attribute{"units", "1"})
+		beside += " lag"
 	}
-	variables := []*cdfVariable{cycle, time}
 	a := &arrays{}
+	if head.Member != nil {
+		lead = append(lead, h.dimension("member", g.counts[0]))
+		h.integers("member", lead[1:], g.members, attribute{"standard_name", "realization"}, attribute{"long_name", "number of the member"}, attribute{"units", "1"})
+	}
 	if head.LogWeight != nil {
-		about := []attribute{{"long_name", "logarithm of the member's weight"}, {"units", "1"}}
-		a.logWeight = &cdfVariable{name: "log_weight", kind: cdfDouble, dims: lead, attributes: about}
-		variables = append(variables, a.logWeight)
+		a.logWeight = h.variable("log_weight", cdfDouble, lead, attribute{"long_name", "logarithm of the member's weight"}, attribute{"units", "1"}, attribute{"coordinates", beside})
 	}
 	if head.Parent.Values != nil {
-		about := []attribute{{"long_name", "forecast member it descends from"}, {"_FillValue", int32(-1)}}
-		a.parent = &cdfVariable{name: "parent", kind: cdfInt, dims: lead, attributes: about}
-		variables = append(variables, a.parent)
-	}
-	names := []string{"member"}
-	for _, v := range variables {
-		names = append(names, v.name)
+		a.parent = h.variable("parent", cdfInt, lead, attribute{"long_name", "forecast member it descends from"}, attribute{"_FillValue", int32(-1)}, attribute{"coordinates", beside})
 	}
 	for _, f := range head.Fields {
-		names = append(names, f.Name)
+		h.taken = append(h.taken, nameOf(f.Name))
 	}
 	for _, f := range head.Fields {
-		v := &cdfVariable{name: strings.ReplaceAll(f.Name, "/", "_"), kind: cdfDouble, dims: slices.Clone(lead), attributes: []attribute{{"coordinates", "time"}}}
-		for _, d := range extraDimensions(f, names) {
-			v.dims, dims = place(v.dims, dims, d, f.Name)
-		}
+		v := &cdfVariable{name: nameOf(f.Name), kind: cdfDouble, dims: slices.Clone(lead), attributes: []attribute{{"long_name", f.Name}}}
 		if f.Unit != "" {
 			v.attributes = append(v.attributes, attribute{"units", f.Unit})
 		}
-		a.fields, variables = append(a.fields, v), append(variables, v)
-	}
-	attributes := []attribute{{"Conventions", "CF-1.11"}, {"source", source}}
-	if g.stage != "" {
-		attributes = append(attributes, attribute{"stage", g.stage})
+		for i, length := range f.Shape {
+			v.dims = append(v.dims, h.extra(f, i, length))
+		}
+		coordinates := beside
+		for _, x := range axes(f.Name) {
+			if name := h.position(f, x, v.dims[len(lead):]); name != "" {
+				coordinates += " " + name
+			}
+		}
+		v.attributes = append(v.attributes, attribute{"coordinates", coordinates})
+		a.fields, h.variables = append(a.fields, v), append(h.variables, v)
 	}
 	var err error
-	if a.file, err = createNetCDF(path, dims, attributes, variables); err != nil {
-		return nil, err
-	}
-	for _, k := range g.cycles {
-		err = errors.Join(err, cycle.integer(k))
-	}
-	return a, errors.Join(err, time.doubles(times...))
-}
-
-// extraDimensions returns the dimensions of a variable in addition to cycle and member. A
-// dimension without a name, or with the name of a variable, whose coordinate it would be in
-// netCDF, is named after its variable.
-func extraDimensions(f archive.Field, taken []string) []dimension {
-	var list []dimension
-	for i, length := range f.Shape {
-		d := dimension{fmt.Sprintf("%s_%d", f.Name, i), length}
-		if i < len(f.Dims) && f.Dims[i] != "" && !slices.Contains(taken, f.Dims[i]) {
-			d.name = f.Dims[i]
-		}
-		list = append(list, d)
-	}
-	return list
-}
-
-// place adds d, of variable name, to the dimensions of a variable, and to those of the file
-// if it is new. A dimension with the same name but another length is not the same.
-func place(of []int, dims []dimension, d dimension, name string) ([]int, []dimension) {
-	k := slices.IndexFunc(dims, func(o dimension) bool { return o.name == d.name })
-	if k >= 0 && dims[k].length != d.length {
-		d.name, k = name+"_"+d.name, -1
-	}
-	if k < 0 {
-		k, dims = len(dims), append(dims, d)
-	}
-	return append(of, k), dims
+	a.file, err = h.create(path)
+	return a, err
 }
 
 // add writes one row.
@@ -209,7 +195,7 @@ func (a *arrays) add(s *archive.States, row int) error {
 		if s.Parent.Valid[row] {
 			parent = s.Parent.Values[row]
 		}
-		err = errors.Join(err, a.parent.integer(parent))
+		err = errors.Join(err, a.parent.integers(parent))
 	}
 	for i, v := range a.fields {
 		err = errors.Join(err, v.doubles(s.Fields[i].Row(row)...))

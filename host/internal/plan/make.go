@@ -305,6 +305,7 @@ func (m *maker) model() {
 	m.plan.Restart = map[string]Restart{"restart": FromInit, "climatology": FromClimatology}[w.Ensemble.OnDivergence]
 	m.observed = model.Layout()
 	m.plan.State, m.plan.Parameters = m.augment(m.observed, params), len(params)
+	m.plan.Places = m.observed.Coordinates
 	m.bounded = m.bounds(params)
 	m.plan.bounded = m.bounded
 	m.plan.watched = &watched{Model: model}

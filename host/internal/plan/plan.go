@@ -19,6 +19,7 @@ type Plan struct {
 	// Parameters is the number of estimated parameters, which are the last variables of
 	// State.
 	Parameters int
+	Places     *sdk.Coordinates // of the values of the model, which are the first of State; nil: they have none
 	// Scored lists the variables of State that have scores of their own, in its order.
 	Scored   []string
 	Streams  []observations.Stream

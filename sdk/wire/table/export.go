@@ -16,10 +16,11 @@ import (
 )
 
 // ToParquet writes the table from as the Parquet file to, compressed with zstd, in one of
-// the layouts. The file includes the Arrow schema, so that readers that support it get
+// the layouts. Dates are timestamps in milliseconds without a time zone, in UTC. The file includes the Arrow schema, so that readers that support it get
 // units and shapes back. ToParquet does not overwrite. Cost: memory for about 100,000 rows.
-func ToParquet(to, from string, layout Layout) error {
-	return convert(to, from, layout, func(f *os.File, s *arrow.Schema) (sink, error) {
+func ToParquet(to, from string, layout Layout, dates Dates) error {
+	shape := func(s *arrow.Schema) (*reshaper, error) { return shaped(s, layout, dates, false) }
+	return convert(to, from, shape, func(f *os.File, s *arrow.Schema) (sink, error) {
 		options := []parquet.WriterProperty{parquet.WithCompression(compress.Codecs.Zstd), parquet.WithMaxRowGroupLength(math.MaxInt64), parquet.WithCreatedBy("plume")}
 		for _, f := range s.Fields() { // a dictionary does not pay for numbers that hardly repeat
 			switch f.Type.ID() {
@@ -72,12 +73,14 @@ func (keepOpen) Close() error { return nil }
 
 // ToCSV writes the table from as the file to, comma-separated with a header line, in
 // layout [Wide] or [Tidy]. Null is an empty field, and numbers have as many digits as are
-// needed to read them back exactly. It does not overwrite.
-func ToCSV(to, from string, layout Layout) error {
+// needed to read them back exactly. Dates are written as 2006-01-02T15:04:05.000Z. It does
+// not overwrite.
+func ToCSV(to, from string, layout Layout, dates Dates) error {
 	if layout != Wide && layout != Tidy {
 		return fmt.Errorf("layout: got %q, want %s or %s: a field of a CSV file cannot hold a list", layout, Wide, Tidy)
 	}
-	return convert(to, from, layout, func(f *os.File, s *arrow.Schema) (sink, error) {
+	shape := func(s *arrow.Schema) (*reshaper, error) { return shaped(s, layout, dates, true) }
+	return convert(to, from, shape, func(f *os.File, s *arrow.Schema) (sink, error) {
 		w := csv.NewWriter(f, s, csv.WithHeader(true), csv.WithNullWriter(""))
 		columns := make([]arrow.Array, s.NumFields())
 		for c := range columns {
@@ -93,21 +96,22 @@ type sink struct {
 	close func() error
 }
 
-// convert writes the batches of a table to the sink that open makes for a new file.
-func convert(to, from string, layout Layout, open func(*os.File, *arrow.Schema) (sink, error)) (err error) {
+// convert writes the batches of a table, as shape arranges them, to the sink that open makes
+// for a new file.
+func convert(to, from string, shape func(*arrow.Schema) (*reshaper, error), open func(*os.File, *arrow.Schema) (sink, error)) (err error) {
 	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	var shaped *reshaper
+	var as *reshaper
 	var out sink
 	err = scan(from, func(s *arrow.Schema) (err error) {
-		if shaped, err = newReshaper(s, layout); err == nil {
-			out, err = open(f, shaped.schema)
+		if as, err = shape(s); err == nil {
+			out, err = open(f, as.schema)
 		}
 		return err
-	}, func(r arrow.Record) error { return out.write(shaped.batch(r)) })
+	}, func(r arrow.Record) error { return out.write(as.batch(r)) })
 	if out.close != nil {
 		err = errors.Join(err, out.close())
 	}

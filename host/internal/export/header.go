@@ -1,0 +1,194 @@
+package export
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/plume-da/plume/host/internal/archive"
+)
+
+// header collects what a netCDF file is made of. The values of coordinates are known
+// beforehand and written when the file is made.
+type header struct {
+	attributes []attribute
+	dims       []dimension
+	variables  []*cdfVariable
+	taken      []string // names of variables that follow
+
+	coordinates []coordinate
+}
+
+// coordinate is a variable with its values, of one of the types.
+type coordinate struct {
+	*cdfVariable
+	doubles  []float64
+	integers []int32
+}
+
+// nameOf returns a name as netCDF allows it.
+func nameOf(name string) string { return strings.ReplaceAll(name, "/", "_") }
+
+// dimension adds a dimension and returns its number.
+func (h *header) dimension(name string, length int) int {
+	h.dims = append(h.dims, dimension{name, length})
+	return len(h.dims) - 1
+}
+
+// variable adds a variable.
+func (h *header) variable(name string, kind cdfType, dims []int, attributes ...attribute) *cdfVariable {
+	v := &cdfVariable{name: name, kind: kind, dims: slices.Clone(dims), attributes: attributes}
+	h.variables = append(h.variables, v)
+	return v
+}
+
+// integers adds a variable and its values.
+func (h *header) integers(name string, dims []int, values []int32, attributes ...attribute) {
+	h.coordinates = append(h.coordinates, coordinate{cdfVariable: h.variable(name, cdfInt, dims, attributes...), integers: values})
+}
+
+// times adds model times, and before them their dates if they are dates, and returns the
+// names of the variables.
+func (h *header) times(dims []int, values []float64, dates *archive.Dates) string {
+	model := []attribute{{"long_name", "model time"}}
+	add := func(name string, values []float64, about []attribute) {
+		h.coordinates = append(h.coordinates, coordinate{cdfVariable: h.variable(name, cdfDouble, dims, about...), doubles: values})
+	}
+	if dates == nil {
+		add("time", values, model)
+		return "time"
+	}
+	units, since := dates.Since(values)
+	add("time", since, []attribute{{"standard_name", "time"}, {"long_name", "time"}, {"axis", "T"}, {"units", units}, {"calendar", dates.Calendar}})
+	add("model_time", values, model)
+	return "time model_time"
+}
+
+// isTaken reports whether a variable has the name, or will have it.
+func (h *header) isTaken(name string) bool {
+	return slices.Contains(h.taken, name) || slices.ContainsFunc(h.variables, func(v *cdfVariable) bool { return v.name == name })
+}
+
+// reserved are the names of variables that are not fields.
+var reserved = []string{"cycle", "member", "time", "model_time", "lag", "log_weight", "parent"}
+
+// extra returns dimension i of a field after cycle and member, and adds it if it is new. One
+// without a name, or with the name of a variable, whose coordinate it would be in netCDF, is
+// named after its field, and so is one that has the name of another but not its length.
+func (h *header) extra(f archive.Field, i, length int) int {
+	name := fmt.Sprintf("%s_%d", nameOf(f.Name), i)
+	if i < len(f.Dims) && f.Dims[i] != "" && !slices.Contains(h.taken, f.Dims[i]) && !slices.Contains(reserved, f.Dims[i]) {
+		name = nameOf(f.Dims[i])
+	}
+	for {
+		k := slices.IndexFunc(h.dims, func(o dimension) bool { return o.name == name })
+		switch {
+		case k < 0:
+			return h.dimension(name, length)
+		case h.dims[k].length == length:
+			return k
+		}
+		name = nameOf(f.Name) + "_" + name
+	}
+}
+
+// letters are the names of axes of which CF knows the direction.
+var letters = map[string]string{
+	"x": "X", "lon": "X", "longitude": "X", "easting": "X", "y": "Y", "lat": "Y", "latitude": "Y", "northing": "Y", "z": "Z", "height": "Z", "altitude": "Z", "depth": "Z",
+}
+
+// position adds the positions of a field on an axis, unless they are there: along one of its
+// dimensions if they depend on no other. If they are not those of a dimension of this name,
+// it returns the name that they have, for the field's list of coordinates. A name is that of
+// the axis, with that of the field before it if other positions have it.
+func (h *header) position(f archive.Field, x axis, dims []int) string {
+	values := x.at
+	if d := along(f.Shape, values); d >= 0 {
+		values, dims = lineOf(f.Shape, values, d), dims[d:d+1]
+	}
+	for name := nameOf(x.name); ; name = nameOf(f.Name) + "_" + name {
+		k := slices.IndexFunc(h.dims, func(d dimension) bool { return d.name == name })
+		own := len(dims) == 1 && dims[0] == k && monotonic(values)
+		same := slices.ContainsFunc(h.coordinates, func(c coordinate) bool {
+			return c.name == name && slices.Equal(c.dims, dims) && slices.Equal(c.doubles, values)
+		})
+		if !same && (h.isTaken(name) || k >= 0 && !own) {
+			continue
+		}
+		if !same {
+			about := []attribute{{"long_name", "position on axis " + x.name}}
+			if letter := letters[strings.ToLower(x.name)]; letter != "" && own {
+				about = append(about, attribute{"axis", letter})
+			}
+			if x.period > 0 {
+				about = append(about, attribute{"period", x.period})
+			}
+			h.coordinates = append(h.coordinates, coordinate{cdfVariable: h.variable(name, cdfDouble, dims, about...), doubles: values})
+		}
+		if own {
+			return ""
+		}
+		return name
+	}
+}
+
+// along returns the only dimension of an array that its values depend on, or -1.
+func along(shape []int, values []float64) int {
+	every := 1
+	for d, length := range slices.Backward(shape) {
+		line := lineOf(shape, values, d)
+		differs := false
+		for i, v := range values {
+			if v != line[i/every%length] {
+				differs = true
+				break
+			}
+		}
+		if !differs {
+			return d
+		}
+		every *= length
+	}
+	return -1
+}
+
+// lineOf returns the values of an array along a dimension, at index 0 of the others.
+func lineOf(shape []int, values []float64, d int) []float64 {
+	every := 1
+	for _, length := range shape[d+1:] {
+		every *= length
+	}
+	line := make([]float64, shape[d])
+	for i := range line {
+		line[i] = values[i*every]
+	}
+	return line
+}
+
+// monotonic reports whether values grow or fall without a stop, as those of a dimension must.
+func monotonic(values []float64) bool {
+	if len(values) < 2 {
+		return true
+	}
+	sign := cmp.Compare(values[1], values[0])
+	for i, v := range values[1:] {
+		if cmp.Compare(v, values[i]) != sign {
+			return false
+		}
+	}
+	return sign != 0
+}
+
+// create makes the file and writes its coordinates.
+func (h *header) create(path string) (*netCDF, error) {
+	file, err := createNetCDF(path, h.dims, h.attributes, h.variables)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range h.coordinates {
+		err = errors.Join(err, c.cdfVariable.doubles(c.doubles...), c.cdfVariable.integers(c.integers...))
+	}
+	return file, err
+}
