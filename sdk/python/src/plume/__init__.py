@@ -21,7 +21,8 @@ A run is opened with :func:`open_run`.
 from typing import TYPE_CHECKING, Any
 
 from . import _stdout as _stdout  # first: before anything else may print
-from ._runs import Dates, Manifest, Run, open_run, runs
+from ._runs import Manifest, Run, open_run, runs
+from ._tables import Dates
 from ._workflow import to_toml
 from .comparing import Compared, Comparison, Difference, compare
 from .diagnostics import Finding, WorkflowError

@@ -11,7 +11,7 @@ import numbers
 import operator
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _tables
-from ._tables import Column, Table
+from ._tables import Column, Dates, Table
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,17 +30,11 @@ if TYPE_CHECKING:
 
 Library = Literal["pandas", "polars", "pyarrow", "numpy"]
 Stage = Literal["forecast", "analysis", "smoothed"]
+Of = Literal["state", "observed"]
 
+_DATED = {"time": "date", "valid": "valid_date"}  # names of columns of dates, by those of times
 _SEAL = re.compile(rb'"seal": ?"([0-9a-f]{64})"\s*}\s*\Z')
 _checked: set[tuple[str, int, int, str]] = set()  # path, size, time and sum of files that are as their run left them
-
-
-class Dates(TypedDict):
-    """Which dates the times of a model are: the one of time 0, and the seconds of a unit."""
-
-    start: str
-    unit_seconds: float
-    calendar: str
 
 
 class Manifest(TypedDict, total=False):
@@ -131,8 +125,11 @@ class Run:
 
         Of a table with one file per trial or truth, such as "ensemble", it is the rows of all
         of them, with the columns their folders name, trial or replicate, and part. One file is
-        "ensemble/trial=0001/part-00000". Raises FileNotFoundError with the names there are."""
-        return _for_library(self._read(name), library)
+        "ensemble/trial=0001/part-00000". Raises FileNotFoundError with the names there are.
+
+        If model times are dates, the column date after time has them, in UTC, and valid_date
+        after valid."""
+        return _for_library(self._dated(self._read(name)), library)
 
     @overload
     def scores(
@@ -183,7 +180,7 @@ class Run:
         both. It is metrics.arrow with what trials.arrow says; compare has means and differences.
 
         filter, replicate and setting select trials, see [trials]."""
-        scored, trials = self._read("metrics"), self._read("trials")
+        scored = self._read("metrics")
         wanted = [metric] if isinstance(metric, str) else None if metric is None else list(metric)
         columns = {k: c.values for k, c in scored.columns.items()}
         rows = np.ones(len(scored), bool)
@@ -197,16 +194,24 @@ class Run:
         if filter is not None or replicate is not None or setting:
             chosen = self.trials(filter=filter, replicate=replicate, setting=setting)
             rows &= np.isin(columns["trial"], chosen) & ~scored.columns["trial"].nulls()
-        scored = scored.pick(rows)
+        return _for_library(self._tidy(scored.pick(rows)), library)
+
+    def _tidy(self, rows: Table) -> Table:
+        """Returns rows of trials with the number of members and every axis of the sweep after the
+        filter. While a run is running nothing says what they are, and they are not there."""
+        first = {k: rows.columns[k] for k in ("trial", "replicate", "filter")}
+        last = {k: column for k, column in rows.columns.items() if k not in first and k != "truth"}
+        try:
+            trials = self._read("trials")
+        except FileNotFoundError:
+            return Table(first | last)
         number = {int(n): i for i, n in enumerate(trials.columns["trial"].values)}
-        trial = scored.columns["trial"]
+        trial = rows.columns["trial"]
         has = ~trial.nulls()
         at = np.array([number[int(n)] if ok else 0 for n, ok in zip(trial.values, has, strict=True)], int)
         named = {"members": trials.columns["size"].taken(at, ~has)}
         named |= {axis: trials.columns[axis].taken(at, ~has) for axis in _axes(trials)}
-        first = {k: scored.columns[k] for k in ("trial", "replicate", "filter")}
-        last = {k: scored.columns[k] for k in ("metric", "stage", "value", "se", "cycles", "status")}
-        return _for_library(Table(first | named | last), library)
+        return Table(first | named | last)
 
     def trials(
         self,
@@ -265,7 +270,7 @@ class Run:
         if isinstance(trial, (int, numbers.Integral)):
             if not any(self.path.glob(f"{folder}/*")):
                 raise ValueError(f"{self.path} stored no ensembles; see output.ensemble in the workflow")
-            return self._dataset(f"{folder}/trial={trial:04d}/part-00000", stage=stage).assign_attrs(trial=int(trial))
+            return self._members(folder, int(trial), stage).assign_attrs(trial=int(trial))
         if isinstance(trial, str):
             raise TypeError(f"trial: got {trial!r}, want a number; filter={trial!r} selects by the label of a filter")
         xr = needed("xarray")
@@ -275,7 +280,7 @@ class Run:
         chosen = [operator.index(n) for n in trial]
         if not chosen:
             raise ValueError(f"{self.path} stored no ensembles; see output.ensemble in the workflow")
-        each = [self._dataset(f"{folder}/trial={n:04d}/part-00000", stage=stage) for n in chosen]
+        each = [self._members(folder, n, stage) for n in chosen]
         joined: xarray.Dataset = xr.concat(each, xr.DataArray(chosen, dims="trial", name="trial"), join="outer")
         cycles = self._read("cycles").columns
         rows = {n: i for i, n in reversed(list(enumerate(cycles["trial"].values.tolist())))}
@@ -299,6 +304,171 @@ class Run:
 
         return inference(self, trial=trial, filter=filter, replicate=replicate, setting=setting)
 
+    @overload
+    def forecasts(
+        self,
+        library: Literal["pandas"] = "pandas",
+        *,
+        of: Of | None = None,
+        variable: str | None = None,
+        last: bool = False,
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> pandas.DataFrame: ...
+    @overload
+    def forecasts(
+        self,
+        library: Literal["polars"],
+        *,
+        of: Of | None = None,
+        variable: str | None = None,
+        last: bool = False,
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> polars.DataFrame: ...
+    @overload
+    def forecasts(
+        self,
+        library: Literal["numpy"],
+        *,
+        of: Of | None = None,
+        variable: str | None = None,
+        last: bool = False,
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> dict[str, NDArray[Any]]: ...
+    @overload
+    def forecasts(
+        self,
+        library: Literal["xarray"],
+        *,
+        of: Of | None = None,
+        variable: str | None = None,
+        last: bool = False,
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> xarray.Dataset: ...
+    def forecasts(
+        self,
+        library: Library | Literal["xarray"] = "pandas",
+        *,
+        of: Of | None = None,
+        variable: str | None = None,
+        last: bool = False,
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> Any:
+        """Returns free forecasts, of a workflow with [forecast], as a tidy table: a row for each
+        analysis (cycle, time), lead time and value, with the axes of the sweep, valid, which is
+        time + lead, mean, spread and quantiles. of is "state", or "observed" for predicted
+        observations; last leaves those from the last analysis of each trial. Probabilities of
+        exceeding thresholds are in table("exceedances").
+
+        For "xarray" it is a dataset of one trial with a variable for each that is forecast,
+        (statistic, cycle, lead, ...): predicted observations, unless of says otherwise or
+        there are none."""
+        table = self._ahead("forecasts", filter, replicate, setting)
+        if library == "xarray" and of is None:
+            of = "observed" if (table.columns["of"].values == "observed").any() else "state"
+        wanted: dict[str, object] = {"of": of, "variable": variable}
+        table = self._having(table, {name: value for name, value in wanted.items() if value is not None})
+        trial, cycle = table.columns["trial"].values, table.columns["cycle"].values
+        if last:
+            table = table.pick(cycle == [cycle[trial == n].max() for n in trial.tolist()])
+        if library != "xarray":
+            return _for_library(self._tidy(self._dated(table)), library)
+        needed("xarray")
+        from ._forecasts import dataset
+
+        if len(numbers := np.unique(trial)) != 1:
+            raise ValueError(f"want one trial, got {len(numbers)}; filter, replicate and setting select")
+        found = dataset(table, self.dates, self._units(of or "state"))
+        return found.assign_attrs(source=str(self.path), of=of, trial=int(numbers[0]))
+
+    @overload
+    def forecast_scores(
+        self,
+        metric: str | None = None,
+        library: Literal["pandas"] = "pandas",
+        *,
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> pandas.DataFrame: ...
+    @overload
+    def forecast_scores(
+        self,
+        metric: str | None,
+        library: Literal["polars"],
+        *,
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> polars.DataFrame: ...
+    @overload
+    def forecast_scores(
+        self,
+        metric: str | None,
+        library: Literal["numpy"],
+        *,
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> dict[str, NDArray[Any]]: ...
+    def forecast_scores(
+        self,
+        metric: str | None = None,
+        library: Library = "pandas",
+        *,
+        filter: str | None = None,
+        replicate: int | None = None,
+        setting: Mapping[str, object] | None = None,
+    ) -> Any:
+        """Returns how good free forecasts were as a tidy table: a row for each trial, lead time,
+        variable and metric, such as rmse, crps_fair and persistence_rmse, with the axes of the
+        sweep, value, se and count, the number of forecasts. These are the numbers of plume
+        forecast --scores."""
+        table = self._ahead("forecast_scores", filter, replicate, setting)
+        return _for_library(self._tidy(self._having(table, {"metric": metric} if metric else {})), library)
+
+    def _ahead(
+        self, name: str, filter: str | None, replicate: int | None, setting: Mapping[str, object] | None
+    ) -> Table:
+        """Returns a table of forecasts, of the trials that are selected."""
+        try:
+            table = self._read(name)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{self.path} has no {name}: its workflow has no [forecast]") from None
+        if setting:
+            chosen = self.trials(filter=filter, replicate=replicate, setting=setting)
+            return table.pick(np.isin(table.columns["trial"].values, chosen))
+        wanted: dict[str, object] = {"filter": filter, "replicate": replicate}
+        return self._having(table, {name: value for name, value in wanted.items() if value is not None})
+
+    def _having(self, table: Table, wanted: Mapping[str, object]) -> Table:
+        """Returns the rows that hold what is wanted; raises ValueError where there is none."""
+        for name, value in wanted.items():
+            values = table.columns[name].values
+            rows = values == value
+            if not rows.any():
+                there = ", ".join(map(str, sorted(set(values.tolist()))))
+                raise ValueError(f"{name}: {self.path} has no forecast of {value!r}; it has {there or 'none'}")
+            table = table.pick(rows)
+        return table
+
+    def _units(self, of: str) -> dict[str, str]:
+        """Returns the units of variables of the state or of the observed ones, if a table has them."""
+        observed = ("observations.arrow*", "observations/*.arrow*")
+        states = ("truth/*/*.arrow*", "ensemble/*/*.arrow*")
+        files = [f for pattern in (observed if of == "observed" else states) for f in self.path.glob(pattern)]
+        columns = _tables.head(files[0]).columns if files else {}
+        return {name: c.meta["unit"] for name, c in columns.items() if "unit" in c.meta}
+
     def truth(self, replicate: int = 1, number: int = 0) -> xarray.Dataset:
         """Returns the truth of a twin experiment as an xarray.Dataset, (cycle, ...).
 
@@ -307,18 +477,24 @@ class Run:
         needed("xarray")
         if not any(self.path.glob("truth/*")):
             raise FileNotFoundError(f"{self.path} has no truth: its observations are from files")
-        return self._dataset(f"truth/replicate={replicate:03d}/part-{number:05d}")
+        return self._dataset(f"truth/replicate={replicate:03d}/part-{number:05d}", number=number)
 
     def reference(self, replicate: int = 1, number: int = 0) -> xarray.Dataset:
         """Returns the members kept of the brute-force posterior, as [ensemble] does."""
         needed("xarray")
         if not any(self.path.glob("reference/*")):
             raise FileNotFoundError(f"{self.path} has no reference; see [reference] in the workflow language")
-        return self._dataset(f"reference/replicate={replicate:03d}/part-{number:05d}", stage="analysis")
+        truth = self._truth_of(lambda trials: (trials["replicate"] == replicate) & (trials["reference"] == number))
+        return self._dataset(f"reference/replicate={replicate:03d}/part-{number:05d}", number=truth, stage="analysis")
 
     def observations(self, replicate: int = 1, number: int = 0) -> xarray.Dataset:
         """Returns the observations of a truth as an xarray.Dataset, (cycle, ...); NaN is missing."""
-        return self._dataset("observations", replicate=replicate, truth=number)
+        return self._dataset("observations", "observed", number, replicate=replicate, truth=number)
+
+    def _members(self, folder: str, trial: int, stage: Stage) -> xarray.Dataset:
+        """Returns the members of a trial."""
+        truth = self._truth_of(lambda trials: trials["trial"] == trial)
+        return self._dataset(f"{folder}/trial={trial:04d}/part-00000", number=truth, stage=stage)
 
     def _read(self, name: str, **wanted: Any) -> Table:
         """Returns those rows of a whole file, of the batches written so far, or of all files
@@ -386,60 +562,51 @@ class Run:
             tables.append(table)
         return _tables.together(tables) if tables else None
 
-    def _dataset(self, name: str, **where: Any) -> xarray.Dataset:
-        xr = needed("xarray")
+    def _dataset(self, name: str, of: str = "state", number: int | None = None, **where: Any) -> xarray.Dataset:
+        """Returns a table of states or observations, of the truth with that number."""
+        needed("xarray")
+        from . import _arrays
+
         table = self._read(name, **where)
-        columns = table.columns
         if not len(table):
             wanted = where.get("stage") or ", ".join(f"{k} {v}" for k, v in where.items()) or "rows"
             raise ValueError(f"{name}: holds no {wanted}; see output.ensemble in the workflow")
-        cycles, at = np.unique(columns["cycle"].values, return_inverse=True)
-        lead, where_to = {"cycle": len(cycles)}, [at]
-        if "member" in columns:
-            where_to.append(columns["member"].values)
-            lead["member"] = int(where_to[1].max()) + 1
-        variables = {}
-        for key, column in columns.items():
-            if "shape" not in column.meta and key not in ("log_weight", "parent"):
-                continue
-            shape = [int(k) for k in column.meta.get("shape", "").split(",") if k]
-            values = column.plain().reshape(-1, *shape)
-            if len(table) < np.prod(list(lead.values())):  # members have been dropped
-                ragged = np.full((*lead.values(), *shape), np.nan)
-                ragged[tuple(where_to)] = values
-                values = ragged
-            dims = _dimensions(key, shape, column.meta.get("dims", ""), list(columns))
-            units = {"units": column.meta["unit"]} if column.meta.get("unit") else {}
-            variables[key] = ((*lead, *dims), values.reshape(*lead.values(), *shape), units)
-        times = np.empty(len(cycles))
-        times[at] = columns["time"].values
-        coords: dict[str, Any] = {"cycle": cycles} | self._times(times)
-        if "lag" in columns and "shape" not in columns["lag"].meta:
-            lags = np.empty(len(cycles), dtype=np.int32)
-            lags[at] = columns["lag"].values
-            coords["lag"] = ("cycle", lags)
-        if "member" in lead:
-            coords["member"] = np.arange(lead["member"])
-        attrs = {"Conventions": "CF-1.11", "source": str(self.path)} | (
-            {"stage": where["stage"]} if "stage" in where else {}
-        )
-        dataset: xarray.Dataset = xr.Dataset(variables, coords, attrs)
-        return dataset
+        parts = sorted(f.name.split(".")[0] for f in (self.path / "coordinates").glob("part-*"))
+        if number is not None:
+            parts = [part for part in parts if part == f"part-{number:05d}"]
+        at = _arrays.places(self._read(f"coordinates/{parts[0]}"), of) if len(parts) == 1 else {}
+        found = _arrays.dataset(table, self.dates, at)
+        return found.assign_attrs(source=str(self.path), **({"stage": where["stage"]} if "stage" in where else {}))
 
-    def _times(self, times: NDArray[np.float64]) -> dict[str, Any]:
-        """Returns the coordinates of times: those of the model, and as dates where they are such."""
-        about = {"long_name": "model time"}
-        dates = self.manifest.get("dates") if (self.path / "run.json").exists() else None
-        if dates is None or dates["calendar"] not in ("standard", "gregorian", "proleptic_gregorian"):
-            return {"time": ("cycle", times, about)}
-        start = np.datetime64(dates["start"].removesuffix("Z"), "ns")
-        passed = np.rint(times * dates["unit_seconds"] * 1e3).astype("timedelta64[ms]")
-        encoding = {
-            "units": f"seconds since {start.astype('datetime64[s]')}",
-            "dtype": "float64",
-        }  # netCDF 3 has no more
-        time = ("cycle", start + passed.astype("timedelta64[ns]"), {"standard_name": "time"}, encoding)
-        return {"time": time, "model_time": ("cycle", times, about)}
+    @property
+    def dates(self) -> Dates | None:
+        """Which dates model times are; None: they are none."""
+        return self.manifest.get("dates") if (self.path / "run.json").exists() else None
+
+    def _dated(self, table: Table) -> Table:
+        """Returns a table with a column of dates after each of model times, as plume export has them."""
+        dates = self.dates
+        if dates is None or dates["calendar"] not in _tables.STANDARD:
+            return table
+        columns: dict[str, Column] = {}
+        for name, column in table.columns.items():
+            columns[name] = column
+            if name in _DATED and column.type == "g" and "shape" not in column.meta:
+                added = _DATED[name]
+                while added in table.columns:
+                    added += "_"
+                values = _tables.dates_of(np.where(column.nulls(), 0, column.values), dates)
+                columns[added] = Column(_tables.DATES, {}, values, column.null)
+        return Table(columns)
+
+    def _truth_of(self, wanted: Callable[[dict[str, NDArray[Any]]], NDArray[np.bool_]]) -> int | None:
+        """Returns the number of the truth of the trials that are wanted, if it is known."""
+        try:
+            trials = {name: c.plain() for name, c in self._read("trials").columns.items()}
+        except FileNotFoundError:
+            return None  # the run has not ended
+        found = trials["truth"][wanted(trials)]
+        return int(found[0]) if len(found) else None
 
 
 def _axes(trials: Table) -> list[str]:
@@ -459,15 +626,6 @@ def _axis(trials: Table, name: str) -> str:
 def ending(axes: Iterable[str], name: str) -> list[str]:
     """Returns the axes of a sweep that name stands for: keys, or the ends of such."""
     return [axis for axis in axes if axis == name or axis.endswith("." + name)]
-
-
-def _dimensions(name: str, shape: list[int], dims: str, taken: list[str]) -> list[str]:
-    """Returns the dimensions of a variable beside cycle and member. One that has no name,
-    or that of a variable, is called after its variable."""
-    given = dims.split(",") if dims else []
-    return [
-        given[i] if i < len(given) and given[i] and given[i] not in taken else f"{name}_{i}" for i in range(len(shape))
-    ]
 
 
 def _for_library(table: Table, library: Library) -> Any:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import nanoarrow as na
 import numpy as np
@@ -15,7 +15,22 @@ from nanoarrow.ipc import InputStream
 from numpy.typing import NDArray
 
 _LIST = "+w:"  # of a fixed size, which follows
-_TYPES = {"i": (na.int32(), np.int32), "l": (na.int64(), np.int64), "g": (na.float64(), np.float64)}
+STANDARD = ("standard", "gregorian", "proleptic_gregorian")  # calendars with our months
+DATES = "tsm:"  # milliseconds since 1970, without a time zone
+_TYPES: dict[str, tuple[Any, Any]] = {
+    "i": (na.int32(), np.int32),
+    "l": (na.int64(), np.int64),
+    "g": (na.float64(), np.float64),
+    DATES: (na.timestamp("ms"), "datetime64[ms]"),
+}
+
+
+class Dates(TypedDict):
+    """Which dates the times of a model are: the one of time 0, and the seconds of a unit."""
+
+    start: str
+    unit_seconds: float
+    calendar: str
 
 
 @dataclass(frozen=True)
@@ -23,15 +38,17 @@ class Column:
     """The values of a column: one a row, or several where a variable has a shape. Where
     null says so, a value means nothing."""
 
-    type: str  # as Arrow's C interface writes it: i, l, g, u or +w:SIZE
+    type: str  # as Arrow's C interface writes it: i, l, g, u, tsm: or +w:SIZE
     meta: dict[str, str]  # unit, shape and dims of a variable
     values: NDArray[Any]
     null: NDArray[np.bool_] | None = None
 
     def plain(self) -> NDArray[Any]:
-        """Returns the values; null is NaN, or None in a column of texts."""
+        """Returns the values; null is NaN, NaT of a date, or None in a column of texts."""
         if self.null is None:
             return self.values
+        if self.type == DATES:
+            return np.where(self.null, np.datetime64("NaT"), self.values)
         return np.where(self.null, np.array(None if self.type == "u" else np.nan), self.values)
 
     def nulls(self) -> NDArray[np.bool_]:
@@ -58,7 +75,9 @@ class Column:
             texts = [str(text or "").encode() for text in self.values]
             kind, buffers = na.string(), [np.cumsum([0, *map(len, texts)], dtype=np.int32), b"".join(texts)]
         else:
-            kind, buffers = _TYPES[self.type.split(":")[0].replace("+w", "g")][0], [self.values.reshape(-1)]
+            values = self.values.reshape(-1)
+            kind = _TYPES["g" if self.type.startswith(_LIST) else self.type][0]
+            buffers = [values.view(np.int64) if self.type == DATES else values]
         array = na.c_array_from_buffers(kind, self.values.size, [valid, *buffers])
         if self.type.startswith(_LIST):
             kind = na.fixed_size_list(kind, self.values.shape[1])
@@ -95,6 +114,13 @@ class Table:
         return Table({name: c.where(rows) for name, c in self.columns.items()})
 
 
+def dates_of(times: NDArray[np.float64], dates: Dates) -> NDArray[np.datetime64]:
+    """Returns model times as dates of a calendar that has the months of ours."""
+    passed = np.rint(times * dates["unit_seconds"] * 1e3).astype("timedelta64[ms]")
+    found: NDArray[np.datetime64] = np.datetime64(dates["start"].removesuffix("Z"), "ms") + passed
+    return found
+
+
 def read(path: Path, wanted: Mapping[str, Any]) -> Table:
     """Returns the rows of a file that are as wanted says, see [Table.where]. A file under
     way, NAME.part, is a stream from byte 8 on, and its last batch may be cut. Raises
@@ -115,6 +141,16 @@ def read(path: Path, wanted: Mapping[str, Any]) -> Table:
             if not batches:
                 raise FileNotFoundError(f"{path} has no batch yet") from None
     return together(batches)
+
+
+def head(path: Path) -> Table:
+    """Returns the columns of a file without their values."""
+    with path.open("rb") as file:
+        file.seek(8)
+        try:
+            return _table(na.c_array_stream(InputStream.from_readable(file)).get_schema(), None)
+        except RuntimeError as e:
+            raise ValueError(f"{path} is damaged: {e}") from e
 
 
 def together(tables: list[Table]) -> Table:

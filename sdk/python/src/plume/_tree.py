@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from xarray.backends import BackendEntrypoint
 
+from ._arrays import clock
 from ._runs import Run, Stage, open_run
 
 
@@ -54,13 +55,13 @@ class RunBackend(BackendEntrypoint):  # type: ignore[misc]  # this package does 
 
 
 def groups(run: Run) -> dict[str, xr.Dataset]:
-    """Returns what a run has: forecast and analysis, (trial, cycle, member, ...), truth,
+    """Returns what a run has: forecast, analysis and smoothed, (trial, cycle, member, ...), truth,
     reference and observations, (replicate, cycle, ...), and scores, (trial, stage, cycle). Of
     replicates with several truths these are of the first."""
     manifest = run.manifest
     about = {name: str(manifest.get(name, "")) for name in ("name", "status", "started", "plume")}
     found = {"/": xr.Dataset(attrs={"Conventions": "CF-1.11", "source": str(run.path)} | about)}
-    stages: tuple[Stage, ...] = ("forecast", "analysis")
+    stages: tuple[Stage, ...] = ("forecast", "analysis", "smoothed")
     for stage in stages:
         try:
             found[f"/{stage}"] = run.ensemble(stage, None)
@@ -82,15 +83,19 @@ def _scores(run: Run) -> xr.Dataset:
     trials, first, trial = np.unique(table["trial"], return_index=True, return_inverse=True)
     stages, stage = np.unique(table["stage"].astype(str), return_inverse=True)
     cycles, cycle = np.unique(table["cycle"], return_inverse=True)
-    about = ("trial", "replicate", "filter", "cycle", "time", "stage")
+    about = ("trial", "replicate", "filter", "cycle", "time", "date", "stage")
     scores = {}
     for name, values in table.items():
         if name not in about:
             whole = np.full((len(trials), len(stages), len(cycles)), np.nan)
             whole[trial, stage, cycle] = values.astype(float)
-            scores[name] = (("trial", "stage", "cycle"), whole)
-    of_trial = {name: ("trial", table[name][first]) for name in ("filter", "replicate")}
-    return xr.Dataset(scores, {"trial": trials, "stage": stages, "cycle": cycles} | of_trial)
+            scores[name] = (("trial", "stage", "cycle"), whole, {"long_name": name})
+    coords: dict[str, Any] = {name: ("trial", table[name][first]) for name in ("filter", "replicate")}
+    model_times = np.full((len(trials), len(cycles)), np.nan)
+    model_times[trial, cycle] = table["time"]
+    if (np.isnan(model_times) | (model_times == np.nanmax(model_times, axis=0))).all():  # trials have the same times
+        coords |= clock(np.nanmax(model_times, axis=0), run.dates)
+    return xr.Dataset(scores, {"trial": trials, "stage": stages, "cycle": cycles} | coords)
 
 
 def inference(run: Run, **trial: Any) -> xr.DataTree:

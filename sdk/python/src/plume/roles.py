@@ -51,7 +51,7 @@ class Plugin:
         return plugin
 
     def _set(self, params: Mapping[str, Any]) -> None:
-        for name, value in resolve(declarations(type(self)), params).items():
+        for name, value in resolve(declarations(type(self)), dict(params)).items():
             setattr(self, name, value)
 
     def setup(self) -> None:
