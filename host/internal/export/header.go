@@ -61,7 +61,7 @@ func (h *header) times(dims []int, values []float64, dates *archive.Dates) strin
 		return "time"
 	}
 	units, since := dates.Since(values)
-	add("time", since, []attribute{{"standard_name", "time"}, {"long_name", "time"}, {"axis", "T"}, {"units", units}, {"calendar", dates.Calendar}})
+	add("time", since, []attribute{{"standard_name", "time"}, {"long_name", "time"}, {"axis", "T"}, {"units", units}, {"calendar", dates.Calendar}, {"units_metadata", "leap_seconds: none"}})
 	add("model_time", values, model)
 	return "time model_time"
 }

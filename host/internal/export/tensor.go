@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
 )
@@ -105,7 +106,8 @@ func toNetCDF(to string, r *archive.Reader, name, source string, at places) (err
 		if name == "observations" {
 			of = archive.Observed
 		}
-		h := &header{attributes: []attribute{{"Conventions", "CF-1.11"}, {"title", r.Info.Name}, {"source", source}}}
+		h := &header{attributes: []attribute{{"Conventions", "CF-1.11"}, {"title", r.Info.Name}, {"source", source},
+			{"history", r.Info.Started.UTC().Format(time.RFC3339) + " plume run"}}}
 		if out[key], err = newArrays(path, h, g, head, r.Info.Dates, func(variable string) []axis { return at.of(g.truth, of, variable) }); err != nil {
 			delete(out, key)
 			return err

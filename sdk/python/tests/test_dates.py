@@ -15,7 +15,13 @@ from conftest import PLUME, ROOT, plume
 START = np.datetime64("2026-03-01T00:00", "ns")
 TANK = {
     "experiment": {"name": "tank", "seed": 11},
-    "time": {"start": datetime(2026, 3, 1, tzinfo=timezone.utc), "unit": "1h", "interval": "90min", "cycles": 12, "burn_in": 2},
+    "time": {
+        "start": datetime(2026, 3, 1, tzinfo=timezone.utc),
+        "unit": "1h",
+        "interval": "90min",
+        "cycles": 12,
+        "burn_in": 2,
+    },
     "model": {
         "plugin": "linear",
         "params": {"variables": ["level", "inflow"], "units": ["m", "m h-1"], "matrix": [0, 1, 0, -0.2]},

@@ -51,7 +51,7 @@ def times(values: NDArray[np.float64], dims: tuple[str, ...], dates: Dates | Non
     other months need the package cftime; without it they are numbers with units and calendar."""
     if dates is None:
         return xr.Variable(dims, values, {"long_name": "model time"} | about)
-    about = {"standard_name": "time", "long_name": "time"} | about
+    about = {"standard_name": "time", "long_name": "time", "units_metadata": "leap_seconds: none"} | about
     since = f"seconds since {dates['start'].removesuffix('Z')}"
     if dates["calendar"] in STANDARD:
         encoding = {"units": since, "calendar": dates["calendar"], "dtype": "float64"}  # netCDF 3 has no int64
