@@ -33,6 +33,8 @@ Formats and their layouts, the default first:
 If time.start is a date, the column date after time has the dates of model
 times, in UTC, and valid_date after valid; times in netCDF are dates.
 
+Python writes Zarr stores, for large states: Run.to_zarr, in the package plume-da.
+
 A table with parts for several truths or trials is a folder, such as
 truth/replicate=001/part-00000.csv, which pyarrow and DuckDB read as one table.
 

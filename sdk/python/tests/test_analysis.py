@@ -293,6 +293,9 @@ def test_dropped_members_are_nan(tmp_path):
     np.testing.assert_array_equal(members.u.sel(cycle=1), [[0, 0.5], [1, 1.5], [2, 2.5]])
     np.testing.assert_array_equal(members.u.sel(cycle=2), [[3, 3.5], [4, 4.5], [np.nan, np.nan]])
     np.testing.assert_array_equal(members.parent, [[2, 1, 0], [np.nan] * 3])
+    first, second = kit.Run(tmp_path).blocks("analysis", 1, 1)
+    assert first.equals(members.isel(cycle=[0]))
+    assert second.equals(members.isel(cycle=[1]))
 
 
 def test_names_of_runs(folder, tmp_path, monkeypatch):

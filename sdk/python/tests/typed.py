@@ -1,5 +1,6 @@
 """What mypy says about the calls of plume: none of them returns Any. make python checks it."""
 
+from collections.abc import Iterator
 from typing import Any, assert_type
 
 import pandas
@@ -46,5 +47,11 @@ def calls(mine: type[plume.Filter]) -> None:
     assert_type(run.reference(), xarray.Dataset)
     assert_type(run.observations(), xarray.Dataset)
     assert_type(run.inference_data(), xarray.DataTree)
+    assert_type(run.dates, plume.Dates | None)
+    assert_type(run.forecasts(of="observed", last=True), pandas.DataFrame)
+    assert_type(run.forecasts("polars", variable="level"), polars.DataFrame)
+    assert_type(run.forecasts("xarray", filter="mine"), xarray.Dataset)
+    assert_type(run.forecast_scores("rmse"), pandas.DataFrame)
+    assert_type(run.blocks("analysis", 1, 1e9), Iterator[xarray.Dataset])
     assert_type(plume.bench("sakov2008-lorenz96", {"mine": {"inflation": 1.01}}), plume.Run)
     assert_type(plume.testing.analyse(mine(), [[0.0]], 1.0).ensemble, plume.Array)

@@ -117,14 +117,15 @@ class Names:
         self.coords[name] = xr.Variable(dims, values, about)
 
 
-def dataset(table: Table, dates: Dates | None, at: Mapping[str, list[Axis]]) -> xr.Dataset:
-    """Returns a table of states: a variable for each of the model, (cycle, member, ...)."""
+def dataset(table: Table, dates: Dates | None, at: Mapping[str, list[Axis]], members: int = 0) -> xr.Dataset:
+    """Returns a table of states: a variable for each of the model, (cycle, member, ...), with at
+    least that many members."""
     columns = table.columns
     cycles, row = np.unique(columns["cycle"].values, return_inverse=True)
     lead, where_to = {"cycle": len(cycles)}, [row]
     if "member" in columns:
         where_to.append(columns["member"].values)
-        lead["member"] = int(where_to[1].max()) + 1
+        lead["member"] = max(members, int(where_to[1].max()) + 1)
 
     def by_cycle(name: str) -> NDArray[Any]:
         values = columns[name].values

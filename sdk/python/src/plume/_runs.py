@@ -11,7 +11,7 @@ import numbers
 import operator
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
@@ -467,7 +467,7 @@ class Run:
         observed = ("observations.arrow*", "observations/*.arrow*")
         states = ("truth/*/*.arrow*", "ensemble/*/*.arrow*")
         files = [f for pattern in (observed if of == "observed" else states) for f in self.path.glob(pattern)]
-        columns = _tables.head(files[0]).columns if files else {}
+        columns = next(_tables.batches(files[0])).columns if files else {}
         return {name: c.meta["unit"] for name, c in columns.items() if "unit" in c.meta}
 
     def truth(self, replicate: int = 1, number: int = 0) -> xarray.Dataset:
@@ -566,18 +566,67 @@ class Run:
     def _dataset(self, name: str, of: str = "state", number: int | None = None, **where: Any) -> xarray.Dataset:
         """Returns a table of states or observations, of the truth with that number."""
         needed("xarray")
-        from . import _arrays
-
         table = self._read(name, **where)
         if not len(table):
             wanted = where.get("stage") or ", ".join(f"{k} {v}" for k, v in where.items()) or "rows"
             raise ValueError(f"{name}: holds no {wanted}; see output.ensemble in the workflow")
+        return self._as_dataset(table, of, number, stage=where.get("stage"))
+
+    def _as_dataset(
+        self, table: Table, of: str, number: int | None, stage: Stage | None = None, members: int = 0
+    ) -> xarray.Dataset:
+        """Returns rows of states or observations; members is the least number of members."""
+        from . import _arrays
+
         parts = sorted(f.name.split(".")[0] for f in (self.path / "coordinates").glob("part-*"))
         if number is not None:
             parts = [part for part in parts if part == f"part-{number:05d}"]
         at = _arrays.places(self._read(f"coordinates/{parts[0]}"), of) if len(parts) == 1 else {}
-        found = _arrays.dataset(table, self.dates, at)
-        return found.assign_attrs(source=str(self.path), **({"stage": where["stage"]} if "stage" in where else {}))
+        found = _arrays.dataset(table, self.dates, at, members)
+        return found.assign_attrs(source=str(self.path), **({"stage": stage} if stage else {}))
+
+    def blocks(self, stage: Stage, trial: int, size: float) -> Iterator[xarray.Dataset]:
+        """Returns the members of a trial as ensemble does, cycle by cycle: several cycles at a
+        time, up to a size in bytes, and at least one. Memory is needed for these alone."""
+        needed("xarray")
+        folder = "smoothed" if stage == "smoothed" else "ensemble"
+        file = self.path / folder / f"trial={trial:04d}" / "part-00000.arrow"
+        if file.exists():
+            self._check(file)
+        else:
+            file = file.with_name(file.name + ".part")
+        truth = self._truth_of(lambda trials: trials["trial"] == trial)
+        waiting: list[Table] = []
+        cycles = members = 0
+        for batch in _tables.batches(file):
+            for k in dict.fromkeys(batch.columns["cycle"].values.tolist()):
+                rows = batch.where({"cycle": k, "stage": stage})
+                if not len(rows):
+                    continue
+                if not cycles:  # dropped members are not replaced: the first cycle has all of them
+                    members = int(rows.columns["member"].values.max()) + 1
+                    cycles = max(1, int(size / max(1, sum(c.values.nbytes for c in rows.columns.values()))))
+                waiting.append(rows)
+                if len(waiting) == cycles:
+                    yield self._as_dataset(_tables.together(waiting), "state", truth, stage, members)
+                    waiting = []
+        if waiting:
+            yield self._as_dataset(_tables.together(waiting), "state", truth, stage, members)
+
+    def to_zarr(self, to: str | os.PathLike[str]) -> None:
+        """Writes the run as a new Zarr store, version 3, which needs the packages xarray and zarr:
+        the groups analysis/trial=0001 and so on, truth/replicate=001-0 (the number of the truth
+        in the replicate is last), observations, reference and scores, which
+        xarray.open_datatree(to) opens without reading them. Chunks are some cycles of all
+        members, or some members of one cycle where states are large; one such block is in
+        memory at a time. Truths and observations are read whole.
+
+        Raises FileExistsError when there is something of that name."""
+        needed("zarr")
+        needed("xarray")
+        from ._zarr import write
+
+        write(self, to)
 
     @property
     def dates(self) -> Dates | None:

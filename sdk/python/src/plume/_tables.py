@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -122,35 +122,31 @@ def dates_of(times: NDArray[np.float64], dates: Dates) -> NDArray[np.datetime64]
 
 
 def read(path: Path, wanted: Mapping[str, Any]) -> Table:
-    """Returns the rows of a file that are as wanted says, see [Table.where]. A file under
-    way, NAME.part, is a stream from byte 8 on, and its last batch may be cut. Raises
+    """Returns the rows of a file that are as wanted says, see [Table.where]."""
+    return together([batch.where(wanted) for batch in batches(path)])
+
+
+def batches(path: Path) -> Iterator[Table]:
+    """Returns the columns of a file, without rows, and then its batches, one after the other. A
+    file under way, NAME.part, is a stream from byte 8 on, and its last batch may be cut. Raises
     FileNotFoundError where that has no batch yet, and ValueError where a file is damaged."""
-    under_way, batches = path.suffix == ".part", []
+    under_way, begun = path.suffix == ".part", False
     with path.open("rb") as file:
         try:
             if not (under_way or _ended(file)):
                 raise RuntimeError("it does not end as a file of Arrow does")
             file.seek(8)
             stream = na.c_array_stream(InputStream.from_readable(file))
-            batches.append(_table(stream.get_schema(), None))
+            first = _table(stream.get_schema(), None)
+            begun = True
+            yield first
             for batch in stream:
-                batches.append(_table(stream.get_schema(), batch).where(wanted))
+                yield _table(stream.get_schema(), batch)
         except RuntimeError as e:  # nanoarrow's own error is one
             if not under_way:
                 raise ValueError(f"{path} is damaged: {e}") from e
-            if not batches:
+            if not begun:
                 raise FileNotFoundError(f"{path} has no batch yet") from None
-    return together(batches)
-
-
-def head(path: Path) -> Table:
-    """Returns the columns of a file without their values."""
-    with path.open("rb") as file:
-        file.seek(8)
-        try:
-            return _table(na.c_array_stream(InputStream.from_readable(file)).get_schema(), None)
-        except RuntimeError as e:
-            raise ValueError(f"{path} is damaged: {e}") from e
 
 
 def together(tables: list[Table]) -> Table:

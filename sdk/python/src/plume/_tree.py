@@ -74,28 +74,29 @@ def groups(run: Run) -> dict[str, xr.Dataset]:
         except FileNotFoundError:
             continue
         found[f"/{name}"] = xr.concat(each, xr.DataArray(replicates, dims="replicate", name="replicate"), join="outer")
-    found["/scores"] = _scores(run)
+    found["/scores"] = scores(run)
     return found
 
 
-def _scores(run: Run) -> xr.Dataset:
+def scores(run: Run) -> xr.Dataset:
+    """Returns the scores of cycles, (trial, stage, cycle)."""
     table = run.table("cycles", "numpy")
     trials, first, trial = np.unique(table["trial"], return_index=True, return_inverse=True)
-    stages, stage = np.unique(table["stage"].astype(str), return_inverse=True)
+    stages, stage = np.unique(table["stage"], return_inverse=True)  # objects: texts that Zarr and netCDF know
     cycles, cycle = np.unique(table["cycle"], return_inverse=True)
     about = ("trial", "replicate", "filter", "cycle", "time", "date", "stage")
-    scores = {}
+    found = {}
     for name, values in table.items():
         if name not in about:
             whole = np.full((len(trials), len(stages), len(cycles)), np.nan)
             whole[trial, stage, cycle] = values.astype(float)
-            scores[name] = (("trial", "stage", "cycle"), whole, {"long_name": name})
+            found[name] = (("trial", "stage", "cycle"), whole, {"long_name": name})
     coords: dict[str, Any] = {name: ("trial", table[name][first]) for name in ("filter", "replicate")}
     model_times = np.full((len(trials), len(cycles)), np.nan)
     model_times[trial, cycle] = table["time"]
     if (np.isnan(model_times) | (model_times == np.nanmax(model_times, axis=0))).all():  # trials have the same times
         coords |= clock(np.nanmax(model_times, axis=0), run.dates)
-    return xr.Dataset(scores, {"trial": trials, "stage": stages, "cycle": cycles} | coords)
+    return xr.Dataset(found, {"trial": trials, "stage": stages, "cycle": cycles} | coords)
 
 
 def inference(run: Run, **trial: Any) -> xr.DataTree:
