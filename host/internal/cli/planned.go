@@ -231,8 +231,11 @@ func intervalText(c plan.Clock) string {
 
 func cadenceText(o workflow.Observations) string {
 	text := ""
+	if of := o.Over; of != nil {
+		text = fmt.Sprintf(", %s over %d cycles", of.Take, of.Cycles)
+	}
 	if o.Every > 1 {
-		text = fmt.Sprintf(", every %d cycles", o.Every)
+		text += fmt.Sprintf(", every %d cycles", o.Every)
 	}
 	if o.From > 0 {
 		text += fmt.Sprintf(", from cycle %d", o.From)

@@ -139,7 +139,8 @@ func (a *assimilation) grow(from, to *mat.Dense) {
 	}
 	before, now := spread(from), spread(to)
 	sum, n := 0.0, 0.0
-	for j := range len(now) - a.plan.Parameters {
+	_, modelled := a.plan.Modelled()
+	for j := range modelled {
 		if before[j] > 0 && now[j] > 0 {
 			sum += math.Log(now[j]/before[j]) / 2
 			n++

@@ -40,7 +40,7 @@ func (a *assimilation) redraw(k int) {
 	if p.Restart != plan.FromClimatology {
 		return
 	}
-	moved := p.State.Size() - p.Parameters
+	_, moved := p.Modelled()
 	for i := range a.trial.Size {
 		at := 1 + seed.Child("climatology", 0).Member(i).IntN(p.Clock.Cycles)
 		copy(last.members.RawRowView(i)[:moved], a.scenario.At(at))

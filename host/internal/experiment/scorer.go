@@ -197,9 +197,12 @@ func (s *scorer) remember(cycle int, stage string, sc score.Score, values ...flo
 	}
 }
 
-// modelled returns the number of values of a state that the model moves: all but the
-// estimated parameters, which scores of the state exclude.
-func modelled(p *plan.Plan) int { return p.State.Size() - p.Parameters }
+// modelled returns the number of values of a state that the model moves, which scores of the
+// state are of.
+func modelled(p *plan.Plan) int {
+	_, values := p.Modelled()
+	return values
+}
 
 // extent returns the index of the first value of a variable of the state, and that after
 // its last.

@@ -28,7 +28,8 @@ func newStateValues(p *plan.Plan, truth *mat.Dense) stateValues {
 		return v
 	}
 	first := 0
-	for _, variable := range p.State.Variables[:len(p.State.Variables)-p.Parameters] {
+	variables, _ := p.Modelled()
+	for _, variable := range variables {
 		end := first + variable.Size()
 		of := columnsOf(truth, first, end)
 		factor, moves := 1/timeSpread(of), varies(of)

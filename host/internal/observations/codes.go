@@ -15,6 +15,7 @@ const (
 	codeCycles    diag.Code = "E409"
 	codeChanged   diag.Code = "E410"
 	codeBelated   diag.Code = "E411"
+	codeInterval  diag.Code = "E416"
 )
 
 // Codes are the findings of this package.
@@ -30,6 +31,7 @@ func Codes() []diag.Entry {
 		{Code: codeNothing, Means: "no observation is left", Remedy: "check the columns, ranges and locations in the map"},
 		{Code: codeCycles, Means: "there would be too many cycles", Remedy: "check the times in the file, or choose a longer time.interval, or none"},
 		{Code: codeChanged, Means: "rows that a run has read have changed", Remedy: "restore them, or run the workflow again, or write late = \"rerun\""},
+		{Code: codeInterval, Means: "a mean or a sum is not at the end of an interval", Remedy: "check the times in the file, or choose another time.start or number of cycles"},
 		{Code: codeBelated, Means: "an observation arrived after later ones had been assimilated", Remedy: "write late = \"ignore\" or late = \"rerun\""},
 	}
 }

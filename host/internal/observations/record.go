@@ -186,8 +186,29 @@ func (g *gathering) atIntervals() {
 			v.Status = OffWindow
 		default:
 			v.Cycle = int32(k)
+			g.ends(v)
 		}
 	}
+}
+
+// ends reports a mean or a sum over several cycles that is not at the end of an interval.
+func (g *gathering) ends(v *Value) {
+	o := &g.w.Observations[v.Stream]
+	if o.Over == nil || int(v.Cycle)%o.Over.Cycles == 0 || len(g.found) >= maxFindings {
+		return
+	}
+	name, at := g.row(*v)
+	g.found.Add(codeInterval, at, "%s %d: a %s over %d cycles cannot end in cycle %d: intervals follow each other from the start", name, v.Row, o.Over.Take, o.Over.Cycles, v.Cycle).
+		WithLabel("model time %.6g", v.Time).WithHelp("the time of a %s is the end of its interval; choose a time.start from which it is a multiple of %d cycles away", o.Over.Take, o.Over.Cycles)
+}
+
+// row returns what rows of the file of v are called, and the place of that of v.
+func (g *gathering) row(v Value) (name string, at diag.Span) {
+	path := g.w.Path(g.w.Observations[v.Stream].File)
+	if p := tabular.At(path, int(v.Row)); p.Line > 0 {
+		return "line", diag.InFile(path, p.Text, p.Line, p.Before, p.Width)
+	}
+	return "row", diag.InFile(path, "", 0, 0, 0)
 }
 
 // record resolves duplicates and orders the values by cycle and component.
@@ -313,11 +334,7 @@ func (g *gathering) twice(a, b Value) {
 	if len(g.found) >= maxFindings {
 		return
 	}
-	path := g.w.Path(g.w.Observations[b.Stream].File)
-	row, at := "row", diag.InFile(path, "", 0, 0, 0)
-	if p := tabular.At(path, int(b.Row)); p.Line > 0 {
-		row, at = "line", diag.InFile(path, p.Text, p.Line, p.Before, p.Width)
-	}
+	row, at := g.row(b)
 	where := fmt.Sprintf("%ss %d and %d", row, a.Row, b.Row)
 	if a.Row == b.Row {
 		where = fmt.Sprintf("columns %q and %q of %s %d", g.columns[b.Stream][a.Column], g.columns[b.Stream][b.Column], row, b.Row)

@@ -19,6 +19,7 @@ const (
 	codeSmooth       diag.Code = "E313"
 	codeWhole        diag.Code = "E314"
 	codeEvery        diag.Code = "E340"
+	codeOver         diag.Code = "E341"
 	codeSamples      diag.Code = "E320"
 	codeVariable     diag.Code = "E321"
 	codeEstimate     diag.Code = "E322"
@@ -46,6 +47,7 @@ func Codes() []diag.Entry {
 		{Code: codeVariable, Means: "a name that is not a variable of the state, or a variable without a number", Remedy: "name the variables of the state"},
 		{Code: codeBounds, Means: "bounds of a variable do not make sense", Remedy: "give a lower bound, an upper one above it, or both, to a variable of the state"},
 		{Code: codeEvery, Means: "a filter cannot assimilate the observations of several cycles at once", Remedy: "remove every, or what the message names"},
+		{Code: codeOver, Means: "a mean or a sum over several cycles cannot be observed", Remedy: "remove over, or choose another operator or label"},
 		{Code: codeEstimate, Means: "a parameter cannot be estimated", Remedy: "`plume plugins describe NAME` says which parameters may differ by member"},
 	}
 }

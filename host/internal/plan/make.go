@@ -51,6 +51,7 @@ type maker struct {
 	bounded                        []bounded     // variables of a state
 	blocks                         []block       // streams with correlated errors
 	observed                       *sdk.Layout   // the part of a state that operators see: all but parameters
+	overs                          map[int]*over // streams that observe means or sums
 	operatorPlugins, filterPlugins []*sdk.Plugin // by stream, and by variant
 }
 

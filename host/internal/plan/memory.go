@@ -105,7 +105,7 @@ func (p *Plan) Memory(t *Trial) Memory {
 	if _, ok := t.Filter.(*unbounded); ok {
 		states += wide // in coordinates without bounds
 	}
-	if p.Parameters > 0 {
+	if p.Parameters > 0 || p.Held != nil {
 		states += 3 // the part of the model before and after a forecast, and that of the operator
 	}
 	if predicts {

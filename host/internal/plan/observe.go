@@ -20,10 +20,14 @@ import (
 func (m *maker) observations() {
 	streams := make([]observations.Stream, len(m.w.Observations))
 	simulated := make([]observations.Stream, len(streams))
+	m.overs = map[int]*over{}
 	for i := range streams {
 		streams[i], simulated[i] = m.stream(i)
 	}
 	if len(m.found) > m.before || m.w.Real() && !m.read(streams) {
+		return
+	}
+	if m.remember(); len(m.found) > m.before {
 		return
 	}
 	m.plan.Streams, m.plan.Operator = streams, observations.Join(streams)
@@ -67,6 +71,9 @@ func (m *maker) stream(i int) (known, simulated observations.Stream) {
 	m.plan.StreamCalls = append(m.plan.StreamCalls, called(m.operatorPlugins[i].Manifest, o.Component, o.Replicas))
 	m.quality(i, op.Space())
 	every := max(1, o.Every)
+	if o.Over != nil {
+		every = cmp.Or(o.Every, o.Over.Cycles)
+	}
 	in := func(op sdk.ObservationOperator) func(int) sdk.ObservationOperator {
 		return observations.Every(op, cmp.Or(o.Offset, every), every, o.From, cmp.Or(o.Until, math.MaxInt))
 	}
@@ -189,8 +196,11 @@ func (m *maker) inRecord(i int, op sdk.ObservationOperator, layouts []*sdk.Layou
 			m.refusedErrorModel(m.operatorPlugins[i].Manifest, fmt.Errorf("cycle %d: %w", k, err), []any{"observations", i, "map"})
 			return nil
 		}
-		if c, ok := op.(*correlated); ok {
-			special = newCorrelated(special, c.correlation)
+		switch of := op.(type) {
+		case *correlated:
+			special = newCorrelated(special, of.correlation)
+		case *relative:
+			special = newRelative(special, of.fraction)
 		}
 		own[k] = special
 	}
@@ -246,7 +256,10 @@ func (m *maker) operator(i int, key string, stated workflow.ErrorModel) sdk.Obse
 		m.refusedErrorModel(manifest, err, at)
 		return nil
 	}
-	if stated.Relative > 0 {
+	if op == nil {
+		return nil
+	}
+	if stated.Relative > 0 || m.w.Observations[i].Over != nil && stated.Correlation == nil {
 		return m.relative(i, key, stated.Relative, op)
 	}
 	if stated.Correlation != nil {
@@ -276,11 +289,14 @@ func (m *maker) configured(i int, model sdk.ErrorModel) (sdk.ObservationOperator
 	if err != nil {
 		return nil, err
 	}
-	if m.plan.Parameters > 0 {
+	if m.plan.Parameters > 0 || slices.ContainsFunc(m.w.Observations, func(o workflow.Observations) bool { return o.Over != nil }) {
 		op = &blind{op, m.observed.Size()}
 	}
 	if times := m.w.Observations[i].Repeats; times > 1 && slices.Contains(op.Space().Offers, sdk.Simulated) {
 		op = newRepeated(op, times)
+	}
+	if m.w.Observations[i].Over != nil {
+		return m.held(i, op, model), nil
 	}
 	return op, nil
 }

@@ -17,9 +17,12 @@ type Plan struct {
 	Seed  rng.Seed // of the replicate; every stream of the run is below it
 	State *sdk.Layout
 	// Parameters is the number of estimated parameters, which are the last variables of
-	// State.
+	// State but for those in Held.
 	Parameters int
 	Places     *sdk.Coordinates // of the values of the model, which are the first of State; nil: they have none
+	// Held has the means and sums over several cycles that streams observe, which are the last
+	// variables of State; nil: none.
+	Held *sdk.Layout
 	// Scored lists the variables of State that have scores of their own, in its order.
 	Scored   []string
 	Streams  []observations.Stream

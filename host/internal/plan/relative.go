@@ -10,7 +10,7 @@ import (
 )
 
 // relative is an operator with normal errors whose standard deviation is a fraction of the
-// predicted value, but at least that of the operator:
+// predicted value, which may be 0, but at least that of the operator:
 //
 //	y = h(x) + s(x) e,   s(x) = max(sd, fraction |h(x)|)
 //

@@ -21,9 +21,11 @@ func (m *maker) scores() {
 			m.scoreOf(named, s.Metric, "expect", "score", i, "metric")
 		}
 	}
-	first := len(m.plan.State.Variables) - m.plan.Parameters
+	variables, _ := m.plan.Modelled()
+	first := len(variables)
 	for i, v := range m.plan.State.Variables {
-		if named[v.Name] || i >= first || !m.plan.OneUnit() {
+		parameter := i >= first && i < first+m.plan.Parameters
+		if named[v.Name] || parameter || i < first && !m.plan.OneUnit() {
 			m.plan.Scored = append(m.plan.Scored, v.Name)
 		}
 	}
@@ -53,7 +55,8 @@ func (m *maker) scoreOf(named map[string]bool, name string, path ...any) {
 // OneUnit reports whether the variables of the model have one unit, so that a mean over the
 // values of a state is meaningful. A missing unit is that of a dimensionless number.
 func (p *Plan) OneUnit() bool {
-	return oneUnit(p.State.Variables[:len(p.State.Variables)-p.Parameters])
+	variables, _ := p.Modelled()
+	return oneUnit(variables)
 }
 
 // ObservedInOneUnit reports whether the observed variables have one unit.

@@ -32,12 +32,14 @@ func (w *Workflow) judgeObservations(found *diag.Findings) {
 		if o.TrueError != nil {
 			w.judgeError(found, o.TrueError, i, "true_error")
 		}
+		w.judgeOver(found, i)
 		if o.File == "" {
 			w.judgeSimulated(found, i)
 		} else {
 			w.judgeFile(found, i)
 		}
 	}
+	w.judgeIntervals(found)
 	w.judgeTruth(found)
 }
 
@@ -94,6 +96,60 @@ func (w *Workflow) judgeRelative(found *diag.Findings, i int, e *ErrorModel, key
 		conflict("repeats", "it estimates the error variance from readings", "repeats")
 	case slices.ContainsFunc(o.Map, func(m Map) bool { return m.SD != "" }):
 		conflict("map.sd", "a standard deviation in the file is that of the whole error", "map.sd")
+	}
+}
+
+// judgeOver reports what does not fit the mean or the sum over several cycles that a stream observes.
+func (w *Workflow) judgeOver(found *diag.Findings, i int) {
+	o := &w.Observations[i]
+	if o.Over == nil || o.Over.Cycles < 2 {
+		return
+	}
+	conflict := func(key, label, help, format string, args ...any) {
+		found.Add(codeConflict, w.At("observations", i, key), format, args...).WithLabel("%s", label).WithHelp("%s", help)
+	}
+	dist := o.Error.Dist
+	if o.TrueError != nil && dist == "normal" {
+		dist = o.TrueError.Dist
+	}
+	switch n := o.Over.Cycles; {
+	case dist != "normal" && dist != "":
+		conflict("over", "only with normal errors", "remove over, or dist", "a %s over several cycles has normal errors, but they are %s", o.Over.Take, dist)
+	case o.Repeats > 1:
+		conflict("over", "not with repeats", "remove over, or repeats", "`over` cannot be combined with `repeats`: readings are of one time")
+	case o.Every%n > 0:
+		conflict("every", "not at an end", "write a multiple, or remove every", "`every` must be a multiple of `over.cycles`, %d, but is %d", n, o.Every)
+	case o.Offset%n > 0:
+		conflict("offset", "not at an end", "write a multiple, or remove offset", "`offset` must be a multiple of `over.cycles`, %d, but is %d", n, o.Offset)
+	}
+}
+
+// judgeIntervals reports what does not fit a workflow in which a mean or a sum over several cycles is observed.
+func (w *Workflow) judgeIntervals(found *diag.Findings) {
+	i := slices.IndexFunc(w.Observations, func(o Observations) bool { return o.Over != nil })
+	if i < 0 {
+		return
+	}
+	conflict := func(key, why string, path ...any) {
+		found.Add(codeConflict, w.At(path...), "%s cannot be combined with `over`: %s", key, why).WithLabel("not with over").
+			WithNote("`over` is given at %s", w.At("observations", i, "over").Where()).WithHelp("remove it, or over")
+	}
+	if w.Time.Interval == 0 && !w.bad("time", "interval") {
+		found.Add(codeMissing, w.At("observations", i, "over"), "`over` needs `time.interval`: without it, cycles are at the times of the observations, and nothing is predicted in between").
+			WithLabel("over which cycles?").WithHelp("add interval = ... to [time]")
+	}
+	if first := w.Time.First; first != nil && *first == 0 {
+		conflict("`first = 0`", "the first cycle has no forecast that could count", "time", "first")
+	}
+	if on := w.Ensemble.OnDivergence; on != "" && on != "fail" {
+		conflict("`on_divergence`", "new members have no mean of earlier cycles", "ensemble", "on_divergence")
+	}
+	const late = "it is added after the state has been observed"
+	if n := w.Model.Noise; n != nil && n.Memory > 0 {
+		conflict("noise with a memory", late, "model", "noise", "memory")
+	}
+	if w.Truth != nil && w.Truth.Noise != nil && w.Truth.Noise.Memory > 0 {
+		conflict("noise with a memory", late, "truth", "noise", "memory")
 	}
 }
 

@@ -7,7 +7,7 @@ import "slices"
 var (
 	mostCycles, mostMembers, mostReplicas = bound(10_000_000), bound(10_000_000), bound(1000)
 	longestWindow, mostPasses             = bound(100), bound(100)
-	mostRepeats                           = bound(10_000)
+	mostRepeats, mostOver                 = bound(10_000), bound(100_000)
 )
 
 // component returns the keys of a table that configures a plugin, then others. The
@@ -53,6 +53,10 @@ var errorKeys = []key{
 var observationKeys = append(component("observation operator", `"NAME"`, retry, replicas,
 	key{name: "label", kind: text, form: slug, example: `"gauges"`, doc: "name of the stream; required in [[observations]]"},
 	key{name: "error", kind: table, required: true, doc: "distribution of the observation error", oneOf: oneSpread, keys: errorKeys},
+	key{name: "over", kind: table, example: "{ cycles = 24 }", doc: "the mean or the sum of the predictions in several cycles is observed, such as the daily mean of hourly states; if omitted, the state at one time is", keys: []key{
+		{name: "cycles", kind: integer, required: true, min: two, max: mostOver, example: "24", doc: "cycles of an interval. Intervals follow each other from the start; an observation is that of the interval that ends in its cycle"},
+		{name: "take", kind: text, choices: []string{"mean", "sum"}, def: "mean", doc: "what is observed: the mean of the predictions in these cycles, or their sum"},
+	}},
 	key{name: "true_error", kind: table, doc: "distribution of the errors of simulated observations, if it is not `error`, which is what filters believe", oneOf: oneSpread, keys: errorKeys},
 	key{name: "outliers", kind: table, doc: "gross errors that plume adds to simulated observations", keys: []key{
 		{name: "fraction", kind: number, required: true, above: zero, example: "0.02", doc: "fraction of the values that have one; must be below 1"},
@@ -69,7 +73,7 @@ var observationKeys = append(component("observation operator", `"NAME"`, retry, 
 		"their mean is the prediction and their scatter gives the error variance, so that filters that need these can be used; if omitted, 1"},
 	key{name: "cutoff", kind: number, above: zero, example: "5.0", doc: "distance at which the weight of these observations is 0, in the unit of the coordinates, for filters that localize, in place of their own cutoff, which applies where this is omitted. " +
 		"Filters that do not localize use all observations"},
-	key{name: "every", kind: integer, min: one, doc: "number of cycles from one observation to the next; if omitted, 1"},
+	key{name: "every", kind: integer, min: one, doc: "number of cycles from one observation to the next; if omitted, 1, or that of an interval of `over`"},
 	key{name: "offset", kind: integer, min: zero, doc: "first observed cycle, if it is not cycle `every`; must be less than `every`"},
 	key{name: "file", kind: text, example: `"data/gauges.csv"`,
 		doc: "file with real observations, relative to the workflow's folder; its extension determines the format. Without a file the truth is observed"},

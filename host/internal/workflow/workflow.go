@@ -212,6 +212,7 @@ type Observations struct {
 	Repeats  int        `toml:"repeats,omitzero"` // simulated observations of each member; 0: 1
 	Cutoff   float64    `toml:"cutoff,omitzero"`  // of filters that localize; 0: their own
 	Error    ErrorModel `toml:"error"`
+	Over     *Over      `toml:"over"`            // nil: the state at one time is observed
 	Every    int        `toml:"every,omitzero"`  // cycles from one observation to the next; 0: 1
 	Offset   int        `toml:"offset,omitzero"` // first cycle observed; 0: cycle Every
 	From     int        `toml:"from,omitzero"`   // first cycle that may be observed
@@ -230,6 +231,13 @@ type Observations struct {
 	QC       QC        `toml:"qc,omitempty"`
 	Late     string    `toml:"late,omitempty"` // refuse, ignore or rerun; empty: refuse
 	HoldOut  *HoldOut  `toml:"hold_out"`       // nil: none
+}
+
+// Over says that a mean or a sum of the predictions in so many cycles is observed, the last of which is a
+// multiple of their number.
+type Over struct {
+	Cycles int    `toml:"cycles"`
+	Take   string `toml:"take"` // mean or sum
 }
 
 // Outliers are gross errors of some simulated observations, in addition to the others.
