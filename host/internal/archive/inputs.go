@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -201,24 +202,45 @@ func CheckInputs(ctx context.Context, dir string) (changed, remarks []string, er
 	for _, c := range info.Accepted {
 		remarks = append(remarks, fmt.Sprintf("%s (%s) had changed when the run was resumed: trials that ended before %v used sha256 %.12s, the others %.12s", c.Path, c.Key, c.At.Format(time.DateTime), c.Was, c.Now))
 	}
-	var now []Input
-	var was []string
+	var now, was []Input
 	for _, in := range info.Inputs {
 		if _, err := os.Stat(in.Path); err != nil {
 			remarks = append(remarks, fmt.Sprintf("%s (%s): cannot be compared with the file that the run read: %v", in.Path, in.Key, pathless(err)))
 			continue
 		}
-		now, was = append(now, Input{Key: in.Key, Path: in.Path}), append(was, in.SHA256)
+		now, was = append(now, Input{Key: in.Key, Path: in.Path}), append(was, in)
 	}
 	if err := Sum(ctx, now); err != nil {
 		return nil, nil, err
 	}
 	for i, in := range now {
-		if in.SHA256 != was[i] {
-			changed = append(changed, Change{Key: in.Key, Path: in.Path, Was: was[i], Now: in.SHA256}.String())
+		if in.SHA256 != was[i].SHA256 {
+			line := Change{Key: in.Key, Path: in.Path, Was: was[i].SHA256, Now: in.SHA256}.String()
+			if info.Arrivals != nil && IsObservations(in.Key) {
+				line = grown(ctx, was[i], in, dir, line)
+			}
+			changed = append(changed, line)
 		}
 	}
 	return changed, remarks, nil
+}
+
+// IsObservations reports whether a key of an input names a file of observations.
+func IsObservations(key string) bool {
+	return strings.HasPrefix(key, "observations") && strings.HasSuffix(key, ".file")
+}
+
+// grown says of a changed file of observations of the run in dir what plume continue does with
+// it; changed says that it has changed.
+func grown(ctx context.Context, was, now Input, dir, changed string) string {
+	next := "plume continue " + dir
+	if now.Bytes > was.Bytes {
+		before := Input{Key: now.Key, Path: now.Path, Upto: was.Bytes}
+		if err := before.sum(ctx); err == nil && before.SHA256 == was.SHA256 {
+			return fmt.Sprintf("%s (%s): has grown by %d bytes since the run read it; %s assimilates them", now.Path, now.Key, now.Bytes-was.Bytes, next)
+		}
+	}
+	return changed + "; " + next + " says whether rows that the run has read have changed, and assimilates new ones"
 }
 
 // pathless returns the cause of an error that names a path.

@@ -3,7 +3,9 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -209,6 +211,9 @@ func TestContinueLate(t *testing.T) {
 	late := "0.05,3,4\n"
 	g.rows = slices.Insert(g.rows, 20, late)
 	g.arrive(t, 25)
+	if text := g.refused(t, exitDiffers, "verify", dir); !strings.Contains(text, "has grown by ") || !strings.Contains(text, "plume continue "+strings.TrimPrefix(dir, g.dir+"/")) {
+		t.Errorf("verify of a run whose record has grown: %s", text)
+	}
 	if text := g.refused(t, exitWorkflow, "continue", dir); !strings.Contains(text, belated) {
 		t.Errorf("a late row: %s", text)
 	}
@@ -234,6 +239,9 @@ func TestContinueLate(t *testing.T) {
 	g.rows = slices.Clone(withLate)
 	g.rows[7] = "9.9,1,1\n"
 	g.arrive(t, 45)
+	if text := g.refused(t, exitDiffers, "verify", dir); !strings.Contains(text, "says whether rows that the run has read have changed") {
+		t.Errorf("verify of a run whose record has changed: %s", text)
+	}
 	if text := g.refused(t, exitWorkflow, "continue", dir); !strings.Contains(text, changed) {
 		t.Errorf("a changed row: %s", text)
 	}
@@ -255,6 +263,27 @@ func TestContinueLate(t *testing.T) {
 	g.write(t, "growing.toml", strings.Replace(string(text), "sd = 3", "sd = 2", 1))
 	if text := g.refused(t, exitWorkflow, "continue", dir); !strings.Contains(text, "has changed since the run began") {
 		t.Errorf("a changed workflow: %s", text)
+	}
+}
+
+// TestPlanOfGrowing compares the disk that plan expects with what a run that can be continued takes.
+func TestPlanOfGrowing(t *testing.T) {
+	g := newGrown(t, 3, "window = 0", "refuse")
+	g.arrive(t, 60)
+	text := g.refused(t, exitOK, "plan", "growing.toml", "--json", "--quiet")
+	var expected struct{ Bytes float64 }
+	if err := json.Unmarshal([]byte(text), &expected); err != nil {
+		t.Fatal(err)
+	}
+	taken := 0.0
+	err := filepath.WalkDir(g.plume(t, 0, "run", "growing.toml", "--in-process"), func(_ string, d fs.DirEntry, err error) error {
+		if info, failed := d.Info(); err == nil && failed == nil && info.Mode().IsRegular() {
+			taken += float64(info.Size())
+		}
+		return err
+	})
+	if err != nil || taken > 2*expected.Bytes || taken < expected.Bytes/2 {
+		t.Errorf("the run takes %.0f bytes, plan expects %.0f, %v", taken, expected.Bytes, err)
 	}
 }
 

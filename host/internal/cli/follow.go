@@ -98,6 +98,7 @@ type follower struct {
 const (
 	poll       = 100 * time.Millisecond // how often files are looked at
 	unfinished = 5 * time.Second        // how long the rest of a line is waited for
+	settling   = time.Second            // after which a file is known to have no other size
 )
 
 // run follows until it is stopped or the input has ended.
@@ -247,9 +248,13 @@ type seen struct {
 // differ reports whether files have to be read: the lines are more or fewer than they were, or a file has been
 // written again with as many bytes.
 func differ(was, now []seen) bool {
-	return now != nil && !slices.EqualFunc(was, now, func(a, b seen) bool {
-		return a.lines == b.lines && (a.bytes != b.bytes || a.modified.Equal(b.modified))
-	})
+	return now != nil && !slices.EqualFunc(was, now, func(a, b seen) bool { return a.lines == b.lines && !a.rewritten(b) })
+}
+
+// rewritten reports whether there is a later time and no other size. While a program writes to a file the time may
+// be a little ahead of the size.
+func (s seen) rewritten(now seen) bool {
+	return s.bytes == now.bytes && !s.modified.Equal(now.modified) && time.Since(now.modified) > settling
 }
 
 // written returns what there is of each file. It returns nil if one does not exist or has no lines.
@@ -447,7 +452,7 @@ func (f *follower) Rows(ctx context.Context) []int64 {
 // longer reports whether no file has changed but by lines that have been added to it.
 func longer(was, now []seen) bool {
 	for i, w := range was {
-		if n := now[i]; !w.complete || !n.complete || n.lines < w.lines || n.lines == w.lines && n.bytes == w.bytes && !n.modified.Equal(w.modified) {
+		if n := now[i]; !w.complete || !n.complete || n.lines < w.lines || w.rewritten(n) {
 			return false
 		}
 	}

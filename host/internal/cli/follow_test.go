@@ -179,6 +179,46 @@ func TestFollowOpen(t *testing.T) {
 	}
 }
 
+// TestFollowRewritten writes rows again with as many bytes, and wants their cycles again.
+func TestFollowRewritten(t *testing.T) {
+	g := newGrown(t, 9, "window = 0", "rerun")
+	g.single(t, `{ label = "etkf", plugin = "filter-enkf", params = { scheme = "etkf" } }`)
+	g.arrive(t, 20)
+	var mu sync.Mutex
+	got := followedLast{}
+	c, ended := g.following(t, nil, func(l followedLine) {
+		mu.Lock()
+		defer mu.Unlock()
+		got.add(l)
+	})
+	until := func(what string, is func() bool) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+			mu.Lock()
+			ok := is()
+			mu.Unlock()
+			if ok {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatal(what)
+			}
+		}
+	}
+	until("the last cycle was not printed", func() bool { return got[[2]int{20, 1}].Cycle == 20 })
+	mu.Lock()
+	before := *got[[2]int{20, 1}].Analysis["level"].Mean
+	mu.Unlock()
+	for i := 14; i < 20; i++ {
+		at, rest, _ := strings.Cut(g.rows[i], ",")
+		g.rows[i] = at + ",7" + rest[1:]
+	}
+	g.arrive(t, 20)
+	until("the rows that were written again were not read", func() bool { return *got[[2]int{20, 1}].Analysis["level"].Mean != before })
+	_ = c.Process.Signal(syscall.SIGTERM)
+	<-ended
+}
+
 // single leaves one trial in the workflow.
 func (g *grown) single(t *testing.T, filter string) {
 	t.Helper()

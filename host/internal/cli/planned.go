@@ -171,7 +171,7 @@ func planned(x *experiment.Experiment) (lines [][]string, err error) {
 	}
 	if a := p.Ahead; a != nil {
 		n := a.Issues(p)
-		line("forecasts", "%s of %s, %g to %g; model runs: %d of each trial, not in the times below", plural(n, "forecast"), plural(a.Leads, "lead time"), a.Step, float64(a.Leads)*a.Step, n*a.Leads*a.Calls)
+		line("forecasts", "%s of %s, %g to %g; model runs: %d of each trial", plural(n, "forecast"), plural(a.Leads, "lead time"), a.Step, float64(a.Leads)*a.Step, n*a.Leads*a.Calls)
 	}
 	if p.Reference != nil {
 		line("reference", "%s: %d members, %d kept", w.Reference.Plugin, p.Reference.Size, p.Keep)

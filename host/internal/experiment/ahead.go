@@ -75,20 +75,25 @@ func (f *forecaster) step(ctx context.Context, s *cycle.Step, t *archive.Trial) 
 func (f *forecaster) issue(ctx context.Context, s *cycle.Step) (list []archive.Ahead, err error) {
 	last := f.lastObserved(s.Cycle)
 	err = s.Ahead(ctx, func(l *cycle.Lead) error {
-		a := awaited{Issued: s.Cycle, Lead: float64(l.Number) * f.plan.Ahead.Step, Valid: l.Time, LogWeights: slices.Clone(l.LogWeights), State: columnsAt(l.Members, f.state)}
-		if p := l.Predicted; p != nil {
-			a.Predicted, a.Simulated, a.Last = columnsAt(p.Predicted, f.observed), columnsAt(p.Simulated, f.observed), last
-			for _, v := range f.observed {
-				if p.ErrorVariance != nil {
-					a.ErrorVariance = append(a.ErrorVariance, p.ErrorVariance[v.Column])
-				}
-			}
-		}
-		list = append(list, f.describe(&a)...)
-		f.pending = append(f.pending, a)
+		list = append(list, f.await(s, l, last)...)
 		return nil
 	})
 	return list, err
+}
+
+// await describes a forecast of s at a lead time, and waits for what verifies it.
+func (f *forecaster) await(s *cycle.Step, l *cycle.Lead, last []float64) []archive.Ahead {
+	a := awaited{Issued: s.Cycle, Lead: float64(l.Number) * f.plan.Ahead.Step, Valid: l.Time, LogWeights: slices.Clone(l.LogWeights), State: columnsAt(l.Members, f.state)}
+	if p := l.Predicted; p != nil {
+		a.Predicted, a.Simulated, a.Last = columnsAt(p.Predicted, f.observed), columnsAt(p.Simulated, f.observed), last
+		for _, v := range f.observed {
+			if p.ErrorVariance != nil {
+				a.ErrorVariance = append(a.ErrorVariance, p.ErrorVariance[v.Column])
+			}
+		}
+	}
+	f.pending = append(f.pending, a)
+	return f.describe(&a)
 }
 
 // lastObserved returns the last observed value of every described component by cycle k, which is

@@ -127,7 +127,13 @@ func (e *Experiment) parts() []part {
 				list = append(list, part{planned, p, nil, archive.TruthBytes(p)})
 			}
 			for j := range p.Trials {
-				list = append(list, part{planned, p, &p.Trials[j], archive.TrialBytes(e.keepOf(p, &p.Trials[j]), p, &p.Trials[j])})
+				t := &p.Trials[j]
+				stored := archive.TrialBytes(e.keepOf(p, t), p, t)
+				if e.mayGrow() {
+					checkpoints, tables := archive.PassingBytes(e.keepOf(p, t), p, t)
+					stored += checkpoints + tables
+				}
+				list = append(list, part{planned, p, t, stored})
 			}
 			if p.Reference != nil && !references[p.Reference] {
 				references[p.Reference] = true
@@ -147,9 +153,16 @@ func (e *Experiment) stores() float64 {
 	return sum * float64(len(e.Workflow.Replicates()))
 }
 
+// mayGrow reports whether rows may be added to the observations, so that a run keeps checkpoints
+// and the parts of its tables.
+func (e *Experiment) mayGrow() bool { return e.arrivals(nil) != nil }
+
 // passing returns how many bytes a run with some trials at a time stores, at most, in
 // addition to that until it has ended.
 func (e *Experiment) passing(workers int) float64 {
+	if e.mayGrow() { // they stay
+		return 0
+	}
 	var sum float64
 	var checkpoints []float64
 	for _, part := range e.parts() {
@@ -169,13 +182,16 @@ func (e *Experiment) try(ctx context.Context, probe *probe, part part) (Estimate
 		seconds := probe.took.Seconds() * cycles / float64(probe.plan.Clock.Cycles)
 		return EstimatedRow{Filter: "truth", Plugin: e.Workflow.Model.Plugin, Members: 1, Cost: Cost{seconds, part.bytes}}, nil
 	}
-	each, runs, err := probe.perCycle(ctx, t)
+	each, lead, runs, err := probe.perCycle(ctx, t)
 	most := false
 	if t.Whole() {
 		runs, most = t.Window.Runs()
 		each *= time.Duration(runs)
 	}
 	cost := Cost{each.Seconds() * cycles, part.bytes}
+	if a := p.Ahead; a != nil && t != p.Reference {
+		cost.Seconds += lead.Seconds() * float64(a.Issues(p)*a.Leads)
+	}
 	if t == p.Reference {
 		if err != nil {
 			err = fmt.Errorf("reference: %w", err)
@@ -219,9 +235,10 @@ func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) 
 
 // perCycle returns how long a cycle of t takes, with its scores, and how often the model runs
 // in it. Only cycles with the most runs and the most of the past count: a window is short at first. Over a whole record
-// it is the time of a single run, and the probe ends after the first call of the filter.
-func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (fastest time.Duration, runs int, err error) {
-	sc := newScorer(p.plan, t, p.made, nil, p.described)
+// it is the time of a single run, and the probe ends after the first call of the filter. It also returns how long the first lead
+// time of a free forecast takes, the others take as long; 0 without one.
+func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (fastest, lead time.Duration, runs int, err error) {
+	sc, ahead := newScorer(p.plan, t, p.made, nil, p.described), newForecaster(p.plan, p.made, p.described)
 	start, past := time.Now(), 0
 	err = cycle.Assimilate(ctx, p.plan, t, p.made, nil, func(s *cycle.Step) error {
 		if !s.Again {
@@ -232,6 +249,11 @@ func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (fastest time.Durat
 		if more := cmp.Or(cmp.Compare(s.Runs, runs), cmp.Compare(len(s.Past), past)); more > 0 || more == 0 && took < fastest {
 			fastest, runs, past = took, s.Runs, len(s.Past)
 		}
+		if ahead != nil && !s.Again && lead == 0 {
+			if lead, err = ahead.firstLead(ctx, s); err != nil {
+				return err
+			}
+		}
 		if start = time.Now(); fastest > p.enough || t.Whole() && s.Pass == nil && s.State().Whole.Passes > 0 {
 			return errLong
 		}
@@ -240,5 +262,18 @@ func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (fastest time.Durat
 	if errors.Is(err, errLong) {
 		err = nil
 	}
-	return fastest, runs, err
+	return fastest, lead, runs, err
+}
+
+// firstLead returns how long it takes to make and describe a forecast at the first lead time.
+func (f *forecaster) firstLead(ctx context.Context, s *cycle.Step) (time.Duration, error) {
+	start, last := time.Now(), f.lastObserved(s.Cycle)
+	err := s.Ahead(ctx, func(l *cycle.Lead) error {
+		f.await(s, l, last)
+		return errLong
+	})
+	if errors.Is(err, errLong) {
+		err = nil
+	}
+	return time.Since(start), err
 }

@@ -25,9 +25,28 @@ func TestLongCyclesAreTriedOnce(t *testing.T) {
 		}
 		probe.enough = enough
 		before := analysed.Load()
-		if took, _, err := probe.perCycle(t.Context(), &p.Trials[0]); err != nil || took <= 0 || analysed.Load() != before+want {
+		if took, _, _, err := probe.perCycle(t.Context(), &p.Trials[0]); err != nil || took <= 0 || analysed.Load() != before+want {
 			t.Errorf("enough: %v: got %v, %v after %d cycles, want %d", enough, took, err, analysed.Load()-before, want)
 		}
+	}
+}
+
+// The time of a trial includes that of its forecasts: here there are 30 of 200 model runs each.
+func TestForecastsAreEstimated(t *testing.T) {
+	seconds := func(more string) float64 {
+		e, err := Open(t.Context(), loadText(t, twin+oneModel+more+filterOf("nudge"), workflow.Options{}), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		est, err := e.Estimate(t.Context(), func(time.Duration) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return est.Seconds
+	}
+	if without, with := seconds(""), seconds("forecast.horizon = 200\n"); with < 10*without {
+		t.Errorf("got %.3g s with forecasts and %.3g s without", with, without)
 	}
 }
 

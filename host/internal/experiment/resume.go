@@ -52,7 +52,7 @@ func (e *engine) goOn(ctx context.Context, dir string, a Again) error {
 		if len(arrivals) != len(a.known.Arrivals) {
 			return errors.New("the run was continued in the meantime; try again")
 		}
-		changed = slices.DeleteFunc(changed, func(c archive.Change) bool { return isObservations(c.Key) }) // their rows have been compared
+		changed = slices.DeleteFunc(changed, func(c archive.Change) bool { return archive.IsObservations(c.Key) }) // their rows have been compared
 		if arrivals = e.arrivals(arrivals); len(arrivals) == len(info.Arrivals) && info.Finished != nil && !info.Resumable {
 			return ErrNothingNew
 		}
@@ -64,11 +64,6 @@ func (e *engine) goOn(ctx context.Context, dir string, a Again) error {
 		return err
 	}
 	return e.run.Begin(a.Path, inputs, changed, arrivals)
-}
-
-// isObservations reports whether a key names a file of observations.
-func isObservations(key string) bool {
-	return strings.HasPrefix(key, "observations") && strings.HasSuffix(key, ".file")
 }
 
 // arrivals returns what has arrived of observations in files, known and, if there is more, now;
