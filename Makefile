@@ -19,7 +19,7 @@ COMMIT  := $(shell git describe --tags --always --dirty --match 'v$(STATED)' 2>/
 VERSION := $(if $(filter v$(STATED),$(COMMIT)),$(STATED),$(STATED)-dev$(addprefix +,$(COMMIT)))
 STAMP   := -X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)
 
-.PHONY: demo build test test-dist test-cluster dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files vuln flips stops terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper browser gallery results proto builtin kernels clean FORCE
+.PHONY: demo build test test-dist test-cluster dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files vuln flips stops days terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper browser gallery results proto builtin kernels clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -105,6 +105,9 @@ flips: build $(VENV)/ready ## 1,000 bits flipped in files of stopped runs, of fi
 stops: ## 160 runs stopped at random, some of them again when they are resumed, and 20 records that arrive in parts; most of an hour
 	PLUME_STOPS=160 $(GO) test ./host/internal/cli -run 'TestStops$$' -timeout 3h -v
 	PLUME_STOPS=20 $(GO) test ./host/internal/cli -run 'TestContinueDays$$' -timeout 1h -v
+
+days: ## a record of 60 days that arrive one by one, with gaps, late rows, a bad sensor and a crash a week; some minutes
+	PLUME_DAYS=60 $(GO) test ./host/internal/cli -run 'TestOperations$$' -timeout 1h -v
 
 terminal: ## 200 runs on a pseudo-terminal while every processor is busy
 	PLUME_TERMINAL_RUNS=200 $(GO) test ./host/internal/cli -run 'TestTerminalUnderLoad$$' -timeout 2h -v

@@ -186,7 +186,7 @@ func (e *encoding) appendMetadata(out []byte, rows int, columns []vector, buffer
 // appendFooter appends the bytes after the last batch: the marker of the end of the
 // stream, which Arrow's writer of files omits, and the footer, with the list of batches
 // after its other content.
-func (e *encoding) appendFooter(out []byte, blocks []block) []byte {
+func (e *encoding) appendFooter(out []byte, batches *blocks) []byte {
 	out = append(out, endOfStream...)
 	from := len(out)
 	out = append(out, e.footer...)
@@ -194,8 +194,8 @@ func (e *encoding) appendFooter(out []byte, blocks []block) []byte {
 		out = append(out, 0)
 	}
 	binary.LittleEndian.PutUint32(out[from+e.blocks:], uint32(len(out)-from-e.blocks))
-	out = binary.LittleEndian.AppendUint32(out, uint32(len(blocks)))
-	for _, b := range blocks {
+	out = binary.LittleEndian.AppendUint32(out, uint32(batches.n))
+	for b := range batches.all {
 		out = binary.LittleEndian.AppendUint64(out, uint64(b.offset))
 		out = binary.LittleEndian.AppendUint64(out, uint64(len(e.batch)))
 		out = binary.LittleEndian.AppendUint64(out, uint64(b.body))
@@ -206,6 +206,43 @@ func (e *encoding) appendFooter(out []byte, blocks []block) []byte {
 
 // block is the position of a record batch in a file.
 type block struct{ offset, body int64 }
+
+// blocks are those of a file: runs of record batches of one size, which a table of many cycles mostly is.
+type blocks struct {
+	runs []run
+	n    int
+}
+
+// run is count batches at even distances.
+type run struct {
+	block
+	stride int64
+	count  int64
+}
+
+func (b *blocks) add(next block) {
+	b.n++
+	if n := len(b.runs); n > 0 {
+		r := &b.runs[n-1]
+		stride := next.offset - r.offset - (r.count-1)*r.stride
+		if next.body == r.body && (r.count == 1 || stride == r.stride) {
+			r.stride, r.count = stride, r.count+1
+			return
+		}
+	}
+	b.runs = append(b.runs, run{next, 0, 1})
+}
+
+// all yields the batches in their order.
+func (b *blocks) all(yield func(block) bool) {
+	for _, r := range b.runs {
+		for i := range r.count {
+			if !yield(block{r.offset + i*r.stride, r.body}) {
+				return
+			}
+		}
+	}
+}
 
 // endOfStream is the marker at the end of an Arrow stream.
 var endOfStream = []byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}

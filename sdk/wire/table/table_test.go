@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -328,5 +329,20 @@ func BenchmarkAppend40x40(b *testing.B) {
 		if err := w.Append(40, member, Block{Matrix: e}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Positions of batches come back as they were, in few runs where their distances are even.
+func TestBlocks(t *testing.T) {
+	var b blocks
+	var want []block
+	at := int64(8)
+	for _, size := range []int64{64, 64, 64, 128, 64, 64, 64, 64, 128, 128} {
+		next := block{at, size}
+		b.add(next)
+		want, at = append(want, next), at+40+size
+	}
+	if got := slices.Collect(b.all); !slices.Equal(got, want) || b.n != len(want) || len(b.runs) != 4 {
+		t.Errorf("got %v in %d runs, want %v", got, len(b.runs), want)
 	}
 }

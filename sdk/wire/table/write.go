@@ -31,7 +31,7 @@ type Writer struct {
 	file    *os.File
 	at      int64     // length of the file
 	sum     hash.Hash // of the file
-	blocks  []block
+	blocks  blocks
 
 	vectors []vector // of the batch; their memory, unless they share that of the values, and the fields below are reused
 	own     [][3][]byte
@@ -123,7 +123,7 @@ func (w *Writer) writeBatch(rows int) error {
 	from := len(w.out) // the first time after the beginning of the file
 	var body int
 	w.out, body = w.appendMetadata(w.out, rows, w.vectors, w.buffers)
-	w.blocks = append(w.blocks, block{w.at + int64(from), int64(body)})
+	w.blocks.add(block{w.at + int64(from), int64(body)})
 	var err error
 	for _, c := range w.buffers {
 		if w.length(c) > len(c.data) {
@@ -256,7 +256,7 @@ func (w *Writer) Sum() string { return hex.EncodeToString(w.sum.Sum(nil)) }
 // stream, adds the footer and gives the file its name. It does not wait until that is on
 // the disk.
 func (w *Writer) Close() error {
-	w.out = w.appendFooter(w.out, w.blocks)
+	w.out = w.appendFooter(w.out, &w.blocks)
 	if err := errors.Join(w.flushOut(), w.file.Close()); err != nil {
 		return err
 	}
