@@ -143,6 +143,11 @@ type Param struct {
 	// PerMember says that the parameter of a model can have a value for each member, so that
 	// it can be estimated. Numbers only.
 	PerMember bool `toml:"per_member"`
+
+	// Declares says, for a list of strings, that its items declare more parameters of the model,
+	// numbers that can be estimated: "NAME = NUMBER"; see [Manifest.With]. It is for models that
+	// know their parameters from the workflow. Values by member replace those numbers.
+	Declares bool `toml:"declares"`
 }
 
 // auto is the word that may replace a number with Auto.
@@ -211,7 +216,7 @@ func (m *Manifest) faults() []string {
 			add("param %s is repeated", p.Name)
 		}
 		seen[p.Name] = true
-		for _, f := range slices.Concat(p.faults(), p.whenFaults(m.Params[:i])) {
+		for _, f := range slices.Concat(p.faults(), p.whenFaults(m.Params[:i]), p.declaresFaults(m.Role)) {
 			add("param %s: %s", p.Name, f)
 		}
 		if p.PerMember && m.Role != RoleModel {
@@ -392,6 +397,9 @@ func (p *Param) checkList(value any) (any, error) {
 	case Ints:
 		return ints, nil
 	}
+	if p.Declares {
+		return strs, p.checkDeclarations(strs)
+	}
 	return strs, nil
 }
 
@@ -419,6 +427,9 @@ func (p *Param) Wants() string {
 	case Ints:
 		s = "a list of integers"
 	case Strings:
+		if p.Declares {
+			return `a list of "NAME = NUMBER"`
+		}
 		if len(p.Choices) > 0 {
 			return "a list of " + strings.Join(p.Choices, ", ")
 		}

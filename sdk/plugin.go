@@ -17,7 +17,11 @@ func ModelPlugin(manifest string, new func(ModelConfig) (Model, error)) (*Plugin
 		if c.Step, err = m.ResolveStep(c.Step); err != nil {
 			return nil, err
 		}
-		if err := m.CheckPerMember(c.PerMember); err != nil {
+		wide, err := m.With(c.Params)
+		if err != nil {
+			return nil, err
+		}
+		if err := wide.CheckPerMember(c.PerMember); err != nil {
 			return nil, err
 		}
 		return new(c)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/plume-da/plume/examples/internal/examplestest"
 	"github.com/plume-da/plume/sdk/wire/table"
+	"gonum.org/v1/gonum/stat"
 )
 
 // plume is the program.
@@ -48,7 +50,7 @@ func compile(t *testing.T, compiler, dir, source string, more ...string) {
 		}
 		t.Skipf("NOT TESTED: %s: %v; install it to run this test", source, err)
 	}
-	cmd := exec.Command(compiler, append([]string{"-O2", "-Wall", "-Werror", "-ffp-contract=off", "-o", "lorenz63", source}, more...)...)
+	cmd := exec.Command(compiler, append([]string{"-O2", "-Wall", "-Werror", "-ffp-contract=off", "-o", strings.TrimSuffix(source, filepath.Ext(source)), source}, more...)...)
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, out)
@@ -232,4 +234,92 @@ func gone(pid int) bool {
 	}
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && strings.Contains(string(text), ") Z ")
+}
+
+// built returns a copy of the folder with the program that has a restart file.
+func built(t *testing.T) (dir string) {
+	dir = t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("restart")); err != nil {
+		t.Fatal(err)
+	}
+	compile(t, "gfortran", dir, "column.f90")
+	return dir
+}
+
+// A program with a binary restart file, most of which is not in the state, recovers its
+// parameter: the truth is within four standard deviations of the estimate, and at least five
+// away from the middle of where it began.
+func TestRestartFile(t *testing.T) {
+	tab, err := table.Read(filepath.Join(run(t, built(t), "column.toml"), "ensemble/trial=0001/part-00000.arrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := tab.Column("kappa").([]float64)
+	mean, sd := stat.MeanStdDev(all[len(all)-30:], nil) // of the last analysis
+	const truth, prior = 1.2, 2.5
+	t.Logf("kappa is %.4f with a standard deviation of %.4f", mean, sd)
+	if math.Abs(mean-truth) > 4*sd || math.Abs(prior-mean) < 5*sd {
+		t.Errorf("kappa is %g with a standard deviation of %g, want %g", mean, sd, truth)
+	}
+}
+
+// A run that is killed again and again, at any moment, and resumed has the bytes of one that was
+// not: the files that members carry are in checkpoints.
+func TestKilledWithRestartFiles(t *testing.T) {
+	kills, cycles := 3, "time.cycles=20"
+	if long := os.Getenv("PLUME_STOPS"); long != "" {
+		var err error
+		if kills, err = strconv.Atoi(long); err != nil {
+			t.Fatal(err)
+		}
+		cycles = "time.cycles=60"
+	}
+	dir := built(t)
+	want := run(t, dir, "column.toml", "--set", cycles, "--set", "time.burn_in=5")
+	random, killed := rand.New(rand.NewPCG(1, uint64(kills))), 0
+	runs := t.TempDir()
+	command := []string{"run", "--run-dir", runs, "--checkpoint", "100ms", filepath.Join(dir, "column.toml"), "--set", cycles, "--set", "time.burn_in=5"}
+	for {
+		cmd := exec.Command(plume, command...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		pause := time.Hour
+		if killed < kills {
+			pause = time.Duration(100+random.IntN(1500)) * time.Millisecond
+		}
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(pause):
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			<-ended
+			killed++
+		}
+		found, err := filepath.Glob(filepath.Join(runs, "*", "*"))
+		if err != nil || len(found) > 1 {
+			t.Fatal(found, err)
+		}
+		if len(found) == 0 {
+			continue // nothing was begun
+		}
+		if cmd.ProcessState.Success() {
+			t.Logf("killed %d times", killed)
+			if out, err := exec.Command(plume, "verify", want, found[0]).CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+			return
+		}
+		if _, err := os.Stat(filepath.Join(found[0], "run.json")); err == nil {
+			command = []string{"resume", "--checkpoint", "100ms", found[0]}
+		} else if err := os.RemoveAll(filepath.Dir(found[0])); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -173,7 +173,7 @@ func TestWrongResults(t *testing.T) {
 		if err := os.WriteFile(dir+"/"+tt.file, []byte(tt.text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		f := m.collect(dir, m.tasks(r)[0], mat.NewDense(1, 2, nil))
+		f := m.collect(dir, m.tasks(r)[0], &outcome{states: mat.NewDense(1, 2, nil)})
 		if f == nil || !strings.Contains(f.what, tt.want) {
 			t.Errorf("%s %q: got %+v, want %q", tt.file, tt.text, f, tt.want)
 		}

@@ -47,6 +47,9 @@ func (m *model) setFiles() error {
 			*list.placed = append(*list.placed, f)
 		}
 	}
+	if err := m.setCarry(taken); err != nil {
+		return err
+	}
 	return m.note()
 }
 

@@ -30,6 +30,7 @@ type model struct {
 	Variables  []string  `param:"variables"`
 	Dimensions []string  `param:"dimensions"`
 	Units      []string  `param:"units"`
+	Parameters []string  `param:"parameters"`
 	Spacing    []float64 `param:"spacing"`
 	Points     string    `param:"points"`
 	Period     []float64 `param:"period"`
@@ -41,6 +42,7 @@ type model struct {
 	Rows       string    `param:"rows"`
 	Files      []string  `param:"files"`
 	Copies     []string  `param:"copies"`
+	Carry      []string  `param:"carry"`
 	Env        []string  `param:"env"`
 	ExitCodes  []int     `param:"exit_codes"`
 	Timeout    float64   `param:"timeout"`
@@ -51,6 +53,7 @@ type model struct {
 
 	dir       string // directory at which relative paths start
 	layout    *sdk.Layout
+	declared  []parameter
 	program   string // absolute
 	script    bool   // whether program is one for the shell, without saying so
 	arguments []*template.Template
@@ -79,6 +82,7 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	if m.layout, err = m.newLayout(); err != nil {
 		return nil, err
 	}
+	m.setParameters(c.PerMember)
 	m.setExchange()
 	for _, check := range []func() error{m.setCommand, m.setEnvironment, m.setFiles, m.setCodecs, m.setWorkDir, m.rehearse} {
 		if err := check(); err != nil {
@@ -258,7 +262,7 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	ctx, cancel := progress.limit(ctx)
 	defer cancel(nil)
 	defer progress.announce(os.Stderr, r.Cycle, firstWord)()
-	failures := make([]*failure, len(tasks))
+	failures, carry := make([]*failure, len(tasks)), make([][]byte, len(tasks))
 	var runs sync.WaitGroup
 	for i, t := range tasks {
 		runs.Go(func() {
@@ -268,7 +272,7 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 			case <-ctx.Done():
 				return
 			}
-			into := mat.NewDense(len(t.seeds), m.layout.Size(), nil)
+			into := &outcome{states: mat.NewDense(len(t.seeds), m.layout.Size(), nil)}
 			ended := progress.begin()
 			f, err := m.try(ctx, do, t, into)
 			if err != nil {
@@ -277,7 +281,8 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 			}
 			ended()
 			if failures[i] = f; f == nil {
-				rowsOf(r.Into, t.first-r.First, len(t.seeds)).Copy(into)
+				rowsOf(r.Into, t.first-r.First, len(t.seeds)).Copy(into.states)
+				carry[i] = into.carry
 			}
 		})
 	}
@@ -293,7 +298,11 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 			return nil, err
 		}
 	}
-	return m.result(tasks, failures)
+	res, err := m.result(tasks, failures)
+	if err == nil && len(m.Carry) > 0 {
+		res.Carry = carry
+	}
+	return res, err
 }
 
 func rowsOf(e *mat.Dense, from, rows int) *mat.Dense {

@@ -37,6 +37,9 @@ func (p *place) prepare(t *task) (string, error) {
 	if err := p.m.furnish(dir); err != nil {
 		return "", resource(err)
 	}
+	if err := p.m.restore(dir, t); err != nil {
+		return "", err
+	}
 	if err := p.m.write(filepath.Join(dir, p.m.Input), t); err != nil {
 		return "", resource(err)
 	}

@@ -51,13 +51,19 @@ func (f *failure) err(t *task) error {
 	return e
 }
 
+// outcome is the result of a task.
+type outcome struct {
+	states *mat.Dense // one row per member
+	carry  []byte     // of its only member
+}
+
 // forecaster does a task once, and writes the results to into. The files of a failure are
 // kept, as m.Keep says, only if it is the last attempt. An error is about this machine or
 // the end of ctx.
-type forecaster func(ctx context.Context, t *task, into *mat.Dense, last bool) (*failure, error)
+type forecaster func(ctx context.Context, t *task, into *outcome, last bool) (*failure, error)
 
 // try does t until it succeeds or has been repeated m.Retries times.
-func (m *model) try(ctx context.Context, do forecaster, t *task, into *mat.Dense) (*failure, error) {
+func (m *model) try(ctx context.Context, do forecaster, t *task, into *outcome) (*failure, error) {
 	for attempt := 0; ; attempt++ {
 		last := attempt == m.Retries
 		f, err := do(ctx, t, into, last)
@@ -68,7 +74,7 @@ func (m *model) try(ctx context.Context, do forecaster, t *task, into *mat.Dense
 }
 
 // once runs the command for t in a directory of its own.
-func (p *place) once(ctx context.Context, t *task, into *mat.Dense, last bool) (*failure, error) {
+func (p *place) once(ctx context.Context, t *task, into *outcome, last bool) (*failure, error) {
 	dir, err := p.prepare(t)
 	if err != nil {
 		return nil, err
@@ -85,7 +91,7 @@ func (p *place) once(ctx context.Context, t *task, into *mat.Dense, last bool) (
 }
 
 // run runs the command once in dir.
-func (m *model) run(ctx context.Context, dir string, t *task, into *mat.Dense) (*failure, error) {
+func (m *model) run(ctx context.Context, dir string, t *task, into *outcome) (*failure, error) {
 	cmd, err := m.command(dir, t)
 	if err != nil {
 		return nil, err
@@ -103,6 +109,9 @@ func (m *model) run(ctx context.Context, dir string, t *task, into *mat.Dense) (
 	f := m.judge(limited, cmd, err)
 	if f == nil {
 		f = m.collect(dir, t, into)
+	}
+	if f == nil {
+		into.carry, f = m.carried(dir)
 	}
 	if f != nil {
 		f.command, f.dir = m.shown(cmd), dir
@@ -246,16 +255,16 @@ func (m *model) judge(limited context.Context, cmd *exec.Cmd, err error) *failur
 }
 
 // collect reads the results that a command left in dir.
-func (m *model) collect(dir string, t *task, into *mat.Dense) *failure {
+func (m *model) collect(dir string, t *task, into *outcome) *failure {
 	f, err := os.Open(filepath.Join(dir, m.Output))
 	if err != nil {
 		return &failure{what: fmt.Sprintf("left no %s: %s", m.Output, m.contents(dir))}
 	}
 	defer f.Close()
-	if err := m.output.decode(f, t, into); err != nil {
+	if err := m.output.decode(f, t, into.states); err != nil {
 		return &failure{what: fmt.Sprintf("left an invalid %s: %v", m.Output, err)}
 	}
-	return m.finite(t, into)
+	return m.finite(t, into.states)
 }
 
 // finite returns the failure of results that are not finite numbers, or nil.

@@ -138,7 +138,7 @@ func (s *server) end(keep bool) {
 }
 
 // ask is a [forecaster]: it has a server do t. A server that failed is ended.
-func (m *model) ask(ctx context.Context, t *task, into *mat.Dense, last bool) (*failure, error) {
+func (m *model) ask(ctx context.Context, t *task, into *outcome, last bool) (*failure, error) {
 	s, err := m.takeServer()
 	if err != nil {
 		return nil, err
@@ -148,6 +148,9 @@ func (m *model) ask(ctx context.Context, t *task, into *mat.Dense, last bool) (*
 	killed := make(chan struct{})
 	stop := context.AfterFunc(limited, func() { s.kill(); close(killed) })
 	f := m.exchange(s, t, into)
+	if f == nil {
+		into.carry, f = m.carried(s.dir)
+	}
 	if !stop() {
 		<-killed
 		f = m.overdue()
@@ -171,7 +174,7 @@ func (m *model) ask(ctx context.Context, t *task, into *mat.Dense, last bool) (*
 }
 
 // exchange sends t as a line to the server and reads its answer.
-func (m *model) exchange(s *server, t *task, into *mat.Dense) *failure {
+func (m *model) exchange(s *server, t *task, into *outcome) *failure {
 	if n := s.output.Buffered(); n > 0 {
 		text, _ := s.output.Peek(n)
 		return &failure{what: fmt.Sprintf("printed %q after its answer, want one line for each line", said(text))}
@@ -201,10 +204,10 @@ func (m *model) exchange(s *server, t *task, into *mat.Dense) *failure {
 	if m.Output != "" {
 		return m.collect(s.dir, t, into)
 	}
-	if err := m.output.decode(bytes.NewReader(answer), t, into); err != nil {
+	if err := m.output.decode(bytes.NewReader(answer), t, into.states); err != nil {
 		return &failure{what: fmt.Sprintf("gave an invalid answer: %v", err)}
 	}
-	return m.finite(t, into)
+	return m.finite(t, into.states)
 }
 
 // said returns what a server printed, for a message.
@@ -214,6 +217,9 @@ func said(text []byte) string { return brief(strings.TrimSpace(printable(string(
 // an earlier question is removed.
 func (m *model) line(s *server, t *task) ([]byte, error) {
 	values := t.values()
+	if err := m.restore(s.dir, t); err != nil {
+		return nil, err
+	}
 	if m.Input != "" {
 		delete(values, "state")
 		values["input"] = m.Input
@@ -260,7 +266,7 @@ func (m *model) gone(s *server, asked func() error) *failure {
 // first. A model must depend on its input and seed alone: which server is asked for which
 // member differs from run to run.
 func (m *model) remembers(ctx context.Context, t *task, first []float64) error {
-	again := mat.NewDense(1, len(first), nil)
+	again := &outcome{states: mat.NewDense(1, len(first), nil)}
 	f, err := m.ask(ctx, t, again, true)
 	switch {
 	case err != nil:
@@ -268,7 +274,7 @@ func (m *model) remembers(ctx context.Context, t *task, first []float64) error {
 	case f != nil:
 		return sdk.Errorf(sdk.KindExternal, "command", "%s, when it was asked again for member %d", f, t.first)
 	}
-	for j, v := range again.RawRowView(0) {
+	for j, v := range again.states.RawRowView(0) {
 		if v != first[j] {
 			return sdk.Errorf(sdk.KindExternal, "command", "gave %s = %v for member %d, but %v when it was asked again", valueNames(m.layout)[j], first[j], t.first, v).
 				WithHint("a server must not remember anything from one line to the next, and its random numbers must depend on seed alone")

@@ -14,9 +14,11 @@ type task struct {
 	batch    bool
 	cycle    int
 	from, to float64
-	first    int        // index of the first member within the experiment
-	seeds    []int64    // one per member, below 2^53
-	states   *mat.Dense // one row per member
+	first    int              // index of the first member within the experiment
+	seeds    []int64          // one per member, below 2^53
+	states   *mat.Dense       // one row per member
+	carry    []byte           // of the only member; empty: nothing
+	params   []map[string]any // one per member; nil: none are declared
 }
 
 // tasks splits a request into the tasks of the runs of the command.
@@ -32,8 +34,14 @@ func (m *model) tasks(r *sdk.ForecastRequest) []*task {
 			layout: m.layout, batch: m.Mode == "batch", cycle: r.Cycle, from: r.From, to: r.To, first: r.First + i,
 			states: r.Ensemble.Slice(i, i+size, 0, n).(*mat.Dense),
 		}
+		if r.Carry != nil && size == 1 {
+			t.carry = r.Carry[i]
+		}
 		for k := range size {
 			t.seeds = append(t.seeds, r.Seed.Member(t.first+k).Int64N(1<<53))
+			if len(m.declared) > 0 {
+				t.params = append(t.params, m.parametersOf(r, i+k))
+			}
 		}
 		all = append(all, t)
 	}
@@ -46,13 +54,17 @@ func (m *model) tasks(r *sdk.ForecastRequest) []*task {
 //	cycle, from, to, interval, members                  batch mode, where members
 //	                                                    lists member, seed, state
 //
-// state holds every variable by name, nested according to its shape.
+// state holds every variable by name, nested according to its shape. With declared
+// parameters there is param next to state, which holds them by name.
 func (t *task) values() map[string]any {
 	v := map[string]any{"cycle": t.cycle, "from": plain(t.from), "to": plain(t.to), "interval": plain(t.to - t.from)}
 	rows := t.states.RawMatrix().Rows
 	members := make([]map[string]any, rows)
 	for i := range members {
 		members[i] = map[string]any{"member": t.first + i, "seed": t.seeds[i], "state": stateOf(t.layout, t.states.RawRowView(i))}
+		if t.params != nil {
+			members[i]["param"] = t.params[i]
+		}
 	}
 	if t.batch {
 		v["members"] = members

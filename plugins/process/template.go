@@ -68,7 +68,7 @@ func joined[T any](items []T, separator string) string {
 func inline(text string) bool { return strings.Contains(text, "\n") || strings.Contains(text, "{{") }
 
 // oneBrace matches what is in one pair of braces instead of two, and would be passed on.
-var oneBrace = regexp.MustCompile(`(?:^|[^{])\{\.((?:state\.\w+)|from|to|interval|cycle|seed|member|input|output)\}(?:$|[^}])`)
+var oneBrace = regexp.MustCompile(`(?:^|[^{])\{\.((?:(?:state|param)\.\w+)|from|to|interval|cycle|seed|member|input|output)\}(?:$|[^}])`)
 
 // parse returns the templates in texts, which parameter where holds.
 func (m *model) parse(where string, texts []string) ([]*template.Template, error) {
@@ -151,6 +151,7 @@ func (m *model) known(where string) string {
 	delete(values, "members")
 	_, states := values["state"]
 	delete(values, "state")
+	delete(values, "param")
 	names := slices.Sorted(maps.Keys(values))
 	if m.Mode == "server" && !states {
 		return "." + strings.Join(names, ", .") + "; a server gets the others in its lines"
@@ -163,6 +164,9 @@ func (m *model) known(where string) string {
 		}
 		state = append(state, ".state."+v.Name)
 	}
+	for _, p := range m.declared {
+		state = append(state, ".param."+p.name)
+	}
 	text := "." + strings.Join(names, ", .") + ", " + strings.Join(state, ", ")
 	if m.Mode == "batch" {
 		text = "." + strings.Join(names, ", .") + ", .members, and in {{range .members}} ... {{end}} .member, .seed, " + strings.Join(state, ", ")
@@ -171,46 +175,73 @@ func (m *model) known(where string) string {
 }
 
 // rehearse executes all templates for states of zeros, so that their mistakes are found
-// before anything runs. Every variable must have an effect on what is written: a program
-// whose input lacks one cannot depend on it, so that its results would be wrong in silence.
+// before anything runs. Every variable and every parameter must have an effect on what is
+// written: a program whose input lacks one cannot depend on it, so that its results would be
+// wrong in silence.
 func (m *model) rehearse() error {
 	t := m.blank()
 	before, err := m.written(t)
 	if err != nil {
 		return err
 	}
-	if _, text := m.input.(textCodec); !text {
-		return nil
-	}
-	var unused []string
-	row := t.states.RawRowView(0)
-	for _, v := range m.layout.Variables {
-		own := row[:v.Size()]
-		row = row[v.Size():]
-		if !slices.ContainsFunc([]float64{1, -1e6, 1e6}, func(value float64) bool {
-			for i := range own {
-				own[i] = value
-			}
+	affects := func(set func(v float64)) bool {
+		return slices.ContainsFunc([]float64{1, -1e6, 1e6}, func(v float64) bool {
+			set(v)
 			now, err := m.written(t)
 			return err != nil || now != before
-		}) {
-			unused = append(unused, v.Name)
+		})
+	}
+	var unused []string
+	if _, text := m.input.(textCodec); text {
+		row := t.states.RawRowView(0)
+		for _, v := range m.layout.Variables {
+			own := row[:v.Size()]
+			row = row[v.Size():]
+			if !affects(func(value float64) {
+				for i := range own {
+					own[i] = value
+				}
+			}) {
+				unused = append(unused, "state."+v.Name)
+			}
+			clear(own)
 		}
-		clear(own)
+	}
+	if _, all := m.input.(jsonCodec); !all && m.Mode != "server" { // both have them
+		for _, p := range m.declared {
+			if !affects(func(value float64) { t.params[0][p.name] = plain(value) }) {
+				unused = append(unused, "param."+p.name)
+			}
+			t.params[0][p.name] = plain(p.value)
+		}
 	}
 	if len(unused) == 0 {
 		return nil
 	}
-	return config("template", "does not contain %s, so the program cannot depend on %s", strings.Join(unused, ", "), map[bool]string{true: "it", false: "them"}[len(unused) == 1]).
-		WithHint("write %s; if the program needs no such input, write it in a comment", m.example(unused[0]))
+	return m.unused(unused)
 }
 
-// example returns what a template writes for a variable.
-func (m *model) example(name string) string {
-	if m.Mode == "batch" {
-		return "{{range .members}}{{.state." + name + "}}{{end}}"
+// unused returns the error of a template that lacks variables or parameters, by the words that it has for them.
+func (m *model) unused(words []string) error {
+	var names []string
+	for _, word := range words {
+		_, name, _ := strings.Cut(word, ".")
+		names = append(names, name)
 	}
-	return "{{.state." + name + "}}"
+	where, what := "template", "does not contain"
+	if m.Template == "" {
+		where, what = "parameters", "neither command nor env contains"
+	}
+	return config(where, "%s %s, so the program cannot depend on %s", what, strings.Join(names, ", "), map[bool]string{true: "it", false: "them"}[len(names) == 1]).
+		WithHint("write %s; if the program needs no such input, write it in a comment", m.example(words[0]))
+}
+
+// example returns what a template writes for a word.
+func (m *model) example(word string) string {
+	if m.Mode == "batch" {
+		return "{{range .members}}{{." + word + "}}{{end}}"
+	}
+	return "{{." + word + "}}"
 }
 
 // blank returns a task for one member whose values are 0.

@@ -27,7 +27,11 @@ func (m *maker) estimates(manifest *sdk.Manifest) (names []string, params []*sdk
 		}
 	}
 	can := manifest.Name + " can estimate " + list(offers)
-	if len(offers) == 0 {
+	declares := slices.IndexFunc(manifest.Params, func(p sdk.Param) bool { return p.Declares })
+	switch {
+	case declares >= 0:
+		can = fmt.Sprintf("add \"NAME = NUMBER\" to %s in [model.params], with the value of the truth or of a run without estimates", manifest.Params[declares].Name)
+	case len(offers) == 0:
 		can = "remove it: " + manifest.Name + " takes no parameter by member"
 	}
 	for _, name := range names {
@@ -269,6 +273,15 @@ func (m *fixed) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 		copy(r.Into.RawRowView(i)[n:whole], r.Ensemble.RawRowView(i)[n:])
 	}
 	return res, nil
+}
+
+// trueValues returns the values of the parameters of the truth, those that they declare among
+// them, which its model has accepted.
+func trueValues(manifest *sdk.Manifest, params map[string]any) sdk.Params {
+	if wide, err := manifest.With(params); err == nil {
+		manifest = wide
+	}
+	return resolve(manifest, params)
 }
 
 // trueParameters returns distributions of width 0 at the parameters of the truth; NaN

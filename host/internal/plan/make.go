@@ -290,7 +290,12 @@ func (m *maker) model() {
 	m.checkStep(step, "time", "interval")
 	m.checkStep(step, "time", "first")
 	w.Model.Params = resolve(manifest, w.Model.Params)
-	names, params := m.estimates(manifest)
+	wide, err := manifest.With(w.Model.Params)
+	if err != nil {
+		m.refused(manifest, err, "model")
+		return
+	}
+	names, params := m.estimates(wide)
 	if len(m.found) > m.before {
 		return
 	}
@@ -374,7 +379,7 @@ func (m *maker) truth(model sdk.Model, estimated []*sdk.Param) {
 	truth.Init = m.draw(w.Truth.Init, m.observed, "truth", "init")
 	if len(estimated) > 0 {
 		truth.Model = &fixed{truth.Model, m.plan.State}
-		truth.Init.Dists = append(truth.Init.Dists, trueParameters(estimated, resolve(plugin.Manifest, params))...)
+		truth.Init.Dists = append(truth.Init.Dists, trueParameters(estimated, trueValues(plugin.Manifest, params))...)
 	}
 }
 
