@@ -159,11 +159,16 @@ func TestCarryIsLikeState(t *testing.T) {
 	lost := 0
 	for name, w := range windows {
 		for _, filter := range []sdk.Filter{drawing{}, exact{factor: 1}} {
-			for _, failAt := range []int{0, 5} {
-				name := fmt.Sprintf("%s, %T, failing in cycle %d", name, filter, failAt)
-				p, trial := hidden(3, failAt, filter, w)
+			for _, c := range []struct{ failAt, every int }{{0, 0}, {5, 0}, {0, 3}, {5, 3}} {
+				if c.every > 0 && w != nil {
+					continue
+				}
+				name := fmt.Sprintf("%s, %T, %+v", name, filter, c)
+				p, trial := hidden(3, c.failAt, filter, w)
+				trial.Every = c.every
 				want, _, _ := followed(t, p, trial, nil)
-				p, trial = hidden(2, failAt, filter, w)
+				p, trial = hidden(2, c.failAt, filter, w)
+				trial.Every = c.every
 				got, states, restarted := followed(t, p, trial, nil)
 				lost += restarted
 				if at := firstDifference(got, want); at >= 0 {

@@ -16,7 +16,7 @@ from ._proto import plugin_pb2 as pb
 from ._wire import Space
 from .errors import ConfigError, ContractError, DivergedError, TransientError, classify
 from .layout import Coordinates, Layout, Variable, layout_of
-from .params import Declaration
+from .params import Declaration, declarations, declared
 from .roles import (
     Analysis,
     Array,
@@ -101,9 +101,11 @@ def _configure_model(plugin: Model, r: Any) -> tuple[Configuration, Any]:
         raise ConfigError(f"the model has no time step, but {r.step:g} was given", where="step", hint="leave it out")
     if r.step < 0 or not math.isfinite(r.step):
         raise ConfigError(f"must be a number above 0, but is {r.step:g}", where="step")
+    lists = [getattr(plugin, name) for name, p in declarations(type(plugin)).items() if p.declares]
+    plugin.declared = declared(lists)
     for name in r.per_member:
-        declared = getattr(type(plugin), name, None)
-        if not isinstance(declared, Declaration) or not declared.per_member:
+        own = getattr(type(plugin), name, None)
+        if name not in plugin.declared and (not isinstance(own, Declaration) or not own.per_member):
             raise ConfigError("cannot have a value for each member of the ensemble", where=name)
     plugin.step, plugin.dir = r.step or plugin.step, r.dir
     plugin.setup()
@@ -221,11 +223,15 @@ def _forecast_each(c: Configuration, h: Any, x: Array, parameters: Array, carry:
     rows, failures, kept = np.zeros_like(x), dict[int, str | Exception](), [b""] * len(carry)
     for i in range(len(x)):
         own, number = copy.copy(c.plugin), h.first_member + i
-        for name, value in zip(c.per_member, parameters[i], strict=True):
-            setattr(own, name, float(value))
+        values = dict(zip(c.per_member, map(float, parameters[i]), strict=True))
+        own.declared = own.declared | {k: v for k, v in values.items() if k in own.declared}
+        others = {k: v for k, v in values.items() if k not in own.declared}
+        for name, value in others.items():
+            setattr(own, name, value)
         streams = Streams((h.seed_hi, h.seed_lo), number, 1, h.cycle)
         try:
-            own.setup()
+            if others:
+                own.setup()
             result = _ask(own, h, x[i : i + 1], streams, carry[i : i + 1])
         except BaseException as e:
             raise classify(e, f"member {number}" if own._has_own("forecast") else "") from e

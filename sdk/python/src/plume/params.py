@@ -38,6 +38,7 @@ class Declaration:
     per_member: bool = False
     path: str = ""
     when: dict[str, list[str]] = field(default_factory=dict)
+    declares: bool = False
     name: str = ""
     type: str = ""
 
@@ -59,6 +60,8 @@ class Declaration:
         if self.type in ("floats", "ints", "strings"):
             if not isinstance(value, list):
                 raise self._refusal(value)
+            if self.declares:
+                declared([value], self)
             return [self._scalar(self.type[:-1], item) for item in value]
         return self._scalar(self.type, value)
 
@@ -99,6 +102,7 @@ def Param(
     per_member: bool = False,
     path: str = "",
     when: dict[str, list[str]] | None = None,
+    declares: bool = False,
 ) -> Any:
     """Declares a parameter of a plugin::
 
@@ -125,10 +129,14 @@ def Param(
     applies. Where it does not, it stays at its default; plume refuses any other value::
 
         cutoff: float = Param(0.0, ge=0, when={"scheme": ["local"]}, doc="of the taper")
+
+    declares says of a list of str of a model that its items, "NAME = NUMBER", are parameters
+    themselves, which can be estimated. The model finds their values in declared, of each
+    member where they are estimated; setup is not called again for them.
     """
     limits = {"min": ge, "above": gt, "max": le, "below": lt}
     bounds = {k: v for k, v in limits.items() if v is not None}
-    return Declaration(default, doc, unit, bounds, choices or [], auto, per_member, path, when or {})
+    return Declaration(default, doc, unit, bounds, choices or [], auto, per_member, path, when or {}, declares)
 
 
 def declarations(cls: type) -> dict[str, Declaration]:
@@ -167,6 +175,24 @@ def declarations(cls: type) -> dict[str, Declaration]:
         faults += [f"param {name}: {fault}" for fault in _when_faults(p, found)]
     if faults:
         raise ContractError("\n".join(faults), where=f"class {cls.__name__}")
+    return found
+
+
+_DECLARATION = re.compile(r"\s*([a-z][a-z0-9_]*)\s*=\s*(\S+)\s*")
+
+
+def declared(lists: list[list[str]], by: Declaration | None = None) -> dict[str, float]:
+    """Returns the parameters in items such as "rate = 0.5"; raises ConfigError."""
+    found: dict[str, float] = {}
+    for item in (item for items in lists for item in items):
+        parts = _DECLARATION.fullmatch(item) if isinstance(item, str) else None
+        try:
+            value = float(parts[2]) if parts else math.nan
+        except ValueError:
+            value = math.nan
+        if parts is None or not math.isfinite(value):
+            raise ConfigError(f'got {item!r}, want "NAME = NUMBER"', where=by.name if by else "")
+        found[parts[1]] = value
     return found
 
 
@@ -279,6 +305,7 @@ def manifest(cls: Any, declared: dict[str, Declaration]) -> str:
         entries |= {"per_member": True} if p.per_member else {}
         entries |= {"path": p.path} if p.path else {}
         entries |= {"when": p.when} if p.when else {}
+        entries |= {"declares": True} if p.declares else {}
         entries |= {"unit": p.unit} if p.unit else {}
         text += _table("[[param]]", entries | {"doc": p.doc})
     for citation in cls.citations:

@@ -107,6 +107,7 @@ class Model(Plugin):
     step: float | None = None
     dir: str = ""
     carries: ClassVar[bool] = False
+    declared: dict[str, float] = {}  # values of the parameters that Param(declares=True) declares
     _role, _one_of = "model", ("forecast", "forecast_member")
 
     @classmethod
