@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/plume-da/plume/host/internal/score"
 	"github.com/spf13/cobra"
 )
@@ -29,11 +30,12 @@ are predicted observations, with their errors, or those of the state if nothing
 is predicted; --of chooses.
 
 --scores shows how good the forecasts were, by lead time: their root mean square
-error, the spread, which is the expected one, the CRPS, and the errors of two
-forecasts that need no model: persistence is the value at the time of the
-analysis, climatology the mean of the values. Forecasts are compared with the
-truth or with observations, held-out ones among them, when their times come. All
-forecasts and scores are in tables of the run, see plume export.
+error, the spread, which is the expected one, the CRPS, and the errors and CRPS of
+two forecasts that need no model: persistence is the value at the time of the
+analysis, climatology the mean of the values, or their distribution. Forecasts are
+compared with the truth or with observations, held-out ones among them, when their
+times come. All forecasts and scores are in tables of the run, see plume export;
+plume report draws them.
 
 RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume forecast @last
@@ -284,45 +286,20 @@ var shownScores = []struct {
 	metric, head string
 	drop         int
 }{
-	{"rmse", "rmse", 0}, {"spread", "spread", 4}, {"crps_fair", "crps", 3}, {"coverage_90", "within 90 %", 2}, {"persistence_rmse", "persistence", 0}, {"climatology_rmse", "climatology", 0},
+	{"rmse", "rmse", 0}, {"spread", "spread", 5}, {"crps_fair", "crps", 4}, {"coverage_90", "within 90 %", 3},
+	{"persistence_rmse", "persistence", 0}, {"climatology_rmse", "climatology", 0}, {"persistence_crps", "persistence crps", 2}, {"climatology_crps", "climatology crps", 2},
 }
 
 // showForecastScores prints the scores of forecasts by lead time.
 func (a *app) showForecastScores(r *archive.Reader, h forecasting) error {
-	type key struct {
-		trial                int
-		filter, of, variable string
-		lead                 float64
+	list, err := compare.ForecastScores(r)
+	if err != nil {
+		return err
 	}
-	means, counts := map[key]map[string]score.Mean{}, map[key]int{}
-	var keys []key
-	observed := false
-	for b, err := range r.ForecastScores() {
-		if err != nil {
-			return err
-		}
-		for i, trial := range b.Trial {
-			if !h.wants(b.Filter[i], b.Variable[i]) {
-				continue
-			}
-			k := key{int(trial), b.Filter[i], b.Of[i], b.Variable[i], b.Lead[i]}
-			if means[k] == nil {
-				means[k], keys = map[string]score.Mean{}, append(keys, k)
-			}
-			means[k][b.Metric[i]] = score.Mean{Value: b.Value[i], SE: b.SE[i], Count: int(b.Count[i])}
-			counts[k] = max(counts[k], int(b.Count[i]))
-			observed = observed || b.Of[i] == archive.Observed
-		}
-	}
-	of := h.of
-	if of == "" {
-		of = archive.State
-		if observed && !slices.ContainsFunc(keys, func(k key) bool { return k.of == archive.State }) {
-			of = archive.Observed
-		}
-	}
-	keys = slices.DeleteFunc(keys, func(k key) bool { return k.of != of })
-	if len(keys) == 0 {
+	list = slices.DeleteFunc(list, func(s compare.LeadScores) bool { return !h.wants(s.Filter, s.Variable) })
+	of := cmp.Or(h.of, compare.ForecastKind(list))
+	list = slices.DeleteFunc(list, func(s compare.LeadScores) bool { return s.Of != of })
+	if len(list) == 0 {
 		if h.filter == "" && h.variable == "" {
 			return fmt.Errorf("%s has no forecast whose time has come; they are made for workflows with [forecast]", r.Dir)
 		}
@@ -334,11 +311,11 @@ func (a *app) showForecastScores(r *archive.Reader, h forecasting) error {
 	}
 	var lines [][]string
 	var trials []int
-	for _, k := range keys {
-		line := []string{k.filter, k.variable, fmt.Sprintf("%.6g", k.lead), fmt.Sprint(counts[k])}
+	for _, at := range list {
+		line := []string{at.Filter, at.Variable, fmt.Sprintf("%.6g", at.Lead), fmt.Sprint(at.Count)}
 		values := map[string]finiteOrNull{}
 		for _, s := range shownScores {
-			m, ok := means[k][s.metric]
+			m, ok := at.Scores[s.metric]
 			if !ok {
 				m = score.Mean{Value: math.NaN()}
 			} else {
@@ -346,7 +323,7 @@ func (a *app) showForecastScores(r *archive.Reader, h forecasting) error {
 			}
 			line = append(line, m.Text())
 		}
-		lines, trials = append(lines, line), append(trials, k.trial)
+		lines, trials = append(lines, line), append(trials, at.Trial)
 		if a.json {
 			if err := a.printJSON(struct {
 				Trial    int                     `json:"trial"`
@@ -356,7 +333,7 @@ func (a *app) showForecastScores(r *archive.Reader, h forecasting) error {
 				Lead     float64                 `json:"lead"`
 				Count    int                     `json:"count"`
 				Scores   map[string]finiteOrNull `json:"scores"`
-			}{k.trial, k.filter, k.of, k.variable, k.lead, counts[k], values}); err != nil {
+			}{at.Trial, at.Filter, at.Of, at.Variable, at.Lead, at.Count, values}); err != nil {
 				return err
 			}
 		}

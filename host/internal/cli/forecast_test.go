@@ -123,6 +123,7 @@ func TestForecastScores(t *testing.T) {
 			for metric, want := range map[string]float64{
 				"rmse": math.Sqrt(p + noise), "bias": 0, "crps_fair": math.Sqrt((p + noise) / math.Pi), "coverage_50": 0.5, "coverage_90": 0.9,
 				"persistence_rmse": math.Sqrt(kept + 2*noise), "climatology_rmse": math.Sqrt(climate + noise),
+				"persistence_crps": math.Sqrt((kept + 2*noise) * 2 / math.Pi), "climatology_crps": math.Sqrt((climate + noise) / math.Pi),
 			} {
 				where := map[string]any{"lead": lead, "of": of, "metric": metric}
 				value, se := numbers(t, scores, "value", where), numbers(t, scores, "se", where)

@@ -20,6 +20,7 @@ type verified struct {
 	issued, index             int
 	value, mean, spread, rank float64
 	crps, persistence         float64 // NaN: not known
+	climatology               struct{ mean, crps float64 }
 }
 
 // leads returns the lead times of all variables, in the order of the tables of scores.
@@ -79,7 +80,7 @@ func readVerified(reader *archive.Reader) (map[lead][]verified, error) {
 			return nil, err
 		}
 		for i := range b.Cycle {
-			v := verified{int(b.Issued[i]), int(b.Index[i]), b.Value[i], b.Mean[i], b.Spread[i], b.Rank[i], math.NaN(), math.NaN()}
+			v := verified{issued: int(b.Issued[i]), index: int(b.Index[i]), value: b.Value[i], mean: b.Mean[i], spread: b.Spread[i], rank: b.Rank[i], crps: math.NaN(), persistence: math.NaN()}
 			if b.CRPSFair.Valid[i] {
 				v.crps = b.CRPSFair.Values[i]
 			}
@@ -96,7 +97,7 @@ func readVerified(reader *archive.Reader) (map[lead][]verified, error) {
 // scoresOf returns the scores of a lead time. Values of one forecast are averaged first, so that
 // the standard errors are those of a series in time.
 func scoresOf(at lead, list []verified) []archive.ForecastScore {
-	means := climatologyOf(list)
+	addClimatology(list)
 	of := func(get func(v verified) float64) []float64 { return byForecast(list, get) }
 	root := func(get func(v verified) float64) score.Mean {
 		series := of(func(v verified) float64 { d := get(v); return d * d })
@@ -126,20 +127,28 @@ func scoresOf(at lead, list []verified) []archive.ForecastScore {
 	add("coverage_50", score.TimeMean(of(within(0.5))))
 	add("coverage_90", score.TimeMean(of(within(0.9))))
 	add("persistence_rmse", root(func(v verified) float64 { return v.persistence - v.value }))
-	add("climatology_rmse", root(func(v verified) float64 { return means[v.index] - v.value }))
+	add("persistence_crps", score.TimeMean(of(func(v verified) float64 { return math.Abs(v.persistence - v.value) }))) // that of a forecast without spread
+	add("climatology_rmse", root(func(v verified) float64 { return v.climatology.mean - v.value }))
+	add("climatology_crps", score.TimeMean(of(func(v verified) float64 { return v.climatology.crps })))
 	return scores
 }
 
-// climatologyOf returns the means of values, by index.
-func climatologyOf(list []verified) map[int]float64 {
-	values, means := map[int][]float64{}, map[int]float64{}
-	for _, v := range list {
-		values[v.index] = append(values[v.index], v.value)
+// addClimatology sets the forecasts of all values by those of the same index at all times.
+func addClimatology(list []verified) {
+	byIndex := map[int][]int{}
+	for i, v := range list {
+		byIndex[v.index] = append(byIndex[v.index], i)
 	}
-	for index, of := range values {
-		means[index] = score.IndependentMean(of).Value
+	for _, same := range byIndex {
+		values := make([]float64, len(same))
+		for k, i := range same {
+			values[k] = list[i].value
+		}
+		mean, crps := score.IndependentMean(values).Value, score.ClimatologyCRPS(values)
+		for k, i := range same {
+			list[i].climatology.mean, list[i].climatology.crps = mean, crps[k]
+		}
 	}
-	return means
 }
 
 // byForecast returns the means of a number over the values of each forecast, without values of

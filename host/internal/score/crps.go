@@ -1,7 +1,9 @@
 package score
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"github.com/plume-da/plume/sdk/ensemble"
 	"gonum.org/v1/gonum/mat"
@@ -27,6 +29,28 @@ func (m *Marginals) CRPS() (score, fair float64) {
 	}
 	n := float64(len(m.Mean))
 	return (d - g) / n, (d - g/m.unbiased) / n
+}
+
+// ClimatologyCRPS returns the CRPS of the distribution of all values against each of them, as
+// [Marginals.CRPS] defines it for members of equal weight. Cost: O(n log n).
+func ClimatologyCRPS(values []float64) []float64 {
+	n := float64(len(values))
+	order := make([]int, len(values))
+	var above float64 // the sum of the values from the one on that is looked at
+	for i, v := range values {
+		order[i], above = i, above+v
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(values[a], values[b]) })
+	distances, sum, below := make([]float64, len(values)), 0.0, 0.0
+	for rank, i := range order {
+		v, lower := values[i], float64(rank)
+		distances[i] = (lower*v - below + above - (n-lower)*v) / n
+		sum, below, above = sum+distances[i], below+v, above-v
+	}
+	for i := range distances {
+		distances[i] -= sum / n / 2
+	}
+	return distances
 }
 
 // EnergyScoreFair returns the fair energy score of e, N x n, which is the CRPS with

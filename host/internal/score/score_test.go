@@ -111,6 +111,17 @@ func TestCRPSAgainstDefinition(t *testing.T) {
 	}
 }
 
+// Against each of its values the distribution of all of them has the score of an ensemble.
+func TestClimatologyCRPS(t *testing.T) {
+	for name, values := range map[string][]float64{"one": {3}, "tied": {1, 2, 1, 2, 2}, "random": normals(5, 40, 1).RawMatrix().Data} {
+		members := MarginalsOf(nil, mat.NewDense(len(values), 1, values), nil)
+		for i, got := range ClimatologyCRPS(values) {
+			want, _ := members.CRPS(values[i : i+1])
+			near(t, name, got, want, 1e-13)
+		}
+	}
+}
+
 // The CRPS of N(0, 1) at its mean is (sqrt(2) - 1) / sqrt(pi) = 0.2337 (Gneiting
 // and Raftery 2007, doi:10.1198/016214506000001437, equation 21), for every
 // ensemble size on average. A score has standard deviation below 0.3, so the mean
