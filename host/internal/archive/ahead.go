@@ -198,7 +198,9 @@ func (r *Reader) Exceedances() iter.Seq2[*Exceedances, error] {
 
 // Verification holds values that were forecast, one forecast of a value per row.
 type Verification struct {
+	Trial       []int32                 `column:"trial"`
 	Cycle       []int32                 `column:"cycle"`
+	Time        []float64               `column:"time"`
 	Issued      []int32                 `column:"issued"`
 	Lead        []float64               `column:"lead"`
 	Of          []string                `column:"of"`
@@ -233,4 +235,24 @@ type ForecastScores struct {
 // ForecastScores yields the scores of free forecasts.
 func (r *Reader) ForecastScores() iter.Seq2[*ForecastScores, error] {
 	return scan[ForecastScores](r, "forecast_scores")
+}
+
+// Reliability holds probabilities and how often what they are of happened, one tenth of the
+// probabilities per row.
+type Reliability struct {
+	Trial       []int32   `column:"trial"`
+	Lead        []float64 `column:"lead"`
+	Of          []string  `column:"of"`
+	Variable    []string  `column:"variable"`
+	Above       []float64 `column:"above"`
+	Bin         []int32   `column:"bin"`
+	Probability []float64 `column:"probability"`
+	Frequency   []float64 `column:"frequency"`
+	Brier       []float64 `column:"brier"`
+	Count       []int32   `column:"count"`
+}
+
+// Reliability yields the reliability of the probabilities of free forecasts.
+func (r *Reader) Reliability() iter.Seq2[*Reliability, error] {
+	return scan[Reliability](r, "reliability")
 }

@@ -151,6 +151,35 @@ func (b *browser) checkNumbers(t *testing.T, path string, dirs ...string) {
 	}
 }
 
+// dateOnAxis is what charts write at dates: a year, a month, a day or an hour.
+var dateOnAxis = regexp.MustCompile(`^(\d{4}(-\d\d(-\d\d)?)?|\d\d-\d\d \d\d:\d\d)$`)
+
+// checkDates wants every chart over time to show dates and no model time, and every chart of
+// values in a unit to show the unit.
+func (b *browser) checkDates(t *testing.T, path, unit string, inUnit ...string) {
+	t.Helper()
+	b.open(t, path, 1280)
+	texts := eval[map[string][]string](t, b, `(() => {
+		const draw = CanvasRenderingContext2D.prototype.fillText, texts = new Map();
+		CanvasRenderingContext2D.prototype.fillText = function (text, ...more) { texts.set(this.canvas, [...texts.get(this.canvas) || [], text]); return draw.call(this, text, ...more); };
+		for (const event of ["beforeprint", "afterprint"]) dispatchEvent(new Event(event)); // all is drawn again
+		return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {
+			CanvasRenderingContext2D.prototype.fillText = draw;
+			done(Object.fromEntries([...document.querySelectorAll("figure[data-chart]")].map(f => [f.dataset.chart, [...f.querySelectorAll("canvas")].flatMap(c => texts.get(c) || [])])));
+		})));
+	})()`)
+	for _, chart := range []string{"rmse", "score", "innovations", "nis", "ess", "diagnostics", "parameters", "trajectory", "latest", "field", "fan"} {
+		if list, there := texts[chart]; there && (!slices.ContainsFunc(list, dateOnAxis.MatchString) || slices.Contains(list, "model time")) {
+			t.Errorf("%s has no dates, or model time: %q", chart, list)
+		}
+	}
+	for _, chart := range inUnit {
+		if !slices.ContainsFunc(texts[chart], func(text string) bool { return strings.Contains(text, "("+unit+")") || text == unit }) {
+			t.Errorf("%s has no unit %s: %q", chart, unit, texts[chart])
+		}
+	}
+}
+
 const reportedParameters = `format = 1
 [experiment]
 name = "parameters"
@@ -177,14 +206,22 @@ init = { dist = "normal", around = "truth", sd = 1.0 }
 label = "etkf"
 plugin = "filter-enkf"
 params = { scheme = "etkf", inflation = 1.05 }
-[[filter]]
+[output]
+ensemble = "both"
+`
+
+// reportedWindows has a smoother over windows of cycles and one over the whole record.
+const reportedWindows = `[[filter]]
 label = "window"
 plugin = "filter-enkf"
 window = "auto"
 smooth = { lag = 4 }
 params = { scheme = "etkf", inflation = 1.05 }
-[output]
-ensemble = "both"
+[[filter]]
+label = "record"
+plugin = "filter-enkf"
+window = { length = "all", passes = 2 }
+params = { scheme = "etkf" }
 `
 
 const reportedPlane = `format = 1
@@ -240,7 +277,8 @@ func TestReportOfManyKinds(t *testing.T) {
 	}{
 		{"twin", reportedTwin, with("ess", "differences", "diagnostics", "latest", "phase", "members")},
 		{"sweep", reportedTwin + reportedSweep, with("axis", "heat", "ess", "differences", "diagnostics", "latest", "phase", "members")},
-		{"parameters and window", reportedParameters, with("lags", "differences", "diagnostics", "parameters", "latest", "phase", "members")},
+		{"parameters", reportedParameters, with("diagnostics", "parameters", "latest", "phase", "members")},
+		{"windows", strings.Replace(reportedTwin, "cycles = 60", "cycles = 30", 1) + reportedWindows, with("ess", "differences", "diagnostics", "latest", "phase", "members", "lags", "unknowns", "misfit", "fitted")},
 		{"two dimensions", reportedPlane, with("diagnostics", "latest", "members", "maps")},
 		{"n = 1000", strings.NewReplacer("n = 12", "n = 1000", `scheme = "etkf"`, `scheme = "letkf", cutoff = 10.0`).Replace(reportedField) + "[output]\nvariables = 200\n", with("diagnostics", "latest", "members", "field", "profile")},
 	} {
@@ -249,6 +287,38 @@ func TestReportOfManyKinds(t *testing.T) {
 			checkAll(t, path, []string{filepath.Dir(path)}, run.charts)
 		})
 	}
+	t.Run("forecast of a dated twin", func(t *testing.T) {
+		dir := runText(t, reportedForecast)
+		path := reportOf(t, dir)
+		checkAll(t, path, []string{dir}, with("ess", "differences", "diagnostics", "latest", "fan", "leads", "exceed"))
+		checkForecasts(t, path, dir)
+		b.checkDates(t, path, "m", "rmse", "score", "innovations", "differences", "trajectory", "latest", "skill", "cost", "fan", "leads")
+		for _, c := range []struct{ chart, selector, value string }{
+			{"fan", `figure[data-chart=fan] select`, "1"},
+			{"fan", `figure[data-chart=fan] input`, "3"},
+			{"leads", `figure[data-chart=leads] select`, "crps_fair"},
+			{"exceed", `figure[data-chart=exceed] select`, "x > -0.5"},
+		} {
+			before := eval[string](t, b, shown(c.chart))
+			b.choose(t, c.selector, c.value)
+			if after := eval[string](t, b, shown(c.chart)); after == before {
+				t.Errorf("%s = %s does not change the chart %s", c.selector, c.value, c.chart)
+			}
+		}
+	})
+	t.Run("real data", func(t *testing.T) {
+		workflow, err := os.ReadFile("../../../workflows/nile.toml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := filepath.Abs("../../../workflows/data")
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := reported(t, strings.Replace(string(workflow), `"data/`, `"`+data+`/`, 1))
+		checkAll(t, path, []string{filepath.Dir(path)}, []string{"rmse", "score", "innovations", "nis", "ess", "differences", "diagnostics", "trajectory", "latest", "residuals", "cost", "timings"})
+		b.checkDates(t, path, "1e8 m3", "rmse", "innovations", "differences", "trajectory", "latest", "cost")
+	})
 	t.Run("failed trial", func(t *testing.T) {
 		text := reportedTwin + "[[filter]]\nlabel = \"blind\"\nplugin = \"filter-enkf\"\nparams = { inflation = 1e160 }\n"
 		root := t.TempDir()

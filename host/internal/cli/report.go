@@ -193,10 +193,17 @@ func (s *storedRun) reported() *report.Setup {
 		Model: w.Model.Plugin, Cycles: w.Time.Cycles, Interval: w.Time.Interval,
 		Parameters: slices.Sorted(maps.Keys(w.Model.Estimate)),
 	}
+	var clocks []string
 	for _, o := range w.Observations {
 		if o.Plugin != "" {
 			to.Operators = append(to.Operators, o.Plugin)
 		}
+		if o.File != "" {
+			clocks = append(clocks, o.Time.Column)
+		}
+	}
+	if clocks = slices.Compact(clocks); len(clocks) == 1 && !w.Time.Start.Dated {
+		to.Clock = clocks[0]
 	}
 	for _, replicate := range w.Replicates() { // in the order of plan.Make
 		for _, setting := range w.Settings() {

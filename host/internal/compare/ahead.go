@@ -20,27 +20,28 @@ type LeadScores struct {
 // ForecastScores returns the scores of the free forecasts of a run, in the order of their table:
 // by trial, then the state before what is observed, by variable and lead time.
 func ForecastScores(r *archive.Reader) (list []LeadScores, err error) {
+	type key struct {
+		trial        int32
+		of, variable string
+		lead         float64
+	}
+	at := map[key]int{}
 	for b, err := range r.ForecastScores() {
 		if err != nil {
 			return nil, err
 		}
-		for i := range b.Trial {
-			s := LeadScores{Trial: int(b.Trial[i]), Filter: b.Filter[i], Of: b.Of[i], Variable: b.Variable[i], Lead: b.Lead[i]}
-			if n := len(list); n == 0 || !list[n-1].same(s) {
-				s.Scores = map[string]score.Mean{}
-				list = append(list, s)
+		for i, trial := range b.Trial {
+			k, known := at[key{trial, b.Of[i], b.Variable[i], b.Lead[i]}]
+			if !known {
+				k = len(list)
+				at[key{trial, b.Of[i], b.Variable[i], b.Lead[i]}] = k
+				list = append(list, LeadScores{Trial: int(trial), Filter: b.Filter[i], Of: b.Of[i], Variable: b.Variable[i], Lead: b.Lead[i], Scores: map[string]score.Mean{}})
 			}
-			last := &list[len(list)-1]
-			last.Scores[b.Metric[i]] = score.Mean{Value: b.Value[i], SE: b.SE[i], Count: int(b.Count[i])}
-			last.Count = max(last.Count, int(b.Count[i]))
+			list[k].Scores[b.Metric[i]] = score.Mean{Value: b.Value[i], SE: b.SE[i], Count: int(b.Count[i])}
+			list[k].Count = max(list[k].Count, int(b.Count[i]))
 		}
 	}
 	return list, nil
-}
-
-// same reports whether s and o are of the same forecasts.
-func (s LeadScores) same(o LeadScores) bool {
-	return s.Trial == o.Trial && s.Of == o.Of && s.Variable == o.Variable && s.Lead == o.Lead
 }
 
 // ForecastKind returns what forecasts are shown of if nobody chooses: the truth, if any was compared

@@ -78,7 +78,7 @@ var charts = []chart{
 				name, label, scores = "spread", "spread", scores[1:]
 			}
 			of := func(t *trial) (*series, []string) { return t.Series(archive.Analysis), scores }
-			return []*figure{r.timeFigure(name, label, first, of)}
+			return []*figure{r.timeFigure(name, withUnit(label, r.scoreUnit("spread")), first, of)}
 		},
 	},
 	{
@@ -93,7 +93,7 @@ var charts = []chart{
 		},
 		figures: func(r *Report, first []*trial) []*figure {
 			of := func(t *trial) (*series, []string) { return t.innovations, []string{"rms", "expected"} }
-			return []*figure{r.timeFigure("innovations", "RMS innovation (solid), expected (dashed)", first, of)}
+			return []*figure{r.timeFigure("innovations", withUnit("RMS innovation (solid), expected (dashed)", r.scoreUnit("innovation_rms")), first, of)}
 		},
 	},
 	{
@@ -199,6 +199,28 @@ var charts = []chart{
 			return slices.ContainsFunc(r.trials, func(t *trial) bool { return len(t.profiles) > 0 })
 		},
 		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.profileFigure(first)} },
+	},
+	{
+		name: "fan", section: "forecasts", applies: predicts,
+		caption: html(`Free forecast <span class="pick"></span> <span class="key" aria-hidden="true"><span class="k half">50 %</span><span class="k most">90 %</span></span>`),
+		label:   text("Free forecasts from an analysis: mean, bands of 50 and 90 % of the members, and what came, if it has come"),
+		note:    "From the vertical line on nothing is assimilated. Bands hold 50 and 90 % of the members; those of what is observed include its errors.",
+		figures: ofEach((*Report).fansFigure),
+	},
+	{
+		name: "leads", section: "forecasts", applies: verified, caption: html(`Skill by lead time <span class="pick"></span>`),
+		label:   text("A score of the free forecasts of every filter by lead time, with persistence and climatology; the numbers are in the table of scores by lead time"),
+		note:    "Persistence is the value at the time of the analysis; climatology is all values that came, as a distribution or by their mean. A forecast above them is of no use at that lead time.",
+		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.leadsFigure(first)} },
+	},
+	{
+		name: "exceed", section: "forecasts", caption: html(`Reliability of probabilities <span class="pick"></span>`),
+		label: text("How often values exceeded a threshold against the forecast probability of it"),
+		note:  "Each point is a tenth of the probabilities, larger for more forecasts. On the dashed line what was forecast with a probability of 30 % happened in 30 % of the cases.",
+		applies: func(r *Report) bool {
+			return slices.ContainsFunc(r.trials, func(t *trial) bool { return len(t.reliability) > 0 })
+		},
+		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.exceedFigure(first)} },
 	},
 	{
 		name: "ranks", section: "calibration", caption: html("Rank histograms of the truth among the members"),

@@ -22,7 +22,7 @@ func (r *Report) cost(w *row) float64 {
 
 // costFigure draws the opening score of every setting against the wall time of its cycles.
 func (r *Report) costFigure() *figure {
-	p := panel("", "milliseconds a cycle", r.opening)
+	p := panel("", "milliseconds a cycle", withUnit(r.opening, r.scoreUnit(r.opening)))
 	var drawn []string
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, w := range r.rows {

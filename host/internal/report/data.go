@@ -15,25 +15,28 @@ import (
 // pageData is the data of the charts of the page. Series have five digits, times ten, scores and
 // differences all digits; values that are not finite numbers are null.
 type pageData struct {
-	Axes        []dataAxis       `json:"axes"`
-	Filters     []string         `json:"filters"`
-	Trials      []dataTrial      `json:"trials"`
-	Points      []dataPoint      `json:"points"` // scores of settings
-	Metrics     []string         `json:"metrics"`
-	Losses      []string         `json:"losses"`           // those of which less is better
-	Opening     string           `json:"opening"`          // the score that charts show first
-	OverTime    []string         `json:"overTime"`         // scores of cycles that have no chart of their own
-	BurnIn      *float64         `json:"burnIn,omitempty"` // model time at its end
-	Baseline    string           `json:"baseline"`
-	Differences []dataDifference `json:"differences"`
-	Shown       []dataComponent  `json:"shown"`
-	Parameters  []int            `json:"parameters"` // those of the shown values that are estimated parameters
-	Field       *dataField       `json:"field,omitempty"`
-	Members     *dataMembers     `json:"members,omitempty"`
-	Lags        []dataLags       `json:"lags,omitempty"`
-	Thinned     bool             `json:"thinned"`
-	Dates       *dataDates       `json:"dates,omitempty"` // nil: times are not dates
-	Block       int              `json:"block"`           // cycles of a mean of series; 0: none are long
+	Axes        []dataAxis        `json:"axes"`
+	Filters     []string          `json:"filters"`
+	Trials      []dataTrial       `json:"trials"`
+	Points      []dataPoint       `json:"points"` // scores of settings
+	Metrics     []string          `json:"metrics"`
+	Losses      []string          `json:"losses"`           // those of which less is better
+	Opening     string            `json:"opening"`          // the score that charts show first
+	Units       map[string]string `json:"units"`            // of scores that have one
+	OverTime    []string          `json:"overTime"`         // scores of cycles that have no chart of their own
+	BurnIn      *float64          `json:"burnIn,omitempty"` // model time at its end
+	Baseline    string            `json:"baseline"`
+	Differences []dataDifference  `json:"differences"`
+	Shown       []dataComponent   `json:"shown"`
+	Parameters  []int             `json:"parameters"` // those of the shown values that are estimated parameters
+	Field       *dataField        `json:"field,omitempty"`
+	Members     *dataMembers      `json:"members,omitempty"`
+	Lags        []dataLags        `json:"lags,omitempty"`
+	Forecasts   *dataForecasts    `json:"forecasts,omitempty"`
+	Thinned     bool              `json:"thinned"`
+	Clock       string            `json:"clock"`           // label of axes of time
+	Dates       *dataDates        `json:"dates,omitempty"` // nil: times are not dates
+	Block       int               `json:"block"`           // cycles of a mean of series; 0: none are long
 }
 
 type dataAxis struct {
@@ -66,6 +69,9 @@ type dataTrial struct {
 	Profiles    map[string]dataProfile    `json:"profiles,omitempty"`
 	Seconds     numbers                   `json:"seconds"`
 	Record      *dataMatching             `json:"record,omitempty"`
+	Fans        [][]*dataFan              `json:"fans,omitempty"`  // free forecasts by analysis and value
+	Leads       []*dataLeads              `json:"leads,omitempty"` // and their scores by lead time
+	Reliability []dataReliability         `json:"reliability,omitempty"`
 }
 
 type dataMembers struct {
@@ -93,6 +99,7 @@ type dataCloud struct {
 type dataDates struct {
 	Start float64 `json:"start"`
 	Unit  float64 `json:"unit"`
+	Clock bool    `json:"clock"` // they need the time of day
 }
 
 type dataSeries struct {
@@ -212,8 +219,8 @@ const blocks = 80
 
 func (r *Report) data() *pageData {
 	d := &pageData{
-		Filters: r.filters, Baseline: r.against, Opening: r.opening, OverTime: r.withoutChart(),
-		Trials: []dataTrial{}, Shown: []dataComponent{}, Axes: []dataAxis{},
+		Filters: r.filters, Baseline: r.against, Opening: r.opening, Clock: r.timeLabel(), OverTime: r.withoutChart(),
+		Units: map[string]string{}, Trials: []dataTrial{}, Shown: []dataComponent{}, Axes: []dataAxis{},
 	}
 	for _, a := range r.axes {
 		d.Axes = append(d.Axes, dataAxis{a.name, a.label, a.values, a.numbers})
@@ -230,14 +237,15 @@ func (r *Report) data() *pageData {
 			d.Field.Truths[k.String()] = h.data()
 		}
 	}
-	d.Members, d.Lags = r.membersData(), r.lagsData()
+	d.Members, d.Lags, d.Forecasts = r.membersData(), r.lagsData(), r.forecastsData()
 	if dates := r.dates(); dates != nil {
-		d.Dates = &dataDates{float64(dates.Start.Unix()), dates.Seconds}
+		d.Dates = &dataDates{float64(dates.Start.Unix()), dates.Seconds, r.clock()}
 	}
 	points := r.budget()
 	for i, t := range r.trials {
 		data := t.data(slices.Index(d.Filters, t.Filter), points, r.members.truths[t.truthKey()])
 		data.Number = i + 1
+		t.ahead.data(&data, r)
 		d.Trials = append(d.Trials, data)
 		for _, stage := range stages {
 			s := t.Series(stage)
@@ -258,6 +266,11 @@ func (r *Report) data() *pageData {
 		}
 	}
 	d.Points, d.Metrics = r.points(d.Filters)
+	for _, name := range slices.Concat(d.Metrics, r.overTime, []string{"rmse", "spread", "innovation_rms"}) {
+		if unit := r.scoreUnit(name); unit != "" && unit != "1" {
+			d.Units[name] = unit
+		}
+	}
 	d.Losses = slices.DeleteFunc(slices.Clone(d.Metrics), func(name string) bool { return !score.IsLoss(name) })
 	d.Differences = r.differences(d.Filters)
 	return d

@@ -1,7 +1,10 @@
 package report
 
 import (
+	"cmp"
+	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -38,7 +41,29 @@ func (r *Report) timeLabel() string {
 	if r.dates() != nil {
 		return ""
 	}
-	return "model time"
+	return cmp.Or(r.setup.Clock, "model time")
+}
+
+// timeText returns a model time as text: a date, if it is one.
+func (r *Report) timeText(t float64) string {
+	d := r.dates()
+	if d == nil {
+		return fmt.Sprintf("%s %.6g", r.timeLabel(), t)
+	}
+	layout := "2006-01-02"
+	if r.clock() {
+		layout += " 15:04"
+	}
+	return dateTicks{d}.date(t).Format(layout)
+}
+
+// clock reports whether dates need the time of day: cycles are less than a day apart.
+func (r *Report) clock() bool {
+	d := r.dates()
+	return d != nil && slices.ContainsFunc(r.trials, func(t *trial) bool {
+		s := t.Series(archive.Analysis)
+		return s != nil && len(s.Time) > 1 && (s.Time[1]-s.Time[0])*d.Seconds < day*(1-1e-9)
+	})
 }
 
 // dateTicks puts ticks at round dates of an axis of model time.

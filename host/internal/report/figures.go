@@ -264,7 +264,7 @@ func (r *Report) axisFigure(at int, metric string) *figure {
 			xs = append(xs, float64(i))
 		}
 	}
-	p := panel("", a.label, metric+" of the "+score.StageOf(metric))
+	p := panel("", a.label, withUnit(metric+" of the "+score.StageOf(metric), r.scoreUnit(metric)))
 	place := func(x float64) float64 { return x }
 	if a.numbers != nil && xs[0] > 0 && xs[len(xs)-1] >= 8*xs[0] {
 		p.X.Scale, place = plot.LogScale{}, math.Log
@@ -401,7 +401,7 @@ func inRows(panels []*plot.Plot, columns int) [][]*plot.Plot {
 
 // skillFigure draws error against spread.
 func (r *Report) skillFigure(trials []*trial) *figure {
-	p := panel("", "spread", "RMSE")
+	p := panel("", withUnit("spread", r.scoreUnit("spread")), withUnit("RMSE", r.scoreUnit("rmse")))
 	low, high, drawn := math.Inf(1), math.Inf(-1), 0
 	for _, t := range trials {
 		skill, ok := t.skill[archive.Analysis]
@@ -678,7 +678,7 @@ func (r *Report) differencesFigure() *figure {
 	if len(rows) == 0 {
 		return nil
 	}
-	p := panel("", "Δ "+c.Name+" to "+r.against+", 95 % interval", "")
+	p := panel("", withUnit("Δ "+c.Name, r.scoreUnit(c.Name))+" to "+r.against+", 95 % interval", "")
 	if all := len(rows); all > mostDifferences {
 		rows = rows[:mostDifferences]
 		p.Title.Text = fmt.Sprintf("the first %d of %d settings", mostDifferences, all)

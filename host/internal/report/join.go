@@ -16,9 +16,9 @@ func Join(parts []*Report) (*Report, error) {
 	first := parts[0]
 	r := &Report{
 		parts: parts, reader: first.reader, setup: first.setup, against: "the same filter of run A", opening: first.opening,
-		trajectories: first.trajectories, members: first.members,
+		trajectories: first.trajectories, members: first.members, forecasts: first.forecasts,
 	}
-	r.truths = map[truthKey]*heat{}
+	r.truths, r.came = map[truthKey]*heat{}, map[truthKey][]*cameTrue{}
 	if first.members.cycles != nil {
 		r.members.truths, r.members.references = map[truthKey]*snapshots{}, map[int]*snapshots{}
 	}
@@ -38,6 +38,7 @@ func Join(parts []*Report) (*Report, error) {
 			r.omitted = append(r.omitted, letter(i)+": "+note)
 		}
 		r.joinStates(i, p)
+		r.joinForecasts(i, p)
 	}
 	r.sortScores()
 	if err := r.compareRuns(); err != nil {

@@ -35,6 +35,7 @@ type Report struct {
 	comparisons     []*compare.Comparison // of the scores of which less is better
 	failures        []archive.TrialFailure
 	trajectories
+	forecasts
 	members members
 }
 
@@ -66,6 +67,7 @@ type trial struct {
 	matching    *matching               // nil unless the trial is over the whole record
 	seconds     [3]float64              // medians of forecast, observe, analyse; NaN: not known
 	trajectory
+	ahead
 	members map[string]*snapshots // by stage; nil: not shown
 }
 
@@ -85,7 +87,7 @@ func Read(reader *archive.Reader, setup *Setup) (*Report, error) {
 		r.notes = append(r.notes, fmt.Sprintf("%s. plume why %s says what is likely to be wrong.", r.setup.Hint, filepath.Base(reader.Dir)))
 	}
 	for _, step := range []func() error{
-		r.readTexts, r.readScores, r.readObserved, r.readInnovations, r.readDiagnostics, r.readTimings, r.readVariables, r.readMembers, r.readFailures, r.readRecord,
+		r.readTexts, r.readScores, r.readObserved, r.readInnovations, r.readDiagnostics, r.readTimings, r.readVariables, r.readForecasts, r.readMembers, r.readFailures, r.readRecord,
 	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("report of %s: %w", reader.Dir, err)

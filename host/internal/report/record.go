@@ -21,7 +21,7 @@ type matching struct {
 
 // unknown is a value at the start, by pass.
 type unknown struct {
-	label                 string
+	label, unit           string
 	truth                 float64 // NaN: not known
 	mean, low, high       []float64
 	parameter, everMoving bool
@@ -60,6 +60,7 @@ func (r *Report) readRecord() error {
 				continue
 			}
 			u := t.matching.unknown(b.Variable[i], b.Index[i], b.Pass[i], slices.Contains(r.setup.Parameters, b.Variable[i]))
+			u.unit = r.unit(b.Variable[i])
 			u.truth, u.everMoving = b.Truth[i], u.everMoving || b.Spread[i] > 0
 			u.mean, u.low, u.high = append(u.mean, b.Mean[i]), append(u.low, b.Q05[i]), append(u.high, b.Q95[i])
 		}
@@ -145,6 +146,7 @@ type dataMatching struct {
 
 type dataUnknown struct {
 	Label string  `json:"label"`
+	Unit  string  `json:"unit"`
 	Truth number  `json:"truth"`
 	Mean  numbers `json:"mean"`
 	Low   numbers `json:"low"`
@@ -157,7 +159,7 @@ func (m *matching) data() *dataMatching {
 	}
 	d := &dataMatching{Passes: m.passes, Misfit: m.misfit, Unknowns: []dataUnknown{}, Fit: map[string][2]numbers{}}
 	for _, u := range m.unknowns {
-		d.Unknowns = append(d.Unknowns, dataUnknown{u.label, number(u.truth), u.mean, u.low, u.high})
+		d.Unknowns = append(d.Unknowns, dataUnknown{u.label, u.unit, number(u.truth), u.mean, u.low, u.high})
 	}
 	for stage, p := range m.observed {
 		d.Fit[stage] = [2]numbers{p.value, p.mean}
@@ -174,7 +176,7 @@ func (r *Report) recordFigure(t *trial) *figure {
 		return nil
 	}
 	own := r.style(t.Filter)
-	misfit, fit := panel(t.Filter, "pass", "misfit"), panel("", "observed", "predicted")
+	misfit, fit := panel(t.Filter, "pass", "misfit"), panel("", withUnit("observed", r.scoreUnit("innovation_rms")), "predicted")
 	addLine(misfit, m.passes, m.misfit, own)
 	addLine(misfit, []float64{0, m.passes[len(m.passes)-1]}, []float64{1, 1}, draw.LineStyle{Color: soft, Width: vg.Points(.5)})
 	misfit.X.Tick.Marker = roundTicks(4)
@@ -202,7 +204,7 @@ func (r *Report) recordFigure(t *trial) *figure {
 	fit.X.Tick.Marker, fit.Y.Tick.Marker = roundTicks(4), roundTicks(4)
 	panels := []*plot.Plot{misfit, fit}
 	for _, u := range m.unknowns[:min(len(m.unknowns), mostPanels)] {
-		p := panel("", "pass", u.label)
+		p := panel("", "pass", withUnit(u.label, u.unit))
 		band(p, m.passes, u.low, u.high, faded(own.Color, 0.25))
 		addLine(p, m.passes, u.mean, own)
 		addLine(p, []float64{0, m.passes[len(m.passes)-1]}, []float64{u.truth, u.truth}, draw.LineStyle{Color: ink, Width: vg.Points(.8)})

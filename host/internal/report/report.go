@@ -35,6 +35,7 @@ type Setup struct {
 	Operators   []string // plugins
 	Cycles      int      // 0: as many as there are observations for
 	Interval    float64  // 0: when there are observations
+	Clock       string   // what the observations call model time; empty: nothing, or times are dates
 	Parameters  []string // of the model, that are estimated, sorted
 	Hint        string   // what stands out, as plume why says; empty: nothing
 }

@@ -6,14 +6,16 @@ import (
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/score"
 )
 
 // trajectories is what the trajectories of all trials share.
 type trajectories struct {
-	state  map[string]archive.Field // variables; empty if neither truth nor ensembles are stored
-	shown  []component              // values whose trajectories are shown
-	field  *field                   // nil: no variable is one
-	truths map[truthKey]*heat       // of the field
+	state         map[string]archive.Field // variables; empty if neither truth nor ensembles are stored
+	shown         []component              // values whose trajectories are shown
+	observedUnits map[string]string        // by observed variable
+	field         *field                   // nil: no variable is one
+	truths        map[truthKey]*heat       // of the field
 }
 
 // trajectory is the states of one trial, by stage.
@@ -108,7 +110,7 @@ type variablesReader struct {
 
 // describeState reads units and shapes from the first truth or, if none is known, ensemble.
 func (v *variablesReader) describeState() error {
-	v.report.state = map[string]archive.Field{}
+	v.report.state, v.report.observedUnits = map[string]archive.Field{}, map[string]string{}
 	for _, table := range []string{"truth", "ensemble"} {
 		for b, err := range v.report.reader.States(table) {
 			if err != nil {
@@ -121,6 +123,40 @@ func (v *variablesReader) describeState() error {
 		}
 	}
 	return nil
+}
+
+// unit returns the unit of a variable of the state or, if neither truth nor ensembles are stored,
+// that of an observed variable of its name.
+func (r *Report) unit(variable string) string {
+	if f, known := r.state[variable]; known {
+		return f.Unit
+	}
+	return r.observedUnits[variable]
+}
+
+// scoreUnit returns the unit of a score; empty if it has none, or is over values of several units.
+func (r *Report) scoreUnit(name string) string {
+	units := map[string]bool{}
+	switch s, _ := score.Find(name); s.Unit {
+	case score.UnitVariable:
+		return r.unit(s.Variable)
+	case score.UnitState:
+		for variable, f := range r.state {
+			if !slices.Contains(r.setup.Parameters, variable) { // scores of the state leave them out
+				units[f.Unit] = true
+			}
+		}
+	case score.UnitObserved:
+		for _, unit := range r.observedUnits {
+			units[unit] = true
+		}
+	}
+	for unit := range units {
+		if len(units) == 1 {
+			return unit
+		}
+	}
+	return ""
 }
 
 // observations holds the observed values, by truth, cycle and variable.
@@ -141,7 +177,7 @@ func (v *variablesReader) readObservations() error {
 			}
 			row := map[string][]float64{}
 			for _, f := range b.Fields {
-				row[f.Name] = f.Row(i)
+				row[f.Name], v.report.observedUnits[f.Name] = f.Row(i), f.Unit
 			}
 			v.observations[key][cycle] = row
 		}
@@ -240,10 +276,7 @@ func (v *variablesReader) choose(variable []string, index []int32) {
 			byVariable[name] = append(byVariable[name], int(index[i]))
 		}
 	}
-	most := mostComponents
-	if len(v.report.trials) > manyTrials {
-		most = fewComponents
-	}
+	most := v.report.mostShown()
 	each := max(1, most/len(order))
 	for _, name := range order {
 		s, described := v.report.state[name], byVariable[name]
@@ -257,14 +290,14 @@ func (v *variablesReader) choose(variable []string, index []int32) {
 		for k := range min(each, len(described)) {
 			if len(v.report.shown) < most {
 				at := described[k*len(described)/min(each, len(described))]
-				v.report.shown = append(v.report.shown, component{name, s.Unit, at, s.Shape == nil})
+				v.report.shown = append(v.report.shown, component{name, v.report.unit(name), at, s.Shape == nil})
 			}
 		}
 	}
 	for _, name := range v.report.setup.Parameters { // all of them, whatever else is shown
 		known := slices.ContainsFunc(v.report.shown, func(c component) bool { return c.variable == name })
 		if byVariable[name] != nil && !known {
-			v.report.shown = append(v.report.shown, component{name, v.report.state[name].Unit, 0, true})
+			v.report.shown = append(v.report.shown, component{name, v.report.unit(name), 0, true})
 		}
 	}
 }

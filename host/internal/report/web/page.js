@@ -15,8 +15,10 @@
   const finite = v => typeof v === "number";
   const short = v => !finite(v) ? "–" : Math.abs(v) >= 1e5 || v !== 0 && Math.abs(v) < 1e-3 ? v.toExponential(1) : String(+v.toPrecision(4)).replace("-", "−");
   const withUnit = (name, unit) => unit && unit !== "1" ? `${name} (${unit})` : name;
+  // ofScore returns the label of an axis of a score
+  const ofScore = (metric, text = metric) => withUnit(text, D.units[metric]);
   // Axes of time show dates if the run has some.
-  const TIME = D.dates ? "" : "model time";
+  const TIME = D.clock;
   const dateOf = t => new Date(1000 * (D.dates.start + t * D.dates.unit));
   const DAY = 86400, dateSteps = [[0, 1, 19], [0, 10, 19], [0, 60, 16], [0, 300, 16], [0, 900, 16], [0, 3600, 16], [0, 10800, 16], [0, 43200, 16],
     [0, DAY, 10], [0, 2 * DAY, 10], [0, 7 * DAY, 10], [1, 0, 7], [3, 0, 7], [6, 0, 7], ...[12, 24, 60, 120, 240, 600, 1200, 2400, 6000, 12000].map(m => [m, 0, 4])];
@@ -35,7 +37,7 @@
     }
     return [];
   };
-  const timeText = t => D.dates ? dateOf(t).toISOString().replace("T", " ").slice(0, D.dates.unit < DAY ? 16 : 10) : `t ${short(t)}`;
+  const timeText = t => D.dates ? dateOf(t).toISOString().replace("T", " ").slice(0, D.dates.clock ? 16 : 10) : `${TIME} ${short(t)}`;
 
   // What the reader has chosen; it survives the page's loading itself again.
   const memory = "plume " + body.dataset.run;
@@ -44,7 +46,7 @@
   const state = {
     stage: stages[0], replicate: replicates[0], setting: D.axes.map(() => 0), filters: D.filters.map(() => true),
     axis: 0, metric: D.opening, score: "", difference: D.opening, component: 0, plane: "0,1", trial: -1, across: 0, up: 1, cycle: -1, latest: 0, map: 0, observed: "", parameter: 0,
-    heat: 0, heatX: 0, heatY: 1, report: "", smooth: true, log: false,
+    heat: 0, heatX: 0, heatY: 1, report: "", smooth: true, log: false, ahead: 0, issue: -1, leadScore: "rmse", leadOf: "", above: "", lead: -1,
   };
   try { Object.assign(state, JSON.parse(sessionStorage.getItem(memory) || "{}")); } catch { /* without it all is as at first */ }
   const remember = () => { try { sessionStorage.setItem(memory, JSON.stringify(state)); } catch { /* a page without storage forgets */ } };
@@ -223,12 +225,13 @@
     return text + "…";
   };
 
-  // keyOf returns the key of lines, each with room for a value
+  // keyOf returns the key of lines and points, each with room for a value
   const keyOf = lines => {
     const key = make("p", { className: "readout" });
     key.setAttribute("aria-hidden", "true");
-    for (const [label, paint, dash] of lines) {
-      const k = make("span", { className: dash?.length ? "k dashed" : "k" }, label + " ", make("b"));
+    for (const [label, paint, dash, points] of lines) {
+      const kind = points ? points.width > 0 ? "ring" : "point" : dash?.length ? dash[0] < 3 ? "dotted" : "dashed" : "";
+      const k = make("span", { className: "k " + kind }, label + " ", make("b"));
       k.style.setProperty("--k", paint);
       key.append(k);
     }
@@ -242,7 +245,7 @@
     const width = div.clientWidth, height = o.height || Math.max(220, Math.min(300, width * 0.45));
     const soft = colour("--soft"), grid = { stroke: colour("--grid"), width: 1 }, tick = { ...grid, size: 4 };
     const named = o.series.map((x, k) => [x, k + 1]).filter(([x]) => x.label && !o.quiet);
-    const readout = keyOf(named.map(([x]) => [x.label, x.stroke, x.dash])), where = make("span", { className: "at" }), values = all(".k b", readout);
+    const readout = keyOf(named.map(([x]) => [x.label, x.stroke, x.dash, x.width === 0 && !x.fill && x.points])), where = make("span", { className: "at" }), values = all(".k b", readout);
     readout.append(where);
     const axis = more => ({ stroke: soft, font: FONT, labelFont: FONT, grid, ticks: tick, ...more });
     const u = new uPlot({

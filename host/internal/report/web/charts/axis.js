@@ -22,7 +22,7 @@
     const reach = padded(lines.flatMap(l => l.means.flatMap((m, i) => finite(m) ? [m - (l.errors[i] || 0), m + (l.errors[i] || 0), ...l.each[i]] : [])), 0.06);
     const room = (xs[xs.length - 1] - xs[0]) * 0.04 || 1, spare = (xs[xs.length - 1] / xs[0]) ** 0.05;
     uplot(div, {
-      data: [xs, ...lines.map(l => l.means)], xLabel: a.label, yLabel: `${state.metric} of the ${stage}`, height: Math.max(260, Math.min(380, div.clientWidth * 0.5)),
+      data: [xs, ...lines.map(l => l.means)], xLabel: a.label, yLabel: ofScore(state.metric, `${state.metric} of the ${stage}`), height: Math.max(260, Math.min(380, div.clientWidth * 0.5)),
       x: { distr: logarithmic ? 3 : 1, range: () => logarithmic ? [xs[0] / spare, xs[xs.length - 1] * spare] : [xs[0] - room, xs[xs.length - 1] + room] },
       y: { range: () => reach },
       xAxis: { splits: () => xs, filter: (_, splits) => splits, values: () => a.values },

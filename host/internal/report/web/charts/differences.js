@@ -8,7 +8,7 @@
     const width = div.clientWidth, labels = Math.min(width * 0.36, 240), height = 26 * rows.length + 52;
     const g = sheet(div, width, height), box = { left: labels + 8, top: 6, width: width - labels - 20, height: 26 * rows.length };
     const reach = padded([0, ...rows.flatMap(d => { const [m, se] = d.scores[state.difference]; return [m - 1.96 * (se || 0), m + 1.96 * (se || 0)]; })], 0.06);
-    const [X] = frame(g, box, reach, [0, 1, 0], `${state.difference} minus that of ${against}`, "");
+    const [X] = frame(g, box, reach, [0, 1, 0], ofScore(state.difference, `${state.difference} minus that of ${against}`), "");
     g.strokeStyle = colour("--soft"); g.setLineDash([4, 3]); line(g, X(0), box.top, X(0), box.top + box.height); g.setLineDash([]);
     const marks = rows.map((d, i) => { const [m, se, , n] = d.scores[state.difference]; return [X(m), box.top + 26 * i + 13, `${d.label}: ${short(m)}` + (finite(se) ? ` ± ${short(1.96 * se)}` : "") + `, ${n} pairs, to ${d.against[state.difference]}`]; });
     rows.forEach((d, i) => {

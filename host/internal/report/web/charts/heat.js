@@ -34,7 +34,7 @@
     g.fillText(X.label, box.left + box.width / 2, box.top + box.height + 30);
     g.textAlign = "right"; Y.values.forEach((v, k) => g.fillText(fit(g, v, 50), box.left - 6, top(k) + h / 2));
     g.save(); g.translate(11, box.top + box.height / 2); g.rotate(-Math.PI / 2); g.textAlign = "center"; g.fillText(fit(g, Y.label, box.height + 50), 0, 0); g.restore();
-    bar(g, { left: box.left + box.width + 12, top: box.top, width: 12, height: box.height }, low, high, v => sequential(1 - v), "");
+    bar(g, { left: box.left + box.width + 12, top: box.top, width: 12, height: box.height }, low, high, v => sequential(1 - v), D.units[state.metric] || "");
     div.append(make("p", { className: "note", textContent: `${state.metric} of the ${stage}, ${D.filters[f]}` + (best ? `; framed: the lowest of the settings in which no trial was lost, ${short(best.s[0])}.` : ".") }));
   };
 

@@ -3,6 +3,6 @@
     if (!names.length) return nothing(div, "No other score.");
     if (!names.includes(state.score)) state.score = names.includes(D.opening) ? D.opening : names[0];
     pick(figure, select("", names.map(n => [n, n]), state.score, v => { state.score = v; redraw(figure); }, "score over time"));
-    overTime(div, state.score, scoreParts(state.score));
+    overTime(div, ofScore(state.score), scoreParts(state.score));
   };
 

@@ -15,6 +15,6 @@
       tables.push([passes, passes.map(() => of[0][1].truth)]);
       series.push({ label: "truth", stroke: colour("--ink"), width: 1.4 });
     }
-    uplot(div, { data: uPlot.join(tables), series, bands, xLabel: "pass: the first is the prior, the last the posterior", yLabel: labels[k], at: i => i ? `pass ${i}` : "prior" });
+    uplot(div, { data: uPlot.join(tables), series, bands, xLabel: "pass: the first is the prior, the last the posterior", yLabel: withUnit(labels[k], of[0][1].unit), at: i => i ? `pass ${i}` : "prior" });
   };
 
