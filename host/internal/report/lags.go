@@ -66,7 +66,7 @@ func (b byLag) points() (e errorPoints) {
 
 // lagsFigure draws error and spread of smoothed states by lag; axes have their first values.
 func (r *Report) lagsFigure() *figure {
-	p, drawn := panel("", "lag, cycles of later observations", "RMSE (solid), spread (dashed)"), 0
+	p, drawn := panel("", "lag, cycles of later observations", withUnit("RMSE (solid), spread (dashed)", r.scoreUnit("spread"))), 0
 	if !r.truthful() {
 		p.Y.Label.Text = "spread"
 	}

@@ -12,7 +12,7 @@
       series.push(clear, clear, drawn, { label: drawn.label + " spread", stroke: drawn.stroke, dash: [4, 3], width: 1 });
     }
     uplot(div, {
-      data, series, bands, xLabel: "lag, cycles of later observations", yLabel: scored ? "RMSE, spread" : "spread", at: lag => lag ? `lag ${lag}` : "analysis",
+      data, series, bands, xLabel: "lag, cycles of later observations", yLabel: ofScore("spread", scored ? "RMSE, spread" : "spread"), at: lag => lag ? `lag ${lag}` : "analysis",
       y: { range: (u, low, high) => [0, high * 1.05] }, cursor: { drag: { x: false, y: false } },
     });
   };
