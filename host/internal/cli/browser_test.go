@@ -538,6 +538,12 @@ func (b *browser) checkTables(t *testing.T) {
 			t.Errorf("aria-sort %q, want %q", got, direction)
 		}
 	}
+	if best := eval[string](t, b, `(cells => {
+		const lowest = Math.min(...cells.map(c => +c.dataset.key));
+		return cells.filter(c => c.classList.contains("best") !== (+c.dataset.key === lowest)).length + " of " + cells.length;
+	})([...document.querySelector("#scores-analysis").tBodies[0].rows].filter(r => ["enkf", "particle"].includes(r.cells[0].textContent)).map(r => r.cells[2]))`); best != "0 of 2" {
+		t.Errorf("%s are bold and not the lowest, or lowest and not bold", best)
+	}
 	eval[any](t, b, `navigator.clipboard.writeText = async text => { window.copied = text; }`)
 	for i, wants := range [][]string{{"| filter | N | rmse |", "| --- | ---: | ---: |", "| enkf | 10 |"}, {`\begin{tabular}{lrr`, `\toprule`, `spread\_skill`, `$\pm$`, "enkf & 10 & "}} {
 		text := eval[string](t, b, fmt.Sprintf(`(document.querySelectorAll("#scores .tools button")[%d].click(), window.copied)`, i))

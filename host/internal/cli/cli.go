@@ -198,17 +198,19 @@ func indent(text string) string {
 
 type colours struct{ red, bold, dim, off string }
 
-// colours returns terminal colours if standard error is a terminal that accepts them
-// (https://no-color.org).
-func (a *app) colours() colours {
-	if !a.colourful() {
+// colours returns the terminal colours of standard error.
+func (a *app) colours() colours { return coloursOf(a.stderr) }
+
+// coloursOf returns terminal colours if w is a terminal that accepts them (https://no-color.org).
+func coloursOf(w io.Writer) colours {
+	if !colourful(w) {
 		return colours{}
 	}
 	return colours{red: "\x1b[1;31m", bold: "\x1b[1m", dim: "\x1b[2m", off: "\x1b[0m"}
 }
 
-func (a *app) colourful() bool {
-	f, ok := raw(a.stderr).(*os.File)
+func colourful(w io.Writer) bool {
+	f, ok := raw(w).(*os.File)
 	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(f.Fd()))
 }
 
@@ -293,7 +295,7 @@ func (f *findings) print(a *app) {
 		fmt.Fprint(a.stdout, f.diagnostics.GitHub())
 	default:
 		width := widthOf(a.stderr)
-		fmt.Fprint(a.stderr, fold(f.diagnostics.TextWithin(width, a.colourful()), width))
+		fmt.Fprint(a.stderr, fold(f.diagnostics.TextWithin(width, colourful(a.stderr)), width))
 		fmt.Fprintf(a.stderr, "\n%s; nothing was run\n", plural(len(f.diagnostics), "finding"))
 		if width > 0 {
 			fmt.Fprintf(a.stderr, "plume explain %s says more\n", f.codes())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/compare"
+	"github.com/plume-da/plume/host/internal/score"
 )
 
 // comparisonFormats are the ways to print a comparison.
@@ -94,13 +95,26 @@ func axesOf(c *compare.Comparison) []string {
 func printText(w io.Writer, c *compare.Comparison) error {
 	lines := comparisonLines(c, widthOf(w) > 0)
 	columns := make([]column, len(lines[0]))
+	var means []compare.Mean
+	for _, r := range c.Rows {
+		if m := r.Mean; r.Size > 0 { // baselines without members do not compete
+			means = append(means, m)
+		} else {
+			means = append(means, compare.Mean{})
+		}
+	}
 	for k, head := range lines[0] {
 		columns[k] = column{head: head, fold: head == "setting"}
 		switch {
+		case head == c.Name && score.IsLoss(c.Name):
+			columns[k].style = rowStyle(compare.Best(means))
 		case head == "status" && !slices.ContainsFunc(lines[1:], func(line []string) bool { return line[k] != string(archive.OK) }):
 			columns[k].drop = 1
 		case head == "wins":
 			columns[k].drop = 2
+		}
+		if head == "status" {
+			columns[k].style = statusStyle
 		}
 	}
 	return printTable(w, columns, lines[1:])

@@ -101,7 +101,7 @@ func (a *app) listRuns(root string, wanted func(*archive.Info) bool) error {
 		}
 		rows = append(rows, []string{line.ID, line.Name, info.StatusText(), line.Started.Format(time.DateTime), line.Score.String(), experiment.Bytes(float64(line.Bytes))})
 	}
-	columns := []column{{head: "run"}, {head: "name"}, {head: "status", fold: true}, {head: "started", drop: 1}, {head: "score"}, {head: "size", right: true, drop: 2}}
+	columns := []column{{head: "run"}, {head: "name"}, {head: "status", fold: true, style: statusStyle}, {head: "started", drop: 1}, {head: "score"}, {head: "size", right: true, drop: 2}}
 	if len(rows) > 0 {
 		if err := printTable(a.stdout, columns, rows); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/plume-da/plume/host/internal/experiment"
+	"github.com/plume-da/plume/host/internal/score"
 )
 
 // shownRows bounds the result table.
@@ -90,22 +91,31 @@ func scoreTable(r *compare.Run, metrics []compare.Metric, short bool) ([]column,
 		}
 		columns = append(columns, column{head: m.Name, right: true, drop: drop})
 	}
-	columns = append(columns, column{head: "status"})
+	columns = append(columns, column{head: "status", style: statusStyle})
 	var cells [][]string
 	groups := r.Groups
 	if len(metrics) > 0 { // without scores there is nothing to compare
 		groups = slices.Concat(groups, r.Baselines)
 	}
-	for _, g := range groups {
+	means := make([][]compare.Mean, len(metrics))
+	for i, g := range groups {
 		line := append([]string{g.Filter, sizeText(g)}, axisCells(g.Filter, r.Axes, g.Values, short)...)
-		for _, m := range metrics {
+		for k, m := range metrics {
 			mean, err := r.Mean(g, m)
 			if err != nil {
 				return nil, nil, err
 			}
 			line = append(line, mean.Text())
+			if i < len(r.Groups) { // baselines do not compete
+				means[k] = append(means[k], mean)
+			}
 		}
 		cells = append(cells, append(line, g.Status()))
+	}
+	for k, m := range metrics {
+		if score.IsLoss(m.Name) {
+			columns[len(columns)-1-len(metrics)+k].style = rowStyle(compare.Best(means[k]))
+		}
 	}
 	return columns, cells, nil
 }

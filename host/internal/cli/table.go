@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/plume-da/plume/host/internal/archive"
 	"golang.org/x/term"
 )
 
@@ -18,6 +19,30 @@ type column struct {
 	right bool // of numbers, which are never broken
 	drop  int  // columns are dropped in this order, from 1, all of one number together; 0: never
 	fold  bool // long cells take several lines, before those of other columns do
+
+	// style returns how a cell of a row, from 0, looks on a terminal that takes colours; nil: all
+	// are plain. What it says must be in the text too.
+	style func(row int, cell string, c colours) string
+}
+
+// statusStyle is the style of a status: one that is not good stands out.
+func statusStyle(_ int, cell string, c colours) string {
+	for _, bad := range []archive.Status{archive.Failed, archive.Diverged, archive.Interrupted, archive.Stopped} {
+		if strings.Contains(cell, string(bad)) {
+			return c.red
+		}
+	}
+	return ""
+}
+
+// rowStyle makes the cell of one row bold; -1: of none.
+func rowStyle(bold int) func(row int, cell string, c colours) string {
+	return func(row int, _ string, c colours) string {
+		if row == bold {
+			return c.bold
+		}
+		return ""
+	}
 }
 
 const (
@@ -34,7 +59,7 @@ func printTable(w io.Writer, columns []column, rows [][]string) error {
 			row[k] = oneLine(row[k])
 		}
 	}
-	text, left := layOut(columns, rows, widthOf(w))
+	text, left := layOut(columns, rows, widthOf(w), coloursOf(w))
 	if len(left) > 0 {
 		text += fmt.Sprintf("not shown at this width: %s\n", strings.Join(left, ", "))
 	}
@@ -57,14 +82,14 @@ func widthOf(w io.Writer) int {
 
 // layOut returns the lines of a table that fits into width, and the heads of the columns
 // that are dropped for it; with width 0 anything fits.
-func layOut(columns []column, rows [][]string, width int) (text string, left []string) {
-	lines := rows
+func layOut(columns []column, rows [][]string, width int, c colours) (text string, left []string) {
+	lines, first := rows, 0
 	if slices.ContainsFunc(columns, func(c column) bool { return c.head != "" }) {
 		heads := make([]string, len(columns))
 		for k, c := range columns {
 			heads[k] = c.head
 		}
-		lines = append([][]string{heads}, rows...)
+		lines, first = append([][]string{heads}, rows...), 1
 	}
 	widths := make([]int, len(columns)) // 0: dropped
 	for _, line := range lines {
@@ -88,8 +113,14 @@ func layOut(columns []column, rows [][]string, width int) (text string, left []s
 		}
 	}
 	var b strings.Builder
-	for _, line := range lines {
-		writeRow(&b, columns, widths, line)
+	for i, line := range lines {
+		styles := make([]string, len(columns))
+		for k := range line {
+			if style := columns[k].style; style != nil && i >= first {
+				styles[k] = style(i-first, line[k], c)
+			}
+		}
+		writeRow(&b, columns, widths, line, styles, c.off)
 	}
 	return b.String(), left
 }
@@ -131,8 +162,8 @@ func nextToFold(columns []column, widths []int) int {
 	return next
 }
 
-// writeRow writes the lines of a row.
-func writeRow(b *strings.Builder, columns []column, widths []int, row []string) {
+// writeRow writes the lines of a row, whose cells have styles that end with off.
+func writeRow(b *strings.Builder, columns []column, widths []int, row, styles []string, off string) {
 	for again := true; again; {
 		again = false
 		line := ""
@@ -143,7 +174,11 @@ func writeRow(b *strings.Builder, columns []column, widths []int, row []string) 
 			}
 			cell, rest[k] = cut(cell, widths[k])
 			again = again || rest[k] != ""
-			if pad := strings.Repeat(" ", max(0, widths[k]-utf8.RuneCountInString(cell))); columns[k].right {
+			pad := strings.Repeat(" ", max(0, widths[k]-utf8.RuneCountInString(cell)))
+			if styles[k] != "" && cell != "" {
+				cell = styles[k] + cell + off
+			}
+			if columns[k].right {
 				line += pad + cell
 			} else {
 				line += cell + pad

@@ -48,7 +48,7 @@ a-filter-with-a-long-name        5  a.setting.that    12.1  2 diverged, 1 failed
 climatology                                          7.423
 `, []string{"± se", "spread", "± se"}},
 	} {
-		text, left := layOut(testColumns, testRows, test.width)
+		text, left := layOut(testColumns, testRows, test.width, colours{})
 		if text != test.text[1:] || !slices.Equal(left, test.left) {
 			t.Errorf("%d columns: %q\n%s", test.width, left, text)
 		}
@@ -58,7 +58,7 @@ climatology                                          7.423
 // Whatever the width, lines fit and nothing is lost of names and numbers.
 func TestLayOutFits(t *testing.T) {
 	for width := 56; width < 160; width++ {
-		text, _ := layOut(testColumns, testRows, width)
+		text, _ := layOut(testColumns, testRows, width, colours{})
 		for line := range strings.Lines(text) {
 			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
 				t.Errorf("%d columns in %d: %s", n, width, line)
@@ -88,5 +88,27 @@ func TestSettingText(t *testing.T) {
 	}
 	if got := settingText("other", axes, []string{"10", "1.05", "", "", "", ""}, true); got != "enkf.inflation=1.05" {
 		t.Errorf("of another filter: %q", got)
+	}
+}
+
+// Styles are around the text of cells, on each of its lines, and change no width.
+func TestTableStyles(t *testing.T) {
+	columns := slices.Clone(testColumns)
+	columns[3].style, columns[7].style = rowStyle(0), statusStyle
+	c := colours{red: "<r>", bold: "<b>", off: "</>"}
+	for _, width := range []int{0, 80, 60} {
+		plain, _ := layOut(testColumns, testRows, width, colours{})
+		styled, _ := layOut(columns, testRows, width, c)
+		for _, want := range []string{"<b>0.4612</>", "<r>2 diverged, "} {
+			if !strings.Contains(styled, want) {
+				t.Errorf("%d: no %q in\n%s", width, want, styled)
+			}
+		}
+		if strings.Count(styled, "<b>") != 1 {
+			t.Errorf("%d: more than the best is bold:\n%s", width, styled)
+		}
+		if got := strings.NewReplacer("<r>", "", "<b>", "", "</>", "").Replace(styled); got != plain {
+			t.Errorf("%d: got\n%swant\n%s", width, got, plain)
+		}
 	}
 }

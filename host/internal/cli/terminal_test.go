@@ -469,6 +469,10 @@ expect.score = [{ filter = "enkf", metric = "rmse", value = 1, tolerance = 100 }
 			t.Fatal(err)
 		}
 	}
+	styled := map[string]*regexp.Regexp{ // the best score is bold, and what failed red
+		"run sweep.toml": regexp.MustCompile(`\x1b\[1m[\d.]+ ± [\d.]+\x1b\[0m`),
+		"run fails.toml": regexp.MustCompile(`\x1b\[1;31m[^\x1b]*failed\x1b\[0m`),
+	}
 	for _, columns := range []int{80, 120} {
 		for _, test := range []struct {
 			command, want string
@@ -499,6 +503,11 @@ expect.score = [{ filter = "enkf", metric = "rmse", value = 1, tolerance = 100 }
 				text := escapes.ReplaceAllString(x.since(0), "")
 				if !regexp.MustCompile(test.want).MatchString(text) {
 					t.Errorf("no %q in\n%s", test.want, text)
+				}
+				for command, want := range styled {
+					if command == test.command && !want.MatchString(x.since(0)) {
+						t.Errorf("no %q in\n%q", want, x.since(0))
+					}
 				}
 				_, next, _ := strings.Cut(text, "Next:")
 				for command := range strings.Lines(next) {

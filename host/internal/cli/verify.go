@@ -173,7 +173,15 @@ func (a *app) showVerdict(v verdict) error {
 		rows = append(rows, []string{e.Filter, e.Metric, score.Mean{Value: e.Expected, SE: e.Tolerance}.Text(), e.text, e.Verdict})
 	}
 	fmt.Fprintln(a.stderr)
-	return printTable(a.stderr, []column{{head: "filter"}, {head: "metric"}, {head: "expected"}, {head: "got"}, {fold: true}}, rows)
+	return printTable(a.stderr, []column{{head: "filter"}, {head: "metric"}, {head: "expected"}, {head: "got"}, {fold: true, style: verdictStyle}}, rows)
+}
+
+// verdictStyle is the style of a verdict: one that is not good stands out.
+func verdictStyle(_ int, cell string, c colours) string {
+	if cell == compare.OK {
+		return ""
+	}
+	return c.red
 }
 
 // checkExpected returns the expected scores with those of the run.

@@ -318,3 +318,25 @@ func TestJudge(t *testing.T) {
 		}
 	}
 }
+
+// A score is the best if it is the lowest of those in which no trial was lost.
+func TestBest(t *testing.T) {
+	mean := func(v float64, ok, trials int) compare.Mean {
+		return compare.Mean{Mean: score.Mean{Value: v}, OK: ok, Trials: trials}
+	}
+	for name, test := range map[string]struct {
+		means []compare.Mean
+		want  int
+	}{
+		"the lowest":                      {[]compare.Mean{mean(3, 2, 2), mean(1, 2, 2), mean(2, 2, 2)}, 1},
+		"of those without a lost trial":   {[]compare.Mean{mean(3, 2, 2), mean(1, 1, 2), mean(2, 2, 2)}, 2},
+		"one is not the best of anything": {[]compare.Mean{mean(3, 2, 2), mean(1, 1, 2)}, -1},
+		"none if two are as low":          {[]compare.Mean{mean(1, 2, 2), mean(1, 2, 2), mean(2, 2, 2)}, -1},
+		"not of what is unknown":          {[]compare.Mean{mean(math.NaN(), 2, 2), mean(2, 2, 2), mean(3, 2, 2)}, 1},
+		"none":                            {nil, -1},
+	} {
+		if got := compare.Best(test.means); got != test.want {
+			t.Errorf("%s: got %d, want %d", name, got, test.want)
+		}
+	}
+}

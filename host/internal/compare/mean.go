@@ -38,6 +38,28 @@ func (r *Run) Mean(g *Group, m Metric) (Mean, error) {
 	return mean, nil
 }
 
+// Best returns the index of the lowest of the means for which no trial was lost; -1 if there are
+// fewer than two of these, or none is lower than the others. It is for scores of which less is better.
+func Best(means []Mean) int {
+	best, whole, same := -1, 0, false
+	for i, m := range means {
+		if m.OK == 0 || m.OK < m.Trials || math.IsNaN(m.Value) {
+			continue
+		}
+		whole++
+		switch {
+		case best < 0 || m.Value < means[best].Value:
+			best, same = i, false
+		case m.Value == means[best].Value:
+			same = true
+		}
+	}
+	if whole < 2 || same {
+		return -1
+	}
+	return best
+}
+
 // flatness is the score that is a p-value.
 const flatness = "rank_flatness_p"
 

@@ -106,6 +106,7 @@ type textCell struct {
 	Head   bool
 	Number bool
 	Flag   bool // needs attention
+	Best   bool // of its column
 }
 
 // page returns the page. If reload is not 0, the page reloads itself after that time.
@@ -233,7 +234,7 @@ func (r *Report) scoresTable(stage string) *textTable {
 		return nil
 	}
 	t.Head = append(t.Head, headCell{"status", ""})
-	several := false
+	several, bold, lines := false, false, map[*row]int{}
 	for _, w := range slices.Concat(r.rows, r.baselines) {
 		if !slices.ContainsFunc(shown, func(m compare.Metric) bool { return w.cells[m].Applies }) {
 			continue // an estimate that has no score of this stage
@@ -243,7 +244,14 @@ func (r *Report) scoresTable(stage string) *textTable {
 		for _, m := range shown {
 			line = append(line, cellOf(w.cells[m]))
 		}
+		lines[w] = len(t.Rows)
 		t.Rows = append(t.Rows, append(line, textCell{Text: w.Status(), Flag: w.Lost()}))
+	}
+	for k, m := range shown {
+		if best := r.best(m); best >= 0 {
+			t.Rows[lines[r.rows[best]]][len(t.Head)-1-len(shown)+k].Best = true
+			bold = true
+		}
 	}
 	t.Note = "Time means after burn-in ± standard error, corrected for autocorrelation. A trial that diverged or failed has none: – (0/1)."
 	if several {
@@ -251,10 +259,25 @@ func (r *Report) scoresTable(stage string) *textTable {
 			"(8/10) means that two of ten diverged, failed or were stopped, and are not included. " +
 			"rank_flatness_p is that of the sum of the rank histograms of all replicates."
 	}
+	if bold {
+		t.Note += " Bold: the lowest of the settings in which no trial was lost, of scores of which less is better."
+	}
 	for _, p := range r.all() {
 		t.Note = strings.Join(append([]string{t.Note}, p.reader.Info.Notes...), " ")
 	}
 	return t
+}
+
+// best returns the row with the best value of a score; -1 if there is none.
+func (r *Report) best(m compare.Metric) int {
+	if !score.IsLoss(m.Name) {
+		return -1
+	}
+	means := make([]compare.Mean, len(r.rows))
+	for i, w := range r.rows {
+		means[i] = w.cells[m]
+	}
+	return compare.Best(means)
 }
 
 // about returns the description of a score.
