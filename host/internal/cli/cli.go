@@ -52,6 +52,9 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		return remote.Serve(args[1:])
 	}
 	pace.Heap()
+	if len(args) == 1 && args[0] == "worker" { // likewise: it runs whole trials
+		return experiment.Work(versionText())
+	}
 	if code, done := watched(args, stderr); done {
 		return code
 	}

@@ -19,6 +19,7 @@ import (
 
 func (a *app) plan() *cobra.Command {
 	s := &source{}
+	var workers int
 	c := &cobra.Command{
 		Use:   "plan WORKFLOW",
 		Short: "Show what a run would do, and its time, memory and disk",
@@ -31,18 +32,29 @@ is refused before anything is tried: that of the machine, of the control group
 (a container or a job), and of ulimit -v. Plan writes nothing, but it starts the
 plugins, among them the programs that the workflow names: check a workflow that
 you do not trust with validate --offline. What would run on an executor starts
-on this machine; plan shows what each replica would ask for there.`,
+on this machine; plan shows what each replica, or each worker for whole trials,
+would ask for there.`,
 		Example: `  plume plan twin.toml --set ensemble.size=1000
   plume plan twin.toml --executor slurm
+  plume plan twin.toml --executor slurm --workers 64
   plume plan twin.toml --sweep 'ensemble.size=[20, 50]' --sweep replicate=1..10`,
 		Args: exactly(1, "one workflow file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.path = args[0]
+			if s.elsewhere(workers); workers != 0 && s.trials == "" {
+				return usage("--workers: got %d without an executor, want it with --executor", workers)
+			}
 			e, err := s.open(c.Context())
 			if err != nil {
 				return err
 			}
-			err = s.shown(a.showPlan(c.Context(), e, askings(e.Workflow, s.executed)))
+			asks := askings(e.Workflow, s.executed)
+			if s.trials != "" {
+				asks, err = s.askWorkers()
+			}
+			if err == nil {
+				err = s.shown(a.showPlan(c.Context(), e, asks))
+			}
 			a.close(e)
 			if err == nil {
 				a.next("run", s.args()...)
@@ -52,6 +64,7 @@ on this machine; plan shows what each replica would ask for there.`,
 	}
 	s.flags(c)
 	s.placeFlags(c)
+	c.Flags().IntVar(&workers, "workers", 0, "with --executor: workers that run whole trials there")
 	return c
 }
 

@@ -26,11 +26,12 @@ there is less; --accept-size runs all the same. What a plugin needs for its own
 work is known only if its manifest says so.
 
 With --executor the replicas of the model, see model.replicas, run on the nodes
-of a cluster. The tables are the same, byte for byte, for any number of workers
-and replicas, wherever they run. Ctrl-C
-finishes the current cycle and closes all files, and so does closing the
+of a cluster. With --executor and --workers whole trials do, with all their
+plugins: that is for sweeps, and for models that are fast. The tables are the
+same, byte for byte, for any number of workers and replicas, wherever they run.
+Ctrl-C finishes the current cycle and closes all files, and so does closing the
 terminal; a second Ctrl-C stops within a second. plume resume continues a run,
-however it was stopped.
+however it was stopped, here or on any executor.
 
 With --progress json a program can follow the run: lines of standard error that
 begin with {"progress": have the directory (run), the numbers of trials and of
@@ -42,6 +43,7 @@ the run stops as after Ctrl-C.`,
   plume run twin.toml --set time.cycles=50 --set experiment.seed=7
   plume run twin.toml --profile short --workers 1
   plume run twin.toml --executor slurm --set model.replicas=16
+  plume run twin.toml --executor slurm --workers 64
   plume run twin.toml --sweep replicate=1..5 --sweep 'filter=["enkf"]'`,
 		Args: exactly(1, "one workflow file"),
 		RunE: func(c *cobra.Command, args []string) error {

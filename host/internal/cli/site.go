@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/host/internal/remote"
 	"github.com/plume-da/plume/host/internal/workflow"
@@ -39,13 +40,9 @@ func (s *source) executors(w *workflow.Workflow) (map[string]launch.Executor, er
 	if !w.NamesExecutors() {
 		return nil, nil
 	}
-	var site *workflow.Site
-	if path := sitePath(s.site); path != "" {
-		read, found := workflow.LoadSite(path)
-		if len(found) > 0 {
-			return nil, &findings{found, s.format}
-		}
-		site = read
+	site, err := s.readSite()
+	if err != nil {
+		return nil, err
 	}
 	executors, found := remote.Resolve(w, site)
 	if len(found) > 0 {
@@ -54,9 +51,35 @@ func (s *source) executors(w *workflow.Workflow) (map[string]launch.Executor, er
 	return executors, nil
 }
 
+// readSite reads the site file; nil if there is none. The error is a *findings.
+func (s *source) readSite() (*workflow.Site, error) {
+	path := sitePath(s.site)
+	if path == "" {
+		return nil, nil
+	}
+	site, found := workflow.LoadSite(path)
+	if len(found) > 0 {
+		return nil, &findings{found, s.format}
+	}
+	return site, nil
+}
+
+// away returns the executor of whole trials. The error is a *findings.
+func (s *source) away() (*remote.Executor, error) {
+	site, err := s.readSite()
+	if err != nil {
+		return nil, err
+	}
+	x, found := remote.Named(s.trials, diag.Span{Layer: "--executor " + s.trials}, site)
+	if len(found) > 0 {
+		return nil, &findings{found, s.format}
+	}
+	return x, nil
+}
+
 // asking is what one part of a workflow asks of an executor.
 type asking struct {
-	Part     string `json:"part"` // model, the label of a stream or filter, or reference
+	Part     string `json:"part"` // model, the label of a stream or filter, reference, or whole trials
 	Plugin   string `json:"plugin"`
 	Executor string `json:"executor"`
 	Replicas int    `json:"replicas"`
@@ -84,11 +107,27 @@ func askings(w *workflow.Workflow, executors map[string]launch.Executor) []askin
 	return list
 }
 
+// wholeTrials is the part of a workflow that workers run.
+const wholeTrials = "whole trials"
+
+// askWorkers returns what workers ask of the executor of whole trials.
+func (s *source) askWorkers() ([]asking, error) {
+	x, err := s.away()
+	if err != nil {
+		return nil, err
+	}
+	return []asking{{wholeTrials, "worker", s.trials, s.workers, x.Asks("worker")}}, nil
+}
+
 // asked returns the lines of a plan about executors.
 func asked(list []asking) (lines [][]string) {
 	for _, a := range list {
+		who := plural(a.Replicas, "replica") + " of " + a.Plugin
+		if a.Part == wholeTrials {
+			who = plural(a.Replicas, a.Plugin)
+		}
 		lines = append(lines,
-			[]string{"executor", fmt.Sprintf("%s for %s: %s of %s, each with %s", a.Executor, a.Part, plural(a.Replicas, "replica"), a.Plugin, a.Asked)},
+			[]string{"executor", fmt.Sprintf("%s for %s: %s, each with %s", a.Executor, a.Part, who, a.Asked)},
 			[]string{"", strings.Join(a.Command, " ")})
 		for line := range strings.Lines(a.Script) {
 			lines = append(lines, []string{"", "  " + strings.TrimRight(line, "\n")})

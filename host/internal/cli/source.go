@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/diag"
@@ -27,6 +28,8 @@ type source struct {
 	format  string // of findings
 	site    string // site file; empty: the default
 	place   string // executor of the model; empty: as the workflow says
+	trials  string // executor of whole trials; empty: they run here
+	workers int    // there
 
 	offline   bool // plugins are not started
 	inProcess bool // built-in plugins run in this process
@@ -56,6 +59,9 @@ func (s *source) args() []string {
 	if s.site != "" {
 		args = append(args, "--site", s.site)
 	}
+	if s.trials != "" {
+		args = append(args, "--executor", s.trials, "--workers", strconv.Itoa(s.workers))
+	}
 	for _, set := range s.settings() {
 		args = append(args, "--set", set)
 	}
@@ -67,9 +73,16 @@ func (s *source) args() []string {
 
 // placeFlags adds the flags that say where plugins run.
 func (s *source) placeFlags(c *cobra.Command) {
-	c.Flags().StringVar(&s.place, "executor", "", "run the model on executor `NAME` of the site file, on an engine such as slurm, or on local: the same as --set model.executor=NAME")
+	c.Flags().StringVar(&s.place, "executor", "", "run the model on executor `NAME` of the site file, on an engine such as slurm, or on local: the same as --set model.executor=NAME; with --workers, whole trials run there")
 	c.Flags().StringVar(&s.site, "site", "", "the site `FILE`; if omitted, $PLUME_SITE or plume/plume.toml in the user's configuration folder")
 	completeFlag(c, "executor", completeExecutors)
+}
+
+// elsewhere has whole trials run on the executor, if there are to be workers there.
+func (s *source) elsewhere(workers int) {
+	if workers > 0 && s.place != "" && s.place != "local" {
+		s.trials, s.workers, s.place = s.place, workers, ""
+	}
 }
 
 // settings returns the values of --set, with that of --executor.
@@ -144,7 +157,7 @@ type running struct {
 }
 
 func (r *running) flags(c *cobra.Command) {
-	c.Flags().IntVar(&r.workers, "workers", 0, "number of trials that run at the same time; 0 means as many as memory allows, up to one per processor")
+	c.Flags().IntVar(&r.workers, "workers", 0, "number of trials that run at the same time, with --executor on so many workers there; 0 means as many as memory allows, up to one per processor")
 	c.Flags().DurationVar(&r.checkpoint, "checkpoint", 5*time.Second, "time between two checkpoints of a trial, from which resume continues")
 	c.Flags().BoolVar(&r.acceptSize, "accept-size", false, "run although more memory or disk is estimated to be needed than there is")
 	c.Flags().StringVar(&r.progress, "progress", "text", "how to show the progress: text, or json for a program: one object per line on standard error, at least one per second")
@@ -172,9 +185,18 @@ func (a *app) prepare(s *source, how running) (*workflow.Workflow, experiment.Op
 	if err != nil {
 		return nil, o, err
 	}
+	s.elsewhere(how.workers)
 	w, err := s.load()
 	if err != nil {
 		return nil, o, err
+	}
+	if s.trials != "" {
+		x, err := s.away()
+		if err != nil {
+			return nil, o, err
+		}
+		o.Away = x
+		return w, o, nil
 	}
 	o.Executors, err = s.executors(w)
 	return w, o, err

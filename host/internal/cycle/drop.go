@@ -16,12 +16,12 @@ import (
 type FailedError struct {
 	Cycle   int
 	Members []sdk.MemberFailure // at least one; by number
-	err     *sdk.Error
+	Err     *sdk.Error
 }
 
-func (e *FailedError) Error() string { return e.err.Error() }
+func (e *FailedError) Error() string { return e.Err.Error() }
 
-func (e *FailedError) Unwrap() error { return e.err }
+func (e *FailedError) Unwrap() error { return e.Err }
 
 // failed returns the error of failures among rows members; why says why the members may
 // not be dropped, and hint what to do.

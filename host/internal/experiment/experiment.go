@@ -72,11 +72,17 @@ func (e *Experiment) workers(n int) int { return cmp.Or(n, runtime.GOMAXPROCS(0)
 func (e *Experiment) Close() error {
 	err := e.pool.Close()
 	for _, place := range e.places {
-		if c, ok := place.(io.Closer); ok {
-			err = errors.Join(err, c.Close())
-		}
+		err = errors.Join(err, closeExecutor(place))
 	}
 	return err
+}
+
+// closeExecutor closes x if it has to be closed.
+func closeExecutor(x launch.Executor) error {
+	if c, ok := x.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 // lossRetries is how often a call is repeated at least if it ran on another machine, for

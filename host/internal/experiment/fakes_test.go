@@ -145,7 +145,7 @@ summary = "moves members half-way to the observations, gives them weights or cho
 fractions = true
 param = [
   { name = "scheme", type = "string", default = "nudge", choices = ["nudge", "weigh", "choose", "lose", "shift"], doc = "what it does" },
-  { name = "fault", type = "string", default = "none", choices = ["none", "canceled", "diverged", "panic"], doc = "what goes wrong in cycle 5" },
+  { name = "fault", type = "string", default = "none", choices = ["none", "canceled", "diverged", "panic", "die"], doc = "what goes wrong in cycle 5" },
 ]
 `
 
@@ -180,6 +180,8 @@ func (f *fakeFilter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis
 			return nil, sdk.Errorf(sdk.KindDiverged, "weights", "all are 0").WithHint("use more members")
 		case "panic":
 			panic("index out of patience")
+		case "die":
+			die()
 		}
 	}
 	rows, n := p.Ensemble.Dims()
@@ -330,5 +332,18 @@ func sameRun(t testing.TB, a, b string) {
 	}
 	if len(lines) > 0 {
 		t.Errorf("%s and %s differ:\n%s", a, b, strings.Join(lines, "\n"))
+	}
+}
+
+// die ends a process that is a worker: each time, or only once if MARKER names a file, which
+// it makes.
+func die() {
+	if os.Getenv(isWorker) == "" {
+		return
+	}
+	marker := os.Getenv("MARKER")
+	if f, err := os.OpenFile(marker, os.O_CREATE|os.O_EXCL, 0o600); err == nil || marker == "" {
+		_ = f.Close()
+		os.Exit(3)
 	}
 }

@@ -26,6 +26,7 @@ type Options struct {
 	Checkpoint time.Duration              // between checkpoints of a trial
 	InProcess  bool                       // built-in plugins run in this process
 	Executors  map[string]launch.Executor // by the names that the workflow uses
+	Away       launch.Executor            // whole trials run there, on so many workers, with all their plugins; nil: here
 	AcceptSize bool                       // the run may need more memory or disk than there is
 	Plume      string                     // the version of this program
 	Stop       *Stop                      // asks the run to stop; may be nil
@@ -160,10 +161,15 @@ type engine struct {
 	run     *archive.Run
 	arrival observations.Arrival // of a run that has grown: the rows that it has read
 
+	makers int             // truths and references that are made at a time
+	given  *setup          // what workers are told first; nil: trials run here
+	mirror *archive.Mirror // of the trial that this worker runs; nil: it is no worker
+
 	mu        sync.Mutex
 	outcomes  map[int]outcome                     // of the trials that have ended, by number
 	baselines map[*plan.Scenario][]archive.Metric // of the truths that were needed
 	written   map[*plan.Scenario]bool             // truths whose files exist
+	workers   []archive.Replica                   // on other machines, and what they did
 }
 
 // outcome is how a trial ended.
@@ -183,23 +189,33 @@ func perform(ctx context.Context, w *workflow.Workflow, known observations.Known
 		o.Observer = unobserved{}
 	}
 	log := &logFile{room: map[string]int{}}
+	if o.Away != nil {
+		w, o.Executors = w.Anywhere(), nil
+	}
 	x, err := open(ctx, w, known, o.InProcess, o.Executors, log.record)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
-		left := x.Close()
+		left := errors.Join(x.Close(), closeExecutor(o.Away))
 		if r != nil && left != nil {
 			r.Warnings, left = append(r.Warnings, left.Error()), nil
 		}
 		err = errors.Join(err, left, log.close())
 	}()
-	memory, err := x.checkRoom(o.Workers)
+	here := o.Workers
+	if o.Away != nil {
+		here = 0 // they make truths
+	}
+	memory, err := x.checkRoom(here)
 	if err != nil && !o.AcceptSize {
 		return nil, err
 	}
-	o.Workers = memory.Workers
-	e := &engine{Experiment: x, Options: o, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}, written: map[*plan.Scenario]bool{}}
+	trials, cycles := x.Sweep.Size()
+	e := &engine{Experiment: x, Options: o, makers: memory.Workers, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}, written: map[*plan.Scenario]bool{}}
+	if e.Workers = memory.Workers; o.Away != nil {
+		e.Workers = min(trials, o.Workers)
+	}
 	if err := claim(e); err != nil {
 		return nil, err
 	}
@@ -211,10 +227,13 @@ func perform(ctx context.Context, w *workflow.Workflow, known observations.Known
 	if err != nil {
 		return nil, err
 	}
-	trials, cycles := e.Sweep.Size()
-	o.Observer.Begin(Beginning{Name: w.Experiment.Name, Dir: e.run.Dir, Trials: trials, Cycles: cycles, Workers: o.Workers, Memory: memory, Stored: x.stores()})
+	o.Observer.Begin(Beginning{Name: w.Experiment.Name, Dir: e.run.Dir, Trials: trials, Cycles: cycles, Workers: e.Workers, Memory: memory, Stored: x.stores()})
 	o.Stop.heed()
-	e.execute(ctx)
+	if o.Away == nil {
+		e.execute(ctx)
+	} else if err := e.executeAway(ctx, known, log.record); err != nil {
+		return nil, err
+	}
 	o.Observer.Joining()
 	defer o.Observer.End()
 	return e.finish(ctx)
@@ -262,26 +281,41 @@ func dates(w *workflow.Workflow) *archive.Dates {
 	return d
 }
 
-// execute runs the trials that have not ended, several at a time. They share only truths,
-// references and plugin processes, and a plugin is a pure function of its requests, so
-// their results do not depend on how many run at once. An error that stops one trial does
+// schedule returns a schedule of the trials that have not ended, until the run is stopped or
+// ctx ends; call the function when it is not used any more. The trials share only truths,
+// references and plugin processes, and a plugin is a pure function of its requests, so their
+// results do not depend on how many run at once, or where. An error that stops one trial does
 // not stop the others; it is in the outcome of the trial.
+func (e *engine) schedule(ctx context.Context) (*schedule, func()) {
+	work := newSchedule(e.Sweep, e.Workers, func(planned *plan.Scenario, p *plan.Plan, t *plan.Trial) bool { return !e.recall(planned, p, t) })
+	over := make(chan struct{})
+	go func() {
+		select {
+		case <-e.Stop.Asked():
+		case <-ctx.Done():
+		case <-over:
+		}
+		work.close()
+	}()
+	return work, func() { close(over) }
+}
+
+// execute runs trials here, several at a time.
 func (e *engine) execute(ctx context.Context) {
-	work := newSchedule(e.Sweep, func(planned *plan.Scenario, p *plan.Plan, t *plan.Trial) bool { return !e.recall(planned, p, t) })
+	work, over := e.schedule(ctx)
+	defer over()
 	var wg sync.WaitGroup
 	for range e.Workers {
 		wg.Go(func() {
 			for e.Stop.Err() == nil && ctx.Err() == nil {
-				j, sc := work.next()
+				j, sc := work.next(true, true)
 				switch {
 				case sc != nil:
 					work.made(sc, e.makeScenario(ctx, sc))
 				case j != nil:
 					out := e.runTrial(ctx, j)
+					e.record(j, out)
 					work.ended(j)
-					e.mu.Lock()
-					e.outcomes[j.trial.Number] = out
-					e.mu.Unlock()
 				default:
 					return
 				}
@@ -289,6 +323,13 @@ func (e *engine) execute(ctx context.Context) {
 		})
 	}
 	wg.Wait()
+}
+
+// record stores how a trial ended.
+func (e *engine) record(j *job, out outcome) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.outcomes[j.trial.Number] = out
 }
 
 // recall reports whether a trial ended before the run was resumed and the files that it
@@ -388,18 +429,39 @@ func (e *engine) makeReference(ctx context.Context, sc *scenario) (_ *cycle.Refe
 	})
 }
 
-func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
+// runTrial runs a trial here.
+func (e *engine) runTrial(ctx context.Context, j *job) outcome {
+	out, missing, long := e.assimilate(ctx, j)
+	e.Observer.Ended(out.Status, missing)
+	return e.conclude(j, out, long)
+}
+
+// conclude records that a trial has ended, if it has not failed, and returns its outcome; if
+// long, also for a loss of power.
+func (e *engine) conclude(j *job, out outcome, long bool) outcome {
+	if out.err == nil {
+		out.err = errors.Join(e.run.End(archive.TrialWork(j.trial.Number), out, long), e.run.Forget(checkpointOf(j.trial)))
+	}
+	return out
+}
+
+// assimilate runs the cycles of a trial that are left. missing is the number of its cycles
+// that were not run; long reports whether it took so long that it had a checkpoint.
+func (e *engine) assimilate(ctx context.Context, j *job) (out outcome, missing int, long bool) {
 	again := 0 // cycles that will be run again
-	defer func() { e.Observer.Ended(out.Status, j.plan.Clock.Cycles-out.Cycles+again) }()
+	defer func() { missing = j.plan.Clock.Cycles - out.Cycles + again }()
 	if j.scenario.err != nil {
-		return outcome{Status: statusOf(ctx, j.scenario.err), err: j.scenario.err}
+		return outcome{Status: statusOf(ctx, j.scenario.err), err: j.scenario.err}, 0, false
 	}
 	scorer := newScorer(j.plan, j.trial, j.scenario.made, j.scenario.reference, e.Workflow.Output.Variables)
 	scorer.chosen = e.Workflow.Verify.Metrics
 	ahead := newForecaster(j.plan, j.scenario.made, e.Workflow.Output.Variables)
 	tables, from, err := e.openTrial(j, scorer, ahead)
+	if err == nil && e.mirror != nil {
+		err = e.mirror.Begin(from != nil)
+	}
 	if err != nil {
-		return outcome{Status: archive.Failed, err: err}
+		return outcome{Status: archive.Failed, err: err}, 0, false
 	}
 	noted := &noted{Failures: tables.failures}
 	if from != nil {
@@ -455,7 +517,10 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 		stop := e.Stop.Err()
 		return errors.Join(stop, saver.save(stop != nil, func() error {
 			c, members, err := e.checkpoint(j, s, tables, scorer, ahead)
-			return errors.Join(err, e.run.Save(checkpointOf(j.trial), c, members))
+			if err = errors.Join(err, e.run.Save(checkpointOf(j.trial), c, members)); err == nil && e.mirror != nil {
+				err = e.mirror.Update()
+			}
+			return err
 		}))
 	})
 	if scorer.Cycles == j.plan.Clock.Cycles && errors.As(err, new(*StoppedError)) {
@@ -468,14 +533,13 @@ func (e *engine) runTrial(ctx context.Context, j *job) (out outcome) {
 	}
 	out = outcome{Status: statusOf(ctx, err), Cycles: scorer.Cycles, Rejected: scorer.Rejected, Dropped: scorer.Dropped, err: err}
 	if err != nil {
-		return out
+		return out, 0, false
 	}
 	if scorer.diverged() {
 		out.Status = archive.Diverged
 	}
 	out.Metrics = scorer.metrics(e.idOf(j), j.scenario.planned.Number, out.Status)
-	out.err = errors.Join(e.run.End(archive.TrialWork(j.trial.Number), out, saver.took > 0), e.run.Forget(checkpointOf(j.trial)))
-	return out
+	return out, 0, saver.took > 0
 }
 
 // runsOf returns the number of model runs of a step, over one cycle. Over the whole record there is a
@@ -576,7 +640,7 @@ func (e *engine) finish(ctx context.Context) (*Result, error) {
 	if r.Retryable = failures.curable > 0; r.Retryable {
 		e.run.Retryable()
 	}
-	r.Replicas = e.replicas()
+	r.Replicas = append(e.replicas(), e.workers...)
 	e.run.Ran(r.Replicas)
 	return r, errors.Join(err, e.run.Finish(e.Sweep.Axes, r.Trials, r.Metrics, r.Status, r.Resumable, err))
 }

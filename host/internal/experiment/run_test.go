@@ -345,11 +345,11 @@ func TestSchedule(t *testing.T) {
 	}
 	defer e.Close()
 	skipped := e.Sweep.Scenarios[0].Plans[0].Trials[1].Number
-	work := newSchedule(e.Sweep, func(_ *plan.Scenario, _ *plan.Plan, trial *plan.Trial) bool { return trial.Number != skipped })
+	work := newSchedule(e.Sweep, 1, func(_ *plan.Scenario, _ *plan.Plan, trial *plan.Trial) bool { return trial.Number != skipped })
 	var order []string
 	var last *scenario
 	for {
-		j, sc := work.next()
+		j, sc := work.next(true, true)
 		if j == nil && sc == nil {
 			break
 		}

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/plume-da/plume/host/internal/cycle"
@@ -45,11 +46,14 @@ type schedule struct {
 	changed   *sync.Cond
 	scenarios []*scenario // that have trials that have not started
 	making    int
+	running   int // trials
+	ahead     int // trials for which scenarios are made before they can start
+	closed    bool
 }
 
-// newSchedule returns a schedule of the trials of s that are wanted.
-func newSchedule(s *plan.Sweep, wanted func(*plan.Scenario, *plan.Plan, *plan.Trial) bool) *schedule {
-	sch := &schedule{}
+// newSchedule returns a schedule of the trials of s that are wanted, for so many at a time.
+func newSchedule(s *plan.Sweep, atOnce int, wanted func(*plan.Scenario, *plan.Plan, *plan.Trial) bool) *schedule {
+	sch := &schedule{ahead: atOnce}
 	sch.changed = sync.NewCond(&sch.mu)
 	for _, planned := range s.Scenarios {
 		byReference := map[*plan.Trial]*scenario{}
@@ -72,31 +76,67 @@ func newSchedule(s *plan.Sweep, wanted func(*plan.Scenario, *plan.Plan, *plan.Tr
 	return sch
 }
 
-// next returns a trial to run or a scenario to make, or neither if no work is left.
-func (s *schedule) next() (*job, *scenario) {
+// next returns a trial to run or a scenario to make, whichever the caller wants, or neither if
+// no work is left: not even of trials that run now and may be lost.
+func (s *schedule) next(trials, scenarios bool) (*job, *scenario) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for {
-		for len(s.scenarios) > 0 && len(s.scenarios[0].jobs) == 0 {
-			s.scenarios = s.scenarios[1:]
-		}
+	for !s.closed {
+		s.scenarios = slices.DeleteFunc(s.scenarios, func(sc *scenario) bool { return len(sc.jobs) == 0 })
+		waiting := 0
 		for _, sc := range s.scenarios {
-			if sc.state == ready && len(sc.jobs) > 0 {
+			switch {
+			case sc.state == ready && trials:
 				j := sc.jobs[0]
 				sc.jobs = sc.jobs[1:]
+				s.running++
+				s.changed.Broadcast() // there may be room for another scenario
 				return &j, nil
-			}
-			if sc.state == unmade { // as are all scenarios after it
+			case sc.state != unmade:
+				waiting += len(sc.jobs)
+			case scenarios && (trials || waiting < s.ahead):
 				sc.state = making
 				s.making++
 				return nil, sc
 			}
 		}
-		if s.making == 0 {
+		if len(s.scenarios) == 0 && s.making+s.running == 0 {
 			return nil, nil
 		}
 		s.changed.Wait()
 	}
+	return nil, nil
+}
+
+// close ends the distribution of work.
+func (s *schedule) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.changed.Broadcast()
+}
+
+// again puts back a trial that was lost: it is the next one.
+func (s *schedule) again(j *job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sc := j.scenario
+	sc.jobs = append([]job{*j}, sc.jobs...)
+	s.scenarios = append([]*scenario{sc}, slices.DeleteFunc(s.scenarios, func(other *scenario) bool { return other == sc })...)
+	s.running--
+	s.changed.Broadcast()
+}
+
+// drain returns the trials that have not started, which nobody will run.
+func (s *schedule) drain() (jobs []job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sc := range s.scenarios {
+		jobs = append(jobs, sc.jobs...)
+		sc.jobs = nil
+	}
+	s.changed.Broadcast()
+	return jobs
 }
 
 // made records that sc has been made, or the error that prevented it.
@@ -115,4 +155,6 @@ func (s *schedule) ended(j *job) {
 	if j.scenario.left--; j.scenario.left == 0 {
 		j.scenario.made, j.scenario.reference = nil, nil
 	}
+	s.running--
+	s.changed.Broadcast()
 }

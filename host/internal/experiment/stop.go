@@ -51,6 +51,14 @@ func (s *Stop) Err() error {
 	}
 }
 
+// Asked returns a channel that is closed when the stop is asked for.
+func (s *Stop) Asked() <-chan struct{} {
+	if s == nil {
+		return nil
+	}
+	return s.asked
+}
+
 // heed records that a run is in progress.
 func (s *Stop) heed() {
 	if s != nil {

@@ -136,6 +136,7 @@ type Program struct {
 	Command []string // program and arguments; the program is an absolute path
 	Dir     string   // working directory; empty: the host's
 	TCP     bool     // it shall listen on TCP, with mutual TLS, for it may run on another machine
+	Peer    bool     // it is not a plugin, see Connect
 
 	// Executor starts the program, on machines of which each has its own processors;
 	// nil: that of the pool, on this one.

@@ -108,7 +108,9 @@ func (c *child) hear(m message) {
 		c.compare()
 	case m.Handshake != "":
 		c.works = true
-		c.executor.learn(c.place.Node, true)
+		if !c.try.judged {
+			c.executor.learn(c.place.Node, true)
+		}
 		_, _ = io.WriteString(c.outOf, m.Handshake)
 	case m.Output != nil:
 		_, _ = io.WriteString(c.errOf, *m.Output+"\n")
@@ -187,6 +189,9 @@ func (c *child) Place() launch.Place {
 	}
 	return c.place
 }
+
+// Judge records whether the child can do its work on its node.
+func (c *child) Judge(works bool) { c.executor.learn(c.Place().Node, works) }
 
 // ID implements [launch.Child].
 func (c *child) ID() string { return fmt.Sprintf("job %s on %s", c.try.Name, c.place.Node) }

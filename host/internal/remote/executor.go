@@ -111,7 +111,7 @@ func (e *Executor) newTry(program *launch.Program) *try {
 	e.started++
 	t := &try{
 		Name: fmt.Sprintf("%s-%s-%d", e.id, program.Name, e.started), Command: []string{e.plume, "node-exec"}, Args: e.site.Args,
-		Cores: e.site.Cores, Memory: Memory(e.site.Memory.Bytes()), Time: Span(e.site.Time), GPUs: e.site.GPUs,
+		Cores: e.site.Cores, Memory: Memory(e.site.Memory.Bytes()), Time: Span(e.site.Time), GPUs: e.site.GPUs, judged: program.Peer,
 	}
 	bad := e.bad()
 	t.Exclude = strings.Join(bad, ",")
@@ -165,7 +165,7 @@ func (e *Executor) learn(node string, works bool) {
 // request returns what a node is told about program.
 func (e *Executor) request(program *launch.Program, env []string) request {
 	r := request{
-		Protocol: protocol, Name: program.Name, Command: slices.Clone(program.Command), Dir: program.Dir, Cores: e.site.Cores,
+		Protocol: protocol, Name: program.Name, Command: slices.Clone(program.Command), Dir: program.Dir, Peer: program.Peer, Cores: e.site.Cores,
 		Hosts: addresses(), Interface: e.site.Interface, Ports: e.site.Ports,
 	}
 	if r.Command[0] == e.self {

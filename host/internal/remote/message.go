@@ -43,6 +43,7 @@ type request struct {
 	Command     []string
 	Dir         string
 	Env         []string
+	Peer        bool     // it is not a plugin: it writes a checkpoint before it ends
 	Certificate string   // of the host, PEM
 	Cores       int      // that the plugin may use; 0: all that it finds
 	Hosts       []string // addresses of the host

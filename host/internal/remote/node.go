@@ -80,7 +80,7 @@ func (n *node) serve(in io.Reader) launch.Exit {
 	if err != nil {
 		return launch.Exit{What: fmt.Sprintf("did not start: %v", err), Hint: "programs and folders of a workflow must be on a file system that the machines share"}
 	}
-	n.watch(child, lines)
+	n.watch(child, run, lines)
 	var readers sync.WaitGroup
 	readers.Go(func() { n.copyLines(child.Stderr()) })
 	readers.Go(func() { n.introduce(child, run, bufio.NewReader(child.Stdout())) })
@@ -122,8 +122,12 @@ func environment(run *request, sockets string) []string {
 	return append(append(env, run.Env...), plugin.EnvUnixSocketDir+"="+sockets)
 }
 
+// lastWork is how long a peer may take to write a checkpoint when its job ends. Engines wait
+// about half a minute.
+const lastWork = 20 * time.Second
+
 // watch ends the plugin when the host or the engine wants it, or when the host is gone.
-func (n *node) watch(child launch.Child, lines *bufio.Reader) {
+func (n *node) watch(child launch.Child, run *request, lines *bufio.Reader) {
 	go func() {
 		for {
 			var m message
@@ -144,6 +148,9 @@ func (n *node) watch(child launch.Child, lines *bufio.Reader) {
 		s := <-signals
 		n.end(fmt.Sprintf("was ended by its engine (%v): its job was cancelled, or its time is up,", s))
 		child.Terminate()
+		if run.Peer {
+			time.Sleep(lastWork)
+		}
 		time.Sleep(time.Second)
 		child.Kill()
 	}()

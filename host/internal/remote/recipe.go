@@ -163,6 +163,8 @@ type try struct {
 	ID      string // of the job, once it is submitted
 	File    string // of the script
 	Log     string // file for what the job writes
+
+	judged bool // who asked for it says whether it works on its node
 }
 
 // Shell returns the command for a shell.

@@ -28,34 +28,43 @@ const local = "local"
 // Resolve returns the executors that w names, by name, from a site, which may be nil, and
 // from the engines.
 func Resolve(w *workflow.Workflow, site *workflow.Site) (map[string]launch.Executor, diag.Findings) {
-	if site == nil {
-		site = &workflow.Site{}
-	}
 	var found diag.Findings
 	executors := map[string]launch.Executor{}
 	w.EachExecutor(func(name string, at diag.Span) {
 		if name == local || executors[name] != nil {
 			return
 		}
-		e, known := site.Executors[name]
-		switch {
-		case known:
-			at = site.At(name)
-		case slices.Contains(Engines(), name):
-			e = workflow.Executor{Engine: name}
-		default:
-			unknown(&found, name, at, site)
-			return
+		x, faults := Named(name, at, site)
+		if found = append(found, faults...); x != nil {
+			executors[name] = x
 		}
-		x, err := New(name, &e)
-		if err != nil {
-			found.Add(codeUseless, at, "executor `%s` cannot be used: %v", name, err).
-				WithHelp("see the site file in the reference of the workflow language")
-			return
-		}
-		executors[name] = x
 	})
 	return executors, found
+}
+
+// Named returns the executor with a name, which is used at a place, likewise.
+func Named(name string, at diag.Span, site *workflow.Site) (*Executor, diag.Findings) {
+	if site == nil {
+		site = &workflow.Site{}
+	}
+	var found diag.Findings
+	e, known := site.Executors[name]
+	switch {
+	case known:
+		at = site.At(name)
+	case slices.Contains(Engines(), name):
+		e = workflow.Executor{Engine: name}
+	default:
+		unknown(&found, name, at, site)
+		return nil, found
+	}
+	x, err := New(name, &e)
+	if err != nil {
+		found.Add(codeUseless, at, "executor `%s` cannot be used: %v", name, err).
+			WithHelp("see the site file in the reference of the workflow language")
+		return nil, found
+	}
+	return x, nil
 }
 
 // unknown reports a name that no executor has.

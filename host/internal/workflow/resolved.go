@@ -19,7 +19,7 @@ func (w *Workflow) Resolved() ([]byte, error) {
 	if len(w.Axes()) > 0 {
 		w = w.withoutDerived()
 	}
-	w = w.withPaths().anywhere()
+	w = w.withPaths().Anywhere()
 	text, err := tomltext.Encode(w)
 	if err != nil {
 		return nil, fmt.Errorf("resolved workflow: %w", err)
@@ -43,9 +43,9 @@ func (w *Workflow) withPaths() *Workflow {
 	return &c
 }
 
-// anywhere returns a copy of w that does not say where plugins run: a run may go on
+// Anywhere returns a copy of w that does not say where plugins run: a run may go on
 // elsewhere.
-func (w *Workflow) anywhere() *Workflow {
+func (w *Workflow) Anywhere() *Workflow {
 	c := *w
 	c.Model.Executor = ""
 	c.Observations, c.Filters = slices.Clone(w.Observations), slices.Clone(w.Filters)

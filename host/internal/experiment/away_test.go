@@ -1,0 +1,264 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/host/internal/remote"
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+)
+
+// isWorker is a variable of the environment of workers.
+const isWorker = "EXPERIMENT_TEST_WORKER"
+
+// The test program is plume on the node and the worker.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "node-exec":
+			os.Exit(remote.Serve(os.Args[2:]))
+		case "worker":
+			onlySent = os.Getenv("ONLY_SENT") != ""
+			os.Exit(Work(os.Getenv(isWorker)))
+		}
+	}
+	firstPause = time.Millisecond
+	os.Exit(m.Run())
+}
+
+// elsewhereHere returns an executor whose machines are this one, with variables for workers,
+// and the version of plume there.
+func elsewhereHere(t *testing.T, env ...string) launch.Executor {
+	t.Helper()
+	x, err := remote.New("lab", &workflow.Executor{
+		Env:      append([]string{isWorker + "=1.0"}, env...),
+		Commands: workflow.Commands{Start: []string{"sh", "-c", "exec {{.Shell}}"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// onWorkers are the options of a run on some workers.
+func onWorkers(t *testing.T, n int, env ...string) Options {
+	return Options{Workers: n, Plume: "1.0", Away: elsewhereHere(t, env...)}
+}
+
+// loads returns the number of trials that workers have run, and how often they were lost.
+func loads(r *Result) (calls, lost int) {
+	for _, w := range r.Replicas {
+		calls, lost = calls+w.Calls, lost+w.Lost
+	}
+	return calls, lost
+}
+
+// A run on workers elsewhere has the bytes of one here.
+func TestAway(t *testing.T) {
+	more := "[output]\nensemble = \"both\"\nvariables = 2\n"
+	want := ran(t, swept+more+threeFilters, Options{Workers: 2})
+	got := ran(t, swept+more+threeFilters, onWorkers(t, 3))
+	sameRun(t, want.Dir, got.Dir)
+	if calls, lost := loads(got); calls != 12 || lost != 0 || len(got.Replicas) != 3 || got.Status != archive.OK {
+		t.Errorf("got %+v, %v", got.Replicas, got.Status)
+	}
+	if len(got.Metrics) != len(want.Metrics) {
+		t.Errorf("got %d metrics, want %d", len(got.Metrics), len(want.Metrics))
+	}
+}
+
+// A trial whose worker is lost goes on where its last checkpoint was, with the same bytes.
+func TestLostWorker(t *testing.T) {
+	text := swept + faulty("f", "die") + filterOf("weigh")
+	want := ran(t, text, Options{Workers: 2})
+	for _, c := range []struct {
+		name     string
+		every    time.Duration
+		recalled int // cycles, at least
+	}{{"from its checkpoint", time.Nanosecond, 1}, {"from the start", time.Hour, 0}} {
+		t.Run(c.name, func(t *testing.T) {
+			o := onWorkers(t, 2, "MARKER="+filepath.Join(t.TempDir(), "died"))
+			o.Checkpoint = c.every
+			seen := &counter{}
+			o.Observer = seen
+			got := ran(t, text, o)
+			sameRun(t, want.Dir, got.Dir)
+			if calls, lost := loads(got); calls != 9 || lost != 1 {
+				t.Errorf("got %+v", got.Replicas)
+			}
+			if seen.recalled < c.recalled || seen.recalled > 4*c.recalled || seen.cycles+seen.recalled != 8*40+seen.more {
+				t.Errorf("got %d cycles, %d more and %d recalled", seen.cycles, seen.more, seen.recalled)
+			}
+		})
+	}
+}
+
+// counter counts what an observer is told.
+type counter struct {
+	unobserved
+	mu                     sync.Mutex
+	cycles, more, recalled int
+}
+
+func (c *counter) Cycle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cycles++
+}
+
+func (c *counter) More(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.more += n
+}
+
+func (c *counter) Recalled(n, _ int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recalled += n
+}
+
+// A trial that ends three workers is given up; the others are not.
+func TestPoisonousTrial(t *testing.T) {
+	r, err := runText(t, twin+oneModel+faulty("f", "die")+threeFilters, onWorkers(t, 2))
+	if want := `filter "f": 3 workers were lost that ran it; the last one: worker: exited with code 3 on `; !strings.Contains(fmt.Sprint(err), want) || sdk.KindOf(err) != sdk.KindCrash {
+		t.Errorf("got %v, want %q", err, want)
+	}
+	if _, lost := loads(r); lost != 3 || r.Status != archive.SomeFailed || !r.Resumable {
+		t.Errorf("got %+v, %v", r.Replicas, r.Status)
+	}
+}
+
+// Errors of trials elsewhere are those of trials here.
+func TestFaultsAway(t *testing.T) {
+	for _, text := range []string{
+		twin + oneModel + faulty("f", "panic") + faulty("g", "diverged") + filterOf("nudge"),
+		twin + modelWith("member") + filterOf("nudge") + filterOf("weigh"),
+		twin + modelWith("canceled") + filterOf("nudge"),
+	} {
+		want, wrong := runText(t, text, Options{Workers: 2})
+		got, err := runText(t, text, onWorkers(t, 2))
+		if fmt.Sprint(err) != fmt.Sprint(wrong) || sdk.KindOf(err) != sdk.KindOf(wrong) {
+			t.Errorf("got %v, want %v", err, wrong)
+		}
+		if got.Status != want.Status || got.Resumable != want.Resumable || got.Retryable != want.Retryable {
+			t.Errorf("got %v, resumable %v, retryable %v", got.Status, got.Resumable, got.Retryable)
+		}
+		sameRun(t, want.Dir, got.Dir)
+	}
+}
+
+// A run on workers that is stopped goes on here, and the other way around.
+func TestStopAway(t *testing.T) {
+	want := ran(t, swept+threeFilters, Options{Workers: 2})
+	for _, at := range []int64{1, 17, 333} {
+		for _, away := range []bool{true, false} {
+			w, root := loadText(t, swept+threeFilters, workflow.Options{}), t.TempDir()
+			first, second := Options{Workers: 2, Plume: "1.0"}, onWorkers(t, 2)
+			if away {
+				first, second = onWorkers(t, 2), first
+			}
+			first.InProcess, first.Stop = true, NewStop()
+			first.Observer = &after{at: at, do: func() { first.Stop.Ask(errEnough) }}
+			r, err := Run(t.Context(), w, root, Source{}, first)
+			if !errors.Is(err, errEnough) && err != nil {
+				t.Fatal(err)
+			}
+			if err != nil {
+				sameRun(t, want.Dir, resumed(t, w, r.Dir, second).Dir)
+			}
+		}
+	}
+}
+
+// A run whose context ends does not wait for its workers.
+func TestCanceledAway(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	o := onWorkers(t, 2)
+	o.InProcess = true
+	o.Observer = &after{at: 3, do: cancel}
+	start := time.Now()
+	r, err := Run(ctx, loadText(t, strings.Replace(twin, "cycles = 40", "cycles = 20000", 1)+oneModel+threeFilters, workflow.Options{}), t.TempDir(), Source{}, o)
+	if !errors.Is(err, context.Canceled) || r.Status != archive.Interrupted {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+// A worker whose engine ends its job writes a checkpoint, with which the trial goes on. It
+// does not count as lost.
+func TestTimeIsUp(t *testing.T) {
+	text := strings.Replace(twin, "cycles = 40", "cycles = 1000", 1) + oneModel + filterOf("weigh") + filterOf("nudge")
+	want := ran(t, text, Options{Workers: 2})
+	o := onWorkers(t, 1)
+	o.Checkpoint = time.Hour
+	seen := &killer{at: 200}
+	o.Observer = seen
+	got := ran(t, text, o)
+	sameRun(t, want.Dir, got.Dir)
+	if calls, lost := loads(got); calls != 3 || lost != 0 || seen.recalled < 1 {
+		t.Errorf("got %+v, %d cycles recalled", got.Replicas, seen.recalled)
+	}
+}
+
+// killer ends the node-exec of the worker as an engine does, at a cycle.
+type killer struct {
+	counter
+	at   int
+	done atomic.Bool
+}
+
+func (k *killer) Cycle() {
+	k.counter.Cycle()
+	if k.cycles < k.at || !k.done.CompareAndSwap(false, true) {
+		return
+	}
+	entries, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, e := range entries {
+		var pid, parent int
+		_, _ = fmt.Sscanf(e, "/proc/%d/", &pid)
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		_, _ = fmt.Sscanf(rest, "%1s %d", new(string), &parent)
+		text, _ := os.ReadFile(e)
+		if strings.HasSuffix(string(text), "\x00node-exec\x00") && parent == os.Getpid() {
+			_ = syscall.Kill(pid, syscall.SIGUSR1)
+		}
+	}
+}
+
+// When no worker starts, the run says why.
+func TestNoWorker(t *testing.T) {
+	o := onWorkers(t, 2)
+	o.Plume = "2.0"
+	r, err := runText(t, twin+oneModel+threeFilters, o)
+	host, _ := os.Hostname()
+	if want := "worker on " + host + ": plume: is 1.0 here, but 2.0 on the machine of the host; install that version here"; !strings.Contains(fmt.Sprint(err), want) || sdk.KindOf(err) != sdk.KindPlugin {
+		t.Errorf("got %v, want %q", err, want)
+	}
+	if r.Status != archive.Failed {
+		t.Errorf("got %v", r.Status)
+	}
+}
+
+// Files of a workflow go to workers that do not have them.
+func TestInputsAway(t *testing.T) {
+	for _, env := range []string{"", "ONLY_SENT=1"} {
+		text := recordedFor(t, 40, "x") + oneModel + threeFilters
+		sameRun(t, ran(t, text, Options{Workers: 2}).Dir, ran(t, text, onWorkers(t, 2, env)).Dir)
+	}
+}
