@@ -1,13 +1,17 @@
 package remote
 
 import (
+	"bufio"
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -256,28 +260,64 @@ plugin = "filter-diffusion"
 			t.Fatal(err)
 		}
 	}
-	run := func(args ...string) string {
-		command := exec.Command(plume, append([]string{"run", file, "--run-dir", dir, "--site", filepath.Join(dir, "plume.toml")}, args...)...)
-		var said strings.Builder
-		command.Stderr = &said
-		out, err := command.Output()
-		if err != nil {
-			t.Fatalf("%v: %v\n%s", args, err, said.String())
-		}
-		if len(args) > 0 {
-			t.Log(said.String())
-		}
-		return strings.TrimSpace(string(out))
-	}
-	here := run()
-	time.AfterFunc(1500*time.Millisecond, func() { _ = exec.Command(cluster, "kill-node", "node3").Run() })
-	there := run("--executor", "hpc")
+	args := []string{file, "--run-dir", dir, "--site", filepath.Join(dir, "plume.toml")}
+	here := runPlume(t, nil, args...)
+	there := runPlume(t, map[int]func(){10: func() { _ = exec.Command(cluster, "kill-node", "node3").Run() }}, append(args, "--executor", "hpc")...)
 	info, err := os.ReadFile(filepath.Join(there, "run.json"))
 	if lost := regexp.MustCompile(`"lost": [1-9]`); err != nil || !lost.Match(info) {
 		t.Errorf("no call was lost with the node: %v", err)
 	}
+	sameTables(t, here, there)
+	for _, args := range [][]string{{"wait-node", "node3", "down"}, {"start-node", "node3"}, {"wait-node", "node3", "(idle|mix|alloc)"}} {
+		if out, err := exec.Command(cluster, args...).CombinedOutput(); err != nil {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+	}
+}
+
+// runPlume runs a workflow and returns its run directory. It calls functions when a share of
+// its cycles, in percent, has been run.
+func runPlume(t *testing.T, at map[int]func(), args ...string) string {
+	t.Helper()
+	start := time.Now()
+	command := exec.Command(os.Getenv("PLUME_TEST_BIN"), append([]string{"run", "--progress", "json"}, args...)...)
+	var out, said strings.Builder
+	command.Stdout = &out
+	progress, err := command.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var injuries sync.WaitGroup
+	for lines := bufio.NewScanner(progress); lines.Scan(); {
+		var now struct{ Progress struct{ Cycles, Done int } }
+		if json.Unmarshal(lines.Bytes(), &now) != nil {
+			said.WriteString(lines.Text() + "\n")
+			continue
+		}
+		for share, injure := range at {
+			if p := now.Progress; p.Done > 0 && 100*p.Done >= share*p.Cycles {
+				delete(at, share)
+				injuries.Go(injure)
+			}
+		}
+	}
+	injuries.Wait()
+	if err := command.Wait(); err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, said.String())
+	}
+	usage := command.ProcessState
+	t.Logf("%v: %.1f s, %.1f s of processors here\n%s", args, time.Since(start).Seconds(), (usage.UserTime() + usage.SystemTime()).Seconds(), said.String())
+	return strings.TrimSpace(out.String())
+}
+
+// sameTables compares the files of two runs that must be the same.
+func sameTables(t *testing.T, here, there string) {
+	t.Helper()
 	compared := 0
-	err = filepath.WalkDir(here, func(path string, e os.DirEntry, err error) error {
+	err := filepath.WalkDir(here, func(path string, e os.DirEntry, err error) error {
 		name, _ := filepath.Rel(here, path)
 		if err != nil || e.IsDir() || name == "run.json" || name == "timings.arrow" || name == "failures.arrow" || strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".log") {
 			return err
@@ -296,10 +336,63 @@ plugin = "filter-diffusion"
 	if err != nil || compared < 5 {
 		t.Errorf("compared %d files: %v", compared, err)
 	}
-	for _, args := range [][]string{{"wait-node", "node3", "down"}, {"start-node", "node3"}, {"wait-node", "node3", "(idle|mix|alloc)"}} {
-		if out, err := exec.Command(cluster, args...).CombinedOutput(); err != nil {
+}
+
+// TestWorkers runs whole trials on six workers on three nodes, and meanwhile kills a worker,
+// crashes a node, freezes another and restarts the controller. The workflow is where the nodes
+// do not see it. PLUME_TEST_REPLICATES=24 makes 456 trials of it.
+func TestWorkers(t *testing.T) {
+	cluster := needs(t, "PLUME_TEST_CLUSTER")
+	do := func(args ...string) {
+		command := exec.Command(cluster, args...)
+		command.Env = append(os.Environ(), "COLOUR=")
+		if out, err := command.CombinedOutput(); err != nil {
 			t.Errorf("%v: %v\n%s", args, err, out)
 		}
+	}
+	plume, dir := os.Getenv("PLUME_TEST_BIN"), shared(t)
+	file, root := filepath.Join(t.TempDir(), "paper.toml"), t.TempDir()
+	text, err := os.ReadFile(filepath.Join(os.Getenv("HOME"), "paper-lorenz63.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := fmt.Sprintf("workers-%d", os.Getpid())
+	t.Setenv("COLOUR", mark)
+	site := fmt.Sprintf("[executor.hpc]\nengine = \"slurm\"\ncores = 2\nplume = %q\nshared = %q\nenv = [\"COLOUR=%s\"]\n", plume, dir, mark)
+	for name, content := range map[string]string{file: string(text), filepath.Join(dir, "plume.toml"): site} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args := []string{file, "--profile", "short", "--sweep", "replicate=1.." + cmp.Or(os.Getenv("PLUME_TEST_REPLICATES"), "3"), "--run-dir", root, "--in-process"}
+	here := runPlume(t, nil, args...)
+	there := runPlume(t, map[int]func(){
+		10: func() { killOne(t, mark, "worker") },
+		25: func() { do("kill-node", "node3") },
+		40: func() { do("freeze-node", "node2") },
+		60: func() { do("restart-controller") },
+	}, append(args, "--executor", "hpc", "--workers", "6", "--site", filepath.Join(dir, "plume.toml"))...)
+	do("thaw-node", "node2")
+	sameTables(t, here, there)
+	var info struct{ Replicas []struct{ Calls, Lost int } }
+	if text, err = os.ReadFile(filepath.Join(there, "run.json")); err == nil {
+		err = json.Unmarshal(text, &info)
+	}
+	lost := 0
+	for _, r := range info.Replicas {
+		lost += r.Lost
+	}
+	if err != nil || lost < 3 {
+		t.Errorf("%d workers were lost: %v", lost, err)
+	}
+	nothingLeft(t, mark, os.Getpid())
+	do("wait-node", "node3", "down")
+	do("start-node", "node3")
+	do("wait-node", "node3", "(idle|mix|alloc)")
+	do("wait-node", "node2", "(idle|mix|alloc)")
+	noJobs(t)
+	if left, _ := filepath.Glob(filepath.Join(dir, "plume-*")); len(left) > 0 {
+		t.Errorf("files are left: %v", left)
 	}
 }
 
