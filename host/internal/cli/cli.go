@@ -42,7 +42,8 @@ Exit codes:
   0 ok                     1 failed                  2 wrong usage
   3 invalid workflow       4 plugin failure          5 some trials failed
   6 verify found differences
-  129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM
+  129, 130, 143 stopped by SIGHUP, SIGINT, SIGTERM, or (143) by a signal with
+  which an engine says that time is almost up: SIGUSR1, SIGUSR2, SIGXCPU
   141 the output pipe is closed
 `
 

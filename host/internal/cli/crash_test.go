@@ -254,7 +254,7 @@ func TestModelIsKilled(t *testing.T) {
 }
 
 func TestInterrupt(t *testing.T) {
-	for signal, want := range map[syscall.Signal]int{syscall.SIGINT: exitInterrupted, syscall.SIGTERM: exitTerminated} {
+	for signal, want := range map[syscall.Signal]int{syscall.SIGINT: exitInterrupted, syscall.SIGTERM: exitTerminated, syscall.SIGUSR1: exitTerminated} {
 		r := begin(t, 15_000)
 		children := r.children(t)
 		if err := r.Process.Signal(signal); err != nil {

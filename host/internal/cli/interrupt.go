@@ -20,10 +20,24 @@ func (e interruptError) code() int {
 	switch e.signal {
 	case syscall.SIGHUP:
 		return exitHungUp
-	case syscall.SIGTERM:
-		return exitTerminated
+	case os.Interrupt:
+		return exitInterrupted
 	}
-	return exitInterrupted
+	return exitTerminated
+}
+
+// stops are the signals that stop a command. The last ones are those by which engines of
+// clusters say that the time of a job is almost up.
+var stops = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGXCPU}
+
+// notifyStops has signals that stop a command sent to c. Those that were ignored when the
+// program was started, as by nohup, stay ignored.
+func notifyStops(c chan<- os.Signal) {
+	for _, s := range stops {
+		if !signal.Ignored(s) {
+			signal.Notify(c, s)
+		}
+	}
 }
 
 // endTime is how long a canceled command may take to end by itself. The rest of a second
@@ -36,17 +50,13 @@ const endTime = 400 * time.Millisecond
 // stop the first one does so. If the command does not end then, whatever it waits for, the
 // process is ended here, with its plugins.
 //
-// SIGHUP, which a closed terminal may send several times, only asks for a stop. A closed
-// pipe is an error of the write and not a signal. Signals that were ignored when the
-// program was started, as by nohup, stay ignored.
+// SIGHUP, which a closed terminal may send several times, and the signals of engines, which end
+// the job when its time is up, only ask for a stop. A closed pipe is an error of the write and
+// not a signal.
 func (a *app) withInterrupts(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals, pipes, ended := make(chan os.Signal, 2), make(chan os.Signal, 1), make(chan struct{})
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			signal.Notify(signals, s)
-		}
-	}
+	notifyStops(signals)
 	signal.Notify(pipes, syscall.SIGPIPE)
 	go func() {
 		s, ok := a.decisive(signals)
@@ -85,7 +95,7 @@ func (a *app) decisive(signals <-chan os.Signal) (os.Signal, bool) {
 	a.stop.Ask(interruptError{first})
 	a.tell("\n%v: finishing the current step; interrupt again to stop at once\n", first)
 	for s := range signals {
-		if s != syscall.SIGHUP {
+		if s == os.Interrupt || s == syscall.SIGTERM {
 			return s, true
 		}
 	}

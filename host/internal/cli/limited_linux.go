@@ -39,11 +39,7 @@ func watched(args []string, stderr io.Writer) (code int, done bool) {
 		return 0, false
 	}
 	signals := make(chan os.Signal, 2)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			signal.Notify(signals, s)
-		}
-	}
+	notifyStops(signals)
 	defer signal.Stop(signals)
 	if c.Start() != nil {
 		return 0, false
