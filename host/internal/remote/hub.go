@@ -33,6 +33,7 @@ type hub struct {
 	parent    string   // that is removed when it is empty; "": it is the user's
 	addresses []string // at which it is reached, with the port
 	pair      tls.Certificate
+	guard     io.Closer // its end says that the jobs are over
 
 	mu      sync.Mutex
 	waiting map[string]chan net.Conn // by token
@@ -76,6 +77,9 @@ func (e *Executor) openHub() (*hub, error) {
 	for _, ip := range append(addresses(), "127.0.0.1") {
 		h.addresses = append(h.addresses, net.JoinHostPort(ip, port))
 	}
+	if h.guard, err = h.startGuard(e.self); err != nil {
+		return nil, errors.Join(err, h.listener.Close(), os.RemoveAll(h.dir))
+	}
 	go accept(h.listener, h.answer)
 	e.hub = h
 	return h, nil
@@ -87,6 +91,7 @@ func (h *hub) close() {
 	if h.parent != "" {
 		_ = syscall.Rmdir(h.parent) // unless other runs use it, or it is a link
 	}
+	_ = h.guard.Close()
 }
 
 // answer gives a call to who waits for its token.
@@ -197,7 +202,14 @@ func (e *Executor) submit(ctx context.Context, t *try) (*line, error) {
 	if err := e.hand(ctx, t, h.dir); err != nil {
 		return nil, err
 	}
+	if t.ID != "" {
+		if err := h.record(t, e.recipe.words(e.recipe.Cancel, t)); err != nil {
+			e.cancel(t)
+			return nil, sdk.Errorf(sdk.KindResource, "", "executor %s: %v", e.name, err)
+		}
+	}
 	conn, err := e.called(ctx, t, job.call)
+	h.forget(t) // once it runs, it ends when its host does
 	if err != nil {
 		e.cancel(t)
 		return nil, err

@@ -24,7 +24,8 @@ import (
 
 // Serve is the main function of plume node-exec: it runs on a node the plugin that a host
 // asks for, over standard input and output or, with --join FILE, over a connection to the
-// host that the file names. It returns the exit code.
+// host that the file names. With --guard it guards the jobs of a host, see guard. It returns
+// the exit code.
 func Serve(args []string) int {
 	var in io.Reader = os.Stdin
 	var out io.Writer = os.Stdout
@@ -36,6 +37,9 @@ func Serve(args []string) int {
 			return 1
 		}
 		in, out = conn, conn
+	case len(args) == 3 && args[0] == "--guard":
+		guard(args[1], args[2])
+		return 0
 	case len(args) > 0:
 		fmt.Fprintln(os.Stderr, byHand)
 		return 2

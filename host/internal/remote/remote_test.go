@@ -296,6 +296,9 @@ func hostToBeKilled() {
 		site = attached()
 	case "submitted":
 		site = submitted(hostDir{})
+	case "queued":
+		site = submitted(hostDir{})
+		site.Submit[2] = `sleep 1000 > /dev/null 2>&1 & echo $! > pid.next; mv pid.next ../pid; echo "Job <$!> is submitted"`
 	case "slurm":
 		site = &workflow.Executor{Engine: "slurm", Shared: os.Getenv("REMOTE_TEST_DIR")}
 	}
@@ -365,6 +368,44 @@ func TestHostIsKilled(t *testing.T) {
 			_ = host.Wait()
 			nothingLeft(t, mark)
 		})
+	}
+}
+
+// A job that waits in a queue when its host is killed is cancelled.
+func TestHostIsKilledInQueue(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	host := exec.Command(self)
+	host.Env = append(os.Environ(), "REMOTE_TEST_HOST=queued", "REMOTE_TEST_DIR="+dir)
+	host.Stderr = os.Stderr
+	if err := host.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := filepath.Join(dir, "pid")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		records, _ := filepath.Glob(filepath.Join(dir, "plume-*", "*"+recordExt))
+		if _, err := os.Stat(pid); err == nil && len(records) == 1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no job has been submitted")
+		}
+	}
+	_ = host.Process.Kill()
+	_ = host.Wait()
+	noProcess(t, pid)
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		left, _ := filepath.Glob(filepath.Join(dir, "plume-*"))
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("left: %v", left)
+		}
 	}
 }
 
