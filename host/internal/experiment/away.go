@@ -362,9 +362,9 @@ func (p *workers) follow(w *away, j *job, counted *int) (*ended, error) {
 			*counted += a.Recalled
 			e.Observer.Recalled(a.Recalled, 0)
 		}
-		*counted += a.Cycles
-		for range a.Cycles {
-			e.Observer.Cycle()
+		*counted += len(a.Cycles)
+		for _, runs := range a.Cycles {
+			e.Observer.Cycle(runs)
 		}
 	}
 }

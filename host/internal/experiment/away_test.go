@@ -112,7 +112,7 @@ type counter struct {
 	cycles, more, recalled int
 }
 
-func (c *counter) Cycle() {
+func (c *counter) Cycle(int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cycles++
@@ -222,8 +222,8 @@ type killer struct {
 	done atomic.Bool
 }
 
-func (k *killer) Cycle() {
-	k.counter.Cycle()
+func (k *killer) Cycle(runs int) {
+	k.counter.Cycle(runs)
 	if k.cycles < k.at || !k.done.CompareAndSwap(false, true) {
 		return
 	}

@@ -32,9 +32,9 @@ type (
 		Ready    *plugged
 		Refused  *fault // instead: it cannot run trials
 		Log      *launch.Record
-		Cycles   int // that the trial has run in addition
-		More     int // that it will run in addition
-		Recalled int // that it does not run again
+		Cycles   []int // model runs of each cycle that the trial has run in addition
+		More     int   // that it will run in addition
+		Recalled int   // that it does not run again
 		Piece    *archive.Piece
 		Ended    *ended
 	}

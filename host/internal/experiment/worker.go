@@ -95,7 +95,7 @@ type worker struct {
 	jobs   map[int]*job // by number of the trial
 
 	mu      sync.Mutex
-	counted int // cycles that the host does not know of
+	counted []int // model runs of each cycle that the host does not know of
 	told    time.Time
 }
 
@@ -301,20 +301,20 @@ const tellEvery = 200 * time.Millisecond
 // tell tells the host of the cycles that it does not know of, from time to time or now.
 func (w *worker) tell(now bool) {
 	w.mu.Lock()
-	n := w.counted
-	if n == 0 || !now && time.Since(w.told) < tellEvery {
+	cycles := w.counted
+	if len(cycles) == 0 || !now && time.Since(w.told) < tellEvery {
 		w.mu.Unlock()
 		return
 	}
-	w.counted, w.told = 0, time.Now()
+	w.counted, w.told = nil, time.Now()
 	w.mu.Unlock()
-	_ = w.send(answer{Cycles: n}) // its next message fails too
+	_ = w.send(answer{Cycles: cycles}) // its next message fails too
 }
 
 // Cycle implements [Observer].
-func (w *worker) Cycle() {
+func (w *worker) Cycle(runs int) {
 	w.mu.Lock()
-	w.counted++
+	w.counted = append(w.counted, runs)
 	w.mu.Unlock()
 	w.tell(false)
 }

@@ -114,9 +114,9 @@ func TestCRPSAgainstDefinition(t *testing.T) {
 // Against each of its values the distribution of all of them has the score of an ensemble.
 func TestClimatologyCRPS(t *testing.T) {
 	for name, values := range map[string][]float64{"one": {3}, "tied": {1, 2, 1, 2, 2}, "random": normals(5, 40, 1).RawMatrix().Data} {
-		members := MarginalsOf(nil, mat.NewDense(len(values), 1, values), nil)
+		members := mat.NewDense(len(values), 1, values)
 		for i, got := range ClimatologyCRPS(values) {
-			want, _ := members.CRPS(values[i : i+1])
+			want, _ := MarginalsOf(members, nil, values[i:i+1]).CRPS()
 			near(t, name, got, want, 1e-13)
 		}
 	}
