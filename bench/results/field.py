@@ -3,7 +3,7 @@
     python field.py
 
 Below runs/results/field/NAME are the runs of plume bench NAME; the last that has ended counts. The tables are
-those of plume compare.
+those of plume compare. Experiments of the page that no run has stay as they are.
 """
 
 import subprocess
@@ -56,20 +56,25 @@ def section(run, workflow):
             f"Published: {published['source']}. There: {published['differs']}.\n")
 
 
+def published():
+    """Returns the sections of the page by experiment, the head of the CSV file, and its lines by experiment."""
+    sections = {text.split("\n", 1)[0]: f"\n## {text}".rstrip("\n") + "\n" for text in (OUT / "field.md").read_text().split("\n## ")[1:]}
+    head, *lines = (OUT / "field.csv").read_text().splitlines()
+    return sections, head, {name: [line for line in lines if line.startswith(f"{name},")] for name in sections}
+
+
 def main():
-    page, rows = HEAD, []
+    sections, head, lines = published()
     for folder in sorted(path for path in RUNS.iterdir() if path.is_dir()):
         run = last(folder)
         if run is None:
             print(f"{folder} has no run that has ended", file=sys.stderr)
             continue
-        workflow = tomllib.loads((run / "workflow.resolved.toml").read_text())
-        page += section(run, workflow)
-        head, *lines = compare(run, "csv").splitlines()
-        rows += ["experiment" + head.removeprefix("run")] if not rows else []
-        rows += [folder.name + line for line in lines]
-    (OUT / "field.md").write_text(page)
-    (OUT / "field.csv").write_text("\n".join(rows) + "\n")
+        sections[folder.name] = section(run, tomllib.loads((run / "workflow.resolved.toml").read_text()))
+        first, *rest = compare(run, "csv").splitlines()
+        head, lines[folder.name] = "experiment" + first.removeprefix("run"), [folder.name + line for line in rest]
+    (OUT / "field.md").write_text(HEAD + "".join(sections[name] for name in sorted(sections)))
+    (OUT / "field.csv").write_text("\n".join([head, *(line for name in sorted(sections) for line in lines[name])]) + "\n")
     print(OUT / "field.md")
 
 
