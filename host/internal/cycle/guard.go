@@ -26,6 +26,7 @@ const (
 	firstJudge = 20   // cycles before the length follows them
 	waiting    = 12   // cycles between two changes of the length
 	firstLong  = 2    // cycles of the window before anything is known
+	firstLocal = 1    // of that of a filter that localizes, which does not find back from two that are too long
 	// Innovations that are this many times as large as the spread predicts show that the
 	// window does not follow the truth, and this many times that it does.
 	tooLarge, asPredicted = 3, 1.1
@@ -38,13 +39,15 @@ func (r *record) length(w *plan.Window) int {
 	if w == nil {
 		return 0
 	}
-	if r.Cycles == 0 && w.Auto {
+	switch {
+	case r.Cycles > 0:
+		return r.Longest
+	case w.Auto && w.Local:
+		return firstLocal
+	case w.Auto:
 		return min(w.Length, firstLong)
 	}
-	if r.Cycles == 0 {
-		return w.Length
-	}
-	return r.Longest
+	return w.Length
 }
 
 // follow takes the forecast of s into the record and returns the length of the window in the

@@ -422,8 +422,8 @@ func (a *assimilation) passes() passRule {
 
 // next returns the fraction of the pass with a number, from 0, with rest left: equal ones, or
 // by a rule. With no more components than members it is the largest that leaves the likelihoods
-// an effective sample size of half of what it is before; with more of them that
-// is too cautious, and it is
+// an effective sample size of half of what it is before; with more of them, and for a filter that
+// localizes, for which all of them together say too much, that is too cautious, and it is
 //
 //	max(m / (2 mean phi), sqrt(m / (2 var phi))),   phi = 1/2 sum_j d_j² / R_j,
 //
@@ -439,7 +439,7 @@ func (r passRule) next(a *assimilation, parts []part, rest float64, number int) 
 	if phi == nil || number == r.most-1 {
 		return rest
 	}
-	if components > len(phi) {
+	if components > len(phi) || a.trial.Window.Local {
 		mean, square := ensemble.Mean(nil, mat.NewDense(len(phi), 1, phi), nil)[0], 0.0
 		for _, v := range phi {
 			square += (v - mean) * (v - mean) / float64(len(phi)-1)

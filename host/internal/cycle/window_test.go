@@ -379,7 +379,7 @@ func TestFractionsByRule(t *testing.T) {
 	predicted := mat.NewDense(40, 1, nil)
 	rng.Normals(rng.New(5).Rand(), predicted.RawMatrix().Data)
 	p := &point{members: predicted, y: []float64{2}, variance: []float64{0.01}, look: sdk.ObserveRequest{Predicted: predicted}}
-	a, rule := &assimilation{plan: &plan.Plan{}}, ofWindow
+	a, rule := &assimilation{plan: &plan.Plan{}, trial: &plan.Trial{Window: &plan.Window{}}}, ofWindow
 	f := rule.next(a, []part{{p, 1}}, 1, 0)
 	weights := make([]float64, 40)
 	logs := make([]float64, 40)
@@ -407,6 +407,21 @@ func TestFractionsByRule(t *testing.T) {
 	few.look.Predicted.Set(1, 0, -5) // phi 13.5 and 27: mean 20.25, variance 91.125
 	if f := rule.next(a, []part{{few, 1}}, 1, 0); math.Abs(f-math.Sqrt(3/(2*91.125))) > 1e-15 {
 		t.Errorf("by the data misfit: %v", f)
+	}
+	// A filter that localizes does not use all components everywhere.
+	few.y, few.variance, few.look.Predicted = []float64{0}, []float64{1}, mat.NewDense(2, 1, []float64{3, 5}) // phi 4.5 and 12.5: mean 8.5, variance 32
+	a.trial.Window.Local = true
+	if f := rule.next(a, []part{{few, 1}}, 1, 0); math.Abs(f-math.Sqrt(1/(2*32.))) > 1e-15 {
+		t.Errorf("by the data misfit of a component, with a cutoff: %v", f)
+	}
+}
+
+// A window whose length plume chooses begins with two cycles, and with one if its filter localizes.
+func TestFirstLength(t *testing.T) {
+	for want, w := range map[int]*plan.Window{0: nil, 1: {Length: 3, Auto: true, Local: true}, 2: {Length: 3, Auto: true}, 3: {Length: 3, Local: true}} {
+		if got := new(record).length(w); got != want {
+			t.Errorf("%+v: got %d cycles, want %d", w, got, want)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ type Window struct {
 	Multiple bool // observations count in parts, at each shift of the window
 	Whole    bool // the window is the whole record, and does not shift; Length is then 0
 	Passes   int  // calls of the filter, each with an equal fraction of the likelihood; 0: by a rule
+	Local    bool // the filter localizes
 	// GaussNewton says that passes over the whole record are steps of Gauss-Newton, each with all of the
 	// likelihood.
 	GaussNewton bool
@@ -73,12 +74,9 @@ const longestByRule = 3
 // not allow. What the workflow leaves to plume is chosen so that it is allowed.
 func (m *maker) window(manifest *sdk.Manifest, f *workflow.Filter, needs []sdk.Capability, index int) *Window {
 	given, offers := f.Window, m.plan.Space.Offers
-	w := &Window{Length: given.Length.N, Auto: !given.Length.Given, Passes: given.Passes.N, Whole: given.Length.All}
+	w := &Window{Length: given.Length.N, Auto: !given.Length.Given, Passes: given.Passes.N, Whole: given.Length.All, Local: slices.Contains(needs, sdk.HasPositions)}
 	if w.Auto {
 		w.Length = longestByRule
-		if slices.Contains(needs, sdk.HasPositions) {
-			w.Length = 1 // the cutoff is that of one time
-		}
 	}
 	refuse := func(key, why, help string) {
 		m.add(codeWindow, []any{"filter", index, "window", key}, "%s cannot be used with this window: %s", f.Plugin, why).WithHelp("%s", help)
