@@ -244,6 +244,15 @@ var charts = []chart{
 		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.coverageFigure(first)} },
 	},
 	{
+		name: "skill", section: "calibration", caption: html("Error against spread"),
+		label: text("Root mean square error of the mean against spread, in bins of cycles with similar spread"),
+		note:  "Each point is a tenth of the cycles after burn-in, those of similar spread. Points below the dashed line have more spread than error, points above it less.",
+		applies: func(r *Report) bool {
+			return slices.ContainsFunc(r.trials, func(t *trial) bool { return len(t.skill) > 0 })
+		},
+		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.skillFigure(first)} },
+	},
+	{
 		name: "residuals", section: "calibration", caption: html(`Distribution of the innovations <span class="pick"></span>`),
 		label: text("Histogram of the normalised innovations with the standard normal density, and their autocorrelation by lag"),
 		note: "Innovations are divided by the standard deviation that members and observation error give them. Those of a calibrated filter follow the line on the left and, " +
@@ -252,15 +261,6 @@ var charts = []chart{
 			return slices.ContainsFunc(r.trials, func(t *trial) bool { return len(t.residuals) > 0 })
 		},
 		figures: ofEach((*Report).innovationsFigure),
-	},
-	{
-		name: "skill", section: "calibration", caption: html("Error against spread"),
-		label: text("Root mean square error of the mean against spread, in bins of cycles with similar spread"),
-		note:  "Each point is a tenth of the cycles after burn-in, those of similar spread. Points below the dashed line have more spread than error, points above it less.",
-		applies: func(r *Report) bool {
-			return slices.ContainsFunc(r.trials, func(t *trial) bool { return len(t.skill) > 0 })
-		},
-		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.skillFigure(first)} },
 	},
 	{
 		name: "cost", section: "timing", caption: html(`Cost against score <span class="pick"></span>`),

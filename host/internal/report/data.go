@@ -76,6 +76,7 @@ type dataTrial struct {
 
 type dataMembers struct {
 	Cycles     []int32                   `json:"cycles"`
+	At         times                     `json:"at"`      // model times of the cycles
 	Opening    int                       `json:"opening"` // index of the cycle that is shown first
 	Latest     []int32                   `json:"latest"`
 	Times      times                     `json:"times"` // of the latest cycles

@@ -27,10 +27,10 @@ const (
 // members is the members of the ensembles of the first replicate, with its truths and
 // references, at a few cycles and in the values whose trajectories are shown.
 type members struct {
-	cycles     []int32 // at even distances
-	latest     []int32 // the last ones
-	times      []float64
-	keep       int // members over time
+	cycles     []int32   // at even distances
+	latest     []int32   // the last ones
+	at, times  []float64 // model times of both
+	keep       int       // members over time
 	grids      []grid
 	truths     map[truthKey]*snapshots // of one member each
 	references map[int]*snapshots      // by number
@@ -71,6 +71,7 @@ func (r *Report) readMembers() error {
 	}
 	m := &r.members
 	m.cycles, m.times = spaced(last, memberCycles), make([]float64, min(last, latestCycles))
+	m.at = make([]float64, len(m.cycles))
 	for k := range m.times {
 		m.latest = append(m.latest, int32(last-len(m.times)+k+1))
 	}
@@ -153,6 +154,7 @@ func (r *Report) readSnapshots(table string) (map[string]*snapshots, error) {
 			}
 			values := r.valuesOf(b.Fields, i)
 			if wanted {
+				m.at[at] = b.Time[i]
 				s.cycles.add(at, values, weight)
 				for k, g := range m.grids {
 					if of := slices.IndexFunc(b.Fields, func(f archive.Field) bool { return f.Name == g.Name }); of >= 0 {
@@ -252,7 +254,7 @@ func (r *Report) membersData() *dataMembers {
 	if m.cycles == nil {
 		return nil
 	}
-	d := &dataMembers{Cycles: m.cycles, Latest: m.latest, Times: m.times, Opening: r.openingCycle(), Grids: m.grids,
+	d := &dataMembers{Cycles: m.cycles, At: m.at, Latest: m.latest, Times: m.times, Opening: r.openingCycle(), Grids: m.grids,
 		Truths: map[string]*dataSnapshots{}, References: map[int]*dataSnapshots{}}
 	for key, s := range m.truths {
 		d.Truths[key.String()] = s.data(nil)

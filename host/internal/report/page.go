@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -176,6 +177,9 @@ func (r *Report) view() *view {
 	}
 	for _, stage := range []string{archive.Analysis, archive.Forecast} {
 		if t := r.scoresTable(stage); t != nil {
+			if len(v.Scores) > 0 {
+				t.Note = "" // the same
+			}
 			v.Scores = append(v.Scores, t)
 		}
 	}
@@ -198,7 +202,8 @@ func (r *Report) facts() [][2]string {
 		add("cycles", fmt.Sprintf("%d, the first %d not scored", r.setup.Cycles, r.setup.BurnIn))
 	}
 	if r.setup.Interval > 0 {
-		add("interval", fmt.Sprintf("%g time units", r.setup.Interval))
+		unit, each := r.leadUnit(r.setup.Interval)
+		add("interval", fmt.Sprintf("%.6g %s", each*r.setup.Interval, cmp.Or(unit, "time units")))
 	}
 	add("seed", strconv.FormatInt(r.reader.Info.Seed, 10))
 	add("profile", r.reader.Info.Profile)

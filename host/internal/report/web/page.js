@@ -21,7 +21,7 @@
   const TIME = D.clock;
   const dateOf = t => new Date(1000 * (D.dates.start + t * D.dates.unit));
   const DAY = 86400, dateSteps = [[0, 1, 19], [0, 10, 19], [0, 60, 16], [0, 300, 16], [0, 900, 16], [0, 3600, 16], [0, 10800, 16], [0, 43200, 16],
-    [0, DAY, 10], [0, 2 * DAY, 10], [0, 7 * DAY, 10], [1, 0, 7], [3, 0, 7], [6, 0, 7], ...[12, 24, 60, 120, 240, 600, 1200, 2400, 6000, 12000].map(m => [m, 0, 4])];
+    [0, DAY, 10], [0, 2 * DAY, 10], [0, 7 * DAY, 10], [0, 14 * DAY, 10], [1, 0, 7], [3, 0, 7], [6, 0, 7], ...[12, 24, 60, 120, 240, 600, 1200, 2400, 6000, 12000].map(m => [m, 0, 4])];
   // dateTicks returns round dates between two times, as pairs of time and text
   const dateTicks = (low, high, most) => {
     const first = dateOf(low), last = dateOf(high);
@@ -333,7 +333,7 @@
     const cycles = D.members.cycles, at = state.cycle < 0 ? D.members.opening : Math.min(state.cycle, cycles.length - 1);
     const slider = make("input", { type: "range", min: 0, max: cycles.length - 1, value: at });
     slider.addEventListener("input", () => { state.cycle = +slider.value; redraw(figure); figure.querySelector("input").focus(); });
-    return [at, make("label", {}, `after cycle ${cycles[at]} `, slider)];
+    return [at, make("label", {}, `after cycle ${cycles[at]}${D.dates ? ", " + timeText(D.members.at[at]) : ""} `, slider)];
   };
 
   // ---- the charts
