@@ -152,6 +152,13 @@ const drawn = `Object.fromEntries([...document.querySelectorAll("figure[data-cha
 
 const overflow = `[document.documentElement.scrollWidth - innerWidth, ...[...document.querySelectorAll("main *")].filter(e => !e.closest(".table, pre, .uplot") && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName)].join(" ")`
 
+// tooSmall lists what can be touched and is less than 24 pixels wide or high; a box with a label is as
+// large as the label.
+const tooSmall = `[...document.querySelectorAll("button, select, input, summary, nav a")].filter(e => {
+	const r = (e.type === "checkbox" ? e.closest("label") : e).getBoundingClientRect();
+	return r.width > 0 && (r.width < 24 || r.height < 24);
+}).map(e => e.tagName + " " + (e.textContent || e.type).trim().slice(0, 20))`
+
 // check opens a page in several widths, light and dark, and wants every chart of the
 // list to be there and drawn, and nothing else. With axe-core it takes all pairs of both.
 func (b *browser) check(t *testing.T, path string, charts ...string) {
@@ -190,6 +197,9 @@ func (b *browser) checkAt(t *testing.T, path string, width int64, theme, axe str
 	}
 	if over := eval[string](t, b, overflow); over != "0" {
 		t.Errorf("%d pixels wide: overflow %s", width, over)
+	}
+	if small := eval[[]string](t, b, tooSmall); width < 640 && len(small) > 0 {
+		t.Errorf("%d pixels wide: too small for a finger: %v", width, small)
 	}
 }
 

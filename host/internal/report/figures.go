@@ -226,18 +226,22 @@ func (t thumb) Thumbnail(c *draw.Canvas) {
 	c.StrokeLine2(draw.LineStyle(t), c.Min.X, y, c.Max.X, y)
 }
 
-// timeFigure draws series of the trials, the second of a trial dashed.
+// timeFigure draws series of the trials, the second of a trial dashed; long ones by their means over
+// blocks of cycles.
 func (r *Report) timeFigure(name, label string, trials []*trial, of func(*trial) (*series, []string)) *figure {
 	p := panel("", r.timeLabel(), label)
 	r.timeAxis(p)
-	drawn := 0
+	drawn, block := 0, 0
 	for _, t := range trials {
 		s, names := of(t)
 		if s == nil || len(s.Time) < 2 {
 			continue
 		}
+		if n := len(s.Cycle); n > 2*blocks { // as on the page: single cycles of several filters hide one another
+			s, block = s.Blocks(blocks), n/blocks
+		}
 		drawn++
-		s, style := thin(s, figurePoints), r.style(t.Filter)
+		style := r.style(t.Filter)
 		for i, n := range names {
 			l := style
 			if i > 0 {
@@ -249,6 +253,9 @@ func (r *Report) timeFigure(name, label string, trials []*trial, of func(*trial)
 	}
 	if drawn == 0 {
 		return nil
+	}
+	if block > 0 {
+		p.Title.Text = fmt.Sprintf("means over %d cycles", block)
 	}
 	room(p, 0.03, 0.07*float64(drawn)) // for the legend
 	return &figure{name, [][]*plot.Plot{{p}}, columnWidth, 5.5 * vg.Centimeter}
