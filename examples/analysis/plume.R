@@ -37,9 +37,29 @@ plume_compare <- function(run, metric = NULL, against = NULL) {
   read.csv(text = lines, check.names = FALSE, na.strings = "")
 }
 
+# Returns model times as dates, in UTC, or NULL if they are no dates of a calendar with our months.
+plume_dates <- function(run, times) {
+  text <- paste(readLines(file.path(run, "run.json")), collapse = " ")
+  said <- regmatches(text, regexec("\"dates\": *\\{[^}]*\\}", text))[[1]]
+  value <- function(key) sub(sprintf(".*\"%s\": *\"?([^\",} ]+).*", key), "\\1", said)
+  if (length(said) == 0 || value("calendar") != "proleptic_gregorian") return(NULL)
+  as.POSIXct(value("start"), format = "%Y-%m-%dT%H:%M:%OSZ", tz = "UTC") + round(times * as.numeric(value("unit_seconds")), 3)
+}
+
 # Returns a table of a run directory, such as "metrics", "cycles" or "ensemble/trial=0001/part-00000".
-# Without arrow, a variable of several values has one column for each, such as u_0.
+# Where model times are dates, the columns date and valid_date have them. Without arrow, a variable of
+# several values has one column for each, such as u_0.
 plume_table <- function(run, name) {
+  table <- plume_stored(run, name)
+  for (pair in list(c("time", "date"), c("valid", "valid_date"))) {
+    dates <- if (pair[1] %in% names(table)) plume_dates(run, table[[pair[1]]])
+    if (!is.null(dates)) table[[pair[2]]] <- dates
+  }
+  table
+}
+
+# Returns a table as it is stored or exported.
+plume_stored <- function(run, name) {
   file <- file.path(run, paste0(name, ".arrow"))
   if (requireNamespace("arrow", quietly = TRUE)) return(as.data.frame(arrow::read_ipc_file(file)))
   folder <- tempfile()

@@ -5,9 +5,11 @@ import os
 import shutil
 import subprocess
 
+import numpy as np
 import plume as kit
 import pytest
 from conftest import PLUME, ROOT
+from test_dates import TANK
 from test_running import TWIN
 
 pytestmark = pytest.mark.skipif(shutil.which("Rscript") is None, reason="NOT TESTED: there is no R")
@@ -59,3 +61,28 @@ def test_r_runs_and_reads(tmp_path, monkeypatch):
     assert numbers(members) == pytest.approx([table.x.mean(), len(table)], rel=1e-14)
     assert refused.strip() == "TRUE"
     assert json.loads(texts) == ['a"b', True, 0.1, ["a", "b"]]
+
+
+DATES = """
+source("{kit}")
+table <- plume_table("{run}", "forecasts")
+cat(format(table$date, "%Y-%m-%dT%H:%M:%OS3", tz = "UTC"), "\\n")
+cat(format(table$valid_date, "%Y-%m-%dT%H:%M:%OS3", tz = "UTC"), "\\n")
+cat(class(table$date), is.null(plume_table("{undated}", "cycles")$date), "\\n")
+"""
+
+
+def test_r_knows_dates(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLUME", PLUME)
+    run = kit.run(TANK, run_dir=tmp_path, in_process=True)
+    etkf = {"label": "etkf", "plugin": "filter-enkf", "params": {"scheme": "etkf"}}
+    undated = kit.run(TWIN | {"filter": [etkf]}, run_dir=tmp_path, in_process=True)
+    path = ROOT / "examples" / "analysis" / "plume.R"
+    (tmp_path / "dates.R").write_text(DATES.format(kit=path, run=run.path, undated=undated.path))
+    done = subprocess.run(["Rscript", "--vanilla", "dates.R"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    date, valid, about = done.stdout.splitlines()
+    table = run.table("forecasts")
+    assert date.split() == np.datetime_as_string(table.date.to_numpy(), "ms").tolist()
+    assert valid.split() == np.datetime_as_string(table.valid_date.to_numpy(), "ms").tolist()
+    assert about.split() == ["POSIXct", "POSIXt", "TRUE"]
