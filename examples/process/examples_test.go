@@ -113,11 +113,8 @@ func TestTwins(t *testing.T) {
 		{"fortran", func(t *testing.T, dir string) { compile(t, "gfortran", dir, "lorenz63.f90") }},
 		{"python", func(*testing.T, string) {}},
 		{"python-server", func(*testing.T, string) {}},
-		{"r-server", func(t *testing.T, _ string) {
-			if _, err := exec.LookPath("Rscript"); err != nil {
-				t.Skipf("NOT TESTED: %v; install R to run this test", err)
-			}
-		}},
+		{"r-server", func(t *testing.T, _ string) { need(t, "Rscript") }},
+		{"julia-server", func(t *testing.T, _ string) { need(t, "julia") }},
 	} {
 		t.Run(tt.folder, func(t *testing.T) {
 			dir := t.TempDir()
@@ -131,6 +128,14 @@ func TestTwins(t *testing.T) {
 			}
 			t.Logf("the largest difference is %g; tolerance %.2g", got, tolerance)
 		})
+	}
+}
+
+// need skips a test where there is no program of that name.
+func need(t *testing.T, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		t.Skipf("NOT TESTED: %v; install it to run this test", err)
 	}
 }
 
