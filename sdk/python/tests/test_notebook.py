@@ -123,6 +123,13 @@ def test_a_traceback_points_into_the_cell(notebook):
     assert "cycle 7: analyse: In[2]:7, in analyse: AttributeError" in plain
 
 
+def test_serve_says_what_a_notebook_has_instead(notebook):
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", notebook.cell("plume.serve(Mine)"))
+    assert "RuntimeError: serve ends a script that plume starts." in plain
+    assert "plume.testing.check(Mine) checks it" in plain
+    assert notebook.cell("1 + 1") == "2"  # the kernel lives
+
+
 def test_a_breakpoint_stops_in_the_cell(notebook):  # breakpoint() is for the debugger of JupyterLab
     answers = iter(["p ('members', problem.ensemble.shape)", "c"])
     shown = notebook.cell("stops = True\nr = run(**{'time.cycles': 10})\nstops = False", lambda prompt: next(answers))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _stdout
 from ._program import program
+from ._progress import shell
 from .errors import ConfigError, PlumeError
 from .params import declarations, explain, manifest
 from .roles import Plugin
@@ -30,7 +31,14 @@ def serve(cls: type[Plugin]) -> None:
     """Serves cls until the host ends; all of a script's last line.
 
     Started by hand the script explains itself: ``--help``, ``--describe`` prints the
-    manifest, ``--check`` runs plume's conformance suite on it."""
+    manifest, ``--check`` runs plume's conformance suite on it. Raises RuntimeError in a
+    notebook, where there is no script."""
+    if shell() is not None:
+        name = cls.__name__
+        raise RuntimeError(
+            f"serve ends a script that plume starts. Here plume.run(..., plugins={{'mine': {name}}}) uses the class, "
+            f"plume.testing.check({name}) checks it, and plume.testing calls it with arrays"
+        )
     try:
         if _stdout.handshake is None:
             _by_hand(cls)
