@@ -14,6 +14,7 @@ import (
 	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
 )
 
 // columnar copies a CSV file into Parquet and Arrow files with the column types that a
@@ -187,4 +188,28 @@ func everything(r *Record, isText bool) string {
 		}
 	}
 	return b.String()
+}
+
+// A netCDF file with stations: their places are those of the observed values, by number or by name.
+func TestNetCDF(t *testing.T) {
+	path, err := filepath.Abs("../tabular/testdata/cdf2.nc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := func(keys string, l *sdk.Layout) string {
+		return lines(mustRead(t, load(t, `time = { start = 2026-03-01T00:00:00Z, unit = "1h" }
+observations = { plugin = "o", error.sd = 1, file = "`+path+`", time.column = "time", `+keys+` }`, ""), l))
+	}
+	want := "1: 0=10 1=10.1 2=10.2\n2: 0=10.3 2=10.5\n3: 0=10.6 1=10.7 2=10.8\n4: 0=10.9 1=11 2=11.1\n5: 0=11.2 1=11.3 2=11.4\nrow 5 missing\n"
+	stations := &sdk.Layout{Variables: []sdk.Variable{{Name: "temp", Shape: []int{3}}},
+		Coordinates: &sdk.Coordinates{Dims: []string{"lat"}, Period: []float64{0}, Points: mat.NewDense(3, 1, []float64{50, 51, 52})}}
+	for _, keys := range []string{`location.index = "station"`, `location = { coordinates = ["lat"], within = 0.1 }`} {
+		if got := by(keys, stations); got != want {
+			t.Errorf("%s: got\n%swant\n%s", keys, got, want)
+		}
+	}
+	named := &sdk.Layout{Variables: []sdk.Variable{{Name: "alpha"}, {Name: "beta"}, {Name: "gamma"}}}
+	if got := by(`long = { name = "name", value = "temp" }, map = [{ column = "alpha" }, { column = "beta" }, { column = "gamma" }]`, named); got != want {
+		t.Errorf("by name: got\n%swant\n%s", got, want)
+	}
 }

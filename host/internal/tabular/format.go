@@ -17,6 +17,7 @@ var formats = []format{
 	{".arrow", "Arrow IPC file", columnar(rows.Arrow), nil},
 	{".feather", "Feather, version 2", columnar(rows.Arrow), nil},
 	{".parquet", "Parquet", columnar(rows.Parquet), nil},
+	{".nc", "netCDF in the classic formats: a row for each value of the variables that are read", openNetCDF, nil},
 }
 
 // format is one format of files.

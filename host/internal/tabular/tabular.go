@@ -1,4 +1,4 @@
-// Package tabular reads the rows of files that others wrote: text, Arrow and Parquet.
+// Package tabular reads the rows of files that others wrote: text, Arrow, Parquet and netCDF.
 //
 // It finds columns by their names and numbers in cells, and knows the place of each cell,
 // so that a fault can be shown where it is. Its callers know what a column means.

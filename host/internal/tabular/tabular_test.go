@@ -140,8 +140,8 @@ func TestRefusals(t *testing.T) {
 	}{
 		"no file":       {path: "nowhere.csv", what: "no such file or directory"},
 		"a pipe":        {path: pipe, what: "is not a regular file", hint: "name a file; folders, pipes and devices are not read"},
-		"a folder":      {path: t.TempDir(), what: `unsupported file extension ""`, hint: "export it as one of .csv, .tsv, .txt, .dat, .rdb, .arrow, .feather, .parquet"},
-		"ending":        {path: put(t, "t.xlsx", ""), what: `unsupported file extension ".xlsx"`, hint: "export it as one of .csv, .tsv, .txt, .dat, .rdb, .arrow, .feather, .parquet"},
+		"a folder":      {path: t.TempDir(), what: `unsupported file extension ""`, hint: "export it as one of .csv, .tsv, .txt, .dat, .rdb, .arrow, .feather, .parquet, .nc"},
+		"ending":        {path: put(t, "t.xlsx", ""), what: `unsupported file extension ".xlsx"`, hint: "export it as one of .csv, .tsv, .txt, .dat, .rdb, .arrow, .feather, .parquet, .nc"},
 		"empty":         {path: put(t, "t.csv", ""), what: "is empty: there is no line of names"},
 		"lines to skip": {path: put(t, "t.csv", "a\n1\n"), dialect: Dialect{SkipLines: 3}, what: "has no line of names after the 3 lines to skip", hint: "lower skip_lines"},
 		"UTF-16 without a mark": {path: put(t, "t.csv", utf16Of("a\n1\n", false)[2:]), what: "contains zero bytes, which UTF-8 text does not have",
