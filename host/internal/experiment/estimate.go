@@ -226,6 +226,7 @@ func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) 
 		if t.Smooth > 0 {
 			cycles = max(cycles, t.Smooth+2) // until all of the past is there
 		}
+		cycles = max(cycles, t.Every) // until there is an analysis
 	}
 	short.Clock.Cycles = min(cycles, p.Clock.Cycles)
 	start := time.Now()
@@ -235,18 +236,21 @@ func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) 
 
 // perCycle returns how long a cycle of t takes, with its scores, and how often the model runs
 // in it. Only cycles with the most runs and the most of the past count: a window is short at first. Over a whole record
-// it is the time of a single run, and the probe ends after the first call of the filter. It also returns how long the first lead
+// it is the time of a single run, and the probe ends after the first call of the filter. With an analysis in every n-th cycle it is
+// the mean of n cycles. It also returns how long the first lead
 // time of a free forecast takes, the others take as long; 0 without one.
 func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (fastest, lead time.Duration, runs int, err error) {
 	sc, ahead := newScorer(p.plan, t, p.made, nil, p.described), newForecaster(p.plan, p.made, p.described)
-	start, past := time.Now(), 0
+	start, past, analysis := time.Now(), 0, time.Duration(0)
 	err = cycle.Assimilate(ctx, p.plan, t, p.made, nil, func(s *cycle.Step) error {
 		if !s.Again {
 			sc.rows(s)
 			sc.innovation(s)
 		}
 		took := time.Since(start)
-		if more := cmp.Or(cmp.Compare(s.Runs, runs), cmp.Compare(len(s.Past), past)); more > 0 || more == 0 && took < fastest {
+		if t.Every > 1 && s.Cycle%t.Every == 0 {
+			analysis = took
+		} else if more := cmp.Or(cmp.Compare(s.Runs, runs), cmp.Compare(len(s.Past), past)); more > 0 || more == 0 && took < fastest {
 			fastest, runs, past = took, s.Runs, len(s.Past)
 		}
 		if ahead != nil && !s.Again && lead == 0 {
@@ -261,6 +265,9 @@ func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (fastest, lead time
 	})
 	if errors.Is(err, errLong) {
 		err = nil
+	}
+	if analysis > 0 {
+		fastest += (analysis - fastest) / time.Duration(t.Every)
 	}
 	return fastest, lead, runs, err
 }
