@@ -1,0 +1,52 @@
+// Package circuit runs the workflow next to it, whose model is ngspice.
+package circuit
+
+import (
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/plume-da/plume/examples/internal/examplestest"
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// plume is the program.
+var plume string
+
+func TestMain(m *testing.M) { os.Exit(examplestest.Main(m, &plume)) }
+
+// The load of the rectifier is found: the estimate is within four standard deviations of the truth, of which
+// there is much less than at the start.
+func TestRectifier(t *testing.T) {
+	if _, err := exec.LookPath("ngspice"); err != nil {
+		t.Skipf("NOT TESTED: rectifier.toml: %v; install ngspice to run this test", err)
+	}
+	cmd := exec.Command(plume, "run", "--run-dir", t.TempDir(), "--profile", "quick", "rectifier.toml")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	tab, err := table.Read(filepath.Join(strings.TrimSpace(string(out)), "variables.arrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	truths, means, spreads := tab.Column("truth").([]float64), tab.Column("mean").([]float64), tab.Column("spread").([]float64)
+	var of []int
+	for i, name := range tab.Column("variable").([]string) {
+		if name == "rload" {
+			of = append(of, i)
+		}
+	}
+	if len(of) != 2*20 {
+		t.Fatalf("%d rows of rload", len(of))
+	}
+	first, last := of[0], of[len(of)-1]
+	if off := math.Abs(means[last]-truths[last]) / spreads[last]; truths[last] != 2.2 || off > 4 || spreads[last] > spreads[first]/4 {
+		t.Errorf("the load is %.3g ± %.2g kOhm, at first %.3g ± %.2g, and in truth %g", means[last], spreads[last], means[first], spreads[first], truths[last])
+	}
+}
