@@ -72,7 +72,7 @@ var law = []struct {
 	{"host/internal/diag", nil},
 	{"host/internal/pattern", []string{"golang.org/x/text/unicode/norm"}}, // decision 50
 	{"host/internal/zone", nil},
-	{"host/internal/scaffold", nil},
+	{"host/internal/scaffold", []string{"host/internal/tabular"}}, // decision 88
 	{"host/internal/score", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}},
 	{"host/internal/launch", []string{"sdk", "sdk/rpc", "gonum.org/v1/gonum/mat", "golang.org/x/sync/errgroup",
 		"github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc"}},

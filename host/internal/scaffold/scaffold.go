@@ -90,6 +90,7 @@ type view struct {
 	Plugin
 	Script string // the name as a Python identifier
 	Class  string // the name as the name of a type
+	Guess  *guess // of a workflow for a file
 }
 
 // Command returns the entry of a workflow for the program.
