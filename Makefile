@@ -107,8 +107,9 @@ stops: ## 160 runs stopped at random, some of them again when they are resumed, 
 	PLUME_STOPS=20 $(GO) test ./host/internal/cli -run 'TestContinueDays$$' -timeout 1h -v
 	PLUME_STOPS=30 $(GO) test ./examples/process -run 'TestKilledWithRestartFiles$$' -timeout 1h -v
 
-days: ## a record of 60 days that arrive one by one, with gaps, late rows, a bad sensor and a crash a week; some minutes
+days: ## a record of 60 days that arrive one by one, with gaps, late rows, a bad sensor and a crash a week, and 100,000 rows at 1,000 a second; some minutes
 	PLUME_DAYS=60 $(GO) test ./host/internal/cli -run 'TestOperations$$' -timeout 1h -v
+	PLUME_ROWS=100000 $(GO) test ./host/internal/cli -run 'TestFollowKeepsUp$$' -timeout 1h -v
 
 terminal: ## 200 runs on a pseudo-terminal while every processor is busy
 	PLUME_TERMINAL_RUNS=200 $(GO) test ./host/internal/cli -run 'TestTerminalUnderLoad$$' -timeout 2h -v

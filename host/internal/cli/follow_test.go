@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -176,6 +179,93 @@ func TestFollowOpen(t *testing.T) {
 		whole := g.plume(t, 0, "run", "growing.toml", "--in-process", "--run-dir", "whole")
 		got.check(t, whole)
 		sameTables(t, whole, lastRunOf(filepath.Join(g.dir, "runs"), filepath.Join(g.dir, "growing.toml")))
+	}
+}
+
+// keepsUp is a filter of 100 members that sees all of Lorenz-63.
+const keepsUp = `format = 1
+experiment = { name = "growing", seed = 11 }
+time = { burn_in = 20, step = 0.01 }
+model = { plugin = "lorenz63" }
+ensemble = { size = 100, init = { dist = "normal", mean = 0, sd = 8 } }
+filter = [{ label = "etkf", plugin = "filter-enkf", params = { scheme = "etkf", inflation = 1.02 } }]
+observations = { plugin = "obs-nonlinear", error = { sd = 1 }, file = "data.csv", time.column = "t" }
+`
+
+// TestFollowKeepsUp writes 1,000 rows a second and wants memory not to grow with the record. PLUME_ROWS is
+// how many; if it is set, all but five seconds of them must have been assimilated when the last one is written.
+func TestFollowKeepsUp(t *testing.T) {
+	total, long := 4000, false
+	if n, err := strconv.Atoi(os.Getenv("PLUME_ROWS")); err == nil {
+		total, long = n, true
+	}
+	g := &grown{dir: t.TempDir(), random: rand.New(rand.NewPCG(11, 1))}
+	g.write(t, "growing.toml", keepsUp)
+	state := [3]float64{1.5, -1.5, 25}
+	row := func(k int) string {
+		for range 20 { // Euler's method is good enough for a truth
+			x, y, z := state[0], state[1], state[2]
+			state = [3]float64{x + 0.005*10*(y-x), y + 0.005*(x*(28-z)-y), z + 0.005*(x*y-8./3*z)}
+		}
+		return fmt.Sprintf("%d.%d,%.3f,%.3f,%.3f\n", k/10, k%10, state[0]+g.random.NormFloat64(), state[1]+g.random.NormFloat64(), state[2]+g.random.NormFloat64())
+	}
+	text := "t,x,y,z\n"
+	for k := 1; k <= 25; k++ {
+		text += row(k)
+	}
+	g.write(t, "data.csv", text)
+	out, err := os.OpenFile(filepath.Join(g.dir, "data.csv"), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	var seen atomic.Int64
+	c, ended := g.following(t, nil, func(l followedLine) { seen.Store(int64(l.Cycle)) })
+	rss := func() (mb float64) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(text), "VmRSS:")
+		if _, err := fmt.Sscan(rest, &mb); err != nil {
+			t.Fatal(err)
+		}
+		return mb / 1024
+	}
+	var first float64 // largest in the first half
+	var last float64  // and in the second
+	start := time.Now()
+	for k := 26; k <= total; {
+		rows := ""
+		for due := min(total, 25+int(time.Since(start)/time.Millisecond)); k <= due; k++ {
+			rows += row(k)
+		}
+		if _, err := io.WriteString(out, rows); err != nil {
+			t.Fatal(err)
+		}
+		switch now := rss(); {
+		case k < total/2:
+			first = max(first, now)
+		default:
+			last = max(last, now)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	behind := total - int(seen.Load())
+	t.Logf("%d rows in %v, %d of them not assimilated, memory %.0f MB in the first half and %.0f MB in the second", total, time.Since(start), behind, first, last)
+	if long && behind > 5000 {
+		t.Error("it has fallen behind")
+	}
+	if last > 1.3*first {
+		t.Error("memory grows with the record")
+	}
+	for end := time.Now().Add(2 * time.Minute); int(seen.Load()) < total && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond)
+	}
+	_ = c.Process.Signal(syscall.SIGTERM)
+	<-ended
+	if n := int(seen.Load()); n != total {
+		t.Errorf("the last cycle is %d of %d", n, total)
 	}
 }
 
