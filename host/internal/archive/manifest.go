@@ -61,6 +61,7 @@ type Info struct {
 	Inputs    []Input                `json:"inputs,omitempty"`
 	Arrivals  []observations.Arrival `json:"arrivals,omitempty"` // how far the files of observations were read, each time
 	Replicas  []Replica              `json:"replicas,omitempty"` // of plugins on other machines, since the run was last resumed
+	Usage     *Usage                 `json:"usage,omitempty"`    // of these; nil: there are none
 	Accepted  []Change               `json:"accepted,omitempty"` // changes of inputs that were accepted when the run was resumed
 	Files     map[string]string      `json:"files,omitempty"`    // sha256 by path, when the run has ended
 	Seal      string                 `json:"seal,omitempty"`     // sha256 of the manifest itself, see sealed; the last field
@@ -79,6 +80,12 @@ type Replica struct {
 	Busy    float64 `json:"busy"`    // of these, in calls
 	Calls   int     `json:"calls"`
 	Lost    int     `json:"lost"` // calls that had to be made again
+}
+
+// Usage is how many replicas on other machines were busy over time.
+type Usage struct {
+	Every float64   `json:"every"` // seconds
+	Busy  []float64 `json:"busy"`  // on average in each interval of that length, since the run was last resumed
 }
 
 // StatusText returns the status for people. Trials that diverged are results, so that a run

@@ -367,8 +367,8 @@ func (r *Run) Arrived(a observations.Arrival, inputs []Input) error {
 // may be fixed. The files that they need to continue are kept, as for a resumable run.
 func (r *Run) Retryable() { r.info.Retryable = true }
 
-// Ran records what the replicas on other machines did.
-func (r *Run) Ran(replicas []Replica) { r.info.Replicas = replicas }
+// Ran records what the replicas on other machines did; used is nil if there are none.
+func (r *Run) Ran(replicas []Replica, used *Usage) { r.info.Replicas, r.info.Usage = replicas, used }
 
 // sync waits until all files of the manifest are on the disk, with their names.
 func (r *Run) sync() error {

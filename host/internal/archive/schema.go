@@ -256,7 +256,8 @@ values up to there, the model time up to which a later row is late, the last cyc
 
 ` + "`dates`" + ` is there if ` + "`time.start`" + ` is a date: the date that is model time 0, the seconds in a unit of model time, and the calendar in the CF conventions. ` + "`plume export`" + ` and the readers for Python and R add the dates to tables, as the column ` + "`date`" + ` after ` + "`time`" + ` and ` + "`valid_date`" + ` after ` + "`valid`" + `.
 
-` + "`replicas`" + ` lists the replicas of plugins that ran on other machines: node, job, cores and memory that were granted, calls, seconds, of which ` + "`busy`" + ` in calls, and calls that were lost and made again.
+` + "`replicas`" + ` lists the replicas of plugins, and the workers, that ran on other machines: node, job, cores and memory that were granted, calls (of a worker: trials), seconds, of which ` + "`busy`" + ` in calls, and calls that were lost and made again.
+` + "`usage`" + ` says how many of them were busy on average in each interval of so many seconds (` + "`every`" + `).
 ` + "`retryable`" + ` says that trials have failed that ` + "`plume resume --retry-failed`" + ` continues once the cause is fixed; what they need is kept until then.
 ` + "`seal`" + `, the last key, is the sha256 of the file itself with 64 zeros in place of the seal. Remove it if you edit the file.
 `

@@ -252,6 +252,7 @@ func (p *workers) use(ctx context.Context, w *away, number int) bool {
 		p.note(number, func(r *archive.Replica) {
 			r.Calls++
 			r.Busy += time.Since(start).Seconds()
+			p.engine.meter.Add(start, time.Now())
 			if err != nil {
 				r.Lost++
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -73,6 +74,10 @@ func TestAway(t *testing.T) {
 	sameRun(t, want.Dir, got.Dir)
 	if calls, lost := loads(got); calls != 12 || lost != 0 || len(got.Replicas) != 3 || got.Status != archive.OK {
 		t.Errorf("got %+v, %v", got.Replicas, got.Status)
+	}
+	info, err := archive.ReadInfo(got.Dir)
+	if err != nil || info.Usage == nil || info.Usage.Every <= 0 || slices.Max(info.Usage.Busy) <= 0 || slices.Max(info.Usage.Busy) > 3.01 {
+		t.Errorf("got %+v, %v", info.Usage, err)
 	}
 	if len(got.Metrics) != len(want.Metrics) {
 		t.Errorf("got %d metrics, want %d", len(got.Metrics), len(want.Metrics))

@@ -28,6 +28,7 @@ type Experiment struct {
 	Sweep    *plan.Sweep
 
 	pool    *launch.Pool
+	meter   *launch.Meter              // of what runs on other machines
 	linked  bool                       // built-in plugins run in this process
 	places  map[string]launch.Executor // by the names that the workflow uses; the others are this machine
 	plugins []*launch.Process          // in the order in which they were first needed
@@ -52,11 +53,12 @@ func Open(ctx context.Context, w *workflow.Workflow, inProcess bool) (*Experimen
 // open is Open with what is known of the observations, with executors, by name, and with a
 // function that receives the log records of plugins; both may be nil.
 func open(ctx context.Context, w *workflow.Workflow, known observations.Known, inProcess bool, places map[string]launch.Executor, log func(launch.Record)) (*Experiment, error) {
-	pool, err := launch.NewPool(launch.Options{Log: log})
+	meter := launch.NewMeter()
+	pool, err := launch.NewPool(launch.Options{Log: log, Meter: meter})
 	if err != nil {
 		return nil, err
 	}
-	e := &Experiment{Workflow: w, pool: pool, linked: inProcess, places: places, names: map[*launch.Process]string{}, away: map[*launch.Process]bool{}}
+	e := &Experiment{Workflow: w, pool: pool, meter: meter, linked: inProcess, places: places, names: map[*launch.Process]string{}, away: map[*launch.Process]bool{}}
 	sweep, found := plan.Make(ctx, w, e.plugin, known)
 	if len(found) > 0 {
 		return nil, errors.Join(e.Close(), &FindingsError{found})

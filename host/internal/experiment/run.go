@@ -641,8 +641,21 @@ func (e *engine) finish(ctx context.Context) (*Result, error) {
 		e.run.Retryable()
 	}
 	r.Replicas = append(e.replicas(), e.workers...)
-	e.run.Ran(r.Replicas)
+	e.run.Ran(r.Replicas, e.usage(len(r.Replicas)))
 	return r, errors.Join(err, e.run.Finish(e.Sweep.Axes, r.Trials, r.Metrics, r.Status, r.Resumable, err))
+}
+
+// usage says how busy n replicas on other machines were; nil if n is 0.
+func (e *engine) usage(n int) *archive.Usage {
+	if n == 0 {
+		return nil
+	}
+	every, busy := e.meter.Busy()
+	u := &archive.Usage{Every: every.Seconds()}
+	for _, b := range busy {
+		u.Busy = append(u.Busy, math.Round(100*b)/100)
+	}
+	return u
 }
 
 // replicas says what the replicas on other machines did.

@@ -18,7 +18,12 @@ type Load struct {
 }
 
 // count adds a call to the load of the slot.
-func (s *slot) count(took time.Duration, lost bool) {
+func (s *slot) count(begun time.Time, lost bool) {
+	now := time.Now()
+	took := now.Sub(begun)
+	if s.program.away() && s.options.Meter != nil {
+		s.options.Meter.Add(begun, now)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.load.Calls++

@@ -23,6 +23,8 @@ type Options struct {
 	Env []string
 	// Executor starts the programs that have none of their own; nil: [Here].
 	Executor Executor
+	// Meter measures how busy the replicas on other machines are; nil: nothing does.
+	Meter *Meter
 	// Log receives what plugins log and every line they write to standard error;
 	// nil: it is dropped. Log is called from several goroutines at once.
 	Log func(Record)

@@ -181,7 +181,7 @@ func (s *slot) next(ctx context.Context, q *queue, do func(task) ([]task, error)
 	}
 	begun := time.Now()
 	again, err := do(t)
-	s.count(time.Since(begun), len(again) > 0)
+	s.count(begun, len(again) > 0)
 	<-s.turn
 	q.ended(again, err)
 	return true

@@ -306,6 +306,6 @@ func (f *restartingFilter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.An
 	rows := p.Ensemble.RawMatrix().Rows
 	attempts := attempts{most: 1 + f.session.policy.Retries, event: repeatOf(p.Call, "analyse", block{0, rows})}
 	begun := time.Now()
-	defer func() { f.session.slot.count(time.Since(begun), false) }()
+	defer func() { f.session.slot.count(begun, false) }()
 	return retry(ctx, f.session, attempts, func(ctx context.Context, role sdk.Filter) (*sdk.Analysis, error) { return role.Analyse(ctx, p) })
 }

@@ -165,7 +165,7 @@ func TestSlurm(t *testing.T) {
 }
 
 // waitUp waits until n replicas have started.
-func waitUp(t *testing.T, pool *launch.Pool, n int) {
+func waitUp(t *testing.T, pool ponds, n int) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		up := 0

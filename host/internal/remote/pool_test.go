@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -15,10 +16,19 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
+// ponds is a pool of ponds with its executor.
+type ponds struct {
+	*launch.Pool
+	executor *Executor
+}
+
+// Close closes both.
+func (p ponds) Close() error { return errors.Join(p.Pool.Close(), p.executor.Close()) }
+
 // startPonds returns a model in several replicas that site starts.
-func startPonds(t *testing.T, site *workflow.Executor, policy launch.RetryPolicy) (*launch.Pool, sdk.Model) {
+func startPonds(t *testing.T, site *workflow.Executor, policy launch.RetryPolicy) (ponds, sdk.Model) {
 	t.Helper()
-	pool, program, _ := newPool(t, site, nil)
+	pool, program, e := newPool(t, site, nil)
 	policy.Timeout = 30 * time.Second
 	p, err := pool.Plugin(t.Context(), program, policy)
 	if err != nil {
@@ -28,7 +38,7 @@ func startPonds(t *testing.T, site *workflow.Executor, policy launch.RetryPolicy
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pool, m
+	return ponds{pool, e}, m
 }
 
 // forecastMany forecasts 40 members and checks each; those that failed are in the result.

@@ -279,6 +279,10 @@ var charts = []chart{
 		},
 		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.timingsFigure(first)} },
 	},
+	{
+		name: "busy", section: "timing", caption: html("Busy replicas and workers on other machines"), applies: used,
+		label: text("Number of replicas and workers on other machines that were busy over the time of the run; the share of each is in the table"),
+	},
 }
 
 // hasMembers reports whether the page shows members.

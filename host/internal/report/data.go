@@ -33,6 +33,7 @@ type pageData struct {
 	Members     *dataMembers      `json:"members,omitempty"`
 	Lags        []dataLags        `json:"lags,omitempty"`
 	Forecasts   *dataForecasts    `json:"forecasts,omitempty"`
+	Usage       *dataUsage        `json:"usage,omitempty"`
 	Thinned     bool              `json:"thinned"`
 	Clock       string            `json:"clock"`           // label of axes of time
 	Dates       *dataDates        `json:"dates,omitempty"` // nil: times are not dates
@@ -238,7 +239,7 @@ func (r *Report) data() *pageData {
 			d.Field.Truths[k.String()] = h.data()
 		}
 	}
-	d.Members, d.Lags, d.Forecasts = r.membersData(), r.lagsData(), r.forecastsData()
+	d.Members, d.Lags, d.Forecasts, d.Usage = r.membersData(), r.lagsData(), r.forecastsData(), r.usageData()
 	if dates := r.dates(); dates != nil {
 		d.Dates = &dataDates{float64(dates.Start.Unix()), dates.Seconds, r.clock()}
 	}

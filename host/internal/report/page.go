@@ -63,6 +63,7 @@ type view struct {
 	Differences *textTable
 	Timings     *textTable
 	Leads       *textTable
+	Replicas    *textTable
 	Failures    *textTable
 	Events      *textTable
 	Sources     []source
@@ -152,7 +153,7 @@ func (r *Report) view() *view {
 	info, ids := r.reader.Info, r.ids()
 	v := &view{
 		Name: info.Name, Description: r.setup.Description, ID: filepath.Base(r.reader.Dir), Status: info.StatusText(), Error: info.Error, Notes: r.notes, Omitted: r.omitted,
-		Bad: r.bad(), License: uplotLicense, Facts: r.facts(), Failures: r.failuresTable(), Events: r.eventsTable(), Timings: r.timingsTable(), Leads: r.leadsTable(),
+		Bad: r.bad(), License: uplotLicense, Facts: r.facts(), Failures: r.failuresTable(), Events: r.eventsTable(), Timings: r.timingsTable(), Leads: r.leadsTable(), Replicas: r.replicasTable(),
 		Differences: r.differencesTable(), Pivots: r.pivots(), Charts: r.charts(),
 	}
 	v.Python = fmt.Sprintf("import plume\n\nrun = plume.open_run(%q)\nmetrics = run.table(\"metrics\")\ncycles = run.table(\"cycles\")\n", ids[0])
