@@ -1,11 +1,13 @@
 package experiment
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -257,6 +259,33 @@ func TestNoWorker(t *testing.T) {
 	}
 	if r.Status != archive.Failed {
 		t.Errorf("got %v", r.Status)
+	}
+}
+
+// Workers go on with trials when rows have been added to observations.
+func TestContinueAway(t *testing.T) {
+	text := recordedFor(t, 40, "x") + oneModel + threeFilters
+	path := regexp.MustCompile(`file = "(.*?)"`).FindStringSubmatch(text)[1]
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Join(bytes.SplitAfter(whole, []byte("\n"))[:31], nil), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first := ran(t, text, onWorkers(t, 2))
+	if err := os.WriteFile(path, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	seen := &counter{}
+	o := onWorkers(t, 2)
+	o.InProcess, o.Observer = true, seen
+	if _, err := Continue(t.Context(), loadText(t, text, workflow.Options{}), first.Dir, Again{}, "", o); err != nil {
+		t.Fatal(err)
+	}
+	sameRun(t, ran(t, text, Options{Workers: 2}).Dir, first.Dir)
+	if seen.recalled != 3*29 { // the last cycle had not been settled
+		t.Errorf("%d cycles were recalled", seen.recalled)
 	}
 }
 
