@@ -186,8 +186,7 @@ func waitUp(t *testing.T, pool ponds, n int) {
 // killOne kills one marked process.
 func killOne(t *testing.T, mark, word string) {
 	for _, pid := range marked(t, mark) {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if args := strings.Split(string(text), "\x00"); len(args) > 1 && args[1] == word {
+		if isCalled(pid, word) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 			return
 		}

@@ -260,11 +260,17 @@ func TestInjuries(t *testing.T) {
 func signalTo(t *testing.T, mark, word string, s syscall.Signal) {
 	t.Helper()
 	for _, pid := range marked(t, mark) {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if args := strings.Split(string(text), "\x00"); len(args) > 1 && args[1] == word {
+		if isCalled(pid, word) {
 			_ = syscall.Kill(pid, s)
 		}
 	}
+}
+
+// isCalled reports whether word is the first argument of a process, which is not a guard.
+func isCalled(pid int, word string) bool {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	args := strings.Split(string(text), "\x00")
+	return len(args) > 1 && args[1] == word && !slices.Contains(args, "--guard")
 }
 
 // nothingLeft waits until no marked process is left.
