@@ -162,7 +162,6 @@ type engine struct {
 	arrival observations.Arrival // of a run that has grown: the rows that it has read
 
 	makers int             // truths and references that are made at a time
-	given  *setup          // what workers are told first; nil: trials run here
 	mirror *archive.Mirror // of the trial that this worker runs; nil: it is no worker
 
 	mu        sync.Mutex

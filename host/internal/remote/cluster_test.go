@@ -89,23 +89,31 @@ func TestSlurm(t *testing.T) {
 			ctx := context.Background()
 			repeated := make(chan launch.Repeat, 100)
 			ctx = launch.OnRepeat(ctx, func(r launch.Repeat) { repeated <- r })
-			injured := make(chan struct{})
-			time.AfterFunc(time.Second, func() {
-				c.injure(mark) // on a busy machine this takes seconds
-				close(injured)
-			})
 			took := time.Duration(0) // the longest of the calls until one has begun after the injury
-			for last := false; !last; {
-				select {
-				case <-injured:
-					last = true
-				default:
+			for try := range 3 {     // a replica may have been idle when it was lost
+				if try > 0 && c.mend != nil {
+					c.mend()
 				}
-				start := time.Now()
-				if _, err := forecastMany(ctx, m, 4); err != nil {
-					t.Error(err)
+				injured := make(chan struct{})
+				time.AfterFunc(time.Second, func() {
+					c.injure(mark) // on a busy machine this takes seconds
+					close(injured)
+				})
+				for last := false; !last; {
+					select {
+					case <-injured:
+						last = true
+					default:
+					}
+					start := time.Now()
+					if _, err := forecastMany(ctx, m, 4); err != nil {
+						t.Error(err)
+					}
+					took = max(took, time.Since(start))
 				}
-				took = max(took, time.Since(start))
+				if !c.lost || len(repeated) > 0 {
+					break
+				}
 			}
 			t.Logf("took %.1f s, %d calls made again", took.Seconds(), len(repeated))
 			if took > c.within || c.lost != (len(repeated) > 0) {
