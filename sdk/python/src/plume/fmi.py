@@ -46,7 +46,7 @@ class Fmi(Model):
     )
     memory: str = Param(
         "state", choices=["state", "none"],
-        doc="what an FMU keeps besides the state: all that it can serialise, or nothing, so that it is started anew in each cycle",
+        doc="what an FMU keeps besides the state: all that it serialises, or nothing: it starts again in each cycle",
     )  # fmt: skip
     steps: int = Param(1, ge=1, doc="communication steps of a forecast")
     tolerance: float = Param(0.0, ge=0, unit="1", doc="relative tolerance of the FMU's solver; 0: its own choice")
@@ -65,8 +65,8 @@ class Fmi(Model):
             raise ConfigError(f"is not for co-simulation of FMI 2 or 3, but for {about.fmiVersion}", where="fmu")
         if self.memory == "state" and not (kind.canGetAndSetFMUstate and kind.canSerializeFMUstate):
             raise ConfigError(
-                "the FMU cannot serialise its state, so nothing but the variables in state can be kept from cycle to cycle",
-                where="memory", hint='write memory = "none" if these are all that it remembers, or export it with serialisation',
+                "the FMU cannot serialise its state, so nothing but the variables in state can be kept",
+                where="memory", hint='write memory = "none" if it remembers nothing else, or export it differently',
             )  # fmt: skip
         known = {v.name: v for v in about.modelVariables if v.type in _REAL and not v.dimensions}
         chosen = [_known(known, name, "state") for name in self.state or _states(about, known)]
@@ -126,7 +126,7 @@ class _Units:
     _all: ClassVar[dict[tuple[str, float], _Units]] = {}  # by file and tolerance: some FMUs can be there only once
 
     def __init__(self, path: str, about: Any, tolerance: float) -> None:
-        self._make = lambda: _Unit(path, about, tolerance)
+        self._of = (path, about, tolerance)
         self._most = 1 if about.coSimulation.canBeInstantiatedOnlyOncePerProcess else 128
         self._made = 0
         self._by_state: dict[bytes, _Unit] = {}  # the one that was used longest ago first
@@ -144,12 +144,16 @@ class _Units:
         if self._others:
             unit = self._others.pop()
         elif self._made < self._most:
-            unit = self._make()
+            unit = _Unit(*self._of)
             self._made += 1
         else:
             unit = self._by_state.pop(next(iter(self._by_state)))
         if carry:
-            unit.restore(carry)
+            try:
+                unit.restore(carry)
+            except BaseException:
+                self._others.append(unit)
+                raise
         return unit
 
     def give(self, carry: bytes, unit: _Unit) -> None:
