@@ -155,7 +155,7 @@ func TestCarryFindings(t *testing.T) {
 			}
 			r.Into.Set(0, 0, r.Into.At(0, 0)+c.last)
 		}, []string{"carry: a forecast that goes on from what was carried differs in another configuration"}},
-		{"of other members", func(_ *counting, r *sdk.ForecastRequest, carry [][]byte) {
+		{"of other members", func(_ *counting, _ *sdk.ForecastRequest, carry [][]byte) {
 			carry[len(carry)-1], carry[0] = append(carry[0], "yyy"...), append(carry[len(carry)-1], "zz"...)
 			for i := range carry {
 				carry[i] = append(carry[i], make([]byte, len(carry)-i)...)

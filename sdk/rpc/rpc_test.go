@@ -205,7 +205,7 @@ func TestDamagedCarry(t *testing.T) {
 
 // A model whose manifest does not say that it carries something may not, and gets nothing.
 func TestCarryNeedsTheManifest(t *testing.T) {
-	m := configure(t, func(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	m := configure(t, func(_ context.Context, _ *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 		return &sdk.ForecastResult{Carry: [][]byte{[]byte("a"), nil, nil}}, nil
 	}, nil)
 	if _, err := m.Forecast(t.Context(), request(m, 3)); sdk.KindOf(err) != sdk.KindContract || !strings.Contains(err.Error(), "carries = true") {
