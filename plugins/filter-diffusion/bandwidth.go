@@ -36,6 +36,11 @@ func covarianceValues(r float64) float64 { return r * (r + 1) / 2 }
 // many is how many members for each value of a covariance make kernels before the analysis less useful than after it.
 const many = 20
 
+// fewness returns how many times as many members as there are would be [many].
+func fewness(members int, r float64) float64 {
+	return many * covarianceValues(r) / float64(members)
+}
+
 // laterRule returns the part of the kernels of the global form that is left out before the analysis and made up for after it,
 // see [conditional.smooth]:
 //
@@ -46,7 +51,7 @@ const many = 20
 // wide where few members are left, which would be drawn many times. With few members the gain of the kernels is needed. Where a density
 // has several modes, within is small, and the shape of the analysis is no better than that of the forecast.
 func laterRule(within float64, members int, r float64) float64 {
-	few := many * covarianceValues(r) / float64(members)
+	few := fewness(members, r)
 	return within * (2 - within) * max(0, 1-few*few)
 }
 

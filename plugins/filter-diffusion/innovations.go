@@ -90,12 +90,20 @@ func (r innovations) scale() float64 {
 	return min(largestScaleAtOnce, max(r.recent.scale(0), r.all.scale(trusted)))
 }
 
-// tightest bounds [innovations.calibration].
-const tightest = 0.9
+// tightestOfFew bounds [innovations.calibration] where there are few members.
+const tightestOfFew = 0.9
+
+// tightest returns the bound of [innovations.calibration] for an analysis of this many members in r dimensions. Members that are brought nearer to their mean and
+// put back before the next analysis are not where the model would have brought them; many know bends that do not outlast it. With more
+// than [many] members for each value of a covariance the bound rises to 1 as the part of kernels falls that [laterRule] leaves before the analysis.
+func tightest(members int, r float64) float64 {
+	few := min(1, fewness(members, r))
+	return 1 - (1-tightestOfFew)*few*few
+}
 
 // calibration returns by how much the spread of an analysis is to be multiplied to be that of its
-// error, no more than 1: the spread that tracks the truth best is often larger than the errors.
-func (r innovations) calibration() float64 {
+// error, no more than 1 and no less than tightest: the spread that tracks the truth best is often larger than the errors.
+func (r innovations) calibration(tightest float64) float64 {
 	return min(1, max(tightest, math.Sqrt(max(0, 1+r.all.relative(trusted)))))
 }
 

@@ -131,24 +131,45 @@ func TestOneLargeInnovationIsNotBelieved(t *testing.T) {
 // of variance 1 + (1 + q) s² for predicted s² have on average the excess q t k s² / (1 + s²), which is q with the information I = t k/2 (s² /
 // (1 + s²))², so that the factor is sqrt(1 + q I / (trusted + I)), of which sums over 2000 k draws of
 // variance 2 are off by 1 / sqrt(I): four of these. Wider members are left alone, far narrower ones moved by
-// tightest.
+// tightestOfFew.
 func TestCalibration(t *testing.T) {
 	const cycles, components, s2 = 2000, 10, 0.5
 	information := cycles * components / 2 * math.Pow(s2/(1+s2), 2)
 	for _, tt := range []struct{ excess, want float64 }{
-		{-0.05, math.Sqrt(1 - 0.05*information/(trusted+information))}, {-0.5, tightest}, {0.5, 1},
+		{-0.05, math.Sqrt(1 - 0.05*information/(trusted+information))}, {-0.5, tightestOfFew}, {0.5, 1},
 	} {
 		stream := rng.New(17).Rand()
 		var seen innovations
 		for range cycles {
 			seen = seen.with(drawn(components, s2, math.Sqrt(1+tt.excess), stream))
 		}
-		if got := seen.calibration(); math.Abs(got-tt.want) > 4/math.Sqrt(information) {
+		if got := seen.calibration(tightestOfFew); math.Abs(got-tt.want) > 4/math.Sqrt(information) {
 			t.Errorf("excess %g: %.4f, want %.4f", tt.excess, got, tt.want)
 		}
 	}
-	if got := (innovations{}).calibration(); got != 1 {
+	if got := (innovations{}).calibration(tightestOfFew); got != 1 {
 		t.Errorf("before any innovation: %g", got)
+	}
+}
+
+// With many members for each value of a covariance an analysis keeps its spread, although innovations are far smaller than expected.
+func TestManyMembersAreNotTightened(t *testing.T) {
+	for _, tt := range []struct {
+		members   int
+		low, high float64
+	}{{100, tightestOfFew, tightestOfFew}, {1200, 0.999, 0.999}} { // 20 p is 120: bounds of 0.9, and of 1 - 0.1 / 100
+		var carry []byte
+		calibration := 1.0
+		for range 30 {
+			p := twinProblem(tt.members, 3, 2)
+			copy(p.Observation, ensemble.Mean(nil, p.Predicted, nil))
+			p.Carry = carry
+			a := analyse(t, configure(t, joint(nil)), p)
+			carry, calibration = a.Carry, a.Metrics["calibration"]
+		}
+		if !(calibration > tt.low-1e-12 && calibration < tt.high+1e-12) {
+			t.Errorf("%d members: the spread of the analysis is multiplied by %g, want %g to %g", tt.members, calibration, tt.low, tt.high)
+		}
 	}
 }
 
@@ -165,7 +186,7 @@ func TestCalibrationIsUndone(t *testing.T) {
 	kept := configure(t, joint(with(params, "adaptive_inflation", false)))
 	a, b := analyse(t, f, p), analyse(t, kept, plain)
 	c := a.Metrics["calibration"]
-	if !(c >= tightest && c < 1) || b.Metrics["calibration"] != 1 {
+	if !(c >= tightestOfFew && c < 1) || b.Metrics["calibration"] != 1 {
 		t.Fatalf("calibration %g, and %g without", c, b.Metrics["calibration"])
 	}
 	check := func(of string) {

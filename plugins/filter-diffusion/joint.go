@@ -45,7 +45,7 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	if err != nil {
 		return nil, err
 	}
-	inflation, calibration, carry, err := f.widenOnce(p, o, prior)
+	inflation, calibration, carry, err := f.widenOnce(p, o, prior, tightest(members, float64(w.rank())))
 	if err != nil {
 		return nil, err
 	}
@@ -91,19 +91,19 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 
 // widenOnce is [filter.widen] by the components that no earlier call has used, which applies to
 // all of them: it belongs to the call in which an observation is fresh.
-func (f *filter) widenOnce(p *sdk.Problem, o *observedSpace, prior []float64) (factor, calibration float64, carry []byte, err error) {
+func (f *filter) widenOnce(p *sdk.Problem, o *observedSpace, prior []float64, tightest float64) (factor, calibration float64, carry []byte, err error) {
 	fresh, size := p.Fresh(), ensemble.ESS(prior, len(prior))
 	if fresh == nil {
 		return 1, 1, p.Carry, nil
 	}
 	if fresh == p {
-		return f.widen(o, p.Carry, size)
+		return f.widen(o, p.Carry, size, tightest)
 	}
 	seen, err := f.observe(fresh, present(fresh.Observation), prior)
 	if err != nil {
 		return 0, 0, nil, err
 	}
-	if factor, calibration, carry, err = f.widen(seen, p.Carry, size); err == nil {
+	if factor, calibration, carry, err = f.widen(seen, p.Carry, size, tightest); err == nil {
 		o.scale(factor)
 		o.lost = seen.lost
 	}
@@ -126,7 +126,7 @@ func present(y []float64) (indices []int) {
 // the one that brings the spread of the analysis down to that of its error, see
 // [innovations.calibration], and what is to be carried over. The predictions of a black box, whose
 // error is not known, stay as they are.
-func (f *filter) widen(o *observedSpace, carry []byte, size float64) (factor, calibration float64, _ []byte, err error) {
+func (f *filter) widen(o *observedSpace, carry []byte, size, tightest float64) (factor, calibration float64, _ []byte, err error) {
 	if f.Observations != "predicted" {
 		return 1, 1, nil, nil
 	}
@@ -136,10 +136,10 @@ func (f *filter) widen(o *observedSpace, carry []byte, size float64) (factor, ca
 		if err != nil {
 			return 0, 0, nil, err
 		}
-		kept = 1 / seen.calibration()
+		kept = 1 / seen.calibration(tightest)
 		o.scale(kept)
 		seen = seen.with(o)
-		factor, calibration, carry = seen.scale(), seen.calibration(), seen.carry()
+		factor, calibration, carry = seen.scale(), seen.calibration(tightest), seen.carry()
 		o.lost = seen.recent.believed()
 	}
 	if f.FiniteSize {

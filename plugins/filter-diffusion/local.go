@@ -52,7 +52,7 @@ func (f *filter) analyseLocally(p *sdk.Problem, observed []int) (*sdk.Analysis, 
 	a := &sdk.Analysis{}
 	if mean.observed {
 		a.Metrics = map[string]float64{
-			"bandwidth": mean.bandwidth, "tempering": mean.tempering, "inflation": s.widened * mean.scale,
+			"bandwidth": mean.bandwidth, "tempering": mean.tempering, "inflation": s.kept * mean.widening * mean.scale,
 			"calibration": s.calibration, "weights_ess": mean.ess,
 		}
 		if r.reach != nil {
@@ -86,8 +86,10 @@ type surroundings struct {
 	found          []placed  // by state values
 	seen           bool      // whether nothing is fresh; see [sdk.Problem.Fresh]
 
-	*components                  // with the spread widened
-	widened, calibration float64 // what the spread of the forecast, and then that of the analysis, is multiplied by
+	*components                 // with the spread as it is kept
+	kept, calibration float64   // what the spread of the forecast, and then that of the analysis, is multiplied by, in addition to scales
+	lacking, counting float64   // the variance that forecasts lack, relative to what they have, and what part of it counts; see [surroundings.widening]
+	shares            []float64 // of the forecast in the variance of each fresh innovation, relative to the typical one; nil if nothing is to be widened
 }
 
 func (f *filter) surround(p *sdk.Problem, observed []int, r *history) (*surroundings, error) {
@@ -103,7 +105,7 @@ func (f *filter) surround(p *sdk.Problem, observed []int, r *history) (*surround
 	s := &surroundings{
 		Localization: f.localization, filter: f, problem: p, mean: mean, farthest: f.farthest(sd),
 		prior: prior, kurtosis: excessKurtosis(p.Ensemble, mean, sd, prior),
-		found: make([]placed, f.layout.Size()), seen: p.Fresh() == nil, widened: 1, calibration: 1,
+		found: make([]placed, f.layout.Size()), seen: p.Fresh() == nil, kept: 1, calibration: 1,
 	}
 	if r.reach != nil {
 		s.Localization = f.localization.Within(r.reach.cutoff())
@@ -151,9 +153,9 @@ func (s *surroundings) nearValue(dst []taper.Neighbour, j int) []taper.Neighbour
 
 // placed is what was found in a place.
 type placed struct {
-	observed                         bool
-	bandwidth, tempering, scale, ess float64
-	err                              error
+	observed                                   bool
+	bandwidth, tempering, widening, scale, ess float64
+	err                                        error
 }
 
 // summary returns the means over all values that were observed, if any was, or the first error.
@@ -167,12 +169,13 @@ func summary(found []placed) (mean placed, err error) {
 			count++
 			mean.bandwidth += f.bandwidth
 			mean.tempering += f.tempering
+			mean.widening += f.widening
 			mean.scale += f.scale
 			mean.ess += f.ess
 		}
 	}
 	if count > 0 {
-		mean = placed{true, mean.bandwidth / count, mean.tempering / count, mean.scale / count, mean.ess / count, nil}
+		mean = placed{true, mean.bandwidth / count, mean.tempering / count, mean.widening / count, mean.scale / count, mean.ess / count, nil}
 	}
 	return mean, nil
 }

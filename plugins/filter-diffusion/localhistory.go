@@ -115,10 +115,8 @@ func (c *components) median(sizes []float64, near []taper.Neighbour) float64 {
 	return some[len(some)/2]
 }
 
-// widen multiplies the spread of the forecast by what the last analysis took from it and by what the innovations so far demand, and
-// sets what that of the analysis is to be multiplied by, as [filter.widen] does: one factor for all places. It counts
-// for the part of an innovation's variance that is the error of the observation: where the forecast is most of it, the analysis hardly
-// depends on the spread, and a wider one for all because a few places have lost the truth follows errors in the others.
+// widen multiplies the spread of the predictions by what the last analysis took from it, and sets how much wider the innovations
+// so far ask each place to be, see [surroundings.widening], and what the spread of the analysis is to be multiplied by, as [filter.widen] does.
 func (s *surroundings) widen(r *history) error {
 	fresh := s.problem.Fresh()
 	if !s.AdaptiveInflation || fresh == nil {
@@ -131,30 +129,67 @@ func (s *surroundings) widen(r *history) error {
 			return err
 		}
 	}
-	kept := 1 / r.innovations.calibration()
-	r.innovations = r.innovations.with(c.evidence(kept))
-	all := r.innovations.all
-	part := 1 - all.share/(all.variance/2) // half of the variance is the number of components
-	s.widened, s.calibration = kept*(1+part*(r.innovations.scale()-1)), r.innovations.calibration()
-	s.predicted.Scale(s.widened, s.predicted)
+	s.kept = 1 / r.innovations.calibration(tightestOfFew)
+	r.innovations = r.innovations.with(c.evidence(s.kept))
+	all, scale := r.innovations.all, r.innovations.scale()
+	s.calibration, s.lacking = r.innovations.calibration(tightestOfFew), scale*scale-1
+	s.counting = 1 - all.share/(all.variance/2) // half of the variance is the number of components
+	s.shares = make([]float64, len(s.innovation))
+	typical := c.typical(s.kept)
+	for j, k := range s.row {
+		if k >= 0 && c.row[j] >= 0 && typical > 0 {
+			v := s.kept * s.kept * c.variance(c.row[j])
+			s.shares[k] = v / (1 + v) / (typical / (1 + typical))
+		}
+	}
+	s.predicted.Scale(s.kept, s.predicted)
 	return nil
+}
+
+// widening returns by how much more the spread of the forecast is multiplied in the place that these components are near.
+// Analyses are too narrow where observations say much, and hardly where they say little. So the variance that forecasts lack is taken to be in proportion to the share that they
+// have in the variance of the innovations near by, and what innovations show is how much that is where the share is typical. It counts
+// for the part of an innovation's variance that is the error of the observation: where the forecast is most of it, the analysis hardly
+// depends on the spread, and a wider one for all because a few places have lost the truth follows errors in the others.
+func (s *surroundings) widening(near []taper.Neighbour) float64 {
+	if s.shares == nil {
+		return 1
+	}
+	share, weights := 0.0, 0.0
+	for _, o := range near {
+		share += o.Weight * s.shares[o.Index]
+		weights += o.Weight
+	}
+	return 1 + s.counting*(min(largestScaleAtOnce, math.Sqrt(1+s.lacking*share/weights))-1)
 }
 
 // squaresBounded is the mean of the square of a standard normal number that counts for [largestInnovation] at most.
 const squaresBounded = 0.97756
 
-// evidence returns what [innovations.with] takes, for predictions that spread kept times as much. Innovations count for
-// [largestInnovation] at most, and their squares then for what they are on average where they are normal and as large as expected:
+// evidence returns what [innovations.with] takes, for predictions that spread kept times as much, all with the variance that
+// is typical. Innovations count for [largestInnovation] at most, and their squares then for what they are on average where they are normal and as large as expected:
 // where the forecast is a small part of their variance, the two percent that the bound takes would be a large part of the forecast's.
 func (c *components) evidence(kept float64) *observedSpace {
-	o := &observedSpace{variance: make([]float64, len(c.innovation)), innovation: make([]float64, len(c.innovation))}
-	mean := 0.0
-	for k := range o.variance {
-		o.variance[k] = kept * kept * c.variance(k)
-		mean += o.variance[k] / float64(len(o.variance))
-	}
-	for k, v := range o.variance {
-		o.innovation[k] = min(largestInnovation, math.Abs(c.innovation[k])/math.Sqrt(1+v)) * math.Sqrt((1+mean)/squaresBounded)
+	typical := c.typical(kept)
+	o := &observedSpace{variance: slices.Repeat([]float64{typical}, len(c.innovation)), innovation: make([]float64, len(c.innovation))}
+	for k := range o.innovation {
+		size := math.Abs(c.innovation[k]) / math.Sqrt(1+kept*kept*c.variance(k))
+		o.innovation[k] = min(largestInnovation, size) * math.Sqrt((1+typical)/squaresBounded)
 	}
 	return o
+}
+
+// typical returns the variance s² of predictions that spread kept times as much whose share s² / (1 + s²) in the variance of an
+// innovation is the mean of that of all, weighted with itself: excesses that are in proportion to the share tell most where it is large.
+func (c *components) typical(kept float64) float64 {
+	share, rest := 0.0, 0.0 // of forecast and error, weighted with the former
+	for k := range c.innovation {
+		v := kept * kept * c.variance(k)
+		share += v / (1 + v) * (v / (1 + v))
+		rest += v / (1 + v) / (1 + v)
+	}
+	if rest == 0 {
+		return 0
+	}
+	return share / rest
 }

@@ -104,3 +104,32 @@ func TestLocalRecordLearnsOnce(t *testing.T) {
 		t.Errorf("a later call inflates by %g, want 1, and carries %x, want %x", a.Metrics["inflation"], a.Carry, whole.Carry)
 	}
 }
+
+// Places where observations say much are widened, and those where they say little hardly, and none differently where all are alike. Half of
+// the sites are seen with an error as large as the spread, the others with ten times that, and all innovations are twice as large as expected.
+func TestLocalWideningFollowsWhatObservationsSay(t *testing.T) {
+	const members, n, well, badly = 20, 80, 20, 60
+	widened := func(error2 float64) (atWell, atBadly float64) {
+		p := twinProblem(members, n, n)
+		p.Predicted = p.Ensemble
+		mean, sd := moments(p.Ensemble, equalWeights(members))
+		for k := range n {
+			p.ErrorVariance[k] = sd[k] * sd[k]
+			if k >= n/2 {
+				p.ErrorVariance[k] *= error2
+			}
+			p.Observation[k] = mean[k] + 2*math.Sqrt(sd[k]*sd[k]+p.ErrorVariance[k])
+		}
+		s, err := mustLocal(t, map[string]any{"cutoff": 8.0}, p, n).surround(p, allOf(n), &history{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.widening(s.nearValue(nil, well)), s.widening(s.nearValue(nil, badly))
+	}
+	if a, b := widened(1); !(a > 1.05 && math.Abs(a-b) < 1e-9) {
+		t.Errorf("with equal errors places are widened by %g and %g, want the same and more than 1.05", a, b)
+	}
+	if a, b := widened(100); !(a > 1.05 && b-1 < 0.05*(a-1)) {
+		t.Errorf("where observations are good and bad places are widened by %g and %g, want more than 1.05 and a twentieth of that at most", a, b)
+	}
+}

@@ -100,7 +100,7 @@ func (q *quartet) add(values []int) {
 			p.values = append(p.values, j+k*len(q.found))
 		}
 	}
-	p.placed = placed{observed: true}
+	p.placed = placed{observed: true, widening: q.widening(p.near)}
 	q.setRules(p)
 	if q.count++; q.count == lanes {
 		q.finish()
@@ -163,10 +163,12 @@ func (q *quartet) gather() {
 	}
 	unit := 1 / math.Sqrt(float64(q.members-1))
 	for l := range q.count {
-		for r, o := range q.places[l].near {
+		p := &q.places[l]
+		for r, o := range p.near {
 			row, root := q.rows[r], math.Sqrt(o.Weight)
+			of := unit * p.widening * root
 			for i, v := range q.predicted.RawRowView(o.Index) {
-				row[i][l] = unit * root * v
+				row[i][l] = of * v
 			}
 			row[q.members][l] = root * q.innovation[o.Index]
 		}
@@ -395,7 +397,7 @@ func (q *quartet) transform(r int) (more bool) {
 			more = true
 			j, scale := p.values[r], 1.0 // of earlier times, which are not inflated
 			if j < len(q.found) {
-				q.found[j], scale = p.placed, q.widened*q.scale[l]
+				q.found[j], scale = p.placed, q.kept*p.widening*q.scale[l]
 			}
 			mean := q.mean[j]
 			for i := range q.x {
