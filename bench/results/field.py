@@ -15,11 +15,13 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "docs" / "results"
 RUNS = ROOT / "runs" / "results" / "field"
 
+SEEDS = 10  # where a section says nothing
+
 HEAD = """# The field
 
 Experiments that others have published numbers for, with their filters as they were tuned there, and Plume's `joint`
 (`filter-diffusion`) with defaults, where filters localize with their cutoff or one of their cutoffs, and not with the Kuramoto-Sivashinsky equation. RMSE of the analysis mean over time, mean over
-seeds 1 to 10 ± its standard error. `difference` is paired: that of the filter from `joint` with as many members, or where `joint` is part of the experiment
+seeds 1 to 10, or to the number given, ± its standard error. `difference` is paired: that of the filter from `joint` with as many members, or where `joint` is part of the experiment
 from the first filter; `wins` counts the seeds in which it is better. Rows without a measured number are published for methods that Plume does not have.
 `(8/10)`: two of ten seeds diverged or failed, and are in no mean.
 
@@ -52,6 +54,8 @@ def section(run, workflow):
     mine = [f for f in workflow["filter"] if f["label"].startswith("filter-diffusion")]
     radius = mine[0].get("params", {}).get("cutoff") if mine else None
     cutoff = f" `joint` has a cutoff of {radius:.4g}." if radius else ""
+    seeds = len(workflow["sweep"]["axes"]["experiment.seed"])
+    cycles += f", seeds 1 to {seeds}" if seeds != SEEDS else ""
     return (f"\n## {workflow['experiment']['name']}\n\n{workflow['experiment']['description']}. {cycles}.{cutoff}\n\n{compare(run, 'markdown')}\n"
             f"Published: {published['source']}. There: {published['differs']}.\n")
 
