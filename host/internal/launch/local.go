@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -49,7 +50,7 @@ func Piped(program *Program, env []string) (Child, io.WriteCloser, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, nil, cannotRun(program, err)
 	}
-	return &localChild{process: cmd.Process, stdin: stdin, stdout: stdout, stderr: stderr}, stdin, nil
+	return &localChild{process: cmd.Process, stdin: stdin, stdout: &output{File: stdout.(*os.File)}, stderr: &output{File: stderr.(*os.File)}}, stdin, nil
 }
 
 // Grouped returns the command argv as the leader of a process group of its own: signals from
@@ -84,7 +85,7 @@ func cannotRun(program *Program, err error) *sdk.Error {
 type localChild struct {
 	process        *os.Process
 	stdin          io.WriteCloser // held open; its end tells the plugin that the host is gone
-	stdout, stderr io.ReadCloser  // pipes
+	stdout, stderr *output
 
 	mu    sync.Mutex
 	ended bool // and reaped: its number may belong to another process by now
@@ -113,8 +114,43 @@ func (c *localChild) signal(send func(leader int)) {
 	}
 }
 
-// drain is how long output may still be in a pipe when its process has ended.
-const drain = 500 * time.Millisecond
+// When a process has ended its output is read until the end or until nothing has come for drain,
+// and not for longer than longestDrain: descendants may keep the pipe open.
+const (
+	drain        = 500 * time.Millisecond
+	longestDrain = 20 * drain
+)
+
+// output is the reading end of a pipe that a process writes to.
+type output struct {
+	*os.File
+	until atomic.Pointer[time.Time] // when reading ends at the latest; nil while the process runs
+}
+
+// Read implements [io.Reader].
+func (o *output) Read(b []byte) (int, error) {
+	n, err := o.File.Read(b)
+	if until := o.until.Load(); n > 0 && until != nil {
+		o.allow(*until)
+	}
+	return n, err
+}
+
+// end says that the process has ended.
+func (o *output) end() {
+	until := time.Now().Add(longestDrain)
+	o.until.Store(&until)
+	o.allow(until)
+}
+
+// allow lets the next read wait.
+func (o *output) allow(until time.Time) {
+	next := time.Now().Add(drain)
+	if next.After(until) {
+		next = until
+	}
+	_ = o.SetReadDeadline(next)
+}
 
 // Wait implements Child. It ends what is left of the group; a descendant that left the
 // group and keeps a pipe open is not waited for.
@@ -125,9 +161,8 @@ func (c *localChild) Wait() Exit {
 	c.ended = true
 	c.mu.Unlock()
 	_ = c.stdin.Close()
-	for _, pipe := range []io.ReadCloser{c.stdout, c.stderr} {
-		_ = pipe.(*os.File).SetReadDeadline(time.Now().Add(drain))
-	}
+	c.stdout.end()
+	c.stderr.end()
 	if err != nil {
 		return Exit{What: fmt.Sprintf("ended, but cannot be waited for: %v", err)}
 	}
