@@ -49,12 +49,7 @@ func work(plume, dir string) error {
 	signals := make(chan os.Signal, 1)
 	signal.Ignore(os.Interrupt, syscall.SIGHUP)
 	signal.Notify(signals, syscall.SIGTERM)
-	go func() {
-		w.stop.Ask(fmt.Errorf("stopped by %v", <-signals))
-		if w.busy.TryLock() { // else it runs a trial, which ends; the host hangs up when it knows
-			w.leave()
-		}
-	}()
+	go func() { w.stop.Ask(fmt.Errorf("stopped by %v", <-signals)) }() // a trial ends soon, and the host hangs up
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin) // its end says that the host is gone
 		w.abandon()
@@ -89,7 +84,6 @@ type worker struct {
 	dir   string
 	stop  *Stop
 	leave context.CancelFunc
-	busy  sync.Mutex // held while a trial runs
 
 	engine *engine
 	jobs   map[int]*job // by number of the trial
@@ -281,8 +275,6 @@ func (w *worker) run(ctx context.Context, number int, shared *sentScenario) erro
 	if j == nil || shared == nil {
 		return fmt.Errorf("there is no trial %d", number)
 	}
-	w.busy.Lock()
-	defer w.busy.Unlock()
 	shared.into(j)
 	e := w.engine
 	e.mirror = e.run.Mirror(number, func(p archive.Piece) error { return w.send(answer{Piece: &p}) })
