@@ -168,17 +168,24 @@ class WorkflowFilterWindow(TypedDict, total=False):
     grows, and shorter where innovations do not fit"""
 
     passes: int | str
-    """calls of the filter in a cycle, each with the same fraction of the likelihood. If omitted, auto:
-    by how many members the likelihood leaves, or by the data misfit"""
+    """calls of the filter in a cycle, each with the same fraction of the likelihood; with gauss-newton
+    steps, each with all of it. If omitted, auto: by how many members the likelihood leaves, or by
+    the data misfit; with gauss-newton until a step is small"""
 
-    scheme: Literal['auto', 'mda', 'sda']
+    scheme: Literal['auto', 'mda', 'sda', 'gauss-newton']
     """mda: observations count in parts, at each shift of the window (multiple data assimilation). sda:
-    the newest one counts in full (single). If omitted, auto: mda if the filter takes fractions of
-    the likelihood"""
+    the newest one counts in full (single). gauss-newton, only with length = "all": each pass is a
+    step of Gauss-Newton in the space of the ensemble, for models that are smooth. If omitted, auto:
+    mda if the filter takes fractions of the likelihood"""
 
 
 class WorkflowFilter(TypedDict, total=False):
     """the filters to compare"""
+
+    every: int | str
+    """number of cycles from one analysis to the next. It assimilates the observations of all of these
+    cycles together, each predicted by the states at its own time (asynchronous observations); in
+    the cycles in between the analysis is the forecast. If omitted, 1"""
 
     executor: str
     """where the processes of the plugin run: the name of an executor of the site file or of an engine,
@@ -414,6 +421,10 @@ class WorkflowObservationsError(TypedDict, total=False):
     dist: str
     """a distribution that the operator supports"""
 
+    relative: float | str
+    """the standard deviation is this fraction of the predicted value, at least `sd`, which is the
+    floor; errors are normal"""
+
     sd: float | str | Sequence[float | str]
     """standard deviation: one number, or one per observed component"""
 
@@ -492,6 +503,18 @@ class WorkflowObservationsOutliers(TypedDict, total=False):
     """standard deviation of these normal errors, which add to the other error"""
 
 
+class WorkflowObservationsOver(TypedDict, total=False):
+    """the mean or the sum of the predictions in several cycles is observed, such as the daily mean of
+    hourly states; if omitted, the state at one time is"""
+
+    cycles: int | str
+    """cycles of an interval. Intervals follow each other from the start; an observation is that of the
+    interval that ends in its cycle"""
+
+    take: Literal['mean', 'sum']
+    """what is observed: the mean of the predictions in these cycles, or their sum"""
+
+
 class WorkflowObservationsQcFlag(TypedDict, total=False):
     """values that the file marks as good; others are rejected"""
 
@@ -509,6 +532,11 @@ class WorkflowObservationsQc(TypedDict, total=False):
     """reject a value if |innovation| exceeds this times sqrt(S), where S is the variance of the
     innovation: forecast and error variance. 4 is a good choice if members start near the truth; if
     omitted, no value is rejected"""
+
+    correlation: float | str
+    """correlation of the errors of the values that duplicates = "mean" averages: 1 if they share one
+    error, which the mean then has too; 0 if they are independent, so that the mean of n has that of
+    one divided by sqrt(n); if omitted, 1"""
 
     duplicates: Literal['refuse', 'first', 'last', 'mean']
     """several values for one component in one cycle: refuse the file, or keep the first, the last or
@@ -572,6 +600,10 @@ class WorkflowObservationsTrueError(TypedDict, total=False):
     dist: str
     """a distribution that the operator supports"""
 
+    relative: float | str
+    """the standard deviation is this fraction of the predicted value, at least `sd`, which is the
+    floor; errors are normal"""
+
     sd: float | str | Sequence[float | str]
     """standard deviation: one number, or one per observed component"""
 
@@ -607,7 +639,8 @@ class WorkflowObservations(_WorkflowObservations, total=False):
     """distribution of the observation error"""
 
     every: int | str
-    """number of cycles from one observation to the next; if omitted, 1"""
+    """number of cycles from one observation to the next; if omitted, 1, or that of an interval of
+    `over`"""
 
     executor: str
     """where the processes of the plugin run: the name of an executor of the site file or of an engine,
@@ -656,6 +689,10 @@ class WorkflowObservations(_WorkflowObservations, total=False):
 
     outliers: WorkflowObservationsOutliers
     """gross errors that plume adds to simulated observations"""
+
+    over: WorkflowObservationsOver
+    """the mean or the sum of the predictions in several cycles is observed, such as the daily mean of
+    hourly states; if omitted, the state at one time is"""
 
     params: Mapping[str, Any]
     """parameters of the plugin; see its own reference"""
