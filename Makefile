@@ -190,7 +190,7 @@ $(VENV)-site/ready: docs/requirements.txt
 
 # The Python side of the tests: real readers of the tables plume writes, other
 # packages' scores, and an UM-Bridge server.
-$(VENV)/ready: examples/analysis/requirements.txt examples/pipelines/requirements.txt host/internal/score/testdata/requirements.txt examples/umbridge-lorenz63/requirements.txt sdk/python/requirements.txt sdk/python/pyproject.toml
+$(VENV)/ready: examples/analysis/requirements.txt examples/applications/requirements.txt examples/pipelines/requirements.txt host/internal/score/testdata/requirements.txt examples/umbridge-lorenz63/requirements.txt sdk/python/requirements.txt sdk/python/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$(filter %.txt,$^))
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable sdk/python

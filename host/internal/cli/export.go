@@ -25,15 +25,15 @@ Formats and their layouts, the default first:
            tidy    one row per value: columns variable, index and value
            tensor  native, marked as arrow.fixed_shape_tensor
   csv      wide, tidy
-  netcdf   tensor  arrays (cycle, member, ...) of truth, observations, ensembles,
-                   smoothed states and reference, in files that every netCDF
-                   library reads, with units, coordinates and dates as in the CF
-                   conventions
+  netcdf   tensor  arrays (cycle, member, ...) of truth, observations,
+                   ensembles, smoothed states and reference, in files that
+                   every netCDF library reads, with units, coordinates and
+                   dates as in the CF conventions
 
 If time.start is a date, the column date after time has the dates of model
 times, in UTC, and valid_date after valid; times in netCDF are dates.
 
-Python writes Zarr stores, for large states: Run.to_zarr, in the package plume-da.
+Python writes Zarr stores, for large states: Run.to_zarr, in plume-da.
 
 A table with parts for several truths or trials is a folder, such as
 truth/replicate=001/part-00000.csv, which pyarrow and DuckDB read as one table.

@@ -30,12 +30,12 @@ are predicted observations, with their errors, or those of the state if nothing
 is predicted; --of chooses.
 
 --scores shows how good the forecasts were, by lead time: their root mean square
-error, the spread, which is the expected one, the CRPS, and the errors and CRPS of
-two forecasts that need no model: persistence is the value at the time of the
-analysis, climatology the mean of the values, or their distribution. Forecasts are
-compared with the truth or with observations, held-out ones among them, when their
-times come. All forecasts and scores are in tables of the run, see plume export;
-plume report draws them.
+error, the spread, which is the expected one, the CRPS, and the errors and CRPS
+of two forecasts that need no model: persistence is the value at the time of the
+analysis, climatology the mean of the values, or their distribution. Forecasts
+are compared with the truth or with observations, held-out ones among them, when
+their times come. All forecasts and scores are in tables of the run, see
+plume export; plume report draws them.
 
 RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume forecast @last

@@ -1,0 +1,103 @@
+// Package applications runs the workflows in the folders next to it.
+package applications
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/plume-da/plume/examples/internal/examplestest"
+	"github.com/plume-da/plume/sdk/wire/table"
+)
+
+// plume is the program.
+var plume string
+
+func TestMain(m *testing.M) { os.Exit(examplestest.Main(m, &plume)) }
+
+// run copies the folder of an application, prepares it with the Python scripts that are named, and
+// runs its workflow.
+func run(t *testing.T, folder, workflow string, scripts []string, more ...string) (dir string) {
+	t.Helper()
+	python := os.Getenv("PLUME_PYTHON")
+	if python == "" {
+		t.Skip("NOT TESTED: PLUME_PYTHON does not name a python with what requirements.txt lists; make test sets it")
+	}
+	work := t.TempDir()
+	if err := os.CopyFS(work, os.DirFS(folder)); err != nil {
+		t.Fatal(err)
+	}
+	command := func(name string, args ...string) string {
+		cmd := exec.Command(name, args...)
+		var stderr strings.Builder
+		cmd.Dir, cmd.Stderr = work, &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", cmd, err, stderr.String())
+		}
+		return strings.TrimSpace(string(out))
+	}
+	for _, s := range scripts {
+		command(python, s)
+	}
+	return filepath.Join(work, command(plume, append([]string{"run", workflow}, more...)...))
+}
+
+// estimates returns by filter the last mean and spread of a variable in a table, and the first spread.
+func estimates(t *testing.T, dir, name, variable string) map[string][3]float64 {
+	t.Helper()
+	tab, err := table.Read(filepath.Join(dir, name+".arrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := map[string][3]float64{}
+	filter, mean, spread := tab.Column("filter").([]string), tab.Column("mean").([]float64), tab.Column("spread").([]float64)
+	for i, v := range tab.Column("variable").([]string) {
+		if v != variable {
+			continue
+		}
+		first := spread[i]
+		if seen, ok := of[filter[i]]; ok {
+			first = seen[2]
+		}
+		of[filter[i]] = [3]float64{mean[i], spread[i], first}
+	}
+	if len(of) == 0 {
+		t.Fatalf("%s has no %s", name, variable)
+	}
+	return of
+}
+
+// Murray (1993), doi:10.1007/b98868, section 10.2, has 202 / 763 boys for the ratio of recovery to
+// contacts, a basic reproduction number of 3.78. Estimates from other days and errors differ by some per cent.
+func TestInfluenza(t *testing.T) {
+	dir := run(t, "influenza", "influenza.toml", nil)
+	contacts, recovery := estimates(t, dir, "start", "contacts"), estimates(t, dir, "start", "recovery")
+	for filter, c := range contacts {
+		r := recovery[filter]
+		if number := c[0] / r[0]; math.Abs(number-3.78) > 0.1*3.78 {
+			t.Errorf("%s: an infected boy infected %.3g others, want 3.78 within a tenth", filter, number)
+		}
+		if c[1] > c[2]/4 || r[1] > r[2]/4 {
+			t.Errorf("%s: contacts %v and recovery %v are no better known than before", filter, c, r)
+		}
+	}
+}
+
+// The demand and the level of the tank are within four standard deviations of the truth, which are
+// at most a quarter of those at the start.
+func TestWaterNetwork(t *testing.T) {
+	dir := run(t, "water-network", "network.toml", nil)
+	for variable, truth := range map[string]float64{"demand": 1} {
+		for filter, e := range estimates(t, dir, "variables", variable) {
+			if math.Abs(e[0]-truth) > 4*e[1] || e[1] > e[2]/4 {
+				t.Errorf("%s: %s is %.3g ± %.2g, at first ± %.2g, want %g", filter, variable, e[0], e[1], e[2], truth)
+			}
+		}
+	}
+	fmt.Println(dir)
+}
