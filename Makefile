@@ -50,8 +50,8 @@ lint: ## formatting, vet, also for macOS, the import law, and what runs on GitHu
 	$(GO) run $(LINT) run ./...
 
 python: build $(VENV)/ready ## the Python kit, the examples that use it, workflows as editors see them, the pages of results: linter, strict types, tests
-	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/analysis examples/notebook
-	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/analysis examples/notebook
+	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/applications examples/analysis examples/notebook
+	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/applications examples/analysis examples/notebook
 	cd sdk/python && $(abspath $(VENV))/bin/mypy
 	$(VENV)/bin/python -c "import nbformat; print(*(c.source for c in nbformat.read('examples/notebook/filter.ipynb', 4).cells if c.cell_type == 'code'), sep='\n')" > $(BIN)/notebook.py
 	$(VENV)/bin/mypy --strict $(BIN)/notebook.py sdk/python/tests/typed.py examples/analysis/read_run_plume.py $(filter-out %/raw.py,$(wildcard examples/python/*.py))

@@ -304,7 +304,7 @@ func TestKilledWithRestartFiles(t *testing.T) {
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			_ = <-ended // killed
+			<-ended // killed
 			killed++
 		}
 		found, err := filepath.Glob(filepath.Join(runs, "*", "*"))

@@ -1,10 +1,18 @@
 """A catchment: soil that fills and dries, and a quick and a slow reservoir that feed a stream."""
 
 import csv
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from plume import Array, Model, Param, Streams, serve
+
+
+@cache  # setup is called for each member, whose parameters are its own
+def weather_of(path: Path) -> Array:
+    """Returns rain and evaporation, (2, days)."""
+    with path.open() as file:
+        return np.array([(float(d["rain_mm"]), float(d["evaporation_mm"])) for d in csv.DictReader(file)]).T
 
 
 class Catchment(Model):
@@ -13,19 +21,16 @@ class Catchment(Model):
     variables = {"soil": "mm", "quick": "mm", "slow": "mm", "discharge": "l s-1"}
     example = {"state": [50.0, 1.0, 10.0, 10.0]}
 
-    weather: str = Param("station.csv", doc="file with the columns rain_mm and evaporation_mm, a row for each day after the start")
+    weather: str = Param("station.csv", doc="file of rain_mm and evaporation_mm, a row for each day after the start")
     area: float = Param(1.783, gt=0, unit="km2", doc="of the catchment")
     rain_error: float = Param(0.0, ge=0, doc="standard deviation of the logarithm of each member's rain")
     capacity: float = Param(150.0, gt=0, unit="mm", per_member=True, doc="water that the soil can hold")
-    share: float = Param(0.5, gt=0, lt=1, per_member=True, doc="of the water that leaves the soil, what takes the quick way")
-    quick_rate: float = Param(0.4, gt=0, lt=1, unit="d-1", per_member=True, doc="share of the quick reservoir that leaves in a day")
-    slow_rate: float = Param(0.02, gt=0, lt=1, unit="d-1", per_member=True, doc="the same of the slow reservoir")
+    share: float = Param(0.5, gt=0, lt=1, doc="of the water that leaves the soil, what takes the quick way")
+    quick_days: float = Param(2.0, gt=0, unit="d", per_member=True, doc="mean time of water in the quick reservoir")
+    slow_days: float = Param(30.0, gt=0, unit="d", per_member=True, doc="the same of the slow reservoir")
 
     def setup(self) -> None:
-        with (Path(self.dir) / self.weather).open() as file:
-            days = list(csv.DictReader(file))
-        self.rain = np.array([float(d["rain_mm"]) for d in days])
-        self.evaporation = np.array([float(d["evaporation_mm"]) for d in days])
+        self.rain, self.evaporation = weather_of(Path(self.dir) / self.weather)
 
     def forecast(self, x: Array, t0: float, t1: float, rng: Streams) -> Array:  # x: (members, 4)
         soil, quick, slow, _ = np.maximum(x.T, 0)  # a filter may have moved them below
@@ -38,8 +43,9 @@ class Catchment(Model):
             over = np.maximum(soil - self.capacity, 0)
             soil, left = soil - over, left + over
             quick, slow = quick + self.share * left, slow + (1 - self.share) * left
-            flow = self.quick_rate * quick + self.slow_rate * slow
-            quick, slow = (1 - self.quick_rate) * quick, (1 - self.slow_rate) * slow
+            left_quick, left_slow = quick * np.exp(-1 / self.quick_days), slow * np.exp(-1 / self.slow_days)
+            flow = quick - left_quick + slow - left_slow
+            quick, slow = left_quick, left_slow
         return np.stack([soil, quick, slow, flow * self.area * 1e6 / 86400], axis=1)
 
 

@@ -1,6 +1,6 @@
 """Writes station.csv, the daily rain, evaporation and discharge of a small catchment in Hesse, Germany.
 
-SPOTPY, which has the MIT licence, ships the file: https://pypi.org/project/spotpy/, doi:10.1371/journal.pone.0145180."""
+SPOTPY (MIT licence) ships the file: https://pypi.org/project/spotpy/, doi:10.1371/journal.pone.0145180."""
 
 import csv
 from datetime import datetime

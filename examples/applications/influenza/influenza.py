@@ -11,7 +11,13 @@ class Epidemic(Model):
     step = 0.05
     example = {"state": [760.0, 3.0, 0.0], "interval": 1.0}
 
-    contacts: float = Param(1.5, gt=0, unit="d-1", per_member=True, doc="persons whom an infected one would infect in a day if all were susceptible")
+    contacts: float = Param(
+        1.5,
+        gt=0,
+        unit="d-1",
+        per_member=True,
+        doc="infections by one person in a day at first",
+    )
     recovery: float = Param(0.5, gt=0, unit="d-1", per_member=True, doc="share of the infected who recover in a day")
 
     def tendency(self, x: Array) -> Array:
