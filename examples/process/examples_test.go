@@ -304,7 +304,7 @@ func TestKilledWithRestartFiles(t *testing.T) {
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			<-ended // killed
+			t.Logf("killed: %v", <-ended)
 			killed++
 		}
 		found, err := filepath.Glob(filepath.Join(runs, "*", "*"))

@@ -164,14 +164,14 @@ func TestFollowOpen(t *testing.T) {
 			switch n {
 			case 20:
 				_ = c.Process.Kill()
-				<-ended // it was stopped
+				t.Logf("stopped: %v", <-ended)
 				c, ended = g.following(t, nil, got.add, "--checkpoint", "1ms")
 			case 12:
 				time.Sleep(time.Second) // the run is completed
 			}
 		}
 		_ = c.Process.Signal(syscall.SIGTERM)
-		<-ended          // it was stopped
+		t.Logf("stopped: %v", <-ended)
 		_ = rows.Close() // what is left is in the file
 		if _, ended := g.following(t, in, got.add, "--stdin"); <-ended != nil {
 			t.Fatal("the last part was not followed")
@@ -263,7 +263,7 @@ func TestFollowKeepsUp(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	_ = c.Process.Signal(syscall.SIGTERM)
-	<-ended // it was stopped
+	t.Logf("stopped: %v", <-ended)
 	if n := int(seen.Load()); n != total {
 		t.Errorf("the last cycle is %d of %d", n, total)
 	}
@@ -306,7 +306,7 @@ func TestFollowRewritten(t *testing.T) {
 	g.arrive(t, 20)
 	until("the rows that were written again were not read", func() bool { return *got[[2]int{20, 1}].Analysis["level"].Mean != before })
 	_ = c.Process.Signal(syscall.SIGTERM)
-	<-ended // it was stopped
+	t.Logf("stopped: %v", <-ended)
 }
 
 // single leaves one trial in the workflow.
