@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import plume as kit
 import pytest
-from conftest import plume
+from conftest import PLUME, plume
 
 pytest.importorskip("bmipy", reason="NOT TESTED: there is no bmipy")
 pytest.importorskip("HBV", reason="NOT TESTED: there is no HBV")
@@ -133,7 +133,9 @@ def folder(tmp_path_factory):
     return made
 
 
-def test_conformance(folder):
+def test_conformance(folder, monkeypatch):
+    monkeypatch.setenv("PLUME", PLUME)
+
     class Tested(Bmi):
         """A model with an example."""
 

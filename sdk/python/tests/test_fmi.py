@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import plume as kit
 import pytest
-from conftest import plume
+from conftest import PLUME, plume
 
 fmpy = pytest.importorskip("fmpy", reason="NOT TESTED: there is no fmpy")
 pytest.importorskip("pythonfmu", reason="NOT TESTED: there is no pythonfmu")
@@ -119,7 +119,9 @@ def model(folder, fmu, **params):
     return made
 
 
-def test_conformance(folder, fmu):
+def test_conformance(folder, fmu, monkeypatch):
+    monkeypatch.setenv("PLUME", PLUME)
+
     class Tested(Fmi):
         """An FMU with an example."""
 

@@ -84,8 +84,8 @@ def test_the_examples_run(name, tmp_path):
     rmse = metrics[metrics.metric == "rmse"]
     filtered = rmse[(rmse.stage == "analysis") & ~rmse["filter"].isin(["climatology", "persistence"])].value
     # Half of what persistence reaches would be a filter that hardly sees the observations.
-    assert len(filtered) == 1
-    assert filtered.item() < 0.5 * rmse.value.max()
+    assert len(filtered) > 0
+    assert filtered.max() < 0.5 * rmse.value.max()
 
 
 def test_tables_in_every_library(tmp_path):
