@@ -751,7 +751,7 @@ func largeSweep(t *testing.T) string {
 // While a run goes on its page is written again and again, loads itself again, and
 // holds more cycles each time; the last one does not load itself.
 func TestReportWatch(t *testing.T) {
-	r := begin(t, 1500)
+	r := begin(t, 6000)
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	reloading, sizes := []bool{}, []int{}
@@ -766,7 +766,7 @@ func TestReportWatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.end(t, 10*time.Second)
+	r.end(t, 30*time.Second)
 	n := len(reloading)
 	if n < 2 || slices.Contains(reloading[:n-1], false) || reloading[n-1] {
 		t.Errorf("pages that load themselves: %v", reloading)
