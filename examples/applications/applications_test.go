@@ -71,7 +71,7 @@ func estimates(t *testing.T, dir, name, variable string) map[string][3]float64 {
 	return of
 }
 
-// Murray (1993), doi:10.1007/b98868, section 10.2, has 202 / 763 boys for the ratio of recovery to
+// Murray (2002), doi:10.1007/b98868, section 10.2, has 202 / 763 boys for the ratio of recovery to
 // contacts, a basic reproduction number of 3.78. Estimates from other days and errors differ by some per cent.
 func TestInfluenza(t *testing.T) {
 	dir := run(t, "influenza", "influenza.toml", nil)
