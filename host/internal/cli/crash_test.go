@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -50,8 +51,26 @@ params = { jitter = 1.0 }
 type underWay struct {
 	*exec.Cmd
 	dir    string // of the run
-	stderr bytes.Buffer
+	stderr printed
 	tmp    string // where sockets go
+}
+
+// printed is what a program has written, to be read while it still writes.
+type printed struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (p *printed) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(text)
+}
+
+func (p *printed) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
 }
 
 // begin starts a long run and waits until it has stored some cycles of every
@@ -296,7 +315,7 @@ func TestInterruptBeforeCycles(t *testing.T) {
 		patient bool
 	}{
 		"a plugin that does not start": {[]string{"validate", hanging}, false},
-		"a long truth":                 {[]string{"run", file, "--run-dir", root, "--set", "time.cycles=1_000_000"}, true},
+		"a long truth":                 {[]string{"run", file, "--run-dir", root, "--set", "time.cycles=1_000_000", "--set", `output.ensemble="none"`}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &underWay{Cmd: exec.Command(plumeBinary(t), test.args...)}

@@ -222,7 +222,7 @@ type stopped struct {
 	*exec.Cmd
 	root   string
 	tmp    string // for its temporary files; empty: one of its own
-	stderr bytes.Buffer
+	stderr printed
 }
 
 // stopsFile writes the workflow of runs that are stopped.
