@@ -55,9 +55,10 @@ func Innovate(y []float64, predicted *mat.Dense, weights, variance []float64) In
 	if len(there) == 0 || len(variance) == 0 || math.IsNaN(c) {
 		return in
 	}
-	f := fit{predicted: predicted, mean: mean, weights: weights, variance: variance, unbiased: c, d: make([]float64, len(there))}
+	f := fit{predicted: predicted, mean: mean, weights: weights, sd: make([]float64, len(y)), unbiased: c, d: make([]float64, len(there))}
 	for k, j := range there {
-		f.d[k] = in.Values[j] / math.Sqrt(variance[j])
+		f.sd[j] = math.Sqrt(variance[j])
+		f.d[k] = in.Values[j] / f.sd[j]
 	}
 	ratio := slices.Repeat([]float64{1}, len(variance))
 	in.NIS = f.normalised(there, ratio) / float64(len(there))
@@ -73,10 +74,11 @@ func Innovate(y []float64, predicted *mat.Dense, weights, variance []float64) In
 
 // fit is what the NIS of a cycle is computed from.
 type fit struct {
-	predicted               *mat.Dense // N x m
-	mean, weights, variance []float64
-	unbiased                float64   // 1 - sum_i w_i²
-	d                       []float64 // innovations that are there, divided by the standard deviations of the errors
+	predicted     *mat.Dense // N x m
+	mean, weights []float64
+	sd            []float64 // of the errors of observations that are there
+	unbiased      float64   // 1 - sum_i w_i²
+	d             []float64 // innovations that are there, divided by sd
 }
 
 // fitBlock is the number of observations whose anomalies are computed at a time.
@@ -116,7 +118,7 @@ func (f *fit) anomalies(into *mat.Dense, there []int, ratio []float64) *mat.Dens
 	for i := range rows {
 		of, to, factor := f.predicted.RawRowView(i), y.RawRowView(i), math.Sqrt(weight(f.weights, i, rows)/f.unbiased)
 		for k, j := range there {
-			to[k] = factor * (of[j] - f.mean[j]) / math.Sqrt(f.variance[j])
+			to[k] = factor * (of[j] - f.mean[j]) / f.sd[j]
 			ratio[j] += to[k] * to[k]
 		}
 	}

@@ -54,30 +54,33 @@ func (m *Marginals) Set(e *mat.Dense, weights, truth []float64) {
 	rows, n := e.Dims()
 	m.allot(rows, n, weights, truth != nil)
 	ensemble.InBlocks(n, marginalBlock, func() func(from, to int) {
-		return func(from, to int) {
-			block := e.Slice(0, rows, from, to).(*mat.Dense)
-			ensemble.Mean(m.Mean[from:to], block, weights)
-			ensemble.Variance(m.Variance[from:to], block, m.Mean[from:to], weights)
-			c := columns.Get().(*column)
-			defer columns.Put(c)
-			c.grow(rows)
-			for j := from; j < to; j++ {
-				members, sorted := m.room(c, j)
-				mat.Col(members, j-from, block)
-				if truth != nil && weights != nil {
-					m.below[j], m.notAbove[j] = weightsAround(truth[j], members, weights)
-				}
-				c.sort(members, sorted, weights)
-				if truth == nil {
-					continue
-				}
-				m.distance[j], m.dispersion[j] = distance(members, sorted, truth[j]), dispersion(members, sorted)
-				if weights == nil {
-					m.below[j], m.notAbove[j] = numbersAround(truth[j], members)
-				}
-			}
-		}
+		return func(from, to int) { m.fill(e, weights, truth, from, to) }
 	})
+}
+
+// fill sets the marginals of the values from one index to before another.
+func (m *Marginals) fill(e *mat.Dense, weights, truth []float64, from, to int) {
+	block := e.Slice(0, m.rows, from, to).(*mat.Dense)
+	ensemble.Mean(m.Mean[from:to], block, weights)
+	ensemble.Variance(m.Variance[from:to], block, m.Mean[from:to], weights)
+	c := columns.Get().(*column)
+	defer columns.Put(c)
+	c.grow(m.rows)
+	for j := from; j < to; j++ {
+		members, sorted := m.room(c, j)
+		mat.Col(members, j-from, block)
+		if truth != nil && weights != nil {
+			m.below[j], m.notAbove[j] = weightsAround(truth[j], members, weights)
+		}
+		c.sort(members, sorted, weights)
+		if truth == nil {
+			continue
+		}
+		m.distance[j], m.dispersion[j] = distance(members, sorted, truth[j]), dispersion(members, sorted)
+		if weights == nil {
+			m.below[j], m.notAbove[j] = numbersAround(truth[j], members)
+		}
+	}
 }
 
 // allot makes room for the marginals of N x n values.
