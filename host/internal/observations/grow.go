@@ -12,9 +12,8 @@ type growth struct {
 	w       *workflow.Workflow
 	layouts []*sdk.Layout
 	known   Known
+	firsts  []int // as in gathering
 
-	size    int
-	firsts  []int     // as in gathering
 	readers []*reader // nil: not open yet
 	arrived *arriving
 	pending [][]Value // usable values as they were read, by stream; of cycles that are not settled
@@ -39,7 +38,7 @@ func (r *Record) Grow(bytes []int64) bool {
 		}
 	}
 	t.settled = settled
-	g := &gathering{w: t.w, size: t.size, firsts: t.firsts, arrived: t.arrived, values: slices.Concat(t.pending...), times: r.Times[:settled], closes: r.closes[:settled]}
+	g := &gathering{w: t.w, size: r.size, firsts: t.firsts, arrived: t.arrived, values: slices.Concat(t.pending...), times: r.Times[:settled], closes: r.closes[:settled]}
 	for _, reader := range t.readers {
 		g.columns = append(g.columns, reader.table.Selected())
 	}
@@ -76,12 +75,11 @@ func (t *growth) open(closes float64) bool {
 	t.known.Bytes = slices.Clone(t.known.Bytes)
 	t.arrived, t.pending, t.counts = newArriving(t.w, t.known), make([][]Value, len(t.layouts)), make([]int, len(t.layouts))
 	for i, l := range t.layouts {
-		r := open(t.w, i, l, t.size, t.arrived)
+		r := open(t.w, i, l, t.firsts[i], t.arrived)
 		if len(r.found) > 0 {
 			return false
 		}
-		t.readers, t.firsts = append(t.readers, r), append(t.firsts, t.size)
-		t.size += l.Size()
+		t.readers = append(t.readers, r)
 		if t.readOn(i); len(r.found) > 0 {
 			return false
 		}

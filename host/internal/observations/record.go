@@ -13,7 +13,8 @@ import (
 	"github.com/plume-da/plume/sdk/rng"
 )
 
-// Record is the real observations of an experiment, in cycles. It is immutable.
+// Record is the real observations of an experiment, in cycles. Only [Record.Grow] and
+// [Record.Reread] change it.
 type Record struct {
 	Times []float64 // model time of every cycle, in order
 	// Rejected are the values that are neither assimilated nor held out, in order of time.
@@ -64,7 +65,7 @@ func Read(w *workflow.Workflow, layouts []*sdk.Layout, known Known) (*Record, di
 		return nil, g.found
 	}
 	r := g.record()
-	r.growth = &growth{w: w, layouts: layouts, known: known}
+	r.growth = &growth{w: w, layouts: layouts, known: known, firsts: g.firsts}
 	if len(g.found) == 0 && len(r.values) == 0 {
 		g.found.Add(codeNothing, w.At("observations", 0, "file"), "no observation is left: %s", counts(r.Rejected)).
 			WithLabel("%d values", len(r.Rejected)).WithHelp("check the columns, ranges and locations in the map")
@@ -273,7 +274,7 @@ func (g *gathering) settle(values []Value) []Value {
 }
 
 // mean returns the mean of values of one component, weighted by the precision of their
-// errors, and its standard deviation if each two errors have the correlation r:
+// errors, and its standard deviation if any two errors have the correlation r:
 //
 //	y = sum y_i/sd_i^2 / W,   W = sum 1/sd_i^2,
 //	sd^2 = r (sum 1/sd_i / W)^2 + (1 - r) / W
@@ -357,8 +358,8 @@ func (r *Record) HoldOut(streams []workflow.Observations, seed rng.Seed) *Record
 		if r.settledValues != nil {
 			nth = r.settledValues[i]
 		}
-		for range nth {
-			if o.HoldOut.Every == 0 {
+		if o.HoldOut.Every == 0 {
+			for range nth { // values that have been drawn for
 				draw.Float64()
 			}
 		}
