@@ -135,23 +135,30 @@ func (o *correlated) Space() *sdk.ObservationSpace { return o.space }
 // Observe implements sdk.ObservationOperator. The log-likelihood of a component is that given
 // the components before it.
 func (o *correlated) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
-	rows, _ := r.Ensemble.Dims()
-	inner := *r
-	inner.Simulated, inner.LogLikelihood = nil, nil
-	if inner.Predicted == nil {
-		inner.Predicted = mat.NewDense(rows, o.space.Layout.Size(), nil)
-	}
-	result, err := o.ObservationOperator.Observe(ctx, &inner)
+	predicted, result, err := predict(ctx, o.ObservationOperator, r)
 	if err != nil {
 		return nil, err
 	}
 	if r.Simulated != nil {
-		o.simulate(r, inner.Predicted, result.ErrorVariance)
+		o.simulate(r, predicted, result.ErrorVariance)
 	}
 	if r.LogLikelihood != nil {
-		o.weigh(r, inner.Predicted, result.ErrorVariance)
+		o.weigh(r, predicted, result.ErrorVariance)
 	}
 	return result, nil
+}
+
+// predict asks op for what r asks for except simulated observations and log-likelihoods, which have
+// the errors of another operator. It returns the predictions even if r does not ask for them.
+func predict(ctx context.Context, op sdk.ObservationOperator, r *sdk.ObserveRequest) (*mat.Dense, *sdk.ObserveResult, error) {
+	inner := *r
+	inner.Simulated, inner.LogLikelihood = nil, nil
+	if inner.Predicted == nil {
+		rows, _ := r.Ensemble.Dims()
+		inner.Predicted = mat.NewDense(rows, op.Space().Layout.Size(), nil)
+	}
+	result, err := op.Observe(ctx, &inner)
+	return inner.Predicted, result, err
 }
 
 func (o *correlated) simulate(r *sdk.ObserveRequest, predicted *mat.Dense, variance []float64) {

@@ -248,8 +248,8 @@ func (o *blind) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Observ
 	return res, err
 }
 
-// fixed is the model of the truth where parameters are estimated: the parameters in its
-// states do not change.
+// fixed is a model whose states are followed by values that it does not change, such as those of
+// the parameters of the truth where parameters are estimated.
 type fixed struct {
 	sdk.Model
 	state *sdk.Layout

@@ -26,7 +26,7 @@ type over struct {
 // held returns op, which stream i is configured with for some error variances, as it observes a mean or a sum.
 func (m *maker) held(i int, op sdk.ObservationOperator, model sdk.ErrorModel) sdk.ObservationOperator {
 	of := m.w.Observations[i].Over
-	space := *op.Space()
+	space := op.Space()
 	if !slices.Contains(space.Offers, sdk.Predicted) {
 		m.add(codeOver, []any{"observations", i, "over"}, "a %s over several cycles needs `predicted`, which %s does not offer here", of.Take, m.w.Observations[i].Plugin).
 			WithHelp("remove over, or choose another operator")
@@ -40,17 +40,12 @@ func (m *maker) held(i int, op sdk.ObservationOperator, model sdk.ErrorModel) sd
 		}
 		m.overs[i] = &over{of.Cycles, of.Take == "mean", op, first, size}
 	}
-	offers := []sdk.Capability{sdk.Predicted, sdk.ErrorVariance}
-	if slices.Contains(space.Offers, sdk.HasPositions) {
-		offers = append(offers, sdk.HasPositions)
-	}
-	space.Offers = offers
 	variance := make([]float64, size)
 	for j := range variance {
 		sd := model.SD[min(j, len(model.SD)-1)]
 		variance[j] = sd * sd
 	}
-	return &reading{&space, m.overs[i].first, variance}
+	return &reading{offering(space, sdk.Predicted, sdk.ErrorVariance), m.overs[i].first, variance}
 }
 
 // reading is an operator that observes values of the state.
@@ -75,37 +70,26 @@ func (o *reading) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.Observ
 // remembering is a model whose states are followed by means and sums of what streams predict.
 // Random streams: branch "over" of a request's seed, by stream.
 type remembering struct {
-	sdk.Model
-	state *sdk.Layout
+	fixed
 	clock Clock
 	overs []*over
 }
 
-// Layout implements sdk.Model.
-func (m *remembering) Layout() *sdk.Layout { return m.state }
-
 // Forecast implements sdk.Model.
 func (m *remembering) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
-	rows, whole := r.Ensemble.Dims()
-	n := m.Model.Layout().Size()
-	inner := *r
-	inner.Ensemble, inner.Into = columnsOf(r.Ensemble, 0, n), mat.NewDense(rows, n, nil)
-	res, err := m.Model.Forecast(ctx, &inner)
+	res, err := m.fixed.Forecast(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range res.Failures { // which are undefined
-		copy(inner.Into.RawRowView(f.Member), inner.Ensemble.RawRowView(f.Member))
-	}
-	for i := range rows {
-		copy(r.Into.RawRowView(i), inner.Into.RawRowView(i))
-		copy(r.Into.RawRowView(i)[n:whole], r.Ensemble.RawRowView(i)[n:])
+	for _, f := range res.Failures { // whose states are undefined
+		copy(r.Into.RawRowView(f.Member), r.Ensemble.RawRowView(f.Member))
 	}
 	cycle := m.clock.cycle(r.To)
+	if cycle < 1 { // before the start of the truth
+		return res, nil
+	}
+	rows, _ := r.Ensemble.Dims()
 	for k, o := range m.overs {
-		if cycle < 1 { // before the start of the truth
-			continue
-		}
 		predicted := mat.NewDense(rows, o.size, nil)
 		call := sdk.Call{Cycle: r.Cycle, Seed: r.Seed.Child("over", k), First: r.First}
 		if _, err := o.operator.Observe(ctx, &sdk.ObserveRequest{Call: call, Time: r.To, Ensemble: r.Into, Predicted: predicted}); err != nil {
@@ -164,9 +148,9 @@ func (m *maker) remember() {
 	before := m.plan.State
 	m.plan.Held = held
 	m.plan.State = &sdk.Layout{Variables: slices.Concat(before.Variables, held.Variables), Coordinates: m.places(before.Coordinates, overs)}
-	m.plan.Model = &remembering{m.plan.Model, m.plan.State, m.plan.Clock, overs}
+	m.plan.Model = &remembering{fixed{m.plan.Model, m.plan.State}, m.plan.Clock, overs}
 	if m.plan.Truth.Model != nil {
-		m.plan.Truth.Model = &remembering{m.plan.Truth.Model, m.plan.State, m.plan.Clock, overs}
+		m.plan.Truth.Model = &remembering{fixed{m.plan.Truth.Model, m.plan.State}, m.plan.Clock, overs}
 	}
 }
 

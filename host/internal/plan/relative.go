@@ -3,10 +3,8 @@ package plan
 import (
 	"context"
 	"math"
-	"slices"
 
 	"github.com/plume-da/plume/sdk"
-	"gonum.org/v1/gonum/mat"
 )
 
 // relative is an operator with normal errors whose standard deviation is a fraction of the
@@ -27,12 +25,7 @@ type relative struct {
 
 // newRelative returns op with relative errors. It must offer predictions and error variances.
 func newRelative(op sdk.ObservationOperator, fraction float64) *relative {
-	space := *op.Space()
-	space.Offers = []sdk.Capability{sdk.Predicted, sdk.Simulated, sdk.LogLikelihood, sdk.ErrorVariance}
-	if slices.Contains(op.Space().Offers, sdk.HasPositions) {
-		space.Offers = append(space.Offers, sdk.HasPositions)
-	}
-	return &relative{op, fraction, &space}
+	return &relative{op, fraction, offering(op.Space(), sdk.Predicted, sdk.Simulated, sdk.LogLikelihood, sdk.ErrorVariance)}
 }
 
 // Space implements sdk.ObservationOperator.
@@ -40,22 +33,17 @@ func (o *relative) Space() *sdk.ObservationSpace { return o.space }
 
 // Observe implements sdk.ObservationOperator.
 func (o *relative) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
-	rows, _ := r.Ensemble.Dims()
-	inner := *r
-	inner.Simulated, inner.LogLikelihood = nil, nil
-	if inner.Predicted == nil {
-		inner.Predicted = mat.NewDense(rows, o.space.Layout.Size(), nil)
-	}
-	result, err := o.ObservationOperator.Observe(ctx, &inner)
+	predicted, result, err := predict(ctx, o.ObservationOperator, r)
 	if err != nil {
 		return nil, err
 	}
+	rows, _ := predicted.Dims()
 	floor := result.ErrorVariance
 	result.ErrorVariance = make([]float64, len(floor))
 	seed := r.Seed.Child("relative", 0)
 	for i := range rows {
 		stream := seed.Member(r.First + i)
-		for j, h := range inner.Predicted.RawRowView(i) {
+		for j, h := range predicted.RawRowView(i) {
 			s := max(math.Sqrt(floor[j]), o.fraction*math.Abs(h))
 			result.ErrorVariance[j] += s * s / float64(rows)
 			if r.Simulated != nil {

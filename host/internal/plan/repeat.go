@@ -27,12 +27,17 @@ type repeated struct {
 }
 
 func newRepeated(op sdk.ObservationOperator, times int) *repeated {
-	space := *op.Space()
-	space.Offers = []sdk.Capability{sdk.Simulated, sdk.Predicted, sdk.ErrorVariance}
-	if slices.Contains(op.Space().Offers, sdk.HasPositions) {
+	return &repeated{op, times, offering(op.Space(), sdk.Simulated, sdk.Predicted, sdk.ErrorVariance)}
+}
+
+// offering returns a space with other offers, and with positions if it has them.
+func offering(of *sdk.ObservationSpace, offers ...sdk.Capability) *sdk.ObservationSpace {
+	space := *of
+	space.Offers = offers
+	if slices.Contains(of.Offers, sdk.HasPositions) {
 		space.Offers = append(space.Offers, sdk.HasPositions)
 	}
-	return &repeated{op, times, &space}
+	return &space
 }
 
 // Space implements sdk.ObservationOperator. Densities of a black box are not known.
