@@ -67,8 +67,9 @@ func studyAll(reader *archive.Reader, scores *compare.Run, setup Setup) (map[int
 	trials := map[int]*compare.Trial{}
 	for _, g := range scores.Groups {
 		cutoff, _ := paramOf(setup, scores.Axes, g, "cutoff").(float64)
+		every := everyOf(setup, scores.Axes, g)
 		for _, t := range g.Trials {
-			trials[t.Trial], cutoffs[t.Trial], analyses[t.Trial] = t, cutoff, everyOf(setup, scores.Axes, g)
+			trials[t.Trial], cutoffs[t.Trial], analyses[t.Trial] = t, cutoff, every
 		}
 	}
 	studies := map[int]*study{}

@@ -459,11 +459,9 @@ func paramOf(setup Setup, axes []string, g *compare.Group, name string) any {
 	if !ok {
 		return nil
 	}
-	if k := slices.Index(axes, "filter."+g.Filter+".params."+name); k >= 0 && g.Values[k] != "" {
-		var swept float64
-		if _, err := fmt.Sscan(g.Values[k], &swept); err == nil {
-			return swept
-		}
+	var x float64
+	if _, err := fmt.Sscan(swept(axes, g, "params."+name), &x); err == nil {
+		return x
 	}
 	if n, ok := v.(int64); ok {
 		return float64(n)
@@ -474,10 +472,17 @@ func paramOf(setup Setup, axes []string, g *compare.Group, name string) any {
 // everyOf returns the number of cycles from one analysis of a group to the next; 0 stands for 1.
 func everyOf(setup Setup, axes []string, g *compare.Group) int {
 	every := setup.Every[g.Filter]
-	if k := slices.Index(axes, "filter."+g.Filter+".every"); k >= 0 && g.Values[k] != "" {
-		_, _ = fmt.Sscan(g.Values[k], &every) // plume has written it
-	}
+	_, _ = fmt.Sscan(swept(axes, g, "every"), &every) // as it is, unless it is swept
 	return every
+}
+
+// swept returns the value that a key of the filter of a group has by an axis; empty if there is no
+// such axis.
+func swept(axes []string, g *compare.Group, key string) string {
+	if k := slices.Index(axes, "filter."+g.Filter+"."+key); k >= 0 {
+		return g.Values[k]
+	}
+	return ""
 }
 
 // remedy adds what may help.
