@@ -153,7 +153,7 @@ func (r *Report) chooseForecasts(all forecasts) {
 		}
 		f.ahead = append(f.ahead, evenly(there, r.mostShown())...)
 	}
-	each := len(r.trials) * len(f.ahead) * (1 + len(archive.Quantiles))
+	each := max(1, len(r.trials)) * len(f.ahead) * (1 + len(archive.Quantiles)) // no trials are known if all have started since they were read
 	f.leads = evenly(all.leads, min(shownLeads, max(12, forecastBudget/each)))
 	f.issues = evenly(all.issues, min(shownIssues, max(1, forecastBudget/(each*len(f.leads)))))
 	f.opening, f.came = len(f.issues)-1, map[truthKey][]*cameTrue{}
