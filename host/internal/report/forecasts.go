@@ -195,28 +195,33 @@ func aheadLabel(of, name string) string {
 	return name
 }
 
-// place returns which shown value, issue and lead time a row of a table is of; ok is false if one
-// is not shown.
-func (f *forecasts) place(name aheadName, cycle int32, lead float64) (value, issued, at int, ok bool) {
-	value = slices.IndexFunc(f.ahead, func(v aheadValue) bool { return v.aheadName == name })
-	issued = slices.IndexFunc(f.issues, func(s issue) bool { return s.cycle == cycle })
-	at = slices.Index(f.leads, lead)
-	return value, issued, at, value >= 0 && issued >= 0 && at >= 0
+// value returns the index of a value among those that are shown; -1: it is not.
+func (f *forecasts) value(name aheadName) int {
+	return slices.IndexFunc(f.ahead, func(v aheadValue) bool { return v.aheadName == name })
+}
+
+// place returns which forecast, value and lead time a row of a table is of; the forecast is nil if
+// it is not shown.
+func (r *Report) place(trial int32, name aheadName, cycle int32, lead float64) (of *fan, value, at int) {
+	f, t := &r.forecasts, r.trial(trial)
+	value, at = f.value(name), slices.Index(f.leads, lead)
+	issued := slices.IndexFunc(f.issues, func(s issue) bool { return s.cycle == cycle })
+	if t == nil || value < 0 || issued < 0 || at < 0 {
+		return nil, value, at
+	}
+	return t.fan(f, issued, value), value, at
 }
 
 func (r *Report) readFans() error {
-	f := &r.forecasts
 	for b, err := range r.reader.Forecasts() {
 		if err != nil {
 			return err
 		}
 		for i, number := range b.Trial {
-			value, issued, at, ok := f.place(aheadName{b.Of[i], b.Variable[i], b.Index[i]}, b.Cycle[i], b.Lead[i])
-			t := r.trial(number)
-			if !ok || t == nil {
+			fan, _, at := r.place(number, aheadName{b.Of[i], b.Variable[i], b.Index[i]}, b.Cycle[i], b.Lead[i])
+			if fan == nil {
 				continue
 			}
-			fan := t.fan(f, issued, value)
 			fan.mean[at] = b.Mean[i]
 			for k, q := range [5]float64{b.Q05[i], b.Q25[i], b.Q50[i], b.Q75[i], b.Q95[i]} {
 				fan.quantiles[k][at] = q
@@ -252,9 +257,8 @@ func (r *Report) readExceedances() error {
 			return err
 		}
 		for i, number := range b.Trial {
-			value, issued, at, ok := f.place(aheadName{b.Of[i], b.Variable[i], b.Index[i]}, b.Cycle[i], b.Lead[i])
-			t := r.trial(number)
-			if !ok || t == nil {
+			fan, value, at := r.place(number, aheadName{b.Of[i], b.Variable[i], b.Index[i]}, b.Cycle[i], b.Lead[i])
+			if fan == nil {
 				continue
 			}
 			v := &f.ahead[value]
@@ -262,7 +266,6 @@ func (r *Report) readExceedances() error {
 			if k < 0 {
 				k, v.above = len(v.above), append(v.above, b.Above[i])
 			}
-			fan := t.fan(f, issued, value)
 			for len(fan.exceed) <= k {
 				fan.exceed = append(fan.exceed, slices.Repeat([]float64{math.NaN()}, len(f.leads)))
 			}
@@ -288,8 +291,7 @@ func (r *Report) readVerification() error {
 		}
 		for i, number := range b.Trial {
 			through[b.Issued[i]] = max(through[b.Issued[i]], b.Lead[i])
-			name, t := aheadName{b.Of[i], b.Variable[i], b.Index[i]}, r.trial(number)
-			value := slices.IndexFunc(f.ahead, func(v aheadValue) bool { return v.aheadName == name })
+			value, t := f.value(aheadName{b.Of[i], b.Variable[i], b.Index[i]}), r.trial(number)
 			near := slices.ContainsFunc(f.issues, func(s issue) bool { return math.Abs(b.Time[i]-s.time) <= horizon })
 			if value < 0 || t == nil || !near {
 				continue

@@ -167,6 +167,9 @@ func (v *variablesReader) readObservations() error {
 		if err != nil {
 			return err
 		}
+		for _, f := range b.Fields {
+			v.report.observedUnits[f.Name] = f.Unit
+		}
 		for i, cycle := range b.Cycle {
 			key := truthKey{replicate: 1}
 			if b.Replicate != nil && b.Truth != nil {
@@ -177,7 +180,7 @@ func (v *variablesReader) readObservations() error {
 			}
 			row := map[string][]float64{}
 			for _, f := range b.Fields {
-				row[f.Name], v.report.observedUnits[f.Name] = f.Row(i), f.Unit
+				row[f.Name] = f.Row(i)
 			}
 			v.observations[key][cycle] = row
 		}

@@ -328,12 +328,17 @@
   const pick = (figure, ...labels) => figure.querySelector(".pick").replaceChildren(...labels);
   const redraw = figure => { drawOne(figure); remember(); };
 
+  // slide returns the control of state[key], an index into so many values that is at now
+  const slide = (figure, text, key, at, length) => {
+    const slider = make("input", { type: "range", min: 0, max: length - 1, value: at });
+    slider.addEventListener("input", () => { state[key] = +slider.value; redraw(figure); figure.querySelector("input").focus(); });
+    return make("label", {}, text + " ", slider);
+  };
+
   // atCycle returns the cycle at which members are shown, and its control
   const atCycle = figure => {
     const cycles = D.members.cycles, at = state.cycle < 0 ? D.members.opening : Math.min(state.cycle, cycles.length - 1);
-    const slider = make("input", { type: "range", min: 0, max: cycles.length - 1, value: at });
-    slider.addEventListener("input", () => { state.cycle = +slider.value; redraw(figure); figure.querySelector("input").focus(); });
-    return [at, make("label", {}, `after cycle ${cycles[at]}${D.dates ? ", " + timeText(D.members.at[at]) : ""} `, slider)];
+    return [at, slide(figure, `after cycle ${cycles[at]}${D.dates ? ", " + timeText(D.members.at[at]) : ""}`, "cycle", at, cycles.length)];
   };
 
   // ---- the charts

@@ -1,9 +1,8 @@
   charts.fan = (div, figure) => {
     const F = D.forecasts, k = Math.min(state.ahead, F.values.length - 1), v = F.values[k], at = state.issue < 0 ? F.opening : Math.min(state.issue, F.times.length - 1), from = F.times[at];
     const choice = select("value", F.values.map((x, i) => [i, x.label]), k, x => { state.ahead = +x; redraw(figure); });
-    const slider = make("input", { type: "range", min: 0, max: F.times.length - 1, value: at });
-    slider.addEventListener("input", () => { state.issue = +slider.value; redraw(figure); figure.querySelector("input").focus(); });
-    pick(figure, choice, ...(F.times.length > 1 ? [make("label", {}, `from ${timeText(from)} `, slider)] : [`from ${timeText(from)}`]));
+    const start = `from ${timeText(from)}`;
+    pick(figure, choice, F.times.length > 1 ? slide(figure, start, "issue", at, F.times.length) : start);
     const list = trials().filter(t => t.fans);
     if (!list.length) return nothing(div, "No forecasts for this choice.");
     const horizon = F.leads[F.leads.length - 1], span = [from - horizon, from + horizon], inside = t => t >= span[0] - 1e-9 * horizon && t <= span[1] + 1e-9 * horizon;
