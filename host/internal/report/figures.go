@@ -238,7 +238,7 @@ func (r *Report) timeFigure(name, label string, trials []*trial, of func(*trial)
 			continue
 		}
 		if n := len(s.Cycle); n > 2*blocks { // as on the page: single cycles of several filters hide one another
-			s, block = s.Blocks(blocks), n/blocks
+			s, block = s.Blocks(blocks), max(block, n/blocks)
 		}
 		drawn++
 		style := r.style(t.Filter)
