@@ -66,10 +66,11 @@ func (b byLag) points() (e errorPoints) {
 
 // lagsFigure draws error and spread of smoothed states by lag; axes have their first values.
 func (r *Report) lagsFigure() *figure {
-	p, drawn := panel("", "lag, cycles of later observations", withUnit("RMSE (solid), spread (dashed)", r.scoreUnit("spread"))), 0
+	label := "RMSE (solid), spread (dashed)"
 	if !r.truthful() {
-		p.Y.Label.Text = "spread"
+		label = "spread"
 	}
+	p, drawn := panel("", "lag, cycles of later observations", withUnit(label, r.scoreUnit("spread"))), 0
 	for _, w := range r.rows {
 		if !w.smooths() || slices.ContainsFunc(w.setting, func(v int) bool { return v > 0 }) {
 			continue
