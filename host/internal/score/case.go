@@ -18,9 +18,7 @@ type Case struct {
 	// posterior, for comparison; nil if there is no reference.
 	Reference func() (analysis, posterior *mat.Dense)
 
-	ranks      []float64 // see [Marginals.Ranks]
-	crps, fair float64
-	hasCRPS    bool
+	ranks []float64 // see [Marginals.Ranks]
 }
 
 // Part returns the case of the values from first to before end. It has no reference.
@@ -40,15 +38,6 @@ func (c *Case) RankCounts() []float64 {
 		c.Ranks(c.ranks)
 	}
 	return c.ranks
-}
-
-// both returns the two kinds of CRPS.
-func (c *Case) both() (crps, fair float64) {
-	if !c.hasCRPS {
-		c.crps, c.fair = c.CRPS()
-		c.hasCRPS = true
-	}
-	return c.crps, c.fair
 }
 
 // fewMembers is the largest ensemble whose energy score is computed: its cost grows
