@@ -54,7 +54,8 @@ func (r *Report) timeText(t float64) string {
 	if r.clock() {
 		layout += " 15:04"
 	}
-	return dateTicks{d}.date(t).Format(layout)
+	date, _ := d.At(t)
+	return date.Format(layout)
 }
 
 // clock reports whether dates need the time of day: cycles are less than a day apart.

@@ -48,3 +48,14 @@ func TestDateTicks(t *testing.T) {
 		t.Errorf("%d ticks", len(list))
 	}
 }
+
+// The product of a model time and its unit may be just below a round date.
+func TestTimeText(t *testing.T) {
+	d := &archive.Dates{Start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Seconds: 365.25 * 86400, Calendar: "proleptic_gregorian"}
+	r := &Report{reader: &archive.Reader{Info: &archive.Info{Dates: d}}}
+	if at := 23 / 365.25; at*d.Seconds >= 23*86400 {
+		t.Fatalf("%v is not below", at*d.Seconds)
+	} else if got := r.timeText(at); got != "2026-01-24" {
+		t.Errorf("got %s, want 2026-01-24", got)
+	}
+}
