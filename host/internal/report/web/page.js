@@ -37,7 +37,7 @@
     }
     return [];
   };
-  const timeText = t => D.dates ? dateOf(t).toISOString().replace("T", " ").slice(0, D.dates.clock ? 16 : 10) : `${TIME} ${short(t)}`;
+  const timeText = t => D.dates ? new Date(1000 * Math.round(D.dates.start + t * D.dates.unit)).toISOString().replace("T", " ").slice(0, D.dates.clock ? 16 : 10) : `${TIME} ${short(t)}`;
 
   // What the reader has chosen; it survives the page's loading itself again.
   const memory = "plume " + body.dataset.run;
