@@ -101,16 +101,8 @@ func (b *browser) checkPages(t *testing.T) {
 // last digit and in its tables as text.
 func (b *browser) checkNumbers(t *testing.T, path string, dirs ...string) {
 	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), `id="data">`)
-	data, _, _ := strings.Cut(rest, "</script>")
 	onPage := &pageJSON{}
-	if err := json.Unmarshal([]byte(data), onPage); err != nil {
-		t.Fatal(err)
-	}
+	readPageData(t, path, onPage)
 	checked := 0
 	for _, stage := range []string{archive.Analysis, archive.Forecast} {
 		for _, metric := range eval[[]string](t, b, `[...document.querySelectorAll("#scores-`+stage+` thead th")].map(th => th.textContent).filter(name => !["filter", "N", "status"].includes(name))`) {

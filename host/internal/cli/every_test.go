@@ -15,20 +15,7 @@ func TestEveryTheSame(t *testing.T) {
 		"plugin = \"filter-diffusion\"\nevery = 3\n",
 		"plugin = \"filter-pf\"\nsize = 50\nparams = { jitter = 0.2, threshold = 0.5 }\nevery = 7\n",
 	} {
-		file := windowWorkflow(t, "", filter)
-		var dirs []string
-		for _, how := range [][]string{{}, {"--in-process"}, {"--set", "model.replicas=3"}} {
-			code, dir, said := plumeHere(t, nil, append([]string{"run", file, "--run-dir", root}, how...)...)
-			if code != exitOK {
-				t.Fatalf("%v: exit code %d\n%s", how, code, said)
-			}
-			dirs = append(dirs, dir)
-		}
-		for _, dir := range dirs[1:] {
-			if code, _, said := plume(t, "verify", dirs[0], dir); code != exitOK {
-				t.Errorf("%s: %s", filter, said)
-			}
-		}
+		runTheSame(t, filter, root)
 	}
 	file := windowWorkflow(t, "", "plugin = \"filter-enkf\"\nparams = { scheme = \"etkf\", inflation = 1.05 }\nevery = 5\n")
 	code, dir, said := plumeHere(t, nil, "run", file, "--run-dir", root, "--set", "time.cycles=300")

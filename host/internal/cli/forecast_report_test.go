@@ -40,16 +40,8 @@ type forecastPage struct {
 // readForecastPage reads the data of a page.
 func readForecastPage(t *testing.T, path string) *forecastPage {
 	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), `id="data">`)
-	data, _, _ := strings.Cut(rest, "</script>")
 	p := &forecastPage{}
-	if err := json.Unmarshal([]byte(data), p); err != nil {
-		t.Fatal(err)
-	}
+	readPageData(t, path, p)
 	if p.Forecasts == nil {
 		t.Fatal("the page has no forecasts")
 	}

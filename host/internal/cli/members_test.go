@@ -3,13 +3,10 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -18,12 +15,6 @@ import (
 // The members in a page are those in the tables of the run, to the five digits of the page.
 func TestMembersOfThePage(t *testing.T) {
 	path := reported(t, reportedTwin)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), `id="data">`)
-	encoded, _, _ := strings.Cut(rest, "</script>")
 	var page struct {
 		Members struct{ Cycles, Latest []int32 }
 		Trials  []struct {
@@ -32,9 +23,7 @@ func TestMembersOfThePage(t *testing.T) {
 			}
 		}
 	}
-	if err := json.Unmarshal([]byte(encoded), &page); err != nil {
-		t.Fatal(err)
-	}
+	readPageData(t, path, &page)
 	if want := []int32{5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60}; !slices.Equal(page.Members.Cycles, want) {
 		t.Fatalf("cycles %v, want %v", page.Members.Cycles, want)
 	}

@@ -304,17 +304,23 @@ func resultTable(t *testing.T, dir string) [][]string {
 func readPage(t *testing.T, dir string) *pageJSON {
 	t.Helper()
 	out(t, exitOK, "report", dir)
-	text, err := os.ReadFile(filepath.Join(dir, archive.ReportFile))
+	page := &pageJSON{}
+	readPageData(t, filepath.Join(dir, archive.ReportFile), page)
+	return page
+}
+
+// readPageData reads the data of a page into a value.
+func readPageData(t *testing.T, path string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(text), `id="data">`)
 	data, _, _ := strings.Cut(rest, "</script>")
-	page := &pageJSON{}
-	if err := json.Unmarshal([]byte(data), page); err != nil {
+	if err := json.Unmarshal([]byte(data), into); err != nil {
 		t.Fatal(err)
 	}
-	return page
 }
 
 // equal says whether two numbers are the same to the last digit, or both null.

@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"encoding/json"
 	"math"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -44,22 +42,9 @@ func TestSmoothedTheSame(t *testing.T) {
 		"plugin = \"filter-diffusion\"\nsmooth = { lag = 2 }\n",
 		"plugin = \"filter-pf\"\nsize = 50\nparams = { jitter = 0.2, threshold = 0.5 }\nsmooth = { lag = 2 }\n",
 	} {
-		file := windowWorkflow(t, "", filter)
-		var dirs []string
-		for _, how := range [][]string{{}, {"--in-process"}, {"--set", "model.replicas=3"}} {
-			code, dir, said := plumeHere(t, nil, append([]string{"run", file, "--run-dir", root}, how...)...)
-			if code != exitOK {
-				t.Fatalf("%v: exit code %d\n%s", how, code, said)
-			}
-			dirs = append(dirs, dir)
-		}
-		for _, dir := range dirs[1:] {
-			if code, _, said := plume(t, "verify", dirs[0], dir); code != exitOK {
-				t.Errorf("%s: %s", filter, said)
-			}
-		}
+		dir := runTheSame(t, filter, root)
 		for _, stage := range [][]string{{"--stage", "smoothed"}, {"--lag", "2"}, {"--lag", "0"}} {
-			if code, said, _ := plume(t, append([]string{"compare", dirs[0]}, stage...)...); code != exitOK || !strings.Contains(said, " ± ") {
+			if code, said, _ := plume(t, append([]string{"compare", dir}, stage...)...); code != exitOK || !strings.Contains(said, " ± ") {
 				t.Errorf("%v: %s", stage, said)
 			}
 		}
@@ -75,20 +60,17 @@ func TestSmoothedTheSame(t *testing.T) {
 func checkLags(t *testing.T, root string) {
 	t.Helper()
 	code, path, said := plume(t, "report", "@last", "--run-dir", root)
-	text, err := os.ReadFile(strings.TrimSpace(path))
-	if code != exitOK || err != nil {
-		t.Fatalf("exit code %d, %v\n%s", code, err, said)
+	if code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, said)
 	}
-	_, rest, _ := strings.Cut(string(text), `id="data">`)
-	encoded, _, _ := strings.Cut(rest, "</script>")
 	var d struct {
 		Lags   []struct{ Scores map[string][]float64 }
 		Points []struct {
 			Scores map[string]map[string][4]*float64
 		}
 	}
-	if err := json.Unmarshal([]byte(encoded), &d); err != nil || len(d.Lags) != 1 {
-		t.Fatalf("%v, lags %v", err, d.Lags)
+	if readPageData(t, strings.TrimSpace(path), &d); len(d.Lags) != 1 {
+		t.Fatalf("lags %v", d.Lags)
 	}
 	for _, name := range []string{"rmse", "spread"} {
 		analysis := d.Points[0].Scores["analysis"][name]

@@ -47,6 +47,27 @@ label  = "f"
 	return file
 }
 
+// runTheSame runs windowWorkflow with a filter below root: as it is, in one process and with
+// replicas of the model. It wants the same bytes, and returns the first run.
+func runTheSame(t *testing.T, filter, root string) string {
+	t.Helper()
+	file := windowWorkflow(t, "", filter)
+	var dirs []string
+	for _, how := range [][]string{{}, {"--in-process"}, {"--set", "model.replicas=3"}} {
+		code, dir, said := plumeHere(t, nil, append([]string{"run", file, "--run-dir", root}, how...)...)
+		if code != exitOK {
+			t.Fatalf("%v: exit code %d\n%s", how, code, said)
+		}
+		dirs = append(dirs, dir)
+	}
+	for _, dir := range dirs[1:] {
+		if code, _, said := plume(t, "verify", dirs[0], dir); code != exitOK {
+			t.Errorf("%s: %s", filter, said)
+		}
+	}
+	return dirs[0]
+}
+
 const refusedWindow = `error[E312]: timid cannot be used with this window: it does not take fractions of the likelihood
   --> window.toml:24:21
    |
