@@ -47,18 +47,12 @@ func (w *Workflow) withPaths() *Workflow {
 // elsewhere.
 func (w *Workflow) Anywhere() *Workflow {
 	c := *w
-	c.Model.Executor = ""
 	c.Observations, c.Filters = slices.Clone(w.Observations), slices.Clone(w.Filters)
-	for i := range c.Observations {
-		c.Observations[i].Executor = ""
-	}
-	for i := range c.Filters {
-		c.Filters[i].Executor = ""
-	}
 	if w.Reference != nil {
 		r := *w.Reference
-		r.Executor, c.Reference = "", &r
+		c.Reference = &r
 	}
+	c.eachComponent(func(part *Component, _ ...any) { part.Executor = "" })
 	return &c
 }
 
