@@ -95,12 +95,10 @@ func axesOf(c *compare.Comparison) []string {
 func printText(w io.Writer, c *compare.Comparison) error {
 	lines := comparisonLines(c, widthOf(w) > 0)
 	columns := make([]column, len(lines[0]))
-	var means []compare.Mean
-	for _, r := range c.Rows {
-		if m := r.Mean; r.Size > 0 { // baselines without members do not compete
-			means = append(means, m)
-		} else {
-			means = append(means, compare.Mean{})
+	means := make([]compare.Mean, len(c.Rows))
+	for i, r := range c.Rows {
+		if r.Size > 0 { // baselines without members do not compete
+			means[i] = r.Mean
 		}
 	}
 	for k, head := range lines[0] {
