@@ -42,7 +42,7 @@ would ask for there.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			s.path = args[0]
 			if s.elsewhere(workers); workers != 0 && s.trials == "" {
-				return usage("--workers: got %d without an executor, want it with --executor", workers)
+				return usage("--workers: got %d, want 1 or more, with an --executor other than local", workers)
 			}
 			e, err := s.open(c.Context())
 			if err != nil {
