@@ -195,13 +195,11 @@ func (a *app) showForecast(r *archive.Reader, h forecasting) error {
 		}
 		return nil
 	}
-	columns := []column{{head: "filter"}, {head: "time"}, {head: "lead", right: true, drop: 3}, {head: "variable"}, {head: "mean", right: true}, {head: "sd", right: true, drop: 4},
-		{head: "5 %", right: true}, {head: "25 %", right: true, drop: 2}, {head: "50 %", right: true, drop: 1}, {head: "75 %", right: true, drop: 2}, {head: "95 %", right: true}, {head: "probability"}}
 	lines, trials := make([][]string, len(rows)), make([]int, len(rows))
 	for i, row := range rows {
 		lines[i], trials[i] = row.cells(), row.Trial
 	}
-	if err := printForecasts(a.stdout, columns, lines, trials); err != nil {
+	if err := printForecasts(a.stdout, forecastColumns(), lines, trials); err != nil {
 		return err
 	}
 	a.say("from the %s; %s", analysesText(r.Info.Dates, rows), map[string]string{archive.State: "values of the state", archive.Observed: "predicted observations with their errors"}[rows[0].Of])
@@ -227,6 +225,15 @@ func printForecasts(w io.Writer, columns []column, lines [][]string, trials []in
 		}
 	}
 	return printTable(w, columns, lines)
+}
+
+// forecastColumns returns the columns of the table of forecasts.
+func forecastColumns() []column {
+	return []column{
+		{head: "filter"}, {head: "time"}, {head: "lead", right: true, drop: 3}, {head: "variable"}, {head: "mean", right: true}, {head: "sd", right: true, drop: 4},
+		{head: "5 %", right: true, drop: 5, last: true}, {head: "25 %", right: true, drop: 2}, {head: "50 %", right: true, drop: 1}, {head: "75 %", right: true, drop: 2},
+		{head: "95 %", right: true, drop: 5, last: true}, {head: "probability"},
+	}
 }
 
 // cells returns the cells of a row of the table.
@@ -281,13 +288,28 @@ func valueName(variable string, index int) string {
 	return fmt.Sprintf("%s[%d]", variable, index)
 }
 
-// shownScores are the scores by lead time, in the order of the columns.
+// shownScores are the scores by lead time and their columns, in this order.
 var shownScores = []struct {
-	metric, head string
-	drop         int
+	metric string
+	column
 }{
-	{"rmse", "rmse", 0}, {"spread", "spread", 5}, {"crps_fair", "crps", 4}, {"coverage_90", "within 90 %", 3},
-	{"persistence_rmse", "persistence", 0}, {"climatology_rmse", "climatology", 0}, {"persistence_crps", "persistence crps", 2}, {"climatology_crps", "climatology crps", 2},
+	{"rmse", column{head: "rmse", right: true}},
+	{"spread", column{head: "spread", right: true, drop: 5}},
+	{"crps_fair", column{head: "crps", right: true, drop: 4}},
+	{"coverage_90", column{head: "within 90 %", right: true, drop: 3}},
+	{"persistence_rmse", column{head: "persistence", right: true}},
+	{"climatology_rmse", column{head: "climatology", right: true, drop: 6, last: true}},
+	{"persistence_crps", column{head: "persistence crps", right: true, drop: 2}},
+	{"climatology_crps", column{head: "climatology crps", right: true, drop: 2}},
+}
+
+// leadColumns returns the columns of the table of scores by lead time.
+func leadColumns() []column {
+	columns := []column{{head: "filter"}, {head: "variable"}, {head: "lead", right: true}, {head: "forecasts", right: true, drop: 1}}
+	for _, s := range shownScores {
+		columns = append(columns, s.column)
+	}
+	return columns
 }
 
 // showForecastScores prints the scores of forecasts by lead time.
@@ -304,10 +326,6 @@ func (a *app) showForecastScores(r *archive.Reader, h forecasting) error {
 			return fmt.Errorf("%s has no forecast whose time has come; they are made for workflows with [forecast]", r.Dir)
 		}
 		return errNoForecast(r, h)
-	}
-	columns := []column{{head: "filter"}, {head: "variable"}, {head: "lead", right: true}, {head: "forecasts", right: true, drop: 1}}
-	for _, s := range shownScores {
-		columns = append(columns, column{head: s.head, right: true, drop: s.drop})
 	}
 	var lines [][]string
 	var trials []int
@@ -341,7 +359,7 @@ func (a *app) showForecastScores(r *archive.Reader, h forecasting) error {
 	if a.json {
 		return nil
 	}
-	if err := printForecasts(a.stdout, columns, lines, trials); err != nil {
+	if err := printForecasts(a.stdout, leadColumns(), lines, trials); err != nil {
 		return err
 	}
 	a.say("%s", map[string]string{archive.State: "compared with the truth", archive.Observed: "compared with observations, whose errors are part of rmse and spread"}[of])

@@ -3,13 +3,16 @@
 package cli
 
 import (
+	"bufio"
 	"encoding/json"
 	"math"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
+	"github.com/creack/pty"
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/sdk/wire/table"
 )
@@ -206,6 +209,59 @@ func TestForecastCommand(t *testing.T) {
 	out(t, exitUsage, "forecast", dir, "--variable", "none")
 	out(t, exitUsage, "forecast", dir, "--of", "none")
 	out(t, exitFailed, "forecast", decayRun(t, "30", "20", ""))
+}
+
+// On a terminal of 80 columns the tables fit also for several trials of filters with long names, and so does the line
+// that says what they leave out.
+func TestForecastsFit(t *testing.T) {
+	for _, test := range []struct {
+		columns []column
+		lines   [][]string
+		left    string
+	}{
+		{leadColumns(), [][]string{
+			{"stochastic-with-inflation", "level", "12", "400", "0.1566 ± 0.0077", "0.1500 ± 0.0012", "0.0870 ± 0.0041", "0.900 ± 0.012", "0.1570 ± 0.0069", "0.54 ± 0.12", "0.0880 ± 0.0040", "0.31 ± 0.06"},
+			{"etkf", "level", "12", "400", "0.208 ± 0.016", "0.1500 ± 0.0012", "0.0870 ± 0.0041", "0.900 ± 0.012", "0.210 ± 0.015", "0.54 ± 0.12", "0.0880 ± 0.0040", "0.31 ± 0.06"},
+		}, "climatology, spread, crps, within 90 %, persistence crps, climatology crps, forecasts"},
+		{forecastColumns(), [][]string{
+			{"stochastic-with-inflation", "2026-01-17 18:00", "3", "water_temperature", "-12.35", "1.25", "-13.12", "-12.5", "-12.3", "-12.1", "-11.12", "> -12.5: 70 %, > -10: 1 %"},
+			{"etkf", "2026-01-17 18:00", "3", "water_temperature", "-12.35", "1.25", "-13.12", "-12.5", "-12.3", "-12.1", "-11.12", "> -12.5: 70 %, > -10: 1 %"},
+		}, "5 %, 95 %, sd, lead, 25 %, 75 %, 50 %"},
+		{forecastColumns(), [][]string{
+			{"stochastic-with-inflation", "2026-01-17 18:00", "3", "level", "2.251", "0.2", "1.836", "2.1", "2.2", "2.4", "2.633", "> 2: 85 %, > 2.5: 16 %"},
+			{"etkf", "2026-01-17 18:00", "3", "level", "2.251", "0.2", "1.836", "2.1", "2.2", "2.4", "2.633", "> 2: 85 %, > 2.5: 16 %"},
+		}, "sd, lead, 25 %, 75 %, 50 %"},
+	} {
+		person, screen, err := pty.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _, _ = person.Close(), screen.Close() }()
+		if err := pty.Setsize(screen, &pty.Winsize{Rows: 24, Cols: 80}); err != nil {
+			t.Fatal(err)
+		}
+		if err := printForecasts(screen, test.columns, append(test.lines, slices.Clone(test.lines[0])), []int{1, 2, 3}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := screen.WriteString("end\n"); err != nil {
+			t.Fatal(err)
+		}
+		var text string
+		for r := bufio.NewReader(person); !strings.HasSuffix(text, "end"); {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			line = strings.TrimRight(line, "\r\n")
+			if n := utf8.RuneCountInString(line); n > 80 {
+				t.Errorf("%d columns: %s", n, line)
+			}
+			text += "\n" + line
+		}
+		if _, left, _ := strings.Cut(text, "not shown at this width:"); strings.Join(strings.Fields(left), " ") != test.left+" end" {
+			t.Errorf("want %s to be left out:%s", test.left, text)
+		}
+	}
 }
 
 // A forecast that is not finite is null, and one of a trial that has failed is from an earlier analysis.

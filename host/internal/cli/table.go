@@ -18,6 +18,7 @@ type column struct {
 	head  string
 	right bool // of numbers, which are never broken
 	drop  int  // columns are dropped in this order, from 1, all of one number together; 0: never
+	last  bool // it is dropped only if the others are too wide even when they are folded
 	fold  bool // long cells take several lines, before those of other columns do
 
 	// style returns how a cell of a row, from 0, looks on a terminal that takes colours; nil: all
@@ -59,9 +60,10 @@ func printTable(w io.Writer, columns []column, rows [][]string) error {
 			row[k] = oneLine(row[k])
 		}
 	}
-	text, left := layOut(columns, rows, widthOf(w), coloursOf(w))
+	width := widthOf(w)
+	text, left := layOut(columns, rows, width, coloursOf(w))
 	if len(left) > 0 {
-		text += fmt.Sprintf("not shown at this width: %s\n", strings.Join(left, ", "))
+		text += fold(fmt.Sprintf("not shown at this width: %s\n", strings.Join(left, ", ")), width)
 	}
 	_, err := io.WriteString(w, text)
 	return err
@@ -97,17 +99,27 @@ func layOut(columns []column, rows [][]string, width int, c colours) (text strin
 			widths[k] = max(widths[k], utf8.RuneCountInString(cell))
 		}
 	}
-	for width > 0 && total(widths) > width {
-		if k := nextToDrop(columns, widths); k >= 0 {
-			var dropped []string
-			for other, c := range columns {
-				if c.drop == columns[k].drop && widths[other] > 0 {
-					dropped, widths[other] = append(dropped, c.head), 0
-				}
+	drop := func(next int) {
+		var dropped []string
+		for k, c := range columns {
+			if c.drop == columns[next].drop && widths[k] > 0 {
+				dropped, widths[k] = append(dropped, c.head), 0
 			}
-			left = append(dropped, left...)
+		}
+		left = append(dropped, left...)
+	}
+	for full := slices.Clone(widths); width > 0 && total(widths) > width; {
+		if k := nextToDrop(columns, widths, false); k >= 0 {
+			drop(k)
 		} else if k := nextToFold(columns, widths); k >= 0 {
 			widths[k]--
+		} else if k := nextToDrop(columns, widths, true); k >= 0 {
+			drop(k)
+			for k, n := range widths {
+				if n > 0 { // there may be room for all of it again
+					widths[k] = full[k]
+				}
+			}
 		} else {
 			break
 		}
@@ -136,11 +148,12 @@ func total(widths []int) int {
 	return sum
 }
 
-// nextToDrop returns the first of the columns that are dropped next; -1 if all must stay.
-func nextToDrop(columns []column, widths []int) int {
+// nextToDrop returns the first of the columns that are dropped next, with last also of those that
+// are dropped only if folding is not enough; -1 if all must stay.
+func nextToDrop(columns []column, widths []int, last bool) int {
 	next := -1
 	for k, c := range columns {
-		if c.drop > 0 && widths[k] > 0 && (next < 0 || c.drop < columns[next].drop) {
+		if c.drop > 0 && (last || !c.last) && widths[k] > 0 && (next < 0 || c.drop < columns[next].drop) {
 			next = k
 		}
 	}
