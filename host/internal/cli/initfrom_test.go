@@ -50,8 +50,9 @@ func TestInitFrom(t *testing.T) {
 		"a word for missing": {"a.csv", series("t,x", 50, func(i int, v float64) string {
 			return fmt.Sprintf("%d,%s", i, []string{fmt.Sprint(v), "broken"}[b2(i%9 == 4)])
 		}), "", []string{`"broken"]`, `start = -1 `}},
-		"twice a time": {"a.csv", series("t,x", 50, func(i int, v float64) string { return fmt.Sprintf("%d,%.2f", i/2, v) }), "", []string{`duplicates = "mean"`}},
-		"a model":      {"a.csv", series("t,z,obs", 50, func(i int, v float64) string { return fmt.Sprintf("%.1f,%.2f,%.2f", 0.1*float64(i+1), 20+v, v) }), "lorenz63", []string{`plugin = "lorenz63"`, `start = 0 `, `variable = "x" },   # guessed: the next variable`}},
+		"a name in Latin-1 that is not used": {"a.csv", series("t,x,tilst\xe5nd", 50, func(i int, v float64) string { return fmt.Sprintf("%d,%.2f,d\xe5rlig", i, v) }), "", []string{`# "tilst\xe5nd" is not used`}},
+		"twice a time":                       {"a.csv", series("t,x", 50, func(i int, v float64) string { return fmt.Sprintf("%d,%.2f", i/2, v) }), "", []string{`duplicates = "mean"`}},
+		"a model":                            {"a.csv", series("t,z,obs", 50, func(i int, v float64) string { return fmt.Sprintf("%.1f,%.2f,%.2f", 0.1*float64(i+1), 20+v, v) }), "lorenz63", []string{`plugin = "lorenz63"`, `start = 0 `, `variable = "x" },   # guessed: the next variable`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -101,6 +102,8 @@ func TestInitFromRefuses(t *testing.T) {
 		"t,b\n1,3\n":                         "want at least 3 rows to guess from, got 1",
 		"t,b\n1,x\n2,y\n3,z\n":               "no column has numbers",
 		"t,b\n1,3\n2,4,5\n3,4\n":             "wrong number of columns",
+		"t,level (\xb0C)\n1,3\n2,4\n3,5\n":   `"level (\xb0C)" is not UTF-8`,
+		"t,b\n1,3\n2,d\xe9faut\n3,4\n4,5\n":  `"d\xe9faut" is not UTF-8`,
 		"\xff\xfet\x00,\x00b\x00\n\x001\x00": "separated by commas",
 	} {
 		file := filepath.Join(t.TempDir(), "data.csv")

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/plume-da/plume/host/internal/tabular"
 )
@@ -54,11 +55,15 @@ func (d Data) Write(dir string) ([]string, error) {
 	if err := d.assign(columns); err != nil {
 		return nil, err
 	}
+	used := columns[:min(len(columns), mostColumns)]
+	if err := s.encoded(t, used); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.File, err)
+	}
 	file, err := filepath.Rel(dir, d.File)
 	if err != nil || filepath.IsAbs(d.File) {
 		file = d.File
 	}
-	return write(dir, map[string]string{"templates/data/workflow.toml": "workflow.toml"}, view{Guess: &guess{d, file, s, t, columns[:min(len(columns), mostColumns)], columns}})
+	return write(dir, map[string]string{"templates/data/workflow.toml": "workflow.toml"}, view{Guess: &guess{d, file, s, t, used}})
 }
 
 // read reads the first rows of the file.
@@ -99,6 +104,21 @@ func (d Data) read() (*sheet, error) {
 		return nil, fmt.Errorf("%s: the first line has numbers, want the names of the columns; add a line such as time,level", d.File)
 	}
 	return s, nil
+}
+
+// encoded returns an error if a text of the file that the workflow must name is not UTF-8, as the workflow is.
+func (s *sheet) encoded(t *clock, used []*column) error {
+	var texts []string
+	for _, i := range t.columns {
+		texts = append(texts, s.names[i])
+	}
+	for _, c := range used {
+		texts = append(append(texts, c.Name), c.Missing...)
+	}
+	if i := slices.IndexFunc(texts, func(text string) bool { return !utf8.ValidString(text) }); i >= 0 {
+		return fmt.Errorf("%q is not UTF-8, which the workflow must be; save the file as UTF-8", texts[i])
+	}
+	return nil
 }
 
 func isNumber(text string) bool {

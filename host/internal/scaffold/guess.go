@@ -16,7 +16,6 @@ type guess struct {
 	sheet   *sheet
 	clock   *clock
 	columns []*column // that are assimilated
-	all     []*column
 }
 
 // Name returns a name of the experiment.
