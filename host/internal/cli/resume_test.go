@@ -337,7 +337,7 @@ func TestResumeRefuses(t *testing.T) {
 	if err := os.WriteFile(file, []byte(longRun), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := &stopped{Cmd: exec.Command(plumeBinary(t), "run", file, "--run-dir", root), root: root}
+	r := &stopped{Cmd: exec.Command(plumeBinary(t), "run", file, "--run-dir", root, "--set", "time.cycles=15_000"), root: root}
 	r.Env = append(os.Environ(), env...)
 	r.start(t)
 	dir := r.dir(t)
