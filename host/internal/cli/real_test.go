@@ -15,10 +15,10 @@ import (
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
-// runQuietly runs a workflow in this process and returns its run directory.
+// runQuietly runs a workflow in this process, whatever room the machine has, and returns its run directory.
 func runQuietly(t *testing.T, workflow string, settings ...string) string {
 	t.Helper()
-	args := []string{"run", workflow, "--run-dir", t.TempDir(), "--quiet"}
+	args := []string{"run", workflow, "--run-dir", t.TempDir(), "--quiet", "--accept-size"}
 	for _, s := range settings {
 		args = append(args, "--set", s)
 	}
