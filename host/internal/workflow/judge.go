@@ -21,6 +21,7 @@ func (w *Workflow) judge(found *diag.Findings) {
 	w.judgeForecast(found)
 	w.judgeObservations(found)
 	w.judgeDialect(found, w.Ensemble.Init.Dialect, "ensemble", "init")
+	w.judgeEvery(found)
 	w.judgeLabels(found)
 	w.judgeExpect(found)
 	w.judgeMetrics(found)
@@ -117,13 +118,19 @@ func (w *Workflow) judgeForecast(found *diag.Findings) {
 	}
 }
 
-func (w *Workflow) judgeLabels(found *diag.Findings) {
-	seen := map[string]int{}
+// judgeEvery reports filters that make no analysis in the cycles that there are.
+func (w *Workflow) judgeEvery(found *diag.Findings) {
 	for i, f := range w.Filters {
 		if n := w.Time.Cycles; f.Every > n && n > 0 && !w.Real() {
 			found.Add(codeConflict, w.At("filter", i, "every"), "there is no analysis: one in %d cycles, but there are %d", f.Every, n).
 				WithLabel("at most %d", n).WithHelp("lower every, or raise time.cycles")
 		}
+	}
+}
+
+func (w *Workflow) judgeLabels(found *diag.Findings) {
+	seen := map[string]int{}
+	for i, f := range w.Filters {
 		at := w.At("filter", i, "label")
 		first, taken := seen[f.Label]
 		switch {
