@@ -232,6 +232,11 @@ func TestFollowKeepsUp(t *testing.T) {
 		}
 		return mb / 1024
 	}
+	for end := time.Now().Add(time.Minute); seen.Load() == 0; time.Sleep(20 * time.Millisecond) { // it has started
+		if time.Now().After(end) {
+			t.Fatal("the first rows were not followed")
+		}
+	}
 	var first float64 // largest in the first half
 	var last float64  // and in the second
 	start := time.Now()
