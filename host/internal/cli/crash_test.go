@@ -315,7 +315,7 @@ func TestInterruptBeforeCycles(t *testing.T) {
 		patient bool
 	}{
 		"a plugin that does not start": {[]string{"validate", hanging}, false},
-		"a long truth":                 {[]string{"run", file, "--run-dir", root, "--set", "time.cycles=1_000_000", "--set", `output.ensemble="none"`}, true},
+		"a long truth":                 {[]string{"run", file, "--run-dir", root, "--set", "time.cycles=1_000_000", "--set", `output.ensemble="none"`, "--accept-size"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &underWay{Cmd: exec.Command(plumeBinary(t), test.args...)}
