@@ -30,8 +30,10 @@ func (m *Meter) Add(from, to time.Time) {
 func (m *Meter) add(from, to time.Duration) {
 	for from = max(from, 0); to > mostIntervals*m.every; m.every *= 2 {
 		for i, busy := range m.busy {
-			if m.busy[i/2] = busy; i%2 == 1 {
-				m.busy[i/2] += m.busy[i-1]
+			if i%2 == 0 {
+				m.busy[i/2] = busy
+			} else {
+				m.busy[i/2] += busy
 			}
 		}
 		m.busy = m.busy[:(len(m.busy)+1)/2]

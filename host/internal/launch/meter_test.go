@@ -29,3 +29,16 @@ func TestMeter(t *testing.T) {
 		t.Errorf("got %v after 500 s, intervals of %v", busy[i], every)
 	}
 }
+
+// Each of the first two intervals counts once when they become one.
+func TestMeterJoinsFirstIntervals(t *testing.T) {
+	m := NewMeter()
+	m.start = m.start.Add(-time.Hour)
+	at := func(d time.Duration) time.Time { return m.start.Add(d) }
+	m.Add(at(0), at(75*time.Millisecond))
+	m.Add(at(100*time.Millisecond), at(125*time.Millisecond))
+	m.Add(at(30*time.Second), at(30*time.Second))
+	if every, busy := m.Busy(); every != 200*time.Millisecond || len(busy) != 1 || busy[0] != 0.5 {
+		t.Errorf("got %v in intervals of %v, want [0.5] in intervals of 200ms", busy, every)
+	}
+}
