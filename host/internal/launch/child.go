@@ -132,6 +132,37 @@ func (r *childRunner) isDone() bool {
 	}
 }
 
+// endsSoon waits a moment for the child to end, and reports whether it has: its connection
+// closes a little before the exit code is known.
+func (r *childRunner) endsSoon() bool {
+	select {
+	case <-r.done:
+		return true
+	case <-time.After(time.Second):
+		return false
+	}
+}
+
+// hangUp closes the connection to a child when that has ended, so that calls under way fail. A
+// machine that is gone does not close it.
+func (r *childRunner) hangUp(conn io.Closer) {
+	<-r.done
+	_ = conn.Close() // it may be closed already
+}
+
+// placed is a [Child] on another machine.
+type placed interface{ Place() Place }
+
+// place returns where the child runs; the zero Place for this machine.
+func (r *childRunner) place() Place {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c, ok := r.child.(placed); ok {
+		return c.Place()
+	}
+	return Place{}
+}
+
 // died reports whether the child has ended without the host having asked for it.
 func (r *childRunner) died() bool {
 	if !r.isDone() || r.startErr != nil {

@@ -61,10 +61,7 @@ func Connect(ctx context.Context, x Executor, name string, command []string, log
 		p.runner.end()
 		return nil, p.unconnected(ctx, started, err)
 	}
-	go func() {
-		<-p.runner.done
-		_ = p.Conn.Close() // it may be closed already
-	}()
+	go p.runner.hangUp(p.Conn)
 	return p, nil
 }
 
@@ -91,15 +88,12 @@ func (p *Peer) dial(ctx context.Context, secure *tls.Config) error {
 // unconnected says why the program is not connected.
 func (p *Peer) unconnected(ctx, started context.Context, err error) error {
 	name := p.runner.program.Name
-	select {
-	case <-p.runner.done:
-	case <-time.After(time.Second):
-	}
+	ended := p.runner.endsSoon()
 	var e *sdk.Error
 	switch {
 	case ctx.Err() != nil:
 		return stopped(name+": start", ctx)
-	case p.runner.isDone() && started.Err() == nil && p.runner.exit.Code != nil:
+	case ended && started.Err() == nil && p.runner.exit.Code != nil:
 		e = sdk.Errorf(sdk.KindCrash, name, "%s before it was ready", p.runner.exit.What)
 	default:
 		e = sdk.Errorf(sdk.KindResource, name, "runs on %s, but cannot be reached there: %v", p.Place().Node, err).
@@ -110,14 +104,7 @@ func (p *Peer) unconnected(ctx, started context.Context, err error) error {
 }
 
 // Place returns where the program runs.
-func (p *Peer) Place() Place {
-	p.runner.mu.Lock()
-	defer p.runner.mu.Unlock()
-	if c, ok := p.runner.child.(placed); ok {
-		return c.Place()
-	}
-	return Place{}
-}
+func (p *Peer) Place() Place { return p.runner.place() }
 
 // Judge tells the executor whether the program can do its work where it is. A machine where
 // it cannot is left out in the end.
@@ -134,10 +121,8 @@ func (p *Peer) Judge(works bool) {
 func (p *Peer) Lost(err error) error {
 	what := fmt.Sprintf("has lost its connection: %v", err)
 	var hint string
-	select {
-	case <-p.runner.done:
+	if p.runner.endsSoon() {
 		what, hint = p.runner.exit.What, p.runner.exit.Hint
-	case <-time.After(time.Second):
 	}
 	e := sdk.Errorf(sdk.KindCrash, p.runner.program.Name, "%s", what)
 	e.Hint, e.Stderr = hint, p.runner.tail.String()

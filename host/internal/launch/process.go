@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os/exec"
 	"slices"
 	"strings"
@@ -59,18 +58,8 @@ type Place struct {
 	GPUs   int    `json:"gpus,omitempty"`
 }
 
-// placed is a [Child] on another machine.
-type placed interface{ Place() Place }
-
 // Place returns where the process runs; the zero Place for this machine.
-func (p *Process) Place() Place {
-	p.runner.mu.Lock()
-	defer p.runner.mu.Unlock()
-	if c, ok := p.runner.child.(placed); ok {
-		return c.Place()
-	}
-	return Place{}
-}
+func (p *Process) Place() Place { return p.runner.place() }
 
 // startProcess starts program and returns when it has described itself. Its
 // sockets are in the directory of that name.
@@ -149,16 +138,9 @@ func (p *Process) connect(ctx context.Context, o *Options) error {
 	}
 	p.openLifeline(conn, o)
 	if p.program.TCP {
-		go p.hangUp(conn)
+		go p.runner.hangUp(conn)
 	}
 	return nil
-}
-
-// hangUp closes the connection to a process that has ended, so that calls under way fail. A
-// machine that is gone does not close it.
-func (p *Process) hangUp(conn io.Closer) {
-	<-p.runner.done
-	_ = conn.Close() // it may be closed already
 }
 
 // openLifeline opens the stream whose end tells the plugin that the host is gone. A
@@ -246,15 +228,10 @@ func brief(text string) string {
 	return text
 }
 
-// awaitExit waits a moment for the process to end if err looks as if it had: the
-// socket closes a little before the exit code is known.
+// awaitExit waits a moment for the process to end if err looks as if it had.
 func (p *Process) awaitExit(err error) {
-	if p.program.linked != nil || !maybeDead(err) {
-		return
-	}
-	select {
-	case <-p.runner.done:
-	case <-time.After(time.Second):
+	if p.program.linked == nil && maybeDead(err) {
+		p.runner.endsSoon()
 	}
 }
 
