@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/plume-da/plume/sdk"
@@ -71,8 +70,11 @@ func (p *Peer) dial(ctx context.Context, secure *tls.Config) error {
 	if err != nil {
 		return err
 	}
-	parts := strings.Split(strings.TrimSpace(line), "|") // the runner has looked at it
-	der, err := base64.RawStdEncoding.DecodeString(parts[5])
+	h, ok := parseHandshake(line)
+	if !ok {
+		return sdk.Errorf(sdk.KindPlugin, "", "wrote %q to standard output before the handshake", brief(line))
+	}
+	der, err := base64.RawStdEncoding.DecodeString(h.certificate)
 	if err != nil {
 		return err
 	}
@@ -81,7 +83,7 @@ func (p *Peer) dial(ctx context.Context, secure *tls.Config) error {
 		return err
 	}
 	secure.RootCAs.AddCert(certificate)
-	p.Conn, err = (&tls.Dialer{Config: secure}).DialContext(ctx, parts[2], parts[3])
+	p.Conn, err = (&tls.Dialer{Config: secure}).DialContext(ctx, h.network, h.address)
 	return err
 }
 
@@ -93,6 +95,8 @@ func (p *Peer) unconnected(ctx, started context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return stopped(name+": start", ctx)
+	case errors.As(err, &e):
+		e = named(name, e)
 	case ended && started.Err() == nil && p.runner.exit.Code != nil:
 		e = sdk.Errorf(sdk.KindCrash, name, "%s before it was ready", p.runner.exit.What)
 	default:
