@@ -2,7 +2,6 @@ package archive
 
 import (
 	"iter"
-	"slices"
 
 	"github.com/plume-da/plume/sdk/wire/table"
 )
@@ -52,7 +51,7 @@ type aheadRows struct {
 }
 
 func (t *Trial) aheadRows(n, cycle int, time float64) *aheadRows {
-	return &aheadRows{when: append(t.id.columns(n), slices.Repeat([]int32{int32(cycle)}, n), slices.Repeat([]float64{time}, n)), time: time}
+	return &aheadRows{when: t.id.columnsAt(n, cycle, time), time: time}
 }
 
 func (r *aheadRows) add(of, variable string, index int, lead float64) {

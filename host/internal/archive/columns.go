@@ -11,6 +11,11 @@ func (id TrialID) columns(n int) []any {
 	return []any{slices.Repeat([]int32{int32(id.Trial)}, n), slices.Repeat([]int32{int32(id.Replicate)}, n), slices.Repeat([]string{id.Filter}, n)}
 }
 
+// columnsAt returns the columns trial, replicate, filter, cycle and time, for n rows of a cycle.
+func (id TrialID) columnsAt(n, cycle int, time float64) []any {
+	return append(id.columns(n), slices.Repeat([]int32{int32(cycle)}, n), slices.Repeat([]float64{time}, n))
+}
+
 // nullable returns a column with a value of each row; get also says whether it is known.
 func nullable[T int32 | int64 | float64 | string, R any](rows []R, get func(*R) (v T, known bool)) table.Nullable[T] {
 	c := table.Nullable[T]{Values: make([]T, len(rows)), Valid: make([]bool, len(rows))}

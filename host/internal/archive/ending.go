@@ -138,6 +138,11 @@ func replace(path string, durable bool, write func(*os.File) error) error {
 	if !durable {
 		return os.Rename(next, path)
 	}
+	return install(next, path)
+}
+
+// install renames a file that is complete to path, also for a loss of power.
+func install(next, path string) error {
 	return errors.Join(syncFile(next), os.Rename(next, path), syncFile(filepath.Dir(path)))
 }
 

@@ -17,7 +17,7 @@ import (
 
 // Piece is something new in the files of a trial, for another directory of the same run.
 type Piece struct {
-	Clear bool   // the files of the trial are removed; it starts anew
+	Clear bool   // the files of the trial are removed; it starts again
 	Name  string // of a file, below the run directory
 	Gone  bool   // the file does not exist any more
 	Part  bool   // it is a table that is still being written
@@ -57,14 +57,14 @@ func (m *Mirror) Begin(again bool) error {
 		case err == nil && part: // later rows at the other end are not valid
 			m.sent[name] = size
 			err = m.table(name)
-		case err == nil: // it is written at the end of the trial, anew
+		case err == nil: // it is written again at the end of the trial
 			err = errors.Join(os.Remove(filepath.Join(m.run.Dir, name)), m.put(Piece{Name: name, Gone: true}))
 		}
 		if err != nil {
 			return err
 		}
 	}
-	for _, name := range m.checkpoints() {
+	for _, name := range m.run.checkpointsOf(m.work) {
 		if info, err := os.Stat(filepath.Join(m.run.Dir, name)); err == nil {
 			m.saved[name] = info.ModTime()
 		}
@@ -80,7 +80,7 @@ func (m *Mirror) Update() error {
 			return err
 		}
 	}
-	now := m.checkpoints()
+	now := m.run.checkpointsOf(m.work)
 	for name := range maps.Clone(m.saved) {
 		if !slices.Contains(now, name) {
 			delete(m.saved, name)
@@ -97,11 +97,11 @@ func (m *Mirror) Update() error {
 	return nil
 }
 
-// checkpoints returns the names of the checkpoints of the trial.
-func (m *Mirror) checkpoints() (names []string) {
-	for _, name := range append(m.run.Saved(m.work.name+".after="), m.work.name) {
+// checkpointsOf returns the names of the checkpoints of a trial.
+func (r *Run) checkpointsOf(w Work) (names []string) {
+	for _, name := range append(r.Saved(w.name+".after="), w.name) {
 		path := filepath.Join(checkpoints, name)
-		if _, err := os.Stat(filepath.Join(m.run.Dir, path)); err == nil && filepath.Ext(name) != ".next" {
+		if _, err := os.Stat(filepath.Join(r.Dir, path)); err == nil && filepath.Ext(name) != ".next" {
 			names = append(names, path)
 		}
 	}
@@ -212,7 +212,7 @@ func putCheckpoint(path string, p Piece) error {
 	if err := p.write(next); err != nil || !p.Last {
 		return err
 	}
-	return errors.Join(syncFile(next), os.Rename(next, path), syncFile(filepath.Dir(path)))
+	return install(next, path)
 }
 
 // write writes the data of p, with which the file ends.
@@ -230,13 +230,13 @@ func (p *Piece) write(path string) error {
 
 // Clear removes the files of the trial with a number.
 func (r *Run) Clear(number int) error {
-	m := r.Mirror(number, nil)
+	w := TrialWork(number)
 	var err error
-	for _, name := range m.work.files {
+	for _, name := range w.files {
 		path := filepath.Join(r.Dir, name)
 		err = errors.Join(err, absent(os.Remove(path)), absent(os.Remove(path+table.Part)))
 	}
-	for _, name := range m.checkpoints() {
+	for _, name := range r.checkpointsOf(w) {
 		err = errors.Join(err, absent(os.Remove(filepath.Join(r.Dir, name))))
 	}
 	return err

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"math"
-	"slices"
 
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/observations"
@@ -31,7 +30,7 @@ func (t *Trial) AppendHeldOut(s *cycle.Step, list []HeldOutRow) error {
 		variable[i], index[i] = componentOf(t.observed, r.Component)
 		stage[i], value[i], mean[i], spread[i] = r.Stage, r.Value, r.Mean, r.Spread
 	}
-	return t.heldOut.Append(n, append(t.id.columns(n), slices.Repeat([]int32{int32(s.Cycle)}, n), slices.Repeat([]float64{s.Time}, n), stage, variable, index, value, mean, spread,
+	return t.heldOut.Append(n, append(t.id.columnsAt(n, s.Cycle, s.Time), stage, variable, index, value, mean, spread,
 		nullable(list, func(r *HeldOutRow) (float64, bool) { return known(r.CRPSFair) }))...)
 }
 

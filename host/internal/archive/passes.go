@@ -116,7 +116,7 @@ func (t *Trial) AppendFit(s *cycle.Step, rows []FitRow) error {
 			numbers[c] = append(numbers[c], v)
 		}
 	}
-	columns := append(t.id.columns(n), slices.Repeat([]int32{int32(s.Cycle)}, n), slices.Repeat([]float64{s.Time}, n), stage, variable, index)
+	columns := append(t.id.columnsAt(n, s.Cycle, s.Time), stage, variable, index)
 	for _, c := range numbers {
 		columns = append(columns, c)
 	}

@@ -177,8 +177,8 @@ func (t *Trial) appendInnovation(s *cycle.Step, in *score.Innovation) error {
 	if in == nil {
 		return nil
 	}
-	return t.innovations.Append(1, []int32{int32(t.id.Trial)}, []int32{int32(t.id.Replicate)}, []string{t.id.Filter}, []int32{int32(s.Cycle)}, []float64{s.Time},
-		[]float64{in.NIS}, []float64{in.Expected}, table.Block{Matrix: mat.NewDense(1, len(in.Values), in.Values), Null: true})
+	return t.innovations.Append(1, append(t.id.columnsAt(1, s.Cycle, s.Time),
+		[]float64{in.NIS}, []float64{in.Expected}, table.Block{Matrix: mat.NewDense(1, len(in.Values), in.Values), Null: true})...)
 }
 
 // RankHistograms writes the rank histograms of the trial.
