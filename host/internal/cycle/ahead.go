@@ -90,7 +90,7 @@ func (a *assimilation) launch(s *Step) *free {
 			f.noise.SetRow(to, a.last().noise.RawRowView(kin[to]))
 		}
 	}
-	f.carry = carriedBy(a.last().carries, kin)
+	f.carry = itemsOf(a.last().carries, kin)
 	return f
 }
 
@@ -118,13 +118,8 @@ func (f *free) run(ctx context.Context, n int, from, to float64) error {
 	if f.noise != nil {
 		f.noise = rowsOf(f.noise, kept)
 	}
-	f.carry = carriedBy(f.carry, kept)
-	if w := f.at.LogWeights; w != nil {
-		f.at.LogWeights = make([]float64, len(kept))
-		for to, from := range kept {
-			f.at.LogWeights[to] = w[from]
-		}
-	}
+	f.carry = itemsOf(f.carry, kept)
+	f.at.LogWeights = itemsOf(f.at.LogWeights, kept)
 	return reweigh(f.at.LogWeights, call, rows, res.Failures)
 }
 

@@ -1,9 +1,7 @@
 package cycle
 
 import (
-	"bytes"
 	"context"
-	"encoding/gob"
 	"math"
 	"testing"
 
@@ -94,33 +92,13 @@ func TestCollectingSmoothed(t *testing.T) {
 
 // A trial that is continued has the bytes of one that was never stopped, from any cycle.
 func TestCollectingIsContinued(t *testing.T) {
-	run := func(from *State) (members []*mat.Dense, states [][]byte) {
+	continuedAnywhere(t, "collecting", func(from *State) (members []*mat.Dense, states [][]byte) {
 		collecting(t, 4, 3, 0.3, exact{factor: 1.1}, from, func(s *Step) {
-			all := mat.DenseCopyOf(s.Analysis.Members)
-			for _, past := range s.Past {
-				all = joined(all, past.Members)
-			}
-			var b bytes.Buffer
-			if err := gob.NewEncoder(&b).Encode(s.State()); err != nil {
-				t.Fatal(err)
-			}
-			members, states = append(members, all), append(states, b.Bytes())
+			all, state := noted(t, s)
+			members, states = append(members, all), append(states, state)
 		})
 		return members, states
-	}
-	whole, states := run(nil)
-	for k := 1; k < len(whole); k++ {
-		var from State
-		if err := gob.NewDecoder(bytes.NewReader(states[k-1])).Decode(&from); err != nil {
-			t.Fatal(err)
-		}
-		rest, again := run(&from)
-		for i, e := range rest {
-			if !mat.Equal(e, whole[k+i]) || !bytes.Equal(again[i], states[k+i]) {
-				t.Errorf("continued after cycle %d, cycle %d differs", k, k+i+1)
-			}
-		}
-	}
+	})
 }
 
 // Members that leave between two analyses are in none of the predictions.

@@ -77,10 +77,10 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	if compact(a.into, ahead); noise != nil {
 		compact(a.noise, noise)
 	}
-	a.carries = carriedBy(a.carries, kept)
+	a.carries = itemsOf(a.carries, kept)
 	for _, p := range a.points {
 		before, noise := p.members, p.noise
-		p.carries = carriedBy(p.carries, kept)
+		p.carries = itemsOf(p.carries, kept)
 		a.fit(p)
 		if compact(p.members, before); noise != nil {
 			compact(p.noise, noise)
@@ -90,17 +90,7 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 		a.past[i].members = mat.NewDense(left, p.members.RawMatrix().Cols, nil)
 		compact(a.past[i].members, p.members)
 	}
-	numbers, weights, before := make([]int, left), a.logWeights, Ensemble{Numbers: a.numbers}
-	if weights != nil {
-		a.logWeights = make([]float64, left)
-	}
-	for to, from := range kept {
-		numbers[to] = before.Number(from)
-		if weights != nil {
-			a.logWeights[to] = weights[from]
-		}
-	}
-	a.numbers = numbers
+	a.numbers, a.logWeights = descended(a.numbers, kept), itemsOf(a.logWeights, kept)
 	return reweigh(a.logWeights, call, rows, named)
 }
 

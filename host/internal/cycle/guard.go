@@ -171,7 +171,7 @@ func (a *assimilation) ordinary(ctx context.Context, s *Step) (Ensemble, [][]byt
 	if err != nil {
 		return Ensemble{}, nil, err
 	}
-	return Ensemble{into, analysis.LogWeights, a.numbers}, carriedBy(a.last().carries, analysis.Ancestors), nil
+	return Ensemble{into, analysis.LogWeights, a.numbers}, itemsOf(a.last().carries, analysis.Ancestors), nil
 }
 
 // lost reports whether an analysis of a window with a misfit has lost the truth, where the

@@ -3,7 +3,6 @@ package cycle
 import (
 	"context"
 	"math"
-	"slices"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
@@ -93,13 +92,7 @@ func (w *whole) left(of *mat.Dense, numbers []int) *mat.Dense {
 	if rows == size {
 		return of
 	}
-	before, kept := Ensemble{Numbers: numbers}, make([]int, 0, rows)
-	for i := range size {
-		if slices.Contains(w.numbers, before.Number(i)) {
-			kept = append(kept, i)
-		}
-	}
-	return rowsOf(of, kept)
+	return rowsOf(of, w.staying(size, numbers))
 }
 
 // coordinates returns a copy of members in the coordinates of filters.

@@ -157,18 +157,18 @@ func (p *point) inherit(ancestors []int) {
 	if p.noise != nil && ancestors != nil {
 		p.noise = rowsOf(p.noise, ancestors)
 	}
-	p.carries = carriedBy(p.carries, ancestors)
+	p.carries = itemsOf(p.carries, ancestors)
 }
 
-// carriedBy returns what members carry who descend from those that carry carries; nil ancestors
-// are the members themselves.
-func carriedBy(carries [][]byte, ancestors []int) [][]byte {
-	if carries == nil || ancestors == nil {
-		return carries
+// itemsOf returns the items of some rows, of a list with one item of each; nil rows are all of
+// them.
+func itemsOf[T any](list []T, rows []int) []T {
+	if list == nil || rows == nil {
+		return list
 	}
-	of := make([][]byte, len(ancestors))
-	for i, from := range ancestors {
-		of[i] = carries[from]
+	of := make([]T, len(rows))
+	for i, from := range rows {
+		of[i] = list[from]
 	}
 	return of
 }
@@ -188,11 +188,7 @@ func descended(before, now []int) []int {
 	if before == nil || now == nil {
 		return slices.Concat(before, now)
 	}
-	rows := make([]int, len(now))
-	for i, from := range now {
-		rows[i] = before[from]
-	}
-	return rows
+	return itemsOf(before, now)
 }
 
 // giveOut makes the analysis of s: the states at the last time, with all that is left of the

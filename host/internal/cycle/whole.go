@@ -135,9 +135,7 @@ func (w *whole) prior(ctx context.Context, first bool) error {
 		}
 		next := &point{cycle: k}
 		a.fit(next)
-		next.members, a.into = a.into, next.members
-		next.noise, a.noise = a.noise, next.noise
-		next.carries, a.carries = a.carries, nil
+		a.take(next)
 		a.points = append(a.points, next)
 		s.Forecast = a.at(next)
 		if err := a.meet(ctx, s); err != nil {
@@ -246,9 +244,7 @@ func (w *whole) over(ctx context.Context, done func(s *Step, now *point) error) 
 		if len(s.Dropped) > 0 {
 			w.lose(before, seen)
 		}
-		now.members, a.into = a.into, now.members
-		now.noise, a.noise = a.noise, now.noise
-		now.carries, a.carries = a.carries, nil
+		a.take(now)
 		now.cycle = k
 		if seen < len(w.parts) && w.parts[seen].cycle == k {
 			p := w.parts[seen].point
@@ -270,20 +266,9 @@ func (w *whole) over(ctx context.Context, done func(s *Step, now *point) error) 
 // lose removes what the members that have just left, which are in before, have predicted in
 // this run, of the first observations.
 func (w *whole) lose(before Ensemble, seen int) {
-	var kept []int
 	rows, _ := before.Members.Dims()
-	for i := range rows {
-		if slices.Contains(w.numbers, before.Number(i)) {
-			kept = append(kept, i)
-		}
-	}
-	if w.Ancestors != nil {
-		ancestors := make([]int, len(kept))
-		for to, from := range kept {
-			ancestors[to] = w.Ancestors[from]
-		}
-		w.Ancestors = ancestors
-	}
+	kept := w.staying(rows, before.Numbers)
+	w.Ancestors = itemsOf(w.Ancestors, kept)
 	for i, p := range w.parts {
 		p.members = w.points[0].members
 		if i >= seen {
@@ -296,6 +281,17 @@ func (w *whole) lose(before Ensemble, seen int) {
 			}
 		}
 	}
+}
+
+// staying returns which of so many members with these numbers have not left the trial.
+func (w *whole) staying(members int, numbers []int) []int {
+	before, rows := Ensemble{Numbers: numbers}, make([]int, 0, members)
+	for i := range members {
+		if slices.Contains(w.numbers, before.Number(i)) {
+			rows = append(rows, i)
+		}
+	}
+	return rows
 }
 
 // again makes a run that another one follows.

@@ -175,12 +175,17 @@ func (a *assimilation) advance(ctx context.Context, s *Step) error {
 	if next == nil {
 		next = a.point(s.Cycle)
 	}
-	next.members, a.into = a.into, next.members
-	next.noise, a.noise = a.noise, next.noise
-	next.carries, a.carries = a.carries, nil
+	a.take(next)
 	a.points = append(a.points, next)
 	s.Forecast = a.at(next)
 	return nil
+}
+
+// take gives p the forecast that has been made, and the memory of p to the next one.
+func (a *assimilation) take(p *point) {
+	p.members, a.into = a.into, p.members
+	p.noise, a.noise = a.noise, p.noise
+	p.carries, a.carries = a.carries, nil
 }
 
 // run makes the forecast of a cycle from the time before it. Members that fail leave the

@@ -192,32 +192,47 @@ func TestWindowIsContinued(t *testing.T) {
 			scenario := simulate(t, p)
 			scenario.Observations.Set(4, 0, math.NaN())
 			if err := Assimilate(t.Context(), p, trial, scenario, from, func(s *Step) error {
-				var b bytes.Buffer
-				all := mat.DenseCopyOf(s.Analysis.Members)
-				for _, past := range s.Past {
-					all = joined(all, past.Members)
-				}
-				members = append(members, all)
-				state := s.State()
-				err := gob.NewEncoder(&b).Encode(state)
-				states = append(states, b.Bytes())
-				return err
+				all, state := noted(t, s)
+				members, states = append(members, all), append(states, state)
+				return nil
 			}); err != nil {
 				t.Fatal(err)
 			}
 			return members, states
 		}
-		whole, states := run(nil)
-		for k := 1; k < len(whole); k++ {
-			var from State
-			if err := gob.NewDecoder(bytes.NewReader(states[k-1])).Decode(&from); err != nil {
-				t.Fatal(err)
-			}
-			rest, again := run(&from)
-			for i, e := range rest {
-				if !mat.Equal(e, whole[k+i]) || !bytes.Equal(again[i], states[k+i]) {
-					t.Errorf("%s: continued after cycle %d, cycle %d differs", name, k, k+i+1)
-				}
+		continuedAnywhere(t, name, run)
+	}
+}
+
+// noted returns the analysis of a step with the states of the past, and the encoded state
+// after it.
+func noted(t *testing.T, s *Step) (all *mat.Dense, state []byte) {
+	t.Helper()
+	all = mat.DenseCopyOf(s.Analysis.Members)
+	for _, past := range s.Past {
+		all = joined(all, past.Members)
+	}
+	var b bytes.Buffer
+	if err := gob.NewEncoder(&b).Encode(s.State()); err != nil {
+		t.Fatal(err)
+	}
+	return all, b.Bytes()
+}
+
+// continuedAnywhere compares what a run from the start notes of each cycle with what runs
+// that continue after each of the cycles do.
+func continuedAnywhere(t *testing.T, name string, run func(from *State) (members []*mat.Dense, states [][]byte)) {
+	t.Helper()
+	whole, states := run(nil)
+	for k := 1; k < len(whole); k++ {
+		var from State
+		if err := gob.NewDecoder(bytes.NewReader(states[k-1])).Decode(&from); err != nil {
+			t.Fatal(err)
+		}
+		rest, again := run(&from)
+		for i, e := range rest {
+			if !mat.Equal(e, whole[k+i]) || !bytes.Equal(again[i], states[k+i]) {
+				t.Errorf("%s: continued after cycle %d, cycle %d differs", name, k, k+i+1)
 			}
 		}
 	}
