@@ -1,7 +1,6 @@
 package table
 
 import (
-	"slices"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -50,7 +49,7 @@ func dated(s *arrow.Schema, dates Dates, asText bool) *reshaper {
 		if _, variable := shapeOf(f); !ok || variable || f.Type.ID() != arrow.FLOAT64 {
 			continue
 		}
-		for slices.Contains(names(s), name) {
+		for s.HasField(name) {
 			name += "_"
 		}
 		isDate[len(fields)] = true
@@ -67,14 +66,6 @@ func dated(s *arrow.Schema, dates Dates, asText bool) *reshaper {
 		}
 		return array.NewRecord(schema, columns, r.NumRows())
 	}}
-}
-
-func names(s *arrow.Schema) []string {
-	var list []string
-	for _, f := range s.Fields() {
-		list = append(list, f.Name)
-	}
-	return list
 }
 
 // datesOf returns the dates of model times.
