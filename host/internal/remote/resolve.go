@@ -42,7 +42,8 @@ func Resolve(w *workflow.Workflow, site *workflow.Site) (map[string]launch.Execu
 	return executors, found
 }
 
-// Named returns the executor with a name, which is used at a place, likewise.
+// Named returns the executor with a name, which is used at a place, from a site, which may be
+// nil, or from the engines.
 func Named(name string, at diag.Span, site *workflow.Site) (*Executor, diag.Findings) {
 	if site == nil {
 		site = &workflow.Site{}
