@@ -282,22 +282,13 @@ func (e *Executor) called(ctx context.Context, t *try, call <-chan net.Conn) (ne
 
 // cancel cancels a job. It does not wait: the command goes on if this program ends.
 func (e *Executor) cancel(t *try) {
-	argv := e.recipe.words(e.recipe.Cancel, t)
-	file, err := exec.LookPath(argv[0])
-	if err != nil || t.ID == "" {
+	if t.ID == "" {
 		return
 	}
-	child, _, err := launch.Piped(&launch.Program{Command: append([]string{file}, argv[1:]...)}, os.Environ())
-	if err != nil {
-		return
+	command := launch.Grouped(context.Background(), e.recipe.words(e.recipe.Cancel, t))
+	if command.Start() == nil {
+		e.ends.Go(func() { _ = command.Wait() })
 	}
-	for _, output := range []io.ReadCloser{child.Stdout(), child.Stderr()} {
-		e.ends.Go(func() {
-			_, _ = io.Copy(io.Discard, output)
-			_ = output.Close()
-		})
-	}
-	e.ends.Go(func() { child.Wait() })
 }
 
 // lastLine returns the last line of a text that is not empty.
