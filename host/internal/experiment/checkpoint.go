@@ -127,12 +127,10 @@ func (e *engine) openAt(j *job, scorer *scorer, c *checkpoint) (*storage, error)
 		return nil, s.Close()
 	}
 	scorer.remind(c.Tally)
-	if c.Tally.Left {
-		err = e.recount(j, scorer, c.State.Cycle)
-	} else if p != nil {
+	if p != nil {
 		scorer.scoreAgain(p)
 	}
-	if err != nil {
+	if err := e.recount(j, scorer, c.State.Cycle); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	e.Observer.Recalled(c.State.Cycle, 0)

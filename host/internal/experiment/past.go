@@ -27,9 +27,9 @@ type pastHeldOut struct {
 }
 
 // readPast returns what has to be scored again of a trial up to c; nil if no observations have
-// been added since c was made.
+// been added since c was made, or [engine.recount] will do it.
 func (e *engine) readPast(j *job, c *checkpoint) (*past, error) {
-	if c.Arrivals == len(e.run.Info().Arrivals) && !c.Tally.Left {
+	if c.Arrivals == len(e.run.Info().Arrivals) || c.Tally.Left {
 		return nil, nil
 	}
 	return e.pastOf(j, c.State.Cycle)
