@@ -1,13 +1,11 @@
 package experiment
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -265,18 +263,9 @@ func TestNoWorker(t *testing.T) {
 // Workers go on with trials when rows have been added to observations.
 func TestContinueAway(t *testing.T) {
 	text := recordedFor(t, 40, "x") + oneModel + threeFilters
-	path := regexp.MustCompile(`file = "(.*?)"`).FindStringSubmatch(text)[1]
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, bytes.Join(bytes.SplitAfter(whole, []byte("\n"))[:31], nil), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	restore := shorten(t, text, 30)
 	first := ran(t, text, onWorkers(t, 2))
-	if err := os.WriteFile(path, whole, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	restore()
 	seen := &counter{}
 	o := onWorkers(t, 2)
 	o.InProcess, o.Observer = true, seen

@@ -1,14 +1,11 @@
 package experiment
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -405,14 +402,7 @@ func asFindings(err error, found **FindingsError) bool { return errors.As(err, f
 func TestStoppedRecordGrows(t *testing.T) {
 	const filter = "[[filter]]\nlabel = \"weigh\"\nplugin = \"fake-filter\"\nwindow = { length = \"all\", passes = 2 }\nparams = { scheme = \"weigh\" }\n"
 	text := recordedFor(t, 40, "x") + oneModel + filter
-	path := regexp.MustCompile(`file = "(.*?)"`).FindStringSubmatch(text)[1]
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, bytes.Join(bytes.SplitAfter(whole, []byte("\n"))[:31], nil), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	restore := shorten(t, text, 30)
 	w := loadText(t, text, workflow.Options{})
 	o := Options{Workers: 1, InProcess: true, Stop: NewStop()}
 	o.Observer = &after{at: 75, do: func() { o.Stop.Ask(errEnough) }} // in the last of three runs over 30 cycles
@@ -420,9 +410,7 @@ func TestStoppedRecordGrows(t *testing.T) {
 	if !errors.Is(err, errEnough) {
 		t.Fatalf("got %v", err)
 	}
-	if err := os.WriteFile(path, whole, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	restore()
 	again, found := workflow.Load(w.File, workflow.Options{})
 	if len(found) > 0 {
 		t.Fatal(found.Text(false))

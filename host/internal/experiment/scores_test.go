@@ -1,11 +1,13 @@
 package experiment
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -224,6 +226,25 @@ time       = { start = 0.0, burn_in = 10 }
 ensemble   = { size = 8, init = { dist = "normal", mean = 0.0, sd = 1.0 } }
 observations = { plugin = "fake-operator", error = { sd = 0.5 }, file = %q, time = { column = "time" }, map = [%s], hold_out = { every = 3 } }
 `, path, strings.Join(columns, ", "))
+}
+
+// shorten leaves the first rows alone in the file of observations of a workflow, until the
+// function that it returns is called.
+func shorten(t *testing.T, text string, rows int) (restore func()) {
+	t.Helper()
+	path := regexp.MustCompile(`file = "(.*?)"`).FindStringSubmatch(text)[1]
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(text []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(bytes.Join(bytes.SplitAfter(whole, []byte("\n"))[:1+rows], nil))
+	return func() { write(whole) }
 }
 
 // Of a model whose variables have different units, the scores of the whole state do not
