@@ -249,10 +249,11 @@ func (p *workers) use(ctx context.Context, w *away, number int) bool {
 		}
 		start := time.Now()
 		left, err := p.trial(ctx, w, j)
+		end := time.Now()
+		p.engine.meter.Add(start, end)
 		p.note(number, func(r *archive.Replica) {
 			r.Calls++
-			r.Busy += time.Since(start).Seconds()
-			p.engine.meter.Add(start, time.Now())
+			r.Busy += end.Sub(start).Seconds()
 			if err != nil {
 				r.Lost++
 			}
@@ -267,9 +268,8 @@ func (p *workers) use(ctx context.Context, w *away, number int) bool {
 // error says that w is lost. The trial is then the next one, unless it has lost too many.
 func (p *workers) trial(ctx context.Context, w *away, j *job) (left bool, err error) {
 	e := p.engine
-	if j.scenario.err != nil {
-		e.Observer.Ended(statusOf(ctx, j.scenario.err), j.plan.Clock.Cycles)
-		e.record(j, outcome{Status: statusOf(ctx, j.scenario.err), err: j.scenario.err})
+	if j.scenario.err != nil { // there is nothing to run
+		e.record(j, e.runTrial(ctx, j))
 		p.work.ended(j)
 		return false, nil
 	}
@@ -288,15 +288,12 @@ func (p *workers) trial(ctx context.Context, w *away, j *job) (left bool, err er
 	end, err := p.follow(w, j, &counted)
 	stopped := e.Stop.Err() != nil || ctx.Err() != nil
 	var out outcome
-	missing := j.plan.Clock.Cycles
 	switch {
 	case err == nil && (end.Outcome.Status != archive.Interrupted || stopped):
-		out, missing = end.Outcome, end.Missing
+		out = end.Outcome
 		out.err = end.Fault.err()
-		if e.Observer.Ended(out.Status, missing); out.err == nil {
-			out = e.conclude(j, out, end.Long)
-		}
-		e.record(j, out)
+		e.Observer.Ended(out.Status, end.Missing)
+		e.record(j, e.conclude(j, out, end.Long))
 		p.work.ended(j)
 		return false, nil
 	case err == nil: // its time is up
@@ -312,7 +309,7 @@ func (p *workers) trial(ctx context.Context, w *away, j *job) (left bool, err er
 	default:
 		out = outcome{Status: archive.Failed, err: fmt.Errorf("%d workers were lost that ran it; the last one: %w", mostLost, err)}
 	}
-	e.Observer.Ended(out.Status, missing-counted)
+	e.Observer.Ended(out.Status, j.plan.Clock.Cycles-counted)
 	e.record(j, out)
 	p.work.ended(j)
 	return false, err
