@@ -117,6 +117,7 @@ type part struct {
 // parts lists what the first replicate consists of.
 func (e *Experiment) parts() []part {
 	var list []part
+	grows := e.mayGrow()
 	references := map[*plan.Trial]bool{}
 	for _, planned := range e.Sweep.Scenarios {
 		if planned.Replicate != e.Workflow.Replicates()[0] {
@@ -129,7 +130,7 @@ func (e *Experiment) parts() []part {
 			for j := range p.Trials {
 				t := &p.Trials[j]
 				stored := archive.TrialBytes(e.keepOf(p, t), p, t)
-				if e.mayGrow() {
+				if grows {
 					checkpoints, tables := archive.PassingBytes(e.keepOf(p, t), p, t)
 					stored += checkpoints + tables
 				}
@@ -235,10 +236,11 @@ func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) 
 }
 
 // perCycle returns how long a cycle of t takes, with its scores, and how often the model runs
-// in it. Only cycles with the most runs and the most of the past count: a window is short at first. Over a whole record
-// it is the time of a single run, and the probe ends after the first call of the filter. With an analysis in every n-th cycle it is
-// the mean of n cycles. It also returns how long the first lead
-// time of a free forecast takes, the others take as long; 0 without one.
+// in it. Only cycles with the most runs and the most of the past count: a window is short at
+// first. Over a whole record it is the time of a single run, and the probe ends after the first
+// call of the filter. With an analysis in every n-th cycle it is the mean of n cycles. perCycle
+// also returns how long the first lead time of a free forecast takes, which is as long as any
+// other takes; 0 without forecasts.
 func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (fastest, lead time.Duration, runs int, err error) {
 	sc, ahead := newScorer(p.plan, t, p.made, nil, p.described), newForecaster(p.plan, p.made, p.described)
 	start, past, analysis := time.Now(), 0, time.Duration(0)
