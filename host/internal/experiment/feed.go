@@ -44,12 +44,8 @@ type growth struct {
 
 // growthOf returns the growth of a trial, which is closed if the run cannot be fed.
 func (e *engine) growthOf(j *job) *growth {
-	t, trials := e.Workflow.Time, 0
-	for _, s := range e.Sweep.Scenarios {
-		for _, p := range s.Plans {
-			trials += len(p.Trials)
-		}
-	}
+	t := e.Workflow.Time
+	trials, _ := e.Sweep.Size()
 	fed := e.Feed != nil && e.Bytes != nil && e.run.Info().Arrivals != nil && trials == 1 && j.plan.Reference == nil && j.trial.Window == nil && j.trial.Smooth == 0 && t.Cycles == 0 && t.Until == nil
 	return &growth{fed: fed, open: fed}
 }

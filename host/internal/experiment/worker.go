@@ -219,15 +219,7 @@ func has(ctx context.Context, inputs []archive.Input) bool {
 	for i := range here {
 		here[i].SHA256 = ""
 	}
-	if archive.Sum(ctx, here) != nil {
-		return false
-	}
-	for i, in := range inputs {
-		if here[i].SHA256 != in.SHA256 {
-			return false
-		}
-	}
-	return true
+	return archive.Sum(ctx, here) == nil && slices.EqualFunc(here, inputs, func(a, b archive.Input) bool { return a.SHA256 == b.SHA256 })
 }
 
 // fromOutside returns the inputs that are not part of a resolved workflow.
