@@ -11,8 +11,8 @@ import (
 // declarationRule is what an item of a parameter with Declares looks like.
 var declarationRule = regexp.MustCompile(`^\s*([a-z][a-z0-9_]*)\s*=\s*(\S+)\s*$`)
 
-// With returns m with the parameters that params declare, see [Param.Declares], as numbers that
-// may differ by member; m itself if there are none. It returns an error of KindConfig if a name
+// With returns a copy of m that also has the parameters that params declare, see [Param.Declares],
+// as numbers that may differ by member. It returns an error of KindConfig if a name
 // is taken. Items that are not of the form NAME = NUMBER are left to [Param.Check].
 func (m *Manifest) With(params map[string]any) (*Manifest, error) {
 	wide := *m

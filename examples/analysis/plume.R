@@ -37,7 +37,7 @@ plume_compare <- function(run, metric = NULL, against = NULL) {
   read.csv(text = lines, check.names = FALSE, na.strings = "")
 }
 
-# Returns model times as dates, in UTC, or NULL if they are no dates of a calendar with our months.
+# Returns model times as dates, in UTC, or NULL if they are not dates of a calendar with our months.
 plume_dates <- function(run, times) {
   text <- paste(readLines(file.path(run, "run.json")), collapse = " ")
   said <- regmatches(text, regexec("\"dates\": *\\{[^}]*\\}", text))[[1]]

@@ -161,7 +161,7 @@ def test_co2(run, tmp_path):
 
 
 def test_nile(run, tmp_path):
-    """Its times are years, which are no dates of a calendar."""
+    """Its times are years, which are not dates of a calendar."""
     nile = run("nile", set={"output.ensemble": "analysis"})
     for data, ours in every_array(nile, tmp_path / "arrays"):
         same(ours, data)

@@ -82,7 +82,7 @@ class Names:
     coords: dict[str, xr.Variable]
 
     def dimension(self, variable: str, i: int, length: int, given: list[str]) -> str:
-        """Returns the name of dimension i of a variable, beside cycle and member. One that has no
+        """Returns the name of dimension i of a variable, after cycle and member. One that has no
         name, or that of a variable, is called after its variable, and so is one that has the
         name of another but not its length."""
         name = f"{variable}_{i}"
