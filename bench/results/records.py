@@ -8,7 +8,7 @@ docs/results/records.csv whose set-up has no run stay.
 
 import statistics
 
-from results import OUT, gather_set_ups, rows_of, standard_error
+from results import OUT, gather_set_ups, model_runs, rows_of, standard_error, windows_of
 
 SETUPS = {
     "20-cycles": "20 cycles (3 units of time, 4 doublings of errors)",
@@ -32,13 +32,9 @@ def scores(setup, run):
     for m in rows_of(run / "metrics.arrow"):
         if m["stage"] == "analysis":
             metrics[m["trial"], m["metric"]] = m["value"]
-    told = {}
-    for d in rows_of(run / "diagnostics.arrow"):
-        if d["name"] in ("window_lag", "window_passes"):
-            told.setdefault((d["trial"], d["cycle"]), {})[d["name"]] = d["value"]
-    for (trial, _), w in told.items():
-        if "window_lag" in w:
-            runs.setdefault(trial, []).append(w["window_lag"] * w["window_passes"] + 1)
+    for trial, windows in windows_of(run).items():
+        if shifting := [model_runs(w) for w in windows.values() if "window_lag" in w]:
+            runs[trial] = shifting
     for p in rows_of(run / "passes.arrow"):
         runs[p["trial"]], misfit[p["trial"]] = [p["pass"] + 1], p["misfit"]
     for t in rows_of(run / "trials.arrow"):

@@ -5,7 +5,7 @@
 Below runs/results/NAME are the runs of the page NAME, each a sweep over sizes of the ensemble and
 seeds. Where two runs have the same filter, size and seed the later run counts, and rows of
 docs/results/NAME.csv that no run has stay: filters do not know of each other, so that one can be
-run anew alone.
+run again alone.
 """
 
 import collections
@@ -100,6 +100,20 @@ def rows_of(path):
     """Returns the rows of a table, or of its parts where they have not been put together."""
     parts = [path] if path.exists() else sorted(path.with_suffix("").glob("*.arrow"))
     return [row for part in parts for row in pyarrow.ipc.open_file(part).read_all().to_pylist()]
+
+
+def windows_of(run):
+    """Returns what the filters of a run say of their windows, trial -> cycle -> name -> value."""
+    told = collections.defaultdict(lambda: collections.defaultdict(dict))
+    for row in rows_of(run / "diagnostics.arrow"):
+        if row["name"].startswith("window_"):
+            told[row["trial"]][row["cycle"]][row["name"]] = row["value"]
+    return told
+
+
+def model_runs(window):
+    """Returns how many runs of the model over a cycle a window takes in it."""
+    return window["window_passes"] * window["window_lag"] + 1
 
 
 def scores(run, name):

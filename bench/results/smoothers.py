@@ -13,7 +13,7 @@ import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
-from results import COLOURS, OUT, gather_set_ups, rows_of, save, standard_error
+from results import COLOURS, OUT, gather_set_ups, model_runs, rows_of, save, standard_error, windows_of
 
 SETUPS = {
     "lorenz63-x": "Lorenz-63, x alone, sd 1, every 0.15",
@@ -34,14 +34,11 @@ SHOWN = [0, 1, 2, 3, 4, 6, 8, 10]  # lags of the tables
 
 def scores(setup, run):
     """Yields a row of FIELDS for every trial of a run and every lag."""
-    by, windows = collections.defaultdict(dict), collections.defaultdict(dict)
+    by, windows = collections.defaultdict(dict), windows_of(run)
     for r in rows_of(run / "lags.arrow"):
         by[r["trial"]].setdefault(r["lag"], {})[r["metric"]] = r["value"]
-    for d in rows_of(run / "diagnostics.arrow"):
-        if d["name"] in ("window_lag", "window_passes"):
-            windows[d["trial"]].setdefault(d["cycle"], {})[d["name"]] = d["value"]
     for t in rows_of(run / "trials.arrow"):
-        told = [w["window_lag"] * w["window_passes"] + 1 for w in windows[t["trial"]].values()]
+        told = [model_runs(w) for w in windows[t["trial"]].values()]
         known = {"setup": setup, "size": t["size"], "seed": t["experiment.seed"], "filter": t["filter"], "status": t["status"]}
         for lag, values in sorted(by[t["trial"]].items()) or [(0, {})]:
             numbers = {name: f"{values[name]:.6g}" if name in values else "" for name in ("rmse", "spread")}

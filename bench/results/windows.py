@@ -13,7 +13,7 @@ import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
-from results import COLOURS, OUT, gather_set_ups, read, rows_of, save, standard_error
+from results import COLOURS, OUT, gather_set_ups, model_runs, read, save, standard_error, windows_of
 
 # Set-ups in the order of the page: name of the folder of runs, what it is, and what others print.
 SETUPS = {
@@ -38,10 +38,7 @@ FIELDS = ["setup", "size", "seed", "filter", "status", "rmse", "spread", "lag", 
 
 def scores(setup, run):
     """Yields a row of FIELDS for every trial of a run, without its burn-in."""
-    told = collections.defaultdict(lambda: collections.defaultdict(dict))
-    for row in rows_of(run / "diagnostics.arrow"):
-        if row["name"].startswith("window_"):
-            told[row["trial"]][row["cycle"]][row["name"]] = row["value"]
+    told = windows_of(run)
     for workflow, trial, cycles in read(run, "cycles"):
         burn_in = workflow["time"]["burn_in"]
         kept = [c for c in cycles if c["cycle"] > burn_in] if trial["status"] != "failed" else []
@@ -52,7 +49,7 @@ def scores(setup, run):
         for name, value in {
             "lag": lambda w: w["window_lag"],
             "passes": lambda w: w["window_passes"],
-            "model_runs": lambda w: w["window_passes"] * w["window_lag"] + 1,
+            "model_runs": model_runs,
             "restarts": lambda w: w.get("window_restarted", 0),
         }.items():
             row[name] = repr(statistics.fmean(map(value, windows))) if windows else ""
