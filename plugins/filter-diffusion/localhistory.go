@@ -130,12 +130,12 @@ func (s *surroundings) widen(r *history) error {
 		}
 	}
 	s.kept = 1 / r.innovations.calibration(tightestOfFew)
-	r.innovations = r.innovations.with(c.evidence(s.kept))
+	typical := c.typical(s.kept)
+	r.innovations = r.innovations.with(c.evidence(s.kept, typical))
 	all, scale := r.innovations.all, r.innovations.scale()
 	s.calibration, s.lacking = r.innovations.calibration(tightestOfFew), scale*scale-1
 	s.counting = 1 - all.share/(all.variance/2) // half of the variance is the number of components
 	s.shares = make([]float64, len(s.innovation))
-	typical := c.typical(s.kept)
 	for j, k := range s.row {
 		if k >= 0 && c.row[j] >= 0 && typical > 0 {
 			v := s.kept * s.kept * c.variance(c.row[j])
@@ -167,10 +167,9 @@ func (s *surroundings) widening(near []taper.Neighbour) float64 {
 const squaresBounded = 0.97756
 
 // evidence returns what [innovations.with] takes, for predictions that spread kept times as much, all with the variance that
-// is typical. Innovations count for [largestInnovation] at most, and their squares then for what they are on average where they are normal and as large as expected:
+// is typical, see [components.typical]. Innovations count for [largestInnovation] at most, and their squares then for what they are on average where they are normal and as large as expected:
 // where the forecast is a small part of their variance, the two percent that the bound takes would be a large part of the forecast's.
-func (c *components) evidence(kept float64) *observedSpace {
-	typical := c.typical(kept)
+func (c *components) evidence(kept, typical float64) *observedSpace {
 	o := &observedSpace{variance: slices.Repeat([]float64{typical}, len(c.innovation)), innovation: make([]float64, len(c.innovation))}
 	for k := range o.innovation {
 		size := math.Abs(c.innovation[k]) / math.Sqrt(1+kept*kept*c.variance(k))

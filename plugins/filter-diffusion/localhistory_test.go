@@ -77,7 +77,7 @@ func TestBoundedInnovationsAreNoEvidence(t *testing.T) {
 		c.predicted.SetRow(k, []float64{spread / math.Sqrt2, -spread / math.Sqrt2})
 		c.innovation[k] = math.Sqrt(1+spread*spread) * r.NormFloat64()
 	}
-	if e := (evidence{}).with(c.evidence(1), 1, largestOfAll); math.Abs(e.excess) > 5*math.Sqrt(e.variance) {
+	if e := (evidence{}).with(c.evidence(1, c.typical(1)), 1, largestOfAll); math.Abs(e.excess) > 5*math.Sqrt(e.variance) {
 		t.Errorf("excess %.0f, want 0 ± %.0f", e.excess, math.Sqrt(e.variance))
 	}
 }
