@@ -79,7 +79,7 @@ func (s *suite) laps(m sdk.Model, begun *lap, from, to int) *mat.Dense {
 // lap makes one forecast, after which failed members are where they were; nil after a fault.
 func (s *suite) lap(m sdk.Model, e *mat.Dense, carry [][]byte, cycle, first int) *lap {
 	rows, n := e.Dims()
-	interval := forecastCall{s: s}.interval()
+	interval := s.interval()
 	given := slices.Clone(carry)
 	for i := range given {
 		given[i] = slices.Clone(given[i])

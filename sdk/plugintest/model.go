@@ -73,7 +73,7 @@ func (c forecastCall) run() (answer, error) {
 	in := mat.DenseCopyOf(c.ensemble.Slice(c.from, c.to, 0, n))
 	r := &sdk.ForecastRequest{
 		Call: sdk.Call{Cycle: 1, Seed: rng.New(3), First: c.from},
-		From: 1, To: 1 + c.interval(),
+		From: 1, To: 1 + c.s.interval(),
 		Ensemble: mat.DenseCopyOf(in), Into: unwritten(c.to-c.from, n),
 	}
 	res, err := c.model.Forecast(c.s.ctx, r)
@@ -95,8 +95,9 @@ func (c forecastCall) run() (answer, error) {
 		unchanged("ensemble", r.Ensemble, in)
 }
 
-func (c forecastCall) interval() float64 {
-	switch m := c.s.plugin.Manifest; {
+// interval returns the length of a forecast.
+func (s *suite) interval() float64 {
+	switch m := s.plugin.Manifest; {
 	case m.Example.Interval != 0:
 		return m.Example.Interval
 	case m.Step != 0:

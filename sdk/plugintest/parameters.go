@@ -110,7 +110,7 @@ func (s *suite) forecastWith(m sdk.Model, e, parameters *mat.Dense, first int) *
 	rows, n := e.Dims()
 	r := &sdk.ForecastRequest{
 		Call: sdk.Call{Cycle: 1, Seed: rng.New(3), First: first},
-		From: 1, To: 1 + forecastCall{s: s}.interval(), Ensemble: e, Into: unwritten(rows, n), Parameters: parameters,
+		From: 1, To: 1 + s.interval(), Ensemble: e, Into: unwritten(rows, n), Parameters: parameters,
 	}
 	res, err := m.Forecast(s.ctx, r)
 	if err != nil {
