@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/plume-da/plume/sdk"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
@@ -58,8 +59,8 @@ func carryOf(payload []byte, members int) ([][]byte, error) {
 	return carry, nil
 }
 
-// spread returns what members carry of which those that failed are left out in kept.
-func spread(kept [][]byte, failures []sdk.MemberFailure) [][]byte {
+// withGaps returns what members carry, of which kept lacks those that failed.
+func withGaps(kept [][]byte, failures []sdk.MemberFailure) [][]byte {
 	if len(kept) == 0 || len(failures) == 0 {
 		return kept
 	}
@@ -87,19 +88,12 @@ func (j *job) setCarry(carry [][]byte, failures []sdk.MemberFailure) error {
 			kept = append(kept, b)
 		}
 	}
-	answer, wanted := carryOut(kept), false
-	others := j.out[:0]
-	for _, c := range j.out {
-		if c.id == pb.Channel_CHANNEL_CARRY {
-			wanted = true
-		} else {
-			others = append(others, c)
-		}
-	}
-	j.out = append(answer, others...)
-	if answer != nil && !wanted {
+	answer, before := carryOut(kept), len(j.out)
+	j.out = slices.DeleteFunc(j.out, func(c *channel) bool { return c.id == pb.Channel_CHANNEL_CARRY })
+	if answer != nil && len(j.out) == before {
 		return contract("answer", "members carry something, but the manifest does not say carries = true")
 	}
+	j.out = append(answer, j.out...)
 	return nil
 }
 

@@ -239,7 +239,8 @@ func (j *job) channel(id pb.Channel, rows int, out bool) (*channel, error) {
 	case pb.Channel_CHANNEL_PARAMETERS:
 		c.space = j.c.parameters
 	case pb.Channel_CHANNEL_CARRY:
-		if c.space = nil; j.c.carries {
+		c.space = nil
+		if j.c.carries {
 			return c, nil
 		}
 	case pb.Channel_CHANNEL_OBSERVATIONS:

@@ -49,7 +49,7 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 		return nil, err
 	}
 	for _, c := range carried {
-		res.Carry = spread(c.carry, res.Failures)
+		res.Carry = withGaps(c.carry, res.Failures)
 	}
 	return res, nil
 }
