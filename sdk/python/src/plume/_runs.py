@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pyarrow
     import xarray
 
+    from ._arrays import Axis
+
 Library = Literal["pandas", "polars", "pyarrow", "numpy"]
 Stage = Literal["forecast", "analysis", "smoothed"]
 Of = Literal["state", "observed"]
@@ -380,7 +382,10 @@ class Run:
         table = self._having(table, {name: value for name, value in wanted.items() if value is not None})
         trial, cycle = table.columns["trial"].values, table.columns["cycle"].values
         if last:
-            table = table.pick(cycle == [cycle[trial == n].max() for n in trial.tolist()])
+            _, row = np.unique(trial, return_inverse=True)
+            newest = np.zeros_like(cycle)
+            np.maximum.at(newest, row, cycle)
+            table = table.pick(cycle == newest[row])
         if library != "xarray":
             return _for_library(self._tidy(self._dated(table)), library)
         needed("xarray")
@@ -563,26 +568,31 @@ class Run:
             tables.append(table)
         return _tables.together(tables) if tables else None
 
-    def _dataset(self, name: str, of: str = "state", number: int | None = None, **where: Any) -> xarray.Dataset:
+    def _dataset(self, name: str, of: Of = "state", number: int | None = None, **where: Any) -> xarray.Dataset:
         """Returns a table of states or observations, of the truth with that number."""
         needed("xarray")
         table = self._read(name, **where)
         if not len(table):
             wanted = where.get("stage") or ", ".join(f"{k} {v}" for k, v in where.items()) or "rows"
             raise ValueError(f"{name}: holds no {wanted}; see output.ensemble in the workflow")
-        return self._as_dataset(table, of, number, stage=where.get("stage"))
+        return self._as_dataset(table, self._places(of, number), where.get("stage"))
 
-    def _as_dataset(
-        self, table: Table, of: str, number: int | None, stage: Stage | None = None, members: int = 0
-    ) -> xarray.Dataset:
-        """Returns rows of states or observations; members is the least number of members."""
-        from . import _arrays
+    def _places(self, of: Of, number: int | None) -> dict[str, list[Axis]]:
+        """Returns the axes of variables, of the truth with that number; none if that is not known."""
+        from ._arrays import places
 
         parts = sorted(f.name.split(".")[0] for f in (self.path / "coordinates").glob("part-*"))
         if number is not None:
             parts = [part for part in parts if part == f"part-{number:05d}"]
-        at = _arrays.places(self._read(f"coordinates/{parts[0]}"), of) if len(parts) == 1 else {}
-        found = _arrays.dataset(table, self.dates, at, members)
+        return places(self._read(f"coordinates/{parts[0]}"), of) if len(parts) == 1 else {}
+
+    def _as_dataset(
+        self, table: Table, at: Mapping[str, list[Axis]], stage: Stage | None, members: int = 0
+    ) -> xarray.Dataset:
+        """Returns rows of states or observations; members is the least number of members."""
+        from ._arrays import dataset
+
+        found = dataset(table, self.dates, at, members)
         return found.assign_attrs(source=str(self.path), **({"stage": stage} if stage else {}))
 
     def blocks(self, stage: Stage, trial: int, size: float) -> Iterator[xarray.Dataset]:
@@ -595,7 +605,7 @@ class Run:
             self._check(file)
         else:
             file = file.with_name(file.name + ".part")
-        truth = self._truth_of(lambda trials: trials["trial"] == trial)
+        at = self._places("state", self._truth_of(lambda trials: trials["trial"] == trial))
         waiting: list[Table] = []
         cycles = members = 0
         for batch in _tables.batches(file):
@@ -608,10 +618,10 @@ class Run:
                     cycles = max(1, int(size / max(1, sum(c.values.nbytes for c in rows.columns.values()))))
                 waiting.append(rows)
                 if len(waiting) == cycles:
-                    yield self._as_dataset(_tables.together(waiting), "state", truth, stage, members)
+                    yield self._as_dataset(_tables.together(waiting), at, stage, members)
                     waiting = []
         if waiting:
-            yield self._as_dataset(_tables.together(waiting), "state", truth, stage, members)
+            yield self._as_dataset(_tables.together(waiting), at, stage, members)
 
     def to_zarr(self, to: str | os.PathLike[str]) -> None:
         """Writes the run as a new Zarr store, version 3, which needs the packages xarray and zarr:
