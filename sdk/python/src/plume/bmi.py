@@ -20,7 +20,7 @@ import os
 import pickle
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -126,26 +126,21 @@ class Bmi(Model):
         return self._there
 
 
+# The digest of an array and, since two arrays may have the same content, which of them it is.
+_Constant = tuple[str, int]
+
+
 class _Saved:
     """Turns models into bytes and back. Large arrays that are as they were after the start, such as forcing, are not
     among the bytes."""
 
     def __init__(self, made: Any) -> None:
         self._constants: dict[str, Array] = {}
-        for found in _arrays(made):
-            self._constants[_digest(found)] = found.copy()
-        self._fresh = self.dump(made)
+        self._fresh = _pickled(made, self._keep)
 
     def dump(self, made: Any) -> bytes:
         """Returns the bytes of a model."""
-        out = io.BytesIO()
-        pickler = _Pickler(out, protocol=5)
-        pickler.constants = self._constants
-        try:
-            pickler.dump(made)
-        except Exception as e:
-            raise ConfigError(f"the model cannot be pickled, so it cannot be kept by member: {e}", where="model") from e
-        return out.getvalue()
+        return _pickled(made, self._known if self._constants else None)
 
     def load(self, carry: bytes) -> Any:
         """Returns the model of bytes; one that has just been initialised if there are none."""
@@ -153,17 +148,35 @@ class _Saved:
         unpickler.constants, unpickler.copies = self._constants, {}
         return unpickler.load()
 
+    def _keep(self, values: Array) -> _Constant:
+        digest = _digest(values)
+        self._constants[digest] = values.copy()
+        return digest, id(values)
+
+    def _known(self, values: Array) -> _Constant | None:
+        digest = _digest(values)
+        return (digest, id(values)) if digest in self._constants else None
+
 
 class _Pickler(pickle.Pickler):
-    constants: dict[str, Array]
+    stand_in: Callable[[Array], _Constant | None] | None  # for large arrays; none if they are pickled as they are
 
     def persistent_id(self, obj: Any) -> Any:
-        """Returns what stands for a large array that is a constant: its digest and, since two arrays may have the same
-        content, which of them it is."""
-        if type(obj) is np.ndarray and obj.nbytes >= _LARGE and obj.dtype.kind in "biufM" and self.constants:
-            digest = _digest(obj)
-            return (digest, id(obj)) if digest in self.constants else None
+        """Returns what stands for a large array."""
+        if self.stand_in and type(obj) is np.ndarray and obj.nbytes >= _LARGE and obj.dtype.kind in "biufM":
+            return self.stand_in(obj)
         return None
+
+
+def _pickled(made: Any, stand_in: Callable[[Array], _Constant | None] | None) -> bytes:
+    out = io.BytesIO()
+    pickler = _Pickler(out, protocol=5)
+    pickler.stand_in = stand_in
+    try:
+        pickler.dump(made)
+    except Exception as e:
+        raise ConfigError(f"the model cannot be pickled, so it cannot be kept by member: {e}", where="model") from e
+    return out.getvalue()
 
 
 class _Unpickler(pickle.Unpickler):
@@ -175,23 +188,6 @@ class _Unpickler(pickle.Unpickler):
         return self.copies.setdefault(pid, self.constants[pid[0]].copy())
 
 
-def _arrays(made: Any) -> list[Array]:
-    """Returns the large arrays that a model refers to."""
-    found: list[Array] = []
-
-    class Look(pickle.Pickler):
-        def persistent_id(self, obj: Any) -> Any:
-            if type(obj) is np.ndarray and obj.nbytes >= _LARGE and obj.dtype.kind in "biufM":
-                found.append(obj)
-            return None
-
-    try:
-        Look(io.BytesIO(), protocol=5).dump(made)
-    except Exception as e:
-        raise ConfigError(f"the model cannot be pickled, so it cannot be kept by member: {e}", where="model") from e
-    return found
-
-
 def _digest(values: Array) -> str:
     about = f"{values.dtype.str} {values.shape} {values.flags.f_contiguous} ".encode()
     return hashlib.sha256(about + values.tobytes()).hexdigest()
@@ -201,7 +197,7 @@ class _Grid:
     """The shape of a variable, and where its values are."""
 
     def __init__(self, made: Any, name: str) -> None:
-        size = int(made.get_var_nbytes(name)) // int(made.get_var_itemsize(name))
+        size = _size(made, name)
         self.shape: tuple[int, ...] = (size,) if size > 1 else ()
         self.dims: tuple[str, ...] = ()
         self.points: Array | None = None
@@ -245,9 +241,13 @@ def _known(known: list[str], name: str, where: str) -> str:
     return found[0]
 
 
+def _size(made: Any, name: str) -> int:
+    """Returns the number of values of a variable."""
+    return int(made.get_var_nbytes(name)) // int(made.get_var_itemsize(name))
+
+
 def _value(made: Any, name: str) -> Array:
-    size = int(made.get_var_nbytes(name)) // int(made.get_var_itemsize(name))
-    values = np.empty(size, made.get_var_type(name))
+    values = np.empty(_size(made, name), made.get_var_type(name))
     made.get_value(name, values)
     return values.astype(float)
 
