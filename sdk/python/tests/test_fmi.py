@@ -1,10 +1,13 @@
 """FMUs as models: one of FMI 2 that pythonfmu builds, and one of FMI 3 in C."""
 
 import json
+import os
 import platform
+import pwd
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from conftest import PLUME, plume
 fmpy = pytest.importorskip("fmpy", reason="NOT TESTED: there is no fmpy")
 pytest.importorskip("pythonfmu", reason="NOT TESTED: there is no pythonfmu")
 
-from plume.fmi import Fmi, _Units  # noqa: E402
+from plume.fmi import Fmi, _extracted, _Units  # noqa: E402
 
 HARES = '''
 from pythonfmu import Fmi2Causality, Fmi2Initial, Fmi2Slave, Fmi2Variability, Real
@@ -205,6 +208,24 @@ def test_what_is_refused(folder, fmu):
         assert list(far.failures) == [1]  # the FMU answers with an error
         assert "the FMU failed" in far.failures[1]
         assert [v.name for v in _layout(folder, fmu)] == ["angle", "joint_speed"]
+
+
+def test_an_fmu_is_unpacked_once_and_nothing_else_is_left(folder, fmu, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    broken = tmp_path / "broken.fmu"
+    broken.write_text("no archive")
+    there = Path(_extracted(str(folder / fmu)))
+    assert (there / "modelDescription.xml").exists()
+    assert _extracted(str(folder / fmu)) == str(there)
+    with pytest.raises(zipfile.BadZipFile):
+        _extracted(str(broken))
+    assert list((tmp_path / "home/.cache/plume/fmu").iterdir()) == [there]
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    with pytest.raises(kit.ConfigError, match=r"fmu: cannot be started here: .*home directory"):
+        kit.testing.forecast(model(folder, fmu, tolerance=1e-5), [[2.0, 1.0]])  # by an instance that is not there yet
+    assert sorted(os.listdir(tmp_path)) == ["broken.fmu", "home"]
 
 
 def _layout(folder, fmu):

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -258,17 +257,18 @@ def _type_unit(v: Any) -> str:
 def _extracted(path: str) -> str:
     """Returns a directory with the contents of an FMU, which other processes may use too."""
     digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    folder = Path(os.environ.get("HOME") or tempfile.mkdtemp()) / ".cache" / "plume" / "fmu"
+    folder = Path.home() / ".cache" / "plume" / "fmu"
     folder.mkdir(parents=True, exist_ok=True)
     there = folder / digest
     if not there.is_dir():
-        made = tempfile.mkdtemp(dir=folder)
-        with zipfile.ZipFile(path) as archive:
+        with tempfile.TemporaryDirectory(dir=folder) as own, zipfile.ZipFile(path) as archive:
+            made = os.path.join(own, digest)
             archive.extractall(made)
-        try:
-            os.rename(made, there)
-        except OSError:  # another process was faster
-            shutil.rmtree(made)
+            try:
+                os.rename(made, there)
+            except OSError:
+                if not there.is_dir():  # else another process was faster
+                    raise
     return str(there)
 
 
