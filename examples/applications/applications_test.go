@@ -19,7 +19,7 @@ var plume string
 func TestMain(m *testing.M) { os.Exit(examplestest.Main(m, &plume)) }
 
 // run copies the folder of an application, prepares it with the Python scripts that are named, and
-// runs its workflow.
+// runs its workflow. All of them together may leave no temporary file.
 func run(t *testing.T, folder, workflow string, scripts []string, more ...string) (dir string) {
 	t.Helper()
 	python := os.Getenv("PLUME_PYTHON")
@@ -30,6 +30,8 @@ func run(t *testing.T, folder, workflow string, scripts []string, more ...string
 	if err := os.CopyFS(work, os.DirFS(folder)); err != nil {
 		t.Fatal(err)
 	}
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
 	command := func(name string, args ...string) string {
 		cmd := exec.Command(name, args...)
 		var stderr strings.Builder
@@ -43,7 +45,12 @@ func run(t *testing.T, folder, workflow string, scripts []string, more ...string
 	for _, s := range scripts {
 		command(python, s)
 	}
-	return filepath.Join(work, command(plume, append([]string{"run", workflow}, more...)...))
+	dir = filepath.Join(work, command(plume, append([]string{"run", workflow}, more...)...))
+	left, err := os.ReadDir(temporary)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in $TMPDIR: %v, %v", left, err)
+	}
+	return dir
 }
 
 // estimates returns by filter the last mean and spread of a variable in a table, and the first spread.

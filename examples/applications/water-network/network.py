@@ -1,7 +1,6 @@
 """A water network in EPANET, the hydraulic solver of the U.S. EPA, with WNTR: https://pypi.org/project/wntr/."""
 
-import tempfile
-from pathlib import Path
+import os
 
 import numpy as np
 from plume import Array, Model, Param, Variable, serve
@@ -28,8 +27,7 @@ class Network(Model):
 
     def setup(self) -> None:
         net = self.epanet = ENepanet()
-        inp, out = ModelLibrary().get_filepath("Net1"), Path(tempfile.mkdtemp())
-        net.ENopen(inp, str(out / "report"), str(out / "binary"))
+        net.ENopen(ModelLibrary().get_filepath("Net1"), os.devnull, "")  # without a report and a binary file
         net.ENopenH()
         self.tank, self.pump = net.ENgetnodeindex(TANK), net.ENgetlinkindex(PUMP)
         self.junctions = [net.ENgetnodeindex(j) for j in JUNCTIONS]
