@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type failure struct {
 	exitCode  *int     // of a command that ended by itself
 	last      []string // last lines that it printed
 	dir       string   // directory of its files; empty if they were removed
+	advice    string   // what may help
 	retryable bool     // the cause was outside of the command
 }
 
@@ -38,6 +40,9 @@ func (f *failure) String() string {
 	}
 	if f.dir != "" {
 		s += "; files in " + f.dir
+	}
+	if f.advice != "" {
+		s += "; " + f.advice
 	}
 	return s
 }
@@ -116,6 +121,7 @@ func (m *model) run(ctx context.Context, dir string, t *task, into *outcome) (*f
 	if f != nil {
 		f.command, f.dir = m.shown(cmd), dir
 		f.last = lastLines(filepath.Join(dir, stderrFile), filepath.Join(dir, stdoutFile))
+		f.advice = cmp.Or(f.advice, m.notFound(dir, f.last))
 	}
 	return f, nil
 }
@@ -258,7 +264,11 @@ func (m *model) judge(limited context.Context, cmd *exec.Cmd, err error) *failur
 func (m *model) collect(dir string, t *task, into *outcome) *failure {
 	f, err := os.Open(filepath.Join(dir, m.Output))
 	if err != nil {
-		return &failure{what: fmt.Sprintf("left no %s: %s", m.Output, m.contents(dir))}
+		f := &failure{what: fmt.Sprintf("left no %s: %s", m.Output, m.contents(dir))}
+		if info, err := os.Stat(filepath.Join(dir, stdoutFile)); err == nil && info.Size() > 0 {
+			f.advice = fmt.Sprintf("output = %q takes what it prints", stdoutFile)
+		}
+		return f
 	}
 	defer f.Close()
 	if err := m.output.decode(f, t, into.states); err != nil {
@@ -275,6 +285,24 @@ func (m *model) finite(t *task, into *mat.Dense) *failure {
 		}
 	}
 	return nil
+}
+
+// notFound says which file next to the workflow a command that failed in dir names, in its
+// arguments or in the last lines that it printed, and did not find there.
+func (m *model) notFound(dir string, last []string) string {
+	words := strings.FieldsFunc(strings.Join(slices.Concat(m.Command[1:], last), " "), func(c rune) bool {
+		return unicode.IsSpace(c) || strings.ContainsRune("'\"`<>|;:,&()", c)
+	})
+	for _, name := range words {
+		if filepath.Base(name) != name {
+			continue
+		}
+		info, err := os.Stat(filepath.Join(m.dir, name))
+		if _, missing := os.Stat(filepath.Join(dir, name)); err == nil && info.Mode().IsRegular() && missing != nil {
+			return fmt.Sprintf("%s is next to the workflow: name it in files", name)
+		}
+	}
+	return ""
 }
 
 // lastLines returns the last lines of the first file that has any.

@@ -87,6 +87,7 @@ func TestFailedMembers(t *testing.T) {
 		{"exit code", "exit 3", `exited with code 3; it printed "3 | 4 | 5 | 6 | 7"`, false},
 		{"signal", "kill -SEGV $$", "was ended by signal 11 (segmentation fault)", true},
 		{"no result", "touch made; exit 0", "left no result.csv: it left made; it printed", false},
+		{"printed result", "exit 0", `output = "stdout.txt" takes what it prints`, false},
 		{"bad result", "echo x,y > result.csv; exit 0", "left an invalid result.csv: holds 0 rows", false},
 		{"timeout", "sleep 100", "was ended after 1 s", true},
 	} {
@@ -146,6 +147,37 @@ func TestLastLines(t *testing.T) {
 		}
 		if got := strings.Join(lastLines(path), " "); !strings.HasSuffix(got, want) || len(got) > 4096 {
 			t.Errorf("%.20q: got %.80q, want %.80q", text, got, want)
+		}
+	}
+}
+
+// A file that a program does not find, but that is next to the workflow, is missing from files.
+func TestFilesNextToTheWorkflow(t *testing.T) {
+	for _, mode := range []string{"member", "batch", "server"} {
+		for script, want := range map[string]string{
+			"awk -f steps.awk state.csv":            "; steps.awk is next to the workflow: name it in files",
+			"echo cannot open data.txt >&2; exit 1": "; data.txt is next to the workflow: name it in files",
+			"awk -f linked.awk":                     "",
+			"cat nowhere.txt":                       "",
+		} {
+			dir := t.TempDir()
+			for _, name := range []string{"steps.awk", "data.txt", "linked.awk"} {
+				if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			m, err := configureIn(dir, scalars(params{"command": shell(script), "mode": mode, "files": []string{"linked.awk"}, "work_dir": filepath.Join(dir, "work")}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := m.Forecast(t.Context(), request(m, 2))
+			said := fmt.Sprint(err)
+			if err == nil && len(res.Failures) > 0 {
+				said = res.Failures[0].Reason
+			}
+			if !strings.HasSuffix(said, want) || want == "" && strings.Contains(said, "is next to") {
+				t.Errorf("%s, %s: got %s, want %q", mode, script, said, want)
+			}
 		}
 	}
 }

@@ -165,6 +165,7 @@ func (m *model) ask(ctx context.Context, t *task, into *outcome, last bool) (*fa
 	}
 	f.command = m.shown(s.Cmd)
 	f.last = lastLines(filepath.Join(s.dir, stderrFile))
+	f.advice = m.notFound(s.dir, f.last)
 	keep := last && m.Keep != "none"
 	if keep {
 		f.dir = s.dir
