@@ -64,7 +64,7 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 			if info.Arrivals == nil {
 				return usage("%s cannot be continued: its observations are not from files, an axis of its sweep changes how they are read, or it is of an older version; run the workflow again", dir)
 			}
-			s, w, o, err := a.reload(dir, info, moved, from, how)
+			s, w, o, err := a.reload("continue", dir, info, moved, from, how)
 			if err != nil {
 				return err
 			}

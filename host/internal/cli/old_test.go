@@ -14,11 +14,17 @@ func TestOldRuns(t *testing.T) {
 	if err := os.CopyFS(root, os.DirFS("testdata/runs")); err != nil {
 		t.Fatal(err)
 	}
-	const complete, began = "is complete", "but the run began with f7a2f49; resume with that version, or run the workflow again"
-	runs := map[string]struct{ metric, compared, resumed string }{
-		"format-1/twin":    {"rmse", `"value": 0.28372002191614953`, complete}, // as that version printed it
-		"format-1/real":    {"held_out_rmse", `"value": 162.63501132860415`, complete},
-		"format-1/stopped": {"rmse", "there is nothing to compare: no trial has finished", began},
+	const (
+		complete, began      = "is complete", "but the run began with f7a2f49; resume with that version, or run the workflow again"
+		few, noForecast      = "too few cycles with observations after burn_in", "has no free forecast"
+		notSmoothed, notRows = "has no scores of the stage lag 0", "cannot be continued: its observations are not from files"
+	)
+	runs := map[string]struct{ metric, compared, resumed, why, forecast, lag, continued string }{ // as that version printed it
+		"format-1/twin":    {"rmse", `"value": 0.28372002191614953`, complete, few, noForecast, notSmoothed, notRows},
+		"format-1/real":    {"held_out_rmse", `"value": 162.63501132860415`, complete, few, noForecast, notSmoothed, "or it is of an older version"},
+		"format-1/stopped": {"rmse", "there is nothing to compare: no trial has finished", began, few, noForecast, "no trial has finished", notRows},
+		"format-1/dated":   {"spread_level", `"value": 0.05701714526860971`, complete, few, "2026-06-01 09:00     1  level     2.238", `"value": 0.05994131152781799`, "say where it is now: plume continue "},
+		"format-1/record":  {"rmse", `"value": 0.2683549598202177`, complete, "nothing stands out", noForecast, notSmoothed, notRows},
 	}
 	if all, err := filepath.Glob(filepath.Join(root, "*", "*")); err != nil || len(all) != len(runs) {
 		t.Errorf("%v, %v: want the %d that are tested", all, err, len(runs))
@@ -50,7 +56,16 @@ func TestOldRuns(t *testing.T) {
 			}
 			check(verified, "no file has changed", "verify", dir)
 			check(compared, want.compared, "compare", dir, "--metric", want.metric, "--format", "json")
-			check(resumed, want.resumed, "resume", dir)
+			check(resumed, want.resumed, "resume", dir, "--workflow", filepath.Join(dir, "workflow.toml"))
+
+			forecast, lag, continued := exitFailed, exitFailed, exitUsage
+			if name == "format-1/dated" {
+				forecast, lag, continued = exitOK, exitOK, exitWorkflow
+			}
+			check(exitOK, want.why, "why", dir)
+			check(forecast, want.forecast, "forecast", dir)
+			check(lag, want.lag, "compare", dir, "--lag", "0", "--metric", "spread", "--format", "json")
+			check(continued, want.continued, "continue", dir)
 		})
 	}
 }

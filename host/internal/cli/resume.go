@@ -59,7 +59,7 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 					return err
 				}
 			}
-			s, w, o, err := a.reload(dir, info, moved, from, how)
+			s, w, o, err := a.reload("resume", dir, info, moved, from, how)
 			if err != nil {
 				return err
 			}
@@ -79,24 +79,24 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 	return c
 }
 
-// reload reads the workflow of a run again: at moved, unless that is empty.
-func (a *app) reload(dir string, info *archive.Info, moved string, from source, how running) (*source, *workflow.Workflow, experiment.Options, error) {
+// reload reads the workflow of a run again for a command: at moved, unless that is empty.
+func (a *app) reload(command, dir string, info *archive.Info, moved string, from source, how running) (*source, *workflow.Workflow, experiment.Options, error) {
 	s := &source{path: cmp.Or(moved, info.Source), profile: info.Profile, set: info.Set, sweep: info.Sweep, format: "human", inProcess: info.InProcess, site: from.site, place: from.place}
 	w, o, err := a.prepare(s, how)
 	if err != nil {
-		return nil, nil, o, missing(err, dir, info)
+		return nil, nil, o, missing(err, command, dir, info)
 	}
 	return s, w, o, nil
 }
 
 // missing says what to do about a workflow that has moved.
-func missing(err error, dir string, info *archive.Info) error {
+func missing(err error, command, dir string, info *archive.Info) error {
 	var found *findings
 	if errors.As(err, &found) {
 		for _, f := range found.diagnostics {
 			if f.Code == tomltext.CodeUnreadable && f.File == info.Source {
 				f.WithNote("the run began with it; the copy in the run directory is %s", filepath.Join(dir, "workflow.toml")).
-					WithHelp("say where it is now: plume resume %s --workflow FILE", word(dir))
+					WithHelp("say where it is now: plume %s %s --workflow FILE", command, word(dir))
 			}
 		}
 	}
