@@ -47,3 +47,22 @@ def test_one_that_was_stopped():
     assert cycles.trial.unique().tolist() == [1]
     assert np.isfinite(cycles.rmse).all()
     assert run.observations().sizes["cycle"] == 40
+
+
+def test_forecasts_dates_and_smoothed_states():
+    run = opened("dated/")
+    assert run.dates["unit_seconds"] == 3600
+    assert str(run.observations().time.values[0]).startswith("2026-06-01T01:00")
+    assert dict(run.ensemble(stage="smoothed").sizes) == {"cycle": 8, "member": 5}
+    assert run.table("lags")["lag"].tolist() == [0, 1, 2, 3]
+    assert run.forecast_scores("rmse")["value"].tolist()[0] == 0.06353199810288594
+    assert dict(run.forecasts("xarray").sizes)["lead"] == 3
+    assert "checkpoint" not in run.tables()
+    assert set(run.tables()) >= {"exceedances", "forecasts", "reliability", "smoothed", "verification"}
+
+
+def test_a_whole_record():
+    run = opened("record/")
+    assert rmse(run, "es-mda", "rmse") == [0.2683549598202177]
+    assert run.table("passes")["misfit"].is_monotonic_decreasing
+    assert {"start", "fit"} <= set(run.tables())

@@ -1,6 +1,6 @@
 """Plugins for plume in Python, and a reader of its results.
 
-A plugin is a class and one call::
+A plugin is a class and one call:
 
     from plume import Model, Param, serve
 

@@ -111,7 +111,8 @@ class Run:
 
     def tables(self) -> list[str]:
         """Returns the names of the tables there are so far, such as "metrics" or "ensemble"."""
-        return sorted({f.relative_to(self.path).parts[0].split(".")[0] for f in self.path.rglob("*.arrow*")})
+        names = {f.relative_to(self.path).parts[0].split(".")[0] for f in self.path.rglob("*.arrow*")}
+        return sorted(names - {"checkpoint"})  # what plume continue begins with
 
     @overload
     def table(self, name: str, library: Literal["pandas"] = "pandas") -> pandas.DataFrame: ...
@@ -223,7 +224,7 @@ class Run:
         setting: Mapping[str, object] | None = None,
     ) -> list[int]:
         """Returns the numbers of the trials of a filter, by its label, of a replicate, and with a
-        setting: values of axes of the sweep, by their keys or the ends of these::
+        setting: values of axes of the sweep, by their keys or the ends of these:
 
             run.trials(filter="etkf", setting={"inflation": 1.05})
 

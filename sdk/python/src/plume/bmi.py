@@ -1,6 +1,6 @@
 """The plugin bmi: any model with a Basic Model Interface (BMI 2) in Python.
 
-A workflow names it by its command; bmipy and the model must be installed for the same Python::
+A workflow names it by its command; bmipy and the model must be installed for the same Python:
 
     [plugins]
     bmi = { command = ["plume-bmi"] }

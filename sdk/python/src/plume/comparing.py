@@ -71,7 +71,7 @@ class Comparison(Sequence[Compared]):
         return iter(self.rows)
 
     def of(self, filter: str, **setting: Any) -> Compared:
-        """Returns the one row of a filter, with that value of an axis whose key ends so::
+        """Returns the one row of a filter, with that value of an axis whose key ends so:
 
             comparison.of("etkf", inflation=1.05).difference
 

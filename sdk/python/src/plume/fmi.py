@@ -1,6 +1,6 @@
 """The plugin fmi: a Functional Mock-up Unit (FMU) as a model.
 
-Needs fmpy: pip install "plume-da[fmi]". A workflow names it by its command::
+Needs fmpy: pip install "plume-da[fmi]". A workflow names it by its command:
 
     [plugins]
     fmi = { command = ["plume-fmi"] }

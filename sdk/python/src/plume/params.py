@@ -104,14 +104,14 @@ def Param(
     when: dict[str, list[str]] | None = None,
     declares: bool = False,
 ) -> Any:
-    """Declares a parameter of a plugin::
+    """Declares a parameter of a plugin:
 
         rate: float = Param(1.0, unit="1", gt=0, doc="decay rate")
 
     Its type is the hint: float, int, bool, str, or a list of float, int or str. Without
     a default the workflow must give it. ge, le, gt and lt are limits; choices are those
     of a str or of the items of a list. With auto the word "auto" leaves a number to the
-    plugin, where it is None::
+    plugin, where it is None:
 
         width: float | None = Param("auto", auto=True, gt=0, doc="of the kernels")
 
@@ -121,12 +121,12 @@ def Param(
     path says of a str or a list of them that its values are paths: of files and
     directories that a model reads, "input", or writes, "output", or of a program with its
     arguments, "program". A run refuses to be resumed when what it reads has changed.
-    Relative paths start at dir::
+    Relative paths start at dir:
 
         mesh: str = Param(path="input", doc="file of the mesh")
 
     when lists, by the names of parameters before this one, the choices with which it
-    applies. Where it does not, it stays at its default; plume refuses any other value::
+    applies. Where it does not, it stays at its default; plume refuses any other value:
 
         cutoff: float = Param(0.0, ge=0, when={"scheme": ["local"]}, doc="of the taper")
 

@@ -62,7 +62,7 @@ def run(
     in_process: bool = False,
     progress: bool | None = None,
 ) -> Run:
-    """Runs a workflow and returns its run directory::
+    """Runs a workflow and returns its run directory:
 
         run = plume.run("twin.toml", set={"time.cycles": 500}, sweep={"replicate": range(1, 6)})
 
@@ -94,7 +94,7 @@ def bench(
     progress: bool | None = None,
 ) -> Run:
     """Runs an experiment that others have published numbers for, see plume bench --list, with its
-    filters as they were tuned there and those of yours: plugins by name, with their parameters::
+    filters as they were tuned there and those of yours: plugins by name, with their parameters:
 
         run = plume.bench("grid-lorenz63-x", {"mine": {"inflation": 1.05}}, plugins={"mine": Mine}, size=10)
         plume.compare(run)

@@ -1,7 +1,7 @@
 """Plugins tried without a run: the conformance suite, and single calls with arrays.
 
 A call is made as in a run: setup is called first, the input is read-only, and what the plugin
-returns is checked. An object made with keywords has checked parameters::
+returns is checked. An object made with keywords has checked parameters:
 
     plume.testing.forecast(Decay(rate=2.0), x, 0.0, 0.5).ensemble
 """
