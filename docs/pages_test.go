@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,16 +28,20 @@ import (
 //
 //	sh                        run, each line must succeed
 //	toml                      tables of a workflow: laid over base, and run
+//	<!-- added -->            the same with the tables of the block before
 //	<!-- file: PATH -->       written; a shell script or an extensionless one is made executable
 //	<!-- from: PATH -->       must stand in this file, of the session or of the checkout
 //	<!-- printed -->          must stand in what the block that ran last printed
 //	<!-- printed: COMMAND --> must stand in what COMMAND prints
 //	<!-- manifest -->         tables of a plugin.toml
 //	<!-- serves: PORT -->     run in the background of the page until it answers on PORT, which stands for a free one
-//	<!-- shown: WHY -->       not looked at
+//	<!-- formula -->          not looked at
+//	<!-- shown: WHY -->       the same
 //
 // An image below <!-- figure: PATH --> is this file of the session, where * stands for a name.
-// A text with neither is a formula.
+
+// made are the pages whose texts are made from the program, by tests of host/internal/cli.
+var made = []string{"reference/commands.md", "troubleshooting.md"}
 
 // pages returns the pages of the site, relative to this folder: all of it but the records of
 // decisions, those of the plugins, and the README.
@@ -159,6 +164,7 @@ type session struct {
 	dir, path string
 	ports     map[string]string // free ones, by those that the page names
 	workflows int
+	tables    string // of the workflow before
 	said      string // by the block that ran last
 }
 
@@ -201,11 +207,14 @@ func (s *session) do(b block) {
 		if _, err := sdk.ParseManifest(manifest); err != nil {
 			fail("%v", err)
 		}
-	case b.language == "sh":
+	case b.language == "sh" && (b.comment == "" || b.comment == "serves"):
 		s.shell(b, fail)
-	case b.language == "toml":
+	case b.language == "toml" && b.comment == "":
+		s.tables = b.text
 		s.workflow(b, fail)
-	case b.language == "text" && b.comment == "":
+	case b.language == "toml" && b.comment == "added":
+		s.workflow(block{text: s.tables + b.text}, fail)
+	case b.language == "text" && (b.comment == "formula" || slices.Contains(made, s.page)):
 	default:
 		fail("nobody knows what to do with this block: got language %q and comment %q", b.language, b.comment)
 	}
