@@ -57,7 +57,12 @@ def section(run, workflow):
     seeds = len(workflow["sweep"]["axes"]["experiment.seed"])
     cycles += f", seeds 1 to {seeds}" if seeds != SEEDS else ""
     return (f"\n## {workflow['experiment']['name']}\n\n{workflow['experiment']['description']}. {cycles}.{cutoff}\n\n{compare(run, 'markdown')}\n"
-            f"Published: {published['source']}. There: {published['differs']}.\n")
+            f"Published: {literal(published['source'])}. There: {literal(published['differs'])}.\n")
+
+
+def literal(text):
+    """Returns Markdown for a text, whose stars are its own."""
+    return text.replace("*", r"\*")
 
 
 def published():

@@ -8,6 +8,7 @@ import statistics
 import tomllib
 from pathlib import Path
 
+import field
 import numpy as np
 import pytest
 import records
@@ -226,3 +227,11 @@ def test_square():
 def test_exact_means_of_the_square():
     """Without noise in the observations |x| is known."""
     assert np.allclose(square.exact_means([1.0, 0.25], 0.01, 0.9, 0.4), [1.0, 0.5], atol=0.01)
+
+
+def test_the_field_says_where_numbers_are_from():
+    sections, _, _ = field.published()
+    assert len(sections) >= 7
+    for name, text in sections.items():
+        published = tomllib.loads((field.ROOT / "workflows" / f"{name}.toml").read_text())["published"]
+        assert f"\nPublished: {field.literal(published['source'])}. There: {field.literal(published['differs'])}." in text

@@ -59,6 +59,9 @@ def on_page_markdown(markdown, page, config, files):
 
     markdown = GO_DOC.sub(lambda found: "```text\n" + go_doc(found[1]) + "```", markdown)
 
+    def text(part):  # a number stays on the line of its error
+        return LINK.sub(link, part).replace(" ± ", "\u00a0±\u00a0")
+
     # code is left alone
     parts = re.split(r"(^```.*?^```$|`[^`\n]+`)", markdown, flags=re.MULTILINE | re.DOTALL)
-    return "".join(part if k % 2 else LINK.sub(link, part) for k, part in enumerate(parts))
+    return "".join(part if k % 2 else text(part) for k, part in enumerate(parts))
