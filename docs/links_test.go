@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,6 +40,50 @@ func TestLinks(t *testing.T) {
 	})
 	if err != nil || links < 200 {
 		t.Errorf("got %d links (%v)", links, err)
+	}
+}
+
+// The start page leads to every guide, and to the pages for those who come from another package.
+func TestStartPage(t *testing.T) {
+	start, err := os.ReadFile("index.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guides, _ := filepath.Glob("how-to/*.md")
+	others, _ := filepath.Glob("coming-from/*.md")
+	if len(guides) < 15 || len(others) < 3 {
+		t.Errorf("got the guides %v and %v", guides, others)
+	}
+	for _, page := range slices.Concat(guides, others) {
+		if !strings.Contains(string(start), "("+page+")") {
+			t.Errorf("index.md has no link to %s", page)
+		}
+	}
+}
+
+// What one types to install plume is never the name of the other project on PyPI.
+func TestNameOnTheIndex(t *testing.T) {
+	other := regexp.MustCompile("(?m)\\b(?:pip3?|uv|pipx|conda|mamba) (?:install|add)\\b[^`#\n]*[ \"']plume(?:[ \"'\\[=<>~`]|$)")
+	for text, want := range map[string]bool{
+		"pip install plume": true, "pip install -U \"plume[pandas]\" numpy": true, "uv add plume>=1": true,
+		"pip install plume-da": false, "pip install ./sdk/python  # plume": false, "pip install \"plume-da[pandas]\"": false,
+	} {
+		if other.MatchString(text) != want {
+			t.Errorf("%s: want %v", text, want)
+		}
+	}
+	err := eachText(func(path, text string) {
+		if filepath.Base(path) == "links_test.go" || filepath.Base(filepath.Dir(path)) == "decisions" {
+			return
+		}
+		for _, at := range other.FindAllStringIndex(text, -1) {
+			if line, _, _ := strings.Cut(text[at[0]:], "\n"); !strings.Contains(line, "another project") {
+				t.Errorf("%s: this installs another project, and does not say so: %s", path, line)
+			}
+		}
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
