@@ -106,14 +106,14 @@ func rows(b *strings.Builder, keys []key) {
 		}
 		example := k.example
 		if example != "" {
-			example = "`" + example + "`"
+			example = "`" + strings.ReplaceAll(example, "|", `\|`) + "`"
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", k.name, cellText(value), def, cellText(example), cellText(k.doc))
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", k.name, cellText(value), def, example, cellText(k.doc))
 	}
 }
 
 // cellText returns s escaped for a cell of a table.
-func cellText(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+var cellText = strings.NewReplacer("|", `\|`, `\`, `\\`, "*", `\*`).Replace
 
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 

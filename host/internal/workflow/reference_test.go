@@ -28,12 +28,15 @@ func TestMarkdown(t *testing.T) {
 		}
 	}
 	for _, c := range Codes() {
-		if !strings.Contains(text, "| "+string(c.Code)+" | "+c.Means+" | "+c.Remedy+" |") {
+		if !strings.Contains(text, "| "+string(c.Code)+" | "+c.Means+" | "+cellText(c.Remedy)+" |") {
 			t.Errorf("%s is not in the reference", c.Code)
 		}
 	}
 	if !strings.Contains(text, "| `.csv` | text |") {
 		t.Error("the format .csv is not in the reference")
+	}
+	if want := `such as '/.\*\\\*/', that mean`; !strings.Contains(text, want) { // '/.*\*/' on the page
+		t.Errorf("the reference has no %s", want)
 	}
 	if keys := Keys(); !slices.Equal(keys["output.ensemble"], []string{"none", "forecast", "analysis", "both"}) ||
 		!slices.Contains(keys["ensemble.init.dist"], "samples") || keys["time.cycles"] != nil {
