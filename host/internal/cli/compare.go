@@ -133,13 +133,13 @@ func (a *app) printComparison(dirs []string, how comparing) error {
 		}
 		runs, first = append(runs, r), cmp.Or(first, s)
 	}
-	m := runs[0].Opening()
-	if how.metric != "" {
-		m = compare.Metric{Name: how.metric, Stage: score.StageOf(how.metric)}
-	}
-	m.Stage = cmp.Or(how.stage, m.Stage)
+	stage := how.stage
 	if how.lag != nil {
-		m.Stage = compare.LagStage(*how.lag)
+		stage = compare.LagStage(*how.lag)
+	}
+	m := runs[0].Opening(stage)
+	if how.metric != "" {
+		m = compare.Metric{Name: how.metric, Stage: cmp.Or(stage, score.StageOf(how.metric))}
 	}
 	table, err := compare.Compare(runs, m, how.against)
 	if errors.Is(err, compare.ErrChoice) {

@@ -58,13 +58,15 @@ func TestOldRuns(t *testing.T) {
 			check(compared, want.compared, "compare", dir, "--metric", want.metric, "--format", "json")
 			check(resumed, want.resumed, "resume", dir, "--workflow", filepath.Join(dir, "workflow.toml"))
 
+			check(compared, "", "compare", dir, "--stage", "forecast")
 			forecast, lag, continued := exitFailed, exitFailed, exitUsage
 			if name == "format-1/dated" {
 				forecast, lag, continued = exitOK, exitOK, exitWorkflow
+				check(exitOK, `"metric": "spread"`, "compare", dir, "--stage", "smoothed", "--format", "json")
 			}
 			check(exitOK, want.why, "why", dir)
 			check(forecast, want.forecast, "forecast", dir)
-			check(lag, want.lag, "compare", dir, "--lag", "0", "--metric", "spread", "--format", "json")
+			check(lag, want.lag, "compare", dir, "--lag", "0", "--format", "json")
 			check(continued, want.continued, "continue", dir)
 		})
 	}

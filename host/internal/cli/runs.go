@@ -132,7 +132,7 @@ func firstScore(dir string) (*runScore, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := r.Opening()
+	m := r.Opening("")
 	best, mean, err := r.Best(m)
 	if v := finite(mean.Value); err == nil && v != nil && mean.OK > 0 {
 		return &runScore{m.Name, *v, best.Filter}, nil

@@ -265,7 +265,7 @@ func TestChoices(t *testing.T) {
 		}
 	}
 	none := read(t, compare.Setup{}, ended(trial(1, 1, "a"), archive.Failed))
-	if _, err := compare.Compare([]*compare.Run{none}, none.Opening(), ""); err == nil || !strings.HasSuffix(err.Error(), "there is nothing to compare: no trial has finished") {
+	if _, err := compare.Compare([]*compare.Run{none}, none.Opening(""), ""); err == nil || !strings.HasSuffix(err.Error(), "there is nothing to compare: no trial has finished") {
 		t.Errorf("got %v", err)
 	}
 	other := trial(1, 1, "a", 1)
@@ -292,7 +292,7 @@ func TestOpening(t *testing.T) {
 		"w2_reference analysis": named("rmse", "spread", "w2_reference"), "rmse analysis": named("spread", "rmse"),
 		"held_out_rmse analysis": named("held_out_crps", "held_out_rmse"), "spread analysis": named(),
 	} {
-		if m := read(t, compare.Setup{}, x).Opening(); m.Name+" "+m.Stage != opening {
+		if m := read(t, compare.Setup{}, x).Opening(""); m.Name+" "+m.Stage != opening {
 			t.Errorf("got %v, want %s", m, opening)
 		}
 	}

@@ -18,7 +18,7 @@ type candidate struct {
 // the score or, if less is not better for it, that of the run's opening score.
 func (r *Run) candidates(m Metric) (map[string][]candidate, error) {
 	if !score.IsLoss(m.Name) {
-		m = r.Opening()
+		m = r.Opening("")
 	}
 	list := map[string][]candidate{}
 	for _, g := range r.Groups {

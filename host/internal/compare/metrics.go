@@ -35,15 +35,18 @@ func (r *Run) Metrics() []Metric {
 
 // Opening returns the metric that a comparison shows first. It is the first of these that
 // the run has: the distance to the reference, because an experiment with a reference is
-// about that; the scores that are shown by default, in their order; any other.
-func (r *Run) Opening() Metric {
+// about that; the scores that are shown by default, in their order; any other. It is one of a
+// stage, unless stage is empty.
+func (r *Run) Opening(stage string) Metric {
 	all := r.Metrics()
+	of := func(name string) Metric { return Metric{name, cmp.Or(stage, score.StageOf(name))} }
 	for _, name := range append([]string{"w2_reference"}, usual(all)...) {
-		if m := shown(name); slices.Contains(all, m) {
+		if m := of(name); slices.Contains(all, m) {
 			return m
 		}
 	}
-	return append(all, shown("rmse"))[0]
+	all = slices.DeleteFunc(all, func(m Metric) bool { return stage != "" && m.Stage != stage })
+	return append(all, of("rmse"))[0]
 }
 
 // Shown returns the metrics that the table of a run shows: the error and the chosen ones, or

@@ -127,7 +127,7 @@ func (r *Report) readScores() (err error) {
 	}
 	r.runs, r.filters, r.against = []*compare.Run{scores}, scores.Filters(), scores.Baseline()
 	r.metrics = slices.DeleteFunc(scores.Metrics(), func(m compare.Metric) bool { return !slices.Contains(stages, m.Stage) })
-	r.opening = scores.Opening().Name
+	r.opening = scores.Opening("").Name
 	if r.rows, err = r.rowsOf(scores, scores.Groups); err != nil {
 		return err
 	}

@@ -573,7 +573,7 @@ func (j *judge) scores(run *compare.Run) error {
 	if err := j.heldOut(run); err != nil {
 		return err
 	}
-	m := run.Opening()
+	m := run.Opening("")
 	if m.Name != "held_out_rmse" && m.Name != "rmse" {
 		return nil
 	}
