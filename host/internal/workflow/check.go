@@ -165,9 +165,16 @@ func (c *checker) overrides(n *tomltext.Node, path string, k *key) {
 	}
 }
 
-// start checks a distribution or, where k allows it, a list of numbers.
+// start checks a distribution or, where k allows it, a list of numbers. A table without any
+// key of a distribution is probably meant to have a number for each variable.
 func (c *checker) start(n *tomltext.Node, path string, k *key) {
+	known := k.under("").keys
+	byName := k.kind == start && len(n.Table) > 0 && !slices.ContainsFunc(known, func(t key) bool { return n.Table[t.name] != nil })
 	switch {
+	case byName:
+		n.Bad = true
+		c.found.Add(codeType, n.Place(), "%s must be a list of numbers or a distribution, but has values by name", k.subject(path)).
+			WithLabel("a number for each value, in the order of the variables").WithNote("%s: %s", path, k.doc).WithHelp("write %s = %s", k.name, k.example)
 	case n.Table != nil:
 		c.distribution(n, path, k)
 	case c.is(n, path, k, k.kind == start && (n.Items != nil || numeric(n))):
