@@ -102,6 +102,24 @@ func TestNoise(t *testing.T) {
 	}
 }
 
+// Calls use the memory of earlier ones. With the race detector a pool gives up a quarter of
+// what it is given.
+func TestSteppersAreReused(t *testing.T) {
+	s, made := simulator(Noise{}), 0
+	s.NewStepper = func(n int) Stepper { made++; return NewRK4(n) }
+	for _, n := range []int{4, 9} {
+		made = 0
+		for range 100 {
+			if _, err := s.Forecast(t.Context(), request(1, n, 0.1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if made == 0 || made > 60 {
+			t.Errorf("100 calls for %d values made %d steppers", n, made)
+		}
+	}
+}
+
 func TestNoTimeNoChange(t *testing.T) {
 	r := request(5, 4, 0)
 	if _, err := simulator(Noise{SD: 1}).Forecast(t.Context(), r); err != nil || !mat.Equal(r.Into, r.Ensemble) {

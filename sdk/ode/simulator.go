@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
@@ -13,13 +14,21 @@ import (
 // equation with additive noise. It is safe for concurrent use if Tendency is.
 type Simulator struct {
 	Tendency   Tendency
-	NewStepper func(n int) Stepper
-	Step       float64 // length of a time step
+	NewStepper func(n int) Stepper // for rows of n values, one after the other
+	Step       float64             // length of a time step
 	Noise      Noise
 
 	// With returns the tendency for parameters by member, a row of
 	// sdk.ForecastRequest.Parameters; nil for a model without such parameters.
 	With func(parameters []float64) Tendency
+
+	steppers sync.Pool // of *sized, which no call uses
+}
+
+// sized is a stepper for n values.
+type sized struct {
+	Stepper
+	n int
 }
 
 // Noise is additive, normal and independent in every value.
@@ -65,8 +74,9 @@ func (s *Simulator) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.
 	rows, n := r.Ensemble.Dims()
 	failed := make([]bool, rows)
 	ensemble.InBlocks(rows, blockWidth(rows, rows*n*(steps+1)), func() func(from, to int) {
-		stepper := s.NewStepper(n)
 		return func(from, to int) {
+			stepper := s.stepper(n)
+			defer s.steppers.Put(stepper)
 			for i := from; i < to && ctx.Err() == nil; i++ {
 				row := r.Into.RawRowView(i)
 				copy(row, r.Ensemble.RawRowView(i))
@@ -93,6 +103,15 @@ func (s *Simulator) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.
 		}
 	}
 	return res, nil
+}
+
+// stepper returns a stepper for n values: one that an earlier block of rows has used, if
+// there is one, because its memory may be that of several states.
+func (s *Simulator) stepper(n int) *sized {
+	if used, _ := s.steppers.Get().(*sized); used != nil && used.n == n {
+		return used
+	}
+	return &sized{s.NewStepper(n), n}
 }
 
 // add draws the noise of row i. A forecast of length 0 has none.
