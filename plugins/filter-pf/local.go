@@ -8,6 +8,8 @@ import (
 	"github.com/plume-da/plume/sdk/ensemble"
 	"github.com/plume-da/plume/sdk/taper"
 	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/lapack"
+	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -125,16 +127,29 @@ type place struct {
 	near             []taper.Neighbour
 	logWeights       []float64
 	weights          []float64
+	tempered         []float64  // log-weights
 	root             *mat.Dense // sqrt(N - 1) C^(1/2)
 	widening         float64    // of the anomalies, by jitter
 	anomalies, moved *mat.VecDense
+
+	// For the decompositions of (N - 1) C, one after the other.
+	covariance      *mat.SymDense
+	vectors, scaled *mat.Dense // vectors replace the covariance
+	values, work    []float64
 }
 
 func newPlace(f *filter, p *sdk.Problem) *place {
 	members, n := p.Now(f.past).Ensemble.Dims()
 	h := f.bandwidth(members, n)
-	return &place{filter: f, problem: p, logWeights: make([]float64, members), weights: make([]float64, members),
-		widening: math.Sqrt(1 + h*h*share(p)), anomalies: mat.NewVecDense(members, nil), moved: mat.NewVecDense(members, nil)}
+	square := func() *mat.Dense { return mat.NewDense(members, members, nil) }
+	here := &place{filter: f, problem: p, logWeights: make([]float64, members), weights: make([]float64, members), tempered: make([]float64, members),
+		root: square(), widening: math.Sqrt(1 + h*h*share(p)), anomalies: mat.NewVecDense(members, nil), moved: mat.NewVecDense(members, nil),
+		vectors: square(), scaled: square(), values: make([]float64, members)}
+	here.covariance = mat.NewSymDense(members, here.vectors.RawMatrix().Data)
+	size := []float64{0}
+	lapack64.Syev(lapack.EVCompute, here.covariance.RawSymmetric(), here.values, size, -1)
+	here.work = make([]float64, int(size[0]))
+	return here
 }
 
 // moveTo prepares the analysis of state value j and the others at its location.
@@ -176,14 +191,13 @@ func (p *place) update(j int) {
 
 // temper sets weights, gamma and the effective sample size.
 func (p *place) temper(j int) error {
-	scaled := make([]float64, len(p.logWeights))
 	try := func(gamma float64) float64 {
 		for i, l := range p.logWeights {
-			if scaled[i] = l; !math.IsInf(l, -1) { // impossible members stay impossible
-				scaled[i] = gamma * l
+			if p.tempered[i] = l; !math.IsInf(l, -1) { // impossible members stay impossible
+				p.tempered[i] = gamma * l
 			}
 		}
-		if _, logSum := ensemble.Normalise(p.weights, scaled); math.IsInf(logSum, -1) {
+		if _, logSum := ensemble.Normalise(p.weights, p.tempered); math.IsInf(logSum, -1) {
 			return 0
 		}
 		return ensemble.ESS(p.weights, len(p.weights))
@@ -213,22 +227,17 @@ func (p *place) temper(j int) error {
 func (p *place) transform() error {
 	members := len(p.weights)
 	scale := float64(members-1) / (1 - floats.Dot(p.weights, p.weights))
-	c := mat.NewSymDense(members, nil)
+	c := p.covariance
 	for i, w := range p.weights {
 		for l := i; l < members; l++ {
 			c.SetSym(i, l, -scale*w*p.weights[l])
 		}
 		c.SetSym(i, i, c.At(i, i)+scale*w)
 	}
-	var e mat.EigenSym
-	if !e.Factorize(c, true) {
+	if !lapack64.Syev(lapack.EVCompute, c.RawSymmetric(), p.values, p.work, len(p.work)) {
 		return sdk.Errorf(sdk.KindDiverged, "weights", "the eigenvalues of their matrix cannot be computed in float64")
 	}
-	var vectors, scaled mat.Dense
-	e.VectorsTo(&vectors)
-	values := e.Values(nil)
-	scaled.Apply(func(_, k int, v float64) float64 { return v * math.Sqrt(max(0, values[k])) }, &vectors)
-	p.root = mat.NewDense(members, members, nil)
-	p.root.Mul(&scaled, vectors.T())
+	p.scaled.Apply(func(_, k int, v float64) float64 { return v * math.Sqrt(max(0, p.values[k])) }, p.vectors)
+	p.root.Mul(p.scaled, p.vectors.T())
 	return nil
 }

@@ -161,6 +161,25 @@ func TestLocalDoesNotDependOnProcessors(t *testing.T) {
 	}
 }
 
+// What a call allocates does not grow with the decompositions, one for each location.
+func TestLocalReusesMemory(t *testing.T) {
+	const members, n = 20, 4000
+	p := localProblem(members, n, n)
+	f, err := localFilter(members, ring(n, n), ring(n, n), map[string]any{"cutoff": 4.0, "rotation": false})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := f.Analyse(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if got, most := after.TotalAlloc-before.TotalAlloc, uint64(8*members*n); got > most {
+		t.Errorf("%d bytes were allocated, want at most those of an ensemble, %d", got, most)
+	}
+}
+
 func TestLocalRefusals(t *testing.T) {
 	state := ring(4, 4)
 	for _, tt := range []struct {
