@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/plan"
@@ -204,6 +206,33 @@ func TestCheckFiles(t *testing.T) {
 	lines, err := checkFiles(t, r.Dir)
 	if got := strings.Join(lines, "; "); err != nil || got != "workflow.toml has changed since the run wrote it; notes.txt was added" {
 		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// A manifest of which one bit is wrong, of its seal and the name of it too, is not read.
+func TestFlippedBitsInManifest(t *testing.T) {
+	dir := t.TempDir()
+	finished := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	info := &Info{Format: format, Name: "flips", Plume: "0.1.0", Status: OK, Started: finished, Finished: &finished, Files: map[string]string{"metrics.arrow": unsealed}}
+	if err := writeInfo(dir, info); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, infoFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadInfo(dir); err != nil {
+		t.Fatal(err)
+	}
+	for at := range text {
+		for bit := range 8 {
+			flipped := bytes.Clone(text)
+			flipped[at] ^= 1 << bit
+			if json.Valid(flipped) && intact(flipped) {
+				t.Errorf("bit %d of byte %d, in %q, is not seen", bit, at, flipped[max(0, at-20):min(len(flipped), at+20)])
+			}
+		}
 	}
 }
 

@@ -241,6 +241,19 @@ def test_damaged_files_are_not_read(folder, tmp_path):
         run.table("ensemble")
 
 
+def test_damaged_seals_are_seen(folder, tmp_path):
+    """Whatever bit of the last line of run.json is wrong, of the seal or of the name of it."""
+    run_json = tmp_path / "run.json"
+    text = (folder / "RUN" / "run.json").read_bytes()
+    run_json.write_bytes(text)
+    assert kit.open_run(tmp_path).manifest["seal"]
+    for at in range(text.rindex(b'"seal"'), len(text)):
+        for bit in range(8):
+            run_json.write_bytes(text[:at] + bytes([text[at] ^ 1 << bit]) + text[at + 1 :])
+            with pytest.raises(ValueError, match=r"is damaged|column|codec"):
+                print(kit.open_run(tmp_path).manifest, at, bit)
+
+
 def test_flipped_bits_change_no_number(folder, tmp_path):
     """The reader returns what the run wrote, or raises: with one bit flipped in any of the files of a run.
     PLUME_FLIPS says how many in a long form."""
