@@ -83,6 +83,7 @@ func (a *app) showPlan(ctx context.Context, x *experiment.Experiment, asks []ask
 	if err != nil {
 		return err
 	}
+	a.warn(e.Warnings...)
 	if a.json {
 		return a.printJSON(struct {
 			*experiment.Estimate

@@ -40,7 +40,17 @@ output.ensemble = "both"
 	}
 	first, _ := start("first", `init = { dist = "normal", mean = 28, sd = 1 }`, `dist = "normal", around = "truth", sd = 1`, exitOK)
 	members := fmt.Sprintf(`dist = "samples", file = %q, trial = 1, stage = "analysis"`, first)
-	next, _ := start("next", "walk_sd = 0.0", members+", cycle = -1", exitOK)
+	next, stderr := start("next", "walk_sd = 0.0", members+", cycle = -1", exitOK)
+	const strange = "warning: ensemble.init: the members are those of a run, and what that run observed is not the truth of this twin experiment"
+	if !strings.Contains(stderr, strange) {
+		t.Errorf("the members followed another truth, but it says only\n%s", stderr)
+	}
+	if code, _, stderr := plumeHere(t, nil, "plan", filepath.Join(root, "next.toml")); code != exitOK || !strings.Contains(stderr, strange) {
+		t.Errorf("plan: exit code %d\n%s", code, stderr)
+	}
+	if code, _, stderr := plumeHere(t, nil, "plan", filepath.Join(root, "next.toml"), "--set", "truth.spin_up=0"); code != exitOK || strings.Contains(stderr, "warning") {
+		t.Errorf("a truth that is stated: exit code %d\n%s", code, stderr)
+	}
 	last, begun := estimates(t, first, 4, "analysis"), estimates(t, next, 1, "forecast")
 	if !slices.Equal(last, begun) { // without a random walk a forecast does not change them
 		t.Errorf("it starts with the estimates %v, want those of the end of the other run, %v", begun, last)

@@ -23,6 +23,8 @@ type Estimate struct {
 	Cost
 	Each   Cost    `json:"-"` // replicate
 	Memory *Memory `json:"memory"`
+	// Warnings are about what makes scores misleading although nothing fails.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Cost is the time and the storage that something takes.
@@ -102,7 +104,7 @@ func (e *Experiment) Estimate(ctx context.Context, left func(time.Duration)) (*E
 	for _, r := range est.Rows {
 		est.Each.add(r.Cost)
 	}
-	est.Cost = est.Each.times(est.Replicates)
+	est.Cost, est.Warnings = est.Each.times(est.Replicates), e.warnings()
 	return est, nil
 }
 

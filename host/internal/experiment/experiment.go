@@ -185,6 +185,21 @@ func (e *Experiment) keepOf(p *plan.Plan, t *plan.Trial) archive.Keep {
 	}
 }
 
+// warnings returns what plans warn of, each once.
+func (e *Experiment) warnings() []string {
+	var all []string
+	for _, planned := range e.Sweep.Scenarios {
+		for _, p := range planned.Plans {
+			for _, w := range p.Warnings() {
+				if !slices.Contains(all, w) {
+					all = append(all, w)
+				}
+			}
+		}
+	}
+	return all
+}
+
 // notes returns remarks on the scores of a run.
 func (e *Experiment) notes() []string {
 	var notes []string

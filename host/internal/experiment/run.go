@@ -595,16 +595,13 @@ func statusOf(ctx context.Context, err error) archive.Status {
 
 // finish writes the tables of all trials and returns the result of the run.
 func (e *engine) finish(ctx context.Context) (*Result, error) {
-	r := &Result{Dir: e.run.Dir, Status: archive.OK, Notes: e.notes()}
+	r := &Result{Dir: e.run.Dir, Status: archive.OK, Notes: e.notes(), Warnings: e.warnings()}
 	failures := &FailuresError{}
 	for _, planned := range e.Sweep.Scenarios {
 		if e.recallScenario(planned) {
 			r.Metrics = append(r.Metrics, e.baselines[planned]...)
 		}
 		for _, p := range planned.Plans {
-			if w := p.Warning(); w != "" && !slices.Contains(r.Warnings, w) {
-				r.Warnings = append(r.Warnings, w)
-			}
 			for i := range p.Trials {
 				t := &p.Trials[i]
 				r.Trials = append(r.Trials, e.row(planned, p, t, failures))

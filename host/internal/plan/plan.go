@@ -50,6 +50,7 @@ type Plan struct {
 	Keep      int
 
 	watched *watched
+	strange bool    // the members are those of a run, which followed another truth
 	blocks  []block // streams with correlated errors
 	bounded []bounded
 }

@@ -45,6 +45,8 @@ func (m *maker) samples(s workflow.Start, l *sdk.Layout, path ...any) (e *mat.De
 	if r := m.w.Reference; r != nil {
 		m.enough(rows, read.left, r.Size, file, "reference", "size")
 	}
+	// A truth that is stated may be the one that the members followed.
+	m.plan.strange = read.ofRun && m.w.Truth != nil && (m.w.Truth.Init.Dist != "" || m.w.Truth.SpinUp > 0)
 	return mat.NewDense(rows, len(names), read.values), read.weights()
 }
 
@@ -112,6 +114,7 @@ const maxFaults = 20
 type read struct {
 	values     []float64 // row by row
 	logWeights []float64 // of the rows; nil: the file has none
+	ofRun      bool      // the file is one of a run
 	left       int       // rows that were skipped because a value is missing
 }
 
@@ -152,7 +155,7 @@ func readMembers(path string, d tabular.Dialect, choice workflow.Choice, names [
 	if err != nil {
 		return nil, []error{err}
 	}
-	r := &read{}
+	r := &read{ofRun: chosen.ofRun}
 	var faults []error
 	for len(faults) < maxFaults && t.Next() {
 		switch keep, err := chosen.row(r); {

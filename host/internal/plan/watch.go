@@ -41,14 +41,19 @@ func differ(x *mat.Dense) bool {
 	return false
 }
 
-// Warning returns what the forecasts of the model have in common that makes scores useless;
-// empty if nothing was seen.
-func (p *Plan) Warning() string {
+// Warnings returns what makes scores useless or misleading although nothing fails, as far as
+// it has been seen: members that followed another truth, and what all forecasts have in common.
+func (p *Plan) Warnings() []string {
+	var found []string
+	if p.strange {
+		found = append(found, "ensemble.init: the members are those of a run, and what that run observed is not the truth of this twin experiment: they may start far from it, with a spread that does not show it; "+
+			"write around = \"truth\", or set truth.init to the state that they followed")
+	}
 	if p.watched == nil {
-		return ""
+		return found
 	}
 	if what := p.watched.same.Load(); what != nil {
-		return *what + "; either it does not use their states, as a program that reads another file than the one that plume writes, or all states lead to the same"
+		found = append(found, *what+"; either it does not use their states, as a program that reads another file than the one that plume writes, or all states lead to the same")
 	}
-	return ""
+	return found
 }

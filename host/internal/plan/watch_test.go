@@ -44,7 +44,7 @@ func TestForecastsThatAreTheSame(t *testing.T) {
 		if tt.warns {
 			want = "cycle 4: the model gave the same forecast for all of 3 different members; "
 		}
-		if got := p.Warning(); (got == "") != (want == "") || !strings.HasPrefix(got, want) {
+		if got := strings.Join(p.Warnings(), "\n"); (got == "") != (want == "") || !strings.HasPrefix(got, want) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
