@@ -58,17 +58,14 @@ func (p *Plan) Memory(t *Trial) Memory {
 	predicts := slices.Contains(offers, sdk.Predicted)
 	several := len(p.State.Variables) > 1 // then they are copied to be sent and stored, one after the other
 
-	states := 3.0     // analysis, forecast, and the sorted members of a stage that is scored
+	states := 3.0     // analysis, forecast, and what is stored of one
 	observed := 0.0   // as many as the filter needs
 	located := 0.0    // values of the index of places of a filter that localizes
 	var gradient bool // which has the size of the ensemble
 	for _, need := range needs {
 		switch need {
-		case sdk.Predicted, sdk.Simulated:
+		case sdk.Predicted, sdk.Simulated, sdk.LogLikelihood:
 			observed++
-		case sdk.LogLikelihood:
-			observed++
-			states++ // the weights of sorted members: such a filter weights them
 		case sdk.Gradient:
 			gradient = true
 			states++
@@ -97,7 +94,7 @@ func (p *Plan) Memory(t *Trial) Memory {
 	states += beside
 
 	if !p.OneUnit() && p.Record == nil {
-		states += 2 // comparable values and their sorted members
+		states += 2 // comparable values, of both stages
 	}
 	if several {
 		states += 2 // to send them, and to store them
