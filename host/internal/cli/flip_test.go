@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -137,14 +138,11 @@ func halfDone(t *testing.T, file, root, how string) string {
 	for attempt := range 20 {
 		r := stopsRun(t, file, filepath.Join(root, fmt.Sprint(attempt)), "--in-process", "--checkpoint", "1ms")
 		dir := r.dir(t)
-		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-			ends, _ := filepath.Glob(filepath.Join(dir, "checkpoint", "trial=*.end"))
-			points, _ := filepath.Glob(filepath.Join(dir, "checkpoint", "trial=*[0-9]"))
-			if len(ends) >= 2 && len(points) >= 1 {
-				break
-			}
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && !r.halts(dir); {
+			time.Sleep(time.Millisecond)
 		}
 		r.stop(how, nil)
+		_ = r.Process.Signal(syscall.SIGCONT)
 		r.wait(t)
 		points, _ := filepath.Glob(filepath.Join(dir, "checkpoint", "trial=*[0-9]"))
 		if info := infoOf(t, dir); info.Status != archive.OK && len(points) > 0 {
@@ -153,6 +151,26 @@ func halfDone(t *testing.T, file, root, how string) string {
 	}
 	t.Fatal("no run was stopped with a checkpoint")
 	return ""
+}
+
+// halts stops the process of a run, which would otherwise end before a signal reaches it, where
+// some of its trials have ended and another one has a checkpoint. It reports whether the process
+// is stopped, or the run has ended.
+func (s *stopped) halts(dir string) bool {
+	halfway := func() bool {
+		ends, _ := filepath.Glob(filepath.Join(dir, "checkpoint", "trial=*.end"))
+		points, _ := filepath.Glob(filepath.Join(dir, "checkpoint", "trial=*[0-9]"))
+		return len(ends) >= 2 && len(points) >= 1
+	}
+	if !halfway() {
+		info, err := archive.ReadInfo(dir)
+		return err == nil && info.Status == archive.OK
+	}
+	if s.Process.Signal(syscall.SIGSTOP) != nil || halfway() {
+		return true
+	}
+	_ = s.Process.Signal(syscall.SIGCONT)
+	return false
 }
 
 // A finished run that was damaged is shown as it is, or it is said that it is damaged: no
