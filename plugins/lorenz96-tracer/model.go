@@ -5,7 +5,6 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ode"
-	"gonum.org/v1/gonum/mat"
 )
 
 // model is Lorenz-96 as the wind x of an upwind scheme for the concentrations c between its sites
@@ -35,10 +34,9 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 		}
 		return own.tendency
 	}
-	points := mat.NewDense(2*m.N, 1, nil)
-	for i := range m.N {
-		points.Set(i, 0, float64(i))
-		points.Set(m.N+i, 0, float64(i)+0.5)
+	points := sdk.Grid{ // c lies half way to the next site
+		{Count: m.N, Stride: 1, Axes: []sdk.GridAxis{{Spacing: 1, Every: 1, Length: m.N}}},
+		{Count: m.N, First: 1, Stride: 2, Axes: []sdk.GridAxis{{Spacing: 0.5, Every: 1, Length: 2 * m.N}}},
 	}
 	m.layout = &sdk.Layout{
 		Variables: []sdk.Variable{
