@@ -148,6 +148,7 @@ func halfDone(t *testing.T, file, root, how string) string {
 		if info := infoOf(t, dir); info.Status != archive.OK && len(points) > 0 {
 			return dir
 		}
+		t.Logf("attempt %d, %s: %s", attempt, how, stored(dir))
 	}
 	t.Fatal("no run was stopped with a checkpoint")
 	return ""
