@@ -24,16 +24,17 @@ func (a *app) plan() *cobra.Command {
 		Use:   "plan WORKFLOW",
 		Short: "Show what a run would do, and its time, memory and disk",
 		Long: `Plan checks a workflow like validate, then tries the first cycles of every trial
-to estimate the time, or one cycle if that takes more than a second. The most
-memory that plume and each plugin will hold follows from the sizes of the
-matrices. It is that of as many trials at a time as fit, up to one per
-processor, as in run. A run of which no trial fits into the memory that is left
-is refused before anything is tried: that of the machine, of the control group
-(a container or a job), and of ulimit -v. Plan writes nothing, but it starts the
-plugins, among them the programs that the workflow names: check a workflow that
-you do not trust with validate --offline. What would run on an executor starts
-on this machine; plan shows what each replica, or each worker for whole trials,
-would ask for there.`,
+to estimate the time, or one cycle if that takes more than a second. After half
+a minute it tries one trial of each filter, number of members and size of state,
+and the others count as that one. The most memory that plume and each plugin
+will hold follows from the sizes of the matrices. It is that of as many trials
+at a time as fit, up to one per processor, as in run. A run of which no trial
+fits into the memory that is left is refused before anything is tried: that of
+the machine, of the control group (a container or a job), and of ulimit -v. Plan
+writes nothing, but it starts the plugins, among them the programs that the
+workflow names: check a workflow that you do not trust with validate --offline.
+What would run on an executor starts on this machine; plan shows what each
+replica, or each worker for whole trials, would ask for there.`,
 		Example: `  plume plan twin.toml --set ensemble.size=1000
   plume plan twin.toml --executor slurm
   plume plan twin.toml --executor slurm --workers 64
@@ -84,6 +85,15 @@ func (a *app) showPlan(ctx context.Context, x *experiment.Experiment, asks []ask
 		return err
 	}
 	a.warn(e.Warnings...)
+	untried := 0
+	for _, r := range e.Rows {
+		if r.Untried {
+			untried++
+		}
+	}
+	if untried > 0 {
+		a.say("not tried, to save time: %s, each of which counts as an earlier one of the same filter, members and state", plural(untried, "trial"))
+	}
 	if a.json {
 		return a.printJSON(struct {
 			*experiment.Estimate

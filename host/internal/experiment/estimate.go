@@ -69,14 +69,25 @@ type EstimatedRow struct {
 	// passes over a whole record is not known before.
 	Runs int  `json:"model_runs,omitempty"`
 	UpTo bool `json:"model_runs_at_most,omitempty"`
+	// Untried says that the time is that of an earlier row of its kind.
+	Untried bool `json:"untried,omitempty"`
 	Cost
 }
 
+// tryFor is how long every trial is tried. After that, a trial of a kind that has been tried is
+// not: a sweep over large states would take hours.
+const tryFor = 30 * time.Second
+
 // Estimate tries the first cycles of all trials of the first replicate, or the first one if
-// that takes more than a second. It writes nothing. After the first trial it says to left how
+// that takes more than a second. It writes nothing. After half a minute it tries one trial only
+// of each [kind]. After the first trial it says to left how
 // long the others will take. If a run needs more memory than there is the error is a
 // [*FindingsError].
 func (e *Experiment) Estimate(ctx context.Context, left func(time.Duration)) (*Estimate, error) {
+	return e.estimate(ctx, left, tryFor)
+}
+
+func (e *Experiment) estimate(ctx context.Context, left func(time.Duration), tryFor time.Duration) (*Estimate, error) {
 	memory, err := e.checkRoom(0)
 	if err != nil {
 		return nil, err
@@ -84,9 +95,13 @@ func (e *Experiment) Estimate(ctx context.Context, left func(time.Duration)) (*E
 	est := &Estimate{Experiment: e.Workflow.Experiment.Name, Truths: len(e.Sweep.Scenarios), Replicates: len(e.Workflow.Replicates()), Memory: memory}
 	est.Trials, _ = e.Sweep.Size()
 	var tried *probe
-	parts := e.parts()
+	parts, begun, known := e.parts(), time.Now(), map[kind]EstimatedRow{}
 	for i, part := range parts {
 		start := time.Now()
+		if row, ok := known[part.kind()]; ok && start.Sub(begun) > tryFor {
+			est.Rows = append(est.Rows, part.like(row))
+			continue
+		}
 		if tried == nil || tried.of != part.plan {
 			var err error
 			if tried, err = newProbe(ctx, part.plan, e.Workflow.Output.Variables); err != nil {
@@ -97,8 +112,10 @@ func (e *Experiment) Estimate(ctx context.Context, left func(time.Duration)) (*E
 		if err != nil {
 			return nil, err
 		}
+		known[part.kind()] = row
 		if est.Rows = append(est.Rows, row); i == 1 { // part 0 is the truth
-			left(time.Since(start) * time.Duration(len(parts)-2))
+			took := time.Since(start)
+			left(min(took*time.Duration(len(parts)-2), max(tryFor, took*time.Duration(kinds(parts)-2))))
 		}
 	}
 	for _, r := range est.Rows {
@@ -114,6 +131,43 @@ type part struct {
 	plan    *plan.Plan
 	trial   *plan.Trial // nil: the truth
 	bytes   float64     // that it stores
+}
+
+// kind is what parts have in common that take about as long.
+type kind struct {
+	filter                            string // empty: a truth
+	members, values, observed, cycles int
+	every, smooth                     int
+	window                            plan.Window
+}
+
+func (p *part) kind() kind {
+	k := kind{members: 1, values: p.plan.State.Size(), observed: p.plan.Space.Layout.Size(), cycles: p.plan.Clock.Cycles}
+	if t := p.trial; t != nil {
+		k.filter, k.members, k.every, k.smooth = t.Label, t.Size, t.Every, t.Smooth
+		if t.Window != nil {
+			k.window = *t.Window
+		}
+	}
+	return k
+}
+
+// kinds returns the number of kinds of parts.
+func kinds(parts []part) int {
+	found := map[kind]bool{}
+	for _, p := range parts {
+		found[p.kind()] = true
+	}
+	return len(found)
+}
+
+// like returns the row of p, which is of the kind of row and has not been tried.
+func (p *part) like(row EstimatedRow) EstimatedRow {
+	row.Untried, row.Bytes = true, p.bytes
+	if p.trial != nil && p.trial != p.plan.Reference {
+		row.Trial, row.Axes = p.trial.Number, p.trial.Values
+	}
+	return row
 }
 
 // parts lists what the first replicate consists of.
@@ -199,12 +253,12 @@ func (e *Experiment) try(ctx context.Context, probe *probe, part part) (Estimate
 		if err != nil {
 			err = fmt.Errorf("reference: %w", err)
 		}
-		return EstimatedRow{0, "reference", t.Plugin, t.Size, nil, runs, false, cost}, err
+		return EstimatedRow{0, "reference", t.Plugin, t.Size, nil, runs, false, false, cost}, err
 	}
 	if err != nil {
 		err = &trialError{name: e.trialName(part.planned, t), err: err}
 	}
-	return EstimatedRow{t.Number, t.Label, t.Plugin, t.Size, t.Values, runs, most, cost}, err
+	return EstimatedRow{t.Number, t.Label, t.Plugin, t.Size, t.Values, runs, most, false, cost}, err
 }
 
 // probe runs the first cycles of trials to see how long they take.

@@ -50,6 +50,39 @@ func TestForecastsAreEstimated(t *testing.T) {
 	}
 }
 
+// When trying has taken long, one trial of each filter and size is tried, and counts for the
+// others of its kind.
+func TestOneOfEachKindIsTried(t *testing.T) {
+	const text = twin + oneModel + "sweep.axes = { \"filter.nudge.params.scheme\" = [\"nudge\", \"weigh\", \"choose\"], \"ensemble.size\" = [6, 8] }\n"
+	e, err := Open(t.Context(), loadText(t, text+filterOf("nudge"), workflow.Options{}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for tryFor, want := range map[time.Duration]int{0: 2, time.Hour: 6} {
+		before := analysed.Load()
+		est, err := e.estimate(t.Context(), func(time.Duration) {}, tryFor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := analysed.Load() - before; got != int64(want*probeCycles) {
+			t.Errorf("for %v: %d analyses, want those of %d trials", tryFor, got, want)
+		}
+		untried := 0
+		for i, r := range est.Rows[1:] {
+			if r.Trial != i+1 || len(r.Axes) != 2 || r.Seconds <= 0 || r.Bytes <= 0 {
+				t.Errorf("for %v: row %d is %+v", tryFor, i+1, r)
+			}
+			if r.Untried {
+				untried++
+			}
+		}
+		if untried != 6-want {
+			t.Errorf("for %v: %d trials are marked as untried", tryFor, untried)
+		}
+	}
+}
+
 // As many trials run at a time as there is memory for, unless a number is asked for.
 func TestTrialsThatFit(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(3))
