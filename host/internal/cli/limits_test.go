@@ -96,15 +96,25 @@ func TestMemoryIsForeseen(t *testing.T) {
 func TestLargeStatesAreChecked(t *testing.T) {
 	for _, filter := range []string{etkf, "[[filter]]\nlabel = \"letkf\"\nplugin = \"filter-enkf\"\nparams = { scheme = \"letkf\", cutoff = 4.0 }\n"} {
 		for _, every := range []string{"", "observations.params.stride=3"} {
-			c := exec.Command(plumeBinary(t), "validate", largeRun(t, 10_000_000, 20, filter))
+			args := []string{"validate", largeRun(t, 10_000_000, 20, filter)}
 			if every != "" {
-				c.Args = append(c.Args, "--set", every)
+				args = append(args, "--set", every)
 			}
-			var out bytes.Buffer
-			c.Stderr = &out
-			peaks, err := peaksOf(started(t, c))
-			if err != nil || len(peaks) == 0 {
-				t.Fatalf("%v, %v\n%s", peaks, err, out.String())
+			var peaks map[string]float64
+			for range 10 { // on a busy machine it may end before it is looked at
+				var out bytes.Buffer
+				var err error
+				c := exec.Command(plumeBinary(t), args...)
+				c.Stderr = &out
+				if peaks, err = peaksOf(started(t, c)); err != nil {
+					t.Fatalf("%v\n%s", err, out.String())
+				}
+				if len(peaks) > 0 {
+					break
+				}
+			}
+			if len(peaks) == 0 {
+				t.Fatal("nothing was measured")
 			}
 			for name, peak := range peaks {
 				if peak > 100 {
