@@ -33,8 +33,10 @@ type Failure struct {
 // Failures is the table of the failures of one trial. It has no file until there is a
 // failure. It is safe for concurrent use.
 type Failures struct {
-	id   TrialID
-	path string
+	id    TrialID
+	path  string
+	run   *Run
+	clock *plan.Clock
 
 	mu    sync.Mutex
 	table *table.Writer // nil: there are none
@@ -42,24 +44,25 @@ type Failures struct {
 }
 
 // Failures opens the table of the failures of a trial, or continues it after cycle
-// through; see [Run.Trial].
-func (r *Run) Failures(id TrialID, through int) (*Failures, error) {
-	return r.failures(id, through, part(id.Trial))
+// through; see [Run.Trial]. clock has the times of its
+// cycles, and may gain more.
+func (r *Run) Failures(id TrialID, clock *plan.Clock, through int) (*Failures, error) {
+	return r.failures(id, clock, through, part(id.Trial))
 }
 
 // ReferenceFailures opens the table of the failures of the reference of p.
 func (r *Run) ReferenceFailures(t *plan.Scenario, p *plan.Plan) (*Failures, error) {
-	return r.failures(TrialID{Replicate: t.Replicate, Filter: p.Reference.Label}, 0, referenceName(t, p)+".arrow")
+	return r.failures(TrialID{Replicate: t.Replicate, Filter: p.Reference.Label}, &p.Clock, 0, referenceName(t, p)+".arrow")
 }
 
-func (r *Run) failures(id TrialID, through int, part string) (*Failures, error) {
+func (r *Run) failures(id TrialID, clock *plan.Clock, through int, part string) (*Failures, error) {
 	path, err := r.Path("failures", part)
-	f := &Failures{id: id, path: path}
+	f := &Failures{id: id, path: path, run: r, clock: clock}
 	if err != nil {
 		return nil, err
 	}
 	if through > 0 {
-		f.table, _, err = table.Continue(path, failuresColumns, through)
+		f.table, _, err = table.Continue(path, r.dated(failuresColumns), through)
 	} else {
 		err = errors.Join(absent(os.Remove(path)), absent(os.Remove(path+table.Part)))
 	}
@@ -96,20 +99,20 @@ func (f *Failures) Flush(through int) error {
 	if n == 0 {
 		return nil
 	}
-	cycle, member, members := make([]int32, n), make([]int32, n), make([]int32, n)
+	cycle, time, member, members := make([]int32, n), make([]float64, n), make([]int32, n), make([]int32, n)
 	call, reason, action := make([]string, n), make([]string, n), make([]string, n)
 	for i, c := range f.cycle[:n] {
-		cycle[i], member[i], members[i] = int32(c.Cycle), int32(c.Member), int32(c.Members)
+		cycle[i], time[i], member[i], members[i] = int32(c.Cycle), f.clock.Time(c.Cycle), int32(c.Member), int32(c.Members)
 		call[i], reason[i], action[i] = c.Call, c.Reason, c.Action
 	}
 	f.cycle = slices.Delete(f.cycle, 0, n)
 	if f.table == nil {
 		var err error
-		if f.table, err = table.Create(f.path, failuresColumns, nil); err != nil {
+		if f.table, err = table.Create(f.path, f.run.dated(failuresColumns), nil); err != nil {
 			return err
 		}
 	}
-	return f.table.Append(n, append(f.id.columns(n), cycle, call, member, members, reason, action)...)
+	return f.table.Append(n, slices.Concat(f.id.columns(n), []any{cycle}, f.run.times(time), []any{call, member, members, reason, action})...)
 }
 
 // Sum returns the sha256 of the bytes written so far; see [Trial.Sums].

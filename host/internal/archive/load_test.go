@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -93,7 +94,7 @@ func full(t *testing.T) string {
 		Largest: []float64{0, -7, 8}, At: []int{0, 9, 10}}))
 	done(tables.RankHistograms([]RankHistogram{{Forecast, []float64{1, 2, 3}}, {Analysis, []float64{4, 5, 6}}}))
 	done(tables.Close())
-	failures, err := run.Failures(id, 0)
+	failures, err := run.Failures(id, &p.Clock, 0)
 	done(err)
 	failures.Add(Failure{1, "observe", 5, 6, "it broke", Dropped})
 	done(failures.Close())
@@ -427,6 +428,57 @@ func TestRunOfAnotherVersion(t *testing.T) {
 	for _, err := range r.Cycles() {
 		if err == nil || !strings.HasSuffix(err.Error(), "cycles.arrow: columns: got trial, rmse, missing cycle, time, stage; the run was written by plume 0.1") {
 			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// Tables of cycles without model times have them where they are dates, also those of cycles
+// that a run gains while a table is open.
+func TestTimesWhereTheyAreDates(t *testing.T) {
+	for _, dates := range []*Dates{nil, {Start: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), Seconds: 3600, Calendar: "proleptic_gregorian"}} {
+		run, err := Create(t.TempDir(), Info{Name: "test", Dates: dates}, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, clock := TrialID{1, 1, "f"}, plan.Clock{Times: []float64{0.5}, Cycles: 1}
+		trial, err := run.Trial(id, state, state, Keep{Forecast: true, Analysis: true, Variables: 2}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		failures, err := run.Failures(id, &clock, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clock = plan.Clock{Times: []float64{0.5, 1}, Cycles: 2}
+		for k := 1; k <= 2; k++ {
+			appendCycle(t, trial, 1, k, 0)
+			failures.Add(Failure{Cycle: k, Call: "forecast", Action: Repeated})
+		}
+		if err := errors.Join(trial.Close(), failures.Close(), run.Finish(nil, nil, nil, OK, false, nil), run.Release()); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Open(run.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string][]float64{"diagnostics": {0.5, 0.5, 1, 1}, "timings": {0.5, 1}, "failures": {0.5, 1}} {
+			type batch struct {
+				Cycle []int32   `column:"cycle"`
+				Time  []float64 `column:"time,nil"`
+			}
+			var got []float64
+			for b, err := range scan[batch](r, name) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, b.Time...)
+			}
+			if dates == nil {
+				want = nil
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: got the times %v, want %v", name, got, want)
+			}
 		}
 	}
 }

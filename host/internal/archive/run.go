@@ -399,7 +399,7 @@ func together(names []string, do func(name string) error) error {
 // most trials have none.
 func (r *Run) mergeAll() error {
 	if parts, err := filepath.Glob(filepath.Join(r.Dir, "failures", "*.arrow")); err != nil || len(parts) == 0 {
-		w, err := table.Create(filepath.Join(r.Dir, "failures.arrow"), failuresColumns, nil)
+		w, err := table.Create(filepath.Join(r.Dir, "failures.arrow"), r.dated(failuresColumns), nil)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ const (
 	batchBytes  = 1300 // of metadata, for every batch of members
 	textBytes   = 8
 	diagnostics = 5 // of a filter, in a cycle
+	timeBytes   = 8 // a model time, which is there if times are dates
 )
 
 // rowBytes estimates the size of a row of columns: 8 bytes for a number, 4 for an integer
@@ -66,7 +67,7 @@ func partBytes(keep Keep, p *plan.Plan, t *plan.Trial) float64 {
 	}
 	each := stages*rowBytes(cyclesColumns(keep.Scored)) + stages*described*rowBytes(variablesColumns) +
 		rowBytes(innovationsColumns) + 8*float64(p.Space.Layout.Size()) +
-		diagnostics*rowBytes(diagnosticsColumns) + rowBytes(timingsColumns)
+		diagnostics*(rowBytes(diagnosticsColumns)+timeBytes) + rowBytes(timingsColumns) + timeBytes
 	if a := p.Ahead; a != nil {
 		values := float64(a.Leads) * (described + float64(len(Described(p.Space.Layout, keep.Variables))))
 		each += values / float64(a.Every) * (rowBytes(forecastColumns) + rowBytes(verificationColumns) + float64(len(a.Exceed))*rowBytes(exceedColumns))

@@ -60,8 +60,8 @@ type Trial struct {
 
 // timing is the times of some cycles, in seconds.
 type timing struct {
-	cycle                      []int32
-	forecast, observe, analyse []float64
+	cycle                            []int32
+	time, forecast, observe, analyse []float64
 }
 
 // CycleRow is the scores of one stage of one cycle, by name, without those that do not
@@ -88,8 +88,8 @@ func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through 
 	o := &opener{run: r, through: through}
 	name := part(t.id.Trial)
 	t.cycles = o.open(true, cyclesColumns(keep.Scored), "cycles", name)
-	t.diagnostics = o.open(false, diagnosticsColumns, "diagnostics", name)
-	t.timings = o.open(false, timingsColumns, "timings", name)
+	t.diagnostics = o.open(false, r.dated(diagnosticsColumns), "diagnostics", name)
+	t.timings = o.open(false, r.dated(timingsColumns), "timings", name)
 	t.descriptions = &descriptions{table: o.open(keep.Variables > 0, variablesColumns, "variables", name), values: Described(state, keep.Variables)}
 	t.innovations = o.open(false, slices.Concat(innovationsColumns, table.Variables(observed)), "innovations", name)
 	if keep.HeldOut {
@@ -275,7 +275,7 @@ func (t *Trial) appendDiagnostics(s *cycle.Step) error {
 		values[i] = s.Metrics[name]
 	}
 	n := len(names)
-	return t.diagnostics.Append(n, slices.Repeat([]int32{int32(t.id.Trial)}, n), slices.Repeat([]string{t.id.Filter}, n), slices.Repeat([]int32{int32(s.Cycle)}, n), names, values)
+	return t.diagnostics.Append(n, slices.Concat(t.id.inCycles(slices.Repeat([]int32{int32(s.Cycle)}, n)), t.run.times(slices.Repeat([]float64{s.Time}, n)), []any{names, values})...)
 }
 
 // timed is the number of cycles whose timings, which are not results, are one batch.
@@ -283,6 +283,7 @@ const timed = 100
 
 func (t *Trial) appendTiming(s *cycle.Step) error {
 	t.timing.cycle = append(t.timing.cycle, int32(s.Cycle))
+	t.timing.time = append(t.timing.time, s.Time)
 	t.timing.forecast = append(t.timing.forecast, s.Timing.Forecast.Seconds())
 	t.timing.observe = append(t.timing.observe, s.Timing.Observe.Seconds())
 	t.timing.analyse = append(t.timing.analyse, s.Timing.Analyse.Seconds())
@@ -297,8 +298,8 @@ func (t *Trial) flushTimings() error {
 	if n == 0 {
 		return nil
 	}
-	t.timing.cycle, t.timing.forecast, t.timing.observe, t.timing.analyse = w.cycle[:0], w.forecast[:0], w.observe[:0], w.analyse[:0]
-	return t.timings.Append(n, slices.Repeat([]int32{int32(t.id.Trial)}, n), slices.Repeat([]string{t.id.Filter}, n), w.cycle, w.forecast, w.observe, w.analyse)
+	t.timing = timing{w.cycle[:0], w.time[:0], w.forecast[:0], w.observe[:0], w.analyse[:0]}
+	return t.timings.Append(n, slices.Concat(t.id.inCycles(w.cycle), t.run.times(w.time), []any{w.forecast, w.observe, w.analyse})...)
 }
 
 func (t *Trial) appendMembers(s *cycle.Step) error {

@@ -143,7 +143,7 @@ func (e *engine) store(j *job, through int) (*storage, error) {
 	if err != nil {
 		return nil, err
 	}
-	noted, err := e.run.Failures(e.idOf(j), through)
+	noted, err := e.run.Failures(e.idOf(j), &j.plan.Clock, through)
 	if err != nil {
 		return nil, errors.Join(err, tables.Close())
 	}

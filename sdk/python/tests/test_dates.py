@@ -36,7 +36,7 @@ TANK = {
     "ensemble": {"size": 10, "init": {"dist": "normal", "around": "truth", "sd": 0.1}},
     "filter": [
         {"label": "etkf", "plugin": "filter-enkf", "params": {"scheme": "etkf"}, "smooth": {"lag": 3}},
-        {"label": "enkf", "plugin": "filter-enkf", "params": {"scheme": "stochastic"}},
+        {"label": "enkf", "plugin": "filter-enkf", "params": {"scheme": "stochastic", "adaptive_inflation": True}},
     ],
     "forecast": {"horizon": "6h", "exceed": [{"variable": "level", "above": [2.0]}]},
     "output": {"ensemble": "both"},
@@ -124,6 +124,7 @@ def test_dates_of_tables(run, tmp_path, form):
         ours = tank.table(name)
         for time, date in (("time", "date"), ("valid", "valid_date")):
             assert (time in theirs) == (date in theirs)
+            assert "cycle" not in theirs or "date" in theirs, name
             assert (date in theirs) == (date in ours)
             if date not in theirs or not len(theirs):
                 continue
@@ -134,7 +135,7 @@ def test_dates_of_tables(run, tmp_path, form):
             assert list(ours.columns).index(date) == list(ours.columns).index(time) + 1
             dated.add(name.split("/")[0])
     assert dated == {"cycles", "variables", "innovations", "observations", "truth", "ensemble", "smoothed",
-                     "forecasts", "exceedances", "verification"}  # fmt: skip
+                     "forecasts", "exceedances", "verification", "diagnostics", "timings"}  # fmt: skip
     assert tank.table("cycles", "polars").schema["date"] == pl.Datetime("ms")
     assert str(tank.table("cycles", "pyarrow").schema.field("date").type) == "timestamp[ms]"
     assert tank.table("cycles", "numpy")["date"].dtype == "datetime64[ms]"
