@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -234,20 +235,23 @@ func (e *Experiment) passing(workers int) float64 {
 // try tries the first cycles of a part of the plan of probe.
 func (e *Experiment) try(ctx context.Context, probe *probe, part part) (EstimatedRow, error) {
 	p, t := part.plan, part.trial
-	cycles := float64(p.Clock.Cycles)
 	if t == nil {
-		seconds := probe.took.Seconds() * cycles / float64(probe.plan.Clock.Cycles)
+		seconds := probe.first.Seconds()
+		if n := probe.plan.Clock.Cycles; n > 1 {
+			seconds += (probe.took - probe.first).Seconds() * float64(p.Clock.Cycles-1) / float64(n-1)
+		}
 		return EstimatedRow{Filter: "truth", Plugin: e.Workflow.Model.Plugin, Members: 1, Cost: Cost{seconds, part.bytes}}, nil
 	}
-	each, lead, runs, err := probe.perCycle(ctx, t)
-	most := false
+	pace, err := probe.pace(ctx, t)
+	runs, most := pace.runs, false
+	seconds := pace.over(p.Clock)
 	if t.Whole() {
 		runs, most = t.Window.Runs()
-		each *= time.Duration(runs)
+		seconds *= float64(runs)
 	}
-	cost := Cost{each.Seconds() * cycles, part.bytes}
+	cost := Cost{seconds, part.bytes}
 	if a := p.Ahead; a != nil && t != p.Reference {
-		cost.Seconds += lead.Seconds() * float64(a.Issues(p)*a.Leads)
+		cost.Seconds += pace.lead.Seconds() * float64(a.Issues(p)*a.Leads)
 	}
 	if t == p.Reference {
 		if err != nil {
@@ -266,8 +270,9 @@ type probe struct {
 	of, plan  *plan.Plan // what is tried, and with the first cycles only
 	made      *cycle.Scenario
 	took      time.Duration // to make made
+	first     time.Duration // of it up to the end of the first cycle: with the spin-up
 	described int
-	enough    time.Duration // for a cycle; after a longer one no other is tried
+	enough    time.Duration // for a cycle; one that takes longer is tried only if it is the first
 }
 
 // probeCycles is the number of cycles that a probe runs; the first ones pay for memory
@@ -287,36 +292,60 @@ func newProbe(ctx context.Context, p *plan.Plan, described int) (*probe, error) 
 	}
 	short.Clock.Cycles = min(cycles, p.Clock.Cycles)
 	start := time.Now()
-	made, err := cycle.Simulate(ctx, &short, func() error { return nil })
-	return &probe{p, &short, made, time.Since(start), described, time.Second}, err
+	var first time.Duration
+	made, err := cycle.Simulate(ctx, &short, func() error {
+		if first == 0 {
+			first = time.Since(start)
+		}
+		return nil
+	})
+	return &probe{p, &short, made, time.Since(start), first, described, time.Second}, err
 }
 
-// perCycle returns how long a cycle of t takes, with its scores, and how often the model runs
-// in it. Only cycles with the most runs and the most of the past count: a window is short at
-// first. Over a whole record it is the time of a single run, and the probe ends after the first
-// call of the filter. With an analysis in every n-th cycle it is the mean of n cycles. perCycle
-// also returns how long the first lead time of a free forecast takes, which is as long as any
-// other takes; 0 without forecasts.
-func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (fastest, lead time.Duration, runs int, err error) {
+// pace is how long the cycles of a trial take.
+type pace struct {
+	tried    []tried
+	every    int           // cycles from one analysis to the next
+	analysis time.Duration // of a cycle with one, without its forecasts, if not all have one
+	runs     int           // how often the model runs in a cycle
+	lead     time.Duration // of a free forecast; 0: there are none
+}
+
+// tried is how long a cycle took: its forecasts over a model time, and the rest.
+type tried struct {
+	interval       float64
+	forecast, rest time.Duration
+}
+
+// pace tries the first cycles of t, with their scores. Only cycles with the most runs and the
+// most of the past count: a window is short at first. Over a whole record they are those of a
+// single run, and the probe ends after the first call of the filter. The first lead time of a
+// free forecast takes as long as any other.
+func (p *probe) pace(ctx context.Context, t *plan.Trial) (*pace, error) {
 	sc, ahead := newScorer(p.plan, t, p.made, nil, p.described), newForecaster(p.plan, p.made, p.described)
-	start, past, analysis := time.Now(), 0, time.Duration(0)
-	err = cycle.Assimilate(ctx, p.plan, t, p.made, nil, func(s *cycle.Step) error {
+	found := &pace{every: t.Every}
+	start, past := time.Now(), 0
+	err := cycle.Assimilate(ctx, p.plan, t, p.made, nil, func(s *cycle.Step) (err error) {
 		if !s.Again {
 			sc.rows(s)
 			sc.innovation(s)
 		}
-		took := time.Since(start)
+		cycle := tried{p.interval(t, s.Cycle) * float64(s.Runs), s.Timing.Forecast, time.Since(start) - s.Timing.Forecast}
 		if t.Every > 1 && s.Cycle%t.Every == 0 {
-			analysis = took
-		} else if more := cmp.Or(cmp.Compare(s.Runs, runs), cmp.Compare(len(s.Past), past)); more > 0 || more == 0 && took < fastest {
-			fastest, runs, past = took, s.Runs, len(s.Past)
+			found.analysis = cycle.rest
+		} else if more := cmp.Or(cmp.Compare(s.Runs, found.runs), cmp.Compare(len(s.Past), past)); more > 0 {
+			found.tried, found.runs, past = []tried{cycle}, s.Runs, len(s.Past)
+		} else if more == 0 {
+			found.tried = append(found.tried, cycle)
 		}
-		if ahead != nil && !s.Again && lead == 0 {
-			if lead, err = ahead.firstLead(ctx, s); err != nil {
+		if ahead != nil && !s.Again && found.lead == 0 {
+			if found.lead, err = ahead.firstLead(ctx, s); err != nil {
 				return err
 			}
 		}
-		if start = time.Now(); fastest > p.enough || t.Whole() && s.Pass == nil && s.State().Whole.Passes > 0 {
+		start = time.Now()
+		next := plan.Clock{Interval: p.interval(t, s.Cycle+1), Cycles: 1}
+		if found.over(next) > p.enough.Seconds() || t.Whole() && s.Pass == nil && s.State().Whole.Passes > 0 {
 			return errLong
 		}
 		return nil
@@ -324,10 +353,48 @@ func (p *probe) perCycle(ctx context.Context, t *plan.Trial) (fastest, lead time
 	if errors.Is(err, errLong) {
 		err = nil
 	}
-	if analysis > 0 {
-		fastest += (analysis - fastest) / time.Duration(t.Every)
+	return found, err
+}
+
+// interval returns the model time of a run of the model in a cycle: of a window, the mean.
+func (p *probe) interval(t *plan.Trial, cycle int) float64 {
+	clock, n := p.of.Clock, 1
+	cycle = min(cycle, clock.Cycles)
+	if t.Window != nil && !t.Whole() {
+		n = min(t.Window.Length, cycle)
 	}
-	return fastest, lead, runs, err
+	return (clock.Time(cycle) - clock.Time(cycle-n)) / float64(n)
+}
+
+// over returns how many seconds the cycles of a clock take. Forecasts take a time in proportion
+// to the model time, as the longest that were tried did, and in each cycle a time of their own,
+// as the shortest ones did.
+func (p *pace) over(c plan.Clock) float64 {
+	shortest, longest, rest := math.Inf(1), 0.0, math.Inf(1)
+	for _, t := range p.tried {
+		rest, longest = min(rest, t.rest.Seconds()), max(longest, t.interval)
+		if t.interval > 0 {
+			shortest = min(shortest, t.interval)
+		}
+	}
+	if p.analysis > 0 {
+		rest += (p.analysis.Seconds() - rest) / float64(p.every)
+	}
+	if longest == 0 { // the only cycle is at the start
+		return rest * float64(c.Cycles)
+	}
+	perTime, perCycle := math.Inf(1), math.Inf(1)
+	for _, t := range p.tried {
+		if t.interval >= longest/2 {
+			perTime = min(perTime, t.forecast.Seconds()/t.interval)
+		}
+	}
+	for _, t := range p.tried {
+		if t.interval > 0 && t.interval <= 2*shortest {
+			perCycle = min(perCycle, max(0, t.forecast.Seconds()-perTime*t.interval))
+		}
+	}
+	return (rest+perCycle)*float64(c.Cycles) + perTime*float64(p.runs)*(c.Time(c.Cycles)-c.Start)
 }
 
 // firstLead returns how long it takes to make and describe a forecast at the first lead time.

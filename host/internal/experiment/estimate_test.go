@@ -3,6 +3,7 @@ package experiment
 import (
 	"math"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,9 +26,52 @@ func TestLongCyclesAreTriedOnce(t *testing.T) {
 		}
 		probe.enough = enough
 		before := analysed.Load()
-		if took, _, _, err := probe.perCycle(t.Context(), &p.Trials[0]); err != nil || took <= 0 || analysed.Load() != before+want {
-			t.Errorf("enough: %v: got %v, %v after %d cycles, want %d", enough, took, err, analysed.Load()-before, want)
+		if pace, err := probe.pace(t.Context(), &p.Trials[0]); err != nil || pace.over(p.Clock) <= 0 || analysed.Load() != before+want {
+			t.Errorf("enough: %v: got %v, %v after %d cycles, want %d", enough, pace, err, analysed.Load()-before, want)
 		}
+	}
+}
+
+// A record that begins with a gap has one long cycle, and the others do not take as long: 100 ms
+// before the first observation, and 40 to the last.
+func TestEstimateOfARecordThatBeginsLate(t *testing.T) {
+	text := recordedFor(t, 41, "x") + strings.Replace(oneModel, "fake-model\"", "fake-model\", params = { sleep = 1.0 }", 1) + filterOf("nudge")
+	e, err := Open(t.Context(), loadText(t, text, workflow.Options{Set: []string{"time.start=-100.0"}}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	p := e.Sweep.Scenarios[0].Plans[0]
+	for _, enough := range []time.Duration{0, 50 * time.Millisecond, time.Hour} {
+		probe, err := newProbe(t.Context(), p, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		probe.enough = enough
+		pace, err := probe.pace(t.Context(), &p.Trials[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := pace.over(p.Clock); got < 0.1 || got > 0.5 {
+			t.Errorf("enough: %v: got %.3g s after %d cycles, want 0.14", enough, got, len(pace.tried))
+		}
+	}
+}
+
+// The truth spins up once, here in 200 ms, and then takes 40 ms.
+func TestEstimateOfASpinUp(t *testing.T) {
+	text := twin + strings.Replace(oneModel, "fake-model\"", "fake-model\", params = { sleep = 1.0 }", 1) + filterOf("nudge")
+	e, err := Open(t.Context(), loadText(t, text, workflow.Options{Set: []string{"truth.spin_up=200.0"}}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	est, err := e.Estimate(t.Context(), func(time.Duration) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if truth := est.Rows[0]; truth.Filter != "truth" || truth.Seconds < 0.2 || truth.Seconds > 0.8 {
+		t.Errorf("got %.3g s for the %s, want 0.24", truth.Seconds, truth.Filter)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/launch"
@@ -40,6 +41,7 @@ param = [
   { name = "units", type = "strings", default = [], doc = "units" },
   { name = "scales", type = "floats", default = [], doc = "what one of a variable is in its unit" },
   { name = "fault", type = "string", default = "none", choices = ["none", "canceled", "member", "overflow"], doc = "what goes wrong in cycle 5" },
+  { name = "sleep", type = "float", default = 0.0, unit = "ms", doc = "for a unit of model time" },
   { name = "memory", type = "float", default = 0.5, min = 0.0, max = 1.0, per_member = true, doc = "autoregression" },
 ]
 `
@@ -50,6 +52,7 @@ type fakeModel struct {
 	Scales    []float64 `param:"scales"`
 	Memory    float64   `param:"memory"`
 	Fault     string    `param:"fault"`
+	Sleep     float64   `param:"sleep"`
 
 	layout *sdk.Layout
 }
@@ -73,6 +76,7 @@ func (m *fakeModel) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.
 	if r.Cycle == 5 && m.Fault == "canceled" {
 		return nil, context.Canceled
 	}
+	time.Sleep(time.Duration((r.To - r.From) * m.Sleep * float64(time.Millisecond)))
 	rows, _ := r.Ensemble.Dims()
 	for i := range rows {
 		memory, noise := m.Memory, r.Seed.Member(r.First+i)
