@@ -3,12 +3,14 @@
 package cli
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf16"
 )
 
 // series returns rows of a file, one for each i, and their header.
@@ -37,7 +39,7 @@ func TestInitFrom(t *testing.T) {
 				flow = "-999"
 			}
 			return fmt.Sprintf("2026-03-%02d %02d:00,%.2f,%s,A", i/24+1, i%24, v, flow)
-		}), "", []string{`units = ["m", "m3 s-1"]`, `interval = "1h"`, `"-999"]`, `start = 2026-02-28T23:00:00Z`, `# "flag" may have flags`}},
+		}), "", []string{`units = ["m", "m3 s-1"]`, `interval = "1h"`, `"-999"]`, `start = 2026-02-28T23:00:00 `, `# "flag" may have flags`}},
 		"semicolons and decimal commas": {"a.csv", series("Datum;Wert", 50, func(i int, v float64) string {
 			return fmt.Sprintf("%02d.%02d.2026;%s", i%28+1, i/28+1, strings.Replace(fmt.Sprintf("%.2f", v), ".", ",", 1))
 		}), "", []string{`delimiter = ";"`, `decimal = ","`, `format = "%d.%m.%Y"`, `interval = "1d"`}},
@@ -51,6 +53,8 @@ func TestInitFrom(t *testing.T) {
 			return fmt.Sprintf("%d,%s", i, []string{fmt.Sprint(v), "broken"}[b2(i%9 == 4)])
 		}), "", []string{`"broken"]`, `start = -1 `}},
 		"a name in Latin-1 that is not used": {"a.csv", series("t,x,tilst\xe5nd", 50, func(i int, v float64) string { return fmt.Sprintf("%d,%.2f,d\xe5rlig", i, v) }), "", []string{`# "tilst\xe5nd" is not used`}},
+		"always the same value":              {"a.csv", series("t,x", 60, func(i int, _ float64) string { return fmt.Sprintf("%d,2.1", i) }), "", []string{`sd = [1]`}},
+		"UTF-16":                             {"a.csv", utf16Of(series("t,ø", 50, func(i int, v float64) string { return fmt.Sprintf("%d,%.2f", i, v) })), "", []string{`column = "ø"`}},
 		"twice a time":                       {"a.csv", series("t,x", 50, func(i int, v float64) string { return fmt.Sprintf("%d,%.2f", i/2, v) }), "", []string{`duplicates = "mean"`}},
 		"a model":                            {"a.csv", series("t,z,obs", 50, func(i int, v float64) string { return fmt.Sprintf("%.1f,%.2f,%.2f", 0.1*float64(i+1), 20+v, v) }), "lorenz63", []string{`plugin = "lorenz63"`, `start = 0 `, `variable = "x" },   # guessed: the next variable`}},
 	} {
@@ -79,11 +83,27 @@ func TestInitFrom(t *testing.T) {
 					t.Errorf("a line of %d characters: %s", n, line)
 				}
 			}
+			if guessed := "in UTC; otherwise add timezone"; strings.Contains(string(text), guessed) {
+				zoned := strings.Replace(string(text), "time = { column", "time = { timezone = \"-08:00\", column", 1)
+				if err := os.WriteFile(filepath.Join(made, "zoned.toml"), []byte(zoned), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				out(t, exitOK, "validate", filepath.Join(made, "zoned.toml"))
+			}
 			if planned, _ := out(t, exitOK, "plan", filepath.Join(made, "workflow.toml")); strings.Contains(planned, "after the last cycle") || strings.Contains(planned, "outside every window") {
 				t.Errorf("values are not used:\n%s", planned)
 			}
 		})
 	}
+}
+
+// utf16Of returns a text as some programs for Windows save it.
+func utf16Of(text string) string {
+	out := []byte("\xff\xfe")
+	for _, u := range utf16.Encode([]rune(text)) {
+		out = binary.LittleEndian.AppendUint16(out, u)
+	}
+	return string(out)
 }
 
 func b2(b bool) int {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -134,15 +133,13 @@ var decimalComma = regexp.MustCompile(`^[+-]?\d+,\d+$`)
 
 // sniff finds out how the file is written: the delimiter splits its first lines into the most columns, of which each has as many.
 func (s *sheet) sniff(file string) error {
-	f, err := os.Open(file)
+	const most = 1 << 16
+	head, err := tabular.Head(file, most)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }() // it was only read
-	head := make([]byte, 1<<16)
-	n, _ := f.Read(head)
-	lines := strings.Split(strings.TrimPrefix(string(head[:n]), "\ufeff"), "\n")
-	if n == len(head) {
+	lines := strings.Split(string(head), "\n")
+	if len(head) == most {
 		lines = lines[:len(lines)-1] // it may be cut
 	}
 	lines = slices.DeleteFunc(lines, func(line string) bool {
@@ -155,15 +152,15 @@ func (s *sheet) sniff(file string) error {
 	if len(lines) < 2 {
 		return errors.New("has no rows; want a line of names and rows of values")
 	}
-	most := 1
+	columns := 1
 	for _, delimiter := range delimiters {
-		columns := strings.Count(lines[0], delimiter) + 1
-		even := !slices.ContainsFunc(lines, func(line string) bool { return strings.Count(line, delimiter)+1 < columns })
-		if even && columns > most {
-			most, s.dialect.Delimiter = columns, delimiter
+		n := strings.Count(lines[0], delimiter) + 1
+		even := !slices.ContainsFunc(lines, func(line string) bool { return strings.Count(line, delimiter)+1 < n })
+		if even && n > columns {
+			columns, s.dialect.Delimiter = n, delimiter
 		}
 	}
-	if most == 1 {
+	if columns == 1 {
 		return errors.New("has one column, or lines with other numbers of columns than the first; want names and values that are separated by commas, semicolons, tabs or bars")
 	}
 	if s.dialect.Delimiter != "," && slices.ContainsFunc(strings.Split(lines[1], s.dialect.Delimiter), func(cell string) bool { return decimalComma.MatchString(strings.TrimSpace(cell)) }) {
@@ -177,7 +174,7 @@ type clock struct {
 	columns []int
 	format  string // as in time.format; empty: ISO 8601, or a number
 	dated   bool
-	zoned   bool    // the texts name their zone
+	zoned   bool    // the times say what zone they are in
 	start   string  // as in time.start
 	unit    string  // as in time.unit; empty: none
 	every   string  // as in time.interval, if the times are at even distances
@@ -234,7 +231,7 @@ func (s *sheet) clock() (*clock, error) {
 			columns, texts, format, layout = append(columns, day), joined(texts, s.cells[day]), format+" %d", layout+" 2"
 		}
 		if times := parsed(texts, layout); times != nil {
-			return calendarClock(columns, format, times), nil
+			return calendarClock(columns, format, false, times), nil
 		}
 	}
 	for _, i := range order {
@@ -273,9 +270,7 @@ func dated(columns []int, texts []string) *clock {
 			if d.format != "" {
 				format = d.format + c.format
 			}
-			clock := calendarClock(columns, format, times)
-			clock.zoned = strings.HasSuffix(c.format, "%z")
-			found = append(found, clock)
+			found = append(found, calendarClock(columns, format, strings.HasSuffix(c.format, "%z"), times))
 		}
 	}
 	if len(found) == 0 {
@@ -304,13 +299,13 @@ func parsed(texts []string, layout string) []time.Time {
 	return times
 }
 
-// calendarClock returns the clock of dates.
-func calendarClock(columns []int, format string, times []time.Time) *clock {
+// calendarClock returns the clock of dates; zoned: it is known what zone they are in.
+func calendarClock(columns []int, format string, zoned bool, times []time.Time) *clock {
 	seconds := make([]float64, len(times))
 	for i, t := range times {
 		seconds[i] = float64(t.Unix())
 	}
-	c := &clock{columns: columns, format: format, dated: true}
+	c := &clock{columns: columns, format: format, dated: true, zoned: zoned}
 	step, even := c.steps(seconds)
 	unit := 1.0
 	for _, u := range []struct {
@@ -331,7 +326,9 @@ func calendarClock(columns []int, format string, times []time.Time) *clock {
 			first = t
 		}
 	}
-	c.start = first.Add(-time.Duration(step) * time.Second).UTC().Format(time.RFC3339)
+	if c.start = first.Add(-time.Duration(step) * time.Second).UTC().Format(time.RFC3339); !zoned {
+		c.start = strings.TrimSuffix(c.start, "Z") // it moves with the times when their zone is added
+	}
 	return c
 }
 
@@ -354,7 +351,7 @@ func (s *sheet) counted(column int) *clock {
 			for i, v := range values {
 				times[i] = time.Unix(int64(v/per), 0)
 			}
-			return calendarClock([]int{column}, format, times)
+			return calendarClock([]int{column}, format, true, times)
 		}
 	}
 	c := &clock{columns: []int{column}}
@@ -463,7 +460,7 @@ func (c *column) describe(values []float64) {
 		}
 	}
 	c.SD, c.Step = math.Sqrt(c.SD), math.Sqrt(c.Step)
-	if c.SD == 0 {
+	if c.Low == c.High { // and what remains of SD is a rounding error
 		c.SD, c.Step = 1, 1
 	}
 }

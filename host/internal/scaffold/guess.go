@@ -102,7 +102,7 @@ func (g *guess) when() string {
 	if c.other != "" {
 		text = fmt.Sprintf("# guessed: the dates could also be %q\n", c.other) + text
 	}
-	if c.dated && !c.zoned && !strings.HasPrefix(c.format, "unix") {
+	if c.dated && !c.zoned {
 		text = "# guessed: in UTC; otherwise add timezone = \"Europe/Oslo\" or another\n" + text
 	}
 	return text

@@ -215,6 +215,24 @@ func decoded(f io.Reader, size int) (*bufio.Reader, error) {
 	return r, nil
 }
 
+// Head returns the first size bytes of the text of a file, in UTF-8; fewer if it is shorter.
+func Head(path string, size int) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	r, err := decoded(f, size)
+	if err != nil {
+		return nil, err
+	}
+	head, err := r.Peek(size)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return head, err
+}
+
 func skipLine(r *bufio.Reader) error {
 	for {
 		if _, err := r.ReadSlice('\n'); !errors.Is(err, bufio.ErrBufferFull) {
