@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -122,6 +123,58 @@ func TestCatchment(t *testing.T) {
 	for _, f := range []string{"etkf", "joint"} {
 		if !(rmse[f] < 0.9*rmse["climatology"]) {
 			t.Errorf("%s: held-out values have an error of %.3g, their mean one of %.3g", f, rmse[f], rmse["climatology"])
+		}
+	}
+}
+
+// The record of gaps.toml has no values on twenty days. Each of them is in the tables, with its
+// time, and an analysis that is the forecast. How far that is from the values that were taken out
+// is what its spread says.
+func TestCatchmentWithGaps(t *testing.T) {
+	dir := run(t, "catchment", "gaps.toml", []string{"data.py", "gaps.py"})
+	text, err := os.ReadFile(filepath.Join(dir, "..", "..", "..", "station.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	days := strings.Fields(string(text)) // the first one is the line of names
+	const first, last = 461, 480         // 5 and 24 April
+	tab, err := table.Read(filepath.Join(dir, "variables.arrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	variable, stage := tab.Column("variable").([]string), tab.Column("stage").([]string)
+	mean, spread := tab.Column("mean").([]float64), tab.Column("spread").([]float64)
+	forecast, squares, off, seen := 0.0, 0.0, 0.0, 0
+	for i, k := range tab.Column("cycle").([]int32) {
+		if variable[i] != "discharge" || k < first || k > last {
+			continue
+		}
+		if stage[i] == "forecast" {
+			forecast = mean[i]
+			continue
+		}
+		if mean[i] != forecast {
+			t.Errorf("cycle %d: an analysis of %v from a forecast of %v, without a value", k, mean[i], forecast)
+		}
+		fields := strings.Split(days[k], ",")
+		y, err := strconv.ParseFloat(fields[len(fields)-1], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		squares, off, seen = squares+math.Pow((mean[i]-y)/spread[i], 2), off+math.Pow(mean[i]-y, 2), seen+1
+	}
+	n := float64(2 * (last - first + 1)) // of two filters
+	if rms := math.Sqrt(squares / n); seen != int(n) || rms > 2.5 {
+		t.Errorf("%d values; that were taken out are %.2g standard deviations off", seen, rms)
+	}
+	t.Logf("%.3g l/s and %.2g standard deviations off", math.Sqrt(off/n), math.Sqrt(squares/n))
+	if tab, err = table.Read(filepath.Join(dir, "timings.arrow")); err != nil {
+		t.Fatal(err)
+	}
+	times := tab.Column("time").([]float64)
+	for i, k := range tab.Column("cycle").([]int32) {
+		if times[i] != float64(k) {
+			t.Errorf("cycle %d is at %v, want its day", k, times[i])
 		}
 	}
 }
