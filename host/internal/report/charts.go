@@ -78,7 +78,7 @@ var charts = []chart{
 				name, label, scores = "spread", "spread", scores[1:]
 			}
 			of := func(t *trial) (*series, []string) { return t.Series(archive.Analysis), scores }
-			return []*figure{r.timeFigure(name, withUnit(label, r.scoreUnit("spread")), first, of)}
+			return []*figure{r.timeFigure(name, "", withUnit(label, r.scoreUnit("spread")), first, of)}
 		},
 	},
 	{
@@ -93,7 +93,7 @@ var charts = []chart{
 		},
 		figures: func(r *Report, first []*trial) []*figure {
 			of := func(t *trial) (*series, []string) { return t.innovations, []string{"rms", "expected"} }
-			return []*figure{r.timeFigure("innovations", withUnit("RMS innovation (solid), expected (dashed)", r.scoreUnit("innovation_rms")), first, of)}
+			return []*figure{r.timeFigure("innovations", "dashed: expected", withUnit("RMS innovation", r.scoreUnit("innovation_rms")), first, of)}
 		},
 	},
 	{
@@ -106,7 +106,7 @@ var charts = []chart{
 		},
 		figures: func(r *Report, first []*trial) []*figure {
 			of := func(t *trial) (*series, []string) { return t.innovations, []string{"nis"} }
-			return []*figure{r.timeFigure("nis", "normalised innovation squared", first, of)}
+			return []*figure{r.timeFigure("nis", "", "normalised innovation squared", first, of)}
 		},
 	},
 	{
@@ -116,7 +116,7 @@ var charts = []chart{
 			return slices.ContainsFunc(r.trials, func(t *trial) bool { return slices.ContainsFunc(stages, t.weighted) })
 		},
 		figures: func(r *Report, first []*trial) []*figure {
-			return []*figure{r.timeFigure("ess", "effective sample size", first, func(t *trial) (*series, []string) {
+			return []*figure{r.timeFigure("ess", "", "effective sample size", first, func(t *trial) (*series, []string) {
 				if !t.weighted(archive.Analysis) {
 					return nil, nil
 				}

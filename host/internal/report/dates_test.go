@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/compare"
 )
 
 // Ticks are at most seven, in order, within the axis and at the dates that they say, for axes
@@ -57,5 +58,37 @@ func TestTimeText(t *testing.T) {
 		t.Fatalf("%v is not below", at*d.Seconds)
 	} else if got := r.timeText(at); got != "2026-01-24" {
 		t.Errorf("got %s, want 2026-01-24", got)
+	}
+}
+
+// No label of an axis is longer than its figure, if it has one row of panels.
+func TestLabelsFit(t *testing.T) {
+	run := sweep()
+	r := mustOpen(t, run.Write(t, t.TempDir()), &Setup{Setup: compare.Setup{BurnIn: 1}})
+	for name, f := range r.state {
+		f.Unit = "1e8 m3"
+		r.state[name] = f
+	}
+	for name := range r.observedUnits {
+		r.observedUnits[name] = "1e8 m3"
+	}
+	figures := r.figures()
+	tested := 0
+	for _, f := range figures {
+		if len(f.panels) > 1 {
+			continue
+		}
+		for _, p := range f.panels[0] {
+			if p == nil {
+				continue
+			}
+			tested++
+			if long := p.Y.Label.TextStyle.Width(p.Y.Label.Text); long > f.height {
+				t.Errorf("%s: %q takes %.3g of %.3g points", f.name, p.Y.Label.Text, long, f.height)
+			}
+		}
+	}
+	if tested < 5 {
+		t.Errorf("%d panels", tested)
 	}
 }

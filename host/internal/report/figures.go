@@ -228,8 +228,8 @@ func (t thumb) Thumbnail(c *draw.Canvas) {
 
 // timeFigure draws series of the trials, the second of a trial dashed; long ones by their means over
 // blocks of cycles.
-func (r *Report) timeFigure(name, label string, trials []*trial, of func(*trial) (*series, []string)) *figure {
-	p := panel("", r.timeLabel(), label)
+func (r *Report) timeFigure(name, title, label string, trials []*trial, of func(*trial) (*series, []string)) *figure {
+	p := panel(title, r.timeLabel(), label)
 	r.timeAxis(p)
 	drawn, block := 0, 0
 	for _, t := range trials {
@@ -255,7 +255,7 @@ func (r *Report) timeFigure(name, label string, trials []*trial, of func(*trial)
 		return nil
 	}
 	if block > 0 {
-		p.Title.Text = fmt.Sprintf("means over %d cycles", block)
+		p.Title.Text = strings.TrimPrefix(fmt.Sprintf("%s; means over %d cycles", title, block), "; ")
 	}
 	room(p, 0.03, 0.07*float64(drawn)) // for the legend
 	return &figure{name, [][]*plot.Plot{{p}}, columnWidth, 5.5 * vg.Centimeter}
@@ -579,7 +579,11 @@ func (r *Report) phaseFigure(t *trial) *figure {
 		return nil
 	}
 	last := len(f.truth) - 1 // the first and the last of three: x and z of Lorenz-63
-	p := panel(t.Filter+": truth (black) and mean", withUnit(r.shown[0].label(), r.shown[0].unit), withUnit(r.shown[last].label(), r.shown[last].unit))
+	title := t.Filter + ": mean"
+	if slices.ContainsFunc(f.truth[0], func(v float64) bool { return !math.IsNaN(v) }) {
+		title = t.Filter + ": truth (black) and mean"
+	}
+	p := panel(title, withUnit(r.shown[0].label(), r.shown[0].unit), withUnit(r.shown[last].label(), r.shown[last].unit))
 	addLine(p, f.truth[0], f.truth[last], draw.LineStyle{Color: ink, Width: vg.Points(.5)})
 	addLine(p, f.mean[0], f.mean[last], draw.LineStyle{Color: r.style(t.Filter).Color, Width: vg.Points(.6)})
 	return &figure{"phase-" + fileName(t.Filter), [][]*plot.Plot{{p}}, columnWidth, 7.5 * vg.Centimeter}
