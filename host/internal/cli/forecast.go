@@ -199,7 +199,14 @@ func (a *app) showForecast(r *archive.Reader, h forecasting) error {
 	for i, row := range rows {
 		lines[i], trials[i] = row.cells(), row.Trial
 	}
-	if err := printForecasts(a.stdout, forecastColumns(), lines, trials); err != nil {
+	columns := forecastColumns()
+	if !slices.ContainsFunc(rows, func(row forecastRow) bool { return row.Probability != nil }) { // there are no thresholds
+		columns = columns[:len(columns)-1]
+		for i, line := range lines {
+			lines[i] = line[:len(columns)]
+		}
+	}
+	if err := printForecasts(a.stdout, columns, lines, trials); err != nil {
 		return err
 	}
 	a.say("from the %s; %s", analysesText(r.Info.Dates, rows), map[string]string{archive.State: "values of the state", archive.Observed: "predicted observations with their errors"}[rows[0].Of])

@@ -181,7 +181,7 @@ func TestForecastCommand(t *testing.T) {
 	dir := runText(t, strings.NewReplacer("CYCLES", "40", "SIZE", "20", "[observations]", "[forecast]\nhorizon = \"2d\"\nexceed = [{ variable = \"x\", above = [0.5] }]\n[observations]",
 		"interval = 1.0", "interval = \"1d\", start = 2026-01-01T00:00:00Z, unit = \"1d\"").Replace(decay))
 	text, _ := out(t, exitOK, "forecast", dir)
-	for _, want := range []string{"2026-02-11", "2026-02-12", "> 0.5: ", "etkf"} {
+	for _, want := range []string{"2026-02-11", "2026-02-12", "> 0.5: ", "etkf", "probability"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -205,6 +205,10 @@ func TestForecastCommand(t *testing.T) {
 		if lines := strings.Split(text, "\n"); len(lines) != 10 || !strings.HasPrefix(lines[0], "trial  filter  ") || !strings.HasPrefix(lines[1], "1      etkf  ") || !strings.HasPrefix(lines[5], "2      etkf  ") {
 			t.Errorf("%q: got\n%s", args, text)
 		}
+	}
+	without, _ := out(t, exitOK, "forecast", runText(t, strings.NewReplacer("CYCLES", "40", "SIZE", "20", "[observations]", "[forecast]\nhorizon = 2\n[observations]").Replace(decay)))
+	if head, _, _ := strings.Cut(without, "\n"); strings.Contains(head, "probability") || !strings.Contains(head, "95 %") {
+		t.Errorf("without thresholds: got\n%s", without)
 	}
 	out(t, exitUsage, "forecast", dir, "--variable", "none")
 	out(t, exitUsage, "forecast", dir, "--of", "none")
