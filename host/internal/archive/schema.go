@@ -322,6 +322,11 @@ null, or has no row, if these are missing. Filters win and lose by scores for wh
 ` + "`plume run`, `compare`, `verify` and `report`" + ` show means over the trials that differ only in the replicate or the seed. A trial that diverged or failed is not part of any mean,
 and has no mean of its own. ` + "`rank_flatness_p`" + ` is not averaged: for several trials it is the p-value of the sum of their rank histograms.
 
+` + "`crps_reliability` and `crps_potential`" + ` are the parts of ` + "`crps`" + ` by the decomposition of Hersbach (2000, doi:10.1175/1520-0434(2000)015<0559:DOTCRP>2.0.CO;2), over the state's values and
+the cycles after ` + "`burn_in`" + `; their sum is ` + "`crps`" + `. The uncertainty of that decomposition is the ` + "`crps` of `climatology`" + `: the distribution in time of each true value,
+against the value itself. The resolution is the uncertainty minus the potential. There is a bin of probabilities for each member, but at most 100; with weights, or more members, what varies within a bin
+counts as potential.
+
 A trial has diverged if an error is not finite or if the rmse of the analysis was above the spread of the truth in time for 50 cycles in a row. Without a truth
 it has diverged if an analysis is not finite, or if the mean square of the innovations over 50 cycles with observations in a row was above 1.5; each innovation is
 divided by the standard deviation of its assimilated observations in time. The mean of the observations would have 1 as a forecast, and a filter that follows

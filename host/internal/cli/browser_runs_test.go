@@ -248,7 +248,7 @@ params = { scheme = "letkf", cutoff = 4.0, inflation = 1.02 }
 // every number is compare's, and a printed page has no blank sheet. make browser adds axe-core.
 func TestReportOfManyKinds(t *testing.T) {
 	b := openBrowser(t)
-	common := []string{"rmse", "score", "innovations", "nis", "trajectory", "ranks", "coverage", "residuals", "skill", "cost", "timings"}
+	common := []string{"rmse", "score", "innovations", "nis", "trajectory", "ranks", "coverage", "decomposition", "residuals", "skill", "cost", "timings"}
 	with := func(more ...string) []string { return slices.Concat(common, more) }
 	checkAll := func(t *testing.T, path string, dirs []string, charts []string) {
 		t.Helper()

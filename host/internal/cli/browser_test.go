@@ -318,7 +318,7 @@ func TestReportInBrowser(t *testing.T) {
 	b := openBrowser(t)
 	t.Run("lorenz63", func(t *testing.T) {
 		path := reported(t, strings.Replace(reportedTwin, "cycles = 60", "cycles = 200", 1)) // for means over blocks of cycles
-		b.check(t, path, "rmse", "score", "innovations", "nis", "ess", "differences", "diagnostics", "trajectory", "latest", "phase", "members", "ranks", "coverage", "residuals", "skill", "cost", "timings")
+		b.check(t, path, "rmse", "score", "innovations", "nis", "ess", "differences", "diagnostics", "trajectory", "latest", "phase", "members", "ranks", "coverage", "decomposition", "residuals", "skill", "cost", "timings")
 		b.checkControls(t)
 		b.checkTables(t)
 		b.checkPrint(t)
@@ -326,7 +326,7 @@ func TestReportInBrowser(t *testing.T) {
 		b.checkPolicy(t, path)
 	})
 	t.Run("lorenz96", func(t *testing.T) {
-		b.check(t, reported(t, reportedField), "rmse", "score", "innovations", "nis", "diagnostics", "trajectory", "latest", "members", "field", "profile", "ranks", "coverage", "residuals", "skill", "cost", "timings")
+		b.check(t, reported(t, reportedField), "rmse", "score", "innovations", "nis", "diagnostics", "trajectory", "latest", "members", "field", "profile", "ranks", "coverage", "decomposition", "residuals", "skill", "cost", "timings")
 	})
 	t.Run("without truth", func(t *testing.T) {
 		path := reported(t, withoutTruth(t))
@@ -393,7 +393,7 @@ func TestReportInBrowser(t *testing.T) {
 	})
 	t.Run("sweep", func(t *testing.T) {
 		path := reported(t, reportedTwin+reportedSweep)
-		charts := []string{"axis", "heat", "rmse", "score", "innovations", "nis", "ess", "diagnostics", "differences", "trajectory", "latest", "phase", "members", "ranks", "coverage", "residuals", "skill", "cost", "timings"}
+		charts := []string{"axis", "heat", "rmse", "score", "innovations", "nis", "ess", "diagnostics", "differences", "trajectory", "latest", "phase", "members", "ranks", "coverage", "decomposition", "residuals", "skill", "cost", "timings"}
 		b.check(t, path, charts...)
 		before := eval[string](t, b, shown("axis"))
 		b.choose(t, `figure[data-chart=axis] label:nth-of-type(2) select`, "1")

@@ -11,7 +11,8 @@ import (
 )
 
 // A truth of two values that rise by 2 a cycle: persistence errs by 2; of the scored
-// cycles 2 to 5 the mean is at 7, and the errors of the climatology are 3, 1, 1, 3.
+// cycles 2 to 5 the mean is at 7, and the errors of the climatology are 3, 1, 1, 3. Its mean distances to these values are 3, 2, 2, 3, and half of
+// those between its values is 1.25.
 func TestBaselines(t *testing.T) {
 	p := &plan.Plan{State: &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{2}}}}, Clock: plan.Clock{Cycles: 5, BurnIn: 1}}
 	made := &cycle.Scenario{Truth: mat.NewDense(6, 2, nil)}
@@ -19,15 +20,15 @@ func TestBaselines(t *testing.T) {
 		made.Truth.SetRow(k, []float64{2 * float64(k), 100 + 2*float64(k)})
 	}
 	list := baselines(p, &plan.Scenario{Replicate: 3, Number: 1}, made)
-	if len(list) != 2 {
+	if len(list) != 3 {
 		t.Fatalf("got %+v", list)
 	}
 	for i, want := range []struct {
-		filter string
-		value  float64
-	}{{"climatology", 2}, {"persistence", 2}} {
+		filter, metric string
+		value          float64
+	}{{"climatology", "rmse", 2}, {"climatology", "crps", 1.25}, {"persistence", "rmse", 2}} {
 		m := list[i]
-		if m.Filter != want.filter || m.Metric != "rmse" || m.Value != want.value || m.Cycles != 4 || m.Replicate != 3 || m.Truth != 1 || m.Trial != 0 {
+		if m.Filter != want.filter || m.Metric != want.metric || m.Value != want.value || m.Cycles != 4 || m.Replicate != 3 || m.Truth != 1 || m.Trial != 0 {
 			t.Errorf("%s: got %+v", want.filter, m)
 		}
 	}

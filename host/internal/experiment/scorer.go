@@ -53,6 +53,7 @@ type tally struct {
 	Squares  []float64                       // mean square innovations, see squareInnovation; none with a truth
 	Ranks    map[string][]float64            // by stage, after burn-in
 	Varied   map[string]score.RankVariation  // by stage, after burn-in
+	Parts    map[string]score.Decomposition  // by stage, after burn-in
 	Sums     score.InnovationSums
 	Passes   []archive.PassRow      // over the whole record
 	Lags     []map[string][]float64 // by lag, from 1, and score, after burn-in
@@ -60,7 +61,7 @@ type tally struct {
 }
 
 func newTally(of *plan.Trial) tally {
-	t := tally{Series: map[string]map[string][]float64{}, Ranks: map[string][]float64{}, Varied: map[string]score.RankVariation{}}
+	t := tally{Series: map[string]map[string][]float64{}, Ranks: map[string][]float64{}, Varied: map[string]score.RankVariation{}, Parts: map[string]score.Decomposition{}}
 	for _, stage := range stagesOf(of) {
 		t.Series[stage], t.Ranks[stage] = map[string][]float64{}, make([]float64, of.Size+1)
 	}
@@ -72,13 +73,14 @@ func newTally(of *plan.Trial) tally {
 
 // remind sets the tally of s to that of a checkpoint.
 func (s *scorer) remind(t tally) {
-	series, varied, lags := s.Series, s.Varied, s.Lags
+	series, varied, parts, lags := s.Series, s.Varied, s.Parts, s.Lags
 	maps.Copy(series, t.Series)
 	maps.Copy(varied, t.Varied)
+	maps.Copy(parts, t.Parts)
 	for i, l := range t.Lags {
 		maps.Copy(lags[i], l)
 	}
-	s.tally, s.Series, s.Varied, s.Lags = t, series, varied, lags // a checkpoint does not store empty maps
+	s.tally, s.Series, s.Varied, s.Parts, s.Lags = t, series, varied, parts, lags // a checkpoint does not store empty maps
 }
 
 // leave leaves the series so far to the tables of the trial.
@@ -95,11 +97,17 @@ func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Refer
 	for i, v := range values {
 		columns[i] = v.Column
 	}
-	return &scorer{
+	s := &scorer{
 		plan: p, trial: t, scenario: made, reference: r, tally: newTally(t),
 		scores: score.OfRun(p.Scored), values: newStateValues(p, made.Truth), observed: observedFactors(p, made.Record), variances: observedVariances(p, made.Record),
 		described: values, marginals: score.NewMarginals(columns), scaled: score.NewMarginals([]int{}),
 	}
+	if s.values.factors == nil {
+		s.marginals.Decompose(t.Size, s.values.n)
+	} else {
+		s.scaled.Decompose(t.Size, len(s.values.columns))
+	}
+	return s
 }
 
 // rows scores and describes both stages of a cycle, after the past states that have become final.
@@ -146,10 +154,11 @@ func (s *scorer) rowOf(all *score.Case, stage string, k, lag int) archive.CycleR
 		}
 	}
 	if s.scored(k) && state.Truth != nil {
-		ranks, varied := state.RankCounts(), s.Varied[stage]
+		ranks, varied, parts := state.RankCounts(), s.Varied[stage], s.Parts[stage]
 		varied.Add(ranks)
 		score.AddCounts(s.Ranks[stage], ranks)
-		s.Varied[stage] = varied
+		parts.Add(comparable.Marginals)
+		s.Varied[stage], s.Parts[stage] = varied, parts
 	}
 	return row
 }
@@ -288,8 +297,8 @@ func (s *scorer) wants(metric string) bool {
 func (s *scorer) metrics(id archive.TrialID, truth int, status archive.Status) []archive.Metric {
 	var list []archive.Metric
 	for _, stage := range stagesOf(s.trial) {
-		varied := s.Varied[stage]
-		h := &score.History{Members: s.trial.Size, Series: s.Series[stage], Ranks: s.Ranks[stage], Independent: varied.Independent(), Cycles: s.Cycles}
+		varied, parts := s.Varied[stage], s.Parts[stage]
+		h := &score.History{Members: s.trial.Size, Series: s.Series[stage], Ranks: s.Ranks[stage], Independent: varied.Independent(), Decomposition: &parts, Cycles: s.Cycles}
 		if s.plan.Restart != plan.Never && stage != score.Smoothed {
 			h.Divergences = &s.Diverged
 		}
@@ -325,7 +334,8 @@ func (s *scorer) diverged() bool {
 }
 
 // baselines returns the time means of estimates that do not use observations: the
-// time mean of the truth over the scored cycles, and the truth of the previous cycle.
+// time mean of the truth over the scored cycles, and the truth of the previous cycle. The CRPS of
+// the climatology is that of the distribution in time of every value, the uncertainty of Hersbach (2000).
 func baselines(p *plan.Plan, of *plan.Scenario, made *cycle.Scenario) []archive.Metric {
 	if made.Record != nil {
 		return heldOutBaselines(p, of, made.Record)
@@ -340,7 +350,13 @@ func baselines(p *plan.Plan, of *plan.Scenario, made *cycle.Scenario) []archive.
 		climatology = append(climatology, score.RMSE(mean, truth))
 		persistence = append(persistence, score.RMSE(all.RawRowView(k-1), truth))
 	}
-	return []archive.Metric{baseline("climatology", "rmse", of, score.TimeMean(climatology)), baseline("persistence", "rmse", of, score.TimeMean(persistence))}
+	crps := make([]float64, len(climatology))
+	for j := range n {
+		for k, v := range score.ClimatologyCRPS(mat.Col(nil, j, scored)) {
+			crps[k] += v / float64(n)
+		}
+	}
+	return []archive.Metric{baseline("climatology", "rmse", of, score.TimeMean(climatology)), baseline("climatology", "crps", of, score.TimeMean(crps)), baseline("persistence", "rmse", of, score.TimeMean(persistence))}
 }
 
 func baseline(name, metric string, of *plan.Scenario, m score.Mean) archive.Metric {

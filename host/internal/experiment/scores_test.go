@@ -119,6 +119,12 @@ func TestNumbersFollowFromCycles(t *testing.T) {
 				t.Errorf("%v independent ranks of %v in %d cycles", independent.Value, all, len(rmse))
 			}
 			number("rank_independent", independent.Value, math.NaN())
+			reliability, potential := got[metricKey{k.trial, "crps_reliability", k.stage}].Value, got[metricKey{k.trial, "crps_potential", k.stage}].Value // nor are the members
+			if crps := want[metricKey{k.trial, "crps", k.stage}].Value; math.Abs(reliability+potential-crps) > 1e-12*crps || reliability < 0 {
+				t.Errorf("crps of the %s of trial %d: %v, but reliability %v and potential %v", k.stage, k.trial, crps, reliability, potential)
+			}
+			number("crps_reliability", reliability, math.NaN())
+			number("crps_potential", potential, math.NaN())
 			number("rank_flatness_p", score.FlatnessOf(counts, independent.Value).P, math.NaN())
 		}
 		if failures := tableOf(t, dir, "failures.arrow"); restarted {

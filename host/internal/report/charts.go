@@ -244,6 +244,13 @@ var charts = []chart{
 		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.coverageFigure(first)} },
 	},
 	{
+		name: "decomposition", section: "calibration", caption: html("CRPS: reliability (dark) and potential (light)"), applies: decomposed,
+		label: text("Parts of the CRPS by filter: reliability and potential; the numbers are in the table of scores"),
+		note: "Reliability is what probabilities cost that are not observed frequencies: a wrong spread or a bias. Potential is what would be left if they were corrected. " +
+			"Uncertainty is the CRPS of the climatology (dashed, if it is near); uncertainty minus potential is the resolution.",
+		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.decompositionFigure(first)} },
+	},
+	{
 		name: "skill", section: "calibration", caption: html("Error against spread"),
 		label: text("Root mean square error of the mean against spread, in bins of cycles with similar spread"),
 		note:  "Each point is a tenth of the cycles after burn-in, those of similar spread. Points below the dashed line have more spread than error, points above it less.",

@@ -132,6 +132,8 @@ type dataPoint struct {
 	Setting []int                         `json:"setting"`
 	Scores  map[string]map[string]scores  `json:"scores"` // by stage and metric: value, standard error, used, of
 	Each    map[string]map[string]numbers `json:"each"`   // the values of the trials, if there are several
+
+	Uncertainty number `json:"uncertainty"` // CRPS of the climatology
 }
 
 type dataDifference struct {
@@ -293,7 +295,7 @@ func (r *Report) points(filters []string) (points []dataPoint, names []string) {
 	}
 	for _, w := range r.rows {
 		p := dataPoint{
-			Label: r.label(w), Cost: number(r.cost(w)), Filter: slices.Index(filters, w.Filter), Setting: w.setting,
+			Label: r.label(w), Cost: number(r.cost(w)), Filter: slices.Index(filters, w.Filter), Setting: w.setting, Uncertainty: number(r.uncertainty(w)),
 			Scores: map[string]map[string]scores{archive.Forecast: {}, archive.Analysis: {}},
 			Each:   map[string]map[string]numbers{archive.Forecast: {}, archive.Analysis: {}},
 		}

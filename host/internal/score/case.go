@@ -90,6 +90,8 @@ type History struct {
 	Ranks   []float64            // counts, see [Marginals.Ranks]
 	// Independent is the number of independent ranks that Ranks are worth.
 	Independent float64
+	// Decomposition holds the sums from which CRPS is decomposed; nil: they are not known.
+	Decomposition *Decomposition
 	// Divergences is how often the trial was restarted in Cycles cycles; nil: it never is.
 	Divergences *int
 	Cycles      int

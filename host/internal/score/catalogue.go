@@ -157,6 +157,12 @@ var catalogue = []Score{
 	{Name: "rmse_total", Unit: UnitState, Stage: Analysis, Needs: Truth, Mean: WholeSeries, Loss: true,
 		About:     "root of the time mean of rmse²",
 		ofHistory: func(h *History) Mean { return RootTimeMean(h.Series["rmse"]) }},
+	{Name: "crps_reliability", Unit: UnitState, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
+		About:     "part of crps that is due to probabilities that are not observed frequencies; 0 for a calibrated ensemble of very many members",
+		ofHistory: func(h *History) Mean { reliability, _ := h.crpsParts(); return h.number(reliability, math.NaN()) }},
+	{Name: "crps_potential", Unit: UnitState, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
+		About:     "rest of crps, which the ensemble would have if its probabilities were corrected; the crps of the climatology minus this is the resolution",
+		ofHistory: func(h *History) Mean { _, potential := h.crpsParts(); return h.number(potential, math.NaN()) }},
 	{Name: "spread_skill", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
 		About: "sqrt((N + 1) / N) spread / rmse, from their time means; 1 for a calibrated ensemble",
 		ofHistory: func(h *History) Mean {
@@ -193,6 +199,14 @@ func spreadOf(c *Case) float64 { return Spread(c.Variance) }
 // defined returns the values that are not NaN.
 func defined(values []float64) []float64 {
 	return slices.DeleteFunc(slices.Clone(values), math.IsNaN)
+}
+
+// crpsParts returns the parts of the mean CRPS; NaN unless all cycles are known.
+func (h *History) crpsParts() (reliability, potential float64) {
+	if h.Decomposition == nil || h.Decomposition.Cycles != len(h.Series["rmse"]) {
+		return math.NaN(), math.NaN()
+	}
+	return h.Decomposition.Parts()
 }
 
 // number returns a number that follows from all cycles with a truth.

@@ -29,11 +29,21 @@ type Marginals struct {
 	// weight of the members below the truth and of those not above it; NaN if it has no rank.
 	distance, dispersion []float64
 	below, notAbove      []float64
+
+	// What the CRPS is decomposed from: of the first values of the state, by block of values.
+	bins, decomposed int
+	sums             []float64
 }
 
 // NewMarginals returns marginals that keep the sorted members of some values, given in
 // increasing order, for [Marginals.Quantiles]. They are empty before [Marginals.Set].
 func NewMarginals(kept []int) *Marginals { return &Marginals{kept: kept} }
+
+// Decompose makes [Marginals.Set] compute what [Decomposition.Add] needs of the first values of
+// the state, for an ensemble that has the given number of members at first.
+func (m *Marginals) Decompose(members, values int) {
+	m.bins, m.decomposed = min(members, mostBins), values
+}
 
 // MarginalsOf returns the marginals of e with the sorted members of all values; see
 // [Marginals.Set].
@@ -77,6 +87,11 @@ func (m *Marginals) fill(e *mat.Dense, weights, truth []float64, from, to int) {
 			continue
 		}
 		m.distance[j], m.dispersion[j] = distance(members, sorted, truth[j]), dispersion(members, sorted)
+		if j < m.decomposed {
+			width := sumsOf(m.bins)
+			block := from / marginalBlock * width
+			addTo(m.sums[block:block+width], members, sorted, truth[j])
+		}
 		if weights == nil {
 			m.below[j], m.notAbove[j] = numbersAround(truth[j], members)
 		}
@@ -104,6 +119,8 @@ func (m *Marginals) allot(rows, n int, weights []float64, truth bool) {
 	if !truth {
 		n = 0
 	}
+	m.sums = values(m.sums, (min(n, m.decomposed)+marginalBlock-1)/marginalBlock*sumsOf(m.bins))
+	clear(m.sums)
 	m.distance, m.dispersion, m.below, m.notAbove = values(m.distance, n), values(m.dispersion, n), values(m.below, n), values(m.notAbove, n)
 }
 
