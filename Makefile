@@ -147,6 +147,7 @@ GALLERY := docs/gallery
 gallery: build ## the runs and figures of docs/gallery.md and docs/concepts.md; about two minutes
 	rm -rf $(BIN)/gallery && mkdir -p $(BIN)/gallery
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery $(GALLERY)/lorenz63.toml
+	$(BIN)/plume run -q --run-dir $(BIN)/gallery $(GALLERY)/two-modes.toml
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery $(GALLERY)/lorenz96.toml
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery workflows/sakov2008-lorenz96.toml --set time.cycles=1000
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery workflows/nile.toml
@@ -155,6 +156,7 @@ gallery: build ## the runs and figures of docs/gallery.md and docs/concepts.md; 
 	$(BIN)/plume run -q --run-dir $(BIN)/gallery docs/concepts/window.toml
 	for r in $(BIN)/gallery/*/*; do $(BIN)/plume report $$r --figures svg > $$r/figures.txt || exit 1; done
 	for f in w2-reference-by-ensemble-size members-over-time members trajectory-joint phase-joint; do cp $(BIN)/gallery/gallery-lorenz63/*/figures/$$f.svg $(GALLERY)/lorenz63-$$f.svg || exit 1; done
+	cp $(BIN)/gallery/gallery-two-modes/*/figures/marginals.svg $(GALLERY)/two-modes-marginals.svg
 	for f in rmse-by-ensemble-size differences field-joint; do cp $(BIN)/gallery/gallery-lorenz96/*/figures/$$f.svg $(GALLERY)/lorenz96-$$f.svg || exit 1; done
 	cp $(BIN)/gallery/nile/*/figures/trajectory-etkf.svg $(GALLERY)/nile-trajectory-etkf.svg
 	cp $(BIN)/gallery/sakov2008-lorenz96/*/figures/rank-histograms.svg $(GALLERY)/sakov2008-rank-histograms.svg

@@ -267,12 +267,12 @@ func TestReportOfManyKinds(t *testing.T) {
 		name, text string
 		charts     []string
 	}{
-		{"twin", reportedTwin, with("ess", "differences", "diagnostics", "latest", "phase", "members")},
-		{"sweep", reportedTwin + reportedSweep, with("axis", "heat", "ess", "differences", "diagnostics", "latest", "phase", "members")},
-		{"parameters", reportedParameters, with("diagnostics", "parameters", "latest", "phase", "members")},
-		{"windows", strings.Replace(reportedTwin, "cycles = 60", "cycles = 30", 1) + reportedWindows, with("ess", "differences", "diagnostics", "latest", "phase", "members", "lags", "unknowns", "misfit", "fitted")},
-		{"two dimensions", reportedPlane, with("diagnostics", "latest", "members", "maps")},
-		{"n = 1000", strings.NewReplacer("n = 12", "n = 1000", `scheme = "etkf"`, `scheme = "letkf", cutoff = 10.0`).Replace(reportedField) + "[output]\nvariables = 200\n", with("diagnostics", "latest", "members", "field", "profile")},
+		{"twin", reportedTwin, with("ess", "differences", "diagnostics", "latest", "marginals", "phase", "members")},
+		{"sweep", reportedTwin + reportedSweep, with("axis", "heat", "ess", "differences", "diagnostics", "latest", "marginals", "phase", "members")},
+		{"parameters", reportedParameters, with("diagnostics", "parameters", "latest", "marginals", "phase", "members")},
+		{"windows", strings.Replace(reportedTwin, "cycles = 60", "cycles = 30", 1) + reportedWindows, with("ess", "differences", "diagnostics", "latest", "marginals", "phase", "members", "lags", "unknowns", "misfit", "fitted")},
+		{"two dimensions", reportedPlane, with("diagnostics", "latest", "marginals", "members", "maps")},
+		{"n = 1000", strings.NewReplacer("n = 12", "n = 1000", `scheme = "etkf"`, `scheme = "letkf", cutoff = 10.0`).Replace(reportedField) + "[output]\nvariables = 200\n", with("diagnostics", "latest", "marginals", "members", "field", "profile")},
 	} {
 		t.Run(run.name, func(t *testing.T) {
 			path := reported(t, run.text)
@@ -282,9 +282,9 @@ func TestReportOfManyKinds(t *testing.T) {
 	t.Run("forecast of a dated twin", func(t *testing.T) {
 		dir := runText(t, reportedForecast)
 		path := reportOf(t, dir)
-		checkAll(t, path, []string{dir}, with("ess", "differences", "diagnostics", "latest", "fan", "leads", "exceed"))
+		checkAll(t, path, []string{dir}, with("ess", "differences", "diagnostics", "latest", "marginals", "fan", "leads", "exceed"))
 		checkForecasts(t, path, dir)
-		b.checkDates(t, path, "m", "rmse", "score", "innovations", "differences", "trajectory", "latest", "skill", "cost", "fan", "leads")
+		b.checkDates(t, path, "m", "rmse", "score", "innovations", "differences", "trajectory", "latest", "marginals", "skill", "cost", "fan", "leads")
 		for _, c := range []struct{ chart, selector, value string }{
 			{"fan", `figure[data-chart=fan] select`, "1"},
 			{"fan", `figure[data-chart=fan] input`, "3"},
@@ -308,8 +308,8 @@ func TestReportOfManyKinds(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := reported(t, strings.Replace(string(workflow), `"data/`, `"`+data+`/`, 1))
-		checkAll(t, path, []string{filepath.Dir(path)}, []string{"rmse", "score", "innovations", "nis", "ess", "differences", "diagnostics", "trajectory", "latest", "residuals", "cost", "timings"})
-		b.checkDates(t, path, "1e8 m3", "rmse", "innovations", "differences", "trajectory", "latest", "cost")
+		checkAll(t, path, []string{filepath.Dir(path)}, []string{"rmse", "score", "innovations", "nis", "ess", "differences", "diagnostics", "trajectory", "latest", "marginals", "residuals", "cost", "timings"})
+		b.checkDates(t, path, "1e8 m3", "rmse", "innovations", "differences", "trajectory", "latest", "marginals", "cost")
 	})
 	t.Run("failed trial", func(t *testing.T) {
 		text := reportedTwin + "[[filter]]\nlabel = \"blind\"\nplugin = \"filter-enkf\"\nparams = { inflation = 1e160 }\n"
@@ -323,7 +323,7 @@ func TestReportOfManyKinds(t *testing.T) {
 			t.Fatal("no trial failed")
 		}
 		dir := strings.TrimSpace(stdout.String())
-		checkAll(t, reportOf(t, dir), []string{dir}, with("ess", "differences", "diagnostics", "latest", "phase", "members"))
+		checkAll(t, reportOf(t, dir), []string{dir}, with("ess", "differences", "diagnostics", "latest", "marginals", "phase", "members"))
 		if text := eval[string](t, b, `document.getElementById("controls").innerText`); !strings.Contains(strings.Join(strings.Fields(text), " "), "blind failed") {
 			t.Errorf("the choice of filters does not say that one has failed: %s", text)
 		}
@@ -332,6 +332,6 @@ func TestReportOfManyKinds(t *testing.T) {
 		a, c := filepath.Dir(reported(t, reportedTwin)), filepath.Dir(reported(t, strings.Replace(reportedTwin, "size = 10", "size = 20", 1)))
 		path := filepath.Join(t.TempDir(), "both.html")
 		out(t, exitOK, "report", a, c, "--output", path)
-		checkAll(t, path, []string{a, c}, with("ess", "differences", "diagnostics", "latest", "phase", "members"))
+		checkAll(t, path, []string{a, c}, with("ess", "differences", "diagnostics", "latest", "marginals", "phase", "members"))
 	})
 }

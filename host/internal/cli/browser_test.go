@@ -318,7 +318,7 @@ func TestReportInBrowser(t *testing.T) {
 	b := openBrowser(t)
 	t.Run("lorenz63", func(t *testing.T) {
 		path := reported(t, strings.Replace(reportedTwin, "cycles = 60", "cycles = 200", 1)) // for means over blocks of cycles
-		b.check(t, path, "rmse", "score", "innovations", "nis", "ess", "differences", "diagnostics", "trajectory", "latest", "phase", "members", "ranks", "coverage", "decomposition", "residuals", "skill", "cost", "timings")
+		b.check(t, path, "rmse", "score", "innovations", "nis", "ess", "differences", "diagnostics", "trajectory", "latest", "marginals", "phase", "members", "ranks", "coverage", "decomposition", "residuals", "skill", "cost", "timings")
 		b.checkControls(t)
 		b.checkTables(t)
 		b.checkPrint(t)
@@ -326,11 +326,11 @@ func TestReportInBrowser(t *testing.T) {
 		b.checkPolicy(t, path)
 	})
 	t.Run("lorenz96", func(t *testing.T) {
-		b.check(t, reported(t, reportedField), "rmse", "score", "innovations", "nis", "diagnostics", "trajectory", "latest", "members", "field", "profile", "ranks", "coverage", "decomposition", "residuals", "skill", "cost", "timings")
+		b.check(t, reported(t, reportedField), "rmse", "score", "innovations", "nis", "diagnostics", "trajectory", "latest", "marginals", "members", "field", "profile", "ranks", "coverage", "decomposition", "residuals", "skill", "cost", "timings")
 	})
 	t.Run("without truth", func(t *testing.T) {
 		path := reported(t, withoutTruth(t))
-		b.check(t, path, "rmse", "score", "innovations", "nis", "ess", "diagnostics", "differences", "trajectory", "latest", "residuals", "cost", "timings")
+		b.check(t, path, "rmse", "score", "innovations", "nis", "ess", "diagnostics", "differences", "trajectory", "latest", "marginals", "residuals", "cost", "timings")
 		if text := eval[string](t, b, `document.body.innerText`); strings.Contains(text, "RMSE") || strings.Contains(text, "truth") || !strings.Contains(text, "Spread") {
 			t.Errorf("nothing is known of a truth, but got\n%s", text)
 		}
@@ -381,7 +381,7 @@ func TestReportInBrowser(t *testing.T) {
 		if hidden := eval[int](t, b, `document.querySelectorAll(".key .held[hidden], .key .rejected[hidden]").length`); hidden > 0 {
 			t.Errorf("%d of two keys are hidden", hidden)
 		}
-		b.checkDates(t, path, "ppm", "innovations", "trajectory", "latest")
+		b.checkDates(t, path, "ppm", "innovations", "trajectory", "latest", "marginals")
 		at := eval[string](t, b, `(over => {
 			const box = over.getBoundingClientRect();
 			over.dispatchEvent(new MouseEvent("mousemove", { clientX: box.x + box.width / 2, clientY: box.y + 20, bubbles: true }));
@@ -393,7 +393,7 @@ func TestReportInBrowser(t *testing.T) {
 	})
 	t.Run("sweep", func(t *testing.T) {
 		path := reported(t, reportedTwin+reportedSweep)
-		charts := []string{"axis", "heat", "rmse", "score", "innovations", "nis", "ess", "diagnostics", "differences", "trajectory", "latest", "phase", "members", "ranks", "coverage", "decomposition", "residuals", "skill", "cost", "timings"}
+		charts := []string{"axis", "heat", "rmse", "score", "innovations", "nis", "ess", "diagnostics", "differences", "trajectory", "latest", "marginals", "phase", "members", "ranks", "coverage", "decomposition", "residuals", "skill", "cost", "timings"}
 		b.check(t, path, charts...)
 		before := eval[string](t, b, shown("axis"))
 		b.choose(t, `figure[data-chart=axis] label:nth-of-type(2) select`, "1")
@@ -408,7 +408,7 @@ func TestReportInBrowser(t *testing.T) {
 		dir := filepath.Dir(path)
 		rows := eval[int](t, b, `document.querySelectorAll("#scores-analysis tbody tr").length`)
 		withoutFiles(t, dir, archive.Running, "trials.arrow", "metrics.arrow")
-		b.check(t, reportOf(t, dir), charts...)
+		b.check(t, reportOf(t, dir), slices.DeleteFunc(charts, func(name string) bool { return name == "decomposition" })...)
 		if got := eval[int](t, b, `document.querySelectorAll("#scores-analysis tbody tr").length`); got != rows-2 { // without baselines
 			t.Errorf("%d rows of scores, want %d", got, rows-2)
 		}
@@ -420,7 +420,7 @@ func TestReportInBrowser(t *testing.T) {
 		}
 		r.end(t, 10*time.Second)
 		path := reportOf(t, r.dir)
-		charts := []string{"rmse", "score", "innovations", "nis", "ess", "diagnostics", "differences", "trajectory", "latest", "phase", "members", "skill"} // no rank histogram before the end of a trial
+		charts := []string{"rmse", "score", "innovations", "nis", "ess", "diagnostics", "differences", "trajectory", "latest", "marginals", "phase", "members", "skill"} // no rank histogram before the end of a trial
 		if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), `data-chart="timings"`) {
 			charts = append(charts, "cost", "timings") // they are written many cycles at a time
 		}
@@ -432,7 +432,7 @@ func TestReportInBrowser(t *testing.T) {
 	t.Run("old", func(t *testing.T) {
 		dir := filepath.Dir(reported(t, reportedTwin))
 		withoutFiles(t, dir, archive.OK, "variables.arrow", "innovations.arrow", "timings.arrow", "rank_histogram.arrow", "workflow.resolved.toml")
-		b.check(t, reportOf(t, dir), "rmse", "score", "ess", "diagnostics", "differences", "skill")
+		b.check(t, reportOf(t, dir), "rmse", "score", "ess", "diagnostics", "differences", "decomposition", "skill")
 	})
 	t.Run("empty", func(t *testing.T) {
 		dir := t.TempDir()

@@ -175,6 +175,13 @@ var charts = []chart{
 		figures: ofEach((*Report).phaseFigure),
 	},
 	{
+		name: "marginals", section: "trajectories", caption: html(`Distribution of the members <span class="pick"></span>`),
+		label:   text("Distribution of a value over the members of every filter and of the reference at a cycle, with the truth if it is known"),
+		note:    "Two peaks are two modes. A filter that has both has both peaks of the reference; one broad peak over both is a Gaussian in their place.",
+		applies: hasMembers,
+		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.marginalsFigure(first)} },
+	},
+	{
 		name: "members", section: "trajectories", caption: html(`Members in the plane <span class="pick"></span>`),
 		label:   text("Members of the ensembles in the plane of two variables at a cycle, with the truth and the reference if they are known"),
 		applies: func(r *Report) bool { return hasMembers(r) && len(r.shown) > 1 },

@@ -45,7 +45,7 @@
   const replicates = [...new Set(D.trials.map(t => t.replicate))];
   const state = {
     stage: stages[0], replicate: replicates[0], setting: D.axes.map(() => 0), filters: D.filters.map(() => true),
-    axis: 0, metric: D.opening, score: "", difference: D.opening, component: 0, plane: "0,1", trial: -1, across: 0, up: 1, cycle: -1, latest: 0, map: 0, observed: "", parameter: 0,
+    axis: 0, metric: D.opening, score: "", difference: D.opening, component: 0, plane: "0,1", trial: -1, across: 0, up: 1, cycle: -1, latest: 0, marginal: 0, map: 0, observed: "", parameter: 0,
     heat: 0, heatX: 0, heatY: 1, report: "", smooth: true, log: false, ahead: 0, issue: -1, leadScore: "rmse", leadOf: "", above: "", lead: -1,
   };
   try { Object.assign(state, JSON.parse(sessionStorage.getItem(memory) || "{}")); } catch { /* without it all is as at first */ }
