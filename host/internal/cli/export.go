@@ -26,9 +26,10 @@ Formats and their layouts, the default first:
            tensor  native, marked as arrow.fixed_shape_tensor
   csv      wide, tidy
   netcdf   tensor  arrays (cycle, member, ...) of truth, observations,
-                   ensembles, smoothed states and reference, in files that
-                   every netCDF library reads, with units, coordinates and
-                   dates as in the CF conventions
+                   ensembles, smoothed states and reference, and forecasts
+                   as (statistic, cycle, lead, ...), in files that every
+                   netCDF library reads, with units, coordinates and dates
+                   as in the CF conventions
 
 If time.start is a date, the column date after time has the dates of model
 times, in UTC, and valid_date after valid; times in netCDF are dates.

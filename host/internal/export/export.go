@@ -31,7 +31,7 @@ const (
 )
 
 // Layouts are the layouts of each format, the default first; see package table. netCDF
-// takes only the tables that are arrays: truth, observations, members and reference.
+// takes only the tables that are arrays: truth, observations, members, reference and forecasts.
 var Layouts = map[Format][]table.Layout{
 	Parquet: {table.Native, table.Wide, table.Tidy, table.Tensor},
 	CSV:     {table.Wide, table.Tidy},
@@ -39,7 +39,10 @@ var Layouts = map[Format][]table.Layout{
 }
 
 // gridded are the tables that netCDF takes.
-var gridded = []string{"truth", "observations", "ensemble", "smoothed", "reference"}
+var gridded = []string{"truth", "observations", "ensemble", "smoothed", "reference", forecasts}
+
+// forecasts is the table of free forecasts.
+const forecasts = "forecasts"
 
 // ErrChoice is the error of an option that the format, or the run, does not have.
 var ErrChoice = errors.New("want one of")
@@ -111,6 +114,7 @@ func (o Options) choose(r *archive.Reader) ([]string, error) {
 	}
 	if o.Format == NetCDF {
 		all = slices.DeleteFunc(all, func(path string) bool { return !slices.Contains(gridded, tableOf(path)) })
+		all = slices.CompactFunc(all, func(a, b string) bool { return tableOf(a) == forecasts && tableOf(b) == forecasts }) // parts are read together
 	}
 	for _, name := range o.Tables {
 		if !slices.ContainsFunc(all, func(path string) bool { return tableOf(path) == name }) {
@@ -169,6 +173,9 @@ func (o Options) one(r *archive.Reader, name, dir string, at places) error {
 	case CSV:
 		return table.ToCSV(to+".csv", from, o.Layout, dates)
 	case NetCDF:
+		if tableOf(name) == forecasts {
+			return forecastsToNetCDF(filepath.Join(dir, forecasts), r, o.Source)
+		}
 		return toNetCDF(to, r, name, o.Source, at)
 	}
 	return table.ToParquet(to+".parquet", from, o.Layout, dates)

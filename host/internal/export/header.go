@@ -49,20 +49,30 @@ func (h *header) integers(name string, dims []int, values []int32, attributes ..
 	h.coordinates = append(h.coordinates, coordinate{cdfVariable: h.variable(name, cdfInt, dims, attributes...), integers: values})
 }
 
+// doubles adds a variable and its values.
+func (h *header) doubles(name string, dims []int, values []float64, attributes ...attribute) {
+	h.coordinates = append(h.coordinates, coordinate{cdfVariable: h.variable(name, cdfDouble, dims, attributes...), doubles: values})
+}
+
+// dated adds model times as dates, if they are dates.
+func (h *header) dated(name string, dims []int, values []float64, dates *archive.Dates, about ...attribute) {
+	if dates != nil {
+		units, since := dates.Since(values)
+		values, about = since, append(about, attribute{"units", units}, attribute{"calendar", dates.Calendar}, attribute{"units_metadata", "leap_seconds: none"})
+	}
+	h.doubles(name, dims, values, about...)
+}
+
 // times adds model times, and before them their dates if they are dates, and returns the
 // names of the variables.
 func (h *header) times(dims []int, values []float64, dates *archive.Dates) string {
-	model := []attribute{{"long_name", "model time"}}
-	add := func(name string, values []float64, about []attribute) {
-		h.coordinates = append(h.coordinates, coordinate{cdfVariable: h.variable(name, cdfDouble, dims, about...), doubles: values})
-	}
+	model := attribute{"long_name", "model time"}
 	if dates == nil {
-		add("time", values, model)
+		h.doubles("time", dims, values, model)
 		return "time"
 	}
-	units, since := dates.Since(values)
-	add("time", since, []attribute{{"standard_name", "time"}, {"long_name", "time"}, {"axis", "T"}, {"units", units}, {"calendar", dates.Calendar}, {"units_metadata", "leap_seconds: none"}})
-	add("model_time", values, model)
+	h.dated("time", dims, values, dates, attribute{"standard_name", "time"}, attribute{"long_name", "time"}, attribute{"axis", "T"})
+	h.doubles("model_time", dims, values, model)
 	return "time model_time"
 }
 
@@ -125,7 +135,7 @@ func (h *header) position(f archive.Field, x axis, dims []int) string {
 			if x.period > 0 {
 				about = append(about, attribute{"period", x.period})
 			}
-			h.coordinates = append(h.coordinates, coordinate{cdfVariable: h.variable(name, cdfDouble, dims, about...), doubles: values})
+			h.doubles(name, dims, values, about...)
 		}
 		if own {
 			return ""

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"strings"
 )
 
 // netCDF is a file in netCDF's classic format with 64-bit offsets (CDF-2), which every
@@ -166,6 +167,13 @@ func (v *cdfVariable) doubles(values ...float64) error {
 	}
 	v.left -= int64(len(values))
 	return nil
+}
+
+// text appends a text to a variable of that type, filled up to a length.
+func (v *cdfVariable) text(s string, length int) error {
+	v.left -= int64(length)
+	_, err := v.out.WriteString(s + strings.Repeat("\x00", length-len(s)))
+	return err
 }
 
 // integers appends values to a variable of that type.

@@ -30,7 +30,7 @@ def dataset(table: Table, dates: Dates | None, units: dict[str, str]) -> xr.Data
         of_lead["units"] = _UNITS[dates["unit_seconds"]]
     reference = {"long_name": "time of the analysis"}
     coords: dict[str, Any] = {
-        "statistic": list(STATISTICS),
+        "statistic": xr.Variable("statistic", list(STATISTICS), {"long_name": "statistic of the members"}),
         "cycle": xr.Variable("cycle", cycles, {"long_name": "assimilation cycle", "units": "1"}),
         "lead": xr.Variable("lead", leads, of_lead),
         "time": times(issued, ("cycle",), dates, **reference | {"standard_name": "forecast_reference_time"}),
