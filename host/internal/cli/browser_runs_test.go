@@ -267,7 +267,7 @@ func TestReportOfManyKinds(t *testing.T) {
 		name, text string
 		charts     []string
 	}{
-		{"twin", reportedTwin, with("ess", "differences", "diagnostics", "latest", "marginals", "phase", "members")},
+		{"twin", strings.Replace(reportedTwin, "cycles = 60", "cycles = 200", 1), with("ess", "differences", "diagnostics", "latest", "marginals", "phase", "members")},
 		{"sweep", reportedTwin + reportedSweep, with("axis", "heat", "ess", "differences", "diagnostics", "latest", "marginals", "phase", "members")},
 		{"parameters", reportedParameters, with("diagnostics", "parameters", "latest", "marginals", "phase", "members")},
 		{"windows", strings.Replace(reportedTwin, "cycles = 60", "cycles = 30", 1) + reportedWindows, with("ess", "differences", "diagnostics", "latest", "marginals", "phase", "members", "lags", "unknowns", "misfit", "fitted")},
