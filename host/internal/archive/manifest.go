@@ -205,9 +205,9 @@ func sealed(text []byte) []byte {
 	return text
 }
 
-// sealRule finds the seal of a manifest: the last value, if that is a text. What a damaged key
-// is called, or what a damaged seal is made of, does not matter.
-var sealRule = regexp.MustCompile(`": ?"([^"]*)"\s*}\s*$`)
+// sealRule finds the seal of a manifest: the last value, if that is a text with the key or the form of
+// a seal. One of the two may be damaged.
+var sealRule = regexp.MustCompile(`(?:"seal": ?"([^"]*)|": ?"([0-9a-f]{64}))"\s*}\s*$`)
 
 // intact says whether a manifest is as it was sealed. One without a seal is of an older
 // version, or was written by hand.
@@ -216,11 +216,12 @@ func intact(text []byte) bool {
 	if at == nil {
 		return true
 	}
-	if at[3]-at[2] != len(unsealed) {
+	from, to := max(at[2], at[4]), max(at[3], at[5])
+	if to-from != len(unsealed) {
 		return false
 	}
 	again := bytes.Clone(text)
-	copy(again[at[2]:], unsealed)
+	copy(again[from:], unsealed)
 	return bytes.Equal(sealed(again), text)
 }
 

@@ -241,6 +241,11 @@ def test_damaged_files_are_not_read(folder, tmp_path):
         run.table("ensemble")
 
 
+def test_a_manifest_without_a_seal_is_read(tmp_path):
+    (tmp_path / "run.json").write_text('{"name": "old", "status": "ok"}')
+    assert kit.open_run(tmp_path).manifest["status"] == "ok"
+
+
 def test_damaged_seals_are_seen(folder, tmp_path):
     """Whatever bit of the last line of run.json is wrong, of the seal or of the name of it."""
     run_json = tmp_path / "run.json"

@@ -35,7 +35,7 @@ Stage = Literal["forecast", "analysis", "smoothed"]
 Of = Literal["state", "observed"]
 
 _DATED = {"time": "date", "valid": "valid_date"}  # names of columns of dates, by those of times
-_SEAL = re.compile(rb'": ?"([^"]*)"\s*}\s*\Z')  # the last value, if it is a text, also when its key is damaged
+_SEAL = re.compile(rb'(?:"seal": ?"|": ?"(?=[0-9a-f]{64}"))([^"]*)"\s*}\s*\Z')  # its key or its form may be damaged
 _checked: set[tuple[str, int, int, str]] = set()  # path, size, time and sum of files that are as their run left them
 
 
