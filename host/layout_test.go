@@ -60,7 +60,7 @@ var law = []struct {
 		"sdk", "sdk/wire", "sdk/wire/table", "golang.org/x/sync/errgroup", "gonum.org/v1/gonum/"}},
 	{"host/internal/archive/archivetest", []string{"host/internal/archive", "host/internal/plan", "host/internal/cycle", "host/internal/score", "sdk", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/export", []string{"host/internal/archive", "sdk/wire/table", "golang.org/x/sync/errgroup"}},
-	{"host/internal/cycle", []string{"host/internal/plan", "host/internal/observations", "host/internal/score",
+	{"host/internal/cycle", []string{"host/internal/plan", "host/internal/observations", "host/internal/score", "host/internal/response",
 		"sdk", "sdk/ensemble", "sdk/rng", "sdk/resample", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/plan", []string{"host/internal/workflow", "host/internal/observations", "host/internal/tabular", "host/internal/score", "host/internal/diag",
 		"sdk", "sdk/rng", "gonum.org/v1/gonum/mat"}},
@@ -74,6 +74,7 @@ var law = []struct {
 	{"host/internal/zone", nil},
 	{"host/internal/scaffold", []string{"host/internal/tabular"}}, // decision 88
 	{"host/internal/score", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}},
+	{"host/internal/response", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}}, // decision 98
 	{"host/internal/launch", []string{"sdk", "sdk/rpc", "gonum.org/v1/gonum/mat", "golang.org/x/sync/errgroup",
 		"github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc"}},
 	{"host/internal/remote", []string{"host/internal/launch", "host/internal/workflow", "host/internal/diag", "sdk",
@@ -88,8 +89,9 @@ var law = []struct {
 // without lists what of the standard library a room may not import: the cycle knows
 // neither files nor processes nor networks, and findings are texts.
 var without = map[string][]string{
-	"host/internal/cycle": {"os", "os/exec", "net", "net/http", "io/fs", "path/filepath"},
-	"host/internal/diag":  {"os", "os/exec", "net", "net/http", "io/fs"},
+	"host/internal/cycle":    {"os", "os/exec", "net", "net/http", "io/fs", "path/filepath"},
+	"host/internal/response": {"os", "os/exec", "net", "net/http", "io/fs", "path/filepath"},
+	"host/internal/diag":     {"os", "os/exec", "net", "net/http", "io/fs"},
 }
 
 const module = "github.com/plume-da/plume"

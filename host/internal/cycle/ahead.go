@@ -135,7 +135,7 @@ func (f *free) observe(ctx context.Context, lead int, time float64) (*Prediction
 	if slices.Contains(op.Space().Offers, sdk.Simulated) {
 		r.Simulated = mat.NewDense(rows, m, nil)
 	}
-	res, err := op.Observe(ctx, r)
+	res, err := f.foresee(ctx, op, r)
 	if err != nil {
 		return nil, err
 	}

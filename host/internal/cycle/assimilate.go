@@ -183,8 +183,8 @@ func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assim
 	a := &assimilation{plan: p, trial: trial, scenario: scenario, seed: p.Seed.Child("assimilation", 0)}
 	a.allot(trial.Filter, trial.Size)
 	a.points = []*point{a.point(0)}
-	if slices.ContainsFunc(p.Streams, func(s observations.Stream) bool { return s.Draws > 1 }) {
-		a.errors = newErrors(p.Space.Layout.Size())
+	if slices.ContainsFunc(p.Streams, func(s observations.Stream) bool { return s.Draws > 0 }) {
+		a.errors = newErrors(p)
 	}
 	a.start(a.points[0].members, a.seed)
 	return a

@@ -222,7 +222,7 @@ func (a *assimilation) misfit(ctx context.Context, s *Step, e Ensemble) (float64
 		a.copies.observed = mat.NewDense(rows, len(s.Observation), nil)
 	}
 	r := &sdk.ObserveRequest{Call: a.call("observe", s.Cycle), Time: s.Time, Ensemble: e.Members, Predicted: a.copies.observed}
-	if _, err := a.plan.Operator.Observe(ctx, r); err != nil {
+	if _, err := a.foresee(ctx, a.plan.Operator, r); err != nil {
 		return 0, err
 	}
 	weights, sum, m := linear(e.LogWeights), 0.0, 0.0

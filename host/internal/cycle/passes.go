@@ -122,7 +122,7 @@ func scaled(parts []part, f float64) []part {
 // look makes the predictions of parts that are not there.
 func (a *assimilation) look(ctx context.Context, s *Step, parts []part) error {
 	for _, p := range parts {
-		if _, err := a.observe(ctx, s, p.point); err != nil {
+		if err := a.observe(ctx, s, p.point); err != nil {
 			return err
 		}
 	}

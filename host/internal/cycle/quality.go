@@ -85,7 +85,7 @@ func (a *assimilation) predict(ctx context.Context, s *Step, e Ensemble, role st
 	if slices.Contains(a.plan.Space.Offers, sdk.Simulated) {
 		r.Simulated = mat.NewDense(rows, m, nil)
 	}
-	res, err := a.plan.Operator.Observe(ctx, r)
+	res, err := a.foresee(ctx, a.plan.Operator, r)
 	if err != nil {
 		return Prediction{}, err
 	}

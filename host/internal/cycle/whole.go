@@ -249,7 +249,7 @@ func (w *whole) over(ctx context.Context, done func(s *Step, now *point) error) 
 		if seen < len(w.parts) && w.parts[seen].cycle == k {
 			p := w.parts[seen].point
 			p.members, p.looked = now.members, false
-			if _, err := a.observe(ctx, s, p); err != nil {
+			if err := a.observe(ctx, s, p); err != nil {
 				return err
 			}
 			p.members = start.members

@@ -228,15 +228,49 @@ func (a *assimilation) rerun(ctx context.Context, s *Step) error {
 }
 
 // observe makes the predictions of p, unless they are there.
-func (a *assimilation) observe(ctx context.Context, s *Step, p *point) (*sdk.ObserveResult, error) {
+func (a *assimilation) observe(ctx context.Context, s *Step, p *point) error {
 	if p.looked {
-		return nil, nil
+		return nil
 	}
 	defer since(&s.Timing.Observe, time.Now())
-	p.look.Call, p.look.Time, p.look.Ensemble, p.look.Observation = a.call("observe", p.cycle), a.plan.Clock.Time(p.cycle), p.members, p.y
-	result, err := a.plan.Operator.Observe(ctx, &p.look)
+	_, err := a.foresee(ctx, a.plan.Operator, a.request(p))
 	p.looked = err == nil
+	return err
+}
+
+// request returns what the operator is asked about p.
+func (a *assimilation) request(p *point) *sdk.ObserveRequest {
+	p.look.Call, p.look.Time, p.look.Ensemble, p.look.Observation = a.call("observe", p.cycle), a.plan.Clock.Time(p.cycle), p.members, p.y
+	return &p.look
+}
+
+// foresee asks an operator, and predicts with what has been learnt of black boxes.
+func (a *assimilation) foresee(ctx context.Context, op sdk.ObservationOperator, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+	result, err := op.Observe(ctx, r)
+	if err == nil && a.errors != nil && r.Predicted != nil && len(result.ErrorVariance) > 0 {
+		a.errors.refine(a.plan, r.Ensemble, r.Predicted, result.ErrorVariance)
+	}
 	return result, err
+}
+
+// read asks the operators about the members of p, whose observations have come, and learns from the
+// readings of black boxes.
+func (a *assimilation) read(ctx context.Context, s *Step, p *point) error {
+	defer since(&s.Timing.Observe, time.Now())
+	result, err := a.plan.Operator.Observe(ctx, a.request(p))
+	if err != nil {
+		return err
+	}
+	p.looked, p.variance = true, result.ErrorVariance
+	if a.errors == nil || len(p.variance) == 0 {
+		return nil
+	}
+	p.variance = a.errors.pool(a.plan, p.variance, s)
+	if p.look.Predicted != nil {
+		a.errors.learn(a.plan, p.members, p.look.Predicted, p.variance)
+		a.errors.refine(a.plan, p.members, p.look.Predicted, p.variance)
+	}
+	return a.errors.judge(a.plan, s, p.variance)
 }
 
 // meet compares the forecast of s with its observations.
@@ -247,15 +281,8 @@ func (a *assimilation) meet(ctx context.Context, s *Step) error {
 	}
 	p := a.last()
 	p.y, p.left = s.Observation, 1
-	result, err := a.observe(ctx, s, p)
-	if err != nil {
+	if err := a.read(ctx, s, p); err != nil {
 		return err
-	}
-	p.variance = result.ErrorVariance
-	if a.errors != nil {
-		if p.variance, err = a.errors.pool(a.plan, p.variance, s); err != nil {
-			return err
-		}
 	}
 	s.Predicted, s.ErrorVariance = p.look.Predicted, p.variance
 	if !a.plan.Checked || !a.check(s) {

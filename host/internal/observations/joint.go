@@ -19,8 +19,8 @@ type Stream struct {
 	// that cycle.
 	In   func(cycle int) sdk.ObservationOperator
 	Twin Twin // of simulated observations
-	// Draws is how many simulated observations of each member the error variance is estimated
-	// from in a cycle; fewer than 2 where the operator gives it.
+	// Draws is how many simulated observations of each member the operator is learnt from in a
+	// cycle; 0 where it predicts.
 	Draws int
 	// Limit is that of |innovation| / sqrt(S) in the background check; 0: nothing is checked.
 	Limit float64

@@ -472,7 +472,7 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 		if !slices.Contains(m.plan.Space.Offers, need) {
 			help := "choose other parameters for the filter, another operator or another error model"
 			if slices.Contains(m.plan.Space.Offers, sdk.Simulated) && (need == sdk.Predicted || need == sdk.ErrorVariance) {
-				help += "; or ask the operator several times: [observations] repeats = 5"
+				help += "; or have Plume predict from readings of the operator: [observations] repeats = 5"
 			}
 			if len(m.blocks) > 0 && (need == sdk.HasPositions || need == sdk.Gradient) {
 				help = noPlaces

@@ -114,14 +114,19 @@ func (p *Plan) Memory(t *Trial) Memory {
 	if len(p.Streams) > 1 {
 		observed++ // the part of a stream
 	}
-	drawn := 0.0 // the first reading and another one, of a stream that is read repeatedly
-	for _, s := range p.Streams {
-		if s.Draws > 1 {
-			drawn = max(drawn, 2*float64(s.Operator.Space().Layout.Size()))
+	drawn, learnt := 0.0, 0.0 // the first reading and another one, of a stream that is read, and what is learnt from
+	for i, s := range p.Streams {
+		of := float64(s.Operator.Space().Layout.Size())
+		if s.Draws > 0 {
+			drawn = max(drawn, 2*of)
+		}
+		if p.Learns(i) {
+			const functions = 14 // of a value of the state
+			learnt += max(Readings, size) * (2*(n+of) + functions*n)
 		}
 	}
 	const vectors = 6 // of n or m values: means, variances, coordinates and the like; half as many in a plugin
-	host := 8 * (size*(states*n+observed*m+drawn) + vectors*(n+m))
+	host := 8 * (size*(states*n+observed*m+drawn) + learnt + vectors*(n+m))
 
 	plugins := map[string]CallMemory{}
 	add := func(c Called, columns, n, m float64) {

@@ -64,9 +64,13 @@ func (m *maker) stream(i int) (known, simulated observations.Stream) {
 		m.add(codeCapability, []any{"observations", i, "plugin"}, "%s cannot simulate observations, which a twin experiment needs", o.Plugin).
 			WithHelp("choose another operator; `plume plugins list` shows them")
 	}
-	if o.Repeats > 1 && !slices.Contains(op.Space().Offers, sdk.Simulated) {
+	if o.Repeats > 0 && !slices.Contains(op.Space().Offers, sdk.Simulated) {
 		m.add(codeCapability, []any{"observations", i, "repeats"}, "%s cannot simulate observations, which `repeats` needs", o.Plugin).
 			WithHelp("remove repeats, or choose another operator")
+	}
+	if n, components := m.observed.Size(), op.Space().Layout.Size(); o.Repeats == 1 && !learnable(n, components) {
+		m.add(codeCapability, []any{"observations", i, "repeats"}, "single readings of %d components cannot tell how they depend on %d values of the state in time", components, n).
+			WithLabel("the product may be at most %d", mostLearnt).WithHelp("write 2 or more, which tell the error of a reading")
 	}
 	m.plan.StreamCalls = append(m.plan.StreamCalls, called(m.operatorPlugins[i].Manifest, o.Component, o.Replicas))
 	m.quality(i, op.Space())
@@ -292,7 +296,7 @@ func (m *maker) configured(i int, model sdk.ErrorModel) (sdk.ObservationOperator
 	if m.plan.Parameters > 0 || slices.ContainsFunc(m.w.Observations, func(o workflow.Observations) bool { return o.Over != nil }) {
 		op = &blind{op, m.observed.Size()}
 	}
-	if times := m.w.Observations[i].Repeats; times > 1 && slices.Contains(op.Space().Offers, sdk.Simulated) {
+	if times := m.w.Observations[i].Repeats; times > 0 && slices.Contains(op.Space().Offers, sdk.Simulated) {
 		op = newRepeated(op, times)
 	}
 	if m.w.Observations[i].Over != nil {

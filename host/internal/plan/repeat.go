@@ -9,7 +9,7 @@ import (
 )
 
 // repeated makes an operator that predicts out of one that only simulates: a black box.
-// It asks for K simulated observations y_ir of each member. Their mean over r is the
+// It asks for K simulated observations y_ir of each member; package cycle learns from them what to expect. Their mean over r is the
 // prediction, and
 //
 //	R (1 - 1/K),   R = 1/N sum_i 1/(K - 1) sum_r (y_ir - mean)²
@@ -22,7 +22,7 @@ import (
 // the first draw. Cost: K calls of the operator.
 type repeated struct {
 	sdk.ObservationOperator
-	times int // K, at least 2
+	times int // K, at least 1
 	space *sdk.ObservationSpace
 }
 
@@ -94,3 +94,19 @@ func addDraw(mean *mat.Dense, squares []float64, draw *mat.Dense, k int) {
 		}
 	}
 }
+
+// Learns reports whether the predictions of a stream come from all readings of its operator, not only from those of
+// the states in question.
+func (p *Plan) Learns(stream int) bool {
+	s := &p.Streams[stream]
+	return s.Draws > 0 && learnable(p.State.Size(), s.Operator.Space().Layout.Size())
+}
+
+// Readings is the number of readings of a stream that are remembered, if an ensemble does not have more.
+const Readings = 400
+
+// mostLearnt is the largest number of pairs of a value of the state and a component of which is learnt
+// how one depends on the other: a matter of seconds in each cycle.
+const mostLearnt = 1_000_000
+
+func learnable(n, m int) bool { return float64(n)*float64(m) <= mostLearnt }

@@ -73,7 +73,7 @@ func (w *Workflow) judgeCorrelation(found *diag.Findings, i int, e *ErrorModel, 
 	case e.Dist != "normal" && e.Dist != "":
 		found.Add(codeConflict, w.At(at...), "only normal errors can be correlated, but they are %s", e.Dist).
 			WithLabel("not with this distribution").WithHelp("remove correlation, or dist")
-	case w.Observations[i].Repeats > 1:
+	case w.Observations[i].Repeats > 0:
 		found.Add(codeConflict, w.At(at...), "`correlation` cannot be combined with `repeats`, which estimates error variances alone").
 			WithLabel("not with repeats").WithHelp("remove correlation, or repeats")
 	}
@@ -92,7 +92,7 @@ func (w *Workflow) judgeRelative(found *diag.Findings, i int, e *ErrorModel, key
 		conflict("dist", "only normal errors can be relative, but they are "+e.Dist, "dist")
 	case e.Correlation != nil:
 		conflict("correlation", "the errors of each member have a size of their own", "correlation")
-	case o.Repeats > 1:
+	case o.Repeats > 0:
 		conflict("repeats", "it estimates the error variance from readings", "repeats")
 	case slices.ContainsFunc(o.Map, func(m Map) bool { return m.SD != "" }):
 		conflict("map.sd", "a standard deviation in the file is that of the whole error", "map.sd")
@@ -115,7 +115,7 @@ func (w *Workflow) judgeOver(found *diag.Findings, i int) {
 	switch n := o.Over.Cycles; {
 	case dist != "normal" && dist != "":
 		conflict("over", "only with normal errors", "remove over, or dist", "a %s over several cycles has normal errors, but they are %s", o.Over.Take, dist)
-	case o.Repeats > 1:
+	case o.Repeats > 0:
 		conflict("over", "not with repeats", "remove over, or repeats", "`over` cannot be combined with `repeats`: readings are of one time")
 	case o.Every%n > 0:
 		conflict("every", "not at an end", "write a multiple, or remove every", "`every` must be a multiple of `over.cycles`, %d, but is %d", n, o.Every)
@@ -215,7 +215,7 @@ func (w *Workflow) judgeFile(found *diag.Findings, i int) {
 	}
 	w.judgeDialect(found, o.Dialect, "observations", i)
 	for j, m := range o.Map {
-		if m.SD != "" && o.Repeats > 1 {
+		if m.SD != "" && o.Repeats > 0 {
 			found.Add(codeConflict, w.KeyAt("observations", i, "map", j, "sd"), "`sd` cannot be combined with `repeats`, which estimates one error variance for all rows").
 				WithLabel("not with repeats").WithHelp("remove sd, or remove repeats")
 		}
@@ -275,7 +275,7 @@ func (w *Workflow) judgeMean(found *diag.Findings, i int) {
 	case o.Error.Relative > 0:
 		found.Add(codeConflict, at, "`qc.correlation` cannot be combined with `error.relative`: the error of a mean would not be known before the prediction").
 			WithLabel("not with relative").WithHelp("remove one of them")
-	case o.Repeats > 1:
+	case o.Repeats > 0:
 		found.Add(codeConflict, at, "`qc.correlation` cannot be combined with `repeats`, which estimates one error variance for all rows").
 			WithLabel("not with repeats").WithHelp("remove one of them")
 	}

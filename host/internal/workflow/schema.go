@@ -69,8 +69,8 @@ var observationKeys = append(component("observation operator", `"NAME"`, retry, 
 	}},
 	key{name: "from", kind: integer, min: one, doc: "first cycle in which the truth may be observed; if omitted, 1"},
 	key{name: "until", kind: integer, min: one, doc: "last cycle in which the truth may be observed; if omitted, the last one"},
-	key{name: "repeats", kind: integer, min: one, max: mostRepeats, example: "5", doc: "number of simulated observations of each member in a cycle, for an operator that only simulates. With two or more, " +
-		"their mean is the prediction and their scatter gives the error variance, so that filters that need these can be used; if omitted, 1"},
+	key{name: "repeats", kind: integer, min: one, max: mostRepeats, example: "5", doc: "number of simulated observations of each member in a cycle, for an operator that only simulates. What is to be expected of a state is learnt from " +
+		"the readings of all members in the latest cycles, and the error variance from what they scatter, so that filters that need these can be used; if omitted, nothing is learnt, and filters get a single one"},
 	key{name: "cutoff", kind: number, above: zero, example: "5.0", doc: "distance at which the weight of these observations is 0, in the unit of the coordinates, for filters that localize, in place of their own cutoff, which applies where this is omitted. " +
 		"Filters that do not localize use all observations"},
 	key{name: "every", kind: integer, min: one, doc: "number of cycles from one observation to the next; if omitted, 1, or that of an interval of `over`"},

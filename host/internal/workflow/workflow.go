@@ -209,7 +209,7 @@ type Observations struct {
 	Label string `toml:"label,omitempty"`
 	Component
 	Replicas int        `toml:"replicas"`         // as of Model
-	Repeats  int        `toml:"repeats,omitzero"` // simulated observations of each member; 0: 1
+	Repeats  int        `toml:"repeats,omitzero"` // simulated observations of each member to learn from; 0: none
 	Cutoff   float64    `toml:"cutoff,omitzero"`  // of filters that localize; 0: their own
 	Error    ErrorModel `toml:"error"`
 	Over     *Over      `toml:"over"`            // nil: the state at one time is observed
