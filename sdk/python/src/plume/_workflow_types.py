@@ -705,8 +705,9 @@ class WorkflowObservations(_WorkflowObservations, total=False):
 
     repeats: int | str
     """number of simulated observations of each member in a cycle, for an operator that only simulates.
-    With two or more, their mean is the prediction and their scatter gives the error variance, so
-    that filters that need these can be used; if omitted, 1"""
+    What is to be expected of a state is learnt from the readings of all members in the latest
+    cycles, and the error variance from what they scatter, so that filters that need these can be
+    used; if omitted, nothing is learnt, and filters get a single one"""
 
     replicas: int | str
     """number of processes of the plugin, which share the members; results do not depend on it"""
