@@ -34,8 +34,9 @@ $(BIN)/plume: FORCE
 $(BIN)/plugins/%: FORCE
 	$(GO) build -o $@ ./plugins/$*/cmd/$*
 
+# The tests of the command line take longest, so they are the first to start.
 test: build $(VENV)/ready lint python ## every check and test
-	PLUME_PYTHON=$(abspath $(VENV))/bin/python $(GO) test -race -timeout 30m ./...
+	PLUME_PYTHON=$(abspath $(VENV))/bin/python $(GO) test -race -timeout 30m ./host/internal/cli ./...
 	$(MAKE) conformance fuzz-parsers experiments-short
 
 short: build ## the Go tests alone
