@@ -27,7 +27,7 @@ import (
 const hangs = 30 * time.Second
 
 // terminalRun takes some seconds, and its truth a tenth of that.
-var terminalRun = strings.NewReplacer("100_000", "2000", "interval = 0.05", "interval = 0.05\nstep = 2e-5").Replace(longRun)
+var terminalRun = strings.NewReplacer("100_000", "2000", "interval = 0.05", "interval = 0.05\nstep = 1e-5").Replace(longRun)
 
 // terminal is the program on a pseudo-terminal of its own, which it controls as a shell
 // would, and the person in front of it.
