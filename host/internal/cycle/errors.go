@@ -58,8 +58,8 @@ func (e *Errors) learn(p *plan.Plan, x, readings *mat.Dense, now []float64) {
 	first := 0
 	for s := range p.Streams {
 		m := p.Streams[s].Operator.Space().Layout.Size()
-		if from := first; p.Learns(s) && !math.IsInf(now[from], 1) {
-			e.Readings[s].add(x, readings.Slice(0, rows, from, from+m))
+		if p.Learns(s) && !math.IsInf(now[first], 1) {
+			e.Readings[s].add(x, readings.Slice(0, rows, first, first+m))
 			e.responses = nil
 		}
 		first += m
