@@ -55,14 +55,11 @@ func (r *Readings) add(x, y mat.Matrix) {
 // with them: infinite where a stream has no observations in this cycle.
 func (e *Errors) learn(p *plan.Plan, x, readings *mat.Dense, now []float64) {
 	rows, _ := x.Dims()
-	first := 0
 	for s := range p.Streams {
-		m := p.Streams[s].Operator.Space().Layout.Size()
-		if p.Learns(s) && !math.IsInf(now[first], 1) {
-			e.Readings[s].add(x, readings.Slice(0, rows, first, first+m))
+		if from, to := observations.ComponentsOf(p.Streams, s); p.Learns(s) && !math.IsInf(now[from], 1) {
+			e.Readings[s].add(x, readings.Slice(0, rows, from, to))
 			e.responses = nil
 		}
-		first += m
 	}
 }
 
@@ -93,26 +90,23 @@ func (e *Errors) respond() {
 func (e *Errors) refine(p *plan.Plan, x, readings *mat.Dense, variance []float64) {
 	e.respond()
 	rows, _ := x.Dims()
-	first := 0
 	for s, r := range e.responses {
-		m := p.Streams[s].Operator.Space().Layout.Size()
 		if r == nil {
-			first += m
 			continue
 		}
-		fit := mat.NewDense(rows, m, nil)
+		from, to := observations.ComponentsOf(p.Streams, s)
+		fit := mat.NewDense(rows, to-from, nil)
 		r.Predict(fit, x)
-		for j := range m {
-			if math.IsInf(variance[first+j], 1) {
+		for j := from; j < to; j++ {
+			if math.IsInf(variance[j], 1) {
 				continue
 			}
-			share := e.share(first+j, p.Streams[s].Draws, r.Variance(j), variance)
+			share := e.share(j, p.Streams[s].Draws, r.Variance(j-from), variance)
 			for i := range rows {
-				h := fit.At(i, j)
-				readings.Set(i, first+j, h+share*(readings.At(i, first+j)-h))
+				h := fit.At(i, j-from)
+				readings.Set(i, j, h+share*(readings.At(i, j)-h))
 			}
 		}
-		first += m
 	}
 }
 
@@ -174,11 +168,8 @@ func (e *Errors) ofError(p *plan.Plan, j int) float64 {
 	switch draws := float64(p.Streams[s].Draws); {
 	case draws == 1 && e.Readings[s].Rows > 0:
 		e.respond()
-		first := 0
-		for i := range s {
-			first += p.Streams[i].Operator.Space().Layout.Size()
-		}
-		return e.responses[s].Variance(j - first)
+		from, _ := observations.ComponentsOf(p.Streams, s)
+		return e.responses[s].Variance(j - from)
 	case e.Freedom[j] > 0:
 		return e.Variance[j] * draws / (draws - 1)
 	}

@@ -56,6 +56,14 @@ func Every(op sdk.ObservationOperator, first, every, from, until int) func(cycle
 	}
 }
 
+// ComponentsOf returns which components of the joint vector stream s observes: from one to before another.
+func ComponentsOf(streams []Stream, s int) (from, to int) {
+	for i := range s {
+		from += streams[i].Operator.Space().Layout.Size()
+	}
+	return from, from + streams[s].Operator.Space().Layout.Size()
+}
+
 // StreamOf returns the index of the stream that observes a component of the joint vector.
 func StreamOf(streams []Stream, component int) int {
 	for i, s := range streams {

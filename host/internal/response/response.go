@@ -3,6 +3,7 @@ package response
 
 import (
 	"math"
+	"slices"
 
 	"github.com/plume-da/plume/sdk/ensemble"
 	"gonum.org/v1/gonum/floats"
@@ -92,7 +93,11 @@ func Learn(x, y *mat.Dense) *Response {
 			}
 		}
 	})
-	return &l.Response
+	learnt := l.Response // not what it was learnt from
+	if !slices.ContainsFunc(l.of, func(c component) bool { return len(c.terms) > 0 && c.terms[0].value == everything }) {
+		learnt.all = nil
+	}
+	return &learnt
 }
 
 // learner is a response in the making.
@@ -261,52 +266,65 @@ func (l *learner) component(j int) component {
 	if !(square > 0) {
 		return c
 	}
-	values, best := []int{everything}, l.linear.explain(y, square)
-	used := &l.linear
-	if d, r := l.best(y, square, nil); r.likelihood > best.likelihood {
-		values, best, used = []int{d}, r, &l.single[d]
-	}
-	if math.IsInf(best.likelihood, -1) {
+	values, r := l.chosen(y, square)
+	if len(values) == 0 {
 		return c
 	}
-	for used.solve(&best); len(values) < mostTerms; {
-		rest := residual(y, used.at, best.coefficients)
-		d, r := l.best(rest, floats.Dot(rest, rest), values)
-		if math.IsInf(r.likelihood, -1) {
-			break
-		}
-		joint := l.joined(append(values[:len(values):len(values)], d))
-		more := joint.explain(y, square)
-		priced := len(values) + 1
-		if values[0] == everything {
-			priced--
-		}
-		if more.likelihood -= l.price * float64(priced); more.likelihood <= best.likelihood {
-			break
-		}
-		values, best, used = append(values, d), more, joint
-		used.solve(&best)
-	}
-	c.variance = best.variance
+	c.variance = r.variance
 	first := 0
 	for _, d := range values {
-		p := l.columns(d)
-		c.terms = append(c.terms, term{d, best.coefficients[first : first+p]})
+		_, p := l.features(d).at.Dims()
+		c.terms = append(c.terms, term{d, r.coefficients[first : first+p]})
 		first += p
 	}
 	return c
+}
+
+// chosen returns the values of the state that explain y, the most important one first, and the regression on
+// them; none if none varies.
+func (l *learner) chosen(y []float64, square float64) ([]int, regression) {
+	values, r := []int{everything}, l.linear.explain(y, square)
+	if d, single := l.best(y, square, nil); single.likelihood > r.likelihood {
+		values, r = []int{d}, single
+	}
+	if math.IsInf(r.likelihood, -1) {
+		return nil, r
+	}
+	used := l.features(values[0])
+	for used.solve(&r); len(values) < mostTerms; {
+		rest := residual(y, used.at, r.coefficients)
+		d, of := l.best(rest, floats.Dot(rest, rest), values)
+		if math.IsInf(of.likelihood, -1) {
+			break
+		}
+		more := append(slices.Clone(values), d)
+		joint := l.joined(more)
+		next := joint.explain(y, square)
+		if next.likelihood -= l.priceOf(more); next.likelihood <= r.likelihood {
+			break
+		}
+		values, r, used = more, next, joint
+		used.solve(&r)
+	}
+	return values, r
+}
+
+// priceOf returns the price of values of the state; a linear function of all has none.
+func (l *learner) priceOf(values []int) float64 {
+	n := len(values)
+	if values[0] == everything {
+		n--
+	}
+	return l.price * float64(n)
 }
 
 // best returns the value of the state that explains y best, of those that are not in used, and its
 // regression, with its price.
 func (l *learner) best(y []float64, square float64, used []int) (int, regression) {
 	value, best := 0, regression{likelihood: math.Inf(-1)}
-values:
 	for d := range l.single {
-		for _, u := range used {
-			if u == d {
-				continue values
-			}
+		if slices.Contains(used, d) {
+			continue
 		}
 		r := l.single[d].explain(y, square)
 		if r.likelihood -= l.price; r.likelihood > best.likelihood {
@@ -316,32 +334,23 @@ values:
 	return value, best
 }
 
-func (l *learner) columns(value int) int {
-	f := &l.linear
-	if value != everything {
-		f = &l.single[value]
+// features returns the functions of a value, or of all.
+func (l *learner) features(value int) *features {
+	if value == everything {
+		return &l.linear
 	}
-	_, p := f.at.Dims()
-	return p
+	return &l.single[value]
 }
 
 // joined returns the functions of several values.
 func (l *learner) joined(values []int) *features {
-	var all mat.Dense
-	for _, d := range values {
-		f := &l.linear
-		if d != everything {
-			f = &l.single[d]
-		}
-		if all.IsEmpty() {
-			all.CloneFrom(f.at)
-			continue
-		}
+	all := l.features(values[0]).at
+	for _, d := range values[1:] {
 		var wider mat.Dense
-		wider.Augment(&all, f.at)
-		all = wider
+		wider.Augment(all, l.features(d).at)
+		all = &wider
 	}
-	f := decomposed(&all)
+	f := decomposed(all)
 	return &f
 }
 
