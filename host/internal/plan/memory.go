@@ -121,7 +121,7 @@ func (p *Plan) Memory(t *Trial) Memory {
 			drawn = max(drawn, 2*of)
 		}
 		if p.Learns(i) {
-			const functions = 14 // of a value of the state
+			const functions = 2 * 13 // of a value of the state, and as many combinations of them
 			learnt += max(Readings, size) * (2*(n+of) + functions*n)
 		}
 	}

@@ -26,14 +26,8 @@ func (i idle) Observe(context.Context, *sdk.ObserveRequest) (*sdk.ObserveResult,
 // is read repeatedly, those of N x N values that a manifest names, and the index of places.
 func TestMemoryOfMatrices(t *testing.T) {
 	const members, n, m = 1000, 4000, 500
-	values := func(size int) *sdk.Layout {
-		return &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{size}}}}
-	}
 	memory := func(draws int, work sdk.Memory, needs ...sdk.Capability) Memory {
-		op := idle{space: &sdk.ObservationSpace{Layout: values(m)}}
-		p := &Plan{State: values(n), Space: op.space, Streams: []observations.Stream{{Operator: op, Draws: draws}}, StreamCalls: []Called{{Plugin: "o", Processes: 1}},
-			ModelCalls: Called{Plugin: "m", Processes: 1}}
-		return p.Memory(&Trial{Size: members, Filter: idle{needs: append(needs, sdk.Predicted)}, Calls: Called{Plugin: "f", Processes: 1, work: work}})
+		return memoryOf(n, m, members, draws, work, needs...)
 	}
 	base := memory(0, sdk.Memory{})
 	if got, want := memory(3, sdk.Memory{}).Host-base.Host, float64(8*2*members*m); got != want {
@@ -45,5 +39,27 @@ func TestMemoryOfMatrices(t *testing.T) {
 	}
 	if got, want := memory(0, sdk.Memory{}, sdk.HasPositions).Plugins["f"].Matrices-base.Plugins["f"].Matrices, float64(8*(3*n+4*m)); got != want {
 		t.Errorf("places: got %v more, want %v", got, want)
+	}
+}
+
+// memoryOf returns the memory of a trial with n state values and m components, which are read draws times.
+func memoryOf(n, m, members, draws int, work sdk.Memory, needs ...sdk.Capability) Memory {
+	values := func(size int) *sdk.Layout {
+		return &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{size}}}}
+	}
+	op := idle{space: &sdk.ObservationSpace{Layout: values(m)}}
+	p := &Plan{State: values(n), Space: op.space, Streams: []observations.Stream{{Operator: op, Draws: draws}}, StreamCalls: []Called{{Plugin: "o", Processes: 1}},
+		ModelCalls: Called{Plugin: "m", Processes: 1}}
+	return p.Memory(&Trial{Size: members, Filter: idle{needs: append(needs, sdk.Predicted)}, Calls: Called{Plugin: "f", Processes: 1, work: work}})
+}
+
+// What is learnt from readings needs the latest ones, twice, and 26 numbers for each value of their states.
+func TestMemoryOfReadings(t *testing.T) {
+	for _, members := range []int{50, 1000} {
+		const n, m = 100, 10
+		got := memoryOf(n, m, members, 1, sdk.Memory{}).Host - memoryOf(n, m, members, 0, sdk.Memory{}).Host
+		if want := float64(8 * (2*members*m + max(Readings, members)*(2*(n+m)+26*n))); got != want {
+			t.Errorf("%d members: got %v more, want %v", members, got, want)
+		}
 	}
 }
