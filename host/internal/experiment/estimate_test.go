@@ -61,15 +61,7 @@ func TestEstimateOfARecordThatBeginsLate(t *testing.T) {
 // The truth spins up once, here in 200 ms, and then takes 40 ms.
 func TestEstimateOfASpinUp(t *testing.T) {
 	text := twin + strings.Replace(oneModel, "fake-model\"", "fake-model\", params = { sleep = 1.0 }", 1) + filterOf("nudge")
-	e, err := Open(t.Context(), loadText(t, text, workflow.Options{Set: []string{"truth.spin_up=200.0"}}), true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	est, err := e.Estimate(t.Context(), func(time.Duration) {})
-	if err != nil {
-		t.Fatal(err)
-	}
+	est := estimateOf(t, text, "truth.spin_up=200.0")
 	if truth := est.Rows[0]; truth.Filter != "truth" || truth.Seconds < 0.2 || truth.Seconds > 0.8 {
 		t.Errorf("got %.3g s for the %s, want 0.24", truth.Seconds, truth.Filter)
 	}
@@ -77,18 +69,7 @@ func TestEstimateOfASpinUp(t *testing.T) {
 
 // The time of a trial includes that of its forecasts: here there are 30 of 200 model runs each.
 func TestForecastsAreEstimated(t *testing.T) {
-	seconds := func(more string) float64 {
-		e, err := Open(t.Context(), loadText(t, twin+oneModel+more+filterOf("nudge"), workflow.Options{}), true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.Close()
-		est, err := e.Estimate(t.Context(), func(time.Duration) {})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return est.Seconds
-	}
+	seconds := func(more string) float64 { return estimateOf(t, twin+oneModel+more+filterOf("nudge")).Seconds }
 	if without, with := seconds(""), seconds("forecast.horizon = 200\n"); with < 10*without {
 		t.Errorf("got %.3g s with forecasts and %.3g s without", with, without)
 	}
@@ -166,4 +147,19 @@ func TestTimeWithSeveralWorkers(t *testing.T) {
 			t.Errorf("with %d workers: got %v, want %v", workers, got, want)
 		}
 	}
+}
+
+// estimateOf returns the estimate of a workflow with some keys set.
+func estimateOf(t *testing.T, text string, set ...string) *Estimate {
+	t.Helper()
+	e, err := Open(t.Context(), loadText(t, text, workflow.Options{Set: set}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	est, err := e.Estimate(t.Context(), func(time.Duration) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return est
 }

@@ -185,32 +185,23 @@ func (e *Experiment) keepOf(p *plan.Plan, t *plan.Trial) archive.Keep {
 	}
 }
 
-// warnings returns what plans warn of, each once.
-func (e *Experiment) warnings() []string {
+// warnings returns what plans warn of.
+func (e *Experiment) warnings() []string { return e.said((*plan.Plan).Warnings) }
+
+// notes returns remarks on the scores of a run.
+func (e *Experiment) notes() []string { return e.said((*plan.Plan).ScoreNotes) }
+
+// said returns what plans say, each text once.
+func (e *Experiment) said(by func(*plan.Plan) []string) []string {
 	var all []string
 	for _, planned := range e.Sweep.Scenarios {
 		for _, p := range planned.Plans {
-			for _, w := range p.Warnings() {
-				if !slices.Contains(all, w) {
-					all = append(all, w)
+			for _, text := range by(p) {
+				if !slices.Contains(all, text) {
+					all = append(all, text)
 				}
 			}
 		}
 	}
 	return all
-}
-
-// notes returns remarks on the scores of a run.
-func (e *Experiment) notes() []string {
-	var notes []string
-	for _, scenario := range e.Sweep.Scenarios {
-		for _, p := range scenario.Plans {
-			for _, note := range p.ScoreNotes() {
-				if !slices.Contains(notes, note) {
-					notes = append(notes, note)
-				}
-			}
-		}
-	}
-	return notes
 }

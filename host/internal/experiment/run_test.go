@@ -370,17 +370,9 @@ func TestSchedule(t *testing.T) {
 // The estimate of the bytes of a run comes near what its tables take.
 func TestEstimatedBytes(t *testing.T) {
 	text := strings.Replace(twin, "cycles = 40", "cycles = 400", 1) + modelWith("none") + threeFilters + "[output]\nensemble = \"none\"\n"
-	e, err := Open(t.Context(), loadText(t, text, workflow.Options{}), true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	estimate, err := e.Estimate(t.Context(), func(time.Duration) {})
-	if err != nil {
-		t.Fatal(err)
-	}
+	estimate := estimateOf(t, text)
 	var written int64
-	err = filepath.WalkDir(ran(t, text, Options{}).Dir, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(ran(t, text, Options{}).Dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && filepath.Ext(path) == ".arrow" {
 			info, statErr := d.Info()
 			written, err = written+info.Size(), statErr
