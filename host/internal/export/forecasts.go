@@ -93,13 +93,8 @@ func (f *issued) add(row forecast, at float64) {
 
 // write writes the file of the forecasts.
 func (f *issued) write(path string, h *header, dates *archive.Dates, units map[string]string) (err error) {
-	cycles := slices.Sorted(maps.Keys(f.times))
-	var leads, at, valid []float64
-	for _, row := range f.rows {
-		if k, ok := slices.BinarySearch(leads, row.lead); !ok {
-			leads = slices.Insert(leads, k, row.lead)
-		}
-	}
+	cycles, leads := slices.Sorted(maps.Keys(f.times)), f.leads()
+	var at, valid []float64
 	for _, c := range cycles {
 		at = append(at, f.times[c])
 		for _, lead := range leads {
@@ -143,22 +138,37 @@ func (f *issued) write(path string, h *header, dates *archive.Dates, units map[s
 		err = errors.Join(err, names.text(s, len("spread")))
 	}
 	for _, name := range f.variables {
-		indices := f.indices[name]
-		whole := slices.Repeat([]float64{math.NaN()}, len(statistics)*len(cycles)*len(leads)*len(indices))
-		for _, row := range f.rows {
-			if row.variable != name {
-				continue
-			}
-			c, _ := slices.BinarySearch(cycles, row.cycle)
-			l, _ := slices.BinarySearch(leads, row.lead)
-			i, _ := slices.BinarySearch(indices, row.index)
-			for s, v := range row.values {
-				whole[((s*len(cycles)+c)*len(leads)+l)*len(indices)+i] = v
-			}
-		}
-		err = errors.Join(err, fields[name].doubles(whole...))
+		err = errors.Join(err, fields[name].doubles(f.array(name, cycles, leads)...))
 	}
 	return err
+}
+
+// leads returns the lead times, sorted.
+func (f *issued) leads() (all []float64) {
+	for _, row := range f.rows {
+		if k, ok := slices.BinarySearch(all, row.lead); !ok {
+			all = slices.Insert(all, k, row.lead)
+		}
+	}
+	return all
+}
+
+// array returns the values of a variable, (statistic, cycle, lead, index).
+func (f *issued) array(name string, cycles []int32, leads []float64) []float64 {
+	indices := f.indices[name]
+	whole := slices.Repeat([]float64{math.NaN()}, len(statistics)*len(cycles)*len(leads)*len(indices))
+	for _, row := range f.rows {
+		if row.variable != name {
+			continue
+		}
+		c, _ := slices.BinarySearch(cycles, row.cycle)
+		l, _ := slices.BinarySearch(leads, row.lead)
+		i, _ := slices.BinarySearch(indices, row.index)
+		for s, v := range row.values {
+			whole[((s*len(cycles)+c)*len(leads)+l)*len(indices)+i] = v
+		}
+	}
+	return whole
 }
 
 // unitsOfLeads are the names of units of model time, by their seconds.
