@@ -69,8 +69,8 @@ func (m *maker) stream(i int) (known, simulated observations.Stream) {
 			WithHelp("remove repeats, or choose another operator")
 	}
 	if n, components := m.observed.Size(), op.Space().Layout.Size(); o.Repeats == 1 && !learnable(n, components) {
-		m.add(codeCapability, []any{"observations", i, "repeats"}, "single readings of %d components cannot tell how they depend on %d values of the state in time", components, n).
-			WithLabel("the product may be at most %d", mostLearnt).WithHelp("write 2 or more, which tell the error of a reading")
+		m.add(codeCapability, []any{"observations", i, "repeats"}, "learning from single readings how %d components depend on %d values of the state would take too long", components, n).
+			WithLabel("the product may be at most %d", mostLearnt).WithHelp("write 2 or more: their mean is then the prediction")
 	}
 	m.plan.StreamCalls = append(m.plan.StreamCalls, called(m.operatorPlugins[i].Manifest, o.Component, o.Replicas))
 	m.quality(i, op.Space())
