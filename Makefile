@@ -26,13 +26,13 @@ demo: build ## build everything and run the first experiment
 
 build: $(BINARY) ## build plume and its plugins into bin/
 
-# Go decides what is out of date. plume holds the plugins as well, and takes the programs
-# in bin/plugins first; see docs/decisions/0035-one-program.md.
+# Go decides what is out of date; no C is linked, as in releases. plume holds the plugins
+# as well, and takes the programs in bin/plugins first; see docs/decisions/0035-one-program.md.
 $(BIN)/plume: FORCE
-	$(GO) build -ldflags "$(STAMP)" -o $@ ./host/cmd/plume
+	CGO_ENABLED=0 $(GO) build -ldflags "$(STAMP)" -o $@ ./host/cmd/plume
 
 $(BIN)/plugins/%: FORCE
-	$(GO) build -o $@ ./plugins/$*/cmd/$*
+	CGO_ENABLED=0 $(GO) build -o $@ ./plugins/$*/cmd/$*
 
 # The tests of the command line take longest, so they are the first to start.
 test: build $(VENV)/ready lint python ## every check and test

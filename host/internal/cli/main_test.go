@@ -85,11 +85,12 @@ func builtin(names string, program func() (string, error)) {
 var buildPlume = sync.OnceValues(func() (string, error) { return goBuild(scratch, "../../cmd/plume") })
 
 // goBuild builds the command of a folder, which is relative to that of this package
-// wherever a test has gone, into dir and returns its path.
+// wherever a test has gone, into dir and returns its path. It links no C, as what is
+// published does not.
 func goBuild(dir, folder string) (string, error) {
 	program := filepath.Join(dir, filepath.Base(folder))
 	cmd := exec.Command("go", "build", "-o", program, folder)
-	cmd.Dir = here
+	cmd.Dir, cmd.Env = here, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s: %w\n%s", folder, err, out)
 	}
