@@ -115,6 +115,12 @@ func DivergedText(trials map[Status]int) string {
 	}
 }
 
+// unitsOfTime are units of the CF conventions, the largest first.
+var unitsOfTime = []struct {
+	name    string
+	seconds float64
+}{{"days", 86400}, {"hours", 3600}, {"minutes", 60}, {"seconds", 1}}
+
 // Dates says which dates model times are.
 type Dates struct {
 	Start    time.Time `json:"start"`        // of model time 0
@@ -131,20 +137,28 @@ func (d *Dates) Since(times []float64) (units string, values []float64) {
 	for i, t := range times {
 		values[i] = math.Round(t*d.Seconds*1e3) / 1e3
 	}
-	name, seconds := "seconds", 1.0
-	for _, u := range []struct {
-		name    string
-		seconds float64
-	}{{"days", 86400}, {"hours", 3600}, {"minutes", 60}} {
+	unit := unitsOfTime[len(unitsOfTime)-1]
+	for _, u := range unitsOfTime {
 		if !slices.ContainsFunc(values, func(v float64) bool { return math.Mod(v, u.seconds) != 0 }) {
-			name, seconds = u.name, u.seconds
+			unit = u
 			break
 		}
 	}
 	for i := range values {
-		values[i] /= seconds
+		values[i] /= unit.seconds
 	}
-	return name + " since " + d.Start.UTC().Format("2006-01-02T15:04:05.999999999Z"), values
+	return unit.name + " since " + d.Start.UTC().Format("2006-01-02T15:04:05.999999999Z"), values
+}
+
+// Unit returns the name of the unit of model time, such as "hours"; "" if it is none of the
+// CF conventions, or d is nil.
+func (d *Dates) Unit() string {
+	for _, u := range unitsOfTime {
+		if d != nil && d.Seconds == u.seconds {
+			return u.name
+		}
+	}
+	return ""
 }
 
 // At returns the date of a model time; false if d is nil or its calendar has other months than

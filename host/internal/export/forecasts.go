@@ -106,8 +106,8 @@ func (f *issued) write(path string, h *header, dates *archive.Dates, units map[s
 	names := h.variable("statistic", cdfChar, []int{lead[0], letters}, attribute{"long_name", "statistic of the members"})
 	h.integers("cycle", lead[1:2], cycles, attribute{"long_name", "assimilation cycle"}, attribute{"units", "1"})
 	ahead := []attribute{{"standard_name", "forecast_period"}, {"long_name", "lead time"}}
-	if dates != nil && unitsOfLeads[dates.Seconds] != "" {
-		ahead = append(ahead, attribute{"units", unitsOfLeads[dates.Seconds]})
+	if unit := dates.Unit(); unit != "" {
+		ahead = append(ahead, attribute{"units", unit})
 	}
 	h.doubles("lead", lead[2:], leads, ahead...)
 	h.dated("time", lead[1:2], at, dates, attribute{"standard_name", "forecast_reference_time"}, attribute{"long_name", "time of the analysis"})
@@ -170,9 +170,6 @@ func (f *issued) array(name string, cycles []int32, leads []float64) []float64 {
 	}
 	return whole
 }
-
-// unitsOfLeads are the names of units of model time, by their seconds.
-var unitsOfLeads = map[float64]string{1: "seconds", 60: "minutes", 3600: "hours", 86400: "days"}
 
 // unitsOf returns the units of the variables of the state or of what is observed, as far as tables of
 // the run say them.

@@ -211,6 +211,8 @@ func decoded(f io.Reader, size int) (*bufio.Reader, error) {
 		return bufio.NewReaderSize(utf.UTF16(utf.LittleEndian, utf.ExpectBOM).NewDecoder().Reader(r), size), nil
 	case bytes.IndexByte(head, 0) >= 0:
 		return nil, &Error{What: "contains zero bytes, which UTF-8 text does not have", Hint: "save it as UTF-8; UTF-16 is read if it begins with a byte order mark"}
+	case bytes.IndexByte(head, '\n') < 0 && bytes.IndexByte(bytes.TrimRight(head, "\r"), '\r') >= 0:
+		return nil, &Error{What: "has lines that end in carriage returns alone", Hint: "convert it, for example with tr '\\r' '\\n' <old >new"}
 	}
 	return r, nil
 }
