@@ -121,7 +121,7 @@
     let low = Infinity, high = -Infinity;
     for (const v of values) if (finite(v)) { low = Math.min(low, v); high = Math.max(high, v); }
     if (low > high) return [0, 1];
-    const pad = (high - low) * share || Math.abs(high) * 0.1 || 1;
+    const pad = high > low ? (high - low) * share : Math.abs(high) * 0.1 || 1;
     return [low - pad, high + pad];
   };
   const FONT = '12px system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif';

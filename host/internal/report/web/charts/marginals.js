@@ -3,7 +3,7 @@
     pick(figure, select("of", D.shown.map((c, i) => [i, c.label]), k, v => { state.marginal = +v; redraw(figure); }), slider);
     if (!list.length) return nothing(div, "No members for this choice.");
     const clouds = list.map(t => [D.members.references[t.reference], t.members[state.stage], D.members.truths[t.truth]].map(s => s?.cycles[at]));
-    const bins = Math.max(...clouds.flat().map(c => c?.values[k].length || 0)) < 60 ? 12 : 36, reach = padded(clouds.flat().filter(Boolean).flatMap(c => c.values[k]), 0.02), step = (reach[1] - reach[0]) / bins;
+    const bins = Math.max(...clouds.flat().map(c => c?.values[k].length || 0)) < 60 ? 12 : 36, reach = padded(clouds.flat().filter(Boolean).flatMap(c => c.values[k]), 0), step = (reach[1] - reach[0]) / bins;
     const shares = c => {
       const h = Array(bins).fill(0), weights = c.values[k].map((v, m) => finite(v) ? c.weights ? c.weights[m] : 1 : 0), all = weights.reduce((a, b) => a + b, 0) || 1;
       c.values[k].forEach((v, m) => { if (weights[m]) h[Math.min(bins - 1, Math.floor((v - reach[0]) / step))] += weights[m] / all; });
