@@ -89,7 +89,7 @@ type surroundings struct {
 	*components                 // with the spread as it is kept
 	kept, calibration float64   // what the spread of the forecast, and then that of the analysis, is multiplied by, in addition to scales
 	lacking, counting float64   // the variance that forecasts lack, relative to what they have, and what part of it counts; see [surroundings.widening]
-	shares            []float64 // of the forecast in the variance of each fresh innovation, relative to the typical one; nil if nothing is to be widened
+	shares            []float64 // of the forecast in the variance of each innovation, relative to the typical one, NaN where it is not fresh; nil if nothing is to be widened
 }
 
 func (f *filter) surround(p *sdk.Problem, observed []int, r *history) (*surroundings, error) {

@@ -135,9 +135,9 @@ func (s *surroundings) widen(r *history) error {
 	all, scale := r.innovations.all, r.innovations.scale()
 	s.calibration, s.lacking = r.innovations.calibration(tightestOfFew), scale*scale-1
 	s.counting = 1 - all.share/(all.variance/2) // half of the variance is the number of components
-	s.shares = make([]float64, len(s.innovation))
+	s.shares = slices.Repeat([]float64{math.NaN()}, len(s.innovation))
 	for j, k := range s.row {
-		if k >= 0 && c.row[j] >= 0 && typical > 0 {
+		if k >= 0 && c.row[j] >= 0 {
 			v := s.kept * s.kept * c.variance(c.row[j])
 			s.shares[k] = v / (1 + v) / (typical / (1 + typical))
 		}
@@ -151,14 +151,20 @@ func (s *surroundings) widen(r *history) error {
 // have in the variance of the innovations near by, and what innovations show is how much that is where the share is typical. It counts
 // for the part of an innovation's variance that is the error of the observation: where the forecast is most of it, the analysis hardly
 // depends on the spread, and a wider one for all because a few places have lost the truth follows errors in the others.
+// The share is that of fresh components; others near by, as of earlier cycles of a window, say nothing of it.
 func (s *surroundings) widening(near []taper.Neighbour) float64 {
 	if s.shares == nil {
 		return 1
 	}
 	share, weights := 0.0, 0.0
 	for _, o := range near {
-		share += o.Weight * s.shares[o.Index]
-		weights += o.Weight
+		if of := s.shares[o.Index]; !math.IsNaN(of) {
+			share += o.Weight * of
+			weights += o.Weight
+		}
+	}
+	if weights == 0 {
+		return 1
 	}
 	return 1 + s.counting*(min(largestScaleAtOnce, math.Sqrt(1+s.lacking*share/weights))-1)
 }

@@ -105,6 +105,42 @@ func TestLocalRecordLearnsOnce(t *testing.T) {
 	}
 }
 
+// Fresh components widen a place as much as they do without those of earlier cycles near by, which an earlier call has used.
+func TestLocalWideningFollowsFreshComponents(t *testing.T) {
+	const members, n, at = 20, 40, 20
+	p := twinProblem(members, n, n)
+	p.Predicted = p.Ensemble
+	for k := range n {
+		p.Observation[k] += 4 * math.Sin(float64(k))
+	}
+	widened := func(p *sdk.Problem, space *sdk.Layout) float64 {
+		f, err := configureLocal(map[string]any{"cutoff": 6.0}, members, ring(n, n), space)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := f.surround(p, present(p.Observation), &history{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.widening(s.nearValue(nil, at))
+	}
+	alone := widened(p, ring(n, n))
+	if alone <= 1.05 {
+		t.Fatalf("widened by %g, want more than 1.05", alone)
+	}
+	both := *p // the same sites a cycle before, and now
+	space := ring(2*n, 2*n)
+	var predicted, points mat.Dense
+	predicted.Augment(p.Predicted, p.Predicted)
+	points.Stack(ring(n, n).Coordinates.Points, ring(n, n).Coordinates.Points)
+	space.Coordinates.Points, space.Coordinates.Period = &points, []float64{n}
+	both.Predicted, both.Seen = &predicted, n
+	both.Observation, both.ErrorVariance = slices.Repeat(p.Observation, 2), slices.Repeat(p.ErrorVariance, 2)
+	if got := widened(&both, space); math.Abs(got-alone) > 1e-12 {
+		t.Errorf("with components of a cycle before widened by %g, want %g", got, alone)
+	}
+}
+
 // Places where observations say much are widened, and those where they say little hardly, and none differently where all are alike. Half of
 // the sites are seen with an error as large as the spread, the others with ten times that, and all innovations are twice as large as expected.
 func TestLocalWideningFollowsWhatObservationsSay(t *testing.T) {
