@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/plume-da/plume/sdk"
 )
@@ -18,8 +20,8 @@ import (
 // A command must not outlive the plugin, however the plugin ends: a signal that cannot be
 // caught does not end children. So the plugin starts its program a second time as a reaper,
 // which makes the process groups that commands run in. When the pipe to it is closed, it ends
-// all processes of its groups and removes the directories that were theirs alone. Host and
-// terminal signal the plugin's group; the reaper is in another.
+// all processes of its groups, gently at first, and removes the directories that were theirs
+// alone. Host and terminal signal the plugin's group; the reaper is in another.
 type reaper struct {
 	mu      sync.Mutex
 	orders  io.Writer
@@ -116,48 +118,66 @@ func init() {
 
 // reap follows orders until they end, and then ends what is left of its groups.
 func reap(orders io.Reader, answers io.Writer) {
-	var groups []int
+	var leaders []*exec.Cmd
 	dirs := map[string]bool{}
 	for lines := bufio.NewScanner(orders); lines.Scan(); {
 		order, argument, _ := strings.Cut(lines.Text(), " ")
 		dir, _ := strconv.Unquote(argument)
 		switch order {
 		case "group":
-			group, err := newGroup()
+			leader, err := newGroup()
 			if err != nil {
 				fmt.Fprintln(answers, err)
 				continue
 			}
-			groups = append(groups, group)
-			fmt.Fprintln(answers, group)
+			leaders = append(leaders, leader)
+			fmt.Fprintln(answers, leader.Process.Pid)
 		case "remove":
 			dirs[dir] = true
 		case "keep":
 			delete(dirs, dir)
 		}
 	}
-	for _, group := range groups {
-		kill(group)
-	}
+	endGroups(leaders)
 	for dir := range dirs {
 		_ = os.RemoveAll(dir)
 	}
 }
 
-// newGroup returns a process group. Its leader ends at once, but is not waited for: until this
-// process ends it keeps the group, which others can join, without one that no signal can reach.
-func newGroup() (int, error) {
+// grace is how long programs have to end, without a signal when their input is closed and
+// again when they are asked to, before they are ended at once. An interpreter then removes
+// its temporary files.
+const grace = 500 * time.Millisecond
+
+// endGroups ends the processes of groups whose plugin has ended, which has closed the input of servers.
+func endGroups(leaders []*exec.Cmd) {
+	for _, leader := range leaders {
+		_ = leader.Wait() // its number is that of the group while there are other processes in it
+	}
+	for _, signal := range []syscall.Signal{0, syscall.SIGTERM, syscall.SIGKILL} {
+		for until := time.Now().Add(grace); len(leaders) > 0; time.Sleep(grace / 100) {
+			leaders = slices.DeleteFunc(leaders, func(l *exec.Cmd) bool { return syscall.Kill(-l.Process.Pid, signal) != nil })
+			if signal == syscall.SIGKILL || time.Now().After(until) {
+				break
+			}
+			signal = 0
+		}
+	}
+}
+
+// newGroup returns the leader of a process group. It ends at once, but is not waited for: until
+// then it keeps the group, which others can join, without a process that no signal can reach.
+func newGroup() (*exec.Cmd, error) {
 	leader := exec.Command("/bin/sh", "-c", ":")
 	leader.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := leader.Start(); err != nil {
-		return 0, err
-	}
-	return leader.Process.Pid, nil
+	return leader, leader.Start()
 }
 
 // kill ends every process of the group led by leader at once.
-func kill(leader int) {
+func kill(leader int) { signalGroup(leader, syscall.SIGKILL) }
+
+func signalGroup(leader int, signal syscall.Signal) {
 	if leader > 1 { // 1 would mean every process
-		_ = syscall.Kill(-leader, syscall.SIGKILL)
+		_ = syscall.Kill(-leader, signal)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/plume-da/plume/sdk"
@@ -26,7 +27,7 @@ type server struct {
 	key    string // of the configuration it was started for
 	dir    string // its working directory
 	input  io.WriteCloser
-	pipe   io.Closer // that output reads from
+	pipe   *os.File // that output reads from
 	output *bufio.Reader
 }
 
@@ -63,7 +64,7 @@ func (m *model) giveBack(s *server) {
 	idle.servers = slices.Delete(idle.servers, 0, surplus)
 	idle.Unlock()
 	for _, s := range ended {
-		s.end(false)
+		s.retire()
 	}
 }
 
@@ -115,7 +116,7 @@ func (m *model) startServer() (_ *server, err error) {
 	case err != nil:
 		return nil, config("command", "cannot be run: %v", err)
 	}
-	return &server{process: p, key: m.key, dir: dir, input: input, pipe: output, output: bufio.NewReader(output)}, nil
+	return &server{process: p, key: m.key, dir: dir, input: input, pipe: output.(*os.File), output: bufio.NewReader(output)}, nil
 }
 
 // kill ends the server with all processes of its group. Whoever waits for its pipes goes on,
@@ -124,6 +125,26 @@ func (s *server) kill() {
 	s.process.kill()
 	_ = s.input.Close()
 	_ = s.pipe.Close()
+}
+
+// retire ends a server that waits for a line, gently at first.
+func (s *server) retire() {
+	_ = s.input.Close()
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, s.output)
+		_ = s.Wait() // how it ends says nothing
+		close(ended)
+	}()
+	for _, ask := range []func(){func() { signalGroup(s.group, syscall.SIGTERM) }, s.kill} {
+		select {
+		case <-ended:
+		case <-time.After(grace):
+			ask()
+		}
+	}
+	<-ended
+	s.end(false)
 }
 
 // end ends the server, and removes its directory unless it is to be kept.
@@ -211,6 +232,14 @@ func (m *model) exchange(s *server, t *task, into *outcome) *failure {
 	return m.finite(t, into.states)
 }
 
+// listen gives the server a moment to print more than one line for a line, which the next
+// exchange would take for its answer.
+func (s *server) listen() {
+	_ = s.pipe.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	_, _ = s.output.Peek(1) // an error but that of the deadline is met again
+	_ = s.pipe.SetReadDeadline(time.Time{})
+}
+
 // said returns what a server printed, for a message.
 func said(text []byte) string { return brief(strings.TrimSpace(printable(string(text)))) }
 
@@ -267,8 +296,14 @@ func (m *model) gone(s *server, asked func() error) *failure {
 // first. A model must depend on its input and seed alone: which server is asked for which
 // member differs from run to run.
 func (m *model) remembers(ctx context.Context, t *task, first []float64) error {
+	s, err := m.takeServer()
+	if err != nil {
+		return err
+	}
+	s.listen()
+	m.giveBack(s)
 	again := &outcome{states: mat.NewDense(1, len(first), nil)}
-	f, err := m.ask(ctx, t, again, true)
+	f, err := m.ask(ctx, t, again, true) // the same server, the last that became idle
 	switch {
 	case err != nil:
 		return err
