@@ -20,12 +20,12 @@ SEEDS = 10  # where a section says nothing
 HEAD = """# The field
 
 Experiments that others have published numbers for, with their filters as they were tuned there, and Plume's `joint`
-(`filter-diffusion`) with defaults, where filters localize with their cutoff or one of their cutoffs, and not with the Kuramoto-Sivashinsky equation. RMSE of the analysis mean over time, mean over
+(`filter-diffusion`) with defaults, and with a cutoff by rule where filters localize, but not with the Kuramoto-Sivashinsky equation. RMSE of the analysis mean over time, mean over
 seeds 1 to 10, or to the number given, ± its standard error. `difference` is paired: that of the filter from `joint` with as many members, or where `joint` is part of the experiment
 from the first filter; `wins` counts the seeds in which it is better. Rows without a measured number are published for methods that Plume does not have.
 `(8/10)`: two of ten seeds diverged or failed, and are in no mean.
 
-Rivals have settings that were chosen by such scores; `joint` has none, but a cutoff. All digits: [field.csv](field.csv). Your own filter in the same tables:
+Rivals have settings that were chosen by such scores; `joint` has none. All digits: [field.csv](field.csv). Your own filter in the same tables:
 [Measure my filter against the field](../how-to/measure-against-the-field.md). Made by `make results`, or by
 
 <!-- shown: takes an hour -->
@@ -52,8 +52,7 @@ def section(run, workflow):
     time = workflow["time"]
     cycles = f"{time['cycles'] - time['burn_in']:,} scored cycles after {time['burn_in']:,}"
     mine = [f for f in workflow["filter"] if f["label"].startswith("filter-diffusion")]
-    radius = mine[0].get("params", {}).get("cutoff") if mine else None
-    cutoff = f" `joint` has a cutoff of {radius:.4g}." if radius else ""
+    cutoff = ' `joint` has `cutoff = "auto"`.' if mine and mine[0].get("params", {}).get("cutoff") == "auto" else ""
     seeds = len(workflow["sweep"]["axes"]["experiment.seed"])
     cycles += f", seeds 1 to {seeds}" if seeds != SEEDS else ""
     return (f"\n## {workflow['experiment']['name']}\n\n{workflow['experiment']['description']}. {cycles}.{cutoff}\n\n{compare(run, 'markdown')}\n"

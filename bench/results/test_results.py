@@ -241,3 +241,14 @@ def test_the_field_says_where_numbers_are_from():
     for name, text in sections.items():
         published = tomllib.loads((field.ROOT / "workflows" / f"{name}.toml").read_text())["published"]
         assert f"\nPublished: {field.literal(published['source'])}. There: {field.literal(published['differs'])}." in text
+
+
+def test_joint_is_ahead_of_the_enkfs_of_the_field():
+    """With as many members, in the experiments that have joint."""
+    rows = [r for r in results.read_csv("field") if r["metric"] == "rmse" and r["value"]]
+    ours = {(r["experiment"], r["members"]): float(r["value"]) for r in rows if r["filter"].startswith(("filter-diffusion", "joint"))}
+    theirs = [r for r in rows if r["filter"].split("-")[0] in ("serial", "enkf", "etkf", "letkf", "denkf", "stochastic") and (r["experiment"], r["members"]) in ours]
+    assert len(theirs) >= 15
+    assert all(ours[r["experiment"], r["members"]] < float(r["value"]) for r in theirs)
+    text = (results.ROOT / FINDINGS).read_text()
+    assert "with as many members it is ahead of each EnKF that was tuned there" in text
