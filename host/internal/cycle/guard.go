@@ -17,6 +17,7 @@ type record struct {
 	Squares         float64 // of innovations, less the variance of the errors, in units of it
 	Spread          float64 // variance of the predictions in the same units
 	Growth, Counted float64 // logarithms of the growth of the spread in a cycle, and their number
+	Moved, Lost     float64 // by the start in a cycle: squares of steps of its mean, and variance, in units of that before
 	Cycles, Rest    int     // with observations; cycles to wait until the length may change again
 }
 
@@ -30,8 +31,11 @@ const (
 	// Innovations that are this many times as large as the spread predicts show that the
 	// window does not follow the truth, and this many times that it does.
 	tooLarge, asPredicted = 3, 1.1
+	// So do squares of steps of the start that are this many times as large; no single one counts
+	// for more than so many variances.
+	tooFar, farthest = 2, 4
 	// The spread doubles so often in a cycle where a window of 1 or 2 cycles is long enough.
-	fast, slow = 0.6, 0.3
+	fast, slow = 0.8, 0.3
 )
 
 // length returns the number of cycles that a window has at most.
@@ -81,8 +85,8 @@ func (r *record) add(s *Step) {
 	r.Cycles++
 }
 
-// judge makes the window shorter where innovations are too large, and longer, up to what is
-// wanted, where they are as predicted.
+// judge makes the window shorter where innovations or steps of the start are too large, and longer, up
+// to what is wanted, where innovations are as predicted and steps not too large.
 func (r *record) judge(w *plan.Window) {
 	if r.Rest > 0 {
 		r.Rest--
@@ -91,11 +95,11 @@ func (r *record) judge(w *plan.Window) {
 	if r.Cycles <= firstJudge {
 		return
 	}
-	ratio, wanted := r.Squares/r.Spread, r.wanted(w)
+	ratio, wanted, far := r.Squares/r.Spread, r.wanted(w), r.Moved > tooFar*r.Lost
 	switch {
-	case ratio > tooLarge && r.Longest > 0, r.Longest > wanted:
+	case (ratio > tooLarge || far) && r.Longest > 0, r.Longest > wanted:
 		r.Longest--
-	case ratio < asPredicted && r.Longest < wanted:
+	case ratio < asPredicted && !far && r.Longest < wanted:
 		r.Longest++
 	default:
 		return
@@ -124,6 +128,9 @@ func (r *record) metrics() map[string]float64 {
 	if r.Spread > 0 {
 		metrics["window_innovations"] = r.Squares / r.Spread
 	}
+	if r.Lost > 0 {
+		metrics["window_steps"] = r.Moved / r.Lost
+	}
 	if r.Counted > 0 {
 		metrics["window_doublings"] = r.Growth / r.Counted / math.Ln2
 	}
@@ -136,11 +143,8 @@ func (a *assimilation) grow(from, to *mat.Dense) {
 	if w := a.trial.Window; w == nil || !w.Auto {
 		return
 	}
-	weights := linear(a.logWeights)
-	spread := func(e *mat.Dense) []float64 {
-		return ensemble.Variance(nil, e, ensemble.Mean(nil, e, weights), weights)
-	}
-	before, now := spread(from), spread(to)
+	_, before := a.moments(from)
+	_, now := a.moments(to)
 	sum, n := 0.0, 0.0
 	_, modelled := a.plan.Modelled()
 	for j := range modelled {
@@ -152,6 +156,38 @@ func (a *assimilation) grow(from, to *mat.Dense) {
 	if n > 0 {
 		r := &a.record
 		r.Growth, r.Counted = forgetting*r.Growth+sum/n, forgetting*r.Counted+1
+	}
+}
+
+// moments returns mean and variance of members.
+func (a *assimilation) moments(members *mat.Dense) (mean, variance []float64) {
+	weights := linear(a.logWeights)
+	mean = ensemble.Mean(nil, members, weights)
+	return mean, ensemble.Variance(nil, members, mean, weights)
+}
+
+// watch returns a function that takes into the record how far the mean of the start has moved since, and how
+// much of its variance has gone: over the state, without parameters. With the right model and spread the
+// square of the first is the second on average, or less with parts of observations. With a wrong model
+// the start is moved again and again, also where a filter widens so that innovations look right.
+func (a *assimilation) watch() func() {
+	if w := a.trial.Window; w == nil || w.Length == 0 {
+		return func() {}
+	}
+	mean, variance := a.moments(a.points[0].members)
+	return func() {
+		now, left := a.moments(a.points[0].members)
+		moved, lost, n := 0.0, 0.0, 0.0
+		_, modelled := a.plan.Modelled()
+		for j := range modelled {
+			if variance[j] > 0 && left[j] >= 0 { // not with the weight on a single member
+				d := now[j] - mean[j]
+				moved, lost, n = moved+min(farthest, d*d/variance[j]), lost+1-left[j]/variance[j], n+1
+			}
+		}
+		if r := &a.record; n > 0 {
+			r.Moved, r.Lost = forgetting*r.Moved+moved/n, forgetting*r.Lost+lost/n
+		}
 	}
 }
 

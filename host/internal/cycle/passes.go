@@ -42,10 +42,12 @@ func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 	if err != nil {
 		return err
 	}
+	moved := a.watch()
 	passes, err := a.takeIn(ctx, s, parts)
 	if err != nil {
 		return err
 	}
+	moved()
 	if err := a.giveOut(ctx, s); err != nil {
 		return err
 	}

@@ -479,3 +479,50 @@ func (m spoiled) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.For
 	}
 	return res, err
 }
+
+// With the right model and spread the squares of the steps of the start are on average the variance
+// that it loses, in units of the variance before: for a normal error with variance v of which w is left,
+// E(step²) = v - w. With a wrong model they are larger, and the window becomes shorter, also where
+// innovations look as they should.
+func TestStepsOfTheStart(t *testing.T) {
+	ratio := func(wrong bool) (ratio float64, length int) {
+		p, trial, m := windowed(t, 0, &plan.Window{Length: 1, Passes: 1})
+		trial.Resize = func(context.Context, int, int, int) (sdk.Filter, error) { return exact{factor: 1}, nil }
+		trial.Filter = exact{factor: 1}
+		p.Clock.Cycles = 400
+		m.seeds = nil
+		if wrong {
+			p.Model = biased{m}
+		}
+		err := Assimilate(t.Context(), p, trial, simulate(t, p), nil, func(s *Step) error {
+			r := &s.of.record
+			r.Squares = 0 // as if innovations were right
+			ratio, length = r.Moved/r.Lost, r.Longest
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ratio, length
+	}
+	if r, length := ratio(false); r < 0.4 || r > 1.6 || length != 1 { // some 33 cycles of two values: a standard error of 0.2
+		t.Errorf("right model: %.2f, a window of %d", r, length)
+	}
+	if r, length := ratio(true); r < tooFar || length != 0 {
+		t.Errorf("wrong model: %.2f, a window of %d", r, length)
+	}
+}
+
+// biased is a model that adds something in each cycle.
+type biased struct{ *turning }
+
+func (m biased) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	res, err := m.turning.Forecast(ctx, r)
+	rows, n := r.Into.Dims()
+	for i := range rows {
+		for j := range n {
+			r.Into.Set(i, j, r.Into.At(i, j)+2)
+		}
+	}
+	return res, err
+}
