@@ -77,7 +77,7 @@ var law = []struct {
 	{"host/internal/response", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}}, // decision 98
 	{"host/internal/launch", []string{"sdk", "sdk/rpc", "gonum.org/v1/gonum/mat", "golang.org/x/sync/errgroup",
 		"github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc"}},
-	{"host/internal/remote", []string{"host/internal/launch", "host/internal/workflow", "host/internal/diag", "sdk",
+	{"host/internal/remote", []string{"host/internal/launch", "host/internal/workflow", "host/internal/diag", "sdk", "sdk/rpc",
 		"github.com/BurntSushi/toml", "github.com/hashicorp/go-plugin"}}, // decision 81
 	{"host/internal/launch/", []string{"sdk", "sdk/"}}, // plugins that misbehave, for its tests
 

@@ -12,6 +12,7 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -19,6 +20,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"github.com/plume-da/plume/sdk"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/experimental"
 )
 
@@ -72,16 +74,21 @@ func ServerOptions() []grpc.ServerOption {
 
 // DialOptions are the gRPC options of a host for a unix socket in a directory of the user.
 func DialOptions() []grpc.DialOption {
-	return append(TLSDialOptions(), grpc.WithTransportCredentials(newPlainSockets()))
+	return append(dialOptions(), grpc.WithReadBufferSize(bufferBytes), grpc.WithTransportCredentials(newPlainSockets()))
 }
 
-// TLSDialOptions are the gRPC options of a host that leave the credentials of the
-// connection to go-plugin.
-func TLSDialOptions() []grpc.DialOption {
+// TLSDialOptions are the gRPC options of a host for a connection with mutual TLS. config need
+// not have the certificate of the plugin before that is connected.
+func TLSDialOptions(config *tls.Config) []grpc.DialOption {
+	below := grpc.WithReadBufferSize(0) // records have one
+	return append(dialOptions(), below, grpc.WithTransportCredentials(secureSockets{credentials.NewTLS(config), config}))
+}
+
+func dialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(newCodec()), grpc.MaxCallRecvMsgSize(messageBytes), grpc.MaxCallSendMsgSize(math.MaxInt32)),
 		grpc.WithStaticStreamWindowSize(windowBytes), grpc.WithStaticConnWindowSize(windowBytes),
-		grpc.WithReadBufferSize(bufferBytes), grpc.WithWriteBufferSize(bufferBytes),
+		grpc.WithWriteBufferSize(bufferBytes),
 		experimental.WithBufferPool(&buffers{}),
 	}
 }

@@ -38,6 +38,16 @@ func (p plainSockets) Clone() credentials.TransportCredentials {
 	return plainSockets{p.TransportCredentials.Clone()}
 }
 
+// DialSocket connects to a unix socket as a host does.
+func DialSocket(path string) (net.Conn, error) {
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	growSendBuffer(conn)
+	return direct(conn), nil
+}
+
 // growSendBuffer asks for a larger send buffer. A socket that does not grant it works
 // all the same.
 func growSendBuffer(conn net.Conn) {

@@ -9,7 +9,7 @@ import (
 	"unsafe"
 )
 
-// socket is a unix socket that is read and written by system calls of which Go's
+// socket is a socket that is read and written by system calls of which Go's
 // scheduler is not told. That is right because they never block: the socket is in
 // non-blocking mode, and the poller does the waiting. It pays because package net
 // tells the scheduler of every call, for it might block, and the first one after a
@@ -21,13 +21,13 @@ type socket struct {
 	in, out transfer
 }
 
-// direct returns conn as a socket if it is a unix socket, and conn itself if not.
+// direct returns conn as a socket if it is one of package net, and conn itself if not.
 func direct(conn net.Conn) net.Conn {
-	unix, ok := conn.(*net.UnixConn)
+	of, ok := conn.(syscall.Conn)
 	if !ok {
 		return conn
 	}
-	raw, err := unix.SyscallConn()
+	raw, err := of.SyscallConn()
 	if err != nil {
 		return conn
 	}

@@ -74,7 +74,7 @@ func startProcess(ctx context.Context, program *Program, sockets string, o *Opti
 		if secure, variables, err = mutualTLS(); err != nil {
 			return nil, sdk.Errorf(sdk.KindResource, "plugin "+program.Name, "cannot make a certificate: %v", err)
 		}
-		env, dial = append(env, variables...), rpc.TLSDialOptions()
+		env, dial = append(env, variables...), rpc.TLSDialOptions(secure)
 	}
 	executor := cmp.Or(program.Executor, o.Executor)
 	started, limit, cancel := limited(ctx, o.StartTimeout)

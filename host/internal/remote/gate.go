@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/sdk/rpc"
 )
 
 // gate is the TCP address of a plugin that listens on a Unix socket. It is the end of
@@ -99,24 +100,43 @@ var alive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5
 // admit lets the host in.
 func (g *gate) admit(tcp net.Conn) {
 	defer tcp.Close()
-	conn := tls.Server(tcp, g.tls)
 	hello, cancel := context.WithTimeout(context.Background(), lease)
 	defer cancel()
-	if err := conn.HandshakeContext(hello); err != nil {
+	conn, err := rpc.SecureServer(hello, tcp, g.tls)
+	if err != nil {
 		return
 	}
 	g.open.Add(1)
 	defer func() { g.touch(); g.open.Add(-1) }()
-	inside, err := net.Dial("unix", g.socket)
+	inside, err := rpc.DialSocket(g.socket)
 	if err != nil {
 		return
 	}
 	defer inside.Close()
 	// Both directions end together: a connection that is half open hides that a side is gone.
 	done := make(chan struct{}, 2)
-	go func() { _, _ = io.Copy(inside, conn); done <- struct{}{} }()
-	go func() { _, _ = io.Copy(conn, inside); done <- struct{}{} }()
+	go func() { pass(inside, conn.ReadAll); done <- struct{}{} }()
+	go func() { pass(conn, inside.Read); done <- struct{}{} }()
 	<-done
+}
+
+// passBytes is how much is passed on at a time.
+const passBytes = 256 << 10
+
+// pass writes to a connection what read gives, until one of them ends.
+func pass(to io.Writer, read func([]byte) (int, error)) {
+	data := make([]byte, passBytes)
+	for {
+		n, err := read(data)
+		if n > 0 {
+			if _, err := to.Write(data[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 func (g *gate) touch() { g.last.Store(time.Now().UnixNano()) }
