@@ -96,9 +96,13 @@ func (r replicas) queued() bool { return r.slots[0].program.away() }
 // faster or come earlier do more.
 const tasksPerReplica = 4
 
-// tasksOf returns tasks of all rows; one if members depend on each other.
+// tasksOf returns tasks of all rows; one if members depend on each other, or nobody else could
+// do another.
 func (r replicas) tasksOf(rows int) []task {
 	size := max(1, rows/(tasksPerReplica*len(r.slots)))
+	if len(r.slots) == 1 {
+		size = max(1, rows)
+	}
 	if most := r.threading.MaxMembersPerCall; most > 0 {
 		size = min(size, most)
 	}

@@ -76,4 +76,8 @@ func TestTasks(t *testing.T) {
 	if tasks := together.tasksOf(100); len(tasks) != 1 {
 		t.Errorf("members that depend on each other are in %d tasks", len(tasks))
 	}
+	alone := replicas{slots: make([]*slot, 1), threading: sdk.Threading{IndependentMembers: true}}
+	if tasks := alone.tasksOf(100); len(tasks) != 1 {
+		t.Errorf("members of a single replica are in %d tasks", len(tasks))
+	}
 }
