@@ -19,7 +19,7 @@ COMMIT  := $(shell git describe --tags --always --dirty --match 'v$(STATED)' 2>/
 VERSION := $(if $(filter v$(STATED),$(COMMIT)),$(STATED),$(STATED)-dev$(addprefix +,$(COMMIT)))
 STAMP   := -X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)
 
-.PHONY: demo build test test-dist test-cluster dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files vuln flips stops days terminal bench bench-wire bench-python bench-umbridge bench-filters bench-dapper browser gallery results proto builtin kernels clean FORCE
+.PHONY: demo build test test-dist test-cluster dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files vuln flips stops days terminal bench bench-wire bench-python bench-umbridge bench-fmu bench-filters bench-dapper browser gallery results proto builtin kernels clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -126,6 +126,9 @@ bench-python: $(VENV)/ready ## a plugin in Python beside the same one in Go: sta
 
 bench-umbridge: $(VENV)/ready ## a plugin in Python beside UM-Bridge's server and client
 	$(GO) run ./bench/umbridge $(VENV)/bin/python
+
+bench-fmu: $(VENV)/ready ## steps of an FMU through plume beside fmpy alone
+	$(GO) run ./bench/fmu $(VENV)/bin/python
 
 bench-filters: ## the filters' analysis step beside numpy and DAPPER; minutes
 	$(PYTHON) -m venv bench/.venv

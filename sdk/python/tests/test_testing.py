@@ -7,6 +7,8 @@ import numpy as np
 import plume as kit
 import pytest
 from conftest import PLUME
+from plume._calls import CALL, CONFIGURE, ENSEMBLE, PARAMETERS
+from plume._proto import plugin_pb2 as pb
 from test_running import Mine
 
 X = np.random.default_rng(1).normal(size=(20, 2))
@@ -75,6 +77,57 @@ def test_what_members_carry():
 
     with pytest.raises(kit.ContractError, match=r"forecast_member: got ndarray, want \(state, bytes\)"):
         kit.testing.forecast(Forgets(), [[1.0]])
+
+
+def estimated(cls, x, parameters):
+    """Returns a forecast with parameters that differ by member."""
+    request = pb.ConfigureRequest(per_member=list(parameters))
+    c, _ = CONFIGURE["model"](cls(), request)
+    values = np.column_stack(list(parameters.values()))
+    answer, _ = CALL["model"](c, pb.CallHeader(members=len(x), time_to=0.5), {ENSEMBLE: x, PARAMETERS: values})
+    return answer[ENSEMBLE]
+
+
+def test_parameters_of_all_members_in_one_call():
+    """With batched = True a model gets arrays, and is set up once; without, it is called for each."""
+    calls = []
+
+    class Moves(kit.Model):
+        """Moves a pair."""
+
+        variables = {"x": "1", "y": "1"}
+        speed: float = kit.Param(1.0, per_member=True, doc="how fast")
+        turn: float = kit.Param(0.5, per_member=True, doc="how far")
+
+        def setup(self):
+            calls.append("setup")
+
+        def forecast(self, x, t0, t1, rng):
+            calls.append(len(x))
+            return (x + self.turn) * self.speed
+
+    class Batched(Moves):
+        """Moves all pairs."""
+
+        batched = True
+
+    x, given = np.arange(6.0).reshape(3, 2), {"turn": [1.0, 2.0, 3.0], "speed": [1.0, 10.0, 100.0]}
+    one = estimated(Moves, x, given)
+    assert calls == ["setup"] + ["setup", 1] * 3
+    calls.clear()
+    assert np.array_equal(estimated(Batched, x, given), one)
+    assert one.tolist() == [[1.0, 2.0], [40.0, 50.0], [700.0, 800.0]]
+    assert calls == ["setup", 3]
+    calls.clear()
+    assert np.array_equal(estimated(Batched, x, {"turn": [1.0, 2.0, 3.0]}), x + np.array([[1.0], [2.0], [3.0]]))
+
+    class Lost(Counter):
+        """Has no method for several members."""
+
+        batched = True
+
+    with pytest.raises(kit.ContractError, match=r"batched = True, but has no method forecast$"):
+        Lost._face()
 
 
 def test_a_model_is_called_with_arrays():

@@ -172,7 +172,9 @@ _HINT_FAILED = "a member that cannot be computed is listed in Forecast(failures=
 def _forecast(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]:
     x = inputs[ENSEMBLE]
     carry = inputs.get(CARRY, [b""] * h.members) if c.plugin.carries else []
-    if c.per_member:
+    if c.per_member and c.plugin.batched:
+        result = _ask(_with(c, inputs[PARAMETERS].T[:, :, None]), h, x, _streams(h), carry)
+    elif c.per_member:
         result = _forecast_each(c, h, x, inputs[PARAMETERS], carry)
     else:
         result = _ask(c.plugin, h, x, _streams(h), carry)
@@ -218,19 +220,24 @@ def _carried(plugin: Model, carry: Any, members: int) -> list[bytes]:
     return list(carry)
 
 
+def _with(c: Configuration, values: Any) -> Model:
+    """Returns the model with values of the parameters that differ by member, in their order."""
+    own: Model = copy.copy(c.plugin)
+    given = dict(zip(c.per_member, values, strict=True))
+    own.declared = {**own.declared, **{k: v for k, v in given.items() if k in own.declared}}
+    for name in given.keys() - own.declared.keys():
+        setattr(own, name, given[name])
+    return own
+
+
 def _forecast_each(c: Configuration, h: Any, x: Array, parameters: Array, carry: list[bytes]) -> Forecast:
     """Forecasts members one by one, each with its own parameters."""
     rows, failures, kept = np.zeros_like(x), dict[int, str | Exception](), [b""] * len(carry)
     for i in range(len(x)):
-        own, number = copy.copy(c.plugin), h.first_member + i
-        values = dict(zip(c.per_member, map(float, parameters[i]), strict=True))
-        own.declared = own.declared | {k: v for k, v in values.items() if k in own.declared}
-        others = {k: v for k, v in values.items() if k not in own.declared}
-        for name, value in others.items():
-            setattr(own, name, value)
+        own, number = _with(c, map(float, parameters[i])), h.first_member + i
         streams = Streams((h.seed_hi, h.seed_lo), number, 1, h.cycle)
         try:
-            if others:
+            if any(name not in own.declared for name in c.per_member):
                 own.setup()
             result = _ask(own, h, x[i : i + 1], streams, carry[i : i + 1])
         except BaseException as e:

@@ -73,6 +73,15 @@ class Incoming:
             self._passed(k)
         return filled
 
+    def read(self, channel: int, n: int) -> bytes:
+        """Returns the next n bytes of a channel, fewer at its end alone."""
+        if n and self._more(channel) and (end := self._at + n) <= len(self._piece):
+            piece = bytes(self._piece[self._at : end])
+            self._passed(n)
+            return piece
+        room = bytearray(n)
+        return bytes(room[: self.readinto(channel, memoryview(room))])
+
     def ended(self, channel: int, name: str) -> None:
         """Checks that nothing follows the end of a channel."""
         if self._at < len(self._piece):
@@ -86,24 +95,22 @@ class Incoming:
 
 def carry_of(request: Incoming, channel: int, members: int) -> list[bytes]:
     """Reads what members carry: their number, the length of the bytes of each, and the bytes."""
-    head = bytearray(8 * (1 + members))
-    if request.readinto(channel, memoryview(head)) < len(head):
+    head = request.read(channel, 8 * (1 + members))
+    if len(head) < 8 * (1 + members):
         raise ContractError("ends before all lengths", where="channel carry")
     count, *lengths = struct.unpack(f"<{1 + members}Q", head)
     if count != members:
         raise ContractError(f"is of {count} members, want {members}", where="channel carry")
-    carry = []
-    for length in lengths:
-        room = bytearray(length)
-        if request.readinto(channel, memoryview(room)) < length:
-            raise ContractError("ends before the bytes of all members", where="channel carry")
-        carry.append(bytes(room))
+    carry = [request.read(channel, length) for length in lengths]
+    if any(len(b) < length for b, length in zip(carry, lengths, strict=True)):
+        raise ContractError("ends before the bytes of all members", where="channel carry")
     return carry
 
 
 def carry_segments(carry: list[bytes]) -> list[bytes]:
-    """Returns what carry_of reads."""
-    return [struct.pack(f"<{1 + len(carry)}Q", len(carry), *map(len, carry)), *carry]
+    """Returns what carry_of reads; many small pieces as one."""
+    segments = [struct.pack(f"<{1 + len(carry)}Q", len(carry), *map(len, carry)), *carry]
+    return [b"".join(segments)] if sum(map(len, carry)) < _frames.MAX_PAYLOAD else segments
 
 
 class Source:

@@ -100,18 +100,25 @@ class Model(Plugin):
     has returned of each member in Forecast(carry=...), and forecast_member with the bytes of its
     member, which it returns next to the state. They are empty for a member that has not been
     forecast before. Plume keeps them with the member: they follow it when a filter resamples,
-    and are in checkpoints. Nothing else may be remembered."""
+    and are in checkpoints. Nothing else may be remembered.
+
+    batched says that forecast takes parameters that differ by member in one call: those that the
+    workflow estimates are then arrays, (members, 1), in place of numbers, for that call. Without
+    it, forecast is called for each member, after setup."""
 
     variables: Declared = {}
     coordinates: Coordinates | None = None
     step: float | None = None
     dir: str = ""
     carries: ClassVar[bool] = False
-    declared: dict[str, float] = {}  # values of the parameters that Param(declares=True) declares
+    batched: ClassVar[bool] = False
+    declared: Mapping[str, Any] = {}  # values of the parameters that Param(declares=True) declares
     _role, _one_of = "model", ("forecast", "forecast_member")
 
     @classmethod
     def _face(cls) -> dict[str, Any]:
+        if cls.batched and not cls._has_own("forecast"):
+            raise ContractError("says batched = True, but has no method forecast", where=f"class {cls.__name__}")
         return super()._face() | ({"step": float(cls.step)} if cls.step else {})
 
     def forecast(self, x: Array, t0: float, t1: float, rng: Streams) -> ArrayLike | Forecast:
