@@ -29,7 +29,7 @@ var law = []struct {
 	allow []string
 }{
 	{"plugins/*/cmd/*", []string{"plugins/*", "sdk/serve"}},
-	{"plugins/process", []string{"sdk", "sdk/number", "sdk/wire", "gonum.org/v1/gonum/"}}, // its files are Arrow; decision 13
+	{"plugins/process", []string{"sdk", "sdk/netcdf", "sdk/number", "sdk/wire", "gonum.org/v1/gonum/"}}, // its files are Arrow and netCDF; decisions 13 and 102
 	{"plugins/", []string{"sdk", "sdk/ensemble", "sdk/ode", "sdk/taper", "sdk/resample", "sdk/rng", "sdk/linalg", "plugins/internal/", "gonum.org/v1/gonum/"}},
 
 	{"sdk/wire/", []string{"sdk", "sdk/wire", "github.com/apache/arrow/go/v17/", "github.com/pierrec/lz4/v4", "gonum.org/v1/gonum/"}}, // decisions 12 and 38
@@ -39,6 +39,7 @@ var law = []struct {
 	{"sdk/serve", []string{"sdk", "sdk/pace", "sdk/rpc", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/grpc", "golang.org/x/sys/unix"}},
 	{"sdk/plugintest", []string{"sdk", "sdk/rng", "gonum.org/v1/gonum/"}},
 	{"sdk/pace", nil},
+	{"sdk/netcdf", nil},
 	{"sdk/number", nil},
 	{"sdk/rng", nil},
 	{"sdk/linalg", []string{"gonum.org/v1/gonum/", "golang.org/x/sys/cpu"}}, // it has loops for several kinds of processor; decision 15
@@ -68,7 +69,7 @@ var law = []struct {
 		"sdk", "sdk/rng", "gonum.org/v1/gonum/mat", "golang.org/x/text/unicode/norm"}}, // decisions 23, 24 and 50
 	{"host/internal/workflow", []string{"host/internal/tomltext", "host/internal/pattern", "host/internal/zone", "host/internal/score", "host/internal/diag"}},
 	{"host/internal/tomltext", []string{"host/internal/diag", "github.com/BurntSushi/toml"}},
-	{"host/internal/tabular", []string{"host/internal/pattern", "sdk/number", "sdk/wire/rows", "golang.org/x/text/encoding/unicode", "golang.org/x/text/unicode/norm"}}, // decisions 38 and 50
+	{"host/internal/tabular", []string{"host/internal/pattern", "sdk/netcdf", "sdk/number", "sdk/wire/rows", "golang.org/x/text/encoding/unicode", "golang.org/x/text/unicode/norm"}}, // decisions 38 and 50
 	{"host/internal/diag", nil},
 	{"host/internal/pattern", []string{"golang.org/x/text/unicode/norm"}}, // decision 50
 	{"host/internal/zone", nil},

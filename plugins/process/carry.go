@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/plume-da/plume/sdk"
 )
@@ -24,6 +26,66 @@ func (m *model) setCarry(taken map[string]string) error {
 	return nil
 }
 
+// keeper is a codec that can write states to where it reads them, in a file with more than them.
+type keeper interface {
+	put(path string, t *task) error
+}
+
+// untouched is the time of a restart file before a run: if the file still has it after the run,
+// the program has not written it.
+var untouched = time.Unix(1e9, 0)
+
+// restarts reports whether an output is kept for the next run: a restart file with the state.
+func (m *model) restarts() bool {
+	return m.isCarried(m.Output) || slices.ContainsFunc(m.Instructions, func(file string) bool {
+		return m.isCarried(strings.TrimSuffix(filepath.Base(file), ".ins"))
+	})
+}
+
+// isCarried reports whether a file is kept for the next run of a member.
+func (m *model) isCarried(name string) bool {
+	return slices.ContainsFunc(m.Carry, func(c string) bool { return filepath.Clean(c) == filepath.Clean(name) })
+}
+
+// setRestart checks the outputs that are carried: the first run of a member needs one, too.
+func (m *model) setRestart() error {
+	for _, out := range m.outputs {
+		if !m.isCarried(out.name) {
+			continue
+		}
+		if _, can := out.codec.(keeper); !can {
+			return config("carry", "%s is the output too, where the state cannot be written without the rest", out.name).
+				WithHint("an output that is carried is a .nc, or one that instructions read; name the file with the state in output, and another with the rest in carry")
+		}
+		if m.begins(out.name) < 0 {
+			return config("carry", "%s holds the state, and there is none for the first run", out.name).WithHint("name one in copies")
+		}
+	}
+	return nil
+}
+
+// begins returns the index in copies of the file that a member starts with; -1 if there is none.
+func (m *model) begins(name string) int {
+	return slices.IndexFunc(m.copies, func(f string) bool { return filepath.Base(f) == filepath.Clean(name) })
+}
+
+// put writes the state of t into its restart files in dir.
+func (m *model) put(dir string, t *task) error {
+	for _, out := range m.outputs {
+		if !m.isCarried(out.name) {
+			continue
+		}
+		path := filepath.Join(dir, out.name)
+		if err := out.codec.(keeper).put(path, t); err != nil {
+			return sdk.Errorf(sdk.KindExternal, out.name, "the state of member %d cannot be written to it: %v", t.first, err)
+		}
+		if err := os.Chtimes(path, untouched, untouched); err != nil {
+			return resource(err)
+		}
+	}
+	return nil
+}
+
 // restore puts the files that the member of t carries into the directory of its run. Without
 // any it leaves there what copies has of these names.
 func (m *model) restore(dir string, t *task) error {
@@ -34,7 +96,7 @@ func (m *model) restore(dir string, t *task) error {
 			return resource(err)
 		}
 		if len(t.carry) == 0 {
-			if i := slices.IndexFunc(m.copies, func(f string) bool { return filepath.Base(f) == filepath.Clean(name) }); i >= 0 {
+			if i := m.begins(name); i >= 0 {
 				if err := duplicate(m.copies[i], path); err != nil {
 					return resource(err)
 				}
@@ -52,7 +114,7 @@ func (m *model) restore(dir string, t *task) error {
 			return resource(err)
 		}
 	}
-	return nil
+	return m.put(dir, t)
 }
 
 // nextFile returns the first of the files in what a member carries, each after its length, and

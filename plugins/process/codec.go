@@ -37,6 +37,8 @@ func (m *model) codecOf(name string) codec {
 		return jsonCodec{}
 	case ".arrows":
 		return arrowCodec{}
+	case ".nc":
+		return netcdfCodec{}
 	}
 	if name == "" {
 		return jsonCodec{}

@@ -86,7 +86,7 @@ func TestNumbersOfFortran(t *testing.T) {
 	} {
 		m := configured(t, params{"command": []string{"true"}, "variables": []string{"a", "b", "c"}, "output": file})
 		into := mat.NewDense(1, 3, nil)
-		if err := m.output.decode(strings.NewReader(text), m.tasks(request(m, 1))[0], into); err != nil {
+		if err := m.outputs[0].codec.decode(strings.NewReader(text), m.tasks(request(m, 1))[0], into); err != nil {
 			t.Errorf("%s: %v", file, err)
 		} else if got := fmt.Sprint(into.RawMatrix().Data); got != "[10.5 1.05e+100 -0.05]" {
 			t.Errorf("%s: got %s", file, got)
@@ -109,7 +109,7 @@ func TestFilesAreReadable(t *testing.T) {
 		r := request(m, 2)
 		copy(r.Ensemble.RawMatrix().Data, []float64{1, 2, 3, 4, 0.1, 5, 6, 7, 8, 1e-10})
 		var b bytes.Buffer
-		if err := m.input.encode(&b, m.tasks(r)[0]); err != nil {
+		if err := m.inputs[0].codec.encode(&b, m.tasks(r)[0]); err != nil {
 			t.Fatal(err)
 		}
 		want := strings.NewReplacer("SEED0", fmt.Sprint(r.Seed.Member(40).Int64N(1<<53)), "SEED1", fmt.Sprint(r.Seed.Member(41).Int64N(1<<53))).Replace(tt.want)
@@ -227,10 +227,11 @@ with pyarrow.ipc.new_stream("out.arrows", t.schema) as out:
 // csvOf returns the codec of .csv without any choice of columns.
 func csvOf(l *sdk.Layout) codec {
 	m := &model{layout: l, Output: "a.csv", Rows: "all"}
-	if err := m.setOutput(); err != nil {
+	c, err := m.outputCodec()
+	if err != nil {
 		panic(err)
 	}
-	return m.output
+	return c
 }
 
 // Whatever a program leaves behind is an answer or an error, and an answer is what

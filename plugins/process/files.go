@@ -20,13 +20,16 @@ const stdoutFile, stderrFile = "stdout.txt", "stderr.txt"
 // setFiles checks the names of all files in the working directory of a command.
 func (m *model) setFiles() error {
 	taken := map[string]string{stdoutFile: "the output of the command", stderrFile: "its messages"}
-	if m.Input != "" {
-		if err := m.take(taken, "input", m.Input); err != nil {
+	for _, in := range m.inputs {
+		if err := m.take(taken, "input", in.name); err != nil {
 			return err
 		}
 	}
-	if m.Output != "" && (m.Mode == "server" || filepath.Clean(m.Output) != stdoutFile) { // the output of a program that ends is as good a result as any other
-		if err := m.take(taken, "output", m.Output); err != nil {
+	for _, out := range m.outputs {
+		if m.isCarried(out.name) || m.Mode != "server" && filepath.Clean(out.name) == stdoutFile { // the output of a program that ends is as good a result as any other
+			continue
+		}
+		if err := m.take(taken, "output", out.name); err != nil {
 			return err
 		}
 	}
@@ -50,6 +53,9 @@ func (m *model) setFiles() error {
 	if err := m.setCarry(taken); err != nil {
 		return err
 	}
+	if err := m.setRestart(); err != nil {
+		return err
+	}
 	return m.note()
 }
 
@@ -66,6 +72,15 @@ func (m *model) take(taken map[string]string, where, name string) error {
 	top, _, _ := strings.Cut(clean, string(filepath.Separator))
 	taken[clean], taken[top] = where, where
 	return nil
+}
+
+// names returns the names of files.
+func names(files []exchanged) []string {
+	var all []string
+	for _, f := range files {
+		all = append(all, f.name)
+	}
+	return all
 }
 
 // trace is what tells that a file has changed.
@@ -120,8 +135,10 @@ func (m *model) unchanged() error {
 // furnish makes the working directory of a run with that of its input, and puts links to the
 // files and copies into it.
 func (m *model) furnish(dir string) error {
-	if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(m.Input)), 0o755); err != nil {
-		return err
+	for _, name := range append([]string{"."}, names(m.inputs)...) {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
+			return err
+		}
 	}
 	for _, f := range m.files {
 		if err := os.Symlink(f, filepath.Join(dir, filepath.Base(f))); err != nil {
@@ -156,8 +173,8 @@ func duplicate(from, to string) error {
 // those that were there before it.
 func (m *model) contents(dir string) string {
 	const most = 8
-	known := []string{stdoutFile, stderrFile, filepath.Clean(m.Input)}
-	for _, f := range slices.Concat(m.files, m.copies) {
+	known := []string{stdoutFile, stderrFile}
+	for _, f := range slices.Concat(names(m.inputs), m.files, m.copies) {
 		known = append(known, filepath.Base(f))
 	}
 	var names []string

@@ -105,7 +105,7 @@ func TestRefusals(t *testing.T) {
 		{"env", `got "A B", want NAME=value`, params{"env": []string{"A B"}}},
 		{"env", "there is no {{.b}}; there are", params{"env": []string{"A={{.b}}"}}},
 		{"input", "a file in the working directory", params{"input": "../state.csv"}},
-		{"input", `the name "stderr.txt" is taken`, params{"input": "stderr.txt"}},
+		{"input", `the name "stderr.txt" is taken`, params{"input": "stderr.txt", "template": "{{.state.x}} {{.state.y}}"}},
 		{"output", `the name "./state.csv" is taken by input`, params{"output": "./state.csv"}},
 		{"files", "no such file", params{"files": []string{"grid.nc"}}},
 		{"files", "the name out is taken by output", params{"files": []string{"out"}, "output": "out/result.csv"}},

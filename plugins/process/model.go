@@ -26,30 +26,32 @@ import (
 
 // model is a program that a workflow describes.
 type model struct {
-	Command    []string  `param:"command"`
-	Variables  []string  `param:"variables"`
-	Dimensions []string  `param:"dimensions"`
-	Units      []string  `param:"units"`
-	Parameters []string  `param:"parameters"`
-	Spacing    []float64 `param:"spacing"`
-	Points     string    `param:"points"`
-	Period     []float64 `param:"period"`
-	Mode       string    `param:"mode"`
-	Input      string    `param:"input"`
-	Template   string    `param:"template"`
-	Output     string    `param:"output"`
-	Read       []string  `param:"read"`
-	Rows       string    `param:"rows"`
-	Files      []string  `param:"files"`
-	Copies     []string  `param:"copies"`
-	Carry      []string  `param:"carry"`
-	Env        []string  `param:"env"`
-	ExitCodes  []int     `param:"exit_codes"`
-	Timeout    float64   `param:"timeout"`
-	Retries    int       `param:"retries"`
-	Parallel   int       `param:"parallel"`
-	Keep       string    `param:"keep"`
-	WorkDir    string    `param:"work_dir"`
+	Command      []string  `param:"command"`
+	Variables    []string  `param:"variables"`
+	Dimensions   []string  `param:"dimensions"`
+	Units        []string  `param:"units"`
+	Parameters   []string  `param:"parameters"`
+	Spacing      []float64 `param:"spacing"`
+	Points       string    `param:"points"`
+	Period       []float64 `param:"period"`
+	Mode         string    `param:"mode"`
+	Input        string    `param:"input"`
+	Template     string    `param:"template"`
+	Output       string    `param:"output"`
+	Templates    []string  `param:"templates"`
+	Instructions []string  `param:"instructions"`
+	Read         []string  `param:"read"`
+	Rows         string    `param:"rows"`
+	Files        []string  `param:"files"`
+	Copies       []string  `param:"copies"`
+	Carry        []string  `param:"carry"`
+	Env          []string  `param:"env"`
+	ExitCodes    []int     `param:"exit_codes"`
+	Timeout      float64   `param:"timeout"`
+	Retries      int       `param:"retries"`
+	Parallel     int       `param:"parallel"`
+	Keep         string    `param:"keep"`
+	WorkDir      string    `param:"work_dir"`
 
 	dir       string // directory at which relative paths start
 	layout    *sdk.Layout
@@ -61,8 +63,8 @@ type model struct {
 	files     []string         // absolute
 	copies    []string         // absolute
 	traces    map[string]trace // of the linked files, by path
-	input     codec
-	output    codec
+	inputs    []exchanged
+	outputs   []exchanged
 	turns     chan struct{} // one token for every current run
 	key       string        // of the servers that may be used
 	asked     atomic.Bool   // whether a server has been asked twice
@@ -83,8 +85,7 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 		return nil, err
 	}
 	m.setParameters(c.PerMember)
-	m.setExchange()
-	for _, check := range []func() error{m.setCommand, m.setEnvironment, m.setFiles, m.setCodecs, m.setWorkDir, m.rehearse} {
+	for _, check := range []func() error{m.setExchange, m.setCommand, m.setEnvironment, m.setCodecs, m.setFiles, m.setWorkDir, m.rehearse} {
 		if err := check(); err != nil {
 			return nil, err
 		}
@@ -96,15 +97,30 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	return m, nil
 }
 
-// setExchange names the files that states are exchanged in. A server without them gets and
-// gives states in its lines.
-func (m *model) setExchange() {
-	if m.Mode != "server" {
-		m.Input, m.Output = cmp.Or(m.Input, "state.csv"), cmp.Or(m.Output, "result.csv")
-		return
+// exchanged is a file that states are written to or results are read from.
+type exchanged struct {
+	name  string
+	codec codec
+}
+
+// setExchange names the files that states are exchanged in, where the workflow leaves them out. A
+// server without them gets and gives states in its lines.
+func (m *model) setExchange() error {
+	if len(m.Instructions) > 0 && m.Output != "" {
+		return config("instructions", "cannot be combined with output; want one of them")
 	}
-	key, _ := json.Marshal(m) // parameters are texts and finite numbers
-	m.key = m.dir + string(key)
+	if m.Mode == "server" {
+		key, _ := json.Marshal(m) // parameters are texts and finite numbers
+		m.key = m.dir + string(key)
+		return nil
+	}
+	if len(m.Instructions) == 0 {
+		m.Output = cmp.Or(m.Output, "result.csv")
+	}
+	if len(m.Templates) == 0 && !m.restarts() {
+		m.Input = cmp.Or(m.Input, "state.csv")
+	}
+	return nil
 }
 
 // path returns an absolute path for one that is relative to the workflow.
@@ -170,59 +186,148 @@ func (m *model) setEnvironment() error {
 }
 
 func (m *model) setCodecs() error {
-	if err := m.setOutput(); err != nil {
+	if err := m.setInputs(); err != nil {
 		return err
 	}
-	m.input = m.codecOf(m.Input)
-	if _, text := m.input.(textCodec); text != (m.Template != "") {
-		if text {
-			return config("template", "is missing: %s needs one", m.Input).WithHint("known formats are .csv, .npy, .json and .arrows")
-		}
-		return config("template", "is set, but %s has a format of its own", m.Input).WithHint("set input to the name of the file that the program reads")
+	if len(m.Instructions) > 0 {
+		return m.setInstructions()
 	}
-	if m.Template == "" {
-		return nil
+	if m.Output == "" { // the answer of a server
+		_, err := m.outputCodec()
+		return err
 	}
-	text := m.Template
-	if !inline(text) {
-		read, err := os.ReadFile(m.path(text))
-		if err != nil {
-			return config("template", "%v", err).WithHint("template is the name of a file, or a text with {{ or several lines")
-		}
-		text = string(read)
-	}
-	parsed, err := m.parse("template", []string{text})
-	if err == nil {
-		m.input = textCodec{template: parsed[0]}
-	}
+	c, err := m.outputCodec()
+	m.outputs = []exchanged{{m.Output, c}}
 	return err
 }
 
-func (m *model) setOutput() error {
-	m.output = m.codecOf(m.Output)
-	switch c := m.output.(type) {
+// setInputs sets the codecs of the files that are written before a run.
+func (m *model) setInputs() error {
+	c := m.codecOf(m.Input)
+	_, netcdf := c.(netcdfCodec)
+	switch _, text := c.(textCodec); {
+	case netcdf:
+		return config("input", "got %s, which plume does not write", m.Input).
+			WithHint("a restart file that holds the state is output and in carry; .npy is for a program that reads arrays")
+	case text && m.Template == "":
+		return config("template", "is missing: %s needs one", m.Input).WithHint("known formats are .csv, .npy, .json and .arrows")
+	case !text && m.Template != "":
+		return config("template", "is set, but %s has a format of its own", cmp.Or(m.Input, "a line")).WithHint("set input to the name of the file that the program reads")
+	case text:
+		source := m.Template
+		if !inline(source) {
+			read, err := os.ReadFile(m.path(source))
+			if err != nil {
+				return config("template", "%v", err).WithHint("template is the name of a file, or a text with {{ or several lines")
+			}
+			source = string(read)
+		}
+		var err error
+		if c, err = m.templateIn("template", source); err != nil {
+			return err
+		}
+	}
+	if m.Input != "" {
+		m.inputs = []exchanged{{m.Input, c}}
+	}
+	for _, file := range m.Templates {
+		name, err := target("templates", file, ".tpl")
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(m.path(file))
+		if err != nil {
+			return config("templates", "%v", err)
+		}
+		c, err := m.templateIn("templates", string(text))
+		if err != nil {
+			return err
+		}
+		m.inputs = append(m.inputs, exchanged{name, c})
+	}
+	return nil
+}
+
+// templateIn returns the codec of a text, which is a template of PEST if its first line says so.
+func (m *model) templateIn(where, text string) (codec, error) {
+	if delimiter, lines, ok := pestHeader(text, "ptf"); ok {
+		if m.Mode == "batch" {
+			return nil, config(where, "is one of PEST, which has no members for mode = \"batch\"")
+		}
+		c, err := m.newPestTemplate(delimiter, lines)
+		if err != nil {
+			return nil, config(where, "%v", err)
+		}
+		return c, nil
+	}
+	parsed, err := m.parse(where, []string{text})
+	if err != nil {
+		return nil, err
+	}
+	return textCodec{template: parsed[0]}, nil
+}
+
+// setInstructions sets the outputs that instruction files read. Together they must hold every
+// value once.
+func (m *model) setInstructions() error {
+	switch {
+	case m.Mode == "batch":
+		return config("instructions", "read one member, not those of mode = \"batch\"")
+	case len(m.Read) > 0 || m.Rows != "all":
+		return config("instructions", "cannot be combined with read and rows; want one of them")
+	}
+	state, times := pestNames(m.layout), make([]int, m.layout.Size())
+	for _, file := range m.Instructions {
+		name, err := target("instructions", file, ".ins")
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(m.path(file))
+		if err != nil {
+			return config("instructions", "%v", err)
+		}
+		ins, err := newInstructions(string(text), state)
+		if err != nil {
+			return config("instructions", "%s: %v", file, err)
+		}
+		for _, at := range ins.values {
+			times[at]++
+		}
+		m.outputs = append(m.outputs, exchanged{name, instructed{ins}})
+	}
+	for i, n := range times {
+		if n != 1 {
+			return config("instructions", "%s is read %s, want once", valueNames(m.layout)[i], plural(n, "time"))
+		}
+	}
+	return nil
+}
+
+// outputCodec returns the codec of the file output, or of the answer of a server.
+func (m *model) outputCodec() (codec, error) {
+	c := m.codecOf(m.Output)
+	switch text := c.(type) {
+	case netcdfCodec:
+		return m.newNetcdf()
 	case csvCodec:
 		t, err := m.newTable(true)
-		m.output = csvCodec{c.names, t}
-		return err
+		return csvCodec{text.names, t}, err
 	case textCodec:
-		c.last = m.Rows == "last"
-		m.output = c
+		text.last = m.Rows == "last"
 		if len(m.Read) == 0 {
-			return nil
+			return text, nil
 		}
 		t, err := m.newTable(false)
-		c.table = t
-		m.output = c
-		return err
+		text.table = t
+		return text, err
 	}
 	switch {
 	case len(m.Read) > 0:
-		return config("read", "is set, but %s has a format of its own", m.Output)
+		return nil, config("read", "is set, but %s has a format of its own", cmp.Or(m.Output, "an answer"))
 	case m.Rows != "all":
-		return config("rows", "is set, but %s has a format of its own", m.Output)
+		return nil, config("rows", "is set, but %s has a format of its own", cmp.Or(m.Output, "an answer"))
 	}
-	return nil
+	return c, nil
 }
 
 func (m *model) setWorkDir() error {

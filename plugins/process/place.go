@@ -40,24 +40,29 @@ func (p *place) prepare(t *task) (string, error) {
 	if err := p.m.restore(dir, t); err != nil {
 		return "", err
 	}
-	if err := p.m.write(filepath.Join(dir, p.m.Input), t); err != nil {
+	if err := p.m.write(dir, t); err != nil {
 		return "", resource(err)
 	}
 	return dir, nil
 }
 
-// write writes the states of a task to a file.
-func (m *model) write(path string, t *task) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
+// write writes the states of a task to the files in dir.
+func (m *model) write(dir string, t *task) error {
+	for _, in := range m.inputs {
+		f, err := os.Create(filepath.Join(dir, in.name))
+		if err != nil {
+			return err
+		}
+		b := bufio.NewWriter(f)
+		if err := in.codec.encode(b, t); err != nil {
+			_ = f.Close()
+			return fmt.Errorf("%s: %w", in.name, err)
+		}
+		if err := errors.Join(b.Flush(), f.Close()); err != nil {
+			return err
+		}
 	}
-	b := bufio.NewWriter(f)
-	if err := m.input.encode(b, t); err != nil {
-		_ = f.Close()
-		return err
-	}
-	return errors.Join(b.Flush(), f.Close())
+	return nil
 }
 
 // clear removes the working directory of a run unless its files are kept.

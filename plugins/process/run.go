@@ -262,19 +262,32 @@ func (m *model) judge(limited context.Context, cmd *exec.Cmd, err error) *failur
 
 // collect reads the results that a command left in dir.
 func (m *model) collect(dir string, t *task, into *outcome) *failure {
-	f, err := os.Open(filepath.Join(dir, m.Output))
+	for _, out := range m.outputs {
+		if f := m.read(dir, out, t, into); f != nil {
+			return f
+		}
+	}
+	return m.finite(t, into.states)
+}
+
+// read reads one of the results.
+func (m *model) read(dir string, out exchanged, t *task, into *outcome) *failure {
+	f, err := os.Open(filepath.Join(dir, out.name))
 	if err != nil {
-		f := &failure{what: fmt.Sprintf("left no %s: %s", m.Output, m.contents(dir))}
+		f := &failure{what: fmt.Sprintf("left no %s: %s", out.name, m.contents(dir))}
 		if info, err := os.Stat(filepath.Join(dir, stdoutFile)); err == nil && info.Size() > 0 {
 			f.advice = fmt.Sprintf("output = %q takes what it prints", stdoutFile)
 		}
 		return f
 	}
 	defer f.Close()
-	if err := m.output.decode(f, t, into.states); err != nil {
-		return &failure{what: fmt.Sprintf("left an invalid %s: %v", m.Output, err)}
+	if info, err := f.Stat(); err == nil && info.ModTime().Equal(untouched) {
+		return &failure{what: fmt.Sprintf("has not written %s, which still holds the state before it", out.name)}
 	}
-	return m.finite(t, into.states)
+	if err := out.codec.decode(f, t, into.states); err != nil {
+		return &failure{what: fmt.Sprintf("left an invalid %s: %v", out.name, err)}
+	}
+	return nil
 }
 
 // finite returns the failure of results that are not finite numbers, or nil.

@@ -223,10 +223,10 @@ func (m *model) exchange(s *server, t *task, into *outcome) *failure {
 	if asked() != nil {
 		return m.gone(s, asked)
 	}
-	if m.Output != "" {
+	if len(m.outputs) > 0 {
 		return m.collect(s.dir, t, into)
 	}
-	if err := m.output.decode(bytes.NewReader(answer), t, into.states); err != nil {
+	if err := (jsonCodec{}).decode(bytes.NewReader(answer), t, into.states); err != nil {
 		return &failure{what: fmt.Sprintf("gave an invalid answer: %v", err)}
 	}
 	return m.finite(t, into.states)
@@ -247,22 +247,21 @@ func said(text []byte) string { return brief(strings.TrimSpace(printable(string(
 // an earlier question is removed.
 func (m *model) line(s *server, t *task) ([]byte, error) {
 	values := t.values()
+	if len(m.inputs) > 0 || m.restarts() {
+		delete(values, "state")
+	}
+	for _, name := range names(m.outputs) {
+		if err := os.RemoveAll(filepath.Join(s.dir, name)); err != nil {
+			return nil, err
+		}
+	}
 	if err := m.restore(s.dir, t); err != nil {
 		return nil, err
 	}
-	if m.Input != "" {
-		delete(values, "state")
-		values["input"] = m.Input
-		if err := m.write(filepath.Join(s.dir, m.Input), t); err != nil {
-			return nil, err
-		}
+	if err := m.write(s.dir, t); err != nil {
+		return nil, err
 	}
-	if m.Output != "" {
-		values["output"] = m.Output
-		if err := os.RemoveAll(filepath.Join(s.dir, m.Output)); err != nil {
-			return nil, err
-		}
-	}
+	m.nameFiles(values)
 	line, err := json.Marshal(values)
 	return append(line, '\n'), err
 }

@@ -67,7 +67,7 @@ func TestRead(t *testing.T) {
 		}
 		m := configured(t, p)
 		into := mat.NewDense(1, m.layout.Size(), nil)
-		err := m.output.decode(strings.NewReader(tt.text), m.tasks(request(m, 1))[0], into)
+		err := m.outputs[0].codec.decode(strings.NewReader(tt.text), m.tasks(request(m, 1))[0], into)
 		got := fmt.Sprint(into.RawRowView(0))
 		if err != nil {
 			got = err.Error()
@@ -87,7 +87,7 @@ func TestReadOfSeveralMembers(t *testing.T) {
 		m := configured(t, params{"command": []string{"true"}, "variables": []string{"T(x)"}, "dimensions": []string{"x = 2"}, "mode": "batch",
 			"output": tt.file, "read": []string{"T"}, "rows": tt.rows})
 		into := mat.NewDense(2, 2, nil)
-		if err := m.output.decode(strings.NewReader(tt.text), m.tasks(request(m, 2))[0], into); err != nil {
+		if err := m.outputs[0].codec.decode(strings.NewReader(tt.text), m.tasks(request(m, 2))[0], into); err != nil {
 			t.Error(err)
 		}
 		if got := fmt.Sprint(into.RawMatrix().Data); got != "[1 2 3 4]" {

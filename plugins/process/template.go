@@ -2,7 +2,6 @@ package process
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -107,14 +106,23 @@ func (m *model) named(t *task) map[string]any {
 	if m.Mode != "server" {
 		values = t.values()
 	}
-	values["input"], values["output"] = m.Input, m.Output
+	m.nameFiles(values)
 	return values
+}
+
+// nameFiles adds the names of input and output to values.
+func (m *model) nameFiles(values map[string]any) {
+	for key, name := range map[string]string{"input": m.Input, "output": m.Output} {
+		if name != "" {
+			values[key] = name
+		}
+	}
 }
 
 // The errors of Go's templates, in which the position is followed by what was executed and
 // what happened.
 var (
-	goMistake   = regexp.MustCompile(`(?s)^template: [^:]*:(\d+)(?::\d+)?: (?:executing ".*?" at <(.*?)>: )?(.*)$`)
+	goMistake   = regexp.MustCompile(`(?s)^(?:\S+: )?template: [^:]*:(\d+)(?::\d+)?: (?:executing ".*?" at <(.*?)>: )?(.*)$`)
 	noSuchKey   = regexp.MustCompile(`map has no entry for key "(.*)"`)
 	noSuchWord  = regexp.MustCompile(`function "(.*)" not defined`)
 	noSuchField = regexp.MustCompile(`can't evaluate field (\S+)`)
@@ -127,7 +135,7 @@ func (m *model) mistake(where string, err error) *sdk.Error {
 		return config(where, "%v", err)
 	}
 	at, expression, what := "line "+parts[1]+": ", parts[2], parts[3]
-	if where != "template" {
+	if !strings.HasPrefix(where, "template") {
 		at = ""
 	}
 	switch name := noSuchWord.FindStringSubmatch(what); {
@@ -145,7 +153,7 @@ func (m *model) mistake(where string, err error) *sdk.Error {
 func (m *model) known(where string) string {
 	const most = 8 // variables
 	values := m.named(m.blank())
-	if where == "template" { // which is the input
+	if strings.HasPrefix(where, "template") { // which is the input
 		values = m.blank().values()
 	}
 	delete(values, "members")
@@ -192,7 +200,7 @@ func (m *model) rehearse() error {
 		})
 	}
 	var unused []string
-	if _, text := m.input.(textCodec); text {
+	if !m.givesAll() {
 		row := t.states.RawRowView(0)
 		for _, v := range m.layout.Variables {
 			own := row[:v.Size()]
@@ -207,7 +215,7 @@ func (m *model) rehearse() error {
 			clear(own)
 		}
 	}
-	if _, all := m.input.(jsonCodec); !all && m.Mode != "server" { // both have them
+	if m.Mode != "server" && !slices.ContainsFunc(m.inputs, func(in exchanged) bool { return in.codec == jsonCodec{} }) { // both have them
 		for _, p := range m.declared {
 			if !affects(func(value float64) { t.params[0][p.name] = plain(value) }) {
 				unused = append(unused, "param."+p.name)
@@ -221,6 +229,21 @@ func (m *model) rehearse() error {
 	return m.unused(unused)
 }
 
+// isText reports whether a codec writes what a template says, and not all values.
+func isText(c codec) bool {
+	switch c.(type) {
+	case textCodec, *pestTemplate:
+		return true
+	}
+	return false
+}
+
+// givesAll reports whether the program gets every value of the state, whatever templates hold.
+func (m *model) givesAll() bool {
+	return m.restarts() || m.Mode == "server" && len(m.inputs) == 0 ||
+		slices.ContainsFunc(m.inputs, func(in exchanged) bool { return !isText(in.codec) })
+}
+
 // unused returns the error of a template that lacks variables or parameters, by the words that it has for them.
 func (m *model) unused(words []string) error {
 	var names []string
@@ -229,7 +252,10 @@ func (m *model) unused(words []string) error {
 		names = append(names, name)
 	}
 	where, what := "template", "does not contain"
-	if m.Template == "" {
+	switch {
+	case m.Template == "" && len(m.Templates) > 0:
+		where, what = "templates", "do not contain"
+	case m.Template == "":
 		where, what = "parameters", "neither command nor env contains"
 	}
 	return config(where, "%s %s, so the program cannot depend on %s", what, strings.Join(names, ", "), map[bool]string{true: "it", false: "them"}[len(names) == 1]).
@@ -253,12 +279,13 @@ func (m *model) blank() *task {
 // arguments and the environment.
 func (m *model) written(t *task) (string, error) {
 	var b strings.Builder
-	w := io.Writer(&b)
-	if _, text := m.input.(textCodec); !text {
-		w = io.Discard
-	}
-	if err := m.input.encode(w, t); err != nil {
-		return "", m.mistake("template", err)
+	for _, in := range m.inputs {
+		if !isText(in.codec) {
+			continue
+		}
+		if err := in.codec.encode(&b, t); err != nil {
+			return "", m.mistake("template", fmt.Errorf("%s: %w", in.name, err))
+		}
 	}
 	for _, p := range []struct {
 		where string

@@ -29,7 +29,7 @@ func TestTemplates(t *testing.T) {
 			r := request(m, 2)
 			copy(r.Ensemble.RawMatrix().Data, []float64{1, 2, 3, 4, 0.1, 5, 6, 7, 8, 0.2})
 			var b bytes.Buffer
-			if err := m.input.encode(&b, m.tasks(r)[0]); err != nil || b.String() != tt.want {
+			if err := m.inputs[0].codec.encode(&b, m.tasks(r)[0]); err != nil || b.String() != tt.want {
 				t.Errorf("got %q, want %q: %v", b.String(), tt.want, err)
 			}
 		}
@@ -55,7 +55,7 @@ func TestWholeNumbersHaveNoExponent(t *testing.T) {
 		r.From, r.To = 3e6, 4e6
 		copy(r.Ensemble.RawMatrix().Data, []float64{1e6, 2e7, 1.5})
 		var b bytes.Buffer
-		if err := m.input.encode(&b, m.tasks(r)[0]); err != nil || !bytes.Contains(b.Bytes(), []byte(want)) {
+		if err := m.inputs[0].codec.encode(&b, m.tasks(r)[0]); err != nil || !bytes.Contains(b.Bytes(), []byte(want)) {
 			t.Errorf("%s: got %q, want %q: %v", file, b.String(), want, err)
 		}
 		cmd, err := m.command(t.TempDir(), m.tasks(r)[0])

@@ -2,6 +2,7 @@ package tabular
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plume-da/plume/sdk/netcdf"
 	"github.com/plume-da/plume/sdk/wire/rows"
 )
 
@@ -19,7 +21,7 @@ import (
 // standard calendar are instants.
 type netCDF struct {
 	file    *os.File
-	cdf     *cdf
+	cdf     *netcdf.File
 	columns []rows.Column
 	lengths []int // of the dimensions of a row
 	rows    int
@@ -34,17 +36,24 @@ type cdfCells struct {
 }
 
 func openNetCDF(f *os.File, _ Dialect, _ int64) (source, error) {
-	c, err := readCDF(f)
+	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	n := &netCDF{file: f, cdf: c}
-	for _, v := range c.variables {
-		n.columns = append(n.columns, rows.Column{Name: v.name})
+	c, err := netcdf.Read(f, info.Size())
+	switch {
+	case errors.Is(err, netcdf.ErrHDF5):
+		return nil, &rows.UnsupportedError{What: err.Error(), Hint: netcdf.Convert}
+	case err != nil:
+		return nil, err
 	}
-	for _, d := range c.dims {
-		if !slices.ContainsFunc(n.columns, func(c rows.Column) bool { return c.Name == d.name }) {
-			n.columns = append(n.columns, rows.Column{Name: d.name})
+	n := &netCDF{file: f, cdf: c}
+	for _, v := range c.Variables {
+		n.columns = append(n.columns, rows.Column{Name: v.Name})
+	}
+	for _, d := range c.Dims {
+		if !slices.ContainsFunc(n.columns, func(c rows.Column) bool { return c.Name == d.Name }) {
+			n.columns = append(n.columns, rows.Column{Name: d.Name})
 		}
 	}
 	return n, nil
@@ -57,14 +66,14 @@ func (n *netCDF) Close() error           { return n.file.Close() }
 
 // dims returns the dimensions of a column: the last one of texts is that of their characters.
 func (n *netCDF) dims(column int) []int {
-	if column >= len(n.cdf.variables) {
-		return []int{slices.IndexFunc(n.cdf.dims, func(d cdfDim) bool { return d.name == n.columns[column].Name })}
+	if column >= len(n.cdf.Variables) {
+		return []int{slices.IndexFunc(n.cdf.Dims, func(d netcdf.Dim) bool { return d.Name == n.columns[column].Name })}
 	}
-	v := n.cdf.variables[column]
-	if v.kind == cdfChar && len(v.dims) > 0 {
-		return v.dims[:len(v.dims)-1]
+	v := n.cdf.Variables[column]
+	if v.Type == netcdf.Char && len(v.Dims) > 0 {
+		return v.Dims[:len(v.Dims)-1]
 	}
-	return v.dims
+	return v.Dims
 }
 
 // Select chooses the cells of a row. One of the columns must have all dimensions of the others.
@@ -80,12 +89,12 @@ func (n *netCDF) Select(refs []rows.Ref) error {
 	}
 	of := n.dims(most)
 	for _, d := range of {
-		n.lengths = append(n.lengths, n.cdf.dims[d].length)
+		n.lengths = append(n.lengths, n.cdf.Dims[d].Length)
 	}
-	if info, err := n.file.Stat(); err != nil || n.cdf.values(of) > info.Size() { // dimensions alone have no values
+	if info, err := n.file.Stat(); err != nil || n.cdf.Count(of) > info.Size() { // dimensions alone have no values
 		return &Error{What: fmt.Sprintf("has no values by %s", n.names(of)), Hint: "name a variable with these dimensions", err: err}
 	}
-	n.rows = int(n.cdf.values(of))
+	n.rows = int(n.cdf.Count(of))
 	for _, ref := range refs {
 		own := n.dims(ref.Column)
 		for _, d := range own {
@@ -102,7 +111,7 @@ func (n *netCDF) Select(refs []rows.Ref) error {
 		step := 1
 		for _, d := range slices.Backward(own) {
 			c.stride[slices.Index(of, d)] += step
-			step *= n.cdf.dims[d].length
+			step *= n.cdf.Dims[d].Length
 		}
 		n.cells = append(n.cells, c)
 	}
@@ -116,7 +125,7 @@ func (n *netCDF) names(dims []int) string {
 	}
 	names := make([]string, len(dims))
 	for i, d := range dims {
-		names[i] = n.cdf.dims[d].name
+		names[i] = n.cdf.Dims[d].Name
 	}
 	return strings.Join(names, " and ")
 }
@@ -139,26 +148,26 @@ func (n *netCDF) Next(cells []Cell) (bool, error) {
 
 // read returns the cells of a column.
 func (n *netCDF) read(column int) (func(i int) Cell, error) {
-	if column >= len(n.cdf.variables) {
+	if column >= len(n.cdf.Variables) {
 		return func(i int) Cell { return Cell{Kind: Number, Number: float64(i)} }, nil
 	}
-	v := n.cdf.variables[column]
-	raw, err := n.cdf.raw(n.file, v)
+	v := n.cdf.Variables[column]
+	raw, err := n.cdf.Raw(n.file, v)
 	if err != nil {
 		return nil, err
 	}
-	if v.kind == cdfChar {
+	if v.Type == netcdf.Char {
 		length := 1
-		if len(v.dims) > 0 {
-			length = n.cdf.dims[v.dims[len(v.dims)-1]].length
+		if len(v.Dims) > 0 {
+			length = n.cdf.Dims[v.Dims[len(v.Dims)-1]].Length
 		}
 		return func(i int) Cell {
 			return Cell{Kind: Text, Text: strings.TrimSpace(strings.TrimRight(string(raw[i*length:(i+1)*length]), "\x00"))}
 		}, nil
 	}
-	values, absent := v.kind.numbers(raw), v.absent()
-	scale, offset := v.number("scale_factor", 1), v.number("add_offset", 0)
-	since, unit, dated := v.since()
+	values, absent := v.Type.Numbers(raw), v.Missing()
+	scale, offset := v.Number("scale_factor", 1), v.Number("add_offset", 0)
+	since, unit, dated := since(v)
 	return func(i int) Cell {
 		x := values[i]
 		if math.IsNaN(x) || slices.Contains(absent, x) {
@@ -178,35 +187,11 @@ func (n *netCDF) read(column int) (func(i int) Cell, error) {
 // longest bounds times since a date, in seconds: years have four digits.
 const longest = 9999 * 366 * 86400
 
-// number returns an attribute that is a number, or what it is without.
-func (v *cdfVariable) number(name string, without float64) float64 {
-	if list, ok := v.attributes[name].([]float64); ok && len(list) == 1 {
-		return list[0]
-	}
-	return without
-}
-
-// unwritten are the values that netCDF libraries give to what was not written.
-var unwritten = map[cdfType]float64{
-	cdfShort: -32767, cdfInt: -2147483647, cdfFloat: float64(float32(9.9692099683868690e+36)), cdfDouble: 9.9692099683868690e+36,
-	cdfUShort: 65535, cdfUInt: 4294967295, cdfInt64: -9223372036854775806, cdfUInt64: 18446744073709551614,
-}
-
-// absent returns the values that mean a missing one, as they are stored.
-func (v *cdfVariable) absent() []float64 {
-	fill, _ := v.attributes["_FillValue"].([]float64)
-	missing, _ := v.attributes["missing_value"].([]float64)
-	if x, ok := unwritten[v.kind]; ok && fill == nil {
-		fill = []float64{x}
-	}
-	return slices.Concat(fill, missing)
-}
-
 // since returns the date and the unit of times, if v holds times since a date of the standard calendar, which is the
 // Gregorian one since 1582.
-func (v *cdfVariable) since() (date time.Time, unit time.Duration, ok bool) {
-	text, _ := v.attributes["units"].(string)
-	calendar, _ := v.attributes["calendar"].(string)
+func since(v *netcdf.Variable) (date time.Time, unit time.Duration, ok bool) {
+	text, _ := v.Attributes["units"].(string)
+	calendar, _ := v.Attributes["calendar"].(string)
 	word, from, found := strings.Cut(strings.TrimRight(text, "\x00 "), " since ")
 	if calendar = cmp.Or(strings.ToLower(strings.TrimRight(calendar, "\x00 ")), "standard"); !found ||
 		!slices.Contains([]string{"standard", "gregorian", "proleptic_gregorian"}, calendar) {

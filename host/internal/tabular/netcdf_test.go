@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/plume-da/plume/sdk/netcdf"
 )
 
 // Files that the netCDF library has written: temperatures by time, which grows, and station, packed into 16 bits with one
@@ -112,9 +114,9 @@ func TestTimesOfNetCDF(t *testing.T) {
 		{"months since 2000-01-01", "", ""},
 		{"m s-1", "", ""},
 	} {
-		v := &cdfVariable{attributes: map[string]any{"units": c.units, "calendar": c.calendar}}
+		v := &netcdf.Variable{Attributes: map[string]any{"units": c.units, "calendar": c.calendar}}
 		got := ""
-		if date, unit, ok := v.since(); ok {
+		if date, unit, ok := since(v); ok {
 			got = date.Format(time.DateOnly) + " " + unit.String()
 		}
 		if got != c.want {

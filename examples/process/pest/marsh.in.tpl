@@ -1,0 +1,3 @@
+ptf ~
+days from ~     from          ~ for ~     interval      ~
+release = ~         release            ~

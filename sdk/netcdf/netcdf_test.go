@@ -1,0 +1,105 @@
+package netcdf
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// files returns files that the netCDF library has written in all classic formats.
+func files(t testing.TB) []string {
+	t.Helper()
+	all, err := filepath.Glob("../../host/internal/tabular/testdata/*.nc")
+	own, err2 := filepath.Glob("../../plugins/process/testdata/*.nc")
+	if err := errors.Join(err, err2); err != nil || len(all) != 3 || len(own) != 2 {
+		t.Fatalf("%v, %v, %v", all, own, err)
+	}
+	return append(all, own...)
+}
+
+// memory is a file in memory.
+type memory []byte
+
+func (m memory) WriteAt(p []byte, at int64) (int, error) { return copy(m[at:], p), nil }
+
+// Values that are put are those that are read, whatever their type and place; no other byte changes.
+func TestPut(t *testing.T) {
+	put := 0
+	for _, name := range files(t) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := Read(bytes.NewReader(text), int64(len(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range f.Variables {
+			raw, err := f.Raw(bytes.NewReader(text), v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values := v.Type.Numbers(raw)
+			if v.Type != Float && v.Type != Double {
+				if err := f.Put(memory(nil), v, 0, values); err == nil || !strings.Contains(err.Error(), "is not of type float or double") {
+					t.Errorf("%s, %s: got %v", name, v.Name, err)
+				}
+				continue
+			}
+			for first := range values {
+				for end := first + 1; end <= len(values); end++ {
+					put++
+					now := slices.Clone(text)
+					for k := first; k < end; k++ {
+						values[k] += 1000
+					}
+					if err := f.Put(memory(now), v, first, values[first:end]); err != nil {
+						t.Fatal(err)
+					}
+					raw, err := f.Raw(bytes.NewReader(now), v)
+					if got := v.Type.Numbers(raw); err != nil || !slices.Equal(got, values) {
+						t.Errorf("%s, %s, %d to %d: got %v, want %v, %v", name, v.Name, first, end, got, values, err)
+					}
+					for k := first; k < end; k++ {
+						values[k] -= 1000
+					}
+					if err := f.Put(memory(now), v, first, values[first:end]); err != nil || !bytes.Equal(now, text) {
+						t.Errorf("%s, %s, %d to %d: other bytes have changed, %v", name, v.Name, first, end, err)
+					}
+				}
+			}
+		}
+	}
+	if put < 200 {
+		t.Errorf("only %d times", put)
+	}
+}
+
+// No header makes the reader panic, or tell of more values than there are bytes.
+func FuzzRead(f *testing.F) {
+	for _, name := range files(f) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		in := bytes.NewReader(text)
+		file, err := Read(in, int64(len(text)))
+		if err != nil {
+			return
+		}
+		for _, v := range file.Variables {
+			raw, err := file.Raw(in, v)
+			if err != nil || len(raw) > len(text) {
+				t.Error(fmt.Sprintf("%s: %d of %d bytes", v.Name, len(raw), len(text)), err)
+			}
+		}
+	})
+}
