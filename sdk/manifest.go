@@ -85,6 +85,20 @@ type Threading struct {
 	MaxMembersPerCall  int  `toml:"max_members_per_call"` // larger ensembles are split over calls; 0: any number in one call
 }
 
+// largeCall is the size in bytes from which an ensemble is split over calls, so that a plugin whose
+// members are independent holds a part of it only.
+const largeCall = 32 << 20
+
+// MembersPerCall returns how many members with so many values a call has at most, of a
+// machine with cores processor cores; 0: any number.
+func (t Threading) MembersPerCall(values, cores int) int {
+	most := t.MaxMembersPerCall
+	if few := max(cores, largeCall/(8*max(1, values))); t.IndependentMembers && (most == 0 || few < most) {
+		most = few
+	}
+	return most
+}
+
 // ParamType is the type of a parameter.
 type ParamType string
 

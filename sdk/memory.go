@@ -11,8 +11,13 @@ import (
 type Memory struct {
 	State    float64 `toml:"state"`    // as a multiple of an N x n matrix of states
 	Observed float64 `toml:"observed"` // as a multiple of an N x m matrix of observations
-	Members  float64 `toml:"members"`  // as a multiple of an N x N matrix
-	Core     float64 `toml:"core"`     // likewise, for each processor core
+	Members  float64 `toml:"members"`  // as a multiple of an N x N matrix, or of N x n or N x m, the larger of them, if that is less
+	Core     float64 `toml:"core"`     // as a multiple of an N x N matrix, for each processor core
+
+	// InPlace says that a model or a filter may be given one matrix for the ensemble and for the
+	// answer: it reads what it needs of a value or a member before it writes it. It then gets one,
+	// unless a filter moves states of earlier times, too.
+	InPlace bool `toml:"in_place"`
 
 	// When lists, by the names of parameters, the choices with which this applies, as for
 	// [Param]. Without When it always applies.

@@ -52,7 +52,7 @@ type ForecastRequest struct {
 	Call
 	From, To float64    // in model time units
 	Ensemble *mat.Dense // N x n
-	Into     *mat.Dense // N x n, the answer
+	Into     *mat.Dense // N x n, the answer; Ensemble itself if the manifest says in_place
 
 	// Parameters holds in row i the values of the parameters ModelConfig.PerMember for
 	// member i, N x p, within their limits; nil if there are none. They replace the values
@@ -196,7 +196,7 @@ type Problem struct {
 	LogLikelihood *mat.Dense // N x m
 	Gradient      *mat.Dense // N x n
 	Carry         []byte     // the Carry of the last Analysis; empty in the first cycle
-	Into          *mat.Dense // N x n, the answer
+	Into          *mat.Dense // N x n, the answer; Ensemble itself if the manifest says in_place
 
 	// Fraction holds the power of each component's likelihood that this call assimilates, m
 	// values in (0, 1]; nil: all are 1. ErrorVariance is that of the error divided by it,

@@ -7,6 +7,7 @@ import (
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
 	"github.com/plume-da/plume/sdk/taper"
+	"gonum.org/v1/gonum/floats"
 )
 
 type filter struct {
@@ -53,6 +54,7 @@ func (f *filter) Needs() []sdk.Capability {
 // schemes update one state value after the other. Without observations the analysis is the
 // forecast, without any inflation. States of earlier times are moved by the same weights, but neither
 // inflated nor relaxed: that has been done when they were the forecast, and would be done again in every cycle.
+// The analysis may be written over the forecast: no value is read after it has been written.
 func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	if err := check(p); err != nil {
 		return nil, err
@@ -73,11 +75,15 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 	if f.local() {
 		update = f.updateLocally
 	}
+	now, before := p.Parts(f.past)
+	var spread []float64 // of the forecast, which the analysis may replace
+	if w.spread > 0 {
+		spread = variances(now.Ensemble)
+	}
 	metrics, err := update(p, o, w)
 	if err != nil {
 		return nil, err
 	}
-	now, before := p.Parts(f.past)
 	if f.Rotation && w.fresh != nil {
 		ensemble.Rotate(now.Into, p.Seed.Child("rotation", 0))
 		if before != nil {
@@ -85,7 +91,7 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 		}
 	}
 	if w.spread > 0 {
-		relaxSpread(now.Into, now.Ensemble, w.spread, w.prior*w.inflation)
+		relaxSpread(now.Into, spread, w.spread, w.prior*w.inflation)
 	}
 	if i, j, found := ensemble.NonFinite(p.Into); found {
 		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("analysis member %d", i), "value %d overflows to %v", j, p.Into.At(i, j)).
@@ -141,7 +147,7 @@ func (f *filter) updateGlobally(p *sdk.Problem, o *observed, w *widening) (map[s
 // updateLocally does the same, value by value.
 func (f *filter) updateLocally(p *sdk.Problem, o *observed, w *widening) (map[string]float64, error) {
 	metrics := map[string]float64{"nis": o.nis(w.prior)}
-	o.anomalies.Scale(w.prior, o.anomalies)
+	floats.Scale(w.prior, o.anomalies.RawMatrix().Data)
 	s := newLocals(o, len(p.Observation), f.localization)
 	newSweep := func() sweep { return newLETKF(s) }
 	if f.Scheme == "serial" {

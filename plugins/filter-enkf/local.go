@@ -29,10 +29,9 @@ type locals struct {
 }
 
 func newLocals(o *observed, components int, l *taper.Localization) *locals {
-	_, m := o.anomalies.Dims()
-	s := &locals{Localization: l, anomalies: mat.DenseCopyOf(o.anomalies.T()), innovation: o.innovation}
+	s := &locals{Localization: l, anomalies: o.anomalies, innovation: o.innovation}
 	if l == nil {
-		for k := range m {
+		for k := range o.present {
 			s.all = append(s.all, taper.Neighbour{Index: k, Weight: 1})
 		}
 		return s
@@ -94,7 +93,7 @@ type localUpdate struct {
 	inflation  float64 // multiplies the analysis anomalies
 }
 
-// apply writes the analysis of e into into. State values are processed in blocks, in
+// apply writes the analysis of e into into, which may be e. State values are processed in blocks, in
 // parallel; every value is computed by one goroutine in one order. Values at the same
 // position, also those of earlier times, share their observations. Cost: a search for every position, and the cost of
 // the scheme for every value.

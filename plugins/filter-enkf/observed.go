@@ -20,10 +20,15 @@ import (
 // and s is their spread.
 type observed struct {
 	present    []int      // indices of the components in the observation
-	anomalies  *mat.Dense // S, N x m
+	anomalies  *mat.Dense // S, N x m; for local schemes S', so that the members of a component lie together
+	transposed bool       // whether it is S'
 	innovation []float64  // d, m values
 	blackBox   bool
 }
+
+// observedBlock is the number of components that are brought into units of their error at a
+// time where S is stored transposed, so that it is the only matrix of its size.
+const observedBlock = 1024
 
 // observed collects the components that are not missing. It returns nil if there are none.
 func (f *filter) observed(p *sdk.Problem) (*observed, error) {
@@ -35,23 +40,54 @@ func (f *filter) observed(p *sdk.Problem) (*observed, error) {
 	if len(present) == 0 || err != nil {
 		return nil, err
 	}
-	s, y := chosen(given, present), make([]float64, len(present))
-	if i, k, found := ensemble.NonFinite(s); found {
-		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("%s of member %d", what, i), "component %d is %v, want a finite number", present[k], s.At(i, k))
+	if i, j, found := nonFinite(given, present); found {
+		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("%s of member %d", what, i), "component %d is %v, want a finite number", j, given.At(i, j))
+	}
+	members, _ := given.Dims()
+	m, width := len(present), len(present)
+	o := &observed{present: present, transposed: f.local(), innovation: make([]float64, m), blackBox: f.blackBox()}
+	if o.transposed {
+		o.anomalies, width = mat.NewDense(m, members, nil), min(m, observedBlock)
 	}
 	for k, j := range present {
-		y[k] = p.Observation[j]
+		o.innovation[k] = p.Observation[j]
 	}
-	mean := ensemble.Mean(nil, s, nil)
-	variance := make([]float64, len(present))
-	if f.blackBox() {
-		ensemble.Variance(variance, s, mean, nil)
-	} else if err := errorVariance(variance, p, present); err != nil {
-		return nil, err
+	block, size := mat.NewDense(members, width, nil), 0.0
+	for from := 0; from < m; from += width {
+		to := min(from+width, m)
+		s := chosen(columns(block, 0, to-from), given, present[from:to])
+		squares, err := o.normalise(s, p, from)
+		if err != nil {
+			return nil, err
+		}
+		if size += squares; !o.transposed {
+			o.anomalies = s
+			continue
+		}
+		for k := from; k < to; k++ {
+			mat.Col(o.anomalies.RawRowView(k), k-from, s)
+		}
 	}
-	floats.Sub(y, mean)
-	o := &observed{present: present, anomalies: ensemble.Anomalies(s, s, mean), innovation: y, blackBox: f.blackBox()}
-	return o, o.normalise(variance)
+	if !(size < largest) {
+		return nil, sdk.Errorf(sdk.KindDiverged, "observed anomalies", "they or the innovation are too large to compute with, in units of the observation error").
+			WithHint("the forecast has left the range of the observations; check inflation and time step")
+	}
+	return o, nil
+}
+
+// nonFinite returns the member and the first of the listed columns of e with a value that is
+// NaN or infinite, or false.
+func nonFinite(e *mat.Dense, which []int) (member, column int, found bool) {
+	rows, _ := e.Dims()
+	for i := range rows {
+		row := e.RawRowView(i)
+		for _, j := range which {
+			if math.IsNaN(row[j] - row[j]) {
+				return i, j, true
+			}
+		}
+	}
+	return 0, 0, false
 }
 
 // errorVariance stores the error variances of the present components.
@@ -66,7 +102,7 @@ func errorVariance(dst []float64, p *sdk.Problem, present []int) error {
 }
 
 func presentComponents(y []float64) ([]int, error) {
-	var present []int
+	present := make([]int, 0, len(y))
 	for j, v := range y {
 		if math.IsInf(v, 0) {
 			return nil, sdk.Errorf(sdk.KindConfig, "observation", "component %d is %v, want a finite number, or NaN if it is missing", j, v)
@@ -78,10 +114,9 @@ func presentComponents(y []float64) ([]int, error) {
 	return present, nil
 }
 
-// chosen returns the listed columns of e.
-func chosen(e *mat.Dense, which []int) *mat.Dense {
+// chosen returns the listed columns of e, in out.
+func chosen(out, e *mat.Dense, which []int) *mat.Dense {
 	rows, _ := e.Dims()
-	out := mat.NewDense(rows, len(which), nil)
 	for i := range rows {
 		from, to := e.RawRowView(i), out.RawRowView(i)
 		for k, j := range which {
@@ -95,39 +130,46 @@ func chosen(e *mat.Dense, which []int) *mat.Dense {
 // observation error, so that their products do not overflow.
 const largest = 1e300
 
-// normalise divides anomalies and innovation by the standard deviation. A component without
-// variance, which only a black box can have, has no information about the state: its
-// innovation is set to 0.
-func (o *observed) normalise(variance []float64) error {
-	members, m := o.anomalies.Dims()
-	scale := make([]float64, m)
-	for k, v := range variance {
+// normalise makes s, what the members predict of the components from one on, their anomalies
+// in units of the error, and the observations of these, in o.innovation, their innovations
+// likewise. It returns the sum of all squares. A component without variance, which only a black
+// box can have, has no information about the state: its innovation is set to 0.
+func (o *observed) normalise(s *mat.Dense, p *sdk.Problem, from int) (squares float64, err error) {
+	members, m := s.Dims()
+	mean, scale, innovation := ensemble.Mean(nil, s, nil), make([]float64, m), o.innovation[from:from+m]
+	if o.blackBox {
+		ensemble.Variance(scale, s, mean, nil)
+	} else if err := errorVariance(scale, p, o.present[from:from+m]); err != nil {
+		return 0, err
+	}
+	for k, v := range scale {
 		if v > 0 {
 			scale[k] = 1 / math.Sqrt(v)
 		}
 	}
-	floats.Mul(o.innovation, scale)
+	floats.Sub(innovation, mean)
+	floats.Mul(innovation, scale)
+	squares = floats.Dot(innovation, innovation)
 	floats.Scale(1/math.Sqrt(float64(members-1)), scale)
-	size := floats.Dot(o.innovation, o.innovation)
+	ensemble.Anomalies(s, s, mean)
 	for i := range members {
-		row := o.anomalies.RawRowView(i)
+		row := s.RawRowView(i)
 		floats.Mul(row, scale)
-		size += floats.Dot(row, row)
+		squares += floats.Dot(row, row)
 	}
-	if !(size < largest) {
-		return sdk.Errorf(sdk.KindDiverged, "observed anomalies", "they or the innovation are too large to compute with, in units of the observation error").
-			WithHint("the forecast has left the range of the observations; check inflation and time step")
-	}
-	return nil
+	return squares, nil
 }
 
 // variance returns the ensemble's variance of every component in units of the
 // error's, the diagonal of S'S. Cost: N m.
 func (o *observed) variance() []float64 {
-	members, m := o.anomalies.Dims()
-	v := make([]float64, m)
-	for i := range members {
+	v := make([]float64, len(o.innovation))
+	rows, _ := o.anomalies.Dims()
+	for i := range rows {
 		for k, s := range o.anomalies.RawRowView(i) {
+			if o.transposed {
+				k = i
+			}
 			v[k] += s * s
 		}
 	}

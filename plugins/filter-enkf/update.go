@@ -22,7 +22,7 @@ type update struct {
 	anomalies *mat.Dense // G, N x k
 }
 
-// apply writes the analysis of e (N x n) into into, its anomalies multiplied by
+// apply writes the analysis of e (N x n) into into, which may be e, its anomalies multiplied by
 // inflation. With A the anomalies of e
 //
 //	into = 1 mean' + prior (1 c' U' + inflation (I + G U')) A

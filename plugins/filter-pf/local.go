@@ -60,25 +60,49 @@ func (f *filter) analyseLocally(p *sdk.Problem) (*sdk.Analysis, error) {
 		return nil, err
 	}
 	if f.Rotation && p.Fresh() != nil {
+		same := unobservedOf(p.Into, found)
 		now, before := p.Parts(f.past)
 		ensemble.Rotate(now.Into, p.Seed.Child("rotation", 0))
 		if before != nil {
 			ensemble.Rotate(before.Into, p.Seed.Child("rotation", 0))
 		}
+		same.restore(p.Into)
 	}
-	keepUnobserved(p.Into, p.Ensemble, found)
 	return &sdk.Analysis{Metrics: metrics}, nil
 }
 
-// keepUnobserved copies the values with no observation nearby.
-func keepUnobserved(into, forecast *mat.Dense, found []placed) {
-	members, _ := forecast.Dims()
-	for i := range members {
-		from, to := forecast.RawRowView(i), into.RawRowView(i)
-		for j := range from {
-			if !found[j%len(found)].observed {
-				to[j] = from[j]
-			}
+// unobserved is the values with no observation nearby, which stay as they are.
+type unobserved struct {
+	columns []int
+	values  *mat.Dense // one column each; nil without any
+}
+
+// unobservedOf returns those of e.
+func unobservedOf(e *mat.Dense, found []placed) *unobserved {
+	members, n := e.Dims()
+	u := &unobserved{}
+	for j := range n {
+		if !found[j%len(found)].observed {
+			u.columns = append(u.columns, j)
+		}
+	}
+	if len(u.columns) > 0 {
+		u.values = mat.NewDense(members, len(u.columns), nil)
+	}
+	for k, j := range u.columns {
+		for i := range members {
+			u.values.Set(i, k, e.At(i, j))
+		}
+	}
+	return u
+}
+
+// restore writes the values into e.
+func (u *unobserved) restore(e *mat.Dense) {
+	members, _ := e.Dims()
+	for k, j := range u.columns {
+		for i := range members {
+			e.Set(i, j, u.values.At(i, k))
 		}
 	}
 }
@@ -174,12 +198,17 @@ func (p *place) moveTo(j int) {
 	}
 }
 
-// update writes the analysis of state value j, unless nothing is observed nearby. Cost: N².
+// update writes the analysis of state value j, which is the forecast where nothing is observed
+// nearby. Cost: N².
 func (p *place) update(j int) {
-	if !p.observed || p.err != nil {
+	if p.err != nil {
 		return
 	}
 	column := mat.Col(p.anomalies.RawVector().Data, j, p.problem.Ensemble)
+	if !p.observed {
+		p.problem.Into.SetCol(j, column)
+		return
+	}
 	mean := floats.Sum(column) / float64(len(column))
 	floats.AddConst(-mean, column)
 	mean += floats.Dot(p.weights, column)

@@ -14,12 +14,12 @@ import (
 // and at least 4 MiB.
 const (
 	garbage      = 32 << 20
-	leastPercent = 10
+	leastPercent = 2
 	usualLeast   = 4 << 20
 )
 
 // Heap allows 32 MiB to be allocated between two garbage collections, or as much as a
-// collection has to scan if that is more, or a tenth of the live heap if that is more still.
+// collection has to scan if that is more, or a fiftieth of the live heap if that is more still.
 // A process with one or two MiB would otherwise collect after every few dozen calls, and one
 // that holds large matrices would take twice their memory. If $GOGC is set, Heap does
 // nothing; $GOMEMLIMIT has its usual effect.

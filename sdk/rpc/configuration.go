@@ -16,6 +16,7 @@ type configuration struct {
 	state, observations *space
 	parameters          *space // of a model: see ConfigureRequest.per_member; nil: none
 	carries             bool   // of a model: the manifest says so
+	inPlace             bool   // the answer is written over the ensemble, see sdk.Memory
 	run                 func(context.Context, *job, *pb.CallHeader) (*pb.CallEnd, error)
 }
 
@@ -30,7 +31,7 @@ func (c *configuration) model(ctx context.Context, p *sdk.Plugin, r *pb.Configur
 	if c.state, err = newSpace(model.Layout()); err != nil {
 		return nil, err
 	}
-	c.carries = p.Manifest.Carries
+	c.carries, c.inPlace = p.Manifest.Carries, p.Manifest.MemoryWith(r.Params.AsMap()).InPlace
 	c.run = func(ctx context.Context, j *job, h *pb.CallHeader) (*pb.CallEnd, error) {
 		res, err := model.Forecast(ctx, &sdk.ForecastRequest{
 			Call: callOf(h), From: h.TimeFrom, To: h.TimeTo,
@@ -102,6 +103,7 @@ func (c *configuration) filter(ctx context.Context, p *sdk.Plugin, r *pb.Configu
 	if err := c.spaces(statesOf(state, int(r.Past)), observations.Layout); err != nil {
 		return nil, err
 	}
+	c.inPlace = r.Past == 0 && p.Manifest.MemoryWith(r.Params.AsMap()).InPlace
 	m := observations.Layout.Size()
 	c.run = func(ctx context.Context, j *job, h *pb.CallHeader) (*pb.CallEnd, error) {
 		if len(h.Fraction) != 0 && len(h.Fraction) != m || h.Seen < 0 || h.Seen > int64(m) {
@@ -252,6 +254,9 @@ func (j *job) channel(id pb.Channel, rows int, out bool) (*channel, error) {
 		return nil, contract("call", "channel %s does not belong to this role", channelName(id))
 	}
 	n := c.space.layout.Size()
+	if id == pb.Channel_CHANNEL_ENSEMBLE && j.c.inPlace {
+		out = false // the memory of the ensemble that came
+	}
 	c.matrix = mat.NewDense(rows, n, j.values(id, out, rows*n))
 	return c, nil
 }

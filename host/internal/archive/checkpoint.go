@@ -29,13 +29,13 @@ const checkpoints = "checkpoint"
 // Save stores v and numbers, which the run needs to be resumed, under a name. It is atomic:
 // after a crash or a loss of power there is the old value or the new one. The numbers are
 // not copied: they may be as large as an ensemble.
-func (r *Run) Save(name string, v any, numbers []float64) error {
-	return r.save(name, v, numbers, true)
+func (r *Run) Save(name string, v any, numbers ...[]float64) error {
+	return r.save(name, v, true, numbers...)
 }
 
 // save writes a checksum of what follows: the length of the encoding of v, this encoding,
 // and numbers.
-func (r *Run) save(name string, v any, numbers []float64, durable bool) error {
+func (r *Run) save(name string, v any, durable bool, numbers ...[]float64) error {
 	path, err := r.Path(checkpoints, name)
 	if err != nil {
 		return err
@@ -52,8 +52,10 @@ func (r *Run) save(name string, v any, numbers []float64, durable bool) error {
 		out := bufio.NewWriterSize(io.MultiWriter(f, sum), 1<<16)
 		length := binary.LittleEndian.AppendUint64(nil, uint64(text.Len()))
 		_, _ = out.Write(append(length, text.Bytes()...))
-		for _, x := range numbers {
-			_, _ = out.Write(binary.LittleEndian.AppendUint64(out.AvailableBuffer(), math.Float64bits(x)))
+		for _, list := range numbers {
+			for _, x := range list {
+				_, _ = out.Write(binary.LittleEndian.AppendUint64(out.AvailableBuffer(), math.Float64bits(x)))
+			}
 		}
 		if err := out.Flush(); err != nil { // also that of an earlier write
 			return err

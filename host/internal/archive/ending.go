@@ -77,7 +77,7 @@ func (r *Run) End(w Work, v any, durable bool) error {
 		e.Sums[name] = sum
 	}
 	r.know(e.Sums)
-	return r.save(w.name+".end", e, nil, durable)
+	return r.save(w.name+".end", e, durable)
 }
 
 // Reopened says that w, which has ended, has to be done again.

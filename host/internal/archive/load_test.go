@@ -90,8 +90,8 @@ func full(t *testing.T) string {
 	done(tables.AppendRejections(step, streams))
 	done(tables.AppendFit(step, []FitRow{{Forecast, 2, 201, 202, 203, 204, []float64{205, 206, 207, 208, 209}}}))
 	done(tables.Passes([]PassRow{{Number: 3, Assimilated: 0.4, Values: 5, Known: true, Misfit: 6, Least: 7, Largest: 8, Start: described}, {Start: described}}))
-	done(tables.Observed(score.InnovationSums{Count: []int{0, 1, 4}, Forecast: []float64{0, 4, 16}, Error: []float64{0, 9, 36}, First: []float64{math.NaN(), 5, 6},
-		Largest: []float64{0, -7, 8}, At: []int{0, 9, 10}}))
+	done(tables.Observed(score.InnovationSums{Count: []int32{0, 1, 4}, Forecast: []float64{0, 4, 16}, Error: []float64{0, 9, 36}, First: []float64{math.NaN(), 5, 6},
+		Largest: []float64{0, -7, 8}, At: []int32{0, 9, 10}}))
 	done(tables.RankHistograms([]RankHistogram{{Forecast, []float64{1, 2, 3}}, {Analysis, []float64{4, 5, 6}}}))
 	done(tables.Close())
 	failures, err := run.Failures(id, &p.Clock, 0)

@@ -218,10 +218,9 @@ func (t *Trial) Lags(scores []LagScore) error {
 // Observed writes what is known of the innovations of every observed value of the trial.
 func (t *Trial) Observed(sums score.InnovationSums) error {
 	n := len(sums.Count)
-	count, at, index, variable := make([]int32, n), make([]int32, n), make([]int32, n), make([]string, n)
+	index, variable := make([]int32, n), make([]string, n)
 	spread, deviation, first, largest := make([]float64, n), make([]float64, n), slices.Clone(sums.First), make([]float64, n)
 	for j, c := range sums.Count {
-		count[j], at[j] = int32(c), int32(sums.At[j])
 		variable[j], index[j] = componentOf(t.observed, j)
 		spread[j], deviation[j], largest[j] = math.Sqrt(sums.Forecast[j]/float64(c)), math.Sqrt(sums.Error[j]/float64(c)), sums.Largest[j]
 		if c == 0 {
@@ -229,7 +228,7 @@ func (t *Trial) Observed(sums score.InnovationSums) error {
 		}
 	}
 	columns := slices.Clone(observedColumns)
-	values := append(t.id.columns(n), variable, index, count, spread, deviation, first, largest, at)
+	values := append(t.id.columns(n), variable, index, sums.Count, spread, deviation, first, largest, sums.At)
 	if c := t.observed.Coordinates; c != nil {
 		axes := len(c.Dims)
 		columns = append(columns, table.Variables(&sdk.Layout{Variables: []sdk.Variable{{Name: "position", Shape: []int{axes}}, {Name: "period", Shape: []int{axes}}}})...)

@@ -188,7 +188,7 @@ func TestTooLarge(t *testing.T) {
 		file := largeRun(t, c.n, c.members, etkf)
 		for _, args := range [][]string{{"plan", file}, {"run", file, "--run-dir", t.TempDir()}} {
 			code, stdout, stderr := plumeHere(t, nil, args...)
-			if code != exitWorkflow || stdout != "" || !regexp.MustCompile(`error\[E330\]: the run needs about [0-9.]+ [TP]B of memory, but [a-z (),]+ leaves [0-9.]+ GB`).MatchString(stderr) {
+			if code != exitWorkflow || stdout != "" || !regexp.MustCompile(`error\[E330\]: the run needs about [0-9.]+ [GTP]B of memory, but [a-z (),]+ leaves [0-9.]+ GB`).MatchString(stderr) {
 				t.Errorf("%s with n = %d, N = %d: exit code %d\n%s%s", args[0], c.n, c.members, code, stdout, stderr)
 			}
 		}

@@ -39,9 +39,9 @@ func keptPrefix(t *plan.Trial) string { return checkpointOf(t) + ".after=" }
 // keepCheckpoint stores c as one that is kept, and removes some of the older ones, so that a
 // run can go back n cycles at the cost of about 2n: of any three that are left, the first two
 // are at least half as far apart as the first one and the newest.
-func (e *engine) keepCheckpoint(t *plan.Trial, c checkpoint, members []float64) error {
+func (e *engine) keepCheckpoint(t *plan.Trial, c checkpoint, numbers [][]float64) error {
 	newest := c.State.Cycle
-	if err := e.run.Save(keptOf(t, newest), c, members); err != nil {
+	if err := e.run.Save(keptOf(t, newest), c, numbers...); err != nil {
 		return err
 	}
 	var ages []int // of the checkpoints that are left, the newest first
@@ -83,13 +83,17 @@ func (s *storage) sums() (c checkpoint, err error) {
 // Close finishes the tables.
 func (s *storage) Close() error { return errors.Join(s.Trial.Close(), s.failures.Close()) }
 
+// recall sets what is stored next to the checkpoint: the members, and after them what is known of
+// the innovations.
+func (c *checkpoint) recall(numbers []float64) { c.State.Members = c.Tally.Sums.Recall(numbers) }
+
 // openTrial opens the tables of a trial at its last checkpoint or, if there is none, or the
 // tables or the observations before it have changed since it was made, from the start.
 func (e *engine) openTrial(j *job, scorer *scorer, ahead *forecaster) (*storage, *cycle.State, error) {
 	names := append(e.run.Saved(keptPrefix(j.trial)), checkpointOf(j.trial))
 	for _, name := range slices.Backward(names) {
 		var c checkpoint
-		members, ok := e.run.Load(name, &c)
+		numbers, ok := e.run.Load(name, &c)
 		if !ok {
 			continue
 		}
@@ -99,7 +103,7 @@ func (e *engine) openTrial(j *job, scorer *scorer, ahead *forecaster) (*storage,
 			}
 			continue
 		}
-		c.State.Members = members
+		c.recall(numbers)
 		s, err := e.openAt(j, scorer, &c)
 		if s != nil && ahead != nil {
 			ahead.pending = c.Pending

@@ -134,8 +134,8 @@ func (e *Experiment) Memory(workers int) *Memory {
 }
 
 // withGarbage adds to bytes that are in use those that wait to be collected: garbage, or a
-// tenth if that is more.
-func withGarbage(bytes, garbage float64) float64 { return bytes + max(0.1*bytes, garbage) }
+// twentieth if that is more.
+func withGarbage(bytes, garbage float64) float64 { return bytes + max(0.05*bytes, garbage) }
 
 // largest returns the sum of the n largest values.
 func largest(values []float64, n int) float64 {

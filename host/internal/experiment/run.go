@@ -515,8 +515,8 @@ func (e *engine) assimilate(ctx context.Context, j *job) (out outcome, missing i
 		}
 		stop := e.Stop.Err()
 		return errors.Join(stop, saver.save(stop != nil, func() error {
-			c, members, err := e.checkpoint(j, s, tables, scorer, ahead)
-			if err = errors.Join(err, e.run.Save(checkpointOf(j.trial), c, members)); err == nil && e.mirror != nil {
+			c, numbers, err := e.checkpoint(j, s, tables, scorer, ahead)
+			if err = errors.Join(err, e.run.Save(checkpointOf(j.trial), c, numbers...)); err == nil && e.mirror != nil {
 				err = e.mirror.Update()
 			}
 			return err
@@ -550,8 +550,8 @@ func runsOf(t *plan.Trial, s *cycle.Step) int {
 	return s.Runs
 }
 
-// checkpoint returns the checkpoint of a trial after a step, and its members.
-func (e *engine) checkpoint(j *job, s *cycle.Step, tables *storage, scorer *scorer, ahead *forecaster) (checkpoint, []float64, error) {
+// checkpoint returns the checkpoint of a trial after a step, and what is large of it: see [checkpoint.recall].
+func (e *engine) checkpoint(j *job, s *cycle.Step, tables *storage, scorer *scorer, ahead *forecaster) (checkpoint, [][]float64, error) {
 	c, err := tables.sums()
 	if scorer.Left {
 		err = errors.Join(err, e.run.Arrived(e.arrival, nil)) // the checkpoint depends on it
@@ -563,18 +563,19 @@ func (e *engine) checkpoint(j *job, s *cycle.Step, tables *storage, scorer *scor
 			c.Closes = math.Inf(1)
 		}
 	}
-	members := c.State.Members
-	c.State.Members = nil
-	return c, members, err
+	sums, rest := scorer.Sums.Numbers()
+	numbers := append([][]float64{c.State.Members}, sums...)
+	c.State.Members, c.Tally.Sums = nil, rest
+	return c, numbers, err
 }
 
 // keep stores a checkpoint of a trial after a step to go back to when observations are added.
 func (e *engine) keep(j *job, s *cycle.Step, tables *storage, scorer *scorer, ahead *forecaster) error {
-	c, members, err := e.checkpoint(j, s, tables, scorer, ahead)
+	c, numbers, err := e.checkpoint(j, s, tables, scorer, ahead)
 	if err != nil {
 		return err
 	}
-	return e.keepCheckpoint(j.trial, c, members)
+	return e.keepCheckpoint(j.trial, c, numbers)
 }
 
 func (e *engine) idOf(j *job) archive.TrialID {

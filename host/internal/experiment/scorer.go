@@ -33,9 +33,10 @@ type scorer struct {
 	chosen    []string         // scores in addition to rmse; nil: all that apply
 	scores    []score.Score    // of the run
 	values    stateValues
-	observed  []float64 // factors that make observed variables comparable, see observedFactors
+	observed  []float64 // factors that make observed variables comparable, see observedFactors; nil: all are 1
 	variances []float64 // of the assimilated values of every component in time; nil with a truth
 	tally
+	innovator score.Innovator
 	described []archive.Value
 	marginals *score.Marginals // of the stage that is being scored; reused
 	scaled    *score.Marginals // likewise, of comparable values
@@ -257,7 +258,7 @@ func (s *scorer) innovation(step *cycle.Step) *score.Innovation {
 	if step.Predicted == nil {
 		return nil
 	}
-	in := score.Innovate(step.Observation, step.Predicted, linear(step.Forecast.LogWeights), step.ErrorVariance)
+	in := s.innovator.Innovate(step.Observation, step.Predicted, linear(step.Forecast.LogWeights), step.ErrorVariance)
 	s.Sums.Add(in, step.Cycle, s.scored(step.Cycle))
 	s.rememberInnovation(step.Cycle, in.Values, in.NIS)
 	return &in
@@ -269,9 +270,12 @@ func (s *scorer) rememberInnovation(cycle int, in []float64, nis float64) {
 	if v, ok := s.squareInnovation(in); ok {
 		s.Squares = append(s.Squares, v)
 	}
-	comparable := score.Innovation{Values: make([]float64, len(in)), NIS: nis}
-	for k, v := range in {
-		comparable.Values[k] = v * s.observed[k]
+	comparable := score.Innovation{Values: in, NIS: nis}
+	if s.observed != nil {
+		comparable.Values = make([]float64, len(in))
+		for k, v := range in {
+			comparable.Values[k] = v * s.observed[k]
+		}
 	}
 	for _, sc := range s.scores {
 		s.remember(cycle, score.Forecast, sc, sc.OfInnovation(comparable, s.scenario.Record != nil)...)

@@ -84,9 +84,12 @@ func columnsOf(m *mat.Dense, first, end int) *mat.Dense {
 // observedFactors returns, for every observed component, the factor that makes errors of
 // variables with different units comparable: 1 over the standard deviation in time of the
 // assimilated values of the variable, or NaN if that is 0 or not known; the variable is
-// then excluded. All factors are 1 if there is only one unit, or no record.
+// then excluded. All factors are 1 if there is only one unit, and nil without a record.
 func observedFactors(p *plan.Plan, r *observations.Record) []float64 {
-	if r == nil || p.ObservedInOneUnit() {
+	if r == nil {
+		return nil
+	}
+	if p.ObservedInOneUnit() {
 		return slices.Repeat([]float64{1}, p.Space.Layout.Size())
 	}
 	values, factors := assimilated(p, r), []float64(nil)

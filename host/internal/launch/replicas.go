@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -38,7 +39,7 @@ func (p *Pool) Plugin(ctx context.Context, program *Program, policy RetryPolicy)
 		return nil, err
 	}
 	out := &sdk.Plugin{Manifest: first.Manifest()}
-	c := replicas{slots, policy, out.Manifest.Threading}
+	c := replicas{slots: slots, policy: policy, threading: out.Manifest.Threading}
 	switch out.Manifest.Role {
 	case sdk.RoleModel:
 		out.NewModel = c.newModel
@@ -94,6 +95,7 @@ type replicas struct {
 	slots     []*slot
 	policy    RetryPolicy
 	threading sdk.Threading
+	values    int // of a member
 }
 
 // sessionsOf returns a session in every slot, and the role of the first, which is
@@ -126,6 +128,7 @@ func (r replicas) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Mod
 	if err != nil {
 		return nil, err
 	}
+	r.values = first.Layout().Size()
 	return &models{replicas: r, sessions: sessions, layout: first.Layout()}, nil
 }
 
@@ -136,6 +139,7 @@ func (r replicas) newOperator(ctx context.Context, config sdk.OperatorConfig) (s
 	if err != nil {
 		return nil, err
 	}
+	r.values = max(config.State.Size(), first.Space().Layout.Size())
 	return &operators{replicas: r, sessions: sessions, space: first.Space()}, nil
 }
 
@@ -164,9 +168,9 @@ func (r replicas) shard(rows int) []block {
 	return blocks
 }
 
-// pieces cuts b into as few pieces as the plugin takes in one call.
+// pieces cuts b into as few pieces as the plugin takes in one call; see [sdk.Threading.MembersPerCall].
 func (r replicas) pieces(b block) []block {
-	most := r.threading.MaxMembersPerCall
+	most := r.threading.MembersPerCall(r.values, runtime.NumCPU())
 	if most == 0 {
 		most = max(1, b.to-b.from)
 	}

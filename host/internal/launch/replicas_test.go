@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -126,6 +127,15 @@ func TestShard(t *testing.T) {
 	c := replicas{slots: make([]*slot, 3), threading: sdk.Threading{IndependentMembers: true, MaxMembersPerCall: 2}}
 	if got, want := fmt.Sprint(c.pieces(block{3, 8})), "[{3 5} {5 7} {7 8}]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+	for values, want := range map[int]string{1 << 20: "[{0 4} {4 8} {8 9}]", 1 << 10: "[{0 9}]", 1 << 30: fmt.Sprintf("[{0 %d}", min(9, runtime.NumCPU()))} {
+		large := replicas{slots: make([]*slot, 1), threading: sdk.Threading{IndependentMembers: true}, values: values}
+		if runtime.NumCPU() > 4 && values == 1<<20 { // a call has a member for every core
+			continue
+		}
+		if got := fmt.Sprint(large.pieces(block{0, 9})); !strings.HasPrefix(got, want) {
+			t.Errorf("members of %d values: got %s, want %s", values, got, want)
+		}
 	}
 	if got := c.pieces(block{3, 3}); got != nil {
 		t.Errorf("an empty block has the pieces %v", got)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"math"
 	"runtime"
 	"slices"
 
@@ -12,13 +13,13 @@ import (
 type Called struct {
 	Plugin    string // as the workflow names it
 	Processes int    // over which members are distributed
-	most      int    // members in a call; 0: any number
+	threading sdk.Threading
 	work      sdk.Memory
 }
 
 // called returns how the plugin of c is called, whose parameters have been resolved.
 func called(manifest *sdk.Manifest, c workflow.Component, replicas int) Called {
-	return Called{c.Plugin, max(1, replicas), manifest.Threading.MaxMembersPerCall, manifest.MemoryWith(c.Params)}
+	return Called{c.Plugin, max(1, replicas), manifest.Threading, manifest.MemoryWith(c.Params)}
 }
 
 // Large matrices go through memory that a plugin shares with the host; decision 9.
@@ -27,11 +28,12 @@ const (
 	shared      = 6 << 20
 )
 
-// rows returns the number of members in the largest call for an ensemble.
-func (c Called) rows(members int) float64 {
+// rows returns the number of members in the largest call for an ensemble whose members, or their
+// observations, have so many values.
+func (c Called) rows(members int, values float64) float64 {
 	rows := (members + c.Processes - 1) / c.Processes
-	if c.most > 0 {
-		rows = min(rows, c.most)
+	if most := c.threading.MembersPerCall(int(min(values, math.MaxInt32)), runtime.NumCPU()); most > 0 {
+		rows = min(rows, most)
 	}
 	return float64(rows)
 }
@@ -58,7 +60,7 @@ func (p *Plan) Memory(t *Trial) Memory {
 	predicts := slices.Contains(offers, sdk.Predicted)
 	several := len(p.State.Variables) > 1 // then they are copied to be sent and stored, one after the other
 
-	states := 3.0     // analysis, forecast, and what is stored of one
+	states := 2.0     // analysis and forecast
 	observed := 0.0   // as many as the filter needs
 	located := 0.0    // values of the index of places of a filter that localizes
 	var gradient bool // which has the size of the ensemble
@@ -105,9 +107,6 @@ func (p *Plan) Memory(t *Trial) Memory {
 	if p.Parameters > 0 || p.Held != nil {
 		states += 3 // the part of the model before and after a forecast, and that of the operator
 	}
-	if predicts {
-		observed++ // scaled for the innovations
-	}
 	if p.Record != nil {
 		observed += 4 // predicted and simulated, of both stages, for values that are held out
 	}
@@ -125,24 +124,31 @@ func (p *Plan) Memory(t *Trial) Memory {
 			learnt += max(Readings, size) * (2*(n+of) + functions*n)
 		}
 	}
-	const vectors = 6 // of n or m values: means, variances, coordinates and the like; half as many in a plugin
-	host := 8 * (size*(states*n+observed*m+drawn) + learnt + vectors*(n+m))
+	const vectors = 6 // of n or m values: coordinates, variances and the like, half as many in a plugin
+	const scored = 10 // likewise, of what scores are computed from: marginals, innovations and their sums
+	host := 8 * (size*(states*n+observed*m+drawn) + learnt + (vectors/2+scored)*(n+m))
 
 	plugins := map[string]CallMemory{}
 	add := func(c Called, columns, n, m float64) {
-		rows, had := c.rows(t.Size), plugins[c.Plugin]
+		rows, had := c.rows(t.Size, max(n, m)), plugins[c.Plugin]
 		matrices := 8 * (rows*columns + vectors/2*(n+m))
 		if matrices > leastShared {
 			matrices += shared
 		}
-		square := c.work.Members + c.work.Core*float64(runtime.GOMAXPROCS(0))
-		plugins[c.Plugin] = CallMemory{max(had.Matrices, matrices), max(had.Work, 8*rows*(c.work.State*n+c.work.Observed*m+square*rows))}
+		square := c.work.Members*min(rows, max(n, m)) + c.work.Core*float64(runtime.GOMAXPROCS(0))*rows
+		plugins[c.Plugin] = CallMemory{max(had.Matrices, matrices), max(had.Work, 8*rows*(c.work.State*n+c.work.Observed*m+square))}
 	}
-	answer := n
-	if several {
-		answer = 2 * n
+	answer := func(c Called, smooths bool) float64 { // and what is sent of it
+		columns := 0.0
+		if !c.work.InPlace || smooths {
+			columns += n
+		}
+		if several {
+			columns += n
+		}
+		return columns
 	}
-	add(p.ModelCalls, n+answer, n, 0)
+	add(p.ModelCalls, n+answer(p.ModelCalls, false), n, 0)
 	for i, c := range p.StreamCalls {
 		m := float64(p.Streams[i].Operator.Space().Layout.Size())
 		columns := n + asked*m
@@ -151,7 +157,7 @@ func (p *Plan) Memory(t *Trial) Memory {
 		}
 		add(c, columns, n, m)
 	}
-	columns := (n+answer)*wide + sent*m
+	columns := (n+answer(t.Calls, wide > 1))*wide + sent*m
 	if gradient {
 		columns += n
 	}

@@ -23,7 +23,9 @@ func (i idle) Observe(context.Context, *sdk.ObserveRequest) (*sdk.ObserveResult,
 }
 
 // An estimate grows by the matrices that there are more of: two of readings of a stream that
-// is read repeatedly, those of N x N values that a manifest names, and the index of places.
+// is read repeatedly, those of N x N values that a manifest names, and the index of places. They are of
+// fewer values than N x N where states and observations are small, and one less is there for a filter that
+// writes its answer over the forecast.
 func TestMemoryOfMatrices(t *testing.T) {
 	const members, n, m = 1000, 4000, 500
 	memory := func(draws int, work sdk.Memory, needs ...sdk.Capability) Memory {
@@ -36,6 +38,14 @@ func TestMemoryOfMatrices(t *testing.T) {
 	cores := float64(runtime.GOMAXPROCS(0))
 	if got, want := memory(0, sdk.Memory{Members: 1.5, Core: 2}).Plugins["f"].Work, 8*members*members*(1.5+2*cores); got != want {
 		t.Errorf("N x N: got %v, want %v", got, want)
+	}
+	for _, tt := range []struct{ n, m, want int }{{4000, 500, members}, {3, 500, 500}, {3, 2, 3}} { // columns
+		if got, want := memoryOf(tt.n, tt.m, members, 0, sdk.Memory{Members: 1.5}).Plugins["f"].Work, 8*members*1.5*float64(tt.want); got != want {
+			t.Errorf("n = %d, m = %d: got %v, want %v", tt.n, tt.m, got, want)
+		}
+	}
+	if got, want := base.Plugins["f"].Matrices-memory(0, sdk.Memory{InPlace: true}).Plugins["f"].Matrices, float64(8*members*n); got != want {
+		t.Errorf("in place: got %v less, want %v", got, want)
 	}
 	if got, want := memory(0, sdk.Memory{}, sdk.HasPositions).Plugins["f"].Matrices-base.Plugins["f"].Matrices, float64(8*(3*n+4*m)); got != want {
 		t.Errorf("places: got %v more, want %v", got, want)

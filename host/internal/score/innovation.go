@@ -41,26 +41,43 @@ type Innovation struct {
 // 2005, doi:10.1256/qj.05.108, equation 1. NIS and Expected are NaN without
 // observations, without error variances or for one member. Cost: O(N m min(N, m)).
 func Innovate(y []float64, predicted *mat.Dense, weights, variance []float64) Innovation {
+	var i Innovator
+	return i.Innovate(y, predicted, weights, variance)
+}
+
+// Innovator makes innovations one after the other, in the same memory.
+type Innovator struct {
+	mean, values, d, ratio []float64
+	there                  []int
+}
+
+// Innovate does what the function [Innovate] does. The innovation is valid until the next one.
+func (i *Innovator) Innovate(y []float64, predicted *mat.Dense, weights, variance []float64) Innovation {
 	rows, _ := predicted.Dims()
-	mean := ensemble.Mean(nil, predicted, weights)
-	in := Innovation{Values: make([]float64, len(y)), NIS: math.NaN(), Expected: math.NaN()}
-	var there []int
+	room := func(of []float64) []float64 { return slices.Grow(of[:0], len(y))[:len(y)] }
+	i.mean, i.values = ensemble.Mean(room(i.mean), predicted, weights), room(i.values)
+	in := Innovation{Values: i.values, NIS: math.NaN(), Expected: math.NaN()}
+	there := slices.Grow(i.there[:0], len(y))
 	for j, v := range y {
-		in.Values[j] = v - mean[j]
+		in.Values[j] = v - i.mean[j]
 		if !math.IsNaN(v) {
 			there = append(there, j)
 		}
 	}
+	i.there = there
 	c := unbiased(weights, rows)
 	if len(there) == 0 || len(variance) == 0 || math.IsNaN(c) {
 		return in
 	}
-	f := fit{predicted: predicted, mean: mean, weights: weights, sd: make([]float64, len(y)), unbiased: c, d: make([]float64, len(there))}
+	i.d, i.ratio = room(i.d)[:len(there)], room(i.ratio)
+	f := fit{predicted: predicted, mean: i.mean, weights: weights, variance: variance, unbiased: c, d: i.d}
 	for k, j := range there {
-		f.sd[j] = math.Sqrt(variance[j])
-		f.d[k] = in.Values[j] / f.sd[j]
+		f.d[k] = in.Values[j] / math.Sqrt(variance[j])
 	}
-	ratio := slices.Repeat([]float64{1}, len(variance))
+	ratio := i.ratio
+	for j := range ratio {
+		ratio[j] = 1
+	}
 	in.NIS = f.normalised(there, ratio) / float64(len(there))
 	in.Forecast, in.Error = ratio, variance
 	var sum float64
@@ -76,9 +93,10 @@ func Innovate(y []float64, predicted *mat.Dense, weights, variance []float64) In
 type fit struct {
 	predicted     *mat.Dense // N x m
 	mean, weights []float64
-	sd            []float64 // of the errors of observations that are there
+	variance      []float64 // of the errors
 	unbiased      float64   // 1 - sum_i w_i²
-	d             []float64 // innovations that are there, divided by sd
+	sd            []float64 // of the errors of a block of observations
+	d             []float64 // innovations that are there, divided by the standard deviation of their error
 }
 
 // fitBlock is the number of observations whose anomalies are computed at a time.
@@ -114,11 +132,15 @@ func (f *fit) anomalies(into *mat.Dense, there []int, ratio []float64) *mat.Dens
 	if into == nil {
 		into = mat.NewDense(rows, len(there), nil)
 	}
+	f.sd = slices.Grow(f.sd[:0], len(there))[:len(there)]
+	for k, j := range there {
+		f.sd[k] = math.Sqrt(f.variance[j])
+	}
 	y := into.Slice(0, rows, 0, len(there)).(*mat.Dense)
 	for i := range rows {
 		of, to, factor := f.predicted.RawRowView(i), y.RawRowView(i), math.Sqrt(weight(f.weights, i, rows)/f.unbiased)
 		for k, j := range there {
-			to[k] = factor * (of[j] - f.mean[j]) / f.sd[j]
+			to[k] = factor * (of[j] - f.mean[j]) / f.sd[k]
 			ratio[j] += to[k] * to[k]
 		}
 	}
@@ -140,11 +162,26 @@ func quadratic(s *mat.SymDense, b *mat.VecDense) float64 {
 
 // InnovationSums summarises the innovations of a trial by observed value.
 type InnovationSums struct {
-	Count           []int     // of scored innovations
+	Count           []int32   // of scored innovations
 	Forecast, Error []float64 // sums of their expected variances
 	First           []float64 // first innovation, divided by its expected standard deviation; NaN: none
 	Largest         []float64 // scored innovation that is the largest in absolute value, likewise
-	At              []int     // its cycle; 0: none
+	At              []int32   // its cycle; 0: none
+}
+
+// Numbers returns the sums that are not whole numbers, in an order that [InnovationSums.Recall] knows,
+// and s without them.
+func (s InnovationSums) Numbers() (numbers [][]float64, rest InnovationSums) {
+	return [][]float64{s.Forecast, s.Error, s.First, s.Largest}, InnovationSums{Count: s.Count, At: s.At}
+}
+
+// Recall sets the numbers of s to the last ones of a list, of which it returns the others.
+func (s *InnovationSums) Recall(numbers []float64) []float64 {
+	for _, of := range []*[]float64{&s.Largest, &s.First, &s.Error, &s.Forecast} {
+		left := len(numbers) - len(s.Count)
+		*of, numbers = numbers[left:], numbers[:left:left]
+	}
+	return numbers
 }
 
 // Add adds an innovation. scored says that its cycle is part of time means. An innovation
@@ -154,7 +191,7 @@ func (s *InnovationSums) Add(in Innovation, cycle int, scored bool) {
 		return
 	}
 	if m := len(in.Values); s.Count == nil {
-		s.Count, s.At = make([]int, m), make([]int, m)
+		s.Count, s.At = make([]int32, m), make([]int32, m)
 		s.Forecast, s.Error, s.Largest = make([]float64, m), make([]float64, m), make([]float64, m)
 		s.First = slices.Repeat([]float64{math.NaN()}, m)
 	}
@@ -173,7 +210,7 @@ func (s *InnovationSums) Add(in Innovation, cycle int, scored bool) {
 		s.Forecast[j] += in.Forecast[j]
 		s.Error[j] += in.Error[j]
 		if math.Abs(d) > math.Abs(s.Largest[j]) {
-			s.Largest[j], s.At[j] = d, cycle
+			s.Largest[j], s.At[j] = d, int32(cycle)
 		}
 	}
 }
