@@ -27,7 +27,7 @@ type queue struct {
 	left    int           // tasks that have not ended
 	workers int           // that may still take one
 	err     error         // that ended the queue
-	changed chan struct{} // closed when something of this changes
+	changed chan struct{} // closed when there is something for those who wait
 }
 
 // newQueue returns a queue of tasks for a number of workers.
@@ -35,13 +35,16 @@ func newQueue(tasks []task, workers int) *queue {
 	return &queue{tasks: tasks, left: len(tasks), workers: workers, changed: make(chan struct{})}
 }
 
-// change does something to the queue and wakes those who wait.
+// change does something to the queue and wakes those who wait if there is something for them:
+// thousands may wait for the last ones, each of which ends.
 func (q *queue) change(do func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	do()
-	close(q.changed)
-	q.changed = make(chan struct{})
+	if len(q.tasks) > 0 || q.left == 0 || q.err != nil {
+		close(q.changed)
+		q.changed = make(chan struct{})
+	}
 }
 
 // take returns the next task; without one, what is closed when there may be one, or nil when
@@ -74,7 +77,7 @@ func (q *queue) ended(again []task, err error) {
 		if err != nil && q.err == nil {
 			q.err = err
 		}
-		q.tasks = append(slices.Clone(again), q.tasks...)
+		q.tasks = slices.Insert(q.tasks, 0, again...) // most often none
 		q.left += len(again) - 1
 	})
 }

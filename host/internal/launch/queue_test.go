@@ -26,14 +26,20 @@ func TestQueue(t *testing.T) {
 	if again := take(); again.block != first.block || again.made != 1 {
 		t.Errorf("got %v next, want what was lost", again)
 	}
-	third := take()
+	take()
 	_, ok, wait := q.take()
 	if ok || wait == nil {
 		t.Fatal("a task that is under way may come back")
 	}
-	for range []task{first, second, third} {
+	for range []task{first, second} {
 		q.ended(nil, nil)
 	}
+	select {
+	case <-wait:
+		t.Error("woken for nothing: thousands may wait")
+	default:
+	}
+	q.ended(nil, nil)
 	<-wait
 	if _, ok, wait := q.take(); ok || wait != nil || !q.isOver() {
 		t.Error("the queue has not ended")
@@ -54,6 +60,23 @@ func TestQueue(t *testing.T) {
 	}
 	if q.leave(errors.New("no place at all")); q.err == nil || q.err.Error() != "no place at all" {
 		t.Errorf("got %v", q.err)
+	}
+}
+
+// What a task costs the queue does not depend on how many there are.
+func TestQueueOfMany(t *testing.T) {
+	const many = 40_000
+	q := newQueue(make([]task, many), 1)
+	if n := testing.AllocsPerRun(1000, func() { _, _, _ = q.take(); q.ended(nil, nil) }); n > 1 {
+		t.Errorf("%v allocations", n)
+	}
+	begun := ownCPU()
+	for range many / 2 {
+		_, _, _ = q.take()
+		q.ended(nil, nil)
+	}
+	if took := ownCPU() - begun; took > 0.5 { // 5 s if it copied what is left
+		t.Errorf("%d tasks took %.1f s", many/2, took)
 	}
 }
 
