@@ -19,7 +19,7 @@ COMMIT  := $(shell git describe --tags --always --dirty --match 'v$(STATED)' 2>/
 VERSION := $(if $(filter v$(STATED),$(COMMIT)),$(STATED),$(STATED)-dev$(addprefix +,$(COMMIT)))
 STAMP   := -X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)
 
-.PHONY: demo build test test-dist test-cluster dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files vuln flips stops days terminal bench bench-wire bench-python bench-umbridge bench-fmu bench-filters bench-dapper browser gallery results proto builtin kernels clean FORCE
+.PHONY: demo build test test-dist test-cluster dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files vuln flips stops days terminal bench bench-wire bench-python bench-umbridge bench-fmu bench-filters bench-dapper bench-cluster study browser gallery results proto builtin kernels clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -260,6 +260,12 @@ test-dist: ## what a release of this platform gives, installed where there is no
 
 test-cluster: build ## plugins on real engines: Slurm on three nodes, HyperQueue, sshd; a few minutes, installs what is missing where it may
 	host/internal/remote/testdata/test-cluster $(BIN)
+
+bench-cluster: build ## calls, replicas and bytes on three Slurm nodes of this machine, into bench/cluster/measured.json; a minute
+	host/internal/remote/testdata/test-cluster $(BIN) bench/cluster/measured.json
+
+study: ## ten thousand simulated replicas, into bench/cluster/study.csv; minutes
+	$(GO) test ./host/internal/launch -run 'TestStudy$$' -study $(CURDIR)/bench/cluster -timeout 1h -v
 
 clean: ## remove what was built
 	rm -rf $(BIN) $(DIST) $(VENV) $(VENV)-dist $(VENV)-proto $(VENV)-site $(RESULTS)

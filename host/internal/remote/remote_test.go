@@ -37,6 +37,15 @@ func TestMain(m *testing.M) {
 		os.Exit(Serve(os.Args[2:]))
 	case len(os.Args) > 1 && os.Args[1] == "pond":
 		serve.Main(sdk.ModelPlugin(pondManifest, newPond))
+	case len(os.Args) > 2 && os.Args[1] == "sea":
+		values, _ := strconv.Atoi(os.Args[2])
+		serve.Main(sdk.ModelPlugin(seaManifest, func(sdk.ModelConfig) (sdk.Model, error) { return sea{values}, nil }))
+	case len(os.Args) > 2 && os.Args[1] == "echo":
+		size, _ := strconv.Atoi(os.Args[2])
+		if err := serveRaw(size); err != nil {
+			panic(err)
+		}
+		os.Exit(0)
 	case os.Getenv("REMOTE_TEST_HOST") != "":
 		hostToBeKilled()
 	}
@@ -104,7 +113,7 @@ func both(t testing.TB) map[string]*workflow.Executor {
 
 // newPool returns a pool and the program of a pond that site starts. Both are closed with
 // the test.
-func newPool(t *testing.T, site *workflow.Executor, log func(launch.Record)) (*launch.Pool, *launch.Program, *Executor) {
+func newPool(t testing.TB, site *workflow.Executor, log func(launch.Record)) (*launch.Pool, *launch.Program, *Executor) {
 	t.Helper()
 	e, err := New("lab", site)
 	if err != nil {

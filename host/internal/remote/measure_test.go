@@ -1,0 +1,353 @@
+package remote
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+var measured = flag.String("measured", "", "file for what TestMeasured measures")
+
+// measures are what TestMeasured measures, and what the study of ten thousand replicas is made
+// of, see package launch.
+type measures struct {
+	Replicas      int     `json:"replicas"`
+	Start         float64 `json:"start"`           // seconds until all of them are up
+	StartCPU      float64 `json:"start_cpu"`       // seconds of processors of the host and its launcher, for each
+	Call          float64 `json:"call"`            // seconds that a call of all of them takes
+	Ideal         float64 `json:"ideal"`           // that the members alone would take
+	HostMemory    float64 `json:"host_memory"`     // bytes of the host, for each
+	LaunchMemory  float64 `json:"launcher_memory"` // bytes of the launcher of each, not shared with others
+	Files         float64 `json:"files"`           // open files of the host, for each
+	SmallHere     float64 `json:"small_here"`      // seconds of a call with 100 x 3 values
+	Small         float64 `json:"small"`
+	SmallRaw      float64 `json:"small_raw"` // that the same bytes take through a TCP connection and back
+	SmallCPU      float64 `json:"small_cpu"` // of them of processors of the host
+	Large         float64 `json:"large"`     // seconds of a call with 100 x 100,000 values
+	LargeRaw      float64 `json:"large_raw"` // that the same bytes take through a TCP connection and back
+	LargeCPU      float64 `json:"large_cpu"` // of processors of the host
+	BytesPerCPU   float64 `json:"bytes_per_cpu"`
+	BytesPerSec   float64 `json:"bytes_per_second"` // in one direction
+	SmallOverhead float64 `json:"small_ratio"`
+	LargeOverhead float64 `json:"large_ratio"`
+}
+
+// TestMeasured measures what calls of plugins on other machines take. make bench-cluster
+// runs it.
+func TestMeasured(t *testing.T) {
+	needs(t, "PLUME_TEST_CLUSTER")
+	if *measured == "" {
+		t.Skip("NOT TESTED: make bench-cluster runs it")
+	}
+	var m measures
+	t.Run("replicas", func(t *testing.T) { m.replicas(t, 64) })
+	t.Run("calls", func(t *testing.T) { m.calls(t) })
+	text, err := json.MarshalIndent(&m, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s", text)
+	if err := os.WriteFile(*measured, append(text, '\n'), 0o600); err != nil {
+		t.Error(err)
+	}
+}
+
+// hostCPU returns the seconds of processors that this process and its launchers that have ended took.
+func hostCPU() float64 {
+	total := 0.0
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		_ = syscall.Getrusage(who, &u) // never fails
+		total += float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+	}
+	return total
+}
+
+// launcherCPU returns the seconds of processors that the launchers that run took.
+func launcherCPU() (seconds float64) {
+	const tick = 100 // a second, on every Linux
+	for _, pid := range children(os.Getpid()) {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		_, after, _ := strings.Cut(string(text), ") ")
+		if f := strings.Fields(after); len(f) > 12 {
+			for _, word := range f[11:13] {
+				n, _ := strconv.ParseFloat(word, 64)
+				seconds += n / tick
+			}
+		}
+	}
+	return seconds
+}
+
+// resident returns the memory of processes that they share with no other.
+func resident(pids ...int) float64 {
+	total := 0.0
+	for _, pid := range pids {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		for line := range strings.Lines(string(text)) {
+			if f := strings.Fields(line); len(f) == 3 && strings.HasPrefix(f[0], "Private_") {
+				kB, _ := strconv.ParseFloat(f[1], 64)
+				total += kB * 1024
+			}
+		}
+	}
+	return total
+}
+
+// children returns the processes that pid has started, and theirs.
+func children(pid int) (all []int) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		for _, word := range strings.Fields(string(text)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				all = append(append(all, child), children(child)...)
+			}
+		}
+	}
+	return all
+}
+
+func openFiles() int {
+	list, _ := os.ReadDir("/proc/self/fd")
+	return len(list)
+}
+
+// replicas starts n replicas of a model that takes 0.3 s for a member, and has them compute ten
+// members each.
+func (m *measures) replicas(t *testing.T, n int) {
+	site := &workflow.Executor{Engine: "slurm", Cores: 1, Shared: shared(t)}
+	debug.FreeOSMemory()
+	memory, files, cpu, begun := resident(os.Getpid()), openFiles(), hostCPU(), time.Now()
+	pool, model := startPonds(t, site, launch.RetryPolicy{Replicas: n, Retries: 3})
+	waitUp(t, pool, n)
+	m.Replicas, m.Start = n, time.Since(begun).Seconds()
+	m.StartCPU = (hostCPU() + launcherCPU() - cpu) / float64(n)
+	rows := 10 * n
+	r := &sdk.ForecastRequest{Call: sdk.Call{Cycle: 4}, To: 1, Ensemble: mat.NewDense(rows, 2, nil), Into: mat.NewDense(rows, 2, nil)}
+	m.Ideal = 3
+	for round := range 3 { // the first configures them
+		begun = time.Now()
+		if _, err := model.Forecast(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun).Seconds(); round == 1 || round > 1 && took < m.Call {
+			m.Call = took
+		}
+	}
+	debug.FreeOSMemory()
+	m.HostMemory = (resident(os.Getpid()) - memory) / float64(n)
+	m.Files = float64(openFiles()-files) / float64(n)
+	m.LaunchMemory = resident(children(os.Getpid())...) / float64(n)
+	if err := pool.Close(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d replicas are up after %.2f s; %d members of 0.3 s take %.3f s, ideal %.1f s", n, m.Start, rows, m.Call, m.Ideal)
+	if m.Start > 5 || m.Call > 1.1*m.Ideal {
+		t.Error("the target is 5 s, and 1.1 times the ideal")
+	}
+}
+
+// calls measures a small call here and there in turns, and a large one and a raw copy.
+func (m *measures) calls(t *testing.T) {
+	site := &workflow.Executor{Engine: "slurm", Cores: 2, Shared: shared(t)}
+	here, there, bare := caller(t, site, false, 100, 3), caller(t, site, true, 100, 3), rawEcho(t, 8*100*3)
+	var times [3][]float64
+	for range 20 {
+		for i, do := range []func(){here, there, bare} {
+			cpu := hostCPU()
+			for range 50 {
+				begun := time.Now()
+				do()
+				times[i] = append(times[i], time.Since(begun).Seconds())
+			}
+			if i == 1 {
+				m.SmallCPU += (hostCPU() - cpu) / 1000
+			}
+		}
+	}
+	m.SmallHere, m.Small, m.SmallRaw = median(times[0]), median(times[1]), median(times[2])
+	m.SmallOverhead = m.Small / m.SmallHere
+
+	const members, values, rounds = 100, 100_000, 15
+	large, raw := caller(t, site, true, members, values), rawEcho(t, 8*members*values)
+	times = [3][]float64{}
+	for round := range rounds + 1 { // the first is a warm-up
+		for i, do := range []func(){raw, large} {
+			cpu, begun := hostCPU(), time.Now()
+			do()
+			if round > 0 {
+				times[i] = append(times[i], time.Since(begun).Seconds())
+				m.LargeCPU += float64(i) * (hostCPU() - cpu) / rounds
+			}
+		}
+	}
+	m.LargeRaw, m.Large = median(times[0]), median(times[1])
+	m.LargeOverhead = m.Large / m.LargeRaw
+	m.BytesPerSec, m.BytesPerCPU = 2*8*members*values/m.Large, 2*8*members*values/m.LargeCPU
+	t.Logf("small: %.0f us here, %.0f there: %.2f times (raw: %.0f us); 80 MB there and back: raw %.0f ms, call %.0f ms: %.2f times", 1e6*m.SmallHere, 1e6*m.Small, m.SmallOverhead, 1e6*m.SmallRaw, 1e3*m.LargeRaw, 1e3*m.Large, m.LargeOverhead)
+	if m.SmallOverhead > 3 || m.LargeOverhead > 1.5 {
+		t.Error("the targets are 3 and 1.5")
+	}
+}
+
+func median(x []float64) float64 {
+	slices.Sort(x)
+	return x[len(x)/2]
+}
+
+// caller returns a function that calls a model, which adds one to all values, where site says if
+// away.
+func caller(t testing.TB, site *workflow.Executor, away bool, members, values int) func() {
+	pool, program, executor := newPool(t, site, nil)
+	var err error
+	if program, err = launch.Command("sea", []string{program.Command[0], "sea", strconv.Itoa(values)}, "."); err != nil {
+		t.Fatal(err)
+	}
+	if away {
+		program.Executor, program.TCP = executor, true
+	}
+	p, err := pool.Plugin(t.Context(), program, launch.RetryPolicy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, err := p.NewModel(t.Context(), sdk.ModelConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &sdk.ForecastRequest{To: 1, Ensemble: mat.NewDense(members, values, nil), Into: mat.NewDense(members, values, nil)}
+	r.Ensemble.Apply(func(i, j int, _ float64) float64 { return float64(i + j) }, r.Ensemble)
+	return func() {
+		if _, err := model.Forecast(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if last := r.Into.At(members-1, values-1); last != float64(members+values-1) {
+			t.Fatalf("got %v", last)
+		}
+	}
+}
+
+// BenchmarkCalls makes calls of plugins of this process's machine, directly and as if they were on another.
+func BenchmarkCalls(b *testing.B) {
+	for _, values := range []int{3, 100_000} {
+		for _, away := range []bool{false, true} {
+			b.Run(fmt.Sprintf("100x%d/away=%v", values, away), func(b *testing.B) {
+				do := caller(b, attached(), away, 100, values)
+				do()
+				for b.Loop() {
+					do()
+				}
+			})
+		}
+	}
+}
+
+// rawEcho returns a function that sends bytes through a TCP connection to a node, which returns
+// them.
+func rawEcho(t *testing.T, size int) func() {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	echo := exec.Command("srun", "--nodes=1", "--ntasks=1", "--exact", "--cpus-per-task=2", "--mem=0", self, "echo", strconv.Itoa(size))
+	stdin, err1 := echo.StdinPipe()
+	stdout, err2 := echo.StdoutPipe()
+	echo.Stderr = os.Stderr
+	if err := errors.Join(err1, err2, echo.Start()); err != nil {
+		t.Fatal(err)
+	}
+	address, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", strings.TrimSpace(address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = errors.Join(conn.Close(), stdin.Close(), echo.Wait()) })
+	out, in := make([]byte, size), make([]byte, size)
+	return func() {
+		go func() { _, _ = conn.Write(out) }()
+		if _, err := io.ReadFull(conn, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// serveRaw is the node of rawEcho: it returns what one connection sends when it has all of
+// it, as a plugin does.
+func serveRaw(size int) error {
+	at, err := address(&request{})
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(at, "0"))
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Addr())
+	conn, err := l.Accept()
+	if err != nil {
+		return err
+	}
+	all := make([]byte, size)
+	for {
+		if _, err := io.ReadFull(conn, all); err != nil {
+			return nil // the host is gone
+		}
+		if _, err := conn.Write(all); err != nil {
+			return nil
+		}
+	}
+}
+
+// sea is a model of many values that adds 1 to all of them.
+type sea struct{ values int }
+
+const seaManifest = `
+name = "sea"
+version = "0.1.0"
+role = "model"
+summary = "Adds one to all values"
+`
+
+func (s sea) Layout() *sdk.Layout {
+	return &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{s.values}, Dims: []string{"site"}, Unit: "1"}}}
+}
+
+func (sea) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	x, y := r.Ensemble.RawMatrix().Data, r.Into.RawMatrix().Data
+	part := len(x)/runtime.GOMAXPROCS(0) + 1
+	var all sync.WaitGroup
+	for from := 0; from < len(x); from += part {
+		all.Go(func() {
+			for i := from; i < min(from+part, len(x)); i++ {
+				y[i] = x[i] + 1
+			}
+		})
+	}
+	all.Wait()
+	return &sdk.ForecastResult{}, nil
+}
