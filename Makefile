@@ -60,8 +60,8 @@ python: build $(VENV)/ready ## the Python kit, the examples that use it, workflo
 	$(VENV)/bin/taplo lint --colors never $(wildcard $(addsuffix /*.toml,workflows docs/* bench/dapper examples/* examples/*/*)) 2>&1
 	cd bench/results && $(abspath $(VENV))/bin/python -m pytest -q -p no:cacheprovider
 
-# These need a server; the tests of examples/umbridge-lorenz63 start one for them.
-SERVED := umbridge obs-umbridge
+# These need a server; their own tests and those of examples/umbridge-lorenz63 start one.
+SERVED := umbridge obs-umbridge grpc4bmi
 
 conformance: build ## put every built plugin through the conformance suite, over its socket
 	$(BIN)/plume plugins test $(filter-out $(SERVED),$(PLUGINS))
@@ -196,19 +196,21 @@ $(VENV)-site/ready: docs/requirements.txt
 
 # The Python side of the tests: real readers of the tables plume writes, other
 # packages' scores, and an UM-Bridge server.
-$(VENV)/ready: examples/analysis/requirements.txt examples/applications/requirements.txt examples/pipelines/requirements.txt host/internal/score/testdata/requirements.txt examples/umbridge-lorenz63/requirements.txt sdk/python/requirements.txt sdk/python/pyproject.toml
+$(VENV)/ready: examples/analysis/requirements.txt examples/applications/requirements.txt examples/grpc4bmi/requirements.txt examples/pipelines/requirements.txt host/internal/score/testdata/requirements.txt examples/umbridge-lorenz63/requirements.txt sdk/python/requirements.txt sdk/python/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$(filter %.txt,$^))
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable sdk/python
 	touch $@
 
-proto: ## generate sdk/proto from its definition
+proto: ## generate sdk/proto from its definition, and the protocol of grpc4bmi from that of its project
 	$(PYTHON) -m venv $(VENV)-proto
 	$(VENV)-proto/bin/pip install --quiet --disable-pip-version-check grpcio-tools==1.85.1
 	GOBIN=$(abspath $(VENV)-proto)/bin $(GO) install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 	GOBIN=$(abspath $(VENV)-proto)/bin $(GO) install google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2
 	cd sdk/proto && PATH=$(abspath $(VENV)-proto)/bin:$$PATH python -m grpc_tools.protoc -I. \
 	  --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative plume/v1/plugin.proto
+	cd plugins/grpc4bmi/bmi && PATH=$(abspath $(VENV)-proto)/bin:$$PATH python -m grpc_tools.protoc -I. \
+	  --go_out=. --go-grpc_out=. $(foreach o,go_opt go-grpc_opt,--$(o)=paths=source_relative,Mbmi.proto=github.com/plume-da/plume/plugins/grpc4bmi/bmi) bmi.proto
 	cd sdk/proto && $(abspath $(VENV)-proto)/bin/python -m grpc_tools.protoc -I. \
 	  --python_out=$(abspath $(VENV)-proto) --pyi_out=$(abspath $(VENV)-proto) plume/v1/plugin.proto
 	cp $(VENV)-proto/plume/v1/plugin_pb2.py $(VENV)-proto/plume/v1/plugin_pb2.pyi sdk/python/src/plume/_proto/

@@ -8,6 +8,7 @@ import (
 	filterdiffusion "github.com/plume-da/plume/plugins/filter-diffusion"
 	filterenkf "github.com/plume-da/plume/plugins/filter-enkf"
 	filterpf "github.com/plume-da/plume/plugins/filter-pf"
+	"github.com/plume-da/plume/plugins/grpc4bmi"
 	kuramotosivashinsky "github.com/plume-da/plume/plugins/kuramoto-sivashinsky"
 	"github.com/plume-da/plume/plugins/linear"
 	"github.com/plume-da/plume/plugins/lorenz05"
@@ -27,6 +28,7 @@ var builtin = map[string]func() (*sdk.Plugin, error){
 	"filter-diffusion":     filterdiffusion.Plugin,
 	"filter-enkf":          filterenkf.Plugin,
 	"filter-pf":            filterpf.Plugin,
+	"grpc4bmi":             grpc4bmi.Plugin,
 	"kuramoto-sivashinsky": kuramotosivashinsky.Plugin,
 	"linear":               linear.Plugin,
 	"lorenz05":             lorenz05.Plugin,
