@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/plume-da/plume/sdk/rng"
 	"gonum.org/v1/gonum/mat"
@@ -35,6 +36,16 @@ type ModelConfig struct {
 	// PerMember names the parameters for which every forecast has a value for each member;
 	// see ForecastRequest.Parameters. The manifest allows it for each of them.
 	PerMember []string
+
+	// Dates says which dates model times are; nil: none.
+	Dates *Dates
+}
+
+// Dates says which dates model times are.
+type Dates struct {
+	Start    time.Time // of model time 0
+	Seconds  float64   // in one unit of model time
+	Calendar string    // in the CF conventions: proleptic_gregorian, noleap or 360_day
 }
 
 // Model moves ensembles forward in time.

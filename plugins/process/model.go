@@ -53,6 +53,7 @@ type model struct {
 	Keep         string    `param:"keep"`
 	WorkDir      string    `param:"work_dir"`
 
+	dates     *sdk.Dates
 	dir       string // directory at which relative paths start
 	layout    *sdk.Layout
 	declared  []parameter
@@ -75,7 +76,7 @@ type model struct {
 var processors = runtime.GOMAXPROCS(0)
 
 func newModel(c sdk.ModelConfig) (sdk.Model, error) {
-	m := &model{dir: c.Dir}
+	m := &model{dir: c.Dir, dates: c.Dates}
 	c.Params.Decode(m)
 	var err error
 	if m.dir, err = filepath.Abs(m.dir); err != nil {

@@ -11,6 +11,7 @@ import (
 // members of a call. It is not modified.
 type task struct {
 	layout   *sdk.Layout
+	dates    *sdk.Dates // nil: times have no dates
 	batch    bool
 	cycle    int
 	from, to float64
@@ -31,7 +32,7 @@ func (m *model) tasks(r *sdk.ForecastRequest) []*task {
 	var all []*task
 	for i := 0; i < rows; i += size {
 		t := &task{
-			layout: m.layout, batch: m.Mode == "batch", cycle: r.Cycle, from: r.From, to: r.To, first: r.First + i,
+			layout: m.layout, dates: m.dates, batch: m.Mode == "batch", cycle: r.Cycle, from: r.From, to: r.To, first: r.First + i,
 			states: r.Ensemble.Slice(i, i+size, 0, n).(*mat.Dense),
 		}
 		if r.Carry != nil && size == 1 {
@@ -54,10 +55,13 @@ func (m *model) tasks(r *sdk.ForecastRequest) []*task {
 //	cycle, from, to, interval, members                  batch mode, where members
 //	                                                    lists member, seed, state
 //
-// state holds every variable by name, nested according to its shape. With declared
+// If times have dates there are from_date and to_date, too. state holds every variable by name, nested according to its shape. With declared
 // parameters there is param next to state, which holds them by name.
 func (t *task) values() map[string]any {
 	v := map[string]any{"cycle": t.cycle, "from": plain(t.from), "to": plain(t.to), "interval": plain(t.to - t.from)}
+	if t.dates != nil {
+		v["from_date"], v["to_date"] = isoDate(t.dates, t.from), isoDate(t.dates, t.to)
+	}
 	rows := t.states.RawMatrix().Rows
 	members := make([]map[string]any, rows)
 	for i := range members {

@@ -76,7 +76,7 @@ func (m *model) parse(where string, texts []string) ([]*template.Template, error
 		if found := oneBrace.FindStringSubmatch(text); found != nil {
 			return nil, config(where, "got {.%s}, want {{.%[1]s}}", found[1])
 		}
-		t, err := template.New(where).Funcs(functions).Option("missingkey=error").Parse(text)
+		t, err := template.New(where).Funcs(functions).Funcs(template.FuncMap{"date": m.date}).Option("missingkey=error").Parse(text)
 		if err != nil {
 			return nil, m.mistake(where, err)
 		}

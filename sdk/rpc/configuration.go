@@ -21,7 +21,11 @@ type configuration struct {
 }
 
 func (c *configuration) model(ctx context.Context, p *sdk.Plugin, r *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
-	model, err := p.NewModel(ctx, sdk.ModelConfig{Params: r.Params.AsMap(), Step: r.Step, Dir: r.Dir, PerMember: r.PerMember})
+	dates, err := datesFromProto(r.Dates)
+	if err != nil {
+		return nil, err
+	}
+	model, err := p.NewModel(ctx, sdk.ModelConfig{Params: r.Params.AsMap(), Step: r.Step, Dir: r.Dir, PerMember: r.PerMember, Dates: dates})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"math"
+	"time"
 
 	"github.com/plume-da/plume/sdk"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
@@ -12,7 +13,7 @@ import (
 type model struct{ *remote }
 
 func (c *client) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Model, error) {
-	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{Step: config.Step, Dir: config.Dir, PerMember: config.PerMember})
+	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{Step: config.Step, Dir: config.Dir, PerMember: config.PerMember, Dates: datesToProto(config.Dates)})
 	if err != nil {
 		return nil, err
 	}
@@ -27,6 +28,24 @@ func (c *client) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Mode
 		return nil, err
 	}
 	return &model{r}, nil
+}
+
+func datesToProto(c *sdk.Dates) *pb.Dates {
+	if c == nil {
+		return nil
+	}
+	return &pb.Dates{Start: c.Start.UTC().Format(time.RFC3339Nano), Seconds: c.Seconds, Calendar: c.Calendar}
+}
+
+func datesFromProto(c *pb.Dates) (*sdk.Dates, error) {
+	if c == nil {
+		return nil, nil
+	}
+	start, err := time.Parse(time.RFC3339Nano, c.Start)
+	if err != nil {
+		return nil, sdk.Errorf(sdk.KindContract, "dates", "%v", err)
+	}
+	return &sdk.Dates{Start: start, Seconds: c.Seconds, Calendar: c.Calendar}, nil
 }
 
 func (m *model) Layout() *sdk.Layout { return m.state.layout }

@@ -409,11 +409,12 @@ func TestModelConfig(t *testing.T) {
 		configs <- c
 		return local(ctx, c)
 	}
-	want := sdk.ModelConfig{Params: sdk.Params{"rate": 0.5}, Step: 0.25, Dir: "/where/the workflow is"}
+	want := sdk.ModelConfig{Params: sdk.Params{"rate": 0.5}, Step: 0.25, Dir: "/where/the workflow is",
+		Dates: &sdk.Dates{Start: time.Date(2026, 3, 1, 6, 0, 0, 500, time.UTC), Seconds: 3600, Calendar: "noleap"}}
 	if _, err := over(t, p, nil).NewModel(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-configs; got.Params["rate"] != 0.5 || got.Step != want.Step || got.Dir != want.Dir {
+	if got := <-configs; got.Params["rate"] != 0.5 || got.Step != want.Step || got.Dir != want.Dir || got.Dates == nil || *got.Dates != *want.Dates {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // protocolMinor counts additions within plume.v1.
-const protocolMinor = 5
+const protocolMinor = 6
 
 // Server answers the services of one plugin.
 type Server struct {

@@ -268,16 +268,11 @@ func (e *engine) create(ctx context.Context, root string, from Source) error {
 
 // dates says which dates the model times of w are; nil: its start has no date.
 func dates(w *workflow.Workflow) *archive.Dates {
-	if w.Time.Start.Date.IsZero() || w.Time.Unit == 0 {
+	c := plan.Dates(w)
+	if c == nil {
 		return nil
 	}
-	d := &archive.Dates{Start: w.Time.Start.Date, Seconds: w.Time.Unit.Seconds(), Calendar: "proleptic_gregorian"}
-	for _, o := range w.Observations {
-		if c := o.Time.Calendar; c != "" && c != "standard" {
-			d.Calendar = c
-		}
-	}
-	return d
+	return &archive.Dates{Start: c.Start, Seconds: c.Seconds, Calendar: c.Calendar}
 }
 
 // schedule returns a schedule of the trials that have not ended, until the run is stopped or

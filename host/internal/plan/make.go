@@ -280,6 +280,20 @@ func (m *maker) refused(manifest *sdk.Manifest, err error, path ...any) {
 
 const notTheWorkflow = "this is a fault of the plugin, not of the workflow; `plume plugins test` may find more"
 
+// Dates says which dates the model times of w are; nil: its start has no date.
+func Dates(w *workflow.Workflow) *sdk.Dates {
+	if w.Time.Start.Date.IsZero() || w.Time.Unit == 0 {
+		return nil
+	}
+	c := &sdk.Dates{Start: w.Time.Start.Date, Seconds: w.Time.Unit.Seconds(), Calendar: "proleptic_gregorian"}
+	for _, o := range w.Observations {
+		if other := o.Time.Calendar; other != "" && other != "standard" {
+			c.Calendar = other
+		}
+	}
+	return c
+}
+
 func (m *maker) model() {
 	w, manifest := m.w, m.modelPlugin.Manifest
 	step, err := manifest.ResolveStep(w.Time.Step)
@@ -299,7 +313,7 @@ func (m *maker) model() {
 	if len(m.found) > m.before {
 		return
 	}
-	model, err := m.modelPlugin.NewModel(m.ctx, sdk.ModelConfig{Params: w.Model.Params, Step: step, Dir: w.ModelDir(), PerMember: names})
+	model, err := m.modelPlugin.NewModel(m.ctx, sdk.ModelConfig{Params: w.Model.Params, Step: step, Dir: w.ModelDir(), PerMember: names, Dates: Dates(w)})
 	if err != nil {
 		m.refused(manifest, err, "model")
 		return
@@ -356,7 +370,7 @@ func (m *maker) truth(model sdk.Model, estimated []*sdk.Param) {
 		params = w.Truth.Params
 	}
 	if m.truthPlugin != nil || step != w.Time.Step || len(w.Truth.Params)+len(estimated) > 0 {
-		if model, err = plugin.NewModel(m.ctx, sdk.ModelConfig{Params: params, Step: step, Dir: w.ModelDir()}); err != nil {
+		if model, err = plugin.NewModel(m.ctx, sdk.ModelConfig{Params: params, Step: step, Dir: w.ModelDir(), Dates: Dates(w)}); err != nil {
 			m.refused(plugin.Manifest, err, "truth")
 			return
 		}

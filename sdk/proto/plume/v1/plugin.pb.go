@@ -208,7 +208,8 @@ type ConfigureRequest struct {
 	// Filters that smooth (protocol_minor 4): the number of earlier times whose states every
 	// ensemble holds, after that of the analysis, the latest first. State describes one time;
 	// in the channel, the variables of the time k before the analysis are called NAME@k.
-	Past          int64 `protobuf:"varint,11,opt,name=past,proto3" json:"past,omitempty"`
+	Past          int64  `protobuf:"varint,11,opt,name=past,proto3" json:"past,omitempty"`
+	Dates         *Dates `protobuf:"bytes,12,opt,name=dates,proto3" json:"dates,omitempty"` // models (protocol_minor 6): which dates model times are; absent: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -320,6 +321,74 @@ func (x *ConfigureRequest) GetPast() int64 {
 	return 0
 }
 
+func (x *ConfigureRequest) GetDates() *Dates {
+	if x != nil {
+		return x.Dates
+	}
+	return nil
+}
+
+// Dates says which dates model times are.
+type Dates struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Start         string                 `protobuf:"bytes,1,opt,name=start,proto3" json:"start,omitempty"`       // of model time 0, as in 2026-03-01T00:00:00Z
+	Seconds       float64                `protobuf:"fixed64,2,opt,name=seconds,proto3" json:"seconds,omitempty"` // in one unit of model time
+	Calendar      string                 `protobuf:"bytes,3,opt,name=calendar,proto3" json:"calendar,omitempty"` // in the CF conventions: proleptic_gregorian, noleap or 360_day
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Dates) Reset() {
+	*x = Dates{}
+	mi := &file_plume_v1_plugin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Dates) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Dates) ProtoMessage() {}
+
+func (x *Dates) ProtoReflect() protoreflect.Message {
+	mi := &file_plume_v1_plugin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Dates.ProtoReflect.Descriptor instead.
+func (*Dates) Descriptor() ([]byte, []int) {
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Dates) GetStart() string {
+	if x != nil {
+		return x.Start
+	}
+	return ""
+}
+
+func (x *Dates) GetSeconds() float64 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *Dates) GetCalendar() string {
+	if x != nil {
+		return x.Calendar
+	}
+	return ""
+}
+
 type ConfigureResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	State         *Layout                `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`               // models
@@ -331,7 +400,7 @@ type ConfigureResponse struct {
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[3]
+	mi := &file_plume_v1_plugin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -343,7 +412,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[3]
+	mi := &file_plume_v1_plugin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -356,7 +425,7 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{3}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ConfigureResponse) GetState() *Layout {
@@ -400,7 +469,7 @@ type ShareRequest struct {
 
 func (x *ShareRequest) Reset() {
 	*x = ShareRequest{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[4]
+	mi := &file_plume_v1_plugin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -412,7 +481,7 @@ func (x *ShareRequest) String() string {
 func (*ShareRequest) ProtoMessage() {}
 
 func (x *ShareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[4]
+	mi := &file_plume_v1_plugin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -425,7 +494,7 @@ func (x *ShareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareRequest.ProtoReflect.Descriptor instead.
 func (*ShareRequest) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{4}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ShareRequest) GetName() string {
@@ -450,7 +519,7 @@ type ShareResponse struct {
 
 func (x *ShareResponse) Reset() {
 	*x = ShareResponse{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[5]
+	mi := &file_plume_v1_plugin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -462,7 +531,7 @@ func (x *ShareResponse) String() string {
 func (*ShareResponse) ProtoMessage() {}
 
 func (x *ShareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[5]
+	mi := &file_plume_v1_plugin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -475,7 +544,7 @@ func (x *ShareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareResponse.ProtoReflect.Descriptor instead.
 func (*ShareResponse) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{5}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{6}
 }
 
 type Layout struct {
@@ -488,7 +557,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[6]
+	mi := &file_plume_v1_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +569,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[6]
+	mi := &file_plume_v1_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +582,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{6}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Layout) GetVariables() []*Variable {
@@ -542,7 +611,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[7]
+	mi := &file_plume_v1_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -554,7 +623,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[7]
+	mi := &file_plume_v1_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -567,7 +636,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{7}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Variable) GetName() string {
@@ -610,7 +679,7 @@ type Coordinates struct {
 
 func (x *Coordinates) Reset() {
 	*x = Coordinates{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[8]
+	mi := &file_plume_v1_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -622,7 +691,7 @@ func (x *Coordinates) String() string {
 func (*Coordinates) ProtoMessage() {}
 
 func (x *Coordinates) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[8]
+	mi := &file_plume_v1_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -635,7 +704,7 @@ func (x *Coordinates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coordinates.ProtoReflect.Descriptor instead.
 func (*Coordinates) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{8}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Coordinates) GetDims() []string {
@@ -681,7 +750,7 @@ type GridPart struct {
 
 func (x *GridPart) Reset() {
 	*x = GridPart{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[9]
+	mi := &file_plume_v1_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -693,7 +762,7 @@ func (x *GridPart) String() string {
 func (*GridPart) ProtoMessage() {}
 
 func (x *GridPart) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[9]
+	mi := &file_plume_v1_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -706,7 +775,7 @@ func (x *GridPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GridPart.ProtoReflect.Descriptor instead.
 func (*GridPart) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{9}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GridPart) GetCount() int64 {
@@ -748,7 +817,7 @@ type GridAxis struct {
 
 func (x *GridAxis) Reset() {
 	*x = GridAxis{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[10]
+	mi := &file_plume_v1_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -760,7 +829,7 @@ func (x *GridAxis) String() string {
 func (*GridAxis) ProtoMessage() {}
 
 func (x *GridAxis) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[10]
+	mi := &file_plume_v1_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -773,7 +842,7 @@ func (x *GridAxis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GridAxis.ProtoReflect.Descriptor instead.
 func (*GridAxis) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{10}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GridAxis) GetSpacing() float64 {
@@ -808,7 +877,7 @@ type ErrorModel struct {
 
 func (x *ErrorModel) Reset() {
 	*x = ErrorModel{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[11]
+	mi := &file_plume_v1_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -820,7 +889,7 @@ func (x *ErrorModel) String() string {
 func (*ErrorModel) ProtoMessage() {}
 
 func (x *ErrorModel) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[11]
+	mi := &file_plume_v1_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -833,7 +902,7 @@ func (x *ErrorModel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorModel.ProtoReflect.Descriptor instead.
 func (*ErrorModel) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ErrorModel) GetDist() string {
@@ -870,7 +939,7 @@ type ObservationSpace struct {
 
 func (x *ObservationSpace) Reset() {
 	*x = ObservationSpace{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[12]
+	mi := &file_plume_v1_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -882,7 +951,7 @@ func (x *ObservationSpace) String() string {
 func (*ObservationSpace) ProtoMessage() {}
 
 func (x *ObservationSpace) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[12]
+	mi := &file_plume_v1_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -895,7 +964,7 @@ func (x *ObservationSpace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObservationSpace.ProtoReflect.Descriptor instead.
 func (*ObservationSpace) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{12}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ObservationSpace) GetLayout() *Layout {
@@ -927,7 +996,7 @@ type SessionRequest struct {
 
 func (x *SessionRequest) Reset() {
 	*x = SessionRequest{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[13]
+	mi := &file_plume_v1_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1008,7 @@ func (x *SessionRequest) String() string {
 func (*SessionRequest) ProtoMessage() {}
 
 func (x *SessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[13]
+	mi := &file_plume_v1_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1021,7 @@ func (x *SessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionRequest.ProtoReflect.Descriptor instead.
 func (*SessionRequest) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{13}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 type SessionEvent struct {
@@ -964,7 +1033,7 @@ type SessionEvent struct {
 
 func (x *SessionEvent) Reset() {
 	*x = SessionEvent{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[14]
+	mi := &file_plume_v1_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1045,7 @@ func (x *SessionEvent) String() string {
 func (*SessionEvent) ProtoMessage() {}
 
 func (x *SessionEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[14]
+	mi := &file_plume_v1_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1058,7 @@ func (x *SessionEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEvent.ProtoReflect.Descriptor instead.
 func (*SessionEvent) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{14}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SessionEvent) GetLog() *LogRecord {
@@ -1010,7 +1079,7 @@ type LogRecord struct {
 
 func (x *LogRecord) Reset() {
 	*x = LogRecord{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[15]
+	mi := &file_plume_v1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1022,7 +1091,7 @@ func (x *LogRecord) String() string {
 func (*LogRecord) ProtoMessage() {}
 
 func (x *LogRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[15]
+	mi := &file_plume_v1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1035,7 +1104,7 @@ func (x *LogRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRecord.ProtoReflect.Descriptor instead.
 func (*LogRecord) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *LogRecord) GetLevel() string {
@@ -1076,7 +1145,7 @@ type Frame struct {
 
 func (x *Frame) Reset() {
 	*x = Frame{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[16]
+	mi := &file_plume_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1088,7 +1157,7 @@ func (x *Frame) String() string {
 func (*Frame) ProtoMessage() {}
 
 func (x *Frame) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[16]
+	mi := &file_plume_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1101,7 +1170,7 @@ func (x *Frame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Frame.ProtoReflect.Descriptor instead.
 func (*Frame) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Frame) GetHeader() *CallHeader {
@@ -1151,7 +1220,7 @@ type Shared struct {
 
 func (x *Shared) Reset() {
 	*x = Shared{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[17]
+	mi := &file_plume_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1163,7 +1232,7 @@ func (x *Shared) String() string {
 func (*Shared) ProtoMessage() {}
 
 func (x *Shared) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[17]
+	mi := &file_plume_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1176,7 +1245,7 @@ func (x *Shared) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shared.ProtoReflect.Descriptor instead.
 func (*Shared) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{17}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Shared) GetSlot() uint32 {
@@ -1229,7 +1298,7 @@ type CallHeader struct {
 
 func (x *CallHeader) Reset() {
 	*x = CallHeader{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[18]
+	mi := &file_plume_v1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1241,7 +1310,7 @@ func (x *CallHeader) String() string {
 func (*CallHeader) ProtoMessage() {}
 
 func (x *CallHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[18]
+	mi := &file_plume_v1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1254,7 +1323,7 @@ func (x *CallHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallHeader.ProtoReflect.Descriptor instead.
 func (*CallHeader) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CallHeader) GetConfiguration() string {
@@ -1398,7 +1467,7 @@ type CallEnd struct {
 
 func (x *CallEnd) Reset() {
 	*x = CallEnd{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[19]
+	mi := &file_plume_v1_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1479,7 @@ func (x *CallEnd) String() string {
 func (*CallEnd) ProtoMessage() {}
 
 func (x *CallEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[19]
+	mi := &file_plume_v1_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1492,7 @@ func (x *CallEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEnd.ProtoReflect.Descriptor instead.
 func (*CallEnd) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CallEnd) GetMembers() int64 {
@@ -1487,7 +1556,7 @@ type MemberFailure struct {
 
 func (x *MemberFailure) Reset() {
 	*x = MemberFailure{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[20]
+	mi := &file_plume_v1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +1568,7 @@ func (x *MemberFailure) String() string {
 func (*MemberFailure) ProtoMessage() {}
 
 func (x *MemberFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[20]
+	mi := &file_plume_v1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +1581,7 @@ func (x *MemberFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberFailure.ProtoReflect.Descriptor instead.
 func (*MemberFailure) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{20}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *MemberFailure) GetMember() int64 {
@@ -1559,7 +1628,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_plume_v1_plugin_proto_msgTypes[21]
+	mi := &file_plume_v1_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1571,7 +1640,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_plume_v1_plugin_proto_msgTypes[21]
+	mi := &file_plume_v1_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1584,7 +1653,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{21}
+	return file_plume_v1_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Error) GetKind() string {
@@ -1645,7 +1714,7 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x10DescribeResponse\x12\x1a\n" +
 	"\bmanifest\x18\x01 \x01(\tR\bmanifest\x12%\n" +
 	"\x0eprotocol_minor\x18\x02 \x01(\rR\rprotocolMinor\x12\x1a\n" +
-	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\x84\x03\n" +
+	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\xab\x03\n" +
 	"\x10ConfigureRequest\x12$\n" +
 	"\rconfiguration\x18\x01 \x01(\tR\rconfiguration\x12/\n" +
 	"\x06params\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06params\x12\x12\n" +
@@ -1659,7 +1728,12 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"per_member\x18\t \x03(\tR\tperMember\x12\x12\n" +
 	"\x04grid\x18\n" +
 	" \x01(\bR\x04grid\x12\x12\n" +
-	"\x04past\x18\v \x01(\x03R\x04past\"\x91\x01\n" +
+	"\x04past\x18\v \x01(\x03R\x04past\x12%\n" +
+	"\x05dates\x18\f \x01(\v2\x0f.plume.v1.DatesR\x05dates\"S\n" +
+	"\x05Dates\x12\x14\n" +
+	"\x05start\x18\x01 \x01(\tR\x05start\x12\x18\n" +
+	"\aseconds\x18\x02 \x01(\x01R\aseconds\x12\x1a\n" +
+	"\bcalendar\x18\x03 \x01(\tR\bcalendar\"\x91\x01\n" +
 	"\x11ConfigureResponse\x12&\n" +
 	"\x05state\x18\x01 \x01(\v2\x10.plume.v1.LayoutR\x05state\x12>\n" +
 	"\fobservations\x18\x02 \x01(\v2\x1a.plume.v1.ObservationSpaceR\fobservations\x12\x14\n" +
@@ -1805,76 +1879,78 @@ func file_plume_v1_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_plume_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_plume_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_plume_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_plume_v1_plugin_proto_goTypes = []any{
 	(Channel)(0),              // 0: plume.v1.Channel
 	(*DescribeRequest)(nil),   // 1: plume.v1.DescribeRequest
 	(*DescribeResponse)(nil),  // 2: plume.v1.DescribeResponse
 	(*ConfigureRequest)(nil),  // 3: plume.v1.ConfigureRequest
-	(*ConfigureResponse)(nil), // 4: plume.v1.ConfigureResponse
-	(*ShareRequest)(nil),      // 5: plume.v1.ShareRequest
-	(*ShareResponse)(nil),     // 6: plume.v1.ShareResponse
-	(*Layout)(nil),            // 7: plume.v1.Layout
-	(*Variable)(nil),          // 8: plume.v1.Variable
-	(*Coordinates)(nil),       // 9: plume.v1.Coordinates
-	(*GridPart)(nil),          // 10: plume.v1.GridPart
-	(*GridAxis)(nil),          // 11: plume.v1.GridAxis
-	(*ErrorModel)(nil),        // 12: plume.v1.ErrorModel
-	(*ObservationSpace)(nil),  // 13: plume.v1.ObservationSpace
-	(*SessionRequest)(nil),    // 14: plume.v1.SessionRequest
-	(*SessionEvent)(nil),      // 15: plume.v1.SessionEvent
-	(*LogRecord)(nil),         // 16: plume.v1.LogRecord
-	(*Frame)(nil),             // 17: plume.v1.Frame
-	(*Shared)(nil),            // 18: plume.v1.Shared
-	(*CallHeader)(nil),        // 19: plume.v1.CallHeader
-	(*CallEnd)(nil),           // 20: plume.v1.CallEnd
-	(*MemberFailure)(nil),     // 21: plume.v1.MemberFailure
-	(*Error)(nil),             // 22: plume.v1.Error
-	nil,                       // 23: plume.v1.LogRecord.FieldsEntry
-	nil,                       // 24: plume.v1.CallEnd.MetricsEntry
-	(*structpb.Struct)(nil),   // 25: google.protobuf.Struct
+	(*Dates)(nil),             // 4: plume.v1.Dates
+	(*ConfigureResponse)(nil), // 5: plume.v1.ConfigureResponse
+	(*ShareRequest)(nil),      // 6: plume.v1.ShareRequest
+	(*ShareResponse)(nil),     // 7: plume.v1.ShareResponse
+	(*Layout)(nil),            // 8: plume.v1.Layout
+	(*Variable)(nil),          // 9: plume.v1.Variable
+	(*Coordinates)(nil),       // 10: plume.v1.Coordinates
+	(*GridPart)(nil),          // 11: plume.v1.GridPart
+	(*GridAxis)(nil),          // 12: plume.v1.GridAxis
+	(*ErrorModel)(nil),        // 13: plume.v1.ErrorModel
+	(*ObservationSpace)(nil),  // 14: plume.v1.ObservationSpace
+	(*SessionRequest)(nil),    // 15: plume.v1.SessionRequest
+	(*SessionEvent)(nil),      // 16: plume.v1.SessionEvent
+	(*LogRecord)(nil),         // 17: plume.v1.LogRecord
+	(*Frame)(nil),             // 18: plume.v1.Frame
+	(*Shared)(nil),            // 19: plume.v1.Shared
+	(*CallHeader)(nil),        // 20: plume.v1.CallHeader
+	(*CallEnd)(nil),           // 21: plume.v1.CallEnd
+	(*MemberFailure)(nil),     // 22: plume.v1.MemberFailure
+	(*Error)(nil),             // 23: plume.v1.Error
+	nil,                       // 24: plume.v1.LogRecord.FieldsEntry
+	nil,                       // 25: plume.v1.CallEnd.MetricsEntry
+	(*structpb.Struct)(nil),   // 26: google.protobuf.Struct
 }
 var file_plume_v1_plugin_proto_depIdxs = []int32{
-	25, // 0: plume.v1.ConfigureRequest.params:type_name -> google.protobuf.Struct
-	7,  // 1: plume.v1.ConfigureRequest.state:type_name -> plume.v1.Layout
-	12, // 2: plume.v1.ConfigureRequest.error:type_name -> plume.v1.ErrorModel
-	13, // 3: plume.v1.ConfigureRequest.observations:type_name -> plume.v1.ObservationSpace
-	7,  // 4: plume.v1.ConfigureResponse.state:type_name -> plume.v1.Layout
-	13, // 5: plume.v1.ConfigureResponse.observations:type_name -> plume.v1.ObservationSpace
-	8,  // 6: plume.v1.Layout.variables:type_name -> plume.v1.Variable
-	9,  // 7: plume.v1.Layout.coordinates:type_name -> plume.v1.Coordinates
-	10, // 8: plume.v1.Coordinates.grid:type_name -> plume.v1.GridPart
-	11, // 9: plume.v1.GridPart.axes:type_name -> plume.v1.GridAxis
-	7,  // 10: plume.v1.ObservationSpace.layout:type_name -> plume.v1.Layout
-	16, // 11: plume.v1.SessionEvent.log:type_name -> plume.v1.LogRecord
-	23, // 12: plume.v1.LogRecord.fields:type_name -> plume.v1.LogRecord.FieldsEntry
-	19, // 13: plume.v1.Frame.header:type_name -> plume.v1.CallHeader
-	20, // 14: plume.v1.Frame.end:type_name -> plume.v1.CallEnd
-	0,  // 15: plume.v1.Frame.channel:type_name -> plume.v1.Channel
-	18, // 16: plume.v1.Frame.shm:type_name -> plume.v1.Shared
-	0,  // 17: plume.v1.CallHeader.sends:type_name -> plume.v1.Channel
-	0,  // 18: plume.v1.CallHeader.wants:type_name -> plume.v1.Channel
-	21, // 19: plume.v1.CallEnd.failures:type_name -> plume.v1.MemberFailure
-	24, // 20: plume.v1.CallEnd.metrics:type_name -> plume.v1.CallEnd.MetricsEntry
-	1,  // 21: plume.v1.Plugin.Describe:input_type -> plume.v1.DescribeRequest
-	3,  // 22: plume.v1.Plugin.Configure:input_type -> plume.v1.ConfigureRequest
-	5,  // 23: plume.v1.Plugin.Share:input_type -> plume.v1.ShareRequest
-	14, // 24: plume.v1.Plugin.Session:input_type -> plume.v1.SessionRequest
-	17, // 25: plume.v1.Model.Forecast:input_type -> plume.v1.Frame
-	17, // 26: plume.v1.ObservationOperator.Observe:input_type -> plume.v1.Frame
-	17, // 27: plume.v1.Filter.Analyse:input_type -> plume.v1.Frame
-	2,  // 28: plume.v1.Plugin.Describe:output_type -> plume.v1.DescribeResponse
-	4,  // 29: plume.v1.Plugin.Configure:output_type -> plume.v1.ConfigureResponse
-	6,  // 30: plume.v1.Plugin.Share:output_type -> plume.v1.ShareResponse
-	15, // 31: plume.v1.Plugin.Session:output_type -> plume.v1.SessionEvent
-	17, // 32: plume.v1.Model.Forecast:output_type -> plume.v1.Frame
-	17, // 33: plume.v1.ObservationOperator.Observe:output_type -> plume.v1.Frame
-	17, // 34: plume.v1.Filter.Analyse:output_type -> plume.v1.Frame
-	28, // [28:35] is the sub-list for method output_type
-	21, // [21:28] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	26, // 0: plume.v1.ConfigureRequest.params:type_name -> google.protobuf.Struct
+	8,  // 1: plume.v1.ConfigureRequest.state:type_name -> plume.v1.Layout
+	13, // 2: plume.v1.ConfigureRequest.error:type_name -> plume.v1.ErrorModel
+	14, // 3: plume.v1.ConfigureRequest.observations:type_name -> plume.v1.ObservationSpace
+	4,  // 4: plume.v1.ConfigureRequest.dates:type_name -> plume.v1.Dates
+	8,  // 5: plume.v1.ConfigureResponse.state:type_name -> plume.v1.Layout
+	14, // 6: plume.v1.ConfigureResponse.observations:type_name -> plume.v1.ObservationSpace
+	9,  // 7: plume.v1.Layout.variables:type_name -> plume.v1.Variable
+	10, // 8: plume.v1.Layout.coordinates:type_name -> plume.v1.Coordinates
+	11, // 9: plume.v1.Coordinates.grid:type_name -> plume.v1.GridPart
+	12, // 10: plume.v1.GridPart.axes:type_name -> plume.v1.GridAxis
+	8,  // 11: plume.v1.ObservationSpace.layout:type_name -> plume.v1.Layout
+	17, // 12: plume.v1.SessionEvent.log:type_name -> plume.v1.LogRecord
+	24, // 13: plume.v1.LogRecord.fields:type_name -> plume.v1.LogRecord.FieldsEntry
+	20, // 14: plume.v1.Frame.header:type_name -> plume.v1.CallHeader
+	21, // 15: plume.v1.Frame.end:type_name -> plume.v1.CallEnd
+	0,  // 16: plume.v1.Frame.channel:type_name -> plume.v1.Channel
+	19, // 17: plume.v1.Frame.shm:type_name -> plume.v1.Shared
+	0,  // 18: plume.v1.CallHeader.sends:type_name -> plume.v1.Channel
+	0,  // 19: plume.v1.CallHeader.wants:type_name -> plume.v1.Channel
+	22, // 20: plume.v1.CallEnd.failures:type_name -> plume.v1.MemberFailure
+	25, // 21: plume.v1.CallEnd.metrics:type_name -> plume.v1.CallEnd.MetricsEntry
+	1,  // 22: plume.v1.Plugin.Describe:input_type -> plume.v1.DescribeRequest
+	3,  // 23: plume.v1.Plugin.Configure:input_type -> plume.v1.ConfigureRequest
+	6,  // 24: plume.v1.Plugin.Share:input_type -> plume.v1.ShareRequest
+	15, // 25: plume.v1.Plugin.Session:input_type -> plume.v1.SessionRequest
+	18, // 26: plume.v1.Model.Forecast:input_type -> plume.v1.Frame
+	18, // 27: plume.v1.ObservationOperator.Observe:input_type -> plume.v1.Frame
+	18, // 28: plume.v1.Filter.Analyse:input_type -> plume.v1.Frame
+	2,  // 29: plume.v1.Plugin.Describe:output_type -> plume.v1.DescribeResponse
+	5,  // 30: plume.v1.Plugin.Configure:output_type -> plume.v1.ConfigureResponse
+	7,  // 31: plume.v1.Plugin.Share:output_type -> plume.v1.ShareResponse
+	16, // 32: plume.v1.Plugin.Session:output_type -> plume.v1.SessionEvent
+	18, // 33: plume.v1.Model.Forecast:output_type -> plume.v1.Frame
+	18, // 34: plume.v1.ObservationOperator.Observe:output_type -> plume.v1.Frame
+	18, // 35: plume.v1.Filter.Analyse:output_type -> plume.v1.Frame
+	29, // [29:36] is the sub-list for method output_type
+	22, // [22:29] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_plume_v1_plugin_proto_init() }
@@ -1882,14 +1958,14 @@ func file_plume_v1_plugin_proto_init() {
 	if File_plume_v1_plugin_proto != nil {
 		return
 	}
-	file_plume_v1_plugin_proto_msgTypes[21].OneofWrappers = []any{}
+	file_plume_v1_plugin_proto_msgTypes[22].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plume_v1_plugin_proto_rawDesc), len(file_plume_v1_plugin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

@@ -44,7 +44,7 @@ class DescribeResponse(_message.Message):
     def __init__(self, manifest: _Optional[str] = ..., protocol_minor: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ConfigureRequest(_message.Message):
-    __slots__ = ("configuration", "params", "step", "state", "error", "observations", "members", "dir", "per_member", "grid", "past")
+    __slots__ = ("configuration", "params", "step", "state", "error", "observations", "members", "dir", "per_member", "grid", "past", "dates")
     CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +56,7 @@ class ConfigureRequest(_message.Message):
     PER_MEMBER_FIELD_NUMBER: _ClassVar[int]
     GRID_FIELD_NUMBER: _ClassVar[int]
     PAST_FIELD_NUMBER: _ClassVar[int]
+    DATES_FIELD_NUMBER: _ClassVar[int]
     configuration: str
     params: _struct_pb2.Struct
     step: float
@@ -67,7 +68,18 @@ class ConfigureRequest(_message.Message):
     per_member: _containers.RepeatedScalarFieldContainer[str]
     grid: bool
     past: int
-    def __init__(self, configuration: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., step: _Optional[float] = ..., state: _Optional[_Union[Layout, _Mapping]] = ..., error: _Optional[_Union[ErrorModel, _Mapping]] = ..., observations: _Optional[_Union[ObservationSpace, _Mapping]] = ..., members: _Optional[int] = ..., dir: _Optional[str] = ..., per_member: _Optional[_Iterable[str]] = ..., grid: _Optional[bool] = ..., past: _Optional[int] = ...) -> None: ...
+    dates: Dates
+    def __init__(self, configuration: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., step: _Optional[float] = ..., state: _Optional[_Union[Layout, _Mapping]] = ..., error: _Optional[_Union[ErrorModel, _Mapping]] = ..., observations: _Optional[_Union[ObservationSpace, _Mapping]] = ..., members: _Optional[int] = ..., dir: _Optional[str] = ..., per_member: _Optional[_Iterable[str]] = ..., grid: _Optional[bool] = ..., past: _Optional[int] = ..., dates: _Optional[_Union[Dates, _Mapping]] = ...) -> None: ...
+
+class Dates(_message.Message):
+    __slots__ = ("start", "seconds", "calendar")
+    START_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CALENDAR_FIELD_NUMBER: _ClassVar[int]
+    start: str
+    seconds: float
+    calendar: str
+    def __init__(self, start: _Optional[str] = ..., seconds: _Optional[float] = ..., calendar: _Optional[str] = ...) -> None: ...
 
 class ConfigureResponse(_message.Message):
     __slots__ = ("state", "observations", "needs")
