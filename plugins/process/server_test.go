@@ -403,3 +403,69 @@ func BenchmarkServer(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(100*b.N), "us/member")
 }
+
+// interpreters are the same program, an explicit step of decay, for one member and for a line after the other.
+var interpreters = []struct {
+	name, program, once, server string
+}{
+	{"Python", "python3", `import csv
+header, row = csv.reader(open("state.csv"))
+print(*header, sep=",", file=(out := open("result.csv", "w")))
+print(*(0.9 * float(v) for v in row), sep=",", file=out)
+`, `import json, sys
+for line in sys.stdin:
+    state = json.loads(line)["state"]
+    print(json.dumps({"state": {name: 0.9 * v for name, v in state.items()}}), flush=True)
+`},
+	{"R", "Rscript", `state <- read.csv("state.csv")
+write.csv(format(0.9 * state, digits = 17), "result.csv", row.names = FALSE, quote = FALSE)
+`, `input <- file("stdin", "r")
+while (length(line <- readLines(input, n = 1)) > 0) {
+  state <- read.csv("state.csv")
+  writeLines(c("x,y", sprintf("%.17g,%.17g", 0.9 * state$x, 0.9 * state$y)), "result.csv")
+  cat("{}\n")
+  flush(stdout())
+}
+`},
+}
+
+// How many members a second an interpreter computes that stays, and one that is started for each,
+// one at a time.
+func BenchmarkInterpreters(b *testing.B) {
+	for _, tt := range interpreters {
+		b.Run(tt.name, func(b *testing.B) {
+			if _, err := exec.LookPath(tt.program); err != nil {
+				b.Skip(err)
+			}
+			dir := b.TempDir()
+			put(b, dir, map[string]string{"once": tt.once, "server": tt.server})
+			seconds := func(mode, script string, members int) float64 {
+				p := scalars(params{"command": []string{tt.program, script}, "files": []string{script}, "mode": mode, "parallel": 1, "work_dir": "work"})
+				if tt.name == "R" && mode == "server" {
+					p["input"], p["output"] = "state.csv", "result.csv"
+				}
+				m, err := configureIn(dir, p)
+				if err != nil {
+					b.Fatal(err)
+				}
+				forecast := func(members int) time.Duration {
+					start := time.Now()
+					res, err := m.Forecast(b.Context(), request(m, members))
+					if err != nil || len(res.Failures) > 0 {
+						b.Fatal(res, err)
+					}
+					return time.Since(start)
+				}
+				forecast(1) // starts the server, and asks twice
+				return forecast(members).Seconds() / float64(members)
+			}
+			var each, stays float64
+			for b.Loop() {
+				each, stays = seconds("member", "once", 10), seconds("server", "server", 200)
+			}
+			b.ReportMetric(1/each, "each/s")
+			b.ReportMetric(1/stays, "stays/s")
+			b.ReportMetric(each/stays, "ratio")
+		})
+	}
+}
