@@ -295,6 +295,9 @@ type Timings struct {
 	Forecast []float64 `column:"forecast_s,null"`
 	Observe  []float64 `column:"observe_s,null"`
 	Analyse  []float64 `column:"analyse_s,null"`
+	Score    []float64 `column:"score_s,nil"` // this and the following are nil for runs of earlier versions
+	Archive  []float64 `column:"archive_s,nil"`
+	Wait     []float64 `column:"wait_s,nil"`
 }
 
 // Timings yields the times of all cycles.

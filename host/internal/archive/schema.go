@@ -149,6 +149,9 @@ var (
 		{Name: "forecast_s", Type: table.Float64, About: "wall time of the forecast, in seconds"},
 		{Name: "observe_s", Type: table.Float64, About: "wall time of the predicted and simulated observations, in seconds"},
 		{Name: "analyse_s", Type: table.Float64, About: "wall time of the analysis, in seconds"},
+		{Name: "score_s", Type: table.Float64, About: "wall time of the scores, in seconds"},
+		{Name: "archive_s", Type: table.Float64, About: "wall time of writing tables, and of the checkpoint after the cycle before, if there is one, in seconds"},
+		{Name: "wait_s", Type: table.Float64, About: "what else passed from the end of the last cycle to that of this one, in seconds"},
 	}
 
 	failuresColumns = []table.Column{

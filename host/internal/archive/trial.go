@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/score"
@@ -60,8 +61,9 @@ type Trial struct {
 
 // timing is the times of some cycles, in seconds.
 type timing struct {
-	cycle                            []int32
-	time, forecast, observe, analyse []float64
+	cycle []int32
+	time  []float64
+	parts [6][]float64 // in the order of the columns
 }
 
 // CycleRow is the scores of one stage of one cycle, by name, without those that do not
@@ -167,10 +169,13 @@ func (o *opener) open(every bool, columns []table.Column, path ...string) *table
 func part(trial int) string { return fmt.Sprintf("trial=%04d.arrow", trial) }
 
 // Append writes one cycle: its scores, its innovation, which may be nil, the
-// descriptions of its stages, the diagnostics of the filter, the times and the
-// ensembles to store.
+// descriptions of its stages, the diagnostics of the filter, the ensembles to store, and the
+// times, to which it adds its own.
 func (t *Trial) Append(s *cycle.Step, rows []CycleRow, in *score.Innovation, stages []Description) error {
-	return errors.Join(t.appendCycle(s, rows), t.appendInnovation(s, in), t.appendDescriptions(s, stages), t.appendDiagnostics(s), t.appendTiming(s), t.appendMembers(s), t.appendSmoothed(s))
+	begun := time.Now()
+	err := errors.Join(t.appendCycle(s, rows), t.appendInnovation(s, in), t.appendDescriptions(s, stages), t.appendDiagnostics(s), t.appendMembers(s), t.appendSmoothed(s))
+	s.Timing.Archive += time.Since(begun)
+	return errors.Join(err, t.appendTiming(s))
 }
 
 func (t *Trial) appendInnovation(s *cycle.Step, in *score.Innovation) error {
@@ -283,9 +288,10 @@ const timed = 100
 func (t *Trial) appendTiming(s *cycle.Step) error {
 	t.timing.cycle = append(t.timing.cycle, int32(s.Cycle))
 	t.timing.time = append(t.timing.time, s.Time)
-	t.timing.forecast = append(t.timing.forecast, s.Timing.Forecast.Seconds())
-	t.timing.observe = append(t.timing.observe, s.Timing.Observe.Seconds())
-	t.timing.analyse = append(t.timing.analyse, s.Timing.Analyse.Seconds())
+	w := s.Timing
+	for i, part := range [...]time.Duration{w.Forecast, w.Observe, w.Analyse, w.Score, w.Archive, w.Wait()} {
+		t.timing.parts[i] = append(t.timing.parts[i], part.Seconds())
+	}
 	if len(t.timing.cycle) < timed {
 		return nil
 	}
@@ -297,8 +303,12 @@ func (t *Trial) flushTimings() error {
 	if n == 0 {
 		return nil
 	}
-	t.timing = timing{w.cycle[:0], w.time[:0], w.forecast[:0], w.observe[:0], w.analyse[:0]}
-	return t.timings.Append(n, slices.Concat(t.id.inCycles(w.cycle), t.run.times(w.time), []any{w.forecast, w.observe, w.analyse})...)
+	t.timing.cycle, t.timing.time = w.cycle[:0], w.time[:0]
+	values := slices.Concat(t.id.inCycles(w.cycle), t.run.times(w.time))
+	for i, part := range w.parts {
+		values, t.timing.parts[i] = append(values, part), part[:0]
+	}
+	return t.timings.Append(n, values...)
 }
 
 func (t *Trial) appendMembers(s *cycle.Step) error {

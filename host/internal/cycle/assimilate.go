@@ -115,7 +115,17 @@ func (e Ensemble) Number(i int) int {
 }
 
 // Timing is the wall time of the parts of a cycle.
-type Timing struct{ Forecast, Observe, Analyse time.Duration }
+type Timing struct {
+	Forecast, Observe, Analyse time.Duration // in calls of plugins
+	// What is done with the step, by whoever receives it:
+	Score, Archive time.Duration
+	Since          time.Time // when the cycle began, at the end of what is measured of the last one
+}
+
+// Wait returns what has passed of the cycle in addition to its parts.
+func (t Timing) Wait() time.Duration {
+	return max(0, time.Since(t.Since)-t.Forecast-t.Observe-t.Analyse-t.Score-t.Archive)
+}
 
 // Assimilate runs trial over all cycles of p, or over those after from, and calls each
 // with every cycle. It stops at the first error, of a plugin or of each. If the window of trial

@@ -463,15 +463,21 @@ func (e *engine) assimilate(ctx context.Context, j *job) (out outcome, missing i
 	}
 	saver := &saver{every: e.Checkpoint, saved: time.Now()}
 	calls, growth := noted.noting(ctx), e.growthOf(j)
+	last, saving := time.Now(), time.Duration(0) // the end of the last cycle, and what its checkpoint took
 	write := func(s *cycle.Step) error {
 		if err := noted.end(s); err != nil {
 			return err
 		}
+		begun := time.Now()
 		rows, descriptions := scorer.rows(s)
+		innovation := scorer.innovation(s)
+		s.Timing.Score, s.Timing.Archive, s.Timing.Since = time.Since(begun), saving, last
 		if growth.fed {
 			e.Feed.Described(Described{e.idOf(j), s.Cycle, s.Time, s.Cycle <= j.plan.Record.Settled(), scorer.described, descriptions})
 		}
-		err := errors.Join(tables.Append(s, rows, scorer.innovation(s), descriptions), tables.AppendFit(s, scorer.fit(s)),
+		err := tables.Append(s, rows, innovation, descriptions)
+		last, saving = time.Now(), 0
+		err = errors.Join(err, tables.AppendFit(s, scorer.fit(s)),
 			tables.AppendHeldOut(s, scorer.heldOut(s)), tables.AppendRejections(s, j.plan.Streams))
 		if err != nil || j.trial.Whole() && s.Cycle < j.plan.LastObserved() { // earlier analyses know what would verify a forecast
 			return err
@@ -509,6 +515,8 @@ func (e *engine) assimilate(ctx context.Context, j *job) (out outcome, missing i
 			}
 		}
 		stop := e.Stop.Err()
+		begun := time.Now()
+		defer func() { saving = time.Since(begun) }()
 		return errors.Join(stop, saver.save(stop != nil, func() error {
 			c, numbers, err := e.checkpoint(j, s, tables, scorer, ahead)
 			if err = errors.Join(err, e.run.Save(checkpointOf(j.trial), c, numbers...)); err == nil && e.mirror != nil {

@@ -103,9 +103,11 @@ func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Refer
 		scores: score.OfRun(p.Scored), values: newStateValues(p, made.Truth), observed: observedFactors(p, made.Record), variances: observedVariances(p, made.Record),
 		described: values, marginals: score.NewMarginals(columns), scaled: score.NewMarginals([]int{}),
 	}
+	s.marginals.Sample(p.Sites())
 	if s.values.factors == nil {
 		s.marginals.Decompose(t.Size, s.values.n)
 	} else {
+		s.scaled.Sample(plan.Evenly(len(s.values.columns)))
 		s.scaled.Decompose(t.Size, len(s.values.columns))
 	}
 	return s

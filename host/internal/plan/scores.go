@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"fmt"
+	"math"
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/diag"
@@ -62,9 +64,51 @@ func (p *Plan) OneUnit() bool {
 // ObservedInOneUnit reports whether the observed variables have one unit.
 func (p *Plan) ObservedInOneUnit() bool { return oneUnit(p.Space.Layout.Variables) }
 
-// ScoreNotes explains the scores over variables of different units.
+// mostSites is the largest number of values of a state whose distributions are scored. Scores of more
+// would cost more than a forecast, and the error of their mean over so many values is below a hundredth of
+// what it varies by from cycle to cycle even where only one in a hundred is independent.
+const mostSites = 100_000
+
+// Sites returns the values of the state whose CRPS and ranks are computed, in increasing order: nil for
+// all, or mostSites of a state with more, at even distances in every variable, at least one of each.
+func (p *Plan) Sites() []int {
+	n := p.State.Size()
+	if n <= mostSites {
+		return nil
+	}
+	var sites []int
+	first := 0
+	for _, v := range p.State.Variables {
+		size := v.Size()
+		sites = evenly(sites, first, size, int(math.Ceil(float64(size)*mostSites/float64(n))))
+		first += size
+	}
+	return sites
+}
+
+// Evenly returns what [Plan.Sites] does for a state of one variable.
+func Evenly(size int) []int {
+	if size <= mostSites {
+		return nil
+	}
+	return evenly(nil, 0, size, mostSites)
+}
+
+// evenly appends to sites some of size values, at even distances, the first of which is first.
+func evenly(sites []int, first, size, some int) []int {
+	for k := range some {
+		sites = append(sites, first+k*size/some)
+	}
+	return sites
+}
+
+// ScoreNotes explains the scores of large states and those over variables of different units.
 func (p *Plan) ScoreNotes() []string {
 	var notes []string
+	if n := p.State.Size(); n > mostSites && p.Record == nil {
+		notes = append(notes, fmt.Sprintf("The state has %d values. CRPS, ranks and what follows from them are those of %d of them, at even distances; "+
+			"rmse and spread are those of all.", n, len(p.Sites())))
+	}
 	switch {
 	case p.OneUnit():
 	case p.Record == nil:

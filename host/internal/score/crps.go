@@ -10,7 +10,7 @@ import (
 )
 
 // CRPS returns the continuous ranked probability score against the truth,
-// averaged over the state's values, of the ensemble as a distribution and in its fair
+// averaged over the state's values, or those of [Marginals.Sample], of the ensemble as a distribution and in its fair
 // form. With the mean distances
 //
 //	D = sum_i w_i |e_i - x|,  G = 1/2 sum_ik w_i w_k |e_i - e_k|
@@ -23,11 +23,11 @@ import (
 // the sorted members, see [dispersion]. Cost: O(n), after [Marginals.Set].
 func (m *Marginals) CRPS() (score, fair float64) {
 	var d, g float64
-	for j := range m.Mean {
+	for j := range m.distance {
 		d += m.distance[j]
 		g += m.dispersion[j]
 	}
-	n := float64(len(m.Mean))
+	n := float64(len(m.distance))
 	return (d - g) / n, (d - g/m.unbiased) / n
 }
 

@@ -11,13 +11,14 @@ import (
 )
 
 // Marginals holds the marginal distributions of an ensemble: of each value of the state the
-// mean, the unbiased variance, see [ensemble.Variance], and what its scores and its rank follow
-// from. The sorted members are kept of some values only, so that a large ensemble is not copied.
+// mean, the unbiased variance, see [ensemble.Variance], and, of all values or a sample of them, what
+// scores of distributions and ranks follow from. The sorted members are kept of some values only, so that a large ensemble is not copied.
 type Marginals struct {
 	Mean, Variance []float64 // n values
 
 	kept     []int // values whose sorted members are kept, in increasing order; nil: all
-	first    int   // index of the first value in kept, for a part of a state
+	sites    []int // values that have a CRPS and a rank, in increasing order; nil: all
+	first    int   // index of the first value in kept and sites, for a part of a state
 	rows     int
 	weighted bool
 	ess      float64
@@ -25,7 +26,7 @@ type Marginals struct {
 	members  []float64 // N of each value that is kept, sorted
 	weights  []float64 // of the sorted members; N for all values if they are equal
 
-	// Of each value, if the truth is known: the two terms of the CRPS, and the number or
+	// Of each of the sites, if the truth is known: the two terms of the CRPS, and the number or
 	// weight of the members below the truth and of those not above it; NaN if it has no rank.
 	distance, dispersion []float64
 	below, notAbove      []float64
@@ -39,8 +40,12 @@ type Marginals struct {
 // increasing order, for [Marginals.Quantiles]. They are empty before [Marginals.Set].
 func NewMarginals(kept []int) *Marginals { return &Marginals{kept: kept} }
 
+// Sample makes [Marginals.Set] compute CRPS and ranks of some values only, given in increasing order;
+// nil: of all.
+func (m *Marginals) Sample(sites []int) { m.sites = sites }
+
 // Decompose makes [Marginals.Set] compute what [Decomposition.Add] needs of the first values of
-// the state, for an ensemble that has the given number of members at first.
+// the state, as far as it computes their CRPS, for an ensemble that has the given number of members at first.
 func (m *Marginals) Decompose(members, values int) {
 	m.bins, m.decomposed = min(members, mostBins), values
 }
@@ -76,26 +81,41 @@ func (m *Marginals) fill(e *mat.Dense, weights, truth []float64, from, to int) {
 	c := columns.Get().(*column)
 	defer columns.Put(c)
 	c.grow(m.rows)
+	k := m.site(from) // the next one
 	for j := from; j < to; j++ {
-		members, sorted := m.room(c, j)
-		mat.Col(members, j-from, block)
-		if truth != nil && weights != nil {
-			m.below[j], m.notAbove[j] = weightsAround(truth[j], members, weights)
-		}
-		c.sort(members, sorted, weights)
-		if truth == nil {
+		scored := truth != nil && (m.sites == nil || k < len(m.sites) && m.sites[k] == j)
+		if _, kept := m.place(j); !scored && !kept {
 			continue
 		}
-		m.distance[j], m.dispersion[j] = distance(members, sorted, truth[j]), dispersion(members, sorted)
+		members, sorted := m.room(c, j)
+		mat.Col(members, j-from, block)
+		if scored && weights != nil {
+			m.below[k], m.notAbove[k] = weightsAround(truth[j], members, weights)
+		}
+		c.sort(members, sorted, weights)
+		if !scored {
+			continue
+		}
+		m.distance[k], m.dispersion[k] = distance(members, sorted, truth[j]), dispersion(members, sorted)
 		if j < m.decomposed {
 			width := sumsOf(m.bins)
 			block := from / marginalBlock * width
 			addTo(m.sums[block:block+width], members, sorted, truth[j])
 		}
 		if weights == nil {
-			m.below[j], m.notAbove[j] = numbersAround(truth[j], members)
+			m.below[k], m.notAbove[k] = numbersAround(truth[j], members)
 		}
+		k++
 	}
+}
+
+// site returns the position of value j among the sites or, if it is none, that of the next one.
+func (m *Marginals) site(j int) int {
+	if m.sites == nil {
+		return j
+	}
+	k, _ := slices.BinarySearch(m.sites, m.first+j)
+	return k
 }
 
 // allot makes room for the marginals of N x n values.
@@ -120,6 +140,7 @@ func (m *Marginals) allot(rows, n int, weights []float64, truth bool) {
 		n = 0
 	}
 	m.sums = values(m.sums, (min(n, m.decomposed)+marginalBlock-1)/marginalBlock*sumsOf(m.bins))
+	n = m.site(n)
 	clear(m.sums)
 	m.distance, m.dispersion, m.below, m.notAbove = values(m.distance, n), values(m.dispersion, n), values(m.below, n), values(m.notAbove, n)
 }
@@ -202,9 +223,13 @@ func (m *Marginals) Part(first, end int) *Marginals {
 	part := *m
 	part.first += first
 	part.Mean, part.Variance = m.Mean[first:end], m.Variance[first:end]
+	from, to := m.site(first), m.site(end)
+	if m.sites != nil {
+		part.sites = m.sites[from:to]
+	}
 	if len(m.distance) > 0 {
-		part.distance, part.dispersion = m.distance[first:end], m.dispersion[first:end]
-		part.below, part.notAbove = m.below[first:end], m.notAbove[first:end]
+		part.distance, part.dispersion = m.distance[from:to], m.dispersion[from:to]
+		part.below, part.notAbove = m.below[from:to], m.notAbove[from:to]
 	}
 	return &part
 }
