@@ -266,8 +266,9 @@ test-cluster: build ## plugins on real engines: Slurm on three nodes, HyperQueue
 bench-cluster: build ## calls, replicas and bytes on three Slurm nodes of this machine, into bench/cluster/measured.json; a minute
 	host/internal/remote/testdata/test-cluster $(BIN) bench/cluster/measured.json
 
-study: ## ten thousand simulated replicas, into bench/cluster/study.csv; minutes
+study: $(RESULTS)/ready ## ten thousand simulated replicas, into bench/cluster/study.csv and decision 99; minutes
 	$(GO) test ./host/internal/launch -run 'TestStudy$$' -study $(CURDIR)/bench/cluster -timeout 1h -v
+	$(RESULTS)/bin/python bench/cluster/study.py
 
 clean: ## remove what was built
 	rm -rf $(BIN) $(DIST) $(VENV) $(VENV)-dist $(VENV)-proto $(VENV)-site $(RESULTS)

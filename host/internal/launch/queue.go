@@ -95,26 +95,33 @@ func (q *queue) leave(err error) {
 // queued reports whether rows are distributed by a queue.
 func (r replicas) queued() bool { return r.slots[0].program.away() }
 
-// tasksPerReplica is in how many tasks the share of a replica is cut, so that those that are
-// faster or come earlier do more.
-const tasksPerReplica = 4
+// The first task is half of what a replica does if all are as fast, the next ones are smaller
+// and smaller, so that those that are faster or come earlier do more, and all end together; but
+// no smaller than a sixteenth.
+const (
+	firstTasks = 2
+	lastTasks  = 16
+)
 
 // tasksOf returns tasks of all rows; one if members depend on each other, or nobody else could
 // do another.
 func (r replicas) tasksOf(rows int) []task {
-	size := max(1, rows/(tasksPerReplica*len(r.slots)))
-	if len(r.slots) == 1 {
-		size = max(1, rows)
-	}
-	if most := r.threading.MaxMembersPerCall; most > 0 {
-		size = min(size, most)
-	}
-	if !r.threading.IndependentMembers {
-		size = rows
+	replicas, most := len(r.slots), r.threading.MaxMembersPerCall
+	if most == 0 {
+		most = rows
 	}
 	var tasks []task
-	for from := 0; from < rows; from += size {
-		tasks = append(tasks, task{block: block{from, min(rows, from+size)}})
+	for from := 0; from < rows; {
+		size := min(most, max(1, (rows-from)/(firstTasks*replicas), rows/(lastTasks*replicas)))
+		switch {
+		case !r.threading.IndependentMembers:
+			size = rows
+		case replicas == 1:
+			size = most
+		}
+		to := min(rows, from+size)
+		tasks = append(tasks, task{block: block{from, to}})
+		from = to
 	}
 	return tasks
 }

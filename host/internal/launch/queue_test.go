@@ -82,7 +82,7 @@ func TestQueueOfMany(t *testing.T) {
 
 // All rows are in one task and one only; tasks are no larger than the plugin takes.
 func TestTasks(t *testing.T) {
-	for _, c := range []struct{ rows, replicas, most, size int }{{100, 4, 0, 6}, {3, 64, 0, 1}, {100, 1, 10, 10}, {1, 1, 0, 1}} {
+	for _, c := range []struct{ rows, replicas, most, size int }{{100, 4, 0, 12}, {3, 64, 0, 1}, {100, 1, 10, 10}, {1, 1, 0, 1}, {16000, 10, 0, 800}, {16000, 10, 50, 50}} {
 		r := replicas{slots: make([]*slot, c.replicas), threading: sdk.Threading{IndependentMembers: true, MaxMembersPerCall: c.most}}
 		next := 0
 		for _, task := range r.tasksOf(c.rows) {
