@@ -97,6 +97,15 @@ func (s *Step) State() State {
 	return a.remember(s.Cycle)
 }
 
+// Carried returns how many bytes the model keeps of the members of Analysis besides their states.
+func (s *Step) Carried() int {
+	total := 0
+	for _, b := range s.of.last().carries {
+		total += len(b)
+	}
+	return total
+}
+
 // Ensemble is a weighted set of states.
 type Ensemble struct {
 	Members    *mat.Dense // N x n

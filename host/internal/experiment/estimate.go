@@ -119,6 +119,11 @@ func (e *Experiment) estimate(ctx context.Context, left func(time.Duration), try
 			left(min(took*time.Duration(len(parts)-2), max(tryFor, took*time.Duration(kinds(parts)-2))))
 		}
 	}
+	if e.carried > 0 { // what is known only now
+		if est.Memory, err = e.checkRoom(0); err != nil {
+			return nil, err
+		}
+	}
 	for _, r := range est.Rows {
 		est.Each.add(r.Cost)
 	}
@@ -243,6 +248,7 @@ func (e *Experiment) try(ctx context.Context, probe *probe, part part) (Estimate
 		return EstimatedRow{Filter: "truth", Plugin: e.Workflow.Model.Plugin, Members: 1, Cost: Cost{seconds, part.bytes}}, nil
 	}
 	pace, err := probe.pace(ctx, t)
+	e.carried = max(e.carried, pace.carries(p.Clock.Cycles))
 	runs, most := pace.runs, false
 	seconds := pace.over(p.Clock)
 	if t.Whole() {
@@ -309,6 +315,21 @@ type pace struct {
 	analysis time.Duration // of a cycle with one, without its forecasts, if not all have one
 	runs     int           // how often the model runs in a cycle
 	lead     time.Duration // of a free forecast; 0: there are none
+	carried  []int         // bytes of all members after each cycle
+}
+
+// carries returns how many bytes the members of a trial carry in its last cycle, if they become
+// more as in the last cycle that was tried.
+func (p *pace) carries(cycles int) float64 {
+	n := len(p.carried)
+	if n == 0 {
+		return 0
+	}
+	last, more := p.carried[n-1], 0
+	if n > 1 {
+		more = max(0, last-p.carried[n-2])
+	}
+	return float64(last) + float64(more)*float64(cycles-n)
 }
 
 // tried is how long a cycle took: its forecasts over a model time, and the rest.
@@ -343,6 +364,7 @@ func (p *probe) pace(ctx context.Context, t *plan.Trial) (*pace, error) {
 				return err
 			}
 		}
+		found.carried = append(found.carried, s.Carried())
 		start = time.Now()
 		next := plan.Clock{Interval: p.interval(t, s.Cycle+1), Cycles: 1}
 		if found.over(next) > p.enough.Seconds() || t.Whole() && s.Pass == nil && s.State().Whole.Passes > 0 {

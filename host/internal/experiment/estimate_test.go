@@ -135,6 +135,43 @@ func TestTrialsThatFit(t *testing.T) {
 	}
 }
 
+// What members carry counts in memory: as much as it was in the cycles that were tried, and what
+// it grows by in each of the others.
+func TestCarriedBytesCount(t *testing.T) {
+	estimated := func(set ...string) (float64, error) {
+		w := loadText(t, twin+oneModel+filterOf("weigh"), workflow.Options{Set: append([]string{"ensemble.size=20", "time.cycles=100"}, set...)})
+		e, err := Open(t.Context(), w, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		if _, err := e.Estimate(t.Context(), func(time.Duration) {}); err != nil {
+			return 0, err
+		}
+		with := e.Memory(1).Host
+		e.carried = 1e15
+		if _, err := e.checkRoom(1); err == nil {
+			t.Error("there is room for 1e15 bytes")
+		}
+		e.carried = 0
+		return with - e.Memory(1).Host, nil
+	}
+	for _, c := range []struct {
+		set  []string
+		want float64 // before and after a forecast, here and in the model, which is linked
+	}{
+		{nil, 0},
+		{[]string{"model.params.keeps=1_000_000"}, 4 * 20 * 1e6},
+		{[]string{"model.params.keeps_more=10_000"}, 4 * 20 * 1e6},
+		{[]string{"model.params.keeps=1_000_000", "filter.weigh.window.length=3"}, 7 * 20 * 1e6},
+	} {
+		got, err := estimated(c.set...)
+		if err != nil || got < c.want-5e6 || got > 1.2*c.want+20e6 { // the heap, and what waits to be collected, differ
+			t.Errorf("%v: got %s more, %v; want %s", c.set, Bytes(got), err, Bytes(c.want))
+		}
+	}
+}
+
 // However many trials run at a time, the longest one comes after what it needs.
 func TestTimeWithSeveralWorkers(t *testing.T) {
 	cost := func(seconds float64) Cost { return Cost{Seconds: seconds} }

@@ -34,6 +34,7 @@ type Experiment struct {
 	plugins []*launch.Process          // in the order in which they were first needed
 	names   map[*launch.Process]string // by which the workflow calls them
 	away    map[*launch.Process]bool   // it runs on another machine, or stands for one that will
+	carried float64                    // bytes that the members of a trial carry at a time, as far as trials were tried
 }
 
 // FindingsError is the error of a workflow whose plugins do not fit.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -36,6 +37,7 @@ name    = "fake-model"
 version = "1.0.0"
 role    = "model"
 summary = "x(k+1) = memory x(k) + unit e(k), with e normal; of a variable called still nothing moves"
+carries = true
 param = [
   { name = "variables", type = "strings", default = ["x"], doc = "names" },
   { name = "units", type = "strings", default = [], doc = "units" },
@@ -43,6 +45,8 @@ param = [
   { name = "fault", type = "string", default = "none", choices = ["none", "canceled", "member", "overflow"], doc = "what goes wrong in cycle 5" },
   { name = "sleep", type = "float", default = 0.0, unit = "ms", doc = "for a unit of model time" },
   { name = "memory", type = "float", default = 0.5, min = 0.0, max = 1.0, per_member = true, doc = "autoregression" },
+  { name = "keeps", type = "int", default = 0, doc = "bytes that each member carries" },
+  { name = "keeps_more", type = "int", default = 0, doc = "bytes, for each cycle" },
 ]
 `
 
@@ -53,6 +57,8 @@ type fakeModel struct {
 	Memory    float64   `param:"memory"`
 	Fault     string    `param:"fault"`
 	Sleep     float64   `param:"sleep"`
+	Keeps     int       `param:"keeps"`
+	KeepsMore int       `param:"keeps_more"`
 
 	layout *sdk.Layout
 }
@@ -95,6 +101,9 @@ func (m *fakeModel) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.
 		}
 	}
 	result := &sdk.ForecastResult{}
+	if kept := m.Keeps + m.KeepsMore*r.Cycle; kept > 0 {
+		result.Carry = slices.Repeat([][]byte{make([]byte, kept)}, rows)
+	}
 	if kind, fails := map[string]sdk.Kind{"member": "", "overflow": sdk.KindDiverged}[m.Fault]; fails && r.Cycle == 5 && rows > 1 {
 		result.Failures = []sdk.MemberFailure{{Member: 2, Reason: "it boiled over", Kind: kind}}
 	}

@@ -88,9 +88,14 @@ func (e *Experiment) Memory(workers int) *Memory {
 	shared := 0.0
 	count := func(p *plan.Plan, t *plan.Trial) {
 		of := p.Memory(t)
-		hosts = append(hosts, of.Host)
+		held, model := e.carrying(p, t)
+		hosts = append(hosts, of.Host+held)
 		for name, c := range of.Plugins {
-			calls[name] = append(calls[name], c.Matrices+c.Work)
+			bytes := c.Matrices + c.Work
+			if name == p.ModelCalls.Plugin {
+				bytes += model
+			}
+			calls[name] = append(calls[name], bytes)
 			garbage[name] = max(garbage[name], min(mostGarbage, c.Work*float64(p.Clock.Cycles)))
 		}
 		for _, c := range append(slices.Clone(p.StreamCalls), p.ModelCalls, t.Calls) {
@@ -131,6 +136,20 @@ func (e *Experiment) Memory(workers int) *Memory {
 	}
 	m.Host = launch.Self().Resident + withGarbage(host, mostGarbage)
 	return m
+}
+
+// carrying returns the bytes that t takes for what members carry, in this process, which has it at
+// each time of a window, before and after a forecast, and in each process of the model, which has
+// it before and after. Nothing is known before trials are tried.
+func (e *Experiment) carrying(p *plan.Plan, t *plan.Trial) (host, model float64) {
+	times := 2.0
+	if w := t.Window; w != nil {
+		times += float64(w.Length)
+		if w.Whole {
+			times = 2 * float64(p.Clock.Cycles)
+		}
+	}
+	return times * e.carried, 2 * e.carried / float64(p.ModelCalls.Processes)
 }
 
 // withGarbage adds to bytes that are in use those that wait to be collected: garbage, or a
