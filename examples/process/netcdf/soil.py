@@ -2,6 +2,7 @@
 first two layers are the state, and writes that file again. With the name of a file it makes the
 first one: python soil.py restart.nc
 """
+
 import json
 import sys
 

@@ -238,3 +238,47 @@ def test_positions_by_rule():
     coordinates = layout_from(message).coordinates
     assert coordinates is not None
     assert coordinates.points.tolist() == [[0, 0.5], [10, 0], [10, 1], [0, 0]]
+
+
+DATED = '''
+class Dated(Model):
+    """Stays as it is, where times have the dates that are wanted."""
+
+    variables = {"x": "1"}
+
+    def setup(self):
+        if self.dates != WANT:
+            raise ConfigError(f"got {self.dates}")
+
+    def forecast(self, x, t0, t1, rng):
+        return x
+
+serve(Dated)
+'''
+
+WORKFLOW = """
+format = 1
+experiment = { name = "dated", seed = 1 }
+plugins.dated.python = "plugin.py"
+model = { plugin = "dated", noise = { sd = 0.1 } }
+truth = { init = [0.0] }
+observations = { plugin = "obs-nonlinear", error = { sd = 0.5 } }
+ensemble = { size = 4, init = { dist = "normal", mean = 0.0, sd = 1.0 } }
+filter = [{ label = "etkf", plugin = "filter-enkf" }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("start", "want"),
+    [
+        ('start = 2026-03-01T06:00:00+02:00, unit = "1h"',
+         {"start": "2026-03-01T04:00:00Z", "unit_seconds": 3600.0, "calendar": "proleptic_gregorian"}),
+        ("start = 3.0", None),
+    ],
+)  # fmt: skip
+def test_models_see_the_dates_of_times(script, tmp_path, start, want):
+    script(DATED.replace("WANT", repr(want)))
+    workflow = tmp_path / "dated.toml"
+    workflow.write_text(WORKFLOW + f"time = {{ cycles = 2, interval = 1.0, {start} }}\n", encoding="utf-8")
+    code, said = plume("validate", workflow)
+    assert code == 0, said

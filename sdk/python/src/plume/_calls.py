@@ -108,6 +108,8 @@ def _configure_model(plugin: Model, r: Any) -> tuple[Configuration, Any]:
         if name not in plugin.declared and (not isinstance(own, Declaration) or not own.per_member):
             raise ConfigError("cannot have a value for each member of the ensemble", where=name)
     plugin.step, plugin.dir = r.step or plugin.step, r.dir
+    if r.HasField("dates"):
+        plugin.dates = {"start": r.dates.start, "unit_seconds": r.dates.seconds, "calendar": r.dates.calendar}
     plugin.setup()
     layout = layout_of(plugin.variables, plugin.coordinates)
     return Configuration(plugin, layout, None, tuple(r.per_member)), pb.ConfigureResponse(state=layout_to(layout))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._tables import Dates
 from .errors import ConfigError, ContractError, DivergedError, TransientError, classify
 from .layout import Coordinates, Declared, Layout, layout_of
 from .params import declarations, resolve
@@ -93,7 +94,8 @@ class Model(Plugin):
 
     variables says what a state is, {"name": "unit"} for scalars or a list of Variable;
     it may be set in setup. step is the default time step, None for a model without;
-    in an instance it is the one to use. dir is what relative paths are relative to.
+    in an instance it is the one to use. dir is what relative paths are relative to, and dates
+    says which dates the times are, None where they have none.
 
     carries says that the model keeps something of each member besides its state, such as a
     restart file, as bytes. forecast is then called with one more argument, the list of what it
@@ -110,6 +112,7 @@ class Model(Plugin):
     coordinates: Coordinates | None = None
     step: float | None = None
     dir: str = ""
+    dates: Dates | None = None
     carries: ClassVar[bool] = False
     batched: ClassVar[bool] = False
     declared: Mapping[str, Any] = {}  # values of the parameters that Param(declares=True) declares

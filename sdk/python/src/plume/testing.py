@@ -76,6 +76,12 @@ def forecast(
     all is NaN. carry is what an earlier forecast of a model that carries has returned."""
     request = pb.ConfigureRequest(step=model.step if model.step and model.step != type(model).step else 0.0)
     request.dir = model.dir
+    if d := model.dates:
+        request.dates.start, request.dates.seconds, request.dates.calendar = (
+            d["start"],
+            d["unit_seconds"],
+            d["calendar"],
+        )
     c, _ = CONFIGURE["model"](copy.copy(model), request)
     header, inputs = _call(_matrix(x), seed, time_from=t0, time_to=t1)
     if carry is not None:
