@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
 )
 
 // setCarry checks the names of the files that are kept for each member. A file of copies with
@@ -57,8 +58,18 @@ func (m *model) setRestart() error {
 			return config("carry", "%s is the output too, where the state cannot be written without the rest", out.name).
 				WithHint("an output that is carried is a .nc, or one that instructions read; name the file with the state in output, and another with the rest in carry")
 		}
-		if m.begins(out.name) < 0 {
+		i := m.begins(out.name)
+		if i < 0 {
 			return config("carry", "%s holds the state, and there is none for the first run", out.name).WithHint("name one in copies")
+		}
+		f, err := os.Open(m.copies[i])
+		if err != nil {
+			return config("copies", "%v", err)
+		}
+		err = out.codec.decode(f, m.blank(), mat.NewDense(1, m.layout.Size(), nil))
+		_ = f.Close() // only read
+		if err != nil {
+			return config("copies", "%s: %v", out.name, err)
 		}
 	}
 	return nil

@@ -44,7 +44,7 @@ func TestNetcdf(t *testing.T) {
 			}
 			m := configured(t, p)
 			into := mat.NewDense(tt.rows, m.layout.Size(), nil)
-			got := ""
+			var got string
 			if err := m.outputs[0].codec.decode(strings.NewReader(string(text)), m.tasks(request(m, tt.rows))[0], into); err != nil {
 				got = err.Error()
 			} else {
