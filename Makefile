@@ -87,12 +87,12 @@ fuzz-parsers: ## plume's own parsers; a part of make test
 	$(GO) test ./sdk/wire -run '^$$' -fuzz FuzzDecode $(FUZZ)
 	$(GO) test ./plugins/process -run '^$$' -fuzz FuzzResults $(FUZZ)
 	$(GO) test ./plugins/process -run '^$$' -fuzz FuzzInstructions $(FUZZ)
+	$(GO) test ./sdk/netcdf -run '^$$' -fuzz FuzzRead $(FUZZ)
 
 # Arrow's readers of files do the work here. What is found in them may have to wait for
 # Arrow, so these targets are not a part of make test, which runs what was found.
 fuzz-files: ## damaged files of observations, members and results
 	$(GO) test ./host/internal/plan -run '^$$' -fuzz FuzzSamples $(FUZZ)
-	$(GO) test ./sdk/netcdf -run '^$$' -fuzz FuzzRead $(FUZZ)
 	$(GO) test ./sdk/wire/rows -run '^$$' -fuzz FuzzRows $(FUZZ)
 	$(GO) test ./sdk/wire/table -run '^$$' -fuzz FuzzTable $(FUZZ)
 
