@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/cmplx"
 
+	"github.com/plume-da/plume/sdk/ensemble"
 	"github.com/plume-da/plume/sdk/ode"
 	"gonum.org/v1/gonum/dsp/fourier"
 )
@@ -32,29 +33,44 @@ type scheme struct {
 // 32 points give all digits.
 const contour = 32
 
+// newScheme returns the scheme of n grid points for steps of h. Cost: 32 n complex
+// exponentials, on all processors.
 func newScheme(n int, length, h float64) *scheme {
 	modes := n/2 + 1
 	s := &scheme{n: n, slope: make([]complex128, modes)}
 	for _, v := range []*[]float64{&s.whole, &s.half, &s.q, &s.f1, &s.f2, &s.f3} {
 		*v = make([]float64, modes)
 	}
-	for j := range modes {
-		k := 2 * math.Pi * float64(j) / length
-		if 2*j < n { // the derivative of the shortest wave is 0 at all grid points
-			s.slope[j] = complex(0, -k/2)
-		}
-		l := h * growth(k)
-		s.whole[j], s.half[j] = math.Exp(l), math.Exp(l/2)
-		for i := range contour {
-			z := complex(l, 0) + cmplx.Exp(complex(0, math.Pi*(float64(i)+0.5)/contour))
-			e, z3 := cmplx.Exp(z), z*z*z*contour
-			s.q[j] += h * real((cmplx.Exp(z/2)-1)/(z*contour))
-			s.f1[j] += h * real((-4-z+e*(4-3*z+z*z))/z3)
-			s.f2[j] += h * real((2+z+e*(z-2))/z3)
-			s.f3[j] += h * real((-4-3*z-z*z+e*(4-z))/z3)
-		}
+	var circle [contour]complex128
+	for i := range circle {
+		circle[i] = cmplx.Exp(complex(0, math.Pi*(float64(i)+0.5)/contour))
 	}
+	ensemble.InBlocks(modes, 256, func() func(from, to int) {
+		return func(from, to int) {
+			for j := from; j < to; j++ {
+				s.mode(j, length, h, circle[:])
+			}
+		}
+	})
 	return s
+}
+
+// mode sets the coefficients of wavenumber j.
+func (s *scheme) mode(j int, length, h float64, circle []complex128) {
+	k := 2 * math.Pi * float64(j) / length
+	if 2*j < s.n { // the derivative of the shortest wave is 0 at all grid points
+		s.slope[j] = complex(0, -k/2)
+	}
+	l := h * growth(k)
+	s.whole[j], s.half[j] = math.Exp(l), math.Exp(l/2)
+	for _, c := range circle {
+		z := complex(l, 0) + c
+		e, z3 := cmplx.Exp(z), z*z*z*contour
+		s.q[j] += h * real((cmplx.Exp(z/2)-1)/(z*contour))
+		s.f1[j] += h * real((-4-z+e*(4-3*z+z*z))/z3)
+		s.f2[j] += h * real((2+z+e*(z-2))/z3)
+		s.f3[j] += h * real((-4-3*z-z*z+e*(4-z))/z3)
+	}
 }
 
 // stepper advances one state at a time.

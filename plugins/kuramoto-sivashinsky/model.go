@@ -3,6 +3,7 @@ package kuramotosivashinsky
 import (
 	"context"
 	"math"
+	"sync"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ode"
@@ -25,8 +26,8 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	if m.N%2 != 0 {
 		return nil, sdk.Errorf(sdk.KindConfig, "n", "got %d, want an even number", m.N)
 	}
-	s := newScheme(m.N, m.Length, c.Step)
-	m.simulator = &ode.Simulator{Step: c.Step, NewStepper: func(int) ode.Stepper { return s.stepper() }}
+	scheme := sync.OnceValue(func() *scheme { return newScheme(m.N, m.Length, c.Step) }) // which takes long for many points
+	m.simulator = &ode.Simulator{Step: c.Step, NewStepper: func(int) ode.Stepper { return scheme().stepper() }}
 	x := []string{"x"}
 	u := []sdk.Variable{{Name: "u", Shape: []int{m.N}, Dims: x, Unit: "1"}}
 	points, err := sdk.NewGrid(u, x, []float64{m.Length / float64(m.N)})

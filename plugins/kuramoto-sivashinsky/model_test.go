@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/plume-da/plume/plugins/internal/modeltest"
 	"github.com/plume-da/plume/sdk"
@@ -145,4 +146,14 @@ func TestOddGrid(t *testing.T) {
 
 func BenchmarkForecast20x128(b *testing.B) {
 	modeltest.Benchmark(b, configured(b, 0.5, nil), 1, 20, kassam(128))
+}
+
+// What the steps need is computed when the first one is made, so that a model of many grid points is configured in
+// no time: the coefficients of these would take minutes.
+func TestManyPointsAreConfiguredAtOnce(t *testing.T) {
+	start := time.Now()
+	modeltest.New(t, Plugin, 0.25, map[string]any{"n": 100_000_000})
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("took %v", took)
+	}
 }
