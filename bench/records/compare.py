@@ -71,7 +71,7 @@ for _, t in trials.iterrows():
     note(f"plume, {t['filter']}", posterior, len(fractions) + 1)
     if t["filter"] == "es-mda-4":
         note("iterative_ensemble_smoother, 4 equal passes", theirs(prior, y, 4, int(t.replicate)), 4)
-    else:
+    elif t["filter"] == "eki":
         note("iterative_ensemble_smoother, fractions of plume's rule", theirs(prior, y, 1 / fractions, int(t.replicate)), len(fractions))
         note("iterative_ensemble_smoother, 1 pass", theirs(prior, y, 1, int(t.replicate)), 1)
 print("| members | method | model runs | off by, mean | median | spread, median |")

@@ -31,9 +31,11 @@ const (
 	// Innovations that are this many times as large as the spread predicts show that the
 	// window does not follow the truth, and this many times that it does.
 	tooLarge, asPredicted = 3, 1.1
-	// So do squares of steps of the start that are this many times as large; no single one counts
-	// for more than so many variances.
+	// So do squares of steps of the start that are this many times as large, and as many times as
+	// large as innovations; no single one counts for more than so many variances.
 	tooFar, farthest = 2, 4
+	remembering      = 0.99 // of steps: 100 cycles count
+	leastLost        = 1e-6 // what a filter that leaves variances alone seems to take of them
 	// The spread doubles so often in a cycle where a window of 1 or 2 cycles is long enough.
 	fast, slow = 0.8, 0.3
 )
@@ -95,7 +97,8 @@ func (r *record) judge(w *plan.Window) {
 	if r.Cycles <= firstJudge {
 		return
 	}
-	ratio, wanted, far := r.Squares/r.Spread, r.wanted(w), r.Moved > tooFar*r.Lost
+	ratio, wanted := r.Squares/r.Spread, r.wanted(w)
+	far := r.Lost > leastLost && r.Moved > tooFar*r.Lost*max(1, ratio)
 	switch {
 	case (ratio > tooLarge || far) && r.Longest > 0, r.Longest > wanted:
 		r.Longest--
@@ -182,11 +185,11 @@ func (a *assimilation) watch() func() {
 		for j := range modelled {
 			if variance[j] > 0 && left[j] >= 0 { // not with the weight on a single member
 				d := now[j] - mean[j]
-				moved, lost, n = moved+min(farthest, d*d/variance[j]), lost+1-left[j]/variance[j], n+1
+				moved, lost, n = moved+min(farthest, d*d/variance[j]), lost+max(-1, 1-left[j]/variance[j]), n+1
 			}
 		}
 		if r := &a.record; n > 0 {
-			r.Moved, r.Lost = forgetting*r.Moved+moved/n, forgetting*r.Lost+lost/n
+			r.Moved, r.Lost = remembering*r.Moved+moved/n, remembering*r.Lost+lost/n
 		}
 	}
 }

@@ -412,6 +412,8 @@ func (a *assimilation) passes() passRule {
 		return passRule{most: 1}
 	case w.Passes > 0:
 		return passRule{most: w.Passes}
+	case w.Length > 0 && a.lag() == 0: // closed: as without a window
+		return passRule{most: 1}
 	case w.Whole:
 		return ofRecord
 	}
