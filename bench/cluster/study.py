@@ -64,12 +64,12 @@ def figure(rows):
     found = {(r["seconds"], r["values"], r["replicas"]): r for r in rows}
     counts = sorted({int(r["replicas"]) for r in rows})
     plt.rcParams.update({"svg.hashsalt": "plume", "font.size": 9})
-    _, axes = plt.subplots(figsize=(6.4, 3.2))
+    _, axes = plt.subplots(figsize=(8, 3.2))
     for (seconds, time), style in zip(SECONDS.items(), (":", "-", "--")):
         for (values, size), colour in zip(list(SIZES.items())[1:], ("#1b6ca8", "#c8553d")):
             axes.plot(counts, [relative(found, seconds, values, n) for n in counts], style, color=colour, marker="o", markersize=3, label=f"{time}, {size}")
     axes.set(xscale="log", xlabel="replicas", ylabel="speed, of that with a small state", ylim=(0, 1.05))
-    axes.legend(fontsize=7, loc="lower left")
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     plt.savefig(DECISIONS / "0099-ten-thousand-replicas.svg", metadata={"Date": None}, bbox_inches="tight")
 

@@ -90,15 +90,16 @@ func (p *Peer) dial(ctx context.Context, secure *tls.Config) error {
 // unconnected says why the program is not connected.
 func (p *Peer) unconnected(ctx, started context.Context, err error) error {
 	name := p.runner.program.Name
-	ended := p.runner.endsSoon()
+	p.runner.endsSoon()
 	var e *sdk.Error
 	switch {
 	case ctx.Err() != nil:
 		return stopped(name+": start", ctx)
 	case errors.As(err, &e):
 		e = named(name, e)
-	case ended && started.Err() == nil && p.runner.exit.Code != nil:
+	case p.runner.died() && started.Err() == nil:
 		e = sdk.Errorf(sdk.KindCrash, name, "%s before it was ready", p.runner.exit.What)
+		e.Hint = p.runner.exit.Hint
 	default:
 		e = sdk.Errorf(sdk.KindResource, name, "runs on %s, but cannot be reached there: %v", p.Place().Node, err).
 			WithHint("if this machine does not reach it there, say which interface and ports to use in the site file")

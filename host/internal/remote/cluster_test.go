@@ -348,7 +348,8 @@ func sameTables(t *testing.T, here, there string) {
 
 // TestWorkers runs whole trials on six workers on three nodes, and meanwhile kills a worker,
 // crashes a node, freezes another and restarts the controller. The workflow is where the nodes
-// do not see it. PLUME_TEST_REPLICATES=24 makes 456 trials of it.
+// do not see it. PLUME_TEST_REPLICATES=24 makes 456 trials of it, and PLUME_TEST_HERE, a run of that
+// on this machine, all of their 100 cycles.
 func TestWorkers(t *testing.T) {
 	cluster := needs(t, "PLUME_TEST_CLUSTER")
 	do := func(args ...string) {
@@ -372,8 +373,12 @@ func TestWorkers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	args := []string{file, "--profile", "short", "--sweep", "replicate=1.." + cmp.Or(os.Getenv("PLUME_TEST_REPLICATES"), "3"), "--run-dir", root, "--in-process"}
-	here := runPlume(t, nil, args...)
+	args := []string{file, "--sweep", "replicate=1.." + cmp.Or(os.Getenv("PLUME_TEST_REPLICATES"), "3"), "--run-dir", root, "--in-process"}
+	here := os.Getenv("PLUME_TEST_HERE")
+	if here == "" {
+		args = append(args, "--profile", "short")
+		here = runPlume(t, nil, args...)
+	}
 	there := runPlume(t, map[int]func(){
 		10: func() { killOne(t, mark, "worker") },
 		25: func() { do("kill-node", "node3") },

@@ -58,7 +58,7 @@ const byHand = "plume node-exec is started by plume, on the nodes of a cluster"
 // node holds one plugin.
 type node struct {
 	host  *sender
-	ended atomic.Pointer[string] // why the node ended the plugin; nil: it did not
+	ended atomic.Pointer[launch.Exit] // why the node ended the plugin; nil: it did not
 }
 
 // serve runs the plugin that the first line of in asks for, and says how it ended.
@@ -91,7 +91,7 @@ func (n *node) serve(in io.Reader) launch.Exit {
 	exit := child.Wait()
 	readers.Wait()
 	if why := n.ended.Load(); why != nil {
-		exit = launch.Exit{What: *why}
+		exit = *why
 	}
 	return exit
 }
@@ -137,7 +137,7 @@ func (n *node) watch(child launch.Child, run *request, lines *bufio.Reader) {
 			var m message
 			text, err := lines.ReadBytes('\n')
 			if err != nil {
-				n.end("was ended because the host is gone")
+				n.end(launch.Exit{What: "was ended because the host is gone"})
 				child.Kill()
 				return
 			}
@@ -150,7 +150,7 @@ func (n *node) watch(child launch.Child, run *request, lines *bufio.Reader) {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGXCPU)
 	go func() {
 		s := <-signals
-		n.end(fmt.Sprintf("was ended by its engine (%v): its job was cancelled, or its time is up,", s))
+		n.end(launch.Exit{What: fmt.Sprintf("was ended by its engine (%v): its job was cancelled, or its time is up,", s)})
 		child.Terminate()
 		if run.Peer {
 			time.Sleep(lastWork)
@@ -166,7 +166,7 @@ func (n *node) watch(child launch.Child, run *request, lines *bufio.Reader) {
 }
 
 // end records why the node ends the plugin; the first reason counts.
-func (n *node) end(why string) { n.ended.CompareAndSwap(nil, &why) }
+func (n *node) end(why launch.Exit) { n.ended.CompareAndSwap(nil, &why) }
 
 // introduce waits for the handshake of the plugin, and passes it on with an address on TCP.
 // What is no handshake is passed on as it is: the host says what is wrong with it.
@@ -178,14 +178,14 @@ func (n *node) introduce(child launch.Child, run *request, stdout *bufio.Reader)
 	if parts := strings.Split(strings.TrimSpace(line), "|"); len(parts) >= 5 && parts[2] == "unix" {
 		g, err := newGate(run, parts[3])
 		if err != nil {
-			n.end(fmt.Sprintf("cannot listen: %v", err))
+			n.end(launch.Exit{What: "was ended because it cannot be reached", Hint: err.Error()})
 			child.Kill()
 			return
 		}
 		go accept(g.listener, g.admit)
 		go func() {
 			g.waitIdle()
-			n.end(fmt.Sprintf("was ended because the host has had no connection to it for %v", lease))
+			n.end(launch.Exit{What: fmt.Sprintf("was ended because the host has had no connection to it for %v", lease)})
 			child.Kill()
 		}()
 		parts = append(parts[:5:5], g.certificate)

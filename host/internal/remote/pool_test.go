@@ -170,3 +170,20 @@ func TestReplacementWaits(t *testing.T) {
 	}
 	calls.Wait()
 }
+
+// A node that does not have the network that the site names says so, of a plugin and of what is
+// no plugin.
+func TestNoSuchNetwork(t *testing.T) {
+	t.Parallel()
+	site := attached()
+	site.Interface = "nowhere9"
+	pool, program, e := newPool(t, site, nil)
+	_, plugin := pool.Start(t.Context(), program)
+	_, peer := launch.Connect(t.Context(), e, "pond", []string{"/bin/sh", "-c", "echo '1|1|unix|/pond|plume'; sleep 100"}, func(launch.Record) {})
+	for who, err := range map[string]error{"plugin pond: the process": plugin, "pond:": peer} {
+		want := who + " was ended because it cannot be reached on "
+		if got := fmt.Sprint(err); !strings.HasPrefix(got, want) || !strings.Contains(got, `before it was ready; there is no network interface "nowhere9" on this machine`) {
+			t.Errorf("got %s, want %s...", got, want)
+		}
+	}
+}
