@@ -33,7 +33,7 @@ type pageData struct {
 	Members     *dataMembers      `json:"members,omitempty"`
 	Lags        []dataLags        `json:"lags,omitempty"`
 	Forecasts   *dataForecasts    `json:"forecasts,omitempty"`
-	Usage       *dataUsage        `json:"usage,omitempty"`
+	Usage       []dataUsage       `json:"usage,omitempty"`
 	Thinned     bool              `json:"thinned"`
 	Clock       string            `json:"clock"`           // label of axes of time
 	Dates       *dataDates        `json:"dates,omitempty"` // nil: times are not dates

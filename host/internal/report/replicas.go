@@ -46,20 +46,28 @@ func replicaCells(a archive.Replica) []textCell {
 	return cells
 }
 
-// dataUsage is how many replicas and workers were busy over time.
+// dataUsage is how many replicas and workers of a run were busy over time.
 type dataUsage struct {
-	Every numbers `json:"every"` // seconds, one value
+	Run   string  `json:"run,omitempty"` // its letter; empty: it is alone on the page
+	Every numbers `json:"every"`         // seconds, one value
 	Busy  numbers `json:"busy"`
 	Of    int     `json:"of"`
 }
 
-// used reports whether it is known how busy replicas were, of a run that is alone on the page.
-func used(r *Report) bool { return r.parts == nil && r.reader.Info.Usage != nil }
+// used reports whether it is known how busy the replicas of a run were.
+func used(r *Report) bool { return len(r.usageData()) > 0 }
 
-func (r *Report) usageData() *dataUsage {
-	if !used(r) {
-		return nil
+func (r *Report) usageData() (all []dataUsage) {
+	for i, p := range r.all() {
+		u := p.reader.Info.Usage
+		if u == nil {
+			continue
+		}
+		d := dataUsage{"", numbers{u.Every}, u.Busy, len(p.reader.Info.Replicas)}
+		if r.parts != nil {
+			d.Run = letter(i)
+		}
+		all = append(all, d)
 	}
-	u := r.reader.Info.Usage
-	return &dataUsage{numbers{u.Every}, u.Busy, len(r.reader.Info.Replicas)}
+	return all
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/archive/archivetest"
 )
 
 // The page says where replicas ran and how busy they were, and says nothing of a run without
@@ -29,7 +30,26 @@ func TestReplicas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{`"usage":{"every":[0.4],"busy":[0.5,1],"of":2}`, `data-chart="busy"`, "replicas-table"} {
+	for _, text := range []string{`"usage":[{"every":[0.4],"busy":[0.5,1],"of":2}]`, `data-chart="busy"`, "replicas-table"} {
+		if !strings.Contains(string(page), text) {
+			t.Errorf("the page has no %s", text)
+		}
+	}
+}
+
+// A page of several runs says of each how busy its replicas were.
+func TestReplicasOfSeveralRuns(t *testing.T) {
+	r := joined(t, 0, func(*archivetest.Run) {})
+	if r.usageData() != nil {
+		t.Errorf("got %v", r.usageData())
+	}
+	r.parts[1].reader.Info.Usage = &archive.Usage{Every: 0.4, Busy: []float64{0.5, 1}}
+	r.parts[1].reader.Info.Replicas = []archive.Replica{{}, {}}
+	page, err := r.page(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{`"usage":[{"run":"B","every":[0.4],"busy":[0.5,1],"of":2}]`, `data-chart="busy"`} {
 		if !strings.Contains(string(page), text) {
 			t.Errorf("the page has no %s", text)
 		}
