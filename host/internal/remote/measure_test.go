@@ -313,14 +313,16 @@ func serveRaw(size int) error {
 		return err
 	}
 	all := make([]byte, size)
-	for {
-		if _, err := io.ReadFull(conn, all); err != nil {
-			return nil // the host is gone
+	echo := func() bool {
+		_, err := io.ReadFull(conn, all)
+		if err == nil {
+			_, err = conn.Write(all)
 		}
-		if _, err := conn.Write(all); err != nil {
-			return nil
-		}
+		return err == nil
 	}
+	for echo() { // until the host is gone
+	}
+	return nil
 }
 
 // sea is a model of many values that adds 1 to all of them.
