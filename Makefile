@@ -51,8 +51,8 @@ lint: ## formatting, vet, also for macOS, the import law, and what runs on GitHu
 	$(GO) run $(LINT) run ./...
 
 python: build $(VENV)/ready ## the Python kit, the examples that use it, workflows as editors see them, the pages of results: linter, strict types, tests
-	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/applications examples/analysis examples/notebook
-	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/applications examples/analysis examples/notebook
+	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/applications examples/analysis examples/notebook examples/surrogate
+	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/applications examples/analysis examples/notebook examples/surrogate
 	cd sdk/python && $(abspath $(VENV))/bin/mypy
 	$(VENV)/bin/python -c "import nbformat; print(*(c.source for c in nbformat.read('examples/notebook/filter.ipynb', 4).cells if c.cell_type == 'code'), sep='\n')" > $(BIN)/notebook.py
 	$(VENV)/bin/mypy --strict $(BIN)/notebook.py sdk/python/tests/typed.py examples/analysis/read_run_plume.py $(filter-out %/raw.py,$(wildcard examples/python/*.py))
@@ -198,7 +198,7 @@ $(VENV)-site/ready: docs/requirements.txt
 
 # The Python side of the tests: real readers of the tables plume writes, other
 # packages' scores, and an UM-Bridge server.
-$(VENV)/ready: examples/analysis/requirements.txt examples/applications/requirements.txt examples/grpc4bmi/requirements.txt examples/pipelines/requirements.txt host/internal/score/testdata/requirements.txt examples/umbridge-lorenz63/requirements.txt sdk/python/requirements.txt sdk/python/pyproject.toml
+$(VENV)/ready: examples/analysis/requirements.txt examples/applications/requirements.txt examples/grpc4bmi/requirements.txt examples/pipelines/requirements.txt examples/surrogate/requirements.txt host/internal/score/testdata/requirements.txt examples/umbridge-lorenz63/requirements.txt sdk/python/requirements.txt sdk/python/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$(filter %.txt,$^))
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable sdk/python
