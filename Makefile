@@ -105,10 +105,11 @@ flips: build $(VENV)/ready ## 1,000 bits flipped in files of stopped runs, of fi
 	PLUME_FLIPS=1000 $(GO) test ./host/internal/cli -run 'TestFlippedBits' -timeout 3h -v
 	cd sdk/python && PLUME_FLIPS=1000 PYTHONPATH=src $(abspath $(VENV))/bin/python -m pytest -q -s tests/test_analysis.py -k flipped
 
-stops: ## 160 runs stopped at random, some of them again when they are resumed, 20 records that arrive in parts, and a program with restart files, killed 30 times; most of an hour
+stops: build $(VENV)/ready ## 160 runs stopped at random, some of them again when they are resumed, 20 records that arrive in parts, a program with restart files, and models in Python and with a Basic Model Interface, killed 30 times; most of an hour
 	PLUME_STOPS=160 $(GO) test ./host/internal/cli -run 'TestStops$$' -timeout 3h -v
 	PLUME_STOPS=20 $(GO) test ./host/internal/cli -run 'TestContinueDays$$' -timeout 1h -v
 	PLUME_STOPS=30 $(GO) test ./examples/process -run 'TestKilledWithRestartFiles$$' -timeout 1h -v
+	cd sdk/python && PLUME_STOPS=30 $(abspath $(VENV))/bin/python -m pytest -q -s tests/test_killed.py
 
 days: ## a record of 60 days that arrive one by one, with gaps, late rows, a bad sensor and a crash a week, and 100,000 rows at 1,000 a second; some minutes
 	PLUME_DAYS=60 $(GO) test ./host/internal/cli -run 'TestOperations$$' -timeout 1h -v
