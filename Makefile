@@ -19,7 +19,7 @@ COMMIT  := $(shell git describe --tags --always --dirty --match 'v$(STATED)' 2>/
 VERSION := $(if $(filter v$(STATED),$(COMMIT)),$(STATED),$(STATED)-dev$(addprefix +,$(COMMIT)))
 STAMP   := -X github.com/plume-da/plume/host/internal/cli.build=$(VERSION)
 
-.PHONY: demo build test test-dist test-cluster dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files vuln flips stops days terminal bench bench-wire bench-python bench-umbridge bench-fmu bench-filters bench-dapper bench-cluster study browser gallery results proto builtin kernels clean FORCE
+.PHONY: demo build test test-dist test-cluster dist site short lint python conformance experiments experiments-short fuzz fuzz-parsers fuzz-files vuln flips stops days terminal bench bench-wire bench-python bench-umbridge bench-fmu bench-filters bench-scale bench-dapper bench-cluster study browser gallery results proto builtin kernels clean FORCE
 
 demo: build ## build everything and run the first experiment
 	$(BIN)/plume run workflows/lorenz63-quick.toml
@@ -137,6 +137,9 @@ bench-filters: ## the filters' analysis step beside numpy and DAPPER; minutes
 	$(PYTHON) -m venv bench/.venv
 	bench/.venv/bin/pip install --quiet --disable-pip-version-check -r bench/filters/requirements.txt
 	bench/.venv/bin/python bench/filters/filters.py
+
+bench-scale: build $(RESULTS)/ready ## memory and time of states with up to a million values; an hour, 3 GB of memory
+	$(RESULTS)/bin/python bench/scale/scale.py
 
 bench-dapper: build ## whole experiments beside DAPPER; several minutes
 	$(PYTHON) -m venv bench/.venv-dapper
