@@ -236,8 +236,8 @@ var files = []file{
 	{"observations.arrow", "one row per truth and cycle; values that were not observed are null", observationsColumns, "observed"},
 	{"coordinates/part-00000.arrow", "one row per value of the state or of the observations and axis; absent if they have no coordinates. The part is the number of the truth; coordinates are the same for all replicates", coordinatesColumns, ""},
 	{"truth/replicate=001/part-00000.arrow", "one row per cycle, from cycle 0; absent if observations come from files; the part is the number of the truth in the replicate", clockColumns, "model"},
-	{"ensemble/trial=0001/part-00000.arrow", "one row per cycle, stage and member, for the stages that `output.ensemble` names", membersColumns, "model"},
-	{"smoothed/trial=0001/part-00000.arrow", "one row per cycle and member of the stage smoothed, if `output.ensemble` names the analysis and the filter has `smooth`", smoothedColumns, "model"},
+	{"ensemble/trial=0001/part-00000.arrow", "one row per cycle, stage and member, for the stages that `output.ensemble` names and the cycles of `output.ensemble_every`", membersColumns, "model"},
+	{"smoothed/trial=0001/part-00000.arrow", "one row per cycle and member of the stage smoothed, if `output.ensemble` names the analysis and the filter has `smooth`, for the cycles of `output.ensemble_every`", smoothedColumns, "model"},
 	{"reference/replicate=001/part-00000.arrow", "one row per cycle and stored member of the brute-force posterior; the part is the number of the reference in the replicate", membersColumns, "model"},
 }
 

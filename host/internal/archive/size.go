@@ -54,7 +54,7 @@ func TrialBytes(keep Keep, p *plan.Plan, t *plan.Trial) float64 {
 			kept++
 		}
 	}
-	return partBytes(keep, p, t) + float64(p.Clock.Cycles)*kept*MemberBytes(p, t.Size)
+	return partBytes(keep, p, t) + float64(p.Clock.Cycles/max(1, keep.Every))*kept*MemberBytes(p, t.Size)
 }
 
 // partBytes estimates the size of the tables of a trial that are joined with those of other

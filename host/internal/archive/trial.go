@@ -28,12 +28,16 @@ const (
 type Keep struct {
 	Scored             []string
 	Forecast, Analysis bool
+	Every              int // cycles whose ensembles are stored: multiples of it; 0: all
 	Variables          int
 	Smoothed           bool // members of the smoothed stage
 	HeldOut, Rejected  bool // whether some observations are held out, or may be rejected
 	Ahead, Exceed      bool // whether there are free forecasts, and thresholds for them
 	Fit                bool // whether predictions of prior and posterior are stored: of a whole record
 }
+
+// stores reports whether the ensembles of a cycle are stored.
+func (k *Keep) stores(cycle int) bool { return k.Every == 0 || cycle%k.Every == 0 }
 
 // TrialID identifies a trial in tables.
 type TrialID struct {
@@ -111,7 +115,7 @@ func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through 
 		t.fit = o.open(false, fitColumns, "fit", name)
 	}
 	if keep.Forecast || keep.Analysis {
-		t.members = &Members{table: o.open(true, slices.Concat(membersColumns, table.Variables(state)), "ensemble", fmt.Sprintf("trial=%04d", id.Trial), partName(0))}
+		t.members = &Members{table: o.open(keep.Every == 0, slices.Concat(membersColumns, table.Variables(state)), "ensemble", fmt.Sprintf("trial=%04d", id.Trial), partName(0))}
 	}
 	if keep.Smoothed {
 		t.smoothed = &Members{table: o.open(false, slices.Concat(smoothedColumns, table.Variables(state)), "smoothed", fmt.Sprintf("trial=%04d", id.Trial), partName(0)), lags: true}
@@ -319,7 +323,7 @@ func (t *Trial) appendMembers(s *cycle.Step) error {
 	if t.keep.Analysis {
 		stages = append(stages, Stage{Name: Analysis, Ensemble: s.Analysis, Parents: s.Ancestors})
 	}
-	if len(stages) == 0 {
+	if len(stages) == 0 || !t.keep.stores(s.Cycle) {
 		return nil
 	}
 	return t.members.Append(s.Cycle, s.Time, stages...)
@@ -331,7 +335,7 @@ func (t *Trial) appendSmoothed(s *cycle.Step) error {
 		return nil
 	}
 	for _, past := range slices.Backward(s.Past) {
-		if past.Final {
+		if past.Final && t.keep.stores(past.Cycle) {
 			if err := t.smoothed.Append(past.Cycle, s.TimeOf(past.Cycle), Stage{Smoothed, past.Ensemble, nil, s.Cycle - past.Cycle}); err != nil {
 				return err
 			}

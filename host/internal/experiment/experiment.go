@@ -180,7 +180,7 @@ func (e *Experiment) keepOf(p *plan.Plan, t *plan.Trial) archive.Keep {
 	analysis := output.Ensemble == "analysis" || output.Ensemble == "both"
 	return archive.Keep{
 		Scored:   p.Scored,
-		Forecast: output.Ensemble == "forecast" || output.Ensemble == "both", Analysis: analysis, Smoothed: analysis && t.Smooth > 0,
+		Forecast: output.Ensemble == "forecast" || output.Ensemble == "both", Analysis: analysis, Smoothed: analysis && t.Smooth > 0, Every: output.Every,
 		Variables: output.Variables, HeldOut: holdsOut(e.Workflow), Rejected: p.Checked, Fit: t.Whole(),
 		Ahead: p.Ahead != nil, Exceed: p.Ahead != nil && len(p.Ahead.Exceed) > 0,
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -411,4 +412,38 @@ func TestStoppedRecordGrows(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameRun(t, ran(t, text, Options{}).Dir, r.Dir)
+}
+
+// With ensemble_every the stored ensembles are those of a run without it in the cycles that are multiples of it,
+// also of a run that was stopped and resumed between two of them; nothing else changes.
+func TestEnsembleEvery(t *testing.T) {
+	text := twin + oneModel + filterOf("nudge") + "[output]\nensemble = \"both\"\n"
+	every := func(dir string, k int32) (rows string) {
+		tab := tableOf(t, dir, "ensemble", "trial=0001", "part-00000.arrow")
+		cycle := tab.Column("cycle").([]int32)
+		for i := range tab.Rows {
+			if cycle[i]%k == 0 {
+				for _, c := range tab.Columns {
+					rows += fmt.Sprint(reflect.ValueOf(c).Index(i).Interface(), " ")
+				}
+			}
+		}
+		return rows
+	}
+	all, some := ran(t, text, Options{Workers: 1}), ran(t, text+"ensemble_every = 7\n", Options{Workers: 1})
+	if got, want := every(some.Dir, 1), every(all.Dir, 7); got != want || len(got) == 0 {
+		t.Error("the stored members differ")
+	}
+	if got, want := fmt.Sprint(tableOf(t, some.Dir, "cycles.arrow")), fmt.Sprint(tableOf(t, all.Dir, "cycles.arrow")); got != want {
+		t.Error("the scores differ")
+	}
+	w := loadText(t, text+"ensemble_every = 7\n", workflow.Options{})
+	o := Options{Workers: 1, InProcess: true, Stop: NewStop(), Checkpoint: time.Nanosecond}
+	o.Observer = &after{at: 17, do: func() { o.Stop.Ask(errEnough) }}
+	r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
+	if !errors.Is(err, errEnough) {
+		t.Fatal(err)
+	}
+	resumed(t, w, r.Dir, Options{Workers: 1})
+	sameRun(t, some.Dir, r.Dir)
 }

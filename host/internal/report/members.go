@@ -70,10 +70,18 @@ func (r *Report) readMembers() error {
 		return nil
 	}
 	m := &r.members
-	m.cycles, m.times = spaced(last, memberCycles), make([]float64, min(last, latestCycles))
+	every := max(1, r.reader.Info.Every)
+	stored := last / every
+	if stored == 0 {
+		return nil
+	}
+	m.cycles, m.times = spaced(stored, memberCycles), make([]float64, min(stored, latestCycles))
 	m.at = make([]float64, len(m.cycles))
+	for k := range m.cycles {
+		m.cycles[k] *= int32(every)
+	}
 	for k := range m.times {
-		m.latest = append(m.latest, int32(last-len(m.times)+k+1))
+		m.latest = append(m.latest, int32((stored-len(m.times)+k+1)*every))
 	}
 	m.keep = min(latestMembers, max(10, latestBudget/(count*max(1, len(m.latest))*len(r.shown))))
 	r.chooseGrids(count)

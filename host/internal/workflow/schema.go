@@ -230,6 +230,7 @@ var schema = key{kind: table, keys: []key{
 	}},
 	{name: "output", kind: table, doc: "what is written", keys: []key{
 		{name: "ensemble", kind: text, def: "analysis", choices: []string{"none", "forecast", "analysis", "both"}, doc: "ensembles to store"},
+		{name: "ensemble_every", kind: integer, min: one, example: "10", doc: "store the ensembles of cycles that are multiples of it; if omitted, of every cycle"},
 		{name: "variables", kind: integer, def: int64(100), min: zero,
 			doc: "number of values of each variable that variables.arrow describes: all of them if there are no more, otherwise this many at even distances"},
 	}},

@@ -404,8 +404,9 @@ type Variant struct {
 
 // Output says what is written.
 type Output struct {
-	Ensemble  string `toml:"ensemble"`  // none, forecast, analysis or both
-	Variables int    `toml:"variables"` // values of each variable that are described
+	Ensemble  string `toml:"ensemble"`                // none, forecast, analysis or both
+	Every     int    `toml:"ensemble_every,omitzero"` // cycles whose ensembles are stored: multiples of it; 0: all
+	Variables int    `toml:"variables"`               // values of each variable that are described
 }
 
 // Expect is the numbers that the experiment must give.

@@ -745,6 +745,9 @@ class WorkflowOutput(TypedDict, total=False):
     ensemble: Literal['none', 'forecast', 'analysis', 'both']
     """ensembles to store"""
 
+    ensemble_every: int | str
+    """store the ensembles of cycles that are multiples of it; if omitted, of every cycle"""
+
     variables: int | str
     """number of values of each variable that variables.arrow describes: all of them if there are no
     more, otherwise this many at even distances"""
