@@ -120,8 +120,12 @@ func (*pestTemplate) decode(io.Reader, *task, *mat.Dense) error {
 	return errors.New("a template says nothing about results")
 }
 
+// tooFar is by how much of it a number may change that has little room: two digits are enough.
+const tooFar = 0.05
+
 // fitted returns a number with as many digits as there is room for, to the right of width
 // characters. It has a point, without which some programs take the last digits for decimals.
+// A number of which too little is left, as of -0.0012 in "-.0", does not fit.
 func fitted(value any, width int) (string, error) {
 	v, real := value.(plain)
 	if !real { // a whole number such as that of the member
@@ -147,17 +151,21 @@ func fitted(value any, width int) (string, error) {
 		sign := strings.TrimPrefix(exponent[:1], "+")
 		consider(mantissa + "e" + sign + strings.TrimLeft(exponent[1:], "0"))
 	}
-	if best == "" {
-		best = v.String()
+	if best == "" || distance > tooFar*math.Abs(x) {
+		return "", tooWide(v, width)
 	}
 	return padded(best, width)
 }
 
 func padded(text string, width int) (string, error) {
 	if len(text) > width {
-		return "", fmt.Errorf("= %s does not fit into %d characters", text, width)
+		return "", tooWide(text, width)
 	}
 	return strings.Repeat(" ", width-len(text)) + text, nil
+}
+
+func tooWide(number any, width int) error {
+	return fmt.Errorf("= %v does not fit into %s; 24 hold all of any number", number, plural(width, "character"))
 }
 
 // instructions say where values of a state are in a text.

@@ -103,15 +103,19 @@ func TestFitted(t *testing.T) {
 		{-0.123456789, 6, "-.1235"},
 		{1234567.891, 6, "1.23e6"},
 		{1.0 / 3e-9, 9, "3.33333e8"},
-		{-1.0 / 3e9, 6, "-3e-10"},
+		{-1.0 / 3e9, 8, "-3.3e-10"},
+		{0, 2, "0."},
 	} {
 		got, err := fitted(plain(tt.value), tt.width)
 		if err != nil || got != tt.want {
 			t.Errorf("%v in %d: got %q, want %q: %v", tt.value, tt.width, got, tt.want, err)
 		}
 	}
-	if _, err := fitted(plain(-1234567), 3); err == nil || !strings.Contains(err.Error(), "does not fit into 3 characters") {
-		t.Errorf("got %v", err)
+	for value, width := range map[float64]int{-1234567: 3, 12345678: 3, -0.0012: 3, -1.0 / 3e9: 6, 1.25: 2} {
+		want := fmt.Sprintf("= %v does not fit into %d characters; 24 hold all", plain(value), width)
+		if got, err := fitted(plain(value), width); err == nil || err.Error() != want+" of any number" {
+			t.Errorf("%v: got %q, %v, want %s", value, got, err, want)
+		}
 	}
 }
 
