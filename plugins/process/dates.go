@@ -93,12 +93,19 @@ func (d calendarDate) format(form string) (string, error) {
 	return b.String(), nil
 }
 
+// noDates says why a template has no dates.
+const noDates = "model times have no dates; time.start is one in a workflow whose times have, with time.unit"
+
 // date is a function of templates: {{date "%Y-%m-%d" .to}}.
-func (m *model) date(form string, t plain) (string, error) {
+func (m *model) date(form string, t any) (string, error) {
 	if m.dates == nil {
-		return "", errors.New("model times have no dates; time.start is one in a workflow whose times have, with time.unit")
+		return "", errors.New(noDates)
 	}
-	return dateAt(m.dates, float64(t)).format(form)
+	at, ok := t.(plain)
+	if !ok {
+		return "", fmt.Errorf("got %v, want a model time, as in {{date %q .to}}", t, form)
+	}
+	return dateAt(m.dates, float64(at)).format(form)
 }
 
 // isoDate returns a model time as in 2026-03-01T06:00:00, which is UTC where zones mean anything.

@@ -95,11 +95,15 @@ func TestDatesInTemplates(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"{{date \"%Y\" .from}} {{.state.x}} {{.state.y}}": "model times have no dates; time.start is one",
-		"{{.to_date}} {{.state.x}} {{.state.y}}":          "there is no {{.to_date}}",
+		"{{.to_date}} {{.state.x}} {{.state.y}}":          "there is no {{.to_date}}; model times have no dates; time.start is one",
 	} {
 		_, err := configure(nil, []string{"true"}, params{"input": "in.txt", "template": text})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", text, err, want)
 		}
+	}
+	wrong := params{"input": "in.txt", "template": "{{date \"%Y\" .seed}} {{.state.x}} {{.state.y}}"}
+	if _, err := configure(dates, []string{"true"}, wrong); err == nil || !strings.Contains(err.Error(), `, want a model time, as in {{date "%Y" .to}}`) {
+		t.Errorf("a date of a seed: got %v", err)
 	}
 }

@@ -242,7 +242,7 @@ func (m *model) setInputs() error {
 		}
 		c, err := m.templateIn("templates", string(text))
 		if err != nil {
-			return err
+			return inFile(file, err)
 		}
 		m.inputs = append(m.inputs, exchanged{name, c})
 	}

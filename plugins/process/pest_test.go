@@ -232,11 +232,13 @@ func TestRestartWithInstructions(t *testing.T) {
 func TestPestTemplatesRefused(t *testing.T) {
 	dir := t.TempDir()
 	for text, want := range map[string]string{
-		"ptf ~\n~ x  ~ ~ y ":   "line 2: has a ~ without a second one",
-		"ptf ~\n\n~ x ~ ~ z ~": "line 3: there is no z; there are variables and parameters",
+		"ptf ~\n~ x  ~ ~ y ":   "templates: in.tpl: line 2: has a ~ without a second one",
+		"ptf ~\n\n~ x ~ ~ z ~": "templates: in.tpl: line 3: there is no z; there are variables and parameters",
 		"ptf ~\n~ x ~":         "do not contain y, so the program cannot depend on it",
 		"{{.state.x}}":         "do not contain y, so the program cannot depend on it",
-		"{{.state.x}}\n{{.z}}": "line 2: there is no {{.z}}",
+		"~ x ~ y ~":            "or let the file begin with ptf and the character around its markers",
+		"{{.state.x}}\n{{.z}}": "templates: in.tpl: line 2: there is no {{.z}}",
+		"{{.state.x}\n{{.z}}":  "templates: in.tpl: line 1: ",
 	} {
 		put(t, dir, map[string]string{"in.tpl": text})
 		_, err := configureIn(dir, scalars(params{"command": []string{"true"}, "templates": []string{"in.tpl"}, "output": "a.txt"}))

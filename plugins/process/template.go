@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -139,6 +140,8 @@ func (m *model) mistake(where string, err error) *sdk.Error {
 		at = ""
 	}
 	switch name := noSuchWord.FindStringSubmatch(what); {
+	case expression == ".from_date" || expression == ".to_date":
+		return config(where, "%sthere is no {{%s}}", at, expression).WithHint("%s", noDates)
 	case name != nil:
 		return config(where, "%sthere is no function %s", at, name[1]).WithHint("write {{.NAME}} for a value: %s", m.known(where))
 	case noSuchKey.MatchString(what), noSuchField.MatchString(what):
@@ -147,6 +150,15 @@ func (m *model) mistake(where string, err error) *sdk.Error {
 		return config(where, "%s{{%s}}: %s", at, expression, what)
 	}
 	return config(where, "%s%s", at, what)
+}
+
+// inFile returns an error of one of several templates with the name of its file.
+func inFile(file string, err error) error {
+	var e *sdk.Error
+	if errors.As(err, &e) {
+		e.What = file + ": " + e.What
+	}
+	return err
 }
 
 // known lists what the templates in parameter where may contain.
@@ -251,15 +263,15 @@ func (m *model) unused(words []string) error {
 		_, name, _ := strings.Cut(word, ".")
 		names = append(names, name)
 	}
-	where, what := "template", "does not contain"
+	where, what, pest := "template", "does not contain", ""
 	switch {
 	case m.Template == "" && len(m.Templates) > 0:
-		where, what = "templates", "do not contain"
+		where, what, pest = "templates", "do not contain", ", or let the file begin with ptf and the character around its markers if it is one of PEST"
 	case m.Template == "":
 		where, what = "parameters", "neither command nor env contains"
 	}
 	return config(where, "%s %s, so the program cannot depend on %s", what, strings.Join(names, ", "), map[bool]string{true: "it", false: "them"}[len(names) == 1]).
-		WithHint("write %s; if the program needs no such input, write it in a comment", m.example(words[0]))
+		WithHint("write %s%s; if the program needs no such input, write it in a comment", m.example(words[0]), pest)
 }
 
 // example returns what a template writes for a word.
@@ -284,7 +296,10 @@ func (m *model) written(t *task) (string, error) {
 			continue
 		}
 		if err := in.codec.encode(&b, t); err != nil {
-			return "", m.mistake("template", fmt.Errorf("%s: %w", in.name, err))
+			if in.name == m.Input {
+				return "", m.mistake("template", err)
+			}
+			return "", inFile(in.name+".tpl", m.mistake("templates", err))
 		}
 	}
 	for _, p := range []struct {
