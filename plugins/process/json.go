@@ -3,6 +3,7 @@ package process
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -53,6 +54,9 @@ func (jsonCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
 }
 
 func decodeState(state map[string]json.RawMessage, l *sdk.Layout, row []float64) error {
+	if state == nil {
+		return errors.New(`has no "state" with the variables`)
+	}
 	for name := range state {
 		if _, ok := l.Offset(name); !ok {
 			return fmt.Errorf("state: %s is not a variable", name)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -174,7 +175,7 @@ func (m *model) ask(ctx context.Context, t *task, into *outcome, last bool) (*fa
 	}
 	if !stop() {
 		<-killed
-		f = m.overdue()
+		f = m.silent()
 	}
 	if err := context.Cause(ctx); err != nil {
 		s.end(m.Keep != "none" && errors.Is(err, context.DeadlineExceeded))
@@ -215,7 +216,7 @@ func (m *model) exchange(s *server, t *task, into *outcome) *failure {
 		Error *string `json:"error"`
 	}
 	if err := json.Unmarshal(answer, &head); err != nil {
-		return &failure{what: fmt.Sprintf("printed %q, want one line of JSON such as {\"state\": ...}; it must print anything else to standard error", said(answer))}
+		return &failure{what: fmt.Sprintf("printed %q, want one line of JSON such as {\"state\": ...}; %s", said(answer), notJSON(answer))}
 	}
 	if head.Error != nil {
 		return &failure{what: fmt.Sprintf("answered with the error %q", said([]byte(*head.Error)))}
@@ -231,6 +232,24 @@ func (m *model) exchange(s *server, t *task, into *outcome) *failure {
 	}
 	return m.finite(t, into.states)
 }
+
+// silent returns the failure of a server that did not answer within m.Timeout.
+func (m *model) silent() *failure {
+	f := m.overdue()
+	f.what += ", before it answered; it must flush after each answer, and read lines as they come (mawk does with -W interactive)"
+	return f
+}
+
+// notJSON says what to do about an answer that is not in JSON.
+func notJSON(answer []byte) string {
+	if bytes.HasPrefix(answer, []byte("{")) && notFinite.Match(answer) {
+		return "numbers that are not finite have no form in JSON: answer {\"error\": ...} for such a member"
+	}
+	return "it must print anything else to standard error"
+}
+
+// notFinite matches what programs write for numbers that are not finite.
+var notFinite = regexp.MustCompile(`(?i)[:\[,]\s*[-+]?(nan|inf)`)
 
 // listen gives the server a moment to print more than one line for a line, which the next
 // exchange would take for its answer.

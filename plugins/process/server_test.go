@@ -83,6 +83,10 @@ func misbehave(habit string) {
 	case "lacks":
 		fmt.Println(`{"state": {"x": 1}}`)
 		time.Sleep(time.Hour)
+	case "undefined":
+		fmt.Println(`{"state": {"x": 1, "y": NaN}}`)
+	case "bare":
+		fmt.Println(`{"x": 1, "y": 2}`)
 	case "infinite":
 		fmt.Println(`{"state": {"x": 1, "y": 1e999}}`)
 		time.Sleep(time.Hour)
@@ -179,16 +183,18 @@ func TestServerWithFiles(t *testing.T) {
 // their results, and a file of the server that failed is left.
 func TestServersThatFail(t *testing.T) {
 	for habit, want := range map[string]string{
-		"exits":    `exited with code 3 before it answered; it printed "member`,
-		"ends":     "ended before it answered; it must answer a line of standard input, flush, and wait for the next",
-		"prints":   `printed "Loading packages", want one line of JSON such as {"state": ...}; it must print anything else to standard error`,
-		"refuses":  `answered with the error "did not converge"`,
-		"lacks":    "gave an invalid answer: state: y is missing",
-		"infinite": "gave an invalid answer: state: y: got 1e999, want a number",
-		"sleeps":   "was ended after 1 s",
-		"closes":   "was ended by signal 9 (killed) before it answered",
-		"leaves":   "was ended after 1 s",
-		"forks":    "was ended after 1 s",
+		"exits":     `exited with code 3 before it answered; it printed "member`,
+		"ends":      "ended before it answered; it must answer a line of standard input, flush, and wait for the next",
+		"prints":    `printed "Loading packages", want one line of JSON such as {"state": ...}; it must print anything else to standard error`,
+		"refuses":   `answered with the error "did not converge"`,
+		"lacks":     "gave an invalid answer: state: y is missing",
+		"infinite":  "gave an invalid answer: state: y: got 1e999, want a number",
+		"undefined": `\"y\": NaN}}", want one line of JSON such as {"state": ...}; numbers that are not finite have no form in JSON`,
+		"bare":      `gave an invalid answer: has no "state" with the variables`,
+		"sleeps":    "was ended after 1 s, before it answered; it must flush after each answer",
+		"closes":    "was ended by signal 9 (killed) before it answered",
+		"leaves":    "was ended after 1 s",
+		"forks":     "was ended after 1 s",
 	} {
 		t.Run(habit, func(t *testing.T) {
 			t.Parallel()
