@@ -153,6 +153,8 @@ func (c netcdfCodec) locate(f *netcdf.File, name string, v sdk.Variable, t *task
 	switch {
 	case same(long, longer(want)):
 		return stored, 0, nil
+	case len(long) > 0 && same(long[1:], longer(want)) && long[0].length == 0:
+		return nil, 0, fmt.Errorf("%s has no values: the length of %s is 0", name, long[0].name)
 	case len(long) > 0 && same(long[1:], longer(want)) && c.last:
 		return stored, (long[0].length - 1) * size, nil
 	case len(long) > 0 && same(long[1:], longer(want)):

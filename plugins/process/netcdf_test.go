@@ -57,6 +57,22 @@ func TestNetcdf(t *testing.T) {
 	}
 }
 
+// A program may have made its file and written no record.
+func TestNetcdfWithoutRecords(t *testing.T) {
+	text, err := os.ReadFile("testdata/cdf1.nc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(text[4:8]) // the number of records
+	for _, rows := range []string{"all", "last"} {
+		m := configured(t, params{"command": []string{"true"}, "variables": []string{"q"}, "output": "a.nc", "rows": rows})
+		err := m.outputs[0].codec.decode(strings.NewReader(string(text)), m.tasks(request(m, 1))[0], mat.NewDense(1, 1, nil))
+		if want := "q has no values: the length of time is 0"; err == nil || err.Error() != want {
+			t.Errorf("rows %s: got %v, want %s", rows, err, want)
+		}
+	}
+}
+
 // What a program can be told about files that are not netCDF's classic ones.
 func TestNetcdfRefused(t *testing.T) {
 	m := configured(t, scalars(params{"command": []string{"true"}, "output": "a.nc"}))
