@@ -57,7 +57,8 @@ type Manifest struct {
 	Carries bool `toml:"carries"`
 
 	// External says that the plugin starts programs or uses servers, so that its environment
-	// matters: it always has a process of its own.
+	// matters: it always has a process of its own. They may have more cores than this machine, so
+	// that large ensembles are not split over calls: see [Threading.MembersPerCall].
 	External bool `toml:"external"`
 
 	// Text is the source the manifest was parsed from.
@@ -83,6 +84,8 @@ type Threading struct {
 	ConcurrentCalls    bool `toml:"concurrent_calls"`     // several calls at once are safe
 	IndependentMembers bool `toml:"independent_members"`  // members may be split over calls
 	MaxMembersPerCall  int  `toml:"max_members_per_call"` // larger ensembles are split over calls; 0: any number in one call
+
+	anySize bool // ensembles are not split because they are large
 }
 
 // largeCall is the size in bytes from which an ensemble is split over calls, so that a plugin whose
@@ -93,7 +96,10 @@ const largeCall = 32 << 20
 // machine with cores processor cores; 0: any number.
 func (t Threading) MembersPerCall(values, cores int) int {
 	most := t.MaxMembersPerCall
-	if few := max(cores, largeCall/(8*max(1, values))); t.IndependentMembers && (most == 0 || few < most) {
+	if t.anySize || !t.IndependentMembers {
+		return most
+	}
+	if few := max(cores, largeCall/(8*max(1, values))); most == 0 || few < most {
 		most = few
 	}
 	return most
@@ -177,6 +183,7 @@ func ParseManifest(text string) (*Manifest, error) {
 	if err != nil {
 		return nil, Errorf(KindContract, "plugin.toml", "%v", err)
 	}
+	m.Threading.anySize = m.External
 	var faults []string
 	for _, k := range meta.Undecoded() {
 		faults = append(faults, fmt.Sprintf("unknown key %s", k))

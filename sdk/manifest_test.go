@@ -53,6 +53,34 @@ func parse(t *testing.T, text string) *Manifest {
 	return m
 }
 
+// Large ensembles are split over calls, but not those of programs and servers, which may have more
+// cores than this machine.
+func TestMembersPerCall(t *testing.T) {
+	const head = "name = \"a\"\nversion = \"1\"\nrole = \"model\"\nsummary = \"s\"\n"
+	for _, c := range []struct {
+		manifest      string
+		values, cores int
+		want          int
+	}{
+		{"", 1 << 20, 2, 4},
+		{"", 1 << 20, 64, 64},
+		{"", 1 << 30, 2, 2},
+		{"", 0, 2, 4 << 20},
+		{"[threading]\nmax_members_per_call = 3", 1 << 20, 2, 3},
+		{"[threading]\nindependent_members = false", 1 << 20, 2, 0},
+		{"external = true", 1 << 20, 2, 0},
+		{"external = true\n[threading]\nmax_members_per_call = 10", 1 << 20, 2, 10},
+	} {
+		m, err := ParseManifest(head + c.manifest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Threading.MembersPerCall(c.values, c.cores); got != c.want {
+			t.Errorf("%q, %d values, %d cores: got %d, want %d", c.manifest, c.values, c.cores, got, c.want)
+		}
+	}
+}
+
 func TestManifestRefusals(t *testing.T) {
 	tests := []struct{ name, old, new, want string }{
 		{"syntax", `name = "lake"`, `name = lake`, "plugin.toml: toml: line 2"},
