@@ -23,6 +23,7 @@ type checkpoint struct {
 	Arrivals int               // of observations so far
 	Closes   float64           // model time; observations of later times do not change it
 	Pending  pending           // free forecasts
+	Numbers  int               // how many are stored next to it; see recall
 }
 
 // checkpointOf names the checkpoints of a trial.
@@ -84,8 +85,14 @@ func (s *storage) sums() (c checkpoint, err error) {
 func (s *storage) Close() error { return errors.Join(s.Trial.Close(), s.failures.Close()) }
 
 // recall sets what is stored next to the checkpoint: the members, and after them what is known of
-// the innovations.
-func (c *checkpoint) recall(numbers []float64) { c.State.Members = c.Tally.Sums.Recall(numbers) }
+// the innovations. It reports whether they are there: another version may have stored others.
+func (c *checkpoint) recall(numbers []float64) bool {
+	if len(numbers) != c.Numbers {
+		return false
+	}
+	c.State.Members = c.Tally.Sums.Recall(numbers)
+	return true
+}
 
 // openTrial opens the tables of a trial at its last checkpoint or, if there is none, or the
 // tables or the observations before it have changed since it was made, from the start.
@@ -103,7 +110,9 @@ func (e *engine) openTrial(j *job, scorer *scorer, ahead *forecaster) (*storage,
 			}
 			continue
 		}
-		c.recall(numbers)
+		if !c.recall(numbers) {
+			continue
+		}
 		s, err := e.openAt(j, scorer, &c)
 		if s != nil && ahead != nil {
 			ahead.pending = c.Pending

@@ -568,6 +568,9 @@ func (e *engine) checkpoint(j *job, s *cycle.Step, tables *storage, scorer *scor
 	}
 	sums, rest := scorer.Sums.Numbers()
 	numbers := append([][]float64{c.State.Members}, sums...)
+	for _, list := range numbers {
+		c.Numbers += len(list)
+	}
 	c.State.Members, c.Tally.Sums = nil, rest
 	return c, numbers, err
 }

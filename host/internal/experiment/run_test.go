@@ -154,6 +154,34 @@ func TestResumedTrialGoesOn(t *testing.T) {
 	}
 }
 
+// A trial whose checkpoint has another version's numbers next to it begins again.
+func TestCheckpointOfAnotherVersion(t *testing.T) {
+	text := twin + oneModel + filterOf("nudge")
+	w := loadText(t, text, workflow.Options{})
+	o := Options{Workers: 1, InProcess: true, Stop: NewStop()}
+	o.Observer = &after{at: 17, do: func() { o.Stop.Ask(errEnough) }}
+	r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
+	if !errors.Is(err, errEnough) {
+		t.Fatalf("got %v", err)
+	}
+	run, err := archive.Reopen(r.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c checkpoint
+	name := run.Saved("trial=")[0]
+	numbers, ok := run.Load(name, &c)
+	if !ok || c.recall(numbers[1:]) {
+		t.Fatalf("the checkpoint was read: %v; and taken without a number: %v", ok, ok)
+	}
+	c.Numbers = 0 // which earlier versions did not have
+	if err := errors.Join(run.Save(name, c, numbers[:3]), run.Release()); err != nil {
+		t.Fatal(err)
+	}
+	resumed(t, w, r.Dir, Options{})
+	sameRun(t, ran(t, text, Options{Workers: 1}).Dir, r.Dir)
+}
+
 // Checkpoints while a run goes on change nothing, and none is left when it ends.
 func TestCheckpointsLeaveNoTrace(t *testing.T) {
 	r := ran(t, swept+threeFilters, Options{Workers: 2, Checkpoint: time.Nanosecond})
