@@ -63,7 +63,8 @@ func (c netcdfCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
 		scale, add := stored.Number("scale_factor", 1), stored.Number("add_offset", 0)
 		for k := range len(t.seeds) * v.Size() {
 			if slices.Contains(missing, values[k]) {
-				return fmt.Errorf("has no value for %s, number %d from 0, which is the one of missing values", c.names[i], k)
+				name := appendNames(nil, c.names[i], v.Shape)[k%v.Size()]
+				return fmt.Errorf("%s is missing: it is %v, which means that", name, values[k])
 			}
 			into.Set(k/v.Size(), offset+k%v.Size(), scale*values[k]+add)
 		}

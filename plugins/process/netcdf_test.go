@@ -34,7 +34,7 @@ func TestNetcdf(t *testing.T) {
 			{[]string{"h(y, x)"}, nil, 1, `h has 3 items by time, want 1; rows = "last" takes the last`},
 			{[]string{"turned(y, x)"}, nil, 1, "turned has the dimensions (x = 2, y = 2), want (y = 2, x = 2)"},
 			{[]string{"turned(a, b)"}, nil, 1, "[1 1 1 1]"},
-			{[]string{"packed(x)"}, nil, 1, "has no value for packed, number 1 from 0"},
+			{[]string{"packed(x)"}, nil, 1, "packed[1] is missing: it is -"},
 			{[]string{"z"}, nil, 1, "has no variable z; it has h, q, level, packed, turned, text, and read"},
 			{[]string{"text(time)"}, nil, 1, "text is a text"},
 		} {
