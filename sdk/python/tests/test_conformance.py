@@ -349,12 +349,21 @@ def test_parameters_that_do_not_apply_are_refused(script):
     assert 'a parameter that does not apply with scheme = "euler" is accepted: rtol = 0.5' in text
 
 
+def test_commands_by_hand(tmp_path):
+    """What pip installs as a command belongs to its own Python."""
+    command = tmp_path / "plume-bmi"
+    command.write_text("from plume.bmi import main\n\nmain()\n", encoding="utf-8")
+    said = by_hand(str(command), "--help").stdout
+    assert f'bmi = {{ command = ["{command}"] }}' in said and f"usage: {command} [-h]" in said
+
+
 def test_by_hand():
     path = str(EXAMPLES / "lorenz63.py")
     described = by_hand(path, "--describe")
     assert 'name = "lorenz63-python"' in described.stdout
     assert 'doc = "Prandtl number"' in described.stdout
     assert "--check" in by_hand(path, "--help").stdout
+    assert f'lorenz63-python = {{ python = "{path}" }}' in by_hand(path, "--help").stdout
     assert by_hand(path).returncode == 2
     checked = by_hand(path, "--check")
     assert (checked.returncode, checked.stdout.split()[0]) == (0, "ok"), checked.stderr

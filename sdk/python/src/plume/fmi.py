@@ -68,7 +68,7 @@ class Fmi(Model):
         if self.memory == "state" and not (kind.canGetAndSetFMUstate and kind.canSerializeFMUstate):
             raise ConfigError(
                 "the FMU cannot serialise its state, so nothing but the variables in state can be kept",
-                where="memory", hint='write memory = "none" if it remembers nothing else, or export it differently',
+                where="memory", hint='export it so that it can, or write memory = "none" if it remembers nothing else',
             )  # fmt: skip
         known = {v.name: v for v in about.modelVariables if v.type in _REAL and not v.dimensions}
         chosen = [_known(known, name, "state") for name in self.state or _states(about, known)]

@@ -57,9 +57,11 @@ def _by_hand(cls: type[Plugin]) -> NoReturn:
     declared = declarations(cls)
     text, face, script = manifest(cls, declared), cls._face(), sys.argv[0]
     about = f"{face['name']} {face['version']}, a {face['role']} plugin for plume\n{face['summary']}\n"
-    use = f'[plugins]\n{face["name"]} = {{ python = "{script}" }}\n\n{_USES[cls._role]}\nplugin = "{face["name"]}"'
+    is_script = script.endswith(".py")  # and not a command that pip has installed
+    way = f'python = "{script}"' if is_script else f'command = ["{script}"]'
+    use = f'[plugins]\n{face["name"]} = {{ {way} }}\n\n{_USES[cls._role]}\nplugin = "{face["name"]}"'
     parser = argparse.ArgumentParser(
-        prog=f"python {script}",
+        prog=f"python {script}" if is_script else script,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=about + "".join(f"\n{line}" for line in explain(declared)),
         epilog="plume starts it by itself. In a workflow, with a path relative to that:\n\n"
