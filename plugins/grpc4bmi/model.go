@@ -118,6 +118,9 @@ func (m *model) names(ctx context.Context, s *server, perMember []string) (names
 		if name, err = find(known, name, "parameters"); err != nil {
 			return nil, err
 		}
+		if inputs := takes.GetNames(); len(inputs) > 0 && !slices.Contains(inputs, name) {
+			return nil, config("parameters", "the model gives %s, but does not take it", name).WithHint("it takes %s", strings.Join(inputs, ", "))
+		}
 		names = append(names, name)
 	}
 	for _, name := range m.State {

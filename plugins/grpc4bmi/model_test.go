@@ -234,6 +234,7 @@ func TestRefusals(t *testing.T) {
 		{params{"command": []string{"sh", "-c", "echo no such model >&2"}}, "command: the server does not answer"},
 		{params{"command": plates, "state": []string{"warp"}}, "state: the model has no variable warp"},
 		{params{"command": plates, "parameters": []string{"warp = 1"}}, "parameters: the model has no variable warp"},
+		{params{"command": plates, "parameters": []string{"below = 1"}}, "parameters: the model gives below, but does not take it; it takes plate__temperature, tau"},
 		{params{"command": plates, "state": []string{"kind"}, "parameters": []string{"plate__temperature = 1"}}, "has 6 values, want one"},
 		{params{"command": plates, "time_unit": "parsec"}, `time_unit: got "parsec"`},
 		{params{"command": servers(t, "Table"), "time_unit": "d"}, `own unit of time is "fortnights"`},

@@ -12,7 +12,7 @@ class Plate:
         self.tau, self.kind, self.gain = np.array([5.0]), np.array([1], dtype="int32"), np.array([0.5], dtype="float32")
         self.time = 0.0
         self.values = {
-            "plate__temperature": self.temperature, "tau": self.tau, "kind": self.kind, "gain": self.gain,
+            "plate__temperature": self.temperature, "below": self.below, "tau": self.tau, "kind": self.kind, "gain": self.gain,
         }
         if config:
             self.below[:] = float(open(config).read())
@@ -28,7 +28,7 @@ class Plate:
             raise ValueError("the plate has melted")
 
     get_component_name = lambda self: "plate"
-    get_output_var_names = lambda self: ("plate__temperature",)
+    get_output_var_names = lambda self: ("plate__temperature", "below")
     get_input_var_names = lambda self: ("plate__temperature", "tau", "kind", "gain")
     get_var_units = lambda self, name: "K" if name == "plate__temperature" else "-"
     get_var_type = lambda self, name: str(self.values[name].dtype)

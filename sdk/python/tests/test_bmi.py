@@ -31,7 +31,7 @@ class Plate:
         self.warmth -= 0.5 * self.temperature / self.tau[0]
         self.time += 0.5
 
-    get_output_var_names = lambda self: ("plate__temperature",)
+    get_output_var_names = lambda self: ("plate__temperature", "flux")
     get_input_var_names = lambda self: ("plate__temperature", "tau")
     get_var_units = lambda self, name: "K"
     get_var_type = lambda self, name: "float64"
@@ -185,7 +185,8 @@ def test_what_is_refused(folder):
     for params, want in (
         ({"model": "plate:Disc"}, "model: there is no class plate:Disc"),
         ({"model": "no_such_module:Disc"}, "model: there is no class"),
-        ({"state": ["warp"]}, "state: the model has no variable warp; it has plate__temperature, tau"),
+        ({"state": ["warp"]}, "state: the model has no variable warp; it has plate__temperature, flux, tau"),
+        ({"parameters": ["flux = 1.0"]}, "parameters: the model gives flux, but does not take it; it takes plate__temperature, tau"),
         ({"scale": 0.7}, "an interval of 1 is 1.4 time steps of the model"),
     ):
         made = Bmi(**{"model": "plate:Plate"} | params)

@@ -69,6 +69,12 @@ class Bmi(Model):
         self._state = names
         self._sizes = [max(1, int(np.prod(g.shape))) for g in grids]
         self._parameters = {name: _known(known, name, "parameters") for name in self.declared}
+        for name in self._parameters.values():
+            if taken and name not in taken:
+                raise ConfigError(
+                    f"the model gives {name}, but does not take it",
+                    where="parameters", hint=f"it takes {', '.join(taken)}",
+                )  # fmt: skip
         self._step = float(made.get_time_step())
         self._saved = _Saved(made)
         self._at, self._there = 0.0, b""
