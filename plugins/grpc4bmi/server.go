@@ -39,7 +39,9 @@ type server struct {
 type program struct {
 	held  io.Closer // the end of its input, which ends it; also when this process ends in whatever way
 	port  io.Closer // what keeps others from taking its port
+	group int       // of its processes
 	ended chan struct{}
+	how   string // it ended, once it has
 	said  *tail
 }
 
@@ -83,8 +85,10 @@ func start(ctx context.Context, command []string, dir string) (*server, error) {
 		_ = s.conn.Close()
 		return nil, sdk.Errorf(sdk.KindResource, "command", "cannot be started: %v", err)
 	}
+	p.group = cmd.Process.Pid
 	go func() {
-		_ = cmd.Wait() // it is killed, or what it printed says why it ended
+		_ = cmd.Wait() // told by its state
+		p.how = cmd.ProcessState.String()
 		close(p.ended)
 	}()
 	s.own = p
@@ -123,8 +127,18 @@ func (s *server) failure(what string) error {
 	if s.own == nil {
 		return sdk.Errorf(sdk.KindTransient, s.address, "the server %s", what).WithHint("is it running?")
 	}
-	e := sdk.Errorf(sdk.KindExternal, "command", "the server %s; it must serve on the port in the environment variable BMI_PORT", what)
-	e.Stderr = s.own.said.text()
+	said := s.own.said.text()
+	select {
+	case <-s.own.ended:
+		what = fmt.Sprintf("ended (%s)", s.own.how)
+		if said = s.own.said.text(); said != "" {
+			what += fmt.Sprintf("; it printed %q", said[strings.LastIndexByte(said, '\n')+1:])
+		}
+	case <-time.After(time.Second): // a connection is lost before it is known that a process has ended
+		what += "; it must serve on the port in the environment variable BMI_PORT"
+	}
+	e := sdk.Errorf(sdk.KindExternal, "command", "the server %s", what)
+	e.Stderr = said
 	return e
 }
 
@@ -135,6 +149,11 @@ func (s *server) end() {
 		return
 	}
 	_ = s.own.held.Close()
+	select {
+	case <-s.own.ended:
+	default: // also where what waits for the end of its input is no more
+		_ = syscall.Kill(-s.own.group, syscall.SIGKILL)
+	}
 	<-s.own.ended
 	_ = s.own.port.Close()
 }
