@@ -148,7 +148,7 @@ func TestWrongResults(t *testing.T) {
 		{"r.txt", "1 1e400", `got "1e400", which is out of range`},
 		{"r.txt", "cell T\n1 2", `line 1: got "cell", want a number; columns and names can be given in read`},
 		{"r.json", `{"state": {"x": 1, "y": `, "unexpected EOF"},
-		{"r.json", `{"x": 1, "y": 2}`, "state: x is missing"},
+		{"r.json", `{"x": 1, "y": 2}`, `has no "state" with the variables`},
 		{"r.json", `{"state": {"x": 1, "y": 2, "z": 3}}`, "state: z is not a variable"},
 		{"r.json", `{"state": {"x": 1, "y": [2]}}`, "state: y: got [2], want a number"},
 		{"r.json", `{"state": {"x": 1, "y": null}}`, "state: y: got null, want a number"},
