@@ -29,6 +29,12 @@ type Innovation struct {
 	Forecast, Error []float64
 }
 
+// Innovator makes innovations one after the other, in the same memory.
+type Innovator struct {
+	mean, values, d, ratio []float64
+	there                  []int
+}
+
 // Innovate returns the innovation of observations y, m values, for predicted
 // observations of N members, N x m, and error variances, m positive values of a
 // diagonal R. Missing observations, NaN, are skipped. S has size m; if there are fewer
@@ -39,19 +45,8 @@ type Innovation struct {
 // with rows Y_i = sqrt(w_i / (1 - sum w²)) (HE_i - mean). Source: Bar-Shalom, Li and
 // Kirubarajan 2001, doi:10.1002/0471221279, section 5.4; in DA, Desroziers et al.
 // 2005, doi:10.1256/qj.05.108, equation 1. NIS and Expected are NaN without
-// observations, without error variances or for one member. Cost: O(N m min(N, m)).
-func Innovate(y []float64, predicted *mat.Dense, weights, variance []float64) Innovation {
-	var i Innovator
-	return i.Innovate(y, predicted, weights, variance)
-}
-
-// Innovator makes innovations one after the other, in the same memory.
-type Innovator struct {
-	mean, values, d, ratio []float64
-	there                  []int
-}
-
-// Innovate does what the function [Innovate] does. The innovation is valid until the next one.
+// observations, without error variances or for one member. The innovation is valid until
+// the next one. Cost: O(N m min(N, m)).
 func (i *Innovator) Innovate(y []float64, predicted *mat.Dense, weights, variance []float64) Innovation {
 	rows, _ := predicted.Dims()
 	room := func(of []float64) []float64 { return slices.Grow(of[:0], len(y))[:len(y)] }

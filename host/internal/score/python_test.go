@@ -117,7 +117,7 @@ func TestAgainstOtherPackages(t *testing.T) {
 	for i, c := range ensembles {
 		e := denseOf(c.Members)
 		m := MarginalsOf(e, c.Weights, c.Truth)
-		in := Innovate(c.Truth, e, c.Weights, c.Variance)
+		in := innovate(c.Truth, e, c.Weights, c.Variance)
 		quantiles, levels := make([]float64, 5), []float64{0.05, 0.25, 0.5, 0.75, 0.95}
 		m.Quantiles(quantiles, len(c.Truth)-1, levels)
 		for k, p := range levels {

@@ -106,18 +106,39 @@ func TestFlatnessClosedForms(t *testing.T) {
 	}
 }
 
+// innovate returns an innovation that nothing else writes to.
+func innovate(y []float64, predicted *mat.Dense, weights, variance []float64) Innovation {
+	return new(Innovator).Innovate(y, predicted, weights, variance)
+}
+
+// Memory that has been used before, for more or fewer observations and members, changes nothing.
+func TestInnovatorIsReused(t *testing.T) {
+	var again Innovator
+	for k, size := range [][2]int{{4, 6}, {7, 3}, {5, 9}, {1, 2}, {5, 9}} {
+		rows, m := size[0], size[1]
+		e, y, variance := normals(uint64(k), rows, m), normals(uint64(9+k), 1, m).RawRowView(0), slices.Repeat([]float64{2}, m)
+		if k == 2 {
+			variance = nil
+		}
+		y[0] = math.NaN()
+		if got, want := again.Innovate(y, e, nil, variance), innovate(y, e, nil, variance); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%v: got %v, want %v", size, got, want)
+		}
+	}
+}
+
 // Both ways to the inverse agree, missing observations do not count, and what is
 // not defined is NaN.
 func TestInnovate(t *testing.T) {
 	e, variance := normals(5, 4, 6), []float64{1, 2, 3, 1, 2, 3}
 	y := normals(6, 1, 6).RawRowView(0)
-	wide := Innovate(y, e, nil, variance)
+	wide := innovate(y, e, nil, variance)
 	twice := mat.NewDense(8, 6, nil)
 	for i := range 8 {
 		twice.SetRow(i, e.RawRowView(i%4))
 	}
 	weights := []float64{0.25, 0.25, 0.25, 0.25, 0, 0, 0, 0}
-	tall := Innovate(y, twice, weights, variance)
+	tall := innovate(y, twice, weights, variance)
 	near(t, "nis", tall.NIS, wide.NIS, 1e-13)
 	near(t, "expected", tall.Expected, wide.Expected, 1e-13)
 
@@ -132,17 +153,17 @@ func TestInnovate(t *testing.T) {
 	for j, v := range variance {
 		smaller[j] = v / times
 	}
-	near(t, "many: nis", Innovate(often, many, nil, slices.Repeat(variance, times)).NIS, Innovate(y, e, nil, smaller).NIS/times, 1e-9)
+	near(t, "many: nis", innovate(often, many, nil, slices.Repeat(variance, times)).NIS, innovate(y, e, nil, smaller).NIS/times, 1e-9)
 
 	missing := slices.Clone(y)
 	missing[4], missing[5] = math.NaN(), math.NaN()
-	some := Innovate(missing, e, nil, variance)
-	fewer := Innovate(y[:4], mat.DenseCopyOf(e.Slice(0, 4, 0, 4)), nil, variance[:4])
+	some := innovate(missing, e, nil, variance)
+	fewer := innovate(y[:4], mat.DenseCopyOf(e.Slice(0, 4, 0, 4)), nil, variance[:4])
 	near(t, "missing: nis", some.NIS, fewer.NIS, 1e-14)
 	if !math.IsNaN(some.Values[5]) || some.Values[0] != wide.Values[0] {
 		t.Errorf("missing: %v", some.Values)
 	}
-	if in := Innovate(y, e, nil, nil); !math.IsNaN(in.NIS) || !math.IsNaN(in.Expected) {
+	if in := innovate(y, e, nil, nil); !math.IsNaN(in.NIS) || !math.IsNaN(in.Expected) {
 		t.Errorf("no variances: %+v", in)
 	}
 }
@@ -151,15 +172,15 @@ func TestInnovate(t *testing.T) {
 // the first cycle on, all others after burn-in; missing ones do not count.
 func TestInnovationSums(t *testing.T) {
 	two := mat.NewDense(2, 2, []float64{1, 0, 3, 0}) // means 2 and 0, variances 2 and 0
-	in := Innovate([]float64{6, math.NaN()}, two, nil, []float64{2, 1})
+	in := innovate([]float64{6, math.NaN()}, two, nil, []float64{2, 1})
 	if in.Forecast[0] != 2 || in.Error[0] != 2 || in.Expected != 2 {
 		t.Errorf("got %+v", in)
 	}
 	var s InnovationSums
 	s.Add(Innovation{Values: []float64{1}}, 1, true) // nothing is expected
 	s.Add(in, 2, false)
-	s.Add(Innovate([]float64{0, 3}, two, nil, []float64{2, 1}), 3, true)
-	s.Add(Innovate([]float64{3, -4}, two, nil, []float64{7, 4}), 4, true)
+	s.Add(innovate([]float64{0, 3}, two, nil, []float64{2, 1}), 3, true)
+	s.Add(innovate([]float64{3, -4}, two, nil, []float64{7, 4}), 4, true)
 	near(t, "forecast", s.Forecast[0], 4, 1e-14)
 	near(t, "largest", s.Largest[0], -1, 1e-14)
 	near(t, "largest", s.Largest[1], 3, 1e-14)
@@ -172,7 +193,7 @@ func TestInnovationSums(t *testing.T) {
 func TestUndefinedScoresAreNaN(t *testing.T) {
 	e := normals(1, 5, 2)
 	e.Set(3, 1, math.NaN())
-	undefined := map[string]float64{"quantile": quantile(e, nil, 1, 0.5), "nis": Innovate([]float64{0, 0}, e, nil, []float64{1, 1}).NIS}
+	undefined := map[string]float64{"quantile": quantile(e, nil, 1, 0.5), "nis": innovate([]float64{0, 0}, e, nil, []float64{1, 1}).NIS}
 	for _, s := range OfCycles(nil) {
 		if v, ok := s.Of(caseOf([]float64{0, 0}, e, nil)); ok && s.Unit == UnitState {
 			undefined[s.Name] = v
