@@ -63,6 +63,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	ctx, done := app.withInterrupts(context.Background())
 	defer done()
 	root := app.root()
+	checkHelp(root)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if cause := context.Cause(ctx); err != nil && errors.As(cause, new(interruptError)) {
@@ -131,6 +132,19 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results on standard output as JSON, one object per line")
 	root.AddCommand(a.init(), a.validate(), a.plan(), a.run(), a.resume(), a.continueCommand(), a.follow(), a.forecast(), a.runs(), a.verify(), a.compare(), a.bench(), a.why(), a.reportCommand(), a.export(), a.plugins(), a.explain(), a.schema(), a.completion(), a.version())
 	return root
+}
+
+// checkHelp has the command help refuse what is not a command, for which cobra shows all of them.
+func checkHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, _ := root.Find([]string{"help"}) // there is one now
+	help.Args = func(_ *cobra.Command, args []string) error {
+		found, rest, err := root.Find(args)
+		if err != nil {
+			return usage("%v", err)
+		}
+		return noSuchCommand(found, rest)
+	}
 }
 
 func usage(format string, args ...any) error {
