@@ -86,7 +86,10 @@ func (p *progress) text() (state, remedy string) {
 	defer p.mu.Unlock()
 	parallel := min(p.m.Parallel, p.runs)
 	state = fmt.Sprintf("%d of %d runs of %q have ended, %d at a time", p.ended, p.runs, brief(p.m.Command[0]), parallel)
-	if p.ended == 0 {
+	switch {
+	case p.ended == 0 && p.m.Mode == "server":
+		return state, promptness
+	case p.ended == 0:
 		return state, "timeout in [model] is for all of them, timeout in [model.params] for one"
 	}
 	each := p.took / time.Duration(p.ended)

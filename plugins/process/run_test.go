@@ -344,6 +344,10 @@ func TestProposedTimeout(t *testing.T) {
 			t.Errorf("got %s, want %s", got, tt.want)
 		}
 	}
+	silent := &progress{m: &model{Command: []string{"sim"}, Mode: "server", Parallel: 2}, runs: 4}
+	if got := silent.late(time.Minute).Error(); !strings.Contains(got, `0 of 4 runs of "sim" have ended, 2 at a time; it must flush after each answer`) {
+		t.Errorf("no server has answered: got %s", got)
+	}
 }
 
 // Calls that take long say how far they have come, more and more rarely.

@@ -236,9 +236,12 @@ func (m *model) exchange(s *server, t *task, into *outcome) *failure {
 // silent returns the failure of a server that did not answer within m.Timeout.
 func (m *model) silent() *failure {
 	f := m.overdue()
-	f.what += ", before it answered; it must flush after each answer, and read lines as they come (mawk does with -W interactive)"
+	f.what += ", before it answered; " + promptness
 	return f
 }
+
+// promptness is what a server lacks that does not answer.
+const promptness = "it must flush after each answer, and read lines as they come (mawk does with -W interactive)"
 
 // notJSON says what to do about an answer that is not in JSON.
 func notJSON(answer []byte) string {
