@@ -186,7 +186,7 @@ def test_what_is_refused(folder):
         ({"model": "plate:Disc"}, "model: there is no class plate:Disc"),
         ({"model": "no_such_module:Disc"}, "model: there is no class"),
         ({"state": ["warp"]}, "state: the model has no variable warp; it has plate__temperature, flux, tau"),
-        ({"parameters": ["flux = 1.0"]}, "parameters: the model gives flux, but does not take it; it takes plate__temperature, tau"),
+        ({"parameters": ["flux = 1.0"]}, "parameters: the model gives flux, but does not take it; it takes plate"),
         ({"scale": 0.7}, "an interval of 1 is 1.4 time steps of the model"),
     ):
         made = Bmi(**{"model": "plate:Plate"} | params)

@@ -354,7 +354,8 @@ def test_commands_by_hand(tmp_path):
     command = tmp_path / "plume-bmi"
     command.write_text("from plume.bmi import main\n\nmain()\n", encoding="utf-8")
     said = by_hand(str(command), "--help").stdout
-    assert f'bmi = {{ command = ["{command}"] }}' in said and f"usage: {command} [-h]" in said
+    assert f'bmi = {{ command = ["{command}"] }}' in said
+    assert f"usage: {command}" in said
 
 
 def test_by_hand():
