@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/plume-da/plume/sdk"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
@@ -53,8 +54,13 @@ func join(groups ...[]*channel) []*channel {
 }
 
 // header starts a call.
-func (r *remote) header(call sdk.Call, ensemble *mat.Dense) *pb.CallHeader {
+func (r *remote) header(ctx context.Context, call sdk.Call, ensemble *mat.Dense) *pb.CallHeader {
+	timeout := 0.0
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = time.Until(deadline).Seconds()
+	}
 	return &pb.CallHeader{
+		Timeout:       timeout,
 		Configuration: r.configuration, Call: r.client.calls.Add(1), Cycle: int64(call.Cycle),
 		Members: int64(ensemble.RawMatrix().Rows), FirstMember: int64(call.First),
 		SeedHi: call.Seed.Hi, SeedLo: call.Seed.Lo,

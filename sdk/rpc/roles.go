@@ -51,7 +51,7 @@ func datesFromProto(c *pb.Dates) (*sdk.Dates, error) {
 func (m *model) Layout() *sdk.Layout { return m.state.layout }
 
 func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
-	h := m.header(r.Call, r.Ensemble)
+	h := m.header(ctx, r.Call, r.Ensemble)
 	h.TimeFrom, h.TimeTo = r.From, r.To
 	carried := m.carryIn()
 	end, err := m.call(ctx, h,
@@ -123,7 +123,7 @@ func (c *client) newOperator(ctx context.Context, config sdk.OperatorConfig) (sd
 func (o *operator) Space() *sdk.ObservationSpace { return o.observed }
 
 func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
-	h := o.header(r.Call, r.Ensemble)
+	h := o.header(ctx, r.Call, r.Ensemble)
 	h.TimeFrom = r.Time
 	logLikelihood := o.channel(pb.Channel_CHANNEL_LOG_LIKELIHOOD, o.observations, r.LogLikelihood)
 	for _, c := range logLikelihood {
@@ -177,7 +177,7 @@ func (c *client) newFilter(ctx context.Context, config sdk.FilterConfig) (sdk.Fi
 func (f *filter) Needs() []sdk.Capability { return f.needs }
 
 func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
-	h := f.header(p.Call, p.Ensemble)
+	h := f.header(ctx, p.Call, p.Ensemble)
 	h.TimeFrom, h.Carry, h.LogWeights, h.ErrorVariance = p.Time, p.Carry, p.LogWeights, p.ErrorVariance
 	h.Fraction, h.Seen = p.Fraction, int64(p.Seen)
 	end, err := f.call(ctx, h,

@@ -98,6 +98,9 @@ func TestFailureEndsItsStream(t *testing.T) {
 		case diverges:
 			return nil, sdk.Errorf(sdk.KindDiverged, "", "overflow")
 		case hangs:
+			if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > time.Second {
+				t.Errorf("the plugin has until %v, %v", deadline, ok)
+			}
 			<-ctx.Done() // the host's deadline reaches the plugin
 			return nil, ctx.Err()
 		}

@@ -211,6 +211,11 @@ func (s *Server) open(ctx context.Context, h *pb.CallHeader) (*pending, error) {
 
 // run does what is asked and sends the answer.
 func (a *pending) run(ctx context.Context, out *outgoing) error {
+	if a.header.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(a.header.Timeout*float64(time.Second)))
+		defer cancel()
+	}
 	end, err := a.c.run(ctx, a.job, a.header)
 	if err != nil {
 		return err

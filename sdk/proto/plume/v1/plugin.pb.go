@@ -1290,8 +1290,9 @@ type CallHeader struct {
 	// component that this call assimilates; empty: all are 1. error_variance, simulated
 	// observations, log-likelihoods and gradients are already those of this power.
 	Fraction      []float64 `protobuf:"fixed64,17,rep,packed,name=fraction,proto3" json:"fraction,omitempty"`
-	Seen          int64     `protobuf:"varint,18,opt,name=seen,proto3" json:"seen,omitempty"`     // components, the first ones, that an earlier call has used
-	Series        bool      `protobuf:"varint,16,opt,name=series,proto3" json:"series,omitempty"` // see Model: another call may follow, and frames of the answer may be joined
+	Seen          int64     `protobuf:"varint,18,opt,name=seen,proto3" json:"seen,omitempty"`        // components, the first ones, that an earlier call has used
+	Series        bool      `protobuf:"varint,16,opt,name=series,proto3" json:"series,omitempty"`    // see Model: another call may follow, and frames of the answer may be joined
+	Timeout       float64   `protobuf:"fixed64,19,opt,name=timeout,proto3" json:"timeout,omitempty"` // seconds that the host waits for the answer (protocol_minor 6); 0: no limit is known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1450,6 +1451,13 @@ func (x *CallHeader) GetSeries() bool {
 		return x.Series
 	}
 	return false
+}
+
+func (x *CallHeader) GetTimeout() float64 {
+	if x != nil {
+		return x.Timeout
+	}
+	return 0
 }
 
 type CallEnd struct {
@@ -1794,7 +1802,7 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x06length\x18\x02 \x01(\rR\x06length\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x04R\n" +
-	"generation\"\x97\x04\n" +
+	"generation\"\xb1\x04\n" +
 	"\n" +
 	"CallHeader\x12$\n" +
 	"\rconfiguration\x18\x01 \x01(\tR\rconfiguration\x12\x12\n" +
@@ -1816,7 +1824,8 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x03shm\x18\x0f \x01(\tR\x03shm\x12\x1e\n" +
 	"\bfraction\x18\x11 \x03(\x01B\x02\x10\x01R\bfraction\x12\x12\n" +
 	"\x04seen\x18\x12 \x01(\x03R\x04seen\x12\x16\n" +
-	"\x06series\x18\x10 \x01(\bR\x06series\"\xd6\x02\n" +
+	"\x06series\x18\x10 \x01(\bR\x06series\x12\x18\n" +
+	"\atimeout\x18\x13 \x01(\x01R\atimeout\"\xd6\x02\n" +
 	"\aCallEnd\x12\x18\n" +
 	"\amembers\x18\x01 \x01(\x03R\amembers\x123\n" +
 	"\bfailures\x18\x02 \x03(\v2\x17.plume.v1.MemberFailureR\bfailures\x128\n" +
