@@ -2,6 +2,7 @@ package remote
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -194,6 +195,8 @@ func (e *Executor) submit(ctx context.Context, t *try) (*line, error) {
 		return nil, sdk.Errorf(sdk.KindResource, "", "executor %s: %v", e.name, err)
 	}
 	defer job.forget()
+	e.ends.Add(1) // a job that is being submitted is cancelled, if it comes to that, before Close returns
+	defer e.ends.Done()
 	t.Command = append(t.Command, "--join", job.file)
 	t.File, t.Log = filepath.Join(h.dir, t.Name+".sh"), filepath.Join(h.dir, t.Name+".log")
 	if err := os.WriteFile(t.File, []byte(e.recipe.text(e.recipe.Script, t)), 0o700); err != nil {
@@ -234,24 +237,38 @@ func (e *Executor) submit(ctx context.Context, t *try) (*line, error) {
 	}, nil
 }
 
+// submitTime is how long a submission may take after the run has been stopped: one that is
+// killed may have put a job into the queue, whose number is then not known.
+const submitTime = 3 * time.Second
+
 // hand runs the command in dir that submits the job of t. The number of the job is in what
 // it writes to standard output; warnings of a site are on the other.
 func (e *Executor) hand(ctx context.Context, t *try, dir string) error {
 	argv := e.recipe.words(e.recipe.Submit, t)
-	command := launch.Grouped(ctx, argv)
+	later, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(submitTime, kill) })()
+	command := launch.Grouped(later, argv)
 	command.Dir = dir
 	var out, warnings bytes.Buffer
 	command.Stdout, command.Stderr = &out, &warnings
 	err := command.Run()
-	if errors.Is(err, exec.ErrNotFound) {
+	var ended *exec.ExitError
+	said := lastLine(slices.Concat(out.Bytes(), warnings.Bytes()))
+	switch {
+	case later.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &ended):
+		return sdk.Errorf(sdk.KindResource, "", "executor %s: %s refused the job: %v: %s", e.name, argv[0], err, cmp.Or(said, "it does not say why"))
+	case err != nil && !errors.Is(err, exec.ErrWaitDelay): // what it has left behind may be the job
 		return e.missing(err)
 	}
-	if err != nil && !errors.Is(err, exec.ErrWaitDelay) { // what it has left behind may be the job
-		return sdk.Errorf(sdk.KindResource, "", "executor %s: %s refused the job: %v: %s", e.name, argv[0], err, lastLine(slices.Concat(out.Bytes(), warnings.Bytes())))
+	found := e.recipe.id.FindSubmatch(out.Bytes())
+	if found == nil {
+		return sdk.Errorf(sdk.KindResource, "", "executor %s: %s printed no number of a job that %q matches: %q", e.name, argv[0], e.recipe.id, said).
+			WithHint("a job that it has submitted cannot be cancelled: look into the queue, and correct id")
 	}
-	if found := e.recipe.id.FindSubmatch(out.Bytes()); len(found) > 1 {
-		t.ID = string(found[1])
-	}
+	t.ID = string(found[1])
 	return nil
 }
 
@@ -274,7 +291,8 @@ func (e *Executor) called(ctx context.Context, t *try, call <-chan net.Conn) (ne
 			if err != nil || !bytes.Contains(text, []byte(failed)) {
 				continue
 			}
-			return nil, sdk.Errorf(sdk.KindResource, "", "executor %s: job %s ended before it called back: %s", e.name, t.ID, strings.TrimSpace(string(text))).
+			said := strings.Split(strings.TrimSpace(string(text)), "\n")
+			return nil, sdk.Errorf(sdk.KindResource, "", "executor %s: job %s ended before it called back: %s", e.name, t.ID, strings.Join(said, "; ")).
 				WithHint("%s must be on the nodes, and they must reach this machine", e.plume)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -98,8 +99,8 @@ func (r *recipe) compile() error {
 			return fmt.Errorf("%q: %w", text, err)
 		}
 		r.pattern[text] = t
-		if err := t.Execute(&strings.Builder{}, &try{}); err != nil {
-			return fmt.Errorf("%q: %w", text, err)
+		if err := t.Execute(io.Discard, &try{}); err != nil {
+			return fmt.Errorf("%q: %w", text, plainly(err))
 		}
 	}
 	var err error
@@ -108,7 +109,20 @@ func (r *recipe) compile() error {
 			return err
 		}
 	}
-	r.id, err = regexp.Compile(cmp.Or(r.ID, `(\S+)`))
+	if r.id, err = regexp.Compile(cmp.Or(r.ID, `(\S+)`)); err == nil && r.id.NumSubexp() == 0 {
+		err = fmt.Errorf("id %q has no group: put the part that is the number of the job in parentheses", r.ID)
+	}
+	return err
+}
+
+// unknownField matches what package text/template says of a name that it does not know.
+var unknownField = regexp.MustCompile(`can't evaluate field (\w+)`)
+
+// plainly returns the error of a template in words for who wrote it.
+func plainly(err error) error {
+	if found := unknownField.FindStringSubmatch(err.Error()); found != nil {
+		return fmt.Errorf("there is no .%s; the reference of the site file lists the names", found[1])
+	}
 	return err
 }
 

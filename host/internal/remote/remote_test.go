@@ -427,6 +427,10 @@ func TestHostIsKilledInQueue(t *testing.T) {
 // The engine's words are in the error when a plugin is not started.
 func TestRefused(t *testing.T) {
 	t.Parallel()
+	absent, numberless, silent := submitted(t), submitted(t), submitted(t)
+	absent.Submit = []string{"/no/sub"}
+	numberless.Submit = []string{"echo", "task 7 submitted"}
+	silent.Submit = []string{"false"}
 	late := submitted(t)
 	late.Script = "#!/bin/sh\nsh -c 'echo no such machine >&2; exit 7' || echo \"plume failed with code $?\"\n# {{.Shell}}\n"
 	refusing := submitted(t)
@@ -439,12 +443,17 @@ func TestRefused(t *testing.T) {
 		"absent":    {&workflow.Executor{Plume: "/no/plume", Commands: attached().Commands}, "; /no/plume must be on the node"},
 		"command":   {&workflow.Executor{Commands: workflow.Commands{Start: []string{"no-such-launcher"}}}, `plugin pond: executor lab: exec: "no-such-launcher": executable file not found in $PATH; load the module`},
 		"submitted": {refusing, "plugin pond: executor lab: sh refused the job: exit status 1: invalid account"},
-		"job fails": {late, "ended before it called back: no such machine"},
+		"job fails": {late, "ended before it called back: no such machine; plume failed with code 7"},
+		"no engine": {absent, "plugin pond: executor lab: fork/exec /no/sub: no such file or directory; load the module"},
+		"no number": {numberless, `executor lab: echo printed no number of a job that "Job <(\\d+)>" matches: "task 7 submitted"; a job that`},
+		"silent":    {silent, "false refused the job: exit status 1: it does not say why"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pool, program, _ := newPool(t, c.site, nil)
-			_, err := pool.Start(t.Context(), program)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // who is not refused waits in a queue for ever
+			defer cancel()
+			_, err := pool.Start(ctx, program)
 			if sdk.KindOf(err) != sdk.KindResource || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v (%v), want %q", err, sdk.KindOf(err), c.want)
 			}
@@ -456,20 +465,23 @@ func TestRefused(t *testing.T) {
 // when it takes the job.
 func TestQueue(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ submit, id string }{
-		"sentence":          {`sleep 1000 > /dev/null 2>&1 & echo "Job <$!> is submitted"`, `Job <(\d+)>`},
-		"warning":           {`sleep 1000 > /dev/null 2>&1 & echo "sub: warning: abc expires soon" >&2; echo $!`, ""},
-		"output stays open": {`sleep 1000 & echo $!`, ""},
+	for name, c := range map[string]struct{ job, answer, id string }{
+		"sentence":          {"sleep 1000 > /dev/null 2>&1", `echo "Job <$!> is submitted"`, `Job <(\d+)>`},
+		"warning":           {"sleep 1000 > /dev/null 2>&1", `echo "sub: warning: abc expires soon" >&2; echo $!`, ""},
+		"output stays open": {"sleep 1000", "echo $!", ""},
 	} {
-		t.Run(name, func(t *testing.T) { inQueue(t, c.submit, c.id) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inQueue(t, c.job, c.answer, c.id)
+		})
 	}
 }
 
-func inQueue(t *testing.T, submit, id string) {
-	t.Parallel()
+// inQueue stops a pool whose engine runs job for ever and then answer.
+func inQueue(t *testing.T, job, answer, id string) {
 	site := submitted(t)
 	site.ID = id
-	site.Submit[2] = submit + "; echo $! > " + site.Shared + "/pid"
+	site.Submit[2] = job + " & echo $! > " + site.Shared + "/pid; " + answer
 	pool, program, _ := newPool(t, site, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(time.Second, cancel)
@@ -501,6 +513,13 @@ func TestSubmissionHangs(t *testing.T) {
 		t.Errorf("it took %v until it was closed", took)
 	}
 	noProcess(t, filepath.Join(site.Shared, "pid"))
+}
+
+// A submission is not killed in its midst: the job may be in the queue, and its number is
+// needed to cancel it.
+func TestStoppedDuringSubmission(t *testing.T) {
+	t.Parallel()
+	inQueue(t, "setsid sleep 1000 > /dev/null 2>&1", `sleep 1.5; echo "Job <$!> is submitted"`, `Job <(\d+)>`)
 }
 
 // A job that calls back when it has been given up is not kept waiting.
@@ -766,7 +785,8 @@ func TestRecipes(t *testing.T) {
 		want string
 	}{
 		{`begin = ["mine"]`, workflow.Executor{Engine: file}, "unknown key begin"},
-		{`start = ["{{.Colour}}"]`, workflow.Executor{Engine: file}, "can't evaluate field Colour"},
+		{`start = ["{{.Colour}}"]`, workflow.Executor{Engine: file}, "there is no .Colour; the reference"},
+		{"submit = [\"mine\"]\ncancel = [\"x\"]\nscript = \"x\"\nid = 'job [0-9]+'", workflow.Executor{Engine: file}, `id "job [0-9]+" has no group`},
 		{`start = ["{{.Cores"]`, workflow.Executor{Engine: file}, "unclosed action"},
 		{`submit = ["mine"]`, workflow.Executor{Engine: file}, "submit needs script"},
 		{"", workflow.Executor{Engine: "nqs"}, `there is no engine "nqs"`},
