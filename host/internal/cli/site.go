@@ -51,6 +51,18 @@ func (s *source) executors(w *workflow.Workflow) (map[string]launch.Executor, er
 	return executors, nil
 }
 
+// sayWaiting prints what waits for a place, on a line of its own if a bar is drawn.
+func (a *app) sayWaiting(sentence string) {
+	if a.quiet {
+		return
+	}
+	clear := ""
+	if widthOf(a.stderr) > 0 {
+		clear = "\r\x1b[K"
+	}
+	fmt.Fprintln(raw(a.stderr), clear+fold(printable(sentence), widthOf(a.stderr)))
+}
+
 // readSite reads the site file; nil if there is none. The error is a *findings.
 func (s *source) readSite() (*workflow.Site, error) {
 	path := sitePath(s.site)

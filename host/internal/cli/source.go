@@ -12,6 +12,7 @@ import (
 	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/remote"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/spf13/cobra"
 )
@@ -195,10 +196,16 @@ func (a *app) prepare(s *source, how running) (*workflow.Workflow, experiment.Op
 		if err != nil {
 			return nil, o, err
 		}
+		x.Tell(a.sayWaiting)
 		o.Away = x
 		return w, o, nil
 	}
 	o.Executors, err = s.executors(w)
+	for _, e := range o.Executors {
+		if x, ok := e.(*remote.Executor); ok {
+			x.Tell(a.sayWaiting)
+		}
+	}
 	return w, o, err
 }
 

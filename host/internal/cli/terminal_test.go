@@ -659,3 +659,30 @@ func TestFindingsOnATerminal(t *testing.T) {
 		t.Errorf("got\n%s", shown)
 	}
 }
+
+// Who looks at a run whose jobs wait in a queue is told so, and which, with a bar or without.
+func TestQueueOnATerminal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits as long as people do")
+	}
+	for name, args := range map[string][]string{"workers": {"--workers", "2"}, "replicas": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := place(t)
+			site := `[executor.full]
+submit = ["sh", "-c", "echo 7"]
+cancel = ["true"]
+script = "{{.Shell}}"
+shared = "` + dir + `"
+`
+			if err := os.WriteFile(filepath.Join(dir, "site.toml"), []byte(site), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			x := open(t, dir, 80, append([]string{"run", "long.toml", "--executor", "full", "--site", "site.toml"}, args...)...)
+			x.await(t, 0, `(^|\r\n|\x1b\[K)executor full: jobs? 7( and 7)? waits? to be started\r\n`)
+			x.press(t, ctrlC)
+			x.ends(t, 130, nil)
+			x.fits(t, 80)
+		})
+	}
+}

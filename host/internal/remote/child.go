@@ -104,6 +104,7 @@ func (c *child) hear(m message) {
 			c.finish(launch.Exit{What: fmt.Sprintf("plume on %s is another version", c.place.Node), Hint: "install this one there"})
 			return
 		}
+		c.executor.count(1)
 		close(c.ready)
 		c.compare()
 	case m.Handshake != "":
@@ -163,6 +164,9 @@ func (c *child) conclude(exit launch.Exit, said bool) {
 	c.once.Do(func() {
 		c.exit = exit
 		c.executor.ends.Go(func() { c.line.end(said) })
+		if closed(c.ready) {
+			c.executor.count(-1)
+		}
 		close(c.ended)
 		_ = c.outOf.Close()
 		_ = c.errOf.Close()

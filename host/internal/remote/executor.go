@@ -34,7 +34,12 @@ type Executor struct {
 	mu      sync.Mutex
 	started int // tries
 	nodes   map[string]*health
-	hub     *hub // nil: no job has been submitted yet
+	hub     *hub   // nil: no job has been submitted yet
+	queued  []*try // that have not begun to run
+	running int    // that have, and have not ended
+	notice  *time.Timer
+
+	say func(sentence string) // nil: nobody wants to know what waits
 
 	ends sync.WaitGroup // launchers and jobs that are being ended
 }
@@ -74,6 +79,7 @@ func New(name string, site *workflow.Executor) (*Executor, error) {
 // Start implements [launch.Executor].
 func (e *Executor) Start(ctx context.Context, program *launch.Program, env []string) (launch.Child, error) {
 	t := e.newTry(program)
+	defer e.wait(t)()
 	var l *line
 	var err error
 	if e.recipe.attached() {
@@ -142,6 +148,13 @@ func (e *Executor) bad() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// count adds to the number of those that run.
+func (e *Executor) count(more int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.running += more
 }
 
 // learn records whether a plugin has started on a node.

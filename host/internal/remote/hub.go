@@ -268,7 +268,9 @@ func (e *Executor) hand(ctx context.Context, t *try, dir string) error {
 		return sdk.Errorf(sdk.KindResource, "", "executor %s: %s printed no number of a job that %q matches: %q", e.name, argv[0], e.recipe.id, said).
 			WithHint("a job that it has submitted cannot be cancelled: look into the queue, and correct id")
 	}
+	e.mu.Lock()
 	t.ID = string(found[1])
+	e.mu.Unlock()
 	return nil
 }
 

@@ -30,7 +30,7 @@ var update = flag.Bool("update", false, "rewrite golden files")
 // The test program is plume on the node, the plugin, and a host that is killed.
 func TestMain(m *testing.M) {
 	if os.Getenv("PLUME_TEST_CLUSTER") == "" {
-		beat, silence, lease = 200*time.Millisecond, 2*time.Second, 2*time.Second
+		beat, silence, lease, patience = 200*time.Millisecond, 2*time.Second, 2*time.Second, 2*time.Second
 	}
 	switch {
 	case len(os.Args) > 1 && os.Args[1] == "node-exec":
@@ -492,6 +492,78 @@ func inQueue(t *testing.T, job, answer, id string) {
 		t.Error(err)
 	}
 	noProcess(t, filepath.Join(site.Shared, "pid")) // the job has been cancelled
+}
+
+// Who waits while nothing runs is told what for, once.
+func TestToldOfTheQueue(t *testing.T) {
+	t.Parallel()
+	full, stuck, hanging := submitted(t), submitted(t), attached()
+	full.Submit[2] = `sleep 1000 > /dev/null 2>&1 & echo "Job <$!> is submitted"`
+	stuck.Submit[2] = "sleep 1000"
+	hanging.Start[2] = "sleep 1000 # {{.Shell}}"
+	for name, c := range map[string]struct {
+		site *workflow.Executor
+		want string
+	}{
+		"full":    {full, `^executor lab: job \d+ waits to be started$`},
+		"stuck":   {stuck, "^executor lab has not submitted a job yet: it waits for sh$"},
+		"hanging": {hanging, "^executor lab has not started anything yet: it waits for sh$"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool, program, e := newPool(t, c.site, nil)
+			told := make(chan string, 10)
+			e.Tell(func(sentence string) { told <- sentence })
+			ctx, cancel := context.WithTimeout(t.Context(), patience+time.Second)
+			defer cancel()
+			if _, err := pool.Start(ctx, program); err == nil {
+				t.Error("it has started")
+			}
+			if got := <-told; !regexp.MustCompile(c.want).MatchString(got) || len(told) > 0 {
+				t.Errorf("told %q and %d more, want %q", got, len(told), c.want)
+			}
+		})
+	}
+}
+
+// While something runs nothing is said of the rest.
+func TestRunning(t *testing.T) {
+	t.Parallel()
+	pool, program, e := newPool(t, submitted(t), nil)
+	running := func() int {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.running + 10*len(e.queued)
+	}
+	if _, err := pool.Start(t.Context(), program); err != nil || running() != 1 {
+		t.Fatalf("got %v and %d", err, running())
+	}
+	if err := pool.Close(); err != nil || running() != 0 {
+		t.Errorf("got %v and %d", err, running())
+	}
+}
+
+// A sentence does not name all jobs of a large run, and there is none while something runs.
+func TestSentences(t *testing.T) {
+	e := &Executor{name: "lab", recipe: &recipe{Commands: workflow.Commands{Submit: []string{"sub"}}}}
+	for _, c := range []struct {
+		jobs, running int
+		want          string
+	}{
+		{0, 0, ""},
+		{1, 0, "executor lab: job 10 waits to be started"},
+		{3, 0, "executor lab: jobs 10, 11 and 12 wait to be started"},
+		{6, 0, "executor lab: jobs 10, 11, 12, 13 and 2 more wait to be started"},
+		{6, 1, ""},
+	} {
+		e.queued, e.running = nil, c.running
+		for i := range c.jobs {
+			e.queued = append(e.queued, &try{ID: strconv.Itoa(10 + i)})
+		}
+		if got := e.waiting(); got != c.want {
+			t.Errorf("%+v: got %q", c, got)
+		}
+	}
 }
 
 // A submission that hangs ends with the run, with all that the command has started.
