@@ -50,7 +50,7 @@ Exit codes:
 // Main runs the command line and returns the exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "node-exec" { // the end of plume on a node; nobody types it
-		return remote.Serve(args[1:])
+		return remote.Serve(versionText(), args[1:])
 	}
 	pace.Heap()
 	if len(args) == 1 && args[0] == "worker" { // likewise: it runs whole trials

@@ -204,6 +204,7 @@ func (a *app) prepare(s *source, how running) (*workflow.Workflow, experiment.Op
 	for _, e := range o.Executors {
 		if x, ok := e.(*remote.Executor); ok {
 			x.Tell(a.sayWaiting)
+			x.Require(versionText())
 		}
 	}
 	return w, o, err

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "node-exec":
-			os.Exit(remote.Serve(os.Args[2:]))
+			os.Exit(remote.Serve("1.0", os.Args[2:]))
 		case "worker":
 			onlySent = os.Getenv("ONLY_SENT") != ""
 			os.Exit(Work(os.Getenv(isWorker)))

@@ -3,6 +3,7 @@ package remote
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -22,6 +23,7 @@ type child struct {
 	outOf, errOf *io.PipeWriter
 	out, err     *io.PipeReader
 	said         lastLines // of the launcher
+	own          bool      // the plugin is a part of plume
 	works        bool      // the plugin has introduced itself; read alone uses it
 
 	ready chan struct{} // closed by the answer of the node
@@ -102,6 +104,13 @@ func (c *child) hear(m message) {
 		c.place = m.Hello.Place
 		if m.Hello.Protocol != protocol {
 			c.finish(launch.Exit{What: fmt.Sprintf("plume on %s is another version", c.place.Node), Hint: "install this one there"})
+			return
+		}
+		if here := c.executor.version; c.own && here != "" && here != m.Hello.Plume {
+			c.finish(launch.Exit{
+				What: fmt.Sprintf("plume on %s is %s, but %s here", c.place.Node, cmp.Or(m.Hello.Plume, "another version"), here),
+				Hint: "results could differ: install this version there",
+			})
 			return
 		}
 		c.executor.count(1)

@@ -39,7 +39,8 @@ type Executor struct {
 	running int    // that have, and have not ended
 	notice  *time.Timer
 
-	say func(sentence string) // nil: nobody wants to know what waits
+	version string                // of plume; empty: any is as good
+	say     func(sentence string) // nil: nobody wants to know what waits
 
 	ends sync.WaitGroup // launchers and jobs that are being ended
 }
@@ -91,6 +92,7 @@ func (e *Executor) Start(ctx context.Context, program *launch.Program, env []str
 		return nil, err
 	}
 	c := newChild(e, t, l)
+	c.own = program.Command[0] == e.self && !program.Peer // a peer compares more
 	request := e.request(program, env)
 	if err := c.to.send(message{Run: &request}); err != nil { // the launcher has ended; what it says is read
 		_ = l.in.Close()
@@ -109,6 +111,10 @@ func (e *Executor) Start(ctx context.Context, program *launch.Program, env []str
 		return nil, ctx.Err()
 	}
 }
+
+// Require makes e refuse nodes that have another version of plume for plugins that are a part
+// of it: results could differ. It is called before Start.
+func (e *Executor) Require(version string) { e.version = version }
 
 // newTry returns the values of another start of program.
 func (e *Executor) newTry(program *launch.Program) *try {

@@ -53,7 +53,8 @@ type request struct {
 
 // hello says where a plugin runs and what it has been granted there.
 type hello struct {
-	Protocol int `json:"protocol"`
+	Protocol int    `json:"protocol"`
+	Plume    string `json:"plume"` // its version
 	launch.Place
 }
 

@@ -22,11 +22,11 @@ import (
 	"github.com/plume-da/plume/host/internal/launch"
 )
 
-// Serve is the main function of plume node-exec: it runs on a node the plugin that a host
+// Serve is the main function of plume node-exec, of a version of plume: it runs on a node the plugin that a host
 // asks for, over standard input and output or, with --join FILE, over a connection to the
 // host that the file names. With --guard it guards the jobs of a host, see guard. It returns
 // the exit code.
-func Serve(args []string) int {
+func Serve(version string, args []string) int {
 	var in io.Reader = os.Stdin
 	var out io.Writer = os.Stdout
 	switch {
@@ -45,7 +45,7 @@ func Serve(args []string) int {
 		return 2
 	}
 	signal.Ignore(os.Interrupt, syscall.SIGPIPE) // the host decides; the end of its lines says that it is gone
-	n := &node{host: &sender{to: out, mark: mark}}
+	n := &node{version: version, host: &sender{to: out, mark: mark}}
 	exit := n.serve(in)
 	if err := n.host.send(message{Exit: &exit}); err != nil {
 		return 1
@@ -57,8 +57,9 @@ const byHand = "plume node-exec is started by plume, on the nodes of a cluster"
 
 // node holds one plugin.
 type node struct {
-	host  *sender
-	ended atomic.Pointer[launch.Exit] // why the node ended the plugin; nil: it did not
+	version string // of plume
+	host    *sender
+	ended   atomic.Pointer[launch.Exit] // why the node ended the plugin; nil: it did not
 }
 
 // serve runs the plugin that the first line of in asks for, and says how it ended.
@@ -70,7 +71,7 @@ func (n *node) serve(in io.Reader) launch.Exit {
 		return launch.Exit{What: "was not told what to run: " + byHand}
 	}
 	run := first.Run
-	_ = n.host.send(message{Hello: &hello{protocol, place()}})
+	_ = n.host.send(message{Hello: &hello{protocol, n.version, place()}})
 	if run.Protocol != protocol {
 		return launch.Exit{What: "is of another version of plume"} // the answer has told the host
 	}

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	}
 	switch {
 	case len(os.Args) > 1 && os.Args[1] == "node-exec":
-		os.Exit(Serve(os.Args[2:]))
+		os.Exit(Serve("1.0", os.Args[2:]))
 	case len(os.Args) > 1 && os.Args[1] == "pond":
 		serve.Main(sdk.ModelPlugin(pondManifest, newPond))
 	case len(os.Args) > 2 && os.Args[1] == "sea":
@@ -492,6 +492,26 @@ func inQueue(t *testing.T, job, answer, id string) {
 		t.Error(err)
 	}
 	noProcess(t, filepath.Join(site.Shared, "pid")) // the job has been cancelled
+}
+
+// A plugin that is a part of plume does not run in another version of it.
+func TestOtherVersion(t *testing.T) {
+	t.Parallel()
+	for name, site := range both(t) {
+		for version, want := range map[string]string{
+			"1.0": "<nil>",
+			"2.0": "plume on .+ is 1.0, but 2.0 here; results could differ: install this version there",
+		} {
+			t.Run(name+" "+version, func(t *testing.T) {
+				t.Parallel()
+				pool, program, e := newPool(t, site, nil)
+				e.Require(version)
+				if _, err := pool.Start(t.Context(), program); !regexp.MustCompile(want).MatchString(fmt.Sprint(err)) {
+					t.Errorf("got %v, want %q", err, want)
+				}
+			})
+		}
+	}
 }
 
 // Who waits while nothing runs is told what for, once.
