@@ -78,9 +78,9 @@ func (a *app) conclude(from *source, r *experiment.Result, err error) error {
 	if counts[archive.Failed] > 0 && counts[archive.Interrupted] == 0 && !begun {
 		a.next("run", from.args()...) // with the cause fixed; resume would refuse a program that has changed
 	} else if r.Resumable {
-		a.next("resume", r.Dir)
+		a.next("resume", append([]string{r.Dir}, from.there()...)...)
 	} else if r.Retryable {
-		a.next("resume", r.Dir, "--retry-failed")
+		a.next("resume", append([]string{r.Dir, "--retry-failed"}, from.there()...)...)
 	}
 	if len(r.Metrics) > 0 {
 		a.next("report", r.Dir)

@@ -57,12 +57,7 @@ func (s *source) args() []string {
 	if s.profile != "" {
 		args = append(args, "--profile", s.profile)
 	}
-	if s.site != "" {
-		args = append(args, "--site", s.site)
-	}
-	if s.trials != "" {
-		args = append(args, "--executor", s.trials, "--workers", strconv.Itoa(s.workers))
-	}
+	args = append(args, s.there()...)
 	for _, set := range s.settings() {
 		args = append(args, "--set", set)
 	}
@@ -84,6 +79,17 @@ func (s *source) elsewhere(workers int) {
 	if workers > 0 && s.place != "" && s.place != "local" {
 		s.trials, s.workers, s.place = s.place, workers, ""
 	}
+}
+
+// there returns the flags that say where trials run, as far as no value of --set does.
+func (s *source) there() (args []string) {
+	if s.site != "" {
+		args = append(args, "--site", s.site)
+	}
+	if s.trials != "" {
+		args = append(args, "--executor", s.trials, "--workers", strconv.Itoa(s.workers))
+	}
+	return args
 }
 
 // settings returns the values of --set, with that of --executor.

@@ -682,6 +682,9 @@ shared = "` + dir + `"
 			x.await(t, 0, `(^|\r\n|\x1b\[K)executor full: jobs? 7( and 7)? waits? to be started\r\n`)
 			x.press(t, ctrlC)
 			x.ends(t, 130, nil)
+			if args != nil { // on replicas nothing has begun that could go on
+				x.await(t, 0, `plume resume \S+ --site site.toml --executor full\s+--workers 2\r\n`)
+			}
 			x.fits(t, 80)
 		})
 	}
