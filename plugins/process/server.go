@@ -313,9 +313,9 @@ func (m *model) gone(s *server, asked func() error) *failure {
 	return &failure{what: "ended " + when + "; it must answer a line of standard input, flush, and wait for the next"}
 }
 
-// remembers asks for t once more, and returns an error if the answer is not the one in
-// first. A model must depend on its input and seed alone: which server is asked for which
-// member differs from run to run.
+// remembers asks one server for t twice more, and returns an error if an answer is not the one
+// in first: one of the two comes after another number of lines than that. A model must depend on
+// its input and seed alone: which server is asked for which member differs from run to run.
 func (m *model) remembers(ctx context.Context, t *task, first []float64) error {
 	s, err := m.takeServer()
 	if err != nil {
@@ -323,6 +323,15 @@ func (m *model) remembers(ctx context.Context, t *task, first []float64) error {
 	}
 	s.listen()
 	m.giveBack(s)
+	for range 2 {
+		if err := m.askAgain(ctx, t, first); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *model) askAgain(ctx context.Context, t *task, first []float64) error {
 	again := &outcome{states: mat.NewDense(1, len(first), nil)}
 	f, err := m.ask(ctx, t, again, true) // the same server, the last that became idle
 	switch {
