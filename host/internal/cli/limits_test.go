@@ -83,7 +83,7 @@ func TestMemoryIsForeseen(t *testing.T) {
 			}
 			for _, s := range said {
 				estimate, err := strconv.ParseFloat(s[2], 64)
-				if ratio := estimate / peaks[s[1]]; err != nil || ratio < 0.7 || ratio > 1.3 {
+				if ratio := estimate / peaks[s[1]]; err != nil || ratio < 0.7 || ratio > 1.3 && estimate-peaks[s[1]] > 32 { // samples may miss a short peak
 					t.Errorf("%s, n = %d: %s: estimated %s MB, took %.1f MB", label, n, s[1], s[2], peaks[s[1]])
 				}
 			}
