@@ -60,9 +60,9 @@ func TestMemoryIsForeseen(t *testing.T) {
 		for _, size := range []struct {
 			n, members int
 			set        string
-		}{{10_000, 20, ""}, {100_000, 20, ""}, {100_000, 20, "observations.repeats=3"}, {400, 1500, ""}} {
+		}{{10_000, 20, "time.cycles=12"}, {100_000, 20, ""}, {100_000, 20, "observations.repeats=3"}, {400, 1500, ""}} { // long enough to be looked at after the peak
 			n := size.n
-			if label != "etkf" && (size.set != "" || n == 400) || label == "local" && n > 10_000 { // it takes a minute
+			if label != "etkf" && (n == 400 || n > 10_000 && size.set != "") || label == "local" && n > 10_000 { // it takes a minute
 				continue
 			}
 			file := largeRun(t, n, size.members, fmt.Sprintf("[[filter]]\nlabel = %q\n%s", label, filter))
@@ -83,7 +83,7 @@ func TestMemoryIsForeseen(t *testing.T) {
 			}
 			for _, s := range said {
 				estimate, err := strconv.ParseFloat(s[2], 64)
-				if ratio := estimate / peaks[s[1]]; err != nil || ratio < 0.7 || ratio > 1.3 && estimate-peaks[s[1]] > 32 { // samples may miss a short peak
+				if ratio := estimate / peaks[s[1]]; err != nil || ratio < 0.7 || ratio > 1.3 {
 					t.Errorf("%s, n = %d: %s: estimated %s MB, took %.1f MB", label, n, s[1], s[2], peaks[s[1]])
 				}
 			}
@@ -168,7 +168,7 @@ func peaksOf(pid int, ended <-chan error) (map[string]float64, error) {
 				if name = fullName(name); own {
 					name = "plume"
 				}
-				peaks[name] = peak * 1.024e-3
+				peaks[name] = max(peaks[name], peak*1.024e-3)
 			}
 		}
 	}
