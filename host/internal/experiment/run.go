@@ -261,18 +261,9 @@ func (e *engine) create(ctx context.Context, root string, from Source) error {
 	}
 	e.run, err = archive.Create(root, archive.Info{
 		Name: e.Workflow.Experiment.Name, Seed: e.Workflow.Experiment.Seed, Source: from.Path, Profile: from.Profile, Set: from.Set, Sweep: from.Sweep,
-		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Every: e.Workflow.Output.Every, Notes: e.notes(), Dates: dates(e.Workflow), Plugins: plugins, Inputs: inputs, Arrivals: e.arrivals(nil),
+		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Every: e.Workflow.Output.Every, Notes: e.notes(), Dates: (*archive.Dates)(plan.Dates(e.Workflow)), Plugins: plugins, Inputs: inputs, Arrivals: e.arrivals(nil),
 	}, given, resolved)
 	return err
-}
-
-// dates says which dates the model times of w are; nil: its start has no date.
-func dates(w *workflow.Workflow) *archive.Dates {
-	c := plan.Dates(w)
-	if c == nil {
-		return nil
-	}
-	return &archive.Dates{Start: c.Start, Seconds: c.Seconds, Calendar: c.Calendar}
 }
 
 // schedule returns a schedule of the trials that have not ended, until the run is stopped or
