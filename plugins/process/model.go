@@ -68,7 +68,7 @@ type model struct {
 	outputs   []exchanged
 	turns     chan struct{} // one token for every current run
 	key       string        // of the servers that may be used
-	asked     atomic.Bool   // whether a server has been asked twice
+	asked     atomic.Bool   // whether a server has been asked again
 }
 
 // processors is the number of processors that this process was started with. It uses fewer
@@ -193,12 +193,10 @@ func (m *model) setCodecs() error {
 	if len(m.Instructions) > 0 {
 		return m.setInstructions()
 	}
-	if m.Output == "" { // the answer of a server
-		_, err := m.outputCodec()
-		return err
-	}
 	c, err := m.outputCodec()
-	m.outputs = []exchanged{{m.Output, c}}
+	if m.Output != "" { // otherwise it is the answer of a server
+		m.outputs = []exchanged{{m.Output, c}}
+	}
 	return err
 }
 
@@ -232,15 +230,11 @@ func (m *model) setInputs() error {
 		m.inputs = []exchanged{{m.Input, c}}
 	}
 	for _, file := range m.Templates {
-		name, err := target("templates", file, ".tpl")
+		name, text, err := m.textFor("templates", file, ".tpl")
 		if err != nil {
 			return err
 		}
-		text, err := os.ReadFile(m.path(file))
-		if err != nil {
-			return config("templates", "%v", err)
-		}
-		c, err := m.templateIn("templates", string(text))
+		c, err := m.templateIn("templates", text)
 		if err != nil {
 			return inFile(file, err)
 		}
@@ -279,15 +273,11 @@ func (m *model) setInstructions() error {
 	}
 	state, times := pestNames(m.layout), make([]int, m.layout.Size())
 	for _, file := range m.Instructions {
-		name, err := target("instructions", file, ".ins")
+		name, text, err := m.textFor("instructions", file, ".ins")
 		if err != nil {
 			return err
 		}
-		text, err := os.ReadFile(m.path(file))
-		if err != nil {
-			return config("instructions", "%v", err)
-		}
-		ins, err := newInstructions(string(text), state)
+		ins, err := newInstructions(text, state)
 		if err != nil {
 			return config("instructions", "%s: %v", file, err)
 		}

@@ -518,13 +518,17 @@ func (c instructed) put(path string, t *task) error {
 	return os.WriteFile(path, append(changed, text[end:]...), 0o644) //nolint:gosec // for the program, as all its files
 }
 
-// target returns the name of the file that a template or instruction file is for: its own without
-// what it ends in.
-func target(where, file, ending string) (string, error) {
+// textFor returns the text of a template or instruction file, and the name of the file that it is
+// for: its own without what it ends in.
+func (m *model) textFor(where, file, ending string) (name, text string, err error) {
 	name, found := strings.CutSuffix(filepath.Base(file), ending)
 	if !found || name == "" {
-		return "", config(where, "got %q, want the name of a file that ends in %s", file, ending).
+		return "", "", config(where, "got %q, want the name of a file that ends in %s", file, ending).
 			WithHint("model.txt%s is for the file model.txt of the program", ending)
 	}
-	return name, nil
+	read, err := os.ReadFile(m.path(file))
+	if err != nil {
+		return "", "", config(where, "%v", err)
+	}
+	return name, string(read), nil
 }
