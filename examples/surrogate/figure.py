@@ -4,36 +4,21 @@ import sys
 
 import matplotlib
 import numpy as np
+from lorenz63 import INTERVAL, forecast
 from plume import testing
 from surrogate import Surrogate
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
-STEPS, INTERVAL = 120, 0.05
-
-
-def tendency(s):
-    x, y, z = s.T
-    return np.stack([10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z], axis=1)
-
-
-def model(s, h=0.01):
-    for _ in range(5):
-        k1 = tendency(s)
-        k2 = tendency(s + h / 2 * k1)
-        k3 = tendency(s + h / 2 * k2)
-        k4 = tendency(s + h * k3)
-        s = s + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-    return s
-
+STEPS = 120
 
 start = np.array([0.0, 0.0, 25.0]) + 5 * np.random.default_rng(11).normal(size=(200, 3))
 for _ in range(100):
-    start = model(start)
+    start = forecast(start)
 true, learnt, network = [start], [start], Surrogate(network="lorenz63.onnx")
 for _ in range(STEPS):
-    true.append(model(true[-1]))
+    true.append(forecast(true[-1]))
     learnt.append(testing.forecast(network, learnt[-1], 0.0, INTERVAL).ensemble)
 true, learnt, time = np.array(true), np.array(learnt), INTERVAL * np.arange(STEPS + 1)
 error = np.sqrt(((learnt - true) ** 2).mean(axis=(1, 2)))

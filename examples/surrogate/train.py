@@ -9,30 +9,15 @@ import sys
 
 import numpy as np
 import onnx
+from lorenz63 import INTERVAL, forecast
 from onnx import TensorProto, helper, numpy_helper
 
-INTERVAL, HIDDEN, STEPS = 0.05, 64, 6000
+HIDDEN, STEPS = 64, 6000
 random = np.random.default_rng(1)
-
-
-def tendency(s):
-    x, y, z = s.T
-    return np.stack([10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z], axis=1)
-
-
-def model(s, h=0.01):
-    for _ in range(round(INTERVAL / h)):
-        k1 = tendency(s)
-        k2 = tendency(s + h / 2 * k1)
-        k3 = tendency(s + h / 2 * k2)
-        k4 = tendency(s + h * k3)
-        s = s + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-    return s
-
 
 states = [np.array([0.0, 0.0, 25.0]) + 5 * random.normal(size=(400, 3))]
 for _ in range(150):
-    states.append(model(states[-1]))
+    states.append(forecast(states[-1]))
 before, after = np.concatenate(states[50:-1]), np.concatenate(states[51:])
 mean, sd, change = before.mean(0), before.std(0), (after - before).std(0)
 inputs, targets = (before - mean) / sd, (after - before) / change
