@@ -86,6 +86,7 @@ var law = []struct {
 
 	{"docs", nil},      // pages that the program quotes
 	{"workflows", nil}, // experiments that the program runs; decision 62
+	{"examples/internal/examplestest", []string{"sdk/wire/table"}}, // what tests of examples share
 	{"bench/", []string{"sdk", "sdk/", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/", "gonum.org/v1/gonum/"}},
 }
 

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/plume-da/plume/examples/internal/examplestest"
-	"github.com/plume-da/plume/sdk/wire/table"
 )
 
 // plume is the program.
@@ -57,10 +56,7 @@ func run(t *testing.T, folder, workflow string, scripts []string, more ...string
 // estimates returns by filter the last mean and spread of a variable in a table, and the first spread.
 func estimates(t *testing.T, dir, name, variable string) map[string][3]float64 {
 	t.Helper()
-	tab, err := table.Read(filepath.Join(dir, name+".arrow"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tab := examplestest.Table(t, dir, name+".arrow")
 	of := map[string][3]float64{}
 	filter, mean, spread := tab.Column("filter").([]string), tab.Column("mean").([]float64), tab.Column("spread").([]float64)
 	for i, v := range tab.Column("variable").([]string) {
@@ -109,10 +105,7 @@ func TestWaterNetwork(t *testing.T) {
 // Values that are held out are predicted better than by their mean.
 func TestCatchment(t *testing.T) {
 	dir := run(t, "catchment", "catchment.toml", []string{"data.py"}, "--set", "time.until=2014-06-30")
-	tab, err := table.Read(filepath.Join(dir, "metrics.arrow"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tab := examplestest.Table(t, dir, "metrics.arrow")
 	rmse := map[string]float64{}
 	filter, stage, value := tab.Column("filter").([]string), tab.Column("stage").([]string), tab.Column("value").([]float64)
 	for i, metric := range tab.Column("metric").([]string) {
@@ -138,10 +131,7 @@ func TestCatchmentWithGaps(t *testing.T) {
 	}
 	days := strings.Fields(string(text)) // the first one is the line of names
 	const first, last = 461, 480         // 5 and 24 April
-	tab, err := table.Read(filepath.Join(dir, "variables.arrow"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tab := examplestest.Table(t, dir, "variables.arrow")
 	variable, stage := tab.Column("variable").([]string), tab.Column("stage").([]string)
 	mean, spread := tab.Column("mean").([]float64), tab.Column("spread").([]float64)
 	forecast, squares, off, seen := 0.0, 0.0, 0.0, 0
@@ -168,9 +158,7 @@ func TestCatchmentWithGaps(t *testing.T) {
 		t.Errorf("%d values; that were taken out are %.2g standard deviations off", seen, rms)
 	}
 	t.Logf("%.3g l/s and %.2g standard deviations off", math.Sqrt(off/n), math.Sqrt(squares/n))
-	if tab, err = table.Read(filepath.Join(dir, "timings.arrow")); err != nil {
-		t.Fatal(err)
-	}
+	tab = examplestest.Table(t, dir, "timings.arrow")
 	times := tab.Column("time").([]float64)
 	for i, k := range tab.Column("cycle").([]int32) {
 		if times[i] != float64(k) {

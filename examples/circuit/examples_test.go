@@ -5,12 +5,9 @@ import (
 	"math"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/plume-da/plume/examples/internal/examplestest"
-	"github.com/plume-da/plume/sdk/wire/table"
 )
 
 // plume is the program.
@@ -24,17 +21,7 @@ func TestRectifier(t *testing.T) {
 	if _, err := exec.LookPath("ngspice"); err != nil {
 		t.Skipf("NOT TESTED: rectifier.toml: %v; install ngspice to run this test", err)
 	}
-	cmd := exec.Command(plume, "run", "--run-dir", t.TempDir(), "--profile", "quick", "rectifier.toml")
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, stderr.String())
-	}
-	tab, err := table.Read(filepath.Join(strings.TrimSpace(string(out)), "variables.arrow"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tab := examplestest.Table(t, examplestest.Run(t, plume, "rectifier.toml", "--profile", "quick"), "variables.arrow")
 	truths, means, spreads := tab.Column("truth").([]float64), tab.Column("mean").([]float64), tab.Column("spread").([]float64)
 	var of []int
 	for i, name := range tab.Column("variable").([]string) {

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/plume-da/plume/examples/internal/examplestest"
-	"github.com/plume-da/plume/sdk/wire/table"
 	"gonum.org/v1/gonum/stat"
 )
 
@@ -67,17 +66,7 @@ func TestHBV(t *testing.T) {
 // run runs a workflow and returns the analysis ensemble, by variable.
 func run(t *testing.T, workflow string) map[string][]float64 {
 	t.Helper()
-	cmd := exec.Command(plume, "run", "--run-dir", t.TempDir(), workflow)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, stderr.String())
-	}
-	tab, err := table.Read(filepath.Join(strings.TrimSpace(string(out)), "ensemble", "trial=0001", "part-00000.arrow"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tab := examplestest.Table(t, examplestest.Run(t, plume, workflow), "ensemble", "trial=0001", "part-00000.arrow")
 	values := map[string][]float64{}
 	for _, name := range []string{"Su", "Sf", "Ss", "Q", "kf"} {
 		values[name] = tab.Column(name).([]float64)

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/plume-da/plume/examples/internal/examplestest"
@@ -22,21 +19,8 @@ func TestMain(m *testing.M) { os.Exit(examplestest.Main(m, &plume)) }
 // run runs a filter of a workflow and returns its tables.
 func run(t *testing.T, workflow, filter string, more ...string) (start, passes *table.Table) {
 	t.Helper()
-	cmd := exec.Command(plume, append([]string{"run", "--run-dir", t.TempDir(), "--set", fmt.Sprintf("sweep.filter=[%q]", filter), workflow}, more...)...)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", workflow, err, stderr.String())
-	}
-	read := func(name string) *table.Table {
-		tab, err := table.Read(filepath.Join(strings.TrimSpace(string(out)), name+".arrow"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return tab
-	}
-	return read("start"), read("passes")
+	dir := examplestest.Run(t, plume, workflow, append([]string{"--set", fmt.Sprintf("sweep.filter=[%q]", filter)}, more...)...)
+	return examplestest.Table(t, dir, "start.arrow"), examplestest.Table(t, dir, "passes.arrow")
 }
 
 // matched checks that the posterior fits the observations, and that the true values of the

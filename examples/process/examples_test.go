@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/examples/internal/examplestest"
-	"github.com/plume-da/plume/sdk/wire/table"
 	"gonum.org/v1/gonum/stat"
 )
 
@@ -30,14 +29,7 @@ func TestMain(m *testing.M) { os.Exit(examplestest.Main(m, &plume)) }
 // run runs a workflow below dir and returns the run's directory.
 func run(t *testing.T, dir, workflow string, more ...string) string {
 	t.Helper()
-	cmd := exec.Command(plume, append([]string{"run", "--run-dir", t.TempDir(), filepath.Join(dir, workflow)}, more...)...)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", workflow, err, stderr.String())
-	}
-	return strings.TrimSpace(string(out))
+	return examplestest.Run(t, plume, filepath.Join(dir, workflow), more...)
 }
 
 // compile makes the program of a folder, or skips the test where there is no
@@ -62,10 +54,7 @@ func numbers(t *testing.T, dir string) map[string][]float64 {
 	t.Helper()
 	all := map[string][]float64{}
 	for what, part := range map[string]string{"truth": "truth/replicate=001", "analysis": "ensemble/trial=0001"} {
-		tab, err := table.Read(filepath.Join(dir, part, "part-00000.arrow"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		tab := examplestest.Table(t, dir, part, "part-00000.arrow")
 		for _, v := range []string{"x", "y", "z"} {
 			all[what+" "+v] = tab.Column(v).([]float64)
 		}
@@ -183,10 +172,7 @@ func TestFailingProgram(t *testing.T) {
 func TestFailingMemberIsDropped(t *testing.T) {
 	dir := failing(t, "if [ {{.member}}.{{.cycle}} = 3.2 ]; then echo the lake ran dry >&2; exit 3; fi; cp {{.input}} {{.output}}")
 	dir = run(t, dir, "failing.toml", "--set", "model.on_failure=drop_member", "--set", "model.max_failed=1")
-	tab, err := table.Read(filepath.Join(dir, "failures.arrow"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tab := examplestest.Table(t, dir, "failures.arrow")
 	if tab.Rows != 1 || tab.Column("cycle").([]int32)[0] != 2 || tab.Column("member").([]int32)[0] != 3 || tab.Column("action").([]string)[0] != "dropped" ||
 		!strings.Contains(tab.Column("reason").([]string)[0], "the lake ran dry") {
 		t.Errorf("got %v", tab.Columns)
@@ -269,10 +255,7 @@ func TestRestartFiles(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.folder, func(t *testing.T) {
-			tab, err := table.Read(filepath.Join(run(t, tt.need(t), tt.workflow), "ensemble/trial=0001/part-00000.arrow"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			tab := examplestest.Table(t, run(t, tt.need(t), tt.workflow), "ensemble/trial=0001/part-00000.arrow")
 			all := tab.Column(tt.parameter).([]float64)
 			mean, sd := stat.MeanStdDev(all[len(all)-20:], nil) // of the last analysis, or most of it
 			t.Logf("%s is %.4f with a standard deviation of %.4f", tt.parameter, mean, sd)

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/plume-da/plume/examples/internal/examplestest"
-	"github.com/plume-da/plume/sdk/wire/table"
 )
 
 // plume is the program.
@@ -48,18 +47,7 @@ func TestSurrogate(t *testing.T) {
 // rmse runs a workflow and returns the mean error of its analyses after the burn-in.
 func rmse(t *testing.T, workflow string) float64 {
 	t.Helper()
-	cmd := exec.Command(plume, "run", "--run-dir", t.TempDir(), workflow)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, stderr.String())
-	}
-	dir := strings.TrimSpace(string(out))
-	analyses, err := table.Read(filepath.Join(dir, "variables.arrow"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	analyses := examplestest.Table(t, examplestest.Run(t, plume, workflow), "variables.arrow")
 	truths, means := analyses.Column("truth").([]float64), analyses.Column("mean").([]float64)
 	sum, n := 0.0, 0
 	for i, stage := range analyses.Column("stage").([]string) {

@@ -19,7 +19,6 @@ import (
 	"github.com/plume-da/plume/examples/internal/examplestest"
 	"github.com/plume-da/plume/sdk/plugintest"
 	"github.com/plume-da/plume/sdk/rpc"
-	"github.com/plume-da/plume/sdk/wire/table"
 )
 
 // plume is the program.
@@ -30,23 +29,14 @@ func TestMain(m *testing.M) { os.Exit(examplestest.Main(m, &plume)) }
 // run runs a workflow and returns the true trajectory and the analysis ensembles.
 func run(t *testing.T, workflow string, set ...string) map[string][]float64 {
 	t.Helper()
-	args := []string{"run", "--run-dir", t.TempDir(), workflow}
+	var args []string
 	for _, s := range set {
 		args = append(args, "--set", s)
 	}
-	cmd := exec.Command(plume, args...)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", workflow, err, stderr.String())
-	}
+	dir := examplestest.Run(t, plume, workflow, args...)
 	all := map[string][]float64{}
 	for what, part := range map[string]string{"truth": "truth/replicate=001", "analysis": "ensemble/trial=0001"} {
-		tab, err := table.Read(filepath.Join(strings.TrimSpace(string(out)), part, "part-00000.arrow"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		tab := examplestest.Table(t, dir, part, "part-00000.arrow")
 		for _, v := range []string{"x", "y", "z"} {
 			all[what+" "+v] = tab.Column(v).([]float64)
 		}

@@ -10,8 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/plume-da/plume/sdk/wire/table"
 )
 
 // Main runs the tests of an example with the program plume, which it builds and whose path
@@ -29,6 +32,29 @@ func Main(m *testing.M, program *string) int {
 		return 1
 	}
 	return m.Run()
+}
+
+// Run has program run a workflow, with further arguments, and returns the directory of the run.
+func Run(t *testing.T, program, workflow string, more ...string) (dir string) {
+	t.Helper()
+	cmd := exec.Command(program, append([]string{"run", "--run-dir", t.TempDir(), workflow}, more...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", workflow, err, stderr.String())
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// Table reads a table of a run, by the parts of its path.
+func Table(t *testing.T, dir string, path ...string) *table.Table {
+	t.Helper()
+	tab, err := table.Read(filepath.Join(append([]string{dir}, path...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tab
 }
 
 // Serve starts a script in Python that serves UM-Bridge models on the port in its first
