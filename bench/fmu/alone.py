@@ -1,6 +1,6 @@
 """The FMU of the benchmark, with fmpy alone: alone.py FOLDER MEMBERS.
 
-It builds hares.py as FOLDER/Hares.fmu and instantiates it for each member. For every line
+It builds sdk/python/tests/hares.py as FOLDER/Hares.fmu and instantiates it for each member. For every line
 "STEPS MOVED" on standard input it takes so many steps of all members, where MOVED is 1 with
 variables that are set before each step as a filter does, and prints 0; for "state" it prints
 the variables.
@@ -13,9 +13,10 @@ from pathlib import Path
 import fmpy
 from fmpy.fmi2 import FMU2Slave
 
+HARES = Path(__file__).parents[2] / "sdk" / "python" / "tests" / "hares.py"
 folder, members = Path(sys.argv[1]), int(sys.argv[2])
 subprocess.run(
-    [sys.executable, "-m", "pythonfmu", "build", "-f", Path(__file__).with_name("hares.py"), "-d", folder,
+    [sys.executable, "-m", "pythonfmu", "build", "-f", HARES, "-d", folder,
      "--handle-state", "--serialize-state"], check=True, stdout=subprocess.DEVNULL,
 )  # fmt: skip
 about = fmpy.read_model_description(str(folder / "Hares.fmu"))

@@ -14,21 +14,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
+	"github.com/plume-da/plume/bench/internal/beside"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
-	"github.com/plume-da/plume/sdk/rpc"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -61,7 +58,7 @@ func measure(python, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer theirs.stop()
+	defer theirs.Stop()
 	// go-plugin hands plugins our standard input. They get a pipe that ends when this
 	// process does.
 	stdin, held, err := os.Pipe()
@@ -88,16 +85,16 @@ func measure(python, dir string) error {
 			missed = fmt.Errorf("a step takes more than %d times that of fmpy alone", target)
 		}
 	}
-	return errors.Join(theirs.compare(ours.request.Ensemble), missed)
+	return errors.Join(theirs.Compare(ours.request.Ensemble), missed)
 }
 
 // turns returns the times of a step of one member, alone and through plume, in µs, their ratio,
 // and that of processor times. The first two are medians over rounds; of processor times it is
 // the round that was disturbed least.
-func turns(theirs *alone, ours *plumed, moved int) (times [4]float64, err error) {
+func turns(theirs *beside.Rival, ours *plumed, moved int) (times [4]float64, err error) {
 	var measured [4][]float64
 	for range rounds {
-		a, err := clocked(func() error { return theirs.steps(moved) }, theirs.cmd.Process.Pid)
+		a, err := clocked(func() error { return theirs.Ask(new(int), steps, moved) }, theirs.Pid())
 		if err != nil {
 			return times, err
 		}
@@ -141,63 +138,18 @@ func processor(pids []int) (seconds float64) {
 	return seconds
 }
 
-// alone is a process of fmpy.
-type alone struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *json.Decoder
-}
-
-func newAlone(python, program, folder string) (*alone, error) {
-	cmd := exec.Command(python, program, folder, fmt.Sprint(members))
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
+// newAlone starts fmpy, and returns when its members are there.
+func newAlone(python, program, folder string) (*beside.Rival, error) {
+	a, err := beside.Start(exec.Command(python, program, folder, fmt.Sprint(members)))
 	if err != nil {
 		return nil, err
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	a := &alone{cmd, in, json.NewDecoder(out)}
-	if err := a.answer(new(int)); err != nil { // it is ready
-		a.stop()
+	if err := a.Answer(new(int)); err != nil {
+		a.Stop()
 		return nil, fmt.Errorf("%s: %w", program, err)
 	}
 	return a, nil
 }
-
-// steps takes a round's steps.
-func (a *alone) steps(moved int) error {
-	if _, err := fmt.Fprintln(a.in, steps, moved); err != nil {
-		return err
-	}
-	return a.answer(new(int))
-}
-
-func (a *alone) answer(into any) error { return a.out.Decode(into) }
-
-// compare says whether the members of fmpy alone are those of plume.
-func (a *alone) compare(want *mat.Dense) error {
-	var got [][]float64
-	if _, err := fmt.Fprintln(a.in, "state"); err != nil {
-		return err
-	}
-	if err := a.answer(&got); err != nil {
-		return err
-	}
-	for i := range members {
-		if !slices.Equal(got[i], want.RawRowView(i)) {
-			return fmt.Errorf("member %d is %v, and %v through plume", i, got[i], want.RawRowView(i))
-		}
-	}
-	return nil
-}
-
-func (a *alone) stop() { _ = a.in.Close(); _ = a.cmd.Wait() }
 
 // plumed is the plugin fmi and its ensemble.
 type plumed struct {
@@ -208,21 +160,7 @@ type plumed struct {
 
 func newPlumed(python, fmu string) (*plumed, error) {
 	cmd := exec.Command(python, "-m", "plume.fmi")
-	client := plugin.NewClient(&plugin.ClientConfig{
-		HandshakeConfig:  rpc.Handshake,
-		VersionedPlugins: map[int]plugin.PluginSet{rpc.ProtocolVersion: {rpc.Name: &rpc.GoPlugin{}}},
-		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
-		GRPCDialOptions:  rpc.DialOptions(),
-		Cmd:              cmd,
-		Logger:           hclog.NewNullLogger(),
-		Stderr:           os.Stderr,
-		Managed:          true, // ended by CleanupClients
-	})
-	protocol, err := client.Client()
-	if err != nil {
-		return nil, err
-	}
-	described, err := rpc.Describe(context.Background(), protocol.(*plugin.GRPCClient).Conn)
+	described, err := beside.Plugin(cmd)
 	if err != nil {
 		return nil, err
 	}

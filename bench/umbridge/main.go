@@ -11,10 +11,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"net/http"
@@ -24,11 +22,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
+	"github.com/plume-da/plume/bench/internal/beside"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
-	"github.com/plume-da/plume/sdk/rpc"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -68,12 +65,12 @@ func measure(python, dir string) error {
 	}
 	defer stop()
 	took := map[string][]time.Duration{} // one round each
-	clients := map[string]*client{}
+	clients := map[string]*beside.Rival{}
 	for _, way := range ways {
-		if clients[way], err = newClient(python, dir, url, way); err != nil {
+		if clients[way], err = beside.Start(program(python, filepath.Join(dir, "client.py"), url, fmt.Sprint(members), way)); err != nil {
 			return err
 		}
-		defer clients[way].stop()
+		defer clients[way].Stop()
 	}
 	// go-plugin hands plugins our standard input. They get a pipe that ends when this
 	// process does.
@@ -90,7 +87,7 @@ func measure(python, dir string) error {
 	}
 	for range rounds {
 		for _, way := range ways {
-			d, err := clients[way].steps()
+			d, err := stepsOf(clients[way])
 			if err != nil {
 				return fmt.Errorf("%s: %w", way, err)
 			}
@@ -105,7 +102,7 @@ func measure(python, dir string) error {
 		}
 	}
 	for _, way := range ways {
-		if err := clients[way].compare(plugins[own].states()); err != nil {
+		if err := clients[way].Compare(plugins[own].states()); err != nil {
 			return fmt.Errorf("%s: %w", way, err)
 		}
 	}
@@ -177,62 +174,15 @@ func program(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// client is a process of UM-Bridge's client.
-type client struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *json.Decoder
-}
-
-func newClient(python, dir, url, way string) (*client, error) {
-	cmd := program(python, filepath.Join(dir, "client.py"), url, fmt.Sprint(members), way)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	return &client{cmd, in, json.NewDecoder(out)}, cmd.Start()
-}
-
-func (c *client) steps() (time.Duration, error) {
+// stepsOf has UM-Bridge's client take a round's steps.
+func stepsOf(client *beside.Rival) (time.Duration, error) {
 	var seconds float64
-	_, err := fmt.Fprintln(c.in, steps)
-	if err == nil {
-		err = c.out.Decode(&seconds)
-	}
+	err := client.Ask(&seconds, steps)
 	return time.Duration(seconds * float64(time.Second)), err
 }
 
-// compare says whether the client's ensemble is that of plume.
-func (c *client) compare(want *mat.Dense) error {
-	var got [][]float64
-	if _, err := fmt.Fprintln(c.in, "state"); err != nil {
-		return err
-	}
-	if err := c.out.Decode(&got); err != nil {
-		return err
-	}
-	for i, row := range got {
-		for j, x := range row {
-			if x != want.At(i, j) {
-				return fmt.Errorf("value %d of member %d is %v, and %v through plume", j, i, x, want.At(i, j))
-			}
-		}
-	}
-	if len(got) != members || len(got[0]) != values {
-		return fmt.Errorf("got %d members", len(got))
-	}
-	return nil
-}
-
-func (c *client) stop() { _ = c.in.Close(); _ = c.cmd.Wait() }
-
 // plumed is a plugin and its ensemble.
 type plumed struct {
-	client  *plugin.Client
 	model   sdk.Model
 	request sdk.ForecastRequest
 }
@@ -267,17 +217,12 @@ func startPlugins(python, dir, url string) (map[string]*plumed, error) {
 }
 
 func newPlugin(command []string, params sdk.Params) (*plumed, error) {
-	p := &plumed{client: plugin.NewClient(&plugin.ClientConfig{
-		HandshakeConfig:  rpc.Handshake,
-		VersionedPlugins: map[int]plugin.PluginSet{rpc.ProtocolVersion: {rpc.Name: &rpc.GoPlugin{}}},
-		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
-		GRPCDialOptions:  rpc.DialOptions(),
-		Cmd:              exec.Command(command[0], command[1:]...),
-		Logger:           hclog.NewNullLogger(),
-		Stderr:           os.Stderr,
-		Managed:          true, // ended by CleanupClients
-	})}
-	if err := p.connect(params); err != nil {
+	described, err := beside.Plugin(exec.Command(command[0], command[1:]...))
+	if err != nil {
+		return nil, err
+	}
+	p := &plumed{}
+	if p.model, err = described.NewModel(context.Background(), sdk.ModelConfig{Params: params}); err != nil {
 		return nil, err
 	}
 	start := mat.NewDense(members, values, nil)
@@ -288,19 +233,6 @@ func newPlugin(command []string, params sdk.Params) (*plumed, error) {
 	}
 	p.request = sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(1)}, Ensemble: start, Into: mat.NewDense(members, values, nil)}
 	return p, nil
-}
-
-func (p *plumed) connect(params sdk.Params) error {
-	protocol, err := p.client.Client()
-	if err != nil {
-		return err
-	}
-	described, err := rpc.Describe(context.Background(), protocol.(*plugin.GRPCClient).Conn)
-	if err != nil {
-		return err
-	}
-	p.model, err = described.NewModel(context.Background(), sdk.ModelConfig{Params: params})
-	return err
 }
 
 // steps takes a round's steps, as the host does: a call each.

@@ -12,12 +12,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
+	"github.com/plume-da/plume/bench/internal/beside"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/pace"
 	"github.com/plume-da/plume/sdk/rng"
-	"github.com/plume-da/plume/sdk/rpc"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -42,18 +41,10 @@ func serveHost(command []string, s size) error {
 	}
 	defer held.Close()
 	os.Stdin = stdin
-	client := plugin.NewClient(&plugin.ClientConfig{
-		HandshakeConfig:  rpc.Handshake,
-		VersionedPlugins: map[int]plugin.PluginSet{rpc.ProtocolVersion: {rpc.Name: &rpc.GoPlugin{}}},
-		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
-		GRPCDialOptions:  rpc.DialOptions(),
-		Cmd:              exec.Command(command[0], command[1:]...),
-		Logger:           hclog.NewNullLogger(),
-		Stderr:           os.Stderr,
-	})
-	defer client.Kill()
+	cmd := exec.Command(command[0], command[1:]...)
+	defer plugin.CleanupClients()
 	start := time.Now()
-	p, err := describe(client)
+	p, err := beside.Plugin(cmd)
 	if err != nil {
 		return err
 	}
@@ -62,7 +53,6 @@ func serveHost(command []string, s size) error {
 	if err != nil {
 		return err
 	}
-	pid := client.ReattachConfig().Pid
 	b := newBox(model, s)
 	if err := b.check(); err != nil {
 		return err
@@ -81,7 +71,7 @@ func serveHost(command []string, s size) error {
 			}
 			a.Took = append(a.Took, took)
 		}
-		a.HostPeak, a.PluginPeak = peak(os.Getpid()), peak(pid)
+		a.HostPeak, a.PluginPeak = peak(os.Getpid()), peak(cmd.Process.Pid)
 		if err := out.Encode(a); err != nil {
 			return err
 		}
@@ -93,15 +83,6 @@ func ignore(err, what error) error {
 		return nil
 	}
 	return err
-}
-
-// describe starts the plugin and asks what it is.
-func describe(client *plugin.Client) (*sdk.Plugin, error) {
-	protocol, err := client.Client()
-	if err != nil {
-		return nil, err
-	}
-	return rpc.Describe(context.Background(), protocol.(*plugin.GRPCClient).Conn)
 }
 
 // box is what a host calls a model with: two matrices, used again and again.

@@ -1,4 +1,5 @@
 """An FMU with a memory: hares, lynx, and the grass that is no output."""
+
 from pythonfmu import Fmi2Causality, Fmi2Initial, Fmi2Slave, Fmi2Variability, Real
 
 
