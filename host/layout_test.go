@@ -29,7 +29,7 @@ var law = []struct {
 	allow []string
 }{
 	{"plugins/*/cmd/*", []string{"plugins/*", "sdk/serve"}},
-	{"plugins/process", []string{"sdk", "sdk/netcdf", "sdk/number", "sdk/wire", "gonum.org/v1/gonum/"}},                    // its files are Arrow and netCDF; decisions 13 and 102
+	{"plugins/process", []string{"sdk", "sdk/netcdf", "sdk/number", "sdk/pace", "sdk/wire", "gonum.org/v1/gonum/"}},        // its files are Arrow and netCDF; decisions 13 and 102
 	{"plugins/grpc4bmi/bmi", []string{"google.golang.org/grpc", "google.golang.org/grpc/", "google.golang.org/protobuf/"}}, // a protocol of others; decision 101
 	{"plugins/grpc4bmi", []string{"sdk", "plugins/grpc4bmi/bmi", "google.golang.org/grpc", "google.golang.org/grpc/", "gonum.org/v1/gonum/"}},
 	{"plugins/", []string{"sdk", "sdk/ensemble", "sdk/ode", "sdk/taper", "sdk/resample", "sdk/rng", "sdk/linalg", "plugins/internal/", "gonum.org/v1/gonum/"}},
@@ -78,7 +78,7 @@ var law = []struct {
 	{"host/internal/scaffold", []string{"host/internal/tabular"}}, // decision 88
 	{"host/internal/score", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}},
 	{"host/internal/response", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}}, // decision 98
-	{"host/internal/launch", []string{"sdk", "sdk/rpc", "gonum.org/v1/gonum/mat", "golang.org/x/sync/errgroup",
+	{"host/internal/launch", []string{"sdk", "sdk/pace", "sdk/rpc", "gonum.org/v1/gonum/mat", "golang.org/x/sync/errgroup",
 		"github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc"}},
 	{"host/internal/remote", []string{"host/internal/launch", "host/internal/workflow", "host/internal/diag", "sdk", "sdk/rpc",
 		"github.com/BurntSushi/toml", "github.com/hashicorp/go-plugin"}}, // decision 81

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/pace"
 )
 
 // progress counts the runs of a call, so that a call that takes too long can say what it
@@ -65,7 +66,7 @@ func (p *progress) limit(ctx context.Context) (context.Context, context.CancelCa
 		return limited, cancel
 	}
 	allowed := time.Until(deadline)
-	stop := time.AfterFunc(allowed-min(allowed/4, time.Second), func() { cancel(p.late(allowed)) })
+	stop := pace.AfterFunc(allowed-min(allowed/4, time.Second), func() { cancel(p.late(allowed)) })
 	return limited, func(cause error) {
 		stop.Stop()
 		cancel(cause)

@@ -212,9 +212,7 @@ func (s *Server) open(ctx context.Context, h *pb.CallHeader) (*pending, error) {
 // run does what is asked and sends the answer.
 func (a *pending) run(ctx context.Context, out *outgoing) error {
 	if a.header.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(a.header.Timeout*float64(time.Second)))
-		defer cancel()
+		ctx = told{ctx, time.Now().Add(time.Duration(a.header.Timeout * float64(time.Second)))}
 	}
 	end, err := a.c.run(ctx, a.job, a.header)
 	if err != nil {
@@ -223,6 +221,15 @@ func (a *pending) run(ctx context.Context, out *outgoing) error {
 	a.job.scratch, err = out.send(nil, a.job.out, end, a.job.scratch)
 	return err
 }
+
+// told is the context of a call that the host ends at a deadline.
+type told struct {
+	context.Context
+	deadline time.Time
+}
+
+// Deadline implements context.Context.
+func (t told) Deadline() (time.Time, bool) { return t.deadline, true }
 
 // release gives the memory of the call to the next one when nothing reads it any longer.
 func (a *pending) release(stream grpc.ServerStream) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/plume-da/plume/sdk/pace"
 )
 
 // bounded is the context of a call that must not take too long.
@@ -21,25 +23,11 @@ func within(ctx context.Context, timeout time.Duration) (context.Context, contex
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	timer := expire(cancel, timeout)
+	timer := pace.AfterFunc(timeout, func() { cancel(context.DeadlineExceeded) })
 	return &bounded{inner, deadline}, func() {
 		timer.Stop()
 		cancel(nil)
 	}
-}
-
-// suspension is how late a timer is when the whole process has been suspended.
-const suspension = time.Second
-
-func expire(cancel context.CancelCauseFunc, timeout time.Duration) *time.Timer {
-	due := time.Now().Add(timeout)
-	return time.AfterFunc(timeout, func() {
-		if time.Since(due) < suspension {
-			cancel(context.DeadlineExceeded)
-		} else {
-			expire(cancel, timeout)
-		}
-	})
 }
 
 func (b *bounded) Deadline() (time.Time, bool) { return b.deadline, true }
