@@ -2,6 +2,7 @@ package process
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -87,7 +88,11 @@ func (m *model) put(dir string, t *task) error {
 			continue
 		}
 		path := filepath.Join(dir, out.name)
-		if err := out.codec.(keeper).put(path, t); err != nil {
+		err := out.codec.(keeper).put(path, t)
+		if errors.As(err, new(unfit)) {
+			return fmt.Errorf("%s: %w", out.name, err)
+		}
+		if err != nil {
 			return sdk.Errorf(sdk.KindExternal, out.name, "the state of member %d cannot be written to it: %v", t.first, err)
 		}
 		if err := os.Chtimes(path, untouched, untouched); err != nil {

@@ -97,7 +97,9 @@ func (c netcdfCodec) put(path string, t *task) (err error) {
 		if stored.Number("scale_factor", 1) != 1 || stored.Number("add_offset", 0) != 0 {
 			return fmt.Errorf("%s is packed (scale_factor, add_offset)", stored.Name)
 		}
-		if err := f.Put(file, stored, first, row[:v.Size()]); err != nil {
+		if err := f.Put(file, stored, first, row[:v.Size()]); errors.Is(err, netcdf.ErrRange) {
+			return unfit{err}
+		} else if err != nil {
 			return err
 		}
 		row = row[v.Size():]

@@ -135,6 +135,10 @@ func TestRestartWithNetcdf(t *testing.T) {
 			if got, want := fmt.Sprint(into.RawMatrix().Data), "[0 1 2 3 4 5 6 7 -1 0.3333333333333333 -3 -4 1 2 -5 7.5]"; got != want {
 				t.Errorf("%s, %s: got %s, want %s", file, mode, got, want)
 			}
+			r.Ensemble.Set(0, 4, 1e39) // of a float
+			if res, err := m.Forecast(t.Context(), r); err != nil || len(res.Failures) != 1 || !strings.Contains(res.Failures[0].Reason, "restart.nc: q = 1e+39 is beyond the range of float") {
+				t.Errorf("%s, %s: got %v, %v", file, mode, res, err)
+			}
 			if now, err := os.ReadFile(filepath.Join(dir, "restart.nc")); err != nil || string(now) != string(text) {
 				t.Errorf("the file next to the workflow has changed: %v", err)
 			}

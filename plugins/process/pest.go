@@ -165,7 +165,7 @@ func padded(text string, width int) (string, error) {
 }
 
 func tooWide(number any, width int) error {
-	return fmt.Errorf("= %v does not fit into %s; 24 hold all of any number", number, plural(width, "character"))
+	return unfit{fmt.Errorf("= %v does not fit into %s; 24 hold all of any number", number, plural(width, "character"))}
 }
 
 // instructions say where values of a state are in a text.

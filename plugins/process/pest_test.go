@@ -160,6 +160,27 @@ func TestPestFiles(t *testing.T) {
 	}
 }
 
+// A number that does not fit into a template is a failure of its member; the others are done.
+func TestPestMemberDoesNotFit(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, map[string]string{"run.in.tpl": "ptf #\n#x #\n", "run.out.ins": "pif @\nl1 !x!\n"})
+	for mode, command := range map[string][]string{"member": {"cp", "run.in", "run.out"}, "server": shell("while read line; do cp run.in run.out; echo {}; done")} {
+		m, err := configureIn(dir, params{"command": command, "variables": []string{"x"}, "templates": []string{"run.in.tpl"}, "instructions": []string{"run.out.ins"}, "mode": mode})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := request(m, 3)
+		copy(r.Ensemble.RawMatrix().Data, []float64{1.5, 1e10 / 3, 2.5})
+		res, err := m.Forecast(t.Context(), r)
+		if err != nil || len(res.Failures) != 1 || res.Failures[0].Member != 1 || r.Into.At(0, 0) != 1.5 || r.Into.At(2, 0) != 2.5 {
+			t.Fatalf("%s: got %v, %v, %v", mode, r.Into.RawMatrix().Data, res, err)
+		}
+		if f := res.Failures[0]; f.Retryable || !strings.Contains(f.Reason, "run.in: line 2: x = 3333333333.3333335 does not fit into 4 characters") {
+			t.Errorf("%s: got %+v", mode, f)
+		}
+	}
+}
+
 // A restart file of which instructions say where the state is: the state is written there before
 // a run, and nothing else is changed.
 func TestRestartWithInstructions(t *testing.T) {

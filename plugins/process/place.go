@@ -32,16 +32,16 @@ func (p *place) leave() { _ = os.Remove(p.dir) }
 func (p *place) prepare(t *task) (string, error) {
 	dir := filepath.Join(p.dir, t.name())
 	if err := os.RemoveAll(dir); err != nil { // of a previous attempt
-		return "", resource(err)
+		return dir, resource(err)
 	}
 	if err := p.m.furnish(dir); err != nil {
-		return "", resource(err)
+		return dir, resource(err)
 	}
 	if err := p.m.restore(dir, t); err != nil {
-		return "", err
+		return dir, err
 	}
 	if err := p.m.write(dir, t); err != nil {
-		return "", resource(err)
+		return dir, resource(err)
 	}
 	return dir, nil
 }
@@ -84,4 +84,13 @@ func (t *task) name() string {
 	return fmt.Sprintf("member%05d", t.first)
 }
 
-func resource(err error) error { return sdk.Errorf(sdk.KindResource, "files of a command", "%v", err) }
+// unfit is the error of a number that does not fit into its place in a file. Its member fails,
+// not the call.
+type unfit struct{ error }
+
+func resource(err error) error {
+	if errors.As(err, new(unfit)) {
+		return err
+	}
+	return sdk.Errorf(sdk.KindResource, "files of a command", "%v", err)
+}

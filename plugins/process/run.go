@@ -81,10 +81,13 @@ func (m *model) try(ctx context.Context, do forecaster, t *task, into *outcome) 
 // once runs the command for t in a directory of its own.
 func (p *place) once(ctx context.Context, t *task, into *outcome, last bool) (*failure, error) {
 	dir, err := p.prepare(t)
-	if err != nil {
-		return nil, err
+	var f *failure
+	switch {
+	case errors.As(err, new(unfit)):
+		f, err = &failure{command: brief(strings.Join(p.m.Command, " ")), what: fmt.Sprintf("was not run: %v", err), dir: dir}, nil
+	case err == nil:
+		f, err = p.m.run(ctx, dir, t, into)
 	}
-	f, err := p.m.run(ctx, dir, t, into)
 	if f != nil && p.m.Keep == "none" {
 		f.dir = ""
 	}

@@ -181,14 +181,21 @@ func (f *File) parts(v *Variable) iter.Seq2[int64, part] {
 	}
 }
 
-// Put replaces values of v, from the one with the index first on. Only Float and Double hold
-// all values.
+// ErrRange is the error of a number that is too large for its type.
+var ErrRange = errors.New("is beyond the range of float")
+
+// Put replaces values of v, from the one with the index first on. They are all of Double; Float
+// rounds them, and an error that wraps [ErrRange] says that it cannot.
 func (f *File) Put(w io.WriterAt, v *Variable, first int, values []float64) error {
 	var raw []byte
 	for _, x := range values {
 		switch v.Type {
 		case Float:
-			raw = binary.BigEndian.AppendUint32(raw, math.Float32bits(float32(x)))
+			y := float32(x)
+			if math.IsInf(float64(y), 0) && !math.IsInf(x, 0) {
+				return fmt.Errorf("%s = %v %w", v.Name, x, ErrRange)
+			}
+			raw = binary.BigEndian.AppendUint32(raw, math.Float32bits(y))
 		case Double:
 			raw = binary.BigEndian.AppendUint64(raw, math.Float64bits(x))
 		default:
