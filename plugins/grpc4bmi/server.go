@@ -2,16 +2,16 @@ package grpc4bmi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
+	"github.com/plume-da/plume/plugins/internal/children"
 	"github.com/plume-da/plume/sdk"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -37,9 +37,8 @@ type server struct {
 
 // program is a server that this plugin has started.
 type program struct {
-	held  io.Closer // the end of its input, which ends it; also when this process ends in whatever way
+	*children.Child
 	port  io.Closer // what keeps others from taking its port
-	group int       // of its processes
 	ended chan struct{}
 	how   string // it ended, once it has
 	said  *tail
@@ -56,11 +55,6 @@ func connect(address string) (*server, error) {
 	return &server{BmiServiceClient: bmi.NewBmiServiceClient(conn), conn: conn, address: address}, nil
 }
 
-// supervised becomes the server. Another process of its group waits for the end of an input that is
-// in our hands alone, and then ends the group, so that no server outlives this process, however
-// that ends. A terminal interrupts another group.
-const supervised = `exec 3<&0; (cat <&3; kill -9 0) >/dev/null 2>&1 & exec "$@" 3<&- </dev/null`
-
 // start starts a server with a command, in a directory, and waits until it answers.
 func start(ctx context.Context, command []string, dir string) (*server, error) {
 	port, number, err := freePort()
@@ -71,21 +65,19 @@ func start(ctx context.Context, command []string, dir string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("/bin/sh", append([]string{"-c", supervised, "sh"}, command...)...)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), fmt.Sprintf("BMI_PORT=%d", number))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Env = append(children.Environment(), fmt.Sprintf("BMI_PORT=%d", number))
 	p := &program{port: port, ended: make(chan struct{}), said: &tail{}}
 	cmd.Stdout, cmd.Stderr = p.said, p.said
-	if p.held, err = cmd.StdinPipe(); err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
+	if p.Child, err = children.Start(cmd); err != nil {
 		_ = port.Close()
 		_ = s.conn.Close()
-		return nil, sdk.Errorf(sdk.KindResource, "command", "cannot be started: %v", err)
+		if errors.As(err, new(*sdk.Error)) {
+			return nil, err
+		}
+		return nil, config("command", "cannot be run: %v", err)
 	}
-	p.group = cmd.Process.Pid
 	go func() {
 		_ = cmd.Wait() // told by its state
 		p.how = cmd.ProcessState.String()
@@ -148,13 +140,14 @@ func (s *server) end() {
 	if s.own == nil {
 		return
 	}
-	_ = s.own.held.Close()
+	s.own.Ask()
 	select {
 	case <-s.own.ended:
-	default: // also where what waits for the end of its input is no more
-		_ = syscall.Kill(-s.own.group, syscall.SIGKILL)
+	case <-time.After(children.Grace):
 	}
+	s.own.Kill() // also what it has left behind
 	<-s.own.ended
+	s.own.Leave()
 	_ = s.own.port.Close()
 }
 

@@ -17,6 +17,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/plume-da/plume/plugins/internal/children"
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
 )
@@ -156,7 +157,7 @@ func (m *model) command(dir string, t *task) (*exec.Cmd, error) {
 	if m.script {
 		cmd = exec.Command("/bin/sh", slices.Concat([]string{m.program}, arguments)...)
 	}
-	cmd.Dir, cmd.Env = dir, append(inherited(), env...)
+	cmd.Dir, cmd.Env = dir, append(children.Environment(), env...)
 	return cmd, nil
 }
 
@@ -164,13 +165,6 @@ func (m *model) command(dir string, t *task) (*exec.Cmd, error) {
 func (m *model) shown(cmd *exec.Cmd) string {
 	arguments := cmd.Args[len(cmd.Args)-len(m.arguments):]
 	return brief(strings.Join(append(m.Command[:1:1], arguments...), " "))
-}
-
-// inherited returns the environment of the plugin without the variables that make it one.
-func inherited() []string {
-	return slices.DeleteFunc(os.Environ(), func(e string) bool {
-		return strings.HasPrefix(e, "PLUGIN_") || strings.HasPrefix(e, "PLUME_")
-	})
 }
 
 // execute runs cmd in a process group of its own, with its output in files and no input. When
@@ -188,61 +182,26 @@ func execute(ctx context.Context, cmd *exec.Cmd, dir string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p, err := start(cmd)
+	p, err := children.Start(cmd)
 	if err != nil {
 		return err
 	}
-	defer p.leave()
+	defer p.Leave()
 	ended := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		select {
 		case <-ctx.Done():
-			p.kill()
+			p.Kill()
 		case <-ended:
 		}
 	})
 	exit := cmd.Wait()
 	close(ended)
 	watch.Wait()
-	p.kill() // processes that it left behind
+	p.Kill() // processes that it left behind
 	return exit
 }
-
-// process is a command that was started in a process group of the reaper, so that it cannot
-// outlive the plugin.
-type process struct {
-	*exec.Cmd
-	group  int
-	reaper *reaper
-}
-
-// start starts cmd. When it and all processes of its group have ended, leave must be called.
-func start(cmd *exec.Cmd) (*process, error) {
-	reaper, err := theReaper()
-	if err != nil {
-		return nil, err
-	}
-	group, err := reaper.take()
-	if err != nil {
-		return nil, err
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: group}
-	if err := cmd.Start(); err != nil {
-		reaper.giveBack(group)
-		return nil, err
-	}
-	return &process{cmd, group, reaper}, nil
-}
-
-// kill ends the command, also one that has left its group, and every process of the group.
-func (p *process) kill() {
-	kill(p.group)
-	_ = p.Process.Kill()
-}
-
-// leave gives the group back.
-func (p *process) leave() { p.reaper.giveBack(p.group) }
 
 // judge returns the failure of a command that has ended, or nil.
 func (m *model) judge(limited context.Context, cmd *exec.Cmd, err error) *failure {

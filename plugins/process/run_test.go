@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -293,14 +292,6 @@ func TestScriptWithoutInterpreter(t *testing.T) {
 	res, err := m.Forecast(t.Context(), request(m, 2))
 	if err != nil || len(res.Failures) != 1 || !strings.HasPrefix(res.Failures[0].Reason, `"./sim 41" exited with code 3`) {
 		t.Errorf("got %+v, %v", res, err)
-	}
-}
-
-// What keeps the reaper from making a group is the error of the call.
-func TestReaperWithoutGroup(t *testing.T) {
-	r := &reaper{orders: io.Discard, answers: bufio.NewReader(strings.NewReader("fork/exec /bin/sh: resource temporarily unavailable\n"))}
-	if group, err := r.take(); sdk.KindOf(err) != sdk.KindResource || !strings.Contains(fmt.Sprint(err), "resource temporarily unavailable") {
-		t.Errorf("got group %d, %v", group, err)
 	}
 }
 

@@ -14,9 +14,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
+	"github.com/plume-da/plume/plugins/internal/children"
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
 )
@@ -24,7 +24,7 @@ import (
 // server is a command that keeps running and answers one line on its standard output for
 // every line on its standard input: mode "server".
 type server struct {
-	*process
+	*children.Child
 	key    string // of the configuration it was started for
 	dir    string // its working directory
 	input  io.WriteCloser
@@ -71,10 +71,6 @@ func (m *model) giveBack(s *server) {
 
 // startServer starts the command in a working directory of its own.
 func (m *model) startServer() (_ *server, err error) {
-	reaper, err := theReaper()
-	if err != nil {
-		return nil, err
-	}
 	dir, err := os.MkdirTemp(m.WorkDir, "plume-process-server-")
 	if err != nil {
 		return nil, resource(err)
@@ -82,10 +78,10 @@ func (m *model) startServer() (_ *server, err error) {
 	defer func() {
 		if err != nil {
 			_ = os.RemoveAll(dir)
-			reaper.disinherit(dir)
+			children.Disinherit(dir)
 		}
 	}()
-	if err := reaper.inherit(dir); err != nil {
+	if err := children.Inherit(dir); err != nil {
 		return nil, err
 	}
 	if err := m.furnish(dir); err != nil {
@@ -109,7 +105,7 @@ func (m *model) startServer() (_ *server, err error) {
 	if err != nil {
 		return nil, resource(err)
 	}
-	p, err := start(cmd)
+	p, err := children.Start(cmd)
 	var e *sdk.Error
 	switch {
 	case errors.As(err, &e):
@@ -117,13 +113,13 @@ func (m *model) startServer() (_ *server, err error) {
 	case err != nil:
 		return nil, config("command", "cannot be run: %v", err)
 	}
-	return &server{process: p, key: m.key, dir: dir, input: input, pipe: output.(*os.File), output: bufio.NewReader(output)}, nil
+	return &server{Child: p, key: m.key, dir: dir, input: input, pipe: output.(*os.File), output: bufio.NewReader(output)}, nil
 }
 
 // kill ends the server with all processes of its group. Whoever waits for its pipes goes on,
 // also where a process that has left the group keeps their other ends open.
 func (s *server) kill() {
-	s.process.kill()
+	s.Kill()
 	_ = s.input.Close()
 	_ = s.pipe.Close()
 }
@@ -137,10 +133,10 @@ func (s *server) retire() {
 		_ = s.Wait() // how it ends says nothing
 		close(ended)
 	}()
-	for _, ask := range []func(){func() { signalGroup(s.group, syscall.SIGTERM) }, s.kill} {
+	for _, ask := range []func(){s.Ask, s.kill} {
 		select {
 		case <-ended:
-		case <-time.After(grace):
+		case <-time.After(children.Grace):
 			ask()
 		}
 	}
@@ -152,11 +148,11 @@ func (s *server) retire() {
 func (s *server) end(keep bool) {
 	s.kill()
 	_ = s.Wait() // killed
-	s.leave()
+	s.Leave()
 	if !keep {
 		_ = os.RemoveAll(s.dir)
 	}
-	s.reaper.disinherit(s.dir)
+	children.Disinherit(s.dir)
 }
 
 // ask is a [forecaster]: it has a server do t. A server that failed is ended.

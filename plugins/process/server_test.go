@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -319,15 +318,13 @@ func TestIdleServers(t *testing.T) {
 	}
 }
 
-// How programs end when nobody needs them any more: they can say how in the file said.
-var endings = map[string]struct{ program, said string }{
-	"input closed": {"while read line; do :; done; echo closed > said", "closed"},
-	"asked":        {"trap 'echo asked > said; exit' TERM; while :; do sleep 0.01; done", "asked"},
-	"forced":       {"trap '' TERM; while :; do sleep 0.01; done", ""},
-}
-
+// A program that nobody needs any more is ended gently at first: it can say how in the file said.
 func TestRetire(t *testing.T) {
-	for name, tt := range endings {
+	for name, tt := range map[string]struct{ program, said string }{
+		"input closed": {"while read line; do :; done; echo closed > said", "closed"},
+		"asked":        {"trap 'echo asked > said; exit' TERM; while :; do sleep 0.01; done", "asked"},
+		"forced":       {"trap '' TERM; while :; do sleep 0.01; done", ""},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			said := filepath.Join(t.TempDir(), "said")
@@ -343,55 +340,6 @@ func TestRetire(t *testing.T) {
 			}
 			checkGone(t, s.Process.Pid)
 			if _, err := os.Stat(s.dir); err == nil {
-				t.Error("its directory is still there")
-			}
-		})
-	}
-}
-
-// The reaper ends what a plugin has left as gently.
-func TestReap(t *testing.T) {
-	for name, tt := range endings {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			orders, give := io.Pipe()
-			take, answers := io.Pipe()
-			dir := t.TempDir()
-			work := filepath.Join(dir, "work")
-			if err := os.Mkdir(work, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			reaped := make(chan struct{})
-			go func() {
-				reap(orders, answers)
-				close(reaped)
-			}()
-			r := &reaper{orders: give, answers: bufio.NewReader(take)}
-			group, err := r.take()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := r.inherit(work); err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.Command("sh", "-c", tt.program)
-			cmd.Dir, cmd.SysProcAttr = dir, &syscall.SysProcAttr{Setpgid: true, Pgid: group}
-			input, err := cmd.StdinPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(100 * time.Millisecond)
-			_ = input.Close()
-			_ = give.Close()
-			_ = cmd.Wait()
-			<-reaped
-			if text, _ := os.ReadFile(filepath.Join(dir, "said")); strings.TrimSpace(string(text)) != tt.said {
-				t.Errorf("it said %q, want %q", text, tt.said)
-			}
-			if _, err := os.Stat(work); err == nil {
 				t.Error("its directory is still there")
 			}
 		})

@@ -1,4 +1,4 @@
-package process
+package children
 
 import (
 	"bufio"
@@ -17,11 +17,10 @@ import (
 	"github.com/plume-da/plume/sdk"
 )
 
-// A command must not outlive the plugin, however the plugin ends: a signal that cannot be
-// caught does not end children. So the plugin starts its program a second time as a reaper,
-// which makes the process groups that commands run in. When the pipe to it is closed, it ends
-// all processes of its groups, gently at first, and removes the directories that were theirs
-// alone. Host and terminal signal the plugin's group; the reaper is in another.
+// reaper is this program, started a second time. It makes the process groups that commands run
+// in. When the pipe to it is closed, it ends all processes of its groups, gently at first, and
+// removes the directories that were theirs alone. Host and terminal signal the plugin's group;
+// the reaper is in another.
 type reaper struct {
 	mu      sync.Mutex
 	orders  io.Writer
@@ -30,7 +29,7 @@ type reaper struct {
 }
 
 // reaperVariable is set for a process that must be a reaper.
-const reaperVariable = "PLUME_PROCESS_REAPER"
+const reaperVariable = "PLUME_REAPER"
 
 // theReaper returns the reaper of this process. It starts it if there is none.
 var theReaper = sync.OnceValues(startReaper)
@@ -108,7 +107,7 @@ func noReaper(err error) error {
 }
 
 // A process that was started as a reaper does nothing else, whichever program contains this
-// plugin.
+// package.
 func init() {
 	if os.Getenv(reaperVariable) != "" {
 		reap(os.Stdin, os.Stdout)
@@ -144,18 +143,13 @@ func reap(orders io.Reader, answers io.Writer) {
 	}
 }
 
-// grace is how long programs have to end, without a signal when their input is closed and
-// again when they are asked to, before they are ended at once. An interpreter then removes
-// its temporary files.
-const grace = 500 * time.Millisecond
-
 // endGroups ends the processes of groups whose plugin has ended, which has closed the input of servers.
 func endGroups(leaders []*exec.Cmd) {
 	for _, leader := range leaders {
 		_ = leader.Wait() // its number is that of the group while there are other processes in it
 	}
 	for _, signal := range []syscall.Signal{0, syscall.SIGTERM, syscall.SIGKILL} {
-		for until := time.Now().Add(grace); len(leaders) > 0; time.Sleep(grace / 100) {
+		for until := time.Now().Add(Grace); len(leaders) > 0; time.Sleep(Grace / 100) {
 			leaders = slices.DeleteFunc(leaders, func(l *exec.Cmd) bool { return syscall.Kill(-l.Process.Pid, signal) != nil })
 			if signal == syscall.SIGKILL || time.Now().After(until) {
 				break
@@ -171,13 +165,4 @@ func newGroup() (*exec.Cmd, error) {
 	leader := exec.Command("/bin/sh", "-c", ":")
 	leader.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return leader, leader.Start()
-}
-
-// kill ends every process of the group led by leader at once.
-func kill(leader int) { signalGroup(leader, syscall.SIGKILL) }
-
-func signalGroup(leader int, signal syscall.Signal) {
-	if leader > 1 { // 1 would mean every process
-		_ = syscall.Kill(-leader, signal)
-	}
 }
