@@ -165,7 +165,7 @@ func TestPestMemberDoesNotFit(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, map[string]string{"run.in.tpl": "ptf #\n#x #\n", "run.out.ins": "pif @\nl1 !x!\n"})
 	for mode, command := range map[string][]string{"member": {"cp", "run.in", "run.out"}, "server": shell("while read line; do cp run.in run.out; echo {}; done")} {
-		m, err := configureIn(dir, params{"command": command, "variables": []string{"x"}, "templates": []string{"run.in.tpl"}, "instructions": []string{"run.out.ins"}, "mode": mode})
+		m, err := configureIn(dir, params{"command": command, "variables": []string{"x"}, "templates": []string{"run.in.tpl"}, "instructions": []string{"run.out.ins"}, "mode": mode, "work_dir": "work"})
 		if err != nil {
 			t.Fatal(err)
 		}
