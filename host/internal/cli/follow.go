@@ -551,6 +551,9 @@ func (f *follower) Begin(b experiment.Beginning) {
 	f.dir, f.begun = b.Dir, time.Now()
 }
 
+// Simulated does nothing.
+func (f *follower) Simulated() {}
+
 // Cycle does nothing.
 func (f *follower) Cycle(int) {}
 

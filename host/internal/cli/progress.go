@@ -38,6 +38,7 @@ type counters struct {
 	ended, failed, interrupted int // trials; failed ones have ended
 	done, missing              int // cycles; missing ones will not be run
 	counted                    int // cycles done in this process
+	simulated                  int // cycles of truths
 	runs                       int // of the model in them, over a cycle each; with windows there are more than cycles
 }
 
@@ -104,6 +105,9 @@ func needs(m *experiment.Memory, stored float64) string {
 	return text
 }
 
+// Simulated counts one cycle of a truth.
+func (p *progress) Simulated() { p.count(counters{simulated: 1}) }
+
 // Cycle counts one cycle, in so many runs of the model.
 func (p *progress) Cycle(runs int) { p.count(counters{done: 1, counted: 1, runs: runs}) }
 
@@ -131,6 +135,7 @@ func (p *progress) count(more counters) {
 	p.now.cycles += more.cycles
 	p.now.done += more.done
 	p.now.counted += more.counted
+	p.now.simulated += more.simulated
 	p.now.runs += more.runs
 	p.now.missing += more.missing
 	p.now.ended += more.ended
@@ -212,6 +217,7 @@ type progressLine struct {
 	Interrupted int      `json:"interrupted"`
 	Cycles      int      `json:"cycles"`     // of the run
 	Done        int      `json:"done"`       // cycles
+	Simulated   int      `json:"simulated"`  // cycles of truths in this process
 	ModelRuns   int      `json:"model_runs"` // in this process, over a cycle each
 	Seconds     float64  `json:"seconds"`
 	Left        *float64 `json:"left"` // seconds; null: not known
@@ -223,7 +229,7 @@ func (f *feed) write(w io.Writer, c counters, pace *pacer, elapsed time.Duration
 	if f.closed || f.begun && !last && c == f.last && elapsed-f.said < jsonEvery {
 		return
 	}
-	line := progressLine{f.dir, f.name, c.trials, c.ended, c.failed, c.interrupted, c.cycles, c.done, c.runs, float64(elapsed.Milliseconds()) / 1000, nil}
+	line := progressLine{f.dir, f.name, c.trials, c.ended, c.failed, c.interrupted, c.cycles, c.done, c.simulated, c.runs, float64(elapsed.Milliseconds()) / 1000, nil}
 	if _, left, ok := pace.estimate(c, elapsed); ok {
 		seconds := left.Seconds()
 		line.Left = &seconds
@@ -313,6 +319,8 @@ func (p *pacer) estimate(c counters, elapsed time.Duration) (rate float64, left 
 func (p *pacer) text(c counters, elapsed time.Duration) string {
 	rate, left, ok := p.estimate(c, elapsed)
 	switch {
+	case c.done == 0 && c.ended == 0 && elapsed >= settled && c.simulated > 0:
+		return fmt.Sprintf("truth: %s, %s", plural(c.simulated, "cycle"), roughly(elapsed))
 	case c.done == 0 && c.ended == 0 && elapsed >= settled:
 		return "no cycle yet, " + roughly(elapsed)
 	case !ok:

@@ -28,6 +28,9 @@ func TestTrialsThatAreInterruptedHaveNotEnded(t *testing.T) {
 // nothing about how fast it is.
 func TestTimeLeft(t *testing.T) {
 	var p pacer
+	if got := p.text(counters{cycles: 9, trials: 1, simulated: 7}, 12*time.Second); got != "truth: 7 cycles, 12s" {
+		t.Errorf("got %q", got)
+	}
 	for after, want := range map[time.Duration]string{200 * time.Millisecond: "200ms", 12 * time.Second: "no cycle yet, 12s"} {
 		if got := p.text(counters{cycles: 9, trials: 1}, after); got != want { // while the truth is made
 			t.Errorf("after %v: got %q, want %q", after, got, want)
@@ -57,7 +60,7 @@ func TestProgressAsJSON(t *testing.T) {
 	var out strings.Builder
 	f := &feed{name: "twin", dir: "runs/twin/1", gone: func() { t.Error("the reader is there") }}
 	pace := &pacer{}
-	c := counters{trials: 2, cycles: 100}
+	c := counters{trials: 2, cycles: 100, simulated: 7}
 	for _, step := range []struct {
 		done    int
 		elapsed time.Duration
@@ -67,11 +70,11 @@ func TestProgressAsJSON(t *testing.T) {
 	}
 	c.ended, c.failed = 2, 1
 	f.write(&out, c, pace, 3400*time.Millisecond, true)
-	want := `{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":0,"model_runs":0,"seconds":0.1,"left":null}}
-{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":10,"model_runs":40,"seconds":0.3,"left":null}}
-{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":50,"model_runs":200,"seconds":2.3,"left":3}}
-{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":50,"model_runs":200,"seconds":3.3,"left":4}}
-{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":2,"failed":1,"interrupted":0,"cycles":100,"done":50,"model_runs":200,"seconds":3.4,"left":4}}
+	want := `{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":0,"simulated":7,"model_runs":0,"seconds":0.1,"left":null}}
+{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":10,"simulated":7,"model_runs":40,"seconds":0.3,"left":null}}
+{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":50,"simulated":7,"model_runs":200,"seconds":2.3,"left":3}}
+{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":0,"failed":0,"interrupted":0,"cycles":100,"done":50,"simulated":7,"model_runs":200,"seconds":3.3,"left":4}}
+{"progress":{"run":"runs/twin/1","name":"twin","trials":2,"ended":2,"failed":1,"interrupted":0,"cycles":100,"done":50,"simulated":7,"model_runs":200,"seconds":3.4,"left":4}}
 `
 	if got := out.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

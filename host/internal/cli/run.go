@@ -36,9 +36,9 @@ however it was stopped, here or on any executor.
 With --progress json a program can follow the run: lines of standard error that
 begin with {"progress": have the directory (run), the numbers of trials and of
 those that ended, failed or were interrupted, of cycles and of those done, of
-model runs, of which a window takes several a cycle, and seconds, so far and
-left (null if not known). When nobody reads them any more,
-the run stops as after Ctrl-C.`,
+cycles of truths (simulated), of model runs, of which a window takes several a
+cycle, and seconds, so far and left (null if not known). When nobody reads them
+any more, the run stops as after Ctrl-C.`,
 		Example: `  plume run workflows/lorenz63-quick.toml
   plume run twin.toml --set time.cycles=50 --set experiment.seed=7
   plume run twin.toml --profile short --workers 1

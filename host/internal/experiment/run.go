@@ -40,6 +40,8 @@ type Options struct {
 type Observer interface {
 	// Begin says that the run directory exists and that trials are about to run.
 	Begin(Beginning)
+	// Simulated says that a truth has been simulated for one more cycle.
+	Simulated()
 	// Cycle says that a trial has run one more cycle, in so many runs of the model: with a window
 	// there are several.
 	Cycle(runs int)
@@ -73,6 +75,7 @@ type Beginning struct {
 type unobserved struct{}
 
 func (unobserved) Begin(Beginning)           {}
+func (unobserved) Simulated()                {}
 func (unobserved) Cycle(int)                 {}
 func (unobserved) More(int)                  {}
 func (unobserved) Recalled(_, _ int)         {}
@@ -345,7 +348,7 @@ func (e *engine) recallScenario(planned *plan.Scenario) bool {
 
 // makeScenario makes truth and observations, and the reference if there is one.
 func (e *engine) makeScenario(ctx context.Context, sc *scenario) (err error) {
-	if sc.made, err = cycle.Simulate(ctx, sc.plan, func() error { return e.Stop.Err() }); err != nil {
+	if sc.made, err = cycle.Simulate(ctx, sc.plan, func() error { e.Observer.Simulated(); return e.Stop.Err() }); err != nil {
 		return err
 	}
 	if err := e.writeScenario(sc); err != nil {

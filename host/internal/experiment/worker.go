@@ -309,10 +309,13 @@ func (w *worker) More(cycles int) { _ = w.send(answer{More: cycles}) }
 // Recalled implements [Observer].
 func (w *worker) Recalled(cycles, _ int) { _ = w.send(answer{Recalled: cycles}) }
 
-// Begin, Ended, Joining and End are those of the host.
+// Begin, Simulated, Ended, Joining and End are those of the host.
 
 // Begin implements [Observer].
 func (w *worker) Begin(Beginning) {}
+
+// Simulated implements [Observer].
+func (w *worker) Simulated() {}
 
 // Ended implements [Observer].
 func (w *worker) Ended(archive.Status, int) {}

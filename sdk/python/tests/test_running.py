@@ -17,6 +17,7 @@ import numpy as np
 import plume as kit
 import pytest
 from conftest import PLUME
+from plume._progress import Progress
 
 TWIN = {
     "experiment": {"name": "twin", "seed": 3},
@@ -210,6 +211,13 @@ def test_a_later_plume_may_say_more_of_its_progress(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "Run('one')\n"
     assert "2/2 trials" in done.stderr
+
+
+def test_progress_tells_of_the_truth():
+    said = {name: 0 for name in ("trials", "ended", "failed", "interrupted", "cycles", "done")}
+    shown = [str(Progress(run="one", name="two", seconds=3.0, simulated=7, **said | {"done": done})) for done in (0, 1)]
+    assert shown[0].endswith("truth: 7 cycles, 3.0 s")
+    assert "truth" not in shown[1]
 
 
 def test_answers_are_utf8_in_every_locale():

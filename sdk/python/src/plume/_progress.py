@@ -13,7 +13,7 @@ from typing import Any
 @dataclass(frozen=True, repr=False)
 class Progress:
     """How far a run is, as plume says it: of trials and of cycles; left in seconds, None if not
-    known; model_runs over a cycle each, of which a window takes several."""
+    known; simulated cycles of truths; model_runs over a cycle each, of which a window takes several."""
 
     run: str
     name: str
@@ -26,6 +26,7 @@ class Progress:
     seconds: float
     left: float | None = None
     model_runs: int = 0
+    simulated: int = 0
 
     def __repr__(self) -> str:
         full = 20 * self.done // max(1, self.cycles)
@@ -40,7 +41,8 @@ class Progress:
         return f"{self.ended}/{self.trials} trials{failed}, {self.done}/{self.cycles} cycles"
 
     def _time(self) -> str:
-        return f"{self.seconds:.1f} s" if self.left is None else f"{self.left:.0f} s left"
+        truth = "" if self.done or not self.simulated else f"truth: {self.simulated} cycles, "
+        return f"{truth}{self.seconds:.1f} s" if self.left is None else f"{self.left:.0f} s left"
 
 
 def shell() -> Any:
