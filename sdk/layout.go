@@ -14,6 +14,11 @@ type Variable struct {
 	Shape []int    // empty for a scalar
 	Dims  []string // names of the dimensions of Shape, in order
 	Unit  string   // in the notation of UDUNITS; "1" is dimensionless
+
+	// Diagnostic says of a variable of a state that the model computes it with each forecast and
+	// does not need it to go on, such as a discharge. It can be observed, but filters do not get
+	// it, and scores leave it out. Diagnostics follow all other variables; see [Layout.CheckState].
+	Diagnostic bool
 }
 
 // Size returns the number of values of the variable.
@@ -51,6 +56,55 @@ func (l *Layout) Offset(name string) (int, bool) {
 		n += v.Size()
 	}
 	return 0, false
+}
+
+// Prognostic returns l without diagnostics: what a model needs to go on, and filters move. It is l
+// itself if there are none.
+func (l *Layout) Prognostic() *Layout {
+	of, kept, at := &Layout{}, []int{}, 0
+	for _, v := range l.Variables {
+		if !v.Diagnostic {
+			of.Variables = append(of.Variables, v)
+			for k := range v.Size() {
+				kept = append(kept, at+k)
+			}
+		}
+		at += v.Size()
+	}
+	if len(of.Variables) == len(l.Variables) {
+		return l
+	}
+	if c := l.Coordinates; c != nil && len(kept) > 0 {
+		points := mat.NewDense(len(kept), len(c.Dims), nil)
+		for i, from := range kept {
+			for d := range c.Dims {
+				points.Set(i, d, c.Points.At(from, d))
+			}
+		}
+		of.Coordinates = &Coordinates{Dims: c.Dims, Period: c.Period, Points: points}
+	}
+	return of
+}
+
+// CheckState reports the first fault of l as the layout of a model's states: one of [Layout.Check],
+// diagnostics alone, or a diagnostic that another variable follows.
+func (l *Layout) CheckState() error {
+	if err := l.Check(); err != nil {
+		return err
+	}
+	first := slices.IndexFunc(l.Variables, func(v Variable) bool { return v.Diagnostic })
+	if first < 0 {
+		return nil
+	}
+	if first == 0 && !slices.ContainsFunc(l.Variables, func(v Variable) bool { return !v.Diagnostic }) {
+		return Errorf(KindContract, "layout", "all variables are diagnostics, want one that the model needs to go on")
+	}
+	for _, v := range l.Variables[first:] {
+		if !v.Diagnostic {
+			return Errorf(KindContract, "layout", "%s follows %s, which is a diagnostic; want diagnostics after all other variables", v.Name, l.Variables[first].Name)
+		}
+	}
+	return nil
 }
 
 // maxSize bounds the number of values of a layout: a row of this size fills an Arrow column

@@ -62,7 +62,7 @@ type Model interface {
 type ForecastRequest struct {
 	Call
 	From, To float64    // in model time units
-	Ensemble *mat.Dense // N x n
+	Ensemble *mat.Dense // N x n; diagnostics are 0
 	Into     *mat.Dense // N x n, the answer; Ensemble itself if the manifest says in_place
 
 	// Parameters holds in row i the values of the parameters ModelConfig.PerMember for

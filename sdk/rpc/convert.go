@@ -18,7 +18,7 @@ func layoutToProto(l *sdk.Layout, grid bool) *pb.Layout {
 	}
 	out := &pb.Layout{}
 	for _, v := range l.Variables {
-		p := &pb.Variable{Name: v.Name, Dims: v.Dims, Unit: v.Unit}
+		p := &pb.Variable{Name: v.Name, Dims: v.Dims, Unit: v.Unit, Diagnostic: v.Diagnostic}
 		for _, k := range v.Shape {
 			p.Shape = append(p.Shape, int64(k))
 		}
@@ -64,7 +64,7 @@ func layoutFromProto(p *pb.Layout) (*sdk.Layout, error) {
 	}
 	l := &sdk.Layout{}
 	for _, v := range p.Variables {
-		variable := sdk.Variable{Name: v.Name, Dims: v.Dims, Unit: v.Unit}
+		variable := sdk.Variable{Name: v.Name, Dims: v.Dims, Unit: v.Unit, Diagnostic: v.Diagnostic}
 		for _, k := range v.Shape {
 			variable.Shape = append(variable.Shape, int(k))
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // protocolMinor counts additions within plume.v1.
-const protocolMinor = 6
+const protocolMinor = 7
 
 // Server answers the services of one plugin.
 type Server struct {

@@ -196,9 +196,10 @@ func (a *assimilation) watch() func() {
 
 // ordinary returns the analysis of the last time by a filter that does not run the model
 // again, from the forecast of s, and what its members carry: what the window is to be better
-// than. It returns no members without a window, or where the two cannot be compared.
+// than. It returns no members without a window, or where the two cannot be compared: what a filter has
+// moved has no diagnostics to observe.
 func (a *assimilation) ordinary(ctx context.Context, s *Step) (Ensemble, [][]byte, error) {
-	if a.lag() == 0 || a.last().y == nil || s.Predicted == nil || s.ErrorVariance == nil {
+	if a.lag() == 0 || a.last().y == nil || s.Predicted == nil || s.ErrorVariance == nil || a.diagnoses() {
 		return Ensemble{}, nil, nil
 	}
 	parts := a.whatIsLeft()

@@ -408,7 +408,7 @@ var (
 
 func (a *assimilation) passes() passRule {
 	switch w := a.trial.Window; {
-	case w == nil:
+	case w == nil, a.lag() == 0 && !w.Whole && a.diagnoses():
 		return passRule{most: 1}
 	case w.Passes > 0:
 		return passRule{most: w.Passes}

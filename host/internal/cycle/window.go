@@ -99,6 +99,12 @@ func (a *assimilation) recall(from *State, times int) {
 	}
 }
 
+// diagnoses reports whether the model has diagnostics, which can be observed of its forecasts alone.
+func (a *assimilation) diagnoses() bool {
+	first, end := a.plan.Diagnostics()
+	return first < end
+}
+
 func (a *assimilation) last() *point { return a.points[len(a.points)-1] }
 
 // lag returns the number of cycles from the start of the window to the last one.

@@ -24,6 +24,9 @@ func (s *scorer) heldOut(step *cycle.Step) []archive.HeldOutRow {
 		name string
 		cycle.Prediction
 	}{{score.Forecast, step.HeldOut.Forecast}, {score.Analysis, step.HeldOut.Analysis}} {
+		if stage.Predicted == nil {
+			continue
+		}
 		for _, v := range step.HeldOut.Values {
 			row := archive.HeldOutRow{Stage: stage.name, Component: int(v.Component), Prediction: predicted(stage.Prediction, v)}
 			list = append(list, row)
@@ -122,8 +125,17 @@ func heldOutBaselines(p *plan.Plan, of *plan.Scenario, r *observations.Record) [
 		baseline("persistence", "held_out_rmse", of, score.RootTimeMean(persistence))}
 }
 
-// finite reports whether all values of e are finite numbers.
-func finite(e *mat.Dense) bool {
-	_, _, found := ensemble.NonFinite(e)
-	return !found
+// finite reports whether all values of e, states of p, are finite numbers. Diagnostics may be missing.
+func finite(p *plan.Plan, e *mat.Dense) bool {
+	rows, n := e.Dims()
+	first, end := p.Diagnostics()
+	for _, part := range [][2]int{{0, first}, {end, n}} {
+		if part[0] == part[1] {
+			continue
+		}
+		if _, _, found := ensemble.NonFinite(e.Slice(0, rows, part[0], part[1]).(*mat.Dense)); found {
+			return false
+		}
+	}
+	return true
 }

@@ -121,7 +121,7 @@ func (s *scorer) rows(step *cycle.Step) ([]archive.CycleRow, []archive.Descripti
 	if step.Diverged != nil {
 		s.Diverged++
 	}
-	s.Lost = s.Lost || !finite(step.Analysis.Members)
+	s.Lost = s.Lost || !finite(s.plan, step.Analysis.Members)
 	rows, descriptions := s.past(step)
 	for i, e := range []cycle.Ensemble{step.Forecast, step.Analysis} { // the second one takes the memory of the first
 		rows = append(rows, s.rowOf(s.caseOf(stages[i], step, step.Cycle, e), stages[i], step.Cycle, 0))

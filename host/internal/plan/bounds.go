@@ -101,6 +101,7 @@ func (m *maker) bounds(params []*sdk.Param) []bounded {
 	var found []bounded
 	var names []string
 	given, first := m.w.Model.Bounds, 0
+	m.noDiagnostics(slices.Sorted(maps.Keys(given)), m.observed, []any{"model", "bounds"})
 	for _, v := range m.plan.State.Variables {
 		b := everywhere
 		if i := slices.IndexFunc(params, func(p *sdk.Param) bool { return p.Name == v.Name }); i >= 0 {
@@ -197,11 +198,23 @@ func (m *maker) stated(name string, of workflow.Bounds, b interval) interval {
 }
 
 // Coordinates replaces the values of bounded variables in the rows of members by their coordinates,
-// which filters get. Values must lie between the bounds.
-func (p *Plan) Coordinates(members *mat.Dense) { replace(members, p.bounded, interval.to) }
+// which filters get, and diagnostics, which they do not get, by 0. Values must lie between the bounds.
+func (p *Plan) Coordinates(members *mat.Dense) {
+	replace(members, p.bounded, interval.to)
+	first, end := p.Diagnostics()
+	for i := range members.RawMatrix().Rows {
+		clear(members.RawRowView(i)[first:end])
+	}
+}
 
-// Values is the inverse of [Plan.Coordinates].
-func (p *Plan) Values(members *mat.Dense) { replace(members, p.bounded, interval.from) }
+// Values is the inverse of [Plan.Coordinates], but for diagnostics, which are then NaN.
+func (p *Plan) Values(members *mat.Dense) {
+	replace(members, p.bounded, interval.from)
+	first, end := p.Diagnostics()
+	for i := range members.RawMatrix().Rows {
+		missing(members.RawRowView(i)[first:end])
+	}
+}
 
 // replace replaces the values of variables in the rows of members by a function of them.
 func replace(members *mat.Dense, variables []bounded, by func(interval, float64) float64) {

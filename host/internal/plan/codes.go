@@ -24,6 +24,7 @@ const (
 	codeVariable     diag.Code = "E321"
 	codeEstimate     diag.Code = "E322"
 	codeBounds       diag.Code = "E323"
+	codeDiagnostic   diag.Code = "E324"
 )
 
 // Codes are the findings of this package.
@@ -46,6 +47,7 @@ func Codes() []diag.Entry {
 		{Code: codeSamples, Means: "a file of members cannot be used", Remedy: "fix the file: one member per row, a column for every variable, finite numbers"},
 		{Code: codeVariable, Means: "a name that is not a variable of the state, or a variable without a number", Remedy: "name the variables of the state"},
 		{Code: codeBounds, Means: "bounds of a variable do not make sense", Remedy: "give a lower bound, an upper one above it, or both, to a variable of the state"},
+		{Code: codeDiagnostic, Means: "a variable that the model computes, a diagnostic, where one is needed that it goes on from", Remedy: "name a variable of the state that is not a diagnostic, or remove what the message names"},
 		{Code: codeEvery, Means: "a filter cannot assimilate the observations of several cycles at once", Remedy: "remove every, or what the message names"},
 		{Code: codeOver, Means: "a mean or a sum over several cycles cannot be observed", Remedy: "remove over, or choose another operator or label"},
 		{Code: codeEstimate, Means: "a parameter cannot be estimated", Remedy: "`plume plugins describe NAME` says which parameters may differ by member"},

@@ -324,6 +324,10 @@ func (m *maker) model() {
 	m.plan.MaxFailed = w.Model.MaxFailed
 	m.plan.Restart = map[string]Restart{"restart": FromInit, "climatology": FromClimatology}[w.Ensemble.OnDivergence]
 	m.observed = model.Layout()
+	if m.checkState(manifest, m.observed, "model"); len(m.found) > m.before {
+		return
+	}
+	model = withDiagnostics(model)
 	m.plan.State, m.plan.Parameters = m.augment(m.observed, params), len(params)
 	m.plan.Places = m.observed.Coordinates
 	m.bounded = m.bounds(params)
@@ -375,6 +379,7 @@ func (m *maker) truth(model sdk.Model, estimated []*sdk.Param) {
 			return
 		}
 	}
+	model = withDiagnostics(model)
 	m.paths("truth", plugin.Manifest, params)
 	if w.Truth.Step != 0 || m.truthPlugin != nil {
 		w.Truth.Step = step
@@ -400,7 +405,7 @@ func (m *maker) truth(model sdk.Model, estimated []*sdk.Param) {
 // sameVariables reports whether two layouts have the same variables in the same order.
 func sameVariables(a, b *sdk.Layout) bool {
 	return slices.EqualFunc(a.Variables, b.Variables, func(a, b sdk.Variable) bool {
-		return a.Name == b.Name && slices.Equal(a.Shape, b.Shape)
+		return a.Name == b.Name && slices.Equal(a.Shape, b.Shape) && a.Diagnostic == b.Diagnostic
 	})
 }
 
@@ -462,7 +467,7 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 		plain.Cutoffs = nil
 		space = &plain
 	}
-	config := sdk.FilterConfig{Params: c.Params, State: m.plan.State, Observations: space}
+	config := sdk.FilterConfig{Params: c.Params, State: m.plan.State.Prognostic(), Observations: space}
 	resize := func(ctx context.Context, members, cycles, past int) (sdk.Filter, error) {
 		config := config
 		config.Members, config.Past = members, past
@@ -473,6 +478,7 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 		if err != nil {
 			return nil, err
 		}
+		f = withoutDiagnostics(f, m.plan.State)
 		return withBounds(withWhitening(f, repeatedBlocks(m.blocks, m.plan.Space.Layout.Size(), cycles)), repeatedBounds(m.bounded, m.plan.State.Size(), past)), nil
 	}
 	f, err := resize(m.ctx, size, 1, 0)
@@ -495,6 +501,10 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 				WithNote("%s %s", m.observers("offers", "offer"), join(m.plan.Space.Offers)).
 				WithHelp("%s", help)
 		}
+	}
+	if m.diagnoses() && slices.Contains(f.Needs(), sdk.Gradient) {
+		m.add(codeDiagnostic, below(path, "plugin"), "%s needs gradients by the state, but what is observed depends on diagnostics of %s, too", c.Plugin, m.w.Model.Plugin).
+			WithHelp("choose a filter that does not need them")
 	}
 	if i := slices.IndexFunc(m.w.Observations, func(o workflow.Observations) bool { return o.Cutoff > 0 }); i >= 0 &&
 		!p.Manifest.Cutoffs && slices.Contains(f.Needs(), sdk.HasPositions) {

@@ -107,6 +107,9 @@ func (p *Plan) Memory(t *Trial) Memory {
 	if p.Parameters > 0 || p.Held != nil {
 		states += 3 // the part of the model before and after a forecast, and that of the operator
 	}
+	if first, end := p.Diagnostics(); first < end {
+		states += 1 + 2*wide // what the model goes on from, and what the filter gets and gives
+	}
 	if p.Record != nil {
 		observed += 4 // predicted and simulated, of both stages, for values that are held out
 	}

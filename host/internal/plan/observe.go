@@ -27,6 +27,7 @@ func (m *maker) observations() {
 	if len(m.found) > m.before || m.w.Real() && !m.read(streams) {
 		return
 	}
+	m.checkFirst()
 	if m.remember(); len(m.found) > m.before {
 		return
 	}

@@ -142,6 +142,7 @@ func (m *maker) remember() {
 				m.add(codeOver, []any{"observations", i, "over"}, "the state already has a variable `%s`", v.Name).WithLabel("name is taken").
 					WithHelp("give the stream another label")
 			}
+			v.Diagnostic = false // filters move the mean of one
 			held.Variables = append(held.Variables, v)
 		}
 	}
@@ -181,12 +182,17 @@ func (m *maker) places(state *sdk.Coordinates, overs []*over) *sdk.Coordinates {
 	return &sdk.Coordinates{Dims: state.Dims, Period: state.Period, Points: points}
 }
 
-// Modelled returns the variables of the model, which are the first ones of State, and the number of their
-// values. Estimated parameters follow, and then means and sums that are observed.
+// Modelled returns the variables that the model goes on from, which are the first ones of State, and
+// the number of their values. Diagnostics follow, then estimated parameters, and then means and sums that
+// are observed.
 func (p *Plan) Modelled() (variables []sdk.Variable, values int) {
 	variables, values = p.State.Variables, p.State.Size()
 	if p.Held != nil {
 		variables, values = variables[:len(variables)-len(p.Held.Variables)], values-p.Held.Size()
 	}
-	return variables[:len(variables)-p.Parameters], values - p.Parameters
+	variables, values = variables[:len(variables)-p.Parameters], values-p.Parameters
+	for n := len(variables); n > 0 && variables[n-1].Diagnostic; n-- {
+		variables, values = variables[:n-1], values-variables[n-1].Size()
+	}
+	return variables, values
 }

@@ -24,9 +24,9 @@ func (m *maker) scores() {
 		}
 	}
 	variables, _ := m.plan.Modelled()
-	first := len(variables)
+	first, parameters := len(variables), len(m.observed.Variables)
 	for i, v := range m.plan.State.Variables {
-		parameter := i >= first && i < first+m.plan.Parameters
+		parameter := i >= parameters && i < parameters+m.plan.Parameters
 		if named[v.Name] || parameter || i < first && !m.plan.OneUnit() {
 			m.plan.Scored = append(m.plan.Scored, v.Name)
 		}
@@ -39,8 +39,11 @@ func (m *maker) scoreOf(named map[string]bool, name string, path ...any) {
 	if !ok || !s.ByVariable { // the workflow has been checked for other names
 		return
 	}
-	if _, ok := m.plan.State.Offset(s.Variable); ok {
-		named[s.Variable] = true
+	if i := slices.IndexFunc(m.plan.State.Variables, func(v sdk.Variable) bool { return v.Name == s.Variable }); i >= 0 {
+		if named[s.Variable] = true; m.plan.State.Variables[i].Diagnostic {
+			m.add(codeDiagnostic, path, "there is no score %q: `%s` is a diagnostic, which filters do not move", name, s.Variable).
+				WithLabel("not scored").WithHelp("the scores of observations say how it is forecast; name a score of %s", describe(m.plan.State.Prognostic()))
+		}
 		return
 	}
 	var all []string

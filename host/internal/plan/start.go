@@ -14,7 +14,11 @@ import (
 // draw makes the distribution of states of layout l from the table of the workflow at path.
 func (m *maker) draw(s workflow.Start, l *sdk.Layout, path ...any) Draw {
 	if s.Dist == "samples" {
-		samples, weights := m.samples(s, l, path...)
+		samples, weights := m.samples(s, l.Prognostic(), path...)
+		m.noDiagnostics(slices.Sorted(maps.Keys(s.Columns)), l, below(path, "columns"))
+		if samples != nil {
+			samples = spread(samples, l)
+		}
 		return Draw{Dists: sized(l), Samples: samples, Weights: weights}
 	}
 	dists := sized(l)
@@ -35,17 +39,22 @@ func (m *maker) draw(s workflow.Start, l *sdk.Layout, path ...any) Draw {
 	}
 	dist := map[string]Dist{"lognormal": LogNormal, "uniform": Uniform}[s.Dist]
 	for i := range dists {
+		if l.Variables[i].Diagnostic {
+			continue
+		}
 		d := &dists[i]
 		d.Dist, d.Around, d.Middle, d.Width = dist, around, middle[i], width[i]
 	}
 	return Draw{Dists: dists}
 }
 
-// sized returns distributions, to be completed, of the variables of l.
+// sized returns distributions, to be completed, of the variables of l. Diagnostics have no values.
 func sized(l *sdk.Layout) []Distribution {
 	dists := make([]Distribution, len(l.Variables))
 	for i, v := range l.Variables {
-		dists[i].Size = v.Size()
+		if dists[i].Size = v.Size(); v.Diagnostic {
+			dists[i] = absent(v)
+		}
 	}
 	return dists
 }
@@ -73,17 +82,21 @@ func (m *maker) interval(s workflow.Start, l *sdk.Layout, path ...any) (low, len
 }
 
 // broadcast returns the numbers for every variable of l; nil after a finding. If v is not
-// given, all are 0. rest is for variables that a table by variable omits; if it is NaN,
-// none may be omitted.
+// given, all are 0, as those of diagnostics always are. rest is for variables that a table by
+// variable omits; if it is NaN, none may be omitted.
 func (m *maker) broadcast(v workflow.Values, l *sdk.Layout, rest float64, path ...any) []workflow.Numbers {
 	if v.ByVariable == nil {
 		return m.vector(v.List, l, path...)
 	}
-	meant, sound := m.noVariables(slices.Sorted(maps.Keys(v.ByVariable)), l, path)
+	names := slices.Sorted(maps.Keys(v.ByVariable))
+	meant, sound := m.noVariables(names, l, path)
+	sound = m.noDiagnostics(names, l, path) && sound
 	var out []workflow.Numbers
 	for _, variable := range l.Variables {
 		values, given := v.ByVariable[variable.Name]
 		switch {
+		case variable.Diagnostic:
+			out = append(out, workflow.Numbers{0})
 		case len(values) == variable.Size(), len(values) == 1:
 			out = append(out, values)
 		case given:
@@ -132,24 +145,30 @@ func upTo(n int, what string) string {
 	return fmt.Sprintf("1 or %d %ss", n, what)
 }
 
-// vector gives every variable one value, or its part of the values of a whole state.
+// vector gives every variable one value, or its part of the values of a whole state. Diagnostics
+// have none.
 func (m *maker) vector(values []float64, l *sdk.Layout, path ...any) []workflow.Numbers {
-	n := l.Size()
-	switch len(values) {
-	case 0:
-		return slices.Repeat([]workflow.Numbers{{0}}, len(l.Variables))
-	case 1:
-		return slices.Repeat([]workflow.Numbers{values}, len(l.Variables))
-	case n:
-		parts := make([]workflow.Numbers, len(l.Variables))
-		for i, v := range l.Variables {
+	if len(values) == 0 {
+		values = []float64{0}
+	}
+	n, one := l.Prognostic().Size(), len(values) == 1
+	if !one && len(values) != n {
+		m.add(codeShape, path, "%d values are given, but %s has %d state values", len(values), m.w.Model.Plugin, n).
+			WithLabel("%s", upTo(n, "number")).WithNote("state: %s", describe(l)).WithHelp("give one number for all, or one for each")
+		return nil
+	}
+	parts := make([]workflow.Numbers, len(l.Variables))
+	for i, v := range l.Variables {
+		switch {
+		case v.Diagnostic:
+			parts[i] = workflow.Numbers{0}
+		case one:
+			parts[i] = values
+		default:
 			parts[i], values = values[:v.Size()], values[v.Size():]
 		}
-		return parts
 	}
-	m.add(codeShape, path, "%d values are given, but %s has %d state values", len(values), m.w.Model.Plugin, n).
-		WithLabel("%s", upTo(n, "number")).WithNote("state: %s", describe(l)).WithHelp("give one number for all, or one for each")
-	return nil
+	return parts
 }
 
 func describe(l *sdk.Layout) string {
@@ -157,6 +176,9 @@ func describe(l *sdk.Layout) string {
 	for i, v := range l.Variables {
 		if len(v.Shape) > 0 {
 			parts[i] += fmt.Sprint(v.Shape)
+		}
+		if v.Diagnostic {
+			parts[i] += " (diagnostic)"
 		}
 	}
 	return list(parts)

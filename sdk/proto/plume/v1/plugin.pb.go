@@ -600,11 +600,15 @@ func (x *Layout) GetCoordinates() *Coordinates {
 }
 
 type Variable struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Shape         []int64                `protobuf:"varint,2,rep,packed,name=shape,proto3" json:"shape,omitempty"` // empty for a scalar
-	Dims          []string               `protobuf:"bytes,3,rep,name=dims,proto3" json:"dims,omitempty"`
-	Unit          string                 `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Shape []int64                `protobuf:"varint,2,rep,packed,name=shape,proto3" json:"shape,omitempty"` // empty for a scalar
+	Dims  []string               `protobuf:"bytes,3,rep,name=dims,proto3" json:"dims,omitempty"`
+	Unit  string                 `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`
+	// States (protocol_minor 7): the model computes it with each forecast and does not need it to
+	// go on. Diagnostics follow all other variables; in requests to a model their values are 0, and
+	// filters do not get them.
+	Diagnostic    bool `protobuf:"varint,5,opt,name=diagnostic,proto3" json:"diagnostic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -665,6 +669,13 @@ func (x *Variable) GetUnit() string {
 		return x.Unit
 	}
 	return ""
+}
+
+func (x *Variable) GetDiagnostic() bool {
+	if x != nil {
+		return x.Diagnostic
+	}
+	return false
 }
 
 type Coordinates struct {
@@ -1752,12 +1763,15 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\rShareResponse\"s\n" +
 	"\x06Layout\x120\n" +
 	"\tvariables\x18\x01 \x03(\v2\x12.plume.v1.VariableR\tvariables\x127\n" +
-	"\vcoordinates\x18\x02 \x01(\v2\x15.plume.v1.CoordinatesR\vcoordinates\"\\\n" +
+	"\vcoordinates\x18\x02 \x01(\v2\x15.plume.v1.CoordinatesR\vcoordinates\"|\n" +
 	"\bVariable\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05shape\x18\x02 \x03(\x03R\x05shape\x12\x12\n" +
 	"\x04dims\x18\x03 \x03(\tR\x04dims\x12\x12\n" +
-	"\x04unit\x18\x04 \x01(\tR\x04unit\"y\n" +
+	"\x04unit\x18\x04 \x01(\tR\x04unit\x12\x1e\n" +
+	"\n" +
+	"diagnostic\x18\x05 \x01(\bR\n" +
+	"diagnostic\"y\n" +
 	"\vCoordinates\x12\x12\n" +
 	"\x04dims\x18\x01 \x03(\tR\x04dims\x12\x16\n" +
 	"\x06period\x18\x02 \x03(\x01R\x06period\x12\x16\n" +

@@ -112,16 +112,18 @@ class Layout(_message.Message):
     def __init__(self, variables: _Optional[_Iterable[_Union[Variable, _Mapping]]] = ..., coordinates: _Optional[_Union[Coordinates, _Mapping]] = ...) -> None: ...
 
 class Variable(_message.Message):
-    __slots__ = ("name", "shape", "dims", "unit")
+    __slots__ = ("name", "shape", "dims", "unit", "diagnostic")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SHAPE_FIELD_NUMBER: _ClassVar[int]
     DIMS_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
+    DIAGNOSTIC_FIELD_NUMBER: _ClassVar[int]
     name: str
     shape: _containers.RepeatedScalarFieldContainer[int]
     dims: _containers.RepeatedScalarFieldContainer[str]
     unit: str
-    def __init__(self, name: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., dims: _Optional[_Iterable[str]] = ..., unit: _Optional[str] = ...) -> None: ...
+    diagnostic: bool
+    def __init__(self, name: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., dims: _Optional[_Iterable[str]] = ..., unit: _Optional[str] = ..., diagnostic: _Optional[bool] = ...) -> None: ...
 
 class Coordinates(_message.Message):
     __slots__ = ("dims", "period", "points", "grid")
