@@ -108,6 +108,32 @@ func TestModelFindings(t *testing.T) {
 	}
 }
 
+// Diagnostics follow the state, and a forecast does not depend on those of its request.
+func TestDiagnosticsFindings(t *testing.T) {
+	sum := func(r *sdk.ForecastRequest) {
+		for i := range r.Into.RawMatrix().Rows {
+			r.Into.Set(i, 1, 2*r.Into.At(i, 0))
+		}
+	}
+	x, twice := sdk.Variable{Name: "x"}, sdk.Variable{Name: "twice", Diagnostic: true}
+	for name, tt := range map[string]struct {
+		variables []sdk.Variable
+		spoil     func(*sdk.ForecastRequest)
+		want      []string
+	}{
+		"correct":             {[]sdk.Variable{x, twice}, sum, nil},
+		"needed to go on":     {[]sdk.Variable{x, twice}, nil, []string{"diagnostics: the forecast depends on the diagnostics of the request"}},
+		"before the state":    {[]sdk.Variable{twice, x}, sum, []string{"x follows twice, which is a diagnostic"}},
+		"nothing to go on to": {[]sdk.Variable{twice}, nil, []string{"all variables are diagnostics"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			expect(t, plugintest.Check(sdk.ModelPlugin(modelManifest, func(c sdk.ModelConfig) (sdk.Model, error) {
+				return &decay{rate: c.Params["rate"].(float64), layout: &sdk.Layout{Variables: tt.variables}, spoil: tt.spoil}, nil
+			})), tt.want)
+		})
+	}
+}
+
 // counting is a model that adds to each state how often it was forecast before, which spoil may
 // change in what is carried.
 type counting struct {

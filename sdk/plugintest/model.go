@@ -23,11 +23,11 @@ func (s *suite) checkModel() {
 			s.fault("refusals", "a time step is accepted, but the manifest has none")
 		}
 	}
-	if err := model.Layout().Check(); err != nil {
+	if err := model.Layout().CheckState(); err != nil {
 		s.fault("layout", "%v", err)
 		return
 	}
-	start, err := s.start(model.Layout().Size())
+	start, err := s.start(model.Layout())
 	if err != nil {
 		s.fault("manifest", "%v", err)
 		return
@@ -36,19 +36,20 @@ func (s *suite) checkModel() {
 	b := forecastCall{s, model, ensembleAround(start, 2), 0, members - 5}
 	if s.checkPure("forecast", a.run, b.run, s.plugin.Manifest.Threading.ConcurrentCalls) {
 		s.checkSplit(a)
+		s.checkDiagnostics(a)
 		s.checkParameters(start)
 		s.checkCarry(start)
 	}
 }
 
-// start returns the example's state, or zeros.
-func (s *suite) start(n int) ([]float64, error) {
-	state := make([]float64, n)
+// start returns the example's state, or zeros, with diagnostics of 0.
+func (s *suite) start(l *sdk.Layout) ([]float64, error) {
+	state, n := make([]float64, l.Size()), l.Prognostic().Size()
 	example := s.plugin.Manifest.Example.State
 	switch len(example) {
 	case 0:
 	case 1:
-		for i := range state {
+		for i := range n {
 			state[i] = example[0]
 		}
 	case n:
@@ -132,6 +133,30 @@ func (s *suite) checkSplit(whole forecastCall) {
 		}
 		s.fault("split", "members %d to %d by themselves give a different answer: %s; %s, or set threading.independent_members = false",
 			part[0], part[1]-1, d, hintStreams)
+	}
+}
+
+// checkDiagnostics forecasts members whose diagnostics, which a forecast does not depend on, have other values.
+func (s *suite) checkDiagnostics(a forecastCall) {
+	l := a.model.Layout()
+	first := l.Prognostic().Size()
+	if first == l.Size() {
+		return
+	}
+	want, err := a.run()
+	if err != nil {
+		return // reported by checkPure
+	}
+	b := a
+	b.ensemble = mat.DenseCopyOf(a.ensemble)
+	for i := range members {
+		clear(b.ensemble.RawRowView(i)[first:])
+	}
+	got, err := b.run()
+	if err != nil {
+		s.fault("diagnostics", "members whose diagnostics are 0: %v", err)
+	} else if d := difference(want, got); d != "" {
+		s.fault("diagnostics", "the forecast depends on the diagnostics of the request, which are 0 in a run: %s; what a model needs to go on is part of its state", d)
 	}
 }
 

@@ -15,7 +15,7 @@ from google.protobuf import json_format
 from ._proto import plugin_pb2 as pb
 from ._wire import Space
 from .errors import ConfigError, ContractError, DivergedError, TransientError, classify
-from .layout import Coordinates, Layout, Variable, layout_of
+from .layout import Coordinates, Layout, Variable, state_of
 from .params import Declaration, declarations, declared
 from .roles import (
     Analysis,
@@ -66,7 +66,7 @@ def params_of(struct: Any) -> dict[str, Any]:
 
 def layout_from(message: Any) -> Layout:
     """Returns the layout of a message."""
-    variables = tuple(Variable(v.name, v.unit, tuple(v.shape), tuple(v.dims)) for v in message.variables)
+    variables = tuple(Variable(v.name, v.unit, tuple(v.shape), tuple(v.dims), v.diagnostic) for v in message.variables)
     if not message.HasField("coordinates"):
         return Layout(variables)
     c = message.coordinates
@@ -87,7 +87,10 @@ def _points(c: Any) -> Any:
 def layout_to(layout: Layout) -> Any:
     """Returns the message of a layout."""
     message = pb.Layout(
-        variables=[pb.Variable(name=v.name, shape=v.shape, dims=v.dims, unit=v.unit) for v in layout.variables]
+        variables=[
+            pb.Variable(name=v.name, shape=v.shape, dims=v.dims, unit=v.unit, diagnostic=v.diagnostic)
+            for v in layout.variables
+        ]
     )
     if (c := layout.coordinates) is not None:
         message.coordinates.dims.extend(c.dims)
@@ -111,7 +114,8 @@ def _configure_model(plugin: Model, r: Any) -> tuple[Configuration, Any]:
     if r.HasField("dates"):
         plugin.dates = {"start": r.dates.start, "unit_seconds": r.dates.seconds, "calendar": r.dates.calendar}
     plugin.setup()
-    layout = layout_of(plugin.variables, plugin.coordinates)
+    layout = state_of(plugin.variables, plugin.diagnostics, plugin.coordinates)
+    plugin._size = layout.size
     return Configuration(plugin, layout, None, tuple(r.per_member)), pb.ConfigureResponse(state=layout_to(layout))
 
 
@@ -172,7 +176,7 @@ _HINT_FAILED = "a member that cannot be computed is listed in Forecast(failures=
 
 
 def _forecast(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]:
-    x = inputs[ENSEMBLE]
+    x = _without_diagnostics(c.state.layout, inputs[ENSEMBLE])
     carry = inputs.get(CARRY, [b""] * h.members) if c.plugin.carries else []
     if c.per_member and c.plugin.batched:
         result = _ask(_with(c, inputs[PARAMETERS].T[:, :, None]), h, x, _streams(h), carry)
@@ -182,7 +186,7 @@ def _forecast(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any
         result = _ask(c.plugin, h, x, _streams(h), carry)
     if not isinstance(result.failures, Mapping):
         raise ContractError(f"are {result.failures!r}; want a dict, {{row: reason}}", where="failures")
-    m, failed = matrix(result.ensemble, x.shape, ""), set(result.failures)
+    m, failed = matrix(result.ensemble, (len(x), c.state.layout.size), ""), set(result.failures)
     if wrong := [row for row in failed if row not in range(h.members)]:
         raise ContractError(f"rows {wrong} are listed as failed; want 0 to {h.members - 1}", where="failures")
     check_finite(m, c.state.layout, "", h.first_member, failed, hint=_HINT_FAILED)
@@ -200,6 +204,16 @@ def _forecast(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any
         if any(carried[i] for i in kept):
             answer[CARRY] = [carried[i] for i in kept]
     return answer, end
+
+
+def _without_diagnostics(layout: Layout, x: Array) -> Array:
+    """Returns the columns of x that a model goes on from, read-only like x."""
+    kept = sum(v.size for v in layout.variables if not v.diagnostic)
+    if kept == layout.size:
+        return x
+    x = np.ascontiguousarray(x[:, :kept])
+    x.flags.writeable = False
+    return x
 
 
 def _ask(plugin: Model, h: Any, x: Array, streams: Streams, carry: list[bytes]) -> Forecast:
@@ -234,7 +248,8 @@ def _with(c: Configuration, values: Any) -> Model:
 
 def _forecast_each(c: Configuration, h: Any, x: Array, parameters: Array, carry: list[bytes]) -> Forecast:
     """Forecasts members one by one, each with its own parameters."""
-    rows, failures, kept = np.zeros_like(x), dict[int, str | Exception](), [b""] * len(carry)
+    size = c.state.layout.size
+    rows, failures, kept = np.zeros((len(x), size)), dict[int, str | Exception](), [b""] * len(carry)
     for i in range(len(x)):
         own, number = _with(c, map(float, parameters[i])), h.first_member + i
         streams = Streams((h.seed_hi, h.seed_lo), number, 1, h.cycle)
@@ -244,7 +259,7 @@ def _forecast_each(c: Configuration, h: Any, x: Array, parameters: Array, carry:
             result = _ask(own, h, x[i : i + 1], streams, carry[i : i + 1])
         except BaseException as e:
             raise classify(e, f"member {number}" if own._has_own("forecast") else "") from e
-        rows[i] = matrix(result.ensemble, (1, x.shape[1]), f"member {number}")[0]
+        rows[i] = matrix(result.ensemble, (1, size), f"member {number}")[0]
         if result.carry is not None:
             kept[i] = _carried(own, result.carry, 1)[0]
         for why in result.failures.values():

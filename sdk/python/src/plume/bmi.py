@@ -47,6 +47,9 @@ class Bmi(Model):
     parameters: list[str] = Param(
         [], declares=True, doc='parameters of the model and their values, such as "kf = 0.1", which can be estimated'
     )
+    outputs: list[str] = Param(
+        [], doc="variables that can be observed and are not part of the state that filters move, by their names"
+    )
     scale: float = Param(1.0, gt=0, doc="units of the model's time in a unit of time of the workflow")
 
     def setup(self) -> None:
@@ -60,14 +63,17 @@ class Bmi(Model):
                 "the model has no variables that it both takes and gives",
                 where="state", hint=f"name some of {', '.join(known)}",
             )  # fmt: skip
-        grids = [_Grid(made, name) for name in names]
-        self.variables = [
-            Variable(re.sub(r"\W+", "_", n), made.get_var_units(n) or "1", g.shape, g.dims)
-            for n, g in zip(names, grids, strict=True)
-        ]
-        self.coordinates = _coordinates(grids)
-        self._state = names
-        self._sizes = [max(1, int(np.prod(g.shape))) for g in grids]
+        outputs = [_known(given, name, "outputs") for name in self.outputs]
+        if both := [n for n in outputs if n in names]:
+            raise ConfigError(f"{both[0]} is part of the state", where="outputs", hint="name it in one of them")
+        grids = {name: _Grid(made, name) for name in (*names, *outputs)}
+        self.variables, self.diagnostics = (
+            [Variable(re.sub(r"\W+", "_", n), made.get_var_units(n) or "1", grids[n].shape, grids[n].dims) for n in of]
+            for of in (names, outputs)
+        )
+        self.coordinates = _coordinates(list(grids.values()))
+        self._state, self._outputs = names, outputs
+        self._sizes = [v.size for v in self.variables]
         self._parameters = {name: _known(known, name, "parameters") for name in self.declared}
         for name in self._parameters.values():
             if taken and name not in taken:
@@ -98,7 +104,7 @@ class Bmi(Model):
 
     def forecast(self, x: Array, t0: float, t1: float, rng: Streams, carry: Sequence[bytes] = ()) -> Forecast:
         """Updates the model of each member from t0 to t1."""
-        rows, kept = np.zeros_like(x), []
+        rows, kept = [], []
         updates = self._updates(t1 - t0, "an interval")
         for i in range(len(x)):
             made = self._saved.load((carry[i] if carry else b"") or self._begun(t0))
@@ -108,9 +114,9 @@ class Bmi(Model):
                 _change(made, name, values)
             for _ in range(updates):
                 made.update()
-            rows[i] = np.concatenate([_value(made, n) for n in self._state])
+            rows.append(np.concatenate([_value(made, n) for n in (*self._state, *self._outputs)]))
             kept.append(self._saved.dump(made))
-        return Forecast(rows, carry=kept)
+        return Forecast(np.array(rows), carry=kept)
 
     def _updates(self, length: float, what: str) -> int:
         """Returns how many time steps of the model a length of time is."""

@@ -46,6 +46,9 @@ class Fmi(Model):
     parameters: list[str] = Param(
         [], declares=True, doc='parameters of the FMU and their values, such as "mass = 2.5", which can be estimated'
     )
+    outputs: list[str] = Param(
+        [], doc="variables of the FMU that can be observed and are not part of the state that filters move"
+    )
     memory: str = Param(
         "state", choices=["state", "none"],
         doc="what an FMU keeps besides the state: all that it serialises, or nothing: it starts again in each cycle",
@@ -76,7 +79,12 @@ class Fmi(Model):
             raise ConfigError(
                 "the FMU lists neither continuous states nor outputs", where="state", hint="name variables"
             )
-        self.variables = [Variable(_plain(v.name), v.unit or _type_unit(v) or "1") for v in chosen]
+        outputs = [_known(known, name, "outputs") for name in self.outputs]
+        if both := [v.name for v in outputs if v in chosen]:
+            raise ConfigError(f"{both[0]} is part of the state", where="outputs", hint="name it in one of them")
+        self.variables, self.diagnostics = (
+            [Variable(_plain(v.name), v.unit or _type_unit(v) or "1") for v in of] for of in (chosen, outputs)
+        )
         parameters = {name: _known(known, name, "parameters") for name in self.declared}
         for name, v in parameters.items():
             if self.memory == "state" and v.variability == "fixed":
@@ -86,6 +94,7 @@ class Fmi(Model):
                     hint='write memory = "none", or choose a tunable one',
                 )
         self._used = _Used([v.valueReference for v in (*parameters.values(), *chosen)], about.fmiVersion)
+        self._given = _Used([v.valueReference for v in outputs], about.fmiVersion)
         self._units = _Units.of(path, about, self.tolerance)
         try:
             self._units.give(b"", self._units.take(b""))
@@ -96,6 +105,7 @@ class Fmi(Model):
         """Does the steps from t0 to t1 with the FMU in the state that each member has left it in."""
         kept, failures = [b""] * len(x), dict[int, str | Exception]()
         rows = np.hstack([*(np.broadcast_to(v, (len(x), 1)) for v in self.declared.values()), x]).tolist()
+        states = np.zeros((len(x), len(self.variables) + len(self.diagnostics)))
         for first in range(0, len(x), self._units.most):
             begun = {
                 i: self._member(rows[i], t0, t1, carry[i] if carry and self.memory == "state" else b"")
@@ -107,16 +117,17 @@ class Fmi(Model):
                         next(member)
                         continue
                     except StopIteration as done:
-                        rows[i], kept[i] = done.value
+                        values, kept[i] = done.value
+                        states[i] = values[len(self.declared) :]
                     except Exception as e:  # of fmpy, for a status of the FMU
                         failures[i] = DivergedError(f"the FMU failed: {e}")
                     del begun[i]
-        return Forecast(np.array(rows)[:, -x.shape[1] :], failures, carry=kept)
+        return Forecast(states, failures, carry=kept)
 
     def _member(
         self, values: list[float], t0: float, t1: float, carry: bytes
     ) -> Generator[None, None, tuple[list[float], bytes]]:
-        """Forecasts a member in parts, and returns what its variables and parameters are then, and what it carries."""
+        """Forecasts a member in parts, and returns its parameters, variables and outputs then, and what it carries."""
         unit, left = self._units.take(carry), b""
         try:
             if carry:
@@ -131,7 +142,8 @@ class Fmi(Model):
             if self.memory == "state":
                 left = unit.save()
             yield
-            return unit.read(self._used), left
+            outputs = unit.read(self._given) if self._given.references else []
+            return unit.read(self._used) + outputs, left
         finally:
             self._units.give(left, unit)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,16 @@ from .errors import ContractError
 
 @dataclass(frozen=True)
 class Variable:
-    """One named part of a state or of an observation vector. No shape: a scalar."""
+    """One named part of a state or of an observation vector. No shape: a scalar.
+
+    diagnostic says that a model computes it with each forecast and does not need it to go on;
+    see Model.diagnostics."""
 
     name: str
     unit: str = "1"
     shape: tuple[int, ...] = ()
     dims: tuple[str, ...] = ()
+    diagnostic: bool = False
 
     @property
     def size(self) -> int:
@@ -72,11 +76,30 @@ class Layout:
 Declared = Mapping[str, Any] | list[Variable] | tuple[Variable, ...]
 
 
+def state_of(variables: Declared, diagnostics: Declared, coordinates: Coordinates | None) -> Layout:
+    """Returns the layout of the states of a model, whose diagnostics follow its other variables."""
+    own = _listed(variables)
+    if not own and not diagnostics:
+        return layout_of(variables, coordinates)  # which says so
+    layout = layout_of([*own, *(replace(v, diagnostic=True) for v in _listed(diagnostics))], coordinates)
+    if not own or any(v.diagnostic for v in own):
+        raise ContractError(
+            f"are {variables!r}, want those that the model goes on from", where="variables",
+            hint="what is computed with each forecast, and not needed for the next one, is in diagnostics",
+        )  # fmt: skip
+    return layout
+
+
+def _listed(declared: Declared) -> tuple[Any, ...]:
+    """Returns what is declared as a list of Variable, as far as it is one."""
+    if isinstance(declared, Mapping):
+        return tuple(Variable(name, unit) for name, unit in declared.items())
+    return tuple(declared)
+
+
 def layout_of(declared: Declared, coordinates: Coordinates | None) -> Layout:
     """Returns the layout of ``{"level": "m"}`` or ``[Variable(...), ...]``."""
-    if isinstance(declared, Mapping):
-        declared = [Variable(name, unit) for name, unit in declared.items()]
-    variables = tuple(declared)
+    variables = _listed(declared)
     if not variables or not all(isinstance(v, Variable) for v in variables):
         raise ContractError(
             f"are {declared!r}", where="variables", hint='want {"name": "unit"} or a list of plume.Variable'

@@ -97,6 +97,10 @@ class Model(Plugin):
     in an instance it is the one to use. dir is what relative paths are relative to, and dates
     says which dates the times are, None where they have none.
 
+    diagnostics says what the model computes with each forecast and does not need for the next one, such as a
+    discharge, like variables. forecast returns it after the state, (members, n + d), and does not get it. It
+    can be observed, but filters do not move it, and scores leave it out.
+
     carries says that the model keeps something of each member besides its state, such as a
     restart file, as bytes. forecast is then called with one more argument, the list of what it
     has returned of each member in Forecast(carry=...), and forecast_member with the bytes of its
@@ -109,6 +113,7 @@ class Model(Plugin):
     it, forecast is called for each member, after setup."""
 
     variables: Declared = {}
+    diagnostics: Declared = {}
     coordinates: Coordinates | None = None
     step: float | None = None
     dir: str = ""
@@ -116,6 +121,7 @@ class Model(Plugin):
     carries: ClassVar[bool] = False
     batched: ClassVar[bool] = False
     declared: Mapping[str, Any] = {}  # values of the parameters that Param(declares=True) declares
+    _size: int = 0  # of a state with its diagnostics, once they are known
     _role, _one_of = "model", ("forecast", "forecast_member")
 
     @classmethod
@@ -132,13 +138,14 @@ class Model(Plugin):
 
     def _forecast_members(self, x: Array, t0: float, t1: float, rng: Streams, carry: Sequence[bytes]) -> Forecast:
         """Forecasts members one by one; carry has what each of them carries, or nothing."""
-        rows, failures, kept = np.zeros_like(x), dict[int, Exception](), [b""] * len(carry)
+        size = self._size or x.shape[1]
+        rows, failures, kept = np.zeros((len(x), size)), dict[int, Exception](), [b""] * len(carry)
         for i in range(len(x)):
             try:
                 state: Any = self.forecast_member(x[i], t0, t1, rng.member(i), *carry[i : i + 1])
                 if carry:
                     state, kept[i] = _and_carry(state)
-                rows[i] = vector(state, x.shape[1], "forecast_member")
+                rows[i] = vector(state, size, "forecast_member")
             except (DivergedError, TransientError) as e:
                 failures[i] = e
             except BaseException as e:
