@@ -61,6 +61,9 @@ func (l *Layout) Offset(name string) (int, bool) {
 // Prognostic returns l without diagnostics: what a model needs to go on, and filters move. It is l
 // itself if there are none.
 func (l *Layout) Prognostic() *Layout {
+	if !slices.ContainsFunc(l.Variables, func(v Variable) bool { return v.Diagnostic }) {
+		return l
+	}
 	of, kept, at := &Layout{}, []int{}, 0
 	for _, v := range l.Variables {
 		if !v.Diagnostic {
@@ -70,9 +73,6 @@ func (l *Layout) Prognostic() *Layout {
 			}
 		}
 		at += v.Size()
-	}
-	if len(of.Variables) == len(l.Variables) {
-		return l
 	}
 	if c := l.Coordinates; c != nil && len(kept) > 0 {
 		points := mat.NewDense(len(kept), len(c.Dims), nil)

@@ -30,7 +30,7 @@ type codec interface {
 func (m *model) codecOf(name string) codec {
 	switch filepath.Ext(name) {
 	case ".csv":
-		return csvCodec{names: valueNames(m.layout)}
+		return csvCodec{names: valueNames(m.layout.Prognostic())}
 	case ".npy":
 		return npyCodec{}
 	case ".json":
@@ -120,7 +120,7 @@ func tail(lines []record, n int) []record {
 type arrowCodec struct{}
 
 func (arrowCodec) encode(w io.Writer, t *task) error {
-	e, err := wire.NewEncoder(t.layout)
+	e, err := wire.NewEncoder(t.layout.Prognostic())
 	if err != nil {
 		return err
 	}

@@ -26,21 +26,27 @@ func (m *model) newLayout() (*sdk.Layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(m.Units) > 0 && len(m.Units) != len(m.Variables) {
-		return nil, config("units", "got %d, want one for each of %d variables", len(m.Units), len(m.Variables))
+	all := slices.Concat(m.Variables, m.Diagnostics)
+	if len(m.Units) > 0 && len(m.Units) != len(all) {
+		return nil, config("units", "got %d, want one for each of %d variables and diagnostics", len(m.Units), len(all))
 	}
 	l := &sdk.Layout{}
-	for i, text := range m.Variables {
-		v, err := variable(text, names, lengths)
+	for i, text := range all {
+		where := "variables"
+		if i >= len(m.Variables) {
+			where = "diagnostics"
+		}
+		v, err := variable(where, text, names, lengths)
 		if err != nil {
 			return nil, err
 		}
+		v.Diagnostic = i >= len(m.Variables)
 		if v.Unit = "1"; len(m.Units) > 0 {
 			v.Unit = m.Units[i]
 		}
 		l.Variables = append(l.Variables, v)
 	}
-	if err := l.Check(); err != nil {
+	if err := l.CheckState(); err != nil {
 		return nil, config("variables", "%v", err)
 	}
 	l.Coordinates, err = m.coordinates(l, names)
@@ -65,10 +71,10 @@ func (m *model) dimensions() (names []string, lengths []int, err error) {
 	return names, lengths, nil
 }
 
-func variable(text string, names []string, lengths []int) (sdk.Variable, error) {
+func variable(where, text string, names []string, lengths []int) (sdk.Variable, error) {
 	parts := variableRule.FindStringSubmatch(text)
 	if parts == nil {
-		return sdk.Variable{}, config("variables", "got %q, want a name, or a name and its dimensions", text).WithHint(`such as "x" or "h(y, x)"`)
+		return sdk.Variable{}, config(where, "got %q, want a name, or a name and its dimensions", text).WithHint(`such as "x" or "h(y, x)"`)
 	}
 	v := sdk.Variable{Name: parts[1]}
 	if parts[2] == "" {
@@ -77,10 +83,10 @@ func variable(text string, names []string, lengths []int) (sdk.Variable, error) 
 	for _, name := range commaRule.Split(parts[2], -1) {
 		i := slices.Index(names, name)
 		if slices.Contains(v.Dims, name) {
-			return v, config("variables", "%s has the dimension %s twice", v.Name, name)
+			return v, config(where, "%s has the dimension %s twice", v.Name, name)
 		}
 		if i < 0 {
-			return v, config("variables", "%s has the dimension %s, whose length is not in dimensions", v.Name, name)
+			return v, config(where, "%s has the dimension %s, whose length is not in dimensions", v.Name, name)
 		}
 		v.Dims, v.Shape = append(v.Dims, name), append(v.Shape, lengths[i])
 	}

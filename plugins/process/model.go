@@ -28,6 +28,7 @@ import (
 type model struct {
 	Command      []string  `param:"command"`
 	Variables    []string  `param:"variables"`
+	Diagnostics  []string  `param:"diagnostics"`
 	Dimensions   []string  `param:"dimensions"`
 	Units        []string  `param:"units"`
 	Parameters   []string  `param:"parameters"`

@@ -89,7 +89,7 @@ func (c netcdfCodec) put(path string, t *task) (err error) {
 		return err
 	}
 	row := t.states.RawRowView(0)
-	for i, v := range t.layout.Variables {
+	for i, v := range t.layout.Prognostic().Variables {
 		stored, first, err := c.locate(f, c.names[i], v, t)
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -24,7 +25,7 @@ const npyMagic = "\x93NUMPY"
 var npyHeader = regexp.MustCompile(`^\{'descr': '([^']*)', 'fortran_order': (True|False), 'shape': \(([0-9, ]*)\),? *\}`)
 
 func (npyCodec) encode(w io.Writer, t *task) error {
-	header := fmt.Sprintf("{'descr': '<f8', 'fortran_order': False, 'shape': %s, }", tuple(npyShape(t)))
+	header := fmt.Sprintf("{'descr': '<f8', 'fortran_order': False, 'shape': %s, }", tuple(npyShape(t, t.layout.Prognostic())))
 	const fixed = len(npyMagic) + 4 // with version and length
 	header += strings.Repeat(" ", 63-(fixed+len(header))%64) + "\n"
 	b := bufio.NewWriter(w)
@@ -42,7 +43,7 @@ func (npyCodec) encode(w io.Writer, t *task) error {
 func (npyCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
 	in := bufio.NewReader(r)
 	descr, order, shape, err := readNpyHeader(in)
-	want := npyShape(t)
+	want := npyShape(t, t.layout)
 	switch {
 	case err != nil:
 		return err
@@ -103,9 +104,10 @@ func readNpyHeader(in io.Reader) (descr, order string, shape []int, err error) {
 	return string(parts[1]), string(parts[2]), shape, nil
 }
 
-func npyShape(t *task) []int {
-	shape := []int{t.layout.Size()}
-	if v := t.layout.Variables; len(v) == 1 && len(v[0].Shape) > 0 {
+// npyShape returns the shape of the array of values of l for t.
+func npyShape(t *task, l *sdk.Layout) []int {
+	shape := []int{l.Size()}
+	if v := l.Variables; len(v) == 1 && len(v[0].Shape) > 0 {
 		shape = v[0].Shape
 	}
 	if t.batch {

@@ -57,7 +57,7 @@ type pestPiece struct {
 
 // newPestTemplate returns the template in text, whose delimiter is in its first line.
 func (m *model) newPestTemplate(delimiter string, lines []string) (*pestTemplate, error) {
-	t := &pestTemplate{state: pestNames(m.layout)}
+	t := &pestTemplate{state: pestNames(m.layout.Prognostic())}
 	known := m.blank().numbers(t.state)
 	for i, line := range lines {
 		if i > 0 {
@@ -497,6 +497,9 @@ func (c instructed) put(path string, t *task) error {
 	var changed []byte
 	end := 0
 	for k, at := range found {
+		if c.values[k] >= t.states.RawMatrix().Cols { // a diagnostic
+			continue
+		}
 		v, before := t.states.At(0, c.values[k]), string(text[at.from:at.to])
 		if old, err := parseNumber(before); err == nil && old == v {
 			continue

@@ -10,8 +10,8 @@ import (
 // task is the task of one run of the command: to forecast one member or, in batch mode, all
 // members of a call. It is not modified.
 type task struct {
-	layout   *sdk.Layout
-	dates    *sdk.Dates // nil: times have no dates
+	layout   *sdk.Layout // of the results; states have no diagnostics
+	dates    *sdk.Dates  // nil: times have no dates
 	batch    bool
 	cycle    int
 	from, to float64
@@ -24,8 +24,8 @@ type task struct {
 
 // tasks splits a request into the tasks of the runs of the command.
 func (m *model) tasks(r *sdk.ForecastRequest) []*task {
-	rows, n := r.Ensemble.Dims()
-	size := 1
+	rows, _ := r.Ensemble.Dims()
+	n, size := m.layout.Prognostic().Size(), 1
 	if m.Mode == "batch" {
 		size = rows
 	}
@@ -63,9 +63,9 @@ func (t *task) values() map[string]any {
 		v["from_date"], v["to_date"] = isoDate(t.dates, t.from), isoDate(t.dates, t.to)
 	}
 	rows := t.states.RawMatrix().Rows
-	members := make([]map[string]any, rows)
+	members, state := make([]map[string]any, rows), t.layout.Prognostic()
 	for i := range members {
-		members[i] = map[string]any{"member": t.first + i, "seed": t.seeds[i], "state": stateOf(t.layout, t.states.RawRowView(i))}
+		members[i] = map[string]any{"member": t.first + i, "seed": t.seeds[i], "state": stateOf(state, t.states.RawRowView(i))}
 		if t.params != nil {
 			members[i]["param"] = t.params[i]
 		}

@@ -177,7 +177,7 @@ func (m *model) known(where string) string {
 		return "." + strings.Join(names, ", .") + "; a server gets the others in its lines"
 	}
 	var state []string
-	for i, v := range m.layout.Variables {
+	for i, v := range m.layout.Prognostic().Variables {
 		if i == most {
 			state = append(state, "...")
 			break
@@ -214,7 +214,7 @@ func (m *model) rehearse() error {
 	var unused []string
 	if !m.givesAll() {
 		row := t.states.RawRowView(0)
-		for _, v := range m.layout.Variables {
+		for _, v := range m.layout.Prognostic().Variables {
 			own := row[:v.Size()]
 			row = row[v.Size():]
 			if !affects(func(value float64) {
