@@ -10,6 +10,7 @@ import (
 func TestConformance(t *testing.T) {
 	for name, params := range map[string]params{
 		"servers":  {"command": servers(t, "Plate"), "parameters": []string{"tau = 5"}, "time_unit": "h"},
+		"outputs":  {"command": servers(t, "Plate"), "outputs": []string{"below"}, "time_unit": "h"},
 		"somebody": {"addresses": []string{running(t, "Plate")}, "time_unit": "h"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -54,6 +54,18 @@ func (s *server) about(ctx context.Context, name string) (*variable, error) {
 	return v, nil
 }
 
+// all returns what the server knows of variables.
+func (s *server) all(ctx context.Context, names []string) (variables []*variable, err error) {
+	for _, name := range names {
+		v, err := s.about(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		variables = append(variables, v)
+	}
+	return variables, nil
+}
+
 var notInNames = regexp.MustCompile(`\W+`)
 
 // plain returns the name of a variable of plume for one of BMI, such as a_b for a-b.

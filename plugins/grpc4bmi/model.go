@@ -29,6 +29,7 @@ type model struct {
 	Addresses  []string `param:"addresses"`
 	Config     string   `param:"config"`
 	State      []string `param:"state"`
+	Outputs    []string `param:"outputs"`
 	Parameters []string `param:"parameters"`
 	TimeUnit   string   `param:"time_unit"`
 	Restart    bool     `param:"restart"`
@@ -39,6 +40,7 @@ type model struct {
 	pool      *pool
 	layout    *sdk.Layout
 	variables []*variable // parameters, and then the state
+	outputs   []*variable // that are no part of the state
 	values    []float64   // of the parameters, unless there are some by member
 	columns   []int       // of each parameter in those by member; -1: none
 	step      float64     // of the model, in the workflow's time
@@ -81,36 +83,58 @@ func (m *model) discover(ctx context.Context, s *server, perMember []string) err
 	if err := m.begin(ctx, s); err != nil {
 		return err
 	}
-	names, err := m.names(ctx, s, perMember)
+	names, outputs, err := m.names(ctx, s, perMember)
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		v, err := s.about(ctx, name)
-		if err != nil {
-			return err
-		}
-		m.variables = append(m.variables, v)
+	if m.variables, err = s.all(ctx, names); err != nil {
+		return err
+	}
+	if m.outputs, err = s.all(ctx, outputs); err != nil {
+		return err
+	}
+	for _, v := range m.outputs {
+		v.field.Diagnostic = true
 	}
 	for _, v := range m.variables[:len(m.values)] {
 		if v.size != 1 {
 			return config("parameters", "%s has %d values, want one", v.name, v.size)
 		}
 	}
-	if m.layout, err = layoutOf(m.variables[len(m.values):]); err != nil {
+	if m.layout, err = layoutOf(slices.Concat(m.variables[len(m.values):], m.outputs)); err != nil {
 		return err
 	}
 	return m.setStep(ctx, s)
 }
 
-// names returns the names of parameters and state in the model, and sets the values of parameters.
-func (m *model) names(ctx context.Context, s *server, perMember []string) (names []string, err error) {
+// names returns the names of parameters and state in the model, and of outputs, and sets the values of parameters.
+func (m *model) names(ctx context.Context, s *server, perMember []string) (names, outputs []string, err error) {
 	takes, err1 := s.GetInputVarNames(ctx, &bmi.Empty{})
 	gives, err2 := s.GetOutputVarNames(ctx, &bmi.Empty{})
 	if err1 != nil && err2 != nil {
-		return nil, answered("names of variables", err1)
+		return nil, nil, answered("names of variables", err1)
 	}
-	known := slices.Compact(slices.Sorted(slices.Values(slices.Concat(gives.GetNames(), takes.GetNames()))))
+	for _, name := range m.Outputs {
+		if name, err = find(gives.GetNames(), name, "outputs"); err != nil {
+			return nil, nil, err
+		}
+		outputs = append(outputs, name)
+	}
+	if names, err = m.prognostic(takes.GetNames(), gives.GetNames(), perMember); err != nil {
+		return nil, nil, err
+	}
+	for _, name := range outputs {
+		if slices.Contains(names, name) {
+			return nil, nil, config("outputs", "%s is a parameter or part of the state", name).WithHint("name it in one of them")
+		}
+	}
+	return names, outputs, nil
+}
+
+// prognostic returns the names of parameters and state in a model that takes and gives some variables, and sets
+// the values of parameters.
+func (m *model) prognostic(takes, gives, perMember []string) (names []string, err error) {
+	known := slices.Compact(slices.Sorted(slices.Values(slices.Concat(gives, takes))))
 	for _, item := range m.Parameters {
 		name, value, _ := sdk.Declaration(item) // checked
 		m.values = append(m.values, value)
@@ -118,8 +142,8 @@ func (m *model) names(ctx context.Context, s *server, perMember []string) (names
 		if name, err = find(known, name, "parameters"); err != nil {
 			return nil, err
 		}
-		if inputs := takes.GetNames(); len(inputs) > 0 && !slices.Contains(inputs, name) {
-			return nil, config("parameters", "the model gives %s, but does not take it", name).WithHint("it takes %s", strings.Join(inputs, ", "))
+		if len(takes) > 0 && !slices.Contains(takes, name) {
+			return nil, config("parameters", "the model gives %s, but does not take it", name).WithHint("it takes %s", strings.Join(takes, ", "))
 		}
 		names = append(names, name)
 	}
@@ -132,8 +156,8 @@ func (m *model) names(ctx context.Context, s *server, perMember []string) (names
 	if len(m.State) > 0 {
 		return names, nil
 	}
-	for _, name := range gives.GetNames() {
-		if slices.Contains(takes.GetNames(), name) && !slices.Contains(names, name) {
+	for _, name := range gives {
+		if slices.Contains(takes, name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -263,7 +287,7 @@ func (m *model) given(r *sdk.ForecastRequest, i int) []float64 {
 			values[k] = r.Parameters.At(i, column)
 		}
 	}
-	return append(values, r.Ensemble.RawRowView(i)...)
+	return append(values, r.Ensemble.RawRowView(i)[:m.layout.Prognostic().Size()]...)
 }
 
 // member has a model in the state to which done has led it go on with values, and returns what has
@@ -291,7 +315,7 @@ func (m *model) goOn(ctx context.Context, s *server, done history, values []floa
 	if err := m.advance(ctx, s, values, updates); err != nil {
 		return err
 	}
-	for _, v := range m.variables[len(m.values):] {
+	for _, v := range slices.Concat(m.variables[len(m.values):], m.outputs) {
 		got, err := s.value(ctx, v)
 		if err != nil {
 			return err

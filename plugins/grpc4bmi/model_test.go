@@ -177,6 +177,45 @@ func TestMembersGoOn(t *testing.T) {
 	}
 }
 
+// Outputs are diagnostics: they are read after each forecast, also where a server repeats a history, and what
+// the request has in their place is not set.
+func TestOutputs(t *testing.T) {
+	newPools(t)
+	given := params{"command": servers(t, "Plate"), "outputs": []string{"Below"}, "time_unit": "hours"}
+	m, err := made(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := m.layout.Variables; len(v) != 2 || v[0].Diagnostic || !v[1].Diagnostic || v[1].Name != "below" || m.layout.Coordinates == nil {
+		t.Fatal(v)
+	}
+	x, carry := mat.NewDense(2, 12, nil), [][]byte(nil)
+	plates := []*plate{newPlate(), newPlate()}
+	for cycle := range 4 {
+		if cycle == 2 {
+			newPools(t)
+			if m, err = made(given); err != nil {
+				t.Fatal(err)
+			}
+		}
+		x.Set(1, 2, x.At(1, 2)+1)
+		plates[1].temperature[2]++
+		x.Set(0, 7, 1e5)
+		r := &sdk.ForecastRequest{From: float64(cycle), To: float64(cycle + 1), Ensemble: x, Into: mat.NewDense(2, 12, nil), Carry: carry}
+		res, err := m.Forecast(t.Context(), r)
+		if err != nil || len(res.Failures) > 0 {
+			t.Fatal(err, res)
+		}
+		x, carry = r.Into, res.Carry
+		for i, p := range plates {
+			p.hour(5)
+			if got, want := x.RawRowView(i), slices.Concat(p.temperature[:], p.below[:]); !slices.Equal(got, want) {
+				t.Fatalf("cycle %d, member %d: got %v, want %v", cycle, i, got, want)
+			}
+		}
+	}
+}
+
 // Shapes, units, types and coordinates are those of the model.
 func TestVariablesAreFound(t *testing.T) {
 	newPools(t)
@@ -238,6 +277,9 @@ func TestRefusals(t *testing.T) {
 		{params{"command": plates, "parameters": []string{"warp = 1"}}, "parameters: the model has no variable warp"},
 		{params{"command": plates, "parameters": []string{"below = 1"}}, "parameters: the model gives below, but does not take it; it takes plate__temperature, tau"},
 		{params{"command": plates, "state": []string{"kind"}, "parameters": []string{"plate__temperature = 1"}}, "has 6 values, want one"},
+		{params{"command": plates, "outputs": []string{"warp"}}, "outputs: the model has no variable warp"},
+		{params{"command": plates, "outputs": []string{"kind"}}, "outputs: the model has no variable kind"},
+		{params{"command": plates, "outputs": []string{"plate__temperature"}}, "outputs: plate__temperature is a parameter or part of the state"},
 		{params{"command": plates, "time_unit": "parsec"}, `time_unit: got "parsec"`},
 		{params{"command": servers(t, "Table"), "time_unit": "d"}, `own unit of time is "fortnights"`},
 		{params{"command": plates, "config": "none.txt"}, "initialize: "},
