@@ -316,6 +316,9 @@ func layoutText(l *sdk.Layout) string {
 		if len(v.Shape) > 0 {
 			name += strings.ReplaceAll(fmt.Sprint(v.Shape), " ", " x ")
 		}
+		if v.Diagnostic {
+			name += " (diagnostic)"
+		}
 		parts = append(parts, name)
 	}
 	return strings.Join(parts, ", ")
