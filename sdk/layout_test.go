@@ -33,3 +33,21 @@ func TestCoordinatesAreFinite(t *testing.T) {
 		}
 	}
 }
+
+// The prognostic part of a state has the other variables with their places, and is the state itself without diagnostics.
+func TestPrognostic(t *testing.T) {
+	l := &Layout{
+		Variables:   []Variable{{Name: "h", Shape: []int{2}}, {Name: "q", Shape: []int{2}, Diagnostic: true}},
+		Coordinates: &Coordinates{Dims: []string{"x"}, Period: []float64{9}, Points: mat.NewDense(4, 1, []float64{1, 2, 3, 4})},
+	}
+	if err := l.CheckState(); err != nil {
+		t.Fatal(err)
+	}
+	p := l.Prognostic()
+	if c := p.Coordinates; len(p.Variables) != 1 || p.Size() != 2 || c.Period[0] != 9 || !mat.Equal(c.Points, mat.NewDense(2, 1, []float64{1, 2})) {
+		t.Errorf("got %+v", p)
+	}
+	if p.Prognostic() != p {
+		t.Error("a state without diagnostics has another prognostic part")
+	}
+}

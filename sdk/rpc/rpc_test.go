@@ -571,7 +571,7 @@ func TestMessagesAreBounded(t *testing.T) {
 // Positions by rule arrive as a rule, and as the same numbers where that is not understood.
 func TestGridsCross(t *testing.T) {
 	dims := []string{"y", "x"}
-	v := []sdk.Variable{{Name: "h", Shape: []int{2, 3}, Dims: dims}, {Name: "u", Shape: []int{3, 2}, Dims: []string{"x", "y"}}}
+	v := []sdk.Variable{{Name: "h", Shape: []int{2, 3}, Dims: dims}, {Name: "u", Shape: []int{3, 2}, Dims: []string{"x", "y"}, Diagnostic: true}}
 	g, err := sdk.NewGrid(v, dims, []float64{10, 0.5})
 	if err != nil {
 		t.Fatal(err)
@@ -584,6 +584,9 @@ func TestGridsCross(t *testing.T) {
 		}
 		if _, rule := got.Coordinates.Points.(sdk.Grid); rule != understood || !mat.Equal(got.Coordinates.Points, g) {
 			t.Errorf("understood: %v, got %v", understood, got.Coordinates.Points)
+		}
+		if got.Variables[0].Diagnostic || !got.Variables[1].Diagnostic {
+			t.Errorf("got %v", got.Variables)
 		}
 	}
 	absurd := layoutToProto(sent, true)

@@ -526,3 +526,22 @@ func (m biased) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	}
 	return res, err
 }
+
+// Passes at one time observe what a filter has moved, which has no diagnostics: there is one, also where the
+// workflow asks for several while the window is closed.
+func TestPassesWithDiagnostics(t *testing.T) {
+	for _, diagnostic := range []bool{false, true} {
+		p, _, _ := windowed(t, 0, &plan.Window{Length: 2, Passes: 3})
+		state := *p.State
+		state.Variables = append(slices.Clone(state.Variables), sdk.Variable{Name: "z", Diagnostic: diagnostic})
+		p.State = &state
+		a := &assimilation{plan: p, trial: &plan.Trial{Window: &plan.Window{Length: 2, Passes: 3}}, points: []*point{{}}}
+		if got, want := a.passes().most, map[bool]int{false: 3, true: 1}[diagnostic]; got != want {
+			t.Errorf("diagnostic %t: %d passes, want %d", diagnostic, got, want)
+		}
+		a.points = append(a.points, &point{})
+		if got := a.passes().most; got != 3 {
+			t.Errorf("diagnostic %t: %d passes of an open window", diagnostic, got)
+		}
+	}
+}

@@ -14,8 +14,13 @@ import (
 // draw makes the distribution of states of layout l from the table of the workflow at path.
 func (m *maker) draw(s workflow.Start, l *sdk.Layout, path ...any) Draw {
 	if s.Dist == "samples" {
-		samples, weights := m.samples(s, l.Prognostic(), path...)
 		m.noDiagnostics(slices.Sorted(maps.Keys(s.Columns)), l, below(path, "columns"))
+		for _, v := range l.Variables { // which a file of a run has
+			if v.Diagnostic {
+				s.Ignore = append(slices.Clip(s.Ignore), v.Name)
+			}
+		}
+		samples, weights := m.samples(s, l.Prognostic(), path...)
 		if samples != nil {
 			samples = spread(samples, l)
 		}

@@ -77,19 +77,20 @@ burn_in  = 60
 bmi = {{ command = [{python}, "-m", "plume.bmi"] }}
 [model]
 plugin = "bmi"
-noise  = {{ sd = {{ Su = 0.5, Sf = 0.1, Ss = 0.1, Q = 0.0 }} }}
+noise  = {{ sd = {{ Su = 0.5, Sf = 0.1, Ss = 0.1 }} }}
 bounds = {{ Su = {{ lower = 0.0, upper = 300.0 }}, Sf = {{ lower = 0.0 }}, Ss = {{ lower = 0.0 }} }}
 [model.params]
 model      = "HBV:HBV"
 config     = "hbv.json"
 scale      = 86400.0
-state      = ["Su", "Sf", "Ss", "Q"]
+state      = ["Su", "Sf", "Ss"]
+outputs    = ["Q"]
 parameters = ["kf = 0.2"]
 [model.estimate.kf]
 init    = {{ dist = "lognormal", median = 0.5, sd = 0.3 }}
 walk_sd = 0.004
 [truth]
-init = [120.0, 2.0, 30.0, 0.5]
+init = [120.0, 2.0, 30.0]
 [observations]
 plugin = "obs-nonlinear"
 params = {{ variables = ["Q"] }}
@@ -98,8 +99,8 @@ error  = {{ sd = 0.1 }}
 size = 40
 [ensemble.init]
 dist = "normal"
-mean = {{ Su = 120.0, Sf = 3.0, Ss = 30.0, Q = 0.5 }}
-sd   = {{ Su = 10.0, Sf = 0.3, Ss = 3.0, Q = 0.05 }}
+mean = {{ Su = 120.0, Sf = 3.0, Ss = 30.0 }}
+sd   = {{ Su = 10.0, Sf = 0.3, Ss = 3.0 }}
 [[filter]]
 label  = "etkf"
 plugin = "filter-enkf"
@@ -141,10 +142,11 @@ def test_conformance(folder, monkeypatch):
 
         example = {
             "params": {
-                "model": "HBV:HBV", "config": str(folder / "hbv.json"), "scale": 86400.0, "state": ["Su", "Q"],
+                "model": "HBV:HBV", "config": str(folder / "hbv.json"), "scale": 86400.0, "state": ["Su"],
+                "outputs": ["Q"],
                 "parameters": ["kf = 0.2"],
             },
-            "state": [120.0, 0.5], "interval": 1.0,
+            "state": [120.0], "interval": 1.0,
         }  # fmt: skip
 
     before = os.getcwd()
@@ -187,6 +189,8 @@ def test_what_is_refused(folder):
         ({"model": "no_such_module:Disc"}, "model: there is no class"),
         ({"state": ["warp"]}, "state: the model has no variable warp; it has plate__temperature, flux, tau"),
         ({"parameters": ["flux = 1.0"]}, "parameters: the model gives flux, but does not take it; it takes plate"),
+        ({"outputs": ["warp"]}, "outputs: the model has no variable warp; it has plate__temperature, flux"),
+        ({"outputs": ["plate__temperature"]}, "outputs: plate__temperature is part of the state"),
         ({"scale": 0.7}, "an interval of 1 is 1.4 time steps of the model"),
     ):
         made = Bmi(**{"model": "plate:Plate"} | params)

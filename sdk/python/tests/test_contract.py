@@ -282,3 +282,53 @@ def test_models_see_the_dates_of_times(script, tmp_path, start, want):
     workflow.write_text(WORKFLOW + f"time = {{ cycles = 2, interval = 1.0, {start} }}\n", encoding="utf-8")
     code, said = plume("validate", workflow)
     assert code == 0, said
+
+
+GAUGED = '''
+class Gauged(Model):
+    """A tank whose outflow is a diagnostic, and whose fields are two."""
+
+    variables = {{"level": "m", "depth": "m"}}
+    diagnostics = {diagnostics}
+    rate: float = Param(0.2, per_member=True, doc="of the outflow")
+    {more}
+    {forecast}
+
+serve(Gauged)
+'''
+BY_MEMBER = """
+    def forecast_member(self, x, t0, t1, rng{more}):
+        assert x.shape == (2,)
+        return {answer}
+"""
+TANK = "np.array([x[0] * (1 - self.rate), x[1] + rng.normal(), self.rate * x[0]])"
+
+
+PROGNOSTIC = "want those that the model goes on from"
+
+
+@pytest.mark.parametrize(
+    ("diagnostics", "more", "forecast", "want"),
+    [
+        ('{"outflow": "m3"}', "", BY_MEMBER.format(more="", answer=TANK), None),
+        ('{"outflow": "m3"}', "carries = True",
+         BY_MEMBER.format(more=", carry=b''", answer=f"{TANK}, carry + b'!'"), None),
+        ('{"outflow": "m3"}', "batched = True", """
+    def forecast(self, x, t0, t1, rng):
+        assert x.shape[1] == 2 and not x.flags.writeable
+        out = self.rate * x[:, :1]
+        return np.hstack([x[:, :1] - out, x[:, 1:], out])
+""", None),
+        ('[Variable("flow", "m3", (2,))]', "", BY_MEMBER.format(more="", answer="np.zeros(4)"), None),
+        ('{"outflow": "m3"}', "", BY_MEMBER.format(more="", answer="x"), "got shape (2,), want (values,) = (3,)"),
+        ('[Variable("flow", "m3", (2))]', "", BY_MEMBER.format(more="", answer="x"), "variable flow: has shape 2"),
+        ('{"outflow": "m3"}', "variables = {}", BY_MEMBER.format(more="", answer="x"), PROGNOSTIC),
+        ("{}", 'variables = [Variable("a", diagnostic=True), Variable("b")]', BY_MEMBER.format(more="", answer="x"),
+         PROGNOSTIC),
+    ],
+)  # fmt: skip
+def test_diagnostics(script, diagnostics, more, forecast, want):
+    text = GAUGED.format(diagnostics=diagnostics, more=more, forecast=forecast)
+    code, said = plume("plugins", "test", script(text))
+    assert code == (0 if want is None else 1), said
+    assert want is None or want in said

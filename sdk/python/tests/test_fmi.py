@@ -130,6 +130,25 @@ def test_an_fmu_goes_on_where_it_was(folder, fmu):
         assert np.array_equal(x[2], want) == (k < 5)
 
 
+def test_outputs_are_no_part_of_the_state(folder, fmu):
+    """An output is read after each forecast, and is not set; the FMU goes on as where it is in the state."""
+    about = fmpy.read_model_description(str(folder / fmu))
+    first, second = (u.variable.name for u in about.outputs[:2])
+    begun = float(next(v.start for v in about.modelVariables if v.name == second))
+    plain, made = model(folder, fmu, state=[first, second]), model(folder, fmu, state=[first], outputs=[second])
+    want = kit.testing.forecast(plain, [[2.0, begun], [1.5, begun]], 0.0, 0.5)
+    got = kit.testing.forecast(made, [[2.0], [1.5]], 0.0, 0.5)
+    for k in (1, 2):
+        assert np.array_equal(got.ensemble, want.ensemble)
+        moved, x = want.ensemble.copy(), got.ensemble.copy()
+        moved[0, 0], x[0, 0], x[:, 1] = 1.8, 1.8, 77.0  # a filter moves the state
+        want = kit.testing.forecast(plain, moved, 0.5 * k, 0.5 * (k + 1), carry=want.carry)
+        got = kit.testing.forecast(made, x, 0.5 * k, 0.5 * (k + 1), carry=got.carry)
+    for wrong, why in ((first, "is part of the state"), ("no_such", "has no real variable no_such")):
+        with pytest.raises(kit.ConfigError, match=why):
+            kit.testing.forecast(model(folder, fmu, state=[first], outputs=[wrong]), [[2.0]], 0.0, 0.5)
+
+
 def run(folder, fmu, tmp_path, **keys):
     """Runs a twin and returns its directory."""
     (folder / "twin.toml").write_text(WORKFLOW.format(python=json.dumps(sys.executable), fmu=fmu, **CASES[fmu]))

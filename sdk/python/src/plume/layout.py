@@ -78,10 +78,9 @@ Declared = Mapping[str, Any] | list[Variable] | tuple[Variable, ...]
 
 def state_of(variables: Declared, diagnostics: Declared, coordinates: Coordinates | None) -> Layout:
     """Returns the layout of the states of a model, whose diagnostics follow its other variables."""
-    own = _listed(variables)
-    if not own and not diagnostics:
-        return layout_of(variables, coordinates)  # which says so
-    layout = layout_of([*own, *(replace(v, diagnostic=True) for v in _listed(diagnostics))], coordinates)
+    own, others = _listed(variables), _listed(diagnostics)
+    flagged = (replace(v, diagnostic=True) if isinstance(v, Variable) else v for v in others)
+    layout = layout_of([*own, *flagged], coordinates)
     if not own or any(v.diagnostic for v in own):
         raise ContractError(
             f"are {variables!r}, want those that the model goes on from", where="variables",

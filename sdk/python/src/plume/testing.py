@@ -72,8 +72,9 @@ def check(cls: type[Plugin]) -> None:
 def forecast(
     model: Model, x: ArrayLike, t0: float = 0.0, t1: float = 1.0, *, carry: Sequence[bytes] | None = None, seed: int = 0
 ) -> Forecasted:
-    """Returns the states at t1 of the members x, (members, n), at t0. Of members that failed
-    all is NaN. carry is what an earlier forecast of a model that carries has returned."""
+    """Returns the states at t1 of the members x, (members, n), at t0, followed by diagnostics, which
+    x may have and need not. Of members that failed all is NaN. carry is what an earlier forecast of a
+    model that carries has returned."""
     request = pb.ConfigureRequest(step=model.step if model.step and model.step != type(model).step else 0.0)
     request.dir = model.dir
     if d := model.dates:
@@ -83,7 +84,10 @@ def forecast(
             d["calendar"],
         )
     c, _ = CONFIGURE["model"](copy.copy(model), request)
-    header, inputs = _call(_matrix(x), seed, time_from=t0, time_to=t1)
+    members, size = _matrix(x), c.state.layout.size
+    if members.shape[1] + sum(v.size for v in c.state.layout.variables if v.diagnostic) == size:
+        members = np.hstack([members, np.zeros((len(members), size - members.shape[1]))])
+    header, inputs = _call(members, seed, time_from=t0, time_to=t1)
     if carry is not None:
         inputs[CARRY] = list(carry)
     answer, end = CALL["model"](c, header, inputs)
