@@ -37,7 +37,7 @@ var law = []struct {
 	{"sdk/wire/", []string{"sdk", "sdk/wire", "github.com/apache/arrow/go/v17/", "github.com/pierrec/lz4/v4", "gonum.org/v1/gonum/"}}, // decisions 12 and 38
 	{"sdk/wire", []string{"sdk", "github.com/apache/arrow/go/v17/", "gonum.org/v1/gonum/"}},
 	{"sdk/proto/", []string{"google.golang.org/grpc", "google.golang.org/grpc/", "google.golang.org/protobuf/"}},
-	{"sdk/rpc", []string{"sdk", "sdk/rng", "sdk/wire", "sdk/proto/", "github.com/hashicorp/go-plugin", "google.golang.org/", "gonum.org/v1/gonum/"}},
+	{"sdk/rpc", []string{"sdk", "sdk/rng", "sdk/wire", "sdk/proto/", "github.com/hashicorp/go-plugin", "google.golang.org/", "golang.org/x/sys/unix", "gonum.org/v1/gonum/"}}, // decision 95
 	{"sdk/serve", []string{"sdk", "sdk/pace", "sdk/rpc", "github.com/hashicorp/go-plugin", "github.com/hashicorp/go-hclog", "google.golang.org/grpc", "golang.org/x/sys/unix"}},
 	{"sdk/plugintest", []string{"sdk", "sdk/rng", "gonum.org/v1/gonum/"}},
 	{"sdk/pace", nil},

@@ -28,6 +28,13 @@ func SecureServer(ctx context.Context, conn net.Conn, config *tls.Config) (*Secu
 	return &Secure{Conn: secure, below: below}, secure.HandshakeContext(ctx)
 }
 
+// SecureClient shakes hands on conn as a client.
+func SecureClient(ctx context.Context, conn net.Conn, config *tls.Config) (*Secure, error) {
+	below := newRecords(conn)
+	secure := tls.Client(below, config)
+	return &Secure{Conn: secure, below: below}, secure.HandshakeContext(ctx)
+}
+
 // Write implements net.Conn.
 func (s *Secure) Write(p []byte) (int, error) {
 	s.writing.Lock()
@@ -79,8 +86,9 @@ func (r *records) Write(p []byte) (int, error) {
 	return r.Conn.Write(p)
 }
 
-// corks are writers that no connection uses now: there may be thousands of connections.
-var corks = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, recordBytes) }}
+// corks are writers that no connection uses now: there may be thousands of connections. One has
+// room for the records of recordBytes.
+var corks = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, recordBytes+recordBytes/16) }}
 
 // cork keeps what is written from now on, until uncork.
 func (r *records) cork() {

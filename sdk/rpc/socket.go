@@ -14,7 +14,7 @@ import (
 const sendBufferBytes = 4 << 20
 
 // plainSockets are credentials without encryption, for unix sockets. They also prepare
-// the sockets: see growSendBuffer and direct.
+// the sockets: see growSendBuffer and direct. TCP connections that a server was handed are secure.
 type plainSockets struct {
 	credentials.TransportCredentials
 }
@@ -29,6 +29,9 @@ func (p plainSockets) ClientHandshake(ctx context.Context, authority string, con
 
 // ServerHandshake implements credentials.TransportCredentials.
 func (p plainSockets) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	if h, ok := conn.(*handed); ok {
+		return h.secure()
+	}
 	growSendBuffer(conn)
 	return p.TransportCredentials.ServerHandshake(direct(conn))
 }

@@ -49,14 +49,19 @@ func Main(p *sdk.Plugin, err error) {
 	os.Stdout = handshakeOut // where go-plugin prints the handshake
 	restore := sync.OnceFunc(func() { os.Stdout, os.Stderr = stdout, stderr })
 	_ = os.Setenv(rpc.Handshake.MagicCookieKey, rpc.Handshake.MagicCookieValue) // go-plugin looks for it once
+	var server *grpc.Server
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: rpc.Handshake,
 		VersionedPlugins: map[int]plugin.PluginSet{
-			rpc.ProtocolVersion: {rpc.Name: &rpc.GoPlugin{Plugin: p, Registered: registered}},
+			rpc.ProtocolVersion: {rpc.Name: &rpc.GoPlugin{Plugin: p, Registered: func(s *rpc.Server) {
+				registered(s)
+				takeConnections(server)
+			}}},
 		},
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
 			opts = append(opts, rpc.ServerOptions()...)
-			return grpc.NewServer(append(opts, grpc.UnaryInterceptor(undoing(restore)))...)
+			server = grpc.NewServer(append(opts, grpc.UnaryInterceptor(undoing(restore)))...)
+			return server
 		},
 		Logger: hclog.NewNullLogger(),
 	})
@@ -69,6 +74,19 @@ func registered(s *rpc.Server) {
 	watchHost(s)
 	calls := pace.NewCalls()
 	s.Watched(calls.Began, calls.Ended)
+}
+
+// takeConnections serves the TCP connections of a host on another machine, if there is one. If
+// it cannot, what they carry comes over the socket.
+func takeConnections(s *grpc.Server) {
+	path := os.Getenv(rpc.EnvConnections)
+	_ = os.Unsetenv(rpc.EnvConnections) // it is not for programs that the plugin starts
+	if path == "" {
+		return
+	}
+	if l, err := rpc.TakeConnections(path); err == nil {
+		go func() { _ = s.Serve(l) }()
+	}
 }
 
 // undoing returns an interceptor that calls restore before the first request is answered.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rpc"
 )
 
 // Peer is a program on another machine that this one talks to over a connection of its own.
@@ -83,8 +84,16 @@ func (p *Peer) dial(ctx context.Context, secure *tls.Config) error {
 		return err
 	}
 	secure.RootCAs.AddCert(certificate)
-	p.Conn, err = (&tls.Dialer{Config: secure}).DialContext(ctx, h.network, h.address)
-	return err
+	tcp, err := (&net.Dialer{}).DialContext(ctx, h.network, h.address)
+	if err != nil {
+		return err
+	}
+	conn, err := rpc.SecureClient(ctx, tcp, secure)
+	if err != nil {
+		return errors.Join(err, tcp.Close())
+	}
+	p.Conn = conn
+	return nil
 }
 
 // unconnected says why the program is not connected.

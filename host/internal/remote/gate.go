@@ -1,9 +1,7 @@
 package remote
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -12,6 +10,7 @@ import (
 	"io"
 	mrand "math/rand/v2"
 	"net"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -26,7 +25,7 @@ import (
 // host whose certificate it was given.
 type gate struct {
 	listener    net.Listener
-	tls         *tls.Config
+	admission   *rpc.Admission
 	certificate string // its own, as in a handshake
 	socket      string // of the plugin
 
@@ -37,9 +36,10 @@ type gate struct {
 func newGate(run *request, socket string) (*gate, error) {
 	g := &gate{socket: socket}
 	var err error
-	if g.tls, g.certificate, err = serverTLS(run.Certificate); err != nil {
+	if g.admission, err = newAdmission(run.Certificate); err != nil {
 		return nil, err
 	}
+	g.certificate = base64.RawStdEncoding.EncodeToString(g.admission.Certificate)
 	ip, err := address(run)
 	if err != nil {
 		return nil, err
@@ -97,17 +97,28 @@ func accept(l net.Listener, do func(net.Conn)) {
 // alive finds within 20 s that the machine at the other end is gone: it sends no sign.
 var alive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}
 
-// admit lets the host in.
+// admit lets the host in, to the plugin itself if it takes connections.
 func (g *gate) admit(tcp net.Conn) {
 	defer tcp.Close()
-	hello, cancel := context.WithTimeout(context.Background(), lease)
-	defer cancel()
-	conn, err := rpc.SecureServer(hello, tcp, g.tls)
+	if rpc.HandOver(tcp, connections(filepath.Dir(g.socket)), g.admission, g.hold) {
+		return
+	}
+	g.relay(tcp)
+}
+
+// relay is the end of TLS, and passes on what the host and the plugin send.
+func (g *gate) relay(tcp net.Conn) {
+	config, err := g.admission.TLS()
 	if err != nil {
 		return
 	}
-	g.open.Add(1)
-	defer func() { g.touch(); g.open.Add(-1) }()
+	hello, cancel := context.WithTimeout(context.Background(), lease)
+	defer cancel()
+	conn, err := rpc.SecureServer(hello, tcp, config)
+	if err != nil {
+		return
+	}
+	defer g.hold()()
 	inside, err := rpc.DialSocket(g.socket)
 	if err != nil {
 		return
@@ -118,6 +129,12 @@ func (g *gate) admit(tcp net.Conn) {
 	go func() { pass(inside, conn.ReadAll); done <- struct{}{} }()
 	go func() { pass(conn, inside.Read); done <- struct{}{} }()
 	<-done
+}
+
+// hold counts a connection of the host until it is released.
+func (g *gate) hold() (release func()) {
+	g.open.Add(1)
+	return func() { g.touch(); g.open.Add(-1) }
 }
 
 // passBytes is how much is passed on at a time.
@@ -150,31 +167,16 @@ func (g *gate) waitIdle() {
 	}
 }
 
-// serverTLS returns the side of the plugin: it accepts the certificate of the host. Its own, in the second result, is valid since yesterday.
-func serverTLS(client string) (*tls.Config, string, error) {
+// newAdmission returns what lets the host in that shows the certificate client, in PEM.
+func newAdmission(client string) (*rpc.Admission, error) {
 	block, _ := pem.Decode([]byte(client))
 	if block == nil {
-		return nil, "", errors.New("the host has sent no certificate")
+		return nil, errors.New("the host has sent no certificate")
 	}
 	pair, err := launch.SelfSigned(x509.ExtKeyUsageServerAuth)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	return &tls.Config{
-		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13,
-		NextProtos: []string{"h2"}, // gRPC wants to be told
-		ClientAuth: tls.RequireAnyClientCert, VerifyPeerCertificate: isHost(block.Bytes),
-		SessionTicketsDisabled: true, // a session that is resumed is not verified
-	}, base64.RawStdEncoding.EncodeToString(pair.Certificate[0]), nil
-}
-
-// isHost verifies that the other end is the host with this certificate, whatever the clocks
-// say.
-func isHost(certificate []byte) func([][]byte, [][]*x509.Certificate) error {
-	return func(raw [][]byte, _ [][]*x509.Certificate) error {
-		if len(raw) == 0 || !bytes.Equal(raw[0], certificate) {
-			return errors.New("not the certificate of the host")
-		}
-		return nil
-	}
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	return &rpc.Admission{Certificate: pair.Certificate[0], Key: key, Host: block.Bytes}, err
 }

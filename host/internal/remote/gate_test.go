@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rpc"
+	"google.golang.org/grpc"
 )
 
 // Nobody but the host gets through a gate, and the plugin is given up when the host has
@@ -33,20 +36,8 @@ func TestGate(t *testing.T) {
 		}
 	}()
 	t.Cleanup(func() { _ = inside.Close() })
-	pair := func() tls.Certificate {
-		p, err := launch.SelfSigned(x509.ExtKeyUsageClientAuth)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
-	host, stranger := pair(), pair()
-	g, err := newGate(&request{Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: host.Certificate[0]})), Ports: "20000-60000"}, socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = g.listener.Close() })
-	go accept(g.listener, g.admit)
+	g, host := openGate(t, socket)
+	stranger := selfSigned(t)
 	echo := func(certificates ...tls.Certificate) error {
 		conn, err := tls.Dial("tcp", g.listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, Certificates: certificates, NextProtos: []string{"h2"}})
 		if err != nil {
@@ -80,7 +71,109 @@ func TestGate(t *testing.T) {
 	if took := time.Since(start); took > lease+5*time.Second {
 		t.Errorf("the lease took %v", took)
 	}
-	if _, _, err := serverTLS(""); err == nil {
+	if _, err := newAdmission(""); err == nil {
 		t.Error("a gate opened without the certificate of the host")
 	}
+}
+
+func selfSigned(t *testing.T) tls.Certificate {
+	t.Helper()
+	pair, err := launch.SelfSigned(x509.ExtKeyUsageClientAuth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair
+}
+
+// openGate returns a gate of the plugin that listens at socket, and the certificate of its host.
+func openGate(t *testing.T, socket string) (*gate, tls.Certificate) {
+	t.Helper()
+	host := selfSigned(t)
+	g, err := newGate(&request{Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: host.Certificate[0]})), Ports: "20000-60000"}, socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.listener.Close() })
+	go accept(g.listener, g.admit)
+	return g, host
+}
+
+// waitOpen waits until the host has n connections.
+func waitOpen(t *testing.T, g *gate, n int32) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); g.open.Load() != n; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the gate counts %d connections, want %d", g.open.Load(), n)
+		}
+	}
+}
+
+// A plugin of the Go kit is handed the connections of its host, and of nobody else: this one has no other socket.
+func TestGateHandsOver(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, err := rpc.TakeConnections(connections(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := sdk.ModelPlugin(pondManifest, newPond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(rpc.ServerOptions()...)
+	rpc.Register(server, p)
+	t.Cleanup(server.Stop)
+	go func() { _ = server.Serve(l) }()
+	g, host := openGate(t, filepath.Join(dir, "nobody"))
+	describe := func(certificates ...tls.Certificate) (*grpc.ClientConn, error) {
+		conn, err := grpc.NewClient("passthrough:///"+g.listener.Addr().String(), rpc.TLSDialOptions(&tls.Config{InsecureSkipVerify: true, Certificates: certificates})...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_, err = rpc.Describe(t.Context(), conn)
+		return conn, err
+	}
+	conn, err := describe(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitOpen(t, g, 1)
+	for _, certificates := range [][]tls.Certificate{{selfSigned(t)}, nil} {
+		if _, err := describe(certificates...); err == nil {
+			t.Error("a stranger got in")
+		}
+	}
+	waitOpen(t, g, 1)
+	_ = conn.Close()
+	waitOpen(t, g, 0)
+}
+
+// A plugin that hangs with a connection that it was handed does not keep the lease of a host that is gone.
+func TestGateOfHangingPlugin(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, err := net.Listen("unix", connections(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	g, _ := openGate(t, filepath.Join(dir, "nobody"))
+	host, err := net.Dial("tcp", g.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugin, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plugin.Close()
+	if _, err := plugin.Write([]byte("!")); err != nil { // it has let the host in
+		t.Fatal(err)
+	}
+	waitOpen(t, g, 1)
+	if err := host.Close(); err != nil {
+		t.Error(err)
+	}
+	waitOpen(t, g, 0)
 }

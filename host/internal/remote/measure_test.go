@@ -3,6 +3,8 @@ package remote
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -25,6 +27,7 @@ import (
 	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rpc"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -43,15 +46,19 @@ type measures struct {
 	Files         float64 `json:"files"`           // open files of the host, for each
 	SmallHere     float64 `json:"small_here"`      // seconds of a call with 100 x 3 values
 	Small         float64 `json:"small"`
-	SmallRaw      float64 `json:"small_raw"` // that the same bytes take through a TCP connection and back
-	SmallCPU      float64 `json:"small_cpu"` // of them of processors of the host
-	Large         float64 `json:"large"`     // seconds of a call with 100 x 100,000 values
-	LargeRaw      float64 `json:"large_raw"` // that the same bytes take through a TCP connection and back
-	LargeCPU      float64 `json:"large_cpu"` // of processors of the host
+	SmallRaw      float64 `json:"small_raw"`     // that the same bytes take through a TCP connection and back
+	SmallCPU      float64 `json:"small_cpu"`     // of them of processors of the host
+	Large         float64 `json:"large"`         // seconds of a call with 100 x 100,000 values
+	LargeRaw      float64 `json:"large_raw"`     // that the same bytes take through a TCP connection and back
+	LargeTLS      float64 `json:"large_tls"`     // and with TLS
+	LargeRelayed  float64 `json:"large_relayed"` // of a call of a plugin that does not take connections
+	LargeHere     float64 `json:"large_here"`    // of a call on this machine
+	LargeCPU      float64 `json:"large_cpu"`     // of processors of the host
 	BytesPerCPU   float64 `json:"bytes_per_cpu"`
 	BytesPerSec   float64 `json:"bytes_per_second"` // in one direction
 	SmallOverhead float64 `json:"small_ratio"`
 	LargeOverhead float64 `json:"large_ratio"`
+	Load          float64 `json:"load"` // of this machine at the start, for a minute
 }
 
 // TestMeasured measures what calls of plugins on other machines take. make bench-cluster
@@ -62,6 +69,10 @@ func TestMeasured(t *testing.T) {
 		t.Skip("NOT TESTED: make bench-cluster runs it")
 	}
 	var m measures
+	load, _ := os.ReadFile("/proc/loadavg")
+	if _, err := fmt.Sscan(string(load), &m.Load); err != nil {
+		t.Fatal(err)
+	}
 	t.Run("replicas", func(t *testing.T) { m.replicas(t, 64) })
 	t.Run("calls", func(t *testing.T) { m.calls(t) })
 	text, err := json.MarshalIndent(&m, "", "  ")
@@ -170,10 +181,11 @@ func (m *measures) replicas(t *testing.T, n int) {
 	}
 }
 
-// calls measures a small call here and there in turns, and a large one and a raw copy.
+// calls measures a small call here and there and a raw copy in turns, and the same for a large
+// one, with TLS alone and with a plugin that does not take connections.
 func (m *measures) calls(t *testing.T) {
 	site := &workflow.Executor{Engine: "slurm", Cores: 2, Shared: shared(t)}
-	here, there, bare := caller(t, site, false, 100, 3), caller(t, site, true, 100, 3), rawEcho(t, 8*100*3)
+	here, there, bare := caller(t, site, false, 100, 3), caller(t, site, true, 100, 3), rawEcho(t, 8*100*3, "raw")
 	var times [3][]float64
 	for range 20 {
 		for i, do := range []func(){here, there, bare} {
@@ -192,24 +204,89 @@ func (m *measures) calls(t *testing.T) {
 	m.SmallOverhead = m.Small / m.SmallHere
 
 	const members, values, rounds = 100, 100_000, 15
-	large, raw := caller(t, site, true, members, values), rawEcho(t, 8*members*values)
-	times = [3][]float64{}
+	const size = 8 * members * values
+	ways := []func(){
+		caller(t, site, true, members, values), caller(t, site, false, members, values), caller(t, site, true, members, values, "relayed"),
+		rawEcho(t, size, "raw"), rawEcho(t, size, "tls"),
+	}
+	large := make([][]float64, len(ways))
 	for round := range rounds + 1 { // the first is a warm-up
-		for i, do := range []func(){raw, large} {
+		for i, do := range ways {
 			cpu, begun := hostCPU(), time.Now()
 			do()
-			if round > 0 {
-				times[i] = append(times[i], time.Since(begun).Seconds())
-				m.LargeCPU += float64(i) * (hostCPU() - cpu) / rounds
+			if round == 0 {
+				continue
+			}
+			large[i] = append(large[i], time.Since(begun).Seconds())
+			if i == 0 {
+				m.LargeCPU += (hostCPU() - cpu) / rounds
 			}
 		}
 	}
-	m.LargeRaw, m.Large = median(times[0]), median(times[1])
+	for i, to := range []*float64{&m.Large, &m.LargeHere, &m.LargeRelayed, &m.LargeRaw, &m.LargeTLS} {
+		*to = median(large[i])
+	}
 	m.LargeOverhead = m.Large / m.LargeRaw
-	m.BytesPerSec, m.BytesPerCPU = 2*8*members*values/m.Large, 2*8*members*values/m.LargeCPU
-	t.Logf("small: %.0f us here, %.0f there: %.2f times (raw: %.0f us); 80 MB there and back: raw %.0f ms, call %.0f ms: %.2f times", 1e6*m.SmallHere, 1e6*m.Small, m.SmallOverhead, 1e6*m.SmallRaw, 1e3*m.LargeRaw, 1e3*m.Large, m.LargeOverhead)
+	m.BytesPerSec, m.BytesPerCPU = 2*size/m.Large, 2*size/m.LargeCPU
 	if m.SmallOverhead > 3 || m.LargeOverhead > 1.5 {
-		t.Error("the targets are 3 and 1.5")
+		t.Errorf("small calls take %.2f times those here, large ones %.2f times the raw copy; the targets are 3 and 1.5", m.SmallOverhead, m.LargeOverhead)
+	}
+}
+
+// TestMeasuredTable compares the table of bench/README.md with what was measured last.
+func TestMeasuredTable(t *testing.T) {
+	bench := filepath.Join("..", "..", "..", "bench")
+	text, err := os.ReadFile(filepath.Join(bench, "cluster", "measured.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m measures
+	if err := json.Unmarshal(text, &m); err != nil {
+		t.Fatal(err)
+	}
+	met := func(value, target float64) string {
+		if value <= target {
+			return "met"
+		}
+		return "missed"
+	}
+	var table strings.Builder
+	row := func(format string, values ...any) { fmt.Fprintf(&table, "| "+format+" |\n", values...) }
+	table.WriteString("| | target | measured | |\n|---|---|---|---|\n")
+	row("%d replicas are up, 2 cores | 5 s | %.1f s | %s", m.Replicas, m.Start, met(m.Start, 5))
+	row("%d members of 0.3 s on them | 1.1 of the ideal %.0f s | %.2f | %s", 10*m.Replicas, m.Ideal, m.Call/m.Ideal, met(m.Call, 1.1*m.Ideal))
+	row("call with 100x3 | 3 times the local one | %.1f (%.2f ms) | %s", m.SmallOverhead, 1e3*m.Small, met(m.SmallOverhead, 3))
+	row("call with 100x100000, 80 MB each way | 1.5 of raw TCP's time | %.1f (%.0f ms) | %s", m.LargeOverhead, 1e3*m.Large, met(m.LargeOverhead, 1.5))
+	table.WriteString("\n80 MB there and back:\n\n<!-- checked: TestMeasuredTable -->\n| | ms | of raw TCP |\n|---|---|---|\n")
+	for _, layer := range []struct {
+		what    string
+		seconds float64
+	}{
+		{"raw TCP", m.LargeRaw}, {"TLS alone", m.LargeTLS}, {"a call: TLS, HTTP/2, encoding and the model", m.Large},
+		{"the same for a plugin that does not take the connection", m.LargeRelayed}, {"a call on this machine, through shared memory", m.LargeHere},
+	} {
+		row("%s | %.0f | %.1f", layer.what, 1e3*layer.seconds, layer.seconds/m.LargeRaw)
+	}
+	file := filepath.Join(bench, "README.md")
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin, end := "<!-- checked: TestMeasuredTable -->\n", "\n"+fmt.Sprintf("One run at a load of %.0f", m.Load)
+	before, rest, ok1 := strings.Cut(string(page), begin)
+	_, after, ok2 := strings.Cut(rest, "\nOne run at a load of ")
+	_, after, ok3 := strings.Cut(after, " ")
+	if !ok1 || !ok2 || !ok3 {
+		t.Fatal("the page has no place for the table")
+	}
+	want := before + begin + table.String() + end + " " + after
+	if *update {
+		err = os.WriteFile(file, []byte(want), 0o644)
+	} else if want != string(page) {
+		err = errors.New("bench/README.md is not what was measured: run the test with -update")
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
 
@@ -219,11 +296,11 @@ func median(x []float64) float64 {
 }
 
 // caller returns a function that calls a model, which adds one to all values, where site says if
-// away.
-func caller(t testing.TB, site *workflow.Executor, away bool, members, values int) func() {
+// away; how is "relayed" if it does not take connections.
+func caller(t testing.TB, site *workflow.Executor, away bool, members, values int, how ...string) func() {
 	pool, program, executor := newPool(t, site, nil)
 	var err error
-	if program, err = launch.Command("sea", []string{program.Command[0], "sea", strconv.Itoa(values)}, "."); err != nil {
+	if program, err = launch.Command("sea", append([]string{program.Command[0], "sea", strconv.Itoa(values)}, how...), "."); err != nil {
 		t.Fatal(err)
 	}
 	if away {
@@ -265,13 +342,13 @@ func BenchmarkCalls(b *testing.B) {
 }
 
 // rawEcho returns a function that sends bytes through a TCP connection to a node, which returns
-// them.
-func rawEcho(t *testing.T, size int) func() {
+// them; how is "raw" or "tls".
+func rawEcho(t *testing.T, size int, how string) func() {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	echo := exec.Command("srun", "--nodes=1", "--ntasks=1", "--exact", "--cpus-per-task=2", "--mem=0", self, "echo", strconv.Itoa(size))
+	echo := exec.Command("srun", "--nodes=1", "--ntasks=1", "--exact", "--cpus-per-task=2", "--mem=0", self, "echo", strconv.Itoa(size), how)
 	stdin, err1 := echo.StdinPipe()
 	stdout, err2 := echo.StdoutPipe()
 	echo.Stderr = os.Stderr
@@ -286,6 +363,12 @@ func rawEcho(t *testing.T, size int) func() {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if how == "tls" {
+		conn, err = rpc.SecureClient(t.Context(), conn, &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	t.Cleanup(func() { _ = errors.Join(conn.Close(), stdin.Close(), echo.Wait()) })
 	out, in := make([]byte, size), make([]byte, size)
 	return func() {
@@ -298,7 +381,7 @@ func rawEcho(t *testing.T, size int) func() {
 
 // serveRaw is the node of rawEcho: it returns what one connection sends when it has all of
 // it, as a plugin does.
-func serveRaw(size int) error {
+func serveRaw(size int, how string) error {
 	at, err := address(&request{})
 	if err != nil {
 		return err
@@ -311,6 +394,15 @@ func serveRaw(size int) error {
 	conn, err := l.Accept()
 	if err != nil {
 		return err
+	}
+	if how == "tls" {
+		pair, err := launch.SelfSigned(x509.ExtKeyUsageServerAuth)
+		if err != nil {
+			return err
+		}
+		if conn, err = rpc.SecureServer(context.Background(), conn, &tls.Config{Certificates: []tls.Certificate{pair}}); err != nil {
+			return err
+		}
 	}
 	all := make([]byte, size)
 	echo := func() bool {

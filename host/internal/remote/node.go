@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/hashicorp/go-plugin"
 	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/sdk/rpc"
 )
 
 // Serve is the main function of plume node-exec, of a version of plume: it runs on a node the plugin that a host
@@ -124,8 +126,15 @@ func environment(run *request, sockets string) []string {
 	if run.Cores > 0 {
 		env = append(env, fmt.Sprintf("GOMAXPROCS=%d", run.Cores))
 	}
+	if !run.Peer {
+		env = append(env, rpc.EnvConnections+"="+connections(sockets))
+	}
 	return append(append(env, run.Env...), plugin.EnvUnixSocketDir+"="+sockets)
 }
+
+// connections is where a plugin may take the connections of the host. It is removed as the
+// sockets of plugins are.
+func connections(sockets string) string { return filepath.Join(sockets, "plugin-connections") }
 
 // lastWork is how long a peer may take to write a checkpoint when its job ends. Engines wait
 // about half a minute.

@@ -21,6 +21,7 @@ import (
 	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/rpc"
 	"github.com/plume-da/plume/sdk/serve"
 	"gonum.org/v1/gonum/mat"
 )
@@ -39,10 +40,13 @@ func TestMain(m *testing.M) {
 		serve.Main(sdk.ModelPlugin(pondManifest, newPond))
 	case len(os.Args) > 2 && os.Args[1] == "sea":
 		values, _ := strconv.Atoi(os.Args[2])
+		if len(os.Args) > 3 { // relayed
+			_ = os.Unsetenv(rpc.EnvConnections)
+		}
 		serve.Main(sdk.ModelPlugin(seaManifest, func(sdk.ModelConfig) (sdk.Model, error) { return sea{values}, nil }))
-	case len(os.Args) > 2 && os.Args[1] == "echo":
+	case len(os.Args) > 3 && os.Args[1] == "echo":
 		size, _ := strconv.Atoi(os.Args[2])
-		if err := serveRaw(size); err != nil {
+		if err := serveRaw(size, os.Args[3]); err != nil {
 			panic(err)
 		}
 		os.Exit(0)
