@@ -73,6 +73,12 @@ func (a *app) sayReplicas(replicas []archive.Replica) {
 		}
 		rows = append(rows, row)
 	}
+	if !slices.ContainsFunc(replicas, func(r archive.Replica) bool { return r.Job != "" }) { // an engine without numbers
+		columns = slices.Delete(columns, 2, 3)
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], 2, 3)
+		}
+	}
 	fmt.Fprintln(a.stderr)
 	_ = printTable(a.stderr, columns, rows) // nobody has to look
 	if more := len(replicas) - shownRows; more > 0 {

@@ -58,7 +58,10 @@ func (s *source) args() []string {
 		args = append(args, "--profile", s.profile)
 	}
 	args = append(args, s.there()...)
-	for _, set := range s.settings() {
+	if s.place != "" {
+		args = append(args, "--executor", s.place)
+	}
+	for _, set := range s.set {
 		args = append(args, "--set", set)
 	}
 	for _, sweep := range s.sweep {

@@ -118,7 +118,8 @@ func (p *workers) note(number int, change func(*archive.Replica)) {
 	change(&p.all[number])
 }
 
-// giveUp ends a slot in which no worker starts. The last one ends all trials that are left.
+// giveUp ends a slot in which no worker starts. The last one ends the run; trials that are left
+// wait for another.
 func (p *workers) giveUp(err error) {
 	p.mu.Lock()
 	p.left--
@@ -127,10 +128,8 @@ func (p *workers) giveUp(err error) {
 	if !last {
 		return
 	}
-	for _, j := range p.work.drain() {
-		p.engine.Observer.Ended(archive.Failed, j.plan.Clock.Cycles)
-		p.engine.record(&j, outcome{Status: archive.Failed, err: err})
-	}
+	p.engine.noWorker = fmt.Errorf("no worker starts: %w", err)
+	p.work.drain()
 }
 
 // away is a worker elsewhere.

@@ -172,6 +172,7 @@ type engine struct {
 	baselines map[*plan.Scenario][]archive.Metric // of the truths that were needed
 	written   map[*plan.Scenario]bool             // truths whose files exist
 	workers   []archive.Replica                   // on other machines, and what they did
+	noWorker  error                               // why the last of them gave up; nil: it did not
 }
 
 // outcome is how a trial ended.
@@ -628,6 +629,8 @@ func (e *engine) finish(ctx context.Context) (*Result, error) {
 	switch {
 	case failures.interrupted > 0 && stopped != nil:
 		r.Status, err = archive.Interrupted, stopped
+	case e.noWorker != nil && failures.interrupted > 0:
+		r.Status, err = archive.Interrupted, e.noWorker
 	case failures.failed > 0 && failures.Some:
 		r.Status, err = archive.SomeFailed, failures
 	case failures.failed > 0:

@@ -127,16 +127,14 @@ func (s *schedule) again(j *job) {
 	s.changed.Broadcast()
 }
 
-// drain returns the trials that have not started, which nobody will run.
-func (s *schedule) drain() (jobs []job) {
+// drain forgets the trials that have not started: nobody will run them.
+func (s *schedule) drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sc := range s.scenarios {
-		jobs = append(jobs, sc.jobs...)
 		sc.jobs = nil
 	}
 	s.changed.Broadcast()
-	return jobs
 }
 
 // made records that sc has been made, or the error that prevented it.

@@ -137,6 +137,9 @@ func (m *maker) findPlugins() {
 func (m *maker) find(c workflow.Component, r Replication, role sdk.Role, path ...any) *sdk.Plugin {
 	p, err := m.open(m.ctx, c, r)
 	at := below(path, "plugin")
+	if err != nil && c.Executor != "" && sdk.KindOf(err) == sdk.KindResource { // its engine did not start it
+		at = below(path, "executor")
+	}
 	if err != nil {
 		AddPluginFault(&m.found, m.w.At(at...), err)
 		return nil

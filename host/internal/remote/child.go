@@ -102,6 +102,7 @@ func (c *child) hear(m message) {
 	switch {
 	case m.Hello != nil:
 		c.place = m.Hello.Place
+		c.place.Job = cmp.Or(c.place.Job, c.try.ID) // of an engine whose variables are not known
 		if m.Hello.Protocol != protocol {
 			c.finish(launch.Exit{What: fmt.Sprintf("plume on %s is another version", c.place.Node), Hint: "install this one there"})
 			return

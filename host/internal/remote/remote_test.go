@@ -201,6 +201,9 @@ func TestRemote(t *testing.T) {
 			if got := p.Place().Node; got != host {
 				t.Errorf("it is on %q, want %q", got, host)
 			}
+			if numbered := regexp.MustCompile(`^[0-9]+$`).MatchString(p.Place().Job); numbered != (name == "submitted") {
+				t.Errorf("its job is %q", p.Place().Job)
+			}
 			deadline := time.After(10 * time.Second)
 			for want := "GOMAXPROCS=3 COLOUR=" + name + " SOCKETS="; ; {
 				select {
