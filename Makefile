@@ -269,11 +269,11 @@ test-dist: ## what a release of this platform gives, installed where there is no
 test-cluster: build ## plugins on real engines: Slurm on three nodes, HyperQueue, sshd; a few minutes, installs what is missing where it may
 	host/internal/remote/testdata/test-cluster $(BIN)
 
-bench-cluster: build ## calls, replicas and bytes on three Slurm nodes of this machine, into bench/cluster/measured.json; a minute
+bench-cluster: build ## calls, replicas and bytes on three Slurm nodes of this machine, into bench/cluster/measured.json; minutes
 	host/internal/remote/testdata/test-cluster $(BIN) bench/cluster/measured.json
 
-study: $(RESULTS)/ready ## ten thousand simulated replicas, into bench/cluster/study.csv and decision 99; minutes
-	$(GO) test ./host/internal/launch -run 'TestStudy$$' -study $(CURDIR)/bench/cluster -timeout 1h -v
+study: $(RESULTS)/ready ## ten thousand simulated replicas and workers, into bench/cluster/*.csv and decision 99; minutes
+	$(GO) test ./host/internal/launch ./host/internal/experiment -run 'TestStudy$$' -study $(CURDIR)/bench/cluster -timeout 1h -v
 	$(RESULTS)/bin/python bench/cluster/study.py
 
 clean: ## remove what was built

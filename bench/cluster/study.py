@@ -1,4 +1,4 @@
-"""Writes the tables and the figure of decision 99 from study.csv, which make study makes.
+"""Writes the tables and the figure of decision 99 from study.csv and trials.csv, which make study makes.
 
     python study.py
 """
@@ -60,6 +60,17 @@ def losses(rows):
     return table(["replicas", "one is lost after", "losses", "of the ideal"], body)
 
 
+def trials(rows):
+    found = {(r["seconds"], r["spread"], r["lost"], r["workers"]): r for r in rows}
+    counts = sorted({int(r["workers"]) for r in rows})
+    body = []
+    for seconds, time in {"10": "10 s", "60": "1 min", "600": "10 min"}.items():
+        for spread, sd in {"0.1": "10 %", "0.5": "50 %"}.items():
+            cells = [f"{efficiency(found[seconds, spread, lost, str(n)]):.2f}" for lost in ("0", "8.64e+04") for n in counts]
+            body.append([time, sd, *cells, f"{100 * float(found[seconds, spread, '0', str(counts[-1])]['host']):.0f} %"])
+    return table(["a trial takes", "sd", *(f"{n:,}" for n in counts), *(f"{n:,}, losses" for n in counts), f"host busy, {counts[-1]:,}"], body)
+
+
 def figure(rows):
     found = {(r["seconds"], r["values"], r["replicas"]): r for r in rows}
     counts = sorted({int(r["replicas"]) for r in rows})
@@ -77,8 +88,9 @@ def figure(rows):
 def main():
     rows = list(csv.DictReader(open(HERE / "study.csv")))
     parts = {name: [r for r in rows if r["part"] == name] for name in ("queue", "host", "losses")}
+    parts["trials"] = list(csv.DictReader(open(HERE / "trials.csv")))
     text = PAGE.read_text()
-    for name, made in (("queue", queue), ("host", host), ("losses", losses)):
+    for name, made in (("queue", queue), ("host", host), ("losses", losses), ("trials", trials)):
         begin, end = f"<!-- study: {name} -->\n", "\n<!-- end -->"
         before, _, after = text.partition(begin)
         text = before + begin + made(parts[name]) + end + after.partition(end)[2]

@@ -129,7 +129,7 @@ func (p *workers) giveUp(err error) {
 		return
 	}
 	p.engine.noWorker = fmt.Errorf("no worker starts: %w", err)
-	p.work.drain()
+	p.work.close()
 }
 
 // away is a worker elsewhere.

@@ -22,39 +22,30 @@ type scenario struct {
 	plan    *plan.Plan // one of those that share it
 	jobs    []job      // not started
 
-	state scenarioState
-	left  int   // trials that have not ended
-	err   error // why it could not be made
+	left int   // trials that have not ended
+	err  error // why it could not be made
 
 	made      *cycle.Scenario
 	reference *cycle.Reference // nil: none
 }
 
-type scenarioState int
-
-const (
-	unmade scenarioState = iota
-	making
-	ready
-)
-
 // schedule distributes the work of a run. Trials of scenarios that exist come first, so
 // that few scenarios are in memory at a time: at most one being made and one being used
-// per worker. It is safe for concurrent use.
+// per worker. It is safe for concurrent use, by ten thousand workers: none is woken for nothing.
 type schedule struct {
-	mu        sync.Mutex
-	changed   *sync.Cond
-	scenarios []*scenario // that have trials that have not started
-	making    int
-	running   int // trials
-	ahead     int // trials for which scenarios are made before they can start
-	closed    bool
+	mu             sync.Mutex
+	trials, makers *sync.Cond  // who wants trials, and who only makes scenarios
+	unmade, ready  []*scenario // in the second, those that have trials that have not started
+	waiting        int         // such trials, of these and of scenarios being made
+	making         int
+	running        int // trials
+	ahead          int // trials for which scenarios are made before they can start
+	closed         bool
 }
 
 // newSchedule returns a schedule of the trials of s that are wanted, for so many at a time.
 func newSchedule(s *plan.Sweep, atOnce int, wanted func(*plan.Scenario, *plan.Plan, *plan.Trial) bool) *schedule {
-	sch := &schedule{ahead: atOnce}
-	sch.changed = sync.NewCond(&sch.mu)
+	sch := emptySchedule(atOnce)
 	for _, planned := range s.Scenarios {
 		byReference := map[*plan.Trial]*scenario{}
 		for _, p := range planned.Plans {
@@ -66,7 +57,7 @@ func newSchedule(s *plan.Sweep, atOnce int, wanted func(*plan.Scenario, *plan.Pl
 				if sc == nil {
 					sc = &scenario{planned: planned, plan: p}
 					byReference[p.Reference] = sc
-					sch.scenarios = append(sch.scenarios, sc)
+					sch.unmade = append(sch.unmade, sc)
 				}
 				sc.jobs = append(sc.jobs, job{sc, p, &p.Trials[i]})
 				sc.left++
@@ -76,44 +67,64 @@ func newSchedule(s *plan.Sweep, atOnce int, wanted func(*plan.Scenario, *plan.Pl
 	return sch
 }
 
+func emptySchedule(atOnce int) *schedule {
+	s := &schedule{ahead: atOnce}
+	s.trials, s.makers = sync.NewCond(&s.mu), sync.NewCond(&s.mu)
+	return s
+}
+
 // next returns a trial to run or a scenario to make, whichever the caller wants, or neither if
 // no work is left: not even of trials that run now and may be lost.
 func (s *schedule) next(trials, scenarios bool) (*job, *scenario) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !s.closed {
-		s.scenarios = slices.DeleteFunc(s.scenarios, func(sc *scenario) bool { return len(sc.jobs) == 0 })
-		waiting := 0
-		for _, sc := range s.scenarios {
-			switch {
-			case sc.state == ready && trials:
-				j := sc.jobs[0]
-				sc.jobs = sc.jobs[1:]
-				s.running++
-				s.changed.Broadcast() // there may be room for another scenario
-				return &j, nil
-			case sc.state != unmade:
-				waiting += len(sc.jobs)
-			case scenarios && (trials || waiting < s.ahead):
-				sc.state = making
-				s.making++
-				return nil, sc
-			}
+	for !s.closed && !s.over() {
+		switch {
+		case trials && len(s.ready) > 0:
+			return s.start(), nil
+		case scenarios && len(s.unmade) > 0 && (trials || s.waiting < s.ahead):
+			sc := s.unmade[0]
+			s.unmade = s.unmade[1:]
+			s.waiting += len(sc.jobs)
+			s.making++
+			return nil, sc
+		case trials:
+			s.trials.Wait()
+		default:
+			s.makers.Wait()
 		}
-		if len(s.scenarios) == 0 && s.making+s.running == 0 {
-			return nil, nil
-		}
-		s.changed.Wait()
 	}
 	return nil, nil
 }
+
+// start takes the first trial that can start.
+func (s *schedule) start() *job {
+	sc := s.ready[0]
+	j := sc.jobs[0]
+	if sc.jobs = sc.jobs[1:]; len(sc.jobs) == 0 {
+		s.ready = s.ready[1:]
+	}
+	s.waiting--
+	s.running++
+	s.makers.Signal() // there may be room for another scenario
+	return &j
+}
+
+// over says whether no work is left.
+func (s *schedule) over() bool { return len(s.unmade)+s.waiting+s.making+s.running == 0 }
 
 // close ends the distribution of work.
 func (s *schedule) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.changed.Broadcast()
+	s.wake()
+}
+
+// wake wakes all who wait.
+func (s *schedule) wake() {
+	s.trials.Broadcast()
+	s.makers.Broadcast()
 }
 
 // again puts back a trial that was lost: it is the next one.
@@ -122,28 +133,22 @@ func (s *schedule) again(j *job) {
 	defer s.mu.Unlock()
 	sc := j.scenario
 	sc.jobs = append([]job{*j}, sc.jobs...)
-	s.scenarios = append([]*scenario{sc}, slices.DeleteFunc(s.scenarios, func(other *scenario) bool { return other == sc })...)
+	s.ready = append([]*scenario{sc}, slices.DeleteFunc(s.ready, func(other *scenario) bool { return other == sc })...)
 	s.running--
-	s.changed.Broadcast()
-}
-
-// drain forgets the trials that have not started: nobody will run them.
-func (s *schedule) drain() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, sc := range s.scenarios {
-		sc.jobs = nil
-	}
-	s.changed.Broadcast()
+	s.waiting++
+	s.trials.Signal()
 }
 
 // made records that sc has been made, or the error that prevented it.
 func (s *schedule) made(sc *scenario, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sc.state, sc.err = ready, err
+	sc.err = err
 	s.making--
-	s.changed.Broadcast()
+	s.ready = append(s.ready, sc)
+	for range sc.jobs {
+		s.trials.Signal()
+	}
 }
 
 // ended records that a trial has ended.
@@ -153,6 +158,7 @@ func (s *schedule) ended(j *job) {
 	if j.scenario.left--; j.scenario.left == 0 {
 		j.scenario.made, j.scenario.reference = nil, nil
 	}
-	s.running--
-	s.changed.Broadcast()
+	if s.running--; s.over() {
+		s.wake()
+	}
 }

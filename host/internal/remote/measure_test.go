@@ -58,7 +58,12 @@ type measures struct {
 	BytesPerSec   float64 `json:"bytes_per_second"` // in one direction
 	SmallOverhead float64 `json:"small_ratio"`
 	LargeOverhead float64 `json:"large_ratio"`
-	Load          float64 `json:"load"` // of this machine at the start, for a minute
+	Workers       int     `json:"workers"`    // on three nodes
+	OneWorker     float64 `json:"one_worker"` // seconds that a sweep takes
+	AllWorkers    float64 `json:"all_workers"`
+	TrialCPU      float64 `json:"trial_cpu"` // of processors of the host, for each trial
+	WorkersLoad   float64 `json:"workers_load"`
+	Load          float64 `json:"load"` // of this machine for a minute before the calls
 }
 
 // TestMeasured measures what calls of plugins on other machines take. make bench-cluster
@@ -69,12 +74,14 @@ func TestMeasured(t *testing.T) {
 		t.Skip("NOT TESTED: make bench-cluster runs it")
 	}
 	var m measures
-	load, _ := os.ReadFile("/proc/loadavg")
-	if _, err := fmt.Sscan(string(load), &m.Load); err != nil {
-		t.Fatal(err)
+	if text, err := os.ReadFile(*measured); err == nil { // parts that are not run keep what they have
+		if err := json.Unmarshal(text, &m); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Run("replicas", func(t *testing.T) { m.replicas(t, 64) })
 	t.Run("calls", func(t *testing.T) { m.calls(t) })
+	t.Run("workers", func(t *testing.T) { m.workers(t, 6) })
 	text, err := json.MarshalIndent(&m, "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +90,18 @@ func TestMeasured(t *testing.T) {
 	if err := os.WriteFile(*measured, append(text, '\n'), 0o600); err != nil {
 		t.Error(err)
 	}
+}
+
+// loadBefore returns the load of this machine in the last minute.
+func loadBefore(t *testing.T) (load float64) {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &load)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return load
 }
 
 // hostCPU returns the seconds of processors that this process and its launchers that have ended took.
@@ -184,6 +203,7 @@ func (m *measures) replicas(t *testing.T, n int) {
 // calls measures a small call here and there and a raw copy in turns, and the same for a large
 // one, with TLS alone and with a plugin that does not take connections.
 func (m *measures) calls(t *testing.T) {
+	m.Load, m.SmallCPU, m.LargeCPU = loadBefore(t), 0, 0
 	site := &workflow.Executor{Engine: "slurm", Cores: 2, Shared: shared(t)}
 	here, there, bare := caller(t, site, false, 100, 3), caller(t, site, true, 100, 3), rawEcho(t, 8*100*3, "raw")
 	var times [3][]float64
@@ -233,6 +253,50 @@ func (m *measures) calls(t *testing.T) {
 	}
 }
 
+// workers runs 48 trials, of two seconds in which a model sleeps, on one worker and on n: sleep is what machines
+// without load compute at the same time.
+func (m *measures) workers(t *testing.T, n int) {
+	plume, dir := os.Getenv("PLUME_TEST_BIN"), shared(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{
+		"plume.toml": fmt.Sprintf("[executor.hpc]\nengine = \"slurm\"\ncores = 1\nplume = %q\nshared = %q\n", plume, dir),
+		"sweep.toml": fmt.Sprintf(`format = 1
+plugins = { sea = { command = [%q, "sea", "3", "sleeps"] } }
+experiment = { name = "sweep", seed = 11 }
+time = { cycles = 20, interval = 1.0 }
+model = { plugin = "sea" }
+truth = { init = { dist = "normal", mean = 1.0, sd = 0.1 } }
+observations = { plugin = "obs-nonlinear", error = { sd = 0.5 } }
+ensemble = { size = 10, init = { dist = "normal", around = "truth", sd = 0.5 } }
+filter = [{ label = "etkf", plugin = "filter-enkf", params = { scheme = "etkf" } }]
+`, self),
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sweep := func(workers int) (seconds float64, run string) {
+		begun := time.Now()
+		run = runPlume(t, nil, filepath.Join(dir, "sweep.toml"), "--sweep", "replicate=1..48", "--run-dir", dir, "--site", filepath.Join(dir, "plume.toml"),
+			"--executor", "hpc", "--workers", strconv.Itoa(workers))
+		return time.Since(begun).Seconds(), run
+	}
+	m.Workers, m.WorkersLoad = n, loadBefore(t)
+	var one, all string
+	m.OneWorker, one = sweep(1)
+	cpu := hostCPU()
+	m.AllWorkers, all = sweep(n)
+	m.TrialCPU = (hostCPU() - cpu) / 48
+	sameTables(t, one, all)
+	if m.OneWorker < 0.8*float64(n)*m.AllWorkers {
+		t.Errorf("%d workers are %.1f times as fast as one", n, m.OneWorker/m.AllWorkers)
+	}
+}
+
 // TestMeasuredTable compares the table of bench/README.md with what was measured last.
 func TestMeasuredTable(t *testing.T) {
 	bench := filepath.Join("..", "..", "..", "bench")
@@ -257,6 +321,8 @@ func TestMeasuredTable(t *testing.T) {
 	row("%d members of 0.3 s on them | 1.1 of the ideal %.0f s | %.2f | %s", 10*m.Replicas, m.Ideal, m.Call/m.Ideal, met(m.Call, 1.1*m.Ideal))
 	row("call with 100x3 | 3 times the local one | %.1f (%.2f ms) | %s", m.SmallOverhead, 1e3*m.Small, met(m.SmallOverhead, 3))
 	row("call with 100x100000, 80 MB each way | 1.5 of raw TCP's time | %.1f (%.0f ms) | %s", m.LargeOverhead, 1e3*m.Large, met(m.LargeOverhead, 1.5))
+	share := m.OneWorker / m.AllWorkers / float64(m.Workers)
+	row("48 trials of 2 s on %d workers | 0.8 of %d times one worker | %.2f (%.0f s, %.0f s; load %.0f) | %s", m.Workers, m.Workers, share, m.AllWorkers, m.OneWorker, m.WorkersLoad, met(0.8, share))
 	table.WriteString("\n80 MB there and back:\n\n<!-- checked: TestMeasuredTable -->\n| | ms | of raw TCP |\n|---|---|---|\n")
 	for _, layer := range []struct {
 		what    string
@@ -417,8 +483,11 @@ func serveRaw(size int, how string) error {
 	return nil
 }
 
-// sea is a model of many values that adds 1 to all of them.
-type sea struct{ values int }
+// sea is a model of many values that adds 1 to all of them. It may sleep for each member.
+type sea struct {
+	values int
+	sleep  time.Duration
+}
 
 const seaManifest = `
 name = "sea"
@@ -431,8 +500,9 @@ func (s sea) Layout() *sdk.Layout {
 	return &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{s.values}, Dims: []string{"site"}, Unit: "1"}}}
 }
 
-func (sea) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+func (s sea) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	x, y := r.Ensemble.RawMatrix().Data, r.Into.RawMatrix().Data
+	time.Sleep(time.Duration(r.Ensemble.RawMatrix().Rows) * s.sleep)
 	part := len(x)/runtime.GOMAXPROCS(0) + 1
 	var all sync.WaitGroup
 	for from := 0; from < len(x); from += part {

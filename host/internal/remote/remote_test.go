@@ -40,10 +40,14 @@ func TestMain(m *testing.M) {
 		serve.Main(sdk.ModelPlugin(pondManifest, newPond))
 	case len(os.Args) > 2 && os.Args[1] == "sea":
 		values, _ := strconv.Atoi(os.Args[2])
-		if len(os.Args) > 3 { // relayed
+		model := sea{values: values}
+		switch strings.Join(os.Args[3:], " ") {
+		case "relayed":
 			_ = os.Unsetenv(rpc.EnvConnections)
+		case "sleeps":
+			model.sleep = 10 * time.Millisecond
 		}
-		serve.Main(sdk.ModelPlugin(seaManifest, func(sdk.ModelConfig) (sdk.Model, error) { return sea{values}, nil }))
+		serve.Main(sdk.ModelPlugin(seaManifest, func(sdk.ModelConfig) (sdk.Model, error) { return model, nil }))
 	case len(os.Args) > 3 && os.Args[1] == "echo":
 		size, _ := strconv.Atoi(os.Args[2])
 		if err := serveRaw(size, os.Args[3]); err != nil {
