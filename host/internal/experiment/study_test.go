@@ -21,9 +21,9 @@ import (
 
 var study = flag.String("study", "", "folder of measured.json, for what TestStudy finds")
 
-// fleet is what a sweep on workers is simulated on. The queue of trials is that of a run, and the
+// cluster is what a sweep on workers is simulated on. The queue of trials is that of a run, and the
 // clock is that of testing/synctest. In place of workers there are waits.
-type fleet struct {
+type cluster struct {
 	workers, trials, filters int     // trials of as many filters share a truth
 	seconds                  float64 // of a trial, mean
 	spread                   float64 // of the logarithm of that
@@ -37,8 +37,8 @@ type fleet struct {
 // Of workers that are lost: seconds until that is noticed, and between checkpoints.
 const silenceSeconds, checkpointSeconds = 15, 5
 
-// sailed is what a simulation gives.
-type sailed struct {
+// found is what a simulation gives.
+type found struct {
 	took, ideal float64 // seconds
 	lost        int
 	busy        float64 // share of the time that the processors of the host are busy
@@ -60,8 +60,8 @@ func (s *station) serve(seconds float64) {
 
 func wait(seconds float64) { time.Sleep(time.Duration(seconds * 1e9)) }
 
-// sail runs the trials on workers that are all up.
-func sail(t *testing.T, c fleet) (f sailed) {
+// simulate runs the trials on workers that are all up.
+func simulate(t *testing.T, c cluster) (f found) {
 	t.Helper()
 	before := ownCPU()
 	synctest.Test(t, func(*testing.T) {
@@ -131,21 +131,21 @@ func ownCPU() float64 {
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }
 
-// flagship is the fleet of the study: a host with 16 cores, an engine that starts as many steps a second as were
+// studied returns the cluster of the study: a host with 16 cores, an engine that starts as many steps a second as were
 // measured, trials of 15 filters a truth, which takes a hundredth of a trial, as of 100 members one.
-func flagship(workers int, seconds, host float64) fleet {
-	return fleet{workers: workers, trials: 4 * workers, filters: 15, seconds: seconds, spread: 0.5, truth: seconds / 100, host: host, cores: 16, starts: 32}
+func studied(workers int, seconds, host float64) cluster {
+	return cluster{workers: workers, trials: 4 * workers, filters: 15, seconds: seconds, spread: 0.5, truth: seconds / 100, host: host, cores: 16, starts: 32}
 }
 
 // The simulation runs every trial, and those of lost workers again from their checkpoints.
 func TestSimulation(t *testing.T) {
-	c := flagship(600, 600, 0.03)
-	f := sail(t, c)
+	c := studied(600, 600, 0.03)
+	f := simulate(t, c)
 	if f.took < f.ideal || f.took > 3*f.ideal || f.lost != 0 {
 		t.Errorf("took %.0f s, ideal %.0f s, %d lost", f.took, f.ideal, f.lost)
 	}
 	c.lost = 3600
-	if g := sail(t, c); g.lost < 10 || g.took < f.took || g.took > f.took+float64(g.lost)*(silenceSeconds+checkpointSeconds) {
+	if g := simulate(t, c); g.lost < 10 || g.took < f.took || g.took > f.took+float64(g.lost)*(silenceSeconds+checkpointSeconds) {
 		t.Errorf("took %.0f s with %d losses, %.0f s without", g.took, g.lost, f.took)
 	}
 }
@@ -176,9 +176,9 @@ func TestStudy(t *testing.T) {
 		for _, spread := range []float64{0.1, 0.5} {
 			for _, lost := range []float64{0, 86400} {
 				for _, n := range []int{64, 1000, 10000} {
-					c := flagship(n, seconds, k.Trial)
+					c := studied(n, seconds, k.Trial)
 					c.spread, c.lost = spread, lost
-					f := sail(t, c)
+					f := simulate(t, c)
 					row := []string{fmt.Sprint(n), fmt.Sprint(c.trials)}
 					for _, v := range []float64{seconds, spread, lost, f.took, f.ideal, float64(f.lost), f.busy, f.cpu} {
 						row = append(row, fmt.Sprintf("%.4g", v))

@@ -347,7 +347,7 @@ func TestMeasuredTable(t *testing.T) {
 	}
 	want := before + begin + table.String() + end + " " + after
 	if *update {
-		err = os.WriteFile(file, []byte(want), 0o644)
+		err = os.WriteFile(file, []byte(want), 0o600)
 	} else if want != string(page) {
 		err = errors.New("bench/README.md is not what was measured: run the test with -update")
 	}
