@@ -97,7 +97,7 @@ func (a *assimilation) launch(s *Step) *free {
 // run makes the n-th call of the model.
 func (f *free) run(ctx context.Context, n int, from, to float64) error {
 	call := f.seed("forecast", n)
-	res, err := integrate(ctx, f.plan.Model, f.plan.Noise, f.noise, &sdk.ForecastRequest{
+	res, err := integrate(ctx, f.plan.Model, f.plan.Noise, f.noise, nil, &sdk.ForecastRequest{
 		Call: call, From: from, To: to, Ensemble: f.at.Members, Into: f.into, Carry: f.carry,
 	})
 	if err != nil {

@@ -183,20 +183,14 @@ type assimilation struct {
 	whole      *whole  // nil unless the window is the whole record
 	dropped    int     // number of members so far
 
-	filters map[extent]sdk.Filter
+	filters map[plan.Extent]sdk.Filter
 	stacks  []*stack                                                               // memory for the same
-	into    *mat.Dense                                                             // an ensemble for the next answer
-	noise   *mat.Dense                                                             // of the next forecast, if it has a memory
-	carries [][]byte                                                               // of the next forecast
+	next    states                                                                 // memory for the next forecast or answer
 	copies  struct{ forecast, predicted, ordinary, balanced, observed *mat.Dense } // nil until needed
 
 	past []moment // times before the start of the window whose states are moved along with it, the latest first
 	side side     // memory for them
 }
-
-// extent is how many cycles the observations of a call of the filter are of, and how many earlier times it
-// moves states of.
-type extent struct{ times, past int }
 
 func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assimilation {
 	a := &assimilation{plan: p, trial: trial, scenario: scenario, seed: p.Seed.Child("assimilation", 0)}
@@ -242,7 +236,7 @@ func (a *assimilation) goOn(ctx context.Context, from *State) error {
 		times = len(from.Window.Left)
 	}
 	if left := len(from.Members) / ((times + from.Past) * a.plan.State.Size()); left != a.trial.Size {
-		filter, err := a.trial.Resize(ctx, left, 1, 0)
+		filter, err := a.trial.Resize(ctx, left, plan.Extent{Cycles: 1})
 		if err != nil {
 			return fmt.Errorf("cycle %d: with %d members left: %w", from.Cycle+1, left, err)
 		}
@@ -256,8 +250,8 @@ func (a *assimilation) goOn(ctx context.Context, from *State) error {
 
 // allot gives up all memory and takes filter for size members.
 func (a *assimilation) allot(filter sdk.Filter, size int) {
-	a.filters, a.stacks, a.idle, a.side = map[extent]sdk.Filter{{1, 0}: filter}, nil, nil, side{}
-	a.into, a.noise = mat.NewDense(size, a.plan.State.Size(), nil), a.plan.Noise.Memory(size)
+	a.filters, a.stacks, a.idle, a.side = map[plan.Extent]sdk.Filter{{Cycles: 1}: filter}, nil, nil, side{}
+	a.next = a.states(size)
 	a.copies = struct{ forecast, predicted, ordinary, balanced, observed *mat.Dense }{}
 }
 

@@ -115,7 +115,7 @@ func hidden(values, failAt int, filter sdk.Filter, w *plan.Window) (*plan.Plan, 
 	p.Space.Offers = []sdk.Capability{sdk.Predicted, sdk.ErrorVariance}
 	p.Ahead = &plan.Ahead{Leads: 2, Step: 1, Calls: 2, Every: 1, Members: 5}
 	f := sdk.Filter(keeping{filter})
-	return p, &plan.Trial{Filter: f, Size: 6, Window: w, Resize: func(context.Context, int, int, int) (sdk.Filter, error) { return f, nil }}
+	return p, &plan.Trial{Filter: f, Size: 6, Window: w, Resize: func(context.Context, int, plan.Extent) (sdk.Filter, error) { return f, nil }}
 }
 
 // followed runs a trial from a state, and returns the first two values of all members in all

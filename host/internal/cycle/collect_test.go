@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
 	"gonum.org/v1/gonum/mat"
@@ -16,7 +17,7 @@ func collecting(t *testing.T, every, lag int, noise float64, f exact, from *Stat
 	t.Helper()
 	p, trial, m := windowed(t, noise, nil)
 	trial.Every, trial.Smooth, trial.Filter = every, lag, f
-	trial.Resize = func(context.Context, int, int, int) (sdk.Filter, error) { return f, nil }
+	trial.Resize = func(context.Context, int, plan.Extent) (sdk.Filter, error) { return f, nil }
 	scenario := simulate(t, p)
 	scenario.Observations.Set(4, 0, math.NaN())
 	m.runs = 0

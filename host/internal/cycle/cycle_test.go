@@ -262,7 +262,7 @@ func (f *choosing) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, er
 func TestNoiseFollowsAncestors(t *testing.T) {
 	p := newPlan()
 	a := newAssimilation(p, &plan.Trial{Filter: &choosing{}, Size: 3}, simulate(t, p))
-	a.noise = mat.NewDense(3, 2, nil)
+	a.next.noise = mat.NewDense(3, 2, nil)
 	a.points[0].noise = mat.NewDense(3, 2, []float64{1, 2, 3, 4, 5, 6})
 	if _, err := a.step(t.Context(), 1); err != nil {
 		t.Fatal(err)
@@ -323,7 +323,7 @@ func TestDroppedMembers(t *testing.T) {
 	scenario := simulate(t, p)
 	before, after := &recorder{needs: []sdk.Capability{sdk.Predicted, sdk.Simulated}}, &recorder{needs: []sdk.Capability{sdk.Predicted}}
 	var sizes []int
-	trial := &plan.Trial{Filter: before, Size: 4, Resize: func(_ context.Context, members, _, _ int) (sdk.Filter, error) {
+	trial := &plan.Trial{Filter: before, Size: 4, Resize: func(_ context.Context, members int, _ plan.Extent) (sdk.Filter, error) {
 		sizes = append(sizes, members)
 		return after, nil
 	}}
@@ -371,7 +371,7 @@ func TestTooManyDroppedMembers(t *testing.T) {
 		p := newPlan()
 		p.Model, p.MaxFailed = doubling{layout: p.State, failAt: 2, often: true}, c.most
 		f := &recorder{}
-		trial := &plan.Trial{Filter: f, Size: c.size, Resize: func(context.Context, int, int, int) (sdk.Filter, error) { return f, nil }}
+		trial := &plan.Trial{Filter: f, Size: c.size, Resize: func(context.Context, int, plan.Extent) (sdk.Filter, error) { return f, nil }}
 		err := Assimilate(t.Context(), p, trial, simulate(t, p), nil, func(*Step) error { return nil })
 		var failed *FailedError
 		if !errors.As(err, &failed) || err.Error() != c.want || len(failed.Members) != 1 {

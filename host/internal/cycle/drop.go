@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
 	"gonum.org/v1/gonum/mat"
@@ -45,7 +46,7 @@ func numbered(failures []sdk.MemberFailure, e Ensemble) []sdk.MemberFailure {
 // configured for the members that are left, which keep their numbers. Nothing replaces a
 // member: filter and scores would count a copy of another member twice.
 func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.MemberFailure) error {
-	rows, _ := a.into.Dims()
+	rows, _ := a.next.members.Dims()
 	named := numbered(failures, a.at(a.last()))
 	a.dropped += len(failures)
 	left := rows - len(failures)
@@ -62,36 +63,34 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	case left < 2:
 		return failed(call, rows, named, fmt.Sprintf(", which leaves %d; an ensemble needs at least 2", left), "")
 	}
-	filter, err := a.trial.Resize(ctx, left, 1, 0)
+	filter, err := a.trial.Resize(ctx, left, plan.Extent{Cycles: 1})
 	if err != nil {
 		return fmt.Errorf("cycle %d: with %d members left: %w", call.Cycle, left, err)
 	}
-	ahead, noise := a.into, a.noise // of the forecast of a new cycle, or nothing
+	ahead := a.next // of the forecast of a new cycle, or nothing
 	a.allot(filter, left)
 	kept := without(rows, failures)
-	compact := func(dst, src *mat.Dense) {
-		for to, from := range kept {
-			dst.SetRow(to, src.RawRowView(from))
-		}
-	}
-	if compact(a.into, ahead); noise != nil {
-		compact(a.noise, noise)
-	}
-	a.carries = itemsOf(a.carries, kept)
+	a.next = ahead.of(kept)
 	for _, p := range a.points {
-		before, noise := p.members, p.noise
-		p.carries = itemsOf(p.carries, kept)
-		a.fit(p)
-		if compact(p.members, before); noise != nil {
-			compact(p.noise, noise)
-		}
+		p.states = p.of(kept)
+		a.prepare(p)
 	}
 	for i, p := range a.past {
-		a.past[i].members = mat.NewDense(left, p.members.RawMatrix().Cols, nil)
-		compact(a.past[i].members, p.members)
+		a.past[i].members = rowsOf(p.members, kept)
 	}
 	a.numbers, a.logWeights = descended(a.numbers, kept), itemsOf(a.logWeights, kept)
 	return reweigh(a.logWeights, call, rows, named)
+}
+
+// of returns the states of some members.
+func (s *states) of(rows []int) states {
+	some := func(m *mat.Dense) *mat.Dense {
+		if m == nil {
+			return nil
+		}
+		return rowsOf(m, rows)
+	}
+	return states{some(s.members), some(s.noise), some(s.shocks), itemsOf(s.carries, rows)}
 }
 
 // without returns the rows of an ensemble of so many that have not failed.

@@ -207,7 +207,7 @@ func (a *assimilation) ordinary(ctx context.Context, s *Step) (Ensemble, [][]byt
 		return Ensemble{}, nil, err
 	}
 	into := a.copied(&a.copies.ordinary)
-	analysis, err := a.ask(ctx, s, a.at(a.last()), into, parts, a.call("analyse", s.Cycle).Seed.Child("ordinary", 0), a.last().y != nil, nil)
+	analysis, err := a.ask(ctx, s, a.at(a.last()), into, parts, a.call("analyse", s.Cycle).Seed.Child("ordinary", 0), a.last().y != nil, along{})
 	if err != nil {
 		return Ensemble{}, nil, err
 	}

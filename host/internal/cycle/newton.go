@@ -56,11 +56,11 @@ func (w *whole) newton(ctx context.Context, last *Step) error {
 	if err != nil {
 		return err
 	}
-	analysis, err := a.ask(ctx, last, Ensemble{Members: w.left(w.drawn, nil), Numbers: w.numbers}, a.into, parts, a.call("analyse", last.Cycle).Seed, true, nil)
+	analysis, err := a.ask(ctx, last, Ensemble{Members: w.left(w.drawn, nil), Numbers: w.numbers}, a.next.members, parts, a.call("analyse", last.Cycle).Seed, true, along{})
 	if err != nil {
 		return err
 	}
-	start.members, a.into, a.logWeights = a.into, start.members, analysis.LogWeights
+	start.members, a.next.members, a.logWeights = a.next.members, start.members, analysis.LogWeights
 	moved := stepLength(here, w.coordinates(start.members))
 	w.Metrics = with(analysis.Metrics, map[string]float64{"window_step": moved})
 	if end || rule.auto && moved < settled {
@@ -131,7 +131,7 @@ func (w *whole) linear(prior, here *mat.Dense) ([]part, error) {
 	for i, p := range w.parts {
 		predicted := new(mat.Dense)
 		predicted.Mul(g, p.look.Predicted)
-		parts[i] = part{&point{cycle: p.cycle, members: p.members, y: p.y, variance: p.variance, look: sdk.ObserveRequest{Predicted: predicted}}, 1}
+		parts[i] = part{&point{cycle: p.cycle, states: states{members: p.members}, y: p.y, variance: p.variance, look: sdk.ObserveRequest{Predicted: predicted}}, 1}
 	}
 	return parts, nil
 }

@@ -131,19 +131,19 @@ func (a *assimilation) look(ctx context.Context, s *Step, parts []part) error {
 	return nil
 }
 
-// pass moves the members of a point, the start of the window unless observations are collected. The
-// first pass is the one in which the newest observations are fresh.
+// pass moves the members of a point, the start of the window unless observations are collected, and with them the
+// shocks of the forecasts from there. The first pass is the one in which the newest observations are fresh.
 func (a *assimilation) pass(ctx context.Context, s *Step, start *point, parts []part, number int, fresh bool) error {
 	call := a.call("analyse", s.Cycle)
 	if number > 0 {
 		call.Seed, fresh = call.Seed.Child("pass", number), false
 	}
-	analysis, err := a.ask(ctx, s, a.at(start), a.into, parts, call.Seed, fresh, a.past)
+	analysis, err := a.ask(ctx, s, a.at(start), a.next.members, parts, call.Seed, fresh, along{a.shocksAfter(start), a.past})
 	if err != nil {
 		return err
 	}
 	a.keepMoved()
-	start.members, a.into = a.into, start.members
+	start.members, a.next.members = a.next.members, start.members
 	a.logWeights = analysis.LogWeights
 	s.Ancestors = descended(s.Ancestors, analysis.Ancestors)
 	start.inherit(analysis.Ancestors)
@@ -206,7 +206,7 @@ func (a *assimilation) giveOut(ctx context.Context, s *Step) error {
 		return err
 	}
 	into := a.copied(&a.copies.balanced)
-	analysis, err := a.ask(ctx, s, s.Analysis, into, parts, a.call("analyse", s.Cycle).Seed.Child("balance", 0), false, past)
+	analysis, err := a.ask(ctx, s, s.Analysis, into, parts, a.call("analyse", s.Cycle).Seed.Child("balance", 0), false, along{past: past})
 	if err != nil {
 		return err
 	}
@@ -227,9 +227,9 @@ func (a *assimilation) whatIsLeft() (parts []part) {
 }
 
 // ask calls the filter for the analysis of e. Components of the newest observations are the
-// last ones; fresh says whether no call has used them before. The states of past are moved along, into a.side.
-func (a *assimilation) ask(ctx context.Context, s *Step, e Ensemble, into *mat.Dense, parts []part, seed rng.Seed, fresh bool, past []moment) (*sdk.Analysis, error) {
-	filter, err := a.filter(ctx, extent{len(parts), len(past)})
+// last ones; fresh says whether no call has used them before. What is moved along is then in a.side.
+func (a *assimilation) ask(ctx context.Context, s *Step, e Ensemble, into *mat.Dense, parts []part, seed rng.Seed, fresh bool, with along) (*sdk.Analysis, error) {
+	filter, err := a.filter(ctx, plan.Extent{Cycles: len(parts), Noise: len(with.shocks), Past: len(with.past)})
 	if err != nil {
 		return nil, err
 	}
@@ -242,22 +242,22 @@ func (a *assimilation) ask(ctx context.Context, s *Step, e Ensemble, into *mat.D
 	} else if len(parts) > 1 && a.whole == nil && !a.collects() {
 		p.Seen = len(p.Observation) / len(parts) * (len(parts) - 1)
 	}
-	if len(past) == 0 {
+	if len(with.past)+len(with.shocks) == 0 {
 		return filter.Analyse(ctx, p)
 	}
-	a.side.join(p, past)
+	a.side.join(p, with)
 	analysis, err := filter.Analyse(ctx, p)
 	if err == nil {
-		a.side.part(p, into)
+		a.side.part(p, into, with)
 	}
 	return analysis, err
 }
 
 // filter returns the filter configured for an extent.
-func (a *assimilation) filter(ctx context.Context, e extent) (sdk.Filter, error) {
+func (a *assimilation) filter(ctx context.Context, e plan.Extent) (sdk.Filter, error) {
 	if a.filters[e] == nil {
-		size, _ := a.into.Dims()
-		f, err := a.trial.Resize(ctx, size, e.times, e.past)
+		size, _ := a.next.members.Dims()
+		f, err := a.trial.Resize(ctx, size, e)
 		if err != nil {
 			return nil, err
 		}
@@ -376,7 +376,7 @@ func (a *assimilation) keepForecast(s *Step) {
 // copied returns *of, with memory for the ensemble.
 func (a *assimilation) copied(of **mat.Dense) *mat.Dense {
 	if *of == nil {
-		size, n := a.into.Dims()
+		size, n := a.next.members.Dims()
 		*of = mat.NewDense(size, n, nil)
 	}
 	return *of

@@ -32,11 +32,11 @@ func (a *assimilation) surviving(ctx context.Context, k int) (*Step, error) {
 func (a *assimilation) redraw(k int) {
 	p, seed, last := a.plan, a.seed.Child("restart", k), a.last()
 	if last.cycle != k { // the forecast has failed
-		last.noise, a.noise = a.noise, last.noise
+		last.noise, a.next.noise = a.next.noise, last.noise
 	}
 	a.points = []*point{last.reset(k)}
 	a.start(last.members, seed)
-	a.logWeights, a.carry, a.carries, a.record = nil, nil, nil, record{}
+	a.logWeights, a.carry, a.next.carries, a.record = nil, nil, nil, record{}
 	if p.Restart != plan.FromClimatology {
 		return
 	}

@@ -93,23 +93,23 @@ func Simulate(ctx context.Context, p *plan.Plan, done func() error) (*Scenario, 
 	return t, nil
 }
 
-// integrate calls model, unless the time of the forecast is that of the ensemble, and adds noise
-// that has a memory: last is that of the last forecast.
-func integrate(ctx context.Context, model sdk.Model, noise *plan.Noise, last *mat.Dense, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+// integrate calls model, unless the time of the forecast is that of the ensemble, and adds noise,
+// see [plan.Noise.Add].
+func integrate(ctx context.Context, model sdk.Model, noise *plan.Noise, last, shocks *mat.Dense, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	if r.From == r.To {
 		r.Into.Copy(r.Ensemble)
 		return &sdk.ForecastResult{Carry: r.Carry}, nil
 	}
 	res, err := model.Forecast(ctx, r)
 	if err == nil && noise != nil {
-		noise.Add(r, res.Failures, last)
+		noise.Add(r, res.Failures, last, shocks)
 	}
 	return res, err
 }
 
 // forecast integrates the truth and turns failed members into an error.
 func forecast(ctx context.Context, of plan.Truth, last *mat.Dense, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
-	res, err := integrate(ctx, of.Model, of.Noise, last, r)
+	res, err := integrate(ctx, of.Model, of.Noise, last, nil, r)
 	if err == nil && len(res.Failures) > 0 {
 		err = failed(r.Call, r.Ensemble.RawMatrix().Rows, res.Failures, "", "")
 	}

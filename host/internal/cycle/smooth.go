@@ -116,41 +116,76 @@ func (a *assimilation) settle(s *Step) {
 	}
 }
 
-// side is memory for states of several times side by side.
+// along is what a call of the filter moves in addition to the members: shocks of the forecasts that lead from them to the predictions,
+// which are part of the state, and states of earlier times.
+type along struct {
+	shocks []*mat.Dense
+	past   []moment
+}
+
+// shocksAfter returns those of the forecasts within the window; none from another time than its start.
+func (a *assimilation) shocksAfter(start *point) (all []*mat.Dense) {
+	for _, p := range a.points[1:] {
+		if p.shocks != nil && start == a.points[0] {
+			all = append(all, p.shocks)
+		}
+	}
+	return all
+}
+
+// side is memory for states and shocks of several times side by side.
 type side struct {
 	from, into *mat.Dense
 	moved      []*mat.Dense // the past ones of the last answer
 	idle       []*mat.Dense
 }
 
-// join gives p the states of past in addition to its own.
-func (j *side) join(p *sdk.Problem, past []moment) {
+// columns returns how many values the members of p have with shocks, and with past states, too. These have as many, of which those of
+// the shocks are 0.
+func (w along) columns(p *sdk.Problem) (state, all int) {
+	_, state = p.Ensemble.Dims()
+	for _, s := range w.shocks {
+		_, q := s.Dims()
+		state += q
+	}
+	return state, state * (1 + len(w.past))
+}
+
+// join gives p the shocks and the past states in addition to its own.
+func (j *side) join(p *sdk.Problem, with along) {
 	rows, n := p.Ensemble.Dims()
-	columns := n * (1 + len(past))
+	state, columns := with.columns(p)
 	if j.from == nil || j.from.RawMatrix().Cols != columns {
 		j.from, j.into = mat.NewDense(rows, columns, nil), mat.NewDense(rows, columns, nil)
 	}
 	for i := range rows {
-		row := j.from.RawRowView(i)
-		copy(row, p.Ensemble.RawRowView(i))
-		for k, m := range past {
-			copy(row[(1+k)*n:], m.members.RawRowView(i))
+		row := append(j.from.RawRowView(i)[:0], p.Ensemble.RawRowView(i)...)
+		for _, s := range with.shocks {
+			row = append(row, s.RawRowView(i)...)
+		}
+		for _, m := range with.past {
+			row = append(row, m.members.RawRowView(i)...)
+			row = append(row, make([]float64, state-n)...)
 		}
 	}
-	for len(j.moved) < len(past) {
+	for len(j.moved) < len(with.past) {
 		j.moved = append(j.moved, mat.NewDense(rows, n, nil))
 	}
 	p.Ensemble, p.Into = j.from, j.into
 }
 
 // part takes the answer to p apart.
-func (j *side) part(p *sdk.Problem, into *mat.Dense) {
+func (j *side) part(p *sdk.Problem, into *mat.Dense, with along) {
 	rows, n := into.Dims()
+	state := p.Into.RawMatrix().Cols / (1 + len(with.past))
 	for i := range rows {
 		row := p.Into.RawRowView(i)
-		copy(into.RawRowView(i), row)
-		for k := range len(row)/n - 1 {
-			copy(j.moved[k].RawRowView(i), row[(1+k)*n:(2+k)*n])
+		at := copy(into.RawRowView(i), row)
+		for _, s := range with.shocks {
+			at += copy(s.RawRowView(i), row[at:])
+		}
+		for k := range with.past {
+			copy(j.moved[k].RawRowView(i), row[(1+k)*state:][:n])
 		}
 	}
 }

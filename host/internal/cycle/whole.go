@@ -130,7 +130,7 @@ func (w *whole) prior(ctx context.Context, first bool) error {
 	var s *Step
 	for k := 1; k <= a.plan.Clock.Cycles; k++ {
 		s = w.step(k)
-		if err := a.run(ctx, s, a.last(), k, &a.into, &a.noise, &a.carries); err != nil {
+		if err := a.run(ctx, s, a.last(), k, &a.next); err != nil {
 			return err
 		}
 		next := &point{cycle: k}
@@ -238,7 +238,7 @@ func (w *whole) over(ctx context.Context, done func(s *Step, now *point) error) 
 	for k := 1; k <= a.plan.Clock.Cycles; k++ {
 		s, before := w.step(k), a.at(start)
 		now.cycle = k - 1
-		if err := a.run(ctx, s, now, k, &a.into, &a.noise, &a.carries); err != nil {
+		if err := a.run(ctx, s, now, k, &a.next); err != nil {
 			return err
 		}
 		if len(s.Dropped) > 0 {

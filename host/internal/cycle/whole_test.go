@@ -115,7 +115,7 @@ func TestRecordOfLinearModelIsKalmanSmoother(t *testing.T) {
 func trialWith(t *plan.Trial, f sdk.Filter) *plan.Trial {
 	with := *t
 	with.Filter = f
-	with.Resize = func(context.Context, int, int, int) (sdk.Filter, error) { return f, nil }
+	with.Resize = func(context.Context, int, plan.Extent) (sdk.Filter, error) { return f, nil }
 	return &with
 }
 

@@ -6,22 +6,28 @@ import (
 	"slices"
 	"time"
 
+	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
 )
 
 // point is a time of the window: the states there, and what they predict.
 type point struct {
-	cycle   int
-	members *mat.Dense         // N x n
-	look    sdk.ObserveRequest // the predictions, whose matrices are reused
-	looked  bool               // whether they are those of members
+	cycle int
+	states
+	look   sdk.ObserveRequest // the predictions, whose matrices are reused
+	looked bool               // whether they are those of members
 
 	y        []float64 // without rejected values; nil: nothing was observed
 	variance []float64 // of the errors of y; nil if the operator does not offer it
 	left     float64   // of the likelihood of y: what is still to be assimilated
+}
 
+// states are those of the members at a time, and what else goes on from there.
+type states struct {
+	members *mat.Dense // N x n
 	noise   *mat.Dense // of the forecast that led here; nil if it has no memory
+	shocks  *mat.Dense // of its noise; nil unless a window moves them
 	carries [][]byte   // what the model keeps of each member besides members; nil: nothing
 }
 
@@ -31,6 +37,7 @@ type Window struct {
 	Left     []float64
 	Y        [][]float64
 	Variance [][]float64
+	Shocks   []float64 // of the noise of the forecasts to all times; nil if they are not moved
 	Record   record
 }
 
@@ -51,6 +58,9 @@ func (a *assimilation) remember(cycle int) State {
 			members = append(members, p.members.RawMatrix().Data...)
 			if p.noise != nil {
 				noise = append(noise, p.noise.RawMatrix().Data...)
+			}
+			if p.shocks != nil {
+				w.Shocks = append(w.Shocks, p.shocks.RawMatrix().Data...)
 			}
 			carries = append(carries, orNone(p.carries, p.members.RawMatrix().Rows)...)
 			w.Left, w.Y, w.Variance = append(w.Left, p.left), append(w.Y, p.y), append(w.Variance, p.variance)
@@ -88,12 +98,15 @@ func (a *assimilation) recall(from *State, times int) {
 		}
 		if w := from.Window; w != nil {
 			p.left, p.y, p.variance = w.Left[i], w.Y[i], w.Variance[i]
+			if p.shocks != nil {
+				copy(p.shocks.RawMatrix().Data, w.Shocks[i*len(w.Shocks)/times:])
+			}
 			a.record = w.Record
 		}
 		a.points = append(a.points, p)
 	}
 	for i := range from.Past {
-		members := mat.NewDense(a.into.RawMatrix().Rows, a.into.RawMatrix().Cols, nil)
+		members := mat.NewDense(a.next.members.RawMatrix().Rows, a.next.members.RawMatrix().Cols, nil)
 		copy(members.RawMatrix().Data, from.Members[(times+i)*size:])
 		a.past = append(a.past, moment{from.Cycle - times - i, members})
 	}
@@ -133,17 +146,26 @@ func (p *point) reset(cycle int) *point {
 
 // fit gives p memory for the members that there are and for what the filter needs.
 func (a *assimilation) fit(p *point) {
-	size, n := a.into.Dims()
-	p.members, p.noise = mat.NewDense(size, n, nil), a.plan.Noise.Memory(size)
+	size, _ := a.next.members.Dims()
+	p.states = a.states(size)
 	a.prepare(p)
+}
+
+// states returns memory for those of so many members.
+func (a *assimilation) states(size int) states {
+	s := states{members: mat.NewDense(size, a.plan.State.Size(), nil), noise: a.plan.Noise.Memory(size)}
+	if w := a.trial.Window; w != nil && w.Length > 0 {
+		s.shocks = a.plan.Noise.Shocks(size)
+	}
+	return s
 }
 
 // prepare gives p memory for the predictions of the members that there are.
 func (a *assimilation) prepare(p *point) {
-	size, n := a.into.Dims()
+	size, n := a.next.members.Dims()
 	m := a.plan.Space.Layout.Size()
 	p.look, p.looked = sdk.ObserveRequest{}, false
-	for _, need := range a.filters[extent{1, 0}].Needs() {
+	for _, need := range a.filters[plan.Extent{Cycles: 1}].Needs() {
 		switch need {
 		case sdk.Predicted:
 			p.look.Predicted = mat.NewDense(size, m, nil)
@@ -164,10 +186,13 @@ func (a *assimilation) prepare(p *point) {
 // where it has become longer than it is to be. Without a window the forecast takes the place
 // of the last analysis, whose memory is that of the next answer.
 func (a *assimilation) advance(ctx context.Context, s *Step) error {
-	if err := a.run(ctx, s, a.last(), s.Cycle, &a.into, &a.noise, &a.carries); err != nil {
+	if a.next.shocks != nil {
+		a.plan.Noise.Draw(a.call("forecast", s.Cycle), a.next.shocks)
+	}
+	if err := a.run(ctx, s, a.last(), s.Cycle, &a.next); err != nil {
 		return err
 	}
-	a.grow(a.last().members, a.into)
+	a.grow(a.last().members, a.next.members)
 	a.trim(s.Cycle)
 	var next *point
 	for over := a.lag() + 1 - a.kept(s.Cycle); over > 0; over-- {
@@ -189,26 +214,25 @@ func (a *assimilation) advance(ctx context.Context, s *Step) error {
 
 // take gives p the forecast that has been made, and the memory of p to the next one.
 func (a *assimilation) take(p *point) {
-	p.members, a.into = a.into, p.members
-	p.noise, a.noise = a.noise, p.noise
-	p.carries, a.carries = a.carries, nil
+	p.states, a.next = a.next, p.states
+	a.next.carries = nil
 }
 
 // run makes the forecast of a cycle from the time before it. Members that fail leave the
-// trial, and into and noise are then other matrices.
-func (a *assimilation) run(ctx context.Context, s *Step, from *point, cycle int, into, noise **mat.Dense, carries *[][]byte) error {
+// trial, and to then has other matrices.
+func (a *assimilation) run(ctx context.Context, s *Step, from *point, cycle int, to *states) error {
 	defer since(&s.Timing.Forecast, time.Now())
 	call := a.call("forecast", cycle)
-	if *noise != nil {
-		(*noise).Copy(from.noise)
+	if to.noise != nil {
+		to.noise.Copy(from.noise)
 	}
-	ahead, err := integrate(ctx, a.plan.Model, a.plan.Noise, *noise, &sdk.ForecastRequest{
-		Call: call, From: a.plan.Clock.Time(from.cycle), To: a.plan.Clock.Time(cycle), Ensemble: from.members, Into: *into, Carry: from.carries,
+	ahead, err := integrate(ctx, a.plan.Model, a.plan.Noise, to.noise, to.shocks, &sdk.ForecastRequest{
+		Call: call, From: a.plan.Clock.Time(from.cycle), To: a.plan.Clock.Time(cycle), Ensemble: from.members, Into: to.members, Carry: from.carries,
 	})
 	if err != nil {
 		return err
 	}
-	*carries = ahead.Carry
+	to.carries = ahead.Carry
 	s.Runs++
 	if len(ahead.Failures) == 0 {
 		return nil
@@ -225,7 +249,7 @@ func (a *assimilation) run(ctx context.Context, s *Step, from *point, cycle int,
 func (a *assimilation) rerun(ctx context.Context, s *Step) error {
 	for i := 1; i <= a.lag(); i++ {
 		p := a.points[i]
-		if err := a.run(ctx, s, a.points[i-1], p.cycle, &p.members, &p.noise, &p.carries); err != nil {
+		if err := a.run(ctx, s, a.points[i-1], p.cycle, &p.states); err != nil {
 			return err
 		}
 		p.looked = false

@@ -20,7 +20,7 @@ func (m *maker) every(manifest *sdk.Manifest, f *workflow.Filter, t *Trial, inde
 	case slices.Contains(t.Filter.Needs(), sdk.Gradient):
 		refuse("it needs gradients, which are those of the states at the time of the observation", "must be 1", "remove every")
 	default:
-		if _, err := t.Resize(m.ctx, t.Size, f.Every, 0); err != nil {
+		if _, err := t.Resize(m.ctx, t.Size, Extent{Cycles: f.Every}); err != nil {
 			m.refused(manifest, err, "filter", index)
 		}
 	}

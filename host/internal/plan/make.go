@@ -470,21 +470,23 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 		plain.Cutoffs = nil
 		space = &plain
 	}
-	config := sdk.FilterConfig{Params: c.Params, State: m.plan.State.Prognostic(), Observations: space}
-	resize := func(ctx context.Context, members, cycles, past int) (sdk.Filter, error) {
-		config := config
-		config.Members, config.Past = members, past
-		if cycles > 1 {
-			config.Observations = repeatedSpace(space, cycles)
+	resize := func(ctx context.Context, members int, of Extent) (sdk.Filter, error) {
+		state := m.plan.State
+		if of.Noise > 0 {
+			state = m.plan.Noise.after(state, of.Noise)
+		}
+		config := sdk.FilterConfig{Params: c.Params, State: state.Prognostic(), Observations: space, Members: members, Past: of.Past}
+		if of.Cycles > 1 {
+			config.Observations = repeatedSpace(space, of.Cycles)
 		}
 		f, err := p.NewFilter(ctx, config)
 		if err != nil {
 			return nil, err
 		}
-		f = withoutDiagnostics(f, m.plan.State)
-		return withBounds(withWhitening(f, repeatedBlocks(m.blocks, m.plan.Space.Layout.Size(), cycles)), repeatedBounds(m.bounded, m.plan.State.Size(), past)), nil
+		f = withoutDiagnostics(f, state)
+		return withBounds(withWhitening(f, repeatedBlocks(m.blocks, m.plan.Space.Layout.Size(), of.Cycles)), repeatedBounds(m.bounded, state.Size(), of.Past)), nil
 	}
-	f, err := resize(m.ctx, size, 1, 0)
+	f, err := resize(m.ctx, size, Extent{Cycles: 1})
 	if err != nil {
 		if m.refused(p.Manifest, err, path...); len(m.blocks) > 0 {
 			m.found[len(m.found)-1].WithNote("%s", noPlaces)

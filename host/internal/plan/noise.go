@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"math"
 	"math/rand/v2"
@@ -19,6 +20,8 @@ import (
 //
 // where w_k has variance 1, and D holds the standard deviations. To a bounded variable it is
 // added as a step in its coordinate, see [stepped].
+//
+// A window moves w_k of the forecasts within it.
 type Noise struct {
 	sd      []workflow.Numbers // of the variables of the state
 	sizes   []int              // likewise
@@ -26,6 +29,15 @@ type Noise struct {
 	memory  float64            // r
 	within  *mat.TriDense
 	bounded []bounded
+}
+
+// NewNoise returns noise without memory or correlations for states with a layout, with the standard deviations of its variables.
+func NewNoise(l *sdk.Layout, sd []workflow.Numbers) *Noise {
+	n := &Noise{sd: sd}
+	for _, v := range l.Variables {
+		n.sizes = append(n.sizes, v.Size())
+	}
+	return n
 }
 
 // size returns the number of values of a member.
@@ -53,10 +65,8 @@ func (n *Noise) all() iter.Seq2[int, float64] {
 
 // Add adds noise to the members of an answered request that have not failed; a forecast of
 // length 0 has none. last holds e of the last forecast, N x n, NaN where there was none, and is
-// replaced by that of this one; nil if there is no memory.
-//
-// Streams: branch "noise" of the request's seed, by member.
-func (n *Noise) Add(r *sdk.ForecastRequest, failures []sdk.MemberFailure, last *mat.Dense) {
+// replaced by that of this one; nil if there is no memory. shocks holds w, N x [Noise.Shocks]; nil: that of [Noise.Draw].
+func (n *Noise) Add(r *sdk.ForecastRequest, failures []sdk.MemberFailure, last, shocks *mat.Dense) {
 	if r.From == r.To {
 		return
 	}
@@ -73,7 +83,11 @@ func (n *Noise) Add(r *sdk.ForecastRequest, failures []sdk.MemberFailure, last *
 		if failed[i] {
 			continue
 		}
-		n.draw(w, seed.Member(r.First+i))
+		if shocks == nil {
+			n.draw(w, seed.Member(r.First+i))
+		} else {
+			n.each(func(k, j int) { w[j] = shocks.At(i, k) })
+		}
 		if last != nil {
 			n.remember(w, last.RawRowView(i))
 		}
@@ -84,6 +98,86 @@ func (n *Noise) Add(r *sdk.ForecastRequest, failures []sdk.MemberFailure, last *
 			}
 		}
 	}
+}
+
+// Draw fills shocks with w of the forecasts of a call.
+//
+// Streams: branch "noise" of its seed, by member.
+func (n *Noise) Draw(c sdk.Call, shocks *mat.Dense) {
+	seed, w := c.Seed.Child("noise", 0), make([]float64, n.size())
+	for i := range shocks.RawMatrix().Rows {
+		n.draw(w, seed.Member(c.First+i))
+		n.each(func(k, j int) { shocks.Set(i, k, w[j]) })
+	}
+}
+
+// each calls do with the values that have noise, counted from 0, and their places in a state.
+func (n *Noise) each(do func(k, j int)) {
+	k := 0
+	for j, sd := range n.all() {
+		if sd > 0 {
+			do(k, j)
+			k++
+		}
+	}
+}
+
+// Shocks returns the matrix for w of a forecast of some members, of the values that have noise; nil if none has, or n is nil.
+func (n *Noise) Shocks(members int) *mat.Dense {
+	if n == nil {
+		return nil
+	}
+	size := 0
+	for _, values := range n.noisy() {
+		size += values
+	}
+	if size == 0 {
+		return nil
+	}
+	return mat.NewDense(members, size, nil)
+}
+
+// after returns a layout with the shocks of so many forecasts after the values of a state, each at the place of the value that it moves.
+func (n *Noise) after(state *sdk.Layout, forecasts int) *sdk.Layout {
+	l := &sdk.Layout{Variables: slices.Clone(state.Variables)}
+	noisy := n.noisy()
+	for k := range forecasts {
+		for v, size := range noisy {
+			of := sdk.Variable{Name: fmt.Sprintf("%s.noise@%d", state.Variables[v].Name, k+1), Unit: "1"}
+			if n.sizes[v] > 1 {
+				of.Shape = []int{size}
+			}
+			if size > 0 {
+				l.Variables = append(l.Variables, of)
+			}
+		}
+	}
+	if c := state.Coordinates; c != nil {
+		next, cols := c.Points.Dims()
+		points := mat.NewDense(l.Size(), cols, nil)
+		points.Copy(c.Points)
+		for range forecasts {
+			n.each(func(_, j int) {
+				points.SetRow(next, mat.Row(nil, j, c.Points))
+				next++
+			})
+		}
+		l.Coordinates = &sdk.Coordinates{Dims: c.Dims, Period: c.Period, Points: points}
+	}
+	return l
+}
+
+// noisy returns how many values of each variable have noise.
+func (n *Noise) noisy() []int {
+	counts := make([]int, len(n.sizes))
+	for v, size := range n.sizes {
+		for j := range size {
+			if n.sd[v].At(j) > 0 {
+				counts[v]++
+			}
+		}
+	}
+	return counts
 }
 
 // draw fills w with normal values of variance 1 that have the correlations of n.
@@ -113,7 +207,7 @@ func (n *Noise) remember(w, last []float64) {
 // Memory returns the matrix for the noise of the last forecast of some members; nil if n has no
 // memory, or is nil.
 func (n *Noise) Memory(members int) *mat.Dense {
-	if n == nil {
+	if n == nil || n.memory == 0 {
 		return nil
 	}
 	return mat.NewDense(members, n.size(), slices.Repeat([]float64{math.NaN()}, members*n.size()))
@@ -129,14 +223,14 @@ type noisy struct {
 func (m *noisy) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	res, err := m.Model.Forecast(ctx, r)
 	if err == nil {
-		m.noise.Add(r, res.Failures, nil)
+		m.noise.Add(r, res.Failures, nil, nil)
 	}
 	return res, err
 }
 
-// withNoise returns model with the noise that the workflow has at path, if any. Noise with a
-// memory is not part of a model, whose forecasts follow from their requests: the second
-// result, if it is not nil, is to be added to them.
+// withNoise returns model with the noise that the workflow has at path, if any. The second result, if it is not nil, is not part of
+// the model, and is to be added to its forecasts. Where means of what the states predict are part of the states, they follow after
+// the noise, which is then part of the model.
 func (m *maker) withNoise(model sdk.Model, n *workflow.Noise, path ...any) (sdk.Model, *Noise) {
 	if n == nil {
 		return model, nil
@@ -146,10 +240,8 @@ func (m *maker) withNoise(model sdk.Model, n *workflow.Noise, path ...any) (sdk.
 		given, key = n.Variance, "variance"
 	}
 	l := model.Layout()
-	noise := &Noise{perTime: n.Per == "sqrt_time", memory: n.Memory, bounded: m.bounded, sd: m.broadcast(given, l, 0, below(path, "noise", key)...)}
-	for _, v := range l.Variables {
-		noise.sizes = append(noise.sizes, v.Size())
-	}
+	noise := NewNoise(l, m.broadcast(given, l, 0, below(path, "noise", key)...))
+	noise.perTime, noise.memory, noise.bounded = n.Per == "sqrt_time", n.Memory, m.bounded
 	if key == "variance" {
 		for i, variances := range noise.sd {
 			noise.sd[i] = make(workflow.Numbers, len(variances))
@@ -161,10 +253,10 @@ func (m *maker) withNoise(model sdk.Model, n *workflow.Noise, path ...any) (sdk.
 	if n.Length > 0 {
 		noise.within = m.smooth(l, n.Length, below(path, "noise", "length"))
 	}
-	if n.Memory > 0 {
-		return model, noise
+	if slices.ContainsFunc(m.w.Observations, func(o workflow.Observations) bool { return o.Over != nil }) {
+		return &noisy{model, noise}, nil
 	}
-	return &noisy{model, noise}, nil
+	return model, noise
 }
 
 // smooth returns the Cholesky factor of correlations exp(-d/length) between the values of each

@@ -26,7 +26,7 @@ func TestNoiseWithMemory(t *testing.T) {
 		var all []*mat.Dense
 		for k := range cycles {
 			q := &sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(1).Child("forecast", k), First: first}, To: 2, Into: mat.NewDense(rows, 3, nil)}
-			noise.Add(q, nil, last)
+			noise.Add(q, nil, last, nil)
 			all = append(all, q.Into)
 		}
 		return all

@@ -31,7 +31,7 @@ type Plan struct {
 	Record   *observations.Record // the observations in files; nil: the truth is observed
 	Checked  bool                 // whether observations beyond the limit of a stream are rejected
 	Model    sdk.Model
-	Noise    *Noise                  // with a memory, of the model; nil: none
+	Noise    *Noise                  // of the model, as far as it is not part of it; nil: none
 	Operator sdk.ObservationOperator // of all streams joined
 	Ensemble Draw                    // where the members start
 	Ahead    *Ahead                  // free forecasts; nil: none
@@ -98,7 +98,7 @@ func (c Clock) Time(cycle int) float64 {
 // Truth says how the true trajectory is made.
 type Truth struct {
 	Model  sdk.Model
-	Noise  *Noise // with a memory; nil: none
+	Noise  *Noise // as far as it is not part of the model; nil: none
 	Init   Draw
 	SpinUp float64 // model time integrated before the start
 	// Operator simulates the observations of all streams, with the errors that they really have.
@@ -120,7 +120,13 @@ type Trial struct {
 	Every int
 	// Smooth is how many cycles of later observations change states; 0: none.
 	Smooth int
-	// Resize returns the filter configured for another number of members, for the
-	// observations of so many cycles, the oldest first, and for the states of past earlier times.
-	Resize func(ctx context.Context, members, cycles, past int) (sdk.Filter, error)
+	// Resize returns the filter configured for another number of members and for an extent.
+	Resize func(ctx context.Context, members int, of Extent) (sdk.Filter, error)
+}
+
+// Extent is how far a call of a filter reaches.
+type Extent struct {
+	Cycles int // that the observations are of, the oldest first
+	Noise  int // forecasts whose shocks are part of the state, see [Noise.Shocks], the earliest first
+	Past   int // earlier times whose states are moved along
 }

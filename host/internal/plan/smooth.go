@@ -21,7 +21,7 @@ func (m *maker) lag(manifest *sdk.Manifest, f *workflow.Filter, t *Trial, index 
 	case slices.Contains(t.Filter.Needs(), sdk.Gradient):
 		refuse("it needs gradients, which are those of the states at the time of the observation", "remove smooth")
 	default:
-		if _, err := t.Resize(m.ctx, t.Size, 1, 1); err != nil {
+		if _, err := t.Resize(m.ctx, t.Size, Extent{Cycles: 1, Past: 1}); err != nil {
 			m.refused(manifest, err, "filter", index)
 		}
 	}
