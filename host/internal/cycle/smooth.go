@@ -140,21 +140,14 @@ type side struct {
 	idle       []*mat.Dense
 }
 
-// columns returns how many values the members of p have with shocks, and with past states, too. These have as many, of which those of
-// the shocks are 0.
-func (w along) columns(p *sdk.Problem) (state, all int) {
-	_, state = p.Ensemble.Dims()
-	for _, s := range w.shocks {
-		_, q := s.Dims()
-		state += q
-	}
-	return state, state * (1 + len(w.past))
-}
-
-// join gives p the shocks and the past states in addition to its own.
+// join gives p the shocks and the past states in addition to its own. Past states have as many values, those in the place of shocks 0.
 func (j *side) join(p *sdk.Problem, with along) {
 	rows, n := p.Ensemble.Dims()
-	state, columns := with.columns(p)
+	state := n
+	for _, s := range with.shocks {
+		state += s.RawMatrix().Cols
+	}
+	columns := state * (1 + len(with.past))
 	if j.from == nil || j.from.RawMatrix().Cols != columns {
 		j.from, j.into = mat.NewDense(rows, columns, nil), mat.NewDense(rows, columns, nil)
 	}

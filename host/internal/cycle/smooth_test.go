@@ -31,7 +31,7 @@ var withAndWithout = func() map[string]*plan.Window {
 func smoothing(t *testing.T, w *plan.Window, lag int, noise, factor float64, size int, each func(*plan.Plan, *Scenario, *Step)) {
 	t.Helper()
 	p, trial, _ := windowed(t, 0, w)
-	shaken(p, noise)
+	shaken(p, trial, noise)
 	p.Truth.Noise = p.Noise
 	f := exact{factor: factor}
 	trial.Smooth, trial.Size, trial.Filter = lag, size, f

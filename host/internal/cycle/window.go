@@ -154,7 +154,7 @@ func (a *assimilation) fit(p *point) {
 // states returns memory for those of so many members.
 func (a *assimilation) states(size int) states {
 	s := states{members: mat.NewDense(size, a.plan.State.Size(), nil), noise: a.plan.Noise.Memory(size)}
-	if w := a.trial.Window; w != nil && w.Length > 0 {
+	if w := a.trial.Window; w != nil && w.Noise {
 		s.shocks = a.plan.Noise.Shocks(size)
 	}
 	return s

@@ -165,7 +165,7 @@ func gainsNothing(t *testing.T, noise float64) {
 	t.Helper()
 	run := func(w *plan.Window, factor float64) (all []summary) {
 		p, trial, _ := windowed(t, 0, w)
-		shaken(p, noise)
+		shaken(p, trial, noise)
 		trial.Smooth = 3
 		if trial.Filter = (exact{factor: factor}); factor == 1 {
 			trial.Resize = func(context.Context, int, plan.Extent) (sdk.Filter, error) { return trial.Filter, nil }
@@ -202,9 +202,15 @@ func gainsNothing(t *testing.T, noise float64) {
 }
 
 // shaken gives the forecasts of p noise of the host in both values.
-func shaken(p *plan.Plan, sd float64) {
-	if sd > 0 {
-		p.Noise = plan.NewNoise(p.State, []workflow.Numbers{{sd}, {sd}})
+func shaken(p *plan.Plan, trial *plan.Trial, sd float64) {
+	if sd == 0 {
+		return
+	}
+	p.Noise = plan.NewNoise(p.State, []workflow.Numbers{{sd}, {sd}})
+	if w := trial.Window; w != nil {
+		moving := *w
+		moving.Noise = w.Length > 0
+		trial.Window = &moving
 	}
 }
 
@@ -214,7 +220,7 @@ func TestWindowIsContinued(t *testing.T) {
 	for name, w := range someWindows {
 		run := func(from *State) (members []*mat.Dense, states [][]byte) {
 			p, trial, _ := windowed(t, 0.3, w)
-			shaken(p, 0.3)
+			shaken(p, trial, 0.3)
 			trial.Smooth = 3
 			scenario := simulate(t, p)
 			scenario.Observations.Set(4, 0, math.NaN())
@@ -380,7 +386,7 @@ func TestWhatIsFresh(t *testing.T) {
 // Members leave all times of the window, also those that fail when they are run again.
 func TestDroppedFromWindow(t *testing.T) {
 	p, trial, _ := windowed(t, 0, &plan.Window{Length: 3, Passes: 2, Multiple: true})
-	shaken(p, 0.3)
+	shaken(p, trial, 0.3)
 	runs := 0
 	p.Model, p.MaxFailed = failing{p.Model, func(cycle int) bool {
 		if cycle == 5 {

@@ -137,7 +137,7 @@ func (n *Noise) Shocks(members int) *mat.Dense {
 	return mat.NewDense(members, size, nil)
 }
 
-// after returns a layout with the shocks of so many forecasts after the values of a state, each at the place of the value that it moves.
+// after returns a layout with the shocks of so many forecasts after the values of a state, without coordinates.
 func (n *Noise) after(state *sdk.Layout, forecasts int) *sdk.Layout {
 	l := &sdk.Layout{Variables: slices.Clone(state.Variables)}
 	noisy := n.noisy()
@@ -151,18 +151,6 @@ func (n *Noise) after(state *sdk.Layout, forecasts int) *sdk.Layout {
 				l.Variables = append(l.Variables, of)
 			}
 		}
-	}
-	if c := state.Coordinates; c != nil {
-		next, cols := c.Points.Dims()
-		points := mat.NewDense(l.Size(), cols, nil)
-		points.Copy(c.Points)
-		for range forecasts {
-			n.each(func(_, j int) {
-				points.SetRow(next, mat.Row(nil, j, c.Points))
-				next++
-			})
-		}
-		l.Coordinates = &sdk.Coordinates{Dims: c.Dims, Period: c.Period, Points: points}
 	}
 	return l
 }

@@ -127,6 +127,6 @@ type Trial struct {
 // Extent is how far a call of a filter reaches.
 type Extent struct {
 	Cycles int // that the observations are of, the oldest first
-	Noise  int // forecasts whose shocks are part of the state, see [Noise.Shocks], the earliest first
+	Noise  int // forecasts whose shocks are part of the state, see [Window.Noise], the earliest first
 	Past   int // earlier times whose states are moved along
 }

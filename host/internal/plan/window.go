@@ -18,6 +18,9 @@ type Window struct {
 	Whole    bool // the window is the whole record, and does not shift; Length is then 0
 	Passes   int  // calls of the filter, each with an equal fraction of the likelihood; 0: by a rule
 	Local    bool // the filter localizes
+	// Noise says that the shocks of the noise of the forecasts within the window are moved along with its start, so
+	// that both together are what the observations say of them. Otherwise a member has the noise that it was given.
+	Noise bool
 	// GaussNewton says that passes over the whole record are steps of Gauss-Newton, each with all of the
 	// likelihood.
 	GaussNewton bool
@@ -78,6 +81,7 @@ func (m *maker) window(manifest *sdk.Manifest, f *workflow.Filter, needs []sdk.C
 	if w.Auto {
 		w.Length = longestByRule
 	}
+	w.Noise = m.plan.Noise != nil && w.Length > 0 && !w.Local && !slices.Contains(needs, sdk.Gradient)
 	refuse := func(key, why, help string) {
 		m.add(codeWindow, []any{"filter", index, "window", key}, "%s cannot be used with this window: %s", f.Plugin, why).WithHelp("%s", help)
 	}
