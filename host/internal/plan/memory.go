@@ -92,7 +92,7 @@ func (p *Plan) Memory(t *Trial) Memory {
 		times := float64(t.Every)
 		states, observed, sent = states+times-1, observed*times+sent*times, sent*times
 	}
-	beside, wide := t.besides()
+	beside, wide := t.besides(p)
 	states += beside
 
 	if !p.OneUnit() && p.Record == nil {

@@ -56,3 +56,34 @@ func TestNoiseWithMemory(t *testing.T) {
 		t.Error("variables at the same place have the same noise")
 	}
 }
+
+// Shocks are those that are added without them; a window adds those that it has moved. What has no noise has no shock.
+func TestShocks(t *testing.T) {
+	const rows = 4
+	layout := &sdk.Layout{Variables: []sdk.Variable{{Name: "u", Shape: []int{3}}, {Name: "v"}, {Name: "w"}}}
+	noise := NewNoise(layout, []workflow.Numbers{{0, 0.5, 2}, {3}, {0}})
+	request := func() *sdk.ForecastRequest {
+		return &sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(1)}, To: 1, Into: mat.NewDense(rows, 5, nil)}
+	}
+	plain, moved := request(), request()
+	noise.Add(plain, nil, nil, nil)
+	shocks := noise.Shocks(rows)
+	noise.Draw(moved.Call, shocks)
+	noise.Add(moved, nil, nil, shocks)
+	if _, n := shocks.Dims(); n != 3 || !mat.Equal(plain.Into, moved.Into) {
+		t.Errorf("%d shocks; added are %v, want %v", n, mat.Formatted(moved.Into), mat.Formatted(plain.Into))
+	}
+	again := request()
+	shocks.Scale(2, shocks)
+	noise.Add(again, nil, nil, shocks)
+	if moved.Into.Scale(2, moved.Into); !mat.Equal(again.Into, moved.Into) {
+		t.Errorf("twice the shocks: %v, want %v", mat.Formatted(again.Into), mat.Formatted(moved.Into))
+	}
+	l := noise.after(layout, 2)
+	if err := l.Check(); err != nil || l.Size() != layout.Size()+2*3 {
+		t.Errorf("with shocks a state has %d values, %v", l.Size(), err)
+	}
+	if NewNoise(layout, []workflow.Numbers{{0}, {0}, {0}}).Shocks(rows) != nil {
+		t.Error("no noise, but shocks")
+	}
+}

@@ -28,14 +28,20 @@ func (m *maker) lag(manifest *sdk.Manifest, f *workflow.Filter, t *Trial, index 
 	return f.Smooth.Lag
 }
 
-// besides returns how many more ensembles a trial holds that smooths: the past, the last answer about it, and what a call of the
-// filter gets and answers, side by side. wide says how many the plugin gets in place of one.
-func (t *Trial) besides() (states, wide float64) {
-	if t.Smooth == 0 {
+// besides returns how many more ensembles a trial of p holds that smooths, or moves shocks: these, the past, the last answer about it,
+// and what a call of the filter gets and answers, side by side. wide says how many the plugin gets in place of one.
+func (t *Trial) besides(p *Plan) (states, wide float64) {
+	lag, shocks := float64(t.Smooth), 0.0
+	if w := t.Window; w != nil && w.Noise {
+		for _, values := range p.Noise.noisy() {
+			shocks += float64(w.Length*values) / float64(p.State.Size())
+		}
+	}
+	wide = (1 + lag) * (1 + shocks)
+	if wide == 1 {
 		return 0, 1
 	}
-	lag := float64(t.Smooth)
-	return 4*lag + 2, 1 + lag
+	return 2*wide + 2*lag + shocks, wide
 }
 
 // repeatedBounds are the variables with bounds of states of n values at several times, side by side.

@@ -81,7 +81,7 @@ func (m *maker) window(manifest *sdk.Manifest, f *workflow.Filter, needs []sdk.C
 	if w.Auto {
 		w.Length = longestByRule
 	}
-	w.Noise = m.plan.Noise != nil && w.Length > 0 && !w.Local && !slices.Contains(needs, sdk.Gradient)
+	w.Noise = m.plan.Noise.Shocks(1) != nil && w.Length > 0 && !w.Local && !slices.Contains(needs, sdk.Gradient)
 	refuse := func(key, why, help string) {
 		m.add(codeWindow, []any{"filter", index, "window", key}, "%s cannot be used with this window: %s", f.Plugin, why).WithHelp("%s", help)
 	}
