@@ -22,6 +22,7 @@ FILTERS = {
     "joint": "joint, parameter in the state",
     "joint-window": "the same with a window",
     "es-mda": "ES-MDA, the whole record",
+    "eki": "EKI, the whole record",
     "gauss-newton": "Gauss-Newton, the whole record",
     "smoother": "ES-MDA in one pass",
 }
@@ -107,7 +108,7 @@ def page(rows):
         "record at once. The prior is 30 ± 2, the truth is 28. Nothing is tuned. What a record is, and when it helps, is in [History matching](../how-to/history-matching.md).", "",
         "Absolute error of the estimate after the last cycle, over 10 twins, seeds 1 to 10, ± its standard error. A record does not fit if the misfit after the last pass is above 3; `plume why` names a filter with such a record.",
         f"Model runs to {TARGET:g} are those of one member over one cycle, until the estimate is at most {TARGET:g} off, a quarter of the deviation of the prior, and stays so to the end of the record: for filters in each cycle, for a whole record after each",
-        "pass. ES-MDA over the whole record with passes by rule is also what is called ensemble Kalman inversion (EKI), here with the initial state among the unknowns.", "",
+        "pass. EKI is ensemble Kalman inversion with steps by the data misfit, as it is mostly written: ES-MDA with perturbed observations, here with the initial state among the unknowns.", "",
         *parts,
         "For a few doublings of errors the whole record knows most, at the price of more model runs. Over many of them it may end where it does not fit, and its spread is far too small; a window that shifts takes a quarter of the runs, and",
         "its spread is right. Steps of Gauss-Newton end in one of the many modes that a chaotic model has, and are for models that are smooth. For a model that forgets its initial state the whole record is the estimator: see the [table of passes](../how-to/history-matching.md#passes).", "",
