@@ -275,6 +275,6 @@ func (p *Problem) Fresh() *Problem {
 type Analysis struct {
 	LogWeights []float64          // N values, normalised; nil if all are equal
 	Ancestors  []int              // forecast row that each analysis row descends from; nil if the filter moves members without resampling
-	Carry      []byte             // passed to the filter in the next cycle, also to a configuration that differs only in Members or Past
+	Carry      []byte             // passed to the filter in the next cycle, also to a configuration for other numbers of members, times or values, as in a window
 	Metrics    map[string]float64 // diagnostics, such as the bandwidth or the number of steps
 }
