@@ -67,6 +67,18 @@ func TestModelsGetNoDiagnostics(t *testing.T) {
 	}
 }
 
+// Members that differ in the diagnostics that they lack alone are not taken for different ones.
+func TestEqualMembersWithDiagnostics(t *testing.T) {
+	w := &watched{Model: &doubling{}}
+	r := &sdk.ForecastRequest{Ensemble: mat.NewDense(2, 4, []float64{1, 2, math.NaN(), 4, 1, 2, math.NaN(), 4}), Into: mat.NewDense(2, 4, nil)}
+	if _, err := withDiagnostics(w).Forecast(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if got := (&Plan{watched: w}).Warnings(); len(got) > 0 {
+		t.Errorf("got %v", got)
+	}
+}
+
 // Diagnostics are neither what scores are of nor in coordinates of filters, and members that were not forecast lack them.
 func TestColumnsOfDiagnostics(t *testing.T) {
 	p := &Plan{State: gauged, Parameters: 1, bounded: []bounded{{"rate", 3, 1, interval{0, math.Inf(1)}}}}

@@ -330,13 +330,12 @@ func (m *maker) model() {
 	if m.checkState(manifest, m.observed, "model"); len(m.found) > m.before {
 		return
 	}
-	model = withDiagnostics(model)
 	m.plan.State, m.plan.Parameters = m.augment(m.observed, params), len(params)
 	m.plan.Places = m.observed.Coordinates
 	m.bounded = m.bounds(params)
 	m.plan.bounded = m.bounded
 	m.plan.watched = &watched{Model: model}
-	m.plan.Model, m.plan.Noise = m.withNoise(m.plan.watched, w.Model.Noise, "model")
+	m.plan.Model, m.plan.Noise = m.withNoise(withDiagnostics(m.plan.watched), w.Model.Noise, "model")
 	if len(params) > 0 {
 		estimating := &estimating{Model: m.plan.Model, state: m.plan.State, params: params, bounded: parameters(m.bounded, m.observed.Size())}
 		for _, name := range names {
@@ -382,7 +381,6 @@ func (m *maker) truth(model sdk.Model, estimated []*sdk.Param) {
 			return
 		}
 	}
-	model = withDiagnostics(model)
 	m.paths("truth", plugin.Manifest, params)
 	if w.Truth.Step != 0 || m.truthPlugin != nil {
 		w.Truth.Step = step
@@ -397,7 +395,7 @@ func (m *maker) truth(model sdk.Model, estimated []*sdk.Param) {
 		return
 	}
 	truth.SpinUp = w.Truth.SpinUp
-	truth.Model, truth.Noise = m.withNoise(model, w.Truth.Noise, "truth")
+	truth.Model, truth.Noise = m.withNoise(withDiagnostics(model), w.Truth.Noise, "truth")
 	truth.Init = m.draw(w.Truth.Init, m.observed, "truth", "init")
 	if len(estimated) > 0 {
 		truth.Model = &fixed{truth.Model, m.plan.State}
