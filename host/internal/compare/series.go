@@ -249,9 +249,14 @@ func (t *Trial) takeMeans(stage string, in span) {
 	if s == nil {
 		return
 	}
-	history, names := &score.History{Series: map[string][]float64{}, Members: t.Size}, []string{}
+	history, names := &score.History{Series: map[string]*score.Series{}, Members: t.Size}, []string{}
 	for name := range s.Values {
-		_, history.Series[name] = s.scored(name, in)
+		sums := new(score.Series)
+		_, values := s.scored(name, in)
+		for _, v := range values {
+			sums.Add(v)
+		}
+		history.Series[name] = sums
 		names = append(names, name)
 	}
 	for _, whole := range score.Catalogue() {

@@ -127,7 +127,7 @@ func (e *engine) recount(j *job, s *scorer, through int) error {
 			}
 			for name, v := range b.Scores {
 				if v.Valid[i] {
-					s.Series[b.Stage[i]][name] = append(s.Series[b.Stage[i]][name], v.Values[i])
+					s.Series[b.Stage[i]].add(name, v.Values[i])
 				}
 			}
 		}

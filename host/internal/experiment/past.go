@@ -81,7 +81,7 @@ func (e *engine) pastOf(j *job, through int) (*past, error) {
 // scoreAgain replaces the scores of innovations and held-out values in the tally of s by those
 // of p.
 func (s *scorer) scoreAgain(p *past) {
-	s.Squares = nil
+	s.Track = score.Track{}
 	for _, sc := range s.scores {
 		if sc.Table == "innovations" || sc.Table == "held_out" {
 			for _, stage := range stages {

@@ -35,6 +35,7 @@ type scorer struct {
 	values    stateValues
 	observed  []float64 // factors that make observed variables comparable, see observedFactors; nil: all are 1
 	variances []float64 // of the assimilated values of every component in time; nil with a truth
+	climate   float64   // with a truth: the error of its time mean
 	tally
 	innovator score.Innovator
 	described []archive.Value
@@ -45,48 +46,62 @@ type scorer struct {
 // tally is what a scorer stores from cycle to cycle.
 type tally struct {
 	Cycles   int
-	Rejected int                             // number of observations rejected by the background check
-	Dropped  int                             // number of members that left the ensemble
-	Diverged int                             // number of restarts
-	Lost     bool                            // an analysis was not finite
-	Series   map[string]map[string][]float64 // by stage and score, after burn-in
-	RMSE     []float64                       // of every analysis; none without a truth
-	Squares  []float64                       // mean square innovations, see squareInnovation; none with a truth
-	Ranks    map[string][]float64            // by stage, after burn-in
-	Varied   map[string]score.RankVariation  // by stage, after burn-in
-	Parts    map[string]score.Decomposition  // by stage, after burn-in
+	Rejected int                            // number of observations rejected by the background check
+	Dropped  int                            // number of members that left the ensemble
+	Diverged int                            // number of restarts
+	Lost     bool                           // an analysis was not finite
+	Series   map[string]series              // by stage, after burn-in
+	Track    score.Track                    // of the error of every analysis or, without a truth, of squareInnovation
+	Ranks    map[string][]float64           // by stage, after burn-in
+	Varied   map[string]score.RankVariation // by stage, after burn-in
+	Parts    map[string]score.Decomposition // by stage, after burn-in
 	Sums     score.InnovationSums
-	Passes   []archive.PassRow      // over the whole record
-	Lags     []map[string][]float64 // by lag, from 1, and score, after burn-in
-	Left     bool                   // Series and Squares of the cycles so far are left to the tables
+	Passes   []archive.PassRow // over the whole record
+	Lags     []series          // by lag, from 1, after burn-in
+	Left     bool              // Series and Track of the cycles so far are left to the tables
+}
+
+// series is the sums of time means, by score.
+type series map[string]*score.Series
+
+// add appends values of a score.
+func (s series) add(name string, values ...float64) {
+	sums := s[name]
+	if sums == nil && len(values) > 0 {
+		sums = new(score.Series)
+		s[name] = sums
+	}
+	for _, v := range values {
+		sums.Add(v)
+	}
 }
 
 func newTally(of *plan.Trial) tally {
-	t := tally{Series: map[string]map[string][]float64{}, Ranks: map[string][]float64{}, Varied: map[string]score.RankVariation{}, Parts: map[string]score.Decomposition{}}
+	t := tally{Series: map[string]series{}, Ranks: map[string][]float64{}, Varied: map[string]score.RankVariation{}, Parts: map[string]score.Decomposition{}}
 	for _, stage := range stagesOf(of) {
-		t.Series[stage], t.Ranks[stage] = map[string][]float64{}, make([]float64, of.Size+1)
+		t.Series[stage], t.Ranks[stage] = series{}, make([]float64, of.Size+1)
 	}
 	for range of.Smooth {
-		t.Lags = append(t.Lags, map[string][]float64{})
+		t.Lags = append(t.Lags, series{})
 	}
 	return t
 }
 
 // remind sets the tally of s to that of a checkpoint.
 func (s *scorer) remind(t tally) {
-	series, varied, parts, lags := s.Series, s.Varied, s.Parts, s.Lags
-	maps.Copy(series, t.Series)
+	all, varied, parts, lags := s.Series, s.Varied, s.Parts, s.Lags
+	maps.Copy(all, t.Series)
 	maps.Copy(varied, t.Varied)
 	maps.Copy(parts, t.Parts)
 	for i, l := range t.Lags {
 		maps.Copy(lags[i], l)
 	}
-	s.tally, s.Series, s.Varied, s.Parts, s.Lags = t, series, varied, parts, lags // a checkpoint does not store empty maps
+	s.tally, s.Series, s.Varied, s.Parts, s.Lags = t, all, varied, parts, lags // a checkpoint does not store empty maps
 }
 
 // leave leaves the series so far to the tables of the trial.
 func (s *scorer) leave() {
-	s.Left, s.Squares = true, nil
+	s.Left, s.Track = true, score.Track{}
 	for _, series := range s.Series {
 		clear(series)
 	}
@@ -102,6 +117,9 @@ func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Refer
 		plan: p, trial: t, scenario: made, reference: r, tally: newTally(t),
 		scores: score.OfRun(p.Scored), values: newStateValues(p, made.Truth), observed: observedFactors(p, made.Record), variances: observedVariances(p, made.Record),
 		described: values, marginals: score.NewMarginals(columns), scaled: score.NewMarginals([]int{}),
+	}
+	if made.Truth != nil {
+		s.climate = climatologySpread(p, made)
 	}
 	s.marginals.Sample(p.Sites())
 	if s.values.factors == nil {
@@ -128,7 +146,7 @@ func (s *scorer) rows(step *cycle.Step) ([]archive.CycleRow, []archive.Descripti
 		descriptions = append(descriptions, s.describe(stages[i], step.Cycle, 0))
 	}
 	if rmse, ok := rows[len(rows)-1].Scores["rmse"]; ok {
-		s.RMSE = append(s.RMSE, rmse)
+		s.Track.Error(rmse, s.climate)
 	}
 	return rows, descriptions
 }
@@ -204,8 +222,8 @@ func (s *scorer) scored(cycle int) bool {
 
 // remember stores values of a score for its time mean.
 func (s *scorer) remember(cycle int, stage string, sc score.Score, values ...float64) {
-	if s.scored(cycle) && len(values) > 0 {
-		s.Series[stage][sc.Name] = append(s.Series[stage][sc.Name], values...)
+	if s.scored(cycle) {
+		s.Series[stage].add(sc.Name, values...)
 	}
 }
 
@@ -270,7 +288,7 @@ func (s *scorer) innovation(step *cycle.Step) *score.Innovation {
 // several variables can be averaged.
 func (s *scorer) rememberInnovation(cycle int, in []float64, nis float64) {
 	if v, ok := s.squareInnovation(in); ok {
-		s.Squares = append(s.Squares, v)
+		s.Track.Innovation(v)
 	}
 	comparable := score.Innovation{Values: in, NIS: nis}
 	if s.observed != nil {
@@ -333,10 +351,7 @@ func (s *scorer) squareInnovation(in []float64) (float64, bool) {
 // diverged reports whether the trial has lost the truth or, without a truth, the
 // observations.
 func (s *scorer) diverged() bool {
-	if s.scenario.Truth == nil {
-		return s.Lost || score.DivergedInnovations(s.Squares)
-	}
-	return score.Diverged(s.RMSE, climatologySpread(s.plan, s.scenario))
+	return s.Track.Diverged || s.scenario.Truth == nil && s.Lost
 }
 
 // baselines returns the time means of estimates that do not use observations: the

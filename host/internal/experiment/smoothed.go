@@ -36,7 +36,7 @@ func (s *scorer) past(step *cycle.Step) (rows []archive.CycleRow, descriptions [
 				continue
 			}
 			if v, ok := sc.Of(c); ok {
-				s.Lags[lag-1][sc.Name] = append(s.Lags[lag-1][sc.Name], v)
+				s.Lags[lag-1].add(sc.Name, v)
 			}
 		}
 	}
@@ -48,10 +48,10 @@ func (s *scorer) lags() (list []archive.LagScore) {
 	if s.trial.Smooth == 0 {
 		return nil
 	}
-	for lag, series := range slices.Concat([]map[string][]float64{s.Series[score.Analysis]}, s.Lags) {
+	for lag, scores := range slices.Concat([]series{s.Series[score.Analysis]}, s.Lags) {
 		for _, name := range byLag {
-			if values := series[name]; len(values) > 0 {
-				list = append(list, archive.LagScore{Lag: lag, Metric: name, Mean: score.TimeMean(values)})
+			if sums := scores[name]; sums != nil {
+				list = append(list, archive.LagScore{Lag: lag, Metric: name, Mean: sums.TimeMean()})
 			}
 		}
 	}

@@ -86,8 +86,8 @@ func (p Prediction) Scaled(factor float64) Prediction {
 // History holds the scores of one stage of one trial after burn-in.
 type History struct {
 	Members int
-	Series  map[string][]float64 // by name
-	Ranks   []float64            // counts, see [Marginals.Ranks]
+	Series  map[string]*Series // by name
+	Ranks   []float64          // counts, see [Marginals.Ranks]
 	// Independent is the number of independent ranks that Ranks are worth.
 	Independent float64
 	// Decomposition holds the sums from which CRPS is decomposed; nil: they are not known.

@@ -156,7 +156,7 @@ var catalogue = []Score{
 		ofCase: spreadOf},
 	{Name: "rmse_total", Unit: UnitState, Stage: Analysis, Needs: Truth, Mean: WholeSeries, Loss: true,
 		About:     "root of the time mean of rmse²",
-		ofHistory: func(h *History) Mean { return RootTimeMean(h.Series["rmse"]) }},
+		ofHistory: func(h *History) Mean { return h.series("rmse").RootTimeMean() }},
 	{Name: "crps_reliability", Unit: UnitState, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
 		About:     "part of crps that is due to probabilities that are not observed frequencies; 0 for a calibrated ensemble of very many members",
 		ofHistory: func(h *History) Mean { reliability, _ := h.crpsParts(); return h.number(reliability, math.NaN()) }},
@@ -166,7 +166,7 @@ var catalogue = []Score{
 	{Name: "spread_skill", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
 		About: "sqrt((N + 1) / N) spread / rmse, from their time means; 1 for a calibrated ensemble",
 		ofHistory: func(h *History) Mean {
-			return h.number(SpreadSkill(TimeMean(h.Series["spread"]).Value, TimeMean(h.Series["rmse"]).Value, h.Members), math.NaN())
+			return h.number(SpreadSkill(h.series("spread").TimeMean().Value, h.series("rmse").TimeMean().Value, h.Members), math.NaN())
 		}},
 	{Name: "coverage_50_expected", Unit: UnitOne, Stage: Analysis, Needs: Truth, Mean: WholeSeries,
 		About:     "expected coverage_50 of N members: the interval ends at members, so it is not 0.5",
@@ -203,7 +203,7 @@ func defined(values []float64) []float64 {
 
 // crpsParts returns the parts of the mean CRPS; NaN unless all cycles are known.
 func (h *History) crpsParts() (reliability, potential float64) {
-	if h.Decomposition == nil || h.Decomposition.Cycles != len(h.Series["rmse"]) {
+	if h.Decomposition == nil || h.Decomposition.Cycles != h.series("rmse").Values.Count {
 		return math.NaN(), math.NaN()
 	}
 	return h.Decomposition.Parts()
@@ -211,7 +211,15 @@ func (h *History) crpsParts() (reliability, potential float64) {
 
 // number returns a number that follows from all cycles with a truth.
 func (h *History) number(v, se float64) Mean {
-	return Mean{Value: v, SE: se, Count: len(h.Series["rmse"])}
+	return Mean{Value: v, SE: se, Count: h.series("rmse").Values.Count}
+}
+
+// series returns a series, which may be empty.
+func (h *History) series(name string) *Series {
+	if s := h.Series[name]; s != nil {
+		return s
+	}
+	return new(Series)
 }
 
 // Catalogue returns every score, in the order of the rows of metrics.arrow and of the
@@ -359,23 +367,23 @@ func (s Score) OfInnovation(in Innovation, record bool) []float64 {
 
 // OverTime returns the number of a trial. It returns false if there is none.
 func (s Score) OverTime(h *History) (Mean, bool) {
-	series := h.Series[s.Name]
+	series := h.series(s.Name)
 	if s.Mean == WholeSeries {
-		series = h.Series["rmse"]
+		series = h.series("rmse")
 	}
 	switch {
 	case s.Needs&Restarts != 0:
 		if h.Divergences == nil {
 			return Mean{}, false
 		}
-	case len(series) == 0:
+	case series.Values.Count == 0:
 		return Mean{}, false
 	}
 	switch s.Mean {
 	case MeanOverTime:
-		return TimeMean(series), true
+		return series.TimeMean(), true
 	case RootMeanOverTime:
-		return RootTimeMean(series), true
+		return series.RootTimeMean(), true
 	}
 	return s.ofHistory(h), true
 }

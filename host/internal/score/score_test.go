@@ -212,6 +212,46 @@ func TestTimeMeanAllowsForAutocorrelation(t *testing.T) {
 	}
 }
 
+// Sums give what two passes over the series give, also if it is far from zero or begins far from
+// its mean: every step of an update rounds once, so that the error is at most some T eps.
+func TestSeriesOfSums(t *testing.T) {
+	g := rand.New(rand.NewPCG(11, 1))
+	for _, c := range []struct{ offset, first float64 }{{0, 0}, {1e6, 0}, {0, 1e4}} {
+		series := make([]float64, 1000)
+		for i := range series {
+			series[i] = c.offset + g.NormFloat64()
+			if i > 0 {
+				series[i] += 0.5 * (series[i-1] - c.offset)
+			}
+		}
+		series[0] += c.first
+		m, n := 0.0, float64(len(series))
+		for _, v := range series {
+			m += v / n
+		}
+		var variance, lagged float64
+		for i, v := range series {
+			variance += (v - m) * (v - m)
+			if i > 0 {
+				lagged += (v - m) * (series[i-1] - m)
+			}
+		}
+		r := lagged / variance
+		r = min(max(r+(1+4*r)/n, 0), 0.99)
+		want := math.Sqrt(variance/(n-1)/n) * math.Sqrt((1+r)/(1-r))
+		got := TimeMean(series)
+		near(t, fmt.Sprintf("%+v: mean", c), got.Value, m, 1e-13*(1+math.Abs(m)))
+		near(t, fmt.Sprintf("%+v: se", c), got.SE/want, 1, 1e-13+n*0x1p-52*(1+math.Abs(c.offset)))
+		var s Series
+		for _, v := range series {
+			s.Add(v)
+		}
+		if s.TimeMean() != got || s.RootTimeMean() != RootTimeMean(series) {
+			t.Errorf("%+v: the sums give %v and %v", c, s.TimeMean(), s.RootTimeMean())
+		}
+	}
+}
+
 // 1, 2, 6 have mean 3 and sample variance 7.
 func TestIndependentMean(t *testing.T) {
 	if m := IndependentMean([]float64{1, 2, 6}); m.Value != 3 || m.Count != 3 {
@@ -229,22 +269,33 @@ func TestIndependentMean(t *testing.T) {
 	}
 }
 
+// diverged returns whether a filter with a series of errors has lost the truth, or that of its
+// squares the observations.
+func diverged(add func(t *Track, v float64), series []float64) bool {
+	var t Track
+	for _, v := range series {
+		add(&t, v)
+	}
+	return t.Diverged
+}
+
 func TestDiverged(t *testing.T) {
+	worse := func(t *Track, v float64) { t.Error(v, 1) }
 	good := make([]float64, 200)
-	if Diverged(good, 1) {
+	if diverged(worse, good) {
 		t.Error("a perfect filter has diverged")
 	}
 	for i := 100; i < 149; i++ {
 		good[i] = 2
 	}
-	if Diverged(good, 1) {
+	if diverged(worse, good) {
 		t.Error("49 bad cycles are enough")
 	}
 	good[149] = 2
-	if !Diverged(good, 1) {
+	if !diverged(worse, good) {
 		t.Error("50 bad cycles are not enough")
 	}
-	if !Diverged([]float64{0, math.NaN()}, 1) || !Diverged([]float64{math.Inf(1)}, 1) {
+	if !diverged(worse, []float64{0, math.NaN()}) || !diverged(worse, []float64{math.Inf(1)}) {
 		t.Error("what is not finite has not diverged")
 	}
 }
@@ -256,20 +307,20 @@ func TestDivergedInnovations(t *testing.T) {
 	for i := range squares {
 		squares[i] = float64(i%2) * 2
 	}
-	if DivergedInnovations(squares) {
+	if diverged((*Track).Innovation, squares) {
 		t.Error("a filter that knows nothing has diverged")
 	}
 	for i := 120; i < 169; i++ {
 		squares[i] = float64(i%2) * 3.02
 	}
-	if DivergedInnovations(squares) {
+	if diverged((*Track).Innovation, squares) {
 		t.Error("49 bad cycles are enough")
 	}
 	squares[169] = 3.02
-	if !DivergedInnovations(squares) {
+	if !diverged((*Track).Innovation, squares) {
 		t.Error("50 bad cycles are not enough")
 	}
-	if DivergedInnovations(slices.Repeat([]float64{9}, 49)) || !DivergedInnovations([]float64{0, math.NaN()}) || !DivergedInnovations([]float64{math.Inf(1)}) {
+	if diverged((*Track).Innovation, slices.Repeat([]float64{9}, 49)) || !diverged((*Track).Innovation, []float64{0, math.NaN()}) || !diverged((*Track).Innovation, []float64{math.Inf(1)}) {
 		t.Error("the rule for few cycles, or for what is not finite, is another")
 	}
 }

@@ -34,6 +34,43 @@ func (m Mean) Text() string {
 	return fmt.Sprintf("%.*f ± %.*f", digits, m.Value, digits, m.SE)
 }
 
+// Series is what the time means of a series need of it: sums, whose memory does not grow with
+// its length. The zero value is an empty series.
+type Series struct{ Values, Squares Sums }
+
+// Add appends a value.
+func (s *Series) Add(v float64) {
+	s.Values.add(v)
+	s.Squares.add(v * v)
+}
+
+// Sums are the sums of a series that its mean and the standard error of it need.
+type Sums struct {
+	Count                     int
+	Sum, First, Last          float64
+	Mean, Variance, Neighbour float64 // running mean, and the sums of squares and of products of neighbours around it
+}
+
+// add appends a value. The running mean m moves by d, and with it the sums: around the mean
+// the values add up to zero, so that
+//
+//	sum of (x[t] - m - d) (x[t-1] - m - d) = sum of (x[t] - m) (x[t-1] - m) + d (x[0] - m + x[T-1] - m) + (T - 1) d^2
+//
+// without a difference of large numbers.
+func (s *Sums) add(v float64) {
+	from := v - s.Mean
+	if s.Count++; s.Count == 1 {
+		s.First, s.Last, s.Sum, s.Mean = v, v, v, v
+		return
+	}
+	d := from / float64(s.Count)
+	s.Neighbour += d*(s.First-s.Mean+s.Last-s.Mean) + float64(s.Count-2)*d*d
+	s.Mean += d
+	s.Variance += from * (v - s.Mean)
+	s.Neighbour += (v - s.Mean) * (s.Last - s.Mean)
+	s.Sum, s.Last = s.Sum+v, v
+}
+
 // TimeMean returns the mean of a series and a standard error that allows for
 // autocorrelation, by fitting an autoregressive process of order one:
 //
@@ -45,34 +82,33 @@ func (m Mean) Text() string {
 // 1954, doi:10.1093/biomet/41.3-4.403). At r = 0.8 that is three times the naive
 // one. Cost: O(T).
 func TimeMean(series []float64) Mean {
-	n := float64(len(series))
-	m := Mean{Value: math.NaN(), SE: math.NaN(), Count: len(series)}
-	if len(series) == 0 {
-		return m
-	}
-	var sum float64
+	var s Series
 	for _, v := range series {
-		sum += v
+		s.Add(v)
 	}
-	m.Value = sum / n
-	if len(series) < 3 {
+	return s.TimeMean()
+}
+
+// TimeMean returns the [TimeMean] of the series.
+func (s *Series) TimeMean() Mean { return s.Values.timeMean() }
+
+func (s *Sums) timeMean() Mean {
+	n := float64(s.Count)
+	m := Mean{Value: math.NaN(), SE: math.NaN(), Count: s.Count}
+	if s.Count == 0 {
 		return m
 	}
-	var variance, lagged float64
-	for t, v := range series {
-		d := v - m.Value
-		variance += d * d
-		if t > 0 {
-			lagged += d * (series[t-1] - m.Value)
-		}
+	m.Value = s.Sum / n
+	if s.Count < 3 {
+		return m
 	}
-	if variance == 0 {
+	if s.Variance == 0 {
 		m.SE = 0
 		return m
 	}
-	r := lagged / variance
+	r := s.Neighbour / s.Variance
 	r = min(max(r+(1+4*r)/n, 0), 0.99)
-	m.SE = math.Sqrt(variance/(n-1)/n) * math.Sqrt((1+r)/(1-r))
+	m.SE = math.Sqrt(s.Variance/(n-1)/n) * math.Sqrt((1+r)/(1-r))
 	return m
 }
 
@@ -105,11 +141,16 @@ func IndependentMean(values []float64) Mean {
 // mean of the errors. Its standard error is that of the mean square, divided by twice the
 // root.
 func RootTimeMean(series []float64) Mean {
-	squares := make([]float64, len(series))
-	for i, v := range series {
-		squares[i] = v * v
+	var s Series
+	for _, v := range series {
+		s.Add(v)
 	}
-	m := TimeMean(squares)
+	return s.RootTimeMean()
+}
+
+// RootTimeMean returns the [RootTimeMean] of the series.
+func (s *Series) RootTimeMean() Mean {
+	m := s.Squares.timeMean()
 	m.Value = math.Sqrt(m.Value)
 	if m.SE > 0 {
 		m.SE /= 2 * m.Value
@@ -132,52 +173,42 @@ func SpreadSkill(spread, rmse float64, members int) float64 {
 // climatology before it counts as diverged.
 const divergedCycles = 50
 
-// Diverged reports whether a series of errors is that of a filter that has lost the
-// truth: an error is not finite, or the errors are above the climatological one for 50
-// cycles in a row.
-func Diverged(rmse []float64, climatology float64) bool {
-	run := 0
-	for _, v := range rmse {
-		switch {
-		case math.IsNaN(v) || math.IsInf(v, 0):
-			return true
-		case v > climatology:
-			run++
-		default:
-			run = 0
-		}
-		if run == divergedCycles {
-			return true
-		}
-	}
-	return false
+// Track follows the errors of a filter, cycle by cycle. The zero value is that of a filter that
+// has not started.
+type Track struct {
+	Diverged bool
+
+	Worse   int       // cycles in a row with an error above the climatological one
+	Squares []float64 // the last ones, at most 50
+	Sum     float64   // of these
 }
 
-// divergedRatio is the limit of [DivergedInnovations]. Forecasts that know nothing, the mean
+// Error adds the error of a cycle. A filter has lost the truth if an error is not finite, or if
+// the errors are above the climatological one for 50 cycles in a row.
+func (t *Track) Error(rmse, climatology float64) {
+	if rmse > climatology {
+		t.Worse++
+	} else {
+		t.Worse = 0
+	}
+	t.Diverged = t.Diverged || math.IsNaN(rmse) || math.IsInf(rmse, 0) || t.Worse >= divergedCycles
+}
+
+// divergedRatio is the limit of [Track.Innovation]. Forecasts that know nothing, the mean
 // of the observations for example, have 1, and those of a filter that follows another
 // trajectory of the same model have 2.
 const divergedRatio = 1.5
 
-// DivergedInnovations is [Diverged] without a truth. squares holds the mean square
-// innovation of every cycle with observations, divided by the variance of the observations
-// in time. The filter has lost track if one is not finite, or if their mean over 50 cycles
-// in a row is above 1.5. The mean counts because a cycle may have a single observation, which
-// may be near a forecast that knows nothing.
-func DivergedInnovations(squares []float64) bool {
-	var sum float64
-	for k, v := range squares {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return true
-		}
-		if sum += v; k < divergedCycles-1 {
-			continue
-		}
-		if k >= divergedCycles {
-			sum -= squares[k-divergedCycles]
-		}
-		if sum > divergedRatio*divergedCycles {
-			return true
-		}
+// Innovation is [Track.Error] without a truth, for a cycle with observations: square is its mean
+// square innovation, divided by the variance of the observations in time. The filter has lost
+// track if one is not finite, or if their mean over 50 cycles in a row is above 1.5. The mean
+// counts because a cycle may have a single observation, which may be near a forecast that knows
+// nothing.
+func (t *Track) Innovation(square float64) {
+	t.Diverged = t.Diverged || math.IsNaN(square) || math.IsInf(square, 0)
+	t.Squares, t.Sum = append(t.Squares, square), t.Sum+square
+	if len(t.Squares) > divergedCycles {
+		t.Sum, t.Squares = t.Sum-t.Squares[0], t.Squares[1:]
 	}
-	return false
+	t.Diverged = t.Diverged || len(t.Squares) == divergedCycles && t.Sum > divergedRatio*divergedCycles
 }

@@ -55,7 +55,7 @@ func encodingOf(path string) (*encoding, error) {
 
 // batchBytes is about the largest record batch of tables that are put together: what is read of
 // one table is kept until it is written.
-var batchBytes = 64 << 20 // less in tests
+var batchBytes = 8 << 20 // less in tests
 
 // appendAll writes all rows of the table path, as one record batch unless it is too large.
 func (w *Writer) appendAll(path string) error {
