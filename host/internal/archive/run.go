@@ -110,50 +110,6 @@ func (r *Run) write(columns []table.Column, rows int, values []any, path ...stri
 	return w.Close()
 }
 
-// Scenario writes a true trajectory, from cycle 0, and the observations. Of real
-// observations it writes the assimilated ones and those that were not used.
-func (r *Run) Scenario(p *plan.Scenario, t *cycle.Scenario) error {
-	first := p.Plans[0]
-	rows, state, times := first.Clock.Cycles+1, first.State, first.Clock.Time
-	var err error
-	if t.Truth != nil {
-		err = r.write(slices.Concat(clockColumns, table.Variables(state)), rows,
-			append(ticks(0, rows, times), table.Block{Matrix: t.Truth}), "truth", replicate(p), partName(p.Number))
-	}
-	if err == nil && t.Record != nil {
-		err = r.rejections(p, t.Record)
-	}
-	return errors.Join(err, r.observations(p, t))
-}
-
-// observationRows bounds the rows of one batch of observations.
-const observationRows = 1 << 12
-
-func (r *Run) observations(p *plan.Scenario, t *cycle.Scenario) (err error) {
-	first := p.Plans[0]
-	observed, m, cycles := first.Space.Layout, first.Space.Layout.Size(), first.Clock.Cycles
-	path, err := r.Path("observations", scenarioPart(p))
-	if err != nil {
-		return err
-	}
-	w, err := table.Create(path, slices.Concat(observationsColumns, table.Variables(observed)), nil)
-	if err != nil {
-		return err
-	}
-	for from := 1; from <= cycles; from += observationRows {
-		rows := min(observationRows, cycles+1-from)
-		y := mat.NewDense(rows, m, nil)
-		for i := range rows {
-			y.SetRow(i, t.Observation(from+i))
-		}
-		which := []any{slices.Repeat([]int32{int32(p.Replicate)}, rows), slices.Repeat([]int32{int32(p.Number)}, rows)}
-		if err := w.Append(rows, slices.Concat(which, ticks(from, from+rows, first.Clock.Time), []any{table.Block{Matrix: y, Null: true}})...); err != nil {
-			return errors.Join(err, w.Abandon())
-		}
-	}
-	return w.Close()
-}
-
 func scenarioPart(p *plan.Scenario) string {
 	return fmt.Sprintf("replicate=%03d-%s", p.Replicate, partName(p.Number))
 }

@@ -327,7 +327,11 @@ func (p *workers) loses(j *job) int {
 func (p *workers) follow(w *away, j *job, counted *int) (*ended, error) {
 	e, number := p.engine, j.trial.Number
 	if w.scenario != j.scenario {
-		if err := w.send(order{Scenario: newSentScenario(j.scenario)}); err != nil {
+		sent, err := newSentScenario(j.scenario)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.send(order{Scenario: sent}); err != nil {
 			return nil, w.Lost(err)
 		}
 		w.scenario = j.scenario

@@ -63,16 +63,23 @@ type sentScenario struct {
 	Reference           []*mat.Dense // by cycle; nil: none
 }
 
-// newSentScenario returns sc for a worker. Real observations are not part of it: the worker
-// reads them.
-func newSentScenario(sc *scenario) *sentScenario {
+// newSentScenario returns sc for a worker, which keeps it in memory. Real observations are not part of
+// it: the worker reads them.
+func newSentScenario(sc *scenario) (*sentScenario, error) {
 	s := &sentScenario{Init: sc.made.Init, Truth: sc.made.Truth, Observations: sc.made.Observations}
+	if sc.made.Stored != nil {
+		s.Truth = sc.made.Columns(0, sc.plan.State.Size())
+		s.Observations = mat.NewDense(sc.plan.Clock.Cycles, sc.plan.Space.Layout.Size(), nil)
+		for k := range sc.plan.Clock.Cycles {
+			s.Observations.SetRow(k, sc.made.Observation(k+1))
+		}
+	}
 	if sc.reference != nil {
 		for k := range sc.plan.Clock.Cycles {
 			s.Reference = append(s.Reference, sc.reference.At(k+1))
 		}
 	}
-	return s
+	return s, sc.made.Err()
 }
 
 // into sets what the trials of j share.

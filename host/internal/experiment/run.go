@@ -171,6 +171,8 @@ type engine struct {
 	outcomes  map[int]outcome                     // of the trials that have ended, by number
 	baselines map[*plan.Scenario][]archive.Metric // of the truths that were needed
 	written   map[*plan.Scenario]bool             // truths whose files exist
+	storing   sync.Mutex                          // held while a truth is made that is not kept in memory
+	made      map[*plan.Scenario]bool             // such truths that have been made
 	workers   []archive.Replica                   // on other machines, and what they did
 	noWorker  error                               // why the last of them gave up; nil: it did not
 }
@@ -215,7 +217,7 @@ func perform(ctx context.Context, w *workflow.Workflow, known observations.Known
 		return nil, err
 	}
 	trials, cycles := x.Sweep.Size()
-	e := &engine{Experiment: x, Options: o, makers: memory.Workers, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}, written: map[*plan.Scenario]bool{}}
+	e := &engine{Experiment: x, Options: o, makers: memory.Workers, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}, written: map[*plan.Scenario]bool{}, made: map[*plan.Scenario]bool{}}
 	if e.Workers = memory.Workers; o.Away != nil {
 		e.Workers = min(trials, o.Workers)
 	}
@@ -349,7 +351,12 @@ func (e *engine) recallScenario(planned *plan.Scenario) bool {
 
 // makeScenario makes truth and observations, and the reference if there is one.
 func (e *engine) makeScenario(ctx context.Context, sc *scenario) (err error) {
-	if sc.made, err = cycle.Simulate(ctx, sc.plan, func() error { e.Observer.Simulated(); return e.Stop.Err() }); err != nil {
+	if sc.plan.TruthStored() {
+		sc.made, err = e.storeTruth(ctx, sc)
+	} else {
+		sc.made, err = cycle.Simulate(ctx, sc.plan, func() error { e.Observer.Simulated(); return e.Stop.Err() })
+	}
+	if err != nil {
 		return err
 	}
 	if err := e.writeScenario(sc); err != nil {
@@ -364,6 +371,34 @@ func (e *engine) makeScenario(ctx context.Context, sc *scenario) (err error) {
 	return nil
 }
 
+// storeTruth makes a truth with its observations and writes them as they are made, unless that has been done
+// for another scenario. It stays in its files.
+func (e *engine) storeTruth(ctx context.Context, sc *scenario) (_ *cycle.Scenario, err error) {
+	e.storing.Lock() // scenarios may have the same truth
+	defer e.storing.Unlock()
+	if !e.made[sc.planned] {
+		w, err := e.run.Truth(sc.planned)
+		if err != nil {
+			return nil, err
+		}
+		err = cycle.Trajectory(ctx, sc.plan, func(k int, truth, y []float64) error {
+			if k > 0 {
+				e.Observer.Simulated()
+			}
+			return errors.Join(w.Append(k, truth, y), e.Stop.Err())
+		})
+		if err != nil {
+			return nil, errors.Join(err, w.Abandon())
+		}
+		if err := w.Close(); err != nil {
+			return nil, err
+		}
+		e.made[sc.planned] = true
+	}
+	stored, err := e.run.StoredTruth(sc.planned)
+	return &cycle.Scenario{Init: cycle.Init(sc.plan), Stored: stored}, err
+}
+
 // writeScenario writes the truth of sc unless that has been done for another scenario.
 func (e *engine) writeScenario(sc *scenario) error {
 	e.mu.Lock()
@@ -372,7 +407,12 @@ func (e *engine) writeScenario(sc *scenario) error {
 		return nil
 	}
 	e.written[sc.planned], e.baselines[sc.planned] = true, baselines(sc.plan, sc.planned, sc.made)
-	if err := e.run.Scenario(sc.planned, sc.made); err != nil {
+	if sc.made.Stored == nil {
+		if err := e.run.Scenario(sc.planned, sc.made); err != nil {
+			return err
+		}
+	}
+	if err := sc.made.Err(); err != nil {
 		return err
 	}
 	if sc.planned.Replicate == e.Sweep.Scenarios[0].Replicate {
@@ -408,7 +448,7 @@ func (e *engine) makeReference(ctx context.Context, sc *scenario) (_ *cycle.Refe
 		}
 	}()
 	return cycle.NewReference(noted.noting(ctx), sc.plan, sc.made, func(s *cycle.Step, kept cycle.Ensemble) error {
-		if err := noted.end(s); err != nil {
+		if err := errors.Join(noted.end(s), sc.made.Err()); err != nil {
 			return err
 		}
 		if err := members.Append(s.Cycle, s.Time, archive.Stage{Name: archive.Analysis, Ensemble: kept}); err != nil {
@@ -466,6 +506,9 @@ func (e *engine) assimilate(ctx context.Context, j *job) (out outcome, missing i
 		begun := time.Now()
 		rows, descriptions := scorer.rows(s)
 		innovation := scorer.innovation(s)
+		if err := j.scenario.made.Err(); err != nil {
+			return err
+		}
 		s.Timing.Score, s.Timing.Archive, s.Timing.Since = time.Since(begun), saving, last
 		if growth.fed {
 			e.Feed.Described(Described{e.idOf(j), s.Cycle, s.Time, s.Cycle <= j.plan.Record.Settled(), scorer.described, descriptions})

@@ -156,6 +156,9 @@ func (s *schedule) ended(j *job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if j.scenario.left--; j.scenario.left == 0 {
+		if j.scenario.made != nil {
+			_ = j.scenario.made.Close() // it has only been read
+		}
 		j.scenario.made, j.scenario.reference = nil, nil
 	}
 	if s.running--; s.over() {

@@ -115,10 +115,10 @@ func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Refer
 	}
 	s := &scorer{
 		plan: p, trial: t, scenario: made, reference: r, tally: newTally(t),
-		scores: score.OfRun(p.Scored), values: newStateValues(p, made.Truth), observed: observedFactors(p, made.Record), variances: observedVariances(p, made.Record),
+		scores: score.OfRun(p.Scored), values: newStateValues(p, made), observed: observedFactors(p, made.Record), variances: observedVariances(p, made.Record),
 		described: values, marginals: score.NewMarginals(columns), scaled: score.NewMarginals([]int{}),
 	}
-	if made.Truth != nil {
+	if made.Known() {
 		s.climate = climatologySpread(p, made)
 	}
 	s.marginals.Sample(p.Sites())
@@ -351,7 +351,7 @@ func (s *scorer) squareInnovation(in []float64) (float64, bool) {
 // diverged reports whether the trial has lost the truth or, without a truth, the
 // observations.
 func (s *scorer) diverged() bool {
-	return s.Track.Diverged || s.scenario.Truth == nil && s.Lost
+	return s.Track.Diverged || !s.scenario.Known() && s.Lost
 }
 
 // baselines returns the time means of estimates that do not use observations: the
@@ -361,23 +361,37 @@ func baselines(p *plan.Plan, of *plan.Scenario, made *cycle.Scenario) []archive.
 	if made.Record != nil {
 		return heldOutBaselines(p, of, made.Record)
 	}
-	all := newStateValues(p, made.Truth).of(made.Truth)
-	cycles, n := all.Dims()
-	scored := all.Slice(p.Clock.BurnIn+1, cycles, 0, n).(*mat.Dense)
-	mean := ensemble.Mean(nil, scored, nil)
-	var climatology, persistence []float64
-	for k := p.Clock.BurnIn + 1; k < cycles; k++ {
-		truth := all.RawRowView(k)
-		climatology = append(climatology, score.RMSE(mean, truth))
-		persistence = append(persistence, score.RMSE(all.RawRowView(k-1), truth))
-	}
-	crps := make([]float64, len(climatology))
-	for j := range n {
-		for k, v := range score.ClimatologyCRPS(mat.Col(nil, j, scored)) {
-			crps[k] += v / float64(n)
+	first, rows := p.Clock.BurnIn+1, p.Clock.Cycles+1
+	climatology, persistence, crps := make([]float64, rows-first), make([]float64, rows-first), make([]float64, rows-first) // sums over values
+	values := newStateValues(p, made)
+	size := float64(values.size())
+	for all := range values.truth(p, made) {
+		_, n := all.Dims()
+		scored := all.Slice(first, rows, 0, n).(*mat.Dense)
+		mean := ensemble.Mean(nil, scored, nil)
+		for k := range climatology {
+			climatology[k] = squares(climatology[k], mean, all.RawRowView(first+k))
+			persistence[k] = squares(persistence[k], all.RawRowView(first+k-1), all.RawRowView(first+k))
+		}
+		for j := range n {
+			for k, v := range score.ClimatologyCRPS(mat.Col(nil, j, scored)) {
+				crps[k] += v / size
+			}
 		}
 	}
+	for k := range climatology {
+		climatology[k], persistence[k] = math.Sqrt(climatology[k]/size), math.Sqrt(persistence[k]/size)
+	}
 	return []archive.Metric{baseline("climatology", "rmse", of, score.TimeMean(climatology)), baseline("climatology", "crps", of, score.TimeMean(crps)), baseline("persistence", "rmse", of, score.TimeMean(persistence))}
+}
+
+// squares adds the squares of the differences of two vectors to a sum.
+func squares(sum float64, a, b []float64) float64 {
+	for j, v := range b {
+		d := a[j] - v
+		sum += d * d
+	}
+	return sum
 }
 
 func baseline(name, metric string, of *plan.Scenario, m score.Mean) archive.Metric {
@@ -387,7 +401,8 @@ func baseline(name, metric string, of *plan.Scenario, m score.Mean) archive.Metr
 
 // climatologySpread returns the spread of the truth around its time mean.
 func climatologySpread(p *plan.Plan, made *cycle.Scenario) float64 {
-	return timeSpread(newStateValues(p, made.Truth).of(made.Truth))
+	spread, _ := inTime(newStateValues(p, made).truth(p, made))
+	return spread
 }
 
 // linear returns weights from log-weights; nil stays nil.

@@ -1,9 +1,11 @@
 package experiment
 
 import (
+	"iter"
 	"math"
 	"slices"
 
+	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/score"
@@ -22,17 +24,17 @@ type stateValues struct {
 	factors []float64 // of these; nil: the values are not scaled
 }
 
-func newStateValues(p *plan.Plan, truth *mat.Dense) stateValues {
+func newStateValues(p *plan.Plan, made *cycle.Scenario) stateValues {
 	v := stateValues{n: modelled(p)}
-	if p.OneUnit() || truth == nil {
+	if p.OneUnit() || !made.Known() {
 		return v
 	}
 	first := 0
 	variables, _ := p.Modelled()
 	for _, variable := range variables {
 		end := first + variable.Size()
-		of := columnsOf(truth, first, end)
-		factor, moves := 1/timeSpread(of), varies(of)
+		spread, moves := inTime(columnBlocks(p, made, first, end))
+		factor := 1 / spread
 		for ; first < end; first++ {
 			if moves {
 				v.columns, v.factors = append(v.columns, first), append(v.factors, factor)
@@ -40,6 +42,57 @@ func newStateValues(p *plan.Plan, truth *mat.Dense) stateValues {
 		}
 	}
 	return v
+}
+
+// truthValues is how many values of a truth are looked at at a time, if those of one column are not
+// more.
+const truthValues = 2 << 20
+
+// columnBlocks yields values [first, end) of a truth at all cycles, some columns at a time.
+func columnBlocks(p *plan.Plan, made *cycle.Scenario, first, end int) iter.Seq[*mat.Dense] {
+	width := max(1, truthValues/(p.Clock.Cycles+1))
+	return func(yield func(*mat.Dense) bool) {
+		for ; first < end; first += width {
+			if !yield(made.Columns(first, min(first+width, end))) {
+				return
+			}
+		}
+	}
+}
+
+// truth yields the comparable values of a truth at all cycles, some columns at a time.
+func (v stateValues) truth(p *plan.Plan, made *cycle.Scenario) iter.Seq[*mat.Dense] {
+	if v.factors == nil {
+		return columnBlocks(p, made, 0, v.n)
+	}
+	return func(yield func(*mat.Dense) bool) {
+		at, from := 0, 0 // in the comparable values, and in the state
+		for of := range columnBlocks(p, made, 0, v.n) {
+			part, width := v, of.RawMatrix().Cols
+			end := at
+			for end < len(v.columns) && v.columns[end] < from+width {
+				end++
+			}
+			part.columns, part.factors = slices.Clone(v.columns[at:end]), v.factors[at:end]
+			for i := range part.columns {
+				part.columns[i] -= from
+			}
+			if at, from = end, from+width; len(part.columns) > 0 && !yield(part.of(of)) {
+				return
+			}
+		}
+	}
+}
+
+// inTime returns the root mean variance in time of values, given some columns at a time, and whether any
+// of them changes.
+func inTime(columns iter.Seq[*mat.Dense]) (spread float64, moves bool) {
+	var variances []float64
+	for m := range columns {
+		variances = append(variances, ensemble.Variance(nil, m, ensemble.Mean(nil, m, nil), nil)...)
+		moves = moves || varies(m)
+	}
+	return score.Spread(variances), moves
 }
 
 // varies reports whether the rows of m differ.
@@ -52,6 +105,14 @@ func varies(m *mat.Dense) bool {
 		}
 	}
 	return false
+}
+
+// size returns the number of comparable values.
+func (v stateValues) size() int {
+	if v.factors == nil {
+		return v.n
+	}
+	return len(v.columns)
 }
 
 // of returns the comparable values of states, the rows of m.
@@ -68,11 +129,6 @@ func (v stateValues) of(m *mat.Dense) *mat.Dense {
 		}
 	}
 	return out
-}
-
-// timeSpread returns the root mean variance in time of states, the rows of m.
-func timeSpread(m *mat.Dense) float64 {
-	return score.Spread(ensemble.Variance(nil, m, ensemble.Mean(nil, m, nil), nil))
 }
 
 // columnsOf returns columns [first, end) of m; it shares memory with m.

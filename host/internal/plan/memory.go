@@ -171,12 +171,25 @@ func (p *Plan) Memory(t *Trial) Memory {
 	return Memory{host, plugins}
 }
 
+// storedValues is the largest number of values of a truth with its observations that is kept in memory.
+const storedValues = 2 << 20
+
+// TruthStored reports whether a truth with its observations is read from the files of the run when it is
+// needed: it is kept in memory up to 16 MB.
+func (p *Plan) TruthStored() bool {
+	return p.Record == nil && (p.Clock.Cycles+1)*(p.State.Size()+p.Space.Layout.Size()) > storedValues
+}
+
 // SharedMemory estimates what a truth with its observations holds while its trials run, and
 // the reference, if there is one.
 func (p *Plan) SharedMemory() float64 {
 	cycles, n, m := float64(p.Clock.Cycles), float64(p.State.Size()), float64(p.Space.Layout.Size())
 	var values float64
-	if p.Record == nil {
+	switch {
+	case p.Record != nil:
+	case p.TruthStored():
+		values = 3*n + m + 4*storedValues // the start, rows of one cycle, and some columns of all with what is computed of them
+	default:
 		values = (cycles+1)*n + cycles*m
 		if !p.OneUnit() {
 			values += (cycles + 1) * n // comparable values

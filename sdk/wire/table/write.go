@@ -51,6 +51,15 @@ func Create(path string, columns []Column, metadata map[string]string) (*Writer,
 
 // create starts the table path in a file of another name.
 func create(path, file string, columns []Column, metadata map[string]string) (*Writer, error) {
+	e, err := encodingFor(columns, metadata)
+	if err != nil {
+		return nil, err
+	}
+	return e.create(path, file, columns)
+}
+
+// encodingFor returns the encoding of a table with the given columns.
+func encodingFor(columns []Column, metadata map[string]string) (*encoding, error) {
 	fields := make([]arrow.Field, len(columns))
 	var packed []int
 	for i, c := range columns {
@@ -64,11 +73,7 @@ func create(path, file string, columns []Column, metadata map[string]string) (*W
 		values[i] = metadata[k]
 	}
 	m := arrow.NewMetadata(keys, values)
-	e, err := newEncoding(arrow.NewSchema(fields, &m), packed...)
-	if err != nil {
-		return nil, err
-	}
-	return e.create(path, file, columns)
+	return newEncoding(arrow.NewSchema(fields, &m), packed...)
 }
 
 // create starts the table path in a new file of another name, which takes the place of an
