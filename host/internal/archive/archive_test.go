@@ -441,3 +441,61 @@ func TestStoredBytes(t *testing.T) {
 		t.Errorf("%d bytes stored for %d, %.3f times", info.Size(), payload, float64(info.Size())/float64(payload))
 	}
 }
+
+// Truth and observations of a file are those of memory, also in record batches of a few rows, in any
+// order, with nulls, and by columns of several variables.
+func TestStoredTruth(t *testing.T) {
+	const cycles, n = 3000, 4
+	run, err := Create(t.TempDir(), Info{Name: "test"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := &cycle.Scenario{Truth: mat.NewDense(cycles+1, n, nil), Observations: mat.NewDense(cycles, n, nil)}
+	for k := range cycles + 1 {
+		for j := range n {
+			made.Truth.Set(k, j, float64(10*k+j))
+		}
+	}
+	for k := range cycles {
+		for j := range n {
+			if made.Observations.Set(k, j, float64(-10*k-j)); (k+j)%7 == 0 {
+				made.Observations.Set(k, j, math.NaN())
+			}
+		}
+	}
+	planned := &plan.Scenario{Replicate: 2, Number: 1, Plans: []*plan.Plan{{State: state, Space: &sdk.ObservationSpace{Layout: state}, Clock: plan.Clock{Interval: 0.5, Cycles: cycles}}}}
+	defer func(most int) { truthBytes = most }(truthBytes)
+	truthBytes = 8 * n * 700
+	if err := run.Scenario(planned, made); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := run.StoredTruth(planned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stored.Close()
+	same := func(what string, got, want []float64) {
+		t.Helper()
+		if !slices.EqualFunc(got, want, func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) }) {
+			t.Fatalf("%s: got %v, want %v", what, got, want)
+		}
+	}
+	for _, k := range []int{0, 1, 699, 700, 701, cycles, 3, 2047, 2048, 1400} {
+		same(fmt.Sprintf("truth of cycle %d", k), stored.Truth(k), made.At(k))
+		if k > 0 {
+			same(fmt.Sprintf("observations of cycle %d", k), stored.Observation(k), made.Observation(k))
+		}
+	}
+	for _, c := range [][2]int{{0, 1}, {0, 4}, {1, 2}, {2, 4}, {1, 4}, {0, 2}} {
+		same(fmt.Sprintf("columns %v", c), mat.DenseCopyOf(stored.TruthColumns(c[0], c[1])).RawMatrix().Data, mat.DenseCopyOf(made.Columns(c[0], c[1])).RawMatrix().Data)
+	}
+	if err := stored.Err(); err != nil {
+		t.Error(err)
+	}
+	if v := stored.Observation(cycles + 1); !math.IsNaN(v[0]) || stored.Err() == nil || !strings.Contains(stored.Err().Error(), "got no row 3000") {
+		t.Errorf("got %v, %v", v, stored.Err())
+	}
+	if v := stored.Observation(1); !math.IsNaN(v[1]) {
+		t.Errorf("after an error: %v", v)
+	}
+}

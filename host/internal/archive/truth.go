@@ -35,12 +35,11 @@ func (r *Run) Scenario(p *plan.Scenario, t *cycle.Scenario) (err error) {
 	return w.Close()
 }
 
-// Record batches of truth and observations have about so many bytes, and those of observations so many
-// rows.
-const (
-	truthBytes      = 16 << 20
-	observationRows = 1 << 12
-)
+// truthBytes is about the largest record batch of truths and observations; less in tests.
+var truthBytes = 16 << 20
+
+// observationRows bounds the rows of one batch of observations.
+const observationRows = 1 << 12
 
 // Truth is the tables of a truth with its observations that are being written.
 type Truth struct{ truth, observed *stackedRows }
@@ -212,7 +211,7 @@ func (c *chunkedRows) row(k int) []float64 {
 	defer c.mu.Unlock()
 	if c.chunk == nil || k < c.from || k >= c.from+c.chunk.RawMatrix().Rows {
 		from := k / c.each * c.each
-		c.chunk, c.from = c.fill(from, min(c.each, c.table.Len()-from), 0, c.n), from
+		c.chunk, c.from = c.fill(from, max(min(c.each, c.table.Len()-from), k+1-from), 0, c.n), from
 	}
 	return c.chunk.RawRowView(k - c.from)
 }

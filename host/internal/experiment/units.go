@@ -45,8 +45,8 @@ func newStateValues(p *plan.Plan, made *cycle.Scenario) stateValues {
 }
 
 // truthValues is how many values of a truth are looked at at a time, if those of one column are not
-// more.
-const truthValues = 2 << 20
+// more; less in tests.
+var truthValues = 2 << 20
 
 // columnBlocks yields values [first, end) of a truth at all cycles, some columns at a time.
 func columnBlocks(p *plan.Plan, made *cycle.Scenario, first, end int) iter.Seq[*mat.Dense] {

@@ -1,0 +1,75 @@
+package experiment
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/workflow"
+)
+
+// storeTruths has all truths stay in their files, and few of their columns looked at at a time.
+func storeTruths(t *testing.T) {
+	stored, values := truthStored, truthValues
+	t.Cleanup(func() { truthStored, truthValues = stored, values })
+	truthStored, truthValues = func(p *plan.Plan) bool { return p.Record == nil }, 50
+}
+
+// Whether a truth stays in its files or in memory, a run has the same bytes: with references and
+// sweeps, windows over some cycles and all of them, smoothing, free forecasts, noise and failing
+// members, for any number of workers, and after a stop.
+func TestStoredTruth(t *testing.T) {
+	smoothed := "[[filter]]\nlabel = \"late\"\nplugin = \"fake-filter\"\nwindow = { length = 4 }\nparams = { scheme = \"shift\" }\n"
+	for name, text := range map[string]string{
+		"reference": swept + threeFilters,
+		"record":    records,
+		"window":    twin + oneModel + smoothed + filterOf("nudge"),
+		"forecasts": twin + "forecast = { horizon = 5.0, step = 1.0, every = 2 }\n" + oneModel + filterOf("choose"),
+		"noise":     strings.Replace(twin, "truth      = {", "truth      = { noise = { sd = 1, memory = 0.5 },", 1) + oneModel + filterOf("nudge"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := ran(t, text, Options{Workers: 2})
+			storeTruths(t)
+			sameRun(t, want.Dir, ran(t, text, Options{Workers: 1}).Dir)
+			w := loadText(t, text, workflow.Options{})
+			o := Options{Workers: 3, InProcess: true, Stop: NewStop()}
+			o.Observer = &after{at: 21, do: func() { o.Stop.Ask(errEnough) }}
+			r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
+			if !errors.Is(err, errEnough) {
+				t.Fatalf("got %v", err)
+			}
+			resumed(t, w, r.Dir, Options{Workers: 2})
+			sameRun(t, want.Dir, r.Dir)
+		})
+	}
+}
+
+// A truth that cannot be read any more fails the trials that need it, and says which file.
+func TestStoredTruthIsCut(t *testing.T) {
+	storeTruths(t)
+	w, root := loadText(t, twin+oneModel+filterOf("nudge")+filterOf("choose"), workflow.Options{Set: []string{"time.cycles=20_000"}}), t.TempDir()
+	o := Options{Workers: 1, InProcess: true}
+	o.Observer = &after{at: 5, do: func() {
+		files, err := filepath.Glob(filepath.Join(root, "fakes", "*", "truth", "*", "*.arrow"))
+		if err != nil || len(files) != 1 {
+			t.Errorf("got %v, %v", files, err)
+			return
+		}
+		if err := os.Truncate(files[0], 2000); err != nil {
+			t.Error(err)
+		}
+	}}
+	r, err := Run(t.Context(), w, root, Source{}, o)
+	if err == nil || r.Status != archive.Failed || len(r.Trials) != 2 {
+		t.Fatalf("got %+v, %v", r, err)
+	}
+	for _, row := range r.Trials {
+		if !strings.Contains(row.Error, "part-00000.arrow: EOF") {
+			t.Errorf("trial %d: got %q", row.Trial, row.Error)
+		}
+	}
+}
