@@ -114,7 +114,7 @@ func (e *Experiment) Memory(workers int) *Memory {
 		}
 	}
 	_, cycles := e.Sweep.Size()
-	const trialBytes, cycleBytes = 31e3, 1500 // of scores, kept until the end of the run and of a trial
+	const trialBytes, cycleBytes = 31e3, 64 // of scores, kept until the end of the run, and of baselines, while they are computed
 	host := largest(hosts, m.Workers) + shared*float64(min(m.Workers, len(e.Sweep.Scenarios))) +
 		trialBytes*float64(trials) + cycleBytes*float64(cycles)/float64(trials)*float64(m.Workers)
 	for _, p := range e.plugins {

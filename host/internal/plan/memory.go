@@ -188,7 +188,7 @@ func (p *Plan) SharedMemory() float64 {
 	switch {
 	case p.Record != nil:
 	case p.TruthStored():
-		values = 3*n + m + 4*storedValues // the start, rows of one cycle, and some columns of all with what is computed of them
+		values = 3*n + m + 2*storedValues // the start, rows of one cycle, and some columns of all cycles
 	default:
 		values = (cycles+1)*n + cycles*m
 		if !p.OneUnit() {
