@@ -42,12 +42,18 @@ type record struct {
 	scored     int         // index of the first cycle after burn-in
 }
 
+// studied is the number of cycles after burn-in that are studied: more would not say more.
+const studied = 50_000
+
+// last returns the last cycle that is studied.
+func (s Setup) last() int32 { return int32(s.BurnIn + studied) }
+
 // truth identifies the truth, or the record of observations, of a trial.
 type truth struct{ replicate, number int }
 
 // studyAll studies the trials of a run, by number.
 func studyAll(reader *archive.Reader, scores *compare.Run, setup Setup) (map[int]*study, error) {
-	observations, err := readObservations(reader)
+	observations, err := readObservations(reader, setup.last())
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +61,7 @@ func studyAll(reader *archive.Reader, scores *compare.Run, setup Setup) (map[int
 	if err != nil {
 		return nil, err
 	}
-	rejected, err := readRejected(reader)
+	rejected, err := readRejected(reader, setup.last())
 	if err != nil {
 		return nil, err
 	}
@@ -91,8 +97,8 @@ func studyAll(reader *archive.Reader, scores *compare.Run, setup Setup) (map[int
 		}
 		for i, number := range b.Trial {
 			t := trials[int(number)]
-			if t == nil {
-				continue // it started after the trials were read
+			if t == nil || b.Cycle[i] > setup.last() {
+				continue // it started after the trials were read, or enough is known of it
 			}
 			if every := analyses[t.Trial]; every > 1 && int(b.Cycle[i]-1)%every > 0 {
 				continue // innovations between two analyses share the errors of one forecast
@@ -144,13 +150,16 @@ func thinned(fields []archive.Field, row int) []float64 {
 // kept reports whether value j of m is looked at.
 func kept(j, m int) bool { return m <= most || j*most/m != (j-1)*most/m || j == 0 }
 
-func readObservations(reader *archive.Reader) (map[truth]map[int32][]float64, error) {
+func readObservations(reader *archive.Reader, last int32) (map[truth]map[int32][]float64, error) {
 	all := map[truth]map[int32][]float64{}
 	for b, err := range reader.States("observations") {
 		if err != nil {
 			return nil, err
 		}
 		for i, k := range b.Cycle {
+			if k > last {
+				continue
+			}
 			of := truth{int(b.Replicate[i]), int(b.Truth[i])}
 			if all[of] == nil {
 				all[of] = map[int32][]float64{}
@@ -234,15 +243,15 @@ func some(all []value) []value {
 	return list
 }
 
-// readRejected returns the number of values that the background check rejected, by trial.
-func readRejected(reader *archive.Reader) (map[int]int, error) {
+// readRejected returns the number of values that the background check rejected by a cycle, by trial.
+func readRejected(reader *archive.Reader, last int32) (map[int]int, error) {
 	counts := map[int]int{}
 	for b, err := range reader.Rejections() {
 		if err != nil {
 			return nil, err
 		}
 		for i, reason := range b.Reason {
-			if reason == "background" && b.Trial.Valid[i] {
+			if reason == "background" && b.Trial.Valid[i] && b.Cycle.Values[i] <= last {
 				counts[int(b.Trial.Values[i])]++
 			}
 		}
