@@ -60,7 +60,7 @@ func TestMemoryIsForeseen(t *testing.T) {
 		for _, size := range []struct {
 			n, members int
 			set        string
-		}{{10_000, 20, "time.cycles=12"}, {100_000, 20, ""}, {100_000, 20, "observations.repeats=3"}, {400, 1500, ""}} { // long enough to be looked at after the peak
+		}{{10_000, 20, "time.cycles=12"}, {100_000, 20, ""}, {100_000, 20, "observations.repeats=3"}, {200_000, 20, "time.cycles=8"}, {400, 1500, ""}} { // long enough to be looked at after the peak
 			n := size.n
 			if label != "etkf" && (n == 400 || n > 10_000 && size.set != "") || label == "local" && n > 10_000 { // it takes a minute
 				continue

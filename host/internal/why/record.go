@@ -42,8 +42,8 @@ type record struct {
 	scored     int         // index of the first cycle after burn-in
 }
 
-// studied is the number of cycles after burn-in that are studied: more would not say more.
-const studied = 50_000
+// studied is the number of cycles after burn-in that are studied: more would not say more. Less in tests.
+var studied = 50_000
 
 // last returns the last cycle that is studied.
 func (s Setup) last() int32 { return int32(s.BurnIn + studied) }
@@ -150,6 +150,7 @@ func thinned(fields []archive.Field, row int) []float64 {
 // kept reports whether value j of m is looked at.
 func kept(j, m int) bool { return m <= most || j*most/m != (j-1)*most/m || j == 0 }
 
+// readObservations returns the observed values up to a cycle, by truth and cycle.
 func readObservations(reader *archive.Reader, last int32) (map[truth]map[int32][]float64, error) {
 	all := map[truth]map[int32][]float64{}
 	for b, err := range reader.States("observations") {

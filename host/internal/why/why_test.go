@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/archive/archivetest"
 	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/plume-da/plume/host/internal/score"
 )
@@ -270,6 +271,34 @@ func TestHint(t *testing.T) {
 	} {
 		if got := Hint(list); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// Of a long trial only the first cycles after burn-in are studied.
+func TestLongTrials(t *testing.T) {
+	defer func(n int) { studied = n }(studied)
+	trial := archivetest.Trial{TrialRow: archive.TrialRow{TrialID: archive.TrialID{Trial: 1, Replicate: 1, Filter: "f"}, Size: 10, Status: archive.OK, Cycles: 12}, Scores: map[string][]map[string]float64{}}
+	for k := range 12 {
+		for _, stage := range []string{score.Forecast, score.Analysis} {
+			trial.Scores[stage] = append(trial.Scores[stage], map[string]float64{"rmse": float64(k), "spread": 1, "weights_ess": 10})
+		}
+	}
+	of := archivetest.Run{Workflow: archivetest.Workflow(3, []string{"f"}, ""), BurnIn: 3, Trials: []archivetest.Trial{trial}}
+	dir := of.Write(t, t.TempDir())
+	for most, want := range map[int]int{50_000: 9, 6: 6} {
+		studied = most
+		reader, err := archive.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		scores, err := compare.Read(reader, compare.Setup{BurnIn: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := studyAll(reader, scores, Setup{BurnIn: 3})
+		if err != nil || all[1] == nil || all[1].nis.Count != want || all[1].used != want {
+			t.Errorf("at most %d cycles: got %+v, %v, want %d", most, all[1], err, want)
 		}
 	}
 }
