@@ -234,6 +234,11 @@ func TestReset(t *testing.T) {
 		if rows, err := d.Close(); rows != 5 || err != nil || !mat.Equal(into, matrix(5, l.Size())) {
 			t.Fatalf("%d rows, %v", rows, err)
 		}
+		d.Reset(into)
+		other := &sdk.Layout{Variables: append([]sdk.Variable{{Name: "depth", Unit: "m"}}, l.Variables[1:]...)}
+		if _, err := d.Write(encode(t, other, matrix(5, l.Size()))); err == nil || !strings.Contains(err.Error(), "column 1: want level") { // it has seen the right schema
+			t.Fatalf("got %v", err)
+		}
 	}
 }
 

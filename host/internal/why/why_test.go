@@ -278,15 +278,15 @@ func TestHint(t *testing.T) {
 // Of a long trial only the first cycles after burn-in are studied.
 func TestLongTrials(t *testing.T) {
 	defer func(n int) { studied = n }(studied)
-	trial := archivetest.Trial{TrialRow: archive.TrialRow{TrialID: archive.TrialID{Trial: 1, Replicate: 1, Filter: "f"}, Size: 10, Status: archive.OK, Cycles: 12}, Scores: map[string][]map[string]float64{}}
-	for k := range 12 {
+	trial := archivetest.Trial{TrialRow: archive.TrialRow{TrialID: archive.TrialID{Trial: 1, Replicate: 1, Filter: "f"}, Size: 10, Status: archive.OK, Cycles: 83}, Scores: map[string][]map[string]float64{}}
+	for k := range 83 {
 		for _, stage := range []string{score.Forecast, score.Analysis} {
 			trial.Scores[stage] = append(trial.Scores[stage], map[string]float64{"rmse": float64(k), "spread": 1, "weights_ess": 10})
 		}
 	}
 	of := archivetest.Run{Workflow: archivetest.Workflow(3, []string{"f"}, ""), BurnIn: 3, Trials: []archivetest.Trial{trial}}
 	dir := of.Write(t, t.TempDir())
-	for most, want := range map[int]int{50_000: 9, 6: 6} {
+	for most, want := range map[int]int{50_000: 80, 60: 60} {
 		studied = most
 		reader, err := archive.Open(dir)
 		if err != nil {
