@@ -67,7 +67,16 @@ The spin-up, 2,000 steps in one call, takes most of a minute of processor time: 
 
 ## A million cycles
 
-LONG
+Lorenz-63 with an ETKF of 10 members, in one process; truth and observations above 16 MB stay in the files of the run. The memory is the largest of the whole command (PSS), of which a process that has just started has 75 MB; for 1,000,000 cycles it is that until the trial ended.
+
+<!-- measured: once, seed 11; the run of 1,000,000 cycles until its trial ended -->
+| cycles | memory | CPU of a cycle | `plume report`: memory | CPU |
+|---|---|---|---|---|
+| 100,000 | 127 MB | 0.18 ms | 386 MB | 1.2 s |
+| 300,000 | 151 MB | 0.20 ms | 610 MB | 3.1 s |
+| 1,000,000 | 153 MB | 0.18 ms | | |
+
+Before, 1e5 cycles took 204 MB. A report still holds every cycle before it draws some of them.
 """
 FIELDS = ["filter", "n", "wall", *(f"cpu_{p}" for p in NAMES), *(f"memory_{p}" for p in NAMES)]
 
