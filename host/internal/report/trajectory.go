@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -159,8 +160,15 @@ func (r *Report) scoreUnit(name string) string {
 	return ""
 }
 
-// observations holds the observed values, by truth, cycle and variable.
-type observations map[truthKey]map[int32]map[string][]float64
+// observations holds the observed values by truth, in order of cycles.
+type observations map[truthKey][]observedRows
+
+// observedRows is consecutive rows of one batch.
+type observedRows struct {
+	cycles []int32
+	from   int // the first row
+	fields []archive.Field
+}
 
 func (v *variablesReader) readObservations() error {
 	for b, err := range v.report.reader.States("observations") {
@@ -170,19 +178,17 @@ func (v *variablesReader) readObservations() error {
 		for _, f := range b.Fields {
 			v.report.observedUnits[f.Name] = f.Unit
 		}
-		for i, cycle := range b.Cycle {
-			key := truthKey{replicate: 1}
+		keyOf := func(i int) truthKey {
 			if b.Replicate != nil && b.Truth != nil {
-				key = truthKey{replicate: int(b.Replicate[i]), truth: int(b.Truth[i])}
+				return truthKey{replicate: int(b.Replicate[i]), truth: int(b.Truth[i])}
 			}
-			if v.observations[key] == nil {
-				v.observations[key] = map[int32]map[string][]float64{}
+			return truthKey{replicate: 1}
+		}
+		for from, to := 0, 0; from < len(b.Cycle); from = to {
+			key := keyOf(from)
+			for to = from; to < len(b.Cycle) && keyOf(to) == key; to++ {
 			}
-			row := map[string][]float64{}
-			for _, f := range b.Fields {
-				row[f.Name] = f.Row(i)
-			}
-			v.observations[key][cycle] = row
+			v.observations[key] = append(v.observations[key], observedRows{b.Cycle[from:to], from, b.Fields})
 		}
 	}
 	return nil
@@ -224,8 +230,17 @@ func (v *variablesReader) readRejections() error {
 // of returns the observation with the name and shape of a value of the state; NaN if there
 // is none.
 func (o observations) of(key truthKey, cycle int32, c component, size int) float64 {
-	values := o[key][cycle][c.variable]
-	if len(values) == size {
+	parts := o[key]
+	at, _ := slices.BinarySearchFunc(parts, cycle, func(p observedRows, cycle int32) int { return cmp.Compare(p.cycles[len(p.cycles)-1], cycle) })
+	if at == len(parts) {
+		return math.NaN()
+	}
+	k, known := slices.BinarySearch(parts[at].cycles, cycle)
+	field := slices.IndexFunc(parts[at].fields, func(f archive.Field) bool { return f.Name == c.variable })
+	if !known || field < 0 {
+		return math.NaN()
+	}
+	if values := parts[at].fields[field].Row(parts[at].from + k); len(values) == size {
 		return values[c.index]
 	}
 	return math.NaN()
