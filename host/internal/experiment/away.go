@@ -323,7 +323,7 @@ func (p *workers) loses(j *job) int {
 }
 
 // follow has w run a trial, with what there is of it, and does what it says until the trial
-// has ended. An error says that w is lost, or that its files cannot be written here.
+// has ended. An error says that w is lost, or that files cannot be read or written here.
 func (p *workers) follow(w *away, j *job, counted *int) (*ended, error) {
 	e, number := p.engine, j.trial.Number
 	if w.scenario != j.scenario {

@@ -186,7 +186,8 @@ func (v *variablesReader) readObservations() error {
 		}
 		for from, to := 0, 0; from < len(b.Cycle); from = to {
 			key := keyOf(from)
-			for to = from; to < len(b.Cycle) && keyOf(to) == key; to++ {
+			for to = from + 1; to < len(b.Cycle) && keyOf(to) == key; {
+				to++
 			}
 			v.observations[key] = append(v.observations[key], observedRows{b.Cycle[from:to], from, b.Fields})
 		}
