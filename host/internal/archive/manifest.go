@@ -47,10 +47,12 @@ type Info struct {
 	Plume     string                 `json:"plume"`
 	Go        string                 `json:"go"`
 	Workers   int                    `json:"workers"`
-	Every     int                    `json:"ensemble_every,omitempty"` // cycles whose ensembles are stored: multiples of it; 0: all
-	InProcess bool                   `json:"in_process,omitempty"`     // plugins that are part of plume ran in its process
-	Notes     []string               `json:"notes,omitempty"`          // remarks on its scores
-	Dates     *Dates                 `json:"dates,omitempty"`          // what model time means; nil: nothing
+	Every     int                    `json:"ensemble_every,omitempty"`     // cycles whose ensembles are stored: multiples of it; 0: all
+	Only      []string               `json:"ensemble_variables,omitempty"` // variables whose values are stored of ensembles; nil: all
+	Members   int                    `json:"ensemble_members,omitempty"`   // most that are stored of an ensemble, at even distances; 0: all
+	InProcess bool                   `json:"in_process,omitempty"`         // plugins that are part of plume ran in its process
+	Notes     []string               `json:"notes,omitempty"`              // remarks on its scores
+	Dates     *Dates                 `json:"dates,omitempty"`              // what model time means; nil: nothing
 	Status    Status                 `json:"status"`
 	Trials    map[Status]int         `json:"trials,omitempty"` // number of trials by status, when the run has ended
 	Error     string                 `json:"error,omitempty"`

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,7 +23,6 @@ import (
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
-	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/table"
 	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/mat"
@@ -132,120 +130,6 @@ func ticks(from, to int, times func(int) float64) []any {
 func (r *Run) Reference(t *plan.Scenario, p *plan.Plan) (*Members, error) {
 	return r.members(p.State, "reference", replicate(t), partName(p.Reference.Number))
 }
-
-// Members is a table of ensemble members.
-type Members struct {
-	table *table.Writer
-
-	rows      int // capacity
-	cycle     []int32
-	time      []float64
-	stage     []string
-	index     []int32
-	logWeight []float64
-	parent    table.Nullable[int32]
-	values    *mat.Dense // of several stages
-
-	lags bool // there is a column for them
-}
-
-func (r *Run) members(state *sdk.Layout, path ...string) (*Members, error) {
-	file, err := r.Path(path...)
-	if err != nil {
-		return nil, err
-	}
-	columns := slices.Concat(membersColumns, table.Variables(state))
-	w, err := table.Create(file, columns, nil)
-	return &Members{table: w}, err
-}
-
-// Stage is the members of one stage of a cycle.
-type Stage struct {
-	Name string
-	cycle.Ensemble
-	Parents []int // nil: the filter moves its members
-	Lag     int   // cycles of later observations that have changed the members
-}
-
-// stackedValues is the largest size of stages that are copied into one batch. Larger stages
-// have a batch each, and their members are not copied.
-const stackedValues = 1 << 16
-
-// Append writes the members of one cycle: as one batch, or as one for each stage if
-// they are large.
-func (m *Members) Append(k int, time float64, stages ...Stage) error {
-	rows, n := 0, 0
-	for _, s := range stages {
-		r, c := s.Members.Dims()
-		rows, n = rows+r, c
-	}
-	if len(stages) > 1 && rows*n > stackedValues {
-		for _, s := range stages {
-			if err := m.Append(k, time, s); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	m.resize(rows)
-	at := 0
-	for _, s := range stages {
-		r, _ := s.Members.Dims()
-		m.describe(at, r, k, time, s)
-		at += r
-	}
-	values := stages[0].Members
-	if len(stages) > 1 {
-		values = m.stacked(rows, n, stages)
-	}
-	columns := []any{m.cycle, m.time, m.stage, m.index, m.logWeight, m.parent}
-	if m.lags {
-		columns = append(columns, slices.Repeat([]int32{int32(stages[0].Lag)}, rows))
-	}
-	return m.table.Append(rows, append(columns, table.Block{Matrix: values})...)
-}
-
-// resize makes room for rows members.
-func (m *Members) resize(rows int) {
-	if m.rows == rows {
-		return
-	}
-	m.rows, m.cycle, m.time, m.stage, m.index = rows, make([]int32, rows), make([]float64, rows), make([]string, rows), make([]int32, rows)
-	m.logWeight, m.parent = make([]float64, rows), table.Nullable[int32]{Values: make([]int32, rows), Valid: make([]bool, rows)}
-}
-
-// describe fills the columns in front of the values for the rows members of s, from row at
-// on.
-func (m *Members) describe(at, rows, k int, time float64, s Stage) {
-	equal := -math.Log(float64(rows))
-	for i := range rows {
-		m.cycle[at+i], m.time[at+i], m.stage[at+i], m.index[at+i] = int32(k), time, s.Name, int32(s.Number(i))
-		m.logWeight[at+i], m.parent.Values[at+i], m.parent.Valid[at+i] = equal, 0, s.Parents != nil
-		if s.LogWeights != nil {
-			m.logWeight[at+i] = s.LogWeights[i]
-		}
-		if s.Parents != nil {
-			m.parent.Values[at+i] = int32(s.Number(s.Parents[i]))
-		}
-	}
-}
-
-// stacked returns the members of all stages, one stage below the other.
-func (m *Members) stacked(rows, n int, stages []Stage) *mat.Dense {
-	if m.values == nil || m.values.RawMatrix().Rows != rows {
-		m.values = mat.NewDense(rows, n, nil)
-	}
-	at := 0
-	for _, s := range stages {
-		r, _ := s.Members.Dims()
-		m.values.Slice(at, at+r, 0, n).(*mat.Dense).Copy(s.Members)
-		at += r
-	}
-	return m.values
-}
-
-// Close finishes the table.
-func (m *Members) Close() error { return m.table.Close() }
 
 // TrialRow describes a trial and how it ended.
 type TrialRow struct {

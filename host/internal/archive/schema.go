@@ -177,7 +177,7 @@ var (
 
 	membersColumns = packed(cycleColumn, timeColumn, stageColumn,
 		table.Column{Name: "member", Type: table.Int32, About: "number of the member, from 0, which it keeps when others are dropped"},
-		table.Column{Name: "log_weight", Type: table.Float64, About: "logarithm of the weight; the weights of a cycle and stage sum to 1"},
+		table.Column{Name: "log_weight", Type: table.Float64, About: "logarithm of the weight; the weights of all members of a cycle and stage, stored or not, sum to 1"},
 		table.Column{Name: "parent", Type: table.Int32, Nullable: true, About: "number of the forecast member that it descends from; null if the filter moves its members"},
 	)
 )
@@ -236,8 +236,8 @@ var files = []file{
 	{"observations.arrow", "one row per truth and cycle; values that were not observed are null", observationsColumns, "observed"},
 	{"coordinates/part-00000.arrow", "one row per value of the state or of the observations and axis; absent if they have no coordinates. The part is the number of the truth; coordinates are the same for all replicates", coordinatesColumns, ""},
 	{"truth/replicate=001/part-00000.arrow", "one row per cycle, from cycle 0; absent if observations come from files; the part is the number of the truth in the replicate", clockColumns, "model"},
-	{"ensemble/trial=0001/part-00000.arrow", "one row per cycle, stage and member, for the stages that `output.ensemble` names and the cycles of `output.ensemble_every`", membersColumns, "model"},
-	{"smoothed/trial=0001/part-00000.arrow", "one row per cycle and member of the stage smoothed, if `output.ensemble` names the analysis and the filter has `smooth`, for the cycles of `output.ensemble_every`", smoothedColumns, "model"},
+	{"ensemble/trial=0001/part-00000.arrow", "one row per cycle, stage and member, for the stages that `output.ensemble` names, the cycles of `output.ensemble_every`, the variables of `output.ensemble_variables` and the members of `output.ensemble_members`", membersColumns, "model"},
+	{"smoothed/trial=0001/part-00000.arrow", "one row per cycle and member of the stage smoothed, if `output.ensemble` names the analysis and the filter has `smooth`, as in `ensemble/`", smoothedColumns, "model"},
 	{"reference/replicate=001/part-00000.arrow", "one row per cycle and stored member of the brute-force posterior; the part is the number of the reference in the replicate", membersColumns, "model"},
 }
 

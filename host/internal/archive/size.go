@@ -40,9 +40,11 @@ func rowBytes(columns []table.Column) float64 {
 	return n
 }
 
-// MemberBytes estimates the size of the members of one cycle and stage.
-func MemberBytes(p *plan.Plan, members int) float64 {
-	return float64(members)*(rowBytes(membersColumns)+8*float64(p.State.Size())) + batchBytes
+// MemberBytes estimates the size of the members of one cycle and stage, of which all is stored.
+func MemberBytes(p *plan.Plan, members int) float64 { return memberBytes(members, p.State.Size()) }
+
+func memberBytes(members, values int) float64 {
+	return float64(members)*(rowBytes(membersColumns)+8*float64(values)) + batchBytes
 }
 
 // TrialBytes estimates the size of the tables of a trial: scores, innovations,
@@ -54,7 +56,7 @@ func TrialBytes(keep Keep, p *plan.Plan, t *plan.Trial) float64 {
 			kept++
 		}
 	}
-	return partBytes(keep, p, t) + float64(p.Clock.Cycles/max(1, keep.Every))*kept*MemberBytes(p, t.Size)
+	return partBytes(keep, p, t) + float64(p.Clock.Cycles/max(1, keep.Every))*kept*memberBytes(keep.membersOf(t.Size), keep.stored(p.State).Size())
 }
 
 // partBytes estimates the size of the tables of a trial that are joined with those of other

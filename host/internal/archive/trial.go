@@ -28,7 +28,10 @@ const (
 type Keep struct {
 	Scored             []string
 	Forecast, Analysis bool
-	Every              int // cycles whose ensembles are stored: multiples of it; 0: all
+	Every              int      // cycles whose ensembles are stored: multiples of it; 0: all
+	Only               []string // variables whose values are stored of ensembles; nil: all
+	Size               int      // members of the trial
+	Members            int      // of these that are stored, at even distances; 0: all
 	Variables          int
 	Smoothed           bool // members of the smoothed stage
 	HeldOut, Rejected  bool // whether some observations are held out, or may be rejected
@@ -114,11 +117,12 @@ func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through 
 	if keep.Fit {
 		t.fit = o.open(false, fitColumns, "fit", name)
 	}
+	stored := table.Variables(keep.stored(state))
 	if keep.Forecast || keep.Analysis {
-		t.members = &Members{table: o.open(keep.Every == 0, slices.Concat(membersColumns, table.Variables(state)), "ensemble", fmt.Sprintf("trial=%04d", id.Trial), partName(0))}
+		t.members = &Members{table: o.open(keep.Every == 0 && keep.Members == 0, slices.Concat(membersColumns, stored), "ensemble", fmt.Sprintf("trial=%04d", id.Trial), partName(0)), selection: keep.selection(state)}
 	}
 	if keep.Smoothed {
-		t.smoothed = &Members{table: o.open(false, slices.Concat(smoothedColumns, table.Variables(state)), "smoothed", fmt.Sprintf("trial=%04d", id.Trial), partName(0)), lags: true}
+		t.smoothed = &Members{table: o.open(false, slices.Concat(smoothedColumns, stored), "smoothed", fmt.Sprintf("trial=%04d", id.Trial), partName(0)), selection: keep.selection(state), lags: true}
 	}
 	if o.err != nil {
 		return nil, errors.Join(o.err, o.abandon())

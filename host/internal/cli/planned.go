@@ -33,6 +33,8 @@ fits into the memory that is left is refused before anything is tried: that of
 the machine, of the control group (a container or a job), and of ulimit -v. Plan
 writes nothing, but it starts the plugins, among them the programs that the
 workflow names: check a workflow that you do not trust with validate --offline.
+If the run would store more than 10 GB, or more than the disk of ./runs has room
+for, plan says with which settings of [output] it would store how much.
 What would run on an executor starts on this machine; plan shows what each
 replica, or each worker for whole trials, would ask for there.`,
 		Example: `  plume plan twin.toml --set ensemble.size=1000
@@ -84,6 +86,7 @@ func (a *app) showPlan(ctx context.Context, x *experiment.Experiment, asks []ask
 	if err != nil {
 		return err
 	}
+	x.Save(e, defaultRoot)
 	a.warn(e.Warnings...)
 	untried := 0
 	for _, r := range e.Rows {

@@ -24,6 +24,9 @@ type Estimate struct {
 	Cost
 	Each   Cost    `json:"-"` // replicate
 	Memory *Memory `json:"memory"`
+	// Savings are settings with which the run would store less, if it stores much; see
+	// [Experiment.Save].
+	Savings []Saving `json:"savings,omitempty"`
 	// Warnings are about what makes scores misleading although nothing fails.
 	Warnings []string `json:"warnings,omitempty"`
 }

@@ -252,7 +252,10 @@ func (e *Experiment) checkDisk(dir string, workers int) error {
 	}
 	at := e.Workflow.At("output", "ensemble")
 	var found diag.Findings
-	found.Add(codeDisk, at, "the run stores about %s, but the disk of %s has %s left", Bytes(need), dir, Bytes(free)).
-		WithHelp("store less with output.ensemble_every = 10 or output.ensemble = \"none\", run fewer cycles, or choose another disk with --run-dir; --accept-size runs it all the same")
+	d := found.Add(codeDisk, at, "the run stores about %s, but the disk of %s has %s left", Bytes(need), dir, Bytes(free))
+	if less := e.savings(); len(less) > 0 {
+		d.WithHelp("it would store %s", savingsText(less))
+	}
+	d.WithHelp("run fewer cycles, or choose another disk with --run-dir; --accept-size runs it all the same")
 	return &FindingsError{found}
 }

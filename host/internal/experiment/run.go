@@ -267,7 +267,7 @@ func (e *engine) create(ctx context.Context, root string, from Source) error {
 	}
 	e.run, err = archive.Create(root, archive.Info{
 		Name: e.Workflow.Experiment.Name, Seed: e.Workflow.Experiment.Seed, Source: from.Path, Profile: from.Profile, Set: from.Set, Sweep: from.Sweep,
-		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Every: e.Workflow.Output.Every, Notes: e.notes(), Dates: (*archive.Dates)(plan.Dates(e.Workflow)), Plugins: plugins, Inputs: inputs, Arrivals: e.arrivals(nil),
+		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Every: e.Workflow.Output.Every, Only: e.Workflow.Output.Only, Members: e.Workflow.Output.Members, Notes: e.notes(), Dates: (*archive.Dates)(plan.Dates(e.Workflow)), Plugins: plugins, Inputs: inputs, Arrivals: e.arrivals(nil),
 	}, given, resolved)
 	return err
 }

@@ -475,3 +475,28 @@ func TestEnsembleEvery(t *testing.T) {
 	resumed(t, w, r.Dir, Options{Workers: 1})
 	sameRun(t, some.Dir, r.Dir)
 }
+
+// A part of ensembles that is stored is that part of them, also of a run that was stopped and resumed,
+// and with members that have been dropped; nothing else changes.
+func TestEnsembleParts(t *testing.T) {
+	for _, model := range []string{oneModel, strings.Replace(modelWith("member"), "}", "}, on_failure = \"drop_member\", max_failed = 1", 1)} {
+		text := twin + model + filterOf("weigh") + "[output]\nensemble = \"both\"\n"
+		all := ran(t, text, Options{Workers: 1})
+		text += "ensemble_members = 3\n"
+		some := ran(t, text, Options{Workers: 1})
+		for _, name := range []string{"cycles.arrow", "metrics.arrow"} {
+			if got, want := fmt.Sprint(tableOf(t, some.Dir, name)), fmt.Sprint(tableOf(t, all.Dir, name)); got != want {
+				t.Errorf("%s differs", name)
+			}
+		}
+		w := loadText(t, text, workflow.Options{})
+		o := Options{Workers: 1, InProcess: true, Stop: NewStop(), Checkpoint: time.Nanosecond}
+		o.Observer = &after{at: 17, do: func() { o.Stop.Ask(errEnough) }}
+		r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
+		if !errors.Is(err, errEnough) {
+			t.Fatal(err)
+		}
+		resumed(t, w, r.Dir, Options{Workers: 1})
+		sameRun(t, some.Dir, r.Dir)
+	}
+}

@@ -55,7 +55,7 @@ func (m *maker) samples(s workflow.Start, l *sdk.Layout, path ...any) (e *mat.De
 func (m *maker) fault(err error, file string, l *sdk.Layout, path []any) {
 	var e *tabular.Error
 	errors.As(err, &e) // every error of package tabular is one
-	help := cmp.Or(e.Hint, "a file of members has one member per row and a column for every variable: "+describe(l))
+	help := cmp.Or(e.Hint, "a file of members has one member per row and a column for every variable: "+describe(l)+"; a run stores those of its output.ensemble_variables")
 	if e.Line > 0 {
 		m.found.Add(codeSamples, diag.InFile(file, e.Text, e.Line, e.Before, e.Width), "%s", e.What).WithLabel("%s", e.Label).
 			WithNote("members are read from this file at %s", m.w.At(path...).Where()).WithHelp("%s", help)
@@ -72,7 +72,7 @@ func (m *maker) enough(rows, left, size int, file []any, path ...any) {
 		return
 	}
 	d := m.add(codeSamples, path, "the file of members has %d rows, but %d members are needed", rows, size).
-		WithLabel("at most %d", rows).WithNote("the file is given at %s", m.w.At(file...).Where()).WithHelp("lower the size, or add rows")
+		WithLabel("at most %d", rows).WithNote("the file is given at %s", m.w.At(file...).Where()).WithHelp("lower the size, or add rows; a run stores as many as its output.ensemble_members")
 	if left > 0 {
 		d.WithNote("rows that were skipped because a value is missing: %d", left)
 	}

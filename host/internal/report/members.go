@@ -69,6 +69,10 @@ func (r *Report) readMembers() error {
 			count, size>>20, manyTrials, memberBytes>>20))
 		return nil
 	}
+	if lacking := r.notStored(); lacking != "" {
+		r.omitted = append(r.omitted, fmt.Sprintf("Members are not shown: the ensembles do not have the values of %s, see output.ensemble_variables.", lacking))
+		return nil
+	}
 	m := &r.members
 	every := max(1, r.reader.Info.Every)
 	stored := last / every
@@ -82,6 +86,9 @@ func (r *Report) readMembers() error {
 	}
 	for k := range m.times {
 		m.latest = append(m.latest, int32((stored-len(m.times)+k+1)*every))
+	}
+	if most := r.reader.Info.Members; most > 0 && slices.ContainsFunc(r.trials, func(t *trial) bool { return t.Size > most }) {
+		r.omitted = append(r.omitted, fmt.Sprintf("Charts of members, and the means and spreads of maps, are of at most %d members of each ensemble, those that are stored: see output.ensemble_members.", most))
 	}
 	m.keep = min(latestMembers, max(10, latestBudget/(count*max(1, len(m.latest))*len(r.shown))))
 	r.chooseGrids(count)
@@ -108,6 +115,19 @@ func (r *Report) readMembers() error {
 		}
 	}
 	return nil
+}
+
+// notStored returns the shown variables that the stored ensembles do not have; empty if there are none.
+func (r *Report) notStored() string {
+	var lacking []string
+	if stored := r.reader.Info.Only; stored != nil {
+		for _, c := range r.shown {
+			if !slices.Contains(stored, c.variable) && !slices.Contains(lacking, c.variable) {
+				lacking = append(lacking, c.variable)
+			}
+		}
+	}
+	return strings.Join(lacking, ", ")
 }
 
 func scanned(name, format string, numbers ...any) bool {

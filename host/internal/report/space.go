@@ -93,7 +93,7 @@ func (r *Report) chooseGrids(trials int) {
 	cells := 0
 	for _, name := range slices.Sorted(maps.Keys(r.state)) {
 		f := r.state[name]
-		if len(f.Shape) != 2 {
+		if stored := r.reader.Info.Only; len(f.Shape) != 2 || stored != nil && !slices.Contains(stored, name) {
 			continue
 		}
 		if size := f.Shape[0] * f.Shape[1]; size > mostCells {

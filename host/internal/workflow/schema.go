@@ -231,6 +231,9 @@ var schema = key{kind: table, keys: []key{
 	{name: "output", kind: table, doc: "what is written", keys: []key{
 		{name: "ensemble", kind: text, def: "analysis", choices: []string{"none", "forecast", "analysis", "both"}, doc: "ensembles to store"},
 		{name: "ensemble_every", kind: integer, min: one, example: "10", doc: "store the ensembles of cycles that are multiples of it; if omitted, of every cycle"},
+		{name: "ensemble_variables", kind: words, min: one, example: `["u"]`, doc: "variables whose values are stored of ensembles; if omitted, all of the state"},
+		{name: "ensemble_members", kind: integer, min: one, max: mostMembers, example: "10",
+			doc: "number of members to store of an ensemble: all of them if there are no more, otherwise this many at even distances; if omitted, all"},
 		{name: "variables", kind: integer, def: int64(100), min: zero,
 			doc: "number of values of each variable that variables.arrow describes: all of them if there are no more, otherwise this many at even distances"},
 	}},

@@ -404,9 +404,11 @@ type Variant struct {
 
 // Output says what is written.
 type Output struct {
-	Ensemble  string `toml:"ensemble"`                // none, forecast, analysis or both
-	Every     int    `toml:"ensemble_every,omitzero"` // cycles whose ensembles are stored: multiples of it; 0: all
-	Variables int    `toml:"variables"`               // values of each variable that are described
+	Ensemble  string   `toml:"ensemble"`                     // none, forecast, analysis or both
+	Every     int      `toml:"ensemble_every,omitzero"`      // cycles whose ensembles are stored: multiples of it; 0: all
+	Only      []string `toml:"ensemble_variables,omitempty"` // variables whose values are stored of ensembles; nil: all
+	Members   int      `toml:"ensemble_members,omitzero"`    // that are stored of each ensemble; 0: all
+	Variables int      `toml:"variables"`                    // values of each variable that are described
 }
 
 // Expect is the numbers that the experiment must give.

@@ -124,3 +124,24 @@ def test_a_name_that_cannot_be_one(name, tmp_path):
 
 def test_runs_are_listed(run):
     assert [r.path for r in kit.runs(run.path.parents[1])] == [run.path]
+
+
+def test_a_part_of_ensembles_is_that_part(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLUME", PLUME)
+    some = {"ensemble_members": 4, "ensemble_variables": ["z"], "ensemble_every": 5}
+    whole, part = (
+        kit.run(TWIN | {"filter": FILTERS, "output": more}, run_dir=tmp_path / name, in_process=True)
+        for name, more in (("whole", {}), ("part", some))
+    )
+    members, found = whole.ensemble(), part.ensemble()
+    size = members.sizes["member"]
+    assert found.member.values.tolist() == [k * size // 4 for k in range(4)]
+    assert found.cycle.values.tolist() == [k for k in members.cycle.values.tolist() if k % 5 == 0]
+    assert "x" not in found
+    kept = members.sel(member=found.member, cycle=found.cycle)
+    xr.testing.assert_identical(found.z, kept.z)
+    xr.testing.assert_identical(found.log_weight, kept.log_weight)
+    blocks = list(part.blocks("analysis", 1, 200))
+    assert len(blocks) > 1
+    xr.testing.assert_equal(xr.concat(blocks, "cycle"), found)
+    assert part.inference_data().posterior.sizes["draw"] == 4

@@ -117,15 +117,19 @@ class Names:
         self.coords[name] = xr.Variable(dims, values, about)
 
 
-def dataset(table: Table, dates: Dates | None, at: Mapping[str, list[Axis]], members: int = 0) -> xr.Dataset:
+def dataset(
+    table: Table, dates: Dates | None, at: Mapping[str, list[Axis]], members: NDArray[np.int32] | None = None
+) -> xr.Dataset:
     """Returns a table of states: a variable for each of the model, (cycle, member, ...), with at
-    least that many members."""
+    least the members of these numbers."""
     columns = table.columns
     cycles, row = np.unique(columns["cycle"].values, return_inverse=True)
     lead, where_to = {"cycle": len(cycles)}, [row]
     if "member" in columns:
-        where_to.append(columns["member"].values)
-        lead["member"] = max(members, int(where_to[1].max()) + 1)
+        numbers = columns["member"].values
+        members = np.unique(numbers) if members is None else np.union1d(members, numbers)
+        where_to.append(np.searchsorted(members, numbers))
+        lead["member"] = len(members)
 
     def by_cycle(name: str) -> NDArray[Any]:
         values = columns[name].values
@@ -140,7 +144,7 @@ def dataset(table: Table, dates: Dates | None, at: Mapping[str, list[Axis]], mem
         coords["lag"] = xr.Variable("cycle", by_cycle("lag"), about)
     if "member" in lead:
         about = {"standard_name": "realization", "long_name": "number of the member", "units": "1"}
-        coords["member"] = xr.Variable("member", np.arange(lead["member"], dtype=np.int32), about)
+        coords["member"] = xr.Variable("member", members, about)
     states = {name: c for name, c in columns.items() if "shape" in c.meta}
     names = Names(states, dict(lead), coords)
     variables = {name: _lead(columns[name], lead, where_to, about) for name, about in _WEIGHTS if name in columns}

@@ -258,7 +258,8 @@ class Run:
         setting: Mapping[str, object] | None = None,
     ) -> xarray.Dataset:
         """Returns the members of a trial as an xarray.Dataset: one variable per variable of
-        the model, (cycle, member, ...), with units, log_weight and parent, (cycle, member).
+        the model, (cycle, member, ...), with units, log_weight and parent, (cycle, member). The
+        coordinate member has their numbers, which are not all of them with output.ensemble_members.
         Of members that have been dropped all is NaN. The stage smoothed, of filters with smooth,
         has the coordinate lag: how many cycles of later observations have changed the members.
 
@@ -588,9 +589,9 @@ class Run:
         return places(self._read(f"coordinates/{parts[0]}"), of) if len(parts) == 1 else {}
 
     def _as_dataset(
-        self, table: Table, at: Mapping[str, list[Axis]], stage: Stage | None, members: int = 0
+        self, table: Table, at: Mapping[str, list[Axis]], stage: Stage | None, members: NDArray[np.int32] | None = None
     ) -> xarray.Dataset:
-        """Returns rows of states or observations; members is the least number of members."""
+        """Returns rows of states or observations, with at least the members of these numbers."""
         from ._arrays import dataset
 
         found = dataset(table, self.dates, at, members)
@@ -608,14 +609,14 @@ class Run:
             file = file.with_name(file.name + ".part")
         at = self._places("state", self._truth_of(lambda trials: trials["trial"] == trial))
         waiting: list[Table] = []
-        cycles = members = 0
+        cycles, members = 0, None
         for batch in _tables.batches(file):
             for k in dict.fromkeys(batch.columns["cycle"].values.tolist()):
                 rows = batch.where({"cycle": k, "stage": stage})
                 if not len(rows):
                     continue
                 if not cycles:  # dropped members are not replaced: the first cycle has all of them
-                    members = int(rows.columns["member"].values.max()) + 1
+                    members = rows.columns["member"].values
                     cycles = max(1, int(size / max(1, sum(c.values.nbytes for c in rows.columns.values()))))
                 waiting.append(rows)
                 if len(waiting) == cycles:

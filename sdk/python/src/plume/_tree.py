@@ -125,8 +125,11 @@ def inference(run: Run, **trial: Any) -> xr.DataTree:
 def _draws(members: xr.Dataset) -> xr.Dataset:
     """Returns members as the draws of one chain: as many, of equal weight, with those of a
     larger weight repeated."""
-    weights = np.exp(members["log_weight"].values)
-    rows = np.stack([_repeated(w) for w in np.nan_to_num(weights)])
+    weights = np.nan_to_num(np.exp(members["log_weight"].values))
+    if (none := weights.sum(axis=1) == 0).any():
+        first = int(members["cycle"].values[none][0])
+        raise ValueError(f"cycle {first}: the members that are stored have no weight; store more: output.ensemble_members")
+    rows = np.stack([_repeated(w) for w in weights])
     picked = members.drop_vars(["log_weight", "parent"], errors="ignore").isel(
         member=xr.DataArray(rows, dims=("cycle", "draw"))
     )

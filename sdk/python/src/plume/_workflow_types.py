@@ -748,6 +748,13 @@ class WorkflowOutput(TypedDict, total=False):
     ensemble_every: int | str
     """store the ensembles of cycles that are multiples of it; if omitted, of every cycle"""
 
+    ensemble_members: int | str
+    """number of members to store of an ensemble: all of them if there are no more, otherwise this many
+    at even distances; if omitted, all"""
+
+    ensemble_variables: Sequence[str]
+    """variables whose values are stored of ensembles; if omitted, all of the state"""
+
     variables: int | str
     """number of values of each variable that variables.arrow describes: all of them if there are no
     more, otherwise this many at even distances"""
