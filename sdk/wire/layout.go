@@ -24,21 +24,21 @@ import (
 // memberColumn is the name of the first column.
 const memberColumn = "member"
 
-// Field returns the Arrow field of a variable.
-func Field(v sdk.Variable) arrow.Field {
+// Field returns the Arrow field of a variable whose values are of a type.
+func Field(v sdk.Variable, values arrow.DataType) arrow.Field {
 	shape := make([]string, len(v.Shape))
 	for i, k := range v.Shape {
 		shape[i] = strconv.Itoa(k)
 	}
 	f := arrow.Field{
-		Name: v.Name, Type: arrow.PrimitiveTypes.Float64, Nullable: true,
+		Name: v.Name, Type: values, Nullable: true,
 		Metadata: arrow.NewMetadata(
 			[]string{"shape", "dims", "unit"},
 			[]string{strings.Join(shape, ","), strings.Join(v.Dims, ","), v.Unit},
 		),
 	}
 	if len(v.Shape) > 0 {
-		f.Type = arrow.FixedSizeListOfField(int32(v.Size()), arrow.Field{Name: "item", Type: arrow.PrimitiveTypes.Float64, Nullable: true})
+		f.Type = arrow.FixedSizeListOfField(int32(v.Size()), arrow.Field{Name: "item", Type: values, Nullable: true})
 	}
 	return f
 }
@@ -46,7 +46,7 @@ func Field(v sdk.Variable) arrow.Field {
 func schemaOf(l *sdk.Layout) *arrow.Schema {
 	fields := []arrow.Field{{Name: memberColumn, Type: arrow.PrimitiveTypes.Int32}}
 	for _, v := range l.Variables {
-		fields = append(fields, Field(v))
+		fields = append(fields, Field(v, arrow.PrimitiveTypes.Float64))
 	}
 	return arrow.NewSchema(fields, nil)
 }

@@ -3,6 +3,7 @@ package wire
 import (
 	"math"
 
+	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/plume-da/plume/sdk"
 )
 
@@ -77,7 +78,7 @@ func describeColumn(l *sdk.Layout, i int) string {
 	if i == 0 {
 		return memberColumn + ": int32"
 	}
-	f := Field(l.Variables[i-1])
+	f := Field(l.Variables[i-1], arrow.PrimitiveTypes.Float64)
 	return f.Name + ": " + f.Type.String()
 }
 

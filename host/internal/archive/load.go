@@ -368,7 +368,8 @@ func rest(field any, t *table.Table, named []string) (err error) {
 // Field is the values of one variable in some rows.
 type Field struct {
 	sdk.Variable
-	values any // []float64, or [][]float64
+	Single bool // stored as float32
+	values any  // []float64, or [][]float64
 }
 
 // Row returns the values in a row, row-major; NaN means null.
@@ -387,7 +388,7 @@ func fieldsOf(t *table.Table) ([]Field, error) {
 		if !ok {
 			continue
 		}
-		f := Field{Variable: sdk.Variable{Name: t.Names[i], Unit: meta["unit"]}, values: t.Columns[i]}
+		f := Field{Variable: sdk.Variable{Name: t.Names[i], Unit: meta["unit"]}, Single: t.Single[i], values: t.Columns[i]}
 		split := func(text string) []string { return strings.FieldsFunc(text, func(c rune) bool { return c == ',' }) }
 		for _, k := range split(text) {
 			n, err := strconv.Atoi(k)

@@ -150,10 +150,10 @@ func TestReadersReadWhatWritersWrite(t *testing.T) {
 	equal("rank histograms", ranks, "[{TrialID:{Trial:2 Replicate:3 Filter:f} RankHistogram:{Stage:forecast Counts:[1 2 3]}} {TrialID:{Trial:2 Replicate:3 Filter:f} RankHistogram:{Stage:analysis Counts:[4 5 6]}}]")
 	equal("variables", collect(t, r.Variables()), "{Trial:[2 2 2] Replicate:[3 3 3] Filter:[f f f] Cycle:[1 1 1] Time:[0.5 0.5 0.5] Stage:[analysis analysis analysis] Variable:[level u u] Index:[0 0 1] "+
 		"Truth:[81 82 83] Mean:[84 85 86] Spread:[87 88 89] Q05:[90 95 100] Q25:[91 96 101] Q50:[92 97 102] Q75:[93 98 103] Q95:[94 99 104]}")
-	const fields = " Fields:[{Variable:{Name:level Shape:[] Dims:[] Unit:m Diagnostic:false} values:[%v]} {Variable:{Name:u Shape:[2] Dims:[site] Unit: Diagnostic:false} values:[[%v]]}]}"
+	const fields = " Fields:[{Variable:{Name:level Shape:[] Dims:[] Unit:m Diagnostic:false} Single:false values:[%v]} {Variable:{Name:u Shape:[2] Dims:[site] Unit: Diagnostic:false} Single:false values:[[%v]]}]}"
 	equal("innovations", collect(t, r.Innovations()), "{Trial:[2] Replicate:[3] Filter:[f] Cycle:[1] Time:[0.5] NIS:[66] Expected:[67]"+fmt.Sprintf(fields, 63, "64 65"))
 	equal("observed", collect(t, r.Observed()), "{Trial:[2 2 2] Variable:[level u u] Index:[0 0 1] Count:[0 1 4] Spread:[NaN 2 2] Error:[NaN 3 3] First:[NaN 5 6] Largest:[NaN -7 8] At:[0 9 10] "+
-		"Fields:[{Variable:{Name:position Shape:[1] Dims:[] Unit: Diagnostic:false} values:[[1] [2] [3]]} {Variable:{Name:period Shape:[1] Dims:[] Unit: Diagnostic:false} values:[[40] [40] [40]]}]}")
+		"Fields:[{Variable:{Name:position Shape:[1] Dims:[] Unit: Diagnostic:false} Single:false values:[[1] [2] [3]]} {Variable:{Name:period Shape:[1] Dims:[] Unit: Diagnostic:false} Single:false values:[[40] [40] [40]]}]}")
 	equal("positions", collect(t, r.Positions()), "{Truth:[4 4 4 4 4 4] Of:[state state state observed observed observed] Variable:[level u u level u u] Index:[0 0 1 0 0 1] "+
 		"Axis:[site site site site site site] Position:[1 2 3 1 2 3] Period:[40 40 40 40 40 40]}")
 	equal("held out", collect(t, r.HeldOut()), "{Trial:[2] Replicate:[3] Filter:[f] Cycle:[1] Time:[0.5] Stage:[forecast] Variable:[u] Index:[1] Value:[71] Mean:[72] Spread:[73] CRPSFair:{Values:[74] Valid:[true]}}")

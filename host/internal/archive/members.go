@@ -24,6 +24,15 @@ func (k *Keep) stored(state *sdk.Layout) *sdk.Layout {
 	return of
 }
 
+// columns returns the columns of the values of ensembles that are stored.
+func (k *Keep) columns(state *sdk.Layout) []table.Column {
+	columns := table.Variables(k.stored(state))
+	for i := range columns {
+		columns[i].Single = k.Single
+	}
+	return columns
+}
+
 // membersOf returns how many members of a trial are stored.
 func (k *Keep) membersOf(size int) int {
 	if k.Members == 0 {

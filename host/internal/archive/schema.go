@@ -209,36 +209,37 @@ type file struct {
 	path, about string
 	columns     []table.Column
 	variables   string // whose variables follow
+	single      bool   // whose values output.precision is about
 }
 
 var files = []file{
-	{"trials.arrow", "one row per trial; after these columns every axis of the sweep has one, named by its key: int64, float64 or utf8, null if the axis does not apply to the filter", trialsColumns, ""},
-	{"metrics.arrow", "one row per trial or baseline, stage and metric", metricsColumns, ""},
-	{"lags.arrow", "one row per trial, lag and metric; only with `smooth`", lagsColumns, ""},
-	{"cycles.arrow", "one row per trial, cycle and stage, with the scores by cycle, see [Scores](#scores); of the stage `smoothed` the cycles whose states have the whole lag", cyclesColumns([]string{"NAME"}), ""},
-	{"variables.arrow", "one row per trial, cycle, stage and value of the state: all values of a variable with up to `output.variables` values, this many at even distances of a longer one", variablesColumns, ""},
-	{"innovations.arrow", "one row per trial and cycle: observation minus the mean prediction of the forecast; no rows if the operator makes no predictions", innovationsColumns, "observed"},
-	{"observed.arrow", "one row per trial and observed value: how large its innovations are expected to be, from the members and the observation error. `position` and `period` are its coordinates and the periods of their axes, 0 if they have none; absent if the observations have no coordinates. No rows if the operator gives no error variance", observedColumns, ""},
-	{"rank_histogram.arrow", "one row per trial, stage and rank", rankHistogramColumns, ""},
-	{"held_out.arrow", "one row per trial, cycle, stage and held-out value; only with `hold_out`", heldOutColumns, ""},
-	{"rejections.arrow", "one row per value of a file that was not used, and one per trial and value that the background check rejected", rejectionsColumns, ""},
-	{"forecasts.arrow", "one row per trial, free forecast, lead time and value of the state or of the observations, as many as `output.variables` says; only with `[forecast]`. Forecasts are in no other table, and in no score of it", forecastColumns, ""},
-	{"exceedances.arrow", "one row per trial, free forecast, lead time, value and threshold; only with `forecast.exceed`", exceedColumns, ""},
-	{"verification.arrow", "one row per trial, value that was forecast, and forecast of it, in the cycle of the value; only with `[forecast]`", verificationColumns, ""},
-	{"forecast_scores.arrow", "one row per trial, lead time, variable and score of free forecasts; only with `[forecast]`", forecastScoresColumns, ""},
-	{"reliability.arrow", "one row per trial, lead time, threshold and tenth of forecast probabilities; only with `forecast.exceed`", reliabilityColumns, ""},
-	{"passes.arrow", "one row per trial over a whole record and run of the model; only with `window = { length = \"all\" }`, as the next two", passesColumns, ""},
-	{"start.arrow", "one row per trial over a whole record, run of the model and value of the state at its start, initial states and estimated parameters: prior, posterior and what is between. Values as in variables.arrow", startColumns, ""},
-	{"fit.arrow", "one row per trial over a whole record, cycle, stage and observed value: what prior and posterior predict of it", fitColumns, ""},
-	{"diagnostics.arrow", "one row per number that a filter reports. If model times are dates, the column `time` follows `cycle`", diagnosticsColumns, ""},
-	{"timings.arrow", "one row per trial and cycle; it differs between identical runs. If model times are dates, the column `time` follows `cycle`", timingsColumns, ""},
-	{"failures.arrow", "one row per failure of a plugin or a member that `on_failure` applied to; the repeated calls may differ between identical runs. If model times are dates, the column `time` follows `cycle`", failuresColumns, ""},
-	{"observations.arrow", "one row per truth and cycle; values that were not observed are null", observationsColumns, "observed"},
-	{"coordinates/part-00000.arrow", "one row per value of the state or of the observations and axis; absent if they have no coordinates. The part is the number of the truth; coordinates are the same for all replicates", coordinatesColumns, ""},
-	{"truth/replicate=001/part-00000.arrow", "one row per cycle, from cycle 0; absent if observations come from files; the part is the number of the truth in the replicate", clockColumns, "model"},
-	{"ensemble/trial=0001/part-00000.arrow", "one row per cycle, stage and member, for the stages that `output.ensemble` names, the cycles of `output.ensemble_every`, the variables of `output.ensemble_variables` and the members of `output.ensemble_members`", membersColumns, "model"},
-	{"smoothed/trial=0001/part-00000.arrow", "one row per cycle and member of the stage smoothed, if `output.ensemble` names the analysis and the filter has `smooth`, as in `ensemble/`", smoothedColumns, "model"},
-	{"reference/replicate=001/part-00000.arrow", "one row per cycle and stored member of the brute-force posterior; the part is the number of the reference in the replicate", membersColumns, "model"},
+	{"trials.arrow", "one row per trial; after these columns every axis of the sweep has one, named by its key: int64, float64 or utf8, null if the axis does not apply to the filter", trialsColumns, "", false},
+	{"metrics.arrow", "one row per trial or baseline, stage and metric", metricsColumns, "", false},
+	{"lags.arrow", "one row per trial, lag and metric; only with `smooth`", lagsColumns, "", false},
+	{"cycles.arrow", "one row per trial, cycle and stage, with the scores by cycle, see [Scores](#scores); of the stage `smoothed` the cycles whose states have the whole lag", cyclesColumns([]string{"NAME"}), "", false},
+	{"variables.arrow", "one row per trial, cycle, stage and value of the state: all values of a variable with up to `output.variables` values, this many at even distances of a longer one", variablesColumns, "", false},
+	{"innovations.arrow", "one row per trial and cycle: observation minus the mean prediction of the forecast; no rows if the operator makes no predictions", innovationsColumns, "observed", false},
+	{"observed.arrow", "one row per trial and observed value: how large its innovations are expected to be, from the members and the observation error. `position` and `period` are its coordinates and the periods of their axes, 0 if they have none; absent if the observations have no coordinates. No rows if the operator gives no error variance", observedColumns, "", false},
+	{"rank_histogram.arrow", "one row per trial, stage and rank", rankHistogramColumns, "", false},
+	{"held_out.arrow", "one row per trial, cycle, stage and held-out value; only with `hold_out`", heldOutColumns, "", false},
+	{"rejections.arrow", "one row per value of a file that was not used, and one per trial and value that the background check rejected", rejectionsColumns, "", false},
+	{"forecasts.arrow", "one row per trial, free forecast, lead time and value of the state or of the observations, as many as `output.variables` says; only with `[forecast]`. Forecasts are in no other table, and in no score of it", forecastColumns, "", false},
+	{"exceedances.arrow", "one row per trial, free forecast, lead time, value and threshold; only with `forecast.exceed`", exceedColumns, "", false},
+	{"verification.arrow", "one row per trial, value that was forecast, and forecast of it, in the cycle of the value; only with `[forecast]`", verificationColumns, "", false},
+	{"forecast_scores.arrow", "one row per trial, lead time, variable and score of free forecasts; only with `[forecast]`", forecastScoresColumns, "", false},
+	{"reliability.arrow", "one row per trial, lead time, threshold and tenth of forecast probabilities; only with `forecast.exceed`", reliabilityColumns, "", false},
+	{"passes.arrow", "one row per trial over a whole record and run of the model; only with `window = { length = \"all\" }`, as the next two", passesColumns, "", false},
+	{"start.arrow", "one row per trial over a whole record, run of the model and value of the state at its start, initial states and estimated parameters: prior, posterior and what is between. Values as in variables.arrow", startColumns, "", false},
+	{"fit.arrow", "one row per trial over a whole record, cycle, stage and observed value: what prior and posterior predict of it", fitColumns, "", false},
+	{"diagnostics.arrow", "one row per number that a filter reports. If model times are dates, the column `time` follows `cycle`", diagnosticsColumns, "", false},
+	{"timings.arrow", "one row per trial and cycle; it differs between identical runs. If model times are dates, the column `time` follows `cycle`", timingsColumns, "", false},
+	{"failures.arrow", "one row per failure of a plugin or a member that `on_failure` applied to; the repeated calls may differ between identical runs. If model times are dates, the column `time` follows `cycle`", failuresColumns, "", false},
+	{"observations.arrow", "one row per truth and cycle; values that were not observed are null", observationsColumns, "observed", false},
+	{"coordinates/part-00000.arrow", "one row per value of the state or of the observations and axis; absent if they have no coordinates. The part is the number of the truth; coordinates are the same for all replicates", coordinatesColumns, "", false},
+	{"truth/replicate=001/part-00000.arrow", "one row per cycle, from cycle 0; absent if observations come from files; the part is the number of the truth in the replicate", clockColumns, "model", false},
+	{"ensemble/trial=0001/part-00000.arrow", "one row per cycle, stage and member, for the stages that `output.ensemble` names, the cycles of `output.ensemble_every`, the variables of `output.ensemble_variables` and the members of `output.ensemble_members`", membersColumns, "model", true},
+	{"smoothed/trial=0001/part-00000.arrow", "one row per cycle and member of the stage smoothed, if `output.ensemble` names the analysis and the filter has `smooth`, as in `ensemble/`", smoothedColumns, "model", true},
+	{"reference/replicate=001/part-00000.arrow", "one row per cycle and stored member of the brute-force posterior; the part is the number of the reference in the replicate", membersColumns, "model", false},
 }
 
 // typeNames holds Arrow's names of the types of columns.
@@ -282,6 +283,11 @@ Tables are uncompressed, except for those of coordinates, which are compressed (
 if that makes them shorter. The values are stored uncompressed, so that pyarrow maps them into memory without a copy:
 ` + "`pa.ipc.open_file(pa.memory_map(file)).read_all()`" + `. A reader must support uncompressed buffers in a compressed Arrow table: polars does since
 1.34, pyarrow in all versions we support.
+
+With ` + "`output.precision = \"float32\"` the values of members in `ensemble/` and `smoothed/`" + ` are float32. Each is the nearest one to the value of the run, ties to even: its relative error is
+at most 6e-8 (2^-24), or its absolute error at most 7e-46 for values nearer to 0 than 1.2e-38. So a temperature of 300 K has an error of up to 1.5e-5 K, and a difference of two values that are nearly equal loses
+as many digits as in any other float32. A finite value beyond the range of float32, 3.4e38, is null, and the end of the run says how many there are; values that are infinite or NaN stay. All other numbers are float64: scores, descriptions, truth,
+observations, reference and checkpoints are the same for both, and so is a run that is resumed.
 
 [examples/analysis](../../examples/analysis) shows how to open them with pyarrow, pandas, polars, DuckDB, xarray and plume's own reader; ` + "`plume export`" + ` copies
 them to Parquet, CSV and netCDF.
@@ -359,7 +365,11 @@ func (f file) markdown(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s |\n", c.Name, kind, c.About)
 	}
+	kind := "float64"
+	if f.single {
+		kind += ", or float32 with `output.precision = \"float32\"`"
+	}
 	if f.variables != "" {
-		fmt.Fprintf(b, "| one per %s variable | float64, or fixed_size_list of float64 | values of the variable; unit, shape and dimensions are in the metadata of the field |\n", f.variables)
+		fmt.Fprintf(b, "| one per %s variable | %s, or fixed_size_list of it | values of the variable; unit, shape and dimensions are in the metadata of the field |\n", f.variables, kind)
 	}
 }

@@ -41,10 +41,10 @@ func rowBytes(columns []table.Column) float64 {
 }
 
 // MemberBytes estimates the size of the members of one cycle and stage, of which all is stored.
-func MemberBytes(p *plan.Plan, members int) float64 { return memberBytes(members, p.State.Size()) }
+func MemberBytes(p *plan.Plan, members int) float64 { return memberBytes(members, 8*p.State.Size()) }
 
-func memberBytes(members, values int) float64 {
-	return float64(members)*(rowBytes(membersColumns)+8*float64(values)) + batchBytes
+func memberBytes(members, bytes int) float64 {
+	return float64(members)*(rowBytes(membersColumns)+float64(bytes)) + batchBytes
 }
 
 // TrialBytes estimates the size of the tables of a trial: scores, innovations,
@@ -56,7 +56,11 @@ func TrialBytes(keep Keep, p *plan.Plan, t *plan.Trial) float64 {
 			kept++
 		}
 	}
-	return partBytes(keep, p, t) + float64(p.Clock.Cycles/max(1, keep.Every))*kept*memberBytes(keep.membersOf(t.Size), keep.stored(p.State).Size())
+	bytes := 8 * keep.stored(p.State).Size()
+	if keep.Single {
+		bytes /= 2
+	}
+	return partBytes(keep, p, t) + float64(p.Clock.Cycles/max(1, keep.Every))*kept*memberBytes(keep.membersOf(t.Size), bytes)
 }
 
 // partBytes estimates the size of the tables of a trial that are joined with those of other

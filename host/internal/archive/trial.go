@@ -32,6 +32,7 @@ type Keep struct {
 	Only               []string // variables whose values are stored of ensembles; nil: all
 	Size               int      // members of the trial
 	Members            int      // of these that are stored, at even distances; 0: all
+	Single             bool     // values of ensembles are stored as float32
 	Variables          int
 	Smoothed           bool // members of the smoothed stage
 	HeldOut, Rejected  bool // whether some observations are held out, or may be rejected
@@ -117,7 +118,7 @@ func (r *Run) Trial(id TrialID, state, observed *sdk.Layout, keep Keep, through 
 	if keep.Fit {
 		t.fit = o.open(false, fitColumns, "fit", name)
 	}
-	stored := table.Variables(keep.stored(state))
+	stored := keep.columns(state)
 	if keep.Forecast || keep.Analysis {
 		t.members = &Members{table: o.open(keep.Every == 0 && keep.Members == 0, slices.Concat(membersColumns, stored), "ensemble", fmt.Sprintf("trial=%04d", id.Trial), partName(0)), selection: keep.selection(state)}
 	}
@@ -353,6 +354,17 @@ func (t *Trial) appendSmoothed(s *cycle.Step) error {
 func (t *Trial) Sums() (map[string]string, error) {
 	err := t.flushTimings()
 	return t.run.sumsOf(t.all), err
+}
+
+// Beyond returns how many values of ensembles, from the first cycle on, are beyond the range of
+// float32, with which they are stored, and therefore null.
+func (t *Trial) Beyond() (n int) {
+	for _, m := range []*Members{t.members, t.smoothed} {
+		if m != nil {
+			n += m.table.Beyond()
+		}
+	}
+	return n
 }
 
 // Close finishes the tables of the trial, even if it has not run to its end.

@@ -49,6 +49,9 @@ func (a *app) showScores(r *experiment.Result, s *storedRun) error {
 	for _, dropped := range r.Dropped {
 		a.say("%s: %s could not be forecast and left the ensemble, see failures.arrow", dropped.Trial, plural(dropped.Count, "member"))
 	}
+	for _, beyond := range r.Beyond {
+		a.say("%s: %s of its ensembles, beyond the range of float32, stored as null; output.precision = \"float64\" stores them", beyond.Trial, plural(beyond.Count, "value"))
+	}
 	if more := len(rows) - shownRows; more > 0 {
 		a.say("... and %s more; all are in metrics.arrow", plural(more, "row"))
 	}

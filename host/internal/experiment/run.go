@@ -104,6 +104,7 @@ type Result struct {
 	Observed  string            // what happened to real observations; empty: the truth is observed
 	Rejected  []Count           // observations that the background check rejected
 	Dropped   []Count           // members that could not be forecast and left the ensemble
+	Beyond    []Count           // values of ensembles that are stored as null, because they are beyond the range of float32
 	Replicas  []archive.Replica // on other machines
 }
 
@@ -183,6 +184,7 @@ type outcome struct {
 	Cycles   int // completed
 	Rejected int // observations, by the background check
 	Dropped  int // members
+	Beyond   int // values of ensembles that are not stored, because they are beyond the range of float32
 	Metrics  []archive.Metric
 	err      error
 }
@@ -574,7 +576,7 @@ func (e *engine) assimilate(ctx context.Context, j *job) (out outcome, missing i
 	if err == nil {
 		err = e.scoreAhead(j)
 	}
-	out = outcome{Status: statusOf(ctx, err), Cycles: scorer.Cycles, Rejected: scorer.Rejected, Dropped: scorer.Dropped, err: err}
+	out = outcome{Status: statusOf(ctx, err), Cycles: scorer.Cycles, Rejected: scorer.Rejected, Dropped: scorer.Dropped, Beyond: tables.Beyond(), err: err}
 	if err != nil {
 		return out, 0, false
 	}
@@ -658,6 +660,9 @@ func (e *engine) finish(ctx context.Context) (*Result, error) {
 				}
 				if n := e.outcomes[t.Number].Dropped; n > 0 {
 					r.Dropped = append(r.Dropped, Count{e.trialName(planned, t), n})
+				}
+				if n := e.outcomes[t.Number].Beyond; n > 0 {
+					r.Beyond = append(r.Beyond, Count{e.trialName(planned, t), n})
 				}
 			}
 		}

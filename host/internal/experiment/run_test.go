@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -482,7 +483,7 @@ func TestEnsembleParts(t *testing.T) {
 	for _, model := range []string{oneModel, strings.Replace(modelWith("member"), "}", "}, on_failure = \"drop_member\", max_failed = 1", 1)} {
 		text := twin + model + filterOf("weigh") + "[output]\nensemble = \"both\"\n"
 		all := ran(t, text, Options{Workers: 1})
-		text += "ensemble_members = 3\n"
+		text += "ensemble_members = 3\nprecision = \"float32\"\n"
 		some := ran(t, text, Options{Workers: 1})
 		for _, name := range []string{"cycles.arrow", "metrics.arrow"} {
 			if got, want := fmt.Sprint(tableOf(t, some.Dir, name)), fmt.Sprint(tableOf(t, all.Dir, name)); got != want {
@@ -499,4 +500,48 @@ func TestEnsembleParts(t *testing.T) {
 		resumed(t, w, r.Dir, Options{Workers: 1})
 		sameRun(t, some.Dir, r.Dir)
 	}
+}
+
+// Values of members beyond the range of float32 are null and counted, over a stop as well, and the scores are those of
+// the values.
+func TestBeyondSingle(t *testing.T) {
+	text := strings.Replace(twin, "mean = 0.0, sd = 1.0 } }\nobs", "mean = 0.0, sd = 1e39 } }\nobs", 1) + oneModel + filterOf("nudge") + "[output]\nensemble = \"both\"\n"
+	all := ran(t, text, Options{Workers: 1})
+	text += "precision = \"float32\"\n"
+	some := ran(t, text, Options{Workers: 1})
+	for _, name := range []string{"cycles.arrow", "metrics.arrow"} {
+		if got, want := fmt.Sprint(tableOf(t, some.Dir, name)), fmt.Sprint(tableOf(t, all.Dir, name)); got != want {
+			t.Errorf("%s differs", name)
+		}
+	}
+	want, tab := 0, tableOf(t, all.Dir, "ensemble", "trial=0001", "part-00000.arrow")
+	for _, column := range tab.Columns[6:] {
+		for i := range tab.Rows {
+			values, one := column.([][]float64)
+			if !one {
+				values = [][]float64{{column.([]float64)[i]}}
+			} else {
+				values = values[i : i+1]
+			}
+			for _, v := range values[0] {
+				if math.IsInf(float64(float32(v)), 0) {
+					want++
+				}
+			}
+		}
+	}
+	if want == 0 || len(some.Beyond) != 1 || some.Beyond[0].Count != want || len(all.Beyond) > 0 {
+		t.Errorf("got %v and %v, want %d", some.Beyond, all.Beyond, want)
+	}
+	w := loadText(t, text, workflow.Options{})
+	o := Options{Workers: 1, InProcess: true, Stop: NewStop(), Checkpoint: time.Nanosecond}
+	o.Observer = &after{at: 17, do: func() { o.Stop.Ask(errEnough) }}
+	r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
+	if !errors.Is(err, errEnough) {
+		t.Fatal(err)
+	}
+	if r = resumed(t, w, r.Dir, Options{Workers: 1}); len(r.Beyond) != 1 || r.Beyond[0].Count != want {
+		t.Errorf("resumed: got %v, want %d", r.Beyond, want)
+	}
+	sameRun(t, some.Dir, r.Dir)
 }

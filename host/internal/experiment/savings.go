@@ -43,6 +43,7 @@ func (e *Experiment) savings() (list []Saving) {
 			list = append(list, Saving{"output." + setting, bytes})
 		}
 	}
+	try(`precision = "float32"`, func(o *workflow.Output) { o.Precision = "float32" })
 	every := 10 * max(1, output.Every)
 	try(fmt.Sprintf("ensemble_every = %d", every), func(o *workflow.Output) { o.Every = every })
 	const members = 10

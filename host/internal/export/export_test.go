@@ -35,8 +35,9 @@ func open(t *testing.T, dir string) *archive.Reader {
 }
 
 // writeRun makes the tables of a small run that has no checksums yet: three cycles of two stages of two members,
-// with weights and parents, and observations some of which are missing.
-func writeRun(t *testing.T) string {
+// with weights and parents, and observations some of which are missing. Values of members are stored as
+// float32 if single.
+func writeRun(t *testing.T, single bool) string {
 	t.Helper()
 	dir := t.TempDir()
 	create := func(columns []table.Column, parts ...string) *table.Writer {
@@ -83,8 +84,12 @@ func writeRun(t *testing.T) string {
 	done(w.Append(3, []int32{1, 2, 3}, []float64{0.5, 1, 1.5}, table.Block{Matrix: observed, Null: true}))
 	done(w.Close())
 
+	members := table.Variables(layout)
+	for i := range members {
+		members[i].Single = single
+	}
 	w = create(slices.Concat(clock, []table.Column{column("stage", table.Text), column("member", table.Int32), column("log_weight", table.Float64), column("parent", table.Int32)},
-		table.Variables(layout)), "ensemble", "trial=0001", "part-00000.arrow")
+		members), "ensemble", "trial=0001", "part-00000.arrow")
 	for k := 1; k <= 3; k++ {
 		time := 0.5 * float64(k)
 		done(w.Append(4, slices.Repeat([]int32{int32(k)}, 4), slices.Repeat([]float64{time}, 4), []string{"forecast", "forecast", "analysis", "analysis"},
@@ -98,28 +103,30 @@ func writeRun(t *testing.T) string {
 // Every format in every layout, as pyarrow, pandas, polars, DuckDB and xarray read it,
 // holds what the run holds.
 func TestExportsHoldTheRun(t *testing.T) {
-	dir, out := writeRun(t), t.TempDir()
-	for format, layouts := range Layouts {
-		for _, l := range layouts {
-			written, err := Run(t.Context(), open(t, dir), filepath.Join(out, string(format)+"-"+string(l)), Options{Format: format, Layout: l, Source: "plume test"})
-			if err != nil || len(written) != 4 {
-				t.Fatalf("%s %s: %v, %v", format, l, written, err)
+	for _, single := range []bool{false, true} {
+		dir, out := writeRun(t, single), t.TempDir()
+		for format, layouts := range Layouts {
+			for _, l := range layouts {
+				written, err := Run(t.Context(), open(t, dir), filepath.Join(out, string(format)+"-"+string(l)), Options{Format: format, Layout: l, Source: "plume test"})
+				if err != nil || len(written) != 4 {
+					t.Fatalf("%s %s: %v, %v", format, l, written, err)
+				}
 			}
 		}
-	}
-	python := os.Getenv("PLUME_PYTHON")
-	if python == "" {
-		t.Skip("PLUME_PYTHON does not name a python with the packages of examples/analysis; make test sets it")
-	}
-	text, err := exec.Command(python, "testdata/check.py", dir, out).CombinedOutput()
-	if err != nil || !strings.Contains(string(text), "equal") {
-		t.Errorf("%v\n%s", err, text)
+		python := os.Getenv("PLUME_PYTHON")
+		if python == "" {
+			t.Skip("PLUME_PYTHON does not name a python with the packages of examples/analysis; make test sets it")
+		}
+		text, err := exec.Command(python, "testdata/check.py", dir, out).CombinedOutput()
+		if err != nil || !strings.Contains(string(text), "equal") {
+			t.Errorf("%v\n%s", err, text)
+		}
 	}
 }
 
 // A run that goes on, or was killed, is exported with all batches that are complete.
 func TestExportOfParts(t *testing.T) {
-	dir := writeRun(t)
+	dir := writeRun(t, false)
 	file := filepath.Join(dir, "observations.arrow")
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -149,7 +156,7 @@ func TestExportOfParts(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	dir, out := writeRun(t), t.TempDir()
+	dir, out := writeRun(t, false), t.TempDir()
 	for name, tt := range map[string]struct {
 		to   string
 		o    Options
@@ -201,7 +208,7 @@ func TestRaggedMembers(t *testing.T) {
 
 // Where model times are dates, arrays and tables say which.
 func TestDates(t *testing.T) {
-	r := open(t, writeRun(t))
+	r := open(t, writeRun(t, false))
 	r.Info.Dates = &archive.Dates{Start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Seconds: 600, Calendar: "noleap"}
 	export := func(format Format, layout table.Layout, files ...string) string {
 		t.Helper()

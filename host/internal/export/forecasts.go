@@ -138,7 +138,7 @@ func (f *issued) write(path string, h *header, dates *archive.Dates, units map[s
 		err = errors.Join(err, names.text(s, len("spread")))
 	}
 	for _, name := range f.variables {
-		err = errors.Join(err, fields[name].doubles(f.array(name, cycles, leads)...))
+		err = errors.Join(err, fields[name].floats(f.array(name, cycles, leads)...))
 	}
 	return err
 }

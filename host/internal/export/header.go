@@ -198,7 +198,7 @@ func (h *header) create(path string) (*netCDF, error) {
 		return nil, err
 	}
 	for _, c := range h.coordinates {
-		err = errors.Join(err, c.cdfVariable.doubles(c.doubles...), c.cdfVariable.integers(c.integers...))
+		err = errors.Join(err, c.cdfVariable.floats(c.doubles...), c.cdfVariable.integers(c.integers...))
 	}
 	return file, err
 }

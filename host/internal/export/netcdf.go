@@ -50,6 +50,7 @@ type cdfType int32
 const (
 	cdfChar   cdfType = 2
 	cdfInt    cdfType = 4
+	cdfFloat  cdfType = 5
 	cdfDouble cdfType = 6
 
 	tagDimension, tagVariable, tagAttribute = 0x0A, 0x0B, 0x0C
@@ -62,7 +63,7 @@ func (k cdfType) size() int64 {
 	switch k {
 	case cdfDouble:
 		return 8
-	case cdfInt:
+	case cdfInt, cdfFloat:
 		return 4
 	}
 	return 1
@@ -156,12 +157,17 @@ func cdfHeader(dims []dimension, attributes []attribute, variables []*cdfVariabl
 	return b
 }
 
-// doubles appends values to a variable of that type.
-func (v *cdfVariable) doubles(values ...float64) error {
-	var b [8]byte
+// floats appends values to a variable of doubles, or of floats, which hold these values exactly.
+func (v *cdfVariable) floats(values ...float64) error {
+	var room [8]byte
+	b := room[:v.kind.size()]
 	for _, x := range values {
-		binary.BigEndian.PutUint64(b[:], math.Float64bits(x))
-		if _, err := v.out.Write(b[:]); err != nil {
+		if v.kind == cdfFloat {
+			binary.BigEndian.PutUint32(b, math.Float32bits(float32(x)))
+		} else {
+			binary.BigEndian.PutUint64(b, math.Float64bits(x))
+		}
+		if _, err := v.out.Write(b); err != nil {
 			return err
 		}
 	}

@@ -166,6 +166,9 @@ func newArrays(path string, h *header, g *grid, head *archive.States, dates *arc
 	}
 	for _, f := range head.Fields {
 		v := &cdfVariable{name: nameOf(f.Name), kind: cdfDouble, dims: slices.Clone(lead), attributes: []attribute{{"long_name", f.Name}}}
+		if f.Single {
+			v.kind = cdfFloat
+		}
 		if f.Unit != "" {
 			v.attributes = append(v.attributes, attribute{"units", f.Unit})
 		}
@@ -190,7 +193,7 @@ func newArrays(path string, h *header, g *grid, head *archive.States, dates *arc
 func (a *arrays) add(s *archive.States, row int) error {
 	var err error
 	if a.logWeight != nil {
-		err = a.logWeight.doubles(s.LogWeight[row])
+		err = a.logWeight.floats(s.LogWeight[row])
 	}
 	if a.parent != nil {
 		parent := int32(-1)
@@ -200,7 +203,7 @@ func (a *arrays) add(s *archive.States, row int) error {
 		err = errors.Join(err, a.parent.integers(parent))
 	}
 	for i, v := range a.fields {
-		err = errors.Join(err, v.doubles(s.Fields[i].Row(row)...))
+		err = errors.Join(err, v.floats(s.Fields[i].Row(row)...))
 	}
 	return err
 }

@@ -234,6 +234,8 @@ var schema = key{kind: table, keys: []key{
 		{name: "ensemble_variables", kind: words, min: one, example: `["u"]`, doc: "variables whose values are stored of ensembles; if omitted, all of the state"},
 		{name: "ensemble_members", kind: integer, min: one, max: mostMembers, example: "10",
 			doc: "number of members to store of an ensemble: all of them if there are no more, otherwise this many at even distances; if omitted, all"},
+		{name: "precision", kind: text, def: "float64", choices: []string{"float32", "float64"},
+			doc: "type of the values of ensembles in files; float32 takes half the room and rounds each value to 24 bits, about 7 digits. Scores are those of the values before, and checkpoints have them"},
 		{name: "variables", kind: integer, def: int64(100), min: zero,
 			doc: "number of values of each variable that variables.arrow describes: all of them if there are no more, otherwise this many at even distances"},
 	}},

@@ -408,6 +408,7 @@ type Output struct {
 	Every     int      `toml:"ensemble_every,omitzero"`      // cycles whose ensembles are stored: multiples of it; 0: all
 	Only      []string `toml:"ensemble_variables,omitempty"` // variables whose values are stored of ensembles; nil: all
 	Members   int      `toml:"ensemble_members,omitzero"`    // that are stored of each ensemble; 0: all
+	Precision string   `toml:"precision"`                    // of values of ensembles in files: float32 or float64
 	Variables int      `toml:"variables"`                    // values of each variable that are described
 }
 

@@ -63,7 +63,7 @@ func TestFull(t *testing.T) {
 		Reference: &Reference{Component: Component{Plugin: "filter-pf", OnFailure: "fail",
 			Params: map[string]any{"jitter": 0.5}}, Size: 100_000, Store: 500},
 		Verify: Verify{Metrics: []string{"rmse", "crps_fair"}, Baseline: "enkf"},
-		Output: Output{Ensemble: "both", Variables: 3},
+		Output: Output{Ensemble: "both", Precision: "float64", Variables: 3},
 		Expect: &Expect{Source: "Sakov, Oliver & Bertino 2012, table 1", Scores: []Score{
 			{Filter: "enkf", Metric: "rmse", Value: 0.56, Tolerance: 0.03, Note: "three standard errors over four seeds"},
 			{Filter: "climatology", Metric: "rmse", Value: 7.6, Relative: 0.05},

@@ -145,3 +145,25 @@ def test_a_part_of_ensembles_is_that_part(tmp_path, monkeypatch):
     assert len(blocks) > 1
     xr.testing.assert_equal(xr.concat(blocks, "cycle"), found)
     assert part.inference_data().posterior.sizes["draw"] == 4
+
+
+def test_members_may_be_single(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLUME", PLUME)
+    double, single = (
+        kit.run(TWIN | {"filter": FILTERS, "output": {"precision": kind}}, run_dir=tmp_path / kind, in_process=True)
+        for kind in ("float64", "float32")
+    )
+    want, found = double.ensemble(), single.ensemble()
+    assert found.x.dtype == np.float32
+    np.testing.assert_array_equal(found.x, want.x.values.astype(np.float32))
+    assert single.ensemble(trial=None).x.dtype == np.float32
+    for name in ("metrics", "cycles"):
+        assert single.table(name).equals(double.table(name))
+    assert single.table("ensemble").x.dtype == np.float32
+    members = single.table("ensemble", "polars")
+    np.testing.assert_array_equal(members["x"].to_numpy(), single.table("ensemble", "pyarrow")["x"].to_numpy())
+    assert members["x"].to_numpy().dtype == np.float32
+    single.to_zarr(tmp_path / "run.zarr")
+    stored = xr.open_zarr(tmp_path / "run.zarr", group="analysis/trial=0001", consolidated=False)
+    xr.testing.assert_equal(stored.load(), found)
+    assert stored.x.dtype == np.float32

@@ -36,6 +36,11 @@ type field struct {
 	pack  bool
 }
 
+// single reports whether the values of a variable are stored as float32.
+func (f field) single() bool {
+	return f.width == 4 && (f.id == arrow.FLOAT32 || f.id == arrow.FIXED_SIZE_LIST)
+}
+
 // vector is the values of a column in some rows, as a record batch holds them.
 type vector struct {
 	nulls    int
@@ -109,7 +114,7 @@ func fieldOf(f arrow.Field) field {
 	case *arrow.StringType:
 		return field{f.Name, t.ID(), 0, 1, false}
 	case *arrow.FixedSizeListType:
-		return field{f.Name, t.ID(), 8, int(t.Len()), false}
+		return field{f.Name, t.ID(), t.Elem().(arrow.FixedWidthDataType).Bytes(), int(t.Len()), false}
 	case arrow.FixedWidthDataType:
 		return field{f.Name, t.ID(), t.Bytes(), 1, false}
 	}

@@ -24,7 +24,7 @@ func ToParquet(to, from string, layout Layout, dates Dates) error {
 		options := []parquet.WriterProperty{parquet.WithCompression(compress.Codecs.Zstd), parquet.WithMaxRowGroupLength(math.MaxInt64), parquet.WithCreatedBy("plume")}
 		for _, f := range s.Fields() { // a dictionary does not pay for numbers that hardly repeat
 			switch f.Type.ID() {
-			case arrow.FLOAT64:
+			case arrow.FLOAT64, arrow.FLOAT32:
 				options = append(options, parquet.WithDictionaryFor(f.Name, false))
 			case arrow.FIXED_SIZE_LIST:
 				options = append(options, parquet.WithDictionaryFor(f.Name+".list.element", false))

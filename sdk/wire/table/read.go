@@ -22,7 +22,8 @@ type Table struct {
 	Names    []string
 	Metadata []map[string]string // of the fields: shape, dims and unit of variables
 	Rows     int
-	Columns  []any // []int32, []int64, []float64, []string, or [][]float64 of lists
+	Columns  []any  // []int32, []int64, []float64, []string, or [][]float64 of lists
+	Single   []bool // whether the values of a column are stored as float32
 	Valid    [][]bool
 
 	only   []string // names of the columns that are read; none: all
@@ -64,7 +65,7 @@ func (t *Table) read(path string) error { return scan(path, t.name, t.add) }
 func Scan(path string, each func(batch *Table) error, columns ...string) error {
 	head := &Table{only: columns}
 	return scan(path, head.name, func(record arrow.Record) error {
-		t := &Table{Names: head.Names, Metadata: head.Metadata, stored: head.stored, Columns: make([]any, len(head.Names)), Valid: make([][]bool, len(head.Names))}
+		t := &Table{Names: head.Names, Metadata: head.Metadata, Single: head.Single, stored: head.stored, Columns: make([]any, len(head.Names)), Valid: make([][]bool, len(head.Names))}
 		if err := t.add(record); err != nil {
 			return err
 		}
@@ -200,18 +201,19 @@ func scanPart(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Reco
 func (t *Table) name(s *arrow.Schema) error {
 	var names []string
 	var metadata []map[string]string
+	var single []bool
 	t.stored = nil
 	for i, f := range s.Fields() {
 		if len(t.only) > 0 && !slices.Contains(t.only, f.Name) {
 			continue
 		}
-		names, metadata, t.stored = append(names, f.Name), append(metadata, f.Metadata.ToMap()), append(t.stored, i)
+		names, metadata, single, t.stored = append(names, f.Name), append(metadata, f.Metadata.ToMap()), append(single, elementOf(f.Type).ID() == arrow.FLOAT32), append(t.stored, i)
 	}
 	if t.Names != nil && !slices.Equal(names, t.Names) {
 		return fmt.Errorf("columns: got %v, want %v", names, t.Names)
 	}
 	if t.Names == nil {
-		t.Names, t.Metadata, t.Columns, t.Valid = names, metadata, make([]any, len(names)), make([][]bool, len(names))
+		t.Names, t.Metadata, t.Single, t.Columns, t.Valid = names, metadata, single, make([]any, len(names)), make([][]bool, len(names))
 	}
 	return nil
 }
@@ -259,10 +261,10 @@ func appended(values any, c arrow.Array) (any, error) {
 		if c.NullN() == 0 {
 			return append(v, c.Float64Values()...), nil
 		}
-		for k := range c.Len() {
-			v = append(v, orNaN(c, k))
-		}
-		return v, nil
+		return appendNumbers(v, c, 0, c.Len()), nil
+	case *array.Float32:
+		v, _ := values.([]float64)
+		return appendNumbers(v, c, 0, c.Len()), nil
 	case *array.String:
 		v, _ := values.([]string)
 		v = slices.Grow(v, c.Len())
@@ -272,15 +274,16 @@ func appended(values any, c arrow.Array) (any, error) {
 		return v, nil
 	case *array.FixedSizeList:
 		v, _ := values.([][]float64)
-		items, ok := c.ListValues().(*array.Float64)
-		if !ok {
-			return nil, fmt.Errorf("is a list of %s", c.ListValues().DataType())
-		}
 		for k := range c.Len() {
 			from, to := c.ValueOffsets(k)
 			row := make([]float64, 0, to-from)
-			for i := from; i < to; i++ {
-				row = append(row, orNaN(items, int(i)))
+			switch items := c.ListValues().(type) {
+			case *array.Float64:
+				row = appendNumbers(row, items, int(from), int(to))
+			case *array.Float32:
+				row = appendNumbers(row, items, int(from), int(to))
+			default:
+				return nil, fmt.Errorf("is a list of %s", items.DataType())
 			}
 			v = append(v, row)
 		}
@@ -289,9 +292,21 @@ func appended(values any, c arrow.Array) (any, error) {
 	return nil, fmt.Errorf("is of type %s, which plume does not write", c.DataType())
 }
 
-func orNaN(c *array.Float64, k int) float64 {
-	if c.IsNull(k) {
-		return math.NaN()
+// floats is an array of float32 or float64.
+type floats[T float32 | float64] interface {
+	arrow.Array
+	Value(i int) T
+}
+
+// appendNumbers appends the values of c from a row to another; null is NaN.
+func appendNumbers[T float32 | float64, A floats[T]](out []float64, c A, from, to int) []float64 {
+	some := c.NullN() > 0
+	for k := from; k < to; k++ {
+		v := float64(c.Value(k))
+		if some && c.IsNull(k) {
+			v = math.NaN()
+		}
+		out = append(out, v)
 	}
-	return c.Value(k)
+	return out
 }

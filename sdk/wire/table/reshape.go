@@ -78,8 +78,20 @@ func every(lists arrow.Array, i int) arrow.Array {
 	if l, ok := lists.(*array.FixedSizeList); ok {
 		items, list = l.ListValues(), l
 	}
-	numbers := items.(*array.Float64)
-	b := array.NewFloat64Builder(memory.DefaultAllocator)
+	if numbers, ok := items.(*array.Float32); ok {
+		return picked(array.NewFloat32Builder(memory.DefaultAllocator), lists, numbers, list, i)
+	}
+	return picked(array.NewFloat64Builder(memory.DefaultAllocator), lists, items.(*array.Float64), list, i)
+}
+
+// builder makes an array of float32 or float64.
+type builder[T float32 | float64] interface {
+	array.Builder
+	Append(T)
+}
+
+// picked appends to b, which it releases, value i of every list, or of every row if list is nil.
+func picked[T float32 | float64, A floats[T]](b builder[T], lists arrow.Array, numbers A, list *array.FixedSizeList, i int) arrow.Array {
 	defer b.Release()
 	b.Reserve(lists.Len())
 	for row := range lists.Len() {
@@ -110,7 +122,7 @@ func wide(s *arrow.Schema) *reshaper {
 		shape, _ := shapeOf(f)
 		unit, _ := f.Metadata.GetValue("unit")
 		for i := range int(list.Len()) {
-			fields = append(fields, arrow.Field{Name: f.Name + indices(shape, i), Type: arrow.PrimitiveTypes.Float64, Nullable: true,
+			fields = append(fields, arrow.Field{Name: f.Name + indices(shape, i), Type: list.Elem(), Nullable: true,
 				Metadata: arrow.NewMetadata([]string{"shape", "dims", "unit"}, []string{"", "", unit})})
 			sources = append(sources, source{c, i})
 		}
@@ -143,7 +155,7 @@ func tidy(s *arrow.Schema) *reshaper {
 		return &reshaper{s, func(r arrow.Record) arrow.Record { return r }} // it is already tidy
 	}
 	fields = append(fields, arrow.Field{Name: "variable", Type: arrow.BinaryTypes.String}, arrow.Field{Name: "index", Type: arrow.PrimitiveTypes.Int32},
-		arrow.Field{Name: "value", Type: arrow.PrimitiveTypes.Float64, Nullable: true})
+		arrow.Field{Name: "value", Type: elementOf(s.Field(variables[0]).Type), Nullable: true})
 	m := s.Metadata()
 	schema := arrow.NewSchema(fields, &m)
 	return &reshaper{schema, func(r arrow.Record) arrow.Record {
@@ -168,6 +180,14 @@ func tidy(s *arrow.Schema) *reshaper {
 		columns = append(columns, names.NewArray(), indexes.NewArray(), concatenated(values))
 		return array.NewRecord(schema, columns, int64(rows*len(values)))
 	}}
+}
+
+// elementOf returns the type of the values of a variable; those of one table have the same.
+func elementOf(t arrow.DataType) arrow.DataType {
+	if list, ok := t.(*arrow.FixedSizeListType); ok {
+		return list.Elem()
+	}
+	return t
 }
 
 // concatenated joins arrays of one type, which cannot fail.

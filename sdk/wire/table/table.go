@@ -33,6 +33,7 @@ type Column struct {
 	Type     Type
 	Nullable bool
 	Variable sdk.Variable // of type Values
+	Single   bool         // of type Values: they are stored as float32, see [Writer.Beyond]
 	Packed   bool         // its values repeat from row to row: they are compressed if that makes them shorter
 	About    string       // description for documentation; not written
 }
@@ -57,7 +58,10 @@ func (c Column) field() arrow.Field {
 	case Text:
 		return arrow.Field{Name: c.Name, Type: arrow.BinaryTypes.String, Nullable: c.Nullable}
 	case Values:
-		return wire.Field(c.Variable)
+		if c.Single {
+			return wire.Field(c.Variable, arrow.PrimitiveTypes.Float32)
+		}
+		return wire.Field(c.Variable, arrow.PrimitiveTypes.Float64)
 	}
 	panic(fmt.Sprintf("table: column %s has no type", c.Name))
 }

@@ -346,3 +346,52 @@ func TestBlocks(t *testing.T) {
 		t.Errorf("got %v in %d runs, want %v", got, len(b.runs), want)
 	}
 }
+
+// Values stored as float32 are rounded to the nearest one, as in IEEE 754; those beyond its range are null and counted,
+// also when the table is continued. What is not finite stays.
+func TestSingle(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.arrow")
+	single := append([]Column{{Name: "cycle", Type: Int32}}, Variables(layout)...)
+	for i := range single[1:] {
+		single[1+i].Single = true
+	}
+	w, err := Create(path, single, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	largest, half := math.MaxFloat32, math.Ldexp(1, 103) // half of the distance between the largest two
+	rows := [][]float64{
+		{0.1, math.Pi, -1e-46, math.Inf(1), math.NaN()},
+		{largest + half, -largest, largest + half*(1-0x1p-20), 1 + 0x1p-24, 1 + 3*0x1p-24},
+	}
+	for k, row := range rows {
+		if err := w.Append(1, []int32{int32(k + 1)}, Block{Matrix: mat.NewDense(1, 5, row)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // closed, and continued
+		if w.Beyond() != 1 {
+			t.Errorf("got %d values beyond the range, want 1", w.Beyond())
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Read(path)
+		if err != nil || !slices.Equal(got.Single, []bool{false, true, true}) {
+			t.Fatal(got.Single, err)
+		}
+		level, u := got.Column("level").([]float64), got.Column("u").([][]float64)
+		if level[0] != float64(float32(0.1)) || !math.IsNaN(level[1]) || got.Valid[1][1] || !slices.Equal(u[1], []float64{-largest, largest, 1, 1 + 0x1p-22}) {
+			t.Errorf("got %v, %v", level, u)
+		}
+		if first := u[0]; first[0] != float64(float32(math.Pi)) || first[1] != 0 || !math.Signbit(first[1]) || !math.IsInf(first[2], 1) || !math.IsNaN(first[3]) {
+			t.Errorf("got %v", u)
+		}
+		if w, _, err = Continue(path, single, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Abandon(); err != nil {
+		t.Fatal(err)
+	}
+}

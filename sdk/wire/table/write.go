@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"maps"
+	"math"
 	"os"
 	"slices"
 
@@ -32,6 +33,7 @@ type Writer struct {
 	at      int64     // length of the file
 	sum     hash.Hash // of the file
 	blocks  blocks
+	beyond  int // values that float32 cannot hold
 
 	vectors []vector // of the batch; their memory, unless they share that of the values, and the fields below are reused
 	own     [][3][]byte
@@ -125,6 +127,11 @@ const directly = 1 << 18
 // writeBatch writes rows rows of the vectors.
 func (w *Writer) writeBatch(rows int) error {
 	w.buffers, w.frames = w.chunks(w.buffers[:0], w.frames[:0], w.vectors)
+	for i, f := range w.fields {
+		if f.single() {
+			w.beyond += w.vectors[i].nulls
+		}
+	}
 	from := len(w.out) // the first time after the beginning of the file
 	var body int
 	w.out, body = w.appendMetadata(w.out, rows, w.vectors, w.buffers)
@@ -209,9 +216,12 @@ func (w *Writer) texts(i int, values []string, valid []bool) int {
 }
 
 // variable sets vector i to its columns of b, from offset on, and returns the number of
-// rows. If the variable is all of the matrix, it shares its memory.
+// rows. If the variable is all of the matrix, and stored as it is, it shares its memory.
 func (w *Writer) variable(i int, b Block, offset int) int {
 	raw, width := b.Matrix.RawMatrix(), w.fields[i].items
+	if w.fields[i].single() {
+		return w.singles(i, b, offset)
+	}
 	if width == raw.Cols && raw.Stride == raw.Cols {
 		w.vectors[i] = vector{values: arrow.Float64Traits.CastToBytes(raw.Data[:raw.Rows*width])}
 	} else {
@@ -229,6 +239,34 @@ func (w *Writer) variable(i int, b Block, offset int) int {
 		})
 	}
 	return raw.Rows
+}
+
+// singles is variable for values that are stored as float32: the nearest ones, ties to even. A
+// finite value beyond their range is null.
+func (w *Writer) singles(i int, b Block, offset int) int {
+	raw, width := b.Matrix.RawMatrix(), w.fields[i].items
+	n := raw.Rows * width
+	w.own[i][1] = slices.Grow(w.own[i][1][:0], 4*n)[:4*n]
+	values, beyond := arrow.Float32Traits.CastFromBytes(w.own[i][1]), false
+	for r := range raw.Rows {
+		for c, v := range raw.Data[r*raw.Stride+offset:][:width] {
+			values[r*width+c] = float32(v)
+			beyond = beyond || isBeyond(v)
+		}
+	}
+	w.vectors[i] = vector{values: w.own[i][1]}
+	if beyond || b.Null {
+		w.validate(i, n, func(k int) bool {
+			v := raw.Data[k/width*raw.Stride+offset+k%width]
+			return !isBeyond(v) && !(b.Null && v != v)
+		})
+	}
+	return raw.Rows
+}
+
+// isBeyond reports whether a finite value would be infinite as a float32.
+func isBeyond(v float64) bool {
+	return math.IsInf(float64(float32(v)), 0) && !math.IsInf(v, 0)
 }
 
 // validate sets which of the n values of vector i are not null.
@@ -249,6 +287,10 @@ func (w *Writer) validate(i, n int, there func(k int) bool) {
 		w.vectors[i].nulls, w.vectors[i].validity = nulls, bits
 	}
 }
+
+// Beyond returns how many values of columns that are Single are null, as finite values beyond
+// the range of float32 are, also of batches that were written before the table was continued.
+func (w *Writer) Beyond() int { return w.beyond }
 
 // Path returns the path of the table.
 func (w *Writer) Path() string { return w.path }

@@ -61,8 +61,8 @@ for frame in (
     duckdb.sql(f"from '{wide}'").df(),
     pd.read_csv(out / "csv-wide" / f"{MEMBERS}.csv", float_precision="round_trip"),
 ):
-    np.testing.assert_array_equal(frame[["u_0_0", "u_0_1", "u_1_0", "u_1_1"]], u)
-    np.testing.assert_array_equal(frame["level"], values(stored(MEMBERS), "level")[:, 0])
+    np.testing.assert_array_equal(frame[["u_0_0", "u_0_1", "u_1_0", "u_1_1"]].to_numpy().astype(u.dtype), u)
+    np.testing.assert_array_equal(frame["level"].to_numpy().astype(u.dtype), values(stored(MEMBERS), "level")[:, 0])
     assert list(frame["stage"]) == stored(MEMBERS)["stage"].to_pylist()
     assert list(frame["parent"].isna()) == stored(MEMBERS)["parent"].is_null().to_pylist()
 
@@ -73,7 +73,7 @@ tidy = duckdb.sql(
 np.testing.assert_array_equal(tidy["value"].to_numpy().reshape(u.shape), u)
 csv = pd.read_csv(out / "csv-tidy" / f"{MEMBERS}.csv", float_precision="round_trip")
 csv = csv[csv.variable == "u"].sort_values(["cycle", "stage", "member", "index"], ascending=[True, False, True, True])
-np.testing.assert_array_equal(csv["value"].to_numpy().reshape(u.shape), u)
+np.testing.assert_array_equal(csv["value"].to_numpy().reshape(u.shape).astype(u.dtype), u)
 
 # what was not observed is null, and an empty field
 missing = values(stored(OBSERVATIONS), "u")
@@ -94,6 +94,7 @@ arrays = {stage: xr.open_dataset(out / "netcdf-tensor" / f"{MEMBERS}.{stage}.nc"
 for stage, data in arrays.items():
     members = stored(MEMBERS).filter(pc.equal(stored(MEMBERS)["stage"], stage))
     assert data.u.dims == ("cycle", "member", "a", "b") and data.u.shape == (3, 2, 2, 2), data.u
+    assert data.u.dtype.type == u.dtype, data.u
     np.testing.assert_array_equal(data.u.values.reshape(-1, 4), values(members, "u"))
     np.testing.assert_array_equal(data.log_weight.values.reshape(-1), values(members, "log_weight")[:, 0])
     assert data.level.units == "m" and data.attrs["Conventions"] == "CF-1.11" and data.attrs["stage"] == stage

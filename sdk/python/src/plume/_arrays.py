@@ -176,7 +176,7 @@ def _lead(
     """Returns the values of a column, (cycle, member, ...); NaN of members that have been dropped."""
     values = column.plain().reshape(-1, *shape)
     if len(values) < math.prod(lead.values()):
-        ragged = np.full((*lead.values(), *shape), np.nan)
+        ragged = np.full((*lead.values(), *shape), np.nan, values.dtype if values.dtype.kind == "f" else None)
         ragged[tuple(where_to)] = values
         values = ragged
     return xr.Variable((*lead, *dims), values.reshape(*lead.values(), *shape), about)

@@ -21,6 +21,7 @@ _TYPES: dict[str, tuple[Any, Any]] = {
     "i": (na.int32(), np.int32),
     "l": (na.int64(), np.int64),
     "g": (na.float64(), np.float64),
+    "f": (na.float32(), np.float32),
     DATES: (na.timestamp("ms"), "datetime64[ms]"),
 }
 
@@ -38,7 +39,7 @@ class Column:
     """The values of a column: one a row, or several where a variable has a shape. Where
     null says so, a value means nothing."""
 
-    type: str  # as Arrow's C interface writes it: i, l, g, u, tsm: or +w:SIZE
+    type: str  # as Arrow's C interface writes it: i, l, g, f, u, tsm: or +w:SIZE
     meta: dict[str, str]  # unit, shape and dims of a variable
     values: NDArray[Any]
     null: NDArray[np.bool_] | None = None
@@ -49,7 +50,8 @@ class Column:
             return self.values
         if self.type == DATES:
             return np.where(self.null, np.datetime64("NaT"), self.values)
-        return np.where(self.null, np.array(None if self.type == "u" else np.nan), self.values)
+        nothing = np.array(np.nan, np.float32 if self.values.dtype == np.float32 else None)
+        return np.where(self.null, np.array(None) if self.type == "u" else nothing, self.values)
 
     def nulls(self) -> NDArray[np.bool_]:
         """Says of every value whether it is null."""
@@ -76,7 +78,8 @@ class Column:
             kind, buffers = na.string(), [np.cumsum([0, *map(len, texts)], dtype=np.int32), b"".join(texts)]
         else:
             values = self.values.reshape(-1)
-            kind = _TYPES["g" if self.type.startswith(_LIST) else self.type][0]
+            items = "f" if values.dtype == np.float32 else "g"
+            kind = _TYPES[items if self.type.startswith(_LIST) else self.type][0]
             buffers = [values.view(np.int64) if self.type == DATES else values]
         array = na.c_array_from_buffers(kind, self.values.size, [valid, *buffers])
         if self.type.startswith(_LIST):

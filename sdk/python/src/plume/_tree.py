@@ -128,7 +128,9 @@ def _draws(members: xr.Dataset) -> xr.Dataset:
     weights = np.nan_to_num(np.exp(members["log_weight"].values))
     if (none := weights.sum(axis=1) == 0).any():
         first = int(members["cycle"].values[none][0])
-        raise ValueError(f"cycle {first}: the members that are stored have no weight; store more: output.ensemble_members")
+        raise ValueError(
+            f"cycle {first}: the members that are stored have no weight; store more: output.ensemble_members"
+        )
     rows = np.stack([_repeated(w) for w in weights])
     picked = members.drop_vars(["log_weight", "parent"], errors="ignore").isel(
         member=xr.DataArray(rows, dims=("cycle", "draw"))

@@ -755,6 +755,10 @@ class WorkflowOutput(TypedDict, total=False):
     ensemble_variables: Sequence[str]
     """variables whose values are stored of ensembles; if omitted, all of the state"""
 
+    precision: Literal['float32', 'float64']
+    """type of the values of ensembles in files; float32 takes half the room and rounds each value to
+    24 bits, about 7 digits. Scores are those of the values before, and checkpoints have them"""
+
     variables: int | str
     """number of values of each variable that variables.arrow describes: all of them if there are no
     more, otherwise this many at even distances"""
