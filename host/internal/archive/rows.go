@@ -353,3 +353,9 @@ type States struct {
 // States yields the rows of a table of states or observations: truth, observations,
 // ensemble or reference for all parts, or a part such as truth/replicate=001/part-00000.
 func (r *Reader) States(name string) iter.Seq2[*States, error] { return scan[States](r, name) }
+
+// StateRows yields the rows of a table of states or observations without the values of
+// variables, which are then not decoded.
+func (r *Reader) StateRows(name string) iter.Seq2[*States, error] {
+	return scan[States](r, name, []string{}...)
+}

@@ -14,7 +14,7 @@ func (a *app) export() *cobra.Command {
 	var tables []string
 	c := &cobra.Command{
 		Use:   "export RUN --to DIR",
-		Short: "Copy a run's tables as Parquet, CSV or netCDF",
+		Short: "Copy a run's tables as Parquet, CSV, netCDF or Zarr",
 		Long: `Export copies the tables of a run into a new directory, under the names that
 they have in the run, and prints the names of the files. For a run that has not
 ended it copies what has been written so far.
@@ -30,18 +30,25 @@ Formats and their layouts, the default first:
                    as (statistic, cycle, lead, ...), in files that every
                    netCDF library reads, with units, coordinates and dates
                    as in the CF conventions
+  zarr     tensor  the same arrays without forecasts as one store, version 3,
+                   for large states: groups such as analysis/trial=0001,
+                   truth/replicate=001-0 and observations/replicate=001-0,
+                   chunks of 8 MB, zstd; xarray.open_zarr(DIR, group=GROUP)
+                   and xarray.open_datatree(DIR) open it. It is written in
+                   the memory of a cycle, with all cores
 
 If time.start is a date, the column date after time has the dates of model
 times, in UTC, and valid_date after valid; times in netCDF are dates.
 
-Python writes Zarr stores, for large states: Run.to_zarr, in plume-da.
+A member that has left its ensemble is NaN in arrays.
 
 A table with parts for several truths or trials is a folder, such as
 truth/replicate=001/part-00000.csv, which pyarrow and DuckDB read as one table.
 
 RUN is a path, @last, or the first characters of the name of a run.`,
 		Example: `  plume export @last --to l63-parquet
-  plume export @last --to l63-nc --format netcdf --tables ensemble,truth`,
+  plume export @last --to l63-nc --format netcdf --tables ensemble,truth
+  plume export @last --to l63.zarr --format zarr`,
 		Args: exactly(1, "one run"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if to == "" {
@@ -68,7 +75,11 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 				err = errors.Join(err, a.printFile(name))
 			}
 			if err == nil {
-				a.say("%s in %s", plural(len(written), "file"), to)
+				what := "file"
+				if format == string(export.Zarr) {
+					what = "group"
+				}
+				a.say("%s in %s", plural(len(written), what), to)
 			}
 			return err
 		},
@@ -76,10 +87,10 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 	c.ValidArgsFunction = completeRuns(&root)
 	c.Flags().StringVar(&root, "run-dir", defaultRoot, "directory that contains the runs")
 	c.Flags().StringVar(&to, "to", "", "the new `directory`")
-	c.Flags().StringVar(&format, "format", string(export.Parquet), "parquet, csv or netcdf")
+	c.Flags().StringVar(&format, "format", string(export.Parquet), "parquet, csv, netcdf or zarr")
 	c.Flags().StringVar(&layout, "layout", "", "native, wide, tidy or tensor (default: the first of the format)")
 	c.Flags().StringSliceVar(&tables, "tables", nil, "tables to export, such as metrics,ensemble (default: all)")
-	completeFlag(c, "format", words("parquet", "csv", "netcdf"))
+	completeFlag(c, "format", words("parquet", "csv", "netcdf", "zarr"))
 	completeFlag(c, "layout", words("native", "wide", "tidy", "tensor"))
 	return c
 }

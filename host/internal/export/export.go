@@ -1,5 +1,5 @@
-// Package export writes the tables of a run in formats of other programs: Parquet, CSV
-// and netCDF. Exports are copies: a run directory is not modified.
+// Package export writes the tables of a run in formats of other programs: Parquet, CSV,
+// netCDF and Zarr. Exports are copies: a run directory is not modified.
 package export
 
 import (
@@ -28,18 +28,24 @@ const (
 	Parquet Format = "parquet"
 	CSV     Format = "csv"
 	NetCDF  Format = "netcdf"
+	Zarr    Format = "zarr"
 )
 
 // Layouts are the layouts of each format, the default first; see package table. netCDF
 // takes only the tables that are arrays: truth, observations, members, reference and forecasts.
+// So does Zarr, without forecasts.
 var Layouts = map[Format][]table.Layout{
 	Parquet: {table.Native, table.Wide, table.Tidy, table.Tensor},
 	CSV:     {table.Wide, table.Tidy},
 	NetCDF:  {table.Tensor},
+	Zarr:    {table.Tensor},
 }
 
-// gridded are the tables that netCDF takes.
-var gridded = []string{"truth", "observations", "ensemble", "smoothed", "reference", forecasts}
+// gridded are the tables that formats of arrays take.
+var gridded = map[Format][]string{
+	NetCDF: {"truth", "observations", "ensemble", "smoothed", "reference", forecasts},
+	Zarr:   {"truth", "observations", "ensemble", "smoothed", "reference"},
+}
 
 // forecasts is the table of free forecasts.
 const forecasts = "forecasts"
@@ -57,7 +63,7 @@ type Options struct {
 
 // Run exports the tables of a run into the new directory to, under the names that they have
 // in the run directory, and returns their paths below it. The directory appears when all
-// files have been written.
+// files have been written. A directory of Zarr is a store, and the paths are those of its groups.
 func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string, error) {
 	if _, err := os.Lstat(to); err == nil {
 		return nil, fmt.Errorf("%s: already exists; an export does not overwrite", to)
@@ -67,7 +73,7 @@ func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string
 		return nil, err
 	}
 	var at places
-	if o.Format == NetCDF {
+	if gridded[o.Format] != nil {
 		if at, err = placesOf(r); err != nil {
 			return nil, err
 		}
@@ -78,6 +84,10 @@ func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string
 	} else if err != nil {
 		return nil, err
 	}
+	store, err := newZarr(part)
+	if err != nil {
+		return nil, err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, name := range names {
@@ -85,17 +95,24 @@ func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if err := o.one(r, strings.TrimSuffix(name, ".arrow"), part, at); err != nil {
+			if err := o.one(r, strings.TrimSuffix(name, ".arrow"), store, at); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
+	err = g.Wait()
+	if err == nil && o.Format == Zarr {
+		err = store.close([]attribute{{"Conventions", "CF-1.11"}, {"title", r.Info.Name}, {"source", o.Source}})
+	}
+	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(part))
 	}
 	if err := os.Rename(part, to); err != nil {
 		return nil, err
+	}
+	if o.Format == Zarr {
+		return store.groups(), nil
 	}
 	return files(to)
 }
@@ -112,8 +129,8 @@ func (o Options) choose(r *archive.Reader) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Format == NetCDF {
-		all = slices.DeleteFunc(all, func(path string) bool { return !slices.Contains(gridded, tableOf(path)) })
+	if arrays := gridded[o.Format]; arrays != nil {
+		all = slices.DeleteFunc(all, func(path string) bool { return !slices.Contains(arrays, tableOf(path)) })
 		all = slices.CompactFunc(all, func(a, b string) bool { return tableOf(a) == forecasts && tableOf(b) == forecasts }) // parts are read together
 	}
 	for _, name := range o.Tables {
@@ -155,11 +172,14 @@ func files(dir string) ([]string, error) {
 	return list, err
 }
 
-// one exports the table called name below the directory dir.
-func (o Options) one(r *archive.Reader, name, dir string, at places) error {
-	from, to := name+".arrow", filepath.Join(dir, name)
+// one exports the table called name into the directory of store.
+func (o Options) one(r *archive.Reader, name string, store *zarr, at places) error {
+	from, to := name+".arrow", filepath.Join(store.dir, name)
 	if err := r.Check(from); err != nil {
 		return err
+	}
+	if o.Format == Zarr {
+		return store.export(r, name, o.Source, at)
 	}
 	from = filepath.Join(r.Dir, from)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
@@ -174,7 +194,7 @@ func (o Options) one(r *archive.Reader, name, dir string, at places) error {
 		return table.ToCSV(to+".csv", from, o.Layout, dates)
 	case NetCDF:
 		if tableOf(name) == forecasts {
-			return forecastsToNetCDF(filepath.Join(dir, forecasts), r, o.Source)
+			return forecastsToNetCDF(filepath.Join(store.dir, forecasts), r, o.Source)
 		}
 		return toNetCDF(to, r, name, o.Source, at)
 	}

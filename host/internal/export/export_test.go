@@ -113,6 +113,14 @@ func TestExportsHoldTheRun(t *testing.T) {
 				}
 			}
 		}
+		for _, bytes := range []int{8, 40, 100} { // chunks of a value, a part of a cycle, and some cycles
+			whole := chunkBytes
+			chunkBytes = bytes
+			_, err := Run(t.Context(), open(t, dir), filepath.Join(out, fmt.Sprintf("zarr-%d", bytes)), Options{Format: Zarr, Layout: table.Tensor, Source: "plume test"})
+			if chunkBytes = whole; err != nil {
+				t.Fatal(err)
+			}
+		}
 		python := os.Getenv("PLUME_PYTHON")
 		if python == "" {
 			t.Skip("PLUME_PYTHON does not name a python with the packages of examples/analysis; make test sets it")
@@ -180,8 +188,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Members that change in number from cycle to cycle make no array.
-func TestRaggedMembers(t *testing.T) {
+// Members that have left are NaN in arrays: the first of them, the last of a cycle, and of the last cycle.
+func TestMembersThatLeave(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "run.json"), []byte(`{"format": 1, "name": "ragged", "status": "ok"}`), 0o600); err != nil {
 		t.Fatal(err)
@@ -191,18 +199,39 @@ func TestRaggedMembers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Append(3, []int32{1, 1, 2}, []float64{1, 1, 2}, []int32{0, 1, 0}, table.Block{Matrix: mat.NewDense(3, 5, nil)}); err != nil {
-		t.Fatal(err)
+	for cycle, members := range [][]int32{{0, 3, 7}, {0, 3}, {7}, {3}} {
+		m := mat.NewDense(len(members), 5, nil)
+		for i, member := range members {
+			m.SetRow(i, slices.Repeat([]float64{float64(10*cycle) + float64(member)}, 5))
+		}
+		n := len(members)
+		if err := w.Append(n, slices.Repeat([]int32{int32(cycle)}, n), slices.Repeat([]float64{float64(cycle)}, n), members, table.Block{Matrix: m}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	to := filepath.Join(t.TempDir(), "nc")
-	if _, err := Run(t.Context(), open(t, dir), to, Options{Format: NetCDF, Layout: table.Tensor}); err == nil || !strings.Contains(err.Error(), "between 1 and 2 members") {
-		t.Errorf("got %v", err)
+	out := t.TempDir()
+	for _, format := range []Format{NetCDF, Zarr} {
+		if _, err := Run(t.Context(), open(t, dir), filepath.Join(out, string(format)), Options{Format: format, Layout: table.Tensor}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if _, err := os.Stat(to + table.Part); err == nil {
-		t.Error("a part is left")
+	python := os.Getenv("PLUME_PYTHON")
+	if python == "" {
+		t.Skip("PLUME_PYTHON does not name a python with xarray and zarr; make test sets it")
+	}
+	const script = `
+import sys, numpy as np, xarray as xr
+no = np.nan
+for data in xr.open_dataset(sys.argv[1] + "/netcdf/reference.nc"), xr.open_zarr(sys.argv[1] + "/zarr", group="reference"):
+    assert list(data.member.values) == [0, 3, 7], data
+    np.testing.assert_array_equal(data.level, [[0, 3, 7], [10, 13, no], [no, no, 27], [no, 33, no]])
+    np.testing.assert_array_equal(data.u[:, :, 1, 1], data.level)
+print("equal")`
+	if text, err := exec.Command(python, "-c", script, out).CombinedOutput(); err != nil || !strings.Contains(string(text), "equal") {
+		t.Errorf("%v\n%s", err, text)
 	}
 }
 
@@ -286,7 +315,7 @@ func TestPositions(t *testing.T) {
 		for _, d := range c.dims {
 			of = append(of, h.dims[d].name)
 		}
-		all = append(all, fmt.Sprintf("%s%v %v", c.name, of, c.doubles))
+		all = append(all, fmt.Sprintf("%s%v %v", c.name, of, c.values))
 	}
 	want := "y[y] [0 1]; x[x] [0 1 2]; height[y x] [5 6 7 8 9 10]; u_x[x] [-0.5 0.5 1.5]; w_w_x[w_x] [3 1 4 1]; w_site[w_x] [1 2 3 4]; p_x[] [7]"
 	if got := strings.Join(all, "; "); got != want {

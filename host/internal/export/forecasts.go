@@ -115,7 +115,7 @@ func (f *issued) write(path string, h *header, dates *archive.Dates, units map[s
 	for _, name := range f.variables {
 		h.taken = append(h.taken, nameOf(name))
 	}
-	fields := map[string]*cdfVariable{}
+	fields := map[string]*variable{}
 	for _, name := range f.variables {
 		dims, indices := lead, f.indices[name]
 		if !slices.Equal(indices, []int32{0}) {
@@ -133,7 +133,7 @@ func (f *issued) write(path string, h *header, dates *archive.Dates, units map[s
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, file.close()) }()
+	defer func() { err = errors.Join(err, file.Close()) }()
 	for _, s := range statistics {
 		err = errors.Join(err, names.text(s, len("spread")))
 	}

@@ -10,12 +10,12 @@ import (
 	"github.com/plume-da/plume/host/internal/archive"
 )
 
-// header collects what a netCDF file is made of. The values of coordinates are known
-// beforehand and written when the file is made.
+// header collects what a netCDF file, or a group of a Zarr store, is made of. The values of
+// coordinates are known beforehand and written when the file is made.
 type header struct {
 	attributes []attribute
 	dims       []dimension
-	variables  []*cdfVariable
+	variables  []*variable
 	taken      []string // names of variables that follow
 
 	coordinates []coordinate
@@ -23,8 +23,8 @@ type header struct {
 
 // coordinate is a variable with its values, of one of the types.
 type coordinate struct {
-	*cdfVariable
-	doubles  []float64
+	*variable
+	values   []float64
 	integers []int32
 }
 
@@ -38,20 +38,20 @@ func (h *header) dimension(name string, length int) int {
 }
 
 // variable adds a variable.
-func (h *header) variable(name string, kind cdfType, dims []int, attributes ...attribute) *cdfVariable {
-	v := &cdfVariable{name: name, kind: kind, dims: slices.Clone(dims), attributes: attributes}
+func (h *header) variable(name string, kind cdfType, dims []int, attributes ...attribute) *variable {
+	v := &variable{name: name, kind: kind, dims: slices.Clone(dims), attributes: attributes}
 	h.variables = append(h.variables, v)
 	return v
 }
 
 // integers adds a variable and its values.
 func (h *header) integers(name string, dims []int, values []int32, attributes ...attribute) {
-	h.coordinates = append(h.coordinates, coordinate{cdfVariable: h.variable(name, cdfInt, dims, attributes...), integers: values})
+	h.coordinates = append(h.coordinates, coordinate{variable: h.variable(name, cdfInt, dims, attributes...), integers: values})
 }
 
 // doubles adds a variable and its values.
 func (h *header) doubles(name string, dims []int, values []float64, attributes ...attribute) {
-	h.coordinates = append(h.coordinates, coordinate{cdfVariable: h.variable(name, cdfDouble, dims, attributes...), doubles: values})
+	h.coordinates = append(h.coordinates, coordinate{variable: h.variable(name, cdfDouble, dims, attributes...), values: values})
 }
 
 // dated adds model times as dates, if they are dates.
@@ -78,7 +78,7 @@ func (h *header) times(dims []int, values []float64, dates *archive.Dates) strin
 
 // isTaken reports whether a variable has the name, or will have it.
 func (h *header) isTaken(name string) bool {
-	return slices.Contains(h.taken, name) || slices.ContainsFunc(h.variables, func(v *cdfVariable) bool { return v.name == name })
+	return slices.Contains(h.taken, name) || slices.ContainsFunc(h.variables, func(v *variable) bool { return v.name == name })
 }
 
 // reserved are the names of variables that are not fields.
@@ -122,7 +122,7 @@ func (h *header) position(f archive.Field, x axis, dims []int) string {
 		k := slices.IndexFunc(h.dims, func(d dimension) bool { return d.name == name })
 		own := len(dims) == 1 && dims[0] == k && monotonic(values)
 		same := slices.ContainsFunc(h.coordinates, func(c coordinate) bool {
-			return c.name == name && slices.Equal(c.dims, dims) && slices.Equal(c.doubles, values)
+			return c.name == name && slices.Equal(c.dims, dims) && slices.Equal(c.values, values)
 		})
 		if !same && (h.isTaken(name) || k >= 0 && !own) {
 			continue
@@ -197,8 +197,17 @@ func (h *header) create(path string) (*netCDF, error) {
 	if err != nil {
 		return nil, err
 	}
+	return file, h.writeCoordinates()
+}
+
+// writeCoordinates writes the values of coordinates.
+func (h *header) writeCoordinates() (err error) {
 	for _, c := range h.coordinates {
-		err = errors.Join(err, c.cdfVariable.floats(c.doubles...), c.cdfVariable.integers(c.integers...))
+		if c.kind == cdfInt {
+			err = errors.Join(err, c.variable.integers(c.integers...))
+		} else {
+			err = errors.Join(err, c.variable.floats(c.values...))
+		}
 	}
-	return file, err
+	return err
 }

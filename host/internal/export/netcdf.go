@@ -8,7 +8,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"strings"
 )
 
 // netCDF is a file in netCDF's classic format with 64-bit offsets (CDF-2), which every
@@ -17,7 +16,7 @@ import (
 // Format: https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html
 type netCDF struct {
 	file      *os.File
-	variables []*cdfVariable
+	variables []*variable
 }
 
 // dimension is a named length.
@@ -32,16 +31,19 @@ type attribute struct {
 	value any // string, int32 or float64
 }
 
-// cdfVariable is one array of a file.
-type cdfVariable struct {
+// variable is one array of a file or a store. Its values are written from the first to the
+// last, row-major.
+type variable struct {
 	name       string
 	kind       cdfType
 	dims       []int // among those of the file
 	attributes []attribute
 
-	begin, size int64
-	out         *bufio.Writer
+	begin, size int64     // in a file
+	out         io.Writer // of its values, in the order of bytes of the format
+	order       binary.AppendByteOrder
 	left        int64 // values to be written
+	row         []byte
 }
 
 type cdfType int32
@@ -70,12 +72,9 @@ func (k cdfType) size() int64 {
 }
 
 // createNetCDF writes the header of a new file. It does not overwrite.
-func createNetCDF(path string, dims []dimension, attributes []attribute, variables []*cdfVariable) (*netCDF, error) {
+func createNetCDF(path string, dims []dimension, attributes []attribute, variables []*variable) (*netCDF, error) {
 	for _, v := range variables {
-		v.left = 1
-		for _, d := range v.dims {
-			v.left *= int64(dims[d].length)
-		}
+		v.left = v.values(dims)
 		if v.size = v.left * v.kind.size(); v.size > largest {
 			return nil, fmt.Errorf("variable %s has %d bytes, but netCDF supports at most %d; export it as Parquet", v.name, v.size, largest)
 		}
@@ -91,7 +90,7 @@ func createNetCDF(path string, dims []dimension, attributes []attribute, variabl
 		return nil, err
 	}
 	for _, v := range variables {
-		v.out = bufio.NewWriterSize(io.NewOffsetWriter(file, v.begin), 1<<16)
+		v.out, v.order = bufio.NewWriterSize(io.NewOffsetWriter(file, v.begin), 1<<16), binary.BigEndian
 	}
 	if _, err := file.Write(cdfHeader(dims, attributes, variables)); err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -99,8 +98,17 @@ func createNetCDF(path string, dims []dimension, attributes []attribute, variabl
 	return &netCDF{file, variables}, nil
 }
 
+// values returns how many values v has, with dims those of the file.
+func (v *variable) values(dims []dimension) int64 {
+	n := int64(1)
+	for _, d := range v.dims {
+		n *= int64(dims[d].length)
+	}
+	return n
+}
+
 // cdfHeader returns the header; its length does not depend on where variables begin.
-func cdfHeader(dims []dimension, attributes []attribute, variables []*cdfVariable) []byte {
+func cdfHeader(dims []dimension, attributes []attribute, variables []*variable) []byte {
 	b := []byte{'C', 'D', 'F', 2}
 	number := func(v int) { b = binary.BigEndian.AppendUint32(b, uint32(v)) }
 	pad := func() {
@@ -158,41 +166,44 @@ func cdfHeader(dims []dimension, attributes []attribute, variables []*cdfVariabl
 }
 
 // floats appends values to a variable of doubles, or of floats, which hold these values exactly.
-func (v *cdfVariable) floats(values ...float64) error {
-	var room [8]byte
-	b := room[:v.kind.size()]
+func (v *variable) floats(values ...float64) error {
+	b := v.row[:0]
 	for _, x := range values {
 		if v.kind == cdfFloat {
-			binary.BigEndian.PutUint32(b, math.Float32bits(float32(x)))
+			b = v.order.AppendUint32(b, math.Float32bits(float32(x)))
 		} else {
-			binary.BigEndian.PutUint64(b, math.Float64bits(x))
-		}
-		if _, err := v.out.Write(b); err != nil {
-			return err
+			b = v.order.AppendUint64(b, math.Float64bits(x))
 		}
 	}
-	v.left -= int64(len(values))
-	return nil
-}
-
-// text appends a text to a variable of that type, filled up to a length.
-func (v *cdfVariable) text(s string, length int) error {
-	v.left -= int64(length)
-	_, err := v.out.WriteString(s + strings.Repeat("\x00", length-len(s)))
-	return err
+	return v.write(b, len(values))
 }
 
 // integers appends values to a variable of that type.
-func (v *cdfVariable) integers(values ...int32) error {
-	v.left -= int64(len(values))
-	return binary.Write(v.out, binary.BigEndian, values)
+func (v *variable) integers(values ...int32) error {
+	b := v.row[:0]
+	for _, x := range values {
+		b = v.order.AppendUint32(b, uint32(x))
+	}
+	return v.write(b, len(values))
 }
 
-// close finishes the file. All values must have been written.
-func (n *netCDF) close() error {
+// write writes b, which are so many values, and keeps its memory.
+func (v *variable) write(b []byte, values int) error {
+	v.row, v.left = b, v.left-int64(values)
+	_, err := v.out.Write(b)
+	return err
+}
+
+// text appends a text to a variable of characters, filled up to a length.
+func (v *variable) text(s string, length int) error {
+	return v.write(append(append(v.row[:0], s...), make([]byte, length-len(s))...), length)
+}
+
+// Close finishes the file. All values must have been written.
+func (n *netCDF) Close() error {
 	var err error
 	for _, v := range n.variables {
-		err = errors.Join(err, v.out.Flush())
+		err = errors.Join(err, v.out.(*bufio.Writer).Flush())
 		if v.left != 0 && err == nil {
 			err = fmt.Errorf("variable %s: %d values were not written", v.name, v.left)
 		}

@@ -3,7 +3,9 @@ package export
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -13,13 +15,13 @@ import (
 
 // grid is the rows of a table that form one array: those of one stage and one truth.
 type grid struct {
-	stage   string
-	truth   int // number of the truth; -1: not known
-	cycles  []int32
-	times   []float64
-	lags    []int32 // by cycle; nil: none
-	counts  []int   // members, by cycle
-	members []int32 // of the first cycle
+	stage     string
+	replicate int // 0: the table has no column for it
+	truth     int // number of the truth; -1: not known
+	cycles    []int32
+	times     []float64
+	lags      []int32 // by cycle; nil: none
+	members   []int32 // numbers of all members of all cycles, sorted; nil: none
 }
 
 // key names the grid of a row.
@@ -36,18 +38,17 @@ func key(s *archive.States, row int) string {
 	return strings.Join(parts, "-")
 }
 
-// survey finds the grids of a table.
+// survey finds the grids of a table, and reads its first rows.
 func survey(r *archive.Reader, name string) (grids map[string]*grid, head *archive.States, err error) {
 	grids = map[string]*grid{}
 	truth, err := truthOf(r, name)
 	if err != nil {
 		return nil, nil, err
 	}
-	for s, err := range r.States(name) {
+	for s, err := range r.StateRows(name) {
 		if err != nil {
 			return nil, nil, err
 		}
-		head = s
 		for row := range s.Cycle {
 			g := grids[key(s, row)]
 			if g == nil {
@@ -55,38 +56,41 @@ func survey(r *archive.Reader, name string) (grids map[string]*grid, head *archi
 				if s.Stage != nil {
 					g.stage = s.Stage[row]
 				}
-				if s.Truth != nil {
-					g.truth = int(s.Truth[row])
+				if s.Truth != nil && s.Replicate != nil {
+					g.replicate, g.truth = int(s.Replicate[row]), int(s.Truth[row])
 				}
 				grids[key(s, row)] = g
 			}
 			g.count(s, row)
 		}
 	}
-	if len(grids) == 0 {
-		err = errors.New("has no rows")
+	for s, err := range r.States(name) {
+		return grids, s, err
 	}
-	return grids, head, err
+	return nil, nil, errors.New("has no rows")
 }
 
 // count adds a row.
 func (g *grid) count(s *archive.States, row int) {
 	if n := len(g.cycles); n == 0 || g.cycles[n-1] != s.Cycle[row] {
-		g.cycles, g.times, g.counts = append(g.cycles, s.Cycle[row]), append(g.times, s.Time[row]), append(g.counts, 0)
+		g.cycles, g.times = append(g.cycles, s.Cycle[row]), append(g.times, s.Time[row])
 		if s.Lag != nil {
 			g.lags = append(g.lags, s.Lag[row])
 		}
 	}
-	g.counts[len(g.counts)-1]++
-	if s.Member != nil && len(g.cycles) == 1 {
-		g.members = append(g.members, s.Member[row])
+	if s.Member != nil {
+		if at, there := slices.BinarySearch(g.members, s.Member[row]); !there {
+			g.members = slices.Insert(g.members, at, s.Member[row])
+		}
 	}
 }
 
-// toNetCDF writes the grids of a table of the run as one file each: to.nc, or to.KEY.nc
-// if there are several or the table has stages. Variables are (cycle, ...), or
-// (cycle, member, ...) in tables of members.
-func toNetCDF(to string, r *archive.Reader, name, source string, at places) (err error) {
+// create makes the file of a grid for what h has; key, if not empty, tells it from others of its table.
+type create func(key string, g *grid, h *header) (io.Closer, error)
+
+// export writes the grids of a table of the run to what create makes. Variables are (cycle, ...),
+// or (cycle, member, ...) in tables of members. It holds one batch of the table in memory.
+func export(r *archive.Reader, name, source string, at places, create create) (err error) {
 	grids, head, err := survey(r, name)
 	if err != nil {
 		return err
@@ -94,24 +98,26 @@ func toNetCDF(to string, r *archive.Reader, name, source string, at places) (err
 	out := map[string]*arrays{}
 	defer func() {
 		for _, a := range out {
-			err = errors.Join(err, a.file.close())
+			err = errors.Join(err, a.close())
 		}
 	}()
+	of := archive.State
+	if name == "observations" {
+		of = archive.Observed
+	}
 	for _, key := range slices.Sorted(maps.Keys(grids)) {
-		path, g := to+".nc", grids[key]
-		if len(grids) > 1 || g.stage != "" {
-			path = to + "." + key + ".nc"
-		}
-		of := archive.State
-		if name == "observations" {
-			of = archive.Observed
-		}
+		g := grids[key]
 		h := &header{attributes: []attribute{{"Conventions", "CF-1.11"}, {"title", r.Info.Name}, {"source", source},
 			{"history", r.Info.Started.UTC().Format(time.RFC3339) + " plume run"}}}
-		if out[key], err = newArrays(path, h, g, head, r.Info.Dates, func(variable string) []axis { return at.of(g.truth, of, variable) }); err != nil {
-			delete(out, key)
+		a := newArrays(h, g, head, r.Info.Dates, func(variable string) []axis { return at.of(g.truth, of, variable) })
+		suffix := key
+		if len(grids) == 1 && g.stage == "" {
+			suffix = ""
+		}
+		if a.file, err = create(suffix, g, h); err != nil {
 			return err
 		}
+		out[key] = a
 	}
 	for s, err := range r.States(name) {
 		if err != nil {
@@ -126,20 +132,32 @@ func toNetCDF(to string, r *archive.Reader, name, source string, at places) (err
 	return nil
 }
 
-// arrays is the file of one grid.
-type arrays struct {
-	file              *netCDF
-	logWeight, parent *cdfVariable   // nil: none
-	fields            []*cdfVariable // as in the table
+// toNetCDF writes the grids of a table of the run as one file each: to.nc, or to.KEY.nc
+// if there are several or the table has stages.
+func toNetCDF(to string, r *archive.Reader, name, source string, at places) error {
+	return export(r, name, source, at, func(key string, _ *grid, h *header) (io.Closer, error) {
+		if key != "" {
+			key = "." + key
+		}
+		return h.create(to + key + ".nc")
+	})
 }
 
-// newArrays starts the file of g, for tables like head, and writes its coordinates. If dates
+// arrays is the file of one grid.
+type arrays struct {
+	file              io.Closer
+	members           []int32     // their numbers; nil: none
+	cycle             int32       // of the last row
+	next              int         // place of the next member of this cycle; 0: it is complete
+	logWeight, parent *variable   // nil: none
+	fields            []*variable // as in the table
+	missing           [][]float64 // of each field, the NaN of a member that has left
+}
+
+// newArrays adds to h the coordinates of g and the variables of tables like head. If dates
 // is not nil it says which dates the model times are; axes returns the positions of a
 // variable.
-func newArrays(path string, h *header, g *grid, head *archive.States, dates *archive.Dates, axes func(string) []axis) (*arrays, error) {
-	if low, high := slices.Min(g.counts), slices.Max(g.counts); low != high {
-		return nil, fmt.Errorf("cycles have between %d and %d members, which do not form an array; export it as Parquet", low, high)
-	}
+func newArrays(h *header, g *grid, head *archive.States, dates *archive.Dates, axes func(string) []axis) *arrays {
 	if g.stage != "" {
 		h.attributes = append(h.attributes, attribute{"stage", g.stage})
 	}
@@ -150,22 +168,22 @@ func newArrays(path string, h *header, g *grid, head *archive.States, dates *arc
 		h.integers("lag", lead, g.lags, attribute{"long_name", "cycles of later observations that have changed the members"}, attribute{"units", "1"})
 		beside += " lag"
 	}
-	a := &arrays{}
-	if head.Member != nil {
-		lead = append(lead, h.dimension("member", g.counts[0]))
+	a := &arrays{members: g.members}
+	if g.members != nil {
+		lead = append(lead, h.dimension("member", len(g.members)))
 		h.integers("member", lead[1:], g.members, attribute{"standard_name", "realization"}, attribute{"long_name", "number of the member"}, attribute{"units", "1"})
 	}
 	if head.LogWeight != nil {
 		a.logWeight = h.variable("log_weight", cdfDouble, lead, attribute{"long_name", "logarithm of the member's weight"}, attribute{"units", "1"}, attribute{"coordinates", beside})
 	}
 	if head.Parent.Values != nil {
-		a.parent = h.variable("parent", cdfInt, lead, attribute{"long_name", "forecast member it descends from"}, attribute{"_FillValue", int32(-1)}, attribute{"coordinates", beside})
+		a.parent = h.variable("parent", cdfInt, lead, attribute{"long_name", "forecast member it descends from"}, attribute{"_FillValue", int32(noParent)}, attribute{"coordinates", beside})
 	}
 	for _, f := range head.Fields {
 		h.taken = append(h.taken, nameOf(f.Name))
 	}
 	for _, f := range head.Fields {
-		v := &cdfVariable{name: nameOf(f.Name), kind: cdfDouble, dims: slices.Clone(lead), attributes: []attribute{{"long_name", f.Name}}}
+		v := &variable{name: nameOf(f.Name), kind: cdfDouble, dims: slices.Clone(lead), attributes: []attribute{{"long_name", f.Name}}}
 		if f.Single {
 			v.kind = cdfFloat
 		}
@@ -183,27 +201,65 @@ func newArrays(path string, h *header, g *grid, head *archive.States, dates *arc
 		}
 		v.attributes = append(v.attributes, attribute{"coordinates", coordinates})
 		a.fields, h.variables = append(a.fields, v), append(h.variables, v)
+		a.missing = append(a.missing, slices.Repeat([]float64{math.NaN()}, f.Size()))
 	}
-	var err error
-	a.file, err = h.create(path)
-	return a, err
+	return a
 }
 
-// add writes one row.
+// noParent stands for a missing parent.
+const noParent = -1
+
+// add writes one row, and before it what is missing of members that have left the ensemble.
 func (a *arrays) add(s *archive.States, row int) error {
-	var err error
-	if a.logWeight != nil {
-		err = a.logWeight.floats(s.LogWeight[row])
-	}
-	if a.parent != nil {
-		parent := int32(-1)
-		if s.Parent.Valid[row] {
-			parent = s.Parent.Values[row]
+	if a.members != nil {
+		if err := a.turn(s.Cycle[row], s.Member[row]); err != nil {
+			return err
 		}
-		err = errors.Join(err, a.parent.integers(parent))
 	}
-	for i, v := range a.fields {
-		err = errors.Join(err, v.floats(s.Fields[i].Row(row)...))
+	logWeight, parent := math.NaN(), int32(noParent)
+	if a.logWeight != nil {
+		logWeight = s.LogWeight[row]
+	}
+	if a.parent != nil && s.Parent.Valid[row] {
+		parent = s.Parent.Values[row]
+	}
+	return a.write(logWeight, parent, func(i int) []float64 { return s.Fields[i].Row(row) })
+}
+
+// turn writes what is missing before a member of a cycle.
+func (a *arrays) turn(cycle, member int32) (err error) {
+	if cycle != a.cycle {
+		err = a.skip(0)
+	}
+	a.cycle = cycle
+	at, _ := slices.BinarySearch(a.members, member)
+	err = errors.Join(err, a.skip(at))
+	a.next = (at + 1) % len(a.members)
+	return err
+}
+
+// skip writes that the members from the next one on up to a place are missing.
+func (a *arrays) skip(at int) (err error) {
+	for a.next != at && err == nil {
+		err = a.write(math.NaN(), noParent, func(i int) []float64 { return a.missing[i] })
+		a.next = (a.next + 1) % len(a.members)
 	}
 	return err
 }
+
+// write writes a row.
+func (a *arrays) write(logWeight float64, parent int32, values func(field int) []float64) (err error) {
+	if a.logWeight != nil {
+		err = a.logWeight.floats(logWeight)
+	}
+	if a.parent != nil {
+		err = errors.Join(err, a.parent.integers(parent))
+	}
+	for i, v := range a.fields {
+		err = errors.Join(err, v.floats(values(i)...))
+	}
+	return err
+}
+
+// close writes what is missing of the last cycle.
+func (a *arrays) close() error { return errors.Join(a.skip(0), a.file.Close()) }

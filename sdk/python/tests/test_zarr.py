@@ -1,5 +1,8 @@
 """Zarr stores: what they hold, and that they are written block by block."""
 
+import subprocess
+import warnings
+
 import plume as kit
 import pytest
 import xarray as xr
@@ -58,6 +61,25 @@ def test_members_of_large_states_have_chunks_of_their_own(tmp_path, monkeypatch)
     found = xr.open_zarr(tmp_path / "run.zarr", group="analysis/trial=0001", consolidated=False)
     xr.testing.assert_equal(found.load(), water.ensemble())
     assert (found.u.u_x == found.x - 0.5).all()
+
+
+def test_the_program_writes_the_same_arrays(run, tmp_path):
+    run.to_zarr(tmp_path / "python.zarr")
+    command = [PLUME, "export", str(run.path), "--to", str(tmp_path / "plume.zarr"), "--format", "zarr"]
+    groups = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    want = xr.open_datatree(tmp_path / "python.zarr", engine="zarr", consolidated=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # its metadata is consolidated
+        found = xr.open_datatree(tmp_path / "plume.zarr", engine="zarr")
+    leaves = [node.path.strip("/") for node in want.leaves if node.name != "scores"]
+    assert sorted(groups) == sorted(leaves) == sorted(node.path.strip("/") for node in found.leaves)
+    for group in groups:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            alone = xr.open_zarr(tmp_path / "plume.zarr", group=group).load()
+        xr.testing.assert_equal(alone, found[group].to_dataset())
+        xr.testing.assert_equal(alone, want[group].to_dataset().load())
+    assert found["analysis/trial=0001"].time.dtype == "datetime64[ns]"
 
 
 def test_blocks_are_the_ensemble(run):

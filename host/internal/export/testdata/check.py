@@ -4,6 +4,7 @@ python check.py RUN DIR: DIR holds the exports FORMAT-LAYOUT.
 """
 
 import sys
+import warnings
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
 import xarray as xr
+import zarr
 
 run, out = Path(sys.argv[1]), Path(sys.argv[2])
 
@@ -105,4 +107,19 @@ truth = xr.open_dataset(out / "netcdf-tensor" / "truth/replicate=001/part-00000.
 np.testing.assert_array_equal(truth.u.values.reshape(-1, 4), values(stored(names[3]), "u"))
 observed = xr.open_dataset(out / "netcdf-tensor" / "observations.nc")
 np.testing.assert_array_equal(observed.u.values.reshape(-1, 4), missing)
+
+# Zarr: the same arrays, however they are cut, and with the metadata of all groups in one file
+warnings.simplefilter("error")
+for store in out.glob("zarr-*"):
+    tree = xr.open_datatree(store, engine="zarr")
+    for stage, data in arrays.items():
+        for found in (tree[f"{stage}/trial=0001"].to_dataset(), xr.open_zarr(store, group=f"{stage}/trial=0001")):
+            xr.testing.assert_identical(found.load().drop_attrs(deep=False), data.load().drop_attrs(deep=False))
+            assert found.attrs == data.attrs and found.u.dtype == data.u.dtype
+    xr.testing.assert_identical(tree["truth/replicate=001-0"].to_dataset().load(), truth.load())
+    xr.testing.assert_identical(xr.open_zarr(store, group="observations").load(), observed.load())
+    member = zarr.open(store, mode="r")["analysis/trial=0001/u"]
+    assert member.metadata.zarr_format == 3 and member.metadata.dimension_names == ("cycle", "member", "a", "b")
+    assert store.name != "zarr-tensor" or member.chunks == (3, 2, 2, 2)
+    assert store.name != "zarr-8" or member.chunks[:3] == (1, 1, 1)
 print("equal")
