@@ -62,7 +62,7 @@ var law = []struct {
 	{"host/internal/archive", []string{"host/internal/plan", "host/internal/cycle", "host/internal/observations", "host/internal/score",
 		"sdk", "sdk/wire", "sdk/wire/table", "golang.org/x/sync/errgroup", "gonum.org/v1/gonum/"}},
 	{"host/internal/archive/archivetest", []string{"host/internal/archive", "host/internal/plan", "host/internal/cycle", "host/internal/score", "sdk", "gonum.org/v1/gonum/mat"}},
-	{"host/internal/export", []string{"host/internal/archive", "sdk/wire/table", "golang.org/x/sync/errgroup"}},
+	{"host/internal/export", []string{"host/internal/archive", "sdk/wire/table", "golang.org/x/sync/errgroup", "github.com/klauspost/compress/zstd"}}, // decision 108
 	{"host/internal/cycle", []string{"host/internal/plan", "host/internal/observations", "host/internal/score", "host/internal/response",
 		"sdk", "sdk/ensemble", "sdk/rng", "sdk/resample", "gonum.org/v1/gonum/mat"}},
 	{"host/internal/plan", []string{"host/internal/workflow", "host/internal/observations", "host/internal/tabular", "host/internal/score", "host/internal/diag",

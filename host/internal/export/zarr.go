@@ -141,18 +141,23 @@ func (z *zarr) array(path string, dims []dimension, v *variable, files *errgroup
 // close writes the metadata. The groups above others have none of their own.
 func (z *zarr) close(attributes []attribute) error {
 	z.add("", map[string]any{"node_type": "group", "attributes": attributesOf(attributes)})
-	for path := range maps.Clone(z.nodes) {
-		for dir, _, nested := lastCut(path); nested; dir, _, nested = lastCut(dir) {
+	below := map[string]map[string]any{"": {}} // metadata of what is in each group, by path below it
+	for path, node := range maps.Clone(z.nodes) {
+		for dir, nested := parentOf(path); nested; dir, nested = parentOf(dir) {
 			if z.nodes[dir] == nil {
 				z.add(dir, map[string]any{"node_type": "group", "attributes": map[string]any{}})
 			}
+			if below[dir] == nil {
+				below[dir] = map[string]any{}
+			}
+			below[dir][strings.TrimPrefix(path[len(dir):], "/")] = node
 		}
 	}
 	var err error
 	for path, node := range z.nodes {
 		if node["node_type"] == "group" {
 			node = maps.Clone(node)
-			node["consolidated_metadata"] = map[string]any{"kind": "inline", "must_understand": false, "metadata": z.below(path)}
+			node["consolidated_metadata"] = map[string]any{"kind": "inline", "must_understand": false, "metadata": below[path]}
 		}
 		text, failed := json.Marshal(node)
 		err = errors.Join(err, failed, os.WriteFile(filepath.Join(z.dir, path, "zarr.json"), append(text, '\n'), 0o644))
@@ -160,35 +165,21 @@ func (z *zarr) close(attributes []attribute) error {
 	return errors.Join(err, z.encoder.Close())
 }
 
+// parentOf returns the group above a path; there is none above the store itself.
+func parentOf(path string) (dir string, nested bool) {
+	return path[:max(0, strings.LastIndexByte(path, '/'))], path != ""
+}
+
 // groups returns the paths of the groups with arrays, sorted.
 func (z *zarr) groups() (list []string) {
 	for path, node := range z.nodes {
-		if dir, _, _ := lastCut(path); node["node_type"] == "array" && !slices.Contains(list, dir) {
+		if node["node_type"] == "array" {
+			dir, _ := parentOf(path)
 			list = append(list, dir)
 		}
 	}
 	slices.Sort(list)
-	return list
-}
-
-func lastCut(path string) (dir, name string, found bool) {
-	if i := strings.LastIndexByte(path, '/'); i >= 0 {
-		return path[:i], path[i+1:], true
-	}
-	return path, "", false
-}
-
-// below returns the metadata of what is in a group, by path below it.
-func (z *zarr) below(group string) map[string]any {
-	found := map[string]any{}
-	for path, node := range z.nodes {
-		if rest, inside := strings.CutPrefix(path, group+"/"); inside {
-			found[rest] = node
-		} else if group == "" && path != "" {
-			found[path] = node
-		}
-	}
-	return found
+	return slices.Compact(list)
 }
 
 // chunks is an array that is written from its first value to its last. Its chunks are consecutive

@@ -17,7 +17,8 @@ import (
 
 // ToParquet writes the table from as the Parquet file to, compressed with zstd, in one of
 // the layouts. Dates are timestamps in milliseconds without a time zone, in UTC. The file includes the Arrow schema, so that readers that support it get
-// units and shapes back. ToParquet does not overwrite. Cost: memory for about 100,000 rows.
+// units and shapes back. ToParquet does not overwrite. Cost: memory for some 100 MB, or for some batches that
+// are larger.
 func ToParquet(to, from string, layout Layout, dates Dates) error {
 	shape := func(s *arrow.Schema) (*reshaper, error) { return shaped(s, layout, dates, false) }
 	return convert(to, from, shape, func(f *os.File, s *arrow.Schema) (sink, error) {
@@ -36,13 +37,17 @@ func ToParquet(to, from string, layout Layout, dates Dates) error {
 			return sink{}, err
 		}
 		// Row groups end with batches: Arrow's writer writes the lists of a part of a batch wrongly.
-		var rows int64
+		var rows, bytes int64
 		write := func(r arrow.Record) error {
-			if rows > 0 && rows+r.NumRows() > rowGroup {
-				w.NewBufferedRowGroup()
-				rows = 0
+			var size int64
+			for _, c := range r.Columns() {
+				size += bytesOf(c.Data())
 			}
-			rows += r.NumRows()
+			if rows > 0 && (rows+r.NumRows() > rowGroup || bytes+size > rowGroupBytes) {
+				w.NewBufferedRowGroup()
+				rows, bytes = 0, 0
+			}
+			rows, bytes = rows+r.NumRows(), bytes+size
 			return w.WriteBuffered(r)
 		}
 		return sink{write, w.Close}, nil
@@ -62,9 +67,25 @@ type oneEncoder struct{ compress.Codec }
 
 func (c oneEncoder) EncodeLevel(dst, src []byte, _ int) []byte { return c.Encode(dst, src) }
 
-// rowGroup is the largest number of rows of a Parquet file that are compressed together,
-// unless a batch has more.
-const rowGroup = 1 << 17
+// bytesOf returns the bytes of the buffers of an array.
+func bytesOf(d arrow.ArrayData) (n int64) {
+	for _, b := range d.Buffers() {
+		if b != nil {
+			n += int64(b.Len())
+		}
+	}
+	for _, child := range d.Children() {
+		n += bytesOf(child)
+	}
+	return n
+}
+
+// rowGroup and rowGroupBytes are the largest numbers of rows of a Parquet file, and of their
+// bytes, that are compressed together and held in memory, unless a batch has more.
+const (
+	rowGroup      = 1 << 17
+	rowGroupBytes = 64 << 20
+)
 
 // keepOpen keeps a writer from closing the file.
 type keepOpen struct{ *os.File }
