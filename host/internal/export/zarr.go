@@ -141,12 +141,16 @@ func (z *zarr) array(path string, dims []dimension, v *variable, files *errgroup
 // close writes the metadata. The groups above others have none of their own.
 func (z *zarr) close(attributes []attribute) error {
 	z.add("", map[string]any{"node_type": "group", "attributes": attributesOf(attributes)})
-	below := map[string]map[string]any{"": {}} // metadata of what is in each group, by path below it
-	for path, node := range maps.Clone(z.nodes) {
+	for path := range maps.Clone(z.nodes) {
 		for dir, nested := parentOf(path); nested; dir, nested = parentOf(dir) {
 			if z.nodes[dir] == nil {
 				z.add(dir, map[string]any{"node_type": "group", "attributes": map[string]any{}})
 			}
+		}
+	}
+	below := map[string]map[string]any{} // metadata of what is in each group, by path below it
+	for path, node := range z.nodes {
+		for dir, nested := parentOf(path); nested; dir, nested = parentOf(dir) {
 			if below[dir] == nil {
 				below[dir] = map[string]any{}
 			}

@@ -36,21 +36,17 @@ func ToParquet(to, from string, layout Layout, dates Dates) error {
 		if err != nil {
 			return sink{}, err
 		}
-		// Row groups end with batches: Arrow's writer writes the lists of a part of a batch wrongly.
+		// Row groups end with what is written at once: Arrow's writer writes the lists of a part of it wrongly.
 		var rows, bytes int64
-		write := func(r arrow.Record) error {
-			var size int64
-			for _, c := range r.Columns() {
-				size += bytesOf(c.Data())
-			}
+		g := &gathered{write: func(r arrow.Record, size int64) error {
 			if rows > 0 && (rows+r.NumRows() > rowGroup || bytes+size > rowGroupBytes) {
 				w.NewBufferedRowGroup()
 				rows, bytes = 0, 0
 			}
 			rows, bytes = rows+r.NumRows(), bytes+size
 			return w.WriteBuffered(r)
-		}
-		return sink{write, w.Close}, nil
+		}}
+		return sink{g.add, func() error { return errors.Join(g.flush(), w.Close()) }}, nil
 	})
 }
 
@@ -66,6 +62,57 @@ func init() {
 type oneEncoder struct{ compress.Codec }
 
 func (c oneEncoder) EncodeLevel(dst, src []byte, _ int) []byte { return c.Encode(dst, src) }
+
+// gathered puts small record batches together before they are written: each write of Arrow's
+// Parquet writer costs as much as compressing some kilobytes.
+type gathered struct {
+	write   func(r arrow.Record, bytes int64) error
+	batches []arrow.Record
+	rows    int64
+	bytes   int64
+}
+
+// gatheredBytes is how much is written at once, unless a batch has more.
+const gatheredBytes = 4 << 20
+
+func (g *gathered) add(r arrow.Record) error {
+	size := int64(0)
+	for _, c := range r.Columns() {
+		size += bytesOf(c.Data())
+	}
+	var err error
+	if g.bytes+size > gatheredBytes || g.rows+r.NumRows() > rowGroup {
+		err = g.flush()
+	}
+	r.Retain()
+	g.batches, g.rows, g.bytes = append(g.batches, r), g.rows+r.NumRows(), g.bytes+size
+	return err
+}
+
+// flush writes the batches.
+func (g *gathered) flush() error {
+	if len(g.batches) == 0 {
+		return nil
+	}
+	whole := g.batches[0]
+	if len(g.batches) > 1 {
+		columns := make([]arrow.Array, whole.NumCols())
+		for c := range columns {
+			parts := make([]arrow.Array, len(g.batches))
+			for i, r := range g.batches {
+				parts[i] = r.Column(c)
+			}
+			columns[c] = concatenated(parts)
+		}
+		whole = array.NewRecord(whole.Schema(), columns, g.rows)
+	}
+	err := g.write(whole, g.bytes)
+	for _, r := range g.batches {
+		r.Release()
+	}
+	g.batches, g.rows, g.bytes = g.batches[:0], 0, 0
+	return err
+}
 
 // bytesOf returns the bytes of the buffers of an array.
 func bytesOf(d arrow.ArrayData) (n int64) {
