@@ -63,6 +63,22 @@ func TrialBytes(keep Keep, p *plan.Plan, t *plan.Trial) float64 {
 	return partBytes(keep, p, t) + float64(p.Clock.Cycles/max(1, keep.Every))*kept*memberBytes(keep.membersOf(t.Size), bytes)
 }
 
+// WritingBytes returns the memory that writing an ensemble takes: that of the members of a stage
+// that are stored, if they are a part of them or stored as float32.
+func WritingBytes(keep Keep, p *plan.Plan, t *plan.Trial) (bytes float64) {
+	if !keep.Forecast && !keep.Analysis {
+		return 0
+	}
+	values := float64(keep.membersOf(t.Size)) * float64(keep.stored(p.State).Size())
+	if values < float64(t.Size)*float64(p.State.Size()) {
+		bytes += 8 * values
+	}
+	if keep.Single {
+		bytes += 4 * values
+	}
+	return bytes
+}
+
 // partBytes estimates the size of the tables of a trial that are joined with those of other
 // trials when the run ends.
 func partBytes(keep Keep, p *plan.Plan, t *plan.Trial) float64 {

@@ -204,3 +204,40 @@ func estimateOf(t *testing.T, text string, set ...string) *Estimate {
 	}
 	return est
 }
+
+// What plan says that a run would store with a setting of [output] is what one with it stores, and a run that stores
+// little is not warned about.
+func TestSavings(t *testing.T) {
+	text := twin + oneModel + filterOf("nudge") + "[output]\nensemble = \"both\"\n"
+	x, err := Open(t.Context(), loadText(t, text, workflow.Options{}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := x.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	stored := x.stores()
+	for _, s := range x.savings() {
+		w := loadText(t, text, workflow.Options{Set: []string{s.Setting}})
+		y, err := Open(t.Context(), w, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := y.stores(); got != s.Bytes || got >= stored {
+			t.Errorf("%s: %g bytes, but %g are promised, of %g", s.Setting, got, s.Bytes, stored)
+		}
+		if err := y.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	est := &Estimate{Cost: Cost{Bytes: stored}}
+	if x.Save(est, t.TempDir()); len(est.Warnings) > 0 || len(est.Savings) > 0 {
+		t.Errorf("got %v", est.Warnings)
+	}
+	est.Bytes = 2 * large
+	if x.Save(est, t.TempDir()); len(est.Warnings) != 1 || len(est.Savings) < 3 {
+		t.Errorf("got %v, %v", est.Warnings, est.Savings)
+	}
+}

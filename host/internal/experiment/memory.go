@@ -86,10 +86,10 @@ func (e *Experiment) Memory(workers int) *Memory {
 	calls, processes := map[string][]float64{}, map[string]int{}
 	garbage := map[string]float64{} // by plugin
 	shared := 0.0
-	count := func(p *plan.Plan, t *plan.Trial) {
+	count := func(p *plan.Plan, t *plan.Trial, writing float64) {
 		of := p.Memory(t)
 		held, model := e.carrying(p, t)
-		hosts = append(hosts, of.Host+held)
+		hosts = append(hosts, of.Host+held+writing)
 		for name, c := range of.Plugins {
 			bytes := c.Matrices + c.Work
 			if name == p.ModelCalls.Plugin {
@@ -106,10 +106,10 @@ func (e *Experiment) Memory(workers int) *Memory {
 		for _, p := range planned.Plans {
 			shared = max(shared, p.SharedMemory())
 			for i := range p.Trials {
-				count(p, &p.Trials[i])
+				count(p, &p.Trials[i], archive.WritingBytes(e.keepOf(p, &p.Trials[i]), p, &p.Trials[i]))
 			}
 			if p.Reference != nil {
-				count(p, p.Reference)
+				count(p, p.Reference, 0)
 			}
 		}
 	}
