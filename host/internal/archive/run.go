@@ -20,12 +20,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk/wire/table"
 	"golang.org/x/sync/errgroup"
-	"gonum.org/v1/gonum/mat"
 )
 
 // Run is a run directory that is being written.
