@@ -81,12 +81,14 @@ window = { length = "all", scheme = "gauss-newton" }
 `
 
 // diagnosedWorkflow writes the workflow diagnosed, in which s is observed or, as a diagnostic, what has its value.
-func diagnosedWorkflow(t *testing.T, observed string) string {
+// more follows the parameters of the model.
+func diagnosedWorkflow(t *testing.T, observed, more string) string {
 	t.Helper()
 	with := ""
 	if observed != "s" {
 		with = `diagnostics = ["` + observed + `"]` + "\ndiagnostic_matrix = [0, 1, 0]"
 	}
+	with += more
 	file := filepath.Join(t.TempDir(), "stops.toml")
 	if err := os.WriteFile(file, []byte(strings.NewReplacer("WITH", with, "OBSERVED", observed).Replace(diagnosed)), 0o600); err != nil {
 		t.Fatal(err)
@@ -101,7 +103,7 @@ func TestDiagnosticsAreObservedLikeTheState(t *testing.T) {
 	t.Parallel()
 	var dirs []string
 	for _, observed := range []string{"s", "seen"} {
-		code, dir, said := plumeHere(t, nil, "run", diagnosedWorkflow(t, observed), "--in-process", "--run-dir", t.TempDir())
+		code, dir, said := plumeHere(t, nil, "run", diagnosedWorkflow(t, observed, ""), "--in-process", "--run-dir", t.TempDir())
 		if code != exitOK {
 			t.Fatalf("exit code %d\n%s", code, said)
 		}
@@ -170,10 +172,10 @@ func checkSeen(t *testing.T, name string, e *table.Table) {
 	}
 }
 
-// Runs with diagnostics are the same however they are executed.
+// Runs with diagnostics are the same however they are executed, also with noise, whose shocks are moved in windows.
 func TestDiagnosticsTheSame(t *testing.T) {
 	t.Parallel()
-	file, root := diagnosedWorkflow(t, "seen"), t.TempDir()
+	file, root := diagnosedWorkflow(t, "seen", "\n[model.noise]\nsd = 0.1"), t.TempDir()
 	var dirs []string
 	for _, how := range [][]string{{}, {"--in-process"}, {"--set", "model.replicas=3", "--workers", "2"}} {
 		code, dir, said := plumeHere(t, nil, append([]string{"run", file, "--run-dir", root}, how...)...)
