@@ -184,12 +184,13 @@ func (v *variablesReader) readObservations() error {
 			}
 			return truthKey{replicate: 1}
 		}
-		for from, to := 0, 0; from < len(b.Cycle); from = to {
-			key := keyOf(from)
-			for to = from + 1; to < len(b.Cycle) && keyOf(to) == key; {
+		for from := 0; from < len(b.Cycle); {
+			key, to := keyOf(from), from+1
+			for to < len(b.Cycle) && keyOf(to) == key {
 				to++
 			}
 			v.observations[key] = append(v.observations[key], observedRows{b.Cycle[from:to], from, b.Fields})
+			from = to
 		}
 	}
 	return nil
