@@ -224,11 +224,17 @@ def draw(ax, cells):
                         color=colour, marker="o", markersize=4, capsize=3, linewidth=2.4 if family.startswith("joint, d") else 1.2, label=family)
 
 
-def dress(ax, ticks, **texts):
-    """Makes both axes logarithmic, with these ticks on that of x."""
-    ax.set(xscale="log", yscale="log", **texts)
+def logarithmic(ax, ticks):
+    """Makes the axis of x logarithmic, with these ticks."""
+    ax.set(xscale="log")
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+
+
+def dress(ax, ticks, **texts):
+    """Makes both axes logarithmic, with these ticks on that of x."""
+    ax.set(yscale="log", **texts)
+    logarithmic(ax, ticks)
     ax.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     ax.yaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     ax.grid(which="both", alpha=0.25)

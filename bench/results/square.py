@@ -16,7 +16,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow.ipc
-from results import COLOURS, OUT, read, read_csv, rows_of, runs_of, save, standard_error, write_csv
+from results import COLOURS, OUT, logarithmic, read, read_csv, rows_of, runs_of, save, standard_error, write_csv
 
 EXACT = "exact"
 NAMES = {"joint": "joint, defaults", "joint-passes": "joint, passes by rule", "sir": "SIR", EXACT: "exact posterior"}
@@ -115,9 +115,8 @@ def figure(rows):
         values = [found[size, label] for size in sizes]
         style = {"linestyle": "--"} if label == EXACT else {"marker": "o", "markersize": 4, "capsize": 3}
         ax.errorbar(sizes, [statistics.fmean(v) for v in values], None if label == EXACT else [standard_error(v) for v in values], color=colour, label=name, **style)
-    ax.set(xscale="log", xlabel="ensemble size N", ylabel="RMS error of the mean of abs(x)", title="square")
-    ax.set_xticks(sizes, [str(size) for size in sizes])
-    ax.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    ax.set(xlabel="ensemble size N", ylabel="RMS error of the mean of abs(x)", title="square")
+    logarithmic(ax, sizes)
     ax.grid(alpha=0.25)
     save(fig, ax, "square")
 

@@ -13,7 +13,7 @@ import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
-from results import COLOURS, OUT, gather_set_ups, model_runs, read, save, standard_error, windows_of
+from results import COLOURS, OUT, gather_set_ups, logarithmic, model_runs, read, save, standard_error, windows_of
 
 # Set-ups in the order of the page: name of the folder of runs, what it is, and what others print.
 SETUPS = {
@@ -152,9 +152,8 @@ def figure(rows):
                                     markerfacecolor=COLOURS[k] if filled else "white", label=f"{name}, {'window' if filled else 'none'}" if at == 0 else None)  # fmt: skip
             labels.append(f"{setup}, N = {size}")
             at += 1
-    ax.set(xlabel="RMSE of the analysis mean", xscale="log")
-    ax.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-    ax.xaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    ax.set(xlabel="RMSE of the analysis mean")
+    logarithmic(ax, (0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6))
     ax.set_yticks(range(at), labels)
     ax.invert_yaxis()
     ax.grid(which="both", alpha=0.25)
