@@ -100,7 +100,11 @@ var alive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5
 // admit lets the host in, to the plugin itself if it takes connections.
 func (g *gate) admit(tcp net.Conn) {
 	defer tcp.Close()
-	if rpc.HandOver(tcp, connections(filepath.Dir(g.socket)), g.admission, g.hold) {
+	hold := func() (release func()) {
+		_ = tcp.(*net.TCPConn).SetKeepAliveConfig(alive) // Go has set its own in the process that took it
+		return g.hold()
+	}
+	if rpc.HandOver(tcp, connections(filepath.Dir(g.socket)), g.admission, hold) {
 		return
 	}
 	g.relay(tcp)

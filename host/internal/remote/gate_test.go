@@ -14,6 +14,7 @@ import (
 	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rpc"
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 )
 
@@ -36,7 +37,7 @@ func TestGate(t *testing.T) {
 		}
 	}()
 	t.Cleanup(func() { _ = inside.Close() })
-	g, host := openGate(t, socket)
+	g, host := openGate(t, socket, nil)
 	stranger := selfSigned(t)
 	echo := func(certificates ...tls.Certificate) error {
 		conn, err := tls.Dial("tcp", g.listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, Certificates: certificates, NextProtos: []string{"h2"}})
@@ -85,8 +86,9 @@ func selfSigned(t *testing.T) tls.Certificate {
 	return pair
 }
 
-// openGate returns a gate of the plugin that listens at socket, and the certificate of its host.
-func openGate(t *testing.T, socket string) (*gate, tls.Certificate) {
+// openGate returns a gate of the plugin that listens at socket, and the certificate of its host. It sends its first
+// connections to seen.
+func openGate(t *testing.T, socket string, seen chan<- net.Conn) (*gate, tls.Certificate) {
 	t.Helper()
 	host := selfSigned(t)
 	g, err := newGate(&request{Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: host.Certificate[0]})), Ports: "20000-60000"}, socket)
@@ -94,8 +96,28 @@ func openGate(t *testing.T, socket string) (*gate, tls.Certificate) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = g.listener.Close() })
-	go accept(g.listener, g.admit)
+	go accept(g.listener, func(conn net.Conn) {
+		select {
+		case seen <- conn:
+		default:
+		}
+		g.admit(conn)
+	})
 	return g, host
+}
+
+// keepAliveInterval returns how often the other end of a connection that says nothing is asked for a sign.
+func keepAliveInterval(t *testing.T, conn net.Conn) time.Duration {
+	t.Helper()
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seconds int
+	if failed := raw.Control(func(fd uintptr) { seconds, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPINTVL) }); failed != nil || err != nil {
+		t.Fatal(failed, err)
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // waitOpen waits until the host has n connections.
@@ -124,7 +146,8 @@ func TestGateHandsOver(t *testing.T) {
 	rpc.Register(server, p)
 	t.Cleanup(server.Stop)
 	go func() { _ = server.Serve(l) }()
-	g, host := openGate(t, filepath.Join(dir, "nobody"))
+	seen := make(chan net.Conn, 3)
+	g, host := openGate(t, filepath.Join(dir, "nobody"), seen)
 	describe := func(certificates ...tls.Certificate) (*grpc.ClientConn, error) {
 		conn, err := grpc.NewClient("passthrough:///"+g.listener.Addr().String(), rpc.TLSDialOptions(&tls.Config{InsecureSkipVerify: true, Certificates: certificates})...)
 		if err != nil {
@@ -139,6 +162,9 @@ func TestGateHandsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitOpen(t, g, 1)
+	if every := keepAliveInterval(t, <-seen); every != alive.Interval {
+		t.Errorf("a host that is gone is looked for every %v, want %v", every, alive.Interval)
+	}
 	for _, certificates := range [][]tls.Certificate{{selfSigned(t)}, nil} {
 		if _, err := describe(certificates...); err == nil {
 			t.Error("a stranger got in")
@@ -158,7 +184,7 @@ func TestGateOfHangingPlugin(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	g, _ := openGate(t, filepath.Join(dir, "nobody"))
+	g, _ := openGate(t, filepath.Join(dir, "nobody"), nil)
 	host, err := net.Dial("tcp", g.listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
