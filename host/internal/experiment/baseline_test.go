@@ -32,7 +32,7 @@ func TestBaselines(t *testing.T) {
 			t.Errorf("%s: got %+v", want.filter, m)
 		}
 	}
-	if s := climatologySpread(p, made); math.Abs(s-math.Sqrt(14)) > 1e-14 { // 0, 2, ..., 10: variance 70 / 5
+	if s, _ := inTime(newStateValues(p, made).truth(p, made)); math.Abs(s-math.Sqrt(14)) > 1e-14 { // 0, 2, ..., 10: variance 70 / 5
 		t.Errorf("spread of the climatology: %v", s)
 	}
 }

@@ -119,7 +119,7 @@ func newScorer(p *plan.Plan, t *plan.Trial, made *cycle.Scenario, r *cycle.Refer
 		described: values, marginals: score.NewMarginals(columns), scaled: score.NewMarginals([]int{}),
 	}
 	if made.Known() {
-		s.climate = climatologySpread(p, made)
+		s.climate, _ = inTime(s.values.truth(p, made))
 	}
 	s.marginals.Sample(p.Sites())
 	if s.values.factors == nil {
@@ -397,12 +397,6 @@ func squares(sum float64, a, b []float64) float64 {
 func baseline(name, metric string, of *plan.Scenario, m score.Mean) archive.Metric {
 	id := archive.TrialID{Replicate: of.Replicate, Filter: name}
 	return archive.Metric{TrialID: id, Truth: of.Number, Metric: metric, Stage: score.Analysis, Value: m.Value, SE: m.SE, Cycles: m.Count, Status: archive.OK}
-}
-
-// climatologySpread returns the spread of the truth around its time mean.
-func climatologySpread(p *plan.Plan, made *cycle.Scenario) float64 {
-	spread, _ := inTime(newStateValues(p, made).truth(p, made))
-	return spread
 }
 
 // linear returns weights from log-weights; nil stays nil.
