@@ -153,10 +153,10 @@ def page(rows):
                 f"| {100 * cpu['host'] / sum(cpu.values()):.0f} % | " + " | ".join(number(memory[p]) for p in ["filter", "host", "model", "operator"]) + f" | {number(sum(memory.values()), 3)} |"
             )
     out += [
-        ONCE.rstrip(),
         "",
         "An ensemble of 10,000 sites has 1.6 MB, less than a process without one, so only larger ones say what memory grows by. Two cores of a virtual machine; "
         "wall times are those of a machine that others used at the same time, and processor times are the ones to compare.",
+        ONCE.rstrip(),
         "",
     ]
     return "\n".join(out)

@@ -290,7 +290,7 @@ as many digits as in any other float32. A finite value beyond the range of float
 observations, reference and checkpoints are the same for both, and so is a run that is resumed.
 
 [examples/analysis](../../examples/analysis) shows how to open them with pyarrow, pandas, polars, DuckDB, xarray and plume's own reader; ` + "`plume export`" + ` copies
-them to Parquet, CSV and netCDF.
+them to Parquet, CSV, netCDF and Zarr.
 
 | file | |
 |---|---|
