@@ -172,10 +172,16 @@ type engine struct {
 	outcomes  map[int]outcome                     // of the trials that have ended, by number
 	baselines map[*plan.Scenario][]archive.Metric // of the truths that were needed
 	written   map[*plan.Scenario]bool             // truths whose files exist
-	storing   sync.Mutex                          // held while a truth is made that is not kept in memory
-	made      map[*plan.Scenario]bool             // such truths that have been made
 	workers   []archive.Replica                   // on other machines, and what they did
 	noWorker  error                               // why the last of them gave up; nil: it did not
+
+	files sync.Map // *truthFiles of the truths that are not kept in memory, by *plan.Scenario
+}
+
+// truthFiles are the tables of a truth that stays in them.
+type truthFiles struct {
+	sync.Mutex      // held while they are written
+	complete   bool // whether they have been
 }
 
 // outcome is how a trial ended.
@@ -219,7 +225,7 @@ func perform(ctx context.Context, w *workflow.Workflow, known observations.Known
 		return nil, err
 	}
 	trials, cycles := x.Sweep.Size()
-	e := &engine{Experiment: x, Options: o, makers: memory.Workers, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}, written: map[*plan.Scenario]bool{}, made: map[*plan.Scenario]bool{}}
+	e := &engine{Experiment: x, Options: o, makers: memory.Workers, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}, written: map[*plan.Scenario]bool{}}
 	if e.Workers = memory.Workers; o.Away != nil {
 		e.Workers = min(trials, o.Workers)
 	}
@@ -379,9 +385,11 @@ func (e *engine) makeScenario(ctx context.Context, sc *scenario) (err error) {
 // storeTruth makes a truth with its observations and writes them as they are made, unless that has been done
 // for another scenario. It stays in its files.
 func (e *engine) storeTruth(ctx context.Context, sc *scenario) (_ *cycle.Scenario, err error) {
-	e.storing.Lock() // scenarios may have the same truth
-	defer e.storing.Unlock()
-	if !e.made[sc.planned] {
+	known, _ := e.files.LoadOrStore(sc.planned, new(truthFiles))
+	files := known.(*truthFiles)
+	files.Lock() // scenarios may have the same truth
+	defer files.Unlock()
+	if !files.complete {
 		w, err := e.run.Truth(sc.planned)
 		if err != nil {
 			return nil, err
@@ -398,7 +406,7 @@ func (e *engine) storeTruth(ctx context.Context, sc *scenario) (_ *cycle.Scenari
 		if err := w.Close(); err != nil {
 			return nil, err
 		}
-		e.made[sc.planned] = true
+		files.complete = true
 	}
 	stored, err := e.run.StoredTruth(sc.planned)
 	return &cycle.Scenario{Init: cycle.Init(sc.plan), Stored: stored}, err
