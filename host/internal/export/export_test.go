@@ -2,6 +2,7 @@ package export
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/wire/table"
@@ -321,4 +323,51 @@ func TestPositions(t *testing.T) {
 	if got := strings.Join(all, "; "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+}
+
+// The position of a scalar is an array without dimensions, whose only chunk has no number.
+func TestZarrOfOneValue(t *testing.T) {
+	dir := t.TempDir()
+	z, err := newZarr(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &header{}
+	h.doubles("x", nil, []float64{7})
+	h.doubles("y", []int{h.dimension("y", 2)}, []float64{8, 9})
+	g, err := z.group("observations", h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(g.Close(), z.close(nil)); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string][]float64{"x/c": {7}, "y/c/0": {8, 9}} {
+		if got := chunkOf(t, filepath.Join(dir, "observations", path)); !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", path, got, want)
+		}
+	}
+}
+
+// chunkOf returns the values of the file of a chunk.
+func chunkOf(t *testing.T, path string) []float64 {
+	t.Helper()
+	packed, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	b, err := d.DecodeAll(packed, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make([]float64, len(b)/8)
+	if _, err := binary.Decode(b, binary.LittleEndian, values); err != nil {
+		t.Fatal(err)
+	}
+	return values
 }

@@ -135,7 +135,7 @@ func (z *zarr) array(path string, dims []dimension, v *variable, files *errgroup
 			map[string]any{"name": "zstd", "configuration": map[string]any{"level": 1, "checksum": true}},
 		},
 	})
-	return c, os.MkdirAll(c.dir, 0o755)
+	return c, os.MkdirAll(filepath.Dir(c.dir), 0o755)
 }
 
 // close writes the metadata. The groups above others have none of their own.
@@ -192,7 +192,7 @@ func (z *zarr) groups() (list []string) {
 type chunks struct {
 	store *zarr
 	of    *variable
-	dir   string
+	dir   string // of the files of chunks, or the file of a single value
 	files *errgroup.Group
 
 	shape []int // of a chunk
