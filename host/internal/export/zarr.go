@@ -33,7 +33,8 @@ var chunkBytes = 8 << 20 // less in tests
 type zarr struct {
 	dir     string
 	encoder *zstd.Encoder
-	buffers sync.Pool // of chunks
+	buffers sync.Pool     // of chunks
+	writing chan struct{} // one for each chunk that is being written, of all groups
 
 	mu    sync.Mutex
 	nodes map[string]map[string]any // metadata by path
@@ -41,7 +42,7 @@ type zarr struct {
 
 func newZarr(dir string) (*zarr, error) {
 	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)))
-	return &zarr{dir: dir, encoder: encoder, nodes: map[string]map[string]any{}}, err
+	return &zarr{dir: dir, encoder: encoder, writing: make(chan struct{}, runtime.GOMAXPROCS(0)), nodes: map[string]map[string]any{}}, err
 }
 
 // groupOf returns the path of the group of a grid of a table, such as analysis/trial=0001 or
@@ -74,7 +75,6 @@ type zarrGroup struct {
 // group makes a group with arrays for what h has, and writes its coordinates.
 func (z *zarr) group(path string, h *header) (*zarrGroup, error) {
 	g := &zarrGroup{files: &errgroup.Group{}}
-	g.files.SetLimit(runtime.GOMAXPROCS(0))
 	z.add(path, map[string]any{"node_type": "group", "attributes": attributesOf(h.attributes)})
 	for _, v := range h.variables {
 		c, err := z.array(path+"/"+v.name, h.dims, v, g.files)
@@ -277,7 +277,9 @@ func (c *chunks) flush() {
 		path = filepath.Join(path, strconv.Itoa(k))
 	}
 	c.buf = nil
+	store.writing <- struct{}{}
 	c.files.Go(func() error {
+		defer func() { <-store.writing }()
 		packed, _ := store.buffers.Get().([]byte)
 		packed = store.encoder.EncodeAll(values, packed[:0])
 		err := os.WriteFile(path, packed, 0o644)
