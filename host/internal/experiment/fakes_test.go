@@ -301,6 +301,19 @@ func runText(t testing.TB, text string, o Options) (*Result, error) {
 	return r, err
 }
 
+// stopped runs a workflow of fakes, asks it to stop after so many cycles of its trials, and returns the directory of
+// the run.
+func stopped(t testing.TB, w *workflow.Workflow, at int64, o Options) string {
+	t.Helper()
+	o.InProcess, o.Stop = true, NewStop()
+	o.Observer = &after{at: at, do: func() { o.Stop.Ask(errEnough) }}
+	r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
+	if !errors.Is(err, errEnough) {
+		t.Fatalf("stopped after %d cycles: got %v", at, err)
+	}
+	return r.Dir
+}
+
 // resumed goes on with the run in dir, which must end well.
 func resumed(t testing.TB, w *workflow.Workflow, dir string, o Options) *Result {
 	t.Helper()

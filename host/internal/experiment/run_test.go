@@ -113,14 +113,9 @@ func TestRecordStopAndResume(t *testing.T) {
 	}
 	for at := int64(1); at < count.cycles.Load(); at += 131 {
 		w := loadText(t, records, workflow.Options{})
-		o := Options{Workers: 2, InProcess: true, Stop: NewStop(), Checkpoint: time.Nanosecond}
-		o.Observer = &after{at: at, do: func() { o.Stop.Ask(errEnough) }}
-		r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
-		if !errors.Is(err, errEnough) {
-			t.Fatalf("stopped after %d cycles: got %v", at, err)
-		}
-		resumed(t, w, r.Dir, Options{Workers: 1})
-		sameRun(t, want.Dir, r.Dir)
+		dir := stopped(t, w, at, Options{Workers: 2, Checkpoint: time.Nanosecond})
+		resumed(t, w, dir, Options{Workers: 1})
+		sameRun(t, want.Dir, dir)
 	}
 }
 
@@ -129,14 +124,9 @@ func TestResumedNoise(t *testing.T) {
 	const model = "model = { plugin = \"fake-model\", noise = { sd = 1, memory = 0.9 }, on_failure = \"drop_member\", max_failed = 1, params = { fault = \"member\" } }\n"
 	text := strings.Replace(twin, "truth      = {", "truth      = { noise = { sd = 1, memory = 0.5 },", 1) + model + filterOf("choose") + filterOf("nudge")
 	w := loadText(t, text, workflow.Options{})
-	o := Options{Workers: 1, InProcess: true, Stop: NewStop()}
-	o.Observer = &after{at: 57, do: func() { o.Stop.Ask(errEnough) }}
-	r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
-	if !errors.Is(err, errEnough) {
-		t.Fatalf("got %v", err)
-	}
-	resumed(t, w, r.Dir, Options{})
-	sameRun(t, ran(t, text, Options{Workers: 2}).Dir, r.Dir)
+	dir := stopped(t, w, 57, Options{Workers: 1})
+	resumed(t, w, dir, Options{})
+	sameRun(t, ran(t, text, Options{Workers: 2}).Dir, dir)
 }
 
 // A trial goes on from its checkpoint: cycles that were run are not run again.
@@ -159,13 +149,8 @@ func TestResumedTrialGoesOn(t *testing.T) {
 func TestCheckpointOfAnotherVersion(t *testing.T) {
 	text := twin + oneModel + filterOf("nudge")
 	w := loadText(t, text, workflow.Options{})
-	o := Options{Workers: 1, InProcess: true, Stop: NewStop()}
-	o.Observer = &after{at: 17, do: func() { o.Stop.Ask(errEnough) }}
-	r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
-	if !errors.Is(err, errEnough) {
-		t.Fatalf("got %v", err)
-	}
-	run, err := archive.Reopen(r.Dir)
+	dir := stopped(t, w, 17, Options{Workers: 1})
+	run, err := archive.Reopen(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,8 +164,8 @@ func TestCheckpointOfAnotherVersion(t *testing.T) {
 	if err := errors.Join(run.Save(name, c, numbers[:3]), run.Release()); err != nil {
 		t.Fatal(err)
 	}
-	resumed(t, w, r.Dir, Options{})
-	sameRun(t, ran(t, text, Options{Workers: 1}).Dir, r.Dir)
+	resumed(t, w, dir, Options{})
+	sameRun(t, ran(t, text, Options{Workers: 1}).Dir, dir)
 }
 
 // Checkpoints while a run goes on change nothing, and none is left when it ends.
@@ -299,14 +284,10 @@ func TestRestart(t *testing.T) {
 		if f.Rows != 1 || got != want || f.Column("action").([]string)[0] != archive.Restarted || f.Column("cycle").([]int32)[0] != 5 {
 			t.Errorf("%d failures: %+v, want %+v", f.Rows, got, want)
 		}
-		w, o := loadText(t, text, workflow.Options{}), Options{Workers: 1, InProcess: true, Stop: NewStop()}
-		o.Observer = &after{at: 7, do: func() { o.Stop.Ask(errEnough) }}
-		r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
-		if !errors.Is(err, errEnough) {
-			t.Fatalf("got %v, %+v", err, r)
-		}
-		resumed(t, w, r.Dir, Options{Workers: 1})
-		sameRun(t, whole.Dir, r.Dir)
+		w := loadText(t, text, workflow.Options{})
+		dir := stopped(t, w, 7, Options{Workers: 1})
+		resumed(t, w, dir, Options{Workers: 1})
+		sameRun(t, whole.Dir, dir)
 	}
 }
 
@@ -426,21 +407,16 @@ func TestStoppedRecordGrows(t *testing.T) {
 	text := recordedFor(t, 40, "x") + oneModel + filter
 	restore := shorten(t, text, 30)
 	w := loadText(t, text, workflow.Options{})
-	o := Options{Workers: 1, InProcess: true, Stop: NewStop()}
-	o.Observer = &after{at: 75, do: func() { o.Stop.Ask(errEnough) }} // in the last of three runs over 30 cycles
-	r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
-	if !errors.Is(err, errEnough) {
-		t.Fatalf("got %v", err)
-	}
+	dir := stopped(t, w, 75, Options{Workers: 1}) // in the last of three runs over 30 cycles
 	restore()
 	again, found := workflow.Load(w.File, workflow.Options{})
 	if len(found) > 0 {
 		t.Fatal(found.Text(false))
 	}
-	if _, err := Continue(t.Context(), again, r.Dir, Again{}, "", Options{InProcess: true}); err != nil {
+	if _, err := Continue(t.Context(), again, dir, Again{}, "", Options{InProcess: true}); err != nil {
 		t.Fatal(err)
 	}
-	sameRun(t, ran(t, text, Options{}).Dir, r.Dir)
+	sameRun(t, ran(t, text, Options{}).Dir, dir)
 }
 
 // With ensemble_every the stored ensembles are those of a run without it in the cycles that are multiples of it,
@@ -467,14 +443,9 @@ func TestEnsembleEvery(t *testing.T) {
 		t.Error("the scores differ")
 	}
 	w := loadText(t, text+"ensemble_every = 7\n", workflow.Options{})
-	o := Options{Workers: 1, InProcess: true, Stop: NewStop(), Checkpoint: time.Nanosecond}
-	o.Observer = &after{at: 17, do: func() { o.Stop.Ask(errEnough) }}
-	r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
-	if !errors.Is(err, errEnough) {
-		t.Fatal(err)
-	}
-	resumed(t, w, r.Dir, Options{Workers: 1})
-	sameRun(t, some.Dir, r.Dir)
+	dir := stopped(t, w, 17, Options{Workers: 1, Checkpoint: time.Nanosecond})
+	resumed(t, w, dir, Options{Workers: 1})
+	sameRun(t, some.Dir, dir)
 }
 
 // A part of ensembles that is stored is that part of them, also of a run that was stopped and resumed,
@@ -491,14 +462,9 @@ func TestEnsembleParts(t *testing.T) {
 			}
 		}
 		w := loadText(t, text, workflow.Options{})
-		o := Options{Workers: 1, InProcess: true, Stop: NewStop(), Checkpoint: time.Nanosecond}
-		o.Observer = &after{at: 17, do: func() { o.Stop.Ask(errEnough) }}
-		r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
-		if !errors.Is(err, errEnough) {
-			t.Fatal(err)
-		}
-		resumed(t, w, r.Dir, Options{Workers: 1})
-		sameRun(t, some.Dir, r.Dir)
+		dir := stopped(t, w, 17, Options{Workers: 1, Checkpoint: time.Nanosecond})
+		resumed(t, w, dir, Options{Workers: 1})
+		sameRun(t, some.Dir, dir)
 	}
 }
 
@@ -534,14 +500,9 @@ func TestBeyondSingle(t *testing.T) {
 		t.Errorf("got %v and %v, want %d", some.Beyond, all.Beyond, want)
 	}
 	w := loadText(t, text, workflow.Options{})
-	o := Options{Workers: 1, InProcess: true, Stop: NewStop(), Checkpoint: time.Nanosecond}
-	o.Observer = &after{at: 17, do: func() { o.Stop.Ask(errEnough) }}
-	r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
-	if !errors.Is(err, errEnough) {
-		t.Fatal(err)
-	}
-	if r = resumed(t, w, r.Dir, Options{Workers: 1}); len(r.Beyond) != 1 || r.Beyond[0].Count != want {
+	dir := stopped(t, w, 17, Options{Workers: 1, Checkpoint: time.Nanosecond})
+	if r := resumed(t, w, dir, Options{Workers: 1}); len(r.Beyond) != 1 || r.Beyond[0].Count != want {
 		t.Errorf("resumed: got %v, want %d", r.Beyond, want)
 	}
-	sameRun(t, some.Dir, r.Dir)
+	sameRun(t, some.Dir, dir)
 }

@@ -1,7 +1,6 @@
 package experiment
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,14 +35,9 @@ func TestStoredTruth(t *testing.T) {
 			storeTruths(t)
 			sameRun(t, want.Dir, ran(t, text, Options{Workers: 1}).Dir)
 			w := loadText(t, text, workflow.Options{})
-			o := Options{Workers: 3, InProcess: true, Stop: NewStop()}
-			o.Observer = &after{at: 21, do: func() { o.Stop.Ask(errEnough) }}
-			r, err := Run(t.Context(), w, t.TempDir(), Source{}, o)
-			if !errors.Is(err, errEnough) {
-				t.Fatalf("got %v", err)
-			}
-			resumed(t, w, r.Dir, Options{Workers: 2})
-			sameRun(t, want.Dir, r.Dir)
+			dir := stopped(t, w, 21, Options{Workers: 3})
+			resumed(t, w, dir, Options{Workers: 2})
+			sameRun(t, want.Dir, dir)
 		})
 	}
 }
