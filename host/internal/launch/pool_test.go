@@ -156,9 +156,12 @@ func TestKill(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	t.Setenv("PLUME_TEST_SECRET", "x")
 	t.Setenv("OMP_NUM_THREADS", "3")
+	t.Setenv("OPENBLAS_CORETYPE", "Haswell")
 	env := environment([]string{"LAKE=deep"})
-	if !slices.Contains(env, "OMP_NUM_THREADS=3") || !slices.Contains(env, "LAKE=deep") {
-		t.Errorf("something is missing in %v", env)
+	for _, want := range []string{"OMP_NUM_THREADS=3", "OPENBLAS_CORETYPE=Haswell", "LAKE=deep"} {
+		if !slices.Contains(env, want) {
+			t.Errorf("%s is missing in %v", want, env)
+		}
 	}
 	if slices.Contains(env, "PLUME_TEST_SECRET=x") {
 		t.Error("a variable that is not listed is passed on")
