@@ -244,8 +244,7 @@ func (a *assimilation) goOn(ctx context.Context, from *State) error {
 		a.dropped = a.trial.Size - left
 	}
 	a.logWeights, a.numbers, a.carry, a.errors = from.LogWeights, from.Numbers, from.Carry, from.Errors
-	a.recall(from, times)
-	return nil
+	return a.recall(from, times)
 }
 
 // allot gives up all memory and takes filter for size members.

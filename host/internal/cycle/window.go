@@ -2,6 +2,7 @@ package cycle
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -83,8 +84,9 @@ func orNone(carries [][]byte, members int) [][]byte {
 	return carries
 }
 
-// recall sets the points of the window, of so many times, to those of from.
-func (a *assimilation) recall(from *State, times int) {
+// recall sets the points of the window, of so many times, to those of from. An error says that from lacks
+// the shocks that the window moves.
+func (a *assimilation) recall(from *State, times int) error {
 	a.points = a.points[:0]
 	size := len(from.Members) / (times + from.Past)
 	for i := range times {
@@ -99,7 +101,11 @@ func (a *assimilation) recall(from *State, times int) {
 		if w := from.Window; w != nil {
 			p.left, p.y, p.variance = w.Left[i], w.Y[i], w.Variance[i]
 			if p.shocks != nil {
-				copy(p.shocks.RawMatrix().Data, w.Shocks[i*len(w.Shocks)/times:])
+				shocks := p.shocks.RawMatrix().Data
+				if len(w.Shocks) != times*len(shocks) {
+					return fmt.Errorf("cycle %d: got %d shocks of the window, want %d; was the run stopped by another version of plume?", from.Cycle, len(w.Shocks), times*len(shocks))
+				}
+				copy(shocks, w.Shocks[i*len(shocks):])
 			}
 			a.record = w.Record
 		}
@@ -110,6 +116,7 @@ func (a *assimilation) recall(from *State, times int) {
 		copy(members.RawMatrix().Data, from.Members[(times+i)*size:])
 		a.past = append(a.past, moment{from.Cycle - times - i, members})
 	}
+	return nil
 }
 
 // diagnoses reports whether the model has diagnostics, which can be observed of its forecasts alone.

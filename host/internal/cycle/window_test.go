@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/plume-da/plume/host/internal/plan"
@@ -234,6 +235,28 @@ func TestWindowIsContinued(t *testing.T) {
 			return members, states
 		}
 		continuedAnywhere(t, name, run)
+	}
+}
+
+// What a version wrote that did not move shocks is not continued as if all were 0.
+func TestWindowWithoutItsShocks(t *testing.T) {
+	p, trial, _ := windowed(t, 0, &plan.Window{Length: 2, Passes: 1})
+	shaken(p, trial, 0.3)
+	scenario := simulate(t, p)
+	run := func(from *State) (last State, err error) {
+		err = Assimilate(t.Context(), p, trial, scenario, from, func(s *Step) error {
+			last = s.State()
+			return nil
+		})
+		return last, err
+	}
+	last, err := run(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last.Cycle, last.Window.Shocks = 3, last.Window.Shocks[1:]
+	if _, err := run(&last); err == nil || !strings.Contains(err.Error(), "shocks of the window, want") {
+		t.Errorf("got %v", err)
 	}
 }
 

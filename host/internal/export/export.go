@@ -86,7 +86,7 @@ func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string
 	}
 	store, err := newZarr(part)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, os.RemoveAll(part))
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))

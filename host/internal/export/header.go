@@ -197,7 +197,10 @@ func (h *header) create(path string) (*netCDF, error) {
 	if err != nil {
 		return nil, err
 	}
-	return file, h.writeCoordinates()
+	if err := h.writeCoordinates(); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // writeCoordinates writes the values of coordinates.

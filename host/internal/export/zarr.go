@@ -79,12 +79,15 @@ func (z *zarr) group(path string, h *header) (*zarrGroup, error) {
 	for _, v := range h.variables {
 		c, err := z.array(path+"/"+v.name, h.dims, v, g.files)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, g.files.Wait())
 		}
 		v.out, v.order, v.left = c, binary.LittleEndian, v.values(h.dims)
 		g.arrays = append(g.arrays, c)
 	}
-	return g, h.writeCoordinates()
+	if err := h.writeCoordinates(); err != nil {
+		return nil, errors.Join(err, g.files.Wait())
+	}
+	return g, nil
 }
 
 // Close waits until all chunks are written. All values must have been.

@@ -17,8 +17,8 @@ import (
 
 // ToParquet writes the table from as the Parquet file to, compressed with zstd, in one of
 // the layouts. Dates are timestamps in milliseconds without a time zone, in UTC. The file includes the Arrow schema, so that readers that support it get
-// units and shapes back. ToParquet does not overwrite. Cost: memory for some 100 MB, or for some batches that
-// are larger.
+// units and shapes back. ToParquet does not overwrite. Cost: memory for a row group of 64 MB and its
+// compressed columns, or for some batches that are larger.
 func ToParquet(to, from string, layout Layout, dates Dates) error {
 	shape := func(s *arrow.Schema) (*reshaper, error) { return shaped(s, layout, dates, false) }
 	return convert(to, from, shape, func(f *os.File, s *arrow.Schema) (sink, error) {
