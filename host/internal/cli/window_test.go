@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,6 +67,29 @@ func runTheSame(t *testing.T, filter, root string) string {
 		}
 	}
 	return dirs[0]
+}
+
+// A trial of a sweep over what is part of the state of a filter in a window, here model noise, has
+// the members of one that runs alone.
+func TestWindowsOfASweep(t *testing.T) {
+	t.Parallel()
+	file, root := windowWorkflow(t, "", "plugin = \"filter-enkf\"\nwindow = \"auto\"\nsmooth = { lag = 1 }\n"), t.TempDir()
+	members := func(trial int, more ...string) []float64 {
+		code, dir, said := plumeHere(t, nil, append([]string{"run", file, "--run-dir", root}, more...)...)
+		if code != exitOK {
+			t.Fatalf("%v: exit code %d\n%s", more, code, said)
+		}
+		tab, err := table.Read(filepath.Join(dir, "ensemble", fmt.Sprintf("trial=%04d", trial), "part-00000.arrow"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tab.Column("x").([]float64)
+	}
+	for trial, sd := range []string{"0.1", "0.0"} {
+		if !slices.Equal(members(trial+1, "--sweep", "model.noise.sd=[0.1, 0.0]"), members(1, "--set", "model.noise.sd="+sd)) {
+			t.Errorf("noise of %s: the members differ", sd)
+		}
+	}
 }
 
 const refusedWindow = `error[E312]: timid cannot be used with this window: it does not take fractions of the likelihood

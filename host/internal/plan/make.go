@@ -468,10 +468,11 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 		plain.Cutoffs = nil
 		space = &plain
 	}
+	made, blocks, bounded := m.plan, m.blocks, m.bounded // m makes another plan by the time a trial is resized
 	resize := func(ctx context.Context, members int, of Extent) (sdk.Filter, error) {
-		state := m.plan.State
+		state := made.State
 		if of.Noise > 0 {
-			state = m.plan.Noise.after(state, of.Noise)
+			state = made.Noise.after(state, of.Noise)
 		}
 		config := sdk.FilterConfig{Params: c.Params, State: state.Prognostic(), Observations: space, Members: members, Past: of.Past}
 		if of.Cycles > 1 {
@@ -482,7 +483,7 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 			return nil, err
 		}
 		f = withoutDiagnostics(f, state)
-		return withBounds(withWhitening(f, repeatedBlocks(m.blocks, m.plan.Space.Layout.Size(), of.Cycles)), repeatedBounds(m.bounded, state.Size(), of.Past)), nil
+		return withBounds(withWhitening(f, repeatedBlocks(blocks, made.Space.Layout.Size(), of.Cycles)), repeatedBounds(bounded, state.Size(), of.Past)), nil
 	}
 	f, err := resize(m.ctx, size, Extent{Cycles: 1})
 	if err != nil {
