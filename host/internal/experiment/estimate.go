@@ -386,7 +386,7 @@ func (p *probe) interval(t *plan.Trial, cycle int) float64 {
 	clock, n := p.of.Clock, 1
 	cycle = min(cycle, clock.Cycles)
 	if t.Window != nil && !t.Whole() {
-		n = min(t.Window.Length, cycle)
+		n = max(1, min(t.Window.Length, cycle))
 	}
 	return (clock.Time(cycle) - clock.Time(cycle-n)) / float64(n)
 }

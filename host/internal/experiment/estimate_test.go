@@ -79,6 +79,14 @@ func TestForecastsAreEstimated(t *testing.T) {
 	}
 }
 
+// A window of no cycles, for passes at one time, takes a run of the model a cycle as does no window.
+func TestWindowsOfNoCyclesAreEstimated(t *testing.T) {
+	est := estimateOf(t, twin+slowModel+filterOf("nudge"), "filter.nudge.window.length=0")
+	if got := est.Rows[1].Seconds; got < 0.04 || got > 0.8 {
+		t.Errorf("got %.3g s, want 40 ms that the model sleeps", got)
+	}
+}
+
 // When trying has taken long, one trial of each filter and size is tried, and counts for the
 // others of its kind.
 func TestOneOfEachKindIsTried(t *testing.T) {

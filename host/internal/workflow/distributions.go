@@ -43,7 +43,7 @@ var (
 		{name: "variance", kind: values, min: zero, example: "0.01", doc: "variance, instead of sd"},
 		{name: "per", kind: text, def: "cycle", choices: []string{"cycle", "sqrt_time"},
 			doc: "what sd refers to: one cycle of any length, or the square root of model time; variance is then per unit of time"},
-		{name: "memory", kind: number, def: 0.0, min: zero, doc: "correlation of the noise of a value from one cycle to the next (autoregression of first order), below 1; sd stays what it is"},
+		{name: "memory", kind: number, def: 0.0, min: zero, doc: "correlation of the noise of a value from one cycle to the next (autoregression of first order), below 1; sd stays what it is. Ensemble Kalman filters do not correct what is remembered; they do where it is a variable of the model"},
 		{name: "length", kind: number, above: zero, doc: "the noise of the values of a variable at a distance of d has correlation exp(-d/length), for models with coordinates; if omitted, values are independent"},
 	}
 	oneSpread = [][]string{{"sd", "variance"}}

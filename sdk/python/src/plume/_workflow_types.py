@@ -319,7 +319,8 @@ class WorkflowModelNoise(TypedDict, total=False):
 
     memory: float | str
     """correlation of the noise of a value from one cycle to the next (autoregression of first order),
-    below 1; sd stays what it is"""
+    below 1; sd stays what it is. Ensemble Kalman filters do not correct what is remembered; they do
+    where it is a variable of the model"""
 
     per: Literal['cycle', 'sqrt_time']
     """what sd refers to: one cycle of any length, or the square root of model time; variance is then
@@ -930,7 +931,8 @@ class WorkflowTruthNoise(TypedDict, total=False):
 
     memory: float | str
     """correlation of the noise of a value from one cycle to the next (autoregression of first order),
-    below 1; sd stays what it is"""
+    below 1; sd stays what it is. Ensemble Kalman filters do not correct what is remembered; they do
+    where it is a variable of the model"""
 
     per: Literal['cycle', 'sqrt_time']
     """what sd refers to: one cycle of any length, or the square root of model time; variance is then
