@@ -326,7 +326,7 @@ func (p *pacer) text(c counters, elapsed time.Duration) string {
 	case !ok:
 		return roughly(elapsed)
 	case rate < 10:
-		return fmt.Sprintf("%.2g/s, %s left", rate, left)
+		return fmt.Sprintf("%.2g cycles/s, %s left", rate, left)
 	}
-	return fmt.Sprintf("%.0f/s, %s left", rate, left)
+	return fmt.Sprintf("%.0f cycles/s, %s left", rate, left)
 }

@@ -43,7 +43,7 @@ func TestTimeLeft(t *testing.T) {
 		want    string
 	}{
 		{30 * time.Second, 0, "30s"}, {31 * time.Second, 1, "31s"}, {31500 * time.Millisecond, 51, "31.5s"},
-		{33 * time.Second, 101, "50/s, 10s left"}, {43 * time.Second, 107, "8.8/s, 56s left"},
+		{33 * time.Second, 101, "50 cycles/s, 10s left"}, {43 * time.Second, 107, "8.8 cycles/s, 56s left"},
 		{63 * time.Second, 600, "1m3s"},
 	} {
 		now := c
@@ -87,14 +87,14 @@ func TestModelRuns(t *testing.T) {
 	for range 300 {
 		p.Cycle(1)
 	}
-	if text := p.counters().line("85/s, 10s left", 80); strings.Contains(text, "runs") || len(text) >= 80 {
+	if text := p.counters().line("85 cycles/s, 10s left", 80); strings.Contains(text, "runs") || len(text) >= 80 {
 		t.Errorf("%q", text)
 	}
 	for range 300 {
 		p.Cycle(4)
 	}
-	want := "0/12 trials, 1500 model runs [=============>--------------] 85/s, 10s left"
-	if text := p.counters().line("85/s, 10s left", 80); !strings.HasPrefix(text, want[:29]) || !strings.HasSuffix(text, "] 85/s, 10s left") || len(text) >= 80 {
+	want := "0/12 trials, 1500 model runs [=============>--------------] 85 cycles/s, 10s left"
+	if text := p.counters().line("85 cycles/s, 10s left", 80); !strings.HasPrefix(text, want[:29]) || !strings.HasSuffix(text, "] 85 cycles/s, 10s left") || len(text) >= 80 {
 		t.Errorf("got  %q\nwant about %q", text, want)
 	}
 }

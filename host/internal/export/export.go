@@ -78,7 +78,7 @@ func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string
 			return nil, err
 		}
 	}
-	part := to + table.Part
+	part := filepath.Clean(to) + table.Part // to may end with a slash
 	if err := os.Mkdir(part, 0o755); errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("%s: already exists: another export is running, or was killed; if so, remove it", part)
 	} else if err != nil {
