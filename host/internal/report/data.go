@@ -53,6 +53,7 @@ type dataTrial struct {
 	Truth       string                    `json:"truth"` // which of the field's truths
 	Filter      int                       `json:"filter"`
 	Size        int                       `json:"size"`
+	Sized       string                    `json:"sized"` // the size for titles, and how many members are stored
 	Setting     []int                     `json:"setting"`
 	Status      archive.Status            `json:"status"`
 	Scores      map[string]*dataSeries    `json:"scores"`            // by stage
@@ -335,7 +336,7 @@ func (k truthKey) String() string { return fmt.Sprintf("%d/%d/%d", k.run, k.repl
 
 func (t *trial) data(filter, points int, truth *snapshots) dataTrial {
 	d := dataTrial{
-		Replicate: t.Repetition(), Truth: t.truthKey().String(), Filter: filter, Size: t.Size,
+		Replicate: t.Repetition(), Truth: t.truthKey().String(), Filter: filter, Size: t.Size, Sized: t.sizeText(),
 		Record: t.matching.data(), Setting: t.row.setting, Status: t.Status, Scores: map[string]*dataSeries{}, Skill: map[string][2]numbers{}, Seconds: t.seconds[:], Reference: t.Reference,
 	}
 	for _, stage := range stages {

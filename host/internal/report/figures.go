@@ -85,7 +85,7 @@ func (f *figure) write(path, format string) error {
 		canvas = vgpdf.New(w, h)
 	}
 	tiles := draw.Tiles{Rows: rows, Cols: cols, PadX: vg.Points(8), PadY: vg.Points(6), PadTop: vg.Points(4), PadBottom: vg.Points(4), PadLeft: vg.Points(4), PadRight: vg.Points(10)}
-	page := draw.New(canvas)
+	page := draw.New(drawable{canvas})
 	page.FillPolygon(color.White, []vg.Point{page.Min, {X: page.Max.X, Y: page.Min.Y}, page.Max, {X: page.Min.X, Y: page.Max.Y}}) // also where pages are dark
 	cells := plot.Align(f.panels, tiles, page)
 	for i, row := range f.panels {
@@ -180,7 +180,7 @@ func (n roundTicks) Ticks(low, high float64) []plot.Tick {
 		}
 	}
 	var list []plot.Tick
-	for k := math.Ceil(low/step - 1e-9); k*step <= high+1e-9*step; k++ {
+	for k := math.Ceil(low/step - 1e-9); k*step <= high+1e-9*step && len(list) <= 2*int(n); k++ { // k+1 may be k, if it is large
 		v := k*step + 0 // no -0
 		label := trimmed(v)
 		list = append(list, plot.Tick{Value: v, Label: label})
@@ -666,8 +666,12 @@ func corners(list ...uint32) []color.RGBA {
 	return out
 }
 
-// shade returns the colour of a share in [0, 1] of a ramp.
+// shade returns the colour of a share in [0, 1] of a ramp; the first one if it is not a number, as where all
+// values are the same.
 func shade(ramp []color.RGBA, share float64) color.RGBA {
+	if math.IsNaN(share) {
+		share = 0
+	}
 	at := min(max(share, 0), 1) * float64(len(ramp)-1)
 	i := min(int(at), len(ramp)-2)
 	a, b, f := ramp[i], ramp[i+1], at-float64(i)

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -44,7 +43,7 @@ func (r *Report) marginalsFigure(trials []*trial) *figure {
 	}
 	var panels []*plot.Plot
 	for n, t := range trials {
-		p, own, reference := panel(fmt.Sprintf("%s, N = %d", t.Filter, t.Size), "", ""), t.members[archive.Analysis], r.members.references[t.Reference]
+		p, own, reference := panel(t.Filter+", "+t.sizeText(), "", ""), t.members[archive.Analysis], r.members.references[t.Reference]
 		if n%columns == 0 {
 			p.Y.Label.Text = "share"
 		}

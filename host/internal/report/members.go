@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"image/color"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -88,7 +89,7 @@ func (r *Report) readMembers() error {
 		m.latest = append(m.latest, int32((stored-len(m.times)+k+1)*every))
 	}
 	if most := r.reader.Info.Members; most > 0 && slices.ContainsFunc(r.trials, func(t *trial) bool { return t.Size > most }) {
-		r.omitted = append(r.omitted, fmt.Sprintf("Charts of members, and the means and spreads of maps, are of at most %d members of each ensemble, those that are stored: see output.ensemble_members.", most))
+		r.omitted = append(r.omitted, fmt.Sprintf("Charts of members, and the means and spreads of maps, are of at most %s of each ensemble, those that are stored: see output.ensemble_members.", plural(most, "member")))
 	}
 	m.keep = min(latestMembers, max(10, latestBudget/(count*max(1, len(m.latest))*len(r.shown))))
 	r.chooseGrids(count)
@@ -104,6 +105,8 @@ func (r *Report) readMembers() error {
 		case scanned(name, "ensemble/trial=%d/part-%d", &number, &part):
 			if t := r.trial(int32(number)); t != nil && t.Replicate == first {
 				t.members, err = r.readSnapshots(name)
+				t.stored = r.reader.Info.Members
+				r.weigh(t)
 			}
 		case scanned(name, "truth/replicate=%d/part-%d", &number, &part) && number == first:
 			m.truths[truthKey{replicate: number, truth: part}], err = r.readStage(name)
@@ -205,6 +208,65 @@ func (r *Report) readSnapshots(table string) (map[string]*snapshots, error) {
 		}
 	}
 	return stages, nil
+}
+
+// weigh leaves out the members of a trial in the cycles in which those that are shown have no weight
+// together: that of the ensemble is with others.
+func (r *Report) weigh(t *trial) {
+	var none []int32 // cycles
+	for _, stage := range slices.Sorted(maps.Keys(t.members)) {
+		s := t.members[stage]
+		none = slices.Concat(none, s.cycles.weigh(r.members.cycles), s.latest.weigh(r.members.latest))
+		kept := slices.ContainsFunc(slices.Concat(s.cycles, s.latest), func(c *cloud) bool { return c != nil })
+		for _, list := range s.maps {
+			for at, f := range list {
+				if f != nil && !(f.weight > 0) {
+					list[at], none = nil, append(none, r.members.cycles[at])
+				}
+				kept = kept || list[at] != nil
+			}
+		}
+		if !kept {
+			delete(t.members, stage)
+		}
+	}
+	if len(t.members) == 0 {
+		t.members = nil
+	}
+	if len(none) > 0 {
+		slices.Sort(none)
+		why := "those of them that the page takes have no weight"
+		if t.stored > 0 && t.stored < t.Size {
+			why = "the members that are stored have no weight; store more: output.ensemble_members"
+		}
+		r.omitted = append(r.omitted, fmt.Sprintf("Members of trial %d, %s, are not shown at %s, the first of them %d: %s.",
+			t.Trial.Trial, t.Filter, plural(len(slices.Compact(none)), "cycle"), none[0], why))
+	}
+}
+
+// weigh removes the clouds without weight, and returns their cycles.
+func (list clouds) weigh(cycles []int32) (none []int32) {
+	for at, c := range list {
+		if c != nil && !slices.ContainsFunc(c.weights, func(w float64) bool { return w > 0 }) {
+			list[at], none = nil, append(none, cycles[at])
+		}
+	}
+	return none
+}
+
+// sizeText says how many members a trial has, and how many of them are stored if these are fewer.
+func (t *trial) sizeText() string {
+	if t.stored > 0 && t.stored < t.Size {
+		return fmt.Sprintf("%d of N = %d", t.stored, t.Size)
+	}
+	return fmt.Sprintf("N = %d", t.Size)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // valuesOf returns the values that are shown of a row.
@@ -346,7 +408,7 @@ func (r *Report) membersFigure(trials []*trial) *figure {
 	}
 	var panels []*plot.Plot
 	for n, t := range trials {
-		p := panel(fmt.Sprintf("%s, N = %d", t.Filter, t.Size), "", "")
+		p := panel(t.Filter+", "+t.sizeText(), "", "")
 		if n%columns == 0 {
 			p.Y.Label.Text = withUnit(r.shown[1].label(), r.shown[1].unit)
 		}
@@ -462,7 +524,7 @@ func (r *Report) latestFigure(trials []*trial) *figure {
 			shown[t.Reference] = true
 			add("reference", reference, faded(soft, 0.6), t.truthKey())
 		}
-		add(fmt.Sprintf("%s, N = %d", t.Filter, t.Size), s, r.style(t.Filter).Color, t.truthKey())
+		add(t.Filter+", "+t.sizeText(), s, r.style(t.Filter).Color, t.truthKey())
 	}
 	if panels == nil {
 		return nil

@@ -69,6 +69,7 @@ type trial struct {
 	trajectory
 	ahead
 	members map[string]*snapshots // by stage; nil: not shown
+	stored  int                   // most members that are stored of an ensemble; 0: all
 }
 
 // series is values by cycle.

@@ -135,9 +135,12 @@ func (s *snapshots) addMap(grid, at int, values []float64, weight float64) {
 	}
 }
 
-// moments returns mean and spread of the members.
+// moments returns mean and spread of the members; the spread is NaN if only one of them has weight.
 func (f *fieldSums) moments() (mean, spread []float64) {
 	unbiased := 1 - f.double/f.weight/f.weight // (N - 1) / N for equal weights
+	if !(unbiased > 1e-12) {
+		unbiased = math.NaN() // zero, rounded
+	}
 	for j := range f.sum {
 		d := f.sum[j] / f.weight
 		mean, spread = append(mean, f.first[j]+d), append(spread, math.Sqrt(max(0, f.square[j]/f.weight-d*d)/unbiased))
@@ -183,7 +186,11 @@ func (s *snapshots) mapsData(truth *snapshots) []*dataMaps {
 			if f.members == 1 {
 				continue
 			}
-			d.Spread, d.Member = append(d.Spread, mapOf(spread)), append(d.Member, mapOf(f.first))
+			var spreads *dataMap
+			if low, high := finite(spread); low <= high {
+				spreads = mapOf(spread)
+			}
+			d.Spread, d.Member = append(d.Spread, spreads), append(d.Member, mapOf(f.first))
 			var errors *dataMap
 			if truth != nil && truth.maps[k][at] != nil {
 				for j, x := range truth.maps[k][at].first {
@@ -212,6 +219,9 @@ func (r *Report) mapsFigure(t *trial) *figure {
 	}
 	mean, spread := f.moments()
 	low, high := finite(mean)
+	if low > high {
+		return nil // no value of the members is finite
+	}
 	var truth []float64
 	if of := r.members.truths[t.truthKey()]; of != nil && of.maps[0][at] != nil {
 		truth = of.maps[0][at].first
@@ -231,10 +241,9 @@ func (r *Report) mapsFigure(t *trial) *figure {
 		p.X.Tick.Marker, p.Y.Tick.Marker = roundTicks(4), roundTicks(4)
 		return p
 	}
-	_, most := finite(spread)
-	panels := []*plot.Plot{
-		draws(fmt.Sprintf("mean of %s, %.3g to %.3g", withUnit(g.Name, g.Unit), low, high), mean, low, high, sequential),
-		draws(fmt.Sprintf("spread, 0 to %.3g", most), spread, 0, most, sequential),
+	panels := []*plot.Plot{draws(fmt.Sprintf("mean of %s, %.3g to %.3g", withUnit(g.Name, g.Unit), low, high), mean, low, high, sequential)}
+	if _, most := finite(spread); most >= 0 { // there are several members
+		panels = append(panels, draws(fmt.Sprintf("spread, 0 to %.3g", most), spread, 0, most, sequential))
 	}
 	if truth != nil {
 		for j, x := range truth {

@@ -3,8 +3,10 @@ package report
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/archive/archivetest"
 	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/plume-da/plume/host/internal/score"
@@ -91,5 +93,66 @@ func TestCoverageOfIntervals(t *testing.T) {
 	expected, share = coverage(outside)
 	if len(share) > 2*mostLevels || slices.Max(share) > 0 || !slices.IsSorted(expected) {
 		t.Errorf("expected %v, share %v", expected, share)
+	}
+}
+
+// Members that have no weight together are left out, in clouds and maps, and the page says so.
+func TestMembersWithoutWeight(t *testing.T) {
+	of := func(weights ...float64) *cloud { return &cloud{[][]float64{{1, 2}}, weights} }
+	r := &Report{members: members{cycles: []int32{4, 8}, latest: []int32{7, 8}}}
+	one := &trial{Trial: &compare.Trial{TrialRow: archive.TrialRow{TrialID: archive.TrialID{Trial: 3, Filter: "pf"}, Size: 20}}, stored: 2, members: map[string]*snapshots{
+		archive.Forecast: {cycles: clouds{of(0, 0), nil}, latest: clouds{nil, of(0, 0)}},
+		archive.Analysis: {cycles: clouds{of(0, 0), of(0, 1)}, latest: clouds{of(0, 0), of(1, 0)}, maps: [][]*fieldSums{{{weight: 0}, {weight: 1}}}},
+	}}
+	r.weigh(one)
+	s := one.members[archive.Analysis]
+	if s.cycles[0] != nil || s.cycles[1] == nil || s.latest[0] != nil || s.latest[1] == nil || s.maps[0][0] != nil || s.maps[0][1] == nil {
+		t.Errorf("kept %+v", s)
+	}
+	if one.members[archive.Forecast] != nil {
+		t.Error("a stage without members is kept")
+	}
+	want := "Members of trial 3, pf, are not shown at 3 cycles, the first of them 4: the members that are stored have no weight; store more: output.ensemble_members."
+	if !slices.Equal(r.omitted, []string{want}) {
+		t.Errorf("got %q, want %q", r.omitted, want)
+	}
+}
+
+// A map of spread needs two members with weight.
+func TestSpreadOfOneMember(t *testing.T) {
+	weight := math.Exp(-math.Log(20)) // with which rounding leaves a little of the other members' weight
+	for n, wanted := range map[int]int{1: 1, 2: 2} {
+		s := &snapshots{maps: [][]*fieldSums{make([]*fieldSums, 1)}}
+		for m := range n {
+			s.addMap(0, 0, []float64{float64(m), 2}, weight)
+		}
+		r := &Report{members: members{cycles: []int32{1}, grids: []grid{{Name: "h", Rows: 1, Cols: 2, Dims: [2]string{"y", "x"}}}}}
+		one := &trial{Trial: &compare.Trial{}, members: map[string]*snapshots{archive.Analysis: s}}
+		panels := 0
+		for _, row := range r.mapsFigure(one).panels {
+			for _, p := range row {
+				if panels++; strings.Contains(p.Title.Text, "Inf") || strings.Contains(p.Title.Text, "-0") {
+					t.Errorf("%d members: %q", n, p.Title.Text)
+				}
+			}
+		}
+		if panels != wanted {
+			t.Errorf("%d members: got %d panels, want %d", n, panels, wanted)
+		}
+	}
+	s := &snapshots{maps: [][]*fieldSums{make([]*fieldSums, 1)}}
+	s.addMap(0, 0, []float64{1}, 1)
+	s.addMap(0, 0, []float64{2}, 0)
+	if d := s.mapsData(nil)[0]; d.Mean[0] == nil || d.Spread[0] != nil {
+		t.Errorf("one member with weight: %+v", d)
+	}
+}
+
+// Titles say how many members of an ensemble are stored.
+func TestSizeText(t *testing.T) {
+	for stored, want := range map[int]string{0: "N = 20", 1: "1 of N = 20", 20: "N = 20", 30: "N = 20"} {
+		if got := (&trial{Trial: &compare.Trial{TrialRow: archive.TrialRow{Size: 20}}, stored: stored}).sizeText(); got != want {
+			t.Errorf("%d stored: got %q, want %q", stored, got, want)
+		}
 	}
 }

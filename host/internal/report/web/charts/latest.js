@@ -9,7 +9,7 @@
         references.add(t.reference);
         panels.push(["reference", reference.latest, colour("--soft"), t.truth]);
       }
-      panels.push([`${name(t)}, N = ${t.size}`, t.members[state.stage].latest, ofFilter(t.filter), t.truth]);
+      panels.push([`${name(t)}, ${t.sized}`, t.members[state.stage].latest, ofFilter(t.filter), t.truth]);
     }
     const reach = padded(panels.flatMap(([, clouds]) => clouds.flatMap(c => c?.values[k] || []))), many = make("div", { className: "many" });
     div.append(many);

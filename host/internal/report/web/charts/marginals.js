@@ -13,7 +13,7 @@
     const many = make("div", { className: "many" });
     div.append(many);
     list.forEach((t, n) => {
-      const cell = make("div", {}, make("h3", { textContent: `${name(t)}, N = ${t.size}` })), plot = make("div");
+      const cell = make("div", {}, make("h3", { textContent: `${name(t)}, ${t.sized}` })), plot = make("div");
       cell.append(plot); many.append(cell);
       const width = cell.clientWidth, g = sheet(plot, width, 190), box = { left: 62, top: 6, width: width - 72, height: 142 }, [reference, own, truth] = found[n];
       const top = 1.05 * Math.max(...reference || [], ...own || [], 0.1); // of its own: members that are all alike would make the others low

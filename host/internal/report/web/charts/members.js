@@ -13,7 +13,7 @@
     const xs = reach(i), ys = reach(k), many = make("div", { className: "many" });
     div.append(many);
     list.forEach((t, n) => {
-      const cell = make("div", {}, make("h3", { textContent: `${name(t)}, N = ${t.size}` })), plot = make("div");
+      const cell = make("div", {}, make("h3", { textContent: `${name(t)}, ${t.sized}` })), plot = make("div");
       cell.append(plot); many.append(cell);
       const width = cell.clientWidth, height = Math.min(width * 0.85, 320);
       const g = sheet(plot, width, height), box = { left: 62, top: 6, width: width - 72, height: height - 46 };
