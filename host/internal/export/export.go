@@ -53,6 +53,9 @@ const forecasts = "forecasts"
 // ErrChoice is the error of an option that the format, or the run, does not have.
 var ErrChoice = errors.New("want one of")
 
+// errEmpty is the error of a table that makes no array; an export leaves it out.
+var errEmpty = errors.New("has no rows")
+
 // Options say what is exported and how.
 type Options struct {
 	Format Format
@@ -90,18 +93,28 @@ func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for _, name := range names {
+	empty := make([]bool, len(names))
+	for i, name := range names {
 		g.Go(func() error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if err := o.one(r, strings.TrimSuffix(name, ".arrow"), store, at); err != nil {
+			err := o.one(r, strings.TrimSuffix(name, ".arrow"), store, at)
+			if empty[i] = errors.Is(err, errEmpty); err != nil && !empty[i] {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			return nil
 		})
 	}
 	err = g.Wait()
+	if err == nil && !slices.Contains(empty, false) {
+		err = fmt.Errorf("%s: there is nothing to export: %s %w; see output.ensemble and output.ensemble_every in the workflow", r.Dir, names[0], errEmpty)
+	}
+	for i, name := range names { // folders that nothing has come into
+		for dir := filepath.Dir(name); empty[i] && dir != "."; dir = filepath.Dir(dir) {
+			os.Remove(filepath.Join(part, dir))
+		}
+	}
 	if err == nil && o.Format == Zarr {
 		err = store.close([]attribute{{"Conventions", "CF-1.11"}, {"title", r.Info.Name}, {"source", o.Source}})
 	}

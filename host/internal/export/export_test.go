@@ -371,3 +371,40 @@ func chunkOf(t *testing.T, path string) []float64 {
 	}
 	return values
 }
+
+// A table without rows is left out of arrays, and its folder; an export of nothing else is refused.
+func TestTablesWithoutRows(t *testing.T) {
+	dir, out := writeRun(t, false), t.TempDir()
+	path := filepath.Join(dir, "ensemble", "trial=0002", "part-00000.arrow")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w, err := table.Create(path, slices.Concat([]table.Column{column("cycle", table.Int32), column("time", table.Float64), column("stage", table.Text), column("member", table.Int32)}, table.Variables(layout)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []Format{NetCDF, Zarr} {
+		to := filepath.Join(out, string(format))
+		paths, err := Run(t.Context(), open(t, dir), to, Options{Format: format, Layout: table.Tensor})
+		if err != nil || len(paths) != 4 {
+			t.Errorf("%s: got %q, %v, want truth, observations and two stages", format, paths, err)
+		}
+		if _, err := os.Lstat(filepath.Join(to, "ensemble", "trial=0002")); err == nil {
+			t.Errorf("%s: an empty folder", format)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "ensemble", "trial=0001", "part-00000.arrow")); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(out, "none")
+	_, err = Run(t.Context(), open(t, dir), to, Options{Format: NetCDF, Layout: table.Tensor, Tables: []string{"ensemble"}})
+	if want := "there is nothing to export: ensemble/trial=0002/part-00000.arrow has no rows; see output.ensemble and output.ensemble_every"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+	if left, _ := os.ReadDir(out); len(left) != 2 {
+		t.Errorf("left behind: %v", left)
+	}
+}

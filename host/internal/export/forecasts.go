@@ -61,7 +61,7 @@ func forecastsToNetCDF(to string, r *archive.Reader, source string) error {
 		}
 	}
 	if len(files) == 0 {
-		return errors.New("has no rows")
+		return errEmpty
 	}
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return err

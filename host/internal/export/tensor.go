@@ -67,7 +67,7 @@ func survey(r *archive.Reader, name string) (grids map[string]*grid, head *archi
 	for s, err := range r.States(name) {
 		return grids, s, err
 	}
-	return nil, nil, errors.New("has no rows")
+	return nil, nil, errEmpty
 }
 
 // count adds a row.
