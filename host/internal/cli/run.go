@@ -135,6 +135,7 @@ nothing.`,
 				if err != nil {
 					return err
 				}
+				a.warn(e.Warnings()...)
 				a.close(e)
 			}
 			a.say("%s is valid", s.path)

@@ -130,7 +130,7 @@ func (e *Experiment) estimate(ctx context.Context, left func(time.Duration), try
 	for _, r := range est.Rows {
 		est.Each.add(r.Cost)
 	}
-	est.Cost, est.Warnings = est.Each.times(est.Replicates), e.warnings()
+	est.Cost, est.Warnings = est.Each.times(est.Replicates), e.Warnings()
 	return est, nil
 }
 

@@ -187,8 +187,8 @@ func (e *Experiment) keepOf(p *plan.Plan, t *plan.Trial) archive.Keep {
 	}
 }
 
-// warnings returns what plans warn of.
-func (e *Experiment) warnings() []string { return e.said((*plan.Plan).Warnings) }
+// Warnings returns what plans warn of.
+func (e *Experiment) Warnings() []string { return e.said((*plan.Plan).Warnings) }
 
 // notes returns remarks on the scores of a run.
 func (e *Experiment) notes() []string { return e.said((*plan.Plan).ScoreNotes) }

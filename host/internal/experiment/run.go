@@ -653,7 +653,7 @@ func statusOf(ctx context.Context, err error) archive.Status {
 
 // finish writes the tables of all trials and returns the result of the run.
 func (e *engine) finish(ctx context.Context) (*Result, error) {
-	r := &Result{Dir: e.run.Dir, Status: archive.OK, Notes: e.notes(), Warnings: e.warnings()}
+	r := &Result{Dir: e.run.Dir, Status: archive.OK, Notes: e.notes(), Warnings: e.Warnings()}
 	failures := &FailuresError{}
 	for _, planned := range e.Sweep.Scenarios {
 		if e.recallScenario(planned) {

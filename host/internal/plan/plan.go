@@ -51,6 +51,7 @@ type Plan struct {
 
 	watched *watched
 	strange bool    // the members are those of a run, which followed another truth
+	stores  int     // cycles from one whose ensembles are stored to the next; 0: all cycles, or none
 	blocks  []block // streams with correlated errors
 	bounded []bounded
 }

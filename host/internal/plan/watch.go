@@ -41,13 +41,17 @@ func differ(x *mat.Dense) bool {
 	return false
 }
 
-// Warnings returns what makes scores useless or misleading although nothing fails, as far as
-// it has been seen: members that followed another truth, and what all forecasts have in common.
+// Warnings returns what makes a run useless or misleading although nothing fails, as far as
+// it has been seen: members that followed another truth, ensembles that are not stored, and what all forecasts
+// have in common.
 func (p *Plan) Warnings() []string {
 	var found []string
 	if p.strange {
 		found = append(found, "ensemble.init: the members are those of a run, and what that run observed is not the truth of this twin experiment: they may start far from it, with a spread that does not show it; "+
 			"write around = \"truth\", or set truth.init to the state that they followed")
+	}
+	if says := p.unstored(); says != "" {
+		found = append(found, says)
 	}
 	if p.watched == nil {
 		return found

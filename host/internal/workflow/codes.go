@@ -41,7 +41,7 @@ func Codes() []diag.Entry {
 		{Code: codeOneOf, Means: "not exactly one of several keys", Remedy: "remove or add one"},
 		{Code: codeArithmetic, Means: "an invalid expression", Remedy: "use only numbers, + - * / ( ), pi, sqrt, exp, log, sin and cos"},
 		{Code: codeName, Means: "a name with characters that are not allowed", Remedy: "use lower-case letters, digits, - and _"},
-		{Code: codeDuplicate, Means: "a label that is already taken", Remedy: "choose another label"},
+		{Code: codeDuplicate, Means: "a label that is already taken, or an item that a list has twice", Remedy: "choose another label, or remove one of the items"},
 		{Code: codeReference, Means: "a label or a score that does not exist", Remedy: "choose one that exists"},
 		{Code: codeConflict, Means: "two values that contradict each other", Remedy: "change one of them"},
 	}

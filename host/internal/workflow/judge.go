@@ -26,6 +26,7 @@ func (w *Workflow) judge(found *diag.Findings) {
 	w.judgeExpect(found)
 	w.judgeMetrics(found)
 	w.judgeFailures(found)
+	w.judgeOutput(found)
 	w.judgeNoise(found, w.Model.Noise, "model")
 	if w.Truth != nil {
 		w.judgeNoise(found, w.Truth.Noise, "truth")
@@ -33,6 +34,15 @@ func (w *Workflow) judge(found *diag.Findings) {
 	if r := w.Reference; r != nil && r.Store > r.Size && r.Size > 0 {
 		found.Add(codeConflict, w.At("reference", "store"), "`reference.store` must be at most `reference.size`, %d, but is %d", r.Size, r.Store).
 			WithLabel("at most %d", r.Size).WithHelp("lower store, or raise size")
+	}
+}
+
+func (w *Workflow) judgeOutput(found *diag.Findings) {
+	for i, name := range w.Output.Only {
+		if at := slices.Index(w.Output.Only, name); at < i && name != "" {
+			found.Add(codeDuplicate, w.At("output", "ensemble_variables", i), "`output.ensemble_variables` names %q twice", name).
+				WithLabel("the second one").WithNote("the first one is at %s", w.At("output", "ensemble_variables", at).Where()).WithHelp("remove one of them")
+		}
 	}
 }
 

@@ -230,10 +230,10 @@ var schema = key{kind: table, keys: []key{
 	}},
 	{name: "output", kind: table, doc: "what is written", keys: []key{
 		{name: "ensemble", kind: text, def: "analysis", choices: []string{"none", "forecast", "analysis", "both"}, doc: "ensembles to store"},
-		{name: "ensemble_every", kind: integer, min: one, example: "10", doc: "store the ensembles of cycles that are multiples of it; if omitted, of every cycle"},
+		{name: "ensemble_every", kind: integer, min: one, example: "10", doc: "store the ensembles of cycles that are multiples of it, none if it is above their number; if omitted, of every cycle"},
 		{name: "ensemble_variables", kind: words, min: one, example: `["u"]`, doc: "variables whose values are stored of ensembles; if omitted, all of the state"},
 		{name: "ensemble_members", kind: integer, min: one, max: mostMembers, example: "10",
-			doc: "number of members to store of an ensemble: all of them if there are no more, otherwise this many at even distances; if omitted, all"},
+			doc: "number of members to store of an ensemble: all of them if there are no more, otherwise this many at even distances; if omitted, all. They are chosen once, of the members at the start: fewer are stored when some of them are lost, as drop_member of on_failure allows"},
 		{name: "precision", kind: text, def: "float64", choices: []string{"float32", "float64"},
 			doc: "type of the values of ensembles in files; float32 takes half the room and rounds each value to 24 bits, about 7 digits. Scores are those of the values before, and checkpoints have them"},
 		{name: "variables", kind: integer, def: int64(100), min: zero,

@@ -101,7 +101,7 @@ def test_tables_in_every_library(tmp_path):
     assert opened.truth()["x"].sizes["cycle"] >= 10
     with pytest.raises(FileNotFoundError, match=r"holds no table nothing; it holds .*metrics"):
         opened.table("nothing")
-    with pytest.raises(ValueError, match="holds no forecast"):
+    with pytest.raises(ValueError, match=r"holds no forecast; see output\.ensemble and output\.ensemble_every"):
         opened.ensemble(stage="forecast")
 
 

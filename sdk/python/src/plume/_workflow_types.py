@@ -747,11 +747,13 @@ class WorkflowOutput(TypedDict, total=False):
     """ensembles to store"""
 
     ensemble_every: int | str
-    """store the ensembles of cycles that are multiples of it; if omitted, of every cycle"""
+    """store the ensembles of cycles that are multiples of it, none if it is above their number; if
+    omitted, of every cycle"""
 
     ensemble_members: int | str
     """number of members to store of an ensemble: all of them if there are no more, otherwise this many
-    at even distances; if omitted, all"""
+    at even distances; if omitted, all. They are chosen once, of the members at the start: fewer are
+    stored when some of them are lost, as drop_member of on_failure allows"""
 
     ensemble_variables: Sequence[str]
     """variables whose values are stored of ensembles; if omitted, all of the state"""
