@@ -45,7 +45,11 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 		m.layout.Variables = append(m.layout.Variables, sdk.Variable{Name: name, Unit: unit, Diagnostic: i >= n})
 	}
 	if err := m.layout.CheckState(); err != nil {
-		return nil, sdk.Errorf(sdk.KindConfig, "variables", "%v", err)
+		where := "variables"
+		if m.layout.Prognostic().Check() == nil {
+			where = "diagnostics"
+		}
+		return nil, sdk.Errorf(sdk.KindConfig, where, "%v", err)
 	}
 	return m, nil
 }

@@ -1,6 +1,7 @@
 package linear
 
 import (
+	"errors"
 	"math"
 	"testing"
 
@@ -73,5 +74,19 @@ func TestOverflowIsAFailure(t *testing.T) {
 	res, err := m.Forecast(t.Context(), &sdk.ForecastRequest{To: 1, Ensemble: mat.NewDense(1, 1, []float64{1}), Into: mat.NewDense(1, 1, nil)})
 	if err != nil || len(res.Failures) != 1 {
 		t.Errorf("got %+v, %v", res, err)
+	}
+}
+
+// A fault is where its name is: a name that diagnostics repeat is one of theirs.
+func TestRepeatedNames(t *testing.T) {
+	for where, p := range map[string]sdk.Params{
+		"variables":   {"variables": []any{"x", "x"}, "diagnostics": []any{"z"}, "diagnostic_matrix": []any{1.0, 1.0}},
+		"diagnostics": {"variables": []any{"x"}, "diagnostics": []any{"x"}, "diagnostic_matrix": []any{1.0}},
+	} {
+		_, err := configured(t, p)
+		var found *sdk.Error
+		if !errors.As(err, &found) || found.Where != where {
+			t.Errorf("got %v, want a fault of %s", err, where)
+		}
 	}
 }

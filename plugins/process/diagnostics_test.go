@@ -103,10 +103,10 @@ func TestDiagnosticsInFilesOfPEST(t *testing.T) {
 
 func TestDiagnosticsThatAreRefused(t *testing.T) {
 	for where, p := range map[string]params{
-		"diagnostics: got \"a b\"":              {"diagnostics": []string{"a b"}},
-		"variables: layout: variable 2 (\"x\")": {"diagnostics": []string{"x"}},
-		"units: got 2, want one for each of 3":  {"diagnostics": []string{"z"}, "units": []string{"m", "m"}},
-		"there is no {{.state.z}}; there are":   {"diagnostics": []string{"z"}, "input": "a.txt", "template": "{{.state.x}}{{.state.y}}{{.state.z}}"},
+		"diagnostics: got \"a b\"":                {"diagnostics": []string{"a b"}},
+		"diagnostics: layout: variable 2 (\"x\")": {"diagnostics": []string{"x"}},
+		"units: got 2, want one for each of 3":    {"diagnostics": []string{"z"}, "units": []string{"m", "m"}},
+		"there is no {{.state.z}}; there are":     {"diagnostics": []string{"z"}, "input": "a.txt", "template": "{{.state.x}}{{.state.y}}{{.state.z}}"},
 	} {
 		p["command"] = shell("true")
 		if _, err := configure(t, scalars(p)); err == nil || !strings.Contains(err.Error(), where) {

@@ -47,7 +47,11 @@ func (m *model) newLayout() (*sdk.Layout, error) {
 		l.Variables = append(l.Variables, v)
 	}
 	if err := l.CheckState(); err != nil {
-		return nil, config("variables", "%v", err)
+		where := "variables"
+		if l.Prognostic().Check() == nil {
+			where = "diagnostics"
+		}
+		return nil, config(where, "%v", err)
 	}
 	l.Coordinates, err = m.coordinates(l, names)
 	return l, err
