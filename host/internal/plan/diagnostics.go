@@ -2,8 +2,10 @@ package plan
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
@@ -32,13 +34,6 @@ func diagnosticsIn(l *sdk.Layout) (first, end int) {
 		at = next
 	}
 	return first, end
-}
-
-// Diagnosed reports whether members have what the model computes with a forecast, so that they can
-// be observed: always where there are no diagnostics.
-func (p *Plan) Diagnosed(members *mat.Dense) bool {
-	first, end := p.Diagnostics()
-	return first == end || !math.IsNaN(members.At(0, first))
 }
 
 // diagnoses reports whether the model has diagnostics.
@@ -73,8 +68,35 @@ func (m *maker) noDiagnostics(names []string, l *sdk.Layout, path []any) bool {
 func (m *maker) checkFirst() {
 	if c := m.plan.Clock; m.diagnoses() && c.Cycles > 0 && c.Time(1) == c.Start {
 		m.add(codeDiagnostic, []any{"time", "start"}, "the first cycle is at the start, where the diagnostics of %s do not exist: no forecast leads there", m.w.Model.Plugin).
-			WithLabel("the time of the first observations").WithHelp("start earlier, or leave these observations out")
+			WithLabel("the time of the first observations").WithHelp("start earlier, or leave these observations out; %s", m.withoutThem())
 	}
+}
+
+// withoutThem says what removes a limit of diagnostics where none is observed; the plan does not know what operators read.
+func (m *maker) withoutThem() string {
+	return fmt.Sprintf("or, if no observation is of %s, leave `diagnostics` or `outputs` out of the model", strings.Join(diagnosticNames(m.observed), ", "))
+}
+
+// diagnosticNames returns the names of the diagnostics of l.
+func diagnosticNames(l *sdk.Layout) (names []string) {
+	for _, v := range l.Variables {
+		if v.Diagnostic {
+			names = append(names, v.Name)
+		}
+	}
+	return names
+}
+
+// storesDiagnostics reports that of analyses only diagnostics are stored, which do not exist where a filter has moved the members.
+func (m *maker) storesDiagnostics() {
+	output := m.w.Output
+	names := diagnosticNames(m.plan.State)
+	if output.Ensemble != "analysis" || len(output.Only) == 0 || slices.ContainsFunc(output.Only, func(name string) bool { return !slices.Contains(names, name) }) ||
+		slices.ContainsFunc(m.plan.Trials, func(t Trial) bool { return t.Whole() || t.Every > 1 }) { // analyses that the model has computed
+		return
+	}
+	m.add(codeDiagnostic, []any{"output", "ensemble_variables"}, "nothing would be stored but missing values: got diagnostics alone, which analyses do not have, and output.ensemble = \"analysis\"").
+		WithLabel("only in forecasts").WithHelp("write output.ensemble = \"forecast\" or \"both\", or store variables that filters move: %s", describe(m.plan.State.Prognostic()))
 }
 
 // absent is the distribution of a diagnostic at the start.

@@ -6,7 +6,7 @@ import (
 	"github.com/plume-da/plume/host/internal/diag"
 )
 
-// stored checks that the variables whose values are stored of ensembles are those of the state.
+// stored checks that the variables whose values are stored of ensembles are those of the state, and exist in what is stored.
 func (m *maker) stored() {
 	if m.w.Output.Ensemble != "none" {
 		m.plan.stores = m.w.Output.Every
@@ -21,6 +21,7 @@ func (m *maker) stored() {
 			d.WithLabel("did you mean %q?", near)
 		}
 	}
+	m.storesDiagnostics()
 }
 
 // unstored says that there are too few cycles for an ensemble to be stored; empty if there are enough, or none

@@ -114,7 +114,7 @@ func (m *maker) window(manifest *sdk.Manifest, f *workflow.Filter, needs []sdk.C
 	if m.diagnoses() && !w.Whole && w.Length == 0 && w.Passes != 1 {
 		if w.Passes > 1 {
 			m.add(codeDiagnostic, []any{"filter", index, "window", "passes"}, "passes at one time observe states that no forecast leads to, which have no diagnostics of %s", m.w.Model.Plugin).
-				WithLabel("must be 1").WithHelp("write passes = 1, or a window of at least one cycle, which runs the model again")
+				WithLabel("must be 1").WithHelp("write passes = 1, or a window of at least one cycle, which runs the model again; %s", m.withoutThem())
 		}
 		w.Passes = 1
 	}
