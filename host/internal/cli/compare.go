@@ -9,7 +9,6 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/compare"
-	"github.com/plume-da/plume/host/internal/score"
 	"github.com/spf13/cobra"
 )
 
@@ -139,7 +138,7 @@ func (a *app) printComparison(dirs []string, how comparing) error {
 	}
 	m := runs[0].Opening(stage)
 	if how.metric != "" {
-		m = compare.Metric{Name: how.metric, Stage: cmp.Or(stage, score.StageOf(how.metric))}
+		m = compare.Metric{Name: how.metric, Stage: cmp.Or(stage, runs[0].StageOf(how.metric))}
 	}
 	table, err := compare.Compare(runs, m, how.against)
 	if errors.Is(err, compare.ErrChoice) {

@@ -65,8 +65,8 @@ func TestComparisonFormats(t *testing.T) {
 		"text":     {"joint        20                       3.0 ± 1.0 (2/3)  -10 ± 0     2/2   2 ok, 1 diverged", "enkf         20       inflation=1.02  13.00 ± 0.58"},
 		"markdown": {"| joint | 20 |  | 3.0 ± 1.0 (2/3) | -10 ± 0 | 2/2 | 2 ok, 1 diverged |"},
 		"latex":    {`joint & 20 &  & 3.0 $\pm$ 1.0 (2/3) & $-$10 $\pm$ 0 & 2/2 & 2 ok, 1 diverged \\`},
-		"csv": {",joint,20,,rmse,3,1,3,2,enkf,20,-10,0,2,2,,\"2 ok, 1 diverged\",\n", ",enkf,20,1.02,rmse,13,0.5773502691896", ",climatology,0,,rmse,7,0,3,3,,,,,,,,ok,\n",
-			"run,filter,members,filter.enkf.params.inflation,metric,value,se,trials,trials_ok,baseline,baseline_members,difference,difference_se,wins,pairs,divergences,status,published\n"},
+		"csv": {",joint,20,,rmse,analysis,3,1,3,2,enkf,20,-10,0,2,2,,\"2 ok, 1 diverged\",\n", ",enkf,20,1.02,rmse,analysis,13,0.5773502691896", ",climatology,0,,rmse,analysis,7,0,3,3,,,,,,,,ok,\n",
+			"run,filter,members,filter.enkf.params.inflation,metric,stage,value,se,trials,trials_ok,baseline,baseline_members,difference,difference_se,wins,pairs,divergences,status,published\n"},
 	} {
 		got, _ := out(t, exitOK, "compare", dir, "--against", "enkf", "--format", format)
 		for _, want := range wants {
@@ -75,7 +75,7 @@ func TestComparisonFormats(t *testing.T) {
 			}
 		}
 	}
-	if got, _ := out(t, exitOK, "compare", sweep(t, 2, 1, 0), "--against", "enkf", "--format", "csv"); !strings.Contains(got, ",joint,20,,rmse,2,,2,1,enkf,") || strings.Contains(got, "NaN") { // of the one that did not diverge
+	if got, _ := out(t, exitOK, "compare", sweep(t, 2, 1, 0), "--against", "enkf", "--format", "csv"); !strings.Contains(got, ",joint,20,,rmse,analysis,2,,2,1,enkf,") || strings.Contains(got, "NaN") { // of the one that did not diverge
 		t.Errorf("csv: got\n%s", got)
 	}
 	var lines []comparedJSON

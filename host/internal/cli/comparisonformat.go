@@ -28,7 +28,7 @@ const restarts = "divergences"
 // comparisonLines returns the lines of a table for people, its head first, with short or
 // long names of axes. Columns without information are omitted.
 func comparisonLines(c *compare.Comparison, short bool) [][]string {
-	lines := [][]string{{"run", "filter", "members", "setting", c.Name, "published", restarts, "difference", "wins", "status"}}
+	lines := [][]string{{"run", "filter", "members", "setting", c.Label(), "published", restarts, "difference", "wins", "status"}}
 	for _, r := range c.Rows {
 		setting := settingText(r.Filter, r.Run.Axes, r.Values, short)
 		line := []string{runOf(c, r), r.Filter, sizeText(r.Group), setting, r.Mean.Text(), publishedText(r), "", "", "", r.Status()}
@@ -104,7 +104,7 @@ func printText(w io.Writer, c *compare.Comparison) error {
 	for k, head := range lines[0] {
 		columns[k] = column{head: head, fold: head == "setting"}
 		switch {
-		case head == c.Name && score.IsLoss(c.Name):
+		case head == c.Label() && score.IsLoss(c.Name):
 			columns[k].style = rowStyle(compare.Best(means))
 		case head == "status" && !slices.ContainsFunc(lines[1:], func(line []string) bool { return line[k] != string(archive.OK) }):
 			columns[k].drop = 1
@@ -171,13 +171,13 @@ func printCSV(w io.Writer, c *compare.Comparison) error {
 	out := csv.NewWriter(w)
 	axes := axesOf(c)
 	lines := [][]string{slices.Concat([]string{"run", "filter", "members"}, axes,
-		[]string{"metric", "value", "se", "trials", "trials_ok", "baseline", "baseline_members", "difference", "difference_se", "wins", "pairs", restarts, "status", "published"})}
+		[]string{"metric", "stage", "value", "se", "trials", "trials_ok", "baseline", "baseline_members", "difference", "difference_se", "wins", "pairs", restarts, "status", "published"})}
 	for _, r := range c.Rows {
 		line, setting := []string{runOf(c, r), r.Filter, fmt.Sprint(r.Size)}, settingOf(r.Run.Axes, r.Group)
 		for _, axis := range axes {
 			line = append(line, setting[axis])
 		}
-		line = append(line, c.Name, digits(r.Mean.Value), digits(r.Mean.SE), fmt.Sprint(r.Mean.Trials), fmt.Sprint(r.Mean.OK))
+		line = append(line, c.Name, c.Stage, digits(r.Mean.Value), digits(r.Mean.SE), fmt.Sprint(r.Mean.Trials), fmt.Sprint(r.Mean.OK))
 		if d := r.Difference; d != nil {
 			line = append(line, d.Partner.Filter, fmt.Sprint(d.Partner.Size), digits(d.Value), digits(d.SE), digits(d.Wins), fmt.Sprint(d.Count))
 		} else {
@@ -214,6 +214,7 @@ func comparisonObjects(c *compare.Comparison) []any {
 		Members    int               `json:"members,omitempty"`
 		Setting    map[string]string `json:"setting,omitempty"`
 		Metric     string            `json:"metric"`
+		Stage      string            `json:"stage"`
 		Value      *float64          `json:"value"`
 		SE         *float64          `json:"se"`
 		Trials     int               `json:"trials"`
@@ -225,7 +226,7 @@ func comparisonObjects(c *compare.Comparison) []any {
 	}
 	lines := []any{}
 	for _, r := range c.Rows {
-		l := line{runOf(c, r), r.Filter, r.Size, settingOf(r.Run.Axes, r.Group), c.Name,
+		l := line{runOf(c, r), r.Filter, r.Size, settingOf(r.Run.Axes, r.Group), c.Name, c.Stage,
 			finite(r.Mean.Value), finite(r.Mean.SE), r.Mean.Trials, r.Mean.OK, finite(r.Divergences.Value), r.Status(), r.Published, nil}
 		if d := r.Difference; d != nil {
 			l.Difference = &paired{d.Partner.Filter, d.Partner.Size, settingOf(c.Rows[0].Run.Axes, d.Partner),

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -192,5 +193,75 @@ func TestDiagnosticsTheSame(t *testing.T) {
 		if code, _, said := plume(t, "verify", dirs[0], dir); code != exitOK {
 			t.Errorf("%s", said)
 		}
+	}
+}
+
+// Held-out values are scored by forecasts where analyses lack diagnostics, and never by the few analyses of cycles without a
+// filter: tables show the score of the forecasts, and say so. Over a whole record analyses have them all.
+func TestHeldOutValuesOfDiagnostics(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := "t,flow\n"
+	for k := 1; k <= 30; k++ {
+		data += fmt.Sprintf("%d,%g\n", k, 1+0.1*float64(k%5))
+	}
+	file := filepath.Join(dir, "gauge.toml")
+	for name, text := range map[string]string{"data.csv": data, "gauge.toml": `format = 1
+experiment = { name = "gauge", seed = 1 }
+time = {}
+model = { plugin = "linear", params = { variables = ["level"], diagnostics = ["flow"], diagnostic_matrix = [0.5] }, noise = { sd = 0.1 } }
+ensemble = { size = 20, init = { dist = "normal", mean = 2, sd = 1 } }
+filter = [{ label = "etkf", plugin = "filter-enkf", params = { scheme = "etkf" } }]
+[observations]
+plugin = "obs-nonlinear"
+params = { variables = ["flow"] }
+error = { sd = 0.1 }
+file = "data.csv"
+time.column = "t"
+hold_out.every = 4
+`} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root := t.TempDir()
+	code, run, said := plumeHere(t, nil, "run", file, "--in-process", "--run-dir", root)
+	if code != exitOK || !strings.Contains(said, "held_out_rmse (forecast)") || !strings.Contains(said, "Held-out values are scored by forecasts") {
+		t.Fatalf("exit code %d\n%s", code, said)
+	}
+	stagesOf := func(run string) map[string]bool {
+		t.Helper()
+		m, there := read(t, run, "metrics.arrow"), map[string]bool{}
+		for i, name := range m.Column("metric").([]string) {
+			if trial, cycles := m.Column("trial").([]int32)[i], m.Column("cycles").([]int32)[i]; name == "held_out_rmse" && trial > 0 {
+				if there[m.Column("stage").([]string)[i]] = true; cycles != 7 {
+					t.Errorf("a mean over %d held-out values, want all 7", cycles)
+				}
+			}
+		}
+		return there
+	}
+	if got := stagesOf(run); !got["forecast"] || got["analysis"] {
+		t.Errorf("held_out_rmse has the stages %v, want the forecast", got)
+	}
+	for want, args := range map[string][]string{
+		"held_out_rmse (forecast)":  {"compare", run},
+		`"stage": "forecast"`:       {"compare", run, "--metric", "held_out_rmse", "--format", "json"},
+		"held_out_rmse (forecast) ": {"runs", "--run-dir", root},
+	} {
+		code, out, said := plume(t, args...)
+		if code != exitOK || !strings.Contains(out, want) {
+			t.Errorf("%v: exit code %d, does not say %s\n%s%s", args, code, want, out, said)
+		}
+		if args[0] == "compare" && len(args) == 2 && (!strings.Contains(out, "persistence") || strings.Contains(out, "–")) {
+			t.Errorf("baselines have no score:\n%s", out)
+		}
+	}
+	code, run, said = plumeHere(t, nil, "run", file, "--in-process", "--run-dir", t.TempDir(), "--set", `filter.etkf.window={ length = "all", passes = 1 }`)
+	if code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, said)
+	}
+	if got := stagesOf(run); !got["forecast"] || !got["analysis"] {
+		t.Errorf("over the record held_out_rmse has the stages %v, want both", got)
 	}
 }

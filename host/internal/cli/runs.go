@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/plume-da/plume/host/internal/experiment"
 	"github.com/spf13/cobra"
 )
@@ -65,6 +66,7 @@ type runLine struct {
 // runScore is a score of one filter in a run, the mean over replicates.
 type runScore struct {
 	Metric string  `json:"metric"`
+	Stage  string  `json:"stage"`
 	Value  float64 `json:"value"`
 	Filter string  `json:"filter"`
 }
@@ -135,7 +137,7 @@ func firstScore(dir string) (*runScore, error) {
 	m := r.Opening("")
 	best, mean, err := r.Best(m)
 	if v := finite(mean.Value); err == nil && v != nil && mean.OK > 0 {
-		return &runScore{m.Name, *v, best.Filter}, nil
+		return &runScore{m.Name, m.Stage, *v, best.Filter}, nil
 	}
 	return nil, err
 }
@@ -144,7 +146,7 @@ func (s *runScore) String() string {
 	if s == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s %.4g %s", s.Metric, s.Value, s.Filter)
+	return fmt.Sprintf("%s %.4g %s", compare.Metric{Name: s.Metric, Stage: s.Stage}.Label(), s.Value, s.Filter)
 }
 
 // bytesBelow returns the size of all files below dir; files that cannot be read count as

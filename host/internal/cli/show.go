@@ -98,7 +98,7 @@ func scoreTable(r *compare.Run, metrics []compare.Metric, short bool) ([]column,
 		if k == 0 {
 			drop = 0
 		}
-		columns = append(columns, column{head: m.Name, right: true, drop: drop})
+		columns = append(columns, column{head: m.Label(), right: true, drop: drop})
 	}
 	columns = append(columns, column{head: "status", style: statusStyle})
 	var cells [][]string

@@ -19,6 +19,31 @@ func LagStage(lag int) string { return fmt.Sprintf("lag %d", lag) }
 // shown returns the metric of a score for the stage for which the score is shown.
 func shown(name string) Metric { return Metric{name, score.StageOf(name)} }
 
+// StageOf returns the stage for which a score is shown in tables of the run. It is the forecast for a score that
+// no trial has for its own stage, such as those of held-out values with a model whose diagnostics exist in forecasts alone.
+func (r *Run) StageOf(name string) string {
+	own, ofForecast := score.StageOf(name), false
+	for _, t := range r.Trials {
+		if _, ok := t.means[Metric{name, own}]; ok {
+			return own
+		}
+		_, ok := t.means[Metric{name, archive.Forecast}]
+		ofForecast = ofForecast || ok
+	}
+	if ofForecast {
+		return archive.Forecast
+	}
+	return own
+}
+
+// Label returns the name of the score, with its stage if that is not the one for which the score is shown elsewhere.
+func (m Metric) Label() string {
+	if m.Stage == score.StageOf(m.Name) {
+		return m.Name
+	}
+	return fmt.Sprintf("%s (%s)", m.Name, m.Stage)
+}
+
 // Metrics returns the metrics that trials of the run have, in the order of the catalogue of
 // scores.
 func (r *Run) Metrics() []Metric {
@@ -39,7 +64,7 @@ func (r *Run) Metrics() []Metric {
 // stage, unless stage is empty.
 func (r *Run) Opening(stage string) Metric {
 	all := r.Metrics()
-	of := func(name string) Metric { return Metric{name, cmp.Or(stage, score.StageOf(name))} }
+	of := func(name string) Metric { return Metric{name, cmp.Or(stage, r.StageOf(name))} }
 	for _, name := range append([]string{"w2_reference"}, usual(all)...) {
 		if m := of(name); slices.Contains(all, m) {
 			return m
@@ -59,7 +84,7 @@ func (r *Run) Shown(chosen []string) []Metric {
 	}
 	var list []Metric
 	for _, name := range names {
-		if m := shown(name); slices.Contains(all, m) && !slices.Contains(list, m) {
+		if m := (Metric{name, r.StageOf(name)}); slices.Contains(all, m) && !slices.Contains(list, m) {
 			list = append(list, m)
 		}
 	}

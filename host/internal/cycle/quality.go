@@ -45,14 +45,14 @@ func (a *assimilation) rejected(s *Step, j int, v float64) observations.Value {
 }
 
 // HeldOut holds the observations of a cycle that are not assimilated, and the predictions
-// of both ensembles.
+// of both ensembles. Analyses of a model with diagnostics predict only over a whole record, where
+// the model has run since: other trials would have predictions of the few cycles without a filter.
 type HeldOut struct {
 	Values             []observations.Value
 	Forecast, Analysis Prediction
 }
 
-// Prediction is the predictions of all observations by an ensemble, N x m. It is empty for one
-// that lacks the diagnostics of its model.
+// Prediction is the predictions of all observations by an ensemble, N x m.
 type Prediction struct {
 	Predicted     *mat.Dense
 	Simulated     *mat.Dense // with errors; nil if the operator does not offer them
@@ -74,14 +74,14 @@ func (a *assimilation) holdOut(ctx context.Context, s *Step) (err error) {
 	if s.HeldOut.Forecast, err = a.predict(ctx, s, s.Forecast, "held_out_forecast"); err != nil {
 		return err
 	}
+	if a.diagnoses() && !a.trial.Whole() {
+		return nil
+	}
 	s.HeldOut.Analysis, err = a.predict(ctx, s, s.Analysis, "held_out_analysis")
 	return err
 }
 
 func (a *assimilation) predict(ctx context.Context, s *Step, e Ensemble, role string) (Prediction, error) {
-	if !a.plan.Diagnosed(e.Members) {
-		return Prediction{}, nil
-	}
 	rows, _ := e.Members.Dims()
 	m := a.plan.Space.Layout.Size()
 	r := &sdk.ObserveRequest{Call: a.call(role, s.Cycle), Time: s.Time, Ensemble: e.Members, Observation: s.Observation,

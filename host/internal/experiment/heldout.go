@@ -121,8 +121,15 @@ func heldOutBaselines(p *plan.Plan, of *plan.Scenario, r *observations.Record) [
 	if len(climatology) == 0 {
 		return nil
 	}
-	return []archive.Metric{baseline("climatology", "held_out_rmse", of, score.RootTimeMean(climatology)),
+	list := []archive.Metric{baseline("climatology", "held_out_rmse", of, score.RootTimeMean(climatology)),
 		baseline("persistence", "held_out_rmse", of, score.RootTimeMean(persistence))}
+	if first, end := p.Diagnostics(); first < end { // what they are compared with are forecasts, and analyses over records
+		for _, m := range list {
+			m.Stage = score.Forecast
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
 // finite reports whether all values of e, states of p, are finite numbers. Diagnostics may be missing.

@@ -403,6 +403,11 @@ func (r *Record) HeldOut(cycle int) []Value {
 	return list
 }
 
+// HoldsOut reports whether there are held-out values.
+func (r *Record) HoldsOut() bool {
+	return slices.ContainsFunc(r.values, func(v Value) bool { return v.Status == HeldOut })
+}
+
 // Summary says in one line what happened to all values of the files.
 func (r *Record) Summary() string { return counts(r.values, r.Rejected) }
 

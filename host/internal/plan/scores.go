@@ -125,6 +125,9 @@ func (p *Plan) ScoreNotes() []string {
 		notes = append(notes, "The observed variables have different units. For scores of held-out values and for innovation_rms, values are divided by the standard deviation "+
 			"in time of the assimilated values of their variable.")
 	}
+	if first, end := p.Diagnostics(); first < end && p.Record != nil && p.Record.HoldsOut() {
+		notes = append(notes, "The model has diagnostics, which analyses lack. Held-out values are scored by forecasts, and by analyses only of windows over the whole record.")
+	}
 	return notes
 }
 

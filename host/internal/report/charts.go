@@ -280,7 +280,7 @@ var charts = []chart{
 		name: "cost", section: "timing", caption: html(`Cost against score <span class="pick"></span>`),
 		label: text("A score of every setting against the median wall time of its cycles; the numbers are in the tables of scores and timings"),
 		applies: func(r *Report) bool {
-			return slices.ContainsFunc(r.rows, func(w *row) bool { return r.cost(w) > 0 && w.cell(r.opening).OK > 0 })
+			return slices.ContainsFunc(r.rows, func(w *row) bool { return r.cost(w) > 0 && w.cells[r.metric(r.opening)].OK > 0 })
 		},
 		figures: func(r *Report, _ []*trial) []*figure { return []*figure{r.costFigure()} },
 	},

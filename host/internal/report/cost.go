@@ -26,7 +26,7 @@ func (r *Report) costFigure() *figure {
 	var drawn []string
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, w := range r.rows {
-		x, y := 1e3*r.cost(w), w.cell(r.opening)
+		x, y := 1e3*r.cost(w), w.cells[r.metric(r.opening)]
 		if y.OK == 0 || math.IsNaN(x) || x <= 0 || math.IsNaN(y.Value) || math.IsInf(y.Value, 0) {
 			continue
 		}

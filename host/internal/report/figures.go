@@ -271,7 +271,7 @@ func (r *Report) axisFigure(at int, metric string) *figure {
 			xs = append(xs, float64(i))
 		}
 	}
-	p := panel("", a.label, withUnit(metric+" of the "+score.StageOf(metric), r.scoreUnit(metric)))
+	p := panel("", a.label, withUnit(metric+" of the "+r.metric(metric).Stage, r.scoreUnit(metric)))
 	place := func(x float64) float64 { return x }
 	if a.numbers != nil && xs[0] > 0 && xs[len(xs)-1] >= 8*xs[0] {
 		p.X.Scale, place = plot.LogScale{}, math.Log
@@ -352,7 +352,7 @@ func (r *Report) along(at int, label, metric string, xs []float64) errorPoints {
 		if w.Filter != label || w.setting[at] < 0 || slices.ContainsFunc(others, func(v int) bool { return v > 0 }) {
 			continue
 		}
-		if m := w.cell(metric); m.OK > 0 && !math.IsNaN(m.Value) && !math.IsInf(m.Value, 0) {
+		if m := w.cells[r.metric(metric)]; m.OK > 0 && !math.IsNaN(m.Value) && !math.IsInf(m.Value, 0) {
 			list = append(list, point{xs[w.setting[at]], m.Value, m.SE})
 		}
 	}

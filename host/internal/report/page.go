@@ -355,7 +355,7 @@ func (r *Report) pivots() []*textTable {
 
 func (r *Report) pivot(at int, metric string) *textTable {
 	a := r.axes[at]
-	t := &textTable{ID: "pivot-" + metric, Caption: fmt.Sprintf("%s of the %s by %s", metric, score.StageOf(metric), a.label), Head: []headCell{{"filter", ""}}}
+	t := &textTable{ID: "pivot-" + metric, Caption: fmt.Sprintf("%s of the %s by %s", metric, r.metric(metric).Stage, a.label), Head: []headCell{{"filter", ""}}}
 	for i, b := range r.axes {
 		if i != at {
 			t.Head = append(t.Head, headCell{b.label, b.name})
@@ -383,7 +383,7 @@ func (r *Report) pivot(at int, metric string) *textTable {
 			}
 			t.Rows = append(t.Rows, append(line, make([]textCell, len(a.values))...))
 		}
-		c := w.cell(metric)
+		c := w.cells[r.metric(metric)]
 		filled = filled || c.OK > 0
 		t.Rows[lines[name]][len(t.Head)-len(a.values)+w.setting[at]] = cellOf(c)
 	}

@@ -49,9 +49,9 @@ type row struct {
 	lags    map[string]byLag // error and spread of smoothed states
 }
 
-// cell returns a score of a setting, for the stage for which it is shown.
-func (w *row) cell(metric string) compare.Mean {
-	return w.cells[compare.Metric{Name: metric, Stage: score.StageOf(metric)}]
+// metric returns a score for the stage for which it is shown.
+func (r *Report) metric(metric string) compare.Metric {
+	return compare.Metric{Name: metric, Stage: r.runs[0].StageOf(metric)}
 }
 
 // trial is one trial and its series.
@@ -172,7 +172,7 @@ func (r *Report) sortScores() {
 // which it is shown.
 func (r *Report) compare() error {
 	for _, m := range r.metrics {
-		if m.Stage != score.StageOf(m.Name) || !score.IsLoss(m.Name) {
+		if m != r.metric(m.Name) || !score.IsLoss(m.Name) {
 			continue
 		}
 		c, err := compare.Compare(r.runs, m, "")
