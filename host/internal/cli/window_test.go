@@ -92,6 +92,16 @@ func TestWindowsOfASweep(t *testing.T) {
 	}
 }
 
+// A window that is longer than the cycles that a plan tries counts with all of its runs: 2 k + 1 in cycle
+// k up to 20, and then 41.
+func TestLongWindowsArePlanned(t *testing.T) {
+	t.Parallel()
+	file := windowWorkflow(t, "", "plugin = \"filter-enkf\"\nwindow = { length = 20, passes = 2 }\n")
+	if said, _ := out(t, exitOK, "plan", file, "--json"); !strings.Contains(said, `"model_runs":32,`) { // 31.5 in 40 cycles
+		t.Error(said)
+	}
+}
+
 const refusedWindow = `error[E312]: timid cannot be used with this window: it does not take fractions of the likelihood
   --> window.toml:24:21
    |

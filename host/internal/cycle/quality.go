@@ -52,7 +52,8 @@ type HeldOut struct {
 	Forecast, Analysis Prediction
 }
 
-// Prediction is the predictions of all observations by an ensemble, N x m.
+// Prediction is the predictions of all observations by an ensemble, N x m. It is empty for one
+// that lacks the diagnostics of its model.
 type Prediction struct {
 	Predicted     *mat.Dense
 	Simulated     *mat.Dense // with errors; nil if the operator does not offer them
@@ -82,6 +83,9 @@ func (a *assimilation) holdOut(ctx context.Context, s *Step) (err error) {
 }
 
 func (a *assimilation) predict(ctx context.Context, s *Step, e Ensemble, role string) (Prediction, error) {
+	if !a.plan.Diagnosed(e.Members) {
+		return Prediction{}, nil
+	}
 	rows, _ := e.Members.Dims()
 	m := a.plan.Space.Layout.Size()
 	r := &sdk.ObserveRequest{Call: a.call(role, s.Cycle), Time: s.Time, Ensemble: e.Members, Observation: s.Observation,

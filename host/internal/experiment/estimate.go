@@ -252,6 +252,9 @@ func (e *Experiment) try(ctx context.Context, probe *probe, part part) (Estimate
 	}
 	pace, err := probe.pace(ctx, t)
 	e.carried = max(e.carried, pace.carries(p.Clock.Cycles))
+	if mean, known := t.Window.MeanRuns(p.Clock.Cycles); known { // windows are longer than what was tried
+		pace.runs = int(math.Round(mean))
+	}
 	runs, most := pace.runs, false
 	seconds := pace.over(p.Clock)
 	if t.Whole() {

@@ -36,6 +36,13 @@ func diagnosticsIn(l *sdk.Layout) (first, end int) {
 	return first, end
 }
 
+// Diagnosed reports whether members have what the model computes with a forecast, so that they can
+// be observed: always where there are no diagnostics, and not where members were drawn again.
+func (p *Plan) Diagnosed(members *mat.Dense) bool {
+	first, end := p.Diagnostics()
+	return first == end || !math.IsNaN(members.At(0, first))
+}
+
 // diagnoses reports whether the model has diagnostics.
 func (m *maker) diagnoses() bool {
 	first, end := diagnosticsIn(m.observed)

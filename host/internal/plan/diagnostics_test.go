@@ -86,7 +86,7 @@ func TestColumnsOfDiagnostics(t *testing.T) {
 		t.Errorf("the model goes on from %v, %d values", v, n)
 	}
 	members := spread(mat.NewDense(2, 3, []float64{1, 2, math.E, 3, 4, 1}), gauged)
-	if want := mat.NewDense(2, 4, []float64{1, 2, math.NaN(), math.E, 3, 4, math.NaN(), 1}); !equal(members, want) {
+	if want := mat.NewDense(2, 4, []float64{1, 2, math.NaN(), math.E, 3, 4, math.NaN(), 1}); !equal(members, want) || p.Diagnosed(members) {
 		t.Errorf("got %v", mat.Formatted(members))
 	}
 	there := mat.DenseCopyOf(members)

@@ -38,6 +38,18 @@ func (w *Window) Runs() (runs int, most bool) {
 	return MostPasses + 1, true
 }
 
+// MeanRuns returns the number of model runs in a cycle, on average over so many cycles: J passes over a
+// window of L cycles take J L + 1, and the first windows are shorter. It is not known of a window whose
+// length or passes follow a rule.
+func (w *Window) MeanRuns(cycles int) (runs float64, known bool) {
+	if w == nil || w.Auto || w.Whole || w.Passes == 0 {
+		return 0, false
+	}
+	short := min(w.Length, cycles)
+	missing := w.Passes * (short*(short-1)/2 + (w.Length-short)*cycles)
+	return float64(w.Passes*w.Length+1) - float64(missing)/float64(cycles), true
+}
+
 // MostPasses bounds the passes over a whole record that plume chooses.
 const MostPasses = 20
 
