@@ -576,7 +576,8 @@ class Run:
         table = self._read(name, **where)
         if not len(table):
             wanted = where.get("stage") or ", ".join(f"{k} {v}" for k, v in where.items()) or "rows"
-            raise ValueError(f"{name}: holds no {wanted}; see output.ensemble and output.ensemble_every in the workflow")
+            keys = "output.ensemble and output.ensemble_every"
+            raise ValueError(f"{name}: holds no {wanted}; see {keys} in the workflow")
         return self._as_dataset(table, self._places(of, number), where.get("stage"))
 
     def _places(self, of: Of, number: int | None) -> dict[str, list[Axis]]:
