@@ -251,7 +251,7 @@ dist-%:
 	mkdir -p $(TREE)/bin && cp -r $(DIST)/share $(TREE)
 	CGO_ENABLED=0 GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(GO) build -trimpath -ldflags "-s -w $(STAMP)" -o $(TREE)/bin/plume ./host/cmd/plume
 	$(PYTHON) host/packaging/licences.py $(TREE)/bin/plume > $(DOC)/THIRD-PARTY-LICENSES.txt
-	GOPROXY=off $(DIST)/tools/cyclonedx-gomod bin -json -licenses -std -noserial -version $(VERSION) -output $(DIST)/sbom $(TREE)/bin/plume
+	GOPROXY=off GOSUMDB=off $(DIST)/tools/cyclonedx-gomod bin -json -licenses -std -noserial -version $(VERSION) -output $(DIST)/sbom $(TREE)/bin/plume
 	sed '/"timestamp"/d' $(DIST)/sbom > $(DOC)/plume.cdx.json && cp $(DOC)/plume.cdx.json $(DIST)/plume-$(VERSION)-$*.cdx.json
 	cd $(DIST) && tar --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner --mode=u+w,go-w,a+rX \
 	  --transform 's,^$*,plume-$(VERSION)-$*,' -cf plume.tar $* && gzip -9nc plume.tar > plume-$(VERSION)-$*.tar.gz && rm plume.tar
