@@ -15,8 +15,15 @@ import (
 const (
 	garbage      = 32 << 20
 	leastPercent = 2
-	usualLeast   = 4 << 20
 )
+
+// ballast is part of the live heap, but never written, so that it takes no memory. Go knows
+// percentages of the live heap alone, and one that lets a small heap allocate garbage would let
+// it allocate several times what it holds when it has grown, until the finalizer below has run:
+// on a busy machine too late. With the ballast that is a quarter at most.
+var ballast []byte
+
+const ballastBytes = 128 << 20
 
 // Heap allows 32 MiB to be allocated between two garbage collections, or as much as a
 // collection has to scan if that is more, or a fiftieth of the live heap if that is more still.
@@ -27,7 +34,8 @@ var Heap = sync.OnceFunc(func() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	s := &sentinel{percentFor(0, 0), []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}}
+	ballast = make([]byte, ballastBytes)
+	s := &sentinel{percentFor(ballastBytes, 0), []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}}
 	debug.SetGCPercent(s.percent)
 	runtime.SetFinalizer(s, (*sentinel).collected)
 })
@@ -48,8 +56,8 @@ func (s *sentinel) collected() {
 }
 
 // percentFor returns the memory that may be allocated until the next collection, as a
-// percentage of the live heap, part of which has to be scanned.
+// percentage of the live heap with its ballast, part of which has to be scanned.
 func percentFor(live, scanned uint64) int {
-	live = max(live, usualLeast)
-	return int(max(leastPercent, 100*max(garbage, min(scanned, live))/live))
+	live = max(live, ballastBytes)
+	return int(max(leastPercent, 100*max(garbage, min(scanned, live-ballastBytes))/live))
 }

@@ -9,10 +9,10 @@ import (
 
 func TestPercent(t *testing.T) {
 	for _, c := range []struct{ live, scanned, want uint64 }{ // MiB, MiB, percent
-		{0, 0, 800}, {4, 4, 800}, {8, 8, 400}, {32, 32, 100}, {1000, 1000, 100}, // pointers
-		{64, 1, 50}, {1000, 1, 3}, {100000, 1, 2}, {1000, 500, 50}, {0, 9, 800}, // matrices
+		{0, 0, 25}, {4, 4, 24}, {32, 32, 20}, {128, 128, 50}, {1000, 1000, 88}, // pointers
+		{64, 1, 16}, {1000, 1, 2}, {100000, 1, 2}, {1000, 500, 44}, {0, 9, 25}, // matrices
 	} {
-		if got := percentFor(c.live<<20, c.scanned<<20); got != int(c.want) {
+		if got := percentFor(c.live<<20+ballastBytes, c.scanned<<20); got != int(c.want) {
 			t.Errorf("%d MiB, of which %d are scanned: %d percent, want %d", c.live, c.scanned, got, c.want)
 		}
 	}
@@ -34,11 +34,11 @@ func TestHeap(t *testing.T) {
 		}
 		t.Fatalf("%s: %d percent, want %d to %d", name, percent[0].Value.Uint64(), least, most)
 	}
-	settle("small", 800, 800)
+	settle("small", 24, 25)
 	alive := make([]byte, 2*garbage)
-	settle("large", 40, 50) // 32 MiB of 64 and what the test holds
+	settle("large", 15, 16) // 32 MiB of 192 and what the test holds
 	runtime.KeepAlive(alive)
-	settle("small again", 800, 800)
+	settle("small again", 24, 25)
 
 	before := collections()
 	for range garbage / 2 >> 10 {
@@ -46,6 +46,36 @@ func TestHeap(t *testing.T) {
 	}
 	if n := collections() - before; n > 0 {
 		t.Errorf("%d collections in %d MiB", n, garbage/2>>20)
+	}
+}
+
+// A heap that grows does not take several times what it holds, however late the finalizer runs.
+func TestHeapGrows(t *testing.T) {
+	t.Setenv("GOGC", "")
+	Heap()
+	runtime.GC()
+	busy, others := make(chan bool), make(chan bool)
+	runtime.SetFinalizer(new([64]byte), func(*[64]byte) { close(others); <-busy }) // finalizers have one goroutine
+	for done := false; !done; {
+		select {
+		case <-others:
+			done = true
+		default:
+			runtime.GC()
+			time.Sleep(time.Millisecond)
+		}
+	}
+	defer close(busy)
+	alive, most := make([]byte, garbage/2), uint64(0)
+	for range 300 {
+		sink = make([]byte, 1<<20)
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		most = max(most, m.HeapAlloc)
+	}
+	runtime.KeepAlive(alive)
+	if want := uint64(ballastBytes + 2*garbage); most > want {
+		t.Errorf("the heap came to %d MiB with its ballast; want at most %d", most>>20, want>>20)
 	}
 }
 
