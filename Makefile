@@ -51,13 +51,13 @@ lint: ## formatting, vet, also for macOS, the import law, and what runs on GitHu
 	$(GO) run $(LINT) run ./...
 
 python: build $(VENV)/ready ## the Python kit, the examples that use it, workflows as editors see them, the pages of results: linter, strict types, tests
-	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/applications examples/analysis examples/notebook examples/surrogate
-	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/applications examples/analysis examples/notebook examples/surrogate
+	$(VENV)/bin/ruff check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/applications examples/analysis examples/notebook examples/surrogate bench/scale/ensf.py
+	$(VENV)/bin/ruff format --check --config sdk/python/pyproject.toml sdk/python host/packaging docs/site examples/python examples/applications examples/analysis examples/notebook examples/surrogate bench/scale/ensf.py
 	cd sdk/python && $(abspath $(VENV))/bin/mypy
 	$(VENV)/bin/python -c "import nbformat; print(*(c.source for c in nbformat.read('examples/notebook/filter.ipynb', 4).cells if c.cell_type == 'code'), sep='\n')" > $(BIN)/notebook.py
 	$(VENV)/bin/mypy --strict $(BIN)/notebook.py sdk/python/tests/typed.py examples/analysis/read_run_plume.py $(filter-out %/raw.py,$(wildcard examples/python/*.py))
 	cd sdk/python && $(abspath $(VENV))/bin/python -m pytest -q
-	$(VENV)/bin/taplo lint --colors never $(wildcard $(addsuffix /*.toml,workflows docs/* bench/dapper examples/* examples/*/*)) 2>&1
+	$(VENV)/bin/taplo lint --colors never $(wildcard $(addsuffix /*.toml,workflows docs/* bench/dapper bench/scale examples/* examples/*/*)) 2>&1
 	cd bench/results && $(abspath $(VENV))/bin/python -m pytest -q -p no:cacheprovider
 
 # These need a server; their own tests and those of examples/umbridge-lorenz63 start one.

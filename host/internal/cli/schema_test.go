@@ -202,7 +202,7 @@ func fromTOML(t *testing.T, text []byte) any {
 // projectWorkflows returns the texts of the project's workflows by file.
 func projectWorkflows(t *testing.T) map[string]string {
 	t.Helper()
-	texts := textsOf(t, "../../../workflows/*.toml", "../../../examples/*/*.toml", "../../../examples/*/*/*.toml", "../../../docs/*/*.toml", "../../../bench/dapper/*.toml")
+	texts := textsOf(t, "../../../workflows/*.toml", "../../../examples/*/*.toml", "../../../examples/*/*/*.toml", "../../../docs/*/*.toml", "../../../bench/dapper/*.toml", "../../../bench/scale/*.toml")
 	if len(texts) < 20 {
 		t.Fatalf("%d workflows", len(texts))
 	}
