@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -297,7 +298,7 @@ func newInstruction(item, delimiter string) (in instruction, name string, err er
 // span is where a value is in a text.
 type span struct {
 	from, to int
-	fixed    bool // what replaces it must be as wide
+	width    int // of what replaces it, also where a line ends before that; 0: any
 }
 
 // find returns where the values of ins are in text, in their order.
@@ -406,7 +407,11 @@ func (s *scanner) step(in instruction, after []instruction) (span, error) {
 			return span{}, where("has no number")
 		}
 		begin := s.lines[s.line][0]
-		return span{begin + from, begin + to, in.kind == '['}, nil
+		at := span{from: begin + from, to: begin + to}
+		if in.kind == '[' {
+			at.width = in.to - in.from + 1
+		}
+		return at, nil
 	}
 	switch in.kind {
 	case '@':
@@ -504,15 +509,11 @@ func (c instructed) put(path string, t *task) error {
 		if old, err := parseNumber(before); err == nil && old == v {
 			continue
 		}
-		width := at.to - at.from
-		if !at.fixed {
-			width = math.MaxInt8 // of any number
-		}
-		number, err := fitted(plain(v), width)
+		number, err := fitted(plain(v), cmp.Or(at.width, math.MaxInt8))
 		if err != nil {
-			return err
+			return fmt.Errorf("%s %w", valueNames(t.layout)[c.values[k]], err)
 		}
-		if !at.fixed {
+		if at.width == 0 {
 			number = strings.TrimSpace(number)
 		}
 		changed = append(append(changed, text[end:at.from]...), number...)

@@ -249,6 +249,29 @@ func TestRestartWithInstructions(t *testing.T) {
 	}
 }
 
+// A number in columns has as many digits as these have room for, also where the one before it was shorter and ended its line.
+func TestRestartAtTheEndOfALine(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, map[string]string{"a.rst": "at 1.5\r\nrest\n", "a.rst.ins": "pif @\nl1 [x]4:11\n"})
+	m, err := configureIn(dir, params{"command": shell("cat a.rst > seen; touch a.rst"), "variables": []string{"x"}, "instructions": []string{"a.rst.ins"}, "carry": []string{"a.rst"}, "copies": []string{"a.rst"}, "work_dir": "work", "keep": "all"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := request(m, 1)
+	r.Ensemble.Set(0, 0, -12.3456)
+	if res, err := m.Forecast(t.Context(), r); err != nil || len(res.Failures) > 0 || r.Into.At(0, 0) != -12.3456 {
+		t.Fatalf("got %v, %v, %v", r.Into.At(0, 0), res, err)
+	}
+	r.Ensemble.Set(0, 0, -1e-200/3)
+	if res, err := m.Forecast(t.Context(), r); err != nil || len(res.Failures) != 1 || !strings.Contains(res.Failures[0].Reason, "a.rst: x = -3.3333333333333335e-201 does not fit into 8") {
+		t.Errorf("got %v, %v", res, err)
+	}
+	text, err := os.ReadFile(left(t, m)["member00040/seen"])
+	if want := "at -12.3456\r\nrest\n"; err != nil || string(text) != want {
+		t.Errorf("got %q, want %q: %v", text, want, err)
+	}
+}
+
 // Mistakes in templates of PEST.
 func TestPestTemplatesRefused(t *testing.T) {
 	dir := t.TempDir()

@@ -229,14 +229,21 @@ var unwritten = map[Type]float64{
 	UShort: 65535, UInt: 4294967295, Int64: -9223372036854775806, UInt64: 18446744073709551614,
 }
 
-// Missing returns the values that mean a missing one, as they are stored.
+// Missing returns the values that mean a missing one, as they are stored: an attribute may be of
+// another type than the values, such as a double of -9999.9 for values of type Float.
 func (v *Variable) Missing() []float64 {
 	fill, _ := v.Attributes["_FillValue"].([]float64)
 	missing, _ := v.Attributes["missing_value"].([]float64)
 	if x, ok := unwritten[v.Type]; ok && fill == nil {
 		fill = []float64{x}
 	}
-	return slices.Concat(fill, missing)
+	all := slices.Concat(fill, missing)
+	if v.Type == Float {
+		for i, x := range all {
+			all[i] = float64(float32(x))
+		}
+	}
+	return all
 }
 
 // Numbers returns values of a type, which are stored with their first byte first.

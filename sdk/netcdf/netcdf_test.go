@@ -80,6 +80,16 @@ func TestPut(t *testing.T) {
 	}
 }
 
+// What means a missing value is found among the values, also where an attribute has more digits than they.
+func TestMissing(t *testing.T) {
+	for kind, stored := range map[Type]float64{Float: float64(float32(-9999.9)), Double: -9999.9} {
+		v := &Variable{Type: kind, Attributes: map[string]any{"missing_value": []float64{-9999.9}}}
+		if got := v.Missing(); !slices.Contains(got, stored) || !slices.Contains(got, unwritten[kind]) {
+			t.Errorf("type %d: got %v, want %v among them", kind, got, stored)
+		}
+	}
+}
+
 // No header makes the reader panic, or tell of more values than there are bytes.
 func FuzzRead(f *testing.F) {
 	for _, name := range files(f) {
