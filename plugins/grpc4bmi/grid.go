@@ -17,6 +17,7 @@ import (
 type variable struct {
 	name  string // in the model
 	kind  string // float64, int32, ...
+	item  int    // bytes of a value
 	size  int
 	field sdk.Variable
 	axes  []string  // of points
@@ -42,7 +43,7 @@ func (s *server) about(ctx context.Context, name string) (*variable, error) {
 	if err != nil {
 		return nil, answered("type of "+name, err)
 	}
-	v := &variable{name: name, kind: kind.Type, size: int(bytes.Nbytes / item.Size)}
+	v := &variable{name: name, kind: kind.Type, item: int(item.Size), size: int(bytes.Nbytes / item.Size)}
 	v.field = sdk.Variable{Name: plain(name), Unit: "1"}
 	if units, err := s.GetVarUnits(ctx, r); err == nil && strings.Trim(units.Units, " -") != "" {
 		v.field.Unit = units.Units

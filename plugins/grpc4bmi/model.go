@@ -396,7 +396,7 @@ func (s *server) change(ctx context.Context, v *variable, values []float64) (cha
 			changed = changed || float64(ints[k]) != now[k]
 		}
 		r.Values = &bmi.SetValueRequest_ValuesInt{ValuesInt: &bmi.IntArrayMessage{Values: ints}}
-	case v.kind == "float32" || v.kind == "float16" || v.kind == "float":
+	case v.item <= 4: // float32, and float in C; in Python float is one of 8 bytes
 		floats := make([]float32, len(values))
 		for k, x := range values {
 			floats[k] = float32(x)

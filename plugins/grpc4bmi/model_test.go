@@ -262,6 +262,19 @@ func TestVariablesAreFound(t *testing.T) {
 	}
 }
 
+// A float of Python has double precision.
+func TestFloatsOfEightBytes(t *testing.T) {
+	newPools(t)
+	m, err := made(params{"command": servers(t, "Loose"), "state": []string{"plate__temperature"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &sdk.ForecastRequest{Ensemble: mat.NewDense(1, 6, []float64{0.1, 0.2, 0.3, 0.4, 0.5, 0.6}), Into: mat.NewDense(1, 6, nil)}
+	if res, err := m.Forecast(t.Context(), r); err != nil || len(res.Failures) > 0 || !mat.Equal(r.Into, r.Ensemble) {
+		t.Error(err, res, r.Into.RawRowView(0))
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	newPools(t)
 	plates := servers(t, "Plate")

@@ -85,6 +85,12 @@ class Table(Plate):
         return "fortnights"
 
 
+class Loose(Plate):
+    """A plate whose types have the names that Python has for them."""
+
+    get_var_type = lambda self, name: {"f": "float", "i": "int"}[self.values[name].dtype.kind]
+
+
 def filled(into, values):
     into[:] = values
     return into
