@@ -32,7 +32,7 @@ fmi3Status fmi3SetFloat64(fmi3Instance s, const fmi3ValueReference vr[], size_t 
 fmi3Status fmi3DoStep(fmi3Instance p, fmi3Float64 from, fmi3Float64 length, fmi3Boolean no, fmi3Boolean *event, fmi3Boolean *end,
     fmi3Boolean *early, fmi3Float64 *reached) {
     swing *s = p;
-    double *v = s->value, h = length / 100;
+    double *v = s->value, h = length / 100; // it is at its end far on the left
     if (fabs(v[0]) > 100) return fmi3Error;
     for (int i = 0; i < 100; i++) {
         double push = v[2] / (1 + s->heat) * v[1];
@@ -40,7 +40,8 @@ fmi3Status fmi3DoStep(fmi3Instance p, fmi3Float64 from, fmi3Float64 length, fmi3
         v[0] += h * v[1];
         s->heat += h * (v[1] * v[1] - 0.2 * s->heat);
     }
-    *event = *end = *early = fmi3False;
+    *event = *early = fmi3False;
+    *end = v[0] < -50;
     *reached = from + length;
     return fmi3OK;
 }

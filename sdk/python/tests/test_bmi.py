@@ -24,7 +24,8 @@ class Plate:
     def initialize(self, config):
         self.warmth, self.tau, self.table = np.full((20, 30), 1.0), np.array([5.0]), np.arange(5000.0)
         self.temperature, self.time = np.zeros((20, 30)), 0.0
-        self.values = {"plate__temperature": self.temperature, "tau": self.tau}  # the same arrays
+        self.count = np.array([1], np.int32)
+        self.values = {"plate__temperature": self.temperature, "tau": self.tau, "count": self.count}  # the same arrays
 
     def update(self):
         self.temperature += 0.5 * self.warmth
@@ -32,10 +33,10 @@ class Plate:
         self.time += 0.5
 
     get_output_var_names = lambda self: ("plate__temperature", "flux")
-    get_input_var_names = lambda self: ("plate__temperature", "tau")
+    get_input_var_names = lambda self: ("plate__temperature", "tau", "count")
     get_var_units = lambda self, name: "K"
-    get_var_type = lambda self, name: "float64"
-    get_var_itemsize = lambda self, name: 8
+    get_var_type = lambda self, name: str(self.values[name].dtype)
+    get_var_itemsize = lambda self, name: self.values[name].itemsize
     get_var_nbytes = lambda self, name: self.values[name].nbytes
     get_var_grid = lambda self, name: 0
     get_grid_rank = lambda self, grid: 2
@@ -181,6 +182,13 @@ def test_a_grid_is_found_and_the_model_goes_on(folder):
     (temperature,) = made.variables
     assert (temperature.name, temperature.unit, temperature.shape) == ("plate__temperature", "K", (20, 30))
     assert made.coordinates.points[31].tolist() == [2.0, 11.0]
+
+
+def test_whole_numbers_are_rounded(folder):
+    made = Bmi(model="plate:Plate", state=["count"])
+    made.dir = str(folder)
+    got = kit.testing.forecast(made, [[2.9999], [3.4], [-1.6]])
+    assert got.ensemble.ravel().tolist() == [3.0, 3.0, -2.0]
 
 
 def test_what_is_refused(folder):

@@ -193,10 +193,11 @@ def test_what_is_refused(folder, fmu):
         with pytest.raises(kit.ConfigError, match="length is fixed in the FMU once it runs"):
             kit.testing.forecast(model(folder, fmu, parameters=["length = 2"]), [[2.0, 1.0]])
         far = kit.testing.forecast(
-            model(folder, fmu, memory="none", parameters=["length = 2"]), [[2.0, 1.0], [200.0, 1.0]]
+            model(folder, fmu, memory="none", parameters=["length = 2"]), [[2.0, 1.0], [200.0, 1.0], [-70.0, 1.0]]
         )
-        assert list(far.failures) == [1]  # the FMU answers with an error
+        assert sorted(far.failures) == [1, 2]  # the FMU answers with an error, or wants to end
         assert "the FMU failed" in far.failures[1]
+        assert "asks to end the simulation" in far.failures[2]
         assert [v.name for v in _layout(folder, fmu)] == ["angle", "joint_speed"]
 
 

@@ -265,9 +265,11 @@ def _value(made: Any, name: str) -> Array:
 
 
 def _change(made: Any, name: str, values: Array) -> None:
-    """Sets a variable unless it has these values."""
+    """Sets a variable unless it has these values, which are rounded where the variable has whole numbers."""
+    kind = np.dtype(made.get_var_type(name))
+    values = np.rint(values) if kind.kind in "iu" else values
     if not np.array_equal(_value(made, name), values):
-        made.set_value(name, values.astype(made.get_var_type(name)))
+        made.set_value(name, values.astype(kind))
 
 
 def main() -> None:

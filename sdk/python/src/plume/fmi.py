@@ -295,7 +295,8 @@ class _Unit:
     def step(self, time: float, length: float) -> None:
         """Does a communication step."""
         self._read = None
-        self._fmu.doStep(time, length)
+        if (said := self._fmu.doStep(time, length)) and said[1]:  # of FMI 3; FMI 2 has a status for it
+            raise RuntimeError(f"it asks to end the simulation at {said[3]:g}, before {time + length:g}")
 
 
 def _states(about: Any, known: dict[str, Any]) -> list[str]:
