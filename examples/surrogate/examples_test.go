@@ -27,6 +27,14 @@ func TestSurrogate(t *testing.T) {
 	if out, err := check.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	network, err := filepath.Abs("lorenz63.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := exec.Command(plume, "plan", "surrogate.toml", "--set", "model.params.network="+network) // wherever the network is
+	if out, err := plan.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 	text, err := os.ReadFile("surrogate.toml")
 	if err != nil {
 		t.Fatal(err)

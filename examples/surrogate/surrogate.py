@@ -32,8 +32,8 @@ class Surrogate(Model):
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # Plume has threads of its own: replicas, trials
-        path = f"{self.dir}/{self.network}" if self.dir else self.network
         try:
+            path = Path(self.dir, self.network)
             self.session: Any = onnxruntime.InferenceSession(path, options, providers=[provider])
             about = self.session.get_modelmeta().custom_metadata_map
             self.variables = {name.strip(): "1" for name in about["variables"].split(",")}
