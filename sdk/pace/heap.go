@@ -1,6 +1,7 @@
 package pace
 
 import (
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -35,6 +36,9 @@ var Heap = sync.OnceFunc(func() {
 		return
 	}
 	ballast = make([]byte, ballastBytes)
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64-ballastBytes {
+		debug.SetMemoryLimit(limit + ballastBytes) // which counts the ballast
+	}
 	s := &sentinel{percentFor(ballastBytes, 0), []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}}
 	debug.SetGCPercent(s.percent)
 	runtime.SetFinalizer(s, (*sentinel).collected)

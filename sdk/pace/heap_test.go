@@ -1,6 +1,8 @@
 package pace
 
 import (
+	"os"
+	"os/exec"
 	"runtime"
 	"runtime/metrics"
 	"testing"
@@ -76,6 +78,27 @@ func TestHeapGrows(t *testing.T) {
 	runtime.KeepAlive(alive)
 	if want := uint64(ballastBytes + 2*garbage); most > want {
 		t.Errorf("the heap came to %d MiB with its ballast; want at most %d", most>>20, want>>20)
+	}
+}
+
+// $GOMEMLIMIT limits what is there without the ballast: a process that needs less does not collect all the time.
+func TestHeapWithLimit(t *testing.T) {
+	const limited = "64MiB"
+	if os.Getenv("GOMEMLIMIT") != limited {
+		again := exec.Command(os.Args[0], "-test.run", "TestHeapWithLimit$")
+		again.Env = append(os.Environ(), "GOMEMLIMIT="+limited)
+		if out, err := again.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	t.Setenv("GOGC", "")
+	Heap()
+	runtime.GC()
+	read := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/goal:bytes"}}
+	metrics.Read(read)
+	if live, goal := read[0].Value.Uint64(), read[1].Value.Uint64(); goal < live+garbage/2 {
+		t.Errorf("the heap has %d MiB and may have %d", live>>20, goal>>20)
 	}
 }
 
