@@ -354,6 +354,19 @@ func TestAServerDies(t *testing.T) {
 }
 
 // No server outlives the process that has started it, not even one that is killed.
+// A server that has ended is not waited for, whoever else has its output.
+func TestWhatAServerLeavesBehind(t *testing.T) {
+	newPools(t)
+	began := time.Now()
+	_, err := made(params{"command": []string{"sh", "-c", "setsid sleep 20 & echo no model >&2; exit 3"}})
+	if err == nil || !strings.Contains(err.Error(), `ended (exit status 3); it printed "no model"`) {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func TestNoServerIsLeft(t *testing.T) {
 	if os.Getenv("PLUME_TEST_START") != "" {
 		if _, err := start(context.Background(), servers(t, "Plate"), ""); err != nil {

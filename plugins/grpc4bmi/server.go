@@ -70,6 +70,7 @@ func start(ctx context.Context, command []string, dir string) (*server, error) {
 	cmd.Env = append(children.Environment(), fmt.Sprintf("BMI_PORT=%d", number))
 	p := &program{port: port, ended: make(chan struct{}), said: &tail{}}
 	cmd.Stdout, cmd.Stderr = p.said, p.said
+	cmd.WaitDelay = children.Grace // what it has started may have its output for longer
 	if p.Child, err = children.Start(cmd); err != nil {
 		_ = port.Close()
 		_ = s.conn.Close()
