@@ -70,6 +70,9 @@ func (m *model) take(taken map[string]string, where, name string) error {
 		return config(where, "the name %q is taken by %s", name, by)
 	}
 	top, _, _ := strings.Cut(clean, string(filepath.Separator))
+	if taken[top] == "files" {
+		return config(where, "got %q, which is in the original of %s, a link from files", name, top).WithHint("name %s in copies instead", top)
+	}
 	taken[clean], taken[top] = where, where
 	return nil
 }

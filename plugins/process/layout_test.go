@@ -114,6 +114,7 @@ func TestRefusals(t *testing.T) {
 		{"carry", "the name \"bad.template\" is taken by files", params{"files": []string{"bad.template"}, "carry": []string{"bad.template"}}},
 		{"carry", "the name \"state.csv\" is taken by input", params{"carry": []string{"state.csv"}}},
 		{"carry", "the name \"a\" is taken by carry", params{"carry": []string{"a", "a"}}},
+		{"carry", "got \"out/a\", which is in the original of out, a link from files", params{"files": []string{"out"}, "carry": []string{"out/a"}}},
 		{"carry", "a file in the working directory", params{"carry": []string{"../restart"}}},
 		{"parameters", "neither command nor env contains k, so the program cannot depend on it; write {{.param.k}}", params{"parameters": []string{"k = 1"}}},
 		{"parameters", `must be a list of "NAME = NUMBER", but item 1 is "k"`, params{"parameters": []string{"k"}}},
