@@ -56,6 +56,9 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 	if (len(m.Command) == 0) == (len(m.Addresses) == 0) {
 		return nil, config("command", "want either command or addresses")
 	}
+	if m.Restart && len(m.Addresses) > 0 {
+		return nil, config("restart", "is set, but servers at addresses are not started here").WithHint("use command, or leave restart out if the model can be initialised twice")
+	}
 	if m.Config != "" && len(m.Command) > 0 && !filepath.IsAbs(m.Config) {
 		m.Config = filepath.Join(m.dir, m.Config)
 	}

@@ -284,6 +284,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{params{}, "command: want either command or addresses"},
 		{params{"command": plates, "addresses": []string{"localhost:1"}}, "command: want either"},
+		{params{"restart": true, "addresses": []string{"localhost:1"}}, "restart: is set, but servers at addresses are not started here"},
 		{params{"command": []string{"sh", "-c", "echo loading; echo no such model >&2; exit 3"}}, `command: the server ended (exit status 3); it printed "no such model"`},
 		{params{"command": []string{"./no-server"}}, "command: cannot be run: fork/exec ./no-server: no such file or directory"},
 		{params{"command": plates, "state": []string{"warp"}}, "state: the model has no variable warp"},
