@@ -55,18 +55,18 @@ func (c netcdfCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
 		if err != nil {
 			return err
 		}
-		raw, err := f.Raw(in, stored)
+		raw, err := f.Part(in, stored, first, len(t.seeds)*v.Size()) // of what may be a long history
 		if err != nil {
 			return err
 		}
-		values, missing := stored.Type.Numbers(raw)[first:], stored.Missing()
+		values, missing := stored.Type.Numbers(raw), stored.Missing()
 		scale, add := stored.Number("scale_factor", 1), stored.Number("add_offset", 0)
-		for k := range len(t.seeds) * v.Size() {
-			if slices.Contains(missing, values[k]) {
+		for k, x := range values {
+			if slices.Contains(missing, x) {
 				name := appendNames(nil, c.names[i], v.Shape)[k%v.Size()]
-				return fmt.Errorf("%s is missing: it is %v, which means that", name, values[k])
+				return fmt.Errorf("%s is missing: it is %v, which means that", name, x)
 			}
-			into.Set(k/v.Size(), offset+k%v.Size(), scale*values[k]+add)
+			into.Set(k/v.Size(), offset+k%v.Size(), scale*x+add)
 		}
 		offset += v.Size()
 	}

@@ -151,30 +151,38 @@ func (f *File) Count(dims []int) int64 {
 
 // Raw returns the bytes of all values of v, row by row.
 func (f *File) Raw(r io.ReaderAt, v *Variable) ([]byte, error) {
-	all := make([]byte, v.Type.size()*f.Count(v.Dims)) // which the file has, see check
-	for from, part := range f.parts(v) {
-		if _, err := r.ReadAt(all[part.first:part.first+part.bytes], from); err != nil {
+	return f.Part(r, v, 0, int(f.Count(v.Dims)))
+}
+
+// Part returns the bytes of n values of v, from the one with the index first on, and reads no others.
+func (f *File) Part(r io.ReaderAt, v *Variable, first, n int) ([]byte, error) {
+	raw := make([]byte, v.Type.size()*int64(n)) // which the file has, see check
+	for at, part := range f.parts(v, first, len(raw)) {
+		if _, err := r.ReadAt(raw[part.first:part.first+part.bytes], at); err != nil {
 			return nil, err
 		}
 	}
-	return all, nil
+	return raw, nil
 }
 
-// part is bytes of a variable that are together in a file.
+// part is bytes that are together in a file, of those that were asked for.
 type part struct{ first, bytes int64 }
 
-// parts returns the parts of v with their offsets in the file.
-func (f *File) parts(v *Variable) iter.Seq2[int64, part] {
+// parts returns where so many bytes of v are in the file, from the value with the index first on.
+func (f *File) parts(v *Variable, first, bytes int) iter.Seq2[int64, part] {
+	dims, records := v.Dims, int64(1)
+	if v.record {
+		dims, records = v.Dims[1:], int64(f.records)
+	}
+	each, from := v.Type.size()*f.Count(dims), int64(first)*v.Type.size()
+	to := from + int64(bytes)
 	return func(yield func(int64, part) bool) {
-		if !v.record {
-			if n := v.Type.size() * f.Count(v.Dims); n > 0 {
-				yield(v.begin, part{0, n})
-			}
+		if each == 0 {
 			return
 		}
-		each := v.Type.size() * f.Count(v.Dims[1:])
-		for r := range int64(f.records) {
-			if each == 0 || !yield(v.begin+r*f.record, part{r * each, each}) {
+		for r := from / each; r < records && r*each < to; r++ {
+			skip, end := max(0, from-r*each), min(each, to-r*each)
+			if !yield(v.begin+r*f.record+skip, part{r*each + skip - from, end - skip}) {
 				return
 			}
 		}
@@ -202,13 +210,8 @@ func (f *File) Put(w io.WriterAt, v *Variable, first int, values []float64) erro
 			return fmt.Errorf("%s is not of type float or double", v.Name)
 		}
 	}
-	from := int64(first) * v.Type.size()
-	for at, part := range f.parts(v) {
-		skip, end := max(0, from-part.first), min(part.bytes, from+int64(len(raw))-part.first)
-		if skip >= end {
-			continue
-		}
-		if _, err := w.WriteAt(raw[part.first+skip-from:part.first+end-from], at+skip); err != nil {
+	for at, part := range f.parts(v, first, len(raw)) {
+		if _, err := w.WriteAt(raw[part.first:part.first+part.bytes], at); err != nil {
 			return err
 		}
 	}

@@ -27,6 +27,52 @@ type memory []byte
 
 func (m memory) WriteAt(p []byte, at int64) (int, error) { return copy(m[at:], p), nil }
 
+// counted is a file in memory that counts the bytes that are read.
+type counted struct {
+	*bytes.Reader
+	read int
+}
+
+func (c *counted) ReadAt(p []byte, at int64) (int, error) {
+	c.read += len(p)
+	return c.Reader.ReadAt(p, at)
+}
+
+// A part of a variable has the bytes of its values, and no others are read.
+func TestPart(t *testing.T) {
+	parts := 0
+	for _, name := range files(t) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := Read(bytes.NewReader(text), int64(len(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range f.Variables {
+			all, err := f.Raw(bytes.NewReader(text), v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			size := int(v.Type.size())
+			for first := range len(all) / size {
+				for n := 1; (first+n)*size <= len(all); n++ {
+					parts++
+					in := &counted{Reader: bytes.NewReader(text)}
+					got, err := f.Part(in, v, first, n)
+					if err != nil || !bytes.Equal(got, all[first*size:(first+n)*size]) || in.read != n*size {
+						t.Fatalf("%s, %s, %d values from %d on: got %v after %d bytes, %v", name, v.Name, n, first, got, in.read, err)
+					}
+				}
+			}
+		}
+	}
+	if parts < 200 {
+		t.Errorf("only %d parts", parts)
+	}
+}
+
 // Values that are put are those that are read, whatever their type and place; no other byte changes.
 func TestPut(t *testing.T) {
 	put := 0
