@@ -137,9 +137,8 @@ func (a *app) printComparison(dirs []string, how comparing) error {
 		stage = compare.LagStage(*how.lag)
 	}
 	m := runs[0].Opening(stage)
-	if how.metric != "" {
-		m = compare.Metric{Name: how.metric, Stage: cmp.Or(stage, runs[0].StageOf(how.metric))}
-	}
+	m.Name = cmp.Or(how.metric, m.Name)
+	m.Stage = cmp.Or(stage, compare.StageOf(m.Name, runs...))
 	table, err := compare.Compare(runs, m, how.against)
 	if errors.Is(err, compare.ErrChoice) {
 		return usage("--%v", err)

@@ -264,4 +264,19 @@ hold_out.every = 4
 	if got := stagesOf(run); !got["forecast"] || !got["analysis"] {
 		t.Errorf("over the record held_out_rmse has the stages %v, want both", got)
 	}
+	whole := run
+	code, run, said = plumeHere(t, nil, "run", file, "--in-process", "--run-dir", t.TempDir(), "--set", `filter.etkf.label="cycles"`,
+		"--set", `expect={ score = [{ filter = "cycles", metric = "held_out_rmse", value = 0, tolerance = 9 }] }`)
+	if code != exitOK {
+		t.Fatalf("exit code %d\n%s", code, said)
+	}
+	if code, out, said := plume(t, "verify", run); code != exitOK {
+		t.Errorf("an expected score of forecasts: exit code %d\n%s%s", code, out, said)
+	}
+	for _, args := range [][]string{{"compare", whole, run}, {"compare", run, whole}} { // one has analyses, the other has none
+		code, out, said := plume(t, args...)
+		if lines := strings.Split(strings.TrimSpace(out), "\n"); code != exitOK || !strings.Contains(lines[0], "held_out_rmse (forecast)") || strings.Count(out, "0.") < 2 {
+			t.Errorf("%v: exit code %d\n%s%s", args, code, out, said)
+		}
+	}
 }

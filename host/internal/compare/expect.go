@@ -23,9 +23,7 @@ func (r *Run) Judge(e Expected) (Mean, string, error) {
 		if g.Filter != e.Filter {
 			continue
 		}
-		of := shown(e.Metric)
-		of.Stage = cmp.Or(e.Stage, of.Stage)
-		m, err := r.Mean(g, of)
+		m, err := r.Mean(g, Metric{e.Metric, cmp.Or(e.Stage, g.StageOf(e.Metric))})
 		switch {
 		case err != nil || !m.Applies:
 			return m, noScore, err

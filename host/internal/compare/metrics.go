@@ -19,18 +19,39 @@ func LagStage(lag int) string { return fmt.Sprintf("lag %d", lag) }
 // shown returns the metric of a score for the stage for which the score is shown.
 func shown(name string) Metric { return Metric{name, score.StageOf(name)} }
 
-// StageOf returns the stage for which a score is shown in tables of the run. It is the forecast for a score that
-// no trial has for its own stage, such as those of held-out values with a model whose diagnostics exist in forecasts alone.
-func (r *Run) StageOf(name string) string {
-	own, ofForecast := score.StageOf(name), false
-	for _, t := range r.Trials {
-		if _, ok := t.means[Metric{name, own}]; ok {
-			return own
+// StageOf returns the stage for which a score is shown in tables of runs. It is the forecast if a trial has the score
+// for no other, such as those of held-out values with a model whose diagnostics exist in forecasts alone: only
+// forecasts of all trials can then be compared.
+func StageOf(name string, runs ...*Run) string {
+	for _, r := range runs {
+		if r.stageOf(name) == archive.Forecast {
+			return archive.Forecast
 		}
-		_, ok := t.means[Metric{name, archive.Forecast}]
-		ofForecast = ofForecast || ok
 	}
-	if ofForecast {
+	return score.StageOf(name)
+}
+
+// stageOf is [StageOf] of r alone, which looks at its trials once.
+func (r *Run) stageOf(name string) string {
+	if r.stages == nil {
+		r.stages = map[string]string{}
+	}
+	if _, known := r.stages[name]; !known {
+		r.stages[name] = stageOf(name, r.Trials)
+	}
+	return r.stages[name]
+}
+
+// StageOf is [StageOf] of the trials of g alone.
+func (g *Group) StageOf(name string) string { return stageOf(name, g.Trials) }
+
+func stageOf(name string, trials []*Trial) string {
+	own := score.StageOf(name)
+	if slices.ContainsFunc(trials, func(t *Trial) bool {
+		_, has := t.means[Metric{name, own}]
+		_, ofForecast := t.means[Metric{name, archive.Forecast}]
+		return ofForecast && !has
+	}) {
 		return archive.Forecast
 	}
 	return own
@@ -64,7 +85,7 @@ func (r *Run) Metrics() []Metric {
 // stage, unless stage is empty.
 func (r *Run) Opening(stage string) Metric {
 	all := r.Metrics()
-	of := func(name string) Metric { return Metric{name, cmp.Or(stage, r.StageOf(name))} }
+	of := func(name string) Metric { return Metric{name, cmp.Or(stage, StageOf(name, r))} }
 	for _, name := range append([]string{"w2_reference"}, usual(all)...) {
 		if m := of(name); slices.Contains(all, m) {
 			return m
@@ -84,7 +105,7 @@ func (r *Run) Shown(chosen []string) []Metric {
 	}
 	var list []Metric
 	for _, name := range names {
-		if m := (Metric{name, r.StageOf(name)}); slices.Contains(all, m) && !slices.Contains(list, m) {
+		if m := (Metric{name, StageOf(name, r)}); slices.Contains(all, m) && !slices.Contains(list, m) {
 			list = append(list, m)
 		}
 	}

@@ -37,8 +37,9 @@ type Run struct {
 	reader   *archive.Reader
 	setup    Setup
 	byNumber map[int]*Trial
-	read     map[string]bool // scores whose series have been read; "": all
-	ranked   bool            // the rank histograms have been read
+	read     map[string]bool   // scores whose series have been read; "": all
+	ranked   bool              // the rank histograms have been read
+	stages   map[string]string // by score, see [StageOf]; filled as they are asked for
 }
 
 // Trial is one trial, or a baseline for one truth.

@@ -51,7 +51,7 @@ type row struct {
 
 // metric returns a score for the stage for which it is shown.
 func (r *Report) metric(metric string) compare.Metric {
-	return compare.Metric{Name: metric, Stage: r.runs[0].StageOf(metric)}
+	return compare.Metric{Name: metric, Stage: compare.StageOf(metric, r.runs...)}
 }
 
 // trial is one trial and its series.

@@ -605,11 +605,12 @@ func (j *judge) scores(run *compare.Run) error {
 
 // heldOut compares the errors of held-out values with those that are expected.
 func (j *judge) heldOut(run *compare.Run) error {
-	rmse, err := run.Mean(j.Group, compare.Metric{Name: "held_out_rmse", Stage: run.StageOf("held_out_rmse")})
+	stage := j.Group.StageOf("held_out_rmse")
+	rmse, err := run.Mean(j.Group, compare.Metric{Name: "held_out_rmse", Stage: stage})
 	if err != nil || rmse.OK == 0 {
 		return err
 	}
-	expected, err := run.Mean(j.Group, compare.Metric{Name: "held_out_spread", Stage: run.StageOf("held_out_spread")})
+	expected, err := run.Mean(j.Group, compare.Metric{Name: "held_out_spread", Stage: stage})
 	if err != nil || expected.OK == 0 {
 		return err
 	}
