@@ -242,22 +242,19 @@ func withBounds(f sdk.Filter, variables []bounded) sdk.Filter {
 type unbounded struct {
 	sdk.Filter
 	variables []bounded
-	forecast  *mat.Dense // reused
+	memory    reused
 }
 
 // Analyse implements sdk.Filter. Cost: O(N) for each bounded value, and a copy of the
 // forecast. Members that the filter does not move change by rounding.
 func (u *unbounded) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	rows, n := p.Ensemble.Dims()
-	if u.forecast == nil || u.forecast.RawMatrix().Rows != rows {
-		u.forecast = mat.NewDense(rows, n, nil)
-	}
-	u.forecast.Copy(p.Ensemble)
 	inner := *p
-	inner.Ensemble = u.forecast
+	inner.Ensemble = u.memory.take(rows, n)
+	inner.Ensemble.Copy(p.Ensemble)
 	for _, v := range u.variables {
 		for i := range rows {
-			row := u.forecast.RawRowView(i)[v.first : v.first+v.size]
+			row := inner.Ensemble.RawRowView(i)[v.first : v.first+v.size]
 			for j, x := range row {
 				if !v.contains(x) {
 					return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: forecast", p.Cycle), "member %d: %s is %.6g, want %s", i, v.name, x, v.wants()).
@@ -275,6 +272,7 @@ func (u *unbounded) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis,
 	if err != nil {
 		return nil, err
 	}
+	u.memory.give(inner.Ensemble)
 	replace(p.Into, u.variables, interval.from)
 	return analysis, nil
 }

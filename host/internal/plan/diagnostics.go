@@ -164,8 +164,8 @@ func (m *diagnosing) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk
 // they are NaN.
 type prognostic struct {
 	sdk.Filter
-	n, first, end  int // values of a state, and the diagnostics among them
-	forecast, into *mat.Dense
+	n, first, end int // values of a state, and the diagnostics among them
+	memory        reused
 }
 
 // withoutDiagnostics returns a filter for states of l that does not get their diagnostics.
@@ -180,28 +180,27 @@ func withoutDiagnostics(f sdk.Filter, l *sdk.Layout) sdk.Filter {
 func (f *prognostic) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
 	rows, columns := p.Ensemble.Dims()
 	times, rest := columns/f.n, f.n-(f.end-f.first)
-	if f.forecast == nil || f.forecast.RawMatrix().Rows != rows {
-		f.forecast, f.into = mat.NewDense(rows, times*rest, nil), mat.NewDense(rows, times*rest, nil)
-	}
+	inner := *p
+	inner.Ensemble, inner.Into = f.memory.take(rows, times*rest), f.memory.take(rows, times*rest)
 	for i := range rows {
 		for k := range times {
-			from, to := p.Ensemble.RawRowView(i)[k*f.n:(k+1)*f.n], f.forecast.RawRowView(i)[k*rest:(k+1)*rest]
+			from, to := p.Ensemble.RawRowView(i)[k*f.n:(k+1)*f.n], inner.Ensemble.RawRowView(i)[k*rest:(k+1)*rest]
 			copy(to[copy(to, from[:f.first]):], from[f.end:])
 		}
 	}
-	inner := *p
-	inner.Ensemble, inner.Into = f.forecast, f.into
 	analysis, err := f.Filter.Analyse(ctx, &inner)
 	if err != nil {
 		return nil, err
 	}
 	for i := range rows {
 		for k := range times {
-			from, to := f.into.RawRowView(i)[k*rest:(k+1)*rest], p.Into.RawRowView(i)[k*f.n:(k+1)*f.n]
+			from, to := inner.Into.RawRowView(i)[k*rest:(k+1)*rest], p.Into.RawRowView(i)[k*f.n:(k+1)*f.n]
 			copy(to, from[:f.first])
 			missing(to[f.first:f.end])
 			copy(to[f.end:], from[f.first:])
 		}
 	}
+	f.memory.give(inner.Ensemble)
+	f.memory.give(inner.Into)
 	return analysis, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/plume-da/plume/sdk"
@@ -55,6 +56,47 @@ func TestFiltersDoNotGetDiagnostics(t *testing.T) {
 	}
 	if l := gauged.Prognostic(); withoutDiagnostics(inner, l) != sdk.Filter(inner) || l.Size() != 3 {
 		t.Error("a filter of states without diagnostics is another one")
+	}
+}
+
+// meeting is a filter that doubles what it gets when two calls have got theirs.
+type meeting struct {
+	sdk.Filter
+	here sync.WaitGroup
+}
+
+func (m *meeting) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
+	m.here.Done()
+	m.here.Wait()
+	p.Into.Scale(2, p.Ensemble)
+	return &sdk.Analysis{}, nil
+}
+
+// The trials of two replicates, which share the filters of a plan and call them at the same time, get
+// analyses of their own members.
+func TestFiltersAreCalledAtTheSameTime(t *testing.T) {
+	for name, with := range map[string]func(sdk.Filter) sdk.Filter{
+		"diagnostics": func(f sdk.Filter) sdk.Filter { return withoutDiagnostics(f, gauged) },
+		"bounds": func(f sdk.Filter) sdk.Filter {
+			return withBounds(f, []bounded{{"rate", 3, 1, interval{0, math.Inf(1)}}})
+		},
+	} {
+		inner := &meeting{}
+		f := with(inner)
+		for range 2 { // memory is used again
+			inner.here.Add(2)
+			var calls sync.WaitGroup
+			for level := range 2 {
+				calls.Go(func() {
+					x := float64(1 + level)
+					p := &sdk.Problem{Ensemble: mat.NewDense(1, 4, []float64{x, x, x, x}), Into: mat.NewDense(1, 4, nil)}
+					if _, err := f.Analyse(t.Context(), p); err != nil || p.Into.At(0, 0) != 2*x {
+						t.Errorf("%s: the analysis of %v is %v, want %v (%v)", name, x, p.Into.At(0, 0), 2*x, err)
+					}
+				})
+			}
+			calls.Wait()
+		}
 	}
 }
 
