@@ -81,11 +81,8 @@ func (m *remembering) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sd
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range res.Failures { // whose states are undefined
-		copy(r.Into.RawRowView(f.Member), r.Ensemble.RawRowView(f.Member))
-	}
 	cycle := m.clock.cycle(r.To)
-	if cycle < 1 { // before the start of the truth
+	if cycle < 1 || !standIn(r.Into, res.Failures) { // before the start of the truth, or nothing can be observed
 		return res, nil
 	}
 	rows, _ := r.Ensemble.Dims()
@@ -98,6 +95,22 @@ func (m *remembering) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sd
 		o.add(r.Into, predicted, (cycle-1)%o.cycles)
 	}
 	return res, nil
+}
+
+// standIn gives members that have failed, whose states are undefined, the state of one that has not, so that
+// all can be observed, and reports whether there is one.
+func standIn(e *mat.Dense, failures []sdk.MemberFailure) bool {
+	rows, _ := e.Dims()
+	for i := range rows {
+		if slices.ContainsFunc(failures, func(f sdk.MemberFailure) bool { return f.Member == i }) {
+			continue
+		}
+		for _, f := range failures {
+			e.SetRow(f.Member, e.RawRowView(i))
+		}
+		return true
+	}
+	return false
 }
 
 // add adds what is predicted in a cycle to into, which has so many cycles of the interval.
