@@ -214,10 +214,16 @@ func estimateOf(t *testing.T, text string, set ...string) *Estimate {
 }
 
 // What plan says that a run would store with a setting of [output] is what one with it stores, and a run that stores
-// little is not warned about.
+// little is not warned about. A run of few cycles is not told to store the ensembles of later ones.
 func TestSavings(t *testing.T) {
 	text := twin + oneModel + filterOf("nudge") + "[output]\nensemble = \"both\"\n"
-	x, err := Open(t.Context(), loadText(t, text, workflow.Options{}), true)
+	t.Run("enough cycles", func(t *testing.T) { checkSavings(t, text) })
+	t.Run("few cycles", func(t *testing.T) { checkSavings(t, text, "time.cycles=9", "time.burn_in=3") })
+}
+
+func checkSavings(t *testing.T, text string, set ...string) {
+	t.Helper()
+	x, err := Open(t.Context(), loadText(t, text, workflow.Options{Set: set}), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,13 +234,16 @@ func TestSavings(t *testing.T) {
 	}()
 	stored := x.stores()
 	for _, s := range x.savings() {
-		w := loadText(t, text, workflow.Options{Set: []string{s.Setting}})
+		w := loadText(t, text, workflow.Options{Set: append(set[:len(set):len(set)], s.Setting)})
 		y, err := Open(t.Context(), w, true)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := y.stores(); got != s.Bytes || got >= stored {
 			t.Errorf("%s: %g bytes, but %g are promised, of %g", s.Setting, got, s.Bytes, stored)
+		}
+		if warnings := y.Warnings(); len(warnings) > 0 {
+			t.Errorf("%s: %v", s.Setting, warnings)
 		}
 		if err := y.Close(); err != nil {
 			t.Error(err)

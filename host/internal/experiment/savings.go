@@ -44,13 +44,15 @@ func (e *Experiment) savings() (list []Saving) {
 		}
 	}
 	try(`precision = "float32"`, func(o *workflow.Output) { o.Precision = "float32" })
-	every := 10 * max(1, output.Every)
-	try(fmt.Sprintf("ensemble_every = %d", every), func(o *workflow.Output) { o.Every = every })
+	p := e.Sweep.Scenarios[0].Plans[0]
+	if every := 10 * max(1, output.Every); every <= p.Clock.Cycles { // otherwise no ensemble would be stored
+		try(fmt.Sprintf("ensemble_every = %d", every), func(o *workflow.Output) { o.Every = every })
+	}
 	const members = 10
 	if output.Members == 0 || output.Members > members {
 		try(fmt.Sprintf("ensemble_members = %d", members), func(o *workflow.Output) { o.Members = members })
 	}
-	first := e.Sweep.Scenarios[0].Plans[0].State.Variables[0].Name
+	first := p.State.Variables[0].Name
 	try(fmt.Sprintf("ensemble_variables = [%q]", first), func(o *workflow.Output) { o.Only = []string{first} })
 	if output.Ensemble == "both" {
 		try(`ensemble = "analysis"`, func(o *workflow.Output) { o.Ensemble = "analysis" })
