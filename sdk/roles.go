@@ -23,8 +23,44 @@ type Plugin struct {
 // Call holds the fields of every request.
 type Call struct {
 	Cycle int      // number of the assimilation cycle, from 1; 0 before the first
-	Seed  rng.Seed // of this call; member i of the experiment uses Seed.Member(i)
-	First int      // index of the request's first member within the experiment
+	Seed  rng.Seed // of this call; the member with number i uses Seed.Member(i)
+	First int      // number of the request's first member; see [Call.Member]
+
+	// Numbers are those of all members of the request, in the order of its rows, where they do
+	// not follow each other because members between them have been dropped; nil: they do.
+	Numbers []int
+}
+
+// Member returns the number of the member in row i: its row in the ensemble at the start, which
+// it keeps when others are dropped or are in other calls. Files of a member are found by it, and
+// its random stream is Seed.Member of it.
+func (c Call) Member(i int) int {
+	if c.Numbers == nil {
+		return c.First + i
+	}
+	return c.Numbers[i]
+}
+
+// Of returns c for members with these numbers, at least one; nil: 0, 1, 2 and so on.
+func (c Call) Of(numbers []int) Call {
+	c.First, c.Numbers = 0, nil
+	for i, n := range numbers {
+		if i == 0 {
+			c.First = n
+		} else if n != c.First+i {
+			c.Numbers = numbers
+		}
+	}
+	return c
+}
+
+// Rows returns c for its rows [from, to) alone, at least one.
+func (c Call) Rows(from, to int) Call {
+	if c.Numbers != nil {
+		return c.Of(c.Numbers[from:to])
+	}
+	c.First += from
+	return c
 }
 
 // ModelConfig configures a model.

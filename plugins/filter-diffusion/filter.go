@@ -117,7 +117,8 @@ func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, er
 	if err != nil {
 		return nil, err
 	}
-	if err := d.toState(now.Into); err != nil {
+	d.toState(now.Into)
+	if err := checkFinite(p.Call, "analysis ensemble", now.Into, allOf(len(d.scale))); err != nil {
 		return nil, err
 	}
 	f.inherit(p, ancestors)
@@ -152,10 +153,10 @@ func (f *filter) check(p *sdk.Problem) (observed []int, err error) {
 	if members < 2 {
 		return nil, sdk.Errorf(sdk.KindShape, "forecast ensemble", "has %d member, want at least 2", members)
 	}
-	if err := checkFinite("forecast ensemble", p.Ensemble, allOf(n)); err != nil {
+	if err := checkFinite(p.Call, "forecast ensemble", p.Ensemble, allOf(n)); err != nil {
 		return nil, err
 	}
-	if err := checkLogWeights(p.LogWeights, members); err != nil {
+	if err := checkLogWeights(p, members); err != nil {
 		return nil, err
 	}
 	m := len(p.Observation)
@@ -169,7 +170,7 @@ func (f *filter) check(p *sdk.Problem) (observed []int, err error) {
 	if rows, cols := dims(y); rows != members || cols != m {
 		return nil, sdk.Errorf(sdk.KindContract, name, "are %d x %d, want %d x %d", rows, cols, members, m)
 	}
-	if err := checkFinite(name, y, observed); err != nil {
+	if err := checkFinite(p.Call, name, y, observed); err != nil {
 		return nil, err
 	}
 	return observed, f.checkErrorVariance(p.ErrorVariance, observed, m)
@@ -190,7 +191,8 @@ func (f *filter) checkErrorVariance(variance []float64, observed []int, m int) e
 	return nil
 }
 
-func checkLogWeights(l []float64, members int) error {
+func checkLogWeights(p *sdk.Problem, members int) error {
+	l := p.LogWeights
 	if l == nil {
 		return nil
 	}
@@ -198,7 +200,7 @@ func checkLogWeights(l []float64, members int) error {
 		return sdk.Errorf(sdk.KindContract, "log-weights", "%d for %d members", len(l), members)
 	}
 	if i := slices.IndexFunc(l, func(v float64) bool { return math.IsNaN(v) || v > 0 }); i >= 0 {
-		return sdk.Errorf(sdk.KindContract, "log-weights", "member %d has %g, want a number of at most 0", i, l[i])
+		return sdk.Errorf(sdk.KindContract, "log-weights", "member %d has %g, want a number of at most 0", p.Member(i), l[i])
 	}
 	if slices.Max(l) == 0 {
 		return sdk.Errorf(sdk.KindDiverged, "log-weights", "one member holds all the weight, but a density needs at least 2")
@@ -206,13 +208,13 @@ func checkLogWeights(l []float64, members int) error {
 	return nil
 }
 
-func checkFinite(name string, e *mat.Dense, columns []int) error {
+func checkFinite(call sdk.Call, name string, e *mat.Dense, columns []int) error {
 	members, _ := e.Dims()
 	for i := range members {
 		row := e.RawRowView(i)
 		for _, j := range columns {
 			if v := row[j]; math.IsNaN(v) || math.IsInf(v, 0) {
-				return sdk.Errorf(sdk.KindDiverged, name, "member %d, value %d is %g, want finite numbers", i, j, v)
+				return sdk.Errorf(sdk.KindDiverged, name, "member %d, value %d is %g, want finite numbers", call.Member(i), j, v)
 			}
 		}
 	}

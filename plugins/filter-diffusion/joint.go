@@ -81,7 +81,7 @@ func (f *filter) analyseJoint(ctx context.Context, p *sdk.Problem, observed []in
 	w.follow(p, f.past, x, ancestors, prior)
 	scaleSpread(x, calibration)
 	w.toState(now.Into, now.Ensemble, x, inflation, prior)
-	if err := checkFinite("analysis ensemble", p.Into, allOf(len(w.mean)*(1+f.past))); err != nil {
+	if err := checkFinite(p.Call, "analysis ensemble", p.Into, allOf(len(w.mean)*(1+f.past))); err != nil {
 		return nil, err
 	}
 	metrics["weights_ess"], metrics["within_modes"], metrics["bandwidth"], metrics["tempering"] = ess, modes.within, b, gamma

@@ -182,14 +182,13 @@ func silvermanFactor(size float64, d int) float64 {
 }
 
 // toState turns coordinates into states, in place.
-func (d *density) toState(x *mat.Dense) error {
+func (d *density) toState(x *mat.Dense) {
 	rows, _ := x.Dims()
 	for i := range rows {
 		row := x.RawRowView(i)
 		floats.Mul(row, d.scale)
 		floats.Add(row, d.origin)
 	}
-	return checkFinite("analysis ensemble", x, allOf(len(d.scale)))
 }
 
 // weights returns the normalised weights of the kernels.

@@ -63,13 +63,13 @@ func (f *filter) analyseLocally(p *sdk.Problem, observed []int) (*sdk.Analysis, 
 		}
 	}
 	a.Carry = r.carry(f)
-	return a, checkFinite("analysis ensemble", p.Into, allOf(len(s.mean)))
+	return a, checkFinite(p.Call, "analysis ensemble", p.Into, allOf(len(s.mean)))
 }
 
 // checkEqualWeights refuses the weights that another filter has left.
-func checkEqualWeights(logWeights []float64) error {
-	if i, weight, found := ensemble.Unequal(logWeights); found {
-		return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, but with a cutoff all have to be equal", i, weight).
+func checkEqualWeights(p *sdk.Problem) error {
+	if i, weight, found := ensemble.Unequal(p.LogWeights); found {
+		return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, but with a cutoff all have to be equal", p.Member(i), weight).
 			WithHint("let the filter before resample in every cycle, or leave the cutoff out")
 	}
 	return nil
@@ -94,7 +94,7 @@ type surroundings struct {
 
 func (f *filter) surround(p *sdk.Problem, observed []int, r *history) (*surroundings, error) {
 	members, _ := p.Ensemble.Dims()
-	if err := checkEqualWeights(p.LogWeights); err != nil {
+	if err := checkEqualWeights(p); err != nil {
 		return nil, err
 	}
 	prior := equalWeights(members)

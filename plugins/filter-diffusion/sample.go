@@ -32,7 +32,7 @@ func (f *filter) drawExact(p *sdk.Problem, d *density) []int {
 	}
 	ancestors := choose(make([]int, members), d.weights(), p.Seed.Child("kernels", 0).Rand())
 	for i, a := range ancestors {
-		row, stream := p.Into.RawRowView(i), p.Seed.Member(p.First+i)
+		row, stream := p.Into.RawRowView(i), p.Seed.Member(p.Member(i))
 		copy(row, d.centres.RawRowView(a))
 		for j := range row {
 			row[j] += d.bandwidth * stream.NormFloat64()
@@ -60,7 +60,7 @@ func latents(p *sdk.Problem, sd float64) []*rand.Rand {
 	ensemble.InBlocks(members, blockRows, func() func(lo, hi int) {
 		return func(lo, hi int) {
 			for r := lo; r < hi; r++ {
-				streams[r] = p.Seed.Member(p.First + r)
+				streams[r] = p.Seed.Member(p.Member(r))
 				row := p.Into.RawRowView(r)
 				for j := range row {
 					row[j] = sd * streams[r].NormFloat64()

@@ -94,7 +94,7 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 		relaxSpread(now.Into, spread, w.spread, w.prior*w.inflation)
 	}
 	if i, j, found := ensemble.NonFinite(p.Into); found {
-		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("analysis member %d", i), "value %d overflows to %v", j, p.Into.At(i, j)).
+		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("analysis member %d", p.Member(i)), "value %d overflows to %v", j, p.Into.At(i, j)).
 			WithHint("the forecast is too large to compute with; check inflation and time step")
 	}
 	if f.AdaptiveInflation || f.Scheme == "enkf-n" {
@@ -129,7 +129,7 @@ func (f *filter) updateGlobally(p *sdk.Problem, o *observed, w *widening) (map[s
 	case f.blackBox():
 		u.anomalies = blackBox(d)
 	case f.Scheme == "stochastic":
-		u.anomalies = stochastic(d, p.Seed.Child("perturbations", 0), p.First)
+		u.anomalies = stochastic(d, p.Call)
 	case f.Scheme == "denkf":
 		u.anomalies = denkf(d)
 	default: // etkf, and schemes that reduce to it: letkf without a cutoff, enkf-n after its inflation
@@ -162,10 +162,10 @@ func (f *filter) updateLocally(p *sdk.Problem, o *observed, w *widening) (map[st
 // check returns an error for a problem that an EnKF cannot use.
 func check(p *sdk.Problem) error {
 	if i, j, found := ensemble.NonFinite(p.Ensemble); found {
-		return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", i), "value %d is %v, want a finite number", j, p.Ensemble.At(i, j))
+		return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", p.Member(i)), "value %d is %v, want a finite number", j, p.Ensemble.At(i, j))
 	}
 	if i, weight, found := ensemble.Unequal(p.LogWeights); found {
-		return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, want equal weights", i, weight).
+		return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, want equal weights", p.Member(i), weight).
 			WithHint("an EnKF cannot continue from a filter with unequal weights; make that filter resample in every cycle")
 	}
 	return nil

@@ -41,7 +41,7 @@ func (f *filter) observed(p *sdk.Problem) (*observed, error) {
 		return nil, err
 	}
 	if i, j, found := nonFinite(given, present); found {
-		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("%s of member %d", what, i), "component %d is %v, want a finite number", j, given.At(i, j))
+		return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("%s of member %d", what, p.Member(i)), "component %d is %v, want a finite number", j, given.At(i, j))
 	}
 	members, _ := given.Dims()
 	m, width := len(present), len(present)

@@ -3,6 +3,7 @@ package filterenkf
 import (
 	"math"
 
+	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
 	"github.com/plume-da/plume/sdk/rng"
 	"gonum.org/v1/gonum/mat"
@@ -20,14 +21,14 @@ import (
 //
 //	G = D V diag(gain) / sqrt(N-1) - U diag(sigma gain)
 //
-// Member i draws m normals from seed.Member(first+i). Cost: 2 N m k. Source:
+// A member draws m normals from its stream of the branch "perturbations" of the call's seed. Cost: 2 N m k. Source:
 // Burgers et al. 1998, doi:10.1175/1520-0493(1998)126<1719:ASITEK>2.0.CO;2,
 // section 4.
-func stochastic(o *decomposed, seed rng.Seed, first int) *mat.Dense {
+func stochastic(o *decomposed, call sdk.Call) *mat.Dense {
 	members, m := o.anomalies.Dims()
-	d := mat.NewDense(members, m, nil)
+	d, seed := mat.NewDense(members, m, nil), call.Seed.Child("perturbations", 0)
 	for i := range members {
-		rng.Normals(seed.Member(first+i), d.RawRowView(i))
+		rng.Normals(seed.Member(call.Member(i)), d.RawRowView(i))
 	}
 	ensemble.Anomalies(d, d, ensemble.Mean(nil, d, nil))
 	g := mat.NewDense(members, len(o.gain), nil)

@@ -62,13 +62,13 @@ func (f *filter) Analyse(_ context.Context, p *sdk.Problem) (*sdk.Analysis, erro
 // check returns an error for members and likelihoods that are not finite.
 func check(p *sdk.Problem) error {
 	if i, j, found := ensemble.NonFinite(p.Ensemble); found {
-		return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", i), "value %d is %v, want a finite number", j, p.Ensemble.At(i, j))
+		return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("forecast member %d", p.Member(i)), "value %d is %v, want a finite number", j, p.Ensemble.At(i, j))
 	}
 	members, _ := p.LogLikelihood.Dims()
 	for i := range members {
 		for k, l := range p.LogLikelihood.RawRowView(i) {
 			if math.IsNaN(l) || math.IsInf(l, 1) {
-				return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("log-likelihood of member %d", i), "component %d is %v, want a finite number or -Inf", k, l)
+				return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("log-likelihood of member %d", p.Member(i)), "component %d is %v, want a finite number or -Inf", k, l)
 			}
 		}
 	}

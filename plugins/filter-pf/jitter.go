@@ -38,7 +38,7 @@ func (f *filter) jitter(p *sdk.Problem, ancestors []int, weights []float64) {
 				if !f.jitters(ancestors, i) {
 					continue
 				}
-				rng.Normals(seed.Member(p.First+i), z)
+				rng.Normals(seed.Member(p.Member(i)), z)
 				row := p.Into.RawRowView(i)
 				for k, v := range z {
 					floats.AddScaled(row, v, factor.RawRowView(k))

@@ -35,7 +35,7 @@ import (
 // every neighbour and a decomposition of N³; for every value N², with rotation twice that.
 // Locations are processed in parallel; the cost is linear in n.
 func (f *filter) analyseLocally(p *sdk.Problem) (*sdk.Analysis, error) {
-	if err := checkEqualWeights(p.LogWeights); err != nil {
+	if err := checkEqualWeights(p); err != nil {
 		return nil, err
 	}
 	_, n := p.Now(f.past).Ensemble.Dims()
@@ -108,9 +108,9 @@ func (u *unobserved) restore(e *mat.Dense) {
 }
 
 // checkEqualWeights returns an error if another filter has left unequal weights.
-func checkEqualWeights(logWeights []float64) error {
-	if i, weight, found := ensemble.Unequal(logWeights); found {
-		return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, but scheme = \"local\" needs equal weights", i, weight).
+func checkEqualWeights(p *sdk.Problem) error {
+	if i, weight, found := ensemble.Unequal(p.LogWeights); found {
+		return sdk.Errorf(sdk.KindConfig, "forecast weights", "member %d has weight %.3g, but scheme = \"local\" needs equal weights", p.Member(i), weight).
 			WithHint("make the previous filter resample in every cycle")
 	}
 	return nil

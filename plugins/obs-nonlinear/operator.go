@@ -99,7 +99,7 @@ func (o *operator) observe(r *sdk.ObserveRequest, i int) error {
 	clear(gradient)
 	var stream *rand.Rand
 	if simulated != nil {
-		stream = r.Seed.Member(r.First + i)
+		stream = r.Seed.Member(r.Member(i))
 	}
 	k := 0
 	for p := range o.observed {
@@ -107,7 +107,7 @@ func (o *operator) observe(r *sdk.ObserveRequest, i int) error {
 		for j := part.first; j < part.first+part.count*part.stride; j += part.stride {
 			h := o.function.value(o.Scale * x[j])
 			if math.IsInf(h, 0) || math.IsNaN(h) {
-				return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("member %d", r.First+i), "%s of state value %d, which is %g, is %g", o.Operator, j, x[j], h).
+				return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("member %d", r.Member(i)), "%s of state value %d, which is %g, is %g", o.Operator, j, x[j], h).
 					WithHint("choose another operator or scale, or keep the states in its range")
 			}
 			if predicted != nil {

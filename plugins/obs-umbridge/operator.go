@@ -115,7 +115,7 @@ func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Obs
 	}
 	for i, err := range errs {
 		if err != nil && !errors.Is(err, context.Canceled) {
-			return nil, ofMember(err, r.First+i)
+			return nil, ofMember(err, r.Member(i))
 		}
 	}
 	res := &sdk.ObserveResult{}
@@ -153,7 +153,7 @@ func (o *operator) observe(ctx context.Context, r *sdk.ObserveRequest, i int) er
 		r.Predicted.SetRow(i, h)
 	}
 	if r.Simulated != nil {
-		stream := r.Seed.Member(r.First + i)
+		stream := r.Seed.Member(r.Member(i))
 		for k := range h {
 			r.Simulated.Set(i, k, h[k]+o.sd[k]*stream.NormFloat64())
 		}

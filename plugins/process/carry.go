@@ -93,7 +93,7 @@ func (m *model) put(dir string, t *task) error {
 			return fmt.Errorf("%s: %w", out.name, err)
 		}
 		if err != nil {
-			return sdk.Errorf(sdk.KindExternal, out.name, "the state of member %d cannot be written to it: %v", t.first, err)
+			return sdk.Errorf(sdk.KindExternal, out.name, "the state of member %d cannot be written to it: %v", t.members[0], err)
 		}
 		if err := os.Chtimes(path, untouched, untouched); err != nil {
 			return resource(err)
@@ -121,7 +121,7 @@ func (m *model) restore(dir string, t *task) error {
 		}
 		text, after, ok := nextFile(rest)
 		if rest = after; !ok {
-			return sdk.Errorf(sdk.KindContract, "carry", "member %d: the %d bytes do not hold the files %v", t.first, len(t.carry), m.Carry)
+			return sdk.Errorf(sdk.KindContract, "carry", "member %d: the %d bytes do not hold the files %v", t.members[0], len(t.carry), m.Carry)
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return resource(err)

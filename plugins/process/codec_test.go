@@ -239,7 +239,7 @@ func csvOf(l *sdk.Layout) codec {
 func FuzzResults(f *testing.F) {
 	l := &sdk.Layout{Variables: []sdk.Variable{{Name: "x"}, {Name: "h", Shape: []int{2}, Dims: []string{"i"}}}}
 	codecs := []codec{csvOf(l), npyCodec{}, jsonCodec{}, arrowCodec{}}
-	one := &task{layout: l, seeds: []int64{1}, states: mat.NewDense(1, 3, []float64{1, 2.5, -3e-300})}
+	one := &task{layout: l, members: []int{0}, seeds: []int64{1}, states: mat.NewDense(1, 3, []float64{1, 2.5, -3e-300})}
 	for i, c := range codecs {
 		var b bytes.Buffer
 		if err := c.encode(&b, one); err != nil {
@@ -257,7 +257,7 @@ func FuzzResults(f *testing.F) {
 			return // refused after reading
 		}
 		var b bytes.Buffer
-		if err := c.encode(&b, &task{layout: l, seeds: []int64{1}, states: got}); err != nil {
+		if err := c.encode(&b, &task{layout: l, members: []int{0}, seeds: []int64{1}, states: got}); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.decode(&b, one, again); err != nil || !mat.Equal(got, again) {
@@ -268,7 +268,7 @@ func FuzzResults(f *testing.F) {
 
 func BenchmarkCodecs(b *testing.B) {
 	l := &sdk.Layout{Variables: []sdk.Variable{{Name: "h", Shape: []int{100_000}, Dims: []string{"i"}}}}
-	t := &task{layout: l, seeds: []int64{1}, states: mat.NewDense(1, 100_000, nil)}
+	t := &task{layout: l, members: []int{0}, seeds: []int64{1}, states: mat.NewDense(1, 100_000, nil)}
 	for j := range t.states.RawRowView(0) {
 		t.states.Set(0, j, math.Sin(float64(j)))
 	}

@@ -50,15 +50,15 @@ func TestDiagnosticsInArrays(t *testing.T) {
 	parted := &sdk.Layout{Variables: []sdk.Variable{whole.Variables[0], {Name: "q", Unit: "1", Diagnostic: true}}}
 	for name, c := range map[string]codec{"npy": npyCodec{}, "arrows": arrowCodec{}} {
 		var state, result strings.Builder
-		task1 := &task{layout: parted, seeds: []int64{1}, states: mat.NewDense(1, 2, []float64{1, 2})}
+		task1 := &task{layout: parted, members: []int{0}, seeds: []int64{1}, states: mat.NewDense(1, 2, []float64{1, 2})}
 		if err := c.encode(&state, task1); err != nil {
 			t.Fatal(name, err)
 		}
 		into := mat.NewDense(1, 2, nil)
-		if err := c.decode(strings.NewReader(state.String()), &task{layout: parted.Prognostic(), seeds: []int64{1}}, into); err != nil || into.At(0, 1) != 2 {
+		if err := c.decode(strings.NewReader(state.String()), &task{layout: parted.Prognostic(), members: []int{0}, seeds: []int64{1}}, into); err != nil || into.At(0, 1) != 2 {
 			t.Errorf("%s: got %v, %v", name, into, err)
 		}
-		if err := c.encode(&result, &task{layout: whole, seeds: []int64{1}, states: mat.NewDense(1, 3, []float64{1, 2, 3})}); err != nil {
+		if err := c.encode(&result, &task{layout: whole, members: []int{0}, seeds: []int64{1}, states: mat.NewDense(1, 3, []float64{1, 2, 3})}); err != nil {
 			t.Fatal(name, err)
 		}
 		into = mat.NewDense(1, 3, nil)

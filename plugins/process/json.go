@@ -43,8 +43,8 @@ func (jsonCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
 		return fmt.Errorf("members: got %d, want %d", len(members), len(t.seeds))
 	}
 	for i, m := range members {
-		if m.Member != nil && *m.Member != t.first+i {
-			return fmt.Errorf("got member %d, want member %d", *m.Member, t.first+i)
+		if m.Member != nil && *m.Member != t.members[i] {
+			return fmt.Errorf("got member %d, want member %d", *m.Member, t.members[i])
 		}
 		if err := decodeState(m.State, t.layout, into.RawRowView(i)); err != nil {
 			return err

@@ -378,7 +378,7 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 			}
 			ended()
 			if failures[i] = f; f == nil {
-				rowsOf(r.Into, t.first-r.First, len(t.seeds)).Copy(into.states)
+				rowsOf(r.Into, t.row, len(t.seeds)).Copy(into.states)
 				carry[i] = into.carry
 			}
 		})

@@ -79,9 +79,9 @@ func (p *place) clear(dir string, failed bool) error {
 // name returns the name of the working directory of a task.
 func (t *task) name() string {
 	if t.batch {
-		return fmt.Sprintf("members%05d-%05d", t.first, t.first+len(t.seeds)-1)
+		return fmt.Sprintf("members%05d-%05d", t.members[0], t.members[len(t.members)-1])
 	}
-	return fmt.Sprintf("member%05d", t.first)
+	return fmt.Sprintf("member%05d", t.members[0])
 }
 
 // unfit is the error of a number that does not fit into its place in a file. Its member fails,

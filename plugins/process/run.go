@@ -52,7 +52,7 @@ func (f *failure) String() string {
 func (f *failure) err(t *task) error {
 	short := *f
 	short.last = nil
-	e := sdk.Errorf(sdk.KindExternal, fmt.Sprintf("members %d to %d", t.first, t.first+len(t.seeds)-1), "%s", short.String())
+	e := sdk.Errorf(sdk.KindExternal, fmt.Sprintf("members %d to %d", t.members[0], t.members[len(t.members)-1]), "%s", short.String())
 	e.ExitCode, e.Stderr = f.exitCode, strings.Join(f.last, "\n")
 	return e
 }
@@ -256,7 +256,7 @@ func (m *model) read(dir string, out exchanged, t *task, into *outcome) *failure
 func (m *model) finite(t *task, into *mat.Dense) *failure {
 	for i := range t.seeds {
 		if v, j, found := nonFinite(into.RawRowView(i)); found {
-			return &failure{what: fmt.Sprintf("gave %s = %v for member %d", valueNames(m.layout)[j], v, t.first+i)}
+			return &failure{what: fmt.Sprintf("gave %s = %v for member %d", valueNames(m.layout)[j], v, t.members[i])}
 		}
 	}
 	return nil

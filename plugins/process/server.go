@@ -334,11 +334,11 @@ func (m *model) askAgain(ctx context.Context, t *task, first []float64) error {
 	case err != nil:
 		return err
 	case f != nil:
-		return sdk.Errorf(sdk.KindExternal, "command", "%s, when it was asked again for member %d", f, t.first)
+		return sdk.Errorf(sdk.KindExternal, "command", "%s, when it was asked again for member %d", f, t.members[0])
 	}
 	for j, v := range again.states.RawRowView(0) {
 		if v != first[j] {
-			return sdk.Errorf(sdk.KindExternal, "command", "gave %s = %v for member %d, but %v when it was asked again", valueNames(m.layout)[j], first[j], t.first, v).
+			return sdk.Errorf(sdk.KindExternal, "command", "gave %s = %v for member %d, but %v when it was asked again", valueNames(m.layout)[j], first[j], t.members[0], v).
 				WithHint("a server must not remember anything from one line to the next, and its random numbers must depend on seed alone")
 		}
 	}

@@ -15,7 +15,8 @@ type task struct {
 	batch    bool
 	cycle    int
 	from, to float64
-	first    int              // index of the first member within the experiment
+	row      int              // of the first member in the request
+	members  []int            // their numbers
 	seeds    []int64          // one per member, below 2^53
 	states   *mat.Dense       // one row per member
 	carry    []byte           // of the only member; empty: nothing
@@ -32,14 +33,15 @@ func (m *model) tasks(r *sdk.ForecastRequest) []*task {
 	var all []*task
 	for i := 0; i < rows; i += size {
 		t := &task{
-			layout: m.layout, dates: m.dates, batch: m.Mode == "batch", cycle: r.Cycle, from: r.From, to: r.To, first: r.First + i,
+			layout: m.layout, dates: m.dates, batch: m.Mode == "batch", cycle: r.Cycle, from: r.From, to: r.To, row: i,
 			states: r.Ensemble.Slice(i, i+size, 0, n).(*mat.Dense),
 		}
 		if r.Carry != nil && size == 1 {
 			t.carry = r.Carry[i]
 		}
 		for k := range size {
-			t.seeds = append(t.seeds, r.Seed.Member(t.first+k).Int64N(1<<53))
+			t.members = append(t.members, r.Member(i+k))
+			t.seeds = append(t.seeds, r.Seed.Member(t.members[k]).Int64N(1<<53))
 			if len(m.declared) > 0 {
 				t.params = append(t.params, m.parametersOf(r, i+k))
 			}
@@ -65,7 +67,7 @@ func (t *task) values() map[string]any {
 	rows := t.states.RawMatrix().Rows
 	members, state := make([]map[string]any, rows), t.layout.Prognostic()
 	for i := range members {
-		members[i] = map[string]any{"member": t.first + i, "seed": t.seeds[i], "state": stateOf(state, t.states.RawRowView(i))}
+		members[i] = map[string]any{"member": t.members[i], "seed": t.seeds[i], "state": stateOf(state, t.states.RawRowView(i))}
 		if t.params != nil {
 			members[i]["param"] = t.params[i]
 		}

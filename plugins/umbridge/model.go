@@ -104,7 +104,7 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	rows, _ := r.Ensemble.Dims()
 	errs := m.Each(ctx, rows, func(ctx context.Context, i int) error {
 		x, into := r.Ensemble.RawRowView(i), r.Into.RawRowView(i)
-		times := timesOf(r.From, r.To, r.Seed.Member(r.First+i).Int64N(1<<53))
+		times := timesOf(r.From, r.To, r.Seed.Member(r.Member(i)).Int64N(1<<53))
 		output, err := m.Evaluate(ctx, umbridge.Pack(m.inputs, x, times), times)
 		if err != nil {
 			return err

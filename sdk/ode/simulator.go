@@ -123,7 +123,7 @@ func (v Noise) add(row []float64, r *sdk.ForecastRequest, i, steps int) {
 	if v.PerTime {
 		sd *= math.Sqrt(r.To - r.From)
 	}
-	stream := r.Seed.Member(r.First + i)
+	stream := r.Seed.Member(r.Member(i))
 	for j := range row {
 		row[j] += sd * stream.NormFloat64()
 	}

@@ -41,7 +41,7 @@ func (d *decay) Layout() *sdk.Layout { return d.layout }
 func (d *decay) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	rows, n := r.Ensemble.Dims()
 	for i := range rows {
-		noise := r.Seed.Member(r.First + i)
+		noise := r.Seed.Member(r.Member(i))
 		for j := range n {
 			r.Into.Set(i, j, r.Ensemble.At(i, j)*math.Exp(-d.rate*(r.To-r.From))+0.1*noise.NormFloat64())
 		}
@@ -402,7 +402,7 @@ func (o look) Space() *sdk.ObservationSpace {
 func (o look) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
 	rows, n := r.Ensemble.Dims()
 	for i := range rows {
-		noise := r.Seed.Member(r.First + i)
+		noise := r.Seed.Member(r.Member(i))
 		for j := range n {
 			x := r.Ensemble.At(i, j)
 			put(r.Predicted, i, j, x)

@@ -62,7 +62,7 @@ func (r *remote) header(ctx context.Context, call sdk.Call, ensemble *mat.Dense)
 	return &pb.CallHeader{
 		Timeout:       timeout,
 		Configuration: r.configuration, Call: r.client.calls.Add(1), Cycle: int64(call.Cycle),
-		Members: int64(ensemble.RawMatrix().Rows), FirstMember: int64(call.First),
+		Members: int64(ensemble.RawMatrix().Rows), FirstMember: int64(call.First), Numbers: integers[int64](call.Numbers),
 		SeedHi: call.Seed.Hi, SeedLo: call.Seed.Lo,
 	}
 }
@@ -90,11 +90,37 @@ func (r *remote) call(ctx context.Context, h *pb.CallHeader, out, in []*channel)
 	if err != nil {
 		return nil, err
 	}
-	failed := len(end.Failures)
-	if int(end.Members)+failed != int(h.Members) {
+	member, err := membersOf(end, h)
+	if err != nil {
+		return nil, err
+	}
+	return end, answer.complete(member, int(end.Members))
+}
+
+// membersOf returns what gives the number of the member in a row of the answer that ends with end,
+// which lacks the members that failed.
+func membersOf(end *pb.CallEnd, h *pb.CallHeader) (func(row int) int, error) {
+	if failed := len(end.Failures); int(end.Members)+failed != int(h.Members) {
 		return nil, contract("answer", "%d members and %d failures for %d members", end.Members, failed, h.Members)
 	}
-	return end, answer.complete(int(h.FirstMember), int(end.Members))
+	call := callOf(h)
+	if len(end.Failures) == 0 {
+		return call.Member, nil
+	}
+	failed := make([]bool, h.Members)
+	for _, f := range end.Failures {
+		if f.Member < 0 || f.Member >= h.Members || failed[f.Member] {
+			return nil, contract("answer", "member %d is listed as failed; want each of 0 to %d at most once", f.Member, h.Members-1)
+		}
+		failed[f.Member] = true
+	}
+	var rows []int // of the request
+	for i, f := range failed {
+		if !f {
+			rows = append(rows, i)
+		}
+	}
+	return func(row int) int { return call.Member(rows[row]) }, nil
 }
 
 // callSmall makes a call whose channels fit into what the transport takes at once, so

@@ -36,8 +36,8 @@ func carrySegments(carry [][]byte) [][]byte {
 }
 
 // carryOf returns what is in a payload of CHANNEL_CARRY, with which it shares memory; nil for
-// an empty payload.
-func carryOf(payload []byte, members int) ([][]byte, error) {
+// an empty payload. member gives the number of the member in a row.
+func carryOf(payload []byte, members int, member func(row int) int) ([][]byte, error) {
 	if len(payload) == 0 {
 		return nil, nil
 	}
@@ -49,7 +49,7 @@ func carryOf(payload []byte, members int) ([][]byte, error) {
 	for i := range carry {
 		length := binary.LittleEndian.Uint64(payload[8*(1+i):])
 		if length > uint64(len(rest)) {
-			return nil, contract("channel carry", "member %d: got %d bytes, want %d", i, len(rest), length)
+			return nil, contract("channel carry", "member %d: got %d bytes, want %d", member(i), len(rest), length)
 		}
 		carry[i], rest = rest[:length:length], rest[length:]
 	}

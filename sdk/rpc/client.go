@@ -31,6 +31,7 @@ func Describe(ctx context.Context, conn grpc.ClientConnInterface) (*sdk.Plugin, 
 	c.method, c.carries = methodOf[m.Role], m.Carries
 	c.shares = from.Addr != nil && from.Addr.Network() == "unix" && slices.Contains(res.Features, featureShared)
 	c.grid = slices.Contains(res.Features, featureGrid)
+	c.whole = slices.Contains(res.Features, featureNumbers) || !m.Threading.IndependentMembers
 	c.series = from.Addr != nil && slices.Contains(res.Features, featureSeries) // within a process streams are free
 	p := &sdk.Plugin{Manifest: m}
 	switch m.Role {
@@ -84,6 +85,7 @@ type client struct {
 
 	series bool // the plugin takes several calls on a stream
 	grid   bool // and positions by rule
+	whole  bool // and members whose numbers do not follow each other, or must get them: they depend on each other
 
 	mu     sync.Mutex
 	names  int      // of configurations, made so far

@@ -147,7 +147,7 @@ func (c *configuration) spaces(state, observations *sdk.Layout) (err error) {
 }
 
 func callOf(h *pb.CallHeader) sdk.Call {
-	return sdk.Call{Cycle: int(h.Cycle), Seed: rng.Seed{Hi: h.SeedHi, Lo: h.SeedLo}, First: int(h.FirstMember)}
+	return sdk.Call{Cycle: int(h.Cycle), Seed: rng.Seed{Hi: h.SeedHi, Lo: h.SeedLo}, First: int(h.FirstMember), Numbers: integers[int](h.Numbers)}
 }
 
 // takeJob returns the memory for a call of c: that of an earlier call of any configuration,
@@ -212,6 +212,9 @@ func (j *job) prepare(h *pb.CallHeader) error {
 	const most = 1 << 40 // values in a matrix; beyond any memory
 	if h.Members < 1 || h.Members > most {
 		return contract("call", "%d members; want at least 1", h.Members)
+	}
+	if n := len(h.Numbers); n != 0 && n != int(h.Members) {
+		return contract("call", "%d numbers of %d members", n, h.Members)
 	}
 	j.in, j.out = j.in[:0], j.out[:0]
 	for _, id := range h.Sends {

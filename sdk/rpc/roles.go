@@ -51,6 +51,9 @@ func datesFromProto(c *pb.Dates) (*sdk.Dates, error) {
 func (m *model) Layout() *sdk.Layout { return m.state.layout }
 
 func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	if !m.client.whole && r.Numbers != nil {
+		return m.inParts(ctx, r)
+	}
 	h := m.header(ctx, r.Call, r.Ensemble)
 	h.TimeFrom, h.TimeTo = r.From, r.To
 	carried := m.carryIn()
@@ -64,9 +67,7 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	for _, f := range end.Failures {
 		res.Failures = append(res.Failures, sdk.MemberFailure{Member: int(f.Member), Reason: f.Reason, Retryable: f.Retryable, Kind: sdk.Kind(f.Kind)})
 	}
-	if err := openGaps(r.Into, res.Failures); err != nil {
-		return nil, err
-	}
+	openGaps(r.Into, res.Failures)
 	for _, c := range carried {
 		res.Carry = withGaps(c.carry, res.Failures)
 	}
@@ -75,18 +76,12 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 
 // openGaps moves the rows of m, which are the first ones, to their places between the
 // failed ones.
-func openGaps(m *mat.Dense, failures []sdk.MemberFailure) error {
+func openGaps(m *mat.Dense, failures []sdk.MemberFailure) {
 	if len(failures) == 0 {
-		return nil
+		return
 	}
 	rows, _ := m.Dims()
-	failed := make([]bool, rows)
-	for _, f := range failures {
-		if f.Member < 0 || f.Member >= rows || failed[f.Member] {
-			return contract("answer", "member %d is listed as failed; want each of 0 to %d at most once", f.Member, rows-1)
-		}
-		failed[f.Member] = true
-	}
+	failed := failedRows(failures)
 	from := rows - len(failures)
 	for i := rows - 1; i >= 0; i-- {
 		if !failed[i] {
@@ -94,7 +89,6 @@ func openGaps(m *mat.Dense, failures []sdk.MemberFailure) error {
 			copy(m.RawRowView(i), m.RawRowView(from))
 		}
 	}
-	return nil
 }
 
 type operator struct {
@@ -123,6 +117,9 @@ func (c *client) newOperator(ctx context.Context, config sdk.OperatorConfig) (sd
 func (o *operator) Space() *sdk.ObservationSpace { return o.observed }
 
 func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
+	if !o.client.whole && r.Numbers != nil {
+		return o.inParts(ctx, r)
+	}
 	h := o.header(ctx, r.Call, r.Ensemble)
 	h.TimeFrom = r.Time
 	logLikelihood := o.channel(pb.Channel_CHANNEL_LOG_LIKELIHOOD, o.observations, r.LogLikelihood)

@@ -59,7 +59,7 @@ func (g *grow) Layout() *sdk.Layout {
 func (g *grow) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	rows, n := r.Ensemble.Dims()
 	for i := range rows {
-		noise := r.Seed.Member(r.First + i)
+		noise := r.Seed.Member(r.Member(i))
 		for j := range n {
 			r.Into.Set(i, j, r.Ensemble.At(i, j)*math.Exp(g.Rate*(r.To-r.From))+noise.NormFloat64())
 		}
@@ -187,7 +187,7 @@ func TestCarryCrosses(t *testing.T) {
 // What a plugin sends in place of what members carry is refused.
 func TestDamagedCarry(t *testing.T) {
 	good := slices.Concat(carrySegments([][]byte{[]byte("ab"), nil, []byte("c")})...)
-	if got, err := carryOf(good, 3); err != nil || string(got[0]) != "ab" || len(got[1]) != 0 || string(got[2]) != "c" {
+	if got, err := carryOf(good, 3, sdk.Call{}.Member); err != nil || string(got[0]) != "ab" || len(got[1]) != 0 || string(got[2]) != "c" {
 		t.Fatalf("got %q, %v", got, err)
 	}
 	for name, bad := range map[string][]byte{
@@ -197,7 +197,7 @@ func TestDamagedCarry(t *testing.T) {
 		"more":          append(slices.Clone(good), 0),
 		"length":        append(append(slices.Clone(good[:8]), bytes.Repeat([]byte{0xff}, 8)...), good[16:]...),
 	} {
-		if got, err := carryOf(bad, 3); sdk.KindOf(err) != sdk.KindContract {
+		if got, err := carryOf(bad, 3, sdk.Call{}.Member); sdk.KindOf(err) != sdk.KindContract {
 			t.Errorf("%s: got %q, %v", name, got, err)
 		}
 	}

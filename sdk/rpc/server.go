@@ -15,7 +15,7 @@ import (
 )
 
 // protocolMinor counts additions within plume.v1.
-const protocolMinor = 7
+const protocolMinor = 8
 
 // Server answers the services of one plugin.
 type Server struct {
@@ -169,7 +169,7 @@ func (s *Server) answer(stream grpc.ServerStream) (again bool, err error) {
 	if end.Members != a.header.Members {
 		return false, contract("call", "the header says %d members, the end %d", a.header.Members, end.Members)
 	}
-	if err := a.in.complete(int(a.header.FirstMember), int(end.Members)); err != nil {
+	if err := a.in.complete(callOf(a.header).Member, int(end.Members)); err != nil {
 		return false, err
 	}
 	out := &outgoing{stream: stream, memory: a.memory, joined: a.header.Series}

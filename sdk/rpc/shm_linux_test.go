@@ -313,7 +313,7 @@ func received(into *channel, m *memory, s stream) (*pb.CallEnd, error) {
 	if err != nil {
 		return nil, err
 	}
-	return end, in.complete(0, int(end.Members))
+	return end, in.complete(sdk.Call{}.Member, int(end.Members))
 }
 
 // ends returns both ends of new memory.

@@ -339,8 +339,8 @@ func (in *incoming) shared(id pb.Channel, p *pb.Shared) error {
 }
 
 // complete checks that every channel is complete, has the wanted number of rows, and
-// has finite values. first is the number of the first row in the whole ensemble.
-func (in *incoming) complete(first, rows int) error {
+// has finite values. member gives the number of the member in a row.
+func (in *incoming) complete(member func(row int) int, rows int) error {
 	if in.lost {
 		return errLost()
 	}
@@ -348,7 +348,7 @@ func (in *incoming) complete(first, rows int) error {
 		want := rows
 		if c.space == nil {
 			var err error
-			if c.carry, err = carryOf(c.received, want); err != nil {
+			if c.carry, err = carryOf(c.received, want, member); err != nil {
 				return err
 			}
 			continue
@@ -363,7 +363,7 @@ func (in *incoming) complete(first, rows int) error {
 		if got != want {
 			return contract("channel "+channelName(c.id), "got %d members, want %d", got, want)
 		}
-		if err := c.checkFinite(first, got); err != nil {
+		if err := c.checkFinite(member, got); err != nil {
 			return err
 		}
 	}
@@ -371,14 +371,14 @@ func (in *incoming) complete(first, rows int) error {
 }
 
 // checkFinite returns an error that names the first value that is not a finite number.
-func (c *channel) checkFinite(first, rows int) error {
+func (c *channel) checkFinite(member func(row int) int, rows int) error {
 	if c.decoder.Finite() {
 		return nil
 	}
 	n := c.space.layout.Size()
 	for i, v := range c.matrix.RawMatrix().Data[:rows*n] {
 		if math.IsNaN(v-v) && (c.loose == nil || !c.loose(v)) {
-			return contract("channel "+channelName(c.id), "member %d, %s is %v; want a finite number", first+i/n, c.valueName(i%n), v)
+			return contract("channel "+channelName(c.id), "member %d, %s is %v; want a finite number", member(i/n), c.valueName(i%n), v)
 		}
 	}
 	return nil

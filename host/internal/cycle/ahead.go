@@ -7,6 +7,7 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/resample"
+	"github.com/plume-da/plume/sdk/rng"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -21,7 +22,7 @@ type Lead struct {
 
 // Ahead makes a free forecast from the analysis of s, as the plan says, and calls each with every
 // lead time. A member that fails leaves the forecast if members may leave the trial, and ends it
-// otherwise.
+// otherwise. Members keep their numbers; those that are drawn get new ones, from 0.
 //
 // Random streams: branch "ahead" of the assimilation's by cycle, below it "draw", and "forecast"
 // and "observe" by call of the model.
@@ -56,15 +57,17 @@ type free struct {
 	into  *mat.Dense
 	noise *mat.Dense // nil if it has no memory
 	carry [][]byte   // what the model keeps
-	seed  func(role string, n int) sdk.Call
+	seed  rng.Seed
+}
+
+// call returns the fields of a request for the members that there are.
+func (f *free) call(role string, n int) sdk.Call {
+	return sdk.Call{Cycle: f.cycle, Seed: f.seed.Child(role, n)}.Of(f.at.Numbers)
 }
 
 // launch returns a forecast at the analysis of s.
 func (a *assimilation) launch(s *Step) *free {
-	seed := a.seed.Child("ahead", s.Cycle)
-	f := &free{assimilation: a, cycle: s.Cycle, seed: func(role string, n int) sdk.Call {
-		return sdk.Call{Cycle: s.Cycle, Seed: seed.Child(role, n)}
-	}}
+	f := &free{assimilation: a, cycle: s.Cycle, seed: a.seed.Child("ahead", s.Cycle)}
 	rows, n := s.Analysis.Members.Dims()
 	from := make([]int, rows)
 	for i := range from {
@@ -75,9 +78,9 @@ func (a *assimilation) launch(s *Step) *free {
 		if weights == nil {
 			weights = slices.Repeat([]float64{1 / float64(rows)}, rows)
 		}
-		from = resample.Systematic(make([]int, drawn), weights, seed.Child("draw", 0).Rand())
-	} else if s.Analysis.LogWeights != nil {
-		f.at.LogWeights = slices.Clone(s.Analysis.LogWeights)
+		from = resample.Systematic(make([]int, drawn), weights, f.seed.Child("draw", 0).Rand())
+	} else {
+		f.at.LogWeights, f.at.Numbers = slices.Clone(s.Analysis.LogWeights), s.Analysis.Numbers
 	}
 	f.at.Members, f.into, f.noise = mat.NewDense(len(from), n, nil), mat.NewDense(len(from), n, nil), a.plan.Noise.Memory(len(from))
 	kin := from
@@ -96,7 +99,7 @@ func (a *assimilation) launch(s *Step) *free {
 
 // run makes the n-th call of the model.
 func (f *free) run(ctx context.Context, n int, from, to float64) error {
-	call := f.seed("forecast", n)
+	call := f.call("forecast", n)
 	res, err := integrate(ctx, f.plan.Model, f.plan.Noise, f.noise, nil, &sdk.ForecastRequest{
 		Call: call, From: from, To: to, Ensemble: f.at.Members, Into: f.into, Carry: f.carry,
 	})
@@ -109,8 +112,9 @@ func (f *free) run(ctx context.Context, n int, from, to float64) error {
 		return nil
 	}
 	rows, _ := f.at.Members.Dims()
+	named := numbered(res.Failures, call)
 	if f.plan.MaxFailed == 0 || rows-len(res.Failures) < 2 {
-		return failed(call, rows, res.Failures, " in a free forecast", "")
+		return failed(call, rows, named, " in a free forecast", "")
 	}
 	kept := without(rows, res.Failures)
 	f.at.Members = rowsOf(f.at.Members, kept)
@@ -119,8 +123,8 @@ func (f *free) run(ctx context.Context, n int, from, to float64) error {
 		f.noise = rowsOf(f.noise, kept)
 	}
 	f.carry = itemsOf(f.carry, kept)
-	f.at.LogWeights = itemsOf(f.at.LogWeights, kept)
-	return reweigh(f.at.LogWeights, call, rows, res.Failures)
+	f.at.Numbers, f.at.LogWeights = descended(f.at.Numbers, kept), itemsOf(f.at.LogWeights, kept)
+	return reweigh(f.at.LogWeights, call, rows, named)
 }
 
 // observe predicts the observations of all streams.
@@ -131,7 +135,7 @@ func (f *free) observe(ctx context.Context, lead int, time float64) (*Prediction
 	}
 	rows, _ := f.at.Members.Dims()
 	m := op.Space().Layout.Size()
-	r := &sdk.ObserveRequest{Call: f.seed("observe", lead), Time: time, Ensemble: f.at.Members, Predicted: mat.NewDense(rows, m, nil)}
+	r := &sdk.ObserveRequest{Call: f.call("observe", lead), Time: time, Ensemble: f.at.Members, Predicted: mat.NewDense(rows, m, nil)}
 	if slices.Contains(op.Space().Offers, sdk.Simulated) {
 		r.Simulated = mat.NewDense(rows, m, nil)
 	}

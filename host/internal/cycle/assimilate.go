@@ -272,6 +272,7 @@ func (a *assimilation) step(ctx context.Context, k int) (*Step, error) {
 	return s, a.holdOut(ctx, s)
 }
 
+// call returns the fields of a request for the members that there are.
 func (a *assimilation) call(role string, cycle int) sdk.Call {
-	return sdk.Call{Cycle: cycle, Seed: a.seed.Child(role, cycle)}
+	return sdk.Call{Cycle: cycle, Seed: a.seed.Child(role, cycle)}.Of(a.numbers)
 }

@@ -38,7 +38,7 @@ func (m hiding) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.Foreca
 		case r.Carry != nil && len(r.Carry[i]) > 0:
 			z = math.Float64frombits(binary.LittleEndian.Uint64(r.Carry[i]))
 		}
-		noise := r.Seed.Member(r.First + i)
+		noise := r.Seed.Member(r.Member(i))
 		r.Into.Set(i, 0, 0.9*x-0.6*y+z+0.3*noise.NormFloat64())
 		r.Into.Set(i, 1, 0.5*x+1.1*y)
 		next := math.Sin(x + z)

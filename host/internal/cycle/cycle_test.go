@@ -30,7 +30,7 @@ func (m doubling) Layout() *sdk.Layout { return m.layout }
 func (m doubling) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	rows, n := r.Ensemble.Dims()
 	for i := range rows {
-		noise := r.Seed.Member(r.First + i)
+		noise := r.Seed.Member(r.Member(i))
 		for j := range n {
 			r.Into.Set(i, j, math.Exp2(r.To-r.From)*r.Ensemble.At(i, j)+m.noise*noise.NormFloat64())
 		}
@@ -54,7 +54,7 @@ func (o first) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.ObserveRe
 			r.Predicted.Set(i, 0, h)
 		}
 		if r.Simulated != nil {
-			r.Simulated.Set(i, 0, h+r.Seed.Member(r.First+i).NormFloat64())
+			r.Simulated.Set(i, 0, h+r.Seed.Member(r.Member(i)).NormFloat64())
 		}
 	}
 	return &sdk.ObserveResult{ErrorVariance: []float64{1}}, nil

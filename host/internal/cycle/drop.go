@@ -24,19 +24,19 @@ func (e *FailedError) Error() string { return e.Err.Error() }
 
 func (e *FailedError) Unwrap() error { return e.Err }
 
-// failed returns the error of failures among rows members; why says why the members may
-// not be dropped, and hint what to do.
+// failed returns the error of failures, by the numbers of the members, among rows members; why
+// says why the members may not be dropped, and hint what to do.
 func failed(call sdk.Call, rows int, failures []sdk.MemberFailure, why, hint string) error {
 	first := failures[0]
 	return &FailedError{call.Cycle, failures, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: forecast", call.Cycle),
-		"%d of %d members failed%s; member %d: %s", len(failures), rows, why, call.First+first.Member, first.Reason).WithHint("%s", hint)}
+		"%d of %d members failed%s; member %d: %s", len(failures), rows, why, first.Member, first.Reason).WithHint("%s", hint)}
 }
 
-// numbered returns failures, which are by the rows of e, by the numbers of the members.
-func numbered(failures []sdk.MemberFailure, e Ensemble) []sdk.MemberFailure {
+// numbered returns failures, which are by the rows of a call, by the numbers of the members.
+func numbered(failures []sdk.MemberFailure, call sdk.Call) []sdk.MemberFailure {
 	named := slices.Clone(failures)
 	for i, f := range failures {
-		named[i].Member = e.Number(f.Member)
+		named[i].Member = call.Member(f.Member)
 	}
 	return named
 }
@@ -47,7 +47,7 @@ func numbered(failures []sdk.MemberFailure, e Ensemble) []sdk.MemberFailure {
 // member: filter and scores would count a copy of another member twice.
 func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.MemberFailure) error {
 	rows, _ := a.next.members.Dims()
-	named := numbered(failures, a.at(a.last()))
+	named := numbered(failures, call)
 	a.dropped += len(failures)
 	left := rows - len(failures)
 	most := a.plan.MaxFailed

@@ -235,7 +235,7 @@ func (a *assimilation) ask(ctx context.Context, s *Step, e Ensemble, into *mat.D
 	}
 	defer since(&s.Timing.Analyse, time.Now())
 	p := a.problem(parts, filter.Needs())
-	p.Call, p.Time = sdk.Call{Cycle: s.Cycle, Seed: seed}, s.Time
+	p.Call, p.Time = sdk.Call{Cycle: s.Cycle, Seed: seed}.Of(e.Numbers), s.Time
 	p.Ensemble, p.LogWeights, p.Carry, p.Into = e.Members, e.LogWeights, a.carry, into
 	if !fresh {
 		p.Seen = len(p.Observation)

@@ -42,7 +42,7 @@ func (o reading) Space() *sdk.ObservationSpace {
 func (o reading) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
 	rows, _ := r.Ensemble.Dims()
 	for i := range rows {
-		r.Predicted.Set(i, 0, math.Abs(r.Ensemble.At(i, 0))+o.sd/math.Sqrt(float64(o.draws))*r.Seed.Member(r.First+i).NormFloat64())
+		r.Predicted.Set(i, 0, math.Abs(r.Ensemble.At(i, 0))+o.sd/math.Sqrt(float64(o.draws))*r.Seed.Member(r.Member(i)).NormFloat64())
 	}
 	return &sdk.ObserveResult{ErrorVariance: []float64{o.sd * o.sd * (1 - 1/float64(o.draws))}}, nil
 }

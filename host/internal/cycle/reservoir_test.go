@@ -59,7 +59,7 @@ func (o level) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.ObserveRe
 			r.Predicted.Set(i, 0, h)
 		}
 		if r.Simulated != nil {
-			r.Simulated.Set(i, 0, h+o.sd*r.Seed.Member(r.First+i).NormFloat64())
+			r.Simulated.Set(i, 0, h+o.sd*r.Seed.Member(r.Member(i)).NormFloat64())
 		}
 	}
 	return &sdk.ObserveResult{ErrorVariance: []float64{o.sd * o.sd}}, nil

@@ -244,7 +244,7 @@ func (a *assimilation) run(ctx context.Context, s *Step, from *point, cycle int,
 	if len(ahead.Failures) == 0 {
 		return nil
 	}
-	named := numbered(ahead.Failures, a.at(from))
+	named := numbered(ahead.Failures, call)
 	if err := a.drop(ctx, call, ahead.Failures); err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (m *turning) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	}
 	m.runs++
 	for i := range rows {
-		x, y, noise := r.Ensemble.At(i, 0), r.Ensemble.At(i, 1), r.Seed.Member(r.First+i)
+		x, y, noise := r.Ensemble.At(i, 0), r.Ensemble.At(i, 1), r.Seed.Member(r.Member(i))
 		r.Into.Set(i, 0, 0.9*x-0.6*y+m.noise*noise.NormFloat64())
 		r.Into.Set(i, 1, 0.5*x+1.1*y+m.noise*noise.NormFloat64())
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/cycle"
@@ -15,27 +14,19 @@ import (
 )
 
 // noted records the failures of a trial.
-type noted struct {
-	*archive.Failures
-	members atomic.Pointer[cycle.Ensemble] // of the last cycle, whose numbers those of calls are; nil: their rows are
-}
+type noted struct{ *archive.Failures }
 
 // noting returns a context whose repeated calls are recorded in n.
-func (n *noted) noting(ctx context.Context) context.Context {
+func (n noted) noting(ctx context.Context) context.Context {
 	return launch.OnRepeat(ctx, func(r launch.Repeat) {
-		first := r.First
-		if e := n.members.Load(); e != nil {
-			first = e.Number(first)
-		}
-		n.Add(archive.Failure{Cycle: r.Cycle, Call: r.Call, Member: first, Members: r.Members, Reason: r.Reason, Action: archive.Repeated})
+		n.Add(archive.Failure{Cycle: r.Cycle, Call: r.Call, Member: r.First, Members: r.Members, Reason: r.Reason, Action: archive.Repeated})
 	})
 }
 
-// end records the members that have been dropped in a cycle, and those that are left.
-func (n *noted) end(s *cycle.Step) error {
+// end records the members that have been dropped in a cycle.
+func (n noted) end(s *cycle.Step) error {
 	n.Add(membersOf(s.Cycle, s.Dropped, archive.Dropped)...)
 	n.Add(divergence(s)...)
-	n.members.Store(&cycle.Ensemble{Numbers: s.Analysis.Numbers})
 	return n.Flush(s.Cycle)
 }
 

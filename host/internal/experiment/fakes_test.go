@@ -85,7 +85,7 @@ func (m *fakeModel) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.
 	time.Sleep(time.Duration((r.To - r.From) * m.Sleep * float64(time.Millisecond)))
 	rows, _ := r.Ensemble.Dims()
 	for i := range rows {
-		memory, noise := m.Memory, r.Seed.Member(r.First+i)
+		memory, noise := m.Memory, r.Seed.Member(r.Member(i))
 		if r.Parameters != nil {
 			memory = r.Parameters.At(i, 0)
 		}
@@ -137,7 +137,7 @@ func (o *fakeOperator) Space() *sdk.ObservationSpace { return o.space }
 func (o *fakeOperator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
 	rows, n := r.Ensemble.Dims()
 	for i := range rows {
-		errors := r.Seed.Member(r.First + i)
+		errors := r.Seed.Member(r.Member(i))
 		for j := range n {
 			if r.Predicted != nil {
 				r.Predicted.Set(i, j, r.Ensemble.At(i, j))

@@ -453,7 +453,7 @@ func (e *engine) makeReference(ctx context.Context, sc *scenario) (_ *cycle.Refe
 	if err != nil {
 		return nil, errors.Join(err, members.Close())
 	}
-	noted := &noted{Failures: failures}
+	noted := noted{failures}
 	defer func() {
 		noted.Add(ending(err)...)
 		if err = errors.Join(err, members.Close(), noted.Close()); err == nil {
@@ -505,10 +505,7 @@ func (e *engine) assimilate(ctx context.Context, j *job) (out outcome, missing i
 	if err != nil {
 		return outcome{Status: archive.Failed, err: err}, 0, false
 	}
-	noted := &noted{Failures: tables.failures}
-	if from != nil {
-		noted.members.Store(&cycle.Ensemble{Numbers: from.Numbers})
-	}
+	noted := noted{tables.failures}
 	saver := &saver{every: e.Checkpoint, saved: time.Now()}
 	calls, growth := noted.noting(ctx), e.growthOf(j)
 	last, saving := time.Now(), time.Duration(0) // the end of the last cycle, and what its checkpoint took
@@ -549,7 +546,6 @@ func (e *engine) assimilate(ctx context.Context, j *job) (out outcome, missing i
 			e.Observer.More(j.plan.Clock.Cycles)
 			fallthrough
 		default:
-			noted.members.Store(&cycle.Ensemble{Numbers: s.Analysis.Numbers})
 			again--
 		}
 		e.Observer.Cycle(runsOf(j.trial, s))

@@ -27,7 +27,7 @@ func (m *models) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.For
 	rows := r.Ensemble.RawMatrix().Rows
 	whole, carry := &sdk.ForecastResult{}, make([][]byte, rows)
 	var mu sync.Mutex
-	err := m.eachPiece(rows, func(i int, b block) error {
+	err := m.eachPiece(r.Call, rows, func(i int, b block) error {
 		f := &forecasting{ctx: ctx, models: m, session: m.sessions[i], request: r, carry: carry}
 		err := f.block(b, 0)
 		mu.Lock()
@@ -117,7 +117,7 @@ func (f *forecasting) block(b block, made int) error {
 	case b.to-b.from == 1:
 		f.isolated++
 		if f.isolated > f.models.policy.MaxFailed {
-			return concerning(b, err)
+			return concerning(repeatOf(f.request.Call, "forecast", b), err)
 		}
 		f.failures = append(f.failures, sdk.MemberFailure{Member: b.from, Reason: what(err)})
 		return nil
@@ -134,7 +134,7 @@ func (f *forecasting) block(b block, made int) error {
 func (f *forecasting) call(b block, a attempts) (*sdk.ForecastResult, error) {
 	a.event = repeatOf(f.request.Call, "forecast", b)
 	part := *f.request
-	part.First += b.from
+	part.Call = f.request.Rows(b.from, b.to)
 	part.Ensemble, part.Into, part.Parameters = rowsOf(f.request.Ensemble, b), rowsOf(f.request.Into, b), rowsOf(f.request.Parameters, b)
 	if part.Carry != nil {
 		part.Carry = part.Carry[b.from:b.to]

@@ -207,7 +207,7 @@ func (s *slot) next(ctx context.Context, q *queue, do func(task) ([]task, error)
 func (r replicas) again(ctx context.Context, t task, event Repeat, err error) ([]task, error) {
 	switch {
 	case !isTransient(err) || ctx.Err() != nil || !r.threading.IndependentMembers && t.made >= r.policy.Retries:
-		return nil, concerning(t.block, err)
+		return nil, concerning(event, err)
 	case t.made < r.policy.Retries:
 		event.Reason = what(err)
 		r.slots[0].reportRepeat(ctx, event)
@@ -216,7 +216,7 @@ func (r replicas) again(ctx context.Context, t task, event Repeat, err error) ([
 		}
 		return []task{{t.block, t.made + 1}}, nil
 	case t.to-t.from == 1:
-		return nil, concerning(t.block, err)
+		return nil, concerning(event, err)
 	}
 	middle := (t.from + t.to) / 2
 	return []task{{block{t.from, middle}, t.made}, {block{middle, t.to}, t.made}}, nil

@@ -183,14 +183,14 @@ func (r replicas) pieces(b block) []block {
 
 // eachPiece calls do for all pieces of all blocks, the blocks at the same time, and
 // returns the error of the first piece that has one, by its members.
-func (r replicas) eachPiece(rows int, do func(session int, b block) error) error {
+func (r replicas) eachPiece(call sdk.Call, rows int, do func(session int, b block) error) error {
 	blocks := r.shard(rows)
 	errs := make([]error, len(blocks))
 	inBlock := func(i int) {
 		for _, piece := range r.pieces(blocks[i]) {
 			if errs[i] = do(i, piece); errs[i] != nil {
 				if piece != (block{0, rows}) {
-					errs[i] = concerning(piece, errs[i])
+					errs[i] = concerning(repeatOf(call, "", piece), errs[i])
 				}
 				return
 			}
@@ -205,16 +205,16 @@ func (r replicas) eachPiece(rows int, do func(session int, b block) error) error
 	return cmp.Or(errs...)
 }
 
-// concerning adds to an error which rows it is about.
-func concerning(b block, err error) error {
+// concerning adds to an error which members it is about: those of r.
+func concerning(r Repeat, err error) error {
 	var e *sdk.Error
 	if !errors.As(err, &e) {
 		return err
 	}
 	named := *e
-	named.Where = fmt.Sprintf("members %d to %d: %s", b.from, b.to-1, e.Where)
-	if b.to-b.from == 1 {
-		named.Where = fmt.Sprintf("member %d: %s", b.from, e.Where)
+	named.Where = fmt.Sprintf("members %d to %d: %s", r.First, r.Last, e.Where)
+	if r.Members == 1 {
+		named.Where = fmt.Sprintf("member %d: %s", r.First, e.Where)
 	}
 	return &named
 }
@@ -244,7 +244,7 @@ func (o *operators) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Ob
 	rows := r.Ensemble.RawMatrix().Rows
 	observe := func(ctx context.Context, i int, b block, attempts attempts) error {
 		part := *r
-		part.First += b.from
+		part.Call = r.Rows(b.from, b.to)
 		part.Ensemble, part.Predicted, part.Simulated = rowsOf(r.Ensemble, b), rowsOf(r.Predicted, b), rowsOf(r.Simulated, b)
 		part.LogLikelihood, part.Gradient = rowsOf(r.LogLikelihood, b), rowsOf(r.Gradient, b)
 		answer, err := retry(ctx, o.sessions[i], attempts, func(ctx context.Context, role sdk.ObservationOperator) (*sdk.ObserveResult, error) {
@@ -257,22 +257,17 @@ func (o *operators) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Ob
 		}
 		return err
 	}
-	if err := o.each(ctx, rows, repeatOf(r.Call, "observe", block{}), observe); err != nil {
+	if err := o.each(ctx, r.Call, rows, observe); err != nil {
 		return nil, err
 	}
 	return o.join(r.Call, answers)
 }
 
-// each calls do for blocks of all rows, several at the same time. event says what is
-// repeated.
-func (r replicas) each(ctx context.Context, rows int, event Repeat, do func(ctx context.Context, replica int, b block, attempts attempts) error) error {
-	at := func(b block) Repeat {
-		e := event
-		e.First, e.Members = e.First+b.from, b.to-b.from
-		return e
-	}
+// each calls do for blocks of all rows of a call of an operator, several at the same time.
+func (r replicas) each(ctx context.Context, call sdk.Call, rows int, do func(ctx context.Context, replica int, b block, attempts attempts) error) error {
+	at := func(b block) Repeat { return repeatOf(call, "observe", b) }
 	if !r.queued() {
-		return r.eachPiece(rows, func(i int, b block) error { return do(ctx, i, b, attempts{most: 1 + r.policy.Retries, event: at(b)}) })
+		return r.eachPiece(call, rows, func(i int, b block) error { return do(ctx, i, b, attempts{most: 1 + r.policy.Retries, event: at(b)}) })
 	}
 	return r.distribute(ctx, rows, func(ctx context.Context, i int, t task) ([]task, error) {
 		if err := do(ctx, i, t.block, attempts{made: t.made, most: t.made + 1}); err != nil {

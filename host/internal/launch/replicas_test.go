@@ -167,7 +167,7 @@ func TestKilledReplicaIsReplaced(t *testing.T) {
 	if !mat.Equal(got, undisturbed(t)) || len(failures) > 0 {
 		t.Errorf("the result is another one; failures %v", failures)
 	}
-	want := Repeat{"faulty", "forecast", 17, 4, 3, "the process was ended by signal 9 (killed) during the call"}
+	want := Repeat{"faulty", "forecast", 17, 4, 6, 3, "the process was ended by signal 9 (killed) during the call"}
 	if len(repeats) != 1 || repeats[0] != want {
 		t.Errorf("got %+v, want %+v", repeats, want)
 	}

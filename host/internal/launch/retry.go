@@ -29,13 +29,14 @@ type Repeat struct {
 	Plugin  string
 	Call    string // forecast, observe or analyse
 	Cycle   int
-	First   int    // member
-	Members int    // how many, from First
+	First   int    // number of the first member
+	Last    int    // of the last one; members between them may have been dropped
+	Members int    // how many there are
 	Reason  string // why
 }
 
 func repeatOf(c sdk.Call, call string, b block) Repeat {
-	return Repeat{Call: call, Cycle: c.Cycle, First: c.First + b.from, Members: b.to - b.from}
+	return Repeat{Call: call, Cycle: c.Cycle, First: c.Member(b.from), Last: c.Member(b.to - 1), Members: b.to - b.from}
 }
 
 type repeatKey struct{}
@@ -177,7 +178,7 @@ func (s *slot) reportRepeat(ctx context.Context, r Repeat) {
 		s.options.log(again)
 		return
 	}
-	again.Message = fmt.Sprintf("cycle %d: %s: members %d to %d again: %s", r.Cycle, r.Call, r.First, r.First+r.Members-1, r.Reason)
+	again.Message = fmt.Sprintf("cycle %d: %s: members %d to %d again: %s", r.Cycle, r.Call, r.First, r.Last, r.Reason)
 	s.options.log(again)
 	if do, ok := ctx.Value(repeatKey{}).(func(Repeat)); ok {
 		do(r)

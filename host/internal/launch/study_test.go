@@ -123,7 +123,7 @@ func (r *replica) Forecast(_ context.Context, q *sdk.ForecastRequest) (*sdk.Fore
 	r.out.serve(bytes / r.link)
 	takes := 0.0
 	for i := range rows {
-		takes += r.takes(q.First + i)
+		takes += r.takes(q.Member(i))
 	}
 	if left := r.dies - time.Since(r.born).Seconds(); takes > left {
 		wait(max(0, left) + r.silence)

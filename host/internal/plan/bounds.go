@@ -257,7 +257,7 @@ func (u *unbounded) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis,
 			row := inner.Ensemble.RawRowView(i)[v.first : v.first+v.size]
 			for j, x := range row {
 				if !v.contains(x) {
-					return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: forecast", p.Cycle), "member %d: %s is %.6g, want %s", i, v.name, x, v.wants()).
+					return nil, sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: forecast", p.Cycle), "member %d: %s is %.6g, want %s", p.Member(i), v.name, x, v.wants()).
 						WithHint("members must stay within [model.bounds], also with their initial distribution; if the model may reach a bound, place it a little further out")
 				}
 				if p.Gradient != nil {

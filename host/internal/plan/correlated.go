@@ -165,7 +165,7 @@ func (o *correlated) simulate(r *sdk.ObserveRequest, predicted *mat.Dense, varia
 	rows, m := predicted.Dims()
 	seed, e := r.Seed.Child("correlated", 0), mat.NewVecDense(m, nil)
 	for i := range rows {
-		stream := seed.Member(r.First + i)
+		stream := seed.Member(r.Member(i))
 		for j := range m {
 			e.SetVec(j, stream.NormFloat64())
 		}

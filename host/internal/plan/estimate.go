@@ -181,7 +181,7 @@ func (m *estimating) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk
 		row := r.Into.RawRowView(i)
 		copy(row, inner.Into.RawRowView(i))
 		copy(row[n:], inner.Parameters.RawRowView(i))
-		stream := seed.Member(r.First + i)
+		stream := seed.Member(r.Member(i))
 		for j, sd := range m.walk {
 			if sd > 0 && r.To != r.From {
 				row[n+j] = stepped(m.bounded, n+j, row[n+j], sd*stream.NormFloat64())
@@ -197,7 +197,7 @@ func (m *estimating) inside(r *sdk.ForecastRequest) error {
 	for _, b := range m.bounded {
 		for i := range r.Ensemble.RawMatrix().Rows {
 			if v := r.Ensemble.At(i, b.first); !b.contains(v) {
-				return sdk.Errorf(sdk.KindConfig, "model.estimate."+b.name+".init", "member %d: the initial value is %.6g, want %s", r.First+i, v, b.wants()).
+				return sdk.Errorf(sdk.KindConfig, "model.estimate."+b.name+".init", "member %d: the initial value is %.6g, want %s", r.Member(i), v, b.wants()).
 					WithHint("choose a distribution within the bounds, such as lognormal or uniform, or other bounds in [model.bounds]")
 			}
 		}
@@ -210,7 +210,7 @@ func (m *estimating) within(r *sdk.ForecastRequest, parameters *mat.Dense) error
 	for j, p := range m.params {
 		for i := range parameters.RawMatrix().Rows {
 			if v := parameters.At(i, j); math.IsInf(v, 0) || p.Outside(v) {
-				return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: member %d", r.Cycle, r.First+i), "the estimate of %s has left its limits: got %g, want %s", p.Name, v, p.Wants()).
+				return sdk.Errorf(sdk.KindDiverged, fmt.Sprintf("cycle %d: member %d", r.Cycle, r.Member(i)), "the estimate of %s has left its limits: got %g, want %s", p.Name, v, p.Wants()).
 					WithHint("a smaller walk_sd, a narrower initial distribution or less inflation may help")
 			}
 		}

@@ -84,7 +84,7 @@ func (n *Noise) Add(r *sdk.ForecastRequest, failures []sdk.MemberFailure, last, 
 			continue
 		}
 		if shocks == nil {
-			n.draw(w, seed.Member(r.First+i))
+			n.draw(w, seed.Member(r.Member(i)))
 		} else {
 			n.each(func(k, j int) { w[j] = shocks.At(i, k) })
 		}
@@ -106,7 +106,7 @@ func (n *Noise) Add(r *sdk.ForecastRequest, failures []sdk.MemberFailure, last, 
 func (n *Noise) Draw(c sdk.Call, shocks *mat.Dense) {
 	seed, w := c.Seed.Child("noise", 0), make([]float64, n.size())
 	for i := range shocks.RawMatrix().Rows {
-		n.draw(w, seed.Member(c.First+i))
+		n.draw(w, seed.Member(c.Member(i)))
 		n.each(func(k, j int) { shocks.Set(i, k, w[j]) })
 	}
 }

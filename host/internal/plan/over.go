@@ -88,7 +88,8 @@ func (m *remembering) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sd
 	rows, _ := r.Ensemble.Dims()
 	for k, o := range m.overs {
 		predicted := mat.NewDense(rows, o.size, nil)
-		call := sdk.Call{Cycle: r.Cycle, Seed: r.Seed.Child("over", k), First: r.First}
+		call := r.Call
+		call.Seed = r.Seed.Child("over", k)
 		if _, err := o.operator.Observe(ctx, &sdk.ObserveRequest{Call: call, Time: r.To, Ensemble: r.Into, Predicted: predicted}); err != nil {
 			return nil, err
 		}

@@ -42,7 +42,7 @@ func (o *relative) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Obs
 	result.ErrorVariance = make([]float64, len(floor))
 	seed := r.Seed.Child("relative", 0)
 	for i := range rows {
-		stream := seed.Member(r.First + i)
+		stream := seed.Member(r.Member(i))
 		for j, h := range predicted.RawRowView(i) {
 			s := max(math.Sqrt(floor[j]), o.fraction*math.Abs(h))
 			result.ErrorVariance[j] += s * s / float64(rows)

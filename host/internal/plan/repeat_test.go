@@ -23,7 +23,7 @@ func (o *reader) Space() *sdk.ObservationSpace {
 func (o *reader) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
 	o.seeds = append(o.seeds, r.Seed)
 	for i := range r.Ensemble.RawMatrix().Rows {
-		of := r.Seed.Member(r.First + i)
+		of := r.Seed.Member(r.Member(i))
 		for j, sd := range []float64{1, 3} {
 			r.Simulated.Set(i, j, r.Ensemble.At(i, j)+sd*of.NormFloat64())
 		}

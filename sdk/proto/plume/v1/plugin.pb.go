@@ -1288,7 +1288,7 @@ type CallHeader struct {
 	TimeFrom      float64                `protobuf:"fixed64,4,opt,name=time_from,json=timeFrom,proto3" json:"time_from,omitempty"` // the time of the ensemble
 	TimeTo        float64                `protobuf:"fixed64,5,opt,name=time_to,json=timeTo,proto3" json:"time_to,omitempty"`       // of a forecast
 	Members       int64                  `protobuf:"varint,6,opt,name=members,proto3" json:"members,omitempty"`
-	FirstMember   int64                  `protobuf:"varint,7,opt,name=first_member,json=firstMember,proto3" json:"first_member,omitempty"`
+	FirstMember   int64                  `protobuf:"varint,7,opt,name=first_member,json=firstMember,proto3" json:"first_member,omitempty"` // number of the member in row 0, which it has had since the start; see numbers
 	SeedHi        uint64                 `protobuf:"fixed64,8,opt,name=seed_hi,json=seedHi,proto3" json:"seed_hi,omitempty"`
 	SeedLo        uint64                 `protobuf:"fixed64,9,opt,name=seed_lo,json=seedLo,proto3" json:"seed_lo,omitempty"`
 	Sends         []Channel              `protobuf:"varint,10,rep,packed,name=sends,proto3,enum=plume.v1.Channel" json:"sends,omitempty"` // channels that follow, in this order
@@ -1300,10 +1300,15 @@ type CallHeader struct {
 	// Filters that take fractions (protocol_minor 3): the power of the likelihood of each
 	// component that this call assimilates; empty: all are 1. error_variance, simulated
 	// observations, log-likelihoods and gradients are already those of this power.
-	Fraction      []float64 `protobuf:"fixed64,17,rep,packed,name=fraction,proto3" json:"fraction,omitempty"`
-	Seen          int64     `protobuf:"varint,18,opt,name=seen,proto3" json:"seen,omitempty"`        // components, the first ones, that an earlier call has used
-	Series        bool      `protobuf:"varint,16,opt,name=series,proto3" json:"series,omitempty"`    // see Model: another call may follow, and frames of the answer may be joined
-	Timeout       float64   `protobuf:"fixed64,19,opt,name=timeout,proto3" json:"timeout,omitempty"` // seconds that the host waits for the answer (protocol_minor 6); 0: no limit is known
+	Fraction []float64 `protobuf:"fixed64,17,rep,packed,name=fraction,proto3" json:"fraction,omitempty"`
+	Seen     int64     `protobuf:"varint,18,opt,name=seen,proto3" json:"seen,omitempty"`        // components, the first ones, that an earlier call has used
+	Series   bool      `protobuf:"varint,16,opt,name=series,proto3" json:"series,omitempty"`    // see Model: another call may follow, and frames of the answer may be joined
+	Timeout  float64   `protobuf:"fixed64,19,opt,name=timeout,proto3" json:"timeout,omitempty"` // seconds that the host waits for the answer (protocol_minor 6); 0: no limit is known
+	// The feature numbers.v1 (protocol_minor 8): the numbers of all members, by row, where they are
+	// not first_member, first_member + 1 and so on, because members between them have been dropped;
+	// empty: they are. A plugin without it whose members are independent gets a call for each part of
+	// the ensemble whose numbers follow each other.
+	Numbers       []int64 `protobuf:"varint,20,rep,packed,name=numbers,proto3" json:"numbers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1469,6 +1474,13 @@ func (x *CallHeader) GetTimeout() float64 {
 		return x.Timeout
 	}
 	return 0
+}
+
+func (x *CallHeader) GetNumbers() []int64 {
+	if x != nil {
+		return x.Numbers
+	}
+	return nil
 }
 
 type CallEnd struct {
@@ -1816,7 +1828,7 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x06length\x18\x02 \x01(\rR\x06length\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\x04R\n" +
-	"generation\"\xb1\x04\n" +
+	"generation\"\xcf\x04\n" +
 	"\n" +
 	"CallHeader\x12$\n" +
 	"\rconfiguration\x18\x01 \x01(\tR\rconfiguration\x12\x12\n" +
@@ -1839,7 +1851,8 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\bfraction\x18\x11 \x03(\x01B\x02\x10\x01R\bfraction\x12\x12\n" +
 	"\x04seen\x18\x12 \x01(\x03R\x04seen\x12\x16\n" +
 	"\x06series\x18\x10 \x01(\bR\x06series\x12\x18\n" +
-	"\atimeout\x18\x13 \x01(\x01R\atimeout\"\xd6\x02\n" +
+	"\atimeout\x18\x13 \x01(\x01R\atimeout\x12\x1c\n" +
+	"\anumbers\x18\x14 \x03(\x03B\x02\x10\x01R\anumbers\"\xd6\x02\n" +
 	"\aCallEnd\x12\x18\n" +
 	"\amembers\x18\x01 \x01(\x03R\amembers\x123\n" +
 	"\bfailures\x18\x02 \x03(\v2\x17.plume.v1.MemberFailureR\bfailures\x128\n" +

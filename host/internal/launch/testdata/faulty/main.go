@@ -77,7 +77,7 @@ func (m *model) Layout() *sdk.Layout {
 
 func (m *model) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
 	rows, n := r.Ensemble.Dims()
-	mine := r.First <= m.Member && m.Member < r.First+rows
+	mine := holds(r.Call, rows, m.Member)
 	if r.Cycle == m.Cycle {
 		if err := m.misbehave(mine); err != nil {
 			return nil, err
@@ -89,7 +89,7 @@ func (m *model) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.Foreca
 		result.Metrics = map[string]float64{"configurations": float64(configurations.Load())}
 	}
 	for i := range rows {
-		noise := r.Seed.Member(r.First + i)
+		noise := r.Seed.Member(r.Member(i))
 		carried := 0.0 // the member's first value in the cycle before
 		if r.Carry != nil {
 			carried = math.Float64frombits(binary.LittleEndian.Uint64(r.Carry[i]))
@@ -99,21 +99,31 @@ func (m *model) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.Foreca
 		}
 		result.Carry[i] = binary.LittleEndian.AppendUint64(nil, math.Float64bits(r.Ensemble.At(i, 0)))
 		if r.Cycle == m.Cycle {
-			result.Failures = append(result.Failures, m.failures(r.First, i)...)
+			result.Failures = append(result.Failures, m.failures(r.Member(i), i)...)
 		}
 	}
 	return result, nil
 }
 
-// failures lists row i, or not. What passes has passed when the marker is there;
+// holds reports whether a call of so many rows is for a member.
+func holds(c sdk.Call, rows, member int) bool {
+	for i := range rows {
+		if c.Member(i) == member {
+			return true
+		}
+	}
+	return false
+}
+
+// failures lists row i, which is that of the member with a number, or not. What passes has passed when the marker is there;
 // what takes two calls to pass leaves two markers.
-func (m *model) failures(first, i int) []sdk.MemberFailure {
+func (m *model) failures(number, i int) []sdk.MemberFailure {
 	failure := sdk.MemberFailure{Member: i, Reason: "the lake ran dry"}
 	switch {
-	case m.Fault == "dry" && (first+i == m.Member || first+i == m.Member+1):
-	case m.Fault == "dry-once" && first+i == m.Member && m.first(m.Marker):
+	case m.Fault == "dry" && (number == m.Member || number == m.Member+1):
+	case m.Fault == "dry-once" && number == m.Member && m.first(m.Marker):
 		failure.Retryable = true
-	case m.Fault == "dry-twice" && first+i == m.Member && (m.first(m.Marker) || m.first(m.Marker+"2")):
+	case m.Fault == "dry-twice" && number == m.Member && (m.first(m.Marker) || m.first(m.Marker+"2")):
 		failure.Retryable = true
 	default:
 		return nil
@@ -224,12 +234,12 @@ func (o *operator) Space() *sdk.ObservationSpace {
 func (o *operator) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
 	rows, n := r.Ensemble.Dims()
 	if r.Cycle == o.Cycle {
-		if err := o.misbehave(r.First <= o.Member && o.Member < r.First+rows); err != nil {
+		if err := o.misbehave(holds(r.Call, rows, o.Member)); err != nil {
 			return nil, err
 		}
 	}
 	for i := range rows {
-		noise := r.Seed.Member(r.First + i)
+		noise := r.Seed.Member(r.Member(i))
 		for j := range n {
 			r.Predicted.Set(i, j, r.Ensemble.At(i, j))
 			r.Simulated.Set(i, j, r.Ensemble.At(i, j)+noise.NormFloat64())

@@ -231,7 +231,7 @@ class Shared(_message.Message):
     def __init__(self, slot: _Optional[int] = ..., length: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class CallHeader(_message.Message):
-    __slots__ = ("configuration", "call", "cycle", "time_from", "time_to", "members", "first_member", "seed_hi", "seed_lo", "sends", "wants", "carry", "log_weights", "error_variance", "shm", "fraction", "seen", "series", "timeout")
+    __slots__ = ("configuration", "call", "cycle", "time_from", "time_to", "members", "first_member", "seed_hi", "seed_lo", "sends", "wants", "carry", "log_weights", "error_variance", "shm", "fraction", "seen", "series", "timeout", "numbers")
     CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
     CALL_FIELD_NUMBER: _ClassVar[int]
     CYCLE_FIELD_NUMBER: _ClassVar[int]
@@ -251,6 +251,7 @@ class CallHeader(_message.Message):
     SEEN_FIELD_NUMBER: _ClassVar[int]
     SERIES_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    NUMBERS_FIELD_NUMBER: _ClassVar[int]
     configuration: str
     call: int
     cycle: int
@@ -270,7 +271,8 @@ class CallHeader(_message.Message):
     seen: int
     series: bool
     timeout: float
-    def __init__(self, configuration: _Optional[str] = ..., call: _Optional[int] = ..., cycle: _Optional[int] = ..., time_from: _Optional[float] = ..., time_to: _Optional[float] = ..., members: _Optional[int] = ..., first_member: _Optional[int] = ..., seed_hi: _Optional[int] = ..., seed_lo: _Optional[int] = ..., sends: _Optional[_Iterable[_Union[Channel, str]]] = ..., wants: _Optional[_Iterable[_Union[Channel, str]]] = ..., carry: _Optional[bytes] = ..., log_weights: _Optional[_Iterable[float]] = ..., error_variance: _Optional[_Iterable[float]] = ..., shm: _Optional[str] = ..., fraction: _Optional[_Iterable[float]] = ..., seen: _Optional[int] = ..., series: _Optional[bool] = ..., timeout: _Optional[float] = ...) -> None: ...
+    numbers: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, configuration: _Optional[str] = ..., call: _Optional[int] = ..., cycle: _Optional[int] = ..., time_from: _Optional[float] = ..., time_to: _Optional[float] = ..., members: _Optional[int] = ..., first_member: _Optional[int] = ..., seed_hi: _Optional[int] = ..., seed_lo: _Optional[int] = ..., sends: _Optional[_Iterable[_Union[Channel, str]]] = ..., wants: _Optional[_Iterable[_Union[Channel, str]]] = ..., carry: _Optional[bytes] = ..., log_weights: _Optional[_Iterable[float]] = ..., error_variance: _Optional[_Iterable[float]] = ..., shm: _Optional[str] = ..., fraction: _Optional[_Iterable[float]] = ..., seen: _Optional[int] = ..., series: _Optional[bool] = ..., timeout: _Optional[float] = ..., numbers: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class CallEnd(_message.Message):
     __slots__ = ("members", "failures", "metrics", "carry", "log_weights", "ancestors", "error_variance")
