@@ -323,7 +323,7 @@ func ensembleAround(centre []float64, stream int) *mat.Dense {
 }
 
 // hintStreams says how to draw the numbers of a member, with the names of both kits.
-const hintStreams = "draw member i's numbers from its own stream: seed.Member(first + i) in Go, rng.member(i) in Python"
+const hintStreams = "draw the numbers of the member in row i from its own stream: r.Seed.Member(r.Member(i)) in Go, rng.member(i) in Python"
 
 // misplaced returns a member whose answer is in the wrong row of whole, and that row, if
 // there is one; alone returns the answer for a member by itself.

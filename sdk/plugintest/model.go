@@ -2,6 +2,7 @@ package plugintest
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/rng"
@@ -32,8 +33,8 @@ func (s *suite) checkModel() {
 		s.fault("manifest", "%v", err)
 		return
 	}
-	a := forecastCall{s, model, ensembleAround(start, 1), 0, members}
-	b := forecastCall{s, model, ensembleAround(start, 2), 0, members - 5}
+	a := forecastCall{s, model, ensembleAround(start, 1), rowsFrom(0, members)}
+	b := forecastCall{s, model, ensembleAround(start, 2), rowsFrom(0, members-5)}
 	if s.checkPure("forecast", a.run, b.run, s.plugin.Manifest.Threading.ConcurrentCalls) {
 		s.checkSplit(a)
 		s.checkDiagnostics(a)
@@ -60,22 +61,22 @@ func (s *suite) start(l *sdk.Layout) ([]float64, error) {
 	return state, nil
 }
 
-// forecastCall forecasts rows [from, to) of ensemble as members of one
-// experiment.
+// forecastCall forecasts some rows of ensemble as members of one experiment, which
+// they are the numbers of.
 type forecastCall struct {
 	s        *suite
 	model    sdk.Model
 	ensemble *mat.Dense
-	from, to int
+	rows     []int
 }
 
 func (c forecastCall) run() (answer, error) {
 	_, n := c.ensemble.Dims()
-	in := mat.DenseCopyOf(c.ensemble.Slice(c.from, c.to, 0, n))
+	in := rowsOf(c.ensemble, c.rows)
 	r := &sdk.ForecastRequest{
-		Call: sdk.Call{Cycle: 1, Seed: rng.New(3), First: c.from},
+		Call: sdk.Call{Cycle: 1, Seed: rng.New(3)}.Of(c.rows),
 		From: 1, To: 1 + c.s.interval(),
-		Ensemble: mat.DenseCopyOf(in), Into: unwritten(c.to-c.from, n),
+		Ensemble: mat.DenseCopyOf(in), Into: unwritten(len(c.rows), n),
 	}
 	res, err := c.model.Forecast(c.s.ctx, r)
 	if err != nil {
@@ -88,7 +89,7 @@ func (c forecastCall) run() (answer, error) {
 			r.Into.Set(f.Member, j, 0)
 		}
 	}
-	if len(failed) == c.to-c.from {
+	if len(failed) == len(c.rows) {
 		c.s.fault("forecast", "every member failed: %s; give the manifest an example.state the model can start from", res.Failures[0].Reason)
 	}
 	c.s.checkFinite("forecast", "the ensemble", r.Into, failed, false)
@@ -112,18 +113,17 @@ func (s *suite) checkSplit(whole forecastCall) {
 	if !s.plugin.Manifest.Threading.IndependentMembers {
 		return
 	}
-	const cut = 5
 	want, err := whole.run()
 	if err != nil {
 		return // reported by checkPure
 	}
-	for _, part := range [][2]int{{0, cut}, {cut, members}} {
-		got, err := whole.part(part[0], part[1])
+	for _, part := range parts {
+		got, err := whole.part(part)
 		if err != nil {
-			s.fault("split", "members %d to %d alone: %v", part[0], part[1]-1, err)
+			s.fault("split", "members %s alone: %v", named(part), err)
 			continue
 		}
-		d := matrixDifference(rowsOf(want.matrices["ensemble"], part[0], part[1]), got)
+		d := matrixDifference(rowsOf(want.matrices["ensemble"], part), got)
 		if d == "" {
 			continue
 		}
@@ -131,8 +131,8 @@ func (s *suite) checkSplit(whole forecastCall) {
 			s.fault("order", "row %d of the answer is the answer for member %d by itself; a row of the answer must belong to the same row of the request", row, member)
 			return
 		}
-		s.fault("split", "members %d to %d by themselves give a different answer: %s; %s, or set threading.independent_members = false",
-			part[0], part[1]-1, d, hintStreams)
+		s.fault("split", "members %s by themselves give a different answer: %s; %s, or set threading.independent_members = false",
+			named(part), d, hintStreams)
 	}
 }
 
@@ -160,22 +160,51 @@ func (s *suite) checkDiagnostics(a forecastCall) {
 	}
 }
 
-// part forecasts members [from, to) by themselves.
-func (c forecastCall) part(from, to int) (*mat.Dense, error) {
-	c.from, c.to = from, to
+// part forecasts some members by themselves.
+func (c forecastCall) part(rows []int) (*mat.Dense, error) {
+	c.rows = rows
 	got, err := c.run()
 	return got.matrices["ensemble"], err
 }
 
 // alone forecasts one member by itself; nil if that fails.
 func (c forecastCall) alone(i int) []float64 {
-	if m, err := c.part(i, i+1); err == nil {
+	if m, err := c.part([]int{i}); err == nil {
 		return m.RawRowView(0)
 	}
 	return nil
 }
 
-func rowsOf(m *mat.Dense, from, to int) *mat.Dense {
+// cut is the first member of the second part of those that are called in two parts.
+const cut = 5
+
+// parts are the members of calls for some of them: neighbours, and those that are left where others
+// have been dropped.
+var parts = [][]int{rowsFrom(0, cut), rowsFrom(cut, members), {0, 2, 3, 7, members - 1}}
+
+// rowsFrom returns the numbers in [from, to).
+func rowsFrom(from, to int) []int {
+	rows := make([]int, to-from)
+	for i := range rows {
+		rows[i] = from + i
+	}
+	return rows
+}
+
+// named returns what the members in rows are called in a fault.
+func named(rows []int) string {
+	if last := rows[len(rows)-1]; last-rows[0] == len(rows)-1 {
+		return fmt.Sprintf("%d to %d", rows[0], last)
+	}
+	return strings.Trim(fmt.Sprint(rows), "[]")
+}
+
+// rowsOf returns a matrix of some rows of m.
+func rowsOf(m *mat.Dense, rows []int) *mat.Dense {
 	_, n := m.Dims()
-	return mat.DenseCopyOf(m.Slice(from, to, 0, n))
+	of := mat.NewDense(len(rows), n, nil)
+	for i, row := range rows {
+		of.SetRow(i, m.RawRowView(row))
+	}
+	return of
 }

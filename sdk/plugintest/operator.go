@@ -69,8 +69,8 @@ func (s *suite) checkObserve(op sdk.ObservationOperator, dist string) {
 		s.fault("space", "offers neither %q nor, for a black box, %q", sdk.Predicted, sdk.Simulated)
 	}
 	role := "observe (" + dist + " errors)"
-	a := observeCall{s, op, role, ensembleAround(stateCentre, 3), 0, members}
-	b := observeCall{s, op, role, ensembleAround(stateCentre, 4), 0, members - 5}
+	a := observeCall{s, op, role, ensembleAround(stateCentre, 3), rowsFrom(0, members)}
+	b := observeCall{s, op, role, ensembleAround(stateCentre, 4), rowsFrom(0, members-5)}
 	if s.checkPure(role, a.run, b.run, s.plugin.Manifest.Threading.ConcurrentCalls) {
 		s.checkObserveSplit(a)
 		s.checkGradient(a)
@@ -82,12 +82,12 @@ type observeCall struct {
 	op       sdk.ObservationOperator
 	role     string
 	ensemble *mat.Dense
-	from, to int
+	members  []int // rows of ensemble
 }
 
 func (c observeCall) run() (answer, error) {
 	space := c.op.Space()
-	rows, m := c.to-c.from, space.Layout.Size()
+	rows, m := len(c.members), space.Layout.Size()
 	_, n := c.ensemble.Dims()
 	offers := func(w sdk.Capability, cols int) *mat.Dense {
 		if !slices.Contains(space.Offers, w) {
@@ -95,9 +95,9 @@ func (c observeCall) run() (answer, error) {
 		}
 		return unwritten(rows, cols)
 	}
-	in := mat.DenseCopyOf(c.ensemble.Slice(c.from, c.to, 0, n))
+	in := rowsOf(c.ensemble, c.members)
 	r := &sdk.ObserveRequest{
-		Call: sdk.Call{Cycle: 1, Seed: rng.New(5), First: c.from}, Time: 1,
+		Call: sdk.Call{Cycle: 1, Seed: rng.New(5)}.Of(c.members), Time: 1,
 		Ensemble: mat.DenseCopyOf(in), Observation: c.observation(m),
 		Predicted: offers(sdk.Predicted, m), Simulated: offers(sdk.Simulated, m),
 		LogLikelihood: offers(sdk.LogLikelihood, m), Gradient: offers(sdk.Gradient, n),
@@ -169,21 +169,22 @@ func (s *suite) checkObserveSplit(whole observeCall) {
 	if !s.plugin.Manifest.Threading.IndependentMembers {
 		return
 	}
-	const cut = 5
 	want, err := whole.run()
 	if err != nil {
 		return // reported by checkPure
 	}
-	part := whole
-	part.from = cut
-	got, err := part.run()
-	if err != nil {
-		s.fault(whole.role, "members %d to %d alone: %v", cut, members-1, err)
-		return
-	}
-	for name, m := range want.matrices {
-		if d := matrixDifference(rowsOf(m, cut, members), got.matrices[name]); d != "" {
-			s.fault(whole.role, "%s: members %d to %d by themselves give a different answer: %s; %s", name, cut, members-1, d, hintStreams)
+	for _, rows := range parts[1:] {
+		part := whole
+		part.members = rows
+		got, err := part.run()
+		if err != nil {
+			s.fault(whole.role, "members %s alone: %v", named(rows), err)
+			return
+		}
+		for name, m := range want.matrices {
+			if d := matrixDifference(rowsOf(m, rows), got.matrices[name]); d != "" {
+				s.fault(whole.role, "%s: members %s by themselves give a different answer: %s; %s", name, named(rows), d, hintStreams)
+			}
 		}
 	}
 }

@@ -54,7 +54,7 @@ func (s *suite) checkParameters(start []float64) {
 		}
 		given.SetRow(i, row)
 	}
-	want, other, got := s.forecastWith(plain, e, nil, 0), s.forecastWith(shifted, e, nil, 0), s.forecastWith(by, e, given, 0)
+	want, other, got := s.forecastWith(plain, e, nil, rowsFrom(0, members)), s.forecastWith(shifted, e, nil, rowsFrom(0, members)), s.forecastWith(by, e, given, rowsFrom(0, members))
 	if want == nil || other == nil || got == nil {
 		return
 	}
@@ -66,13 +66,14 @@ func (s *suite) checkParameters(start []float64) {
 	if d := matrixDifference(want, got); d != "" {
 		s.fault("parameters", "%v by member give a different forecast than in the configuration: %s", names, d)
 	}
-	_, n := e.Dims()
-	const cut = 5
-	if s.plugin.Manifest.Threading.IndependentMembers {
-		part := s.forecastWith(by, mat.DenseCopyOf(e.Slice(cut, members, 0, n)), mat.DenseCopyOf(given.Slice(cut, members, 0, len(names))), cut)
+	for _, rows := range parts[1:] {
+		if !s.plugin.Manifest.Threading.IndependentMembers {
+			return
+		}
+		part := s.forecastWith(by, rowsOf(e, rows), rowsOf(given, rows), rows)
 		if part != nil {
-			if d := matrixDifference(rowsOf(got, cut, members), part); d != "" {
-				s.fault("parameters", "members %d to %d by themselves give a different answer: %s", cut, members-1, d)
+			if d := matrixDifference(rowsOf(got, rows), part); d != "" {
+				s.fault("parameters", "members %s by themselves give a different answer: %s", named(rows), d)
 			}
 		}
 	}
@@ -104,12 +105,12 @@ func (s *suite) newModel(params sdk.Params, perMember []string) sdk.Model {
 	return m
 }
 
-// forecastWith returns the forecast of e, with zeros for failed members; nil after a
+// forecastWith returns the forecast of e, whose members have these numbers, with zeros for failed members; nil after a
 // fault.
-func (s *suite) forecastWith(m sdk.Model, e, parameters *mat.Dense, first int) *mat.Dense {
+func (s *suite) forecastWith(m sdk.Model, e, parameters *mat.Dense, numbers []int) *mat.Dense {
 	rows, n := e.Dims()
 	r := &sdk.ForecastRequest{
-		Call: sdk.Call{Cycle: 1, Seed: rng.New(3), First: first},
+		Call: sdk.Call{Cycle: 1, Seed: rng.New(3)}.Of(numbers),
 		From: 1, To: 1 + s.interval(), Ensemble: e, Into: unwritten(rows, n), Parameters: parameters,
 	}
 	res, err := m.Forecast(s.ctx, r)

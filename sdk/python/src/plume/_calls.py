@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -157,8 +157,15 @@ def _configure_filter(plugin: Filter, r: Any) -> tuple[Configuration, Any]:
     )
 
 
+def _numbers(h: Any) -> Sequence[int]:
+    """Returns the numbers of the members of a call, by row."""
+    if h.numbers and len(h.numbers) != h.members:
+        raise ContractError(f"{len(h.numbers)} numbers of {h.members} members", where="call")
+    return tuple(h.numbers) or range(h.first_member, h.first_member + h.members)
+
+
 def _streams(h: Any) -> Streams:
-    return Streams((h.seed_hi, h.seed_lo), h.first_member, h.members, h.cycle)
+    return Streams((h.seed_hi, h.seed_lo), _numbers(h), h.cycle)
 
 
 def _metrics(values: Any) -> dict[str, float]:
@@ -189,7 +196,7 @@ def _forecast(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any
     m, failed = matrix(result.ensemble, (len(x), c.state.layout.size), ""), set(result.failures)
     if wrong := [row for row in failed if row not in range(h.members)]:
         raise ContractError(f"rows {wrong} are listed as failed; want 0 to {h.members - 1}", where="failures")
-    check_finite(m, c.state.layout, "", h.first_member, failed, hint=_HINT_FAILED)
+    check_finite(m, c.state.layout, "", _numbers(h), failed, hint=_HINT_FAILED)
     kept = [i for i in range(h.members) if i not in failed]
     failures = [
         pb.MemberFailure(
@@ -250,9 +257,9 @@ def _forecast_each(c: Configuration, h: Any, x: Array, parameters: Array, carry:
     """Forecasts members one by one, each with its own parameters."""
     size = c.state.layout.size
     rows, failures, kept = np.zeros((len(x), size)), dict[int, str | Exception](), [b""] * len(carry)
-    for i in range(len(x)):
-        own, number = _with(c, map(float, parameters[i])), h.first_member + i
-        streams = Streams((h.seed_hi, h.seed_lo), number, 1, h.cycle)
+    for i, number in enumerate(_numbers(h)):
+        own = _with(c, map(float, parameters[i]))
+        streams = Streams((h.seed_hi, h.seed_lo), (number,), h.cycle)
         try:
             if any(name not in own.declared for name in c.per_member):
                 own.setup()
@@ -276,13 +283,13 @@ def _observe(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]
         answer[channel] = matrix(values, (h.members, like.size), where)
         if channel == LOG_LIKELIHOOD and y is not None:
             answer[channel] = np.where(np.isnan(y), 0.0, answer[channel])
-        check_finite(answer[channel], like, where, h.first_member, impossible=channel == LOG_LIKELIHOOD)
+        check_finite(answer[channel], like, where, _numbers(h), impossible=channel == LOG_LIKELIHOOD)
 
     if p._is_black_box():
         if SIMULATED in h.wants:
             put(SIMULATED, "read", p.read(x, t, _streams(h)))
         return answer, pb.CallEnd(members=h.members)
-    result = p.observe(x, t) if p._has_own("observe") else p._observe_members(x, t, h.first_member)
+    result = p.observe(x, t) if p._has_own("observe") else p._observe_members(x, t, _numbers(h))
     result = result if isinstance(result, Observed) else Observed(result)
     put(PREDICTED, "", result.predicted)
     predicted = answer[PREDICTED]
@@ -303,7 +310,7 @@ def _observe(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]
 def _analyse(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]:
     n = h.members
     try:
-        check_finite(inputs[ENSEMBLE], c.state.layout, "forecast ensemble", 0)
+        check_finite(inputs[ENSEMBLE], c.state.layout, "forecast ensemble", _numbers(h))
     except ContractError as e:
         raise DivergedError(e.what, where="forecast ensemble") from None
     weights = np.array(h.log_weights) if h.log_weights else np.full(n, -np.log(n))
@@ -317,7 +324,7 @@ def _analyse(c: Configuration, h: Any, inputs: Channels) -> tuple[Channels, Any]
     result = c.plugin.analyse(problem)
     result = result if isinstance(result, Analysis) else Analysis(result)
     m = matrix(result.ensemble, inputs[ENSEMBLE].shape, "")
-    check_finite(m, c.state.layout, "", 0)
+    check_finite(m, c.state.layout, "", _numbers(h))
     if not isinstance(result.carry, bytes):
         raise ContractError(f"is {type(result.carry).__name__}, want bytes", where="carry")
     end = pb.CallEnd(members=n, metrics=_metrics(result.metrics), carry=result.carry)

@@ -149,7 +149,7 @@ class Model(Plugin):
             except (DivergedError, TransientError) as e:
                 failures[i] = e
             except BaseException as e:
-                raise classify(e, f"member {rng.first + i}") from e
+                raise classify(e, f"member {rng.numbers[i]}") from e
         return Forecast(rows, failures, carry=kept or None)
 
     def forecast_member(self, x: Array, t0: float, t1: float, rng: np.random.Generator) -> ArrayLike:
@@ -204,16 +204,16 @@ class ObservationOperator(Plugin):
 
     def observe(self, x: Array, t: float) -> ArrayLike | Observed:
         """Returns h(x), (members, m), of the states x, (members, n)."""
-        return self._observe_members(x, t, 0)
+        return self._observe_members(x, t, range(len(x)))
 
-    def _observe_members(self, x: Array, t: float, first: int) -> Array:
-        """Returns h(x); first is the number of row 0 in the whole ensemble."""
+    def _observe_members(self, x: Array, t: float, numbers: Sequence[int]) -> Array:
+        """Returns h(x); numbers are those of the members."""
         rows = np.empty((len(x), len(self.error.sd)))
         for i in range(len(x)):
             try:
                 rows[i] = vector(self.observe_member(x[i], t), rows.shape[1], "observe_member")
             except BaseException as e:
-                raise classify(e, f"member {first + i}") from e
+                raise classify(e, f"member {numbers[i]}") from e
         return rows
 
     def observe_member(self, x: Array, t: float) -> ArrayLike:
@@ -384,16 +384,15 @@ def _numbers(value: Any, shape: tuple[int, ...], want: str, where: str) -> Array
 
 
 def check_finite(
-    m: Array, layout: Layout, where: str, first: int,
+    m: Array, layout: Layout, where: str, numbers: Sequence[int],
     skip: Container[int] = (), impossible: bool = False, hint: str = "",
 ) -> None:  # fmt: skip
     """Raises ContractError that names the first value that is not finite, but for rows
-    in skip, and -inf where that is allowed. first is the number of row 0 in the whole
-    ensemble."""
+    in skip, and -inf where that is allowed. numbers are those of the members."""
     with np.errstate(invalid="ignore", over="ignore"):
         if np.isfinite(m.sum()):  # a sum of finite numbers may overflow, never the reverse
             return
     for i, j in np.argwhere(~np.isfinite(m) & ~(impossible & np.isneginf(m))):
         if int(i) not in skip:
-            what = f"member {first + i}, {layout.value_name(int(j))} is {m[i, j]}; want a finite number"
+            what = f"member {numbers[i]}, {layout.value_name(int(j))} is {m[i, j]}; want a finite number"
             raise ContractError(what, where=where, hint=hint)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,29 +12,30 @@ class Streams:
     """One independent random stream per member.
 
     Every stream is a Philox generator (Salmon et al. 2011, doi:10.1145/2063384.2063405)
-    whose key is the seed of the call and whose counter begins at the member's number in
-    the whole ensemble, so a member draws the same whatever members are called with it.
-    first is the number of row 0 in the whole ensemble, cycle that of the assimilation
-    cycle."""
+    whose key is the seed of the call and whose counter begins at the member's number, so
+    a member draws the same whatever members are called with it. numbers holds the numbers
+    of all rows: those in the ensemble at the start, which members keep when others are
+    dropped or are in other calls. A forcing of its own is found by numbers[i]. first is
+    numbers[0], cycle the number of the assimilation cycle."""
 
-    def __init__(self, seed: tuple[int, int], first: int, members: int, cycle: int) -> None:
-        self.first, self.cycle = first, cycle
-        self._seed, self._members = seed, members
+    def __init__(self, seed: tuple[int, int], numbers: Sequence[int], cycle: int) -> None:
+        self.numbers, self.first, self.cycle = numbers, numbers[0], cycle
+        self._seed = seed
         self._open: dict[int, np.random.Generator] = {}
 
     def member(self, i: int) -> np.random.Generator:
         """Returns the stream of row i."""
         if i not in self._open:
-            self._open[i] = generator(self._seed, self.first + i + 1)
+            self._open[i] = generator(self._seed, self.numbers[i] + 1)
         return self._open[i]
 
     def normal(self, *shape: int) -> NDArray[np.float64]:
         """Returns standard normal draws, (members, \\*shape)."""
-        return np.stack([self.member(i).standard_normal(shape) for i in range(self._members)])
+        return np.stack([self.member(i).standard_normal(shape) for i in range(len(self.numbers))])
 
     def uniform(self, *shape: int) -> NDArray[np.float64]:
         """Returns draws from [0, 1), (members, \\*shape)."""
-        return np.stack([self.member(i).random(shape) for i in range(self._members)])
+        return np.stack([self.member(i).random(shape) for i in range(len(self.numbers))])
 
 
 def generator(seed: tuple[int, int], stream: int) -> np.random.Generator:
