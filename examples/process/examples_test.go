@@ -182,6 +182,95 @@ func TestFailingMemberIsDropped(t *testing.T) {
 	}
 }
 
+// A program finds the files of its member by the number that the member has had since the start,
+// whatever others have been dropped, processes share the members, or the window is run again; and
+// in a run that is resumed. Here the state of a member is its number, which the filter, with these
+// errors of the observations, does not change: a program that got another number ends with an error.
+func TestMembersKeepTheirNumbers(t *testing.T) {
+	const workflow = `format = 1
+[experiment]
+name = "numbers"
+seed = 1
+[time]
+cycles   = 5
+interval = 1.0
+[model]
+plugin     = "process"
+on_failure = "drop_member"
+max_failed = 1
+[model.params]
+command   = ["sh", "check.sh", "{{.member}}", "{{.cycle}}", "{{.input}}", "{{.output}}"]
+copies    = ["check.sh"]
+variables = ["x", "y"]
+[truth]
+init = [0.0, 0.0]
+[observations]
+plugin = "obs-nonlinear"
+error  = { sd = 1e6 }
+[ensemble]
+size = 7
+init = { dist = "samples", file = "members.csv" }
+[[filter]]
+label  = "etkf"
+plugin = "filter-enkf"
+`
+	const check = `member=$1 cycle=$2
+[ -e DIR/wait ] && [ $cycle = 4 ] && exit 9
+[ $member.$cycle = 2.2 ] && exit 3
+LC_ALL=C awk -F, -v member=$member 'NR == 2 && ($1 < member - 0.4 || $1 > member + 0.4) { exit 1 }' $3 || exit 4
+[ $member.$cycle = 6.5 ] && echo $member >> DIR/seen
+cp $3 $4
+`
+	for name, more := range map[string][]string{
+		"one process":  nil,
+		"replicas":     {"--set", "model.replicas=3"},
+		"a window":     {"--set", "filter.etkf.window={ length = 2 }"},
+		"whole record": {"--set", "filter.etkf.window={ length = \"all\", passes = 2 }"},
+		"resumed":      nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			seen, wait := filepath.Join(dir, "seen"), filepath.Join(dir, "wait")
+			members := "x,y\n"
+			for i := range 7 {
+				members += fmt.Sprintf("%d,%d\n", i, i*i)
+			}
+			files := map[string]string{"numbers.toml": workflow, "check.sh": strings.ReplaceAll(check, "DIR", dir), "members.csv": members}
+			if name == "resumed" {
+				files["wait"] = ""
+			}
+			for file, text := range files {
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			where := ""
+			if name == "resumed" {
+				out, err := exec.Command(plume, "run", "--checkpoint", "1ns", "--run-dir", t.TempDir(), filepath.Join(dir, "numbers.toml")).Output()
+				if err == nil {
+					t.Fatal("the run has not failed in cycle 4")
+				}
+				if err := os.Remove(wait); err != nil {
+					t.Fatal(err)
+				}
+				where = strings.TrimSpace(string(out))
+				if out, err := exec.Command(plume, "resume", where).CombinedOutput(); err != nil {
+					t.Fatalf("%v\n%s", err, out)
+				}
+			} else {
+				where = run(t, dir, "numbers.toml", more...)
+			}
+			tab := examplestest.Table(t, where, "failures.arrow")
+			if tab.Rows == 0 || tab.Column("cycle").([]int32)[0] != 2 || tab.Column("member").([]int32)[0] != 2 || tab.Column("action").([]string)[0] != "dropped" {
+				t.Errorf("failures: %v", tab.Columns)
+			}
+			if text, err := os.ReadFile(seen); err != nil || !strings.HasPrefix(string(text), "6\n") {
+				t.Errorf("member 6 of cycle 5: %q, %v", text, err)
+			}
+		})
+	}
+}
+
 // When plume is killed, so are the programs its plugins run.
 func TestNoProgramOutlivesPlume(t *testing.T) {
 	dir := failing(t, "sleep 1006 & echo $! > ../pid; wait")

@@ -3,6 +3,7 @@ package cycle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -425,5 +426,80 @@ func TestStartFromRows(t *testing.T) {
 	}
 	if counts[1] != 2 || counts[3] != 6 || len(counts) != 2 {
 		t.Errorf("rows are drawn %v times, want 2, 0 and 6", counts)
+	}
+}
+
+// numbering is a model of so many members that keeps the numbers of the members it is asked for, and
+// moves each by noise of its own. Members fail in cycles.
+type numbering struct {
+	doubling
+	fails map[int]int // number by cycle
+	asked map[int]string
+}
+
+func (m numbering) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	res, err := m.doubling.Forecast(ctx, r)
+	rows, _ := r.Ensemble.Dims()
+	if rows == 1 { // the truth
+		return res, err
+	}
+	numbers := make([]int, rows)
+	number, fails := m.fails[r.Cycle]
+	for i := range numbers {
+		if numbers[i] = r.Member(i); fails && numbers[i] == number {
+			res.Failures = []sdk.MemberFailure{{Member: i, Reason: "burst"}}
+		}
+	}
+	m.asked[r.Cycle] = fmt.Sprint(numbers)
+	return res, err
+}
+
+// Members keep their numbers, and with them their noise, in calls of model, operator and filter when
+// others are dropped; the failure of another one names it.
+func TestMembersKeepTheirNumbers(t *testing.T) {
+	run := func(fails map[int]int) (map[int]string, []*mat.Dense, []int, error) {
+		p := newPlan()
+		model := numbering{doubling{layout: p.State, noise: 1}, fails, map[int]string{}}
+		p.Model, p.MaxFailed = model, 2
+		filter := &recorder{needs: []sdk.Capability{sdk.Predicted}}
+		trial := &plan.Trial{Filter: filter, Size: 5, Resize: func(context.Context, int, plan.Extent) (sdk.Filter, error) { return filter, nil }}
+		var forecasts []*mat.Dense
+		var dropped []int
+		err := Assimilate(t.Context(), p, trial, simulate(t, p), nil, func(s *Step) error {
+			forecasts = append(forecasts, mat.DenseCopyOf(s.Forecast.Members))
+			for _, f := range s.Dropped {
+				dropped = append(dropped, f.Member)
+			}
+			return nil
+		})
+		for i, q := range filter.problems {
+			for row := range q.Ensemble.RawMatrix().Rows {
+				if got := q.Member(row); !strings.Contains(model.asked[min(i+2, 4)], fmt.Sprint(got)) {
+					t.Errorf("the filter gets member %d in cycle %d", got, q.Cycle)
+				}
+			}
+		}
+		return model.asked, forecasts, dropped, err
+	}
+	_, whole, _, err := run(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, forecasts, dropped, err := run(map[int]int{2: 1, 3: 3})
+	if err != nil || !slices.Equal(dropped, []int{1, 3}) {
+		t.Fatalf("dropped %v, %v", dropped, err)
+	}
+	for cycle, want := range map[int]string{1: "[0 1 2 3 4]", 2: "[0 1 2 3 4]", 3: "[0 2 3 4]", 4: "[0 2 4]"} {
+		if asked[cycle] != want {
+			t.Errorf("cycle %d: the model is asked for members %s, want %s", cycle, asked[cycle], want)
+		}
+	}
+	for i, number := range []int{0, 2, 4} {
+		if !mat.Equal(forecasts[3].RowView(i), whole[3].RowView(number)) {
+			t.Errorf("member %d is another one than without failures: %v, want %v", number, forecasts[3].RawRowView(i), whole[3].RawRowView(number))
+		}
+	}
+	if _, _, _, err := run(map[int]int{2: 1, 3: 3, 4: 4}); err == nil || !strings.Contains(err.Error(), "member 4: burst") {
+		t.Errorf("got %v, want member 4 named", err)
 	}
 }
