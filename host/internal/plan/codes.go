@@ -20,6 +20,7 @@ const (
 	codeWhole        diag.Code = "E314"
 	codeEvery        diag.Code = "E340"
 	codeOver         diag.Code = "E341"
+	codeName         diag.Code = "E342"
 	codeSamples      diag.Code = "E320"
 	codeVariable     diag.Code = "E321"
 	codeEstimate     diag.Code = "E322"
@@ -50,6 +51,7 @@ func Codes() []diag.Entry {
 		{Code: codeDiagnostic, Means: "a variable that the model computes, a diagnostic, where one is needed that it goes on from", Remedy: "name a variable of the state that is not a diagnostic, or remove what the message names"},
 		{Code: codeEvery, Means: "a filter cannot assimilate the observations of several cycles at once", Remedy: "remove every, or what the message names"},
 		{Code: codeOver, Means: "a mean or a sum over several cycles cannot be observed", Remedy: "remove over, or choose another operator or label"},
+		{Code: codeName, Means: "a variable is called as a column is of the tables of a run", Remedy: "give the variable another name"},
 		{Code: codeEstimate, Means: "a parameter cannot be estimated", Remedy: "`plume plugins describe NAME` says which parameters may differ by member"},
 	}
 }

@@ -65,7 +65,7 @@ func (m *maker) setting(s workflow.Setting) *setting {
 		m.plan.Clock.Lead = s.Time.Interval - *s.Time.First
 	}
 	m.files()
-	for _, stage := range []func(){m.findPlugins, m.model, m.observations, m.ahead, m.filters, m.scores, m.stored} {
+	for _, stage := range []func(){m.findPlugins, m.model, m.observations, m.names, m.ahead, m.filters, m.scores, m.stored} {
 		if stage(); len(m.found) > m.before {
 			return nil
 		}
