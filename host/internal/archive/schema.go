@@ -157,8 +157,8 @@ var (
 	failuresColumns = []table.Column{
 		{Name: "trial", Type: table.Int32, About: "number of the trial, from 1; 0 for the reference"}, replicateColumn, filterColumn, cycleColumn,
 		{Name: "call", Type: table.Text, About: "`forecast`, `observe` or `analyse`"},
-		{Name: "member", Type: table.Int32, About: "first of the members: its row, from 0, in the analysis of the previous cycle"},
-		{Name: "members", Type: table.Int32, About: "number of members, from that one on"},
+		{Name: "member", Type: table.Int32, About: "number of the first of the members, from 0, which it keeps when others are dropped"},
+		{Name: "members", Type: table.Int32, About: "number of members, from that one on, without those that have been dropped"},
 		{Name: "reason", Type: table.Text, About: "the plugin's message about them, or how its process ended"},
 		{Name: "action", Type: table.Text, About: "`repeated`: the same call was made again; `dropped`: the member left the ensemble for the rest of the trial; `restarted`: the trial went on with new members; `ended`: the trial ended"},
 	}
