@@ -450,6 +450,11 @@ func TestOperatorFindings(t *testing.T) {
 			[]string{"error_variance holds 2 values; want 6"}},
 		{"simulated is the same in every block", func(r *sdk.ObserveRequest, _ *sdk.ObserveResult) { put(r.Simulated, 0, 0, float64(r.First)) },
 			[]string{"simulated: members 5 to 11 by themselves give a different answer"}},
+		{"first + row is not the number", func(r *sdk.ObserveRequest, _ *sdk.ObserveResult) {
+			for i := range r.Ensemble.RawMatrix().Rows {
+				put(r.Simulated, i, 0, float64(r.First+i))
+			}
+		}, []string{"simulated: members 0 2 3 7 11 by themselves give a different answer"}},
 		{"infinite prediction", func(r *sdk.ObserveRequest, _ *sdk.ObserveResult) { put(r.Predicted, 0, 3, math.Inf(1)) },
 			[]string{"predicted: member 0, value 3 is +Inf"}},
 	}

@@ -84,6 +84,9 @@ func (m *fakeModel) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.
 	}
 	time.Sleep(time.Duration((r.To - r.From) * m.Sleep * float64(time.Millisecond)))
 	rows, _ := r.Ensemble.Dims()
+	if m.Fault == "member" && rows == 7 && r.Member(2) != 3 { // of 8, without the one that is dropped first
+		return nil, sdk.Errorf(sdk.KindBug, "fake-model", "row 2 is called member %d, want 3", r.Member(2))
+	}
 	for i := range rows {
 		memory, noise := m.Memory, r.Seed.Member(r.Member(i))
 		if r.Parameters != nil {
