@@ -6,13 +6,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/scaffold"
 	"github.com/plume-da/plume/sdk"
 	"github.com/spf13/cobra"
 )
 
 func (a *app) init() *cobra.Command {
-	p, d := scaffold.Plugin{}, scaffold.Data{}
+	p, d := scaffold.Plugin{}, scaffold.Data{Taken: plan.NamesOfColumns()}
 	c := &cobra.Command{
 		Use:   "init [DIR] [--from FILE | --plugin ROLE --lang LANGUAGE NAME]",
 		Short: "Write a workflow to start from, or a plugin",

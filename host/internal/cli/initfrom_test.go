@@ -55,6 +55,7 @@ func TestInitFrom(t *testing.T) {
 		"a name in Latin-1 that is not used": {"a.csv", series("t,x,tilst\xe5nd", 50, func(i int, v float64) string { return fmt.Sprintf("%d,%.2f,d\xe5rlig", i, v) }), "", []string{`# "tilst\xe5nd" is not used`}},
 		"always the same value":              {"a.csv", series("t,x", 60, func(i int, _ float64) string { return fmt.Sprintf("%d,2.1", i) }), "", []string{`sd = [1]`}},
 		"UTF-16":                             {"a.csv", utf16Of(series("t,ø", 50, func(i int, v float64) string { return fmt.Sprintf("%d,%.2f", i, v) })), "", []string{`column = "ø"`}},
+		"names of columns of tables":         {"a.csv", series("t,stage,lag (h)", 50, func(i int, v float64) string { return fmt.Sprintf("%d,%.2f,%.2f", i, v, 2*v) }), "", []string{`variables = ["stage_2", "lag_3"]`, `column = "stage", variable = "stage_2"`}},
 		"twice a time":                       {"a.csv", series("t,x", 50, func(i int, v float64) string { return fmt.Sprintf("%d,%.2f", i/2, v) }), "", []string{`duplicates = "mean"`}},
 		"a model":                            {"a.csv", series("t,z,obs", 50, func(i int, v float64) string { return fmt.Sprintf("%.1f,%.2f,%.2f", 0.1*float64(i+1), 20+v, v) }), "lorenz63", []string{`plugin = "lorenz63"`, `start = 0 `, `variable = "x" },   # guessed: the next variable`}},
 	} {

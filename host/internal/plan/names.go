@@ -31,6 +31,15 @@ var (
 	ForecastFile = Table{"an exported forecast", []string{"statistic", "cycle", "lead", "time", "valid"}}
 )
 
+// NamesOfColumns returns the names that a variable cannot have in some workflows; it can have any other one in all of them.
+func NamesOfColumns() []string {
+	var all []string
+	for _, t := range []Table{TruthTable, SmoothedTable, ObservationsTable, InnovationsTable, DatedFile, ForecastFile} {
+		all = append(all, t.Columns...)
+	}
+	return all
+}
+
 // names reports variables that are called as other columns of the tables are that the run writes.
 func (m *maker) names() {
 	state, observed := m.tables()

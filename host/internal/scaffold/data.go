@@ -21,6 +21,7 @@ type Data struct {
 	File      string
 	Model     string   // name of a plugin; empty: a random walk for each column
 	Variables []string // of that model, which have one value each
+	Taken     []string // names that variables of a random walk may not have
 }
 
 // mostRows is how many rows of a file are looked at, and mostColumns how many columns become variables.
@@ -47,7 +48,7 @@ func (d Data) Write(dir string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.File, err)
 	}
-	columns := s.columns(t)
+	columns := s.columns(t, d.Taken)
 	if len(columns) == 0 {
 		return nil, fmt.Errorf("%s: no column has numbers; plume init --from wants a line of names and one column for each series", d.File)
 	}
@@ -399,8 +400,8 @@ var always = []string{"", "NA", "NaN", "nan", "null"}
 // codes are numbers that often stand for a missing value.
 var codes = []string{"-999", "-999.0", "-999.9", "-999.99", "-9999", "-9999.0", "-9999.9", "-99.9", "-99", "-99.99", "-32768", "9999", "9999.0", "9999.9", "99999", "999.9", "1e20", "-1e30"}
 
-// columns returns the columns of values.
-func (s *sheet) columns(t *clock) (list []*column) {
+// columns returns the columns of values, none of which has a name that is taken.
+func (s *sheet) columns(t *clock, taken []string) (list []*column) {
 	for i, name := range s.names {
 		if slices.Contains(t.columns, i) || skipName.MatchString(name) || errName.MatchString(name) {
 			continue
@@ -438,7 +439,7 @@ func (s *sheet) columns(t *clock) (list []*column) {
 			c.Variable, c.Unit = m[1], m[2]
 		}
 		c.Variable = identifier(c.Variable, i)
-		for slices.ContainsFunc(list, func(o *column) bool { return o.Variable == c.Variable }) {
+		for slices.Contains(taken, c.Variable) || slices.ContainsFunc(list, func(o *column) bool { return o.Variable == c.Variable }) {
 			c.Variable += "_" + strconv.Itoa(i+1)
 		}
 		list = append(list, c)
