@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/plume-da/plume/sdk"
@@ -22,6 +23,7 @@ func TestNumbersOfMembers(t *testing.T) {
 	text := strings.Replace(manifest, "step =", "carries = true\nstep =", 1)
 	for name, options := range map[string][]grpc.ServerOption{"known": nil, "not known": {noFeatures}} {
 		var calls []string
+		var mu sync.Mutex
 		p, err := sdk.ModelPlugin(text, func(c sdk.ModelConfig) (sdk.Model, error) {
 			m := &grow{}
 			m.trouble = func(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
@@ -37,6 +39,8 @@ func TestNumbersOfMembers(t *testing.T) {
 						res.Failures = []sdk.MemberFailure{{Member: i, Reason: "burst"}}
 					}
 				}
+				mu.Lock()
+				defer mu.Unlock()
 				calls = append(calls, fmt.Sprint(numbers))
 				return res, nil
 			}
@@ -64,10 +68,12 @@ func TestNumbersOfMembers(t *testing.T) {
 		if !mat.Equal(r.Into, want.Into) {
 			t.Errorf("%s: the answer is not that of the members", name)
 		}
+		mu.Lock()
 		once := map[bool][]string{true: {"[1 2 4 8 9]"}, false: {"[1 2]", "[4]", "[8 9]"}}[options == nil]
 		if !slices.Equal(calls, slices.Concat(once, once)) {
 			t.Errorf("%s: calls for %v, want %v twice", name, calls, once)
 		}
+		mu.Unlock()
 	}
 }
 
