@@ -120,6 +120,16 @@ func (r *Reader) Cycles(scores ...string) iter.Seq2[*CycleScores, error] {
 	return scan[CycleScores](r, "cycles", scores...)
 }
 
+// Keys says which rows of a table are of which cycle.
+type Keys struct {
+	Trial []int32  `column:"trial"`
+	Cycle []int32  `column:"cycle"`
+	Stage []string `column:"stage,nil"`
+}
+
+// Keys yields the keys of the rows of a table of cycles, of which nothing else is decoded.
+func (r *Reader) Keys(name string) iter.Seq2[*Keys, error] { return scan[Keys](r, name) }
+
 // LagScores holds scores by lag, one per row.
 type LagScores struct {
 	Trial  []int32   `column:"trial"`

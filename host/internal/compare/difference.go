@@ -108,13 +108,13 @@ func (r *Run) minus(g *Group, first *Run, b *Group, m Metric) (*Difference, erro
 		if !mine[0].paired(its[0]) {
 			return nil, nil
 		}
-		if err := r.ReadSeries(m.Name); err != nil {
+		if err := r.readSeries(m.Name); err != nil {
 			return nil, err
 		}
-		if err := first.ReadSeries(m.Name); err != nil {
+		if err := first.readSeries(m.Name); err != nil {
 			return nil, err
 		}
-		differences := d.byCycle(mine[0].Series(m.Stage), r.span(), its[0].Series(m.Stage), first.span(), m)
+		differences := d.byCycle(mine[0].of(m.Stage), r.span(), its[0].of(m.Stage), first.span(), m)
 		if len(differences) > 0 {
 			d.Cycles, d.Mean = true, score.TimeMean(differences)
 			return d.judged(m), nil
@@ -139,7 +139,7 @@ func (r *Run) minus(g *Group, first *Run, b *Group, m Metric) (*Difference, erro
 func (t *Trial) paired(o *Trial) bool { return t.Replicate == o.Replicate && t.Truth == o.Truth }
 
 // byCycle returns the differences in the cycles that both series have, which are in order.
-func (d *Difference) byCycle(mine *Series, in span, its *Series, itsSpan span, m Metric) []float64 {
+func (d *Difference) byCycle(mine *series, in span, its *series, itsSpan span, m Metric) []float64 {
 	others, scores := its.scored(m.Name, itsSpan)
 	var differences []float64
 	cycles, values := mine.scored(m.Name, in)

@@ -48,7 +48,7 @@ type Trial struct {
 	Ranks map[string][]float64 // counts by stage; see [Run.ReadRanks]
 
 	means  map[Metric]score.Mean
-	series [3]*Series // by stage; see [stages]
+	series [3]*series // by stage; see [stages]
 }
 
 // Group is the trials that differ only in the replicate or the seed.

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 
@@ -9,18 +10,17 @@ import (
 	"github.com/plume-da/plume/host/internal/score"
 )
 
-// Series is the scores of one stage of a trial by cycle.
-type Series struct {
-	Cycle  []int32
-	Time   []float64
-	Values map[string][]float64 // by score, of those that apply; NaN means null or undefined
+// series is the scores of one stage of a trial by cycle.
+type series struct {
+	cycle  []int32
+	values map[string][]float64 // by score, of those that apply; NaN means null or undefined
 
 	valid map[string][]bool // which values are not null, for scores with nulls
 	batch []int             // its rows in the batch that is being read
 }
 
-// Series returns the series of a stage of a trial that [Run.ReadSeries] has read, or nil.
-func (t *Trial) Series(stage string) *Series {
+// of returns the series of a stage of a trial that readSeries has read, or nil.
+func (t *Trial) of(stage string) *series {
 	if i := slices.Index(stages, stage); i >= 0 {
 		return t.series[i]
 	}
@@ -30,18 +30,27 @@ func (t *Trial) Series(stage string) *Series {
 // stages are those that have series.
 var stages = []string{archive.Forecast, archive.Analysis, archive.Smoothed}
 
-// ReadSeries reads the series of one score, or of all if name is empty, unless they have
-// already been read.
-func (r *Run) ReadSeries(name string) error {
+// atOnce is the size of a table of cycles up to which all scores are read together. Of larger ones
+// those of a single score are in memory. Less in tests.
+var atOnce int64 = 64 << 20
+
+// readSeries reads the series of a score, unless they have already been read.
+func (r *Run) readSeries(name string) error {
 	if r.read[name] || r.read[""] {
 		return nil
 	}
+	size, err := r.reader.Size("cycles")
+	if err != nil {
+		return err
+	}
 	var names []string
-	if name != "" {
+	if size <= atOnce {
+		name = ""
+	} else {
 		names = []string{name}
 	}
 	for _, t := range r.Trials {
-		t.series = [3]*Series{}
+		t.series = [3]*series{}
 	}
 	for b, err := range r.reader.Cycles(names...) {
 		if err != nil {
@@ -60,7 +69,7 @@ func (r *Run) ReadSeries(name string) error {
 
 // addSeries appends a batch of cycles to the series of its trials.
 func (r *Run) addSeries(b *archive.CycleScores) {
-	var touched []*Series
+	var touched []*series
 	var t *Trial
 	for i, number := range b.Trial {
 		if t == nil || t.Trial != int(number) {
@@ -74,7 +83,7 @@ func (r *Run) addSeries(b *archive.CycleScores) {
 		}
 		s := t.series[stage]
 		if s == nil {
-			s = &Series{Values: map[string][]float64{}, valid: map[string][]bool{}}
+			s = &series{values: map[string][]float64{}, valid: map[string][]bool{}}
 			t.series[stage] = s
 		}
 		if len(s.batch) == 0 {
@@ -84,7 +93,7 @@ func (r *Run) addSeries(b *archive.CycleScores) {
 	}
 	for _, s := range touched {
 		for _, i := range s.batch {
-			s.Cycle, s.Time = append(s.Cycle, b.Cycle[i]), append(s.Time, b.Time[i])
+			s.cycle = append(s.cycle, b.Cycle[i])
 		}
 		for name, column := range b.Scores {
 			s.add(name, column.Values, column.Valid)
@@ -94,8 +103,8 @@ func (r *Run) addSeries(b *archive.CycleScores) {
 }
 
 // add appends the rows of the batch to a score.
-func (s *Series) add(name string, column []float64, valid []bool) {
-	values, known := slices.Grow(s.Values[name], len(s.batch)), s.valid[name]
+func (s *series) add(name string, column []float64, valid []bool) {
+	values, known := slices.Grow(s.values[name], len(s.batch)), s.valid[name]
 	for _, i := range s.batch {
 		if !valid[i] && known == nil {
 			known = slices.Repeat([]bool{true}, len(values))
@@ -104,74 +113,41 @@ func (s *Series) add(name string, column []float64, valid []bool) {
 			known = append(known, valid[i])
 		}
 	}
-	s.Values[name] = values
+	s.values[name] = values
 	if known != nil {
 		s.valid[name] = known
 	}
 }
 
 // finish removes the scores that do not apply: those that are null in every cycle.
-func (s *Series) finish() {
+func (s *series) finish() {
 	if s == nil {
 		return
 	}
 	for name, valid := range s.valid {
 		if !slices.Contains(valid, true) {
-			delete(s.Values, name)
+			delete(s.values, name)
 			delete(s.valid, name)
 		}
 	}
 }
 
-// Blocks returns the means over that many blocks of consecutive cycles, at the middle cycle
-// of each; s itself if it has no more cycles. Values that are NaN are in no mean.
-func (s *Series) Blocks(blocks int) *Series {
-	n := len(s.Cycle)
-	if n <= blocks {
-		return s
-	}
-	out := &Series{Values: map[string][]float64{}}
-	for b := range blocks {
-		from, to := b*n/blocks, (b+1)*n/blocks
-		middle := (from + to) / 2
-		out.Cycle, out.Time = append(out.Cycle, s.Cycle[middle]), append(out.Time, s.Time[middle])
-		for name, values := range s.Values {
-			out.Values[name] = append(out.Values[name], meanOf(values[from:to]))
-		}
-	}
-	return out
-}
-
-// meanOf returns the mean of the values that are not NaN; NaN if there are none.
-func meanOf(values []float64) float64 {
-	sum, n := 0.0, 0.0
-	for _, v := range values {
-		if !math.IsNaN(v) {
-			sum, n = sum+v, n+1
-		}
-	}
-	return sum / n
-}
-
 // skillBins is into how many bins of equal counts the cycles are put by their spread.
 const skillBins = 10
 
-// Skill compares the spread of the cycles after burn-in of a stage with the error of the
-// mean: both in bins of cycles with similar spread, as root mean squares. An ensemble that
-// knows its error has both equal in every bin. It returns nil without a truth or with too few
-// cycles to fill the bins twice.
-func (r *Run) Skill(t *Trial, stage string) (spread, rmse []float64) {
-	s := t.Series(stage)
-	cycles, errors := s.scored("rmse", r.span())
-	if len(cycles) < 2*skillBins || t.lost() {
+// Skill compares the spread of cycles of a trial with the error of the mean, for those that are
+// [Run.Scored] and have both: in bins of cycles with similar spread, as root mean squares. An
+// ensemble that knows its error has both equal in every bin. It returns nil if there are too few
+// cycles to fill the bins twice, or the trial was lost. Cost: O(n log n), 4 bytes a cycle.
+func (t *Trial) Skill(spreads, errors []float64) (spread, rmse []float64) {
+	if len(spreads) < 2*skillBins || t.lost() {
 		return nil, nil
 	}
-	_, spreads := s.scored("spread", r.span())
-	order := make([]int, len(cycles))
+	order := make([]int32, len(spreads))
 	for i := range order {
-		order[i] = i
+		order[i] = int32(i)
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(spreads[a], spreads[b]) })
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Or(cmp.Compare(spreads[a], spreads[b]), cmp.Compare(a, b)) })
 	for b := range skillBins {
 		var square [2]float64
 		bin := order[b*len(order)/skillBins : (b+1)*len(order)/skillBins]
@@ -198,15 +174,20 @@ func (r *Run) span() span {
 	return s
 }
 
+// Scored reports whether time means of the run include a cycle.
+func (r *Run) Scored(cycle int32) bool { return r.span().has(cycle) }
+
+func (s span) has(cycle int32) bool { return int(cycle) > s.burnIn && int(cycle) <= s.last }
+
 // scored returns the cycles of a span in which a score is not null, and its values.
-func (s *Series) scored(name string, in span) (cycles []int32, values []float64) {
-	if s == nil || s.Values[name] == nil {
+func (s *series) scored(name string, in span) (cycles []int32, values []float64) {
+	if s == nil || s.values[name] == nil {
 		return nil, nil
 	}
-	from, _ := slices.BinarySearch(s.Cycle, int32(in.burnIn+1))
-	to, _ := slices.BinarySearch(s.Cycle, int32(in.last+1))
+	from, _ := slices.BinarySearch(s.cycle, int32(in.burnIn+1))
+	to, _ := slices.BinarySearch(s.cycle, int32(in.last+1))
 	to = max(from, to)
-	cycles, values = s.Cycle[from:to], s.Values[name][from:to]
+	cycles, values = s.cycle[from:to], s.values[name][from:to]
 	valid := s.valid[name]
 	if valid == nil {
 		return cycles, values
@@ -225,40 +206,67 @@ func (s *Series) scored(name string, in span) (cycles []int32, values []float64)
 // FillMeans computes means over the existing cycles for trials without stored means, because
 // the run is running or was stopped, unless they diverged or failed.
 func (r *Run) FillMeans() error {
+	histories := map[*Trial]*[3]history{}
 	for _, t := range r.Trials {
-		if len(t.means) > 0 || t.lost() {
-			continue
+		if len(t.means) == 0 && !t.lost() {
+			histories[t] = new([3]history)
 		}
-		if err := r.ReadSeries(""); err != nil {
+	}
+	if len(histories) == 0 {
+		return nil
+	}
+	for b, err := range r.reader.Cycles() {
+		if err != nil {
 			return err
 		}
+		for i, number := range b.Trial {
+			t := r.byNumber[int(number)]
+			of, stage := histories[t], slices.Index(stages, b.Stage[i])
+			if of == nil || stage < 0 {
+				continue // it has means, started after the trials were read, or is of a newer plume
+			}
+			if of[stage] == nil {
+				of[stage] = history{}
+			}
+			of[stage].add(b, i, r.span().has(b.Cycle[i]))
+		}
+	}
+	for t, of := range histories {
 		t.means = map[Metric]score.Mean{}
-		for _, stage := range stages {
-			t.takeMeans(stage, r.span())
+		for stage, h := range of {
+			t.takeMeans(stages[stage], h)
 		}
 	}
 	return nil
+}
+
+// history is the sums of the scores of one stage of a trial, of those that apply.
+type history map[string]*score.Series
+
+// add adds row i of a batch, to the sums only if it is scored.
+func (h history) add(b *archive.CycleScores, i int, scored bool) {
+	for name, column := range b.Scores {
+		if !column.Valid[i] {
+			continue
+		}
+		if h[name] == nil {
+			h[name] = new(score.Series)
+		}
+		if scored {
+			h[name].Add(column.Values[i])
+		}
+	}
 }
 
 // lost reports whether a trial has diverged or failed.
 func (t *Trial) lost() bool { return t.Status == archive.Diverged || t.Status == archive.Failed }
 
 // takeMeans computes the means of a stage.
-func (t *Trial) takeMeans(stage string, in span) {
-	s := t.Series(stage)
-	if s == nil {
+func (t *Trial) takeMeans(stage string, h history) {
+	if h == nil {
 		return
 	}
-	history, names := &score.History{Series: map[string]*score.Series{}, Members: t.Size}, []string{}
-	for name := range s.Values {
-		sums := new(score.Series)
-		_, values := s.scored(name, in)
-		for _, v := range values {
-			sums.Add(v)
-		}
-		history.Series[name] = sums
-		names = append(names, name)
-	}
+	names := slices.Collect(maps.Keys(h))
 	for _, whole := range score.Catalogue() {
 		if whole.Mean == score.WholeSeries {
 			names = append(names, whole.Name)
@@ -266,7 +274,7 @@ func (t *Trial) takeMeans(stage string, in span) {
 	}
 	for _, name := range names {
 		if of, ok := score.Find(name); ok {
-			if m, ok := of.OverTime(history); ok && !math.IsNaN(m.Value) {
+			if m, ok := of.OverTime(&score.History{Series: h, Members: t.Size}); ok && !math.IsNaN(m.Value) {
 				t.means[Metric{name, stage}] = m
 			}
 		}

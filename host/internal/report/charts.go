@@ -2,7 +2,6 @@ package report
 
 import (
 	"html/template"
-	"math"
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -77,7 +76,7 @@ var charts = []chart{
 			if !r.truthful() {
 				name, label, scores = "spread", "spread", scores[1:]
 			}
-			of := func(t *trial) (*series, []string) { return t.Series(archive.Analysis), scores }
+			of := func(t *trial) (*sampled, []string) { return t.scores[archive.Analysis], scores }
 			return []*figure{r.timeFigure(name, "", withUnit(label, r.scoreUnit("spread")), first, of)}
 		},
 	},
@@ -92,7 +91,7 @@ var charts = []chart{
 			return slices.ContainsFunc(r.trials, func(t *trial) bool { return t.innovations != nil })
 		},
 		figures: func(r *Report, first []*trial) []*figure {
-			of := func(t *trial) (*series, []string) { return t.innovations, []string{"rms", "expected"} }
+			of := func(t *trial) (*sampled, []string) { return t.innovations, []string{"rms", "expected"} }
 			return []*figure{r.timeFigure("innovations", "dashed: expected", withUnit("RMS innovation", r.scoreUnit("innovation_rms")), first, of)}
 		},
 	},
@@ -101,11 +100,11 @@ var charts = []chart{
 		label: text("Normalised innovation squared of the filters over time; its time mean is in the table of scores"),
 		applies: func(r *Report) bool {
 			return slices.ContainsFunc(r.trials, func(t *trial) bool {
-				return t.innovations != nil && slices.ContainsFunc(t.innovations.Values["nis"], func(v float64) bool { return !math.IsNaN(v) })
+				return t.innovations != nil && t.innovations.column("nis").there > 0
 			})
 		},
 		figures: func(r *Report, first []*trial) []*figure {
-			of := func(t *trial) (*series, []string) { return t.innovations, []string{"nis"} }
+			of := func(t *trial) (*sampled, []string) { return t.innovations, []string{"nis"} }
 			return []*figure{r.timeFigure("nis", "", "normalised innovation squared", first, of)}
 		},
 	},
@@ -116,11 +115,11 @@ var charts = []chart{
 			return slices.ContainsFunc(r.trials, func(t *trial) bool { return slices.ContainsFunc(stages, t.weighted) })
 		},
 		figures: func(r *Report, first []*trial) []*figure {
-			return []*figure{r.timeFigure("ess", "", "effective sample size", first, func(t *trial) (*series, []string) {
+			return []*figure{r.timeFigure("ess", "", "effective sample size", first, func(t *trial) (*sampled, []string) {
 				if !t.weighted(archive.Analysis) {
 					return nil, nil
 				}
-				return t.Series(archive.Analysis), []string{"weights_ess"}
+				return t.scores[archive.Analysis], []string{"weights_ess"}
 			})}
 		},
 	},
@@ -334,14 +333,14 @@ func ofEach(of func(*Report, *trial) *figure) func(*Report, []*trial) []*figure 
 // scored reports whether any cycle has scores.
 func (r *Report) scored() bool {
 	return slices.ContainsFunc(r.trials, func(t *trial) bool {
-		return slices.ContainsFunc(stages, func(stage string) bool { return t.Series(stage) != nil })
+		return slices.ContainsFunc(stages, func(stage string) bool { return t.scores[stage] != nil })
 	})
 }
 
 // weighted reports whether the members of a stage have weights that change.
 func (t *trial) weighted(stage string) bool {
-	s := t.Series(stage)
-	return s != nil && varies(s.Values["weights_ess"])
+	s := t.scores[stage]
+	return s != nil && s.columns["weights_ess"].varies()
 }
 
 // shownChart is a chart for the template of the page.

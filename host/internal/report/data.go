@@ -219,9 +219,6 @@ func (n scores) MarshalJSON() ([]byte, error) {
 	return json.Marshal(finite)
 }
 
-// blocks is the number of means of a long series.
-const blocks = 80
-
 func (r *Report) data() *pageData {
 	d := &pageData{
 		Filters: r.filters, Baseline: r.against, Opening: r.opening, Clock: r.timeLabel(), OverTime: r.withoutChart(),
@@ -253,20 +250,19 @@ func (r *Report) data() *pageData {
 		t.ahead.data(&data, r)
 		d.Trials = append(d.Trials, data)
 		for _, stage := range stages {
-			s := t.Series(stage)
+			s := t.scores[stage]
 			if s == nil {
 				continue
 			}
-			if len(s.Cycle) > 2*blocks {
-				d.Block = max(d.Block, len(s.Cycle)/blocks)
+			if s.long() {
+				d.Block = max(d.Block, s.n/blocks)
 			}
 			if skill, ok := t.skill[stage]; ok {
 				data.Skill[stage] = [2]numbers{skill[0], skill[1]}
 			}
-			d.Thinned = d.Thinned || len(s.Time) > points
-			if at := slices.IndexFunc(s.Cycle, func(k int32) bool { return int(k) > r.setup.BurnIn }); at > 0 && d.BurnIn == nil {
-				end := s.Time[at-1]
-				d.BurnIn = &end
+			d.Thinned = d.Thinned || s.n > points
+			if d.BurnIn == nil && !math.IsNaN(s.burnIn) {
+				d.BurnIn = &s.burnIn
 			}
 		}
 	}
@@ -340,7 +336,7 @@ func (t *trial) data(filter, points int, truth *snapshots) dataTrial {
 		Record: t.matching.data(), Setting: t.row.setting, Status: t.Status, Scores: map[string]*dataSeries{}, Skill: map[string][2]numbers{}, Seconds: t.seconds[:], Reference: t.Reference,
 	}
 	for _, stage := range stages {
-		if s := t.Series(stage); s != nil {
+		if s := t.scores[stage]; s != nil {
 			d.Scores[stage] = withMeans(s, points)
 		}
 	}
@@ -350,7 +346,7 @@ func (t *trial) data(filter, points int, truth *snapshots) dataTrial {
 	if t.innovations != nil {
 		d.Innovations = withMeans(t.innovations, points)
 		if t.observed > 0 {
-			for i, cycles := range []int{1, max(1, len(t.innovations.Cycle)/blocks)} {
+			for i, cycles := range []int{1, max(1, t.innovations.n/blocks)} {
 				low, high := score.NISBand(t.observed * cycles)
 				d.NIS[i] = numbers{low, high}
 			}
@@ -411,10 +407,10 @@ func (t *trial) data(filter, points int, truth *snapshots) dataTrial {
 }
 
 // withMeans returns a series, shortened, and its means over blocks if it is long.
-func withMeans(s *series, points int) *dataSeries {
-	d := dataOf(s, points)
-	if len(s.Cycle) > 2*blocks {
-		d.Means = dataOf(s.Blocks(blocks), blocks)
+func withMeans(s *sampled, points int) *dataSeries {
+	d := dataOf(s.short(), points)
+	if s.long() {
+		d.Means = dataOf(s.means(), blocks)
 	}
 	return d
 }

@@ -62,8 +62,8 @@ func (r *Report) timeText(t float64) string {
 func (r *Report) clock() bool {
 	d := r.dates()
 	return d != nil && slices.ContainsFunc(r.trials, func(t *trial) bool {
-		s := t.Series(archive.Analysis)
-		return s != nil && len(s.Time) > 1 && (s.Time[1]-s.Time[0])*d.Seconds < day*(1-1e-9)
+		s := t.scores[archive.Analysis]
+		return s != nil && s.n > 1 && s.gap*d.Seconds < day*(1-1e-9)
 	})
 }
 

@@ -228,17 +228,18 @@ func (t thumb) Thumbnail(c *draw.Canvas) {
 
 // timeFigure draws series of the trials, the second of a trial dashed; long ones by their means over
 // blocks of cycles.
-func (r *Report) timeFigure(name, title, label string, trials []*trial, of func(*trial) (*series, []string)) *figure {
+func (r *Report) timeFigure(name, title, label string, trials []*trial, of func(*trial) (*sampled, []string)) *figure {
 	p := panel(title, r.timeLabel(), label)
 	r.timeAxis(p)
 	drawn, block := 0, 0
 	for _, t := range trials {
-		s, names := of(t)
-		if s == nil || len(s.Time) < 2 {
+		all, names := of(t)
+		if all == nil || all.n < 2 {
 			continue
 		}
-		if n := len(s.Cycle); n > 2*blocks { // as on the page: single cycles of several filters hide one another
-			s, block = s.Blocks(blocks), max(block, n/blocks)
+		s := all.short()
+		if all.long() { // as on the page: single cycles of several filters hide one another
+			s, block = all.means(), max(block, all.n/blocks)
 		}
 		drawn++
 		style := r.style(t.Filter)

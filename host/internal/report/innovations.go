@@ -123,23 +123,32 @@ func (r *Report) readObserved() error {
 // readInnovations stores the root mean square of the innovations of every cycle, its
 // expected value, and the normalised square. Trials may observe different variables.
 func (r *Report) readInnovations() error {
+	cycles, err := r.index("innovations")
+	if err != nil {
+		return err
+	}
 	for b, err := range r.reader.Innovations() {
 		if err != nil {
 			return err
 		}
 		for i, number := range b.Trial {
 			t := r.trial(number)
-			if t == nil {
+			of := cycles[staged{trial: number}]
+			if t == nil || of == nil {
 				continue
 			}
-			if t.innovations == nil {
-				t.innovations = &series{Values: map[string][]float64{}}
+			at, ok := of.of(b.Cycle[i])
+			if !ok {
+				continue // written after the cycles were counted
 			}
-			t.innovations.Cycle, t.innovations.Time = append(t.innovations.Cycle, b.Cycle[i]), append(t.innovations.Time, b.Time[i])
+			if t.innovations == nil {
+				t.innovations = newSampled(of.n, mostPoints)
+			}
 			mean, count := rms(b.Fields, i)
-			add(t.innovations, "rms", mean)
-			add(t.innovations, "expected", b.Expected[i])
-			add(t.innovations, "nis", b.NIS[i])
+			t.innovations.tick(at, b.Time[i])
+			t.innovations.column("rms").add(at, mean)
+			t.innovations.column("expected").add(at, b.Expected[i])
+			t.innovations.column("nis").add(at, b.NIS[i])
 			t.observed = max(t.observed, count)
 			if int(b.Cycle[i]) <= r.setup.BurnIn {
 				continue

@@ -537,3 +537,8 @@ func (r *Report) latestFigure(trials []*trial) *figure {
 	r.timeAxes(panels)
 	return &figure{"members-over-time", panels, columnWidth, 2.6 * vg.Centimeter}
 }
+
+// varies reports whether two of the values are different.
+func varies(values []float64) bool {
+	return slices.ContainsFunc(values, func(v float64) bool { return v != values[0] })
+}

@@ -222,11 +222,6 @@ var stages = []string{archive.Forecast, archive.Analysis}
 // truthful reports whether the truth is known.
 func (r *Report) truthful() bool { return slices.Contains(r.overTime, "rmse") }
 
-// varies reports whether a series has two different values.
-func varies(values []float64) bool {
-	return slices.ContainsFunc(values, func(v float64) bool { return v != values[0] })
-}
-
 // scoresTable returns the table of filters and all their scores at one stage.
 func (r *Report) scoresTable(stage string) *textTable {
 	t := &textTable{ID: "scores-" + stage, Caption: "Scores of the " + stage, Head: r.settingHead()}

@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -59,11 +58,13 @@ type trial struct {
 	*compare.Trial
 	run         int // which of several
 	row         *row
-	innovations *series                 // of the forecast
+	scores      map[string]*sampled     // by stage
+	analyses    *cycleIndex             // the cycles that have scores of the analysis
+	innovations *sampled                // of the forecast
 	residuals   map[string]*residuals   // by observed variable
 	observed    int                     // number of values in the cycle with the most
 	skill       map[string][2][]float64 // by stage: spread and error of bins of cycles
-	reports     *series                 // diagnostics of the filter; nil: none
+	reports     *sampled                // diagnostics of the filter; nil: none
 	matching    *matching               // nil unless the trial is over the whole record
 	seconds     [3]float64              // medians of forecast, observe, analyse; NaN: not known
 	trajectory
@@ -71,9 +72,6 @@ type trial struct {
 	members map[string]*snapshots // by stage; nil: not shown
 	stored  int                   // most members that are stored of an ensemble; 0: all
 }
-
-// series is values by cycle.
-type series = compare.Series
 
 // Read reads what has been written of a run. setup may be nil if the workflow cannot be read;
 // the page then says what is missing for that reason.
@@ -120,8 +118,7 @@ func (r *Report) readScores() (err error) {
 	if err != nil {
 		return err
 	}
-	all := func() error { return scores.ReadSeries("") }
-	for _, step := range []func() error{all, scores.FillMeans, scores.ReadRanks} {
+	for _, step := range []func() error{scores.FillMeans, scores.ReadRanks} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -143,16 +140,11 @@ func (r *Report) readScores() (err error) {
 		}
 	}
 	for _, of := range scores.Trials {
-		t := &trial{Trial: of, row: rows[of], seconds: [3]float64{math.NaN(), math.NaN(), math.NaN()}, skill: map[string][2][]float64{}}
+		t := &trial{Trial: of, row: rows[of], seconds: [3]float64{math.NaN(), math.NaN(), math.NaN()}, skill: map[string][2][]float64{}, scores: map[string]*sampled{}}
 		r.trials, t.row.trials = append(r.trials, t), append(t.row.trials, t)
-		for _, stage := range stages {
-			if s := t.Series(stage); s != nil {
-				r.overTime = slices.AppendSeq(r.overTime, maps.Keys(s.Values))
-			}
-			if spread, rmse := scores.Skill(of, stage); spread != nil {
-				t.skill[stage] = [2][]float64{spread, rmse}
-			}
-		}
+	}
+	if err := r.readSeries(); err != nil {
+		return err
 	}
 	r.sortScores()
 	return r.compare()
@@ -223,62 +215,61 @@ func (r *Report) readDiagnostics() error {
 		}
 		for i, number := range b.Trial {
 			t := r.trial(number)
-			if t == nil {
+			if t == nil || t.analyses == nil {
 				continue
 			}
-			s := t.Series(archive.Analysis)
-			if s == nil {
-				continue
-			}
-			at, ok := slices.BinarySearch(s.Cycle, b.Cycle[i])
+			at, ok := t.analyses.of(b.Cycle[i])
 			if !ok {
 				continue // written after the scores were read
 			}
 			if t.reports == nil {
-				t.reports = &series{Cycle: s.Cycle, Time: s.Time, Values: map[string][]float64{}}
+				t.reports = t.scores[archive.Analysis].like()
 			}
-			if t.reports.Values[b.Name[i]] == nil {
-				t.reports.Values[b.Name[i]] = slices.Repeat([]float64{math.NaN()}, len(s.Cycle))
-			}
-			t.reports.Values[b.Name[i]][at] = b.Value[i]
+			t.reports.column(b.Name[i]).add(at, b.Value[i])
 		}
 	}
 	return nil
 }
 
-func add(s *series, name string, v float64) { s.Values[name] = append(s.Values[name], v) }
-
 func (r *Report) readTimings() error {
-	byTrial := map[*trial]*[3][]float64{}
+	var last *trial
+	var times [3][]float64
+	end := func() {
+		if last == nil {
+			return
+		}
+		for part := range times {
+			last.seconds[part] = median(times[part])
+			times[part] = times[part][:0]
+		}
+	}
 	for b, err := range r.reader.Timings() {
 		if err != nil {
 			return err
 		}
 		for i, number := range b.Trial {
-			t := r.trial(number)
-			if byTrial[t] == nil {
-				byTrial[t] = &[3][]float64{}
+			if t := r.trial(number); t != last {
+				end()
+				last = t
+			}
+			if last == nil {
+				continue
 			}
 			for part, v := range [3]float64{b.Forecast[i], b.Observe[i], b.Analyse[i]} {
-				byTrial[t][part] = append(byTrial[t][part], v)
+				times[part] = append(times[part], v)
 			}
 		}
 	}
-	for _, t := range r.trials {
-		for part := range t.seconds {
-			if times := byTrial[t]; times != nil {
-				t.seconds[part] = median(times[part])
-			}
-		}
-	}
+	end()
 	return nil
 }
 
+// median returns the median of values, which it sorts; NaN if there are none.
 func median(values []float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
 	}
-	values = slices.Sorted(slices.Values(values))
+	slices.Sort(values)
 	n := len(values)
 	return (values[(n-1)/2] + values[n/2]) / 2
 }

@@ -40,9 +40,10 @@ func TestThinKeepsExtremes(t *testing.T) {
 	const n = 100_003
 	s := &series{Values: map[string][]float64{}}
 	for k := range n {
-		s.Cycle, s.Time = append(s.Cycle, int32(k+1)), append(s.Time, 0.5*float64(k+1))
-		add(s, "a", r.NormFloat64())
-		add(s, "b", r.NormFloat64())
+		s.Time = append(s.Time, 0.5*float64(k+1))
+		for _, name := range []string{"a", "b"} {
+			s.Values[name] = append(s.Values[name], r.NormFloat64())
+		}
 	}
 	a, b := s.Values["a"], s.Values["b"]
 	a[17], a[n-1], b[50_001] = 99, -98, 97 // one cycle wide
@@ -51,7 +52,7 @@ func TestThinKeepsExtremes(t *testing.T) {
 	}
 	for _, points := range []int{60, 1000, 4000} {
 		out := thin(s, points)
-		if len(out.Time) != points || len(out.Cycle) != points || !slices.IsSorted(out.Time) {
+		if len(out.Time) != points || !slices.IsSorted(out.Time) {
 			t.Fatalf("%d points: %d times", points, len(out.Time))
 		}
 		for _, name := range []string{"a", "b"} {
@@ -76,8 +77,8 @@ func TestThinKeepsExtremes(t *testing.T) {
 	if short := (&series{Time: []float64{1, 2, 3}}); thin(short, 4) != short {
 		t.Error("a short series is changed")
 	}
-	if first, second := extremes([]float64{3, 9, 1, 5}); first != 9 || second != 1 {
-		t.Errorf("order: %v, %v", first, second)
+	if out := thin(&series{Time: []float64{1, 2, 3, 4}, Values: map[string][]float64{"a": {3, 9, 1, 5}}}, 2); !slices.Equal(out.Values["a"], []float64{9, 1}) {
+		t.Errorf("order: %v", out.Values)
 	}
 }
 
@@ -382,22 +383,17 @@ func TestRoundTicks(t *testing.T) {
 func TestForeignObservations(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, known := range []bool{true, false} {
-		direct, foreign := &series{Values: map[string][]float64{}}, &series{Values: map[string][]float64{}}
+		var direct, foreign nearness
 		for range 500 {
 			x, truth := 3*r.NormFloat64(), math.NaN()
 			if known {
 				truth = x
 			}
-			add(direct, "observed", x+1.4*r.NormFloat64())
-			add(foreign, "observed", math.Abs(x))
-			for _, s := range []*series{direct, foreign} {
-				add(s, "truth", truth)
-				add(s, "mean", x+0.3*r.NormFloat64())
-			}
+			observed, mean := x+1.4*r.NormFloat64(), x+0.3*r.NormFloat64()
+			direct.add(truth, mean, observed)
+			foreign.add(truth, mean, math.Abs(x))
 		}
-		dropUnrelated(direct)
-		dropUnrelated(foreign)
-		if direct.Values["observed"] == nil || foreign.Values["observed"] != nil {
+		if direct.foreign() || !foreign.foreign() {
 			t.Errorf("truth known %v: the wrong ones are dropped", known)
 		}
 	}

@@ -89,6 +89,10 @@ func (r *Report) readVariables() error {
 			return err
 		}
 	}
+	var err error
+	if v.cycles, err = r.index("variables"); err != nil {
+		return err
+	}
 	for b, err := range r.reader.Variables() {
 		if err != nil {
 			return err
@@ -105,8 +109,35 @@ type variablesReader struct {
 	observations observations
 	apart        map[string]map[value]float64 // values that no filter used, by why: held_out or rejected
 
+	cycles map[staged]*cycleIndex // that are described
+
 	trial   *trial
-	columns int // the field stores one cycle of this many
+	curves  map[string][]*curveReader // of the trial by stage and shown value
+	columns int                       // the field stores one cycle of this many
+}
+
+// curveReader reads the trajectory of a value at one stage of a trial.
+type curveReader struct {
+	*sampled
+	cycles              *cycleIndex
+	parts               []*column // in the order of [curve]
+	observed            *column
+	apart               map[string]*column // by why
+	near                nearness
+	lastTruth, lastMean []float64 // truth and mean of the last cycles
+}
+
+// newCurve returns a reader of a value in cycles; whys are those for which values were not used.
+func newCurve(cycles *cycleIndex, points int, whys []string) *curveReader {
+	c := &curveReader{sampled: newSampled(cycles.n, points), cycles: cycles, apart: map[string]*column{}}
+	for _, part := range curve {
+		c.parts = append(c.parts, c.column(part.name))
+	}
+	c.observed = c.column("observed")
+	for _, why := range whys {
+		c.apart[why] = c.column(why)
+	}
+	return c
 }
 
 // describeState reads units and shapes from the first truth or, if none is known, ensemble.
@@ -326,13 +357,14 @@ func (v *variablesReader) choose(variable []string, index []int32) {
 func (v *variablesReader) begin() {
 	t := v.trial
 	t.curves, t.fields, t.phase, t.profiles = map[string][]*series{}, map[string]*fieldMap{}, map[string]phase{}, map[string]*profile{}
+	v.curves = map[string][]*curveReader{}
 	v.columns = 1
 	if v.report.field == nil {
 		return
 	}
 	cycles := t.Cycles
-	if s := t.Series(archive.Analysis); s != nil {
-		cycles = max(cycles, len(s.Cycle))
+	if s := t.scores[archive.Analysis]; s != nil {
+		cycles = max(cycles, s.n)
 	}
 	perColumn := 3 * len(v.report.field.rows) * len(v.report.trials)
 	if len(v.report.trials) <= manyTrials {
@@ -342,27 +374,53 @@ func (v *variablesReader) begin() {
 	v.columns = max(1, (cycles+most-1)/most)
 }
 
-// addToCurve appends row i of b to the curve of the shown value k.
+// addToCurve adds row i of b to the curve of the shown value k.
 func (v *variablesReader) addToCurve(k int, b *archive.Descriptions, i int) {
-	curves := v.trial.curves[b.Stage[i]]
+	curves := v.curves[b.Stage[i]]
 	if curves == nil {
-		curves = make([]*series, len(v.report.shown))
-		for i := range curves {
-			curves[i] = &series{Values: map[string][]float64{}}
-		}
-		v.trial.curves[b.Stage[i]] = curves
+		curves = v.begun(b.Trial[i], b.Stage[i])
+		v.curves[b.Stage[i]] = curves
+	}
+	if k >= len(curves) {
+		return // the stage began after the cycles were counted
 	}
 	s, c := curves[k], v.report.shown[k]
-	s.Cycle, s.Time = append(s.Cycle, b.Cycle[i]), append(s.Time, b.Time[i])
-	for _, part := range curve {
-		add(s, part.name, part.column(b)[i])
+	at, ok := s.cycles.of(b.Cycle[i])
+	if !ok {
+		return // written after the cycles were counted
 	}
-	add(s, "observed", v.observations.of(v.trial.truthKey(), b.Cycle[i], c, v.report.state[c.variable].Size()))
+	s.tick(at, b.Time[i])
+	for j, part := range curve {
+		s.parts[j].add(at, part.column(b)[i])
+	}
+	observed := v.observations.of(v.trial.truthKey(), b.Cycle[i], c, v.report.state[c.variable].Size())
+	s.observed.add(at, observed)
+	s.near.add(b.Truth[i], b.Mean[i], observed)
+	for why, column := range s.apart {
+		column.add(at, v.valueApart(v.apart[why], b.Trial[i], b.Cycle[i], c))
+	}
+	if at >= s.n-phaseCycles {
+		s.lastTruth, s.lastMean = append(s.lastTruth, b.Truth[i]), append(s.lastMean, b.Mean[i])
+	}
+}
+
+// begun returns readers of the shown values at a stage of the trial.
+func (v *variablesReader) begun(trial int32, stage string) []*curveReader {
+	cycles := v.cycles[staged{trial, stage}]
+	curves := []*curveReader{}
+	if cycles == nil {
+		return curves
+	}
+	var whys []string
 	for why, values := range v.apart {
 		if len(values) > 0 {
-			add(s, why, v.valueApart(values, b.Trial[i], b.Cycle[i], c))
+			whys = append(whys, why)
 		}
 	}
+	for range v.report.shown {
+		curves = append(curves, newCurve(cycles, v.report.budget(), whys))
+	}
+	return curves
 }
 
 // valueApart returns the value of a trial, or of all trials, that no filter used; NaN if there
@@ -432,28 +490,32 @@ func (h *heat) add(first bool, time, v float64) {
 	h.values = append(h.values, v)
 }
 
-// finish shortens the trajectory of a trial that has been read.
+// finish keeps the trajectory of a trial that has been read.
 func (v *variablesReader) finish() {
 	if v.trial == nil {
 		return
 	}
-	for stage, curves := range v.trial.curves {
+	for stage, curves := range v.curves {
 		v.keepPhase(stage, curves)
-		for i := range curves {
-			dropUnrelated(curves[i])
-			curves[i] = thin(curves[i], v.report.budget())
+		for _, c := range curves {
+			s := c.short()
+			if c.near.foreign() {
+				for _, name := range []string{"observed", "held_out", "rejected"} {
+					delete(s.Values, name)
+				}
+			}
+			v.trial.curves[stage] = append(v.trial.curves[stage], s)
 		}
 	}
 	v.trial = nil
 }
 
 // keepPhase stores the last cycles of the first scalars.
-func (v *variablesReader) keepPhase(stage string, curves []*series) {
+func (v *variablesReader) keepPhase(stage string, curves []*curveReader) {
 	var p phase
 	for i, c := range curves {
-		if n := len(c.Time); v.report.shown[i].scalar && len(p.truth) < phaseValues {
-			from := max(0, n-phaseCycles)
-			p.truth, p.mean = append(p.truth, c.Values["truth"][from:]), append(p.mean, c.Values["mean"][from:])
+		if v.report.shown[i].scalar && len(p.truth) < phaseValues {
+			p.truth, p.mean = append(p.truth, c.lastTruth), append(p.mean, c.lastMean)
 		}
 	}
 	if len(p.truth) < 2 {
@@ -462,25 +524,44 @@ func (v *variablesReader) keepPhase(stage string, curves []*series) {
 	v.trial.phase[stage] = p
 }
 
-// dropUnrelated drops observations, used or not, that are not on the scale of the variable, because an
+// nearness says how far observations are from a variable: from the truth and, if none is known, from
+// the mean.
+type nearness struct {
+	truth, mean distance
+	known       bool // there is a truth
+}
+
+// distance sums up how far observations are from values, and the values whose variance they are
+// compared with.
+type distance struct{ sum, square, apart, n float64 }
+
+func (d *distance) add(observed, value, scatter float64) {
+	if !math.IsNaN(value) && !math.IsNaN(observed) {
+		d.sum, d.square, d.apart, d.n = d.sum+scatter, d.square+scatter*scatter, d.apart+(observed-value)*(observed-value), d.n+1
+	}
+}
+
+// further reports whether the mean square distance is more than a share of the variance, or there is
+// nothing to compare.
+func (d *distance) further(share float64) bool {
+	return d.n == 0 || d.apart/d.n > share*(d.square/d.n-d.sum/d.n*d.sum/d.n)
+}
+
+// add adds a cycle; NaN is what is not known.
+func (s *nearness) add(truth, mean, observed float64) {
+	s.known = s.known || !math.IsNaN(truth)
+	s.truth.add(observed, truth, truth)
+	s.mean.add(observed, mean, observed)
+}
+
+// foreign reports whether observations, used or not, are not on the scale of the variable, because an
 // operator transforms it: those that are further from the truth on average than half its
 // standard deviation or, if no truth is known, further from the mean than their own.
-func dropUnrelated(s *series) {
-	observed, near, scatter, share := s.Values["observed"], s.Values["truth"], s.Values["truth"], 0.25
-	if !slices.ContainsFunc(near, func(x float64) bool { return !math.IsNaN(x) }) {
-		near, scatter, share = s.Values["mean"], observed, 1
+func (s *nearness) foreign() bool {
+	if s.known {
+		return s.truth.further(0.25)
 	}
-	var sum, square, distance, n float64
-	for i, y := range observed {
-		if x, v := near[i], scatter[i]; !math.IsNaN(x) && !math.IsNaN(y) {
-			sum, square, distance, n = sum+v, square+v*v, distance+(y-x)*(y-x), n+1
-		}
-	}
-	if n == 0 || distance/n > share*(square/n-sum/n*sum/n) {
-		for _, name := range []string{"observed", "held_out", "rejected"} {
-			delete(s.Values, name)
-		}
-	}
+	return s.mean.further(1)
 }
 
 // budget returns the number of points of every series that the page can hold.
@@ -492,7 +573,7 @@ func (r *Report) budget() int {
 	reports := 0
 	for _, t := range r.trials {
 		if t.reports != nil {
-			reports = max(reports, len(t.reports.Values))
+			reports = max(reports, len(t.reports.columns))
 		}
 	}
 	perPoint := 2*len(r.overTime) + reports + 3 + kept*len(r.shown)*(len(curve)+4)
