@@ -164,7 +164,7 @@ func onlyFiles(dir string) error {
 
 // Written returns a reader of what has been written of a trial.
 func (r *Run) Written(trial int) *Reader {
-	return &Reader{Dir: r.Dir, Info: &Info{}, part: part(trial), checked: map[string]error{}}
+	return &Reader{Dir: r.Dir, Info: &Info{}, part: part(trial), checked: map[string]*check{}}
 }
 
 // Info returns the manifest of the run.

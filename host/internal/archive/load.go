@@ -35,7 +35,7 @@ type Reader struct {
 	part string // name of the only part of each table that is read; empty: all
 
 	mu      sync.Mutex
-	checked map[string]error // by path below Dir
+	checked map[string]*check // by path below Dir
 	missing []string
 }
 
@@ -45,7 +45,7 @@ func Open(dir string) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{Dir: dir, Info: info, checked: map[string]error{}}, nil
+	return &Reader{Dir: dir, Info: info, checked: map[string]*check{}}, nil
 }
 
 // Missing returns, one line each, what is missing from the tables that have been read,
@@ -67,19 +67,46 @@ func (r *Reader) miss(format string, args ...any) {
 // ErrDamaged is the error of a file that has changed since the run wrote it.
 var ErrDamaged = errors.New("damaged")
 
+// check is what the comparison of a file with its checksum has found, once done is closed.
+type check struct {
+	done chan struct{}
+	err  error
+}
+
 // Check returns an error if a file of the run, named by its path below Dir, is not a
 // regular file or has changed since the run wrote it. The file is read only once for this.
 func (r *Reader) Check(file string) error {
 	r.mu.Lock()
-	err, done := r.checked[file]
-	r.mu.Unlock()
-	if !done {
-		err = r.check(file)
-		r.mu.Lock()
-		r.checked[file] = err
-		r.mu.Unlock()
+	c, begun := r.checked[file]
+	if !begun {
+		c = &check{done: make(chan struct{})}
+		r.checked[file] = c
 	}
-	return err
+	r.mu.Unlock()
+	if !begun {
+		c.err = r.check(file)
+		close(c.done)
+	}
+	<-c.done
+	return c.err
+}
+
+// CheckAhead checks the files of tables in the background, in this order, for a caller that will read
+// all of them: a table is checked while others are read. Without checksums it does nothing.
+func (r *Reader) CheckAhead(names ...string) {
+	if r.Info.Files == nil {
+		return
+	}
+	tables, _ := r.Tables() // of a run with checksums there is no error
+	go func() {
+		for _, name := range names {
+			for _, file := range tables {
+				if file == name+".arrow" || strings.HasPrefix(file, name+"/") {
+					_ = r.Check(filepath.FromSlash(file)) // who reads it meets the error
+				}
+			}
+		}
+	}()
 }
 
 func (r *Reader) check(file string) error {
@@ -104,8 +131,13 @@ func (r *Reader) CheckFiles() ([]string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known := map[string]string{}
-	for file, err := range r.checked {
-		if err == nil {
+	for file, c := range r.checked {
+		select {
+		case <-c.done:
+		default:
+			continue
+		}
+		if c.err == nil {
 			known[file] = r.Info.Files[filepath.ToSlash(file)]
 		}
 	}
@@ -115,7 +147,9 @@ func (r *Reader) CheckFiles() ([]string, error) {
 	}
 	for file, sum := range now {
 		if sum == r.Info.Files[file] {
-			r.checked[filepath.FromSlash(file)] = nil
+			c := &check{done: make(chan struct{})}
+			close(c.done)
+			r.checked[filepath.FromSlash(file)] = c
 		}
 	}
 	return differences(r.Info.Files, now, "has changed since the run wrote it"), nil
@@ -275,6 +309,38 @@ func scan[T any](r *Reader, name string, more ...string) iter.Seq2[*T, error] {
 		}
 		if err != nil {
 			yield(nil, err)
+		}
+	}
+}
+
+// ahead yields the batches of a table that is read to its end: the next one is read while one is
+// used.
+func ahead[T any](batches iter.Seq2[*T, error]) iter.Seq2[*T, error] {
+	type item struct {
+		batch *T
+		err   error
+	}
+	return func(yield func(*T, error) bool) {
+		next, stop := make(chan item), make(chan struct{})
+		go func() {
+			defer close(next)
+			for batch, err := range batches {
+				select {
+				case next <- item{batch, err}:
+				case <-stop:
+					return
+				}
+			}
+		}()
+		defer func() {
+			close(stop)
+			for range next { // until the goroutine has ended
+			}
+		}()
+		for i := range next {
+			if !yield(i.batch, i.err) {
+				return
+			}
 		}
 	}
 }

@@ -317,7 +317,7 @@ func TestCheckedOnce(t *testing.T) {
 		noticed bool
 	}{{r.Info.Files["trials.arrow"], false}, {"another", false}, {"another", true}} {
 		if step.noticed {
-			r.checked = map[string]error{}
+			r.checked = map[string]*check{}
 		}
 		r.Info.Files["trials.arrow"] = step.sum
 		if _, _, err := r.Trials(); (err != nil) != step.noticed {

@@ -125,6 +125,7 @@ func (a *app) writeReport(ctx context.Context, dirs []string, output string, wat
 func pageOf(runs []*storedRun, path string) (*report.Report, error) {
 	var parts []*report.Report
 	for _, s := range runs {
+		report.CheckAhead(s.Reader)
 		setup := s.reported()
 		if setup != nil {
 			hint, err := s.hint()

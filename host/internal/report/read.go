@@ -33,6 +33,7 @@ type Report struct {
 	trials          []*trial
 	comparisons     []*compare.Comparison // of the scores of which less is better
 	failures        []archive.TrialFailure
+	cycles          map[staged]*cycleIndex // that have scores
 	trajectories
 	forecasts
 	members members
@@ -71,6 +72,11 @@ type trial struct {
 	ahead
 	members map[string]*snapshots // by stage; nil: not shown
 	stored  int                   // most members that are stored of an ensemble; 0: all
+}
+
+// CheckAhead begins to check the tables that [Read] reads, in the background.
+func CheckAhead(reader *archive.Reader) {
+	reader.CheckAhead("observations", "innovations", "cycles", "diagnostics", "timings", "variables")
 }
 
 // Read reads what has been written of a run. setup may be nil if the workflow cannot be read;

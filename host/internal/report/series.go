@@ -82,19 +82,19 @@ func (r *Report) index(table string) (map[staged]*cycleIndex, error) {
 
 // readSeries reads the scores of all cycles.
 func (r *Report) readSeries() error {
-	cycles, err := r.index("cycles")
-	if err != nil {
+	var err error
+	if r.cycles, err = r.index("cycles"); err != nil {
 		return err
 	}
 	readers := map[staged]*scoreReader{}
 	for _, t := range r.trials {
 		for _, stage := range stages {
-			if of := cycles[staged{int32(t.Trial.Trial), stage}]; of != nil {
+			if of := r.cycles[staged{int32(t.Trial.Trial), stage}]; of != nil {
 				s := &scoreReader{trial: t, stage: stage, sampled: newSampled(of.n, mostPoints)}
 				readers[staged{int32(t.Trial.Trial), stage}], t.scores[stage] = s, s.sampled
 			}
 		}
-		t.analyses = cycles[staged{int32(t.Trial.Trial), archive.Analysis}]
+		t.analyses = r.cycles[staged{int32(t.Trial.Trial), archive.Analysis}]
 	}
 	for b, err := range r.reader.Cycles() {
 		if err != nil {

@@ -79,8 +79,7 @@ const (
 
 // readVariables reads the trajectories of the values that are shown and of the field.
 func (r *Report) readVariables() error {
-	v := &variablesReader{report: r, observations: observations{}, apart: map[string]map[value]float64{"held_out": {}, "rejected": {}}}
-	r.truths = map[truthKey]*heat{}
+	v := &variablesReader{report: r, observations: observations{all: map[truthKey][]observedRows{}}, apart: map[string]map[value]float64{"held_out": {}, "rejected": {}}}
 	if err := v.describeState(); err != nil {
 		return err
 	}
@@ -89,11 +88,21 @@ func (r *Report) readVariables() error {
 			return err
 		}
 	}
+	v.cycles = r.cycles // as a rule those with scores are described
+	if err := v.read(); err != nil || !v.others {
+		return err
+	}
 	var err error
 	if v.cycles, err = r.index("variables"); err != nil {
 		return err
 	}
-	for b, err := range r.reader.Variables() {
+	return v.read()
+}
+
+// read reads the descriptions of the cycles that are expected, and notes if there are others.
+func (v *variablesReader) read() error {
+	v.report.truths = map[truthKey]*heat{}
+	for b, err := range v.report.reader.Variables() {
 		if err != nil {
 			return err
 		}
@@ -109,7 +118,8 @@ type variablesReader struct {
 	observations observations
 	apart        map[string]map[value]float64 // values that no filter used, by why: held_out or rejected
 
-	cycles map[staged]*cycleIndex // that are described
+	cycles map[staged]*cycleIndex // that are expected to be described
+	others bool                   // others are, or some of them are not
 
 	trial   *trial
 	curves  map[string][]*curveReader // of the trial by stage and shown value
@@ -192,7 +202,14 @@ func (r *Report) scoreUnit(name string) string {
 }
 
 // observations holds the observed values by truth, in order of cycles.
-type observations map[truthKey][]observedRows
+type observations struct {
+	all map[truthKey][]observedRows
+
+	key   truthKey // where the last value was: the next one is mostly in the same row
+	cycle int32
+	in    *observedRows // nil: there is none
+	row   int
+}
 
 // observedRows is consecutive rows of one batch.
 type observedRows struct {
@@ -220,7 +237,7 @@ func (v *variablesReader) readObservations() error {
 			for to < len(b.Cycle) && keyOf(to) == key {
 				to++
 			}
-			v.observations[key] = append(v.observations[key], observedRows{b.Cycle[from:to], from, b.Fields})
+			v.observations.all[key] = append(v.observations.all[key], observedRows{b.Cycle[from:to], from, b.Fields})
 			from = to
 		}
 	}
@@ -260,21 +277,36 @@ func (v *variablesReader) readRejections() error {
 	return nil
 }
 
-// of returns the observation with the name and shape of a value of the state; NaN if there
-// is none.
-func (o observations) of(key truthKey, cycle int32, c component, size int) float64 {
-	parts := o[key]
+// find finds the row of a cycle.
+func (o *observations) find(key truthKey, cycle int32) {
+	if o.key == key && o.cycle == cycle {
+		return
+	}
+	o.key, o.cycle, o.in = key, cycle, nil
+	parts := o.all[key]
 	at, _ := slices.BinarySearchFunc(parts, cycle, func(p observedRows, cycle int32) int { return cmp.Compare(p.cycles[len(p.cycles)-1], cycle) })
 	if at == len(parts) {
+		return
+	}
+	if k, known := slices.BinarySearch(parts[at].cycles, cycle); known {
+		o.in, o.row = &parts[at], parts[at].from+k
+	}
+}
+
+// of returns the observation with the name and shape of a value of the state; NaN if there
+// is none.
+func (o *observations) of(key truthKey, cycle int32, c component, size int) float64 {
+	if o.find(key, cycle); o.in == nil {
 		return math.NaN()
 	}
-	k, known := slices.BinarySearch(parts[at].cycles, cycle)
-	field := slices.IndexFunc(parts[at].fields, func(f archive.Field) bool { return f.Name == c.variable })
-	if !known || field < 0 {
-		return math.NaN()
-	}
-	if values := parts[at].fields[field].Row(parts[at].from + k); len(values) == size {
-		return values[c.index]
+	for _, f := range o.in.fields {
+		if f.Name != c.variable {
+			continue
+		}
+		if values := f.Row(o.row); len(values) == size {
+			return values[c.index]
+		}
+		break
 	}
 	return math.NaN()
 }
@@ -374,7 +406,7 @@ func (v *variablesReader) begin() {
 	v.columns = max(1, (cycles+most-1)/most)
 }
 
-// addToCurve adds row i of b to the curve of the shown value k.
+// addToCurve adds row i of b to the curve of the shown value k, if its cycle is expected.
 func (v *variablesReader) addToCurve(k int, b *archive.Descriptions, i int) {
 	curves := v.curves[b.Stage[i]]
 	if curves == nil {
@@ -382,12 +414,14 @@ func (v *variablesReader) addToCurve(k int, b *archive.Descriptions, i int) {
 		v.curves[b.Stage[i]] = curves
 	}
 	if k >= len(curves) {
-		return // the stage began after the cycles were counted
+		v.others = true
+		return
 	}
 	s, c := curves[k], v.report.shown[k]
 	at, ok := s.cycles.of(b.Cycle[i])
 	if !ok {
-		return // written after the cycles were counted
+		v.others = true
+		return
 	}
 	s.tick(at, b.Time[i])
 	for j, part := range curve {
@@ -498,6 +532,7 @@ func (v *variablesReader) finish() {
 	for stage, curves := range v.curves {
 		v.keepPhase(stage, curves)
 		for _, c := range curves {
+			v.others = v.others || c.observed.added < c.n
 			s := c.short()
 			if c.near.foreign() {
 				for _, name := range []string{"observed", "held_out", "rejected"} {

@@ -262,21 +262,26 @@ func readRejected(reader *archive.Reader, last int32) (map[int]int, error) {
 
 // readUnmoved returns the trials in which the analysis is the forecast in all cycles.
 func readUnmoved(reader *archive.Reader) (map[int]bool, error) {
-	same, forecast := map[int]bool{}, map[int]float64{}
+	same := map[int]bool{}
+	var forecast float64 // of the cycle
+	trial, moved := int32(-1), false
 	for b, err := range reader.Cycles("spread") {
 		if err != nil {
 			return nil, err
 		}
+		spread := b.Scores["spread"].Values
 		for i, number := range b.Trial {
-			t, v := int(number), b.Scores["spread"].Values[i]
-			if b.Stage[i] == score.Forecast {
-				forecast[t] = v
-				continue
+			if number != trial {
+				trial, moved, forecast = number, false, 0
 			}
-			if v != forecast[t] {
-				same[t] = false
-			} else if _, known := same[t]; !known {
-				same[t] = true
+			switch {
+			case moved:
+			case b.Stage[i] == score.Forecast:
+				forecast = spread[i]
+			case spread[i] != forecast:
+				moved, same[int(number)] = true, false
+			default:
+				same[int(number)] = true
 			}
 		}
 	}

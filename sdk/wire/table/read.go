@@ -239,27 +239,41 @@ func (t *Table) add(record arrow.Record) (err error) {
 
 // appendValid appends to valid whether each value of c is not null.
 func appendValid(valid []bool, c arrow.Array) []bool {
-	from := len(valid)
-	valid = slices.Grow(valid, c.Len())[:from+c.Len()]
-	for k, some := 0, c.NullN() > 0; k < c.Len(); k++ {
-		valid[from+k] = !some || c.IsValid(k)
+	from, n := len(valid), c.Len()
+	valid = slices.Grow(valid, n)[:from+n]
+	if c.NullN() > 0 {
+		for k := range n {
+			valid[from+k] = c.IsValid(k)
+		}
+	} else if n > 0 {
+		valid[from] = true
+		for k := 1; k < n; k *= 2 {
+			copy(valid[from+k:], valid[from:from+k])
+		}
 	}
 	return valid
+}
+
+// joined returns values, a slice or nil, followed by more. The first ones share the memory that
+// Arrow's reader made for them: it is not used again, and is collected with them.
+func joined[T int32 | int64 | float64](values any, more []T) []T {
+	if v, _ := values.([]T); len(v) > 0 {
+		return append(v, more...)
+	}
+	return slices.Clip(more)
 }
 
 // appended returns values followed by the values of c.
 func appended(values any, c arrow.Array) (any, error) {
 	switch c := c.(type) {
 	case *array.Int32:
-		v, _ := values.([]int32)
-		return append(v, c.Int32Values()...), nil
+		return joined(values, c.Int32Values()), nil
 	case *array.Int64:
-		v, _ := values.([]int64)
-		return append(v, c.Int64Values()...), nil
+		return joined(values, c.Int64Values()), nil
 	case *array.Float64:
 		v, _ := values.([]float64)
 		if c.NullN() == 0 {
-			return append(v, c.Float64Values()...), nil
+			return joined(values, c.Float64Values()), nil
 		}
 		return appendNumbers(v, c, 0, c.Len()), nil
 	case *array.Float32:
