@@ -3,6 +3,7 @@ package report
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/plume-da/plume/host/internal/archive"
 )
@@ -47,6 +48,19 @@ func (c *cycleIndex) of(cycle int32) (at int, ok bool) {
 	return at, at < end
 }
 
+// kept are names that outlive the batches of a table, whose texts share the memory of a batch.
+type kept []string
+
+// of returns a name that may be kept.
+func (k *kept) of(name string) string {
+	at := slices.Index(*k, name)
+	if at < 0 {
+		at = len(*k)
+		*k = append(*k, strings.Clone(name))
+	}
+	return (*k)[at]
+}
+
 // staged names a stage of a trial.
 type staged struct {
 	trial int32
@@ -55,7 +69,7 @@ type staged struct {
 
 // index counts the cycles of a table by trial and stage.
 func (r *Report) index(table string) (map[staged]*cycleIndex, error) {
-	all := map[staged]*cycleIndex{}
+	all, names := map[staged]*cycleIndex{}, kept{}
 	var last staged
 	var of *cycleIndex
 	for b, err := range r.reader.Keys(table) {
@@ -69,7 +83,7 @@ func (r *Report) index(table string) (map[staged]*cycleIndex, error) {
 			}
 			if of == nil || key != last {
 				if of = all[key]; of == nil {
-					of = &cycleIndex{}
+					key.stage, of = names.of(key.stage), &cycleIndex{}
 					all[key] = of
 				}
 				last = key

@@ -3,6 +3,7 @@ package report
 import (
 	"math"
 	"slices"
+	"strings"
 )
 
 // series is values by time.
@@ -109,7 +110,7 @@ func (s *sampled) column(name string) *column {
 			c.sums, c.counts = make([]float64, blocks), make([]float64, blocks)
 			c.end, c.blockEnd = s.buckets().start(1), s.blocks().start(1)
 		}
-		s.columns[name] = c
+		s.columns[strings.Clone(name)] = c // it may share the memory of a batch
 	}
 	return c
 }

@@ -120,6 +120,7 @@ type variablesReader struct {
 
 	cycles map[staged]*cycleIndex // that are expected to be described
 	others bool                   // others are, or some of them are not
+	names  kept
 
 	trial   *trial
 	curves  map[string][]*curveReader // of the trial by stage and shown value
@@ -339,6 +340,7 @@ func (v *variablesReader) batch(b *archive.Descriptions) {
 		if len(v.report.trials) > manyTrials && b.Stage[i] == archive.Forecast {
 			continue
 		}
+		b.Stage[i] = v.names.of(b.Stage[i]) // the trajectories are kept by it
 		v.addToField(b, i)
 		for k, c := range v.report.shown {
 			if c.variable == b.Variable[i] && c.index == int(b.Index[i]) {
