@@ -137,6 +137,8 @@ func TestReadersReadWhatWritersWrite(t *testing.T) {
 		delete(cycles.Scores, sc.Name)
 	}
 	equal("cycles", cycles, "{Trial:[2] Cycle:[1] Time:[0.5] Stage:[analysis] Scores:map[]}")
+	equal("keys of cycles", collect(t, r.Keys("cycles")), "{Trial:[2] Cycle:[1] Stage:[analysis]}")
+	equal("keys of innovations", collect(t, r.Keys("innovations")), "{Trial:[2] Cycle:[1] Stage:[]}")
 	equal("one score of cycles", collect(t, r.Cycles("spread")), "{Trial:[2] Cycle:[1] Time:[0.5] Stage:[analysis] Scores:map[spread:{Values:[51] Valid:[true]}]}")
 	begun, err := r.Begun()
 	equal("begun", []any{begun, err}, "[[{TrialID:{Trial:2 Replicate:3 Filter:f} Truth:0 Reference:-1 Plugin: Size:0 Values:map[] Status: Error: Cycles:1}] <nil>]")

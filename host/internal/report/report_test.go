@@ -302,6 +302,67 @@ func TestManyFilters(t *testing.T) {
 	}
 }
 
+// Described cycles need not be those that have scores: their trajectories have all of them.
+func TestDescribedCycles(t *testing.T) {
+	run := sweep()
+	run.Trials = run.Trials[:2]
+	for _, stage := range stages {
+		run.Trials[0].Scores[stage] = run.Trials[0].Scores[stage][:4]
+	}
+	r := mustOpen(t, run.Write(t, t.TempDir()), nil)
+	for k, x := range r.trials {
+		for _, stage := range stages {
+			if n := x.scores[stage].n; n != 4+2*k {
+				t.Errorf("trial %d, %s: %d cycles have scores", k+1, stage, n)
+			}
+			for _, s := range x.curves[stage] {
+				if !slices.Equal(s.Time, []float64{1, 2, 3, 4, 5, 6}) || slices.ContainsFunc(s.Values["mean"], math.IsNaN) {
+					t.Errorf("trial %d, %s: got %+v", k+1, stage, s)
+				}
+			}
+		}
+	}
+}
+
+// Of a run with more cycles than charts have points they show the extremes, and means over blocks.
+func TestLongRun(t *testing.T) {
+	run := sweep()
+	run.Trials = run.Trials[:1]
+	x := &run.Trials[0]
+	x.Cycles = 3*mostPoints + 7
+	for _, stage := range stages {
+		x.Scores[stage] = nil
+		for k := range x.Cycles {
+			v := 1.0
+			if k == 10_003 {
+				v = 99
+			}
+			x.Scores[stage] = append(x.Scores[stage], map[string]float64{"rmse": v, "spread": 1, "weights_ess": 10})
+		}
+	}
+	r := mustOpen(t, run.Write(t, t.TempDir()), &Setup{Setup: compare.Setup{BurnIn: 20}})
+	d := r.data()
+	s := d.Trials[0].Scores[archive.Analysis]
+	if !d.Thinned || len(s.Time) != mostPoints || slices.Max(s.Values["rmse"]) != 99 || slices.Max(s.Values["spread"]) != 1 {
+		t.Errorf("%d points of rmse up to %v", len(s.Time), slices.Max(s.Values["rmse"]))
+	}
+	block := 10_003 * blocks / x.Cycles
+	from, to := block*x.Cycles/blocks, (block+1)*x.Cycles/blocks
+	if want := (float64(to-from) + 98) / float64(to-from); len(s.Means.Time) != blocks || s.Means.Values["rmse"][block] != want || d.Block != x.Cycles/blocks {
+		t.Errorf("means %v, want %v in block %d", s.Means.Values["rmse"], want, block)
+	}
+	if d.BurnIn == nil || *d.BurnIn != 20 || r.trials[0].weighted(archive.Analysis) {
+		t.Errorf("burn-in %v, weights vary", d.BurnIn)
+	}
+	reports := d.Trials[0].Reports
+	if reports == nil || len(reports.Time) != mostPoints || slices.Min(reports.Values["gain"]) != 0.5 {
+		t.Errorf("reported by the filter: %+v", reports)
+	}
+	if c := d.Trials[0].Curves[archive.Analysis]; len(c) != 3 || len(c[0].Time) != mostPoints || c[2].Values["mean"][mostPoints-1] != 3 {
+		t.Errorf("%d trajectories", len(c))
+	}
+}
+
 // While a run goes on the workflow says what its trials are, and their scores are those of
 // the cycles so far.
 func TestUnfinished(t *testing.T) {

@@ -65,10 +65,6 @@ func studyAll(reader *archive.Reader, scores *compare.Run, setup Setup) (map[int
 	if err != nil {
 		return nil, err
 	}
-	unmoved, err := readUnmoved(reader)
-	if err != nil {
-		return nil, err
-	}
 	cutoffs, analyses := map[int]float64{}, map[int]int{}
 	trials := map[int]*compare.Trial{}
 	for _, g := range scores.Groups {
@@ -77,6 +73,10 @@ func studyAll(reader *archive.Reader, scores *compare.Run, setup Setup) (map[int
 		for _, t := range g.Trials {
 			trials[t.Trial], cutoffs[t.Trial], analyses[t.Trial] = t, cutoff, every
 		}
+	}
+	unmoved, err := readUnmoved(reader, trials)
+	if err != nil {
+		return nil, err
 	}
 	studies := map[int]*study{}
 	var r *record
@@ -260,14 +260,17 @@ func readRejected(reader *archive.Reader, last int32) (map[int]int, error) {
 	return counts, nil
 }
 
-// readUnmoved returns the trials in which the analysis is the forecast in all cycles.
-func readUnmoved(reader *archive.Reader) (map[int]bool, error) {
+// readUnmoved returns those of the trials in which the analysis is the forecast in all cycles.
+func readUnmoved(reader *archive.Reader, trials map[int]*compare.Trial) (map[int]bool, error) {
 	same := map[int]bool{}
 	var forecast float64 // of the cycle
-	trial, moved := int32(-1), false
+	trial, moved, movedTrials := int32(-1), false, 0
 	for b, err := range reader.Cycles("spread") {
 		if err != nil {
 			return nil, err
+		}
+		if movedTrials == len(trials) {
+			break // as a rule: the rest says nothing else
 		}
 		spread := b.Scores["spread"].Values
 		for i, number := range b.Trial {
@@ -275,11 +278,12 @@ func readUnmoved(reader *archive.Reader) (map[int]bool, error) {
 				trial, moved, forecast = number, false, 0
 			}
 			switch {
-			case moved:
+			case moved || trials[int(number)] == nil:
 			case b.Stage[i] == score.Forecast:
 				forecast = spread[i]
 			case spread[i] != forecast:
 				moved, same[int(number)] = true, false
+				movedTrials++
 			default:
 				same[int(number)] = true
 			}
