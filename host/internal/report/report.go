@@ -8,7 +8,7 @@
 //	read        tables of the run directory -> Report: trials and their series
 //	axes        settings as positions on the axes of a sweep
 //	trajectory  quantiles of ensembles, fields over time
-//	thin        long series shortened without losing extremes
+//	series      scores by cycle, and thin: long series shortened while they are read, without losing extremes
 //	page        all of it as HTML; the charts are drawn by web/page.js
 //	figures     the same as files
 //
