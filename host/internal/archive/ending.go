@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"context"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -91,7 +92,7 @@ func (r *Run) Ended(w Work, v any) bool {
 		return false
 	}
 	for name, want := range e.Sums {
-		if sum, err := checksum(filepath.Join(r.Dir, name)); err != nil || sum != want {
+		if sum, err := checksum(context.Background(), filepath.Join(r.Dir, name)); err != nil || sum != want {
 			return false
 		}
 	}
@@ -107,7 +108,7 @@ func (r *Run) sumOf(name string) (string, error) {
 	if sum != "" {
 		return sum, nil
 	}
-	return checksum(filepath.Join(r.Dir, name))
+	return checksum(context.Background(), filepath.Join(r.Dir, name))
 }
 
 // sumsOf returns the checksums of the bytes of tables written so far, by path below Dir.

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -69,26 +70,50 @@ var ErrDamaged = errors.New("damaged")
 
 // check is what the comparison of a file with its checksum has found, once done is closed.
 type check struct {
-	done chan struct{}
-	err  error
+	done    chan struct{}
+	err     error
+	stopped bool // before it had found anything
 }
 
 // Check returns an error if a file of the run, named by its path below Dir, is not a
 // regular file or has changed since the run wrote it. The file is read only once for this.
-func (r *Reader) Check(file string) error {
-	r.mu.Lock()
-	c, begun := r.checked[file]
-	if !begun {
-		c = &check{done: make(chan struct{})}
-		r.checked[file] = c
+func (r *Reader) Check(file string) error { return r.CheckContext(context.Background(), file) }
+
+// CheckContext is like [Reader.Check] and stops reading when ctx is done.
+func (r *Reader) CheckContext(ctx context.Context, file string) error {
+	for {
+		r.mu.Lock()
+		c, begun := r.checked[file]
+		if !begun {
+			c = &check{done: make(chan struct{})}
+			r.checked[file] = c
+		}
+		r.mu.Unlock()
+		if !begun {
+			r.begin(ctx, file, c)
+		}
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !c.stopped { // by another caller's context
+			return c.err
+		}
 	}
-	r.mu.Unlock()
-	if !begun {
-		c.err = r.check(file)
-		close(c.done)
+}
+
+// begin makes a check. One that is stopped is forgotten.
+func (r *Reader) begin(ctx context.Context, file string, c *check) {
+	defer close(c.done)
+	c.err = r.check(ctx, file)
+	if c.stopped = ctx.Err() != nil; c.stopped {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.checked, file)
 	}
-	<-c.done
-	return c.err
 }
 
 // CheckAhead checks the files of tables in the background, in this order, for a caller that will read
@@ -109,12 +134,12 @@ func (r *Reader) CheckAhead(names ...string) {
 	}()
 }
 
-func (r *Reader) check(file string) error {
+func (r *Reader) check(ctx context.Context, file string) error {
 	path := filepath.Join(r.Dir, file)
 	if r.Info.Files == nil { // the file may be a part
 		return cmp.Or(absent(regular(path)), absent(regular(path+table.Part)))
 	}
-	sum, err := checksum(path)
+	sum, err := checksum(ctx, path)
 	if want := r.Info.Files[filepath.ToSlash(file)]; err == nil && sum != want {
 		err = fmt.Errorf("%s: %w: its sha256 is %.12s, but %.12s in %s; restore it, or run the workflow again",
 			path, ErrDamaged, sum, want, infoFile)

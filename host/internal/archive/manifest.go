@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -266,7 +267,7 @@ func checksums(dir string, known map[string]string) (map[string]string, error) {
 		}
 		sum := known[name]
 		if sum == "" {
-			sum, err = checksum(path)
+			sum, err = checksum(context.Background(), path)
 		}
 		sums[filepath.ToSlash(name)] = sum
 		return err
@@ -276,7 +277,8 @@ func checksums(dir string, known map[string]string) (map[string]string, error) {
 
 var buffers = sync.Pool{New: func() any { return new([1 << 16]byte) }}
 
-func checksum(path string) (string, error) {
+// checksum returns the sha256 of a regular file.
+func checksum(ctx context.Context, path string) (string, error) {
 	if err := regular(path); err != nil {
 		return "", err
 	}
@@ -288,8 +290,21 @@ func checksum(path string) (string, error) {
 	buffer := buffers.Get().(*[1 << 16]byte)
 	defer buffers.Put(buffer)
 	h := sha256.New()
-	if _, err := io.CopyBuffer(h, struct{ io.Reader }{f}, buffer[:]); err != nil { // a plain *os.File would use a buffer of its own
+	if _, err := io.CopyBuffer(h, &stoppable{ctx, f}, buffer[:]); err != nil { // a plain *os.File would use a buffer of its own
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// stoppable reads from a reader until its context is done.
+type stoppable struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (s *stoppable) Read(b []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return s.Reader.Read(b)
 }

@@ -15,6 +15,27 @@ import (
 // Last is the user's name for the newest run.
 const Last = "@last"
 
+// Around returns the run directory that the directory dir is, or is in; empty if there is none.
+func Around(dir string) (string, error) {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Lstat(filepath.Join(dir, infoFile)); err == nil {
+			return dir, nil
+		}
+		above := filepath.Dir(dir)
+		if above == dir {
+			return "", nil
+		}
+		dir = above
+	}
+}
+
 // Find returns the run directory for a name: a path, [Last], or the beginning of the name
 // of exactly one run below root.
 func Find(root, name string) (string, error) {

@@ -97,11 +97,15 @@ type app struct {
 	stop           *experiment.Stop       // asked for by a signal
 	following      []string               // commands that may follow
 	unfinished     atomic.Pointer[string] // the directory of the run in progress
+	part           atomic.Pointer[string] // what the command writes, and removes when it is stopped
 }
 
 // lastWords returns the text about a command that is ended, whatever it waits for.
 func (a *app) lastWords(err error) string {
 	text := fmt.Sprintf("\nerror: %v\n", err)
+	if part := a.part.Load(); part != nil {
+		text += fmt.Sprintf("%s is left behind; remove it: rm -r %s\n", *part, word(*part))
+	}
 	if dir := a.unfinished.Load(); dir != nil && !a.quiet {
 		text += fmt.Sprintf("\nNext:\n  %s resume %s\n", word(programName(os.Args[0])), word(*dir))
 	}

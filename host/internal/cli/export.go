@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"os"
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/export"
@@ -17,7 +18,9 @@ func (a *app) export() *cobra.Command {
 		Short: "Copy a run's tables as Parquet, CSV, netCDF or Zarr",
 		Long: `Export copies the tables of a run into a new directory, under the names that
 they have in the run, and prints the names of the files. For a run that has not
-ended it copies what has been written so far.
+ended it copies what has been written so far. The new directory is outside of
+runs, and is there when the export is complete: one that is stopped leaves
+nothing.
 
 Formats and their layouts, the default first:
   parquet  native  as stored: one column of lists per variable; zstd
@@ -34,8 +37,13 @@ Formats and their layouts, the default first:
                    for large states: groups such as analysis/trial=0001,
                    truth/replicate=001-0 and observations/replicate=001-0,
                    chunks of 8 MB, zstd; xarray.open_zarr(DIR, group=GROUP)
-                   and xarray.open_datatree(DIR) open it. It is written in
-                   the memory of a cycle, with all cores
+                   and xarray.open_datatree(DIR, engine="zarr") open it;
+                   xarray needs no engine if the name of DIR ends in .zarr.
+                   It is written in the memory of a cycle, with all cores
+
+Files of netCDF and groups of Zarr say as attributes which run they are of, and
+their trial, replicate, truth, filter, plugin and stage, and values of the sweep
+by their keys, such as model.params.n.
 
 If time.start is a date, the column date after time has the dates of model
 times, in UTC, and valid_date after valid; times in netCDF are dates.
@@ -65,9 +73,15 @@ RUN is a path, @last, or the first characters of the name of a run.`,
 			if err != nil {
 				return err
 			}
+			part := export.Part(to)
+			a.part.Store(&part)
 			written, err := export.Run(c.Context(), r, to, export.Options{
 				Format: export.Format(format), Layout: table.Layout(layout), Tables: tables, Source: "plume " + versionText(),
 			})
+			a.part.Store(nil)
+			if _, left := os.Lstat(part); err != nil && c.Context().Err() != nil && left != nil {
+				a.say("%s is not written; what was begun of it is removed", to)
+			}
 			if errors.Is(err, export.ErrChoice) {
 				return usage("--%v", err)
 			}

@@ -48,7 +48,8 @@ const endTime = 400 * time.Millisecond
 // called. The first signal while a run heeds stop asks it to stop after the current cycles.
 // The next one cancels the context, which ends calls in progress; without a run that heeds
 // stop the first one does so. If the command does not end then, whatever it waits for, the
-// process is ended here, with its plugins.
+// process is ended here, with its plugins; a command that removes what it has begun ends when it has
+// done so, or at the next signal.
 //
 // SIGHUP, which a closed terminal may send several times, and the signals of engines, which end
 // the job when its time is up, only ask for a stop. A closed pipe is an error of the write and
@@ -64,9 +65,7 @@ func (a *app) withInterrupts(parent context.Context) (context.Context, func()) {
 			return
 		}
 		cancel(interruptError{s})
-		select {
-		case <-ended:
-		case <-time.After(endTime):
+		if !a.ends(ended, signals) {
 			said := a.tell("%s", a.lastWords(interruptError{s}))
 			launch.KillAll()
 			select {
@@ -83,6 +82,26 @@ func (a *app) withInterrupts(parent context.Context) (context.Context, func()) {
 		close(ended)
 		cancel(nil)
 	}
+}
+
+// ends waits for the end of a canceled command and reports whether it has ended.
+func (a *app) ends(ended <-chan struct{}, signals <-chan os.Signal) bool {
+	select {
+	case <-ended:
+		return true
+	case <-time.After(endTime):
+	}
+	part := a.part.Load()
+	if part == nil {
+		return false
+	}
+	a.tell("\nremoving %s; interrupt again to leave it\n", *part)
+	for s := range signals {
+		if s == os.Interrupt || s == syscall.SIGTERM {
+			return false
+		}
+	}
+	return true
 }
 
 // decisive returns the signal that ends the command at once; false if signals was closed

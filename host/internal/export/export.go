@@ -66,47 +66,101 @@ type Options struct {
 
 // Run exports the tables of a run into the new directory to, under the names that they have
 // in the run directory, and returns their paths below it. The directory appears when all
-// files have been written. A directory of Zarr is a store, and the paths are those of its groups.
+// files have been written; when ctx is done before, nothing is left of them. A directory of Zarr is a store, and the paths are those of its groups.
 func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string, error) {
-	if _, err := os.Lstat(to); err == nil {
-		return nil, fmt.Errorf("%s: already exists; an export does not overwrite", to)
+	if err := free(to); err != nil {
+		return nil, err
 	}
 	names, err := o.choose(r)
 	if err != nil {
 		return nil, err
 	}
-	var at places
-	if gridded[o.Format] != nil {
-		if at, err = placesOf(r); err != nil {
-			return nil, err
-		}
-	}
-	part := filepath.Clean(to) + table.Part // to may end with a slash
+	part := Part(to)
 	if err := os.Mkdir(part, 0o755); errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("%s: already exists: another export is running, or was killed; if so, remove it", part)
 	} else if err != nil {
 		return nil, err
 	}
-	store, err := newZarr(part)
+	written, err := o.write(ctx, r, names, part)
+	if err == nil {
+		err = os.Rename(part, to)
+	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(part))
 	}
+	return written, nil
+}
+
+// Part returns the name that an export to a directory has until it is complete.
+func Part(to string) string { return filepath.Clean(to) + table.Part } // to may end with a slash
+
+// free returns an error if to is there, if nothing can be made there, or if it is in a run, whose
+// files are those that it has written.
+func free(to string) error {
+	if _, err := os.Lstat(to); err == nil {
+		return fmt.Errorf("%s: already exists; an export does not overwrite", to)
+	}
+	above := filepath.Dir(filepath.Clean(to))
+	switch info, err := os.Stat(above); {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("%s: there is no directory %s; make it first: mkdir -p %[2]s", to, above)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s: %s is not a directory", to, above)
+	}
+	dir, err := archive.Around(above)
+	if err == nil && dir != "" {
+		err = fmt.Errorf("%s: is in the run %s, which then holds files that it has not written; name a directory outside of it", to, dir)
+	}
+	return err
+}
+
+// write exports tables into the directory part and returns the paths of what it has written.
+func (o Options) write(ctx context.Context, r *archive.Reader, names []string, part string) ([]string, error) {
+	one := func(ctx context.Context, name string) error { return o.file(ctx, r, name, part) }
+	var from *origins
+	var store *zarr
+	var err error
+	if gridded[o.Format] != nil {
+		if from, err = originsOf(r, o.Source); err != nil {
+			return nil, err
+		}
+		one = func(ctx context.Context, name string) error { return toArrays(ctx, r, name, part, from) }
+	}
+	if o.Format == Zarr {
+		if store, err = newZarr(part); err != nil {
+			return nil, err
+		}
+		one = func(ctx context.Context, name string) error { return store.export(ctx, r, name, from) }
+	}
+	if err := o.each(ctx, r, names, part, one); err != nil {
+		return nil, err
+	}
+	if o.Format == Zarr {
+		return store.groups(), store.close(ctx, from.every)
+	}
+	return files(part)
+}
+
+// each exports the tables with one, at the same time, and removes the folders of those that make no array.
+func (o Options) each(ctx context.Context, r *archive.Reader, names []string, part string, one func(context.Context, string) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	empty := make([]bool, len(names))
 	for i, name := range names {
 		g.Go(func() error {
-			if ctx.Err() != nil {
-				return ctx.Err()
+			err := r.CheckContext(ctx, name)
+			if err == nil {
+				err = one(ctx, strings.TrimSuffix(name, ".arrow"))
 			}
-			err := o.one(r, strings.TrimSuffix(name, ".arrow"), store, at)
 			if empty[i] = errors.Is(err, errEmpty); err != nil && !empty[i] {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			return nil
 		})
 	}
-	err = g.Wait()
+	err := g.Wait()
 	if err == nil && !slices.Contains(empty, false) {
 		err = fmt.Errorf("%s: there is nothing to export: %s %w; see output.ensemble and output.ensemble_every in the workflow", r.Dir, names[0], errEmpty)
 	}
@@ -115,19 +169,7 @@ func Run(ctx context.Context, r *archive.Reader, to string, o Options) ([]string
 			os.Remove(filepath.Join(part, dir))
 		}
 	}
-	if err == nil && o.Format == Zarr {
-		err = store.close([]attribute{{"Conventions", "CF-1.11"}, {"title", r.Info.Name}, {"source", o.Source}})
-	}
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(part))
-	}
-	if err := os.Rename(part, to); err != nil {
-		return nil, err
-	}
-	if o.Format == Zarr {
-		return store.groups(), nil
-	}
-	return files(to)
+	return err
 }
 
 // choose returns the tables of the run to export, by path.
@@ -185,16 +227,9 @@ func files(dir string) ([]string, error) {
 	return list, err
 }
 
-// one exports the table called name into the directory of store.
-func (o Options) one(r *archive.Reader, name string, store *zarr, at places) error {
-	from, to := name+".arrow", filepath.Join(store.dir, name)
-	if err := r.Check(from); err != nil {
-		return err
-	}
-	if o.Format == Zarr {
-		return store.export(r, name, o.Source, at)
-	}
-	from = filepath.Join(r.Dir, from)
+// file exports the table called name as a file below dir.
+func (o Options) file(ctx context.Context, r *archive.Reader, name, dir string) error {
+	from, to := filepath.Join(r.Dir, name+".arrow"), filepath.Join(dir, name)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
@@ -202,14 +237,20 @@ func (o Options) one(r *archive.Reader, name string, store *zarr, at places) err
 	if _, ok := r.Info.Dates.At(0); ok {
 		dates = func(t float64) time.Time { at, _ := r.Info.Dates.At(t); return at }
 	}
-	switch o.Format {
-	case CSV:
-		return table.ToCSV(to+".csv", from, o.Layout, dates)
-	case NetCDF:
-		if tableOf(name) == forecasts {
-			return forecastsToNetCDF(filepath.Join(store.dir, forecasts), r, o.Source)
-		}
-		return toNetCDF(to, r, name, o.Source, at)
+	if o.Format == CSV {
+		return table.ToCSV(ctx, to+".csv", from, o.Layout, dates)
 	}
-	return table.ToParquet(to+".parquet", from, o.Layout, dates)
+	return table.ToParquet(ctx, to+".parquet", from, o.Layout, dates)
+}
+
+// toArrays exports the table called name as files of netCDF below dir.
+func toArrays(ctx context.Context, r *archive.Reader, name, dir string, from *origins) error {
+	if tableOf(name) == forecasts {
+		return forecastsToNetCDF(ctx, filepath.Join(dir, forecasts), r, from)
+	}
+	to := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return toNetCDF(ctx, to, r, name, from)
 }

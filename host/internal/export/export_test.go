@@ -1,6 +1,7 @@
 package export
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -70,8 +71,9 @@ func writeRun(t *testing.T, single bool) string {
 	clock := []table.Column{column("cycle", table.Int32), column("time", table.Float64)}
 	done(os.WriteFile(filepath.Join(dir, "run.json"), []byte(`{"format": 1, "name": "small", "status": "ok"}`), 0o600))
 
-	w := create([]table.Column{column("cycle", table.Int32), column("stage", table.Text), column("w2_reference", table.Float64)}, "cycles.arrow")
-	done(w.Append(3, []int32{1, 2, 3}, []string{"forecast", "analysis", `a,"b"`},
+	trial := []table.Column{column("trial", table.Int32), column("replicate", table.Int32), column("filter", table.Text)}
+	w := create(slices.Concat(trial, []table.Column{column("cycle", table.Int32), column("stage", table.Text), column("w2_reference", table.Float64)}), "cycles.arrow")
+	done(w.Append(3, []int32{1, 1, 1}, []int32{1, 1, 1}, []string{"etkf", "etkf", "etkf"}, []int32{1, 2, 3}, []string{"forecast", "analysis", `a,"b"`},
 		table.Nullable[float64]{Values: []float64{0, math.NaN(), 0.1}, Valid: []bool{false, true, true}}))
 	done(w.Close())
 
@@ -339,10 +341,10 @@ func TestZarrOfOneValue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(g.Close(), z.close(nil)); err != nil {
+	if err := errors.Join(g.Close(), z.close(t.Context(), nil)); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string][]float64{"x/c": {7}, "y/c/0": {8, 9}} {
+	for path, want := range map[string][]float64{"x/c": {7}, "y/c.0": {8, 9}} {
 		if got := chunkOf(t, filepath.Join(dir, "observations", path)); !slices.Equal(got, want) {
 			t.Errorf("%s: got %v, want %v", path, got, want)
 		}
@@ -370,6 +372,132 @@ func chunkOf(t *testing.T, path string) []float64 {
 		t.Fatal(err)
 	}
 	return values
+}
+
+// Files and groups say what they are of: the trial with its filter and values of the sweep, and a truth
+// with those that all of its trials have. While a run is running only the trial and its filter are known.
+func TestAttributes(t *testing.T) {
+	dir := writeRun(t, false)
+	for name, trials := range map[string]int{"running": 0, "one": 1, "two": 2} {
+		if trials > 0 {
+			_ = os.Remove(filepath.Join(dir, "trials.arrow"))
+			w, err := table.Create(filepath.Join(dir, "trials.arrow"), []table.Column{column("trial", table.Int32), column("replicate", table.Int32), column("truth", table.Int32),
+				column("reference", table.Int32), column("filter", table.Text), column("plugin", table.Text), column("size", table.Int32), column("status", table.Text),
+				column("cycles", table.Int32), column("error", table.Text), column("model.params.n", table.Int64), column("inflation", table.Float64), column("scheme", table.Text)}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := func(list ...int32) []int32 { return list[:trials] }
+			none := table.Nullable[int32]{Values: make([]int32, trials), Valid: make([]bool, trials)}
+			err = w.Append(trials, first(1, 2), first(1, 1), first(0, 0), none, []string{"etkf", "joint"}[:trials], []string{"filter-enkf", "filter-diffusion"}[:trials],
+				first(2, 2), []string{"ok", "ok"}[:trials], first(3, 3), []string{"", ""}[:trials], []int64{40, 40}[:trials], []float64{1.05, 1.1}[:trials], []string{"a", "a"}[:trials])
+			if err := errors.Join(err, w.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o, err := originsOf(open(t, dir), "plume test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for table, want := range map[string]map[string]string{
+			"ensemble/trial=0001/part-00000": {
+				"running": "run trial=1 replicate=1 filter=etkf",
+				"one":     "run trial=1 replicate=1 truth=0 filter=etkf plugin=filter-enkf model.params.n=40 inflation=1.05 scheme=a",
+				"two":     "run trial=1 replicate=1 truth=0 filter=etkf plugin=filter-enkf model.params.n=40 inflation=1.05 scheme=a",
+			},
+			"truth/replicate=001/part-00000": {
+				"running": "run replicate=1 truth=0",
+				"one":     "run replicate=1 truth=0 model.params.n=40 inflation=1.05 scheme=a",
+				"two":     "run replicate=1 truth=0 model.params.n=40 scheme=a",
+			},
+			"truth/replicate=002/part-00000": {"running": "run replicate=2 truth=0", "one": "run replicate=2 truth=0", "two": "run replicate=2 truth=0"},
+		} {
+			list := []string{"run"}
+			for _, a := range o.attributes(o.of(table))[len(o.every):] {
+				list = append(list, fmt.Sprintf("%s=%v", a.name, a.value))
+			}
+			if got := strings.Join(list, " "); got != want[name] {
+				t.Errorf("%s, %s: got %q, want %q", name, table, got, want[name])
+			}
+		}
+	}
+}
+
+// An export is not written into a run, whatever its name says, nor where there is no directory.
+func TestWhereExportsGo(t *testing.T) {
+	dir, out := writeRun(t, false), t.TempDir()
+	link, file := filepath.Join(out, "link"), filepath.Join(out, "file")
+	if err := errors.Join(os.Symlink(filepath.Join(dir, "truth"), link), os.WriteFile(file, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for format, layouts := range Layouts {
+		for to, want := range map[string]string{
+			filepath.Join(dir, "x"): "is in the run " + dir, filepath.Join(dir, "truth", "x") + "/": "is in the run " + dir, filepath.Join(link, "x"): "is in the run " + dir,
+			filepath.Join(out, "none", "x"): "there is no directory " + filepath.Join(out, "none") + "; make it first", filepath.Join(file, "x"): file + " is not a directory",
+		} {
+			if _, err := Run(t.Context(), open(t, dir), to, Options{Format: format, Layout: layouts[0]}); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s to %s: got %v, want %q", format, to, err, want)
+			}
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*.part")); left != nil {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// An export that is stopped, wherever it is, leaves nothing.
+func TestStoppedExport(t *testing.T) {
+	dir, out := writeRun(t, false), t.TempDir()
+	for format, layouts := range Layouts {
+		to := filepath.Join(out, string(format))
+		for after := time.Duration(0); ; after += 200 * time.Microsecond {
+			ctx, cancel := context.WithTimeout(t.Context(), after)
+			_, err := Run(ctx, open(t, dir), to, Options{Format: format, Layout: layouts[0]})
+			cancel()
+			if err == nil {
+				break
+			}
+			if left, _ := os.ReadDir(out); !errors.Is(err, context.DeadlineExceeded) || len(left) > 0 {
+				t.Fatalf("%s, after %v: got %v, left behind: %v", format, after, err, left)
+			}
+		}
+		if err := os.RemoveAll(to); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Each step of an export asks whether it is to stop: the checksum, and what is written of every table.
+func TestStepsStop(t *testing.T) {
+	dir, out := writeRun(t, false), t.TempDir()
+	r := open(t, dir)
+	r.Info.Files = map[string]string{"observations.arrow": "", "cycles.arrow": ""} // it has ended: there are checksums
+	store, err := newZarr(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := originsOf(open(t, dir), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	running := open(t, dir)
+	for name, err := range map[string]error{
+		"checksum":   r.CheckContext(ctx, "observations.arrow"),
+		"Parquet":    Options{Format: Parquet, Layout: table.Native}.file(ctx, running, "observations", out),
+		"CSV":        Options{Format: CSV, Layout: table.Wide}.file(ctx, running, "observations", out),
+		"netCDF":     toArrays(ctx, running, "observations", out, o),
+		"Zarr":       store.export(ctx, running, "observations", o),
+		"Zarr's end": store.close(ctx, nil),
+	} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %v, want it to stop", name, err)
+		}
+	}
+	if err := r.Check("observations.arrow"); err == nil || errors.Is(err, context.Canceled) {
+		t.Errorf("a checksum that was stopped is kept: %v", err)
+	}
 }
 
 // A table without rows is left out of arrays, and its folder; an export of nothing else is refused.

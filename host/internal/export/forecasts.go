@@ -1,6 +1,8 @@
 package export
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
 )
@@ -34,7 +35,6 @@ type forecast struct {
 
 // issued is the forecasts of one file.
 type issued struct {
-	filter    string
 	times     map[int32]float64 // of the analyses, by cycle
 	rows      []forecast
 	variables []string           // in the order of the table
@@ -44,17 +44,17 @@ type issued struct {
 // forecastsToNetCDF writes the free forecasts of the run, to/trial=NUMBER.OF.nc for each trial and for
 // state and observed values. Variables are (statistic, cycle, lead), and (statistic, cycle, lead, index) if
 // they have several values; what was not forecast is NaN.
-func forecastsToNetCDF(to string, r *archive.Reader, source string) error {
+func forecastsToNetCDF(ctx context.Context, to string, r *archive.Reader, o *origins) error {
 	files := map[issue]*issued{}
 	for b, err := range r.Forecasts() {
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
 		for i := range b.Trial {
 			key := issue{b.Trial[i], b.Of[i]}
 			f := files[key]
 			if f == nil {
-				f = &issued{filter: b.Filter[i], times: map[int32]float64{}, indices: map[string][]int32{}}
+				f = &issued{times: map[int32]float64{}, indices: map[string][]int32{}}
 				files[key] = f
 			}
 			f.add(forecast{b.Cycle[i], b.Lead[i], b.Variable[i], b.Index[i], []float64{b.Mean[i], b.Spread[i], b.Q05[i], b.Q25[i], b.Q50[i], b.Q75[i], b.Q95[i]}}, b.Time[i])
@@ -67,8 +67,10 @@ func forecastsToNetCDF(to string, r *archive.Reader, source string) error {
 		return err
 	}
 	for key, f := range files {
-		h := &header{attributes: []attribute{{"Conventions", "CF-1.11"}, {"title", r.Info.Name}, {"source", source},
-			{"history", r.Info.Started.UTC().Format(time.RFC3339) + " plume run"}, {"of", key.of}, {"trial", key.trial}, {"filter", f.filter}}}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		h := &header{attributes: append(o.attributes(origin{int(key.trial), -1, -1, -1}), attribute{"of", key.of})}
 		units, err := unitsOf(r, key.of)
 		if err != nil {
 			return err

@@ -90,7 +90,7 @@ func createNetCDF(path string, dims []dimension, attributes []attribute, variabl
 		return nil, err
 	}
 	for _, v := range variables {
-		v.out, v.order = bufio.NewWriterSize(io.NewOffsetWriter(file, v.begin), 1<<16), binary.BigEndian
+		v.out, v.order = bufio.NewWriterSize(io.NewOffsetWriter(file, v.begin), int(min(v.size, 1<<16))), binary.BigEndian
 	}
 	if _, err := file.Write(cdfHeader(dims, attributes, variables)); err != nil {
 		return nil, errors.Join(err, file.Close())

@@ -1,9 +1,7 @@
 package export
 
 import (
-	"regexp"
 	"slices"
-	"strconv"
 
 	"github.com/plume-da/plume/host/internal/archive"
 )
@@ -51,28 +49,4 @@ func (p places) of(truth int, of, variable string) []axis {
 		}
 	}
 	return p[located{max(truth, 0), of, variable}]
-}
-
-var numbered = regexp.MustCompile(`^(?:(truth|reference)/replicate=(\d+)/part-(\d+)|(?:ensemble|smoothed)/trial=(\d+)/.*)$`)
-
-// truthOf returns the number of the truth that a table of states belongs to. It is -1 if that
-// is not known: while a run is running, nothing says what the truth of a trial is.
-func truthOf(r *archive.Reader, name string) (int, error) {
-	m := numbered.FindStringSubmatch(name)
-	if m == nil {
-		return -1, nil
-	}
-	part, _ := strconv.Atoi(m[3])
-	if m[1] == "truth" {
-		return part, nil
-	}
-	trials, _, err := r.Trials()
-	replicate, _ := strconv.Atoi(m[2])
-	trial, _ := strconv.Atoi(m[4])
-	for _, t := range trials {
-		if t.Trial == trial || m[1] == "reference" && t.Replicate == replicate && t.Reference == part {
-			return t.Truth, err
-		}
-	}
-	return -1, err
 }

@@ -1,6 +1,8 @@
 package export
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,20 +10,18 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
 )
 
 // grid is the rows of a table that form one array: those of one stage and one truth.
 type grid struct {
-	stage     string
-	replicate int // 0: the table has no column for it
-	truth     int // number of the truth; -1: not known
-	cycles    []int32
-	times     []float64
-	lags      []int32 // by cycle; nil: none
-	members   []int32 // numbers of all members of all cycles, sorted; nil: none
+	stage   string
+	from    origin
+	cycles  []int32
+	times   []float64
+	lags    []int32 // by cycle; nil: none
+	members []int32 // numbers of all members of all cycles, sorted; nil: none
 }
 
 // key names the grid of a row.
@@ -39,25 +39,21 @@ func key(s *archive.States, row int) string {
 }
 
 // survey finds the grids of a table, and reads its first rows.
-func survey(r *archive.Reader, name string) (grids map[string]*grid, head *archive.States, err error) {
+func survey(ctx context.Context, r *archive.Reader, name string, from origin) (grids map[string]*grid, head *archive.States, err error) {
 	grids = map[string]*grid{}
-	truth, err := truthOf(r, name)
-	if err != nil {
-		return nil, nil, err
-	}
 	for s, err := range r.StateRows(name) {
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return nil, nil, err
 		}
 		for row := range s.Cycle {
 			g := grids[key(s, row)]
 			if g == nil {
-				g = &grid{truth: truth}
+				g = &grid{from: from}
 				if s.Stage != nil {
 					g.stage = s.Stage[row]
 				}
 				if s.Truth != nil && s.Replicate != nil {
-					g.replicate, g.truth = int(s.Replicate[row]), int(s.Truth[row])
+					g.from.replicate, g.from.truth = int(s.Replicate[row]), int(s.Truth[row])
 				}
 				grids[key(s, row)] = g
 			}
@@ -90,8 +86,9 @@ type create func(key string, g *grid, h *header) (io.Closer, error)
 
 // export writes the grids of a table of the run to what create makes. Variables are (cycle, ...),
 // or (cycle, member, ...) in tables of members. It holds one batch of the table in memory.
-func export(r *archive.Reader, name, source string, at places, create create) (err error) {
-	grids, head, err := survey(r, name)
+// When ctx is done it stops after a row.
+func export(ctx context.Context, r *archive.Reader, name string, o *origins, create create) (err error) {
+	grids, head, err := survey(ctx, r, name, o.of(name))
 	if err != nil {
 		return err
 	}
@@ -107,9 +104,8 @@ func export(r *archive.Reader, name, source string, at places, create create) (e
 	}
 	for _, key := range slices.Sorted(maps.Keys(grids)) {
 		g := grids[key]
-		h := &header{attributes: []attribute{{"Conventions", "CF-1.11"}, {"title", r.Info.Name}, {"source", source},
-			{"history", r.Info.Started.UTC().Format(time.RFC3339) + " plume run"}}}
-		a := newArrays(h, g, head, r.Info.Dates, func(variable string) []axis { return at.of(g.truth, of, variable) })
+		h := &header{attributes: o.attributes(g.from)}
+		a := newArrays(h, g, head, r.Info.Dates, func(variable string) []axis { return o.places.of(g.from.truth, of, variable) })
 		suffix := key
 		if len(grids) == 1 && g.stage == "" {
 			suffix = ""
@@ -124,6 +120,9 @@ func export(r *archive.Reader, name, source string, at places, create create) (e
 			return err
 		}
 		for row := range s.Cycle {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if err := out[key(s, row)].add(s, row); err != nil {
 				return err
 			}
@@ -134,8 +133,8 @@ func export(r *archive.Reader, name, source string, at places, create create) (e
 
 // toNetCDF writes the grids of a table of the run as one file each: to.nc, or to.KEY.nc
 // if there are several or the table has stages.
-func toNetCDF(to string, r *archive.Reader, name, source string, at places) error {
-	return export(r, name, source, at, func(key string, _ *grid, h *header) (io.Closer, error) {
+func toNetCDF(ctx context.Context, to string, r *archive.Reader, name string, o *origins) error {
+	return export(ctx, r, name, o, func(key string, _ *grid, h *header) (io.Closer, error) {
 		if key != "" {
 			key = "." + key
 		}

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -25,7 +26,8 @@ import (
 var chunkBytes = 8 << 20 // less in tests
 
 // zarr is a store in version 3 of the format: a directory of groups and arrays, each of which is
-// described by a file zarr.json and has one file for each of its chunks.
+// described by a file zarr.json and has one file for each of its chunks. These have no folders of
+// their own, which for many small arrays would take longer to make than the files.
 // Format: https://zarr-specs.readthedocs.io/en/latest/v3/core/
 //
 // The metadata of everything in the store, or in a group, is also in its own zarr.json, as zarr
@@ -51,8 +53,8 @@ func groupOf(name string, g *grid) string {
 	table, rest, _ := strings.Cut(name, "/")
 	replicate, part, numbered := strings.Cut(rest, "/part-")
 	switch number, _ := strconv.Atoi(part); {
-	case g.replicate > 0:
-		return fmt.Sprintf("%s/replicate=%03d-%d", table, g.replicate, g.truth)
+	case table == "observations" && g.from.replicate > 0:
+		return fmt.Sprintf("%s/replicate=%03d-%d", table, g.from.replicate, g.from.truth)
 	case table == "ensemble" || table == "smoothed":
 		return g.stage + "/" + replicate
 	case numbered:
@@ -62,8 +64,8 @@ func groupOf(name string, g *grid) string {
 }
 
 // export writes the grids of a table of the run as one group each.
-func (z *zarr) export(r *archive.Reader, name, source string, at places) error {
-	return export(r, name, source, at, func(_ string, g *grid, h *header) (io.Closer, error) { return z.group(groupOf(name, g), h) })
+func (z *zarr) export(ctx context.Context, r *archive.Reader, name string, o *origins) error {
+	return export(ctx, r, name, o, func(_ string, g *grid, h *header) (io.Closer, error) { return z.group(groupOf(name, g), h) })
 }
 
 // zarrGroup is a group whose arrays are being written.
@@ -127,22 +129,22 @@ func (z *zarr) array(path string, dims []dimension, v *variable, files *errgroup
 		names[i], shape[i] = dims[d].name, dims[d].length
 	}
 	c := newChunks(shape, int(v.kind.size()))
-	c.store, c.of, c.dir, c.files = z, v, filepath.Join(z.dir, path, "c"), files
+	c.store, c.of, c.file, c.files = z, v, filepath.Join(z.dir, path, "c"), files
 	z.add(path, map[string]any{
 		"node_type": "array", "attributes": attributesOf(v.attributes), "data_type": zarrTypes[v.kind][0], "fill_value": zarrTypes[v.kind][1],
 		"shape": shape, "dimension_names": names,
 		"chunk_grid":         map[string]any{"name": "regular", "configuration": map[string]any{"chunk_shape": c.shape}},
-		"chunk_key_encoding": map[string]any{"name": "default", "configuration": map[string]any{"separator": "/"}},
+		"chunk_key_encoding": map[string]any{"name": "default", "configuration": map[string]any{"separator": "."}},
 		"codecs": []any{
 			map[string]any{"name": "bytes", "configuration": map[string]any{"endian": "little"}},
 			map[string]any{"name": "zstd", "configuration": map[string]any{"level": 1, "checksum": true}},
 		},
 	})
-	return c, os.MkdirAll(filepath.Dir(c.dir), 0o755)
+	return c, os.MkdirAll(filepath.Dir(c.file), 0o755)
 }
 
-// close writes the metadata. The groups above others have none of their own.
-func (z *zarr) close(attributes []attribute) error {
+// close writes the metadata, until ctx is done. The groups above others have none of their own.
+func (z *zarr) close(ctx context.Context, attributes []attribute) error {
 	z.add("", map[string]any{"node_type": "group", "attributes": attributesOf(attributes)})
 	for path := range maps.Clone(z.nodes) {
 		for dir, nested := parentOf(path); nested; dir, nested = parentOf(dir) {
@@ -162,12 +164,15 @@ func (z *zarr) close(attributes []attribute) error {
 	}
 	var err error
 	for path, node := range z.nodes {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			break
+		}
 		if node["node_type"] == "group" {
 			node = maps.Clone(node)
 			node["consolidated_metadata"] = map[string]any{"kind": "inline", "must_understand": false, "metadata": below[path]}
 		}
 		text, failed := json.Marshal(node)
-		err = errors.Join(err, failed, os.WriteFile(filepath.Join(z.dir, path, "zarr.json"), append(text, '\n'), 0o644))
+		err = errors.Join(failed, os.WriteFile(filepath.Join(z.dir, path, "zarr.json"), append(text, '\n'), 0o644))
 	}
 	return errors.Join(err, z.encoder.Close())
 }
@@ -195,7 +200,7 @@ func (z *zarr) groups() (list []string) {
 type chunks struct {
 	store *zarr
 	of    *variable
-	dir   string // of the files of chunks, or the file of a single value
+	file  string // of a single value; names of files of chunks go on with the places of these
 	files *errgroup.Group
 
 	shape []int // of a chunk
@@ -275,9 +280,9 @@ func (c *chunks) flush() {
 			c.buf = binary.LittleEndian.AppendUint64(c.buf, math.Float64bits(math.NaN()))
 		}
 	}
-	path, values, store := c.dir, c.buf, c.store
+	path, values, store := c.file, c.buf, c.store
 	for _, k := range c.index {
-		path = filepath.Join(path, strconv.Itoa(k))
+		path += "." + strconv.Itoa(k)
 	}
 	c.buf = nil
 	store.writing <- struct{}{}
@@ -286,9 +291,6 @@ func (c *chunks) flush() {
 		packed, _ := store.buffers.Get().([]byte)
 		packed = store.encoder.EncodeAll(values, packed[:0])
 		err := os.WriteFile(path, packed, 0o644)
-		if errors.Is(err, os.ErrNotExist) {
-			err = errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, packed, 0o644))
-		}
 		store.buffers.Put(values) //nolint:staticcheck // a slice of some megabytes
 		store.buffers.Put(packed) //nolint:staticcheck // likewise
 		return err

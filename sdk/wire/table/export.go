@@ -1,6 +1,7 @@
 package table
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -18,10 +19,10 @@ import (
 // ToParquet writes the table from as the Parquet file to, compressed with zstd, in one of
 // the layouts. Dates are timestamps in milliseconds without a time zone, in UTC. The file includes the Arrow schema, so that readers that support it get
 // units and shapes back. ToParquet does not overwrite. Cost: memory for a row group of 64 MB and its
-// compressed columns, or for some batches that are larger.
-func ToParquet(to, from string, layout Layout, dates Dates) error {
+// compressed columns, or for some batches that are larger. When ctx is done it stops after a batch.
+func ToParquet(ctx context.Context, to, from string, layout Layout, dates Dates) error {
 	shape := func(s *arrow.Schema) (*reshaper, error) { return shaped(s, layout, dates, false) }
-	return convert(to, from, shape, func(f *os.File, s *arrow.Schema) (sink, error) {
+	return convert(ctx, to, from, shape, func(f *os.File, s *arrow.Schema) (sink, error) {
 		options := []parquet.WriterProperty{parquet.WithCompression(compress.Codecs.Zstd), parquet.WithMaxRowGroupLength(math.MaxInt64), parquet.WithCreatedBy("plume")}
 		for _, f := range s.Fields() { // a dictionary does not pay for numbers that hardly repeat
 			switch f.Type.ID() {
@@ -142,13 +143,13 @@ func (keepOpen) Close() error { return nil }
 // ToCSV writes the table from as the file to, comma-separated with a header line, in
 // layout [Wide] or [Tidy]. Null is an empty field, and numbers have as many digits as are
 // needed to read them back exactly. Dates are written as 2006-01-02T15:04:05.000Z. It does
-// not overwrite.
-func ToCSV(to, from string, layout Layout, dates Dates) error {
+// not overwrite. When ctx is done it stops after a batch.
+func ToCSV(ctx context.Context, to, from string, layout Layout, dates Dates) error {
 	if layout != Wide && layout != Tidy {
 		return fmt.Errorf("layout: got %q, want %s or %s: a field of a CSV file cannot hold a list", layout, Wide, Tidy)
 	}
 	shape := func(s *arrow.Schema) (*reshaper, error) { return shaped(s, layout, dates, true) }
-	return convert(to, from, shape, func(f *os.File, s *arrow.Schema) (sink, error) {
+	return convert(ctx, to, from, shape, func(f *os.File, s *arrow.Schema) (sink, error) {
 		w := csv.NewWriter(f, s, csv.WithHeader(true), csv.WithNullWriter(""))
 		columns := make([]arrow.Array, s.NumFields())
 		for c := range columns {
@@ -165,8 +166,8 @@ type sink struct {
 }
 
 // convert writes the batches of a table, as shape arranges them, to the sink that open makes
-// for a new file.
-func convert(to, from string, shape func(*arrow.Schema) (*reshaper, error), open func(*os.File, *arrow.Schema) (sink, error)) (err error) {
+// for a new file, until ctx is done.
+func convert(ctx context.Context, to, from string, shape func(*arrow.Schema) (*reshaper, error), open func(*os.File, *arrow.Schema) (sink, error)) (err error) {
 	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -179,8 +180,13 @@ func convert(to, from string, shape func(*arrow.Schema) (*reshaper, error), open
 			out, err = open(f, as.schema)
 		}
 		return err
-	}, func(r arrow.Record) error { return out.write(as.batch(r)) })
-	if out.close != nil {
+	}, func(r arrow.Record) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return out.write(as.batch(r))
+	})
+	if out.close != nil && ctx.Err() == nil {
 		err = errors.Join(err, out.close())
 	}
 	return err

@@ -35,7 +35,7 @@ func TestLongParquet(t *testing.T) {
 	}
 	for _, layout := range []Layout{Native, Tensor, Wide} {
 		_ = os.Remove(to) // it is not overwritten
-		if err := ToParquet(to, from, layout, nil); err != nil {
+		if err := ToParquet(t.Context(), to, from, layout, nil); err != nil {
 			t.Fatal(err)
 		}
 		f, err := os.Open(to)
