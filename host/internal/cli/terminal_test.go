@@ -229,6 +229,50 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
+// An export that is interrupted removes what it has begun, and says so; at the second time it ends at once and says
+// what is left.
+func TestInterruptedExport(t *testing.T) {
+	t.Parallel()
+	dir := place(t)
+	r := exec.Command(plumeBinary(t), "run", "long.toml", "-q", "--in-process", "--set", "time.cycles=2", "--set", "time.burn_in=0", "--set", "output.ensemble=both", "--sweep", `replicate="1..200"`)
+	r.Dir = dir
+	if text, err := r.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	for _, format := range []string{"parquet", "csv", "netcdf", "zarr"} {
+		for _, by := range []struct {
+			name string
+			does func(*terminal)
+			code int
+		}{
+			{"once", func(x *terminal) { x.press(t, ctrlC) }, exitInterrupted},
+			{"twice", func(x *terminal) { x.press(t, ctrlC); x.press(t, ctrlC) }, exitInterrupted},
+			{"SIGTERM", func(x *terminal) { _ = x.Process.Signal(syscall.SIGTERM) }, exitTerminated},
+		} {
+			to := filepath.Join(dir, format+"-"+by.name)
+			x := open(t, dir, 80, "export", "@last", "--format", format, "--to", to)
+			for deadline := time.Now().Add(hangs); ; time.Sleep(time.Millisecond) {
+				if _, err := os.Lstat(to + ".part"); err == nil {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("%s: no export:\n%s", format, x.end())
+				}
+			}
+			by.does(x)
+			x.ends(t, by.code, nil)
+			_, err := os.Lstat(to + ".part")
+			left, text := err == nil, strings.Join(strings.Fields(x.since(0)), " ")
+			if left && by.name != "twice" || left != strings.Contains(text, "is left behind; remove it: rm -r") || left == strings.Contains(text, "what was begun of it is removed") {
+				t.Errorf("%s, %s: left behind: %t\n%s", format, by.name, left, text)
+			}
+			if _, err := os.Lstat(to); err == nil {
+				t.Errorf("%s, %s: half an export", format, by.name)
+			}
+		}
+	}
+}
+
 // awaitChildren waits until the plugins are there and have got something to do.
 func (x *terminal) awaitChildren(t *testing.T) {
 	t.Helper()

@@ -99,7 +99,7 @@ func export(ctx context.Context, r *archive.Reader, name string, o *origins, cre
 		}
 	}()
 	of := archive.State
-	if name == "observations" {
+	if tableOf(name) == "observations" {
 		of = archive.Observed
 	}
 	for _, key := range slices.Sorted(maps.Keys(grids)) {
