@@ -6,11 +6,13 @@ import errno
 import hashlib
 import html
 import importlib
+import itertools
 import json
 import numbers
 import operator
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
@@ -37,6 +39,14 @@ Of = Literal["state", "observed"]
 _DATED = {"time": "date", "valid": "valid_date"}  # names of columns of dates, by those of times
 _SEAL = re.compile(rb'(?:"seal": ?"|": ?"(?=[0-9a-f]{64}"))([^"]*)"\s*}\s*\Z')  # its key or its form may be damaged
 _checked: set[tuple[str, int, int, str]] = set()  # path, size, time and sum of files that are as their run left them
+
+
+class NotStoredError(ValueError):
+    """A trial has no states of a stage."""
+
+
+class LayoutsDifferError(ValueError):
+    """States differ in size, or in where their values are, and are not one array."""
 
 
 class Manifest(TypedDict, total=False):
@@ -264,33 +274,91 @@ class Run:
         has the coordinate lag: how many cycles of later observations have changed the members.
 
         filter, replicate and setting select trials in place of trial, see [trials]; if they
-        leave one, the result is that of its number. Of several trials, or with None all that
-        have members, the first dimension is trial; what a smaller ensemble or a shorter trial
-        lacks is NaN. Raises ValueError when the run stored none of that stage."""
+        leave one, the result is that of its number, and its attributes are the trial, replicate,
+        truth, filter and plugin and its values of the sweep, by their keys. Of several trials, or
+        with None all that have members, the first dimension is trial, with filter, replicate and
+        values of the sweep as coordinates; what a smaller ensemble or a shorter trial lacks is
+        NaN. With None, a warning says which trials have none and are left out. Raises ValueError
+        when the run stored none of that stage, and when the states of trials differ in size."""
         if filter is not None or replicate is not None or setting:
             found = self.trials(filter=filter, replicate=replicate, setting=setting)
             trial = found[0] if len(found) == 1 else found
         folder = "smoothed" if stage == "smoothed" else "ensemble"
         if isinstance(trial, (int, numbers.Integral)):
-            if not any(self.path.glob(f"{folder}/*")):
-                raise ValueError(f"{self.path} stored no ensembles; see output.ensemble in the workflow")
-            return self._members(folder, int(trial), stage).assign_attrs(trial=int(trial))
+            return self._members(folder, int(trial), stage)
         if isinstance(trial, str):
             raise TypeError(f"trial: got {trial!r}, want a number; filter={trial!r} selects by the label of a filter")
-        xr = needed("xarray")
         if trial is None:
-            folders = (re.fullmatch(r"trial=(\d+)", d.name) for d in self.path.glob(f"{folder}/*"))
-            trial = sorted(int(m[1]) for m in folders if m)
-        chosen = [operator.index(n) for n in trial]
-        if not chosen:
-            raise ValueError(f"{self.path} stored no ensembles; see output.ensemble in the workflow")
-        each = [self._members(folder, n, stage) for n in chosen]
-        joined: xarray.Dataset = xr.concat(each, xr.DataArray(chosen, dims="trial", name="trial"), join="outer")
-        cycles = self._read("cycles").columns
-        rows = {n: i for i, n in reversed(list(enumerate(cycles["trial"].values.tolist())))}
-        return joined.assign_coords(
-            {name: ("trial", [cycles[name].values[rows[n]] for n in chosen]) for name in ("filter", "replicate")}
-        )
+            return self._joined(self.stored(stage))
+        return self._joined({n: self._members(folder, n, stage) for n in map(operator.index, trial)})
+
+    def stored(self, stage: Stage) -> dict[int, xarray.Dataset]:
+        """Returns the members of every trial that has some of a stage, by the numbers of trials,
+        and warns of those that have none. Raises ValueError when no trial has any."""
+        folder = "smoothed" if stage == "smoothed" else "ensemble"
+        folders = (re.fullmatch(r"trial=(\d+)", d.name) for d in self.path.glob(f"{folder}/*"))
+        found, lacking = {}, {}
+        for n in sorted(int(m[1]) for m in folders if m):
+            try:
+                found[n] = self._members(folder, n, stage)
+            except NotStoredError as e:
+                lacking[n] = e
+        if not found:
+            raise next(iter(lacking.values()), NotStoredError(f"{self.path} stored no ensembles{self._why()}"))
+        for why in lacking.values():
+            warnings.warn(f"{why}; it is left out", stacklevel=2)
+        return found
+
+    def _joined(self, each: dict[int, xarray.Dataset]) -> xarray.Dataset:
+        """Returns the members of several trials, (trial, ...)."""
+        xr = needed("xarray")
+        if not each:
+            raise NotStoredError(f"{self.path} stored no ensembles{self._why()}")
+        first, *others = each
+        for n in others:
+            if differs := differing(each[first], each[n]):
+                settings = [(axis, each[first].attrs.get(axis), each[n].attrs.get(axis)) for axis in self._sweep()]
+                axis, value = next(((a, v) for a, v, w in settings if v != w), ("model.params.n", 40))
+                raise LayoutsDifferError(
+                    f"{differs} in trials {first} and {n}, which are not one array: want trials of one size, "
+                    f"as with setting={{{axis!r}: {value!r}}}"
+                )
+        trials = xr.DataArray(list(each), dims="trial", name="trial")
+        joined: xarray.Dataset = xr.concat(list(each.values()), trials, join="outer", combine_attrs="drop_conflicts")
+        coords: dict[str, Any] = {}
+        for name in ("filter", "replicate", *self._sweep()):
+            values = [data.attrs.get(name) for data in each.values()]
+            nothing = "" if any(isinstance(v, str) for v in values) else np.nan  # of a filter without that parameter
+            if any(v is not None for v in values):
+                coords[name] = ("trial", [nothing if v is None else v for v in values])
+        return joined.assign_coords(coords)
+
+    def _sweep(self) -> list[str]:
+        """Returns the axes of the sweep; none while nothing says which there are."""
+        try:
+            return _axes(self._read("trials"))
+        except FileNotFoundError:
+            return []
+
+    def _why(self, trial: int | None = None) -> str:
+        """Returns why there are no states, as the end of a sentence."""
+        try:
+            rows = self._read("trials", **({} if trial is None else {"trial": trial})).columns
+        except FileNotFoundError:
+            return self._yet() or "; see output.ensemble in the workflow"
+        if trial is None:
+            return self._yet() or "; see output.ensemble in the workflow"
+        if not len(rows["trial"].values):
+            return ": there is no such trial"
+        status = rows["status"].values[0]
+        if status in ("ok", "diverged"):
+            return "; see output.ensemble and output.ensemble_every in the workflow"
+        return f": the trial failed: {rows['error'].values[0]}" if status == "failed" else f": the trial is {status}"
+
+    def _yet(self) -> str:
+        """Returns that a run has not come to its end, as the end of a sentence."""
+        status = self.manifest.get("status", "") if (self.path / "run.json").exists() else ""
+        return f": the run is {status}" if status in ("running", "interrupted", "failed") else ""
 
     def inference_data(
         self,
@@ -484,8 +552,9 @@ class Run:
         FileNotFoundError when the observations are real."""
         needed("xarray")
         if not any(self.path.glob("truth/*")):
-            raise FileNotFoundError(f"{self.path} has no truth: its observations are from files")
-        return self._dataset(f"truth/replicate={replicate:03d}/part-{number:05d}", number=number)
+            raise FileNotFoundError(f"{self.path} has no truth" + (self._yet() or ": its observations are from files"))
+        found = self._dataset(f"truth/replicate={replicate:03d}/part-{number:05d}", number=number)
+        return found.assign_attrs(self._about(replicate=replicate, truth=number))
 
     def reference(self, replicate: int = 1, number: int = 0) -> xarray.Dataset:
         """Returns the members kept of the brute-force posterior, as [ensemble] does."""
@@ -493,16 +562,64 @@ class Run:
         if not any(self.path.glob("reference/*")):
             raise FileNotFoundError(f"{self.path} has no reference; see [reference] in the workflow language")
         truth = self._truth_of(lambda trials: (trials["replicate"] == replicate) & (trials["reference"] == number))
-        return self._dataset(f"reference/replicate={replicate:03d}/part-{number:05d}", number=truth, stage="analysis")
+        found = self._dataset(f"reference/replicate={replicate:03d}/part-{number:05d}", number=truth, stage="analysis")
+        return found.assign_attrs(self._about(replicate=replicate, reference=number))
 
     def observations(self, replicate: int = 1, number: int = 0) -> xarray.Dataset:
-        """Returns the observations of a truth as an xarray.Dataset, (cycle, ...); NaN is missing."""
-        return self._dataset("observations", "observed", number, replicate=replicate, truth=number)
+        """Returns the observations of a truth as an xarray.Dataset, (cycle, ...); NaN is missing.
+        Raises ValueError when there is no such truth, with those there are."""
+        needed("xarray")
+        table = self._read("observations", replicate=replicate, truth=number)
+        if not len(table):
+            there = ", ".join(f"({r}, {n})" for r, n in self.observed())
+            asked = f"replicate {replicate}, truth {number}"
+            raise ValueError(f"{self.path} has no observations of {asked}; it has {there}")
+        found = self._as_dataset(table, self._places("observed", number), None)
+        return found.assign_attrs(self._about(replicate=replicate, truth=number))
+
+    def observed(self) -> list[tuple[int, int]]:
+        """Returns the replicates that have observations, with the number of each of their truths."""
+        single = any((self.path / f"observations.arrow{end}").exists() for end in ("", ".part"))
+        parts = [self._read(name).columns for name in (["observations"] if single else self._parts("observations"))]
+        pairs = (zip(part["replicate"].values.tolist(), part["truth"].values.tolist(), strict=True) for part in parts)
+        return sorted(set(itertools.chain.from_iterable(pairs)))
+
+    def _about(self, **numbers: int) -> dict[str, Any]:
+        """Returns what is said of a trial, or of a truth or reference of a replicate, by these
+        numbers: those, and the values of the sweep that all of its trials have."""
+        about: dict[str, Any] = {"run": self.path.absolute().name} | numbers
+        try:
+            own = self._read("trials").where(numbers)
+            axes = _axes(own)
+        except FileNotFoundError:  # the run has not ended
+            if "trial" not in numbers:
+                return about
+            try:
+                own, axes = self._read("cycles", **numbers), []
+            except FileNotFoundError:
+                return about
+        if not len(own):
+            return about
+        if "trial" in numbers:
+            names = [name for name in ("replicate", "truth", "filter", "plugin") if name in own.columns]
+            about |= {name: own.columns[name].values[0] for name in names}
+        for axis in axes:
+            values = set(own.columns[axis].values.tolist())
+            if len(values) == 1 and not own.columns[axis].nulls().any():
+                about[axis] = values.pop()
+        return {name: value.item() if isinstance(value, np.generic) else value for name, value in about.items()}
 
     def _members(self, folder: str, trial: int, stage: Stage) -> xarray.Dataset:
         """Returns the members of a trial."""
-        truth = self._truth_of(lambda trials: trials["trial"] == trial)
-        return self._dataset(f"{folder}/trial={trial:04d}/part-00000", number=truth, stage=stage)
+        needed("xarray")
+        try:
+            table = self._read(f"{folder}/trial={trial:04d}/part-00000", stage=stage)
+        except FileNotFoundError:
+            table = Table({})
+        if not len(table):
+            raise NotStoredError(f"{self.path} has no {stage} of trial {trial}{self._why(trial)}")
+        about = self._about(trial=trial)
+        return self._as_dataset(table, self._places("state", about.get("truth")), stage).assign_attrs(about)
 
     def _read(self, name: str, **wanted: Any) -> Table:
         """Returns those rows of a whole file, of the batches written so far, or of all files
@@ -510,10 +627,11 @@ class Run:
         for _ in range(3):  # a part may be renamed, and parts be put together, between two looks
             table = self._file(name, **wanted)
             if table is None:
-                table = self._folder(name)
+                table = self._folder(name, **wanted)
             if table is not None:
                 return table.where(wanted)
-        raise FileNotFoundError(f"{self.path} holds no table {name}; it holds {', '.join(self.tables())}")
+        there = ", ".join(self.tables()) or "none"
+        raise FileNotFoundError(f"{self.path} holds no table {name}; it holds {there}{self._yet()}")
 
     def _file(self, name: str, **wanted: Any) -> Table | None:
         done, part = self.path / f"{name}.arrow", self.path / f"{name}.arrow.part"
@@ -554,11 +672,14 @@ class Run:
             )
         _checked.add(key)
 
-    def _folder(self, name: str) -> Table | None:
-        """Returns the rows of all files below a folder, in the order of their names."""
-        names = {str(f.relative_to(self.path)).split(".arrow")[0] for f in (self.path / name).rglob("*.arrow*")}
+    def _parts(self, name: str) -> list[str]:
+        """Returns the names of the tables below a folder."""
+        return sorted({str(f.relative_to(self.path)).split(".arrow")[0] for f in (self.path / name).rglob("*.arrow*")})
+
+    def _folder(self, name: str, **wanted: Any) -> Table | None:
+        """Returns those rows of all files below a folder, in the order of their names."""
         tables = []
-        for file in sorted(names):
+        for file in self._parts(name):
             table = self._file(file)
             if table is None:
                 part = self.path / f"{file}.arrow.part"
@@ -567,17 +688,21 @@ class Run:
                 return None
             for key, value in re.findall(r"(trial|replicate|part)[=-](\d+)", file):
                 table.columns.setdefault(key, Column("i", {}, np.full(len(table), int(value), np.int32)))
-            tables.append(table)
-        return _tables.together(tables) if tables else None
+            tables.append(table.where(wanted))
+        if wanted:  # those without any may have other columns
+            tables = [table for table in tables if len(table)] or tables[:1]
+        try:
+            return _tables.together(tables) if tables else None
+        except ValueError as e:
+            some = ", ".join(map(repr, self._parts(name)[:2]))
+            raise ValueError(f"{self.path}, {name}: {e}, such as {some}") from None
 
     def _dataset(self, name: str, of: Of = "state", number: int | None = None, **where: Any) -> xarray.Dataset:
         """Returns a table of states or observations, of the truth with that number."""
         needed("xarray")
         table = self._read(name, **where)
         if not len(table):
-            wanted = where.get("stage") or ", ".join(f"{k} {v}" for k, v in where.items()) or "rows"
-            keys = "output.ensemble and output.ensemble_every"
-            raise ValueError(f"{name}: holds no {wanted}; see {keys} in the workflow")
+            raise ValueError(f"{self.path}, {name}: holds no {where.get('stage') or 'rows'}{self._yet()}")
         return self._as_dataset(table, self._places(of, number), where.get("stage"))
 
     def _places(self, of: Of, number: int | None) -> dict[str, list[Axis]]:
@@ -608,7 +733,10 @@ class Run:
             self._check(file)
         else:
             file = file.with_name(file.name + ".part")
-        at = self._places("state", self._truth_of(lambda trials: trials["trial"] == trial))
+        if not file.exists():
+            raise NotStoredError(f"{self.path} has no {stage} of trial {trial}{self._why(trial)}")
+        about = self._about(trial=trial)
+        at = self._places("state", about.get("truth"))
         waiting: list[Table] = []
         cycles, members = 0, None
         for batch in _tables.batches(file):
@@ -621,10 +749,10 @@ class Run:
                     cycles = max(1, int(size / max(1, sum(c.values.nbytes for c in rows.columns.values()))))
                 waiting.append(rows)
                 if len(waiting) == cycles:
-                    yield self._as_dataset(_tables.together(waiting), at, stage, members)
+                    yield self._as_dataset(_tables.together(waiting), at, stage, members).assign_attrs(about)
                     waiting = []
         if waiting:
-            yield self._as_dataset(_tables.together(waiting), at, stage, members)
+            yield self._as_dataset(_tables.together(waiting), at, stage, members).assign_attrs(about)
 
     def to_zarr(self, to: str | os.PathLike[str]) -> None:
         """Writes the run as a new Zarr store, version 3, which needs the packages xarray and zarr:
@@ -634,7 +762,9 @@ class Run:
         members, or some members of one cycle where states are large; one such block is in
         memory at a time. Truths and observations are read whole.
 
-        Raises FileExistsError when there is something of that name."""
+        xarray needs engine="zarr" to open a store whose name does not end in .zarr. A warning says
+        which trials have no states and are left out. Raises FileExistsError when there is
+        something of that name, and ValueError when it would be in a run."""
         needed("zarr")
         needed("xarray")
         from ._zarr import write
@@ -684,6 +814,22 @@ def _axis(trials: Table, name: str) -> str:
     if len(found) != 1:
         raise ValueError(f"setting: {name} is {len(found)} of the axes of the sweep: {', '.join(axes) or 'none'}")
     return found[0]
+
+
+def differing(a: xarray.Dataset, b: xarray.Dataset) -> str:
+    """Returns how two datasets differ in dimensions other than cycle and member, or in positions
+    along these; nothing if they do not."""
+    for name in a.data_vars:
+        one, two = (
+            {d: n for d, n in (data[name].sizes if name in data else {}).items() if d not in ("cycle", "member")}
+            for data in (a, b)
+        )
+        if one != two:
+            return f"{name} has {' x '.join(map(str, one.values()))} and {' x '.join(map(str, two.values()))} values"
+        for dim in set(one) & set(a.indexes):
+            if not a.indexes[dim].equals(b.indexes.get(dim)):
+                return f"the values of {name} are at other places along {dim}"
+    return ""
 
 
 def ending(axes: Iterable[str], name: str) -> list[str]:

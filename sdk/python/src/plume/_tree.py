@@ -4,6 +4,8 @@ and what ArviZ draws."""
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from xarray.backends import BackendEntrypoint
 
 from ._arrays import clock
-from ._runs import Run, Stage, open_run
+from ._runs import LayoutsDifferError, NotStoredError, Run, Stage, differing, open_run
 
 
 class RunBackend(BackendEntrypoint):  # type: ignore[misc]  # this package does without types of xarray
@@ -56,8 +58,9 @@ class RunBackend(BackendEntrypoint):  # type: ignore[misc]  # this package does 
 
 def groups(run: Run) -> dict[str, xr.Dataset]:
     """Returns what a run has: forecast, analysis and smoothed, (trial, cycle, member, ...), truth,
-    reference and observations, (replicate, cycle, ...), and scores, (trial, stage, cycle). Of
-    replicates with several truths these are of the first."""
+    reference and observations, (replicate, cycle, ...), and scores, (trial, stage, cycle). Where
+    states differ in size over a sweep, and where a replicate has several truths, there is a group
+    for each as in a Zarr store, such as analysis/trial=0001 or truth/replicate=001-0."""
     manifest = run.manifest
     about = {name: str(manifest.get(name, "")) for name in ("name", "status", "started", "plume")}
     found = {"/": xr.Dataset(attrs={"Conventions": "CF-1.11", "source": str(run.path)} | about)}
@@ -65,17 +68,43 @@ def groups(run: Run) -> dict[str, xr.Dataset]:
     for stage in stages:
         try:
             found[f"/{stage}"] = run.ensemble(stage, None)
-        except ValueError:
-            continue  # not stored
-    replicates = sorted(set(run.table("trials", "numpy")["replicate"].tolist()))
-    for name, read in (("truth", run.truth), ("reference", run.reference), ("observations", run.observations)):
-        try:
-            each = [read(n) for n in replicates]
-        except FileNotFoundError:
+        except LayoutsDifferError:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it has been said
+                found |= {f"/{stage}/trial={n:04d}": data for n, data in run.stored(stage).items()}
+        except NotStoredError:
             continue
-        found[f"/{name}"] = xr.concat(each, xr.DataArray(replicates, dims="replicate", name="replicate"), join="outer")
-    found["/scores"] = scores(run)
+    for name, each in scenarios(run).items():
+        first, *others = each.values()
+        if any(number for _, number in each) or any(differing(first, data) for data in others):
+            found |= {f"/{name}/replicate={r:03d}-{n}": data for (r, n), data in each.items()}
+            continue
+        replicates = xr.DataArray([r for r, _ in each], dims="replicate", name="replicate")
+        found[f"/{name}"] = xr.concat(list(each.values()), replicates, join="outer", combine_attrs="drop_conflicts")
+    if "cycles" in run.tables():
+        found["/scores"] = scores(run)
+    if len(found) == 1:
+        raise ValueError(f"{run.path} has no states, observations or scores: the run is {manifest['status']}")
     return found
+
+
+def scenarios(run: Run) -> dict[str, dict[tuple[int, int], xr.Dataset]]:
+    """Returns the truths, references and observations there are, by replicate and number."""
+    there = run.tables()
+    found = {}
+    for name, read in (("truth", run.truth), ("reference", run.reference)):
+        found[name] = {(r, n): read(r, n) for r, n in numbers(run, name, r"replicate=(\d+)/part-(\d+)")}
+    if "observations" in there:
+        found["observations"] = {(r, n): run.observations(r, n) for r, n in run.observed()}
+    return {name: each for name, each in found.items() if each}
+
+
+def numbers(run: Run, folder: str, name: str) -> list[Any]:
+    """Returns the numbers in the names of files below a folder: one of each, or several."""
+    files = ((run.path / folder).rglob("*.arrow*")) if (run.path / folder).is_dir() else ()
+    found = (re.search(name, f.relative_to(run.path / folder).as_posix()) for f in files)
+    numbers = sorted({tuple(map(int, m.groups())) for m in found if m})
+    return [n[0] if len(n) == 1 else n for n in numbers]
 
 
 def scores(run: Run) -> xr.Dataset:
@@ -117,7 +146,7 @@ def inference(run: Run, **trial: Any) -> xr.DataTree:
     for name, read in others.items():
         try:
             found[name] = read()
-        except (ValueError, FileNotFoundError):
+        except (NotStoredError, FileNotFoundError):
             continue  # not stored, or there is none
     return xr.DataTree.from_dict({f"/{name}": data for name, data in found.items()})
 

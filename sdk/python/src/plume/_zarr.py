@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from ._tree import scores
+from ._tree import numbers, scores
 
 if TYPE_CHECKING:
     from ._runs import Run, Stage
@@ -28,6 +28,11 @@ def write(run: Run, to: str | os.PathLike[str]) -> None:
     path = Path(to)
     if path.exists():
         raise FileExistsError(f"{path} already exists; an export does not overwrite")
+    above = path.absolute().parent.resolve()
+    if not above.is_dir():
+        raise FileNotFoundError(f"{path}: there is no directory {above}; make it first")
+    if inside := next((d for d in (above, *above.parents) if (d / "run.json").exists()), None):
+        raise ValueError(f"{path} is in the run {inside}, which then holds files that it has not written")
     part = path.with_name(path.name + ".part")
     part.mkdir()  # two at a time do not write into each other
     options: dict[str, Any] = {"zarr_format": 3, "consolidated": False}
@@ -51,26 +56,35 @@ def _groups(run: Run) -> Iterator[tuple[str, Iterator[xr.Dataset]]]:
     """Returns the groups of a store by name, each in blocks of cycles."""
     stages: dict[str, Iterable[Stage]] = {"ensemble": ("forecast", "analysis"), "smoothed": ("smoothed",)}
     for folder, held in stages.items():
-        for trial, stage in itertools.product(_numbers(run, folder, r"trial=(\d+)"), held):
-            blocks = run.blocks(stage, trial, BLOCK)
-            if (first := next(blocks, None)) is not None:
-                yield f"{stage}/trial={trial:04d}", itertools.chain([first], blocks)
-    for replicate, number in _numbers(run, "truth", r"replicate=(\d+)/part-(\d+)"):
+        for stage in held:
+            yield from _trials(run, numbers(run, folder, r"trial=(\d+)"), stage)
+    for replicate, number in numbers(run, "truth", r"replicate=(\d+)/part-(\d+)"):
         yield f"truth/replicate={replicate:03d}-{number}", iter([run.truth(replicate, number)])
-    for replicate, number in _numbers(run, "reference", r"replicate=(\d+)/part-(\d+)"):
+    for replicate, number in numbers(run, "reference", r"replicate=(\d+)/part-(\d+)"):
         yield f"reference/replicate={replicate:03d}-{number}", iter([run.reference(replicate, number)])
-    observed = run.table("observations", "numpy")
-    for replicate, number in sorted(set(zip(observed["replicate"].tolist(), observed["truth"].tolist(), strict=True))):
+    there = run.tables()
+    for replicate, number in run.observed() if "observations" in there else ():
         yield f"observations/replicate={replicate:03d}-{number}", iter([run.observations(replicate, number)])
-    yield "scores", iter([scores(run)])
+    if "cycles" in there:
+        yield "scores", iter([scores(run)])
 
 
-def _numbers(run: Run, folder: str, name: str) -> list[Any]:
-    """Returns the numbers in the names of files below a folder: one of each, or several."""
-    files = ((run.path / folder).rglob("*.arrow*")) if (run.path / folder).is_dir() else ()
-    found = (re.search(name, f.relative_to(run.path / folder).as_posix()) for f in files)
-    numbers = sorted({tuple(map(int, m.groups())) for m in found if m})
-    return [n[0] if len(n) == 1 else n for n in numbers]
+def _trials(run: Run, trials: list[int], stage: Stage) -> Iterator[tuple[str, Iterator[xr.Dataset]]]:
+    """Returns the groups of the trials that have members of a stage, and warns of the others."""
+    some, lacking = False, []
+    for trial in trials:
+        blocks = run.blocks(stage, trial, BLOCK)
+        try:
+            first = next(blocks, None)
+        except FileNotFoundError:  # its writer has not come to the first batch
+            first = None
+        if first is None:
+            lacking.append(trial)
+            continue
+        some = True
+        yield f"{stage}/trial={trial:04d}", itertools.chain([first], blocks)
+    for trial in lacking if some else ():
+        warnings.warn(f"{run.path} has no {stage} of trial {trial}; it is left out", stacklevel=2)
 
 
 def _chunks(block: xr.Dataset) -> dict[str, dict[str, tuple[int, ...]]]:
