@@ -153,28 +153,35 @@ func (z *zarr) close(ctx context.Context, attributes []attribute) error {
 			}
 		}
 	}
-	below := map[string]map[string]any{} // metadata of what is in each group, by path below it
+	below := map[string]map[string]json.RawMessage{} // metadata of what is in each group, by path below it
 	for path, node := range z.nodes {
+		text, err := json.Marshal(node)
+		if err != nil {
+			return err
+		}
 		for dir, nested := parentOf(path); nested; dir, nested = parentOf(dir) {
 			if below[dir] == nil {
-				below[dir] = map[string]any{}
+				below[dir] = map[string]json.RawMessage{}
 			}
-			below[dir][strings.TrimPrefix(path[len(dir):], "/")] = node
+			below[dir][strings.TrimPrefix(path[len(dir):], "/")] = text
 		}
 	}
-	var err error
+	files, ctx := errgroup.WithContext(ctx)
+	files.SetLimit(runtime.GOMAXPROCS(0))
 	for path, node := range z.nodes {
-		if err = errors.Join(err, ctx.Err()); err != nil {
-			break
-		}
-		if node["node_type"] == "group" {
-			node = maps.Clone(node)
-			node["consolidated_metadata"] = map[string]any{"kind": "inline", "must_understand": false, "metadata": below[path]}
-		}
-		text, failed := json.Marshal(node)
-		err = errors.Join(failed, os.WriteFile(filepath.Join(z.dir, path, "zarr.json"), append(text, '\n'), 0o644))
+		files.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if node["node_type"] == "group" {
+				node = maps.Clone(node)
+				node["consolidated_metadata"] = map[string]any{"kind": "inline", "must_understand": false, "metadata": below[path]}
+			}
+			text, err := json.Marshal(node)
+			return errors.Join(err, os.WriteFile(filepath.Join(z.dir, path, "zarr.json"), append(text, '\n'), 0o644))
+		})
 	}
-	return errors.Join(err, z.encoder.Close())
+	return errors.Join(files.Wait(), z.encoder.Close())
 }
 
 // parentOf returns the group above a path; there is none above the store itself.
