@@ -3,6 +3,7 @@ that is in ONCE.
 
     python bench/scale/scale.py                       # all sizes and filters; about an hour
     python bench/scale/scale.py --sizes 10000 --filters letkf
+    python bench/scale/scale.py --exports             # exports alone; a minute
 
 Runs workflows/large-lorenz96.toml with processes, one filter and one size at a time, and looks at the processes while
 they run: the largest resident memory (VmHWM) of each, and the processor time. Needs Linux and bin/plume. Rows of
@@ -11,6 +12,7 @@ docs/results/scale.csv that are not measured stay, so that one can be measured a
 
 import argparse
 import csv
+import os
 import pathlib
 import statistics
 import subprocess
@@ -80,6 +82,8 @@ Lorenz-63 with an ETKF of 10 members, in one process; truth and observations abo
 
 Before, 100,000 cycles took 204 MB, and their report 386 MB and 1.2 s. A report still holds the scores and the described values of every cycle before it draws some of them.
 """
+FORMATS = ["parquet", "csv", "netcdf", "zarr"]
+TRIALS = 2000
 FIELDS = ["filter", "n", "wall", *(f"cpu_{p}" for p in NAMES), *(f"memory_{p}" for p in NAMES)]
 
 
@@ -127,11 +131,64 @@ def measure(label, n):
     return row
 
 
+def export():
+    """Returns a row of each format: what an export of many small trials takes, on a file system in memory."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        plume, runs = ROOT / "bin" / "plume", ["--run-dir", f"{folder}/runs"]
+        small = {"time.cycles": 10, "time.burn_in": 0, "output.ensemble": "both"}
+        settings = [f"--set={key}={value}" for key, value in small.items()]
+        sweep = ["--sweep", f'replicate="1..{TRIALS}"', "--sweep", 'filter=["serial"]']
+        workflow = ROOT / "workflows" / "anderson2010-lorenz63.toml"
+        subprocess.run([plume, "run", workflow, "-q", "--in-process", *runs, *settings, *sweep], check=True, stdout=subprocess.DEVNULL)
+        stored = sum(f.stat().st_size for f in pathlib.Path(folder, "runs").rglob("*.arrow"))
+        for name in FORMATS:
+            before, begin = os.times(), time.monotonic()
+            subprocess.run([plume, "export", "@last", "-q", *runs, "--format", name, "--to", f"{folder}/{name}"], check=True, stdout=subprocess.DEVNULL)
+            wall, after = time.monotonic() - begin, os.times()
+            files = sum(f.is_file() for f in pathlib.Path(folder, name).rglob("*"))
+            cpu = after.children_user - before.children_user + after.children_system - before.children_system
+            yield {"format": name, "stored": stored, "files": files, "cpu": round(cpu, 2), "wall": round(wall, 2), "load": round(os.getloadavg()[0])}
+
+
+def exported(rows):
+    """Returns the section of exports."""
+    if not rows:
+        return []
+    out = [
+        "",
+        "## Exports of many trials",
+        "",
+        f"`plume export` of a run of {TRIALS:,} trials: Lorenz-63, 20 members, 10 cycles, both stages, {float(rows[0]['stored']) / 1e6:.0f} MB in tables, from and to a file "
+        f"system in memory. On a disk, making the files may take longer than all else. Zarr, which has a file for each array and chunk, is for large states. Load is how many "
+        "processes waited for the two cores: wall times are of use only where it is small.",
+        "",
+        "<!-- measured: make bench-scale -->",
+        "| format | files | CPU s | wall s | load |",
+        "|---|---|---|---|---|",
+    ]
+    return out + [f"| {r['format']} | {int(r['files']):,} | {float(r['cpu']):.1f} | {float(r['wall']):.1f} | {r['load']} |" for r in rows]
+
+
+def read(path):
+    """Returns the rows of a table; none without one."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as f:
+        return list(csv.DictReader(f))
+
+
+def write(path, fields, rows):
+    with path.open("w", newline="") as f:
+        w = csv.DictWriter(f, fields, lineterminator="\n")
+        w.writeheader()
+        w.writerows(rows)
+
+
 def number(v, digits=2):
     return f"{v:.{digits}g}" if v < 100 else f"{v:.0f}"
 
 
-def page(rows):
+def page(rows, exports):
     """Returns the text of scale.md."""
     out = [
         "# Large states",
@@ -158,6 +215,7 @@ def page(rows):
         "",
         "An ensemble of 10,000 sites has 1.6 MB, less than a process without one, so only larger ones say what memory grows by. Two cores of a virtual machine; "
         "wall times are those of a machine that others used at the same time, and processor times are the ones to compare.",
+        *exported(exports),
         ONCE.rstrip(),
         "",
     ]
@@ -168,22 +226,19 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     p.add_argument("--sizes", type=lambda s: [int(float(v)) for v in s.split(",")], default=SIZES)
     p.add_argument("--filters", type=lambda s: s.split(","), default=list(FILTERS))
+    p.add_argument("--exports", action="store_true", help="measure exports alone")
     o = p.parse_args()
     path = OUT / "scale.csv"
-    rows = {}
-    if path.exists():
-        with path.open(newline="") as f:
-            rows = {(r["filter"], int(r["n"])): r for r in csv.DictReader(f)}
-    for n in o.sizes:
+    rows = {(r["filter"], int(r["n"])): r for r in read(path)}
+    exports = list(export())
+    write(OUT / "exports.csv", list(exports[0]), exports)
+    for n in [] if o.exports else o.sizes:
         for label in o.filters:
             rows[label, n] = measure(label, n)
             print(rows[label, n], flush=True)
-            ordered = sorted(rows.values(), key=lambda r: (list(FILTERS).index(r["filter"]), int(r["n"])))
-            with path.open("w", newline="") as f:
-                w = csv.DictWriter(f, FIELDS, lineterminator="\n")
-                w.writeheader()
-                w.writerows(ordered)
-            (OUT / "scale.md").write_text(page(ordered))
+            rows = dict(sorted(rows.items(), key=lambda r: (list(FILTERS).index(r[0][0]), r[0][1])))
+            write(path, FIELDS, rows.values())
+    (OUT / "scale.md").write_text(page(list(rows.values()), exports))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Runs that are not one array of everything: states that differ in size, trials without states, interrupted ones."""
 
 import json
+import subprocess
 import warnings
 
 import numpy as np
@@ -116,6 +117,33 @@ def test_states_say_what_they_are(failed, sizes, tmp_path):
     assert "filter" not in some.attrs
     json.dumps(sizes.ensemble().attrs)  # plain values, which every format takes
     sizes.ensemble().drop_encoding().to_netcdf(tmp_path / "one.nc", engine="scipy")
+
+
+def test_exports_say_the_same(sizes, tmp_path):
+    pytest.importorskip("zarr", reason="NOT TESTED: there is no zarr")
+    for name in ("netcdf", "zarr"):
+        done = subprocess.run([PLUME, "export", sizes.path, "--format", name, "--to", tmp_path / name], check=False)
+        assert done.returncode == 0
+    names = ("run", "trial", "replicate", "truth", "filter", "plugin", "stage", "model.params.n")
+    for number, n in enumerate((8, 12)):
+        trial = f"trial=000{number + 1}"
+        for group, file, want in (
+            (f"analysis/{trial}", f"ensemble/{trial}/part-00000.analysis.nc", sizes.ensemble("analysis", number + 1)),
+            (f"truth/replicate=001-{number}", f"truth/replicate=001/part-0000{number}.nc", sizes.truth(1, number)),
+            (
+                f"observations/replicate=001-{number}",
+                f"observations/replicate=001-part-0000{number}.001-00{number}.nc",
+                sizes.observations(1, number),
+            ),
+        ):
+            about = {name: want.attrs[name] for name in names if name in want.attrs}
+            assert about["model.params.n"] == n
+            for found in (
+                xr.open_dataset(tmp_path / "zarr", group=group, engine="zarr"),
+                xr.open_dataset(tmp_path / "netcdf" / file, engine="scipy"),
+            ):
+                assert {name: found.attrs[name] for name in names if name in found.attrs} == about
+                xr.testing.assert_equal(found.load(), want)
 
 
 def test_trials_without_states_are_left_out_and_said(failed, tmp_path):

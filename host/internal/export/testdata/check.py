@@ -100,6 +100,7 @@ for stage, data in arrays.items():
     np.testing.assert_array_equal(data.u.values.reshape(-1, 4), values(members, "u"))
     np.testing.assert_array_equal(data.log_weight.values.reshape(-1), values(members, "log_weight")[:, 0])
     assert data.level.units == "m" and data.attrs["Conventions"] == "CF-1.11" and data.attrs["stage"] == stage
+    assert (data.attrs["trial"], data.attrs["replicate"], data.attrs["filter"]) == (1, 1, "etkf"), data.attrs
     assert list(data.cycle.values) == [1, 2, 3] and list(data.u.time.values) == [0.5, 1, 1.5]
     assert np.isnan(data.parent.values).all() == (stage == "forecast")
 assert list(arrays["analysis"].parent.values[0]) == [1, 0]
