@@ -132,7 +132,7 @@ def test_exports_say_the_same(sizes, tmp_path):
             (f"truth/replicate=001-{number}", f"truth/replicate=001/part-0000{number}.nc", sizes.truth(1, number)),
             (
                 f"observations/replicate=001-{number}",
-                f"observations/replicate=001-part-0000{number}.001-00{number}.nc",
+                f"observations/replicate=001-part-0000{number}.nc",
                 sizes.observations(1, number),
             ),
         ):
