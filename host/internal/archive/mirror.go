@@ -15,9 +15,9 @@ import (
 	"github.com/plume-da/plume/sdk/wire/table"
 )
 
-// Piece is something new in the files of a trial, for another directory of the same run.
+// Piece is something new in the files of work, such as a trial, for another directory of the same run.
 type Piece struct {
-	Clear bool   // the files of the trial are removed; it starts again
+	Clear bool   // the files of the work are removed; it starts again
 	Name  string // of a file, below the run directory
 	Gone  bool   // the file does not exist any more
 	Part  bool   // it is a table that is still being written
@@ -29,7 +29,7 @@ type Piece struct {
 // pieceBytes is the most data of a piece.
 const pieceBytes = 1 << 18
 
-// Mirror keeps the files of a trial the same in another directory, as they grow.
+// Mirror keeps the files of work the same in another directory, as they grow.
 type Mirror struct {
 	run   *Run
 	work  Work
@@ -38,9 +38,10 @@ type Mirror struct {
 	saved map[string]time.Time // when the checkpoints there were made
 }
 
-// Mirror returns a mirror of the trial with a number, of which nothing is at the other end.
-func (r *Run) Mirror(number int, put func(Piece) error) *Mirror {
-	return &Mirror{r, TrialWork(number), put, map[string]int64{}, map[string]time.Time{}}
+// Mirror returns a mirror of w, of which nothing is at the other end. A piece holds at most 256 kB,
+// however large the files are.
+func (r *Run) Mirror(w Work, put func(Piece) error) *Mirror {
+	return &Mirror{r, w, put, map[string]int64{}, map[string]time.Time{}}
 }
 
 // Begin says where the trial goes on: from a checkpoint that came from the other end, with
@@ -97,7 +98,7 @@ func (m *Mirror) Update() error {
 	return nil
 }
 
-// checkpointsOf returns the names of the checkpoints of a trial.
+// checkpointsOf returns the names of the checkpoints of w, a trial; other work has none.
 func (r *Run) checkpointsOf(w Work) (names []string) {
 	for _, name := range append(r.Saved(w.name+".after="), w.name) {
 		path := filepath.Join(checkpoints, name)
@@ -173,13 +174,13 @@ func (m *Mirror) file(path string, p Piece) (int64, error) {
 	}
 }
 
-// Put does to the trial with a number here what a piece says.
-func (r *Run) Put(number int, p Piece) error {
+// Put does to the files of w here what a piece says.
+func (r *Run) Put(w Work, p Piece) error {
 	switch {
 	case p.Clear:
-		return r.Clear(number)
-	case !TrialWork(number).owns(p.Name):
-		return fmt.Errorf("%q is not a file of trial %d", p.Name, number)
+		return r.Clear(w)
+	case !w.owns(p.Name):
+		return fmt.Errorf("%q is not a file of %s", p.Name, w.name)
 	}
 	path, err := r.Path(strings.Split(p.Name, "/")...)
 	switch {
@@ -228,9 +229,8 @@ func (p *Piece) write(path string) error {
 	return errors.Join(err, f.Close())
 }
 
-// Clear removes the files of the trial with a number.
-func (r *Run) Clear(number int) error {
-	w := TrialWork(number)
+// Clear removes the files of w.
+func (r *Run) Clear(w Work) error {
 	var err error
 	for _, name := range w.files {
 		path := filepath.Join(r.Dir, name)

@@ -41,7 +41,9 @@ func (e *engine) executeAway(ctx context.Context, known observations.Known, log 
 	for range e.makers {
 		makers.Go(func() {
 			for _, sc := work.next(false, true); sc != nil; _, sc = work.next(false, true) {
-				work.made(sc, e.makeScenario(ctx, sc))
+				err := e.makeScenario(ctx, sc)
+				sc.forget() // workers get its files
+				work.made(sc, err)
 			}
 			cancel()
 		})
@@ -136,7 +138,7 @@ func (p *workers) giveUp(err error) {
 type away struct {
 	*launch.Peer
 	*link
-	scenario *scenario // that it knows
+	scenario *scenario // whose files it has
 }
 
 // start starts a worker and has it open the workflow.
@@ -326,18 +328,7 @@ func (p *workers) loses(j *job) int {
 // has ended. An error says that w is lost, or that files cannot be read or written here.
 func (p *workers) follow(w *away, j *job, counted *int) (*ended, error) {
 	e, number := p.engine, j.trial.Number
-	if w.scenario != j.scenario {
-		sent, err := newSentScenario(j.scenario)
-		if err != nil {
-			return nil, err
-		}
-		if err := w.send(order{Scenario: sent}); err != nil {
-			return nil, w.Lost(err)
-		}
-		w.scenario = j.scenario
-	}
-	there := e.run.Mirror(number, func(piece archive.Piece) error { return w.send(order{Trial: number, Piece: &piece}) })
-	if err := there.Update(); err != nil {
+	if err := p.prepare(w, j); err != nil {
 		return nil, w.Lost(err)
 	}
 	if err := w.send(order{Trial: number}); err != nil {
@@ -352,7 +343,7 @@ func (p *workers) follow(w *away, j *job, counted *int) (*ended, error) {
 		case a.Log != nil:
 			p.log(*a.Log)
 		case a.Piece != nil:
-			if err := e.run.Put(number, *a.Piece); err != nil {
+			if err := e.run.Put(archive.TrialWork(number), *a.Piece); err != nil {
 				return nil, err
 			}
 		case a.Ended != nil:
@@ -368,4 +359,22 @@ func (p *workers) follow(w *away, j *job, counted *int) (*ended, error) {
 			e.Observer.Cycle(runs)
 		}
 	}
+}
+
+// prepare sends w the files that it needs for a trial: what there is of it, and, unless w has them, those
+// that it shares with others. They go in pieces, so that neither end holds a truth.
+func (p *workers) prepare(w *away, j *job) error {
+	for i, work := range worksOf(j) {
+		if i > 0 && w.scenario == j.scenario {
+			break
+		}
+		there := p.engine.run.Mirror(work, func(piece archive.Piece) error {
+			return w.send(order{Trial: j.trial.Number, Work: i, Piece: &piece})
+		})
+		if err := there.Update(); err != nil {
+			return err
+		}
+	}
+	w.scenario = j.scenario
+	return nil
 }

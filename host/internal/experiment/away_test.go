@@ -1,9 +1,11 @@
 package experiment
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/remote"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
@@ -284,5 +287,110 @@ func TestInputsAway(t *testing.T) {
 	for _, env := range []string{"", "ONLY_SENT=1"} {
 		text := recordedFor(t, 40, "x") + oneModel + threeFilters
 		sameRun(t, ran(t, text, Options{Workers: 2}).Dir, ran(t, text, onWorkers(t, 2, env)).Dir)
+	}
+}
+
+// wide is a sweep whose truths, observations and references are larger than a piece of a file.
+func wide() string {
+	var names []string
+	for i := range 100 {
+		names = append(names, fmt.Sprintf("x%d", i))
+	}
+	model := fmt.Sprintf("model = { plugin = \"fake-model\", params = { variables = %s } }\n", strings.Join(strings.Fields(fmt.Sprintf("%q", names)), ", "))
+	return strings.NewReplacer(oneModel, model, "cycles = 40", "cycles = 200").Replace(swept) + "output = { variables = 1 }\n"
+}
+
+// A truth that stays in its files goes to workers in pieces, also to one that takes the place of another,
+// and gives the bytes of a run here.
+func TestStoredTruthAway(t *testing.T) {
+	storeTruths(t)
+	text := wide() + faulty("f", "die")
+	want := ran(t, text, Options{Workers: 2, InProcess: true})
+	got := ran(t, text, onWorkers(t, 2, "MARKER="+filepath.Join(t.TempDir(), "died")))
+	sameRun(t, want.Dir, got.Dir)
+	if calls, lost := loads(got); calls != 5 || lost != 1 {
+		t.Errorf("got %+v", got.Replicas)
+	}
+}
+
+// recorder is the other end of a connection, which keeps what it is sent.
+type recorder struct {
+	bytes.Buffer
+	largest int
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	r.largest = max(r.largest, len(b))
+	return r.Buffer.Write(b)
+}
+
+// What trials share is sent once to a worker, in pieces of a bounded size that make up the files, and the
+// host does not keep it.
+func TestSharedFilesAreSentInPieces(t *testing.T) {
+	x, err := Open(t.Context(), loadText(t, wide()+filterOf("weigh"), workflow.Options{}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	run, err := archive.Create(t.TempDir(), archive.Info{Name: "fakes"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Release()
+	e := &engine{Experiment: x, Options: Options{Observer: unobserved{}}, run: run, baselines: map[*plan.Scenario][]archive.Metric{}}
+	sc := newSchedule(x.Sweep, 1, func(*plan.Scenario, *plan.Plan, *plan.Trial) bool { return true }).unmade[0]
+	if err := e.makeScenario(t.Context(), sc); err != nil {
+		t.Fatal(err)
+	}
+	sc.forget()
+	sent := &recorder{}
+	w, pool := &away{link: newLink(sent)}, &workers{engine: e}
+	for range 2 {
+		if err := pool.prepare(w, &sc.jobs[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, pieces := map[string][]byte{}, 0
+	for {
+		var o order
+		if err := w.Decode(&o); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if o.Piece == nil || o.Work < 1 || len(o.Piece.Data) > 1<<18 {
+			t.Fatalf("got %+v", o)
+		}
+		pieces++
+		files[o.Piece.Name] = append(files[o.Piece.Name], o.Piece.Data...)
+	}
+	if pieces < 5 || sent.largest > 1<<19 {
+		t.Errorf("%d pieces were sent, and up to %d bytes at a time", pieces, sent.largest)
+	}
+	for _, folder := range []string{"truth/replicate=001/part-00000.arrow", "observations/replicate=001-part-00000.arrow", "reference/replicate=001/part-00000.arrow"} {
+		want, err := os.ReadFile(filepath.Join(run.Dir, folder))
+		if err != nil || !bytes.Equal(want, files[folder]) {
+			t.Errorf("%s: %d bytes were sent, want %d, %v", folder, len(files[folder]), len(want), err)
+		}
+	}
+}
+
+// A host whose trials run on workers elsewhere needs memory for truths and references alone: none for
+// members, or for the scenarios of workers.
+func TestMemoryOfHost(t *testing.T) {
+	e, err := Open(t.Context(), loadText(t, twin+oneModel+threeFilters, workflow.Options{Set: []string{"ensemble.size=10_000_000"}, Sweep: []string{"replicate=1..100"}}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	here := e.Memory(1).Host
+	e.remote = 64
+	there := e.Memory(1).Host - launch.Self().Resident
+	if here < 500e6 || there > 300e6 {
+		t.Errorf("%s is needed for trials here, %s for trials elsewhere", Bytes(here), Bytes(there))
+	}
+	e.remote = 128
+	if more := e.Memory(1).Host - launch.Self().Resident - there; more < 32e6 || more > 128e6 {
+		t.Errorf("64 workers more need %s", Bytes(more))
 	}
 }

@@ -13,19 +13,18 @@ import (
 	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/sdk"
-	"gonum.org/v1/gonum/mat"
 )
 
 // order is what a host says to a worker, and answer what the worker says. One field is set.
 type (
 	order struct {
-		Setup    *setup
-		Inputs   []byte // part of an archive of them, if the worker has asked for it
-		Packed   bool   // the archive is complete
-		Scenario *sentScenario
-		Piece    *archive.Piece // of what there is of the trial that follows
-		Trial    int            // that the worker runs
-		Stop     bool           // the trial stops after the current cycle
+		Setup  *setup
+		Inputs []byte         // part of an archive of them, if the worker has asked for it
+		Packed bool           // the archive is complete
+		Piece  *archive.Piece // of what there is of the trial that follows, or of what it shares
+		Work   int            // that the piece is of, among those of the trial
+		Trial  int            // that the worker runs
+		Stop   bool           // the trial stops after the current cycle
 	}
 	answer struct {
 		Wants    bool // it has not all inputs
@@ -56,38 +55,17 @@ type plugged struct {
 	Plugins []archive.PluginInfo
 }
 
-// sentScenario is the scenario of the next trials.
-type sentScenario struct {
-	Init                []float64
-	Truth, Observations *mat.Dense
-	Reference           []*mat.Dense // by cycle; nil: none
-}
-
-// newSentScenario returns sc for a worker, which keeps it in memory. Real observations are not part of
-// it: the worker reads them.
-func newSentScenario(sc *scenario) (*sentScenario, error) {
-	s := &sentScenario{Init: sc.made.Init, Truth: sc.made.Truth, Observations: sc.made.Observations}
-	if sc.made.Stored != nil {
-		s.Truth = sc.made.Columns(0, sc.plan.State.Size())
-		s.Observations = mat.NewDense(sc.plan.Clock.Cycles, sc.plan.Space.Layout.Size(), nil)
-		for k := range sc.plan.Clock.Cycles {
-			s.Observations.SetRow(k, sc.made.Observation(k+1))
-		}
+// worksOf returns the work whose files a worker that runs j has: the trial, and then what it shares with
+// others, which is the truth, unless observations are real, and the reference, if there is one.
+func worksOf(j *job) []archive.Work {
+	works := []archive.Work{archive.TrialWork(j.trial.Number)}
+	if j.plan.Record == nil {
+		works = append(works, archive.ScenarioWork(j.scenario.planned))
 	}
-	if sc.reference != nil {
-		for k := range sc.plan.Clock.Cycles {
-			s.Reference = append(s.Reference, sc.reference.At(k+1))
-		}
+	if j.plan.Reference != nil {
+		works = append(works, archive.ReferenceWork(j.scenario.planned, j.plan))
 	}
-	return s, sc.made.Err()
-}
-
-// into sets what the trials of j share.
-func (s *sentScenario) into(j *job) {
-	j.scenario.made = &cycle.Scenario{Init: s.Init, Truth: s.Truth, Observations: s.Observations, Record: j.plan.Record}
-	if s.Reference != nil {
-		j.scenario.reference = cycle.Kept(s.Reference)
-	}
+	return works
 }
 
 // ended says how a trial ended.

@@ -34,6 +34,7 @@ type Experiment struct {
 	plugins []*launch.Process          // in the order in which they were first needed
 	names   map[*launch.Process]string // by which the workflow calls them
 	away    map[*launch.Process]bool   // it runs on another machine, or stands for one that will
+	remote  int                        // workers on other machines, which run the trials; 0: they run here
 	carried float64                    // bytes that the members of a trial carry at a time, as far as trials were tried
 }
 

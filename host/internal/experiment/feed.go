@@ -100,12 +100,9 @@ func (e *engine) settle(ctx context.Context, j *job, s *scorer) (*scorer, error)
 	if err != nil {
 		return s, err
 	}
-	e.mu.Lock()
-	delete(e.written, j.scenario.planned)
-	e.mu.Unlock()
 	next := newScorer(j.plan, j.trial, j.scenario.made, nil, e.Workflow.Output.Variables)
 	next.chosen, next.tally = s.chosen, s.tally
-	return next, errors.Join(e.run.Arrived(e.arrival, inputs), e.writeScenario(j.scenario), e.recount(j, next, s.Cycles))
+	return next, errors.Join(e.run.Arrived(e.arrival, inputs), e.endScenario(j.scenario), e.recount(j, next, s.Cycles))
 }
 
 // recount fills the series of s that were left to the tables, up to a cycle.

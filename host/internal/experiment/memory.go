@@ -77,8 +77,9 @@ const unknownHeld = 32 << 20
 
 // Memory estimates the memory of a run with some trials at a time; 0: one per processor. It
 // adds up the matrices that are there at the same time and what the processes hold now. What
-// a plugin needs for its own work is what its manifest says. Plugins on other machines do
-// not count.
+// a plugin needs for its own work is what its manifest says. What is on other machines does
+// not count: if workers there run the trials, what is here are the truths and references that
+// are being made, and connections.
 func (e *Experiment) Memory(workers int) *Memory {
 	trials, _ := e.Sweep.Size()
 	m := &Memory{Workers: min(e.workers(workers), trials)}
@@ -106,6 +107,9 @@ func (e *Experiment) Memory(workers int) *Memory {
 		for _, p := range planned.Plans {
 			shared = max(shared, p.SharedMemory())
 			for i := range p.Trials {
+				if e.remote > 0 {
+					break
+				}
 				count(p, &p.Trials[i], archive.WritingBytes(e.keepOf(p, &p.Trials[i]), p, &p.Trials[i]))
 			}
 			if p.Reference != nil {
@@ -115,8 +119,9 @@ func (e *Experiment) Memory(workers int) *Memory {
 	}
 	_, cycles := e.Sweep.Size()
 	const trialBytes, cycleBytes = 31e3, 64 // of scores, kept until the end of the run, and of baselines, while they are computed
+	const linkBytes = 1e6                   // of a connection to a worker: pieces of files on their way, and their encoded forms
 	host := largest(hosts, m.Workers) + shared*float64(min(m.Workers, len(e.Sweep.Scenarios))) +
-		trialBytes*float64(trials) + cycleBytes*float64(cycles)/float64(trials)*float64(m.Workers)
+		trialBytes*float64(trials) + cycleBytes*float64(cycles)/float64(trials)*float64(m.Workers) + linkBytes*float64(e.remote)
 	for _, p := range e.plugins {
 		name := e.names[p]
 		atOnce := m.Workers
@@ -189,7 +194,7 @@ func (e *Experiment) checkRoom(workers int) (*Memory, error) {
 	var found diag.Findings
 	t := e.Sweep.Scenarios[0].Plans[0]
 	d := found.Add(codeMemory, e.Workflow.At("ensemble", "size"), "the run needs about %s of memory, but %s", Bytes(m.Total()), why).
-		WithLabel("members of %d values", t.State.Size()).WithNote("estimated: %s, with %s at a time", m, trialsText(m.Workers))
+		WithLabel("members of %d values", t.State.Size()).WithNote("estimated: %s, with %s at a time", m, e.atOnceText(m.Workers))
 	if one, why := e.fitting(1, launch.Machine()); m.Workers > 1 && why == "" {
 		d.WithHelp("--workers 1 needs %s; --accept-size runs it all the same", Bytes(one.Total()))
 	} else {
@@ -198,11 +203,16 @@ func (e *Experiment) checkRoom(workers int) (*Memory, error) {
 	return m, &FindingsError{found}
 }
 
-func trialsText(n int) string {
-	if n == 1 {
-		return "1 trial"
+// atOnceText says what so many workers here do at a time.
+func (e *Experiment) atOnceText(n int) string {
+	what := "trial"
+	if e.remote > 0 {
+		what = "truth"
 	}
-	return fmt.Sprintf("%d trials", n)
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // tooLarge says why m is more than room; "" if it is not.

@@ -171,17 +171,23 @@ type engine struct {
 	mu        sync.Mutex
 	outcomes  map[int]outcome                     // of the trials that have ended, by number
 	baselines map[*plan.Scenario][]archive.Metric // of the truths that were needed
-	written   map[*plan.Scenario]bool             // truths whose files exist
 	workers   []archive.Replica                   // on other machines, and what they did
 	noWorker  error                               // why the last of them gave up; nil: it did not
 
-	files sync.Map // *truthFiles of the truths that are not kept in memory, by *plan.Scenario
+	files sync.Map // *truthFiles, by *plan.Scenario
 }
 
-// truthFiles are the tables of a truth that stays in them.
+// truthFiles are the tables of a truth, which several scenarios may have.
 type truthFiles struct {
 	sync.Mutex      // held while they are written
-	complete   bool // whether they have been
+	complete   bool // of a truth that stays in them: they are all there
+	ended      bool // so are its baselines
+}
+
+// filesOf returns the tables of a truth.
+func (e *engine) filesOf(planned *plan.Scenario) *truthFiles {
+	files, _ := e.files.LoadOrStore(planned, new(truthFiles))
+	return files.(*truthFiles)
 }
 
 // outcome is how a trial ended.
@@ -216,18 +222,18 @@ func perform(ctx context.Context, w *workflow.Workflow, known observations.Known
 		}
 		err = errors.Join(err, left, log.close())
 	}()
+	trials, cycles := x.Sweep.Size()
 	here := o.Workers
 	if o.Away != nil {
-		here = 0 // they make truths
+		here, x.remote = 0, min(trials, o.Workers) // those here make truths
 	}
 	memory, err := x.checkRoom(here)
 	if err != nil && !o.AcceptSize {
 		return nil, err
 	}
-	trials, cycles := x.Sweep.Size()
-	e := &engine{Experiment: x, Options: o, makers: memory.Workers, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}, written: map[*plan.Scenario]bool{}}
+	e := &engine{Experiment: x, Options: o, makers: memory.Workers, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}}
 	if e.Workers = memory.Workers; o.Away != nil {
-		e.Workers = min(trials, o.Workers)
+		e.Workers = x.remote
 	}
 	if err := claim(e); err != nil {
 		return nil, err
@@ -385,9 +391,8 @@ func (e *engine) makeScenario(ctx context.Context, sc *scenario) (err error) {
 // storeTruth makes a truth with its observations and writes them as they are made, unless that has been done
 // for another scenario. It stays in its files.
 func (e *engine) storeTruth(ctx context.Context, sc *scenario) (_ *cycle.Scenario, err error) {
-	known, _ := e.files.LoadOrStore(sc.planned, new(truthFiles))
-	files := known.(*truthFiles)
-	files.Lock() // scenarios may have the same truth
+	files := e.filesOf(sc.planned)
+	files.Lock()
 	defer files.Unlock()
 	if !files.complete {
 		w, err := e.run.Truth(sc.planned)
@@ -412,14 +417,25 @@ func (e *engine) storeTruth(ctx context.Context, sc *scenario) (_ *cycle.Scenari
 	return &cycle.Scenario{Init: cycle.Init(sc.plan), Stored: stored}, err
 }
 
-// writeScenario writes the truth of sc unless that has been done for another scenario.
+// writeScenario writes the truth of sc with its baselines unless that has been done for another scenario.
 func (e *engine) writeScenario(sc *scenario) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.written[sc.planned] {
+	files := e.filesOf(sc.planned)
+	files.Lock()
+	defer files.Unlock()
+	if files.ended {
 		return nil
 	}
-	e.written[sc.planned], e.baselines[sc.planned] = true, baselines(sc.plan, sc.planned, sc.made)
+	if err := e.endScenario(sc); err != nil {
+		return err
+	}
+	files.ended = true
+	return nil
+}
+
+// endScenario writes the truth of sc, unless it is one that stays in its files, and its baselines. It may
+// take long, and only those who want the same truth wait for it.
+func (e *engine) endScenario(sc *scenario) error {
+	metrics := baselines(sc.plan, sc.planned, sc.made)
 	if sc.made.Stored == nil {
 		if err := e.run.Scenario(sc.planned, sc.made); err != nil {
 			return err
@@ -433,7 +449,10 @@ func (e *engine) writeScenario(sc *scenario) error {
 			return err
 		}
 	}
-	return e.run.End(archive.ScenarioWork(sc.planned), e.baselines[sc.planned], false)
+	e.mu.Lock()
+	e.baselines[sc.planned] = metrics
+	e.mu.Unlock()
+	return e.run.End(archive.ScenarioWork(sc.planned), metrics, false)
 }
 
 // makeReference runs the reference, or reads the one that was stored before the run was

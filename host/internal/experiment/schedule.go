@@ -29,6 +29,14 @@ type scenario struct {
 	reference *cycle.Reference // nil: none
 }
 
+// forget has what was made be in files alone.
+func (sc *scenario) forget() {
+	if sc.made != nil {
+		_ = sc.made.Close() // it has only been read
+	}
+	sc.made, sc.reference = nil, nil
+}
+
 // schedule distributes the work of a run. Trials of scenarios that exist come first, so
 // that few scenarios are in memory at a time: at most one being made and one being used
 // per worker. It is safe for concurrent use, by ten thousand workers: none is woken for nothing.
@@ -156,10 +164,7 @@ func (s *schedule) ended(j *job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if j.scenario.left--; j.scenario.left == 0 {
-		if j.scenario.made != nil {
-			_ = j.scenario.made.Close() // it has only been read
-		}
-		j.scenario.made, j.scenario.reference = nil, nil
+		j.scenario.forget()
 	}
 	if s.running--; s.over() {
 		s.wake()

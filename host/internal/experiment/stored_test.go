@@ -4,11 +4,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/workflow"
+	"gonum.org/v1/gonum/mat"
 )
 
 // storeTruths has all truths stay in their files, and few of their columns looked at at a time.
@@ -65,5 +69,66 @@ func TestStoredTruthIsCut(t *testing.T) {
 		if !strings.Contains(row.Error, "part-00000.arrow: EOF") {
 			t.Errorf("trial %d: got %q", row.Trial, row.Error)
 		}
+	}
+}
+
+// slowTruth is a truth whose columns are there when that is allowed.
+type slowTruth struct {
+	cycle.Stored
+	asked, allowed chan struct{}
+	once           sync.Once
+}
+
+func (s *slowTruth) TruthColumns(first, end int) *mat.Dense {
+	s.once.Do(func() { close(s.asked) })
+	<-s.allowed
+	return s.Stored.TruthColumns(first, end)
+}
+
+// While the baselines of a truth are computed, trials of others end, and other truths are written.
+func TestBaselinesHoldUpNobody(t *testing.T) {
+	x, err := Open(t.Context(), loadText(t, swept+threeFilters, workflow.Options{}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	run, err := archive.Create(t.TempDir(), archive.Info{Name: "fakes"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Release()
+	e := &engine{Experiment: x, Options: Options{Observer: unobserved{}}, run: run, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}}
+	all := newSchedule(x.Sweep, 1, func(*plan.Scenario, *plan.Plan, *plan.Trial) bool { return true })
+	first, second := all.unmade[0], all.unmade[1]
+	for _, sc := range []*scenario{first, second} {
+		if sc.made, err = e.storeTruth(t.Context(), sc); err != nil {
+			t.Fatal(err)
+		}
+		defer sc.forget()
+	}
+	slow := &slowTruth{Stored: first.made.Stored, asked: make(chan struct{}), allowed: make(chan struct{})}
+	first.made.Stored = slow
+	written := make(chan error)
+	go func() { written <- e.writeScenario(first) }()
+	<-slow.asked
+	others := make(chan error)
+	go func() {
+		e.record(&second.jobs[0], outcome{})
+		others <- e.writeScenario(second)
+	}()
+	select {
+	case err := <-others:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("others wait for the baselines of a truth")
+	}
+	close(slow.allowed)
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
+	if a, b := e.baselines[first.planned], e.baselines[second.planned]; len(a) != 3 || len(b) != 3 {
+		t.Errorf("got baselines %v and %v", a, b)
 	}
 }

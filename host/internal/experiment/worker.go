@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/host/internal/archive"
+	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/launch"
+	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 )
@@ -85,8 +87,9 @@ type worker struct {
 	stop  *Stop
 	leave context.CancelFunc
 
-	engine *engine
-	jobs   map[int]*job // by number of the trial
+	engine   *engine
+	jobs     map[int]*job // by number of the trial
+	scenario *scenario    // whose files are here
 
 	mu      sync.Mutex
 	counted []int // model runs of each cycle that the host does not know of
@@ -145,7 +148,6 @@ func (w *worker) serve(ctx context.Context) error {
 	if err := w.send(answer{Ready: &plugged{plugins}}); err != nil {
 		return err
 	}
-	var shared *sentScenario
 	for {
 		var o order
 		select {
@@ -156,14 +158,12 @@ func (w *worker) serve(ctx context.Context) error {
 		switch {
 		case !ok:
 			return nil
-		case o.Scenario != nil:
-			shared = o.Scenario
 		case o.Piece != nil:
-			if err := w.engine.run.Put(o.Trial, *o.Piece); err != nil {
+			if err := w.put(o); err != nil {
 				return err
 			}
 		default:
-			if err := w.run(ctx, o.Trial, shared); err != nil {
+			if err := w.run(ctx, o.Trial); err != nil {
 				return err
 			}
 		}
@@ -201,12 +201,10 @@ func (w *worker) open(ctx context.Context, s *setup, orders <-chan order) error 
 	}
 	w.engine = &engine{Experiment: x, run: run, Options: Options{Checkpoint: s.Checkpoint, Plume: w.plume, Stop: w.stop, Observer: w}}
 	w.jobs = map[int]*job{}
-	for _, planned := range x.Sweep.Scenarios {
-		for _, p := range planned.Plans {
-			for i := range p.Trials {
-				t := &p.Trials[i]
-				w.jobs[t.Number] = &job{&scenario{planned: planned, plan: p}, p, t}
-			}
+	all := newSchedule(x.Sweep, 1, func(*plan.Scenario, *plan.Plan, *plan.Trial) bool { return true })
+	for _, sc := range all.unmade {
+		for i := range sc.jobs {
+			w.jobs[sc.jobs[i].trial.Number] = &sc.jobs[i]
 		}
 	}
 	return nil
@@ -261,22 +259,79 @@ func (w *worker) moved(text string, inputs []archive.Input) string {
 	return strings.NewReplacer(change...).Replace(text)
 }
 
-// run runs a trial, of which there may be a checkpoint, and sends how it ended.
-func (w *worker) run(ctx context.Context, number int, shared *sentScenario) error {
-	j := w.jobs[number]
-	if j == nil || shared == nil {
-		return fmt.Errorf("there is no trial %d", number)
+// put stores what there is of a trial, or of what it shares with others.
+func (w *worker) put(o order) error {
+	j := w.jobs[o.Trial]
+	if j == nil {
+		return unknownTrial(o.Trial)
 	}
-	shared.into(j)
-	e := w.engine
-	e.mirror = e.run.Mirror(number, func(p archive.Piece) error { return w.send(answer{Piece: &p}) })
+	works := worksOf(j)
+	if o.Work >= len(works) {
+		return fmt.Errorf("trial %d has no work %d", o.Trial, o.Work)
+	}
+	if o.Work > 0 {
+		if err := w.turn(j); err != nil {
+			return err
+		}
+	}
+	return w.engine.run.Put(works[o.Work], *o.Piece)
+}
+
+func unknownTrial(number int) error { return fmt.Errorf("there is no trial %d", number) }
+
+// turn removes the files that j does not share with the trials before it.
+func (w *worker) turn(j *job) error {
+	last := w.scenario
+	if w.scenario = j.scenario; last == nil || last == j.scenario {
+		return nil
+	}
+	last.forget()
+	var err error
+	for _, work := range worksOf(&last.jobs[0])[1:] {
+		err = errors.Join(err, w.engine.run.Clear(work))
+	}
+	return err
+}
+
+// run runs a trial, of which there may be a checkpoint, and sends how it ended.
+func (w *worker) run(ctx context.Context, number int) error {
+	j := w.jobs[number]
+	if j == nil {
+		return unknownTrial(number)
+	}
+	if err := w.turn(j); err != nil {
+		return err
+	}
+	e, work := w.engine, archive.TrialWork(number)
+	if j.scenario.made == nil {
+		j.scenario.err = e.openScenario(j.scenario)
+	}
+	e.mirror = e.run.Mirror(work, func(p archive.Piece) error { return w.send(answer{Piece: &p}) })
 	out, missing, long := e.assimilate(ctx, j)
-	j.scenario.made, j.scenario.reference = nil, nil
 	if err := e.mirror.Update(); err != nil {
 		return err
 	}
 	w.tell(true)
-	return errors.Join(w.send(answer{Ended: &ended{out, newFault(out.err), missing, long}}), e.run.Clear(number))
+	return errors.Join(w.send(answer{Ended: &ended{out, newFault(out.err), missing, long}}), e.run.Clear(work))
+}
+
+// openScenario opens the files of a truth and reads those of its reference.
+func (e *engine) openScenario(sc *scenario) error {
+	sc.made = &cycle.Scenario{Record: sc.plan.Record}
+	if sc.plan.Record == nil {
+		stored, err := e.run.StoredTruth(sc.planned)
+		if err != nil {
+			return fmt.Errorf("truth: %w", err)
+		}
+		sc.made = &cycle.Scenario{Init: cycle.Init(sc.plan), Stored: stored}
+	}
+	if sc.plan.Reference == nil {
+		return nil
+	}
+	if sc.reference = e.run.StoredReference(sc.planned, sc.plan); sc.reference == nil {
+		return errors.New("reference: its members cannot be read")
+	}
+	return nil
 }
 
 // tellEvery is how often a worker says how far it is.
