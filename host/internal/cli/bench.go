@@ -215,23 +215,23 @@ func (b *benching) compose(w *workflow.Workflow) error {
 			return err
 		}
 		text += added
-		b.sweep = append(b.sweep, fmt.Sprintf("filter.%s.size=[%s]", f.label, commas(sizes)))
+		b.sweep = append(b.sweep, b.given("filter", spec, fmt.Sprintf("filter.%s.size=[%s]", f.label, commas(sizes))))
 		if i == 0 {
-			b.set = append(b.set, "verify.baseline="+f.label)
+			b.set = append(b.set, b.given("filter", spec, "verify.baseline="+f.label))
 		}
 	}
 	if b.cycles > 0 {
-		b.set = append(b.set, fmt.Sprintf("time.cycles=%d", b.cycles))
+		b.set = append(b.set, b.given("cycles", strconv.Itoa(b.cycles), fmt.Sprintf("time.cycles=%d", b.cycles)))
 	}
 	if b.size > 0 {
-		b.sweep = append(b.sweep, fmt.Sprintf(`filter=["%s"]`, strings.Join(labels, `","`)))
+		b.sweep = append(b.sweep, b.given("size", strconv.Itoa(b.size), fmt.Sprintf(`filter=["%s"]`, strings.Join(labels, `","`))))
 	}
 	if b.seeds > 1 {
 		seeds := make([]int, b.seeds)
 		for i := range seeds {
 			seeds[i] = i + 1
 		}
-		b.sweep = append(b.sweep, "experiment.seed=["+commas(seeds)+"]")
+		b.sweep = append(b.sweep, b.given("seeds", strconv.Itoa(b.seeds), "experiment.seed=["+commas(seeds)+"]"))
 	}
 	return b.write(w.Experiment.Name, text)
 }

@@ -26,6 +26,7 @@ type source struct {
 	profile string
 	set     []string
 	sweep   []string
+	typed   map[string]string // what of both was typed as another option, by value
 	format  string // of findings
 	site    string // site file; empty: the default
 	place   string // executor of the model; empty: as the workflow says
@@ -100,7 +101,16 @@ func (s *source) settings() []string {
 	if s.place == "" {
 		return s.set
 	}
-	return append(slices.Clone(s.set), "model.executor="+s.place)
+	return append(slices.Clone(s.set), s.given("executor", s.place, "model.executor="+s.place))
+}
+
+// given returns a value of --set or --sweep that an option stands for, and remembers that.
+func (s *source) given(option, value, setting string) string {
+	if s.typed == nil {
+		s.typed = map[string]string{}
+	}
+	s.typed[setting] = "--" + option + " " + value
+	return setting
 }
 
 // linkedFlag adds the flag of inProcess to c.
@@ -113,7 +123,7 @@ func (s *source) load() (*workflow.Workflow, error) {
 	if !slices.Contains([]string{"human", "json", "github"}, s.format) {
 		return nil, usage("--format must be human, json or github, but is %q", s.format)
 	}
-	options := workflow.Options{Profile: s.profile, Set: s.settings(), Sweep: s.sweep}
+	options := workflow.Options{Profile: s.profile, Set: s.settings(), Sweep: s.sweep, Typed: s.typed}
 	if !s.offline {
 		options.Plugin = func(found *diag.Findings, name string, at diag.Span) {
 			if _, err := launch.DefaultPath().Find(name); err != nil {

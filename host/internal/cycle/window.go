@@ -38,7 +38,7 @@ type Window struct {
 	Left     []float64
 	Y        [][]float64
 	Variance [][]float64
-	Shocks   []float64 // of the noise of the forecasts to all times; nil if they are not moved
+	Shocks   []float64 // of the noise of the forecasts to all times but the first, which analyses have moved; nil if they are not
 	Record   record
 }
 
@@ -55,12 +55,12 @@ func (a *assimilation) remember(cycle int) State {
 		members, carries = p.members.RawMatrix().Data, p.carries
 	} else {
 		w = &Window{Record: a.record}
-		for _, p := range a.points {
+		for i, p := range a.points {
 			members = append(members, p.members.RawMatrix().Data...)
 			if p.noise != nil {
 				noise = append(noise, p.noise.RawMatrix().Data...)
 			}
-			if p.shocks != nil {
+			if i > 0 && p.shocks != nil {
 				w.Shocks = append(w.Shocks, p.shocks.RawMatrix().Data...)
 			}
 			carries = append(carries, orNone(p.carries, p.members.RawMatrix().Rows)...)
@@ -102,10 +102,12 @@ func (a *assimilation) recall(from *State, times int) error {
 			p.left, p.y, p.variance = w.Left[i], w.Y[i], w.Variance[i]
 			if p.shocks != nil {
 				shocks := p.shocks.RawMatrix().Data
-				if len(w.Shocks) != times*len(shocks) {
-					return fmt.Errorf("cycle %d: got %d shocks of the window, want %d; was the run stopped by another version of plume?", from.Cycle, len(w.Shocks), times*len(shocks))
+				if want := (times - 1) * len(shocks); len(w.Shocks) != want {
+					return fmt.Errorf("cycle %d: got %d shocks of the window, want %d; was the run stopped by another version of plume?", from.Cycle, len(w.Shocks), want)
 				}
-				copy(shocks, w.Shocks[i*len(shocks):])
+				if i > 0 {
+					copy(shocks, w.Shocks[(i-1)*len(shocks):])
+				}
 			}
 			a.record = w.Record
 		}

@@ -254,6 +254,9 @@ func TestWindowWithoutItsShocks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if n := len(last.Window.Left); n < 2 || len(last.Members)%n != 0 || len(last.Window.Shocks) != len(last.Members)/n*(n-1) {
+		t.Errorf("got %d shocks with %d values of members at %d times: those to all but the first are moved", len(last.Window.Shocks), len(last.Members), n)
+	}
 	last.Cycle, last.Window.Shocks = 3, last.Window.Shocks[1:]
 	if _, err := run(&last); err == nil || !strings.Contains(err.Error(), "shocks of the window, want") {
 		t.Errorf("got %v", err)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/plume-da/plume/host/internal/archive"
@@ -23,6 +24,13 @@ func (r *Report) replicasTable() *textTable {
 	}
 	if t.Rows == nil {
 		return nil
+	}
+	const job = 2
+	if !slices.ContainsFunc(t.Rows, func(row []textCell) bool { return row[job].Text != "" }) { // an engine without numbers
+		t.Head = slices.Delete(t.Head, job, job+1)
+		for i := range t.Rows {
+			t.Rows[i] = slices.Delete(t.Rows[i], job, job+1)
+		}
 	}
 	return t
 }

@@ -26,6 +26,12 @@ func TestReplicas(t *testing.T) {
 	if got := lines(r.replicasTable()); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	r.reader.Info.Replicas[0].Job = "" // an engine without numbers
+	want = []string{"worker 1 | node3 | 4 | 2.0 GB | 17 | 75 | 1", "worker 2 | not started | 0 |  | 0 |  | 0"}
+	table := r.replicasTable()
+	if got := lines(table); !slices.Equal(got, want) || len(table.Head) != 7 || slices.ContainsFunc(table.Head, func(h headCell) bool { return h.Text == "job" }) {
+		t.Errorf("without jobs: got %v\n%s\nwant\n%s", table.Head, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
 	page, err := r.page(0)
 	if err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ func FuzzRead(f *testing.F) {
 			}
 			checkPlaces(t, n, strings.Count(text, "\n")+1)
 		}
-		if vs := r.Values(Flag{"--key", "--key a=1"}, []string{value}, 1); len(vs) == 1 {
+		if vs := r.Values(Flag{"--key", "--key a=1"}, []string{value}, nil, 1); len(vs) == 1 {
 			Merge(r.Rule, n, vs[0])
 		}
 		for _, d := range *r.Found {

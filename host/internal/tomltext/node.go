@@ -106,6 +106,17 @@ func (n *Node) SetLayer(layer string) {
 	}
 }
 
+// write says that n and all below it are written in src, each as the whole of it.
+func (n *Node) write(src *diag.Source) {
+	n.src, n.layer, n.key, n.text = src, src.Layer, span{0, len(src.Text)}, span{0, len(src.Text)}
+	for _, c := range n.Table {
+		c.write(src)
+	}
+	for _, c := range n.Items {
+		c.write(src)
+	}
+}
+
 // Height returns the precedence of n. From low to high it is that of included files, the
 // file, layers that were set by [Node.SetLayer] in the same order, values of the command
 // line, and items that were picked.

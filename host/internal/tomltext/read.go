@@ -51,13 +51,20 @@ type Flag struct {
 }
 
 // Values decodes values that were given with flag, whose ranks start with rank. A value
-// after the equals sign that is not TOML is taken as a string.
-func (r *Reader) Values(flag Flag, values []string, rank int) []*Node {
+// after the equals sign that is not TOML is taken as a string. Findings about a value that
+// was typed as another option show that one: typed has it, such as "--cycles 5", by value.
+func (r *Reader) Values(flag Flag, values []string, typed map[string]string, rank int) []*Node {
 	var out []*Node
 	for i, text := range values {
-		if n := r.value(flag, diag.NewSource("", flag.Name+" "+text, rank+i, text)); n != nil {
-			out = append(out, n)
+		n := r.value(flag, diag.NewSource("", flag.Name+" "+text, rank+i, text))
+		if n == nil {
+			continue
 		}
+		if option := typed[text]; option != "" {
+			_, shown, _ := strings.Cut(option, " ")
+			n.write(diag.NewSource("", option, rank+i, shown))
+		}
+		out = append(out, n)
 	}
 	return out
 }

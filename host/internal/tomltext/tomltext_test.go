@@ -258,7 +258,7 @@ func TestValues(t *testing.T) {
 		`a."b.c"=x`: map[string]any{"b.c": "x"}, "a=": "", "a=[1": "[1",
 	} {
 		r := newReader()
-		got := r.Values(flag, []string{text}, 1)
+		got := r.Values(flag, []string{text}, nil, 1)
 		if len(got) != 1 || len(*r.Found) > 0 || !reflect.DeepEqual(got[0].Table["a"].Plain(), want) {
 			t.Errorf("%q is %v, found %s", text, got, lines(*r.Found, ""))
 		} else if at := got[0].Table["a"].Place(); got[0].File() != "" || at.Where() != "--key "+text {
@@ -270,12 +270,12 @@ func TestValues(t *testing.T) {
 		"a=1\nb=2": "E105 --key a=1\nb=2 --key wants key=value", "a=\x01": "E101 --key a=\x01 the control character 0x01 is not allowed",
 	} {
 		r := newReader()
-		if got := r.Values(flag, []string{text}, 1); len(got) > 0 || lines(*r.Found, "") != want {
+		if got := r.Values(flag, []string{text}, nil, 1); len(got) > 0 || lines(*r.Found, "") != want {
 			t.Errorf("%q: got %v, found %s", text, got, lines(*r.Found, ""))
 		}
 	}
 	r := newReader()
-	low, high := r.Values(flag, []string{"a=1", "b=2"}, 1), parse(t, "a = 1")
+	low, high := r.Values(flag, []string{"a=1", "b=2"}, nil, 1), parse(t, "a = 1")
 	if low[0].Height() <= high.Height() || low[1].Height() <= low[0].Height() {
 		t.Error("later values do not stand higher")
 	}

@@ -16,6 +16,10 @@ type Options struct {
 	Set     []string // key=value, applied in order over the file and the profile
 	Sweep   []string // key=[values], applied likewise over the axes, or replicate=1..10
 
+	// Typed has what was typed in place of a value of Set or Sweep, such as "--cycles 5" for
+	// time.cycles=5: findings show that.
+	Typed map[string]string
+
 	// Plugin, if it is not nil, is called for every plugin that a workflow with findings
 	// names, and may add findings. Plugins in [plugins] are omitted.
 	Plugin func(found *diag.Findings, name string, at diag.Span)
@@ -72,8 +76,8 @@ func Parse(name string, text []byte, opt Options) (*Workflow, diag.Findings) {
 	var found diag.Findings
 	r := newReader(&found)
 	root := r.File(name, text)
-	sets := r.Values(setFlag, opt.Set, 1)
-	for _, n := range r.Values(sweepFlag, opt.Sweep, 1+len(opt.Set)) {
+	sets := r.Values(setFlag, opt.Set, opt.Typed, 1)
+	for _, n := range r.Values(sweepFlag, opt.Sweep, opt.Typed, 1+len(opt.Set)) {
 		sets = append(sets, asSweep(n))
 	}
 	if len(found) > 0 {
