@@ -20,7 +20,8 @@ const (
 	// mostLost is how many workers a trial may lose before it is given up: it may be what
 	// ends them.
 	mostLost = 3
-	// mostStarts is how many starts of a worker may fail one after the other.
+	// mostStarts is how many starts of a worker may fail one after the other, unless the first
+	// says that all would.
 	mostStarts = 5
 )
 
@@ -101,7 +102,7 @@ func (p *workers) slot(ctx, starting context.Context, number int) {
 			}
 			continue
 		}
-		if failed++; failed == mostStarts {
+		if failed++; failed == mostStarts || errors.Is(err, launch.ErrPermanent) {
 			p.giveUp(err)
 			return
 		}

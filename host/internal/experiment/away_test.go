@@ -264,6 +264,37 @@ func TestNoWorker(t *testing.T) {
 	}
 }
 
+// A worker that the engine can never start, as where there is no such partition, is tried once; one that
+// may start the next time, some times. The run says the cause.
+func TestNoSuchPartition(t *testing.T) {
+	for said, tries := range map[string]int{
+		"Invalid partition name specified":      2, // one of each worker
+		"Unable to contact the controller":      2 * mostStarts,
+		"Required node not available (drained)": 2 * mostStarts,
+	} {
+		dir := t.TempDir()
+		log := filepath.Join(dir, "tries")
+		x, err := remote.New("lab", &workflow.Executor{Shared: dir, Commands: workflow.Commands{
+			Submit: []string{"sh", "-c", "echo try >> " + log + "; echo 'sbatch: error: " + said + "' >&2; exit 1"},
+			Script: "x", Cancel: []string{"true"}, Permanent: []string{"Invalid partition name"},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := runText(t, twin+oneModel+threeFilters, Options{Workers: 2, Plume: "1.0", Away: x})
+		if want := "no worker starts: worker: executor lab: sh refused the job: exit status 1: sbatch: error: " + said; !strings.Contains(fmt.Sprint(err), want) || strings.Count(fmt.Sprint(err), said) != 1 {
+			t.Errorf("got %v, want %q once", err, want)
+		}
+		text, err := os.ReadFile(log)
+		if got := strings.Count(string(text), "try"); err != nil || got != tries {
+			t.Errorf("%s: got %d tries, want %d, %v", said, got, tries, err)
+		}
+		if r.Status != archive.Interrupted || !r.Resumable {
+			t.Errorf("%s: got %v, resumable %v", said, r.Status, r.Resumable)
+		}
+	}
+}
+
 // Workers go on with trials when rows have been added to observations.
 func TestContinueAway(t *testing.T) {
 	text := recordedFor(t, 40, "x") + oneModel + threeFilters

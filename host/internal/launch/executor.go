@@ -2,8 +2,13 @@ package launch
 
 import (
 	"context"
+	"errors"
 	"io"
 )
+
+// ErrPermanent is the cause of an error of [Executor.Start] that another try would give again,
+// such as that there is no such queue.
+var ErrPermanent = errors.New("it will not go away")
 
 // Executor starts plugins somewhere: as processes of this machine, through a batch
 // system, in containers. All that a host and a plugin say to each other, and all that
@@ -14,7 +19,8 @@ type Executor interface {
 	// directory $PLUGIN_UNIX_SOCKET_DIR is where the plugin listens unless program.TCP
 	// says otherwise; it is removed when the child has ended. Start may wait until there
 	// is a place to run the plugin, for as long as ctx lasts, which is for the start alone.
-	// Of an error of type *sdk.Error the text and the hint are shown as they are.
+	// Of an error of type *sdk.Error the text and the hint are shown as they are. Its cause is
+	// [ErrPermanent] where that is known.
 	Start(ctx context.Context, program *Program, env []string) (Child, error)
 }
 

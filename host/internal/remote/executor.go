@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -225,6 +226,9 @@ func (e *Executor) refused(t *try, c *child) error {
 	exit := c.exit
 	err := sdk.Errorf(sdk.KindResource, "", "executor %s did not start it: %s", e.name, exit.What)
 	err.Hint = exit.Hint
+	if line := e.recipe.hopeless(c.said.String()); line != "" {
+		return e.never(err, line)
+	}
 	node := c.place.Node // if another version of plume is there
 	if e.recipe.fault != nil && node == "" {
 		if found := e.recipe.fault.FindStringSubmatch(c.said.String()); len(found) > 1 {
@@ -236,6 +240,15 @@ func (e *Executor) refused(t *try, c *child) error {
 		err.Hint = fmt.Sprintf("%s must be on the node: on a file system that the machines share, or at the path that plume says in the site file", e.plume)
 	}
 	return err
+}
+
+// never says that err, of which the engine has said why, comes again with another try.
+func (e *Executor) never(err *sdk.Error, why string) *sdk.Error {
+	if !strings.Contains(err.What, why) {
+		err.What += ": " + why
+	}
+	err.Cause = launch.ErrPermanent
+	return err.WithHint("correct what the engine is asked for: the keys of the executor in the site file, such as args")
 }
 
 // line is the connection to a node, and how to end what holds it.
@@ -294,8 +307,12 @@ func (e *Executor) attach(t *try) (*line, error) {
 
 // missing says that a command of the engine cannot be run.
 func (e *Executor) missing(err error) *sdk.Error {
-	return sdk.Errorf(sdk.KindResource, "", "executor %s: %v", e.name, err).
+	absent := sdk.Errorf(sdk.KindResource, "", "executor %s: %v", e.name, err).
 		WithHint("load the module of the engine, or name its programs by their paths in the site file")
+	if errors.Is(err, exec.ErrNotFound) { // on the path of this process, which stays as it is
+		absent.Cause = launch.ErrPermanent
+	}
+	return absent
 }
 
 // closeTime is how long Close waits for launchers and jobs to end.

@@ -255,12 +255,18 @@ func (e *Executor) hand(ctx context.Context, t *try, dir string) error {
 	command.Stdout, command.Stderr = &out, &warnings
 	err := command.Run()
 	var ended *exec.ExitError
-	said := lastLine(slices.Concat(out.Bytes(), warnings.Bytes()))
+	all := slices.Concat(out.Bytes(), warnings.Bytes())
+	said := lastLine(all)
 	switch {
 	case later.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &ended):
-		return sdk.Errorf(sdk.KindResource, "", "executor %s: %s refused the job: %v: %s", e.name, argv[0], err, cmp.Or(said, "it does not say why"))
+		why := e.recipe.hopeless(string(all))
+		refused := sdk.Errorf(sdk.KindResource, "", "executor %s: %s refused the job: %v: %s", e.name, argv[0], err, cmp.Or(why, said, "it does not say why"))
+		if why != "" {
+			return e.never(refused, why)
+		}
+		return refused
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay): // what it has left behind may be the job
 		return e.missing(err)
 	}

@@ -39,9 +39,10 @@ func Engines() []string {
 // text/template that is filled in with a [try]; a word that is then empty is left out.
 type recipe struct {
 	workflow.Commands
-	pattern map[string]*template.Template // by text
-	fault   *regexp.Regexp                // nil: none
-	id      *regexp.Regexp
+	pattern   map[string]*template.Template // by text
+	fault     *regexp.Regexp                // nil: none
+	permanent []*regexp.Regexp
+	id        *regexp.Regexp
 }
 
 // newRecipe returns the recipe of an executor of a site: that of its engine, or its own.
@@ -58,8 +59,19 @@ func newRecipe(e *workflow.Executor) (*recipe, error) {
 	return r, r.compile()
 }
 
+// hopeless returns the line of what start or submit has printed that says that another try would fail
+// as well; "" if none does.
+func (r *recipe) hopeless(said string) string {
+	for line := range strings.Lines(said) {
+		if slices.ContainsFunc(r.permanent, func(p *regexp.Regexp) bool { return p.MatchString(line) }) {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
+}
+
 func (r *recipe) isEmpty() bool {
-	return len(r.Start) == 0 && len(r.Submit) == 0 && len(r.Cancel) == 0 && r.Script == "" && r.Inside == "" && r.Fault == "" && r.ID == ""
+	return len(r.Start) == 0 && len(r.Submit) == 0 && len(r.Cancel) == 0 && r.Script == "" && r.Inside == "" && r.Fault == "" && len(r.Permanent) == 0 && r.ID == ""
 }
 
 // read reads the file of an engine: one of plume's, or of a site if its name has a slash.
@@ -79,7 +91,7 @@ func (r *recipe) read(engine string) error {
 		return fmt.Errorf("engine %s: %w", engine, err)
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return fmt.Errorf("engine %s: unknown key %s; it takes inside, start, submit, id, cancel, script and fault", engine, unknown[0])
+		return fmt.Errorf("engine %s: unknown key %s; it takes inside, start, submit, id, cancel, script, fault and permanent", engine, unknown[0])
 	}
 	return nil
 }
@@ -108,6 +120,13 @@ func (r *recipe) compile() error {
 		if r.fault, err = regexp.Compile(r.Fault); err != nil {
 			return err
 		}
+	}
+	for _, text := range r.Permanent {
+		p, err := regexp.Compile(text)
+		if err != nil {
+			return err
+		}
+		r.permanent = append(r.permanent, p)
 	}
 	if r.id, err = regexp.Compile(cmp.Or(r.ID, `(\S+)`)); err == nil && r.id.NumSubexp() == 0 {
 		err = fmt.Errorf("id %q has no group: put the part that is the number of the job in parentheses", r.ID)

@@ -930,3 +930,81 @@ func TestBadNodes(t *testing.T) {
 		t.Errorf("left out %v", bad)
 	}
 }
+
+// What an engine says of a request that it can never grant is told from what may go away.
+func TestPermanent(t *testing.T) {
+	for engine, said := range map[string]struct{ never, maybe []string }{
+		"slurm": {[]string{
+			"sbatch: error: invalid partition specified: nope\nsbatch: error: Batch job submission failed: Invalid partition name specified\n",
+			"srun: error: Unable to allocate resources: Invalid partition name specified",
+			"sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified",
+			"sbatch: error: Batch job submission failed: User's group not permitted to use this partition",
+			"sbatch: error: Batch job submission failed: Invalid qos specification",
+			"sbatch: error: Batch job submission failed: Invalid generic resource (gres) specification",
+			"sbatch: error: Batch job submission failed: Requested time limit is invalid (missing or exceeds some limit)",
+			"sbatch: unrecognized option '--partitoin=x'\nTry \"sbatch --help\" for more information",
+		}, []string{
+			"sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+			"sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+			"sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
+			"sbatch: error: Batch job submission failed: Requested node configuration is not available",
+			"sbatch: error: Batch job submission failed: Required partition not available (inactive or drain)",
+			"srun: error: Unable to create step for job 7: Required node not available (down, drained or reserved)",
+			"srun: error: node3: task 0: Exited with exit code 1",
+			"plume: Invalid partition name specified",
+		}},
+		"pbs":         {[]string{"qsub: Unknown queue", "qsub: submit error (Unknown queue MSG=cannot locate queue)", "qsub: Unknown resource: mem2"}, []string{"qsub: Queue is not enabled", "Connection refused\nqsub: cannot connect to server pbs (errno=111)", "qsub: would exceed limit on resource njobs in queue work"}},
+		"lsf":         {[]string{"nope: No such queue. Job not submitted.", "Error in rusage section. Job not submitted."}, []string{"Request from non-LSF host rejected", "LSF is down. Please wait ...", "Pending job threshold reached. Job not submitted."}},
+		"grid-engine": {[]string{"Unable to run job: Job was rejected because job requests unknown queue \"nope\".\nExiting.", "Unable to run job: job rejected: the requested parallel environment \"smpp\" does not exist.\nExiting."}, []string{"error: commlib error: got select error (Connection refused)", "Unable to run job: job rejected: only 10 jobs are allowed per user (current job count: 10)."}},
+		"flux":        {[]string{"flux-batch: ERROR: [Errno 22] Invalid queue 'nope' specified", "flux-batch: error: unrecognized arguments: --partition=x"}, []string{"flux-batch: ERROR: job submission to batch is disabled: maintenance", "flux-batch: ERROR: Unable to connect to Flux: broker socket not found"}},
+		"hyperqueue":  {[]string{"error: unexpected argument '--partition' found"}, []string{"Error: Cannot connect to the server"}},
+		"oar":         {[]string{"Unknown option: partition"}, []string{"[ADMISSION RULE] too many jobs", "Cannot connect to the database"}},
+		"ssh":         {[]string{"command-line: line 0: Bad configuration option: batchmod", "unknown option -- z"}, []string{"ssh: connect to host n1 port 22: Connection refused", "ssh: Could not resolve hostname n1: Temporary failure in name resolution", "Host key verification failed."}},
+	} {
+		r, err := newRecipe(&workflow.Executor{Engine: engine})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range said.never {
+			if line := r.hopeless(text); line == "" || !strings.Contains(text, line) || strings.Contains(line, "\n") {
+				t.Errorf("%s: %q would come again, but %q was found", engine, text, line)
+			}
+		}
+		for _, text := range said.maybe {
+			if line := r.hopeless(text); line != "" {
+				t.Errorf("%s: %q may go away, but %q was found", engine, text, line)
+			}
+		}
+	}
+	for _, name := range Engines() {
+		if r, err := newRecipe(&workflow.Executor{Engine: name}); err != nil || len(r.permanent) == 0 {
+			t.Errorf("%s: %v, no lines of permanent errors", name, err)
+		}
+	}
+}
+
+// An error of a start that would come again says so, and gives the line that says why.
+func TestPermanentErrors(t *testing.T) {
+	words := []string{"sh", "-c", "echo no queue called x >&2; echo bye >&2; exit 1"}
+	for name, c := range map[string]struct {
+		commands  workflow.Commands
+		permanent bool
+		want      string
+	}{
+		"attached":      {workflow.Commands{Start: words, Permanent: []string{"no queue"}}, true, ": no queue called x; correct what the engine is asked for"},
+		"other words":   {workflow.Commands{Start: words, Permanent: []string{"no account"}}, false, "did not start it"},
+		"no such words": {workflow.Commands{Start: []string{"no-such-launcher"}}, true, "executable file not found"},
+		"submitted": {workflow.Commands{Submit: words, Script: "x", Cancel: []string{"true"}, Permanent: []string{"no queue"}}, true,
+			"sh refused the job: exit status 1: no queue called x; correct what the engine is asked for"},
+		"submitted, other words": {workflow.Commands{Submit: words, Script: "x", Cancel: []string{"true"}}, false, "sh refused the job: exit status 1: bye"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool, program, _ := newPool(t, &workflow.Executor{Shared: t.TempDir(), Commands: c.commands}, nil)
+			_, err := pool.Start(t.Context(), program)
+			if errors.Is(err, launch.ErrPermanent) != c.permanent || sdk.KindOf(err) != sdk.KindResource || !strings.Contains(fmt.Sprint(err), c.want) {
+				t.Errorf("got %v (permanent: %v), want %q", err, errors.Is(err, launch.ErrPermanent), c.want)
+			}
+		})
+	}
+}

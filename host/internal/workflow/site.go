@@ -48,6 +48,9 @@ type Commands struct {
 	Cancel []string `toml:"cancel"`
 	Script string   `toml:"script"`
 	Fault  string   `toml:"fault"` // pattern of the name of a node in what Start prints when it fails
+
+	// Permanent are patterns of lines that Start or Submit prints when it would fail again.
+	Permanent []string `toml:"permanent"`
 }
 
 // Size is a number of bytes as it is written, such as 4GB.
@@ -89,6 +92,7 @@ var siteSchema = key{kind: table, keys: []key{
 		{name: "cancel", kind: words, min: one, example: `["scancel", "{{.ID}}"]`, doc: "command that cancels a job"},
 		{name: "script", kind: text, doc: "the job script, a template as well"},
 		{name: "fault", kind: text, doc: "pattern whose group is the name of a node in what start prints when it fails there"},
+		{name: "permanent", kind: words, example: `["no such queue"]`, doc: "patterns of lines that start or submit prints when another try would fail as well, as where there is no such queue: workers then end at once rather than after five tries"},
 	}},
 }}
 
