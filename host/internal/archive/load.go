@@ -27,7 +27,7 @@ import (
 //
 // A run of another version may lack columns or tables. There is one rule for that: a
 // missing column reads as null, a missing table has no rows, and [Reader.Missing] reports
-// both. A table without the columns that identify its rows is an error. A Reader is safe
+// both, but no table where no trial has begun. A table without the columns that identify its rows is an error. A Reader is safe
 // for concurrent use.
 type Reader struct {
 	Dir  string
@@ -256,12 +256,23 @@ func (r *Reader) files(name string) (parts []string, err error) {
 		}
 		parts, err = r.Tables()
 		parts = slices.DeleteFunc(parts, func(file string) bool { return !strings.HasPrefix(file, name+"/") })
-		if len(parts) == 0 && !slices.Contains(optional, name) {
+		if len(parts) == 0 && !slices.Contains(optional, name) && r.begun() {
 			r.miss("there is no %s", whole)
 		}
 	}
 	slices.SortFunc(parts, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
 	return parts, err
+}
+
+// begun reports whether a run that has ended has tables of trials: it has none if no truth could be
+// made, so that no trial has begun.
+func (r *Reader) begun() bool {
+	for name := range r.Info.Files {
+		if name == "cycles.arrow" || strings.HasPrefix(name, "cycles/") {
+			return true
+		}
+	}
+	return false
 }
 
 // optional are the tables that not every run has; observed is written when a trial ends well.

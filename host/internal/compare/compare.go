@@ -182,6 +182,9 @@ func (r *Run) has(m Metric) error {
 	if len(names) == 0 && len(all) > 0 {
 		return fmt.Errorf("stage: %s has no scores of the stage %s; filters with smooth have those of the stage smoothed", r.Dir, m.Stage)
 	}
+	if len(names) == 0 && r.reader.Info.Error != "" {
+		return fmt.Errorf("%s: there is nothing to compare: no trial has finished; %s", r.Dir, r.reader.Info.Error)
+	}
 	if len(names) == 0 {
 		return fmt.Errorf("%s: there is nothing to compare: no trial has finished", r.Dir)
 	}

@@ -232,7 +232,7 @@ func (j *judge) shows() string {
 func (j *judge) status() {
 	for _, t := range j.Trials {
 		if t.Status == archive.Failed {
-			j.say(Unknown, "it failed: %s", t.Error)
+			j.failed(t.Error)
 			break
 		}
 	}
@@ -240,6 +240,17 @@ func (j *judge) status() {
 		j.say(Unknown, "%s, for a reason that the innovations do not show", text)
 		j.Brief = text
 	}
+}
+
+// failed says why a trial has no result.
+func (j *judge) failed(reason string) {
+	of, ok := strings.CutPrefix(reason, "truth: ")
+	if !ok {
+		j.say(Unknown, "it failed: %s", reason)
+		return
+	}
+	j.say(Unknown, "it has not begun, because the truth could not be made: %s", of)
+	j.try("another truth.init or truth.spin_up, a shorter time.step, or other params of the model that the truth is made with")
 }
 
 // units says that observations have another unit than the operator.

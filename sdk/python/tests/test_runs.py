@@ -167,3 +167,18 @@ def test_members_may_be_single(tmp_path, monkeypatch):
     stored = xr.open_zarr(tmp_path / "run.zarr", group="analysis/trial=0001", consolidated=False)
     xr.testing.assert_equal(stored.load(), found)
     assert stored.x.dtype == np.float32
+
+
+def test_a_truth_that_failed_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLUME", PLUME)
+    monkeypatch.chdir(tmp_path)
+    long = TWIN | {"time": {"cycles": 30, "interval": 0.5, "step": 0.5}, "filter": FILTERS[:1]}
+    with pytest.raises(kit.RunError):
+        kit.run(long, in_process=True)
+    failed = kit.open_run()
+    said = "no trial has begun: .*truth: cycle 0: .*the time step of 0.5 is too long"
+    for read in (failed.truth, failed.observations, failed.forecasts, failed.reference, failed.ensemble):
+        with pytest.raises((FileNotFoundError, ValueError), match=said):
+            read()
+    with pytest.raises(FileNotFoundError, match=said):
+        failed.table("cycles")

@@ -356,8 +356,13 @@ class Run:
         return f": the trial failed: {rows['error'].values[0]}" if status == "failed" else f": the trial is {status}"
 
     def _yet(self) -> str:
-        """Returns that a run has not come to its end, as the end of a sentence."""
-        status = self.manifest.get("status", "") if (self.path / "run.json").exists() else ""
+        """Returns that a run has not come to its end, as the end of a sentence, with the error of one in
+        which no trial has begun, as where the truth could not be made."""
+        manifest = self.manifest if (self.path / "run.json").exists() else {}
+        begun = any(name.startswith(("cycles.", "cycles/")) for name in manifest.get("files", {}))
+        if "error" in manifest and not begun:
+            return f": no trial has begun: {manifest['error']}"
+        status = manifest.get("status", "")
         return f": the run is {status}" if status in ("running", "interrupted", "failed") else ""
 
     def inference_data(
@@ -519,7 +524,9 @@ class Run:
         try:
             table = self._read(name)
         except FileNotFoundError:
-            raise FileNotFoundError(f"{self.path} has no {name}: its workflow has no [forecast]") from None
+            raise FileNotFoundError(
+                f"{self.path} has no {name}{self._yet() or ': its workflow has no [forecast]'}"
+            ) from None
         if setting:
             chosen = self.trials(filter=filter, replicate=replicate, setting=setting)
             return table.pick(np.isin(table.columns["trial"].values, chosen))
@@ -560,7 +567,9 @@ class Run:
         """Returns the members kept of the brute-force posterior, as [ensemble] does."""
         needed("xarray")
         if not any(self.path.glob("reference/*")):
-            raise FileNotFoundError(f"{self.path} has no reference; see [reference] in the workflow language")
+            raise FileNotFoundError(
+                f"{self.path} has no reference{self._yet() or '; see [reference] in the workflow language'}"
+            )
         truth = self._truth_of(lambda trials: (trials["replicate"] == replicate) & (trials["reference"] == number))
         found = self._dataset(f"reference/replicate={replicate:03d}/part-{number:05d}", number=truth, stage="analysis")
         return found.assign_attrs(self._about(replicate=replicate, reference=number))
