@@ -490,6 +490,7 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 		if m.refused(p.Manifest, err, path...); len(m.blocks) > 0 {
 			m.found[len(m.found)-1].WithNote("%s", noPlaces)
 		}
+		m.noteParameters(p, c.Params, size)
 		return Trial{}
 	}
 	for _, need := range f.Needs() {
@@ -517,6 +518,17 @@ func (m *maker) trial(p *sdk.Plugin, c workflow.Component, size int, path ...any
 			WithHelp("remove the cutoff of the stream, or choose a filter whose manifest says cutoffs = true")
 	}
 	return Trial{Plugin: c.Plugin, Filter: f, Size: size, Calls: called(p.Manifest, c, 1), Resize: resize}
+}
+
+// noteParameters adds to the last finding, about a filter that was refused, that the parameters that are
+// estimated are the reason: the state of the model alone has coordinates and is accepted.
+func (m *maker) noteParameters(p *sdk.Plugin, params sdk.Params, size int) {
+	if m.plan.Parameters == 0 || m.plan.Places == nil {
+		return
+	}
+	if _, err := p.NewFilter(m.ctx, sdk.FilterConfig{Params: params, State: m.observed.Prognostic(), Observations: m.plan.Space, Members: size}); err == nil {
+		m.found[len(m.found)-1].WithNote("%s has coordinates, but parameters that are estimated have no place: filters that localize cannot update them, so remove the cutoff, or [model.estimate]", m.w.Model.Plugin)
+	}
 }
 
 const noPlaces = "observations with correlated errors are for filters that neither localize nor use a gradient: remove the cutoff, or [observations] error.correlation"
