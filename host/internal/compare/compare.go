@@ -180,7 +180,7 @@ func (r *Run) has(m Metric) error {
 		}
 	}
 	if len(names) == 0 && len(all) > 0 {
-		return fmt.Errorf("stage: %s has no scores of the stage %s; filters with smooth have those of the stage smoothed", r.Dir, m.Stage)
+		return fmt.Errorf("stage: %s has no scores of the stage %s; filters with smooth have those of the stage smoothed, if their lag is below the number of cycles after burn-in", r.Dir, m.Stage)
 	}
 	if len(names) == 0 && r.reader.Info.Error != "" {
 		return fmt.Errorf("%s: there is nothing to compare: no trial has finished; %s", r.Dir, r.reader.Info.Error)

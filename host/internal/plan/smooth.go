@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/plume-da/plume/host/internal/workflow"
@@ -26,6 +27,17 @@ func (m *maker) lag(manifest *sdk.Manifest, f *workflow.Filter, t *Trial, index 
 		}
 	}
 	return f.Smooth.Lag
+}
+
+// tooLate says of a trial that there are too few cycles for the score of a state with its whole lag; empty if
+// there are enough.
+func (p *Plan) tooLate(t *Trial) string {
+	scored := p.Clock.Cycles - p.Clock.BurnIn
+	if t.Smooth == 0 || t.Smooth < scored {
+		return ""
+	}
+	return fmt.Sprintf("filter %s: smooth.lag: the stage smoothed has no scores: it has those of states that %d later cycles have changed, and cycles after burn-in are %d; "+
+		"write a lag below that, or raise time.cycles; lags.arrow has the scores of shorter lags", t.Label, t.Smooth, scored)
 }
 
 // besides returns how many more ensembles a trial of p holds that smooths, or moves shocks: these, the past, the last answer about it,

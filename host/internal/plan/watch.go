@@ -42,8 +42,8 @@ func differ(x *mat.Dense) bool {
 }
 
 // Warnings returns what makes a run useless or misleading although nothing fails, as far as
-// it has been seen: members that followed another truth, ensembles that are not stored, and what all forecasts
-// have in common.
+// it has been seen: members that followed another truth, ensembles that are not stored, smoothers without scores, and
+// what all forecasts have in common.
 func (p *Plan) Warnings() []string {
 	var found []string
 	if p.strange {
@@ -52,6 +52,11 @@ func (p *Plan) Warnings() []string {
 	}
 	if says := p.unstored(); says != "" {
 		found = append(found, says)
+	}
+	for i := range p.Trials {
+		if says := p.tooLate(&p.Trials[i]); says != "" {
+			found = append(found, says)
+		}
 	}
 	if p.watched == nil {
 		return found
