@@ -25,6 +25,7 @@ type chooser struct {
 	ofRun                bool
 
 	first, last int // cycles of the rows so far
+	nearest     int // of these, to the one that is wanted
 	stages      []string
 	newest      int // the last cycle of the stage so far
 	found       bool
@@ -98,9 +99,12 @@ func (c *chooser) row(r *read) (bool, error) {
 	}
 	cycle, stage := int(number), c.table.Cell(c.stage).Text
 	if len(c.stages) == 0 {
-		c.first, c.last = cycle, cycle
+		c.first, c.last, c.nearest = cycle, cycle, cycle
 	}
 	c.first, c.last = min(c.first, cycle), max(c.last, cycle)
+	if far := func(k int) int { return max(k-c.choice.Cycle, c.choice.Cycle-k) }; far(cycle) < far(c.nearest) {
+		c.nearest = cycle
+	}
 	if !slices.Contains(c.stages, stage) {
 		c.stages = append(c.stages, stage)
 	}
@@ -145,8 +149,12 @@ func (c *chooser) fault() error {
 		return &tabular.Error{What: fmt.Sprintf("has the members of several cycles, %d to %d", c.first, c.last), Label: "which cycle?",
 			Hint: fmt.Sprintf("write cycle = %d, or cycle = -1 for the last one", c.last)}
 	case !c.found:
-		return &tabular.Error{What: fmt.Sprintf("has no members of cycle %d, only of %d to %d", c.choice.Cycle, c.first, c.last), Label: "not there",
-			Hint: "write cycle = -1 for the last one"}
+		only := "only of"
+		if c.first < c.choice.Cycle && c.choice.Cycle < c.last { // as with output.ensemble_every
+			only = "only of some from"
+		}
+		return &tabular.Error{What: fmt.Sprintf("has no members of cycle %d, %s %d to %d", c.choice.Cycle, only, c.first, c.last), Label: "not there",
+			Hint: fmt.Sprintf("write cycle = %d, the nearest one, or cycle = -1 for the last one, which is %d; output.ensemble_every says which cycles a run stores", c.nearest, c.last)}
 	}
 	return nil
 }

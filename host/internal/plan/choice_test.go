@@ -1,10 +1,12 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/plume-da/plume/host/internal/tabular"
@@ -113,6 +115,42 @@ func TestEqualWeights(t *testing.T) {
 	}{{nil, nil}, {[]float64{-3, -3, -3}, nil}, {[]float64{0, math.Inf(-1)}, []float64{1, 0}}} {
 		if got := (&read{logWeights: c.log}).weights(); !slices.Equal(got, c.want) {
 			t.Errorf("%v: got %v, want %v", c.log, got, c.want)
+		}
+	}
+}
+
+// Where only some cycles are stored, -1 is the last of them, and of another one it is said which is the nearest.
+func TestCyclesThatAreNotStored(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "part-00000.arrow")
+	w, err := table.Create(path, append([]table.Column{{Name: "cycle", Type: table.Int32}, {Name: "stage", Type: table.Text}, {Name: "member", Type: table.Int32},
+		{Name: "log_weight", Type: table.Float64}}, table.Variables(state)...), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []int32{6, 12, 18} {
+		e := mat.NewDense(1, 3, []float64{float64(k), 0, 0})
+		if err := w.Append(1, []int32{k}, []string{"analysis"}, []int32{0}, []float64{0}, table.Block{Matrix: e}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for cycle, want := range map[int][2]string{
+		-1: {}, 12: {},
+		11: {"has no members of cycle 11, only of some from 6 to 18", "write cycle = 12, the nearest one, or cycle = -1 for the last one, which is 18; "},
+		20: {"has no members of cycle 20, only of 6 to 18", "write cycle = 18, "},
+	} {
+		r, faults := readMembers(path, tabular.Dialect{}, workflow.Choice{Cycle: cycle}, wanted)
+		if want[0] == "" {
+			if len(faults) > 0 || r.values[0] != map[int]float64{-1: 18, 12: 12}[cycle] {
+				t.Errorf("cycle %d: got %v, %v", cycle, r, faults)
+			}
+			continue
+		}
+		var e *tabular.Error
+		if len(faults) != 1 || !errors.As(faults[0], &e) || e.What != want[0] || !strings.HasPrefix(e.Hint, want[1]) {
+			t.Errorf("cycle %d: got %+v", cycle, faults)
 		}
 	}
 }

@@ -16,7 +16,7 @@ var (
 		{name: "file", kind: text, required: true, example: `"members.csv"`,
 			doc: "file with one member per row, of which the first are taken; its extension determines the format. With trial, the directory of a run"},
 		{name: "trial", kind: integer, min: one, example: "1", doc: "number of the trial of a run whose stored members are taken; file is then the directory of the run"},
-		{name: "cycle", kind: integer, min: minusOne, example: "-1", doc: "cycle whose members are taken from a file of a run, -1 for the last one; required if it has several"},
+		{name: "cycle", kind: integer, min: minusOne, example: "-1", doc: "cycle whose members are taken from a file of a run, -1 for the last one that it holds (see output.ensemble_every); required if it has several"},
 		{name: "stage", kind: text, choices: []string{"forecast", "analysis"}, doc: "stage of which the members are taken; required if the file has both"},
 		{name: "ignore", kind: words, example: `["station"]`, doc: "columns that are not used; any other column must be that of a variable, or one that a run writes"},
 		{name: "columns", kind: columns, doc: "column of each variable whose column has another name; a list of columns for a variable of several values"},

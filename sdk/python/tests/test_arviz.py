@@ -47,6 +47,18 @@ def test_a_parameter_of_a_whole_record(run):
     assert float(tree["constant_data"].rho) == 28
 
 
+def test_every_group_has_the_stored_cycles(tmp_path, monkeypatch):
+    """With some cycles stored, the last one is the same in all groups."""
+    monkeypatch.setenv("PLUME", PLUME)
+    flow = RECORD | {
+        "filter": [{"label": "etkf", "plugin": "filter-enkf", "params": {"scheme": "etkf"}}],
+        "output": {"ensemble": "both", "ensemble_every": 6},
+    }
+    tree = kit.run(flow, run_dir=tmp_path, in_process=True).inference_data()
+    assert {tuple(tree[group].cycle.values.tolist()) for group in tree.children} == {(6, 12, 18)}
+    assert set(tree.children) == {"posterior", "prior", "observed_data", "constant_data"}
+
+
 def test_the_example(run, tmp_path):
     script = ROOT / "examples" / "analysis" / "posterior_arviz.py"
     done = subprocess.run(

@@ -375,7 +375,8 @@ class Run:
     ) -> xarray.DataTree:
         """Returns the members of one trial as ArviZ draws them: the groups posterior and prior,
         (chain, draw, cycle, ...), of the analyses and, if they are stored, of the forecasts, and
-        observed_data and constant_data, the truth. Draws have equal weights: members of a larger
+        observed_data and constant_data, the truth. All have the cycles whose members are stored, see
+        output.ensemble_every. Draws have equal weights: members of a larger
         weight are repeated. Trials are selected as in ensemble. ArviZ 1 takes the tree as it is,
         earlier versions as az.InferenceData.from_datatree(tree)."""
         from ._tree import inference

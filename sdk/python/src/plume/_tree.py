@@ -138,10 +138,11 @@ def inference(run: Run, **trial: Any) -> xr.DataTree:
     at = row["trial"].tolist().index(number)
     replicate, truth = int(row["replicate"][at]), int(row["truth"][at])
     found = {"posterior": _draws(analysis)}
+    cycles = analysis["cycle"].values  # so that isel(cycle=-1) is the same cycle in every group
     others: dict[str, Callable[[], xr.Dataset]] = {
         "prior": lambda: _draws(run.ensemble("forecast", number)),
-        "observed_data": lambda: run.observations(replicate, truth),
-        "constant_data": lambda: run.truth(replicate, truth),
+        "observed_data": lambda: run.observations(replicate, truth).sel(cycle=cycles),
+        "constant_data": lambda: run.truth(replicate, truth).sel(cycle=cycles),
     }
     for name, read in others.items():
         try:
