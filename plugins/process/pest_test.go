@@ -190,6 +190,7 @@ func TestRestartWithInstructions(t *testing.T) {
 		"sim":             "#!/bin/sh\n[ -n \"$SKIP\" ] || awk '$1 == \"level\" { printf \"level %.17g\\n\", $2 + runs; next } $1 == \"runs\" { runs = $2 + 1; print \"runs\", runs; next } { printf \"%8.3f rest\\n\", $1 * 2 }' model.rst > new && { [ -n \"$SKIP\" ] || mv new model.rst; }\n",
 		"model.rst":       "runs 1\nlevel 0\n   0.000 rest\n",
 		"model.rst.ins":   "pif @\n@level@ !x!\nl1 [y]1:8\n",
+		"gone.rst.ins":    "pif @\nl1 !x! !y!\n",
 		"bad.rst":         "x 1\ny 2\n",
 		"bad.rst.ins":     "pif @\n@level@ !x! !y!\n",
 		"no-target.ins":   "pif @\nl1 !x! !y!\n",
@@ -227,6 +228,8 @@ func TestRestartWithInstructions(t *testing.T) {
 	}{
 		{params{"copies": []string{}}, "model.rst holds the state, and there is none for the first run; name one in copies"},
 		{params{"instructions": []string{"bad.rst.ins"}, "carry": []string{"bad.rst"}, "copies": []string{"bad.rst"}}, `copies: bad.rst: line 2 of its instructions, "level": there is no such line`},
+		{params{"instructions": []string{"gone.rst.ins"}, "carry": []string{"gone.rst"}, "copies": []string{"gone.rst"}}, filepath.Join(dir, "gone.rst") + ": no such file"},
+		{params{"instructions": []string{"none.rst.ins"}}, filepath.Join(dir, "none.rst.ins") + ": no such file"},
 		{params{"output": "a.txt"}, "instructions: cannot be combined with output"},
 		{params{"instructions": []string{"instructions.in"}}, `got "instructions.in", want the name of a file that ends in .ins`},
 		{params{"instructions": []string{"x.rst.ins"}}, "instructions: y is read 0 times, want once"},
