@@ -36,6 +36,11 @@ func (m *maker) scores() {
 // scoreOf adds the variable of the score called name, if it has one, to named.
 func (m *maker) scoreOf(named map[string]bool, name string, path ...any) {
 	s, ok := score.Find(name)
+	if ok && s.Needs&score.Predicted != 0 && !slices.Contains(m.plan.Space.Offers, sdk.Predicted) {
+		m.add(codeCapability, path, "there is no score %q: it is of predictions, which %s not offer here", name, m.observers("does", "do")).
+			WithLabel("never known").WithHelp("remove it, or have Plume predict from readings of the operator: [observations] repeats = 5")
+		return
+	}
 	if !ok || !s.ByVariable { // the workflow has been checked for other names
 		return
 	}
