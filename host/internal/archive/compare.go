@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 
 	"github.com/plume-da/plume/sdk/wire/table"
 )
@@ -19,6 +20,8 @@ func where(pathA, pathB string) string {
 		return fmt.Sprintf(": columns %v and %v", a.Names, b.Names)
 	case a.Rows != b.Rows:
 		return fmt.Sprintf(": %d and %d rows", a.Rows, b.Rows)
+	case !slices.Equal(a.Single, b.Single):
+		return ": the values of members are float32 in one and float64 in the other, see output.precision; scores are those of the values before"
 	}
 	for row := range a.Rows {
 		for i, name := range a.Names {

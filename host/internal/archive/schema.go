@@ -120,7 +120,7 @@ var (
 	}
 
 	forecastScoresColumns = []table.Column{trialColumn, replicateColumn, filterColumn, leadColumn, ofColumn, aheadVariableColumn,
-		{Name: "metric", Type: table.Text, About: "`rmse`, `bias`, `spread`, `crps_fair`, `coverage_50`, `coverage_90`, and `persistence_rmse`, `persistence_crps`, `climatology_rmse` and `climatology_crps`, those of two forecasts without a model: the value at the time of the analysis, and all values that verify forecasts of this lead time, as a distribution or by their mean"},
+		{Name: "metric", Type: table.Text, About: "`rmse`, `bias`, `spread`, `crps_fair`, `coverage_50`, `coverage_90`, and `persistence_rmse`, `persistence_crps`, `climatology_rmse` and `climatology_crps`, those of two forecasts without a model: the last value observed by the time of the analysis, or of the state the true one at that time, and all values that verify forecasts of this lead time, as a distribution or by their mean"},
 		{Name: "value", Type: table.Float64, About: "over the values of the variable and all forecasts that were verified"},
 		{Name: "se", Type: table.Float64, About: "standard error, corrected for the autocorrelation of forecasts in order of time (AR(1)); NaN if not known"},
 		{Name: "count", Type: table.Int32, About: "number of forecasts that were verified"},

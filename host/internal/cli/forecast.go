@@ -31,8 +31,9 @@ is predicted; --of chooses.
 
 --scores shows how good the forecasts were, by lead time: their root mean square
 error, the spread, which is the expected one, the CRPS, and the errors and CRPS
-of two forecasts that need no model: persistence is the value at the time of the
-analysis, climatology the mean of the values, or their distribution. Forecasts
+of two forecasts that need no model: persistence is the last observed value at
+the time of the analysis, or of the state the true one, which nobody has;
+climatology is the mean of the values, or their distribution. Forecasts
 are compared with the truth or with observations, held-out ones among them, when
 their times come. All forecasts and scores are in tables of the run, see
 plume export; plume report draws them.

@@ -24,7 +24,8 @@ func (a *app) verify() *cobra.Command {
 		Long: `Verify WORKFLOW runs the workflow and checks its scores against its [expect]
 table. Verify RUN checks that the files of a run, and the files that it read,
 have not changed since, and checks its scores. Verify RUN RUN checks that all
-tables of two runs except timings and failures are the same, byte for byte. Both
+tables of two runs except timings and failures are the same, byte for byte, so
+that members of another output.precision differ and their scores do not. Both
 runs must have ended: a run that was killed or interrupted has incomplete
 tables, in parts, and must be resumed first.
 

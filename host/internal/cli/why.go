@@ -24,7 +24,8 @@ for what each value is updated with, a biased model, observations in another
 unit, a value that does not change any more, a filter that ignores its
 observations. It shows the numbers with their standard errors, what they should
 be, and a key to try. It does not use the truth, so that the answer is the same
-for real observations, and says so if it cannot tell.
+for real observations, and says so if it cannot tell. Of a twin experiment it
+only adds where the time mean of the truth is a better estimate.
 
 The answer is an indication: try one change at a time. RUN is a path, @last, or
 the first characters of the name of a run.`,

@@ -41,6 +41,9 @@ func perSecond(format string) float64 {
 	return 0
 }
 
+// startError says that the calendar does not have the date of time.start.
+type startError struct{ error }
+
 func newClock(t workflow.Time, r workflow.RowTime, d tabular.Dialect) (*clock, error) {
 	home, err := zone.Load(r.Timezone)
 	if err != nil {
@@ -60,7 +63,7 @@ func newClock(t workflow.Time, r workflow.RowTime, d tabular.Dialect) (*clock, e
 		return nil, errors.New("the file has dates, but `time.start` is not a date")
 	}
 	if c.start, err = c.calendar.place(c.start.UTC()); err != nil {
-		return nil, fmt.Errorf("`time.start`: %w", err)
+		return nil, startError{err}
 	}
 	switch counted := c.format == "excel" || perSecond(c.format) > 0; {
 	case counted && c.calendar != standard:

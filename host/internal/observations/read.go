@@ -125,6 +125,11 @@ func open(w *workflow.Workflow, i int, layout *sdk.Layout, first int, arrived *a
 		names: map[string]int{}, places: map[place]int{}, arrived: arrived}
 	var err error
 	if r.clock, err = newClock(w.Time, r.o.Time, tabular.Dialect(r.o.Dialect)); err != nil {
+		if errors.As(err, new(startError)) {
+			r.add(codeTime, []any{"time", "start"}, "`time.start`: %v", err).WithNote("the calendar is given at %s", w.At(r.at("time", "calendar")...).Where()).
+				WithHelp("write a date that the calendar has, or another time.calendar")
+			return r
+		}
 		d := r.add(codeTime, r.at("time", "format"), "`time.format`: %v", err)
 		d.WithHelp("write a pattern such as %%d.%%m.%%Y %%H:%%M, or iso, number, unix, unix_ms or excel")
 		if !w.Time.Start.Dated {

@@ -285,7 +285,7 @@ const notTheWorkflow = "this is a fault of the plugin, not of the workflow; `plu
 
 // Dates says which dates the model times of w are; nil: its start has no date.
 func Dates(w *workflow.Workflow) *sdk.Dates {
-	if w.Time.Start.Date.IsZero() || w.Time.Unit == 0 {
+	if !w.Time.Start.Dated || w.Time.Unit == 0 {
 		return nil
 	}
 	c := &sdk.Dates{Start: w.Time.Start.Date, Seconds: w.Time.Unit.Seconds(), Calendar: "proleptic_gregorian"}

@@ -216,7 +216,7 @@ var charts = []chart{
 	{
 		name: "leads", section: "forecasts", applies: verified, caption: html(`Skill by lead time <span class="pick"></span>`),
 		label:   text("A score of the free forecasts of every filter by lead time, with persistence and climatology; the numbers are in the table of scores by lead time"),
-		note:    "Persistence is the value at the time of the analysis; climatology is all values that came, as a distribution or by their mean. A forecast above them is of no use at that lead time.",
+		note:    "Persistence is the last value observed by the time of the analysis, or of the state the true one at that time, which nobody has; climatology is all values that came, as a distribution or by their mean. A forecast above them is of no use at that lead time.",
 		figures: func(r *Report, first []*trial) []*figure { return []*figure{r.leadsFigure(first)} },
 	},
 	{

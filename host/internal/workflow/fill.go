@@ -95,7 +95,7 @@ func (w *Workflow) endTime() {
 		if !t.Start.Dated || t.Unit == 0 {
 			return
 		}
-		end = date.Sub(t.Start.Date).Seconds() / t.Unit.Seconds()
+		end = secondsFrom(t.Start.Date, date) / t.Unit.Seconds()
 	}
 	if t.Interval == 0 {
 		t.Until = &Moment{Model: end}
@@ -107,6 +107,12 @@ func (w *Workflow) endTime() {
 	}
 	cycles := 1 + math.Floor((end-t.Start.Model-first)/t.Interval+1e-9)
 	t.Cycles, t.Until = int(min(max(cycles, 0), 1e9)), nil
+}
+
+// secondsFrom returns the seconds from one instant to another, which may be more than the 292 years of a
+// [time.Duration].
+func secondsFrom(a, b time.Time) float64 {
+	return float64(b.Unix()-a.Unix()) + float64(b.Nanosecond()-a.Nanosecond())/1e9
 }
 
 // instant returns the instant of a date. Without an offset it is a local time in the zone of

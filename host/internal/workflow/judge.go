@@ -53,6 +53,9 @@ func (w *Workflow) judgeNoise(found *diag.Findings, n *Noise, of string) {
 	}
 }
 
+// afterDates is the first second after the year 9999, the last one of ISO 8601.
+var afterDates = float64(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC).Unix())
+
 func (w *Workflow) judgeTime(found *diag.Findings) {
 	t, n := w.Time, w.root.Table["time"]
 	if t.Cycles > 0 && t.BurnIn >= t.Cycles {
@@ -78,6 +81,10 @@ func (w *Workflow) judgeTime(found *diag.Findings) {
 		return // probably misspelt, which has a finding
 	}
 	date, _ := start.Value.(time.Time)
+	if length := float64(t.Cycles) * t.Interval * t.Unit.Seconds(); t.Start.Dated && float64(t.Start.Date.Unix())+length >= afterDates {
+		found.Add(codeConflict, start.Place(), "the last cycle is after the year 9999, beyond which dates are not written").WithLabel("too late").
+			WithHelp("write an earlier date, fewer time.cycles or a shorter time.unit, or start = 0 for model times without dates")
+	}
 	if at, err := w.instant(date); err != nil {
 		found.Add(codeConflict, start.Place(), "`time.start` has no offset: %v", err).WithLabel("which instant?").
 			WithHelp("write it with its offset, such as %s", at.Format("2006-01-02T15:04:05-07:00"))

@@ -184,11 +184,12 @@ func TestDialectsAreResolved(t *testing.T) {
 // time.until is a number of cycles where these have an interval, and a model time otherwise.
 func TestUntil(t *testing.T) {
 	for keys, want := range map[string]int{
-		"interval = 0.5, until = 4":            8,
-		"interval = 0.5, until = 4.2":          8,
-		"interval = 0.5, until = 4, first = 0": 9,
-		"interval = 0.5, until = 4, start = 1": 6,
-		"interval = 0.1, until = 0.3":          3, // 0.3 / 0.1 < 3
+		"interval = 0.5, until = 4":                                              8,
+		"interval = 0.5, until = 4.2":                                            8,
+		"interval = 0.5, until = 4, first = 0":                                   9,
+		"interval = 0.5, until = 4, start = 1":                                   6,
+		"interval = 0.1, until = 0.3":                                            3,      // 0.3 / 0.1 < 3
+		`interval = "24h", start = 1500-01-01, unit = "24h", until = 1999-12-31`: 182620, // more than a time.Duration
 		`interval = "6h", start = 2026-01-01T00:00:00Z, unit = "1h", until = 2026-01-02T01:00:00+01:00`: 4,
 	} {
 		text := regexp.MustCompile(`(?m)^time = .*`).ReplaceAllString(minimal, "time = { "+keys+" }")
