@@ -132,6 +132,9 @@ func (a *assimilation) last() *point { return a.points[len(a.points)-1] }
 // lag returns the number of cycles from the start of the window to the last one.
 func (a *assimilation) lag() int { return len(a.points) - 1 }
 
+// Lag returns the number of cycles of the window of s, whose passes have each run the model so often.
+func (s *Step) Lag() int { return s.of.lag() }
+
 // at returns the members at a time of the window.
 func (a *assimilation) at(p *point) Ensemble { return Ensemble{p.members, a.logWeights, a.numbers} }
 

@@ -68,8 +68,8 @@ type EstimatedRow struct {
 	Plugin  string         `json:"plugin"`
 	Members int            `json:"members"`
 	Axes    map[string]any `json:"axes,omitempty"`
-	// Runs is the number of model runs of the ensemble in a cycle, in the last cycle that was
-	// tried; more than 1 with a window. UpTo says that there are at most so many: the number of
+	// Runs is the number of model runs of the ensemble in a cycle; more than 1 with a window, see
+	// [plan.Window.MeanRuns]. UpTo says that there are at most so many: the number of
 	// passes over a whole record is not known before.
 	Runs int  `json:"model_runs,omitempty"`
 	UpTo bool `json:"model_runs_at_most,omitempty"`
@@ -252,7 +252,7 @@ func (e *Experiment) try(ctx context.Context, probe *probe, part part) (Estimate
 	}
 	pace, err := probe.pace(ctx, t)
 	e.carried = max(e.carried, pace.carries(p.Clock.Cycles))
-	if mean, known := t.Window.MeanRuns(p.Clock.Cycles); known { // windows are longer than what was tried
+	if mean, known := t.Window.MeanRuns(p.Clock.Cycles, pace.passes); known { // windows are longer than what was tried
 		pace.runs = int(math.Round(mean))
 	}
 	runs, most := pace.runs, false
@@ -320,6 +320,7 @@ type pace struct {
 	every    int           // cycles from one analysis to the next
 	analysis time.Duration // of a cycle with one, without its forecasts, if not all have one
 	runs     int           // how often the model runs in a cycle
+	passes   int           // over the window, in the last cycle that was tried; 0: there is no window
 	lead     time.Duration // of a free forecast; 0: there are none
 	carried  []int         // bytes of all members after each cycle
 }
@@ -371,6 +372,9 @@ func (p *probe) pace(ctx context.Context, t *plan.Trial) (*pace, error) {
 			}
 		}
 		found.carried = append(found.carried, s.Carried())
+		if lag := s.Lag(); lag > 0 {
+			found.passes = (s.Runs - 1) / lag
+		}
 		start = time.Now()
 		next := plan.Clock{Interval: p.interval(t, s.Cycle+1), Cycles: 1}
 		if found.over(next) > p.enough.Seconds() || t.Whole() && s.Pass == nil && s.State().Whole.Passes > 0 {

@@ -35,6 +35,25 @@ func TestLongCyclesAreTriedOnce(t *testing.T) {
 	}
 }
 
+// The model runs of a window whose length follows a rule are those of its longest, however few cycles are tried.
+func TestModelRunsOfWindowsByRule(t *testing.T) {
+	e, err := Open(t.Context(), loadText(t, twin+oneModel+filterOf("nudge")+"window = \"auto\"\n", workflow.Options{}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	part := e.parts()[1]
+	probe, err := newProbe(t.Context(), part.plan, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe.enough = 0 // one cycle
+	row, err := e.try(t.Context(), probe, part)
+	if err != nil || row.Runs != 7 {
+		t.Errorf("got %d model runs a cycle, %v, want two passes over windows of 3 cycles, and the forecast", row.Runs, err)
+	}
+}
+
 // A record that begins with a gap has one long cycle, and the others do not take as long: 100 ms
 // before the first observation, and 40 to the last.
 func TestEstimateOfARecordThatBeginsLate(t *testing.T) {
