@@ -117,10 +117,10 @@ func (v stateValues) size() int {
 
 // of returns the comparable values of states, the rows of m.
 func (v stateValues) of(m *mat.Dense) *mat.Dense {
-	if v.factors == nil {
-		return columnsOf(m, 0, v.n)
-	}
 	rows, _ := m.Dims()
+	if v.factors == nil {
+		return m.Slice(0, rows, 0, v.n).(*mat.Dense)
+	}
 	out := mat.NewDense(rows, len(v.columns), nil)
 	for i := range rows {
 		from, to := m.RawRowView(i), out.RawRowView(i)
@@ -129,12 +129,6 @@ func (v stateValues) of(m *mat.Dense) *mat.Dense {
 		}
 	}
 	return out
-}
-
-// columnsOf returns columns [first, end) of m; it shares memory with m.
-func columnsOf(m *mat.Dense, first, end int) *mat.Dense {
-	rows, _ := m.Dims()
-	return m.Slice(0, rows, first, end).(*mat.Dense)
 }
 
 // observedFactors returns, for every observed component, the factor that makes errors of

@@ -475,3 +475,28 @@ func TestValueTicks(t *testing.T) {
 		t.Errorf("%d ticks, labels %s", len(ticks), text)
 	}
 }
+
+// Scores of held-out values that forecasts alone have, as with a model that has diagnostics, are those that the
+// report opens with, in the stage that has them.
+func TestHeldOutValuesOfForecastsAlone(t *testing.T) {
+	shared := map[string]float64{"spread": 1, "weights_ess": 10}
+	held := map[string]float64{"spread": 1, "weights_ess": 10, "held_out_rmse": 2}
+	run := &archivetest.Run{Workflow: archivetest.Workflow(0, []string{"a"}, "")}
+	run.Trials = []archivetest.Trial{{TrialRow: archive.TrialRow{TrialID: archive.TrialID{Trial: 1, Replicate: 1, Filter: "a"}, Size: 10, Status: archive.OK, Cycles: 2}, Scores: map[string][]map[string]float64{
+		archive.Forecast: {held, held}, archive.Analysis: {shared, shared}}}}
+	for filter, value := range map[string]float64{"climatology": 5, "persistence": 3} {
+		run.Baselines = append(run.Baselines, archive.Metric{TrialID: archive.TrialID{Replicate: 1, Filter: filter}, Metric: "held_out_rmse", Stage: archive.Forecast, Value: value, SE: math.NaN(), Cycles: 2, Status: archive.OK})
+	}
+	r := mustOpen(t, run.Write(t, t.TempDir()), &Setup{})
+	m := r.metric("held_out_rmse")
+	if m.Stage != archive.Forecast || r.opening != "held_out_rmse" || r.rows[0].cells[m].Value != 2 {
+		t.Errorf("got %+v, the report opens with %s, and has %+v", m, r.opening, r.rows[0].cells)
+	}
+	table := r.scoresTable(archive.Forecast)
+	if !slices.ContainsFunc(table.Head, func(h headCell) bool { return strings.HasPrefix(h.Text, "held_out_rmse") }) || len(table.Rows) != 3 {
+		t.Errorf("got %+v", table)
+	}
+	if of := r.scoresTable(archive.Analysis); len(of.Rows) != 1 {
+		t.Errorf("baselines of forecasts are among the scores of analyses: %+v", of)
+	}
+}

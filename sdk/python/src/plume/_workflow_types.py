@@ -21,8 +21,8 @@ class WorkflowEnsembleInit(TypedDict, total=False):
     """start of the lines of a text file that are skipped, one character"""
 
     cycle: int | str
-    """cycle whose members are taken from a file of a run, -1 for the last one; required if it has
-    several"""
+    """cycle whose members are taken from a file of a run, -1 for the last one that it holds (see
+    output.ensemble_every); required if it has several"""
 
     decimal: str
     """decimal mark of the numbers of a text file, one character; if omitted, a point"""
