@@ -250,7 +250,9 @@ func (j *judge) failed(reason string) {
 		return
 	}
 	j.say(Unknown, "it has not begun, because the truth could not be made: %s", of)
-	j.try("another truth.init or truth.spin_up, a shorter time.step, or other params of the model that the truth is made with")
+	if strings.Contains(of, "members failed") { // in the model, and not a plugin that cannot be reached
+		j.try("another truth.init or truth.spin_up, a shorter time.step, or other params of the model that the truth is made with")
+	}
 }
 
 // units says that observations have another unit than the operator.
