@@ -32,7 +32,7 @@ func Describe(ctx context.Context, conn grpc.ClientConnInterface) (*sdk.Plugin, 
 	c.shares = from.Addr != nil && from.Addr.Network() == "unix" && slices.Contains(res.Features, featureShared)
 	c.grid = slices.Contains(res.Features, featureGrid)
 	c.whole = slices.Contains(res.Features, featureNumbers) || !m.Threading.IndependentMembers
-	c.series = from.Addr != nil && slices.Contains(res.Features, featureSeries) // within a process streams are free
+	c.series = slices.Contains(res.Features, featureSeries)
 	p := &sdk.Plugin{Manifest: m}
 	switch m.Role {
 	case sdk.RoleModel:

@@ -14,18 +14,21 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Local returns a connection to p in this process, for [Describe]. Except for the
-// transport, calls are made as to another process: both ends are the same, with the
+// Local returns a connection to p in this process, for [Describe], until ctx ends. Except for
+// the transport, calls are made as to another process: both ends are the same, with the
 // same checks, each has its own matrices, and answers and errors are the same to the
 // bit. What p does to the process, it does to the caller.
-func Local(p *sdk.Plugin) grpc.ClientConnInterface {
-	l := &local{}
+func Local(ctx context.Context, p *sdk.Plugin) grpc.ClientConnInterface {
+	l := &local{ctx: ctx}
 	l.server = Register(l, p)
 	return l
 }
 
 // local is a connection without a transport, and where its server is registered.
-type local struct{ server *Server }
+type local struct {
+	ctx    context.Context
+	server *Server
+}
 
 // RegisterService implements grpc.ServiceRegistrar. It does nothing: the only server is
 // called directly.
@@ -56,8 +59,12 @@ func (l *local) NewStream(ctx context.Context, _ *grpc.StreamDesc, method string
 		return nil, status.Errorf(codes.Unimplemented, "%s is for processes", method)
 	}
 	asked, answers := make(chan *frame, underWay), make(chan *frame, underWay)
+	ctx, cancel := context.WithCancel(ctx)
+	hungUp := context.AfterFunc(l.ctx, cancel)
 	c := &caller{way: way{ctx, asked, answers}, asked: make(chan struct{}), answered: make(chan struct{})}
 	go func() {
+		defer cancel()
+		defer hungUp()
 		c.status = l.server.call(nil, &answerer{way{ctx, answers, asked}, c})
 		close(c.answered)
 	}()
@@ -79,8 +86,17 @@ func (w *way) Context() context.Context { return w.ctx }
 
 // send returns io.EOF when the receiver has gone.
 func (w *way) send(m any, gone <-chan struct{}) error {
+	f := m.(*frame)
+	if f.whole {
+		f.copied()
+	}
 	select {
-	case w.out <- m.(*frame):
+	case w.out <- f:
+		return nil
+	default: // the receiver is behind
+	}
+	select {
+	case w.out <- f:
 		return nil
 	case <-gone:
 		return io.EOF
@@ -96,6 +112,12 @@ func (w *way) receive(m any, silent <-chan struct{}) error {
 	case f := <-w.in:
 		into.take(f)
 		return nil
+	default: // nothing has come yet
+	}
+	select {
+	case f := <-w.in:
+		into.take(f)
+		return nil
 	case <-silent:
 	case <-w.ctx.Done():
 		return status.FromContextError(w.ctx.Err()).Err()
@@ -107,6 +129,20 @@ func (w *way) receive(m any, silent <-chan struct{}) error {
 	default:
 		return io.EOF
 	}
+}
+
+// copied copies the payload of f, since the sender's memory may change.
+func (f *frame) copied() {
+	length := 0
+	for _, p := range f.payload {
+		length += len(p)
+	}
+	f.lent = lent.Get(length)
+	whole := (*f.lent)[:0]
+	for _, p := range f.payload {
+		whole = append(whole, p...)
+	}
+	f.payload = append(f.payload[:0], whole)
 }
 
 // take does to f what the codec does when it receives sent.
@@ -127,6 +163,9 @@ func (f *frame) take(sent *frame) {
 		default:
 			f.fault = f.sink(f.channel, piece)
 		}
+	}
+	if sent.lent != nil {
+		lent.Put(sent.lent)
 	}
 }
 

@@ -18,7 +18,7 @@ func within(t testing.TB, p *sdk.Plugin, err error) *sdk.Plugin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err = Describe(t.Context(), Local(p))
+	p, err = Describe(t.Context(), Local(t.Context(), p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func BenchmarkLocalForecast100x3(b *testing.B) {
 
 // A configuration that is made after a role was released takes its place in the plugin.
 func TestRelease(t *testing.T) {
-	conn := Local(must(growing(nil)))
+	conn := Local(t.Context(), must(growing(nil)))
 	p, err := Describe(t.Context(), conn)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/plume-da/plume/sdk"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
@@ -17,10 +18,19 @@ import (
 // maxPayload is how much of a channel one frame holds.
 const maxPayload = 1 << 20
 
-// space is a layout and the encoder of its matrices.
+// space is a layout, the encoder of its matrices, and decoders that are not in use.
 type space struct {
-	layout  *sdk.Layout
-	encoder *wire.Encoder
+	layout   *sdk.Layout
+	encoder  *wire.Encoder
+	decoders sync.Pool // they know the schema
+}
+
+// decoder returns a decoder that is in use until it is put back.
+func (s *space) decoder() *wire.Decoder {
+	if d, ok := s.decoders.Get().(*wire.Decoder); ok {
+		return d
+	}
+	return wire.NewDecoder(s.layout)
 }
 
 func newSpace(l *sdk.Layout) (*space, error) {
@@ -28,7 +38,7 @@ func newSpace(l *sdk.Layout) (*space, error) {
 		return nil, err
 	}
 	e, err := wire.NewEncoder(l)
-	return &space{l, e}, err
+	return &space{layout: l, encoder: e}, err
 }
 
 // statesOf returns the layout of an ensemble that holds states of past earlier times, too: what a
@@ -157,7 +167,7 @@ func (o *outgoing) channels(channels []*channel, scratch [][]float64) ([][]float
 
 // segments packs segments into frames of at most maxPayload.
 func (o *outgoing) segments(id pb.Channel, segments [][]byte) error {
-	f, left := &frame{channel: id}, maxPayload
+	f, left := &frame{channel: id, payload: make([][]byte, 0, len(segments))}, maxPayload
 	for _, seg := range segments {
 		for len(seg) > 0 {
 			k := min(left, len(seg))
@@ -232,7 +242,7 @@ func newIncoming(channels []*channel, m *memory, watch bool) *incoming {
 		if c.space == nil {
 			continue
 		}
-		c.decoder = wire.NewDecoder(c.space.layout)
+		c.decoder = c.space.decoder()
 		if watch {
 			c.decoder.Watch()
 		}
@@ -339,7 +349,7 @@ func (in *incoming) shared(id pb.Channel, p *pb.Shared) error {
 }
 
 // complete checks that every channel is complete, has the wanted number of rows, and
-// has finite values. member gives the number of the member in a row.
+// has finite values. member gives the number of the member in a row. Nothing is taken after it.
 func (in *incoming) complete(member func(row int) int, rows int) error {
 	if in.lost {
 		return errLost()
@@ -366,7 +376,9 @@ func (in *incoming) complete(member func(row int) int, rows int) error {
 		if err := c.checkFinite(member, got); err != nil {
 			return err
 		}
+		c.space.decoders.Put(c.decoder)
 	}
+	in.channels = nil
 	return nil
 }
 

@@ -239,8 +239,10 @@ func (d *Decoder) look(from, to int) {
 // Finite reports whether all values so far are finite; see Watch.
 func (d *Decoder) Finite() bool { return d.bits>>63 == 0 }
 
-// Close returns the number of rows of the stream, or an error if it ended too early.
+// Close returns the number of rows of the stream, or an error if it ended too early. It lets go of
+// the matrix.
 func (d *Decoder) Close() (rows int, err error) {
+	d.into, d.target = nil, nil
 	if d.err == nil && d.stage != ended {
 		d.err = contract("the stream is cut: it has no end marker")
 	}

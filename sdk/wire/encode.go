@@ -35,9 +35,10 @@ type Encoder struct {
 
 // header is the metadata of a record batch, which depends only on its number of rows.
 type header struct {
-	bytes []byte
-	batch batch
-	body  int
+	bytes   []byte
+	batch   batch
+	body    int
+	members []byte // the first column of the first batch of a stream
 }
 
 // NewEncoder returns an encoder for matrices of layout l.
@@ -69,7 +70,7 @@ func (e *Encoder) Segments(m *mat.Dense, scratch []float64) ([][]byte, []float64
 	if len(e.width) > 1 && cap(scratch) < len(raw.Data) {
 		scratch = make([]float64, raw.Rows*raw.Cols)
 	}
-	segments := [][]byte{e.schema}
+	segments := append(make([][]byte, 0, 2*len(e.width)+6), e.schema) // for one batch
 	step := max(1, batchBytes/(8*e.n))
 	for from := 0; from < raw.Rows; from += step {
 		rows := min(step, raw.Rows-from)
@@ -90,7 +91,11 @@ func (e *Encoder) body(segments [][]byte, h *header, data []float64, from int, s
 		segments = append(segments, zeros(x.offset-at), b)
 		at = x.offset + len(b)
 	}
-	put(h.batch.values[0], memberBytes(from, h.batch.rows))
+	members := h.members
+	if from > 0 {
+		members = memberBytes(from, h.batch.rows)
+	}
+	put(h.batch.values[0], members)
 	offset := 0
 	for i, w := range e.width {
 		column := data
@@ -146,7 +151,7 @@ func (e *Encoder) header(rows int) (*header, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.bytes, h.body = bytes.Clone(h.bytes), m.body
+	h.bytes, h.body, h.members = bytes.Clone(h.bytes), m.body, memberBytes(0, rows)
 	e.headers[rows] = h
 	return h, nil
 }

@@ -66,8 +66,11 @@ func InProcess(name string) (*Program, error) {
 // startLinked makes a plugin of this program look like one in a process.
 func startLinked(ctx context.Context, program *Program) (*Process, error) {
 	p := &Process{program: program, runner: newChildRunner(program, &tail{})}
+	var called context.Context
+	called, p.cutLifeline = context.WithCancel(context.Background())
 	var err error
-	if p.plugin, err = rpc.Describe(ctx, rpc.Local(program.linked)); err != nil {
+	if p.plugin, err = rpc.Describe(ctx, rpc.Local(called, program.linked)); err != nil {
+		p.cutLifeline()
 		return nil, err
 	}
 	if !p.plugin.Manifest.Threading.ConcurrentCalls {

@@ -31,7 +31,7 @@ type Process struct {
 	plugin      *sdk.Plugin        // over the socket, unguarded
 	mutex       chan struct{}      // holds one token when calls must not overlap; nil: they may
 	lifeline    sync.WaitGroup     // a stream whose end tells the plugin that the host is gone
-	cutLifeline context.CancelFunc // ends it
+	cutLifeline context.CancelFunc // ends it; the connection of a linked plugin
 
 	exitReason atomic.Pointer[string] // why the process is gone; nil: it is not, or the reason is not known yet
 }
@@ -303,6 +303,7 @@ func (p *Process) stop() error {
 	why := "plume stopped it"
 	p.exitReason.CompareAndSwap(nil, &why)
 	if p.program.linked != nil {
+		p.cutLifeline()
 		return nil
 	}
 	if p.program.attached {
