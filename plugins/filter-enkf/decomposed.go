@@ -2,6 +2,7 @@ package filterenkf
 
 import (
 	"math"
+	"slices"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
@@ -76,19 +77,26 @@ func (d *decomposed) fromProducts() bool {
 	squares := eigen.Values(nil) // ascending
 	short, far := mat.NewDense(k, k, nil), new(mat.Dense)
 	d.sigma = make([]float64, k)
-	for j := range k {
-		short.ColView(j).(*mat.VecDense).CopyVec(vectors.ColView(k - 1 - j))
-		if s := squares[k-1-j]; s > lost*squares[k-1] {
+	slices.Reverse(squares)
+	for j, s := range squares {
+		if s > lost*squares[0] {
 			d.sigma[j] = math.Sqrt(s)
 		}
 	}
+	for i := range k {
+		copy(short.RawRowView(i), vectors.RawRowView(i))
+		slices.Reverse(short.RawRowView(i))
+	}
 	linalg.Mul(far, long, short)
-	far.Apply(func(_, j int, v float64) float64 {
-		if d.sigma[j] == 0 {
-			return 0
+	rows, _ := far.Dims()
+	for i := range rows {
+		for j, v := range far.RawRowView(i) {
+			if v /= d.sigma[j]; d.sigma[j] == 0 {
+				v = 0
+			}
+			far.RawRowView(i)[j] = v
 		}
-		return v / d.sigma[j]
-	}, far)
+	}
 	if d.u, d.v = far, short; wide {
 		d.u, d.v = short, far
 	}

@@ -65,9 +65,10 @@ func transformAnomalies(e *mat.Dense, width int, transform func(block *mat.Dense
 		return func(from, to int) {
 			block, mean := anomalies.Slice(0, to-from, 0, members).(*mat.Dense), means[:to-from]
 			clear(mean)
+			values := block.RawMatrix().Data
 			for i := range members {
 				for q, v := range e.RawRowView(i)[from:to] {
-					block.Set(q, i, v)
+					values[q*members+i] = v
 					mean[q] += v
 				}
 			}
@@ -75,11 +76,11 @@ func transformAnomalies(e *mat.Dense, width int, transform func(block *mat.Dense
 				mean[q] /= float64(members)
 				floats.AddConst(-mean[q], block.RawRowView(q))
 			}
-			turned := transform(block)
+			turned := transform(block).RawMatrix()
 			for i := range members {
 				row := e.RawRowView(i)[from:to]
 				for q := range row {
-					row[q] = mean[q] + turned.At(q, i)
+					row[q] = mean[q] + turned.Data[q*turned.Stride+i]
 				}
 			}
 		}
@@ -100,8 +101,10 @@ func newRotation(members int, seed rng.Seed) *rotation {
 	toReflection(w.exchange)
 	InBlocks(members-1, 32, func() func(from, to int) {
 		return func(from, to int) {
+			all := make([]float64, (to*(to+1)-from*(from+1))/2)
 			for k := from + 1; k <= to; k++ {
-				x := make([]float64, k)
+				var x []float64
+				x, all = all[:k:k], all[k:]
 				rng.Normals(seed.Member(k), x)
 				toReflection(x)
 				w.nested[k-1] = x

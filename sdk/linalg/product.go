@@ -3,7 +3,12 @@
 // inverse roots as sums of resolvents.
 package linalg
 
-import "gonum.org/v1/gonum/mat"
+import (
+	"slices"
+	"sync"
+
+	"gonum.org/v1/gonum/mat"
+)
 
 // Factor is a matrix stored as the right factor of many products. It is immutable.
 type Factor struct {
@@ -67,15 +72,21 @@ func Mul(dst *mat.Dense, a, b mat.Matrix) {
 	if !ok {
 		left = mat.DenseCopyOf(a)
 	}
-	panels := make([]float64, min(depth, depthBlock)*roundUp(min(columns, columnBlock)))
+	panels := laidOut.Get().(*[]float64)
+	defer laidOut.Put(panels)
+	size := min(depth, depthBlock) * roundUp(min(columns, columnBlock))
+	*panels = slices.Grow((*panels)[:0], size)[:size]
 	for k := 0; k < depth; k += depthBlock {
 		for j := 0; j < columns; j += columnBlock {
 			nextK, nextJ := min(depth, k+depthBlock), min(columns, j+columnBlock)
-			layOut(panels, b, k, nextK, j, nextJ)
-			passPanels(dst, left, panels, k, nextK, j, nextJ)
+			layOut(*panels, b, k, nextK, j, nextJ)
+			passPanels(dst, left, *panels, k, nextK, j, nextJ)
 		}
 	}
 }
+
+// laidOut is the memory of panels, at most half a megabyte each.
+var laidOut = sync.Pool{New: func() any { return new([]float64) }}
 
 func fit(dst *mat.Dense, rows, columns, depth, rowsOfB int) {
 	if depth != rowsOfB {

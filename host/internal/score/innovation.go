@@ -8,6 +8,8 @@ import (
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/lapack"
+	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -33,6 +35,7 @@ type Innovation struct {
 type Innovator struct {
 	mean, values, d, ratio []float64
 	there                  []int
+	fit                    fit
 }
 
 // Innovate returns the innovation of observations y, m values, for predicted
@@ -65,7 +68,8 @@ func (i *Innovator) Innovate(y []float64, predicted *mat.Dense, weights, varianc
 		return in
 	}
 	i.d, i.ratio = room(i.d)[:len(there)], room(i.ratio)
-	f := fit{predicted: predicted, mean: i.mean, weights: weights, variance: variance, unbiased: c, d: i.d}
+	f := &i.fit
+	f.predicted, f.mean, f.weights, f.variance, f.unbiased, f.d = predicted, i.mean, weights, variance, c, i.d
 	for k, j := range there {
 		f.d[k] = in.Values[j] / math.Sqrt(variance[j])
 	}
@@ -92,6 +96,7 @@ type fit struct {
 	unbiased      float64   // 1 - sum_i w_i²
 	sd            []float64 // of the errors of a block of observations
 	d             []float64 // innovations that are there, divided by the standard deviation of their error
+	y, s          []float64 // of matrices; reused
 }
 
 // fitBlock is the number of observations whose anomalies are computed at a time.
@@ -101,37 +106,35 @@ const fitBlock = 4096
 // singular, and adds to their elements of ratio the variance of the members over that of the error.
 func (f *fit) normalised(there []int, ratio []float64) float64 {
 	rows, _ := f.predicted.Dims()
+	order := min(rows, len(there))
+	f.s = slices.Grow(f.s[:0], order*order)[:order*order]
+	clear(f.s)
+	s := blas64.Symmetric{N: order, Stride: order, Data: f.s, Uplo: blas.Upper}
 	if len(there) <= rows {
-		y := f.anomalies(nil, there, ratio)
-		var s mat.SymDense
-		s.SymOuterK(1, y.T())
-		return quadratic(&s, mat.NewVecDense(len(there), f.d))
+		blas64.Syrk(blas.Trans, 1, f.anomalies(there, ratio).RawMatrix(), 1, s)
+		return quadratic(s, f.d)
 	}
-	s, projected := mat.NewSymDense(rows, nil), mat.NewVecDense(rows, nil)
-	var y *mat.Dense
-	var part mat.VecDense
+	projected, part := mat.NewVecDense(rows, nil), mat.NewVecDense(rows, nil)
 	for from := 0; from < len(there); from += fitBlock {
 		to := min(from+fitBlock, len(there))
-		y = f.anomalies(y, there[from:to], ratio)
-		blas64.Syrk(blas.NoTrans, 1, y.RawMatrix(), 1, s.RawSymmetric())
+		y := f.anomalies(there[from:to], ratio)
+		blas64.Syrk(blas.NoTrans, 1, y.RawMatrix(), 1, s)
 		part.MulVec(y, mat.NewVecDense(to-from, f.d[from:to]))
-		projected.AddVec(projected, &part)
+		projected.AddVec(projected, part)
 	}
-	return floats.Dot(f.d, f.d) - quadratic(s, projected)
+	return floats.Dot(f.d, f.d) - quadratic(s, projected.RawVector().Data)
 }
 
-// anomalies returns Y for some observations, divided by the standard deviations of their errors, in
-// the memory of into unless that is nil, and adds their squares to ratio.
-func (f *fit) anomalies(into *mat.Dense, there []int, ratio []float64) *mat.Dense {
+// anomalies returns Y for some observations, divided by the standard deviations of their errors, until
+// it is called again, and adds their squares to ratio.
+func (f *fit) anomalies(there []int, ratio []float64) *mat.Dense {
 	rows, _ := f.predicted.Dims()
-	if into == nil {
-		into = mat.NewDense(rows, len(there), nil)
-	}
+	f.y = slices.Grow(f.y[:0], rows*len(there))[:rows*len(there)]
+	y := mat.NewDense(rows, len(there), f.y)
 	f.sd = slices.Grow(f.sd[:0], len(there))[:len(there)]
 	for k, j := range there {
 		f.sd[k] = math.Sqrt(f.variance[j])
 	}
-	y := into.Slice(0, rows, 0, len(there)).(*mat.Dense)
 	for i := range rows {
 		of, to, factor := f.predicted.RawRowView(i), y.RawRowView(i), math.Sqrt(weight(f.weights, i, rows)/f.unbiased)
 		for k, j := range there {
@@ -142,17 +145,24 @@ func (f *fit) anomalies(into *mat.Dense, there []int, ratio []float64) *mat.Dens
 	return y
 }
 
-// quadratic returns b' (I + S)^-1 b, NaN if the matrix is singular. It changes s.
-func quadratic(s *mat.SymDense, b *mat.VecDense) float64 {
-	for i := range b.Len() {
-		s.SetSym(i, i, s.At(i, i)+1)
+// surelyRegular is a norm of I + S, times its order, below which its condition number is not looked at:
+// S has no negative eigenvalues, but for rounding, which is a hundredth at most up to there.
+const surelyRegular = 1e14
+
+// quadratic returns b' (I + S)^-1 b, NaN if the matrix is singular to rounding. It changes s.
+func quadratic(s blas64.Symmetric, b []float64) float64 {
+	for i := range s.N {
+		s.Data[i*s.Stride+i]++
 	}
-	var chol mat.Cholesky
-	var z mat.VecDense
-	if !chol.Factorize(s) || chol.SolveVecTo(&z, b) != nil {
+	work := make([]float64, 4*s.N)
+	norm := lapack64.Lansy(lapack.MaxColumnSum, s, work)
+	factor, ok := lapack64.Potrf(s)
+	if !ok || norm*float64(s.N) > surelyRegular && lapack64.Pocon(s, norm, work, make([]int, s.N))*mat.ConditionTolerance < 1 {
 		return math.NaN()
 	}
-	return mat.Dot(b, &z)
+	z := work[:copy(work, b)]
+	lapack64.Potrs(factor, blas64.General{Rows: s.N, Cols: 1, Stride: 1, Data: z})
+	return floats.Dot(b, z)
 }
 
 // InnovationSums summarises the innovations of a trial by observed value.
