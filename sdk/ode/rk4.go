@@ -19,20 +19,21 @@ func NewRK4(n int) *RK4 {
 // Step implements [Stepper].
 func (r *RK4) Step(f Tendency, t, h float64, x []float64) {
 	k1, k2, k3, k4, y := r.k1[:len(x)], r.k2[:len(x)], r.k3[:len(x)], r.k4[:len(x)], r.y[:len(x)]
+	half, sixth := h/2, h/6
 	f(k1, t, x)
 	for i := range y {
-		y[i] = x[i] + h/2*k1[i]
+		y[i] = x[i] + half*k1[i]
 	}
-	f(k2, t+h/2, y)
+	f(k2, t+half, y)
 	for i := range y {
-		y[i] = x[i] + h/2*k2[i]
+		y[i] = x[i] + half*k2[i]
 	}
-	f(k3, t+h/2, y)
+	f(k3, t+half, y)
 	for i := range y {
 		y[i] = x[i] + h*k3[i]
 	}
 	f(k4, t+h, y)
 	for i := range x {
-		x[i] += h / 6 * (k1[i] + 2*(k2[i]+k3[i]) + k4[i])
+		x[i] += sixth * (k1[i] + 2*(k2[i]+k3[i]) + k4[i])
 	}
 }

@@ -64,15 +64,21 @@ func ClimatologyCRPS(values []float64) []float64 {
 func EnergyScoreFair(truth []float64, e *mat.Dense, weights []float64) float64 {
 	rows, _ := e.Dims()
 	truth, e, scale := sampled(truth, e)
+	c := unbiased(weights, rows)
+	raw := e.RawMatrix()
+	row := func(i int) []float64 { return raw.Data[i*raw.Stride:][:raw.Cols] }
+	if weights == nil {
+		weights = slices.Repeat([]float64{weight(nil, 0, rows)}, rows)
+	}
 	var d, g float64
-	for i := range rows {
-		x, w := e.RawRowView(i), weight(weights, i, rows)
+	for i, w := range weights {
+		x := row(i)
 		d += w * norm(x, truth)
 		for k := range i {
-			g += w * weight(weights, k, rows) * norm(x, e.RawRowView(k))
+			g += w * weights[k] * norm(x, row(k))
 		}
 	}
-	return scale * (d - g/unbiased(weights, rows))
+	return scale * (d - g/c)
 }
 
 // energyWork is the largest number of differences between values of members, n N (N - 1) / 2, that
@@ -104,6 +110,7 @@ func sampled(truth []float64, e *mat.Dense) (_ []float64, _ *mat.Dense, scale fl
 // norm returns the Euclidean distance of a and b.
 func norm(a, b []float64) float64 {
 	var sum float64
+	b = b[:len(a)]
 	for j, x := range a {
 		d := x - b[j]
 		sum += d * d
