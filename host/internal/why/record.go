@@ -130,10 +130,7 @@ func studyAll(reader *archive.Reader, scores *compare.Run, setup Setup) (map[int
 
 // thinned returns the values in a row of fields, at most so many.
 func thinned(fields []archive.Field, row int) []float64 {
-	m := 0
-	for _, f := range fields {
-		m += f.Size()
-	}
+	m := sizeOf(fields)
 	list := make([]float64, 0, min(m, most))
 	j := 0
 	for _, f := range fields {
@@ -145,6 +142,14 @@ func thinned(fields []archive.Field, row int) []float64 {
 		}
 	}
 	return list
+}
+
+// sizeOf returns the number of values in a row of fields.
+func sizeOf(fields []archive.Field) (m int) {
+	for _, f := range fields {
+		m += f.Size()
+	}
+	return m
 }
 
 // kept reports whether value j of m is looked at.
@@ -171,37 +176,77 @@ func readObservations(reader *archive.Reader, last int32) (map[truth]map[int32][
 	return all, nil
 }
 
-// readObserved returns the observed values of the trials that have ended, by trial.
+// rows are consecutive rows of the observed values of a trial.
+type rows struct {
+	*archive.ObservedValues
+	from, to int
+}
+
+// readObserved returns the observed values that are looked at, of the trials that have ended, by trial.
 func readObserved(reader *archive.Reader, setup Setup) (map[int][]value, error) {
-	all := map[int][]value{}
+	parts := map[int][]rows{}
 	for b, err := range reader.Observed() {
 		if err != nil {
 			return nil, err
 		}
-		for i, number := range b.Trial {
-			v := newValue(b.Variable[i], int(b.Index[i]), setup)
-			v.spread, v.error, v.first, v.largest, v.at = b.Spread[i], b.Error[i], b.First[i], b.Largest[i], int(b.At[i])
-			for _, f := range b.Fields {
-				switch f.Name {
-				case "position":
-					v.position = f.Row(i)
-				case "period":
-					v.period = f.Row(i)
-				}
+		for from, to := 0, 0; from < len(b.Trial); from = to {
+			for to = from; to < len(b.Trial) && b.Trial[to] == b.Trial[from]; {
+				to++
 			}
-			all[int(number)] = append(all[int(number)], v)
+			number := int(b.Trial[from])
+			parts[number] = append(parts[number], rows{b, from, to})
 		}
 	}
-	for number, list := range all {
-		all[number] = some(list)
+	all := map[int][]value{}
+	for number, of := range parts {
+		all[number] = observedOf(of, setup)
 	}
 	return all, nil
 }
 
-// newValue names a value. Variables of several streams are called LABEL.NAME.
-func newValue(variable string, index int, setup Setup) value {
+// observedOf returns the observed values of a trial that are looked at.
+func observedOf(parts []rows, setup Setup) (list []value) {
+	m, several := 0, map[string]bool{}
+	for _, b := range parts {
+		m += b.to - b.from
+		for i := b.from; i < b.to; i++ {
+			if b.Index[i] > 0 {
+				several[b.Variable[i]] = true
+			}
+		}
+	}
+	j := 0
+	for _, b := range parts {
+		for i := b.from; i < b.to; i++ {
+			if kept(j, m) {
+				list = append(list, b.value(i, several[b.Variable[i]], setup))
+			}
+			j++
+		}
+	}
+	return list
+}
+
+// value returns what row i says.
+func (b rows) value(i int, several bool, setup Setup) value {
+	v := newValue(b.Variable[i], int(b.Index[i]), several, setup)
+	v.spread, v.error, v.first, v.largest, v.at = b.Spread[i], b.Error[i], b.First[i], b.Largest[i], int(b.At[i])
+	for _, f := range b.Fields {
+		switch f.Name {
+		case "position":
+			v.position = f.Row(i)
+		case "period":
+			v.period = f.Row(i)
+		}
+	}
+	return v
+}
+
+// newValue names a value of a variable, which has several or one. Variables of several streams are
+// called LABEL.NAME.
+func newValue(variable string, index int, several bool, setup Setup) value {
 	v := value{name: variable, variable: variable}
-	if index > 0 {
+	if several {
 		v.name = fmt.Sprintf("%s[%d]", variable, index)
 	}
 	for k, s := range setup.Streams {
@@ -212,33 +257,17 @@ func newValue(variable string, index int, setup Setup) value {
 	return v
 }
 
-// valuesOf returns the values of a trial of which no table says more.
-func valuesOf(fields []archive.Field, setup Setup) []value {
-	var all []value
+// valuesOf returns the values of a trial of which no table says more, as far as they are looked at.
+func valuesOf(fields []archive.Field, setup Setup) (list []value) {
+	m, j := sizeOf(fields), 0
 	for _, f := range fields {
 		for k := range f.Size() {
-			v := newValue(f.Name, k, setup)
-			v.spread, v.error, v.first, v.largest = math.NaN(), math.NaN(), math.NaN(), math.NaN()
-			all = append(all, v)
-		}
-	}
-	return some(all)
-}
-
-// some returns the values that are looked at, with index 0 in the name of those of variables
-// with several.
-func some(all []value) []value {
-	several := map[string]bool{}
-	for _, v := range all {
-		several[v.variable] = several[v.variable] || v.name != v.variable
-	}
-	var list []value
-	for j, v := range all {
-		if several[v.variable] && v.name == v.variable {
-			v.name += "[0]"
-		}
-		if kept(j, len(all)) {
-			list = append(list, v)
+			if kept(j, m) {
+				v := newValue(f.Name, k, f.Size() > 1, setup)
+				v.spread, v.error, v.first, v.largest = math.NaN(), math.NaN(), math.NaN(), math.NaN()
+				list = append(list, v)
+			}
+			j++
 		}
 	}
 	return list
