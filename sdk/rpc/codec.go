@@ -209,14 +209,25 @@ func (r *pieces) varint() (uint64, error) {
 
 // each reads a length-delimited field and passes it to do piece by piece.
 func (r *pieces) each(do func([]byte) error) error {
-	n, err := r.varint()
+	n, err := r.length()
 	if err != nil {
 		return err
 	}
-	if n > uint64(r.left) {
-		return errFrame
+	return r.pass(n, do)
+}
+
+// length reads the length of a field that follows it.
+func (r *pieces) length() (int, error) {
+	n, err := r.varint()
+	if err == nil && n > uint64(r.left) {
+		err = errFrame
 	}
-	for left := int(n); left > 0; {
+	return int(n), err
+}
+
+// pass passes left bytes, which are there, to do piece by piece.
+func (r *pieces) pass(left int, do func([]byte) error) error {
+	for left > 0 {
 		p := r.next(left)
 		if err := do(p); err != nil {
 			return err
@@ -227,10 +238,12 @@ func (r *pieces) each(do func([]byte) error) error {
 }
 
 func (r *pieces) message(m proto.Message) error {
-	var b []byte
-	if err := r.each(func(p []byte) error { b = append(b, p...); return nil }); err != nil {
+	n, err := r.length()
+	if err != nil {
 		return err
 	}
+	b := make([]byte, 0, n)
+	_ = r.pass(n, func(p []byte) error { b = append(b, p...); return nil })
 	return proto.Unmarshal(b, m)
 }
 

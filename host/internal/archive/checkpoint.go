@@ -13,6 +13,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/observations"
@@ -52,9 +53,11 @@ func (r *Run) save(name string, v any, durable bool, numbers ...[]float64) error
 		out := bufio.NewWriterSize(io.MultiWriter(f, sum), 1<<16)
 		length := binary.LittleEndian.AppendUint64(nil, uint64(text.Len()))
 		_, _ = out.Write(append(length, text.Bytes()...))
+		piece := make([]byte, 0, 1<<16)
 		for _, list := range numbers {
-			for _, x := range list {
-				_, _ = out.Write(binary.LittleEndian.AppendUint64(out.AvailableBuffer(), math.Float64bits(x)))
+			for some := range slices.Chunk(list, cap(piece)/8) {
+				piece, _ = binary.Append(piece[:0], binary.LittleEndian, some) // of numbers of a fixed size
+				_, _ = out.Write(piece)
 			}
 		}
 		if err := out.Flush(); err != nil { // also that of an earlier write

@@ -156,9 +156,11 @@ func (j *joint) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Observ
 	if slices.Contains(j.space.Offers, sdk.ErrorVariance) {
 		all.ErrorVariance = slices.Repeat([]float64{math.Inf(1)}, j.space.Layout.Size())
 	}
-	for _, m := range []*mat.Dense{r.Predicted, r.Simulated, r.LogLikelihood, r.Gradient} {
-		if m != nil {
-			m.Zero()
+	if len(j.streams) > 1 || j.streams[0].In(r.Cycle) == nil { // else all is written over
+		for _, m := range []*mat.Dense{r.Predicted, r.Simulated, r.LogLikelihood, r.Gradient} {
+			if m != nil {
+				m.Zero()
+			}
 		}
 	}
 	first := 0
