@@ -9,7 +9,9 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/plugintest"
+	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
 	"gonum.org/v1/gonum/mat"
+	"google.golang.org/grpc"
 )
 
 // within returns p as seen through a local connection.
@@ -137,6 +139,75 @@ func TestLocalDeadline(t *testing.T) {
 	defer cancel()
 	if _, err := m.Forecast(ctx, request(m, 3)); sdk.KindOf(err) != sdk.KindDeadline {
 		t.Errorf("got %v, want an error of kind deadline", err)
+	}
+}
+
+// keeping keeps the streams of a local connection.
+type keeping struct {
+	*local
+	streams []*caller
+}
+
+func (k *keeping) NewStream(ctx context.Context, d *grpc.StreamDesc, method string, o ...grpc.CallOption) (grpc.ClientStream, error) {
+	s, err := k.local.NewStream(ctx, d, method, o...)
+	k.streams = append(k.streams, s.(*caller))
+	return s, err
+}
+
+// Small calls follow one another on a stream within a process, too. Each sends what its matrix holds then, and the
+// stream outlives the contexts of its calls, but not that of the connection.
+func TestLocalCallsShareAStream(t *testing.T) {
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	conn := &keeping{local: Local(ctx, must(growing(nil))).(*local)}
+	p, err := Describe(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var models []sdk.Model
+	for _, params := range []sdk.Params{nil, {"width": 30}} {
+		m, err := p.NewModel(t.Context(), sdk.ModelConfig{Params: params})
+		if err != nil {
+			t.Fatal(err)
+		}
+		models = append(models, m)
+	}
+	for _, rows := range []int{1, 100, 7} {
+		for _, m := range models {
+			checkForecast(t, m, rows)
+			call, cancel := context.WithCancel(t.Context())
+			if _, err := m.Forecast(call, request(m, rows)); err != nil {
+				t.Error(err)
+			}
+			cancel()
+		}
+	}
+	if len(conn.streams) != 1 {
+		t.Fatalf("%d streams for 12 calls, want 1", len(conn.streams))
+	}
+	select {
+	case <-conn.streams[0].answered:
+		t.Fatal("the stream has ended before the connection")
+	default:
+	}
+	hangUp()
+	<-conn.streams[0].answered // the test's time limit ends it otherwise
+}
+
+// What a call has sent is a copy: a host whose call has missed its deadline may change its matrix while the plugin
+// still reads.
+func TestLocalPayloadIsCopied(t *testing.T) {
+	ctx := t.Context()
+	frames := make(chan *frame, 1)
+	payload := []byte("abc")
+	sender, receiver := &way{ctx: ctx, out: frames}, &way{ctx: ctx, in: frames}
+	if err := sender.send(&frame{whole: true, channel: pb.Channel_CHANNEL_ENSEMBLE, payload: [][]byte{payload[:1], payload[1:]}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	copy(payload, "xyz")
+	var got []byte
+	if err := receiver.receive(&frame{sink: func(_ pb.Channel, piece []byte) error { got = append(got, piece...); return nil }}, nil); err != nil || string(got) != "abc" {
+		t.Errorf("got %q, %v; want abc", got, err)
 	}
 }
 

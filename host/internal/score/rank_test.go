@@ -168,6 +168,36 @@ func TestInnovate(t *testing.T) {
 	}
 }
 
+// The inverse is that of a Cholesky decomposition whose condition number is always looked at, whether it is large
+// enough to be looked at here or not; a matrix that is singular to rounding has none.
+func TestQuadratic(t *testing.T) {
+	for k, scale := range []float64{0, 1, 1e10, 1e12, 1e15, 1e18, 1e40} {
+		const n = 5
+		y := normals(uint64(k), n-1, n) // S has a direction without variance
+		y.Scale(math.Sqrt(scale), y)
+		var s mat.SymDense
+		s.SymOuterK(1, y.T())
+		sum := mat.NewSymDense(n, nil)
+		sum.CopySym(&s)
+		for i := range n {
+			sum.SetSym(i, i, sum.At(i, i)+1)
+		}
+		b := mat.NewVecDense(n, []float64{1, -2, 3, -4, 5})
+		want := math.NaN()
+		var chol mat.Cholesky
+		var z mat.VecDense
+		if chol.Factorize(sum) && chol.SolveVecTo(&z, b) == nil {
+			want = mat.Dot(b, &z)
+		}
+		if got := quadratic(s.RawSymmetric(), b.RawVector().Data); got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
+			t.Errorf("scale %g: got %v, want %v", scale, got, want)
+		}
+		if scale == 1e40 && !math.IsNaN(want) {
+			t.Errorf("a matrix that is singular to rounding gave %v", want)
+		}
+	}
+}
+
 // What is expected of an innovation is the diagonal of S. The first innovation counts from
 // the first cycle on, all others after burn-in; missing ones do not count.
 func TestInnovationSums(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/plume-da/plume/host/internal/archive/archivetest"
 	"github.com/plume-da/plume/host/internal/compare"
 	"github.com/plume-da/plume/host/internal/score"
+	"github.com/plume-da/plume/sdk"
 )
 
 // walk is the record of the exact Kalman filter of m independent random walks with
@@ -257,6 +258,39 @@ func TestKept(t *testing.T) {
 		}
 		if n != min(m, most) || widest > (m+most-1)/most {
 			t.Errorf("of %d: %d, up to %d apart", m, n, widest)
+		}
+	}
+}
+
+// Values that are looked at are those of their rows, wherever these lie, and have an index if their variable
+// has others, also when none of those is looked at. Of what no table says more they have the same names.
+func TestNamesOfObservedValues(t *testing.T) {
+	const m = 3 * most
+	all := &archive.ObservedValues{}
+	for j := range m {
+		all.Variable, all.Index = append(all.Variable, "x"), append(all.Index, int32(j))
+		all.Spread, all.Error, all.First, all.Largest = append(all.Spread, float64(j)), append(all.Error, 1), append(all.First, 2), append(all.Largest, 3)
+		all.At = append(all.At, 4)
+	}
+	all.Variable[m-1], all.Index[m-1] = "y", 0
+	got := observedOf([]rows{{all, 0, 7}, {all, 7, m}}, Setup{})
+	names := map[string]bool{}
+	for _, v := range got {
+		if want := fmt.Sprintf("x[%d]", int(v.spread)); v.variable == "x" && v.name != want || v.variable == "y" && v.name != "y" {
+			t.Errorf("value %v of %s is called %s", v.spread, v.variable, v.name)
+		}
+		names[v.name] = true
+	}
+	if len(got) != most || !names["x[0]"] {
+		t.Errorf("%d values, with x[0]: %t", len(got), names["x[0]"])
+	}
+	plain := valuesOf([]archive.Field{{Variable: sdk.Variable{Name: "x", Shape: []int{m - 1}}}, {Variable: sdk.Variable{Name: "y"}}}, Setup{})
+	if len(plain) != len(got) {
+		t.Fatalf("%d values without a table, want %d", len(plain), len(got))
+	}
+	for j, v := range plain {
+		if v.name != got[j].name || !math.IsNaN(v.spread) {
+			t.Errorf("value %d is called %s with a spread of %v, want %s", j, v.name, v.spread, got[j].name)
 		}
 	}
 }
