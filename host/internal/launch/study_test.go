@@ -99,7 +99,7 @@ func (s *simulation) start(number, generation int) {
 			r.dies = s.cluster.lost * rand.New(rand.NewPCG(uint64(number), uint64(generation))).ExpFloat64()
 		}
 		plugin := &sdk.Plugin{Manifest: s.program.linked.Manifest, NewModel: func(context.Context, sdk.ModelConfig) (sdk.Model, error) { return r, nil }}
-		now.process = &Process{program: s.program, runner: newChildRunner(s.program, &tail{}), plugin: plugin}
+		now.process = &Process{program: s.program, runner: newChildRunner(s.program, &tail{}), plugin: plugin, cutLifeline: func() {}}
 		close(now.done)
 	})
 }
