@@ -245,7 +245,7 @@ cp $3 $4
 					t.Fatal(err)
 				}
 			}
-			where := ""
+			var where string
 			if name == "resumed" {
 				out, err := exec.Command(plume, "run", "--checkpoint", "1ns", "--run-dir", t.TempDir(), filepath.Join(dir, "numbers.toml")).Output()
 				if err == nil {

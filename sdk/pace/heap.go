@@ -18,12 +18,10 @@ const (
 	leastPercent = 2
 )
 
-// ballast is part of the live heap, but never written, so that it takes no memory. Go knows
+// ballastBytes are part of the live heap, but never written, so that they take no memory. Go knows
 // percentages of the live heap alone, and one that lets a small heap allocate garbage would let
 // it allocate several times what it holds when it has grown, until the finalizer below has run:
 // on a busy machine too late. With the ballast that is a quarter at most.
-var ballast []byte
-
 const ballastBytes = 128 << 20
 
 // Heap allows 32 MiB to be allocated between two garbage collections, or as much as a
@@ -35,17 +33,17 @@ var Heap = sync.OnceFunc(func() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	ballast = make([]byte, ballastBytes)
 	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64-ballastBytes {
 		debug.SetMemoryLimit(limit + ballastBytes) // which counts the ballast
 	}
-	s := &sentinel{percentFor(ballastBytes, 0), []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}}
+	s := &sentinel{make([]byte, ballastBytes), percentFor(ballastBytes, 0), []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}}
 	debug.SetGCPercent(s.percent)
 	runtime.SetFinalizer(s, (*sentinel).collected)
 })
 
 // sentinel is an object whose finalizer runs after every collection.
 type sentinel struct {
+	ballast []byte
 	percent int
 	heap    []metrics.Sample
 }

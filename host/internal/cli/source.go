@@ -27,11 +27,11 @@ type source struct {
 	set     []string
 	sweep   []string
 	typed   map[string]string // what of both was typed as another option, by value
-	format  string // of findings
-	site    string // site file; empty: the default
-	place   string // executor of the model; empty: as the workflow says
-	trials  string // executor of whole trials; empty: they run here
-	workers int    // there
+	format  string            // of findings
+	site    string            // site file; empty: the default
+	place   string            // executor of the model; empty: as the workflow says
+	trials  string            // executor of whole trials; empty: they run here
+	workers int               // there
 
 	offline   bool // plugins are not started
 	inProcess bool // built-in plugins run in this process

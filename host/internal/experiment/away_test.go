@@ -367,7 +367,11 @@ func TestSharedFilesAreSentInPieces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer run.Release()
+	t.Cleanup(func() {
+		if err := run.Release(); err != nil {
+			t.Error(err)
+		}
+	})
 	e := &engine{Experiment: x, Options: Options{Observer: unobserved{}}, run: run, baselines: map[*plan.Scenario][]archive.Metric{}}
 	sc := newSchedule(x.Sweep, 1, func(*plan.Scenario, *plan.Plan, *plan.Trial) bool { return true }).unmade[0]
 	if err := e.makeScenario(t.Context(), sc); err != nil {

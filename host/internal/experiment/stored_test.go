@@ -96,7 +96,11 @@ func TestBaselinesHoldUpNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer run.Release()
+	t.Cleanup(func() {
+		if err := run.Release(); err != nil {
+			t.Error(err)
+		}
+	})
 	e := &engine{Experiment: x, Options: Options{Observer: unobserved{}}, run: run, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}}
 	all := newSchedule(x.Sweep, 1, func(*plan.Scenario, *plan.Plan, *plan.Trial) bool { return true })
 	first, second := all.unmade[0], all.unmade[1]

@@ -189,12 +189,14 @@ func readObserved(reader *archive.Reader, setup Setup) (map[int][]value, error) 
 		if err != nil {
 			return nil, err
 		}
-		for from, to := 0, 0; from < len(b.Trial); from = to {
-			for to = from; to < len(b.Trial) && b.Trial[to] == b.Trial[from]; {
+		for from := 0; from < len(b.Trial); {
+			to := from
+			for to < len(b.Trial) && b.Trial[to] == b.Trial[from] {
 				to++
 			}
 			number := int(b.Trial[from])
 			parts[number] = append(parts[number], rows{b, from, to})
+			from = to
 		}
 	}
 	all := map[int][]value{}
