@@ -71,7 +71,7 @@ def test_sizes_are_read_one_by_one(sizes):
         assert members.attrs["model.params.n"] == n
         drawn = sizes.inference_data(trial=number + 1)
         assert drawn["observed_data"].x.shape == (6, n)
-        assert drawn["constant_data"].x.shape == (7, n)
+        assert drawn["constant_data"].x.shape == (6, n)
         np.testing.assert_array_equal(drawn["observed_data"].x, sizes.observations(1, number).x)
     assert sizes.observed() == [(1, 0), (1, 1)]
     with pytest.raises(ValueError, match=r"has no observations of replicate 1, truth 2; it has \(1, 0\), \(1, 1\)"):
