@@ -46,7 +46,7 @@ GRIDS = {
 READINGS, BOXED = [1, 2, 5, 10], [20, 50, 100]  # of the page of the black box: readings of a member, ensemble sizes
 SIMULATED = "simulated"  # one reading, which filters get as it is
 BOXES = {SIMULATED: "k = 1, as it is", **{k: f"k = {k}" for k in READINGS}}
-OTHERS = ("black-box", "field", "records", "scale", "smoothers", "square", "windows")  # how the names of the files of other pages begin
+OTHERS = ("black-box", "exports", "field", "records", "scale", "smoothers", "square", "windows")  # how the names of the files of other pages begin
 METRIC = {"paper-lorenz63": "w2_reference"}  # of the others: rmse
 
 # The families of the tables, by how the labels of their filters begin.
