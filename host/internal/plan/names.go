@@ -6,6 +6,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/diag"
 	"github.com/plume-da/plume/host/internal/workflow"
+	"github.com/plume-da/plume/sdk"
 )
 
 // Table is a table of a run, or an exported file, in which values of states or of observations have
@@ -24,6 +25,12 @@ var (
 	InnovationsTable  = Table{"innovations.arrow", []string{"trial", "replicate", "filter", "cycle", "time", "nis", "rms_expected"}}
 )
 
+// What readers of a run put in front of the columns of a table when they read all truths or all trials at once.
+var (
+	JoinedTruths  = Table{"the truths of all replicates", []string{"replicate", "truth"}}
+	JoinedMembers = Table{"the members of all trials", []string{"trial", "replicate", "filter"}}
+)
+
 // The arrays of files that `plume export` writes; package export writes them. Those of tables have arrays for
 // their columns, and one more if times are dates.
 var (
@@ -34,7 +41,7 @@ var (
 // NamesOfColumns returns the names that a variable cannot have in some workflows; it can have any other one in all of them.
 func NamesOfColumns() []string {
 	var all []string
-	for _, t := range []Table{TruthTable, SmoothedTable, ObservationsTable, InnovationsTable, DatedFile, ForecastFile} {
+	for _, t := range []Table{TruthTable, JoinedTruths, SmoothedTable, JoinedMembers, ObservationsTable, InnovationsTable, DatedFile, ForecastFile} {
 		all = append(all, t.Columns...)
 	}
 	return all
@@ -56,6 +63,22 @@ func (m *maker) names() {
 			m.name(v.Name, "the observations have", m.w.At("observations", 0, "plugin"), observed) // names of several streams have their labels
 		}
 	}
+	m.alike(m.plan.State, "the state has", m.w.At("model", "plugin"))
+	m.alike(m.plan.Space.Layout, "the observations have", m.w.At("observations", 0, "plugin"))
+}
+
+// alike reports two variables of a layout that have one name in exported arrays, where a slash is not allowed.
+func (m *maker) alike(l *sdk.Layout, of string, at diag.Span) {
+	names := map[string]string{}
+	for _, v := range l.Variables {
+		exported := strings.ReplaceAll(v.Name, "/", "_")
+		if other, taken := names[exported]; taken {
+			m.found.Add(codeName, at, "%s variables `%s` and `%s`, which are both called `%s` in exported files", of, other, v.Name, exported).
+				WithLabel("name is taken").WithHelp("give one of them another name")
+			return
+		}
+		names[exported] = v.Name
+	}
 }
 
 // name reports a variable, of a state or of observations as of says, whose name is that of a column of one of the tables, and whether there is one.
@@ -76,10 +99,10 @@ func (m *maker) tables() (state, observed []Table) {
 	m.each(func(_ int, f *workflow.Filter, _ int) { smooths = smooths || f.Smooth != nil })
 	observed = []Table{ObservationsTable, InnovationsTable}
 	if w.Truth != nil {
-		state = append(state, TruthTable)
+		state = append(state, TruthTable, JoinedTruths)
 	}
 	if w.Output.Ensemble != "none" || w.Reference != nil {
-		state = append(state, EnsembleTable)
+		state = append(state, EnsembleTable, JoinedMembers)
 	}
 	if smooths {
 		state = append(state, SmoothedTable)
