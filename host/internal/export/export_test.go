@@ -379,8 +379,10 @@ func chunkOf(t *testing.T, path string) []float64 {
 func TestAttributes(t *testing.T) {
 	dir := writeRun(t, false)
 	for name, trials := range map[string]int{"running": 0, "one": 1, "two": 2} {
+		if err := os.RemoveAll(filepath.Join(dir, "trials.arrow")); err != nil {
+			t.Fatal(err)
+		}
 		if trials > 0 {
-			_ = os.Remove(filepath.Join(dir, "trials.arrow"))
 			w, err := table.Create(filepath.Join(dir, "trials.arrow"), []table.Column{column("trial", table.Int32), column("replicate", table.Int32), column("truth", table.Int32),
 				column("reference", table.Int32), column("filter", table.Text), column("plugin", table.Text), column("size", table.Int32), column("status", table.Text),
 				column("cycles", table.Int32), column("error", table.Text), column("model.params.n", table.Int64), column("inflation", table.Float64), column("scheme", table.Text)}, nil)
