@@ -70,7 +70,7 @@ func forecastsToNetCDF(ctx context.Context, to string, r *archive.Reader, o *ori
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		h := &header{attributes: append(o.attributes(origin{int(key.trial), -1, -1, -1}), attribute{"of", key.of})}
+		h := &header{attributes: append(o.attributes(o.known(origin{int(key.trial), -1, -1, -1})), attribute{"of", key.of})}
 		units, err := unitsOf(r, key.of)
 		if err != nil {
 			return err

@@ -72,13 +72,15 @@ func (o *origins) of(name string) origin {
 	default:
 		found.trial = number(m[4])
 	}
-	if found.truth >= 0 {
-		return found
+	return o.known(found)
+}
+
+// known returns f with the truth and the replicate of its trials, unless it has a truth.
+func (o *origins) known(f origin) origin {
+	if own := o.trialsOf(f); f.truth < 0 && len(own) > 0 {
+		f.truth, f.replicate = own[0].Truth, own[0].Replicate
 	}
-	if own := o.trialsOf(found); len(own) > 0 {
-		found.truth, found.replicate = own[0].Truth, own[0].Replicate
-	}
-	return found
+	return f
 }
 
 // trialsOf returns the trials that an origin belongs to.

@@ -73,7 +73,12 @@ def opened(path):
 
 
 def same(ours, export):
-    """The reader and the export say the same: values, coordinates, and attributes of each."""
+    """The reader and the export say the same: values, coordinates, attributes of each, and what they are of."""
+    mine, its = (
+        {name: data.attrs.get(name) for name in ("run", "trial", "replicate", "truth", "reference", "filter", "plugin")}
+        for data in (ours, export)
+    )
+    assert mine == its
     xr.testing.assert_equal(ours, export)
     for name in export.variables:
         assert ours[name].attrs == export[name].attrs, name
@@ -109,6 +114,7 @@ def test_a_dated_twin(run, tmp_path):
             assert data.valid.dtype == data.time.dtype == "datetime64[ns]"
             assert data.time.attrs["standard_name"] == "forecast_reference_time"
             assert (data.attrs["trial"], data.attrs["of"]) == (ours.attrs["trial"], ours.attrs["of"])
+            assert (data.attrs["replicate"], data.attrs["truth"]) == (1, 0)
             ahead.add((data.attrs["filter"], data.attrs["of"]))
             continue
         same(ours, data)

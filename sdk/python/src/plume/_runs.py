@@ -470,7 +470,7 @@ class Run:
         if len(numbers := np.unique(trial)) != 1:
             raise ValueError(f"want one trial, got {len(numbers)}; filter, replicate and setting select")
         found = dataset(table, self.dates, self._units(of or "state"))
-        return found.assign_attrs(source=str(self.path), of=of, trial=int(numbers[0]))
+        return found.assign_attrs(self._about(trial=int(numbers[0])), source=str(self.path), of=of)
 
     @overload
     def forecast_scores(
@@ -573,7 +573,8 @@ class Run:
             )
         truth = self._truth_of(lambda trials: (trials["replicate"] == replicate) & (trials["reference"] == number))
         found = self._dataset(f"reference/replicate={replicate:03d}/part-{number:05d}", number=truth, stage="analysis")
-        return found.assign_attrs(self._about(replicate=replicate, reference=number))
+        known = {} if truth is None else {"truth": truth}
+        return found.assign_attrs(self._about(replicate=replicate, reference=number, **known))
 
     def observations(self, replicate: int = 1, number: int = 0) -> xarray.Dataset:
         """Returns the observations of a truth as an xarray.Dataset, (cycle, ...); NaN is missing.
