@@ -343,10 +343,10 @@ class Run:
     def _why(self, trial: int | None = None) -> str:
         """Returns why there are no states, as the end of a sentence."""
         try:
-            rows = self._read("trials", **({} if trial is None else {"trial": trial})).columns
+            rows = None if trial is None else self._read("trials", trial=trial).columns
         except FileNotFoundError:
-            return self._yet() or "; see output.ensemble in the workflow"
-        if trial is None:
+            rows = None  # the run has not ended
+        if rows is None:
             return self._yet() or "; see output.ensemble in the workflow"
         if not len(rows["trial"].values):
             return ": there is no such trial"
