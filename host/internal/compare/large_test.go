@@ -45,7 +45,7 @@ func TestLargeTable(t *testing.T) {
 	}
 	small, large := read(), read()
 	want := map[string]Difference{"rmse": difference(small, "rmse"), "crps": difference(small, "crps")}
-	defer func(size int64) { atOnce = size }(atOnce)
+	defer func(cycles int) { atOnce = cycles }(atOnce)
 	atOnce = 0
 	for _, name := range []string{"rmse", "crps", "rmse"} {
 		if got := difference(large, name); got != want[name] || got.Count != 49 {

@@ -30,21 +30,21 @@ func (t *Trial) of(stage string) *series {
 // stages are those that have series.
 var stages = []string{archive.Forecast, archive.Analysis, archive.Smoothed}
 
-// atOnce is the size of a table of cycles up to which all scores are read together. Of larger ones
-// those of a single score are in memory. Less in tests.
-var atOnce int64 = 64 << 20
+// atOnce is the number of cycles of all trials up to which all scores are read together, in some 64 MB. Of
+// longer runs those of a single score are in memory. Less in tests.
+var atOnce = 250_000
 
 // readSeries reads the series of a score, unless they have already been read.
 func (r *Run) readSeries(name string) error {
 	if r.read[name] || r.read[""] {
 		return nil
 	}
-	size, err := r.reader.Size("cycles")
-	if err != nil {
-		return err
+	cycles := 0
+	for _, t := range r.Trials {
+		cycles += t.Cycles
 	}
 	var names []string
-	if size <= atOnce {
+	if cycles <= atOnce {
 		name = ""
 	} else {
 		names = []string{name}
