@@ -117,7 +117,7 @@ type CycleScores struct {
 // Cycles yields the named scores, or all scores, of all cycles, in the order of trials and
 // cycles.
 func (r *Reader) Cycles(scores ...string) iter.Seq2[*CycleScores, error] {
-	return ahead(scan[CycleScores](r, "cycles", scores...))
+	return scanAhead[CycleScores](r, "cycles", scores...)
 }
 
 // Keys says which rows of a table are of which cycle.
@@ -128,7 +128,7 @@ type Keys struct {
 }
 
 // Keys yields the keys of the rows of a table of cycles, of which nothing else is decoded.
-func (r *Reader) Keys(name string) iter.Seq2[*Keys, error] { return ahead(scan[Keys](r, name)) }
+func (r *Reader) Keys(name string) iter.Seq2[*Keys, error] { return scanAhead[Keys](r, name) }
 
 // LagScores holds scores by lag, one per row.
 type LagScores struct {
@@ -203,7 +203,7 @@ type Descriptions struct {
 
 // Variables yields the descriptions of the values of states.
 func (r *Reader) Variables() iter.Seq2[*Descriptions, error] {
-	return ahead(scan[Descriptions](r, "variables"))
+	return scanAhead[Descriptions](r, "variables")
 }
 
 // Innovations holds innovations of cycles.
@@ -220,7 +220,7 @@ type Innovations struct {
 
 // Innovations yields the innovations of all cycles. Trials may observe different variables.
 func (r *Reader) Innovations() iter.Seq2[*Innovations, error] {
-	return ahead(scan[Innovations](r, "innovations"))
+	return scanAhead[Innovations](r, "innovations")
 }
 
 // ObservedValues holds what is known of the innovations of observed values.
@@ -294,7 +294,7 @@ type Diagnostics struct {
 
 // Diagnostics yields the numbers that filters report.
 func (r *Reader) Diagnostics() iter.Seq2[*Diagnostics, error] {
-	return ahead(scan[Diagnostics](r, "diagnostics"))
+	return scanAhead[Diagnostics](r, "diagnostics")
 }
 
 // Timings holds the times of cycles, in seconds.
@@ -311,7 +311,7 @@ type Timings struct {
 }
 
 // Timings yields the times of all cycles.
-func (r *Reader) Timings() iter.Seq2[*Timings, error] { return ahead(scan[Timings](r, "timings")) }
+func (r *Reader) Timings() iter.Seq2[*Timings, error] { return scanAhead[Timings](r, "timings") }
 
 // TrialFailure is a failure in a trial.
 type TrialFailure struct {

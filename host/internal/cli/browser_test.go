@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -754,6 +756,9 @@ func largeSweep(t *testing.T) string {
 // holds more cycles each time; the last one does not load itself.
 func TestReportWatch(t *testing.T) {
 	r := begin(t, 6000)
+	if err := r.Process.Signal(syscall.SIGSTOP); err != nil { // until there is a page, which may take longer than the run
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	reloading, sizes := []bool{}, []int{}
@@ -764,6 +769,9 @@ func TestReportWatch(t *testing.T) {
 		}
 		reloading = append(reloading, strings.Contains(string(text), "data-reload="))
 		sizes = append(sizes, len(text))
+		if err := r.Process.Signal(syscall.SIGCONT); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Error(err)
+		}
 	})
 	if err != nil {
 		t.Fatal(err)

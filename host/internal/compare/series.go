@@ -39,14 +39,25 @@ func (r *Run) readSeries(name string) error {
 	if r.read[name] || r.read[""] {
 		return nil
 	}
+	if r.short() {
+		name = ""
+	}
+	return r.collect(name, func(*archive.CycleScores) {})
+}
+
+// short reports whether the series of all scores are in memory together.
+func (r *Run) short() bool {
 	cycles := 0
 	for _, t := range r.Trials {
 		cycles += t.Cycles
 	}
+	return cycles <= atOnce
+}
+
+// collect reads the series of the named score, or of all, and calls also for each batch on the way.
+func (r *Run) collect(name string, also func(*archive.CycleScores)) error {
 	var names []string
-	if cycles <= atOnce {
-		name = ""
-	} else {
+	if name != "" {
 		names = []string{name}
 	}
 	for _, t := range r.Trials {
@@ -57,6 +68,7 @@ func (r *Run) readSeries(name string) error {
 			return err
 		}
 		r.addSeries(b)
+		also(b)
 	}
 	for _, t := range r.Trials {
 		for _, s := range t.series {
@@ -224,10 +236,7 @@ func (r *Run) FillMeans() error {
 	if len(histories) == 0 {
 		return nil
 	}
-	for b, err := range r.reader.Cycles() {
-		if err != nil {
-			return err
-		}
+	add := func(b *archive.CycleScores) {
 		for i, number := range b.Trial {
 			t := r.byNumber[int(number)]
 			of, stage := histories[t], slices.Index(stages, b.Stage[i])
@@ -240,11 +249,28 @@ func (r *Run) FillMeans() error {
 			of[stage].add(b, i, r.span().has(b.Cycle[i]))
 		}
 	}
+	if err := r.eachCycle(add); err != nil {
+		return err
+	}
 	for t, of := range histories {
 		t.means = map[Metric]score.Mean{}
 		for stage, h := range of {
 			t.takeMeans(stages[stage], h)
 		}
+	}
+	return nil
+}
+
+// eachCycle calls do for each batch of cycles, and keeps the series of a short run, which will be compared.
+func (r *Run) eachCycle(do func(*archive.CycleScores)) error {
+	if r.short() {
+		return r.collect("", do)
+	}
+	for b, err := range r.reader.Cycles() {
+		if err != nil {
+			return err
+		}
+		do(b)
 	}
 	return nil
 }
