@@ -131,29 +131,11 @@ func sumFile(ctx context.Context, path string, info os.FileInfo, upto int64) (st
 		return "", 0, err
 	}
 	defer f.Close()
-	buffer := buffers.Get().(*[1 << 16]byte)
-	defer buffers.Put(buffer)
-	h := sha256.New()
-	var in io.Reader = reader{ctx, f}
+	var in io.Reader = f
 	if upto > 0 {
 		in = io.LimitReader(in, upto)
 	}
-	n, err := io.CopyBuffer(h, in, buffer[:])
-	return hexOf(h), n, err
-}
-
-// reader reads until ctx is done.
-type reader struct {
-	ctx context.Context
-	io.Reader
-}
-
-// Read implements io.Reader.
-func (r reader) Read(b []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(b)
+	return readSum(ctx, in)
 }
 
 func hexOf(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }

@@ -287,24 +287,32 @@ func checksum(ctx context.Context, path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
+	sum, _, err := readSum(ctx, f)
+	if err != nil {
+		return "", err
+	}
+	return sum, nil
+}
+
+// readSum returns the sha256 and the number of the bytes that are left to read, until ctx is done.
+func readSum(ctx context.Context, in io.Reader) (string, int64, error) {
 	buffer := buffers.Get().(*[1 << 16]byte)
 	defer buffers.Put(buffer)
 	h := sha256.New()
-	if _, err := io.CopyBuffer(h, &stoppable{ctx, f}, buffer[:]); err != nil { // a plain *os.File would use a buffer of its own
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	n, err := io.CopyBuffer(h, reader{ctx, in}, buffer[:]) // a plain *os.File would use a buffer of its own
+	return hexOf(h), n, err
 }
 
-// stoppable reads from a reader until its context is done.
-type stoppable struct {
+// reader reads until ctx is done.
+type reader struct {
 	ctx context.Context
 	io.Reader
 }
 
-func (s *stoppable) Read(b []byte) (int, error) {
-	if err := s.ctx.Err(); err != nil {
+// Read implements io.Reader.
+func (r reader) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return s.Reader.Read(b)
+	return r.Reader.Read(b)
 }
