@@ -38,44 +38,9 @@ func (c *counted) ReadAt(p []byte, at int64) (int, error) {
 	return c.Reader.ReadAt(p, at)
 }
 
-// A part of a variable has the bytes of its values, and no others are read.
-func TestPart(t *testing.T) {
-	parts := 0
-	for _, name := range files(t) {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := Read(bytes.NewReader(text), int64(len(text)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, v := range f.Variables {
-			all, err := f.Raw(bytes.NewReader(text), v)
-			if err != nil {
-				t.Fatal(err)
-			}
-			size := int(v.Type.size())
-			for first := range len(all) / size {
-				for n := 1; (first+n)*size <= len(all); n++ {
-					parts++
-					in := &counted{Reader: bytes.NewReader(text)}
-					got, err := f.Part(in, v, first, n)
-					if err != nil || !bytes.Equal(got, all[first*size:(first+n)*size]) || in.read != n*size {
-						t.Fatalf("%s, %s, %d values from %d on: got %v after %d bytes, %v", name, v.Name, n, first, got, in.read, err)
-					}
-				}
-			}
-		}
-	}
-	if parts < 200 {
-		t.Errorf("only %d parts", parts)
-	}
-}
-
-// Values that are put are those that are read, whatever their type and place; no other byte changes.
-func TestPut(t *testing.T) {
-	put := 0
+// eachVariable calls check for every variable of the files, with the content of its file, the file's name and all bytes of its values.
+func eachVariable(t *testing.T, check func(text []byte, f *File, name string, v *Variable, raw []byte)) {
+	t.Helper()
 	for _, name := range files(t) {
 		text, err := os.ReadFile(name)
 		if err != nil {
@@ -90,37 +55,66 @@ func TestPut(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			values := v.Type.Numbers(raw)
-			if v.Type != Float && v.Type != Double {
-				if err := f.Put(memory(nil), v, 0, values); err == nil || !strings.Contains(err.Error(), "is not of type float or double") {
-					t.Errorf("%s, %s: got %v", name, v.Name, err)
-				}
-				continue
-			}
-			for first := range values {
-				for end := first + 1; end <= len(values); end++ {
-					put++
-					now := slices.Clone(text)
-					for k := first; k < end; k++ {
-						values[k] += 1000
-					}
-					if err := f.Put(memory(now), v, first, values[first:end]); err != nil {
-						t.Fatal(err)
-					}
-					raw, err := f.Raw(bytes.NewReader(now), v)
-					if got := v.Type.Numbers(raw); err != nil || !slices.Equal(got, values) {
-						t.Errorf("%s, %s, %d to %d: got %v, want %v, %v", name, v.Name, first, end, got, values, err)
-					}
-					for k := first; k < end; k++ {
-						values[k] -= 1000
-					}
-					if err := f.Put(memory(now), v, first, values[first:end]); err != nil || !bytes.Equal(now, text) {
-						t.Errorf("%s, %s, %d to %d: other bytes have changed, %v", name, v.Name, first, end, err)
-					}
+			check(text, f, name, v, raw)
+		}
+	}
+}
+
+// A part of a variable has the bytes of its values, and no others are read.
+func TestPart(t *testing.T) {
+	parts := 0
+	eachVariable(t, func(text []byte, f *File, name string, v *Variable, all []byte) {
+		size := int(v.Type.size())
+		for first := range len(all) / size {
+			for n := 1; (first+n)*size <= len(all); n++ {
+				parts++
+				in := &counted{Reader: bytes.NewReader(text)}
+				got, err := f.Part(in, v, first, n)
+				if err != nil || !bytes.Equal(got, all[first*size:(first+n)*size]) || in.read != n*size {
+					t.Fatalf("%s, %s, %d values from %d on: got %v after %d bytes, %v", name, v.Name, n, first, got, in.read, err)
 				}
 			}
 		}
+	})
+	if parts < 200 {
+		t.Errorf("only %d parts", parts)
 	}
+}
+
+// Values that are put are those that are read, whatever their type and place; no other byte changes.
+func TestPut(t *testing.T) {
+	put := 0
+	eachVariable(t, func(text []byte, f *File, name string, v *Variable, raw []byte) {
+		values := v.Type.Numbers(raw)
+		if v.Type != Float && v.Type != Double {
+			if err := f.Put(memory(nil), v, 0, values); err == nil || !strings.Contains(err.Error(), "is not of type float or double") {
+				t.Errorf("%s, %s: got %v", name, v.Name, err)
+			}
+			return
+		}
+		for first := range values {
+			for end := first + 1; end <= len(values); end++ {
+				put++
+				now := slices.Clone(text)
+				for k := first; k < end; k++ {
+					values[k] += 1000
+				}
+				if err := f.Put(memory(now), v, first, values[first:end]); err != nil {
+					t.Fatal(err)
+				}
+				raw, err := f.Raw(bytes.NewReader(now), v)
+				if got := v.Type.Numbers(raw); err != nil || !slices.Equal(got, values) {
+					t.Errorf("%s, %s, %d to %d: got %v, want %v, %v", name, v.Name, first, end, got, values, err)
+				}
+				for k := first; k < end; k++ {
+					values[k] -= 1000
+				}
+				if err := f.Put(memory(now), v, first, values[first:end]); err != nil || !bytes.Equal(now, text) {
+					t.Errorf("%s, %s, %d to %d: other bytes have changed, %v", name, v.Name, first, end, err)
+				}
+			}
+		}
+	})
 	if put < 200 {
 		t.Errorf("only %d times", put)
 	}

@@ -363,16 +363,7 @@ func TestSharedFilesAreSentInPieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer x.Close()
-	run, err := archive.Create(t.TempDir(), archive.Info{Name: "fakes"}, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := run.Release(); err != nil {
-			t.Error(err)
-		}
-	})
-	e := &engine{Experiment: x, Options: Options{Observer: unobserved{}}, run: run, baselines: map[*plan.Scenario][]archive.Metric{}}
+	e := engineOf(t, x)
 	sc := newSchedule(x.Sweep, 1, func(*plan.Scenario, *plan.Plan, *plan.Trial) bool { return true }).unmade[0]
 	if err := e.makeScenario(t.Context(), sc); err != nil {
 		t.Fatal(err)
@@ -403,7 +394,7 @@ func TestSharedFilesAreSentInPieces(t *testing.T) {
 		t.Errorf("%d pieces were sent, and up to %d bytes at a time", pieces, sent.largest)
 	}
 	for _, folder := range []string{"truth/replicate=001/part-00000.arrow", "observations/replicate=001-part-00000.arrow", "reference/replicate=001/part-00000.arrow"} {
-		want, err := os.ReadFile(filepath.Join(run.Dir, folder))
+		want, err := os.ReadFile(filepath.Join(e.run.Dir, folder))
 		if err != nil || !bytes.Equal(want, files[folder]) {
 			t.Errorf("%s: %d bytes were sent, want %d, %v", folder, len(files[folder]), len(want), err)
 		}

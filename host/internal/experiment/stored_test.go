@@ -85,13 +85,9 @@ func (s *slowTruth) TruthColumns(first, end int) *mat.Dense {
 	return s.Stored.TruthColumns(first, end)
 }
 
-// While the baselines of a truth are computed, trials of others end, and other truths are written.
-func TestBaselinesHoldUpNobody(t *testing.T) {
-	x, err := Open(t.Context(), loadText(t, swept+threeFilters, workflow.Options{}), true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer x.Close()
+// engineOf returns an engine with a run of its own.
+func engineOf(t *testing.T, x *Experiment) *engine {
+	t.Helper()
 	run, err := archive.Create(t.TempDir(), archive.Info{Name: "fakes"}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +97,17 @@ func TestBaselinesHoldUpNobody(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	e := &engine{Experiment: x, Options: Options{Observer: unobserved{}}, run: run, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}}
+	return &engine{Experiment: x, Options: Options{Observer: unobserved{}}, run: run, outcomes: map[int]outcome{}, baselines: map[*plan.Scenario][]archive.Metric{}}
+}
+
+// While the baselines of a truth are computed, trials of others end, and other truths are written.
+func TestBaselinesHoldUpNobody(t *testing.T) {
+	x, err := Open(t.Context(), loadText(t, swept+threeFilters, workflow.Options{}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	e := engineOf(t, x)
 	all := newSchedule(x.Sweep, 1, func(*plan.Scenario, *plan.Plan, *plan.Trial) bool { return true })
 	first, second := all.unmade[0], all.unmade[1]
 	for _, sc := range []*scenario{first, second} {
