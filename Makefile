@@ -138,7 +138,7 @@ bench-filters: ## the filters' analysis step beside numpy and DAPPER; minutes
 	bench/.venv/bin/pip install --quiet --disable-pip-version-check -r bench/filters/requirements.txt
 	bench/.venv/bin/python bench/filters/filters.py
 
-bench-scale: build $(RESULTS)/ready ## memory and time of states with up to a million values; an hour, 3 GB of memory
+bench-scale: build $(RESULTS)/ready ## memory and time of states with up to a million values; minutes, 3 GB of memory
 	$(RESULTS)/bin/python bench/scale/scale.py
 
 bench-dapper: build ## whole experiments beside DAPPER; several minutes
