@@ -77,7 +77,7 @@ var law = []struct {
 	{"host/internal/zone", nil},
 	{"host/internal/scaffold", []string{"host/internal/tabular"}}, // decision 88
 	{"host/internal/score", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}},
-	{"host/internal/response", []string{"sdk/ensemble", "gonum.org/v1/gonum/"}}, // decision 98
+	{"host/internal/response", []string{"sdk/ensemble", "sdk/linalg", "gonum.org/v1/gonum/"}}, // decision 98
 	{"host/internal/launch", []string{"sdk", "sdk/pace", "sdk/rpc", "gonum.org/v1/gonum/mat", "golang.org/x/sync/errgroup",
 		"github.com/hashicorp/go-plugin", "github.com/hashicorp/go-plugin/", "github.com/hashicorp/go-hclog", "google.golang.org/grpc"}},
 	{"host/internal/remote", []string{"host/internal/launch", "host/internal/workflow", "host/internal/diag", "sdk", "sdk/rpc",

@@ -82,13 +82,11 @@ func power(values []float64, vectors *mat.Dense, exponent float64) *mat.Dense {
 
 // eigen returns the eigenvalues of c, ascending, and its eigenvectors as columns.
 func eigen(c mat.Symmetric) (values []float64, vectors *mat.Dense, err error) {
-	var e mat.EigenSym
-	if !e.Factorize(c, true) {
+	var e linalg.Eigen
+	if !e.Factorize(c) {
 		return nil, nil, errEigen()
 	}
-	vectors = new(mat.Dense)
-	e.VectorsTo(vectors)
-	return e.Values(nil), vectors, nil
+	return e.Values, e.Vectors, nil
 }
 
 // symmetric returns the symmetric part of a.

@@ -67,14 +67,12 @@ func (d *decomposed) fromProducts() bool {
 	}
 	products := mat.NewDense(k, k, nil)
 	linalg.Mul(products, long.T(), long)
-	var eigen mat.EigenSym
+	var eigen linalg.Eigen
 	lost := float64(k) * 0x1p-52
-	if !(lost*mat.Trace(products) <= mostLost) || !eigen.Factorize(mat.NewSymDense(k, products.RawMatrix().Data), true) {
+	if !(lost*mat.Trace(products) <= mostLost) || !eigen.Factorize(mat.NewSymDense(k, products.RawMatrix().Data)) {
 		return false
 	}
-	var vectors mat.Dense
-	eigen.VectorsTo(&vectors)
-	squares := eigen.Values(nil) // ascending
+	squares := eigen.Values // ascending
 	short, far := mat.NewDense(k, k, nil), new(mat.Dense)
 	d.sigma = make([]float64, k)
 	slices.Reverse(squares)
@@ -84,7 +82,7 @@ func (d *decomposed) fromProducts() bool {
 		}
 	}
 	for i := range k {
-		copy(short.RawRowView(i), vectors.RawRowView(i))
+		copy(short.RawRowView(i), eigen.Vectors.RawRowView(i))
 		slices.Reverse(short.RawRowView(i))
 	}
 	linalg.Mul(far, long, short)

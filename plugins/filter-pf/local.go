@@ -6,10 +6,9 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
+	"github.com/plume-da/plume/sdk/linalg"
 	"github.com/plume-da/plume/sdk/taper"
 	"gonum.org/v1/gonum/floats"
-	"gonum.org/v1/gonum/lapack"
-	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -157,23 +156,18 @@ type place struct {
 	anomalies, moved *mat.VecDense
 
 	// For the decompositions of (N - 1) C, one after the other.
-	covariance      *mat.SymDense
-	vectors, scaled *mat.Dense // vectors replace the covariance
-	values, work    []float64
+	covariance *mat.SymDense
+	eigen      linalg.Eigen
+	scaled     *mat.Dense
 }
 
 func newPlace(f *filter, p *sdk.Problem) *place {
 	members, n := p.Now(f.past).Ensemble.Dims()
 	h := f.bandwidth(members, n)
 	square := func() *mat.Dense { return mat.NewDense(members, members, nil) }
-	here := &place{filter: f, problem: p, logWeights: make([]float64, members), weights: make([]float64, members), tempered: make([]float64, members),
+	return &place{filter: f, problem: p, logWeights: make([]float64, members), weights: make([]float64, members), tempered: make([]float64, members),
 		root: square(), widening: math.Sqrt(1 + h*h*share(p)), anomalies: mat.NewVecDense(members, nil), moved: mat.NewVecDense(members, nil),
-		vectors: square(), scaled: square(), values: make([]float64, members)}
-	here.covariance = mat.NewSymDense(members, here.vectors.RawMatrix().Data)
-	size := []float64{0}
-	lapack64.Syev(lapack.EVCompute, here.covariance.RawSymmetric(), here.values, size, -1)
-	here.work = make([]float64, int(size[0]))
-	return here
+		covariance: mat.NewSymDense(members, nil), scaled: square()}
 }
 
 // moveTo prepares the analysis of state value j and the others at its location.
@@ -263,10 +257,10 @@ func (p *place) transform() error {
 		}
 		c.SetSym(i, i, c.At(i, i)+scale*w)
 	}
-	if !lapack64.Syev(lapack.EVCompute, c.RawSymmetric(), p.values, p.work, len(p.work)) {
+	if !p.eigen.Factorize(c) {
 		return sdk.Errorf(sdk.KindDiverged, "weights", "the eigenvalues of their matrix cannot be computed in float64")
 	}
-	p.scaled.Apply(func(_, k int, v float64) float64 { return v * math.Sqrt(max(0, p.values[k])) }, p.vectors)
-	p.root.Mul(p.scaled, p.vectors.T())
+	p.scaled.Apply(func(_, k int, v float64) float64 { return v * math.Sqrt(max(0, p.eigen.Values[k])) }, p.eigen.Vectors)
+	p.root.Mul(p.scaled, p.eigen.Vectors.T())
 	return nil
 }

@@ -220,3 +220,30 @@ func TestLocalRefusals(t *testing.T) {
 		}
 	}
 }
+
+// Where observations all but exclude some members, with weights of 1e-149 and 1e-188, an analysis has the
+// weighted covariance as well: it is not far from its forecast.
+func TestLocalWithWeightsOfEverySize(t *testing.T) {
+	const members, n = 20, 3
+	weights := []float64{3.224534111308572e-06, 4.697685725743475e-149, 1.0718555980736285e-188, 0.05637671772084597, 0.16369808866348523, 0.051278023414289525,
+		1.4036254836033737e-15, 4.971916808350514e-05, 0.08562648876468712, 0.03363756345965121, 0.10965273574337178, 0.02229466198453625, 0.13877102672541033,
+		0.0756595683432763, 2.0766528965924078e-66, 0.11138334044575525, 0.004230252829978481, 0.04367271750246138, 0.0811968868917479, 0.022468983808307197}
+	p := localProblem(members, n, n)
+	for i, w := range weights {
+		for k := range n {
+			p.LogLikelihood.Set(i, k, math.Log(w)/n)
+		}
+	}
+	mustAnalyse(t, p, n, map[string]any{"cutoff": 1e7 * n, "minimum_ess": 0.0, "rotation": false})
+	mean := ensemble.Mean(nil, p.Ensemble, weights)
+	for j := range n {
+		want, got := 0.0, 0.0
+		for i, w := range weights {
+			want += w * math.Pow(p.Ensemble.At(i, j)-mean[j], 2) / (1 - floats.Dot(weights, weights))
+			got += math.Pow(p.Into.At(i, j)-mean[j], 2) / (members - 1)
+		}
+		if !(math.Abs(got-want) <= 1e-10) {
+			t.Errorf("variance of value %d is %g, want %g", j, got, want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/plume-da/plume/sdk/ensemble"
+	"github.com/plume-da/plume/sdk/linalg"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
@@ -113,7 +114,7 @@ type learner struct {
 type features struct {
 	at      *mat.Dense // F, M x p
 	turned  mat.Dense  // F V
-	vectors mat.Dense  // V, p x p
+	vectors *mat.Dense // V, p x p
 	values  []float64
 	logs    []float64 // for each of noises: sum log(values + noise) + (M - p) log(noise)
 }
@@ -182,13 +183,13 @@ func decomposed(at *mat.Dense) features {
 	rows, p := at.Dims()
 	gram := mat.NewSymDense(p, nil)
 	gram.SymOuterK(1, at.T())
-	var eigen mat.EigenSym
-	if !eigen.Factorize(gram, true) {
+	var eigen linalg.Eigen
+	if !eigen.Factorize(gram) {
 		return features{}
 	}
-	f := features{at: at, values: eigen.Values(nil), logs: make([]float64, len(noises))}
-	eigen.VectorsTo(&f.vectors)
-	f.turned.Mul(at, &f.vectors)
+	f := features{at: at, values: eigen.Values, logs: make([]float64, len(noises))}
+	f.vectors = eigen.Vectors
+	f.turned.Mul(at, f.vectors)
 	for i, v := range f.values {
 		f.values[i] = max(v, 0)
 	}
@@ -251,7 +252,7 @@ func (f *features) solve(r *regression) {
 		scaled[i] = r.b[i] / (v + r.noise)
 	}
 	var c mat.VecDense
-	c.MulVec(&f.vectors, mat.NewVecDense(len(scaled), scaled))
+	c.MulVec(f.vectors, mat.NewVecDense(len(scaled), scaled))
 	r.coefficients = c.RawVector().Data
 }
 
