@@ -5,10 +5,12 @@ import (
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/floats"
-	"gonum.org/v1/gonum/lapack"
-	lapackgonum "gonum.org/v1/gonum/lapack/gonum"
+	"gonum.org/v1/gonum/lapack/gonum"
 	"gonum.org/v1/gonum/mat"
 )
+
+// routines are those of LAPACK.
+var routines gonum.Implementation
 
 // Eigen holds the eigenvalues and eigenvectors of a symmetric matrix, and the memory to
 // compute those of the next one. The zero value is ready. It is used by one goroutine.
@@ -17,14 +19,14 @@ type Eigen struct {
 	Vectors *mat.Dense // n x n, one orthonormal vector a column
 
 	symmetric      *mat.SymDense // shares the memory of Vectors
+	rows           [][]float64   // the vectors, one after the other
 	off, tau, work []float64
 }
 
 const (
 	// negligible is what counts as zero, next to the largest number of a matrix. It is far below
-	// rounding. gonum's Dsteqr splits tridiagonal matrices into blocks, changes the scale of those
-	// below 1e-122, and then undoes that of all later ones too, which never had it: eigenvalues of 2
-	// became 1e122. Without numbers as small no block is rescaled.
+	// rounding, and numbers above it have squares. LAPACK rescales blocks below 1e-122 for that; gonum
+	// does not stop doing so afterwards, and makes eigenvalues of 2 as large as 1e122.
 	negligible = 0x1p-200
 
 	// plain bounds the largest numbers of matrices that need no other scale for that.
@@ -54,29 +56,42 @@ func (e *Eigen) Factorize(a mat.Symmetric) bool {
 		largest = math.Ldexp(largest, -exponent)
 		ldexp(m.Data, -exponent)
 	}
-	var l lapackgonum.Implementation
-	l.Dsytrd(blas.Upper, n, m.Data, n, e.Values, e.off, e.tau, e.work, len(e.work))
+	routines.Dsytrd(blas.Upper, n, m.Data, n, e.Values, e.off, e.tau, e.work, len(e.work))
 	drop(e.Values, negligible*largest)
 	drop(e.off, negligible*largest)
-	l.Dorgtr(blas.Upper, n, m.Data, n, e.tau, e.work, len(e.work))
-	if !l.Dsteqr(lapack.EVOrig, n, e.Values, e.off, m.Data, n, e.work) {
+	routines.Dorgtr(blas.Upper, n, m.Data, n, e.tau, e.work, len(e.work))
+	for j, row := range e.rows {
+		mat.Col(row, j, e.Vectors)
+	}
+	t := &ql{e.Values, e.off, e.rows, mostIterations * n}
+	if !t.solve() {
 		return false
+	}
+	t.sort()
+	for j, row := range e.rows {
+		e.Vectors.SetCol(j, row)
 	}
 	ldexp(e.Values, exponent)
 	return true
 }
+
+// mostIterations is how many QL iterations an eigenvalue may take; two are usual.
+const mostIterations = 30
 
 // fit makes room for n x n.
 func (e *Eigen) fit(n int) {
 	if len(e.Values) == n {
 		return
 	}
-	*e = Eigen{Values: make([]float64, n), Vectors: mat.NewDense(n, n, nil), off: make([]float64, n-1), tau: make([]float64, n-1)}
+	*e = Eigen{Values: make([]float64, n), Vectors: mat.NewDense(n, n, nil), rows: make([][]float64, n), off: make([]float64, n-1), tau: make([]float64, n-1)}
 	e.symmetric = mat.NewSymDense(n, e.Vectors.RawMatrix().Data)
-	var l lapackgonum.Implementation
+	memory := make([]float64, n*n)
+	for j := range e.rows {
+		e.rows[j], memory = memory[:n:n], memory[n:]
+	}
 	size := []float64{0}
-	l.Dsytrd(blas.Upper, n, nil, n, nil, nil, nil, size, -1)
-	e.work = make([]float64, max(int(size[0]), 2*n))
+	routines.Dsytrd(blas.Upper, n, nil, n, nil, nil, nil, size, -1)
+	e.work = make([]float64, int(size[0]))
 }
 
 // drop makes the numbers of v that are below least zero.
