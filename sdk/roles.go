@@ -75,6 +75,11 @@ type ModelConfig struct {
 
 	// Dates says which dates model times are; nil: none.
 	Dates *Dates
+
+	// Single says that states have single precision on their way to the model and back: each value
+	// is the nearest float32. Whoever calls the model rounds, so a plugin is not told; a member with
+	// a value beyond the range of float32 is one that could not be computed.
+	Single bool
 }
 
 // Dates says which dates model times are.

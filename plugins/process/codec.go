@@ -120,7 +120,7 @@ func tail(lines []record, n int) []record {
 type arrowCodec struct{}
 
 func (arrowCodec) encode(w io.Writer, t *task) error {
-	e, err := wire.NewEncoder(t.layout.Prognostic())
+	e, err := wire.NewEncoder(t.layout.Prognostic(), wire.Double)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (arrowCodec) encode(w io.Writer, t *task) error {
 }
 
 func (arrowCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
-	d := wire.NewDecoder(t.layout)
+	d := wire.NewDecoder(t.layout, wire.Double)
 	d.Reset(into)
 	if _, err := io.Copy(d, r); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
+	"github.com/plume-da/plume/sdk/wire"
 	"gonum.org/v1/gonum/mat"
 	"google.golang.org/grpc"
 )
@@ -23,10 +24,10 @@ type remote struct {
 func (r *remote) release() { r.client.putName(r.configuration) }
 
 func (r *remote) spaces(state, observations *sdk.Layout) (err error) {
-	if r.state, err = newSpace(state); err != nil {
+	if r.state, err = newSpace(state, wire.Double); err != nil {
 		return err
 	}
-	r.observations, err = newSpace(observations)
+	r.observations, err = newSpace(observations, wire.Double)
 	return err
 }
 
@@ -131,7 +132,7 @@ func (r *remote) callSmall(ctx context.Context, h *pb.CallHeader, out []*channel
 	if err != nil {
 		return nil, err
 	}
-	asked := &outgoing{stream: l.stream, memory: answer.memory, joined: h.Series}
+	asked := &outgoing{stream: l.stream, memory: answer.memory, joined: h.Series, refuse: refusing(h)}
 	scratch, sent := asked.send(h, out, &pb.CallEnd{Members: h.Members}, r.client.takeScratch())
 	if sent != nil && !errors.Is(sent, io.EOF) { // else the answer says why it ended
 		return nil, l.fail(ctx, sent)
@@ -165,12 +166,15 @@ func (r *remote) callLarge(ctx context.Context, h *pb.CallHeader, out []*channel
 		return nil, fromStatus(err)
 	}
 	scratch := r.client.takeScratch()
-	asked := &outgoing{stream: stream, memory: answer.memory}
+	asked := &outgoing{stream: stream, memory: answer.memory, refuse: refusing(h)}
 	defer asked.takeBack()
 	sent := make(chan error, 1)
 	go func() {
 		var err error
 		scratch, err = asked.send(h, out, &pb.CallEnd{Members: h.Members}, scratch)
+		if isOwn(err) {
+			cancel() // the plugin waits for the rest
+		}
 		sent <- err
 	}()
 	end, err := answer.receive(stream, &frame{sink: answer.payload})
@@ -230,11 +234,14 @@ func whyLost(stream grpc.ClientStream) error {
 // firstCause returns the error of the sender if it is a fault of its own, and else that
 // of the receiver: when the plugin ends a call early, SendMsg only returns io.EOF.
 func firstCause(sent, received error) error {
-	if e := (*sdk.Error)(nil); errors.As(sent, &e) {
-		return e
+	if isOwn(sent) {
+		return sent
 	}
 	return received
 }
+
+// isOwn reports whether an error of a sender is about what was to be sent.
+func isOwn(err error) bool { return errors.As(err, new(*sdk.Error)) }
 
 func (c *client) takeScratch() [][]float64 {
 	c.mu.Lock()

@@ -32,7 +32,7 @@ func Describe(ctx context.Context, conn grpc.ClientConnInterface) (*sdk.Plugin, 
 	c.shares = from.Addr != nil && from.Addr.Network() == "unix" && slices.Contains(res.Features, featureShared)
 	c.grid = slices.Contains(res.Features, featureGrid)
 	c.whole = slices.Contains(res.Features, featureNumbers) || !m.Threading.IndependentMembers
-	c.series = slices.Contains(res.Features, featureSeries)
+	c.series, c.single = slices.Contains(res.Features, featureSeries), slices.Contains(res.Features, featureSingle)
 	p := &sdk.Plugin{Manifest: m}
 	switch m.Role {
 	case sdk.RoleModel:
@@ -84,6 +84,7 @@ type client struct {
 	carries bool // the manifest says so
 
 	series bool // the plugin takes several calls on a stream
+	single bool // and states in single precision
 	grid   bool // and positions by rule
 	whole  bool // and members whose numbers do not follow each other, or must get them: they depend on each other
 

@@ -7,6 +7,7 @@ import (
 	"github.com/plume-da/plume/sdk"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
 	"github.com/plume-da/plume/sdk/rng"
+	"github.com/plume-da/plume/sdk/wire"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -32,7 +33,11 @@ func (c *configuration) model(ctx context.Context, p *sdk.Plugin, r *pb.Configur
 	if c.parameters, err = parameterSpace(r.PerMember); err != nil {
 		return nil, err
 	}
-	if c.state, err = newSpace(model.Layout()); err != nil {
+	numbers := wire.Double
+	if r.Single {
+		numbers = wire.Single
+	}
+	if c.state, err = newSpace(model.Layout(), numbers); err != nil {
 		return nil, err
 	}
 	c.carries, c.inPlace = p.Manifest.Carries, p.Manifest.MemoryWith(r.Params.AsMap()).InPlace
@@ -139,10 +144,10 @@ func (c *configuration) filter(ctx context.Context, p *sdk.Plugin, r *pb.Configu
 }
 
 func (c *configuration) spaces(state, observations *sdk.Layout) (err error) {
-	if c.state, err = newSpace(state); err != nil {
+	if c.state, err = newSpace(state, wire.Double); err != nil {
 		return err
 	}
-	c.observations, err = newSpace(observations)
+	c.observations, err = newSpace(observations, wire.Double)
 	return err
 }
 

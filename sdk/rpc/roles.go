@@ -7,13 +7,16 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
+	"github.com/plume-da/plume/sdk/wire"
 	"gonum.org/v1/gonum/mat"
 )
 
 type model struct{ *remote }
 
 func (c *client) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Model, error) {
-	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{Step: config.Step, Dir: config.Dir, PerMember: config.PerMember, Dates: datesToProto(config.Dates)})
+	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{
+		Step: config.Step, Dir: config.Dir, PerMember: config.PerMember, Dates: datesToProto(config.Dates), Single: config.Single && c.single,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +27,7 @@ func (c *client) newModel(ctx context.Context, config sdk.ModelConfig) (sdk.Mode
 	if err != nil {
 		return nil, err
 	}
-	if r.state, err = newSpace(layout); err != nil {
+	if r.state, err = newSpace(layout, c.numbersOf(config)); err != nil {
 		return nil, err
 	}
 	return &model{r}, nil
@@ -56,10 +59,13 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	}
 	h := m.header(ctx, r.Call, r.Ensemble)
 	h.TimeFrom, h.TimeTo = r.From, r.To
-	carried := m.carryIn()
+	carried, states := m.carryIn(), m.channel(pb.Channel_CHANNEL_ENSEMBLE, m.state, r.Into)
+	if m.state.numbers != wire.Double {
+		states[0].loose = infinite
+	}
 	end, err := m.call(ctx, h,
 		join(m.channel(pb.Channel_CHANNEL_PARAMETERS, m.parameters, r.Parameters), carryOut(r.Carry), m.channel(pb.Channel_CHANNEL_ENSEMBLE, m.state, r.Ensemble)),
-		join(carried, m.channel(pb.Channel_CHANNEL_ENSEMBLE, m.state, r.Into)))
+		join(carried, states))
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +76,9 @@ func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fore
 	openGaps(r.Into, res.Failures)
 	for _, c := range carried {
 		res.Carry = withGaps(c.carry, res.Failures)
+	}
+	if states[0].strange {
+		res.Failures = append(res.Failures, states[0].exceeding(failedRows(res.Failures))...)
 	}
 	return res, nil
 }

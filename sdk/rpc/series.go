@@ -27,7 +27,7 @@ func small(channels []*channel) bool {
 			continue
 		}
 		rows, n := c.matrix.Dims()
-		total += 8 * rows * n
+		total += c.space.numbers.Size() * rows * n
 	}
 	return total <= smallBytes
 }

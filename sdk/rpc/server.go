@@ -15,7 +15,7 @@ import (
 )
 
 // protocolMinor counts additions within plume.v1.
-const protocolMinor = 8
+const protocolMinor = 9
 
 // Server answers the services of one plugin.
 type Server struct {

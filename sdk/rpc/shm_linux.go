@@ -22,7 +22,9 @@ const (
 var memfdCreate = map[string]uintptr{"amd64": 319, "arm64": 279}[runtime.GOARCH]
 
 // features lists the optional parts of the protocol that plugins support.
-func features() []string { return []string{featureSeries, featureGrid, featureNumbers, featureShared} }
+func features() []string {
+	return []string{featureSeries, featureGrid, featureNumbers, featureSingle, featureShared}
+}
 
 // pause waits for about as long as a slot takes to be read. time.Sleep would
 // round it up to a millisecond.

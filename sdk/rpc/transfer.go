@@ -21,6 +21,7 @@ const maxPayload = 1 << 20
 // space is a layout, the encoder of its matrices, and decoders that are not in use.
 type space struct {
 	layout   *sdk.Layout
+	numbers  wire.Numbers
 	encoder  *wire.Encoder
 	decoders sync.Pool // they know the schema
 }
@@ -30,15 +31,15 @@ func (s *space) decoder() *wire.Decoder {
 	if d, ok := s.decoders.Get().(*wire.Decoder); ok {
 		return d
 	}
-	return wire.NewDecoder(s.layout)
+	return wire.NewDecoder(s.layout, s.numbers)
 }
 
-func newSpace(l *sdk.Layout) (*space, error) {
+func newSpace(l *sdk.Layout, numbers wire.Numbers) (*space, error) {
 	if err := l.Check(); err != nil {
 		return nil, err
 	}
-	e, err := wire.NewEncoder(l)
-	return &space{layout: l, encoder: e}, err
+	e, err := wire.NewEncoder(l, numbers)
+	return &space{layout: l, numbers: numbers, encoder: e}, err
 }
 
 // statesOf returns the layout of an ensemble that holds states of past earlier times, too: what a
@@ -67,7 +68,7 @@ func parameterSpace(names []string) (*space, error) {
 	for _, name := range names {
 		l.Variables = append(l.Variables, sdk.Variable{Name: name})
 	}
-	return newSpace(l)
+	return newSpace(l, wire.Double)
 }
 
 // channel is one matrix of a call, or what its members carry.
@@ -76,14 +77,16 @@ type channel struct {
 	space  *space // nil: carry
 	matrix *mat.Dense
 	carry  [][]byte
-	// loose says which values that are not finite may come in.
-	loose func(float64) bool
+	// loose says which values that are not finite may come in, and strange whether some have.
+	loose   func(float64) bool
+	strange bool
 
 	decoder  *wire.Decoder
 	received []byte // of carry
 }
 
 func missing(v float64) bool    { return math.IsNaN(v) }
+func infinite(v float64) bool   { return math.IsInf(v, 0) }
 func impossible(v float64) bool { return math.IsInf(v, -1) }
 
 type stream interface {
@@ -96,9 +99,10 @@ type stream interface {
 type outgoing struct {
 	stream stream
 	memory *memory
-	joined bool          // frames are joined where possible, and hold copies
-	last   *frame        // to be sent, unless the next one can be joined to it
-	taken  [slots]uint64 // the generation each slot was last taken with; 0: never
+	joined bool                 // frames are joined where possible, and hold copies
+	refuse func(*channel) error // says why values beyond the range of numbers are not sent; nil: they are, as infinite ones
+	last   *frame               // to be sent, unless the next one can be joined to it
+	taken  [slots]uint64        // the generation each slot was last taken with; 0: never
 }
 
 // send sends the header, if there is one, the channels in order and the end. Unless
@@ -155,6 +159,11 @@ func (o *outgoing) channels(channels []*channel, scratch [][]float64) ([][]float
 		}
 		segments, kept, err := c.space.encoder.Segments(c.matrix, scratch[i]) // of no rows when all members failed
 		scratch[i] = kept
+		if errors.Is(err, wire.ErrBeyond) {
+			if err = nil; o.refuse != nil {
+				err = o.refuse(c)
+			}
+		}
 		if err != nil {
 			return scratch, err
 		}
@@ -387,6 +396,7 @@ func (c *channel) checkFinite(member func(row int) int, rows int) error {
 	if c.decoder.Finite() {
 		return nil
 	}
+	c.strange = true
 	n := c.space.layout.Size()
 	for i, v := range c.matrix.RawMatrix().Data[:rows*n] {
 		if math.IsNaN(v-v) && (c.loose == nil || !c.loose(v)) {

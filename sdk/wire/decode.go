@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
-	"math"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/plume-da/plume/sdk"
@@ -18,11 +17,12 @@ const maxMetadata = 1 << 24
 // never panics, and never allocates more than the matrix and the received metadata need,
 // whatever the bytes say.
 type Decoder struct {
-	layout *sdk.Layout
-	width  []int
-	n      int
-	into   *mat.Dense
-	max    int // rows
+	layout  *sdk.Layout
+	numbers Numbers
+	width   []int
+	n       int
+	into    *mat.Dense
+	max     int // rows
 
 	stage   stage
 	want    int    // bytes of the current stage that have not arrived yet
@@ -51,9 +51,9 @@ const (
 	ended
 )
 
-// NewDecoder returns a decoder for matrices of layout l.
-func NewDecoder(l *sdk.Layout) *Decoder {
-	return &Decoder{layout: l, width: widths(l), n: l.Size()}
+// NewDecoder returns a decoder for matrices of layout l whose values travel as numbers.
+func NewDecoder(l *sdk.Layout, numbers Numbers) *Decoder {
+	return &Decoder{layout: l, numbers: numbers, width: widths(l), n: l.Size()}
 }
 
 // Watch makes d check the values as they arrive, for Finite.
@@ -88,8 +88,8 @@ func (d *Decoder) Write(p []byte) (int, error) {
 		case values:
 			at := len(d.target) - d.want
 			copy(d.target[at:], p[:k])
-			if d.watch {
-				d.look(at/8, (at+k)/8)
+			if d.numbers != Single {
+				d.look(arrow.Float64Traits.CastFromBytes(d.target)[at/8 : (at+k)/8])
 			}
 		}
 		p, d.want = p[k:], d.want-k
@@ -148,14 +148,14 @@ func (d *Decoder) endMetadata() error {
 	switch {
 	case !d.schema && m.kind == headerSchema && m.body == 0:
 		d.schema = true
-		if err := checkSchema(m.head, d.layout); err != nil {
+		if err := checkSchema(m.head, d.layout, d.numbers); err != nil {
 			return err
 		}
 		d.known = bytes.Clone(d.buf)
 		d.next(prefix, 8)
 		return nil
 	case d.schema && m.kind == headerRecordBatch:
-		if err := d.batch.parse(m, d.layout, d.width, d.max-d.rows); err != nil {
+		if err := d.batch.parse(m, d.layout, d.width, d.numbers, d.max-d.rows); err != nil {
 			return err
 		}
 		d.column, d.at, d.body = 0, 0, m.body
@@ -188,26 +188,27 @@ func (d *Decoder) nextColumn() {
 		d.column++
 		d.next(gap, 0)
 	default:
-		d.target = arrow.Float64Traits.CastToBytes(d.values())
+		d.target = d.values()
 		d.next(values, e.length)
 	}
 }
 
 // direct reports whether the column is the matrix.
-func (d *Decoder) direct() bool { return len(d.width) == 1 }
+func (d *Decoder) direct() bool { return len(d.width) == 1 && d.numbers != Single }
 
 // values returns the memory for the values of the current column: the matrix itself, or
 // memory from which endColumn distributes them.
-func (d *Decoder) values() []float64 {
+func (d *Decoder) values() []byte {
 	size := d.batch.rows * d.width[d.column-1]
 	if d.direct() {
 		start := d.rows * d.n
-		return d.into.RawMatrix().Data[start : start+size]
+		return arrow.Float64Traits.CastToBytes(d.into.RawMatrix().Data[start : start+size])
 	}
-	if cap(d.scratch) < size {
-		d.scratch = make([]float64, size)
+	size *= d.numbers.Size()
+	if need := (size + 7) / 8; len(d.scratch) < need {
+		d.scratch = make([]float64, need)
 	}
-	return d.scratch[:size]
+	return arrow.Float64Traits.CastToBytes(d.scratch)[:size]
 }
 
 func (d *Decoder) endColumn() {
@@ -221,22 +222,28 @@ func (d *Decoder) endColumn() {
 	}
 	data := d.into.RawMatrix().Data
 	for i := range d.batch.rows {
-		copy(data[(d.rows+i)*d.n+offset:][:w], d.scratch[i*w:][:w])
+		row := data[(d.rows+i)*d.n+offset:][:w]
+		if d.numbers == Single {
+			widen(row, singles(d.scratch)[i*w:][:w])
+			d.look(row)
+		} else {
+			copy(row, d.scratch[i*w:][:w])
+		}
 	}
 }
 
-// look records whether the values of the column from one index to another, which have
-// just arrived and are still in the processor's cache, are finite.
-func (d *Decoder) look(from, to int) {
-	const exponent, lowest = 0x7ff << 52, 1 << 52
-	bits := d.bits
-	for _, v := range arrow.Float64Traits.CastFromBytes(d.target)[from:to] {
-		bits |= math.Float64bits(v)&exponent + lowest // an exponent of ones carries
+// look rounds values, which have just arrived and are still in the processor's cache, if that is
+// wanted, and records whether they are finite.
+func (d *Decoder) look(values []float64) {
+	if d.numbers == Rounded {
+		round(values, values)
 	}
-	d.bits = bits
+	if d.watch {
+		d.bits |= exponents(values)
+	}
 }
 
-// Finite reports whether all values so far are finite; see Watch.
+// Finite reports whether all values so far are finite, after they were rounded; see Watch.
 func (d *Decoder) Finite() bool { return d.bits>>63 == 0 }
 
 // Close returns the number of rows of the stream, or an error if it ended too early. It lets go of

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -24,10 +25,11 @@ var endOfStream = []byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}
 // Encoder writes matrices of one layout as Arrow IPC streams. It is safe for
 // concurrent use.
 type Encoder struct {
-	layout *sdk.Layout
-	width  []int
-	n      int
-	schema []byte
+	layout  *sdk.Layout
+	numbers Numbers
+	width   []int
+	n       int
+	schema  []byte
 
 	mu      sync.Mutex
 	headers map[int]*header // by rows
@@ -41,11 +43,11 @@ type header struct {
 	members []byte // the first column of the first batch of a stream
 }
 
-// NewEncoder returns an encoder for matrices of layout l.
-func NewEncoder(l *sdk.Layout) (*Encoder, error) {
-	e := &Encoder{layout: l, width: widths(l), n: l.Size(), headers: map[int]*header{}}
+// NewEncoder returns an encoder for matrices of layout l whose values travel as numbers.
+func NewEncoder(l *sdk.Layout, numbers Numbers) (*Encoder, error) {
+	e := &Encoder{layout: l, numbers: numbers, width: widths(l), n: l.Size(), headers: map[int]*header{}}
 	var b bytes.Buffer
-	w := ipc.NewWriter(&b, ipc.WithSchema(schemaOf(l)))
+	w := ipc.NewWriter(&b, ipc.WithSchema(schemaOf(l, numbers)))
 	if err := w.Close(); err != nil {
 		return nil, fmt.Errorf("wire: schema: %w", err)
 	}
@@ -53,12 +55,16 @@ func NewEncoder(l *sdk.Layout) (*Encoder, error) {
 	return e, nil
 }
 
+// ErrBeyond says that a finite value is beyond the range of the numbers of a stream.
+var ErrBeyond = errors.New("wire: a value is beyond the range of float32")
+
 // Segments returns the stream of m as byte slices to be sent one after the other.
-// If the layout is a single variable they share the memory of m, which must not change
-// until they have been sent; otherwise the values are copied once, into scratch if that
-// is large enough. scratch is returned for the next call.
+// If the layout is a single variable, and its values travel as they are, they share the memory of
+// m, which must not change until they have been sent; otherwise the values are copied once, into
+// scratch if that is large enough. scratch is returned for the next call.
 //
-// A nil matrix has no rows.
+// A nil matrix has no rows. The stream is complete also with the error [ErrBeyond]; what is beyond
+// the range is infinite there.
 func (e *Encoder) Segments(m *mat.Dense, scratch []float64) ([][]byte, []float64, error) {
 	if m == nil {
 		return [][]byte{e.schema, endOfStream}, scratch, nil
@@ -67,28 +73,46 @@ func (e *Encoder) Segments(m *mat.Dense, scratch []float64) ([][]byte, []float64
 	if raw.Cols != e.n || raw.Stride != raw.Cols {
 		return nil, scratch, sdk.Errorf(sdk.KindShape, "matrix", "got %d columns, want %d", raw.Cols, e.n)
 	}
-	if len(e.width) > 1 && cap(scratch) < len(raw.Data) {
-		scratch = make([]float64, raw.Rows*raw.Cols)
+	size := e.numbers.Size()
+	if need := (len(raw.Data)*size + 7) / 8; e.copies() && cap(scratch) < need {
+		scratch = make([]float64, need)
 	}
-	segments := append(make([][]byte, 0, 2*len(e.width)+6), e.schema) // for one batch
-	step := max(1, batchBytes/(8*e.n))
+	s := &segments{Encoder: e, list: append(make([][]byte, 0, 2*len(e.width)+6), e.schema), scratch: scratch[:cap(scratch)]} // for one batch
+	step := max(1, batchBytes/(size*e.n))
 	for from := 0; from < raw.Rows; from += step {
-		rows := min(step, raw.Rows-from)
-		h, err := e.header(rows)
-		if err != nil {
+		if err := s.batch(raw.Data[from*e.n:min(from+step, raw.Rows)*e.n], from); err != nil {
 			return nil, scratch, err
 		}
-		segments = append(segments, h.bytes)
-		segments = e.body(segments, h, raw.Data[from*e.n:(from+rows)*e.n], from, scratch)
 	}
-	return append(segments, endOfStream), scratch, nil
+	if s.bits>>63 == 1 {
+		if _, _, found := Beyond(m); found {
+			return append(s.list, endOfStream), scratch, ErrBeyond
+		}
+	}
+	return append(s.list, endOfStream), scratch, nil
 }
 
-// body appends the buffers of one record batch with the padding between them.
-func (e *Encoder) body(segments [][]byte, h *header, data []float64, from int, scratch []float64) [][]byte {
+// copies reports whether what is sent is not the matrix itself.
+func (e *Encoder) copies() bool { return len(e.width) > 1 || e.numbers != Double }
+
+// segments is a stream in the making.
+type segments struct {
+	*Encoder
+	list    [][]byte
+	scratch []float64
+	bits    uint64 // of all values that were rounded; see narrow
+}
+
+// batch appends a record batch of the rows in data, the first of which is row from.
+func (s *segments) batch(data []float64, from int) error {
+	h, err := s.header(len(data) / s.n)
+	if err != nil {
+		return err
+	}
+	s.list = append(s.list, h.bytes)
 	at := 0
 	put := func(x extent, b []byte) {
-		segments = append(segments, zeros(x.offset-at), b)
+		s.list = append(s.list, zeros(x.offset-at), b)
 		at = x.offset + len(b)
 	}
 	members := h.members
@@ -97,19 +121,39 @@ func (e *Encoder) body(segments [][]byte, h *header, data []float64, from int, s
 	}
 	put(h.batch.values[0], members)
 	offset := 0
-	for i, w := range e.width {
-		column := data
-		if len(e.width) > 1 {
-			start := from*e.n + offset*h.batch.rows
-			column = scratch[start : start+h.batch.rows*w]
-			for r := range h.batch.rows {
-				copy(column[r*w:(r+1)*w], data[r*e.n+offset:])
-			}
-		}
-		put(h.batch.values[i+1], arrow.Float64Traits.CastToBytes(column))
+	for i, w := range s.width {
+		put(h.batch.values[i+1], s.column(data, from*s.n+offset*h.batch.rows, offset, w))
 		offset += w
 	}
-	return append(segments, zeros(h.body-at))
+	s.list = append(s.list, zeros(h.body-at))
+	return nil
+}
+
+// column returns the values of a variable, w in every row of data from offset on; copies begin at
+// start in the scratch memory.
+func (s *segments) column(data []float64, start, offset, w int) []byte {
+	end := start + len(data)/s.n*w
+	switch {
+	case s.numbers == Single:
+		to := singles(s.scratch)[start:end]
+		for k := 0; k < len(to); k, offset = k+w, offset+s.n {
+			s.bits |= narrow(to[k:k+w], data[offset:])
+		}
+		return arrow.Float32Traits.CastToBytes(to)
+	case s.numbers == Rounded:
+		to := s.scratch[start:end]
+		for k := 0; k < len(to); k, offset = k+w, offset+s.n {
+			s.bits |= round(to[k:k+w], data[offset:])
+		}
+		return arrow.Float64Traits.CastToBytes(to)
+	case s.copies():
+		to := s.scratch[start:end]
+		for k := 0; k < len(to); k, offset = k+w, offset+s.n {
+			copy(to[k:k+w], data[offset:])
+		}
+		return arrow.Float64Traits.CastToBytes(to)
+	}
+	return arrow.Float64Traits.CastToBytes(data)
 }
 
 var padding [64]byte
@@ -134,7 +178,7 @@ func (e *Encoder) header(rows int) (*header, error) {
 		return h, nil
 	}
 	var b bytes.Buffer
-	schema := schemaOf(e.layout)
+	schema := schemaOf(e.layout, e.numbers)
 	w := ipc.NewWriter(&b, ipc.WithSchema(schema))
 	record := e.zeroRecord(schema, rows)
 	defer record.Release()
@@ -146,7 +190,7 @@ func (e *Encoder) header(rows int) (*header, error) {
 	h := &header{bytes: text[:length:length]}
 	m, err := parseMessage(h.bytes[8:])
 	if err == nil {
-		err = h.batch.parse(m, e.layout, e.width, rows)
+		err = h.batch.parse(m, e.layout, e.width, e.numbers, rows)
 	}
 	if err != nil {
 		return nil, err
@@ -162,13 +206,11 @@ func (e *Encoder) zeroRecord(schema *arrow.Schema, rows int) arrow.Record {
 	buffer := memory.NewBufferBytes(make([]byte, 8*max(1, largest)))
 	columns := []arrow.Array{array.NewInt32Data(array.NewData(arrow.PrimitiveTypes.Int32, rows, []*memory.Buffer{nil, buffer}, nil, 0, 0))}
 	for i, f := range schema.Fields()[1:] {
-		values := array.NewData(arrow.PrimitiveTypes.Float64, rows*e.width[i], []*memory.Buffer{nil, buffer}, nil, 0, 0)
-		if f.Type.ID() == arrow.FLOAT64 {
-			columns = append(columns, array.NewFloat64Data(values))
-			continue
+		column := arrow.ArrayData(array.NewData(e.numbers.kind(), rows*e.width[i], []*memory.Buffer{nil, buffer}, nil, 0, 0))
+		if f.Type.ID() == arrow.FIXED_SIZE_LIST {
+			column = array.NewData(f.Type, rows, []*memory.Buffer{nil}, []arrow.ArrayData{column}, 0, 0)
 		}
-		list := array.NewData(f.Type, rows, []*memory.Buffer{nil}, []arrow.ArrayData{values}, 0, 0)
-		columns = append(columns, array.NewFixedSizeListData(list))
+		columns = append(columns, array.MakeFromData(column))
 	}
 	return array.NewRecord(schema, columns, int64(rows))
 }

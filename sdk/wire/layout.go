@@ -3,9 +3,9 @@
 // One matrix is one stream: a schema, record batches of a few rows, and an
 // end-of-stream marker. A row is a member. The first column, member int32, is the
 // row's index; then comes one column per variable of the layout, float64 for a
-// scalar and FixedSizeList<float64>[k] otherwise, with shape, dimension names and
-// unit in the field's metadata. If a layout is a single variable, the column's buffer is
-// the matrix itself, in both directions, and nothing is transposed.
+// scalar and FixedSizeList<float64>[k] otherwise, or float32 in their place ([Numbers]), with
+// shape, dimension names and unit in the field's metadata. If a layout is a single variable of
+// float64, the column's buffer is the matrix itself, in both directions, and nothing is transposed.
 //
 // Streams are written with Arrow's own library. They are read by [Decoder], which
 // accepts exactly these layouts: a stream comes from another process, and bytes from
@@ -43,10 +43,10 @@ func Field(v sdk.Variable, values arrow.DataType) arrow.Field {
 	return f
 }
 
-func schemaOf(l *sdk.Layout) *arrow.Schema {
+func schemaOf(l *sdk.Layout, numbers Numbers) *arrow.Schema {
 	fields := []arrow.Field{{Name: memberColumn, Type: arrow.PrimitiveTypes.Int32}}
 	for _, v := range l.Variables {
-		fields = append(fields, Field(v, arrow.PrimitiveTypes.Float64))
+		fields = append(fields, Field(v, numbers.kind()))
 	}
 	return arrow.NewSchema(fields, nil)
 }

@@ -3,7 +3,6 @@ package wire
 import (
 	"math"
 
-	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/plume-da/plume/sdk"
 )
 
@@ -19,7 +18,7 @@ const (
 	fieldName, fieldTypeType, fieldType, fieldDictionary, fieldChildren, fieldMetadata = 0, 2, 3, 4, 5, 6
 
 	typeInt, typeFloat, typeUnion, typeFixedSizeList = 2, 3, 14, 16
-	doublePrecision, unionTypeIDs                    = 2, 1
+	singlePrecision, doublePrecision, unionTypeIDs   = 1, 2, 1
 
 	batchLength, batchNodes, batchBuffers, batchCompression = 0, 1, 2, 3
 
@@ -47,8 +46,8 @@ func parseMessage(metadata []byte) (message, error) {
 	return message{kind, int(body), head}, nil
 }
 
-// checkSchema checks that a schema has exactly the columns of l.
-func checkSchema(schema table, l *sdk.Layout) error {
+// checkSchema checks that a schema has exactly the columns of l, with values of one kind.
+func checkSchema(schema table, l *sdk.Layout, numbers Numbers) error {
 	endianness, ok := schema.number(schemaEndianness, 2)
 	if !ok || endianness != 0 {
 		return contract("byte order: want little-endian")
@@ -63,27 +62,28 @@ func checkSchema(schema table, l *sdk.Layout) error {
 			return contract("column %d is damaged", i)
 		}
 		if i == 0 {
-			ok = isColumn(f, memberColumn, typeInt)
+			ok = isColumn(f, memberColumn, typeInt, numbers)
 		} else {
-			ok = isVariable(f, l.Variables[i-1])
+			ok = isVariable(f, l.Variables[i-1], numbers)
 		}
 		if !ok {
-			return contract("column %d: want %s", i, describeColumn(l, i))
+			return contract("column %d: want %s", i, describeColumn(l, numbers, i))
 		}
 	}
 	return nil
 }
 
-func describeColumn(l *sdk.Layout, i int) string {
+func describeColumn(l *sdk.Layout, numbers Numbers, i int) string {
 	if i == 0 {
 		return memberColumn + ": int32"
 	}
-	f := Field(l.Variables[i-1], arrow.PrimitiveTypes.Float64)
+	f := Field(l.Variables[i-1], numbers.kind())
 	return f.Name + ": " + f.Type.String()
 }
 
-// isColumn reports whether f has this name and type and no dictionary.
-func isColumn(f table, name string, kind uint64) bool {
+// isColumn reports whether f has this name and type, for floating point that of numbers, and no
+// dictionary.
+func isColumn(f table, name string, kind uint64, numbers Numbers) bool {
 	got, ok1 := f.text(fieldName)
 	k, ok2 := f.number(fieldTypeType, 1)
 	_, dictionary := f.slot(fieldDictionary)
@@ -100,16 +100,16 @@ func isColumn(f table, name string, kind uint64) bool {
 		return ok1 && ok2 && bits == 32 && signed == 1
 	case kind == typeFloat:
 		precision, ok := t.number(0, 2)
-		return ok && precision == doublePrecision
+		return ok && precision == numbers.precision()
 	}
 	return true
 }
 
-func isVariable(f table, v sdk.Variable) bool {
+func isVariable(f table, v sdk.Variable, numbers Numbers) bool {
 	if len(v.Shape) == 0 {
-		return isColumn(f, v.Name, typeFloat)
+		return isColumn(f, v.Name, typeFloat, numbers)
 	}
-	if !isColumn(f, v.Name, typeFixedSizeList) {
+	if !isColumn(f, v.Name, typeFixedSizeList, numbers) {
 		return false
 	}
 	t, _ := f.child(fieldType)
@@ -123,7 +123,7 @@ func isVariable(f table, v sdk.Variable) bool {
 		return false
 	}
 	name, ok := item.text(fieldName)
-	return ok && isColumn(item, name, typeFloat)
+	return ok && isColumn(item, name, typeFloat, numbers)
 }
 
 // extent is a part of a message's body, in bytes.
@@ -139,7 +139,7 @@ type batch struct {
 // parseBatch reads the metadata of a record batch of at most maxRows rows into b,
 // reusing its memory, and checks that every buffer lies in the body, in order,
 // and holds what the layout says.
-func (b *batch) parse(m message, l *sdk.Layout, w []int, maxRows int) error {
+func (b *batch) parse(m message, l *sdk.Layout, w []int, numbers Numbers, maxRows int) error {
 	if _, compressed := m.head.slot(batchCompression); compressed {
 		return contract("the record batch is compressed; write it uncompressed")
 	}
@@ -162,7 +162,7 @@ func (b *batch) parse(m message, l *sdk.Layout, w []int, maxRows int) error {
 			r.node(b.rows * w[i])
 			r.validity()
 		}
-		b.values = append(b.values, r.data(8*b.rows*w[i]))
+		b.values = append(b.values, r.data(numbers.Size()*b.rows*w[i]))
 	}
 	return r.close()
 }

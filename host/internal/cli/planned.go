@@ -178,7 +178,11 @@ func planned(x *experiment.Experiment) (lines [][]string, err error) {
 	if start := w.Time.Start; start.Dated {
 		line("", "0 is %s, 1 is %v later", start.Date.UTC().Format(time.RFC3339), w.Time.Unit)
 	}
-	line("model", "%s: %s%s", w.Model.Plugin, layoutText(p.State), careText(&w.Model.Component, w.Model.Replicas, w.Model.MaxFailed))
+	precision := ""
+	if w.Model.Precision == "float32" {
+		precision = ", in float32"
+	}
+	line("model", "%s: %s%s%s", w.Model.Plugin, layoutText(p.State), precision, careText(&w.Model.Component, w.Model.Replicas, w.Model.MaxFailed))
 	for i, o := range w.Observations {
 		line(cmp.Or(o.Label, "observations"), "%s: %s, %s errors%s", o.Plugin, layoutText(p.Streams[i].Operator.Space().Layout), errorText(&o.Error), cadenceText(o)+careText(&o.Component, o.Replicas, 0))
 		if t := twinText(o); t != "" {

@@ -316,7 +316,10 @@ func (m *maker) model() {
 	if len(m.found) > m.before {
 		return
 	}
-	model, err := m.modelPlugin.NewModel(m.ctx, sdk.ModelConfig{Params: w.Model.Params, Step: step, Dir: w.ModelDir(), PerMember: names, Dates: Dates(w)})
+	m.plan.single = w.Model.Precision == "float32"
+	model, err := m.modelPlugin.NewModel(m.ctx, sdk.ModelConfig{
+		Params: w.Model.Params, Step: step, Dir: w.ModelDir(), PerMember: names, Dates: Dates(w), Single: m.plan.single,
+	})
 	if err != nil {
 		m.refused(manifest, err, "model")
 		return
@@ -375,7 +378,7 @@ func (m *maker) truth(model sdk.Model, estimated []*sdk.Param) {
 		w.Truth.Params = resolve(plugin.Manifest, params)
 		params = w.Truth.Params
 	}
-	if m.truthPlugin != nil || step != w.Time.Step || len(w.Truth.Params)+len(estimated) > 0 {
+	if m.truthPlugin != nil || step != w.Time.Step || len(w.Truth.Params)+len(estimated) > 0 || m.plan.single {
 		if model, err = plugin.NewModel(m.ctx, sdk.ModelConfig{Params: params, Step: step, Dir: w.ModelDir(), Dates: Dates(w)}); err != nil {
 			m.refused(plugin.Manifest, err, "truth")
 			return

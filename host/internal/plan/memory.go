@@ -110,6 +110,9 @@ func (p *Plan) Memory(t *Trial) Memory {
 	if first, end := p.Diagnostics(); first < end {
 		states += 1 + 2*wide // what the model goes on from, and what the filter gets and gives
 	}
+	if p.single && !several {
+		states += min(1, p.ModelCalls.rows(t.Size, n)*float64(p.ModelCalls.Processes)/size) // rounded, to send them
+	}
 	if p.Record != nil {
 		observed += 4 // predicted and simulated, of both stages, for values that are held out
 	}
@@ -151,7 +154,11 @@ func (p *Plan) Memory(t *Trial) Memory {
 		}
 		return columns
 	}
-	add(p.ModelCalls, n+answer(p.ModelCalls, false), n, 0)
+	forecast := n + answer(p.ModelCalls, false)
+	if p.single && !several {
+		forecast += n / 2 // to send the answer
+	}
+	add(p.ModelCalls, forecast, n, 0)
 	for i, c := range p.StreamCalls {
 		m := float64(p.Streams[i].Operator.Space().Layout.Size())
 		columns := n + asked*m

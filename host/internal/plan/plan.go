@@ -54,6 +54,7 @@ type Plan struct {
 	stores  int     // cycles from one whose ensembles are stored to the next; 0: all cycles, or none
 	blocks  []block // streams with correlated errors
 	bounded []bounded
+	single  bool // states go to the model and come back in single precision
 }
 
 // LastObserved returns the last cycle with observations, as far as that is known.

@@ -163,7 +163,7 @@ func truthKey(w workflow.Workflow) string {
 		for name := range w.Model.Estimate {
 			estimated[name] = workflow.Estimate{}
 		}
-		w.Model.Estimate, w.Model.Bounds = estimated, nil
+		w.Model.Estimate, w.Model.Bounds, w.Model.Precision = estimated, nil, ""
 	}
 	w.Ensemble, w.Reference = workflow.Ensemble{}, nil
 	return conditions(w)

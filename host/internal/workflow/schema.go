@@ -158,6 +158,9 @@ var schema = key{kind: table, keys: []key{
 	{name: "model", kind: table, required: true, doc: "the model that makes the forecasts", keys: component("model", `"NAME"`, retryOrDrop, replicas,
 		key{name: "max_failed", kind: integer, min: one, example: "5", doc: "with drop_member: how many members a trial may lose before it fails"},
 		key{name: "dir", kind: text, doc: "folder at which relative paths in params start; if omitted, that of the file that names the plugin"},
+		key{name: "precision", kind: text, def: "float64", choices: []string{"float32", "float64"},
+			doc: "of the states that go to the model and come back: with float32 each value is rounded to 24 bits, about 7 digits, in both directions, wherever the model runs, and large states take half the bytes on their way. " +
+				"Filters, noise, parameters, scores and the truth have float64"},
 		key{name: "noise", kind: table, oneOf: oneSpread, keys: noiseKeys,
 			doc: "normal noise that plume adds to every forecast member of any model, in addition to the noise of the model itself. For a variable in [model.bounds] it is a step of its logarithm or log-odds that has the stated length near the value, so that it stays inside"},
 		key{name: "estimate", kind: named, form: slug, doc: "parameters of the model to estimate: each becomes a variable of the state with the name of the parameter", keys: []key{

@@ -107,6 +107,7 @@ type Model struct {
 	Replicas  int                 `toml:"replicas"`            // processes over which members are distributed
 	MaxFailed int                 `toml:"max_failed,omitzero"` // members a trial may lose; 0 unless OnFailure is drop_member
 	Dir       string              `toml:"dir,omitempty"`       // absolute: where relative paths among Params start
+	Precision string              `toml:"precision"`           // of the states that go to the model and come back: float32 or float64
 	Noise     *Noise              `toml:"noise"`               // nil: only the model's own
 	Estimate  map[string]Estimate `toml:"estimate,omitempty"`  // by parameter
 	Bounds    map[string]Bounds   `toml:"bounds,omitempty"`    // by variable of the state

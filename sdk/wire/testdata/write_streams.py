@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.ipc
 
 
-def table(rows: int) -> pa.Table:
-    values = np.arange(rows * 18, dtype=np.float64).reshape(rows, 18) + 0.25
+def table(rows: int, kind: type = np.float64) -> pa.Table:
+    values = np.arange(rows * 18, dtype=kind).reshape(rows, 18) + kind(0.25)
 
     def lists(block):
         return pa.FixedSizeListArray.from_arrays(pa.array(block.ravel()), block.shape[1])
@@ -34,3 +34,4 @@ write(out / "pyarrow-one.arrows", table(4).to_batches())
 write(out / "pyarrow-batches.arrows", table(9).to_batches(max_chunksize=4))
 long = table(9)
 write(out / "pyarrow-sliced.arrows", long.slice(0, 2).to_batches() + long.slice(2, 3).to_batches())
+write(out / "pyarrow-single.arrows", table(5, np.float32).to_batches(max_chunksize=3))

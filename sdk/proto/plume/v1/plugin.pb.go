@@ -208,8 +208,12 @@ type ConfigureRequest struct {
 	// Filters that smooth (protocol_minor 4): the number of earlier times whose states every
 	// ensemble holds, after that of the analysis, the latest first. State describes one time;
 	// in the channel, the variables of the time k before the analysis are called NAME@k.
-	Past          int64  `protobuf:"varint,11,opt,name=past,proto3" json:"past,omitempty"`
-	Dates         *Dates `protobuf:"bytes,12,opt,name=dates,proto3" json:"dates,omitempty"` // models (protocol_minor 6): which dates model times are; absent: none
+	Past  int64  `protobuf:"varint,11,opt,name=past,proto3" json:"past,omitempty"`
+	Dates *Dates `protobuf:"bytes,12,opt,name=dates,proto3" json:"dates,omitempty"` // models (protocol_minor 6): which dates model times are; absent: none
+	// Models with the feature float32.v1 (protocol_minor 9): the columns of CHANNEL_ENSEMBLE are
+	// float32 and FixedSizeList<float32>, in requests and in answers. A value beyond the range of
+	// float32 is infinite in an answer; the host counts such a member as one that has failed.
+	Single        bool `protobuf:"varint,13,opt,name=single,proto3" json:"single,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -326,6 +330,13 @@ func (x *ConfigureRequest) GetDates() *Dates {
 		return x.Dates
 	}
 	return nil
+}
+
+func (x *ConfigureRequest) GetSingle() bool {
+	if x != nil {
+		return x.Single
+	}
+	return false
 }
 
 // Dates says which dates model times are.
@@ -1745,7 +1756,7 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x10DescribeResponse\x12\x1a\n" +
 	"\bmanifest\x18\x01 \x01(\tR\bmanifest\x12%\n" +
 	"\x0eprotocol_minor\x18\x02 \x01(\rR\rprotocolMinor\x12\x1a\n" +
-	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\xab\x03\n" +
+	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\xc3\x03\n" +
 	"\x10ConfigureRequest\x12$\n" +
 	"\rconfiguration\x18\x01 \x01(\tR\rconfiguration\x12/\n" +
 	"\x06params\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06params\x12\x12\n" +
@@ -1760,7 +1771,8 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x04grid\x18\n" +
 	" \x01(\bR\x04grid\x12\x12\n" +
 	"\x04past\x18\v \x01(\x03R\x04past\x12%\n" +
-	"\x05dates\x18\f \x01(\v2\x0f.plume.v1.DatesR\x05dates\"S\n" +
+	"\x05dates\x18\f \x01(\v2\x0f.plume.v1.DatesR\x05dates\x12\x16\n" +
+	"\x06single\x18\r \x01(\bR\x06single\"S\n" +
 	"\x05Dates\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\tR\x05start\x12\x18\n" +
 	"\aseconds\x18\x02 \x01(\x01R\aseconds\x12\x1a\n" +

@@ -43,10 +43,10 @@ class Configuration:
     """A configured plugin with the layouts of its matrices."""
 
     def __init__(
-        self, plugin: Any, state: Layout, observations: Layout | None, per_member: tuple[str, ...] = ()
+        self, plugin: Any, state: Space, observations: Layout | None, per_member: tuple[str, ...] = ()
     ) -> None:
-        self.plugin, self.per_member = plugin, per_member
-        self.state, self.observations = Space(state), Space(observations) if observations else None
+        self.plugin, self.per_member, self.state = plugin, per_member, state
+        self.observations = Space(observations) if observations else None
         self.parameters = Space(Layout(tuple(Variable(name) for name in per_member))) if per_member else None
 
     def space(self, channel: int) -> Space:
@@ -116,7 +116,8 @@ def _configure_model(plugin: Model, r: Any) -> tuple[Configuration, Any]:
     plugin.setup()
     layout = state_of(plugin.variables, plugin.diagnostics, plugin.coordinates)
     plugin._size = layout.size
-    return Configuration(plugin, layout, None, tuple(r.per_member)), pb.ConfigureResponse(state=layout_to(layout))
+    space = Space(layout, np.float32 if r.single else np.float64)
+    return Configuration(plugin, space, None, tuple(r.per_member)), pb.ConfigureResponse(state=layout_to(layout))
 
 
 def _configure_operator(plugin: ObservationOperator, r: Any) -> tuple[Configuration, Any]:
@@ -129,7 +130,7 @@ def _configure_operator(plugin: ObservationOperator, r: Any) -> tuple[Configurat
     plugin.setup()
     layout = observed_layout(plugin)
     space = pb.ObservationSpace(layout=layout_to(layout), offers=plugin._offers(layout))
-    return Configuration(plugin, plugin.state, layout), pb.ConfigureResponse(observations=space)
+    return Configuration(plugin, Space(plugin.state), layout), pb.ConfigureResponse(observations=space)
 
 
 def _states(state: Layout, past: int) -> Layout:
@@ -152,7 +153,7 @@ def _configure_filter(plugin: Filter, r: Any) -> tuple[Configuration, Any]:
     plugin.setup()
     if isinstance(plugin.needs, str):
         raise ContractError(f'is "{plugin.needs}"', where="needs", hint=f'want a list, ("{plugin.needs}",)')
-    return Configuration(plugin, _states(plugin.state, r.past), plugin.observations), pb.ConfigureResponse(
+    return Configuration(plugin, Space(_states(plugin.state, r.past)), plugin.observations), pb.ConfigureResponse(
         needs=list(plugin.needs)
     )
 

@@ -20,10 +20,12 @@ _END = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 class Space:
-    """A layout with what it takes to move its matrices."""
+    """A layout with what it takes to move its matrices: of float64, which travel as values
+    of a type."""
 
-    def __init__(self, layout: Layout) -> None:
-        self.layout, self.schema = layout, _schema(layout)
+    def __init__(self, layout: Layout, values: type[np.floating[Any]] = np.float64) -> None:
+        self.layout, self.values = layout, np.dtype(values)
+        self.schema = _schema(layout, na.float32() if values is np.float32 else na.float64())
         self._columns = _columns(self.schema)
         self._heads: dict[int, tuple[bytes, bytes]] = {}
         self._turn = threading.Lock()
@@ -74,8 +76,8 @@ class Space:
 
     def encode(self, matrix: NDArray[np.float64]) -> Iterator[Any]:
         """Returns the stream of matrix as buffers, windows on it where its layout has a
-        single variable."""
-        step = max(1, _BATCH_BYTES // (8 * self.layout.size))
+        single variable of float64. What is beyond the range of float32 is infinite there."""
+        step = max(1, _BATCH_BYTES // (self.values.itemsize * self.layout.size))
         yield self._head(1)[0]
         for start in range(0, len(matrix), step):
             rows = matrix[start : start + step]
@@ -83,9 +85,14 @@ class Space:
             yield _members(start, len(rows))
             at = 0
             for v in self.layout.variables:
-                yield np.ascontiguousarray(rows[:, at : at + v.size])
+                yield self._column(rows[:, at : at + v.size])
                 at += v.size
         yield _END
+
+    def _column(self, part: NDArray[np.float64]) -> NDArray[Any]:
+        """Returns the values of a variable as they travel."""
+        with np.errstate(over="ignore"):
+            return _filled(np.ascontiguousarray(part, self.values))
 
     def _head(self, rows: int) -> tuple[bytes, bytes]:
         """Returns the messages before the values of a batch of so many rows: that of the
@@ -96,7 +103,8 @@ class Space:
                 writer.write_array(_zeros(self.schema, rows))
             schema = _message(written.data, 0)
             batch = _message(written.data, len(schema))
-            body = len(_members(0, rows).tobytes()) + 8 * rows * self.layout.size
+            sizes = (rows * v.size * self.values.itemsize for v in self.layout.variables)
+            body = _members(0, rows).nbytes + sum((size + 7) // 8 * 8 for size in sizes)
             if len(written.data) != len(schema) + len(batch) + body + len(_END):
                 raise AssertionError(f"nanoarrow {na.__version__} lays out batches in another way")
             self._heads[rows] = schema, batch
@@ -120,16 +128,20 @@ def _message(stream: bytes, at: int) -> bytes:
 
 
 def _members(start: int, rows: int) -> NDArray[np.int32]:
-    """Returns the numbers of members from start on, filled up to eight bytes."""
-    numbers = np.zeros(rows + rows % 2, np.int32)
-    numbers[:rows] = np.arange(start, start + rows)
-    return numbers
+    """Returns the numbers of members from start on."""
+    return _filled(np.arange(start, start + rows, dtype=np.int32))
 
 
-def _schema(layout: Layout) -> Any:
+def _filled(values: NDArray[Any]) -> NDArray[Any]:
+    """Returns values filled up to a multiple of eight bytes."""
+    short = -values.nbytes % 8 // values.itemsize
+    return np.append(values, np.zeros(short, values.dtype)) if short else values
+
+
+def _schema(layout: Layout, value: Any) -> Any:
     fields = [na.c_schema(na.int32(nullable=False)).modify(name="member")]
     for v in layout.variables:
-        kind = na.fixed_size_list(na.float64(), v.size) if v.shape else na.float64()
+        kind = na.fixed_size_list(value, v.size) if v.shape else value
         meta = {"shape": ",".join(map(str, v.shape)), "dims": ",".join(v.dims), "unit": v.unit}
         fields.append(na.c_schema(kind).modify(name=v.name, metadata=meta))
     return na.c_schema(na.struct(fields, nullable=False))
@@ -140,7 +152,7 @@ def _columns(schema: Any) -> list[tuple[str, str, int, list[str]]]:
     return [(c.name, c.format, c.flags, [k.format for k in c.children]) for c in schema.children]
 
 
-_TYPES = {"i": np.int32, "g": np.float64}
+_TYPES = {"i": np.int32, "f": np.float32, "g": np.float64}
 
 
 def _zeros(schema: Any, rows: int) -> Any:

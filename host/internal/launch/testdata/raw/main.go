@@ -180,7 +180,7 @@ func receive(stream pb.Model_ForecastServer) (header *pb.CallHeader, err error) 
 
 func encode(m *mat.Dense) ([]byte, error) {
 	_, columns := m.Dims()
-	e, err := wire.NewEncoder(&sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{columns}, Unit: "1"}}})
+	e, err := wire.NewEncoder(&sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{columns}, Unit: "1"}}}, wire.Double)
 	if err != nil {
 		return nil, err
 	}

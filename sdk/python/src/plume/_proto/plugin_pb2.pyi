@@ -44,7 +44,7 @@ class DescribeResponse(_message.Message):
     def __init__(self, manifest: _Optional[str] = ..., protocol_minor: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ConfigureRequest(_message.Message):
-    __slots__ = ("configuration", "params", "step", "state", "error", "observations", "members", "dir", "per_member", "grid", "past", "dates")
+    __slots__ = ("configuration", "params", "step", "state", "error", "observations", "members", "dir", "per_member", "grid", "past", "dates", "single")
     CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +57,7 @@ class ConfigureRequest(_message.Message):
     GRID_FIELD_NUMBER: _ClassVar[int]
     PAST_FIELD_NUMBER: _ClassVar[int]
     DATES_FIELD_NUMBER: _ClassVar[int]
+    SINGLE_FIELD_NUMBER: _ClassVar[int]
     configuration: str
     params: _struct_pb2.Struct
     step: float
@@ -69,7 +70,8 @@ class ConfigureRequest(_message.Message):
     grid: bool
     past: int
     dates: Dates
-    def __init__(self, configuration: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., step: _Optional[float] = ..., state: _Optional[_Union[Layout, _Mapping]] = ..., error: _Optional[_Union[ErrorModel, _Mapping]] = ..., observations: _Optional[_Union[ObservationSpace, _Mapping]] = ..., members: _Optional[int] = ..., dir: _Optional[str] = ..., per_member: _Optional[_Iterable[str]] = ..., grid: _Optional[bool] = ..., past: _Optional[int] = ..., dates: _Optional[_Union[Dates, _Mapping]] = ...) -> None: ...
+    single: bool
+    def __init__(self, configuration: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., step: _Optional[float] = ..., state: _Optional[_Union[Layout, _Mapping]] = ..., error: _Optional[_Union[ErrorModel, _Mapping]] = ..., observations: _Optional[_Union[ObservationSpace, _Mapping]] = ..., members: _Optional[int] = ..., dir: _Optional[str] = ..., per_member: _Optional[_Iterable[str]] = ..., grid: _Optional[bool] = ..., past: _Optional[int] = ..., dates: _Optional[_Union[Dates, _Mapping]] = ..., single: _Optional[bool] = ...) -> None: ...
 
 class Dates(_message.Message):
     __slots__ = ("start", "seconds", "calendar")
