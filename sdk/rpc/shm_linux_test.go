@@ -17,6 +17,7 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
+	"github.com/plume-da/plume/sdk/wire"
 	"gonum.org/v1/gonum/mat"
 	"google.golang.org/grpc"
 )
@@ -334,7 +335,7 @@ func ends(t *testing.T) (host, plugin *memory) {
 // nor uses what it read.
 func TestLateReceiver(t *testing.T) {
 	host, plugin := ends(t)
-	space, err := newSpace(single("x", wide))
+	space, err := newSpace(single("x", wide), wire.Double)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,7 +374,7 @@ func TestLateReceiver(t *testing.T) {
 
 func TestBrokenSharedFrames(t *testing.T) {
 	host, plugin := ends(t)
-	space, err := newSpace(single("x", wide))
+	space, err := newSpace(single("x", wide), wire.Double)
 	if err != nil {
 		t.Fatal(err)
 	}
