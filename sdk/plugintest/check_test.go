@@ -2,6 +2,7 @@ package plugintest_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -105,6 +106,27 @@ func TestModelFindings(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { expect(t, checkDecay(tt.spoil), tt.want) })
+	}
+}
+
+// What a model computes does not depend on the type in which its states travel.
+func TestSingleFindings(t *testing.T) {
+	for _, tt := range []struct {
+		faster float64
+		err    error
+		want   string
+	}{
+		{1, nil, "float32: the forecast depends on whether states travel as float64 or as float32"},
+		{0, errors.New("columns of float32?"), "float32: columns of float32?"},
+	} {
+		expect(t, plugintest.Check(sdk.ModelPlugin(modelManifest, func(c sdk.ModelConfig) (sdk.Model, error) {
+			d := &decay{rate: c.Params["rate"].(float64), layout: &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{2}}}}}
+			if !c.Single {
+				return d, nil
+			}
+			d.rate += tt.faster
+			return d, tt.err
+		})), []string{tt.want})
 	}
 }
 

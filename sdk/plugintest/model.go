@@ -38,6 +38,7 @@ func (s *suite) checkModel() {
 	if s.checkPure("forecast", a.run, b.run, s.plugin.Manifest.Threading.ConcurrentCalls) {
 		s.checkSplit(a)
 		s.checkDiagnostics(a)
+		s.checkSingle(a)
 		s.checkParameters(start)
 		s.checkCarry(start)
 	}
@@ -158,6 +159,37 @@ func (s *suite) checkDiagnostics(a forecastCall) {
 	} else if d := difference(want, got); d != "" {
 		s.fault("diagnostics", "the forecast depends on the diagnostics of the request, which are 0 in a run: %s; what a model needs to go on is part of its state", d)
 	}
+}
+
+// checkSingle forecasts states that are float32 numbers on their way as float64 and as float32,
+// which must not make a difference but for the rounding of the answer.
+func (s *suite) checkSingle(double forecastCall) {
+	single := double
+	single.ensemble = mat.DenseCopyOf(double.ensemble)
+	toSingle(single.ensemble)
+	double.ensemble = single.ensemble
+	want, err := double.run()
+	if err == nil {
+		single.model, err = s.plugin.NewModel(s.ctx, sdk.ModelConfig{Params: s.params(), Single: true})
+	}
+	var got answer
+	if err == nil {
+		got, err = single.run()
+	}
+	if err != nil {
+		s.fault("float32", "%v", err)
+		return
+	}
+	toSingle(want.matrices["ensemble"])
+	toSingle(got.matrices["ensemble"])
+	if d := difference(want, got); d != "" {
+		s.fault("float32", "the forecast depends on whether states travel as float64 or as float32: %s; what a model computes must not depend on it", d)
+	}
+}
+
+// toSingle rounds the values of m to float32.
+func toSingle(m *mat.Dense) {
+	m.Apply(func(_, _ int, v float64) float64 { return float64(float32(v)) }, m)
 }
 
 // part forecasts some members by themselves.
