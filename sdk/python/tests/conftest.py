@@ -16,7 +16,8 @@ PROTO = ROOT / "sdk" / "python" / "src" / "plume" / "_proto"  # of the plugin wi
 
 def plume(*args, **env):
     """Runs plume and returns its exit code and all it printed."""
-    env = os.environ | {"PLUME_PYTHON": sys.executable, "PYTHONPATH": str(PROTO), "NO_COLOR": "1", "PLUME": PLUME} | env
+    path = os.pathsep.join(filter(None, (str(PROTO), os.environ.get("PYTHONPATH"))))
+    env = os.environ | {"PLUME_PYTHON": sys.executable, "PYTHONPATH": path, "NO_COLOR": "1", "PLUME": PLUME} | env
     done = subprocess.run([PLUME, *map(str, args)], env=env, capture_output=True, text=True, timeout=120, check=False)
     return done.returncode, done.stdout + done.stderr
 
