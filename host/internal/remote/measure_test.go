@@ -205,7 +205,8 @@ func (m *measures) replicas(t *testing.T, n int) {
 func (m *measures) calls(t *testing.T) {
 	m.Load, m.SmallCPU, m.LargeCPU = loadBefore(t), 0, 0
 	site := &workflow.Executor{Engine: "slurm", Cores: 2, Shared: shared(t)}
-	here, there, bare := caller(t, site, false, 100, 3), caller(t, site, true, 100, 3), rawEcho(t, 8*100*3, "raw")
+	double := sdk.ModelConfig{}
+	here, there, bare := caller(t, site, double, false, 100, 3), caller(t, site, double, true, 100, 3), rawEcho(t, 8*100*3, "raw")
 	var times [3][]float64
 	for range 20 {
 		for i, do := range []func(){here, there, bare} {
@@ -226,7 +227,7 @@ func (m *measures) calls(t *testing.T) {
 	const members, values, rounds = 100, 100_000, 15
 	const size = 8 * members * values
 	ways := []func(){
-		caller(t, site, true, members, values), caller(t, site, false, members, values), caller(t, site, true, members, values, "relayed"),
+		caller(t, site, double, true, members, values), caller(t, site, double, false, members, values), caller(t, site, double, true, members, values, "relayed"),
 		rawEcho(t, size, "raw"), rawEcho(t, size, "tls"),
 	}
 	large := make([][]float64, len(ways))
@@ -363,7 +364,7 @@ func median(x []float64) float64 {
 
 // caller returns a function that calls a model, which adds one to all values, where site says if
 // away; how is "relayed" if it does not take connections.
-func caller(t testing.TB, site *workflow.Executor, away bool, members, values int, how ...string) func() {
+func caller(t testing.TB, site *workflow.Executor, config sdk.ModelConfig, away bool, members, values int, how ...string) func() {
 	pool, program, executor := newPool(t, site, nil)
 	var err error
 	if program, err = launch.Command("sea", append([]string{program.Command[0], "sea", strconv.Itoa(values)}, how...), "."); err != nil {
@@ -376,7 +377,7 @@ func caller(t testing.TB, site *workflow.Executor, away bool, members, values in
 	if err != nil {
 		t.Fatal(err)
 	}
-	model, err := p.NewModel(t.Context(), sdk.ModelConfig{})
+	model, err := p.NewModel(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -392,17 +393,22 @@ func caller(t testing.TB, site *workflow.Executor, away bool, members, values in
 	}
 }
 
-// BenchmarkCalls makes calls of plugins of this process's machine, directly and as if they were on another.
+// BenchmarkCalls makes calls of plugins of this process's machine, directly and as if they were on another, with states in
+// double and in single precision. cpu-ms/op is the processor time of a call in all processes.
 func BenchmarkCalls(b *testing.B) {
 	for _, values := range []int{3, 100_000} {
 		for _, away := range []bool{false, true} {
-			b.Run(fmt.Sprintf("100x%d/away=%v", values, away), func(b *testing.B) {
-				do := caller(b, attached(), away, 100, values)
-				do()
-				for b.Loop() {
+			for _, single := range []bool{false, true} {
+				b.Run(fmt.Sprintf("100x%d/away=%v/float32=%v", values, away, single), func(b *testing.B) {
+					do := caller(b, attached(), sdk.ModelConfig{Single: single}, away, 100, values)
 					do()
-				}
-			})
+					before := hostCPU() + launcherCPU()
+					for b.Loop() {
+						do()
+					}
+					b.ReportMetric(1e3*(hostCPU()+launcherCPU()-before)/float64(b.N), "cpu-ms/op")
+				})
+			}
 		}
 	}
 }

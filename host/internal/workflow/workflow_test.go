@@ -41,7 +41,7 @@ func TestFull(t *testing.T) {
 			"lake": {Command: []string{filepath.Join(dir, "sim"), "--serve"}, Network: "unix", SHA256: strings.Repeat("0123456789abcdef", 4)},
 			"pond": {Command: []string{"python3", "pond.py"}, Network: "tcp"},
 		},
-		Model: Model{Replicas: 2, MaxFailed: 5, Component: Component{Plugin: "lorenz63", Timeout: 90 * time.Second, OnFailure: "drop_member", Retries: 1, Params: map[string]any{
+		Model: Model{Replicas: 2, MaxFailed: 5, Precision: "float64", Component: Component{Plugin: "lorenz63", Timeout: 90 * time.Second, OnFailure: "drop_member", Retries: 1, Params: map[string]any{
 			"beta": 8.0 / 3, "rho": int64(28), "list": []any{int64(1), 2 * math.Pi, []any{3.5, -2.0}},
 			"nested": map[string]any{"deep": map[string]any{"value": 1.0}},
 			"when":   time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), "scheme": "rk4",

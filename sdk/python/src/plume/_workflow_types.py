@@ -372,6 +372,11 @@ class WorkflowModel(TypedDict, total=False):
     plugin: str
     """name of the model plugin: one of [plugins], or one on the plugin path"""
 
+    precision: Literal['float32', 'float64']
+    """of the states that go to the model and come back: with float32 each value is rounded to 24 bits,
+    about 7 digits, in both directions, wherever the model runs, and large states take half the
+    bytes on their way. Filters, noise, parameters, scores and the truth have float64"""
+
     replicas: int | str
     """number of processes of the plugin, which share the members; results do not depend on it"""
 
