@@ -84,7 +84,7 @@ func (e *Encoder) Segments(m *mat.Dense, scratch []float64) ([][]byte, []float64
 			return nil, scratch, err
 		}
 	}
-	if s.bits>>63 == 1 {
+	if s.largest >= magnitude(beyond) {
 		if _, _, found := Beyond(m); found {
 			return append(s.list, endOfStream), scratch, ErrBeyond
 		}
@@ -100,7 +100,7 @@ type segments struct {
 	*Encoder
 	list    [][]byte
 	scratch []float64
-	bits    uint64 // of all values that were rounded; see narrow
+	largest uint64 // magnitude of what was rounded
 }
 
 // batch appends a record batch of the rows in data, the first of which is row from.
@@ -137,13 +137,13 @@ func (s *segments) column(data []float64, start, offset, w int) []byte {
 	case s.numbers == Single:
 		to := singles(s.scratch)[start:end]
 		for k := 0; k < len(to); k, offset = k+w, offset+s.n {
-			s.bits |= narrow(to[k:k+w], data[offset:])
+			s.largest = max(s.largest, narrow(to[k:k+w], data[offset:]))
 		}
 		return arrow.Float32Traits.CastToBytes(to)
 	case s.numbers == Rounded:
 		to := s.scratch[start:end]
 		for k := 0; k < len(to); k, offset = k+w, offset+s.n {
-			s.bits |= round(to[k:k+w], data[offset:])
+			s.largest = max(s.largest, round(to[k:k+w], data[offset:]))
 		}
 		return arrow.Float64Traits.CastToBytes(to)
 	case s.copies():

@@ -55,29 +55,27 @@ func Beyond(m *mat.Dense) (row, column int, found bool) {
 	return 0, 0, false
 }
 
-// narrow writes src into dst, and returns a number whose highest bit says whether a value is beyond the
-// range, or not a number.
-func narrow(dst []float32, src []float64) (bits uint64) {
+// narrow writes src into dst, and returns the largest magnitude in it, see [magnitude].
+func narrow(dst []float32, src []float64) (largest uint64) {
 	for i, v := range src[:len(dst)] {
 		dst[i] = float32(v)
-		bits |= carried(v)
+		largest = max(largest, magnitude(v))
 	}
-	return bits
+	return largest
 }
 
 // round is [narrow] into float64.
-func round(dst, src []float64) (bits uint64) {
+func round(dst, src []float64) (largest uint64) {
 	for i, v := range src[:len(dst)] {
 		dst[i] = float64(float32(v))
-		bits |= carried(v)
+		largest = max(largest, magnitude(v))
 	}
-	return bits
+	return largest
 }
 
-// limit is what carries the bits of beyond, without a sign, into the highest one.
-var limit = 1<<63 - math.Float64bits(beyond)
-
-func carried(v float64) uint64 { return math.Float64bits(v)&^(1<<63) + limit }
+// magnitude returns the bits of v without its sign, which are ordered as numbers are, with those that
+// are infinite and then those that are not numbers at the end.
+func magnitude(v float64) uint64 { return math.Float64bits(v) << 1 }
 
 // widen writes src into dst.
 func widen(dst []float64, src []float32) {
