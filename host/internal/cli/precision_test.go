@@ -128,6 +128,10 @@ func TestSinglePrecisionTheSame(t *testing.T) {
 	if code != exitOK {
 		t.Fatal(said)
 	}
+	code, said, _ = plume(t, "plan", filepath.Join(dir, "odd.toml"), "--json", "-q", "--sweep", `model.precision=["float32","float64"]`)
+	if code != exitOK || !strings.Contains(said, `"truths":1,`) {
+		t.Errorf("the settings of a sweep do not share a truth: %s", said)
+	}
 	sameFile(t, "truth/replicate=001/part-00000.arrow", double, run)
 	sameFile(t, "observations.arrow", double, run)
 }

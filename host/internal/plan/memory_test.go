@@ -52,15 +52,35 @@ func TestMemoryOfMatrices(t *testing.T) {
 	}
 }
 
+// Rounded states are in memory to be sent, in double precision at most, and answers in single precision.
+func TestMemoryOfSinglePrecision(t *testing.T) {
+	const members, n = 1000, 4000
+	p, trial := plannedFor(n, 500, members, 0, sdk.Memory{})
+	double := p.Memory(trial)
+	p.single = true
+	single := p.Memory(trial)
+	if got, want := single.Host-double.Host, float64(8*members*n); got != want {
+		t.Errorf("host: got %v more, want %v", got, want)
+	}
+	if got, want := single.Plugins["m"].Matrices-double.Plugins["m"].Matrices, float64(4*members*n); got != want {
+		t.Errorf("model: got %v more, want %v", got, want)
+	}
+}
+
 // memoryOf returns the memory of a trial with n state values and m components, which are read draws times.
 func memoryOf(n, m, members, draws int, work sdk.Memory, needs ...sdk.Capability) Memory {
+	p, trial := plannedFor(n, m, members, draws, work, needs...)
+	return p.Memory(trial)
+}
+
+func plannedFor(n, m, members, draws int, work sdk.Memory, needs ...sdk.Capability) (*Plan, *Trial) {
 	values := func(size int) *sdk.Layout {
 		return &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{size}}}}
 	}
 	op := idle{space: &sdk.ObservationSpace{Layout: values(m)}}
 	p := &Plan{State: values(n), Space: op.space, Streams: []observations.Stream{{Operator: op, Draws: draws}}, StreamCalls: []Called{{Plugin: "o", Processes: 1}},
 		ModelCalls: Called{Plugin: "m", Processes: 1}}
-	return p.Memory(&Trial{Size: members, Filter: idle{needs: append(needs, sdk.Predicted)}, Calls: Called{Plugin: "f", Processes: 1, work: work}})
+	return p, &Trial{Size: members, Filter: idle{needs: append(needs, sdk.Predicted)}, Calls: Called{Plugin: "f", Processes: 1, work: work}}
 }
 
 // What is learnt from readings needs the latest ones, twice, and 26 numbers for each value of their states.
