@@ -151,49 +151,62 @@ func (o *outgoing) channels(channels []*channel, scratch [][]float64) ([][]float
 		scratch = append(scratch, nil)
 	}
 	for i, c := range channels {
+		var err error
+		p := o.pack(c.id)
 		if c.space == nil {
-			if err := o.segments(c.id, carrySegments(c.carry)); err != nil {
-				return scratch, err
-			}
-			continue
+			err = p.add(carrySegments(c.carry))
+		} else {
+			scratch[i], err = c.space.encoder.Stream(c.matrix, scratch[i], p.add) // of no rows when all members failed
 		}
-		segments, kept, err := c.space.encoder.Segments(c.matrix, scratch[i]) // of no rows when all members failed
-		scratch[i] = kept
 		if errors.Is(err, wire.ErrBeyond) {
 			if err = nil; o.refuse != nil {
 				err = o.refuse(c)
 			}
 		}
-		if err != nil {
-			return scratch, err
+		if err == nil {
+			err = p.flush()
 		}
-		if err := o.segments(c.id, segments); err != nil {
+		if err != nil {
 			return scratch, err
 		}
 	}
 	return scratch, nil
 }
 
-// segments packs segments into frames of at most maxPayload.
-func (o *outgoing) segments(id pb.Channel, segments [][]byte) error {
-	f, left := &frame{channel: id, payload: make([][]byte, 0, len(segments))}, maxPayload
+// packer packs the segments of a channel into frames of at most maxPayload.
+type packer struct {
+	*outgoing
+	f    *frame
+	left int
+}
+
+func (o *outgoing) pack(id pb.Channel) *packer { return &packer{o, &frame{channel: id}, maxPayload} }
+
+// add sends the frames that segments fill.
+func (p *packer) add(segments [][]byte) error {
+	p.f.payload = slices.Grow(p.f.payload, len(segments))
 	for _, seg := range segments {
 		for len(seg) > 0 {
-			k := min(left, len(seg))
-			f.payload = append(f.payload, seg[:k])
-			seg, left = seg[k:], left-k
-			if left == 0 {
-				if err := o.frame(f, maxPayload); err != nil {
+			k := min(p.left, len(seg))
+			p.f.payload = append(p.f.payload, seg[:k])
+			seg, p.left = seg[k:], p.left-k
+			if p.left == 0 {
+				if err := p.frame(p.f, maxPayload); err != nil {
 					return err
 				}
-				f, left = after(f), maxPayload
+				p.f, p.left = after(p.f), maxPayload
 			}
 		}
 	}
-	if left == maxPayload {
+	return nil
+}
+
+// flush sends what is left.
+func (p *packer) flush() error {
+	if p.left == maxPayload {
 		return nil
 	}
-	return o.frame(f, maxPayload-left)
+	return p.frame(p.f, maxPayload-p.left)
 }
 
 // frame sends a payload of size bytes, through shared memory if it is large and a slot

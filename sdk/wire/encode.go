@@ -58,20 +58,30 @@ func NewEncoder(l *sdk.Layout, numbers Numbers) (*Encoder, error) {
 // ErrBeyond says that a finite value is beyond the range of the numbers of a stream.
 var ErrBeyond = errors.New("wire: a value is beyond the range of float32")
 
-// Segments returns the stream of m as byte slices to be sent one after the other.
-// If the layout is a single variable, and its values travel as they are, they share the memory of
-// m, which must not change until they have been sent; otherwise the values are copied once, into
-// scratch if that is large enough. scratch is returned for the next call.
+// Segments returns the stream of m as byte slices to be sent one after the other; see
+// [Encoder.Stream].
+func (e *Encoder) Segments(m *mat.Dense, scratch []float64) (all [][]byte, kept []float64, err error) {
+	kept, err = e.Stream(m, scratch, func(segments [][]byte) error {
+		all = append(all, segments...)
+		return nil
+	})
+	return all, kept, err
+}
+
+// Stream passes the stream of m to send, some byte slices at a time, in a list that is used
+// again. If the layout is a single variable, and its values travel as they are, the slices share
+// the memory of m, which must not change until they have been sent; otherwise the values are copied
+// once, into scratch if that is large enough. scratch is returned for the next call.
 //
-// A nil matrix has no rows. The stream is complete also with the error [ErrBeyond]; what is beyond
-// the range is infinite there.
-func (e *Encoder) Segments(m *mat.Dense, scratch []float64) ([][]byte, []float64, error) {
+// A nil matrix has no rows. Errors of send end the stream. It is complete with the error
+// [ErrBeyond]; what is beyond the range is infinite there.
+func (e *Encoder) Stream(m *mat.Dense, scratch []float64, send func(segments [][]byte) error) ([]float64, error) {
 	if m == nil {
-		return [][]byte{e.schema, endOfStream}, scratch, nil
+		return scratch, send([][]byte{e.schema, endOfStream})
 	}
 	raw := m.RawMatrix()
 	if raw.Cols != e.n || raw.Stride != raw.Cols {
-		return nil, scratch, sdk.Errorf(sdk.KindShape, "matrix", "got %d columns, want %d", raw.Cols, e.n)
+		return scratch, sdk.Errorf(sdk.KindShape, "matrix", "got %d columns, want %d", raw.Cols, e.n)
 	}
 	size := e.numbers.Size()
 	if need := (len(raw.Data)*size + 7) / 8; e.copies() && cap(scratch) < need {
@@ -80,16 +90,25 @@ func (e *Encoder) Segments(m *mat.Dense, scratch []float64) ([][]byte, []float64
 	s := &segments{Encoder: e, list: append(make([][]byte, 0, 2*len(e.width)+6), e.schema), scratch: scratch[:cap(scratch)]} // for one batch
 	step := max(1, batchBytes/(size*e.n))
 	for from := 0; from < raw.Rows; from += step {
-		if err := s.batch(raw.Data[from*e.n:min(from+step, raw.Rows)*e.n], from); err != nil {
-			return nil, scratch, err
+		if from > 0 {
+			if err := send(s.list); err != nil {
+				return scratch, err
+			}
+			s.list = s.list[:0]
 		}
+		if err := s.batch(raw.Data[from*e.n:min(from+step, raw.Rows)*e.n], from); err != nil {
+			return scratch, err
+		}
+	}
+	if err := send(append(s.list, endOfStream)); err != nil {
+		return scratch, err
 	}
 	if s.largest >= magnitude(beyond) {
 		if _, _, found := Beyond(m); found {
-			return append(s.list, endOfStream), scratch, ErrBeyond
+			return scratch, ErrBeyond
 		}
 	}
-	return append(s.list, endOfStream), scratch, nil
+	return scratch, nil
 }
 
 // copies reports whether what is sent is not the matrix itself.
