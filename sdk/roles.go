@@ -20,35 +20,46 @@ type Plugin struct {
 	NewFilter   func(context.Context, FilterConfig) (Filter, error)
 }
 
-// Call holds the fields of every request.
+// Call holds the fields of every request. The numbers of its members are 0, 1, 2 and so on unless
+// [Call.From] or [Call.Of] have said others.
 type Call struct {
 	Cycle int      // number of the assimilation cycle, from 1; 0 before the first
 	Seed  rng.Seed // of this call; the member with number i uses Seed.Member(i)
-	First int      // number of the request's first member; see [Call.Member]
 
-	// Numbers are those of all members of the request, in the order of its rows, where they do
-	// not follow each other because members between them have been dropped; nil: they do.
-	Numbers []int
+	// Not exported: number i is first + i only as long as no member is dropped.
+	first   int
+	numbers []int // of all members, in the order of rows, where they do not follow each other; nil: they do
 }
 
 // Member returns the number of the member in row i: its row in the ensemble at the start, which
 // it keeps when others are dropped or are in other calls. Files of a member are found by it, and
 // its random stream is Seed.Member of it.
 func (c Call) Member(i int) int {
-	if c.Numbers == nil {
-		return c.First + i
+	if c.numbers == nil {
+		return c.first + i
 	}
-	return c.Numbers[i]
+	return c.numbers[i]
+}
+
+// Numbers returns the numbers of all members, in the order of rows, where they do not follow each
+// other because members between them have been dropped; nil: they do, from Member(0) on. They must
+// not be modified.
+func (c Call) Numbers() []int { return c.numbers }
+
+// From returns c for members whose numbers follow each other, from first on.
+func (c Call) From(first int) Call {
+	c.first, c.numbers = first, nil
+	return c
 }
 
 // Of returns c for members with these numbers, at least one; nil: 0, 1, 2 and so on.
 func (c Call) Of(numbers []int) Call {
-	c.First, c.Numbers = 0, nil
+	c.first, c.numbers = 0, nil
 	for i, n := range numbers {
 		if i == 0 {
-			c.First = n
-		} else if n != c.First+i {
-			c.Numbers = numbers
+			c.first = n
+		} else if n != c.first+i {
+			c.numbers = numbers
 		}
 	}
 	return c
@@ -56,11 +67,10 @@ func (c Call) Of(numbers []int) Call {
 
 // Rows returns c for its rows [from, to) alone, at least one.
 func (c Call) Rows(from, to int) Call {
-	if c.Numbers != nil {
-		return c.Of(c.Numbers[from:to])
+	if c.numbers != nil {
+		return c.Of(c.numbers[from:to])
 	}
-	c.First += from
-	return c
+	return c.From(c.first + from)
 }
 
 // ModelConfig configures a model.

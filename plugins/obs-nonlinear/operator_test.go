@@ -271,7 +271,7 @@ func TestNamesDoNotClash(t *testing.T) {
 func TestOutOfRange(t *testing.T) {
 	for name, x := range map[string]float64{"log_abs": 0, "exp": 1000, "cube": 1e200} {
 		o := configured(t, unit, map[string]any{"operator": name, "indices": []any{3}})
-		r := &sdk.ObserveRequest{Call: sdk.Call{First: 5}, Ensemble: mat.NewDense(1, 8, []float64{1, 1, 1, x, 1, 1, 1, 1}), Predicted: mat.NewDense(1, 1, nil)}
+		r := &sdk.ObserveRequest{Call: sdk.Call{}.From(5), Ensemble: mat.NewDense(1, 8, []float64{1, 1, 1, x, 1, 1, 1, 1}), Predicted: mat.NewDense(1, 1, nil)}
 		if _, err := o.Observe(t.Context(), r); sdk.KindOf(err) != sdk.KindDiverged || !strings.Contains(err.Error(), "member 5: "+name+" of state value 3") {
 			t.Errorf("%s: got %v", name, err)
 		}

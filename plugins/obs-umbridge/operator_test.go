@@ -78,7 +78,7 @@ func observed(t *testing.T) *operator {
 
 func requestOf(state []float64, y []float64) *sdk.ObserveRequest {
 	return &sdk.ObserveRequest{
-		Call: sdk.Call{Cycle: 3, Seed: rng.New(1), First: 40}, Time: 1.5, Ensemble: mat.NewDense(1, 6, state), Observation: y,
+		Call: sdk.Call{Cycle: 3, Seed: rng.New(1)}.From(40), Time: 1.5, Ensemble: mat.NewDense(1, 6, state), Observation: y,
 		Predicted: mat.NewDense(1, 3, nil), Simulated: mat.NewDense(1, 3, nil), LogLikelihood: mat.NewDense(1, 3, nil), Gradient: mat.NewDense(1, 6, nil),
 	}
 }
@@ -198,7 +198,7 @@ func TestFailedMember(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &sdk.ObserveRequest{Call: sdk.Call{First: 40}, Ensemble: mat.NewDense(4, 6, nil), Predicted: mat.NewDense(4, 1, nil)}
+	r := &sdk.ObserveRequest{Call: sdk.Call{}.From(40), Ensemble: mat.NewDense(4, 6, nil), Predicted: mat.NewDense(4, 1, nil)}
 	_, err = o.Observe(t.Context(), r)
 	if want := "member 41: " + address + "/Evaluate: m: the server says InvalidInput: no such lake"; err == nil || err.Error() != want || sdk.KindOf(err) != sdk.KindExternal {
 		t.Errorf("got %v, want %s", err, want)

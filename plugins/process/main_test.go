@@ -72,7 +72,7 @@ func configured(t testing.TB, p params) *model {
 func request(m *model, rows int) *sdk.ForecastRequest {
 	n := m.layout.Size()
 	r := &sdk.ForecastRequest{
-		Call: sdk.Call{Cycle: 7, Seed: rng.New(1), First: 40}, From: 1, To: 1.5,
+		Call: sdk.Call{Cycle: 7, Seed: rng.New(1)}.From(40), From: 1, To: 1.5,
 		Ensemble: mat.NewDense(rows, n, nil), Into: mat.NewDense(rows, n, nil),
 	}
 	source := rand.New(rand.NewPCG(1, 2))

@@ -46,7 +46,7 @@ func configured(t testing.TB, p params) *model {
 // forecastOf asks for a forecast from time 1 to 1.5.
 func forecastOf(rows, n int, values ...float64) *sdk.ForecastRequest {
 	return &sdk.ForecastRequest{
-		Call: sdk.Call{Cycle: 7, Seed: rng.New(1), First: 40}, From: 1, To: 1.5,
+		Call: sdk.Call{Cycle: 7, Seed: rng.New(1)}.From(40), From: 1, To: 1.5,
 		Ensemble: mat.NewDense(rows, n, values), Into: mat.NewDense(rows, n, nil),
 	}
 }

@@ -73,7 +73,7 @@ func simulator(noise Noise) *Simulator {
 }
 
 func request(rows, n int, interval float64) *sdk.ForecastRequest {
-	r := &sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(1), First: 3}, From: 1, To: 1 + interval, Ensemble: mat.NewDense(rows, n, nil), Into: mat.NewDense(rows, n, nil)}
+	r := &sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(1)}.From(3), From: 1, To: 1 + interval, Ensemble: mat.NewDense(rows, n, nil), Into: mat.NewDense(rows, n, nil)}
 	for i := range r.Ensemble.RawMatrix().Data {
 		r.Ensemble.RawMatrix().Data[i] = float64(i % 7)
 	}

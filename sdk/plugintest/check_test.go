@@ -470,11 +470,11 @@ func TestOperatorFindings(t *testing.T) {
 			[]string{"error_variance: value 1 is 0"}},
 		{"variance too short", func(_ *sdk.ObserveRequest, a *sdk.ObserveResult) { a.ErrorVariance = a.ErrorVariance[:2] },
 			[]string{"error_variance holds 2 values; want 6"}},
-		{"simulated is the same in every block", func(r *sdk.ObserveRequest, _ *sdk.ObserveResult) { put(r.Simulated, 0, 0, float64(r.First)) },
+		{"simulated is the same in every block", func(r *sdk.ObserveRequest, _ *sdk.ObserveResult) { put(r.Simulated, 0, 0, float64(r.Member(0))) },
 			[]string{"simulated: members 5 to 11 by themselves give a different answer"}},
 		{"first + row is not the number", func(r *sdk.ObserveRequest, _ *sdk.ObserveResult) {
 			for i := range r.Ensemble.RawMatrix().Rows {
-				put(r.Simulated, i, 0, float64(r.First+i))
+				put(r.Simulated, i, 0, float64(r.Member(0)+i))
 			}
 		}, []string{"simulated: members 0 2 3 7 11 by themselves give a different answer"}},
 		{"infinite prediction", func(r *sdk.ObserveRequest, _ *sdk.ObserveResult) { put(r.Predicted, 0, 3, math.Inf(1)) },

@@ -63,7 +63,7 @@ func (r *remote) header(ctx context.Context, call sdk.Call, ensemble *mat.Dense)
 	return &pb.CallHeader{
 		Timeout:       timeout,
 		Configuration: r.configuration, Call: r.client.calls.Add(1), Cycle: int64(call.Cycle),
-		Members: int64(ensemble.RawMatrix().Rows), FirstMember: int64(call.First), Numbers: integers[int64](call.Numbers),
+		Members: int64(ensemble.RawMatrix().Rows), FirstMember: int64(call.Member(0)), Numbers: integers[int64](call.Numbers()),
 		SeedHi: call.Seed.Hi, SeedLo: call.Seed.Lo,
 	}
 }

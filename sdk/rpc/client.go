@@ -31,7 +31,7 @@ func Describe(ctx context.Context, conn grpc.ClientConnInterface) (*sdk.Plugin, 
 	c.method, c.carries = methodOf[m.Role], m.Carries
 	c.shares = from.Addr != nil && from.Addr.Network() == "unix" && slices.Contains(res.Features, featureShared)
 	c.grid = slices.Contains(res.Features, featureGrid)
-	c.whole = slices.Contains(res.Features, featureNumbers) || !m.Threading.IndependentMembers
+	c.numbers, c.parted = slices.Contains(res.Features, featureNumbers), m.Threading.IndependentMembers
 	c.series, c.single = slices.Contains(res.Features, featureSeries), slices.Contains(res.Features, featureSingle)
 	p := &sdk.Plugin{Manifest: m}
 	switch m.Role {
@@ -83,10 +83,11 @@ type client struct {
 
 	carries bool // the manifest says so
 
-	series bool // the plugin takes several calls on a stream
-	single bool // and states in single precision
-	grid   bool // and positions by rule
-	whole  bool // and members whose numbers do not follow each other, or must get them: they depend on each other
+	series  bool // the plugin takes several calls on a stream
+	single  bool // and states in single precision
+	grid    bool // and positions by rule
+	numbers bool // and members whose numbers do not follow each other
+	parted  bool // members may go in several calls: they do not depend on each other
 
 	mu     sync.Mutex
 	names  int      // of configurations, made so far

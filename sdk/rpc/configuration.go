@@ -152,7 +152,11 @@ func (c *configuration) spaces(state, observations *sdk.Layout) (err error) {
 }
 
 func callOf(h *pb.CallHeader) sdk.Call {
-	return sdk.Call{Cycle: int(h.Cycle), Seed: rng.Seed{Hi: h.SeedHi, Lo: h.SeedLo}, First: int(h.FirstMember), Numbers: integers[int](h.Numbers)}
+	c := sdk.Call{Cycle: int(h.Cycle), Seed: rng.Seed{Hi: h.SeedHi, Lo: h.SeedLo}}
+	if len(h.Numbers) > 0 {
+		return c.Of(integers[int](h.Numbers))
+	}
+	return c.From(int(h.FirstMember))
 }
 
 // takeJob returns the memory for a call of c: that of an earlier call of any configuration,

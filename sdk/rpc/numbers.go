@@ -9,8 +9,9 @@ import (
 )
 
 // featureNumbers is the feature of plugins that read the numbers of members which do not follow
-// each other. Others would take them for first_member + row, so they get several calls, in each of
-// which that is right; members that depend on each other cannot be parted.
+// each other. Others would take them for first_member + row, so their models and operators get several calls,
+// in each of which that is right, unless members depend on each other: that is an error. A filter that lacks it
+// has random numbers by row; to it a number means nothing else.
 const featureNumbers = "numbers.v1"
 
 // integers returns list as integers of another type; nil for an empty one.
@@ -22,9 +23,14 @@ func integers[To, From int | int64](list []From) (to []To) {
 }
 
 // eachPart calls do with the parts of a call whose numbers follow each other, by rows [from, to).
-func eachPart(call sdk.Call, do func(of sdk.Call, from, to int) error) error {
-	for from, to := 0, 1; from < len(call.Numbers); to++ {
-		if to < len(call.Numbers) && call.Numbers[to] == call.Numbers[to-1]+1 {
+func (c *client) eachPart(call sdk.Call, do func(of sdk.Call, from, to int) error) error {
+	numbers := call.Numbers()
+	if !c.parted {
+		return sdk.Errorf(sdk.KindPlugin, "call", "the plugin does not know that members have been dropped (it lacks %s), and takes member %d for another", featureNumbers, gap(numbers)).
+			WithHint("make it with this version of plume's kit; its members depend on each other, so they cannot go in several calls")
+	}
+	for from, to := 0, 1; from < len(numbers); to++ {
+		if to < len(numbers) && numbers[to] == numbers[to-1]+1 {
 			continue
 		}
 		if err := do(call.Rows(from, to), from, to); err != nil {
@@ -35,10 +41,19 @@ func eachPart(call sdk.Call, do func(of sdk.Call, from, to int) error) error {
 	return nil
 }
 
+// gap returns the first number that does not follow the one before it.
+func gap(numbers []int) int {
+	i := 1
+	for numbers[i] == numbers[i-1]+1 {
+		i++
+	}
+	return numbers[i]
+}
+
 // inParts is Forecast for a plugin without [featureNumbers].
 func (m *model) inParts(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
-	whole, carry := &sdk.ForecastResult{}, make([][]byte, len(r.Numbers)) // metrics of a part are not those of the whole
-	err := eachPart(r.Call, func(of sdk.Call, from, to int) error {
+	whole, carry := &sdk.ForecastResult{}, make([][]byte, len(r.Numbers())) // metrics of a part are not those of the whole
+	err := m.client.eachPart(r.Call, func(of sdk.Call, from, to int) error {
 		part := *r
 		part.Call, part.Ensemble, part.Into, part.Parameters = of, rowsOf(r.Ensemble, from, to), rowsOf(r.Into, from, to), rowsOf(r.Parameters, from, to)
 		if r.Carry != nil {
@@ -64,7 +79,7 @@ func (m *model) inParts(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Forec
 // inParts is Observe for a plugin without [featureNumbers].
 func (o *operator) inParts(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
 	whole := &sdk.ObserveResult{}
-	err := eachPart(r.Call, func(of sdk.Call, from, to int) error {
+	err := o.client.eachPart(r.Call, func(of sdk.Call, from, to int) error {
 		part := *r
 		part.Call, part.Ensemble, part.Predicted, part.Simulated = of, rowsOf(r.Ensemble, from, to), rowsOf(r.Predicted, from, to), rowsOf(r.Simulated, from, to)
 		part.LogLikelihood, part.Gradient = rowsOf(r.LogLikelihood, from, to), rowsOf(r.Gradient, from, to)
@@ -73,7 +88,7 @@ func (o *operator) inParts(ctx context.Context, r *sdk.ObserveRequest) (*sdk.Obs
 			return err
 		}
 		if from > 0 && !slices.Equal(res.ErrorVariance, whole.ErrorVariance) {
-			return contract("answer", "the error variance depends on the members: members %d to %d have another one than those before", of.First, of.Member(to-from-1))
+			return contract("answer", "the error variance depends on the members: members %d to %d have another one than those before", of.Member(0), of.Member(to-from-1))
 		}
 		whole.ErrorVariance = res.ErrorVariance
 		return nil

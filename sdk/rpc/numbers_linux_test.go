@@ -78,7 +78,10 @@ func TestNumbersOfMembers(t *testing.T) {
 }
 
 // byNumber predicts the number of each member, with an error variance that may be another one for some.
-type byNumber struct{ uneven bool }
+type byNumber struct {
+	uneven    bool
+	dependent bool // its members are not to be parted
+}
 
 func (byNumber) Space() *sdk.ObservationSpace {
 	return &sdk.ObservationSpace{Layout: single("y", 1), Offers: []sdk.Capability{sdk.Predicted, sdk.ErrorVariance}}
@@ -89,14 +92,18 @@ func (o byNumber) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.Observ
 		r.Predicted.Set(i, 0, float64(r.Member(i)))
 	}
 	if o.uneven {
-		return &sdk.ObserveResult{ErrorVariance: []float64{float64(1 + r.First)}}, nil
+		return &sdk.ObserveResult{ErrorVariance: []float64{float64(1 + r.Member(0))}}, nil
 	}
 	return &sdk.ObserveResult{ErrorVariance: []float64{4}}, nil
 }
 
 func TestNumbersOfObservedMembers(t *testing.T) {
 	observe := func(o byNumber, options ...grpc.ServerOption) (*mat.Dense, *sdk.ObserveResult, error) {
-		p, err := sdk.OperatorPlugin("name = \"number\"\nversion = \"1\"\nrole = \"operator\"\nsummary = \"numbers\"\nerrors = [\"normal\"]",
+		text := "name = \"number\"\nversion = \"1\"\nrole = \"operator\"\nsummary = \"numbers\"\nerrors = [\"normal\"]\n"
+		if o.dependent {
+			text += "[threading]\nindependent_members = false\n"
+		}
+		p, err := sdk.OperatorPlugin(text,
 			func(sdk.OperatorConfig) (sdk.ObservationOperator, error) { return o, nil })
 		op, err := over(t, p, err, options...).NewOperator(t.Context(), sdk.OperatorConfig{State: single("x", 2), Error: sdk.ErrorModel{Dist: "normal", SD: []float64{1}}})
 		if err != nil {
@@ -111,6 +118,12 @@ func TestNumbersOfObservedMembers(t *testing.T) {
 		if err != nil || !slices.Equal(h.RawMatrix().Data, []float64{1, 2, 4, 8, 9}) || !slices.Equal(res.ErrorVariance, []float64{4}) {
 			t.Errorf("%s: got %v, %+v, %v", name, h, res, err)
 		}
+	}
+	if _, _, err := observe(byNumber{dependent: true}); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := observe(byNumber{dependent: true}, noFeatures); sdk.KindOf(err) != sdk.KindPlugin || !strings.Contains(err.Error(), "takes member 4 for another") {
+		t.Errorf("got %v; want an error, since each row would have the number of another member", err)
 	}
 	if _, _, err := observe(byNumber{uneven: true}, noFeatures); sdk.KindOf(err) != sdk.KindContract || !strings.Contains(err.Error(), "members 4 to 4 have another one") {
 		t.Errorf("got %v", err)

@@ -54,7 +54,7 @@ func datesFromProto(c *pb.Dates) (*sdk.Dates, error) {
 func (m *model) Layout() *sdk.Layout { return m.state.layout }
 
 func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
-	if !m.client.whole && r.Numbers != nil {
+	if !m.client.numbers && r.Numbers() != nil {
 		return m.inParts(ctx, r)
 	}
 	h := m.header(ctx, r.Call, r.Ensemble)
@@ -126,7 +126,7 @@ func (c *client) newOperator(ctx context.Context, config sdk.OperatorConfig) (sd
 func (o *operator) Space() *sdk.ObservationSpace { return o.observed }
 
 func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
-	if !o.client.whole && r.Numbers != nil {
+	if !o.client.numbers && r.Numbers() != nil {
 		return o.inParts(ctx, r)
 	}
 	h := o.header(ctx, r.Call, r.Ensemble)

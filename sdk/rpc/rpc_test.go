@@ -234,7 +234,7 @@ func configure(t testing.TB, trouble func(context.Context, *sdk.ForecastRequest)
 func request(m sdk.Model, rows int) *sdk.ForecastRequest {
 	n := m.Layout().Size()
 	r := &sdk.ForecastRequest{
-		Call: sdk.Call{Cycle: 17, Seed: rng.New(1), First: 5}, From: 1, To: 1.5,
+		Call: sdk.Call{Cycle: 17, Seed: rng.New(1)}.From(5), From: 1, To: 1.5,
 		Ensemble: mat.NewDense(rows, n, nil), Into: mat.NewDense(rows, n, nil),
 	}
 	for i := range r.Ensemble.RawMatrix().Data {

@@ -25,7 +25,7 @@ func TestNoiseWithMemory(t *testing.T) {
 		last := noise.Memory(rows)
 		var all []*mat.Dense
 		for k := range cycles {
-			q := &sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(1).Child("forecast", k), First: first}, To: 2, Into: mat.NewDense(rows, 3, nil)}
+			q := &sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(1).Child("forecast", k)}.From(first), To: 2, Into: mat.NewDense(rows, 3, nil)}
 			noise.Add(q, nil, last, nil)
 			all = append(all, q.Into)
 		}

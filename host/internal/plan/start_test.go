@@ -172,7 +172,7 @@ func (still) Forecast(_ context.Context, r *sdk.ForecastRequest) (*sdk.ForecastR
 
 func noisyForecast(t *testing.T, m sdk.Model, first, rows int, to float64) *mat.Dense {
 	t.Helper()
-	r := &sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(5), First: first}, From: 1, To: to, Ensemble: mat.NewDense(rows, 3, nil), Into: mat.NewDense(rows, 3, nil)}
+	r := &sdk.ForecastRequest{Call: sdk.Call{Seed: rng.New(5)}.From(first), From: 1, To: to, Ensemble: mat.NewDense(rows, 3, nil), Into: mat.NewDense(rows, 3, nil)}
 	if _, err := m.Forecast(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}

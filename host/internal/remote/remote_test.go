@@ -83,7 +83,7 @@ func (pond) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Forecast
 		<-ctx.Done()
 		return nil, ctx.Err()
 	case 2:
-		if rows, _ := r.Ensemble.Dims(); r.First <= 7 && 7 < r.First+rows {
+		if rows, _ := r.Ensemble.Dims(); r.Member(0) <= 7 && 7 < r.Member(0)+rows {
 			os.Exit(3)
 		}
 	case 3:

@@ -179,7 +179,7 @@ class Flaky(Model):
     example = {"state": [2.0]}
 
     def forecast(self, x, t0, t1, rng):
-        assert rng.cycle == 1 and rng.first in (0, 5)
+        assert rng.cycle == 1 and rng.numbers[0] in (0, 5)
         return super().forecast(x, t0, t1, rng)
 
     def forecast_member(self, x, t0, t1, rng):

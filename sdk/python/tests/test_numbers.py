@@ -61,10 +61,22 @@ plugin = "filter-enkf"
     ],
 )
 def test_members_keep_their_numbers(tmp_path, class_line, settings):
-    (tmp_path / "numbered.py").write_text(MODEL.replace("{more}", class_line), encoding="utf-8")
+    code, said = _run(tmp_path, MODEL.replace("{more}", class_line), *settings)
+    assert code == 0, said
+    assert "2 members" in said, said
+
+
+def test_the_number_of_the_first_member_does_not_stand_for_the_others(tmp_path):
+    numbers = "range(rng.first, rng.first + len(x))"
+    code, said = _run(tmp_path, MODEL.replace("{more}", "").replace("enumerate(rng.numbers)", f"enumerate({numbers})"))
+    assert code == 1, said
+    assert "'Streams' object has no attribute 'first'" in said, said
+
+
+def _run(tmp_path, model, *settings):
+    """Runs the workflow with a model."""
+    (tmp_path / "numbered.py").write_text(model, encoding="utf-8")
     (tmp_path / "numbers.toml").write_text(WORKFLOW, encoding="utf-8")
     rows = [f"{i},{i * i}" for i in range(9)]
     (tmp_path / "members.csv").write_text("\n".join(["x,y", *rows, ""]), encoding="utf-8")
-    code, said = plume("run", tmp_path / "numbers.toml", "--run-dir", tmp_path / "runs", *settings)
-    assert code == 0, said
-    assert "2 members" in said, said
+    return plume("run", tmp_path / "numbers.toml", "--run-dir", tmp_path / "runs", *settings)

@@ -15,11 +15,11 @@ class Streams:
     whose key is the seed of the call and whose counter begins at the member's number, so
     a member draws the same whatever members are called with it. numbers holds the numbers
     of all rows: those in the ensemble at the start, which members keep when others are
-    dropped or are in other calls. A forcing of its own is found by numbers[i]. first is
-    numbers[0], cycle the number of the assimilation cycle."""
+    dropped or are in other calls. A forcing of its own is found by numbers[i]. cycle is the
+    number of the assimilation cycle."""
 
     def __init__(self, seed: tuple[int, int], numbers: Sequence[int], cycle: int) -> None:
-        self.numbers, self.first, self.cycle = numbers, numbers[0], cycle
+        self.numbers, self.cycle = numbers, cycle
         self._seed = seed
         self._open: dict[int, np.random.Generator] = {}
 

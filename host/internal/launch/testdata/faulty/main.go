@@ -247,7 +247,7 @@ func (o *operator) Observe(_ context.Context, r *sdk.ObserveRequest) (*sdk.Obser
 	}
 	variance := slices.Repeat([]float64{1}, n)
 	if o.Fault == "uneven" {
-		variance[0] += float64(r.First)
+		variance[0] += float64(r.Member(0))
 	}
 	return &sdk.ObserveResult{ErrorVariance: variance}, nil
 }
