@@ -153,7 +153,8 @@ func (r *remote) callSmall(ctx context.Context, h *pb.CallHeader, out []*channel
 }
 
 // callLarge makes a call that sends and receives at the same time, so that neither
-// side waits for the other to empty the transport's buffers.
+// side waits for the other to empty the transport's buffers. After a call that has failed
+// the matrices may change, see abandon.
 func (r *remote) callLarge(ctx context.Context, h *pb.CallHeader, out []*channel, answer *incoming) (*pb.CallEnd, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	observed := 0
@@ -179,11 +180,11 @@ func (r *remote) callLarge(ctx context.Context, h *pb.CallHeader, out []*channel
 	}()
 	end, err := answer.receive(stream, &frame{sink: answer.payload})
 	if err != nil {
-		cancel()
+		abandon(stream, cancel)
 		return nil, firstCause(<-sent, fromStatus(err))
 	}
 	if err := <-sent; err != nil {
-		cancel()
+		abandon(stream, cancel)
 		return nil, fromStatus(err)
 	}
 	r.client.putScratch(scratch)
@@ -193,6 +194,16 @@ func (r *remote) callLarge(ctx context.Context, h *pb.CallHeader, out []*channel
 	}
 	finish(stream, cancel)
 	return end, nil
+}
+
+// abandon gives up a call. A plugin in this process reads nothing of it any more when it
+// returns. The transport to another process may, of a call that is cancelled: what the plugin
+// makes of it goes nowhere.
+func abandon(stream grpc.ClientStream, cancel context.CancelFunc) {
+	cancel()
+	if c, ok := stream.(*caller); ok {
+		c.loan.end()
+	}
 }
 
 // finish tells the plugin that its answer has arrived, and waits in the background for

@@ -35,6 +35,7 @@ type frame struct {
 	payload [][]byte
 	whole   bool                       // the payload is copied, so the sender's memory may change
 	lent    *[]byte                    // where it has been copied to, within a process; nil: nowhere
+	loan    *loan                      // within a process, whose memory the payload is if it is not copied; nil: the receiver's, until it lets go
 	open    func(*pb.CallHeader) error // nil: headers are only noted
 	sink    func(channel pb.Channel, piece []byte) error
 	fault   error // what is wrong with a frame that came in; as an error of the codec it would become text

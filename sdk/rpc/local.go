@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 
 	"github.com/plume-da/plume/sdk"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
@@ -87,6 +88,12 @@ func (w *way) Context() context.Context { return w.ctx }
 // send returns io.EOF when the receiver has gone.
 func (w *way) send(m any, gone <-chan struct{}) error {
 	f := m.(*frame)
+	if f.header != nil {
+		f.header = proto.CloneOf(f.header)
+	}
+	if f.end != nil {
+		f.end = proto.CloneOf(f.end)
+	}
 	if f.whole {
 		f.copied()
 	}
@@ -147,13 +154,24 @@ func (f *frame) copied() {
 
 // take does to f what the codec does when it receives sent.
 func (f *frame) take(sent *frame) {
-	f.header, f.end, f.channel, f.shared, f.fault = nil, nil, sent.channel, nil, nil
-	if sent.header != nil {
-		f.header = proto.CloneOf(sent.header)
+	f.header, f.end, f.channel, f.shared, f.fault = sent.header, sent.end, sent.channel, nil, nil
+	if f.header != nil {
 		f.begin()
 	}
-	if sent.end != nil {
-		f.end = proto.CloneOf(sent.end)
+	f.read(sent)
+	if sent.lent != nil {
+		lent.Put(sent.lent)
+	}
+}
+
+// read passes the payload of sent to f's sink, unless its memory is not to be read any more.
+func (f *frame) read(sent *frame) {
+	if sent.loan != nil {
+		sent.loan.mu.Lock()
+		defer sent.loan.mu.Unlock()
+		if sent.loan.ended {
+			f.fault = contract("call", "was given up")
+		}
 	}
 	for _, piece := range sent.payload {
 		switch {
@@ -164,9 +182,19 @@ func (f *frame) take(sent *frame) {
 			f.fault = f.sink(f.channel, piece)
 		}
 	}
-	if sent.lent != nil {
-		lent.Put(sent.lent)
-	}
+}
+
+// loan is the memory of a caller that the other end may read, in pieces of maxPayload at most.
+type loan struct {
+	mu    sync.Mutex // held while a piece is read
+	ended bool
+}
+
+// end returns when nothing is read any more.
+func (l *loan) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
 }
 
 // caller is the host's end.
@@ -175,6 +203,7 @@ type caller struct {
 	asked    chan struct{} // closed when everything has been sent
 	answered chan struct{} // closed when the answer has ended; status may then be read
 	status   error
+	loan     loan
 }
 
 // Header implements grpc.ClientStream.
@@ -184,7 +213,10 @@ func (c *caller) Header() (metadata.MD, error) { return nil, nil }
 func (c *caller) Trailer() metadata.MD { return nil }
 
 // SendMsg implements grpc.Stream.
-func (c *caller) SendMsg(m any) error { return c.send(m, c.answered) }
+func (c *caller) SendMsg(m any) error {
+	m.(*frame).loan = &c.loan
+	return c.send(m, c.answered)
+}
 
 // CloseSend implements grpc.ClientStream.
 func (c *caller) CloseSend() error {

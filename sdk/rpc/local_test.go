@@ -199,15 +199,78 @@ func TestLocalCallsShareAStream(t *testing.T) {
 func TestLocalPayloadIsCopied(t *testing.T) {
 	ctx := t.Context()
 	frames := make(chan *frame, 1)
-	payload := []byte("abc")
+	payload, header := []byte("abc"), &pb.CallHeader{LogWeights: []float64{1}}
 	sender, receiver := &way{ctx: ctx, out: frames}, &way{ctx: ctx, in: frames}
-	if err := sender.send(&frame{whole: true, channel: pb.Channel_CHANNEL_ENSEMBLE, payload: [][]byte{payload[:1], payload[1:]}}, nil); err != nil {
+	if err := sender.send(&frame{header: header, whole: true, channel: pb.Channel_CHANNEL_ENSEMBLE, payload: [][]byte{payload[:1], payload[1:]}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	copy(payload, "xyz")
+	header.LogWeights[0] = 2
 	var got []byte
-	if err := receiver.receive(&frame{sink: func(_ pb.Channel, piece []byte) error { got = append(got, piece...); return nil }}, nil); err != nil || string(got) != "abc" {
-		t.Errorf("got %q, %v; want abc", got, err)
+	into := &frame{sink: func(_ pb.Channel, piece []byte) error { got = append(got, piece...); return nil }}
+	if err := receiver.receive(into, nil); err != nil || string(got) != "abc" || into.header.LogWeights[0] != 1 {
+		t.Errorf("got %q with %v, %v; want abc with 1", got, into.header, err)
+	}
+}
+
+// A large call is not copied. When one that is cancelled has returned, the plugin does not read the host's matrices any more:
+// neither what it was about to receive, nor what it receives at that moment, which the race detector would see.
+func TestAbandonedCallLetsGo(t *testing.T) {
+	frames := make(chan *frame, underWay)
+	c, receiver := &caller{way: way{ctx: t.Context(), out: frames}}, &way{ctx: t.Context(), in: frames}
+	var got []byte
+	into := &frame{sink: func(_ pb.Channel, piece []byte) error { got = append(got, piece...); return nil }}
+	for _, payload := range []string{"before", "after"} {
+		if err := c.SendMsg(&frame{channel: pb.Channel_CHANNEL_ENSEMBLE, payload: [][]byte{[]byte(payload)}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := receiver.receive(into, nil); err != nil {
+			t.Fatal(err)
+		}
+		abandon(c, func() {})
+	}
+	if string(got) != "before" || into.fault == nil {
+		t.Errorf("got %q and the fault %v; want what was sent before the call was given up, and a fault", got, into.fault)
+	}
+}
+
+// field is a model whose state is one variable, which is sent from the host's matrix itself.
+type field struct{}
+
+func (field) Layout() *sdk.Layout {
+	return &sdk.Layout{Variables: []sdk.Variable{{Name: "x", Shape: []int{100_000}}}}
+}
+
+func (field) Forecast(context.Context, *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	return &sdk.ForecastResult{}, nil
+}
+
+func TestMatricesAfterAbandonedCalls(t *testing.T) {
+	conn := Local(t.Context(), must(sdk.ModelPlugin(manifest, func(sdk.ModelConfig) (sdk.Model, error) { return field{}, nil }))).(*local)
+	var giveUp context.CancelFunc
+	conn.server.Watched(func() { // the plugin begins to read, and goes on when the host has its matrices back
+		giveUp()
+		time.Sleep(20 * time.Millisecond)
+	}, func(time.Duration) {})
+	p, err := Describe(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := p.NewModel(t.Context(), sdk.ModelConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := request(m, 20) // 16 MB
+	for range 5 {
+		var ctx context.Context
+		ctx, giveUp = context.WithCancel(t.Context())
+		if _, err := m.Forecast(ctx, r); sdk.KindOf(err) != sdk.KindCanceled {
+			t.Errorf("got %v, want an error of kind canceled", err)
+		}
+		for k := range r.Ensemble.RawMatrix().Data {
+			r.Ensemble.RawMatrix().Data[k]++
+			r.Into.RawMatrix().Data[k]++
+		}
 	}
 }
 
