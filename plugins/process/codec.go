@@ -60,7 +60,7 @@ func (c textCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
 	if c.table != nil {
 		return c.table.decode(r, t, into)
 	}
-	text, err := readText(r)
+	text, err := readText(r, boundOf(mostText, into))
 	if err != nil {
 		return err
 	}
@@ -195,11 +195,13 @@ func parseNumber(text string) (float64, error) {
 	return 0, fmt.Errorf("got %q, want a number", brief(text))
 }
 
+// brieflyShown is how much a message shows of a text.
+const brieflyShown = 200
+
 // brief returns text, cut if it is long.
 func brief(text string) string {
-	const most = 200
-	if len(text) > most {
-		return text[:most] + "..."
+	if len(text) > brieflyShown {
+		return text[:brieflyShown] + "..."
 	}
 	return text
 }

@@ -28,7 +28,7 @@ func (jsonCodec) decode(r io.Reader, t *task, into *mat.Dense) error {
 		jsonMember
 		Members []jsonMember `json:"members"`
 	}
-	in := json.NewDecoder(r)
+	in := json.NewDecoder(&bounded{Reader: r, most: boundOf(mostText, into)})
 	if err := in.Decode(&result); err != nil {
 		return err
 	}

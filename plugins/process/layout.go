@@ -143,7 +143,7 @@ func readPoints(path string, size int) (*sdk.Coordinates, error) {
 		return nil, config("points", "%v", err)
 	}
 	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
+	rows, err := csv.NewReader(&bounded{Reader: f, most: mostText}).ReadAll()
 	if err != nil {
 		return nil, config("points", "%s: %v", path, err)
 	}

@@ -216,11 +216,10 @@ func (m *model) setInputs() error {
 	case text:
 		source := m.Template
 		if !inline(source) {
-			read, err := os.ReadFile(m.path(source))
-			if err != nil {
+			var err error
+			if source, err = readFile(m.path(source)); err != nil {
 				return config("template", "%v", err).WithHint("template is the name of a file, or a text with {{ or several lines")
 			}
-			source = string(read)
 		}
 		var err error
 		if c, err = m.templateIn("template", source); err != nil {

@@ -470,7 +470,7 @@ func (c instructed) encode(io.Writer, *task) error {
 }
 
 func (c instructed) decode(r io.Reader, _ *task, into *mat.Dense) error {
-	text, err := readText(r)
+	text, err := readText(r, boundOf(mostText, into))
 	if err != nil {
 		return err
 	}
@@ -491,11 +491,11 @@ func (c instructed) decode(r io.Reader, _ *task, into *mat.Dense) error {
 // put writes the state of the member of t into the file path. Numbers that have not changed stay
 // as they are.
 func (c instructed) put(path string, t *task) error {
-	text, err := os.ReadFile(path)
+	text, err := readFile(path)
 	if err != nil {
 		return err
 	}
-	found, err := c.find(string(text))
+	found, err := c.find(text)
 	if err != nil {
 		return err
 	}
@@ -505,7 +505,7 @@ func (c instructed) put(path string, t *task) error {
 		if c.values[k] >= t.states.RawMatrix().Cols { // a diagnostic
 			continue
 		}
-		v, before := t.states.At(0, c.values[k]), string(text[at.from:at.to])
+		v, before := t.states.At(0, c.values[k]), text[at.from:at.to]
 		if old, err := parseNumber(before); err == nil && old == v {
 			continue
 		}
@@ -530,9 +530,8 @@ func (m *model) textFor(where, file, ending string) (name, text string, err erro
 		return "", "", config(where, "got %q, want the name of a file that ends in %s", file, ending).
 			WithHint("model.txt%s is for the file model.txt of the program", ending)
 	}
-	read, err := os.ReadFile(m.path(file))
-	if err != nil {
+	if text, err = readFile(m.path(file)); err != nil {
 		return "", "", config(where, "%v", err)
 	}
-	return name, string(read), nil
+	return name, text, nil
 }

@@ -204,8 +204,12 @@ func (m *model) exchange(s *server, t *task, into *outcome) *failure {
 	}
 	asked := sync.OnceValue(func() error { _, err := s.input.Write(line); return err })
 	go func() { _ = asked() }() // what the server prints before it has read the line may be more than its pipe holds
-	answer, err := s.output.ReadBytes('\n')
-	if err != nil {
+	most := boundOf(mostAnswer, into.states)
+	answer, err := readLine(s.output, most)
+	switch {
+	case errors.Is(err, errLong):
+		return &failure{what: fmt.Sprintf("printed more than %d bytes without a line break, which begin with %q; want one line of JSON such as {\"state\": ...}", most, said(answer[:min(len(answer), 2*brieflyShown)]))}
+	case err != nil:
 		return m.gone(s, asked)
 	}
 	var head struct {

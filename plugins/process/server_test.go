@@ -86,6 +86,10 @@ func misbehave(habit string) {
 		fmt.Println(`{"state": {"x": 1, "y": NaN}}`)
 	case "bare":
 		fmt.Println(`{"x": 1, "y": 2}`)
+	case "babbles":
+		for {
+			fmt.Print(strings.Repeat("x", 1000))
+		}
 	case "infinite":
 		fmt.Println(`{"state": {"x": 1, "y": 1e999}}`)
 		time.Sleep(time.Hour)

@@ -84,7 +84,7 @@ type record struct {
 
 // decode fills into with the rows of r.
 func (t *table) decode(r io.Reader, _ *task, into *mat.Dense) error {
-	text, err := readText(r)
+	text, err := readText(r, boundOf(mostText, into))
 	if err != nil {
 		return err
 	}
@@ -133,12 +133,6 @@ func (p pick) read(dst []float64, r record) error {
 		dst[k] = v
 	}
 	return nil
-}
-
-// readText returns what r holds, without the mark that some programs begin a text with.
-func readText(r io.Reader) (string, error) {
-	text, err := io.ReadAll(r)
-	return strings.TrimPrefix(string(text), "\ufeff"), err
 }
 
 // isComment reports whether a line is none of data for most programs.

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -206,9 +207,7 @@ func appendRows(file string, in io.Reader) error {
 	for err == nil {
 		var rows []byte
 		for err == nil && (len(rows) == 0 || lines.Buffered() > 0 && len(rows) < 1<<16) {
-			var line []byte
-			line, err = lines.ReadBytes('\n')
-			rows = append(rows, line...)
+			rows, err = appendLine(rows, lines)
 		}
 		if n := len(rows); n > 0 && rows[n-1] != '\n' {
 			rows = append(rows, '\n')
@@ -221,6 +220,23 @@ func appendRows(file string, in io.Reader) error {
 		err = nil
 	}
 	return errors.Join(err, out.Sync(), out.Close())
+}
+
+// mostLine is how many bytes a line of rows may have; a variable for tests.
+var mostLine = 64 << 20
+
+// appendLine appends the next line of in to rows.
+func appendLine(rows []byte, in *bufio.Reader) ([]byte, error) {
+	for from := len(rows); ; {
+		piece, err := in.ReadSlice('\n')
+		rows = append(rows, piece...)
+		switch {
+		case len(rows)-from > mostLine:
+			return rows[:from], fmt.Errorf("standard input: got a line of more than %d bytes, want rows of observations", mostLine)
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return rows, err
+		}
+	}
 }
 
 // endLine ends the last line of a file, unless that has been done.

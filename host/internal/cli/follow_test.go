@@ -361,3 +361,22 @@ func TestFollowInput(t *testing.T) {
 		t.Errorf("got %s", text)
 	}
 }
+
+// A line without an end is not taken into memory: the rows before it are kept, and nothing of it.
+func TestInputThatDoesNotEnd(t *testing.T) {
+	was := mostLine
+	mostLine = 100_000
+	t.Cleanup(func() { mostLine = was })
+	file := filepath.Join(t.TempDir(), "data.csv")
+	if err := os.WriteFile(file, []byte("t,level\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in := io.MultiReader(strings.NewReader(strings.Repeat("1,2\n", 50_000)), strings.NewReader(strings.Repeat("3", 1_000_000)))
+	if err := appendRows(file, in); err == nil || !strings.Contains(err.Error(), "got a line of more than 100000 bytes") {
+		t.Errorf("got %v", err)
+	}
+	text, err := os.ReadFile(file)
+	if want := "t,level\n" + strings.Repeat("1,2\n", 50_000); err != nil || string(text) != want {
+		t.Errorf("the file has %d bytes, %v, want the %d before the line", len(text), err, len(want))
+	}
+}

@@ -178,8 +178,9 @@ func openPage(path string) error {
 	if err == nil {
 		return nil
 	}
-	text, _ := os.ReadFile(said.Name()) // without it the error says what it is
-	return fmt.Errorf("--open: %s: %w: %s; open %s yourself", program[0], err, strings.TrimSpace(string(text)), path)
+	text := make([]byte, 4<<10)
+	n, _ := said.ReadAt(text, 0) // without it the error says what it is
+	return fmt.Errorf("--open: %s: %w: %s; open %s yourself", program[0], err, strings.TrimSpace(string(text[:n])), path)
 }
 
 // reported returns what a report takes from the workflow; nil if this version cannot read

@@ -222,7 +222,7 @@ func (e *Executor) submit(ctx context.Context, t *try) (*line, error) {
 		in: conn, out: conn,
 		exit: func() string {
 			how := "its connection ended"
-			text, _ := os.ReadFile(t.Log)
+			text, _ := ending(t.Log)
 			if last := lastLine(text); last != "" {
 				how += ": " + last
 			}
@@ -251,11 +251,11 @@ func (e *Executor) hand(ctx context.Context, t *try, dir string) error {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(submitTime, kill) })()
 	command := launch.Grouped(later, argv)
 	command.Dir = dir
-	var out, warnings bytes.Buffer
+	var out, warnings beginning
 	command.Stdout, command.Stderr = &out, &warnings
 	err := command.Run()
 	var ended *exec.ExitError
-	all := slices.Concat(out.Bytes(), warnings.Bytes())
+	all := slices.Concat(out.text, warnings.text)
 	said := lastLine(all)
 	switch {
 	case later.Err() != nil:
@@ -270,7 +270,7 @@ func (e *Executor) hand(ctx context.Context, t *try, dir string) error {
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay): // what it has left behind may be the job
 		return e.missing(err)
 	}
-	found := e.recipe.id.FindSubmatch(out.Bytes())
+	found := e.recipe.id.FindSubmatch(out.text)
 	if found == nil {
 		return sdk.Errorf(sdk.KindResource, "", "executor %s: %s printed no number of a job that %q matches: %q", e.name, argv[0], e.recipe.id, said).
 			WithHint("a job that it has submitted cannot be cancelled: look into the queue, and correct id")
@@ -296,7 +296,7 @@ func (e *Executor) called(ctx context.Context, t *try, call <-chan net.Conn) (ne
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-look.C:
-			text, err := os.ReadFile(t.Log)
+			text, err := ending(t.Log)
 			if err != nil || !bytes.Contains(text, []byte(failed)) {
 				continue
 			}
@@ -316,6 +316,33 @@ func (e *Executor) cancel(t *try) {
 	if command.Start() == nil {
 		e.ends.Go(func() { _ = command.Wait() })
 	}
+}
+
+// mostSaid is how much is read of what a command of an engine or a job has printed, which may be
+// without end.
+const mostSaid = 1 << 20
+
+// beginning is the first mostSaid bytes of what is written to it.
+type beginning struct{ text []byte }
+
+// Write implements io.Writer.
+func (b *beginning) Write(p []byte) (int, error) {
+	b.text = append(b.text, p[:min(len(p), mostSaid-len(b.text))]...)
+	return len(p), nil
+}
+
+// ending returns the last mostSaid bytes of a file.
+func ending(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.NewSectionReader(f, max(0, size-mostSaid), mostSaid))
 }
 
 // lastLine returns the last line of a text that is not empty.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -181,10 +182,11 @@ func (n *node) end(why launch.Exit) { n.ended.CompareAndSwap(nil, &why) }
 // introduce waits for the handshake of the plugin, and passes it on with an address on TCP.
 // What is no handshake is passed on as it is: the host says what is wrong with it.
 func (n *node) introduce(child launch.Child, run *request, stdout *bufio.Reader) {
-	line, err := stdout.ReadString('\n')
-	if err != nil {
+	text, err := stdout.ReadSlice('\n') // of a line that does not end, the beginning
+	if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 		return // the plugin has ended
 	}
+	line := string(text)
 	if parts := strings.Split(strings.TrimSpace(line), "|"); len(parts) >= 5 && parts[2] == "unix" {
 		g, err := newGate(run, parts[3])
 		if err != nil {

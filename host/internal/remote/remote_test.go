@@ -1,6 +1,8 @@
 package remote
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -719,6 +721,50 @@ func TestLastLines(t *testing.T) {
 	}
 	if !regexp.MustCompile(`"output":"20000".*\n(.*\n)*.*"exit":\{"What":"exited with code 0"`).Match(out) {
 		t.Errorf("got %d bytes that end with %s", len(out), out[max(0, len(out)-300):])
+	}
+}
+
+// A node passes on the beginning of a first line that does not end, of which the host says what is wrong, and then the rest of it
+// in pieces.
+func TestFirstLineThatDoesNotEnd(t *testing.T) {
+	var out bytes.Buffer
+	text := strings.Repeat("x", 100_000)
+	(&node{host: &sender{to: &out, mark: mark}}).introduce(nil, &request{}, bufio.NewReader(strings.NewReader(text)))
+	var first, rest string
+	for line := range bytes.Lines(out.Bytes()) {
+		switch m, ok := parse(line); {
+		case !ok:
+			t.Fatalf("got %s", line)
+		case m.Output != nil:
+			rest += *m.Output
+		default:
+			first += m.Handshake
+		}
+	}
+	if first == "" || len(first) > 4096 || first+rest != text {
+		t.Errorf("got a handshake of %d bytes and %d after it, want at most 4096 and the others", len(first), len(rest))
+	}
+}
+
+// Of what commands and jobs print without end as much is read as matters: the beginning, which has the number of a job, or the end,
+// which says why one failed.
+func TestLongOutput(t *testing.T) {
+	var said beginning
+	piece := strings.Repeat("x", 300_000)
+	for range 10 {
+		if n, err := io.WriteString(&said, piece); n != len(piece) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if len(said.text) != mostSaid {
+		t.Errorf("%d bytes are kept, want %d", len(said.text), mostSaid)
+	}
+	log := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(log, []byte("begin\n"+strings.Repeat(piece, 10)+"\n"+failed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := ending(log); err != nil || len(text) != mostSaid || lastLine(text) != failed {
+		t.Errorf("got %d bytes, %v, want the last %d", len(text), err, mostSaid)
 	}
 }
 

@@ -198,6 +198,33 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// A row that does not end, because a quote or a line break is missing, is not read to the end of a large file. Many rows are, and comments
+// and lines to skip between them.
+func TestRowsThatDoNotEnd(t *testing.T) {
+	was := mostRow
+	mostRow = 200_000
+	t.Cleanup(func() { mostRow = was })
+	const most = "has a row of more than 200000 bytes"
+	rows, long := strings.Repeat("1,2\n", 100_000), strings.Repeat("3,4,", 100_000)
+	for name, c := range map[string]struct {
+		text    string
+		dialect Dialect
+		want    string
+	}{
+		"many rows":     {text: "a,b\n" + rows, want: ""},
+		"skipped lines": {text: strings.Repeat("by a logger\n", 100_000) + "a,b\n1,2\n", dialect: Dialect{SkipLines: 100_000}, want: ""},
+		"a quote":       {text: "a,b\n1,\"2\n" + rows, want: most},
+		"a long line":   {text: "a,b\n" + long, want: most},
+		"a long head":   {text: long, want: most},
+		"long words":    {text: "a b\n1 2" + strings.Repeat(" ", 400_000), dialect: Dialect{Delimiter: " "}, want: most},
+	} {
+		got := numbersOf(put(t, "t.csv", c.text), c.dialect, "a")
+		if got = got[strings.LastIndex(got, "\n")+1:]; got != c.want {
+			t.Errorf("%s: got %.100q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // errorOf returns the first error of reading column a.
 func errorOf(t *testing.T, path string, d Dialect) *Error {
 	t.Helper()

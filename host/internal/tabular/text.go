@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ import (
 // textFile is a source of texts: a line of names, followed by rows of values.
 type textFile struct {
 	file    *os.File
+	bytes   *budget
 	reader  records
 	skipped int // lines before the first that reader reads
 	names   []rows.Column
@@ -56,7 +58,8 @@ func character(s string) rune {
 }
 
 func (t *textFile) open(in io.Reader, d Dialect) error {
-	raw := bufio.NewReaderSize(in, 1<<16)
+	t.bytes = &budget{in: in, left: math.MaxInt} // lines to skip are not kept
+	raw := bufio.NewReaderSize(t.bytes, 1<<16)
 	lines, err := decoded(raw, 1<<16)
 	if err != nil {
 		return err
@@ -79,7 +82,7 @@ func (t *textFile) open(in io.Reader, d Dialect) error {
 	head := d.Names
 	if t.named = "names"; head == nil {
 		t.named = "the line of names"
-		if head, err = t.reader.Read(); errors.Is(err, io.EOF) {
+		if head, err = t.read(); errors.Is(err, io.EOF) {
 			return errors.New("is empty: there is no line of names")
 		} else if err != nil {
 			return t.misread(err)
@@ -89,11 +92,37 @@ func (t *textFile) open(in io.Reader, d Dialect) error {
 		t.names = append(t.names, rows.Column{Name: strings.TrimSpace(strings.Clone(name))})
 	}
 	for range d.SkipRows {
-		if _, err := t.reader.Read(); err != nil && !errors.Is(err, csv.ErrFieldCount) && !errors.Is(err, io.EOF) {
+		if _, err := t.read(); err != nil && !errors.Is(err, csv.ErrFieldCount) && !errors.Is(err, io.EOF) {
 			return t.misread(err)
 		}
 	}
 	return nil
+}
+
+// mostRow is how many bytes a row may have, with the comments before it. A quote without a second
+// one would make a row of all that follows it. A variable for tests.
+var mostRow = 64 << 20
+
+// read returns the next row.
+func (t *textFile) read() ([]string, error) {
+	t.bytes.left = mostRow
+	return t.reader.Read()
+}
+
+// budget is a reader that gives so many bytes at most, and then an error.
+type budget struct {
+	in   io.Reader
+	left int
+}
+
+// Read implements io.Reader.
+func (b *budget) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, &Error{What: fmt.Sprintf("has a row of more than %d bytes", mostRow), Hint: "quotes come in pairs, and every row ends with a line break"}
+	}
+	n, err := b.in.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
 }
 
 // below says which line after the first is that of the names: one that has a column called
@@ -108,7 +137,7 @@ func (t *textFile) below(name string) string {
 		return ""
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	r, err := decoded(f, 1<<12)
+	r, err := decoded(io.LimitReader(f, int64(mostRow)), 1<<12)
 	for number := 1; err == nil && number < most; number++ {
 		var text string
 		if text, err = r.ReadString('\n'); number < t.skipped+2 {
@@ -131,7 +160,7 @@ func (t *textFile) Select(refs []rows.Ref) error {
 
 func (t *textFile) Next(cells []Cell) (bool, error) {
 	var err error
-	if t.row, err = t.reader.Read(); err != nil {
+	if t.row, err = t.read(); err != nil {
 		if errors.Is(err, io.EOF) {
 			return false, nil
 		}
@@ -259,7 +288,7 @@ func line(path string, number int) string {
 			return ""
 		}
 	}
-	text, err := r.ReadString('\n')
+	text, err := bufio.NewReader(io.LimitReader(r, int64(mostRow))).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return ""
 	}
