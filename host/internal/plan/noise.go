@@ -201,6 +201,16 @@ func (n *Noise) Memory(members int) *mat.Dense {
 	return mat.NewDense(members, n.size(), slices.Repeat([]float64{math.NaN()}, members*n.size()))
 }
 
+// remembers says that filters may not correct what the noise remembers; empty if it has no memory. Over a whole
+// record there is no analysis that it would have to survive.
+func (p *Plan) remembers() string {
+	if p.Noise == nil || p.Noise.memory == 0 || !slices.ContainsFunc(p.Trials, func(t Trial) bool { return !t.Whole() }) {
+		return ""
+	}
+	return fmt.Sprintf("model.noise.memory: filters that move members, as ensemble Kalman filters do, do not correct the noise that is remembered, here %g of it: the spread is right, but the error larger than with noise that is a variable of the model, "+
+		"which they do correct; filters that draw members lose nothing", p.Noise.memory)
+}
+
 // noisy is a model of any plugin with noise without memory.
 type noisy struct {
 	sdk.Model

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/plume-da/plume/host/internal/workflow"
@@ -85,5 +86,26 @@ func TestShocks(t *testing.T) {
 	}
 	if NewNoise(layout, []workflow.Numbers{{0}, {0}, {0}}).Shocks(rows) != nil {
 		t.Error("no noise, but shocks")
+	}
+}
+
+// What filters may not correct is warned of, unless all of the record is assimilated at once.
+func TestNoiseThatIsRemembered(t *testing.T) {
+	whole := Trial{Window: &Window{Whole: true}}
+	for _, c := range []struct {
+		noise  *Noise
+		trials []Trial
+		warns  bool
+	}{
+		{nil, []Trial{{}}, false},
+		{&Noise{}, []Trial{{}}, false},
+		{&Noise{memory: 0.9}, []Trial{{}}, true},
+		{&Noise{memory: 0.9}, []Trial{whole, {}}, true},
+		{&Noise{memory: 0.9}, []Trial{whole}, false},
+	} {
+		got := (&Plan{Noise: c.noise, Trials: c.trials}).Warnings()
+		if len(got) > 0 != c.warns || c.warns && !strings.HasPrefix(got[0], "model.noise.memory: filters that move members, as ensemble Kalman filters do, do not correct the noise that is remembered, here 0.9 of it") {
+			t.Errorf("%+v: got %q", c, got)
+		}
 	}
 }

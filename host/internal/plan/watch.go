@@ -42,8 +42,8 @@ func differ(x *mat.Dense) bool {
 }
 
 // Warnings returns what makes a run useless or misleading although nothing fails, as far as
-// it has been seen: members that followed another truth, ensembles that are not stored, smoothers without scores, and
-// what all forecasts have in common.
+// it has been seen: members that followed another truth, ensembles that are not stored, noise that filters do not correct,
+// smoothers without scores, and what all forecasts have in common.
 func (p *Plan) Warnings() []string {
 	var found []string
 	if p.strange {
@@ -51,6 +51,9 @@ func (p *Plan) Warnings() []string {
 			"write around = \"truth\", or set truth.init to the state that they followed")
 	}
 	if says := p.unstored(); says != "" {
+		found = append(found, says)
+	}
+	if says := p.remembers(); says != "" {
 		found = append(found, says)
 	}
 	for i := range p.Trials {
