@@ -203,12 +203,13 @@ func newAssimilation(p *plan.Plan, trial *plan.Trial, scenario *Scenario) *assim
 	return a
 }
 
-// start draws the members of the start.
+// start draws the members of the start, or those of them that are left.
 func (a *assimilation) start(members *mat.Dense, seed rng.Seed) {
-	init := seed.Child("init", 0)
+	init, left := seed.Child("init", 0), Ensemble{Numbers: a.numbers}
 	rows := startRows(a.plan.Ensemble.Weights, a.trial.Size, seed)
-	for i := range a.trial.Size {
-		a.plan.Ensemble.Into(members.RawRowView(i), rows[i], a.scenario.At(0), a.scenario.Init, init.Member(i))
+	for i := range members.RawMatrix().Rows {
+		n := left.Number(i)
+		a.plan.Ensemble.Into(members.RawRowView(i), rows[n], a.scenario.At(0), a.scenario.Init, init.Member(n))
 	}
 }
 

@@ -48,9 +48,7 @@ func numbered(failures []sdk.MemberFailure, call sdk.Call) []sdk.MemberFailure {
 func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.MemberFailure) error {
 	rows, _ := a.next.members.Dims()
 	named := numbered(failures, call)
-	a.dropped += len(failures)
-	left := rows - len(failures)
-	most := a.plan.MaxFailed
+	dropped, left, most := a.dropped+len(failures), rows-len(failures), a.plan.MaxFailed
 	switch {
 	case most == 0:
 		hint := ""
@@ -58,8 +56,8 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 			hint = `to continue without them, write on_failure = "drop_member" and max_failed in [model]`
 		}
 		return failed(call, rows, named, "", hint)
-	case a.dropped > most:
-		return failed(call, rows, named, fmt.Sprintf(", %d in the trial so far, but at most max_failed = %d may fail", a.dropped, most), "")
+	case dropped > most:
+		return failed(call, rows, named, fmt.Sprintf(", %d in the trial so far, but at most max_failed = %d may fail", dropped, most), "")
 	case left < 2:
 		return failed(call, rows, named, fmt.Sprintf(", which leaves %d; an ensemble needs at least 2", left), "")
 	}
@@ -67,6 +65,7 @@ func (a *assimilation) drop(ctx context.Context, call sdk.Call, failures []sdk.M
 	if err != nil {
 		return fmt.Errorf("cycle %d: with %d members left: %w", call.Cycle, left, err)
 	}
+	a.dropped = dropped
 	ahead := a.next // of the forecast of a new cycle, or nothing
 	a.allot(filter, left)
 	kept := without(rows, failures)

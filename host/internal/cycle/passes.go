@@ -476,8 +476,11 @@ func (r passRule) next(a *assimilation, parts []part, rest float64, number int) 
 
 // misfits returns minus the log-likelihood of each member, up to a constant: by the operator,
 // unless only those of normal errors are wanted, or of a normal error of known variance, or nil
-// if neither is known; and the number of components.
+// if neither is known or there are no parts; and the number of components.
 func (a *assimilation) misfits(parts []part, normal bool) (phi []float64, components int) {
+	if len(parts) == 0 {
+		return nil, 0
+	}
 	rows := parts[0].members.RawMatrix().Rows
 	phi = make([]float64, rows)
 	for _, p := range parts {

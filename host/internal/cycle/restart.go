@@ -26,8 +26,9 @@ func (a *assimilation) surviving(ctx context.Context, k int) (*Step, error) {
 }
 
 // redraw replaces the window by a single time, that of cycle k, with members drawn as at the
-// start or, for the values that the model moves, from the states of the truth in time. Their
-// noise is that of the last forecast; the model keeps nothing of members before them.
+// start or, for the values that the model moves, from the states of the truth in time. Those that
+// have left the trial do not come back. Their noise is that of the last forecast; the model keeps
+// nothing of members before them.
 // Random streams: branch "restart" of the assimilation's, by cycle.
 func (a *assimilation) redraw(k int) {
 	p, seed, last := a.plan, a.seed.Child("restart", k), a.last()
@@ -41,8 +42,8 @@ func (a *assimilation) redraw(k int) {
 		return
 	}
 	_, moved := p.Modelled()
-	for i := range a.trial.Size {
-		at := 1 + seed.Child("climatology", 0).Member(i).IntN(p.Clock.Cycles)
+	for i := range last.members.RawMatrix().Rows {
+		at := 1 + seed.Child("climatology", 0).Member(a.at(last).Number(i)).IntN(p.Clock.Cycles)
 		copy(last.members.RawRowView(i)[:moved], a.scenario.At(at))
 	}
 }

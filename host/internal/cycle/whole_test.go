@@ -192,3 +192,29 @@ func TestRecordIsContinued(t *testing.T) {
 		}
 	}
 }
+
+// A record without a single value that is used has a posterior that is the prior.
+func TestRecordWithoutObservations(t *testing.T) {
+	for _, newton := range []bool{false, true} {
+		p := newPlan()
+		scenario := simulate(t, p)
+		for i := range scenario.Observations.RawMatrix().Data {
+			scenario.Observations.RawMatrix().Data[i] = math.NaN()
+		}
+		f := &recorder{}
+		var passes []*Pass
+		last := 0
+		err := Assimilate(t.Context(), p, &plan.Trial{Filter: f, Size: 4, Window: &plan.Window{Whole: true, GaussNewton: newton}}, scenario, nil, func(s *Step) error {
+			if s.Pass != nil {
+				passes = append(passes, s.Pass)
+			}
+			if !s.Again && mat.Equal(s.Analysis.Members, s.Forecast.Members) {
+				last = s.Cycle
+			}
+			return nil
+		})
+		if err != nil || last != 4 || len(f.problems) != 0 || len(passes) != 2 || passes[1].Values != 0 || passes[1].Misfit != nil {
+			t.Errorf("Gauss-Newton %v: got %v, analyses that are forecasts up to cycle %d, %d problems, passes %+v", newton, err, last, len(f.problems), passes)
+		}
+	}
+}

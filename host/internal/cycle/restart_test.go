@@ -1,0 +1,70 @@
+package cycle
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
+)
+
+// bursting leaves its range in one cycle.
+type bursting struct {
+	weighing
+	cycle int
+}
+
+func (f bursting) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
+	if p.Cycle == f.cycle {
+		return nil, sdk.Errorf(sdk.KindDiverged, "", "lost")
+	}
+	return f.weighing.Analyse(ctx, p)
+}
+
+// In a trial that may lose a member and is restarted, the members that are left are drawn again, each as in a trial that has lost none.
+// Members of a forecast that was given up, because there were too many of them, do not count as lost, whether the trial is continued
+// or not.
+func TestRestartsWithLostMembers(t *testing.T) {
+	for _, how := range []plan.Restart{plan.FromInit, plan.FromClimatology} {
+		run := func(fails map[span][]int, from *State) (steps []Step, states []State) {
+			p := newPlan()
+			scenario := simulate(t, p)
+			p.Model, p.MaxFailed, p.Restart = diary{p.State, fails, map[span]string{}}, 1, how
+			f := bursting{cycle: 4}
+			trial := &plan.Trial{Filter: f, Size: 6, Resize: func(context.Context, int, plan.Extent) (sdk.Filter, error) { return f, nil }}
+			err := Assimilate(t.Context(), p, trial, scenario, from, func(s *Step) error {
+				step, state := *s, s.State()
+				step.Analysis.Members, step.Analysis.Numbers = mat.DenseCopyOf(s.Analysis.Members), slices.Clone(s.Analysis.Numbers)
+				state.Members, state.Numbers = slices.Clone(state.Members), slices.Clone(state.Numbers)
+				steps, states = append(steps, step), append(states, state)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return steps, states
+		}
+		tooMany := map[span][]int{{11, 12}: {1, 2}, {12, 13}: {3}}
+		steps, states := run(tooMany, nil)
+		if steps[1].Diverged == nil || len(steps[2].Dropped) != 1 || steps[2].Diverged != nil || steps[3].Diverged == nil {
+			t.Fatalf("%v: cycle 2: %v, cycle 3: %v and %v dropped, cycle 4: %v; want restarts in 2 and 4, and a lost member in 3",
+				how, steps[1].Diverged, steps[2].Diverged, steps[2].Dropped, steps[3].Diverged)
+		}
+		continued, _ := run(tooMany, &states[1])
+		whole, _ := run(map[span][]int{{11, 12}: {1, 2}}, nil)
+		last, again, all := steps[3].Analysis, continued[1].Analysis, whole[3].Analysis
+		if !mat.Equal(last.Members, again.Members) || !slices.Equal(last.Numbers, again.Numbers) {
+			t.Errorf("%v: got members %v, %v when the trial is continued after cycle 2", how, last.Numbers, again.Numbers)
+		}
+		if want := []int{0, 1, 2, 4, 5}; !slices.Equal(last.Numbers, want) {
+			t.Fatalf("%v: got members %v, want %v", how, last.Numbers, want)
+		}
+		for i, n := range last.Numbers {
+			if !slices.Equal(last.Members.RawRowView(i), all.Members.RawRowView(n)) {
+				t.Errorf("%v: member %d is drawn as %v, without losses as %v", how, n, last.Members.RawRowView(i), all.Members.RawRowView(n))
+			}
+		}
+	}
+}
