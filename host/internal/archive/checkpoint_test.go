@@ -187,3 +187,66 @@ func TestRemovedRun(t *testing.T) {
 		t.Errorf("the directory is back: %v", err)
 	}
 }
+
+// A trial that has had no failure at its checkpoint goes on from there, also if one came after it, and the files say nothing of that one:
+// neither here nor at the other end of a mirror.
+func TestFailuresAfterCheckpoint(t *testing.T) {
+	run, id, clock := newRun(t), TrialID{1, 1, "f"}, plan.Clock{Interval: 1, Cycles: 9}
+	open := func(through int) *Failures {
+		f, err := run.Failures(id, &clock, through)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	for _, ends := range []bool{false, true} { // killed or stopped
+		f := open(0)
+		before := f.Sum()
+		f.Add(Failure{Cycle: 5, Call: "forecast", Action: Repeated})
+		if err := f.Flush(5); err != nil {
+			t.Fatal(err)
+		}
+		if ends {
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		other := newRun(t)
+		put := func(p Piece) error { return other.Put(TrialWork(1), p) }
+		if err := run.Mirror(TrialWork(1), put).Update(); err != nil {
+			t.Fatal(err)
+		}
+		if f = open(3); f.Sum() != before {
+			t.Errorf("ended %v: the table has the sum %q, at the checkpoint it had %q", ends, f.Sum(), before)
+		}
+		if err := run.Mirror(TrialWork(1), put).Begin(true); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []*Run{run, other} {
+			if left, _ := filepath.Glob(filepath.Join(r.Dir, "failures", "*")); len(left) > 0 {
+				t.Errorf("ended %v: %v are left", ends, left)
+			}
+		}
+		f.Add(Failure{Cycle: 4, Call: "forecast", Action: Repeated})
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if f = open(6); f.Sum() == before {
+			t.Error("a failure before the checkpoint is forgotten")
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// newRun returns the directory of a run that is being written.
+func newRun(t *testing.T) *Run {
+	t.Helper()
+	run, err := Create(t.TempDir(), Info{Name: "test"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = run.Release() })
+	return run
+}

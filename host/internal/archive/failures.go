@@ -61,12 +61,19 @@ func (r *Run) failures(id TrialID, clock *plan.Clock, through int, part string) 
 	if err != nil {
 		return nil, err
 	}
+	last := 0
 	if through > 0 {
-		f.table, _, err = table.Continue(path, r.dated(failuresColumns), through)
-	} else {
-		err = errors.Join(absent(os.Remove(path)), absent(os.Remove(path+table.Part)))
+		if f.table, last, err = table.Continue(path, r.dated(failuresColumns), through); err != nil {
+			return f, absent(err)
+		}
 	}
-	return f, absent(err)
+	if last > 0 {
+		return f, nil
+	}
+	if f.table != nil { // all failures came after the checkpoint
+		err, f.table = f.table.Abandon(), nil
+	}
+	return f, errors.Join(err, absent(os.Remove(path)), absent(os.Remove(path+table.Part)))
 }
 
 // absent returns err unless it says that a file does not exist.

@@ -53,8 +53,8 @@ func (m *Mirror) Begin(again bool) error {
 	for _, name := range m.work.files {
 		size, part, err := m.length(name)
 		switch {
-		case errors.Is(err, os.ErrNotExist):
-			continue
+		case errors.Is(err, os.ErrNotExist): // the other end may have what came after the checkpoint
+			err = m.put(Piece{Name: name, Gone: true})
 		case err == nil && part: // later rows at the other end are not valid
 			m.sent[name] = size
 			err = m.table(name)
@@ -187,7 +187,7 @@ func (r *Run) Put(w Work, p Piece) error {
 	case err != nil:
 		return err
 	case p.Gone:
-		return absent(os.Remove(path))
+		return errors.Join(absent(os.Remove(path)), absent(os.Remove(path+table.Part)))
 	case strings.HasPrefix(p.Name, checkpoints):
 		return putCheckpoint(path, p)
 	}
