@@ -202,6 +202,14 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// A timeout that is longer than Go can count is none.
+func TestLongTimeout(t *testing.T) {
+	m := configured(t, scalars(params{"command": shell("cp state.csv result.csv"), "timeout": 1e12}))
+	if res, err := m.Forecast(t.Context(), request(m, 2)); err != nil || len(res.Failures) > 0 {
+		t.Errorf("got %+v, %v", res, err)
+	}
+}
+
 // A run that fails twice and then succeeds needs two retries; each starts in an
 // empty directory. The program counts its runs beside its working directory.
 func TestRetries(t *testing.T) {

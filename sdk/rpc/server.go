@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/pace"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
 	"google.golang.org/grpc"
 )
@@ -212,7 +213,7 @@ func (s *Server) open(ctx context.Context, h *pb.CallHeader) (*pending, error) {
 // run does what is asked and sends the answer.
 func (a *pending) run(ctx context.Context, out *outgoing) error {
 	if a.header.Timeout > 0 {
-		ctx = told{ctx, time.Now().Add(time.Duration(a.header.Timeout * float64(time.Second)))}
+		ctx = told{ctx, time.Now().Add(pace.Seconds(a.header.Timeout))}
 	}
 	end, err := a.c.run(ctx, a.job, a.header)
 	if err != nil {

@@ -205,6 +205,9 @@ func TestCarriedBytesCount(t *testing.T) {
 
 // However many trials run at a time, the longest one comes after what it needs.
 func TestTimeWithSeveralWorkers(t *testing.T) {
+	if got := (&Estimate{Cost: Cost{Seconds: 1e12}}).TimeWith(2); got < 290*365*24*time.Hour {
+		t.Errorf("10^12 seconds on two workers: got %v", got)
+	}
 	cost := func(seconds float64) Cost { return Cost{Seconds: seconds} }
 	e := &Estimate{Cost: cost(40), Rows: []EstimatedRow{
 		{Filter: "truth", Cost: cost(4)}, {Filter: "reference", Cost: cost(6)},

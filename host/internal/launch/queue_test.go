@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/plume-da/plume/sdk"
 )
@@ -102,5 +103,17 @@ func TestTasks(t *testing.T) {
 	alone := replicas{slots: make([]*slot, 1), threading: sdk.Threading{IndependentMembers: true}}
 	if tasks := alone.tasksOf(100); len(tasks) != 1 {
 		t.Errorf("members of a single replica are in %d tasks", len(tasks))
+	}
+}
+
+// Pauses between attempts become longer, up to five seconds, however many attempts there are.
+func TestPausesBetweenAttempts(t *testing.T) {
+	last := time.Duration(0)
+	for n := range 200 {
+		next := longer(n)
+		if next < max(last, 100*time.Millisecond) || next > 5*time.Second || n > 10 && next != 5*time.Second {
+			t.Fatalf("after attempt %d: %v, after the one before %v", n, next, last)
+		}
+		last = next
 	}
 }

@@ -185,11 +185,17 @@ func (s *slot) reportRepeat(ctx context.Context, r Repeat) {
 	}
 }
 
+// longer returns how long to wait before the attempt that follows attempt n.
+func longer(n int) time.Duration {
+	const first, most = 100 * time.Millisecond, 5 * time.Second
+	return min(first<<min(n, 10), most)
+}
+
 // pause waits before the attempt that follows attempt n, which counts from 0: longer
 // each time, since a transient fault takes time to pass.
 func pause(ctx context.Context, n int) error {
 	select {
-	case <-time.After(min(100*time.Millisecond<<n, 5*time.Second)):
+	case <-time.After(longer(n)):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
