@@ -195,23 +195,28 @@ func (a *assimilation) watch() func() {
 }
 
 // ordinary returns the analysis of the last time by a filter that does not run the model
-// again, from the forecast of s, and what its members carry: what the window is to be better
-// than. It returns no members without a window, or where the two cannot be compared: what a filter has
-// moved has no diagnostics to observe.
-func (a *assimilation) ordinary(ctx context.Context, s *Step) (Ensemble, [][]byte, error) {
+// again, from the forecast of s, and what else goes on from its members: what the window is to be
+// better than. It returns no members without a window, or where the two cannot be compared: what a
+// filter has moved has no diagnostics to observe.
+func (a *assimilation) ordinary(ctx context.Context, s *Step) (Ensemble, point, error) {
 	if a.lag() == 0 || a.last().y == nil || s.Predicted == nil || s.ErrorVariance == nil || a.diagnoses() {
-		return Ensemble{}, nil, nil
+		return Ensemble{}, point{}, nil
 	}
 	parts := a.whatIsLeft()
 	if err := a.look(ctx, s, parts); err != nil {
-		return Ensemble{}, nil, err
+		return Ensemble{}, point{}, err
 	}
 	into := a.copied(&a.copies.ordinary)
 	analysis, err := a.ask(ctx, s, a.at(a.last()), into, parts, a.call("analyse", s.Cycle).Seed.Child("ordinary", 0), a.last().y != nil, along{})
 	if err != nil {
-		return Ensemble{}, nil, err
+		return Ensemble{}, point{}, err
 	}
-	return Ensemble{into, analysis.LogWeights, a.numbers}, itemsOf(a.last().carries, analysis.Ancestors), nil
+	on := point{states: states{carries: a.last().carries}}
+	if noise := a.last().noise; noise != nil {
+		on.noise = mat.DenseCopyOf(noise) // that of the last time is made again
+	}
+	on.inherit(analysis.Ancestors)
+	return Ensemble{into, analysis.LogWeights, a.numbers}, on, nil
 }
 
 // lost reports whether an analysis of a window with a misfit has lost the truth, where the
@@ -226,7 +231,7 @@ func lost(w *plan.Window, is, was float64) bool {
 
 // guard compares how the analysis of s and the ordinary one fit the newest observations. If
 // the window has lost the truth it ends, and begins again at the ordinary analysis.
-func (a *assimilation) guard(ctx context.Context, s *Step, ordinary Ensemble, carries [][]byte) error {
+func (a *assimilation) guard(ctx context.Context, s *Step, ordinary Ensemble, on point) error {
 	rows, _ := s.Analysis.Members.Dims()
 	if ordinary.Members == nil || ordinary.Members.RawMatrix().Rows != rows {
 		return nil
@@ -249,7 +254,7 @@ func (a *assimilation) guard(ctx context.Context, s *Step, ordinary Ensemble, ca
 	a.points = a.points[a.lag():]
 	start := a.points[0]
 	start.members.Copy(ordinary.Members)
-	start.looked, start.left, start.carries, a.logWeights = false, 0, carries, ordinary.LogWeights
+	start.looked, start.left, start.noise, start.carries, a.logWeights = false, 0, on.noise, on.carries, ordinary.LogWeights
 	s.Analysis, s.Ancestors, s.kin = a.at(start), nil, nil
 	return nil
 }

@@ -38,7 +38,7 @@ func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 		s.Analysis, s.Past = a.at(a.last()), a.held(s.Cycle)
 		return nil
 	}
-	ordinary, carries, err := a.ordinary(ctx, s)
+	ordinary, on, err := a.ordinary(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (a *assimilation) analyse(ctx context.Context, s *Step) error {
 		s.Metrics = with(s.Metrics, a.record.metrics())
 		s.Metrics["window_lag"], s.Metrics["window_passes"] = float64(a.lag()), float64(passes)
 	}
-	return a.guard(ctx, s, ordinary, carries)
+	return a.guard(ctx, s, ordinary, on)
 }
 
 // takeIn assimilates parts in passes, of which it returns the number, and runs the window again

@@ -68,3 +68,48 @@ func TestRestartsWithLostMembers(t *testing.T) {
 		}
 	}
 }
+
+// A window that begins again at the ordinary analysis gives each member what its ancestor had: the noise that is remembered, as well
+// as what the model keeps.
+func TestNoiseFollowsOrdinaryAnalysis(t *testing.T) {
+	again := 0
+	for name, w := range someWindows {
+		p, trial := hidden(3, 0, drawing{}, w)
+		p.Model = labelled{p.Model}
+		a := newAssimilation(p, trial, simulate(t, p))
+		a.next.noise = mat.NewDense(6, 1, nil)
+		a.points[0].noise = mat.NewDense(6, 1, []float64{0, 1, 2, 3, 4, 5})
+		for i := range 6 {
+			a.points[0].carries = append(a.points[0].carries, []byte{byte(i)})
+		}
+		for k := 1; k <= p.Clock.Cycles; k++ {
+			if a.next.noise == nil { // memory that is new
+				a.next.noise = mat.NewDense(6, 1, nil)
+			}
+			s, err := a.step(t.Context(), k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again += int(s.Metrics["window_restarted"])
+			for i, carry := range a.last().carries {
+				if got := a.last().noise.At(i, 0); got != float64(carry[0]) {
+					t.Fatalf("%s, cycle %d, restarted %v: member %d has the noise of %v and the carry of %d", name, k, s.Metrics["window_restarted"], i, got, carry[0])
+				}
+			}
+		}
+	}
+	if again == 0 {
+		t.Error("no window began again")
+	}
+}
+
+// labelled is a model that keeps of each member what it was given.
+type labelled struct{ sdk.Model }
+
+func (m labelled) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	res, err := m.Model.Forecast(ctx, r)
+	if err == nil {
+		res.Carry = r.Carry
+	}
+	return res, err
+}
