@@ -150,6 +150,7 @@ func TestWrongResults(t *testing.T) {
 		{"r.json", `{"state": {"x": 1, "y": `, "unexpected EOF"},
 		{"r.json", `{"x": 1, "y": 2}`, `has no "state" with the variables`},
 		{"r.json", `{"state": {"x": 1, "y": 2, "z": 3}}`, "state: z is not a variable"},
+		{"r.json", `{"state": {"z": 0, "w": 0, "v": 0, "u": 0, "t": 0, "s": 0, "r": 0, "q": 0, "p": 0, "o": 0, "n": 0, "m": 0, "l": 0, "k": 0, "j": 0, "i": 0, "h": 0, "g": 0, "f": 0, "e": 0, "d": 0, "c": 0, "b": 0, "a": 0}}`, "state: a is not a variable"}, // the same one each time
 		{"r.json", `{"state": {"x": 1, "y": [2]}}`, "state: y: got [2], want a number"},
 		{"r.json", `{"state": {"x": 1, "y": null}}`, "state: y: got null, want a number"},
 		{"r.json", `{"state": {"x": 1, "y": NaN}}`, "invalid character"},

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
@@ -57,7 +59,7 @@ func decodeState(state map[string]json.RawMessage, l *sdk.Layout, row []float64)
 	if state == nil {
 		return errors.New(`has no "state" with the variables`)
 	}
-	for name := range state {
+	for _, name := range slices.Sorted(maps.Keys(state)) { // the error is a result of the run
 		if _, ok := l.Offset(name); !ok {
 			return fmt.Errorf("state: %s is not a variable", name)
 		}

@@ -27,6 +27,7 @@ func TestAnalysesAreChecked(t *testing.T) {
 		"infinite":              {&pb.CallEnd{LogWeights: []float64{math.Inf(1), 0}}, "the weights sum to +Inf"},
 		"weights of one member": {&pb.CallEnd{LogWeights: []float64{0}}, "1 log-weights for 2 members"},
 		"ancestors of one":      {&pb.CallEnd{Ancestors: []int64{0}}, "1 ancestors for 2 members"},
+		"both of one":           {&pb.CallEnd{LogWeights: []float64{0}, Ancestors: []int64{0}}, "1 log-weights for 2 members"},
 		"no such ancestor":      {&pb.CallEnd{Ancestors: []int64{0, 2}}, "ancestor 2; want 0 to 1"},
 	} {
 		_, err := analysisOf(c.end, 2)

@@ -215,10 +215,11 @@ func analysisOf(end *pb.CallEnd, members int) (*sdk.Analysis, error) {
 		}
 		a.Ancestors = append(a.Ancestors, int(i))
 	}
-	for name, n := range map[string]int{"log-weights": len(a.LogWeights), "ancestors": len(a.Ancestors)} {
-		if n != 0 && n != members {
-			return nil, contract("answer", "%d %s for %d members", n, name, members)
-		}
+	if n := len(a.LogWeights); n != 0 && n != members {
+		return nil, contract("answer", "%d log-weights for %d members", n, members)
+	}
+	if n := len(a.Ancestors); n != 0 && n != members {
+		return nil, contract("answer", "%d ancestors for %d members", n, members)
 	}
 	return a, checkWeights(a.LogWeights)
 }
