@@ -70,6 +70,42 @@ type State struct {
 	Carries    [][]byte  // what the model keeps of each member, N items, or as many for all times of the window; nil: nothing
 	Window     *Window   // nil without a window
 	Whole      *Whole    // nil unless the window is the whole record; Members are then those at the start
+	Stored     []int     // how many numbers [State.Recall] sets; nil: none
+}
+
+// Large returns what of s has a number for each value of the members, in an order that [State.Recall] knows, and s without it:
+// encoding/gob takes no message of 8 GiB.
+func (s State) Large() (numbers [][]float64, rest State) {
+	if s.Window != nil {
+		w := *s.Window
+		s.Window = &w
+	}
+	s.Stored = nil
+	for _, list := range s.lists() {
+		s.Stored = append(s.Stored, len(*list))
+		numbers, *list = append(numbers, *list), nil
+	}
+	return numbers, s
+}
+
+// Recall sets what Large has returned, one list after the other. It reports whether there are as many numbers.
+func (s *State) Recall(numbers []float64) bool {
+	for i, list := range s.lists() {
+		if i == len(s.Stored) || s.Stored[i] > len(numbers) {
+			return false
+		}
+		if n := s.Stored[i]; n > 0 {
+			*list, numbers = numbers[:n:n], numbers[n:]
+		}
+	}
+	return len(numbers) == 0
+}
+
+func (s *State) lists() []*[]float64 {
+	if s.Window != nil {
+		return []*[]float64{&s.Members, &s.Noise, &s.Window.Shocks}
+	}
+	return []*[]float64{&s.Members, &s.Noise}
 }
 
 // TimeOf returns the model time of a cycle.

@@ -2,6 +2,7 @@ package cycle
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -112,4 +113,35 @@ func (m labelled) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.Fo
 		res.Carry = r.Carry
 	}
 	return res, err
+}
+
+// What is large of a state is stored next to it, and put back; numbers of another state are refused.
+func TestLargeParts(t *testing.T) {
+	for _, s := range []State{
+		{Members: []float64{1, 2}},
+		{Members: []float64{1, 2, 3}, Noise: []float64{4, 5}},
+		{Members: []float64{1, 2}, Window: &Window{Left: []float64{1}}},
+		{Members: []float64{1, 2}, Noise: []float64{3}, Window: &Window{Left: []float64{1}, Shocks: []float64{6, 7, 8}}},
+	} {
+		lists, rest := s.Large()
+		if rest.Members != nil || rest.Noise != nil || rest.Window != nil && rest.Window.Shocks != nil {
+			t.Errorf("%+v: the rest is %+v", s, rest)
+		}
+		all, again := slices.Concat(lists...), rest
+		if again.Recall(all[1:]) {
+			t.Errorf("%+v: a number is missing", s)
+		}
+		if again = rest; again.Recall(append(all, 1)) {
+			t.Errorf("%+v: there is one more number", s)
+		}
+		if again = rest; !again.Recall(all) {
+			t.Errorf("%+v: is not recalled", s)
+		}
+		if again.Stored = nil; !reflect.DeepEqual(again, s) {
+			t.Errorf("got %+v, want %+v", again, s)
+		}
+		if (&State{}).Recall(all) {
+			t.Error("the numbers of a state that stores none are recalled")
+		}
+	}
 }

@@ -73,7 +73,7 @@ func (a *assimilation) remember(cycle int) State {
 	if !slices.ContainsFunc(carries, func(b []byte) bool { return len(b) > 0 }) {
 		carries = nil
 	}
-	return State{cycle, members, len(a.past), a.logWeights, a.numbers, a.carry, a.errors, noise, carries, w, nil}
+	return State{cycle, members, len(a.past), a.logWeights, a.numbers, a.carry, a.errors, noise, carries, w, nil, nil}
 }
 
 // orNone returns carries, or nothing for each of so many members if it is nil.

@@ -16,7 +16,7 @@ import (
 
 // checkpoint is what a trial is continued from when a run is resumed.
 type checkpoint struct {
-	State    cycle.State // its members are stored next to the checkpoint
+	State    cycle.State // its members and their noise are stored next to the checkpoint
 	Tally    tally
 	Sums     map[string]string // of the tables up to here
 	Failures string            // sum of their table
@@ -84,14 +84,13 @@ func (s *storage) sums() (c checkpoint, err error) {
 // Close finishes the tables.
 func (s *storage) Close() error { return errors.Join(s.Trial.Close(), s.failures.Close()) }
 
-// recall sets what is stored next to the checkpoint: the members, and after them what is known of
-// the innovations. It reports whether they are there: another version may have stored others.
+// recall sets what is stored next to the checkpoint: the members with their noise, and after them what is known
+// of the innovations. It reports whether they are there: another version may have stored others.
 func (c *checkpoint) recall(numbers []float64) bool {
 	if len(numbers) != c.Numbers {
 		return false
 	}
-	c.State.Members = c.Tally.Sums.Recall(numbers)
-	return true
+	return c.State.Recall(c.Tally.Sums.Recall(numbers))
 }
 
 // openTrial opens the tables of a trial at its last checkpoint or, if there is none, or the

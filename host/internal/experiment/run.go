@@ -632,12 +632,13 @@ func (e *engine) checkpoint(j *job, s *cycle.Step, tables *storage, scorer *scor
 			c.Closes = math.Inf(1)
 		}
 	}
+	numbers, state := c.State.Large()
 	sums, rest := scorer.Sums.Numbers()
-	numbers := append([][]float64{c.State.Members}, sums...)
+	numbers = append(numbers, sums...)
 	for _, list := range numbers {
 		c.Numbers += len(list)
 	}
-	c.State.Members, c.Tally.Sums = nil, rest
+	c.State, c.Tally.Sums = state, rest
 	return c, numbers, err
 }
 

@@ -506,3 +506,27 @@ func TestBeyondSingle(t *testing.T) {
 	}
 	sameRun(t, some.Dir, dir)
 }
+
+// Noise with a memory, and that of a window, are stored next to a checkpoint, and not in its encoding, and a run goes on with them.
+func TestResumeWithNoise(t *testing.T) {
+	model := strings.Replace(oneModel, " }", ", noise = { sd = 0.2, memory = 0.8 } }", 1)
+	for _, window := range []string{"", "window = { length = 2, passes = 1 }\n"} {
+		text := twin + model + filterOf("weigh") + window
+		w := loadText(t, text, workflow.Options{})
+		dir := stopped(t, w, 17, Options{Workers: 1})
+		run, err := archive.Reopen(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c checkpoint
+		numbers, ok := run.Load(run.Saved("trial=")[0], &c)
+		if !ok || c.State.Noise != nil || len(c.State.Stored) < 2 || c.State.Stored[1] == 0 || len(numbers) != c.Numbers {
+			t.Errorf("%q: the checkpoint was read: %v; with %d values of noise, and %v next to it", window, ok, len(c.State.Noise), c.State.Stored)
+		}
+		if err := run.Release(); err != nil {
+			t.Fatal(err)
+		}
+		resumed(t, w, dir, Options{})
+		sameRun(t, ran(t, text, Options{Workers: 1}).Dir, dir)
+	}
+}
