@@ -16,7 +16,7 @@ type Grid []GridPart
 // GridPart is the positions of Count values. Value k, from 0, is value
 // i = First + k Stride of an array in row-major order, and lies on each axis at
 //
-//	Spacing * (i / Every mod Length)
+//	Spacing * (i / Every mod Length) + Origin
 type GridPart struct {
 	Count, First, Stride int
 	Axes                 []GridAxis
@@ -27,6 +27,7 @@ type GridPart struct {
 type GridAxis struct {
 	Spacing       float64
 	Every, Length int
+	Origin        float64 // the position of index 0
 }
 
 // NewGrid returns the positions of variables whose value (i, j, ...) lies at i, j, ... times
@@ -42,7 +43,7 @@ func NewGrid(variables []Variable, dims []string, spacing []float64) (Grid, erro
 				break
 			}
 			axis := slices.Index(dims, v.Dims[d])
-			part.Axes[axis] = GridAxis{spacing[axis], every, length}
+			part.Axes[axis] = GridAxis{Spacing: spacing[axis], Every: every, Length: length}
 			every *= length
 		}
 		if slices.ContainsFunc(part.Axes, func(a GridAxis) bool { return a.Every == 0 }) {
@@ -51,6 +52,20 @@ func NewGrid(variables []Variable, dims []string, spacing []float64) (Grid, erro
 		g = append(g, part)
 	}
 	return g, nil
+}
+
+// From returns the positions of g, moved by origin, which has one value per axis. It does not
+// modify g.
+func (g Grid) From(origin ...float64) Grid {
+	moved := slices.Clone(g)
+	for i := range moved {
+		axes := slices.Clone(moved[i].Axes)
+		for k := range axes {
+			axes[k].Origin += origin[k]
+		}
+		moved[i].Axes = axes
+	}
+	return moved
 }
 
 // Part returns the positions of count values from first on, each stride after the last. It
@@ -83,7 +98,7 @@ func (g Grid) At(i, axis int) float64 {
 	for _, p := range g {
 		if i < p.Count {
 			a := p.Axes[axis]
-			return a.Spacing * float64((p.First+i*p.Stride)/a.Every%a.Length)
+			return float64(a.Spacing*float64((p.First+i*p.Stride)/a.Every%a.Length)) + a.Origin // rounded twice on every processor
 		}
 		i -= p.Count
 	}
@@ -99,7 +114,8 @@ func (g Grid) check(axes int) error {
 		sound := len(p.Axes) == axes && p.Count > 0 && p.First >= 0 && p.Stride > 0 &&
 			p.Count <= maxSize && p.First <= maxSize && p.Stride <= maxSize && (p.Count-1) <= (maxSize-p.First)/p.Stride
 		for _, a := range p.Axes {
-			sound = sound && a.Every > 0 && a.Length > 0 && !math.IsInf(a.Spacing*float64(a.Length), 0) && !math.IsNaN(a.Spacing)
+			sound = sound && a.Every > 0 && a.Length > 0 && !math.IsNaN(a.Spacing-a.Spacing) && !math.IsNaN(a.Origin-a.Origin) &&
+				!math.IsInf(a.Spacing*float64(a.Length)+a.Origin, 0)
 		}
 		if !sound {
 			return Errorf(KindContract, "layout: coordinates", "part %d of the grid is %+v, want %d axes and a rule for at most %d values", i, p, axes, maxSize)

@@ -47,6 +47,13 @@ func TestGrid(t *testing.T) {
 			}
 		}
 	}
+	moved, shifted := g.From(-0.5, 0.3), mat.NewDense(24, 2, nil)
+	for i := range 24 {
+		shifted.SetRow(i, []float64{want.At(i, 0) - 0.5, want.At(i, 1) + 0.3})
+	}
+	if !mat.Equal(moved, shifted) || !mat.Equal(g, want) {
+		t.Errorf("moved: got %v", mat.Formatted(moved))
+	}
 	l := Layout{Variables: gridded, Coordinates: &Coordinates{Dims: []string{"y", "x"}, Period: []float64{0, 0}, Points: g}}
 	if err := l.Check(); err != nil {
 		t.Error(err)
@@ -64,7 +71,7 @@ func TestGridWithoutADimension(t *testing.T) {
 // A rule comes from another process: whatever it says, it is refused or can be followed.
 func TestGridsAreChecked(t *testing.T) {
 	variables := []Variable{{Name: "x", Shape: []int{6}, Dims: []string{"site"}}}
-	ok := Grid{{Count: 6, Stride: 1, Axes: []GridAxis{{1, 1, 6}}}}
+	ok := Grid{{Count: 6, Stride: 1, Axes: []GridAxis{{1, 1, 6, 0.5}}}}
 	check := func(g Grid) error {
 		l := Layout{Variables: variables, Coordinates: &Coordinates{Dims: []string{"site"}, Period: []float64{6}, Points: g}}
 		return l.Check()
@@ -80,10 +87,13 @@ func TestGridsAreChecked(t *testing.T) {
 		"overflow":       func(p *GridPart) { p.Stride = math.MaxInt },
 		"beyond":         func(p *GridPart) { p.First = math.MaxInt32 },
 		"no axes":        func(p *GridPart) { p.Axes = nil },
-		"division by 0":  func(p *GridPart) { p.Axes = []GridAxis{{1, 0, 6}} },
-		"remainder of 0": func(p *GridPart) { p.Axes = []GridAxis{{1, 1, 0}} },
-		"not a number":   func(p *GridPart) { p.Axes = []GridAxis{{math.NaN(), 1, 6}} },
-		"infinite":       func(p *GridPart) { p.Axes = []GridAxis{{math.MaxFloat64, 1, 6}} },
+		"division by 0":  func(p *GridPart) { p.Axes = []GridAxis{{1, 0, 6, 0}} },
+		"remainder of 0": func(p *GridPart) { p.Axes = []GridAxis{{1, 1, 0, 0}} },
+		"not a number":   func(p *GridPart) { p.Axes = []GridAxis{{math.NaN(), 1, 6, 0}} },
+		"infinite":       func(p *GridPart) { p.Axes = []GridAxis{{math.MaxFloat64, 1, 6, 0}} },
+		"infinite alone": func(p *GridPart) { p.Axes = []GridAxis{{math.Inf(1), 1, 6, math.Inf(-1)}} },
+		"no origin":      func(p *GridPart) { p.Axes = []GridAxis{{1, 1, 6, math.NaN()}} },
+		"far origin":     func(p *GridPart) { p.Axes = []GridAxis{{math.MaxFloat64 / 12, 1, 6, math.MaxFloat64}} },
 	} {
 		g := Grid{ok[0]}
 		spoil(&g[0])

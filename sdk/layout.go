@@ -64,26 +64,42 @@ func (l *Layout) Prognostic() *Layout {
 	if !slices.ContainsFunc(l.Variables, func(v Variable) bool { return v.Diagnostic }) {
 		return l
 	}
-	of, kept, at := &Layout{}, []int{}, 0
+	of := &Layout{}
 	for _, v := range l.Variables {
 		if !v.Diagnostic {
 			of.Variables = append(of.Variables, v)
-			for k := range v.Size() {
-				kept = append(kept, at+k)
-			}
 		}
-		at += v.Size()
 	}
-	if c := l.Coordinates; c != nil && len(kept) > 0 {
-		points := mat.NewDense(len(kept), len(c.Dims), nil)
-		for i, from := range kept {
-			for d := range c.Dims {
-				points.Set(i, d, c.Points.At(from, d))
-			}
-		}
-		of.Coordinates = &Coordinates{Dims: c.Dims, Period: c.Period, Points: points}
+	if c := l.Coordinates; c != nil && len(of.Variables) > 0 {
+		of.Coordinates = &Coordinates{Dims: c.Dims, Period: c.Period, Points: l.prognosticPoints(of.Size())}
 	}
 	return of
+}
+
+// prognosticPoints returns the positions of the size values that are not of diagnostics, by rule if
+// all are.
+func (l *Layout) prognosticPoints(size int) mat.Matrix {
+	grid, byRule := l.Coordinates.Points.(Grid)
+	var rule Grid
+	var listed []float64
+	first := 0
+	for _, v := range l.Variables {
+		count := v.Size()
+		switch {
+		case v.Diagnostic:
+		case byRule:
+			rule = append(rule, grid.Part(first, 1, count)...)
+		default:
+			for i := range count {
+				listed = append(listed, mat.Row(nil, first+i, l.Coordinates.Points)...)
+			}
+		}
+		first += count
+	}
+	if byRule {
+		return rule
+	}
+	return mat.NewDense(size, len(l.Coordinates.Dims), listed)
 }
 
 // CheckState reports the first fault of l as the layout of a model's states: one of [Layout.Check],

@@ -47,6 +47,11 @@ func TestPrognostic(t *testing.T) {
 	if c := p.Coordinates; len(p.Variables) != 1 || p.Size() != 2 || c.Period[0] != 9 || !mat.Equal(c.Points, mat.NewDense(2, 1, []float64{1, 2})) {
 		t.Errorf("got %+v", p)
 	}
+	rule := Grid{{Count: 4, Stride: 1, Axes: []GridAxis{{Spacing: 1, Every: 1, Length: 4, Origin: 1}}}}
+	l.Coordinates.Points = rule
+	if got, ok := l.Prognostic().Coordinates.Points.(Grid); !ok || !mat.Equal(got, mat.NewDense(2, 1, []float64{1, 2})) {
+		t.Errorf("by rule: got %+v", l.Prognostic().Coordinates.Points)
+	}
 	if p.Prognostic() != p {
 		t.Error("a state without diagnostics has another prognostic part")
 	}

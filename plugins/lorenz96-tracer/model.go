@@ -34,10 +34,9 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 		}
 		return own.tendency
 	}
-	points := sdk.Grid{ // c lies half way to the next site
-		{Count: m.N, Stride: 1, Axes: []sdk.GridAxis{{Spacing: 1, Every: 1, Length: m.N}}},
-		{Count: m.N, First: 1, Stride: 2, Axes: []sdk.GridAxis{{Spacing: 0.5, Every: 1, Length: 2 * m.N}}},
-	}
+	axis := []sdk.GridAxis{{Spacing: 1, Every: 1, Length: m.N}}
+	sites := sdk.Grid{{Count: m.N, Stride: 1, Axes: axis}}
+	points := append(sites, sites.From(0.5)...) // c lies half way to the next site
 	m.layout = &sdk.Layout{
 		Variables: []sdk.Variable{
 			{Name: "x", Shape: []int{m.N}, Dims: []string{"site"}, Unit: "1"},

@@ -3,11 +3,11 @@ package shallowwater
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ode"
-	"gonum.org/v1/gonum/mat"
 )
 
 // model is the shallow-water equations for the depth h and the velocities u to the east and v to the
@@ -61,19 +61,15 @@ func newModel(c sdk.ModelConfig) (sdk.Model, error) {
 // layout returns that of the state: h at the centres of cells, u half a cell to their west, v half a
 // cell to their south (Arakawa's grid C).
 func layout(rows, columns int) *sdk.Layout {
-	size := rows * columns
-	points := mat.NewDense(3*size, 2, nil)
+	cells := sdk.Grid{{Count: rows * columns, Stride: 1, Axes: []sdk.GridAxis{
+		{Spacing: 1, Every: columns, Length: rows}, {Spacing: 1, Every: 1, Length: columns},
+	}}}
 	l := &sdk.Layout{Coordinates: &sdk.Coordinates{
-		Dims: []string{"y", "x"}, Period: []float64{float64(rows), float64(columns)}, Points: points,
+		Dims: []string{"y", "x"}, Period: []float64{float64(rows), float64(columns)},
+		Points: slices.Concat(cells, cells.From(0, -0.5), cells.From(-0.5, 0)),
 	}}
-	for k, at := range []struct {
-		name string
-		y, x float64
-	}{{"h", 0, 0}, {"u", 0, -0.5}, {"v", -0.5, 0}} {
-		l.Variables = append(l.Variables, sdk.Variable{Name: at.name, Shape: []int{rows, columns}, Dims: []string{"y", "x"}, Unit: "1"})
-		for i := range size {
-			points.SetRow(k*size+i, []float64{float64(i/columns) + at.y, float64(i%columns) + at.x})
-		}
+	for _, name := range []string{"h", "u", "v"} {
+		l.Variables = append(l.Variables, sdk.Variable{Name: name, Shape: []int{rows, columns}, Dims: []string{"y", "x"}, Unit: "1"})
 	}
 	return l
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/plume-da/plume/plugins/internal/modeltest"
+	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
 )
 
 func configured(t testing.TB, step float64, params map[string]any) *model {
@@ -203,6 +205,19 @@ func TestCoordinates(t *testing.T) {
 	if err := l.Check(); err != nil || l.Size() != 36 || l.Coordinates.Period[0] != 3 || l.Coordinates.Period[1] != 4 ||
 		at("h", 6) != [2]float64{1, 2} || at("u", 6) != [2]float64{1, 1.5} || at("v", 6) != [2]float64{0.5, 2} {
 		t.Errorf("got %+v, %v", l, err)
+	}
+	if _, byRule := l.Coordinates.Points.(sdk.Grid); !byRule {
+		t.Errorf("got %T: a list takes memory for every value", l.Coordinates.Points)
+	}
+	listed := mat.NewDense(36, 2, nil)
+	for i := range 12 {
+		y, x := float64(i/4), float64(i%4)
+		listed.SetRow(i, []float64{y, x})
+		listed.SetRow(12+i, []float64{y, x - 0.5})
+		listed.SetRow(24+i, []float64{y - 0.5, x})
+	}
+	if !mat.Equal(l.Coordinates.Points, listed) {
+		t.Errorf("got %v", mat.Formatted(l.Coordinates.Points))
 	}
 }
 

@@ -488,3 +488,23 @@ func TestOperatorFindings(t *testing.T) {
 		})
 	}
 }
+
+// Plugins that read positions by rule, but not their origins, are found out.
+func TestPositionFindings(t *testing.T) {
+	withoutOrigin := func(l *sdk.Layout) float64 {
+		if g, ok := l.Coordinates.Points.(sdk.Grid); ok {
+			return g.At(0, 0) - g[0].Axes[0].Origin
+		}
+		return l.Coordinates.Points.At(0, 0)
+	}
+	expect(t, plugintest.Check(sdk.OperatorPlugin(operatorManifest, func(c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
+		points := mat.DenseCopyOf(c.State.Coordinates.Points)
+		points.Set(0, 0, withoutOrigin(c.State))
+		l := *c.State
+		l.Coordinates = &sdk.Coordinates{Dims: l.Coordinates.Dims, Period: l.Coordinates.Period, Points: points}
+		return look{&l, c.Error.SD[0], nil}, nil
+	})), []string{"positions: of observations are others when those of the state are given by rule"})
+	expect(t, plugintest.Check(sdk.FilterPlugin(filterManifest, func(c sdk.FilterConfig) (sdk.Filter, error) {
+		return nudge{func(_ *sdk.Problem, a *sdk.Analysis) { a.Metrics["gain"] = withoutOrigin(c.State) }}, nil
+	})), []string{"positions: by rule change the answer"})
+}

@@ -16,11 +16,21 @@ var observed = []int{0, 2, 3}
 
 const errorVariance = 0.25
 
-func observationSpace() *sdk.ObservationSpace {
-	state := stateLayout()
-	points := mat.NewDense(len(observed), 1, nil)
-	for k, j := range observed {
-		points.Set(k, 0, state.Coordinates.Points.At(j, 0))
+// spaceOf is the space of those values of state.
+func spaceOf(state *sdk.Layout) *sdk.ObservationSpace {
+	var points mat.Matrix
+	if rule, ok := state.Coordinates.Points.(sdk.Grid); ok {
+		var part sdk.Grid
+		for _, j := range observed {
+			part = append(part, rule.Part(j, 1, 1)...)
+		}
+		points = part
+	} else {
+		listed := mat.NewDense(len(observed), 1, nil)
+		for k, j := range observed {
+			listed.Set(k, 0, state.Coordinates.Points.At(j, 0))
+		}
+		points = listed
 	}
 	return &sdk.ObservationSpace{
 		Layout: &sdk.Layout{
@@ -43,6 +53,7 @@ func (s *suite) checkFilter() {
 		return err
 	})
 	a := analyseCall{s, filter, newProblem(filter, 6)}
+	s.checkByRule()
 	b := analyseCall{s, filter, newProblem(filter, 7)}
 	s.checkPure("analyse", a.run, b.run, s.plugin.Manifest.Threading.ConcurrentCalls)
 	s.checkMissing(filter)
@@ -55,6 +66,24 @@ func (s *suite) checkFilter() {
 	}
 	if s.plugin.Manifest.Smooths {
 		s.checkSmooths(a)
+	}
+}
+
+// checkByRule compares the answers of a filter that is given positions by rule, and of one that is given a list of them.
+func (s *suite) checkByRule() {
+	var answers [2]answer
+	for i, points := range []mat.Matrix{mat.DenseCopyOf(byRule), byRule} {
+		state := stateAt(points)
+		filter, err := s.plugin.NewFilter(s.ctx, sdk.FilterConfig{Params: s.params(), State: state, Observations: spaceOf(state), Members: members})
+		if err != nil {
+			return // reported for other positions
+		}
+		if answers[i], err = (analyseCall{s, filter, newProblem(filter, 6)}).run(); err != nil {
+			return
+		}
+	}
+	if d := difference(answers[0], answers[1]); d != "" {
+		s.fault("positions", "by rule change the answer: %s", d)
 	}
 }
 
@@ -77,9 +106,10 @@ func (s *suite) checkCutoffs(without analyseCall) {
 
 // newFilter configures the filter, with states of past earlier times.
 func (s *suite) newFilter(p sdk.Params, cutoffs []float64, past int) (sdk.Filter, error) {
-	space := observationSpace()
+	state := stateLayout()
+	space := spaceOf(state)
 	space.Cutoffs = cutoffs
-	return s.plugin.NewFilter(s.ctx, sdk.FilterConfig{Params: p, State: stateLayout(), Observations: space, Members: members, Past: past})
+	return s.plugin.NewFilter(s.ctx, sdk.FilterConfig{Params: p, State: state, Observations: space, Members: members, Past: past})
 }
 
 // newProblem returns a problem with everything that filter needs and nothing else.

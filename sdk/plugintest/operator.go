@@ -3,6 +3,7 @@ package plugintest
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 
 	"github.com/plume-da/plume/sdk"
@@ -13,19 +14,30 @@ import (
 // stateLayout is the state that operators and filters are tried on: six values
 // of one variable on a line.
 func stateLayout() *sdk.Layout {
-	points := mat.NewDense(6, 1, []float64{0, 1, 2, 3, 4, 5})
+	return stateAt(mat.NewDense(6, 1, []float64{0, 1, 2, 3, 4, 5}))
+}
+
+// stateAt is stateLayout with values at other positions.
+func stateAt(points mat.Matrix) *sdk.Layout {
 	return &sdk.Layout{
 		Variables:   []sdk.Variable{{Name: "x", Shape: []int{6}, Dims: []string{"site"}, Unit: "1"}},
 		Coordinates: &sdk.Coordinates{Dims: []string{"site"}, Period: []float64{6}, Points: points},
 	}
 }
 
+// byRule are positions of the state, half way between those of stateLayout, by a rule with an origin.
+var byRule = sdk.Grid{{Count: 6, Stride: 1, Axes: []sdk.GridAxis{{Spacing: 1, Every: 1, Length: 6, Origin: -0.5}}}}
+
 var stateCentre = []float64{1, 0.5, -1, 2, -0.5, 1.5}
 
 func (s *suite) operator(params sdk.Params, dist string) (sdk.ObservationOperator, error) {
+	return s.operatorOn(stateLayout(), params, dist)
+}
+
+func (s *suite) operatorOn(state *sdk.Layout, params sdk.Params, dist string) (sdk.ObservationOperator, error) {
 	return s.plugin.NewOperator(s.ctx, sdk.OperatorConfig{
 		Params: params,
-		State:  stateLayout(),
+		State:  state,
 		Error:  sdk.ErrorModel{Dist: dist, SD: []float64{0.5}, DF: 5},
 	})
 }
@@ -50,6 +62,25 @@ func (s *suite) checkOperator() {
 			continue
 		}
 		s.checkObserve(op, dist)
+	}
+	s.checkPositions(dists[0])
+}
+
+// checkPositions compares the positions of observations of a state whose positions are by rule with
+// those of one that lists the same positions.
+func (s *suite) checkPositions(dist string) {
+	var found [2]*mat.Dense
+	for i, points := range []mat.Matrix{mat.DenseCopyOf(byRule), byRule} {
+		op, err := s.operatorOn(stateAt(points), s.params(), dist)
+		if err != nil {
+			return // reported for other positions
+		}
+		if c := op.Space().Layout.Coordinates; c != nil {
+			found[i] = mat.DenseCopyOf(c.Points)
+		}
+	}
+	if !reflect.DeepEqual(found[0], found[1]) {
+		s.fault("positions", "of observations are others when those of the state are given by rule: got %v, want %v", found[1], found[0])
 	}
 }
 

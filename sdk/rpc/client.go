@@ -30,7 +30,7 @@ func Describe(ctx context.Context, conn grpc.ClientConnInterface) (*sdk.Plugin, 
 	}
 	c.method, c.carries = methodOf[m.Role], m.Carries
 	c.shares = from.Addr != nil && from.Addr.Network() == "unix" && slices.Contains(res.Features, featureShared)
-	c.grid = slices.Contains(res.Features, featureGrid)
+	c.takes = rules{slices.Contains(res.Features, featureGrid), slices.Contains(res.Features, featureOrigins)}
 	c.numbers, c.parted = slices.Contains(res.Features, featureNumbers), m.Threading.IndependentMembers
 	c.series, c.single = slices.Contains(res.Features, featureSeries), slices.Contains(res.Features, featureSingle)
 	p := &sdk.Plugin{Manifest: m}
@@ -83,11 +83,11 @@ type client struct {
 
 	carries bool // the manifest says so
 
-	series  bool // the plugin takes several calls on a stream
-	single  bool // and states in single precision
-	grid    bool // and positions by rule
-	numbers bool // and members whose numbers do not follow each other
-	parted  bool // members may go in several calls: they do not depend on each other
+	series  bool  // the plugin takes several calls on a stream
+	single  bool  // and states in single precision
+	takes   rules // and positions by rule
+	numbers bool  // and members whose numbers do not follow each other
+	parted  bool  // members may go in several calls: they do not depend on each other
 
 	mu     sync.Mutex
 	names  int      // of configurations, made so far
@@ -104,7 +104,7 @@ func (c *client) configure(ctx context.Context, params sdk.Params, r *pb.Configu
 	if err != nil {
 		return nil, nil, err
 	}
-	r.Configuration, r.Params, r.Grid = c.takeName(), s, true
+	r.Configuration, r.Params, r.Grid, r.Origins = c.takeName(), s, true, true
 	res, err := c.plugin.Configure(ctx, r, grpc.MaxCallRecvMsgSize(layoutBytes))
 	if err != nil {
 		c.putName(r.Configuration)

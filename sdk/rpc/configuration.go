@@ -55,7 +55,7 @@ func (c *configuration) model(ctx context.Context, p *sdk.Plugin, r *pb.Configur
 		}
 		return j.leaveOut(res.Failures, &pb.CallEnd{Metrics: res.Metrics}), nil
 	}
-	return &pb.ConfigureResponse{State: layoutToProto(model.Layout(), r.Grid)}, nil
+	return &pb.ConfigureResponse{State: layoutToProto(model.Layout(), rules{r.Grid, r.Origins})}, nil
 }
 
 func (c *configuration) operator(ctx context.Context, p *sdk.Plugin, r *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
@@ -90,7 +90,7 @@ func (c *configuration) operator(ctx context.Context, p *sdk.Plugin, r *pb.Confi
 		}
 		return &pb.CallEnd{Members: h.Members, Metrics: res.Metrics, ErrorVariance: res.ErrorVariance}, nil
 	}
-	return &pb.ConfigureResponse{Observations: spaceToProto(operator.Space(), r.Grid)}, nil
+	return &pb.ConfigureResponse{Observations: spaceToProto(operator.Space(), rules{r.Grid, r.Origins})}, nil
 }
 
 func (c *configuration) filter(ctx context.Context, p *sdk.Plugin, r *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {

@@ -1,18 +1,34 @@
 package rpc
 
 import (
+	"slices"
+
 	"github.com/plume-da/plume/sdk"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
 	"gonum.org/v1/gonum/mat"
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// featureGrid is the feature of plugins that take positions by rule.
-const featureGrid = "grid.v1"
+// The features of plugins that take positions by rule, and by rules with origins.
+const (
+	featureGrid    = "grid.v1"
+	featureOrigins = "grid.v2"
+)
 
-// layoutToProto returns the message of l for a receiver that takes positions by rule, or for
-// one that does not.
-func layoutToProto(l *sdk.Layout, grid bool) *pb.Layout {
+// rules says which positions by rule a receiver takes.
+type rules struct{ grid, origins bool }
+
+// take reports whether the receiver takes g as it is. One that does not know origins would leave
+// them out.
+func (r rules) take(g sdk.Grid) bool {
+	return r.grid && (r.origins || !slices.ContainsFunc(g, func(p sdk.GridPart) bool {
+		return slices.ContainsFunc(p.Axes, func(a sdk.GridAxis) bool { return a.Origin != 0 })
+	}))
+}
+
+// layoutToProto returns the message of l: positions by rule are listed where the receiver does not
+// take the rule.
+func layoutToProto(l *sdk.Layout, to rules) *pb.Layout {
 	if l == nil {
 		return nil
 	}
@@ -26,7 +42,7 @@ func layoutToProto(l *sdk.Layout, grid bool) *pb.Layout {
 	}
 	if c := l.Coordinates; c != nil {
 		out.Coordinates = &pb.Coordinates{Dims: c.Dims, Period: c.Period}
-		if rule, ok := c.Points.(sdk.Grid); ok && grid {
+		if rule, ok := c.Points.(sdk.Grid); ok && to.take(rule) {
 			out.Coordinates.Grid = gridToProto(rule)
 		} else {
 			out.Coordinates.Points = mat.DenseCopyOf(c.Points).RawMatrix().Data
@@ -39,7 +55,7 @@ func gridToProto(g sdk.Grid) (parts []*pb.GridPart) {
 	for _, p := range g {
 		part := &pb.GridPart{Count: int64(p.Count), First: int64(p.First), Stride: int64(p.Stride)}
 		for _, a := range p.Axes {
-			part.Axes = append(part.Axes, &pb.GridAxis{Spacing: a.Spacing, Every: int64(a.Every), Length: int64(a.Length)})
+			part.Axes = append(part.Axes, &pb.GridAxis{Spacing: a.Spacing, Every: int64(a.Every), Length: int64(a.Length), Origin: a.Origin})
 		}
 		parts = append(parts, part)
 	}
@@ -50,7 +66,7 @@ func gridFromProto(parts []*pb.GridPart) (g sdk.Grid) {
 	for _, p := range parts {
 		part := sdk.GridPart{Count: int(p.Count), First: int(p.First), Stride: int(p.Stride)}
 		for _, a := range p.Axes {
-			part.Axes = append(part.Axes, sdk.GridAxis{Spacing: a.Spacing, Every: int(a.Every), Length: int(a.Length)})
+			part.Axes = append(part.Axes, sdk.GridAxis{Spacing: a.Spacing, Every: int(a.Every), Length: int(a.Length), Origin: a.Origin})
 		}
 		g = append(g, part)
 	}
@@ -83,8 +99,8 @@ func layoutFromProto(p *pb.Layout) (*sdk.Layout, error) {
 	return l, l.Check()
 }
 
-func spaceToProto(s *sdk.ObservationSpace, grid bool) *pb.ObservationSpace {
-	out := &pb.ObservationSpace{Layout: layoutToProto(s.Layout, grid), Cutoffs: s.Cutoffs}
+func spaceToProto(s *sdk.ObservationSpace, to rules) *pb.ObservationSpace {
+	out := &pb.ObservationSpace{Layout: layoutToProto(s.Layout, to), Cutoffs: s.Cutoffs}
 	for _, o := range s.Offers {
 		out.Offers = append(out.Offers, string(o))
 	}

@@ -107,7 +107,7 @@ type operator struct {
 
 func (c *client) newOperator(ctx context.Context, config sdk.OperatorConfig) (sdk.ObservationOperator, error) {
 	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{
-		State: layoutToProto(config.State, c.grid),
+		State: layoutToProto(config.State, c.takes),
 		Error: &pb.ErrorModel{Dist: config.Error.Dist, Sd: config.Error.SD, Df: config.Error.DF},
 	})
 	if err != nil {
@@ -164,7 +164,7 @@ type filter struct {
 
 func (c *client) newFilter(ctx context.Context, config sdk.FilterConfig) (sdk.Filter, error) {
 	r, res, err := c.configure(ctx, config.Params, &pb.ConfigureRequest{
-		State: layoutToProto(config.State, c.grid), Observations: spaceToProto(config.Observations, c.grid), Members: int64(config.Members),
+		State: layoutToProto(config.State, c.takes), Observations: spaceToProto(config.Observations, c.takes), Members: int64(config.Members),
 		Past: int64(config.Past),
 	})
 	if err != nil {

@@ -577,22 +577,91 @@ func TestGridsCross(t *testing.T) {
 		t.Fatal(err)
 	}
 	sent := &sdk.Layout{Variables: v, Coordinates: &sdk.Coordinates{Dims: dims, Period: []float64{0, 1.5}, Points: g}}
-	for _, understood := range []bool{true, false} {
-		got, err := layoutFromProto(layoutToProto(sent, understood))
+	for _, c := range []struct {
+		origin float64
+		to     rules
+		want   bool // as a rule
+	}{
+		{0, rules{}, false}, {0, rules{grid: true}, true}, {0, rules{true, true}, true},
+		{-0.3, rules{}, false}, {-0.3, rules{grid: true}, false}, {-0.3, rules{true, true}, true},
+	} {
+		from := g.From(0, c.origin)
+		sent.Coordinates.Points = from
+		got, err := layoutFromProto(layoutToProto(sent, c.to))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, rule := got.Coordinates.Points.(sdk.Grid); rule != understood || !mat.Equal(got.Coordinates.Points, g) {
-			t.Errorf("understood: %v, got %v", understood, got.Coordinates.Points)
+		if _, rule := got.Coordinates.Points.(sdk.Grid); rule != c.want || !mat.Equal(got.Coordinates.Points, from) {
+			t.Errorf("%+v: got %v", c, got.Coordinates.Points)
 		}
 		if got.Variables[0].Diagnostic || !got.Variables[1].Diagnostic {
 			t.Errorf("got %v", got.Variables)
 		}
 	}
-	absurd := layoutToProto(sent, true)
+	absurd := layoutToProto(sent, rules{true, true})
 	absurd.Coordinates.Grid[0].Axes[1].Length = 0
 	if _, err := layoutFromProto(absurd); sdk.KindOf(err) != sdk.KindContract {
 		t.Errorf("got %v", err)
+	}
+}
+
+// placed is a model of which only the layout matters.
+type placed struct {
+	grow
+	layout *sdk.Layout
+}
+
+func (p *placed) Layout() *sdk.Layout { return p.layout }
+
+// A host that does not know origins gets the positions of a model that has them in full, and a plugin
+// that does not know them those of a state.
+func TestOriginsForOlderPrograms(t *testing.T) {
+	v := []sdk.Variable{{Name: "u", Shape: []int{5}, Dims: []string{"x"}}}
+	g, err := sdk.NewGrid(v, []string{"x"}, []float64{0.1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g = g.From(-0.05)
+	layout := &sdk.Layout{Variables: v, Coordinates: &sdk.Coordinates{Dims: []string{"x"}, Period: []float64{0.5}, Points: g}}
+	model, err := sdk.ModelPlugin(manifest, func(sdk.ModelConfig) (sdk.Model, error) { return &placed{layout: layout}, nil })
+	_, conn := serving(t, model, err)
+	for _, c := range []struct {
+		request *pb.ConfigureRequest
+		points  int
+	}{{&pb.ConfigureRequest{}, 5}, {&pb.ConfigureRequest{Grid: true}, 5}, {&pb.ConfigureRequest{Grid: true, Origins: true}, 0}} {
+		c.request.Configuration, c.request.Step = "a", 1
+		res, err := pb.NewPluginClient(conn).Configure(t.Context(), c.request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := layoutFromProto(res.State)
+		if err != nil || len(res.State.Coordinates.Points) != c.points || !mat.Equal(got.Coordinates.Points, g) {
+			t.Errorf("%v: got %v, %v", c.request, res.State.Coordinates, err)
+		}
+	}
+	without := func(features ...string) grpc.ServerOption {
+		return grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+			res, err := handle(ctx, req)
+			if d, ok := res.(*pb.DescribeResponse); ok {
+				d.Features = features
+			}
+			return res, err
+		})
+	}
+	for _, features := range [][]string{{}, {featureGrid}, {featureGrid, featureOrigins}} {
+		var got *sdk.Layout
+		operator, err := sdk.OperatorPlugin("name = \"all\"\nversion = \"1\"\nrole = \"operator\"\nsummary = \"sees all\"\nerrors = [\"normal\"]\n", func(c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
+			got = c.State
+			return nil, sdk.Errorf(sdk.KindConfig, "here", "is enough")
+		})
+		p := over(t, operator, err, without(features...))
+		_, _ = p.NewOperator(t.Context(), sdk.OperatorConfig{State: layout, Error: sdk.ErrorModel{Dist: "normal", SD: []float64{1}}})
+		if got == nil || !mat.Equal(got.Coordinates.Points, g) {
+			t.Fatalf("%v: got %+v", features, got)
+		}
+		if _, rule := got.Coordinates.Points.(sdk.Grid); rule != (len(features) == 2) {
+			t.Errorf("%v: got %T", features, got.Coordinates.Points)
+		}
 	}
 }
 
@@ -600,12 +669,12 @@ func TestGridsCross(t *testing.T) {
 func TestCutoffsCross(t *testing.T) {
 	layout := &sdk.Layout{Variables: []sdk.Variable{{Name: "y", Shape: []int{3}}}}
 	for _, cutoffs := range [][]float64{nil, {0, 2, 5}} {
-		got, err := spaceFromProto(spaceToProto(&sdk.ObservationSpace{Layout: layout, Cutoffs: cutoffs}, false))
+		got, err := spaceFromProto(spaceToProto(&sdk.ObservationSpace{Layout: layout, Cutoffs: cutoffs}, rules{}))
 		if err != nil || !slices.Equal(got.Cutoffs, cutoffs) {
 			t.Errorf("got %v, %v, want %v", got, err, cutoffs)
 		}
 	}
-	if _, err := spaceFromProto(spaceToProto(&sdk.ObservationSpace{Layout: layout, Cutoffs: []float64{1}}, false)); err == nil || !strings.Contains(err.Error(), "1 cutoffs for 3 values") {
+	if _, err := spaceFromProto(spaceToProto(&sdk.ObservationSpace{Layout: layout, Cutoffs: []float64{1}}, rules{})); err == nil || !strings.Contains(err.Error(), "1 cutoffs for 3 values") {
 		t.Errorf("too few: %v", err)
 	}
 }

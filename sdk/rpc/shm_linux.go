@@ -23,7 +23,7 @@ var memfdCreate = map[string]uintptr{"amd64": 319, "arm64": 279}[runtime.GOARCH]
 
 // features lists the optional parts of the protocol that plugins support.
 func features() []string {
-	return []string{featureSeries, featureGrid, featureNumbers, featureSingle, featureShared}
+	return []string{featureSeries, featureGrid, featureOrigins, featureNumbers, featureSingle, featureShared}
 }
 
 // pause waits for about as long as a slot takes to be read. time.Sleep would

@@ -5,7 +5,9 @@ package rpc
 import "errors"
 
 // features lists the optional parts of the protocol that plugins support.
-func features() []string { return []string{featureSeries, featureGrid, featureNumbers, featureSingle} }
+func features() []string {
+	return []string{featureSeries, featureGrid, featureOrigins, featureNumbers, featureSingle}
+}
 
 func pause() {}
 

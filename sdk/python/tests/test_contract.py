@@ -227,17 +227,17 @@ def test_black_boxes(script, reading, want):
 
 
 def test_positions_by_rule():
-    def axes(every):
-        return [pb.GridAxis(spacing=10, every=every, length=2), pb.GridAxis(spacing=0.5, every=1, length=3)]
+    def axes(every, x=0.0):
+        return [pb.GridAxis(spacing=10, every=every, length=2), pb.GridAxis(spacing=0.5, every=1, length=3, origin=x)]
 
-    h, one = pb.GridPart(count=3, first=1, stride=2, axes=axes(3)), pb.GridPart(count=1, stride=1, axes=axes(3))
+    h, one = pb.GridPart(count=3, first=1, stride=2, axes=axes(3)), pb.GridPart(count=1, stride=1, axes=axes(3, -0.25))
     message = pb.Layout(variables=[pb.Variable(name="h", shape=[3]), pb.Variable(name="s")])
     message.coordinates.dims.extend(["y", "x"])
     message.coordinates.period.extend([0, 1.5])
     message.coordinates.grid.extend([h, one])
     coordinates = layout_from(message).coordinates
     assert coordinates is not None
-    assert coordinates.points.tolist() == [[0, 0.5], [10, 0], [10, 1], [0, 0]]
+    assert coordinates.points.tolist() == [[0, 0.5], [10, 0], [10, 1], [0, -0.25]]
 
 
 DATED = '''

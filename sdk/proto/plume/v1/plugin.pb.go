@@ -214,6 +214,7 @@ type ConfigureRequest struct {
 	// float32 and FixedSizeList<float32>, in requests and in answers. A value beyond the range of
 	// float32 is infinite in an answer; the host counts such a member as one that has failed.
 	Single        bool `protobuf:"varint,13,opt,name=single,proto3" json:"single,omitempty"`
+	Origins       bool `protobuf:"varint,14,opt,name=origins,proto3" json:"origins,omitempty"` // with grid (protocol_minor 9): the rule may have origins, see GridAxis
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -335,6 +336,13 @@ func (x *ConfigureRequest) GetDates() *Dates {
 func (x *ConfigureRequest) GetSingle() bool {
 	if x != nil {
 		return x.Single
+	}
+	return false
+}
+
+func (x *ConfigureRequest) GetOrigins() bool {
+	if x != nil {
+		return x.Origins
 	}
 	return false
 }
@@ -759,7 +767,8 @@ func (x *Coordinates) GetGrid() []*GridPart {
 
 // GridPart is positions by rule (the feature grid.v1, protocol_minor 3). Value k of count,
 // from 0, is value i = first + k stride of an array in row-major order, and lies on each
-// axis at spacing * (i / every mod length), where / leaves out the remainder.
+// axis at spacing * (i / every mod length) + origin, where / leaves out the remainder.
+// The product and the sum are rounded to 64 bits each.
 type GridPart struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Count         int64                  `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
@@ -829,10 +838,13 @@ func (x *GridPart) GetAxes() []*GridAxis {
 }
 
 type GridAxis struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Spacing       float64                `protobuf:"fixed64,1,opt,name=spacing,proto3" json:"spacing,omitempty"`
-	Every         int64                  `protobuf:"varint,2,opt,name=every,proto3" json:"every,omitempty"`
-	Length        int64                  `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Spacing float64                `protobuf:"fixed64,1,opt,name=spacing,proto3" json:"spacing,omitempty"`
+	Every   int64                  `protobuf:"varint,2,opt,name=every,proto3" json:"every,omitempty"`
+	Length  int64                  `protobuf:"varint,3,opt,name=length,proto3" json:"length,omitempty"`
+	// The position of index 0 (the feature grid.v2, protocol_minor 9). Only a receiver with it gets
+	// one other than 0; the others get all positions, since without it they would be wrong.
+	Origin        float64 `protobuf:"fixed64,4,opt,name=origin,proto3" json:"origin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -884,6 +896,13 @@ func (x *GridAxis) GetEvery() int64 {
 func (x *GridAxis) GetLength() int64 {
 	if x != nil {
 		return x.Length
+	}
+	return 0
+}
+
+func (x *GridAxis) GetOrigin() float64 {
+	if x != nil {
+		return x.Origin
 	}
 	return 0
 }
@@ -1756,7 +1775,7 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x10DescribeResponse\x12\x1a\n" +
 	"\bmanifest\x18\x01 \x01(\tR\bmanifest\x12%\n" +
 	"\x0eprotocol_minor\x18\x02 \x01(\rR\rprotocolMinor\x12\x1a\n" +
-	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\xc3\x03\n" +
+	"\bfeatures\x18\x03 \x03(\tR\bfeatures\"\xdd\x03\n" +
 	"\x10ConfigureRequest\x12$\n" +
 	"\rconfiguration\x18\x01 \x01(\tR\rconfiguration\x12/\n" +
 	"\x06params\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x06params\x12\x12\n" +
@@ -1772,7 +1791,8 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	" \x01(\bR\x04grid\x12\x12\n" +
 	"\x04past\x18\v \x01(\x03R\x04past\x12%\n" +
 	"\x05dates\x18\f \x01(\v2\x0f.plume.v1.DatesR\x05dates\x12\x16\n" +
-	"\x06single\x18\r \x01(\bR\x06single\"S\n" +
+	"\x06single\x18\r \x01(\bR\x06single\x12\x18\n" +
+	"\aorigins\x18\x0e \x01(\bR\aorigins\"S\n" +
 	"\x05Dates\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\tR\x05start\x12\x18\n" +
 	"\aseconds\x18\x02 \x01(\x01R\aseconds\x12\x1a\n" +
@@ -1805,11 +1825,12 @@ const file_plume_v1_plugin_proto_rawDesc = "" +
 	"\x05count\x18\x01 \x01(\x03R\x05count\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\x03R\x05first\x12\x16\n" +
 	"\x06stride\x18\x03 \x01(\x03R\x06stride\x12&\n" +
-	"\x04axes\x18\x04 \x03(\v2\x12.plume.v1.GridAxisR\x04axes\"R\n" +
+	"\x04axes\x18\x04 \x03(\v2\x12.plume.v1.GridAxisR\x04axes\"j\n" +
 	"\bGridAxis\x12\x18\n" +
 	"\aspacing\x18\x01 \x01(\x01R\aspacing\x12\x14\n" +
 	"\x05every\x18\x02 \x01(\x03R\x05every\x12\x16\n" +
-	"\x06length\x18\x03 \x01(\x03R\x06length\"@\n" +
+	"\x06length\x18\x03 \x01(\x03R\x06length\x12\x16\n" +
+	"\x06origin\x18\x04 \x01(\x01R\x06origin\"@\n" +
 	"\n" +
 	"ErrorModel\x12\x12\n" +
 	"\x04dist\x18\x01 \x01(\tR\x04dist\x12\x0e\n" +

@@ -80,7 +80,7 @@ def _points(c: Any) -> Any:
     parts = []
     for part in c.grid:
         value = part.first + part.stride * np.arange(part.count)
-        parts.append(np.column_stack([a.spacing * (value // a.every % a.length) for a in part.axes]))
+        parts.append(np.column_stack([a.spacing * (value // a.every % a.length) + a.origin for a in part.axes]))
     return np.concatenate(parts)
 
 

@@ -44,7 +44,7 @@ class DescribeResponse(_message.Message):
     def __init__(self, manifest: _Optional[str] = ..., protocol_minor: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ConfigureRequest(_message.Message):
-    __slots__ = ("configuration", "params", "step", "state", "error", "observations", "members", "dir", "per_member", "grid", "past", "dates", "single")
+    __slots__ = ("configuration", "params", "step", "state", "error", "observations", "members", "dir", "per_member", "grid", "past", "dates", "single", "origins")
     CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +58,7 @@ class ConfigureRequest(_message.Message):
     PAST_FIELD_NUMBER: _ClassVar[int]
     DATES_FIELD_NUMBER: _ClassVar[int]
     SINGLE_FIELD_NUMBER: _ClassVar[int]
+    ORIGINS_FIELD_NUMBER: _ClassVar[int]
     configuration: str
     params: _struct_pb2.Struct
     step: float
@@ -71,7 +72,8 @@ class ConfigureRequest(_message.Message):
     past: int
     dates: Dates
     single: bool
-    def __init__(self, configuration: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., step: _Optional[float] = ..., state: _Optional[_Union[Layout, _Mapping]] = ..., error: _Optional[_Union[ErrorModel, _Mapping]] = ..., observations: _Optional[_Union[ObservationSpace, _Mapping]] = ..., members: _Optional[int] = ..., dir: _Optional[str] = ..., per_member: _Optional[_Iterable[str]] = ..., grid: _Optional[bool] = ..., past: _Optional[int] = ..., dates: _Optional[_Union[Dates, _Mapping]] = ..., single: _Optional[bool] = ...) -> None: ...
+    origins: bool
+    def __init__(self, configuration: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., step: _Optional[float] = ..., state: _Optional[_Union[Layout, _Mapping]] = ..., error: _Optional[_Union[ErrorModel, _Mapping]] = ..., observations: _Optional[_Union[ObservationSpace, _Mapping]] = ..., members: _Optional[int] = ..., dir: _Optional[str] = ..., per_member: _Optional[_Iterable[str]] = ..., grid: _Optional[bool] = ..., past: _Optional[int] = ..., dates: _Optional[_Union[Dates, _Mapping]] = ..., single: _Optional[bool] = ..., origins: _Optional[bool] = ...) -> None: ...
 
 class Dates(_message.Message):
     __slots__ = ("start", "seconds", "calendar")
@@ -152,14 +154,16 @@ class GridPart(_message.Message):
     def __init__(self, count: _Optional[int] = ..., first: _Optional[int] = ..., stride: _Optional[int] = ..., axes: _Optional[_Iterable[_Union[GridAxis, _Mapping]]] = ...) -> None: ...
 
 class GridAxis(_message.Message):
-    __slots__ = ("spacing", "every", "length")
+    __slots__ = ("spacing", "every", "length", "origin")
     SPACING_FIELD_NUMBER: _ClassVar[int]
     EVERY_FIELD_NUMBER: _ClassVar[int]
     LENGTH_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
     spacing: float
     every: int
     length: int
-    def __init__(self, spacing: _Optional[float] = ..., every: _Optional[int] = ..., length: _Optional[int] = ...) -> None: ...
+    origin: float
+    def __init__(self, spacing: _Optional[float] = ..., every: _Optional[int] = ..., length: _Optional[int] = ..., origin: _Optional[float] = ...) -> None: ...
 
 class ErrorModel(_message.Message):
     __slots__ = ("dist", "sd", "df")
