@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/plume-da/plume/plugins/internal/children/childrentest"
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
 )
@@ -324,23 +325,19 @@ func TestIdleServers(t *testing.T) {
 
 // A program that nobody needs any more is ended gently at first: it can say how in the file said.
 func TestRetire(t *testing.T) {
-	for name, tt := range map[string]struct{ program, said string }{
-		"input closed": {"while read line; do :; done; echo closed > said", "closed"},
-		"asked":        {"trap 'echo asked > said; exit' TERM; while :; do sleep 0.01; done", "asked"},
-		"forced":       {"trap '' TERM; while :; do sleep 0.01; done", ""},
-	} {
+	for name, tt := range childrentest.Programs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			said := filepath.Join(t.TempDir(), "said")
-			m := configured(t, scalars(params{"command": shell(strings.ReplaceAll(tt.program, "said", said)), "mode": "server"}))
+			m := configured(t, scalars(params{"command": shell(strings.ReplaceAll(tt.Text, "said", said)), "mode": "server"}))
 			s, err := m.startServer()
 			if err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(100 * time.Millisecond) // until it has set its traps
 			s.retire()
-			if text, _ := os.ReadFile(said); strings.TrimSpace(string(text)) != tt.said {
-				t.Errorf("it said %q, want %q", text, tt.said)
+			if text, _ := os.ReadFile(said); strings.TrimSpace(string(text)) != tt.Said {
+				t.Errorf("it said %q, want %q", text, tt.Said)
 			}
 			checkGone(t, s.Process.Pid)
 			if _, err := os.Stat(s.dir); err == nil {

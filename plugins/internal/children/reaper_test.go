@@ -12,16 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/plume-da/plume/plugins/internal/children/childrentest"
 	"github.com/plume-da/plume/sdk"
 )
 
 // The reaper ends what a plugin has left, gently at first: programs can say how in the file said.
 func TestReap(t *testing.T) {
-	for name, tt := range map[string]struct{ program, said string }{
-		"input closed": {"while read line; do :; done; echo closed > said", "closed"},
-		"asked":        {"trap 'echo asked > said; exit' TERM; while :; do sleep 0.01; done", "asked"},
-		"forced":       {"trap '' TERM; while :; do sleep 0.01; done", ""},
-	} {
+	for name, tt := range childrentest.Programs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			orders, give := io.Pipe()
@@ -44,7 +41,7 @@ func TestReap(t *testing.T) {
 			if err := r.inherit(work); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command("sh", "-c", tt.program)
+			cmd := exec.Command("sh", "-c", tt.Text)
 			cmd.Dir, cmd.SysProcAttr = dir, &syscall.SysProcAttr{Setpgid: true, Pgid: group}
 			input, err := cmd.StdinPipe()
 			if err != nil {
@@ -58,8 +55,8 @@ func TestReap(t *testing.T) {
 			_ = give.Close()
 			_ = cmd.Wait()
 			<-reaped
-			if text, _ := os.ReadFile(filepath.Join(dir, "said")); strings.TrimSpace(string(text)) != tt.said {
-				t.Errorf("it said %q, want %q", text, tt.said)
+			if text, _ := os.ReadFile(filepath.Join(dir, "said")); strings.TrimSpace(string(text)) != tt.Said {
+				t.Errorf("it said %q, want %q", text, tt.Said)
 			}
 			if _, err := os.Stat(work); err == nil {
 				t.Error("its directory is still there")
