@@ -199,6 +199,34 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// Trials that will run on other machines do not need the memory of this one: plan says what truths need here, and
+// what each worker needs, with a warning where that is more than its executor asks for.
+func TestPlanForWorkersElsewhere(t *testing.T) {
+	site := filepath.Join(t.TempDir(), "site.toml")
+	if err := os.WriteFile(site, []byte("[executor.slurm]\nengine = \"slurm\"\nmemory = \"1GB\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plan := func(n, members int, more ...string) (int, string, string) {
+		return plumeHere(t, nil, append([]string{"plan", largeRun(t, n, members, etkf), "--site", site}, more...)...)
+	}
+	if code, _, said := plan(1_000_000, 1_000_000, "--executor", "slurm"); code != exitWorkflow || !strings.Contains(said, "error[E330]") {
+		t.Errorf("trials here: exit code %d\n%s", code, said)
+	}
+	code, text, said := plan(1_000_000, 1_000_000, "--executor", "slurm", "--workers", "4")
+	if code != exitOK || !strings.Contains(said, "no trial was tried, so times are not known: one needs about ") || !strings.Contains(said, "executor slurm asks for 1.0 GB: raise memory") {
+		t.Errorf("too large to be tried: exit code %d\n%s", code, said)
+	}
+	for _, want := range []string{`total: of unknown time`, `here, with 1 truth at a time: memory: about [0-9.]+ MB, disk`, `each of 1 worker there: memory: about [0-9.]+ TB\n  plume [0-9.]+ TB, lorenz96`} {
+		if !regexp.MustCompile(want).MatchString(text) {
+			t.Errorf("want %s\n%s", want, text)
+		}
+	}
+	code, text, said = plan(10_000, 20, "--executor", "slurm", "--workers", "4", "--sweep", "replicate=1..3")
+	if code != exitOK || strings.Contains(said, "not tried") || strings.Contains(said, "raise memory") || !strings.Contains(text, "each of 3 workers there: memory: about ") || !strings.Contains(text, " with 3; ") {
+		t.Errorf("small: exit code %d\n%s%s", code, text, said)
+	}
+}
+
 // Whatever the limit of address space is, a command ends with a line and a code that are
 // documented, and never with the stacks of goroutines. Go's own start wants up to 1.4 GB,
 // depending on where it puts its heap.

@@ -36,7 +36,10 @@ workflow names: check a workflow that you do not trust with validate --offline.
 If the run would store more than 10 GB, or more than the disk of ./runs has room
 for, plan says with which settings of [output] it would store how much.
 What would run on an executor starts on this machine; plan shows what each
-replica, or each worker for whole trials, would ask for there.`,
+replica, or each worker for whole trials, would ask for there. With workers the
+memory of this machine has to hold the truths that are made here; that of each
+worker with its plugins is shown next to it. If this machine has no room for a
+trial, none is tried, and the time is not known.`,
 		Example: `  plume plan twin.toml --set ensemble.size=1000
   plume plan twin.toml --executor slurm
   plume plan twin.toml --executor slurm --workers 64
@@ -94,7 +97,15 @@ func (a *app) showPlan(ctx context.Context, x *experiment.Experiment, asks []ask
 			untried++
 		}
 	}
-	if untried > 0 {
+	for _, asked := range asks {
+		if w := e.Worker; w != nil && asked.Memory > 0 && w.Total() > float64(asked.Memory) {
+			a.warn(fmt.Sprintf("a worker needs about %s of memory, but executor %s asks for %s: raise memory in its table of the site file", experiment.Bytes(w.Total()), asked.Executor, experiment.Bytes(float64(asked.Memory))))
+		}
+	}
+	switch {
+	case e.TooLarge != "":
+		a.say("no trial was tried, so times are not known: one needs about %s of memory, but %s", experiment.Bytes(e.Worker.Total()), e.TooLarge)
+	case untried > 0:
 		a.say("not tried, to save time: %s, each of which counts as an earlier one of the same filter, members and state", plural(untried, "trial"))
 	}
 	if a.json {
@@ -116,12 +127,29 @@ func (a *app) showPlan(ctx context.Context, x *experiment.Experiment, asks []ask
 	if err := printTable(a.stdout, columns, rows); err != nil {
 		return err
 	}
+	_, err = fmt.Fprintf(a.stdout, "%s; %s\n%s", totalTime(e), experiment.Bytes(e.Bytes), memoryText(e))
+	return err
+}
+
+// totalTime says how long e takes.
+func totalTime(e *experiment.Estimate) string {
+	if e.TooLarge != "" {
+		return "total: of unknown time"
+	}
 	total := fmt.Sprintf("total: %s with one worker", roughly(e.Time()))
-	if workers := e.Memory.Workers; workers > 1 {
+	if workers := cmp.Or(e.Workers, e.Memory.Workers); workers > 1 {
 		total += fmt.Sprintf(", about %s with %d", roughly(e.TimeWith(workers)), workers)
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s; %s\nwith %s at a time: %s\n", total, experiment.Bytes(e.Bytes), plural(e.Memory.Workers, "trial"), needs(e.Memory, e.Bytes))
-	return err
+	return total
+}
+
+// memoryText says how much memory e needs here, and on each worker elsewhere.
+func memoryText(e *experiment.Estimate) string {
+	if e.Worker == nil {
+		return fmt.Sprintf("with %s at a time: %s\n", plural(e.Memory.Workers, "trial"), needs(e.Memory, e.Bytes))
+	}
+	return fmt.Sprintf("here, with %s at a time: %s\neach of %s there: memory: about %s%s\n",
+		plural(e.Memory.Workers, "truth"), needs(e.Memory, e.Bytes), plural(e.Workers, "worker"), experiment.Bytes(e.Worker.Total()), processes(e.Worker))
 }
 
 // trialTable returns a table of the trials of a plan, see [axisColumns] for short.
@@ -132,12 +160,16 @@ func trialTable(e *experiment.Estimate, axes []string, short bool) ([]column, []
 		columns = append(columns, column{head: "model runs", right: true})
 	}
 	columns = append(columns, column{head: "time", right: true}, column{head: "stored", right: true})
-	row := func(number, filter, plugin, members string, values []string, runs string, c experiment.Cost) []string {
+	row := func(number, filter, plugin, members string, values []string, runs string, c experiment.Cost, tried bool) []string {
 		line := append([]string{number, filter, plugin, members}, axisCells(filter, axes, values, short)...)
 		if windows {
 			line = append(line, runs)
 		}
-		return append(line, roughly(c.Time()), experiment.Bytes(c.Bytes))
+		took := "?"
+		if tried {
+			took = roughly(c.Time())
+		}
+		return append(line, took, experiment.Bytes(c.Bytes))
 	}
 	var rows [][]string
 	for _, t := range e.Rows[:min(len(e.Rows), shownTrials)] {
@@ -145,13 +177,13 @@ func trialTable(e *experiment.Estimate, axes []string, short bool) ([]column, []
 		if t.Trial == 0 {
 			number = ""
 		}
-		rows = append(rows, row(number, t.Filter, t.Plugin, strconv.Itoa(t.Members), axisValues(axes, t.Axes), runsText(t), t.Cost))
+		rows = append(rows, row(number, t.Filter, t.Plugin, strconv.Itoa(t.Members), axisValues(axes, t.Axes), runsText(t), t.Cost, t.Trial == 0 || e.TooLarge == ""))
 	}
 	if more := len(e.Rows) - shownTrials; more > 0 {
 		rows = append(rows, []string{"", fmt.Sprintf("... and %d more", more)})
 	}
 	if e.Replicates > 1 {
-		rows = append(rows, row("", "each replicate", "", "", make([]string, len(axes)), "", e.Each))
+		rows = append(rows, row("", "each replicate", "", "", make([]string, len(axes)), "", e.Each, e.TooLarge == ""))
 	}
 	return columns, rows
 }

@@ -93,7 +93,11 @@ func (w *watcher) End() { w.joining.Stop() }
 
 // needs says how much memory a run needs and how much it stores.
 func needs(m *experiment.Memory, stored float64) string {
-	text := fmt.Sprintf("memory: about %s, disk: about %s", experiment.Bytes(m.Total()), experiment.Bytes(stored))
+	return fmt.Sprintf("memory: about %s, disk: about %s", experiment.Bytes(m.Total()), experiment.Bytes(stored)) + processes(m)
+}
+
+// processes lists processes with their memory, on lines of their own.
+func processes(m *experiment.Memory) (text string) {
 	for i, process := range m.List() {
 		switch last := text[strings.LastIndexByte(text, '\n')+1:]; {
 		case i == 0 || len(last)+len(process) > 75:

@@ -144,10 +144,16 @@ func (s *source) open(ctx context.Context) (*experiment.Experiment, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.trials != "" {
+		w = w.Anywhere()
+	}
 	if s.executed, err = s.executors(w); err != nil {
 		return nil, err
 	}
 	e, err := experiment.Open(ctx, w, s.inProcess)
+	if err == nil && s.trials != "" {
+		e.RunElsewhere(s.workers)
+	}
 	return e, s.shown(err)
 }
 

@@ -410,12 +410,15 @@ func TestMemoryOfHost(t *testing.T) {
 	}
 	defer e.Close()
 	here := e.Memory(1).Host
-	e.remote = 64
+	if worker := e.workerMemory(); worker.Host < here-20e6 || worker.Host > here+20e6 || worker.Workers != 1 {
+		t.Errorf("%s is needed for a trial here, %s by a worker", Bytes(here), Bytes(worker.Host))
+	}
+	e.RunElsewhere(64)
 	there := e.Memory(1).Host - launch.Self().Resident
 	if here < 500e6 || there > 300e6 {
 		t.Errorf("%s is needed for trials here, %s for trials elsewhere", Bytes(here), Bytes(there))
 	}
-	e.remote = 128
+	e.RunElsewhere(128)
 	if more := e.Memory(1).Host - launch.Self().Resident - there; more < 32e6 || more > 128e6 {
 		t.Errorf("64 workers more need %s", Bytes(more))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/cycle"
+	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/host/internal/plan"
 	durations "github.com/plume-da/plume/sdk/pace"
 )
@@ -24,7 +25,13 @@ type Estimate struct {
 	Rows       []EstimatedRow `json:"rows"` // of the first replicate; the others take as long
 	Cost
 	Each   Cost    `json:"-"` // replicate
-	Memory *Memory `json:"memory"`
+	Memory *Memory `json:"memory"` // here
+	// Workers is the number of workers on other machines that run the trials, see
+	// [Experiment.RunElsewhere]; Worker is the memory of each. TooLarge says why a trial cannot
+	// be tried here; its row has no time then.
+	Workers  int     `json:"workers,omitempty"`
+	Worker   *Memory `json:"worker_memory,omitempty"`
+	TooLarge string  `json:"too_large_to_try,omitempty"`
 	// Savings are settings with which the run would store less, if it stores much; see
 	// [Experiment.Save].
 	Savings []Saving `json:"savings,omitempty"`
@@ -99,12 +106,20 @@ func (e *Experiment) estimate(ctx context.Context, left func(time.Duration), try
 	}
 	est := &Estimate{Experiment: e.Workflow.Experiment.Name, Truths: len(e.Sweep.Scenarios), Replicates: len(e.Workflow.Replicates()), Memory: memory}
 	est.Trials, _ = e.Sweep.Size()
+	if e.remote > 0 {
+		est.Workers, est.Worker = e.remote, e.workerMemory()
+		est.TooLarge = est.Worker.tooLarge(launch.Machine())
+	}
 	var tried *probe
 	parts, begun, known := e.parts(), time.Now(), map[kind]EstimatedRow{}
 	for i, part := range parts {
 		start := time.Now()
 		if row, ok := known[part.kind()]; ok && start.Sub(begun) > tryFor {
 			est.Rows = append(est.Rows, part.like(row))
+			continue
+		}
+		if est.TooLarge != "" && part.elsewhere() {
+			est.Rows = append(est.Rows, part.like(EstimatedRow{Filter: part.trial.Label, Plugin: part.trial.Plugin, Members: part.trial.Size}))
 			continue
 		}
 		if tried == nil || tried.of != part.plan {
@@ -127,6 +142,9 @@ func (e *Experiment) estimate(ctx context.Context, left func(time.Duration), try
 		if est.Memory, err = e.checkRoom(0); err != nil {
 			return nil, err
 		}
+		if e.remote > 0 {
+			est.Worker = e.workerMemory()
+		}
 	}
 	for _, r := range est.Rows {
 		est.Each.add(r.Cost)
@@ -142,6 +160,9 @@ type part struct {
 	trial   *plan.Trial // nil: the truth
 	bytes   float64     // that it stores
 }
+
+// elsewhere reports whether p runs on a worker if there are workers on other machines.
+func (p *part) elsewhere() bool { return p.trial != nil && p.trial != p.plan.Reference }
 
 // kind is what parts have in common that take about as long.
 type kind struct {
@@ -174,7 +195,7 @@ func kinds(parts []part) int {
 // like returns the row of p, which is of the kind of row and has not been tried.
 func (p *part) like(row EstimatedRow) EstimatedRow {
 	row.Untried, row.Bytes = true, p.bytes
-	if p.trial != nil && p.trial != p.plan.Reference {
+	if p.elsewhere() {
 		row.Trial, row.Axes = p.trial.Number, p.trial.Values
 	}
 	return row
@@ -233,7 +254,7 @@ func (e *Experiment) passing(workers int) float64 {
 	var sum float64
 	var checkpoints []float64
 	for _, part := range e.parts() {
-		if part.trial != nil && part.trial != part.plan.Reference {
+		if part.elsewhere() {
 			c, tables := archive.PassingBytes(e.keepOf(part.plan, part.trial), part.plan, part.trial)
 			checkpoints, sum = append(checkpoints, c), sum+tables
 		}

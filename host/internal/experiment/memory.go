@@ -82,7 +82,28 @@ const unknownHeld = 32 << 20
 // are being made, and connections.
 func (e *Experiment) Memory(workers int) *Memory {
 	trials, _ := e.Sweep.Size()
-	m := &Memory{Workers: min(e.workers(workers), trials)}
+	most := trials
+	if e.remote > 0 {
+		most = len(e.Sweep.Scenarios)
+	}
+	return e.memory(min(e.workers(workers), most), trials, e.remote)
+}
+
+// workerMemory estimates the memory of a worker on another machine, with its plugins.
+func (e *Experiment) workerMemory() *Memory {
+	m := e.memory(1, 1, 0)
+	m.Host += linkBytes
+	return m
+}
+
+// linkBytes is the memory of a connection between plume and a worker: pieces of files on their way,
+// and their encoded forms.
+const linkBytes = 1e6
+
+// memory estimates the memory of a process of plume, and of those that it starts, with so many of its
+// trials at a time; if remote > 0, with as many truths, and its trials on so many workers elsewhere.
+func (e *Experiment) memory(atOnce, trials, remote int) *Memory {
+	m := &Memory{Workers: atOnce}
 	var hosts []float64
 	calls, processes := map[string][]float64{}, map[string]int{}
 	garbage := map[string]float64{} // by plugin
@@ -107,7 +128,7 @@ func (e *Experiment) Memory(workers int) *Memory {
 		for _, p := range planned.Plans {
 			shared = max(shared, p.SharedMemory())
 			for i := range p.Trials {
-				if e.remote > 0 {
+				if remote > 0 {
 					break
 				}
 				count(p, &p.Trials[i], archive.WritingBytes(e.keepOf(p, &p.Trials[i]), p, &p.Trials[i]))
@@ -117,11 +138,10 @@ func (e *Experiment) Memory(workers int) *Memory {
 			}
 		}
 	}
-	_, cycles := e.Sweep.Size()
+	all, cycles := e.Sweep.Size()
 	const trialBytes, cycleBytes = 31e3, 64 // of scores, kept until the end of the run, and of baselines, while they are computed
-	const linkBytes = 1e6                   // of a connection to a worker: pieces of files on their way, and their encoded forms
 	host := largest(hosts, m.Workers) + shared*float64(min(m.Workers, len(e.Sweep.Scenarios))) +
-		trialBytes*float64(trials) + cycleBytes*float64(cycles)/float64(trials)*float64(m.Workers) + linkBytes*float64(e.remote)
+		trialBytes*float64(trials) + cycleBytes*float64(cycles)/float64(all)*float64(m.Workers) + linkBytes*float64(remote)
 	for _, p := range e.plugins {
 		name := e.names[p]
 		atOnce := m.Workers
@@ -141,6 +161,13 @@ func (e *Experiment) Memory(workers int) *Memory {
 	}
 	m.Host = launch.Self().Resident + withGarbage(host, mostGarbage)
 	return m
+}
+
+// RunElsewhere says that the trials will run on so many workers on other machines: what is here are
+// the truths and references that are being made, and connections.
+func (e *Experiment) RunElsewhere(workers int) {
+	trials, _ := e.Sweep.Size()
+	e.remote = min(trials, workers)
 }
 
 // carrying returns the bytes that t takes for what members carry, in this process, which has it at

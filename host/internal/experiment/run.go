@@ -225,7 +225,8 @@ func perform(ctx context.Context, w *workflow.Workflow, known observations.Known
 	trials, cycles := x.Sweep.Size()
 	here := o.Workers
 	if o.Away != nil {
-		here, x.remote = 0, min(trials, o.Workers) // those here make truths
+		here = 0 // those here make truths
+		x.RunElsewhere(o.Workers)
 	}
 	memory, err := x.checkRoom(here)
 	if err != nil && !o.AcceptSize {
