@@ -71,6 +71,13 @@ func newDir(parent string, at time.Time) (string, error) {
 	return "", fmt.Errorf("%s: no free name for %s", parent, stamp)
 }
 
+// Discard removes the run directory, and the folder of its experiment if there is no other run.
+func (r *Run) Discard() error {
+	err := os.RemoveAll(r.Dir)
+	_ = os.Remove(filepath.Dir(r.Dir)) // of an experiment with other runs it stays
+	return err
+}
+
 // Path returns the path of a file of the run that is about to be written, and makes its
 // folders, unless the directory of the run is not there any more.
 func (r *Run) Path(parts ...string) (string, error) {

@@ -18,7 +18,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitWorkflow    = 3 // the workflow is invalid
-	exitPlugin      = 4 // a plugin is missing, incompatible or not the recorded one
+	exitPlugin      = 4 // a plugin is missing, incompatible or not the recorded one, or it or a worker does not start
 	exitSomeFailed  = 5 // the run finished, but some trials failed
 	exitDiffers     = 6 // verify found differences
 	exitHungUp      = 129
@@ -56,6 +56,8 @@ func exitCode(err error) int {
 		return exit.code
 	case errors.As(err, &interrupt):
 		return interrupt.code()
+	case errors.As(err, new(*experiment.NoWorkerError)): // as a plugin that its executor does not start
+		return exitPlugin
 	case errors.As(err, &found) && !slices.ContainsFunc(found.diagnostics, isOther):
 		return exitPlugin
 	case errors.As(err, &found) || errors.As(err, new(*experiment.ChangedError)) || errors.As(err, new(*experiment.InputsError)):

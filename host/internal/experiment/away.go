@@ -25,6 +25,20 @@ const (
 	mostStarts = 5
 )
 
+// NoWorkerError says why the trials that are left were not run: no worker starts.
+type NoWorkerError struct{ Err error }
+
+func (e *NoWorkerError) Error() string { return "no worker starts: " + e.Err.Error() }
+
+// Unwrap returns why the last worker did not start.
+func (e *NoWorkerError) Unwrap() error { return e.Err }
+
+// hopeless reports whether e is a new run of which nothing has been run, and for which no worker
+// will start however often that is tried.
+func (e *engine) hopeless() bool {
+	return e.made && errors.Is(e.noWorker, launch.ErrPermanent) && len(e.outcomes) == 0 && len(e.run.Saved("trial=")) == 0
+}
+
 // Variables for tests: pauses between starts of a worker that fail.
 var firstPause, longestPause = 200 * time.Millisecond, 30 * time.Second
 
@@ -131,7 +145,7 @@ func (p *workers) giveUp(err error) {
 	if !last {
 		return
 	}
-	p.engine.noWorker = fmt.Errorf("no worker starts: %w", err)
+	p.engine.noWorker = &NoWorkerError{err}
 	p.work.close()
 }
 

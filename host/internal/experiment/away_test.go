@@ -267,6 +267,7 @@ func TestNoWorker(t *testing.T) {
 // A worker that the engine can never start, as where there is no such partition, is tried once; one that
 // may start the next time, some times. The run says the cause.
 func TestNoSuchPartition(t *testing.T) {
+	root := t.TempDir()
 	for said, tries := range map[string]int{
 		"Invalid partition name specified":      2, // one of each worker
 		"Unable to contact the controller":      2 * mostStarts,
@@ -281,16 +282,22 @@ func TestNoSuchPartition(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := runText(t, twin+oneModel+threeFilters, Options{Workers: 2, Plume: "1.0", Away: x})
-		if want := "no worker starts: worker: executor lab: sh refused the job: exit status 1: sbatch: error: " + said; !strings.Contains(fmt.Sprint(err), want) || strings.Count(fmt.Sprint(err), said) != 1 {
+		r, err := Run(t.Context(), loadText(t, twin+oneModel+threeFilters, workflow.Options{}), root, Source{}, Options{Workers: 2, Plume: "1.0", InProcess: true, Away: x})
+		if want := "no worker starts: worker: executor lab: sh refused the job: exit status 1: sbatch: error: " + said; !errors.As(err, new(*NoWorkerError)) || !strings.Contains(fmt.Sprint(err), want) || strings.Count(fmt.Sprint(err), said) != 1 {
 			t.Errorf("got %v, want %q once", err, want)
 		}
 		text, err := os.ReadFile(log)
 		if got := strings.Count(string(text), "try"); err != nil || got != tries {
 			t.Errorf("%s: got %d tries, want %d, %v", said, got, tries, err)
 		}
-		if r.Status != archive.Interrupted || !r.Resumable {
-			t.Errorf("%s: got %v, resumable %v", said, r.Status, r.Resumable)
+		switch left, _ := filepath.Glob(filepath.Join(root, "*")); {
+		case tries == 2 && (r != nil || len(left) > 0):
+			t.Errorf("%s: got %+v, and %v is left of a run that nothing can continue", said, r, left)
+		case tries > 2 && (r == nil || r.Status != archive.Interrupted || !r.Resumable):
+			t.Errorf("%s: got %+v", said, r)
+		}
+		if r != nil {
+			_ = os.RemoveAll(filepath.Dir(r.Dir))
 		}
 	}
 }

@@ -24,7 +24,7 @@ type Estimate struct {
 	Replicates int            `json:"replicates"`
 	Rows       []EstimatedRow `json:"rows"` // of the first replicate; the others take as long
 	Cost
-	Each   Cost    `json:"-"` // replicate
+	Each   Cost    `json:"-"`      // replicate
 	Memory *Memory `json:"memory"` // here
 	// Workers is the number of workers on other machines that run the trials, see
 	// [Experiment.RunElsewhere]; Worker is the memory of each. TooLarge says why a trial cannot

@@ -172,7 +172,8 @@ type engine struct {
 	outcomes  map[int]outcome                     // of the trials that have ended, by number
 	baselines map[*plan.Scenario][]archive.Metric // of the truths that were needed
 	workers   []archive.Replica                   // on other machines, and what they did
-	noWorker  error                               // why the last of them gave up; nil: it did not
+	noWorker  error                               // a *NoWorkerError, when the last of them has given up
+	made      bool                                // the run is new
 
 	files sync.Map // *truthFiles, by *plan.Scenario
 }
@@ -256,6 +257,9 @@ func perform(ctx context.Context, w *workflow.Workflow, known observations.Known
 	}
 	o.Observer.Joining()
 	defer o.Observer.End()
+	if e.hopeless() {
+		return nil, errors.Join(e.noWorker, e.run.Discard())
+	}
 	return e.finish(ctx)
 }
 
@@ -284,6 +288,7 @@ func (e *engine) create(ctx context.Context, root string, from Source) error {
 		Name: e.Workflow.Experiment.Name, Seed: e.Workflow.Experiment.Seed, Source: from.Path, Profile: from.Profile, Set: from.Set, Sweep: from.Sweep,
 		Plume: e.Plume, Go: runtime.Version(), Workers: e.Workers, InProcess: e.InProcess, Every: e.Workflow.Output.Every, Only: e.Workflow.Output.Only, Members: e.Workflow.Output.Members, Notes: e.notes(), Dates: (*archive.Dates)(plan.Dates(e.Workflow)), Plugins: plugins, Inputs: inputs, Arrivals: e.arrivals(nil),
 	}, given, resolved)
+	e.made = err == nil
 	return err
 }
 
