@@ -12,8 +12,9 @@ func NewEuler(n int) *Euler { return &Euler{make([]float64, n)} }
 
 // Step implements [Stepper].
 func (e *Euler) Step(f Tendency, t, h float64, x []float64) {
-	f(e.k, t, x)
-	for i, k := range e.k {
+	slopes := e.k[:len(x)]
+	f(slopes, t, x)
+	for i, k := range slopes {
 		x[i] += h * k
 	}
 }

@@ -3,6 +3,7 @@ package ode
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -116,6 +117,66 @@ func TestSteppersAreReused(t *testing.T) {
 		}
 		if made == 0 || made > 60 {
 			t.Errorf("100 calls for %d values made %d steppers", n, made)
+		}
+	}
+}
+
+// Rows that are integrated together have the bits that each has alone, also with parameters and noise of
+// its own, and where one fails.
+func TestRowsTogether(t *testing.T) {
+	for name, o := range map[string]Options{"rk4": {NoiseSD: 0.1}, "euler": {Integrator: "euler"}} {
+		for _, n := range []int{1, 3, 12, 13, 30} {
+			s := NewSimulator(func(dst []float64, _ float64, x []float64) {
+				for j := range x {
+					dst[j] = x[(j+1)%n]*x[(j+2)%n] - x[j]
+				}
+			}, 0.1, o)
+			s.With = func(values []float64) Tendency {
+				return func(dst []float64, t float64, x []float64) {
+					s.Tendency(dst, t, x)
+					for j := range dst {
+						dst[j] += values[0]
+					}
+				}
+			}
+			for _, parameters := range []*mat.Dense{nil, mat.NewDense(29, 1, nil)} {
+				whole := request(29, n, 0.3)
+				whole.Ensemble.Set(11, 0, math.MaxFloat64)
+				if whole.Parameters = parameters; parameters != nil {
+					parameters.Apply(func(i, _ int, _ float64) float64 { return float64(i) }, parameters)
+				}
+				res, err := s.Forecast(t.Context(), whole)
+				if err != nil || len(res.Failures) != 1 || res.Failures[0].Member != 11 {
+					t.Fatalf("%s, n = %d: got %+v, %v", name, n, res, err)
+				}
+				for i := range 29 {
+					one := *whole
+					one.Call = whole.Rows(i, i+1)
+					one.Ensemble, one.Into = whole.Ensemble.Slice(i, i+1, 0, n).(*mat.Dense), mat.NewDense(1, n, nil)
+					if parameters != nil {
+						one.Parameters = parameters.Slice(i, i+1, 0, 1).(*mat.Dense)
+					}
+					if _, err := s.Forecast(t.Context(), &one); err != nil {
+						t.Fatal(err)
+					}
+					if want := one.Into.RawRowView(0); i != 11 && !slices.Equal(whole.Into.RawRowView(i), want) {
+						t.Errorf("%s, n = %d: row %d: got %v, want %v", name, n, i, whole.Into.RawRowView(i), want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// 100 states of Lorenz-63's size, 25 steps.
+func BenchmarkFewValues(b *testing.B) {
+	s := NewSimulator(func(dst []float64, _ float64, x []float64) {
+		dst[0], dst[1], dst[2] = 10*(x[1]-x[0]), x[0]*(28-x[2])-x[1], x[0]*x[1]-8./3*x[2]
+	}, 0.01, Options{})
+	r := request(100, 3, 0.25)
+	for b.Loop() {
+		if _, err := s.Forecast(b.Context(), r); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

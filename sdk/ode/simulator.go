@@ -8,13 +8,14 @@ import (
 
 	"github.com/plume-da/plume/sdk"
 	"github.com/plume-da/plume/sdk/ensemble"
+	"gonum.org/v1/gonum/mat"
 )
 
 // Simulator forecasts ensembles of a model that is an ordinary differential
 // equation with additive noise. It is safe for concurrent use if Tendency is.
 type Simulator struct {
 	Tendency   Tendency
-	NewStepper func(n int) Stepper // for rows of n values, one after the other
+	NewStepper func(n int) Stepper // for rows of n values
 	Step       float64             // length of a time step
 	Noise      Noise
 
@@ -22,6 +23,7 @@ type Simulator struct {
 	// sdk.ForecastRequest.Parameters; nil for a model without such parameters.
 	With func(parameters []float64) Tendency
 
+	together bool      // rows that are next to each other can be one state for a stepper
 	steppers sync.Pool // of *sized, which no call uses
 }
 
@@ -49,7 +51,7 @@ type Options struct {
 
 // NewSimulator returns a simulator of f with time step step.
 func NewSimulator(f Tendency, step float64, o Options) *Simulator {
-	s := &Simulator{Tendency: f, Step: step, Noise: Noise{SD: o.NoiseSD, PerTime: o.NoisePer == "sqrt_time"}}
+	s := &Simulator{Tendency: f, Step: step, Noise: Noise{SD: o.NoiseSD, PerTime: o.NoisePer == "sqrt_time"}, together: true}
 	s.NewStepper = func(n int) Stepper { return NewRK4(n) }
 	if o.Integrator == "euler" {
 		s.NewStepper = func(n int) Stepper { return NewEuler(n) }
@@ -75,20 +77,23 @@ func (s *Simulator) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.
 	failed := make([]bool, rows)
 	ensemble.InBlocks(rows, blockWidth(rows, rows*n*(steps+1)), func() func(from, to int) {
 		return func(from, to int) {
-			stepper := s.stepper(n)
+			width := s.rowsTogether(r.Into)
+			stepper := s.stepper(width * n)
 			defer s.steppers.Put(stepper)
-			for i := from; i < to && ctx.Err() == nil; i++ {
-				row := r.Into.RawRowView(i)
-				copy(row, r.Ensemble.RawRowView(i))
-				tendency := s.Tendency
-				if r.Parameters != nil {
-					tendency = s.With(r.Parameters.RawRowView(i))
+			for i := from; i < to && ctx.Err() == nil; i += width {
+				next := min(i+width, to)
+				for k := i; k < next; k++ {
+					copy(r.Into.RawRowView(k), r.Ensemble.RawRowView(k))
 				}
+				state, tendency := r.Into.RawMatrix().Data[i*r.Into.RawMatrix().Stride:][:(next-i)*n], s.tendencyOf(r, i, next)
 				for k := range steps {
-					stepper.Step(tendency, r.From+float64(k)*s.Step, s.Step, row)
+					stepper.Step(tendency, r.From+float64(k)*s.Step, s.Step, state)
 				}
-				s.Noise.add(row, r, i, steps)
-				failed[i] = !finite(row)
+				for k := i; k < next; k++ {
+					row := r.Into.RawRowView(k)
+					s.Noise.add(row, r, k, steps)
+					failed[k] = !finite(row)
+				}
 			}
 		}
 	})
@@ -103,6 +108,41 @@ func (s *Simulator) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.
 		}
 	}
 	return res, nil
+}
+
+// fewValues is up to how many values rows are integrated together. A processor computes the next row while it waits for
+// a number of this one, on which the next operation depends; rows with more values have enough to do.
+const fewValues = 24
+
+// rowsTogether returns how many rows of m are one state for a stepper.
+func (s *Simulator) rowsTogether(m *mat.Dense) int {
+	raw := m.RawMatrix()
+	if !s.together || raw.Stride != raw.Cols {
+		return 1
+	}
+	return max(1, fewValues/raw.Cols)
+}
+
+// tendencyOf returns the tendency of rows from from to before to, next to each other.
+func (s *Simulator) tendencyOf(r *sdk.ForecastRequest, from, to int) Tendency {
+	_, n := r.Into.Dims()
+	of := func(int) Tendency { return s.Tendency }
+	if r.Parameters != nil {
+		each := make([]Tendency, to-from)
+		for k := range each {
+			each[k] = s.With(r.Parameters.RawRowView(from + k))
+		}
+		of = func(k int) Tendency { return each[k] }
+	}
+	if to-from == 1 {
+		return of(0)
+	}
+	return func(dst []float64, t float64, x []float64) {
+		for k := 0; len(x) > 0; k++ {
+			of(k)(dst[:n], t, x[:n])
+			dst, x = dst[n:], x[n:]
+		}
+	}
 }
 
 // stepper returns a stepper for n values: one that an earlier block of rows has used, if
