@@ -9,6 +9,7 @@ import (
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/pace"
 	"github.com/plume-da/plume/sdk/resample"
 	"github.com/plume-da/plume/sdk/rng"
 	"gonum.org/v1/gonum/mat"
@@ -182,9 +183,13 @@ func (t Timing) Wait() time.Duration {
 // is run again over a cycle, because of a window, gets the noise that it had. Calls of the
 // filter after the first have branches of "analyse": "pass" by number, "balance" and "ordinary".
 func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, scenario *Scenario, from *State, each func(*Step) error) error {
-	a := newAssimilation(p, trial, scenario)
+	a, steps := newAssimilation(p, trial, scenario), pace.StartSteps()
+	paced := func(s *Step) error {
+		defer steps.Ended()
+		return each(s)
+	}
 	if trial.Whole() {
-		return a.assimilateWhole(ctx, from, each)
+		return a.assimilateWhole(ctx, from, paced)
 	}
 	if err := a.goOn(ctx, from); err != nil {
 		return err
@@ -194,7 +199,7 @@ func Assimilate(ctx context.Context, p *plan.Plan, trial *plan.Trial, scenario *
 		if err != nil {
 			return err
 		}
-		if err := each(step); err != nil {
+		if err := paced(step); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/plume-da/plume/host/internal/observations"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/sdk"
+	"github.com/plume-da/plume/sdk/pace"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -142,6 +143,7 @@ func Trajectory(ctx context.Context, p *plan.Plan, each func(cycle int, truth, y
 		return err
 	}
 	arriving, y := observations.NewFallible(p.Streams), make([]float64, p.Space.Layout.Size())
+	steps := pace.StartSteps()
 	for k := 1; k <= p.Clock.Cycles; k++ {
 		if err := forecast(k, p.Clock.Time(k-1), p.Clock.Time(k)); err != nil {
 			return err
@@ -158,6 +160,7 @@ func Trajectory(ctx context.Context, p *plan.Plan, each func(cycle int, truth, y
 		if err := each(k, state.RawRowView(0), y); err != nil {
 			return err
 		}
+		steps.Ended()
 	}
 	return nil
 }
