@@ -17,7 +17,6 @@ import (
 // small message. BenchmarkSockets measures the difference.
 type socket struct {
 	net.Conn
-	raw     syscall.RawConn
 	in, out transfer
 }
 
@@ -31,15 +30,20 @@ func direct(conn net.Conn) net.Conn {
 	if err != nil {
 		return conn
 	}
-	s := &socket{Conn: conn, raw: raw}
-	s.in = transfer{trap: syscall.SYS_READ, try: s.in.some}
-	s.out = transfer{trap: syscall.SYS_WRITE, try: s.out.all}
+	if conn.LocalAddr().Network() == "unix" {
+		if s, err := newUnixSocket(conn, raw); err == nil {
+			return s
+		}
+	}
+	s := &socket{Conn: conn}
+	s.in.init(syscall.SYS_READ, s.in.some, raw.Read)
+	s.out.init(syscall.SYS_WRITE, s.out.all, raw.Write)
 	return s
 }
 
 // Read implements net.Conn.
 func (s *socket) Read(p []byte) (int, error) {
-	n, err := s.in.do(s.raw.Read, p)
+	n, err := s.in.do(p)
 	if n == 0 && err == nil && len(p) > 0 {
 		err = io.EOF
 	}
@@ -47,12 +51,14 @@ func (s *socket) Read(p []byte) (int, error) {
 }
 
 // Write implements net.Conn.
-func (s *socket) Write(p []byte) (int, error) { return s.out.do(s.raw.Write, p) }
+func (s *socket) Write(p []byte) (int, error) { return s.out.do(p) }
 
 // transfer is one direction of a socket.
 type transfer struct {
 	trap uintptr
 	try  func(fd uintptr) (done bool)
+	wait func(try func(fd uintptr) bool) error // calls try whenever the socket is ready, until it is done
+	own  *watch                                // what waits in place of the poller of package net; nil: that does
 
 	mu   sync.Mutex // held during a call, whose fields follow
 	left []byte
@@ -60,12 +66,16 @@ type transfer struct {
 	err  error
 }
 
-// do transfers p; wait calls t.try whenever the socket is ready, until it is done.
-func (t *transfer) do(wait func(func(fd uintptr) bool) error, p []byte) (int, error) {
+func (t *transfer) init(trap uintptr, try func(uintptr) bool, wait func(func(uintptr) bool) error) {
+	t.trap, t.try, t.wait = trap, try, wait
+}
+
+// do transfers p.
+func (t *transfer) do(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.left, t.n, t.err = p, 0, nil
-	err := wait(t.try)
+	err := t.wait(t.try)
 	t.left = nil
 	if err == nil {
 		err = t.err
@@ -75,19 +85,26 @@ func (t *transfer) do(wait func(func(fd uintptr) bool) error, p []byte) (int, er
 
 // some transfers what one system call takes; it is not done if the socket is not ready.
 func (t *transfer) some(fd uintptr) (done bool) {
+	of := fd
+	if t.own != nil {
+		of = uintptr(t.own.socket)
+	}
 	for {
-		n, _, errno := syscall.RawSyscall(t.trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(t.left))), uintptr(len(t.left)))
+		n, _, errno := syscall.RawSyscall(t.trap, of, uintptr(unsafe.Pointer(unsafe.SliceData(t.left))), uintptr(len(t.left)))
 		switch errno {
 		case 0:
 			t.n, t.left = t.n+int(n), t.left[n:]
 			return true
 		case syscall.EINTR:
+			continue
 		case syscall.EAGAIN:
-			return false
+			if t.own != nil {
+				t.err = t.own.begin(fd)
+			}
 		default:
 			t.err = os.NewSyscallError("socket", errno)
-			return true
 		}
+		return t.err != nil
 	}
 }
 
@@ -97,6 +114,9 @@ func (t *transfer) all(fd uintptr) (done bool) {
 		if !t.some(fd) {
 			return false
 		}
+	}
+	if t.own != nil && t.err == nil {
+		t.err = t.own.end(fd)
 	}
 	return true
 }
