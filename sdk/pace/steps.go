@@ -41,7 +41,7 @@ type host struct {
 }
 
 var theHost = sync.OnceValue(func() *host {
-	h := &host{most: runtime.GOMAXPROCS(0)}
+	h := &host{most: runtime.GOMAXPROCS(0), from: time.Now(), spent: processorTime()}
 	h.long = time.AfterFunc(time.Hour, func() { runtime.GOMAXPROCS(h.most) })
 	return h
 })
@@ -56,9 +56,9 @@ func (h *host) count(now time.Time, took time.Duration) {
 	if span < period {
 		return
 	}
-	spent := processorTime()
+	spent, steps := processorTime(), time.Duration(h.steps)
 	processors := h.most
-	if h.took < 3*span/2 && spent-h.spent < time.Duration(h.steps)*brief {
+	if h.took < 3*span/2 && h.took < steps*patience && spent-h.spent < steps*brief {
 		processors = 1
 	}
 	allowed.Store(int64(h.most))

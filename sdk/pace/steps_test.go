@@ -16,13 +16,14 @@ func TestSteps(t *testing.T) {
 	h := &host{most: 4, long: time.AfterFunc(time.Hour, func() {})}
 	defer h.long.Stop()
 	for i, step := range []struct {
-		took  time.Duration // by each of 100 steps in two periods
+		steps int           // in two periods
+		took  time.Duration // by each
 		burns int           // of how many milliseconds of the processor
 		want  int
-	}{{2 * period / 100, 0, 1}, {2 * 2 * period / 100, 0, 4}, {2 * period / 100, 0, 1}, {2 * period / 100, 150, 4}, {period / 100, 0, 1}} {
+	}{{100, period / 50, 0, 1}, {100, period / 25, 0, 4}, {100, period / 50, 0, 1}, {100, period / 50, 150, 4}, {100, period / 100, 0, 1}, {2, period, 0, 4}} {
 		begun := time.Now()
 		h.from, h.spent, h.steps, h.took = begun, processorTime(), 0, 0
-		for range 99 {
+		for range step.steps - 1 {
 			h.count(begun, step.took)
 		}
 		for spent := h.spent + time.Duration(step.burns)*time.Millisecond; processorTime() < spent; {
