@@ -18,7 +18,6 @@ import (
 
 	"github.com/plume-da/plume/plugins/internal/children"
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/pace"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -135,7 +134,7 @@ func (m *model) limited(ctx context.Context) (context.Context, context.CancelFun
 	if m.Timeout == 0 {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, pace.Seconds(m.Timeout))
+	return context.WithTimeout(ctx, sdk.Seconds(m.Timeout))
 }
 
 // overdue returns the failure of a run that took longer than m.Timeout.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/pace"
 	pb "github.com/plume-da/plume/sdk/proto/plume/v1"
 	"google.golang.org/grpc"
 )
@@ -213,7 +212,7 @@ func (s *Server) open(ctx context.Context, h *pb.CallHeader) (*pending, error) {
 // run does what is asked and sends the answer.
 func (a *pending) run(ctx context.Context, out *outgoing) error {
 	if a.header.Timeout > 0 {
-		ctx = told{ctx, time.Now().Add(pace.Seconds(a.header.Timeout))}
+		ctx = told{ctx, time.Now().Add(sdk.Seconds(a.header.Timeout))}
 	}
 	end, err := a.c.run(ctx, a.job, a.header)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/launch"
 	"github.com/plume-da/plume/host/internal/plan"
-	durations "github.com/plume-da/plume/sdk/pace"
+	"github.com/plume-da/plume/sdk"
 )
 
 // Estimate says what a run would do, how long it would take with one worker, how much
@@ -46,7 +46,7 @@ type Cost struct {
 }
 
 // Time returns how long it takes.
-func (c Cost) Time() time.Duration { return durations.Seconds(c.Seconds) }
+func (c Cost) Time() time.Duration { return sdk.Seconds(c.Seconds) }
 
 func (c Cost) times(n int) Cost { return Cost{c.Seconds * float64(n), c.Bytes * float64(n)} }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/pace"
 	"github.com/plume-da/plume/sdk/rpc"
 	"gonum.org/v1/gonum/mat"
 )
@@ -121,7 +120,7 @@ func (g *guard) limit(values int) time.Duration {
 	if g.timeout > 0 {
 		return g.timeout
 	}
-	return pace.Seconds(usualTimeout.Seconds() * max(1, float64(values)/usualValues))
+	return sdk.Seconds(usualTimeout.Seconds() * max(1, float64(values)/usualValues))
 }
 
 // call makes one call, with an ensemble of so many values, with the deadline of g. It waits for

@@ -18,7 +18,6 @@ import (
 	"text/template"
 
 	"github.com/plume-da/plume/sdk"
-	"github.com/plume-da/plume/sdk/pace"
 )
 
 // Server is one model of an UM-Bridge server, with version 1.0 of the
@@ -215,7 +214,7 @@ func (s *Server) ask(ctx context.Context, path string, message, answer any, numb
 	}
 	limited, cancel := ctx, context.CancelFunc(func() {})
 	if s.Timeout > 0 {
-		limited, cancel = context.WithTimeout(ctx, pace.Seconds(s.Timeout))
+		limited, cancel = context.WithTimeout(ctx, sdk.Seconds(s.Timeout))
 	}
 	defer cancel()
 	status, text, err := s.exchange(limited, path, message, numbers)
