@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plume-da/plume/sdk"
+	"gonum.org/v1/gonum/mat"
 )
 
 // What a plugin can do to a call, and what the call then says.
@@ -238,15 +239,52 @@ func TestWrongAnswers(t *testing.T) {
 	}
 }
 
-// Calls get more time for more values, unless the workflow says how long they may take.
+// Calls get more time for more values and more time steps, unless the workflow says how long they may take.
 func TestLimit(t *testing.T) {
 	for _, tt := range []struct {
 		stated time.Duration
-		values int
+		size   size
 		want   time.Duration
-	}{{0, 0, time.Minute}, {0, 1_000_000, time.Minute}, {0, 20_000_000, 20 * time.Minute}, {time.Second, 20_000_000, time.Second}} {
-		if got := (&guard{timeout: tt.stated}).limit(tt.values); got != tt.want {
-			t.Errorf("stated %v, %d values: got %v, want %v", tt.stated, tt.values, got, tt.want)
+	}{
+		{0, size{}, time.Minute}, {0, size{1_000_000, 100}, time.Minute}, {0, size{20_000_000, 0}, 20 * time.Minute}, {0, size{20_000_000, 10}, 20 * time.Minute},
+		{0, size{800_000, 2000}, 16 * time.Minute}, {0, size{3, 1e6}, time.Minute}, {0, size{1 << 31, 1e12}, 1000 * time.Hour},
+		{time.Second, size{20_000_000, 1e6}, time.Second},
+	} {
+		if got := (&guard{timeout: tt.stated}).limit(tt.size); got != tt.want {
+			t.Errorf("stated %v, %+v: got %v, want %v", tt.stated, tt.size, got, tt.want)
+		}
+	}
+	for _, tt := range []struct{ step, interval, want float64 }{{0.5, 1000, 2000}, {0.5, -1000, 2000}, {0, 1000, 0}} {
+		if got := (&model{step: tt.step}).steps(tt.interval); got != tt.want {
+			t.Errorf("%+v: got %v steps", tt, got)
+		}
+	}
+}
+
+// stepper is a model that notes until when its calls may take.
+type stepper struct{ until time.Time }
+
+func (*stepper) Layout() *sdk.Layout { return nil }
+
+func (s *stepper) Forecast(ctx context.Context, _ *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
+	s.until, _ = ctx.Deadline()
+	return &sdk.ForecastResult{}, nil
+}
+
+// A forecast over many time steps has the time for them.
+func TestLimitOfSpinUp(t *testing.T) {
+	s := &stepper{}
+	p := &Process{program: &Program{Name: "stepper"}, plugin: &sdk.Plugin{Manifest: &sdk.Manifest{Role: sdk.RoleModel}, NewModel: func(context.Context, sdk.ModelConfig) (sdk.Model, error) { return s, nil }}}
+	m, err := p.Plugin(0).NewModel(t.Context(), sdk.ModelConfig{Step: 0.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for to, want := range map[float64]time.Duration{1000: 20 * time.Minute, 2: time.Minute} {
+		if _, err := m.Forecast(t.Context(), &sdk.ForecastRequest{To: to, Ensemble: mat.NewDense(10, 100_000, nil)}); err != nil {
+			t.Fatal(err)
+		}
+		if left := time.Until(s.until); left > want || left < want-30*time.Second {
+			t.Errorf("to %g: %v, want %v", to, left, want)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/plume-da/plume/sdk"
@@ -25,15 +26,15 @@ func (p *Process) Plugin(timeout time.Duration) *sdk.Plugin {
 	switch in := p.plugin; {
 	case in.NewModel != nil:
 		out.NewModel = func(ctx context.Context, c sdk.ModelConfig) (sdk.Model, error) {
-			m, err := call(ctx, g, "configure", 0, func(ctx context.Context) (sdk.Model, error) { return in.NewModel(ctx, c) })
+			m, err := call(ctx, g, "configure", size{}, func(ctx context.Context) (sdk.Model, error) { return in.NewModel(ctx, c) })
 			if err != nil {
 				return nil, err
 			}
-			return &model{m, g}, nil
+			return &model{m, g, c.Step}, nil
 		}
 	case in.NewOperator != nil:
 		out.NewOperator = func(ctx context.Context, c sdk.OperatorConfig) (sdk.ObservationOperator, error) {
-			o, err := call(ctx, g, "configure", 0, func(ctx context.Context) (sdk.ObservationOperator, error) { return in.NewOperator(ctx, c) })
+			o, err := call(ctx, g, "configure", size{}, func(ctx context.Context) (sdk.ObservationOperator, error) { return in.NewOperator(ctx, c) })
 			if err != nil {
 				return nil, err
 			}
@@ -41,7 +42,7 @@ func (p *Process) Plugin(timeout time.Duration) *sdk.Plugin {
 		}
 	case in.NewFilter != nil:
 		out.NewFilter = func(ctx context.Context, c sdk.FilterConfig) (sdk.Filter, error) {
-			f, err := call(ctx, g, "configure", 0, func(ctx context.Context) (sdk.Filter, error) { return in.NewFilter(ctx, c) })
+			f, err := call(ctx, g, "configure", size{}, func(ctx context.Context) (sdk.Filter, error) { return in.NewFilter(ctx, c) })
 			if err != nil {
 				return nil, err
 			}
@@ -54,12 +55,21 @@ func (p *Process) Plugin(timeout time.Duration) *sdk.Plugin {
 type model struct {
 	sdk.Model
 	guard *guard
+	step  float64 // 0: the model has none, or none that is known
 }
 
 func (m *model) Forecast(ctx context.Context, r *sdk.ForecastRequest) (*sdk.ForecastResult, error) {
-	return call(ctx, m.guard, inCycle(r.Call, "forecast"), valuesOf(r.Ensemble), func(ctx context.Context) (*sdk.ForecastResult, error) {
+	return call(ctx, m.guard, inCycle(r.Call, "forecast"), size{valuesOf(r.Ensemble), m.steps(r.To - r.From)}, func(ctx context.Context) (*sdk.ForecastResult, error) {
 		return m.Model.Forecast(ctx, r)
 	})
+}
+
+// steps returns the number of time steps over an interval; 0 if it is not known.
+func (m *model) steps(interval float64) float64 {
+	if m.step == 0 {
+		return 0
+	}
+	return math.Abs(interval) / m.step
 }
 
 func (m *model) release() { rpc.Release(m.Model) }
@@ -72,7 +82,7 @@ type operator struct {
 func (o *operator) release() { rpc.Release(o.ObservationOperator) }
 
 func (o *operator) Observe(ctx context.Context, r *sdk.ObserveRequest) (*sdk.ObserveResult, error) {
-	return call(ctx, o.guard, inCycle(r.Call, "observe"), valuesOf(r.Ensemble), func(ctx context.Context) (*sdk.ObserveResult, error) {
+	return call(ctx, o.guard, inCycle(r.Call, "observe"), size{values: valuesOf(r.Ensemble)}, func(ctx context.Context) (*sdk.ObserveResult, error) {
 		return o.ObservationOperator.Observe(ctx, r)
 	})
 }
@@ -85,7 +95,7 @@ type filter struct {
 func (f *filter) release() { rpc.Release(f.Filter) }
 
 func (f *filter) Analyse(ctx context.Context, p *sdk.Problem) (*sdk.Analysis, error) {
-	return call(ctx, f.guard, inCycle(p.Call, "analyse"), valuesOf(p.Ensemble), func(ctx context.Context) (*sdk.Analysis, error) {
+	return call(ctx, f.guard, inCycle(p.Call, "analyse"), size{values: valuesOf(p.Ensemble)}, func(ctx context.Context) (*sdk.Analysis, error) {
 		return f.Filter.Analyse(ctx, p)
 	})
 }
@@ -108,24 +118,32 @@ var timeoutOf = map[sdk.Role]string{
 	sdk.RoleModel: "timeout in [model]", sdk.RoleOperator: "timeout in [observations]", sdk.RoleFilter: "timeout in its [[filter]]",
 }
 
-// A call without a stated time limit may take usualTimeout for up to usualValues, and in
-// proportion longer for more.
+// size is how much a call has to compute.
+type size struct {
+	values int     // of the ensemble
+	steps  float64 // of the model; 0: not known
+}
+
+// A call without a stated time limit may take usualTimeout for up to usualValues, and for up to
+// usualSteps of one value, and in proportion longer for more of either.
 const (
-	usualTimeout = time.Minute
-	usualValues  = 1_000_000
+	usualTimeout   = time.Minute
+	usualValues    = 1_000_000
+	usualSteps     = 100 * usualValues
 )
 
-// limit returns how long a call with an ensemble of so many values may take.
-func (g *guard) limit(values int) time.Duration {
+// limit returns how long a call of size s may take.
+func (g *guard) limit(s size) time.Duration {
 	if g.timeout > 0 {
 		return g.timeout
 	}
-	return sdk.Seconds(usualTimeout.Seconds() * max(1, float64(values)/usualValues))
+	values := float64(s.values)
+	return sdk.Seconds(usualTimeout.Seconds() * max(1, values/usualValues, values*s.steps/usualSteps))
 }
 
-// call makes one call, with an ensemble of so many values, with the deadline of g. It waits for
-// the call before it if calls must not overlap.
-func call[T any](ctx context.Context, g *guard, what string, values int, do func(context.Context) (T, error)) (T, error) {
+// call makes one call of size s with the deadline of g. It waits for the call before it if calls
+// must not overlap.
+func call[T any](ctx context.Context, g *guard, what string, s size, do func(context.Context) (T, error)) (T, error) {
 	var none T
 	if mutex := g.process.mutex; mutex != nil {
 		select {
@@ -135,7 +153,7 @@ func call[T any](ctx context.Context, g *guard, what string, values int, do func
 			return none, stopped(g.where(what), ctx)
 		}
 	}
-	limit := g.limit(values)
+	limit := g.limit(s)
 	limited, cancel := within(ctx, limit)
 	defer cancel()
 	result, err := do(limited)
@@ -171,7 +189,7 @@ func (g *guard) explain(ctx, limited context.Context, limit time.Duration, what 
 		}
 		remedy := "raise %s if it is only slow; %s"
 		if g.timeout == 0 {
-			remedy = "set %s if it is only slow, which is a minute for up to a million values if it is omitted; %s"
+			remedy = "set %s if it is only slow; if it is omitted the limit follows from the number of values and time steps; %s"
 		}
 		e = sdk.Errorf(sdk.KindDeadline, where, "no answer within %v", limit).WithHint(remedy, timeoutOf[p.plugin.Manifest.Role], fate)
 		p.kill(fmt.Sprintf("it was ended because it gave no answer within %v in %s", limit, what))

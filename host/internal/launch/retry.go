@@ -15,7 +15,7 @@ import (
 // a transient reason: the process died, or the plugin said, of the call or of a member,
 // that the same call may succeed when repeated.
 type RetryPolicy struct {
-	Timeout  time.Duration // of one call; 0: a minute for up to a million values, and in proportion longer for more
+	Timeout  time.Duration // of one call; 0: as values and time steps, see [guard.limit]
 	Replicas int           // processes over which members are distributed; 0: 1
 	Retries  int           // how often a call is repeated; 0: never, and a process that died is not replaced
 	// MaxFailed is how many members of a forecast may be given up if the process dies

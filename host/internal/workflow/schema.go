@@ -17,7 +17,7 @@ func component(role, example string, remedies []string, others ...key) []key {
 		{name: "plugin", kind: text, form: slug, required: true, example: example,
 			doc: "name of the " + role + " plugin: one of [plugins], or one on the plugin path"},
 		{name: "params", kind: params, doc: "parameters of the plugin; see its own reference"},
-		{name: "timeout", kind: duration, above: zero, example: `"10m"`, doc: "how long one call of the plugin, which is for all members, may take; if omitted, 60s for up to a million values, members times size of the state, and in proportion longer for more"},
+		{name: "timeout", kind: duration, above: zero, example: `"10m"`, doc: "how long one call of the plugin, which is for all members, may take; if omitted, 60s for up to a million values, members times size of the state, and for up to 100 million values times time steps of a model that has steps, and in proportion longer for more"},
 		{name: "on_failure", kind: text, choices: append([]string{"fail"}, remedies...),
 			doc: "what to do if the plugin dies or fails for a reason that may be temporary: fail ends the trial, retry repeats the call, drop_member repeats it and then " +
 				"drops the members that still fail; if omitted, retry with replicas and fail without"},
