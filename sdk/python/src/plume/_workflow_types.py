@@ -218,7 +218,8 @@ class WorkflowFilter(TypedDict, total=False):
 
     timeout: str
     """how long one call of the plugin, which is for all members, may take; if omitted, 60s for up to a
-    million values, members times size of the state, and in proportion longer for more"""
+    million values, members times size of the state, and for up to 100 million values times time
+    steps of a model that has steps, and in proportion longer for more"""
 
     window: WorkflowFilterWindow | str
     """the filter moves the states at the start of a window of cycles, from which the model is run
@@ -385,7 +386,8 @@ class WorkflowModel(TypedDict, total=False):
 
     timeout: str
     """how long one call of the plugin, which is for all members, may take; if omitted, 60s for up to a
-    million values, members times size of the state, and in proportion longer for more"""
+    million values, members times size of the state, and for up to 100 million values times time
+    steps of a model that has steps, and in proportion longer for more"""
 
 
 class WorkflowObservationsDropout(TypedDict, total=False):
@@ -735,7 +737,8 @@ class WorkflowObservations(_WorkflowObservations, total=False):
 
     timeout: str
     """how long one call of the plugin, which is for all members, may take; if omitted, 60s for up to a
-    million values, members times size of the state, and in proportion longer for more"""
+    million values, members times size of the state, and for up to 100 million values times time
+    steps of a model that has steps, and in proportion longer for more"""
 
     true_error: WorkflowObservationsTrueError
     """distribution of the errors of simulated observations, if it is not `error`, which is what
@@ -850,7 +853,8 @@ class WorkflowReference(TypedDict, total=False):
 
     timeout: str
     """how long one call of the plugin, which is for all members, may take; if omitted, 60s for up to a
-    million values, members times size of the state, and in proportion longer for more"""
+    million values, members times size of the state, and for up to 100 million values times time
+    steps of a model that has steps, and in proportion longer for more"""
 
 
 class WorkflowSweep(TypedDict, total=False):
