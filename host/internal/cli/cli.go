@@ -52,13 +52,14 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "node-exec" { // the end of plume on a node; nobody types it
 		return remote.Serve(versionText(), args[1:])
 	}
-	pace.Heap()
 	if len(args) == 1 && args[0] == "worker" { // likewise: it runs whole trials
+		pace.Heap()
 		return experiment.Work(versionText())
 	}
 	if code, done := watched(args, stderr); done {
 		return code
 	}
+	pace.Heap() // not earlier: it reserves addresses, which a process that only watches may not get
 	app := &app{stdout: clean(stdout), stderr: clean(stderr), stop: experiment.NewStop()}
 	ctx, done := app.withInterrupts(context.Background())
 	defer done()

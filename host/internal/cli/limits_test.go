@@ -247,6 +247,24 @@ func TestLimitedAddresses(t *testing.T) {
 	}
 }
 
+// Between what Go needs to start and what a run needs, the process that watches gets by: it does not reserve the
+// addresses that others do for their heap.
+func TestWatchingIsSmall(t *testing.T) {
+	file, said := largeRun(t, 40, 20, etkf), 0
+	for megabytes := 800; megabytes <= 1400; megabytes += 50 {
+		text, _ := exec.Command("sh", "-c", `ulimit -v $0 && exec "$@"`, strconv.Itoa(1000*megabytes), plumeBinary(t), "validate", file).CombinedOutput()
+		if bytes.Contains(text, []byte("cannot allocate 134217728-byte block")) {
+			t.Errorf("%d MB: %.200s", megabytes, text)
+		}
+		if bytes.HasPrefix(text, []byte("error: out of memory: the limit of address space")) {
+			said++
+		}
+	}
+	if said == 0 {
+		t.Error("no limit was too low for what is watched alone")
+	}
+}
+
 // What Go writes when it is refused memory becomes one line.
 func TestPassOn(t *testing.T) {
 	for text, want := range map[string]struct {

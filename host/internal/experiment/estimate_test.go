@@ -3,6 +3,7 @@ package experiment
 import (
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -199,6 +200,17 @@ func TestCarriedBytesCount(t *testing.T) {
 		got, err := estimated(c.set...)
 		if err != nil || got < c.want-5e6 || got > 1.2*c.want+20e6 { // the heap, and what waits to be collected, differ
 			t.Errorf("%v: got %s more, %v; want %s", c.set, Bytes(got), err, Bytes(c.want))
+		}
+	}
+}
+
+// A setting of Go that estimates of memory do not know is warned of.
+func TestGarbageSettingIsWarnedOf(t *testing.T) {
+	for set, want := range map[string]bool{"": false, "off": true, "400": true, "junk": true} {
+		t.Setenv("GOGC", set)
+		est := estimateOf(t, twin+oneModel+filterOf("nudge"))
+		if got := slices.ContainsFunc(est.Warnings, func(w string) bool { return strings.Contains(w, "GOGC is set to") }); got != want {
+			t.Errorf("GOGC=%s: got %q", set, est.Warnings)
 		}
 	}
 }

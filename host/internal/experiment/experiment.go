@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -188,8 +189,14 @@ func (e *Experiment) keepOf(p *plan.Plan, t *plan.Trial) archive.Keep {
 	}
 }
 
-// Warnings returns what plans warn of.
-func (e *Experiment) Warnings() []string { return e.said((*plan.Plan).Warnings) }
+// Warnings returns what plans warn of, and whether estimates of memory hold.
+func (e *Experiment) Warnings() []string {
+	all := e.said((*plan.Plan).Warnings)
+	if gogc := os.Getenv("GOGC"); gogc != "" {
+		all = append(all, fmt.Sprintf("GOGC is set to %q, so more memory may be taken than is estimated: plume and its plugins collect garbage as it says, and never if it is off; unset it", gogc))
+	}
+	return all
+}
 
 // notes returns remarks on the scores of a run.
 func (e *Experiment) notes() []string { return e.said((*plan.Plan).ScoreNotes) }
