@@ -125,9 +125,10 @@ type size struct {
 }
 
 // A call without a stated time limit may take usualTimeout for up to usualValues, and for up to
-// usualSteps of one value, and in proportion longer for more of either.
+// usualSteps of one value, and in proportion longer for more of either, up to longestTimeout.
 const (
 	usualTimeout   = time.Minute
+	longestTimeout = 1000 * time.Hour
 	usualValues    = 1_000_000
 	usualSteps     = 100 * usualValues
 )
@@ -138,7 +139,7 @@ func (g *guard) limit(s size) time.Duration {
 		return g.timeout
 	}
 	values := float64(s.values)
-	return sdk.Seconds(usualTimeout.Seconds() * max(1, values/usualValues, values*s.steps/usualSteps))
+	return min(longestTimeout, sdk.Seconds(usualTimeout.Seconds()*max(1, values/usualValues, values*s.steps/usualSteps)))
 }
 
 // call makes one call of size s with the deadline of g. It waits for the call before it if calls
