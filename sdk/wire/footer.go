@@ -49,23 +49,43 @@ func CheckFooter(f io.ReaderAt, size int64) error {
 // its messages before Arrow's reader trusts them. An incomplete message at the end of the
 // file is not an error: its writer was stopped.
 func StreamEnd(f io.ReaderAt, offset, size int64) (end int64, err error) {
-	end = offset
-	for k := 0; ; k++ {
+	end, err = SchemaEnd(f, offset, size)
+	for k := 1; err == nil && end > offset; k++ {
 		m, next, err := messageAt(f, end, size)
-		switch {
-		case errors.Is(err, io.EOF):
-			return end, nil
-		case err == nil && k == 0 && m.kind == headerSchema:
-			err = announced(m.head)
-		case err == nil && (k == 0 || m.kind != headerRecordBatch):
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil && m.kind != headerRecordBatch {
 			err = errors.New("it must not follow in a stream")
 		}
 		if err != nil {
-			return 0, fmt.Errorf("message %d is damaged: %w", k, err)
+			return 0, damagedMessage(k, err)
 		}
 		end = next
 	}
+	return end, err
 }
+
+// SchemaEnd returns the end of the schema, the first message, of the Arrow IPC stream that starts
+// at offset in a file of size bytes, or offset if it is not complete. It checks the schema before
+// Arrow's reader trusts it.
+func SchemaEnd(f io.ReaderAt, offset, size int64) (end int64, err error) {
+	m, end, err := messageAt(f, offset, size)
+	switch {
+	case errors.Is(err, io.EOF):
+		return offset, nil
+	case err == nil && m.kind != headerSchema:
+		err = errors.New("it must not follow in a stream")
+	case err == nil:
+		err = announced(m.head)
+	}
+	if err != nil {
+		return 0, damagedMessage(0, err)
+	}
+	return end, nil
+}
+
+func damagedMessage(k int, err error) error { return fmt.Errorf("message %d is damaged: %w", k, err) }
 
 // messageAt returns the message at offset and its end. The error is io.EOF if the stream or
 // the file ends before that.

@@ -43,10 +43,12 @@ func encodingOf(path string) (*encoding, error) {
 		return nil, errors.Join(errDamaged, err)
 	}
 	var schema *arrow.Schema
-	err = scanFile(f, func(s *arrow.Schema) error {
-		schema = s
-		return nil
-	}, func(arrow.Record) error { return io.EOF })
+	err = scanFile(f, visitor{
+		schema: func(s *arrow.Schema) error {
+			schema = s
+			return nil
+		}, record: func(arrow.Record) error { return io.EOF },
+	})
 	if schema == nil {
 		return nil, err
 	}

@@ -41,6 +41,15 @@ func (f field) single() bool {
 	return f.width == 4 && (f.id == arrow.FLOAT32 || f.id == arrow.FIXED_SIZE_LIST)
 }
 
+// buffers returns the number of buffers of a column in a record batch: one more for the validity of lists,
+// and one more for text.
+func (f field) buffers() int {
+	if f.id == arrow.FIXED_SIZE_LIST || f.width == 0 {
+		return 3
+	}
+	return 2
+}
+
 // vector is the values of a column in some rows, as a record batch holds them.
 type vector struct {
 	nulls    int

@@ -175,16 +175,19 @@ func convert(ctx context.Context, to, from string, shape func(*arrow.Schema) (*r
 	defer func() { err = errors.Join(err, f.Close()) }()
 	var as *reshaper
 	var out sink
-	err = scan(from, func(s *arrow.Schema) (err error) {
-		if as, err = shape(s); err == nil {
-			out, err = open(f, as.schema)
-		}
-		return err
-	}, func(r arrow.Record) error {
-		if err := ctx.Err(); err != nil {
+	err = scan(from, visitor{
+		schema: func(s *arrow.Schema) (err error) {
+			if as, err = shape(s); err == nil {
+				out, err = open(f, as.schema)
+			}
 			return err
-		}
-		return out.write(as.batch(r))
+		},
+		record: func(r arrow.Record) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return out.write(as.batch(r))
+		},
 	})
 	if out.close != nil && ctx.Err() == nil {
 		err = errors.Join(err, out.close())

@@ -57,27 +57,41 @@ func Read(paths ...string) (*Table, error) {
 	return t, nil
 }
 
-func (t *Table) read(path string) error { return scan(path, t.name, t.add) }
+func (t *Table) read(path string) error { return scan(path, visitor{schema: t.name, record: t.add}) }
 
-// Scan calls each with the record batches of the table path in turn or, if it does not
+// Scan calls each with the rows of the table path in their order, some at a time, or, if it does not
 // exist, with those that have been written so far. If columns are named, only those of
-// them that the table has are read. It keeps one batch in memory. An error of each ends it.
+// them that the table has are read. It keeps one record batch in memory or, of the small ones of a
+// table that is being written, about 1 MiB of values. An error of each ends it.
 func Scan(path string, each func(batch *Table) error, columns ...string) error {
 	head := &Table{only: columns}
-	return scan(path, head.name, func(record arrow.Record) error {
-		t := &Table{Names: head.Names, Metadata: head.Metadata, Single: head.Single, stored: head.stored, Columns: make([]any, len(head.Names)), Valid: make([][]bool, len(head.Names))}
+	record := func(record arrow.Record) error {
+		t := head.like()
 		if err := t.add(record); err != nil {
 			return err
 		}
 		return each(t)
-	})
+	}
+	return scan(path, visitor{head.name, record, func(s *stored) error { return head.scanStored(s, each) }})
 }
 
-// scan opens a table and calls schema once and then each with its batches.
+// like returns an empty table with the columns of t.
+func (t *Table) like() *Table {
+	return &Table{Names: t.Names, Metadata: t.Metadata, Single: t.Single, stored: t.stored, Columns: make([]any, len(t.Names)), Valid: make([][]bool, len(t.Names))}
+}
+
+// visitor takes what [scan] reads.
+type visitor struct {
+	schema func(*arrow.Schema) error // is called once, first
+	record func(arrow.Record) error
+	stored func(*stored) error // if not nil, takes all batches of a part as this package wrote it
+}
+
+// scan opens a table and calls schema once and then record with its batches.
 //
 // The memory of Arrow's readers is bounded by its size, see [wire.Bounded], and their
 // panics become errors.
-func scan(path string, schema func(*arrow.Schema) error, each func(arrow.Record) error) (err error) {
+func scan(path string, to visitor) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = wire.Damaged(path+":", p)
@@ -96,9 +110,9 @@ func scan(path string, schema func(*arrow.Schema) error, each func(arrow.Record)
 	case !whole && !strings.HasSuffix(f.Name(), Part):
 		err = errors.New("is damaged: its end is missing")
 	case whole:
-		err = scanFile(f, schema, each)
+		err = scanFile(f, to)
 	default:
-		err = scanPart(f, schema, each)
+		err = scanPart(f, to)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -142,7 +156,7 @@ func isWhole(f *os.File) (bool, error) {
 const heldTimes = 1 + mostPacking
 
 // scanFile reads a file with a footer.
-func scanFile(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Record) error) error {
+func scanFile(f *os.File, to visitor) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -155,7 +169,7 @@ func scanFile(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Reco
 		return err
 	}
 	defer r.Close()
-	if err := schema(r.Schema()); err != nil {
+	if err := to.schema(r.Schema()); err != nil {
 		return err
 	}
 	for i := range r.NumRecords() {
@@ -163,7 +177,7 @@ func scanFile(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Reco
 		if err != nil {
 			return err
 		}
-		if err := each(record); err != nil {
+		if err := to.record(record); err != nil {
 			return err
 		}
 	}
@@ -171,26 +185,42 @@ func scanFile(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Reco
 }
 
 // scanPart reads a file without a footer up to its last complete batch.
-func scanPart(f *os.File, schema func(*arrow.Schema) error, each func(arrow.Record) error) error {
+func scanPart(f *os.File, to visitor) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	end, err := wire.StreamEnd(f, header, info.Size())
+	end, err := wire.SchemaEnd(f, header, info.Size())
 	if err != nil || end == header { // the schema is incomplete
 		return err
 	}
-	stream := bufio.NewReaderSize(io.NewSectionReader(f, header, end-header), 1<<16)
-	r, err := ipc.NewReader(stream, ipc.WithAllocator(wire.Bounded(info.Size(), heldTimes)))
+	allocator := ipc.WithAllocator(wire.Bounded(info.Size(), heldTimes))
+	of := func(end int64) (*ipc.Reader, error) {
+		return ipc.NewReader(bufio.NewReaderSize(io.NewSectionReader(f, header, end-header), 1<<16), allocator)
+	}
+	head, err := of(end)
+	if err != nil {
+		return err
+	}
+	defer head.Release()
+	if err := to.schema(head.Schema()); err != nil {
+		return err
+	}
+	if to.stored != nil {
+		if s := storedAs(f, head.Schema()); s != nil {
+			return to.stored(s)
+		}
+	}
+	if end, err = wire.StreamEnd(f, header, info.Size()); err != nil {
+		return err
+	}
+	r, err := of(end)
 	if err != nil {
 		return err
 	}
 	defer r.Release()
-	if err := schema(r.Schema()); err != nil {
-		return err
-	}
 	for r.Next() {
-		if err := each(r.Record()); err != nil {
+		if err := to.record(r.Record()); err != nil {
 			return err
 		}
 	}
@@ -220,6 +250,7 @@ func (t *Table) name(s *arrow.Schema) error {
 
 // add appends the rows of a record batch.
 func (t *Table) add(record arrow.Record) (err error) {
+	all := allTrue(nil, int(record.NumRows())) // most columns have no nulls
 	for i, at := range t.stored {
 		c := record.Column(at)
 		if int64(c.Len()) != record.NumRows() {
@@ -231,7 +262,11 @@ func (t *Table) add(record arrow.Record) (err error) {
 		if !wire.Holds(c) {
 			return fmt.Errorf("column %s: %w", t.Names[i], errDamaged)
 		}
-		t.Valid[i] = appendValid(t.Valid[i], c)
+		if t.Valid[i] == nil && c.NullN() == 0 {
+			t.Valid[i] = slices.Clip(all)
+		} else {
+			t.Valid[i] = appendValid(t.Valid[i], c)
+		}
 	}
 	t.Rows += int(record.NumRows())
 	return nil
@@ -239,13 +274,21 @@ func (t *Table) add(record arrow.Record) (err error) {
 
 // appendValid appends to valid whether each value of c is not null.
 func appendValid(valid []bool, c arrow.Array) []bool {
-	from, n := len(valid), c.Len()
-	valid = slices.Grow(valid, n)[:from+n]
+	from := len(valid)
+	valid = allTrue(valid, c.Len())
 	if c.NullN() > 0 {
-		for k := range n {
+		for k := range c.Len() {
 			valid[from+k] = c.IsValid(k)
 		}
-	} else if n > 0 {
+	}
+	return valid
+}
+
+// allTrue appends n times true.
+func allTrue(valid []bool, n int) []bool {
+	from := len(valid)
+	valid = slices.Grow(valid, n)[:from+n]
+	if n > 0 {
 		valid[from] = true
 		for k := 1; k < n; k *= 2 {
 			copy(valid[from+k:], valid[from:from+k])

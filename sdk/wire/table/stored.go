@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 )
@@ -17,13 +18,27 @@ import (
 // they are stored, with or without a footer.
 type stored struct {
 	*encoding
-	file     *bufio.Reader
-	left     int64 // bytes of the file that have not been read
+	file *bufio.Reader
+	left int64 // bytes of the file that have not been read
+	only []int // numbers of the columns that are read; as a rule all
+
 	rows     int
-	text     []byte // of the batch
-	chunks   []chunk
+	text     []byte // metadata of the batch
+	body     []byte // of the batch
 	unpacked []byte // unpacked buffers of the batch
+
+	// of known metadata, which as a rule is the same in all batches
+	known    []byte
+	nulls    []vector // numbers of nulls
+	spans    [][]span // of the buffers of each column
+	valuesAt []span   // of these, that of the values
+
+	chunks []chunk // reused, as is the next one
+	again  []byte
 }
+
+// span is where a buffer is in the body of a batch, with its prefix.
+type span struct{ from, to int }
 
 // errDamaged is the error of a file that this package did not write.
 var errDamaged = errors.New("is damaged")
@@ -35,7 +50,13 @@ func openStored(f *os.File, e *encoding) (*stored, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stored{encoding: e, file: bufio.NewReaderSize(f, 1<<16), left: info.Size() - int64(len(e.start)+len(e.batch))}
+	s := &stored{
+		encoding: e, file: bufio.NewReaderSize(f, 1<<18), left: info.Size() - int64(len(e.start)+len(e.batch)),
+		nulls: make([]vector, len(e.fields)), spans: make([][]span, len(e.fields)), valuesAt: make([]span, len(e.fields)),
+	}
+	for i := range e.fields {
+		s.only = append(s.only, i)
+	}
 	start := make([]byte, len(e.start))
 	if _, err := io.ReadFull(s.file, start); err != nil {
 		return nil, err
@@ -49,7 +70,7 @@ func openStored(f *os.File, e *encoding) (*stored, error) {
 // next reads a record batch; its columns share memory that the next call reuses. The error
 // is io.EOF after the last batch, and io.ErrUnexpectedEOF if the file is truncated.
 func (s *stored) next(columns []vector) error {
-	s.text = append(s.text[:0], s.batch...)
+	s.text = sized(s.text, len(s.batch))
 	if err := s.fill(s.text[:metadataPrefix]); err != nil {
 		return err
 	}
@@ -68,12 +89,20 @@ func (s *stored) next(columns []vector) error {
 		return io.ErrUnexpectedEOF
 	}
 	s.rows, s.left = int(rows), s.left-int64(body)-int64(len(s.batch))
-	s.text = append(s.text, make([]byte, body)...)
-	if err := s.fill(s.text[len(s.batch):]); err != nil {
+	s.body = sized(s.body, int(body))
+	if err := s.fill(s.body); err != nil {
 		return err
 	}
-	return s.parse(columns, s.text[len(s.batch):])
+	if !bytes.Equal(s.text, s.known) {
+		if err := s.locate(); err != nil {
+			return err
+		}
+	}
+	return s.take(columns)
 }
+
+// sized returns b with n bytes, which may be any.
+func sized(b []byte, n int) []byte { return slices.Grow(b[:0], n)[:n] }
 
 // fill fills b.
 func (s *stored) fill(b []byte) error {
@@ -84,59 +113,88 @@ func (s *stored) fill(b []byte) error {
 	return err
 }
 
-// parse sets columns to the buffers of the batch, unpacked.
-func (s *stored) parse(columns []vector, body []byte) error {
-	n, damaged := s.numbers(s.text), false
-	s.chunks, s.unpacked = s.chunks[:0], s.unpacked[:0]
-	buffer := func() []byte {
-		offset, length := get(&n.buffers)
-		if length > uint64(len(body)) || offset > uint64(len(body))-length {
-			damaged = true
-			return nil
-		}
-		b, ok := s.buffer(body[offset:][:length:length])
-		damaged = damaged || !ok
-		return b
-	}
+// locate finds the buffers of the batch and checks that its metadata is the template's but for numbers
+// that agree with one another.
+func (s *stored) locate() error {
+	n := s.numbers(s.text)
+	s.known, s.chunks = s.known[:0], s.chunks[:0]
+	damaged := false
 	for i, f := range s.fields {
 		if f.id == arrow.FIXED_SIZE_LIST {
 			get(&n.nodes)
-			buffer()
 		}
 		length, nulls := get(&n.nodes)
-		c := vector{nulls: int(nulls), validity: buffer(), values: buffer()}
-		want := f.width * int(length)
-		if f.width == 0 {
-			c.text, want = buffer(), 4*(int(length)+1)
+		damaged = damaged || nulls > length
+		s.nulls[i] = vector{nulls: int(nulls)}
+		s.spans[i] = s.spans[i][:0]
+		for range f.buffers() {
+			offset, length := get(&n.buffers)
+			if length > uint64(len(s.body)) || offset > uint64(len(s.body))-length || length > 0 && length < uint64(s.prefix) {
+				damaged, offset, length = true, 0, 0
+			}
+			at := span{int(offset), int(offset + length)}
+			s.spans[i], s.chunks = append(s.spans[i], at), append(s.chunks, chunk{data: s.body[min(at.from+s.prefix, at.to):at.to]})
 		}
-		if len(c.validity) == 0 {
-			c.validity = nil
+		if f.id == arrow.FIXED_SIZE_LIST { // the first one, of the lists, is empty
+			s.spans[i] = s.spans[i][1:]
 		}
-		columns[i] = c
-		damaged = damaged || length != uint64(s.rows*f.items) || len(c.values) != want || c.validity != nil && len(c.validity) != (int(length)+7)/8
+		s.valuesAt[i] = s.spans[i][1]
 	}
-	if again, _ := s.appendMetadata(nil, s.rows, columns, s.chunks); damaged || !bytes.Equal(again, s.text[:len(s.batch)]) {
+	if s.again, _ = s.appendMetadata(s.again[:0], s.rows, s.nulls, s.chunks); damaged || !bytes.Equal(s.again, s.text) {
 		return errDamaged
 	}
+	s.known = append(s.known, s.text...)
+	return nil
+}
+
+// take sets the columns that are read to the buffers of the batch, unpacked.
+func (s *stored) take(columns []vector) error {
+	s.unpacked = s.unpacked[:0]
+	for _, i := range s.only {
+		if err := s.takeFrom(s.body, columns, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeFrom sets column i to its buffers in a body, unpacked.
+func (s *stored) takeFrom(body []byte, columns []vector, i int) error {
+	var buffers [3][]byte
+	for k, at := range s.spans[i] {
+		b, ok := s.buffer(body[at.from:at.to:at.to])
+		if !ok {
+			return errDamaged
+		}
+		buffers[k] = b
+	}
+	f, c := s.fields[i], vector{nulls: s.nulls[i].nulls, validity: buffers[0], values: buffers[1], text: buffers[2]}
+	length, want := s.rows*f.items, f.width*s.rows*f.items
+	if f.width == 0 {
+		want = 4 * (length + 1)
+	}
+	if len(c.validity) == 0 {
+		c.validity = nil
+	}
+	if len(c.values) != want || c.validity == nil && c.nulls > 0 || c.validity != nil && len(c.validity) != (length+7)/8 {
+		return errDamaged
+	}
+	columns[i] = c
 	return nil
 }
 
 // buffer returns the content of a buffer with its prefix, and false if it is damaged.
 func (s *stored) buffer(b []byte) ([]byte, bool) {
-	c := chunk{b, asItIs}
-	if s.prefix > 0 && len(b) > 0 {
-		if len(b) < s.prefix {
-			return nil, false
-		}
-		c = chunk{b[s.prefix:], int(binary.LittleEndian.Uint64(b))}
+	if s.prefix == 0 || len(b) == 0 {
+		return b, true
 	}
-	s.chunks = append(s.chunks, c)
-	if c.size == asItIs {
-		return c.data, true
+	size := int(binary.LittleEndian.Uint64(b))
+	if b = b[s.prefix:]; size == asItIs {
+		return b, true
 	}
 	from := len(s.unpacked)
 	var ok bool
-	s.unpacked, ok = appendContent(s.unpacked, c.data, c.size)
+	s.unpacked, ok = appendContent(s.unpacked, b, size)
 	return s.unpacked[from:len(s.unpacked):len(s.unpacked)], ok
 }
 
@@ -167,7 +225,7 @@ func (c *vector) concatenate(f field, rows int, more vector, moreRows int) error
 		return nil
 	}
 	if len(c.values) == 0 {
-		c.values = make([]byte, 4)
+		c.values = append(c.values, 0, 0, 0, 0)
 	}
 	base := uint32(len(c.text))
 	for i := range moreRows {

@@ -190,6 +190,8 @@ func TestReadSeveral(t *testing.T) {
 func TestScan(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "t.arrow")
 	w := write(t, path, 3)
+	defer func(bytes int) { scanBytes = bytes }(scanBytes)
+	scanBytes = 1 // every batch is large
 	for _, state := range []string{"under way", "closed"} {
 		batches := 0
 		err := Scan(path, func(b *Table) error {
