@@ -133,7 +133,8 @@ func scoresOf(at lead, list []verified) []archive.ForecastScore {
 	return scores
 }
 
-// addClimatology sets the forecasts of all values by those of the same index at all times.
+// addClimatology sets the forecasts of all values by those of the same index at all times. There is
+// none, NaN, of a value that there is one time of.
 func addClimatology(list []verified) {
 	byIndex := map[int][]int{}
 	for i, v := range list {
@@ -145,6 +146,9 @@ func addClimatology(list []verified) {
 			values[k] = list[i].value
 		}
 		mean, crps := score.IndependentMean(values).Value, score.ClimatologyCRPS(values)
+		if len(same) == 1 {
+			mean, crps[0] = math.NaN(), math.NaN()
+		}
 		for k, i := range same {
 			list[i].climatology.mean, list[i].climatology.crps = mean, crps[k]
 		}

@@ -2,10 +2,13 @@ package experiment
 
 import (
 	"math"
+	"slices"
 	"testing"
 
+	"github.com/plume-da/plume/host/internal/archive"
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/plan"
+	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk"
 	"gonum.org/v1/gonum/mat"
 )
@@ -30,6 +33,22 @@ func TestBaselines(t *testing.T) {
 		m := list[i]
 		if m.Filter != want.filter || m.Metric != want.metric || m.Value != want.value || m.Cycles != 4 || m.Replicate != 3 || m.Truth != 1 || m.Trial != 0 {
 			t.Errorf("%s: got %+v", want.filter, m)
+		}
+	}
+	one := *p
+	if one.Clock.BurnIn = 4; len(one.Baselines()) != 1 {
+		t.Errorf("one scored cycle: %v", one.Baselines())
+	}
+	for _, m := range baselines(&one, &plan.Scenario{}, made) {
+		if undefined := m.Filter == workflow.Climatology; math.IsNaN(m.Value) != undefined || !math.IsNaN(m.SE) || m.Cycles != 1 {
+			t.Errorf("one scored cycle: %+v", m)
+		}
+	}
+	for filter, names := range p.Baselines() { // what plans say that there is
+		for _, name := range names {
+			if !slices.ContainsFunc(list, func(m archive.Metric) bool { return m.Filter == filter && m.Metric == name }) {
+				t.Errorf("there is no %s of %s", name, filter)
+			}
 		}
 	}
 	if s, _ := inTime(newStateValues(p, made).truth(p, made)); math.Abs(s-math.Sqrt(14)) > 1e-14 { // 0, 2, ..., 10: variance 70 / 5

@@ -121,8 +121,8 @@ func heldOutBaselines(p *plan.Plan, of *plan.Scenario, r *observations.Record) [
 	if len(climatology) == 0 {
 		return nil
 	}
-	list := []archive.Metric{baseline("climatology", "held_out_rmse", of, score.RootTimeMean(climatology)),
-		baseline("persistence", "held_out_rmse", of, score.RootTimeMean(persistence))}
+	list := []archive.Metric{baseline(workflow.Climatology, "held_out_rmse", of, score.RootTimeMean(climatology)),
+		baseline(workflow.Persistence, "held_out_rmse", of, score.RootTimeMean(persistence))}
 	if first, end := p.Diagnostics(); first < end { // what they are compared with are forecasts, and analyses over records
 		for _, m := range list {
 			m.Stage = score.Forecast

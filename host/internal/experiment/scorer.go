@@ -9,6 +9,7 @@ import (
 	"github.com/plume-da/plume/host/internal/cycle"
 	"github.com/plume-da/plume/host/internal/plan"
 	"github.com/plume-da/plume/host/internal/score"
+	"github.com/plume-da/plume/host/internal/workflow"
 	"github.com/plume-da/plume/sdk/ensemble"
 	"gonum.org/v1/gonum/mat"
 )
@@ -357,6 +358,7 @@ func (s *scorer) diverged() bool {
 // baselines returns the time means of estimates that do not use observations: the
 // time mean of the truth over the scored cycles, and the truth of the previous cycle. The CRPS of
 // the climatology is that of the distribution in time of every value, the uncertainty of Hersbach (2000).
+// Of one scored cycle there is no climatology: its scores are NaN.
 func baselines(p *plan.Plan, of *plan.Scenario, made *cycle.Scenario) []archive.Metric {
 	if made.Record != nil {
 		return heldOutBaselines(p, of, made.Record)
@@ -382,7 +384,10 @@ func baselines(p *plan.Plan, of *plan.Scenario, made *cycle.Scenario) []archive.
 	for k := range climatology {
 		climatology[k], persistence[k] = math.Sqrt(climatology[k]/size), math.Sqrt(persistence[k]/size)
 	}
-	return []archive.Metric{baseline("climatology", "rmse", of, score.TimeMean(climatology)), baseline("climatology", "crps", of, score.TimeMean(crps)), baseline("persistence", "rmse", of, score.TimeMean(persistence))}
+	if len(climatology) < 2 {
+		climatology, crps = []float64{math.NaN()}, []float64{math.NaN()}
+	}
+	return []archive.Metric{baseline(workflow.Climatology, "rmse", of, score.TimeMean(climatology)), baseline(workflow.Climatology, "crps", of, score.TimeMean(crps)), baseline(workflow.Persistence, "rmse", of, score.TimeMean(persistence))}
 }
 
 // squares adds the squares of the differences of two vectors to a sum.

@@ -21,6 +21,8 @@ const (
 	codeEvery        diag.Code = "E340"
 	codeOver         diag.Code = "E341"
 	codeName         diag.Code = "E342"
+	codeExpect       diag.Code = "E347"
+	codePublished    diag.Code = "E348"
 	codeSamples      diag.Code = "E320"
 	codeVariable     diag.Code = "E321"
 	codeEstimate     diag.Code = "E322"
@@ -52,6 +54,8 @@ func Codes() []diag.Entry {
 		{Code: codeEvery, Means: "a filter cannot assimilate the observations of several cycles at once", Remedy: "remove every, or what the message names"},
 		{Code: codeOver, Means: "a mean or a sum over several cycles cannot be observed", Remedy: "remove over, or choose another operator or label"},
 		{Code: codeName, Means: "a variable is called as a column is of the tables of a run", Remedy: "give the variable another name"},
+		{Code: codeExpect, Means: "a score is expected that no trial can have", Remedy: "remove it, or name a score that the message lists"},
+		{Code: codePublished, Means: "a published score is of a baseline or a number of members that the experiment does not have", Remedy: "remove it, or give method instead of filter"},
 		{Code: codeEstimate, Means: "a parameter cannot be estimated", Remedy: "`plume plugins describe NAME` says which parameters may differ by member"},
 	}
 }

@@ -117,6 +117,9 @@ func (p *Plan) ScoreNotes() []string {
 		notes = append(notes, fmt.Sprintf("The state has %d values. CRPS, ranks and what follows from them are those of %d of them, at even distances; "+
 			"rmse and spread are those of all.", n, len(p.Sites())))
 	}
+	if p.Record == nil && p.Clock.Cycles-p.Clock.BurnIn == 1 {
+		notes = append(notes, "One cycle is scored. A climatology, the distribution of the truth in time, is not defined, so that it has no scores.")
+	}
 	switch {
 	case p.OneUnit():
 	case p.Record == nil:

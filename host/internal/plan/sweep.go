@@ -92,8 +92,19 @@ func Make(ctx context.Context, w *workflow.Workflow, open Open, known observatio
 	}
 	m.resolve(w)
 	s := assemble(w, plans)
+	if m.numbers(w, s.plans()); len(m.found) > 0 {
+		return nil, m.found
+	}
 	s.Inputs = m.inputs
 	return s, nil
+}
+
+// plans returns those of all truths.
+func (s *Sweep) plans() (list []*Plan) {
+	for _, of := range s.Scenarios {
+		list = append(list, of.Plans...)
+	}
+	return list
 }
 
 // setting is the plan of one setting, without its seed, and the keys that decide which

@@ -40,9 +40,9 @@ func (c *Case) RankCounts() []float64 {
 	return c.ranks
 }
 
-// fewMembers is the largest ensemble whose energy score is computed: its cost grows
+// MostPaired is the largest ensemble whose energy score is computed: its cost grows
 // with the square of the size, and at 1000 members of 40 values is 20 ms.
-const fewMembers = 1000
+const MostPaired = 1000
 
 // given returns the needs of scores that c meets.
 func (c *Case) given() Need {
@@ -55,7 +55,7 @@ func (c *Case) given() Need {
 	add(Truth, c.Truth != nil)
 	add(Reference, c.Reference != nil)
 	add(Parents, c.Ancestors != nil)
-	add(FewMembers, c.rows <= fewMembers)
+	add(FewMembers, c.rows <= MostPaired)
 	return given
 }
 

@@ -10,9 +10,17 @@ import (
 	"github.com/plume-da/plume/host/internal/tomltext"
 )
 
+// The estimates that do not use observations, and the members that filters are compared with, as
+// workflows name them next to the labels of filters.
+const (
+	Climatology  = "climatology"
+	Persistence  = "persistence"
+	TheReference = "reference"
+)
+
 // reserved are the rows of the result tables that do not belong to a filter. A score may
 // be expected of them, and no filter may have their names.
-var reserved = []string{"climatology", "persistence", "reference"}
+var reserved = []string{Climatology, Persistence, TheReference}
 
 // judge reports values that are right by themselves but not together. A field that is
 // zero has a finding of its own.
