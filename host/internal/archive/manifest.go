@@ -93,13 +93,30 @@ type Usage struct {
 }
 
 // StatusText returns the status for people. Trials that diverged are results, so that a run
-// with such trials is ok; the text says how many there are.
+// with such trials is ok; the text says how many there are. That of a run that was killed says
+// that its process is gone.
 func (i *Info) StatusText() string {
 	text := DivergedText(i.Trials)
+	if i.Status == Stopped {
+		text = "its process is gone"
+	}
 	if text != "" {
 		text = ", " + text
 	}
 	return string(i.Status) + text
+}
+
+// Unended says that the run has not come to its end; it is empty if it has.
+func (i *Info) Unended() string {
+	switch i.Status {
+	case Running:
+		return "the run is running"
+	case Stopped:
+		return "the run was stopped: its process is gone"
+	case Interrupted:
+		return "the run was interrupted"
+	}
+	return ""
 }
 
 // DivergedText says how many of some trials, counted by status, have diverged; it is empty

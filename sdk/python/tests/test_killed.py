@@ -1,5 +1,6 @@
 """Runs that are killed at any moment and resumed, of models that keep something of each member besides its state."""
 
+import fcntl
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+import plume as kit
 import pytest
 from conftest import PLUME, plume
 from test_bmi import PLATE
@@ -141,3 +143,24 @@ def test_a_killed_run_ends_as_one_that_was_not(case, tmp_path):
     print(f"killed {killed} times")
     code, text = plume("verify", whole, next(runs.glob("*/*")))
     assert code == 0, text
+
+
+def test_a_run_whose_process_is_gone_is_stopped(tmp_path):
+    folder = tmp_path / "gone" / "20260101T000000Z-0000"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"format": 1, "name": "gone", "status": "running"}))
+    run = kit.open_run(folder)
+
+    def said():
+        line = subprocess.run([PLUME, "runs", "--json", "--run-dir", tmp_path], capture_output=True, check=True)
+        return json.loads(line.stdout)["status"]
+
+    assert run.status == said() == "stopped"
+    assert "stopped, its process is gone" in run._repr_html_()
+    assert run._yet() == ": the run is stopped, its process is gone"
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)  # as the process that writes a run does
+        assert run.status == said() == "running"
+    finally:
+        os.close(directory)

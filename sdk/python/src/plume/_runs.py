@@ -24,6 +24,11 @@ from . import _tables
 from ._tables import Column, Dates, Table
 from .errors import ConfigError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     import pandas
     import polars
@@ -103,11 +108,21 @@ class Run:
         content: Manifest = json.loads(text)
         return content
 
+    @property
+    def status(self) -> str:
+        """How the run has ended, as plume runs says it: ok, some failed, failed or interrupted; or
+        running; or stopped, when its process is gone before it had ended."""
+        status = self.manifest["status"]
+        if status != "running" or _claimed(self.path):
+            return status
+        status = self.manifest["status"]  # it may have ended in the meantime
+        return "stopped" if status == "running" else status
+
     def _repr_html_(self) -> str:
         """Shows the run as a card: how it ended, and the scores as plume compare has them."""
         m = self.manifest
         trials = ", ".join(f"{n} {status}" for status, n in m.get("trials", {}).items())
-        lines = [f"<b>{html.escape(m['name'])}</b>: {m['status']}" + (f" ({trials} trials)" if trials else "")]
+        lines = [f"<b>{html.escape(m['name'])}</b>: {said(self.status)}" + (f" ({trials} trials)" if trials else "")]
         if "error" in m:
             lines.append(html.escape(m["error"]))
         lines.append(f"<code>{html.escape(str(self.path))}</code>")
@@ -362,8 +377,8 @@ class Run:
         begun = any(name.startswith(("cycles.", "cycles/")) for name in manifest.get("files", {}))
         if "error" in manifest and not begun:
             return f": no trial has begun: {manifest['error']}"
-        status = manifest.get("status", "")
-        return f": the run is {status}" if status in ("running", "interrupted", "failed") else ""
+        status = self.status if manifest else ""
+        return f": the run is {said(status)}" if status in ("running", "stopped", "interrupted", "failed") else ""
 
     def inference_data(
         self,
@@ -811,6 +826,25 @@ class Run:
             return None  # the run has not ended
         found = trials["truth"][wanted(trials)]
         return int(found[0]) if len(found) else None
+
+
+def _claimed(path: Path) -> bool:
+    """Returns whether a process is writing the run: it has the lock of its directory, as plume itself asks."""
+    if fcntl is None:  # where plume runs there is one
+        return True
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_SH | fcntl.LOCK_NB)  # others may ask at the same time
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(directory)
+    return False
+
+
+def said(status: str) -> str:
+    """Returns the status of a run for people, with the words of plume runs."""
+    return "stopped, its process is gone" if status == "stopped" else status
 
 
 def _axes(trials: Table) -> list[str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xarray.backends import BackendEntrypoint
 
 from ._arrays import clock
-from ._runs import LayoutsDifferError, NotStoredError, Run, Stage, differing, open_run
+from ._runs import LayoutsDifferError, NotStoredError, Run, Stage, differing, open_run, said
 
 
 class RunBackend(BackendEntrypoint):  # type: ignore[misc]  # this package does without types of xarray
@@ -63,6 +63,7 @@ def groups(run: Run) -> dict[str, xr.Dataset]:
     for each as in a Zarr store, such as analysis/trial=0001 or truth/replicate=001-0."""
     manifest = run.manifest
     about = {name: str(manifest.get(name, "")) for name in ("name", "status", "started", "plume")}
+    about["status"] = run.status
     found = {"/": xr.Dataset(attrs={"Conventions": "CF-1.11", "source": str(run.path)} | about)}
     stages: tuple[Stage, ...] = ("forecast", "analysis", "smoothed")
     for stage in stages:
@@ -84,7 +85,7 @@ def groups(run: Run) -> dict[str, xr.Dataset]:
     if "cycles" in run.tables():
         found["/scores"] = scores(run)
     if len(found) == 1:
-        raise ValueError(f"{run.path} has no states, observations or scores: the run is {manifest['status']}")
+        raise ValueError(f"{run.path} has no states, observations or scores: the run is {said(run.status)}")
     return found
 
 
